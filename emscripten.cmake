@@ -1,0 +1,46 @@
+# The toolchain file of the wasm build: Emscripten's own, found through emcc on PATH, and this project's flags.
+#   cmake -B build/wasm-cmake -DCMAKE_TOOLCHAIN_FILE=emscripten.cmake && cmake --build build/wasm-cmake
+
+find_program(NIBBLE_EMCC emcc)
+if(NOT NIBBLE_EMCC)
+  message(FATAL_ERROR "emcc is not on PATH. Run `npm run build`, which finds or fetches Emscripten, or put Emscripten "
+                      "3.1.69 or newer on PATH.")
+endif()
+get_filename_component(NIBBLE_EMSCRIPTEN "${NIBBLE_EMCC}" REALPATH)
+get_filename_component(NIBBLE_EMSCRIPTEN "${NIBBLE_EMSCRIPTEN}" DIRECTORY)
+include("${NIBBLE_EMSCRIPTEN}/cmake/Modules/Platform/Emscripten.cmake")
+
+# Release unless asked otherwise: an unoptimised core is of no use to anyone.
+if(NOT CMAKE_BUILD_TYPE)
+  set(CMAKE_BUILD_TYPE Release CACHE STRING "" FORCE)
+endif()
+set(CMAKE_C_FLAGS_RELEASE "-Os -DNDEBUG" CACHE STRING "" FORCE) # small: most of the code runs once
+set(NIBBLE_WASM_HOT -O3) # where every token passes through
+
+set(NIBBLE_WASM_COMPILE
+    -pthread   # shared memory and atomics, in every object that is linked
+    -msimd128) # 128-bit vectors: in every browser since 2023
+
+# Only the relaxed kernels may hold relaxed instructions: a browser without them refuses a module that has any.
+set(NIBBLE_WASM_RELAXED -mrelaxed-simd)
+
+set(NIBBLE_WASM_LINK
+    -pthread
+    -O3                         # lets wasm-opt and the glue's minifier do all they can
+    -sMODULARIZE                # a factory: two engines are two modules, no globals
+    -sEXPORT_ES6                # import() and bundlers
+    -sFILESYSTEM=0              # models come through js/engine.js, not through an emulated disk
+    -sALLOW_MEMORY_GROWTH       # a small model takes little
+    -sINITIAL_MEMORY=16MB
+    -sMAXIMUM_MEMORY=4GB        # all that wasm32 can address
+    -sSTACK_SIZE=256KB          # the deepest call chain takes a few KB
+    -sDEFAULT_PTHREAD_STACK_SIZE=128KB
+    -sPTHREAD_POOL_SIZE=Module.pthreadPoolSize # workers start before C does, which cannot wait for them
+    -sPTHREAD_POOL_SIZE_STRICT=2 # asking for a thread beyond the pool fails at once instead of waiting for ever
+    -sABORTING_MALLOC=0         # out of memory is an error value, not an end
+    -sEXPORTED_RUNTIME_METHODS=wasmMemory,PThread
+    -sINCOMING_MODULE_JS_API=wasmBinary,instantiateWasm,wasmMemory,print,printErr
+    -sSUPPORT_LONGJMP=0         # not used
+    -sWASM_BIGINT               # no i64 is split in two
+    -sTEXTDECODER=2             # no decoder in JavaScript: every browser has one
+    -sASSERTIONS=0)

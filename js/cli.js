@@ -1,0 +1,95 @@
+#!/usr/bin/env node
+// The command line. Exit codes: 0 done, 1 an error, 2 used wrongly, 130 stopped by Ctrl-C.
+import { readFileSync, realpathSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { COMMON, help, parse, UsageError } from './commands/arguments.js';
+import { createTerminal } from './commands/terminal.js';
+
+const COMMANDS = {
+  run: 'answer or continue one prompt',
+  chat: 'talk with a model in the terminal',
+  info: 'tell what is in a model file, and what memory it needs',
+  tokenize: 'turn text into tokens',
+  eval: 'the probabilities of the token that comes next',
+  perplexity: 'how well a model predicts a text',
+  bench: 'measure the speed of prompts and answers',
+};
+
+function overview() {
+  const names = Object.entries(COMMANDS).map(([name, summary]) => `  ${name.padEnd(12)}${summary}`);
+  return [
+    'nibble: INT4 language models on the CPU, from GGUF files.',
+    '',
+    'Usage: nibble COMMAND [OPTIONS]',
+    '',
+    ...names,
+    '',
+    '"nibble COMMAND --help" tells the options of a command; "nibble --version" the version.',
+    '',
+  ].join('\n');
+}
+
+function version() {
+  return JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')).version;
+}
+
+function reportError(terminal, error, asJson) {
+  const code = error.code ?? 'INTERNAL';
+  if (asJson) terminal.note(JSON.stringify({ error: { code, message: error.message } }));
+  else terminal.note(`nibble: ${code}: ${error.message}`);
+}
+
+/** A first Ctrl-C asks the command to stop, a second one does not wait for it. */
+function watchInterrupts(terminal) {
+  let count = 0;
+  process.on('SIGINT', () => {
+    if (++count > 1) process.exit(130);
+    terminal.interrupt();
+  });
+}
+
+/**
+ * @param {string[]} args
+ * @returns {Promise<number>} the exit code
+ */
+async function main(args) {
+  const terminal = createTerminal(process);
+  const [name, ...rest] = args;
+  if (name === undefined || name === '--help' || name === '-h' || name === 'help') {
+    if (name !== undefined) terminal.write(overview());
+    else terminal.note(overview().trimEnd());
+    return name === undefined ? 2 : 0;
+  }
+  if (name === '--version' || name === '-V') {
+    terminal.write(`${version()}\n`);
+    return 0;
+  }
+  const asJson = rest.includes('--json');
+  let command;
+  try {
+    if (!Object.hasOwn(COMMANDS, name)) {
+      throw new UsageError(`There is no command "${name}"; there are ${Object.keys(COMMANDS).join(', ')}.`);
+    }
+    const module = await import(`./commands/${name}.js`);
+    command = { ...module.default, name, summary: COMMANDS[name], options: { ...module.default.options, ...COMMON } };
+    const { values, positionals } = parse(command, rest);
+    if (values.help) {
+      terminal.write(help(command));
+      return 0;
+    }
+    if (!command.ownInterrupts) watchInterrupts(terminal);
+    await command.run({ values, positionals, terminal });
+    return terminal.interrupted.aborted && !terminal.broken ? 130 : 0;
+  } catch (error) {
+    if (terminal.broken) return 0;
+    if (terminal.interrupted.aborted && error.code === 'CANCELLED') return 130;
+    reportError(terminal, error, asJson);
+    if (!(error instanceof UsageError)) return 1;
+    if (command !== undefined && !asJson) terminal.note(`Try "nibble ${name} --help".`);
+    return 2;
+  }
+}
+
+if (process.argv[1] && realpathSync(process.argv[1]) === fileURLToPath(import.meta.url)) {
+  process.exitCode = await main(process.argv.slice(2));
+}

@@ -1,0 +1,61 @@
+// Benchmark rows as markdown, CSV and JSON.
+import { bytes, parameters } from './units.js';
+
+/** Mean and sample standard deviation. */
+export function statistics(samples) {
+  const mean = samples.reduce((sum, sample) => sum + sample, 0) / samples.length;
+  if (samples.length < 2) return { mean, deviation: 0 };
+  const squares = samples.reduce((sum, sample) => sum + (sample - mean) ** 2, 0);
+  return { mean, deviation: Math.sqrt(squares / (samples.length - 1)) };
+}
+
+export function testName({ n_prompt: prompt, n_gen: generated, n_depth: depth }) {
+  return `${prompt > 0 ? `pp${prompt}` : `tg${generated}`}${depth > 0 ? ` @ d${depth}` : ''}`;
+}
+
+const COLUMNS = [
+  { name: 'model', cell: (row) => row.model_type },
+  { name: 'size', right: true, cell: (row) => bytes(row.model_size) },
+  { name: 'params', right: true, cell: (row) => parameters(row.model_n_params) },
+  { name: 'backend', cell: (row) => row.backends },
+  { name: 'threads', right: true, cell: (row) => String(row.n_threads) },
+  { name: 'test', right: true, cell: testName },
+  { name: 't/s', right: true, cell: (row) => `${row.avg_ts.toFixed(2)} ± ${row.stddev_ts.toFixed(2)}` },
+  { name: 'GB/s', right: true, cell: (row) => (row.gb_per_s === null ? '' : row.gb_per_s.toFixed(2)) },
+];
+
+export function markdownTable(rows) {
+  const cells = rows.map((row) => COLUMNS.map(({ cell }) => cell(row)));
+  const widths = COLUMNS.map(({ name }, column) => Math.max(name.length, ...cells.map((row) => row[column].length)));
+  const pad = (text, column) => (COLUMNS[column].right ? text.padStart(widths[column]) : text.padEnd(widths[column]));
+  const line = (texts) => `| ${texts.map(pad).join(' | ')} |`;
+  const rule = `| ${COLUMNS.map(({ right }, column) => '-'.repeat(widths[column] - 1) + (right ? ':' : '-')).join(' | ')} |`;
+  return `${[line(COLUMNS.map(({ name }) => name)), rule, ...cells.map(line), '', footer(rows)].join('\n')}\n`;
+}
+
+function footer(rows) {
+  const [row] = rows;
+  const peak = Math.max(...rows.map((each) => each.peak_memory));
+  return [
+    `build: ${row.build_commit} (${row.nibble_version})`,
+    `load ${(row.load_ms / 1000).toFixed(2)} s, peak memory ${bytes(peak)}, of it wasm ${bytes(row.wasm_memory)}`,
+    `kernels ${row.kernel_set}, wasm ${row.wasm}, Node ${row.node}, V8 ${row.v8}, ${row.cpu_info}`,
+  ].join('\n');
+}
+
+/** As llama-bench has it: all values quoted, no samples. */
+export function csvTable(rows) {
+  const names = Object.keys(rows[0]).filter((name) => !name.startsWith('samples_'));
+  const quoted = (value) => `"${String(text(value)).replaceAll('"', '""')}"`;
+  const lines = rows.map((row) => names.map((name) => quoted(row[name])).join(','));
+  return `${[names.join(','), ...lines].join('\n')}\n`;
+}
+
+function text(value) {
+  if (value === null) return '';
+  return typeof value === 'object' ? JSON.stringify(value) : value;
+}
+
+export function jsonRows(rows) {
+  return `${JSON.stringify(rows, null, 2)}\n`;
+}

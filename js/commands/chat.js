@@ -1,0 +1,145 @@
+// nibble chat: a conversation in the terminal.
+import { createInterface } from 'node:readline';
+import { ENGINE, SAMPLING } from './arguments.js';
+import { loadEngine, samplingOptions, timingsLine } from './model.js';
+
+const HELP = [
+  '/system TEXT  set the system message (without TEXT: none) and begin anew',
+  '/reset        begin anew',
+  '/help         this list',
+  '/exit         leave; so does Ctrl-D, or Ctrl-C twice. Ctrl-C during an answer stops the answer.',
+].join('\n');
+
+export default {
+  usage: '[OPTIONS]',
+  examples: ['nibble chat', 'nibble chat -m model.gguf --system "Answer in one sentence."'],
+  ownInterrupts: true,
+  options: {
+    system: { kind: 'text', value: 'TEXT', help: 'a system message to begin with' },
+    verbose: { kind: 'flag', short: 'v', help: 'tell what each answer took' },
+    ...ENGINE,
+    ...SAMPLING,
+  },
+
+  async run({ values, terminal }) {
+    const stopLoading = () => terminal.interrupt();
+    process.once('SIGINT', stopLoading);
+    const engine = await loadEngine(values, terminal);
+    process.off('SIGINT', stopLoading);
+    try {
+      if (terminal.stdin.isTTY && !values.json) {
+        const { name, threads, contextSize } = engine.info;
+        terminal.note(`${name}: ${contextSize} tokens of context, ${threads} threads. /help lists the commands.`);
+      }
+      await new Conversation(engine, values, terminal).run();
+    } finally {
+      await engine.unload();
+    }
+  },
+};
+
+class Conversation {
+  #engine;
+  #values;
+  #terminal;
+  #lines;
+  #completion = null;
+  #leaving = false;
+  #messages = [];
+  #system;
+
+  constructor(engine, values, terminal) {
+    this.#engine = engine;
+    this.#values = values;
+    this.#terminal = terminal;
+    this.#system = values.system;
+    this.#reset();
+  }
+
+  /** Reads lines until the end of the input. */
+  async run() {
+    const { stdin, stdout } = this.#terminal;
+    const person = stdin.isTTY === true && !this.#values.json;
+    this.#lines = createInterface({
+      input: stdin,
+      output: person ? stdout : undefined,
+      terminal: person,
+      prompt: '> ',
+    });
+    const interrupt = () => this.#interrupt();
+    this.#lines.on('SIGINT', interrupt);
+    process.on('SIGINT', interrupt);
+    this.#terminal.interrupted.addEventListener('abort', () => this.#leave(), { once: true });
+    try {
+      if (person) this.#lines.prompt();
+      for await (const line of this.#lines) {
+        this.#leaving = false;
+        if (!(await this.#take(line))) break;
+        if (person) this.#lines.prompt();
+      }
+      if (person) this.#terminal.write('\n');
+    } finally {
+      process.off('SIGINT', interrupt);
+      this.#lines.close();
+    }
+  }
+
+  #reset() {
+    this.#messages = this.#system ? [{ role: 'system', content: this.#system }] : [];
+  }
+
+  #interrupt() {
+    if (this.#completion !== null) {
+      this.#completion.stop();
+    } else if (this.#leaving) {
+      this.#leave();
+    } else {
+      this.#leaving = true;
+      this.#terminal.write('\n(Ctrl-C again, or Ctrl-D, leaves.)\n');
+      this.#lines.prompt();
+    }
+  }
+
+  #leave() {
+    this.#completion?.stop();
+    this.#lines?.close();
+  }
+
+  /** One line of input; false where it ends the chat. */
+  async #take(line) {
+    const [word, ...rest] = line.trim().split(/\s+/);
+    if (word === '') return true;
+    if (word === '/exit' || word === '/quit') return false;
+    if (word === '/help') this.#terminal.note(HELP);
+    else if (word === '/reset') this.#reset();
+    else if (word === '/system') {
+      this.#system = rest.join(' ');
+      this.#reset();
+    } else if (/^\/[a-z]+$/.test(word)) this.#terminal.note(`There is no command ${word}; /help lists them.`);
+    else await this.#answer(line);
+    return !this.#terminal.broken;
+  }
+
+  async #answer(question) {
+    const terminal = this.#terminal;
+    this.#messages.push({ role: 'user', content: question });
+    try {
+      this.#completion = this.#engine.complete({ messages: this.#messages, ...samplingOptions(this.#values) });
+      for await (const { text } of this.#completion) if (!this.#values.json) terminal.write(text);
+      const result = await this.#completion.result;
+      this.#messages.push({ role: 'assistant', content: result.text });
+      if (this.#values.json)
+        terminal.write(`${JSON.stringify({ role: 'assistant', content: result.text, ...result })}\n`);
+      else terminal.write('\n');
+      if (result.finishReason === 'context') terminal.note('(The context is full; /reset begins anew.)');
+      if (this.#values.verbose) terminal.note(timingsLine(result));
+    } catch (error) {
+      this.#messages.pop();
+      // A question that does not fit should not end the conversation.
+      if (error.code !== 'CONTEXT_FULL' && error.code !== 'CHAT_TEMPLATE_FAILED') throw error;
+      terminal.note(`nibble: ${error.code}: ${error.message}`);
+    } finally {
+      this.#completion = null;
+    }
+  }
+}

@@ -1,0 +1,109 @@
+// nibble info: what is in a model file.
+import { defaultModel, describeModel } from '../index.node.js';
+import { ENGINE, UsageError } from './arguments.js';
+import { bytes, columns, parameters } from './units.js';
+
+export default {
+  usage: 'FILE [OPTIONS]',
+  examples: ['nibble info model.gguf', 'nibble info model.gguf -c 32768 --tensors'],
+  positionals: 'FILE',
+  options: {
+    model: { ...ENGINE.model, help: 'the same as FILE' },
+    context: { ...ENGINE.context, help: 'tokens of context to tell the memory for' },
+    threads: ENGINE.threads,
+    batch: ENGINE.batch,
+    exact: ENGINE.exact,
+    tensors: { kind: 'flag', help: 'list every tensor' },
+  },
+
+  async run({ values, positionals, terminal }) {
+    if (positionals.length > 1 || (positionals.length === 1 && values.model !== undefined)) {
+      throw new UsageError('One file at a time, please.');
+    }
+    const description = await describeModel(positionals[0] ?? values.model ?? defaultModel, {
+      contextSize: values.context,
+      threads: values.threads,
+      batchSize: values.batch,
+      exact: values.exact,
+      signal: terminal.interrupted,
+    });
+    if (values.json) terminal.json(description);
+    else terminal.write(page(description, values.tensors));
+  },
+};
+
+function page(description, withTensors) {
+  const sections = [summary(description), metadataTable(description.metadata)];
+  if (withTensors) sections.push(tensorTable(description.tensors));
+  return `${sections.join('\n\n')}\n`;
+}
+
+function summary({ name, architecture, file, quantization, tensors, tensorBytes, model, memory, problem }) {
+  const types = Object.entries(quantization.types).map(([type, size]) => `${type} ${bytes(size)}`);
+  const rows = [
+    ['name', name],
+    ['file', `${file.name}, ${bytes(file.bytes)}, GGUF version ${file.ggufVersion}`],
+    ['architecture', architecture ?? 'not named'],
+    ['tensors', `${tensors.length}, ${bytes(tensorBytes)}: ${types.join(', ') || 'none'}`],
+  ];
+  if (problem !== null) rows.push(['cannot run', `${problem.code}: ${problem.message}`]);
+  if (model !== null) rows.push(...modelRows(model), ...memoryRows(memory, model));
+  return columns(rows);
+}
+
+function modelRows(model) {
+  const { blocks, layers } = model;
+  return [
+    ['parameters', parameters(model.parameters)],
+    ['layers', layers === blocks ? `${layers}` : `${layers}, of ${blocks} blocks of weights`],
+    ['width', `${model.width}; feed-forward ${model.feedForward}`],
+    ['attention', `${model.heads} heads of ${model.headSize}, ${model.kvHeads} of keys and values`],
+    ['vocabulary', `${model.vocabularySize}${model.tiedOutput ? ', output tied to the embedding' : ''}`],
+    [
+      'context',
+      `trained for ${model.trainedContext}${model.slidingWindow ? `, window of ${model.slidingWindow}` : ''}`,
+    ],
+  ];
+}
+
+function memoryRows({ weights, kvCache, activations, other }, { contextSize }) {
+  const total = weights + kvCache + activations + other;
+  return [
+    ['memory', `${bytes(total)} with ${contextSize} tokens of context, all of them in use:`],
+    [
+      '',
+      `weights ${bytes(weights)}, KV cache ${bytes(kvCache)}, activations ${bytes(activations)}, other ${bytes(other)}`,
+    ],
+  ];
+}
+
+function shown({ type, count, value }) {
+  if (value === null) return `[${count} lists]`;
+  const single = type.startsWith('f32');
+  const text = (item) => (typeof item === 'string' ? JSON.stringify(item) : String(single ? shortest(item) : item));
+  const whole = Array.isArray(value)
+    ? `[${value.map(text).join(', ')}${count > value.length ? ', …' : ''}]`
+    : text(value);
+  return `${whole.length > 100 ? `${whole.slice(0, 100)}…` : whole}${type.endsWith('[]') ? ` (${count})` : ''}`;
+}
+
+/** The shortest number that is this one in single precision: 0.1, not 0.10000000149011612. */
+function shortest(value) {
+  for (let digits = 1; digits < 9; digits++) {
+    const short = Number(value.toPrecision(digits));
+    if (Math.fround(short) === value) return short;
+  }
+  return value;
+}
+
+function metadataTable(metadata) {
+  return columns([
+    ['KEY', 'TYPE', 'VALUE'],
+    ...Object.entries(metadata).map(([key, pair]) => [key, pair.type, shown(pair)]),
+  ]);
+}
+
+function tensorTable(tensors) {
+  const rows = tensors.map(({ name, type, shape, bytes: size }) => [name, type, shape.join(' x '), bytes(size)]);
+  return columns([['TENSOR', 'TYPE', 'SHAPE', 'SIZE'], ...rows], [3]);
+}

@@ -1,0 +1,59 @@
+// Loading a model for a command.
+import { createEngine, defaultModel } from '../index.node.js';
+import { bytes, duration } from './units.js';
+
+/**
+ * @param {Record<string, any>} values parsed ENGINE options
+ * @param {object} terminal
+ * @param {object} [overrides] options of createEngine()
+ */
+export function loadEngine(values, terminal, overrides = {}) {
+  return createEngine({
+    model: values.model ?? defaultModel,
+    threads: values.threads,
+    contextSize: values.context,
+    batchSize: values.batch,
+    kernelSet: values.kernels,
+    exact: values.exact,
+    signal: terminal.interrupted,
+    onProgress: (progress) => terminal.progress(progressLine(progress)),
+    ...overrides,
+  }).finally(terminal.clear);
+}
+
+/** One line for a progress event. */
+export function progressLine({ phase, loaded, total, bytesPerSecond, secondsLeft }) {
+  if (phase === 'prepare') return 'preparing the model';
+  const percent = total === 0 ? 100 : Math.floor((loaded * 100) / total);
+  const verb = phase === 'download' ? 'downloading' : 'loading';
+  const left = secondsLeft > 1 ? `, ${duration(secondsLeft)} left` : '';
+  return `${verb} ${percent}% of ${bytes(total)}, ${bytes(Math.round(bytesPerSecond))}/s${left}`;
+}
+
+/** Parsed SAMPLING options as options of engine.complete(). */
+export function samplingOptions(values) {
+  return {
+    maxTokens: values['max-tokens'],
+    temperature: values.temperature,
+    topK: values['top-k'],
+    topP: values['top-p'],
+    minP: values['min-p'],
+    repetitionPenalty: values['repetition-penalty'],
+    presencePenalty: values['presence-penalty'],
+    frequencyPenalty: values['frequency-penalty'],
+    penaltyWindow: values['penalty-window'],
+    seed: values.seed,
+    stop: values.stop,
+    ignoreEos: values['ignore-eos'],
+  };
+}
+
+/** What a completion took, in one line. */
+export function timingsLine({ prefill, decode, promptTokens, reusedTokens, completionTokens, finishReason, seed }) {
+  const rate = ({ tokensPerSecond }) => `${tokensPerSecond.toFixed(1)} tok/s`;
+  const reused = reusedTokens > 0 ? ` (${reusedTokens} reused)` : '';
+  return (
+    `prompt ${promptTokens} tokens${reused}, ${rate(prefill)}; ` +
+    `answer ${completionTokens} tokens, ${rate(decode)}; ended by ${finishReason}; seed ${seed}`
+  );
+}

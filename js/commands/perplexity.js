@@ -1,0 +1,103 @@
+// nibble perplexity: how well a model predicts a text, by llama.cpp's method, so that the figures can be compared: the
+// text is cut into chunks of the context's size, each begins with BOS where the model wants one, and the second half
+// of each chunk is scored, so that every scored token has at least half a context before it.
+import { NibbleError } from '../index.node.js';
+import { ENGINE, UsageError } from './arguments.js';
+import { loadEngine } from './model.js';
+import { readTextFile } from './tokenize.js';
+import { duration } from './units.js';
+
+const DEFAULT_CHUNK = 512;
+
+export default {
+  usage: '--file FILE [OPTIONS]',
+  examples: [
+    'nibble perplexity -m model.gguf --file wiki.test.raw',
+    'nibble perplexity -m model.gguf -f text.txt -c 1024 --chunks 20',
+  ],
+  options: {
+    file: { kind: 'text', short: 'f', value: 'FILE', required: true, help: 'the text' },
+    chunks: { kind: 'integer', value: 'N', least: 1, help: 'only the first N chunks' },
+    all: { kind: 'flag', help: 'score the first half of each chunk too' },
+    ...ENGINE,
+    context: { ...ENGINE.context, least: 2, help: 'tokens in a chunk; 512, or as many as the model was trained for' },
+  },
+
+  async run({ values, terminal }) {
+    if (values.context !== undefined && values.context % 2 !== 0)
+      throw new UsageError('--context has to be even here.');
+    const text = await readTextFile(values.file);
+    const engine = await loadEngine(values, terminal, { contextSize: values.context ?? 0 });
+    try {
+      const { trainedContext } = engine.info;
+      const size = values.context ?? Math.min(DEFAULT_CHUNK, trainedContext - (trainedContext % 2));
+      const tokens = await engine.tokenize(text);
+      const result = await measure(engine, tokens, size, values, terminal);
+      if (values.json) terminal.json(result);
+      else terminal.write(`Final estimate: PPL = ${result.perplexity.toFixed(4)} +/- ${result.error.toFixed(5)}\n`);
+    } finally {
+      await engine.unload();
+    }
+  },
+};
+
+async function measure(engine, tokens, size, { all, chunks: limit, json }, terminal) {
+  if (tokens.length < 2 * size) {
+    throw new NibbleError(
+      'TEXT_TOO_SHORT',
+      `The text has ${tokens.length} tokens; two chunks of ${size} are needed. Use a longer text or a smaller --context.`,
+    );
+  }
+  const chunks = Math.min(limit ?? Infinity, Math.floor(tokens.length / size));
+  const { addBos, specialTokens } = engine.info;
+  const from = all ? 1 : size / 2 + 1;
+  const estimate = createEstimate();
+  const start = performance.now();
+  for (let chunk = 0; chunk < chunks; chunk++) {
+    const piece = tokens.slice(chunk * size, (chunk + 1) * size);
+    if (addBos) piece[0] = specialTokens.bos;
+    estimate.add(await engine.score(piece, { from, signal: terminal.interrupted }));
+    const seconds = (performance.now() - start) / 1000;
+    const rate = ((chunk + 1) * size) / seconds;
+    const left = (seconds / (chunk + 1)) * (chunks - chunk - 1);
+    const { perplexity, error } = estimate.result();
+    const figures = `PPL ${perplexity.toFixed(4)} +/- ${error.toFixed(4)}`;
+    if (!json)
+      terminal.progress(`[${chunk + 1}/${chunks}] ${figures}, ${rate.toFixed(0)} tok/s, ${duration(left)} left`);
+  }
+  terminal.clear();
+  const seconds = (performance.now() - start) / 1000;
+  return {
+    ...estimate.result(),
+    chunks,
+    context: size,
+    tokens: tokens.length,
+    seconds,
+    tokensPerSecond: (chunks * size) / seconds,
+    kernelSet: engine.info.kernelSet,
+    exact: engine.info.exact,
+  };
+}
+
+/** Mean negative log likelihood, and perplexity with the standard error that follows from its variance. */
+export function createEstimate() {
+  let count = 0;
+  let sum = 0;
+  let squares = 0;
+  return {
+    add(logProbabilities) {
+      for (const logP of logProbabilities) {
+        count++;
+        sum -= logP;
+        squares += logP * logP;
+      }
+    },
+    result() {
+      const mean = sum / count;
+      const variance = squares / count - mean * mean;
+      const perplexity = Math.exp(mean);
+      const error = variance > 0 && count > 1 ? Math.sqrt(variance / (count - 1)) * perplexity : 0;
+      return { perplexity, error, negativeLogLikelihood: mean, scoredTokens: count };
+    },
+  };
+}

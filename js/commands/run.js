@@ -1,0 +1,56 @@
+// nibble run: one prompt, one answer.
+import { ENGINE, SAMPLING, UsageError } from './arguments.js';
+import { loadEngine, samplingOptions, timingsLine } from './model.js';
+
+export default {
+  usage: '--prompt TEXT [OPTIONS]',
+  examples: [
+    'nibble run --prompt "Hello"',
+    'nibble run -m model.gguf --raw -p "Once upon a time" -n 100',
+    'nibble run -p - < prompt.txt',
+  ],
+  options: {
+    prompt: {
+      kind: 'text',
+      short: 'p',
+      value: 'TEXT',
+      required: true,
+      help: 'what to answer; - reads it from standard input',
+    },
+    system: { kind: 'text', value: 'TEXT', help: 'a system message before it' },
+    raw: { kind: 'flag', help: "continue the prompt as plain text, without the model's chat template" },
+    verbose: { kind: 'flag', short: 'v', help: 'tell what it took, on standard error' },
+    ...ENGINE,
+    ...SAMPLING,
+  },
+
+  async run({ values, terminal }) {
+    if (values.raw && values.system !== undefined) throw new UsageError('--system has no place in a --raw prompt.');
+    const prompt = values.prompt === '-' ? await terminal.readInput() : values.prompt;
+    const engine = await loadEngine(values, terminal);
+    try {
+      const start = request(engine, prompt, values);
+      const completion = engine.complete({ ...start, ...samplingOptions(values), signal: terminal.interrupted });
+      let last = '';
+      for await (const { text } of completion) {
+        if (values.json || text === '') continue;
+        terminal.write(text);
+        last = text;
+      }
+      const result = await completion.result;
+      if (values.json) terminal.json(result);
+      else if (!last.endsWith('\n')) terminal.write('\n');
+      if (values.verbose) terminal.note(timingsLine(result));
+    } finally {
+      await engine.unload();
+    }
+  },
+};
+
+/** A chat where the model knows how to chat, or a system message asks for it; else plain text to continue. */
+function request(engine, prompt, { raw, system }) {
+  const asChat = !raw && (engine.info.chatTemplate === 'model' || system !== undefined);
+  if (!asChat) return { prompt };
+  const first = system === undefined ? [] : [{ role: 'system', content: system }];
+  return { messages: [...first, { role: 'user', content: prompt }] };
+}

@@ -1,0 +1,61 @@
+// The terminal that a command talks to: output that may break off, progress, Ctrl-C.
+
+/**
+ * @param {{ stdout: NodeJS.WriteStream, stderr: NodeJS.WriteStream, stdin: NodeJS.ReadStream }} streams
+ * @returns the terminal; `interrupted` is the signal that Ctrl-C gives
+ */
+export function createTerminal({ stdout, stderr, stdin }) {
+  const controller = new AbortController();
+  const state = { line: '', broken: false };
+  // Whoever read our output is gone (as in "| head"): there is nobody left to work for.
+  const onError = (error) => {
+    if (error.code !== 'EPIPE') throw error;
+    state.broken = true;
+    controller.abort();
+  };
+  stdout.on('error', onError);
+  stderr.on('error', onError);
+
+  const clear = () => {
+    if (state.line !== '') stderr.write(`\r${' '.repeat(state.line.length)}\r`);
+    state.line = '';
+  };
+  return {
+    stdin,
+    stdout,
+    interrupted: controller.signal,
+    interrupt: () => controller.abort(),
+    get broken() {
+      return state.broken;
+    },
+    write(text) {
+      clear();
+      if (!state.broken) stdout.write(text);
+    },
+    json(value) {
+      this.write(`${JSON.stringify(value, plainJson, 2)}\n`);
+    },
+    note(text) {
+      clear();
+      if (!state.broken) stderr.write(`${text}\n`);
+    },
+    /** A line that the next one replaces; only where a person looks on. */
+    progress(text) {
+      if (!stderr.isTTY || state.broken) return;
+      const line = text.slice(0, (stderr.columns ?? 80) - 1);
+      stderr.write(`\r${line.padEnd(state.line.length)}`);
+      state.line = line;
+    },
+    clear,
+    async readInput() {
+      const pieces = [];
+      for await (const piece of stdin) pieces.push(piece);
+      return Buffer.concat(pieces).toString('utf8');
+    },
+  };
+}
+
+function plainJson(_key, value) {
+  if (typeof value === 'bigint') return value.toString();
+  return ArrayBuffer.isView(value) ? Array.from(value) : value;
+}

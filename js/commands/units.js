@@ -1,0 +1,50 @@
+// Numbers for people.
+
+/** 1536 -> "1.50 KiB" */
+export function bytes(count) {
+  const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB'];
+  let value = count;
+  let unit = 0;
+  while (value >= 1024 && unit < units.length - 1) {
+    value /= 1024;
+    unit++;
+  }
+  return unit === 0 ? `${count} B` : `${value.toFixed(2)} ${units[unit]}`;
+}
+
+/** 1236000000 -> "1.24 B" */
+export function parameters(count) {
+  for (const [unit, scale] of Object.entries({ T: 1e12, B: 1e9, M: 1e6, K: 1e3 })) {
+    if (count >= scale) return `${(count / scale).toFixed(2)} ${unit}`;
+  }
+  return String(count);
+}
+
+/** 135000000 -> "135M", as models are named */
+export function sizeLabel(count) {
+  const rounded = (value) => (value >= 10 ? String(Math.round(value)) : value.toFixed(1).replace(/\.0$/, ''));
+  for (const [unit, scale] of Object.entries({ T: 1e12, B: 1e9, M: 1e6, K: 1e3 })) {
+    if (count >= scale) return `${rounded(count / scale)}${unit}`;
+  }
+  return String(count);
+}
+
+/** 75 -> "1m15s" */
+export function duration(seconds) {
+  if (seconds < 60) return `${seconds.toFixed(seconds < 10 ? 1 : 0)}s`;
+  const minutes = Math.floor(seconds / 60);
+  return minutes < 60 ? `${minutes}m${Math.round(seconds % 60)}s` : `${Math.floor(minutes / 60)}h${minutes % 60}m`;
+}
+
+/** Columns of text, as wide as they need to be; `right` lists the columns that are set to the right. */
+export function columns(rows, right = []) {
+  const widths = rows[0].map((_, column) => Math.max(...rows.map((row) => row[column].length)));
+  return rows
+    .map((row) =>
+      row
+        .map((cell, column) => (right.includes(column) ? cell.padStart(widths[column]) : cell.padEnd(widths[column])))
+        .join('  ')
+        .trimEnd(),
+    )
+    .join('\n');
+}

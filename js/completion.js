@@ -1,0 +1,152 @@
+// Writes on from a prompt: prefill, then one token after the other.
+import { createStopMatcher } from './stop-strings.js';
+
+/**
+ * @typedef {object} CompletionResult
+ * @property {string} text
+ * @property {number[]} tokens
+ * @property {'stop' | 'length' | 'context' | 'cancelled'} finishReason 'stop': the model ended its text, or a stop string came
+ * @property {string | null} stopString the stop string that came
+ * @property {number} promptTokens
+ * @property {number} reusedTokens tokens of the prompt that were computed for an earlier call
+ * @property {number} completionTokens
+ * @property {{ tokens: number, milliseconds: number, tokensPerSecond: number }} prefill
+ * @property {{ tokens: number, milliseconds: number, tokensPerSecond: number }} decode
+ * @property {number} seed
+ */
+
+/**
+ * @param {object} context
+ * @param {import('./engine.js').Model} context.model
+ * @param {import('./timeline.js').Timeline} context.timeline
+ * @param {import('./tokenizer.js').Tokenizer | null} context.tokenizer null: no text, only tokens
+ * @param {{ next: () => Promise<void> }} context.turn
+ * @param {number[]} prompt
+ * @param {object} options as readCompletionOptions() gives them
+ * @param {{ signal: AbortSignal, onToken: (token: { text: string, token: number | null }) => void }} control
+ * @returns {Promise<CompletionResult>}
+ */
+export async function complete({ model, timeline, tokenizer, turn }, prompt, options, { signal, onToken }) {
+  const seed = options.seed ?? crypto.getRandomValues(new Uint32Array(1))[0];
+  const sampler = createSampler(model, tokenizer, { ...options, seed });
+  try {
+    const prefill = stopwatch();
+    let computed = 0;
+    const onPiece = (count) => {
+      computed += count;
+    };
+    let reusedTokens = 0;
+    try {
+      reusedTokens = await timeline.replace(prompt, { reuse: options.reusePrefix, turn, signal, onPiece });
+    } catch (error) {
+      if (error.code !== 'CANCELLED') throw error;
+      return finish(createWriter(null, [], onToken), 'cancelled', prefill.lap(computed), stopwatch().lap(0));
+    }
+    const prefilled = prefill.lap(computed);
+    for (const token of penalised(prompt, options)) sampler.accept(token);
+
+    const decode = stopwatch();
+    const started = prompt.some((token) => tokenizer?.isControl(token) === false);
+    const decoder = tokenizer?.createDecoder({ skipSpecial: true, atStart: !started }) ?? null;
+    const writer = createWriter(decoder, options.stop, onToken);
+    const finishReason = await writeOn({ timeline, sampler, tokenizer, turn, signal, writer, options });
+    return finish(writer, finishReason, prefilled, decode.lap(timeline.length - prompt.length), reusedTokens);
+  } finally {
+    sampler.close();
+  }
+
+  function finish(writer, finishReason, prefilled, decoded, reusedTokens = 0) {
+    return {
+      text: writer.end(),
+      tokens: writer.tokens,
+      finishReason,
+      stopString: writer.stopString,
+      promptTokens: prompt.length,
+      reusedTokens,
+      completionTokens: writer.tokens.length,
+      prefill: prefilled,
+      decode: decoded,
+      seed,
+    };
+  }
+}
+
+async function writeOn({ timeline, sampler, tokenizer, turn, signal, writer, options }) {
+  const most = options.maxTokens ?? Infinity;
+  while (writer.tokens.length < most) {
+    if (signal.aborted) return 'cancelled';
+    const token = timeline.sample(sampler);
+    if (tokenizer?.isEndOfGeneration(token) && !options.ignoreEos) return 'stop';
+    sampler.accept(token);
+    writer.push(token);
+    if (writer.stopString !== null) return 'stop';
+    if (writer.tokens.length >= most) break;
+    if (timeline.isFull) return 'context';
+    timeline.extend([token]);
+    await turn.next();
+  }
+  return 'length';
+}
+
+function createSampler(model, tokenizer, options) {
+  const sampler = model.createSampler(options);
+  try {
+    for (const [token, bias] of options.logitBias) sampler.bias(token, bias);
+    if (options.ignoreEos && tokenizer !== null) {
+      const { vocabularySize } = model.info;
+      for (let token = 0; token < Math.min(vocabularySize, tokenizer.vocabularySize); token++) {
+        if (tokenizer.isEndOfGeneration(token)) sampler.bias(token, -Infinity);
+      }
+    }
+    return sampler;
+  } catch (error) {
+    sampler.close();
+    throw error;
+  }
+}
+
+/** The tokens of the prompt that count as seen. */
+function penalised(prompt, { penaltyWindow }) {
+  return penaltyWindow === 0 ? prompt : prompt.slice(-penaltyWindow);
+}
+
+/** Turns tokens into text up to a stop string, and reports both. */
+function createWriter(decoder, stops, onToken) {
+  const matcher = createStopMatcher(stops);
+  let text = '';
+  const writer = {
+    tokens: [],
+    stopString: null,
+    push(token) {
+      writer.tokens.push(token);
+      const found = matcher.push(decoder?.push(token) ?? '');
+      writer.stopString = found.stopped;
+      text += found.text;
+      onToken({ text: found.text, token });
+    },
+    end() {
+      if (writer.stopString !== null) return text;
+      const last = matcher.push(decoder?.flush() ?? '');
+      writer.stopString = last.stopped;
+      const rest = last.text + matcher.flush();
+      text += rest;
+      if (rest !== '') onToken({ text: rest, token: null });
+      return text;
+    },
+  };
+  return writer;
+}
+
+function stopwatch() {
+  const start = performance.now();
+  return {
+    lap(tokens) {
+      const milliseconds = performance.now() - start;
+      return {
+        tokens,
+        milliseconds,
+        tokensPerSecond: tokens === 0 ? 0 : (tokens * 1000) / Math.max(0.001, milliseconds),
+      };
+    },
+  };
+}

@@ -1,0 +1,58 @@
+// What a model file is, told from its header.
+import { NibbleError } from './errors.js';
+import { DEFAULT_CONTEXT } from './options.js';
+
+const ARRAY_PREVIEW = 8;
+
+/**
+ * Bytes by tensor type, and the type that most of the weights have.
+ * @param {{ type: string, shape: number[], bytes: number }[]} tensors
+ * @returns {{ label: string, types: Record<string, number> }}
+ */
+export function quantizationOf(tensors) {
+  const types = {};
+  const weights = {};
+  for (const { type, shape, bytes } of tensors) {
+    types[type] = (types[type] ?? 0) + bytes;
+    weights[type] = (weights[type] ?? 0) + shape.reduce((product, size) => product * size, 1);
+  }
+  const [label] = Object.entries(weights).sort(([, a], [, b]) => b - a)[0] ?? ['none'];
+  return { label, types };
+}
+
+/** The options with every choice made that only the model can settle. */
+export function settleContext(header, options) {
+  if (options.contextSize !== null) return options;
+  const { trainedContext } = header.describe({ ...options, contextSize: 0 }).info;
+  return { ...options, contextSize: Math.min(trainedContext, DEFAULT_CONTEXT) };
+}
+
+/** Names and sizes that an engine and a description share. */
+export function identityOf(header, source, fileSize) {
+  const tensors = header.tensors();
+  const text = (key) => (typeof header.get(key) === 'string' ? header.get(key) : null);
+  return {
+    name: text('general.name') ?? source.name.replace(/\.gguf$/i, ''),
+    architecture: text('general.architecture'),
+    file: { name: source.name, bytes: fileSize, ggufVersion: header.version },
+    quantization: quantizationOf(tensors),
+    tensorBytes: tensors.reduce((sum, { bytes }) => sum + bytes, 0),
+  };
+}
+
+/**
+ * @returns {object} identity, metadata, tensors, and the model and memory for a context; where the engine cannot run
+ *   the model, these two are null and `problem` says why
+ */
+export function describeHeader(header, source, fileSize, options) {
+  const metadata = Object.fromEntries(header.keys().map((key) => [key, header.preview(key, ARRAY_PREVIEW)]));
+  const identity = identityOf(header, source, fileSize);
+  const facts = { ...identity, dataOffset: header.dataOffset, metadata, tensors: header.tensors() };
+  try {
+    const { info, memory } = header.describe(settleContext(header, options));
+    return { ...facts, model: info, memory, problem: null };
+  } catch (error) {
+    if (!(error instanceof NibbleError)) throw error;
+    return { ...facts, model: null, memory: null, problem: { code: error.code, message: error.message } };
+  }
+}

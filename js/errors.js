@@ -1,0 +1,65 @@
+// The one error class of the library. `code` is stable and meant for programs, the message is a sentence meant
+// for people: what was found, what was expected, what to do.
+
+/** An error with a stable code that survives a trip through `postMessage` by `toJSON` and `fromJSON`. */
+export class NibbleError extends Error {
+  /**
+   * @param {string} code stable, upper case with underscores, e.g. `TOKENIZER_BAD_METADATA`
+   * @param {string} message a full sentence
+   * @param {{ cause?: unknown, details?: Record<string, unknown> }} [options] `details` has to be cloneable
+   */
+  constructor(code, message, { cause, details } = {}) {
+    super(message, cause === undefined ? undefined : { cause });
+    this.name = 'NibbleError';
+    /** @type {string} */
+    this.code = code;
+    /** @type {Record<string, unknown> | undefined} */
+    this.details = details;
+  }
+
+  /**
+   * A plain object with everything in it, the chain of causes included.
+   * @returns {{ name: string, code: string, message: string, stack?: string, details?: object, cause?: object }}
+   */
+  toJSON() {
+    return describe(this, 0);
+  }
+
+  /**
+   * The reverse of `toJSON`. Anything that is not such an object becomes an error of code `UNKNOWN`.
+   * @param {any} json
+   * @returns {NibbleError}
+   */
+  static fromJSON(json) {
+    if (json === null || typeof json !== 'object' || typeof json.message !== 'string') {
+      return new NibbleError('UNKNOWN', `Something that is not an error was reported: ${String(json)}.`);
+    }
+    const code = typeof json.code === 'string' ? json.code : 'UNKNOWN';
+    const error = new NibbleError(code, json.message, { cause: revive(json.cause), details: json.details });
+    if (typeof json.stack === 'string') error.stack = json.stack;
+    return error;
+  }
+}
+
+const MAX_CAUSES = 8;
+
+/** @param {any} error @param {number} depth @returns {any} */
+function describe(error, depth) {
+  if (!(error instanceof Error)) return { name: 'NonError', code: 'UNKNOWN', message: String(error) };
+  /** @type {any} */
+  const json = { name: error.name, code: /** @type {any} */ (error).code ?? 'UNKNOWN', message: error.message };
+  if (error.stack) json.stack = error.stack;
+  if (/** @type {any} */ (error).details !== undefined) json.details = /** @type {any} */ (error).details;
+  if (error.cause !== undefined && depth < MAX_CAUSES) json.cause = describe(error.cause, depth + 1);
+  return json;
+}
+
+/** @param {any} json @returns {Error | undefined} */
+function revive(json) {
+  if (json === undefined || json === null) return undefined;
+  if (json.name === 'NibbleError') return NibbleError.fromJSON(json);
+  const error = new Error(String(json.message), { cause: revive(json.cause) });
+  error.name = String(json.name);
+  if (typeof json.stack === 'string') error.stack = json.stack;
+  return error;
+}

@@ -1,0 +1,255 @@
+// The library, apart from what differs between Node and a browser. index.node.js and index.web.js are its entries.
+import { Client } from './client.js';
+import { NibbleError } from './errors.js';
+import { readBenchmarkOptions, readCompletionOptions, readEngineOptions } from './options.js';
+import { describeSource } from './source.js';
+
+export { NibbleError } from './errors.js';
+
+/**
+ * @typedef {object} EngineOptions
+ * @property {string | URL | Blob | ArrayBuffer | ArrayBufferView | ReadableStream | { stream: ReadableStream, size?: number, name?: string }} model
+ *   a GGUF file: its URL (in Node also a path), a File or Blob, its bytes, or a stream of them
+ * @property {number} [threads] by default as many as the machine runs at once, at most 8; 1 where memory cannot be shared
+ * @property {number} [contextSize] tokens that fit into one conversation; 0: as many as the model was trained for; by
+ *   default that, but at most 4096
+ * @property {number} [batchSize] tokens of a prompt that are computed at once
+ * @property {boolean} [exact] float activations and an F32 KV cache on the reference kernels: slow, for comparing
+ * @property {string} [kernelSet] the kernels to use instead of the fastest measured
+ * @property {boolean} [vocabularyOnly] load no weights: the engine then only tokenizes, detokenizes and renders chats
+ * @property {AbortSignal} [signal] stops the loading; createEngine() rejects with code CANCELLED
+ * @property {(progress: { phase: 'download' | 'load' | 'prepare', loaded: number, total: number, bytesPerSecond: number, secondsLeft: number | null }) => void} [onProgress]
+ * @property {string | URL} [workerUrl] where the worker's file is, if not beside the library
+ * @property {string | URL} [wasmUrl] the folder of nibble-relaxed.wasm and nibble-simd128.wasm
+ * @property {BufferSource} [wasmBinary] the wasm itself, instead of wasmUrl
+ */
+
+/**
+ * @typedef {object} CompletionOptions one of prompt, messages and tokens is needed
+ * @property {string} [prompt] text to continue, as it is
+ * @property {{ role: string, content: any }[]} [messages] a chat to answer, by the model's own chat template
+ * @property {number[]} [tokens] token ids to continue
+ * @property {number} [maxTokens] by default until the model ends its text or the context is full
+ * @property {number} [temperature] 0: always the likeliest token; 0.8
+ * @property {number} [topK] only the k likeliest tokens; 0: all; 40
+ * @property {number} [topP] only the likeliest tokens that reach this probability together; 1: all; 0.95
+ * @property {number} [minP] only tokens at least this likely, relative to the likeliest; 0: all; 0.05
+ * @property {number} [repetitionPenalty] 1: none
+ * @property {number} [presencePenalty] 0: none
+ * @property {number} [frequencyPenalty] 0: none
+ * @property {number} [penaltyWindow] how many of the last tokens the penalties look at; 0: all; 64
+ * @property {Record<number, number> | Map<number, number>} [logitBias] added to a token's logit; -Infinity forbids it
+ * @property {number} [seed] the same seed gives the same text; by default random, and told in the result
+ * @property {string | string[]} [stop] text that ends the completion and is not part of it
+ * @property {boolean} [ignoreEos] never choose a token that ends the text
+ * @property {AbortSignal} [signal] stops the completion; its result then has finishReason 'cancelled'
+ * @property {boolean} [reusePrefix] keep what the prompt has in common with the last one; true
+ */
+
+/**
+ * @typedef {object} Platform
+ * @property {(workerUrl?: string | URL) => import('./client.js').WorkerPort} startWorker
+ * @property {(text: string) => { url: string } | { path: string }} locate
+ * @property {() => any} wasm where the wasm is by default
+ */
+
+/** @param {Platform} platform */
+export function createLibrary(platform) {
+  /** Starts a worker and makes one call that has a model in it. */
+  async function callWithModel(method, options, { signal, onProgress } = {}) {
+    const settings = readEngineOptions(options);
+    if (signal?.aborted) throw cancelled();
+    const source = describeSource(options?.model, platform.locate);
+    let client;
+    const stop = () => client?.close(cancelled());
+    try {
+      client = new Client(startWorker(platform, options.workerUrl));
+      signal?.addEventListener('abort', stop, { once: true });
+      const wasm = {
+        ...platform.wasm(),
+        ...(options.wasmUrl && { url: String(options.wasmUrl) }),
+        binary: options.wasmBinary,
+      };
+      const params = { source: source.descriptor, wasm, options: settings };
+      const result = await client.call(method, params, { onEvent: onProgress, transfer: source.transfer });
+      return { client, result };
+    } catch (error) {
+      await client?.close(error);
+      throw error;
+    } finally {
+      signal?.removeEventListener('abort', stop);
+      source.close();
+    }
+  }
+
+  return {
+    /**
+     * Loads a model into a worker of its own.
+     * @param {EngineOptions} options
+     * @returns {Promise<Engine>}
+     */
+    async createEngine(options) {
+      const { client, result } = await callWithModel('load', options, options);
+      return new Engine(client, result);
+    },
+
+    /**
+     * Tells what a model file is from its header, without loading the weights.
+     * @param {EngineOptions['model']} model
+     * @param {Omit<EngineOptions, 'model'>} [options] contextSize and threads are what `memory` is told for
+     * @returns {Promise<object>} name, architecture, file, quantization, metadata, tensors; `model` and `memory`, or
+     *   where this engine cannot run it, null and a `problem` { code, message }
+     */
+    async describeModel(model, options = {}) {
+      const { client, result } = await callWithModel('describe', { ...options, model }, { signal: options.signal });
+      await client.close(unloaded());
+      return result;
+    },
+  };
+}
+
+function startWorker(platform, workerUrl) {
+  try {
+    return platform.startWorker(workerUrl);
+  } catch (cause) {
+    throw new NibbleError('WORKER_FAILED', `The engine's worker could not be started: ${cause.message}.`, { cause });
+  }
+}
+
+/** A loaded model. Calls queue up: one is computed after the other. */
+export class Engine {
+  #client;
+  #unloading = null;
+
+  /** What createEngine() makes; not for others to call. */
+  constructor(client, info) {
+    this.#client = client;
+    /** Names, sizes, threads, kernel set and the like; see the README. */
+    this.info = Object.freeze(info);
+  }
+
+  /**
+   * Writes on. `for await (const { text, token } of engine.complete({ prompt }))` streams; `.result` is a promise of
+   * the whole. Leaving the loop stops the completion.
+   * @param {CompletionOptions} options
+   * @returns {Completion}
+   */
+  complete(options) {
+    const { signal, ...rest } = options ?? {};
+    readCompletionOptions(rest);
+    return new Completion(this.#client, rest, signal);
+  }
+
+  /** @param {string} text @param {{ addSpecial?: boolean, parseSpecial?: boolean }} [options] @returns {Promise<number[]>} */
+  tokenize(text, options) {
+    return this.#client.call('tokenize', { text, options });
+  }
+
+  /**
+   * The text of tokens; with `each`, a list with each token's own text, special tokens by their names.
+   * @param {number[]} tokens
+   * @param {{ each?: boolean }} [options]
+   * @returns {Promise<string | string[]>}
+   */
+  detokenize(tokens, options) {
+    return this.#client.call('detokenize', { tokens, options });
+  }
+
+  /** The text that a chat becomes. @param {{ role: string, content: any }[]} messages @returns {Promise<string>} */
+  render(messages) {
+    return this.#client.call('render', { messages });
+  }
+
+  /**
+   * The likeliest tokens to come next; `top` 0: all of them.
+   * @param {number[]} tokens
+   * @param {{ top?: number, reusePrefix?: boolean, signal?: AbortSignal }} [options]
+   * @returns {Promise<{ tokens: number[], top: { id: number, token: string, p: number, logit: number }[] }>}
+   */
+  evaluate(tokens, { signal, ...options } = {}) {
+    return this.#client.call('evaluate', { tokens, options }, { signal });
+  }
+
+  /**
+   * ln p of each token given the tokens before it, for tokens[from] to the last.
+   * @param {number[]} tokens
+   * @param {{ from?: number, signal?: AbortSignal }} [options] from: 1 unless given, since nothing comes before the first
+   * @returns {Promise<Float32Array>}
+   */
+  score(tokens, { signal, ...options } = {}) {
+    return this.#client.call('score', { tokens, options }, { signal });
+  }
+
+  /**
+   * Times prompt processing and generation on made-up tokens.
+   * @param {{ promptTokens?: number, generatedTokens?: number, repetitions?: number, depth?: number, warmUp?: boolean, signal?: AbortSignal }} [options]
+   * @returns {Promise<{ promptTokens: number, generatedTokens: number, depth: number, nanoseconds: number[], memory: object }>}
+   */
+  async benchmark({ signal, ...options } = {}) {
+    readBenchmarkOptions(options);
+    return this.#client.call('benchmark', { options }, { signal });
+  }
+
+  /** Bytes in use by purpose. @returns {Promise<{ weights: number, kvCache: number, activations: number, other: number, wasm: number }>} */
+  memory() {
+    return this.#client.call('memory', {});
+  }
+
+  /** Stops what runs, ends the worker and its threads, gives all memory back. May be called twice. */
+  unload() {
+    this.#unloading ??= this.#client
+      .call('unload', {})
+      .catch(() => {})
+      .then(() => this.#client.close(unloaded()));
+    return this.#unloading;
+  }
+}
+
+/** A completion under way. Iterate it once. */
+export class Completion {
+  #tokens = [];
+  #wake = () => {};
+  #ended = false;
+  #controller = new AbortController();
+
+  constructor(client, params, signal) {
+    const stop = () => this.stop();
+    signal?.addEventListener('abort', stop, { once: true });
+    if (signal?.aborted) stop();
+    const onEvent = (token) => {
+      this.#tokens.push(token);
+      this.#wake();
+    };
+    /** @type {Promise<import('./completion.js').CompletionResult>} */
+    this.result = client.call('complete', params, { signal: this.#controller.signal, onEvent }).finally(() => {
+      signal?.removeEventListener('abort', stop);
+      this.#ended = true;
+      this.#wake();
+    });
+    // Whoever only iterates learns of an error there.
+    this.result.catch(() => {});
+  }
+
+  /** Ends the completion; the result has what was written until then. */
+  stop() {
+    this.#controller.abort();
+  }
+
+  async *[Symbol.asyncIterator]() {
+    try {
+      for (;;) {
+        while (this.#tokens.length > 0) yield this.#tokens.shift();
+        if (this.#ended) break;
+        await new Promise((resolve) => {
+          this.#wake = resolve;
+        });
+      }
+      await this.result;
+    } finally {
+      this.stop();
+    }
+  }
+}
+
+const cancelled = () => new NibbleError('CANCELLED', 'The loading of the model was cancelled.');
+const unloaded = () => new NibbleError('UNLOADED', 'The engine was unloaded; create a new one.');

@@ -1,0 +1,38 @@
+// The library's entry in Node.
+import { fileURLToPath } from 'node:url';
+import { Worker } from 'node:worker_threads';
+import { createLibrary } from './index.js';
+
+export { NibbleError } from './errors.js';
+
+/** The small model that comes with the package. */
+export const defaultModel = new URL('../models/nibble-tiny.gguf', import.meta.url);
+
+function startWorker(workerUrl) {
+  const worker = new Worker(new URL(workerUrl ?? './worker.node.js', import.meta.url), { name: 'nibble' });
+  let ending = false;
+  return {
+    post: (message, transfer) => worker.postMessage(message, transfer),
+    listen({ onMessage, onFailure }) {
+      worker.on('message', onMessage);
+      worker.on('error', (error) => onFailure(error?.message ?? String(error)));
+      worker.on('messageerror', (error) => onFailure(error.message));
+      worker.on('exit', (code) => {
+        if (!ending) onFailure(`it exited with code ${code}`);
+      });
+    },
+    async terminate() {
+      ending = true;
+      await worker.terminate();
+    },
+    keepAlive: (busy) => (busy ? worker.ref() : worker.unref()),
+  };
+}
+
+/** http: and https: are fetched, file: and all else is a file on disk. */
+function locate(text) {
+  if (/^https?:/i.test(text)) return { url: text };
+  return { path: /^file:/i.test(text) ? fileURLToPath(text) : text };
+}
+
+export const { createEngine, describeModel } = createLibrary({ startWorker, locate, wasm: () => ({}) });

@@ -1,0 +1,33 @@
+// The library's entry in a browser. The bundle of it lies beside worker.js and the two wasm files.
+import { createLibrary } from './index.js';
+
+export { NibbleError } from './errors.js';
+
+function startWorker(workerUrl) {
+  // Bundlers look for this very expression.
+  const worker =
+    workerUrl === undefined
+      ? new Worker(new URL('./worker.js', import.meta.url), { type: 'module', name: 'nibble' })
+      : new Worker(workerUrl, { type: 'module', name: 'nibble' });
+  return {
+    post: (message, transfer = []) => worker.postMessage(message, transfer),
+    listen({ onMessage, onFailure }) {
+      worker.addEventListener('message', ({ data }) => onMessage(data));
+      worker.addEventListener('messageerror', () => onFailure('a message could not be read'));
+      worker.addEventListener('error', (event) => {
+        event.preventDefault();
+        onFailure(event.message || 'its file could not be loaded');
+      });
+    },
+    terminate: async () => worker.terminate(),
+  };
+}
+
+/** Every text is a URL, relative to the page. */
+const locate = (text) => ({ url: new URL(text, globalThis.document?.baseURI ?? globalThis.location?.href).href });
+
+export const { createEngine, describeModel } = createLibrary({
+  startWorker,
+  locate,
+  wasm: () => ({ url: new URL('.', import.meta.url).href }),
+});

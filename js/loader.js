@@ -1,0 +1,122 @@
+// Reads a model from a source into the heap, in the order of the file and once: the header first, then the weights as
+// they arrive. Nothing of the file is kept outside the heap but the pieces that the header came in.
+import { Header, STAGING_BYTES } from './engine.js';
+import { NibbleError } from './errors.js';
+
+const FIRST_HEADER_BYTES = 1 << 20;
+// Far above any real header (a vocabulary of 256k takes some 10 MiB); a file that claims more is lying.
+const MAX_HEADER_BYTES = 256 << 20;
+// Stands for the size of a source that does not know its own, until its end has been seen.
+const UNKNOWN_SIZE = 2 ** 42;
+const PROGRESS_MILLISECONDS = 100;
+
+/** Throws CANCELLED where the signal has been given. */
+export function checkCancelled(signal) {
+  if (signal?.aborted) throw new NibbleError('CANCELLED', 'The call was cancelled.');
+}
+
+/** The next piece of a source, cut short by the signal. */
+async function nextPiece(source, signal) {
+  checkCancelled(signal);
+  try {
+    const piece = await source.read();
+    checkCancelled(signal);
+    return piece;
+  } catch (error) {
+    checkCancelled(signal);
+    throw error;
+  }
+}
+
+/**
+ * Parses the header at the beginning of a source.
+ * @returns {Promise<{ header: Header, pieces: Uint8Array[], fileSize: number }>} `pieces`: all that was read for it
+ */
+export async function readHeader(runtime, source, signal) {
+  const pieces = [];
+  let available = 0;
+  let ended = false;
+  for (let wanted = FIRST_HEADER_BYTES; ; wanted *= 2) {
+    while (available < wanted && !ended) {
+      const piece = await nextPiece(source, signal);
+      if (piece === null) ended = true;
+      else pieces.push(piece.slice());
+      available += piece?.length ?? 0;
+    }
+    const fileSize = ended ? available : Math.max(available, source.size ?? UNKNOWN_SIZE);
+    const header = tryHeader(runtime, pieces, available, fileSize);
+    if (header !== null) return { header, pieces, fileSize };
+    if (wanted >= MAX_HEADER_BYTES) {
+      throw new NibbleError(
+        'GGUF_BAD_COUNT',
+        `The header of the model goes on behind ${MAX_HEADER_BYTES >> 20} MiB; no model needs as much. The file is damaged.`,
+      );
+    }
+  }
+}
+
+/** The header in the bytes read so far; null where it goes on behind them. */
+function tryHeader(runtime, pieces, available, fileSize) {
+  const buffer = runtime.allocate(Math.max(1, available));
+  try {
+    let position = buffer;
+    for (const piece of pieces) {
+      runtime.write(position, piece);
+      position += piece.length;
+    }
+    return new Header(runtime, buffer, available, fileSize);
+  } catch (error) {
+    runtime.free(buffer);
+    if (error.code === 'GGUF_NEEDS_MORE') return null;
+    throw error;
+  }
+}
+
+/**
+ * Feeds the tensor data to a model until it is complete.
+ * @param {{ runtime: object, model: object, source: import('./source.js').Source, pieces: Uint8Array[],
+ *   dataOffset: number, fileSize: number, signal?: AbortSignal, onProgress: (progress: object) => void }} from
+ */
+export async function loadWeights({ runtime, model, source, pieces, dataOffset, fileSize, signal, onProgress }) {
+  const total = fileSize === UNKNOWN_SIZE ? dataOffset + model.remaining : fileSize;
+  const report = progressReporter(source.kind, total, onProgress);
+  const staging = runtime.allocate(STAGING_BYTES);
+  try {
+    let position = 0;
+    const take = (piece) => {
+      const start = Math.max(0, dataOffset - position);
+      if (start < piece.length) model.load(piece.subarray(start), staging);
+      position += piece.length;
+      report(position);
+    };
+    for (const piece of pieces.splice(0)) take(piece);
+    while (model.remaining > 0) {
+      const piece = await nextPiece(source, signal);
+      if (piece === null) throw truncated(source.name, position, model.remaining);
+      take(piece);
+    }
+    report(total, true);
+  } finally {
+    runtime.free(staging);
+  }
+}
+
+function truncated(name, position, missing) {
+  return new NibbleError(
+    'GGUF_TRUNCATED',
+    `The model "${name}" ends after ${position} bytes; ${missing} more bytes of weights were expected. Get the file again.`,
+  );
+}
+
+function progressReporter(phase, total, onProgress) {
+  const start = performance.now();
+  let last = -Infinity;
+  return (loaded, done = false) => {
+    const now = performance.now();
+    if (!done && now - last < PROGRESS_MILLISECONDS) return;
+    last = now;
+    const bytesPerSecond = loaded / Math.max(0.001, (now - start) / 1000);
+    const secondsLeft = Math.max(0, total - loaded) / Math.max(1, bytesPerSecond);
+    onProgress({ phase, loaded: Math.min(loaded, total), total, bytesPerSecond, secondsLeft });
+  };
+}

@@ -1,0 +1,68 @@
+// The whole wire format between the library and its worker. Replies are matched to calls by id.
+//
+//   to the worker    { id, method, params }                     a call; id is a positive integer
+//                    { id, method: 'cancel', params: { target } }   stops the call with id `target`; has no reply
+//   from the worker  { id, event }                              any number of them while the call runs
+//                    { id, result } or { id, error }            its end; error as NibbleError.toJSON() makes it
+import { NibbleError } from './errors.js';
+
+/** The calls a worker answers. */
+export const METHODS = Object.freeze([
+  'load',
+  'describe',
+  'complete',
+  'tokenize',
+  'detokenize',
+  'render',
+  'evaluate',
+  'score',
+  'benchmark',
+  'memory',
+  'unload',
+]);
+export const CANCEL = 'cancel';
+
+const isId = (id) => Number.isSafeInteger(id) && id > 0;
+
+export const call = (id, method, params) => ({ id, method, params });
+export const cancel = (id, target) => ({ id, method: CANCEL, params: { target } });
+export const resultReply = (id, result) => ({ id, result });
+export const eventReply = (id, event) => ({ id, event });
+
+/** Whatever was thrown, as a reply; what is no NibbleError is a fault of ours and says so. */
+export function errorReply(id, error) {
+  const known =
+    error instanceof NibbleError
+      ? error
+      : new NibbleError('INTERNAL', `Something unexpected went wrong: ${error?.message ?? error}.`, { cause: error });
+  return { id, error: known.toJSON() };
+}
+
+/**
+ * A message that reached the worker.
+ * @returns {{ id: number, method: string, params: any }}
+ * @throws {NibbleError} PROTOCOL_ERROR
+ */
+export function readCall(data) {
+  const known = data !== null && typeof data === 'object' && isId(data.id) && typeof data.method === 'string';
+  if (!known) throw new NibbleError('PROTOCOL_ERROR', 'The worker was sent something that is not a call.');
+  if (data.method === CANCEL) {
+    if (isId(data.params?.target)) return data;
+    throw new NibbleError('PROTOCOL_ERROR', 'The worker was told to cancel something that is not a call.');
+  }
+  if (METHODS.includes(data.method)) return data;
+  throw new NibbleError('PROTOCOL_ERROR', `The worker has no method "${data.method.slice(0, 40)}".`);
+}
+
+/**
+ * A message that came from the worker.
+ * @returns {{ id: number, result?: any, error?: NibbleError, event?: any, kind: 'result' | 'error' | 'event' }}
+ * @throws {NibbleError} PROTOCOL_ERROR
+ */
+export function readReply(data) {
+  const known = data !== null && typeof data === 'object' && isId(data.id);
+  if (known && 'error' in data) return { kind: 'error', id: data.id, error: NibbleError.fromJSON(data.error) };
+  if (known && 'event' in data) return { kind: 'event', id: data.id, event: data.event };
+  if (known && 'result' in data) return { kind: 'result', id: data.id, result: data.result };
+  throw new NibbleError('PROTOCOL_ERROR', 'The worker sent something that is not a reply.');
+}

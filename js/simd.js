@@ -1,0 +1,15 @@
+// Which of the two wasm files this platform runs.
+
+// (module (func (param v128 v128) (result v128)
+//   local.get 0  local.get 1  i16x8.relaxed_dot_i8x16_i7x16_s))
+const RELAXED_DOT = Uint8Array.of(
+  ...[0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00], // magic, version 1
+  ...[0x01, 0x07, 0x01, 0x60, 0x02, 0x7b, 0x7b, 0x01, 0x7b], // types: v128 v128 -> v128
+  ...[0x03, 0x02, 0x01, 0x00], // functions: one, of type 0
+  ...[0x0a, 0x0b, 0x01, 0x09, 0x00, 0x20, 0x00, 0x20, 0x01, 0xfd, 0x92, 0x02, 0x0b], // code
+);
+
+/** @returns {'relaxed' | 'simd128'} */
+export function wasmVariant() {
+  return WebAssembly.validate(RELAXED_DOT) ? 'relaxed' : 'simd128';
+}

@@ -1,0 +1,225 @@
+// Where a model's bytes come from. Every kind of source becomes the same small contract, read in order, once:
+//
+//   { kind: 'download' | 'load', name, size, read(): Promise<Uint8Array | null>, close(): Promise<void> }
+//
+// `size` is null where nobody knows it; `read()` gives the next bytes (any number of them, valid until the next read)
+// and null at the end.
+// A source crosses to the worker as a descriptor; bytes and streams stay with the caller and are pulled through a
+// MessagePort piece by piece, so that no model is ever held twice.
+import { NibbleError } from './errors.js';
+
+const PIECE_BYTES = 4 << 20;
+// How many pieces a port asks for ahead of use: enough to hide the trip, too few to matter for memory.
+const PIECES_AHEAD = 2;
+
+/**
+ * @typedef {object} Source
+ * @property {'download' | 'load'} kind the name of its progress phase
+ * @property {string} name
+ * @property {number | null} size
+ * @property {() => Promise<Uint8Array | null>} read
+ * @property {() => Promise<void>} close
+ */
+
+/**
+ * Turns what a caller passed as `model` into a descriptor for the worker.
+ * @param {string | URL | Blob | ArrayBuffer | ArrayBufferView | ReadableStream | { stream: ReadableStream, size?: number, name?: string }} model
+ * @param {(text: string) => { url: string } | { path: string }} locate how this platform reads a string
+ * @returns {{ descriptor: object, transfer: Transferable[], close: () => void }}
+ */
+export function describeSource(model, locate) {
+  const handle = (descriptor) => ({ descriptor, transfer: [], close: () => {} });
+  if (typeof model === 'string' && model !== '') return handle(locate(model));
+  if (model instanceof URL) return handle(locate(model.href));
+  if (model instanceof Blob) return handle({ blob: model, name: model.name ?? 'model' });
+  if (model instanceof ArrayBuffer || ArrayBuffer.isView(model)) {
+    const bytes = ArrayBuffer.isView(model)
+      ? new Uint8Array(model.buffer, model.byteOffset, model.byteLength)
+      : new Uint8Array(model);
+    return port({ name: 'model', size: bytes.length }, slices(bytes));
+  }
+  const stream = model instanceof ReadableStream ? model : model?.stream;
+  if (stream instanceof ReadableStream) {
+    const size = model.size ?? null;
+    if (size !== null && !(Number.isSafeInteger(size) && size >= 0)) {
+      throw new NibbleError('INVALID_ARGUMENT', `The stream's size is ${size}; expected a number of bytes.`);
+    }
+    return port({ name: model.name ?? 'model', size }, streamed(stream));
+  }
+  throw new NibbleError(
+    'INVALID_ARGUMENT',
+    'The model is none of the kinds this can read: pass a URL or a path, a File or Blob, bytes, or a ReadableStream.',
+  );
+}
+
+async function* slices(bytes) {
+  for (let start = 0; start < bytes.length; start += PIECE_BYTES) yield bytes.slice(start, start + PIECE_BYTES);
+}
+
+async function* streamed(stream) {
+  const reader = stream.getReader();
+  try {
+    for (;;) {
+      const { done, value } = await reader.read();
+      if (done) return;
+      if (!(value instanceof Uint8Array)) throw new Error('the stream gave something that is not a Uint8Array');
+      yield value;
+    }
+  } finally {
+    await reader.cancel().catch(() => {});
+  }
+}
+
+/** A descriptor whose bytes are pulled through a port: 'next' asks for a piece, 'stop' for the end. */
+function port(facts, pieces) {
+  const { port1, port2 } = new MessageChannel();
+  const close = () => {
+    port1.close();
+    pieces.return(undefined);
+  };
+  // One answer after the other, in the order of the questions.
+  let last = Promise.resolve();
+  port1.onmessage = ({ data }) => {
+    if (data !== 'next') return close();
+    last = last.then(async () => {
+      try {
+        const { done, value } = await pieces.next();
+        port1.postMessage({ piece: done ? null : value });
+      } catch (error) {
+        port1.postMessage({ error: String(error?.message ?? error) });
+      }
+    });
+  };
+  return { descriptor: { ...facts, port: port2 }, transfer: [port2], close };
+}
+
+/**
+ * Opens a descriptor, in the worker.
+ * @param {any} descriptor
+ * @param {{ openPath?: (path: string) => Promise<Source>, signal?: AbortSignal }} platform
+ * @returns {Promise<Source>}
+ */
+export function openSource(descriptor, { openPath, signal }) {
+  if (typeof descriptor?.url === 'string') return openUrl(descriptor.url, signal);
+  if (typeof descriptor?.path === 'string' && openPath) return openPath(descriptor.path);
+  if (descriptor?.blob instanceof Blob) return Promise.resolve(blobSource(descriptor.blob, descriptor.name));
+  if (typeof descriptor?.port?.postMessage === 'function') return Promise.resolve(portSource(descriptor));
+  return Promise.reject(new NibbleError('INVALID_ARGUMENT', 'The worker was given no model that it can open.'));
+}
+
+function portSource({ port, name, size }) {
+  const waiting = [];
+  const arrived = [];
+  let ended = false;
+  const settle = () => {
+    while (waiting.length > 0 && (arrived.length > 0 || ended)) {
+      const { resolve, reject } = waiting.shift();
+      const { piece = null, error } = arrived.shift() ?? {};
+      if (error !== undefined) reject(unreadable(name, error));
+      else resolve(piece);
+      if (piece === null) ended = true;
+      else port.postMessage('next');
+    }
+  };
+  port.onmessage = ({ data }) => {
+    arrived.push(data);
+    settle();
+  };
+  for (let index = 0; index < PIECES_AHEAD; index++) port.postMessage('next');
+  return {
+    kind: 'load',
+    name: String(name),
+    size: size ?? null,
+    read: () =>
+      new Promise((resolve, reject) => {
+        waiting.push({ resolve, reject });
+        settle();
+      }),
+    close: async () => {
+      port.postMessage('stop');
+      port.close();
+    },
+  };
+}
+
+function blobSource(blob, name) {
+  let position = 0;
+  return {
+    kind: 'load',
+    name: String(name),
+    size: blob.size,
+    async read() {
+      if (position >= blob.size) return null;
+      const start = position;
+      position = Math.min(start + PIECE_BYTES, blob.size);
+      try {
+        return new Uint8Array(await blob.slice(start, position).arrayBuffer());
+      } catch (error) {
+        throw unreadable(name, error.message, error);
+      }
+    },
+    close: async () => {},
+  };
+}
+
+/** @param {string} url @param {AbortSignal} [signal] */
+async function openUrl(url, signal) {
+  const failed = (what, cause) =>
+    new NibbleError('DOWNLOAD_FAILED', `The download of ${shown(url)} failed: ${what}`, { cause });
+  let response;
+  try {
+    response = await fetch(url, { signal });
+  } catch (cause) {
+    throw failed(`${cause.cause?.message ?? cause.message}. Check the address and the connection.`, cause);
+  }
+  if (!response.ok) {
+    await response.body?.cancel();
+    throw failed(`the server answered ${response.status} ${response.statusText}`.trimEnd().concat('.'));
+  }
+  if (/^text\/html\b/i.test(response.headers.get('content-type') ?? '')) {
+    await response.body?.cancel();
+    throw failed('the server sent a web page, not a model file. The address of the file itself is needed.');
+  }
+  const reader = response.body?.getReader();
+  return {
+    kind: 'download',
+    name: nameOf(response.url || url),
+    size: contentLength(response.headers),
+    async read() {
+      if (reader === undefined) return null;
+      try {
+        const { done, value } = await reader.read();
+        return done ? null : value;
+      } catch (cause) {
+        throw failed(`the connection broke off (${cause.message}). Try again.`, cause);
+      }
+    },
+    close: async () => {
+      await reader?.cancel().catch(() => {});
+    },
+  };
+}
+
+/** The number of bytes that will arrive; null where it is not told, or told for a compressed body. */
+export function contentLength(headers) {
+  const length = headers.get('content-length');
+  const encoding = headers.get('content-encoding') ?? 'identity';
+  return /^\d+$/.test(length ?? '') && encoding === 'identity' ? Number(length) : null;
+}
+
+/** The last part of a URL's path. */
+export function nameOf(url) {
+  const path = url.split(/[?#]/, 1)[0];
+  const name = path.slice(path.lastIndexOf('/') + 1);
+  try {
+    return decodeURIComponent(name) || 'model';
+  } catch {
+    return name || 'model';
+  }
+}
+
+const shown = (url) => (url.length > 200 ? `${url.slice(0, 200)}…` : url);
+
+export function unreadable(name, what, cause) {
+  return new NibbleError('SOURCE_UNREADABLE', `The model "${name}" could not be read: ${what}.`, { cause });
+}

@@ -1,0 +1,48 @@
+// A file on disk as a source (see source.js for the contract).
+import { open } from 'node:fs/promises';
+import { basename } from 'node:path';
+import { unreadable } from './source.js';
+
+const PIECE_BYTES = 4 << 20;
+const REASONS = {
+  ENOENT: 'there is no such file',
+  EACCES: 'reading it is not permitted',
+  EISDIR: 'it is a folder, not a file',
+  ENOTDIR: 'a part of its path is not a folder',
+  EMFILE: 'too many files are open',
+};
+
+/**
+ * @param {string} path
+ * @returns {Promise<import('./source.js').Source>}
+ */
+export async function openFile(path) {
+  const name = basename(path);
+  const attempt = async (action) => {
+    try {
+      return await action();
+    } catch (error) {
+      throw unreadable(path, REASONS[error.code] ?? error.message, error);
+    }
+  };
+  const file = await attempt(() => open(path, 'r'));
+  try {
+    const facts = await attempt(() => file.stat());
+    if (!facts.isFile()) throw unreadable(path, facts.isDirectory() ? REASONS.EISDIR : 'it is not a regular file');
+    const buffer = new Uint8Array(PIECE_BYTES);
+    return {
+      kind: 'load',
+      name,
+      size: facts.size,
+      // The bytes are valid until the next read: one buffer serves the whole file.
+      async read() {
+        const { bytesRead } = await attempt(() => file.read(buffer, 0, buffer.length, null));
+        return bytesRead === 0 ? null : buffer.subarray(0, bytesRead);
+      },
+      close: () => file.close(),
+    };
+  } catch (error) {
+    await file.close();
+    throw error;
+  }
+}

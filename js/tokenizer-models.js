@@ -1,0 +1,228 @@
+// Adapters onto the BPE of @huggingface/tokenizers. The library keys merges by pairs; a GGUF has scores per piece
+// (SentencePiece) or `left right` strings (byte-level BPE). Overriding how a pair gets its rank lets both be used as
+// they are, so that nothing is derived when a 256k vocabulary is opened, and ties fall as they do in llama.cpp.
+
+import { BPE, ByteLevelPreTokenizer, SplitPreTokenizer } from '@huggingface/tokenizers';
+import { mergeWord } from './tokenizer-merge.js';
+
+/** @typedef {import('./tokenizer-vocabulary.js').Vocabulary} Vocabulary */
+
+const GPT2 = "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)";
+const CONTRACTIONS = "(?:'[sS]|'[tT]|'[rR][eE]|'[vV][eE]|'[mM]|'[lL][lL]|'[dD])";
+const AFTER_DIGITS = ' ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+';
+const LLAMA3 = `${CONTRACTIONS}|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}{1,3}|${AFTER_DIGITS}`;
+const QWEN2 = `${CONTRACTIONS}|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}|${AFTER_DIGITS}`;
+
+/**
+ * The ways of splitting text into words. Several patterns are applied one after the other, each to what the one
+ * before has left. The patterns are those that llama.cpp has for the same names.
+ * @type {Record<string, { names: string[], patterns: string[], ignoreMerges?: boolean, addBos?: boolean }>}
+ */
+const PRE_TOKENIZERS = {
+  default: {
+    names: ['default'],
+    patterns: ['[\\p{P}\\$\\+<=>\\^~\\|]+', GPT2, '\\p{N}+', '[0-9][0-9][0-9]'],
+  },
+  gpt2: {
+    names: [
+      ...['gpt-2', 'phi-2', 'jina-es', 'jina-de', 'jina-v2-es', 'jina-v2-de', 'gigachat', 'a.x-4.0', 'mellum'],
+      ...['modern-bert', 'exaone4', 'mpt', 'olmo', 'jais', 'trillion', 'granite-docling'],
+    ],
+    patterns: [GPT2],
+  },
+  llama3: {
+    names: ['llama3', 'llama-v3', 'llama-bpe', 'falcon3', 'falcon-h1', 'pixtral', 'midm-2.0', 'lfm2', 'jina-v5-nano'],
+    patterns: [LLAMA3],
+    ignoreMerges: true,
+    addBos: true,
+  },
+  llama3WithMerges: { names: ['dbrx', 'smaug-bpe', 'glm4', 'chatglm-bpe'], patterns: [LLAMA3] },
+  qwen2: {
+    names: [
+      ...['qwen2', 'deepseek-r1-qwen', 'kormo', 'f2llmv2', 'megrez', 'stablelm2', 'hunyuan', 'solar-open', 'grok-2'],
+    ],
+    patterns: [QWEN2],
+  },
+  smollm: {
+    names: ['smollm', 'starcoder', 'refact', 'command-r', 'codeshell', 'exaone', 'minerva-7b', 'mellum2'],
+    patterns: ['\\p{N}', GPT2],
+  },
+};
+
+/** @param {string | undefined} pre */
+const findPreTokenizer = (pre) =>
+  Object.values(PRE_TOKENIZERS).find(({ names }) => pre !== undefined && names.includes(pre));
+
+/** @param {string | undefined} pre @returns {boolean} whether texts start with BOS unless the file says otherwise */
+export const addsBosByDefault = (pre) => findPreTokenizer(pre)?.addBos ?? false;
+
+/** Words below this length go to the library, which remembers them; longer ones are rarely met twice. */
+const LONG_WORD = 128;
+
+/** BPE whose pair rank is a function instead of a table. */
+class RankedBpe extends BPE {
+  /**
+   * @param {Map<string, number>} pieceToId
+   * @param {(left: string, right: string) => number | undefined} rankOf
+   * @param {number} longest UTF-16 units of the longest text a merge makes
+   */
+  constructor(pieceToId, rankOf, longest) {
+    super({ type: 'BPE', vocab: {}, merges: [] });
+    this.tokens_to_ids = pieceToId;
+    this.rankOf = rankOf;
+    this.longest = longest;
+  }
+
+  /** @override @param {string} word @returns {string[]} */
+  bpe(word) {
+    return word.length < LONG_WORD ? super.bpe(word) : mergeWord(word, this.rankOf, this.longest);
+  }
+
+  /** @override @param {any} queue @param {any} node */
+  add_node(queue, node) {
+    const rank = this.rankOf(node.token, node.next.token);
+    if (rank === undefined) return;
+    // The bias, below 1, is the position in the text: of two equal ranks the leftmost pair goes first.
+    node.score = rank + node.bias;
+    queue.push(node);
+  }
+}
+
+/**
+ * Ranks by score, best first; equal scores share a rank. Ranks are looked up when first asked for.
+ * @param {ArrayLike<number> | undefined} scores @param {number} count
+ * @returns {(id: number) => number}
+ */
+function rankByScore(scores, count) {
+  if (scores === undefined) return () => 0;
+  const ascending = Float32Array.from({ length: count }, (_, id) => scores[id]).sort();
+  const ranks = new Int32Array(count).fill(-1);
+  return (id) => {
+    if (ranks[id] >= 0) return ranks[id];
+    const score = Math.fround(scores[id]);
+    let low = 0;
+    let high = count;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if (ascending[middle] <= score) low = middle + 1;
+      else high = middle;
+    }
+    ranks[id] = count - low;
+    return ranks[id];
+  };
+}
+
+/** @param {number} byte */
+const byteName = (byte) => `<0x${byte.toString(16).toUpperCase().padStart(2, '0')}>`;
+
+/**
+ * SentencePiece BPE: of all neighbouring pairs whose concatenation is a piece the one with the best score is merged,
+ * the leftmost first where scores are equal; what is no piece in the end is spelt in byte tokens.
+ * @param {Vocabulary} vocabulary
+ * @returns {(text: string, ids: number[]) => void} appends to ids
+ */
+export function createSentencePieceModel({ pieceToId, pieces, scores, ids: special }) {
+  const rankOf = rankByScore(scores, pieces.length);
+  const bpe = new RankedBpe(
+    pieceToId,
+    (left, right) => {
+      const id = pieceToId.get(left + right);
+      return id === undefined ? undefined : rankOf(id);
+    },
+    longestOf(pieces),
+  );
+  const splitWords = createWordSplitter(pieces);
+  const encoder = new TextEncoder();
+  const byteIds = Array.from({ length: 256 }, (_, byte) => {
+    return pieceToId.get(byteName(byte)) ?? (byte < 128 ? pieceToId.get(String.fromCharCode(byte)) : undefined);
+  });
+  return (text, ids) => {
+    for (const word of splitWords(text.replaceAll(' ', '▁'))) for (const piece of bpe.bpe(word)) append(piece, ids);
+  };
+
+  /** @param {string} piece @param {number[]} ids */
+  function append(piece, ids) {
+    const id = pieceToId.get(piece);
+    if (id !== undefined) ids.push(id);
+    else {
+      const spelt = Array.from(encoder.encode(piece), (byte) => byteIds[byte]);
+      if (!spelt.includes(undefined)) for (const byteId of spelt) ids.push(/** @type {number} */ (byteId));
+      else if (special.unknown !== undefined) ids.push(special.unknown);
+    }
+  }
+}
+
+/** @param {string[]} pieces */
+const longestOf = (pieces) => pieces.reduce((longest, { length }) => (length > longest ? length : longest), 0);
+
+/**
+ * SentencePiece merges across the whole text. But no merge crosses a place that no piece has inside, and nearly always
+ * that is so before a word's space: splitting there changes nothing, and words met before are remembered.
+ * @param {string[]} pieces
+ * @returns {(text: string) => string[]}
+ */
+function createWordSplitter(pieces) {
+  const joined = new Set();
+  for (const piece of pieces) {
+    for (let i = piece.indexOf('▁', 1); i > 0; i = piece.indexOf('▁', i + 1)) joined.add(piece.charCodeAt(i - 1));
+  }
+  joined.add('▁'.charCodeAt(0));
+  return (text) => {
+    const words = [];
+    let start = 0;
+    for (let i = text.indexOf('▁', 1); i > 0; i = text.indexOf('▁', i + 1)) {
+      if (joined.has(text.charCodeAt(i - 1))) continue;
+      words.push(text.slice(start, i));
+      start = i;
+    }
+    words.push(text.slice(start));
+    return words;
+  };
+}
+
+/**
+ * Byte-level BPE: words by regular expression, bytes as printable characters, merges by rank.
+ * @param {Vocabulary} vocabulary adds to `warnings` when `preTokenizer` is missing or not known
+ * @returns {(text: string, ids: number[]) => void} appends to ids
+ */
+export function createByteLevelModel({ pieceToId, mergeRanks, preTokenizer, ids: special, warnings }) {
+  const found = findPreTokenizer(preTokenizer);
+  if (found === undefined) {
+    const what = preTokenizer === undefined ? 'is missing' : `names ${JSON.stringify(preTokenizer.slice(0, 40))}`;
+    warnings.push(`tokenizer.ggml.pre ${what}; words are split in the default way, which may cost some quality.`);
+  }
+  const { patterns, ignoreMerges = false } = found ?? PRE_TOKENIZERS.default;
+  const splitters = patterns.map(
+    (Regex) => new SplitPreTokenizer({ type: 'Split', pattern: { Regex }, behavior: 'Isolated', invert: false }),
+  );
+  const byteLevel = new ByteLevelPreTokenizer({ type: 'ByteLevel', add_prefix_space: false, use_regex: false });
+  const ranks = /** @type {Map<string, number>} */ (mergeRanks);
+  let longest = 0;
+  for (const merge of ranks.keys()) longest = Math.max(longest, merge.length - 1);
+  const bpe = new RankedBpe(pieceToId, (left, right) => ranks.get(`${left} ${right}`), longest);
+  return (text, ids) => {
+    /** @type {string[]} */
+    let words = [text];
+    for (const splitter of splitters) words = splitter.pre_tokenize(words);
+    for (const word of byteLevel.pre_tokenize(words)) {
+      const whole = ignoreMerges ? pieceToId.get(word) : undefined;
+      if (whole !== undefined) {
+        ids.push(whole);
+        continue;
+      }
+      for (const piece of bpe.bpe(word)) {
+        const id = pieceToId.get(piece);
+        if (id !== undefined) ids.push(id);
+        else spell(piece, ids);
+      }
+    }
+  };
+
+  /** @param {string} piece @param {number[]} ids a piece that only a merge knows becomes its bytes */
+  function spell(piece, ids) {
+    for (const byte of piece) {
+      const id = pieceToId.get(byte) ?? special.unknown;
+      if (id !== undefined) ids.push(id);
+    }
+  }
+}

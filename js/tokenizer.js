@@ -1,0 +1,205 @@
+// A tokenizer made from a GGUF's own metadata. Same ids as llama.cpp for the same file and text.
+
+import { NibbleError } from './errors.js';
+import { addsBosByDefault, createByteLevelModel, createSentencePieceModel } from './tokenizer-models.js';
+import { readVocabulary, TokenType } from './tokenizer-vocabulary.js';
+
+/** @typedef {import('./tokenizer-vocabulary.js').Metadata} Metadata */
+/** @typedef {import('./tokenizer-vocabulary.js').Vocabulary} Vocabulary */
+
+/**
+ * @typedef {object} StreamDecoder
+ * @property {(id: number) => string} push the text that this token completes; '' while a character is unfinished
+ * @property {() => string} flush what is left: U+FFFD for an unfinished character. Ready for a new text afterwards.
+ */
+
+/**
+ * @typedef {object} Tokenizer
+ * @property {number} vocabularySize
+ * @property {(text: string, options?: { addSpecial?: boolean, parseSpecial?: boolean }) => number[]} encode
+ *   `addSpecial` adds BOS and EOS where the file asks for them; `parseSpecial` reads control tokens written out in the
+ *   text as such (user-defined tokens always are). Text that is not well-formed UTF-16 gets U+FFFD.
+ * @property {(ids: Iterable<number>, options?: { skipSpecial?: boolean }) => string} decode
+ * @property {(id: number, options?: { skipSpecial?: boolean }) => Uint8Array} bytes of one token, not always whole
+ *   characters; empty for a control or unknown token with `skipSpecial`. The caller owns the array.
+ * @property {(options?: { skipSpecial?: boolean, atStart?: boolean }) => StreamDecoder} createDecoder `atStart: false`
+ *   is for text that continues a prompt: the space that SentencePiece puts before a text is dropped only at its start.
+ * @property {(id: number) => boolean} isEndOfGeneration
+ * @property {(id: number) => boolean} isControl
+ * @property {(id: number) => string} text a token for showing: bytes as text, and the name of a byte that is none
+ * @property {{ bos?: number, eos?: number, eot?: number, unknown?: number, padding?: number }} ids
+ * @property {boolean} addBos
+ * @property {boolean} addEos
+ * @property {string[]} warnings what is odd about the file, as sentences
+ */
+
+/**
+ * @param {Metadata} metadata keys `tokenizer.ggml.*` and `general.name`
+ * @returns {Tokenizer}
+ * @throws {NibbleError} TOKENIZER_UNSUPPORTED, TOKENIZER_BAD_METADATA; its functions throw TOKENIZER_BAD_TOKEN for an
+ *   id outside the vocabulary and TOKENIZER_BAD_TEXT for a text that is not a string
+ */
+export function createTokenizer(metadata) {
+  const vocabulary = readVocabulary(metadata, addsBosByDefault);
+  const sentencePiece = vocabulary.model === 'llama';
+  const encodeText = (sentencePiece ? createSentencePieceModel : createByteLevelModel)(vocabulary);
+  const partition = createPartition(vocabulary);
+  const bytesOf = sentencePiece ? sentencePieceBytes : byteLevelBytes;
+  const { types, pieces, ids, addBos, addEos, addSpacePrefix, endOfGeneration, warnings } = vocabulary;
+
+  /** @param {number} id */
+  function check(id) {
+    if (Number.isInteger(id) && id >= 0 && id < pieces.length) return;
+    throw new NibbleError('TOKENIZER_BAD_TOKEN', `${id} is not a token: ids go from 0 to ${pieces.length - 1}.`);
+  }
+
+  /** @type {Tokenizer['encode']} */
+  function encode(text, { addSpecial = true, parseSpecial = true } = {}) {
+    if (typeof text !== 'string') {
+      throw new NibbleError('TOKENIZER_BAD_TEXT', `The text to encode has to be a string; it is a ${typeof text}.`);
+    }
+    /** @type {number[]} */
+    const output = addSpecial && addBos ? [/** @type {number} */ (ids.bos)] : [];
+    let afterSpecial = true;
+    for (const fragment of partition(wellFormed(text), parseSpecial)) {
+      if (typeof fragment === 'number') output.push(fragment);
+      else encodeText(sentencePiece && addSpacePrefix && afterSpecial ? ` ${fragment}` : fragment, output);
+      afterSpecial = typeof fragment === 'number';
+    }
+    if (addSpecial && addEos) output.push(/** @type {number} */ (ids.eos));
+    return output;
+  }
+
+  /** @type {Tokenizer['bytes']} */
+  function bytes(id, { skipSpecial = false } = {}) {
+    check(id);
+    const type = types[id];
+    if (type === TokenType.CONTROL || type === TokenType.UNKNOWN) {
+      return skipSpecial ? new Uint8Array(0) : utf8.encode(pieces[id]);
+    }
+    return bytesOf(pieces[id], type);
+  }
+
+  /** @type {Tokenizer['createDecoder']} */
+  function createDecoder({ skipSpecial = false, atStart = true } = {}) {
+    const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
+    let dropSpace = atStart && sentencePiece && addSpacePrefix;
+    return {
+      push(id) {
+        let piece = bytes(id, { skipSpecial });
+        if (piece.length === 0) return '';
+        if (dropSpace && piece[0] === SPACE) piece = piece.subarray(1);
+        dropSpace = false;
+        return decoder.decode(piece, { stream: true });
+      },
+      flush() {
+        dropSpace = atStart && sentencePiece && addSpacePrefix;
+        return decoder.decode();
+      },
+    };
+  }
+
+  /** @type {Tokenizer['decode']} */
+  function decode(tokens, { skipSpecial = false } = {}) {
+    const decoder = createDecoder({ skipSpecial });
+    let text = '';
+    for (const id of tokens) text += decoder.push(id);
+    return text + decoder.flush();
+  }
+
+  return {
+    vocabularySize: pieces.length,
+    encode,
+    decode,
+    bytes,
+    createDecoder,
+    isEndOfGeneration: (id) => endOfGeneration.has(id),
+    isControl: (id) => types[id] === TokenType.CONTROL,
+    text(id) {
+      check(id);
+      const raw = bytes(id);
+      const half = types[id] === TokenType.BYTE && raw[0] >= 0x80;
+      return half ? pieces[id] : new TextDecoder('utf-8', { ignoreBOM: true }).decode(raw);
+    },
+    ids,
+    addBos,
+    addEos,
+    warnings,
+  };
+}
+
+const SPACE = 0x20;
+const utf8 = new TextEncoder();
+
+/** @param {string} text */
+const wellFormed = (text) => (/\p{Surrogate}/u.test(text) ? text.replace(/\p{Surrogate}/gu, '\uFFFD') : text);
+
+/** @param {string} piece @param {number} type @returns {Uint8Array} */
+function sentencePieceBytes(piece, type) {
+  if (type === TokenType.BYTE) return Uint8Array.of(Number.parseInt(piece.slice(3, 5), 16));
+  if (type === TokenType.UNUSED) return new Uint8Array(0);
+  return utf8.encode(type === TokenType.USER_DEFINED ? piece : piece.replaceAll('▁', ' '));
+}
+
+/** @param {string} piece @param {number} type @returns {Uint8Array} */
+function byteLevelBytes(piece, type) {
+  if (type === TokenType.UNUSED) return new Uint8Array(0);
+  if (type === TokenType.USER_DEFINED) return utf8.encode(piece);
+  const output = [];
+  for (const character of piece) {
+    const byte = BYTE_OF_CHARACTER.get(character);
+    if (byte !== undefined) output.push(byte);
+    else for (const part of utf8.encode(character)) output.push(part);
+  }
+  return Uint8Array.from(output);
+}
+
+/** GPT-2's alphabet: printable Latin-1 stands for itself, the other bytes for characters from U+0100 on, in order. */
+const BYTE_OF_CHARACTER = new Map(
+  (() => {
+    const printable = (/** @type {number} */ byte) => (byte > 0x20 && byte < 0x7f) || (byte > 0xa0 && byte !== 0xad);
+    let next = 0x100;
+    return Array.from({ length: 256 }, (_, byte) => {
+      return /** @type {[string, number]} */ ([String.fromCharCode(printable(byte) ? byte : next++), byte]);
+    });
+  })(),
+);
+
+/**
+ * Splits text at the special tokens written in it, longest first as llama.cpp does, each over the whole text.
+ * @param {Vocabulary} vocabulary
+ * @returns {(text: string, parseSpecial: boolean) => (string | number)[]} texts and ids in order, no empty texts
+ */
+function createPartition({ pieces, pieceToId, types, rightStripped }) {
+  const special = [];
+  for (let id = 0; id < pieces.length; id++) {
+    const type = types[id];
+    const splits = type === TokenType.CONTROL || type === TokenType.UNKNOWN || type === TokenType.USER_DEFINED;
+    if (splits && pieceToId.get(pieces[id]) === id) special.push({ id, piece: pieces[id], type });
+  }
+  const length = new Map(special.map(({ id, piece }) => [id, utf8.encode(piece).length]));
+  special.sort((a, b) => /** @type {number} */ (length.get(b.id)) - /** @type {number} */ (length.get(a.id)));
+  return (text, parseSpecial) => {
+    /** @type {(string | number)[]} */
+    let fragments = text === '' ? [] : [text];
+    for (const { id, piece, type } of special) {
+      if ((!parseSpecial && type !== TokenType.USER_DEFINED) || !text.includes(piece)) continue;
+      fragments = fragments.flatMap((fragment) => {
+        return typeof fragment === 'number' ? fragment : splitAt(fragment, piece, id, rightStripped.has(id));
+      });
+    }
+    return fragments;
+  };
+}
+
+/** @param {string} text @param {string} piece @param {number} id @param {boolean} strip @returns {(string | number)[]} */
+function splitAt(text, piece, id, strip) {
+  /** @type {(string | number)[]} */
+  const fragments = [];
+  text.split(piece).forEach((part, index) => {
+    if (index > 0) fragments.push(id);
+    const kept = strip && index > 0 ? part.replace(/^[ \t\n\v\f\r]+/, '') : part;
+    if (kept !== '') fragments.push(kept);
+  });
+  return fragments;
+}

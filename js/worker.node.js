@@ -1,0 +1,44 @@
+// The worker in Node.
+import { readFile } from 'node:fs/promises';
+import { availableParallelism } from 'node:os';
+import { fileURLToPath } from 'node:url';
+import { parentPort } from 'node:worker_threads';
+import { Runtime } from './engine.js';
+import { NibbleError } from './errors.js';
+import { MAX_THREADS } from './options.js';
+import { wasmVariant } from './simd.js';
+import { openFile } from './source.node.js';
+import { serve } from './worker.js';
+
+const BUILD = new URL('../build/wasm/', import.meta.url);
+const DEFAULT_MAX_THREADS = 8;
+
+async function startRuntime(threads, { url, binary }) {
+  const variant = wasmVariant();
+  try {
+    const { default: createModule } = await import(new URL('node/nibble.mjs', BUILD).href);
+    const file = new URL(`nibble-${variant}.wasm`, url ? url.replace(/\/*$/, '/') : BUILD);
+    const bytes = binary ?? (await readFile(fileURLToPath(file)));
+    return { runtime: await Runtime.start(createModule, await WebAssembly.compile(bytes), threads), variant };
+  } catch (cause) {
+    if (cause instanceof NibbleError) throw cause;
+    throw new NibbleError(
+      'WASM_UNAVAILABLE',
+      `The WebAssembly engine could not be read: ${cause.message}. In a checkout, "npm run build" makes it.`,
+      { cause },
+    );
+  }
+}
+
+serve(
+  {
+    post: (message) => parentPort.postMessage(message),
+    listen: (onMessage) => parentPort.on('message', onMessage),
+  },
+  {
+    startRuntime,
+    openPath: openFile,
+    threads: Math.min(DEFAULT_MAX_THREADS, availableParallelism()),
+    maxThreads: MAX_THREADS,
+  },
+);

@@ -1,0 +1,193 @@
+#include "attention.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "float_math.h"
+
+// Query tokens that share one unpacked page in prefill.
+enum { BLOCK_TOKENS = 8 };
+
+typedef struct {
+  float *head;            // 2 * head_size * KV_PAGE_TOKENS: a page of one KV head, unpacked
+  float *scores;          // KV_PAGE_TOKENS
+  AttentionState split;   // rows: BLOCK_TOKENS * group
+  AttentionState merged;  // the same
+} Scratch;
+
+// The queries of a block of tokens that share one KV head; row = token * group + head within the group.
+typedef struct {
+  Run *run;
+  int layer, kv_head, group;
+  int first, tokens;  // of the batch
+} Queries;
+
+static int block_rows(const Shape *shape) { return BLOCK_TOKENS * (shape->heads / shape->kv_heads); }
+
+static size_t state_floats(const Shape *shape) { return (size_t)block_rows(shape) * (size_t)(shape->head_size + 2); }
+
+size_t attention_scratch_bytes(const Shape *shape) {
+  return sizeof(float) * (2 * (size_t)shape->head_size * KV_PAGE_TOKENS + KV_PAGE_TOKENS + 2 * state_floats(shape));
+}
+
+static Scratch scratch_of(const Run *run, int thread) {
+  const Shape *shape = &run->model->shape;
+  const size_t rows = (size_t)block_rows(shape), out = rows * (size_t)shape->head_size;
+  float *next = run_scratch(run, thread);
+  Scratch scratch = {.head = next};
+  scratch.scores = next += 2 * (size_t)shape->head_size * KV_PAGE_TOKENS;
+  scratch.split.out = next += KV_PAGE_TOKENS;
+  scratch.merged.out = next += out;
+  scratch.split.max = next += out;
+  scratch.split.sum = next += rows;
+  scratch.merged.max = next += rows;
+  scratch.merged.sum = next += rows;
+  return scratch;
+}
+
+// Positions that a query at `position` sees: [from, position].
+static int visible_from(const Shape *shape, int position) {
+  const int window = shape->sliding_window;
+  return window > 0 && position >= window ? position - window + 1 : 0;
+}
+
+static AttentionState state_rows(const AttentionState *state, int row, int head_size) {
+  return (AttentionState){state->max + row, state->sum + row, state->out + (size_t)row * (size_t)head_size};
+}
+
+static void state_reset(const AttentionState *state, int rows, int head_size) {
+  for (int r = 0; r < rows; r++)
+    state->max[r] = -INFINITY, state->sum[r] = 0;
+  memset(state->out, 0, (size_t)rows * (size_t)head_size * sizeof(float));
+}
+
+static void attend_page(const Queries *queries, int page, const Scratch *scratch, const AttentionState *state) {
+  Run *run = queries->run;
+  const Shape *shape = &run->model->shape;
+  const int begin = page * KV_PAGE_TOKENS, last = run->position + queries->first + queries->tokens - 1;
+  const int tokens = last - begin + 1 < KV_PAGE_TOKENS ? last - begin + 1 : KV_PAGE_TOKENS;
+  const KvHead head =
+      kv_table_read(run->kv, run->kernels, queries->layer, page, queries->kv_head, tokens, scratch->head);
+  for (int r = 0; r < queries->tokens * queries->group; r++) {
+    const int token = queries->first + r / queries->group, position = run->position + token;
+    const int see_from = visible_from(shape, position) - begin, see_to = position + 1 - begin;
+    const int from = see_from > 0 ? see_from : 0, to = see_to < KV_PAGE_TOKENS ? see_to : KV_PAGE_TOKENS;
+    if (from >= to) continue;
+    const float *query = run->query + (size_t)token * (size_t)run->query_stride +
+                         (size_t)(queries->kv_head * queries->group + r % queries->group) * (size_t)shape->head_size;
+    const float before = state->max[r];
+    run->kernels->page_scores(query, head.keys, shape->head_size, to, scratch->scores);
+    const float sum = run->kernels->page_softmax(scratch->scores, from, to, &state->max[r]);
+    const float correction = exp_f32(before - state->max[r]);
+    state->sum[r] = state->sum[r] * correction + sum;
+    run->kernels->page_values(scratch->scores, head.values, from, to, shape->head_size, correction,
+                              state->out + (size_t)r * (size_t)shape->head_size);
+  }
+}
+
+// Computes one split from a fresh start.
+static void attend_split(const Queries *queries, int split, const Scratch *scratch, const AttentionState *state) {
+  const Run *run = queries->run;
+  const Shape *shape = &run->model->shape;
+  const int first = run->position + queries->first, last = first + queries->tokens - 1;
+  const int from = visible_from(shape, first), end = (split + 1) * SPLIT_TOKENS - 1;
+  state_reset(state, queries->tokens * queries->group, shape->head_size);
+  int page = split * SPLIT_TOKENS / KV_PAGE_TOKENS;
+  if (page < from / KV_PAGE_TOKENS) page = from / KV_PAGE_TOKENS;
+  for (; page <= (end < last ? end : last) / KV_PAGE_TOKENS; page++)
+    attend_page(queries, page, scratch, state);
+}
+
+// Adds a split to what the splits before it gave, for one row. A split that saw nothing (sum 0) changes nothing.
+static void merge_row(const AttentionState *total, const AttentionState *split, int head_size) {
+  if (*split->sum == 0) return;
+  if (*total->sum == 0) {
+    *total->max = *split->max;
+    *total->sum = *split->sum;
+    memcpy(total->out, split->out, (size_t)head_size * sizeof(float));
+    return;
+  }
+  const float max = *total->max < *split->max ? *split->max : *total->max;
+  const float keep = exp_f32(*total->max - max), add = exp_f32(*split->max - max);
+  *total->max = max;
+  *total->sum = *total->sum * keep + *split->sum * add;
+  for (int d = 0; d < head_size; d++)
+    total->out[d] = total->out[d] * keep + split->out[d] * add;
+}
+
+static void store_row(const AttentionState *total, int head_size, float *mixed) {
+  const float inverse = 1.0f / *total->sum;
+  for (int d = 0; d < head_size; d++)
+    mixed[d] = total->out[d] * inverse;
+}
+
+// Prefill: a piece of work is a block of tokens and a KV head, all splits in order.
+static void attend_block(const Queries *queries, const Scratch *scratch) {
+  Run *run = queries->run;
+  const Shape *shape = &run->model->shape;
+  const int rows = queries->tokens * queries->group, first = run->position + queries->first;
+  state_reset(&scratch->merged, rows, shape->head_size);
+  for (int split = visible_from(shape, first) / SPLIT_TOKENS; split < run_splits(first + queries->tokens); split++) {
+    attend_split(queries, split, scratch, &scratch->split);
+    for (int r = 0; r < rows; r++) {
+      const AttentionState total = state_rows(&scratch->merged, r, shape->head_size);
+      const AttentionState part = state_rows(&scratch->split, r, shape->head_size);
+      merge_row(&total, &part, shape->head_size);
+    }
+  }
+  for (int r = 0; r < rows; r++) {
+    const AttentionState total = state_rows(&scratch->merged, r, shape->head_size);
+    const int token = queries->first + r / queries->group,
+              head = queries->kv_head * queries->group + r % queries->group;
+    store_row(&total, shape->head_size,
+              run->mixed + (size_t)token * (size_t)run->query_stride + (size_t)head * (size_t)shape->head_size);
+  }
+}
+
+static void attend_many(Run *run, int layer, const Scratch *scratch) {
+  const Shape *shape = &run->model->shape;
+  const int blocks = (run->count + BLOCK_TOKENS - 1) / BLOCK_TOKENS;
+  for (int unit; (unit = threads_claim(run->threads, blocks * shape->kv_heads)) >= 0;) {
+    const int first = unit / shape->kv_heads * BLOCK_TOKENS, left = run->count - first;
+    const Queries queries = {run,
+                             layer,
+                             unit % shape->kv_heads,
+                             shape->heads / shape->kv_heads,
+                             first,
+                             left < BLOCK_TOKENS ? left : BLOCK_TOKENS};
+    attend_block(&queries, scratch);
+  }
+  threads_barrier(run->threads);
+}
+
+// Decode: one token has few KV heads to share out, so its splits are pieces of work too, and are merged afterwards.
+static void attend_one(Run *run, int layer, const Scratch *scratch) {
+  const Shape *shape = &run->model->shape;
+  const int group = shape->heads / shape->kv_heads, size = shape->head_size;
+  const int first = visible_from(shape, run->position) / SPLIT_TOKENS, splits = run_splits(run->position + 1) - first;
+  for (int unit; (unit = threads_claim(run->threads, splits * shape->kv_heads)) >= 0;) {
+    const int split = unit / shape->kv_heads, kv_head = unit % shape->kv_heads;
+    const Queries queries = {run, layer, kv_head, group, 0, 1};
+    const AttentionState state = state_rows(&run->partial, split * shape->heads + kv_head * group, size);
+    attend_split(&queries, first + split, scratch, &state);
+  }
+  threads_barrier(run->threads);
+  for (int head; (head = threads_claim(run->threads, shape->heads)) >= 0;) {
+    const AttentionState total = state_rows(&scratch->merged, 0, size);
+    state_reset(&total, 1, size);
+    for (int split = 0; split < splits; split++) {
+      const AttentionState part = state_rows(&run->partial, split * shape->heads + head, size);
+      merge_row(&total, &part, size);
+    }
+    store_row(&total, size, run->mixed + (size_t)head * (size_t)size);
+  }
+  threads_barrier(run->threads);
+}
+
+void attention_run(Run *run, int layer, int thread) {
+  const Scratch scratch = scratch_of(run, thread);
+  if (run->count == 1)
+    attend_one(run, layer, &scratch);
+  else
+    attend_many(run, layer, &scratch);
+}

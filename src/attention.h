@@ -1,0 +1,15 @@
+// Causal attention of a batch over the KV pages of one layer: mixed = softmax(query . keys) . values, head by head,
+// with an online softmax, so nothing grows with the square of the context.
+#ifndef NIBBLE_ATTENTION_H
+#define NIBBLE_ATTENTION_H
+
+#include "run.h"
+
+// A thread's scratch memory.
+size_t attention_scratch_bytes(const Shape *shape);
+
+// Part of a task: every thread of run->threads calls it. Reads run->query (scaled by 1 / sqrt(head_size)) and the pages
+// of `layer`, writes run->mixed. Ends with a barrier.
+void attention_run(Run *run, int layer, int thread);
+
+#endif

@@ -1,0 +1,350 @@
+#include "engine.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "float_math.h"
+#include "forward.h"
+#include "loader.h"
+
+enum {
+  DEFAULT_CONTEXT = 4096,
+  DEFAULT_BATCH = 128,
+  MAX_KERNEL_SETS = 8,
+  SCORED_TOKENS = 8,  // whose logits are held at once when all of a text is scored
+};
+
+struct NibbleEngine {
+  Model model;
+  Run run;
+  Loader loader;
+  Threads *threads;
+  KvShape kv_shape;
+  KvPool *pool;
+  const Kernels *sets[MAX_KERNEL_SETS];
+  double rates[MAX_KERNEL_SETS];
+  int set_count;
+  bool complete;
+  uint64_t session_bytes;
+};
+
+struct NibbleSession {
+  NibbleEngine *engine;
+  KvTable kv;
+  int length;
+  bool has_logits;
+  float *logits; /* [logits_stride] */
+};
+
+static bool check_range(const char *name, int value, int low, int high, NibbleError *error) {
+  return (value >= low && value <= high) ||
+         nibble_fail(error, NIBBLE_INVALID_ARGUMENT, "%s is %d; a number from %d to %d was expected.", name, value, low,
+                     high);
+}
+
+// Checks the options against the model, and fills in what they leave to the engine.
+static bool settle_options(const NibbleOptions *options, const Shape *shape, NibbleOptions *settled,
+                           NibbleError *error) {
+  *settled = *options;
+  if (options->context_size == 0)
+    settled->context_size = shape->trained_context < DEFAULT_CONTEXT ? shape->trained_context : DEFAULT_CONTEXT;
+  if (options->batch_size == 0) settled->batch_size = DEFAULT_BATCH;
+  if (!check_range("The number of threads", settled->threads, 1, NIBBLE_MAX_THREADS, error) ||
+      !check_range("The batch size", settled->batch_size, 1, NIBBLE_MAX_BATCH, error))
+    return false;
+  if (settled->context_size < 1 || settled->context_size > shape->trained_context)
+    return nibble_fail(error, NIBBLE_INVALID_ARGUMENT,
+                       "The context size is %d; this model was trained for up to %d tokens. Ask for that or fewer.",
+                       settled->context_size, shape->trained_context);
+  if (settled->batch_size > settled->context_size) settled->batch_size = settled->context_size;
+  return true;
+}
+
+static KvShape kv_shape_of(const Shape *shape, bool exact) {
+  return (KvShape){shape_layers(shape), shape->kv_heads, shape->head_size, exact};
+}
+
+static void describe_model(const Model *model, int context_size, NibbleModelInfo *info) {
+  const Shape *shape = &model->shape;
+  *info = (NibbleModelInfo){.parameters = model->parameters,
+                            .bytes_per_token = model_bytes_per_token(model),
+                            .vocabulary = shape->vocabulary,
+                            .width = shape->width,
+                            .blocks = shape->blocks,
+                            .layers = shape_layers(shape),
+                            .heads = shape->heads,
+                            .kv_heads = shape->kv_heads,
+                            .head_size = shape->head_size,
+                            .feed_forward = shape->feed_forward,
+                            .trained_context = shape->trained_context,
+                            .context_size = context_size,
+                            .sliding_window = shape->sliding_window,
+                            .tied_output = model->tied_output};
+  const char *name = shape->architecture->name;
+  const size_t length = strlen(name), limit = sizeof info->architecture - 1;
+  memcpy(info->architecture, name, length < limit ? length : limit);
+}
+
+static uint64_t logits_bytes(const Shape *shape) {
+  return (uint64_t)run_round_up(shape->vocabulary, TILE_ROWS) * sizeof(float);
+}
+
+bool nibble_describe(const Gguf *gguf, const NibbleOptions *options, NibbleModelInfo *info, NibbleMemory *memory,
+                     NibbleError *error) {
+  Model model;
+  NibbleOptions settled;
+  if (!model_plan(&model, gguf, error)) return false;
+  const bool fits = settle_options(options, &model.shape, &settled, error);
+  if (fits && info != NULL) describe_model(&model, settled.context_size, info);
+  if (fits && memory != NULL) {
+    const KvShape kv = kv_shape_of(&model.shape, settled.exact);
+    *memory =
+        (NibbleMemory){.weights = model.arena_bytes,
+                       .kv_cache = kv_cache_bytes(&kv, settled.context_size),
+                       .activations = run_bytes(&model, settled.threads, settled.context_size, settled.batch_size),
+                       .other = loader_staging_bytes(&model) + logits_bytes(&model.shape)};
+  }
+  model_free(&model);
+  return fits;
+}
+
+// The sets to choose from: the platform's, and the reference behind them.
+static void list_kernel_sets(NibbleEngine *engine, const NibbleOptions *options) {
+  for (int i = 0; i < options->kernel_set_count && engine->set_count < MAX_KERNEL_SETS - 1; i++)
+    engine->sets[engine->set_count++] = options->kernel_sets[i];
+  engine->sets[engine->set_count++] = &kernels_reference;
+}
+
+static const Kernels *choose_kernels(NibbleEngine *engine, const NibbleOptions *options, NibbleError *error) {
+  list_kernel_sets(engine, options);
+  if (options->exact) return &kernels_exact;
+  if (options->kernel_set != NULL) {
+    for (int i = 0; i < engine->set_count; i++) {
+      if (strcmp(engine->sets[i]->name, options->kernel_set) != 0) continue;
+      if (kernels_verify(engine->sets[i])) return engine->sets[i];
+      nibble_fail(error, NIBBLE_KERNELS_WRONG,
+                  "The kernel set %s computes wrong results on this platform. Use another, or let the engine choose.",
+                  engine->sets[i]->name);
+      return NULL;
+    }
+    nibble_fail(error, NIBBLE_INVALID_ARGUMENT, "The kernel set %.40s is not one of this build's. The first is %s.",
+                options->kernel_set, engine->sets[0]->name);
+    return NULL;
+  }
+  int best = 0;
+  // The reference is there to compare with: it is not measured where the platform has sets of its own.
+  for (int i = 0; i < engine->set_count - (engine->set_count > 1); i++) {
+    engine->rates[i] = kernels_verify(engine->sets[i]) ? kernels_measure(engine->sets[i]) : 0;
+    if (engine->rates[i] > engine->rates[best]) best = i;
+  }
+  // A clock too coarse to measure with leaves all rates at 0: the last but one is then the plainest of the platform's.
+  return engine->rates[best] > 0 ? engine->sets[best] : engine->sets[engine->set_count - (engine->set_count > 1) - 1];
+}
+
+static bool build_engine(NibbleEngine *engine, const Gguf *gguf, const NibbleOptions *options, NibbleError *error) {
+  NibbleOptions settled;
+  if (!model_plan(&engine->model, gguf, error) || !settle_options(options, &engine->model.shape, &settled, error))
+    return false;
+  const Kernels *kernels = choose_kernels(engine, &settled, error);
+  if (kernels == NULL) return false;
+  engine->kv_shape = kv_shape_of(&engine->model.shape, settled.exact);
+  engine->pool = kv_pool_create(&engine->kv_shape);
+  if (engine->pool == NULL) return nibble_fail(error, NIBBLE_OUT_OF_MEMORY, "No memory is left for an engine.");
+  engine->threads = threads_create(settled.threads, error);
+  return engine->threads != NULL &&
+         run_create(&engine->run, &engine->model, kernels, engine->threads, settled.context_size, settled.batch_size,
+                    error) &&
+         model_reserve(&engine->model, error) &&
+         loader_create(&engine->loader, &engine->model, gguf->data_offset, error);
+}
+
+NibbleEngine *nibble_engine_create(const Gguf *gguf, const NibbleOptions *options, NibbleError *error) {
+  NibbleEngine *engine = calloc(1, sizeof *engine);
+  if (engine == NULL) {
+    nibble_fail(error, NIBBLE_OUT_OF_MEMORY, "No memory is left for an engine. Close other models first.");
+    return NULL;
+  }
+  if (build_engine(engine, gguf, options, error)) return engine;
+  nibble_engine_free(engine);
+  return NULL;
+}
+
+void nibble_engine_free(NibbleEngine *engine) {
+  if (engine == NULL) return;
+  loader_free(&engine->loader);
+  run_free(&engine->run);
+  threads_free(engine->threads);
+  kv_pool_free(engine->pool);
+  model_free(&engine->model);
+  free(engine);
+}
+
+bool nibble_engine_load(NibbleEngine *engine, const uint8_t *bytes, size_t count, NibbleError *error) {
+  if (engine->complete) return true;
+  loader_push(&engine->loader, bytes, count);
+  if (loader_remaining(&engine->loader) > 0) return true;
+  if (!rope_create(&engine->run.rope, &engine->model.shape.rope, engine->model.rope_factors, error)) return false;
+  loader_free(&engine->loader);
+  engine->complete = true;
+  return true;
+}
+
+uint64_t nibble_engine_remaining(const NibbleEngine *engine) {
+  return engine->complete ? 0 : loader_remaining(&engine->loader);
+}
+
+void nibble_engine_info(const NibbleEngine *engine, NibbleModelInfo *info) {
+  describe_model(&engine->model, engine->run.context_size, info);
+}
+
+void nibble_engine_memory(const NibbleEngine *engine, NibbleMemory *memory) {
+  *memory = (NibbleMemory){
+      .weights = engine->model.arena_bytes,
+      .kv_cache = kv_pool_used_bytes(engine->pool),
+      .activations = engine->run.bytes,
+      .other = engine->session_bytes + (engine->complete ? 0 : loader_staging_bytes(&engine->model)),
+  };
+}
+
+int nibble_engine_threads(const NibbleEngine *engine) { return threads_count(engine->threads); }
+
+int nibble_engine_batch_size(const NibbleEngine *engine) { return engine->run.batch_size; }
+
+const char *nibble_engine_kernel_set(const NibbleEngine *engine) { return engine->run.kernels->name; }
+
+const char *nibble_engine_kernel_rate(const NibbleEngine *engine, int index, double *rate) {
+  if (index < 0 || index >= engine->set_count) return NULL;
+  *rate = engine->rates[index];
+  return engine->sets[index]->name;
+}
+
+static uint64_t session_bytes(const NibbleEngine *engine) {
+  const uint64_t pages = kv_cache_bytes(&engine->kv_shape, engine->run.context_size) / kv_page_bytes(&engine->kv_shape);
+  return sizeof(NibbleSession) + logits_bytes(&engine->model.shape) + pages * sizeof(uint8_t *);
+}
+
+NibbleSession *nibble_session_create(NibbleEngine *engine, NibbleError *error) {
+  if (!engine->complete) {
+    nibble_fail(error, NIBBLE_MODEL_INCOMPLETE,
+                "%llu bytes of the model's weights have not arrived yet. Load the whole file before opening a session.",
+                (unsigned long long)nibble_engine_remaining(engine));
+    return NULL;
+  }
+  NibbleSession *session = calloc(1, sizeof *session);
+  if (session != NULL) {
+    session->engine = engine;
+    session->logits = calloc(1, (size_t)logits_bytes(&engine->model.shape));
+  }
+  if (session == NULL || session->logits == NULL) {
+    free(session);
+    nibble_fail(error, NIBBLE_OUT_OF_MEMORY, "No memory is left for a session. Close other sessions or models first.");
+    return NULL;
+  }
+  engine->session_bytes += session_bytes(engine);
+  if (kv_table_create(&session->kv, engine->pool, &engine->kv_shape, engine->run.context_size, error)) return session;
+  nibble_session_free(session);
+  return NULL;
+}
+
+void nibble_session_free(NibbleSession *session) {
+  if (session == NULL) return;
+  session->engine->session_bytes -= session_bytes(session->engine);
+  kv_table_free(&session->kv);
+  kv_pool_trim(session->engine->pool);
+  free(session->logits);
+  free(session);
+}
+
+static bool check_tokens(const NibbleSession *session, const int32_t *tokens, int count, const int32_t *targets,
+                         NibbleError *error) {
+  const Run *run = &session->engine->run;
+  const int vocabulary = session->engine->model.shape.vocabulary;
+  if (count < 1) return nibble_fail(error, NIBBLE_INVALID_ARGUMENT, "There are no tokens to evaluate: %d.", count);
+  for (int i = 0; i < count; i++) {
+    const bool token_fits = tokens[i] >= 0 && tokens[i] < vocabulary;
+    if (token_fits && (targets == NULL || targets[i] < vocabulary)) continue;
+    return nibble_fail(error, NIBBLE_INVALID_ARGUMENT,
+                       "%s %d (the one at index %d) is not in the vocabulary, which has %d tokens.",
+                       token_fits ? "Target" : "Token", token_fits ? targets[i] : tokens[i], i, vocabulary);
+  }
+  if (count <= run->context_size - session->length) return true;
+  return nibble_fail(error, NIBBLE_CONTEXT_FULL,
+                     "The context holds %d tokens and has %d; %d more do not fit. Shorten the text, or load the model "
+                     "with a larger context.",
+                     run->context_size, session->length, count);
+}
+
+static float log_probability(const float *logits, int vocabulary, int target) {
+  float max = logits[0];
+  for (int i = 1; i < vocabulary; i++)
+    max = max < logits[i] ? logits[i] : max;
+  double sum = 0;
+  for (int i = 0; i < vocabulary; i++)
+    sum += exp_f32(logits[i] - max);
+  return (float)((double)(logits[target] - max) - log(sum));
+}
+
+// Log-probabilities of the targets of a batch whose layers have been computed. `logits` [SCORED_TOKENS, stride].
+static void score_batch(Run *run, const int32_t *targets, float *log_probabilities, float *logits) {
+  const int vocabulary = run->model->shape.vocabulary;
+  for (int first = 0; first < run->count; first += SCORED_TOKENS) {
+    const int left = run->count - first, count = left < SCORED_TOKENS ? left : SCORED_TOKENS;
+    bool wanted = false;
+    for (int i = 0; i < count; i++)
+      wanted |= targets[first + i] >= 0;
+    if (wanted) forward_logits(run, first, count, logits);
+    for (int i = 0; i < count; i++) {
+      const int target = targets[first + i];
+      const float *row = logits + (size_t)i * (size_t)run->logits_stride;
+      log_probabilities[first + i] = target < 0 ? 0 : log_probability(row, vocabulary, target);
+    }
+  }
+}
+
+static void evaluate(NibbleSession *session, const int32_t *tokens, int count, const int32_t *targets,
+                     float *log_probabilities, float *scored_logits) {
+  Run *run = &session->engine->run;
+  run->kv = &session->kv;
+  for (int done = 0; done < count; done += run->count) {
+    run->tokens = tokens + done;
+    run->position = session->length + done;
+    run->count = count - done < run->batch_size ? count - done : run->batch_size;
+    forward_layers(run);
+    if (targets != NULL) score_batch(run, targets + done, log_probabilities + done, scored_logits);
+  }
+  forward_logits(run, run->count - 1, 1, session->logits);
+}
+
+bool nibble_session_evaluate(NibbleSession *session, const int32_t *tokens, int count, const int32_t *targets,
+                             float *log_probabilities, NibbleError *error) {
+  if (!check_tokens(session, tokens, count, targets, error)) return false;
+  float *scored_logits = NULL;
+  if (targets != NULL) {
+    scored_logits = malloc(SCORED_TOKENS * (size_t)logits_bytes(&session->engine->model.shape));
+    if (scored_logits == NULL)
+      return nibble_fail(error, NIBBLE_OUT_OF_MEMORY, "No memory is left to score tokens. Close other models first.");
+  }
+  const bool grown = kv_table_grow(&session->kv, session->length + count, error);
+  if (grown) {
+    evaluate(session, tokens, count, targets, log_probabilities, scored_logits);
+    session->length += count;
+    session->has_logits = true;
+  }
+  free(scored_logits);
+  return grown;
+}
+
+const float *nibble_session_logits(const NibbleSession *session) {
+  return session->has_logits ? session->logits : NULL;
+}
+
+int nibble_session_length(const NibbleSession *session) { return session->length; }
+
+void nibble_session_truncate(NibbleSession *session, int length) {
+  if (length < 0) length = 0;
+  if (length >= session->length) return;
+  session->length = length;
+  session->has_logits = false;
+  kv_table_shrink(&session->kv, length);
+}

@@ -1,0 +1,103 @@
+// Nibble's public C API. An engine is a loaded model with its threads; a session is one timeline of tokens with its KV
+// cache and logits. Several engines may live side by side: there is no global state. One engine and its sessions are
+// used by one thread at a time (the engine has its own workers inside).
+//
+//   Gguf gguf;      gguf_parse(...)                      the header, from the first bytes of the file
+//   NibbleEngine *  nibble_engine_create(&gguf, ...)     checks the model, reserves memory, starts threads
+//                   nibble_engine_load(...)              ... again and again: the file's tensor data, as it arrives
+//   NibbleSession * nibble_session_create(...)
+//                   nibble_session_evaluate(...)         tokens in, logits out
+#ifndef NIBBLE_ENGINE_H
+#define NIBBLE_ENGINE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "error.h"
+#include "gguf.h"
+#include "kernels.h"
+#include "sampler.h"
+
+enum { NIBBLE_MAX_THREADS = 64, NIBBLE_MAX_BATCH = 1024 };
+
+typedef struct {
+  int threads;       // 1 to NIBBLE_MAX_THREADS
+  int context_size;  // tokens a session can hold, at most what the model was trained for; 0: that, but at most 4096
+  int batch_size;    // tokens computed at once in prefill, up to NIBBLE_MAX_BATCH; 0: the engine's choice
+  bool exact;        // float activations and an F32 KV cache on the reference kernels: slow, the engine's own yardstick
+  const Kernels *const *kernel_sets;  // the platform's sets, beside the reference; may be NULL
+  int kernel_set_count;
+  const char *kernel_set;  // the name of the set to use; NULL: measure, and take the fastest
+} NibbleOptions;
+
+// What a model is, from its header alone.
+typedef struct {
+  char architecture[32];
+  uint64_t parameters;       // elements of all tensors in the file
+  uint64_t bytes_per_token;  // weight bytes that computing one token reads
+  int vocabulary, width, blocks, layers, heads, kv_heads, head_size, feed_forward;
+  int trained_context, context_size;  // as trained; as it will be used
+  int sliding_window;                 // tokens; 0: none
+  bool tied_output;                   // the output projection is the token embedding
+} NibbleModelInfo;
+
+// Bytes by purpose.
+typedef struct {
+  uint64_t weights;
+  uint64_t kv_cache;  // one session, context full (for an estimate); pages in use by all sessions (for a live engine)
+  uint64_t activations;  // run state and thread scratch
+  uint64_t other;        // tables, sessions, the loader's staging
+} NibbleMemory;
+
+// Checks the model in a parsed header as nibble_engine_create() does, and tells what it is and needs, without reserving
+// anything. Either result may be NULL.
+bool nibble_describe(const Gguf *gguf, const NibbleOptions *options, NibbleModelInfo *info, NibbleMemory *memory,
+                     NibbleError *error);
+
+typedef struct NibbleEngine NibbleEngine;
+
+// Builds an engine for the model in a parsed header, without its weights. `gguf` is only read during the call. NULL,
+// and `error`, where the model is not one this engine runs, contradicts itself, or memory or threads are refused.
+NibbleEngine *nibble_engine_create(const Gguf *gguf, const NibbleOptions *options, NibbleError *error);
+void nibble_engine_free(NibbleEngine *engine);  // after its sessions; safe on NULL
+
+// Takes the next `count` bytes of the file, from gguf.data_offset on, in file order and in pieces of any size, and
+// re-tiles them into place. Bytes behind the last tensor are ignored.
+bool nibble_engine_load(NibbleEngine *engine, const uint8_t *bytes, size_t count, NibbleError *error);
+
+// Bytes that nibble_engine_load() still has to see before sessions can run; 0: the model is complete.
+uint64_t nibble_engine_remaining(const NibbleEngine *engine);
+
+void nibble_engine_info(const NibbleEngine *engine, NibbleModelInfo *info);
+void nibble_engine_memory(const NibbleEngine *engine, NibbleMemory *memory);
+int nibble_engine_threads(const NibbleEngine *engine);
+int nibble_engine_batch_size(const NibbleEngine *engine);
+
+// The kernel set in use, and what the choice measured: `rate` is weights a second of one thread's matrix x vector
+// product, 0 where it was not measured. NULL past the last set.
+const char *nibble_engine_kernel_set(const NibbleEngine *engine);
+const char *nibble_engine_kernel_rate(const NibbleEngine *engine, int index, double *rate);
+
+typedef struct NibbleSession NibbleSession;
+
+// A new, empty session of a complete engine.
+NibbleSession *nibble_session_create(NibbleEngine *engine, NibbleError *error);
+void nibble_session_free(NibbleSession *session);  // before its engine; safe on NULL
+
+// Appends `count` tokens to the timeline and computes them; afterwards nibble_session_logits() are those of the last
+// one. Where `log_probabilities` is given, entry i becomes ln p(targets[i] | everything up to tokens[i]); a negative
+// target is skipped (its entry is 0). Either everything is appended, or (on error) nothing.
+bool nibble_session_evaluate(NibbleSession *session, const int32_t *tokens, int count, const int32_t *targets,
+                             float *log_probabilities, NibbleError *error);
+
+// Logits [vocabulary] after the last evaluated token, owned by the session and valid until its next call; NULL before
+// the first evaluation and after a truncation.
+const float *nibble_session_logits(const NibbleSession *session);
+
+// Tokens on the timeline.
+int nibble_session_length(const NibbleSession *session);
+
+// Keeps the first `length` tokens and gives back the pages of the rest; no effect where the session is shorter.
+void nibble_session_truncate(NibbleSession *session, int length);
+
+#endif

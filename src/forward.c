@@ -1,0 +1,195 @@
+// The transformer (arXiv:2302.13971), for a batch of tokens:
+//
+//   x = embedding[token]
+//   each layer:
+//     n = rms_norm(x)
+//     q, k, v = n Wq, n Wk, n Wv           one pass: they share their input
+//     q, k = rope(q), rope(k)              and k, v go into the KV pages
+//     x += attention(q, pages) Wo
+//     n = rms_norm(x)
+//     x += (silu(n Wgate) * n Wup) Wdown
+//   logits = rms_norm(x) Woutput           only where they are asked for
+//
+// Every thread runs the whole pass; they share out each step's pieces by threads_claim() and meet at a barrier behind
+// it.
+#include "forward.h"
+
+#include <math.h>
+
+#include "attention.h"
+
+// Tiles of a matrix that are claimed at once: enough to stream, few enough to share out evenly.
+enum { CHUNK_TILES = 4, CHUNK_ROWS = CHUNK_TILES * TILE_ROWS };
+
+// One product of a step: y = input @ W^T, or y += ....
+typedef struct {
+  const Matrix *matrix;
+  float *y;
+  int stride;
+  bool add;
+} Product;
+
+static bool needs_packing(const Run *run, const Product *products, int count) {
+  for (int i = 0; i < count; i++)
+    if (run->kernels->packs && tile_is_quantized(products[i].matrix->kind)) return true;
+  return false;
+}
+
+static size_t packed_bytes(int columns) { return (size_t)(columns / TILE_BLOCK) * PACKED_BLOCK_BYTES; }
+
+static int panel_count(int tokens) { return tokens / PANEL_TOKENS + tokens % PANEL_TOKENS; }
+
+// The first token of a panel, and how many it has.
+static int panel_first(int tokens, int panel) {
+  const int full = tokens / PANEL_TOKENS;
+  return panel < full ? panel * PANEL_TOKENS : full * PANEL_TOKENS + (panel - full);
+}
+
+static int panel_tokens(int tokens, int panel) { return panel < tokens / PANEL_TOKENS ? PANEL_TOKENS : 1; }
+
+// The rows that a step's products share as their input.
+typedef struct {
+  float *rows; /* [count, stride] */
+  int stride, count, columns;
+} Input;
+
+// Normalises the rows into run->normed (where there is a norm), and packs them where a product wants that; a piece of
+// work is a panel.
+static Activations prepare(Run *run, const Input *input, const float *norm, const Product *products, int count) {
+  const bool packing = needs_packing(run, products, count);
+  const size_t stride = (size_t)input->stride;
+  float *target = norm != NULL ? run->normed : input->rows;
+  for (int panel; (panel = threads_claim(run->threads, panel_count(input->count))) >= 0;) {
+    const int first = panel_first(input->count, panel), tokens = panel_tokens(input->count, panel);
+    float *rows = target + (size_t)first * stride;
+    for (int t = 0; norm != NULL && t < tokens; t++)
+      run->kernels->rms_norm(input->rows + (size_t)(first + t) * stride, norm, input->columns,
+                             run->model->shape.norm_epsilon, rows + (size_t)t * stride);
+    if (packing)
+      run->kernels->pack(rows, stride, tokens, input->columns,
+                         run->packed + (size_t)first * packed_bytes(input->columns));
+  }
+  threads_barrier(run->threads);
+  return (Activations){target, stride, packing ? run->packed : NULL, input->count, input->columns};
+}
+
+static int chunk_count(const Matrix *matrix) { return (tile_count(matrix) + CHUNK_TILES - 1) / CHUNK_TILES; }
+
+static void multiply_chunk(const Run *run, const Product *product, const Activations *input, int chunk) {
+  const Matrix *matrix = product->matrix;
+  const int first = chunk * CHUNK_TILES, left = tile_count(matrix) - first;
+  run->kernels->matmul[matrix->kind](matrix->tiles + (size_t)first * tile_bytes(matrix->kind, matrix->columns),
+                                     left < CHUNK_TILES ? left : CHUNK_TILES, input, product->y + first * TILE_ROWS,
+                                     (size_t)product->stride, product->add);
+}
+
+// A step of products that share an input; a piece of work is a chunk of rows of one of them.
+static void multiply(Run *run, const Input *input, const float *norm, const Product *products, int count) {
+  const Activations activations = prepare(run, input, norm, products, count);
+  int chunks = 0;
+  for (int i = 0; i < count; i++)
+    chunks += chunk_count(products[i].matrix);
+  for (int chunk; (chunk = threads_claim(run->threads, chunks)) >= 0;) {
+    const Product *product = products;
+    while (chunk >= chunk_count(product->matrix))
+      chunk -= chunk_count(product++->matrix);
+    multiply_chunk(run, product, &activations, chunk);
+  }
+  threads_barrier(run->threads);
+}
+
+static void embed(Run *run) {
+  const int pairs = run->rope.pairs;
+  for (int t; (t = threads_claim(run->threads, run->count)) >= 0;) {
+    matrix_row(&run->model->embedding, run->tokens[t], run->x + (size_t)t * (size_t)run->width_stride);
+    rope_angles(&run->rope, run->position + t, run->cosine + t * pairs, run->sine + t * pairs);
+  }
+  threads_barrier(run->threads);
+}
+
+// Rotates queries and keys and writes the KV pages; a piece of work is a token and a KV head with its group of queries.
+static void rotate_and_store(Run *run, int layer) {
+  const Shape *shape = &run->model->shape;
+  const int group = shape->heads / shape->kv_heads, size = shape->head_size, pairs = run->rope.pairs;
+  const float scale = 1.0f / sqrtf((float)size);
+  for (int unit; (unit = threads_claim(run->threads, run->count * shape->kv_heads)) >= 0;) {
+    const int t = unit / shape->kv_heads, kv_head = unit % shape->kv_heads;
+    const float *cosine = run->cosine + t * pairs, *sine = run->sine + t * pairs;
+    float *query = run->query + (size_t)t * (size_t)run->query_stride + (size_t)(kv_head * group) * (size_t)size;
+    float *keys = run->key + (size_t)t * (size_t)run->key_stride;
+    for (int h = 0; h < group; h++)
+      run->kernels->rope(query + (size_t)h * (size_t)size, cosine, sine, pairs, shape->architecture->rope_adjacent);
+    for (int i = 0; i < group * size; i++)
+      query[i] *= scale;
+    run->kernels->rope(keys + (size_t)kv_head * (size_t)size, cosine, sine, pairs, shape->architecture->rope_adjacent);
+    kv_table_write(run->kv, layer, run->position + t, keys, run->value + (size_t)t * (size_t)run->key_stride, kv_head,
+                   kv_head + 1);
+  }
+  threads_barrier(run->threads);
+}
+
+static Input stream(const Run *run) { return (Input){run->x, run->width_stride, run->count, run->model->shape.width}; }
+
+static void attention(Run *run, const Block *block, int layer, int thread) {
+  const Input x = stream(run);
+  const Product products[] = {{&block->query, run->query, run->query_stride, false},
+                              {&block->key, run->key, run->key_stride, false},
+                              {&block->value, run->value, run->key_stride, false}};
+  multiply(run, &x, block->attention_norm, products, 3);
+  rotate_and_store(run, layer);
+  attention_run(run, layer, thread);
+  const Input mixed = {run->mixed, run->query_stride, run->count, block->attention_output.columns};
+  multiply(run, &mixed, NULL, &(Product){&block->attention_output, run->x, run->width_stride, true}, 1);
+}
+
+static void feed_forward(Run *run, const Block *block) {
+  const int stride = run->forward_stride;
+  const Input x = stream(run);
+  const Product products[] = {{&block->gate, run->gate, stride, false}, {&block->up, run->up, stride, false}};
+  const Activations normed = prepare(run, &x, block->feed_forward_norm, products, 2);
+  for (int chunk; (chunk = threads_claim(run->threads, chunk_count(&block->gate))) >= 0;) {
+    multiply_chunk(run, &products[0], &normed, chunk);
+    multiply_chunk(run, &products[1], &normed, chunk);
+    const int first = chunk * CHUNK_ROWS, rows = stride - first < CHUNK_ROWS ? stride - first : CHUNK_ROWS;
+    for (int t = 0; t < run->count; t++)
+      run->kernels->swiglu(run->gate + (size_t)t * (size_t)stride + first, run->up + (size_t)t * (size_t)stride + first,
+                           rows);
+  }
+  threads_barrier(run->threads);
+  const Input hidden = {run->gate, stride, run->count, block->down.columns};
+  multiply(run, &hidden, NULL, &(Product){&block->down, run->x, run->width_stride, true}, 1);
+}
+
+static void layers_task(void *context, int thread) {
+  Run *run = context;
+  const Shape *shape = &run->model->shape;
+  embed(run);
+  for (int layer = 0; layer < shape_layers(shape); layer++) {
+    const Block *block = &run->model->blocks[layer / shape->block_repeat];
+    attention(run, block, layer, thread);
+    feed_forward(run, block);
+  }
+}
+
+void forward_layers(Run *run) { threads_run(run->threads, layers_task, run); }
+
+typedef struct {
+  Run *run;
+  int first, count;
+  float *logits;
+} LogitsTask;
+
+static void logits_task(void *context, int thread) {
+  (void)thread;
+  const LogitsTask *task = context;
+  Run *run = task->run;
+  const Input x = {run->x + (size_t)task->first * (size_t)run->width_stride, run->width_stride, task->count,
+                   run->model->shape.width};
+  multiply(run, &x, run->model->output_norm, &(Product){&run->model->output, task->logits, run->logits_stride, false},
+           1);
+}
+
+void forward_logits(Run *run, int first, int count, float *logits) {
+  LogitsTask task = {run, first, count, logits};
+  threads_run(run->threads, logits_task, &task);
+}

@@ -1,0 +1,96 @@
+#include "kernels.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+// 512 x 1024 weights take 288 KiB: beyond the first-level cache, within the second.
+enum { MEASURE_ROWS = 512, MEASURE_COLUMNS = 1024, MEASURE_RUNS = 8 };
+
+static double seconds_now(void) {
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
+}
+
+// Real magnitudes: denormal scales would slow a CPU down and lie about the set.
+static void fill_weights(uint8_t *tiles, size_t bytes) {
+  uint32_t state = 1;
+  for (size_t i = 0; i < bytes; i++) {
+    state = state * 1664525u + 1013904223u;
+    tiles[i] = (uint8_t)(state >> 24);
+  }
+  const size_t block = tile_bytes(TILE_Q4_0, TILE_BLOCK);
+  for (size_t i = 0; i < bytes; i += block)
+    for (size_t s = block - 2 * TILE_ROWS; s < block; s += 2)
+      tiles[i + s] = 0x1f, tiles[i + s + 1] = 0x21;
+}
+
+typedef struct {
+  uint8_t *tiles, *packed;
+  float *x; /* [PANEL_TOKENS + 1, MEASURE_COLUMNS] */
+  float *y; /* [PANEL_TOKENS + 1, MEASURE_ROWS] */
+} Workbench;
+
+static bool workbench_create(Workbench *bench) {
+  const size_t bytes = tile_bytes(TILE_Q4_0, MEASURE_COLUMNS) * (MEASURE_ROWS / TILE_ROWS), tokens = PANEL_TOKENS + 1;
+  bench->tiles = malloc(bytes);
+  bench->packed = malloc(tokens * (MEASURE_COLUMNS / TILE_BLOCK) * PACKED_BLOCK_BYTES);
+  bench->x = malloc(tokens * MEASURE_COLUMNS * sizeof *bench->x);
+  bench->y = malloc(tokens * MEASURE_ROWS * sizeof *bench->y);
+  if (bench->tiles == NULL || bench->packed == NULL || bench->x == NULL || bench->y == NULL) return false;
+  fill_weights(bench->tiles, bytes);
+  for (size_t i = 0; i < tokens * MEASURE_COLUMNS; i++)
+    bench->x[i] = (float)((int)(i * 7 % 31) - 15) * 0.1f;
+  return true;
+}
+
+static void workbench_free(Workbench *bench) {
+  free(bench->tiles);
+  free(bench->packed);
+  free(bench->x);
+  free(bench->y);
+}
+
+static double measure(const Kernels *kernels, const Workbench *bench) {
+  const Activations input = {bench->x, MEASURE_COLUMNS, bench->packed, 1, MEASURE_COLUMNS};
+  kernels->pack(bench->x, MEASURE_COLUMNS, 1, MEASURE_COLUMNS, bench->packed);
+  double best = 0;
+  for (int run = 0; run < MEASURE_RUNS; run++) {
+    const double begin = seconds_now();
+    kernels->matmul[TILE_Q4_0](bench->tiles, MEASURE_ROWS / TILE_ROWS, &input, bench->y, 0, false);
+    const double seconds = seconds_now() - begin;
+    // A browser's clock may be as coarse as the run: an unmeasurably short one says nothing.
+    if (seconds > 0 && (double)MEASURE_ROWS * MEASURE_COLUMNS / seconds > best)
+      best = (double)MEASURE_ROWS * MEASURE_COLUMNS / seconds;
+  }
+  return best;
+}
+
+double kernels_measure(const Kernels *kernels) {
+  Workbench bench;
+  const double rate = workbench_create(&bench) ? measure(kernels, &bench) : 0;
+  workbench_free(&bench);
+  return rate;
+}
+
+// A panel and a single token, over two tiles, by the set and by the reference.
+static bool agrees(const Kernels *kernels, const Workbench *bench) {
+  enum { TILES = 2, TOKENS = PANEL_TOKENS + 1, ROWS = TILES * TILE_ROWS };
+  const size_t token_bytes = MEASURE_COLUMNS / TILE_BLOCK * PACKED_BLOCK_BYTES;
+  const Activations input = {bench->x, MEASURE_COLUMNS, bench->packed, TOKENS, MEASURE_COLUMNS};
+  kernels_reference.pack(bench->x, MEASURE_COLUMNS, PANEL_TOKENS, MEASURE_COLUMNS, bench->packed);
+  kernels_reference.pack(bench->x + PANEL_TOKENS * MEASURE_COLUMNS, MEASURE_COLUMNS, 1, MEASURE_COLUMNS,
+                         bench->packed + PANEL_TOKENS * token_bytes);
+  float *found = bench->y, *expected = bench->y + TOKENS * ROWS;
+  kernels->matmul[TILE_Q4_0](bench->tiles, TILES, &input, found, ROWS, false);
+  kernels_reference.matmul[TILE_Q4_0](bench->tiles, TILES, &input, expected, ROWS, false);
+  return memcmp(found, expected, TOKENS * ROWS * sizeof *found) == 0;
+}
+
+bool kernels_verify(const Kernels *kernels) {
+  Workbench bench;
+  const bool right = workbench_create(&bench) && agrees(kernels, &bench);
+  workbench_free(&bench);
+  return right;
+}

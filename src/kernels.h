@@ -1,0 +1,93 @@
+// The inner loops, as a struct of function pointers. src/kernels_ref.c is the scalar truth; the platform (wasm/) brings
+// faster sets with the same contracts. Every kernel of every set gives bit-equal results: integer sums are exact, and
+// every float operation is a plain IEEE multiply or add in the order stated here (no fused multiply-add, no libm).
+#ifndef NIBBLE_KERNELS_H
+#define NIBBLE_KERNELS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "tiles.h"
+
+enum {
+  PANEL_TOKENS = 4,         // tokens whose packed activations are interleaved
+  KV_PAGE_TOKENS = 64,      // tokens in a KV page
+  PACKED_BLOCK_BYTES = 40,  // of one token: 32 int8, an f32 scale, an int32 sum
+};
+
+// The input of a matrix product: `tokens` rows of `columns` floats, and, for quantised weights, the same packed to
+// int8. Packed, a token takes columns / 32 * PACKED_BLOCK_BYTES; token t begins at t times that. Tokens are packed in
+// panels of PANEL_TOKENS, the last tokens % PANEL_TOKENS one by one. A panel of N tokens holds, for each block of 32
+// columns,
+//     int8  value[8 groups of 4 columns][N tokens][4]
+//     f32   scale[N]     the block's scale x F16_UNBIAS (see tiles.h)
+//     int32 sum[N]       of the 32 values
+typedef struct {
+  const float *values;  // [tokens, stride]
+  size_t stride;
+  const uint8_t *packed;  // NULL where no quantised weight is multiplied
+  int tokens, columns;
+} Activations;
+
+// y = x @ W^T (or y += x @ W^T), for `tile_count` tiles of TILE_ROWS rows each: y[t * y_stride + r] for every row r of
+// the tiles, rows that only fill up the last tile included (their result is 0, or what was there).
+// Quantised weights: the integer dot product of each block of 32 columns is exact; its float is multiplied with
+// (activation scale x weight scale) and added to a float sum, block after block from the first. Q4_1 adds the block's
+// minimum x activation sum as a second term after the first. Float weights: column after column from the first.
+typedef void MatmulKernel(const uint8_t *tiles, int tile_count, const Activations *x, float *y, size_t y_stride,
+                          bool add);
+
+typedef struct Kernels {
+  const char *name;
+  bool packs;  // whether matmul of quantised kinds reads Activations.packed; else it reads .values
+
+  MatmulKernel *matmul[TILE_KINDS];
+
+  // Packs a panel of `tokens` (1 or PANEL_TOKENS) rows x[t * stride], `columns` a multiple of 32. Per block: scale =
+  // max|x| / 127, values rounded to nearest, ties to even.
+  void (*pack)(const float *x, size_t stride, int tokens, int columns, uint8_t *packed);
+
+  // y[i] = x[i] * weight[i] / sqrt(mean(x^2) + epsilon); the sum of squares runs in 8 lanes (lane i % 8), added up as
+  // ((0+4)+(2+6)) + ((1+5)+(3+7)). Any n.
+  void (*rms_norm)(const float *x, const float *weight, int n, float epsilon, float *y);
+
+  // Rotates the pairs of one head in place by angles given as cosine and sine [pairs]: pair i is (2i, 2i + 1) where
+  // `adjacent`, else (i, i + pairs).
+  void (*rope)(float *head, const float *cosine, const float *sine, int pairs, bool adjacent);
+
+  // gate[i] = gate[i] / (1 + exp(-gate[i])) * up[i], by exp_f32().
+  void (*swiglu)(float *gate, const float *up, int n);
+
+  // Attention of one query over one page of one KV head.
+  // scores[t] = sum over d of query[d] * keys[d * KV_PAGE_TOKENS + t], d from the first, for t < round_up(to, 16).
+  void (*page_scores)(const float *query, const float *keys, int head_size, int to, float *scores);
+
+  // Over tokens from <= t < to: *max becomes the larger of itself and all scores, then scores[t] = exp(scores[t] -
+  // *max), and their sum (4 lanes, lane t % 4, added up as (0+1)+(2+3)) is returned. Other scores become unspecified.
+  float (*page_softmax)(float *scores, int from, int to, float *max);
+
+  // out[d] = out[d] * correction, then out[d] += scores[t] * values[t * head_size + d], t from the first to the last.
+  void (*page_values)(const float *scores, const float *values, int from, int to, int head_size, float correction,
+                      float *out);
+
+  // Unpacks n F16 numbers, infinities and NaN excepted (f16_finite()).
+  void (*unpack_f16)(const uint16_t *halves, int n, float *values);
+} Kernels;
+
+// The scalar reference.
+extern const Kernels kernels_reference;
+
+// The yardstick of --exact: products of float activations with unpacked weights, summed in double.
+extern const Kernels kernels_exact;
+
+// Whether a set computes what the reference does, on a few products: an engine's relaxed instructions may be wrong (V8
+// 11, behind its flag, swaps the operands of the 32-bit dot product on CPUs with AVX-VNNI). False too where memory is
+// short.
+bool kernels_verify(const Kernels *kernels);
+
+// Measures one thread's matrix x vector product in a set, on synthetic Q4_0 weights that fit the second-level cache:
+// weights a second, the best of a few runs in about 2 ms; 0 where memory is short.
+double kernels_measure(const Kernels *kernels);
+
+#endif

@@ -1,0 +1,168 @@
+#include "kv_cache.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "quant.h"
+
+struct KvPool {
+  size_t page_bytes;
+  uint8_t *spare;  // a list: each spare page begins with the pointer to the next
+  uint64_t used;   // pages
+};
+
+static size_t head_elements(const KvShape *shape) { return 2 * (size_t)shape->head_size * KV_PAGE_TOKENS; }
+
+static size_t element_bytes(const KvShape *shape) { return shape->f32 ? sizeof(float) : sizeof(uint16_t); }
+
+size_t kv_page_bytes(const KvShape *shape) {
+  return (size_t)shape->kv_heads * head_elements(shape) * element_bytes(shape);
+}
+
+static int pages_for(int tokens) { return (tokens + KV_PAGE_TOKENS - 1) / KV_PAGE_TOKENS; }
+
+uint64_t kv_cache_bytes(const KvShape *shape, int tokens) {
+  return (uint64_t)pages_for(tokens) * (uint64_t)shape->layers * kv_page_bytes(shape);
+}
+
+KvPool *kv_pool_create(const KvShape *shape) {
+  KvPool *pool = calloc(1, sizeof *pool);
+  if (pool != NULL) pool->page_bytes = kv_page_bytes(shape);
+  return pool;
+}
+
+void kv_pool_trim(KvPool *pool) {
+  while (pool->spare != NULL) {
+    uint8_t *page = pool->spare;
+    memcpy(&pool->spare, page, sizeof pool->spare);
+    free(page);
+  }
+}
+
+void kv_pool_free(KvPool *pool) {
+  if (pool == NULL) return;
+  kv_pool_trim(pool);
+  free(pool);
+}
+
+uint64_t kv_pool_used_bytes(const KvPool *pool) { return pool->used * pool->page_bytes; }
+
+static uint8_t *take_page(KvPool *pool) {
+  uint8_t *page = pool->spare;
+  if (page != NULL)
+    memcpy(&pool->spare, page, sizeof pool->spare);
+  else
+    page = aligned_alloc(64, (pool->page_bytes + 63) / 64 * 64);
+  if (page == NULL) return NULL;
+  // Kernels compute whole vectors of tokens and drop those that are not there: never on NaN, which is slow on some
+  // CPUs.
+  memset(page, 0, pool->page_bytes);
+  pool->used++;
+  return page;
+}
+
+static void give_page(KvPool *pool, uint8_t *page) {
+  memcpy(page, &pool->spare, sizeof pool->spare);
+  pool->spare = page;
+  pool->used--;
+}
+
+bool kv_table_create(KvTable *table, KvPool *pool, const KvShape *shape, int tokens, NibbleError *error) {
+  *table = (KvTable){.pool = pool, .shape = shape, .capacity = pages_for(tokens)};
+  table->pages = calloc((size_t)shape->layers, (size_t)table->capacity * sizeof *table->pages);
+  return table->pages != NULL ||
+         nibble_fail(error, NIBBLE_OUT_OF_MEMORY,
+                     "No memory is left for the page table of a context of %d tokens. Ask for a smaller context.",
+                     tokens);
+}
+
+void kv_table_free(KvTable *table) {
+  if (table->pages == NULL) return;
+  kv_table_shrink(table, 0);
+  free(table->pages);
+  table->pages = NULL;
+}
+
+static uint8_t **page_slot(const KvTable *table, int layer, int page) {
+  return &table->pages[(size_t)layer * (size_t)table->capacity + (size_t)page];
+}
+
+static bool add_page(KvTable *table) {
+  for (int layer = 0; layer < table->shape->layers; layer++) {
+    uint8_t *page = take_page(table->pool);
+    if (page == NULL) {
+      while (layer-- > 0)
+        give_page(table->pool, *page_slot(table, layer, table->count));
+      return false;
+    }
+    *page_slot(table, layer, table->count) = page;
+  }
+  table->count++;
+  return true;
+}
+
+bool kv_table_grow(KvTable *table, int tokens, NibbleError *error) {
+  const int before = table->count;
+  while (table->count < pages_for(tokens)) {
+    if (add_page(table)) continue;
+    kv_table_shrink(table, before * KV_PAGE_TOKENS);
+    return nibble_fail(
+        error, NIBBLE_OUT_OF_MEMORY,
+        "No memory is left for the keys and values of %d tokens: %.1f MB more were asked for. Use a "
+        "shorter text or a smaller model.",
+        tokens, (double)(pages_for(tokens) - before) * table->shape->layers * (double)table->pool->page_bytes / 1e6);
+  }
+  return true;
+}
+
+void kv_table_shrink(KvTable *table, int tokens) {
+  while (table->count > pages_for(tokens)) {
+    table->count--;
+    for (int layer = 0; layer < table->shape->layers; layer++) {
+      uint8_t **slot = page_slot(table, layer, table->count);
+      give_page(table->pool, *slot);
+      *slot = NULL;
+    }
+  }
+}
+
+static void write_f32(float *page_keys, float *page_values, int at, const float *keys, const float *values, int n) {
+  for (int d = 0; d < n; d++)
+    page_keys[d * KV_PAGE_TOKENS + at] = keys[d];
+  memcpy(page_values + (size_t)at * (size_t)n, values, (size_t)n * sizeof *values);
+}
+
+static void write_f16(uint16_t *page_keys, uint16_t *page_values, int at, const float *keys, const float *values,
+                      int n) {
+  for (int d = 0; d < n; d++) {
+    page_keys[d * KV_PAGE_TOKENS + at] = f32_to_f16(keys[d]);
+    page_values[at * n + d] = f32_to_f16(values[d]);
+  }
+}
+
+void kv_table_write(KvTable *table, int layer, int token, const float *keys, const float *values, int from, int to) {
+  const KvShape *shape = table->shape;
+  uint8_t *page = *page_slot(table, layer, token / KV_PAGE_TOKENS);
+  const int at = token % KV_PAGE_TOKENS, n = shape->head_size;
+  for (int h = from; h < to; h++) {
+    uint8_t *head = page + (size_t)h * head_elements(shape) * element_bytes(shape);
+    uint8_t *head_values = head + head_elements(shape) / 2 * element_bytes(shape);
+    const float *k = keys + (size_t)h * (size_t)n, *v = values + (size_t)h * (size_t)n;
+    if (shape->f32)
+      write_f32((float *)head, (float *)head_values, at, k, v, n);
+    else
+      write_f16((uint16_t *)head, (uint16_t *)head_values, at, k, v, n);
+  }
+}
+
+KvHead kv_table_read(const KvTable *table, const Kernels *kernels, int layer, int page, int head, int tokens,
+                     float *scratch) {
+  const KvShape *shape = table->shape;
+  const size_t half = head_elements(shape) / 2;
+  const uint8_t *from = *page_slot(table, layer, page) + (size_t)head * head_elements(shape) * element_bytes(shape);
+  if (shape->f32) return (KvHead){(const float *)from, (const float *)from + half};
+  const uint16_t *halves = (const uint16_t *)from;
+  kernels->unpack_f16(halves, (int)half, scratch);
+  kernels->unpack_f16(halves + half, tokens * shape->head_size, scratch + half);
+  return (KvHead){scratch, scratch + half};
+}

@@ -1,0 +1,245 @@
+#include "model.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "quant.h"
+#include "text.h"
+
+enum { ARENA_ALIGNMENT = 64 };
+
+typedef struct {
+  Model *model;
+  const Gguf *gguf;
+  NibbleError *error;
+} Plan;
+
+static bool bad_shape(const Plan *plan, const GgufTensor *tensor, const char *name, int columns, int rows) {
+  char found[100] = "";
+  for (int i = 0; i < tensor->dimensions; i++)
+    snprintf(found + strlen(found), sizeof found - strlen(found), "%s%llu", i > 0 ? " x " : "",
+             (unsigned long long)tensor->size[i]);
+  if (rows == 1)
+    return nibble_fail(plan->error, NIBBLE_MODEL_BAD_TENSOR,
+                       "The tensor %s has the shape %s; its metadata call for %d. The file contradicts itself.", name,
+                       found, columns);
+  return nibble_fail(plan->error, NIBBLE_MODEL_BAD_TENSOR,
+                     "The tensor %s has the shape %s; its metadata call for %d x %d. The file contradicts itself.",
+                     name, found, columns, rows);
+}
+
+static bool bad_type(const Plan *plan, const GgufTensor *tensor, const char *name, const char *expected) {
+  const QuantFormat *format = quant_format(tensor->type);
+  return nibble_fail(plan->error, NIBBLE_MODEL_UNSUPPORTED,
+                     "The tensor %s is of type %s; this engine runs %s there. Use a file quantised that way.", name,
+                     format == NULL ? "unknown" : format->name, expected);
+}
+
+static void add_source(Plan *plan, const GgufTensor *tensor, WeightSource source, uint64_t arena_bytes) {
+  Model *model = plan->model;
+  source.file_offset = tensor->offset;
+  source.file_bytes = tensor->bytes;
+  source.type = tensor->type;
+  source.arena_offset = (size_t)model->arena_bytes;
+  model->sources[model->source_count++] = source;
+  model->arena_bytes += (arena_bytes + ARENA_ALIGNMENT - 1) / ARENA_ALIGNMENT * ARENA_ALIGNMENT;
+}
+
+static const GgufTensor *require(const Plan *plan, const char *name) {
+  const GgufTensor *tensor = gguf_find_tensor(plan->gguf, name);
+  if (tensor == NULL)
+    nibble_fail(plan->error, NIBBLE_MODEL_BAD_TENSOR,
+                "The tensor %s is missing, and a %s model needs it. The file is damaged or incomplete.", name,
+                plan->model->shape.architecture->name);
+  return tensor;
+}
+
+static bool plan_matrix(Plan *plan, const char *name, int columns, int rows, Matrix *matrix) {
+  const GgufTensor *tensor = require(plan, name);
+  if (tensor == NULL) return false;
+  if (tensor->dimensions != 2 || tensor->size[0] != (uint64_t)columns || tensor->size[1] != (uint64_t)rows)
+    return bad_shape(plan, tensor, name, columns, rows);
+  TileKind kind;
+  if (!tile_kind_of(tensor->type, &kind)) return bad_type(plan, tensor, name, "F32, F16, BF16, Q8_0, Q4_0 and Q4_1");
+  *matrix = (Matrix){.kind = kind, .rows = rows, .columns = columns};
+  add_source(plan, tensor, (WeightSource){.rows = rows, .columns = columns, .matrix = matrix},
+             (uint64_t)tile_count(matrix) * tile_bytes(kind, columns));
+  return true;
+}
+
+static bool plan_floats(Plan *plan, const char *name, int count, float **floats) {
+  const GgufTensor *tensor = require(plan, name);
+  if (tensor == NULL) return false;
+  if (tensor->dimensions != 1 || tensor->size[0] != (uint64_t)count) return bad_shape(plan, tensor, name, count, 1);
+  if (tensor->type != GGML_F32 && tensor->type != GGML_F16 && tensor->type != GGML_BF16)
+    return bad_type(plan, tensor, name, "F32, F16 and BF16");
+  add_source(plan, tensor, (WeightSource){.rows = 1, .columns = count, .floats = floats},
+             (uint64_t)count * sizeof(float));
+  return true;
+}
+
+static bool plan_block(Plan *plan, int index) {
+  const Shape *shape = &plan->model->shape;
+  Block *block = &plan->model->blocks[index];
+  const int query = shape->heads * shape->head_size, key = shape->kv_heads * shape->head_size;
+  char name[64];
+#define NAME(suffix) (snprintf(name, sizeof name, "blk.%d." suffix ".weight", index), name)
+  return plan_floats(plan, NAME("attn_norm"), shape->width, &block->attention_norm) &&
+         plan_matrix(plan, NAME("attn_q"), shape->width, query, &block->query) &&
+         plan_matrix(plan, NAME("attn_k"), shape->width, key, &block->key) &&
+         plan_matrix(plan, NAME("attn_v"), shape->width, key, &block->value) &&
+         plan_matrix(plan, NAME("attn_output"), query, shape->width, &block->attention_output) &&
+         plan_floats(plan, NAME("ffn_norm"), shape->width, &block->feed_forward_norm) &&
+         plan_matrix(plan, NAME("ffn_gate"), shape->width, shape->feed_forward, &block->gate) &&
+         plan_matrix(plan, NAME("ffn_up"), shape->width, shape->feed_forward, &block->up) &&
+         plan_matrix(plan, NAME("ffn_down"), shape->feed_forward, shape->width, &block->down);
+#undef NAME
+}
+
+static bool plan_outer(Plan *plan) {
+  Model *model = plan->model;
+  const Shape *shape = &model->shape;
+  if (!plan_floats(plan, "output_norm.weight", shape->width, &model->output_norm)) return false;
+  if (gguf_find_tensor(plan->gguf, "rope_freqs.weight") != NULL &&
+      !plan_floats(plan, "rope_freqs.weight", shape->rope.dimensions / 2, &model->rope_factors))
+    return false;
+  model->tied_output = gguf_find_tensor(plan->gguf, "output.weight") == NULL;
+  return model->tied_output || plan_matrix(plan, "output.weight", shape->width, shape->vocabulary, &model->output);
+}
+
+// The vocabulary is as long as the embedding, and the tokenizer, where the file has one, must agree.
+static bool read_vocabulary(Plan *plan) {
+  const GgufTensor *embedding = require(plan, "token_embd.weight");
+  if (embedding == NULL) return false;
+  if (embedding->dimensions != 2 || embedding->size[1] > INT32_MAX / 2)
+    return bad_shape(plan, embedding, "token_embd.weight", plan->model->shape.width, 0);
+  plan->model->shape.vocabulary = (int)embedding->size[1];
+  const GgufPair *tokens = gguf_find(plan->gguf, "tokenizer.ggml.tokens");
+  if (tokens == NULL) return true;
+  if (tokens->type != GGUF_ARRAY || tokens->element != GGUF_STRING)
+    return nibble_fail(plan->error, NIBBLE_MODEL_BAD_KEY,
+                       "The metadata key tokenizer.ggml.tokens is not an array of strings.");
+  if (tokens->count == embedding->size[1]) return true;
+  return nibble_fail(plan->error, NIBBLE_MODEL_BAD_KEY,
+                     "The vocabulary has %llu tokens (tokenizer.ggml.tokens), but token_embd.weight has rows for %llu. "
+                     "The file contradicts itself.",
+                     (unsigned long long)tokens->count, (unsigned long long)embedding->size[1]);
+}
+
+// A tensor that nobody asked for (a bias, a query norm) would change the maths: running without it gives wrong text.
+static bool refuse_unused_tensors(const Plan *plan) {
+  for (size_t i = 0; i < plan->gguf->tensor_count; i++) {
+    const GgufTensor *tensor = &plan->gguf->tensors[i];
+    bool used = false;
+    // Sources are sorted by offset, and offsets are unique (tensors do not overlap and are never empty).
+    int low = 0, high = plan->model->source_count;
+    while (!used && low < high) {
+      const int middle = low + (high - low) / 2;
+      const uint64_t offset = plan->model->sources[middle].file_offset;
+      used = offset == tensor->offset;
+      if (offset < tensor->offset)
+        low = middle + 1;
+      else
+        high = middle;
+    }
+    if (used) continue;
+    char quoted[TEXT_QUOTED_SIZE];
+    return nibble_fail(
+        plan->error, NIBBLE_MODEL_UNSUPPORTED,
+        "The file has a tensor %s that a %s model, as this engine knows it, does not use: running without "
+        "it would give wrong text.",
+        text_quote(tensor->name.data, tensor->name.length, quoted), plan->model->shape.architecture->name);
+  }
+  return true;
+}
+
+static int by_file_offset(const void *a, const void *b) {
+  const WeightSource *x = a, *y = b;
+  return x->file_offset < y->file_offset ? -1 : x->file_offset > y->file_offset;
+}
+
+static bool plan_weights(Plan *plan) {
+  Model *model = plan->model;
+  // The arena is laid out in this order; blocks end up contiguous, so that each can be streamed by itself.
+  if (!plan_matrix(plan, "token_embd.weight", model->shape.width, model->shape.vocabulary, &model->embedding))
+    return false;
+  for (int i = 0; i < model->shape.blocks; i++)
+    if (!plan_block(plan, i)) return false;
+  if (!plan_outer(plan)) return false;
+  qsort(model->sources, (size_t)model->source_count, sizeof *model->sources, by_file_offset);
+  if (!refuse_unused_tensors(plan)) return false;
+  for (size_t i = 0; i < plan->gguf->tensor_count; i++) {
+    uint64_t elements = 1;
+    for (int d = 0; d < plan->gguf->tensors[i].dimensions; d++)
+      elements *= plan->gguf->tensors[i].size[d];
+    model->parameters += elements;
+  }
+  return true;
+}
+
+static bool allocate_plan(Plan *plan) {
+  Model *model = plan->model;
+  // The header itself bounds both: each block needs nine tensors, and the table of tensors has been read.
+  if ((size_t)model->shape.blocks > plan->gguf->tensor_count)
+    return nibble_fail(plan->error, NIBBLE_MODEL_BAD_TENSOR,
+                       "The metadata call for %d blocks, but the file has only %zu tensors. The file is damaged or "
+                       "incomplete.",
+                       model->shape.blocks, plan->gguf->tensor_count);
+  model->blocks = calloc((size_t)model->shape.blocks, sizeof *model->blocks);
+  model->sources = calloc((size_t)model->shape.blocks * 9 + 4, sizeof *model->sources);
+  return (model->blocks != NULL && model->sources != NULL) ||
+         nibble_fail(plan->error, NIBBLE_OUT_OF_MEMORY, "No memory is left to lay out the model. Close others first.");
+}
+
+bool model_plan(Model *model, const Gguf *gguf, NibbleError *error) {
+  memset(model, 0, sizeof *model);
+  Plan plan = {model, gguf, error};
+  if (shape_read(gguf, &model->shape, error) && read_vocabulary(&plan) && allocate_plan(&plan) && plan_weights(&plan))
+    return true;
+  model_free(model);
+  return false;
+}
+
+bool model_reserve(Model *model, NibbleError *error) {
+  // A margin below the address space: the caller's own allocations and the page-aligned heap need some of it.
+  const uint64_t limit = (uint64_t)SIZE_MAX - (16u << 20);
+  if (model->arena_bytes <= limit) model->arena = aligned_alloc(ARENA_ALIGNMENT, (size_t)model->arena_bytes);
+  if (model->arena == NULL)
+    return nibble_fail(error, NIBBLE_OUT_OF_MEMORY,
+                       "The weights take %.0f MB, more than can be had here. Choose a smaller model, or close others.",
+                       (double)model->arena_bytes / 1e6);
+  for (int i = 0; i < model->source_count; i++) {
+    const WeightSource *source = &model->sources[i];
+    if (source->matrix != NULL)
+      source->matrix->tiles = model->arena + source->arena_offset;
+    else
+      *source->floats = (float *)(model->arena + source->arena_offset);
+  }
+  if (model->tied_output) model->output = model->embedding;
+  return true;
+}
+
+void model_free(Model *model) {
+  free(model->blocks);
+  free(model->sources);
+  free(model->arena);
+  memset(model, 0, sizeof *model);
+}
+
+static uint64_t matrix_bytes(const Matrix *matrix) {
+  return (uint64_t)tile_count(matrix) * tile_bytes(matrix->kind, matrix->columns);
+}
+
+uint64_t model_bytes_per_token(const Model *model) {
+  uint64_t bytes = matrix_bytes(model->tied_output ? &model->embedding : &model->output) +
+                   tile_row_bytes(model->embedding.kind, model->embedding.columns);
+  for (int i = 0; i < model->shape.blocks; i++) {
+    const Block *block = &model->blocks[i];
+    bytes += (uint64_t)model->shape.block_repeat *
+             (matrix_bytes(&block->query) + matrix_bytes(&block->key) + matrix_bytes(&block->value) +
+              matrix_bytes(&block->attention_output) + matrix_bytes(&block->gate) + matrix_bytes(&block->up) +
+              matrix_bytes(&block->down));
+  }
+  return bytes;
+}

@@ -1,0 +1,74 @@
+#include "rope.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+static const double pi = 3.14159265358979323846;
+
+// The dimension whose wave makes `rotations` turns within the original context (YaRN, section 3.2).
+static double correction_dimension(const RopeShape *shape, double rotations) {
+  return shape->dimensions * log(shape->original_context / (rotations * 2 * pi)) / (2 * log(shape->base));
+}
+
+// How much of dimension pair i keeps its own frequency instead of the stretched one: 1 for fast waves, 0 for slow ones.
+static double kept_share(const RopeShape *shape, int i) {
+  const double last = shape->dimensions - 1;
+  const double low = fmax(0, floor(correction_dimension(shape, shape->beta_fast)));
+  const double high = fmin(last, ceil(correction_dimension(shape, shape->beta_slow)));
+  const double ramp = (i - low) / fmax(0.001, high - low);
+  return 1 - fmin(1, fmax(0, ramp));
+}
+
+bool rope_create(Rope *rope, const RopeShape *shape, const float *factors, NibbleError *error) {
+  const int pairs = shape->dimensions / 2;
+  *rope = (Rope){.pairs = pairs, .magnitude = 1, .frequencies = malloc((size_t)pairs * sizeof(double))};
+  if (rope->frequencies == NULL)
+    return nibble_fail(error, NIBBLE_OUT_OF_MEMORY, "No memory is left for position angles. Close other models first.");
+  const double stretch = 1.0 / shape->factor;
+  for (int i = 0; i < pairs; i++) {
+    const double own = exp(-2.0 * i / shape->dimensions * log(shape->base)) / (factors != NULL ? factors[i] : 1);
+    double share = 0;
+    if (shape->scaling == ROPE_SCALING_YARN) share = kept_share(shape, i) * shape->extrapolation;
+    rope->frequencies[i] = own * stretch * (1 - share) + own * share;
+  }
+  if (shape->scaling == ROPE_SCALING_YARN) {
+    rope->magnitude = shape->attention_factor;
+    if (shape->extrapolation != 0) rope->magnitude *= (float)(1 + 0.1 * log(shape->factor));
+  }
+  return true;
+}
+
+void rope_free(Rope *rope) {
+  free(rope->frequencies);
+  rope->frequencies = NULL;
+}
+
+// Cosine and sine by plain double arithmetic, good to 1e-11, where libm's would bring its own tables: the angle is
+// reduced to a quarter turn around 0, where two Taylor polynomials serve.
+static void cosine_and_sine(double angle, double *cosine, double *sine) {
+  const double quarter_high = 1.57079632673412561417, quarter_low = 6.07710050650619224932e-11;
+  const double turns = floor(angle / (pi / 2) + 0.5);
+  const double x = (angle - turns * quarter_high) - turns * quarter_low, s = x * x;
+  const double sin_x =
+      x * (1 + s * (-1.0 / 6 + s * (1.0 / 120 + s * (-1.0 / 5040 + s * (1.0 / 362880 - s / 39916800)))));
+  const double cos_x =
+      1 + s * (-0.5 + s * (1.0 / 24 + s * (-1.0 / 720 + s * (1.0 / 40320 + s * (-1.0 / 3628800 + s / 479001600)))));
+  const int quadrant = (int)(turns - 4 * floor(turns / 4));
+  *cosine = quadrant == 0 ? cos_x : quadrant == 1 ? -sin_x : quadrant == 2 ? -cos_x : sin_x;
+  *sine = quadrant == 0 ? sin_x : quadrant == 1 ? cos_x : quadrant == 2 ? -sin_x : -cos_x;
+}
+
+void rope_angles(const Rope *rope, int position, float *cosine, float *sine) {
+  for (int i = 0; i < rope->pairs; i++) {
+    double c, s;
+    const double angle = position * rope->frequencies[i];
+    // A hostile file's frequencies may be anything; converting what is no number would not be defined.
+    if (!(fabs(angle) < 1e15)) {
+      cosine[i] = sine[i] = NAN;
+      continue;
+    }
+    cosine_and_sine(angle, &c, &s);
+    cosine[i] = (float)c * rope->magnitude;
+    sine[i] = (float)s * rope->magnitude;
+  }
+}

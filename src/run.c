@@ -1,0 +1,114 @@
+#include "run.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "attention.h"
+
+enum { ALIGNMENT = 64 };
+
+int run_round_up(int n, int multiple) { return (n + multiple - 1) / multiple * multiple; }
+
+int run_splits(int tokens) { return (tokens + SPLIT_TOKENS - 1) / SPLIT_TOKENS; }
+
+// One list of buffers serves measuring, allocating and freeing: visit(context, &pointer, bytes).
+typedef bool VisitBuffer(void *context, void **buffer, uint64_t bytes);
+
+static bool visit_buffers(Run *run, int threads, VisitBuffer *visit, void *context) {
+  const Shape *shape = &run->model->shape;
+  const uint64_t batch = (uint64_t)run->batch_size, f = sizeof(float);
+  const uint64_t partials = (uint64_t)run_splits(run->context_size) * (uint64_t)shape->heads;
+  int widest = run->width_stride > run->query_stride ? run->width_stride : run->query_stride;
+  if (run->forward_stride > widest) widest = run->forward_stride;
+  const uint64_t packed = (uint64_t)(run_round_up(widest, TILE_BLOCK) / TILE_BLOCK) * PACKED_BLOCK_BYTES;
+  const struct {
+    void **buffer;
+    uint64_t bytes;
+  } buffers[] = {
+      {(void **)&run->x, batch * (uint64_t)run->width_stride * f},
+      {(void **)&run->normed, batch * (uint64_t)run->width_stride * f},
+      {(void **)&run->query, batch * (uint64_t)run->query_stride * f},
+      {(void **)&run->key, batch * (uint64_t)run->key_stride * f},
+      {(void **)&run->value, batch * (uint64_t)run->key_stride * f},
+      {(void **)&run->mixed, batch * (uint64_t)run->query_stride * f},
+      {(void **)&run->gate, batch * (uint64_t)run->forward_stride * f},
+      {(void **)&run->up, batch * (uint64_t)run->forward_stride * f},
+      {(void **)&run->packed, batch * packed},
+      {(void **)&run->cosine, batch * (uint64_t)(shape->rope.dimensions / 2) * f},
+      {(void **)&run->sine, batch * (uint64_t)(shape->rope.dimensions / 2) * f},
+      {(void **)&run->partial.max, partials * f},
+      {(void **)&run->partial.sum, partials * f},
+      {(void **)&run->partial.out, partials * (uint64_t)shape->head_size * f},
+      {(void **)&run->scratch, (uint64_t)threads * run->scratch_bytes},
+  };
+  for (size_t i = 0; i < sizeof buffers / sizeof *buffers; i++)
+    if (!visit(context, buffers[i].buffer, (buffers[i].bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT)) return false;
+  return true;
+}
+
+static bool add_bytes(void *context, void **buffer, uint64_t bytes) {
+  (void)buffer;
+  *(uint64_t *)context += bytes;
+  return true;
+}
+
+static bool allocate(void *context, void **buffer, uint64_t bytes) {
+  (void)context;
+  if (bytes > SIZE_MAX / 2) return false;
+  *buffer = aligned_alloc(ALIGNMENT, (size_t)bytes);
+  // Rows that only pad a tile are read by nobody, but adding to them must not meet NaN.
+  if (*buffer != NULL) memset(*buffer, 0, (size_t)bytes);
+  return *buffer != NULL;
+}
+
+static bool release(void *context, void **buffer, uint64_t bytes) {
+  (void)context, (void)bytes;
+  free(*buffer);
+  *buffer = NULL;
+  return true;
+}
+
+static void measure(Run *run, const Model *model, int context_size, int batch_size) {
+  const Shape *shape = &model->shape;
+  *run = (Run){.model = model,
+               .context_size = context_size,
+               .batch_size = batch_size,
+               .width_stride = run_round_up(shape->width, TILE_ROWS),
+               .query_stride = run_round_up(shape->heads * shape->head_size, TILE_ROWS),
+               .key_stride = run_round_up(shape->kv_heads * shape->head_size, TILE_ROWS),
+               .forward_stride = run_round_up(shape->feed_forward, TILE_ROWS),
+               .logits_stride = run_round_up(shape->vocabulary, TILE_ROWS)};
+  run->scratch_bytes = (attention_scratch_bytes(shape) + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+}
+
+bool run_create(Run *run, const Model *model, const Kernels *kernels, Threads *threads, int context_size,
+                int batch_size, NibbleError *error) {
+  measure(run, model, context_size, batch_size);
+  run->kernels = kernels;
+  run->threads = threads;
+  visit_buffers(run, threads_count(threads), add_bytes, &run->bytes);
+  if (visit_buffers(run, threads_count(threads), allocate, NULL)) return true;
+  const double megabytes = (double)run->bytes / 1e6;
+  run_free(run);
+  return nibble_fail(error, NIBBLE_OUT_OF_MEMORY,
+                     "No memory is left for %.1f MB of activations. Ask for a smaller batch or context, or close other "
+                     "models.",
+                     megabytes);
+}
+
+void run_free(Run *run) {
+  if (run->model == NULL) return;
+  visit_buffers(run, 1, release, NULL);
+  rope_free(&run->rope);
+  run->model = NULL;
+}
+
+uint64_t run_bytes(const Model *model, int threads, int context_size, int batch_size) {
+  Run run;
+  uint64_t bytes = 0;
+  measure(&run, model, context_size, batch_size);
+  visit_buffers(&run, threads, add_bytes, &bytes);
+  return bytes;
+}
+
+void *run_scratch(const Run *run, int thread) { return run->scratch + (size_t)thread * run->scratch_bytes; }

@@ -1,0 +1,68 @@
+// The run state: what the forward pass of one batch reads and writes, shared by attention.c and forward.c.
+#ifndef NIBBLE_RUN_H
+#define NIBBLE_RUN_H
+
+#include "kernels.h"
+#include "kv_cache.h"
+#include "model.h"
+#include "rope.h"
+#include "threads.h"
+
+// Attention runs over splits of this many tokens, each from a fresh start, and merges them in order. The partition does
+// not depend on threads or batch, so neither do the results.
+enum { SPLIT_TOKENS = 4 * KV_PAGE_TOKENS };
+
+// A softmax-weighted sum under way (arXiv:2112.05682): the largest score, the sum of exp(score - max), and the sum of
+// values weighted alike.
+typedef struct {
+  float *max, *sum; /* [rows] */
+  float *out;       /* [rows, head_size] */
+} AttentionState;
+
+// Rows of activations are `stride` floats apart, so that a whole tile of outputs can always be stored.
+typedef struct {
+  const Model *model;
+  const Kernels *kernels;
+  Threads *threads;
+  Rope rope;
+  int batch_size, context_size;
+
+  // The batch under way.
+  KvTable *kv;
+  const int32_t *tokens;
+  int count, position;  // tokens in the batch; position of its first
+
+  // Buffers. Strides are the sizes rounded up to TILE_ROWS.
+  int width_stride, query_stride, key_stride, forward_stride, logits_stride;
+  float *x;               /* [batch, width] the residual stream */
+  float *normed;          /* [batch, width] */
+  float *query;           /* [batch, heads * head_size] */
+  float *key, *value;     /* [batch, kv_heads * head_size] */
+  float *mixed;           /* [batch, heads * head_size] attention's result */
+  float *gate, *up;       /* [batch, feed_forward] */
+  uint8_t *packed;        // the input of the product under way, as kernels.h packs it
+  float *cosine, *sine;   /* [batch, rope.pairs] */
+  AttentionState partial; /* [splits, heads]: one token's splits, computed side by side */
+  uint8_t *scratch;       // scratch_bytes for each thread
+  size_t scratch_bytes;
+  uint64_t bytes;  // of all buffers
+} Run;
+
+int run_round_up(int n, int multiple);
+
+// Splits that a context of this many tokens has.
+int run_splits(int tokens);
+
+// Allocates the buffers. run->rope stays empty: the caller makes it once the model's
+// weights are there.
+bool run_create(Run *run, const Model *model, const Kernels *kernels, Threads *threads, int context_size,
+                int batch_size, NibbleError *error);
+void run_free(Run *run);  // safe on a zeroed run
+
+// Bytes that run_create() allocates for this many threads.
+uint64_t run_bytes(const Model *model, int threads, int context_size, int batch_size);
+
+// This thread's scratch memory.
+void *run_scratch(const Run *run, int thread);
+
+#endif

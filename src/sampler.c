@@ -1,0 +1,236 @@
+#include "sampler.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "float_math.h"
+
+struct NibbleSampler {
+  NibbleSamplerOptions options;
+  int vocabulary;
+  uint64_t random;
+  float *bias;     /* [vocabulary], or NULL while there is none */
+  int32_t *counts; /* [vocabulary] how often each token was seen, or NULL where no penalty is on */
+  int32_t *window; /* [penalty_window] the latest tokens, a ring */
+  int window_length, window_next;
+  float *logits;   /* [vocabulary] with bias and penalties */
+  int32_t *ranked; /* [vocabulary] a heap, then the ranking, of candidates */
+};
+
+NibbleSamplerOptions nibble_sampler_defaults(void) {
+  return (NibbleSamplerOptions){.temperature = 1, .top_p = 1, .repetition_penalty = 1};
+}
+
+static bool check(const char *name, double value, double low, double high, NibbleError *error) {
+  return (value >= low && value <= high) ||
+         nibble_fail(error, NIBBLE_INVALID_ARGUMENT,
+                     "The sampling setting %s is %g; a number from %g to %g was expected.", name, value, low, high);
+}
+
+static bool check_options(const NibbleSamplerOptions *options, NibbleError *error) {
+  return check("temperature", options->temperature, 0, 100, error) &&
+         check("top-k", options->top_k, 0, INT32_MAX, error) && check("top-p", options->top_p, 0, 1, error) &&
+         check("min-p", options->min_p, 0, 1, error) &&
+         check("repetition penalty", options->repetition_penalty, 0.01, 100, error) &&
+         check("presence penalty", options->presence_penalty, -100, 100, error) &&
+         check("frequency penalty", options->frequency_penalty, -100, 100, error) &&
+         check("penalty window", options->penalty_window, 0, 1 << 24, error);
+}
+
+static bool has_penalties(const NibbleSamplerOptions *options) {
+  return options->repetition_penalty != 1 || options->presence_penalty != 0 || options->frequency_penalty != 0;
+}
+
+NibbleSampler *nibble_sampler_create(const NibbleSamplerOptions *options, int vocabulary, NibbleError *error) {
+  if (!check_options(options, error) || !check("vocabulary", vocabulary, 1, INT32_MAX / 4, error)) return NULL;
+  NibbleSampler *sampler = calloc(1, sizeof *sampler);
+  if (sampler == NULL) goto fail;
+  sampler->options = *options;
+  sampler->vocabulary = vocabulary;
+  sampler->random = options->seed;
+  sampler->logits = malloc((size_t)vocabulary * sizeof *sampler->logits);
+  sampler->ranked = malloc((size_t)vocabulary * sizeof *sampler->ranked);
+  if (sampler->logits == NULL || sampler->ranked == NULL) goto fail;
+  if (!has_penalties(options)) return sampler;
+  sampler->counts = calloc((size_t)vocabulary, sizeof *sampler->counts);
+  sampler->window = calloc((size_t)options->penalty_window + 1, sizeof *sampler->window);
+  if (sampler->counts != NULL && sampler->window != NULL) return sampler;
+fail:
+  nibble_sampler_free(sampler);
+  nibble_fail(error, NIBBLE_OUT_OF_MEMORY, "No memory is left to sample tokens. Close other models first.");
+  return NULL;
+}
+
+void nibble_sampler_free(NibbleSampler *sampler) {
+  if (sampler == NULL) return;
+  free(sampler->bias);
+  free(sampler->counts);
+  free(sampler->window);
+  free(sampler->logits);
+  free(sampler->ranked);
+  free(sampler);
+}
+
+static bool check_token(const NibbleSampler *sampler, int token, NibbleError *error) {
+  return (token >= 0 && token < sampler->vocabulary) ||
+         nibble_fail(error, NIBBLE_INVALID_ARGUMENT, "Token %d is not in the vocabulary, which has %d tokens.", token,
+                     sampler->vocabulary);
+}
+
+bool nibble_sampler_bias(NibbleSampler *sampler, int token, float bias, NibbleError *error) {
+  if (!check_token(sampler, token, error)) return false;
+  if (isnan(bias) || bias == INFINITY)
+    return nibble_fail(error, NIBBLE_INVALID_ARGUMENT,
+                       "The bias of token %d is %g; a finite number or -infinity was "
+                       "expected.",
+                       token, (double)bias);
+  if (sampler->bias == NULL) sampler->bias = calloc((size_t)sampler->vocabulary, sizeof *sampler->bias);
+  if (sampler->bias == NULL) return nibble_fail(error, NIBBLE_OUT_OF_MEMORY, "No memory is left for a logit bias.");
+  sampler->bias[token] += bias;
+  return true;
+}
+
+bool nibble_sampler_accept(NibbleSampler *sampler, int token, NibbleError *error) {
+  if (!check_token(sampler, token, error)) return false;
+  if (sampler->counts == NULL) return true;
+  const int window = sampler->options.penalty_window;
+  if (window > 0) {
+    if (sampler->window_length == window)
+      sampler->counts[sampler->window[sampler->window_next]]--;
+    else
+      sampler->window_length++;
+    sampler->window[sampler->window_next] = token;
+    sampler->window_next = (sampler->window_next + 1) % window;
+  }
+  sampler->counts[token]++;
+  return true;
+}
+
+static void apply_penalties(NibbleSampler *sampler) {
+  const NibbleSamplerOptions *options = &sampler->options;
+  for (int i = 0; i < sampler->vocabulary; i++) {
+    if (sampler->counts[i] == 0) continue;
+    float logit = sampler->logits[i];
+    logit = logit > 0 ? logit / options->repetition_penalty : logit * options->repetition_penalty;
+    sampler->logits[i] = logit - options->presence_penalty - options->frequency_penalty * (float)sampler->counts[i];
+  }
+}
+
+static void adjust(NibbleSampler *sampler, const float *logits) {
+  for (int i = 0; i < sampler->vocabulary; i++) {
+    const float logit = sampler->bias == NULL ? logits[i] : logits[i] + sampler->bias[i];
+    sampler->logits[i] = isnan(logit) ? -INFINITY : logit;
+  }
+  if (sampler->counts != NULL) apply_penalties(sampler);
+}
+
+static int likeliest(const NibbleSampler *sampler) {
+  int best = 0;
+  for (int i = 1; i < sampler->vocabulary; i++)
+    if (sampler->logits[i] > sampler->logits[best]) best = i;
+  return best;
+}
+
+// Likelier tokens first; among equals, lower ones.
+static bool ranks_before(const NibbleSampler *sampler, int32_t a, int32_t b) {
+  const float x = sampler->logits[a], y = sampler->logits[b];
+  return x > y || (x == y && a < b);
+}
+
+static void sift_down(NibbleSampler *sampler, int root, int count) {
+  int32_t *heap = sampler->ranked;
+  const int32_t token = heap[root];
+  for (int child; (child = 2 * root + 1) < count; root = child) {
+    if (child + 1 < count && ranks_before(sampler, heap[child + 1], heap[child])) child++;
+    if (!ranks_before(sampler, heap[child], token)) break;
+    heap[root] = heap[child];
+  }
+  heap[root] = token;
+}
+
+// A token's weight: its probability times a constant.
+static double weight_of(const NibbleSampler *sampler, int32_t token, float max) {
+  return exp_f32((sampler->logits[token] - max) / sampler->options.temperature);
+}
+
+// Pops the likeliest of `count` heaped candidates to the end of the array, one by one, until top-k or top-p is reached:
+// they end up behind one another in ranked[result..count), least likely first.
+static int keep_top(NibbleSampler *sampler, int count, float max, double total) {
+  const NibbleSamplerOptions *options = &sampler->options;
+  for (int i = count / 2 - 1; i >= 0; i--)
+    sift_down(sampler, i, count);
+  int end = count;
+  double sum = 0;
+  const int limit = options->top_k > 0 && options->top_k < count ? options->top_k : count;
+  // With a top-k, top-p is a share of what top-k keeps, so all of that has to be known first.
+  const double enough = limit < count ? INFINITY : options->top_p * total;
+  while (end > count - limit && (end == count || sum < enough)) {
+    const int32_t top = sampler->ranked[0];
+    sampler->ranked[0] = sampler->ranked[--end];
+    sampler->ranked[end] = top;
+    sift_down(sampler, 0, end);
+    sum += weight_of(sampler, top, max);
+  }
+  if (limit == count || options->top_p >= 1) return end;
+  double kept = 0;
+  int first = count;
+  while (first > end && (first == count || kept < options->top_p * sum))
+    kept += weight_of(sampler, sampler->ranked[--first], max);
+  return first;
+}
+
+// splitmix64 (Steele, Lea, Flood 2014), as a double in [0, 1).
+static double draw(NibbleSampler *sampler) {
+  uint64_t z = sampler->random += 0x9e3779b97f4a7c15u;
+  z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
+  z = (z ^ z >> 27) * 0x94d049bb133111ebu;
+  z ^= z >> 31;
+  return (double)(z >> 11) * 0x1p-53;
+}
+
+static int sample_weighted(NibbleSampler *sampler, int best) {
+  const NibbleSamplerOptions *options = &sampler->options;
+  const float max = sampler->logits[best];
+  int count = 0;
+  double total = 0;
+  for (int i = 0; i < sampler->vocabulary; i++) {
+    if (sampler->logits[i] == -INFINITY) continue;
+    sampler->ranked[count++] = i;
+    total += weight_of(sampler, i, max);
+  }
+  // The least likely token that is kept; the draw walks tokens in their own order, so that filters do not reorder it.
+  int32_t least = -1;
+  if ((options->top_k > 0 && options->top_k < count) || options->top_p < 1)
+    least = sampler->ranked[keep_top(sampler, count, max, total)];
+  total = 0;
+  count = 0;
+  for (int i = 0; i < sampler->vocabulary; i++) {
+    if (sampler->logits[i] == -INFINITY || (least >= 0 && ranks_before(sampler, least, i))) continue;
+    const double weight = weight_of(sampler, i, max);
+    if (weight < (double)options->min_p) continue;
+    sampler->ranked[count++] = i;
+    total += weight;
+  }
+  double left = draw(sampler) * total;
+  int chosen = best;
+  for (int i = 0; i < count; i++) {
+    chosen = sampler->ranked[i];
+    left -= weight_of(sampler, chosen, max);
+    if (left < 0) break;
+  }
+  return chosen;
+}
+
+static int first_allowed(const NibbleSampler *sampler) {
+  for (int i = 0; i < sampler->vocabulary; i++)
+    if (sampler->bias == NULL || sampler->bias[i] != -INFINITY) return i;
+  return 0;
+}
+
+int nibble_sampler_sample(NibbleSampler *sampler, const float *logits) {
+  adjust(sampler, logits);
+  const int best = likeliest(sampler);
+  if (!isfinite(sampler->logits[best])) return sampler->logits[best] > 0 ? best : first_allowed(sampler);
+  return sampler->options.temperature == 0 ? best : sample_weighted(sampler, best);
+}

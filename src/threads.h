@@ -1,0 +1,28 @@
+// A pool of threads that run one task together, and meet at barriers inside it. Threads wait by spinning for a moment
+// (the next barrier is microseconds away) and then sleep, so an idle engine costs nothing.
+#ifndef NIBBLE_THREADS_H
+#define NIBBLE_THREADS_H
+
+#include "error.h"
+
+typedef struct Threads Threads;
+
+typedef void ThreadTask(void *context, int thread);
+
+// A pool of `count` threads, the caller being thread 0. NULL, and `error`, where the platform refuses.
+Threads *threads_create(int count, NibbleError *error);
+void threads_free(Threads *threads);  // safe on NULL
+
+int threads_count(const Threads *threads);
+
+// Runs task(context, thread) on every thread, and returns when all are done.
+void threads_run(Threads *threads, ThreadTask *task, void *context);
+
+// Inside a task: waits until every thread is here. All writes before it are seen after it.
+void threads_barrier(Threads *threads);
+
+// Inside a task: claims the next of `count` pieces of work, -1 when none are left. The counter is back at 0 behind each
+// barrier, so between two barriers all threads share out one list; fast cores take more of it.
+int threads_claim(Threads *threads, int count);
+
+#endif

@@ -1,0 +1,52 @@
+// The browser of the page tests: Debian's Chromium, or the one that NIBBLE_CHROMIUM names.
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { BuildError, has, installDebian, run } from '../wasm/shell.js';
+
+const NAMES = ['chromium', 'chromium-browser', 'google-chrome-stable', 'google-chrome'];
+
+// Headless, quiet on the network, and startable by root in a container.
+const FLAGS = [
+  '--headless',
+  '--no-sandbox',
+  '--disable-gpu',
+  '--disable-quic',
+  '--no-first-run',
+  '--disable-background-networking',
+  '--disable-component-update',
+  '--disable-sync',
+];
+
+function find() {
+  const name = [process.env.NIBBLE_CHROMIUM, ...NAMES].find((candidate) => candidate && has(candidate));
+  return name && run('sh', ['-c', 'command -v "$1"', 'sh', name], { capture: true }).trim();
+}
+
+/** @returns {string} the path of a Chromium, installed first where that is possible @throws {BuildError} */
+export function requireChromium() {
+  const found = find() ?? (installDebian('chromium') ? find() : undefined);
+  if (found) return found;
+  throw new BuildError(
+    'Chromium is missing and could not be installed here, and the page is tested in it; install it (on Debian: ' +
+      'apt-get install chromium) or name one in NIBBLE_CHROMIUM.',
+  );
+}
+
+/**
+ * Starts a Chromium with an empty profile.
+ * @returns {Promise<{ context: import('playwright-core').BrowserContext, close: () => Promise<void> }>}
+ */
+export async function openChromium(options = {}) {
+  const { chromium } = await import('playwright-core');
+  const profile = mkdtempSync(join(tmpdir(), 'nibble-chromium-'));
+  const discard = () => rmSync(profile, { recursive: true, force: true, maxRetries: 5 });
+  try {
+    const executablePath = requireChromium();
+    const context = await chromium.launchPersistentContext(profile, { executablePath, args: FLAGS, ...options });
+    return { context, close: () => context.close().finally(discard) };
+  } catch (error) {
+    discard();
+    throw error;
+  }
+}

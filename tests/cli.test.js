@@ -1,0 +1,407 @@
+// The command line as a user meets it: as processes.
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { before, describe, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { help, parse, UsageError } from '../js/commands/arguments.js';
+import { testsOf } from '../js/commands/bench.js';
+import { csvTable, markdownTable, statistics } from '../js/commands/bench-report.js';
+import { createEstimate } from '../js/commands/perplexity.js';
+import { bytes, columns, duration, parameters, sizeLabel } from '../js/commands/units.js';
+import { createEngine } from '../js/index.node.js';
+import { temporaryFolder, writeSmallModel } from './small-model.js';
+
+const CLI = fileURLToPath(new URL('../js/cli.js', import.meta.url));
+const COMMANDS = ['run', 'chat', 'info', 'tokenize', 'eval', 'perplexity', 'bench'];
+
+let model;
+let folder;
+
+before(() => {
+  model = writeSmallModel();
+  folder = temporaryFolder();
+});
+
+/**
+ * Runs the command; `watch(child, stdout so far)` is called for each piece of output. With `input` null the standard
+ * input stays open after `first`.
+ */
+function nibble(args, { input = '', first = '', watch } = {}) {
+  return new Promise((resolve) => {
+    const child = spawn(process.execPath, [CLI, ...args]);
+    let stdout = '';
+    let stderr = '';
+    child.stdout.on('data', (piece) => {
+      stdout += piece;
+      watch?.(child, stdout);
+    });
+    child.stderr.on('data', (piece) => {
+      stderr += piece;
+    });
+    child.on('close', (status, signal) => resolve({ status, signal, stdout, stderr }));
+    child.stdin.on('error', () => {});
+    if (first !== '') child.stdin.write(first);
+    if (input !== null) child.stdin.end(input);
+  });
+}
+
+async function json(args, options) {
+  const { status, stdout, stderr } = await nibble([...args, '--json'], options);
+  assert.equal(status, 0, stderr);
+  return JSON.parse(stdout);
+}
+
+describe('option parsing', () => {
+  const command = {
+    name: 'test',
+    summary: 'a test',
+    usage: '[OPTIONS]',
+    options: {
+      count: { kind: 'integer', short: 'c', value: 'N', least: 1, default: 3, help: 'how many of a thing' },
+      ratio: { kind: 'number', value: 'X', help: 'how much' },
+      list: { kind: 'integers', short: 'l', value: 'LIST', help: 'numbers' },
+      word: { kind: 'text', value: 'W', choices: ['a', 'b'], help: 'a or b' },
+      stop: { kind: 'text', value: 'T', multiple: true, help: 'texts' },
+      flag: { kind: 'flag', help: 'yes' },
+      help: { kind: 'flag', short: 'h', help: 'help' },
+    },
+  };
+
+  test('values are read by their kind, long and short', () => {
+    const { values } = parse(command, [
+      '-c',
+      '5',
+      '--ratio=-0.5',
+      '-l',
+      '1,2,3',
+      '--stop',
+      'x',
+      '--stop',
+      'y',
+      '--flag',
+    ]);
+    assert.deepEqual(values, {
+      ...{ count: 5, ratio: -0.5, list: [1, 2, 3], word: undefined, stop: ['x', 'y'], flag: true, help: undefined },
+    });
+    assert.equal(parse(command, []).values.count, 3);
+  });
+
+  test('what does not fit is named', () => {
+    const cases = [
+      [['-c', '0'], /--count is "0"; expected a whole number from 1 up/],
+      [['-c', '1.5'], /--count/],
+      [['-c', ''], /--count/],
+      [['--ratio', 'x'], /--ratio is "x"; expected a number/],
+      [['-l', '1,,2'], /--list/],
+      [['--word', 'c'], /one of a, b/],
+      [['--nope'], /--nope/],
+      [['stray'], /stray/],
+    ];
+    for (const [args, message] of cases) {
+      assert.throws(
+        () => parse(command, args),
+        (error) => error instanceof UsageError && message.test(error.message),
+      );
+    }
+  });
+
+  test('the help names every option', () => {
+    const text = help(command);
+    for (const name of Object.keys(command.options)) assert.ok(text.includes(`--${name}`), name);
+  });
+});
+
+describe('figures', () => {
+  test('numbers for people', () => {
+    assert.deepEqual([bytes(0), bytes(1536), bytes(3 * 2 ** 30)], ['0 B', '1.50 KiB', '3.00 GiB']);
+    assert.deepEqual([parameters(512), parameters(1.236e9)], ['512', '1.24 B']);
+    assert.deepEqual([sizeLabel(134.5e6), sizeLabel(1.236e9), sizeLabel(1e9)], ['135M', '1.2B', '1B']);
+    assert.deepEqual([duration(1.25), duration(75), duration(7300)], ['1.3s', '1m15s', '2h1m']);
+    assert.equal(
+      columns(
+        [
+          ['a', '1'],
+          ['bcd', '22'],
+        ],
+        [1],
+      ),
+      'a     1\nbcd  22',
+    );
+  });
+
+  test('mean and sample deviation', () => {
+    assert.deepEqual(statistics([2, 4, 4, 4, 5, 5, 7, 9]), { mean: 5, deviation: Math.sqrt(32 / 7) });
+    assert.deepEqual(statistics([3]), { mean: 3, deviation: 0 });
+  });
+
+  test('perplexity and its error', () => {
+    const estimate = createEstimate();
+    estimate.add([Math.log(0.5), Math.log(0.25)]);
+    estimate.add([Math.log(0.125)]);
+    const { perplexity, error, scoredTokens } = estimate.result();
+    assert.ok(Math.abs(perplexity - 4) < 1e-12);
+    // Variance of (1, 2, 3) ln 2 is 2/3 (ln 2)^2; over two degrees of freedom.
+    assert.ok(Math.abs(error - 4 * Math.log(2) * Math.sqrt(1 / 3)) < 1e-12);
+    assert.equal(scoredTokens, 3);
+  });
+
+  test('benchmarks: every depth with every length', () => {
+    const tests = testsOf({ 'n-prompt': [0, 8], 'n-gen': [4], 'n-depth': [0, 16] });
+    assert.deepEqual(tests, [
+      { prompt: 8, gen: 0, depth: 0 },
+      { prompt: 0, gen: 4, depth: 0 },
+      { prompt: 8, gen: 0, depth: 16 },
+      { prompt: 0, gen: 4, depth: 16 },
+    ]);
+  });
+});
+
+describe('every command', () => {
+  for (const command of COMMANDS) {
+    test(`${command} --help tells its options`, async () => {
+      const { status, stdout } = await nibble([command, '--help']);
+      assert.equal(status, 0);
+      assert.match(stdout, new RegExp(`^nibble ${command}: `));
+      assert.match(stdout, /--json/);
+      assert.ok(stdout.split('\n').every((line) => line.length <= 100));
+    });
+  }
+
+  test('without a command, or with a wrong one: exit code 2', async () => {
+    assert.equal((await nibble([])).status, 2);
+    const wrong = await nibble(['rum']);
+    assert.equal(wrong.status, 2);
+    assert.match(wrong.stderr, /^nibble: USAGE: There is no command "rum"; there are run, chat/);
+    assert.equal((await nibble(['toString'])).status, 2);
+    assert.equal((await nibble(['--help'])).status, 0);
+    assert.match((await nibble(['--version'])).stdout, /^\d+\.\d+\.\d+\n$/);
+  });
+
+  test('wrong use: exit code 2, a sentence, JSON where asked for', async () => {
+    const plain = await nibble(['run', '-m', model]);
+    assert.deepEqual([plain.status, plain.stdout], [2, '']);
+    assert.match(plain.stderr, /^nibble: USAGE: --prompt is needed\.\nTry "nibble run --help"\.\n$/);
+    const asJson = await nibble(['eval', '--tokens', '1,x', '--json']);
+    assert.equal(asJson.status, 2);
+    assert.equal(JSON.parse(asJson.stderr).error.code, 'USAGE');
+  });
+
+  test('an error: exit code 1, a sentence, JSON where asked for', async () => {
+    const path = join(folder, 'picture.gguf');
+    writeFileSync(path, 'JFIF, not a model');
+    for (const args of [
+      ['run', '-p', 'x'],
+      ['chat'],
+      ['info'],
+      ['tokenize', '--text', 'x'],
+      ['eval', '--tokens', '1'],
+      ['bench'],
+    ]) {
+      const { status, stdout, stderr } = await nibble([...args, '-m', path]);
+      assert.deepEqual([status, stdout], [1, ''], args[0]);
+      assert.match(stderr, /^nibble: GGUF_BAD_MAGIC: [^\n]+\n$/, args[0]);
+    }
+    const absent = await nibble(['info', join(folder, 'absent.gguf'), '--json']);
+    assert.equal(absent.status, 1);
+    assert.equal(JSON.parse(absent.stderr).error.code, 'SOURCE_UNREADABLE');
+  });
+});
+
+describe('run', () => {
+  const raw = ['run', '--raw', '-p', 'hello', '-n', '12', '--ignore-eos', '--seed', '5'];
+
+  test('prints the text and a new line; JSON has the same text', async () => {
+    const plain = await nibble([...raw, '-m', model]);
+    assert.deepEqual([plain.status, plain.stderr], [0, '']);
+    const result = await json([...raw, '-m', model]);
+    assert.equal(plain.stdout, result.text.endsWith('\n') ? result.text : `${result.text}\n`);
+    assert.deepEqual([result.completionTokens, result.finishReason, result.seed], [12, 'length', 5]);
+  });
+
+  test('reads the prompt from standard input, and tells timings where asked for', async () => {
+    const [piped, direct] = [
+      await nibble(['run', '--raw', '-p', '-', '-n', '4', '--temperature', '0', '-v', '-m', model], { input: 'hello' }),
+      await nibble(['run', '--raw', '-p', 'hello', '-n', '4', '--temperature', '0', '-m', model]),
+    ];
+    assert.equal(piped.stdout, direct.stdout);
+    assert.match(piped.stderr, /tok\/s/);
+  });
+
+  test('a reader that goes away is no error', async () => {
+    const args = ['run', '--raw', '-p', 'a', '--ignore-eos', '-m', writeSmallModel({ context: 16384 }), '-c', '0'];
+    const { status, stderr } = await nibble(args, { watch: (child) => child.stdout.destroy() });
+    assert.deepEqual([status, stderr], [0, '']);
+  });
+
+  test('Ctrl-C ends it with exit code 130', async () => {
+    const args = ['run', '--raw', '-p', 'a', '--ignore-eos', '-m', writeSmallModel({ context: 65536 }), '-c', '0'];
+    let sent = false;
+    const watch = (child) => {
+      if (!sent) child.kill('SIGINT');
+      sent = true;
+    };
+    assert.equal((await nibble(args, { watch })).status, 130);
+  });
+});
+
+describe('chat', () => {
+  test('answers each line, takes commands, and ends with the input', async () => {
+    const input = 'hello\n/help\n/system Be brief\n/nope\n\nagain\n';
+    const { status, stdout, stderr } = await nibble(['chat', '-m', model, '-n', '5', '-v', '--seed', '1'], { input });
+    assert.equal(status, 0);
+    assert.ok(stdout.length > 2);
+    assert.match(stderr, /\/reset/);
+    assert.match(stderr, /There is no command \/nope/);
+    assert.equal(stderr.match(/; seed 1$/gm).length, 2, 'two answers');
+  });
+
+  test('JSON is a line for each answer', async () => {
+    const { stdout } = await nibble(['chat', '-m', model, '-n', '3', '--json'], { input: 'a\nb\n' });
+    const answers = stdout
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line));
+    assert.deepEqual(
+      answers.map(({ role }) => role),
+      ['assistant', 'assistant'],
+    );
+  });
+
+  test('Ctrl-C stops the answer and not the chat', async () => {
+    const long = writeSmallModel({ context: 65536 });
+    let interrupted = false;
+    const watch = (child) => {
+      if (interrupted) return;
+      interrupted = true;
+      child.kill('SIGINT');
+      child.stdin.end('/exit\n');
+    };
+    const args = ['chat', '-m', long, '-c', '0', '--ignore-eos', '-v'];
+    const { status, stderr } = await nibble(args, { input: null, first: 'hello\n', watch });
+    assert.equal(status, 0, stderr);
+    assert.match(stderr, /ended by cancelled/);
+  });
+});
+
+describe('info, tokenize, eval, perplexity, bench', () => {
+  test('info tells model and memory', async () => {
+    const page = (await nibble(['info', model, '-c', '64', '--tensors'])).stdout;
+    for (const text of ['random small', 'Q4_0', '64 tokens of context', 'token_embd.weight', 'general.architecture']) {
+      assert.ok(page.includes(text), text);
+    }
+    const description = await json(['info', model]);
+    assert.equal(description.model.layers, 2);
+    assert.equal(description.tensors.length, 20);
+  });
+
+  test('tokenize lists tokens with their texts', async () => {
+    assert.deepEqual(await json(['tokenize', '-m', model, '--text', 'Hi', '--no-special']), {
+      tokens: [72, 105],
+      texts: ['H', 'i'],
+    });
+    assert.equal((await nibble(['tokenize', '-m', model, '--text', 'Hi'])).stdout, ' 72  "H"\n105  "i"\n');
+  });
+
+  test('eval tells the likeliest tokens, of a list or a file', async () => {
+    const file = join(folder, 'tokens.txt');
+    writeFileSync(file, '[10, 20\n30]');
+    const [listed, filed] = [
+      await json(['eval', '-m', model, '--tokens', '10,20,30', '--top', '0']),
+      await json(['eval', '-m', model, '--tokens-file', file, '--top', '2']),
+    ];
+    assert.equal(listed.top.length, 300);
+    assert.deepEqual(filed, { tokens: [10, 20, 30], top: listed.top.slice(0, 2) });
+    assert.deepEqual(Object.keys(filed.top[0]), ['id', 'token', 'p', 'logit']);
+    const exact = await json(['eval', '-m', model, '--tokens', '10,20,30', '--top', '1', '--exact']);
+    assert.notEqual(exact.top[0].logit, listed.top[0].logit);
+    assert.ok(Math.abs(exact.top[0].logit - listed.top[0].logit) < 0.5);
+    const wrong = await nibble(['eval', '-m', model, '--tokens', '10,9999']);
+    assert.equal(wrong.status, 1);
+    assert.match(wrong.stderr, /INVALID_ARGUMENT: 9999 is not a token/);
+  });
+
+  test('perplexity is that of the second half of each chunk, and a short text is refused', async () => {
+    const file = join(folder, 'text.txt');
+    writeFileSync(file, 'the quick brown fox jumps over the lazy dog. '.repeat(20));
+    const result = await json(['perplexity', '-m', model, '--file', file, '-c', '64', '--chunks', '3']);
+    assert.deepEqual([result.chunks, result.context, result.scoredTokens], [3, 64, 3 * 31]);
+    assert.ok(result.error > 0);
+    const engine = await createEngine({ model });
+    const tokens = await engine.tokenize('the quick brown fox jumps over the lazy dog. '.repeat(20));
+    let sum = 0;
+    for (let chunk = 0; chunk < 3; chunk++) {
+      for (let last = 33; last < 64; last++) {
+        const { top } = await engine.evaluate(tokens.slice(chunk * 64, chunk * 64 + last), {
+          top: 0,
+          reusePrefix: true,
+        });
+        sum -= Math.log(top.find(({ id }) => id === tokens[chunk * 64 + last]).p);
+      }
+    }
+    await engine.unload();
+    assert.ok(
+      Math.abs(Math.log(result.perplexity) - sum / 93) < 1e-3,
+      `${Math.log(result.perplexity)} and ${sum / 93}`,
+    );
+    const all = await json(['perplexity', '-m', model, '--file', file, '-c', '64', '--chunks', '3', '--all']);
+    assert.equal(all.scoredTokens, 3 * 63);
+    assert.match(
+      (await nibble(['perplexity', '-m', model, '--file', file, '-c', '64'])).stdout,
+      /PPL = [\d.]+ \+\/- [\d.]+/,
+    );
+    writeFileSync(file, 'short');
+    const short = await nibble(['perplexity', '-m', model, '--file', file]);
+    assert.equal(short.status, 1);
+    assert.match(short.stderr, /TEXT_TOO_SHORT/);
+  });
+
+  test('bench reports under the field names of llama-bench', async () => {
+    const args = ['bench', '-m', model, '-p', '16', '-n', '4', '-d', '0,8', '-r', '2', '-t', '1'];
+    const rows = await json(args);
+    assert.deepEqual(
+      rows.map((row) => [row.n_prompt, row.n_gen, row.n_depth]),
+      [
+        [16, 0, 0],
+        [0, 4, 0],
+        [16, 0, 8],
+        [0, 4, 8],
+      ],
+    );
+    const [row] = rows;
+    for (const name of [
+      'build_commit',
+      'cpu_info',
+      'model_filename',
+      'model_type',
+      'model_size',
+      'model_n_params',
+      'n_batch',
+      'n_ubatch',
+      'type_k',
+      'type_v',
+      'test_time',
+      'avg_ns',
+      'stddev_ns',
+      'avg_ts',
+      'stddev_ts',
+      'load_ms',
+      'peak_memory',
+      'kernel_set',
+      'wasm',
+      'node',
+      'v8',
+    ]) {
+      assert.ok(row[name] !== undefined && row[name] !== '', name);
+    }
+    assert.deepEqual([row.samples_ns.length, row.samples_ts.length, row.n_threads], [2, 2, 1]);
+    assert.ok(Math.abs(row.samples_ts[0] - (16 * 1e9) / row.samples_ns[0]) < 1e-6);
+    const csv = csvTable(rows).trim().split('\n');
+    assert.equal(csv.length, 5);
+    assert.ok(csv[1].startsWith('"'));
+    assert.match(markdownTable(rows), /\| +pp16 @ d8 \|/);
+    assert.match((await nibble([...args, '-o', 'md', '-d', '0'])).stdout, /\| model .*t\/s/);
+    assert.equal((await nibble(['bench', '-m', model, '-p', '0', '-n', '0'])).status, 2);
+  });
+});

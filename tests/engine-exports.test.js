@@ -1,0 +1,87 @@
+// wasm/exports.txt, wasm/api.c with the headers of src/, and js/engine.js have to agree: what C offers to JavaScript,
+// what the build exports, and what is called.
+import assert from 'node:assert/strict';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { test } from 'node:test';
+
+const read = (path) => readFileSync(new URL(`../${path}`, import.meta.url), 'utf8');
+const withoutComments = (text) => text.replace(/\/\*[\s\S]*?\*\//g, '').replace(/\/\/.*$/gm, '');
+
+const exported = read('wasm/exports.txt').trim().split('\n');
+const api = withoutComments(read('wasm/api.c'));
+const headers = readdirSync(new URL('../src/', import.meta.url))
+  .filter((name) => name.endsWith('.h'))
+  .map((name) => withoutComments(read(`src/${name}`)));
+const engine = withoutComments(read('js/engine.js'));
+
+const STANDARD = ['_malloc', '_free'];
+
+/** The parameters of a C function, by its definition or declaration; null where there is none. */
+function parametersOf(name) {
+  for (const text of [api, ...headers]) {
+    const found = new RegExp(`(?:^|[\\s*])${name}\\(([^)]*)\\)\\s*[{;]`, 'm').exec(text);
+    if (found) return found[1].trim() === 'void' || found[1].trim() === '' ? [] : found[1].split(',');
+  }
+  return null;
+}
+
+/** The number of arguments of each call of an export in engine.js: [name, count]. */
+function callsOf(text) {
+  return [...text.matchAll(/\.(_[a-z]\w*)\(/g)].map((match) => {
+    let depth = 1;
+    let count = 0;
+    let something = false;
+    let position = match.index + match[0].length;
+    for (; depth > 0; position++) {
+      const character = text[position];
+      if ('([{'.includes(character)) depth++;
+      else if (')]}'.includes(character)) depth--;
+      else if (character === ',' && depth === 1) {
+        count++;
+        something = false;
+        continue;
+      }
+      if (depth > 0 && /\S/.test(character)) something = true;
+    }
+    return [match[1], count + (something ? 1 : 0)];
+  });
+}
+
+test('the list of exports is sorted and has nothing twice', () => {
+  assert.deepEqual(exported, [...new Set(exported)].sort());
+});
+
+test('every export exists in C', () => {
+  for (const name of exported.filter((each) => !STANDARD.includes(each))) {
+    assert.notEqual(parametersOf(name.slice(1)), null, `${name} is neither in wasm/api.c nor in a header of src/`);
+  }
+});
+
+test('every function that wasm/api.c means to export is exported', () => {
+  const defined = [...api.matchAll(/\bEXPORT\b[^(]*?\b(api_\w+)\(/g)].map(([, name]) => `_${name}`);
+  assert.ok(defined.length > 0);
+  assert.deepEqual(
+    defined.sort(),
+    exported.filter((name) => name.startsWith('_api_')),
+  );
+});
+
+test('js/engine.js calls every export, nothing else, and with as many arguments as C declares', () => {
+  const calls = callsOf(engine);
+  assert.deepEqual([...new Set(calls.map(([name]) => name))].sort(), exported);
+  for (const [name, count] of calls) {
+    const expected = STANDARD.includes(name) ? 1 : parametersOf(name.slice(1)).length;
+    assert.equal(count, expected, `${name} takes ${expected} arguments`);
+  }
+});
+
+for (const variant of ['relaxed', 'simd128']) {
+  const path = `build/wasm/nibble-${variant}.wasm`;
+  const skip = existsSync(new URL(`../${path}`, import.meta.url)) ? false : `${path} is not built`;
+  test(`the ${variant} build and its glue offer them`, { skip }, () => {
+    for (const glue of ['build/wasm/node/nibble.mjs', 'build/wasm/web/worker.js']) {
+      const text = read(glue);
+      for (const name of exported) assert.ok(text.includes(name), `${glue} lacks ${name}`);
+    }
+  });
+}

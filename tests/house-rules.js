@@ -1,0 +1,104 @@
+// The rules of the house as functions of a file's path and text, each giving the sentences that it has to say.
+// Paths are relative to the checkout, with '/' between their parts.
+import { posix } from 'node:path';
+
+const MOST_LINES = 500;
+const LIBRARIES = ['@huggingface/jinja', '@huggingface/tokenizers'];
+const WEB_ENTRY = './nibble/index.js';
+const HEAP_FILE = 'js/engine.js';
+// Scripts that build and serve: they run on the developer's machine and are no part of the library or the page.
+const SCRIPTS = ['wasm/build.js', 'wasm/shell.js', 'js/bundle.js', 'web/serve.js'];
+
+export const TOP_LEVEL = [
+  ...['src', 'wasm', 'js', 'web', 'models', 'tests'],
+  ...['CMakeLists.txt', 'emscripten.cmake', 'package.json', 'package-lock.json', 'biome.json'],
+  ...['README.md', 'LICENSE', '.ci', '.clang-format', '.gitignore'],
+];
+
+const roomOf = (path) => path.split('/', 1)[0];
+
+/** The files that C code includes: { name, quoted }. */
+export function includesOf(text) {
+  return [...text.matchAll(/^[ \t]*#[ \t]*include[ \t]*(["<])([^">]+)[">]/gm)].map(([, mark, name]) => ({
+    name,
+    quoted: mark === '"',
+  }));
+}
+
+/** The modules that JavaScript names in import and export declarations, import() and new URL(…, import.meta.url). */
+export function importsOf(text) {
+  const patterns = [
+    /^[ \t]*(?:import|export)\b[^'"`;]*?\bfrom\s*['"]([^'"]+)['"]/gm,
+    /^[ \t]*import\s*['"]([^'"]+)['"]/gm,
+    /\bimport\(\s*['"]([^'"]+)['"]\s*\)/g,
+    /\bnew URL\(\s*['"]([^'"]+)['"]\s*,\s*import\.meta\.url/g,
+  ];
+  // Comments may tell of imports (JSDoc types do) without making any.
+  const code = text.replace(/\/\*[\s\S]*?\*\//g, '').replace(/^[ \t]*\/\/.*$/gm, '');
+  return patterns.flatMap((pattern) => [...code.matchAll(pattern)].map(([, name]) => name));
+}
+
+/** @param {string} path @param {string} text @param {(path: string) => boolean} exists */
+export function checkIncludes(path, text, exists) {
+  const problems = [];
+  const room = roomOf(path);
+  for (const { name, quoted } of includesOf(text)) {
+    const say = (reason) => problems.push(`${path} includes ${name}: ${reason}.`);
+    if (room === 'src' && /^(emscripten|wasm_simd128|wasm)/.test(name)) say('src/ is portable C');
+    if (!quoted) continue;
+    const beside = exists(posix.join(room, name));
+    if (name.includes('/')) say('headers are named without a folder');
+    else if (room === 'src' && !beside) say('src/ includes only src/');
+    else if (room === 'wasm' && !beside && !exists(posix.join('src', name))) say('wasm/ includes only src/');
+  }
+  if (room === 'src' && /__EMSCRIPTEN__|__wasm/.test(text)) problems.push(`${path} asks for wasm: src/ is portable C.`);
+  return problems;
+}
+
+/** @param {string} path @param {string} text */
+export function checkImports(path, text) {
+  if (SCRIPTS.includes(path)) return [];
+  const reason = {
+    js: 'js/ imports only js/, build/wasm/, its two libraries and Node',
+    web: `web/ imports only the public entry, ${WEB_ENTRY}, and itself`,
+  }[roomOf(path)];
+  if (reason === undefined) return [];
+  return importsOf(text)
+    .filter((name) => !mayImport(path, name))
+    .map((name) => `${path} imports ${name}: ${reason}.`);
+}
+
+function mayImport(path, name) {
+  const room = roomOf(path);
+  const relative = name.startsWith('./') || name.startsWith('../') || name === '.';
+  const target = relative ? posix.join(posix.dirname(path), name) : name;
+  if (room === 'web') return name === WEB_ENTRY || (relative && /^web\/[\w-]+\.js$/.test(target));
+  if (!relative) return LIBRARIES.includes(name) || name.startsWith('node:');
+  return /^(\.|js|js\/.*|build\/wasm(\/.*)?|package\.json|models\/.*\.gguf)$/.test(target.replace(/\/$/, ''));
+}
+
+/** Only one file touches the heap. @param {string} path @param {string} text */
+export function checkHeap(path, text) {
+  if (roomOf(path) !== 'js' || path === HEAP_FILE) return [];
+  const found = /\bHEAP(?:U?8|U?16|U?32|F32|F64|U?64)\b|\bwasmMemory\b/.exec(text);
+  return found ? [`${path} uses ${found[0]}: only ${HEAP_FILE} touches the heap.`] : [];
+}
+
+/** @param {string} path @param {string} text */
+export function checkLength(path, text) {
+  const lines = text.split('\n').length - (text.endsWith('\n') ? 1 : 0);
+  return lines > MOST_LINES ? [`${path} has ${lines} lines: ${MOST_LINES} are the most.`] : [];
+}
+
+/** A path of the machine that a file was written on. @param {string} path @param {string} text */
+export function checkPaths(path, text) {
+  const found = /(?<![\w.$}-])\/(?:tmp|work|root|home)\/[\w.-]+/.exec(text);
+  return found ? [`${path} names ${found[0]}, which is a path of one machine.`] : [];
+}
+
+/** @param {string[]} names what lies at the top of the checkout */
+export function checkTopLevel(names) {
+  const strays = names.filter((name) => !TOP_LEVEL.includes(name)).map((name) => `${name} does not belong at the top.`);
+  const missing = TOP_LEVEL.filter((name) => !names.includes(name)).map((name) => `${name} is missing at the top.`);
+  return [...strays, ...missing];
+}

@@ -1,0 +1,158 @@
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import * as rules from './house-rules.js';
+
+const ROOT = fileURLToPath(new URL('..', import.meta.url));
+
+/** Every file that is or could be committed; git knows what is ignored. */
+function listFiles() {
+  // The clone may belong to another user, as in a container.
+  const args = ['-c', 'safe.directory=*', 'ls-files', '--cached', '--others', '--exclude-standard', '-z'];
+  const names = execFileSync('git', args, { cwd: ROOT, encoding: 'utf8' }).split('\0').filter(Boolean);
+  return names.filter((name) => existsSync(join(ROOT, name)));
+}
+
+const paths = listFiles();
+const TEXT = /\.(c|h|js|mjs|css|html|py|sh|cmake|md|json|txt|yml)$/;
+const GENERATED = ['package-lock.json'];
+
+/** What a rule says about all files whose path matches. */
+function survey(pattern, rule) {
+  return paths
+    .filter((path) => pattern.test(path) && !GENERATED.includes(path))
+    .flatMap((path) => rule(path, readFileSync(join(ROOT, path), 'utf8')));
+}
+
+describe('the checkout', () => {
+  test('was found', () => {
+    assert.ok(paths.includes('package.json') && paths.some((path) => path.startsWith('src/')));
+  });
+
+  test('C depends rightwards only', () => {
+    const exists = (path) => existsSync(join(ROOT, path));
+    assert.deepEqual(
+      survey(/^(src|wasm)\/.*\.[ch]$/, (path, text) => rules.checkIncludes(path, text, exists)),
+      [],
+    );
+  });
+
+  test('JavaScript depends rightwards only', () => {
+    assert.deepEqual(survey(/^(js|web)\/.*\.m?js$/, rules.checkImports), []);
+  });
+
+  test('one file touches the heap', () => {
+    assert.deepEqual(survey(/^js\/.*\.m?js$/, rules.checkHeap), []);
+  });
+
+  test('no file is too long to hold in mind', () => {
+    assert.deepEqual(survey(/\.(c|h|js|mjs|css|html|py|sh)$/, rules.checkLength), []);
+  });
+
+  test('no file names a path of one machine', () => {
+    assert.deepEqual(
+      survey(TEXT, (path, text) => (path.startsWith('tests/house-rules') ? [] : rules.checkPaths(path, text))),
+      [],
+    );
+  });
+
+  test('the top level holds what it should and nothing else', () => {
+    assert.deepEqual(rules.checkTopLevel([...new Set(paths.map((path) => path.split('/')[0]))]), []);
+  });
+
+  test('the libraries are the two that were chosen', () => {
+    const { dependencies } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'));
+    assert.deepEqual(Object.keys(dependencies), ['@huggingface/jinja', '@huggingface/tokenizers']);
+  });
+});
+
+describe('the rules find what breaks them', () => {
+  const here = (...known) => {
+    return (path) => known.includes(path);
+  };
+  const BAD_INCLUDES = [
+    ['src/a.c', '#include <emscripten.h>'],
+    ['src/a.c', '  #  include <emscripten/threading.h>'],
+    ['src/a.c', '#include <wasm_simd128.h>'],
+    ['src/a.c', '#include "api.h"'],
+    ['src/a.c', '#include "../wasm/api.h"'],
+    ['src/a.c', 'int x;\n#ifdef __EMSCRIPTEN__\n#endif'],
+    ['src/a.c', '#if defined(__wasm_simd128__)'],
+    ['wasm/a.c', '#include "absent.h"'],
+    ['wasm/a.c', '#include "../js/a.h"'],
+  ];
+  for (const [path, text] of BAD_INCLUDES) {
+    test(`${path}: ${text}`, () => {
+      assert.notDeepEqual(rules.checkIncludes(path, text, here('wasm/api.h', 'src/engine.h')), []);
+    });
+  }
+
+  test('good C passes', () => {
+    const exists = here('wasm/api.h', 'src/engine.h');
+    assert.deepEqual(rules.checkIncludes('src/a.c', '#include <math.h>\n#include "engine.h"\n', exists), []);
+    assert.deepEqual(
+      rules.checkIncludes('wasm/a.c', '#include <wasm_simd128.h>\n#include "engine.h"\n#include "api.h"', exists),
+      [],
+    );
+  });
+
+  const BAD_IMPORTS = [
+    ['js/a.js', "import { x } from 'left-pad';"],
+    ['js/a.js', "import x from '../web/page.js';"],
+    ['js/a.js', "export * from '../wasm/build.js';"],
+    ['js/a.js', "import '../tests/helper.js';"],
+    ['js/a.js', "const x = await import('../web/page.js');"],
+    ['js/a.js', "import {\n  x,\n  y,\n} from '../src/x.js';"],
+    ['js/commands/run.js', "import x from '../../web/page.js';"],
+    ['web/page.js', "import { Host } from '../js/host.js';"],
+    ['web/page.js', "import { Host } from './nibble/host.js';"],
+    ['web/page.js', "import fs from 'node:fs';"],
+    ['web/page.js', "new Worker(new URL('../build/web/worker.js', import.meta.url));"],
+    ['web/page.js', "import { x } from '@huggingface/jinja';"],
+    ['web/page.js', "import 'https://example.org/x.js';"],
+  ];
+  for (const [path, text] of BAD_IMPORTS) {
+    test(`${path}: ${JSON.stringify(text)}`, () => assert.equal(rules.checkImports(path, text).length, 1));
+  }
+
+  test('good imports pass', () => {
+    const library = [
+      "import { Template } from '@huggingface/jinja';",
+      "import { readFile } from 'node:fs/promises';",
+      "export { NibbleError } from './errors.js';",
+      "import createModule from '../build/wasm/web/worker.js';",
+      "/** @type {import('../web/page.js').Page} */",
+      "// import x from '../web/page.js';",
+    ];
+    assert.deepEqual(rules.checkImports('js/a.js', library.join('\n')), []);
+    assert.deepEqual(rules.checkImports('js/commands/a.js', "import { x } from '../index.node.js';"), []);
+    const page = "import { createEngine } from './nibble/index.js';\nimport { x } from './conversation.js';";
+    assert.deepEqual(rules.checkImports('web/page.js', page), []);
+  });
+
+  test('the heap', () => {
+    assert.equal(rules.checkHeap('js/host.js', 'module.HEAPU8.set(bytes)').length, 1);
+    assert.equal(rules.checkHeap('js/host.js', 'new Float32Array(module.wasmMemory.buffer)').length, 1);
+    assert.deepEqual(rules.checkHeap('js/engine.js', 'module.HEAPU8.set(bytes)'), []);
+  });
+
+  test('long files', () => {
+    assert.deepEqual(rules.checkLength('js/a.js', 'x\n'.repeat(500)), []);
+    assert.equal(rules.checkLength('js/a.js', 'x\n'.repeat(501)).length, 1);
+  });
+
+  test('paths of one machine', () => {
+    assert.equal(rules.checkPaths('js/a.js', "open('/tmp/x')").length, 1);
+    assert.equal(rules.checkPaths('js/a.js', 'see /home/user/file').length, 1);
+    assert.deepEqual(rules.checkPaths('js/a.js', "a/tmp/x, $HOME/root/x, '/models/x', https://a.org/work/x"), []);
+  });
+
+  test('the top level', () => {
+    assert.deepEqual(rules.checkTopLevel(rules.TOP_LEVEL), []);
+    assert.equal(rules.checkTopLevel([...rules.TOP_LEVEL, 'notes.txt']).length, 1);
+    assert.equal(rules.checkTopLevel(rules.TOP_LEVEL.slice(1)).length, 1);
+  });
+});

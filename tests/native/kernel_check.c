@@ -1,0 +1,491 @@
+// Compares every kernel of every set with its scalar twin, bit for bit, on odd sizes and with poisoned outputs; where
+// there is only the reference (natively), it is compared with plain double arithmetic instead. With --bench, measures;
+// with
+// --skip-wrong, leaves out sets that this platform computes wrongly.
+#include <math.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "check.h"
+#include "kernels.h"
+#include "quant.h"
+#ifdef NIBBLE_WASM_KERNELS
+#include "kernel_sets.h"
+#endif
+
+enum { GUARD = 64, MAX_SETS = 8 };
+static const float poison = -1.2345e30f;
+
+typedef struct {
+  const Kernels *sets[MAX_SETS];
+  int count;
+} Sets;
+
+// Where the platform itself is known to be wrong (see kernels_verify()), a caller may ask to leave such sets out.
+static bool skip_wrong;
+
+static Sets all_sets(void) {
+  Sets sets = {{NULL}, 0};
+#ifdef NIBBLE_WASM_KERNELS
+  for (int i = 0; i < kernel_set_count; i++)
+    if (!skip_wrong || kernels_verify(kernel_sets[i])) sets.sets[sets.count++] = kernel_sets[i];
+#else
+  (void)skip_wrong;
+#endif
+  return sets;
+}
+
+static uint32_t next_random(uint32_t *state) {
+  *state = *state * 1664525u + 1013904223u;
+  return *state >> 8;
+}
+
+static float random_float(uint32_t *state) { return (float)next_random(state) * 0x1p-23f - 1.0f; }
+
+static void *allocate(size_t bytes) {
+  void *memory = aligned_alloc(64, (bytes + 63) / 64 * 64);
+  if (memory == NULL) abort();
+  return memory;
+}
+
+static float *random_floats(size_t count, uint32_t *state) {
+  float *values = allocate(count * sizeof *values);
+  for (size_t i = 0; i < count; i++)
+    values[i] = random_float(state);
+  return values;
+}
+
+// Rows of a tensor as they stand in a file, of random bytes with scales of a real size.
+static uint8_t *random_rows(TileKind kind, int columns, int rows, uint32_t *state) {
+  const size_t bytes = tile_row_bytes(kind, columns) * (size_t)rows;
+  uint8_t *file = allocate(bytes);
+  for (size_t i = 0; i < bytes; i++)
+    file[i] = (uint8_t)next_random(state);
+  const size_t block = tile_row_bytes(kind, tile_is_quantized(kind) ? TILE_BLOCK : 1);
+  for (size_t i = 0; i < bytes; i += block) {
+    const uint16_t half = f32_to_f16(random_float(state) * 0.1f), minimum = f32_to_f16(random_float(state));
+    const float number = random_float(state);
+    if (kind == TILE_F32) {
+      memcpy(file + i, &number, 4);
+    } else if (kind == TILE_BF16) {
+      memcpy(file + i, (const uint8_t *)&number + 2, 2);
+    } else {
+      memcpy(file + i, &half, 2);
+      if (kind == TILE_Q4_1) memcpy(file + i + 2, &minimum, 2);
+    }
+  }
+  return file;
+}
+
+static uint8_t *tile_up(TileKind kind, int columns, int rows, const uint8_t *file) {
+  const size_t bytes = tile_bytes(kind, columns), row_bytes = tile_row_bytes(kind, columns);
+  const int tiles = (rows + TILE_ROWS - 1) / TILE_ROWS;
+  uint8_t *packed = allocate(bytes * (size_t)tiles);
+  for (int i = 0; i < tiles; i++) {
+    const int left = rows - i * TILE_ROWS;
+    tile_pack(kind, columns, file + (size_t)i * TILE_ROWS * row_bytes, left < TILE_ROWS ? left : TILE_ROWS,
+              packed + (size_t)i * bytes);
+  }
+  return packed;
+}
+
+typedef struct {
+  TileKind kind;
+  int rows, columns, tokens;
+  uint8_t *file, *tiles, *packed;
+  float *x;
+  size_t stride, y_floats, y_stride;
+} Product;
+
+static void pack_tokens(const Kernels *kernels, const Product *p, uint8_t *packed) {
+  const size_t token_bytes = (size_t)(p->columns / TILE_BLOCK) * PACKED_BLOCK_BYTES;
+  const int in_panels = p->tokens / PANEL_TOKENS * PANEL_TOKENS;
+  for (int t = 0; t < in_panels; t += PANEL_TOKENS)
+    kernels->pack(p->x + (size_t)t * p->stride, p->stride, PANEL_TOKENS, p->columns, packed + (size_t)t * token_bytes);
+  for (int t = in_panels; t < p->tokens; t++)
+    kernels->pack(p->x + (size_t)t * p->stride, p->stride, 1, p->columns, packed + (size_t)t * token_bytes);
+}
+
+static Product make_product(TileKind kind, int rows, int columns, int tokens, uint32_t *state) {
+  Product p = {.kind = kind, .rows = rows, .columns = columns, .tokens = tokens, .stride = (size_t)columns + 3};
+  p.file = random_rows(kind, columns, rows, state);
+  p.tiles = tile_up(kind, columns, rows, p.file);
+  p.x = random_floats((size_t)tokens * p.stride, state);
+  p.y_stride = (size_t)(rows + TILE_ROWS - 1) / TILE_ROWS * TILE_ROWS + 5;
+  p.y_floats = (size_t)tokens * p.y_stride + GUARD;
+  p.packed = allocate((size_t)tokens * (size_t)(columns / TILE_BLOCK + 1) * PACKED_BLOCK_BYTES);
+  if (tile_is_quantized(kind)) pack_tokens(&kernels_reference, &p, p.packed);
+  return p;
+}
+
+static void free_product(Product *p) {
+  free(p->file);
+  free(p->tiles);
+  free(p->packed);
+  free(p->x);
+}
+
+static float *multiply(const Kernels *kernels, const Product *p, bool add) {
+  float *y = allocate(p->y_floats * sizeof *y);
+  for (size_t i = 0; i < p->y_floats; i++)
+    y[i] = add ? (float)(i % 13) : poison;
+  const Activations input = {p->x, p->stride, p->packed, p->tokens, p->columns};
+  kernels->matmul[p->kind](p->tiles, (p->rows + TILE_ROWS - 1) / TILE_ROWS, &input, y, p->y_stride, add);
+  return y;
+}
+
+static const struct {
+  int rows, columns, tokens;
+} shapes[] = {{1, 32, 1}, {7, 64, 2}, {8, 32, 3}, {9, 96, 4}, {24, 160, 5}, {33, 1024, 1}, {50, 352, 9}, {16, 4096, 6}};
+enum { SHAPES = sizeof shapes / sizeof *shapes };
+
+TEST(matmulEqualsReference) {
+  const Sets sets = all_sets();
+  if (sets.count == 0) SKIP("this build has the reference only");
+  uint32_t state = 1;
+  for (int kind = 0; kind < TILE_KINDS; kind++)
+    for (int i = 0; i < SHAPES; i++)
+      for (int add = 0; add < 2; add++) {
+        const int odd = tile_is_quantized((TileKind)kind) ? 0 : 5;  // float weights take any number of columns
+        Product p = make_product((TileKind)kind, shapes[i].rows, shapes[i].columns + odd, shapes[i].tokens, &state);
+        float *expected = multiply(&kernels_reference, &p, add);
+        for (int s = 0; s < sets.count; s++) {
+          float *found = multiply(sets.sets[s], &p, add);
+          if (!CHECK(memcmp(found, expected, p.y_floats * sizeof *found) == 0))
+            printf("  set %s, kind %d, %d x %d, %d tokens\n", sets.sets[s]->name, kind, p.rows, p.columns, p.tokens);
+          free(found);
+        }
+        free(expected);
+        free_product(&p);
+      }
+}
+
+// The largest activations and weights that can meet: nothing may overflow on the way.
+TEST(matmulHoldsExtremes) {
+  const Sets sets = all_sets();
+  uint32_t state = 9;
+  for (int kind = 0; kind < TILE_KINDS; kind++) {
+    if (!tile_is_quantized((TileKind)kind)) continue;
+    for (int fill = 0; fill < 2; fill++) {
+      Product p = make_product((TileKind)kind, 8, 64, 5, &state);
+      const size_t block = tile_row_bytes(p.kind, TILE_BLOCK), head = p.kind == TILE_Q4_1 ? 4 : 2;
+      for (size_t i = 0; i < tile_row_bytes(p.kind, 64) * 8; i++)
+        if (i % block >= head) p.file[i] = fill ? 0xff : (p.kind == TILE_Q8_0 ? 0x80 : 0);
+      free(p.tiles);
+      p.tiles = tile_up(p.kind, 64, 8, p.file);
+      for (size_t i = 0; i < 5 * p.stride; i++)
+        p.x[i] = i % p.stride < 32 ? 3.0f : -3.0f;
+      pack_tokens(&kernels_reference, &p, p.packed);
+      float *expected = multiply(&kernels_reference, &p, false);
+      float *exact = multiply(&kernels_exact, &p, false);
+      for (int r = 0; r < 8; r++)
+        CHECK(fabsf(expected[r] - exact[r]) <= 1e-3f * (1 + fabsf(exact[r])));
+      for (int s = 0; s < sets.count; s++) {
+        float *found = multiply(sets.sets[s], &p, false);
+        CHECK(memcmp(found, expected, p.y_floats * sizeof *found) == 0);
+        free(found);
+      }
+      free(expected);
+      free(exact);
+      free_product(&p);
+    }
+  }
+}
+
+// What int8 activations may be off: half a step in 127 of each block's largest value, at random.
+TEST(referenceIsNearExact) {
+  uint32_t state = 2;
+  for (int kind = 0; kind < TILE_KINDS; kind++)
+    for (int i = 0; i < SHAPES; i++) {
+      Product p = make_product((TileKind)kind, shapes[i].rows, shapes[i].columns, shapes[i].tokens, &state);
+      float *found = multiply(&kernels_reference, &p, false), *exact = multiply(&kernels_exact, &p, false);
+      double error = 0, size = 0;
+      for (int t = 0; t < p.tokens; t++)
+        for (int r = 0; r < p.rows; r++) {
+          const size_t at = (size_t)t * p.y_stride + (size_t)r;
+          error += pow((double)found[at] - (double)exact[at], 2);
+          size += pow((double)exact[at], 2);
+        }
+      const double bound = tile_is_quantized(p.kind) ? 0.02 : 1e-5;
+      if (!CHECK(sqrt(error) <= bound * sqrt(size)))
+        printf("  kind %d, %d x %d: relative error %g\n", kind, p.rows, p.columns, sqrt(error / size));
+      CHECK(found[p.y_floats - 1] == poison);
+      free(found);
+      free(exact);
+      free_product(&p);
+    }
+}
+
+// Padding rows of the last tile come out as zeros.
+TEST(paddingRowsAreZero) {
+  uint32_t state = 3;
+  for (int kind = 0; kind < TILE_KINDS; kind++) {
+    Product p = make_product((TileKind)kind, 11, 64, 5, &state);
+    float *y = multiply(&kernels_reference, &p, false);
+    for (int t = 0; t < p.tokens; t++)
+      for (int r = 11; r < 16; r++)
+        CHECK(y[(size_t)t * p.y_stride + (size_t)r] == 0);
+    free(y);
+    free_product(&p);
+  }
+}
+
+TEST(tilesUnpackToTheFile) {
+  uint32_t state = 4;
+  for (int kind = 0; kind < TILE_KINDS; kind++) {
+    static const uint32_t types[TILE_KINDS] = {GGML_Q4_0, GGML_Q4_1, GGML_Q8_0, GGML_F32, GGML_F16, GGML_BF16};
+    Product p = make_product((TileKind)kind, 13, 96, 1, &state);
+    const Matrix matrix = {(TileKind)kind, 13, 96, p.tiles};
+    for (int r = 0; r < 13; r++) {
+      float expected[96], found[96];
+      quant_format(types[kind])->unpack(p.file + (size_t)r * tile_row_bytes(p.kind, 96), expected, 96);
+      matrix_row(&matrix, r, found);
+      CHECK(memcmp(found, expected, sizeof found) == 0);
+    }
+    free_product(&p);
+  }
+}
+
+TEST(packEqualsReference) {
+  const Sets sets = all_sets();
+  if (sets.count == 0) SKIP("this build has the reference only");
+  uint32_t state = 5;
+  for (int i = 0; i < SHAPES; i++) {
+    Product p = make_product(TILE_Q4_0, 1, shapes[i].columns, shapes[i].tokens, &state);
+    for (int c = 0; c < 32; c++)
+      p.x[c] = 0;  // an all-zero block
+    const size_t bytes = (size_t)p.tokens * (size_t)(p.columns / TILE_BLOCK) * PACKED_BLOCK_BYTES;
+    uint8_t *expected = allocate(bytes + GUARD), *found = allocate(bytes + GUARD);
+    for (int s = 0; s < sets.count; s++) {
+      memset(expected, 0xa5, bytes + GUARD);
+      memset(found, 0xa5, bytes + GUARD);
+      pack_tokens(&kernels_reference, &p, expected);
+      pack_tokens(sets.sets[s], &p, found);
+      CHECK(memcmp(found, expected, bytes + GUARD) == 0);
+    }
+    free(expected);
+    free(found);
+    free_product(&p);
+  }
+}
+
+typedef struct {
+  float *expected, *found;
+  int count;
+} Twins;
+
+static Twins make_twins(int count, uint32_t *state) {
+  Twins twins = {random_floats((size_t)count + GUARD, state), allocate(sizeof(float) * (size_t)(count + GUARD)), count};
+  for (int i = 0; i < GUARD; i++)
+    twins.expected[count + i] = poison;
+  memcpy(twins.found, twins.expected, sizeof(float) * (size_t)(count + GUARD));
+  return twins;
+}
+
+static bool twins_agree(const Twins *twins) {
+  return memcmp(twins->found, twins->expected, sizeof(float) * (size_t)(twins->count + GUARD)) == 0;
+}
+
+static void free_twins(Twins *twins) {
+  free(twins->expected);
+  free(twins->found);
+}
+
+TEST(rowKernelsEqualReference) {
+  const Sets sets = all_sets();
+  if (sets.count == 0) SKIP("this build has the reference only");
+  uint32_t state = 6;
+  for (int n = 1; n <= 133; n += n < 20 ? 1 : 37)
+    for (int s = 0; s < sets.count; s++) {
+      float *weight = random_floats((size_t)n, &state), *x = random_floats((size_t)n, &state);
+      Twins norm = make_twins(n, &state), gate = make_twins(n, &state), head = make_twins(2 * n, &state);
+      kernels_reference.rms_norm(x, weight, n, 1e-5f, norm.expected);
+      sets.sets[s]->rms_norm(x, weight, n, 1e-5f, norm.found);
+      CHECK(twins_agree(&norm));
+      for (int i = 0; i < n; i++)
+        gate.expected[i] = gate.found[i] = gate.expected[i] * 120;  // past exp's range
+      kernels_reference.swiglu(gate.expected, weight, n);
+      sets.sets[s]->swiglu(gate.found, weight, n);
+      CHECK(twins_agree(&gate));
+      for (int adjacent = 0; adjacent < 2; adjacent++) {
+        kernels_reference.rope(head.expected, weight, x, n, adjacent);
+        sets.sets[s]->rope(head.found, weight, x, n, adjacent);
+        CHECK(twins_agree(&head));
+      }
+      free_twins(&norm);
+      free_twins(&gate);
+      free_twins(&head);
+      free(weight);
+      free(x);
+    }
+}
+
+static void check_page(Check *check, const Kernels *kernels, int head_size, int from, int to, uint32_t *state) {
+  const size_t page = (size_t)head_size * KV_PAGE_TOKENS;
+  float *query = random_floats((size_t)head_size, state), *keys = random_floats(page, state);
+  float *values = random_floats(page, state);
+  Twins scores = make_twins(KV_PAGE_TOKENS, state), out = make_twins(head_size, state);
+  kernels_reference.page_scores(query, keys, head_size, to, scores.expected);
+  kernels->page_scores(query, keys, head_size, to, scores.found);
+  CHECK(twins_agree(&scores));
+  float max_expected = 0.1f, max_found = 0.1f;
+  const float sum_expected = kernels_reference.page_softmax(scores.expected, from, to, &max_expected);
+  const float sum_found = kernels->page_softmax(scores.found, from, to, &max_found);
+  CHECK(memcmp(&sum_found, &sum_expected, sizeof sum_found) == 0);
+  CHECK(memcmp(&max_found, &max_expected, sizeof max_found) == 0);
+  CHECK(memcmp(scores.found + from, scores.expected + from, sizeof(float) * (size_t)(to - from)) == 0);
+  CHECK(scores.found[KV_PAGE_TOKENS] == poison);
+  kernels_reference.page_values(scores.expected, values, from, to, head_size, 0.37f, out.expected);
+  kernels->page_values(scores.found, values, from, to, head_size, 0.37f, out.found);
+  CHECK(twins_agree(&out));
+  free_twins(&scores);
+  free_twins(&out);
+  free(query);
+  free(keys);
+  free(values);
+}
+
+TEST(pageKernelsEqualReference) {
+  const Sets sets = all_sets();
+  if (sets.count == 0) SKIP("this build has the reference only");
+  static const int sizes[] = {1, 2, 6, 16, 20, 33, 64, 80, 128};
+  static const int ranges[][2] = {{0, 1}, {0, 64}, {0, 5}, {3, 17}, {63, 64}, {16, 48}, {15, 33}};
+  uint32_t state = 7;
+  for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
+    for (size_t r = 0; r < sizeof ranges / sizeof *ranges; r++)
+      for (int s = 0; s < sets.count; s++)
+        check_page(check, sets.sets[s], sizes[i], ranges[r][0], ranges[r][1], &state);
+}
+
+TEST(softmaxIsASoftmax) {
+  uint32_t state = 8;
+  float *scores = random_floats(KV_PAGE_TOKENS, &state), plain[KV_PAGE_TOKENS];
+  for (int t = 0; t < KV_PAGE_TOKENS; t++)
+    plain[t] = scores[t] *= 20;
+  float max = -INFINITY;
+  const float sum = kernels_reference.page_softmax(scores, 3, 60, &max);
+  double expected_sum = 0;
+  for (int t = 3; t < 60; t++)
+    expected_sum += exp((double)plain[t] - (double)max);
+  CHECK(fabs((double)sum - expected_sum) < 1e-5 * expected_sum);
+  for (int t = 3; t < 60; t++)
+    CHECK(fabs((double)scores[t] - exp((double)plain[t] - (double)max)) < 1e-6);
+  free(scores);
+}
+
+TEST(halvesUnpackExactly) {
+  const Sets sets = all_sets();
+  uint16_t halves[1024 + 3];
+  float found[1024 + 3];
+  for (int first = 0; first < 0x7c00; first += 1024)
+    for (int sign = 0; sign < 2; sign++)
+      for (int s = -1; s < sets.count; s++) {
+        const Kernels *kernels = s < 0 ? &kernels_reference : sets.sets[s];
+        for (int i = 0; i < 1024; i++)
+          halves[i] = (uint16_t)((first + i) | sign << 15);
+        found[1021] = poison;
+        kernels->unpack_f16(halves, 1021, found);
+        CHECK(found[1021] == poison);
+        for (int i = 0; i < 1021; i++) {
+          const float expected = f16_to_f32(halves[i]);
+          if (memcmp(&found[i], &expected, sizeof expected) != 0) CHECK(found[i] == expected && "half");
+        }
+      }
+}
+
+static double seconds_now(void) {
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
+}
+
+static double rate_of(const Kernels *kernels, const Product *p) {
+  const Activations input = {p->x, p->stride, p->packed, p->tokens, p->columns};
+  float *y = allocate(p->y_floats * sizeof *y);
+  double best = 0;
+  for (int run = 0; run < 7; run++) {
+    const double begin = seconds_now();
+    int times = 0;
+    do {
+      kernels->matmul[p->kind](p->tiles, p->rows / TILE_ROWS, &input, y, p->y_stride, false);
+      times++;
+    } while (seconds_now() - begin < 0.05);
+    const double rate = (double)times * p->rows * p->columns * p->tokens / (seconds_now() - begin);
+    if (rate > best) best = rate;
+  }
+  free(y);
+  return best;
+}
+
+// One thread reading memory, 64 bytes a step: the wall for decode.
+static double read_rate(void) {
+  const size_t words = (size_t)1 << 23;
+  uint64_t *memory = allocate(words * sizeof *memory);
+  for (size_t i = 0; i < words; i++)
+    memory[i] = i;
+  double best = 0;
+  volatile uint64_t sink = 0;
+  for (int run = 0; run < 7; run++) {
+    uint64_t sum[8] = {0};
+    const double begin = seconds_now();
+    for (size_t i = 0; i < words; i += 8)
+      for (int j = 0; j < 8; j++)
+        sum[j] ^= memory[i + (size_t)j];
+    const double rate = (double)(words * sizeof *memory) / (seconds_now() - begin);
+    for (int j = 0; j < 8; j++)
+      sink = sink ^ sum[j];
+    if (rate > best) best = rate;
+  }
+  free(memory);
+  return best;
+}
+
+static void bench(void) {
+  const char *names[TILE_KINDS] = {"Q4_0", "Q4_1", "Q8_0", "F32", "F16", "BF16"};
+  Sets sets = all_sets();
+  sets.sets[sets.count++] = &kernels_reference;
+  uint32_t state = 1;
+  printf(
+      "read loop, one thread: %.1f GB/s\n\n| set | weights | matrix x vector, 64 MB: G weights/s | GB/s | in cache | "
+      "matrix x 32: GMAC/s |\n|---|---|---|---|---|---|\n",
+      read_rate() * 1e-9);
+  for (int s = 0; s < sets.count; s++)
+    for (int kind = 0; kind < TILE_KINDS; kind++) {
+      const int columns = 2048;
+      const double bytes = (double)tile_row_bytes((TileKind)kind, columns) / columns;
+      const int rows = (int)(64e6 / bytes / columns) / TILE_ROWS * TILE_ROWS;
+      Product large = make_product((TileKind)kind, rows, columns, 1, &state);
+      Product small = make_product((TileKind)kind, 256, columns, 1, &state);
+      Product wide = make_product((TileKind)kind, 256, columns, 32, &state);
+      const double rate = rate_of(sets.sets[s], &large);
+      printf("| %s | %s | %.2f | %.2f | %.2f | %.2f |\n", sets.sets[s]->name, names[kind], rate * 1e-9,
+             rate * bytes * 1e-9, rate_of(sets.sets[s], &small) * 1e-9, rate_of(sets.sets[s], &wide) * 1e-9);
+      free_product(&large);
+      free_product(&small);
+      free_product(&wide);
+    }
+}
+
+int main(int argc, char **argv) {
+  bool benching = false;
+  for (int i = 1; i < argc; i++) {
+    benching |= strcmp(argv[i], "--bench") == 0;
+    skip_wrong |= strcmp(argv[i], "--skip-wrong") == 0;
+  }
+  if (benching) {
+    bench();
+    return 0;
+  }
+  Check checks = {0}, *check = &checks;
+  RUN(check, matmulEqualsReference);
+  RUN(check, matmulHoldsExtremes);
+  RUN(check, referenceIsNearExact);
+  RUN(check, paddingRowsAreZero);
+  RUN(check, tilesUnpackToTheFile);
+  RUN(check, packEqualsReference);
+  RUN(check, rowKernelsEqualReference);
+  RUN(check, pageKernelsEqualReference);
+  RUN(check, softmaxIsASoftmax);
+  RUN(check, halvesUnpackExactly);
+  return check_finish(check);
+}

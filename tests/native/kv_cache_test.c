@@ -1,0 +1,240 @@
+// The promises of kv_cache.h.
+#include "kv_cache.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+#include "check.h"
+#include "quant.h"
+
+enum { MOST_VALUES = 512 };
+
+// A number that tells place and kind apart, and that F16 holds exactly.
+static float number_at(int layer, int token, int head, int dimension, bool key) {
+  const int n = layer * 331 + token * 17 + head * 5 + dimension * 3 + (key ? 0 : 1000);
+  return (float)(n % 2039 - 1019) * 0.25f;
+}
+
+static void write_token(KvTable *table, int layer, int token, int from, int to) {
+  const KvShape *shape = table->shape;
+  float keys[MOST_VALUES], values[MOST_VALUES];
+  for (int h = 0; h < shape->kv_heads; h++)
+    for (int d = 0; d < shape->head_size; d++) {
+      keys[h * shape->head_size + d] = number_at(layer, token, h, d, true);
+      values[h * shape->head_size + d] = number_at(layer, token, h, d, false);
+    }
+  kv_table_write(table, layer, token, keys, values, from, to);
+}
+
+static void write_tokens(KvTable *table, int first, int end) {
+  for (int layer = 0; layer < table->shape->layers; layer++)
+    for (int token = first; token < end; token++)
+      write_token(table, layer, token, 0, table->shape->kv_heads);
+}
+
+// How many of the first `tokens` tokens' numbers are not what write_tokens() wrote.
+static int wrong_numbers(const KvTable *table, int tokens) {
+  const KvShape *shape = table->shape;
+  const int n = shape->head_size;
+  float *scratch = malloc(2 * (size_t)n * KV_PAGE_TOKENS * sizeof *scratch);
+  if (scratch == NULL) abort();
+  int wrong = 0;
+  for (int layer = 0; layer < shape->layers; layer++)
+    for (int begin = 0; begin < tokens; begin += KV_PAGE_TOKENS)
+      for (int h = 0; h < shape->kv_heads; h++) {
+        const int count = tokens - begin < KV_PAGE_TOKENS ? tokens - begin : KV_PAGE_TOKENS;
+        const KvHead head = kv_table_read(table, &kernels_reference, layer, begin / KV_PAGE_TOKENS, h, count, scratch);
+        for (int t = 0; t < count; t++)
+          for (int d = 0; d < n; d++) {
+            wrong += head.keys[d * KV_PAGE_TOKENS + t] != number_at(layer, begin + t, h, d, true);
+            wrong += head.values[t * n + d] != number_at(layer, begin + t, h, d, false);
+          }
+      }
+  free(scratch);
+  return wrong;
+}
+
+typedef struct {
+  KvPool *pool;
+  KvTable table;
+} Cache;
+
+static bool begin_cache(Check *check, Cache *cache, const KvShape *shape, int tokens) {
+  *cache = (Cache){.pool = kv_pool_create(shape)};
+  return CHECK(cache->pool != NULL) && CHECK(kv_table_create(&cache->table, cache->pool, shape, tokens, NULL));
+}
+
+static void end_cache(Cache *cache) {
+  kv_table_free(&cache->table);
+  kv_pool_free(cache->pool);
+}
+
+TEST(gives_back_what_was_written) {
+  const KvShape shapes[] = {{2, 2, 8, false}, {1, 1, 1, false}, {3, 3, 5, false},  {2, 4, 80, false},
+                            {2, 2, 8, true},  {1, 1, 1, true},  {3, 3, 5, true},   {1, 1, 256, true},
+                            {1, 7, 33, true}, {1, 1, 2, false}, {1, 5, 100, false}};
+  for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++)
+    for (int tokens = 63; tokens <= 130; tokens += tokens == 65 ? 63 : 1) {
+      Cache cache;
+      if (!begin_cache(check, &cache, &shapes[i], 200)) return;
+      CHECK(kv_table_grow(&cache.table, tokens, NULL));
+      write_tokens(&cache.table, 0, tokens);
+      CHECK_INT(wrong_numbers(&cache.table, tokens), 0);
+      end_cache(&cache);
+    }
+}
+
+TEST(rounds_keys_and_values_to_f16) {
+  const KvShape shape = {1, 1, 2, false};
+  Cache cache;
+  if (!begin_cache(check, &cache, &shape, 1)) return;
+  CHECK(kv_table_grow(&cache.table, 1, NULL));
+  const float keys[] = {0.1f, -3.14159f}, values[] = {1e-6f, 65504.0f};
+  kv_table_write(&cache.table, 0, 0, keys, values, 0, 1);
+  float scratch[2 * 2 * KV_PAGE_TOKENS];
+  const KvHead head = kv_table_read(&cache.table, &kernels_reference, 0, 0, 0, 1, scratch);
+  for (int d = 0; d < 2; d++) {
+    CHECK(head.keys[d * KV_PAGE_TOKENS] == f16_to_f32(f32_to_f16(keys[d])));
+    CHECK(head.values[d] == f16_to_f32(f32_to_f16(values[d])));
+  }
+  end_cache(&cache);
+}
+
+TEST(stays_finite_where_f16_overflows) {
+  const KvShape shape = {1, 1, 2, false};
+  Cache cache;
+  if (!begin_cache(check, &cache, &shape, 1)) return;
+  CHECK(kv_table_grow(&cache.table, 1, NULL));
+  const float keys[] = {1e30f, -INFINITY}, values[] = {70000.0f, -1e9f};
+  kv_table_write(&cache.table, 0, 0, keys, values, 0, 1);
+  float scratch[2 * 2 * KV_PAGE_TOKENS];
+  const KvHead head = kv_table_read(&cache.table, &kernels_reference, 0, 0, 0, 1, scratch);
+  for (int d = 0; d < 2; d++)
+    CHECK(isfinite(head.keys[d * KV_PAGE_TOKENS]) && isfinite(head.values[d]));
+  CHECK(head.keys[0] > 60000 && head.keys[KV_PAGE_TOKENS] < -60000);
+  end_cache(&cache);
+}
+
+TEST(writes_only_the_heads_that_were_asked_for) {
+  const KvShape shape = {1, 4, 3, true};
+  Cache cache;
+  if (!begin_cache(check, &cache, &shape, 70)) return;
+  CHECK(kv_table_grow(&cache.table, 70, NULL));
+  write_token(&cache.table, 0, 65, 1, 3);
+  for (int h = 0; h < 4; h++) {
+    const KvHead head = kv_table_read(&cache.table, &kernels_reference, 0, 1, h, 6, NULL);
+    for (int d = 0; d < 3; d++) {
+      const bool written = h == 1 || h == 2;
+      CHECK(head.keys[d * KV_PAGE_TOKENS + 1] == (written ? number_at(0, 65, h, d, true) : 0));
+      CHECK(head.values[1 * 3 + d] == (written ? number_at(0, 65, h, d, false) : 0));
+      CHECK(head.keys[d * KV_PAGE_TOKENS] == 0 && head.keys[d * KV_PAGE_TOKENS + 2] == 0);
+    }
+  }
+  end_cache(&cache);
+}
+
+TEST(counts_the_bytes_of_the_pages_in_use) {
+  const KvShape shape = {3, 2, 5, false};
+  const uint64_t page = 2 * 2 * 5 * KV_PAGE_TOKENS * 2;
+  CHECK_INT((long long)kv_page_bytes(&shape), (long long)page);
+  CHECK_INT((long long)kv_page_bytes(&(KvShape){3, 2, 5, true}), (long long)page * 2);
+  CHECK_INT((long long)kv_cache_bytes(&shape, 1), (long long)(3 * page));
+  CHECK_INT((long long)kv_cache_bytes(&shape, 64), (long long)(3 * page));
+  CHECK_INT((long long)kv_cache_bytes(&shape, 65), (long long)(6 * page));
+  Cache cache;
+  if (!begin_cache(check, &cache, &shape, 300)) return;
+  CHECK_INT((long long)kv_pool_used_bytes(cache.pool), 0);
+  const int lengths[] = {1, 64, 65, 128, 129, 300};
+  for (size_t i = 0; i < sizeof lengths / sizeof *lengths; i++) {
+    CHECK(kv_table_grow(&cache.table, lengths[i], NULL));
+    CHECK_INT((long long)kv_pool_used_bytes(cache.pool), (long long)kv_cache_bytes(&shape, lengths[i]));
+  }
+  CHECK(kv_table_grow(&cache.table, 10, NULL));  // growing to less changes nothing
+  CHECK_INT((long long)kv_pool_used_bytes(cache.pool), (long long)kv_cache_bytes(&shape, 300));
+  end_cache(&cache);
+}
+
+TEST(gives_pages_back_when_it_shrinks) {
+  const KvShape shape = {2, 1, 4, false};
+  Cache cache;
+  if (!begin_cache(check, &cache, &shape, 300)) return;
+  CHECK(kv_table_grow(&cache.table, 300, NULL));
+  write_tokens(&cache.table, 0, 300);
+  const int lengths[] = {300, 257, 256, 129, 65, 64, 1};
+  for (size_t i = 0; i < sizeof lengths / sizeof *lengths; i++) {
+    kv_table_shrink(&cache.table, lengths[i]);
+    CHECK_INT((long long)kv_pool_used_bytes(cache.pool), (long long)kv_cache_bytes(&shape, lengths[i]));
+    CHECK_INT(wrong_numbers(&cache.table, lengths[i]), 0);
+  }
+  kv_table_shrink(&cache.table, 0);
+  CHECK_INT((long long)kv_pool_used_bytes(cache.pool), 0);
+  kv_pool_trim(cache.pool);
+  CHECK(kv_table_grow(&cache.table, 200, NULL));
+  write_tokens(&cache.table, 0, 200);
+  CHECK_INT(wrong_numbers(&cache.table, 200), 0);
+  end_cache(&cache);
+}
+
+TEST(hands_out_used_pages_clean) {
+  const KvShape shape = {2, 2, 5, true};
+  Cache cache;
+  if (!begin_cache(check, &cache, &shape, 128)) return;
+  CHECK(kv_table_grow(&cache.table, 128, NULL));
+  write_tokens(&cache.table, 0, 128);
+  kv_table_shrink(&cache.table, 0);
+  CHECK(kv_table_grow(&cache.table, 128, NULL));
+  for (int layer = 0; layer < 2; layer++)
+    for (int page = 0; page < 2; page++)
+      for (int h = 0; h < 2; h++) {
+        const KvHead head = kv_table_read(&cache.table, &kernels_reference, layer, page, h, KV_PAGE_TOKENS, NULL);
+        for (int i = 0; i < 5 * KV_PAGE_TOKENS; i++)
+          CHECK(head.keys[i] == 0 && head.values[i] == 0);
+      }
+  end_cache(&cache);
+}
+
+TEST(keeps_tables_of_one_pool_apart) {
+  const KvShape shape = {2, 2, 6, false};
+  Cache cache;
+  KvTable other;
+  if (!begin_cache(check, &cache, &shape, 256)) return;
+  if (!CHECK(kv_table_create(&other, cache.pool, &shape, 256, NULL))) return;
+  for (int tokens = 50; tokens <= 250; tokens += 50) {
+    CHECK(kv_table_grow(&cache.table, tokens, NULL) && kv_table_grow(&other, tokens, NULL));
+    write_tokens(&cache.table, tokens - 50, tokens);
+    write_tokens(&other, tokens - 50, tokens);
+  }
+  CHECK_INT((long long)kv_pool_used_bytes(cache.pool), 2 * (long long)kv_cache_bytes(&shape, 250));
+  kv_table_shrink(&other, 70);
+  CHECK_INT(wrong_numbers(&cache.table, 250), 0);
+  kv_table_shrink(&cache.table, 130);
+  CHECK(kv_table_grow(&other, 256, NULL));  // takes up what the first gave back
+  write_tokens(&other, 70, 256);
+  CHECK_INT(wrong_numbers(&cache.table, 130), 0);
+  CHECK_INT(wrong_numbers(&other, 256), 0);
+  kv_table_free(&other);
+  CHECK_INT((long long)kv_pool_used_bytes(cache.pool), (long long)kv_cache_bytes(&shape, 130));
+  CHECK_INT(wrong_numbers(&cache.table, 130), 0);
+  end_cache(&cache);
+}
+
+TEST(frees_what_was_never_made) {
+  KvTable table = {0};
+  kv_table_free(&table);
+  kv_pool_free(NULL);
+  CHECK(table.pages == NULL);
+}
+
+int main(void) {
+  Check check = {0};
+  RUN(&check, gives_back_what_was_written);
+  RUN(&check, rounds_keys_and_values_to_f16);
+  RUN(&check, stays_finite_where_f16_overflows);
+  RUN(&check, writes_only_the_heads_that_were_asked_for);
+  RUN(&check, counts_the_bytes_of_the_pages_in_use);
+  RUN(&check, gives_pages_back_when_it_shrinks);
+  RUN(&check, hands_out_used_pages_clean);
+  RUN(&check, keeps_tables_of_one_pool_apart);
+  RUN(&check, frees_what_was_never_made);
+  return check_finish(&check);
+}

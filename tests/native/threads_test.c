@@ -1,0 +1,218 @@
+// The promises of threads.h. Each is kept for 1 to 8 threads, more than most machines that run this have cores.
+#include "threads.h"
+
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "check.h"
+
+enum { MOST_THREADS = 8, PIECES = 97 };
+
+static Threads *start(Check *check, int count) {
+  NibbleError error = {.code = NIBBLE_OK};
+  Threads *threads = threads_create(count, &error);
+  if (!CHECK(threads != NULL)) printf("  %s\n", error.message);
+  return threads;
+}
+
+// Far longer than waiting threads spin.
+static void pause_milliseconds(int milliseconds) {
+  nanosleep(&(struct timespec){.tv_nsec = milliseconds * 1000000L}, NULL);
+}
+
+typedef struct {
+  int calls[MOST_THREADS];
+} CallLog;
+
+static void log_call(void *context, int thread) { ((CallLog *)context)->calls[thread]++; }
+
+TEST(runs_the_task_once_on_every_thread) {
+  for (int count = 1; count <= MOST_THREADS; count++) {
+    Threads *threads = start(check, count);
+    if (threads == NULL) return;
+    CHECK_INT(threads_count(threads), count);
+    CallLog log = {{0}};
+    for (int run = 1; run <= 50; run++) {
+      threads_run(threads, log_call, &log);
+      for (int t = 0; t < MOST_THREADS; t++)
+        CHECK_INT(log.calls[t], t < count ? run : 0);
+    }
+    threads_free(threads);
+  }
+}
+
+// Plain ints, so that the thread sanitizer sees a barrier that does not order them.
+typedef struct {
+  Threads *threads;
+  int rounds, slow_thread;
+  int written[MOST_THREADS];
+  int mismatches[MOST_THREADS];
+} BarrierLog;
+
+static void write_then_read_others(void *context, int thread) {
+  BarrierLog *log = context;
+  const int count = threads_count(log->threads);
+  for (int round = 1; round <= log->rounds; round++) {
+    if (thread == log->slow_thread) pause_milliseconds(3);
+    log->written[thread] = round * 100 + thread;
+    threads_barrier(log->threads);
+    for (int t = 0; t < count; t++)
+      log->mismatches[thread] += log->written[t] != round * 100 + t;
+    threads_barrier(log->threads);
+  }
+}
+
+static void check_barrier(Check *check, int count, int rounds, int slow_thread) {
+  Threads *threads = start(check, count);
+  if (threads == NULL) return;
+  BarrierLog log = {.threads = threads, .rounds = rounds, .slow_thread = slow_thread};
+  threads_run(threads, write_then_read_others, &log);
+  for (int t = 0; t < count; t++)
+    CHECK_INT(log.mismatches[t], 0);
+  threads_free(threads);
+}
+
+TEST(shows_writes_before_a_barrier_to_all_behind_it) {
+  for (int count = 1; count <= MOST_THREADS; count++)
+    check_barrier(check, count, 200, -1);
+}
+
+TEST(holds_barriers_for_a_thread_so_slow_that_the_others_sleep) {
+  for (int slow = 0; slow < 4; slow++)
+    check_barrier(check, 4, 10, slow);
+}
+
+typedef struct {
+  Threads *threads;
+  int rounds;
+  atomic_int claimed[PIECES];
+  atomic_int strays;
+} ClaimLog;
+
+static void claim_all(void *context, int thread) {
+  (void)thread;
+  ClaimLog *log = context;
+  for (int round = 0; round < log->rounds; round++) {
+    // Lists of other lengths in between, as the forward pass has them; a list may also be shorter than the threads are.
+    const int pieces = round % 3 == 2 ? 1 : PIECES;
+    for (int piece; (piece = threads_claim(log->threads, pieces)) >= 0;) {
+      if (piece >= pieces) atomic_fetch_add(&log->strays, 1);
+      if (pieces == PIECES) atomic_fetch_add(&log->claimed[piece], 1);
+    }
+    threads_barrier(log->threads);
+  }
+}
+
+TEST(hands_out_each_piece_of_work_exactly_once) {
+  enum { ROUNDS = 300, FULL_ROUNDS = ROUNDS - ROUNDS / 3 };
+  for (int count = 1; count <= MOST_THREADS; count++) {
+    Threads *threads = start(check, count);
+    if (threads == NULL) return;
+    ClaimLog *log = calloc(1, sizeof *log);
+    if (!CHECK(log != NULL)) return;
+    log->threads = threads;
+    log->rounds = ROUNDS;
+    threads_run(threads, claim_all, log);
+    for (int piece = 0; piece < PIECES; piece++)
+      CHECK_INT(atomic_load(&log->claimed[piece]), FULL_ROUNDS);
+    CHECK_INT(atomic_load(&log->strays), 0);
+    free(log);
+    threads_free(threads);
+  }
+}
+
+static void claim_without_barrier(void *context, int thread) {
+  (void)thread;
+  ClaimLog *log = context;
+  for (int piece; (piece = threads_claim(log->threads, PIECES)) >= 0;)
+    atomic_fetch_add(&log->claimed[piece], 1);
+}
+
+TEST(begins_every_run_with_a_full_list_of_work) {
+  for (int count = 1; count <= 3; count++) {
+    Threads *threads = start(check, count);
+    if (threads == NULL) return;
+    ClaimLog log = {.threads = threads};
+    for (int run = 1; run <= 20; run++) {
+      threads_run(threads, claim_without_barrier, &log);
+      for (int piece = 0; piece < PIECES; piece++)
+        CHECK_INT(atomic_load(&log.claimed[piece]), run);
+    }
+    threads_free(threads);
+  }
+}
+
+TEST(wakes_threads_that_sleep_between_runs) {
+  for (int count = 2; count <= 4; count++) {
+    Threads *threads = start(check, count);
+    if (threads == NULL) return;
+    CallLog log = {{0}};
+    for (int run = 1; run <= 5; run++) {
+      pause_milliseconds(20);
+      threads_run(threads, log_call, &log);
+      for (int t = 0; t < count; t++)
+        CHECK_INT(log.calls[t], run);
+    }
+    pause_milliseconds(20);
+    threads_free(threads);
+  }
+}
+
+TEST(sleeps_while_there_is_nothing_to_do) {
+  Threads *threads = start(check, 4);
+  if (threads == NULL) return;
+  CallLog log = {{0}};
+  threads_run(threads, log_call, &log);
+  pause_milliseconds(100);
+  struct timespec begin, end;
+  CHECK(clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &begin) == 0);
+  for (int i = 0; i < 3; i++)
+    pause_milliseconds(100);
+  CHECK(clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &end) == 0);
+  const double busy = (double)(end.tv_sec - begin.tv_sec) + (double)(end.tv_nsec - begin.tv_nsec) * 1e-9;
+  CHECK(busy < 0.1);  // one thread that spins takes 0.3
+  threads_free(threads);
+}
+
+TEST(can_be_made_and_freed_again_and_again) {
+  for (int i = 0; i < 200; i++) {
+    Threads *threads = start(check, 1 + i % MOST_THREADS);
+    if (threads == NULL) return;
+    CallLog log = {{0}};
+    if (i % 2 == 0) threads_run(threads, log_call, &log);
+    CHECK_INT(log.calls[0], i % 2 == 0);
+    threads_free(threads);
+  }
+  threads_free(NULL);
+}
+
+TEST(lets_pools_work_side_by_side) {
+  Threads *first = start(check, 2), *second = start(check, 3);
+  if (first == NULL || second == NULL) return;
+  CallLog a = {{0}}, b = {{0}};
+  for (int run = 0; run < 50; run++) {
+    threads_run(first, log_call, &a);
+    threads_run(second, log_call, &b);
+  }
+  threads_free(first);
+  threads_run(second, log_call, &b);
+  CHECK_INT(a.calls[1], 50);
+  CHECK_INT(a.calls[2], 0);
+  CHECK_INT(b.calls[2], 51);
+  threads_free(second);
+}
+
+int main(void) {
+  Check check = {0};
+  RUN(&check, runs_the_task_once_on_every_thread);
+  RUN(&check, shows_writes_before_a_barrier_to_all_behind_it);
+  RUN(&check, holds_barriers_for_a_thread_so_slow_that_the_others_sleep);
+  RUN(&check, hands_out_each_piece_of_work_exactly_once);
+  RUN(&check, begins_every_run_with_a_full_list_of_work);
+  RUN(&check, wakes_threads_that_sleep_between_runs);
+  RUN(&check, sleeps_while_there_is_nothing_to_do);
+  RUN(&check, can_be_made_and_freed_again_and_again);
+  RUN(&check, lets_pools_work_side_by_side);
+  return check_finish(&check);
+}

@@ -1,0 +1,148 @@
+// Flat versions of those calls of src/ that take structs or 64-bit numbers, so that JavaScript needs no struct layout
+// but the arrays described here. Calls that are flat already (nibble_engine_load(), nibble_session_evaluate(), ...) are
+// exported as they are. exports.txt lists all of them, js/engine.js calls them, and a test holds the three together.
+// Sizes that may pass 2^32 travel as doubles. `error` points at api_error_size() bytes: an int32 code, then the
+// message.
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine.h"
+#include "kernel_sets.h"
+#include "quant.h"
+
+#define EXPORT __attribute__((visibility("default"), used))
+
+EXPORT int api_error_size(void) { return sizeof(NibbleError); }
+
+// The header. `header` stays owned by the caller and must outlive the result.
+EXPORT Gguf *api_gguf_open(const uint8_t *header, size_t available, double file_size, NibbleError *error) {
+  Gguf *gguf = calloc(1, sizeof *gguf);
+  if (gguf == NULL) {
+    nibble_fail(error, NIBBLE_OUT_OF_MEMORY, "No memory is left to read a model header. Close other models first.");
+    return NULL;
+  }
+  if (gguf_parse(header, available, (uint64_t)file_size, gguf, error)) return gguf;
+  free(gguf);
+  return NULL;
+}
+
+EXPORT void api_gguf_close(Gguf *gguf) {
+  if (gguf == NULL) return;
+  gguf_free(gguf);
+  free(gguf);
+}
+
+EXPORT int api_gguf_version(const Gguf *gguf) { return (int)gguf->version; }
+EXPORT double api_gguf_data_offset(const Gguf *gguf) { return (double)gguf->data_offset; }
+EXPORT int api_gguf_pair_count(const Gguf *gguf) { return (int)gguf->pair_count; }
+EXPORT int api_gguf_tensor_count(const Gguf *gguf) { return (int)gguf->tensor_count; }
+
+// fields: key pointer, key length, type, element type, count, value pointer, value bytes.
+EXPORT void api_gguf_pair(const Gguf *gguf, int index, uint32_t fields[7]) {
+  const GgufPair *pair = &gguf->pairs[index];
+  const uint32_t values[7] = {
+      (uint32_t)(uintptr_t)pair->key.data, (uint32_t)pair->key.length, pair->type, pair->element, (uint32_t)pair->count,
+      (uint32_t)(uintptr_t)pair->value,    (uint32_t)pair->bytes};
+  memcpy(fields, values, sizeof values);
+}
+
+// fields: name pointer, name length, type, dimensions, size[0..3], offset, bytes.
+EXPORT void api_gguf_tensor(const Gguf *gguf, int index, double fields[10]) {
+  const GgufTensor *tensor = &gguf->tensors[index];
+  fields[0] = (double)(uintptr_t)tensor->name.data;
+  fields[1] = (double)tensor->name.length;
+  fields[2] = tensor->type;
+  fields[3] = tensor->dimensions;
+  for (int i = 0; i < 4; i++)
+    fields[4 + i] = (double)tensor->size[i];
+  fields[8] = (double)tensor->offset;
+  fields[9] = (double)tensor->bytes;
+}
+
+EXPORT const char *api_tensor_type_name(uint32_t type) {
+  const QuantFormat *format = quant_format(type);
+  return format == NULL ? "unknown" : format->name;
+}
+
+static NibbleOptions options_of(int threads, int context_size, int batch_size, int exact, const char *kernel_set) {
+  return (NibbleOptions){.threads = threads,
+                         .context_size = context_size,
+                         .batch_size = batch_size,
+                         .exact = exact != 0,
+                         .kernel_sets = kernel_sets,
+                         .kernel_set_count = kernel_set_count,
+                         .kernel_set = kernel_set};
+}
+
+static void info_fields(const NibbleModelInfo *info, double fields[14]) {
+  const double values[14] = {(double)info->parameters,
+                             (double)info->bytes_per_token,
+                             info->vocabulary,
+                             info->width,
+                             info->blocks,
+                             info->layers,
+                             info->heads,
+                             info->kv_heads,
+                             info->head_size,
+                             info->feed_forward,
+                             info->trained_context,
+                             info->context_size,
+                             info->sliding_window,
+                             info->tied_output};
+  memcpy(fields, values, sizeof values);
+}
+
+static void memory_fields(const NibbleMemory *memory, double fields[4]) {
+  const double values[4] = {(double)memory->weights, (double)memory->kv_cache, (double)memory->activations,
+                            (double)memory->other};
+  memcpy(fields, values, sizeof values);
+}
+
+// info: parameters, bytes a token, vocabulary, width, blocks, layers, heads, KV heads, head size, feed-forward, trained
+// context, context, sliding window, tied output. memory: weights, KV cache, activations, other.
+EXPORT int api_describe(const Gguf *gguf, int threads, int context_size, int batch_size, int exact, double info[14],
+                        double memory[4], NibbleError *error) {
+  const NibbleOptions options = options_of(threads, context_size, batch_size, exact, NULL);
+  NibbleModelInfo model;
+  NibbleMemory bytes;
+  if (!nibble_describe(gguf, &options, &model, &bytes, error)) return 0;
+  info_fields(&model, info);
+  memory_fields(&bytes, memory);
+  return 1;
+}
+
+// kernel_set: the name of one of the sets, or NULL to measure and choose.
+EXPORT NibbleEngine *api_engine_create(const Gguf *gguf, int threads, int context_size, int batch_size, int exact,
+                                       const char *kernel_set, NibbleError *error) {
+  const NibbleOptions options = options_of(threads, context_size, batch_size, exact, kernel_set);
+  return nibble_engine_create(gguf, &options, error);
+}
+
+EXPORT double api_engine_remaining(const NibbleEngine *engine) { return (double)nibble_engine_remaining(engine); }
+
+EXPORT void api_engine_info(const NibbleEngine *engine, double fields[14]) {
+  NibbleModelInfo info;
+  nibble_engine_info(engine, &info);
+  info_fields(&info, fields);
+}
+
+EXPORT void api_engine_memory(const NibbleEngine *engine, double fields[4]) {
+  NibbleMemory memory;
+  nibble_engine_memory(engine, &memory);
+  memory_fields(&memory, fields);
+}
+
+// values: temperature, top-p, min-p, repetition, presence and frequency penalty. The seed comes in two halves.
+EXPORT NibbleSampler *api_sampler_create(const float values[6], int top_k, int penalty_window, uint32_t seed_low,
+                                         uint32_t seed_high, int vocabulary, NibbleError *error) {
+  const NibbleSamplerOptions options = {.temperature = values[0],
+                                        .top_p = values[1],
+                                        .min_p = values[2],
+                                        .repetition_penalty = values[3],
+                                        .presence_penalty = values[4],
+                                        .frequency_penalty = values[5],
+                                        .top_k = top_k,
+                                        .penalty_window = penalty_window,
+                                        .seed = (uint64_t)seed_high << 32 | seed_low};
+  return nibble_sampler_create(&options, vocabulary, error);
+}

@@ -1,0 +1,54 @@
+#!/usr/bin/env node
+// Builds build/wasm/ (both kernel builds and their glue) with Emscripten through CMake, where the sources have changed.
+import { delimiter, join } from 'node:path';
+import {
+  BuildError,
+  filesBelow,
+  isMain,
+  main,
+  printSizes,
+  ROOT,
+  requireCmake,
+  requireNode,
+  run,
+  Stamp,
+} from './shell.js';
+
+export const OUTPUTS = [
+  'build/wasm/nibble-relaxed.wasm',
+  'build/wasm/nibble-simd128.wasm',
+  'build/wasm/node/nibble.mjs',
+  'build/wasm/web/worker.js',
+];
+
+/** Brings build/wasm/ up to date. @throws {BuildError} */
+export function buildWasm() {
+  const sources = filesBelow(
+    ['src', 'wasm', 'tests/native', 'CMakeLists.txt', 'emscripten.cmake'],
+    (path) => /\.([ch]|txt|cmake)$/.test(path) || path.endsWith('get-emscripten.sh'),
+  );
+  const stamp = new Stamp('build/wasm/.sources', sources, OUTPUTS);
+  if (stamp.fresh()) return;
+  requireNode();
+  requireCmake();
+  const emscripten = run('sh', [join('wasm', 'get-emscripten.sh')], {
+    capture: true,
+    why: 'The wasm cannot be built without Emscripten; the line above says what is missing.',
+  }).trim();
+  const env = { ...process.env, PATH: emscripten + delimiter + process.env.PATH };
+  // The checkout's own Emscripten must not be misled by the settings of another.
+  if (emscripten.startsWith(join(ROOT, '.toolchain'))) {
+    delete env.EM_CONFIG;
+    delete env.EM_CACHE;
+  }
+  stamp.clear();
+  run('cmake', ['-B', 'build/wasm-cmake', '-DCMAKE_TOOLCHAIN_FILE=emscripten.cmake'], { env });
+  run('cmake', ['--build', 'build/wasm-cmake', '--parallel'], { env });
+  for (const path of OUTPUTS) {
+    if (filesBelow([path]).length === 0) throw new BuildError(`The wasm build ended without writing ${path}.`);
+  }
+  stamp.write();
+  printSizes(OUTPUTS);
+}
+
+if (isMain(import.meta.url)) await main(buildWasm);

@@ -1,0 +1,20 @@
+// The kernel sets of this build, in the order in which they are tried: what nibble_engine_create() chooses from.
+#ifndef NIBBLE_KERNEL_SETS_H
+#define NIBBLE_KERNEL_SETS_H
+
+#include "kernels.h"
+
+extern const Kernels kernels_simd128;      // every browser with SIMD
+extern const Kernels kernels_relaxed_i16;  // relaxed dot product, 16-bit sums: best where it becomes pmaddubsw
+extern const Kernels kernels_relaxed_i32;  // relaxed dot product with 32-bit sums: best on AVX-VNNI and Arm dotprod
+
+extern const Kernels *const kernel_sets[];
+extern const int kernel_set_count;
+
+// Constants that the kernels load instead of writing them as literals: V8 rebuilds a v128.const at every use, but keeps
+// a loaded one in a register (measured: 20-24 against 14-15 G weights/s). Defined in another file, so that no compiler
+// folds the load back into a literal.
+extern const uint32_t kernel_nibble_mask[4];  // 0x0f in every byte
+extern const uint32_t kernel_half_mask[4];    // the sign and the magnitude of an F16 number that was shifted into place
+
+#endif

@@ -1,0 +1,23 @@
+// Relaxed SIMD with 16-bit sums. The second operand holds 0 to 15, so a pair of products is at most 2 * 128 * 15 and
+// eight of them fit 16 bits: the instruction has one meaning on every CPU.
+#include <wasm_simd128.h>
+
+typedef v128_t Dot;
+
+static inline Dot dot_zero(void) { return wasm_i16x8_splat(0); }
+
+static inline Dot dot_add(Dot dot, v128_t a, v128_t w) {
+  return wasm_i16x8_add(dot, wasm_i16x8_relaxed_dot_i8x16_i7x16(a, w));
+}
+
+static inline v128_t dot_sum(Dot dot) { return wasm_i32x4_extadd_pairwise_i16x8(dot); }
+
+#include "matmul.h"
+#include "vector_kernels.h"
+
+const Kernels kernels_relaxed_i16 = {
+    .name = "relaxed-i16",
+    .packs = true,
+    .matmul = {[TILE_Q4_0] = matmul_q4_0, [TILE_Q4_1] = matmul_q4_1, [TILE_Q8_0] = matmul_q8_0, MATMUL_NUMBERS},
+    VECTOR_KERNELS,
+};

@@ -1,0 +1,197 @@
+#!/usr/bin/env node
+// Serves the page on this machine: `node web/serve.js [--port N] [--host NAME]`. Static files only, with the headers
+// that give a page shared memory (cross-origin isolation), and no file but those that the page needs.
+import { createReadStream } from 'node:fs';
+import { realpath, stat } from 'node:fs/promises';
+import { createServer } from 'node:http';
+import { extname, join, sep } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+
+const TYPES = {
+  '.html': 'text/html; charset=utf-8',
+  '.css': 'text/css; charset=utf-8',
+  '.js': 'text/javascript; charset=utf-8',
+  '.txt': 'text/plain; charset=utf-8',
+  '.wasm': 'application/wasm',
+  '.gguf': 'application/octet-stream',
+};
+
+// The longest prefix comes first. Only files directly in the folder and of these types are served.
+const MOUNTS = [
+  { prefix: '/nibble/', folder: 'build/web', types: ['.js', '.wasm', '.txt'] },
+  { prefix: '/models/', folder: 'models', types: ['.gguf'] },
+  { prefix: '/', folder: 'web', types: ['.html', '.css', '.js'], hidden: ['serve.js'] },
+];
+
+// The same policy as in index.html, sent here too because a worker takes its own from its own response.
+const POLICY = [
+  "default-src 'none'",
+  "script-src 'self' 'wasm-unsafe-eval'",
+  "worker-src 'self'",
+  "connect-src 'self'",
+  "style-src 'self'",
+  "img-src 'self' data:",
+  "base-uri 'none'",
+  "form-action 'none'",
+].join('; ');
+
+const HEADERS = {
+  'Cross-Origin-Opener-Policy': 'same-origin',
+  'Cross-Origin-Embedder-Policy': 'require-corp',
+  'Cross-Origin-Resource-Policy': 'same-origin',
+  'Content-Security-Policy': `${POLICY}; frame-ancestors 'none'`,
+  'X-Content-Type-Options': 'nosniff',
+  'Referrer-Policy': 'no-referrer',
+};
+
+/** The file that a request path names, or null: the path has to be plain after decoding, and below a mount. */
+async function locate(root, path) {
+  const mount = MOUNTS.find(({ prefix }) => path.startsWith(prefix));
+  const name = mount && (path.slice(mount.prefix.length) || 'index.html');
+  // A name that starts with a letter or digit and holds no separator cannot leave its folder.
+  if (!mount || !/^[\w][\w.-]*$/.test(name) || !mount.types.includes(extname(name))) return null;
+  if (mount.hidden?.includes(name)) return null;
+  try {
+    const folder = await realpath(join(root, mount.folder));
+    const file = await realpath(join(folder, name));
+    if (!file.startsWith(folder + sep)) return null;
+    const { size, mtimeMs } = await stat(file).then((found) => (found.isFile() ? found : Promise.reject()));
+    return {
+      file,
+      size,
+      type: TYPES[extname(name)],
+      tag: `"${size.toString(36)}-${Math.floor(mtimeMs).toString(36)}"`,
+    };
+  } catch {
+    return null;
+  }
+}
+
+/**
+ * @param {string|undefined} header of a request
+ * @param {number} size of the file
+ * @returns {{ start: number, end: number } | 'whole' | 'outside'} `end` inclusive. What is not one range of bytes asks
+ *   for the whole file, as RFC 9110 has it.
+ */
+export function parseRange(header, size) {
+  const [, first, last] = /^bytes=(\d*)-(\d*)$/.exec(header ?? '') ?? [];
+  if (first === undefined || (first === '' && last === '')) return 'whole';
+  if (first === '') return last > 0 && size > 0 ? { start: Math.max(0, size - last), end: size - 1 } : 'outside';
+  if (last !== '' && Number(last) < Number(first)) return 'whole';
+  if (Number(first) >= size) return 'outside';
+  return { start: Number(first), end: last === '' ? size - 1 : Math.min(Number(last), size - 1) };
+}
+
+function decodePath(url) {
+  try {
+    return decodeURIComponent(url.split(/[?#]/, 1)[0]);
+  } catch {
+    return null;
+  }
+}
+
+async function respond(root, request, response) {
+  const fail = (status, sentence, headers = {}) => {
+    response.writeHead(status, { ...HEADERS, 'Content-Type': TYPES['.txt'], ...headers });
+    response.end(request.method === 'HEAD' ? undefined : `${sentence}\n`);
+  };
+  if (request.method !== 'GET' && request.method !== 'HEAD') {
+    return fail(405, 'Only GET and HEAD are answered here.', { Allow: 'GET, HEAD' });
+  }
+  const path = decodePath(request.url);
+  const found = path === null ? null : await locate(root, path);
+  if (!found) return fail(404, 'There is no such file here.');
+  const headers = {
+    ...HEADERS,
+    'Content-Type': found.type,
+    'Cache-Control': 'no-cache',
+    'Accept-Ranges': 'bytes',
+    ETag: found.tag,
+  };
+  if (request.headers['if-none-match'] === found.tag) {
+    response.writeHead(304, headers);
+    return response.end();
+  }
+  // A range of a file that has changed since would be stitched to the old one's bytes.
+  const current = [undefined, found.tag].includes(request.headers['if-range']);
+  const range = current ? parseRange(request.headers.range, found.size) : 'whole';
+  if (range === 'outside') {
+    return fail(416, 'The range lies outside the file.', { 'Content-Range': `bytes */${found.size}` });
+  }
+  const { start, end } = range === 'whole' ? { start: 0, end: found.size - 1 } : range;
+  headers['Content-Length'] = end - start + 1;
+  if (range !== 'whole') headers['Content-Range'] = `bytes ${start}-${end}/${found.size}`;
+  response.writeHead(range === 'whole' ? 200 : 206, headers);
+  if (request.method === 'HEAD' || found.size === 0) return response.end();
+  const body = createReadStream(found.file, { start, end });
+  body.on('error', () => response.destroy());
+  response.on('close', () => body.destroy());
+  body.pipe(response);
+}
+
+function listen(server, port, host) {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(port, host, () => {
+      server.off('error', reject);
+      resolve();
+    });
+  });
+}
+
+/**
+ * Serves the checkout that this file lies in.
+ * @param {{ port?: number, host?: string, root?: string }} [options] Where `port` is taken, the next free one of the
+ *   twenty after it is used; 0 lets the system choose. `root` is the folder that holds web/, build/ and models/.
+ * @returns {Promise<{ url: string, close: () => Promise<void> }>}
+ */
+export async function serve({
+  port = 8080,
+  host = 'localhost',
+  root = fileURLToPath(new URL('..', import.meta.url)),
+} = {}) {
+  const server = createServer((request, response) => {
+    respond(root, request, response).catch(() => response.destroy());
+  });
+  for (let candidate = port; ; candidate++) {
+    try {
+      await listen(server, candidate, host);
+      break;
+    } catch (error) {
+      const another = error.code === 'EADDRINUSE' && candidate < Math.min(port + 20, 65535);
+      if (!another) throw error;
+    }
+  }
+  const name = host.includes(':') ? `[${host}]` : host;
+  const close = () =>
+    new Promise((resolve) => {
+      server.close(resolve);
+      server.closeAllConnections();
+    });
+  return { url: `http://${name}:${server.address().port}/`, close };
+}
+
+async function main() {
+  const options = { port: { type: 'string', default: '8080' }, host: { type: 'string', default: 'localhost' } };
+  const { values } = parseArgs({ options: { ...options, help: { type: 'boolean', short: 'h' } } });
+  if (values.help) return console.log('usage: node web/serve.js [--port 8080] [--host localhost]');
+  const port = Number(values.port);
+  if (!Number.isInteger(port) || port < 0 || port > 65535) {
+    throw new RangeError(`--port is '${values.port}'; a whole number from 0 to 65535 is expected.`);
+  }
+  const { url } = await serve({ port, host: values.host });
+  console.log(`Nibble is at ${url} (Ctrl-C ends it).`);
+  if (!['localhost', '127.0.0.1', '::1'].includes(values.host)) {
+    console.log(
+      'Threads need a secure context: over plain HTTP other machines get one thread. Put HTTPS in front of it.',
+    );
+  }
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  main().catch((error) => {
+    console.error(error.code ? `The page cannot be served: ${error.message}` : error.message);
+    process.exitCode = 1;
+  });
+}
