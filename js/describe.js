@@ -1,6 +1,5 @@
 // What a model file is, told from its header.
 import { NibbleError } from './errors.js';
-import { DEFAULT_CONTEXT } from './options.js';
 
 const ARRAY_PREVIEW = 8;
 
@@ -20,11 +19,11 @@ export function quantizationOf(tensors) {
   return { label, types };
 }
 
-/** The options with every choice made that only the model can settle. */
+/** The options as the core takes them, for which a context of 0 is its own choice and not the trained one. */
 export function settleContext(header, options) {
-  if (options.contextSize !== null) return options;
-  const { trainedContext } = header.describe({ ...options, contextSize: 0 }).info;
-  return { ...options, contextSize: Math.min(trainedContext, DEFAULT_CONTEXT) };
+  if (options.contextSize === null) return { ...options, contextSize: 0 };
+  if (options.contextSize > 0) return options;
+  return { ...options, contextSize: header.describe(options).info.trainedContext };
 }
 
 /** Names and sizes that an engine and a description share. */

@@ -4,8 +4,6 @@ import { NibbleError } from './errors.js';
 
 export const MAX_THREADS = 64;
 export const MAX_BATCH = 1024;
-/** The context where none is asked for, if the model was trained for as much. */
-export const DEFAULT_CONTEXT = 4096;
 
 function invalid(name, value, expected) {
   const found = typeof value === 'string' ? JSON.stringify(value.slice(0, 60)) : String(value);

@@ -203,7 +203,9 @@ export function createByteLevelModel({ pieceToId, mergeRanks, preTokenizer, ids:
   return (text, ids) => {
     /** @type {string[]} */
     let words = [text];
-    for (const splitter of splitters) words = splitter.pre_tokenize(words);
+    for (const splitter of splitters) {
+      words = words.flatMap((word) => (word.length > 1 ? splitter.pre_tokenize_text(word) : word));
+    }
     for (const word of byteLevel.pre_tokenize(words)) {
       const whole = ignoreMerges ? pieceToId.get(word) : undefined;
       if (whole !== undefined) {

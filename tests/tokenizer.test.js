@@ -101,7 +101,10 @@ test('byte-level: an emoji split over tokens streams whole', () => {
   const ids = tokenizer.encode('é😀');
   assert.equal(ids.length, 6);
   const decoder = tokenizer.createDecoder();
-  assert.deepEqual(ids.map((id) => decoder.push(id)), ['', 'é', '', '', '', '😀']);
+  assert.deepEqual(
+    ids.map((id) => decoder.push(id)),
+    ['', 'é', '', '', '', '😀'],
+  );
 });
 
 test('byte-level: merges by rank, the first of a repeated merge counts', () => {
@@ -172,7 +175,10 @@ test('the merge of long words agrees with the one of short words', () => {
 
 test('takes linear time on texts without borders', () => {
   const started = performance.now();
-  const models = [createTokenizer(sentencePiece(['▁', 'a', 'aa', 'aaaa'])), createTokenizer(byteLevel(['a a', 'aa aa']))];
+  const models = [
+    createTokenizer(sentencePiece(['▁', 'a', 'aa', 'aaaa'])),
+    createTokenizer(byteLevel(['a a', 'aa aa'])),
+  ];
   for (const tokenizer of models) {
     for (const character of ['a', ' ', '\n', '<', '漢']) {
       const text = character.repeat(30_000);
@@ -276,7 +282,12 @@ test('smollm2: the ids of its tokenizer.json', { skip: skipWithout(SMOLLM2) }, (
   const merges = json.model.merges.map((merge) => (Array.isArray(merge) ? merge.join(' ') : merge));
   const tokenizer = createTokenizer(metadata({ model: 'gpt2', pre: 'smollm', tokens, token_type, merges }));
   const library = new Tokenizer(json, {});
-  const texts = ['<|im_start|>user\nHi there<|im_end|>\n', "I'll pay 1234.50 €  now", '日本語 😀🏽 mixed', '\t\n  x  \n'];
+  const texts = [
+    '<|im_start|>user\nHi there<|im_end|>\n',
+    "I'll pay 1234.50 €  now",
+    '日本語 😀🏽 mixed',
+    '\t\n  x  \n',
+  ];
   for (const text of texts) assert.deepEqual(tokenizer.encode(text), library.encode(text).ids);
 });
 

@@ -110,7 +110,10 @@ class Page {
       showSpeed(result);
       announce(result.text || 'The model gave no answer.');
     } catch (error) {
-      if (messages === this.#messages) showProblem(error);
+      if (messages === this.#messages) {
+        messages.pop();
+        showProblem(explain(error));
+      }
     } finally {
       answer.close();
       this.#completion = null;
@@ -202,6 +205,12 @@ function showSpeed({ decode }) {
 
 function forgetEngine() {
   for (const name of ['speed', 'threads', 'kernels', 'model']) element[name].textContent = '–';
+}
+
+/** The library's sentence for who calls it becomes one for who sits in front of the page. */
+function explain(error) {
+  if (error.code !== 'CONTEXT_FULL') return error;
+  return { code: error.code, message: "This conversation no longer fits into the model's context; start a new chat." };
 }
 
 function showProblem(error, { canRetry = false } = {}) {

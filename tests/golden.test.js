@@ -1,0 +1,84 @@
+// The engine against native llama.cpp's recorded logits: exactly in the exact mode, and in the default mode as near as
+// llama.cpp's own default mode is. golden-models.js makes the models, golden-generate.js made the records.
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+import { createEngine } from '../js/index.node.js';
+import { kl, logSoftmax } from './divergence.js';
+import { GOLDEN_MODELS, goldenBytes, readGolden } from './golden-models.js';
+
+const EXACT_BAR = 1e-5;
+const DEFAULT_FLOOR = 2e-3;
+
+/** The engine's log-probabilities after a sequence. */
+async function logProbabilities(engine, tokens) {
+  const { top } = await engine.evaluate(tokens, { top: 0 });
+  const logits = new Float64Array(top.length);
+  for (const { id, logit } of top) logits[id] = logit;
+  return logSoftmax(logits);
+}
+
+async function divergences(name, options) {
+  const engine = await createEngine({ model: goldenBytes(name), threads: 2, ...options });
+  try {
+    const result = [];
+    for (const { tokens, logProbabilities: expected } of readGolden(name).sequences) {
+      const found = await logProbabilities(engine, tokens);
+      assert.equal(found.length, expected.length);
+      result.push(kl(expected, found));
+    }
+    return result;
+  } finally {
+    await engine.unload();
+  }
+}
+
+function median(values) {
+  const sorted = [...values].sort((a, b) => a - b);
+  return sorted[sorted.length >> 1];
+}
+
+for (const name of Object.keys(GOLDEN_MODELS)) {
+  test(`${name}: the exact mode gives llama.cpp's probabilities`, async () => {
+    const golden = readGolden(name);
+    const found = await divergences(name, { exact: true });
+    found.forEach((value, i) => {
+      assert.ok(value <= EXACT_BAR, `${golden.sequences[i].tokens.length} tokens: KL ${value}`);
+    });
+  });
+}
+
+describe('the default mode is as near to the float model as that of llama.cpp', () => {
+  const found = new Map();
+  const peers = Object.keys(GOLDEN_MODELS).filter((name) => readGolden(name).source === 'llama.cpp');
+
+  before(async () => {
+    for (const name of peers) found.set(name, await divergences(name, {}));
+  });
+  after(() => found.clear());
+
+  test('in no sequence more than 5 times as far', () => {
+    for (const name of peers) {
+      readGolden(name).sequences.forEach(({ tokens, defaultKl }, i) => {
+        const bar = Math.max(5 * defaultKl, DEFAULT_FLOOR);
+        const value = found.get(name)[i];
+        assert.ok(value <= bar, `${name}, ${tokens.length} tokens: KL ${value}, llama.cpp's ${defaultKl}`);
+      });
+    }
+  });
+
+  test('in the median over the files at most 2 times as far', () => {
+    const ratios = peers.map((name) => {
+      const theirs = readGolden(name).sequences.map(({ defaultKl }) => defaultKl);
+      return median(found.get(name)) / median(theirs);
+    });
+    assert.ok(median(ratios) <= 2, `ratios: ${ratios.map((ratio) => ratio.toFixed(2)).join(', ')}`);
+  });
+});
+
+test('a rope base off by 2% would be seen', async () => {
+  // The bar is only worth something if it is below what a small mistake costs: recorded with each golden.
+  for (const name of Object.keys(GOLDEN_MODELS)) {
+    const { ropeKl } = readGolden(name).sequences.at(-1);
+    assert.ok(ropeKl > 10 * EXACT_BAR, `${name}: KL ${ropeKl}`);
+  }
+});
