@@ -132,7 +132,7 @@ function checkMessages(messages) {
     if (typeof content === 'string' || content === undefined || content === null) {
       const absent = typeof content !== 'string' && message.tool_calls === undefined;
       if (absent) badMessages(`${name} has neither content nor tool_calls`);
-    } else if (Array.isArray(content)) content.forEach((part) => checkPart(part, name));
+    } else if (Array.isArray(content)) for (const part of content) checkPart(part, name);
     else badMessages(`${name} has content that is neither a string nor a list of parts`);
   });
 }

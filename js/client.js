@@ -42,6 +42,8 @@ export class Client {
       if (this.#waiting.has(id)) this.#port.post(cancel(++this.#lastId, id));
     };
     return new Promise((resolve, reject) => {
+      // What is cancelled beforehand is told so before it can begin.
+      if (signal?.aborted) this.#port.post(cancel(++this.#lastId, id));
       try {
         this.#port.post(call(id, method, params), transfer);
       } catch (cause) {
@@ -56,7 +58,6 @@ export class Client {
       this.#waiting.set(id, { resolve: settle(resolve), reject: settle(reject), onEvent });
       this.#port.keepAlive?.(true);
       signal?.addEventListener('abort', stop, { once: true });
-      if (signal?.aborted) stop();
     });
   }
 

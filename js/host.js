@@ -51,7 +51,8 @@ export class Host {
   async #load({ source: descriptor, wasm, options: given }, { signal, onProgress }) {
     const start = performance.now();
     const options = this.#settleThreads(read.readEngineOptions(given));
-    return this.#withHeader({ descriptor, wasm, options, signal }, async (opened) => {
+    const workers = options.vocabularyOnly ? 1 : options.threads;
+    return this.#withHeader({ descriptor, wasm, workers, signal }, async (opened) => {
       const { runtime, variant, header, source, fileSize, pieces } = opened;
       const info = { ...identityOf(header, source, fileSize), wasm: variant, exact: options.exact };
       const { dataOffset } = header;
@@ -83,7 +84,7 @@ export class Host {
   async describe({ source: descriptor, wasm, options: given }, { signal }) {
     const options = this.#settleThreads(read.readEngineOptions(given));
     try {
-      return await this.#withHeader({ descriptor, wasm, options, signal }, ({ header, source, fileSize }) =>
+      return await this.#withHeader({ descriptor, wasm, workers: 1, signal }, ({ header, source, fileSize }) =>
         describeHeader(header, source, fileSize, options),
       );
     } finally {
@@ -164,11 +165,11 @@ export class Host {
   }
 
   /** Opens the source and its header, and closes both after `use`. */
-  async #withHeader({ descriptor, wasm, options, signal }, use) {
+  async #withHeader({ descriptor, wasm, workers, signal }, use) {
     const source = await openSource(descriptor, { openPath: this.#platform.openPath, signal });
     let header;
     try {
-      const { runtime, variant } = await this.#platform.startRuntime(options.threads, wasm);
+      const { runtime, variant } = await this.#platform.startRuntime(workers, wasm);
       this.#runtime = runtime;
       const parsed = await readHeader(runtime, source, signal);
       header = parsed.header;

@@ -116,6 +116,8 @@ function startWorker(platform, workerUrl) {
   }
 }
 
+const UNLOAD_MILLISECONDS = 10_000;
+
 /** A loaded model. Calls queue up: one is computed after the other. */
 export class Engine {
   #client;
@@ -197,11 +199,19 @@ export class Engine {
 
   /** Stops what runs, ends the worker and its threads, gives all memory back. May be called twice. */
   unload() {
-    this.#unloading ??= this.#client
-      .call('unload', {})
-      .catch(() => {})
-      .then(() => this.#client.close(unloaded()));
+    this.#unloading ??= this.#unload();
     return this.#unloading;
+  }
+
+  async #unload() {
+    let timer;
+    const patience = new Promise((resolve) => {
+      timer = setTimeout(resolve, UNLOAD_MILLISECONDS);
+    });
+    // The worker stops what runs and answers; one that hangs is ended without an answer.
+    await Promise.race([this.#client.call('unload', {}).catch(() => {}), patience]);
+    clearTimeout(timer);
+    await this.#client.close(unloaded());
   }
 }
 

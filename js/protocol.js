@@ -1,7 +1,8 @@
 // The whole wire format between the library and its worker. Replies are matched to calls by id.
 //
 //   to the worker    { id, method, params }                     a call; id is a positive integer
-//                    { id, method: 'cancel', params: { target } }   stops the call with id `target`; has no reply
+//                    { id, method: 'cancel', params: { target } }   stops the call with id `target`, or keeps it from
+//                                                          beginning where it comes before the call; has no reply
 //   from the worker  { id, event }                              any number of them while the call runs
 //                    { id, result } or { id, error }            its end; error as NibbleError.toJSON() makes it
 import { NibbleError } from './errors.js';

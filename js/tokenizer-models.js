@@ -56,8 +56,9 @@ const findPreTokenizer = (pre) =>
 /** @param {string | undefined} pre @returns {boolean} whether texts start with BOS unless the file says otherwise */
 export const addsBosByDefault = (pre) => findPreTokenizer(pre)?.addBos ?? false;
 
-/** Words below this length go to the library, which remembers them; longer ones are rarely met twice. */
+/** Words below this length go to the library and are remembered; longer ones are rarely met twice. */
 const LONG_WORD = 128;
+const KNOWN_WORDS = 1 << 14;
 
 /** BPE whose pair rank is a function instead of a table. */
 class RankedBpe extends BPE {
@@ -71,11 +72,22 @@ class RankedBpe extends BPE {
     this.tokens_to_ids = pieceToId;
     this.rankOf = rankOf;
     this.longest = longest;
+    // The library's own cache reorders a full Map at every hit, which takes longer than most merges.
+    this.max_length_to_cache = 0;
+    /** @type {Map<string, string[]>} */
+    this.known = new Map();
   }
 
   /** @override @param {string} word @returns {string[]} */
   bpe(word) {
-    return word.length < LONG_WORD ? super.bpe(word) : mergeWord(word, this.rankOf, this.longest);
+    if (word.length >= LONG_WORD) return mergeWord(word, this.rankOf, this.longest);
+    let pieces = this.known.get(word);
+    if (pieces === undefined) {
+      pieces = /** @type {string[]} */ (super.bpe(word));
+      if (this.known.size >= KNOWN_WORDS) this.known.clear();
+      this.known.set(word, pieces);
+    }
+    return pieces;
   }
 
   /** @override @param {any} queue @param {any} node */

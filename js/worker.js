@@ -3,7 +3,6 @@
 import { NibbleError } from './errors.js';
 import { Host } from './host.js';
 import { CANCEL, errorReply, eventReply, readCall, resultReply } from './protocol.js';
-import { createTurn } from './turn.js';
 
 const AT_ONCE = new Set(['tokenize', 'detokenize', 'render', 'memory']);
 
@@ -14,18 +13,22 @@ const AT_ONCE = new Set(['tokenize', 'detokenize', 'render', 'memory']);
 export function serve(port, platform) {
   const host = new Host(platform);
   const running = new Map();
-  const turn = createTurn();
+  const cancelledBefore = new Set();
   let last = Promise.resolve();
+  let lastId = 0;
+  let crash = null;
 
   async function run({ id, method, params }, controller) {
     const control = { signal: controller.signal, onEvent: (event) => port.post(eventReply(id, event)) };
     try {
+      if (crash !== null) throw crash;
       const result = await host[method](params ?? {}, control);
       running.delete(id);
       port.post(resultReply(id, result));
     } catch (error) {
       running.delete(id);
-      port.post(errorReply(id, asNibbleError(error)));
+      if (error instanceof WebAssembly.RuntimeError) crash = crashed(error);
+      port.post(errorReply(id, crash ?? error));
     }
   }
 
@@ -38,24 +41,25 @@ export function serve(port, platform) {
       return;
     }
     if (message.method === CANCEL) {
-      running.get(message.params.target)?.abort();
+      const { target } = message.params;
+      if (target > lastId) cancelledBefore.add(target);
+      running.get(target)?.abort();
       return;
     }
     const controller = new AbortController();
+    lastId = Math.max(lastId, message.id);
+    if (cancelledBefore.delete(message.id)) controller.abort();
     if (message.method === 'unload') for (const other of running.values()) other.abort();
     running.set(message.id, controller);
     if (AT_ONCE.has(message.method)) run(message, controller);
-    // A cancel that was sent right behind its call is to be seen before the call begins.
-    else last = last.then(turn.next).then(() => run(message, controller));
+    else last = last.then(() => run(message, controller));
   });
 }
 
-/** A trap of the wasm code leaves its memory in an unknown state: the sentence says what to do about it. */
-function asNibbleError(error) {
-  if (!(error instanceof WebAssembly.RuntimeError)) return error;
-  return new NibbleError(
+/** A trap of the wasm code leaves its memory in an unknown state: nothing more can be done with it. */
+const crashed = (cause) =>
+  new NibbleError(
     'ENGINE_CRASHED',
-    `The WebAssembly engine crashed (${error.message}). Unload this engine and create a new one.`,
-    { cause: error },
+    `The WebAssembly engine crashed (${cause.message}). Unload this engine and create a new one.`,
+    { cause },
   );
-}

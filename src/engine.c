@@ -122,24 +122,19 @@ static const Kernels *choose_kernels(NibbleEngine *engine, const NibbleOptions *
   if (options->kernel_set != NULL) {
     for (int i = 0; i < engine->set_count; i++) {
       if (strcmp(engine->sets[i]->name, options->kernel_set) != 0) continue;
-      if (kernels_verify(engine->sets[i])) return engine->sets[i];
-      nibble_fail(error, NIBBLE_KERNELS_WRONG,
-                  "The kernel set %s computes wrong results on this platform. Use another, or let the engine choose.",
-                  engine->sets[i]->name);
-      return NULL;
+      return kernels_verify(engine->sets[i], error) ? engine->sets[i] : NULL;
     }
     nibble_fail(error, NIBBLE_INVALID_ARGUMENT, "The kernel set %.40s is not one of this build's. The first is %s.",
                 options->kernel_set, engine->sets[0]->name);
     return NULL;
   }
-  int best = 0;
   // The reference is there to compare with: it is not measured where the platform has sets of its own.
-  for (int i = 0; i < engine->set_count - (engine->set_count > 1); i++) {
-    engine->rates[i] = kernels_verify(engine->sets[i]) ? kernels_measure(engine->sets[i]) : 0;
+  const int candidates = engine->set_count > 1 ? engine->set_count - 1 : 1;
+  kernels_measure(engine->sets, candidates, engine->rates);
+  int best = 0;
+  for (int i = 1; i < candidates; i++)
     if (engine->rates[i] > engine->rates[best]) best = i;
-  }
-  // A clock too coarse to measure with leaves all rates at 0: the last but one is then the plainest of the platform's.
-  return engine->rates[best] > 0 ? engine->sets[best] : engine->sets[engine->set_count - (engine->set_count > 1) - 1];
+  return engine->rates[best] > 0 ? engine->sets[best] : &kernels_reference;
 }
 
 static bool build_engine(NibbleEngine *engine, const Gguf *gguf, const NibbleOptions *options, NibbleError *error) {

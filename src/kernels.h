@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "error.h"
 #include "tiles.h"
 
 enum {
@@ -82,12 +83,13 @@ extern const Kernels kernels_reference;
 extern const Kernels kernels_exact;
 
 // Whether a set computes what the reference does, on a few products: an engine's relaxed instructions may be wrong (V8
-// 11, behind its flag, swaps the operands of the 32-bit dot product on CPUs with AVX-VNNI). False too where memory is
-// short.
-bool kernels_verify(const Kernels *kernels);
+// 11, behind its flag, swaps the operands of the 32-bit dot product on CPUs with AVX-VNNI). False, and `error`, where it
+// does not, or where memory is short.
+bool kernels_verify(const Kernels *kernels, NibbleError *error);
 
-// Measures one thread's matrix x vector product in a set, on synthetic Q4_0 weights that fit the second-level cache:
-// weights a second, the best of a few runs in about 2 ms; 0 where memory is short.
-double kernels_measure(const Kernels *kernels);
+// Measures one thread's matrix x vector product in each set, side by side, on synthetic Q4_0 weights that fit the
+// second-level cache: rates [count] in weights a second, 0 for a set that kernels_verify() refuses, or for all where
+// memory is short. Takes about 12 ms for each set.
+void kernels_measure(const Kernels *const *sets, int count, double *rates);
 
 #endif

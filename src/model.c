@@ -7,7 +7,10 @@
 #include "quant.h"
 #include "text.h"
 
-enum { ARENA_ALIGNMENT = 64 };
+enum {
+  ARENA_ALIGNMENT = 64,
+  LIMIT_VOCABULARY = 1 << 24,  // far above any model's, and its logits stay far below a 32-bit size_t
+};
 
 typedef struct {
   Model *model;
@@ -112,8 +115,14 @@ static bool plan_outer(Plan *plan) {
 static bool read_vocabulary(Plan *plan) {
   const GgufTensor *embedding = require(plan, "token_embd.weight");
   if (embedding == NULL) return false;
-  if (embedding->dimensions != 2 || embedding->size[1] > INT32_MAX / 2)
-    return bad_shape(plan, embedding, "token_embd.weight", plan->model->shape.width, 0);
+  if (embedding->dimensions != 2)
+    return nibble_fail(plan->error, NIBBLE_MODEL_BAD_TENSOR,
+                       "The tensor token_embd.weight has %d dimensions; 2 were expected. The file contradicts itself.",
+                       embedding->dimensions);
+  if (embedding->size[1] > LIMIT_VOCABULARY)
+    return nibble_fail(plan->error, NIBBLE_MODEL_BAD_TENSOR,
+                       "The tensor token_embd.weight has rows for %llu tokens; at most %d were expected.",
+                       (unsigned long long)embedding->size[1], LIMIT_VOCABULARY);
   plan->model->shape.vocabulary = (int)embedding->size[1];
   const GgufPair *tokens = gguf_find(plan->gguf, "tokenizer.ggml.tokens");
   if (tokens == NULL) return true;

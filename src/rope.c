@@ -30,6 +30,11 @@ bool rope_create(Rope *rope, const RopeShape *shape, const float *factors, Nibbl
     double share = 0;
     if (shape->scaling == ROPE_SCALING_YARN) share = kept_share(shape, i) * shape->extrapolation;
     rope->frequencies[i] = own * stretch * (1 - share) + own * share;
+    if (isfinite(rope->frequencies[i])) continue;
+    rope_free(rope);
+    return nibble_fail(error, NIBBLE_MODEL_BAD_TENSOR,
+                       "The model's position angles are no finite numbers: entry %d of rope_freqs.weight is %g.", i,
+                       factors != NULL ? (double)factors[i] : 1);
   }
   if (shape->scaling == ROPE_SCALING_YARN) {
     rope->magnitude = shape->attention_factor;

@@ -162,6 +162,10 @@ static bool read_heads(const Reader *reader, Shape *shape) {
                 &shape->head_size) ||
       !read_int(reader, "attention.value_length", 1, 4096, shape->head_size, &value_size))
     return false;
+  if (shape->head_size > LIMIT_SIZE / shape->heads)
+    return nibble_fail(reader->error, NIBBLE_MODEL_BAD_KEY,
+                       "The model has %d attention heads of %d dimensions; at most %d dimensions in all were expected.",
+                       shape->heads, shape->head_size, LIMIT_SIZE);
   if (value_size == shape->head_size) return true;
   return nibble_fail(reader->error, NIBBLE_MODEL_UNSUPPORTED,
                      "The model's keys have %d and its values %d dimensions a head; this engine runs models where both "

@@ -6,6 +6,7 @@ import {
   filesBelow,
   isMain,
   main,
+  PROCESSORS,
   printSizes,
   ROOT,
   requireCmake,
@@ -43,7 +44,7 @@ export function buildWasm() {
   }
   stamp.clear();
   run('cmake', ['-B', 'build/wasm-cmake', '-DCMAKE_TOOLCHAIN_FILE=emscripten.cmake'], { env });
-  run('cmake', ['--build', 'build/wasm-cmake', '--parallel'], { env });
+  run('cmake', ['--build', 'build/wasm-cmake', '--parallel', PROCESSORS], { env });
   for (const path of OUTPUTS) {
     if (filesBelow([path]).length === 0) throw new BuildError(`The wasm build ended without writing ${path}.`);
   }

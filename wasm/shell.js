@@ -3,11 +3,15 @@
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
 
 export const ROOT = fileURLToPath(new URL('..', import.meta.url));
+
+/** How many jobs `cmake --build --parallel` starts; without a number, make would start all of them at once. */
+export const PROCESSORS = String(availableParallelism());
 
 /** A failure that is explained by its message alone: what is missing or broke, and what to do. */
 export class BuildError extends Error {}

@@ -4,6 +4,8 @@ import { loadEngine } from './model.js';
 import { readTextFile } from './tokenize.js';
 import { columns } from './units.js';
 
+const LONG_LIST = 4096;
+
 export default {
   usage: '--tokens 1,2,3 [OPTIONS]',
   examples: [
@@ -25,7 +27,9 @@ export default {
 
   async run({ values, terminal }) {
     const tokens = await readTokens(values);
-    const engine = await loadEngine(values, terminal, values.context === undefined ? { contextSize: 0 } : {});
+    // A list longer than the usual context gets all the context that the model was trained for.
+    const contextSize = values.context ?? (tokens.length > LONG_LIST ? 0 : undefined);
+    const engine = await loadEngine(values, terminal, { contextSize });
     try {
       const result = await engine.evaluate(tokens, { top: values.top, signal: terminal.interrupted });
       if (values.json) terminal.json(result);

@@ -27,7 +27,7 @@ export default {
     if (values.context !== undefined && values.context % 2 !== 0)
       throw new UsageError('--context has to be even here.');
     const text = await readTextFile(values.file);
-    const engine = await loadEngine(values, terminal, { contextSize: values.context ?? 0 });
+    const engine = await loadEngine(values, terminal);
     try {
       const { trainedContext } = engine.info;
       const size = values.context ?? Math.min(DEFAULT_CHUNK, trainedContext - (trainedContext % 2));
