@@ -328,6 +328,24 @@ export class Model {
     return { ...memory, wasm: runtime.heapBytes };
   }
 
+  /** Switches the profile of the forward pass on, from zero, or off. */
+  profile(on) {
+    this.#runtime.checked((error) => this.#runtime.c._nibble_engine_profile(this.#engine, on ? 1 : 0, error));
+  }
+
+  /** Milliseconds of each operation since the profile was switched on, summed over the threads. */
+  profileEntries() {
+    const runtime = this.#runtime;
+    return runtime.scratch(8, (field) => {
+      const entries = [];
+      for (let index = 0; ; index++) {
+        const name = runtime.c._nibble_engine_profile_entry(this.#engine, index, field);
+        if (name === 0) return entries;
+        entries.push({ operation: runtime.text(name), milliseconds: runtime.copy(Float64Array, field, 1)[0] });
+      }
+    });
+  }
+
   createSession() {
     const session = this.#runtime.checked((error) => this.#runtime.c._nibble_session_create(this.#engine, error));
     return new Session(this.#runtime, session, this.info.vocabularySize, this.batchSize);

@@ -139,6 +139,7 @@ export const readBenchmarkOptions = readAll({
   repetitions: integer(1, 10000, 5),
   depth: integer(0, 1 << 24, 0),
   warmUp: boolean(true),
+  profile: boolean(false),
 });
 
 export const readMessages = (value) => messages('messages', value);

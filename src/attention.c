@@ -144,7 +144,7 @@ static void attend_block(const Queries *queries, const Scratch *scratch) {
   }
 }
 
-static void attend_many(Run *run, int layer, const Scratch *scratch) {
+static void attend_many(Run *run, int layer, int thread, const Scratch *scratch) {
   const Shape *shape = &run->model->shape;
   const int blocks = (run->count + BLOCK_TOKENS - 1) / BLOCK_TOKENS;
   for (int unit; (unit = threads_claim(run->threads, blocks * shape->kv_heads)) >= 0;) {
@@ -157,11 +157,11 @@ static void attend_many(Run *run, int layer, const Scratch *scratch) {
                              left < BLOCK_TOKENS ? left : BLOCK_TOKENS};
     attend_block(&queries, scratch);
   }
-  threads_barrier(run->threads);
+  run_finish_step(run, thread, PROFILE_ATTENTION);
 }
 
 // Decode: one token has few KV heads to share out, so its splits are pieces of work too, and are merged afterwards.
-static void attend_one(Run *run, int layer, const Scratch *scratch) {
+static void attend_one(Run *run, int layer, int thread, const Scratch *scratch) {
   const Shape *shape = &run->model->shape;
   const int group = shape->heads / shape->kv_heads, size = shape->head_size;
   const int first = visible_from(shape, run->position) / SPLIT_TOKENS, splits = run_splits(run->position + 1) - first;
@@ -171,7 +171,7 @@ static void attend_one(Run *run, int layer, const Scratch *scratch) {
     const AttentionState state = state_rows(&run->partial, split * shape->heads + kv_head * group, size);
     attend_split(&queries, first + split, scratch, &state);
   }
-  threads_barrier(run->threads);
+  run_finish_step(run, thread, PROFILE_ATTENTION);
   for (int head; (head = threads_claim(run->threads, shape->heads)) >= 0;) {
     const AttentionState total = state_rows(&scratch->merged, 0, size);
     state_reset(&total, 1, size);
@@ -181,13 +181,13 @@ static void attend_one(Run *run, int layer, const Scratch *scratch) {
     }
     store_row(&total, size, run->mixed + (size_t)head * (size_t)size);
   }
-  threads_barrier(run->threads);
+  run_finish_step(run, thread, PROFILE_ATTENTION);
 }
 
 void attention_run(Run *run, int layer, int thread) {
   const Scratch scratch = scratch_of(run, thread);
   if (run->count == 1)
-    attend_one(run, layer, &scratch);
+    attend_one(run, layer, thread, &scratch);
   else
-    attend_many(run, layer, &scratch);
+    attend_many(run, layer, thread, &scratch);
 }

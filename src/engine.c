@@ -168,6 +168,7 @@ NibbleEngine *nibble_engine_create(const Gguf *gguf, const NibbleOptions *option
 void nibble_engine_free(NibbleEngine *engine) {
   if (engine == NULL) return;
   loader_free(&engine->loader);
+  free(engine->run.profile);
   run_free(&engine->run);
   threads_free(engine->threads);
   kv_pool_free(engine->pool);
@@ -212,6 +213,25 @@ const char *nibble_engine_kernel_rate(const NibbleEngine *engine, int index, dou
   if (index < 0 || index >= engine->set_count) return NULL;
   *rate = engine->rates[index];
   return engine->sets[index]->name;
+}
+
+bool nibble_engine_profile(NibbleEngine *engine, bool on, NibbleError *error) {
+  free(engine->run.profile);
+  engine->run.profile = NULL;
+  if (!on) return true;
+  const size_t bytes = (size_t)threads_count(engine->threads) * sizeof(ProfileThread);
+  engine->run.profile = aligned_alloc(_Alignof(ProfileThread), bytes);
+  if (engine->run.profile == NULL) return nibble_fail(error, NIBBLE_OUT_OF_MEMORY, "No memory is left for a profile.");
+  memset(engine->run.profile, 0, bytes);
+  return true;
+}
+
+const char *nibble_engine_profile_entry(const NibbleEngine *engine, int index, double *milliseconds) {
+  const char *name = profile_name(index);
+  *milliseconds = 0;
+  for (int t = 0; name != NULL && engine->run.profile != NULL && t < threads_count(engine->threads); t++)
+    *milliseconds += engine->run.profile[t].seconds[index] * 1e3;
+  return name;
 }
 
 static uint64_t session_bytes(const NibbleEngine *engine) {

@@ -78,6 +78,13 @@ int nibble_engine_batch_size(const NibbleEngine *engine);
 const char *nibble_engine_kernel_set(const NibbleEngine *engine);
 const char *nibble_engine_kernel_rate(const NibbleEngine *engine, int index, double *rate);
 
+// Switches the profile on (from zero) or off. False where memory is short.
+bool nibble_engine_profile(NibbleEngine *engine, bool on, NibbleError *error);
+
+// An operation's name, and its milliseconds since the profile was switched on, summed over the threads (0 while it is
+// off). NULL past the last one.
+const char *nibble_engine_profile_entry(const NibbleEngine *engine, int index, double *milliseconds);
+
 typedef struct NibbleSession NibbleSession;
 
 // A new, empty session of a complete engine.

@@ -18,8 +18,9 @@
 
 #include "attention.h"
 
-// Tiles of a matrix that are claimed at once: enough to stream, few enough to share out evenly.
-enum { CHUNK_TILES = 4, CHUNK_ROWS = CHUNK_TILES * TILE_ROWS };
+// Rows of a matrix that are claimed at once: enough to stream, few enough to share out evenly, and a block of the next
+// product's input.
+enum { CHUNK_ROWS = TILE_BLOCK, CHUNK_TILES = CHUNK_ROWS / TILE_ROWS };
 
 // One product of a step: y = input @ W^T, or y += ....
 typedef struct {
@@ -55,7 +56,8 @@ typedef struct {
 
 // Normalises the rows into run->normed (where there is a norm), and packs them where a product wants that; a piece of
 // work is a panel.
-static Activations prepare(Run *run, const Input *input, const float *norm, const Product *products, int count) {
+static Activations prepare(Run *run, int thread, const Input *input, const float *norm, const Product *products,
+                           int count) {
   const bool packing = needs_packing(run, products, count);
   const size_t stride = (size_t)input->stride;
   float *target = norm != NULL ? run->normed : input->rows;
@@ -69,7 +71,7 @@ static Activations prepare(Run *run, const Input *input, const float *norm, cons
       run->kernels->pack(rows, stride, tokens, input->columns,
                          run->packed + (size_t)first * packed_bytes(input->columns));
   }
-  threads_barrier(run->threads);
+  run_finish_step(run, thread, PROFILE_NORM_AND_PACK);
   return (Activations){target, stride, packing ? run->packed : NULL, input->count, input->columns};
 }
 
@@ -84,8 +86,8 @@ static void multiply_chunk(const Run *run, const Product *product, const Activat
 }
 
 // A step of products that share an input; a piece of work is a chunk of rows of one of them.
-static void multiply(Run *run, const Input *input, const float *norm, const Product *products, int count) {
-  const Activations activations = prepare(run, input, norm, products, count);
+static void multiply(Run *run, int thread, ProfileOperation operation, const Activations *input,
+                     const Product *products, int count) {
   int chunks = 0;
   for (int i = 0; i < count; i++)
     chunks += chunk_count(products[i].matrix);
@@ -93,22 +95,22 @@ static void multiply(Run *run, const Input *input, const float *norm, const Prod
     const Product *product = products;
     while (chunk >= chunk_count(product->matrix))
       chunk -= chunk_count(product++->matrix);
-    multiply_chunk(run, product, &activations, chunk);
+    multiply_chunk(run, product, input, chunk);
   }
-  threads_barrier(run->threads);
+  run_finish_step(run, thread, operation);
 }
 
-static void embed(Run *run) {
+static void embed(Run *run, int thread) {
   const int pairs = run->rope.pairs;
   for (int t; (t = threads_claim(run->threads, run->count)) >= 0;) {
     matrix_row(&run->model->embedding, run->tokens[t], run->x + (size_t)t * (size_t)run->width_stride);
     rope_angles(&run->rope, run->position + t, run->cosine + t * pairs, run->sine + t * pairs);
   }
-  threads_barrier(run->threads);
+  run_finish_step(run, thread, PROFILE_EMBEDDING);
 }
 
 // Rotates queries and keys and writes the KV pages; a piece of work is a token and a KV head with its group of queries.
-static void rotate_and_store(Run *run, int layer) {
+static void rotate_and_store(Run *run, int layer, int thread) {
   const Shape *shape = &run->model->shape;
   const int group = shape->heads / shape->kv_heads, size = shape->head_size, pairs = run->rope.pairs;
   const float scale = 1.0f / sqrtf((float)size);
@@ -125,7 +127,7 @@ static void rotate_and_store(Run *run, int layer) {
     kv_table_write(run->kv, layer, run->position + t, keys, run->value + (size_t)t * (size_t)run->key_stride, kv_head,
                    kv_head + 1);
   }
-  threads_barrier(run->threads);
+  run_finish_step(run, thread, PROFILE_ROPE_AND_STORE);
 }
 
 static Input stream(const Run *run) { return (Input){run->x, run->width_stride, run->count, run->model->shape.width}; }
@@ -135,39 +137,57 @@ static void attention(Run *run, const Block *block, int layer, int thread) {
   const Product products[] = {{&block->query, run->query, run->query_stride, false},
                               {&block->key, run->key, run->key_stride, false},
                               {&block->value, run->value, run->key_stride, false}};
-  multiply(run, &x, block->attention_norm, products, 3);
-  rotate_and_store(run, layer);
+  const Activations normed = prepare(run, thread, &x, block->attention_norm, products, 3);
+  multiply(run, thread, PROFILE_QUERY_KEY_VALUE, &normed, products, 3);
+  rotate_and_store(run, layer, thread);
   attention_run(run, layer, thread);
+  const Product output = {&block->attention_output, run->x, run->width_stride, true};
   const Input mixed = {run->mixed, run->query_stride, run->count, block->attention_output.columns};
-  multiply(run, &mixed, NULL, &(Product){&block->attention_output, run->x, run->width_stride, true}, 1);
+  const Activations attended = prepare(run, thread, &mixed, NULL, &output, 1);
+  multiply(run, thread, PROFILE_ATTENTION_OUTPUT, &attended, &output, 1);
 }
 
-static void feed_forward(Run *run, const Block *block) {
-  const int stride = run->forward_stride;
-  const Input x = stream(run);
-  const Product products[] = {{&block->gate, run->gate, stride, false}, {&block->up, run->up, stride, false}};
-  const Activations normed = prepare(run, &x, block->feed_forward_norm, products, 2);
-  for (int chunk; (chunk = threads_claim(run->threads, chunk_count(&block->gate))) >= 0;) {
-    multiply_chunk(run, &products[0], &normed, chunk);
-    multiply_chunk(run, &products[1], &normed, chunk);
-    const int first = chunk * CHUNK_ROWS, rows = stride - first < CHUNK_ROWS ? stride - first : CHUNK_ROWS;
-    for (int t = 0; t < run->count; t++)
-      run->kernels->swiglu(run->gate + (size_t)t * (size_t)stride + first, run->up + (size_t)t * (size_t)stride + first,
-                           rows);
+// Multiplies gate and up in a chunk of rows (a block of the next product's input), and packs it while it is in the
+// cache.
+static void hidden_chunk(const Run *run, const Block *block, const Activations *input, int chunk, uint8_t *packed) {
+  const int stride = run->forward_stride, first = chunk * CHUNK_ROWS;
+  const int rows = stride - first < CHUNK_ROWS ? stride - first : CHUNK_ROWS;
+  multiply_chunk(run, &(Product){&block->gate, run->gate, stride, false}, input, chunk);
+  multiply_chunk(run, &(Product){&block->up, run->up, stride, false}, input, chunk);
+  float *gate = run->gate + first, *up = run->up + first;
+  for (int t = 0; t < run->count; t++)
+    run->kernels->swiglu(gate + (size_t)t * (size_t)stride, up + (size_t)t * (size_t)stride, rows);
+  for (int panel = 0; packed != NULL && panel < panel_count(run->count); panel++) {
+    const int token = panel_first(run->count, panel), tokens = panel_tokens(run->count, panel);
+    run->kernels->pack(
+        gate + (size_t)token * (size_t)stride, (size_t)stride, tokens, rows,
+        packed + (size_t)token * packed_bytes(block->down.columns) + (size_t)tokens * packed_bytes(first));
   }
-  threads_barrier(run->threads);
-  const Input hidden = {run->gate, stride, run->count, block->down.columns};
-  multiply(run, &hidden, NULL, &(Product){&block->down, run->x, run->width_stride, true}, 1);
+}
+
+static void feed_forward(Run *run, const Block *block, int thread) {
+  const Input x = stream(run);
+  const Product products[] = {{&block->gate, run->gate, run->forward_stride, false},
+                              {&block->up, run->up, run->forward_stride, false}};
+  const Product down = {&block->down, run->x, run->width_stride, true};
+  uint8_t *packed = needs_packing(run, &down, 1) ? run->packed_hidden : NULL;
+  const Activations normed = prepare(run, thread, &x, block->feed_forward_norm, products, 2);
+  for (int chunk; (chunk = threads_claim(run->threads, chunk_count(&block->gate))) >= 0;)
+    hidden_chunk(run, block, &normed, chunk, packed);
+  run_finish_step(run, thread, PROFILE_GATE_AND_UP);
+  const Activations hidden = {run->gate, (size_t)run->forward_stride, packed, run->count, block->down.columns};
+  multiply(run, thread, PROFILE_DOWN, &hidden, &down, 1);
 }
 
 static void layers_task(void *context, int thread) {
   Run *run = context;
   const Shape *shape = &run->model->shape;
-  embed(run);
+  if (run->profile != NULL) profile_begin(&run->profile[thread]);
+  embed(run, thread);
   for (int layer = 0; layer < shape_layers(shape); layer++) {
     const Block *block = &run->model->blocks[layer / shape->block_repeat];
     attention(run, block, layer, thread);
-    feed_forward(run, block);
+    feed_forward(run, block, thread);
   }
 }
 
@@ -180,13 +200,14 @@ typedef struct {
 } LogitsTask;
 
 static void logits_task(void *context, int thread) {
-  (void)thread;
   const LogitsTask *task = context;
   Run *run = task->run;
+  if (run->profile != NULL) profile_begin(&run->profile[thread]);
   const Input x = {run->x + (size_t)task->first * (size_t)run->width_stride, run->width_stride, task->count,
                    run->model->shape.width};
-  multiply(run, &x, run->model->output_norm, &(Product){&run->model->output, task->logits, run->logits_stride, false},
-           1);
+  const Product output = {&run->model->output, task->logits, run->logits_stride, false};
+  const Activations normed = prepare(run, thread, &x, run->model->output_norm, &output, 1);
+  multiply(run, thread, PROFILE_LOGITS, &normed, &output, 1);
 }
 
 void forward_logits(Run *run, int first, int count, float *logits) {

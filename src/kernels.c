@@ -2,7 +2,8 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
+
+#include "profile.h"
 
 // 512 x 1024 weights take 288 KiB: beyond the first-level cache, within the second.
 enum { MEASURE_ROWS = 512, MEASURE_COLUMNS = 1024 };
@@ -11,12 +12,6 @@ enum { MEASURE_ROWS = 512, MEASURE_COLUMNS = 1024 };
 // takes to hand hot code to its better compiler: the first rounds would judge the sets by the code of the quick one.
 enum { MEASURE_ROUNDS = 12 };
 static const double measure_seconds = 1e-3;
-
-static double seconds_now(void) {
-  struct timespec now;
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
-}
 
 // Real magnitudes: denormal scales would slow a CPU down and lie about the set.
 static void fill_weights(uint8_t *tiles, size_t bytes) {
@@ -61,12 +56,12 @@ static void workbench_free(Workbench *bench) {
 static double measure(const Kernels *kernels, const Workbench *bench) {
   const Activations input = {bench->x, MEASURE_COLUMNS, bench->packed, 1, MEASURE_COLUMNS};
   kernels->pack(bench->x, MEASURE_COLUMNS, 1, MEASURE_COLUMNS, bench->packed);
-  const double begin = seconds_now();
+  const double begin = profile_clock();
   double seconds = 0, weights = 0;
   while (seconds < measure_seconds) {
     kernels->matmul[TILE_Q4_0](bench->tiles, MEASURE_ROWS / TILE_ROWS, &input, bench->y, 0, false);
     weights += (double)MEASURE_ROWS * MEASURE_COLUMNS;
-    seconds = seconds_now() - begin;
+    seconds = profile_clock() - begin;
   }
   return weights / seconds;
 }

@@ -83,8 +83,8 @@ extern const Kernels kernels_reference;
 extern const Kernels kernels_exact;
 
 // Whether a set computes what the reference does, on a few products: an engine's relaxed instructions may be wrong (V8
-// 11, behind its flag, swaps the operands of the 32-bit dot product on CPUs with AVX-VNNI). False, and `error`, where it
-// does not, or where memory is short.
+// 11, behind its flag, swaps the operands of the 32-bit dot product on CPUs with AVX-VNNI). False, and `error`, where
+// it does not, or where memory is short.
 bool kernels_verify(const Kernels *kernels, NibbleError *error);
 
 // Measures one thread's matrix x vector product in each set, side by side, on synthetic Q4_0 weights that fit the

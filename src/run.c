@@ -18,9 +18,9 @@ static bool visit_buffers(Run *run, int threads, VisitBuffer *visit, void *conte
   const Shape *shape = &run->model->shape;
   const uint64_t batch = (uint64_t)run->batch_size, f = sizeof(float);
   const uint64_t partials = (uint64_t)run_splits(run->context_size) * (uint64_t)shape->heads;
-  int widest = run->width_stride > run->query_stride ? run->width_stride : run->query_stride;
-  if (run->forward_stride > widest) widest = run->forward_stride;
+  const int widest = run->width_stride > run->query_stride ? run->width_stride : run->query_stride;
   const uint64_t packed = (uint64_t)(run_round_up(widest, TILE_BLOCK) / TILE_BLOCK) * PACKED_BLOCK_BYTES;
+  const uint64_t hidden = (uint64_t)(run_round_up(run->forward_stride, TILE_BLOCK) / TILE_BLOCK) * PACKED_BLOCK_BYTES;
   const struct {
     void **buffer;
     uint64_t bytes;
@@ -34,6 +34,7 @@ static bool visit_buffers(Run *run, int threads, VisitBuffer *visit, void *conte
       {(void **)&run->gate, batch * (uint64_t)run->forward_stride * f},
       {(void **)&run->up, batch * (uint64_t)run->forward_stride * f},
       {(void **)&run->packed, batch * packed},
+      {(void **)&run->packed_hidden, batch * hidden},
       {(void **)&run->cosine, batch * (uint64_t)(shape->rope.dimensions / 2) * f},
       {(void **)&run->sine, batch * (uint64_t)(shape->rope.dimensions / 2) * f},
       {(void **)&run->partial.max, partials * f},
@@ -112,3 +113,13 @@ uint64_t run_bytes(const Model *model, int threads, int context_size, int batch_
 }
 
 void *run_scratch(const Run *run, int thread) { return run->scratch + (size_t)thread * run->scratch_bytes; }
+
+void run_finish_step(Run *run, int thread, ProfileOperation operation) {
+  if (run->profile == NULL) {
+    threads_barrier(run->threads);
+    return;
+  }
+  profile_book(&run->profile[thread], operation);
+  threads_barrier(run->threads);
+  profile_book(&run->profile[thread], PROFILE_WAIT);
+}

@@ -5,6 +5,7 @@
 #include "kernels.h"
 #include "kv_cache.h"
 #include "model.h"
+#include "profile.h"
 #include "rope.h"
 #include "threads.h"
 
@@ -34,18 +35,20 @@ typedef struct {
 
   // Buffers. Strides are the sizes rounded up to TILE_ROWS.
   int width_stride, query_stride, key_stride, forward_stride, logits_stride;
-  float *x;               /* [batch, width] the residual stream */
-  float *normed;          /* [batch, width] */
-  float *query;           /* [batch, heads * head_size] */
-  float *key, *value;     /* [batch, kv_heads * head_size] */
-  float *mixed;           /* [batch, heads * head_size] attention's result */
-  float *gate, *up;       /* [batch, feed_forward] */
-  uint8_t *packed;        // the input of the product under way, as kernels.h packs it
-  float *cosine, *sine;   /* [batch, rope.pairs] */
-  AttentionState partial; /* [splits, heads]: one token's splits, computed side by side */
-  uint8_t *scratch;       // scratch_bytes for each thread
+  float *x;                /* [batch, width] the residual stream */
+  float *normed;           /* [batch, width] */
+  float *query;            /* [batch, heads * head_size] */
+  float *key, *value;      /* [batch, kv_heads * head_size] */
+  float *mixed;            /* [batch, heads * head_size] attention's result */
+  float *gate, *up;        /* [batch, feed_forward] */
+  uint8_t *packed;         // the input of the product under way, as kernels.h packs it
+  uint8_t *packed_hidden;  // the same of gate, while packed is still read
+  float *cosine, *sine;    /* [batch, rope.pairs] */
+  AttentionState partial;  /* [splits, heads]: one token's splits, computed side by side */
+  uint8_t *scratch;        // scratch_bytes for each thread
   size_t scratch_bytes;
-  uint64_t bytes;  // of all buffers
+  uint64_t bytes;          // of all buffers
+  ProfileThread *profile;  // one for each thread; NULL while it is off
 } Run;
 
 int run_round_up(int n, int multiple);
@@ -61,6 +64,9 @@ void run_free(Run *run);  // safe on a zeroed run
 
 // Bytes that run_create() allocates for this many threads.
 uint64_t run_bytes(const Model *model, int threads, int context_size, int batch_size);
+
+// Ends a step of the pass: all threads meet, and what this one did goes on the books.
+void run_finish_step(Run *run, int thread, ProfileOperation operation);
 
 // This thread's scratch memory.
 void *run_scratch(const Run *run, int thread);

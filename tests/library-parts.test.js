@@ -13,6 +13,7 @@ import { call, cancel, errorReply, readCall, readReply } from '../js/protocol.js
 import { contentLength, describeSource, nameOf, openSource } from '../js/source.js';
 import { openFile } from '../js/source.node.js';
 import { createStopMatcher } from '../js/stop-strings.js';
+import { serve } from '../js/worker.js';
 import { temporaryFolder } from './small-model.js';
 
 const code = (expected) => (error) => error instanceof NibbleError && error.code === expected;
@@ -184,12 +185,46 @@ describe('client', () => {
     port.onMessage({ id: 1, result: 'partial' });
     assert.equal(await waiting, 'partial');
     assert.equal(port.sent.length, 2);
+    client.call('complete', {}, { signal: AbortSignal.abort() }).catch(() => {});
+    const order = port.sent.slice(2).map(({ method, params }) => [method, params.target]);
+    assert.deepEqual(order, [
+      ['cancel', 3],
+      ['complete', undefined],
+    ]);
   });
 
   test('what cannot be sent is an error of the call', async () => {
     const client = new Client(fakePort());
     await assert.rejects(client.call('render', { messages: [() => {}] }), code('INVALID_ARGUMENT'));
   });
+});
+
+test('after a crash of the wasm code, the worker refuses everything', async () => {
+  const replies = [];
+  let send;
+  const port = {
+    post: (message) => replies.push(readReply(structuredClone(message))),
+    listen: (onMessage) => {
+      send = onMessage;
+    },
+  };
+  const startRuntime = async () => {
+    throw new WebAssembly.RuntimeError('unreachable');
+  };
+  serve(port, { startRuntime, threads: 1, maxThreads: 1 });
+  send('nonsense is ignored');
+  send({ id: 7, method: 'no such method' });
+  send(call(1, 'load', { source: { blob: new Blob(['x']), name: 'x' }, wasm: {}, options: {} }));
+  send(call(2, 'evaluate', { tokens: [1] }));
+  while (replies.length < 3) await new Promise((resolve) => setTimeout(resolve, 1));
+  assert.deepEqual(
+    replies.map(({ id, error }) => [id, error.code]),
+    [
+      [7, 'PROTOCOL_ERROR'],
+      [1, 'ENGINE_CRASHED'],
+      [2, 'ENGINE_CRASHED'],
+    ],
+  );
 });
 
 describe('metadata values', () => {

@@ -1,10 +1,9 @@
-// The library on a real engine in Node: a small random model, and stories260K where the fixtures are.
+// The library on a real engine in Node, with a small random model.
 import assert from 'node:assert/strict';
 import { readFileSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { createEngine, describeModel, NibbleError } from '../js/index.node.js';
-import { fixture, skipWithout } from './fixtures.js';
 import { SMALL_SHAPE, temporaryFolder, writeSmallModel } from './small-model.js';
 
 const code = (expected) => (error) => error instanceof NibbleError && error.code === expected;
@@ -363,19 +362,5 @@ test('an engine of the vocabulary alone tokenizes, and says why it does not writ
     await assert.rejects(vocabulary.evaluate([1]), code('MODEL_INCOMPLETE'));
   } finally {
     await vocabulary.unload();
-  }
-});
-
-describe('stories260K', () => {
-  const folder = 'weights/stories260K';
-  const skip = skipWithout(`${folder}/stories260K-F32.gguf`, `${folder}/expected_greedy_200.txt`);
-
-  for (const exact of [false, true]) {
-    test(`tells its author's story${exact ? ', in exact mode' : ''}`, { skip }, async () => {
-      const stories = await createEngine({ model: fixture(`${folder}/stories260K-F32.gguf`), exact });
-      const { text } = await stories.complete({ prompt: '', temperature: 0, maxTokens: 200 }).result;
-      await stories.unload();
-      assert.equal(text, readFileSync(fixture(`${folder}/expected_greedy_200.txt`), 'utf8').replace(/\n$/, ''));
-    });
   }
 });

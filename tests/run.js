@@ -1,7 +1,7 @@
 #!/usr/bin/env node
-import { relative } from 'node:path';
 // The whole test suite (npm test): format, C tests plain and under sanitizers, the builds, and every *.test.js.
 // usage: node tests/run.js [--only STEP[,STEP...]] [--fix]
+import { relative } from 'node:path';
 import { parseArgs } from 'node:util';
 import { bundle } from '../js/bundle.js';
 import {
@@ -9,6 +9,7 @@ import {
   filesBelow,
   has,
   main,
+  PROCESSORS,
   ROOT,
   requireCmake,
   requireCompiler,
@@ -77,7 +78,8 @@ function checkFormat(fix) {
   const why = "The C sources are not in the project's format; 'npm run format' mends that.";
   if (formatter) run(formatter, fix ? ['-i', ...sources] : ['--dry-run', '-Werror', ...sources], { why });
   else console.log('The format of the C sources is not checked: clang-format 14 is not installed.');
-  run('npx', ['--no-install', 'biome', 'check', ...(fix ? ['--write'] : ['--error-on-warnings']), '.'], {
+  const biome = 'node_modules/@biomejs/biome/bin/biome';
+  run(process.execPath, [biome, 'check', ...(fix ? ['--write'] : ['--error-on-warnings']), '.'], {
     why: "Biome found something (above); 'npm run format' mends what it can.",
   });
 }
@@ -86,7 +88,7 @@ function testNative(folder, options) {
   requireCmake();
   requireCompiler();
   run('cmake', ['-B', folder, ...options]);
-  run('cmake', ['--build', folder, '--parallel']);
+  run('cmake', ['--build', folder, '--parallel', PROCESSORS]);
   run('ctest', ['--test-dir', folder, '--output-on-failure', '--no-tests=error']);
 }
 

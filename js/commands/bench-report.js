@@ -30,7 +30,26 @@ export function markdownTable(rows) {
   const pad = (text, column) => (COLUMNS[column].right ? text.padStart(widths[column]) : text.padEnd(widths[column]));
   const line = (texts) => `| ${texts.map(pad).join(' | ')} |`;
   const rule = `| ${COLUMNS.map(({ right }, column) => '-'.repeat(widths[column] - 1) + (right ? ':' : '-')).join(' | ')} |`;
-  return `${[line(COLUMNS.map(({ name }) => name)), rule, ...cells.map(line), '', footer(rows)].join('\n')}\n`;
+  return `${[line(COLUMNS.map(({ name }) => name)), rule, ...cells.map(line), '', ...profiles(rows), footer(rows)].join('\n')}\n`;
+}
+
+/** Where the time of each test went. */
+function profiles(rows) {
+  return rows
+    .filter((row) => row.profile)
+    .flatMap((row) => {
+      const total = row.profile.reduce((sum, { milliseconds }) => sum + milliseconds, 0);
+      const tokens = (row.n_prompt + row.n_gen) * row.samples_ns.length;
+      return [
+        `| ${testName(row)}, ${row.n_threads} threads: operation | ms a token | share |`,
+        '| --- | ---: | ---: |',
+        ...row.profile.map(({ operation, milliseconds }) => {
+          const each = milliseconds / row.n_threads / tokens;
+          return `| ${operation} | ${each.toFixed(4)} | ${((milliseconds / total) * 100).toFixed(1)}% |`;
+        }),
+        '',
+      ];
+    });
 }
 
 function footer(rows) {

@@ -28,6 +28,7 @@ export default {
     },
     repetitions: { kind: 'integer', short: 'r', value: 'N', least: 1, default: 5, help: 'how often to measure; 5' },
     output: { kind: 'text', short: 'o', value: 'FORMAT', choices: Object.keys(FORMATS), help: 'md, csv or json; md' },
+    profile: { kind: 'flag', help: 'tell where the time goes, operation by operation' },
     'no-warmup': { kind: 'flag', help: 'do not run once before measuring' },
     ...ENGINE,
     threads: { ...ENGINE.threads, kind: 'integers', value: 'LIST' },
@@ -63,12 +64,13 @@ async function measure(engine, { prompt, gen, depth }, values, terminal) {
   const { info } = engine;
   terminal.progress(`measuring ${prompt > 0 ? `pp${prompt}` : `tg${gen}`}${depth > 0 ? ` @ d${depth}` : ''}`);
   const testTime = new Date().toISOString().replace(/\.\d+Z$/, 'Z');
-  const { nanoseconds, memory } = await engine.benchmark({
+  const { nanoseconds, memory, profile } = await engine.benchmark({
     promptTokens: prompt,
     generatedTokens: gen,
     depth,
     repetitions: values.repetitions,
     warmUp: !values['no-warmup'],
+    profile: values.profile,
     signal: terminal.interrupted,
   });
   terminal.clear();
@@ -108,5 +110,6 @@ async function measure(engine, { prompt, gen, depth }, values, terminal) {
     kernel_rates: info.kernelRates,
     wasm: info.wasm,
     exact: info.exact,
+    ...(profile && { profile }),
   };
 }

@@ -82,7 +82,7 @@ static inline void tiny_set_array(TinyModel *model, const char *key, uint64_t co
   pair->type = GGUF_ARRAY;
   pair->element = GGUF_U32;
   pair->count = count;
-  memcpy(pair->numbers, numbers, count * sizeof *numbers);
+  if (count > 0) memcpy(pair->numbers, numbers, count * sizeof *numbers);
 }
 
 static inline void tiny_drop_pair(TinyModel *model, const char *key) {
@@ -228,7 +228,7 @@ static inline void put_tensor_data(Builder *file, const TinyTensor *tensor) {
   for (uint64_t i = 0; i < blocks; i++) {
     if (strstr(tensor->name, "norm") != NULL && tensor->type == GGML_F32)
       put_f32(file, 1 + 0.3f * tiny_random_float(&state));
-    else if (strcmp(tensor->name, "rope_freqs.weight") == 0)
+    else if (strcmp(tensor->name, "rope_freqs.weight") == 0 && tensor->type == GGML_F32)
       put_f32(file, 2.5f + 1.5f * tiny_random_float(&state));
     else
       put_weights(file, tensor->type, size, &state);

@@ -1,0 +1,19 @@
+// The process in which a native engine, or Nibble in Node, is measured: a plan comes by a message, the result goes back
+// as one.
+import { measure } from './measure.js';
+
+const send = (message) => new Promise((resolve) => process.send(message, resolve));
+
+process.once('message', async ({ driver, ...plan }) => {
+  try {
+    const report = (event) => send({ event });
+    const result = await measure(await import(`./drivers/${driver}.js`), plan, report);
+    const peakBytes = process.resourceUsage().maxRSS * 1024;
+    await send({ result, peakBytes, node: process.versions.node, v8: process.versions.v8 });
+  } catch (error) {
+    await send({ error: String(error?.message ?? error) });
+  }
+  process.disconnect();
+});
+// Nobody is left to measure for.
+process.on('disconnect', () => process.exit());

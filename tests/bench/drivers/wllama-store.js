@@ -1,0 +1,22 @@
+// What both wllamas do the same way: the model goes into the browser's store first, and is loaded from there.
+
+const QUIET = { debug() {}, log() {}, warn: console.warn, error: console.error };
+export const CONFIGURATION = { suppressNativeLog: true, logger: QUIET };
+
+/**
+ * @param {object} wllama
+ * @param {any} source what its model manager takes
+ * @param {object} parameters of loadModel()
+ * @returns {Promise<{ milliseconds: number, from: string, storeMilliseconds: number }>}
+ */
+export async function loadFromStore(wllama, source, parameters) {
+  const start = performance.now();
+  const model = await wllama.modelManager.getModelOrDownload(source);
+  const stored = performance.now();
+  await wllama.loadModel(await model.open(), parameters);
+  return {
+    milliseconds: performance.now() - stored,
+    from: "the browser's store (OPFS)",
+    storeMilliseconds: stored - start,
+  };
+}

@@ -1,0 +1,218 @@
+#!/usr/bin/env node
+// The peer benchmark: `npm run bench:peers -- --model FILE`. Exit codes: 0 done, 1 something was not measured, 2 used
+// wrongly, 130 stopped by Ctrl-C (what was measured until then is kept).
+import { mkdirSync, statSync, writeFileSync } from 'node:fs';
+import { dirname, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { bundle } from '../../js/bundle.js';
+import { createTerminal } from '../../js/commands/terminal.js';
+import { BuildError, ROOT } from '../../wasm/shell.js';
+import { chart } from './chart.js';
+import { ENGINES, requireNewestNode, requirePeer } from './engines.js';
+import { busyProcessors, loadAverage, machineFacts, modelFacts, sourceFacts } from './machine.js';
+import { readOptions, USAGE, UsageError } from './options.js';
+import { createProgress } from './progress.js';
+import { figure, report } from './report.js';
+import { runInPage, runInProcess } from './runners.js';
+import { serveBenchmark } from './server.js';
+
+const QUIET_LOAD = 0.5;
+const QUIET_PROCESSORS = 0.2;
+// Filling a context and loading a model take time that the cap of a measurement does not cover.
+const patience = (capSeconds) => capSeconds * 4 + 240;
+
+const fileBeside = (path) => fileURLToPath(new URL(path, import.meta.url));
+
+/** The engines that can be measured here, and those that cannot with the reason. */
+async function gather({ peers, node, rounds }, context) {
+  const engines = [{ name: 'nibble', rounds, ...ENGINES.nibble }];
+  const missing = [];
+  if (node) {
+    const execPath = await requireNewestNode(context);
+    engines.push({ name: 'nibble-node', rounds, ...ENGINES['nibble-node'], execPath });
+  }
+  for (const { name, rounds: most } of peers) {
+    try {
+      const { path, version } = await requirePeer(name, context);
+      engines.push({ name, ...ENGINES[name], rounds: most, packagePath: path, version });
+    } catch (error) {
+      if (context.signal.aborted) throw error;
+      missing.push({ name, reason: error.message });
+      context.note(`${name} is left out: ${error.message}.`);
+    }
+  }
+  return { engines, missing };
+}
+
+/** Every engine once a round, the order turned round from one to the next so that none always follows the same one. */
+export function planTurns(engines, rounds) {
+  return Array.from({ length: rounds }, (_, index) => {
+    const round = index + 1;
+    const present = engines.filter((engine) => round <= engine.rounds);
+    const ordered = index % 2 === 0 ? present : [...present].reverse();
+    return ordered.map((engine) => ({ engine: engine.name, round }));
+  }).flat();
+}
+
+/** One engine's turn. Its failure is a result too. */
+async function takeTurn({ engine, round, options, server, progress, signal }) {
+  const run = { engine: engine.name, round, date: new Date().toISOString() };
+  run.othersBusy = await busyProcessors();
+  run.loadAverage = loadAverage();
+  const loads = {};
+  const onEvent = (event) => {
+    if (event.phase === 'measure') loads[event.test] = loadAverage();
+    progress.event(event);
+  };
+  const plan = {
+    driver: engine.driver,
+    setup: {
+      modelUrl: server.modelUrl,
+      modelPath: options.model,
+      packageUrl: engine.package ? `${server.url}/peers/${engine.name}/node_modules/${engine.package}/` : null,
+      packagePath: engine.packagePath ?? null,
+      threads: options.threads,
+      contextSize: options.contextSize,
+    },
+    tests: options.tests,
+    capSeconds: options.capSeconds,
+  };
+  const shared = { plan, onEvent, signal, patienceSeconds: patience(options.capSeconds) };
+  try {
+    const runner = engine.runsIn === 'page' ? runInPage : runInProcess;
+    const result = await runner({ ...shared, url: server.url, execPath: engine.execPath ?? process.execPath });
+    for (const measured of result.results) measured.loadAverage = loads[measured.test] ?? null;
+    return { ...run, ...result };
+  } catch (error) {
+    if (signal.aborted) return null;
+    return { ...run, error: error.message.replace(/\.$/, '') };
+  }
+}
+
+function outcomeOf(run) {
+  if (run.error) return `failed: ${run.error}`;
+  return run.results
+    .map(({ test, tokensPerSecond, skipped }) => (skipped ? `${test} skipped` : `${test} ${figure(tokensPerSecond)}`))
+    .join(', ');
+}
+
+/** Warns of a machine that is not quiet, since every figure then is worth less. */
+function noticeOthers(run, warnings, terminal) {
+  if (run.othersBusy <= QUIET_PROCESSORS) return;
+  const warning = `Other work kept ${run.othersBusy.toFixed(1)} processors busy before ${run.engine}'s turn in round ${run.round}.`;
+  warnings.push(warning);
+  terminal.note(warning);
+}
+
+function save(record, out) {
+  mkdirSync(dirname(out), { recursive: true });
+  writeFileSync(`${out}.json`, `${JSON.stringify(record, null, 2)}\n`);
+  writeFileSync(`${out}.md`, report(record));
+  writeFileSync(`${out}.svg`, chart(record));
+}
+
+async function measureAll({ options, terminal, signal }) {
+  const note = (sentence) => terminal.note(sentence);
+  const warnings = [];
+  const load = loadAverage();
+  if (load > QUIET_LOAD) {
+    warnings.push(
+      `The load average was ${load.toFixed(2)} before the first measurement: other work took time from all figures.`,
+    );
+    note(warnings[0]);
+  }
+  await bundle();
+  const { engines, missing } = await gather(options, { note, signal });
+  const turns = planTurns(engines, options.rounds);
+  const record = {
+    format: 'nibble-peer-benchmark',
+    formatVersion: 1,
+    date: new Date().toISOString(),
+    command: ['npm run bench:peers --', ...process.argv.slice(2)].join(' '),
+    loadAverage: load,
+    nibble: sourceFacts(),
+    machine: machineFacts(),
+    browser: null,
+    model: await modelFacts(options.model),
+    threads: options.threads,
+    contextSize: options.contextSize,
+    capSeconds: options.capSeconds,
+    rounds: options.rounds,
+    tests: options.tests,
+    engines: engines.map(({ name, label, version = null, runsIn, rounds }) => ({
+      name,
+      label,
+      version,
+      runsIn,
+      rounds,
+    })),
+    missing,
+    warnings,
+    runs: [],
+  };
+  const folders = {
+    '/bench/': fileBeside('.'),
+    '/nibble/': resolve(ROOT, 'build/web'),
+    '/peers/': resolve(ROOT, 'build/peers'),
+  };
+  const server = await serveBenchmark({ folders, modelPath: options.model });
+  const progress = createProgress(terminal, turns);
+  try {
+    for (const turn of turns) {
+      progress.begin();
+      const engine = engines.find(({ name }) => name === turn.engine);
+      const run = await takeTurn({ engine, round: turn.round, options, server, progress, signal });
+      if (run === null || signal.aborted) break;
+      noticeOthers(run, warnings, terminal);
+      record.runs.push(run);
+      record.browser ??= run.browser ?? null;
+      const entry = record.engines.find(({ name }) => name === run.engine);
+      entry.facts ??= run.facts;
+      entry.runtime ??= run.runtime;
+      progress.end(outcomeOf(run));
+      // Kept after every turn: what comes later may fail, and this need not be measured again.
+      save(record, options.out);
+    }
+  } finally {
+    terminal.clear();
+    await server.close();
+  }
+  return record;
+}
+
+async function main(args) {
+  const terminal = createTerminal(process);
+  try {
+    const options = readOptions(args);
+    if (options.help) {
+      terminal.write(USAGE);
+      return 0;
+    }
+    if (!statSync(options.model, { throwIfNoEntry: false })?.isFile()) {
+      throw new UsageError(`There is no file ${options.model}; --model names a GGUF file.`);
+    }
+    options.model = resolve(options.model);
+    // npm runs scripts in the checkout, so that is what a path is relative to.
+    let interrupts = 0;
+    const interrupt = () => (++interrupts > 1 ? process.exit(130) : terminal.interrupt());
+    process.on('SIGINT', interrupt);
+    process.on('SIGTERM', interrupt);
+    const record = await measureAll({ options, terminal, signal: terminal.interrupted });
+    const kept = record.runs.length > 0 ? `; what was measured is in ${options.out}.json` : '';
+    if (terminal.interrupted.aborted) {
+      terminal.note(`Stopped${kept}.`);
+      return 130;
+    }
+    terminal.write(`${report(record)}\n`);
+    terminal.note(`Written: ${options.out}.json, ${options.out}.md, ${options.out}.svg`);
+    return record.runs.some((run) => run.error) || record.missing.length > 0 ? 1 : 0;
+  } catch (error) {
+    if (terminal.interrupted.aborted) return 130;
+    terminal.note(error instanceof UsageError || error instanceof BuildError ? error.message : error.stack);
+    if (!(error instanceof UsageError)) return 1;
+    terminal.note('"npm run bench:peers -- --help" tells the options.');
+    return 2;
+  }
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) process.exitCode = await main(process.argv.slice(2));

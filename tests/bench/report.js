@@ -1,0 +1,171 @@
+// What was measured, as markdown for people.
+import { bytes } from '../../js/commands/units.js';
+import { median, ratio, summarise } from './statistics.js';
+
+/** Three figures that mean something: 0.123, 4.56, 78.9, 1234 */
+export function figure(value) {
+  if (value >= 100) return value.toFixed(0);
+  return value >= 10 ? value.toFixed(1) : value.toFixed(value >= 1 ? 2 : 3);
+}
+
+/** @param {string[][]} rows the first holds the headings; all columns but the first are set to the right */
+function markdownTable(rows) {
+  const widths = rows[0].map((_, column) => Math.max(3, ...rows.map((row) => row[column].length)));
+  const line = (row) =>
+    `| ${row.map((cell, column) => (column === 0 ? cell.padEnd(widths[0]) : cell.padStart(widths[column]))).join(' | ')} |`;
+  const rule = `|${widths.map((width, column) => (column === 0 ? '-'.repeat(width + 2) : `${'-'.repeat(width + 1)}:`)).join('|')}|`;
+  return [line(rows[0]), rule, ...rows.slice(1).map(line)].join('\n');
+}
+
+function speedCell({ median: middle, low, high, fewerTokens }) {
+  if (middle === undefined) return '-';
+  const range = high > low ? ` (${figure(low)}-${figure(high)})` : '';
+  return `${figure(middle)}${range}${fewerTokens === null ? '' : ' *'}`;
+}
+
+function ratioCell(found) {
+  if (found === null) return '-';
+  const range = found.high > found.low ? ` (${figure(found.low)}-${figure(found.high)})` : '';
+  return `${figure(found.ratio)}x${range}`;
+}
+
+const versionedLabel = ({ label, version }) => (version ? `${label.replace(/ \d+$/, '')} ${version}` : label);
+
+function speeds(record, table) {
+  const { engines, tests } = record;
+  const rows = tests.map(({ name }) => [name, ...engines.map((engine) => speedCell(table[name][engine.name]))]);
+  return markdownTable([['tokens/s', ...engines.map(versionedLabel)], ...rows]);
+}
+
+function ratios(record) {
+  const own = record.engines.filter(({ name }) => name.startsWith('nibble'));
+  const peers = record.engines.filter(({ name }) => !name.startsWith('nibble'));
+  if (peers.length === 0) return null;
+  const headings = own.flatMap((engine) => peers.map((peer) => `${engine.label} / ${versionedLabel(peer)}`));
+  const rows = record.tests.map(({ name }) => [
+    name,
+    ...own.flatMap((engine) => peers.map((peer) => ratioCell(ratio(record, name, engine.name, peer.name)))),
+  ]);
+  return markdownTable([['times as fast', ...headings], ...rows]);
+}
+
+/** The median of what each run of an engine tells, or null. */
+function middleOf(record, engine, pick) {
+  const values = record.runs
+    .filter((run) => run.engine === engine.name && !run.error)
+    .map(pick)
+    .filter((value) => typeof value === 'number');
+  return values.length === 0 ? null : median(values);
+}
+
+function resources(record) {
+  const told = (value, show) => (value === null ? '-' : show(value));
+  const seconds = (milliseconds) => `${(milliseconds / 1000).toFixed(2)} s`;
+  const rows = record.engines.map((engine) => [
+    versionedLabel(engine),
+    told(
+      middleOf(record, engine, (run) => run.load.milliseconds),
+      seconds,
+    ),
+    record.runs.find((run) => run.engine === engine.name && run.load)?.load.from ?? '-',
+    told(
+      middleOf(record, engine, (run) => run.peakBytes),
+      bytes,
+    ),
+    told(
+      middleOf(record, engine, (run) => run.memory.wasmBytes),
+      bytes,
+    ),
+  ]);
+  return markdownTable([['engine', 'load', 'from', 'peak memory of its process', 'wasm memory'], ...rows]);
+}
+
+/** How much of an engine's speed is left at a depth, and how its decoding compares with plain reading. */
+function observations(record, table) {
+  const flat = record.tests.find(({ kind, depth }) => kind === 'decode' && depth === 0);
+  const deep = record.tests.filter(({ depth }) => depth > 0);
+  return record.engines.flatMap((engine) => {
+    const speed = flat && table[flat.name][engine.name].median;
+    if (!speed) return [];
+    const kept = deep
+      .filter(({ name }) => table[name][engine.name].median)
+      .map(({ name, depth }) => {
+        const share = table[name][engine.name].median / speed;
+        return `${versionedLabel(engine)} generates at depth ${depth} at ${(share * 100).toFixed(0)}% of its speed at depth 0.`;
+      });
+    const perToken = middleOf(record, engine, (run) => run.facts.bytesPerToken);
+    if (perToken === null) return kept;
+    const rate = perToken * speed;
+    const read = middleOf(record, engine, (run) => run.readRate);
+    const share = read === null ? '' : `, ${((rate * 100) / read).toFixed(0)}% of the plain read loop of the same runs`;
+    return [
+      ...kept,
+      `${versionedLabel(engine)} reads ${(rate / 1e9).toFixed(2)} GB/s of weights when it generates${share}.`,
+    ];
+  });
+}
+
+function remarks(record, table) {
+  const { tests, engines, runs, capSeconds } = record;
+  const shortened = tests.flatMap(({ name }) =>
+    engines
+      .filter((engine) => table[name][engine.name].fewerTokens)
+      .map((engine) => `${versionedLabel(engine)} ${name}: ${table[name][engine.name].fewerTokens}`),
+  );
+  const skipped = tests.flatMap(({ name }) =>
+    engines
+      .filter((engine) => table[name][engine.name].skipped)
+      .map((engine) => `${versionedLabel(engine)} was not measured in ${name}: ${table[name][engine.name].skipped}.`),
+  );
+  const failed = runs
+    .filter((run) => run.error)
+    .map(
+      (run) => `${engines.find(({ name }) => name === run.engine).label} failed in round ${run.round}: ${run.error}.`,
+    );
+  const missing = record.missing.map(({ name, reason }) => `${name} was not measured: ${reason}.`);
+  const limited = engines
+    .filter(({ rounds }) => rounds < record.rounds)
+    .map((engine) => `${versionedLabel(engine)} was measured in ${engine.rounds} of ${record.rounds} rounds.`);
+  return [
+    ...(shortened.length > 0
+      ? [`\\* over fewer tokens, since a measurement may take ${capSeconds} s: ${shortened.join(', ')}.`]
+      : []),
+    ...limited,
+    ...skipped,
+    ...failed,
+    ...missing,
+    ...record.warnings,
+  ];
+}
+
+/** @param {object} record what peers.js writes as JSON @returns {string} */
+export function report(record) {
+  const { model, machine, nibble, browser } = record;
+  const table = summarise(record);
+  const list = (sentences) => sentences.map((sentence) => `- ${sentence}`).join('\n');
+  const versions = [
+    `Nibble ${nibble.version} (${nibble.commit}${nibble.uncommittedChanges ? ', with uncommitted changes' : ''})`,
+    ...record.engines.flatMap(({ name, version, facts }) =>
+      version ? [`${name} ${version}${facts?.llamaCpp ? ` (llama.cpp ${facts.llamaCpp})` : ''}`] : [],
+    ),
+    ...(browser ? [`Chromium ${browser.version}`] : []),
+    `Node ${machine.node}`,
+  ];
+  const nibbleFacts = record.engines.find(({ name }) => name === 'nibble')?.facts;
+  const parts = [
+    `## ${model.name}, ${record.threads} thread${record.threads === 1 ? '' : 's'}`,
+    'Median tokens a second (lowest-highest); a fresh browser or process for each engine and round, taking turns.',
+    speeds(record, table),
+    ratios(record),
+    resources(record),
+    list([...observations(record, table), ...remarks(record, table)]),
+    list([
+      `${record.date}, ${machine.cpu}, ${machine.cores} cores, ${machine.system}`,
+      versions.join(', '),
+      `${model.name}: ${bytes(model.bytes)}, SHA-256 ${model.sha256}`,
+      ...(nibbleFacts ? [`Nibble's kernels: ${nibbleFacts.kernelSet}, ${nibbleFacts.wasm} wasm`] : []),
+      `\`${record.command}\``,
+    ]),
+  ];
+  return `${parts.filter(Boolean).join('\n\n')}\n`;
+}

@@ -1,0 +1,121 @@
+// Runs one engine once: in a page of a browser of its own, or in a process of its own. Whatever happens, both end.
+import { fork } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { openChromium } from '../chromium.js';
+import { browserFlags, pagePeakBytes } from './machine.js';
+
+const CHILD = fileURLToPath(new URL('child.js', import.meta.url));
+const ERROR_CHARACTERS = 600;
+// We end the browser ourselves on Ctrl-C, after what was measured until then is kept.
+const BROWSER_OPTIONS = { handleSIGINT: false, handleSIGTERM: false, handleSIGHUP: false };
+
+/**
+ * Rejects when the signal is given, or when nothing has been heard for `seconds`.
+ * @returns {{ promise: Promise<never>, heard: () => void, end: () => void }}
+ */
+function watch(seconds, signal) {
+  let timer;
+  let reject;
+  const promise = new Promise((_, fail) => {
+    reject = fail;
+  });
+  promise.catch(() => {});
+  const late = () => reject(new Error(`nothing was heard of it for ${seconds} s, so it was ended`));
+  const stop = () => reject(new Error('stopped'));
+  const heard = () => {
+    clearTimeout(timer);
+    timer = setTimeout(late, seconds * 1000);
+  };
+  signal.addEventListener('abort', stop, { once: true });
+  if (signal.aborted) stop();
+  heard();
+  const end = () => {
+    clearTimeout(timer);
+    signal.removeEventListener('abort', stop);
+  };
+  return { promise, heard, end };
+}
+
+/**
+ * @typedef {object} RunOptions
+ * @property {object} plan for measure()
+ * @property {(event: object) => void} onEvent
+ * @property {AbortSignal} signal
+ * @property {number} patienceSeconds how long one piece of work may take
+ */
+
+/** @param {RunOptions & { url: string }} options */
+export async function runInPage({ url, plan, onEvent, signal, patienceSeconds }) {
+  const watcher = watch(patienceSeconds, signal);
+  let browser;
+  let peakBytes = null;
+  let flags = null;
+  try {
+    browser = await Promise.race([openChromium(BROWSER_OPTIONS), watcher.promise]);
+    const { context } = browser;
+    const page = await context.newPage();
+    const complaints = [];
+    page.on('console', (message) => {
+      if (message.type() === 'error') complaints.push(message.text());
+    });
+    const crashed = new Promise((_, reject) => {
+      page.on('crash', () => reject(new Error('the page crashed')));
+      page.on('pageerror', (error) => reject(error));
+    });
+    crashed.catch(() => {});
+    await page.exposeFunction('report', (event) => {
+      watcher.heard();
+      if (event.phase === 'load') flags = browserFlags();
+      if (event.phase === 'close') peakBytes = pagePeakBytes();
+      onEvent(event);
+    });
+    const working = async () => {
+      await page.goto(`${url}/bench/page.html`);
+      await page.waitForFunction(() => globalThis.pageIsReady);
+      return page.evaluate((given) => globalThis.runPlan(given), plan);
+    };
+    const work = working();
+    work.catch(() => {});
+    const { result, error, userAgent } = await Promise.race([work, crashed, watcher.promise]);
+    if (error) throw new Error([error, ...complaints].join('; ').slice(0, ERROR_CHARACTERS));
+    const version = context.browser()?.version() ?? /Chrome\/\S+/.exec(userAgent)?.[0] ?? userAgent;
+    return { ...result, peakBytes, browser: { version, flags } };
+  } finally {
+    watcher.end();
+    await browser?.close().catch(() => {});
+  }
+}
+
+/** @param {RunOptions & { execPath: string }} options */
+export async function runInProcess({ execPath, plan, onEvent, signal, patienceSeconds }) {
+  const watcher = watch(patienceSeconds, signal);
+  // A Ctrl-C goes to the whole group of the terminal; a group of its own lets us end the child in order.
+  const child = fork(CHILD, [], { execPath, execArgv: [], detached: true, stdio: ['ignore', 'ignore', 'pipe', 'ipc'] });
+  const ended = new Promise((resolve) => child.once('close', resolve));
+  let complaints = '';
+  child.stderr.setEncoding('utf8').on('data', (text) => {
+    complaints = (complaints + text).slice(-ERROR_CHARACTERS);
+  });
+  try {
+    const work = new Promise((resolve, reject) => {
+      child.on('message', (message) => {
+        watcher.heard();
+        if (message.event) onEvent(message.event);
+        else if (message.error) reject(new Error([message.error, complaints.trim()].filter(Boolean).join('; ')));
+        else resolve(message);
+      });
+      child.once('error', reject);
+      child.once('exit', (code, cause) => {
+        reject(new Error(`its process ended early (${cause ?? `exit code ${code}`}) ${complaints.trim()}`.trim()));
+      });
+    });
+    work.catch(() => {});
+    child.send(plan);
+    const { result, peakBytes, node, v8 } = await Promise.race([work, watcher.promise]);
+    return { ...result, peakBytes, runtime: { node, v8 } };
+  } finally {
+    watcher.end();
+    if (child.exitCode === null && child.signalCode === null) child.kill('SIGKILL');
+    await ended;
+  }
+}

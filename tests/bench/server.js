@@ -1,0 +1,86 @@
+// The server of the benchmark's pages: the headers that give a page threads, and the files of Nibble and its peers.
+import { createReadStream } from 'node:fs';
+import { realpath, stat } from 'node:fs/promises';
+import { createServer } from 'node:http';
+import { basename, extname, join, sep } from 'node:path';
+import { parseRange } from '../../web/serve.js';
+
+const TYPES = {
+  '.html': 'text/html; charset=utf-8',
+  '.js': 'text/javascript; charset=utf-8',
+  '.wasm': 'application/wasm',
+};
+
+const HEADERS = {
+  'Cross-Origin-Opener-Policy': 'same-origin',
+  'Cross-Origin-Embedder-Policy': 'require-corp',
+  'Cross-Origin-Resource-Policy': 'same-origin',
+};
+
+/** The file below a folder that a path names, or null. */
+async function fileBelow(folder, path) {
+  try {
+    const root = await realpath(folder);
+    const file = await realpath(join(root, path));
+    return file.startsWith(root + sep) ? file : null;
+  } catch {
+    return null;
+  }
+}
+
+async function locate(path, { folders, modelPath }) {
+  if (path === `/model/${basename(modelPath)}`) return modelPath;
+  const [prefix, folder] = Object.entries(folders).find(([start]) => path.startsWith(start)) ?? [];
+  return folder === undefined ? null : fileBelow(folder, path.slice(prefix.length));
+}
+
+async function respond(request, response, places) {
+  const { pathname } = new URL(request.url, 'http://localhost');
+  const file = await locate(decodeURIComponent(pathname), places);
+  const found = file && (await stat(file));
+  if (!found?.isFile()) {
+    response.writeHead(404, HEADERS);
+    return response.end();
+  }
+  const range = parseRange(request.headers.range, found.size);
+  if (range === 'outside') {
+    response.writeHead(416, { ...HEADERS, 'Content-Range': `bytes */${found.size}` });
+    return response.end();
+  }
+  const whole = range === 'whole';
+  const { start, end } = whole ? { start: 0, end: found.size - 1 } : range;
+  response.writeHead(whole ? 200 : 206, {
+    ...HEADERS,
+    'Content-Type': TYPES[extname(file)] ?? 'application/octet-stream',
+    'Content-Length': end - start + 1,
+    'Accept-Ranges': 'bytes',
+    ETag: `"${found.size.toString(36)}-${Math.floor(found.mtimeMs).toString(36)}"`,
+    ...(whole ? {} : { 'Content-Range': `bytes ${start}-${end}/${found.size}` }),
+  });
+  if (request.method === 'HEAD' || found.size === 0) return response.end();
+  const body = createReadStream(file, { start, end, highWaterMark: 1 << 20 });
+  body.on('error', () => response.destroy());
+  response.on('close', () => body.destroy());
+  body.pipe(response);
+}
+
+/**
+ * @param {{ folders: Record<string, string>, modelPath: string }} places `folders`: what lies at a path prefix
+ * @returns {Promise<{ url: string, modelUrl: string, close: () => Promise<void> }>}
+ */
+export async function serveBenchmark(places) {
+  const server = createServer((request, response) => {
+    respond(request, response, places).catch(() => response.destroy());
+  });
+  await new Promise((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(0, 'localhost', resolve);
+  });
+  const url = `http://localhost:${server.address().port}`;
+  const close = () =>
+    new Promise((resolve) => {
+      server.close(resolve);
+      server.closeAllConnections();
+    });
+  return { url, modelUrl: `${url}/model/${encodeURIComponent(basename(places.modelPath))}`, close };
+}

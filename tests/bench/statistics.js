@@ -1,0 +1,56 @@
+// Samples to figures.
+
+/** @param {number[]} values at least one */
+export function median(values) {
+  const sorted = [...values].sort((a, b) => a - b);
+  const middle = Math.floor(sorted.length / 2);
+  return sorted.length % 2 === 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
+}
+
+/** @param {number[]} values @returns {{ median: number, low: number, high: number, count: number } | null} */
+export function summary(values) {
+  if (values.length === 0) return null;
+  return { median: median(values), low: Math.min(...values), high: Math.max(...values), count: values.length };
+}
+
+/**
+ * The tokens a second of each engine in each test.
+ * @param {object} record what peers.js writes
+ * @returns {Record<string, Record<string, object>>} by test, then by engine: the summary, and whether fewer tokens were
+ *   measured than the test has
+ */
+export function summarise({ tests, engines, runs }) {
+  const of = (engine, test) => {
+    const results = runs
+      .filter((run) => run.engine === engine)
+      .flatMap((run) => run.results ?? [])
+      .filter((result) => result.test === test);
+    const samples = results.filter((result) => result.tokensPerSecond !== undefined);
+    const found = summary(samples.map((sample) => sample.tokensPerSecond));
+    const fewest = Math.min(...samples.map((sample) => sample.tokens));
+    const skipped = results.find((result) => result.skipped)?.skipped ?? null;
+    if (!found) return { skipped };
+    return { ...found, fewerTokens: samples.some(({ tokens, wantedTokens }) => tokens < wantedTokens) ? fewest : null };
+  };
+  const row = (test) => Object.fromEntries(engines.map(({ name }) => [name, of(name, test)]));
+  return Object.fromEntries(tests.map(({ name }) => [name, row(name)]));
+}
+
+/**
+ * How many times as fast one engine is as another: of the medians, and the range over the rounds in which both were
+ * measured, since both sides of a round met the same machine.
+ * @param {object} record @param {string} test @param {string} engine @param {string} peer
+ * @returns {{ ratio: number, low: number, high: number } | null} null where one of them has no sample
+ */
+export function ratio(record, test, engine, peer) {
+  const row = summarise(record)[test];
+  if (row[engine]?.median === undefined || row[peer]?.median === undefined) return null;
+  const rateIn = (round, name) =>
+    record.runs
+      .find((run) => run.round === round && run.engine === name)
+      ?.results?.find((result) => result.test === test)?.tokensPerSecond;
+  const rounds = [...new Set(record.runs.map((run) => run.round))];
+  const paired = rounds.map((round) => rateIn(round, engine) / rateIn(round, peer)).filter((value) => value > 0);
+  const overall = row[engine].median / row[peer].median;
+  return { ratio: overall, low: Math.min(overall, ...paired), high: Math.max(overall, ...paired) };
+}

@@ -1,0 +1,90 @@
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, relative } from 'node:path';
+import { after, describe, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { filesBelow, ROOT, run, Stamp } from '../wasm/shell.js';
+
+const folder = mkdtempSync(join(tmpdir(), 'nibble-build-'));
+after(() => rmSync(folder, { recursive: true, force: true }));
+
+/** A folder for PATH with the named commands of this machine in it, and none besides. */
+function binaries(name, commands) {
+  const bin = join(folder, name);
+  mkdirSync(bin);
+  for (const command of commands) {
+    symlinkSync(run('sh', ['-c', `command -v ${command}`], { capture: true }).trim(), join(bin, command));
+  }
+  return bin;
+}
+
+describe('get-emscripten.sh', () => {
+  const script = fileURLToPath(new URL('../wasm/get-emscripten.sh', import.meta.url));
+  const bin = binaries('bin', ['sh', 'dirname', 'sort', 'head']);
+  const find = (env) => spawnSync('/bin/sh', [script], { env, encoding: 'utf8' });
+
+  /** A stand-in for emcc that tells a version. */
+  function emcc(path, version) {
+    mkdirSync(join(folder, path), { recursive: true });
+    writeFileSync(join(folder, path, 'emcc'), `#!/bin/sh\necho ${version}\n`, { mode: 0o755 });
+    return join(folder, path);
+  }
+
+  for (const version of ['3.1.69', '3.1.100', '4.0.10']) {
+    test(`takes ${version} from PATH`, () => {
+      const place = emcc(`path-${version}`, version);
+      const { status, stdout } = find({ PATH: `${place}:${bin}` });
+      assert.deepEqual([status, stdout], [0, `${place}\n`]);
+    });
+  }
+
+  test('takes one from EMSDK when the one on PATH is too old', () => {
+    const old = emcc('old', '3.1.6');
+    const place = emcc('sdk/upstream/emscripten', '3.1.69');
+    const { status, stdout } = find({ PATH: `${old}:${bin}`, EMSDK: join(folder, 'sdk') });
+    assert.deepEqual([status, stdout], [0, `${place}\n`]);
+  });
+
+  test('says in one sentence what to do where it can fetch none', () => {
+    const { status, stdout, stderr } = find({ PATH: `${emcc('too-old', '3.1.68')}:${bin}` });
+    assert.deepEqual([status, stdout], [1, '']);
+    assert.match(stderr, /^get-emscripten: Emscripten 3\.1\.69 was not found.*install.*PATH.*EMSDK\.\n$/);
+  });
+});
+
+describe('a stamp', () => {
+  const source = join(folder, 'source.c');
+  const output = join(folder, 'output.wasm');
+  const path = relative(ROOT, join(folder, 'stamp'));
+  const stamp = () => new Stamp(path, [source], [relative(ROOT, output)]);
+
+  test('counts only when it was written, while its sources stay and its outputs exist', () => {
+    writeFileSync(source, 'one');
+    writeFileSync(output, '');
+    assert.equal(stamp().fresh(), false);
+    stamp().write();
+    assert.equal(stamp().fresh(), true);
+    writeFileSync(source, 'two');
+    assert.equal(stamp().fresh(), false);
+    writeFileSync(source, 'one');
+    assert.equal(stamp().fresh(), true);
+    rmSync(output);
+    assert.equal(stamp().fresh(), false);
+    writeFileSync(output, '');
+    stamp().clear();
+    assert.equal(stamp().fresh(), false);
+  });
+});
+
+test('files below a folder are listed in order, hidden ones and installed packages left out', () => {
+  const tree = join(folder, 'tree');
+  for (const name of ['b', 'node_modules/x', '.hidden']) mkdirSync(join(tree, name), { recursive: true });
+  for (const name of ['b/2.c', 'a.c', 'a.h', 'node_modules/x/x.c', '.hidden/y.c']) writeFileSync(join(tree, name), '');
+  const found = filesBelow([relative(ROOT, tree)], (path) => path.endsWith('.c'));
+  assert.deepEqual(
+    found.map((path) => relative(tree, path)),
+    ['a.c', 'b/2.c'],
+  );
+});

@@ -1,0 +1,388 @@
+// Which models the engine takes, and with which code it refuses the others: each test changes one thing about a tiny
+// model that would run.
+#include <math.h>
+#include <stdlib.h>
+
+#include "check.h"
+#include "engine.h"
+#include "engine_fixture.h"
+#include "tiny_model.h"
+
+static const TinyConfig config = {.width = 64,
+                                  .feed_forward = 96,
+                                  .heads = 4,
+                                  .kv_heads = 2,
+                                  .vocabulary = 40,
+                                  .type = GGML_Q4_0,
+                                  .rope_factors = true};
+
+// Checks that describing and creating both refuse the model with this code, in a sentence that holds these words.
+static void refuse_model(Check *check, const TinyModel *model, const char *code, const char *words) {
+  const NibbleOptions options = tiny_options();
+  TinyFile tiny;
+  tiny_open(&tiny, model);
+  for (int i = 0; i < 2; i++) {
+    NibbleError error = {.code = NIBBLE_OK};
+    NibbleEngine *engine = NULL;
+    if (i == 0)
+      CHECK(!nibble_describe(&tiny.gguf, &options, NULL, NULL, &error));
+    else
+      CHECK((engine = nibble_engine_create(&tiny.gguf, &options, &error)) == NULL);
+    const bool right = CHECK_STR(nibble_error_name((int)error.code), code);
+    if (!right || !CHECK(strstr(error.message, words) != NULL))
+      printf("  \"%s\", expected words: \"%s\"\n", error.message, words);
+    nibble_engine_free(engine);
+  }
+  tiny_close(&tiny);
+}
+
+// The logits after a few tokens.
+static void logits_of(Check *check, const TinyModel *model, float logits[64]) {
+  const NibbleOptions options = tiny_options();
+  Rig rig;
+  rig_open(check, &rig, model, &options, SIZE_MAX / 2);
+  append(check, rig.session, (int32_t[]){1, 5, 3, 8, 2}, 5);
+  keep_logits(check, &rig, logits);
+  rig_close(&rig);
+}
+
+static bool alike(Check *check, const TinyModel *a, const TinyModel *b) {
+  float x[64], y[64];
+  logits_of(check, a, x);
+  logits_of(check, b, y);
+  return memcmp(x, y, (size_t)config.vocabulary * sizeof *x) == 0;
+}
+
+TEST(refuses_models_with_a_tensor_missing) {
+  const TinyModel whole = tiny_model(&config);
+  for (int i = 0; i < whole.tensor_count; i++) {
+    TinyModel model = whole;
+    const char *name = whole.tensors[i].name;
+    tiny_drop_tensor(&model, name);
+    // These two are left out on purpose by some models.
+    if (strcmp(name, "output.weight") == 0 || strcmp(name, "rope_freqs.weight") == 0)
+      CHECK(!alike(check, &model, &whole));
+    else
+      refuse_model(check, &model, "MODEL_BAD_TENSOR", name);
+  }
+}
+
+TEST(refuses_tensors_of_the_wrong_shape) {
+  const TinyModel whole = tiny_model(&config);
+  for (int i = 0; i < whole.tensor_count; i++) {
+    const char *name = whole.tensors[i].name;
+    TinyModel model = whole;
+    model.tensors[i].size[0] += 32;
+    refuse_model(check, &model, "MODEL_BAD_TENSOR", name);
+    model = whole;
+    if (model.tensors[i].dimensions == 1) {
+      model.tensors[i].dimensions = 2;
+      model.tensors[i].size[1] = 1;
+      refuse_model(check, &model, "MODEL_BAD_TENSOR", name);
+      continue;
+    }
+    model.tensors[i].size[1]++;
+    // A longer embedding is a larger vocabulary, which the output then lacks.
+    refuse_model(check, &model, "MODEL_BAD_TENSOR", strcmp(name, "token_embd.weight") == 0 ? "output.weight" : name);
+    model = whole;
+    model.tensors[i].dimensions = 1;
+    refuse_model(check, &model, "MODEL_BAD_TENSOR", name);
+    model = whole;
+    model.tensors[i].dimensions = 3;
+    model.tensors[i].size[2] = 1;
+    refuse_model(check, &model, "MODEL_BAD_TENSOR", name);
+  }
+}
+
+TEST(refuses_tensors_of_types_it_does_not_run) {
+  enum { GGML_Q5_0 = 6, GGML_IQ4_NL = 20, GGML_F64 = 28 };
+  const TinyModel whole = tiny_model(&config);
+  for (int i = 0; i < whole.tensor_count; i++) {
+    const char *name = whole.tensors[i].name;
+    const bool vector = whole.tensors[i].dimensions == 1;
+    const uint32_t types[] = {GGML_F64, vector ? GGML_Q8_0 : GGML_Q5_0, vector ? GGML_F64 : GGML_IQ4_NL};
+    for (int t = 0; t < 3; t++) {
+      TinyModel model = whole;
+      if (model.tensors[i].size[0] % (uint64_t)quant_format(types[t])->block_elements != 0) continue;
+      model.tensors[i].type = types[t];
+      refuse_model(check, &model, "MODEL_UNSUPPORTED", name);
+      refuse_model(check, &model, "MODEL_UNSUPPORTED", quant_format(types[t])->name);
+    }
+  }
+}
+
+TEST(takes_norms_of_every_float_type) {
+  const uint32_t types[] = {GGML_F16, GGML_BF16};
+  for (int t = 0; t < 2; t++) {
+    TinyModel model = tiny_model(&config);
+    tiny_tensor(&model, "blk.1.ffn_norm.weight")->type = types[t];
+    tiny_tensor(&model, "output_norm.weight")->type = types[t];
+    float logits[64];
+    logits_of(check, &model, logits);
+    for (int i = 0; i < config.vocabulary; i++)
+      CHECK(isfinite(logits[i]));
+  }
+}
+
+TEST(refuses_tensors_that_nothing_would_use) {
+  TinyModel model = tiny_model(&config);
+  tiny_add(&model, "blk.0.attn_q.bias", 64, 0, GGML_F32);
+  refuse_model(check, &model, "MODEL_UNSUPPORTED", "blk.0.attn_q.bias");
+  model = tiny_model(&config);
+  tiny_add(&model, "blk.2.attn_norm.weight", 64, 0, GGML_F32);
+  refuse_model(check, &model, "MODEL_UNSUPPORTED", "blk.2.attn_norm.weight");
+  model = tiny_model(&config);
+  tiny_add(&model, "a", 1, 0, GGML_F32);
+  refuse_model(check, &model, "MODEL_UNSUPPORTED", "tensor \"a\"");
+}
+
+TEST(refuses_models_that_lack_a_key) {
+  const char *const keys[] = {"general.architecture",
+                              "llama.block_count",
+                              "llama.embedding_length",
+                              "llama.feed_forward_length",
+                              "llama.context_length",
+                              "llama.attention.head_count",
+                              "llama.attention.layer_norm_rms_epsilon"};
+  for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
+    TinyModel model = tiny_model(&config);
+    tiny_drop_pair(&model, keys[i]);
+    refuse_model(check, &model, "MODEL_BAD_KEY", keys[i]);
+    tiny_set_array(&model, keys[i], 1, (uint32_t[]){4});
+    if (strstr(keys[i], "feed_forward") == NULL && strstr(keys[i], "head_count") == NULL)
+      refuse_model(check, &model, "MODEL_BAD_KEY", keys[i]);
+    if (i == 0) continue;
+    tiny_set_string(&model, keys[i], "4");
+    refuse_model(check, &model, "MODEL_BAD_KEY", keys[i]);
+  }
+}
+
+TEST(refuses_numbers_out_of_range) {
+  const struct {
+    const char *key;
+    uint32_t value;
+  } cases[] = {{"llama.block_count", 0},
+               {"llama.block_count", 5000},
+               {"llama.block_count", UINT32_MAX},
+               {"llama.embedding_length", 0},
+               {"llama.embedding_length", 1u << 21},
+               {"llama.feed_forward_length", 0},
+               {"llama.feed_forward_length", UINT32_MAX},
+               {"llama.context_length", 0},
+               {"llama.context_length", UINT32_MAX},
+               {"llama.attention.head_count", 0},
+               {"llama.attention.head_count", UINT32_MAX},
+               {"llama.attention.head_count_kv", 0},
+               {"llama.attention.head_count_kv", 3},
+               {"llama.attention.head_count_kv", 8},
+               {"llama.attention.head_count", 5},
+               {"llama.attention.key_length", 0},
+               {"llama.attention.key_length", 5000},
+               {"llama.attention.sliding_window", UINT32_MAX},
+               {"llama.rope.dimension_count", 0},
+               {"llama.rope.dimension_count", 7},
+               {"llama.rope.dimension_count", 18},
+               {"llama.expert_count", UINT32_MAX},
+               {"nibble.block_repeat", 0},
+               {"nibble.block_repeat", 65}};
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    TinyModel model = tiny_model(&config);
+    tiny_set_u32(&model, cases[i].key, cases[i].value);
+    refuse_model(check, &model, "MODEL_BAD_KEY", "");
+  }
+  const struct {
+    const char *key;
+    float value;
+  } floats[] = {{"llama.attention.layer_norm_rms_epsilon", 0},
+                {"llama.attention.layer_norm_rms_epsilon", NAN},
+                {"llama.attention.layer_norm_rms_epsilon", -1},
+                {"llama.attention.layer_norm_rms_epsilon", 2},
+                {"llama.rope.freq_base", 0},
+                {"llama.rope.freq_base", INFINITY},
+                {"llama.rope.scaling.factor", 0},
+                {"llama.rope.scaling.factor", NAN},
+                {"llama.rope.scaling.original_context_length", 0}};
+  for (size_t i = 0; i < sizeof floats / sizeof *floats; i++) {
+    TinyModel model = tiny_model(&config);
+    tiny_set_f32(&model, floats[i].key, floats[i].value);
+    refuse_model(check, &model, "MODEL_BAD_KEY", floats[i].key);
+  }
+}
+
+TEST(refuses_more_blocks_than_there_are_tensors) {
+  TinyModel model = tiny_model(&config);
+  tiny_set_u32(&model, "llama.block_count", 3);
+  refuse_model(check, &model, "MODEL_BAD_TENSOR", "blk.2.");
+  tiny_set_u32(&model, "llama.block_count", 4096);
+  refuse_model(check, &model, "MODEL_BAD_TENSOR", "4096");
+  tiny_set_u32(&model, "llama.block_count", 1);
+  refuse_model(check, &model, "MODEL_UNSUPPORTED", "blk.1.");
+}
+
+TEST(refuses_heads_whose_sizes_overflow) {
+  TinyModel model = tiny_model(&config);
+  tiny_set_u32(&model, "llama.attention.head_count", 1 << 20);
+  tiny_set_u32(&model, "llama.attention.head_count_kv", 1 << 20);
+  tiny_set_u32(&model, "llama.attention.key_length", 4096);
+  tiny_set_u32(&model, "llama.attention.value_length", 4096);
+  refuse_model(check, &model, "MODEL_BAD_KEY", "1048576");
+}
+
+TEST(refuses_vocabularies_whose_logits_overflow) {
+  TinyModel model = tiny_model(&config);
+  TinyFile tiny;
+  tiny_open(&tiny, &model);
+  for (size_t i = 0; i < tiny.gguf.tensor_count; i++)
+    if (gguf_string_is(tiny.gguf.tensors[i].name, "token_embd.weight")) tiny.gguf.tensors[i].size[1] = 1u << 30;
+  const NibbleOptions options = tiny_options();
+  NibbleError error = {.code = NIBBLE_OK};
+  CHECK(!nibble_describe(&tiny.gguf, &options, NULL, NULL, &error));
+  CHECK_STR(nibble_error_name((int)error.code), "MODEL_BAD_TENSOR");
+  CHECK(strstr(error.message, "1073741824") != NULL);
+  tiny_close(&tiny);
+}
+
+TEST(refuses_keys_and_values_of_different_sizes) {
+  TinyModel model = tiny_model(&config);
+  tiny_set_u32(&model, "llama.attention.value_length", 8);
+  refuse_model(check, &model, "MODEL_UNSUPPORTED", "16");
+}
+
+TEST(refuses_a_tokenizer_of_another_size) {
+  TinyModel model = tiny_model(&config);
+  tiny_set_array(&model, "tokenizer.ggml.tokens", 0, NULL);
+  TinyPair *tokens = tiny_pair(&model, "tokenizer.ggml.tokens");
+  tokens->element = GGUF_STRING;
+  tokens->count = 40;
+  const TinyModel plain = tiny_model(&config);
+  CHECK(alike(check, &model, &plain));
+  tokens->count = 39;
+  refuse_model(check, &model, "MODEL_BAD_KEY", "39");
+  tokens->count = 41;
+  refuse_model(check, &model, "MODEL_BAD_KEY", "41");
+  tokens->element = GGUF_U32;
+  tokens->count = 8;
+  refuse_model(check, &model, "MODEL_BAD_KEY", "tokenizer.ggml.tokens");
+  tiny_set_string(&model, "tokenizer.ggml.tokens", "a b c");
+  refuse_model(check, &model, "MODEL_BAD_KEY", "tokenizer.ggml.tokens");
+}
+
+TEST(refuses_families_and_features_it_does_not_run) {
+  TinyModel model = tiny_model(&config);
+  tiny_set_string(&model, "general.architecture", "mamba");
+  refuse_model(check, &model, "MODEL_UNSUPPORTED", "mamba");
+  tiny_set_string(&model, "general.architecture", "llam");
+  refuse_model(check, &model, "MODEL_UNSUPPORTED", "llama");
+  tiny_set_string(&model, "general.architecture", "");
+  refuse_model(check, &model, "MODEL_UNSUPPORTED", "llama");
+  model = tiny_model(&config);
+  tiny_set_u32(&model, "llama.expert_count", 8);
+  refuse_model(check, &model, "MODEL_UNSUPPORTED", "8 experts");
+  tiny_set_u32(&model, "llama.expert_count", 0);
+  const TinyModel plain = tiny_model(&config);
+  CHECK(alike(check, &model, &plain));
+  tiny_set_u32(&model, "split.count", 3);
+  refuse_model(check, &model, "MODEL_UNSUPPORTED", "3 parts");
+  const char *const scalings[] = {"longrope", "llama3", "su", "", "Linear"};
+  for (size_t i = 0; i < sizeof scalings / sizeof *scalings; i++) {
+    model = tiny_model(&config);
+    tiny_set_string(&model, "llama.rope.scaling.type", scalings[i]);
+    refuse_model(check, &model, "MODEL_UNSUPPORTED", "rope.scaling.type");
+  }
+  tiny_set_u32(&model, "llama.rope.scaling.type", 1);
+  refuse_model(check, &model, "MODEL_BAD_KEY", "rope.scaling.type");
+}
+
+TEST(stretches_positions_only_where_the_model_says_so) {
+  const TinyModel plain = tiny_model(&config);
+  TinyModel model = plain, other;
+  tiny_set_string(&model, "llama.rope.scaling.type", "none");
+  tiny_set_f32(&model, "llama.rope.scaling.factor", 4);
+  CHECK(alike(check, &model, &plain));
+  tiny_set_string(&model, "llama.rope.scaling.type", "linear");
+  CHECK(!alike(check, &model, &plain));
+  other = plain;  // the old spelling of the same
+  tiny_set_f32(&other, "llama.rope.scale_linear", 4);
+  CHECK(alike(check, &model, &other));
+  tiny_set_f32(&model, "llama.rope.scaling.factor", 1);
+  CHECK(alike(check, &model, &plain));
+  tiny_set_string(&model, "llama.rope.scaling.type", "yarn");
+  CHECK(alike(check, &model, &plain));  // YaRN by a factor of 1 changes nothing
+  tiny_set_f32(&model, "llama.rope.scaling.factor", 4);
+  CHECK(!alike(check, &model, &plain) && !alike(check, &model, &other));
+}
+
+TEST(refuses_position_factors_that_are_no_divisors) {
+  const float factors[] = {0, NAN};
+  for (int i = 0; i < 2; i++) {
+    const TinyModel model = tiny_model(&config);
+    const NibbleOptions options = tiny_options();
+    TinyFile tiny;
+    tiny_open(&tiny, &model);
+    const GgufTensor *tensor = gguf_find_tensor(&tiny.gguf, "rope_freqs.weight");
+    memcpy(tiny.file.bytes + tensor->offset + 8, &factors[i], sizeof *factors);
+    NibbleEngine *engine = nibble_engine_create(&tiny.gguf, &options, NULL);
+    if (!CHECK(engine != NULL)) return;
+    NibbleError error = {.code = NIBBLE_OK};
+    CHECK(!tiny_load(engine, &tiny, 1000, &error));
+    CHECK_STR(nibble_error_name((int)error.code), "MODEL_BAD_TENSOR");
+    CHECK(strstr(error.message, "entry 2") != NULL);
+    CHECK(nibble_session_create(engine, &error) == NULL);
+    CHECK_STR(nibble_error_name((int)error.code), "MODEL_INCOMPLETE");
+    nibble_engine_free(engine);
+    tiny_close(&tiny);
+  }
+}
+
+TEST(takes_numbers_per_block_where_all_are_alike) {
+  const char *const keys[] = {"llama.attention.head_count", "llama.attention.head_count_kv",
+                              "llama.feed_forward_length"};
+  const uint32_t values[] = {4, 2, 96};
+  const TinyModel plain = tiny_model(&config);
+  for (int i = 0; i < 3; i++) {
+    TinyModel model = plain;
+    tiny_set_array(&model, keys[i], 2, (uint32_t[]){values[i], values[i]});
+    CHECK(alike(check, &model, &plain));
+    tiny_set_array(&model, keys[i], 2, (uint32_t[]){values[i], values[i] * 2});
+    refuse_model(check, &model, "MODEL_UNSUPPORTED", keys[i]);
+    tiny_set_array(&model, keys[i], 2, (uint32_t[]){values[i], 0});
+    refuse_model(check, &model, "MODEL_BAD_KEY", keys[i]);
+    tiny_set_array(&model, keys[i], 1, (uint32_t[]){values[i]});
+    refuse_model(check, &model, "MODEL_BAD_KEY", keys[i]);
+    tiny_set_array(&model, keys[i], 3, (uint32_t[]){values[i], values[i], values[i]});
+    refuse_model(check, &model, "MODEL_BAD_KEY", keys[i]);
+    tiny_set_array(&model, keys[i], 0, NULL);
+    refuse_model(check, &model, "MODEL_BAD_KEY", keys[i]);
+  }
+}
+
+TEST(assumes_as_many_kv_heads_as_heads) {
+  TinyConfig all_heads = config;
+  all_heads.kv_heads = 4;
+  const TinyModel plain = tiny_model(&all_heads);
+  TinyModel model = plain;
+  tiny_drop_pair(&model, "llama.attention.head_count_kv");
+  CHECK(alike(check, &model, &plain));
+}
+
+int main(void) {
+  Check check = {0};
+  RUN(&check, refuses_models_with_a_tensor_missing);
+  RUN(&check, refuses_tensors_of_the_wrong_shape);
+  RUN(&check, refuses_tensors_of_types_it_does_not_run);
+  RUN(&check, takes_norms_of_every_float_type);
+  RUN(&check, refuses_tensors_that_nothing_would_use);
+  RUN(&check, refuses_models_that_lack_a_key);
+  RUN(&check, refuses_numbers_out_of_range);
+  RUN(&check, refuses_more_blocks_than_there_are_tensors);
+  RUN(&check, refuses_heads_whose_sizes_overflow);
+  RUN(&check, refuses_vocabularies_whose_logits_overflow);
+  RUN(&check, refuses_keys_and_values_of_different_sizes);
+  RUN(&check, refuses_a_tokenizer_of_another_size);
+  RUN(&check, refuses_families_and_features_it_does_not_run);
+  RUN(&check, stretches_positions_only_where_the_model_says_so);
+  RUN(&check, refuses_position_factors_that_are_no_divisors);
+  RUN(&check, takes_numbers_per_block_where_all_are_alike);
+  RUN(&check, assumes_as_many_kv_heads_as_heads);
+  return check_finish(&check);
+}

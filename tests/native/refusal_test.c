@@ -1,0 +1,330 @@
+// What happens where the platform refuses memory or threads. The linker wraps the allocator and pthread_create() (see
+// CMakeLists.txt), so that a test can have the n-th call refused, for every n, and can count what is never freed.
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+
+#include "check.h"
+#include "engine.h"
+#include "engine_fixture.h"
+#include "kv_cache.h"
+#include "threads.h"
+#include "tiny_model.h"
+
+// Wrapped functions have no context to be handed, hence these variables.
+static atomic_int calls_left = -1;  // allocations until one is refused; negative: none is
+static atomic_int live;             // allocations not freed yet
+static atomic_int threads_left = -1;
+
+void *__real_malloc(size_t size);
+void *__real_calloc(size_t count, size_t size);
+void *__real_aligned_alloc(size_t alignment, size_t size);
+void __real_free(void *block);
+int __real_pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*start)(void *), void *argument);
+
+static bool refused(atomic_int *left) { return atomic_load(left) >= 0 && atomic_fetch_sub(left, 1) == 0; }
+
+static void *counted(void *block) {
+  if (block != NULL) atomic_fetch_add(&live, 1);
+  return block;
+}
+
+void *__wrap_malloc(size_t size);
+void *__wrap_malloc(size_t size) { return refused(&calls_left) ? NULL : counted(__real_malloc(size)); }
+
+void *__wrap_calloc(size_t count, size_t size);
+void *__wrap_calloc(size_t count, size_t size) {
+  return refused(&calls_left) ? NULL : counted(__real_calloc(count, size));
+}
+
+void *__wrap_aligned_alloc(size_t alignment, size_t size);
+void *__wrap_aligned_alloc(size_t alignment, size_t size) {
+  return refused(&calls_left) ? NULL : counted(__real_aligned_alloc(alignment, size));
+}
+
+void __wrap_free(void *block);
+void __wrap_free(void *block) {
+  if (block != NULL) atomic_fetch_sub(&live, 1);
+  __real_free(block);
+}
+
+int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*start)(void *), void *argument);
+int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*start)(void *), void *argument) {
+  if (refused(&threads_left)) return 11;
+  return __real_pthread_create(thread, attributes, start, argument);
+}
+
+static const TinyConfig config = {
+    .width = 64, .feed_forward = 96, .heads = 4, .kv_heads = 2, .vocabulary = 100, .mixed = true, .tied = true};
+
+// Refuses the n-th allocation of `attempt` for n = 0, 1, ... until it succeeds without meeting a refusal. `attempt`
+// frees what it makes, and returns whether all went well; `error` is its last error. Returns how many were refused.
+typedef bool Attempt(Check *check, void *context, NibbleError *error);
+
+static int refuse_each(Check *check, Attempt *attempt, void *context) {
+  enum { MOST_CALLS = 5000 };
+  for (int n = 0; n < MOST_CALLS; n++) {
+    NibbleError error = {.code = NIBBLE_OK};
+    const int before = atomic_load(&live);
+    atomic_store(&calls_left, n);
+    const bool succeeded = attempt(check, context, &error);
+    const bool met = atomic_load(&calls_left) < 0;
+    atomic_store(&calls_left, -1);
+    if (!CHECK_INT(atomic_load(&live), before)) printf("  allocation %d was refused\n", n);
+    if (!met) {
+      CHECK(succeeded);
+      return n;
+    }
+    CHECK(!succeeded);
+    if (!CHECK_STR(nibble_error_name((int)error.code), "OUT_OF_MEMORY")) printf("  allocation %d was refused\n", n);
+  }
+  CHECK(!"an end to the allocations");
+  return MOST_CALLS;
+}
+
+static bool parse(Check *check, void *context, NibbleError *error) {
+  (void)check;
+  const TinyFile *tiny = context;
+  Gguf gguf;
+  if (!gguf_parse(tiny->file.bytes, tiny->file.size, tiny->file.size, &gguf, error)) return false;
+  gguf_free(&gguf);
+  return true;
+}
+
+static bool describe(Check *check, void *context, NibbleError *error) {
+  (void)check;
+  const TinyFile *tiny = context;
+  const NibbleOptions options = tiny_options();
+  NibbleMemory memory;
+  return nibble_describe(&tiny->gguf, &options, NULL, &memory, error);
+}
+
+TEST(reads_headers_or_says_that_memory_is_short) {
+  const TinyModel model = tiny_model(&config);
+  TinyFile tiny;
+  tiny_open(&tiny, &model);
+  CHECK(refuse_each(check, parse, &tiny) >= 4);
+  CHECK(refuse_each(check, describe, &tiny) >= 2);
+  tiny_close(&tiny);
+}
+
+// The OUT_OF_MEMORY that threads_create() gives for a thread's own memory names threads, as any refused thread does.
+static bool build(Check *check, void *context, NibbleError *error) {
+  (void)check;
+  const TinyFile *tiny = context;
+  NibbleOptions options = tiny_options();
+  options.threads = 3;
+  NibbleEngine *engine = nibble_engine_create(&tiny->gguf, &options, error);
+  if (engine == NULL && error->code == NIBBLE_THREADS_FAILED) error->code = NIBBLE_OUT_OF_MEMORY;
+  nibble_engine_free(engine);
+  return engine != NULL;
+}
+
+TEST(builds_engines_whole_or_not_at_all) {
+  const TinyModel model = tiny_model(&config);
+  TinyFile tiny;
+  tiny_open(&tiny, &model);
+  CHECK(refuse_each(check, build, &tiny) > 20);
+  tiny_close(&tiny);
+}
+
+TEST(chooses_kernels_even_where_measuring_them_finds_no_memory) {
+  const TinyModel model = tiny_model(&config);
+  const NibbleOptions options = {.threads = 1};
+  TinyFile tiny;
+  tiny_open(&tiny, &model);
+  const int before = atomic_load(&live);
+  for (int n = 3; n < 8; n++) {  // the engine itself and its plan come before
+    atomic_store(&calls_left, n);
+    NibbleError error = {.code = NIBBLE_OK};
+    NibbleEngine *engine = nibble_engine_create(&tiny.gguf, &options, &error);
+    atomic_store(&calls_left, -1);
+    CHECK(engine != NULL || error.code == NIBBLE_OUT_OF_MEMORY);
+    CHECK(n > 6 || engine != NULL);
+    nibble_engine_free(engine);
+    CHECK_INT(atomic_load(&live), before);
+  }
+  tiny_close(&tiny);
+}
+
+static bool finish_loading(Check *check, void *context, NibbleError *error) {
+  const TinyFile *tiny = context;
+  const int allowed = atomic_exchange(&calls_left, -1);
+  const NibbleOptions options = tiny_options();
+  NibbleEngine *engine = nibble_engine_create(&tiny->gguf, &options, NULL);
+  if (!CHECK(engine != NULL)) return false;
+  const size_t begin = (size_t)tiny->gguf.data_offset;
+  atomic_store(&calls_left, allowed);
+  const bool loaded = nibble_engine_load(engine, tiny->file.bytes + begin, tiny->file.size - begin, error);
+  const int left = atomic_exchange(&calls_left, -1);
+  if (!loaded) {
+    CHECK(nibble_session_create(engine, NULL) == NULL);
+    CHECK(nibble_engine_load(engine, NULL, 0, NULL));  // once there is memory, it goes on
+  }
+  NibbleSession *session = nibble_session_create(engine, NULL);
+  CHECK(session != NULL);
+  nibble_session_free(session);
+  nibble_engine_free(engine);
+  atomic_store(&calls_left, left);
+  return loaded;
+}
+
+TEST(can_finish_loading_later) {
+  const TinyModel model = tiny_model(&config);
+  TinyFile tiny;
+  tiny_open(&tiny, &model);
+  CHECK_INT(refuse_each(check, finish_loading, &tiny), 1);
+  tiny_close(&tiny);
+}
+
+enum { TEXT = 200, KEPT = 70 };
+
+typedef struct {
+  Rig rig;
+  int32_t text[TEXT], targets[TEXT];
+  float expected[100];
+} Talk;
+
+static bool open_session(Check *check, void *context, NibbleError *error) {
+  Talk *talk = context;
+  NibbleMemory before, after;
+  nibble_engine_memory(talk->rig.engine, &before);
+  NibbleSession *session = nibble_session_create(talk->rig.engine, error);
+  nibble_session_free(session);
+  nibble_engine_memory(talk->rig.engine, &after);
+  CHECK(memcmp(&before, &after, sizeof before) == 0);
+  return session != NULL;
+}
+
+// Adds the rest of the text to a session that has its beginning.
+static bool go_on(Check *check, void *context, NibbleError *error) {
+  Talk *talk = context;
+  NibbleSession *session = talk->rig.session;
+  NibbleMemory before, after;
+  const int allowed = atomic_exchange(&calls_left, -1);
+  // A session's spare pages stay in the pool until a session is freed: with none spare, growing has to allocate.
+  nibble_session_free(nibble_session_create(talk->rig.engine, NULL));
+  nibble_engine_memory(talk->rig.engine, &before);
+  const int live_before = atomic_load(&live);
+  float scores[TEXT];
+  atomic_store(&calls_left, allowed);
+  const bool done =
+      nibble_session_evaluate(session, talk->text + KEPT, TEXT - KEPT, talk->targets + KEPT, scores, error);
+  const int left = atomic_exchange(&calls_left, -1);
+  if (!done) {
+    nibble_engine_memory(talk->rig.engine, &after);
+    CHECK(memcmp(&before, &after, sizeof before) == 0);
+    CHECK_INT(nibble_session_length(session), KEPT);
+    append(check, session, talk->text + KEPT, TEXT - KEPT);
+  }
+  CHECK(same_logits(session, talk->expected, talk->rig.vocabulary));
+  nibble_session_truncate(session, KEPT);
+  nibble_session_free(nibble_session_create(talk->rig.engine, NULL));
+  CHECK_INT(atomic_load(&live), live_before);
+  atomic_store(&calls_left, left);
+  return done;
+}
+
+TEST(appends_whole_texts_or_nothing) {
+  static const NibbleOptions options = {.threads = 2, .kernel_set = "reference"};
+  const TinyModel model = tiny_model(&config);
+  Talk *talk = malloc(sizeof *talk);
+  if (!CHECK(talk != NULL)) return;
+  rig_open(check, &talk->rig, &model, &options, SIZE_MAX / 2);
+  fill_text(talk->text, TEXT, talk->rig.vocabulary);
+  fill_text(talk->targets, TEXT, talk->rig.vocabulary);
+  append(check, talk->rig.session, talk->text, TEXT);
+  keep_logits(check, &talk->rig, talk->expected);
+  nibble_session_truncate(talk->rig.session, KEPT);
+  nibble_session_free(nibble_session_create(talk->rig.engine, NULL));  // gives the pool's spare pages back
+  CHECK_INT(refuse_each(check, open_session, talk), 3);
+  // Scores, and two more pages in each of two layers.
+  CHECK_INT(refuse_each(check, go_on, talk), 5);
+  rig_close(&talk->rig);
+  free(talk);
+}
+
+static bool sample(Check *check, void *context, NibbleError *error) {
+  (void)context;
+  NibbleSamplerOptions options = nibble_sampler_defaults();
+  options.presence_penalty = 1;
+  options.penalty_window = 10;
+  NibbleSampler *sampler = nibble_sampler_create(&options, 4, error);
+  if (sampler == NULL) return false;
+  const bool biased = nibble_sampler_bias(sampler, 1, -INFINITY, error);
+  CHECK(nibble_sampler_accept(sampler, 2, NULL));
+  CHECK(nibble_sampler_sample(sampler, (float[]){0, 50, 0, -100}) < (biased ? 3 : 2));
+  nibble_sampler_free(sampler);
+  return biased;
+}
+
+TEST(makes_samplers_whole_or_not_at_all) { CHECK_INT(refuse_each(check, sample, NULL), 6); }
+
+TEST(says_how_many_threads_the_platform_gave) {
+  for (int count = 2; count <= 6; count++)
+    for (int given = 1; given < count; given++) {
+      const int before = atomic_load(&live);
+      NibbleError error = {.code = NIBBLE_OK};
+      atomic_store(&threads_left, given - 1);
+      Threads *threads = threads_create(count, &error);
+      atomic_store(&threads_left, -1);
+      CHECK(threads == NULL);
+      CHECK_STR(nibble_error_name((int)error.code), "THREADS_FAILED");
+      char words[40];
+      snprintf(words, sizeof words, "%d of %d threads", given, count);
+      CHECK(strstr(error.message, words) != NULL);
+      CHECK_INT(atomic_load(&live), before);
+    }
+}
+
+TEST(takes_no_pages_where_it_cannot_have_all) {
+  const KvShape shape = {3, 2, 8, false};
+  KvPool *pool = kv_pool_create(&shape);
+  KvTable table;
+  if (!CHECK(pool != NULL) || !CHECK(kv_table_create(&table, pool, &shape, 400, NULL))) return;
+  CHECK(kv_table_grow(&table, 100, NULL));
+  const long long used = (long long)kv_pool_used_bytes(pool);
+  for (int n = 0; n < 12; n++) {  // four more pages in each of three layers
+    NibbleError error = {.code = NIBBLE_OK};
+    kv_pool_trim(pool);
+    atomic_store(&calls_left, n);
+    CHECK(!kv_table_grow(&table, 350, &error));
+    atomic_store(&calls_left, -1);
+    CHECK_STR(nibble_error_name((int)error.code), "OUT_OF_MEMORY");
+    CHECK_INT((long long)kv_pool_used_bytes(pool), used);
+    CHECK_INT(table.count, 2);
+  }
+  CHECK(kv_table_grow(&table, 350, NULL));
+  kv_table_free(&table);
+  CHECK_INT((long long)kv_pool_used_bytes(pool), 0);
+  kv_pool_free(pool);
+}
+
+// The address sanitizer stops at an allocation beyond its limits unless it is told to refuse it as an allocator does.
+const char *__asan_default_options(void);
+const char *__asan_default_options(void) { return "allocator_may_return_null=1"; }
+
+TEST(refuses_page_tables_larger_than_any_memory) {
+  const KvShape shape = {1 << 30, 1, 8, false};
+  KvPool *pool = kv_pool_create(&shape);
+  KvTable table;
+  NibbleError error = {.code = NIBBLE_OK};
+  CHECK(!kv_table_create(&table, pool, &shape, 1 << 28, &error));
+  CHECK_STR(nibble_error_name((int)error.code), "OUT_OF_MEMORY");
+  kv_table_free(&table);
+  kv_pool_free(pool);
+}
+
+int main(void) {
+  Check check = {0};
+  RUN(&check, reads_headers_or_says_that_memory_is_short);
+  RUN(&check, builds_engines_whole_or_not_at_all);
+  RUN(&check, chooses_kernels_even_where_measuring_them_finds_no_memory);
+  RUN(&check, can_finish_loading_later);
+  RUN(&check, appends_whole_texts_or_nothing);
+  RUN(&check, makes_samplers_whole_or_not_at_all);
+  RUN(&check, says_how_many_threads_the_platform_gave);
+  RUN(&check, takes_no_pages_where_it_cannot_have_all);
+  RUN(&check, refuses_page_tables_larger_than_any_memory);
+  return check_finish(&check);
+}
