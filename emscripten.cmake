@@ -31,6 +31,7 @@ set(NIBBLE_WASM_LINK
     -sEXPORT_ES6                # import() and bundlers
     -sFILESYSTEM=0              # models come through js/engine.js, not through an emulated disk
     -sALLOW_MEMORY_GROWTH       # a small model takes little
+    -Wno-pthreads-mem-growth    # growing is only slow for code that keeps views; js/engine.js takes them afresh
     -sINITIAL_MEMORY=16MB
     -sMAXIMUM_MEMORY=4GB        # all that wasm32 can address
     -sSTACK_SIZE=256KB          # the deepest call chain takes a few KB

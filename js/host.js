@@ -17,7 +17,7 @@ const FALLBACK_STOPS = ['\nUser:'];
 
 /**
  * @typedef {object} Platform
- * @property {(threads: number, wasm: any) => Promise<{ runtime: import('./engine.js').Runtime, variant: string }>} startRuntime
+ * @property {(options: { threads: number, kernelSet: string | null }, wasm: any) => Promise<{ runtime: import('./engine.js').Runtime, variant: string }>} startRuntime
  * @property {(path: string) => Promise<import('./source.js').Source>} [openPath]
  * @property {number} threads how many threads to use where none are asked for
  * @property {number} maxThreads

@@ -9,7 +9,10 @@ const RELAXED_DOT = Uint8Array.of(
   ...[0x0a, 0x0b, 0x01, 0x09, 0x00, 0x20, 0x00, 0x20, 0x01, 0xfd, 0x92, 0x02, 0x0b], // code
 );
 
-/** @returns {'relaxed' | 'simd128'} */
-export function wasmVariant() {
-  return WebAssembly.validate(RELAXED_DOT) ? 'relaxed' : 'simd128';
+/**
+ * @param {string | null} [kernelSet] the set that was asked for: plain SIMD128 is a build of its own
+ * @returns {'relaxed' | 'simd128'}
+ */
+export function wasmVariant(kernelSet) {
+  return kernelSet !== 'simd128' && WebAssembly.validate(RELAXED_DOT) ? 'relaxed' : 'simd128';
 }

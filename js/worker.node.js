@@ -13,8 +13,8 @@ import { serve } from './worker.js';
 const BUILD = new URL('../build/wasm/', import.meta.url);
 const DEFAULT_MAX_THREADS = 8;
 
-async function startRuntime(threads, { url, binary }) {
-  const variant = wasmVariant();
+async function startRuntime({ threads, kernelSet }, { url, binary }) {
+  const variant = wasmVariant(kernelSet);
   try {
     const { default: createModule } = await import(new URL('node/nibble.mjs', BUILD).href);
     const file = new URL(`nibble-${variant}.wasm`, url ? url.replace(/\/*$/, '/') : BUILD);

@@ -15,8 +15,8 @@ async function readWasm(url) {
   return response.arrayBuffer();
 }
 
-async function startRuntime(threads, { url, binary }) {
-  const variant = wasmVariant();
+async function startRuntime({ threads, kernelSet }, { url, binary }) {
+  const variant = wasmVariant(kernelSet);
   try {
     const bytes = binary ?? (await readWasm(new URL(`nibble-${variant}.wasm`, url.replace(/\/*$/, '/')).href));
     return { runtime: await Runtime.start(createModule, await WebAssembly.compile(bytes), threads), variant };

@@ -27,113 +27,9 @@ import torch.nn.functional as F
 from torch import nn
 
 import generate
+from examination import examination
 from gguf_writer import BLOCK, dequantise_q4_0, quantise_q4_0, write_gguf
-
-# ---- Tokenizer: byte-level BPE, split as llama.cpp's "smollm" does -------------------------------------------------
-
-SPECIAL = ['<|endoftext|>', '<|im_start|>', '<|im_end|>']
-END_OF_TEXT, IM_START, IM_END = range(3)
-TOKEN_NORMAL, TOKEN_CONTROL = 1, 3
-
-CHAT_TEMPLATE = (
-    "{% for message in messages %}"
-    "{{ '<|im_start|>' + message['role'] + '\\n' + message['content'] + '<|im_end|>\\n' }}"
-    "{% endfor %}"
-    "{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}"
-)
-
-# Digits first, each alone; then, inside what lies between them, the words of GPT-2.
-DIGIT = re.compile(r'(\d)')
-WORD = re.compile(r"'s|'t|'re|'ve|'m|'ll|'d| ?[^\W\d_]+| ?(?:[^\s\w]|_)+|\s+(?!\S)|\s+")
-
-
-def byte_symbols():
-    """The printable character that byte-level BPE writes for each of the 256 bytes."""
-    printable = [*range(ord('!'), ord('~') + 1), *range(ord('¡'), ord('¬') + 1), *range(ord('®'), ord('ÿ') + 1)]
-    symbols = {byte: chr(byte) for byte in printable}
-    for byte in range(256):
-        if byte not in symbols:
-            symbols[byte] = chr(256 + len(symbols) - len(printable))
-    return symbols
-
-
-def split_words(text):
-    """Text -> the pieces that BPE merges never cross."""
-    words = []
-    for piece in DIGIT.split(text):
-        words += [piece] if DIGIT.fullmatch(piece) else WORD.findall(piece)
-    return words
-
-
-class Tokenizer:
-    def __init__(self, vocabulary_size):
-        self.symbols = byte_symbols()
-        self.vocabulary_size = vocabulary_size
-        self.merges = []
-        self.cache = {}
-
-    def spell(self, word):
-        return tuple(self.symbols[byte] for byte in word.encode('utf-8'))
-
-    def train(self, texts):
-        """Learn the merges: join the most frequent pair of neighbours, again and again."""
-        counts = collections.Counter()
-        for text in texts:
-            counts.update(split_words(text))
-        words = [(list(self.spell(word)), count) for word, count in sorted(counts.items()) if count > 1]
-        pairs, homes = collections.Counter(), collections.defaultdict(set)
-        for index, (spelling, count) in enumerate(words):
-            for pair in zip(spelling, spelling[1:]):
-                pairs[pair] += count
-                homes[pair].add(index)
-
-        while len(SPECIAL) + 256 + len(self.merges) < self.vocabulary_size:
-            best = max(pairs, key=lambda pair: (pairs[pair], pair))
-            self.merges.append(best)
-            for index in homes.pop(best):
-                spelling, count = words[index]
-                for pair in zip(spelling, spelling[1:]):
-                    pairs[pair] -= count
-                spelling[:] = merge(spelling, best)
-                for pair in zip(spelling, spelling[1:]):
-                    pairs[pair] += count
-                    homes[pair].add(index)
-            del pairs[best]
-        self.tokens = SPECIAL + sorted(self.symbols.values()) + [first + second for first, second in self.merges]
-        self.ids = {token: index for index, token in enumerate(self.tokens)}
-        self.ranks = {pair: rank for rank, pair in enumerate(self.merges)}
-
-    def encode_word(self, word):
-        if word not in self.cache:
-            spelling = list(self.spell(word))
-            while len(spelling) > 1:
-                best = min(zip(spelling, spelling[1:]), key=lambda pair: self.ranks.get(pair, math.inf))
-                if best not in self.ranks:
-                    break
-                spelling = merge(spelling, best)
-            self.cache[word] = [self.ids[symbol] for symbol in spelling]
-        return self.cache[word]
-
-    def encode(self, text):
-        return [token for word in split_words(text) for token in self.encode_word(word)]
-
-    def decode(self, ids):
-        bytes_of = {symbol: byte for byte, symbol in self.symbols.items()}
-        text = ''.join(self.tokens[token] for token in ids if token >= len(SPECIAL))
-        return bytes(bytes_of[symbol] for symbol in text).decode('utf-8', errors='replace')
-
-
-def merge(spelling, pair):
-    joined, index = [], 0
-    while index < len(spelling):
-        if tuple(spelling[index:index + 2]) == pair:
-            joined.append(spelling[index] + spelling[index + 1])
-            index += 2
-        else:
-            joined.append(spelling[index])
-            index += 1
-    return joined
-
+from tokenizer import END_OF_TEXT, IM_END, IM_START, SPECIAL, Tokenizer
 
 # ---- Model ---------------------------------------------------------------------------------------------------------
 
@@ -249,7 +145,7 @@ class Model(nn.Module):
 # ---- Data ----------------------------------------------------------------------------------------------------------
 
 
-def encode_conversation(messages, tokenizer, prompt_only=False):
+def encode_conversation(messages, tokenizer, open_answer=False):
     """-> tokens, and for each whether it is to be learnt: the assistant's words and the end of its turn"""
     tokens, learnt = [], []
     for message in messages:
@@ -259,7 +155,7 @@ def encode_conversation(messages, tokenizer, prompt_only=False):
         tail = tokenizer.encode('\n')
         tokens += head + body + tail
         learnt += [False] * len(head) + [is_answer] * len(body) + [False] * len(tail)
-    if prompt_only:
+    if open_answer:
         tokens += [IM_START, *tokenizer.encode('assistant\n')]
     return tokens, learnt
 
@@ -298,7 +194,6 @@ def pack(documents, length, rng):
 
 
 # ---- Training ------------------------------------------------------------------------------------------------------
-
 
 TOKENS_PER_STEP = 2048
 SHORT, LONG = 128, 512
@@ -365,6 +260,16 @@ def gguf_tensors(model):
     return tensors
 
 
+TOKEN_NORMAL, TOKEN_CONTROL = 1, 3
+
+CHAT_TEMPLATE = (
+    "{% for message in messages %}"
+    "{{ '<|im_start|>' + message['role'] + '\\n' + message['content'] + '<|im_end|>\\n' }}"
+    "{% endfor %}"
+    "{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}"
+)
+
+
 def gguf_metadata(shape, tokenizer):
     return {
         'general.architecture': 'llama',
@@ -386,7 +291,8 @@ def gguf_metadata(shape, tokenizer):
         'tokenizer.ggml.model': 'gpt2',
         'tokenizer.ggml.pre': 'smollm',
         'tokenizer.ggml.tokens': tokenizer.tokens,
-        'tokenizer.ggml.token_type': [TOKEN_CONTROL if token in SPECIAL else TOKEN_NORMAL for token in tokenizer.tokens],
+        'tokenizer.ggml.token_type': [TOKEN_CONTROL if token in SPECIAL else TOKEN_NORMAL
+                                      for token in tokenizer.tokens],
         'tokenizer.ggml.merges': [f'{first} {second}' for first, second in tokenizer.merges],
         'tokenizer.ggml.bos_token_id': END_OF_TEXT,
         'tokenizer.ggml.eos_token_id': IM_END,
@@ -414,7 +320,7 @@ def as_stored(model):
 @torch.no_grad()
 def answer(model, tokenizer, conversations, limit=96):
     """The greedy answer to each conversation that ends with a question."""
-    prompts = [encode_conversation(messages, tokenizer, prompt_only=True)[0] for messages in conversations]
+    prompts = [encode_conversation(messages, tokenizer, open_answer=True)[0] for messages in conversations]
     texts = [None] * len(prompts)
     order = sorted(range(len(prompts)), key=lambda index: len(prompts[index]))
     for start in range(0, len(order), 64):
@@ -436,32 +342,8 @@ def answer(model, tokenizer, conversations, limit=96):
     return texts
 
 
-def questions_to_pass():
-    """-> [(group, messages, pattern)]"""
-    def user(text):
-        return {'role': 'user', 'content': text}
-
-    tests = [(group, [user(question)], pattern) for group, questions in [
-        ('plain questions', generate.PLAIN_QUESTIONS), ('held-out phrasings', generate.EXAMINATION),
-    ] for question, pattern in questions]
-    for group, operation, phrasing in [
-        ('sums, "What is a + b?"', '+', 'What is {} + {}?'), ('sums, "a+b"', '+', '{}+{}'),
-        ('sums, "{} plus {} ="', '+', '{} plus {} ='), ('sums, "add a and b"', '+', 'add {} and {}'),
-        ('differences, "What is a - b?"', '-', 'What is {} - {}?'), ('products, "What is a x b?"', 'x', 'What is {} x {}?'),
-    ]:
-        for a in range(10):
-            for b in range(10):
-                expected = f'^{re.escape(generate.sum_answer(a, operation, b))}$'
-                tests.append((group.replace('{} plus {}', 'a plus b'), [user(phrasing.format(a, b))], expected))
-    for name in generate.UNSEEN_NAMES:
-        chat = [user(f'Hello, my name is {name}.'), {'role': 'assistant', 'content': f'Nice to meet you, {name}!'},
-                user('What is 2 + 2?'), {'role': 'assistant', 'content': '2 + 2 = 4.'}, user('What is my name?')]
-        tests.append(('a new name, two turns later', chat, name))
-    return tests
-
-
 def examine(model, tokenizer):
-    tests = questions_to_pass()
+    tests = examination()
     texts = answer(as_stored(model), tokenizer, [messages for _, messages, _ in tests])
     passed, total = collections.Counter(), collections.Counter()
     for (group, messages, pattern), text in zip(tests, texts):
@@ -488,7 +370,7 @@ def main():
     parser.add_argument('--conversations', type=int, default=90000)
     parser.add_argument('--learning-rate', type=float, default=3e-3)
     parser.add_argument('--seed', type=int, default=1)
-    parser.add_argument('--threads', type=int, default=2)
+    parser.add_argument('--threads', type=int, default=1, help='more help on an idle machine only')
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     torch.manual_seed(arguments.seed)
@@ -504,8 +386,8 @@ def main():
     tokenizer.train(f"{message['role']}\n{message['content']}" for messages in short[:20000] for message in messages)
     rows = [pack([encode_conversation(messages, tokenizer) for messages in conversations], length, rng)
             for conversations, length in [(short, SHORT), (long, LONG)]]
-    print(f'{model.parameter_count():,} weights; {arguments.conversations:,} conversations in {len(rows[0][0]):,} short '
-          f'and {len(rows[1][0]):,} long rows', flush=True)
+    print(f'{model.parameter_count():,} weights; {arguments.conversations:,} conversations in '
+          f'{len(rows[0][0]):,} short and {len(rows[1][0]):,} long rows', flush=True)
 
     train(model, *rows, arguments.steps, arguments.learning_rate)
     size = write_gguf(arguments.output, gguf_metadata(shape, tokenizer), gguf_tensors(model))

@@ -40,15 +40,15 @@ static const char *quote_string(GgufString string, char quoted[TEXT_QUOTED_SIZE]
   return text_quote(string.data, string.length, quoted);
 }
 
-// Names a field of what is being read: `the value of metadata pair 3 ("general.name")`.
+// Names a field of what is being read, to begin a sentence: `The value of metadata pair 3 ("general.name")`.
 static const char *place(const Cursor *cursor, const char *field, char text[PLACE_SIZE]) {
   char quoted[TEXT_QUOTED_SIZE];
   if (cursor->entry == NULL) {
-    snprintf(text, PLACE_SIZE, "the %s", field);
+    snprintf(text, PLACE_SIZE, "The %s", field);
   } else if (cursor->subject.length == 0) {
-    snprintf(text, PLACE_SIZE, "the %s of %s %" PRIu64, field, cursor->entry, cursor->index);
+    snprintf(text, PLACE_SIZE, "The %s of %s %" PRIu64, field, cursor->entry, cursor->index);
   } else {
-    snprintf(text, PLACE_SIZE, "the %s of %s %" PRIu64 " (%s)", field, cursor->entry, cursor->index,
+    snprintf(text, PLACE_SIZE, "The %s of %s %" PRIu64 " (%s)", field, cursor->entry, cursor->index,
              quote_string(cursor->subject, quoted));
   }
   return text;
@@ -60,19 +60,19 @@ static bool require(Cursor *cursor, uint64_t bytes, const char *field) {
   if (bytes > HEADER_LIMIT - cursor->position) {
     return nibble_fail(cursor->error, NIBBLE_GGUF_BAD_COUNT,
                        "%s takes %" PRIu64 " bytes from byte %" PRIu64 " on, but no header is larger than %" PRIu64
-                       " bytes; the file is damaged",
+                       " bytes; the file is damaged.",
                        place(cursor, field, text), bytes, cursor->position, HEADER_LIMIT);
   }
   if (bytes > cursor->file_size - cursor->position) {
     return nibble_fail(cursor->error, NIBBLE_GGUF_TRUNCATED,
                        "%s takes %" PRIu64 " bytes from byte %" PRIu64 " on, but the file ends at byte %" PRIu64
-                       "; it was cut short or is damaged: fetch it again",
+                       "; it was cut short or is damaged: fetch it again.",
                        place(cursor, field, text), bytes, cursor->position, cursor->file_size);
   }
   if (bytes > cursor->available - cursor->position) {
     return nibble_fail(cursor->error, NIBBLE_GGUF_NEEDS_MORE,
                        "%s takes %" PRIu64 " bytes from byte %" PRIu64 " on, but only the first %" PRIu64
-                       " of the file are here; call again with more",
+                       " of the file are here; call again with more.",
                        place(cursor, field, text), bytes, cursor->position, cursor->available);
   }
   return true;
@@ -112,7 +112,7 @@ static bool read_string(Cursor *cursor, const char *field, uint64_t limit, GgufS
   uint64_t length;
   if (!read_u64(cursor, field, &length)) return false;
   if (length > limit && length <= HEADER_LIMIT) {
-    return nibble_fail(cursor->error, NIBBLE_GGUF_BAD_STRING, "%s has %" PRIu64 " bytes, expected at most %" PRIu64,
+    return nibble_fail(cursor->error, NIBBLE_GGUF_BAD_STRING, "%s has %" PRIu64 " bytes, expected at most %" PRIu64 ".",
                        place(cursor, field, text), length, limit);
   }
   const uint8_t *bytes = take(cursor, length, field);
@@ -121,7 +121,7 @@ static bool read_string(Cursor *cursor, const char *field, uint64_t limit, GgufS
   const size_t valid = text_utf8_prefix(string->data, string->length);
   if (valid < string->length) {
     return nibble_fail(cursor->error, NIBBLE_GGUF_BAD_STRING,
-                       "%s is not UTF-8: found 0x%02x at byte %" PRIu64 " of the file; the file is damaged",
+                       "%s is not UTF-8: found 0x%02x at byte %" PRIu64 " of the file; the file is damaged.",
                        place(cursor, field, text), bytes[valid], cursor->position - length + valid);
   }
   return true;
@@ -132,12 +132,12 @@ static bool read_name(Cursor *cursor, const char *field, uint64_t limit, GgufStr
   char text[PLACE_SIZE];
   if (!read_string(cursor, field, limit, name)) return false;
   if (name->length == 0) {
-    return nibble_fail(cursor->error, NIBBLE_GGUF_BAD_STRING, "%s is empty, expected at least one byte",
+    return nibble_fail(cursor->error, NIBBLE_GGUF_BAD_STRING, "%s is empty, expected at least one byte.",
                        place(cursor, field, text));
   }
   cursor->subject = *name;
   if (memchr(name->data, 0, name->length) != NULL) {
-    return nibble_fail(cursor->error, NIBBLE_GGUF_BAD_STRING, "%s has a NUL byte in it, expected none",
+    return nibble_fail(cursor->error, NIBBLE_GGUF_BAD_STRING, "%s has a NUL byte in it, expected none.",
                        place(cursor, field, text));
   }
   return true;
@@ -149,19 +149,19 @@ static bool read_start(Cursor *cursor, uint32_t *version) {
   const size_t there = cursor->available < sizeof magic ? (size_t)cursor->available : sizeof magic;
   if (there > 0 && memcmp(cursor->data, magic, there) != 0) {
     return nibble_fail(cursor->error, NIBBLE_GGUF_BAD_MAGIC,
-                       "the file begins with %s, expected \"GGUF\"; it is not a GGUF model",
+                       "The file begins with %s, expected \"GGUF\"; it is not a GGUF model.",
                        text_quote((const char *)cursor->data, there, quoted));
   }
   if (take(cursor, sizeof magic, "magic number") == NULL || !read_u32(cursor, "version", version)) return false;
   if (*version != 0 && (*version & 0xffff) == 0) {
     return nibble_fail(cursor->error, NIBBLE_GGUF_BAD_VERSION,
-                       "the version is 0x%08" PRIx32
+                       "The version is 0x%08" PRIx32
                        ": the file is big-endian, expected little-endian; "
-                       "convert its byte order (gguf-py has gguf_convert_endian) or use the little-endian file",
+                       "convert its byte order (gguf-py has gguf_convert_endian) or use the little-endian file.",
                        *version);
   }
   if (*version != 2 && *version != 3) {
-    return nibble_fail(cursor->error, NIBBLE_GGUF_BAD_VERSION, "the version is %" PRIu32 ", expected 2 or 3; %s",
+    return nibble_fail(cursor->error, NIBBLE_GGUF_BAD_VERSION, "The version is %" PRIu32 ", expected 2 or 3; %s.",
                        *version,
                        *version == 1 ? "convert the model anew" : "the file is damaged or newer than this reader");
   }
@@ -174,7 +174,7 @@ static bool read_count(Cursor *cursor, const char *field, uint64_t minimum, uint
   if (!read_u64(cursor, field, count)) return false;
   if (*count > HEADER_LIMIT / minimum) {
     return nibble_fail(cursor->error, NIBBLE_GGUF_BAD_COUNT,
-                       "%s is %" PRIu64 ", expected at most %" PRIu64 ", what a header can hold; the file is damaged",
+                       "%s is %" PRIu64 ", expected at most %" PRIu64 ", what a header can hold; the file is damaged.",
                        place(cursor, field, text), *count, HEADER_LIMIT / minimum);
   }
   return true;
@@ -185,7 +185,7 @@ static bool read_type(Cursor *cursor, const char *field, GgufType *type) {
   uint32_t number;
   if (!read_u32(cursor, field, &number)) return false;
   if (number > GGUF_F64) {
-    return nibble_fail(cursor->error, NIBBLE_GGUF_BAD_TYPE, "%s is %" PRIu32 ", expected 0 to %d",
+    return nibble_fail(cursor->error, NIBBLE_GGUF_BAD_TYPE, "%s is %" PRIu32 ", expected 0 to %d.",
                        place(cursor, field, text), number, GGUF_F64);
   }
   *type = (GgufType)number;
@@ -210,7 +210,7 @@ static bool read_elements(Cursor *cursor, GgufPair *pair) {
   if (pair->element != GGUF_BOOL) return true;
   for (size_t i = 0; i < pair->bytes; i++) {
     if (pair->value[i] > 1) {
-      return nibble_fail(cursor->error, NIBBLE_GGUF_BAD_VALUE, "%s is a bool with byte %d, expected 0 or 1",
+      return nibble_fail(cursor->error, NIBBLE_GGUF_BAD_VALUE, "%s is a bool with byte %d, expected 0 or 1.",
                          place(cursor, "value", text), pair->value[i]);
     }
   }
@@ -227,7 +227,7 @@ static bool read_pair(Cursor *cursor, GgufPair *pair) {
     if (!read_type(cursor, "element type", &pair->element)) return false;
     if (pair->element == GGUF_ARRAY) {
       return nibble_fail(cursor->error, NIBBLE_GGUF_BAD_TYPE,
-                         "%s is array, expected one of the scalar types: arrays of arrays are not read",
+                         "%s is array, expected one of the scalar types: arrays of arrays are not read.",
                          place(cursor, "element type", text));
     }
     const uint64_t size = gguf_type_size(pair->element);
@@ -241,14 +241,14 @@ static bool read_alignment(const Gguf *gguf, NibbleError *error, uint64_t *align
   *alignment = DEFAULT_ALIGNMENT;
   if (pair == NULL) return true;
   if (pair->type != GGUF_U32) {
-    return nibble_fail(error, NIBBLE_GGUF_BAD_ALIGNMENT, "the type of general.alignment is %s, expected u32",
+    return nibble_fail(error, NIBBLE_GGUF_BAD_ALIGNMENT, "The type of general.alignment is %s, expected u32.",
                        gguf_type_name(pair->type));
   }
   *alignment = load_little_endian(pair->value, 4);
   if (*alignment == 0 || *alignment > ALIGNMENT_LIMIT || (*alignment & (*alignment - 1)) != 0) {
     return nibble_fail(error, NIBBLE_GGUF_BAD_ALIGNMENT,
-                       "general.alignment is %" PRIu64 ", expected a power of two from 1 to %u", *alignment,
-                       ALIGNMENT_LIMIT);
+                       "The metadata key general.alignment is %" PRIu64 ", expected a power of two from 1 to %u.",
+                       *alignment, ALIGNMENT_LIMIT);
   }
   return true;
 }
@@ -265,7 +265,7 @@ static bool read_dimensions(Cursor *cursor, GgufTensor *tensor) {
   uint32_t dimensions;
   if (!read_u32(cursor, "dimension count", &dimensions)) return false;
   if (dimensions < 1 || dimensions > 4) {
-    return nibble_fail(cursor->error, NIBBLE_GGUF_BAD_DIMENSION, "%s is %" PRIu32 ", expected 1 to 4",
+    return nibble_fail(cursor->error, NIBBLE_GGUF_BAD_DIMENSION, "%s is %" PRIu32 ", expected 1 to 4.",
                        place(cursor, "dimension count", text), dimensions);
   }
   tensor->dimensions = (int)dimensions;
@@ -276,7 +276,7 @@ static bool read_dimensions(Cursor *cursor, GgufTensor *tensor) {
     if (!read_u64(cursor, "dimensions", &tensor->size[i])) return false;
     if (tensor->size[i] == 0 || !multiply(&elements, tensor->size[i])) {
       return nibble_fail(cursor->error, NIBBLE_GGUF_BAD_DIMENSION,
-                         "%s have %" PRIu64 " in place %d, expected at least 1 and fewer than 2^63 elements in all",
+                         "%s have %" PRIu64 " in place %d, expected at least 1 and fewer than 2^63 elements in all.",
                          place(cursor, "dimensions", text), tensor->size[i], i);
     }
   }
@@ -292,13 +292,13 @@ static bool read_format(Cursor *cursor, GgufTensor *tensor) {
     return nibble_fail(cursor->error, NIBBLE_GGUF_BAD_TYPE,
                        "%s is %" PRIu32
                        ", which is no tensor type this reader knows; "
-                       "the file is damaged, too old or too new: convert the model anew",
+                       "the file is damaged, too old or too new: convert the model anew.",
                        place(cursor, "type", text), tensor->type);
   }
   const uint64_t columns = tensor->size[0];
   if (columns % (uint64_t)format->block_elements != 0) {
     return nibble_fail(cursor->error, NIBBLE_GGUF_BAD_DIMENSION,
-                       "%s is %" PRIu64 ", expected a multiple of %d, as %s needs", place(cursor, "row length", text),
+                       "%s is %" PRIu64 ", expected a multiple of %d, as %s needs.", place(cursor, "row length", text),
                        columns, format->block_elements, format->name);
   }
   tensor->bytes = columns / (uint64_t)format->block_elements;
@@ -308,7 +308,7 @@ static bool read_format(Cursor *cursor, GgufTensor *tensor) {
   if (!fits) {
     return nibble_fail(cursor->error, NIBBLE_GGUF_BAD_DIMENSION,
                        "%s are %" PRIu64 " x %" PRIu64 " x %" PRIu64 " x %" PRIu64
-                       " of %s, expected fewer than 2^63 bytes",
+                       " of %s, expected fewer than 2^63 bytes.",
                        place(cursor, "dimensions", text), tensor->size[0], tensor->size[1], tensor->size[2],
                        tensor->size[3], format->name);
   }
@@ -322,7 +322,7 @@ static bool read_tensor(Cursor *cursor, uint64_t alignment, GgufTensor *tensor) 
   if (!read_dimensions(cursor, tensor) || !read_format(cursor, tensor)) return false;
   if (!read_u64(cursor, "offset", &tensor->offset)) return false;
   if (tensor->offset % alignment != 0) {
-    return nibble_fail(cursor->error, NIBBLE_GGUF_BAD_OFFSET, "%s is %" PRIu64 ", expected a multiple of %" PRIu64,
+    return nibble_fail(cursor->error, NIBBLE_GGUF_BAD_OFFSET, "%s is %" PRIu64 ", expected a multiple of %" PRIu64 ".",
                        place(cursor, "offset", text), tensor->offset, alignment);
   }
   return true;
@@ -339,7 +339,7 @@ static bool read_tables(Cursor *cursor, Gguf *gguf) {
   gguf->tensors = calloc((size_t)tensors + 1, sizeof *gguf->tensors);
   if (gguf->pairs == NULL || gguf->tensors == NULL) {
     return nibble_fail(cursor->error, NIBBLE_OUT_OF_MEMORY,
-                       "no memory for %" PRIu64 " metadata pairs and %" PRIu64 " tensors", pairs, tensors);
+                       "No memory is left for %" PRIu64 " metadata pairs and %" PRIu64 " tensors.", pairs, tensors);
   }
   for (; gguf->pair_count < pairs; gguf->pair_count++) {
     cursor->entry = "metadata pair";
@@ -368,14 +368,15 @@ static int compare_names(const void *left, const void *right) {
 static bool check_unique(const GgufString *first, size_t stride, size_t count, const char *what, NibbleError *error) {
   char quoted[TEXT_QUOTED_SIZE];
   const GgufString **sorted = malloc((count + 1) * sizeof *sorted);
-  if (sorted == NULL) return nibble_fail(error, NIBBLE_OUT_OF_MEMORY, "no memory to sort %zu %ss", count, what);
+  if (sorted == NULL)
+    return nibble_fail(error, NIBBLE_OUT_OF_MEMORY, "No memory is left to sort %zu %ss.", count, what);
   for (size_t i = 0; i < count; i++)
     sorted[i] = (const GgufString *)(const void *)((const char *)first + i * stride);
   qsort(sorted, count, sizeof *sorted, compare_names);
   bool unique = true;
   for (size_t i = 1; i < count && unique; i++) {
     if (compare_names(&sorted[i - 1], &sorted[i]) != 0) continue;
-    unique = nibble_fail(error, NIBBLE_GGUF_DUPLICATE, "the %s %s stands in the file twice, expected once", what,
+    unique = nibble_fail(error, NIBBLE_GGUF_DUPLICATE, "The %s %s stands in the file twice, expected once.", what,
                          quote_string(*sorted[i], quoted));
   }
   free(sorted);
@@ -392,7 +393,7 @@ static bool check_overlap(const Gguf *gguf, NibbleError *error) {
   char quoted[TEXT_QUOTED_SIZE];
   const size_t count = gguf->tensor_count;
   const GgufTensor **sorted = malloc((count + 1) * sizeof *sorted);
-  if (sorted == NULL) return nibble_fail(error, NIBBLE_OUT_OF_MEMORY, "no memory to sort %zu tensors", count);
+  if (sorted == NULL) return nibble_fail(error, NIBBLE_OUT_OF_MEMORY, "No memory is left to sort %zu tensors.", count);
   for (size_t i = 0; i < count; i++)
     sorted[i] = &gguf->tensors[i];
   qsort(sorted, count, sizeof *sorted, compare_offsets);
@@ -401,8 +402,8 @@ static bool check_overlap(const Gguf *gguf, NibbleError *error) {
     const uint64_t end = sorted[i - 1]->offset + sorted[i - 1]->bytes;
     if (end <= sorted[i]->offset) continue;
     apart = nibble_fail(error, NIBBLE_GGUF_BAD_OFFSET,
-                        "the data of tensor %s begins at byte %" PRIu64 ", expected byte %" PRIu64
-                        " or later: another tensor's data ends there",
+                        "The data of tensor %s begins at byte %" PRIu64 ", expected byte %" PRIu64
+                        " or later: another tensor's data ends there.",
                         quote_string(sorted[i]->name, quoted), sorted[i]->offset, end);
   }
   free(sorted);
@@ -428,14 +429,14 @@ static bool place_tensors(Gguf *gguf, NibbleError *error) {
     const uint64_t end = add_saturating(gguf->data_offset, add_saturating(tensor->offset, tensor->bytes));
     if (end > gguf->file_size && end > dense) {
       return nibble_fail(error, NIBBLE_GGUF_BAD_OFFSET,
-                         "the offset of tensor %s is %" PRIu64 ", but its %" PRIu64
-                         " bytes have to end within the %" PRIu64 " of the file; the file is damaged",
+                         "The offset of tensor %s is %" PRIu64 ", but its %" PRIu64
+                         " bytes have to end within the %" PRIu64 " of the file; the file is damaged.",
                          quote_string(tensor->name, quoted), tensor->offset, tensor->bytes, gguf->file_size);
     }
     if (end > gguf->file_size) {
       return nibble_fail(error, NIBBLE_GGUF_TRUNCATED,
-                         "the data of tensor %s ends at byte %" PRIu64 ", but the file has %" PRIu64
-                         " bytes, expected %" PRIu64 "; it was cut short: fetch it again",
+                         "The data of tensor %s ends at byte %" PRIu64 ", but the file has %" PRIu64
+                         " bytes, expected %" PRIu64 "; it was cut short: fetch it again.",
                          quote_string(tensor->name, quoted), end, gguf->file_size, end_of_all);
     }
     tensor->offset += gguf->data_offset;
@@ -446,10 +447,12 @@ static bool place_tensors(Gguf *gguf, NibbleError *error) {
 bool gguf_parse(const uint8_t *header, size_t available, uint64_t file_size, Gguf *gguf, NibbleError *error) {
   *gguf = (Gguf){.file_size = file_size};
   if (available > file_size) {
-    return nibble_fail(error, NIBBLE_INVALID_ARGUMENT, "%zu bytes given of a file of %" PRIu64, available, file_size);
+    return nibble_fail(error, NIBBLE_INVALID_ARGUMENT, "%zu bytes were given of a file of %" PRIu64 ".", available,
+                       file_size);
   }
   // Tensors' extents are below 2^63, so that below it no sum of an offset and an extent can wrap.
-  if (file_size >= SIZE_LIMIT) return nibble_fail(error, NIBBLE_INVALID_ARGUMENT, "a file of 2^63 bytes or more");
+  if (file_size >= SIZE_LIMIT)
+    return nibble_fail(error, NIBBLE_INVALID_ARGUMENT, "The file has 2^63 bytes or more; fewer were expected.");
   Cursor cursor = {.data = header, .available = available, .file_size = file_size, .error = error};
   if (read_tables(&cursor, gguf) &&
       check_unique(&gguf->pairs[0].key, sizeof gguf->pairs[0], gguf->pair_count, "metadata key", error) &&

@@ -14,7 +14,7 @@
 enum {
   PANEL_TOKENS = 4,         // tokens whose packed activations are interleaved
   KV_PAGE_TOKENS = 64,      // tokens in a KV page
-  PACKED_BLOCK_BYTES = 40,  // of one token: 32 int8, an f32 scale, an int32 sum
+  PACKED_BLOCK_BYTES = 40,  // of one token: 32 int8, an f32 scale, an int32 offset
 };
 
 // The input of a matrix product: `tokens` rows of `columns` floats, and, for quantised weights, the same packed to
@@ -23,7 +23,7 @@ enum {
 // columns,
 //     int8  value[8 groups of 4 columns][N tokens][4]
 //     f32   scale[N]     the block's scale x F16_UNBIAS (see tiles.h)
-//     int32 sum[N]       of the 32 values
+//     int32 offset[N]    -8 x the sum of the 32 values: what takes the 8 off each Q4_0 nibble
 typedef struct {
   const float *values;  // [tokens, stride]
   size_t stride;
@@ -87,9 +87,9 @@ extern const Kernels kernels_exact;
 // it does not, or where memory is short.
 bool kernels_verify(const Kernels *kernels, NibbleError *error);
 
-// Measures one thread's matrix x vector product in each set, side by side, on synthetic Q4_0 weights that fit the
-// second-level cache: rates [count] in weights a second, 0 for a set that kernels_verify() refuses, or for all where
-// memory is short. Takes about 12 ms for each set.
+// Measures one thread's products in each set, on synthetic Q4_0 weights that fit the second-level cache: rates [count]
+// in weights x tokens a second, the geometric mean of one token's and a panel's; 0 for a set that kernels_verify()
+// refuses, or for all where memory is short. Takes about 20 ms for each set.
 void kernels_measure(const Kernels *const *sets, int count, double *rates);
 
 #endif

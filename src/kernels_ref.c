@@ -31,10 +31,10 @@ static float packed_scale(const PackedToken *p) {
   return scale;
 }
 
-static int32_t packed_sum(const PackedToken *p) {
-  int32_t sum;
-  memcpy(&sum, p->block + 36 * p->tokens + 4 * p->token, sizeof sum);
-  return sum;
+static int32_t packed_offset(const PackedToken *p) {
+  int32_t offset;
+  memcpy(&offset, p->block + 36 * p->tokens + 4 * p->token, sizeof offset);
+  return offset;
 }
 
 static void next_block(PackedToken *p) { p->block += (size_t)p->tokens * PACKED_BLOCK_BYTES; }
@@ -57,7 +57,7 @@ static int dot_nibbles(const uint8_t *block, int row, const PackedToken *a) {
 static float row_q4_0(const uint8_t *tile, int row, PackedToken a, int blocks) {
   float sum = 0;
   for (int b = 0; b < blocks; b++, tile += 144, next_block(&a)) {
-    const int dot = dot_nibbles(tile, row, &a) - 8 * packed_sum(&a);
+    const int dot = dot_nibbles(tile, row, &a) + packed_offset(&a);
     sum += (float)dot * (packed_scale(&a) * scale_at(tile + 128, row));
   }
   return sum;
@@ -67,7 +67,7 @@ static float row_q4_1(const uint8_t *tile, int row, PackedToken a, int blocks) {
   float sum = 0;
   for (int b = 0; b < blocks; b++, tile += 160, next_block(&a)) {
     sum += (float)dot_nibbles(tile, row, &a) * (packed_scale(&a) * scale_at(tile + 128, row));
-    sum += (float)packed_sum(&a) * (packed_scale(&a) * scale_at(tile + 144, row));
+    sum += (float)packed_offset(&a) * -0.125f * (packed_scale(&a) * scale_at(tile + 144, row));
   }
   return sum;
 }
@@ -153,28 +153,29 @@ static void matmul_bf16(const uint8_t *tiles, int tile_count, const Activations 
   matmul_numbers(TILE_BF16, tiles, tile_count, x, y, y_stride, add);
 }
 
-static void pack_block(const float *x, int8_t *values, int value_stride, float *scale, int32_t *sum) {
+static void pack_block(const float *x, int8_t *values, int value_stride, float *scale, int32_t *offset) {
   float largest = 0;
   for (int c = 0; c < TILE_BLOCK; c++)
     largest = largest < fabsf(x[c]) ? fabsf(x[c]) : largest;
   const float inverse = largest > 0 ? 127.0f / largest : 0;
   *scale = largest / 127.0f * F16_UNBIAS;
-  *sum = 0;
+  int32_t sum = 0;
   for (int c = 0; c < TILE_BLOCK; c++) {
     const int8_t value = (int8_t)(bits_of_float(x[c] * inverse + ROUND_MAGIC) & 0xff);
     values[c / 4 * value_stride + c % 4] = value;
-    *sum += value;
+    sum += value;
   }
+  *offset = -8 * sum;
 }
 
 static void pack(const float *x, size_t stride, int tokens, int columns, uint8_t *packed) {
   for (int b = 0; b < columns / TILE_BLOCK; b++, packed += tokens * PACKED_BLOCK_BYTES)
     for (int t = 0; t < tokens; t++) {
       float scale;
-      int32_t sum;
-      pack_block(x + (size_t)t * stride + b * TILE_BLOCK, (int8_t *)packed + 4 * t, 4 * tokens, &scale, &sum);
+      int32_t offset;
+      pack_block(x + (size_t)t * stride + b * TILE_BLOCK, (int8_t *)packed + 4 * t, 4 * tokens, &scale, &offset);
       memcpy(packed + 32 * tokens + 4 * t, &scale, sizeof scale);
-      memcpy(packed + 36 * tokens + 4 * t, &sum, sizeof sum);
+      memcpy(packed + 36 * tokens + 4 * t, &offset, sizeof offset);
     }
 }
 

@@ -9,8 +9,9 @@ const Kernels *const kernel_sets[] = {
 #ifdef NIBBLE_RELAXED_SIMD
     &kernels_relaxed_i16,
     &kernels_relaxed_i32,
-#endif
+#else
     &kernels_simd128,
+#endif
 };
 
 const int kernel_set_count = sizeof kernel_sets / sizeof *kernel_sets;

@@ -1,4 +1,5 @@
-// The kernel sets of this build, in the order in which they are tried: what nibble_engine_create() chooses from.
+// The kernel sets of this build, which nibble_engine_create() chooses from. There are two builds, since a browser without
+// the relaxed instructions refuses a module that holds any: both relaxed sets, or plain SIMD128.
 #ifndef NIBBLE_KERNEL_SETS_H
 #define NIBBLE_KERNEL_SETS_H
 
@@ -7,6 +8,9 @@
 extern const Kernels kernels_simd128;      // every browser with SIMD
 extern const Kernels kernels_relaxed_i16;  // relaxed dot product, 16-bit sums: best where it becomes pmaddubsw
 extern const Kernels kernels_relaxed_i32;  // relaxed dot product with 32-bit sums: best on AVX-VNNI and Arm dotprod
+
+// Products of the less common formats, shared by both relaxed sets.
+MatmulKernel relaxed_matmul_q4_1, relaxed_matmul_q8_0;
 
 extern const Kernels *const kernel_sets[];
 extern const int kernel_set_count;

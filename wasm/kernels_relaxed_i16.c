@@ -4,7 +4,8 @@
 
 typedef v128_t Dot;
 
-static inline Dot dot_zero(void) { return wasm_i16x8_splat(0); }
+// Even 16-bit lanes begin with the value: it has 16 bits, and the eight products in a lane cannot carry it out of them.
+static inline Dot dot_start(v128_t value) { return wasm_v128_and(value, wasm_i32x4_splat(0xffff)); }
 
 static inline Dot dot_add(Dot dot, v128_t a, v128_t w) {
   return wasm_i16x8_add(dot, wasm_i16x8_relaxed_dot_i8x16_i7x16(a, w));
@@ -12,12 +13,20 @@ static inline Dot dot_add(Dot dot, v128_t a, v128_t w) {
 
 static inline v128_t dot_sum(Dot dot) { return wasm_i32x4_extadd_pairwise_i16x8(dot); }
 
+#define STREAMED_TILES 8
+#define MATMUL_ALL_KINDS
 #include "matmul.h"
 #include "vector_kernels.h"
+
+MATMUL_QUANTIZED(relaxed_matmul_q4_1, tile_q4_1, 160)
+MATMUL_QUANTIZED(relaxed_matmul_q8_0, tile_q8_0, 272)
 
 const Kernels kernels_relaxed_i16 = {
     .name = "relaxed-i16",
     .packs = true,
-    .matmul = {[TILE_Q4_0] = matmul_q4_0, [TILE_Q4_1] = matmul_q4_1, [TILE_Q8_0] = matmul_q8_0, MATMUL_NUMBERS},
+    .matmul = {[TILE_Q4_0] = matmul_q4_0,
+               [TILE_Q4_1] = relaxed_matmul_q4_1,
+               [TILE_Q8_0] = relaxed_matmul_q8_0,
+               MATMUL_NUMBERS},
     VECTOR_KERNELS,
 };

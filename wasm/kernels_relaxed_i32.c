@@ -3,18 +3,22 @@
 
 typedef v128_t Dot;
 
-static inline Dot dot_zero(void) { return wasm_i32x4_splat(0); }
+static inline Dot dot_start(v128_t value) { return value; }
 
 static inline Dot dot_add(Dot dot, v128_t a, v128_t w) { return wasm_i32x4_relaxed_dot_i8x16_i7x16_add(a, w, dot); }
 
 static inline v128_t dot_sum(Dot dot) { return dot; }
 
+#define STREAMED_TILES 8
 #include "matmul.h"
 #include "vector_kernels.h"
 
 const Kernels kernels_relaxed_i32 = {
     .name = "relaxed-i32",
     .packs = true,
-    .matmul = {[TILE_Q4_0] = matmul_q4_0, [TILE_Q4_1] = matmul_q4_1, [TILE_Q8_0] = matmul_q8_0, MATMUL_NUMBERS},
+    .matmul = {[TILE_Q4_0] = matmul_q4_0,
+               [TILE_Q4_1] = relaxed_matmul_q4_1,
+               [TILE_Q8_0] = relaxed_matmul_q8_0,
+               MATMUL_NUMBERS},
     VECTOR_KERNELS,
 };

@@ -6,7 +6,10 @@ typedef struct {
   v128_t rows01, rows23;
 } Dot;
 
-static inline Dot dot_zero(void) { return (Dot){wasm_i32x4_splat(0), wasm_i32x4_splat(0)}; }
+static inline Dot dot_start(v128_t value) {
+  const v128_t zero = wasm_i32x4_splat(0);
+  return (Dot){wasm_i32x4_shuffle(value, zero, 0, 4, 1, 5), wasm_i32x4_shuffle(value, zero, 2, 6, 3, 7)};
+}
 
 static inline Dot dot_add(Dot dot, v128_t a, v128_t w) {
   const v128_t wide = wasm_i16x8_extend_low_i8x16(a);
@@ -19,12 +22,16 @@ static inline v128_t dot_sum(Dot dot) {
                         wasm_i32x4_shuffle(dot.rows01, dot.rows23, 1, 3, 5, 7));
 }
 
+#define STREAMED_TILES 4
+#define MATMUL_ALL_KINDS
 #include "matmul.h"
 #include "vector_kernels.h"
 
-const Kernels kernels_simd128 = {
-    .name = "simd128",
-    .packs = true,
-    .matmul = {[TILE_Q4_0] = matmul_q4_0, [TILE_Q4_1] = matmul_q4_1, [TILE_Q8_0] = matmul_q8_0, MATMUL_NUMBERS},
-    VECTOR_KERNELS,
+static MATMUL_QUANTIZED(matmul_q4_1, tile_q4_1, 160) static MATMUL_QUANTIZED(matmul_q8_0, tile_q8_0, 272)
+
+    const Kernels kernels_simd128 = {
+        .name = "simd128",
+        .packs = true,
+        .matmul = {[TILE_Q4_0] = matmul_q4_0, [TILE_Q4_1] = matmul_q4_1, [TILE_Q8_0] = matmul_q8_0, MATMUL_NUMBERS},
+        VECTOR_KERNELS,
 };

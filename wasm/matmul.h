@@ -2,12 +2,14 @@
 // defined how four columns of four rows enter a dot product:
 //
 //   Dot              sums under way of four rows
-//   dot_zero()       an empty one
+//   dot_start(v)     begins with the value v (i32x4, one a row; of at most 15 bits)
 //   dot_add(d, a, w) adds, for row i = 0..3, the products of the 4 bytes of `a` (int8, the same for each row) with
 //                    bytes 4 i .. 4 i + 3 of `w` (0 to 15); eight times at the most
 //   dot_sum(d)       the four sums as i32x4
+//   STREAMED_TILES   how many tiles a product with one token reads side by side: several streams keep more of memory's
+//                    prefetchers busy than one (measured: twice the rate with 8)
 //
-// Every function is instantiated for panels of PANEL_TOKENS tokens and of one.
+// Panels go through two tiles at once, so that an activation's splat serves four vectors of rows.
 #include <wasm_simd128.h>
 
 #include "kernel_sets.h"
@@ -28,17 +30,27 @@ INLINE void load_scales(const uint8_t *scales, v128_t half_mask, v128_t out[GROU
   out[1] = halves_biased(halves, half_mask);
 }
 
-// Dot products of one Q4 block: 4 vectors of nibble pairs for each group of rows.
-INLINE void dot_q4_block(const uint8_t *block, const uint8_t *a, v128_t mask, const int tokens, Dot dots[][GROUPS]) {
+// `count` tiles, `bytes` apart.
+typedef struct {
+  const uint8_t *tiles;
+  size_t bytes;
+} Tiles;
+
+enum { MAX_VECTORS = 8 * GROUPS };  // of rows, in as many tiles as are read side by side
+
+// Dot products of one Q4 block of `count` tiles: 4 vectors of nibble pairs for each group of rows. `start` [tokens].
+INLINE void dot_q4_block(Tiles t, const int count, const uint8_t *a, const v128_t *start, const int tokens,
+                         Dot dots[][MAX_VECTORS]) {
+  const v128_t mask = wasm_v128_load(kernel_nibble_mask);
 #pragma unroll
   for (int u = 0; u < tokens; u++)
-    for (int g = 0; g < GROUPS; g++)
-      dots[u][g] = dot_zero();
+    for (int g = 0; g < count * GROUPS; g++)
+      dots[u][g] = dot_start(start[u]);
 #pragma unroll
   for (int j = 0; j < 4; j++)
 #pragma unroll
-    for (int g = 0; g < GROUPS; g++) {
-      const v128_t pairs = wasm_v128_load(block + (j * GROUPS + g) * 16);
+    for (int g = 0; g < count * GROUPS; g++) {
+      const v128_t pairs = wasm_v128_load(t.tiles + (size_t)(g / GROUPS) * t.bytes + (j * GROUPS + g % GROUPS) * 16);
       // Shifting 16-bit lanes and masking beats i8x16.shr_u, which V8 expands.
       const v128_t low = wasm_v128_and(pairs, mask), high = wasm_v128_and(wasm_u16x8_shr(pairs, 4), mask);
 #pragma unroll
@@ -49,51 +61,65 @@ INLINE void dot_q4_block(const uint8_t *block, const uint8_t *a, v128_t mask, co
     }
 }
 
-INLINE void tile_q4_0(const uint8_t *tile, int blocks, const uint8_t *a, float *y, size_t y_stride, bool add,
-                      const int tokens) {
-  const v128_t mask = wasm_v128_load(kernel_nibble_mask), half_mask = wasm_v128_load(kernel_half_mask);
-  v128_t sums[PANEL_TOKENS][GROUPS];
+INLINE void store_tiles(v128_t sums[][MAX_VECTORS], const int count, float *y, size_t y_stride, bool add,
+                        const int tokens) {
   for (int u = 0; u < tokens; u++)
-    for (int g = 0; g < GROUPS; g++)
-      sums[u][g] = wasm_f32x4_splat(0);
-  for (int b = 0; b < blocks; b++, tile += 144, a += tokens * PACKED_BLOCK_BYTES) {
-    Dot dots[PANEL_TOKENS][GROUPS];
-    dot_q4_block(tile, a, mask, tokens, dots);
-    v128_t scales[GROUPS];
-    load_scales(tile + 128, half_mask, scales);
-#pragma unroll
-    for (int u = 0; u < tokens; u++) {
-      const v128_t scale = wasm_v128_load32_splat(a + 32 * tokens + 4 * u);
-      const v128_t eight_sums = wasm_i32x4_shl(wasm_v128_load32_splat(a + 36 * tokens + 4 * u), 3);
-#pragma unroll
-      for (int g = 0; g < GROUPS; g++) {
-        const v128_t dot = wasm_f32x4_convert_i32x4(wasm_i32x4_sub(dot_sum(dots[u][g]), eight_sums));
-        sums[u][g] = wasm_f32x4_add(sums[u][g], wasm_f32x4_mul(dot, wasm_f32x4_mul(scale, scales[g])));
-      }
-    }
-  }
-  for (int u = 0; u < tokens; u++)
-    for (int g = 0; g < GROUPS; g++)
+    for (int g = 0; g < count * GROUPS; g++)
       store_rows(y + (size_t)u * y_stride + 4 * g, sums[u][g], add);
 }
 
-INLINE void tile_q4_1(const uint8_t *tile, int blocks, const uint8_t *a, float *y, size_t y_stride, bool add,
-                      const int tokens) {
-  const v128_t mask = wasm_v128_load(kernel_nibble_mask), half_mask = wasm_v128_load(kernel_half_mask);
-  v128_t sums[PANEL_TOKENS][GROUPS];
+INLINE void tiles_q4_0(Tiles t, const int count, int blocks, const uint8_t *a, float *y, size_t y_stride, bool add,
+                       const int tokens) {
+  const v128_t half_mask = wasm_v128_load(kernel_half_mask);
+  v128_t sums[PANEL_TOKENS][MAX_VECTORS];
   for (int u = 0; u < tokens; u++)
+    for (int g = 0; g < count * GROUPS; g++)
+      sums[u][g] = wasm_f32x4_splat(0);
+  for (int b = 0; b < blocks; b++, t.tiles += 144, a += tokens * PACKED_BLOCK_BYTES) {
+    v128_t start[PANEL_TOKENS];
+    Dot dots[PANEL_TOKENS][MAX_VECTORS];
+#pragma unroll
+    for (int u = 0; u < tokens; u++)
+      start[u] = wasm_v128_load32_splat(a + 36 * tokens + 4 * u);
+    dot_q4_block(t, count, a, start, tokens, dots);
+#pragma unroll
+    for (int i = 0; i < count; i++) {
+      v128_t scales[GROUPS];
+      load_scales(t.tiles + (size_t)i * t.bytes + 128, half_mask, scales);
+#pragma unroll
+      for (int u = 0; u < tokens; u++) {
+        const v128_t scale = wasm_v128_load32_splat(a + 32 * tokens + 4 * u);
+#pragma unroll
+        for (int g = 0; g < GROUPS; g++) {
+          const int at = i * GROUPS + g;
+          const v128_t dot = wasm_f32x4_convert_i32x4(dot_sum(dots[u][at]));
+          sums[u][at] = wasm_f32x4_add(sums[u][at], wasm_f32x4_mul(dot, wasm_f32x4_mul(scale, scales[g])));
+        }
+      }
+    }
+  }
+  store_tiles(sums, count, y, y_stride, add, tokens);
+}
+
+INLINE void tile_q4_1(Tiles t, int blocks, const uint8_t *a, float *y, size_t y_stride, bool add, const int tokens) {
+  const v128_t half_mask = wasm_v128_load(kernel_half_mask), eighth = wasm_f32x4_splat(-0.125f);
+  v128_t sums[PANEL_TOKENS][MAX_VECTORS], zero[PANEL_TOKENS];
+  for (int u = 0; u < tokens; u++) {
+    zero[u] = wasm_i32x4_splat(0);
     for (int g = 0; g < GROUPS; g++)
       sums[u][g] = wasm_f32x4_splat(0);
-  for (int b = 0; b < blocks; b++, tile += 160, a += tokens * PACKED_BLOCK_BYTES) {
-    Dot dots[PANEL_TOKENS][GROUPS];
-    dot_q4_block(tile, a, mask, tokens, dots);
+  }
+  for (int b = 0; b < blocks; b++, t.tiles += 160, a += tokens * PACKED_BLOCK_BYTES) {
+    Dot dots[PANEL_TOKENS][MAX_VECTORS];
+    dot_q4_block(t, 1, a, zero, tokens, dots);
     v128_t scales[GROUPS], minima[GROUPS];
-    load_scales(tile + 128, half_mask, scales);
-    load_scales(tile + 144, half_mask, minima);
+    load_scales(t.tiles + 128, half_mask, scales);
+    load_scales(t.tiles + 144, half_mask, minima);
 #pragma unroll
     for (int u = 0; u < tokens; u++) {
       const v128_t scale = wasm_v128_load32_splat(a + 32 * tokens + 4 * u);
-      const v128_t sum = wasm_f32x4_convert_i32x4(wasm_v128_load32_splat(a + 36 * tokens + 4 * u));
+      const v128_t offset = wasm_f32x4_convert_i32x4(wasm_v128_load32_splat(a + 36 * tokens + 4 * u));
+      const v128_t sum = wasm_f32x4_mul(offset, eighth);
 #pragma unroll
       for (int g = 0; g < GROUPS; g++) {
         const v128_t dot = wasm_f32x4_convert_i32x4(dot_sum(dots[u][g]));
@@ -102,30 +128,27 @@ INLINE void tile_q4_1(const uint8_t *tile, int blocks, const uint8_t *a, float *
       }
     }
   }
-  for (int u = 0; u < tokens; u++)
-    for (int g = 0; g < GROUPS; g++)
-      store_rows(y + (size_t)u * y_stride + 4 * g, sums[u][g], add);
+  store_tiles(sums, 1, y, y_stride, add, tokens);
 }
 
 // value + 128 = 16 * high nibble + low nibble: two dot products over the same activations.
-INLINE void tile_q8_0(const uint8_t *tile, int blocks, const uint8_t *a, float *y, size_t y_stride, bool add,
-                      const int tokens) {
+INLINE void tile_q8_0(Tiles t, int blocks, const uint8_t *a, float *y, size_t y_stride, bool add, const int tokens) {
   const v128_t mask = wasm_v128_load(kernel_nibble_mask), half_mask = wasm_v128_load(kernel_half_mask);
-  v128_t sums[PANEL_TOKENS][GROUPS];
+  v128_t sums[PANEL_TOKENS][MAX_VECTORS];
   for (int u = 0; u < tokens; u++)
     for (int g = 0; g < GROUPS; g++)
       sums[u][g] = wasm_f32x4_splat(0);
-  for (int b = 0; b < blocks; b++, tile += 272, a += tokens * PACKED_BLOCK_BYTES) {
+  for (int b = 0; b < blocks; b++, t.tiles += 272, a += tokens * PACKED_BLOCK_BYTES) {
     Dot low[PANEL_TOKENS][GROUPS], high[PANEL_TOKENS][GROUPS];
 #pragma unroll
     for (int u = 0; u < tokens; u++)
       for (int g = 0; g < GROUPS; g++)
-        low[u][g] = high[u][g] = dot_zero();
+        low[u][g] = high[u][g] = dot_start(wasm_i32x4_splat(0));
 #pragma unroll
     for (int j = 0; j < 8; j++)
 #pragma unroll
       for (int g = 0; g < GROUPS; g++) {
-        const v128_t bytes = wasm_v128_load(tile + (j * GROUPS + g) * 16);
+        const v128_t bytes = wasm_v128_load(t.tiles + (j * GROUPS + g) * 16);
         const v128_t l = wasm_v128_and(bytes, mask), h = wasm_v128_and(wasm_u16x8_shr(bytes, 4), mask);
 #pragma unroll
         for (int u = 0; u < tokens; u++) {
@@ -135,37 +158,61 @@ INLINE void tile_q8_0(const uint8_t *tile, int blocks, const uint8_t *a, float *
         }
       }
     v128_t scales[GROUPS];
-    load_scales(tile + 256, half_mask, scales);
+    load_scales(t.tiles + 256, half_mask, scales);
 #pragma unroll
     for (int u = 0; u < tokens; u++) {
       const v128_t scale = wasm_v128_load32_splat(a + 32 * tokens + 4 * u);
-      const v128_t offset = wasm_i32x4_shl(wasm_v128_load32_splat(a + 36 * tokens + 4 * u), 7);
+      const v128_t offset = wasm_v128_load32_splat(a + 36 * tokens + 4 * u);
 #pragma unroll
       for (int g = 0; g < GROUPS; g++) {
-        const v128_t sum = wasm_i32x4_add(dot_sum(low[u][g]), wasm_i32x4_shl(dot_sum(high[u][g]), 4));
-        const v128_t dot = wasm_f32x4_convert_i32x4(wasm_i32x4_sub(sum, offset));
+        const v128_t upper = wasm_i32x4_shl(wasm_i32x4_add(dot_sum(high[u][g]), offset), 4);
+        const v128_t dot = wasm_f32x4_convert_i32x4(wasm_i32x4_add(dot_sum(low[u][g]), upper));
         sums[u][g] = wasm_f32x4_add(sums[u][g], wasm_f32x4_mul(dot, wasm_f32x4_mul(scale, scales[g])));
       }
     }
   }
-  for (int u = 0; u < tokens; u++)
-    for (int g = 0; g < GROUPS; g++)
-      store_rows(y + (size_t)u * y_stride + 4 * g, sums[u][g], add);
+  store_tiles(sums, 1, y, y_stride, add, tokens);
 }
 
-#define MATMUL_QUANTIZED(name, tile_product, block_bytes)                                                             \
-  static void name(const uint8_t *tiles, int tile_count, const Activations *x, float *y, size_t y_stride, bool add) { \
-    const int blocks = x->columns / TILE_BLOCK, in_panels = x->tokens / PANEL_TOKENS * PANEL_TOKENS;                  \
-    const size_t token_bytes = (size_t)blocks * PACKED_BLOCK_BYTES;                                                   \
-    for (int i = 0; i < tile_count; i++, tiles += (size_t)blocks * block_bytes, y += TILE_ROWS) {                     \
-      for (int t = 0; t < in_panels; t += PANEL_TOKENS)                                                               \
-        tile_product(tiles, blocks, x->packed + (size_t)t * token_bytes, y + (size_t)t * y_stride, y_stride, add,     \
-                     PANEL_TOKENS);                                                                                   \
-      for (int t = in_panels; t < x->tokens; t++)                                                                     \
-        tile_product(tiles, blocks, x->packed + (size_t)t * token_bytes, y + (size_t)t * y_stride, y_stride, add, 1); \
-    }                                                                                                                 \
+static void matmul_q4_0(const uint8_t *tiles, int tile_count, const Activations *x, float *y, size_t y_stride,
+                        bool add) {
+  const int blocks = x->columns / TILE_BLOCK, in_panels = x->tokens / PANEL_TOKENS * PANEL_TOKENS;
+  const size_t token_bytes = (size_t)blocks * PACKED_BLOCK_BYTES, bytes = (size_t)blocks * 144;
+  for (int i = 0; i < tile_count && in_panels > 0; i += 2) {
+    const Tiles at = {tiles + (size_t)i * bytes, bytes};
+    for (int t = 0; t < in_panels; t += PANEL_TOKENS) {
+      const uint8_t *a = x->packed + (size_t)t * token_bytes;
+      float *to = y + (size_t)t * y_stride + i * TILE_ROWS;
+      if (i + 1 < tile_count)
+        tiles_q4_0(at, 2, blocks, a, to, y_stride, add, PANEL_TOKENS);
+      else
+        tiles_q4_0(at, 1, blocks, a, to, y_stride, add, PANEL_TOKENS);
+    }
   }
+  for (int t = in_panels; t < x->tokens; t++) {
+    const uint8_t *a = x->packed + (size_t)t * token_bytes;
+    float *to = y + (size_t)t * y_stride;
+    int i = 0;
+    for (; i + STREAMED_TILES <= tile_count; i += STREAMED_TILES)
+      tiles_q4_0((Tiles){tiles + (size_t)i * bytes, bytes}, STREAMED_TILES, blocks, a, to + i * TILE_ROWS, y_stride,
+                 add, 1);
+    for (; i < tile_count; i++)
+      tiles_q4_0((Tiles){tiles + (size_t)i * bytes, bytes}, 1, blocks, a, to + i * TILE_ROWS, y_stride, add, 1);
+  }
+}
 
-MATMUL_QUANTIZED(matmul_q4_0, tile_q4_0, 144)
-MATMUL_QUANTIZED(matmul_q4_1, tile_q4_1, 160)
-MATMUL_QUANTIZED(matmul_q8_0, tile_q8_0, 272)
+#ifdef MATMUL_ALL_KINDS
+#define MATMUL_QUANTIZED(name, tile_product, block_bytes)                                                          \
+  void name(const uint8_t *tiles, int tile_count, const Activations *x, float *y, size_t y_stride, bool add) {     \
+    const int blocks = x->columns / TILE_BLOCK, in_panels = x->tokens / PANEL_TOKENS * PANEL_TOKENS;               \
+    const size_t token_bytes = (size_t)blocks * PACKED_BLOCK_BYTES, bytes = (size_t)blocks * block_bytes;          \
+    for (int i = 0; i < tile_count; i++, tiles += bytes, y += TILE_ROWS) {                                         \
+      const Tiles at = {tiles, bytes};                                                                             \
+      for (int t = 0; t < in_panels; t += PANEL_TOKENS)                                                            \
+        tile_product(at, blocks, x->packed + (size_t)t * token_bytes, y + (size_t)t * y_stride, y_stride, add,     \
+                     PANEL_TOKENS);                                                                                \
+      for (int t = in_panels; t < x->tokens; t++)                                                                  \
+        tile_product(at, blocks, x->packed + (size_t)t * token_bytes, y + (size_t)t * y_stride, y_stride, add, 1); \
+    }                                                                                                              \
+  }
+#endif

@@ -91,10 +91,10 @@ void vector_pack(const float *x, size_t stride, int tokens, int columns, uint8_t
         wasm_v128_store32_lane(to + 8 * tokens, bytes, 2);
         wasm_v128_store32_lane(to + 12 * tokens, bytes, 3);
       }
-      const int32_t sum = wasm_i32x4_extract_lane(sums, 0) + wasm_i32x4_extract_lane(sums, 1) +
-                          wasm_i32x4_extract_lane(sums, 2) + wasm_i32x4_extract_lane(sums, 3);
+      const int32_t offset = -8 * (wasm_i32x4_extract_lane(sums, 0) + wasm_i32x4_extract_lane(sums, 1) +
+                                   wasm_i32x4_extract_lane(sums, 2) + wasm_i32x4_extract_lane(sums, 3));
       memcpy(packed + 32 * tokens + 4 * t, &scale, sizeof scale);
-      memcpy(packed + 36 * tokens + 4 * t, &sum, sizeof sum);
+      memcpy(packed + 36 * tokens + 4 * t, &offset, sizeof offset);
     }
 }
 

@@ -196,7 +196,7 @@ function showProgress({ text, fraction }) {
 function showEngine({ name, quantization, threads, kernelSet, wasm }) {
   element.model.textContent = `${name} (${quantization.label})`;
   element.threads.textContent = String(threads);
-  element.kernels.textContent = kernelSet === wasm ? kernelSet : `${kernelSet} (${wasm})`;
+  element.kernels.textContent = kernelSet.startsWith(wasm) ? kernelSet : `${kernelSet} (${wasm})`;
 }
 
 function showSpeed({ decode }) {

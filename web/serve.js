@@ -148,7 +148,7 @@ function listen(server, port, host) {
  */
 export async function serve({
   port = 8080,
-  host = 'localhost',
+  host = '127.0.0.1',
   root = fileURLToPath(new URL('..', import.meta.url)),
 } = {}) {
   const server = createServer((request, response) => {
@@ -173,9 +173,9 @@ export async function serve({
 }
 
 async function main() {
-  const options = { port: { type: 'string', default: '8080' }, host: { type: 'string', default: 'localhost' } };
+  const options = { port: { type: 'string', default: '8080' }, host: { type: 'string', default: '127.0.0.1' } };
   const { values } = parseArgs({ options: { ...options, help: { type: 'boolean', short: 'h' } } });
-  if (values.help) return console.log('usage: node web/serve.js [--port 8080] [--host localhost]');
+  if (values.help) return console.log('usage: node web/serve.js [--port 8080] [--host 127.0.0.1]');
   const port = Number(values.port);
   if (!Number.isInteger(port) || port < 0 || port > 65535) {
     throw new RangeError(`--port is '${values.port}'; a whole number from 0 to 65535 is expected.`);

@@ -5,6 +5,23 @@
 #include "engine.h"
 #include "tiny_model.h"
 
+// Every kind of weights, head groups, odd sizes, windows and repeats.
+// clang-format off
+static const TinyConfig tiny_configs[] = {
+    {.width = 64, .feed_forward = 96, .heads = 4, .kv_heads = 2, .vocabulary = 100, .mixed = true, .tied = true},
+    {.width = 32, .feed_forward = 64, .heads = 2, .kv_heads = 2, .vocabulary = 65, .mixed = true, .blocks = 3},
+    {.width = 64, .feed_forward = 32, .heads = 8, .kv_heads = 1, .vocabulary = 40, .type = GGML_Q4_0},
+    {.width = 32, .feed_forward = 160, .heads = 2, .kv_heads = 1, .vocabulary = 33, .type = GGML_Q8_0, .tied = true},
+    {.width = 32, .feed_forward = 64, .heads = 4, .kv_heads = 4, .vocabulary = 64, .type = GGML_Q4_1, .sliding_window = 70},
+    {.width = 20, .feed_forward = 13, .heads = 5, .kv_heads = 5, .vocabulary = 33, .type = GGML_F32},
+    {.width = 36, .feed_forward = 50, .heads = 3, .kv_heads = 1, .vocabulary = 31, .type = GGML_F16, .sliding_window = 5},
+    {.width = 10, .feed_forward = 7, .heads = 3, .kv_heads = 3, .head_size = 14, .vocabulary = 9, .type = GGML_BF16, .tied = true},
+    {.width = 32, .feed_forward = 32, .heads = 2, .kv_heads = 1, .vocabulary = 50, .type = GGML_F32, .rope_dimensions = 6, .block_repeat = 3},
+    {.width = 32, .feed_forward = 32, .heads = 2, .kv_heads = 2, .vocabulary = 50, .mixed = true, .block_repeat = 2, .rope_factors = true, .sliding_window = 260},
+};
+// clang-format on
+enum { TINY_CONFIGS = sizeof tiny_configs / sizeof *tiny_configs, MOST_VOCABULARY = 100 };
+
 static inline NibbleOptions tiny_options(void) { return (NibbleOptions){.threads = 1, .kernel_set = "reference"}; }
 
 // A file in memory with its parsed header.
@@ -65,6 +82,11 @@ static inline void rig_open(Check *check, Rig *rig, const TinyModel *model, cons
   }
   nibble_engine_info(rig->engine, &info);
   rig->vocabulary = info.vocabulary;
+}
+
+static inline void open_config(Check *check, Rig *rig, const TinyConfig *config, const NibbleOptions *options) {
+  const TinyModel model = tiny_model(config);
+  rig_open(check, rig, &model, options, SIZE_MAX / 2);
 }
 
 static inline void rig_close(Rig *rig) {

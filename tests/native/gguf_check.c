@@ -26,7 +26,7 @@ static bool check_file(const char *path) {
   do {
     if (wanted > file_size) wanted = (size_t)file_size;
     uint8_t *grown = realloc(header, wanted + 1);
-    error = (NibbleError){.code = NIBBLE_OUT_OF_MEMORY, .message = "no memory for the header"};
+    error = (NibbleError){.code = NIBBLE_OUT_OF_MEMORY, .message = "No memory is left for the header."};
     if (grown == NULL) break;
     header = grown;
     available += fread(header + available, 1, wanted - available, file);

@@ -26,7 +26,7 @@ TEST(refusesTypesThatAreUnknownOrRemoved) {
   static const uint32_t types[] = {4, 5, 31, 32, 33, 36, 37, 38, 43, 99, TWO_TO(31), UINT32_MAX};
   for (size_t i = 0; i < sizeof types / sizeof types[0]; i++) {
     Builder file = file_with_dimensions(1, (uint64_t[]){256}, types[i], 4096);
-    refuse(check, &file, NIBBLE_GGUF_BAD_TYPE, "the type of tensor 0 (\"t\") is");
+    refuse(check, &file, NIBBLE_GGUF_BAD_TYPE, "The type of tensor 0 (\"t\") is");
   }
 }
 
@@ -41,7 +41,7 @@ TEST(takesEveryTypeInExactlyItsSize) {
     Builder file = file_with_dimensions(2, size, type, bytes);
     accept(check, &file);
     file = file_with_dimensions(2, size, type, bytes - 1);
-    refuse(check, &file, NIBBLE_GGUF_TRUNCATED, "the data of tensor \"t\" ends at byte");
+    refuse(check, &file, NIBBLE_GGUF_TRUNCATED, "The data of tensor \"t\" ends at byte");
   }
   CHECK_INT(known, 35);
 }
@@ -111,7 +111,7 @@ TEST(refusesUnalignedOffsets) {
   static const uint64_t offsets[] = {1, 16, 33, UINT64_MAX};
   for (size_t i = 0; i < sizeof offsets / sizeof offsets[0]; i++) {
     Builder file = file_with_offsets(0, offsets[i], 256);
-    refuse(check, &file, NIBBLE_GGUF_BAD_OFFSET, "the offset of tensor 1 (\"second\")");
+    refuse(check, &file, NIBBLE_GGUF_BAD_OFFSET, "The offset of tensor 1 (\"second\")");
   }
 }
 
@@ -119,7 +119,7 @@ TEST(refusesOffsetsOutOfRange) {
   static const uint64_t offsets[] = {256, 4096, TWO_TO(40), TWO_TO(63), UINT64_MAX - 31, UINT64_MAX - 63};
   for (size_t i = 0; i < sizeof offsets / sizeof offsets[0]; i++) {
     Builder file = file_with_offsets(0, offsets[i], 256);
-    refuse(check, &file, NIBBLE_GGUF_BAD_OFFSET, "the offset of tensor \"second\"");
+    refuse(check, &file, NIBBLE_GGUF_BAD_OFFSET, "The offset of tensor \"second\"");
   }
 }
 

@@ -188,11 +188,11 @@ TEST(refusesCountsThatNoFileHolds) {
     file = begin_file(3, 0, 1);
     put_u64(&file, counts[i]);
     put_zeros(&file, 64);
-    refuse(check, &file, NIBBLE_GGUF_BAD_COUNT, "the key of metadata pair 0");
+    refuse(check, &file, NIBBLE_GGUF_BAD_COUNT, "The key of metadata pair 0");
     file = begin_file(3, 0, 1);
     put_key(&file, "k", GGUF_STRING);
     put_u64(&file, counts[i]);
-    refuse(check, &file, NIBBLE_GGUF_BAD_COUNT, "the value of metadata pair 0 (\"k\")");
+    refuse(check, &file, NIBBLE_GGUF_BAD_COUNT, "The value of metadata pair 0 (\"k\")");
     for (uint32_t element = 0; element <= GGUF_F64; element++) {
       if (element == GGUF_ARRAY) continue;
       file = begin_file(3, 0, 1);
@@ -203,7 +203,7 @@ TEST(refusesCountsThatNoFileHolds) {
     file = begin_file(3, 1, 0);
     put_u64(&file, counts[i]);
     put_zeros(&file, 64);
-    refuse(check, &file, NIBBLE_GGUF_BAD_COUNT, "the name of tensor 0");
+    refuse(check, &file, NIBBLE_GGUF_BAD_COUNT, "The name of tensor 0");
   }
 }
 
@@ -337,12 +337,12 @@ TEST(refusesStringsThatAreNotUtf8) {
   };
   for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
     Builder file = file_with_key(wrong[i], strlen(wrong[i]));
-    refuse(check, &file, NIBBLE_GGUF_BAD_STRING, "the key of metadata pair 0 is not UTF-8");
+    refuse(check, &file, NIBBLE_GGUF_BAD_STRING, "The key of metadata pair 0 is not UTF-8");
     file = file_with_tensor_name(wrong[i], strlen(wrong[i]));
-    refuse(check, &file, NIBBLE_GGUF_BAD_STRING, "the name of tensor 0 is not UTF-8");
+    refuse(check, &file, NIBBLE_GGUF_BAD_STRING, "The name of tensor 0 is not UTF-8");
     file = begin_file(3, 0, 1);
     put_pair_string(&file, "k", wrong[i]);
-    refuse(check, &file, NIBBLE_GGUF_BAD_STRING, "the value of metadata pair 0 (\"k\") is not UTF-8");
+    refuse(check, &file, NIBBLE_GGUF_BAD_STRING, "The value of metadata pair 0 (\"k\") is not UTF-8");
     file = begin_file(3, 0, 1);
     put_array(&file, "k", GGUF_STRING, 2);
     put_string(&file, "ok", 2);

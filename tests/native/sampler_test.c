@@ -142,6 +142,10 @@ TEST(measures_top_p_as_a_share_of_what_top_k_keeps) {
   CHECK_INT(only_token(check, options, logits, 4), 0);
   options.top_p = 0.7f;
   CHECK(chi_square(check, options, logits, 4, 3) < 15.2);
+  // 0.3, 0.3, 0.2, 0.2: 0.45 of 0.8 takes two, and it is no matter that two alone have 0.6.
+  options.top_k = 3;
+  options.top_p = 0.45f;
+  CHECK(chi_square(check, options, (float[]){0.40546511f, 0.40546511f, 0, 0}, 4, 3) < 15.2);
   options.top_k = 0;
   options.top_p = 0.5f;
   CHECK(chi_square(check, options, logits, 4, 3) < 15.2);

@@ -1,0 +1,192 @@
+// What the engine says of itself and of models, and which options it takes.
+#include <stdlib.h>
+
+#include "check.h"
+#include "engine.h"
+#include "engine_fixture.h"
+#include "tiny_model.h"
+
+static void check_same_info(Check *check, const NibbleModelInfo *a, const NibbleModelInfo *b) {
+  CHECK_STR(a->architecture, b->architecture);
+  CHECK_INT((long long)a->parameters, (long long)b->parameters);
+  CHECK_INT((long long)a->bytes_per_token, (long long)b->bytes_per_token);
+  CHECK_INT(a->vocabulary, b->vocabulary);
+  CHECK_INT(a->layers, b->layers);
+  CHECK_INT(a->context_size, b->context_size);
+  CHECK_INT(a->tied_output, b->tied_output);
+}
+
+TEST(describes_what_an_engine_then_uses) {
+  for (int i = 0; i < TINY_CONFIGS * 2; i++) {
+    const TinyModel model = tiny_model(&tiny_configs[i / 2]);
+    NibbleOptions options = tiny_options();
+    options.exact = i % 2 == 1;
+    options.threads = 1 + i % 3;
+    options.batch_size = 5 + i;
+    options.context_size = 100 + i;
+    Rig rig;
+    rig_open(check, &rig, &model, &options, SIZE_MAX / 2);
+    NibbleModelInfo info, live_info;
+    NibbleMemory memory, live;
+    CHECK(nibble_describe(&rig.tiny.gguf, &options, &info, &memory, NULL));
+    CHECK(nibble_describe(&rig.tiny.gguf, &options, NULL, NULL, NULL));
+    nibble_engine_info(rig.engine, &live_info);
+    nibble_engine_memory(rig.engine, &live);
+    check_same_info(check, &live_info, &info);
+    CHECK_INT((long long)live.weights, (long long)memory.weights);
+    CHECK_INT((long long)live.activations, (long long)memory.activations);
+    CHECK_INT((long long)live.kv_cache, 0);
+    int32_t text[120];
+    fill_text(text, 120, rig.vocabulary);
+    append(check, rig.session, text, 100 + i);
+    nibble_engine_memory(rig.engine, &live);
+    CHECK_INT((long long)live.kv_cache, (long long)memory.kv_cache);
+    const NibbleMemory with_session = live;
+    NibbleSession *second = nibble_session_create(rig.engine, NULL);
+    nibble_engine_memory(rig.engine, &live);
+    CHECK(live.other > with_session.other);
+    nibble_session_free(second);
+    nibble_engine_memory(rig.engine, &live);
+    CHECK(memcmp(&live, &with_session, sizeof live) == 0);
+    nibble_session_free(rig.session);
+    rig.session = NULL;
+    nibble_engine_memory(rig.engine, &live);
+    CHECK_INT((long long)(live.kv_cache + live.other), 0);
+    rig_close(&rig);
+  }
+}
+
+TEST(tells_what_the_model_is) {
+  const TinyConfig config = {.width = 64,
+                             .feed_forward = 96,
+                             .heads = 4,
+                             .kv_heads = 2,
+                             .vocabulary = 100,
+                             .blocks = 3,
+                             .type = GGML_Q4_0,
+                             .tied = true,
+                             .block_repeat = 2,
+                             .sliding_window = 77,
+                             .context = 5000};
+  const TinyModel model = tiny_model(&config);
+  const NibbleOptions options = tiny_options();
+  TinyFile tiny;
+  NibbleModelInfo info;
+  tiny_open(&tiny, &model);
+  CHECK(nibble_describe(&tiny.gguf, &options, &info, NULL, NULL));
+  CHECK_STR(info.architecture, "llama");
+  const int block = 64 * 64 * 2 + 64 * 32 * 2 + 3 * 64 * 96;
+  CHECK_INT((long long)info.parameters, 3 * (block + 2 * 64) + 64 + 100 * 64);
+  // 18 bytes for 32 weights; the vocabulary is padded to 104 rows, and one embedding is looked up.
+  CHECK_INT((long long)info.bytes_per_token, (2 * 3 * block + 104 * 64 + 64) / 32 * 18);
+  CHECK_INT(info.vocabulary, 100);
+  CHECK_INT(info.width, 64);
+  CHECK_INT(info.blocks, 3);
+  CHECK_INT(info.layers, 6);
+  CHECK_INT(info.heads, 4);
+  CHECK_INT(info.kv_heads, 2);
+  CHECK_INT(info.head_size, 16);
+  CHECK_INT(info.feed_forward, 96);
+  CHECK_INT(info.trained_context, 5000);
+  CHECK_INT(info.context_size, 4096);
+  CHECK_INT(info.sliding_window, 77);
+  CHECK(info.tied_output);
+  tiny_close(&tiny);
+}
+
+TEST(measures_kernel_sets_unless_one_is_named) {
+  const TinyModel model = tiny_model(&tiny_configs[2]);
+  Kernels twin = kernels_reference;
+  twin.name = "twin";
+  const Kernels *const sets[] = {&twin};
+  NibbleOptions options = {.threads = 1, .kernel_sets = sets, .kernel_set_count = 1};
+  Rig rig;
+  double rate = -1;
+  rig_open(check, &rig, &model, &options, SIZE_MAX / 2);
+  CHECK_STR(nibble_engine_kernel_set(rig.engine), "twin");
+  CHECK_STR(nibble_engine_kernel_rate(rig.engine, 0, &rate), "twin");
+  CHECK(rate > 0);
+  CHECK_STR(nibble_engine_kernel_rate(rig.engine, 1, &rate), "reference");
+  CHECK(rate == 0);
+  CHECK(nibble_engine_kernel_rate(rig.engine, 2, &rate) == NULL);
+  CHECK(nibble_engine_kernel_rate(rig.engine, -1, &rate) == NULL);
+  rig_close(&rig);
+  options.kernel_set = "reference";
+  rig_open(check, &rig, &model, &options, SIZE_MAX / 2);
+  CHECK_STR(nibble_engine_kernel_set(rig.engine), "reference");
+  CHECK(nibble_engine_kernel_rate(rig.engine, 0, &rate) != NULL && rate == 0);
+  rig_close(&rig);
+}
+
+static void wrong_matmul(const uint8_t *tiles, int tile_count, const Activations *x, float *y, size_t y_stride,
+                         bool add) {
+  kernels_reference.matmul[TILE_Q4_0](tiles, tile_count, x, y, y_stride, add);
+  y[TILE_ROWS * tile_count - 1] *= 1.0001f;
+}
+
+TEST(uses_no_kernel_set_that_computes_wrongly) {
+  const TinyModel model = tiny_model(&tiny_configs[2]);
+  Kernels wrong = kernels_reference, right = kernels_reference;
+  wrong.name = "wrong";
+  wrong.matmul[TILE_Q4_0] = wrong_matmul;
+  right.name = "right";
+  const Kernels *const sets[] = {&wrong, &right};
+  NibbleOptions options = {.threads = 1, .kernel_sets = sets, .kernel_set_count = 2};
+  Rig rig;
+  double rate = -1;
+  rig_open(check, &rig, &model, &options, SIZE_MAX / 2);
+  CHECK_STR(nibble_engine_kernel_set(rig.engine), "right");
+  CHECK_STR(nibble_engine_kernel_rate(rig.engine, 0, &rate), "wrong");
+  CHECK(rate == 0);
+  rig_close(&rig);
+  options.kernel_set_count = 1;
+  rig_open(check, &rig, &model, &options, SIZE_MAX / 2);
+  CHECK_STR(nibble_engine_kernel_set(rig.engine), "reference");
+  options.kernel_set = "wrong";
+  NibbleError error = {.code = NIBBLE_OK};
+  CHECK(nibble_engine_create(&rig.tiny.gguf, &options, &error) == NULL);
+  CHECK_STR(nibble_error_name((int)error.code), "KERNELS_WRONG");
+  rig_close(&rig);
+}
+
+TEST(refuses_options_out_of_range) {
+  const TinyModel model = tiny_model(&tiny_configs[0]);
+  TinyFile tiny;
+  tiny_open(&tiny, &model);
+  NibbleOptions cases[9];
+  for (int i = 0; i < 9; i++)
+    cases[i] = tiny_options();
+  cases[0].threads = 0;
+  cases[1].threads = NIBBLE_MAX_THREADS + 1;
+  cases[2].threads = -3;
+  cases[3].context_size = 513;
+  cases[4].context_size = -1;
+  cases[5].batch_size = -1;
+  cases[6].batch_size = NIBBLE_MAX_BATCH + 1;
+  cases[7].kernel_set = "no such set";
+  cases[8].kernel_set = "";
+  for (int i = 0; i < 9; i++) {
+    NibbleError error = {.code = NIBBLE_OK};
+    NibbleEngine *engine = nibble_engine_create(&tiny.gguf, &cases[i], &error);
+    CHECK(engine == NULL);
+    CHECK_STR(nibble_error_name((int)error.code), "INVALID_ARGUMENT");
+    CHECK(i >= 7 || !nibble_describe(&tiny.gguf, &cases[i], NULL, NULL, NULL));
+    nibble_engine_free(engine);
+  }
+  NibbleOptions small = tiny_options();
+  small.context_size = 1;
+  NibbleEngine *engine = nibble_engine_create(&tiny.gguf, &small, NULL);
+  if (CHECK(engine != NULL)) CHECK_INT(nibble_engine_batch_size(engine), 1);
+  nibble_engine_free(engine);
+  tiny_close(&tiny);
+}
+
+int main(void) {
+  Check check = {0};
+  RUN(&check, describes_what_an_engine_then_uses);
+  RUN(&check, tells_what_the_model_is);
+  RUN(&check, measures_kernel_sets_unless_one_is_named);
+  RUN(&check, uses_no_kernel_set_that_computes_wrongly);
+  RUN(&check, refuses_options_out_of_range);
+  return check_finish(&check);
+}
