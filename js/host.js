@@ -17,7 +17,7 @@ const FALLBACK_STOPS = ['\nUser:'];
 
 /**
  * @typedef {object} Platform
- * @property {(options: { threads: number, kernelSet: string | null }, wasm: any) => Promise<{ runtime: import('./engine.js').Runtime, variant: string }>} startRuntime
+ * @property {(build: { threads: number, kernelSet?: string | null }, wasm: any) => Promise<{ runtime: import('./engine.js').Runtime, variant: string }>} startRuntime
  * @property {(path: string) => Promise<import('./source.js').Source>} [openPath]
  * @property {number} threads how many threads to use where none are asked for
  * @property {number} maxThreads
@@ -51,8 +51,8 @@ export class Host {
   async #load({ source: descriptor, wasm, options: given }, { signal, onProgress }) {
     const start = performance.now();
     const options = this.#settleThreads(read.readEngineOptions(given));
-    const workers = options.vocabularyOnly ? 1 : options.threads;
-    return this.#withHeader({ descriptor, wasm, workers, signal }, async (opened) => {
+    const build = { threads: options.vocabularyOnly ? 1 : options.threads, kernelSet: options.kernelSet };
+    return this.#withHeader({ descriptor, wasm, build, signal }, async (opened) => {
       const { runtime, variant, header, source, fileSize, pieces } = opened;
       const info = { ...identityOf(header, source, fileSize), wasm: variant, exact: options.exact };
       const { dataOffset } = header;
@@ -84,8 +84,9 @@ export class Host {
   async describe({ source: descriptor, wasm, options: given }, { signal }) {
     const options = this.#settleThreads(read.readEngineOptions(given));
     try {
-      return await this.#withHeader({ descriptor, wasm, workers: 1, signal }, ({ header, source, fileSize }) =>
-        describeHeader(header, source, fileSize, options),
+      return await this.#withHeader(
+        { descriptor, wasm, build: { threads: 1 }, signal },
+        ({ header, source, fileSize }) => describeHeader(header, source, fileSize, options),
       );
     } finally {
       this.unload();
@@ -165,11 +166,11 @@ export class Host {
   }
 
   /** Opens the source and its header, and closes both after `use`. */
-  async #withHeader({ descriptor, wasm, workers, signal }, use) {
+  async #withHeader({ descriptor, wasm, build, signal }, use) {
     const source = await openSource(descriptor, { openPath: this.#platform.openPath, signal });
     let header;
     try {
-      const { runtime, variant } = await this.#platform.startRuntime(workers, wasm);
+      const { runtime, variant } = await this.#platform.startRuntime(build, wasm);
       this.#runtime = runtime;
       const parsed = await readHeader(runtime, source, signal);
       header = parsed.header;

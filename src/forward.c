@@ -18,9 +18,9 @@
 
 #include "attention.h"
 
-// Rows of a matrix that are claimed at once: enough to stream, few enough to share out evenly, and a block of the next
-// product's input.
-enum { CHUNK_ROWS = TILE_BLOCK, CHUNK_TILES = CHUNK_ROWS / TILE_ROWS };
+// Rows of a matrix that are claimed at once: enough to stream, few enough to share out evenly, and whole blocks of the
+// next product's input.
+enum { CHUNK_TILES = 8, CHUNK_ROWS = CHUNK_TILES * TILE_ROWS };
 
 // One product of a step: y = input @ W^T, or y += ....
 typedef struct {

@@ -443,15 +443,7 @@ describe('the command', () => {
     }
     assert.match(record.model.sha256, /^[0-9a-f]{64}$/);
     assert.ok(record.machine.cpu && record.browser.version && record.nibble.version);
-    assert.equal(
-      readFileSync(`${out}.md`, 'utf8').trim(),
-      stdout
-        .trim()
-        .split('\n## ')
-        .at(-1)
-        .replace(/^(?!## )/, '## ')
-        .trim(),
-    );
+    assert.ok(stdout.trim().endsWith(readFileSync(`${out}.md`, 'utf8').trim()));
     assertWellFormed(readFileSync(`${out}.svg`, 'utf8'));
   });
 

@@ -1,17 +1,17 @@
 // What was measured, as an SVG chart: for each test a group of bars on its own scale, the whisker from the lowest to
-// the highest round. Text and lines follow the reader's light or dark scheme.
-import { figure } from './report.js';
+// the highest round. It follows the reader's light or dark scheme, and brings its own paper for pages that do not.
+import { figure, versionedLabel } from './report.js';
 import { summarise } from './statistics.js';
 
-const WIDTH = 760;
-const LABEL_WIDTH = 170;
+const WIDTH = 780;
+const LABEL_WIDTH = 190;
 const BAR_WIDTH = 430;
 const BAR_HEIGHT = 18;
 const BAR_STEP = 24;
 const GROUP_GAP = 40;
 const TOP = 64;
 
-// Nibble stands out; its peers share a quiet family of colours. All keep a contrast of 3 to 1 on white and on black.
+// Nibble stands out; its peers share a quiet family of colours. All keep a contrast of 3 to 1 on both papers.
 const COLOURS = {
   nibble: '#2f7fd6',
   'nibble-node': '#5f9bd8',
@@ -21,6 +21,7 @@ const COLOURS = {
 };
 
 const STYLE = `
+  .paper { fill: #ffffff; }
   text { font: 13px system-ui, sans-serif; fill: #1f2328; }
   .title { font-size: 17px; font-weight: 600; }
   .quiet { fill: #59636e; }
@@ -28,6 +29,7 @@ const STYLE = `
   .whisker, .base { stroke: #1f2328; stroke-width: 1.2; fill: none; }
   .base { opacity: 0.35; }
   @media (prefers-color-scheme: dark) {
+    .paper { fill: #0d1117; }
     text { fill: #f0f6fc; }
     .quiet { fill: #9198a1; }
     .whisker, .base { stroke: #f0f6fc; }
@@ -82,9 +84,9 @@ function group(test, engines, row, top) {
   const highest = Math.max(...engines.map(({ name }) => row[name].high ?? 0));
   const scale = highest > 0 ? BAR_WIDTH / highest : 0;
   const height = engines.length * BAR_STEP;
-  const bars = engines.map(({ name, label, version }, index) => {
-    const shown = version ? `${label.replace(/ \d+$/, '')} ${version}` : label;
-    return bar({ name, label: shown, speed: row[name] }, top + 12 + index * BAR_STEP, scale);
+  const bars = engines.map((engine, index) => {
+    const { name } = engine;
+    return bar({ name, label: versionedLabel(engine), speed: row[name] }, top + 12 + index * BAR_STEP, scale);
   });
   const base = `<path class="base" d="M${LABEL_WIDTH} ${top + 8}V${top + 12 + height}"/>`;
   return [text(20, top, explain(test), 'class="test"'), ...bars, base].join('\n');
@@ -108,6 +110,7 @@ export function chart(record) {
     `<title id="title">Tokens a second: ${escapeXml(model.name)}</title>`,
     `<desc id="description">${escapeXml(description)}</desc>`,
     `<style>${STYLE}\n</style>`,
+    `<rect class="paper" width="${WIDTH}" height="${height}"/>`,
     text(20, 26, 'Tokens a second', 'class="title"'),
     text(20, 46, subtitle, 'class="quiet"'),
     ...tests.map((test, index) => group(test, engines, table[test.name], TOP + 16 + index * groupHeight)),

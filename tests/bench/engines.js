@@ -25,7 +25,7 @@ export const ENGINES = {
   'wllama-2': { label: 'wllama 2', runsIn: 'page', driver: 'wllama-2', package: '@wllama/wllama', version: '2.3.1' },
   'wllama-3': { label: 'wllama 3', runsIn: 'page', driver: 'wllama-3', package: '@wllama/wllama', version: '3.8.1' },
   'llama.cpp': {
-    label: 'llama.cpp native',
+    label: 'node-llama-cpp',
     runsIn: 'process',
     driver: 'llama-cpp',
     package: 'node-llama-cpp',
@@ -53,6 +53,15 @@ function packagesOf(name) {
   return { wanted: [`${main}@${version}`, `@node-llama-cpp/${binary}@${version}`], options: ['--omit=optional'] };
 }
 
+/** The line of npm's that says most; it also prints codes, places of logs and advice. */
+function npmReason({ stderr, message }) {
+  const lines = [...`${stderr ?? ''}`.matchAll(/^npm error (.*)$/gm)].map(([, line]) => line);
+  const telling = lines.find((line) =>
+    /request to .* failed|no matching|not found|ENOTFOUND|ENOSPC|EACCES/i.test(line),
+  );
+  return (telling ?? lines[0] ?? message).trim().replace(/\.$/, '');
+}
+
 async function install(folder, wanted, options, signal) {
   mkdirSync(folder, { recursive: true });
   const quiet = ['--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error', '--fetch-retries=1'];
@@ -60,9 +69,8 @@ async function install(folder, wanted, options, signal) {
   try {
     await promisify(execFile)('npm', args, { signal, timeout: INSTALL_MINUTES * 60_000, cwd: folder });
   } catch (error) {
-    const said = `${error.stderr ?? ''}`.split('\n').find((line) => /npm error (?!code|A complete log)/.test(line));
-    const cause = error.killed ? `npm took more than ${INSTALL_MINUTES} minutes` : (said ?? error.message);
-    throw new Error(`npm could not install ${wanted.join(' ')}: ${cause.replace('npm error ', '').trim()}`);
+    const cause = error.killed ? `npm took more than ${INSTALL_MINUTES} minutes` : npmReason(error);
+    throw new Error(`npm could not install ${wanted.join(' ')}: ${cause}`);
   }
 }
 

@@ -18,6 +18,7 @@ Usage: npm run bench:peers -- --model FILE [OPTIONS]
   --deep-generate N   tokens of the generation tests at a depth; 32
   --cap SECONDS       a measurement that would take longer gets fewer tokens, which the table notes; 60
   --node              measure Nibble in Node too, the newest that npm has
+  --no-build          measure what build/ holds, even where the sources are newer
   --out PATH          where PATH.json, PATH.md and PATH.svg go; build/bench/MODEL-DATE
   --help
 `;
@@ -36,6 +37,7 @@ const OPTIONS = {
   'deep-generate': { type: 'string', default: '32' },
   cap: { type: 'string', default: '60' },
   node: { type: 'boolean', default: false },
+  'no-build': { type: 'boolean', default: false },
   out: { type: 'string' },
   help: { type: 'boolean', short: 'h', default: false },
 };
@@ -76,7 +78,7 @@ function readTests({ prompt, generate, depths, deepGenerate }) {
  * @param {string[]} args
  * @param {Date} [now]
  * @returns {{ help: true } | { help: false, model: string, peers: { name: string, rounds: number }[], node: boolean,
- *   rounds: number, threads: number, capSeconds: number, tests: import('./measure.js').Test[], contextSize: number, out: string }}
+ *   build: boolean, rounds: number, threads: number, capSeconds: number, tests: import('./measure.js').Test[], contextSize: number, out: string }}
  * @throws {UsageError}
  */
 export function readOptions(args, now = new Date()) {
@@ -104,6 +106,7 @@ export function readOptions(args, now = new Date()) {
     model: values.model,
     peers: readPeers(values.peers, rounds),
     node: values.node,
+    build: !values['no-build'],
     rounds,
     threads: count('threads', 1, 64),
     capSeconds: count('cap', 1, 3600),

@@ -99,9 +99,9 @@ function outcomeOf(run) {
 /** Warns of a machine that is not quiet, since every figure then is worth less. */
 function noticeOthers(run, warnings, terminal) {
   if (run.othersBusy <= QUIET_PROCESSORS) return;
-  const warning = `Other work kept ${run.othersBusy.toFixed(1)} processors busy before ${run.engine}'s turn in round ${run.round}.`;
-  warnings.push(warning);
-  terminal.note(warning);
+  const sentence = `Other work kept ${run.othersBusy.toFixed(1)} processors busy before ${run.engine}'s turn in round ${run.round}.`;
+  warnings.push({ kind: 'busy', sentence });
+  terminal.note(sentence);
 }
 
 function save(record, out) {
@@ -116,12 +116,11 @@ async function measureAll({ options, terminal, signal }) {
   const warnings = [];
   const load = loadAverage();
   if (load > QUIET_LOAD) {
-    warnings.push(
-      `The load average was ${load.toFixed(2)} before the first measurement: other work took time from all figures.`,
-    );
-    note(warnings[0]);
+    const sentence = `The load average is ${load.toFixed(2)}: other work takes time from all figures. Measure on a quiet machine.`;
+    warnings.push({ kind: 'load', sentence });
+    note(sentence);
   }
-  await bundle();
+  if (options.build) await bundle();
   const { engines, missing } = await gather(options, { note, signal });
   const turns = planTurns(engines, options.rounds);
   const record = {
@@ -192,7 +191,6 @@ async function main(args) {
       throw new UsageError(`There is no file ${options.model}; --model names a GGUF file.`);
     }
     options.model = resolve(options.model);
-    // npm runs scripts in the checkout, so that is what a path is relative to.
     let interrupts = 0;
     const interrupt = () => (++interrupts > 1 ? process.exit(130) : terminal.interrupt());
     process.on('SIGINT', interrupt);

@@ -29,7 +29,8 @@ function ratioCell(found) {
   return `${figure(found.ratio)}x${range}`;
 }
 
-const versionedLabel = ({ label, version }) => (version ? `${label.replace(/ \d+$/, '')} ${version}` : label);
+/** wllama 2 -> wllama 2.3.1 */
+export const versionedLabel = ({ label, version }) => (version ? `${label.replace(/ \d+$/, '')} ${version}` : label);
 
 function speeds(record, table) {
   const { engines, tests } = record;
@@ -37,16 +38,17 @@ function speeds(record, table) {
   return markdownTable([['tokens/s', ...engines.map(versionedLabel)], ...rows]);
 }
 
+/** One table for each of Nibble's own engines. */
 function ratios(record) {
   const own = record.engines.filter(({ name }) => name.startsWith('nibble'));
   const peers = record.engines.filter(({ name }) => !name.startsWith('nibble'));
   if (peers.length === 0) return null;
-  const headings = own.flatMap((engine) => peers.map((peer) => `${engine.label} / ${versionedLabel(peer)}`));
-  const rows = record.tests.map(({ name }) => [
-    name,
-    ...own.flatMap((engine) => peers.map((peer) => ratioCell(ratio(record, name, engine.name, peer.name)))),
-  ]);
-  return markdownTable([['times as fast', ...headings], ...rows]);
+  const tables = own.map((engine) => {
+    const cells = (name) => peers.map((peer) => ratioCell(ratio(record, name, engine.name, peer.name)));
+    const headings = [`${engine.label} is times as fast as`, ...peers.map(versionedLabel)];
+    return markdownTable([headings, ...record.tests.map(({ name }) => [name, ...cells(name)])]);
+  });
+  return tables.join('\n\n');
 }
 
 /** The median of what each run of an engine tells, or null. */
@@ -105,6 +107,21 @@ function observations(record, table) {
   });
 }
 
+/** What other work there was, in two sentences at most. */
+function disturbances({ loadAverage, runs, warnings }) {
+  const busy = runs.map((run) => run.othersBusy);
+  const found = [];
+  if (warnings.some(({ kind }) => kind === 'load')) {
+    found.push(`The load average was ${loadAverage.toFixed(2)} at the start: other work took time from the figures.`);
+  }
+  const disturbed = warnings.filter(({ kind }) => kind === 'busy').length;
+  if (disturbed > 0) {
+    const most = Math.max(...busy).toFixed(1);
+    found.push(`Before ${disturbed} of ${runs.length} turns other work kept up to ${most} processors busy.`);
+  }
+  return found;
+}
+
 function remarks(record, table) {
   const { tests, engines, runs, capSeconds } = record;
   const shortened = tests.flatMap(({ name }) =>
@@ -134,7 +151,7 @@ function remarks(record, table) {
     ...skipped,
     ...failed,
     ...missing,
-    ...record.warnings,
+    ...disturbances(record),
   ];
 }
 
@@ -145,25 +162,30 @@ export function report(record) {
   const list = (sentences) => sentences.map((sentence) => `- ${sentence}`).join('\n');
   const versions = [
     `Nibble ${nibble.version} (${nibble.commit}${nibble.uncommittedChanges ? ', with uncommitted changes' : ''})`,
-    ...record.engines.flatMap(({ name, version, facts }) =>
-      version ? [`${name} ${version}${facts?.llamaCpp ? ` (llama.cpp ${facts.llamaCpp})` : ''}`] : [],
+    ...record.engines.flatMap(({ label, version, facts }) =>
+      version
+        ? [`${versionedLabel({ label, version })}${facts?.llamaCpp ? ` (llama.cpp ${facts.llamaCpp})` : ''}`]
+        : [],
     ),
     ...(browser ? [`Chromium ${browser.version}`] : []),
     `Node ${machine.node}`,
   ];
-  const nibbleFacts = record.engines.find(({ name }) => name === 'nibble')?.facts;
+  const kernels = record.runs.flatMap(({ facts }) =>
+    facts?.kernelSet ? [`${facts.kernelSet} (${facts.wasm} wasm)`] : [],
+  );
   const parts = [
     `## ${model.name}, ${record.threads} thread${record.threads === 1 ? '' : 's'}`,
-    'Median tokens a second (lowest-highest); a fresh browser or process for each engine and round, taking turns.',
+    `Median tokens a second (lowest-highest); a fresh browser or process for each engine and round, taking turns.${record.engines.some(({ name }) => name === 'llama.cpp') ? ' node-llama-cpp is native code.' : ''}`,
     speeds(record, table),
     ratios(record),
     resources(record),
     list([...observations(record, table), ...remarks(record, table)]),
+    '### Measured on',
     list([
       `${record.date}, ${machine.cpu}, ${machine.cores} cores, ${machine.system}`,
       versions.join(', '),
       `${model.name}: ${bytes(model.bytes)}, SHA-256 ${model.sha256}`,
-      ...(nibbleFacts ? [`Nibble's kernels: ${nibbleFacts.kernelSet}, ${nibbleFacts.wasm} wasm`] : []),
+      ...(kernels.length > 0 ? [`Nibble's kernels: ${[...new Set(kernels)].join(', ')}`] : []),
       `\`${record.command}\``,
     ]),
   ];

@@ -6,6 +6,12 @@ import { browserFlags, pagePeakBytes } from './machine.js';
 
 const CHILD = fileURLToPath(new URL('child.js', import.meta.url));
 const ERROR_CHARACTERS = 600;
+const oneLine = (texts) =>
+  texts
+    .map((text) => text.trim().replace(/\s+/g, ' '))
+    .filter(Boolean)
+    .join('; ')
+    .slice(0, ERROR_CHARACTERS);
 // We end the browser ourselves on Ctrl-C, after what was measured until then is kept.
 const BROWSER_OPTIONS = { handleSIGINT: false, handleSIGTERM: false, handleSIGHUP: false };
 
@@ -56,7 +62,7 @@ export async function runInPage({ url, plan, onEvent, signal, patienceSeconds })
     const page = await context.newPage();
     const complaints = [];
     page.on('console', (message) => {
-      if (message.type() === 'error') complaints.push(message.text());
+      if (message.type() === 'error') complaints.push(message.text().split('\n', 1)[0]);
     });
     const crashed = new Promise((_, reject) => {
       page.on('crash', () => reject(new Error('the page crashed')));
@@ -77,7 +83,7 @@ export async function runInPage({ url, plan, onEvent, signal, patienceSeconds })
     const work = working();
     work.catch(() => {});
     const { result, error, userAgent } = await Promise.race([work, crashed, watcher.promise]);
-    if (error) throw new Error([error, ...complaints].join('; ').slice(0, ERROR_CHARACTERS));
+    if (error) throw new Error(oneLine([...new Set([error.split('\n', 1)[0], ...complaints])]));
     const version = context.browser()?.version() ?? /Chrome\/\S+/.exec(userAgent)?.[0] ?? userAgent;
     return { ...result, peakBytes, browser: { version, flags } };
   } finally {
@@ -101,12 +107,12 @@ export async function runInProcess({ execPath, plan, onEvent, signal, patienceSe
       child.on('message', (message) => {
         watcher.heard();
         if (message.event) onEvent(message.event);
-        else if (message.error) reject(new Error([message.error, complaints.trim()].filter(Boolean).join('; ')));
+        else if (message.error) reject(new Error(oneLine([message.error, complaints])));
         else resolve(message);
       });
       child.once('error', reject);
       child.once('exit', (code, cause) => {
-        reject(new Error(`its process ended early (${cause ?? `exit code ${code}`}) ${complaints.trim()}`.trim()));
+        reject(new Error(oneLine([`its process ended early (${cause ?? `exit code ${code}`})`, complaints])));
       });
     });
     work.catch(() => {});

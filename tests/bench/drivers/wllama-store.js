@@ -1,7 +1,8 @@
 // What both wllamas do the same way: the model goes into the browser's store first, and is loaded from there.
 
-const QUIET = { debug() {}, log() {}, warn: console.warn, error: console.error };
-export const CONFIGURATION = { suppressNativeLog: true, logger: QUIET };
+// Errors are kept: what a call rejects with says little without them.
+const QUIET = { debug() {}, log() {}, warn() {}, error: console.error };
+export const CONFIGURATION = { suppressNativeLog: false, logger: QUIET };
 
 /**
  * @param {object} wllama
