@@ -6,14 +6,16 @@ import { checkCancelled } from './loader.js';
 // A browser compiles hot code a second time, better, while it runs: what is measured is what a longer text will see.
 const WARM_UP_MILLISECONDS = 500;
 const WARM_UP_TOKENS = 8;
+const READ_LOOPS = 5;
 
 /**
  * @param {{ model: import('./engine.js').Model, timeline: import('./timeline.js').Timeline, turn: object }} context
  * @param {object} options as readBenchmarkOptions() gives them
  * @param {AbortSignal} signal
  * @returns {Promise<{ promptTokens: number, generatedTokens: number, depth: number, nanoseconds: number[],
- *   memory: object, profile: { operation: string, milliseconds: number }[] | null }>}
- *   the time of each repetition, and the memory in use at the end; `profile`: where the threads' time went, or null
+ *   memory: object, readRate: number, profile: { operation: string, milliseconds: number }[] | null }>}
+ *   the time of each repetition, the memory in use at the end, and
+ *   the bytes a second that a plain loop on as many threads read of the weights in the same run; `profile`: where the threads' time went, or null
  */
 export async function benchmark({ model, timeline, turn }, options, signal) {
   const { promptTokens, generatedTokens, repetitions, depth, warmUp, profile } = options;
@@ -65,8 +67,13 @@ export async function benchmark({ model, timeline, turn }, options, signal) {
   }
   const operations = profile ? profileOf(model, nanoseconds) : null;
   const memory = model.memory();
+  const readRate = median(Array.from({ length: READ_LOOPS }, () => model.readRate()));
   timeline.truncate(0);
-  return { promptTokens, generatedTokens, depth, nanoseconds, memory, profile: operations };
+  return { promptTokens, generatedTokens, depth, nanoseconds, memory, readRate, profile: operations };
+}
+
+function median(values) {
+  return values.sort((a, b) => a - b)[values.length >> 1];
 }
 
 /** What the threads did while the repetitions ran; what is left of their time they spent outside the forward pass. */

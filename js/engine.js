@@ -328,6 +328,11 @@ export class Model {
     return { ...memory, wasm: runtime.heapBytes };
   }
 
+  /** Bytes of weights a second that a plain loop on all threads reads. */
+  readRate() {
+    return this.#runtime.c._nibble_engine_read_rate(this.#engine);
+  }
+
   /** Switches the profile of the forward pass on, from zero, or off. */
   profile(on) {
     this.#runtime.checked((error) => this.#runtime.c._nibble_engine_profile(this.#engine, on ? 1 : 0, error));

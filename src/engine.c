@@ -234,6 +234,34 @@ const char *nibble_engine_profile_entry(const NibbleEngine *engine, int index, d
   return name;
 }
 
+typedef struct {
+  const NibbleEngine *engine;
+  uint64_t sums[NIBBLE_MAX_THREADS];  // so that no compiler leaves the reading out
+} ReadTask;
+
+static void read_task(void *context, int thread) {
+  ReadTask *task = context;
+  const Model *model = &task->engine->model;
+  const uint64_t threads = (uint64_t)threads_count(task->engine->threads), lines = model->arena_bytes / 64;
+  const uint64_t *words = (const uint64_t *)(model->arena + lines * (uint64_t)thread / threads * 64);
+  const uint64_t count = lines * (uint64_t)(thread + 1) / threads - lines * (uint64_t)thread / threads;
+  uint64_t sum[8] = {0};
+  for (uint64_t i = 0; i < count; i++, words += 8)
+    for (int j = 0; j < 8; j++)
+      sum[j] ^= words[j];
+  for (int j = 0; j < 8; j++)
+    task->sums[thread] ^= sum[j];
+}
+
+double nibble_engine_read_rate(NibbleEngine *engine) {
+  if (!engine->complete) return 0;
+  ReadTask task = {.engine = engine};
+  const double begin = profile_clock();
+  threads_run(engine->threads, read_task, &task);
+  const double seconds = profile_clock() - begin;
+  return seconds > 0 ? (double)engine->model.arena_bytes / seconds : 0;
+}
+
 static uint64_t session_bytes(const NibbleEngine *engine) {
   const uint64_t pages = kv_cache_bytes(&engine->kv_shape, engine->run.context_size) / kv_page_bytes(&engine->kv_shape);
   return sizeof(NibbleSession) + logits_bytes(&engine->model.shape) + pages * sizeof(uint8_t *);

@@ -85,6 +85,10 @@ bool nibble_engine_profile(NibbleEngine *engine, bool on, NibbleError *error);
 // off). NULL past the last one.
 const char *nibble_engine_profile_entry(const NibbleEngine *engine, int index, double *milliseconds);
 
+// Bytes a second that a plain loop on all threads reads of the weights, each thread its own share from front to back:
+// what decode is to be compared with. 0 while the model is incomplete.
+double nibble_engine_read_rate(NibbleEngine *engine);
+
 typedef struct NibbleSession NibbleSession;
 
 // A new, empty session of a complete engine.

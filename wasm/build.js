@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 // Builds build/wasm/ (both kernel builds and their glue) with Emscripten through CMake, where the sources have changed.
+import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import {
   BuildError,
@@ -43,6 +44,7 @@ export function buildWasm() {
     delete env.EM_CACHE;
   }
   stamp.clear();
+  dropOtherCompiler(emscripten);
   run('cmake', ['-B', 'build/wasm-cmake', '-DCMAKE_TOOLCHAIN_FILE=emscripten.cmake'], { env });
   run('cmake', ['--build', 'build/wasm-cmake', '--parallel', PROCESSORS], { env });
   for (const path of OUTPUTS) {
@@ -50,6 +52,14 @@ export function buildWasm() {
   }
   stamp.write();
   printSizes(OUTPUTS);
+}
+
+// CMake remembers the compiler that it was configured with, even where another one is found now.
+function dropOtherCompiler(emscripten) {
+  const cache = join(ROOT, 'build/wasm-cmake/CMakeCache.txt');
+  if (!existsSync(cache)) return;
+  const known = readFileSync(cache, 'utf8').match(/^NIBBLE_EMCC:\w+=(.*)$/m)?.[1];
+  if (known !== join(emscripten, 'emcc')) rmSync(join(ROOT, 'build/wasm-cmake'), { recursive: true });
 }
 
 if (isMain(import.meta.url)) await main(buildWasm);

@@ -64,7 +64,7 @@ async function measure(engine, { prompt, gen, depth }, values, terminal) {
   const { info } = engine;
   terminal.progress(`measuring ${prompt > 0 ? `pp${prompt}` : `tg${gen}`}${depth > 0 ? ` @ d${depth}` : ''}`);
   const testTime = new Date().toISOString().replace(/\.\d+Z$/, 'Z');
-  const { nanoseconds, memory, profile } = await engine.benchmark({
+  const { nanoseconds, memory, readRate, profile } = await engine.benchmark({
     promptTokens: prompt,
     generatedTokens: gen,
     depth,
@@ -102,6 +102,7 @@ async function measure(engine, { prompt, gen, depth }, values, terminal) {
     samples_ts: rates,
     // Generating reads every weight for each token; a prompt shares the reading, so that the figure would say nothing.
     gb_per_s: gen > 0 ? (info.bytesPerToken * rate.mean) / 1e9 : null,
+    read_gb_per_s: readRate / 1e9,
     load_ms: info.loadMilliseconds,
     peak_memory: process.resourceUsage().maxRSS * 1024,
     wasm_memory: memory.wasm,
