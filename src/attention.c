@@ -5,17 +5,17 @@
 
 #include "float_math.h"
 
-// Query tokens that share one unpacked page in prefill.
+// Query tokens of one head that go through a page together in prefill.
 enum { BLOCK_TOKENS = 8 };
 
 typedef struct {
-  float *head;            // 2 * head_size * KV_PAGE_TOKENS: a page of one KV head, unpacked
-  float *scores;          // KV_PAGE_TOKENS
+  float *scores;          /* [rows, KV_PAGE_TOKENS] */
+  float *corrections;     /* [rows] */
   AttentionState split;   // rows: BLOCK_TOKENS * group
   AttentionState merged;  // the same
 } Scratch;
 
-// The queries of a block of tokens that share one KV head; row = token * group + head within the group.
+// The queries of a block of tokens that share one KV head; row = head within the group * tokens + token.
 typedef struct {
   Run *run;
   int layer, kv_head, group;
@@ -27,16 +27,16 @@ static int block_rows(const Shape *shape) { return BLOCK_TOKENS * (shape->heads 
 static size_t state_floats(const Shape *shape) { return (size_t)block_rows(shape) * (size_t)(shape->head_size + 2); }
 
 size_t attention_scratch_bytes(const Shape *shape) {
-  return sizeof(float) * (2 * (size_t)shape->head_size * KV_PAGE_TOKENS + KV_PAGE_TOKENS + 2 * state_floats(shape));
+  return sizeof(float) * ((size_t)block_rows(shape) * (KV_PAGE_TOKENS + 1) + 2 * state_floats(shape));
 }
 
 static Scratch scratch_of(const Run *run, int thread) {
   const Shape *shape = &run->model->shape;
   const size_t rows = (size_t)block_rows(shape), out = rows * (size_t)shape->head_size;
   float *next = run_scratch(run, thread);
-  Scratch scratch = {.head = next};
-  scratch.scores = next += 2 * (size_t)shape->head_size * KV_PAGE_TOKENS;
-  scratch.split.out = next += KV_PAGE_TOKENS;
+  Scratch scratch = {.scores = next};
+  scratch.corrections = next += rows * KV_PAGE_TOKENS;
+  scratch.split.out = next += rows;
   scratch.merged.out = next += out;
   scratch.split.max = next += out;
   scratch.split.sum = next += rows;
@@ -61,28 +61,50 @@ static void state_reset(const AttentionState *state, int rows, int head_size) {
   memset(state->out, 0, (size_t)rows * (size_t)head_size * sizeof(float));
 }
 
+// Softmax of the rows' scores, token by token (each sees its own range of the page); returns the range that any sees.
+static void weigh_rows(const Queries *queries, int begin, const Scratch *scratch, const AttentionState *state,
+                       int *from, int *to) {
+  const Run *run = queries->run;
+  *from = KV_PAGE_TOKENS;
+  *to = 0;
+  for (int r = 0; r < queries->tokens * queries->group; r++) {
+    const int position = run->position + queries->first + r % queries->tokens;
+    const int see_from = visible_from(&run->model->shape, position) - begin, see_to = position + 1 - begin;
+    const int row_from = see_from > 0 ? see_from : 0, row_to = see_to < KV_PAGE_TOKENS ? see_to : KV_PAGE_TOKENS;
+    float *scores = scratch->scores + (size_t)r * KV_PAGE_TOKENS;
+    scratch->corrections[r] = 1;
+    if (row_from >= row_to) {
+      memset(scores, 0, KV_PAGE_TOKENS * sizeof *scores);
+      continue;
+    }
+    const float before = state->max[r], sum = run->kernels->page_softmax(scores, row_from, row_to, &state->max[r]);
+    scratch->corrections[r] = exp_f32(before - state->max[r]);
+    state->sum[r] = state->sum[r] * scratch->corrections[r] + sum;
+    if (row_from < *from) *from = row_from;
+    if (row_to > *to) *to = row_to;
+  }
+}
+
 static void attend_page(const Queries *queries, int page, const Scratch *scratch, const AttentionState *state) {
   Run *run = queries->run;
   const Shape *shape = &run->model->shape;
+  const size_t size = (size_t)shape->head_size, tokens = (size_t)queries->tokens;
   const int begin = page * KV_PAGE_TOKENS, last = run->position + queries->first + queries->tokens - 1;
-  const int tokens = last - begin + 1 < KV_PAGE_TOKENS ? last - begin + 1 : KV_PAGE_TOKENS;
-  const KvHead head =
-      kv_table_read(run->kv, run->kernels, queries->layer, page, queries->kv_head, tokens, scratch->head);
-  for (int r = 0; r < queries->tokens * queries->group; r++) {
-    const int token = queries->first + r / queries->group, position = run->position + token;
-    const int see_from = visible_from(shape, position) - begin, see_to = position + 1 - begin;
-    const int from = see_from > 0 ? see_from : 0, to = see_to < KV_PAGE_TOKENS ? see_to : KV_PAGE_TOKENS;
-    if (from >= to) continue;
-    const float *query = run->query + (size_t)token * (size_t)run->query_stride +
-                         (size_t)(queries->kv_head * queries->group + r % queries->group) * (size_t)shape->head_size;
-    const float before = state->max[r];
-    run->kernels->page_scores(query, head.keys, shape->head_size, to, scratch->scores);
-    const float sum = run->kernels->page_softmax(scratch->scores, from, to, &state->max[r]);
-    const float correction = exp_f32(before - state->max[r]);
-    state->sum[r] = state->sum[r] * correction + sum;
-    run->kernels->page_values(scratch->scores, head.values, from, to, shape->head_size, correction,
-                              state->out + (size_t)r * (size_t)shape->head_size);
-  }
+  const int filled = last - begin + 1 < KV_PAGE_TOKENS ? last - begin + 1 : KV_PAGE_TOKENS;
+  const KvHead head = kv_table_head(run->kv, queries->layer, page, queries->kv_head);
+  const float *query = run->query + (size_t)queries->first * (size_t)run->query_stride +
+                       (size_t)(queries->kv_head * queries->group) * size;
+  // The rows lie evenly apart either within a token, head by head, or within a head, token by token.
+  const bool one = tokens == 1;
+  const int lots = one ? 1 : queries->group, rows = one ? queries->group : queries->tokens;
+  for (int i = 0; i < lots; i++)
+    run->kernels->page_scores(query + (size_t)i * size, one ? size : (size_t)run->query_stride, rows, head.keys,
+                              shape->head_size, filled, scratch->scores + (size_t)i * tokens * KV_PAGE_TOKENS);
+  int from, to;
+  weigh_rows(queries, begin, scratch, state, &from, &to);
+  if (from >= to) return;
+  run->kernels->page_values(scratch->scores, queries->tokens * queries->group, head.values, from, to, shape->head_size,
+                            scratch->corrections, state->out, size);
 }
 
 // Computes one split from a fresh start.
@@ -137,8 +159,8 @@ static void attend_block(const Queries *queries, const Scratch *scratch) {
   }
   for (int r = 0; r < rows; r++) {
     const AttentionState total = state_rows(&scratch->merged, r, shape->head_size);
-    const int token = queries->first + r / queries->group,
-              head = queries->kv_head * queries->group + r % queries->group;
+    const int token = queries->first + r % queries->tokens;
+    const int head = queries->kv_head * queries->group + r / queries->tokens;
     store_row(&total, shape->head_size,
               run->mixed + (size_t)token * (size_t)run->query_stride + (size_t)head * (size_t)shape->head_size);
   }

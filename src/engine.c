@@ -143,7 +143,7 @@ static bool build_engine(NibbleEngine *engine, const Gguf *gguf, const NibbleOpt
     return false;
   const Kernels *kernels = choose_kernels(engine, &settled, error);
   if (kernels == NULL) return false;
-  engine->kv_shape = kv_shape_of(&engine->model.shape, settled.exact);
+  engine->kv_shape = kv_shape_of(&engine->model.shape, kernels->f32_pages);
   engine->pool = kv_pool_create(&engine->kv_shape);
   if (engine->pool == NULL) return nibble_fail(error, NIBBLE_OUT_OF_MEMORY, "No memory is left for an engine.");
   engine->threads = threads_create(settled.threads, error);

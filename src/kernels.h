@@ -60,20 +60,26 @@ typedef struct Kernels {
   // gate[i] = gate[i] / (1 + exp(-gate[i])) * up[i], by exp_f32().
   void (*swiglu)(float *gate, const float *up, int n);
 
-  // Attention of one query over one page of one KV head.
-  // scores[t] = sum over d of query[d] * keys[d * KV_PAGE_TOKENS + t], d from the first, for t < round_up(to, 16).
-  void (*page_scores)(const float *query, const float *keys, int head_size, int to, float *scores);
+  // Attention of `rows` queries over one page of one KV head (kv_cache.h draws it), in three steps. Pages hold F32
+  // where f32_pages, else F16, whose numbers enter 2^112 too small (f16_biased()): the caller scales queries by
+  // page_scale, and page_softmax does the same to what it leaves for page_values.
+  bool f32_pages;
+  float page_scale;  // F16_UNBIAS, or 1
 
-  // Over tokens from <= t < to: *max becomes the larger of itself and all scores, then scores[t] = exp(scores[t] -
-  // *max), and their sum (4 lanes, lane t % 4, added up as (0+1)+(2+3)) is returned. Other scores become unspecified.
+  // scores[r * KV_PAGE_TOKENS + t] = sum over d of queries[r * stride + d] * key d of token t, d from the first, for t
+  // < round_up(to, 8).
+  void (*page_scores)(const float *queries, size_t stride, int rows, const void *keys, int head_size, int to,
+                      float *scores);
+
+  // One row. Over tokens from <= t < to: *max becomes the larger of itself and all scores, then scores[t] =
+  // exp(scores[t] - *max) * page_scale; the sum of the exp() (4 lanes, lane t % 4, added up as (0+1)+(2+3)) is
+  // returned. The page's other scores become 0.
   float (*page_softmax)(float *scores, int from, int to, float *max);
 
-  // out[d] = out[d] * correction, then out[d] += scores[t] * values[t * head_size + d], t from the first to the last.
-  void (*page_values)(const float *scores, const float *values, int from, int to, int head_size, float correction,
-                      float *out);
-
-  // Unpacks n F16 numbers, infinities and NaN excepted (f16_finite()).
-  void (*unpack_f16)(const uint16_t *halves, int n, float *values);
+  // out[r * stride + d] = out[...] * corrections[r], then += scores[r * KV_PAGE_TOKENS + t] * value d of token t, for t
+  // from `from` to the last before `to`.
+  void (*page_values)(const float *scores, int rows, const void *values, int from, int to, int head_size,
+                      const float *corrections, float *out, size_t stride);
 } Kernels;
 
 // The scalar reference.

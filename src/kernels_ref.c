@@ -5,6 +5,7 @@
 
 #include "float_math.h"
 #include "kernels.h"
+#include "kv_cache.h"
 
 // Where one token's part of a packed panel is, and the strides within it.
 typedef struct {
@@ -203,39 +204,77 @@ static void swiglu(float *gate, const float *up, int n) {
     gate[i] = gate[i] / (1.0f + exp_f32(-gate[i])) * up[i];
 }
 
-static void page_scores(const float *query, const float *keys, int head_size, int to, float *scores) {
-  for (int t = 0; t < (to + 15) / 16 * 16; t++) {
-    float sum = 0;
-    for (int d = 0; d < head_size; d++)
-      sum += query[d] * keys[d * KV_PAGE_TOKENS + t];
-    scores[t] = sum;
-  }
-}
-
-static float page_softmax(float *scores, int from, int to, float *max) {
+static float page_softmax_scaled(float *scores, int from, int to, float *max, float scale) {
   for (int t = from; t < to; t++)
     *max = *max < scores[t] ? scores[t] : *max;
   float lane[4] = {0};
-  for (int t = from; t < to; t++) {
-    scores[t] = exp_f32(scores[t] - *max);
-    lane[t % 4] += scores[t];
+  for (int t = 0; t < KV_PAGE_TOKENS; t++) {
+    const float weight = t >= from && t < to ? exp_f32(scores[t] - *max) : 0;
+    lane[t % 4] += weight;
+    scores[t] = weight * scale;
   }
   return (lane[0] + lane[1]) + (lane[2] + lane[3]);
 }
 
-static void page_values(const float *scores, const float *values, int from, int to, int head_size, float correction,
-                        float *out) {
-  for (int d = 0; d < head_size; d++) {
-    float sum = out[d] * correction;
-    for (int t = from; t < to; t++)
-      sum += scores[t] * values[t * head_size + d];
-    out[d] = sum;
-  }
+static float key_at(const void *keys, bool f32, int d, int t) {
+  return f32 ? ((const float *)keys)[d * KV_PAGE_TOKENS + t]
+             : f16_biased(((const uint16_t *)keys)[d * KV_PAGE_TOKENS + kv_slot(t)]);
 }
 
-static void unpack_f16(const uint16_t *halves, int n, float *values) {
-  for (int i = 0; i < n; i++)
-    values[i] = f16_finite(halves[i]);
+static float value_at(const void *values, bool f32, int stride, int t, int d) {
+  return f32 ? ((const float *)values)[t * stride + d]
+             : f16_biased(((const uint16_t *)values)[t * stride + kv_slot(d)]);
+}
+
+static void scores_of(bool f32, const float *queries, size_t stride, int rows, const void *keys, int head_size, int to,
+                      float *scores) {
+  for (int r = 0; r < rows; r++)
+    for (int t = 0; t < (to + 7) / 8 * 8; t++) {
+      float sum = 0;
+      for (int d = 0; d < head_size; d++)
+        sum += queries[(size_t)r * stride + (size_t)d] * key_at(keys, f32, d, t);
+      scores[r * KV_PAGE_TOKENS + t] = sum;
+    }
+}
+
+static void values_of(bool f32, const float *scores, int rows, const void *values, int from, int to, int head_size,
+                      const float *corrections, float *out, size_t stride) {
+  const int value_stride = kv_value_stride(head_size, f32);
+  for (int r = 0; r < rows; r++)
+    for (int d = 0; d < head_size; d++) {
+      float sum = out[(size_t)r * stride + (size_t)d] * corrections[r];
+      for (int t = from; t < to; t++)
+        sum += scores[r * KV_PAGE_TOKENS + t] * value_at(values, f32, value_stride, t, d);
+      out[(size_t)r * stride + (size_t)d] = sum;
+    }
+}
+
+static void page_scores(const float *queries, size_t stride, int rows, const void *keys, int head_size, int to,
+                        float *scores) {
+  scores_of(false, queries, stride, rows, keys, head_size, to, scores);
+}
+
+static float page_softmax(float *scores, int from, int to, float *max) {
+  return page_softmax_scaled(scores, from, to, max, F16_UNBIAS);
+}
+
+static void page_values(const float *scores, int rows, const void *values, int from, int to, int head_size,
+                        const float *corrections, float *out, size_t stride) {
+  values_of(false, scores, rows, values, from, to, head_size, corrections, out, stride);
+}
+
+static void exact_page_scores(const float *queries, size_t stride, int rows, const void *keys, int head_size, int to,
+                              float *scores) {
+  scores_of(true, queries, stride, rows, keys, head_size, to, scores);
+}
+
+static float exact_page_softmax(float *scores, int from, int to, float *max) {
+  return page_softmax_scaled(scores, from, to, max, 1);
+}
+
+static void exact_page_values(const float *scores, int rows, const void *values, int from, int to, int head_size,
+                              const float *corrections, float *out, size_t stride) {
+  values_of(true, scores, rows, values, from, to, head_size, corrections, out, stride);
 }
 
 const Kernels kernels_reference = {
@@ -251,10 +290,11 @@ const Kernels kernels_reference = {
     .rms_norm = rms_norm,
     .rope = rope,
     .swiglu = swiglu,
+    .f32_pages = false,
+    .page_scale = F16_UNBIAS,
     .page_scores = page_scores,
     .page_softmax = page_softmax,
     .page_values = page_values,
-    .unpack_f16 = unpack_f16,
 };
 
 // The exact set multiplies float activations with unpacked weights, whatever the kind. A row is unpacked in pieces that
@@ -310,8 +350,9 @@ const Kernels kernels_exact = {
     .rms_norm = rms_norm,
     .rope = rope,
     .swiglu = swiglu,
-    .page_scores = page_scores,
-    .page_softmax = page_softmax,
-    .page_values = page_values,
-    .unpack_f16 = unpack_f16,
+    .f32_pages = true,
+    .page_scale = 1,
+    .page_scores = exact_page_scores,
+    .page_softmax = exact_page_softmax,
+    .page_values = exact_page_values,
 };

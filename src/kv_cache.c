@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "float_math.h"
 #include "quant.h"
 
 struct KvPool {
@@ -11,7 +12,11 @@ struct KvPool {
   uint64_t used;   // pages
 };
 
-static size_t head_elements(const KvShape *shape) { return 2 * (size_t)shape->head_size * KV_PAGE_TOKENS; }
+static size_t key_elements(const KvShape *shape) { return (size_t)shape->head_size * KV_PAGE_TOKENS; }
+
+static size_t head_elements(const KvShape *shape) {
+  return key_elements(shape) + (size_t)kv_value_stride(shape->head_size, shape->f32) * KV_PAGE_TOKENS;
+}
 
 static size_t element_bytes(const KvShape *shape) { return shape->f32 ? sizeof(float) : sizeof(uint16_t); }
 
@@ -134,35 +139,45 @@ static void write_f32(float *page_keys, float *page_values, int at, const float 
 
 static void write_f16(uint16_t *page_keys, uint16_t *page_values, int at, const float *keys, const float *values,
                       int n) {
+  page_keys += kv_slot(at);
+  page_values += (size_t)at * (size_t)kv_value_stride(n, false);
   for (int d = 0; d < n; d++) {
-    page_keys[d * KV_PAGE_TOKENS + at] = f32_to_f16(keys[d]);
-    page_values[at * n + d] = f32_to_f16(values[d]);
+    page_keys[d * KV_PAGE_TOKENS] = f32_to_f16(keys[d]);
+    page_values[kv_slot(d)] = f32_to_f16(values[d]);
   }
+}
+
+KvHead kv_table_head(const KvTable *table, int layer, int page, int head) {
+  const KvShape *shape = table->shape;
+  const uint8_t *keys = *page_slot(table, layer, page) + (size_t)head * head_elements(shape) * element_bytes(shape);
+  return (KvHead){keys, keys + key_elements(shape) * element_bytes(shape)};
 }
 
 void kv_table_write(KvTable *table, int layer, int token, const float *keys, const float *values, int from, int to) {
-  const KvShape *shape = table->shape;
-  uint8_t *page = *page_slot(table, layer, token / KV_PAGE_TOKENS);
-  const int at = token % KV_PAGE_TOKENS, n = shape->head_size;
+  const int at = token % KV_PAGE_TOKENS, n = table->shape->head_size;
   for (int h = from; h < to; h++) {
-    uint8_t *head = page + (size_t)h * head_elements(shape) * element_bytes(shape);
-    uint8_t *head_values = head + head_elements(shape) / 2 * element_bytes(shape);
+    const KvHead head = kv_table_head(table, layer, token / KV_PAGE_TOKENS, h);
     const float *k = keys + (size_t)h * (size_t)n, *v = values + (size_t)h * (size_t)n;
-    if (shape->f32)
-      write_f32((float *)head, (float *)head_values, at, k, v, n);
+    if (table->shape->f32)
+      write_f32((float *)head.keys, (float *)head.values, at, k, v, n);
     else
-      write_f16((uint16_t *)head, (uint16_t *)head_values, at, k, v, n);
+      write_f16((uint16_t *)head.keys, (uint16_t *)head.values, at, k, v, n);
   }
 }
 
-KvHead kv_table_read(const KvTable *table, const Kernels *kernels, int layer, int page, int head, int tokens,
-                     float *scratch) {
-  const KvShape *shape = table->shape;
-  const size_t half = head_elements(shape) / 2;
-  const uint8_t *from = *page_slot(table, layer, page) + (size_t)head * head_elements(shape) * element_bytes(shape);
-  if (shape->f32) return (KvHead){(const float *)from, (const float *)from + half};
-  const uint16_t *halves = (const uint16_t *)from;
-  kernels->unpack_f16(halves, (int)half, scratch);
-  kernels->unpack_f16(halves + half, tokens * shape->head_size, scratch + half);
-  return (KvHead){scratch, scratch + half};
+static float number_at(const KvTable *table, const void *numbers, size_t index) {
+  return table->shape->f32 ? ((const float *)numbers)[index] : f16_finite(((const uint16_t *)numbers)[index]);
+}
+
+float kv_table_key(const KvTable *table, int layer, int token, int head, int d) {
+  const int at = token % KV_PAGE_TOKENS;
+  return number_at(table, kv_table_head(table, layer, token / KV_PAGE_TOKENS, head).keys,
+                   (size_t)d * KV_PAGE_TOKENS + (size_t)(table->shape->f32 ? at : kv_slot(at)));
+}
+
+float kv_table_value(const KvTable *table, int layer, int token, int head, int d) {
+  const bool f32 = table->shape->f32;
+  const size_t row = (size_t)(token % KV_PAGE_TOKENS) * (size_t)kv_value_stride(table->shape->head_size, f32);
+  return number_at(table, kv_table_head(table, layer, token / KV_PAGE_TOKENS, head).values,
+                   row + (size_t)(f32 ? d : kv_slot(d)));
 }

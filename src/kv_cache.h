@@ -6,7 +6,9 @@
 //                               values [KV_PAGE_TOKENS][head_size]    so that a vector holds many dimensions of one
 //                               token
 //
-// Elements are F16, or F32 in the exact mode.
+// Elements are F32 in the exact mode, else F16. There each group of 8 tokens (of keys) or dimensions (of values) stands
+// in the order 0, 4, 1, 5, 2, 6, 3, 7, so that one vector load brings 0 to 3 in the low and 4 to 7 in the high halves
+// of its lanes; and a token's values are padded with zeros to a multiple of 8.
 #ifndef NIBBLE_KV_CACHE_H
 #define NIBBLE_KV_CACHE_H
 
@@ -59,12 +61,20 @@ void kv_table_shrink(KvTable *table, int tokens);
 // Writes one token's keys and values, [kv_heads, head_size] each, for heads from <= h < to.
 void kv_table_write(KvTable *table, int layer, int token, const float *keys, const float *values, int from, int to);
 
-// One KV head's keys and values of a page as floats, in the page's own layout: pointers into the page where it is F32,
-// else unpacked into `scratch` (2 * head_size * KV_PAGE_TOKENS floats). Only the first `tokens` tokens are valid.
+// Where, in such a group order, element i stands.
+static inline int kv_slot(int i) { return i / 8 * 8 + i % 4 * 2 + i / 4 % 2; }
+
+// Elements that a token's values of one head take in a page.
+static inline int kv_value_stride(int head_size, bool f32) { return f32 ? head_size : (head_size + 7) / 8 * 8; }
+
+// One KV head of a page, as it stands there.
 typedef struct {
-  const float *keys, *values;
+  const void *keys, *values;
 } KvHead;
-KvHead kv_table_read(const KvTable *table, const Kernels *kernels, int layer, int page, int head, int tokens,
-                     float *scratch);
+KvHead kv_table_head(const KvTable *table, int layer, int page, int head);
+
+// Reads a number back: dimension d of a token's key or value.
+float kv_table_key(const KvTable *table, int layer, int token, int head, int d);
+float kv_table_value(const KvTable *table, int layer, int token, int head, int d);
 
 #endif

@@ -6,6 +6,7 @@
 #include <wasm_simd128.h>
 
 #include "kernel_sets.h"
+#include "kv_cache.h"
 #include "vectors.h"
 
 #define INLINE static inline __attribute__((always_inline))
@@ -152,21 +153,41 @@ void vector_swiglu(float *gate, const float *up, int n) {
     gate[i] = gate[i] / (1.0f + exp_f32(-gate[i])) * up[i];
 }
 
-void vector_page_scores(const float *query, const float *keys, int head_size, int to, float *scores) {
-  for (int t = 0; t < to; t += 16) {
-    v128_t sums[4];
-    for (int i = 0; i < 4; i++)
-      sums[i] = wasm_f32x4_splat(0);
-    const float *key = keys + t;
+// Rows of queries that share each unpacked vector of a page.
+enum { PAGE_ROWS = 4 };
+
+INLINE void scores_block(const float *queries, size_t stride, const uint16_t *keys, int head_size, int to,
+                         float *scores, const int rows) {
+  const v128_t half_mask = wasm_v128_load(kernel_half_mask);
+  for (int t = 0; t < to; t += 8) {
+    v128_t low[PAGE_ROWS], high[PAGE_ROWS];
+    for (int r = 0; r < rows; r++)
+      low[r] = high[r] = wasm_f32x4_splat(0);
+    const uint16_t *key = keys + t;
     for (int d = 0; d < head_size; d++, key += KV_PAGE_TOKENS) {
-      const v128_t q = wasm_v128_load32_splat(query + d);
+      const v128_t halves = wasm_v128_load(key);
+      const v128_t k0 = halves_biased(wasm_i32x4_shl(halves, 16), half_mask), k1 = halves_biased(halves, half_mask);
 #pragma unroll
-      for (int i = 0; i < 4; i++)
-        sums[i] = wasm_f32x4_add(sums[i], wasm_f32x4_mul(q, wasm_v128_load(key + 4 * i)));
+      for (int r = 0; r < rows; r++) {
+        const v128_t q = wasm_v128_load32_splat(queries + (size_t)r * stride + d);
+        low[r] = wasm_f32x4_add(low[r], wasm_f32x4_mul(q, k0));
+        high[r] = wasm_f32x4_add(high[r], wasm_f32x4_mul(q, k1));
+      }
     }
-    for (int i = 0; i < 4; i++)
-      wasm_v128_store(scores + t + 4 * i, sums[i]);
+    for (int r = 0; r < rows; r++) {
+      wasm_v128_store(scores + r * KV_PAGE_TOKENS + t, low[r]);
+      wasm_v128_store(scores + r * KV_PAGE_TOKENS + t + 4, high[r]);
+    }
   }
+}
+
+void vector_page_scores(const float *queries, size_t stride, int rows, const void *keys, int head_size, int to,
+                        float *scores) {
+  int r = 0;
+  for (; r + PAGE_ROWS <= rows; r += PAGE_ROWS)
+    scores_block(queries + (size_t)r * stride, stride, keys, head_size, to, scores + r * KV_PAGE_TOKENS, PAGE_ROWS);
+  for (; r < rows; r++)
+    scores_block(queries + (size_t)r * stride, stride, keys, head_size, to, scores + r * KV_PAGE_TOKENS, 1);
 }
 
 // All ones in the lanes of tokens t .. t + 3 that are in [from, to).
@@ -184,57 +205,75 @@ float vector_page_softmax(float *scores, int from, int to, float *max) {
   largest = wasm_f32x4_pmax(largest, wasm_i32x4_shuffle(largest, largest, 1, 0, 3, 2));
   *max = wasm_f32x4_extract_lane(largest, 0);
   largest = wasm_f32x4_splat(*max);
+  const v128_t scale = wasm_f32x4_splat(F16_UNBIAS);
   v128_t sums = wasm_f32x4_splat(0);
-  for (int t = from / 4 * 4; t < to; t += 4) {
-    const v128_t weights =
-        wasm_v128_and(exp_f32x4(wasm_f32x4_sub(wasm_v128_load(scores + t), largest)), lanes_within(t, from, to));
-    wasm_v128_store(scores + t, weights);
+  for (int t = 0; t < KV_PAGE_TOKENS; t += 4) {
+    v128_t weights = wasm_f32x4_splat(0);
+    if (t + 4 > from && t < to)
+      weights =
+          wasm_v128_and(exp_f32x4(wasm_f32x4_sub(wasm_v128_load(scores + t), largest)), lanes_within(t, from, to));
+    wasm_v128_store(scores + t, wasm_f32x4_mul(weights, scale));
     sums = wasm_f32x4_add(sums, weights);
   }
   return (wasm_f32x4_extract_lane(sums, 0) + wasm_f32x4_extract_lane(sums, 1)) +
          (wasm_f32x4_extract_lane(sums, 2) + wasm_f32x4_extract_lane(sums, 3));
 }
 
-// A strip of 4 * vectors dimensions of one head.
-INLINE void values_strip(const float *scores, const float *values, int from, int to, int head_size, v128_t correction,
-                         float *out, const int vectors) {
-  v128_t sums[4];
-  for (int i = 0; i < vectors; i++)
-    sums[i] = wasm_f32x4_mul(wasm_v128_load(out + 4 * i), correction);
-  for (int t = from; t < to; t++) {
-    const v128_t weight = wasm_v128_load32_splat(scores + t);
-    const float *value = values + (size_t)t * (size_t)head_size;
-#pragma unroll
-    for (int i = 0; i < vectors; i++)
-      sums[i] = wasm_f32x4_add(sums[i], wasm_f32x4_mul(weight, wasm_v128_load(value + 4 * i)));
+// A strip of 8 dimensions of one head, and some rows.
+INLINE void values_block(const float *scores, const uint16_t *values, int from, int to, int value_stride,
+                         const float *corrections, float *out, size_t stride, const int rows) {
+  const v128_t half_mask = wasm_v128_load(kernel_half_mask);
+  v128_t low[PAGE_ROWS], high[PAGE_ROWS];
+  for (int r = 0; r < rows; r++) {
+    const v128_t correction = wasm_v128_load32_splat(corrections + r);
+    low[r] = wasm_f32x4_mul(wasm_v128_load(out + (size_t)r * stride), correction);
+    high[r] = wasm_f32x4_mul(wasm_v128_load(out + (size_t)r * stride + 4), correction);
   }
-  for (int i = 0; i < vectors; i++)
-    wasm_v128_store(out + 4 * i, sums[i]);
+  const uint16_t *value = values + (size_t)from * (size_t)value_stride;
+  for (int t = from; t < to; t++, value += value_stride) {
+    const v128_t halves = wasm_v128_load(value);
+    const v128_t v0 = halves_biased(wasm_i32x4_shl(halves, 16), half_mask), v1 = halves_biased(halves, half_mask);
+#pragma unroll
+    for (int r = 0; r < rows; r++) {
+      const v128_t weight = wasm_v128_load32_splat(scores + r * KV_PAGE_TOKENS + t);
+      low[r] = wasm_f32x4_add(low[r], wasm_f32x4_mul(weight, v0));
+      high[r] = wasm_f32x4_add(high[r], wasm_f32x4_mul(weight, v1));
+    }
+  }
+  for (int r = 0; r < rows; r++) {
+    wasm_v128_store(out + (size_t)r * stride, low[r]);
+    wasm_v128_store(out + (size_t)r * stride + 4, high[r]);
+  }
 }
 
-void vector_page_values(const float *scores, const float *values, int from, int to, int head_size, float correction,
-                        float *out) {
-  const v128_t corrections = wasm_f32x4_splat(correction);
-  int d = 0;
-  for (; d + 16 <= head_size; d += 16)
-    values_strip(scores, values + d, from, to, head_size, corrections, out + d, 4);
-  for (; d + 4 <= head_size; d += 4)
-    values_strip(scores, values + d, from, to, head_size, corrections, out + d, 1);
-  for (; d < head_size; d++) {
+// The dimensions behind the last multiple of 8.
+static void values_rest(const float *scores, const uint16_t *values, int from, int to, int head_size, int value_stride,
+                        float correction, float *out) {
+  for (int d = head_size / 8 * 8; d < head_size; d++) {
     float sum = out[d] * correction;
     for (int t = from; t < to; t++)
-      sum += scores[t] * values[(size_t)t * (size_t)head_size + (size_t)d];
+      sum += scores[t] * f16_biased(values[t * value_stride + kv_slot(d)]);
     out[d] = sum;
   }
 }
 
-void vector_unpack_f16(const uint16_t *halves, int n, float *values) {
-  const v128_t half_mask = wasm_v128_load(kernel_half_mask), unbias = wasm_f32x4_splat(F16_UNBIAS);
-  int i = 0;
-  for (; i + 4 <= n; i += 4) {
-    const v128_t upper = wasm_i32x4_shl(wasm_u32x4_load16x4(halves + i), 16);
-    wasm_v128_store(values + i, wasm_f32x4_mul(halves_biased(upper, half_mask), unbias));
+void vector_page_values(const float *scores, int rows, const void *values, int from, int to, int head_size,
+                        const float *corrections, float *out, size_t stride) {
+  const int value_stride = kv_value_stride(head_size, false);
+  for (int r = 0; r < rows;) {
+    const int count = rows - r < PAGE_ROWS ? 1 : PAGE_ROWS;
+    const float *row_scores = scores + r * KV_PAGE_TOKENS;
+    float *to_rows = out + (size_t)r * stride;
+    for (int d = 0; d + 8 <= head_size; d += 8) {
+      const uint16_t *strip = (const uint16_t *)values + d;
+      if (count == PAGE_ROWS)
+        values_block(row_scores, strip, from, to, value_stride, corrections + r, to_rows + d, stride, PAGE_ROWS);
+      else
+        values_block(row_scores, strip, from, to, value_stride, corrections + r, to_rows + d, stride, 1);
+    }
+    for (int i = 0; i < count; i++)
+      values_rest(row_scores + i * KV_PAGE_TOKENS, values, from, to, head_size, value_stride, corrections[r + i],
+                  to_rows + (size_t)i * stride);
+    r += count;
   }
-  for (; i < n; i++)
-    values[i] = f16_finite(halves[i]);
 }

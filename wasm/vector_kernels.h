@@ -11,17 +11,17 @@ void vector_pack(const float *x, size_t stride, int tokens, int columns, uint8_t
 void vector_rms_norm(const float *x, const float *weight, int n, float epsilon, float *y);
 void vector_rope(float *head, const float *cosine, const float *sine, int pairs, bool adjacent);
 void vector_swiglu(float *gate, const float *up, int n);
-void vector_page_scores(const float *query, const float *keys, int head_size, int to, float *scores);
+void vector_page_scores(const float *queries, size_t stride, int rows, const void *keys, int head_size, int to,
+                        float *scores);
 float vector_page_softmax(float *scores, int from, int to, float *max);
-void vector_page_values(const float *scores, const float *values, int from, int to, int head_size, float correction,
-                        float *out);
-void vector_unpack_f16(const uint16_t *halves, int n, float *values);
+void vector_page_values(const float *scores, int rows, const void *values, int from, int to, int head_size,
+                        const float *corrections, float *out, size_t stride);
 
 #define MATMUL_NUMBERS [TILE_F32] = vector_matmul_f32, [TILE_F16] = vector_matmul_f16, [TILE_BF16] = vector_matmul_bf16
 
-#define VECTOR_KERNELS                                                                                       \
-  .pack = vector_pack, .rms_norm = vector_rms_norm, .rope = vector_rope, .swiglu = vector_swiglu,            \
-  .page_scores = vector_page_scores, .page_softmax = vector_page_softmax, .page_values = vector_page_values, \
-  .unpack_f16 = vector_unpack_f16
+#define VECTOR_KERNELS                                                                                                \
+  .pack = vector_pack, .rms_norm = vector_rms_norm, .rope = vector_rope, .swiglu = vector_swiglu, .f32_pages = false, \
+  .page_scale = F16_UNBIAS, .page_scores = vector_page_scores, .page_softmax = vector_page_softmax,                   \
+  .page_values = vector_page_values
 
 #endif

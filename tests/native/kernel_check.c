@@ -7,7 +7,9 @@
 #include <time.h>
 
 #include "check.h"
+#include "float_math.h"
 #include "kernels.h"
+#include "kv_cache.h"
 #include "quant.h"
 #ifdef NIBBLE_WASM_KERNELS
 #include "kernel_sets.h"
@@ -320,27 +322,41 @@ TEST(rowKernelsEqualReference) {
     }
 }
 
-static void check_page(Check *check, const Kernels *kernels, int head_size, int from, int to, uint32_t *state) {
-  const size_t page = (size_t)head_size * KV_PAGE_TOKENS;
-  float *query = random_floats((size_t)head_size, state), *keys = random_floats(page, state);
-  float *values = random_floats(page, state);
-  Twins scores = make_twins(KV_PAGE_TOKENS, state), out = make_twins(head_size, state);
-  kernels_reference.page_scores(query, keys, head_size, to, scores.expected);
-  kernels->page_scores(query, keys, head_size, to, scores.found);
+static uint16_t *random_halves(size_t count, uint32_t *state) {
+  uint16_t *halves = allocate(count * sizeof *halves);
+  for (size_t i = 0; i < count; i++)
+    halves[i] = f32_to_f16(random_float(state));
+  return halves;
+}
+
+static void check_page(Check *check, const Kernels *kernels, int rows, int size, int from, int to, uint32_t *state) {
+  const int stride = size + 3;
+  float *queries = random_floats((size_t)(rows * stride), state), *corrections = random_floats((size_t)rows, state);
+  uint16_t *keys = random_halves((size_t)size * KV_PAGE_TOKENS, state);
+  uint16_t *values = random_halves((size_t)kv_value_stride(size, false) * KV_PAGE_TOKENS, state);
+  Twins scores = make_twins(rows * KV_PAGE_TOKENS, state), out = make_twins(rows * stride, state);
+  for (int i = 0; i < rows * stride; i++)
+    queries[i] *= F16_UNBIAS;
+  kernels_reference.page_scores(queries, (size_t)stride, rows, keys, size, to, scores.expected);
+  kernels->page_scores(queries, (size_t)stride, rows, keys, size, to, scores.found);
   CHECK(twins_agree(&scores));
-  float max_expected = 0.1f, max_found = 0.1f;
-  const float sum_expected = kernels_reference.page_softmax(scores.expected, from, to, &max_expected);
-  const float sum_found = kernels->page_softmax(scores.found, from, to, &max_found);
-  CHECK(memcmp(&sum_found, &sum_expected, sizeof sum_found) == 0);
-  CHECK(memcmp(&max_found, &max_expected, sizeof max_found) == 0);
-  CHECK(memcmp(scores.found + from, scores.expected + from, sizeof(float) * (size_t)(to - from)) == 0);
-  CHECK(scores.found[KV_PAGE_TOKENS] == poison);
-  kernels_reference.page_values(scores.expected, values, from, to, head_size, 0.37f, out.expected);
-  kernels->page_values(scores.found, values, from, to, head_size, 0.37f, out.found);
+  for (int r = 0; r < rows; r++) {
+    float max_expected = 0.1f, max_found = 0.1f;
+    float *expected = scores.expected + r * KV_PAGE_TOKENS, *found = scores.found + r * KV_PAGE_TOKENS;
+    const float sum_expected = kernels_reference.page_softmax(expected, from, to, &max_expected);
+    const float sum_found = kernels->page_softmax(found, from, to, &max_found);
+    CHECK(memcmp(&sum_found, &sum_expected, sizeof sum_found) == 0);
+    CHECK(memcmp(&max_found, &max_expected, sizeof max_found) == 0);
+  }
+  CHECK(twins_agree(&scores));
+  kernels_reference.page_values(scores.expected, rows, values, from, to, size, corrections, out.expected,
+                                (size_t)stride);
+  kernels->page_values(scores.found, rows, values, from, to, size, corrections, out.found, (size_t)stride);
   CHECK(twins_agree(&out));
   free_twins(&scores);
   free_twins(&out);
-  free(query);
+  free(queries);
+  free(corrections);
   free(keys);
   free(values);
 }
@@ -354,7 +370,8 @@ TEST(pageKernelsEqualReference) {
   for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
     for (size_t r = 0; r < sizeof ranges / sizeof *ranges; r++)
       for (int s = 0; s < sets.count; s++)
-        check_page(check, sets.sets[s], sizes[i], ranges[r][0], ranges[r][1], &state);
+        for (int rows = 1; rows <= 9; rows += rows < 5 ? 1 : 4)
+          check_page(check, sets.sets[s], rows, sizes[i], ranges[r][0], ranges[r][1], &state);
 }
 
 TEST(softmaxIsASoftmax) {
@@ -368,29 +385,51 @@ TEST(softmaxIsASoftmax) {
   for (int t = 3; t < 60; t++)
     expected_sum += exp((double)plain[t] - (double)max);
   CHECK(fabs((double)sum - expected_sum) < 1e-5 * expected_sum);
-  for (int t = 3; t < 60; t++)
-    CHECK(fabs((double)scores[t] - exp((double)plain[t] - (double)max)) < 1e-6);
+  for (int t = 0; t < KV_PAGE_TOKENS; t++) {
+    const double expected = t >= 3 && t < 60 ? exp((double)plain[t] - (double)max) : 0;
+    CHECK(fabs((double)(scores[t] / F16_UNBIAS) - expected) < 1e-6);
+  }
   free(scores);
 }
 
-TEST(halvesUnpackExactly) {
-  const Sets sets = all_sets();
-  uint16_t halves[1024 + 3];
-  float found[1024 + 3];
-  for (int first = 0; first < 0x7c00; first += 1024)
-    for (int sign = 0; sign < 2; sign++)
-      for (int s = -1; s < sets.count; s++) {
-        const Kernels *kernels = s < 0 ? &kernels_reference : sets.sets[s];
-        for (int i = 0; i < 1024; i++)
-          halves[i] = (uint16_t)((first + i) | sign << 15);
-        found[1021] = poison;
-        kernels->unpack_f16(halves, 1021, found);
-        CHECK(found[1021] == poison);
-        for (int i = 0; i < 1021; i++) {
-          const float expected = f16_to_f32(halves[i]);
-          if (memcmp(&found[i], &expected, sizeof expected) != 0) CHECK(found[i] == expected && "half");
-        }
-      }
+// A page by the reference, against the formula in double.
+TEST(pagesAttendAsTheFormulaSays) {
+  enum { SIZE = 11, TO = 37 };
+  uint32_t state = 10;
+  float *query = random_floats(SIZE, &state), scores[KV_PAGE_TOKENS], out[SIZE] = {0};
+  uint16_t *keys = random_halves(SIZE * KV_PAGE_TOKENS, &state);
+  uint16_t *values = random_halves((size_t)kv_value_stride(SIZE, false) * KV_PAGE_TOKENS, &state);
+  double weights[TO], total = 0;
+  for (int t = 0; t < TO; t++) {
+    double score = 0;
+    for (int d = 0; d < SIZE; d++)
+      score += (double)query[d] * f16_to_f32(keys[d * KV_PAGE_TOKENS + kv_slot(t)]);
+    total += weights[t] = exp(score);
+  }
+  for (int d = 0; d < SIZE; d++)
+    query[d] *= F16_UNBIAS;
+  float max = -INFINITY;
+  const float correction = 1;
+  kernels_reference.page_scores(query, SIZE, 1, keys, SIZE, TO, scores);
+  const float sum = kernels_reference.page_softmax(scores, 0, TO, &max);
+  kernels_reference.page_values(scores, 1, values, 0, TO, SIZE, &correction, out, SIZE);
+  for (int d = 0; d < SIZE; d++) {
+    double expected = 0;
+    for (int t = 0; t < TO; t++)
+      expected += weights[t] / total * f16_to_f32(values[t * kv_value_stride(SIZE, false) + kv_slot(d)]);
+    CHECK(fabs((double)(out[d] / sum) - expected) < 1e-5);
+  }
+  free(query);
+  free(keys);
+  free(values);
+}
+
+TEST(halvesAreExactUpToTheBias) {
+  for (uint32_t half = 0; half < 0x10000; half++) {
+    if ((half & 0x7c00) == 0x7c00) continue;  // infinities and NaN
+    const float expected = f16_to_f32((uint16_t)half), found = f16_biased((uint16_t)half) * F16_UNBIAS;
+    if (memcmp(&found, &expected, sizeof found) != 0) CHECK(found == expected && "half");
+  }
 }
 
 static double seconds_now(void) {
@@ -486,6 +525,7 @@ int main(int argc, char **argv) {
   RUN(check, rowKernelsEqualReference);
   RUN(check, pageKernelsEqualReference);
   RUN(check, softmaxIsASoftmax);
-  RUN(check, halvesUnpackExactly);
+  RUN(check, pagesAttendAsTheFormulaSays);
+  RUN(check, halvesAreExactUpToTheBias);
   return check_finish(check);
 }
