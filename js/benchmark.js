@@ -31,6 +31,7 @@ export async function benchmark({ model, timeline, turn }, options, signal) {
     throw new NibbleError(
       'CONTEXT_FULL',
       `The benchmark takes ${needed} tokens, and the context holds ${contextSize}. Create the engine with a larger contextSize.`,
+      { details: { tokens: needed, contextSize } },
     );
   }
   const random = randomTokens(vocabularySize);

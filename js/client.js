@@ -24,12 +24,13 @@ export class Client {
       onMessage: (data) => this.#receive(data),
       onFailure: (reason) => {
         const message = `The engine's worker ended unexpectedly: ${reason}. Create a new engine.`;
-        this.close(new NibbleError('WORKER_FAILED', message));
+        this.close(new NibbleError('WORKER_FAILED', message, { details: { reason } }));
       },
     });
   }
 
   /**
+   * An onEvent that throws, or returns a promise that is rejected, cancels the call and is its error.
    * @param {string} method one of METHODS
    * @param {any} params cloneable
    * @param {{ signal?: AbortSignal, onEvent?: (event: any) => void, transfer?: Transferable[] }} [options]
@@ -81,12 +82,32 @@ export class Client {
     const waiting = this.#waiting.get(reply.id);
     if (waiting === undefined) return;
     if (reply.kind === 'event') {
-      waiting.onEvent?.(reply.event);
+      this.#report(reply, waiting.onEvent);
       return;
     }
-    this.#waiting.delete(reply.id);
-    if (this.#waiting.size === 0) this.#port.keepAlive?.(false);
+    this.#settled(reply.id);
     if (reply.kind === 'error') waiting.reject(reply.error);
     else waiting.resolve(reply.result);
+  }
+
+  #report({ id, event }, onEvent) {
+    const fail = (error) => {
+      const waiting = this.#waiting.get(id);
+      if (waiting === undefined) return;
+      this.#port.post(cancel(++this.#lastId, id));
+      this.#settled(id);
+      waiting.reject(error);
+    };
+    try {
+      const answer = onEvent?.(event);
+      if (typeof answer?.then === 'function') answer.then(undefined, fail);
+    } catch (error) {
+      fail(error);
+    }
+  }
+
+  #settled(id) {
+    this.#waiting.delete(id);
+    if (this.#waiting.size === 0) this.#port.keepAlive?.(false);
   }
 }

@@ -7,6 +7,7 @@ import { NibbleError } from './errors.js';
 import { checkCancelled, loadWeights, readHeader } from './loader.js';
 import * as read from './options.js';
 import { mostLikely } from './probabilities.js';
+import { checkKernelSet } from './simd.js';
 import { openSource } from './source.js';
 import { Timeline } from './timeline.js';
 import { createTokenizer } from './tokenizer.js';
@@ -51,6 +52,7 @@ export class Host {
   async #load({ source: descriptor, wasm, options: given }, { signal, onProgress }) {
     const start = performance.now();
     const options = this.#settleThreads(read.readEngineOptions(given));
+    checkKernelSet(options.kernelSet);
     const build = { threads: options.vocabularyOnly ? 1 : options.threads, kernelSet: options.kernelSet };
     return this.#withHeader({ descriptor, wasm, build, signal }, async (opened) => {
       const { runtime, variant, header, source, fileSize, pieces } = opened;

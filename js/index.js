@@ -1,7 +1,7 @@
 // The library, apart from what differs between Node and a browser. index.node.js and index.web.js are its entries.
 import { Client } from './client.js';
 import { NibbleError } from './errors.js';
-import { readBenchmarkOptions, readCompletionOptions, readEngineOptions } from './options.js';
+import { invalid, readBenchmarkOptions, readCompletionOptions, readEngineOptions } from './options.js';
 import { describeSource } from './source.js';
 
 export { NibbleError } from './errors.js';
@@ -19,6 +19,7 @@ export { NibbleError } from './errors.js';
  * @property {boolean} [vocabularyOnly] load no weights: the engine then only tokenizes, detokenizes and renders chats
  * @property {AbortSignal} [signal] stops the loading; createEngine() rejects with code CANCELLED
  * @property {(progress: { phase: 'download' | 'load' | 'prepare', loaded: number, total: number, bytesPerSecond: number, secondsLeft: number | null }) => void} [onProgress]
+ *   what it throws ends the loading, and createEngine() rejects with it
  * @property {string | URL} [workerUrl] where the worker's file is, if not beside the library
  * @property {string | URL} [wasmUrl] the folder of nibble-relaxed.wasm and nibble-simd128.wasm
  * @property {BufferSource} [wasmBinary] the wasm itself, instead of wasmUrl
@@ -58,6 +59,7 @@ export function createLibrary(platform) {
   /** Starts a worker and makes one call that has a model in it. */
   async function callWithModel(method, options, { signal, onProgress } = {}) {
     const settings = readEngineOptions(options);
+    if (!['function', 'undefined'].includes(typeof onProgress)) throw invalid('onProgress', onProgress, 'a function');
     if (signal?.aborted) throw cancelled();
     const source = describeSource(options?.model, platform.locate);
     let client;

@@ -5,9 +5,11 @@ import { NibbleError } from './errors.js';
 export const MAX_THREADS = 64;
 export const MAX_BATCH = 1024;
 
-function invalid(name, value, expected) {
+/** An option with a wrong value. `details` has the parts of the sentence, for callers that call their options otherwise. */
+export function invalid(option, value, expected) {
   const found = typeof value === 'string' ? JSON.stringify(value.slice(0, 60)) : String(value);
-  return new NibbleError('INVALID_ARGUMENT', `The option ${name} is ${found}; expected ${expected}.`);
+  const details = { option, found, expected };
+  return new NibbleError('INVALID_ARGUMENT', `The option ${option} is ${found}; expected ${expected}.`, { details });
 }
 
 const number = (low, high, fallback) => (name, value) => {
@@ -36,8 +38,10 @@ const string = (name, value) => {
 
 const strings = (name, value) => {
   const list = value === undefined || value === null ? [] : typeof value === 'string' ? [value] : value;
-  if (Array.isArray(list) && list.every((item) => typeof item === 'string' && item !== '')) return list;
-  throw invalid(name, value, 'a text or a list of texts, none of them empty');
+  const expected = 'a text or a list of texts, none of them empty';
+  if (!Array.isArray(list)) throw invalid(name, value, expected);
+  for (const item of list) if (typeof item !== 'string' || item === '') throw invalid(name, item, expected);
+  return list;
 };
 
 const seed = (name, value) => {
@@ -75,24 +79,62 @@ function messages(name, value) {
   return value;
 }
 
-const readAll = (readers) => (options) => {
+/** `extras`: names that are options too, but are read elsewhere. */
+const readAll = (readers, extras = []) => (options) => {
   if (options !== undefined && (options === null || typeof options !== 'object')) {
     throw invalid('list', options, 'an object with options');
   }
+  refuseUnknown(options, [...Object.keys(readers), ...extras]);
   return Object.fromEntries(Object.entries(readers).map(([name, read]) => [name, read(name, options?.[name])]));
 };
 
-/** Options of createEngine() and describeModel() that concern the core. `threads` null: the platform's default. */
-export const readEngineOptions = readAll({
+function refuseUnknown(options, known) {
+  const option = Object.keys(options ?? {}).find((name) => options[name] !== undefined && !known.includes(name));
+  if (option === undefined) return;
+  const nearest = nearestName(option, known);
+  const instead = nearest === null ? `expected ${known.join(', ')}` : `did you mean ${nearest}?`;
+  const message = `There is no option ${option.slice(0, 60)} here; ${instead.replace(/[^?]$/, '$&.')}`;
+  throw new NibbleError('INVALID_ARGUMENT', message, { details: { unknown: option.slice(0, 60), nearest } });
+}
+
+/** The name that a misspelt one was probably meant to be; null where none is near. */
+export function nearestName(given, known) {
+  const distance = (name) => editDistance(given.toLowerCase(), name.toLowerCase());
+  const [best] = known.map((name) => ({ name, edits: distance(name) })).sort((a, b) => a.edits - b.edits);
+  return best !== undefined && best.edits <= Math.max(2, best.name.length / 3) ? best.name : null;
+}
+
+/** Levenshtein's distance; of a text far longer than any name only the beginning is looked at. */
+function editDistance(long, name) {
+  const given = long.slice(0, 60);
+  let row = Array.from({ length: name.length + 1 }, (_, index) => index);
+  for (let i = 1; i <= given.length; i++) {
+    const next = [i];
+    for (let j = 1; j <= name.length; j++) {
+      const replaced = row[j - 1] + (given[i - 1] === name[j - 1] ? 0 : 1);
+      next.push(Math.min(replaced, row[j] + 1, next[j - 1] + 1));
+    }
+    row = next;
+  }
+  return row[name.length];
+}
+
+const CALLER_OPTIONS = ['model', 'signal', 'onProgress', 'workerUrl', 'wasmUrl', 'wasmBinary'];
+const START_OPTIONS = ['prompt', 'messages', 'tokens'];
+
+const ENGINE_READERS = {
   threads: integer(1, MAX_THREADS, null),
   contextSize: integer(0, 1 << 24, null),
   batchSize: integer(0, MAX_BATCH, 0),
   exact: boolean(false),
   kernelSet: string,
   vocabularyOnly: boolean(false),
-});
+};
 
-const readSampling = readAll({
+/** Options of createEngine() and describeModel() that concern the core. `threads` null: the platform's default. */
+export const readEngineOptions = readAll(ENGINE_READERS, CALLER_OPTIONS);
+
+const SAMPLING_READERS = {
   maxTokens: integer(0, 1 << 24, null),
   temperature: number(0, 100, 0.8),
   topK: integer(0, 1 << 24, 40),
@@ -107,12 +149,17 @@ const readSampling = readAll({
   stop: strings,
   ignoreEos: boolean(false),
   reusePrefix: boolean(true),
-});
+};
+
+/** The options of complete() that say how to go on, without what from. */
+export const readSamplingOptions = readAll(SAMPLING_READERS);
+
+const readCompletion = readAll(SAMPLING_READERS, START_OPTIONS);
 
 /** Options of complete(): one of prompt, messages and tokens, and how to go on from it. */
 export function readCompletionOptions(options) {
-  const read = readSampling(options);
-  const given = ['prompt', 'messages', 'tokens'].filter((name) => options?.[name] !== undefined);
+  const read = readCompletion(options);
+  const given = START_OPTIONS.filter((name) => options?.[name] !== undefined);
   if (given.length !== 1) {
     const found = given.length === 0 ? 'none of them was' : `${given.join(' and ')} were`;
     throw new NibbleError('INVALID_ARGUMENT', `A completion takes one of prompt, messages and tokens; ${found} given.`);

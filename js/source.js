@@ -49,6 +49,7 @@ export function describeSource(model, locate) {
   throw new NibbleError(
     'INVALID_ARGUMENT',
     'The model is none of the kinds this can read: pass a URL or a path, a File or Blob, bytes, or a ReadableStream.',
+    { details: { option: 'model' } },
   );
 }
 

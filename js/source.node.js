@@ -10,7 +10,15 @@ const REASONS = {
   EISDIR: 'it is a folder, not a file',
   ENOTDIR: 'a part of its path is not a folder',
   EMFILE: 'too many files are open',
+  EPERM: 'the system does not permit it',
+  ELOOP: 'its links lead in a circle',
+  ENAMETOOLONG: 'its name is too long',
+  EIO: 'the device does not answer as it should',
+  ENOSPC: 'no space is left on the device',
 };
+
+/** Why a file could not be used, for a sentence. @param {NodeJS.ErrnoException} error */
+export const reasonOf = (error) => REASONS[error.code] ?? `the system reports ${error.code ?? error.message}`;
 
 /**
  * @param {string} path
@@ -22,7 +30,7 @@ export async function openFile(path) {
     try {
       return await action();
     } catch (error) {
-      throw unreadable(path, REASONS[error.code] ?? error.message, error);
+      throw unreadable(path, reasonOf(error), error);
     }
   };
   const file = await attempt(() => open(path, 'r'));

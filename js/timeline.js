@@ -110,6 +110,7 @@ export class Timeline {
     throw new NibbleError(
       'CONTEXT_FULL',
       `The text has ${length} tokens, and the context holds ${this.#contextSize}. Shorten it, or create the engine with a larger contextSize.`,
+      { details: { tokens: length, contextSize: this.#contextSize } },
     );
   }
 }

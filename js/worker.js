@@ -61,5 +61,5 @@ const crashed = (cause) =>
   new NibbleError(
     'ENGINE_CRASHED',
     `The WebAssembly engine crashed (${cause.message}). Unload this engine and create a new one.`,
-    { cause },
+    { cause, details: { reason: cause.message } },
   );

@@ -274,11 +274,13 @@ static bool read_dimensions(Cursor *cursor, GgufTensor *tensor) {
     tensor->size[i] = 1;
     if (i >= tensor->dimensions) continue;
     if (!read_u64(cursor, "dimensions", &tensor->size[i])) return false;
-    if (tensor->size[i] == 0 || !multiply(&elements, tensor->size[i])) {
+    if (tensor->size[i] == 0)
+      return nibble_fail(cursor->error, NIBBLE_GGUF_BAD_DIMENSION, "%s have a 0 in place %d, expected at least 1.",
+                         place(cursor, "dimensions", text), i);
+    if (!multiply(&elements, tensor->size[i]))
       return nibble_fail(cursor->error, NIBBLE_GGUF_BAD_DIMENSION,
-                         "%s have %" PRIu64 " in place %d, expected at least 1 and fewer than 2^63 elements in all.",
-                         place(cursor, "dimensions", text), tensor->size[i], i);
-    }
+                         "%s multiply to 2^63 elements or more (the one in place %d is %" PRIu64 "), expected fewer.",
+                         place(cursor, "dimensions", text), i, tensor->size[i]);
   }
   return true;
 }
@@ -333,7 +335,9 @@ static bool read_tables(Cursor *cursor, Gguf *gguf) {
   if (!read_start(cursor, &gguf->version)) return false;
   if (!read_count(cursor, "tensor count", TENSOR_MINIMUM, &tensors)) return false;
   if (!read_count(cursor, "metadata pair count", PAIR_MINIMUM, &pairs)) return false;
-  if (!require(cursor, tensors * TENSOR_MINIMUM + pairs * PAIR_MINIMUM, "rest of the header")) return false;
+  if (!require(cursor, tensors * TENSOR_MINIMUM + pairs * PAIR_MINIMUM,
+               "smallest table of as many tensors and metadata pairs as the counts say"))
+    return false;
 
   gguf->pairs = calloc((size_t)pairs + 1, sizeof *gguf->pairs);
   gguf->tensors = calloc((size_t)tensors + 1, sizeof *gguf->tensors);

@@ -216,9 +216,9 @@ static float page_softmax_scaled(float *scores, int from, int to, float *max, fl
   return (lane[0] + lane[1]) + (lane[2] + lane[3]);
 }
 
-static float key_at(const void *keys, bool f32, int d, int t) {
-  return f32 ? ((const float *)keys)[d * KV_PAGE_TOKENS + t]
-             : f16_biased(((const uint16_t *)keys)[d * KV_PAGE_TOKENS + kv_slot(t)]);
+static float key_at(const void *keys, bool f32, int head_size, int d, int t) {
+  const size_t index = kv_key_index(head_size, d, t, f32);
+  return f32 ? ((const float *)keys)[index] : f16_biased(((const uint16_t *)keys)[index]);
 }
 
 static float value_at(const void *values, bool f32, int stride, int t, int d) {
@@ -232,7 +232,7 @@ static void scores_of(bool f32, const float *queries, size_t stride, int rows, c
     for (int t = 0; t < (to + 7) / 8 * 8; t++) {
       float sum = 0;
       for (int d = 0; d < head_size; d++)
-        sum += queries[(size_t)r * stride + (size_t)d] * key_at(keys, f32, d, t);
+        sum += queries[(size_t)r * stride + (size_t)d] * key_at(keys, f32, head_size, d, t);
       scores[r * KV_PAGE_TOKENS + t] = sum;
     }
 }

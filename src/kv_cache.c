@@ -133,16 +133,15 @@ void kv_table_shrink(KvTable *table, int tokens) {
 
 static void write_f32(float *page_keys, float *page_values, int at, const float *keys, const float *values, int n) {
   for (int d = 0; d < n; d++)
-    page_keys[d * KV_PAGE_TOKENS + at] = keys[d];
+    page_keys[kv_key_index(n, d, at, true)] = keys[d];
   memcpy(page_values + (size_t)at * (size_t)n, values, (size_t)n * sizeof *values);
 }
 
 static void write_f16(uint16_t *page_keys, uint16_t *page_values, int at, const float *keys, const float *values,
                       int n) {
-  page_keys += kv_slot(at);
   page_values += (size_t)at * (size_t)kv_value_stride(n, false);
   for (int d = 0; d < n; d++) {
-    page_keys[d * KV_PAGE_TOKENS] = f32_to_f16(keys[d]);
+    page_keys[kv_key_index(n, d, at, false)] = f32_to_f16(keys[d]);
     page_values[kv_slot(d)] = f32_to_f16(values[d]);
   }
 }
@@ -172,7 +171,7 @@ static float number_at(const KvTable *table, const void *numbers, size_t index) 
 float kv_table_key(const KvTable *table, int layer, int token, int head, int d) {
   const int at = token % KV_PAGE_TOKENS;
   return number_at(table, kv_table_head(table, layer, token / KV_PAGE_TOKENS, head).keys,
-                   (size_t)d * KV_PAGE_TOKENS + (size_t)(table->shape->f32 ? at : kv_slot(at)));
+                   kv_key_index(table->shape->head_size, d, at, table->shape->f32));
 }
 
 float kv_table_value(const KvTable *table, int layer, int token, int head, int d) {

@@ -64,6 +64,12 @@ void kv_table_write(KvTable *table, int layer, int token, const float *keys, con
 // Where, in such a group order, element i stands.
 static inline int kv_slot(int i) { return i / 8 * 8 + i % 4 * 2 + i / 4 % 2; }
 
+// Where dimension d of token t's key stands among a head's keys.
+static inline size_t kv_key_index(int head_size, int d, int t, bool f32) {
+  const size_t group = (size_t)(t / 8) * (size_t)head_size * 8;
+  return group + (size_t)d * 8 + (size_t)(f32 ? t % 8 : kv_slot(t % 8));
+}
+
 // Elements that a token's values of one head take in a page.
 static inline int kv_value_stride(int head_size, bool f32) { return f32 ? head_size : (head_size + 7) / 8 * 8; }
 

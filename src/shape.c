@@ -156,10 +156,14 @@ static bool read_heads(const Reader *reader, Shape *shape) {
     return nibble_fail(reader->error, NIBBLE_MODEL_BAD_KEY,
                        "The model has %d attention heads and %d KV heads; the second must divide the first.",
                        shape->heads, shape->kv_heads);
-  const bool divides = shape->width % shape->heads == 0;
+  char key[96];
+  if (shape->width % shape->heads != 0 && find(reader, "attention.key_length", key) == NULL)
+    return nibble_fail(reader->error, NIBBLE_MODEL_BAD_KEY,
+                       "The model's width is %d, which its %d attention heads do not divide; a width that they do, or "
+                       "the key %s, was expected.",
+                       shape->width, shape->heads, key);
   int value_size;
-  if (!read_int(reader, "attention.key_length", 1, 4096, divides ? shape->width / shape->heads : -1,
-                &shape->head_size) ||
+  if (!read_int(reader, "attention.key_length", 1, 4096, shape->width / shape->heads, &shape->head_size) ||
       !read_int(reader, "attention.value_length", 1, 4096, shape->head_size, &value_size))
     return false;
   if (shape->head_size > LIMIT_SIZE / shape->heads)

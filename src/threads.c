@@ -6,7 +6,7 @@
 #include <stdlib.h>
 
 // How often a waiting thread looks before it sleeps: a few tens of microseconds.
-enum { SPINS = 20000 };
+enum { SPINS = 200000 };
 
 struct Threads {
   atomic_int count;

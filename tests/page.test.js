@@ -1,14 +1,16 @@
 // The page in a real browser, from the server that `npm start` starts.
 import assert from 'node:assert/strict';
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { after, before, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { serve } from '../web/serve.js';
 import { openChromium } from './chromium.js';
 
 const SCREENSHOTS = fileURLToPath(new URL('../build/screenshots/', import.meta.url));
+const MODEL = fileURLToPath(new URL('../models/nibble-tiny.gguf', import.meta.url));
 const WIDE = { width: 1280, height: 800 };
 const PHONE = { width: 360, height: 740 };
+const SMALL_PHONE = { width: 320, height: 568 };
 // A first start compiles the wasm and measures the kernels; a busy machine takes its time.
 const PATIENCE = 60_000;
 
@@ -69,6 +71,27 @@ async function answerOf(page, nth) {
   return page.locator('.message.assistant').nth(nth).textContent();
 }
 
+/**
+ * Dispatches drag events as the browser does for a file or a link: on what is topmost in the middle of the page.
+ * @returns {Promise<boolean[]>} of dragover and drop: whether the page took them, else the browser would leave it
+ */
+function drag(page, types, { name, bytes, link }) {
+  const dispatch = (given) => {
+    const data = new DataTransfer();
+    if (given.link) data.setData('text/uri-list', given.link);
+    else data.items.add(new File([Uint8Array.from(given.bytes, (c) => c.charCodeAt(0))], given.name));
+    const taken = [];
+    for (const type of given.types) {
+      const target = document.elementFromPoint(innerWidth / 2, innerHeight / 2);
+      const event = new DragEvent(type, { bubbles: true, cancelable: true, dataTransfer: data });
+      target.dispatchEvent(event);
+      if (['dragover', 'drop'].includes(type)) taken.push(event.defaultPrevented);
+    }
+    return taken;
+  };
+  return page.evaluate(dispatch, { types, name, bytes, link });
+}
+
 async function shoot(page, name) {
   await page.screenshot({ path: `${SCREENSHOTS}${name}.png` });
 }
@@ -78,9 +101,10 @@ describe('the page', () => {
     const { page, complaints, strangers } = await open();
     await untilReady(page);
     assert.equal(await page.evaluate(() => crossOriginIsolated), true);
-    assert.equal(await page.locator('#isolated').textContent(), 'yes');
     const processors = await page.evaluate(() => navigator.hardwareConcurrency);
-    const threads = Number(await page.locator('#threads').textContent());
+    const shown = await page.locator('#threads').textContent();
+    assert.match(shown, /^\d+ threads?$/);
+    const threads = Number.parseInt(shown, 10);
     assert.ok(processors === 1 ? threads === 1 : threads > 1, `${threads} threads on ${processors} processors`);
     assert.match(await page.locator('#kernels').textContent(), /simd128|relaxed/);
     await shoot(page, 'ready');
@@ -101,7 +125,7 @@ describe('the page', () => {
     const growth = await page.evaluate(() => [...window.growth].filter((length) => length > 0));
     assert.ok(growth.length > 1, `the answer grew in ${growth.length} steps`);
     assert.equal(await page.locator('.message.user').textContent(), 'Hello');
-    assert.match(await page.locator('#speed').textContent(), /^[\d.]+ tok\/s/);
+    assert.match(await page.locator('#speed').textContent(), /^[\d.]+ tokens a second$/);
     assert.equal(await page.locator('#announcer').textContent(), answer);
 
     await ask(page, 'Who are you?');
@@ -150,22 +174,155 @@ describe('the page', () => {
     await page.close();
   });
 
-  test('says what is wrong with a file that is no model, and recovers', async () => {
+  test('says what is wrong with a file that is no model, and goes on with the model before it', async () => {
     const { page, complaints } = await open();
     await untilReady(page);
+    await ask(page, 'Hello');
+    await answerOf(page, 0);
     const bad = `${SCREENSHOTS}no-model.gguf`;
     writeFileSync(bad, 'This is not a model. '.repeat(100));
     await page.locator('#file').setInputFiles(bad);
     await page.locator('#problem').waitFor();
     assert.match(await page.locator('#problem-code').textContent(), /^[A-Z][A-Z_]+$/);
-    assert.match(await page.locator('#problem-text').textContent(), /GGUF/);
-    assert.equal(await page.locator('#send').isDisabled(), true);
+    assert.match(await page.locator('#problem-text').textContent(), /GGUF.* is still loaded\./s);
+    assert.equal(await page.locator('#remedy').isVisible(), false, 'the included model is the one in use');
     await shoot(page, 'problem');
-    await page.locator('#file').setInputFiles(fileURLToPath(new URL('../models/nibble-tiny.gguf', import.meta.url)));
+    await page.locator('#dismiss').click();
+    await untilReady(page);
+    await ask(page, 'Who are you?');
+    await answerOf(page, 1);
+    await page.locator('#file').setInputFiles(MODEL);
+    await page.waitForFunction(() => document.querySelectorAll('.message').length === 0);
+    await untilReady(page);
+    await page.locator('#file').setInputFiles(bad);
+    await page.locator('#remedy').click();
     await untilReady(page);
     await ask(page, 'Hello');
     await answerOf(page, 0);
     assert.deepEqual(complaints, []);
+    await page.close();
+  });
+
+  test('gives up the model before a large one only for a file that is a model', async () => {
+    const { page, complaints } = await open();
+    await untilReady(page);
+    const large = `${SCREENSHOTS}large.gguf`;
+    try {
+      writeFileSync(large, 'This is not a model.');
+      truncateSync(large, 1.1e9);
+      await page.locator('#file').setInputFiles(large);
+      await page.locator('#problem').waitFor();
+      assert.equal(await state(page), 'Ready');
+      await ask(page, 'Hello');
+      await answerOf(page, 0);
+
+      copyFileSync(MODEL, large);
+      truncateSync(large, 1.1e9);
+      // The header can be read, the engine's own wasm no longer: the model before is gone by then.
+      let fetched = 0;
+      const refuse = (route) => (++fetched > 1 ? route.abort() : route.continue());
+      await browser.context.route('**/*.wasm', refuse);
+      await page.locator('#file').setInputFiles(large);
+      await page.locator('#problem').waitFor();
+      await browser.context.unroute('**/*.wasm', refuse);
+      assert.equal(await state(page), 'The model is not loaded');
+      assert.equal(await page.locator('#remedy').textContent(), 'Use the included model');
+      await page.locator('#remedy').click();
+      await untilReady(page);
+      await ask(page, 'Hello');
+      await answerOf(page, 0);
+      complaints.splice(0, complaints.length, ...complaints.filter((text) => !/ERR_FAILED/.test(text)));
+      assert.deepEqual(complaints, []);
+    } finally {
+      rmSync(large, { force: true });
+    }
+    await page.close();
+  });
+
+  test('opens a model that is dropped on it, and stays where it is for anything else', async () => {
+    const { page, complaints } = await open();
+    await untilReady(page);
+    await ask(page, 'Hello');
+    await answerOf(page, 0);
+
+    await drag(page, ['dragenter', 'dragover'], { name: 'picture.jpg', bytes: 'no model' });
+    assert.equal(await page.locator('#drop').isVisible(), true);
+    await shoot(page, 'drop');
+    await drag(page, ['dragleave'], { name: 'picture.jpg', bytes: 'no model' });
+    assert.equal(await page.locator('#drop').isVisible(), false);
+
+    const picture = { name: 'picture.jpg', bytes: '\xff\xd8\xff\xe0 no model' };
+    assert.deepEqual(await drag(page, ['dragenter', 'dragover', 'drop'], picture), [true, true]);
+    await page.locator('#problem').waitFor();
+    assert.equal(await page.locator('#drop').isVisible(), false);
+    assert.match(await page.locator('#problem-code').textContent(), /^GGUF_/);
+    assert.equal(await page.locator('.message.assistant').count(), 1, 'the conversation is still there');
+
+    const model = { name: 'mine.gguf', bytes: readFileSync(MODEL, 'latin1') };
+    await drag(page, ['dragenter', 'dragover', 'drop'], model);
+    await page.waitForFunction(() => document.querySelectorAll('.message').length === 0);
+    await untilReady(page);
+    await ask(page, 'Hello');
+    await answerOf(page, 0);
+    assert.deepEqual(await drag(page, ['dragover', 'drop'], { link: 'https://example.org/' }), [true, true]);
+    assert.equal(page.url(), server.url);
+    assert.deepEqual(complaints, []);
+    await page.close();
+  });
+
+  test('keeps a message that does not fit, and says what to do about it', async () => {
+    const { page, complaints } = await open();
+    await untilReady(page);
+    const long = 'The quick brown fox jumps over the lazy dog. '.repeat(400).trim();
+    for (let attempt = 0; attempt < 2; attempt++) {
+      await ask(page, long);
+      await page.waitForFunction(() => !document.querySelector('#problem').hidden);
+      assert.equal(await page.locator('#problem-code').textContent(), 'CONTEXT_FULL');
+      assert.match(await page.locator('#problem-text').textContent(), /Shorten it\./);
+      assert.equal(await page.locator('#remedy').isVisible(), false);
+      assert.equal(await page.locator('#prompt').inputValue(), long);
+      assert.equal(await page.locator('.message').count(), 0);
+    }
+    await shoot(page, 'too-long');
+
+    // Fills the conversation with questions that fit by themselves.
+    const question = 'The quick brown fox jumps over the lazy dog. '.repeat(8).trim();
+    for (let asked = 0; asked < 100; asked++) {
+      await ask(page, question);
+      await page
+        .waitForFunction(
+          (wanted) =>
+            document.querySelectorAll('.message.user').length === wanted &&
+            document.querySelector('#state').textContent === 'Ready',
+          asked + 1,
+          { polling: 20, timeout: 10_000 },
+        )
+        .catch(() => {});
+      if (await page.locator('#problem').isVisible()) break;
+    }
+    assert.match(await page.locator('#problem-text').textContent(), /conversation is full/);
+    assert.equal(await page.locator('#prompt').inputValue(), question);
+    assert.notEqual(await page.locator('.message').last().getAttribute('class'), 'message user');
+    await shoot(page, 'full');
+    await page.locator('#remedy').click();
+    assert.equal(await page.locator('.message').count(), 0);
+    assert.equal(await page.locator('#prompt').inputValue(), question);
+    await page.locator('#prompt').press('Enter');
+    await page.locator('.message').nth(1).waitFor();
+    await untilReady(page);
+    assert.deepEqual(complaints, []);
+    await page.close();
+  });
+
+  test('shows the greeting and a problem side by side on a small phone', async () => {
+    const { page } = await open();
+    await page.setViewportSize(SMALL_PHONE);
+    await untilReady(page);
+    await drag(page, ['dragenter', 'dragover', 'drop'], { name: 'picture.jpg', bytes: '\xff\xd8\xff\xe0 no model' });
+    await page.locator('#problem').waitFor();
+    await shoot(page, 'problem-320');
+    const cut = await page.locator('#scroller').evaluate((found) => found.scrollHeight - found.clientHeight);
+    assert.ok(cut <= 0, `${cut} pixels of the greeting are cut`);
     await page.close();
   });
 
@@ -176,8 +333,9 @@ describe('the page', () => {
     const { page } = await open();
     await page.locator('#problem').waitFor();
     assert.equal(await state(page), 'The model is not loaded');
+    assert.equal(await page.locator('#dismiss').isVisible(), false, 'nothing works before it is solved');
     absent = false;
-    await page.locator('#retry').click();
+    await page.locator('#remedy').click();
     await untilReady(page);
     await browser.context.unroute('**/models/*', answer);
     await page.close();
@@ -195,11 +353,24 @@ describe('the page', () => {
     const { page, complaints } = await open();
     await untilReady(page);
     assert.equal(await page.evaluate(() => crossOriginIsolated), false);
-    assert.equal(await page.locator('#threads').textContent(), '1');
+    assert.match(await page.locator('#threads').textContent(), /^1 thread: this server/);
     await ask(page, 'Hello');
     assert.match(await answerOf(page, 0), /\p{L}/u);
     assert.deepEqual(complaints, []);
     await browser.context.unroute('**/*', strip);
     await page.close();
   });
+});
+
+test('without JavaScript the page says what it needs', async () => {
+  const plain = await openChromium({ viewport: PHONE, javaScriptEnabled: false });
+  try {
+    const page = await plain.context.newPage();
+    await page.goto(server.url);
+    assert.match(await page.locator('noscript').innerText(), /JavaScript/);
+    assert.equal(await page.locator('#loading').isVisible(), false, 'nothing claims to be loading');
+    await shoot(page, 'no-script');
+  } finally {
+    await plain.close();
+  }
 });

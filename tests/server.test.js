@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { request } from 'node:http';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
 import { parseRange, serve } from '../web/serve.js';
 
 const MODEL = Buffer.from(Array.from({ length: 1000 }, (_, i) => i % 251));
@@ -205,4 +207,26 @@ test('a port that is taken is passed over', async () => {
   assert.equal((await fetch(second.url)).status, 200);
   await second.close();
   await new Promise((resolve) => other.close(resolve));
+});
+
+describe('the command line', () => {
+  const REFUSED = [
+    ['--port', 'abc'],
+    ['--port', ''],
+    ['--port', '65536'],
+    ['--port', '1.5'],
+    ['--port', '-1'],
+    ['--prot', '1'],
+  ];
+  for (const args of REFUSED) {
+    test(`refuses ${args.join(' ')} in one sentence`, () => {
+      const script = fileURLToPath(new URL('../web/serve.js', import.meta.url));
+      const { status, stdout, stderr } = spawnSync(process.execPath, [script, ...args], {
+        encoding: 'utf8',
+        timeout: 20_000,
+      });
+      assert.deepEqual([status, stdout], [2, '']);
+      assert.match(stderr, /^.*--pr?o(rt|t).*\n$/);
+    });
+  }
 });

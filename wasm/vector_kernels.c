@@ -163,8 +163,8 @@ INLINE void scores_block(const float *queries, size_t stride, const uint16_t *ke
     v128_t low[PAGE_ROWS], high[PAGE_ROWS];
     for (int r = 0; r < rows; r++)
       low[r] = high[r] = wasm_f32x4_splat(0);
-    const uint16_t *key = keys + t;
-    for (int d = 0; d < head_size; d++, key += KV_PAGE_TOKENS) {
+    const uint16_t *key = keys + t * head_size;
+    for (int d = 0; d < head_size; d++, key += 8) {
       const v128_t halves = wasm_v128_load(key);
       const v128_t k0 = halves_biased(wasm_i32x4_shl(halves, 16), half_mask), k1 = halves_biased(halves, half_mask);
 #pragma unroll

@@ -13,11 +13,17 @@ export class Conversation {
     this.scroller = scroller;
   }
 
-  /** @param {'user' | 'assistant' | 'note'} kind @param {string} [text] @returns {HTMLElement} */
-  add(kind, text = '') {
+  /**
+   * @param {'user' | 'assistant' | 'note'} kind
+   * @param {string} [text]
+   * @param {{ label: string, action: () => void }} [remedy] what the reader can do about it by one button
+   * @returns {HTMLElement}
+   */
+  add(kind, text = '', remedy = undefined) {
     const message = document.createElement('div');
     message.className = `message ${kind}`;
     message.append(text);
+    if (remedy) message.append(button(remedy));
     this.#follow(() => this.log.append(message), true);
     return message;
   }
@@ -33,6 +39,7 @@ export class Conversation {
         message.removeAttribute('aria-busy');
         if (text.data === '') message.remove();
       },
+      discard: () => message.remove(),
     };
   }
 
@@ -47,4 +54,12 @@ export class Conversation {
     change();
     if (always || atEnd) scroller.scrollTop = scroller.scrollHeight;
   }
+}
+
+function button({ label, action }) {
+  const made = document.createElement('button');
+  made.type = 'button';
+  made.append(label);
+  made.addEventListener('click', action);
+  return made;
 }

@@ -172,17 +172,31 @@ export async function serve({
   return { url: `http://${name}:${server.address().port}/`, close };
 }
 
-async function main() {
+/** The command line as { port, host, help }. @throws {UsageError} */
+function readCommandLine() {
   const options = { port: { type: 'string', default: '8080' }, host: { type: 'string', default: '127.0.0.1' } };
-  const { values } = parseArgs({ options: { ...options, help: { type: 'boolean', short: 'h' } } });
-  if (values.help) return console.log('usage: node web/serve.js [--port 8080] [--host 127.0.0.1]');
-  const port = Number(values.port);
-  if (!Number.isInteger(port) || port < 0 || port > 65535) {
-    throw new RangeError(`--port is '${values.port}'; a whole number from 0 to 65535 is expected.`);
+  let values;
+  try {
+    ({ values } = parseArgs({ options: { ...options, help: { type: 'boolean', short: 'h' } } }));
+  } catch (error) {
+    // The first line says what is wrong, the rest how Node would quote it.
+    throw new UsageError(`${error.message.split('\n', 1)[0].replace(/\.$/, '')}; ${USAGE}`);
   }
-  const { url } = await serve({ port, host: values.host });
+  const port = /^\d+$/.test(values.port) ? Number(values.port) : Number.NaN;
+  if (!(port <= 65535)) throw new UsageError(`--port is '${values.port}'; a whole number from 0 to 65535 is expected.`);
+  return { ...values, port };
+}
+
+class UsageError extends Error {}
+
+const USAGE = 'usage: node web/serve.js [--port 8080] [--host 127.0.0.1]';
+
+async function main() {
+  const { port, host, help } = readCommandLine();
+  if (help) return console.log(USAGE);
+  const { url } = await serve({ port, host });
   console.log(`Nibble is at ${url} (Ctrl-C ends it).`);
-  if (!['localhost', '127.0.0.1', '::1'].includes(values.host)) {
+  if (!['localhost', '127.0.0.1', '::1'].includes(host)) {
     console.log(
       'Threads need a secure context: over plain HTTP other machines get one thread. Put HTTPS in front of it.',
     );
@@ -192,6 +206,6 @@ async function main() {
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   main().catch((error) => {
     console.error(error.code ? `The page cannot be served: ${error.message}` : error.message);
-    process.exitCode = 1;
+    process.exitCode = error instanceof UsageError ? 2 : 1;
   });
 }

@@ -403,7 +403,7 @@ TEST(pagesAttendAsTheFormulaSays) {
   for (int t = 0; t < TO; t++) {
     double score = 0;
     for (int d = 0; d < SIZE; d++)
-      score += (double)query[d] * f16_to_f32(keys[d * KV_PAGE_TOKENS + kv_slot(t)]);
+      score += (double)query[d] * f16_to_f32(keys[kv_key_index(SIZE, d, t, false)]);
     total += weights[t] = exp(score);
   }
   for (int d = 0; d < SIZE; d++)
