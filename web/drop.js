@@ -16,6 +16,8 @@ export function acceptDrops(cover, onFile) {
   });
   // The cover lies over everything, so leaving it is leaving the page.
   cover.addEventListener('dragleave', () => show(false));
+  // A drag sends no pointer events: where one arrives, the drag is over and its end was not told.
+  cover.addEventListener('pointermove', () => show(false));
   document.addEventListener('dragover', (event) => {
     const files = bringsFiles(event);
     if (!files && event.target.matches?.('textarea')) return;

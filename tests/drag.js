@@ -1,0 +1,22 @@
+// Drags into the page tests: Playwright has none for files.
+
+/**
+ * Dispatches drag events as the browser does for a file or a link: on what is topmost in the middle of the page.
+ * @returns {Promise<boolean[]>} of dragover and drop: whether the page took them, else the browser would leave it
+ */
+export function drag(page, types, { name, bytes, link }) {
+  const dispatch = (given) => {
+    const data = new DataTransfer();
+    if (given.link) data.setData('text/uri-list', given.link);
+    else data.items.add(new File([Uint8Array.from(given.bytes, (c) => c.charCodeAt(0))], given.name));
+    const taken = [];
+    for (const type of given.types) {
+      const target = document.elementFromPoint(innerWidth / 2, innerHeight / 2);
+      const event = new DragEvent(type, { bubbles: true, cancelable: true, dataTransfer: data });
+      target.dispatchEvent(event);
+      if (['dragover', 'drop'].includes(type)) taken.push(event.defaultPrevented);
+    }
+    return taken;
+  };
+  return page.evaluate(dispatch, { types, name, bytes, link });
+}
