@@ -3,6 +3,7 @@
 import { readFileSync, realpathSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { COMMON, help, parse, UsageError } from './commands/arguments.js';
+import { sentence } from './commands/sentences.js';
 import { createTerminal } from './commands/terminal.js';
 
 const COMMANDS = {
@@ -33,10 +34,11 @@ function version() {
   return JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')).version;
 }
 
-function reportError(terminal, error, asJson) {
+function reportError(terminal, error, { asJson, command }) {
   const code = error.code ?? 'INTERNAL';
-  if (asJson) terminal.note(JSON.stringify({ error: { code, message: error.message } }));
-  else terminal.note(`nibble: ${code}: ${error.message}`);
+  const message = sentence(error, command?.options);
+  if (asJson) terminal.complain(JSON.stringify({ error: { code, message } }));
+  else terminal.complain(`nibble: ${code}: ${message}`);
 }
 
 /** A first Ctrl-C asks the command to stop, a second one does not wait for it. */
@@ -54,6 +56,14 @@ function watchInterrupts(terminal) {
  */
 async function main(args) {
   const terminal = createTerminal(process);
+  const status = await perform(args, terminal);
+  await terminal.flush();
+  if (terminal.failure === null) return status;
+  reportError(terminal, terminal.failure, { asJson: args.includes('--json') });
+  return 1;
+}
+
+async function perform(args, terminal) {
   const [name, ...rest] = args;
   if (name === undefined || name === '--help' || name === '-h' || name === 'help') {
     if (name !== undefined) terminal.write(overview());
@@ -83,8 +93,8 @@ async function main(args) {
   } catch (error) {
     if (terminal.broken) return 0;
     if (terminal.interrupted.aborted && error.code === 'CANCELLED') return 130;
-    reportError(terminal, error, asJson);
-    if (!(error instanceof UsageError)) return 1;
+    reportError(terminal, error, { asJson, command });
+    if (!(error instanceof UsageError) && error.code !== 'INVALID_ARGUMENT') return 1;
     if (command !== undefined && !asJson) terminal.note(`Try "nibble ${name} --help".`);
     return 2;
   }

@@ -41,7 +41,7 @@ export function identityOf(header, source, fileSize) {
 
 /**
  * @returns {object} identity, metadata, tensors, and the model and memory for a context; where the engine cannot run
- *   the model, these two are null and `problem` says why
+ *   the model, these two are null and `problem` says why; where only this context is too large, `memory` is null
  */
 export function describeHeader(header, source, fileSize, options) {
   const metadata = Object.fromEntries(header.keys().map((key) => [key, header.preview(key, ARRAY_PREVIEW)]));
@@ -52,6 +52,17 @@ export function describeHeader(header, source, fileSize, options) {
     return { ...facts, model: info, memory, problem: null };
   } catch (error) {
     if (!(error instanceof NibbleError)) throw error;
-    return { ...facts, model: null, memory: null, problem: { code: error.code, message: error.message } };
+    const model = options.contextSize > 0 ? modelAlone(header, options) : null;
+    return { ...facts, model, memory: null, problem: { code: error.code, message: error.message } };
+  }
+}
+
+/** What the model is with the core's own context; null where it does not run with that either. */
+function modelAlone(header, options) {
+  try {
+    return header.describe({ ...options, contextSize: 0 }).info;
+  } catch (error) {
+    if (error instanceof NibbleError) return null;
+    throw error;
   }
 }

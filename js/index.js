@@ -100,7 +100,8 @@ export function createLibrary(platform) {
      * @param {EngineOptions['model']} model
      * @param {Omit<EngineOptions, 'model'>} [options] contextSize and threads are what `memory` is told for
      * @returns {Promise<object>} name, architecture, file, quantization, metadata, tensors; `model` and `memory`, or
-     *   where this engine cannot run it, null and a `problem` { code, message }
+     *   where this engine cannot run it, null and a `problem` { code, message }; where only contextSize is too large,
+     *   `memory` alone is null
      */
     async describeModel(model, options = {}) {
       const { client, result } = await callWithModel('describe', { ...options, model }, { signal: options.signal });

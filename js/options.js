@@ -38,9 +38,9 @@ const string = (name, value) => {
 
 const strings = (name, value) => {
   const list = value === undefined || value === null ? [] : typeof value === 'string' ? [value] : value;
-  const expected = 'a text or a list of texts, none of them empty';
-  if (!Array.isArray(list)) throw invalid(name, value, expected);
-  for (const item of list) if (typeof item !== 'string' || item === '') throw invalid(name, item, expected);
+  if (!Array.isArray(list)) throw invalid(name, value, 'a text or a list of texts, none of them empty');
+  for (const item of list)
+    if (typeof item !== 'string' || item === '') throw invalid(name, item, 'a text that is not empty');
   return list;
 };
 
@@ -80,13 +80,15 @@ function messages(name, value) {
 }
 
 /** `extras`: names that are options too, but are read elsewhere. */
-const readAll = (readers, extras = []) => (options) => {
-  if (options !== undefined && (options === null || typeof options !== 'object')) {
-    throw invalid('list', options, 'an object with options');
-  }
-  refuseUnknown(options, [...Object.keys(readers), ...extras]);
-  return Object.fromEntries(Object.entries(readers).map(([name, read]) => [name, read(name, options?.[name])]));
-};
+const readAll =
+  (readers, extras = []) =>
+  (options) => {
+    if (options !== undefined && (options === null || typeof options !== 'object')) {
+      throw invalid('list', options, 'an object with options');
+    }
+    refuseUnknown(options, [...Object.keys(readers), ...extras]);
+    return Object.fromEntries(Object.entries(readers).map(([name, read]) => [name, read(name, options?.[name])]));
+  };
 
 function refuseUnknown(options, known) {
   const option = Object.keys(options ?? {}).find((name) => options[name] !== undefined && !known.includes(name));

@@ -57,18 +57,19 @@ async function* slices(bytes) {
   for (let start = 0; start < bytes.length; start += PIECE_BYTES) yield bytes.slice(start, start + PIECE_BYTES);
 }
 
-async function* streamed(stream) {
-  const reader = stream.getReader();
-  try {
-    for (;;) {
+/** Not a generator: one could not let go of a stream that is silent for ever. */
+function streamed(stream) {
+  let reader;
+  return {
+    async next() {
+      reader ??= stream.getReader();
       const { done, value } = await reader.read();
-      if (done) return;
-      if (!(value instanceof Uint8Array)) throw new Error('the stream gave something that is not a Uint8Array');
-      yield value;
-    }
-  } finally {
-    await reader.cancel().catch(() => {});
-  }
+      if (!done && !(value instanceof Uint8Array))
+        throw new Error('the stream gave something that is not a Uint8Array');
+      return { done, value };
+    },
+    return: () => (reader ?? stream).cancel().catch(() => {}),
+  };
 }
 
 /** A descriptor whose bytes are pulled through a port: 'next' asks for a piece, 'stop' for the end. */

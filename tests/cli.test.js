@@ -1,7 +1,7 @@
 // The command line as a user meets it: as processes.
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
-import { writeFileSync } from 'node:fs';
+import { existsSync, openSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { before, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
@@ -79,6 +79,59 @@ describe('every command', () => {
     assert.equal(JSON.parse(asJson.stderr).error.code, 'USAGE');
   });
 
+  test('a wrong value of an option: exit code 2, and the sentence calls it by its name here', async () => {
+    const run = ['run', '-p', 'x', '-m', model];
+    const cases = [
+      [[...run, '-t', '999'], /: --threads is 999; expected a whole number from 1 to 64\./],
+      [[...run, '--temperature', '1e30'], /: --temperature is 1e\+30; expected/],
+      [[...run, '--top-p', '2'], /: --top-p is 2; expected a number from 0 to 1\./],
+      [[...run, '-b', '100000'], /: --batch is 100000; expected/],
+      [[...run, '--stop', ''], /: --stop is ""; expected a text that is not empty\./],
+      [[...run, '--kernels', 'foo'], /: --kernels is "foo"; expected one of .*simd128, reference/],
+      [[...run, '-c', '99999'], /context size is 99999; .* trained for/],
+      [[...run, '-n', '-5'], /: --max-tokens is "-5"; expected a whole number from 0 up\./],
+      [[...run, '-p', 'y'], /: --prompt was given more than once/],
+      [['run', '-p', 'x', '-m', ''], /: --model is empty; expected the path or the URL/],
+      [['tokenize', '-m', model, '--text', 'a', '--file', 'b'], /Only one of --text and --file/],
+    ];
+    for (const [args, message] of cases) {
+      const { status, stdout, stderr } = await nibble(args);
+      assert.deepEqual([status, stdout], [2, ''], stderr);
+      assert.match(stderr, message);
+    }
+  });
+
+  test('a file of text that cannot be read is told in words', async () => {
+    for (const [file, reason] of [
+      [join(folder, 'absent.txt'), 'there is no such file'],
+      [folder, 'it is a folder, not a file'],
+    ]) {
+      const { status, stderr } = await nibble(['tokenize', '-m', model, '--file', file]);
+      assert.deepEqual(
+        [status, stderr],
+        [1, `nibble: FILE_UNREADABLE: The file "${file}" could not be read: ${reason}.\n`],
+      );
+    }
+  });
+
+  const full = existsSync('/dev/full') ? false : 'this platform has no /dev/full';
+  test('output that cannot be written: exit code 1, a sentence', { skip: full }, async () => {
+    for (const args of [
+      ['--help'],
+      ['tokenize', '-m', model, '--text', 'x'],
+      ['run', '-p', 'x', '-n', '4', '-m', model],
+    ]) {
+      const child = spawn(process.execPath, [CLI, ...args], { stdio: ['ignore', openSync('/dev/full', 'w'), 'pipe'] });
+      let stderr = '';
+      child.stderr.on('data', (piece) => {
+        stderr += piece;
+      });
+      const status = await new Promise((resolve) => child.on('close', resolve));
+      assert.equal(status, 1, stderr);
+      assert.match(stderr, /^nibble: OUTPUT_FAILED: [^\n]+no space[^\n]+\n$/);
+    }
+  });
+
   test('an error: exit code 1, a sentence, JSON where asked for', async () => {
     const path = join(folder, 'picture.gguf');
     writeFileSync(path, 'JFIF, not a model');
@@ -109,6 +162,14 @@ describe('run', () => {
     const result = await json([...raw, '-m', model]);
     assert.equal(plain.stdout, result.text.endsWith('\n') ? result.text : `${result.text}\n`);
     assert.deepEqual([result.completionTokens, result.finishReason, result.seed], [12, 'length', 5]);
+  });
+
+  test('prints nothing where nothing is written, and takes biases', async () => {
+    assert.deepEqual(await nibble(['run', '--raw', '-p', 'a', '-n', '0', '-m', model]), {
+      ...{ status: 0, signal: null, stdout: '', stderr: '' },
+    });
+    const biased = await json([...raw, '-m', model, '--logit-bias', '77=1000', '--logit-bias', '78=-inf']);
+    assert.deepEqual(biased.tokens, Array(12).fill(77));
   });
 
   test('reads the prompt from standard input, and tells timings where asked for', async () => {
@@ -182,6 +243,9 @@ describe('info, tokenize, eval, perplexity, bench', () => {
     for (const text of ['random small', 'Q4_0', '64 tokens of context', 'token_embd.weight', 'general.architecture']) {
       assert.ok(page.includes(text), text);
     }
+    const large = await nibble(['info', model, '-c', '99999']);
+    assert.equal(large.status, 0);
+    assert.match(large.stdout, /^layers .*^memory +\w+: The context size is 99999; /ms);
     const description = await json(['info', model]);
     assert.equal(description.model.layers, 2);
     assert.equal(description.tensors.length, 20);
@@ -209,7 +273,7 @@ describe('info, tokenize, eval, perplexity, bench', () => {
     assert.notEqual(exact.top[0].logit, listed.top[0].logit);
     assert.ok(Math.abs(exact.top[0].logit - listed.top[0].logit) < 0.5);
     const wrong = await nibble(['eval', '-m', model, '--tokens', '10,9999']);
-    assert.equal(wrong.status, 1);
+    assert.equal(wrong.status, 2);
     assert.match(wrong.stderr, /INVALID_ARGUMENT: 9999 is not a token/);
   });
 
@@ -245,7 +309,16 @@ describe('info, tokenize, eval, perplexity, bench', () => {
     writeFileSync(file, 'short');
     const short = await nibble(['perplexity', '-m', model, '--file', file]);
     assert.equal(short.status, 1);
-    assert.match(short.stderr, /TEXT_TOO_SHORT/);
+    assert.match(short.stderr, /TEXT_TOO_SHORT: The text has \d+ tokens?; two chunks of \d+, /);
+    for (const [context, message] of [
+      ['2', /scores nothing; expected 4 or more/],
+      ['3', /even number from 4 up, since each chunk's second half/],
+    ]) {
+      const refused = await nibble(['perplexity', '-m', model, '--file', file, '-c', context]);
+      assert.equal(refused.status, 2);
+      assert.match(refused.stderr, message);
+    }
+    assert.match((await nibble(['perplexity', '--help'])).stdout, /even number from 4 up/);
   });
 
   test('bench reports under the field names of llama-bench', async () => {
@@ -261,6 +334,8 @@ describe('info, tokenize, eval, perplexity, bench', () => {
       ],
     );
     const [row] = rows;
+    const twice = await nibble(['bench', '-m', model, '-o', 'csv', '--json']);
+    assert.deepEqual([twice.status, JSON.parse(twice.stderr).error.code], [2, 'USAGE']);
     for (const name of [
       'build_commit',
       'cpu_info',
@@ -292,7 +367,7 @@ describe('info, tokenize, eval, perplexity, bench', () => {
     assert.equal(csv.length, 5);
     assert.ok(csv[1].startsWith('"'));
     assert.match(markdownTable(rows), /\| +pp16 @ d8 \|/);
-    assert.match((await nibble([...args, '-o', 'md', '-d', '0'])).stdout, /\| model .*t\/s/);
+    assert.match((await nibble(['bench', '-m', model, '-p', '8', '-n', '0', '-r', '1'])).stdout, /\| model .*t\/s/);
     assert.equal((await nibble(['bench', '-m', model, '-p', '0', '-n', '0'])).status, 2);
   });
 });

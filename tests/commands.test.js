@@ -1,11 +1,17 @@
 // The parts of the command line that need no process of their own.
 import assert from 'node:assert/strict';
+import { PassThrough } from 'node:stream';
 import { describe, test } from 'node:test';
 import { help, parse, UsageError } from '../js/commands/arguments.js';
 import { testsOf } from '../js/commands/bench.js';
 import { statistics } from '../js/commands/bench-report.js';
-import { createEstimate } from '../js/commands/perplexity.js';
+import { Conversation } from '../js/commands/chat.js';
+import { checkContext, createEstimate, tooShort } from '../js/commands/perplexity.js';
+import { sentence } from '../js/commands/sentences.js';
+import { createTerminal } from '../js/commands/terminal.js';
 import { bytes, columns, duration, parameters, sizeLabel } from '../js/commands/units.js';
+import { NibbleError } from '../js/errors.js';
+import { checkKernelSet, KERNEL_SETS } from '../js/simd.js';
 
 describe('option parsing', () => {
   const command = {
@@ -18,6 +24,7 @@ describe('option parsing', () => {
       list: { kind: 'integers', short: 'l', value: 'LIST', help: 'numbers' },
       word: { kind: 'text', value: 'W', choices: ['a', 'b'], help: 'a or b' },
       stop: { kind: 'text', value: 'T', multiple: true, help: 'texts' },
+      bias: { kind: 'bias', value: 'ID=BIAS', multiple: true, help: 'biases' },
       flag: { kind: 'flag', help: 'yes' },
       help: { kind: 'flag', short: 'h', help: 'help' },
     },
@@ -37,9 +44,22 @@ describe('option parsing', () => {
       '--flag',
     ]);
     assert.deepEqual(values, {
+      bias: undefined,
       ...{ count: 5, ratio: -0.5, list: [1, 2, 3], word: undefined, stop: ['x', 'y'], flag: true, help: undefined },
     });
     assert.equal(parse(command, []).values.count, 3);
+    assert.deepEqual(parse(command, ['-l', ' 1 , 2']).values.list, [1, 2]);
+    assert.deepEqual(parse(command, ['--bias', '3=-1.5', '--bias=4=-inf']).values.bias, [
+      [3, -1.5],
+      [4, -Infinity],
+    ]);
+  });
+
+  test('a negative number behind an option is its value', () => {
+    assert.equal(parse(command, ['--ratio', '-0.5', '--flag']).values.ratio, -0.5);
+    assert.equal(parse(command, ['--ratio', '-.5']).values.ratio, -0.5);
+    assert.throws(() => parse(command, ['-c', '-5']), /--count is "-5"; expected a whole number from 1 up/);
+    assert.throws(() => parse(command, ['--flag', '-5']), UsageError);
   });
 
   test('what does not fit is named', () => {
@@ -48,7 +68,14 @@ describe('option parsing', () => {
       [['-c', '1.5'], /--count/],
       [['-c', ''], /--count/],
       [['--ratio', 'x'], /--ratio is "x"; expected a number/],
-      [['-l', '1,,2'], /--list/],
+      [['-l', '1,,2'], /--list is "1,,2"; expected whole numbers/],
+      [['-l', ''], /--list is ""/],
+      [['-l', '0x10'], /--list is "0x10"/],
+      [['-l', '1e2'], /--list is "1e2"/],
+      [['-c', '0x10'], /--count/],
+      [['-c', '1', '--count', '2'], /--count was given more than once/],
+      [['--bias', '3'], /--bias is "3"; expected a token id and a number/],
+      [['--bias', '3=inf'], /--bias/],
       [['--word', 'c'], /one of a, b/],
       [['--nope'], /--nope/],
       [['stray'], /stray/],
@@ -64,6 +91,142 @@ describe('option parsing', () => {
   test('the help names every option', () => {
     const text = help(command);
     for (const name of Object.keys(command.options)) assert.ok(text.includes(`--${name}`), name);
+  });
+});
+
+describe('sentences', () => {
+  test('options and ways out are those of the command line', () => {
+    const known = { 'top-p': {}, context: {} };
+    const wrong = new NibbleError('INVALID_ARGUMENT', 'The option topP is 2.', {
+      details: { option: 'topP', found: '2', expected: 'less' },
+    });
+    assert.equal(sentence(wrong, known), '--top-p is 2; expected less.');
+    assert.equal(sentence(wrong, {}), 'The option topP is 2.');
+    const full = new NibbleError('CONTEXT_FULL', 'contextSize', { details: { tokens: 9, contextSize: 8 } });
+    assert.match(sentence(full, known), /^9 tokens .* holds 8\. .*larger --context\.$/);
+    assert.match(sentence(full, known, { inChat: true }), /\/reset/);
+    assert.equal(sentence(new Error('as it is')), 'as it is');
+  });
+
+  test('contexts that score nothing are refused, and a short text says what would do', () => {
+    for (const wrong of [{ context: 2 }, { context: 5 }, { context: 1, all: true }]) {
+      assert.throws(() => checkContext(wrong), UsageError, JSON.stringify(wrong));
+    }
+    for (const right of [{}, { context: 4 }, { context: 2, all: true }, { context: 3, all: true }]) checkContext(right);
+    assert.match(tooShort(15, 512), /has 15 tokens; two chunks of 512, 1024 tokens, .* or -c 6\.$/);
+    assert.match(tooShort(15, 512, true), /or -c 7\.$/);
+    assert.match(tooShort(1, 512), /has 1 token; .* of 8 tokens at least\.$/);
+  });
+
+  test('kernel sets that this platform lacks are refused with those that it has', () => {
+    for (const set of KERNEL_SETS) checkKernelSet(set, true);
+    checkKernelSet(null, false);
+    assert.throws(() => checkKernelSet('foo', true), /expected one of relaxed-i16, relaxed-i32, simd128, reference\./);
+    assert.throws(
+      () => checkKernelSet('relaxed-i16', false),
+      /one of simd128, reference .*--experimental-wasm-relaxed-simd/,
+    );
+  });
+});
+
+describe('a person in a chat', () => {
+  const CTRL_C = '\x03';
+  const CTRL_D = '\x04';
+
+  /** An engine whose answers are given piece by piece, and end with end() or stop(). */
+  function fakeEngine() {
+    const asked = [];
+    const engine = {
+      asked,
+      complete({ messages }) {
+        asked.push(messages.at(-1).content);
+        const stream = new PassThrough({ objectMode: true });
+        let finishReason = 'stop';
+        engine.say = (text) => stream.write({ text });
+        engine.end = () => stream.end();
+        return {
+          [Symbol.asyncIterator]: () => stream[Symbol.asyncIterator](),
+          result: new Promise((resolve) => stream.on('end', () => resolve({ text: 'x', finishReason }))),
+          stop() {
+            finishReason = 'cancelled';
+            engine.stopped = true;
+            stream.end();
+          },
+        };
+      },
+    };
+    return engine;
+  }
+
+  async function chatting() {
+    const streams = { stdin: new PassThrough(), stdout: new PassThrough(), stderr: new PassThrough() };
+    Object.assign(streams.stdin, { isTTY: true, setRawMode: () => {} });
+    let shown = '';
+    streams.stdout.on('data', (piece) => {
+      shown += piece;
+    });
+    const engine = fakeEngine();
+    const done = new Conversation(engine, { sampling: {} }, createTerminal(streams)).run();
+    const settle = () => new Promise((resolve) => setTimeout(resolve, 5));
+    const type = async (text) => {
+      streams.stdin.write(text);
+      await settle();
+    };
+    await settle();
+    /** What was shown since the last look. */
+    const look = () => {
+      const text = shown;
+      shown = '';
+      return text;
+    };
+    return { engine, done, type, look, settle };
+  }
+
+  test('Ctrl-C while typing clears the line', async () => {
+    const { engine, done, type, look } = await chatting();
+    await type('hel');
+    look();
+    await type(CTRL_C);
+    assert.match(look(), /^\n.*> /s);
+    await type('new\r');
+    assert.deepEqual(engine.asked, ['new']);
+    await type(CTRL_D);
+    await done;
+  });
+
+  test('what is typed during an answer shows at the next prompt and not within the answer', async () => {
+    const { engine, done, type, look, settle } = await chatting();
+    await type('one\r');
+    look();
+    engine.say('an ');
+    await settle();
+    await type('two\rthr');
+    engine.say('answer');
+    await settle();
+    assert.equal(look(), 'an answer');
+    engine.end();
+    await settle();
+    assert.equal(look(), '\n> two\n');
+    assert.deepEqual(engine.asked, ['one', 'two']);
+    engine.end();
+    await settle();
+    assert.match(look(), /> thr/);
+    await type('ee\r');
+    assert.equal(engine.asked[2], 'three');
+    await type(CTRL_C);
+    assert.ok(engine.stopped);
+    await type(CTRL_D);
+    await done;
+  });
+
+  test('Ctrl-D during an answer stops it and leaves, with what was typed ahead', async () => {
+    const { engine, done, type } = await chatting();
+    await type('one\r');
+    await type('two\r');
+    await type(CTRL_D);
+    await done;
+    assert.ok(engine.stopped);
+    assert.deepEqual(engine.asked, ['one']);
   });
 });
 

@@ -78,6 +78,8 @@ describe('options', () => {
       [readEngineOptions, { threads: 1.5 }, /threads/],
       [readEngineOptions, { kernelSet: '' }, /kernelSet is ""/],
       [readEngineOptions, 5, /an object/],
+      [readEngineOptions, { whatever: 1 }, /no option whatever here; expected threads, /],
+      [readEngineOptions, { thread: 1 }, /no option thread here; did you mean threads\?/],
       [readCompletionOptions, { prompt: 'a', temperature: -1 }, /temperature is -1/],
       [readCompletionOptions, { prompt: 'a', temperature: Number.NaN }, /temperature is NaN/],
       [readCompletionOptions, { prompt: 'a', seed: 2 ** 53 }, /seed/],
@@ -191,6 +193,31 @@ describe('client', () => {
       ['cancel', 3],
       ['complete', undefined],
     ]);
+  });
+
+  test('an onEvent that throws cancels its call and is its error; other calls go on', async () => {
+    for (const onEvent of [
+      () => {
+        throw new RangeError('mine');
+      },
+      async () => {
+        throw new RangeError('mine');
+      },
+    ]) {
+      const port = fakePort();
+      const client = new Client(port);
+      const failing = client.call('complete', {}, { onEvent });
+      const other = client.call('memory', {});
+      port.onMessage({ id: 1, event: { text: 'a', token: 1 } });
+      await assert.rejects(failing, /^RangeError: mine/);
+      assert.deepEqual(port.sent.at(-1), { id: 3, method: 'cancel', params: { target: 1 } });
+      port.onMessage({ id: 1, event: { text: 'b', token: 2 } });
+      port.onMessage({ id: 1, result: 'nobody waits' });
+      port.onMessage({ id: 2, result: 'there' });
+      assert.equal(await other, 'there');
+      assert.equal(port.alive.at(-1), false);
+      assert.equal(port.terminated, 0);
+    }
   });
 
   test('what cannot be sent is an error of the call', async () => {

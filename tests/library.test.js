@@ -83,6 +83,31 @@ describe('loading', () => {
     await assert.rejects(loading, code('CANCELLED'));
   });
 
+  test('an error of the caller in onProgress ends the loading with that error', async () => {
+    const own = new Error('the page is gone');
+    const failing = () => {
+      throw own;
+    };
+    const is = (error) => error === own;
+    await assert.rejects(createEngine({ model: path, onProgress: failing }), is);
+    await assert.rejects(createEngine({ model: path, onProgress: async () => failing() }), is);
+    let cancelled = false;
+    const silent = new ReadableStream({
+      // Enough for the header, which is read in pieces of 1 MiB.
+      start(controller) {
+        controller.enqueue(new Uint8Array(readFileSync(path)));
+        controller.enqueue(new Uint8Array(1 << 20));
+      },
+      pull: () => new Promise(() => {}),
+      cancel() {
+        cancelled = true;
+      },
+    });
+    await assert.rejects(createEngine({ model: silent, onProgress: failing }), is);
+    assert.ok(cancelled, 'the stream is let go');
+    await assert.rejects(createEngine({ model: path, onProgress: 5 }), code('INVALID_ARGUMENT'));
+  });
+
   test('a file cut short is refused wherever it is cut', async () => {
     const short = join(temporaryFolder(), 'short.gguf');
     const whole = readFileSync(path);
@@ -306,6 +331,19 @@ describe('completions', () => {
     await assert.rejects(completion.result, code('INVALID_ARGUMENT'));
     assert.throws(() => engine.complete({ prompt: 'a', topP: 2 }), code('INVALID_ARGUMENT'));
     await assert.rejects(engine.complete({ prompt: '' }).result, code('INVALID_ARGUMENT'));
+  });
+
+  test('a misspelt option is named, with the one that was meant', async () => {
+    const named = (unknown, nearest) => (error) =>
+      code('INVALID_ARGUMENT')(error) && error.message.includes(unknown) && error.message.includes(nearest);
+    await assert.rejects(createEngine({ model: path, contextsize: 5 }), named('contextsize', 'contextSize'));
+    await assert.rejects(describeModel(path, { thread: 5 }), named('thread', 'threads'));
+    assert.throws(() => engine.complete({ prompt: 'a', temprature: 1 }), named('temprature', 'temperature'));
+    await assert.rejects(engine.evaluate([1], { topK: 5 }), named('topK', 'top'));
+    await assert.rejects(engine.score([1, 2], { form: 1 }), named('form', 'from'));
+    await assert.rejects(engine.benchmark({ warmup: 1 }), named('warmup', 'warmUp'));
+    const { signal } = new AbortController();
+    assert.equal((await engine.evaluate([1], { signal, top: 1, reusePrefix: undefined })).top.length, 1);
   });
 
   test('messages are answered by the chat template', async () => {

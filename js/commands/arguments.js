@@ -1,5 +1,6 @@
 // Command-line options: declared once for each command, parsed by node:util, checked, and printed as help.
 import { parseArgs } from 'node:util';
+import { KERNEL_SETS } from '../simd.js';
 
 /** A command that was used wrongly: exit code 2. */
 export class UsageError extends Error {
@@ -8,7 +9,7 @@ export class UsageError extends Error {
 
 /**
  * @typedef {object} Option
- * @property {'text' | 'integer' | 'number' | 'integers' | 'flag'} kind
+ * @property {'text' | 'integer' | 'number' | 'integers' | 'bias' | 'flag'} kind
  * @property {string} [short]
  * @property {string} [value] what stands for the value in the help
  * @property {string} help
@@ -48,7 +49,11 @@ export const ENGINE = {
     help: 'tokens of context; 0: as the model was trained; at most 4096 if not given',
   },
   batch: { kind: 'integer', short: 'b', value: 'N', least: 1, help: 'tokens of a prompt that are computed at once' },
-  kernels: { kind: 'text', value: 'NAME', help: 'the kernel set to use, instead of the fastest measured' },
+  kernels: {
+    kind: 'text',
+    value: 'NAME',
+    help: `the kernel set to use, instead of the fastest measured: ${KERNEL_SETS.join(', ')}`,
+  },
   exact: { kind: 'flag', help: 'float activations and an F32 KV cache on the reference kernels: slow, for comparing' },
 };
 
@@ -91,27 +96,79 @@ export const SAMPLING = {
     help: 'the same seed gives the same text; random if not given',
   },
   stop: { kind: 'text', value: 'TEXT', multiple: true, help: 'end when this text comes; may be given several times' },
+  'logit-bias': {
+    kind: 'bias',
+    value: 'ID=BIAS',
+    multiple: true,
+    help: 'add to the logit of a token; -inf forbids it; may be given several times',
+  },
   'ignore-eos': { kind: 'flag', help: 'never end by itself' },
 };
 
+const INTEGER = /^\s*[+-]?\d+\s*$/;
+const NUMBER = /^\s*[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?\s*$/i;
+
 function readNumber(name, text, { kind, least }) {
-  const value = /^\s*$/.test(text) ? Number.NaN : Number(text);
+  const value = (kind === 'number' ? NUMBER : INTEGER).test(text) ? Number(text) : Number.NaN;
   const fits = kind === 'number' ? Number.isFinite(value) : Number.isSafeInteger(value);
   if (fits && (least === undefined || value >= least)) return value;
   const range = least === undefined ? '' : ` from ${least} up`;
   throw new UsageError(`--${name} is "${text}"; expected a ${kind === 'number' ? 'number' : 'whole number'}${range}.`);
 }
 
+function readIntegers(name, text, { least = 0 }) {
+  const parts = text.split(',');
+  const fits = (part) => INTEGER.test(part) && Number.isSafeInteger(Number(part)) && Number(part) >= least;
+  if (parts.every(fits)) return parts.map(Number);
+  throw new UsageError(`--${name} is "${text}"; expected whole numbers from ${least} up, with commas between them.`);
+}
+
+function readBias(name, text) {
+  const [, id, bias] = /^\s*(\d+)\s*=\s*(\S+)\s*$/.exec(text) ?? [];
+  if (/^-inf(inity)?$/i.test(bias ?? '')) return [Number(id), -Infinity];
+  if (NUMBER.test(bias ?? '') && Number.isFinite(Number(bias))) return [Number(id), Number(bias)];
+  throw new UsageError(`--${name} is "${text}"; expected a token id and a number, such as 15=-5 or 27=-inf.`);
+}
+
 function readValue(name, text, option) {
   if (option.kind === 'flag') return text;
-  if (option.kind === 'integers') {
-    return text.split(',').map((part) => readNumber(name, part, { kind: 'integer', least: option.least ?? 0 }));
-  }
+  if (option.kind === 'integers') return readIntegers(name, text, option);
+  if (option.kind === 'bias') return readBias(name, text);
   if (option.kind !== 'text') return readNumber(name, text, option);
   if (option.choices && !option.choices.includes(text)) {
     throw new UsageError(`--${name} is "${text}"; expected one of ${option.choices.join(', ')}.`);
   }
   return text;
+}
+
+/** parseArgs() takes what begins with a dash for an option; a negative number after an option is its value. */
+function joinNegatives(args, declared) {
+  const takesValue = new Map();
+  for (const [name, { kind, short }] of declared) {
+    if (kind === 'flag') continue;
+    takesValue.set(`--${name}`, name);
+    if (short) takesValue.set(`-${short}`, name);
+  }
+  const joined = [];
+  for (let index = 0; index < args.length; index++) {
+    if (args[index] === '--') return [...joined, ...args.slice(index)];
+    const name = takesValue.get(args[index]);
+    const value = args[index + 1];
+    if (name !== undefined && /^-(\.?\d|inf)/i.test(value ?? '')) {
+      joined.push(`--${name}=${value}`);
+      index++;
+    } else joined.push(args[index]);
+  }
+  return joined;
+}
+
+function refuseRepeated(tokens, options) {
+  const seen = new Set();
+  for (const { kind, name } of tokens) {
+    if (kind !== 'option' || options[name].kind === 'flag' || options[name].multiple) continue;
+    if (seen.has(name)) throw new UsageError(`--${name} was given more than once; it takes one value.`);
+    seen.add(name);
+  }
 }
 
 /**
@@ -129,10 +186,18 @@ export function parse(command, args) {
   );
   let parsed;
   try {
-    parsed = parseArgs({ args, options: config, allowPositionals: command.positionals !== undefined });
+    parsed = parseArgs({
+      args: joinNegatives(args, declared),
+      options: config,
+      allowPositionals: command.positionals !== undefined,
+      tokens: true,
+    });
   } catch (error) {
-    throw new UsageError(error.message.split('\n')[0].replace(/\.?$/, '.'));
+    const isValue = error.code === 'ERR_PARSE_ARGS_INVALID_OPTION_VALUE';
+    const message = isValue ? error.message.replaceAll('\n', ' ') : error.message.split('\n')[0];
+    throw new UsageError(message.replace(/\.?$/, '.'));
   }
+  refuseRepeated(parsed.tokens, command.options);
   const values = {};
   for (const [name, option] of declared) {
     const given = parsed.values[name];

@@ -37,6 +37,9 @@ export default {
   async run({ values, terminal }) {
     const tests = testsOf(values);
     if (tests.length === 0) throw new UsageError('There is nothing to measure: --n-prompt and --n-gen are both 0.');
+    if (values.json && values.output !== undefined && values.output !== 'json') {
+      throw new UsageError(`--json and --output ${values.output} ask for two formats; give one of them.`);
+    }
     const contextSize = values.context ?? Math.max(...tests.map((test) => test.depth + test.prompt + test.gen));
     const rows = [];
     for (const threads of values.threads ?? [undefined]) {

@@ -1,13 +1,15 @@
 // nibble chat: a conversation in the terminal.
-import { createInterface } from 'node:readline';
 import { ENGINE, SAMPLING } from './arguments.js';
+import { createLineInput } from './line-input.js';
 import { loadEngine, samplingOptions, timingsLine } from './model.js';
+import { sentence } from './sentences.js';
 
 const HELP = [
   '/system TEXT  set the system message (without TEXT: none) and begin anew',
   '/reset        begin anew',
   '/help         this list',
-  '/exit         leave; so does Ctrl-D, or Ctrl-C twice. Ctrl-C during an answer stops the answer.',
+  '/exit         leave; so does Ctrl-D, or Ctrl-C twice. Ctrl-C during an answer stops the answer,',
+  '              and while you type it clears the line.',
 ].join('\n');
 
 export default {
@@ -22,6 +24,7 @@ export default {
   },
 
   async run({ values, terminal }) {
+    const sampling = samplingOptions(values);
     const stopLoading = () => terminal.interrupt();
     process.once('SIGINT', stopLoading);
     const engine = await loadEngine(values, terminal);
@@ -31,14 +34,15 @@ export default {
         const { name, threads, contextSize } = engine.info;
         terminal.note(`${name}: ${contextSize} tokens of context, ${threads} threads. /help lists the commands.`);
       }
-      await new Conversation(engine, values, terminal).run();
+      await new Conversation(engine, { ...values, sampling }, terminal).run();
     } finally {
       await engine.unload();
     }
   },
 };
 
-class Conversation {
+/** One chat; `values` are the command's, with its sampling options as those of engine.complete(). */
+export class Conversation {
   #engine;
   #values;
   #terminal;
@@ -60,22 +64,18 @@ class Conversation {
   async run() {
     const { stdin, stdout } = this.#terminal;
     const person = stdin.isTTY === true && !this.#values.json;
-    this.#lines = createInterface({
-      input: stdin,
-      output: person ? stdout : undefined,
-      terminal: person,
-      prompt: '> ',
-    });
     const interrupt = () => this.#interrupt();
-    this.#lines.on('SIGINT', interrupt);
+    // A person who ends the input wants to leave; a pipe has only been read to its end.
+    const onEnd = () => {
+      if (person) this.#leave();
+    };
+    this.#lines = createLineInput({ stdin, stdout, person, onInterrupt: interrupt, onEnd });
     process.on('SIGINT', interrupt);
     this.#terminal.interrupted.addEventListener('abort', () => this.#leave(), { once: true });
     try {
-      if (person) this.#lines.prompt();
-      for await (const line of this.#lines) {
+      for (let line = await this.#lines.next(); line !== null; line = await this.#lines.next()) {
         this.#leaving = false;
         if (!(await this.#take(line))) break;
-        if (person) this.#lines.prompt();
       }
       if (person) this.#terminal.write('\n');
     } finally {
@@ -101,8 +101,8 @@ class Conversation {
   }
 
   #leave() {
-    this.#completion?.stop();
     this.#lines?.close();
+    this.#completion?.stop();
   }
 
   /** One line of input; false where it ends the chat. */
@@ -124,7 +124,7 @@ class Conversation {
     const terminal = this.#terminal;
     this.#messages.push({ role: 'user', content: question });
     try {
-      this.#completion = this.#engine.complete({ messages: this.#messages, ...samplingOptions(this.#values) });
+      this.#completion = this.#engine.complete({ messages: this.#messages, ...this.#values.sampling });
       for await (const { text } of this.#completion) if (!this.#values.json) terminal.write(text);
       const result = await this.#completion.result;
       this.#messages.push({ role: 'assistant', content: result.text });
@@ -137,7 +137,7 @@ class Conversation {
       this.#messages.pop();
       // A question that does not fit should not end the conversation.
       if (error.code !== 'CONTEXT_FULL' && error.code !== 'CHAT_TEMPLATE_FAILED') throw error;
-      terminal.note(`nibble: ${error.code}: ${error.message}`);
+      terminal.note(`nibble: ${error.code}: ${sentence(error, undefined, { inChat: true })}`);
     } finally {
       this.#completion = null;
     }

@@ -41,13 +41,16 @@ export default {
 };
 
 async function readTokens({ tokens, 'tokens-file': file }) {
-  if ((tokens === undefined) === (file === undefined))
-    throw new UsageError('One of --tokens and --tokens-file is needed.');
+  if (tokens === undefined && file === undefined) throw new UsageError('One of --tokens and --tokens-file is needed.');
+  if (tokens !== undefined && file !== undefined) {
+    throw new UsageError('Only one of --tokens and --tokens-file can be given.');
+  }
   if (tokens !== undefined) return tokens;
   const words = (await readTextFile(file)).split(/[\s,[\]]+/).filter((word) => word !== '');
   const wrong = words.find((word) => !/^\d+$/.test(word));
   if (wrong !== undefined)
     throw new UsageError(`The file "${file}" holds "${wrong.slice(0, 40)}"; expected token ids.`);
+  if (words.length === 0) throw new UsageError(`The file "${file}" holds no token ids.`);
   return words.map(Number);
 }
 

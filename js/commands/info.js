@@ -4,11 +4,11 @@ import { ENGINE, UsageError } from './arguments.js';
 import { bytes, columns, parameters } from './units.js';
 
 export default {
-  usage: 'FILE [OPTIONS]',
+  usage: '[FILE] [OPTIONS]',
   examples: ['nibble info model.gguf', 'nibble info model.gguf -c 32768 --tensors'],
   positionals: 'FILE',
   options: {
-    model: { ...ENGINE.model, help: 'the same as FILE' },
+    model: { ...ENGINE.model, help: 'the same as FILE; the small model of the package if none is given' },
     context: { ...ENGINE.context, help: 'tokens of context to tell the memory for' },
     threads: ENGINE.threads,
     batch: ENGINE.batch,
@@ -46,8 +46,9 @@ function summary({ name, architecture, file, quantization, tensors, tensorBytes,
     ['architecture', architecture ?? 'not named'],
     ['tensors', `${tensors.length}, ${bytes(tensorBytes)}: ${types.join(', ') || 'none'}`],
   ];
-  if (problem !== null) rows.push(['cannot run', `${problem.code}: ${problem.message}`]);
-  if (model !== null) rows.push(...modelRows(model), ...memoryRows(memory, model));
+  if (model !== null) rows.push(...modelRows(model));
+  if (memory !== null) rows.push(...memoryRows(memory, model));
+  if (problem !== null) rows.push([model === null ? 'cannot run' : 'memory', `${problem.code}: ${problem.message}`]);
   return columns(rows);
 }
 

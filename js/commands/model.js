@@ -1,5 +1,6 @@
 // Loading a model for a command.
 import { createEngine, defaultModel } from '../index.node.js';
+import { readSamplingOptions } from '../options.js';
 import { bytes, duration } from './units.js';
 
 /**
@@ -30,9 +31,9 @@ export function progressLine({ phase, loaded, total, bytesPerSecond, secondsLeft
   return `${verb} ${percent}% of ${bytes(total)}, ${bytes(Math.round(bytesPerSecond))}/s${left}`;
 }
 
-/** Parsed SAMPLING options as options of engine.complete(). */
+/** Parsed SAMPLING options as options of engine.complete(), checked before a model is loaded for them. */
 export function samplingOptions(values) {
-  return {
+  const options = {
     maxTokens: values['max-tokens'],
     temperature: values.temperature,
     topK: values['top-k'],
@@ -44,8 +45,11 @@ export function samplingOptions(values) {
     penaltyWindow: values['penalty-window'],
     seed: values.seed,
     stop: values.stop,
+    logitBias: values['logit-bias'],
     ignoreEos: values['ignore-eos'],
   };
+  readSamplingOptions(options);
+  return options;
 }
 
 /** What a completion took, in one line. */

@@ -8,6 +8,12 @@ import { readTextFile } from './tokenize.js';
 import { duration } from './units.js';
 
 const DEFAULT_CHUNK = 512;
+// The first token that is scored in a chunk of n is n / 2 + 1: a chunk of 2 has none.
+const LEAST_CHUNK = 4;
+const LEAST_WHOLE_CHUNK = 2;
+const CONTEXT_HELP =
+  `tokens in a chunk: an even number from ${LEAST_CHUNK} up, any from ${LEAST_WHOLE_CHUNK} up with --all; ` +
+  '512, or as many as the model was trained for';
 
 export default {
   usage: '--file FILE [OPTIONS]',
@@ -20,17 +26,17 @@ export default {
     chunks: { kind: 'integer', value: 'N', least: 1, help: 'only the first N chunks' },
     all: { kind: 'flag', help: 'score the first half of each chunk too' },
     ...ENGINE,
-    context: { ...ENGINE.context, least: 2, help: 'tokens in a chunk; 512, or as many as the model was trained for' },
+    context: { ...ENGINE.context, help: CONTEXT_HELP },
   },
 
   async run({ values, terminal }) {
-    if (values.context !== undefined && values.context % 2 !== 0)
-      throw new UsageError('--context has to be even here.');
+    checkContext(values);
     const text = await readTextFile(values.file);
     const engine = await loadEngine(values, terminal);
     try {
       const { trainedContext } = engine.info;
       const size = values.context ?? Math.min(DEFAULT_CHUNK, trainedContext - (trainedContext % 2));
+      checkContext({ context: size, all: values.all });
       const tokens = await engine.tokenize(text);
       const result = await measure(engine, tokens, size, values, terminal);
       if (values.json) terminal.json(result);
@@ -41,13 +47,31 @@ export default {
   },
 };
 
-async function measure(engine, tokens, size, { all, chunks: limit, json }, terminal) {
-  if (tokens.length < 2 * size) {
-    throw new NibbleError(
-      'TEXT_TOO_SHORT',
-      `The text has ${tokens.length} tokens; two chunks of ${size} are needed. Use a longer text or a smaller --context.`,
+/** Refuses chunks in which nothing could be scored. */
+export function checkContext({ context, all }) {
+  if (context === undefined) return;
+  const least = all ? LEAST_WHOLE_CHUNK : LEAST_CHUNK;
+  if (!all && context % 2 !== 0) {
+    throw new UsageError(
+      `--context is ${context}; expected an even number from ${least} up, since each chunk's second half is scored.`,
     );
   }
+  if (context >= least) return;
+  const hint = all ? '' : `, or from ${LEAST_WHOLE_CHUNK} up with --all`;
+  throw new UsageError(`--context is ${context}: so short a chunk scores nothing; expected ${least} or more${hint}.`);
+}
+
+/** The sentence for a text of fewer than two chunks. */
+export function tooShort(count, size, all) {
+  const [step, least] = all ? [1, LEAST_WHOLE_CHUNK] : [2, LEAST_CHUNK];
+  const largest = Math.floor(count / 2 / step) * step;
+  const way = largest >= least ? `a longer text, or -c ${largest}` : `a longer text, of ${2 * least} tokens at least`;
+  const has = `The text has ${count} ${count === 1 ? 'token' : 'tokens'}`;
+  return `${has}; two chunks of ${size}, ${2 * size} tokens, are needed. Use ${way}.`;
+}
+
+async function measure(engine, tokens, size, { all, chunks: limit, json }, terminal) {
+  if (tokens.length < 2 * size) throw new NibbleError('TEXT_TOO_SHORT', tooShort(tokens.length, size, all));
   const chunks = Math.min(limit ?? Infinity, Math.floor(tokens.length / size));
   const { addBos, specialTokens } = engine.info;
   const from = all ? 1 : size / 2 + 1;

@@ -26,11 +26,12 @@ export default {
 
   async run({ values, terminal }) {
     if (values.raw && values.system !== undefined) throw new UsageError('--system has no place in a --raw prompt.');
+    const sampling = samplingOptions(values);
     const prompt = values.prompt === '-' ? await terminal.readInput() : values.prompt;
     const engine = await loadEngine(values, terminal);
     try {
       const start = request(engine, prompt, values);
-      const completion = engine.complete({ ...start, ...samplingOptions(values), signal: terminal.interrupted });
+      const completion = engine.complete({ ...start, ...sampling, signal: terminal.interrupted });
       let last = '';
       for await (const { text } of completion) {
         if (values.json || text === '') continue;
@@ -39,7 +40,7 @@ export default {
       }
       const result = await completion.result;
       if (values.json) terminal.json(result);
-      else if (!last.endsWith('\n')) terminal.write('\n');
+      else if (last !== '' && !last.endsWith('\n')) terminal.write('\n');
       if (values.verbose) terminal.note(timingsLine(result));
     } finally {
       await engine.unload();

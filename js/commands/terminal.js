@@ -1,4 +1,6 @@
 // The terminal that a command talks to: output that may break off, progress, Ctrl-C.
+import { NibbleError } from '../errors.js';
+import { reasonOf } from '../source.node.js';
 
 /**
  * @param {{ stdout: NodeJS.WriteStream, stderr: NodeJS.WriteStream, stdin: NodeJS.ReadStream }} streams
@@ -6,11 +8,14 @@
  */
 export function createTerminal({ stdout, stderr, stdin }) {
   const controller = new AbortController();
-  const state = { line: '', broken: false };
-  // Whoever read our output is gone (as in "| head"): there is nobody left to work for.
-  const onError = (error) => {
-    if (error.code !== 'EPIPE') throw error;
+  const state = { line: '', broken: false, failure: null };
+  // Whoever read our output is gone (as in "| head"), or it cannot be stored: there is nobody left to work for.
+  const onError = (cause) => {
     state.broken = true;
+    if (cause.code !== 'EPIPE') {
+      const message = `The output could not be written: ${reasonOf(cause)}.`;
+      state.failure ??= new NibbleError('OUTPUT_FAILED', message, { cause });
+    }
     controller.abort();
   };
   stdout.on('error', onError);
@@ -28,6 +33,16 @@ export function createTerminal({ stdout, stderr, stdin }) {
     get broken() {
       return state.broken;
     },
+    /** Why the output broke off, where its reader is not simply gone. */
+    get failure() {
+      return state.failure;
+    },
+    /** Waits until all output is written or has failed. */
+    async flush() {
+      await new Promise((resolve) => stdout.write('', resolve));
+      // A stream tells the callback first, and its 'error' event comes after that.
+      await new Promise((resolve) => setImmediate(resolve));
+    },
     write(text) {
       clear();
       if (!state.broken) stdout.write(text);
@@ -38,6 +53,11 @@ export function createTerminal({ stdout, stderr, stdin }) {
     note(text) {
       clear();
       if (!state.broken) stderr.write(`${text}\n`);
+    },
+    /** A last sentence, said even where the output has failed. */
+    complain(text) {
+      clear();
+      if (!stderr.destroyed) stderr.write(`${text}\n`);
     },
     /** A line that the next one replaces; only where a person looks on. */
     progress(text) {

@@ -1,6 +1,7 @@
 // nibble tokenize: text to tokens.
 import { readFile } from 'node:fs/promises';
 import { NibbleError } from '../index.node.js';
+import { reasonOf } from '../source.node.js';
 import { ENGINE, UsageError } from './arguments.js';
 import { loadEngine } from './model.js';
 import { columns } from './units.js';
@@ -40,7 +41,8 @@ export default {
 
 /** The text of --text or --file. */
 export async function readText({ text, file }, terminal) {
-  if ((text === undefined) === (file === undefined)) throw new UsageError('One of --text and --file is needed.');
+  if (text === undefined && file === undefined) throw new UsageError('One of --text and --file is needed.');
+  if (text !== undefined && file !== undefined) throw new UsageError('Only one of --text and --file can be given.');
   if (text === '-') return terminal.readInput();
   return text ?? readTextFile(file);
 }
@@ -49,6 +51,6 @@ export async function readTextFile(file) {
   try {
     return await readFile(file, 'utf8');
   } catch (cause) {
-    throw new NibbleError('FILE_UNREADABLE', `The file "${file}" could not be read: ${cause.message}.`, { cause });
+    throw new NibbleError('FILE_UNREADABLE', `The file "${file}" could not be read: ${reasonOf(cause)}.`, { cause });
   }
 }

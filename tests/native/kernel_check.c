@@ -1,21 +1,21 @@
 // Compares every kernel of every set with its scalar twin, bit for bit, on odd sizes and with poisoned outputs; where
-// there is only the reference (natively), it is compared with plain double arithmetic instead. With --bench, measures;
-// with
-// --skip-wrong, leaves out sets that this platform computes wrongly.
+// there is only the reference (natively), it is compared with plain double arithmetic instead. With --bench it
+// measures; with --skip-wrong it leaves out sets that this platform computes wrongly.
 #include <math.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include "check.h"
 #include "float_math.h"
+#include "kernel_bench.h"
 #include "kernels.h"
 #include "kv_cache.h"
 #include "quant.h"
+#include "random_product.h"
 #ifdef NIBBLE_WASM_KERNELS
 #include "kernel_sets.h"
 #endif
 
-enum { GUARD = 64, MAX_SETS = 8 };
+enum { MAX_SETS = 8 };
 static const float poison = -1.2345e30f;
 
 typedef struct {
@@ -35,96 +35,6 @@ static Sets all_sets(void) {
   (void)skip_wrong;
 #endif
   return sets;
-}
-
-static uint32_t next_random(uint32_t *state) {
-  *state = *state * 1664525u + 1013904223u;
-  return *state >> 8;
-}
-
-static float random_float(uint32_t *state) { return (float)next_random(state) * 0x1p-23f - 1.0f; }
-
-static void *allocate(size_t bytes) {
-  void *memory = aligned_alloc(64, (bytes + 63) / 64 * 64);
-  if (memory == NULL) abort();
-  return memory;
-}
-
-static float *random_floats(size_t count, uint32_t *state) {
-  float *values = allocate(count * sizeof *values);
-  for (size_t i = 0; i < count; i++)
-    values[i] = random_float(state);
-  return values;
-}
-
-// Rows of a tensor as they stand in a file, of random bytes with scales of a real size.
-static uint8_t *random_rows(TileKind kind, int columns, int rows, uint32_t *state) {
-  const size_t bytes = tile_row_bytes(kind, columns) * (size_t)rows;
-  uint8_t *file = allocate(bytes);
-  for (size_t i = 0; i < bytes; i++)
-    file[i] = (uint8_t)next_random(state);
-  const size_t block = tile_row_bytes(kind, tile_is_quantized(kind) ? TILE_BLOCK : 1);
-  for (size_t i = 0; i < bytes; i += block) {
-    const uint16_t half = f32_to_f16(random_float(state) * 0.1f), minimum = f32_to_f16(random_float(state));
-    const float number = random_float(state);
-    if (kind == TILE_F32) {
-      memcpy(file + i, &number, 4);
-    } else if (kind == TILE_BF16) {
-      memcpy(file + i, (const uint8_t *)&number + 2, 2);
-    } else {
-      memcpy(file + i, &half, 2);
-      if (kind == TILE_Q4_1) memcpy(file + i + 2, &minimum, 2);
-    }
-  }
-  return file;
-}
-
-static uint8_t *tile_up(TileKind kind, int columns, int rows, const uint8_t *file) {
-  const size_t bytes = tile_bytes(kind, columns), row_bytes = tile_row_bytes(kind, columns);
-  const int tiles = (rows + TILE_ROWS - 1) / TILE_ROWS;
-  uint8_t *packed = allocate(bytes * (size_t)tiles);
-  for (int i = 0; i < tiles; i++) {
-    const int left = rows - i * TILE_ROWS;
-    tile_pack(kind, columns, file + (size_t)i * TILE_ROWS * row_bytes, left < TILE_ROWS ? left : TILE_ROWS,
-              packed + (size_t)i * bytes);
-  }
-  return packed;
-}
-
-typedef struct {
-  TileKind kind;
-  int rows, columns, tokens;
-  uint8_t *file, *tiles, *packed;
-  float *x;
-  size_t stride, y_floats, y_stride;
-} Product;
-
-static void pack_tokens(const Kernels *kernels, const Product *p, uint8_t *packed) {
-  const size_t token_bytes = (size_t)(p->columns / TILE_BLOCK) * PACKED_BLOCK_BYTES;
-  const int in_panels = p->tokens / PANEL_TOKENS * PANEL_TOKENS;
-  for (int t = 0; t < in_panels; t += PANEL_TOKENS)
-    kernels->pack(p->x + (size_t)t * p->stride, p->stride, PANEL_TOKENS, p->columns, packed + (size_t)t * token_bytes);
-  for (int t = in_panels; t < p->tokens; t++)
-    kernels->pack(p->x + (size_t)t * p->stride, p->stride, 1, p->columns, packed + (size_t)t * token_bytes);
-}
-
-static Product make_product(TileKind kind, int rows, int columns, int tokens, uint32_t *state) {
-  Product p = {.kind = kind, .rows = rows, .columns = columns, .tokens = tokens, .stride = (size_t)columns + 3};
-  p.file = random_rows(kind, columns, rows, state);
-  p.tiles = tile_up(kind, columns, rows, p.file);
-  p.x = random_floats((size_t)tokens * p.stride, state);
-  p.y_stride = (size_t)(rows + TILE_ROWS - 1) / TILE_ROWS * TILE_ROWS + 5;
-  p.y_floats = (size_t)tokens * p.y_stride + GUARD;
-  p.packed = allocate((size_t)tokens * (size_t)(columns / TILE_BLOCK + 1) * PACKED_BLOCK_BYTES);
-  if (tile_is_quantized(kind)) pack_tokens(&kernels_reference, &p, p.packed);
-  return p;
-}
-
-static void free_product(Product *p) {
-  free(p->file);
-  free(p->tiles);
-  free(p->packed);
-  free(p->x);
 }
 
 static float *multiply(const Kernels *kernels, const Product *p, bool add) {
@@ -432,79 +342,6 @@ TEST(halvesAreExactUpToTheBias) {
   }
 }
 
-static double seconds_now(void) {
-  struct timespec now;
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
-}
-
-static double rate_of(const Kernels *kernels, const Product *p) {
-  const Activations input = {p->x, p->stride, p->packed, p->tokens, p->columns};
-  float *y = allocate(p->y_floats * sizeof *y);
-  double best = 0;
-  for (int run = 0; run < 7; run++) {
-    const double begin = seconds_now();
-    int times = 0;
-    do {
-      kernels->matmul[p->kind](p->tiles, p->rows / TILE_ROWS, &input, y, p->y_stride, false);
-      times++;
-    } while (seconds_now() - begin < 0.05);
-    const double rate = (double)times * p->rows * p->columns * p->tokens / (seconds_now() - begin);
-    if (rate > best) best = rate;
-  }
-  free(y);
-  return best;
-}
-
-// One thread reading memory, 64 bytes a step: the wall for decode.
-static double read_rate(void) {
-  const size_t words = (size_t)1 << 23;
-  uint64_t *memory = allocate(words * sizeof *memory);
-  for (size_t i = 0; i < words; i++)
-    memory[i] = i;
-  double best = 0;
-  volatile uint64_t sink = 0;
-  for (int run = 0; run < 7; run++) {
-    uint64_t sum[8] = {0};
-    const double begin = seconds_now();
-    for (size_t i = 0; i < words; i += 8)
-      for (int j = 0; j < 8; j++)
-        sum[j] ^= memory[i + (size_t)j];
-    const double rate = (double)(words * sizeof *memory) / (seconds_now() - begin);
-    for (int j = 0; j < 8; j++)
-      sink = sink ^ sum[j];
-    if (rate > best) best = rate;
-  }
-  free(memory);
-  return best;
-}
-
-static void bench(void) {
-  const char *names[TILE_KINDS] = {"Q4_0", "Q4_1", "Q8_0", "F32", "F16", "BF16"};
-  Sets sets = all_sets();
-  sets.sets[sets.count++] = &kernels_reference;
-  uint32_t state = 1;
-  printf(
-      "read loop, one thread: %.1f GB/s\n\n| set | weights | matrix x vector, 64 MB: G weights/s | GB/s | in cache | "
-      "matrix x 32: GMAC/s |\n|---|---|---|---|---|---|\n",
-      read_rate() * 1e-9);
-  for (int s = 0; s < sets.count; s++)
-    for (int kind = 0; kind < TILE_KINDS; kind++) {
-      const int columns = 2048;
-      const double bytes = (double)tile_row_bytes((TileKind)kind, columns) / columns;
-      const int rows = (int)(64e6 / bytes / columns) / TILE_ROWS * TILE_ROWS;
-      Product large = make_product((TileKind)kind, rows, columns, 1, &state);
-      Product small = make_product((TileKind)kind, 256, columns, 1, &state);
-      Product wide = make_product((TileKind)kind, 256, columns, 32, &state);
-      const double rate = rate_of(sets.sets[s], &large);
-      printf("| %s | %s | %.2f | %.2f | %.2f | %.2f |\n", sets.sets[s]->name, names[kind], rate * 1e-9,
-             rate * bytes * 1e-9, rate_of(sets.sets[s], &small) * 1e-9, rate_of(sets.sets[s], &wide) * 1e-9);
-      free_product(&large);
-      free_product(&small);
-      free_product(&wide);
-    }
-}
-
 int main(int argc, char **argv) {
   bool benching = false;
   for (int i = 1; i < argc; i++) {
@@ -512,7 +349,8 @@ int main(int argc, char **argv) {
     skip_wrong |= strcmp(argv[i], "--skip-wrong") == 0;
   }
   if (benching) {
-    bench();
+    const Sets sets = all_sets();
+    kernel_bench(sets.sets, sets.count);
     return 0;
   }
   Check checks = {0}, *check = &checks;

@@ -1,0 +1,38 @@
+// The library's errors in the words of the command line: options by their names there, ways out that are there.
+
+// Where the name is not the library's with dashes.
+const FLAGS = {
+  contextSize: 'context',
+  batchSize: 'batch',
+  kernelSet: 'kernels',
+  promptTokens: 'n-prompt',
+  generatedTokens: 'n-gen',
+  depth: 'n-depth',
+};
+
+const flagOf = (name) => FLAGS[name] ?? name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+
+/**
+ * @param {Error & { code?: string, details?: Record<string, any> }} error
+ * @param {Record<string, object>} [options] of the command
+ * @param {{ inChat?: boolean }} [place]
+ * @returns {string}
+ */
+export function sentence(error, options = {}, { inChat = false } = {}) {
+  const { code, details = {}, message } = error;
+  if (code === 'INVALID_ARGUMENT' && typeof details.option === 'string') {
+    const flag = flagOf(details.option);
+    if (flag === 'model') return '--model is empty; expected the path or the URL of a GGUF file.';
+    if (Object.hasOwn(options, flag)) return `--${flag} is ${details.found}; expected ${details.expected}.`;
+  }
+  if (code === 'CONTEXT_FULL' && details.contextSize !== undefined) {
+    const found = `${details.tokens} tokens are too many: the context holds ${details.contextSize}.`;
+    const way = inChat ? 'Shorten the text, begin anew with /reset, or start' : 'Use a shorter text, or run it';
+    return `${found} ${way} with a larger --context.`;
+  }
+  if (code === 'WORKER_FAILED' && details.reason !== undefined) {
+    return `The engine's worker ended unexpectedly: ${details.reason}. Run the command again.`;
+  }
+  if (code === 'ENGINE_CRASHED') return `The WebAssembly engine crashed (${details.reason}). Run the command again.`;
+  return message;
+}

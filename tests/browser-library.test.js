@@ -1,0 +1,100 @@
+// The library in a real browser against the library in Node: the same file, the same seed, the same text.
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { createEngine } from '../js/index.node.js';
+import { serve } from '../web/serve.js';
+import { openChromium } from './chromium.js';
+import { writeSmallModel } from './small-model.js';
+
+const MODEL = fileURLToPath(new URL('../models/nibble-tiny.gguf', import.meta.url));
+const COMPLETION = { prompt: 'Once there was', maxTokens: 60, temperature: 1.3, seed: 11, ignoreEos: true };
+
+let server;
+let browser;
+
+before(async () => {
+  server = await serve({ port: 0 });
+  browser = await openChromium();
+});
+
+after(async () => {
+  await browser?.close();
+  await server?.close();
+});
+
+/** Runs a function in a page of the server; it imports the library itself, as a page does. */
+async function inPage(use, argument) {
+  const page = await browser.context.newPage();
+  try {
+    await page.goto(server.url);
+    return await page.evaluate(use, argument);
+  } finally {
+    await page.close();
+  }
+}
+
+async function inNode(options) {
+  const engine = await createEngine({ model: MODEL, threads: 2, ...options });
+  try {
+    const { tokens } = await engine.complete(COMPLETION).result;
+    return { tokens, kernelSet: engine.info.kernelSet };
+  } finally {
+    await engine.unload();
+  }
+}
+
+test('the same seed gives the same text in Chromium and in Node, by every kernel set', async () => {
+  const found = [await inNode({}), await inNode({ kernelSet: 'simd128' }), await inNode({ kernelSet: 'reference' })];
+  for (const kernelSet of [undefined, 'relaxed-i16', 'relaxed-i32', 'simd128']) {
+    const result = await inPage(
+      async ({ options, completion }) => {
+        const { createEngine: create } = await import('/nibble/index.js');
+        const engine = await create({ model: '/models/nibble-tiny.gguf', ...options });
+        const { tokens } = await engine.complete(completion).result;
+        const { kernelSet: name } = engine.info;
+        await engine.unload();
+        return { tokens, kernelSet: name };
+      },
+      { options: { kernelSet }, completion: COMPLETION },
+    );
+    if (kernelSet !== undefined) assert.equal(result.kernelSet, kernelSet);
+    found.push(result);
+  }
+  for (const { tokens, kernelSet } of found) assert.deepEqual(tokens, found[0].tokens, kernelSet);
+});
+
+test('two engines live side by side in one page', async () => {
+  const texts = await inPage(async (completion) => {
+    const { createEngine: create } = await import('/nibble/index.js');
+    const engines = await Promise.all([1, 2].map(() => create({ model: '/models/nibble-tiny.gguf', threads: 2 })));
+    const results = await Promise.all(engines.map((engine) => engine.complete(completion).result));
+    await Promise.all(engines.map((engine) => engine.unload()));
+    return results.map(({ text }) => text);
+  }, COMPLETION);
+  assert.equal(texts[0], texts[1]);
+  assert.ok(texts[0].length > 0);
+});
+
+test('relaxed and plain builds give equal logits, bit for bit', async () => {
+  // In Node 20 only one of the two runs, so the browser compares them; a random model's logits are all different.
+  const path = writeSmallModel();
+  const { readFileSync } = await import('node:fs');
+  const bytes = [...readFileSync(path)];
+  const logits = await inPage(async (model) => {
+    const { createEngine: create } = await import('/nibble/index.js');
+    const all = [];
+    for (const kernelSet of ['relaxed-i16', 'relaxed-i32', 'simd128', 'reference']) {
+      const engine = await create({ model: new Uint8Array(model), kernelSet, threads: 2 });
+      const { top } = await engine.evaluate(
+        [...Array(100).keys()].map((i) => (i * 7) % 256),
+        { top: 0 },
+      );
+      all.push(top.sort((a, b) => a.id - b.id).map(({ logit }) => logit));
+      await engine.unload();
+    }
+    return all;
+  }, bytes);
+  for (const each of logits) assert.deepEqual(each, logits[0]);
+  assert.ok(new Set(logits[0]).size > 200);
+});
