@@ -2,6 +2,7 @@
 // repetition on an empty timeline or, with a depth, behind that many tokens.
 import { NibbleError } from './errors.js';
 import { checkCancelled } from './loader.js';
+import { readCompletionOptions } from './options.js';
 
 // A browser compiles hot code a second time, better, while it runs: what is measured is what a longer text will see.
 const WARM_UP_MILLISECONDS = 500;
@@ -36,10 +37,12 @@ export async function benchmark({ model, timeline, turn }, options, signal) {
   }
   const random = randomTokens(vocabularySize);
   const whole = { turn, signal, wholeBatches: true };
+  let sampling = null;
   const generate = async (count) => {
     for (let index = 0; index < count; index++) {
       checkCancelled(signal);
       timeline.extend([random()]);
+      sampling?.sample(timeline);
       await turn.next();
     }
   };
@@ -58,6 +61,7 @@ export async function benchmark({ model, timeline, turn }, options, signal) {
   await timeline.append(prompt(depth), whole);
   const nanoseconds = [];
   if (profile) model.profile(true);
+  if (profile) sampling = createSampling(model);
   for (let repetition = 0; repetition < repetitions; repetition++) {
     timeline.truncate(depth);
     const tokens = prompt(promptTokens);
@@ -66,7 +70,8 @@ export async function benchmark({ model, timeline, turn }, options, signal) {
     await generate(generatedTokens);
     nanoseconds.push(Math.round((performance.now() - start) * 1e6));
   }
-  const operations = profile ? profileOf(model, nanoseconds) : null;
+  const operations = profile ? profileOf(model, nanoseconds, sampling.milliseconds()) : null;
+  sampling?.close();
   const memory = model.memory();
   const readRate = median(Array.from({ length: READ_LOOPS }, () => model.readRate()));
   timeline.truncate(0);
@@ -77,9 +82,24 @@ function median(values) {
   return values.sort((a, b) => a - b)[values.length >> 1];
 }
 
+/** Chooses tokens as a completion does by default, and notes the time it takes; only a profile has it. */
+function createSampling(model) {
+  const sampler = model.createSampler({ ...readCompletionOptions({ tokens: [0] }), seed: 1 });
+  let milliseconds = 0;
+  return {
+    sample(timeline) {
+      const start = performance.now();
+      timeline.sample(sampler);
+      milliseconds += performance.now() - start;
+    },
+    milliseconds: () => milliseconds,
+    close: () => sampler.close(),
+  };
+}
+
 /** What the threads did while the repetitions ran; what is left of their time they spent outside the forward pass. */
-function profileOf(model, nanoseconds) {
-  const entries = model.profileEntries();
+function profileOf(model, nanoseconds, sampling) {
+  const entries = [...model.profileEntries(), { operation: 'sampling', milliseconds: sampling }];
   model.profile(false);
   const inside = entries.reduce((sum, { milliseconds }) => sum + milliseconds, 0);
   const whole = (nanoseconds.reduce((sum, time) => sum + time, 0) / 1e6) * model.threads;

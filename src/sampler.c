@@ -138,15 +138,21 @@ static bool ranks_before(const NibbleSampler *sampler, int32_t a, int32_t b) {
   return x > y || (x == y && a < b);
 }
 
-static void sift_down(NibbleSampler *sampler, int root, int count) {
+// Restores the heap of ranked[0..count) below `root`: the token that ranks first on top, or, `reversed`, the last.
+static void sift_down(NibbleSampler *sampler, int root, int count, bool reversed) {
   int32_t *heap = sampler->ranked;
   const int32_t token = heap[root];
   for (int child; (child = 2 * root + 1) < count; root = child) {
-    if (child + 1 < count && ranks_before(sampler, heap[child + 1], heap[child])) child++;
-    if (!ranks_before(sampler, heap[child], token)) break;
+    if (child + 1 < count && ranks_before(sampler, heap[child + 1], heap[child]) != reversed) child++;
+    if (ranks_before(sampler, heap[child], token) == reversed) break;
     heap[root] = heap[child];
   }
   heap[root] = token;
+}
+
+static void make_heap(NibbleSampler *sampler, int count, bool reversed) {
+  for (int i = count / 2 - 1; i >= 0; i--)
+    sift_down(sampler, i, count, reversed);
 }
 
 // A token's weight: its probability times a constant.
@@ -154,30 +160,67 @@ static double weight_of(const NibbleSampler *sampler, int32_t token, float max) 
   return exp_f32((sampler->logits[token] - max) / sampler->options.temperature);
 }
 
-// Pops the likeliest of `count` heaped candidates to the end of the array, one by one, until top-k or top-p is reached:
-// they end up behind one another in ranked[result..count), least likely first.
-static int keep_top(NibbleSampler *sampler, int count, float max, double total) {
-  const NibbleSamplerOptions *options = &sampler->options;
-  for (int i = count / 2 - 1; i >= 0; i--)
-    sift_down(sampler, i, count);
+// All tokens that are not forbidden, in ranked[0..result).
+static int list_candidates(NibbleSampler *sampler) {
+  int count = 0;
+  for (int i = 0; i < sampler->vocabulary; i++)
+    if (sampler->logits[i] != -INFINITY) sampler->ranked[count++] = i;
+  return count;
+}
+
+// Keeps the k likeliest of `count` candidates, in ranked[0..k): most tokens are turned away by one comparison with the
+// least likely that is kept.
+static void keep_top_k(NibbleSampler *sampler, int count, int k) {
+  int32_t *heap = sampler->ranked;
+  make_heap(sampler, k, true);
+  for (int i = k; i < count; i++) {
+    if (!ranks_before(sampler, heap[i], heap[0])) continue;
+    heap[0] = heap[i];
+    sift_down(sampler, 0, k, true);
+  }
+}
+
+// Keeps the likeliest of `count` candidates whose weights reach `enough`; returns their number, in ranked[0..result).
+static int keep_top_p(NibbleSampler *sampler, int count, float max, double enough) {
   int end = count;
   double sum = 0;
-  const int limit = options->top_k > 0 && options->top_k < count ? options->top_k : count;
-  // With a top-k, top-p is a share of what top-k keeps, so all of that has to be known first.
-  const double enough = limit < count ? INFINITY : options->top_p * total;
-  while (end > count - limit && (end == count || sum < enough)) {
+  make_heap(sampler, count, false);
+  while (end > 0 && (end == count || sum < enough)) {
     const int32_t top = sampler->ranked[0];
     sampler->ranked[0] = sampler->ranked[--end];
     sampler->ranked[end] = top;
-    sift_down(sampler, 0, end);
+    sift_down(sampler, 0, end, false);
     sum += weight_of(sampler, top, max);
   }
-  if (limit == count || options->top_p >= 1) return end;
-  double kept = 0;
-  int first = count;
-  while (first > end && (first == count || kept < options->top_p * sum))
-    kept += weight_of(sampler, sampler->ranked[--first], max);
-  return first;
+  memmove(sampler->ranked, sampler->ranked + end, (size_t)(count - end) * sizeof *sampler->ranked);
+  return count - end;
+}
+
+static int by_token(const void *a, const void *b) {
+  const int32_t x = *(const int32_t *)a, y = *(const int32_t *)b;
+  return x < y ? -1 : x > y;
+}
+
+// What top-k and top-p leave, in ranked[0..result), in the order of the tokens: so filters that keep everything change
+// nothing about the draw.
+static int filter(NibbleSampler *sampler, float max) {
+  const NibbleSamplerOptions *options = &sampler->options;
+  int count = list_candidates(sampler);
+  const bool top_k = options->top_k > 0 && options->top_k < count, top_p = options->top_p < 1;
+  if (top_k) {
+    keep_top_k(sampler, count, options->top_k);
+    count = options->top_k;
+  }
+  if (top_p) {
+    // The sum runs in the tokens' order, like every other one.
+    if (top_k) qsort(sampler->ranked, (size_t)count, sizeof *sampler->ranked, by_token);
+    double total = 0;
+    for (int i = 0; i < count; i++)
+      total += weight_of(sampler, sampler->ranked[i], max);
+    count = keep_top_p(sampler, count, max, options->top_p * total);
+  }
+  if (top_k || top_p) qsort(sampler->ranked, (size_t)count, sizeof *sampler->ranked, by_token);
+  return count;
 }
 
 // splitmix64 (Steele, Lea, Flood 2014), as a double in [0, 1).
@@ -190,26 +233,16 @@ static double draw(NibbleSampler *sampler) {
 }
 
 static int sample_weighted(NibbleSampler *sampler, int best) {
-  const NibbleSamplerOptions *options = &sampler->options;
   const float max = sampler->logits[best];
-  int count = 0;
+  const double least = (double)sampler->options.min_p;
+  const int filtered = filter(sampler, max);
   double total = 0;
-  for (int i = 0; i < sampler->vocabulary; i++) {
-    if (sampler->logits[i] == -INFINITY) continue;
-    sampler->ranked[count++] = i;
-    total += weight_of(sampler, i, max);
-  }
-  // The least likely token that is kept; the draw walks tokens in their own order, so that filters do not reorder it.
-  int32_t least = -1;
-  if ((options->top_k > 0 && options->top_k < count) || options->top_p < 1)
-    least = sampler->ranked[keep_top(sampler, count, max, total)];
-  total = 0;
-  count = 0;
-  for (int i = 0; i < sampler->vocabulary; i++) {
-    if (sampler->logits[i] == -INFINITY || (least >= 0 && ranks_before(sampler, least, i))) continue;
-    const double weight = weight_of(sampler, i, max);
-    if (weight < (double)options->min_p) continue;
-    sampler->ranked[count++] = i;
+  int count = 0;
+  for (int i = 0; i < filtered; i++) {
+    const int32_t token = sampler->ranked[i];
+    const double weight = weight_of(sampler, token, max);
+    if (weight < least) continue;
+    sampler->ranked[count++] = token;
     total += weight;
   }
   double left = draw(sampler) * total;
