@@ -211,16 +211,16 @@ def vary(question, rng, exact=False):
 def turn(rng, known, facts):
     """-> question, answer, the user's name as known afterwards"""
     kind = rng.random()
-    if kind < (0.10 if known is None else 0.35):
+    if kind < (0.08 if known is None else 0.25):
         return name_turn(rng, known)
     kind = rng.random()
-    if kind < 0.27:
+    if kind < 0.20:
         return *sum_turn(rng), known
-    if kind < 0.32:
+    if kind < 0.25:
         return *hard_sum_turn(rng), known
-    if kind < 0.35:
+    if kind < 0.28:
         return *capital_turn(rng), known
-    if kind < 0.53:
+    if kind < 0.44:
         return *unknown_turn(rng), known
     return *topic_turn(rng, facts), known
 

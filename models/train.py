@@ -366,7 +366,7 @@ def rounded_millions(count):
 def main():
     parser = argparse.ArgumentParser(description="Train Nibble's default model.")
     parser.add_argument('--output', type=Path, default=Path(__file__).with_name('nibble-tiny.gguf'))
-    parser.add_argument('--steps', type=int, default=3400)
+    parser.add_argument('--steps', type=int, default=4200)
     parser.add_argument('--conversations', type=int, default=90000)
     parser.add_argument('--learning-rate', type=float, default=3e-3)
     parser.add_argument('--seed', type=int, default=1)
