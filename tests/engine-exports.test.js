@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { test } from 'node:test';
+import { KERNEL_SETS } from '../js/simd.js';
 
 const read = (path) => readFileSync(new URL(`../${path}`, import.meta.url), 'utf8');
 const withoutComments = (text) => text.replace(/\/\*[\s\S]*?\*\//g, '').replace(/\/\/.*$/gm, '');
@@ -85,3 +86,11 @@ for (const variant of ['relaxed', 'simd128']) {
     }
   });
 }
+
+test('js/simd.js knows the kernel sets that C has', () => {
+  const files = ['wasm/kernels_relaxed_i16.c', 'wasm/kernels_relaxed_i32.c', 'wasm/kernels_simd128.c'];
+  const named = (path) => [...read(path).matchAll(/^\s*\.name = "([^"]+)"/gm)].map(([, name]) => name);
+  // The exact set is no choice: it comes with the exact mode.
+  const sets = [...files, 'src/kernels_ref.c'].flatMap(named).filter((name) => name !== 'exact');
+  assert.deepEqual([...KERNEL_SETS].sort(), sets.sort());
+});
