@@ -249,15 +249,24 @@ export class Header {
     });
   }
 
-  /** An engine for this model, without its weights. `kernelSet` null: measured and chosen. */
-  createModel({ threads, contextSize, batchSize, exact, kernelSet }) {
+  /** An engine for this model, without its weights. `kernelSet` null, `tileStreams` 0: measured and chosen. */
+  createModel({ threads, contextSize, batchSize, exact, kernelSet, tileStreams }) {
     const runtime = this.#runtime;
     const name = new TextEncoder().encode(`${kernelSet ?? ''}\0`);
     return runtime.scratch(name.length, (text) => {
       runtime.write(text, name);
       const set = kernelSet === null ? 0 : text;
       const engine = runtime.checked((error) =>
-        runtime.c._api_engine_create(this.#gguf, threads, contextSize, batchSize, exact ? 1 : 0, set, error),
+        runtime.c._api_engine_create(
+          this.#gguf,
+          threads,
+          contextSize,
+          batchSize,
+          exact ? 1 : 0,
+          set,
+          tileStreams,
+          error,
+        ),
       );
       return new Model(runtime, engine);
     });
@@ -289,7 +298,7 @@ export class Model {
     });
   }
 
-  /** The kernel set in use, and the rates (weights a second) that the choice measured, by name. */
+  /** The kernel set in use, the tiles it reads side by side, and the sets' measured rates (weights a second) by name. */
   get kernels() {
     const runtime = this.#runtime;
     const { c } = runtime;
@@ -301,7 +310,8 @@ export class Model {
         [rates[runtime.text(name)]] = runtime.copy(Float64Array, rate, 1);
       }
     });
-    return { kernelSet: runtime.text(c._nibble_engine_kernel_set(this.#engine)), kernelRates: rates };
+    const kernelSet = runtime.text(c._nibble_engine_kernel_set(this.#engine));
+    return { kernelSet, kernelRates: rates, tileStreams: c._nibble_engine_tile_streams(this.#engine) };
   }
 
   /** Bytes of tensor data that are still missing. */

@@ -16,6 +16,8 @@ export { NibbleError } from './errors.js';
  * @property {number} [batchSize] tokens of a prompt that are computed at once
  * @property {boolean} [exact] float activations and an F32 KV cache on the reference kernels: slow, for comparing
  * @property {string} [kernelSet] the kernels to use instead of the fastest measured
+ * @property {number} [tileStreams] how decode reads the weights: 1, one tile behind the other; more, as many side by
+ *   side as the kernel set has; 0, the default: measured once they are loaded (`engine.info.tileStreams`)
  * @property {boolean} [vocabularyOnly] load no weights: the engine then only tokenizes, detokenizes and renders chats
  * @property {AbortSignal} [signal] stops the loading; createEngine() rejects with code CANCELLED
  * @property {(progress: { phase: 'download' | 'load' | 'prepare', loaded: number, total: number, bytesPerSecond: number, secondsLeft: number | null }) => void} [onProgress]

@@ -4,6 +4,7 @@ import { NibbleError } from './errors.js';
 
 export const MAX_THREADS = 64;
 export const MAX_BATCH = 1024;
+const MAX_TILE_STREAMS = 64;
 
 /** An option with a wrong value. `details` has the parts of the sentence, for callers that call their options otherwise. */
 export function invalid(option, value, expected) {
@@ -130,6 +131,7 @@ const ENGINE_READERS = {
   batchSize: integer(0, MAX_BATCH, 0),
   exact: boolean(false),
   kernelSet: string,
+  tileStreams: integer(0, MAX_TILE_STREAMS, 0),
   vocabularyOnly: boolean(false),
 };
 

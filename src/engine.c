@@ -7,6 +7,7 @@
 #include "float_math.h"
 #include "forward.h"
 #include "loader.h"
+#include "tuning.h"
 
 enum {
   DEFAULT_CONTEXT = 4096,
@@ -51,7 +52,8 @@ static bool settle_options(const NibbleOptions *options, const Shape *shape, Nib
     settled->context_size = shape->trained_context < DEFAULT_CONTEXT ? shape->trained_context : DEFAULT_CONTEXT;
   if (options->batch_size == 0) settled->batch_size = DEFAULT_BATCH;
   if (!check_range("The number of threads", settled->threads, 1, NIBBLE_MAX_THREADS, error) ||
-      !check_range("The batch size", settled->batch_size, 1, NIBBLE_MAX_BATCH, error))
+      !check_range("The batch size", settled->batch_size, 1, NIBBLE_MAX_BATCH, error) ||
+      !check_range("The number of tile streams", settled->tile_streams, 0, NIBBLE_MAX_TILE_STREAMS, error))
     return false;
   if (settled->context_size < 1 || settled->context_size > shape->trained_context)
     return nibble_fail(error, NIBBLE_INVALID_ARGUMENT,
@@ -147,10 +149,11 @@ static bool build_engine(NibbleEngine *engine, const Gguf *gguf, const NibbleOpt
   engine->pool = kv_pool_create(&engine->kv_shape);
   if (engine->pool == NULL) return nibble_fail(error, NIBBLE_OUT_OF_MEMORY, "No memory is left for an engine.");
   engine->threads = threads_create(settled.threads, error);
-  return engine->threads != NULL &&
-         run_create(&engine->run, &engine->model, kernels, engine->threads, settled.context_size, settled.batch_size,
-                    error) &&
-         model_reserve(&engine->model, error) &&
+  if (engine->threads == NULL || !run_create(&engine->run, &engine->model, kernels, engine->threads,
+                                             settled.context_size, settled.batch_size, error))
+    return false;
+  engine->run.tile_streams = settled.tile_streams;
+  return model_reserve(&engine->model, error) &&
          loader_create(&engine->loader, &engine->model, gguf->data_offset, error);
 }
 
@@ -182,6 +185,7 @@ bool nibble_engine_load(NibbleEngine *engine, const uint8_t *bytes, size_t count
   if (loader_remaining(&engine->loader) > 0) return true;
   if (!rope_create(&engine->run.rope, &engine->model.shape.rope, engine->model.rope_factors, error)) return false;
   loader_free(&engine->loader);
+  if (engine->run.tile_streams == 0) tuning_choose_streams(&engine->run);
   engine->complete = true;
   return true;
 }
@@ -206,6 +210,11 @@ void nibble_engine_memory(const NibbleEngine *engine, NibbleMemory *memory) {
 int nibble_engine_threads(const NibbleEngine *engine) { return threads_count(engine->threads); }
 
 int nibble_engine_batch_size(const NibbleEngine *engine) { return engine->run.batch_size; }
+
+int nibble_engine_tile_streams(const NibbleEngine *engine) {
+  const Kernels *kernels = engine->run.kernels;
+  return engine->run.tile_streams > 1 && kernels->tile_streams > 1 ? kernels->tile_streams : 1;
+}
 
 const char *nibble_engine_kernel_set(const NibbleEngine *engine) { return engine->run.kernels->name; }
 

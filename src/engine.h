@@ -18,7 +18,7 @@
 #include "kernels.h"
 #include "sampler.h"
 
-enum { NIBBLE_MAX_THREADS = 64, NIBBLE_MAX_BATCH = 1024 };
+enum { NIBBLE_MAX_THREADS = 64, NIBBLE_MAX_BATCH = 1024, NIBBLE_MAX_TILE_STREAMS = 64 };
 
 typedef struct {
   int threads;       // 1 to NIBBLE_MAX_THREADS
@@ -28,6 +28,9 @@ typedef struct {
   const Kernels *const *kernel_sets;  // the platform's sets, beside the reference; may be NULL
   int kernel_set_count;
   const char *kernel_set;  // the name of the set to use; NULL: measure, and take the fastest
+  // How decode reads the weights: 1, one tile behind the other; more, as many side by side as the kernel set has; 0:
+  // measure once the weights are there, and take the faster. Results are the same.
+  int tile_streams;
 } NibbleOptions;
 
 // What a model is, from its header alone.
@@ -72,6 +75,9 @@ void nibble_engine_info(const NibbleEngine *engine, NibbleModelInfo *info);
 void nibble_engine_memory(const NibbleEngine *engine, NibbleMemory *memory);
 int nibble_engine_threads(const NibbleEngine *engine);
 int nibble_engine_batch_size(const NibbleEngine *engine);
+
+// The tiles that decode reads side by side; of an engine that has all its weights.
+int nibble_engine_tile_streams(const NibbleEngine *engine);
 
 // The kernel set in use, and what the choice measured: `rate` is weights a second of one thread's matrix x vector
 // product, 0 where it was not measured. NULL past the last set.

@@ -80,9 +80,12 @@ static int chunk_count(const Matrix *matrix) { return (tile_count(matrix) + CHUN
 static void multiply_chunk(const Run *run, const Product *product, const Activations *input, int chunk) {
   const Matrix *matrix = product->matrix;
   const int first = chunk * CHUNK_TILES, left = tile_count(matrix) - first;
-  run->kernels->matmul[matrix->kind](matrix->tiles + (size_t)first * tile_bytes(matrix->kind, matrix->columns),
-                                     left < CHUNK_TILES ? left : CHUNK_TILES, input, product->y + first * TILE_ROWS,
-                                     (size_t)product->stride, product->add);
+  MatmulKernel *const streams = run->kernels->matmul_streams[matrix->kind];
+  const bool streamed = streams != NULL && run->tile_streams > 1 && input->tokens == 1;
+  MatmulKernel *const matmul = streamed ? streams : run->kernels->matmul[matrix->kind];
+  matmul(matrix->tiles + (size_t)first * tile_bytes(matrix->kind, matrix->columns),
+         left < CHUNK_TILES ? left : CHUNK_TILES, input, product->y + first * TILE_ROWS, (size_t)product->stride,
+         product->add);
 }
 
 // A step of products that share an input; a piece of work is a chunk of rows of one of them.
@@ -213,4 +216,32 @@ static void logits_task(void *context, int thread) {
 void forward_logits(Run *run, int first, int count, float *logits) {
   LogitsTask task = {run, first, count, logits};
   threads_run(run->threads, logits_task, &task);
+}
+
+typedef struct {
+  Run *run;
+  const Block *block;
+} SampleTask;
+
+static void sample_task(void *context, int thread) {
+  const SampleTask *task = context;
+  Run *run = task->run;
+  const Block *block = task->block;
+  const int width = block->gate.columns, stride = run->forward_stride;
+  const Product up[] = {{&block->gate, run->gate, stride, false}, {&block->up, run->up, stride, false}};
+  const Product down = {&block->down, run->x, run->width_stride, true};
+  const Activations in = {run->normed, (size_t)run->width_stride, run->packed, 1, width};
+  const Activations hidden = {run->gate, (size_t)stride, run->packed_hidden, 1, block->down.columns};
+  multiply(run, thread, PROFILE_GATE_AND_UP, &in, up, 2);
+  multiply(run, thread, PROFILE_DOWN, &hidden, &down, 1);
+}
+
+uint64_t forward_sample(Run *run, int block) {
+  SampleTask task = {run, &run->model->blocks[block]};
+  const Matrix *const matrices[] = {&task.block->gate, &task.block->up, &task.block->down};
+  threads_run(run->threads, sample_task, &task);
+  uint64_t bytes = 0;
+  for (int i = 0; i < 3; i++)
+    bytes += (uint64_t)tile_count(matrices[i]) * tile_bytes(matrices[i]->kind, matrices[i]->columns);
+  return bytes;
 }

@@ -12,4 +12,8 @@ void forward_layers(Run *run);
 // Uses run->normed and run->packed.
 void forward_logits(Run *run, int first, int count, float *logits);
 
+// The feed-forward products of one token in one block, on whatever the run's buffers hold, as a sample of what decode
+// does to memory. Returns the weight bytes that they read.
+uint64_t forward_sample(Run *run, int block);
+
 #endif

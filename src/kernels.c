@@ -9,9 +9,11 @@
 // 512 x 1024 weights take 288 KiB: beyond the first-level cache, within the second.
 enum { MEASURE_ROWS = 512, MEASURE_COLUMNS = 1024 };
 
-// Sets take turns of a millisecond (a browser's clock may tick only every 100 us), for as many rounds as a browser
-// takes to hand hot code to its better compiler: the first rounds would judge the sets by the code of the quick one.
-enum { MEASURE_ROUNDS = 12 };
+// Sets take turns of a millisecond (a browser's clock may tick only every 100 us). The first rounds measure the code of
+// a browser's quick compiler, which would judge the sets wrongly: rounds go on until none has brought more than a
+// twentieth for a while, which the better compiler may need to take over.
+enum { MEASURE_ROUNDS = 40, MEASURE_QUIET_ROUNDS = 8, MEASURE_SETS = 8 };
+static const double measure_gain = 1.05;
 static const double measure_seconds = 1e-3;
 
 // Real magnitudes: denormal scales would slow a CPU down and lie about the set.
@@ -53,23 +55,24 @@ static void workbench_free(Workbench *bench) {
   free(bench->y);
 }
 
-// Products of a weight and an activation a second in one turn, for one token or a panel.
-static double measure(const Kernels *kernels, const Workbench *bench, int tokens) {
+// Products of a weight and an activation a second in one turn, for one token or a panel, by one form of the product.
+static double measure(MatmulKernel *matmul, const Kernels *kernels, const Workbench *bench, int tokens) {
+  if (matmul == NULL) return 0;
   const Activations input = {bench->x, MEASURE_COLUMNS, bench->packed, tokens, MEASURE_COLUMNS};
   kernels->pack(bench->x, MEASURE_COLUMNS, tokens, MEASURE_COLUMNS, bench->packed);
   const double begin = profile_clock();
   double seconds = 0, products = 0;
   while (seconds < measure_seconds) {
-    kernels->matmul[TILE_Q4_0](bench->tiles, MEASURE_ROWS / TILE_ROWS, &input, bench->y, MEASURE_ROWS, false);
+    matmul(bench->tiles, MEASURE_ROWS / TILE_ROWS, &input, bench->y, MEASURE_ROWS, false);
     products += (double)MEASURE_ROWS * MEASURE_COLUMNS * tokens;
     seconds = profile_clock() - begin;
   }
   return products / seconds;
 }
 
-// A panel and a single token, over two tiles, by the set and by the reference.
+// A panel and a single token, over nine tiles (in streams: eight and one), by the set and by the reference.
 static bool agrees(const Kernels *kernels, const Workbench *bench) {
-  enum { TILES = 2, TOKENS = PANEL_TOKENS + 1, ROWS = TILES * TILE_ROWS };
+  enum { TILES = 9, TOKENS = PANEL_TOKENS + 1, ROWS = TILES * TILE_ROWS };
   const size_t token_bytes = MEASURE_COLUMNS / TILE_BLOCK * PACKED_BLOCK_BYTES;
   const Activations input = {bench->x, MEASURE_COLUMNS, bench->packed, TOKENS, MEASURE_COLUMNS};
   kernels_reference.pack(bench->x, MEASURE_COLUMNS, PANEL_TOKENS, MEASURE_COLUMNS, bench->packed);
@@ -78,23 +81,47 @@ static bool agrees(const Kernels *kernels, const Workbench *bench) {
   float *found = bench->y, *expected = bench->y + TOKENS * ROWS;
   kernels->matmul[TILE_Q4_0](bench->tiles, TILES, &input, found, ROWS, false);
   kernels_reference.matmul[TILE_Q4_0](bench->tiles, TILES, &input, expected, ROWS, false);
-  return memcmp(found, expected, TOKENS * ROWS * sizeof *found) == 0;
+  if (memcmp(found, expected, TOKENS * ROWS * sizeof *found) != 0) return false;
+  if (kernels->matmul_streams[TILE_Q4_0] == NULL) return true;
+  const Activations last = {bench->x + PANEL_TOKENS * MEASURE_COLUMNS, MEASURE_COLUMNS,
+                            bench->packed + PANEL_TOKENS * token_bytes, 1, MEASURE_COLUMNS};
+  kernels->matmul_streams[TILE_Q4_0](bench->tiles, TILES, &last, found, ROWS, false);
+  return memcmp(found, expected + PANEL_TOKENS * ROWS, ROWS * sizeof *found) == 0;
+}
+
+// The best rates of a set so far, of one token and of a panel. `last` is the last round that raised one.
+typedef struct {
+  double one, panel;
+  int last;
+} Rates;
+
+static void raise(double *best, double rate, Rates *rates, int round) {
+  if (rate > *best * measure_gain) rates->last = round;
+  *best = fmax(*best, rate);
+}
+
+static void measure_round(const Kernels *kernels, const Workbench *bench, int round, Rates *rates) {
+  MatmulKernel *const matmul = kernels->matmul[TILE_Q4_0], *const streams = kernels->matmul_streams[TILE_Q4_0];
+  raise(&rates->one, fmax(measure(matmul, kernels, bench, 1), measure(streams, kernels, bench, 1)), rates, round);
+  raise(&rates->panel, measure(matmul, kernels, bench, PANEL_TOKENS), rates, round);
 }
 
 void kernels_measure(const Kernels *const *sets, int count, double *rates) {
   Workbench bench;
-  for (int i = 0; i < count; i++)
-    rates[i] = 0;
-  const int rounds = workbench_create(&bench) ? MEASURE_ROUNDS : 0;
-  for (int i = 0; i < count && rounds > 0; i++) {
-    double one = 0, panel = 0;
-    for (int round = 0; round < rounds && agrees(sets[i], &bench); round++) {
-      one = fmax(one, measure(sets[i], &bench, 1));
-      panel = fmax(panel, measure(sets[i], &bench, PANEL_TOKENS));
+  Rates found[MEASURE_SETS] = {{0}};
+  bool right[MEASURE_SETS];
+  const bool ready = workbench_create(&bench) && count <= MEASURE_SETS;
+  for (int i = 0; i < count && ready; i++)
+    right[i] = agrees(sets[i], &bench);
+  for (int round = 0, last = 0; ready && round < MEASURE_ROUNDS && round <= last + MEASURE_QUIET_ROUNDS; round++)
+    for (int i = 0; i < count; i++) {
+      if (!right[i]) continue;
+      measure_round(sets[i], &bench, round, &found[i]);
+      if (found[i].last > last) last = found[i].last;
     }
-    // Looked at again, now that a browser's better compiler has had its turn: either may be the wrong one.
-    rates[i] = agrees(sets[i], &bench) ? sqrt(one * panel) : 0;
-  }
+  // Looked at again, now that a browser's better compiler has had its turn: either may be the wrong one.
+  for (int i = 0; i < count; i++)
+    rates[i] = ready && right[i] && agrees(sets[i], &bench) ? sqrt(found[i].one * found[i].panel) : 0;
   workbench_free(&bench);
 }
 

@@ -45,6 +45,12 @@ typedef struct Kernels {
 
   MatmulKernel *matmul[TILE_KINDS];
 
+  // The same products for one token, with `tile_streams` tiles read side by side instead of one behind the other: which
+  // of the two keeps memory busier depends on the CPU's prefetchers (measured: twice the rate, either way round). NULL
+  // where a set has only the one form.
+  MatmulKernel *matmul_streams[TILE_KINDS];
+  int tile_streams;
+
   // Packs a panel of `tokens` (1 or PANEL_TOKENS) rows x[t * stride], `columns` a multiple of 32. Per block: scale =
   // max|x| / 127, values rounded to nearest, ties to even.
   void (*pack)(const float *x, size_t stride, int tokens, int columns, uint8_t *packed);
@@ -95,7 +101,7 @@ bool kernels_verify(const Kernels *kernels, NibbleError *error);
 
 // Measures one thread's products in each set, on synthetic Q4_0 weights that fit the second-level cache: rates [count]
 // in weights x tokens a second, the geometric mean of one token's and a panel's; 0 for a set that kernels_verify()
-// refuses, or for all where memory is short. Takes about 20 ms for each set.
+// refuses, or for all where memory is short. Takes 30 to 100 ms for each set. At most 8 sets.
 void kernels_measure(const Kernels *const *sets, int count, double *rates);
 
 #endif

@@ -27,6 +27,7 @@ typedef struct {
   Threads *threads;
   Rope rope;
   int batch_size, context_size;
+  int tile_streams;  // the tiles that a product with one token reads side by side; 0: not chosen yet
 
   // The batch under way.
   KvTable *kv;

@@ -228,10 +228,13 @@ describe('completions', () => {
     const expected = (await engine.complete(options).result).tokens;
     const sets = Object.keys(engine.info.kernelRates);
     assert.ok(sets.length >= 2);
-    for (const settings of [{ threads: 1 }, { threads: 3 }, ...sets.map((kernelSet) => ({ kernelSet }))]) {
+    const streams = sets.flatMap((kernelSet) => [1, 2].map((tileStreams) => ({ kernelSet, tileStreams })));
+    for (const settings of [{ threads: 1 }, { threads: 3 }, ...streams]) {
       const other = await createEngine({ model: path, ...settings });
       const { tokens } = await other.complete(options).result;
       if (settings.kernelSet) assert.equal(other.info.kernelSet, settings.kernelSet);
+      if (settings.tileStreams === 1) assert.equal(other.info.tileStreams, 1);
+      if (settings.tileStreams > 1) assert.equal(other.info.tileStreams > 1, settings.kernelSet !== 'reference');
       await other.unload();
       assert.deepEqual(tokens, expected, JSON.stringify(settings));
     }

@@ -64,14 +64,16 @@ EXPORT const char *api_tensor_type_name(uint32_t type) {
   return format == NULL ? "unknown" : format->name;
 }
 
-static NibbleOptions options_of(int threads, int context_size, int batch_size, int exact, const char *kernel_set) {
+static NibbleOptions options_of(int threads, int context_size, int batch_size, int exact, const char *kernel_set,
+                                int tile_streams) {
   return (NibbleOptions){.threads = threads,
                          .context_size = context_size,
                          .batch_size = batch_size,
                          .exact = exact != 0,
                          .kernel_sets = kernel_sets,
                          .kernel_set_count = kernel_set_count,
-                         .kernel_set = kernel_set};
+                         .kernel_set = kernel_set,
+                         .tile_streams = tile_streams};
 }
 
 static void info_fields(const NibbleModelInfo *info, double fields[14]) {
@@ -102,7 +104,7 @@ static void memory_fields(const NibbleMemory *memory, double fields[4]) {
 // context, context, sliding window, tied output. memory: weights, KV cache, activations, other.
 EXPORT int api_describe(const Gguf *gguf, int threads, int context_size, int batch_size, int exact, double info[14],
                         double memory[4], NibbleError *error) {
-  const NibbleOptions options = options_of(threads, context_size, batch_size, exact, NULL);
+  const NibbleOptions options = options_of(threads, context_size, batch_size, exact, NULL, 1);
   NibbleModelInfo model;
   NibbleMemory bytes;
   if (!nibble_describe(gguf, &options, &model, &bytes, error)) return 0;
@@ -111,10 +113,10 @@ EXPORT int api_describe(const Gguf *gguf, int threads, int context_size, int bat
   return 1;
 }
 
-// kernel_set: the name of one of the sets, or NULL to measure and choose.
+// kernel_set: the name of one of the sets, or NULL to measure and choose. tile_streams: 0 to measure and choose.
 EXPORT NibbleEngine *api_engine_create(const Gguf *gguf, int threads, int context_size, int batch_size, int exact,
-                                       const char *kernel_set, NibbleError *error) {
-  const NibbleOptions options = options_of(threads, context_size, batch_size, exact, kernel_set);
+                                       const char *kernel_set, int tile_streams, NibbleError *error) {
+  const NibbleOptions options = options_of(threads, context_size, batch_size, exact, kernel_set, tile_streams);
   return nibble_engine_create(gguf, &options, error);
 }
 

@@ -13,7 +13,7 @@ static inline Dot dot_add(Dot dot, v128_t a, v128_t w) {
 
 static inline v128_t dot_sum(Dot dot) { return wasm_i32x4_extadd_pairwise_i16x8(dot); }
 
-#define STREAMED_TILES 8
+#define TILE_STREAMS 8
 #define MATMUL_ALL_KINDS
 #include "matmul.h"
 #include "vector_kernels.h"
@@ -28,5 +28,7 @@ const Kernels kernels_relaxed_i16 = {
                [TILE_Q4_1] = relaxed_matmul_q4_1,
                [TILE_Q8_0] = relaxed_matmul_q8_0,
                MATMUL_NUMBERS},
+    .matmul_streams = {[TILE_Q4_0] = matmul_streams_q4_0},
+    .tile_streams = TILE_STREAMS,
     VECTOR_KERNELS,
 };

@@ -9,7 +9,7 @@ static inline Dot dot_add(Dot dot, v128_t a, v128_t w) { return wasm_i32x4_relax
 
 static inline v128_t dot_sum(Dot dot) { return dot; }
 
-#define STREAMED_TILES 8
+#define TILE_STREAMS 8
 #include "matmul.h"
 #include "vector_kernels.h"
 
@@ -20,5 +20,7 @@ const Kernels kernels_relaxed_i32 = {
                [TILE_Q4_1] = relaxed_matmul_q4_1,
                [TILE_Q8_0] = relaxed_matmul_q8_0,
                MATMUL_NUMBERS},
+    .matmul_streams = {[TILE_Q4_0] = matmul_streams_q4_0},
+    .tile_streams = TILE_STREAMS,
     VECTOR_KERNELS,
 };

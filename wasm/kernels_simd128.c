@@ -22,7 +22,7 @@ static inline v128_t dot_sum(Dot dot) {
                         wasm_i32x4_shuffle(dot.rows01, dot.rows23, 1, 3, 5, 7));
 }
 
-#define STREAMED_TILES 4
+#define TILE_STREAMS 4
 #define MATMUL_ALL_KINDS
 #include "matmul.h"
 #include "vector_kernels.h"
@@ -33,5 +33,7 @@ static MATMUL_QUANTIZED(matmul_q4_1, tile_q4_1, 160) static MATMUL_QUANTIZED(mat
         .name = "simd128",
         .packs = true,
         .matmul = {[TILE_Q4_0] = matmul_q4_0, [TILE_Q4_1] = matmul_q4_1, [TILE_Q8_0] = matmul_q8_0, MATMUL_NUMBERS},
+        .matmul_streams = {[TILE_Q4_0] = matmul_streams_q4_0},
+        .tile_streams = TILE_STREAMS,
         VECTOR_KERNELS,
 };

@@ -6,8 +6,7 @@
 //   dot_add(d, a, w) adds, for row i = 0..3, the products of the 4 bytes of `a` (int8, the same for each row) with
 //                    bytes 4 i .. 4 i + 3 of `w` (0 to 15); eight times at the most
 //   dot_sum(d)       the four sums as i32x4
-//   STREAMED_TILES   how many tiles a product with one token reads side by side: several streams keep more of memory's
-//                    prefetchers busy than one (measured: twice the rate with 8)
+//   TILE_STREAMS     how many tiles the other form of a product with one token reads side by side (see kernels.h)
 //
 // Panels go through two tiles at once, so that an activation's splat serves four vectors of rows.
 #include <wasm_simd128.h>
@@ -189,16 +188,23 @@ static void matmul_q4_0(const uint8_t *tiles, int tile_count, const Activations 
         tiles_q4_0(at, 1, blocks, a, to, y_stride, add, PANEL_TOKENS);
     }
   }
-  for (int t = in_panels; t < x->tokens; t++) {
-    const uint8_t *a = x->packed + (size_t)t * token_bytes;
-    float *to = y + (size_t)t * y_stride;
-    int i = 0;
-    for (; i + STREAMED_TILES <= tile_count; i += STREAMED_TILES)
-      tiles_q4_0((Tiles){tiles + (size_t)i * bytes, bytes}, STREAMED_TILES, blocks, a, to + i * TILE_ROWS, y_stride,
-                 add, 1);
-    for (; i < tile_count; i++)
-      tiles_q4_0((Tiles){tiles + (size_t)i * bytes, bytes}, 1, blocks, a, to + i * TILE_ROWS, y_stride, add, 1);
-  }
+  for (int t = in_panels; t < x->tokens; t++)
+    for (int i = 0; i < tile_count; i++)
+      tiles_q4_0((Tiles){tiles + (size_t)i * bytes, bytes}, 1, blocks, x->packed + (size_t)t * token_bytes,
+                 y + (size_t)t * y_stride + i * TILE_ROWS, y_stride, add, 1);
+}
+
+// x->tokens is 1.
+static void matmul_streams_q4_0(const uint8_t *tiles, int tile_count, const Activations *x, float *y, size_t y_stride,
+                                bool add) {
+  const int blocks = x->columns / TILE_BLOCK;
+  const size_t bytes = (size_t)blocks * 144;
+  int i = 0;
+  for (; i + TILE_STREAMS <= tile_count; i += TILE_STREAMS)
+    tiles_q4_0((Tiles){tiles + (size_t)i * bytes, bytes}, TILE_STREAMS, blocks, x->packed, y + i * TILE_ROWS, y_stride,
+               add, 1);
+  for (; i < tile_count; i++)
+    tiles_q4_0((Tiles){tiles + (size_t)i * bytes, bytes}, 1, blocks, x->packed, y + i * TILE_ROWS, y_stride, add, 1);
 }
 
 #ifdef MATMUL_ALL_KINDS

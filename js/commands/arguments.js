@@ -54,6 +54,12 @@ export const ENGINE = {
     value: 'NAME',
     help: `the kernel set to use, instead of the fastest measured: ${KERNEL_SETS.join(', ')}`,
   },
+  'tile-streams': {
+    kind: 'integer',
+    value: 'N',
+    least: 0,
+    help: 'tiles of weights that decode reads side by side: 1 or more, instead of the faster, measured',
+  },
   exact: { kind: 'flag', help: 'float activations and an F32 KV cache on the reference kernels: slow, for comparing' },
 };
 

@@ -60,7 +60,7 @@ function footer(rows) {
     `build: ${row.build_commit} (${row.nibble_version})`,
     `load ${(row.load_ms / 1000).toFixed(2)} s, peak memory ${bytes(peak)}, of it wasm ${bytes(row.wasm_memory)}`,
     `a plain read loop over the weights: ${read.toFixed(2)} GB/s`,
-    `kernels ${row.kernel_set}, wasm ${row.wasm}, Node ${row.node}, V8 ${row.v8}, ${row.cpu_info}`,
+    `kernels ${row.kernel_set}, tile streams ${row.tile_streams}, wasm ${row.wasm}, Node ${row.node}, V8 ${row.v8}, ${row.cpu_info}`,
   ].join('\n');
 }
 

@@ -112,6 +112,7 @@ async function measure(engine, { prompt, gen, depth }, values, terminal) {
     kv_cache: memory.kvCache,
     kernel_set: info.kernelSet,
     kernel_rates: info.kernelRates,
+    tile_streams: info.tileStreams,
     wasm: info.wasm,
     exact: info.exact,
     ...(profile && { profile }),

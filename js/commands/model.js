@@ -15,6 +15,7 @@ export function loadEngine(values, terminal, overrides = {}) {
     contextSize: values.context,
     batchSize: values.batch,
     kernelSet: values.kernels,
+    tileStreams: values['tile-streams'],
     exact: values.exact,
     signal: terminal.interrupted,
     onProgress: (progress) => terminal.progress(progressLine(progress)),

@@ -171,7 +171,11 @@ export function report(record) {
     `Node ${machine.node}`,
   ];
   const kernels = record.runs.flatMap(({ facts }) =>
-    facts?.kernelSet ? [`${facts.kernelSet} (${facts.wasm} wasm)`] : [],
+    facts?.kernelSet
+      ? [
+          `${facts.kernelSet} (${facts.wasm} wasm), tile${facts.tileStreams > 1 ? `s ${facts.tileStreams} side by side` : ' by tile'}`,
+        ]
+      : [],
   );
   const parts = [
     `## ${model.name}, ${record.threads} thread${record.threads === 1 ? '' : 's'}`,

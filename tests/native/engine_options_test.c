@@ -124,6 +124,32 @@ static void wrong_matmul(const uint8_t *tiles, int tile_count, const Activations
   y[TILE_ROWS * tile_count - 1] *= 1.0001f;
 }
 
+static void twin_matmul(const uint8_t *tiles, int tile_count, const Activations *x, float *y, size_t y_stride,
+                        bool add) {
+  kernels_reference.matmul[TILE_Q4_0](tiles, tile_count, x, y, y_stride, add);
+}
+
+TEST(chooses_tile_streams_where_a_set_has_them) {
+  const TinyModel model = tiny_model(&tiny_configs[2]);
+  Kernels twin = kernels_reference;
+  twin.name = "twin";
+  const Kernels *const sets[] = {&twin};
+  Rig rig;
+  for (int has = 0; has < 2; has++) {
+    twin.matmul_streams[TILE_Q4_0] = has ? twin_matmul : NULL;
+    twin.tile_streams = has ? 4 : 0;
+    for (int asked = 0; asked < 3; asked++) {
+      NibbleOptions options = {.threads = 2, .kernel_sets = sets, .kernel_set_count = 1, .tile_streams = asked};
+      rig_open(check, &rig, &model, &options, SIZE_MAX / 2);
+      const int found = nibble_engine_tile_streams(rig.engine);
+      CHECK(found == 1 || (has && found == 4));
+      if (has && asked == 2) CHECK_INT(found, 4);
+      if (asked == 1) CHECK_INT(found, 1);
+      rig_close(&rig);
+    }
+  }
+}
+
 TEST(uses_no_kernel_set_that_computes_wrongly) {
   const TinyModel model = tiny_model(&tiny_configs[2]);
   Kernels wrong = kernels_reference, right = kernels_reference;
@@ -139,6 +165,8 @@ TEST(uses_no_kernel_set_that_computes_wrongly) {
   CHECK_STR(nibble_engine_kernel_rate(rig.engine, 0, &rate), "wrong");
   CHECK(rate == 0);
   rig_close(&rig);
+  wrong.matmul[TILE_Q4_0] = kernels_reference.matmul[TILE_Q4_0];
+  wrong.matmul_streams[TILE_Q4_0] = wrong_matmul;  // one wrong form is enough
   options.kernel_set_count = 1;
   rig_open(check, &rig, &model, &options, SIZE_MAX / 2);
   CHECK_STR(nibble_engine_kernel_set(rig.engine), "reference");
@@ -153,8 +181,8 @@ TEST(refuses_options_out_of_range) {
   const TinyModel model = tiny_model(&tiny_configs[0]);
   TinyFile tiny;
   tiny_open(&tiny, &model);
-  NibbleOptions cases[9];
-  for (int i = 0; i < 9; i++)
+  NibbleOptions cases[11];
+  for (int i = 0; i < 11; i++)
     cases[i] = tiny_options();
   cases[0].threads = 0;
   cases[1].threads = NIBBLE_MAX_THREADS + 1;
@@ -165,7 +193,9 @@ TEST(refuses_options_out_of_range) {
   cases[6].batch_size = NIBBLE_MAX_BATCH + 1;
   cases[7].kernel_set = "no such set";
   cases[8].kernel_set = "";
-  for (int i = 0; i < 9; i++) {
+  cases[9].tile_streams = -1;
+  cases[10].tile_streams = NIBBLE_MAX_TILE_STREAMS + 1;
+  for (int i = 0; i < 11; i++) {
     NibbleError error = {.code = NIBBLE_OK};
     NibbleEngine *engine = nibble_engine_create(&tiny.gguf, &cases[i], &error);
     CHECK(engine == NULL);
@@ -186,6 +216,7 @@ int main(void) {
   RUN(&check, describes_what_an_engine_then_uses);
   RUN(&check, tells_what_the_model_is);
   RUN(&check, measures_kernel_sets_unless_one_is_named);
+  RUN(&check, chooses_tile_streams_where_a_set_has_them);
   RUN(&check, uses_no_kernel_set_that_computes_wrongly);
   RUN(&check, refuses_options_out_of_range);
   return check_finish(&check);

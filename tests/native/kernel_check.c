@@ -37,13 +37,17 @@ static Sets all_sets(void) {
   return sets;
 }
 
-static float *multiply(const Kernels *kernels, const Product *p, bool add) {
+static float *multiply_by(MatmulKernel *matmul, const Product *p, bool add) {
   float *y = allocate(p->y_floats * sizeof *y);
   for (size_t i = 0; i < p->y_floats; i++)
     y[i] = add ? (float)(i % 13) : poison;
   const Activations input = {p->x, p->stride, p->packed, p->tokens, p->columns};
-  kernels->matmul[p->kind](p->tiles, (p->rows + TILE_ROWS - 1) / TILE_ROWS, &input, y, p->y_stride, add);
+  matmul(p->tiles, (p->rows + TILE_ROWS - 1) / TILE_ROWS, &input, y, p->y_stride, add);
   return y;
+}
+
+static float *multiply(const Kernels *kernels, const Product *p, bool add) {
+  return multiply_by(kernels->matmul[p->kind], p, add);
 }
 
 static const struct {
@@ -65,6 +69,29 @@ TEST(matmulEqualsReference) {
           float *found = multiply(sets.sets[s], &p, add);
           if (!CHECK(memcmp(found, expected, p.y_floats * sizeof *found) == 0))
             printf("  set %s, kind %d, %d x %d, %d tokens\n", sets.sets[s]->name, kind, p.rows, p.columns, p.tokens);
+          free(found);
+        }
+        free(expected);
+        free_product(&p);
+      }
+}
+
+// Tiles read side by side, and those that are left over.
+TEST(streamsEqualReference) {
+  const Sets sets = all_sets();
+  if (sets.count == 0) SKIP("this build has the reference only");
+  uint32_t state = 5;
+  for (int kind = 0; kind < TILE_KINDS; kind++)
+    for (int tiles = 1; tiles < 20; tiles++)
+      for (int add = 0; add < 2; add++) {
+        Product p = make_product((TileKind)kind, tiles * TILE_ROWS - tiles % 3, 32 * tiles, 1, &state);
+        float *expected = multiply(&kernels_reference, &p, add);
+        for (int s = 0; s < sets.count; s++) {
+          MatmulKernel *const streams = sets.sets[s]->matmul_streams[kind];
+          CHECK(streams != NULL || kind != TILE_Q4_0);
+          if (streams == NULL) continue;
+          float *found = multiply_by(streams, &p, add);
+          CHECK(memcmp(found, expected, p.y_floats * sizeof *found) == 0);
           free(found);
         }
         free(expected);
@@ -355,6 +382,7 @@ int main(int argc, char **argv) {
   }
   Check checks = {0}, *check = &checks;
   RUN(check, matmulEqualsReference);
+  RUN(check, streamsEqualReference);
   RUN(check, matmulHoldsExtremes);
   RUN(check, referenceIsNearExact);
   RUN(check, paddingRowsAreZero);
