@@ -3,7 +3,8 @@
 import { posix } from 'node:path';
 
 const MOST_LINES = 500;
-const LIBRARIES = ['@huggingface/jinja', '@huggingface/tokenizers'];
+export const LIBRARIES = ['@huggingface/jinja', '@huggingface/tokenizers', 'hash-wasm', 'idb'];
+const PAGE_LIBRARIES = ['streaming-markdown'];
 const WEB_ENTRY = './nibble/index.js';
 const HEAP_FILE = 'js/engine.js';
 // Scripts that build and serve: they run on the developer's machine and are no part of the library or the page.
@@ -59,8 +60,8 @@ export function checkIncludes(path, text, exists) {
 export function checkImports(path, text) {
   if (SCRIPTS.includes(path)) return [];
   const reason = {
-    js: 'js/ imports only js/, build/wasm/, its two libraries and Node',
-    web: `web/ imports only the public entry, ${WEB_ENTRY}, and itself`,
+    js: 'js/ imports only js/, build/wasm/, its libraries and Node',
+    web: `web/ imports only the public entry, ${WEB_ENTRY}, its one library and itself`,
   }[roomOf(path)];
   if (reason === undefined) return [];
   return importsOf(text)
@@ -72,7 +73,8 @@ function mayImport(path, name) {
   const room = roomOf(path);
   const relative = name.startsWith('./') || name.startsWith('../') || name === '.';
   const target = relative ? posix.join(posix.dirname(path), name) : name;
-  if (room === 'web') return name === WEB_ENTRY || (relative && /^web\/[\w-]+\.js$/.test(target));
+  const own = relative && /^web\/[\w.-]+\.js$/.test(target);
+  if (room === 'web') return name === WEB_ENTRY || PAGE_LIBRARIES.includes(name) || own;
   if (!relative) return LIBRARIES.includes(name) || name.startsWith('node:');
   return /^(\.|js|js\/.*|build\/wasm(\/.*)?|package\.json|models\/.*\.gguf)$/.test(target.replace(/\/$/, ''));
 }

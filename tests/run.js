@@ -21,6 +21,9 @@ import { requireChromium } from './chromium.js';
 
 const FORMATTER = ['clang-format-14', 'clang-format'];
 
+// Far above the slowest file on a slow machine.
+const TEST_MILLISECONDS = 10 * 60 * 1000;
+
 const STEPS = {
   format: () => checkFormat(false),
   native: () => testNative('build/native', []),
@@ -95,5 +98,7 @@ function testNative(folder, options) {
 function testNode() {
   requireChromium();
   const files = filesBelow(['tests'], (path) => path.endsWith('.test.js')).map((path) => relative(ROOT, path));
-  run(process.execPath, ['--test', '--test-reporter=spec', ...files], { why: 'A test failed (above).' });
+  // A browser that hangs must end as a failed test, not as a run that never ends.
+  const options = ['--test-reporter=spec', `--test-timeout=${TEST_MILLISECONDS}`];
+  run(process.execPath, ['--test', ...options, ...files], { why: 'A test failed (above).' });
 }
