@@ -18,8 +18,8 @@ static inline v128_t dot_sum(Dot dot) { return wasm_i32x4_extadd_pairwise_i16x8(
 #include "matmul.h"
 #include "vector_kernels.h"
 
-MATMUL_QUANTIZED(relaxed_matmul_q4_1, tile_q4_1, 160)
-MATMUL_QUANTIZED(relaxed_matmul_q8_0, tile_q8_0, 272)
+MATMUL_QUANTIZED(relaxed_matmul_q4_1, tile_q4_1, panel_q4_1, 160)
+MATMUL_QUANTIZED(relaxed_matmul_q8_0, tile_q8_0, panel_q8_0, 272)
 
 const Kernels kernels_relaxed_i16 = {
     .name = "relaxed-i16",

@@ -27,7 +27,8 @@ static inline v128_t dot_sum(Dot dot) {
 #include "matmul.h"
 #include "vector_kernels.h"
 
-static MATMUL_QUANTIZED(matmul_q4_1, tile_q4_1, 160) static MATMUL_QUANTIZED(matmul_q8_0, tile_q8_0, 272)
+static MATMUL_QUANTIZED(matmul_q4_1, tile_q4_1, panel_q4_1, 160) static MATMUL_QUANTIZED(matmul_q8_0, tile_q8_0,
+                                                                                         panel_q8_0, 272)
 
     const Kernels kernels_simd128 = {
         .name = "simd128",

@@ -8,7 +8,9 @@
 //   dot_sum(d)       the four sums as i32x4
 //   TILE_STREAMS     how many tiles the other form of a product with one token reads side by side (see kernels.h)
 //
-// Panels go through two tiles at once, so that an activation's splat serves four vectors of rows.
+// A panel of PANEL_TOKENS tokens and one tile are 8 vectors of sums. With two of weights, a splat and a product they
+// just fit the 15 registers that V8 has on x64, where unrolled loops would not: LLVM makes one expression of each sum,
+// and the vectors that all of them share are spilled. Hence loops that stay loops, and float sums that stay in memory.
 #include <wasm_simd128.h>
 
 #include "kernel_sets.h"
@@ -37,14 +39,11 @@ typedef struct {
 
 enum { MAX_VECTORS = 8 * GROUPS };  // of rows, in as many tiles as are read side by side
 
-// Dot products of one Q4 block of `count` tiles: 4 vectors of nibble pairs for each group of rows. `start` [tokens].
-INLINE void dot_q4_block(Tiles t, const int count, const uint8_t *a, const v128_t *start, const int tokens,
-                         Dot dots[][MAX_VECTORS]) {
+// Dot products of one Q4 block of `count` tiles with one token: 4 vectors of nibble pairs for each group of rows.
+INLINE void dot_q4_block(Tiles t, const int count, const uint8_t *a, v128_t start, Dot dots[MAX_VECTORS]) {
   const v128_t mask = wasm_v128_load(kernel_nibble_mask);
-#pragma unroll
-  for (int u = 0; u < tokens; u++)
-    for (int g = 0; g < count * GROUPS; g++)
-      dots[u][g] = dot_start(start[u]);
+  for (int g = 0; g < count * GROUPS; g++)
+    dots[g] = dot_start(start);
 #pragma unroll
   for (int j = 0; j < 4; j++)
 #pragma unroll
@@ -52,173 +51,264 @@ INLINE void dot_q4_block(Tiles t, const int count, const uint8_t *a, const v128_
       const v128_t pairs = wasm_v128_load(t.tiles + (size_t)(g / GROUPS) * t.bytes + (j * GROUPS + g % GROUPS) * 16);
       // Shifting 16-bit lanes and masking beats i8x16.shr_u, which V8 expands.
       const v128_t low = wasm_v128_and(pairs, mask), high = wasm_v128_and(wasm_u16x8_shr(pairs, 4), mask);
-#pragma unroll
-      for (int u = 0; u < tokens; u++) {
-        dots[u][g] = dot_add(dots[u][g], wasm_v128_load32_splat(a + (j * tokens + u) * 4), low);
-        dots[u][g] = dot_add(dots[u][g], wasm_v128_load32_splat(a + ((j + 4) * tokens + u) * 4), high);
-      }
+      dots[g] = dot_add(dots[g], wasm_v128_load32_splat(a + j * 4), low);
+      dots[g] = dot_add(dots[g], wasm_v128_load32_splat(a + (j + 4) * 4), high);
     }
 }
 
-INLINE void store_tiles(v128_t sums[][MAX_VECTORS], const int count, float *y, size_t y_stride, bool add,
-                        const int tokens) {
-  for (int u = 0; u < tokens; u++)
-    for (int g = 0; g < count * GROUPS; g++)
-      store_rows(y + (size_t)u * y_stride + 4 * g, sums[u][g], add);
-}
-
-INLINE void tiles_q4_0(Tiles t, const int count, int blocks, const uint8_t *a, float *y, size_t y_stride, bool add,
-                       const int tokens) {
+INLINE void tiles_q4_0(Tiles t, const int count, int blocks, const uint8_t *a, float *y, bool add) {
   const v128_t half_mask = wasm_v128_load(kernel_half_mask);
-  v128_t sums[PANEL_TOKENS][MAX_VECTORS];
-  for (int u = 0; u < tokens; u++)
-    for (int g = 0; g < count * GROUPS; g++)
-      sums[u][g] = wasm_f32x4_splat(0);
-  for (int b = 0; b < blocks; b++, t.tiles += 144, a += tokens * PACKED_BLOCK_BYTES) {
-    v128_t start[PANEL_TOKENS];
-    Dot dots[PANEL_TOKENS][MAX_VECTORS];
-#pragma unroll
-    for (int u = 0; u < tokens; u++)
-      start[u] = wasm_v128_load32_splat(a + 36 * tokens + 4 * u);
-    dot_q4_block(t, count, a, start, tokens, dots);
+  v128_t sums[MAX_VECTORS];
+  for (int g = 0; g < count * GROUPS; g++)
+    sums[g] = wasm_f32x4_splat(0);
+  for (int b = 0; b < blocks; b++, t.tiles += 144, a += PACKED_BLOCK_BYTES) {
+    Dot dots[MAX_VECTORS];
+    dot_q4_block(t, count, a, wasm_v128_load32_splat(a + 36), dots);
+    const v128_t scale = wasm_v128_load32_splat(a + 32);
 #pragma unroll
     for (int i = 0; i < count; i++) {
       v128_t scales[GROUPS];
       load_scales(t.tiles + (size_t)i * t.bytes + 128, half_mask, scales);
 #pragma unroll
-      for (int u = 0; u < tokens; u++) {
-        const v128_t scale = wasm_v128_load32_splat(a + 32 * tokens + 4 * u);
-#pragma unroll
-        for (int g = 0; g < GROUPS; g++) {
-          const int at = i * GROUPS + g;
-          const v128_t dot = wasm_f32x4_convert_i32x4(dot_sum(dots[u][at]));
-          sums[u][at] = wasm_f32x4_add(sums[u][at], wasm_f32x4_mul(dot, wasm_f32x4_mul(scale, scales[g])));
-        }
-      }
-    }
-  }
-  store_tiles(sums, count, y, y_stride, add, tokens);
-}
-
-INLINE void tile_q4_1(Tiles t, int blocks, const uint8_t *a, float *y, size_t y_stride, bool add, const int tokens) {
-  const v128_t half_mask = wasm_v128_load(kernel_half_mask), eighth = wasm_f32x4_splat(-0.125f);
-  v128_t sums[PANEL_TOKENS][MAX_VECTORS], zero[PANEL_TOKENS];
-  for (int u = 0; u < tokens; u++) {
-    zero[u] = wasm_i32x4_splat(0);
-    for (int g = 0; g < GROUPS; g++)
-      sums[u][g] = wasm_f32x4_splat(0);
-  }
-  for (int b = 0; b < blocks; b++, t.tiles += 160, a += tokens * PACKED_BLOCK_BYTES) {
-    Dot dots[PANEL_TOKENS][MAX_VECTORS];
-    dot_q4_block(t, 1, a, zero, tokens, dots);
-    v128_t scales[GROUPS], minima[GROUPS];
-    load_scales(t.tiles + 128, half_mask, scales);
-    load_scales(t.tiles + 144, half_mask, minima);
-#pragma unroll
-    for (int u = 0; u < tokens; u++) {
-      const v128_t scale = wasm_v128_load32_splat(a + 32 * tokens + 4 * u);
-      const v128_t offset = wasm_f32x4_convert_i32x4(wasm_v128_load32_splat(a + 36 * tokens + 4 * u));
-      const v128_t sum = wasm_f32x4_mul(offset, eighth);
-#pragma unroll
       for (int g = 0; g < GROUPS; g++) {
-        const v128_t dot = wasm_f32x4_convert_i32x4(dot_sum(dots[u][g]));
-        sums[u][g] = wasm_f32x4_add(sums[u][g], wasm_f32x4_mul(dot, wasm_f32x4_mul(scale, scales[g])));
-        sums[u][g] = wasm_f32x4_add(sums[u][g], wasm_f32x4_mul(sum, wasm_f32x4_mul(scale, minima[g])));
+        const int at = i * GROUPS + g;
+        const v128_t dot = wasm_f32x4_convert_i32x4(dot_sum(dots[at]));
+        sums[at] = wasm_f32x4_add(sums[at], wasm_f32x4_mul(dot, wasm_f32x4_mul(scale, scales[g])));
       }
     }
   }
-  store_tiles(sums, 1, y, y_stride, add, tokens);
+  for (int g = 0; g < count * GROUPS; g++)
+    store_rows(y + 4 * g, sums[g], add);
 }
 
-// value + 128 = 16 * high nibble + low nibble: two dot products over the same activations.
-INLINE void tile_q8_0(Tiles t, int blocks, const uint8_t *a, float *y, size_t y_stride, bool add, const int tokens) {
-  const v128_t mask = wasm_v128_load(kernel_nibble_mask), half_mask = wasm_v128_load(kernel_half_mask);
-  v128_t sums[PANEL_TOKENS][MAX_VECTORS];
-  for (int u = 0; u < tokens; u++)
-    for (int g = 0; g < GROUPS; g++)
-      sums[u][g] = wasm_f32x4_splat(0);
-  for (int b = 0; b < blocks; b++, t.tiles += 272, a += tokens * PACKED_BLOCK_BYTES) {
-    Dot low[PANEL_TOKENS][GROUPS], high[PANEL_TOKENS][GROUPS];
+// What a panel and a tile have for each token and group of rows.
+typedef v128_t PanelVectors[PANEL_TOKENS][GROUPS];
+typedef Dot PanelDots[PANEL_TOKENS][GROUPS];
+
+// Keeps vectors in memory, where they are aligned. V8 spills to wherever its stack happens to be.
+#define IN_MEMORY(vectors) __asm__ volatile("" : : "r"(vectors) : "memory")
+
+// Token `u`'s lane of four, in every lane.
+INLINE v128_t splat_token(v128_t four, const int u) {
+  switch (u) {
+    case 0: return wasm_i32x4_shuffle(four, four, 0, 0, 0, 0);
+    case 1: return wasm_i32x4_shuffle(four, four, 1, 1, 1, 1);
+    case 2: return wasm_i32x4_shuffle(four, four, 2, 2, 2, 2);
+    default: return wasm_i32x4_shuffle(four, four, 3, 3, 3, 3);
+  }
+}
+
+INLINE void start_panel(v128_t starts, PanelDots dots) {
 #pragma unroll
-    for (int u = 0; u < tokens; u++)
+  for (int u = 0; u < PANEL_TOKENS; u++)
+    for (int g = 0; g < GROUPS; g++)
+      dots[u][g] = dot_start(splat_token(starts, u));
+}
+
+// Adds the products of `count` groups of four columns with the low or high nibbles of a tile's bytes.
+INLINE void dot_panel(const uint8_t *bytes, const bool high, const uint8_t *groups, const int count, PanelDots dots) {
+  const v128_t mask = wasm_v128_load(kernel_nibble_mask);
+#pragma clang loop unroll(disable)
+  for (int j = 0; j < count; j++) {
+    const v128_t tokens = wasm_v128_load(groups + j * PANEL_TOKENS * 4);
+    v128_t weights[GROUPS];
+#pragma unroll
+    for (int g = 0; g < GROUPS; g++) {
+      const v128_t pairs = wasm_v128_load(bytes + (j * GROUPS + g) * 16);
+      weights[g] = wasm_v128_and(high ? wasm_u16x8_shr(pairs, 4) : pairs, mask);
+    }
+#pragma unroll
+    for (int u = 0; u < PANEL_TOKENS; u++)
+#pragma unroll
       for (int g = 0; g < GROUPS; g++)
-        low[u][g] = high[u][g] = dot_start(wasm_i32x4_splat(0));
-#pragma unroll
-    for (int j = 0; j < 8; j++)
-#pragma unroll
-      for (int g = 0; g < GROUPS; g++) {
-        const v128_t bytes = wasm_v128_load(t.tiles + (j * GROUPS + g) * 16);
-        const v128_t l = wasm_v128_and(bytes, mask), h = wasm_v128_and(wasm_u16x8_shr(bytes, 4), mask);
-#pragma unroll
-        for (int u = 0; u < tokens; u++) {
-          const v128_t x = wasm_v128_load32_splat(a + (j * tokens + u) * 4);
-          low[u][g] = dot_add(low[u][g], x, l);
-          high[u][g] = dot_add(high[u][g], x, h);
-        }
-      }
-    v128_t scales[GROUPS];
-    load_scales(t.tiles + 256, half_mask, scales);
-#pragma unroll
-    for (int u = 0; u < tokens; u++) {
-      const v128_t scale = wasm_v128_load32_splat(a + 32 * tokens + 4 * u);
-      const v128_t offset = wasm_v128_load32_splat(a + 36 * tokens + 4 * u);
-#pragma unroll
-      for (int g = 0; g < GROUPS; g++) {
-        const v128_t upper = wasm_i32x4_shl(wasm_i32x4_add(dot_sum(high[u][g]), offset), 4);
-        const v128_t dot = wasm_f32x4_convert_i32x4(wasm_i32x4_add(dot_sum(low[u][g]), upper));
-        sums[u][g] = wasm_f32x4_add(sums[u][g], wasm_f32x4_mul(dot, wasm_f32x4_mul(scale, scales[g])));
-      }
-    }
+        dots[u][g] = dot_add(dots[u][g], splat_token(tokens, u), weights[g]);
   }
-  store_tiles(sums, 1, y, y_stride, add, tokens);
 }
 
-static void matmul_q4_0(const uint8_t *tiles, int tile_count, const Activations *x, float *y, size_t y_stride,
-                        bool add) {
-  const int blocks = x->columns / TILE_BLOCK, in_panels = x->tokens / PANEL_TOKENS * PANEL_TOKENS;
-  const size_t token_bytes = (size_t)blocks * PACKED_BLOCK_BYTES, bytes = (size_t)blocks * 144;
-  for (int i = 0; i < tile_count && in_panels > 0; i += 2) {
-    const Tiles at = {tiles + (size_t)i * bytes, bytes};
-    for (int t = 0; t < in_panels; t += PANEL_TOKENS) {
-      const uint8_t *a = x->packed + (size_t)t * token_bytes;
-      float *to = y + (size_t)t * y_stride + i * TILE_ROWS;
-      if (i + 1 < tile_count)
-        tiles_q4_0(at, 2, blocks, a, to, y_stride, add, PANEL_TOKENS);
-      else
-        tiles_q4_0(at, 1, blocks, a, to, y_stride, add, PANEL_TOKENS);
+// sums += dots * (the tokens' scales x the rows' scales); `upper`, where it is given, is added to the dots first.
+INLINE void scale_panel(PanelDots dots, const PanelVectors upper, v128_t scales, const uint8_t *row_scales,
+                        PanelVectors sums) {
+  v128_t rows[GROUPS];
+  load_scales(row_scales, wasm_v128_load(kernel_half_mask), rows);
+#pragma unroll
+  for (int u = 0; u < PANEL_TOKENS; u++) {
+    const v128_t scale = splat_token(scales, u);
+#pragma unroll
+    for (int g = 0; g < GROUPS; g++) {
+      const v128_t whole = dot_sum(dots[u][g]);
+      const v128_t dot = wasm_f32x4_convert_i32x4(upper == NULL ? whole : wasm_i32x4_add(whole, upper[u][g]));
+      sums[u][g] = wasm_f32x4_add(sums[u][g], wasm_f32x4_mul(dot, wasm_f32x4_mul(scale, rows[g])));
     }
   }
-  for (int t = in_panels; t < x->tokens; t++)
-    for (int i = 0; i < tile_count; i++)
-      tiles_q4_0((Tiles){tiles + (size_t)i * bytes, bytes}, 1, blocks, x->packed + (size_t)t * token_bytes,
-                 y + (size_t)t * y_stride + i * TILE_ROWS, y_stride, add, 1);
 }
 
-// x->tokens is 1.
-static void matmul_streams_q4_0(const uint8_t *tiles, int tile_count, const Activations *x, float *y, size_t y_stride,
-                                bool add) {
+INLINE void clear_panel(PanelVectors sums) {
+  for (int u = 0; u < PANEL_TOKENS; u++)
+    for (int g = 0; g < GROUPS; g++)
+      sums[u][g] = wasm_f32x4_splat(0);
+}
+
+INLINE void store_panel(PanelVectors sums, float *y, size_t y_stride, bool add) {
+  for (int u = 0; u < PANEL_TOKENS; u++)
+    for (int g = 0; g < GROUPS; g++)
+      store_rows(y + (size_t)u * y_stride + 4 * g, sums[u][g], add);
+}
+
+INLINE void panel_q4_0(const uint8_t *tile, int blocks, const uint8_t *a, float *y, size_t y_stride, bool add) {
+  PanelVectors sums;
+  clear_panel(sums);
+  for (int b = 0; b < blocks; b++, tile += 144, a += PANEL_TOKENS * PACKED_BLOCK_BYTES) {
+    PanelDots dots;
+    IN_MEMORY(sums);
+    start_panel(wasm_v128_load(a + 36 * PANEL_TOKENS), dots);
+    dot_panel(tile, false, a, 4, dots);
+    dot_panel(tile, true, a + 16 * PANEL_TOKENS, 4, dots);
+    IN_MEMORY(sums);
+    scale_panel(dots, NULL, wasm_v128_load(a + 32 * PANEL_TOKENS), tile + 128, sums);
+  }
+  IN_MEMORY(sums);
+  store_panel(sums, y, y_stride, add);
+}
+
+INLINE void tile_q4_0(const uint8_t *tile, int blocks, const uint8_t *a, float *y, bool add) {
+  tiles_q4_0((Tiles){tile, 0}, 1, blocks, a, y, add);
+}
+
+// A product of whole panels and of the tokens that are left over.
+#define MATMUL_QUANTIZED(name, tile_product, panel_product, block_bytes)                                            \
+  void name(const uint8_t *tiles, int tile_count, const Activations *x, float *y, size_t y_stride, bool add) {      \
+    const int blocks = x->columns / TILE_BLOCK, in_panels = x->tokens / PANEL_TOKENS * PANEL_TOKENS;                \
+    const size_t token_bytes = (size_t)blocks * PACKED_BLOCK_BYTES, bytes = (size_t)blocks * block_bytes;           \
+    for (int i = 0; i < tile_count; i++, tiles += bytes, y += TILE_ROWS) {                                          \
+      for (int t = 0; t < in_panels; t += PANEL_TOKENS)                                                             \
+        panel_product(tiles, blocks, x->packed + (size_t)t * token_bytes, y + (size_t)t * y_stride, y_stride, add); \
+      for (int t = in_panels; t < x->tokens; t++)                                                                   \
+        tile_product(tiles, blocks, x->packed + (size_t)t * token_bytes, y + (size_t)t * y_stride, add);            \
+    }                                                                                                               \
+  }
+
+static MATMUL_QUANTIZED(matmul_q4_0, tile_q4_0, panel_q4_0, 144)
+
+    // x->tokens is 1.
+    static void matmul_streams_q4_0(const uint8_t *tiles, int tile_count, const Activations *x, float *y,
+                                    size_t y_stride, bool add) {
+  (void)y_stride;
   const int blocks = x->columns / TILE_BLOCK;
   const size_t bytes = (size_t)blocks * 144;
   int i = 0;
   for (; i + TILE_STREAMS <= tile_count; i += TILE_STREAMS)
-    tiles_q4_0((Tiles){tiles + (size_t)i * bytes, bytes}, TILE_STREAMS, blocks, x->packed, y + i * TILE_ROWS, y_stride,
-               add, 1);
+    tiles_q4_0((Tiles){tiles + (size_t)i * bytes, bytes}, TILE_STREAMS, blocks, x->packed, y + i * TILE_ROWS, add);
   for (; i < tile_count; i++)
-    tiles_q4_0((Tiles){tiles + (size_t)i * bytes, bytes}, 1, blocks, x->packed, y + i * TILE_ROWS, y_stride, add, 1);
+    tiles_q4_0((Tiles){tiles + (size_t)i * bytes, bytes}, 1, blocks, x->packed, y + i * TILE_ROWS, add);
 }
 
 #ifdef MATMUL_ALL_KINDS
-#define MATMUL_QUANTIZED(name, tile_product, block_bytes)                                                          \
-  void name(const uint8_t *tiles, int tile_count, const Activations *x, float *y, size_t y_stride, bool add) {     \
-    const int blocks = x->columns / TILE_BLOCK, in_panels = x->tokens / PANEL_TOKENS * PANEL_TOKENS;               \
-    const size_t token_bytes = (size_t)blocks * PACKED_BLOCK_BYTES, bytes = (size_t)blocks * block_bytes;          \
-    for (int i = 0; i < tile_count; i++, tiles += bytes, y += TILE_ROWS) {                                         \
-      const Tiles at = {tiles, bytes};                                                                             \
-      for (int t = 0; t < in_panels; t += PANEL_TOKENS)                                                            \
-        tile_product(at, blocks, x->packed + (size_t)t * token_bytes, y + (size_t)t * y_stride, y_stride, add,     \
-                     PANEL_TOKENS);                                                                                \
-      for (int t = in_panels; t < x->tokens; t++)                                                                  \
-        tile_product(at, blocks, x->packed + (size_t)t * token_bytes, y + (size_t)t * y_stride, y_stride, add, 1); \
-    }                                                                                                              \
+INLINE void tile_q4_1(const uint8_t *tile, int blocks, const uint8_t *a, float *y, bool add) {
+  const v128_t half_mask = wasm_v128_load(kernel_half_mask), eighth = wasm_f32x4_splat(-0.125f);
+  v128_t sums[GROUPS] = {wasm_f32x4_splat(0), wasm_f32x4_splat(0)};
+  for (int b = 0; b < blocks; b++, tile += 160, a += PACKED_BLOCK_BYTES) {
+    Dot dots[MAX_VECTORS];
+    dot_q4_block((Tiles){tile, 0}, 1, a, wasm_i32x4_splat(0), dots);
+    v128_t scales[GROUPS], minima[GROUPS];
+    load_scales(tile + 128, half_mask, scales);
+    load_scales(tile + 144, half_mask, minima);
+    const v128_t scale = wasm_v128_load32_splat(a + 32);
+    const v128_t sum = wasm_f32x4_mul(wasm_f32x4_convert_i32x4(wasm_v128_load32_splat(a + 36)), eighth);
+#pragma unroll
+    for (int g = 0; g < GROUPS; g++) {
+      const v128_t dot = wasm_f32x4_convert_i32x4(dot_sum(dots[g]));
+      sums[g] = wasm_f32x4_add(sums[g], wasm_f32x4_mul(dot, wasm_f32x4_mul(scale, scales[g])));
+      sums[g] = wasm_f32x4_add(sums[g], wasm_f32x4_mul(sum, wasm_f32x4_mul(scale, minima[g])));
+    }
   }
+  for (int g = 0; g < GROUPS; g++)
+    store_rows(y + 4 * g, sums[g], add);
+}
+
+// sums += the tokens' sums of activations x (the tokens' scales x the rows' minima)
+INLINE void add_minima(v128_t offsets, v128_t scales, const uint8_t *row_minima, PanelVectors sums) {
+  v128_t rows[GROUPS];
+  load_scales(row_minima, wasm_v128_load(kernel_half_mask), rows);
+  const v128_t eighth = wasm_f32x4_mul(wasm_f32x4_convert_i32x4(offsets), wasm_f32x4_splat(-0.125f));
+#pragma unroll
+  for (int u = 0; u < PANEL_TOKENS; u++) {
+    const v128_t sum = splat_token(eighth, u), scale = splat_token(scales, u);
+#pragma unroll
+    for (int g = 0; g < GROUPS; g++)
+      sums[u][g] = wasm_f32x4_add(sums[u][g], wasm_f32x4_mul(sum, wasm_f32x4_mul(scale, rows[g])));
+  }
+}
+
+INLINE void panel_q4_1(const uint8_t *tile, int blocks, const uint8_t *a, float *y, size_t y_stride, bool add) {
+  PanelVectors sums;
+  clear_panel(sums);
+  for (int b = 0; b < blocks; b++, tile += 160, a += PANEL_TOKENS * PACKED_BLOCK_BYTES) {
+    PanelDots dots;
+    IN_MEMORY(sums);
+    start_panel(wasm_i32x4_splat(0), dots);
+    dot_panel(tile, false, a, 4, dots);
+    dot_panel(tile, true, a + 16 * PANEL_TOKENS, 4, dots);
+    const v128_t scales = wasm_v128_load(a + 32 * PANEL_TOKENS);
+    IN_MEMORY(sums);
+    scale_panel(dots, NULL, scales, tile + 128, sums);
+    IN_MEMORY(sums);
+    add_minima(wasm_v128_load(a + 36 * PANEL_TOKENS), scales, tile + 144, sums);
+  }
+  IN_MEMORY(sums);
+  store_panel(sums, y, y_stride, add);
+}
+
+// value + 128 = 16 * high nibble + low nibble: two dot products over the same activations.
+INLINE void tile_q8_0(const uint8_t *tile, int blocks, const uint8_t *a, float *y, bool add) {
+  const v128_t mask = wasm_v128_load(kernel_nibble_mask), half_mask = wasm_v128_load(kernel_half_mask);
+  v128_t sums[GROUPS] = {wasm_f32x4_splat(0), wasm_f32x4_splat(0)};
+  for (int b = 0; b < blocks; b++, tile += 272, a += PACKED_BLOCK_BYTES) {
+    Dot low[GROUPS], high[GROUPS];
+    for (int g = 0; g < GROUPS; g++)
+      low[g] = high[g] = dot_start(wasm_i32x4_splat(0));
+#pragma unroll
+    for (int j = 0; j < 8; j++)
+#pragma unroll
+      for (int g = 0; g < GROUPS; g++) {
+        const v128_t bytes = wasm_v128_load(tile + (j * GROUPS + g) * 16), x = wasm_v128_load32_splat(a + j * 4);
+        low[g] = dot_add(low[g], x, wasm_v128_and(bytes, mask));
+        high[g] = dot_add(high[g], x, wasm_v128_and(wasm_u16x8_shr(bytes, 4), mask));
+      }
+    v128_t scales[GROUPS];
+    load_scales(tile + 256, half_mask, scales);
+    const v128_t scale = wasm_v128_load32_splat(a + 32), offset = wasm_v128_load32_splat(a + 36);
+#pragma unroll
+    for (int g = 0; g < GROUPS; g++) {
+      const v128_t upper = wasm_i32x4_shl(wasm_i32x4_add(dot_sum(high[g]), offset), 4);
+      const v128_t dot = wasm_f32x4_convert_i32x4(wasm_i32x4_add(dot_sum(low[g]), upper));
+      sums[g] = wasm_f32x4_add(sums[g], wasm_f32x4_mul(dot, wasm_f32x4_mul(scale, scales[g])));
+    }
+  }
+  for (int g = 0; g < GROUPS; g++)
+    store_rows(y + 4 * g, sums[g], add);
+}
+
+INLINE void panel_q8_0(const uint8_t *tile, int blocks, const uint8_t *a, float *y, size_t y_stride, bool add) {
+  PanelVectors sums, upper;
+  clear_panel(sums);
+  for (int b = 0; b < blocks; b++, tile += 272, a += PANEL_TOKENS * PACKED_BLOCK_BYTES) {
+    PanelDots dots;
+    IN_MEMORY(sums);
+    start_panel(wasm_i32x4_splat(0), dots);
+    dot_panel(tile, true, a, 8, dots);
+    const v128_t offsets = wasm_v128_load(a + 36 * PANEL_TOKENS);
+#pragma unroll
+    for (int u = 0; u < PANEL_TOKENS; u++)
+      for (int g = 0; g < GROUPS; g++)
+        upper[u][g] = wasm_i32x4_shl(wasm_i32x4_add(dot_sum(dots[u][g]), splat_token(offsets, u)), 4);
+    IN_MEMORY(upper);
+    start_panel(wasm_i32x4_splat(0), dots);
+    dot_panel(tile, false, a, 8, dots);
+    IN_MEMORY(upper);
+    scale_panel(dots, upper, wasm_v128_load(a + 32 * PANEL_TOKENS), tile + 256, sums);
+  }
+  IN_MEMORY(sums);
+  store_panel(sums, y, y_stride, add);
+}
+
 #endif
