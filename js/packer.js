@@ -2,6 +2,9 @@
 // the heap only through the Runtime.
 import { hex, STAGING_BYTES } from './engine.js';
 
+/** The version of packed bytes: those of another one are of no use. @param {import('./engine.js').Runtime} runtime */
+export const packedLayout = (runtime) => runtime.c._nibble_packed_layout();
+
 /** Makes packed bytes of a file's tensor data. */
 export class Packer {
   #runtime;
@@ -18,7 +21,6 @@ export class Packer {
       runtime.free(this.#staging);
       throw error;
     }
-    this.layout = runtime.c._nibble_packed_layout();
     this.packedBytes = runtime.c._api_packer_packed_bytes(this.#packer);
   }
 
@@ -59,18 +61,48 @@ export class Packer {
   }
 }
 
-/** The checksum of parts one behind the other: XXH64, as 16 hexadecimal digits. */
-export function checksumOf(runtime, parts) {
-  const size = runtime.c._api_checksum_size();
-  return runtime.scratch(size + STAGING_BYTES, (state) => {
-    runtime.c._checksum_begin(state);
-    for (const part of parts) {
-      for (let start = 0; start < part.length; start += STAGING_BYTES) {
-        const piece = part.subarray(start, start + STAGING_BYTES);
-        runtime.write(state + size, piece);
-        runtime.c._checksum_update(state, state + size, piece.length);
-      }
+/** The checksum of bytes that come in pieces: XXH64, as 16 hexadecimal digits. */
+export class Checksum {
+  #runtime;
+  #size;
+  #state;
+
+  /** @param {import('./engine.js').Runtime} runtime */
+  constructor(runtime) {
+    this.#runtime = runtime;
+    this.#size = runtime.c._api_checksum_size();
+    this.#state = runtime.allocate(this.#size + STAGING_BYTES);
+    runtime.c._checksum_begin(this.#state);
+  }
+
+  /** @param {Uint8Array} bytes */
+  update(bytes) {
+    const staging = this.#state + this.#size;
+    for (let start = 0; start < bytes.length; start += STAGING_BYTES) {
+      const piece = bytes.subarray(start, start + STAGING_BYTES);
+      this.#runtime.write(staging, piece);
+      this.#runtime.c._checksum_update(this.#state, staging, piece.length);
     }
-    return hex(runtime.c._checksum_end(state));
-  });
+  }
+
+  /** Of all bytes so far. */
+  hex() {
+    return hex(this.#runtime.c._checksum_end(this.#state));
+  }
+
+  close() {
+    if (this.#state !== 0) this.#runtime.free(this.#state);
+    this.#state = 0;
+  }
+}
+
+/** The checksum of parts one behind the other. @param {Iterable<Uint8Array>} parts */
+export function checksumOf(runtime, parts) {
+  const checksum = new Checksum(runtime);
+  try {
+    for (const part of parts) checksum.update(part);
+    return checksum.hex();
+  } finally {
+    checksum.close();
+  }
 }
