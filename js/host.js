@@ -20,6 +20,7 @@ const FALLBACK_STOPS = ['\nUser:'];
  * @typedef {object} Platform
  * @property {(build: { threads: number, kernelSet?: string | null }, wasm: any) => Promise<{ runtime: import('./engine.js').Runtime, variant: string }>} startRuntime
  * @property {(path: string) => Promise<import('./source.js').Source>} [openPath]
+ * @property {(path: string) => Promise<import('./store-backends.js').Backend>} [openFolder]
  * @property {number} threads how many threads to use where none are asked for
  * @property {number} maxThreads
  */
