@@ -164,8 +164,7 @@ export async function withSource({ runtime, open, storage, signal, onProgress },
     header = parsed.header;
     const { pieces, fileSize } = parsed;
     const { dataOffset } = header;
-    const load = (model) =>
-      loadWeights({ runtime, model, source, pieces, dataOffset, fileSize, signal, onProgress });
+    const load = (model) => loadWeights({ runtime, model, source, pieces, dataOffset, fileSize, signal, onProgress });
     return await use({ header, fileName: source.name, fileSize, storage, load });
   } finally {
     header?.close();

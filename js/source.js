@@ -83,7 +83,8 @@ function streamed(stream) {
 /** A descriptor of bytes that are pulled through a port; where they can be had twice, through a second one too. */
 function port(facts, pieces, piecesAgain) {
   const first = serve(pieces);
-  if (piecesAgain === undefined) return { descriptor: { ...facts, port: first.port }, transfer: [first.port], close: first.close };
+  if (piecesAgain === undefined)
+    return { descriptor: { ...facts, port: first.port }, transfer: [first.port], close: first.close };
   const second = serve(piecesAgain);
   const close = () => {
     first.close();

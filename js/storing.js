@@ -53,7 +53,7 @@ async function resume(opening, record) {
   let source;
   try {
     packer = new Packer(runtime, header);
-    if (packer.packedBytes === record.packedBytes && record.sha256 === sha256) {
+    if (packer.packedBytes === record.packedBytes && (sha256 === null || record.sha256 === sha256)) {
       packer.seek(storedBytes(record));
       source = await openRest(open, record, packer);
       const position = packer.filePosition;
@@ -162,7 +162,10 @@ async function placeStored(opening, started, model) {
   const report = progressReporter('read', total, onProgress);
   let read = 0;
   let whole = record.chunks.length;
-  const onRead = (bytes) => report((read += bytes));
+  const onRead = (bytes) => {
+    read += bytes;
+    report(read);
+  };
   const mend = async (index) => {
     whole = Math.min(whole, index);
   };
