@@ -15,7 +15,7 @@ import {
   storeUnavailable,
 } from './store-errors.js';
 import { createLock } from './store-locks.js';
-import { isRecord } from './store-record.js';
+import { copyRecord, isRecord } from './store-record.js';
 
 const VERSION = 1;
 // records: by id. chunks: Blob or ArrayBuffer by [id, index]. facts: what was found out about this database.
@@ -93,7 +93,7 @@ class IndexedDbBackend {
 
   async put(record) {
     const what = `Storing the record of "${record.id}"`;
-    await this.#write(what, ['records'], 'strict', ({ records }) => records.put(record));
+    await this.#write(what, ['records'], 'strict', ({ records }) => records.put(copyRecord(record)));
   }
 
   async remove(id) {

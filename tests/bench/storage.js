@@ -51,11 +51,15 @@ export function table(rows) {
     .join('\n');
 }
 
-export async function measureStorage({ megabytes, rounds, seconds, log = () => {} }) {
+/**
+ * @param {{ megabytes: number, rounds: number, seconds: number, sizes?: number[], log?: (line: string) => void }} options
+ *   no turn is begun after so many seconds; sizes of chunks in MiB
+ */
+export async function measureStorage({ megabytes, rounds, seconds, sizes = SIZES, log = () => {} }) {
   const bytes = megabytes * MEBIBYTE;
   const megabytesPerSecond = (milliseconds) => bytes / 1e6 / (milliseconds / 1000);
   const cases = STORES.flatMap((store) =>
-    SIZES.map((size) => ({ store, size, writes: [], reads: READS.map(() => []) })),
+    sizes.map((size) => ({ store, size, writes: [], reads: READS.map(() => []) })),
   );
   const deadline = performance.now() + seconds * 1000;
   const facts = { loadAverage: loadAverage(), busyProcessors: await busyProcessors() };
