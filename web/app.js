@@ -4,6 +4,7 @@ import * as display from './display.js';
 import { element } from './display.js';
 import { acceptDrops } from './drop.js';
 import { createEngine, describeModel } from './nibble/index.js';
+import { Offline } from './register.js';
 
 const DEFAULT_MODEL = new URL('models/nibble-tiny.gguf', document.baseURI);
 // A small model keeps to what it knows better when it is not tempted far from its likeliest words.
@@ -246,4 +247,5 @@ async function stream(completion, answer) {
   }
 }
 
+await new Offline().settled;
 await new Page().start();
