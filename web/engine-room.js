@@ -99,7 +99,7 @@ export class EngineRoom {
       if (this.#loading !== loading) return;
       await this.#discard();
     }
-    const options = this.#settings.engine();
+    const { store, ...options } = this.#settings.engine();
     const onProgress = (progress) => {
       if (this.#loading !== loading) return;
       this.progress = progress;
