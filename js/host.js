@@ -69,7 +69,8 @@ export class Host {
         this.#timeline = new Timeline(model);
         Object.assign(info, model.info, { threads: model.threads, batchSize: model.batchSize }, model.kernels);
       }
-      return { ...info, ...this.#textInfo(), loadMilliseconds: performance.now() - start };
+      const storage = { kind: null, id: null, state: 'none', bytesPerSecond: 0, problem: null };
+      return { ...info, storage, ...this.#textInfo(), loadMilliseconds: performance.now() - start };
     });
   }
 

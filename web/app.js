@@ -50,6 +50,7 @@ class App {
     this.chat.show();
     this.sidebar.refresh();
     if (matchMedia('(hover: hover)').matches) this.composer.focus();
+    await this.readouts.settled;
     await this.load(this.#lastModel());
   }
 

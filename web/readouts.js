@@ -31,9 +31,10 @@ export class Readouts {
     for (const type of ['online', 'offline']) addEventListener(type, () => this.refresh());
   }
 
-  /** Resolves when the page will not be reloaded any more to gain its isolation. */
+  /** Resolves when the page will not be reloaded any more to gain its isolation, or to begin with a newer version. */
   get settled() {
-    return this.#offline.settled;
+    const isFirstVisit = !navigator.serviceWorker?.controller;
+    return crossOriginIsolated && isFirstVisit ? Promise.resolve() : this.#offline.settled;
   }
 
   refresh() {
