@@ -1,251 +1,268 @@
-// The page: one engine, one conversation. It knows the library by its public entry only.
-import { Conversation } from './conversation.js';
-import * as display from './display.js';
-import { element } from './display.js';
+// The page: it makes the parts and joins them. It knows the library by its public entry only.
+import { Answers } from './answers.js';
+import { Chat } from './chat.js';
+import { Composer } from './composer.js';
+import { newConversation, openConversations } from './conversations.js';
+import { openDialog } from './dialog.js';
+import { find, make } from './dom.js';
 import { acceptDrops } from './drop.js';
-import { createEngine, describeModel } from './nibble/index.js';
-import { Offline } from './register.js';
+import { EngineRoom, INCLUDED_MODEL, isIncluded } from './engine-room.js';
+import { chooseLocale, Language } from './i18n.js';
+import { placeIcons } from './icons.js';
+import { LoadPanel } from './load-panel.js';
+import { describeProblem } from './problem.js';
+import { Settings } from './settings.js';
+import { SettingsForm } from './settings-form.js';
+import { listenToShortcuts } from './shortcuts.js';
+import { Sidebar } from './sidebar.js';
+import { Readouts } from './readouts.js';
 
-const DEFAULT_MODEL = new URL('models/nibble-tiny.gguf', document.baseURI);
-// A small model keeps to what it knows better when it is not tempted far from its likeliest words.
-const SAMPLING = { temperature: 0.3 };
-// From this size on a machine may not hold two models at once, in bytes.
-const LARGE_FILE = 1e9;
+const STARTERS = ['Who are you?', 'What can you do?', 'What is 3 + 4?'];
 
-class Page {
-  #engine = null;
-  /** What the engine was made from. */
-  #model = null;
-  #messages = [];
-  #completion = null;
-  #loading = null;
-  #conversation = new Conversation(element.log, element.scroller);
-
-  start() {
-    element.composer.addEventListener('submit', (event) => {
-      event.preventDefault();
-      this.send();
-    });
-    element.prompt.addEventListener('keydown', (event) => {
-      if (event.key !== 'Enter' || event.shiftKey || event.isComposing) return;
-      event.preventDefault();
-      this.send();
-    });
-    document.addEventListener('keydown', (event) => {
-      if (event.key === 'Escape') this.#completion?.stop();
-    });
-    element.stop.addEventListener('click', () => this.#completion?.stop());
-    element.clear.addEventListener('click', () => this.clear());
-    element.dismiss.addEventListener('click', () => {
-      display.hideProblem();
-      element.prompt.focus();
-    });
-    element.file.addEventListener('change', () => {
-      const [file] = element.file.files;
-      element.file.value = '';
-      if (file) this.load(file);
-    });
-    acceptDrops(element.drop, (file) => this.load(file));
-    return this.load(DEFAULT_MODEL);
-  }
-
-  /**
-   * Puts another model in the place of the one there is, which works on until the other has loaded. A load under way
-   * gives up.
-   * @param {URL | File} model
-   */
-  async load(model) {
-    this.#loading?.abort();
-    const loading = new AbortController();
-    this.#loading = loading;
-    display.hideProblem();
-    display.showProgress();
-    this.#refresh();
-    try {
-      const engine = await this.#open(model, loading);
-      if (this.#loading !== loading) return await engine?.unload();
-      const previous = this.#engine;
-      this.#forget();
-      this.#engine = engine;
-      this.#model = model;
-      display.showEngine(engine.info);
-      display.announce('The model is ready.');
-      if (matchMedia('(hover: hover)').matches) element.prompt.focus();
-      await previous?.unload();
-    } catch (error) {
-      if (this.#loading === loading) this.#refuse(model, error);
-    } finally {
-      if (this.#loading === loading) {
-        this.#loading = null;
-        display.hideProgress();
-        this.#refresh();
-      }
-    }
-  }
-
-  async #open(model, loading) {
-    const { signal } = loading;
-    if (this.#engine !== null && model.size >= LARGE_FILE) {
-      // Only a file that the engine can run is worth giving up the model there is.
-      const { problem } = await describeModel(model, { signal });
-      if (problem) throw problem;
-      if (this.#loading !== loading) return null;
-      await this.#close();
-    }
-    const onProgress = (progress) => {
-      if (this.#loading === loading) display.showProgress(progress);
-    };
-    return createEngine({ model, signal, onProgress });
-  }
-
-  async #close() {
-    const engine = this.#engine;
-    this.#engine = this.#model = null;
-    this.#forget();
-    display.forgetEngine();
-    this.#refresh();
-    await engine.unload();
-  }
-
-  /** Says why a model was not loaded, and offers the one that should. */
-  #refuse(model, error) {
-    const { code, name, message } = error;
-    const remains = this.#engine === null ? '' : ` ${this.#engine.info.name} is still loaded.`;
-    const label = model === DEFAULT_MODEL ? 'Try again' : 'Use the included model';
-    const useful = model === DEFAULT_MODEL || this.#model !== DEFAULT_MODEL;
-    display.showProblem(
-      { code, name, message: message + remains },
-      { remedy: useful ? { label, action: () => this.load(DEFAULT_MODEL) } : null, canClose: this.#engine !== null },
-    );
-  }
-
-  async send() {
-    const content = element.prompt.value.trim();
-    if (content === '' || this.#engine === null || this.#completion !== null) return;
-    element.prompt.value = '';
-    display.hideProblem();
-    element.welcome.hidden = true;
-    await this.#answer(content);
-  }
-
-  async #answer(content) {
-    const engine = this.#engine;
-    const messages = this.#messages;
-    messages.push({ role: 'user', content });
-    const question = this.#conversation.add('user', content);
-    const answer = this.#conversation.open();
-    display.announce('Nibble is writing.');
-    try {
-      this.#completion = engine.complete({ messages, ...SAMPLING });
-      this.#refresh();
-      await stream(this.#completion, answer);
-      const result = await this.#completion.result;
-      // A conversation that was cleared, or a model that was changed meanwhile, has no use for the answer.
-      if (messages !== this.#messages) return;
-      messages.push({ role: 'assistant', content: result.text });
-      this.#note(result);
-      if (result.decode.tokens > 0) display.showSpeed(result.decode.tokensPerSecond);
-      display.announce(result.text || 'The model gave no answer.');
-    } catch (error) {
-      if (messages !== this.#messages) return;
-      // An engine that is gone by now cannot count tokens; what it said first is what matters.
-      const advice = await this.#advise(error, engine, messages).catch(() => ({ problem: error, remedy: null }));
-      if (messages !== this.#messages) return;
-      messages.pop();
-      question.remove();
-      answer.discard();
-      element.welcome.hidden = messages.length > 0;
-      // What was typed meanwhile stays too.
-      element.prompt.value = [content, element.prompt.value].filter((text) => text !== '').join('\n');
-      display.showProblem(advice.problem, { remedy: advice.remedy });
-    } finally {
-      answer.close();
-      this.#completion = null;
-      if (element.stop === document.activeElement) element.prompt.focus();
-      this.#refresh();
-    }
-  }
-
-  /** The library's error for who calls it becomes a sentence and a way on for who sits in front of the page. */
-  async #advise(error, engine, messages) {
-    const { code } = error;
-    if (code !== 'CONTEXT_FULL') {
-      const broken = ['ENGINE_CRASHED', 'WORKER_FAILED'].includes(code);
-      const model = this.#model;
-      return { problem: error, remedy: broken ? { label: 'Load it again', action: () => this.load(model) } : null };
-    }
-    const { contextSize } = engine.info;
-    const alone = await engine.tokenize(await engine.render(messages.slice(-1)), { parseSpecial: true });
-    if (alone.length >= contextSize) {
-      const message = `The message is too long for this model: it has ${alone.length} tokens, ${contextSize} fit. Shorten it.`;
-      return { problem: { code, message }, remedy: null };
-    }
-    const message = 'This conversation is full. Start a new chat to ask this; your message is kept.';
-    return { problem: { code, message }, remedy: this.#newChat() };
-  }
-
-  #newChat() {
-    return { label: 'New chat', action: () => this.clear() };
-  }
-
-  /** Says what the answer itself does not show. */
-  #note({ text, finishReason }) {
-    if (finishReason === 'cancelled') this.#conversation.add('note', 'Stopped.');
-    else if (finishReason === 'context')
-      this.#conversation.add('note', 'This conversation is full, so the answer ends here.', this.#newChat());
-    else if (text === '') this.#conversation.add('note', 'The model gave no answer.');
-  }
-
-  clear() {
-    this.#forget();
-    display.hideProblem();
-    display.announce('New chat.');
-    element.prompt.focus();
-  }
-
-  #forget() {
-    this.#completion?.stop();
-    this.#messages = [];
-    this.#conversation.clear();
-    element.welcome.hidden = false;
-  }
-
-  /** Shows what can be done now. */
-  #refresh() {
-    const answering = this.#completion !== null;
-    const idle = this.#engine === null ? 'The model is not loaded' : 'Ready';
-    element.state.textContent = this.#loading ? 'Loading' : answering ? 'Answering' : idle;
-    element.send.disabled = element.clear.disabled = this.#engine === null;
-    element.send.hidden = answering;
-    element.stop.hidden = !answering;
-  }
-}
-
-/** Appends the tokens as they come, at most once a frame, and shows their rate. */
-async function stream(completion, answer) {
-  let pending = '';
-  let frame = 0;
-  let first = 0;
-  let tokens = 0;
-  const flush = () => {
-    frame = 0;
-    if (pending !== '') answer.append(pending);
-    pending = '';
-    const seconds = (performance.now() - first) / 1000;
-    if (tokens > 1 && seconds > 0) display.showSpeed((tokens - 1) / seconds);
+class App {
+  settings = new Settings();
+  room = new EngineRoom(this.settings);
+  #wantedLocale = () => {
+    const chosen = this.settings.get('language');
+    return chosen === 'auto' ? chooseLocale(navigator.languages) : chosen;
   };
-  try {
-    for await (const { text } of completion) {
-      if (tokens++ === 0) first = performance.now();
-      pending += text;
-      // A page in the background gets no frames; its text must not be lost, only late.
-      frame ||= requestAnimationFrame(flush);
+  language = new Language(this.#wantedLocale());
+
+  async start() {
+    const { settings, room } = this;
+    const { t } = this.language;
+    this.#translate();
+    this.#showTheme();
+    this.conversations = await openConversations();
+    this.answers = new Answers(room, settings, this.conversations);
+    this.composer = new Composer({
+      onSend: (text) => this.chat.send(text),
+      onStop: () => this.chat.stop(),
+      onEditLast: () => this.chat.editLast(),
+    });
+    this.chat = this.#createChat();
+    this.sidebar = this.#createSidebar();
+    this.readouts = new Readouts({ room, answers: this.answers, t, current: () => this.chat.conversation });
+    this.loadPanel = new LoadPanel(room, t, { onCancelled: () => this.composer.focus() });
+    this.settingsForm = new SettingsForm(settings, t, () => this.readouts.describeStore());
+    this.#listen();
+    find('not-kept').hidden = this.conversations.isKept;
+    this.chat.show();
+    this.sidebar.refresh();
+    if (matchMedia('(hover: hover)').matches) this.composer.focus();
+    await this.readouts.settled;
+    await this.load(this.#lastModel());
+  }
+
+  /** @param {import('./engine-room.js').Model} model */
+  async load(model) {
+    await this.room.load(model);
+    const { engine, problem } = this.room;
+    if (problem !== null || engine === null) return;
+    this.settings.set('model', this.#placeOf(this.room.model, engine));
+    this.announce(this.language.t('announce.ready'));
+  }
+
+  announce(text) {
+    find('announcer').textContent = text;
+  }
+
+  newChat(text = '') {
+    this.chat.show(newConversation());
+    this.sidebar.closeDrawer();
+    if (text !== '') this.composer.text = text;
+    this.composer.focus();
+  }
+
+  openSettings() {
+    this.settingsForm.render();
+    openDialog(find('settings'));
+  }
+
+  #createChat() {
+    const { answers, conversations, room, settings } = this;
+    return new Chat({
+      ...{ answers, conversations, room, settings, log: find('log'), scroller: find('scroller'), t: this.language.t },
+      announce: (text) => this.announce(text),
+      onScroll: (atEnd) => {
+        find('to-end').hidden = atEnd;
+      },
+      onChange: () => this.#refresh(),
+      onNewChat: (text) => this.newChat(text),
+      onSettings: () => this.openSettings(),
+    });
+  }
+
+  #createSidebar() {
+    const { answers, conversations, settings } = this;
+    return new Sidebar({
+      ...{ answers, conversations, settings, t: this.language.t },
+      tag: () => this.language.tag,
+      currentId: () => this.chat.conversation.id,
+      onOpen: (id) => this.#open(id),
+      onDelete: (id) => {
+        answers.discard(id);
+        if (id === this.chat.conversation.id) this.chat.show();
+        this.sidebar.refresh();
+      },
+      onRename: async (id) => {
+        const renamed = await conversations.get(id);
+        const { conversation } = answers.jobOf(id) ?? this.chat;
+        if (conversation.id === id && renamed) Object.assign(conversation, { title: renamed.title, renamed: renamed.renamed });
+        this.#refresh();
+      },
+    });
+  }
+
+  #listen() {
+    const { settings, room, chat, conversations } = this;
+    for (const id of ['new-chat', 'new-chat-top']) find(id).addEventListener('click', () => this.newChat());
+    for (const id of ['open-models', 'model-button']) find(id).addEventListener('click', () => this.#openModels());
+    find('open-settings').addEventListener('click', () => this.openSettings());
+    find('open-details').addEventListener('click', () => {
+      this.readouts.renderDetails();
+      openDialog(find('details'));
+    });
+    find('to-end').addEventListener('click', () => chat.scrollToEnd());
+    find('export').addEventListener('click', () => this.#export());
+    find('import').addEventListener('click', () => find('import-file').click());
+    find('import-file').addEventListener('change', () => this.#import());
+    find('settings').addEventListener('close', () => this.#applyEngineSettings());
+    settings.onChange((name) => this.#applySetting(name));
+    this.language.onChange(() => this.#speakAnew());
+    room.onChange(() => this.#refresh({ list: false }));
+    conversations.onChangeElsewhere((id) => this.#takeOver(id));
+    acceptDrops(find('drop'), (file) => this.load(file));
+    listenToShortcuts({
+      stop: () => chat.stop(),
+      isAnswering: () => Boolean(chat.job),
+      closeDrawer: () => this.sidebar.isDrawerOpen && (this.sidebar.toggle(), true),
+      search: () => this.sidebar.focusSearch(),
+      newChat: () => this.newChat(),
+      settings: () => this.openSettings(),
+    });
+  }
+
+  async #open(id) {
+    const conversation = await this.conversations.get(id);
+    if (conversation === null) return this.sidebar.refresh();
+    this.chat.show(conversation);
+    this.sidebar.closeDrawer();
+    if (matchMedia('(hover: hover)').matches) this.composer.focus();
+  }
+
+  /** Another tab has changed a conversation. */
+  async #takeOver(id) {
+    this.sidebar.refresh();
+    if (id !== this.chat.conversation.id || this.chat.job) return;
+    const conversation = await this.conversations.get(id);
+    if (id === this.chat.conversation.id && !this.chat.job) this.chat.show(conversation ?? newConversation());
+  }
+
+  #openModels() {
+    openDialog(find('models'));
+  }
+
+  #lastModel() {
+    const last = this.settings.get('model');
+    if (last === null) return INCLUDED_MODEL;
+    return 'url' in last ? new URL(last.url) : last;
+  }
+
+  /** How to find a model again at the next visit; null: it is the one included, or it is not kept. */
+  #placeOf(model, engine) {
+    if (isIncluded(model)) return null;
+    const { id, state } = engine.info.storage;
+    if (state !== 'none') return { stored: id };
+    return model instanceof URL ? { url: model.href } : null;
+  }
+
+  #applySetting(name) {
+    if (name === 'theme') this.#showTheme();
+    if (name === 'language') this.language.change(this.#wantedLocale());
+  }
+
+  /** What concerns the engine holds from its next start on. */
+  #applyEngineSettings() {
+    const { engine, model, options } = this.room;
+    const wanted = JSON.stringify(this.settings.engine());
+    if (engine !== null && JSON.stringify(options) !== wanted) this.load(model);
+  }
+
+  #showTheme() {
+    const theme = this.settings.get('theme');
+    if (theme === 'auto') delete document.documentElement.dataset.theme;
+    else document.documentElement.dataset.theme = theme;
+  }
+
+  #translate() {
+    document.documentElement.lang = this.language.tag;
+    this.language.translate(document);
+    placeIcons(document);
+  }
+
+  #speakAnew() {
+    this.#translate();
+    this.chat.redraw();
+    this.settingsForm.render();
+    this.readouts.refresh();
+    this.loadPanel.render();
+    this.#refresh();
+  }
+
+  /** Shows what is different after something has happened. */
+  #refresh({ list = true } = {}) {
+    const { t } = this.language;
+    const { chat, room } = this;
+    this.composer.show(Boolean(chat.job));
+    find('log').classList.toggle('busy', Boolean(chat.job));
+    find('title').textContent = chat.conversation.title || t('chat.new');
+    document.title = chat.conversation.title ? `${chat.conversation.title} · Nibble` : 'Nibble';
+    find('welcome').hidden = !chat.isEmpty;
+    find('new-chat-top').disabled = chat.isEmpty;
+    const { engine } = room;
+    find('welcome-included').hidden = engine !== null && !isIncluded(room.model);
+    find('model-name').textContent = engine?.info.name ?? t(room.isLoading ? 'model.loading' : 'model.none');
+    find('model-button').setAttribute('aria-label', t('model.button', { name: find('model-name').textContent }));
+    find('model-state').dataset.state = room.isLoading ? 'loading' : engine === null ? 'none' : 'ready';
+    this.#showStarters();
+    this.readouts.refresh();
+    if (list) this.sidebar.refresh();
+  }
+
+  #showStarters() {
+    const list = find('starters');
+    if (list.childElementCount > 0) return;
+    const made = STARTERS.map((text) => {
+      const click = () => this.chat.send(text);
+      return make('li', {}, make('button', { type: 'button', lang: 'en', on: { click } }, text));
+    });
+    list.append(...made);
+  }
+
+  async #export() {
+    const json = await this.conversations.export();
+    const href = URL.createObjectURL(new Blob([json], { type: 'application/json' }));
+    const name = `nibble-${new Date().toISOString().slice(0, 10)}.json`;
+    make('a', { href, download: name }).click();
+    // The download has begun with the next turn of the event loop at the latest.
+    setTimeout(() => URL.revokeObjectURL(href), 10_000);
+    this.announce(this.language.t('announce.exported'));
+  }
+
+  async #import() {
+    const { t } = this.language;
+    const [file] = find('import-file').files;
+    find('import-file').value = '';
+    if (!file) return;
+    try {
+      const count = await this.conversations.import(await file.text());
+      this.announce(t('announce.imported', { count }));
+      this.sidebar.refresh();
+    } catch (error) {
+      this.loadPanel.showProblem(describeProblem(error, t));
     }
-  } finally {
-    cancelAnimationFrame(frame);
-    flush();
   }
 }
 
-await new Offline().settled;
-await new Page().start();
+await new App().start();
