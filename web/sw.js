@@ -113,7 +113,8 @@ async function takeOver() {
   const tabs = await self.clients.matchAll({ type: 'window', includeUncontrolled: true });
   const others = tabs.filter(({ url }) => url.startsWith(scope)).length - 1;
   if (others > 0) return { done: false, others };
-  await self.skipWaiting();
+  // Its promise may only be kept after this answer, so it is not waited for.
+  self.skipWaiting();
   return { done: true, others: 0 };
 }
 
