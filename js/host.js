@@ -120,7 +120,8 @@ export class Host {
       turn: this.#turn,
     };
     const prompt = this.#promptTokens(options);
-    return complete(context, prompt, { ...options, stop }, { signal, onToken: onEvent });
+    const onPrefill = (prefill) => onEvent({ prefill });
+    return complete(context, prompt, { ...options, stop }, { signal, onToken: onEvent, onPrefill });
   }
 
   tokenize({ text, options }) {
@@ -200,10 +201,12 @@ export class Host {
     this.#chat = createChatTemplate(header, this.#tokenizer);
   }
 
-  #promptTokens({ prompt, messages, tokens }) {
+  #promptTokens({ prompt, messages, tokens, continueLast }) {
     if (tokens !== undefined) return this.#knownTokens(tokens);
     const { tokenizer, chat } = this.#texts();
-    return messages === undefined ? tokenizer.encode(prompt) : encodeChat(tokenizer, chat.render(messages));
+    if (messages === undefined) return tokenizer.encode(prompt);
+    if (!continueLast) return encodeChat(tokenizer, chat.render(messages));
+    return encodeChat(tokenizer, chat.render(messages.slice(0, -1)) + messages.at(-1).content);
   }
 
   #knownTokens(given) {

@@ -51,6 +51,10 @@ export { NibbleError } from './errors.js';
  * @property {boolean} [ignoreEos] never choose a token that ends the text
  * @property {AbortSignal} [signal] stops the completion; its result then has finishReason 'cancelled'
  * @property {boolean} [reusePrefix] keep what the prompt has in common with the last one; true
+ * @property {boolean} [continueLast] the last of the messages is an answer of the assistant's that was cut off: write on
+ *   from its end; false
+ * @property {(progress: import('./completion.js').Prefill) => void} [onPrefill] told as the prompt is computed; what it
+ *   throws ends the completion, whose result is rejected with it
  */
 
 /**
@@ -174,9 +178,10 @@ export class Engine {
    * @returns {Completion}
    */
   complete(options) {
-    const { signal, ...rest } = options ?? {};
+    const { signal, onPrefill, ...rest } = options ?? {};
     readCompletionOptions(rest);
-    return new Completion(this.#client, rest, signal);
+    if (!['function', 'undefined'].includes(typeof onPrefill)) throw invalid('onPrefill', onPrefill, 'a function');
+    return new Completion(this.#client, rest, { signal, onPrefill });
   }
 
   /** @param {string} text @param {{ addSpecial?: boolean, parseSpecial?: boolean }} [options] @returns {Promise<number[]>} */
@@ -259,12 +264,13 @@ export class Completion {
   #ended = false;
   #controller = new AbortController();
 
-  constructor(client, params, signal) {
+  constructor(client, params, { signal, onPrefill }) {
     const stop = () => this.stop();
     signal?.addEventListener('abort', stop, { once: true });
     if (signal?.aborted) stop();
-    const onEvent = (token) => {
-      this.#tokens.push(token);
+    const onEvent = (event) => {
+      if (event.prefill) return onPrefill?.(event.prefill);
+      this.#tokens.push(event);
       this.#wake();
     };
     /** @type {Promise<import('./completion.js').CompletionResult>} */

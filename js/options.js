@@ -188,7 +188,7 @@ const SAMPLING_READERS = {
 /** The options of complete() that say how to go on, without what from. */
 export const readSamplingOptions = readAll(SAMPLING_READERS);
 
-const readCompletion = readAll(SAMPLING_READERS, START_OPTIONS);
+const readCompletion = readAll({ ...SAMPLING_READERS, continueLast: boolean(false) }, START_OPTIONS);
 
 /** Options of complete(): one of prompt, messages and tokens, and how to go on from it. */
 export function readCompletionOptions(options) {
@@ -201,8 +201,16 @@ export function readCompletionOptions(options) {
   const { prompt } = options;
   if (prompt !== undefined && typeof prompt !== 'string') throw invalid('prompt', prompt, 'a text');
   if (options.messages !== undefined) messages('messages', options.messages);
+  if (read.continueLast && !endsWithText(options.messages)) {
+    throw invalid('continueLast', true, 'false, unless the last of several messages is a text of the assistant');
+  }
   const tokens = options.tokens === undefined ? undefined : readTokens('tokens', options.tokens);
   return { ...read, prompt, messages: options.messages, tokens };
+}
+
+function endsWithText(list) {
+  const last = list?.at(-1);
+  return list?.length > 1 && last.role === 'assistant' && typeof last.content === 'string';
 }
 
 export const readEvaluateOptions = readAll({ top: integer(0, 1 << 24, 20), reusePrefix: boolean(false) });
