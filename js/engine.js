@@ -13,6 +13,12 @@ import { decodeValue, typeName } from './metadata.js';
 /** Bytes of the file that are handed to the core at once. */
 export const STAGING_BYTES = 4 << 20;
 
+// In pages of 64 KiB. The first two are emscripten.cmake's INITIAL_MEMORY and MAXIMUM_MEMORY.
+const FIRST_PAGES = 256;
+const MOST_PAGES = 65536;
+// A quarter of a gigabyte: less holds no model worth having.
+const LEAST_PAGES = 4096;
+
 const INFO_FIELDS = [
   'parameters',
   'bytesPerToken',
@@ -31,6 +37,17 @@ const INFO_FIELDS = [
 ];
 const MEMORY_FIELDS = ['weights', 'kvCache', 'activations', 'other'];
 
+/** The heap, as large as it may grow: a phone's browser refuses to reserve what a computer's does. */
+function reserveMemory() {
+  for (let maximum = MOST_PAGES; ; maximum /= 2) {
+    try {
+      return new WebAssembly.Memory({ initial: FIRST_PAGES, maximum, shared: true });
+    } catch (cause) {
+      if (maximum <= LEAST_PAGES) throw cause;
+    }
+  }
+}
+
 /** An instance of the wasm module. */
 export class Runtime {
   #module;
@@ -41,28 +58,30 @@ export class Runtime {
    * @param {(options: object) => Promise<object>} createModule the factory that Emscripten's glue exports
    * @param {WebAssembly.Module} wasm the compiled kernels and core
    * @param {number} threads workers to start beforehand beside the calling thread, plus one
+   * @param {Promise<never>} [failed] rejects where the platform finds that a worker does not start
+   * @returns {Promise<Runtime>} rejects with PLATFORM_UNSUPPORTED; no worker is left then
    */
-  static async start(createModule, wasm, threads) {
-    let memory;
+  static async start(createModule, wasm, threads, failed) {
     let refuse;
     const refused = new Promise((_, reject) => {
       refuse = reject;
     });
-    const instantiateWasm = (imports, receive) => {
-      const values = Object.values(imports).flatMap((group) => Object.values(group));
-      memory = values.find((value) => value instanceof WebAssembly.Memory);
-      WebAssembly.instantiate(wasm, imports).then((instance) => receive(instance, wasm), refuse);
-      return {};
+    // Emscripten adds its exports to these options, at once.
+    const options = {
+      instantiateWasm(imports, receive) {
+        WebAssembly.instantiate(wasm, imports).then((instance) => receive(instance, wasm), refuse);
+        return {};
+      },
+      pthreadPoolSize: Math.max(0, threads - 1),
+      print: () => {},
+      printErr: () => {},
     };
     try {
-      const started = createModule({
-        instantiateWasm,
-        pthreadPoolSize: Math.max(0, threads - 1),
-        print: () => {},
-        printErr: () => {},
-      });
-      return new Runtime(await Promise.race([started, refused]), memory);
+      options.wasmMemory = reserveMemory();
+      const endings = [createModule(options), refused, ...(failed ? [failed] : [])];
+      return new Runtime(await Promise.race(endings), options.wasmMemory);
     } catch (cause) {
+      options.PThread?.terminateAllThreads();
       throw new NibbleError(
         'PLATFORM_UNSUPPORTED',
         `The WebAssembly engine did not start (${cause.message ?? cause}). Try fewer threads, or a newer browser or Node.`,
@@ -73,7 +92,7 @@ export class Runtime {
 
   constructor(module, memory) {
     this.#module = module;
-    this.#memory = memory ?? module.wasmMemory;
+    this.#memory = memory;
     this.#error = this.allocate(module._api_error_size());
   }
 

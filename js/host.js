@@ -18,7 +18,8 @@ const FALLBACK_STOPS = ['\nUser:'];
 
 /**
  * @typedef {object} Platform
- * @property {(build: { threads: number, kernelSet?: string | null }, wasm: any) => Promise<{ runtime: import('./engine.js').Runtime, variant: string }>} startRuntime
+ * @property {(build: { threads: number, kernelSet?: string | null }, wasm: any) => Promise<{ runtime: import('./engine.js').Runtime, variant: string, threads: number }>} startRuntime
+ *   `threads`: how many it has, which may be fewer
  * @property {(path: string) => Promise<import('./source.js').Source>} [openPath]
  * @property {number} threads how many threads to use where none are asked for
  * @property {number} maxThreads
@@ -55,10 +56,10 @@ export class Host {
     checkKernelSet(options.kernelSet);
     const build = { threads: options.vocabularyOnly ? 1 : options.threads, kernelSet: options.kernelSet };
     return this.#withHeader({ descriptor, wasm, build, signal }, async (opened) => {
-      const { runtime, variant, header, source, fileSize, pieces } = opened;
+      const { runtime, variant, threads, header, source, fileSize, pieces } = opened;
       const info = { ...identityOf(header, source, fileSize), wasm: variant, exact: options.exact };
       const { dataOffset } = header;
-      const model = options.vocabularyOnly ? null : header.createModel(settleContext(header, options));
+      const model = options.vocabularyOnly ? null : header.createModel({ ...settleContext(header, options), threads });
       this.#model = model;
       onProgress({ phase: 'prepare', loaded: 0, total: fileSize, bytesPerSecond: 0, secondsLeft: null });
       this.#readTexts(header);
@@ -172,11 +173,11 @@ export class Host {
     const source = await openSource(descriptor, { openPath: this.#platform.openPath, signal });
     let header;
     try {
-      const { runtime, variant } = await this.#platform.startRuntime(build, wasm);
+      const { runtime, variant, threads } = await this.#platform.startRuntime(build, wasm);
       this.#runtime = runtime;
       const parsed = await readHeader(runtime, source, signal);
       header = parsed.header;
-      return await use({ runtime, variant, source, ...parsed });
+      return await use({ runtime, variant, threads, source, ...parsed });
     } finally {
       header?.close();
       await source.close();
