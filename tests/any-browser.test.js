@@ -5,6 +5,7 @@ import { after, before, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { createEngine } from '../js/index.node.js';
 import { KERNEL_SETS } from '../js/simd.js';
+import { findAbilities } from './bench/abilities.js';
 import { serveBenchmark } from './bench/server.js';
 import { BROWSERS, openBrowser, skipWithoutBrowser } from './browsers.js';
 
@@ -55,19 +56,6 @@ const write = (page, server, options = {}) =>
     COMPLETION,
   );
 
-/** What a browser has, found out without the library. */
-const abilities = (page) =>
-  page.evaluate(() => {
-    const relaxedDot = Uint8Array.of(
-      ...[0, 97, 115, 109, 1, 0, 0, 0, 1, 7, 1, 96, 2, 123, 123, 1, 123, 3, 2, 1, 0],
-      ...[10, 11, 1, 9, 0, 32, 0, 32, 1, 253, 146, 2, 11],
-    );
-    return {
-      relaxed: WebAssembly.validate(relaxedDot),
-      sharedMemory: globalThis.crossOriginIsolated && typeof SharedArrayBuffer === 'function',
-    };
-  });
-
 for (const name of BROWSERS) {
   describe(name, { skip: skipWithoutBrowser(name) }, () => {
     let browser;
@@ -80,7 +68,7 @@ for (const name of BROWSERS) {
 
     test('an isolated page writes what Node writes, on threads and relaxed SIMD where they exist', async (t) => {
       const page = await openLibrary(browser, isolated);
-      const has = await abilities(page);
+      const has = await findAbilities(page);
       const found = await write(page, isolated, { threads: 2 });
       t.diagnostic(
         `${name} ${browser.version}: ${found.threads} thread(s), ${found.kernelSet}, the ${found.wasm} build`,
@@ -129,7 +117,7 @@ for (const name of BROWSERS) {
 
     test('where threads do not start, the engine runs on one', async () => {
       const page = await openLibrary(browser, isolated);
-      const { sharedMemory } = await abilities(page);
+      const { sharedMemory } = await findAbilities(page);
       for (const refusal of ['?post', '?file']) {
         const found = await write(page, isolated, { threads: 2, workerUrl: `/test/refusing-worker.js${refusal}` });
         assert.deepEqual(
