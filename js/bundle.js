@@ -1,46 +1,123 @@
 #!/usr/bin/env node
-// Builds build/web/: what a page needs, complete in itself. index.js is the public entry, worker.js holds the engine
-// and the Emscripten glue in one file, because a worker that is one file starts under every bundler and every server.
-import { copyFileSync } from 'node:fs';
-import { join } from 'node:path';
+// Builds build/web/, what the package gives a page: index.js is the public entry, worker.js holds the engine and the
+// Emscripten glue in one file, because a worker that is one file starts under every bundler and every server. Then
+// build/site/, the whole page with library and included model: a folder for any static host.
+import { createHash } from 'node:crypto';
+import { copyFileSync, existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
+import { dirname, join, relative, sep } from 'node:path';
 import { buildWasm, OUTPUTS as WASM_OUTPUTS } from '../wasm/build.js';
 import { filesBelow, isMain, main, printSizes, ROOT, requireNode, requirePackages, Stamp } from '../wasm/shell.js';
 
-const ENTRIES = { index: 'js/index.web.js', worker: 'js/worker.web.js' };
 const WASM = WASM_OUTPUTS.filter((path) => path.endsWith('.wasm'));
-const OUTPUTS = [
-  ...Object.keys(ENTRIES).map((name) => `build/web/${name}.js`),
-  ...WASM.map((path) => path.replace('build/wasm/', 'build/web/')),
+const LIBRARY = 'build/web';
+const LIBRARY_ENTRIES = { index: 'js/index.web.js', worker: 'js/worker.web.js' };
+const LIBRARY_OUTPUTS = [
+  ...Object.keys(LIBRARY_ENTRIES).map((name) => `${LIBRARY}/${name}.js`),
+  ...WASM.map((path) => path.replace('build/wasm', LIBRARY)),
 ];
 
-/** Brings build/wasm/ and build/web/ up to date. @throws {BuildError} */
+export const SITE = 'build/site';
+const SERVICE_WORKER = 'sw.js';
+const SERVICE_WORKER_SOURCES = ['web/sw.js', 'web/headers.js'];
+const PAGE_ENTRIES = [
+  { in: 'web/app.js', out: 'app' },
+  { in: 'web/app.css', out: 'app' },
+];
+const MODELS = ['models/nibble-tiny.gguf', 'models/catalog.json'];
+
+const SHARED = {
+  absWorkingDir: ROOT,
+  bundle: true,
+  minify: true,
+  target: 'es2022',
+  platform: 'browser',
+  charset: 'utf8',
+  legalComments: 'linked',
+  logLevel: 'warning',
+};
+
+/** Brings build/wasm/, build/web/ and build/site/ up to date. @throws {BuildError} */
 export async function bundle() {
   requireNode();
   requirePackages();
   buildWasm();
+  await bundleLibrary();
+  await bundleSite();
+}
+
+async function bundleLibrary() {
   const inputs = filesBelow(['js', 'package-lock.json', ...WASM_OUTPUTS]);
-  const stamp = new Stamp('build/web/.sources', inputs, OUTPUTS);
+  const stamp = new Stamp(`${LIBRARY}/.sources`, inputs, LIBRARY_OUTPUTS);
   if (stamp.fresh()) return;
   stamp.clear();
   // Imported here, since it may have been installed a moment ago.
   const { build } = await import('esbuild');
   await build({
-    absWorkingDir: ROOT,
-    entryPoints: ENTRIES,
-    outdir: 'build/web',
-    bundle: true,
-    minify: true,
+    ...SHARED,
+    entryPoints: LIBRARY_ENTRIES,
+    outdir: LIBRARY,
     format: 'esm',
-    target: 'es2022',
-    platform: 'browser',
     conditions: ['browser'],
-    charset: 'utf8',
-    legalComments: 'linked',
-    logLevel: 'warning',
   });
-  for (const path of WASM) copyFileSync(join(ROOT, path), join(ROOT, path.replace('build/wasm/', 'build/web/')));
+  for (const path of WASM) copy(path, path.replace('build/wasm', LIBRARY));
   stamp.write();
-  printSizes(OUTPUTS);
+  printSizes(LIBRARY_OUTPUTS);
+}
+
+async function bundleSite() {
+  const library = namesIn(LIBRARY).map((name) => `${LIBRARY}/${name}`);
+  const inputs = filesBelow(['web', 'js/bundle.js', 'package-lock.json', ...MODELS, ...library]);
+  const stamp = new Stamp(`${SITE}/.sources`, inputs, [`${SITE}/index.html`, `${SITE}/${SERVICE_WORKER}`]);
+  if (stamp.fresh()) return;
+  // What an earlier build left must not be taken for a part of this one.
+  rmSync(join(ROOT, SITE), { recursive: true, force: true });
+  const { build } = await import('esbuild');
+  await build({
+    ...SHARED,
+    entryPoints: PAGE_ENTRIES,
+    outdir: SITE,
+    format: 'esm',
+    external: ['./nibble/index.js'],
+  });
+  for (const path of library) copy(path, path.replace(LIBRARY, `${SITE}/nibble`));
+  for (const path of MODELS) if (existsSync(join(ROOT, path))) copy(path, `${SITE}/${path}`);
+  for (const name of namesIn('web')) {
+    if (/\.(html|webmanifest|svg|png)$/.test(name)) copy(`web/${name}`, `${SITE}/${name}`);
+  }
+  await sealSite(join(ROOT, SITE));
+  stamp.write();
+  printSizes(namesIn(SITE).map((name) => `${SITE}/${name}`));
+}
+
+/**
+ * Writes the service worker of a complete site: it knows each file by its content, and so the version of the whole.
+ * @param {string} folder
+ */
+export async function sealSite(folder) {
+  const names = namesIn(relative(ROOT, folder)).filter((name) => name !== SERVICE_WORKER);
+  const files = names.map((path) => ({ path, sha256: sha256(readFileSync(join(folder, path))) }));
+  const sources = SERVICE_WORKER_SOURCES.map((path) => sha256(readFileSync(join(ROOT, path))));
+  const version = sha256(JSON.stringify([files, sources])).slice(0, 16);
+  const { build } = await import('esbuild');
+  await build({
+    ...SHARED,
+    entryPoints: [join(ROOT, 'web', SERVICE_WORKER)],
+    outfile: join(folder, SERVICE_WORKER),
+    format: 'iife',
+    define: { 'self.SITE': JSON.stringify({ version, files }) },
+  });
+}
+
+const sha256 = (bytes) => createHash('sha256').update(bytes).digest('hex');
+
+/** The files below a folder as paths in it, with '/' between their parts. */
+function namesIn(folder) {
+  return filesBelow([folder]).map((path) => relative(join(ROOT, folder), path).split(sep).join('/'));
+}
+
+function copy(from, to) {
+  mkdirSync(dirname(join(ROOT, to)), { recursive: true });
+  copyFileSync(join(ROOT, from), join(ROOT, to));
 }
 
 if (isMain(import.meta.url)) await main(bundle);

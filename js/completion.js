@@ -16,6 +16,14 @@ import { createStopMatcher } from './stop-strings.js';
  */
 
 /**
+ * @typedef {object} Prefill how far the reading of the prompt is
+ * @property {number} tokens computed by now
+ * @property {number} total to be computed
+ * @property {number} reusedTokens computed for an earlier call: together with `total` the length of the prompt
+ * @property {number} tokensPerSecond 0 before the first are computed
+ */
+
+/**
  * @param {object} context
  * @param {import('./engine.js').Model} context.model
  * @param {import('./timeline.js').Timeline} context.timeline
@@ -23,21 +31,31 @@ import { createStopMatcher } from './stop-strings.js';
  * @param {{ next: () => Promise<void> }} context.turn
  * @param {number[]} prompt
  * @param {object} options as readCompletionOptions() gives them
- * @param {{ signal: AbortSignal, onToken: (token: { text: string, token: number | null }) => void }} control
+ * @param {{ signal: AbortSignal, onToken: (token: { text: string, token: number | null }) => void,
+ *   onPrefill: (progress: Prefill) => void }} control
  * @returns {Promise<CompletionResult>}
  */
-export async function complete({ model, timeline, tokenizer, turn }, prompt, options, { signal, onToken }) {
+export async function complete({ model, timeline, tokenizer, turn }, prompt, options, { signal, onToken, onPrefill }) {
   const seed = options.seed ?? crypto.getRandomValues(new Uint32Array(1))[0];
   const sampler = createSampler(model, tokenizer, { ...options, seed });
   try {
     const prefill = stopwatch();
     let computed = 0;
+    let reusedTokens = 0;
+    const report = () => {
+      const { tokens, tokensPerSecond } = prefill.lap(computed);
+      onPrefill({ tokens, total: prompt.length - reusedTokens, reusedTokens, tokensPerSecond });
+    };
+    const onStart = (kept) => {
+      reusedTokens = kept;
+      report();
+    };
     const onPiece = (count) => {
       computed += count;
+      report();
     };
-    let reusedTokens = 0;
     try {
-      reusedTokens = await timeline.replace(prompt, { reuse: options.reusePrefix, turn, signal, onPiece });
+      await timeline.replace(prompt, { reuse: options.reusePrefix, turn, signal, onStart, onPiece });
     } catch (error) {
       if (error.code !== 'CANCELLED') throw error;
       return finish(createWriter(null, [], onToken), 'cancelled', prefill.lap(computed), stopwatch().lap(0));

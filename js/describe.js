@@ -27,13 +27,13 @@ export function settleContext(header, options) {
 }
 
 /** Names and sizes that an engine and a description share. */
-export function identityOf(header, source, fileSize) {
+export function identityOf(header, fileName, fileSize) {
   const tensors = header.tensors();
   const text = (key) => (typeof header.get(key) === 'string' ? header.get(key) : null);
   return {
-    name: text('general.name') ?? source.name.replace(/\.gguf$/i, ''),
+    name: text('general.name') ?? fileName.replace(/\.gguf$/i, ''),
     architecture: text('general.architecture'),
-    file: { name: source.name, bytes: fileSize, ggufVersion: header.version },
+    file: { name: fileName, bytes: fileSize, ggufVersion: header.version },
     quantization: quantizationOf(tensors),
     tensorBytes: tensors.reduce((sum, { bytes }) => sum + bytes, 0),
   };
@@ -43,9 +43,9 @@ export function identityOf(header, source, fileSize) {
  * @returns {object} identity, metadata, tensors, and the model and memory for a context; where the engine cannot run
  *   the model, these two are null and `problem` says why; where only this context is too large, `memory` is null
  */
-export function describeHeader(header, source, fileSize, options) {
+export function describeHeader(header, fileName, fileSize, options) {
   const metadata = Object.fromEntries(header.keys().map((key) => [key, header.preview(key, ARRAY_PREVIEW)]));
-  const identity = identityOf(header, source, fileSize);
+  const identity = identityOf(header, fileName, fileSize);
   const facts = { ...identity, dataOffset: header.dataOffset, metadata, tensors: header.tensors() };
   try {
     const { info, memory } = header.describe(settleContext(header, options));

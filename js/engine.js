@@ -1,23 +1,19 @@
-// The twin of wasm/api.c and the only file that touches the wasm heap. It turns the flat exports into four objects:
+// The twin of wasm/api.c and the only file that touches the wasm heap. It turns the flat exports into these objects:
 //
 //   Runtime   one instance of the wasm module: its memory and threads
 //   Header    a GGUF header held in the heap: metadata and tensors
 //   Model     an engine of the C core: takes the weights, makes sessions and samplers
 //   Session, Sampler
 //
-// The heap may grow in any call, so no view of it outlives the statement that made it. Whatever is opened here is
+// The heap may grow in any call, so no view of it outlives the statement that made it (but those of packedViews()).
+// packer.js makes further calls, and leaves the heap to the Runtime. Whatever is opened here is
 // closed by its close(), which may be called twice. Everything is synchronous: no lock is needed.
 import { NibbleError } from './errors.js';
-import { decodeValue, typeName } from './metadata.js';
+import { instantiate } from './instantiate.js';
+import { Metadata } from './metadata.js';
 
 /** Bytes of the file that are handed to the core at once. */
 export const STAGING_BYTES = 4 << 20;
-
-// In pages of 64 KiB. The first two are emscripten.cmake's INITIAL_MEMORY and MAXIMUM_MEMORY.
-const FIRST_PAGES = 256;
-const MOST_PAGES = 65536;
-// A quarter of a gigabyte: less holds no model worth having.
-const LEAST_PAGES = 4096;
 
 const INFO_FIELDS = [
   'parameters',
@@ -37,57 +33,16 @@ const INFO_FIELDS = [
 ];
 const MEMORY_FIELDS = ['weights', 'kvCache', 'activations', 'other'];
 
-/** The heap, as large as it may grow: a phone's browser refuses to reserve what a computer's does. */
-function reserveMemory() {
-  for (let maximum = MOST_PAGES; ; maximum /= 2) {
-    try {
-      return new WebAssembly.Memory({ initial: FIRST_PAGES, maximum, shared: true });
-    } catch (cause) {
-      if (maximum <= LEAST_PAGES) throw cause;
-    }
-  }
-}
-
 /** An instance of the wasm module. */
 export class Runtime {
   #module;
   #memory;
   #error;
 
-  /**
-   * @param {(options: object) => Promise<object>} createModule the factory that Emscripten's glue exports
-   * @param {WebAssembly.Module} wasm the compiled kernels and core
-   * @param {number} threads workers to start beforehand beside the calling thread, plus one
-   * @param {Promise<never>} [failed] rejects where the platform finds that a worker does not start
-   * @returns {Promise<Runtime>} rejects with PLATFORM_UNSUPPORTED; no worker is left then
-   */
-  static async start(createModule, wasm, threads, failed) {
-    let refuse;
-    const refused = new Promise((_, reject) => {
-      refuse = reject;
-    });
-    // Emscripten adds its exports to these options, at once.
-    const options = {
-      instantiateWasm(imports, receive) {
-        WebAssembly.instantiate(wasm, imports).then((instance) => receive(instance, wasm), refuse);
-        return {};
-      },
-      pthreadPoolSize: Math.max(0, threads - 1),
-      print: () => {},
-      printErr: () => {},
-    };
-    try {
-      options.wasmMemory = reserveMemory();
-      const endings = [createModule(options), refused, ...(failed ? [failed] : [])];
-      return new Runtime(await Promise.race(endings), options.wasmMemory);
-    } catch (cause) {
-      options.PThread?.terminateAllThreads();
-      throw new NibbleError(
-        'PLATFORM_UNSUPPORTED',
-        `The WebAssembly engine did not start (${cause.message ?? cause}). Try fewer threads, or a newer browser or Node.`,
-        { cause },
-      );
-    }
+  /** Starts an instance; the parameters are those of instantiate(). */
+  static async start(...parameters) {
+    const { module, memory } = await instantiate(...parameters);
+    return new Runtime(module, memory);
   }
 
   constructor(module, memory) {
@@ -96,7 +51,7 @@ export class Runtime {
     this.#error = this.allocate(module._api_error_size());
   }
 
-  /** The exports. Only the classes of this file call them. */
+  /** The exports. Only this file and packer.js call them. */
   get c() {
     if (this.#module === null) throw new NibbleError('UNLOADED', 'The engine was unloaded; create a new one.');
     return this.#module;
@@ -175,18 +130,31 @@ function namedDoubles(runtime, names, pointer) {
   return Object.fromEntries(names.map((name, index) => [name, values[index]]));
 }
 
+/** { name: number } for a call that returns the name at an index (0 past the last) and puts its number at a pointer. */
+function namedNumbers(runtime, call) {
+  const numbers = {};
+  return runtime.scratch(8, (field) => {
+    for (let index = 0; ; index++) {
+      const name = call(index, field);
+      if (name === 0) return numbers;
+      [numbers[runtime.text(name)]] = runtime.copy(Float64Array, field, 1);
+    }
+  });
+}
+
+/** A checksum as text, from the signed number that wasm gives. */
+export const hex = (number) => BigInt.asUintN(64, number).toString(16).padStart(16, '0');
+
 function infoAt(runtime, pointer) {
   const info = namedDoubles(runtime, INFO_FIELDS, pointer);
   return { ...info, tiedOutput: info.tiedOutput !== 0 };
 }
 
 /** A parsed GGUF header. Its metadata is decoded when asked for. */
-export class Header {
+export class Header extends Metadata {
   #runtime;
   #buffer;
   #gguf;
-  #pairs = new Map();
-  #values = new Map();
 
   /**
    * Takes over `buffer`, a heap pointer to the file's first `available` bytes, where it succeeds; on an error (code
@@ -194,7 +162,9 @@ export class Header {
    */
   constructor(runtime, buffer, available, fileSize) {
     const { c } = runtime;
-    this.#gguf = runtime.checked((error) => c._api_gguf_open(buffer, available, fileSize, error));
+    const gguf = runtime.checked((error) => c._api_gguf_open(buffer, available, fileSize, error));
+    super(({ value, bytes }) => runtime.bytes(value, bytes).slice());
+    this.#gguf = gguf;
     this.#runtime = runtime;
     this.#buffer = buffer;
     this.version = c._api_gguf_version(this.#gguf);
@@ -203,38 +173,9 @@ export class Header {
       for (let index = 0; index < c._api_gguf_pair_count(this.#gguf); index++) {
         c._api_gguf_pair(this.#gguf, index, fields);
         const [key, keyLength, type, element, count, value, bytes] = runtime.copy(Uint32Array, fields, 7);
-        this.#pairs.set(runtime.text(key, keyLength), { type, element, count, value, bytes });
+        this.add(runtime.text(key, keyLength), { type, element, count, value, bytes });
       }
     });
-  }
-
-  has(key) {
-    return this.#pairs.has(key);
-  }
-
-  keys() {
-    return [...this.#pairs.keys()];
-  }
-
-  /**
-   * The value of a key, undefined where it is absent: a number (a bigint past 2^53), boolean or string; for an array
-   * of strings or booleans an Array, of numbers a typed array, of arrays null.
-   */
-  get(key) {
-    const pair = this.#pairs.get(key);
-    if (pair === undefined) return undefined;
-    if (!this.#values.has(key)) {
-      this.#values.set(key, decodeValue(pair, this.#runtime.bytes(pair.value, pair.bytes).slice()));
-    }
-    return this.#values.get(key);
-  }
-
-  /** { type, count, value } of a key that exists; of an array only its first `limit` elements. */
-  preview(key, limit) {
-    const pair = this.#pairs.get(key);
-    const bytes = this.#runtime.bytes(pair.value, pair.bytes).slice();
-    const value = decodeValue({ ...pair, count: Math.min(pair.count, limit) }, bytes);
-    return { type: typeName(pair), count: pair.count, value: ArrayBuffer.isView(value) ? Array.from(value) : value };
   }
 
   /** [{ name, type, shape, offset, bytes }]; shape[0] is the contiguous dimension, offset counts from the file's start. */
@@ -291,13 +232,17 @@ export class Header {
     });
   }
 
+  /** The parsed header in the heap, for packer.js. */
+  get gguf() {
+    return this.#gguf;
+  }
+
   close() {
     if (this.#gguf === 0) return;
     this.#runtime.c._api_gguf_close(this.#gguf);
     this.#runtime.free(this.#buffer);
     this.#gguf = 0;
-    this.#pairs.clear();
-    this.#values.clear();
+    this.clear();
   }
 }
 
@@ -321,16 +266,9 @@ export class Model {
   get kernels() {
     const runtime = this.#runtime;
     const { c } = runtime;
-    const rates = {};
-    runtime.scratch(8, (rate) => {
-      for (let index = 0; ; index++) {
-        const name = c._nibble_engine_kernel_rate(this.#engine, index, rate);
-        if (name === 0) break;
-        [rates[runtime.text(name)]] = runtime.copy(Float64Array, rate, 1);
-      }
-    });
+    const kernelRates = namedNumbers(runtime, (index, rate) => c._nibble_engine_kernel_rate(this.#engine, index, rate));
     const kernelSet = runtime.text(c._nibble_engine_kernel_set(this.#engine));
-    return { kernelSet, kernelRates: rates, tileStreams: c._nibble_engine_tile_streams(this.#engine) };
+    return { kernelSet, kernelRates, tileStreams: c._nibble_engine_tile_streams(this.#engine) };
   }
 
   /** Bytes of tensor data that are still missing. */
@@ -346,6 +284,43 @@ export class Model {
       runtime.write(staging, piece);
       runtime.checked((error) => runtime.c._nibble_engine_load(this.#engine, staging, piece.length, error));
     }
+  }
+
+  /**
+   * The places of `length` packed bytes from `position` on, in order: views that are filled and then let go. Reads may
+   * fill them while other calls run: the heap is shared, so it grows without moving.
+   */
+  packedViews(position, length) {
+    const runtime = this.#runtime;
+    return runtime.scratch(16, (fields) => {
+      const views = [];
+      for (let at = position, end = position + length; at < end; at += views.at(-1).length) {
+        runtime.c._api_engine_packed_range(this.#engine, at, fields);
+        const [pointer, run] = runtime.copy(Float64Array, fields, 2);
+        if (pointer === 0) throw new RangeError(`no weights at ${at}`);
+        views.push(runtime.bytes(pointer, Math.min(run, end - at)));
+      }
+      return views;
+    });
+  }
+
+  /** Puts packed bytes into place. */
+  place(position, bytes) {
+    let done = 0;
+    for (const view of this.packedViews(position, bytes.length)) {
+      view.set(bytes.subarray(done, done + view.length));
+      done += view.length;
+    }
+  }
+
+  /** The checksum of packed bytes in place, as checksumOf() gives it. */
+  packedChecksum(position, length) {
+    return hex(this.#runtime.c._api_engine_packed_checksum(this.#engine, position, length));
+  }
+
+  /** Says that all packed bytes are in place. */
+  finish() {
+    this.#runtime.checked((error) => this.#runtime.c._nibble_engine_finish(this.#engine, error));
   }
 
   memory() {
@@ -369,15 +344,11 @@ export class Model {
 
   /** Milliseconds of each operation since the profile was switched on, summed over the threads. */
   profileEntries() {
-    const runtime = this.#runtime;
-    return runtime.scratch(8, (field) => {
-      const entries = [];
-      for (let index = 0; ; index++) {
-        const name = runtime.c._nibble_engine_profile_entry(this.#engine, index, field);
-        if (name === 0) return entries;
-        entries.push({ operation: runtime.text(name), milliseconds: runtime.copy(Float64Array, field, 1)[0] });
-      }
-    });
+    const { c } = this.#runtime;
+    const entries = namedNumbers(this.#runtime, (index, field) =>
+      c._nibble_engine_profile_entry(this.#engine, index, field),
+    );
+    return Object.entries(entries).map(([operation, milliseconds]) => ({ operation, milliseconds }));
   }
 
   createSession() {

@@ -4,11 +4,11 @@ import { createChatTemplate, encodeChat } from './chat.js';
 import { complete } from './completion.js';
 import { describeHeader, identityOf, settleContext } from './describe.js';
 import { NibbleError } from './errors.js';
-import { checkCancelled, loadWeights, readHeader } from './loader.js';
+import { checkCancelled } from './loader.js';
+import { openModel } from './open-model.js';
 import * as read from './options.js';
 import { mostLikely } from './probabilities.js';
 import { checkKernelSet } from './simd.js';
-import { openSource } from './source.js';
 import { Timeline } from './timeline.js';
 import { createTokenizer } from './tokenizer.js';
 import { createTurn } from './turn.js';
@@ -20,7 +20,8 @@ const FALLBACK_STOPS = ['\nUser:'];
  * @typedef {object} Platform
  * @property {(build: { threads: number, kernelSet?: string | null }, wasm: any) => Promise<{ runtime: import('./engine.js').Runtime, variant: string, threads: number }>} startRuntime
  *   `threads`: how many it has, which may be fewer
- * @property {(path: string) => Promise<import('./source.js').Source>} [openPath]
+ * @property {(path: string, position?: number) => Promise<import('./source.js').Source>} [openPath]
+ * @property {(path: string) => Promise<import('./store-backends.js').Backend>} [openFolder]
  * @property {number} threads how many threads to use where none are asked for
  * @property {number} maxThreads
  */
@@ -50,28 +51,40 @@ export class Host {
     }
   }
 
-  async #load({ source: descriptor, wasm, options: given }, { signal, onProgress }) {
+  async #load({ source: descriptor, store = null, wasm, options: given }, { signal, onProgress }) {
     const start = performance.now();
     const options = this.#settleThreads(read.readEngineOptions(given));
     checkKernelSet(options.kernelSet);
-    const build = { threads: options.vocabularyOnly ? 1 : options.threads, kernelSet: options.kernelSet };
-    return this.#withHeader({ descriptor, wasm, build, signal }, async (opened) => {
-      const { runtime, variant, threads, header, source, fileSize, pieces } = opened;
-      const info = { ...identityOf(header, source, fileSize), wasm: variant, exact: options.exact };
-      const { dataOffset } = header;
-      const model = options.vocabularyOnly ? null : header.createModel({ ...settleContext(header, options), threads });
+    const headerOnly = options.vocabularyOnly;
+    const build = { threads: headerOnly ? 1 : options.threads, kernelSet: options.kernelSet };
+    return this.#withModel({ descriptor, store, wasm, build, headerOnly, signal, onProgress }, async (opened) => {
+      const { variant, threads, header, fileName, fileSize, storage, load } = opened;
+      const info = { ...identityOf(header, fileName, fileSize), wasm: variant, exact: options.exact };
+      const model = headerOnly ? null : header.createModel({ ...settleContext(header, options), threads });
       this.#model = model;
       onProgress({ phase: 'prepare', loaded: 0, total: fileSize, bytesPerSecond: 0, secondsLeft: null });
-      this.#readTexts(header);
-      header.close();
-      checkCancelled(signal);
+      await this.#prepare(header, model, load, signal);
       if (model !== null) {
-        await loadWeights({ runtime, model, source, pieces, dataOffset, fileSize, signal, onProgress });
         this.#timeline = new Timeline(model);
         Object.assign(info, model.info, { threads: model.threads, batchSize: model.batchSize }, model.kernels);
       }
-      return { ...info, ...this.#textInfo(), loadMilliseconds: performance.now() - start };
+      return { ...info, ...this.#textInfo(), storage, loadMilliseconds: performance.now() - start };
     });
+  }
+
+  /** Weights and texts at once: reads from a store go on while the vocabulary is taken in. */
+  async #prepare(header, model, load, signal) {
+    // Whatever goes wrong, no read may go on into a heap that is given back.
+    const loading = model === null ? null : load(model);
+    try {
+      this.#readTexts(header);
+    } catch (error) {
+      await loading?.catch(() => {});
+      throw error;
+    }
+    header.close();
+    checkCancelled(signal);
+    await loading;
   }
 
   #textInfo() {
@@ -84,12 +97,12 @@ export class Host {
   }
 
   /** What describeModel() returns. */
-  async describe({ source: descriptor, wasm, options: given }, { signal }) {
+  async describe({ source: descriptor, store = null, wasm, options: given }, { signal, onEvent }) {
     const options = this.#settleThreads(read.readEngineOptions(given));
+    const call = { descriptor, store, wasm, build: { threads: 1 }, headerOnly: true, signal, onProgress: onEvent };
     try {
-      return await this.#withHeader(
-        { descriptor, wasm, build: { threads: 1 }, signal },
-        ({ header, source, fileSize }) => describeHeader(header, source, fileSize, options),
+      return await this.#withModel(call, async ({ header, fileName, fileSize }) =>
+        describeHeader(header, fileName, fileSize, options),
       );
     } finally {
       this.unload();
@@ -107,7 +120,8 @@ export class Host {
       turn: this.#turn,
     };
     const prompt = this.#promptTokens(options);
-    return complete(context, prompt, { ...options, stop }, { signal, onToken: onEvent });
+    const onPrefill = (prefill) => onEvent({ prefill });
+    return complete(context, prompt, { ...options, stop }, { signal, onToken: onEvent, onPrefill });
   }
 
   tokenize({ text, options }) {
@@ -168,20 +182,11 @@ export class Host {
     return null;
   }
 
-  /** Opens the source and its header, and closes both after `use`. */
-  async #withHeader({ descriptor, wasm, build, signal }, use) {
-    const source = await openSource(descriptor, { openPath: this.#platform.openPath, signal });
-    let header;
-    try {
-      const { runtime, variant, threads } = await this.#platform.startRuntime(build, wasm);
-      this.#runtime = runtime;
-      const parsed = await readHeader(runtime, source, signal);
-      header = parsed.header;
-      return await use({ runtime, variant, threads, source, ...parsed });
-    } finally {
-      header?.close();
-      await source.close();
-    }
+  /** Starts the wasm and opens the model's header. */
+  async #withModel({ build: wanted, wasm, ...call }, use) {
+    const { runtime, ...build } = await this.#platform.startRuntime(wanted, wasm);
+    this.#runtime = runtime;
+    return openModel({ ...call, runtime, platform: this.#platform }, (opened) => use({ ...opened, ...build }));
   }
 
   #settleThreads(options) {
@@ -196,10 +201,12 @@ export class Host {
     this.#chat = createChatTemplate(header, this.#tokenizer);
   }
 
-  #promptTokens({ prompt, messages, tokens }) {
+  #promptTokens({ prompt, messages, tokens, continueLast }) {
     if (tokens !== undefined) return this.#knownTokens(tokens);
     const { tokenizer, chat } = this.#texts();
-    return messages === undefined ? tokenizer.encode(prompt) : encodeChat(tokenizer, chat.render(messages));
+    if (messages === undefined) return tokenizer.encode(prompt);
+    if (!continueLast) return encodeChat(tokenizer, chat.render(messages));
+    return encodeChat(tokenizer, chat.render(messages.slice(0, -1)) + messages.at(-1).content);
   }
 
   #knownTokens(given) {

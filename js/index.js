@@ -1,15 +1,19 @@
 // The library, apart from what differs between Node and a browser. index.node.js and index.web.js are its entries.
 import { Client } from './client.js';
 import { NibbleError } from './errors.js';
-import { invalid, readBenchmarkOptions, readCompletionOptions, readEngineOptions } from './options.js';
+import { startModelStore } from './model-store.js';
+import { invalid, readBenchmarkOptions, readCompletionOptions, readEngineOptions, readStore } from './options.js';
 import { describeSource } from './source.js';
 
 export { NibbleError } from './errors.js';
 
 /**
  * @typedef {object} EngineOptions
- * @property {string | URL | Blob | ArrayBuffer | ArrayBufferView | ReadableStream | { stream: ReadableStream, size?: number, name?: string }} model
- *   a GGUF file: its URL (in Node also a path), a File or Blob, its bytes, or a stream of them
+ * @property {string | URL | Blob | ArrayBuffer | ArrayBufferView | ReadableStream | { stream: ReadableStream, size?: number, name?: string } | { stored: string }} model
+ *   a GGUF file: its URL (in Node also a path), a File or Blob, its bytes, or a stream of them; or the id of a stored one
+ * @property {'indexeddb' | 'opfs' | 'memory' | { folder: string } | { kind: string, chunkBytes?: number } | null} [store]
+ *   where the model is kept for the next time, and taken from where it is kept already; null: nowhere. By default, in a
+ *   browser, IndexedDB for models from a URL. What became of it stands in `engine.info.storage`
  * @property {number} [threads] by default as many as the machine runs at once, at most 8; 1 where memory cannot be shared
  * @property {number} [contextSize] tokens that fit into one conversation; 0: as many as the model was trained for; by
  *   default that, but at most 4096
@@ -20,8 +24,8 @@ export { NibbleError } from './errors.js';
  *   side as the kernel set has; 0, the default: measured once they are loaded (`engine.info.tileStreams`)
  * @property {boolean} [vocabularyOnly] load no weights: the engine then only tokenizes, detokenizes and renders chats
  * @property {AbortSignal} [signal] stops the loading; createEngine() rejects with code CANCELLED
- * @property {(progress: { phase: 'download' | 'load' | 'prepare', loaded: number, total: number, bytesPerSecond: number, secondsLeft: number | null }) => void} [onProgress]
- *   what it throws ends the loading, and createEngine() rejects with it
+ * @property {(progress: { phase: 'download' | 'load' | 'read' | 'wait' | 'prepare', loaded: number, total: number, bytesPerSecond: number, secondsLeft: number | null }) => void} [onProgress]
+ *   read: from the store; wait: another tab is storing the model. What it throws ends the loading, and createEngine() rejects with it
  * @property {string | URL} [workerUrl] where the worker's file is, if not beside the library
  * @property {string | URL} [wasmUrl] the folder of nibble-relaxed.wasm and nibble-simd128.wasm
  * @property {BufferSource} [wasmBinary] the wasm itself, instead of wasmUrl
@@ -47,6 +51,10 @@ export { NibbleError } from './errors.js';
  * @property {boolean} [ignoreEos] never choose a token that ends the text
  * @property {AbortSignal} [signal] stops the completion; its result then has finishReason 'cancelled'
  * @property {boolean} [reusePrefix] keep what the prompt has in common with the last one; true
+ * @property {boolean} [continueLast] the last of the messages is an answer of the assistant's that was cut off: write on
+ *   from its end; false
+ * @property {(progress: import('./completion.js').Prefill) => void} [onPrefill] told as the prompt is computed; what it
+ *   throws ends the completion, whose result is rejected with it
  */
 
 /**
@@ -54,34 +62,51 @@ export { NibbleError } from './errors.js';
  * @property {(workerUrl?: string | URL) => import('./client.js').WorkerPort} startWorker
  * @property {(text: string) => { url: string } | { path: string }} locate
  * @property {() => any} wasm where the wasm is by default
+ * @property {(descriptor: any) => any} defaultStore for a model that comes without the option
+ * @property {{ persist: () => Promise<boolean>, persisted: () => Promise<boolean> }} persistence
  */
+
+// How long an interrupted import may take to keep what it has.
+const KEEP_MILLISECONDS = 10_000;
 
 /** @param {Platform} platform */
 export function createLibrary(platform) {
+  const wasmOf = (options) => ({
+    ...platform.wasm(),
+    ...(options.wasmUrl && { url: String(options.wasmUrl) }),
+    binary: options.wasmBinary,
+  });
+
   /** Starts a worker and makes one call that has a model in it. */
   async function callWithModel(method, options, { signal, onProgress } = {}) {
     const settings = readEngineOptions(options);
     if (!['function', 'undefined'].includes(typeof onProgress)) throw invalid('onProgress', onProgress, 'a function');
     if (signal?.aborted) throw cancelled();
     const source = describeSource(options?.model, platform.locate);
+    const { descriptor, transfer } = source;
     let client;
-    const stop = () => client?.close(cancelled());
+    let timer;
     try {
+      const store = readStore('store', options.store === undefined ? platform.defaultStore(descriptor) : options.store);
+      const stop = () => {
+        // The worker stops by itself; one that hangs is ended. Without a store there is nothing to wait for.
+        timer = setTimeout(() => client.close(cancelled()), store === null ? 0 : KEEP_MILLISECONDS);
+      };
       client = new Client(startWorker(platform, options.workerUrl));
       signal?.addEventListener('abort', stop, { once: true });
-      const wasm = {
-        ...platform.wasm(),
-        ...(options.wasmUrl && { url: String(options.wasmUrl) }),
-        binary: options.wasmBinary,
-      };
-      const params = { source: source.descriptor, wasm, options: settings };
-      const result = await client.call(method, params, { onEvent: onProgress, transfer: source.transfer });
-      return { client, result };
+      const params = { source: descriptor, store, wasm: wasmOf(options), options: settings };
+      try {
+        const result = await client.call(method, params, { signal, onEvent: onProgress, transfer });
+        if (signal?.aborted) throw cancelled();
+        return { client, result };
+      } finally {
+        signal?.removeEventListener('abort', stop);
+      }
     } catch (error) {
       await client?.close(error);
       throw error;
     } finally {
-      signal?.removeEventListener('abort', stop);
+      clearTimeout(timer);
       source.close();
     }
   }
@@ -109,6 +134,17 @@ export function createLibrary(platform) {
       const { client, result } = await callWithModel('describe', { ...options, model }, { signal: options.signal });
       await client.close(unloaded());
       return result;
+    },
+
+    /**
+     * Opens a store of models: to import, list and delete them without loading them. It has a worker of its own.
+     * @param {{ store?: EngineOptions['store'], workerUrl?: string | URL, wasmUrl?: string | URL, wasmBinary?: BufferSource }} [options]
+     *   store: in a browser IndexedDB unless given
+     * @returns {Promise<import('./model-store.js').ModelStore>}
+     */
+    openModelStore({ store = platform.defaultStore({ stored: '' }), ...options } = {}) {
+      const start = () => startWorker(platform, options.workerUrl);
+      return startModelStore({ startWorker: start, wasm: wasmOf(options), platform, store });
     },
   };
 }
@@ -142,9 +178,10 @@ export class Engine {
    * @returns {Completion}
    */
   complete(options) {
-    const { signal, ...rest } = options ?? {};
+    const { signal, onPrefill, ...rest } = options ?? {};
     readCompletionOptions(rest);
-    return new Completion(this.#client, rest, signal);
+    if (!['function', 'undefined'].includes(typeof onPrefill)) throw invalid('onPrefill', onPrefill, 'a function');
+    return new Completion(this.#client, rest, { signal, onPrefill });
   }
 
   /** @param {string} text @param {{ addSpecial?: boolean, parseSpecial?: boolean }} [options] @returns {Promise<number[]>} */
@@ -227,12 +264,13 @@ export class Completion {
   #ended = false;
   #controller = new AbortController();
 
-  constructor(client, params, signal) {
+  constructor(client, params, { signal, onPrefill }) {
     const stop = () => this.stop();
     signal?.addEventListener('abort', stop, { once: true });
     if (signal?.aborted) stop();
-    const onEvent = (token) => {
-      this.#tokens.push(token);
+    const onEvent = (event) => {
+      if (event.prefill) return onPrefill?.(event.prefill);
+      this.#tokens.push(event);
       this.#wake();
     };
     /** @type {Promise<import('./completion.js').CompletionResult>} */

@@ -35,4 +35,11 @@ function locate(text) {
   return { path: /^file:/i.test(text) ? fileURLToPath(text) : text };
 }
 
-export const { createEngine, describeModel } = createLibrary({ startWorker, locate, wasm: () => ({}) });
+export const { createEngine, describeModel, openModelStore } = createLibrary({
+  startWorker,
+  locate,
+  wasm: () => ({}),
+  defaultStore: () => null,
+  // Nobody clears a folder but its owner.
+  persistence: { persist: async () => true, persisted: async () => true },
+});

@@ -26,8 +26,20 @@ function startWorker(workerUrl) {
 /** Every text is a URL, relative to the page. */
 const locate = (text) => ({ url: new URL(text, globalThis.document?.baseURI ?? globalThis.location?.href).href });
 
-export const { createEngine, describeModel } = createLibrary({
+/** Addresses are there to be asked again; a File stays with its owner. */
+const defaultStore = ({ url, stored }) =>
+  stored !== undefined || (url !== undefined && /^https?:/i.test(url)) ? 'indexeddb' : null;
+
+// Where there is no storage manager (Safari's private windows, old WebViews), nothing is promised.
+const persistence = {
+  persist: async () => (await navigator.storage?.persist?.()) ?? false,
+  persisted: async () => (await navigator.storage?.persisted?.()) ?? false,
+};
+
+export const { createEngine, describeModel, openModelStore } = createLibrary({
   startWorker,
   locate,
   wasm: () => ({ url: new URL('.', import.meta.url).href }),
+  defaultStore,
+  persistence,
 });

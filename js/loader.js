@@ -7,7 +7,7 @@ const FIRST_HEADER_BYTES = 1 << 20;
 // Far above any real header (a vocabulary of 256k takes some 10 MiB); a file that claims more is lying.
 const MAX_HEADER_BYTES = 256 << 20;
 // Stands for the size of a source that does not know its own, until its end has been seen.
-const UNKNOWN_SIZE = 2 ** 42;
+export const UNKNOWN_SIZE = 2 ** 42;
 const PROGRESS_MILLISECONDS = 100;
 
 /** Throws CANCELLED where the signal has been given. */
@@ -15,17 +15,28 @@ export function checkCancelled(signal) {
   if (signal?.aborted) throw new NibbleError('CANCELLED', 'The call was cancelled.');
 }
 
-/** The next piece of a source, cut short by the signal. */
-async function nextPiece(source, signal) {
+/** The next piece of a source; null at its end. The signal ends the wait for it. */
+export async function nextPiece(source, signal) {
   checkCancelled(signal);
   try {
-    const piece = await source.read();
+    const piece = await untilAborted(source.read(), signal);
     checkCancelled(signal);
     return piece;
   } catch (error) {
     checkCancelled(signal);
     throw error;
   }
+}
+
+/** Like the promise, but rejected when the signal is given first. */
+function untilAborted(promise, signal) {
+  if (!signal) return promise;
+  let stop;
+  const aborted = new Promise((_, reject) => {
+    stop = () => reject(signal.reason);
+    signal.addEventListener('abort', stop, { once: true });
+  });
+  return Promise.race([promise, aborted]).finally(() => signal.removeEventListener('abort', stop));
 }
 
 /**
@@ -55,8 +66,8 @@ export async function readHeader(runtime, source, signal) {
   }
 }
 
-/** The header in the bytes read so far; null where it goes on behind them. */
-function tryHeader(runtime, pieces, available, fileSize) {
+/** The header in the first bytes of a file; null where it goes on behind them. */
+export function tryHeader(runtime, pieces, available, fileSize) {
   const buffer = runtime.allocate(Math.max(1, available));
   try {
     let position = buffer;
@@ -101,22 +112,62 @@ export async function loadWeights({ runtime, model, source, pieces, dataOffset, 
   }
 }
 
-function truncated(name, position, missing) {
+export function truncated(name, position, missing) {
   return new NibbleError(
     'GGUF_TRUNCATED',
     `The model "${name}" ends after ${position} bytes; ${missing} more bytes of weights were expected. Get the file again.`,
   );
 }
 
-function progressReporter(phase, total, onProgress) {
+/**
+ * @param {string} phase
+ * @param {number} total
+ * @param {(progress: object) => void} onProgress
+ * @param {number} [from] how much there was at the start, which no rate counts
+ */
+export function progressReporter(phase, total, onProgress, from = 0) {
   const start = performance.now();
   let last = -Infinity;
   return (loaded, done = false) => {
     const now = performance.now();
     if (!done && now - last < PROGRESS_MILLISECONDS) return;
     last = now;
-    const bytesPerSecond = loaded / Math.max(0.001, (now - start) / 1000);
+    const bytesPerSecond = (loaded - from) / Math.max(0.001, (now - start) / 1000);
     const secondsLeft = Math.max(0, total - loaded) / Math.max(1, bytesPerSecond);
     onProgress({ phase, loaded: Math.min(loaded, total), total, bytesPerSecond, secondsLeft });
   };
+}
+
+/**
+ * What `use` gets of a model that is opened, whether from its source or from a store.
+ * @typedef {object} OpenedModel
+ * @property {Header} header closed after `use`, or by it as soon as it is read
+ * @property {string} fileName
+ * @property {number} fileSize
+ * @property {object} storage `engine.info.storage`, up to date once load() is done
+ * @property {(model: import('./engine.js').Model) => Promise<void>} load puts the weights in place
+ */
+
+/**
+ * Opens a model from its source, without a store.
+ * @template T
+ * @param {{ runtime: object, open: () => Promise<import('./source.js').Source>, storage: object, signal?: AbortSignal,
+ *   onProgress: (progress: object) => void }} from
+ * @param {(opened: OpenedModel) => Promise<T>} use
+ * @returns {Promise<T>}
+ */
+export async function withSource({ runtime, open, storage, signal, onProgress }, use) {
+  const source = await open();
+  let header;
+  try {
+    const parsed = await readHeader(runtime, source, signal);
+    header = parsed.header;
+    const { pieces, fileSize } = parsed;
+    const { dataOffset } = header;
+    const load = (model) => loadWeights({ runtime, model, source, pieces, dataOffset, fileSize, signal, onProgress });
+    return await use({ header, fileName: source.name, fileSize, storage, load });
+  } finally {
+    header?.close();
+    await source.close();
+  }
 }

@@ -58,3 +58,51 @@ export function decodeValue({ type, element, count }, bytes) {
   const values = element === STRING ? decodeStrings(bytes, count) : decodeNumbers(bytes, element, count);
   return type === ARRAY ? values : plain(values[0]);
 }
+
+/** The metadata of a header; its values are decoded when asked for. */
+export class Metadata {
+  #read;
+  #pairs = new Map();
+  #values = new Map();
+
+  /** @param {(pair: object) => Uint8Array} read gives a copy of the bytes of a pair that was added */
+  constructor(read) {
+    this.#read = read;
+  }
+
+  /** @param {string} key @param {{ type: number, element: number, count: number }} pair */
+  add(key, pair) {
+    this.#pairs.set(key, pair);
+  }
+
+  has(key) {
+    return this.#pairs.has(key);
+  }
+
+  keys() {
+    return [...this.#pairs.keys()];
+  }
+
+  /**
+   * The value of a key, undefined where it is absent: a number (a bigint past 2^53), boolean or string; for an array
+   * of strings or booleans an Array, of numbers a typed array, of arrays null.
+   */
+  get(key) {
+    const pair = this.#pairs.get(key);
+    if (pair === undefined) return undefined;
+    if (!this.#values.has(key)) this.#values.set(key, decodeValue(pair, this.#read(pair)));
+    return this.#values.get(key);
+  }
+
+  /** { type, count, value } of a key that exists; of an array only its first `limit` elements. */
+  preview(key, limit) {
+    const pair = this.#pairs.get(key);
+    const value = decodeValue({ ...pair, count: Math.min(pair.count, limit) }, this.#read(pair));
+    return { type: typeName(pair), count: pair.count, value: ArrayBuffer.isView(value) ? Array.from(value) : value };
+  }
+
+  clear() {
+    this.#pairs.clear();
+    this.#values.clear();
+  }
+}

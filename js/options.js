@@ -122,7 +122,37 @@ function editDistance(long, name) {
   return row[name.length];
 }
 
-const CALLER_OPTIONS = ['model', 'signal', 'onProgress', 'workerUrl', 'wasmUrl', 'wasmBinary'];
+const STORES = ['indexeddb', 'opfs', 'memory'];
+const MOST_CHUNK_BYTES = 1 << 30;
+
+/**
+ * Where models are stored: a kind's name, { folder }, or { kind, chunkBytes } or { folder, chunkBytes }.
+ * @returns {{ kind?: string, folder?: string, chunkBytes: number | null } | null}
+ */
+export function readStore(name, value) {
+  if (value === undefined || value === null) return null;
+  if (STORES.includes(value)) return { kind: value, chunkBytes: null };
+  const { kind, folder, chunkBytes, ...rest } = typeof value === 'object' ? value : {};
+  const place = typeof folder === 'string' && folder !== '' && kind === undefined ? { folder } : { kind };
+  if ((place.folder === undefined && !STORES.includes(kind)) || Object.keys(rest).length > 0)
+    throw invalid(name, JSON.stringify(value), 'null, "indexeddb", "opfs", "memory" or { folder }');
+  return { ...place, chunkBytes: integer(1, MOST_CHUNK_BYTES, null)('store.chunkBytes', chunkBytes) };
+}
+
+function sha256(name, value) {
+  if (value === undefined || value === null) return null;
+  if (typeof value === 'string' && /^[0-9a-f]{64}$/i.test(value)) return value.toLowerCase();
+  throw invalid(name, value, '64 hexadecimal digits');
+}
+
+export const readImportOptions = readAll({ name: string, sha256, keepPartial: boolean(true) });
+
+export function readStoredName(name) {
+  if (typeof name !== 'string' || name.trim() === '') throw invalid('name', name, 'a text that is not empty');
+  return name;
+}
+
+const CALLER_OPTIONS = ['model', 'store', 'signal', 'onProgress', 'workerUrl', 'wasmUrl', 'wasmBinary'];
 const START_OPTIONS = ['prompt', 'messages', 'tokens'];
 
 const ENGINE_READERS = {
@@ -158,7 +188,7 @@ const SAMPLING_READERS = {
 /** The options of complete() that say how to go on, without what from. */
 export const readSamplingOptions = readAll(SAMPLING_READERS);
 
-const readCompletion = readAll(SAMPLING_READERS, START_OPTIONS);
+const readCompletion = readAll({ ...SAMPLING_READERS, continueLast: boolean(false) }, START_OPTIONS);
 
 /** Options of complete(): one of prompt, messages and tokens, and how to go on from it. */
 export function readCompletionOptions(options) {
@@ -171,8 +201,16 @@ export function readCompletionOptions(options) {
   const { prompt } = options;
   if (prompt !== undefined && typeof prompt !== 'string') throw invalid('prompt', prompt, 'a text');
   if (options.messages !== undefined) messages('messages', options.messages);
+  if (read.continueLast && !endsWithText(options.messages)) {
+    throw invalid('continueLast', true, 'false, unless the last of several messages is a text of the assistant');
+  }
   const tokens = options.tokens === undefined ? undefined : readTokens('tokens', options.tokens);
   return { ...read, prompt, messages: options.messages, tokens };
+}
+
+function endsWithText(list) {
+  const last = list?.at(-1);
+  return list?.length > 1 && last.role === 'assistant' && typeof last.content === 'string';
 }
 
 export const readEvaluateOptions = readAll({ top: integer(0, 1 << 24, 20), reusePrefix: boolean(false) });

@@ -20,6 +20,16 @@ export const METHODS = Object.freeze([
   'benchmark',
   'memory',
   'unload',
+  'storeOpen',
+  'storeList',
+  'storeHas',
+  'storeImport',
+  'storeVerify',
+  'storeDelete',
+  'storeRename',
+  'storeEstimate',
+  'storeReadRate',
+  'storeClose',
 ]);
 export const CANCEL = 'cancel';
 

@@ -3,9 +3,11 @@
 //   { kind: 'download' | 'load', name, size, read(): Promise<Uint8Array | null>, close(): Promise<void> }
 //
 // `size` is null where nobody knows it; `read()` gives the next bytes (any number of them, valid until the next read)
-// and null at the end.
+// and null at the end. Where a source is asked to begin behind its front, `position` says where it does begin: 0 where it
+// cannot, or where the file is another one now.
 // A source crosses to the worker as a descriptor; bytes and streams stay with the caller and are pulled through a
 // MessagePort piece by piece, so that no model is ever held twice.
+import { openDownload } from './download.js';
 import { NibbleError } from './errors.js';
 
 const PIECE_BYTES = 4 << 20;
@@ -19,6 +21,11 @@ const PIECES_AHEAD = 2;
  * @property {number | null} size
  * @property {() => Promise<Uint8Array | null>} read
  * @property {() => Promise<void>} close
+ * @property {number} [position]
+ * @property {string | null} [etag] of a download, and the same for lastModified
+ * @property {string | null} [lastModified]
+ *
+ * @typedef {{ position: number, etag?: string | null, lastModified?: string | null, size?: number | null }} From
  */
 
 /**
@@ -31,12 +38,13 @@ export function describeSource(model, locate) {
   const handle = (descriptor) => ({ descriptor, transfer: [], close: () => {} });
   if (typeof model === 'string' && model !== '') return handle(locate(model));
   if (model instanceof URL) return handle(locate(model.href));
+  if (typeof model?.stored === 'string' && model.stored !== '') return handle({ stored: model.stored });
   if (model instanceof Blob) return handle({ blob: model, name: model.name ?? 'model' });
   if (model instanceof ArrayBuffer || ArrayBuffer.isView(model)) {
     const bytes = ArrayBuffer.isView(model)
       ? new Uint8Array(model.buffer, model.byteOffset, model.byteLength)
       : new Uint8Array(model);
-    return port({ name: 'model', size: bytes.length }, slices(bytes));
+    return port({ name: 'model', size: bytes.length }, slices(bytes), slices(bytes));
   }
   const stream = model instanceof ReadableStream ? model : model?.stream;
   if (stream instanceof ReadableStream) {
@@ -72,8 +80,22 @@ function streamed(stream) {
   };
 }
 
-/** A descriptor whose bytes are pulled through a port: 'next' asks for a piece, 'stop' for the end. */
-function port(facts, pieces) {
+/** A descriptor of bytes that are pulled through a port; where they can be had twice, through a second one too. */
+function port(facts, pieces, piecesAgain) {
+  const first = serve(pieces);
+  if (piecesAgain === undefined)
+    return { descriptor: { ...facts, port: first.port }, transfer: [first.port], close: first.close };
+  const second = serve(piecesAgain);
+  const close = () => {
+    first.close();
+    second.close();
+  };
+  const descriptor = { ...facts, port: first.port, again: second.port };
+  return { descriptor, transfer: [first.port, second.port], close };
+}
+
+/** The other end of a port with pieces behind it: 'next' asks for one, 'stop' for the end. */
+function serve(pieces) {
   const { port1, port2 } = new MessageChannel();
   const close = () => {
     port1.close();
@@ -92,19 +114,21 @@ function port(facts, pieces) {
       }
     });
   };
-  return { descriptor: { ...facts, port: port2 }, transfer: [port2], close };
+  return { port: port2, close };
 }
 
 /**
  * Opens a descriptor, in the worker.
  * @param {any} descriptor
- * @param {{ openPath?: (path: string) => Promise<Source>, signal?: AbortSignal }} platform
+ * @param {{ openPath?: (path: string, position?: number) => Promise<Source>, signal?: AbortSignal, from?: From }} platform
+ *   `from`: where to begin, and what the file was then; at the front unless given
  * @returns {Promise<Source>}
  */
-export function openSource(descriptor, { openPath, signal }) {
-  if (typeof descriptor?.url === 'string') return openUrl(descriptor.url, signal);
-  if (typeof descriptor?.path === 'string' && openPath) return openPath(descriptor.path);
-  if (descriptor?.blob instanceof Blob) return Promise.resolve(blobSource(descriptor.blob, descriptor.name));
+export function openSource(descriptor, { openPath, signal, from }) {
+  if (typeof descriptor?.url === 'string') return openDownload(descriptor.url, { signal, from });
+  if (typeof descriptor?.path === 'string' && openPath) return openPath(descriptor.path, from?.position);
+  if (descriptor?.blob instanceof Blob)
+    return Promise.resolve(blobSource(descriptor.blob, descriptor.name, from?.position));
   if (typeof descriptor?.port?.postMessage === 'function') return Promise.resolve(portSource(descriptor));
   return Promise.reject(new NibbleError('INVALID_ARGUMENT', 'The worker was given no model that it can open.'));
 }
@@ -144,10 +168,11 @@ function portSource({ port, name, size }) {
   };
 }
 
-function blobSource(blob, name) {
-  let position = 0;
+function blobSource(blob, name, begin = 0) {
+  let position = begin;
   return {
     kind: 'load',
+    position: begin,
     name: String(name),
     size: blob.size,
     async read() {
@@ -161,44 +186,6 @@ function blobSource(blob, name) {
       }
     },
     close: async () => {},
-  };
-}
-
-/** @param {string} url @param {AbortSignal} [signal] */
-async function openUrl(url, signal) {
-  const failed = (what, cause) =>
-    new NibbleError('DOWNLOAD_FAILED', `The download of ${shown(url)} failed: ${what}`, { cause });
-  let response;
-  try {
-    response = await fetch(url, { signal });
-  } catch (cause) {
-    throw failed(`${cause.cause?.message ?? cause.message}. Check the address and the connection.`, cause);
-  }
-  if (!response.ok) {
-    await response.body?.cancel();
-    throw failed(`the server answered ${response.status} ${response.statusText}`.trimEnd().concat('.'));
-  }
-  if (/^text\/html\b/i.test(response.headers.get('content-type') ?? '')) {
-    await response.body?.cancel();
-    throw failed('the server sent a web page, not a model file. The address of the file itself is needed.');
-  }
-  const reader = response.body?.getReader();
-  return {
-    kind: 'download',
-    name: nameOf(response.url || url),
-    size: contentLength(response.headers),
-    async read() {
-      if (reader === undefined) return null;
-      try {
-        const { done, value } = await reader.read();
-        return done ? null : value;
-      } catch (cause) {
-        throw failed(`the connection broke off (${cause.message}). Try again.`, cause);
-      }
-    },
-    close: async () => {
-      await reader?.cancel().catch(() => {});
-    },
   };
 }
 
@@ -220,7 +207,8 @@ export function nameOf(url) {
   }
 }
 
-const shown = (url) => (url.length > 200 ? `${url.slice(0, 200)}…` : url);
+/** A URL for a sentence. */
+export const shown = (url) => (url.length > 200 ? `${url.slice(0, 200)}…` : url);
 
 export function unreadable(name, what, cause) {
   return new NibbleError('SOURCE_UNREADABLE', `The model "${name}" could not be read: ${what}.`, { cause });

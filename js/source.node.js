@@ -22,9 +22,10 @@ export const reasonOf = (error) => REASONS[error.code] ?? `the system reports ${
 
 /**
  * @param {string} path
+ * @param {number} [begin] the byte to begin at
  * @returns {Promise<import('./source.js').Source>}
  */
-export async function openFile(path) {
+export async function openFile(path, begin = 0) {
   const name = basename(path);
   const attempt = async (action) => {
     try {
@@ -38,13 +39,17 @@ export async function openFile(path) {
     const facts = await attempt(() => file.stat());
     if (!facts.isFile()) throw unreadable(path, facts.isDirectory() ? REASONS.EISDIR : 'it is not a regular file');
     const buffer = new Uint8Array(PIECE_BYTES);
+    let position = begin;
     return {
       kind: 'load',
       name,
       size: facts.size,
+      position: begin,
+      lastModified: String(Math.floor(facts.mtimeMs)),
       // The bytes are valid until the next read: one buffer serves the whole file.
       async read() {
-        const { bytesRead } = await attempt(() => file.read(buffer, 0, buffer.length, null));
+        const { bytesRead } = await attempt(() => file.read(buffer, 0, buffer.length, position));
+        position += bytesRead;
         return bytesRead === 0 ? null : buffer.subarray(0, bytesRead);
       },
       close: () => file.close(),

@@ -38,9 +38,12 @@ export class Timeline {
   /**
    * Makes `tokens` the timeline's content. The common prefix is kept where `reuse` says so, but for the last token,
    * whose logits are wanted.
+   * @param {number[]} tokens
+   * @param {{ reuse: boolean, onStart?: (kept: number) => void }} options and those of append(); `onStart` is told how
+   *   many tokens are reused, before the others are computed
    * @returns {Promise<number>} how many tokens were reused
    */
-  async replace(tokens, { reuse, ...options }) {
+  async replace(tokens, { reuse, onStart, ...options }) {
     if (tokens.length === 0) {
       throw new NibbleError(
         'INVALID_ARGUMENT',
@@ -52,6 +55,7 @@ export class Timeline {
     let kept = 0;
     while (reuse && kept < tokens.length - 1 && this.#tokens[kept] === tokens[kept]) kept++;
     this.truncate(kept);
+    onStart?.(kept);
     await this.append(tokens.slice(kept), options);
     return kept;
   }

@@ -1,10 +1,12 @@
 // The worker's side of protocol.js: takes calls from a port, runs them, replies. Calls that compute run one after the
-// other in the order they came; the rest is answered between two tokens.
+// other in the order they came; the rest is answered between two tokens, and so is what concerns a store.
 import { NibbleError } from './errors.js';
 import { Host } from './host.js';
 import { CANCEL, errorReply, eventReply, readCall, resultReply } from './protocol.js';
+import { StoreHost } from './store-host.js';
 
 const AT_ONCE = new Set(['tokenize', 'detokenize', 'render', 'memory']);
+const ENDS = new Set(['unload', 'storeClose']);
 
 /**
  * @param {{ post: (message: object) => void, listen: (onMessage: (data: any) => void) => void }} port
@@ -12,6 +14,8 @@ const AT_ONCE = new Set(['tokenize', 'detokenize', 'render', 'memory']);
  */
 export function serve(port, platform) {
   const host = new Host(platform);
+  const storeHost = new StoreHost(platform);
+  const ofStore = (method) => method.startsWith('store');
   const running = new Map();
   const cancelledBefore = new Set();
   let last = Promise.resolve();
@@ -22,7 +26,7 @@ export function serve(port, platform) {
     const control = { signal: controller.signal, onEvent: (event) => port.post(eventReply(id, event)) };
     try {
       if (crash !== null) throw crash;
-      const result = await host[method](params ?? {}, control);
+      const result = await (ofStore(method) ? storeHost : host)[method](params ?? {}, control);
       running.delete(id);
       port.post(resultReply(id, result));
     } catch (error) {
@@ -49,9 +53,9 @@ export function serve(port, platform) {
     const controller = new AbortController();
     lastId = Math.max(lastId, message.id);
     if (cancelledBefore.delete(message.id)) controller.abort();
-    if (message.method === 'unload') for (const other of running.values()) other.abort();
+    if (ENDS.has(message.method)) for (const other of running.values()) other.abort();
     running.set(message.id, controller);
-    if (AT_ONCE.has(message.method)) run(message, controller);
+    if (AT_ONCE.has(message.method) || ofStore(message.method)) run(message, controller);
     else last = last.then(() => run(message, controller));
   });
 }

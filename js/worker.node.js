@@ -8,6 +8,7 @@ import { NibbleError } from './errors.js';
 import { MAX_THREADS } from './options.js';
 import { wasmVariant } from './simd.js';
 import { openFile } from './source.node.js';
+import { openFolder } from './store-folder.node.js';
 import { serve } from './worker.js';
 
 const BUILD = new URL('../build/wasm/', import.meta.url);
@@ -38,6 +39,7 @@ serve(
   {
     startRuntime,
     openPath: openFile,
+    openFolder,
     threads: Math.min(DEFAULT_MAX_THREADS, availableParallelism()),
     maxThreads: MAX_THREADS,
   },

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "checksum.h"
 #include "float_math.h"
 #include "forward.h"
 #include "loader.h"
@@ -182,12 +183,40 @@ void nibble_engine_free(NibbleEngine *engine) {
 bool nibble_engine_load(NibbleEngine *engine, const uint8_t *bytes, size_t count, NibbleError *error) {
   if (engine->complete) return true;
   loader_push(&engine->loader, bytes, count);
-  if (loader_remaining(&engine->loader) > 0) return true;
+  return loader_remaining(&engine->loader) > 0 || nibble_engine_finish(engine, error);
+}
+
+bool nibble_engine_finish(NibbleEngine *engine, NibbleError *error) {
+  if (engine->complete) return true;
   if (!rope_create(&engine->run.rope, &engine->model.shape.rope, engine->model.rope_factors, error)) return false;
   loader_free(&engine->loader);
   if (engine->run.tile_streams == 0) tuning_choose_streams(&engine->run);
   engine->complete = true;
   return true;
+}
+
+uint8_t *nibble_engine_packed_range(NibbleEngine *engine, uint64_t position, uint64_t *length) {
+  const Model *model = &engine->model;
+  const WeightSource *first = model_source_at(model, position), *end = model->sources + model->source_count;
+  *length = 0;
+  if (first == NULL) return NULL;
+  const WeightSource *next = first + 1;
+  while (next < end && next->arena_offset == next[-1].arena_offset + next[-1].arena_bytes)
+    next++;
+  *length = next[-1].packed_offset + next[-1].arena_bytes - position;
+  return model->arena + first->arena_offset + (position - first->packed_offset);
+}
+
+uint64_t nibble_engine_packed_checksum(NibbleEngine *engine, uint64_t position, uint64_t length) {
+  Checksum checksum;
+  checksum_begin(&checksum);
+  for (uint64_t run, end = position + length; position < end; position += run) {
+    const uint8_t *bytes = nibble_engine_packed_range(engine, position, &run);
+    if (bytes == NULL) break;
+    if (run > end - position) run = end - position;
+    checksum_update(&checksum, bytes, (size_t)run);
+  }
+  return checksum_end(&checksum);
 }
 
 uint64_t nibble_engine_remaining(const NibbleEngine *engine) {

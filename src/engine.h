@@ -5,6 +5,8 @@
 //   Gguf gguf;      gguf_parse(...)                      the header, from the first bytes of the file
 //   NibbleEngine *  nibble_engine_create(&gguf, ...)     checks the model, reserves memory, starts threads
 //                   nibble_engine_load(...)              ... again and again: the file's tensor data, as it arrives
+//                   nibble_engine_packed_range(...)      ... or packed bytes (packer.h), read straight to where they
+//                   nibble_engine_finish(...)                belong; then once this
 //   NibbleSession * nibble_session_create(...)
 //                   nibble_session_evaluate(...)         tokens in, logits out
 #ifndef NIBBLE_ENGINE_H
@@ -67,6 +69,16 @@ void nibble_engine_free(NibbleEngine *engine);  // after its sessions; safe on N
 // Takes the next `count` bytes of the file, from gguf.data_offset on, in file order and in pieces of any size, and
 // re-tiles them into place. Bytes behind the last tensor are ignored.
 bool nibble_engine_load(NibbleEngine *engine, const uint8_t *bytes, size_t count, NibbleError *error);
+
+// Where the packed bytes from `position` on belong, and how many of them in one piece; NULL where no weight is that far
+// back. Weights come by this way or by nibble_engine_load(), not by both.
+uint8_t *nibble_engine_packed_range(NibbleEngine *engine, uint64_t position, uint64_t *length);
+
+// Says that every packed byte is in place. Checks nothing: that is for checksums to do.
+bool nibble_engine_finish(NibbleEngine *engine, NibbleError *error);
+
+// The checksum (checksum.h) of `length` packed bytes from `position` on, as they stand in the engine.
+uint64_t nibble_engine_packed_checksum(NibbleEngine *engine, uint64_t position, uint64_t length);
 
 // Bytes that nibble_engine_load() still has to see before sessions can run; 0: the model is complete.
 uint64_t nibble_engine_remaining(const NibbleEngine *engine);

@@ -32,16 +32,49 @@ void loader_free(Loader *loader) {
   loader->staging = NULL;
 }
 
+// Packed bytes of the groups before the one at `rows_done`.
+static uint64_t packed_before(const WeightSource *source, int rows_done) {
+  const Matrix *matrix = source->matrix;
+  return matrix == NULL ? 0 : (uint64_t)(rows_done / TILE_ROWS) * tile_bytes(matrix->kind, matrix->columns);
+}
+
+// Packed bytes of the group at `rows_done`; the last one has the padding.
+static size_t packed_group(const WeightSource *source, int rows_done) {
+  const int end = rows_done + group_rows(source, rows_done);
+  const uint64_t next = end == source->rows ? source->arena_bytes : packed_before(source, end);
+  return (size_t)(next - packed_before(source, rows_done));
+}
+
+size_t loader_group_bytes(const Model *model) {
+  size_t largest = 1;
+  for (int i = 0; i < model->source_count; i++) {
+    const WeightSource *source = &model->sources[i];
+    // Whole tiles, and one more group's padding.
+    const size_t first = packed_group(source, 0),
+                 last = packed_group(source, (source->rows - 1) / TILE_ROWS * TILE_ROWS);
+    if (first > largest) largest = first;
+    if (last > largest) largest = last;
+  }
+  return largest;
+}
+
 static void place_group(Loader *loader, const WeightSource *source, const uint8_t *bytes) {
   const int rows = group_rows(source, loader->rows_done);
-  uint8_t *target = loader->model->arena + source->arena_offset;
+  const size_t size = packed_group(source, loader->rows_done);
+  uint8_t *target = loader->output != NULL
+                        ? loader->output + loader->written
+                        : loader->model->arena + source->arena_offset + packed_before(source, loader->rows_done);
+  size_t used;
   if (source->matrix != NULL) {
     const Matrix *matrix = source->matrix;
-    target += (size_t)(loader->rows_done / TILE_ROWS) * tile_bytes(matrix->kind, matrix->columns);
+    used = tile_bytes(matrix->kind, matrix->columns);
     tile_pack(matrix->kind, matrix->columns, bytes, rows, target);
   } else {
+    used = (size_t)source->columns * sizeof(float);
     quant_format(source->type)->unpack(bytes, (float *)target, (size_t)source->columns);
   }
+  memset(target + used, 0, size - used);
+  loader->written += size;
   loader->rows_done += rows;
   if (loader->rows_done < source->rows) return;
   loader->rows_done = 0;
@@ -65,20 +98,52 @@ static size_t take(Loader *loader, const WeightSource *source, const uint8_t *by
   return part;
 }
 
-void loader_push(Loader *loader, const uint8_t *bytes, size_t count) {
-  while (count > 0 && loader->source < loader->model->source_count) {
+size_t loader_push(Loader *loader, const uint8_t *bytes, size_t count) {
+  size_t taken = 0;
+  while (taken < count && loader->source < loader->model->source_count) {
     const WeightSource *source = &loader->model->sources[loader->source];
+    const size_t left = count - taken;
     size_t part;
     if (loader->position < source->file_offset) {
       const uint64_t gap = source->file_offset - loader->position;  // padding
-      part = gap < count ? (size_t)gap : count;
+      part = gap < left ? (size_t)gap : left;
+    } else if (loader->output != NULL && loader->capacity - loader->written < packed_group(source, loader->rows_done)) {
+      break;
     } else {
-      part = take(loader, source, bytes, count);
+      part = take(loader, source, bytes + taken, left);
     }
-    bytes += part;
-    count -= part;
+    taken += part;
     loader->position += part;
   }
+  return taken;
+}
+
+uint64_t loader_packed_position(const Loader *loader) {
+  const Model *model = loader->model;
+  if (loader->source == model->source_count) return model->arena_bytes;
+  const WeightSource *source = &model->sources[loader->source];
+  return source->packed_offset + packed_before(source, loader->rows_done);
+}
+
+void loader_seek(Loader *loader, uint64_t packed_position) {
+  const Model *model = loader->model;
+  const WeightSource *source = model_source_at(model, packed_position);
+  loader->staged = 0;
+  loader->rows_done = 0;
+  if (source == NULL) {
+    const WeightSource *last = &model->sources[model->source_count - 1];
+    loader->source = model->source_count;
+    loader->position = last->file_offset + last->file_bytes;
+    return;
+  }
+  loader->source = (int)(source - model->sources);
+  if (source->matrix != NULL) {
+    const size_t tile = tile_bytes(source->matrix->kind, source->matrix->columns);
+    const uint64_t group = (packed_position - source->packed_offset) / tile;
+    const uint64_t last = (uint64_t)(source->rows - 1) / TILE_ROWS;  // the padding belongs to it
+    loader->rows_done = (int)(group < last ? group : last) * TILE_ROWS;
+  }
+  loader->position = source->file_offset + (uint64_t)loader->rows_done * row_bytes(source);
 }
 
 uint64_t loader_remaining(const Loader *loader) {

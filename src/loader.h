@@ -1,5 +1,5 @@
-// Takes a file's tensor data as it arrives, in pieces of any size, and puts it re-tiled into a model's arena. Never
-// holds more than one group of rows beside the arena.
+// Takes a file's tensor data as it arrives, in pieces of any size, and re-tiles it: into a model's arena, or into a
+// buffer in packed order (model.h). Never holds more than one group of rows beside that.
 #ifndef NIBBLE_LOADER_H
 #define NIBBLE_LOADER_H
 
@@ -16,15 +16,29 @@ typedef struct {
   int rows_done;
   uint8_t *staging;  // the group under way: TILE_ROWS rows of a matrix, or a whole vector
   size_t staged;
+  uint8_t *output;  // where packed bytes go, one group behind the other; NULL: into the arena
+  size_t capacity, written;
 } Loader;
 
-// A loader for a reserved model, whose first byte will be the one at `data_offset` of the file.
+// A loader for a reserved model, whose first byte will be the one at `data_offset` of the file. Where `output` is set
+// afterwards, the model need not be reserved.
 bool loader_create(Loader *loader, const Model *model, uint64_t data_offset, NibbleError *error);
 void loader_free(Loader *loader);  // safe on a zeroed loader
 
 size_t loader_staging_bytes(const Model *model);
 
-void loader_push(Loader *loader, const uint8_t *bytes, size_t count);
+// The packed bytes that the largest group becomes.
+size_t loader_group_bytes(const Model *model);
+
+// Returns how many bytes it took: fewer than `count` where the next group would not fit into `output`, or where the
+// last weight has come.
+size_t loader_push(Loader *loader, const uint8_t *bytes, size_t count);
+
+// The packed position behind everything that has been re-tiled so far.
+uint64_t loader_packed_position(const Loader *loader);
+
+// Goes on with the group of rows that holds this packed position, whose first byte in the file has to come next.
+void loader_seek(Loader *loader, uint64_t packed_position);
 
 // Bytes still to come; 0: every weight is in place.
 uint64_t loader_remaining(const Loader *loader);

@@ -16,6 +16,7 @@ typedef struct {
   Model *model;
   const Gguf *gguf;
   NibbleError *error;
+  int block;  // the one being planned, as in WeightSource
 } Plan;
 
 static bool bad_shape(const Plan *plan, const GgufTensor *tensor, const char *name, int columns, int rows) {
@@ -44,9 +45,9 @@ static void add_source(Plan *plan, const GgufTensor *tensor, WeightSource source
   source.file_offset = tensor->offset;
   source.file_bytes = tensor->bytes;
   source.type = tensor->type;
-  source.arena_offset = (size_t)model->arena_bytes;
+  source.block = plan->block;
+  source.arena_bytes = (arena_bytes + ARENA_ALIGNMENT - 1) / ARENA_ALIGNMENT * ARENA_ALIGNMENT;
   model->sources[model->source_count++] = source;
-  model->arena_bytes += (arena_bytes + ARENA_ALIGNMENT - 1) / ARENA_ALIGNMENT * ARENA_ALIGNMENT;
 }
 
 static const GgufTensor *require(const Plan *plan, const char *name) {
@@ -168,16 +169,50 @@ static int by_file_offset(const void *a, const void *b) {
   return x->file_offset < y->file_offset ? -1 : x->file_offset > y->file_offset;
 }
 
+static void place(WeightSource *source, uint64_t *arena) {
+  source->arena_offset = *arena;
+  *arena += source->arena_bytes;
+}
+
+// Lays out the arena, for sources in the order of the file: embedding, blocks, the rest. Each block lies in one piece,
+// so that it can be streamed by itself, and inside of it the order is the file's: where the blocks of the file are in
+// order too, packed order and arena are the same, and a stored chunk goes into place in one read.
+static void place_weights(Model *model) {
+  WeightSource *const end = model->sources + model->source_count;
+  const int blocks = model->shape.blocks;
+  uint64_t packed = 0, arena = 0;
+  for (WeightSource *source = model->sources; source < end; source++) {
+    source->packed_offset = packed;
+    packed += source->arena_bytes;
+    if (source->block < 0) place(source, &arena);
+    if (source->block >= 0 && source->block < blocks) model->blocks[source->block].arena_bytes += source->arena_bytes;
+  }
+  for (int i = 0; i < blocks; i++) {
+    model->blocks[i].arena_offset = arena;
+    arena += model->blocks[i].arena_bytes;
+    model->blocks[i].arena_bytes = 0;
+  }
+  for (WeightSource *source = model->sources; source < end; source++) {
+    if (source->block == blocks) place(source, &arena);
+    if (source->block < 0 || source->block >= blocks) continue;
+    Block *block = &model->blocks[source->block];
+    source->arena_offset = block->arena_offset + block->arena_bytes;
+    block->arena_bytes += source->arena_bytes;
+  }
+  model->arena_bytes = arena;
+}
+
 static bool plan_weights(Plan *plan) {
   Model *model = plan->model;
-  // The arena is laid out in this order; blocks end up contiguous, so that each can be streamed by itself.
+  plan->block = -1;
   if (!plan_matrix(plan, "token_embd.weight", model->shape.width, model->shape.vocabulary, &model->embedding))
     return false;
-  for (int i = 0; i < model->shape.blocks; i++)
-    if (!plan_block(plan, i)) return false;
+  for (plan->block = 0; plan->block < model->shape.blocks; plan->block++)
+    if (!plan_block(plan, plan->block)) return false;
   if (!plan_outer(plan)) return false;
   qsort(model->sources, (size_t)model->source_count, sizeof *model->sources, by_file_offset);
   if (!refuse_unused_tensors(plan)) return false;
+  place_weights(model);
   for (size_t i = 0; i < plan->gguf->tensor_count; i++) {
     uint64_t elements = 1;
     for (int d = 0; d < plan->gguf->tensors[i].dimensions; d++)
@@ -203,7 +238,7 @@ static bool allocate_plan(Plan *plan) {
 
 bool model_plan(Model *model, const Gguf *gguf, NibbleError *error) {
   memset(model, 0, sizeof *model);
-  Plan plan = {model, gguf, error};
+  Plan plan = {.model = model, .gguf = gguf, .error = error};
   if (shape_read(gguf, &model->shape, error) && read_vocabulary(&plan) && allocate_plan(&plan) && plan_weights(&plan))
     return true;
   model_free(model);
@@ -234,6 +269,19 @@ void model_free(Model *model) {
   free(model->sources);
   free(model->arena);
   memset(model, 0, sizeof *model);
+}
+
+const WeightSource *model_source_at(const Model *model, uint64_t packed_position) {
+  if (packed_position >= model->arena_bytes) return NULL;
+  int low = 0, high = model->source_count;  // the source is in [low, high)
+  while (high - low > 1) {
+    const int middle = low + (high - low) / 2;
+    if (model->sources[middle].packed_offset <= packed_position)
+      low = middle;
+    else
+      high = middle;
+  }
+  return &model->sources[low];
 }
 
 static uint64_t matrix_bytes(const Matrix *matrix) {

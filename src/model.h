@@ -19,16 +19,25 @@ typedef struct {
   float *feed_forward_norm; /* [width] */
   Matrix gate, up;          /* [feed_forward, width] */
   Matrix down;              /* [width, feed_forward] */
+
+  uint64_t arena_offset, arena_bytes;  // all of the above, which lie side by side in the arena
 } Block;
 
-// Where a tensor of the file goes: a matrix, or plain floats.
+// The version of the arena's bytes as a store keeps them. Whoever changes what tile_pack() writes, or the padding
+// between tensors, raises it, so that what was stored before is made anew.
+enum { PACKED_LAYOUT = 1 };
+
+// Where a tensor of the file goes: a matrix, or plain floats. The arena is in the order of the layers. "Packed order"
+// is that of the file: the arena bytes of each source, padding included, one source behind the other.
 typedef struct {
   uint64_t file_offset, file_bytes;
   uint32_t type;
   int rows, columns;
   Matrix *matrix;  // or NULL
   float **floats;  // or NULL
-  size_t arena_offset;
+  int block;       // the block that it belongs to; -1: the embedding; shape.blocks: what comes behind the blocks
+  uint64_t arena_offset, arena_bytes;  // its padding included
+  uint64_t packed_offset;
 } WeightSource;
 
 typedef struct {
@@ -42,9 +51,9 @@ typedef struct {
 
   WeightSource *sources;  // in the order of the file
   int source_count;
-  uint64_t parameters;  // elements of all tensors
-  uint64_t arena_bytes;
-  uint8_t *arena;  // every weight, in the order embedding, blocks, output; NULL until model_reserve()
+  uint64_t parameters;   // elements of all tensors
+  uint64_t arena_bytes;  // and as many in packed order
+  uint8_t *arena;        // every weight, in the order embedding, blocks, output; NULL until model_reserve()
 } Model;
 
 // Checks metadata and tensors against each other and plans where everything goes; reserves no weights. On failure there
@@ -55,6 +64,9 @@ bool model_plan(Model *model, const Gguf *gguf, NibbleError *error);
 bool model_reserve(Model *model, NibbleError *error);
 
 void model_free(Model *model);  // safe on a zeroed model
+
+// The source that a packed position lies in; NULL where it lies behind the last.
+const WeightSource *model_source_at(const Model *model, uint64_t packed_position);
 
 // Weight bytes that one token's computation reads.
 uint64_t model_bytes_per_token(const Model *model);

@@ -22,7 +22,8 @@ let browser;
 before(async () => {
   mkdirSync(SCREENSHOTS, { recursive: true });
   server = await serve({ port: 0 });
-  browser = await openChromium({ viewport: WIDE });
+  // What a service worker keeps is tested by itself (offline.test.js): here each page comes from the server.
+  browser = await openChromium({ viewport: WIDE, serviceWorkers: 'block' });
   browser.context.setDefaultTimeout(PATIENCE);
 });
 

@@ -12,25 +12,30 @@ import { parseRange, serve } from '../web/serve.js';
 const MODEL = Buffer.from(Array.from({ length: 1000 }, (_, i) => i % 251));
 
 let root;
+let site;
 let server;
 
 before(async () => {
   root = mkdtempSync(join(tmpdir(), 'nibble-server-'));
-  for (const folder of ['web', 'build/web', 'models', 'js']) mkdirSync(join(root, folder), { recursive: true });
-  writeFileSync(join(root, 'web/index.html'), '<!doctype html><title>Page</title>');
-  writeFileSync(join(root, 'web/serve.js'), 'the server itself');
-  writeFileSync(join(root, 'web/.hidden.js'), 'hidden');
-  writeFileSync(join(root, 'web/empty.css'), '');
-  writeFileSync(join(root, 'build/web/index.js'), 'export {};');
-  writeFileSync(join(root, 'build/web/nibble-simd128.wasm'), Buffer.from([0, 97, 115, 109]));
-  writeFileSync(join(root, 'build/web/.sources'), 'a record of the build');
-  writeFileSync(join(root, 'models/model.gguf'), MODEL);
-  writeFileSync(join(root, 'models/train.py'), 'not for the page');
-  writeFileSync(join(root, 'js/engine.js'), 'not for the page');
+  site = join(root, 'site');
+  for (const folder of ['nibble', 'models', 'icons']) mkdirSync(join(site, folder), { recursive: true });
+  writeFileSync(join(site, 'index.html'), '<!doctype html><title>Page</title>');
+  writeFileSync(join(site, '.hidden.js'), 'hidden');
+  writeFileSync(join(site, 'empty.css'), '');
+  writeFileSync(join(site, 'sw.js'), '');
+  writeFileSync(join(site, 'manifest.webmanifest'), '{}');
+  writeFileSync(join(site, 'icons/icon.svg'), '<svg/>');
+  writeFileSync(join(site, 'icons/icon-192.png'), '');
+  writeFileSync(join(site, 'nibble/index.js'), 'export {};');
+  writeFileSync(join(site, 'nibble/nibble-simd128.wasm'), Buffer.from([0, 97, 115, 109]));
+  writeFileSync(join(site, 'nibble/.sources'), 'a record of the build');
+  writeFileSync(join(site, 'models/model.gguf'), MODEL);
+  writeFileSync(join(site, 'models/catalog.json'), '[]');
+  writeFileSync(join(site, 'models/train.py'), 'not for the page');
   writeFileSync(join(root, 'secret.js'), 'not for the page');
-  symlinkSync(join(root, 'secret.js'), join(root, 'web/link.js'));
-  mkdirSync(join(root, 'web/folder.js'));
-  server = await serve({ port: 0, host: '127.0.0.1', root });
+  symlinkSync(join(root, 'secret.js'), join(site, 'link.js'));
+  mkdirSync(join(site, 'folder.js'));
+  server = await serve({ port: 0, host: '127.0.0.1', root: site });
 });
 
 after(async () => {
@@ -62,6 +67,10 @@ describe('what is served', () => {
     '/nibble/index.js': 'text/javascript; charset=utf-8',
     '/nibble/nibble-simd128.wasm': 'application/wasm',
     '/models/model.gguf': 'application/octet-stream',
+    '/models/catalog.json': 'application/json; charset=utf-8',
+    '/manifest.webmanifest': 'application/manifest+json; charset=utf-8',
+    '/icons/icon.svg': 'image/svg+xml',
+    '/icons/icon-192.png': 'image/png',
   };
   for (const [path, type] of Object.entries(FILES)) {
     test(`${path} comes as ${type}`, async () => {
@@ -87,6 +96,13 @@ describe('what is served', () => {
     const [, policy] = /http-equiv="Content-Security-Policy"\s+content="([^"]+)"/.exec(html);
     const { headers } = await get('/');
     assert.equal(headers['content-security-policy'], `${policy}; frame-ancestors 'none'`);
+  });
+
+  test('the service worker may have the whole site, and is asked for anew each time', async () => {
+    const { headers } = await get('/sw.js');
+    assert.equal(headers['service-worker-allowed'], '/');
+    assert.equal(headers['cache-control'], 'no-cache');
+    assert.equal((await get('/nibble/index.js')).headers['service-worker-allowed'], undefined);
   });
 
   test('HEAD gives the headers of GET and no body', async () => {
@@ -127,7 +143,8 @@ describe('what is not served', () => {
     '/models/',
     '/link.js',
     '/folder.js',
-    '/js/engine.js',
+    '/site/index.html',
+    '/.hidden.js/../index.html',
     '/secret.js',
     '/../secret.js',
     '/..%2fsecret.js',
@@ -202,7 +219,7 @@ test('a port that is taken is passed over', async () => {
   const other = createServer();
   await new Promise((resolve) => other.listen(0, '127.0.0.1', resolve));
   const { port } = other.address();
-  const second = await serve({ port, host: '127.0.0.1', root });
+  const second = await serve({ port, host: '127.0.0.1', root: site });
   assert.notEqual(Number(new URL(second.url).port), port);
   assert.equal((await fetch(second.url)).status, 200);
   await second.close();

@@ -6,8 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "checksum.h"
 #include "engine.h"
 #include "kernel_sets.h"
+#include "packer.h"
 #include "quant.h"
 
 #define EXPORT __attribute__((visibility("default"), used))
@@ -122,6 +124,18 @@ EXPORT NibbleEngine *api_engine_create(const Gguf *gguf, int threads, int contex
 
 EXPORT double api_engine_remaining(const NibbleEngine *engine) { return (double)nibble_engine_remaining(engine); }
 
+// fields: pointer, length.
+EXPORT void api_engine_packed_range(NibbleEngine *engine, double position, double fields[2]) {
+  uint64_t length;
+  const uint8_t *bytes = nibble_engine_packed_range(engine, (uint64_t)position, &length);
+  fields[0] = (double)(uintptr_t)bytes;
+  fields[1] = (double)length;
+}
+
+EXPORT uint64_t api_engine_packed_checksum(NibbleEngine *engine, double position, double length) {
+  return nibble_engine_packed_checksum(engine, (uint64_t)position, (uint64_t)length);
+}
+
 EXPORT void api_engine_info(const NibbleEngine *engine, double fields[14]) {
   NibbleModelInfo info;
   nibble_engine_info(engine, &info);
@@ -148,3 +162,12 @@ EXPORT NibbleSampler *api_sampler_create(const float values[6], int top_k, int p
                                         .seed = (uint64_t)seed_high << 32 | seed_low};
   return nibble_sampler_create(&options, vocabulary, error);
 }
+
+EXPORT double api_packer_packed_bytes(const NibblePacker *packer) { return (double)nibble_packer_packed_bytes(packer); }
+EXPORT double api_packer_position(const NibblePacker *packer) { return (double)nibble_packer_position(packer); }
+EXPORT double api_packer_file_position(const NibblePacker *packer) {
+  return (double)nibble_packer_file_position(packer);
+}
+EXPORT void api_packer_seek(NibblePacker *packer, double position) { nibble_packer_seek(packer, (uint64_t)position); }
+
+EXPORT int api_checksum_size(void) { return sizeof(Checksum); }

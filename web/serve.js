@@ -1,59 +1,38 @@
 #!/usr/bin/env node
 // Serves the page on this machine: `node web/serve.js [--port N] [--host NAME]`. Static files only, with the headers
-// that give a page shared memory (cross-origin isolation), and no file but those that the page needs.
-import { createReadStream } from 'node:fs';
+// that give a page shared memory (cross-origin isolation), and no file but those that build/site/ holds.
+import { createReadStream, existsSync } from 'node:fs';
 import { realpath, stat } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import { extname, join, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { HEADERS } from './headers.js';
 
 const TYPES = {
   '.html': 'text/html; charset=utf-8',
   '.css': 'text/css; charset=utf-8',
   '.js': 'text/javascript; charset=utf-8',
+  '.json': 'application/json; charset=utf-8',
+  '.webmanifest': 'application/manifest+json; charset=utf-8',
   '.txt': 'text/plain; charset=utf-8',
+  '.svg': 'image/svg+xml',
+  '.png': 'image/png',
   '.wasm': 'application/wasm',
   '.gguf': 'application/octet-stream',
 };
 
-// The longest prefix comes first. Only files directly in the folder and of these types are served.
-const MOUNTS = [
-  { prefix: '/nibble/', folder: 'build/web', types: ['.js', '.wasm', '.txt'] },
-  { prefix: '/models/', folder: 'models', types: ['.gguf'] },
-  { prefix: '/', folder: 'web', types: ['.html', '.css', '.js'], hidden: ['serve.js'] },
-];
+const SITE = fileURLToPath(new URL('../build/site/', import.meta.url));
 
-// The same policy as in index.html, sent here too because a worker takes its own from its own response.
-const POLICY = [
-  "default-src 'none'",
-  "script-src 'self' 'wasm-unsafe-eval'",
-  "worker-src 'self'",
-  "connect-src 'self'",
-  "style-src 'self'",
-  "img-src 'self' data:",
-  "base-uri 'none'",
-  "form-action 'none'",
-].join('; ');
-
-const HEADERS = {
-  'Cross-Origin-Opener-Policy': 'same-origin',
-  'Cross-Origin-Embedder-Policy': 'require-corp',
-  'Cross-Origin-Resource-Policy': 'same-origin',
-  'Content-Security-Policy': `${POLICY}; frame-ancestors 'none'`,
-  'X-Content-Type-Options': 'nosniff',
-  'Referrer-Policy': 'no-referrer',
-};
-
-/** The file that a request path names, or null: the path has to be plain after decoding, and below a mount. */
+/**
+ * The file that a request path names, or null. Each part of the path begins with a letter or digit and holds no
+ * separator after decoding, so no path leaves the folder, and what a link inside it points at has to lie inside too.
+ */
 async function locate(root, path) {
-  const mount = MOUNTS.find(({ prefix }) => path.startsWith(prefix));
-  const name = mount && (path.slice(mount.prefix.length) || 'index.html');
-  // A name that starts with a letter or digit and holds no separator cannot leave its folder.
-  if (!mount || !/^[\w][\w.-]*$/.test(name) || !mount.types.includes(extname(name))) return null;
-  if (mount.hidden?.includes(name)) return null;
+  const name = path === '/' ? 'index.html' : path.slice(1);
+  if (!/^\w[\w.-]*(\/\w[\w.-]*)*$/.test(name) || !Object.hasOwn(TYPES, extname(name))) return null;
   try {
-    const folder = await realpath(join(root, mount.folder));
+    const folder = await realpath(root);
     const file = await realpath(join(folder, name));
     if (!file.startsWith(folder + sep)) return null;
     const { size, mtimeMs } = await stat(file).then((found) => (found.isFile() ? found : Promise.reject()));
@@ -62,6 +41,7 @@ async function locate(root, path) {
       size,
       type: TYPES[extname(name)],
       tag: `"${size.toString(36)}-${Math.floor(mtimeMs).toString(36)}"`,
+      extra: name === 'sw.js' ? { 'Service-Worker-Allowed': '/' } : {},
     };
   } catch {
     return null;
@@ -104,6 +84,7 @@ async function respond(root, request, response) {
   if (!found) return fail(404, 'There is no such file here.');
   const headers = {
     ...HEADERS,
+    ...found.extra,
     'Content-Type': found.type,
     'Cache-Control': 'no-cache',
     'Accept-Ranges': 'bytes',
@@ -141,16 +122,12 @@ function listen(server, port, host) {
 }
 
 /**
- * Serves the checkout that this file lies in.
+ * Serves the page as js/bundle.js has built it.
  * @param {{ port?: number, host?: string, root?: string }} [options] Where `port` is taken, the next free one of the
- *   twenty after it is used; 0 lets the system choose. `root` is the folder that holds web/, build/ and models/.
+ *   twenty after it is used; 0 lets the system choose. `root` is the folder to serve.
  * @returns {Promise<{ url: string, close: () => Promise<void> }>}
  */
-export async function serve({
-  port = 8080,
-  host = '127.0.0.1',
-  root = fileURLToPath(new URL('..', import.meta.url)),
-} = {}) {
+export async function serve({ port = 8080, host = '127.0.0.1', root = SITE } = {}) {
   const server = createServer((request, response) => {
     respond(root, request, response).catch(() => response.destroy());
   });
@@ -194,6 +171,7 @@ const USAGE = 'usage: node web/serve.js [--port 8080] [--host 127.0.0.1]';
 async function main() {
   const { port, host, help } = readCommandLine();
   if (help) return console.log(USAGE);
+  if (!existsSync(join(SITE, 'index.html'))) throw new UsageError("The page is not built yet; 'npm start' builds it.");
   const { url } = await serve({ port, host });
   console.log(`Nibble is at ${url} (Ctrl-C ends it).`);
   if (!['localhost', '127.0.0.1', '::1'].includes(host)) {

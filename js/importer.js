@@ -1,0 +1,191 @@
+// Stores a model as its bytes arrive: packs them, cuts the packed bytes into chunks, writes each with its checksum, and
+// the record after each, so that what came before an interruption is kept. With a model in the heap, the same bytes go
+// into place there. At most two chunks are in JavaScript's memory: the one being written and the one being filled.
+import { createSHA256 } from 'hash-wasm';
+import { NibbleError } from './errors.js';
+import { storedBytes } from './manifest.js';
+import { checksumOf } from './packer.js';
+
+const fromHex = (text) => Uint8Array.from(text.match(/../g), (digits) => Number.parseInt(digits, 16));
+const toHex = (bytes) => Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');
+
+export class Importer {
+  #backend;
+  #runtime;
+  #packer;
+  #record;
+  #model;
+  #parts = [];
+  #held = 0;
+  #position = 0;
+  #flushed = 0;
+  #writing = Promise.resolve();
+  #hasher = null;
+  #hashed = 0;
+  /** @type {any} The error that ended the storing, where the model in the heap goes on without. */
+  problem;
+
+  /**
+   * @param {{ backend: import('./store-backends.js').Backend, runtime: import('./engine.js').Runtime,
+   *   packer: import('./packer.js').Packer, record: import('./manifest.js').Manifest,
+   *   model: import('./engine.js').Model | null, problem?: Error | null }} parts `record` is kept up to date here;
+   *   `packer` stays the caller's; with a `problem` nothing is stored
+   */
+  constructor({ backend, runtime, packer, record, model, problem = null }) {
+    this.#backend = backend;
+    this.#runtime = runtime;
+    this.#packer = packer;
+    this.#record = record;
+    this.#model = model;
+    this.problem = problem;
+  }
+
+  get done() {
+    return this.#packer.position === this.#record.packedBytes;
+  }
+
+  /** Whether the file is to be read on: for weights, or for its SHA-256. */
+  get wantsMore() {
+    return !this.done || this.#hasher !== null;
+  }
+
+  /** Gets ready to go on behind what the record says is stored, and sets the packer there. */
+  async begin() {
+    const { sha256, hash } = this.#record;
+    if (sha256 !== null) {
+      this.#hasher = await createSHA256();
+      if (hash) this.#hasher.load(fromHex(hash.state));
+      else this.#hasher.init();
+      this.#hashed = hash?.position ?? 0;
+    }
+    await this.#takeBackPartialChunk();
+    this.#position = storedBytes(this.#record);
+    this.#flushed = this.#position;
+    this.#packer.seek(this.#position);
+  }
+
+  /** A chunk that an interruption left short is filled up: its bytes come back to memory. */
+  async #takeBackPartialChunk() {
+    const { id, chunks, chunkBytes } = this.#record;
+    const index = chunks.length - 1;
+    if (index < 0 || chunks[index].bytes === chunkBytes) return;
+    const bytes = new Uint8Array(chunks[index].bytes);
+    try {
+      await this.#backend.readChunk(id, index, 0, bytes);
+    } catch {
+      // Its checksum will not fit.
+    }
+    if (checksumOf(this.#runtime, [bytes]) !== chunks[index].checksum) {
+      chunks.pop();
+      return;
+    }
+    this.#parts = [bytes];
+    this.#held = bytes.length;
+  }
+
+  /** Takes the bytes of the file at `filePosition`. */
+  async push(bytes, filePosition) {
+    if (this.#hasher !== null && filePosition + bytes.length > this.#hashed) {
+      this.#hasher.update(bytes.subarray(Math.max(0, this.#hashed - filePosition)));
+      this.#hashed = filePosition + bytes.length;
+    }
+    const skipped = Math.max(0, this.#packer.filePosition - filePosition);
+    if (this.done || skipped >= bytes.length) return;
+    for (const made of this.#packer.push(bytes.subarray(skipped))) {
+      const start = this.#packer.position - made.length;
+      // A group of rows that the last time ended in is made whole again.
+      if (this.#packer.position > this.#position) await this.#take(made.subarray(Math.max(0, this.#position - start)));
+    }
+  }
+
+  async #take(bytes) {
+    this.#model?.place(this.#position, bytes);
+    this.#position += bytes.length;
+    if (this.problem !== null) return;
+    const { chunkBytes } = this.#record;
+    for (let done = 0; done < bytes.length; ) {
+      const part = bytes.subarray(done, done + chunkBytes - this.#held);
+      this.#parts.push(part);
+      this.#held += part.length;
+      done += part.length;
+      if (this.#held === chunkBytes) await this.#writeChunk(this.#position - bytes.length + done);
+    }
+  }
+
+  /** Writes what has been collected, in the background; waits for the chunk before it. */
+  async #writeChunk(end) {
+    const chunk = { bytes: this.#held, checksum: checksumOf(this.#runtime, this.#parts) };
+    const index = Math.ceil(end / this.#record.chunkBytes) - 1;
+    const parts = this.#parts;
+    const filePosition = this.#packer.filePosition;
+    const hash = this.#hasher && { position: this.#hashed, state: toHex(this.#hasher.save()) };
+    this.#parts = [];
+    this.#held = 0;
+    this.#flushed = end;
+    await this.#written();
+    if (this.problem !== null) return;
+    this.#writing = (async () => {
+      await this.#backend.writeChunk(this.#record.id, index, parts);
+      this.#record.chunks[index] = chunk;
+      Object.assign(this.#record, { filePosition, hash });
+      await this.#backend.put(this.#record);
+    })();
+    // It is waited for later; until then nobody listens.
+    this.#writing.catch(() => {});
+  }
+
+  /** Waits for the chunk being written. Where storing fails, a model in the heap goes on without. */
+  async #written() {
+    try {
+      await this.#writing;
+    } catch (error) {
+      this.#writing = Promise.resolve();
+      await this.drop();
+      if (this.#model === null) throw error;
+      this.problem = error;
+      this.#parts = [];
+      this.#held = 0;
+    }
+  }
+
+  /** Everything has come: the last chunk, then the record that says so. */
+  async finish(fileBytes) {
+    this.#check();
+    if (this.problem !== null) return;
+    if (this.#held > 0) await this.#writeChunk(this.#position);
+    await this.#written();
+    if (this.problem !== null) return;
+    Object.assign(this.#record, { state: 'complete', fileBytes, filePosition: fileBytes, hash: null });
+    this.#writing = (async () => {
+      await this.#backend.removeChunks(this.#record.id, this.#record.chunks.length);
+      await this.#backend.put(this.#record);
+    })();
+    await this.#written();
+  }
+
+  #check() {
+    const { sha256, name } = this.#record;
+    const found = this.#hasher?.digest('hex') ?? sha256;
+    if (found === sha256) return;
+    throw new NibbleError(
+      'HASH_MISMATCH',
+      `The file of "${name}" has the SHA-256 ${found}; ${sha256} was expected. It is damaged or another file; get it from a source you trust.`,
+    );
+  }
+
+  /** Keeps what has come so far, up to the last byte that can be used, for another time. Never fails. */
+  async keep() {
+    try {
+      if (this.problem === null && this.#position > this.#flushed) await this.#writeChunk(this.#position);
+      await this.#writing;
+    } catch {
+      // What was stored before is kept.
+    }
+  }
+
+  /** Removes what was stored of this model. Never fails. */
+  async drop() {
+    await this.#writing.catch(() => {});
+    await this.#backend.remove(this.#record.id).catch(() => {});
+  }
+}

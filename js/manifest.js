@@ -1,0 +1,161 @@
+// The record of a stored model: what a store knows of it beside its chunks. What is read back is untrusted: a record is
+// used only after readManifest() has looked at every field.
+import { quantizationOf } from './describe.js';
+import { NibbleError } from './errors.js';
+import { nameOf } from './source.js';
+
+/** The format of records and of what they describe. */
+export const FORMAT = 1;
+/** The index under which the bytes of the file before its tensor data are stored. */
+export const HEADER = -1;
+
+/**
+ * @typedef {object} Manifest
+ * @property {string} id `url:<address>`, `file:<name>:<size>:<last modified>` or `bytes:<checksum>`
+ * @property {number} format
+ * @property {number} layout of packed bytes; see src/model.h
+ * @property {'importing' | 'complete'} state
+ * @property {string} name
+ * @property {{ url: string } | { file: string }} source
+ * @property {string | null} etag of the URL's file, and the same for lastModified
+ * @property {string | null} lastModified
+ * @property {number | null} fileBytes null while nobody knows
+ * @property {number} headerBytes
+ * @property {string} headerChecksum
+ * @property {number} packedBytes of the whole model
+ * @property {number} chunkBytes of every chunk but the last
+ * @property {{ bytes: number, checksum: string }[]} chunks what is stored, from the front of the packed bytes on
+ * @property {number} filePosition how far the file has been read
+ * @property {string | null} architecture
+ * @property {string | null} quantization
+ * @property {number | null} contextLength
+ * @property {number} createdAt milliseconds since 1970, and the same for usedAt
+ * @property {number} usedAt
+ * @property {string | null} sha256 what the file's has to be
+ * @property {{ position: number, state: string } | null} [hash] SHA-256 under way
+ */
+
+const isText = (value) => typeof value === 'string' && value !== '';
+const isCount = (value) => Number.isSafeInteger(value) && value >= 0;
+const isSize = (value) => isCount(value) && value > 0;
+const isChecksum = (value) => typeof value === 'string' && /^[0-9a-f]{16}$/.test(value);
+const orNull = (check) => (value) => value === null || check(value);
+const isSource = (value) => isText(value?.url) || isText(value?.file);
+const isHash = (value) => isCount(value?.position) && /^(?:[0-9a-f]{2})+$/.test(value?.state ?? '');
+
+const FIELDS = {
+  id: isText,
+  format: (value) => value === FORMAT,
+  layout: isCount,
+  state: (value) => value === 'importing' || value === 'complete',
+  name: isText,
+  source: isSource,
+  etag: orNull(isText),
+  lastModified: orNull(isText),
+  fileBytes: orNull(isSize),
+  headerBytes: isSize,
+  headerChecksum: isChecksum,
+  packedBytes: isSize,
+  chunkBytes: isSize,
+  chunks: Array.isArray,
+  filePosition: isCount,
+  architecture: orNull(isText),
+  quantization: orNull(isText),
+  contextLength: orNull(isCount),
+  createdAt: isCount,
+  usedAt: isCount,
+  sha256: orNull((value) => /^[0-9a-f]{64}$/.test(value)),
+  hash: (value) => value === undefined || value === null || isHash(value),
+};
+
+/** Bytes in the chunks of a record. @param {Manifest} record */
+export const storedBytes = (record) => record.chunks.reduce((sum, { bytes }) => sum + bytes, 0);
+
+function chunksFit({ chunks, chunkBytes, packedBytes, state }) {
+  const fits = chunks.every(
+    (chunk, index) =>
+      isChecksum(chunk?.checksum) &&
+      isSize(chunk.bytes) &&
+      (index === chunks.length - 1 ? chunk.bytes <= chunkBytes : chunk.bytes === chunkBytes),
+  );
+  if (!fits) return false;
+  const stored = storedBytes({ chunks });
+  return state === 'complete' ? stored === packedBytes : stored <= packedBytes;
+}
+
+/**
+ * A record as a store gave it, if it is one of this format in which everything fits together; null otherwise.
+ * @param {any} record
+ * @returns {Manifest | null}
+ * @throws {NibbleError} STORE_VERSION where a newer Nibble wrote it
+ */
+export function readManifest(record) {
+  if (record === null || typeof record !== 'object') return null;
+  if (Number.isSafeInteger(record.format) && record.format > FORMAT) {
+    throw new NibbleError(
+      'STORE_VERSION',
+      `The stored model "${shortened(record.id)}" was written by a newer version (format ${record.format}; this one ` +
+        `reads ${FORMAT}). Reload the page or update, or delete the stored model.`,
+    );
+  }
+  const complete = Object.entries(FIELDS).every(([name, check]) => check(record[name]));
+  return complete && chunksFit(record) ? record : null;
+}
+
+/** The name of the file that a stored model came from. @param {Manifest} record */
+export const fileNameOf = ({ source }) => source.file ?? nameOf(source.url);
+
+/**
+ * The record of an import that begins.
+ * @param {{ id: string, descriptor: any, name?: string | null, sha256?: string | null, header: import('./engine.js').Header,
+ *   source: import('./source.js').Source, headerChecksum: string, fileBytes: number | null, layout: number,
+ *   packedBytes: number, chunkBytes: number }} facts
+ * @returns {Manifest}
+ */
+export function newManifest({ id, descriptor, name, sha256, header, source, ...sizes }) {
+  const text = (key) => (isText(header.get(key)) ? header.get(key) : null);
+  const architecture = text('general.architecture');
+  const contextLength = header.get(`${architecture}.context_length`);
+  return {
+    id,
+    format: FORMAT,
+    state: 'importing',
+    name: name ?? text('general.name') ?? source.name,
+    source: descriptor.url === undefined ? { file: source.name } : { url: descriptor.url },
+    etag: source.etag ?? null,
+    lastModified: source.lastModified ?? null,
+    headerBytes: header.dataOffset,
+    ...sizes,
+    chunks: [],
+    filePosition: header.dataOffset,
+    architecture,
+    quantization: quantizationOf(header.tensors()).label,
+    contextLength: isCount(contextLength) ? contextLength : null,
+    createdAt: Date.now(),
+    usedAt: Date.now(),
+    sha256: sha256 ?? null,
+  };
+}
+
+/** What list() tells of a record, whatever it holds. */
+export function summaryOf(record) {
+  let manifest = null;
+  try {
+    manifest = readManifest(record);
+  } catch {
+    // Its id is all that this version knows of it.
+  }
+  const { id } = record;
+  if (manifest === null) {
+    const nothing = { source: null, fileBytes: null, receivedBytes: 0, storedBytes: 0, architecture: null };
+    const unknown = { quantization: null, contextLength: null, createdAt: null, usedAt: null };
+    return { id, name: isText(record.name) ? record.name : id, state: 'damaged', ...nothing, ...unknown };
+  }
+  const { name, source, state, fileBytes, filePosition, architecture, quantization, contextLength } = manifest;
+  const receivedBytes = state === 'complete' ? (fileBytes ?? filePosition) : filePosition;
+  const { createdAt, usedAt } = manifest;
+  const sizes = { fileBytes, receivedBytes, storedBytes: manifest.headerBytes + storedBytes(manifest) };
+  return { id, name, source, state, ...sizes, architecture, quantization, contextLength, createdAt, usedAt };
+}
+
+export const shortened = (text) => (String(text).length > 200 ? `${String(text).slice(0, 200)}…` : String(text));

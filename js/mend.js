@@ -1,0 +1,127 @@
+// Puts right what is damaged in a stored model: the missing bytes alone come again from where the model came from.
+import { fetchRange } from './download.js';
+import { NibbleError } from './errors.js';
+import { checkCancelled, nextPiece } from './loader.js';
+import { HEADER, shortened } from './manifest.js';
+import { checksumOf, Packer } from './packer.js';
+import { checkedHeader, storedHeader } from './stored-header.js';
+
+const RANGE_BYTES = 8 << 20;
+
+function damaged({ id, chunks }, index, cause) {
+  const part = index === HEADER ? 'The header' : `Chunk ${index + 1} of ${chunks.length}`;
+  const reason =
+    cause === undefined
+      ? 'and this store does not know where to get it again'
+      : `and getting it again failed: ${cause.message.replace(/\.$/, '')}`;
+  return new NibbleError(
+    'STORE_DAMAGED',
+    `${part} of the stored model "${shortened(id)}" is damaged or missing, ${reason}. Choose the model's file again, or delete it and import it anew.`,
+    { cause, details: { id, chunk: index } },
+  );
+}
+
+const isOther = () => new Error('what its source has there now is something else');
+
+/** Bytes `start` to `end` of the file that a model came from, in pieces. */
+async function* fileBytes({ descriptor, open, signal }, { etag }, start, end) {
+  if (typeof descriptor.url === 'string') {
+    for (let at = start; at < end; at += RANGE_BYTES) {
+      checkCancelled(signal);
+      yield await fetchRange(descriptor.url, at, Math.min(end, at + RANGE_BYTES), { etag, signal });
+    }
+    return;
+  }
+  const source = await open({ position: start });
+  try {
+    if ((source.position ?? 0) !== start) throw isOther();
+    for (let at = start; at < end; ) {
+      const piece = await nextPiece(source, signal);
+      if (piece === null) return;
+      yield piece.subarray(0, end - at);
+      at += piece.length;
+    }
+  } finally {
+    await source.close();
+  }
+}
+
+/** The position in the file behind everything that packed bytes up to `end` are made of. */
+function fileEnd(packer, end) {
+  for (let beyond = 0; ; beyond = 2 * beyond + 64) {
+    packer.seek(Math.min(end + beyond, packer.packedBytes));
+    if (packer.position >= end) return packer.filePosition;
+  }
+}
+
+/** Packed bytes `start` to `end`, made anew. */
+async function packAgain(opening, record, packer, start, end) {
+  const last = fileEnd(packer, end);
+  packer.seek(start);
+  const parts = [];
+  for await (const piece of fileBytes(opening, record, packer.filePosition, last)) {
+    for (const made of packer.push(piece)) {
+      const at = packer.position - made.length;
+      parts.push(made.subarray(Math.max(0, start - at), Math.max(0, end - at)));
+    }
+  }
+  return parts;
+}
+
+/**
+ * Gets a chunk again, writes it, and puts it into place in a model.
+ * @param {import('./store.js').Opening} opening
+ * @param {import('./manifest.js').Manifest} record
+ * @param {number} index
+ * @param {import('./engine.js').Model | null} model
+ * @throws {NibbleError} STORE_DAMAGED where that cannot be done
+ */
+export async function mendChunk(opening, record, index, model) {
+  const { runtime, backend, descriptor } = opening;
+  if (descriptor === null || descriptor.port !== undefined) throw damaged(record, index);
+  const start = index * record.chunkBytes;
+  const { bytes, checksum } = record.chunks[index];
+  let header;
+  let packer;
+  let parts;
+  try {
+    header = await storedHeader(opening, record);
+    if (header === null) throw new Error('the header is damaged too');
+    packer = new Packer(runtime, header);
+    parts = await packAgain(opening, record, packer, start, start + bytes);
+    if (checksumOf(runtime, parts) !== checksum) throw isOther();
+  } catch (cause) {
+    throw cause.code === 'CANCELLED' ? cause : damaged(record, index, cause);
+  } finally {
+    packer?.close();
+    header?.close();
+  }
+  // Where it cannot be written, the next time mends it again.
+  await backend.writeChunk(record.id, index, parts).catch(() => {});
+  let position = start;
+  for (const part of parts) {
+    model?.place(position, part);
+    position += part.length;
+  }
+}
+
+/** Gets the header again, and writes it. The caller closes it. @throws {NibbleError} STORE_DAMAGED */
+export async function mendHeader(opening, record) {
+  const { runtime, backend, descriptor } = opening;
+  if (descriptor === null || descriptor.port !== undefined) throw damaged(record, HEADER);
+  const bytes = new Uint8Array(record.headerBytes);
+  let header;
+  try {
+    let done = 0;
+    for await (const piece of fileBytes(opening, record, 0, bytes.length)) {
+      bytes.set(piece, done);
+      done += piece.length;
+    }
+    header = checkedHeader(runtime, record, bytes);
+    if (header === null) throw isOther();
+  } catch (cause) {
+    throw cause.code === 'CANCELLED' ? cause : damaged(record, HEADER, cause);
+  }
+  await backend.writeChunk(record.id, HEADER, [bytes]).catch(() => {});
+  return header;
+}

@@ -1,0 +1,153 @@
+// A store of models, as the page or the program sees it: the caller's half. It has a worker of its own.
+import { Client } from './client.js';
+import { NibbleError } from './errors.js';
+import { invalid, readImportOptions, readStore, readStoredName } from './options.js';
+import { describeSource } from './source.js';
+
+/**
+ * @typedef {object} StoredModel
+ * @property {string} id
+ * @property {string} name
+ * @property {{ url: string } | { file: string } | null} source
+ * @property {'importing' | 'complete' | 'damaged'} state importing: an import that is under way or was interrupted, and
+ *   goes on when it is asked for again; damaged: its record cannot be read by this version
+ * @property {number | null} fileBytes
+ * @property {number} receivedBytes of the file
+ * @property {number} storedBytes
+ * @property {string | null} architecture
+ * @property {string | null} quantization
+ * @property {number | null} contextLength
+ * @property {number | null} createdAt milliseconds since 1970, as usedAt
+ * @property {number | null} usedAt
+ */
+
+/**
+ * @typedef {object} ImportOptions
+ * @property {AbortSignal} [signal] stops the import, with code CANCELLED; what came is kept
+ * @property {(progress: { phase: 'download' | 'load' | 'wait', loaded: number, total: number, bytesPerSecond: number, secondsLeft: number | null, restarted?: boolean }) => void} [onProgress]
+ *   `restarted`: an interrupted import began anew, since the file has changed
+ * @property {string} [name] instead of the one in the file
+ * @property {string} [sha256] what the file's has to be: 64 hexadecimal digits
+ * @property {boolean} [keepPartial] false: an import that is interrupted leaves nothing behind; true
+ */
+
+export class ModelStore {
+  #client;
+  #locate;
+  #persistence;
+
+  /** What openModelStore() makes; not for others to call. */
+  constructor(client, kind, { locate, persistence }) {
+    this.#client = client;
+    this.#locate = locate;
+    this.#persistence = persistence;
+    /** @type {'indexeddb' | 'opfs' | 'folder' | 'memory'} */
+    this.kind = kind;
+  }
+
+  /** @returns {Promise<StoredModel[]>} */
+  list() {
+    return this.#client.call('storeList', {});
+  }
+
+  /** Whether a model is stored as a whole. @param {any} model as for createEngine(), or an id @returns {Promise<boolean>} */
+  has(model) {
+    const given = typeof model === 'string' && /^(url|file|bytes):/.test(model) && !/^file:\/\//.test(model);
+    return this.#callWithModel('storeHas', given ? { stored: model } : model, {}, {});
+  }
+
+  /**
+   * Stores a model, or goes on with an interrupted import of it.
+   * @param {any} model as for createEngine()
+   * @param {ImportOptions} [options]
+   * @returns {Promise<StoredModel>}
+   */
+  import(model, { signal, onProgress, ...options } = {}) {
+    if (!['function', 'undefined'].includes(typeof onProgress)) throw invalid('onProgress', onProgress, 'a function');
+    return this.#callWithModel(
+      'storeImport',
+      model,
+      { options: readImportOptions(options) },
+      { signal, onEvent: onProgress },
+    );
+  }
+
+  /**
+   * Reads a stored model and compares it with its checksums.
+   * @param {string} id
+   * @param {{ signal?: AbortSignal, onProgress?: (progress: object) => void }} [options]
+   * @returns {Promise<{ id: string, state: string, chunks: number, damaged: number[] }>} damaged: indices of chunks, -1
+   *   for the header; loading the model gets them again, where it came from a URL
+   */
+  verify(id, { signal, onProgress } = {}) {
+    return this.#client.call('storeVerify', { id: readId(id) }, { signal, onEvent: onProgress });
+  }
+
+  /** Removes a stored model, or what an import left. STORE_BUSY while it is being read or written. @param {string} id */
+  delete(id) {
+    return this.#client.call('storeDelete', { id: readId(id) });
+  }
+
+  /** @param {string} id @param {string} name */
+  rename(id, name) {
+    return this.#client.call('storeRename', { id: readId(id), name: readStoredName(name) });
+  }
+
+  /** Bytes: used by the whole origin or disk, to be had, and in stored models. @returns {Promise<{ usage: number | null, quota: number | null, models: number }>} */
+  estimate() {
+    return this.#client.call('storeEstimate', {});
+  }
+
+  /** Asks that the browser never clears the store by itself. To be called from a page. @returns {Promise<boolean>} */
+  persist() {
+    return this.#persistence.persist();
+  }
+
+  /** @returns {Promise<boolean>} */
+  persisted() {
+    return this.#persistence.persisted();
+  }
+
+  /** Bytes a second that the store gives of a stored model. @param {string} id @param {{ signal?: AbortSignal }} [options] */
+  readRate(id, { signal } = {}) {
+    return this.#client.call('storeReadRate', { id: readId(id) }, { signal });
+  }
+
+  /** Ends the worker; what is stored stays. May be called twice. */
+  async close() {
+    await this.#client.call('storeClose', {}).catch(() => {});
+    await this.#client.close(new NibbleError('STORE_UNAVAILABLE', 'The store was closed. Open it again.'));
+  }
+
+  async #callWithModel(method, model, params, options) {
+    const source = describeSource(model, this.#locate);
+    try {
+      const { descriptor, transfer } = source;
+      return await this.#client.call(method, { ...params, source: descriptor }, { ...options, transfer });
+    } finally {
+      source.close();
+    }
+  }
+}
+
+function readId(id) {
+  if (typeof id !== 'string' || id === '') throw invalid('id', id, 'the id of a stored model');
+  return id;
+}
+
+/**
+ * @param {{ startWorker: () => import('./client.js').WorkerPort, wasm: any, platform: any, store: any }} parts
+ * @returns {Promise<ModelStore>}
+ */
+export async function startModelStore({ startWorker, wasm, platform, store }) {
+  const settings = readStore('store', store);
+  if (settings === null) throw invalid('store', store, 'a store, such as "indexeddb" or { folder }');
+  const client = new Client(startWorker());
+  try {
+    const { kind } = await client.call('storeOpen', { store: settings, wasm });
+    return new ModelStore(client, kind, platform);
+  } catch (error) {
+    await client.close(error);
+    throw error;
+  }
+}

@@ -1,0 +1,104 @@
+// Opens the model of a call: out of a store, into one, or past it. Whatever is wrong with the store, a model that has a
+// source can be loaded from it.
+import { NibbleError } from './errors.js';
+import { withSource } from './loader.js';
+import { shortened } from './manifest.js';
+import { modelId } from './model-id.js';
+import { openSource } from './source.js';
+import { isStored, withStored } from './store.js';
+import { CHUNK_BYTES, openBackend } from './store-backends.js';
+
+const STORE_PROBLEMS = ['STORE_UNAVAILABLE', 'STORE_FULL', 'STORE_VERSION'];
+
+/** `engine.info.storage`, as it is before anything has happened. */
+const noStorage = (kind) => ({
+  kind,
+  id: null,
+  state: 'none',
+  bytesPerSecond: null,
+  verifyMilliseconds: null,
+  mendedChunks: 0,
+  restarted: false,
+  problem: null,
+});
+
+/** The kind of a store as a caller names it. @param {any} store */
+export const storeKind = (store) => (typeof store?.folder === 'string' ? 'folder' : (store?.kind ?? store));
+
+/** @param {any} store as readStore() in options.js gives it */
+export const openStore = (store, platform) => openBackend(store.folder ? store : store.kind, platform);
+
+/**
+ * @template T
+ * @param {{ runtime: import('./engine.js').Runtime, platform: import('./host.js').Platform, descriptor: any, store: any,
+ *   headerOnly: boolean, signal?: AbortSignal, onProgress: (progress: object) => void }} call `store`: as readStore()
+ *   gives it, or null; `headerOnly`: the weights are not asked for, so nothing is to be stored
+ * @param {(opened: import('./loader.js').OpenedModel) => Promise<T>} use
+ * @returns {Promise<T>}
+ */
+export async function openModel(call, use) {
+  const { descriptor, store, platform } = call;
+  const storage = noStorage(store === null ? null : storeKind(store));
+  if (store === null) return pastStore(call, storage, use);
+  let used = false;
+  const useOnce = (opened) => {
+    used = true;
+    return use(opened);
+  };
+  try {
+    const backend = await openStore(store, platform);
+    try {
+      return await throughStore(call, backend, storage, useOnce);
+    } finally {
+      await backend.close();
+    }
+  } catch (error) {
+    if (used || descriptor.stored !== undefined || !STORE_PROBLEMS.includes(error.code)) throw error;
+    storage.problem = { code: error.code, message: error.message };
+    return pastStore(call, storage, use);
+  }
+}
+
+function pastStore(call, storage, use) {
+  if (call.descriptor.stored !== undefined) {
+    throw new NibbleError(
+      'INVALID_ARGUMENT',
+      'A stored model was asked for without a store to take it from. Pass store, such as "indexeddb" or { folder }.',
+      { details: { option: 'store' } },
+    );
+  }
+  return withSource({ ...call, open: sourceOpener(call, call.descriptor), storage }, use);
+}
+
+async function throughStore(call, backend, storage, use) {
+  const opening = await openingOf(call, backend, storage);
+  if (call.headerOnly && opening.descriptor !== null && !(await isStored(opening)))
+    return pastStore(call, storage, use);
+  return withStored(opening, use);
+}
+
+const sourceOpener =
+  ({ platform, signal }, descriptor) =>
+  (from) =>
+    openSource(descriptor, { openPath: platform.openPath, signal, from });
+
+/** What a call comes to, for store.js. @returns {Promise<import('./store.js').Opening>} */
+export async function openingOf(call, backend, storage = noStorage(backend.kind)) {
+  const { runtime, platform, signal, store } = call;
+  const id = await modelId(call.descriptor, { runtime, openPath: platform.openPath, signal });
+  const descriptor = call.descriptor.stored === undefined ? call.descriptor : await sourceOfStored(backend, id);
+  Object.assign(storage, { kind: backend.kind, id });
+  const chunkBytes = store.chunkBytes ?? CHUNK_BYTES;
+  return { ...call, backend, chunkBytes, id, descriptor, open: sourceOpener(call, descriptor), storage };
+}
+
+/** Where a stored model came from, if that can be asked again; null otherwise. */
+async function sourceOfStored(backend, id) {
+  const record = await backend.get(id);
+  if (record === null) {
+    const message = `There is no stored model "${shortened(id)}". list() tells which there are.`;
+    throw new NibbleError('STORE_MISSING', message, { details: { id } });
+  }
+  const url = record.source?.url ?? (id.startsWith('url:') ? id.slice(4) : null);
+  return typeof url === 'string' && /^https?:/i.test(url) ? { url } : null;
+}

@@ -1,0 +1,59 @@
+// Where stored models lie. A backend is dumb: records and numbered chunks of bytes by a model's id, and it knows
+// nothing of models. All backends keep the same promises (the typedef below), and pass the same tests.
+import { NibbleError } from './errors.js';
+import { openIndexedDb } from './store-indexeddb.js';
+import { openMemory } from './store-memory.js';
+import { openOpfs } from './store-opfs.js';
+
+/** The size of a chunk, in bytes, that reads fastest from IndexedDB. */
+export const CHUNK_BYTES = 64 << 20;
+/** How many chunks to ask a backend for at once. */
+export const READS_IN_FLIGHT = 2;
+
+/** @typedef {import('./store-record.js').Record} Record */
+
+/**
+ * All methods fail with a NibbleError: STORE_UNAVAILABLE, STORE_FULL, STORE_BUSY, STORE_DAMAGED or STORE_VERSION, and
+ * those below. An id is any text; an index is a whole number from -1.
+ * @typedef {object} Backend
+ * @property {'indexeddb' | 'opfs' | 'folder' | 'memory'} kind
+ * @property {() => Promise<Record[]>} list every record, in no order; what is no record is left out
+ * @property {(id: string) => Promise<Record | null>} get
+ * @property {(record: Record) => Promise<void>} put replaces the record of that id, whole or not at all; it is on the
+ *   medium when this resolves, and so are the chunks written before
+ * @property {(id: string) => Promise<void>} remove the record first, then all chunks; does nothing where there are none
+ * @property {(id: string, index: number, parts: Uint8Array[]) => Promise<void>} writeChunk replaces a chunk by the parts
+ *   one after the other; they may lie in shared memory and are not kept. After a failure that chunk may be gone, all
+ *   others are as they were
+ * @property {(id: string, index: number, offset: number, target: Uint8Array | Uint8Array[]) => Promise<void>} readChunk
+ *   fills the target, which may lie in shared memory, from an offset on. One call with several targets is cheaper than
+ *   several calls. STORE_CHUNK_MISSING where the chunk is absent or ends before the target is full
+ * @property {(id: string, from: number) => Promise<void>} removeChunks drops the chunks from an index on
+ * @property {() => Promise<{ usage: number | null, quota: number | null }>} estimate bytes; null where nobody tells
+ * @property {import('./store-locks.js').Lock} lock
+ * @property {() => Promise<void>} close every later call fails with STORE_UNAVAILABLE
+ */
+
+/**
+ * @param {'indexeddb' | 'opfs' | 'memory' | { folder: string }} kind OPFS opens in a worker only
+ * @param {{ openFolder?: (path: string) => Promise<Backend> }} [platform] what a platform adds: a folder in Node
+ * @returns {Promise<Backend>}
+ * @throws {NibbleError} STORE_UNAVAILABLE where it is refused here, INVALID_ARGUMENT
+ */
+export async function openBackend(kind, { openFolder } = {}) {
+  if (kind === 'indexeddb') return openIndexedDb();
+  if (kind === 'opfs') return openOpfs();
+  if (kind === 'memory') return openMemory();
+  if (typeof kind?.folder === 'string' && kind.folder !== '') {
+    if (openFolder) return openFolder(kind.folder);
+    throw new NibbleError(
+      'STORE_UNAVAILABLE',
+      'A browser has no folders to store models in; use "indexeddb" or "opfs".',
+    );
+  }
+  throw new NibbleError(
+    'INVALID_ARGUMENT',
+    `There is no store ${JSON.stringify(kind)}; expected "indexeddb", "opfs", "memory" or { folder }.`,
+    { details: { option: 'store' } },
+  );
+}

@@ -1,0 +1,32 @@
+// Lists of byte ranges: what a chunk is written from, and what it is read into.
+
+/** @typedef {Uint8Array | Uint8Array[]} Target one range, or several that are filled one after the other */
+
+/** @param {Target} target @returns {Uint8Array[]} */
+export const piecesOf = (target) => (Array.isArray(target) ? target : [target]);
+
+/** @param {Uint8Array[]} parts */
+export const totalBytes = (parts) => parts.reduce((sum, { length }) => sum + length, 0);
+
+/** Fills the pieces one after the other. @param {Uint8Array[]} pieces @param {Uint8Array} bytes as many as they take */
+export function fill(pieces, bytes) {
+  let position = 0;
+  for (const piece of pieces) {
+    piece.set(bytes.subarray(position, position + piece.length));
+    position += piece.length;
+  }
+}
+
+/** The parts as one array of their own. @param {Uint8Array[]} parts */
+export function join(parts) {
+  const bytes = new Uint8Array(totalBytes(parts));
+  let position = 0;
+  for (const part of parts) {
+    bytes.set(part, position);
+    position += part.length;
+  }
+  return bytes;
+}
+
+/** The same bytes, copied where they lie in shared memory, which few interfaces of browsers take. @param {Uint8Array} bytes */
+export const unshared = (bytes) => (bytes.buffer instanceof ArrayBuffer ? bytes : bytes.slice());

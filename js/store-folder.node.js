@@ -1,0 +1,227 @@
+// The backend in a folder on disk. Every model has a folder of its own, named by the SHA-256 of its id, so that no id
+// can name a path; in it, record.json and one file for each chunk. Files are written beside their place and renamed.
+//
+//   <folder>/models/<sha256 of id>/record.json
+//                                  <index>.chunk
+//   <folder>/locks/                              see store-locks.node.js
+import { createHash, randomUUID } from 'node:crypto';
+import { mkdir, open, readdir, readFile, rename, rm, stat, statfs } from 'node:fs/promises';
+import { join } from 'node:path';
+import { reasonOf } from './source.node.js';
+import { piecesOf, totalBytes } from './store-bytes.js';
+import { attempt, chunkMissing, isFull, storeUnavailable } from './store-errors.js';
+import { folderLock } from './store-locks.node.js';
+import { isRecord, parseJson } from './store-record.js';
+
+const RECORD = 'record.json';
+const CHUNK_NAME = /^(-?\d+)\.chunk$/;
+const UNFINISHED = '.partial';
+
+/**
+ * @param {string} path made where it is absent
+ * @returns {Promise<import('./store-backends.js').Backend>}
+ */
+export async function openFolder(path) {
+  await system(path, 'Opening the folder', async () => {
+    for (const name of ['models', 'locks']) await mkdir(join(path, name), { recursive: true });
+  });
+  return new FolderBackend(path);
+}
+
+class FolderBackend {
+  kind = 'folder';
+  #path;
+  #closed = false;
+  // Chunks that may not be on the medium yet: their paths by id.
+  /** @type {Map<string, Set<string>>} */
+  #unsynced = new Map();
+
+  /** @param {string} path */
+  constructor(path) {
+    this.#path = path;
+    this.lock = folderLock(join(path, 'locks'));
+  }
+
+  async list() {
+    return this.#system('Listing the models', async () => {
+      const names = await readdir(join(this.#path, 'models'));
+      const records = await Promise.all(names.map((name) => readRecord(join(this.#path, 'models', name))));
+      return records.filter((record, place) => record !== null && folderName(record.id) === names[place]);
+    });
+  }
+
+  async get(id) {
+    const record = await this.#system(`Reading about "${id}"`, () => readRecord(this.#folderOf(id)));
+    return record?.id === id ? record : null;
+  }
+
+  async put(record) {
+    await this.#system(`Storing the record of "${record.id}"`, async () => {
+      const folder = await this.#makeFolder(record.id);
+      const chunks = this.#unsynced.get(record.id) ?? new Set();
+      this.#unsynced.delete(record.id);
+      for (const path of chunks) await syncPath(path);
+      await replaceFile(join(folder, RECORD), [Buffer.from(JSON.stringify(record))], { sync: true });
+      await syncPath(folder);
+    });
+  }
+
+  async remove(id) {
+    await this.#system(`Deleting "${id}"`, async () => {
+      const folder = this.#folderOf(id);
+      this.#unsynced.delete(id);
+      await rm(join(folder, RECORD), { recursive: true, force: true });
+      await rm(folder, { recursive: true, force: true });
+    });
+  }
+
+  async writeChunk(id, index, parts) {
+    await this.#system(`Storing chunk ${index} of "${id}" (${totalBytes(parts)} bytes)`, async () => {
+      const path = join(await this.#makeFolder(id), `${index}.chunk`);
+      await replaceFile(path, parts, { sync: false });
+      this.#unsynced.set(id, (this.#unsynced.get(id) ?? new Set()).add(path));
+    });
+  }
+
+  async readChunk(id, index, offset, target) {
+    await this.#system(`Reading chunk ${index} of "${id}"`, async () => {
+      const pieces = piecesOf(target);
+      const end = offset + totalBytes(pieces);
+      const file = await orNull(open(join(this.#folderOf(id), `${index}.chunk`), 'r'));
+      if (file === null) throw chunkMissing(id, index, 'is missing');
+      try {
+        const facts = await file.stat();
+        if (!facts.isFile()) throw chunkMissing(id, index, 'is not a file');
+        const found = facts.size < end ? facts.size : await readInto(file, offset, pieces);
+        if (found < end) throw chunkMissing(id, index, `ends at ${found} of ${end} bytes`);
+      } catch (error) {
+        throw error.code === 'EIO' ? chunkMissing(id, index, 'cannot be read', error) : error;
+      } finally {
+        await file.close();
+      }
+    });
+  }
+
+  async removeChunks(id, from) {
+    await this.#system(`Deleting chunks of "${id}"`, async () => {
+      const folder = this.#folderOf(id);
+      for (const name of (await orNull(readdir(folder))) ?? []) {
+        const index = CHUNK_NAME.exec(name)?.[1];
+        const drop = name.endsWith(UNFINISHED) || (index !== undefined && Number(index) >= from);
+        if (drop) await rm(join(folder, name), { force: true });
+        this.#unsynced.get(id)?.delete(join(folder, name));
+      }
+    });
+  }
+
+  async estimate() {
+    return this.#system('Looking for free space', async () => {
+      const { bavail, bsize } = await statfs(this.#path);
+      const names = await readdir(join(this.#path, 'models'), { recursive: true });
+      const facts = await Promise.all(names.map((name) => orNull(stat(join(this.#path, 'models', name)))));
+      const usage = facts.reduce((sum, file) => sum + (file?.isFile() ? file.size : 0), 0);
+      return { usage, quota: usage + bavail * bsize };
+    });
+  }
+
+  async close() {
+    this.#closed = true;
+  }
+
+  #system(what, action) {
+    return system(this.#path, what, () => {
+      if (this.#closed) throw storeUnavailable('The store is closed. Open it again.');
+      return action();
+    });
+  }
+
+  #folderOf(id) {
+    return join(this.#path, 'models', folderName(id));
+  }
+
+  async #makeFolder(id) {
+    const folder = this.#folderOf(id);
+    await mkdir(folder, { recursive: true });
+    return folder;
+  }
+}
+
+const folderName = (id) => createHash('sha256').update(id).digest('hex');
+
+/** Runs an action; what the system refuses becomes an error of the library that names the folder and the reason. */
+function system(path, what, action) {
+  return attempt(what, async () => {
+    try {
+      return await action();
+    } catch (error) {
+      if (error.syscall === undefined || isFull(error)) throw error;
+      throw storeUnavailable(`${what} failed in "${path}": ${reasonOf(error)}.`, error);
+    }
+  });
+}
+
+async function orNull(promise) {
+  try {
+    return await promise;
+  } catch (error) {
+    if (error.code === 'ENOENT' || error.code === 'ENOTDIR' || error.code === 'EISDIR') return null;
+    throw error;
+  }
+}
+
+async function readRecord(folder) {
+  const value = parseJson((await orNull(readFile(join(folder, RECORD), 'utf8'))) ?? '');
+  return isRecord(value) ? value : null;
+}
+
+/** Writes beside the place and renames: whoever reads sees the old file or the new one. */
+async function replaceFile(path, parts, { sync }) {
+  const unfinished = `${path}.${randomUUID()}${UNFINISHED}`;
+  try {
+    const file = await open(unfinished, 'wx');
+    try {
+      for (const part of parts) await writeAll(file, part);
+      if (sync) await file.sync();
+    } finally {
+      await file.close();
+    }
+    await rename(unfinished, path);
+  } catch (error) {
+    await rm(unfinished, { force: true });
+    throw error;
+  }
+}
+
+async function writeAll(file, part) {
+  for (let done = 0; done < part.length; ) {
+    const { bytesWritten } = await file.write(part, done, part.length - done);
+    done += bytesWritten;
+  }
+}
+
+/** @returns {Promise<number>} where reading ended */
+async function readInto(file, offset, pieces) {
+  let position = offset;
+  for (const piece of pieces) {
+    for (let done = 0; done < piece.length; ) {
+      const { bytesRead } = await file.read(piece, done, piece.length - done, position);
+      if (bytesRead === 0) return position;
+      done += bytesRead;
+      position += bytesRead;
+    }
+  }
+  return position;
+}
+
+/** Puts a file or a folder on the medium; where a system cannot do that for folders there is nothing to do. */
+async function syncPath(path) {
+  const file = await orNull(open(path, 'r')).catch(() => null);
+  if (file === null) return;
+  try {
+    await file.sync().catch((error) => {
+      if (error.code !== 'EPERM' && error.code !== 'EINVAL' && error.code !== 'EISDIR') throw error;
+    });
+  } finally {
+    await file.close();
+  }
+}

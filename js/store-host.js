@@ -1,0 +1,157 @@
+// A store as it lives in its worker: the calls of protocol.js that a ModelStore makes. They run side by side; locks keep
+// them out of each other's way.
+import { NibbleError } from './errors.js';
+import { checkCancelled, progressReporter } from './loader.js';
+import { HEADER, readManifest, shortened, storedBytes, summaryOf } from './manifest.js';
+import { modelId } from './model-id.js';
+import { openingOf, openStore } from './open-model.js';
+import { readImportOptions, readStoredName } from './options.js';
+import { checksumOf } from './packer.js';
+import { isStored, withStored } from './store.js';
+
+// As much as a rate is measured on, at most.
+const RATE_BYTES = 512 << 20;
+
+export class StoreHost {
+  #platform;
+  #store = null;
+  #backend = null;
+  #wasm = null;
+  #starting = null;
+  #closed = false;
+
+  /** @param {import('./host.js').Platform} platform */
+  constructor(platform) {
+    this.#platform = platform;
+  }
+
+  async storeOpen({ store, wasm }) {
+    this.#store = store;
+    this.#wasm = wasm;
+    this.#backend = await openStore(store, this.#platform);
+    return { kind: this.#backend.kind };
+  }
+
+  async storeList() {
+    return (await this.#open().list()).map(summaryOf);
+  }
+
+  async storeHas({ source }, { signal }) {
+    const backend = this.#open();
+    const runtime = await this.#runtime();
+    const id = await modelId(source, { runtime, openPath: this.#platform.openPath, signal });
+    return isStored({ runtime, backend, id });
+  }
+
+  /** Stores a model; one that is stored already is left as it is. @returns what list() tells of it */
+  async storeImport({ source: descriptor, options }, { signal, onEvent }) {
+    const backend = this.#open();
+    const runtime = await this.#runtime();
+    const call = { runtime, platform: this.#platform, descriptor, store: this.#store, signal, onProgress: onEvent };
+    const opening = { ...(await openingOf(call, backend)), ...readImportOptions(options) };
+    await withStored(opening, ({ storage, load }) => (storage.state === 'stored' ? null : load(null)));
+    return summaryOf(await backend.get(opening.id));
+  }
+
+  /** Reads all of a stored model. `damaged`: the chunks that are not what they were, -1 for the header. */
+  async storeVerify({ id }, { signal, onEvent }) {
+    const backend = this.#open();
+    const runtime = await this.#runtime();
+    return backend.lock(id, { shared: true, signal }, async () => {
+      const record = await this.#manifest(id);
+      const { chunkBytes, headerBytes, headerChecksum } = record;
+      const header = { index: HEADER, bytes: headerBytes, checksum: headerChecksum };
+      const all = [header, ...record.chunks.map((chunk, index) => ({ ...chunk, index }))];
+      const total = headerBytes + storedBytes(record);
+      const report = progressReporter('read', total, onEvent);
+      const buffer = new Uint8Array(Math.max(headerBytes, Math.min(chunkBytes, storedBytes(record))));
+      const damaged = [];
+      let read = 0;
+      for (const { index, bytes, checksum } of all) {
+        checkCancelled(signal);
+        if (!(await holds(backend, runtime, id, index, buffer.subarray(0, bytes), checksum))) damaged.push(index);
+        read += bytes;
+        report(read, read === total);
+      }
+      return { id, state: record.state, chunks: record.chunks.length, damaged };
+    });
+  }
+
+  async storeDelete({ id }) {
+    const backend = this.#open();
+    await backend.lock(id, { wait: false }, () => backend.remove(id));
+    return null;
+  }
+
+  async storeRename({ id, name }) {
+    const backend = this.#open();
+    const given = readStoredName(name);
+    await backend.lock(id, { wait: false }, async () => backend.put({ ...(await this.#manifest(id)), name: given }));
+    return null;
+  }
+
+  async storeEstimate() {
+    const backend = this.#open();
+    const models = (await backend.list()).map(summaryOf).reduce((sum, model) => sum + model.storedBytes, 0);
+    return { ...(await backend.estimate()), models };
+  }
+
+  /** Bytes a second that the store gives of a model, read and dropped. */
+  async storeReadRate({ id }, { signal }) {
+    const backend = this.#open();
+    return backend.lock(id, { shared: true, signal }, async () => {
+      const { chunks } = await this.#manifest(id);
+      const start = performance.now();
+      let read = 0;
+      const buffer = new Uint8Array(Math.max(0, ...chunks.map(({ bytes }) => bytes)));
+      for (let index = 0; index < chunks.length && read < RATE_BYTES; index++) {
+        checkCancelled(signal);
+        await backend.readChunk(id, index, 0, buffer.subarray(0, chunks[index].bytes));
+        read += chunks[index].bytes;
+      }
+      return read / Math.max(0.001, (performance.now() - start) / 1000);
+    });
+  }
+
+  async storeClose() {
+    this.#closed = true;
+    await this.#backend?.close();
+    (await this.#starting?.catch(() => null))?.runtime.close();
+    this.#backend = this.#starting = null;
+    return null;
+  }
+
+  #open() {
+    if (this.#backend !== null) return this.#backend;
+    throw new NibbleError('STORE_UNAVAILABLE', 'The store is closed. Open it again.');
+  }
+
+  /** Packing and checking is done by the same wasm; listing needs none. */
+  async #runtime() {
+    this.#starting ??= this.#platform.startRuntime({ threads: 1, kernelSet: null }, this.#wasm);
+    const { runtime } = await this.#starting;
+    if (this.#closed) this.#open();
+    return runtime;
+  }
+
+  async #manifest(id) {
+    const record = await this.#open().get(id);
+    const name = shortened(id);
+    if (record === null) {
+      throw new NibbleError('STORE_MISSING', `There is no stored model "${name}". list() tells which there are.`);
+    }
+    const manifest = readManifest(record);
+    if (manifest !== null) return manifest;
+    throw new NibbleError('STORE_DAMAGED', `The record of the stored model "${name}" is damaged. Delete it.`);
+  }
+}
+
+async function holds(backend, runtime, id, index, target, checksum) {
+  try {
+    await backend.readChunk(id, index, 0, target);
+    return checksumOf(runtime, [target]) === checksum;
+  } catch (error) {
+    if (['STORE_CHUNK_MISSING', 'STORE_DAMAGED'].includes(error.code)) return false;
+    throw error;
+  }
+}

@@ -1,0 +1,271 @@
+// The backend in IndexedDB, the default in browsers. Chunks are Blobs where the browser takes them (Chromium reads those
+// several times as fast) and ArrayBuffers where it does not (private windows of WebKit). Which it is is tested once for
+// a database and remembered in it; chunks of both kinds are read whatever is written now.
+import { openDB } from 'idb';
+import { NibbleError } from './errors.js';
+import { fill, join, piecesOf, totalBytes, unshared } from './store-bytes.js';
+import {
+  attempt,
+  chunkMissing,
+  isFull,
+  storeBusy,
+  storeDamaged,
+  storeError,
+  storeFull,
+  storeUnavailable,
+} from './store-errors.js';
+import { createLock } from './store-locks.js';
+import { isRecord } from './store-record.js';
+
+const VERSION = 1;
+// records: by id. chunks: Blob or ArrayBuffer by [id, index]. facts: what was found out about this database.
+const STORES = ['records', 'chunks', 'facts'];
+const BLOBS_FACT = 'blobs';
+// No index of a chunk is that low.
+const PROBE_KEY = ['', -1000];
+// How browsers call a value that is listed but whose bytes they cannot give.
+const UNREADABLE = new Set(['NotReadableError', 'NotFoundError', 'DataError']);
+
+/**
+ * @param {{ name?: string }} [options] the database's name
+ * @returns {Promise<import('./store-backends.js').Backend>}
+ */
+export async function openIndexedDb({ name = 'nibble' } = {}) {
+  const backend = new IndexedDbBackend(name);
+  try {
+    await backend.probe();
+    return backend;
+  } catch (error) {
+    await backend.close();
+    throw error;
+  }
+}
+
+class IndexedDbBackend {
+  kind = 'indexeddb';
+  #name;
+  /** @type {Promise<import('idb').IDBPDatabase> | null} */
+  #connection = null;
+  #closed = false;
+  #blobs = false;
+
+  constructor(name) {
+    this.#name = name;
+    this.lock = createLock(`${name}-indexeddb`);
+  }
+
+  /** Opens the database, and finds out whether it takes Blobs. */
+  async probe() {
+    const what = 'Opening the database';
+    const known = await this.#transact(what, ['facts'], {}, ({ facts }) => facts.get(BLOBS_FACT));
+    this.#blobs = known === true;
+    if (typeof known === 'boolean') return;
+    const found = await this.#takesBlobs();
+    this.#blobs = found === true;
+    if (found !== null) await this.#write(what, ['facts'], 'relaxed', ({ facts }) => facts.put(found, BLOBS_FACT));
+  }
+
+  /** Null where a full storage leaves it open. */
+  async #takesBlobs() {
+    const what = 'Testing the storage';
+    try {
+      const probe = new Blob([Uint8Array.of(1, 2, 3)]);
+      await this.#write(what, ['chunks'], 'relaxed', ({ chunks }) => chunks.put(probe, PROBE_KEY));
+      const back = await this.#transact(what, ['chunks'], {}, ({ chunks }) => chunks.get(PROBE_KEY));
+      const bytes = new Uint8Array(await back.arrayBuffer());
+      await this.#write(what, ['chunks'], 'relaxed', ({ chunks }) => chunks.delete(PROBE_KEY));
+      return bytes.join() === '1,2,3';
+    } catch (error) {
+      return error.code === 'STORE_FULL' ? null : false;
+    }
+  }
+
+  async list() {
+    const values = await this.#transact('Listing the models', ['records'], {}, ({ records }) => records.getAll());
+    return values.filter(isRecord);
+  }
+
+  async get(id) {
+    const value = await this.#transact(`Reading about "${id}"`, ['records'], {}, ({ records }) => records.get(id));
+    return isRecord(value) ? value : null;
+  }
+
+  async put(record) {
+    const what = `Storing the record of "${record.id}"`;
+    await this.#write(what, ['records'], 'strict', ({ records }) => records.put(record));
+  }
+
+  async remove(id) {
+    await this.#write(`Deleting "${id}"`, ['records', 'chunks'], 'strict', ({ records, chunks }) =>
+      Promise.all([records.delete(id), chunks.delete(keysFrom(id, Number.NEGATIVE_INFINITY))]),
+    );
+  }
+
+  async writeChunk(id, index, parts) {
+    const what = `Storing chunk ${index} of "${id}" (${totalBytes(parts)} bytes)`;
+    const value = await attempt(what, () => (this.#blobs ? new Blob(parts.map(unshared)) : join(parts).buffer));
+    await this.#write(what, ['chunks'], 'relaxed', ({ chunks }) => chunks.put(value, [id, index]));
+  }
+
+  async readChunk(id, index, offset, target) {
+    const pieces = piecesOf(target);
+    const end = offset + totalBytes(pieces);
+    let value;
+    try {
+      value = await this.#transact(`Reading chunk ${index} of "${id}"`, ['chunks'], {}, ({ chunks }) =>
+        chunks.get([id, index]),
+      );
+    } catch (error) {
+      throw UNREADABLE.has(error.cause?.name) ? chunkMissing(id, index, 'cannot be read', error) : error;
+    }
+    const size = value instanceof Blob ? value.size : value instanceof ArrayBuffer ? value.byteLength : null;
+    if (size === null) throw chunkMissing(id, index, value === undefined ? 'is missing' : 'holds no bytes');
+    if (size < end) throw chunkMissing(id, index, `ends at ${size} of ${end} bytes`);
+    if (value instanceof ArrayBuffer) return fill(pieces, new Uint8Array(value, offset, end - offset));
+    let bytes;
+    try {
+      bytes = await value.slice(offset, end).arrayBuffer();
+    } catch (error) {
+      throw chunkMissing(id, index, 'cannot be read', error);
+    }
+    fill(pieces, new Uint8Array(bytes));
+  }
+
+  async removeChunks(id, from) {
+    const what = `Deleting chunks of "${id}"`;
+    await this.#write(what, ['chunks'], 'relaxed', ({ chunks }) => chunks.delete(keysFrom(id, from)));
+  }
+
+  estimate() {
+    return estimateStorage();
+  }
+
+  async close() {
+    this.#closed = true;
+    const connection = this.#connection;
+    this.#connection = null;
+    (await connection?.catch(() => null))?.close();
+  }
+
+  #connect() {
+    if (this.#closed) throw storeUnavailable('The store is closed. Open it again.');
+    if (this.#connection === null) {
+      const forget = () => {
+        if (this.#connection === connection) this.#connection = null;
+      };
+      const connection = openDatabase(this.#name, forget);
+      connection.catch(forget);
+      this.#connection = connection;
+    }
+    return this.#connection;
+  }
+
+  /** A transaction; a connection that was closed under us, by the browser or for another page, is opened once more. */
+  async #begin(stores, mode, options) {
+    const connection = this.#connect();
+    const database = await connection;
+    try {
+      return database.transaction(stores, mode, options);
+    } catch (error) {
+      if (error.name !== 'InvalidStateError') throw error;
+      if (this.#connection === connection) this.#connection = null;
+      return (await this.#connect()).transaction(stores, mode, options);
+    }
+  }
+
+  /**
+   * @param {string} what
+   * @param {string[]} stores
+   * @param {{ mode?: IDBTransactionMode, durability?: IDBTransactionDurability }} options
+   * @param {(stores: any) => Promise<any>} use makes its requests at once; what it gives is the result
+   */
+  async #transact(what, stores, { mode = 'readonly', durability = 'default' }, use) {
+    return attempt(what, async () => {
+      const transaction = await this.#begin(stores, mode, { durability });
+      const request = (async () =>
+        use(Object.fromEntries(stores.map((name) => [name, transaction.objectStore(name)]))))();
+      const [result, done] = await Promise.allSettled([request, transaction.done]);
+      const reasons = [result, done].filter(({ status }) => status === 'rejected').map(({ reason }) => reason);
+      if (reasons.length === 0) return result.value;
+      // A failed request aborts its transaction and the other way round: one of the two tells why.
+      throw reasons.find(isFull) ?? reasons.find((reason) => reason?.name !== 'AbortError') ?? reasons[0];
+    });
+  }
+
+  /** A write; some browsers do not say that it failed for want of space. */
+  async #write(what, stores, durability, use) {
+    try {
+      return await this.#transact(what, stores, { mode: 'readwrite', durability }, use);
+    } catch (error) {
+      if (error.code === 'STORE_UNAVAILABLE' && !this.#closed && (await isNearQuota())) throw storeFull(what, error);
+      throw error;
+    }
+  }
+}
+
+const keysFrom = (id, from) => IDBKeyRange.bound([id, from], [id, Number.POSITIVE_INFINITY]);
+
+/** @returns {Promise<{ usage: number | null, quota: number | null }>} of all that this site stores */
+export async function estimateStorage() {
+  try {
+    const { usage = null, quota = null } = await navigator.storage.estimate();
+    return { usage, quota };
+  } catch {
+    return { usage: null, quota: null };
+  }
+}
+
+async function isNearQuota() {
+  const { usage, quota } = await estimateStorage();
+  return usage !== null && quota !== null && usage >= quota * 0.98;
+}
+
+/** @param {string} name @param {() => void} onGone the connection closed by itself */
+async function openDatabase(name, onGone) {
+  if (!globalThis.indexedDB) throw storeUnavailable('This browser has no IndexedDB here; models cannot be stored.');
+  let refuse;
+  const blocked = new Promise((_, reject) => {
+    refuse = reject;
+  });
+  const opening = openDB(name, VERSION, {
+    upgrade: (database) => {
+      database.createObjectStore('records', { keyPath: 'id' });
+      database.createObjectStore('chunks');
+      database.createObjectStore('facts');
+    },
+    blocked: () =>
+      refuse(
+        storeBusy('Another tab holds an older version of the stored models. Close the other tabs, then try again.'),
+      ),
+    // Another page wants to change or delete the database, and waits for this one.
+    blocking: (_, __, event) => {
+      event.target.close();
+      onGone();
+    },
+    terminated: onGone,
+  });
+  let database;
+  try {
+    database = await Promise.race([opening, blocked]);
+  } catch (error) {
+    opening.then(
+      (late) => late.close(),
+      () => {},
+    );
+    throw openingError(error);
+  }
+  if (STORES.every((store) => database.objectStoreNames.contains(store))) return database;
+  database.close();
+  throw storeDamaged(
+    `The database "${name}" of this site is not one of Nibble's. Delete the site's data, then try again.`,
+  );
+}
+
+function openingError(error) {
+  if (error?.name !== 'VersionError') return storeError(error, 'Opening the database');
+  return new NibbleError(
+    'STORE_VERSION',
+    'The models of this site were stored by a newer version of Nibble. Reload the page to get that version.',
+    { cause: error },
+  );
+}

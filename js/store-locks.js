@@ -1,0 +1,96 @@
+// Locks by name: shared by readers or held by one writer. In browsers they hold between tabs, by the Web Locks API;
+// where there is none, between the users of one store only.
+import { lockCancelled, storeBusy } from './store-errors.js';
+
+/**
+ * @typedef {object} LockOptions
+ * @property {boolean} [shared] together with other shared holders; alone otherwise
+ * @property {boolean} [wait] false: STORE_BUSY where it is taken; by default the lock is waited for
+ * @property {AbortSignal} [signal] ends the waiting, with CANCELLED; no longer of use once the lock is held
+ */
+
+/** @callback Lock @param {string} name @param {LockOptions} options @param {() => any} use @returns {Promise<any>} what `use` gives */
+
+/** @param {string} name */
+export const lockTaken = (name) =>
+  storeBusy(`Something else is using the stored model "${name}" now, perhaps another tab. Try again when it is done.`);
+
+/**
+ * @param {string} prefix keeps the names apart from other stores'
+ * @param {LockManager | undefined} [manager]
+ * @returns {Lock}
+ */
+export function createLock(prefix, manager = globalThis.navigator?.locks) {
+  if (!manager) return processLock();
+  return async (name, { shared = false, wait = true, signal } = {}, use) => {
+    if (signal?.aborted) throw lockCancelled(signal.reason);
+    let held = false;
+    // A signal and ifAvailable exclude each other.
+    const options = { mode: shared ? 'shared' : 'exclusive', ...(wait ? { signal } : { ifAvailable: true }) };
+    try {
+      return await manager.request(`${prefix}:${name}`, options, (lock) => {
+        if (lock === null) throw lockTaken(name);
+        held = true;
+        return use();
+      });
+    } catch (error) {
+      throw signal?.aborted && !held ? lockCancelled(error) : error;
+    }
+  };
+}
+
+/** Locks between the callers of this one function. First come, first served. @returns {Lock} */
+export function processLock() {
+  /** @type {Map<string, { holders: { shared: boolean }[], waiting: any[] }>} */
+  const states = new Map();
+  const free = (state, shared) => state.holders.length === 0 || (shared && state.holders.every((one) => one.shared));
+
+  function admit(name, state) {
+    while (state.waiting.length > 0 && free(state, state.waiting[0].shared)) {
+      const next = state.waiting.shift();
+      state.holders.push(next);
+      next.resolve();
+    }
+    if (state.holders.length === 0) states.delete(name);
+  }
+
+  return async (name, { shared = false, wait = true, signal } = {}, use) => {
+    if (signal?.aborted) throw lockCancelled(signal.reason);
+    const state = states.get(name) ?? { holders: [], waiting: [] };
+    states.set(name, state);
+    if (!wait && !(free(state, shared) && state.waiting.length === 0)) throw lockTaken(name);
+    const { promise, resolve, reject } = promiseParts();
+    const request = { shared, resolve };
+    const giveUp = () => {
+      const place = state.waiting.indexOf(request);
+      if (place < 0) return;
+      state.waiting.splice(place, 1);
+      reject(lockCancelled(signal?.reason));
+      admit(name, state);
+    };
+    signal?.addEventListener('abort', giveUp);
+    state.waiting.push(request);
+    admit(name, state);
+    try {
+      await promise;
+    } finally {
+      signal?.removeEventListener('abort', giveUp);
+    }
+    try {
+      return await use();
+    } finally {
+      state.holders.splice(state.holders.indexOf(request), 1);
+      admit(name, state);
+    }
+  };
+}
+
+function promiseParts() {
+  let resolve;
+  let reject;
+  const promise = new Promise((yes, no) => {
+    resolve = yes;
+    reject = no;
+  });
+  return { promise, resolve, reject };
+}

@@ -1,0 +1,266 @@
+// The backend in the origin-private file system, in a worker. A sync access handle reads straight into shared memory.
+// Every model has a folder, named by the SHA-256 of its id; in it, each chunk is a file and the record two slots.
+//
+//   nibble/<sha256 of id>/record-0.json   { sequence, record }   the higher valid sequence counts, the other slot is
+//                         record-1.json                          written next: a torn write leaves the old record
+//                         <index>.chunk
+import { fill, piecesOf, totalBytes } from './store-bytes.js';
+import { attempt, chunkMissing, storeBusy, storeFull, storeUnavailable } from './store-errors.js';
+import { estimateStorage } from './store-indexeddb.js';
+import { createLock } from './store-locks.js';
+import { isRecord, parseJson } from './store-record.js';
+
+const SLOTS = ['record-0.json', 'record-1.json'];
+const CHUNK_NAME = /^(-?\d+)\.chunk$/;
+// A file that another tab has open for a moment is waited for: 10, 20, 40 ... ms, a second and a quarter in all.
+const TRIES = 7;
+const FIRST_PAUSE_MILLISECONDS = 10;
+
+/**
+ * @param {{ name?: string }} [options] the name of the folder
+ * @returns {Promise<import('./store-backends.js').Backend>}
+ */
+export async function openOpfs({ name = 'nibble' } = {}) {
+  if (!globalThis.navigator?.storage?.getDirectory) {
+    throw storeUnavailable('This browser has no private file system here (it needs https); use the store "indexeddb".');
+  }
+  if (!globalThis.FileSystemFileHandle?.prototype.createSyncAccessHandle) {
+    throw storeUnavailable('The private file system is read and written in workers only, or this browser is too old.');
+  }
+  const folder = await attempt('Opening the private file system', async () =>
+    (await navigator.storage.getDirectory()).getDirectoryHandle(name, { create: true }),
+  );
+  return new OpfsBackend(folder, name);
+}
+
+class OpfsBackend {
+  kind = 'opfs';
+  #folder;
+  #closed = false;
+  // Records are read, then written: one after the other.
+  #lastPut = Promise.resolve();
+
+  /** @param {FileSystemDirectoryHandle} folder @param {string} name */
+  constructor(folder, name) {
+    this.#folder = folder;
+    this.lock = createLock(`${name}-opfs`);
+  }
+
+  async list() {
+    return this.#attempt('Listing the models', async () => {
+      const records = [];
+      for await (const [name, entry] of this.#folder.entries()) {
+        if (entry.kind !== 'directory') continue;
+        const current = (await readSlots(entry))[0];
+        if (current && (await folderName(current.record.id)) === name) records.push(current.record);
+      }
+      return records;
+    });
+  }
+
+  async get(id) {
+    return this.#attempt(`Reading about "${id}"`, async () => {
+      const folder = await this.#find(id);
+      const current = folder && (await readSlots(folder))[0];
+      return current?.record.id === id ? current.record : null;
+    });
+  }
+
+  async put(record) {
+    const text = JSON.stringify(record);
+    const write = async () => {
+      const folder = await this.#find(record.id, true);
+      const current = (await readSlots(folder))[0];
+      const sequence = (current?.sequence ?? 0) + 1;
+      const slot = SLOTS.find((name) => name !== current?.slot);
+      const bytes = new TextEncoder().encode(`{"sequence":${sequence},"record":${text}}`);
+      await writeFile(folder, slot, [bytes], record.id);
+    };
+    const turn = this.#lastPut.then(() => this.#attempt(`Storing the record of "${record.id}"`, write));
+    this.#lastPut = turn.catch(() => {});
+    return turn;
+  }
+
+  async remove(id) {
+    await this.#attempt(`Deleting "${id}"`, async () => {
+      const folder = await this.#find(id);
+      if (folder === null) return;
+      // The older slot first, which would count again without the newer one; what holds no record is in nobody's way.
+      const valid = (await readSlots(folder)).map(({ slot }) => slot).reverse();
+      for (const slot of valid) await patiently(id, () => ignoreAbsent(folder.removeEntry(slot)));
+      const name = await folderName(id);
+      await patiently(id, () => ignoreAbsent(this.#folder.removeEntry(name, { recursive: true })));
+    });
+  }
+
+  async writeChunk(id, index, parts) {
+    await this.#attempt(`Storing chunk ${index} of "${id}" (${totalBytes(parts)} bytes)`, async () => {
+      await writeFile(await this.#find(id, true), chunkName(index), parts, id);
+    });
+  }
+
+  async readChunk(id, index, offset, target) {
+    await this.#attempt(`Reading chunk ${index} of "${id}"`, async () => {
+      const file = await this.#findChunk(id, index);
+      if (file === null) throw chunkMissing(id, index, 'is missing');
+      const pieces = piecesOf(target);
+      const end = offset + totalBytes(pieces);
+      const found = await readFile(file, offset, pieces);
+      if (found < end) throw chunkMissing(id, index, `ends at ${found} of ${end} bytes`);
+    });
+  }
+
+  async removeChunks(id, from) {
+    await this.#attempt(`Deleting chunks of "${id}"`, async () => {
+      const folder = await this.#find(id);
+      if (folder === null) return;
+      const names = [];
+      for await (const name of folder.keys()) names.push(name);
+      for (const name of names) {
+        const index = CHUNK_NAME.exec(name)?.[1];
+        if (index !== undefined && Number(index) >= from) {
+          await patiently(id, () => ignoreAbsent(folder.removeEntry(name)));
+        }
+      }
+    });
+  }
+
+  async estimate() {
+    return estimateStorage();
+  }
+
+  async close() {
+    this.#closed = true;
+    await this.#lastPut;
+  }
+
+  #attempt(what, action) {
+    return attempt(what, () => {
+      if (this.#closed) throw storeUnavailable('The store is closed. Open it again.');
+      return action();
+    });
+  }
+
+  /** A model's folder; null where there is none. @returns {Promise<FileSystemDirectoryHandle | null>} */
+  async #find(id, create = false) {
+    return orNull(this.#folder.getDirectoryHandle(await folderName(id), { create }));
+  }
+
+  async #findChunk(id, index) {
+    const folder = await this.#find(id);
+    return folder && orNull(folder.getFileHandle(chunkName(index)));
+  }
+}
+
+const chunkName = (index) => `${index}.chunk`;
+
+async function folderName(id) {
+  const hash = await crypto.subtle.digest('SHA-256', new TextEncoder().encode(id));
+  return Array.from(new Uint8Array(hash), (byte) => byte.toString(16).padStart(2, '0')).join('');
+}
+
+// What stands in a file's place but is none (TypeMismatchError) is as good as nothing.
+const isAbsent = (error) => error.name === 'NotFoundError' || error.name === 'TypeMismatchError';
+
+async function orNull(promise) {
+  try {
+    return await promise;
+  } catch (error) {
+    if (isAbsent(error)) return null;
+    throw error;
+  }
+}
+
+async function ignoreAbsent(promise) {
+  await orNull(promise);
+}
+
+/** The valid slots of a record, the current one first. */
+async function readSlots(folder) {
+  const slots = [];
+  for (const slot of SLOTS) {
+    const file = await orNull(folder.getFileHandle(slot));
+    const text = file && (await orNull(file.getFile().then((snapshot) => snapshot.text())).catch(() => null));
+    const value = text && parseJson(text);
+    if (Number.isSafeInteger(value?.sequence) && isRecord(value.record)) slots.push({ ...value, slot });
+  }
+  return slots.sort((a, b) => b.sequence - a.sequence);
+}
+
+/** Runs an action again while another tab has the file open. */
+async function patiently(id, action) {
+  for (let tries = 1; ; tries++) {
+    try {
+      return await action();
+    } catch (error) {
+      if (error.name !== 'NoModificationAllowedError') throw error;
+      if (tries === TRIES) {
+        throw storeBusy(`Another tab is using the stored model "${id}". Close it there, then try again.`, error);
+      }
+      await new Promise((resolve) => setTimeout(resolve, FIRST_PAUSE_MILLISECONDS << (tries - 1)));
+    }
+  }
+}
+
+/** Replaces a file; where that fails, the file is gone. */
+async function writeFile(folder, name, parts, id) {
+  const file = await folder.getFileHandle(name, { create: true });
+  const handle = await patiently(id, () => file.createSyncAccessHandle());
+  let failure = null;
+  try {
+    handle.truncate(0);
+    let position = 0;
+    for (const part of parts) position += writeAll(handle, part, position);
+    handle.flush();
+  } catch (error) {
+    failure = error;
+  } finally {
+    handle.close();
+  }
+  if (failure === null) return;
+  await folder.removeEntry(name).catch(() => {});
+  throw failure;
+}
+
+function writeAll(handle, part, at) {
+  for (let done = 0; done < part.length; ) {
+    const written = handle.write(part.subarray(done), { at: at + done });
+    if (written === 0) throw storeFull(`a write of ${part.length} bytes`);
+    done += written;
+  }
+  return part.length;
+}
+
+/**
+ * Reads from an offset on into the pieces, if the file reaches that far.
+ * @returns {Promise<number>} where the file ends, or where reading did
+ */
+async function readFile(file, offset, pieces) {
+  const end = offset + totalBytes(pieces);
+  let handle;
+  try {
+    handle = await file.createSyncAccessHandle({ mode: 'read-only' });
+  } catch (error) {
+    if (error.name !== 'NoModificationAllowedError') throw error;
+    // Another reader has it, in a browser that knows no shared access; a snapshot needs none.
+    const blob = await file.getFile();
+    if (blob.size >= end) fill(pieces, new Uint8Array(await blob.slice(offset, end).arrayBuffer()));
+    return blob.size;
+  }
+  try {
+    const size = handle.getSize();
+    if (size < end) return size;
+    let position = offset;
+    for (const piece of pieces) {
+      for (let done = 0; done < piece.length; ) {
+        const read = handle.read(piece.subarray(done), { at: position });
+        if (read === 0) return position;
+        done += read;
+        position += read;
+      }
+    }
+    return size;
+  } finally {
+    handle.close();
+  }
+}

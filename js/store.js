@@ -1,0 +1,127 @@
+// Stored models, on the worker's side. A model that is stored goes from the store straight into place; one that is not
+// is stored while it comes from its source.
+import { NibbleError } from './errors.js';
+import { progressReporter } from './loader.js';
+import { fileNameOf, readManifest, shortened } from './manifest.js';
+import { mendChunk, mendHeader } from './mend.js';
+import { packedLayout } from './packer.js';
+import { storedHeader } from './stored-header.js';
+import { readWeights } from './stored-weights.js';
+import { intoStore } from './storing.js';
+
+const ABSENT = Symbol('absent');
+
+/**
+ * What a model is opened with.
+ * @typedef {object} Opening
+ * @property {import('./engine.js').Runtime} runtime
+ * @property {import('./store-backends.js').Backend} backend
+ * @property {number} chunkBytes of chunks to be written
+ * @property {string} id
+ * @property {any} descriptor where the model comes from, if not from the store; null: from the store alone
+ * @property {(from?: import('./source.js').From) => Promise<import('./source.js').Source>} open opens the descriptor
+ * @property {object} storage `engine.info.storage`, filled here
+ * @property {AbortSignal} [signal]
+ * @property {(progress: object) => void} onProgress
+ * @property {string} [name] instead of the file's own
+ * @property {string | null} [sha256]
+ * @property {boolean} [keepPartial] whether what came before an interruption is kept; true
+ */
+
+/**
+ * Opens a model out of the store, or into it. A store that is in the way of another tab is waited for.
+ * @template T
+ * @param {Opening} opening
+ * @param {(opened: import('./loader.js').OpenedModel) => Promise<T>} use
+ * @returns {Promise<T>}
+ */
+export async function withStored(opening, use) {
+  const { id, descriptor } = opening;
+  const stored = await withLock(opening, { shared: true }, async () => {
+    const record = await find(opening);
+    return record?.state === 'complete' ? fromStore(opening, record, use) : ABSENT;
+  });
+  if (stored !== ABSENT) return stored;
+  return withLock(opening, { shared: false }, async () => {
+    // Another tab may have stored it in the meantime.
+    const record = await find(opening);
+    if (record?.state === 'complete') return fromStore(opening, record, use);
+    if (descriptor === null) throw incomplete(id, record);
+    return intoStore(opening, record, use);
+  });
+}
+
+/** Whether a model is stored as a whole. */
+export const isStored = async (opening) => (await find(opening))?.state === 'complete';
+
+/** Its record, if it is one that this version can use; null otherwise. */
+async function find({ runtime, backend, id }) {
+  const record = readManifest(await backend.get(id));
+  return record?.id === id && record.layout === packedLayout(runtime) ? record : null;
+}
+
+async function withLock({ backend, id, signal, onProgress }, { shared }, use) {
+  let held = false;
+  const begin = () => {
+    held = true;
+    return use();
+  };
+  try {
+    return await backend.lock(id, { shared, wait: false, signal }, begin);
+  } catch (error) {
+    if (held || error.code !== 'STORE_BUSY') throw error;
+  }
+  onProgress({ phase: 'wait', loaded: 0, total: 0, bytesPerSecond: 0, secondsLeft: null });
+  return backend.lock(id, { shared, wait: true, signal }, begin);
+}
+
+function incomplete(id, record) {
+  const what =
+    record === null
+      ? 'is damaged or of another version'
+      : `has come only in part (${record.filePosition} of ${record.fileBytes ?? 'an unknown number of'} bytes)`;
+  return new NibbleError(
+    record === null ? 'STORE_DAMAGED' : 'MODEL_INCOMPLETE',
+    `The stored model "${shortened(id)}" ${what}. Choose its file again, or delete it.`,
+  );
+}
+
+async function fromStore(opening, record, use) {
+  const { backend, storage, signal, onProgress } = opening;
+  const header = (await storedHeader(opening, record)) ?? (await mendHeader(opening, record));
+  storage.state = 'stored';
+  const load = async (model) => {
+    checkSize(model, record);
+    const report = progressReporter('read', record.packedBytes, onProgress);
+    const start = performance.now();
+    let read = 0;
+    const onRead = (bytes) => {
+      read += bytes;
+      report(read, read === record.packedBytes);
+    };
+    const mend = async (index) => {
+      await mendChunk(opening, record, index, model);
+      storage.mendedChunks++;
+    };
+    const { verifyMilliseconds } = await readWeights({ backend, record, model, signal, onRead, mend });
+    storage.bytesPerSecond = read / Math.max(0.001, (performance.now() - start) / 1000);
+    storage.verifyMilliseconds = verifyMilliseconds;
+    model.finish();
+    // When a model was used last is nice to know, and no reason to fail.
+    await backend.put({ ...record, usedAt: Date.now() }).catch(() => {});
+  };
+  try {
+    return await use({ header, fileName: fileNameOf(record), fileSize: record.fileBytes, storage, load });
+  } finally {
+    header.close();
+  }
+}
+
+function checkSize(model, record) {
+  const { weights } = model.memory();
+  if (weights === record.packedBytes) return;
+  throw new NibbleError(
+    'STORE_DAMAGED',
+    `The stored model "${shortened(record.id)}" has ${record.packedBytes} bytes of weights, and its header calls for ${weights}. Delete it and import it again.`,
+  );
+}

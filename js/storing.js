@@ -1,0 +1,205 @@
+// Stores a model while it comes from its source: begins an import, or goes on with one that was interrupted.
+import { NibbleError } from './errors.js';
+import { Importer } from './importer.js';
+import { nextPiece, progressReporter, readHeader, truncated, UNKNOWN_SIZE } from './loader.js';
+import { fileNameOf, HEADER, newManifest, storedBytes } from './manifest.js';
+import { checksumOf, Packer, packedLayout } from './packer.js';
+import { storedHeader } from './stored-header.js';
+import { readWeights } from './stored-weights.js';
+
+/**
+ * An import under way. `pieces` have been read from the source already; `position` is that of the first of them, or of
+ * what the source gives next; `problem` is the error for which nothing is stored.
+ * @typedef {object} Import
+ * @property {import('./engine.js').Header} header
+ * @property {Packer} packer
+ * @property {import('./source.js').Source} source
+ * @property {import('./manifest.js').Manifest} record
+ * @property {Uint8Array[]} pieces
+ * @property {number} position
+ * @property {NibbleError | null} problem
+ */
+
+/**
+ * @template T
+ * @param {import('./store.js').Opening} opening the lock on its model is held alone
+ * @param {import('./manifest.js').Manifest | null} partial what there is of it
+ * @param {(opened: import('./loader.js').OpenedModel) => Promise<T>} use
+ * @returns {Promise<T>}
+ */
+export async function intoStore(opening, partial, use) {
+  const { backend, storage, open } = opening;
+  const started = (partial && (await resume(opening, partial))) ?? (await begin(opening, await open()));
+  const { header, record, packer } = started;
+  try {
+    const load = (model) => importWeights(opening, started, model);
+    const fileSize = record.fileBytes ?? UNKNOWN_SIZE;
+    return await use({ header, fileName: fileNameOf(record), fileSize, storage, load });
+  } finally {
+    header.close();
+    packer.close();
+    await started.source.close();
+    // Where not even one chunk has come, nothing is left behind.
+    if (record.chunks.length === 0) await backend.remove(record.id).catch(() => {});
+  }
+}
+
+/** The rest of an interrupted import; null where it has to begin anew. */
+async function resume(opening, record) {
+  const { runtime, open, sha256 = null, storage } = opening;
+  const header = await storedHeader(opening, record);
+  if (header === null) return null;
+  let packer;
+  let source;
+  try {
+    packer = new Packer(runtime, header);
+    if (packer.packedBytes === record.packedBytes && (sha256 === null || record.sha256 === sha256)) {
+      packer.seek(storedBytes(record));
+      source = await openRest(open, record, packer);
+      const position = packer.filePosition;
+      if ((source.position ?? 0) === position)
+        return { header, packer, source, record, pieces: [], position, problem: null };
+      storage.restarted = true;
+    }
+  } catch (error) {
+    packer?.close();
+    header.close();
+    throw error;
+  }
+  packer.close();
+  header.close();
+  return source === undefined ? null : begin(opening, source);
+}
+
+/** The source from where the packer stands. */
+async function openRest(open, { etag, lastModified, fileBytes, sha256 }, packer) {
+  const position = packer.filePosition;
+  if (packer.position < packer.packedBytes || sha256 !== null)
+    return open({ position, etag, lastModified, size: fileBytes });
+  const nothing = { kind: /** @type {const} */ ('load'), name: '', size: fileBytes, position };
+  return { ...nothing, read: async () => null, close: async () => {} };
+}
+
+/** A new import, from the front of a source. */
+async function begin(opening, source) {
+  const { runtime, chunkBytes, signal } = opening;
+  let header;
+  let packer;
+  try {
+    const parsed = await readHeader(runtime, source, signal);
+    header = parsed.header;
+    packer = new Packer(runtime, header);
+    const { pieces } = parsed;
+    const bytes = firstBytes(pieces, header.dataOffset);
+    const fileBytes = parsed.fileSize === UNKNOWN_SIZE ? null : parsed.fileSize;
+    const sizes = { layout: packedLayout(runtime), packedBytes: packer.packedBytes, chunkBytes, fileBytes };
+    const headerChecksum = checksumOf(runtime, [bytes]);
+    const record = newManifest({ ...factsOf(opening), header, source, headerChecksum, ...sizes });
+    const problem = await writeBeginning(opening, record, bytes);
+    return { header, packer, source, record, pieces, position: 0, problem };
+  } catch (error) {
+    packer?.close();
+    header?.close();
+    await source.close();
+    throw error;
+  }
+}
+
+const factsOf = ({ id, descriptor, name, sha256 }) => ({ id, descriptor, name, sha256 });
+
+/** Whatever was there goes, the header comes. @returns {Promise<NibbleError | null>} why it cannot be stored */
+async function writeBeginning({ backend }, record, bytes) {
+  try {
+    await backend.remove(record.id);
+    await backend.writeChunk(record.id, HEADER, [bytes]);
+    await backend.put(record);
+    return null;
+  } catch (error) {
+    if (!(error instanceof NibbleError)) throw error;
+    return error;
+  }
+}
+
+function firstBytes(pieces, count) {
+  const bytes = new Uint8Array(count);
+  let done = 0;
+  for (const piece of pieces) {
+    bytes.set(piece.subarray(0, count - done), done);
+    done = Math.min(count, done + piece.length);
+  }
+  return bytes;
+}
+
+/** Feeds the rest of the file to an importer, and to a model where there is one. */
+async function importWeights(opening, started, model) {
+  const { runtime, backend, storage, keepPartial = true } = opening;
+  const { packer, record } = started;
+  if (model !== null) await placeStored(opening, started, model);
+  else if (started.problem !== null) throw started.problem;
+  const importer = new Importer({ backend, runtime, packer, record, model, problem: started.problem });
+  try {
+    await importer.begin();
+    const end = await feed(opening, started, importer);
+    await importer.finish(record.fileBytes ?? end);
+    model?.finish();
+  } catch (error) {
+    // A source that cannot begin behind its front is of no use for going on.
+    const kept = keepPartial && started.source.position !== undefined && error.code !== 'HASH_MISMATCH';
+    await (kept ? importer.keep() : importer.drop());
+    throw error;
+  }
+  const { problem } = importer;
+  if (problem === null) storage.state = 'imported';
+  else storage.problem = { code: problem.code ?? 'INTERNAL', message: problem.message };
+}
+
+/** What an earlier import stored goes into place. Where a chunk of it is damaged, the import goes on from there. */
+async function placeStored(opening, started, model) {
+  const { backend, signal, onProgress, open } = opening;
+  const { packer, record } = started;
+  const total = storedBytes(record);
+  if (total === 0) return;
+  const report = progressReporter('read', total, onProgress);
+  let read = 0;
+  let whole = record.chunks.length;
+  const onRead = (bytes) => {
+    read += bytes;
+    report(read);
+  };
+  const mend = async (index) => {
+    whole = Math.min(whole, index);
+  };
+  await readWeights({ backend, record, model, signal, onRead, mend });
+  if (whole === record.chunks.length) return;
+  record.chunks.length = whole;
+  packer.seek(storedBytes(record));
+  await started.source.close();
+  started.source = await openRest(open, record, packer);
+  started.position = packer.filePosition;
+  if ((started.source.position ?? 0) === started.position) return;
+  await backend.remove(record.id);
+  throw new NibbleError('DOWNLOAD_CHANGED', `The file ${fileNameOf(record)} changed while it was read. Load it again.`);
+}
+
+async function feed(opening, started, importer) {
+  const { signal, onProgress, storage } = opening;
+  const { source, record, pieces } = started;
+  const total = record.fileBytes ?? record.headerBytes + record.packedBytes;
+  const tell = (progress) => onProgress(storage.restarted ? { ...progress, restarted: true } : progress);
+  const report = progressReporter(source.kind, total, tell, started.position);
+  let { position } = started;
+  const take = async (piece) => {
+    await importer.push(piece, position);
+    position += piece.length;
+    report(position);
+  };
+  for (const piece of pieces.splice(0)) await take(piece);
+  while (importer.wantsMore) {
+    const piece = await nextPiece(source, signal);
+    if (piece === null) break;
+    await take(piece);
+  }
+  if (!importer.done) throw truncated(fileNameOf(record), position, record.packedBytes - started.packer.position);
+  report(total, true);
+  return position;
+}

@@ -1,0 +1,43 @@
+// Turns a file's tensor data into packed bytes (see model.h) without an engine: what a store keeps, so that a warm
+// start reads straight into the arena. Bounded memory, whatever the model's size; it can begin anywhere.
+//
+//   NibblePacker *  nibble_packer_create(&gguf, ...)
+//                   nibble_packer_seek(packer, position)     optional: begin there; says which file byte has to come
+//                   next nibble_packer_push(packer, ...)          again and again, until the position is packed_bytes()
+//                   nibble_packer_output(packer)             after each push: what it made
+#ifndef NIBBLE_PACKER_H
+#define NIBBLE_PACKER_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "error.h"
+#include "gguf.h"
+
+typedef struct NibblePacker NibblePacker;
+
+// The version of packed bytes: those of another version are of no use.
+int nibble_packed_layout(void);
+
+// NULL, and `error`, where the model is not one that the engine runs, or memory is short. `gguf` is only read during
+// the call. The first byte to come is the one at gguf.data_offset.
+NibblePacker *nibble_packer_create(const Gguf *gguf, NibbleError *error);
+void nibble_packer_free(NibblePacker *packer);  // safe on NULL
+
+// Takes bytes of the file, in file order and in pieces of any size. Returns how many it took: fewer than `count` where
+// its output is full, or where the last weight has come.
+size_t nibble_packer_push(NibblePacker *packer, const uint8_t *bytes, size_t count);
+
+// What the last push made: so many bytes, which end at the position, valid until the next push.
+size_t nibble_packer_output_bytes(const NibblePacker *packer);
+const uint8_t *nibble_packer_output(const NibblePacker *packer);
+
+uint64_t nibble_packer_packed_bytes(const NibblePacker *packer);   // of the whole model
+uint64_t nibble_packer_position(const NibblePacker *packer);       // packed, behind all output so far
+uint64_t nibble_packer_file_position(const NibblePacker *packer);  // of the next byte to come
+
+// Goes on at a packed position, rounded down to the beginning of a group of rows (its output begins there). What is
+// under way is dropped.
+void nibble_packer_seek(NibblePacker *packer, uint64_t position);
+
+#endif

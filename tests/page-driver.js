@@ -1,0 +1,163 @@
+// Drives the page in a real browser, from the server that `npm start` starts: what the tests of the page share.
+import assert from 'node:assert/strict';
+import { mkdirSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { serve } from '../web/serve.js';
+import { openChromium } from './chromium.js';
+
+export const SCREENSHOTS = fileURLToPath(new URL('../build/screenshots/', import.meta.url));
+export const MODEL = fileURLToPath(new URL('../models/nibble-tiny.gguf', import.meta.url));
+export const WIDE = { width: 1280, height: 800 };
+export const PHONE = { width: 360, height: 740 };
+export const SMALL_PHONE = { width: 320, height: 568 };
+// A first start compiles the wasm and measures the kernels; a busy machine takes its time.
+const PATIENCE = 60_000;
+
+/**
+ * A server and a browser with an empty profile.
+ * @param {object} [options] of the browser's context
+ * @returns {Promise<{ server: { url: string }, context: import('playwright-core').BrowserContext, close: () => Promise<void> }>}
+ */
+export async function startBrowser(options = {}) {
+  mkdirSync(SCREENSHOTS, { recursive: true });
+  const server = await serve({ port: 0 });
+  const browser = await openChromium({ viewport: WIDE, locale: 'en-GB', reducedMotion: 'reduce', ...options });
+  browser.context.setDefaultTimeout(PATIENCE);
+  return {
+    server,
+    context: browser.context,
+    async close() {
+      await browser.close();
+      await server.close();
+    },
+  };
+}
+
+/**
+ * Opens the page and notes what it must not do: complain, break its own policy, and ask anything of anyone else.
+ * @param {Awaited<ReturnType<typeof startBrowser>>} browser
+ * @param {{ before?: (page: import('playwright-core').Page) => Promise<void> }} [options]
+ */
+export async function openPage({ server, context }, { before } = {}) {
+  const page = await context.newPage();
+  const complaints = [];
+  const strangers = [];
+  page.on('console', (message) => {
+    if (['error', 'warning', 'assert'].includes(message.type())) complaints.push(message.text());
+  });
+  page.on('pageerror', (error) => complaints.push(String(error)));
+  page.on('request', (request) => {
+    if (!request.url().startsWith(server.url) && !/^(data|blob):/.test(request.url())) strangers.push(request.url());
+  });
+  await page.addInitScript(() => {
+    window.violations = [];
+    document.addEventListener('securitypolicyviolation', (event) => window.violations.push(event.violatedDirective));
+  });
+  await before?.(page);
+  await page.goto(server.url);
+  return {
+    page,
+    complaints,
+    /** Fails where the page has done what it must not do, and closes it. */
+    async close() {
+      assert.deepEqual(await page.evaluate(() => window.violations), [], 'violations of the content security policy');
+      assert.deepEqual(complaints, []);
+      assert.deepEqual(strangers, [], 'requests to others');
+      await page.close();
+    },
+  };
+}
+
+/** Waits for the model, and fails with the page's own words where it does not come. */
+export async function untilReady(page) {
+  await page.waitForFunction(
+    () =>
+      document.querySelector('#model-state').dataset.state === 'ready' || !document.querySelector('#problem').hidden,
+  );
+  assert.equal(await page.locator('#problem').isVisible(), false, await page.locator('#problem').textContent());
+}
+
+/** Types a message and sends it by the keyboard. */
+export async function ask(page, text) {
+  await page.locator('#prompt').fill(text);
+  await page.locator('#prompt').press('Enter');
+}
+
+/** Waits until nothing is being written any more. */
+export async function untilIdle(page) {
+  await page.waitForFunction(
+    () => document.querySelector('#stop').hidden && !document.querySelector('.message[aria-busy]'),
+  );
+}
+
+/** Asks, and gives the text of the answer. */
+export async function converse(page, text) {
+  const before = await page.locator('.message.assistant').count();
+  await ask(page, text);
+  await page.waitForFunction((count) => document.querySelectorAll('.message.assistant').length > count, before);
+  await untilIdle(page);
+  return page.locator('.message.assistant .text').last().innerText();
+}
+
+export async function shoot(page, name) {
+  await page.screenshot({ path: `${SCREENSHOTS}${name}.png` });
+}
+
+/**
+ * Puts an engine of the test's own in the place of the library's: its answers are what the test says, piece by piece.
+ * @param {import('playwright-core').Page} page
+ * @param {{ answers?: string[][], contextSize?: number, pause?: number }} script a list of pieces for each answer in
+ *   turn, the last for all further ones; milliseconds between two pieces
+ */
+export async function scriptEngine(page, script) {
+  const body = `export class NibbleError extends Error {
+    constructor(code, message, { details } = {}) { super(message); Object.assign(this, { code, details, name: 'NibbleError' }); }
+  }
+  const script = ${JSON.stringify({ answers: [['Hello.']], contextSize: 512, pause: 0, ...script })};
+  globalThis.calls = [];
+  const wait = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
+  const render = (messages) => messages.map(({ role, content }) => role + ': ' + content + ' ').join('');
+  const count = (text) => text.trim().split(/\\s+/).length;
+  class Engine {
+    info = { name: 'scripted', quantization: { label: 'Q4_0' }, contextSize: script.contextSize, trainedContext: script.contextSize,
+      threads: 1, kernelSet: 'scripted', wasm: 'simd128', storage: { kind: null, id: null, state: 'none', bytesPerSecond: 0, problem: null } };
+    async memory() { return { wasm: 2e6, weights: 1e6, kvCache: 5e5, activations: 1e5, other: 1e5 }; }
+    async render(messages) { return render(messages); }
+    async tokenize(text) { return Array(count(text)).fill(0); }
+    async unload() {}
+    complete({ signal, onPrefill, ...options }) {
+      globalThis.calls.push(options);
+      const promptTokens = count(render(options.messages));
+      const pieces = script.answers[Math.min(globalThis.calls.length, script.answers.length) - 1];
+      let settle, fail;
+      const result = new Promise((resolve, reject) => { settle = resolve; fail = reject; });
+      result.catch(() => {});
+      async function* write() {
+        let tokens = 0, finishReason = 'stop';
+        if (promptTokens > script.contextSize) {
+          const error = new NibbleError('CONTEXT_FULL', 'Too long.', { details: { tokens: promptTokens, contextSize: script.contextSize } });
+          fail(error); throw error;
+        }
+        onPrefill?.({ tokens: promptTokens, total: promptTokens, reusedTokens: 0, tokensPerSecond: 1000 });
+        for (const text of pieces) {
+          if (script.pause > 0) await wait(script.pause);
+          if (signal?.aborted) { finishReason = 'cancelled'; break; }
+          if (tokens >= (options.maxTokens ?? Infinity)) { finishReason = 'length'; break; }
+          if (promptTokens + tokens >= script.contextSize) { finishReason = 'context'; break; }
+          tokens++;
+          yield { text, token: tokens };
+        }
+        const rate = { tokens, milliseconds: 10, tokensPerSecond: 100 };
+        settle({ finishReason, prefill: rate, decode: rate, promptTokens, completionTokens: tokens });
+      }
+      return { result, stop() {}, [Symbol.asyncIterator]: write };
+    }
+  }
+  export const createEngine = async () => new Engine();
+  export const describeModel = async () => ({ problem: null });
+  export const probeSpeed = async () => ({});
+  export const openModelStore = async () => ({ list: async () => [], estimate: async () => ({ usage: 0, quota: 0, models: 0 }),
+    persisted: async () => false, persist: async () => false, close() {} });
+  `;
+  await page.route('**/nibble/index.js', (route) => route.fulfill({ contentType: 'text/javascript', body }));
+}

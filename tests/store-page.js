@@ -1,0 +1,64 @@
+// A page of a secure, isolated origin whose worker has the store's backends, in a real Chromium.
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import { fileURLToPath } from 'node:url';
+import { build } from 'esbuild';
+import { openChromium } from './chromium.js';
+
+const HEADERS = { 'cross-origin-opener-policy': 'same-origin', 'cross-origin-embedder-policy': 'require-corp' };
+
+/** Bundles a module of the tests for a browser. @param {string} path @returns {Promise<string>} */
+export async function bundleForWorker(path) {
+  const { outputFiles } = await build({
+    entryPoints: [fileURLToPath(new URL(path, import.meta.url))],
+    bundle: true,
+    write: false,
+    format: 'esm',
+    platform: 'browser',
+    logLevel: 'warning',
+  });
+  return outputFiles[0].text;
+}
+
+/**
+ * @param {string} path the module that runs in the worker, from this folder
+ * @returns {Promise<{ origin: string, browser: any, newWorker: () => Promise<{ page: any, worker: any }>, close: () => Promise<void> }>}
+ */
+export async function openWorkerPages(path) {
+  const script = await bundleForWorker(path);
+  const server = createServer((request, response) => {
+    const isScript = request.url === '/worker.js';
+    response.writeHead(200, { ...HEADERS, 'content-type': isScript ? 'text/javascript' : 'text/html' });
+    response.end(isScript ? script : '<!doctype html><title>store</title>');
+  });
+  server.listen(0, 'localhost');
+  await once(server, 'listening');
+  const origin = `http://localhost:${server.address().port}`;
+  const closeServer = async () => {
+    server.closeAllConnections();
+    await new Promise((resolve) => server.close(resolve));
+  };
+  try {
+    const browser = await openChromium();
+    return {
+      origin,
+      browser,
+      async newWorker() {
+        const page = await browser.context.newPage();
+        await page.goto(origin);
+        const [worker] = await Promise.all([
+          page.waitForEvent('worker'),
+          page.evaluate(() => {
+            globalThis.worker = new Worker('/worker.js', { type: 'module' });
+          }),
+        ]);
+        while (!(await worker.evaluate(() => 'store' in self))) await new Promise((resolve) => setTimeout(resolve, 5));
+        return { page, worker };
+      },
+      close: () => browser.close().finally(closeServer),
+    };
+  } catch (error) {
+    await closeServer();
+    throw error;
+  }
+}

@@ -1,0 +1,178 @@
+// The answers that are being written, in whichever conversation: one after the other, each stopped by itself.
+import { promptOf } from './context.js';
+import { opensReasoning, ReasoningSplitter } from './reasoning.js';
+
+// The rate that is shown while an answer is written is that of this last while.
+const RATE_MILLISECONDS = 1000;
+const SAVE_MILLISECONDS = 2000;
+
+/**
+ * @typedef {object} Job
+ * @property {import('./conversations.js').Conversation} conversation
+ * @property {import('./conversations.js').Message} message the answer, which grows
+ * @property {'waiting' | 'prefill' | 'decode' | 'ended'} phase
+ * @property {import('./nibble/index.js').Engine | null} engine
+ * @property {{ tokens: number, total: number, reusedTokens: number, tokensPerSecond: number } | null} prefill
+ * @property {number} tokens written by now
+ * @property {number} tokensPerSecond
+ * @property {any} error why it failed
+ * @property {boolean} isDiscarded its conversation was deleted
+ * @property {() => void} stop
+ */
+
+export class Answers {
+  #room;
+  #settings;
+  #conversations;
+  #jobs = new Map();
+  #last = Promise.resolve();
+  #listeners = new Set();
+
+  /**
+   * @param {import('./engine-room.js').EngineRoom} room
+   * @param {import('./settings.js').Settings} settings
+   * @param {import('./conversations.js').Conversations} conversations
+   */
+  constructor(room, settings, conversations) {
+    this.#room = room;
+    this.#settings = settings;
+    this.#conversations = conversations;
+  }
+
+  /** @param {(job: Job, text: string) => void} listener told of every step; `text` is what the answer grew by */
+  onStep(listener) {
+    this.#listeners.add(listener);
+  }
+
+  /** @param {string} conversationId @returns {Job | undefined} */
+  jobOf(conversationId) {
+    return this.#jobs.get(conversationId);
+  }
+
+  /** Ends what is written in a conversation that is deleted; nothing of it is kept. @param {string} conversationId */
+  discard(conversationId) {
+    const job = this.#jobs.get(conversationId);
+    if (job === undefined) return;
+    job.isDiscarded = true;
+    job.stop();
+  }
+
+  /**
+   * Writes an answer, or writes on where it was cut off.
+   * @param {import('./conversations.js').Conversation} conversation
+   * @param {import('./conversations.js').Message} message the last of it
+   * @param {{ continues?: boolean }} [options]
+   * @returns {Job}
+   */
+  start(conversation, message, { continues = false } = {}) {
+    const controller = new AbortController();
+    const job = {
+      ...{ conversation, message, phase: 'waiting', engine: null, prefill: null },
+      ...{ tokens: 0, tokensPerSecond: 0, error: null, isDiscarded: false },
+      stop: () => controller.abort(),
+    };
+    delete message.finish;
+    this.#jobs.set(conversation.id, job);
+    const before = this.#last;
+    this.#last = this.#run(job, { before, signal: controller.signal, continues });
+    return job;
+  }
+
+  async #run(job, { before, signal, continues }) {
+    const { conversation, message } = job;
+    this.#step(job);
+    try {
+      await before;
+      job.engine = await this.#room.ready(signal);
+      await this.#write(job, signal, continues);
+    } catch (error) {
+      // An engine that made way for another one has only stopped.
+      const stopped = signal.aborted || ['CANCELLED', 'UNLOADED'].includes(error.code);
+      message.finish = stopped ? 'cancelled' : 'failed';
+      if (!stopped) job.error = error;
+    }
+    this.#jobs.delete(conversation.id);
+    if (job.error !== null && message.content === '') {
+      conversation.messages = conversation.messages.filter((other) => other !== message);
+    }
+    conversation.updatedAt = Date.now();
+    job.phase = 'ended';
+    await this.#save(job).catch((error) => {
+      job.error ??= error;
+    });
+    this.#step(job);
+  }
+
+  async #write(job, signal, continues) {
+    const { conversation, message, engine } = job;
+    const end = conversation.messages.indexOf(message);
+    const systemPrompt = this.#settings.get('systemPrompt');
+    const messages = promptOf(conversation, { systemPrompt, end, continues });
+    if (!continues && opensReasoning(await engine.render(messages))) message.content = '<think>\n';
+    message.model = engine.info.name;
+    const onPrefill = (prefill) => {
+      Object.assign(job, { prefill, phase: 'prefill' });
+      this.#step(job);
+    };
+    const options = { ...this.#settings.sampling(), continueLast: continues, signal, onPrefill };
+    const completion = engine.complete({ messages, ...options });
+    await this.#stream(job, completion);
+    const { finishReason, prefill, decode } = await completion.result;
+    message.finish = finishReason;
+    message.speed = { prefill: prefill.tokensPerSecond, decode: decode.tokensPerSecond, tokens: decode.tokens };
+    if (decode.tokens > 0) job.tokensPerSecond = decode.tokensPerSecond;
+  }
+
+  async #stream(job, completion) {
+    const { message } = job;
+    const rate = createRate();
+    const clock = createReasoningClock(message);
+    let saved = performance.now();
+    for await (const { text, token } of completion) {
+      message.content += text;
+      if (token !== null) job.tokens++;
+      job.phase = 'decode';
+      job.tokensPerSecond = rate(job.tokens);
+      clock(text);
+      this.#step(job, text);
+      if (performance.now() - saved < SAVE_MILLISECONDS) continue;
+      saved = performance.now();
+      // A tab that is closed now loses two seconds of the answer, not all of it.
+      this.#save(job).catch(() => {});
+    }
+  }
+
+  async #save({ conversation, isDiscarded }) {
+    if (!isDiscarded) await this.#conversations.save(conversation);
+  }
+
+  #step(job, text = '') {
+    for (const listener of this.#listeners) listener(job, text);
+  }
+}
+
+/** Tokens a second over the last while, from counts as they grow. */
+function createRate() {
+  const samples = [];
+  return (tokens) => {
+    const now = performance.now();
+    samples.push({ now, tokens });
+    while (samples.length > 2 && now - samples[0].now > RATE_MILLISECONDS) samples.shift();
+    const [first] = samples;
+    return now > first.now ? ((tokens - first.tokens) * 1000) / (now - first.now) : 0;
+  };
+}
+
+/** Notes in the message how long its reasoning took. */
+function createReasoningClock(message) {
+  const splitter = new ReasoningSplitter();
+  splitter.push(message.content);
+  const earlier = message.reasoningMilliseconds ?? 0;
+  const begun = performance.now();
+  let was = splitter.isReasoning;
+  return (text) => {
+    splitter.push(text);
+    if (splitter.isReasoning || was) message.reasoningMilliseconds = earlier + performance.now() - begun;
+    was = splitter.isReasoning;
+  };
+}

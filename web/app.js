@@ -1,0 +1,268 @@
+// The page: it makes the parts and joins them. It knows the library by its public entry only.
+import { Answers } from './answers.js';
+import { Chat } from './chat.js';
+import { Composer } from './composer.js';
+import { newConversation, openConversations } from './conversations.js';
+import { openDialog } from './dialog.js';
+import { find, make } from './dom.js';
+import { acceptDrops } from './drop.js';
+import { EngineRoom, INCLUDED_MODEL, isIncluded } from './engine-room.js';
+import { chooseLocale, Language } from './i18n.js';
+import { placeIcons } from './icons.js';
+import { LoadPanel } from './load-panel.js';
+import { describeProblem } from './problem.js';
+import { Settings } from './settings.js';
+import { SettingsForm } from './settings-form.js';
+import { listenToShortcuts } from './shortcuts.js';
+import { Sidebar } from './sidebar.js';
+import { Readouts } from './readouts.js';
+
+const STARTERS = ['Who are you?', 'What can you do?', 'What is 3 + 4?'];
+
+class App {
+  settings = new Settings();
+  room = new EngineRoom(this.settings);
+  #wantedLocale = () => {
+    const chosen = this.settings.get('language');
+    return chosen === 'auto' ? chooseLocale(navigator.languages) : chosen;
+  };
+  language = new Language(this.#wantedLocale());
+
+  async start() {
+    const { settings, room } = this;
+    const { t } = this.language;
+    this.#translate();
+    this.#showTheme();
+    this.conversations = await openConversations();
+    this.answers = new Answers(room, settings, this.conversations);
+    this.composer = new Composer({
+      onSend: (text) => this.chat.send(text),
+      onStop: () => this.chat.stop(),
+      onEditLast: () => this.chat.editLast(),
+    });
+    this.chat = this.#createChat();
+    this.sidebar = this.#createSidebar();
+    this.readouts = new Readouts({ room, answers: this.answers, t, current: () => this.chat.conversation });
+    this.loadPanel = new LoadPanel(room, t, { onCancelled: () => this.composer.focus() });
+    this.settingsForm = new SettingsForm(settings, t, () => this.readouts.describeStore());
+    this.#listen();
+    find('not-kept').hidden = this.conversations.isKept;
+    this.chat.show();
+    this.sidebar.refresh();
+    if (matchMedia('(hover: hover)').matches) this.composer.focus();
+    await this.readouts.settled;
+    await this.load(this.#lastModel());
+  }
+
+  /** @param {import('./engine-room.js').Model} model */
+  async load(model) {
+    await this.room.load(model);
+    const { engine, problem } = this.room;
+    if (problem !== null || engine === null) return;
+    this.settings.set('model', this.#placeOf(this.room.model, engine));
+    this.announce(this.language.t('announce.ready'));
+  }
+
+  announce(text) {
+    find('announcer').textContent = text;
+  }
+
+  newChat(text = '') {
+    this.chat.show(newConversation());
+    this.sidebar.closeDrawer();
+    if (text !== '') this.composer.text = text;
+    this.composer.focus();
+  }
+
+  openSettings() {
+    this.settingsForm.render();
+    openDialog(find('settings'));
+  }
+
+  #createChat() {
+    const { answers, conversations, room, settings } = this;
+    return new Chat({
+      ...{ answers, conversations, room, settings, log: find('log'), scroller: find('scroller'), t: this.language.t },
+      announce: (text) => this.announce(text),
+      onScroll: (atEnd) => {
+        find('to-end').hidden = atEnd;
+      },
+      onChange: () => this.#refresh(),
+      onNewChat: (text) => this.newChat(text),
+      onSettings: () => this.openSettings(),
+    });
+  }
+
+  #createSidebar() {
+    const { answers, conversations, settings } = this;
+    return new Sidebar({
+      ...{ answers, conversations, settings, t: this.language.t },
+      tag: () => this.language.tag,
+      currentId: () => this.chat.conversation.id,
+      onOpen: (id) => this.#open(id),
+      onDelete: (id) => {
+        answers.discard(id);
+        if (id === this.chat.conversation.id) this.chat.show();
+        this.sidebar.refresh();
+      },
+      onRename: async (id) => {
+        const renamed = await conversations.get(id);
+        const { conversation } = answers.jobOf(id) ?? this.chat;
+        if (conversation.id === id && renamed) Object.assign(conversation, { title: renamed.title, renamed: renamed.renamed });
+        this.#refresh();
+      },
+    });
+  }
+
+  #listen() {
+    const { settings, room, chat, conversations } = this;
+    for (const id of ['new-chat', 'new-chat-top']) find(id).addEventListener('click', () => this.newChat());
+    for (const id of ['open-models', 'model-button']) find(id).addEventListener('click', () => this.#openModels());
+    find('open-settings').addEventListener('click', () => this.openSettings());
+    find('open-details').addEventListener('click', () => {
+      this.readouts.renderDetails();
+      openDialog(find('details'));
+    });
+    find('to-end').addEventListener('click', () => chat.scrollToEnd());
+    find('export').addEventListener('click', () => this.#export());
+    find('import').addEventListener('click', () => find('import-file').click());
+    find('import-file').addEventListener('change', () => this.#import());
+    find('settings').addEventListener('close', () => this.#applyEngineSettings());
+    settings.onChange((name) => this.#applySetting(name));
+    this.language.onChange(() => this.#speakAnew());
+    room.onChange(() => this.#refresh({ list: false }));
+    conversations.onChangeElsewhere((id) => this.#takeOver(id));
+    acceptDrops(find('drop'), (file) => this.load(file));
+    listenToShortcuts({
+      stop: () => chat.stop(),
+      isAnswering: () => Boolean(chat.job),
+      closeDrawer: () => this.sidebar.isDrawerOpen && (this.sidebar.toggle(), true),
+      search: () => this.sidebar.focusSearch(),
+      newChat: () => this.newChat(),
+      settings: () => this.openSettings(),
+    });
+  }
+
+  async #open(id) {
+    const conversation = await this.conversations.get(id);
+    if (conversation === null) return this.sidebar.refresh();
+    this.chat.show(conversation);
+    this.sidebar.closeDrawer();
+    if (matchMedia('(hover: hover)').matches) this.composer.focus();
+  }
+
+  /** Another tab has changed a conversation. */
+  async #takeOver(id) {
+    this.sidebar.refresh();
+    if (id !== this.chat.conversation.id || this.chat.job) return;
+    const conversation = await this.conversations.get(id);
+    if (id === this.chat.conversation.id && !this.chat.job) this.chat.show(conversation ?? newConversation());
+  }
+
+  #openModels() {
+    openDialog(find('models'));
+  }
+
+  #lastModel() {
+    const last = this.settings.get('model');
+    if (last === null) return INCLUDED_MODEL;
+    return 'url' in last ? new URL(last.url) : last;
+  }
+
+  /** How to find a model again at the next visit; null: it is the one included, or it is not kept. */
+  #placeOf(model, engine) {
+    if (isIncluded(model)) return null;
+    const { id, state } = engine.info.storage;
+    if (state !== 'none') return { stored: id };
+    return model instanceof URL ? { url: model.href } : null;
+  }
+
+  #applySetting(name) {
+    if (name === 'theme') this.#showTheme();
+    if (name === 'language') this.language.change(this.#wantedLocale());
+  }
+
+  /** What concerns the engine holds from its next start on. */
+  #applyEngineSettings() {
+    const { engine, model, options } = this.room;
+    const wanted = JSON.stringify(this.settings.engine());
+    if (engine !== null && JSON.stringify(options) !== wanted) this.load(model);
+  }
+
+  #showTheme() {
+    const theme = this.settings.get('theme');
+    if (theme === 'auto') delete document.documentElement.dataset.theme;
+    else document.documentElement.dataset.theme = theme;
+  }
+
+  #translate() {
+    document.documentElement.lang = this.language.tag;
+    this.language.translate(document);
+    placeIcons(document);
+  }
+
+  #speakAnew() {
+    this.#translate();
+    this.chat.redraw();
+    this.settingsForm.render();
+    this.readouts.refresh();
+    this.loadPanel.render();
+    this.#refresh();
+  }
+
+  /** Shows what is different after something has happened. */
+  #refresh({ list = true } = {}) {
+    const { t } = this.language;
+    const { chat, room } = this;
+    this.composer.show(Boolean(chat.job));
+    find('log').classList.toggle('busy', Boolean(chat.job));
+    find('title').textContent = chat.conversation.title || t('chat.new');
+    document.title = chat.conversation.title ? `${chat.conversation.title} · Nibble` : 'Nibble';
+    find('welcome').hidden = !chat.isEmpty;
+    find('new-chat-top').disabled = chat.isEmpty;
+    const { engine } = room;
+    find('welcome-included').hidden = engine !== null && !isIncluded(room.model);
+    find('model-name').textContent = engine?.info.name ?? t(room.isLoading ? 'model.loading' : 'model.none');
+    find('model-button').setAttribute('aria-label', t('model.button', { name: find('model-name').textContent }));
+    find('model-state').dataset.state = room.isLoading ? 'loading' : engine === null ? 'none' : 'ready';
+    this.#showStarters();
+    this.readouts.refresh();
+    if (list) this.sidebar.refresh();
+  }
+
+  #showStarters() {
+    const list = find('starters');
+    if (list.childElementCount > 0) return;
+    const made = STARTERS.map((text) => {
+      const click = () => this.chat.send(text);
+      return make('li', {}, make('button', { type: 'button', lang: 'en', on: { click } }, text));
+    });
+    list.append(...made);
+  }
+
+  async #export() {
+    const json = await this.conversations.export();
+    const href = URL.createObjectURL(new Blob([json], { type: 'application/json' }));
+    const name = `nibble-${new Date().toISOString().slice(0, 10)}.json`;
+    make('a', { href, download: name }).click();
+    // The download has begun with the next turn of the event loop at the latest.
+    setTimeout(() => URL.revokeObjectURL(href), 10_000);
+    this.announce(this.language.t('announce.exported'));
+  }
+
+  async #import() {
+    const { t } = this.language;
+    const [file] = find('import-file').files;
+    find('import-file').value = '';
+    if (!file) return;
+    try {
+      const count = await this.conversations.import(await file.text());
+      this.announce(t('announce.imported', { count }));
+      this.sidebar.refresh();
+    } catch (error) {
+      this.loadPanel.showProblem(describeProblem(error, t));
+    }
+  }
+}
+
+await new App().start();

@@ -1,0 +1,293 @@
+// The conversation that is shown, and all that can be done in it.
+import { startThatFits } from './context.js';
+import { ConversationView } from './conversation-view.js';
+import { newConversation, newMessage } from './conversations.js';
+import { confirm } from './dialog.js';
+import { describeProblem } from './problem.js';
+import { withoutReasoning } from './reasoning.js';
+
+/**
+ * @typedef {object} ChatContext
+ * @property {HTMLElement} log
+ * @property {HTMLElement} scroller
+ * @property {import('./answers.js').Answers} answers
+ * @property {import('./conversations.js').Conversations} conversations
+ * @property {import('./engine-room.js').EngineRoom} room
+ * @property {import('./settings.js').Settings} settings
+ * @property {(key: string, values?: object) => string} t
+ * @property {(text: string) => void} announce
+ * @property {(atEnd: boolean) => void} onScroll
+ * @property {() => void} onChange another conversation is shown, or something about it is different
+ * @property {(text: string) => void} onNewChat begin another conversation with this text in the composer
+ * @property {() => void} onSettings
+ */
+
+export class Chat {
+  #context;
+  #view;
+
+  /** @param {ChatContext} context */
+  constructor(context) {
+    this.#context = context;
+    /** @type {import('./conversations.js').Conversation} */
+    this.conversation = newConversation();
+    const { log, scroller, t, onScroll } = context;
+    const actions = {
+      resend: (message, content) => this.#resend(message, content),
+      regenerate: (message) => this.#regenerate(message),
+      continue: (message) => this.#continue(message),
+      delete: (message) => this.#delete(message),
+    };
+    this.#view = new ConversationView(log, scroller, { t, actions }, onScroll);
+    context.answers.onStep((job, text) => this.#step(job, text));
+    context.room.onChange(() => {
+      if (this.job?.phase === 'waiting') this.#noteProgress(this.job);
+    });
+  }
+
+  /** The answer that is being written in this conversation. */
+  get job() {
+    return this.#context.answers.jobOf(this.conversation.id);
+  }
+
+  get isEmpty() {
+    return this.conversation.messages.length === 0;
+  }
+
+  /** @param {import('./conversations.js').Conversation} [conversation] by default a new one */
+  show(conversation = newConversation()) {
+    const job = this.#context.answers.jobOf(conversation.id);
+    this.conversation = job?.conversation ?? conversation;
+    this.#draw();
+    this.#context.onChange();
+  }
+
+  /** Draws the conversation anew, as in another language. */
+  redraw() {
+    this.#draw();
+  }
+
+  scrollToEnd() {
+    this.#view.scrollToEnd();
+  }
+
+  /** @param {string} content of the reader's message */
+  async send(content) {
+    if (this.job) return;
+    const message = newMessage('user', content);
+    this.conversation.messages.push(message);
+    this.#view.add(message).end({ isLast: true });
+    await this.#answer();
+  }
+
+  stop() {
+    this.job?.stop();
+  }
+
+  /** Lets the reader mend the last message. */
+  editLast() {
+    const message = this.conversation.messages.findLast(({ role }) => role === 'user');
+    if (message && !this.job) this.#view.viewOf(message)?.edit();
+  }
+
+  #draw() {
+    const { job, conversation } = this;
+    for (const message of conversation.messages) {
+      // Whoever was writing it is gone, with the tab it was written in.
+      if (message.role === 'assistant' && message !== job?.message) message.finish ??= 'cancelled';
+    }
+    this.#view.show(conversation, job?.message ?? null);
+    if (job) {
+      this.#view.viewOf(job.message)?.begin();
+      this.#noteProgress(job);
+    } else this.#offerAnswer();
+  }
+
+  async #answer() {
+    const { conversation } = this;
+    const message = newMessage('assistant', '');
+    conversation.messages.push(message);
+    this.#view.add(message).begin();
+    await this.#start(message);
+  }
+
+  async #start(message, options) {
+    const { answers, conversations, announce, t } = this.#context;
+    const { conversation } = this;
+    this.#view.clearNotice();
+    conversation.updatedAt = Date.now();
+    answers.start(conversation, message, options);
+    announce(t('announce.writing'));
+    this.#context.onChange();
+    try {
+      await conversations.save(conversation);
+    } catch (error) {
+      // The conversation goes on, though it is not kept.
+      announce(describeProblem(error, t).text);
+    }
+    this.#context.onChange();
+  }
+
+  #step(job, text) {
+    if (job.conversation !== this.conversation) return;
+    const view = this.#view.viewOf(job.message);
+    if (text !== '') this.#view.write(job.message, text);
+    if (job.phase === 'ended') this.#ended(job);
+    else if (view && job.tokens === 0) this.#noteProgress(job);
+  }
+
+  /** What there is to say while there is no text yet. */
+  #noteProgress(job) {
+    const view = this.#view.viewOf(job.message);
+    const { t, room } = this.#context;
+    const { phase, prefill } = job;
+    const reading = phase === 'prefill' && prefill.total > 0;
+    if (phase === 'waiting') view?.note(t(room.engine === null ? 'waiting.model' : 'waiting.turn'));
+    else if (reading) view?.note(t('waiting.prefill', { tokens: prefill.tokens, total: prefill.total }));
+  }
+
+  #ended(job) {
+    const { message, error, conversation } = job;
+    const { announce, t } = this.#context;
+    if (conversation.messages.includes(message)) this.#view.end(message, { isLast: true });
+    else this.#view.remove(message);
+    if (error) this.#explain(job);
+    else if (message.finish === 'context') this.#offerRoom(t('full.cut'), { message, continues: true });
+    if (!error) announce(withoutReasoning(message.content) || t(`ending.${message.finish}`));
+    this.#context.onChange();
+  }
+
+  /** An answer failed: why, and what to do. */
+  async #explain({ error, engine, message, conversation }) {
+    const { t, announce, room, onSettings } = this.#context;
+    if (error.code === 'CONTEXT_FULL' && engine !== null) {
+      const { tokens, contextSize } = error.details;
+      const kept = conversation.messages.includes(message);
+      const start = await this.#roomyStart({ message, continues: kept });
+      if (conversation !== this.conversation) return;
+      if (start !== null) {
+        this.#offerRoom(t('full.before', { tokens, size: contextSize }), { message, continues: kept });
+        return;
+      }
+      const buttons = [{ label: t('full.edit'), action: () => this.editLast(), accent: true }];
+      if (contextSize < engine.info.trainedContext) buttons.push({ label: t('full.settings'), action: onSettings });
+      const text = t('full.message', { tokens, size: contextSize });
+      this.#view.notify({ text, buttons });
+      announce(text);
+      return;
+    }
+    const { text, detail } = describeProblem(error, t);
+    const broken = ['ENGINE_CRASHED', 'WORKER_FAILED'].includes(error.code);
+    const again = () => {
+      if (broken && room.model !== null) room.load(room.model);
+      this.#retry();
+    };
+    this.#view.notify({ text, detail, buttons: [{ label: t('retry'), action: again, accent: true }] });
+    announce(text);
+  }
+
+  /** The context is full: go on without the oldest turns, or in another conversation. */
+  #offerRoom(text, { message, continues }) {
+    const { t, onNewChat, announce } = this.#context;
+    const last = this.conversation.messages.findLast(({ role }) => role === 'user');
+    const drop = async () => {
+      const start = await this.#roomyStart({ message, continues });
+      if (start === null) {
+        this.#view.notify({ text: t('full.nothing'), buttons: [newChat] });
+        return;
+      }
+      this.conversation.start = start;
+      this.#draw();
+      if (continues) await this.#continue(message);
+      else await this.#answer();
+    };
+    const newChat = { label: t('full.new'), action: () => onNewChat(continues ? '' : (last?.content ?? '')) };
+    const turns = this.conversation.messages.filter(({ role }, index) => role === 'user' && index > this.conversation.start);
+    const buttons = turns.length > 0 ? [{ label: t('full.drop'), action: drop, accent: true }, newChat] : [newChat];
+    this.#view.notify({ text, buttons });
+    announce(text);
+  }
+
+  async #roomyStart({ message, continues }) {
+    const { room, settings } = this.#context;
+    const { conversation } = this;
+    if (room.engine === null) return null;
+    const end = continues ? conversation.messages.indexOf(message) : conversation.messages.length;
+    const options = { systemPrompt: settings.get('systemPrompt'), end, continues };
+    return startThatFits(room.engine, conversation, options).catch(() => null);
+  }
+
+  /** A message that was left without an answer can still get one. */
+  #offerAnswer() {
+    if (this.conversation.messages.at(-1)?.role !== 'user') return;
+    const { t } = this.#context;
+    const buttons = [{ label: t('chat.answer'), action: () => this.#retry(), accent: true }];
+    this.#view.notify({ text: t('chat.unanswered'), buttons });
+  }
+
+  #retry() {
+    if (this.job) return;
+    const last = this.conversation.messages.at(-1);
+    if (last?.role === 'user') this.#answer();
+    else if (last?.content === '') this.#regenerate(last);
+    else if (last) this.#continue(last);
+  }
+
+  async #regenerate(message) {
+    if (this.job) return;
+    this.#truncate(this.conversation.messages.indexOf(message));
+    await this.#answer();
+  }
+
+  async #continue(message) {
+    if (this.job) return;
+    this.#view.renew(message).begin();
+    await this.#start(message, { continues: true });
+  }
+
+  async #resend(message, content) {
+    const index = this.conversation.messages.indexOf(message);
+    if (this.job || index === -1) return;
+    const after = this.conversation.messages.length - index - 1;
+    if (after > 1 && !(await this.#sure('resend', after))) return;
+    message.content = content;
+    this.#truncate(index + 1);
+    await this.#answer();
+  }
+
+  /** Deletes a message together with its answer or its question. */
+  async #delete(message) {
+    const { messages } = this.conversation;
+    if (this.job || !(await this.#sure('delete', 2))) return;
+    let from = messages.indexOf(message);
+    while (from > 0 && messages[from].role !== 'user') from--;
+    let to = from + 1;
+    while (to < messages.length && messages[to].role !== 'user') to++;
+    messages.splice(from, to - from);
+    const { conversation } = this;
+    if (conversation.start > from) conversation.start = Math.max(from, conversation.start - (to - from));
+    if (conversation.start >= messages.length) conversation.start = 0;
+    this.#draw();
+    const { conversations } = this.#context;
+    if (messages.length === 0) await conversations.delete(conversation.id);
+    else await conversations.save(conversation);
+    this.#context.onChange();
+  }
+
+  #truncate(length) {
+    const { conversation } = this;
+    conversation.messages.length = length;
+    if (conversation.start >= length) conversation.start = 0;
+    this.#draw();
+  }
+
+  #sure(what, count) {
+    const { t } = this.#context;
+    return confirm({
+      title: t(`confirm.${what}.title`),
+      text: t(`confirm.${what}.text`, { count }),
+      action: t(`confirm.${what}.action`),
+      cancel: t('cancel'),
+    });
+  }
+}

@@ -1,0 +1,214 @@
+// The conversations, in IndexedDB; for this visit only where a browser refuses it.
+import { openDB } from 'idb';
+import { readArchive, writeArchive } from './archive.js';
+
+const NAME = 'nibble-conversations';
+const VERSION = 1;
+const LONGEST_TITLE = 60;
+
+/**
+ * @typedef {object} Message
+ * @property {string} id
+ * @property {'user' | 'assistant'} role
+ * @property {string} content with the reasoning of an answer, in <think>…</think>
+ * @property {number} createdAt milliseconds since 1970
+ * @property {'stop' | 'length' | 'context' | 'cancelled' | 'failed'} [finish] how an answer ended; none: it is awaited
+ * @property {string} [model] who wrote it
+ * @property {number} [reasoningMilliseconds]
+ * @property {{ prefill: number, decode: number, tokens: number }} [speed] tokens a second, and tokens written
+ */
+
+/**
+ * @typedef {object} Conversation
+ * @property {string} id
+ * @property {string} title '' until there is a message
+ * @property {boolean} renamed whether the title is the reader's
+ * @property {number} createdAt
+ * @property {number} updatedAt
+ * @property {number} start index of the first message that the model is shown: those before it were dropped
+ * @property {Message[]} messages
+ */
+
+/** @returns {Conversation} */
+export function newConversation() {
+  const now = Date.now();
+  return { id: newId(), title: '', renamed: false, createdAt: now, updatedAt: now, start: 0, messages: [] };
+}
+
+/** @param {Message['role']} role @param {string} content @returns {Message} */
+export const newMessage = (role, content) => ({ id: newId(), role, content, createdAt: Date.now() });
+
+// randomUUID() exists in secure contexts only, and a page may be served without TLS.
+const newId = () => Array.from(crypto.getRandomValues(new Uint32Array(4)), (n) => n.toString(36)).join('-');
+
+/** A title for who has not given one. @param {string} text of the first message */
+export function titleFrom(text) {
+  const [line] = text.trim().split('\n', 1);
+  const characters = [...line.replace(/\s+/g, ' ')];
+  if (characters.length <= LONGEST_TITLE) return characters.join('');
+  return `${characters.slice(0, LONGEST_TITLE - 1).join('').trimEnd()}…`;
+}
+
+/** @returns {Promise<Conversations>} `isKept` false: only for this visit */
+export async function openConversations() {
+  const channel = new BroadcastChannel(NAME);
+  try {
+    const database = await openDB(NAME, VERSION, {
+      upgrade(opened) {
+        opened.createObjectStore('heads', { keyPath: 'id' });
+        opened.createObjectStore('messages');
+      },
+      // A newer page in another tab may change what is stored; this one reads no more of it then.
+      blocking: (_current, _next, event) => event.target.close(),
+    });
+    return new Conversations(new Kept(database), channel, true);
+  } catch {
+    return new Conversations(new Unkept(), channel, false);
+  }
+}
+
+/** Heads are listed without their messages, which may be many. */
+class Kept {
+  constructor(database) {
+    this.database = database;
+  }
+
+  heads() {
+    return this.database.getAll('heads');
+  }
+
+  async get(id) {
+    const transaction = this.database.transaction(['heads', 'messages']);
+    const [head, messages] = await Promise.all([
+      transaction.objectStore('heads').get(id),
+      transaction.objectStore('messages').get(id),
+    ]);
+    return head ? { ...head, messages: messages ?? [] } : null;
+  }
+
+  async put({ messages, ...head }) {
+    const transaction = this.database.transaction(['heads', 'messages'], 'readwrite');
+    await Promise.all([
+      transaction.objectStore('heads').put(head),
+      transaction.objectStore('messages').put(messages, head.id),
+      transaction.done,
+    ]);
+  }
+
+  async remove(id) {
+    const transaction = this.database.transaction(['heads', 'messages'], 'readwrite');
+    await Promise.all([
+      transaction.objectStore('heads').delete(id),
+      transaction.objectStore('messages').delete(id),
+      transaction.done,
+    ]);
+  }
+}
+
+class Unkept {
+  #all = new Map();
+
+  async heads() {
+    return [...this.#all.values()].map(({ messages, ...head }) => head);
+  }
+
+  async get(id) {
+    return structuredClone(this.#all.get(id) ?? null);
+  }
+
+  async put(conversation) {
+    this.#all.set(conversation.id, structuredClone(conversation));
+  }
+
+  async remove(id) {
+    this.#all.delete(id);
+  }
+}
+
+export class Conversations {
+  #store;
+  #channel;
+
+  constructor(store, channel, isKept) {
+    this.#store = store;
+    this.#channel = channel;
+    this.isKept = isKept;
+  }
+
+  /** @param {(id: string) => void} listener told which conversation another tab has changed */
+  onChangeElsewhere(listener) {
+    this.#channel.addEventListener('message', ({ data }) => listener(data));
+  }
+
+  /** All, newest first, without their messages. @returns {Promise<Omit<Conversation, 'messages'>[]>} */
+  async list() {
+    return (await this.#store.heads()).sort((a, b) => b.updatedAt - a.updatedAt);
+  }
+
+  /** @param {string} id @returns {Promise<Conversation | null>} */
+  get(id) {
+    return this.#store.get(id);
+  }
+
+  /** @param {Conversation} conversation replaces what is kept of it */
+  async save(conversation) {
+    const first = conversation.messages.find(({ role }) => role === 'user');
+    if (!conversation.renamed && first) conversation.title = titleFrom(first.content);
+    await this.#store.put(conversation);
+    this.#channel.postMessage(conversation.id);
+  }
+
+  async rename(id, title) {
+    const conversation = await this.get(id);
+    if (conversation === null) return;
+    await this.save({ ...conversation, title: title.trim(), renamed: true });
+  }
+
+  async delete(id) {
+    await this.#store.remove(id);
+    this.#channel.postMessage(id);
+  }
+
+  /**
+   * Those whose title or text holds all words of a query, whatever their case.
+   * @param {string} query
+   * @param {AbortSignal} signal
+   * @returns {Promise<Omit<Conversation, 'messages'>[]>}
+   */
+  async search(query, signal) {
+    const words = query.toLocaleLowerCase().split(/\s+/).filter(Boolean);
+    const found = [];
+    for (const head of await this.list()) {
+      if (signal.aborted) return [];
+      const conversation = await this.get(head.id);
+      const texts = [head.title, ...(conversation?.messages ?? []).map(({ content }) => content)];
+      const all = texts.join('\n').toLocaleLowerCase();
+      if (words.every((word) => all.includes(word))) found.push(head);
+    }
+    return found;
+  }
+
+  /** All of them as one JSON text. */
+  async export() {
+    const heads = await this.list();
+    const all = await Promise.all(heads.map(({ id }) => this.get(id)));
+    return writeArchive(all.filter((conversation) => conversation !== null));
+  }
+
+  /**
+   * Adds what an export holds; a conversation that is here already is replaced by one that is newer.
+   * @param {string} json
+   * @returns {Promise<number>} how many were added or replaced
+   * @throws {Error} an ArchiveError, before anything is changed
+   */
+  async import(json) {
+    let count = 0;
+    for (const conversation of readArchive(json)) {
+      const present = await this.get(conversation.id);
+      if (present !== null && present.updatedAt >= conversation.updatedAt) continue;
+      await this.save(conversation);
+      count++;
+    }
+    return count;
+  }
+}

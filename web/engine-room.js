@@ -1,0 +1,138 @@
+// The engine in use: one model at a time, and whoever waits for it.
+import { createEngine, describeModel, NibbleError } from './nibble/index.js';
+
+// From this size on a machine may not hold two models at once, in bytes.
+const LARGE_MODEL = 5e8;
+
+/** The model that comes with the page. */
+export const INCLUDED_MODEL = new URL('models/nibble-tiny.gguf', document.baseURI);
+
+/** @typedef {URL | File | { stored: string }} Model */
+
+/** @param {Model | null} model */
+export const isIncluded = (model) => model instanceof URL && model.href === INCLUDED_MODEL.href;
+
+export class EngineRoom {
+  #settings;
+  #loading = null;
+  #listeners = new Set();
+  #waiting = new Set();
+
+  /** @param {import('./settings.js').Settings} settings */
+  constructor(settings) {
+    this.#settings = settings;
+    /** @type {import('./nibble/index.js').Engine | null} */
+    this.engine = null;
+    /** What the engine was made from. @type {Model | null} */
+    this.model = null;
+    /** What is being loaded. @type {Model | null} */
+    this.next = null;
+    /** How far that is, as createEngine() tells it. */
+    this.progress = null;
+    /** Why the last model was not loaded. @type {{ error: any, model: Model } | null} */
+    this.problem = null;
+    /** The options the engine was made with. */
+    this.options = null;
+  }
+
+  /** @param {() => void} listener called when anything of the above has changed */
+  onChange(listener) {
+    this.#listeners.add(listener);
+  }
+
+  get isLoading() {
+    return this.#loading !== null;
+  }
+
+  /**
+   * Puts another model in the place of the one there is, which works on until the other has loaded. A load under way
+   * gives up.
+   * @param {Model} model
+   */
+  async load(model) {
+    this.#loading?.abort();
+    const loading = new AbortController();
+    this.#loading = loading;
+    this.next = model;
+    this.progress = this.problem = null;
+    this.#changed();
+    try {
+      await this.#replace(model, loading);
+    } catch (error) {
+      if (this.#loading === loading) this.problem = { error, model };
+    } finally {
+      if (this.#loading === loading) {
+        this.#loading = this.next = this.progress = null;
+        this.#changed();
+      }
+    }
+  }
+
+  /** Ends the load under way; the engine there is stays. */
+  cancel() {
+    this.#loading?.abort();
+    this.#loading = this.next = this.progress = null;
+    this.#changed();
+  }
+
+  forgetProblem() {
+    this.problem = null;
+    this.#changed();
+  }
+
+  /** The engine, as soon as there is one. @param {AbortSignal} signal @returns {Promise<import('./nibble/index.js').Engine>} */
+  ready(signal) {
+    if (this.engine !== null) return Promise.resolve(this.engine);
+    return new Promise((resolve, reject) => {
+      const waiting = { resolve };
+      this.#waiting.add(waiting);
+      signal.addEventListener('abort', () => {
+        this.#waiting.delete(waiting);
+        reject(new NibbleError('CANCELLED', 'The answer was stopped before the model was ready.'));
+      });
+    });
+  }
+
+  async #replace(model, loading) {
+    const { signal } = loading;
+    if (this.engine !== null && !(await this.#fitsBeside(model, signal))) {
+      if (this.#loading !== loading) return;
+      await this.#discard();
+    }
+    const { store, ...options } = this.#settings.engine();
+    const onProgress = (progress) => {
+      if (this.#loading !== loading) return;
+      this.progress = progress;
+      this.#changed();
+    };
+    const engine = await createEngine({ model, ...options, signal, onProgress });
+    if (this.#loading !== loading) return await engine.unload();
+    const previous = this.engine;
+    this.engine = engine;
+    this.model = model;
+    this.options = options;
+    for (const { resolve } of this.#waiting) resolve(engine);
+    this.#waiting.clear();
+    await previous?.unload();
+  }
+
+  /** Only a model that the engine can run is worth giving up the one there is. */
+  async #fitsBeside(model, signal) {
+    const here = await this.engine.memory();
+    if (here.wasm < LARGE_MODEL && !(model instanceof File && model.size >= LARGE_MODEL)) return true;
+    const { problem } = await describeModel(model, { signal });
+    if (problem) throw new NibbleError(problem.code, problem.message);
+    return false;
+  }
+
+  async #discard() {
+    const { engine } = this;
+    this.engine = this.model = this.options = null;
+    this.#changed();
+    await engine.unload();
+  }
+
+  #changed() {
+    for (const listener of this.#listeners) listener();
+  }
+}

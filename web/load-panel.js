@@ -1,0 +1,89 @@
+// Above the composer: how far the loading of a model is, or why it failed and what to do.
+import { find } from './dom.js';
+import { INCLUDED_MODEL, isIncluded } from './engine-room.js';
+import { describeProblem } from './problem.js';
+import { formatBytes } from './status.js';
+
+const PHASES = ['download', 'load', 'read', 'wait', 'prepare'];
+
+export class LoadPanel {
+  #room;
+  #t;
+
+  /**
+   * @param {import('./engine-room.js').EngineRoom} room
+   * @param {(key: string, values?: object) => string} t
+   * @param {{ onCancelled: () => void }} handlers
+   */
+  constructor(room, t, { onCancelled }) {
+    this.#room = room;
+    this.#t = t;
+    room.onChange(() => this.render());
+    find('cancel-loading').addEventListener('click', () => {
+      room.cancel();
+      onCancelled();
+    });
+    find('dismiss').addEventListener('click', () => {
+      room.forgetProblem();
+      find('prompt').focus();
+    });
+  }
+
+  render() {
+    const { isLoading, progress, problem, engine } = this.#room;
+    find('loading').hidden = !isLoading;
+    if (isLoading) this.#showProgress(progress);
+    find('cancel-loading').hidden = engine === null;
+    if (problem === null) find('problem').hidden = true;
+    else this.#showLoadProblem(problem);
+  }
+
+  /**
+   * Shows a problem until it is closed.
+   * @param {{ code: string, text: string, detail: string }} problem
+   * @param {{ label: string, action: () => void } | null} [remedy] what the reader can do about it by one button
+   */
+  showProblem({ code, text, detail }, remedy = null) {
+    find('problem').dataset.code = code;
+    find('problem-text').textContent = text;
+    find('problem-detail').textContent = detail;
+    find('remedy').hidden = remedy === null;
+    find('remedy').textContent = remedy?.label ?? '';
+    find('remedy').onclick = remedy?.action ?? null;
+    find('dismiss').hidden = false;
+    find('problem').hidden = false;
+  }
+
+  #showProgress(progress) {
+    const bar = find('progress');
+    const known = progress?.total > 0 && progress.phase !== 'prepare';
+    find('loading-text').textContent = this.#describe(progress);
+    if (known) bar.value = progress.loaded / progress.total;
+    else bar.removeAttribute('value');
+  }
+
+  #describe(progress) {
+    const t = this.#t;
+    const phase = PHASES.includes(progress?.phase) ? progress.phase : 'start';
+    if (phase === 'start' || phase === 'prepare' || phase === 'wait' || !progress.total) return t(`loading.${phase}`);
+    const { loaded, total, bytesPerSecond, secondsLeft } = progress;
+    const parts = [t('loading.of', { loaded: formatBytes(loaded), total: formatBytes(total) })];
+    if (bytesPerSecond > 0) parts.push(`${formatBytes(bytesPerSecond)}/s`);
+    if (secondsLeft > 2) parts.push(t('loading.left', { count: Math.ceil(secondsLeft) }));
+    return `${t(`loading.${phase}`)}: ${parts.join(', ')}`;
+  }
+
+  #showLoadProblem({ error, model }) {
+    const t = this.#t;
+    const room = this.#room;
+    const { code, text, detail } = describeProblem(error, t);
+    const remains = room.engine === null ? '' : ` ${t('problem.remains', { name: room.engine.info.name })}`;
+    const again = { label: t('retry'), action: () => room.load(model) };
+    const included = { label: t('problem.included'), action: () => room.load(INCLUDED_MODEL) };
+    let remedy = isIncluded(model) ? again : included;
+    if (isIncluded(room.model) && !isIncluded(model)) remedy = null;
+    this.showProblem({ code, text: text + remains, detail }, remedy);
+    // Nothing works before there is a model.
+    find('dismiss').hidden = room.engine === null;
+  }
+}

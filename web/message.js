@@ -1,0 +1,216 @@
+// One message as the reader sees it.
+import { make } from './dom.js';
+import { icon } from './icons.js';
+import { MarkdownWriter } from './markdown.js';
+import { ReasoningSplitter, withoutReasoning } from './reasoning.js';
+
+const COPIED_MILLISECONDS = 1600;
+
+/**
+ * @typedef {object} MessageActions what the reader may do with a message; each takes the message
+ * @property {(message: object, content: string) => void} resend
+ * @property {(message: object) => void} regenerate
+ * @property {(message: object) => void} continue
+ * @property {(message: object) => void} delete
+ */
+
+export class MessageView {
+  #t;
+  #actions;
+  #writer = null;
+  #splitter = new ReasoningSplitter();
+  #reasoning = null;
+
+  /**
+   * @param {import('./conversations.js').Message} message
+   * @param {{ t: (key: string, values?: object) => string, actions: MessageActions }} context
+   */
+  constructor(message, { t, actions }) {
+    this.message = message;
+    this.#t = t;
+    this.#actions = actions;
+    const isUser = message.role === 'user';
+    this.text = make('div', { class: 'text' });
+    this.notice = make('p', { class: 'progress-note', hidden: true });
+    this.foot = make('div', { class: 'foot' });
+    this.element = make(
+      'article',
+      { class: `message ${message.role}`, 'aria-label': t(isUser ? 'message.user' : 'message.assistant') },
+      this.text,
+      this.notice,
+      this.foot,
+    );
+    if (isUser) this.text.textContent = message.content;
+    else this.write(message.content);
+  }
+
+  /** More of an answer. @param {string} text */
+  write(text) {
+    this.#append(this.#splitter.push(text));
+    if (text !== '') this.note(null);
+    this.#labelReasoning();
+  }
+
+  /** An answer is awaited or grows. */
+  begin() {
+    this.element.setAttribute('aria-busy', 'true');
+    this.foot.replaceChildren();
+    this.#labelReasoning();
+  }
+
+  /** What is happening before there is text; null: nothing. @param {string | null} text */
+  note(text) {
+    this.notice.hidden = text === null;
+    this.notice.textContent = text ?? '';
+  }
+
+  /** Nothing comes any more. @param {{ isLast: boolean }} place */
+  end({ isLast }) {
+    this.note(null);
+    this.element.removeAttribute('aria-busy');
+    this.#append(this.#splitter.end());
+    this.#writer?.end();
+    this.#labelReasoning();
+    this.showFoot({ isLast });
+  }
+
+  /** Shows how the answer ended, and what can be done with the message. @param {{ isLast: boolean }} place */
+  showFoot({ isLast }) {
+    this.element.classList.toggle('last', isLast);
+    const { message } = this;
+    if (message.role === 'user') {
+      this.foot.replaceChildren(
+        this.#button('copy', 'message.copy', () => this.#copy(message.content)),
+        this.#button('pencil', 'message.edit', () => this.edit()),
+        this.#button('trash', 'message.delete', () => this.#actions.delete(message)),
+      );
+      return;
+    }
+    const cut = isLast && ['length', 'cancelled', 'failed'].includes(message.finish) && message.content !== '';
+    this.foot.replaceChildren(
+      ...this.#ending(),
+      ...(cut ? [this.#continueButton()] : []),
+      this.#button('copy', 'message.copy', () => this.#copy(withoutReasoning(message.content))),
+      ...(isLast ? [this.#button('retry', 'message.regenerate', () => this.#actions.regenerate(message))] : []),
+      this.#button('trash', 'message.delete', () => this.#actions.delete(message)),
+      make('span', { class: 'facts' }, this.#facts()),
+    );
+  }
+
+  /** Puts a field in the place of the text. */
+  edit() {
+    const { message } = this;
+    const field = make('textarea', { class: 'edit-field', 'aria-label': this.#t('message.edit'), rows: 1 });
+    field.value = message.content;
+    const restore = () => {
+      editor.replaceWith(this.text);
+      this.foot.hidden = false;
+      this.foot.querySelector('.edit')?.focus();
+    };
+    const send = () => {
+      const content = field.value.trim();
+      if (content !== '') this.#actions.resend(message, content);
+      restore();
+    };
+    const editor = make(
+      'div',
+      { class: 'editor' },
+      field,
+      make(
+        'div',
+        { class: 'buttons' },
+        make('button', { type: 'button', on: { click: restore } }, this.#t('cancel')),
+        make('button', { type: 'button', class: 'accent', on: { click: send } }, this.#t('message.resend')),
+      ),
+    );
+    field.addEventListener('keydown', (event) => {
+      if (event.key === 'Escape') {
+        event.stopPropagation();
+        restore();
+      } else if (event.key === 'Enter' && !event.shiftKey && !event.isComposing) {
+        event.preventDefault();
+        send();
+      }
+    });
+    this.text.replaceWith(editor);
+    this.foot.hidden = true;
+    field.focus();
+  }
+
+  #append(parts) {
+    for (const { kind, text } of parts) {
+      if (kind === 'reasoning') this.#openReasoning().append(text);
+      else {
+        this.#writer ??= new MarkdownWriter(this.text, this.#t);
+        this.#writer.write(text);
+      }
+    }
+  }
+
+  #openReasoning() {
+    if (this.#reasoning === null) {
+      const label = make('span');
+      const text = make('div', { class: 'reasoning-text' });
+      const summary = make('summary', {}, icon('chevron'), label);
+      this.element.prepend(make('details', { class: 'reasoning' }, summary, text));
+      this.#reasoning = { label, text };
+    }
+    return this.#reasoning.text;
+  }
+
+  #labelReasoning() {
+    if (this.#reasoning === null) return;
+    const { label } = this.#reasoning;
+    const busy = this.element.getAttribute('aria-busy') === 'true' && this.#splitter.isReasoning;
+    const milliseconds = this.message.reasoningMilliseconds;
+    if (busy) label.textContent = this.#t('reasoning.busy');
+    else if (milliseconds === undefined) label.textContent = this.#t('reasoning');
+    else label.textContent = this.#t('reasoning.done', { count: Math.max(1, Math.round(milliseconds / 1000)) });
+  }
+
+  /** How an answer ended where that is not by itself. */
+  #ending() {
+    const { finish, content } = this.message;
+    const key = content === '' && finish === 'stop' ? 'ending.empty' : `ending.${finish}`;
+    const known = ['ending.empty', 'ending.length', 'ending.context', 'ending.cancelled', 'ending.failed'];
+    return known.includes(key) ? [make('span', { class: 'ending' }, this.#t(key))] : [];
+  }
+
+  #facts() {
+    const { model, speed } = this.message;
+    const facts = [model ?? ''];
+    if (speed?.tokens > 0) {
+      facts.push(this.#t('tokens', { count: speed.tokens }));
+      if (speed.decode > 0) facts.push(this.#t('rate', { rate: Math.round(speed.decode) }));
+    }
+    return facts.filter(Boolean).join(' · ');
+  }
+
+  #continueButton() {
+    const click = () => this.#actions.continue(this.message);
+    return make('button', { type: 'button', class: 'quiet', on: { click } }, icon('continue'), this.#t('continue'));
+  }
+
+  #button(drawing, key, click) {
+    const label = this.#t(key);
+    const name = key.split('.').at(-1);
+    const properties = { type: 'button', class: `icon ${name}`, 'aria-label': label, title: label, on: { click } };
+    return make('button', properties, icon(drawing));
+  }
+
+  async #copy(text) {
+    const button = this.foot.querySelector('.copy');
+    const done = await navigator.clipboard.writeText(text).then(
+      () => true,
+      () => false,
+    );
+    button.title = this.#t(done ? 'copied' : 'copy.failed');
+    button.setAttribute('aria-label', button.title);
+    button.replaceChildren(icon(done ? 'check' : 'alert'));
+    setTimeout(() => {
+      button.title = this.#t('message.copy');
+      button.setAttribute('aria-label', button.title);
+      button.replaceChildren(icon('copy'));
+    }, COPIED_MILLISECONDS);
+  }
+}

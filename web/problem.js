@@ -1,0 +1,23 @@
+// What went wrong, in the reader's language: by the error's code, with the library's own sentence as the detail.
+
+const KNOWN = [
+  ...['CONTEXT_FULL', 'ENGINE_CRASHED', 'WORKER_FAILED', 'WASM_UNAVAILABLE', 'OUT_OF_MEMORY', 'PLATFORM_UNSUPPORTED'],
+  ...['MODEL_UNSUPPORTED', 'MODEL_NOT_STORED', 'SOURCE_UNREADABLE', 'CHAT_TEMPLATE_FAILED', 'TOKENIZER_MISSING'],
+  ...['DOWNLOAD_FAILED', 'DOWNLOAD_NOT_A_MODEL', 'DOWNLOAD_STALLED', 'DOWNLOAD_OFFLINE', 'DOWNLOAD_CHANGED'],
+  ...['STORE_UNAVAILABLE', 'STORE_FULL', 'STORE_BUSY', 'STORE_DAMAGED', 'STORE_VERSION', 'STORE_CHUNK_MISSING'],
+  ...['ARCHIVE_BAD_JSON', 'ARCHIVE_UNKNOWN', 'ARCHIVE_VERSION', 'ARCHIVE_DAMAGED'],
+];
+
+/**
+ * @param {{ code?: string, name?: string, message: string }} error
+ * @param {(key: string, values?: object) => string} t
+ * @returns {{ code: string, text: string, detail: string }}
+ */
+export function describeProblem(error, t) {
+  const code = error.code ?? error.name ?? 'UNKNOWN';
+  const detail = String(error.message);
+  if (error.name === 'QuotaExceededError') return { code, text: t('problem.STORE_FULL'), detail };
+  if (KNOWN.includes(code)) return { code, text: t(`problem.${code}`), detail };
+  if (/^(GGUF|MODEL|TOKENIZER)_/.test(String(code))) return { code, text: t('problem.file'), detail };
+  return { code: String(code), text: t('problem.other'), detail };
+}

@@ -1,0 +1,97 @@
+// Brings together what the read-outs show: from the engine, from the answer that is being written, from the network.
+import { isIncluded } from './engine-room.js';
+import { Offline } from './register.js';
+import { formatBytes, Status } from './status.js';
+
+export class Readouts {
+  #room;
+  #answers;
+  #current;
+  #status;
+  #t;
+  #measured = null;
+  #used = new Map();
+  #offline;
+
+  /**
+   * @param {object} context
+   * @param {import('./engine-room.js').EngineRoom} context.room
+   * @param {import('./answers.js').Answers} context.answers
+   * @param {(key: string, values?: object) => string} context.t
+   * @param {() => import('./conversations.js').Conversation} context.current
+   */
+  constructor({ room, answers, t, current }) {
+    this.#room = room;
+    this.#answers = answers;
+    this.#current = current;
+    this.#t = t;
+    this.#status = new Status(t);
+    this.#offline = new Offline({ onState: () => this.refresh() });
+    answers.onStep((job) => this.#follow(job));
+    for (const type of ['online', 'offline']) addEventListener(type, () => this.refresh());
+  }
+
+  /** Resolves when the page will not be reloaded any more to gain its isolation, or to begin with a newer version. */
+  get settled() {
+    const isFirstVisit = !navigator.serviceWorker?.controller;
+    return crossOriginIsolated && isFirstVisit ? Promise.resolve() : this.#offline.settled;
+  }
+
+  refresh() {
+    const { engine } = this.#room;
+    const used = this.#used.get(this.#current().id);
+    const known = used?.engine === engine;
+    this.#status.update({
+      info: engine?.info ?? null,
+      contextUsed: known ? used.tokens : 0,
+      offline: this.#offlineState(),
+      ...(this.#answers.jobOf(this.#current().id) ? {} : { reading: null }),
+    });
+    if (engine !== this.#measured) this.#measure(engine);
+  }
+
+  renderDetails() {
+    this.#status.renderDetails();
+  }
+
+  /** What the store in use was measured at, for who chooses one. */
+  describeStore() {
+    const help = this.#t('settings.store.help');
+    const storage = this.#room.engine?.info.storage;
+    if (!(storage?.bytesPerSecond > 0)) return help;
+    return `${help} ${this.#t('settings.store.rate', { rate: `${formatBytes(storage.bytesPerSecond)}/s` })}`;
+  }
+
+  #follow(job) {
+    const { conversation, engine, prefill, phase, tokens, tokensPerSecond } = job;
+    if (engine === null) return;
+    if (prefill !== null) {
+      this.#used.set(conversation.id, { engine, tokens: prefill.reusedTokens + prefill.tokens + tokens });
+    }
+    if (conversation !== this.#current()) return;
+    const isReading = phase === 'prefill' && prefill.tokens < prefill.total;
+    this.#status.update({
+      contextUsed: this.#used.get(conversation.id)?.tokens ?? 0,
+      reading: isReading ? { tokens: prefill.tokens, total: prefill.total } : null,
+      speed: prefill === null ? null : { prefill: prefill.tokensPerSecond, decode: tokensPerSecond },
+    });
+    if (phase === 'ended') this.#measure(this.#room.engine);
+  }
+
+  /** Asks the engine what it holds, which changes with a load and may with an answer. */
+  async #measure(engine) {
+    this.#measured = engine;
+    if (engine === null) return this.#status.update({ memory: null, speed: null });
+    const memory = await engine.memory().catch(() => null);
+    if (engine === this.#room.engine) this.#status.update({ memory });
+  }
+
+  #offlineState() {
+    const { engine, model } = this.#room;
+    if (this.#offline.state === 'unavailable') return 'never';
+    if (this.#offline.state !== 'offline-ready') return 'page';
+    const kept = engine !== null && (engine.info.storage.state !== 'none' || isIncluded(model));
+    if (!kept) return 'model';
+    return navigator.onLine ? 'ready' : 'away';
+  }
+}

@@ -1,0 +1,130 @@
+// The form of the settings: every field with its help, in the reader's language.
+import { find, make } from './dom.js';
+import { icon } from './icons.js';
+import { LANGUAGES } from './i18n.js';
+import { ANSWER_SETTINGS, DEFAULTS, RANGES } from './settings.js';
+
+const SAMPLING_FIELDS = ['temperature', 'maxTokens', 'topP', 'topK', 'minP', 'repetitionPenalty', 'seed'];
+const ENGINE_FIELDS = ['contextSize', 'threads'];
+const SHORTCUTS = [
+  ['Enter', 'shortcut.send'],
+  ['Shift Enter', 'shortcut.line'],
+  ['Esc', 'shortcut.stop'],
+  ['↑', 'shortcut.edit'],
+  ['Ctrl K', 'shortcut.search'],
+  ['Ctrl Shift O', 'shortcut.new'],
+  ['Ctrl ,', 'shortcut.settings'],
+];
+
+export class SettingsForm {
+  #settings;
+  #t;
+  #describeStore;
+  #root = find('settings-form');
+
+  /**
+   * @param {import('./settings.js').Settings} settings
+   * @param {(key: string, values?: object) => string} t
+   * @param {() => string} describeStore what the store in use was measured at
+   */
+  constructor(settings, t, describeStore) {
+    this.#settings = settings;
+    this.#t = t;
+    this.#describeStore = describeStore;
+  }
+
+  /** Builds the form with what is set now. */
+  render() {
+    const t = this.#t;
+    this.#root.replaceChildren(
+      this.#group(
+        'settings.page',
+        this.#choice('language', { auto: t('settings.auto'), ...LANGUAGES }),
+        this.#choice('theme', { auto: t('settings.auto'), light: t('settings.light'), dark: t('settings.dark') }),
+      ),
+      this.#group(
+        'settings.answers',
+        this.#systemPrompt(),
+        make('div', { class: 'pairs' }, ...SAMPLING_FIELDS.map((name) => this.#number(name))),
+      ),
+      this.#group(
+        'settings.engine',
+        make('div', { class: 'pairs' }, ...ENGINE_FIELDS.map((name) => this.#number(name))),
+        this.#choice('store', { indexeddb: 'IndexedDB', opfs: 'OPFS' }, this.#describeStore()),
+        make('p', { class: 'help' }, t('settings.engine.help')),
+      ),
+      this.#resetButton(),
+      this.#group('settings.shortcuts', this.#shortcuts()),
+    );
+  }
+
+  #group(key, ...children) {
+    return make('fieldset', {}, make('legend', {}, this.#t(key)), ...children);
+  }
+
+  /** A field with its label and its help. */
+  #field(name, control, help = this.#t(`settings.${name}.help`)) {
+    control.id = `setting-${name}`;
+    control.setAttribute('aria-describedby', `help-${name}`);
+    return make(
+      'div',
+      { class: 'field' },
+      make('label', { for: control.id }, this.#t(`settings.${name}`)),
+      control,
+      make('p', { class: 'help', id: `help-${name}` }, help),
+    );
+  }
+
+  #choice(name, options, help) {
+    const change = () => this.#settings.set(name, select.value);
+    const made = Object.entries(options).map(([value, label]) => make('option', { value }, label));
+    const select = make('select', { on: { change } }, ...made);
+    select.value = this.#settings.get(name);
+    return this.#field(name, select, help);
+  }
+
+  #systemPrompt() {
+    const change = () => this.#settings.set('systemPrompt', field.value);
+    const field = make('textarea', { rows: 3, maxlength: RANGES.systemPrompt.most, on: { change } });
+    field.value = this.#settings.get('systemPrompt');
+    field.placeholder = this.#t('settings.systemPrompt.placeholder');
+    return this.#field('systemPrompt', field);
+  }
+
+  #number(name) {
+    const { low, high, step, optional } = RANGES[name];
+    const field = make('input', { type: 'number', min: low, max: high, step, inputmode: 'decimal' });
+    field.value = this.#settings.get(name) ?? '';
+    if (optional) field.placeholder = this.#t(`settings.${name}.none`);
+    const problem = make('p', { class: 'field-problem', role: 'alert' });
+    field.addEventListener('change', () => {
+      const value = field.value === '' && !field.validity.badInput ? null : field.valueAsNumber;
+      const taken = this.#settings.set(name, value === null && !optional ? DEFAULTS[name] : value);
+      if (taken) field.value = this.#settings.get(name) ?? '';
+      field.toggleAttribute('aria-invalid', !taken);
+      if (!taken) field.setAttribute('aria-invalid', 'true');
+      problem.textContent = taken ? '' : this.#t('settings.range', { low, high });
+    });
+    const made = this.#field(name, field);
+    made.append(problem);
+    return made;
+  }
+
+  #resetButton() {
+    const click = () => {
+      this.#settings.reset(ANSWER_SETTINGS);
+      this.render();
+      find('settings-reset').focus();
+    };
+    const properties = { type: 'button', id: 'settings-reset', on: { click } };
+    return make('div', { class: 'buttons start' }, make('button', properties, icon('retry'), this.#t('settings.reset')));
+  }
+
+  #shortcuts() {
+    const rows = SHORTCUTS.flatMap(([keys, key]) => [
+      make('dt', {}, ...keys.split(' ').map((name) => make('kbd', {}, name))),
+      make('dd', {}, this.#t(key)),
+    ]);
+    return make('dl', { class: 'shortcuts' }, ...rows);
+  }
+}

@@ -1,0 +1,143 @@
+// What the reader has chosen, kept by the browser from visit to visit.
+
+const KEY = 'nibble.settings';
+
+const choice = (...values) => ({ check: (value) => values.includes(value) });
+const number = (low, high, step) => ({
+  low,
+  high,
+  step,
+  check: (value) => typeof value === 'number' && value >= low && value <= high,
+});
+const whole = (low, high) => ({
+  low,
+  high,
+  step: 1,
+  check: (value) => Number.isInteger(value) && value >= low && value <= high,
+});
+const orNone = (range) => ({ ...range, optional: true, check: (value) => value === null || range.check(value) });
+const text = (most) => ({ most, check: (value) => typeof value === 'string' && value.length <= most });
+
+/** What each setting may be. @type {Readonly<Record<string, any>>} */
+export const RANGES = Object.freeze({
+  language: choice('auto', 'en', 'zh'),
+  theme: choice('auto', 'light', 'dark'),
+  store: choice('indexeddb', 'opfs'),
+  systemPrompt: text(20_000),
+  temperature: number(0, 2, 0.05),
+  topK: whole(0, 1000),
+  topP: number(0, 1, 0.01),
+  minP: number(0, 1, 0.01),
+  repetitionPenalty: number(0.5, 2, 0.01),
+  seed: orNone(whole(0, 2 ** 32 - 1)),
+  maxTokens: orNone(whole(1, 1 << 20)),
+  contextSize: orNone(whole(16, 1 << 20)),
+  threads: orNone(whole(1, 64)),
+  model: { check: isModel },
+  sidebar: choice('shown', 'hidden'),
+});
+
+/** `model` null: the one that is included. A small model keeps to what it knows better at a low temperature. */
+export const DEFAULTS = Object.freeze({
+  language: 'auto',
+  theme: 'auto',
+  store: 'indexeddb',
+  systemPrompt: '',
+  temperature: 0.3,
+  topK: 40,
+  topP: 0.95,
+  minP: 0.05,
+  repetitionPenalty: 1,
+  seed: null,
+  maxTokens: 1024,
+  contextSize: null,
+  threads: null,
+  model: null,
+  sidebar: 'shown',
+});
+
+/** The settings that a change back to the defaults is meant for. */
+export const ANSWER_SETTINGS = Object.freeze([
+  ...['systemPrompt', 'temperature', 'topK', 'topP', 'minP', 'repetitionPenalty', 'seed', 'maxTokens'],
+  ...['contextSize', 'threads'],
+]);
+
+const SAMPLING = ['temperature', 'topK', 'topP', 'minP', 'repetitionPenalty', 'seed', 'maxTokens'];
+const ENGINE = ['contextSize', 'threads', 'store'];
+
+/** Where the last model is: { url } or { stored }. */
+function isModel(value) {
+  if (value === null) return true;
+  const [[name, place] = []] = Object.entries(value ?? {});
+  return ['url', 'stored'].includes(name) && typeof place === 'string';
+}
+
+export class Settings {
+  #values;
+  #listeners = new Set();
+
+  constructor() {
+    this.#values = { ...DEFAULTS, ...readStored() };
+  }
+
+  /** @param {keyof DEFAULTS} name */
+  get(name) {
+    return this.#values[name];
+  }
+
+  /**
+   * @param {keyof DEFAULTS} name
+   * @param {any} value
+   * @returns {boolean} false where the value is none that the setting may have; then nothing changes
+   */
+  set(name, value) {
+    if (!RANGES[name].check(value)) return false;
+    this.#values[name] = value;
+    this.#keep();
+    for (const listener of this.#listeners) listener(name);
+    return true;
+  }
+
+  /** @param {readonly string[]} names go back to their defaults */
+  reset(names) {
+    for (const name of names) this.set(name, DEFAULTS[name]);
+  }
+
+  /** @param {(name: string) => void} listener */
+  onChange(listener) {
+    this.#listeners.add(listener);
+  }
+
+  /** The options of complete(). */
+  sampling() {
+    return this.#given(SAMPLING);
+  }
+
+  /** The options of createEngine(). */
+  engine() {
+    return this.#given(ENGINE);
+  }
+
+  #given(names) {
+    return Object.fromEntries(names.map((name) => [name, this.#values[name]]).filter(([, value]) => value !== null));
+  }
+
+  #keep() {
+    const changed = Object.entries(this.#values).filter(([name, value]) => value !== DEFAULTS[name]);
+    try {
+      localStorage.setItem(KEY, JSON.stringify(Object.fromEntries(changed)));
+    } catch {
+      // A browser that refuses storage keeps them for this visit.
+    }
+  }
+}
+
+/** Only what is still a value of its setting: another version of the page may have written it. */
+function readStored() {
+  try {
+    const stored = Object.entries(JSON.parse(localStorage.getItem(KEY) ?? '{}'));
+    return Object.fromEntries(stored.filter(([name, value]) => name in RANGES && RANGES[name].check(value)));
+  } catch {
+    return {};
+  }
+}

@@ -1,0 +1,172 @@
+// The list of conversations. On a narrow screen it is a drawer over the page.
+import { make, find } from './dom.js';
+import { confirm } from './dialog.js';
+import { icon } from './icons.js';
+
+const SEARCH_MILLISECONDS = 150;
+const NARROW = matchMedia('(max-width: 760px)');
+
+/**
+ * @typedef {object} SidebarContext
+ * @property {import('./conversations.js').Conversations} conversations
+ * @property {import('./settings.js').Settings} settings
+ * @property {import('./answers.js').Answers} answers
+ * @property {(key: string, values?: object) => string} t
+ * @property {() => string} tag of the language, for Intl
+ * @property {() => string} currentId
+ * @property {(id: string) => void} onOpen
+ * @property {(id: string) => void} onDelete
+ * @property {() => void} onRename
+ */
+
+export class Sidebar {
+  #context;
+  #list = find('conversations');
+  #search = find('search');
+  #searching = new AbortController();
+  #open = false;
+
+  /** @param {SidebarContext} context */
+  constructor(context) {
+    this.#context = context;
+    let timer = 0;
+    this.#search.addEventListener('input', () => {
+      clearTimeout(timer);
+      timer = setTimeout(() => this.refresh(), SEARCH_MILLISECONDS);
+    });
+    this.#search.addEventListener('keydown', (event) => {
+      if (event.key !== 'Escape' || this.#search.value === '') return;
+      event.stopPropagation();
+      this.#search.value = '';
+      this.refresh();
+    });
+    for (const id of ['open-sidebar', 'close-sidebar']) find(id).addEventListener('click', () => this.toggle());
+    find('veil').addEventListener('click', () => this.#setOpen(false));
+    NARROW.addEventListener('change', () => this.#setOpen(!NARROW.matches && this.#isWanted));
+    this.#setOpen(!NARROW.matches && this.#isWanted);
+  }
+
+  get isDrawerOpen() {
+    return NARROW.matches && this.#open;
+  }
+
+  toggle() {
+    if (!NARROW.matches) this.#context.settings.set('sidebar', this.#open ? 'hidden' : 'shown');
+    this.#setOpen(!this.#open);
+    if (this.#open) find('close-sidebar').focus();
+    else find('open-sidebar').focus();
+  }
+
+  closeDrawer() {
+    if (NARROW.matches) this.#setOpen(false);
+  }
+
+  focusSearch() {
+    this.#setOpen(true);
+    this.#search.focus();
+  }
+
+  /** Reads the list again. */
+  async refresh() {
+    this.#searching.abort();
+    this.#searching = new AbortController();
+    const { signal } = this.#searching;
+    const { conversations, t } = this.#context;
+    const query = this.#search.value.trim();
+    const heads = await (query === '' ? conversations.list() : conversations.search(query, signal));
+    if (signal.aborted) return;
+    const empty = find('no-conversations');
+    empty.hidden = heads.length > 0;
+    empty.textContent = t(query === '' ? 'sidebar.empty' : 'sidebar.nothing');
+    const focused = this.#list.contains(document.activeElement) ? document.activeElement.dataset.id : null;
+    this.#list.replaceChildren(...heads.map((head) => this.#row(head)));
+    if (focused) this.#list.querySelector(`[data-id="${CSS.escape(focused)}"]`)?.focus();
+  }
+
+  get #isWanted() {
+    return this.#context.settings.get('sidebar') === 'shown';
+  }
+
+  #setOpen(open) {
+    this.#open = open;
+    const drawer = NARROW.matches;
+    document.body.classList.toggle('sidebar-open', open);
+    find('sidebar').inert = !open;
+    find('main').inert = drawer && open;
+    find('veil').hidden = !(drawer && open);
+    find('open-sidebar').setAttribute('aria-expanded', String(open));
+    find('open-sidebar').hidden = open && !drawer;
+  }
+
+  #row(head) {
+    const { t, currentId, onOpen, answers } = this.#context;
+    const title = head.title || t('chat.untitled');
+    const isCurrent = head.id === currentId();
+    const open = make(
+      'button',
+      {
+        type: 'button',
+        class: 'open',
+        'data-id': head.id,
+        'aria-current': isCurrent ? 'true' : null,
+        title: `${title}\n${this.#when(head.updatedAt)}`,
+        on: { click: () => onOpen(head.id) },
+      },
+      make('span', { class: 'title' }, title),
+      answers.jobOf(head.id) ? make('span', { class: 'writing', role: 'img', 'aria-label': t('sidebar.writing') }) : null,
+    );
+    const row = make(
+      'li',
+      { class: isCurrent ? 'current' : false },
+      open,
+      this.#button('pencil', t('sidebar.rename', { title }), () => this.#rename(row, head)),
+      this.#button('trash', t('sidebar.delete', { title }), () => this.#delete(head, title)),
+    );
+    return row;
+  }
+
+  #button(drawing, label, click) {
+    return make('button', { type: 'button', class: 'icon', 'aria-label': label, title: label, on: { click } }, icon(drawing));
+  }
+
+  #rename(row, head) {
+    const { t, conversations, onRename } = this.#context;
+    const field = make('input', { type: 'text', class: 'rename', maxlength: 200, 'aria-label': t('sidebar.name') });
+    field.value = head.title;
+    let done = false;
+    const finish = async (keep) => {
+      if (done) return;
+      done = true;
+      if (keep && field.value.trim() !== '') await conversations.rename(head.id, field.value);
+      onRename(head.id);
+    };
+    field.addEventListener('keydown', (event) => {
+      if (event.isComposing) return;
+      if (event.key === 'Enter') finish(true);
+      if (event.key !== 'Escape') return;
+      event.stopPropagation();
+      finish(false);
+    });
+    field.addEventListener('blur', () => finish(true));
+    row.replaceChildren(field);
+    field.select();
+    field.focus();
+  }
+
+  async #delete(head, title) {
+    const { t, conversations, onDelete } = this.#context;
+    const sure = await confirm({
+      title: t('confirm.conversation.title'),
+      text: t('confirm.conversation.text', { title }),
+      action: t('confirm.conversation.action'),
+      cancel: t('cancel'),
+    });
+    if (!sure) return;
+    await conversations.delete(head.id);
+    onDelete(head.id);
+  }
+
+  #when(time) {
+    return new Intl.DateTimeFormat(this.#context.tag(), { dateStyle: 'medium', timeStyle: 'short' }).format(time);
+  }
+}

@@ -1,0 +1,135 @@
+// The read-outs: what the engine is, and what it is doing right now. A line below the conversation has the numbers, a
+// dialog says what each of them means.
+import { find, make } from './dom.js';
+
+const STORES = { indexeddb: 'IndexedDB', opfs: 'OPFS', memory: 'RAM' };
+
+/**
+ * @typedef {object} Readings
+ * @property {import('./nibble/index.js').Engine['info'] | null} info
+ * @property {{ prefill: number, decode: number } | null} speed tokens a second
+ * @property {{ tokens: number, total: number } | null} reading how far the prompt is, while it is read
+ * @property {number} contextUsed tokens
+ * @property {{ wasm: number, weights: number, kvCache: number } | null} memory bytes
+ * @property {'ready' | 'away' | 'page' | 'model' | 'never'} offline what works without the network: all, and there is
+ *   none now; not yet the page; not yet the model; never the page
+ */
+
+export class Status {
+  #t;
+  #numbers;
+  #readings = { info: null, speed: null, reading: null, contextUsed: 0, memory: null, offline: 'page' };
+  #frame = 0;
+  #written = new Map();
+
+  /** @param {(key: string, values?: object) => string} t */
+  constructor(t) {
+    this.#t = t;
+    this.#numbers = (value, digits) => value.toFixed(digits);
+  }
+
+  /** @param {Partial<Readings>} readings those that are different; shown with the next frame */
+  update(readings) {
+    Object.assign(this.#readings, readings);
+    this.#frame ||= requestAnimationFrame(() => this.render());
+  }
+
+  render() {
+    this.#frame = 0;
+    const { info, offline } = this.#readings;
+    find('status').dataset.offline = offline;
+    this.#write('status-offline', this.#t(`offline.${offline}`));
+    const shown = info === null ? {} : this.#texts();
+    for (const name of ['speed', 'context', 'memory', 'threads', 'kernels', 'storage']) {
+      this.#write(`status-${name}`, shown[name] ?? '');
+    }
+    const share = info === null ? 0 : Math.min(1, this.#readings.contextUsed / info.contextSize);
+    find('context-share').style.width = `${(share * 100).toFixed(1)}%`;
+    find('status-context').parentElement.hidden = info === null;
+    find('context-share').parentElement.classList.toggle('nearly-full', share > 0.9);
+  }
+
+  /** Fills the dialog that explains the numbers. */
+  renderDetails() {
+    const { info, memory, offline } = this.#readings;
+    const t = this.#t;
+    const rows = [];
+    if (info !== null) {
+      const texts = this.#texts();
+      rows.push(
+        ['details.model', `${info.name} · ${info.quantization.label}`, t('details.model.help')],
+        ['details.speed', texts.speed || '–', t('details.speed.help')],
+        ['details.context', texts.context, t('details.context.help', { size: info.contextSize })],
+        ['details.memory', this.#memoryParts(memory), t('details.memory.help')],
+        ['details.threads', texts.threads, this.#threadsHelp()],
+        ['details.kernels', `${info.kernelSet} · ${info.wasm}`, t('details.kernels.help')],
+        ['details.storage', texts.storage, t('details.storage.help')],
+      );
+    }
+    rows.push(['details.offline', t(`offline.${offline}`), t(`offline.${offline}.help`)]);
+    const made = rows.map(([key, value, help]) =>
+      make('div', {}, make('dt', {}, t(key)), make('dd', {}, make('strong', {}, value), make('p', { class: 'help' }, help))),
+    );
+    find('details-list').replaceChildren(...made);
+  }
+
+  #texts() {
+    const { info, contextUsed, memory } = this.#readings;
+    const t = this.#t;
+    return {
+      speed: this.#speed(),
+      context: t('status.context', { used: contextUsed, size: info.contextSize }),
+      memory: memory === null ? '' : formatBytes(memory.wasm),
+      threads: t('threads', { count: info.threads }),
+      kernels: info.kernelSet,
+      storage: this.#storage(info.storage),
+    };
+  }
+
+  #speed() {
+    const { speed, reading } = this.#readings;
+    const t = this.#t;
+    if (reading !== null) return t('status.reading', { tokens: reading.tokens, total: reading.total });
+    if (speed === null) return '';
+    return t('status.speed', { prefill: this.#rate(speed.prefill), decode: this.#rate(speed.decode) });
+  }
+
+  #rate(value) {
+    return value === 0 ? '–' : this.#numbers(value, value < 10 ? 1 : 0);
+  }
+
+  #storage({ kind, state, bytesPerSecond }) {
+    if (state === 'none') return this.#t('storage.none');
+    const name = STORES[kind] ?? kind;
+    return bytesPerSecond > 0 ? `${name} · ${formatBytes(bytesPerSecond)}/s` : name;
+  }
+
+  #memoryParts(memory) {
+    if (memory === null) return '–';
+    const { wasm, weights, kvCache } = memory;
+    const sizes = { all: formatBytes(wasm), weights: formatBytes(weights), cache: formatBytes(kvCache) };
+    return this.#t('details.memory.parts', sizes);
+  }
+
+  #threadsHelp() {
+    const { threads } = this.#readings.info;
+    if (threads > 1) return this.#t('details.threads.many');
+    return this.#t(crossOriginIsolated ? 'details.threads.one' : 'details.threads.alone');
+  }
+
+  #write(id, text) {
+    if (this.#written.get(id) === text) return;
+    this.#written.set(id, text);
+    find(id).textContent = text;
+    find(id).hidden = text === '';
+  }
+}
+
+/** @param {number} bytes */
+export function formatBytes(bytes) {
+  const units = ['B', 'kB', 'MB', 'GB'];
+  let value = bytes;
+  let unit = 0;
+  for (; value >= 1000 && unit < units.length - 1; unit++) value /= 1000;
+  return `${value.toFixed(value < 10 && unit > 0 ? 1 : 0)} ${units[unit]}`;
+}

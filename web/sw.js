@@ -1,0 +1,168 @@
+// The service worker: keeps the whole page for when there is no network, and gives it the headers of isolation where
+// its host sends none. One service worker serves one version: the files that js/bundle.js listed in self.SITE, each
+// checked by its hash before any of them counts.
+import { HEADERS } from './headers.js';
+
+const { version, files } = self.SITE;
+const { scope } = self.registration;
+// A scope holds no space, so no other site of this origin shares the prefix.
+const PREFIX = `nibble-site ${scope} `;
+const CACHE = PREFIX + version;
+const COMPLETE = new URL('complete', scope).href;
+const HASH = 'Nibble-SHA256';
+const KEPT_HEADERS = ['Content-Type', 'ETag', 'Last-Modified'];
+const PATHS = new Set(files.map(({ path }) => path));
+// A host may send /index.html on to /, so the page goes by that name.
+const PAGE = 'index.html';
+const FETCH_MILLISECONDS = 240_000;
+
+self.addEventListener('install', (event) => event.waitUntil(install()));
+
+self.addEventListener('activate', (event) => {
+  event.waitUntil(dropOthers().then(() => self.clients.claim()));
+});
+
+self.addEventListener('message', (event) => {
+  const answers = { state: tellState, 'take-over': takeOver };
+  const answer = answers[event.data?.type];
+  if (answer) event.waitUntil(answer().then((result) => event.ports[0]?.postMessage(result)));
+});
+
+self.addEventListener('fetch', (event) => {
+  const { request } = event;
+  const path = pathOf(request.url);
+  if (path === null || !['GET', 'HEAD'].includes(request.method)) return;
+  if (PATHS.has(path)) event.respondWith(answerFromCache(request, path));
+  else if (request.mode === 'navigate' || request.destination === 'worker') event.respondWith(answerIsolated(request));
+});
+
+/** Brings every file into this version's cache, or none. */
+async function install() {
+  const cache = await caches.open(CACHE);
+  if (await cache.match(COMPLETE)) return;
+  try {
+    const others = (await caches.keys()).filter((name) => name.startsWith(PREFIX) && name !== CACHE);
+    await Promise.all(files.map((file) => keep(cache, file, others)));
+    await cache.put(COMPLETE, new Response(version));
+  } catch (error) {
+    await caches.delete(CACHE);
+    throw error;
+  }
+}
+
+async function keep(cache, file, others) {
+  const address = addressOf(file.path);
+  const same = await findSame(others, address, file.sha256);
+  await cache.put(address, same ?? (await download(address, file)));
+}
+
+/** The file in an older version's cache, where it has not changed since. */
+async function findSame(names, address, sha256) {
+  for (const name of names) {
+    const found = await caches.match(address, { cacheName: name });
+    if (found?.headers.get(HASH) === sha256) return found;
+  }
+  return null;
+}
+
+async function download(address, { path, sha256 }) {
+  // The HTTP cache may hold a file of another version, which even a server asked about it may call current.
+  for (const mode of ['no-cache', 'reload']) {
+    const response = await fetch(address, { cache: mode, signal: AbortSignal.timeout(FETCH_MILLISECONDS) });
+    if (!response.ok) throw new Error(`${path} cannot be kept: the server answered ${response.status}.`);
+    const bytes = await response.arrayBuffer();
+    if ((await digest(bytes)) === sha256)
+      return new Response(bytes, { headers: headersToKeep(response, sha256, bytes) });
+  }
+  throw new Error(`${path} cannot be kept: the server has another version of it than of ${self.location.pathname}.`);
+}
+
+async function digest(bytes) {
+  const hash = new Uint8Array(await crypto.subtle.digest('SHA-256', bytes));
+  return Array.from(hash, (byte) => byte.toString(16).padStart(2, '0')).join('');
+}
+
+function headersToKeep(response, sha256, bytes) {
+  const kept = KEPT_HEADERS.filter((name) => response.headers.has(name));
+  return {
+    ...HEADERS,
+    ...Object.fromEntries(kept.map((name) => [name, response.headers.get(name)])),
+    'Content-Length': bytes.byteLength,
+    'Accept-Ranges': 'bytes',
+    [HASH]: sha256,
+  };
+}
+
+async function dropOthers() {
+  for (const name of await caches.keys()) {
+    if (name.startsWith(PREFIX) && name !== CACHE) await caches.delete(name);
+  }
+}
+
+/** Whether everything is kept; what the browser has dropped is fetched again. */
+async function tellState() {
+  const complete = await install().then(
+    () => true,
+    () => false,
+  );
+  return { version, complete };
+}
+
+/** Goes before its turn where no second tab would be left with files of two versions. */
+async function takeOver() {
+  const tabs = await self.clients.matchAll({ type: 'window', includeUncontrolled: true });
+  const others = tabs.filter(({ url }) => url.startsWith(scope)).length - 1;
+  if (others > 0) return { done: false, others };
+  // Its promise may only be kept after this answer, so it is not waited for.
+  self.skipWaiting();
+  return { done: true, others: 0 };
+}
+
+/** A URL as a path in the scope, without query; null for what lies outside. */
+function pathOf(url) {
+  const { origin, pathname } = new URL(url);
+  const address = origin + pathname;
+  if (!address.startsWith(scope)) return null;
+  return address.slice(scope.length) || PAGE;
+}
+
+const addressOf = (path) => new URL(path === PAGE ? './' : path, scope).href;
+
+async function answerFromCache(request, path) {
+  const found = await caches.match(addressOf(path), { cacheName: CACHE });
+  if (!found) return answerIsolated(request);
+  if (request.method === 'HEAD') return new Response(null, { headers: found.headers });
+  const range = request.headers.get('Range');
+  const condition = request.headers.get('If-Range');
+  if (range === null || (condition !== null && condition !== found.headers.get('ETag'))) return found;
+  return cut(found, range);
+}
+
+/** Part of a kept file, as a server gives it; what is not one plain range asks for the whole. */
+async function cut(found, range) {
+  const [, first, last] = /^bytes=(\d+)-(\d*)$/.exec(range) ?? [];
+  if (first === undefined) return found;
+  const body = await found.blob();
+  const start = Number(first);
+  const end = last === '' ? body.size : Math.min(Number(last) + 1, body.size);
+  const headers = new Headers(found.headers);
+  if (start >= end) {
+    headers.set('Content-Range', `bytes */${body.size}`);
+    headers.set('Content-Length', '0');
+    return new Response(null, { status: 416, headers });
+  }
+  headers.set('Content-Range', `bytes ${start}-${end - 1}/${body.size}`);
+  headers.set('Content-Length', end - start);
+  return new Response(body.slice(start, end), { status: 206, headers });
+}
+
+/** What is not kept comes from the network, with the headers without which an isolated page may not have it. */
+async function answerIsolated(request) {
+  const response = await fetch(request);
+  // A redirect of a navigation is the browser's to follow, and nobody may look into it.
+  if (response.type === 'opaqueredirect' || response.status === 0 || response.redirected) return response;
+  const headers = new Headers(response.headers);
+  for (const [name, value] of Object.entries(HEADERS)) headers.set(name, value);
+  const { status, statusText } = response;
+  return new Response([101, 204, 205, 304].includes(status) ? null : response.body, { status, statusText, headers });
+}
