@@ -4,7 +4,7 @@ import { posix } from 'node:path';
 
 const MOST_LINES = 500;
 export const LIBRARIES = ['@huggingface/jinja', '@huggingface/tokenizers', 'hash-wasm', 'idb'];
-const PAGE_LIBRARIES = ['streaming-markdown'];
+const PAGE_LIBRARIES = ['streaming-markdown', 'idb'];
 const WEB_ENTRY = './nibble/index.js';
 const HEAP_FILE = 'js/engine.js';
 // Scripts that build and serve: they run on the developer's machine and are no part of the library or the page.
@@ -61,7 +61,7 @@ export function checkImports(path, text) {
   if (SCRIPTS.includes(path)) return [];
   const reason = {
     js: 'js/ imports only js/, build/wasm/, its libraries and Node',
-    web: `web/ imports only the public entry, ${WEB_ENTRY}, its one library and itself`,
+    web: `web/ imports only the public entry, ${WEB_ENTRY}, its few libraries and itself`,
   }[roomOf(path)];
   if (reason === undefined) return [];
   return importsOf(text)

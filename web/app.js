@@ -42,7 +42,7 @@ class App {
     });
     this.chat = this.#createChat();
     this.sidebar = this.#createSidebar();
-    this.readouts = new Readouts({ room, answers: this.answers, t, current: () => this.chat.conversation });
+    this.readouts = new Readouts({ room, settings, answers: this.answers, t, current: () => this.chat.conversation });
     this.loadPanel = new LoadPanel(room, t, { onCancelled: () => this.composer.focus() });
     this.settingsForm = new SettingsForm(settings, t, () => this.readouts.describeStore());
     this.#listen();

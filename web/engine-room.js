@@ -12,6 +12,8 @@ export const INCLUDED_MODEL = new URL('models/nibble-tiny.gguf', document.baseUR
 /** @param {Model | null} model */
 export const isIncluded = (model) => model instanceof URL && model.href === INCLUDED_MODEL.href;
 
+const withoutStore = ({ store, ...options }) => options;
+
 export class EngineRoom {
   #settings;
   #loading = null;
@@ -99,13 +101,13 @@ export class EngineRoom {
       if (this.#loading !== loading) return;
       await this.#discard();
     }
-    const { store, ...options } = this.#settings.engine();
+    const options = this.#settings.engine();
     const onProgress = (progress) => {
       if (this.#loading !== loading) return;
       this.progress = progress;
       this.#changed();
     };
-    const engine = await createEngine({ model, ...options, signal, onProgress });
+    const engine = await createEngine({ model, ...withoutStore(options), signal, onProgress });
     if (this.#loading !== loading) return await engine.unload();
     const previous = this.engine;
     this.engine = engine;

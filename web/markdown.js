@@ -36,7 +36,10 @@ const ELEMENTS = {
   [Token.Code_Inline]: 'code',
   [Token.Table_Cell]: 'td',
 };
-const LITERAL = [Token.Code_Inline, Token.Code_Block, Token.Code_Fence, Token.Raw_URL, Token.Image];
+const LITERAL = [
+  ...[Token.Code_Inline, Token.Code_Block, Token.Code_Fence, Token.Raw_URL, Token.Image],
+  ...[Token.Equation_Inline, Token.Equation_Block],
+];
 const UNDERLINED = [Token.Italic_Und, Token.Strong_Und];
 const LETTER = /[\p{L}\p{N}]$/u;
 

@@ -1,10 +1,12 @@
 // Brings together what the read-outs show: from the engine, from the answer that is being written, from the network.
+import { countTokens, promptOf } from './context.js';
 import { isIncluded } from './engine-room.js';
 import { Offline } from './register.js';
 import { formatBytes, Status } from './status.js';
 
 export class Readouts {
   #room;
+  #settings;
   #answers;
   #current;
   #status;
@@ -16,12 +18,14 @@ export class Readouts {
   /**
    * @param {object} context
    * @param {import('./engine-room.js').EngineRoom} context.room
+   * @param {import('./settings.js').Settings} context.settings
    * @param {import('./answers.js').Answers} context.answers
    * @param {(key: string, values?: object) => string} context.t
    * @param {() => import('./conversations.js').Conversation} context.current
    */
-  constructor({ room, answers, t, current }) {
+  constructor({ room, settings, answers, t, current }) {
     this.#room = room;
+    this.#settings = settings;
     this.#answers = answers;
     this.#current = current;
     this.#t = t;
@@ -40,7 +44,8 @@ export class Readouts {
   refresh() {
     const { engine } = this.#room;
     const used = this.#used.get(this.#current().id);
-    const known = used?.engine === engine;
+    const known = used !== undefined && used.engine === engine && used.length === this.#current().messages.length;
+    if (!known) this.#count(engine, this.#current());
     this.#status.update({
       info: engine?.info ?? null,
       contextUsed: known ? used.tokens : 0,
@@ -62,11 +67,24 @@ export class Readouts {
     return `${help} ${this.#t('settings.store.rate', { rate: `${formatBytes(storage.bytesPerSecond)}/s` })}`;
   }
 
+  /** Counts what a conversation takes of the context, where no answer has told it yet. */
+  async #count(engine, conversation) {
+    const end = conversation.messages.length;
+    if (engine === null || end === 0 || this.#answers.jobOf(conversation.id)) return;
+    const counted = { engine, length: end, tokens: 0 };
+    this.#used.set(conversation.id, counted);
+    const prompt = promptOf(conversation, { systemPrompt: this.#settings.get('systemPrompt'), end });
+    // An engine that is gone, or whose template refuses these messages, leaves it at none.
+    counted.tokens = await countTokens(engine, prompt).catch(() => 0);
+    this.refresh();
+  }
+
   #follow(job) {
     const { conversation, engine, prefill, phase, tokens, tokensPerSecond } = job;
     if (engine === null) return;
     if (prefill !== null) {
-      this.#used.set(conversation.id, { engine, tokens: prefill.reusedTokens + prefill.tokens + tokens });
+      const { length } = conversation.messages;
+      this.#used.set(conversation.id, { engine, length, tokens: prefill.reusedTokens + prefill.tokens + tokens });
     }
     if (conversation !== this.#current()) return;
     const isReading = phase === 'prefill' && prefill.tokens < prefill.total;

@@ -107,9 +107,9 @@ export default {
   'loading.left': { one: '{count} s left', other: '{count} s left' },
 
   'status.label': 'Read-outs',
-  'status.context': '{used} of {size} tokens',
+  'status.context': '{used} / {size} tokens',
   'status.reading': 'reading {tokens} of {total}',
-  'status.speed': '{prefill} read · {decode} written tok/s',
+  'status.speed': 'read {prefill} · write {decode} tok/s',
   'storage.none': 'not stored',
   'offline.ready': 'Works offline',
   'offline.away': 'Offline, all works',
