@@ -1,17 +1,31 @@
 // "Any browser" as a promise: the library in Chromium, Firefox and WebKit, with all that they have and with what they
 // refuse. Each of them has to write what Node writes, token by token.
 import assert from 'node:assert/strict';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { SITE } from '../js/bundle.js';
 import { createEngine } from '../js/index.node.js';
 import { KERNEL_SETS } from '../js/simd.js';
+import { ROOT } from '../wasm/shell.js';
+import { serve } from '../web/serve.js';
 import { findAbilities } from './bench/abilities.js';
 import { serveBenchmark } from './bench/server.js';
 import { BROWSERS, openBrowser, skipWithoutBrowser } from './browsers.js';
+import { SCREENSHOTS } from './page-driver.js';
+import { servePlainly } from './plain-server.js';
+import { temporaryFolder } from './small-model.js';
+import { PROMISES } from './store-contract.js';
+import { bundleForWorker } from './store-page.js';
 
 const path = (relative) => fileURLToPath(new URL(relative, import.meta.url));
 const MODEL = path('../models/nibble-tiny.gguf');
-const PLACES = { folders: { '/nibble/': path('../build/web'), '/test/': path('.') }, modelPath: MODEL };
+const WORKERS = temporaryFolder();
+const PLACES = {
+  folders: { '/nibble/': path('../build/web'), '/test/': path('.'), '/workers/': WORKERS },
+  modelPath: MODEL,
+};
 const COMPLETION = { prompt: 'Once there was', maxTokens: 40, temperature: 0, ignoreEos: true };
 
 let isolated;
@@ -19,6 +33,8 @@ let plain;
 let expected;
 
 before(async () => {
+  mkdirSync(SCREENSHOTS, { recursive: true });
+  writeFileSync(join(WORKERS, 'store.js'), await bundleForWorker('store-relay.js'));
   isolated = await serveBenchmark(PLACES);
   plain = await serveBenchmark({ ...PLACES, isolated: false });
   const engine = await createEngine({ model: MODEL });
@@ -32,11 +48,12 @@ after(async () => {
   await plain?.close();
 });
 
-async function openLibrary(browser, server) {
-  const page = await browser.open(`${server.url}/test/library-page.html`);
+async function ready(page) {
   await page.waitFor(() => 'nibble' in globalThis);
   return page;
 }
+
+const openLibrary = async (browser, server) => ready(await browser.open(`${server.url}/test/library-page.html`));
 
 /** Loads the model in a page, writes, unloads. `refusals`: what refusals.js tells. */
 const write = (page, server, options = {}) =>
@@ -47,14 +64,56 @@ const write = (page, server, options = {}) =>
       channel.onmessage = ({ data }) => refusals.push(data);
       const engine = await globalThis.nibble.createEngine(given);
       const { tokens } = await engine.complete(completion).result;
-      const { threads, kernelSet, wasm } = engine.info;
+      const { threads, kernelSet, wasm, storage } = engine.info;
       await engine.unload();
       channel.close();
-      return { tokens, threads, kernelSet, wasm, isolated: globalThis.crossOriginIsolated, refusals };
+      return { tokens, threads, kernelSet, wasm, storage, isolated: globalThis.crossOriginIsolated, refusals };
     },
     { model: server.modelUrl, ...options },
     COMPLETION,
   );
+
+/** Waits for the page's model, and fails with the page's own words where it does not come. */
+async function untilReady(page) {
+  const problem = await page.waitFor(() => {
+    const shown = document.querySelector('#problem');
+    if (shown && !shown.hidden) return shown.textContent;
+    return document.querySelector('#model-state')?.dataset.state === 'ready' && 'none';
+  });
+  assert.equal(problem, 'none');
+}
+
+/** Asks something in the page, and gives the text of the answer. */
+async function converse(page) {
+  const count = () => document.querySelectorAll('.message.assistant:not([aria-busy]) .text').length;
+  const before = await page.evaluate(count);
+  await page.type('#prompt', 'Hello');
+  await page.click('#send');
+  return page.waitFor((answered) => {
+    const texts = document.querySelectorAll('.message.assistant:not([aria-busy]) .text');
+    return texts.length > answered && document.querySelector('#stop').hidden && [...texts].at(-1).textContent;
+  }, before);
+}
+
+/** Runs in the page: what went wrong with the promises of the backends. */
+async function checkPromises(kinds, names) {
+  const worker = new Worker('/workers/store.js', { type: 'module' });
+  const ask = (message) =>
+    new Promise((resolve, reject) => {
+      worker.onmessage = ({ data }) => resolve(data);
+      worker.onerror = ({ message: reason }) => reject(new Error(`the worker failed: ${reason}`));
+      worker.postMessage(message);
+    });
+  const broken = [];
+  for (const kind of kinds) {
+    for (const name of names) {
+      const problem = await ask({ kind, name, database: `${kind} ${name}` });
+      if (problem !== null) broken.push(`${kind}: ${name}: ${problem}`);
+    }
+  }
+  worker.terminate();
+  return broken;
+}
 
 for (const name of BROWSERS) {
   describe(name, { skip: skipWithoutBrowser(name) }, () => {
@@ -137,6 +196,75 @@ for (const name of BROWSERS) {
       assert.deepEqual(found.refusals, ['?reserve', '?reserve'], '4 GiB and 2 GiB are refused');
       assert.deepEqual(found.tokens, expected);
       await page.close();
+    });
+
+    test('a stored model comes back without the network, and a store that is missing leaves it in memory', async (t) => {
+      let page = await openLibrary(browser, isolated);
+      const { stores } = await findAbilities(page);
+      for (const [store, works] of [
+        ['indexeddb', stores.buffers],
+        ['opfs', stores.files],
+      ]) {
+        const { storage, ...first } = await write(page, isolated, { store });
+        assert.deepEqual(first.tokens, expected, store);
+        assert.equal(storage.state, works ? 'imported' : 'none', JSON.stringify(storage));
+        assert.equal(storage.problem?.code ?? null, works ? null : 'STORE_UNAVAILABLE');
+        if (!works) continue;
+        await page.reload();
+        page = await ready(page);
+        const again = await write(page, isolated, { store, model: { stored: storage.id } });
+        assert.deepEqual(again.tokens, expected, store);
+        assert.equal(again.storage.state, 'stored');
+        t.diagnostic(`${name}: ${store} ${Math.round(again.storage.bytesPerSecond / 1e6)} MB/s`);
+      }
+      await page.close();
+    });
+
+    // Chromium is asked in store-browser.test.js.
+    test('the backends keep their promises', { skip: name === 'Chromium' }, async () => {
+      const page = await openLibrary(browser, isolated);
+      const { stores } = await findAbilities(page);
+      const kinds = [...(stores.buffers ? ['indexeddb'] : []), ...(stores.files ? ['opfs'] : [])];
+      assert.ok(kinds.length > 0);
+      const broken = await page.evaluate(
+        checkPromises,
+        kinds,
+        PROMISES.map(({ name: promise }) => promise),
+      );
+      assert.deepEqual(broken, []);
+      await page.close();
+    });
+
+    test('the page answers at a first visit and after a reload', async () => {
+      const server = await serve({ port: 0 });
+      try {
+        const page = await browser.open(server.url);
+        await untilReady(page);
+        assert.equal(await page.evaluate(() => globalThis.crossOriginIsolated), true);
+        assert.match(await converse(page), /\p{L}/u);
+        await page.screenshot(`${SCREENSHOTS}${name.toLowerCase()}.png`);
+        await page.reload();
+        await untilReady(page);
+        assert.match(await converse(page), /\p{L}/u);
+        await page.close();
+      } finally {
+        await server.close();
+      }
+    });
+
+    test('the page answers where its host isolates nothing, whether a service worker does or not', async (t) => {
+      const server = await servePlainly(join(ROOT, SITE));
+      try {
+        const page = await browser.open(server.url);
+        await untilReady(page);
+        t.diagnostic(
+          `${name}: isolated by the service worker: ${await page.evaluate(() => globalThis.crossOriginIsolated)}`,
+        );
+        assert.match(await converse(page), /\p{L}/u);
+        await page.close();
+      } finally {
+        await server.close();
+      }
     });
 
     test('a model that is missing is an error with its code', async () => {

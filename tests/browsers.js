@@ -1,5 +1,6 @@
 // One small face over three browser engines, so that a promise to every browser is tested in every browser.
 
+import { setTimeout as sleep } from 'node:timers/promises';
 import { BuildError } from '../wasm/shell.js';
 import { openChromium, requireChromium } from './chromium.js';
 import { openFirefox, requireFirefox } from './firefox.js';
@@ -7,6 +8,7 @@ import { openWebkit, requireWebkit } from './webkit.js';
 
 const SIZE = { width: 1200, height: 800 };
 const EVALUATE_MILLISECONDS = 60_000;
+const POLL_MILLISECONDS = 50;
 
 /**
  * @typedef {object} Browser
@@ -94,6 +96,28 @@ export class Page {
    * @returns {Promise<any>} what it returns, as JSON holds it; what it throws, with its name, code and details
    */
   async evaluate(use, ...args) {
+    const { value, error } = await this.#ask(use, args);
+    if (error) throw Object.assign(new Error(error.message), error);
+    return value;
+  }
+
+  /** Waits until a function gives something true in the page, and returns that; the page may be loaded anew meanwhile. */
+  async waitFor(use, ...args) {
+    const end = Date.now() + EVALUATE_MILLISECONDS;
+    for (;;) {
+      const { value, error } = await this.#ask(use, args).catch((reason) => {
+        if (Date.now() > end) throw reason;
+        return {};
+      });
+      if (error) throw Object.assign(new Error(error.message), error);
+      if (value) return value;
+      if (Date.now() > end) throw new Error(`Waited ${EVALUATE_MILLISECONDS / 1000} s in vain for ${use}`);
+      await sleep(POLL_MILLISECONDS);
+    }
+  }
+
+  /** Rejects where the page does not answer. @returns {Promise<{ value?: any, error?: any }>} */
+  async #ask(use, args) {
     const call = typeof use === 'string' ? use : `(${use})(${args.map((value) => JSON.stringify(value)).join(', ')})`;
     const text = `(async () => {
       try {
@@ -103,22 +127,7 @@ export class Page {
         return JSON.stringify({ error: { name, message, code, details } });
       }
     })()`;
-    const { value, error } = JSON.parse(
-      await within(EVALUATE_MILLISECONDS, this.#driven.run(text, EVALUATE_MILLISECONDS)),
-    );
-    if (error) throw Object.assign(new Error(error.message), error);
-    return value;
-  }
-
-  /** Waits until a function gives something true in the page, and returns that. */
-  async waitFor(use, ...args) {
-    const end = Date.now() + EVALUATE_MILLISECONDS;
-    for (;;) {
-      const value = await this.evaluate(use, ...args);
-      if (value) return value;
-      if (Date.now() > end) throw new Error(`Waited ${EVALUATE_MILLISECONDS / 1000} s in vain for ${use}`);
-      await new Promise((resolve) => setTimeout(resolve, 50));
-    }
+    return JSON.parse(await within(EVALUATE_MILLISECONDS, this.#driven.run(text, EVALUATE_MILLISECONDS)));
   }
 
   reload() {
