@@ -40,8 +40,8 @@ export class Runtime {
   #error;
 
   /** Starts an instance; the parameters are those of instantiate(). */
-  static async start(createModule, wasm, threads) {
-    const { module, memory } = await instantiate(createModule, wasm, threads);
+  static async start(...parameters) {
+    const { module, memory } = await instantiate(...parameters);
     return new Runtime(module, memory);
   }
 

@@ -18,9 +18,9 @@ const FALLBACK_STOPS = ['\nUser:'];
 
 /**
  * @typedef {object} Platform
- * @property {(build: { threads: number, kernelSet?: string | null }, wasm: any) => Promise<{ runtime: import('./engine.js').Runtime, variant: string }>} startRuntime
+ * @property {(build: { threads: number, kernelSet?: string | null }, wasm: any) => Promise<{ runtime: import('./engine.js').Runtime, variant: string, threads: number }>} startRuntime
+ *   `threads`: how many it has, which may be fewer
  * @property {(path: string, position?: number) => Promise<import('./source.js').Source>} [openPath]
- * @property {(path: string) => Promise<import('./store-backends.js').Backend>} [openFolder]
  * @property {(path: string) => Promise<import('./store-backends.js').Backend>} [openFolder]
  * @property {number} threads how many threads to use where none are asked for
  * @property {number} maxThreads
@@ -58,9 +58,9 @@ export class Host {
     const headerOnly = options.vocabularyOnly;
     const build = { threads: headerOnly ? 1 : options.threads, kernelSet: options.kernelSet };
     return this.#withModel({ descriptor, store, wasm, build, headerOnly, signal, onProgress }, async (opened) => {
-      const { variant, header, fileName, fileSize, storage, load } = opened;
+      const { variant, threads, header, fileName, fileSize, storage, load } = opened;
       const info = { ...identityOf(header, fileName, fileSize), wasm: variant, exact: options.exact };
-      const model = headerOnly ? null : header.createModel(settleContext(header, options));
+      const model = headerOnly ? null : header.createModel({ ...settleContext(header, options), threads });
       this.#model = model;
       onProgress({ phase: 'prepare', loaded: 0, total: fileSize, bytesPerSecond: 0, secondsLeft: null });
       await this.#prepare(header, model, load, signal);
@@ -183,10 +183,10 @@ export class Host {
   }
 
   /** Starts the wasm and opens the model's header. */
-  async #withModel({ build, wasm, ...call }, use) {
-    const { runtime, variant } = await this.#platform.startRuntime(build, wasm);
+  async #withModel({ build: wanted, wasm, ...call }, use) {
+    const { runtime, ...build } = await this.#platform.startRuntime(wanted, wasm);
     this.#runtime = runtime;
-    return openModel({ ...call, runtime, platform: this.#platform }, (opened) => use({ ...opened, variant }));
+    return openModel({ ...call, runtime, platform: this.#platform }, (opened) => use({ ...opened, ...build }));
   }
 
   #settleThreads(options) {

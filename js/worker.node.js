@@ -20,7 +20,7 @@ async function startRuntime({ threads, kernelSet }, { url, binary }) {
     const { default: createModule } = await import(new URL('node/nibble.mjs', BUILD).href);
     const file = new URL(`nibble-${variant}.wasm`, url ? url.replace(/\/*$/, '/') : BUILD);
     const bytes = binary ?? (await readFile(fileURLToPath(file)));
-    return { runtime: await Runtime.start(createModule, await WebAssembly.compile(bytes), threads), variant };
+    return { runtime: await Runtime.start(createModule, await WebAssembly.compile(bytes), threads), variant, threads };
   } catch (cause) {
     if (cause instanceof NibbleError) throw cause;
     throw new NibbleError(

@@ -15,11 +15,48 @@ async function readWasm(url) {
   return response.arrayBuffer();
 }
 
+// Memory is shared with threads only on an isolated page (COOP and COEP headers). WebKitGTK has no shared memory to post
+// even there, and shows it by the missing constructor.
+const sharesMemory = () => self.crossOriginIsolated === true && typeof SharedArrayBuffer === 'function';
+
+/** Rejects when a thread does not start, which Emscripten's glue tells nobody but the global scope. */
+function watchThreads() {
+  let reject;
+  const failed = new Promise((_, refuse) => {
+    reject = refuse;
+  });
+  failed.catch(() => {});
+  const onFailure = (event) => {
+    event.preventDefault();
+    const { message } = event.reason ?? event.error ?? event;
+    reject(new Error(`a thread did not start: ${message || 'its file could not be loaded'}`));
+  };
+  const events = ['error', 'unhandledrejection'];
+  for (const name of events) self.addEventListener(name, onFailure);
+  const end = () => {
+    for (const name of events) self.removeEventListener(name, onFailure);
+  };
+  return { failed, end };
+}
+
+/** With as many threads as are wanted, or with one where a browser refuses the others. */
+async function startThreads(wasm, threads) {
+  if (threads === 1) return { runtime: await Runtime.start(createModule, wasm, 1), threads };
+  const watcher = watchThreads();
+  try {
+    return { runtime: await Runtime.start(createModule, wasm, threads, watcher.failed), threads };
+  } catch {
+    return { runtime: await Runtime.start(createModule, wasm, 1), threads: 1 };
+  } finally {
+    watcher.end();
+  }
+}
+
 async function startRuntime({ threads, kernelSet }, { url, binary }) {
   const variant = wasmVariant(kernelSet);
   try {
     const bytes = binary ?? (await readWasm(new URL(`nibble-${variant}.wasm`, url.replace(/\/*$/, '/')).href));
-    return { runtime: await Runtime.start(createModule, await WebAssembly.compile(bytes), threads), variant };
+    return { variant, ...(await startThreads(await WebAssembly.compile(bytes), threads)) };
   } catch (cause) {
     if (cause instanceof NibbleError) throw cause;
     throw new NibbleError('WASM_UNAVAILABLE', `The WebAssembly engine could not be read: ${cause.message}.`, { cause });
@@ -27,8 +64,7 @@ async function startRuntime({ threads, kernelSet }, { url, binary }) {
 }
 
 if (!self.name.startsWith('em-pthread')) {
-  // Memory is shared with threads only on an isolated page (COOP and COEP headers).
-  const isolated = self.crossOriginIsolated === true;
+  const shared = sharesMemory();
   serve(
     {
       post: (message) => self.postMessage(message),
@@ -36,8 +72,8 @@ if (!self.name.startsWith('em-pthread')) {
     },
     {
       startRuntime,
-      threads: isolated ? Math.min(DEFAULT_MAX_THREADS, navigator.hardwareConcurrency ?? 1) : 1,
-      maxThreads: isolated ? MAX_THREADS : 1,
+      threads: shared ? Math.min(DEFAULT_MAX_THREADS, navigator.hardwareConcurrency ?? 1) : 1,
+      maxThreads: shared ? MAX_THREADS : 1,
     },
   );
 }

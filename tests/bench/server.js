@@ -1,4 +1,4 @@
-// The server of the benchmark's pages: the headers that give a page threads, and the files of Nibble and its peers.
+// The server of pages that measure and test: the headers that give a page threads, and the files of Nibble and its peers.
 import { createReadStream } from 'node:fs';
 import { realpath, stat } from 'node:fs/promises';
 import { createServer } from 'node:http';
@@ -11,7 +11,7 @@ const TYPES = {
   '.wasm': 'application/wasm',
 };
 
-const HEADERS = {
+const ISOLATION = {
   'Cross-Origin-Opener-Policy': 'same-origin',
   'Cross-Origin-Embedder-Policy': 'require-corp',
   'Cross-Origin-Resource-Policy': 'same-origin',
@@ -38,19 +38,20 @@ async function respond(request, response, places) {
   const { pathname } = new URL(request.url, 'http://localhost');
   const file = await locate(decodeURIComponent(pathname), places);
   const found = file && (await stat(file));
+  const isolation = places.isolated === false ? {} : ISOLATION;
   if (!found?.isFile()) {
-    response.writeHead(404, HEADERS);
+    response.writeHead(404, isolation);
     return response.end();
   }
   const range = parseRange(request.headers.range, found.size);
   if (range === 'outside') {
-    response.writeHead(416, { ...HEADERS, 'Content-Range': `bytes */${found.size}` });
+    response.writeHead(416, { ...isolation, 'Content-Range': `bytes */${found.size}` });
     return response.end();
   }
   const whole = range === 'whole';
   const { start, end } = whole ? { start: 0, end: found.size - 1 } : range;
   response.writeHead(whole ? 200 : 206, {
-    ...HEADERS,
+    ...isolation,
     'Content-Type': TYPES[extname(file)] ?? 'application/octet-stream',
     'Content-Length': end - start + 1,
     'Accept-Ranges': 'bytes',
@@ -65,7 +66,8 @@ async function respond(request, response, places) {
 }
 
 /**
- * @param {{ folders: Record<string, string>, modelPath: string }} places `folders`: what lies at a path prefix
+ * @param {{ folders: Record<string, string>, modelPath: string, isolated?: boolean }} places `folders`: what lies at a
+ *   path prefix; `isolated`: whether pages get threads, true
  * @returns {Promise<{ url: string, modelUrl: string, close: () => Promise<void> }>}
  */
 export async function serveBenchmark(places) {

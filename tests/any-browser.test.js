@@ -1,0 +1,292 @@
+// "Any browser" as a promise: the library in Chromium, Firefox and WebKit, with all that they have and with what they
+// refuse. Each of them has to write what Node writes, token by token.
+import assert from 'node:assert/strict';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { SITE } from '../js/bundle.js';
+import { createEngine } from '../js/index.node.js';
+import { KERNEL_SETS } from '../js/simd.js';
+import { ROOT } from '../wasm/shell.js';
+import { serve } from '../web/serve.js';
+import { findAbilities } from './bench/abilities.js';
+import { serveBenchmark } from './bench/server.js';
+import { BROWSERS, openBrowser, skipWithoutBrowser } from './browsers.js';
+import { SCREENSHOTS } from './page-driver.js';
+import { servePlainly } from './plain-server.js';
+import { temporaryFolder } from './small-model.js';
+import { PROMISES } from './store-contract.js';
+import { bundleForWorker } from './store-page.js';
+
+const path = (relative) => fileURLToPath(new URL(relative, import.meta.url));
+const MODEL = path('../models/nibble-tiny.gguf');
+const WORKERS = temporaryFolder();
+const PLACES = {
+  folders: { '/nibble/': path('../build/web'), '/test/': path('.'), '/workers/': WORKERS },
+  modelPath: MODEL,
+};
+const COMPLETION = { prompt: 'Once there was', maxTokens: 40, temperature: 0, ignoreEos: true };
+
+let isolated;
+let plain;
+let expected;
+
+before(async () => {
+  mkdirSync(SCREENSHOTS, { recursive: true });
+  writeFileSync(join(WORKERS, 'store.js'), await bundleForWorker('store-relay.js'));
+  isolated = await serveBenchmark(PLACES);
+  plain = await serveBenchmark({ ...PLACES, isolated: false });
+  const engine = await createEngine({ model: MODEL });
+  expected = (await engine.complete(COMPLETION).result).tokens;
+  await engine.unload();
+  assert.equal(expected.length, COMPLETION.maxTokens);
+});
+
+after(async () => {
+  await isolated?.close();
+  await plain?.close();
+});
+
+async function ready(page) {
+  await page.waitFor(() => 'nibble' in globalThis);
+  return page;
+}
+
+const openLibrary = async (browser, server) => ready(await browser.open(`${server.url}/test/library-page.html`));
+
+/** Loads the model in a page, writes, unloads. `refusals`: what refusals.js tells. */
+const write = (page, server, options = {}) =>
+  page.evaluate(
+    async (given, completion) => {
+      const refusals = [];
+      const channel = new BroadcastChannel('refusals');
+      channel.onmessage = ({ data }) => refusals.push(data);
+      const engine = await globalThis.nibble.createEngine(given);
+      const { tokens } = await engine.complete(completion).result;
+      const { threads, kernelSet, wasm, storage } = engine.info;
+      await engine.unload();
+      channel.close();
+      return { tokens, threads, kernelSet, wasm, storage, isolated: globalThis.crossOriginIsolated, refusals };
+    },
+    { model: server.modelUrl, ...options },
+    COMPLETION,
+  );
+
+/** Waits for the page's model, and fails with the page's own words where it does not come. */
+async function untilReady(page) {
+  const problem = await page.waitFor(() => {
+    const shown = document.querySelector('#problem');
+    if (shown && !shown.hidden) return shown.textContent;
+    return document.querySelector('#model-state')?.dataset.state === 'ready' && 'none';
+  });
+  assert.equal(problem, 'none');
+}
+
+/** Asks something in the page, and gives the text of the answer. */
+async function converse(page) {
+  const count = () => document.querySelectorAll('.message.assistant:not([aria-busy]) .text').length;
+  const before = await page.evaluate(count);
+  await page.type('#prompt', 'Hello');
+  await page.click('#send');
+  return page.waitFor((answered) => {
+    const texts = document.querySelectorAll('.message.assistant:not([aria-busy]) .text');
+    return texts.length > answered && document.querySelector('#stop').hidden && [...texts].at(-1).textContent;
+  }, before);
+}
+
+/** Runs in the page: what went wrong with the promises of the backends. */
+async function checkPromises(kinds, names) {
+  const worker = new Worker('/workers/store.js', { type: 'module' });
+  const ask = (message) =>
+    new Promise((resolve, reject) => {
+      worker.onmessage = ({ data }) => resolve(data);
+      worker.onerror = ({ message: reason }) => reject(new Error(`the worker failed: ${reason}`));
+      worker.postMessage(message);
+    });
+  const broken = [];
+  for (const kind of kinds) {
+    for (const name of names) {
+      const problem = await ask({ kind, name, database: `${kind} ${name}` });
+      if (problem !== null) broken.push(`${kind}: ${name}: ${problem}`);
+    }
+  }
+  worker.terminate();
+  return broken;
+}
+
+for (const name of BROWSERS) {
+  describe(name, { skip: skipWithoutBrowser(name) }, () => {
+    let browser;
+
+    before(async () => {
+      browser = await openBrowser(name);
+    });
+
+    after(() => browser?.close());
+
+    test('an isolated page writes what Node writes, on threads and relaxed SIMD where they exist', async (t) => {
+      const page = await openLibrary(browser, isolated);
+      const has = await findAbilities(page);
+      const found = await write(page, isolated, { threads: 2 });
+      t.diagnostic(
+        `${name} ${browser.version}: ${found.threads} thread(s), ${found.kernelSet}, the ${found.wasm} build`,
+      );
+      assert.deepEqual(found.tokens, expected);
+      assert.equal(found.isolated, true);
+      assert.equal(found.threads, has.sharedMemory ? 2 : 1);
+      assert.equal(found.wasm, has.relaxed ? 'relaxed' : 'simd128');
+      assert.ok(KERNEL_SETS.includes(found.kernelSet) && found.kernelSet !== 'reference', found.kernelSet);
+      await page.close();
+    });
+
+    test('a page that is not isolated writes the same on one thread', async () => {
+      const page = await openLibrary(browser, plain);
+      const found = await write(page, plain, { threads: 2 });
+      assert.deepEqual(found.tokens, expected);
+      assert.equal(found.isolated, false);
+      assert.equal(found.threads, 1);
+      await page.close();
+    });
+
+    test('an answer stops in the middle, the next one comes, and an unloaded engine says so', async () => {
+      const page = await openLibrary(browser, isolated);
+      const found = await page.evaluate(
+        async (model, completion) => {
+          const engine = await globalThis.nibble.createEngine({ model, threads: 2 });
+          const endless = engine.complete({ ...completion, maxTokens: 500 });
+          let heard = 0;
+          for await (const _ of endless) if (++heard === 3) break;
+          const stopped = await endless.result;
+          const next = await engine.complete(completion).result;
+          await engine.unload();
+          const refused = await engine.complete(completion).result.catch(({ code }) => code);
+          return { heard, reason: stopped.finishReason, written: stopped.tokens.length, next: next.tokens, refused };
+        },
+        isolated.modelUrl,
+        COMPLETION,
+      );
+      assert.equal(found.heard, 3);
+      assert.equal(found.reason, 'cancelled');
+      assert.ok(found.written >= 3 && found.written < 500, `${found.written} tokens were written`);
+      assert.deepEqual(found.next, expected);
+      assert.equal(found.refused, 'UNLOADED');
+      await page.close();
+    });
+
+    test('where threads do not start, the engine runs on one', async () => {
+      const page = await openLibrary(browser, isolated);
+      const { sharedMemory } = await findAbilities(page);
+      for (const refusal of ['?post', '?file']) {
+        const found = await write(page, isolated, { threads: 2, workerUrl: `/test/refusing-worker.js${refusal}` });
+        assert.deepEqual(
+          found.refusals,
+          sharedMemory ? [refusal] : [],
+          'threads are tried once, where there may be any',
+        );
+        assert.equal(found.threads, 1, refusal);
+        assert.deepEqual(found.tokens, expected, refusal);
+      }
+      await page.close();
+    });
+
+    test('where the whole address space cannot be reserved, the engine runs in a part of it', async () => {
+      const page = await openLibrary(browser, isolated);
+      const found = await write(page, isolated, { workerUrl: '/test/refusing-worker.js?reserve' });
+      assert.deepEqual(found.refusals, ['?reserve', '?reserve'], '4 GiB and 2 GiB are refused');
+      assert.deepEqual(found.tokens, expected);
+      await page.close();
+    });
+
+    test('a stored model comes back without the network, and a store that is missing leaves it in memory', async (t) => {
+      let page = await openLibrary(browser, isolated);
+      const { stores } = await findAbilities(page);
+      for (const [store, works] of [
+        ['indexeddb', stores.buffers],
+        ['opfs', stores.files],
+      ]) {
+        const { storage, ...first } = await write(page, isolated, { store });
+        assert.deepEqual(first.tokens, expected, store);
+        assert.equal(storage.state, works ? 'imported' : 'none', JSON.stringify(storage));
+        assert.equal(storage.problem?.code ?? null, works ? null : 'STORE_UNAVAILABLE');
+        if (!works) continue;
+        await page.reload();
+        page = await ready(page);
+        const again = await write(page, isolated, { store, model: { stored: storage.id } });
+        assert.deepEqual(again.tokens, expected, store);
+        assert.equal(again.storage.state, 'stored');
+        t.diagnostic(`${name}: ${store} ${Math.round(again.storage.bytesPerSecond / 1e6)} MB/s`);
+      }
+      await page.close();
+    });
+
+    // Chromium is asked in store-browser.test.js.
+    test('the backends keep their promises', { skip: name === 'Chromium' }, async () => {
+      const page = await openLibrary(browser, isolated);
+      const { stores } = await findAbilities(page);
+      const kinds = [...(stores.buffers ? ['indexeddb'] : []), ...(stores.files ? ['opfs'] : [])];
+      assert.ok(kinds.length > 0);
+      const broken = await page.evaluate(
+        checkPromises,
+        kinds,
+        PROMISES.map(({ name: promise }) => promise),
+      );
+      assert.deepEqual(broken, []);
+      await page.close();
+    });
+
+    test('the page answers at a first visit and after a reload', async () => {
+      const server = await serve({ port: 0 });
+      try {
+        const page = await browser.open(server.url);
+        await untilReady(page);
+        assert.equal(await page.evaluate(() => globalThis.crossOriginIsolated), true);
+        assert.match(await converse(page), /\p{L}/u);
+        await page.screenshot(`${SCREENSHOTS}${name.toLowerCase()}.png`);
+        await page.reload();
+        await untilReady(page);
+        assert.match(await converse(page), /\p{L}/u);
+        await page.close();
+      } finally {
+        await server.close();
+      }
+    });
+
+    test('the page answers where its host isolates nothing, whether a service worker does or not', async (t) => {
+      const server = await servePlainly(join(ROOT, SITE));
+      try {
+        const page = await browser.open(server.url);
+        await untilReady(page);
+        t.diagnostic(
+          `${name}: isolated by the service worker: ${await page.evaluate(() => globalThis.crossOriginIsolated)}`,
+        );
+        assert.match(await converse(page), /\p{L}/u);
+        await page.close();
+      } finally {
+        await server.close();
+      }
+    });
+
+    test('a model that is missing is an error with its code', async () => {
+      const page = await openLibrary(browser, isolated);
+      const created = page.evaluate(() => globalThis.nibble.createEngine({ model: '/no-such-model.gguf' }));
+      await assert.rejects(created, ({ code, message }) => /^[A-Z_]+$/.test(code) && message.includes('404'));
+      await page.close();
+    });
+  });
+}
+
+// Safari has shared memory on isolated pages; Debian's WebKit has it switched off.
+test('WebKit with shared memory runs threads, and writes the same', {
+  skip: skipWithoutBrowser('WebKit'),
+}, async () => {
+  const browser = await openBrowser('WebKit', { env: { JSC_useSharedArrayBuffer: '1' } });
+  try {
+    const page = await openLibrary(browser, isolated);
+    const found = await write(page, isolated, { threads: 2 });
+    assert.equal(found.threads, 2);
+    assert.deepEqual(found.tokens, expected);
+  } finally {
+    await browser.close();
+  }
+});

@@ -1,0 +1,167 @@
+// One small face over three browser engines, so that a promise to every browser is tested in every browser.
+
+import { setTimeout as sleep } from 'node:timers/promises';
+import { BuildError } from '../wasm/shell.js';
+import { openChromium, requireChromium } from './chromium.js';
+import { openFirefox, requireFirefox } from './firefox.js';
+import { openWebkit, requireWebkit } from './webkit.js';
+
+const SIZE = { width: 1200, height: 800 };
+const EVALUATE_MILLISECONDS = 60_000;
+const POLL_MILLISECONDS = 50;
+
+/**
+ * @typedef {object} Browser
+ * @property {string} name
+ * @property {string} version
+ * @property {(url: string) => Promise<Page>} open a new page; in WebKit its only one, so the last one ends
+ * @property {() => Promise<void>} close ends all of its processes
+ */
+
+const ENGINES = {
+  Chromium: { find: requireChromium, open: startChromium },
+  Firefox: { find: requireFirefox, open: startFirefox },
+  WebKit: { find: requireWebkit, open: startWebkit },
+};
+
+export const BROWSERS = Object.freeze(Object.keys(ENGINES));
+
+/** The `skip` option for the tests of a browser: a sentence where it is missing and cannot be installed. */
+export function skipWithoutBrowser(name) {
+  try {
+    ENGINES[name].find();
+    return false;
+  } catch (error) {
+    if (error instanceof BuildError) return error.message;
+    throw error;
+  }
+}
+
+/**
+ * Starts a browser with an empty profile.
+ * @param {string} name one of BROWSERS
+ * @param {object} [options] Chromium: Playwright's; Firefox: `preferences`; WebKit: `env`
+ * @returns {Promise<Browser>}
+ */
+export async function openBrowser(name, options = {}) {
+  return { name, ...(await ENGINES[name].open(options)) };
+}
+
+async function startChromium(options) {
+  const { context, close } = await openChromium({ viewport: SIZE, ...options });
+  const version = context.browser()?.version() ?? 'unknown';
+  return { version, close, open: async (url) => openPage(playwrightPage(await context.newPage()), url) };
+}
+
+async function startFirefox(options) {
+  const { browser, close } = await openFirefox({ ...SIZE, ...options });
+  const version = (await browser.version()).replace(/^\w+\//, '');
+  return { version, close, open: async (url) => openPage(puppeteerPage(await browser.newPage()), url) };
+}
+
+async function startWebkit(options) {
+  const { version, page, close } = await openWebkit({ ...SIZE, ...options });
+  return { version, close, open: (url) => openPage(page, url) };
+}
+
+const libraryPage = (page) => ({
+  goto: (url) => page.goto(url),
+  reload: () => page.reload(),
+  run: (text) => page.evaluate(text),
+  click: (selector) => page.click(selector),
+  screenshot: (path) => page.screenshot({ path }),
+  close: () => page.close(),
+});
+
+const playwrightPage = (page) => ({ ...libraryPage(page), type: (selector, text) => page.fill(selector, text) });
+const puppeteerPage = (page) => ({ ...libraryPage(page), type: (selector, text) => page.type(selector, text) });
+
+async function openPage(driven, url) {
+  await driven.goto(url);
+  return new Page(driven);
+}
+
+/** A page of any of the browsers. */
+export class Page {
+  #driven;
+
+  constructor(driven) {
+    this.#driven = driven;
+  }
+
+  /**
+   * Runs a function in the page.
+   * @param {Function | string} use it sees nothing but its arguments and the page; a text is an expression
+   * @param {...any} args what JSON can hold
+   * @returns {Promise<any>} what it returns, as JSON holds it; what it throws, with its name, code and details
+   */
+  async evaluate(use, ...args) {
+    const { value, error } = await this.#ask(use, args);
+    if (error) throw Object.assign(new Error(error.message), error);
+    return value;
+  }
+
+  /** Waits until a function gives something true in the page, and returns that; the page may be loaded anew meanwhile. */
+  async waitFor(use, ...args) {
+    const end = Date.now() + EVALUATE_MILLISECONDS;
+    for (;;) {
+      const { value, error } = await this.#ask(use, args).catch((reason) => {
+        if (Date.now() > end) throw reason;
+        return {};
+      });
+      if (error) throw Object.assign(new Error(error.message), error);
+      if (value) return value;
+      if (Date.now() > end) throw new Error(`Waited ${EVALUATE_MILLISECONDS / 1000} s in vain for ${use}`);
+      await sleep(POLL_MILLISECONDS);
+    }
+  }
+
+  /** Rejects where the page does not answer. @returns {Promise<{ value?: any, error?: any }>} */
+  async #ask(use, args) {
+    const call = typeof use === 'string' ? use : `(${use})(${args.map((value) => JSON.stringify(value)).join(', ')})`;
+    const text = `(async () => {
+      try {
+        return JSON.stringify({ value: (await (${call})) ?? null });
+      } catch (error) {
+        const { name, message, code, details } = error instanceof Error ? error : { message: String(error) };
+        return JSON.stringify({ error: { name, message, code, details } });
+      }
+    })()`;
+    return JSON.parse(await within(EVALUATE_MILLISECONDS, this.#driven.run(text, EVALUATE_MILLISECONDS)));
+  }
+
+  reload() {
+    return this.#driven.reload();
+  }
+
+  click(selector) {
+    return this.#driven.click(selector);
+  }
+
+  type(selector, text) {
+    return this.#driven.type(selector, text);
+  }
+
+  screenshot(path) {
+    return this.#driven.screenshot(path);
+  }
+
+  close() {
+    return this.#driven.close();
+  }
+}
+
+async function within(milliseconds, promise) {
+  let timer;
+  const late = new Promise((_, reject) => {
+    timer = setTimeout(
+      () => reject(new Error(`The page has not answered for ${milliseconds / 1000} s.`)),
+      milliseconds,
+    );
+  });
+  try {
+    return await Promise.race([promise, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}

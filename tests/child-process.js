@@ -1,0 +1,85 @@
+// A program that a test starts and that ends with the test, whatever happens.
+import { spawn } from 'node:child_process';
+
+const END_MILLISECONDS = 3000;
+const SIGNALS = { SIGHUP: 1, SIGINT: 2, SIGTERM: 15 };
+
+export class ChildProcess {
+  #process;
+  #ended;
+  #output = '';
+  #abandon = () => this.#signal('SIGTERM');
+  #interrupt = (name) => {
+    this.#signal('SIGTERM');
+    process.exit(128 + SIGNALS[name]);
+  };
+
+  /**
+   * Starts a program in a process group of its own, so that what it starts ends with it.
+   * @param {string} command
+   * @param {string[]} args
+   * @param {{ env?: NodeJS.ProcessEnv, pipe?: boolean }} [options] `pipe`: its file descriptor 3 can be read
+   */
+  constructor(command, args, { env = process.env, pipe = false } = {}) {
+    this.command = command;
+    const stdio = ['ignore', 'pipe', 'pipe', ...(pipe ? ['pipe'] : [])];
+    this.#process = spawn(command, args, { env, stdio, detached: true });
+    this.#ended = new Promise((resolve) => {
+      this.#process.once('exit', resolve);
+      this.#process.once('error', resolve);
+    });
+    for (const stream of [this.#process.stdout, this.#process.stderr]) {
+      stream.on('data', (bytes) => {
+        this.#output = (this.#output + bytes).slice(-2000);
+      });
+    }
+    process.once('exit', this.#abandon);
+    for (const name of Object.keys(SIGNALS)) process.once(name, this.#interrupt);
+  }
+
+  /** What it printed last. */
+  get output() {
+    return this.#output.trim();
+  }
+
+  /** Whether it still runs. */
+  get runs() {
+    return this.#process.pid !== undefined && this.#process.exitCode === null && this.#process.signalCode === null;
+  }
+
+  /** The first line that it writes to its file descriptor 3. @returns {Promise<string>} rejects where it ends before */
+  async firstLine() {
+    let text = '';
+    const line = new Promise((resolve) => {
+      this.#process.stdio[3].on('data', (bytes) => {
+        text += bytes;
+        if (text.includes('\n')) resolve(text.slice(0, text.indexOf('\n')));
+      });
+    });
+    const early = this.#ended.then(() => {
+      throw new Error(`${this.command} ended before it was ready: ${this.output}`);
+    });
+    return Promise.race([line, early]);
+  }
+
+  /** Asks it to end, and ends it by force where it does not. May be called twice. */
+  async end() {
+    this.#signal('SIGTERM');
+    const timer = setTimeout(() => this.#signal('SIGKILL'), END_MILLISECONDS);
+    await this.#ended;
+    clearTimeout(timer);
+    // Whatever it started and left behind.
+    this.#signal('SIGKILL');
+    process.off('exit', this.#abandon);
+    for (const name of Object.keys(SIGNALS)) process.off(name, this.#interrupt);
+  }
+
+  #signal(name) {
+    if (this.#process.pid === undefined) return;
+    try {
+      process.kill(-this.#process.pid, name);
+    } catch {
+      // The group has ended.
+    }
+  }
+}

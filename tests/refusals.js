@@ -1,0 +1,36 @@
+// A platform that refuses something, by the query of the worker's address:
+//   ?post     shared memory cannot be posted to a thread
+//   ?file     a thread's file cannot be loaded
+//   ?reserve  only a quarter of the address space can be reserved
+// Each refusal is told to the page, on the channel 'refusals'.
+const refusal = self.location.search;
+const told = new BroadcastChannel('refusals');
+
+if (refusal === '?post' || refusal === '?file') {
+  const { Worker } = self;
+  self.Worker = class extends Worker {
+    constructor(url, options) {
+      super(refusal === '?file' ? `${url}.missing` : url, options);
+      if (refusal === '?file') told.postMessage(refusal);
+    }
+
+    postMessage(message, transfer) {
+      if (refusal === '?file') return super.postMessage(message, transfer);
+      told.postMessage(refusal);
+      throw new DOMException('The object can not be cloned.', 'DataCloneError');
+    }
+  };
+}
+
+if (refusal === '?reserve') {
+  const { Memory } = WebAssembly;
+  WebAssembly.Memory = class extends Memory {
+    constructor(descriptor) {
+      if (descriptor.maximum > 16384) {
+        told.postMessage(refusal);
+        throw new RangeError('Out of memory');
+      }
+      super(descriptor);
+    }
+  };
+}

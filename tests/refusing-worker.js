@@ -1,0 +1,3 @@
+// The library's worker on a platform that refuses something.
+import './refusals.js';
+import '/nibble/worker.js';
