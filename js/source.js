@@ -6,6 +6,7 @@
 // and null at the end.
 // A source crosses to the worker as a descriptor; bytes and streams stay with the caller and are pulled through a
 // MessagePort piece by piece, so that no model is ever held twice.
+import { openDownload } from './download.js';
 import { NibbleError } from './errors.js';
 
 const PIECE_BYTES = 4 << 20;
@@ -98,11 +99,12 @@ function port(facts, pieces) {
 /**
  * Opens a descriptor, in the worker.
  * @param {any} descriptor
- * @param {{ openPath?: (path: string) => Promise<Source>, signal?: AbortSignal }} platform
+ * @param {{ openPath?: (path: string) => Promise<Source>, signal?: AbortSignal,
+ *   download?: import('./download.js').DownloadOptions }} platform
  * @returns {Promise<Source>}
  */
-export function openSource(descriptor, { openPath, signal }) {
-  if (typeof descriptor?.url === 'string') return openUrl(descriptor.url, signal);
+export function openSource(descriptor, { openPath, signal, download }) {
+  if (typeof descriptor?.url === 'string') return openDownload(descriptor.url, { ...download, signal });
   if (typeof descriptor?.path === 'string' && openPath) return openPath(descriptor.path);
   if (descriptor?.blob instanceof Blob) return Promise.resolve(blobSource(descriptor.blob, descriptor.name));
   if (typeof descriptor?.port?.postMessage === 'function') return Promise.resolve(portSource(descriptor));
@@ -163,64 +165,6 @@ function blobSource(blob, name) {
     close: async () => {},
   };
 }
-
-/** @param {string} url @param {AbortSignal} [signal] */
-async function openUrl(url, signal) {
-  const failed = (what, cause) =>
-    new NibbleError('DOWNLOAD_FAILED', `The download of ${shown(url)} failed: ${what}`, { cause });
-  let response;
-  try {
-    response = await fetch(url, { signal });
-  } catch (cause) {
-    throw failed(`${cause.cause?.message ?? cause.message}. Check the address and the connection.`, cause);
-  }
-  if (!response.ok) {
-    await response.body?.cancel();
-    throw failed(`the server answered ${response.status} ${response.statusText}`.trimEnd().concat('.'));
-  }
-  if (/^text\/html\b/i.test(response.headers.get('content-type') ?? '')) {
-    await response.body?.cancel();
-    throw failed('the server sent a web page, not a model file. The address of the file itself is needed.');
-  }
-  const reader = response.body?.getReader();
-  return {
-    kind: 'download',
-    name: nameOf(response.url || url),
-    size: contentLength(response.headers),
-    async read() {
-      if (reader === undefined) return null;
-      try {
-        const { done, value } = await reader.read();
-        return done ? null : value;
-      } catch (cause) {
-        throw failed(`the connection broke off (${cause.message}). Try again.`, cause);
-      }
-    },
-    close: async () => {
-      await reader?.cancel().catch(() => {});
-    },
-  };
-}
-
-/** The number of bytes that will arrive; null where it is not told, or told for a compressed body. */
-export function contentLength(headers) {
-  const length = headers.get('content-length');
-  const encoding = headers.get('content-encoding') ?? 'identity';
-  return /^\d+$/.test(length ?? '') && encoding === 'identity' ? Number(length) : null;
-}
-
-/** The last part of a URL's path. */
-export function nameOf(url) {
-  const path = url.split(/[?#]/, 1)[0];
-  const name = path.slice(path.lastIndexOf('/') + 1);
-  try {
-    return decodeURIComponent(name) || 'model';
-  } catch {
-    return name || 'model';
-  }
-}
-
-const shown = (url) => (url.length > 200 ? `${url.slice(0, 200)}…` : url);
 
 export function unreadable(name, what, cause) {
   return new NibbleError('SOURCE_UNREADABLE', `The model "${name}" could not be read: ${what}.`, { cause });
