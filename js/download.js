@@ -291,7 +291,7 @@ class Transfer {
     while (!segment.complete) {
       const start = segment.position;
       try {
-        if (connection.answer?.position !== start) await this.#ask(segment, connection);
+        if (connection.answer?.position !== start || connection.answer.ended) await this.#ask(segment, connection);
         await this.#fill(segment, connection.answer);
       } catch (error) {
         connection.answer?.cancel();
@@ -317,7 +317,8 @@ class Transfer {
   async #ask(segment, connection) {
     connection.answer?.cancel();
     connection.answer = null;
-    const end = segment.end < Infinity && this.file.ranged ? segment.end : this.#options.end;
+    // A connection that is alone reads on into the next segments.
+    const end = this.#limit > 1 ? segment.end : this.#options.end;
     connection.answer = await this.file.part(segment.position, end);
     // A server that stopped giving parts sends all there is to whoever asks.
     if (!this.file.ranged) this.#limit = 1;

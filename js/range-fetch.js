@@ -31,6 +31,8 @@ export class Answer {
   #unlink;
   #reader;
   #rest = null;
+  /** Whether the body was read to its end. */
+  ended = false;
 
   constructor(url, request) {
     this.#asked = url;
@@ -90,6 +92,7 @@ export class Answer {
       this.cancel();
       throw error.code === 'DOWNLOAD_STALLED' ? error : brokenOff(this.#asked, error);
     }
+    this.ended = true;
     this.cancel();
     return null;
   }

@@ -80,11 +80,11 @@ export class RemoteFile {
         if (this.target === target) this.target = this.#url;
         continue;
       }
-      this.#check(answer, true);
       if (isOther(answer, this.validators)) {
         answer.cancel();
         throw changed(this.#url);
       }
+      this.#check(answer, true);
       if (answer.status === 206 && !isPart(answer, start)) {
         answer.cancel();
         throw failed(this.#url, 'the server sent another part than it was asked for', { retriable: true });
