@@ -3,6 +3,9 @@
 import { brokenOff, stalled, unreachable } from './download-errors.js';
 import { contentLength, contentRange } from './http-headers.js';
 
+// A worker that computed for long finds its timers due before the bytes that came meanwhile.
+const GRACE_MILLISECONDS = 50;
+
 /**
  * @typedef {object} PartRequest
  * @property {number | null} start first byte; null: the whole file, without a Range header
@@ -120,9 +123,12 @@ export class Answer {
   async #patiently(action) {
     const { stallMilliseconds } = this.#request;
     let silent = false;
-    const timer = setTimeout(() => {
+    const giveUp = () => {
       silent = true;
       this.#controller.abort();
+    };
+    let timer = setTimeout(() => {
+      timer = setTimeout(giveUp, GRACE_MILLISECONDS);
     }, stallMilliseconds);
     try {
       return await action();

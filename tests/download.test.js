@@ -63,8 +63,8 @@ describe('a download in parts', () => {
   test('stops reading a stream without parts while nobody takes its bytes', async () => {
     const large = random(32 << 20, 3);
     const server = await serverOf(large, { ranges: false });
-    const source = await openDownload(server.url, { ...QUICK, stallMilliseconds: 100 });
-    await new Promise((resolve) => setTimeout(resolve, 300));
+    const source = await openDownload(server.url, { ...QUICK, stallMilliseconds: 500 });
+    await new Promise((resolve) => setTimeout(resolve, 700));
     assert.equal(server.open(), 1, 'the server could not send everything');
     same(await readAll(source), large);
     assert.equal(server.requests.length, 1, 'a reader that takes its time is no stall');
