@@ -22,6 +22,7 @@ const FALLBACK_STOPS = ['\nUser:'];
  * @property {(path: string, position?: number) => Promise<import('./source.js').Source>} [openPath]
  * @property {(path: string) => Promise<import('./store-backends.js').Backend>} [openFolder]
  * @property {(path: string) => Promise<import('./store-backends.js').Backend>} [openFolder]
+ * @property {import('./download.js').DownloadOptions} [download] other habits of downloads than the usual
  * @property {number} threads how many threads to use where none are asked for
  * @property {number} maxThreads
  */
