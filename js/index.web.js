@@ -2,6 +2,7 @@
 import { createLibrary } from './index.js';
 
 export { NibbleError } from './errors.js';
+export { estimateSpeed } from './speed.js';
 
 function startWorker(workerUrl) {
   // Bundlers look for this very expression.
@@ -26,7 +27,7 @@ function startWorker(workerUrl) {
 /** Every text is a URL, relative to the page. */
 const locate = (text) => ({ url: new URL(text, globalThis.document?.baseURI ?? globalThis.location?.href).href });
 
-export const { createEngine, describeModel } = createLibrary({
+export const { createEngine, describeModel, probeSpeed } = createLibrary({
   startWorker,
   locate,
   wasm: () => ({ url: new URL('.', import.meta.url).href }),
