@@ -5,11 +5,12 @@ import { readBenchmarkOptions } from './options.js';
 import { syntheticModel } from './synthetic-model.js';
 import { Timeline } from './timeline.js';
 
-const BATCH = 64;
-// A browser makes hot code faster while it runs: some rounds only warm it up.
-const WARM_UP_ROUNDS = 2;
+// As few tokens as prefill takes at full speed.
+const BATCH = 32;
+// A browser makes hot code faster while it runs: the first round only warms it up.
+const WARM_UP_ROUNDS = 1;
 const MEASURE_MILLISECONDS = 250;
-const LEAST_ROUNDS = 3;
+const LEAST_ROUNDS = 2;
 const MOST_ROUNDS = 200;
 
 /**
@@ -61,7 +62,7 @@ async function secondsOf(context, tokens, signal) {
   const run = async (repetitions) => {
     const options = readBenchmarkOptions({ ...tokens, repetitions, warmUp: false });
     const { nanoseconds } = await benchmark(context, options, signal);
-    return nanoseconds.sort((a, b) => a - b)[nanoseconds.length >> 1] / 1e9;
+    return nanoseconds.sort((a, b) => a - b)[(nanoseconds.length - 1) >> 1] / 1e9;
   };
   const fitting = Math.floor(MEASURE_MILLISECONDS / 1000 / (await run(WARM_UP_ROUNDS)));
   return run(Math.min(MOST_ROUNDS, Math.max(LEAST_ROUNDS, fitting)));

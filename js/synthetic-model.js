@@ -5,7 +5,7 @@ const WIDTH = 1024;
 const FFN = 3072;
 const HEADS = 16;
 const KV_HEADS = 4;
-const LAYERS = 12;
+const LAYERS = 10;
 const VOCABULARY = 512;
 const CONTEXT = 1024;
 
