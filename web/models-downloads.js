@@ -1,5 +1,5 @@
 // Imports into the store that this page has begun. Each goes on in the background whether or not the panel is open;
-// what has come of an interrupted one stays in the store, and so it goes on after a reload.
+// what has come of a paused one stays in the store, from its first chunk on, and so it goes on after a reload.
 
 /**
  * @typedef {object} Download
@@ -7,7 +7,7 @@
  * @property {URL | File} model
  * @property {string} name
  * @property {string} [sha256]
- * @property {'running' | 'failed'} state
+ * @property {'running' | 'paused' | 'failed'} state
  * @property {{ phase: string, loaded: number, total: number, bytesPerSecond: number, secondsLeft: number | null, restarted?: boolean } | null} progress
  * @property {any} problem why it failed
  */
@@ -15,6 +15,8 @@
 /** The id under which the store keeps a model. @param {URL | File} model */
 export const idOf = (model) =>
   model instanceof URL ? `url:${model.href}` : `file:${model.name}:${model.size}:${model.lastModified}`;
+
+const CANCELLED = 'cancelled';
 
 export class Downloads {
   #store;
@@ -53,7 +55,8 @@ export class Downloads {
     if (this.get(id)?.state === 'running') return;
     const controller = new AbortController();
     const download = { id, model, name, sha256, state: 'running', progress: null, problem: null };
-    const entry = { download, controller, ended: null };
+    // Another place for models may be chosen meanwhile.
+    const entry = { download, controller, store: this.#store(), ended: null };
     this.#running.set(id, entry);
     this.#onChange({ download, kind: 'begun' });
     entry.ended = this.#run(entry);
@@ -69,25 +72,22 @@ export class Downloads {
 
   /** Stops, and drops what has come. @param {string} id */
   async cancel(id) {
-    const download = this.get(id);
-    this.#running.get(id)?.controller.abort('cancelled');
-    await this.#running.get(id)?.ended;
-    const store = await this.#store();
-    await store.delete(id);
+    const entry = this.#running.get(id);
+    if (!entry) return;
+    const { download, controller } = entry;
+    controller.abort(CANCELLED);
+    await entry.ended;
+    const store = await entry.store.catch(() => null);
+    await store?.delete(id);
     this.#running.delete(id);
-    if (download) this.#onChange({ download, kind: 'cancelled' });
+    this.#onChange({ download, kind: 'cancelled' });
   }
 
-  /** Forgets one that failed. @param {string} id */
-  forget(id) {
-    if (this.get(id)?.state === 'failed') this.#running.delete(id);
-  }
-
-  async #run({ download, controller }) {
+  async #run({ download, controller, store: opening }) {
     const { signal } = controller;
     let kind = 'ended';
     try {
-      const store = await this.#store();
+      const store = await opening;
       const onProgress = (progress) => {
         download.progress = progress;
         this.#onProgress(download);
@@ -101,8 +101,9 @@ export class Downloads {
       kind = signal.aborted ? 'paused' : 'failed';
       download.problem = error;
     }
-    if (kind === 'failed') download.state = 'failed';
-    else this.#running.delete(download.id);
-    if (signal.reason !== 'cancelled') this.#onChange({ download, kind });
+    if (signal.reason === CANCELLED) return;
+    if (kind === 'ended') this.#running.delete(download.id);
+    else download.state = kind;
+    this.#onChange({ download, kind });
   }
 }

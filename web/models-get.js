@@ -110,7 +110,8 @@ export class ModelSources {
       key: `get ${id}`,
       action: () => this.#open({ model, name: entry.name, sha256: entry.sha256 }, row),
     });
-    const isHere = stored().some((found) => found.id === id) || downloads.get(id);
+    const found = stored().find((model) => model.id === id);
+    const place = downloads.get(id) || found?.state === 'importing' ? 'models.listed' : found && 'models.stored';
     const row = make(
       'li',
       { class: 'models-row', 'data-entry': id },
@@ -124,7 +125,7 @@ export class ModelSources {
           make('p', {}, entry.notes[locale().split('-')[0]] ?? entry.notes.en),
           make('p', { class: 'models-facts' }, list(facts)),
         ),
-        isHere ? make('p', { class: 'models-facts' }, t('models.stored')) : download,
+        place ? make('p', { class: 'models-facts' }, t(place)) : download,
       ),
       this.#offer?.wanted.model.href === model.href ? this.#offer.root : null,
     );

@@ -60,8 +60,9 @@ export class ModelList {
     const found = this.#bars.get(download.id);
     if (!found) return;
     const { progress } = download;
-    found.text.textContent = this.#describeProgress(progress);
+    found.text.textContent = this.#describeProgress(download);
     if (progress?.total > 0 && progress.phase !== 'wait') found.bar.value = progress.loaded / progress.total;
+    else if (download.state === 'paused') found.bar.value = 0;
     else found.bar.removeAttribute('value');
   }
 
@@ -127,32 +128,24 @@ export class ModelList {
   #downloadRow(download) {
     const { t } = this.#panel;
     const { id, name, state, problem } = download;
-    if (state === 'failed') return this.#failedRow(download, problem);
+    if (state === 'failed') this.#notes.set(id, { text: this.#panel.sentence(problem), isBad: true });
+    else this.#notes.delete(id);
     const bar = make('progress', { max: 1, 'aria-label': t('models.progress', { name }) });
     const text = make('p', { class: 'models-facts' });
-    this.#bars.set(id, { bar, text });
-    const pause = makeButton({
-      label: t('models.pause'),
-      name: t('models.pause.name', { name }),
-      key: `resume ${id}`,
-      action: () => this.#panel.downloads.pause(id),
-    });
-    return this.#row(id, name, [], [pause, this.#cancelButton(download)], [bar, text]);
+    if (state !== 'failed') this.#bars.set(id, { bar, text });
+    const more = state === 'failed' ? [] : [bar, text];
+    return this.#row(id, name, [], [this.#pauseButton(download), this.#cancelButton(download)], more);
   }
 
-  #failedRow(download, problem) {
-    const { t } = this.#panel;
-    this.#notes.set(download.id, { text: this.#panel.sentence(problem), isBad: true });
-    const again = makeButton({
-      label: t('models.retry'),
-      name: t('models.resume.name', { name: download.name }),
-      key: `resume ${download.id}`,
-      action: () => {
-        this.#notes.delete(download.id);
-        this.#panel.download(download);
-      },
-    });
-    return this.#row(download.id, download.name, [], [again, this.#cancelButton(download)]);
+  /** Pauses, resumes or tries again: it stays the same button. */
+  #pauseButton(download) {
+    const { t, downloads } = this.#panel;
+    const { id, name, state } = download;
+    const isRunning = state === 'running';
+    const described = t(isRunning ? 'models.pause.name' : 'models.resume.name', { name });
+    const labels = { running: 'models.pause', paused: 'models.resume', failed: 'models.retry' };
+    const action = () => (isRunning ? downloads.pause(id) : this.#panel.download(download));
+    return makeButton({ label: t(labels[state]), name: described, key: `resume ${id}`, action });
   }
 
   #cancelButton(download) {
@@ -249,14 +242,17 @@ export class ModelList {
     });
   }
 
-  #describeProgress(progress) {
+  #describeProgress({ state, progress }) {
     const { t, format } = this.#panel;
-    if (progress === null) return t('models.starting');
+    const isPaused = state === 'paused';
+    if (progress === null) return t(isPaused ? 'models.halted' : 'models.starting');
     const { phase, loaded, total, bytesPerSecond, secondsLeft, restarted } = progress;
-    if (phase === 'wait') return t('models.waiting');
+    if (phase === 'wait' && !isPaused) return t('models.waiting');
     const amounts = { loaded: format().bytes(loaded), total: format().bytes(total || 0) };
+    const amount = t(total > 0 ? 'models.partial' : 'models.partial.unknown', amounts);
+    if (isPaused) return format().list([t('models.halted'), amount]);
     return format().list([
-      t(total > 0 ? 'models.partial' : 'models.partial.unknown', amounts),
+      amount,
       bytesPerSecond > 0 ? t('models.progress.rate', { rate: format().bytes(bytesPerSecond) }) : null,
       secondsLeft > 1 ? t('models.progress.left', { time: format().duration(secondsLeft) }) : null,
       restarted ? t('models.progress.restarted') : null,

@@ -30,9 +30,9 @@ export default {
   'models.storeRefused':
     'This browser does not let the page keep models here. They run all the same and last until the tab is closed.',
 
-  'models.downloads': 'Downloads',
   'models.partial': '{loaded} of {total} is here',
   'models.partial.unknown': '{loaded} is here',
+  'models.halted': 'Paused',
   'models.waiting': 'Another tab is storing it',
   'models.starting': 'Starting',
   'models.progress': 'Download of {name}',
@@ -64,6 +64,7 @@ export default {
   'models.download': 'Download',
   'models.download.name': 'Download {name}, {size}',
   'models.stored': 'on this device',
+  'models.listed': 'listed above',
   'models.url': 'Address of a .gguf file',
   'models.url.check': 'Check',
   'models.url.help': 'Of the llama family, with weights in Q4_0, Q4_1, Q8_0, F16, BF16 or F32.',

@@ -29,9 +29,9 @@ export default {
   'models.problem': '{text}（{code}）',
   'models.storeRefused': '此浏览器不允许页面在这里保存模型。模型仍可运行，但关闭标签页后不会保留。',
 
-  'models.downloads': '下载',
   'models.partial': '已有 {loaded}，共 {total}',
   'models.partial.unknown': '已有 {loaded}',
+  'models.halted': '已暂停',
   'models.waiting': '另一个标签页正在保存它',
   'models.starting': '正在开始',
   'models.progress': '{name} 的下载进度',
@@ -63,6 +63,7 @@ export default {
   'models.download': '下载',
   'models.download.name': '下载 {name}，{size}',
   'models.stored': '已在本设备上',
+  'models.listed': '见上方列表',
   'models.url': '.gguf 文件的网址',
   'models.url.check': '查看',
   'models.url.help': 'llama 系列，权重格式为 Q4_0、Q4_1、Q8_0、F16、BF16 或 F32。',

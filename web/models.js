@@ -139,7 +139,6 @@ export class Panel {
 
   /** @param {string} id @param {string} name */
   async remove(id, name) {
-    this.downloads.forget(id);
     await this.#attempt(async (store) => {
       await store.delete(id);
       this.announce(this.t('models.deleted', { name }));
