@@ -5,10 +5,9 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
-// How often a waiting thread looks before it sleeps. The most is longer than the caller needs between two tokens
-// (measured: a tenth of it let small models fall behind one thread). Where that is in vain, the one that is waited for
-// may not be running at all, for want of a processor: then the patience is halved, so that the waiting give theirs up.
-enum { MOST_SPINS = 200000, LEAST_SPINS = 100 };
+// How often a waiting thread looks before it sleeps: longer than the caller needs between two tokens (measured: a tenth
+// of this let small models fall behind one thread).
+enum { SPINS = 200000 };
 
 struct Threads {
   atomic_int count;
@@ -22,7 +21,6 @@ struct Threads {
   _Alignas(64) atomic_int arrived;
   _Alignas(64) atomic_uint generation;
   _Alignas(64) atomic_int sleepers;
-  atomic_int patience;  // between LEAST_SPINS and MOST_SPINS
   pthread_mutex_t mutex;
   pthread_cond_t changed;
 };
@@ -40,21 +38,11 @@ static void relax(void) {
 #endif
 }
 
-static void set_patience(Threads *threads, int spins) {
-  const int bounded = spins < LEAST_SPINS ? LEAST_SPINS : spins > MOST_SPINS ? MOST_SPINS : spins;
-  atomic_store_explicit(&threads->patience, bounded, memory_order_relaxed);
-}
-
 static void await_generation(Threads *threads, unsigned seen) {
-  const int patience = atomic_load_explicit(&threads->patience, memory_order_relaxed);
-  for (int i = 0; i < patience; i++) {
-    if (atomic_load_explicit(&threads->generation, memory_order_acquire) != seen) {
-      if (patience < MOST_SPINS) set_patience(threads, patience + patience / 8 + 1);
-      return;
-    }
+  for (int i = 0; i < SPINS; i++) {
+    if (atomic_load_explicit(&threads->generation, memory_order_acquire) != seen) return;
     relax();
   }
-  set_patience(threads, patience / 2);
   pthread_mutex_lock(&threads->mutex);
   atomic_fetch_add(&threads->sleepers, 1);
   while (atomic_load(&threads->generation) == seen)
@@ -126,7 +114,7 @@ Threads *threads_create(int count, NibbleError *error) {
     nibble_fail(error, NIBBLE_OUT_OF_MEMORY, "No memory is left for %d threads. Ask for fewer.", count);
     return NULL;
   }
-  *threads = (Threads){.count = count, .started = 1, .patience = MOST_SPINS, .handles = handles};
+  *threads = (Threads){.count = count, .started = 1, .handles = handles};
   pthread_mutex_init(&threads->mutex, NULL);
   pthread_cond_init(&threads->changed, NULL);
   for (int i = 1; i < count; i++) {
