@@ -31,9 +31,8 @@ export class ModelSources {
     root.addEventListener('drop', (event) => {
       mark(false);
       if (!bringsFiles(event)) return;
+      // Which tells the page too, which would load it at once, unasked.
       event.preventDefault();
-      // The page would load it at once, unasked.
-      event.stopPropagation();
       this.offerFile(event.dataTransfer.files[0]);
     });
     for (const type of ['online', 'offline']) addEventListener(type, () => this.render());
