@@ -229,7 +229,7 @@ describe('the models panel', () => {
     await page.reload();
     await untilReady(page);
     await page.locator('#model-button').click();
-    await page.getByText('获取其他模型').waitFor();
+    await page.getByRole('button', { name: /^下载 SmolLM2 135M Instruct/ }).waitFor();
     await page.emulateMedia({ colorScheme: 'dark' });
     await shoot(page, 'models-phone-zh-dark');
     assert.ok((await overflow()) <= 0);

@@ -99,7 +99,7 @@ export class ModelSources {
     const facts = [
       bytes(entry.bytes),
       t('models.parameters', { count: count(entry.parameters) }),
-      t('models.context', { count: count(entry.context) }),
+      t('models.context', { count: entry.context }),
       languages(entry.languages),
       entry.licence,
     ];
