@@ -22,6 +22,7 @@ const FALLBACK_STOPS = ['\nUser:'];
  *   `threads`: how many it has, which may be fewer
  * @property {(path: string, position?: number) => Promise<import('./source.js').Source>} [openPath]
  * @property {(path: string) => Promise<import('./store-backends.js').Backend>} [openFolder]
+ * @property {import('./download.js').DownloadOptions} [download] other habits of downloads than the usual
  * @property {number} threads how many threads to use where none are asked for
  * @property {number} maxThreads
  */

@@ -28,16 +28,20 @@ export class Importer {
   /**
    * @param {{ backend: import('./store-backends.js').Backend, runtime: import('./engine.js').Runtime,
    *   packer: import('./packer.js').Packer, record: import('./manifest.js').Manifest,
-   *   model: import('./engine.js').Model | null, problem?: Error | null }} parts `record` is kept up to date here;
-   *   `packer` stays the caller's; with a `problem` nothing is stored
+   *   model: import('./engine.js').Model | null, tail: Uint8Array | null, problem: Error | null }} parts `record` is kept
+   *   up to date here; `packer` stays the caller's; `tail`: the bytes of the last chunk, where an interruption left it
+   *   short; with a `problem` nothing is stored
    */
-  constructor({ backend, runtime, packer, record, model, problem = null }) {
+  constructor({ backend, runtime, packer, record, model, tail, problem }) {
     this.#backend = backend;
     this.#runtime = runtime;
     this.#packer = packer;
     this.#record = record;
     this.#model = model;
     this.problem = problem;
+    if (tail === null) return;
+    this.#parts = [tail];
+    this.#held = tail.length;
   }
 
   get done() {
@@ -58,29 +62,9 @@ export class Importer {
       else this.#hasher.init();
       this.#hashed = hash?.position ?? 0;
     }
-    await this.#takeBackPartialChunk();
     this.#position = storedBytes(this.#record);
     this.#flushed = this.#position;
     this.#packer.seek(this.#position);
-  }
-
-  /** A chunk that an interruption left short is filled up: its bytes come back to memory. */
-  async #takeBackPartialChunk() {
-    const { id, chunks, chunkBytes } = this.#record;
-    const index = chunks.length - 1;
-    if (index < 0 || chunks[index].bytes === chunkBytes) return;
-    const bytes = new Uint8Array(chunks[index].bytes);
-    try {
-      await this.#backend.readChunk(id, index, 0, bytes);
-    } catch {
-      // Its checksum will not fit.
-    }
-    if (checksumOf(this.#runtime, [bytes]) !== chunks[index].checksum) {
-      chunks.pop();
-      return;
-    }
-    this.#parts = [bytes];
-    this.#held = bytes.length;
   }
 
   /** Takes the bytes of the file at `filePosition`. */
@@ -166,6 +150,7 @@ export class Importer {
   #check() {
     const { sha256, name } = this.#record;
     const found = this.#hasher?.digest('hex') ?? sha256;
+    this.#hasher = null;
     if (found === sha256) return;
     throw new NibbleError(
       'HASH_MISMATCH',

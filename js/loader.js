@@ -3,7 +3,8 @@
 import { Header, STAGING_BYTES } from './engine.js';
 import { NibbleError } from './errors.js';
 
-const FIRST_HEADER_BYTES = 1 << 20;
+// Small enough that an import of which little came is kept; most headers take a few MiB.
+const FIRST_HEADER_BYTES = 16 << 10;
 // Far above any real header (a vocabulary of 256k takes some 10 MiB); a file that claims more is lying.
 const MAX_HEADER_BYTES = 256 << 20;
 // Stands for the size of a source that does not know its own, until its end has been seen.

@@ -80,7 +80,7 @@ async function throughStore(call, backend, storage, use) {
 const sourceOpener =
   ({ platform, signal }, descriptor) =>
   (from) =>
-    openSource(descriptor, { openPath: platform.openPath, signal, from });
+    openSource(descriptor, { openPath: platform.openPath, download: platform.download, signal, from });
 
 /** What a call comes to, for store.js. @returns {Promise<import('./store.js').Opening>} */
 export async function openingOf(call, backend, storage = noStorage(backend.kind)) {

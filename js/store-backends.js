@@ -20,7 +20,7 @@ export const READS_IN_FLIGHT = 2;
  * @property {() => Promise<Record[]>} list every record, in no order; what is no record is left out
  * @property {(id: string) => Promise<Record | null>} get
  * @property {(record: Record) => Promise<void>} put replaces the record of that id, whole or not at all; it is on the
- *   medium when this resolves, and so are the chunks written before
+ *   medium when this resolves. In IndexedDB chunks written before may still be on their way: who reads them checks them
  * @property {(id: string) => Promise<void>} remove the record first, then all chunks; does nothing where there are none
  * @property {(id: string, index: number, parts: Uint8Array[]) => Promise<void>} writeChunk replaces a chunk by the parts
  *   one after the other; they may lie in shared memory and are not kept. After a failure that chunk may be gone, all

@@ -15,7 +15,7 @@ import {
   storeUnavailable,
 } from './store-errors.js';
 import { createLock } from './store-locks.js';
-import { isRecord } from './store-record.js';
+import { copyRecord, isRecord } from './store-record.js';
 
 const VERSION = 1;
 // records: by id. chunks: Blob or ArrayBuffer by [id, index]. facts: what was found out about this database.
@@ -27,13 +27,14 @@ const PROBE_KEY = ['', -1000];
 const UNREADABLE = new Set(['NotReadableError', 'NotFoundError', 'DataError']);
 
 /**
- * @param {{ name?: string }} [options] the database's name
+ * @param {{ name?: string, blobs?: boolean }} [options] the database's name; whether to write Blobs, which is tested
+ *   where it is not told
  * @returns {Promise<import('./store-backends.js').Backend>}
  */
-export async function openIndexedDb({ name = 'nibble' } = {}) {
+export async function openIndexedDb({ name = 'nibble', blobs } = {}) {
   const backend = new IndexedDbBackend(name);
   try {
-    await backend.probe();
+    await backend.probe(blobs);
     return backend;
   } catch (error) {
     await backend.close();
@@ -54,10 +55,10 @@ class IndexedDbBackend {
     this.lock = createLock(`${name}-indexeddb`);
   }
 
-  /** Opens the database, and finds out whether it takes Blobs. */
-  async probe() {
+  /** Opens the database, and finds out whether it takes Blobs where that is not told. @param {boolean} [told] */
+  async probe(told) {
     const what = 'Opening the database';
-    const known = await this.#transact(what, ['facts'], {}, ({ facts }) => facts.get(BLOBS_FACT));
+    const known = told ?? (await this.#transact(what, ['facts'], {}, ({ facts }) => facts.get(BLOBS_FACT)));
     this.#blobs = known === true;
     if (typeof known === 'boolean') return;
     const found = await this.#takesBlobs();
@@ -92,7 +93,7 @@ class IndexedDbBackend {
 
   async put(record) {
     const what = `Storing the record of "${record.id}"`;
-    await this.#write(what, ['records'], 'strict', ({ records }) => records.put(record));
+    await this.#write(what, ['records'], 'strict', ({ records }) => records.put(copyRecord(record)));
   }
 
   async remove(id) {

@@ -25,16 +25,24 @@ export function createLock(prefix, manager = globalThis.navigator?.locks) {
   return async (name, { shared = false, wait = true, signal } = {}, use) => {
     if (signal?.aborted) throw lockCancelled(signal.reason);
     let held = false;
+    const { promise: cancelled, reject } = promiseParts();
+    const giveUp = () => held || reject(lockCancelled(signal.reason));
+    signal?.addEventListener('abort', giveUp);
     // A signal and ifAvailable exclude each other.
     const options = { mode: shared ? 'shared' : 'exclusive', ...(wait ? { signal } : { ifAvailable: true }) };
+    const request = manager.request(`${prefix}:${name}`, options, (lock) => {
+      if (lock === null) throw lockTaken(name);
+      if (signal?.aborted) return undefined;
+      held = true;
+      return use();
+    });
     try {
-      return await manager.request(`${prefix}:${name}`, options, (lock) => {
-        if (lock === null) throw lockTaken(name);
-        held = true;
-        return use();
-      });
+      // Chromium does not always answer a request that is aborted as soon as it was made.
+      return await (signal ? Promise.race([cancelled, request]) : request);
     } catch (error) {
       throw signal?.aborted && !held ? lockCancelled(error) : error;
+    } finally {
+      signal?.removeEventListener('abort', giveUp);
     }
   };
 }

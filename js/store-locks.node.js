@@ -41,16 +41,25 @@ async function announce(place, shared) {
   const name = [shared ? 'shared' : 'alone', process.pid, encodeURIComponent(hostname()), randomUUID()].join(' ');
   const own = join(place, name);
   await writeFile(own, '');
+  try {
+    if (!(await isInTheWay(place, name, shared))) return own;
+  } catch (error) {
+    await rm(own, { force: true });
+    throw error;
+  }
+  await rm(own, { force: true });
+  return null;
+}
+
+/** Whether somebody else holds what excludes us; what is left of ended processes is swept away on the way. */
+async function isInTheWay(place, name, shared) {
   const others = (await readdir(place)).filter((other) => other !== name);
   for (const other of others) {
     if (shared && other.startsWith('shared ')) continue;
-    if (await isHeld(place, other)) {
-      await rm(own, { force: true });
-      return null;
-    }
+    if (await isHeld(place, other)) return true;
     await rm(join(place, other), { recursive: true, force: true });
   }
-  return own;
+  return false;
 }
 
 /** Whether the process that announced itself by this file still runs; of another machine's nobody here can tell. */

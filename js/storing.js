@@ -17,6 +17,7 @@ import { readWeights } from './stored-weights.js';
  * @property {import('./manifest.js').Manifest} record
  * @property {Uint8Array[]} pieces
  * @property {number} position
+ * @property {Uint8Array | null} tail the bytes of the last chunk, where an interruption left it short
  * @property {NibbleError | null} problem
  */
 
@@ -54,11 +55,12 @@ async function resume(opening, record) {
   try {
     packer = new Packer(runtime, header);
     if (packer.packedBytes === record.packedBytes && (sha256 === null || record.sha256 === sha256)) {
+      const tail = await shortChunk(opening, record);
       packer.seek(storedBytes(record));
       source = await openRest(open, record, packer);
       const position = packer.filePosition;
       if ((source.position ?? 0) === position)
-        return { header, packer, source, record, pieces: [], position, problem: null };
+        return { header, packer, source, record, pieces: [], position, tail, problem: null };
       storage.restarted = true;
     }
   } catch (error) {
@@ -69,6 +71,21 @@ async function resume(opening, record) {
   packer.close();
   header.close();
   return source === undefined ? null : begin(opening, source);
+}
+
+/** The bytes of a last chunk that is to be filled up; where they are not what they were, the record forgets it. */
+async function shortChunk({ runtime, backend }, { id, chunks, chunkBytes }) {
+  const last = chunks.at(-1);
+  if (last === undefined || last.bytes === chunkBytes) return null;
+  const bytes = new Uint8Array(last.bytes);
+  try {
+    await backend.readChunk(id, chunks.length - 1, 0, bytes);
+  } catch (error) {
+    if (!['STORE_CHUNK_MISSING', 'STORE_DAMAGED'].includes(error.code)) throw error;
+  }
+  if (checksumOf(runtime, [bytes]) === last.checksum) return bytes;
+  chunks.pop();
+  return null;
 }
 
 /** The source from where the packer stands. */
@@ -96,7 +113,7 @@ async function begin(opening, source) {
     const headerChecksum = checksumOf(runtime, [bytes]);
     const record = newManifest({ ...factsOf(opening), header, source, headerChecksum, ...sizes });
     const problem = await writeBeginning(opening, record, bytes);
-    return { header, packer, source, record, pieces, position: 0, problem };
+    return { header, packer, source, record, pieces, position: 0, tail: null, problem };
   } catch (error) {
     packer?.close();
     header?.close();
@@ -136,7 +153,8 @@ async function importWeights(opening, started, model) {
   const { packer, record } = started;
   if (model !== null) await placeStored(opening, started, model);
   else if (started.problem !== null) throw started.problem;
-  const importer = new Importer({ backend, runtime, packer, record, model, problem: started.problem });
+  const { tail, problem } = started;
+  const importer = new Importer({ backend, runtime, packer, record, model, tail, problem });
   try {
     await importer.begin();
     const end = await feed(opening, started, importer);
@@ -148,9 +166,8 @@ async function importWeights(opening, started, model) {
     await (kept ? importer.keep() : importer.drop());
     throw error;
   }
-  const { problem } = importer;
-  if (problem === null) storage.state = 'imported';
-  else storage.problem = { code: problem.code ?? 'INTERNAL', message: problem.message };
+  if (importer.problem === null) storage.state = 'imported';
+  else storage.problem = { code: importer.problem.code ?? 'INTERNAL', message: importer.problem.message };
 }
 
 /** What an earlier import stored goes into place. Where a chunk of it is damaged, the import goes on from there. */
@@ -171,7 +188,9 @@ async function placeStored(opening, started, model) {
   };
   await readWeights({ backend, record, model, signal, onRead, mend });
   if (whole === record.chunks.length) return;
+  // Only the last chunk can be short, so none of those that stay is.
   record.chunks.length = whole;
+  started.tail = null;
   packer.seek(storedBytes(record));
   await started.source.close();
   started.source = await openRest(open, record, packer);

@@ -13,6 +13,7 @@ import { secondsLeft } from './bench/progress.js';
 import { figure, report } from './bench/report.js';
 import { serveBenchmark } from './bench/server.js';
 import { median, ratio, summarise, summary } from './bench/statistics.js';
+import { measureStorage, table } from './bench/storage.js';
 import { temporaryFolder } from './small-model.js';
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
@@ -455,4 +456,14 @@ describe('the command', () => {
     assert.equal(helped.status, 0);
     assert.match(helped.stdout, /--deep-generate/);
   });
+});
+
+test('the storage of a browser is measured by every store, size and way to read', async () => {
+  const { rows, ways } = await measureStorage({ megabytes: 2, rounds: 1, seconds: 60, sizes: [1, 2] });
+  assert.equal(rows.length, 6);
+  for (const { write, reads } of rows) {
+    assert.equal(reads.length, ways.length);
+    for (const found of [write, ...reads]) assert.ok(found.count === 1 && found.median > 0, JSON.stringify(found));
+  }
+  assert.equal(table(rows).split('\n').length, 2 + rows.length);
 });

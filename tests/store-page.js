@@ -22,7 +22,8 @@ export async function bundleForWorker(path) {
 
 /**
  * @param {string} path the module that runs in the worker, from this folder
- * @returns {Promise<{ origin: string, browser: any, newWorker: () => Promise<{ page: any, worker: any }>, close: () => Promise<void> }>}
+ * @returns {Promise<{ origin: string, browser: any, newWorker: (page?: any) => Promise<{ page: any, worker: any }>, close: () => Promise<void> }>} a worker
+ *   is that of a new page, or one more of a page
  */
 export async function openWorkerPages(path) {
   const script = await bundleForWorker(path);
@@ -43,9 +44,9 @@ export async function openWorkerPages(path) {
     return {
       origin,
       browser,
-      async newWorker() {
-        const page = await browser.context.newPage();
-        await page.goto(origin);
+      async newWorker(existing) {
+        const page = existing ?? (await browser.context.newPage());
+        if (existing === undefined) await page.goto(origin);
         const [worker] = await Promise.all([
           page.waitForEvent('worker'),
           page.evaluate(() => {
