@@ -10,12 +10,13 @@ import { EngineRoom, INCLUDED_MODEL, isIncluded } from './engine-room.js';
 import { chooseLocale, Language } from './i18n.js';
 import { placeIcons } from './icons.js';
 import { LoadPanel } from './load-panel.js';
+import { ModelShelf } from './model-shelf.js';
 import { describeProblem } from './problem.js';
+import { Readouts } from './readouts.js';
 import { Settings } from './settings.js';
 import { SettingsForm } from './settings-form.js';
 import { listenToShortcuts } from './shortcuts.js';
 import { Sidebar } from './sidebar.js';
-import { Readouts } from './readouts.js';
 
 const STARTERS = ['Who are you?', 'What can you do?', 'What is 3 + 4?'];
 
@@ -44,6 +45,7 @@ class App {
     this.sidebar = this.#createSidebar();
     this.readouts = new Readouts({ room, settings, answers: this.answers, t, current: () => this.chat.conversation });
     this.loadPanel = new LoadPanel(room, t, { onCancelled: () => this.composer.focus() });
+    this.models = this.#createModels();
     this.settingsForm = new SettingsForm(settings, t, () => this.readouts.describeStore());
     this.#listen();
     find('not-kept').hidden = this.conversations.isKept;
@@ -60,7 +62,12 @@ class App {
     const { engine, problem } = this.room;
     if (problem !== null || engine === null) return;
     this.settings.set('model', this.#placeOf(this.room.model, engine));
-    this.announce(this.language.t('announce.ready'));
+    const { t } = this.language;
+    this.announce(t('announce.ready'));
+    const { storage, name } = engine.info;
+    if (storage.problem === null) return;
+    const { code, text } = describeProblem({ ...storage.problem }, t);
+    this.loadPanel.showProblem({ code, text: t('problem.not-stored', { name }), detail: text });
   }
 
   announce(text) {
@@ -93,6 +100,18 @@ class App {
     });
   }
 
+  #createModels() {
+    return new ModelShelf({
+      root: find('models-panel'),
+      dialog: find('models'),
+      language: this.language,
+      settings: this.settings,
+      room: this.room,
+      onUse: (model) => this.load(model),
+      announce: (text) => this.announce(text),
+    });
+  }
+
   #createSidebar() {
     const { answers, conversations, settings } = this;
     return new Sidebar({
@@ -108,7 +127,8 @@ class App {
       onRename: async (id) => {
         const renamed = await conversations.get(id);
         const { conversation } = answers.jobOf(id) ?? this.chat;
-        if (conversation.id === id && renamed) Object.assign(conversation, { title: renamed.title, renamed: renamed.renamed });
+        if (conversation.id === id && renamed)
+          Object.assign(conversation, { title: renamed.title, renamed: renamed.renamed });
         this.#refresh();
       },
     });
@@ -161,6 +181,7 @@ class App {
 
   #openModels() {
     openDialog(find('models'));
+    this.models.open();
   }
 
   #lastModel() {
@@ -207,6 +228,7 @@ class App {
     this.settingsForm.render();
     this.readouts.refresh();
     this.loadPanel.render();
+    this.models.render();
     this.#refresh();
   }
 

@@ -1,11 +1,13 @@
 // The page's words in the reader's language.
+import modelsEn from './models-strings.en.js';
+import modelsZh from './models-strings.zh.js';
 import en from './strings.en.js';
 import zh from './strings.zh.js';
 
 /** The languages there are, by their own names. */
 export const LANGUAGES = Object.freeze({ en: 'English', zh: '简体中文' });
 
-const STRINGS = { en, zh };
+const STRINGS = { en: { ...en, ...modelsEn }, zh: { ...zh, ...modelsZh } };
 const TAGS = { en: 'en', zh: 'zh-Hans' };
 const NAMED = /\{(\w+)\}/g;
 

@@ -1,0 +1,109 @@
+// Imports into the store that this page has begun. Each goes on in the background whether or not the panel is open;
+// what has come of a paused one stays in the store, from its first chunk on, and so it goes on after a reload.
+
+/**
+ * @typedef {object} Download
+ * @property {string} id as the store will have it
+ * @property {URL | File} model
+ * @property {string} name
+ * @property {string} [sha256]
+ * @property {'running' | 'paused' | 'failed'} state
+ * @property {{ phase: string, loaded: number, total: number, bytesPerSecond: number, secondsLeft: number | null, restarted?: boolean } | null} progress
+ * @property {any} problem why it failed
+ */
+
+/** The id under which the store keeps a model. @param {URL | File} model */
+export const idOf = (model) =>
+  model instanceof URL ? `url:${model.href}` : `file:${model.name}:${model.size}:${model.lastModified}`;
+
+const CANCELLED = 'cancelled';
+
+export class Downloads {
+  #store;
+  #onChange;
+  #onProgress;
+  #running = new Map();
+
+  /**
+   * @param {object} context
+   * @param {() => Promise<import('./nibble/index.js').ModelStore>} context.store
+   * @param {(event: { download: Download, kind: 'begun' | 'ended' | 'failed' | 'paused' | 'cancelled' }) => void} context.onChange
+   * @param {(download: Download) => void} context.onProgress
+   */
+  constructor({ store, onChange, onProgress }) {
+    this.#store = store;
+    this.#onChange = onChange;
+    this.#onProgress = onProgress;
+  }
+
+  /** @returns {Download[]} */
+  get all() {
+    return [...this.#running.values()].map(({ download }) => download);
+  }
+
+  /** @param {string} id @returns {Download | undefined} */
+  get(id) {
+    return this.#running.get(id)?.download;
+  }
+
+  /**
+   * Begins a download, or goes on with an interrupted one.
+   * @param {{ model: URL | File, name: string, sha256?: string | null }} wanted
+   */
+  async begin({ model, name, sha256 }) {
+    const id = idOf(model);
+    if (this.get(id)?.state === 'running') return;
+    const controller = new AbortController();
+    const download = { id, model, name, sha256, state: 'running', progress: null, problem: null };
+    // Another place for models may be chosen meanwhile.
+    const entry = { download, controller, store: this.#store(), ended: null };
+    this.#running.set(id, entry);
+    this.#onChange({ download, kind: 'begun' });
+    entry.ended = this.#run(entry);
+    await entry.ended;
+  }
+
+  /** Stops; what has come is kept. @param {string} id */
+  async pause(id) {
+    const entry = this.#running.get(id);
+    entry?.controller.abort();
+    await entry?.ended;
+  }
+
+  /** Stops, and drops what has come. @param {string} id */
+  async cancel(id) {
+    const entry = this.#running.get(id);
+    if (!entry) return;
+    const { download, controller } = entry;
+    controller.abort(CANCELLED);
+    await entry.ended;
+    const store = await entry.store.catch(() => null);
+    await store?.delete(id);
+    this.#running.delete(id);
+    this.#onChange({ download, kind: 'cancelled' });
+  }
+
+  async #run({ download, controller, store: opening }) {
+    const { signal } = controller;
+    let kind = 'ended';
+    try {
+      const store = await opening;
+      const onProgress = (progress) => {
+        download.progress = progress;
+        this.#onProgress(download);
+      };
+      await store.import(download.model, {
+        signal,
+        onProgress,
+        ...(download.sha256 ? { sha256: download.sha256 } : {}),
+      });
+    } catch (error) {
+      kind = signal.aborted ? 'paused' : 'failed';
+      download.problem = error;
+    }
+    if (signal.reason === CANCELLED) return;
+    if (kind === 'ended') this.#running.delete(download.id);
+    else download.state = kind;
+    this.#onChange({ download, kind });
+  }
+}

@@ -1,0 +1,222 @@
+// Where further models come from: the catalogue, an address, a file.
+import { make } from './dom.js';
+import { idOf } from './models-downloads.js';
+import { Offer } from './models-offer.js';
+import { keepFocus, makeButton, makeSection } from './models-section.js';
+
+const CATALOGUE = 'models/catalog.json';
+const isModelFile = (name) => /\.gguf$/i.test(name);
+
+export class ModelSources {
+  #panel;
+  #section = makeSection('models-get');
+  #catalogue = null;
+  #failed = false;
+  #offer = null;
+  #address = '';
+
+  /** @param {import('./models.js').Panel} panel */
+  constructor(panel) {
+    this.#panel = panel;
+    const { root } = this.#section;
+    const bringsFiles = (event) => event.dataTransfer?.types.includes('Files');
+    const mark = (on) => root.classList.toggle('dropping', on);
+    root.addEventListener('dragover', (event) => {
+      if (!bringsFiles(event)) return;
+      event.preventDefault();
+      event.dataTransfer.dropEffect = 'copy';
+      mark(true);
+    });
+    root.addEventListener('dragleave', () => mark(false));
+    root.addEventListener('drop', (event) => {
+      mark(false);
+      if (!bringsFiles(event)) return;
+      event.preventDefault();
+      // The page would load it at once, unasked.
+      event.stopPropagation();
+      this.offerFile(event.dataTransfer.files[0]);
+    });
+    for (const type of ['online', 'offline']) addEventListener(type, () => this.render());
+  }
+
+  get root() {
+    return this.#section.root;
+  }
+
+  /** The entry that comes with the page, from the catalogue. */
+  get included() {
+    return this.#catalogue?.find(({ url }) => new URL(url, document.baseURI).href === this.#panel.includedUrl.href);
+  }
+
+  async load() {
+    if (this.#catalogue !== null) return;
+    try {
+      const response = await fetch(CATALOGUE);
+      if (!response.ok) throw new Error(`The server answered ${response.status}.`);
+      this.#catalogue = await response.json();
+      this.#failed = false;
+    } catch {
+      this.#failed = true;
+    }
+  }
+
+  render() {
+    const { t } = this.#panel;
+    const { heading, body, root } = this.#section;
+    heading.textContent = t('models.get');
+    keepFocus(root, heading, () => {
+      const online = navigator.onLine;
+      body.replaceChildren(
+        ...(online
+          ? [this.#catalogueList(), this.#addressForm()]
+          : [make('p', { class: 'help' }, t('models.offline'))]),
+        this.#fileChooser(),
+      );
+      this.#offer?.render();
+      if (this.#offer && !this.#offer.root.isConnected) body.append(this.#offer.root);
+    });
+  }
+
+  /** Looks at a file that was chosen or dropped. @param {File | undefined} file */
+  offerFile(file) {
+    if (!file) return;
+    const place = this.#section.body.querySelector('.models-file');
+    if (!isModelFile(file.name)) return this.#refuse(place, this.#panel.t('models.file.other', { name: file.name }));
+    this.#open({ model: file, name: file.name }, place);
+  }
+
+  #catalogueList() {
+    const { t } = this.#panel;
+    if (this.#failed) return make('p', { class: 'help' }, t('models.catalogue.failed'));
+    const entries = (this.#catalogue ?? []).filter((entry) => entry !== this.included);
+    return make('ul', { class: 'models-list' }, ...entries.map((entry) => this.#entry(entry)));
+  }
+
+  #entry(entry) {
+    const { t, format, locale, stored, downloads } = this.#panel;
+    const { bytes, count, languages, list } = format();
+    const model = new URL(entry.url, document.baseURI);
+    const id = idOf(model);
+    const facts = [
+      bytes(entry.bytes),
+      t('models.parameters', { count: count(entry.parameters) }),
+      t('models.context', { count: count(entry.context) }),
+      languages(entry.languages),
+      entry.licence,
+    ];
+    const download = makeButton({
+      label: t('models.download'),
+      name: t('models.download.name', { name: entry.name, size: bytes(entry.bytes) }),
+      key: `get ${id}`,
+      action: () => this.#open({ model, name: entry.name, sha256: entry.sha256 }, row),
+    });
+    const found = stored().find((model) => model.id === id);
+    const place = downloads.get(id) || found?.state === 'importing' ? 'models.listed' : found && 'models.stored';
+    const row = make(
+      'li',
+      { class: 'models-row', 'data-entry': id },
+      make(
+        'div',
+        { class: 'models-line' },
+        make(
+          'div',
+          { class: 'models-about' },
+          make('p', { class: 'models-name' }, entry.name),
+          make('p', {}, entry.notes[locale().split('-')[0]] ?? entry.notes.en),
+          make('p', { class: 'models-facts' }, list(facts)),
+        ),
+        place ? make('p', { class: 'models-facts' }, t(place)) : download,
+      ),
+      this.#offer?.wanted.model.href === model.href ? this.#offer.root : null,
+    );
+    return row;
+  }
+
+  #addressForm() {
+    const { t } = this.#panel;
+    const problem = make('p', { id: 'models-url-problem', class: 'field-problem', role: 'alert' });
+    const field = make('input', {
+      id: 'models-url',
+      type: 'text',
+      inputmode: 'url',
+      autocomplete: 'off',
+      spellcheck: 'false',
+      'data-key': 'url',
+      value: this.#address,
+      placeholder: 'https://…/model.gguf',
+      'aria-describedby': 'models-url-help models-url-problem',
+      on: {
+        input: () => {
+          this.#address = field.value;
+        },
+      },
+    });
+    const submit = (event) => {
+      event.preventDefault();
+      const { url, fault } = readAddress(field.value);
+      problem.textContent = fault ? t(fault) : '';
+      field.setAttribute('aria-invalid', String(Boolean(fault)));
+      if (fault) return field.focus();
+      this.#open({ model: url, name: decodeURIComponent(url.pathname.split('/').pop()) || url.host }, form);
+    };
+    const form = make(
+      'form',
+      { class: 'models-url field', novalidate: true, on: { submit } },
+      make('label', { for: 'models-url' }, t('models.url')),
+      make('div', { class: 'models-line' }, field, make('button', { type: 'submit' }, t('models.url.check'))),
+      problem,
+      make('p', { id: 'models-url-help', class: 'help' }, t('models.url.help')),
+    );
+    return form;
+  }
+
+  #fileChooser() {
+    const { t } = this.#panel;
+    const picker = make('input', { type: 'file', accept: '.gguf', hidden: true, class: 'models-picker' });
+    picker.addEventListener('change', () => {
+      const [file] = picker.files;
+      picker.value = '';
+      this.offerFile(file);
+    });
+    const choose = makeButton({ label: t('models.file'), key: 'file', action: () => picker.click() });
+    const line = make('div', { class: 'models-line' }, choose, make('p', { class: 'help' }, t('models.file.help')));
+    return make('div', { class: 'models-file' }, picker, line);
+  }
+
+  #refuse(place, text) {
+    this.#offer?.close();
+    place.querySelector('.field-problem')?.remove();
+    place.append(make('p', { class: 'field-problem', role: 'alert' }, text));
+  }
+
+  #open(wanted, place) {
+    this.#offer?.close();
+    place.querySelector('.models-file > .field-problem')?.remove();
+    const opener = document.activeElement?.dataset?.key;
+    const onClose = () => {
+      this.#offer = null;
+      const found = opener && this.#section.root.querySelector(`[data-key="${CSS.escape(opener)}"]`);
+      (found || this.#section.heading).focus();
+    };
+    this.#offer = new Offer(this.#panel, { ...wanted, onClose });
+    place.append(this.#offer.root);
+    this.#offer.look();
+  }
+}
+
+/** @param {string} text @returns {{ url?: URL, fault?: string }} */
+function readAddress(text) {
+  const address = text.trim();
+  if (address === '') return { fault: 'models.url.empty' };
+  const url = URL.canParse(address) ? new URL(address) : null;
+  const isLocal = ['localhost', '127.0.0.1'].includes(url?.hostname);
+  if (url === null || !(url.protocol === 'https:' || (url.protocol === 'http:' && isLocal))) {
+    return { fault: 'models.url.bad' };
+  }
+  if (url.hostname === 'huggingface.co') {
+    // The page about a file, and the file itself.
+    url.pathname = url.pathname.replace('/blob/', '/resolve/');
+    if (!url.pathname.includes('/resolve/')) return { fault: 'models.url.page' };
+  }
+  return { url };
+}

@@ -1,0 +1,174 @@
+// The models panel: what is on this device, where more comes from, and the room there is.
+import { make } from './dom.js';
+import { Downloads } from './models-downloads.js';
+import { createFormat } from './models-format.js';
+import { ModelSources } from './models-get.js';
+import { ModelList } from './models-list.js';
+import { ModelSpace } from './models-space.js';
+import { describeProblem } from './problem.js';
+
+const INCLUDED = 'models/nibble-tiny.gguf';
+
+/**
+ * @typedef {object} PanelContext
+ * @property {(key: string, values?: object) => string} t
+ * @property {string | (() => string)} locale the tag of the language
+ * @property {() => import('./nibble/index.js').ModelStore | Promise<import('./nibble/index.js').ModelStore>} store may
+ *   throw or reject where the browser refuses one
+ * @property {() => string | null} currentId of the model in use, as the store has it
+ * @property {(model: URL | File | { stored: string }) => void} onUse
+ * @property {(text: string) => void} announce to a screen reader
+ * @property {(kind: 'indexeddb' | 'opfs') => void | Promise<void>} [onStoreKind] another place for models was chosen;
+ *   store() has to give that one from then on
+ */
+
+/**
+ * Fills an element with the panel.
+ * @param {HTMLElement} root
+ * @param {PanelContext} context
+ * @returns {{ refresh: () => Promise<void>, render: () => void, offerFile: (file: File) => void }} `refresh`: the panel
+ *   is being opened, or what is stored has changed; `render`: the language or the model in use has changed
+ */
+export function createModelsPanel(root, context) {
+  const panel = new Panel(root, context);
+  return {
+    refresh: () => panel.refresh(),
+    render: () => panel.render(),
+    offerFile: (file) => panel.offerFile(file),
+  };
+}
+
+/** What the sections of the panel know of each other. */
+export class Panel {
+  #context;
+  #list;
+  #sources;
+  #space;
+  #problem = make('p', { class: 'models-problem bad', role: 'alert', hidden: true });
+
+  /** @param {HTMLElement} root @param {PanelContext} context */
+  constructor(root, context) {
+    this.#context = context;
+    this.t = context.t;
+    this.announce = context.announce;
+    this.onStoreKind = context.onStoreKind;
+    this.includedUrl = new URL(INCLUDED, document.baseURI);
+    this.includedId = `url:${this.includedUrl.href}`;
+    this.downloads = new Downloads({
+      store: () => this.store(),
+      onChange: (event) => this.#follow(event),
+      onProgress: (download) => this.#list.follow(download),
+    });
+    this.#list = new ModelList(this);
+    this.#sources = new ModelSources(this);
+    this.#space = new ModelSpace(this);
+    root.classList.add('models');
+    root.replaceChildren(this.#problem, this.#list.root, this.#sources.root, this.#space.root);
+    this.render();
+  }
+
+  store = async () => this.#context.store();
+
+  locale = () => {
+    const { locale } = this.#context;
+    return typeof locale === 'function' ? locale() : locale;
+  };
+
+  format = () => createFormat(this.locale());
+
+  stored = () => this.#list.models;
+
+  /** @param {string} id */
+  isCurrent = (id) => this.#context.currentId() === id;
+
+  /** @param {URL | File | { stored: string }} model */
+  use = (model) => this.#context.onUse(model);
+
+  /** A problem that has no row of its own. @param {any} error */
+  report = (error) => {
+    this.#problem.hidden = false;
+    this.#problem.textContent = this.sentence(error);
+  };
+
+  /** A problem in the reader's language, with its code. @param {any} error */
+  sentence(error) {
+    const { code, text } = describeProblem(error, this.t);
+    return this.t('models.problem', { text, code });
+  }
+
+  get included() {
+    const entry = this.#sources.included;
+    return { name: entry?.name ?? 'Nibble Tiny', bytes: entry?.bytes, url: this.includedUrl };
+  }
+
+  async refresh() {
+    await Promise.all([this.#sources.load(), this.#readStore()]);
+    this.render();
+  }
+
+  render() {
+    this.#list.render();
+    this.#sources.render();
+    this.#space.render();
+  }
+
+  /** @param {File} file */
+  offerFile(file) {
+    this.#sources.offerFile(file);
+  }
+
+  /** @param {{ model: URL | File, name: string, sha256?: string | null }} wanted */
+  async download(wanted) {
+    this.#problem.hidden = true;
+    // Only a page may ask that the store be kept, and a download is the moment at which it matters.
+    const store = await this.store().catch(() => null);
+    store?.persist().then(
+      () => this.#space.refresh(),
+      () => {},
+    );
+    await this.downloads.begin(wanted);
+  }
+
+  /** @param {string} id @param {string} name */
+  async rename(id, name) {
+    await this.#attempt(async (store) => {
+      await store.rename(id, name);
+      this.announce(this.t('models.renamed', { name }));
+    });
+  }
+
+  /** @param {string} id @param {string} name */
+  async remove(id, name) {
+    await this.#attempt(async (store) => {
+      await store.delete(id);
+      this.announce(this.t('models.deleted', { name }));
+    });
+  }
+
+  async #attempt(action) {
+    this.#problem.hidden = true;
+    try {
+      await action(await this.store());
+    } catch (error) {
+      this.report(error);
+    }
+    await this.refresh();
+  }
+
+  async #readStore() {
+    try {
+      const store = await this.store();
+      this.#list.show(await store.list());
+    } catch (error) {
+      if (error.code !== 'STORE_UNAVAILABLE') this.report(error);
+      this.#list.show([]);
+    }
+    await this.#space.refresh();
+  }
+
+  async #follow({ download: { name }, kind }) {
+    this.announce(this.t(`models.${kind}`, { name }));
+    if (kind === 'begun') this.render();
+    else await this.refresh();
+  }
+}
