@@ -7,6 +7,7 @@ import { after, before, describe, test } from 'node:test';
 import { SITE, sealSite } from '../js/bundle.js';
 import { ROOT } from '../wasm/shell.js';
 import { openChromium } from './chromium.js';
+import { converse, untilReady } from './page-driver.js';
 import { servePlainly } from './plain-server.js';
 
 const PATIENCE = 60_000;
@@ -31,25 +32,7 @@ async function visit(url, options = {}) {
   return { ...browser, page, complaints, loads: () => loads };
 }
 
-/** Ends when the page is ready or says why not. */
-async function untilReady(page) {
-  await page.waitForFunction(() => {
-    const ready = document.querySelector('#state')?.textContent === 'Ready';
-    return ready || document.querySelector('#problem')?.hidden === false;
-  });
-  assert.equal(await page.locator('#problem').isVisible(), false, await page.locator('#problem').textContent());
-}
-
-async function answer(page) {
-  const before = await page.locator('.message.assistant').count();
-  await page.locator('#prompt').fill('Hello');
-  await page.locator('#prompt').press('Enter');
-  const complete = (count) => document.querySelectorAll('.message.assistant:not([aria-busy])').length > count;
-  await page.waitForFunction(complete, before);
-  await untilReady(page);
-  return page.locator('.message.assistant').last().textContent();
-}
-
+const answer = (page) => converse(page, 'Hello');
 const isolated = (page) => page.evaluate(() => crossOriginIsolated);
 
 /** Asks the page again and again; waitForFunction() takes any promise for a yes. */
@@ -83,7 +66,7 @@ describe('a host without headers', () => {
       await page.waitForFunction(() => crossOriginIsolated);
       await untilReady(page);
       assert.equal(visitor.loads(), 2);
-      assert.match(await page.locator('#threads').textContent(), /^\d+ threads?$/);
+      assert.match(await page.locator('#status-threads').textContent(), /^\d+ threads?$/);
       await page.reload();
       await untilReady(page);
       assert.equal(await isolated(page), true);
@@ -162,7 +145,7 @@ describe('a host without headers', () => {
         await page.goto(server.url);
         await untilReady(page);
         assert.equal(await isolated(page), false);
-        assert.match(await page.locator('#threads').textContent(), /^1 thread/);
+        assert.match(await page.locator('#status-threads').textContent(), /^1 thread/);
         assert.match(await answer(page), /\p{L}/u);
         assert.equal(visitor.loads(), 2, 'about:blank, and the page once');
         assert.deepEqual(visitor.complaints, []);
@@ -186,7 +169,10 @@ describe('another version', () => {
       writeFileSync(join(copy, path), `${readFileSync(join(copy, path), 'utf8')}\n${comment}\n`);
     }
     const page = readFileSync(join(copy, 'index.html'), 'utf8');
-    writeFileSync(join(copy, 'index.html'), page.replace(/<title>.*<\/title>/, `<title>${name}</title>`));
+    writeFileSync(
+      join(copy, 'index.html'),
+      page.replace(/name="description" content="[^"]*"/, `name="description" content="${name}"`),
+    );
     await sealSite(copy);
     return copy;
   }
@@ -220,7 +206,7 @@ describe('another version', () => {
       assert.deepEqual(versionsIn(await look(page, MARKED)), Array(3).fill('version-one'));
 
       await page.reload();
-      await page.waitForFunction(() => document.title === 'version-two');
+      await page.waitForFunction(() => document.querySelector('meta[name=description]').content === 'version-two');
       await untilReady(page);
       const second = await look(page, MARKED);
       assert.deepEqual(versionsIn(second), Array(3).fill('version-two'));
@@ -254,7 +240,7 @@ describe('another version', () => {
       }
       await second.close();
       await page.reload();
-      await page.waitForFunction(() => document.title === 'version-b');
+      await page.waitForFunction(() => document.querySelector('meta[name=description]').content === 'version-b');
       await untilReady(page);
       assert.deepEqual(versionsIn(await look(page, MARKED)), Array(3).fill('version-b'));
     } finally {

@@ -26,6 +26,8 @@ export function acceptDrops(cover, onFile) {
   });
   document.addEventListener('drop', (event) => {
     show(false);
+    // A part of the page has taken it.
+    if (event.defaultPrevented) return;
     if (!bringsFiles(event) && event.target.matches?.('textarea')) return;
     event.preventDefault();
     const [file] = event.dataTransfer.files;

@@ -32,6 +32,8 @@ export class ModelShelf {
         context.onUse(model);
       },
       announce,
+      // The next visit would look for it in vain.
+      onDeleted: (id) => settings.get('model')?.stored === id && settings.set('model', null),
       onStoreKind: (kind) => settings.set('store', kind),
     });
     let engine = null;

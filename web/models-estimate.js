@@ -2,7 +2,7 @@
 // processor that takes a second.
 import * as library from './nibble/index.js';
 
-const KEY = 'nibble.speed';
+const KEY = 'nibble.probe';
 // An English word is about four thirds of a token.
 const WORDS_PER_TOKEN = 0.75;
 // The engine addresses 32 bits of memory.
@@ -28,18 +28,18 @@ const USABLE_PART = 0.6;
  */
 export async function estimateModel(model, { store, signal }) {
   const description = await library.describeModel(model, { signal });
-  const { name, file, quantization, memory, problem } = description;
+  const { name, file, quantization, tensors, memory, problem } = description;
   if (memory === null) throw problem;
-  const [speed, free] = await Promise.all([rememberedSpeed(signal), freeBytes(store)]);
+  const [probe, free] = await Promise.all([rememberedProbe(signal), freeBytes(store)]);
   const bytes = Object.values(memory).reduce((sum, part) => sum + part, 0);
   const fileBytes = file.bytes > 0 ? file.bytes : null;
-  const rate = speed === null ? null : speed.decodeBytesPerSecond / memory.weights;
   return {
     name,
     fileBytes,
     type: quantization.label,
     memory: bytes,
-    wordsPerSecond: rate === null ? null : rate * WORDS_PER_TOKEN,
+    wordsPerSecond:
+      probe && library.estimateSpeed(probe, workPerToken(tensors)).decodeTokensPerSecond * WORDS_PER_TOKEN,
     tight: findTightness({ bytes, fileBytes: fileBytes ?? memory.weights, free }),
     free,
   };
@@ -56,15 +56,26 @@ async function freeBytes(store) {
   return Number.isFinite(quota) ? Math.max(0, quota - (usage ?? 0)) : null;
 }
 
+/** What one token of an answer goes through: all but an embedding that is not also the output. */
+function workPerToken(tensors) {
+  const hasOutput = tensors.some(({ name }) => name === 'output.weight');
+  const read = tensors.filter(({ name }) => !(hasOutput && name === 'token_embd.weight'));
+  const sizeOf = (shape) => shape.reduce((product, size) => product * size, 1);
+  return {
+    bytesPerToken: read.reduce((sum, { bytes }) => sum + bytes, 0),
+    parameters: read.reduce((sum, { shape }) => sum + sizeOf(shape), 0),
+  };
+}
+
 /** The probe runs once; another number of threads makes another speed. */
-async function rememberedSpeed(signal) {
+async function rememberedProbe(signal) {
   const threads = globalThis.crossOriginIsolated ? navigator.hardwareConcurrency : 1;
-  const remembered = readSpeed();
-  if (remembered?.for === threads) return remembered;
+  const remembered = readProbe();
+  if (remembered?.processors === threads) return remembered;
   try {
-    const { decodeBytesPerSecond } = await library.probeSpeed({ signal });
-    const measured = { for: threads, decodeBytesPerSecond };
-    writeSpeed(measured);
+    const { decodeBytesPerSecond, prefillWeightsPerSecond } = await library.probeSpeed({ signal });
+    const measured = { processors: threads, decodeBytesPerSecond, prefillWeightsPerSecond };
+    writeProbe(measured);
     return measured;
   } catch (error) {
     if (signal?.aborted) throw error;
@@ -73,16 +84,16 @@ async function rememberedSpeed(signal) {
   }
 }
 
-function readSpeed() {
+function readProbe() {
   try {
     const found = JSON.parse(localStorage.getItem(KEY) ?? 'null');
-    return found?.decodeBytesPerSecond > 0 ? found : null;
+    return found?.decodeBytesPerSecond > 0 && found.prefillWeightsPerSecond > 0 ? found : null;
   } catch {
     return null;
   }
 }
 
-function writeSpeed(measured) {
+function writeProbe(measured) {
   try {
     localStorage.setItem(KEY, JSON.stringify(measured));
   } catch {

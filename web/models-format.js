@@ -36,7 +36,7 @@ export function createFormat(locale) {
 
     /** How long ago. @param {number} time milliseconds since 1970 @param {number} [now] */
     ago(time, now = Date.now()) {
-      const [unit, length] = TIMES.find(([, span]) => now - time >= span) ?? ['minute', 60_000];
+      const [unit, length] = TIMES.find(([, span]) => now - time >= span) ?? ['second', Number.MAX_SAFE_INTEGER];
       return relative.format(-Math.floor(Math.max(0, now - time) / length), unit);
     },
 

@@ -31,9 +31,8 @@ export class ModelSources {
     root.addEventListener('drop', (event) => {
       mark(false);
       if (!bringsFiles(event)) return;
+      // Which tells the page too, which would load it at once, unasked.
       event.preventDefault();
-      // The page would load it at once, unasked.
-      event.stopPropagation();
       this.offerFile(event.dataTransfer.files[0]);
     });
     for (const type of ['online', 'offline']) addEventListener(type, () => this.render());
@@ -100,7 +99,7 @@ export class ModelSources {
     const facts = [
       bytes(entry.bytes),
       t('models.parameters', { count: count(entry.parameters) }),
-      t('models.context', { count: count(entry.context) }),
+      t('models.context', { count: entry.context }),
       languages(entry.languages),
       entry.licence,
     ];

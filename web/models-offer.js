@@ -49,7 +49,10 @@ export class Offer {
     this.root.setAttribute('aria-label', name);
     if (this.#settled === null) return this.#show([make('p', {}, t('models.estimate.busy', { name }))], []);
     const { estimate, problem } = this.#settled;
-    if (problem) return this.#show([make('p', { class: 'bad' }, this.#panel.sentence(problem))], []);
+    if (problem) {
+      const lines = [make('p', { class: 'bad' }, this.#panel.sentence(problem))];
+      return this.#show([...lines, make('p', { class: 'models-facts' }, problem.message)], []);
+    }
     this.#show(this.#describe(estimate), this.#actions(estimate));
   }
 

@@ -18,6 +18,7 @@ const INCLUDED = 'models/nibble-tiny.gguf';
  * @property {() => string | null} currentId of the model in use, as the store has it
  * @property {(model: URL | File | { stored: string }) => void} onUse
  * @property {(text: string) => void} announce to a screen reader
+ * @property {(id: string) => void} [onDeleted] a model is stored no more
  * @property {(kind: 'indexeddb' | 'opfs') => void | Promise<void>} [onStoreKind] another place for models was chosen;
  *   store() has to give that one from then on
  */
@@ -141,6 +142,7 @@ export class Panel {
   async remove(id, name) {
     await this.#attempt(async (store) => {
       await store.delete(id);
+      this.#context.onDeleted?.(id);
       this.announce(this.t('models.deleted', { name }));
     });
   }

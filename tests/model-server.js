@@ -1,0 +1,50 @@
+// A server of models as another site: with CORS and ranges, slow where a test wants to step in between.
+import { createServer } from 'node:http';
+import { parseRange } from '../web/serve.js';
+
+/**
+ * @param {Record<string, { bytes: Uint8Array, type?: string, pause?: number }>} files by path; `pause`: milliseconds
+ *   before each further 32 KiB
+ * @returns {Promise<{ url: string, requests: { path: string, range: string | undefined }[], close: () => Promise<void> }>}
+ */
+export async function serveModels(files) {
+  const requests = [];
+  const server = createServer(async (request, response) => {
+    const { pathname } = new URL(request.url, 'http://localhost');
+    const headers = {
+      'Access-Control-Allow-Origin': '*',
+      'Access-Control-Allow-Headers': 'range, if-range',
+      'Access-Control-Expose-Headers': 'etag, content-range, content-length, accept-ranges',
+    };
+    if (request.method === 'OPTIONS') return response.writeHead(204, headers).end();
+    requests.push({ path: pathname, range: request.headers.range });
+    const file = files[pathname];
+    if (!file) return response.writeHead(404, headers).end();
+    const { bytes, type = 'application/octet-stream', pause = 0 } = file;
+    const range = parseRange(request.headers.range, bytes.length);
+    const { start, end } = range === 'whole' ? { start: 0, end: bytes.length - 1 } : range;
+    response.writeHead(range === 'whole' ? 200 : 206, {
+      ...headers,
+      'Content-Type': type,
+      'Accept-Ranges': 'bytes',
+      ETag: `"${bytes.length}"`,
+      'Content-Length': end - start + 1,
+      ...(range === 'whole' ? {} : { 'Content-Range': `bytes ${start}-${end}/${bytes.length}` }),
+    });
+    for (let at = start; at <= end && !response.destroyed; at += 32768) {
+      response.write(bytes.subarray(at, Math.min(at + 32768, end + 1)));
+      if (pause > 0) await new Promise((resolve) => setTimeout(resolve, pause));
+    }
+    response.end();
+  });
+  await new Promise((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(0, '127.0.0.1', resolve);
+  });
+  const close = () =>
+    new Promise((resolve) => {
+      server.close(resolve);
+      server.closeAllConnections();
+    });
+  return { url: `http://127.0.0.1:${server.address().port}/`, requests, close };
+}

@@ -1,0 +1,251 @@
+// The models panel in the page: what comes, what stays, what goes, and what it says.
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { after, before, describe, test } from 'node:test';
+import { serveModels } from './model-server.js';
+import { converse, MODEL, openPage, PHONE, shoot, startBrowser, untilReady } from './page-driver.js';
+
+const bytes = readFileSync(MODEL);
+
+let browser;
+let models;
+
+before(async () => {
+  models = await serveModels({
+    '/fast.gguf': { bytes },
+    '/slow.gguf': { bytes, pause: 100 },
+    '/page.gguf': { bytes: Buffer.from('<!doctype html><title>Not here</title>'), type: 'text/html' },
+    '/picture.gguf': { bytes: Buffer.from('\xff\xd8\xff\xe0 no model at all'.repeat(10), 'latin1') },
+  });
+  browser = await startBrowser({ serviceWorkers: 'block' });
+});
+
+after(async () => {
+  await browser?.close();
+  await models?.close();
+});
+
+/** Opens the page and its models panel. Requests to the test's own models are what a download is. */
+async function openPanel(prepare) {
+  const opened = await openPage(browser, { before: prepare });
+  const { page } = opened;
+  await untilReady(page);
+  await page.locator('#model-button').click();
+  await page.locator('#models-here').waitFor();
+  const close = async () => {
+    await page.evaluate(() => localStorage.clear());
+    await page.close();
+    // What a server refuses and a browser without service workers are said by the browser itself.
+    const own = opened.complaints.filter((text) => !/Failed to load resource|blocked by Playwright/.test(text));
+    assert.deepEqual(own, []);
+  };
+  return { page, close };
+}
+
+const rowOf = (page, name) => page.locator('#models-panel .models-row', { hasText: name });
+const button = (page, name) => page.getByRole('button', { name, exact: true });
+
+async function enterAddress(page, path) {
+  await page.getByLabel('Address of a .gguf file').fill(models.url + path);
+  await button(page, 'Check').click();
+}
+
+async function download(page, path) {
+  await enterAddress(page, path);
+  await page.locator('.models-offer .accent').click();
+}
+
+/** Drops a file onto the panel. @param {{ name: string, content: string }} file `content`: a character for each byte */
+function drop(page, file) {
+  return page.locator('.models-file').evaluate((target, { name, content }) => {
+    const data = new DataTransfer();
+    data.items.add(new File([Uint8Array.from(content, (c) => c.charCodeAt(0))], name, { lastModified: 1 }));
+    for (const type of ['dragenter', 'dragover', 'drop']) {
+      target.dispatchEvent(new DragEvent(type, { bubbles: true, cancelable: true, dataTransfer: data }));
+    }
+  }, file);
+}
+
+/** Removes everything that a test has stored. */
+async function clear(page) {
+  await page.evaluate(async () => {
+    const { openModelStore } = await import('/nibble/index.js');
+    const store = await openModelStore();
+    for (const { id } of await store.list()) await store.delete(id);
+    await store.close();
+  });
+}
+
+describe('the models panel', () => {
+  test('stores a model by its address, uses it, renames it, checks it and deletes it', async () => {
+    const { page, close } = await openPanel();
+    await enterAddress(page, 'fast.gguf');
+    const offer = page.locator('.models-offer');
+    await offer.locator('.accent').waitFor();
+    assert.match(await offer.innerText(), /Needs about [\d.]+ ?[MG]B of memory/);
+    await shoot(page, 'models-offer');
+    await offer.locator('.accent').click();
+    const row = rowOf(page, 'Q4_0').last();
+    await row.waitFor();
+    await page
+      .getByRole('button', { name: /^Use Nibble tiny/ })
+      .last()
+      .waitFor();
+    await shoot(page, 'models');
+
+    await page.getByRole('button', { name: 'Rename Nibble tiny', exact: true }).click();
+    await page.keyboard.type('Mine');
+    await page.keyboard.press('Enter');
+    await page.getByRole('button', { name: 'Use Mine', exact: true }).waitFor();
+    assert.equal(await page.evaluate(() => document.activeElement.getAttribute('aria-label')), 'Rename Mine');
+
+    await page.getByRole('button', { name: 'Check Mine for damage' }).click();
+    await page.getByText('Mine is whole.').first().waitFor();
+
+    await page.getByRole('button', { name: 'Use Mine', exact: true }).click();
+    await page.waitForFunction(() => !document.querySelector('#models').open);
+    await untilReady(page);
+    assert.match(await converse(page, 'Hello'), /\p{L}/u);
+    await page.locator('#model-button').click();
+    await rowOf(page, 'In use').filter({ hasText: 'Mine' }).waitFor();
+
+    await page.getByRole('button', { name: 'Delete Mine', exact: true }).click();
+    await page.locator('dialog.confirm').getByRole('button', { name: 'Delete' }).click();
+    await page.waitForFunction(() => !document.querySelector('#models-panel').innerText.includes('Mine'));
+    await page.reload();
+    await untilReady(page);
+    await clear(page);
+    await close();
+  });
+
+  test('pauses a download, goes on with it, and cancels one without leaving anything', async () => {
+    const { page, close } = await openPanel();
+    await download(page, 'slow.gguf');
+    const bar = page.getByRole('progressbar', { name: /slow\.gguf/ });
+    await bar.waitFor();
+    await page.waitForFunction(() => document.querySelector('#models-panel progress')?.value > 0);
+    await shoot(page, 'models-download');
+    await page.getByRole('button', { name: 'Pause the download of slow.gguf' }).click();
+    const resume = page.getByRole('button', { name: 'Resume the download of slow.gguf' });
+    await resume.waitFor();
+    assert.match(await rowOf(page, 'slow.gguf').first().innerText(), /Paused/);
+    await resume.press('Enter');
+    await page.getByRole('button', { name: 'Pause the download of slow.gguf' }).waitFor();
+    const focused = await page.evaluate(() => document.activeElement.getAttribute('aria-label'));
+    assert.equal(focused, 'Pause the download of slow.gguf', 'the keyboard stays where it was');
+    await page.getByRole('button', { name: 'Cancel the download of slow.gguf' }).click();
+    await page.locator('dialog.confirm').getByRole('button', { name: 'Cancel', exact: true }).click();
+    await bar.waitFor({ state: 'detached' });
+    const left = await page.evaluate(async (address) => {
+      const { openModelStore } = await import('/nibble/index.js');
+      const store = await openModelStore();
+      const found = (await store.list()).filter(({ id }) => id.includes(address));
+      await store.close();
+      return found;
+    }, models.url);
+    assert.deepEqual(left, []);
+    await close();
+  });
+
+  test('says what is wrong with an address, a page, a file that is none, and one cut short', async () => {
+    const { page, close } = await openPanel();
+    const field = page.getByLabel('Address of a .gguf file');
+    for (const [address, words] of [
+      ['', 'Enter an address.'],
+      ['not an address', /begin with https/],
+      ['ftp://example.org/a.gguf', /begin with https/],
+      ['http://example.org/a.gguf', /begin with https/],
+      ['https://huggingface.co/owner/model', /web page/],
+    ]) {
+      await field.fill(address);
+      await button(page, 'Check').click();
+      await page.locator('#models-url-problem').getByText(words).waitFor();
+      assert.equal(await field.getAttribute('aria-invalid'), 'true');
+    }
+    for (const [path, code] of [
+      ['page.gguf', /DOWNLOAD|SOURCE/],
+      ['absent.gguf', /DOWNLOAD|SOURCE/],
+      ['picture.gguf', /GGUF_/],
+    ]) {
+      await enterAddress(page, path);
+      await page.locator('.models-offer .bad').getByText(code).waitFor();
+      assert.equal(await page.locator('.models-offer .accent').count(), 0, 'nothing to go on with');
+      await page.locator('.models-offer').getByRole('button', { name: 'Cancel' }).click();
+    }
+    await drop(page, { name: 'picture.jpg', content: '\xff\xd8\xff\xe0 no model' });
+    await page.getByText('This is not a .gguf file: picture.jpg.').waitFor();
+    await drop(page, { name: 'picture.gguf', content: '\xff\xd8\xff\xe0 no model' });
+    await page.locator('.models-offer .bad').getByText(/GGUF_/).waitFor();
+    await shoot(page, 'models-refused');
+    await drop(page, { name: 'short.gguf', content: bytes.subarray(0, 300_000).toString('latin1') });
+    const settled = page.locator('.models-offer .bad, .models-offer .accent');
+    await settled.first().waitFor();
+    if (await page.locator('.models-offer .accent').count()) {
+      await page.locator('.models-offer .accent').click();
+      await page
+        .locator('.models-note.bad')
+        .getByText(/GGUF_|MODEL_|SOURCE_/)
+        .waitFor();
+    }
+    await close();
+  });
+
+  test('keeps a dropped file on this device, and says when there is no room', async () => {
+    const { page, close } = await openPanel();
+    await drop(page, { name: 'mine.gguf', content: bytes.toString('latin1') });
+    await button(page, 'Keep on this device').click();
+    await page.getByRole('button', { name: 'Delete Nibble tiny', exact: true }).waitFor();
+    await clear(page);
+    const session = await browser.context.newCDPSession(page);
+    const { origin } = new URL(page.url());
+    await session.send('Storage.overrideQuotaForOrigin', { origin, quotaSize: 100_000 });
+    try {
+      await enterAddress(page, 'fast.gguf');
+      await page
+        .locator('.models-warning')
+        .getByText(/no room/)
+        .waitFor();
+      assert.equal(await page.locator('.models-offer .accent').isDisabled(), true);
+      await shoot(page, 'models-full');
+    } finally {
+      await session.send('Storage.overrideQuotaForOrigin', { origin });
+    }
+    await close();
+  });
+
+  test('offers downloads only with a network, and fits a phone in both languages', async () => {
+    const { page, close } = await openPanel();
+    await page.getByRole('button', { name: /^Download SmolLM2 135M Instruct/ }).waitFor();
+    await browser.context.setOffline(true);
+    await page.getByText(/There is no network now/).waitFor();
+    assert.equal(await page.getByRole('button', { name: /^Download SmolLM2/ }).count(), 0);
+    await browser.context.setOffline(false);
+    await page.getByRole('button', { name: /^Download SmolLM2 135M Instruct/ }).waitFor();
+    await page.setViewportSize(PHONE);
+    await shoot(page, 'models-phone');
+    const overflow = () => page.locator('#models-panel').evaluate((panel) => panel.scrollWidth - panel.clientWidth);
+    assert.ok((await overflow()) <= 0, 'nothing is cut off at the side');
+    await page.evaluate(() => localStorage.setItem('nibble.settings', JSON.stringify({ language: 'zh' })));
+    await page.reload();
+    await untilReady(page);
+    await page.locator('#model-button').click();
+    await page.getByRole('button', { name: /^下载 SmolLM2 135M Instruct/ }).waitFor();
+    await page.emulateMedia({ colorScheme: 'dark' });
+    await shoot(page, 'models-phone-zh-dark');
+    assert.ok((await overflow()) <= 0);
+    await close();
+  });
+
+  test('has no faults that axe finds', async () => {
+    const { page, close } = await openPanel();
+    await page.getByRole('button', { name: /^Download SmolLM2 135M Instruct/ }).waitFor();
+    const source = readFileSync(new URL('../node_modules/axe-core/axe.min.js', import.meta.url), 'utf8');
+    await page.evaluate(source);
+    const faults = await page.evaluate(async () => {
+      const { violations } = await window.axe.run(document.querySelector('#models'));
+      return violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join(' ')}`);
+    });
+    assert.deepEqual(faults, []);
+    await close();
+  });
+});

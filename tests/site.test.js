@@ -1,0 +1,138 @@
+// build/site/: the page as a folder that any static host can serve.
+import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { join, relative, sep } from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { SITE } from '../js/bundle.js';
+import { filesBelow, ROOT } from '../wasm/shell.js';
+import en from '../web/models-strings.en.js';
+import zh from '../web/models-strings.zh.js';
+import { serve } from '../web/serve.js';
+
+const site = join(ROOT, SITE);
+const read = (path) => readFileSync(join(site, path));
+const files = filesBelow([SITE]).map((path) => relative(site, path).split(sep).join('/'));
+const sha256 = (bytes) => createHash('sha256').update(bytes).digest('hex');
+const catalogue = JSON.parse(readFileSync(join(ROOT, 'models/catalog.json'), 'utf8'));
+
+describe('the site', () => {
+  test('holds the page, the library, the included model and what an installed page needs', () => {
+    const wanted = [
+      ...['index.html', 'app.js', 'app.css', 'sw.js', 'manifest.webmanifest', 'models/catalog.json'],
+      ...['nibble/index.js', 'nibble/worker.js', 'nibble/nibble-relaxed.wasm', 'nibble/nibble-simd128.wasm'],
+      ...['models/nibble-tiny.gguf', 'icons/icon.svg', 'icons/icon-192.png', 'icons/icon-512.png'],
+    ];
+    assert.deepEqual(
+      wanted.filter((path) => !files.includes(path)),
+      [],
+    );
+    assert.ok(!files.includes('serve.js'), 'the server is no part of the page');
+  });
+
+  test('names only files that it holds', () => {
+    const html = read('index.html').toString();
+    const named = [...html.matchAll(/(?:href|src)="([^"#]+)"/g)].map(([, path]) => path);
+    assert.ok(named.length >= 4);
+    assert.deepEqual(
+      named.filter((path) => !files.includes(path)),
+      [],
+    );
+  });
+
+  test('is listed in its service worker file by file, each by its content', () => {
+    const worker = read('sw.js').toString();
+    const listed = [...worker.matchAll(/path:"([^"]+)",sha256:"([0-9a-f]{64})"/g)];
+    const found = Object.fromEntries(listed.map(([, path, hash]) => [path, hash]));
+    const wanted = files.filter((path) => path !== 'sw.js').map((path) => [path, sha256(read(path))]);
+    assert.deepEqual(found, Object.fromEntries(wanted));
+  });
+
+  test('weighs less than 800 kB beside its model', () => {
+    const bytes = files.filter((path) => !path.endsWith('.gguf')).reduce((sum, path) => sum + read(path).length, 0);
+    assert.ok(bytes < 800_000, `${bytes} bytes`);
+  });
+});
+
+test('the manifest names icons of the sizes that it says', () => {
+  const manifest = JSON.parse(read('manifest.webmanifest').toString());
+  for (const key of ['name', 'short_name', 'start_url', 'scope', 'display', 'theme_color', 'background_color']) {
+    assert.equal(typeof manifest[key], 'string', key);
+  }
+  const bitmaps = manifest.icons.filter(({ type }) => type === 'image/png');
+  for (const { src, sizes } of bitmaps) {
+    const png = read(src);
+    // The header chunk of a PNG begins with width and height.
+    assert.equal(`${png.readUInt32BE(16)}x${png.readUInt32BE(20)}`, sizes, src);
+  }
+  assert.deepEqual(bitmaps.map(({ sizes }) => sizes).toSorted(), ['192x192', '512x512', '512x512']);
+  assert.ok(bitmaps.some(({ purpose }) => purpose === 'maskable'));
+});
+
+describe('as it is served', () => {
+  let server;
+  before(async () => {
+    server = await serve({ port: 0 });
+  });
+  after(() => server?.close());
+
+  test('every file comes with its type and the headers of isolation', async () => {
+    for (const path of files) {
+      const response = await fetch(server.url + path);
+      const bytes = new Uint8Array(await response.arrayBuffer());
+      assert.equal(response.status, 200, path);
+      assert.equal(sha256(bytes), sha256(read(path)), path);
+      assert.notEqual(response.headers.get('content-type'), null, path);
+      assert.equal(response.headers.get('cross-origin-embedder-policy'), 'require-corp', path);
+    }
+  });
+
+  test('models may come from elsewhere, and nothing else', async () => {
+    const policy = (await fetch(server.url)).headers.get('content-security-policy');
+    const rules = Object.fromEntries(policy.split('; ').map((rule) => [rule.split(' ')[0], rule.split(' ').slice(1)]));
+    assert.deepEqual(rules['connect-src'], ["'self'", 'https:', 'http://localhost:*', 'http://127.0.0.1:*']);
+    assert.deepEqual(rules['script-src'], ["'self'", "'wasm-unsafe-eval'"]);
+    assert.deepEqual(rules['default-src'], ["'none'"]);
+    const elsewhere = Object.entries(rules).filter(([name, sources]) => {
+      return name !== 'connect-src' && sources.some((source) => /^https?:|\*/.test(source));
+    });
+    assert.deepEqual(elsewhere, []);
+  });
+});
+
+describe('the catalogue', () => {
+  const KINDS = {
+    name: 'string',
+    url: 'string',
+    bytes: 'number',
+    licence: 'string',
+    parameters: 'number',
+    context: 'number',
+  };
+  for (const entry of catalogue) {
+    test(`tells all there is to know of ${entry.name}`, () => {
+      for (const [key, kind] of Object.entries(KINDS)) assert.equal(typeof entry[key], kind, key);
+      assert.ok(entry.bytes > 0 && entry.parameters > 0 && entry.context > 0);
+      assert.ok(entry.sha256 === null || /^[0-9a-f]{64}$/.test(entry.sha256));
+      assert.ok(entry.languages.length > 0 && entry.languages.every((code) => /^[a-z]{2}$/.test(code)));
+      assert.deepEqual(Object.keys(entry.notes), ['en', 'zh']);
+      assert.match(entry.url, /^(https:\/\/[\w.-]+\/.+|models\/.+)\.gguf$/);
+      assert.match(entry.url, /q8_0|q4_0|nibble-tiny/i, 'a type of weights that the engine runs');
+    });
+  }
+
+  test('has no address twice, and begins with the included model as it is', () => {
+    assert.equal(new Set(catalogue.map(({ url }) => url)).size, catalogue.length);
+    const model = readFileSync(join(ROOT, catalogue[0].url));
+    assert.deepEqual([catalogue[0].bytes, catalogue[0].sha256], [model.length, sha256(model)]);
+  });
+});
+
+test('the models panel says everything in both languages', () => {
+  assert.deepEqual(Object.keys(zh), Object.keys(en));
+  const places = (text) =>
+    JSON.stringify(text)
+      .match(/\{\w+\}/g)
+      ?.toSorted() ?? [];
+  for (const key of Object.keys(en)) assert.deepEqual(places(zh[key]), places(en[key]), key);
+});
