@@ -9,7 +9,7 @@
 // packer.js makes further calls, and leaves the heap to the Runtime. Whatever is opened here is
 // closed by its close(), which may be called twice. Everything is synchronous: no lock is needed.
 import { NibbleError } from './errors.js';
-import { instantiate } from './instantiate.js';
+import { instantiate, reserveMemory } from './instantiate.js';
 import { Metadata } from './metadata.js';
 
 /** Bytes of the file that are handed to the core at once. */
@@ -39,10 +39,11 @@ export class Runtime {
   #memory;
   #error;
 
-  /** Starts an instance; the parameters are those of instantiate(). */
-  static async start(...parameters) {
-    const { module, memory } = await instantiate(...parameters);
-    return new Runtime(module, memory);
+  /** Starts an instance and `threads - 1` workers beside the calling thread; else as instantiate() does. */
+  static async start(createModule, wasm, threads, failed) {
+    const memory = reserveMemory();
+    const settings = { wasmMemory: memory, pthreadPoolSize: Math.max(0, threads - 1) };
+    return new Runtime(await instantiate(createModule, wasm, settings, failed), memory);
   }
 
   constructor(module, memory) {

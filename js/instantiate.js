@@ -7,13 +7,24 @@ const MOST_PAGES = 65536;
 // A quarter of a gigabyte: less holds no model worth having.
 const LEAST_PAGES = 4096;
 
-/** The heap, as large as it may grow: a phone's browser refuses to reserve what a computer's does. */
-function reserveMemory() {
+const unsupported = (cause) =>
+  new NibbleError(
+    'PLATFORM_UNSUPPORTED',
+    `The WebAssembly engine did not start (${cause.message ?? cause}). Try fewer threads, or a newer browser or Node.`,
+    { cause },
+  );
+
+/**
+ * A memory as large as it may grow: a phone's browser refuses to reserve what a computer's does.
+ * @returns {WebAssembly.Memory}
+ * @throws {NibbleError} PLATFORM_UNSUPPORTED
+ */
+export function reserveMemory() {
   for (let maximum = MOST_PAGES; ; maximum /= 2) {
     try {
       return new WebAssembly.Memory({ initial: FIRST_PAGES, maximum, shared: true });
     } catch (cause) {
-      if (maximum <= LEAST_PAGES) throw cause;
+      if (maximum <= LEAST_PAGES) throw unsupported(cause);
     }
   }
 }
@@ -21,37 +32,29 @@ function reserveMemory() {
 /**
  * @param {(options: object) => Promise<object>} createModule the factory that Emscripten's glue exports
  * @param {WebAssembly.Module} wasm the compiled kernels and core
- * @param {number} threads workers to start beforehand beside the calling thread, plus one
- * @param {Promise<never>} [failed] rejects where the platform finds that a worker does not start
- * @returns {Promise<{ module: any, memory: WebAssembly.Memory }>} the exports and the heap; rejects with
- *   PLATFORM_UNSUPPORTED, and no worker is left then
+ * @param {object} settings further options of the glue
+ * @param {Promise<never>} [failed] rejects where the platform finds that a thread does not start
+ * @returns {Promise<any>} the exports; rejects with PLATFORM_UNSUPPORTED, and no thread is left then
  */
-export async function instantiate(createModule, wasm, threads, failed) {
+export async function instantiate(createModule, wasm, settings, failed) {
   let refuse;
   const refused = new Promise((_, reject) => {
     refuse = reject;
   });
   // Emscripten adds its exports to these options, at once.
   const options = {
+    ...settings,
     instantiateWasm(imports, receive) {
       WebAssembly.instantiate(wasm, imports).then((instance) => receive(instance, wasm), refuse);
       return {};
     },
-    pthreadPoolSize: Math.max(0, threads - 1),
     print: () => {},
     printErr: () => {},
   };
   try {
-    const memory = reserveMemory();
-    const started = createModule(Object.assign(options, { wasmMemory: memory }));
-    const module = await Promise.race([started, refused, ...(failed ? [failed] : [])]);
-    return { module, memory };
+    return await Promise.race([createModule(options), refused, ...(failed ? [failed] : [])]);
   } catch (cause) {
     options.PThread?.terminateAllThreads();
-    throw new NibbleError(
-      'PLATFORM_UNSUPPORTED',
-      `The WebAssembly engine did not start (${cause.message ?? cause}). Try fewer threads, or a newer browser or Node.`,
-      { cause },
-    );
+    throw unsupported(cause);
   }
 }
