@@ -198,7 +198,7 @@ for (const name of BROWSERS) {
       await page.close();
     });
 
-    test('a stored model comes back without the network, and a store that is missing leaves it in memory', async (t) => {
+    test('a stored model comes back without the network, and a store that is missing leaves it in memory', async () => {
       let page = await openLibrary(browser, isolated);
       const { stores } = await findAbilities(page);
       for (const [store, works] of [
@@ -217,7 +217,6 @@ for (const name of BROWSERS) {
         const again = await write(page, isolated, { store, model: { stored: storage.id } });
         assert.deepEqual(again.tokens, expected, store);
         assert.equal(again.storage.state, 'stored');
-        t.diagnostic(`${name}: ${store} ${Math.round(again.storage.bytesPerSecond / 1e6)} MB/s`);
       }
       await page.close();
     });
