@@ -174,16 +174,17 @@ class Transfer {
   async open() {
     const { from, end, connections, retries } = this.#options;
     const patience = new Patience({ ...this.#options, retries: Math.min(FIRST_RETRIES, retries) });
-    for (;;) {
+    for (let unanswered = false; ; ) {
       try {
         if (this.#error !== null) throw this.#error;
-        const opened = await this.file.open(from, end);
+        const opened = await this.file.open(from, end, unanswered && patience.exhausted);
         this.#next = opened.position;
         this.#end = Math.min(this.file.validators.size ?? Infinity, end ?? Infinity);
         this.#limit = this.#bounded() ? connections : 1;
         if (opened.answer !== null) this.#connect(opened.answer);
         return opened;
       } catch (error) {
+        unanswered = error.code === 'DOWNLOAD_FAILED' && error.details.status === undefined;
         await patience.after(error).catch(() => this.#fail(error));
         if (this.#error !== null) throw this.#error;
       }

@@ -32,10 +32,13 @@ export class RemoteFile {
    * Makes the first request, for everything from `from` to `end`.
    * @param {{ position: number } & Partial<import('./http-headers.js').Validators> | null} from
    * @param {number | null} end
+   * @param {boolean} lastTry after others that got no answer
    * @returns {Promise<{ answer: import('./range-fetch.js').Answer | null, position: number, restarted: boolean }>} the
    *   answer is null where nothing lies behind `from`; restarted: `from` is of another version, and position is 0
    */
-  async open(from, end) {
+  async open(from, end, lastTry) {
+    // A browser that asks for a part takes no compressed answer, and an older one asks for a permission beforehand.
+    if (lastTry && from === null && globalThis.location !== undefined) this.#parts = false;
     let known = from !== null && from.position > 0 ? from : null;
     let restarted = false;
     for (;;) {

@@ -10,6 +10,7 @@ import { gzipSync } from 'node:zlib';
  * @property {boolean} [length] whether it tells a Content-Length; true
  * @property {boolean} [gzip] whether it compresses whole files
  * @property {string} [type] Content-Type
+ * @property {boolean} [cors] lets pages of other origins read the file, but answers no preflight
  * @property {number} [most] it gives no more bytes than this to one request for a part
  * @property {(request: { index: number, path: string, start: number, range: string | undefined }) => Fault | undefined} [fault]
  *
@@ -41,10 +42,12 @@ export async function startBadServer(content, manners = {}) {
     requests.push(note);
     open.add(response);
     note.atOnce = open.size;
+    note.method = request.method;
     response.on('close', () => open.delete(response));
     const fault = state.manners.fault?.(note) ?? {};
     await fault.until;
-    if (!fault.silent && !response.destroyed) answer(state, note, fault, response);
+    if (request.method === 'OPTIONS') response.writeHead(405).end();
+    else if (!fault.silent && !response.destroyed) answer(state, note, fault, response);
   });
   await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
   const origin = `http://127.0.0.1:${server.address().port}`;
@@ -70,12 +73,21 @@ function answer({ content, manners }, { range, ifRange }, fault, response) {
     response.writeHead(fault.status, fault.headers).end(fault.body ?? '');
     return;
   }
-  const { etag, lastModified, ranges = true, length = true, gzip = false, type = 'application/octet-stream' } = manners;
+  const {
+    etag,
+    lastModified,
+    ranges = true,
+    length = true,
+    gzip = false,
+    cors = false,
+    type = 'application/octet-stream',
+  } = manners;
   const headers = {
     'content-type': type,
     ...(etag && { etag }),
     ...(lastModified && { 'last-modified': lastModified }),
   };
+  if (cors) headers['access-control-allow-origin'] = '*';
   const current = ifRange === undefined || (ifRange === etag && !etag.startsWith('W/'));
   const part = ranges && current ? partOf(range, content.length, manners.most) : null;
   if (part !== null && part.start >= content.length) {
