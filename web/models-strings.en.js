@@ -2,7 +2,6 @@
 
 export default {
   'models.here': 'On this device',
-  'models.none': 'Only the included model so far.',
   'models.included': 'comes with Nibble',
   'models.current': 'In use',
   'models.use': 'Use',

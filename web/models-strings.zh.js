@@ -2,7 +2,6 @@
 
 export default {
   'models.here': '本设备上的模型',
-  'models.none': '目前只有自带的模型。',
   'models.included': 'Nibble 自带',
   'models.current': '使用中',
   'models.use': '使用',
