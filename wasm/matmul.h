@@ -31,65 +31,14 @@ INLINE void load_scales(const uint8_t *scales, v128_t half_mask, v128_t out[GROU
   out[1] = halves_biased(halves, half_mask);
 }
 
-// `count` tiles, `bytes` apart.
-typedef struct {
-  const uint8_t *tiles;
-  size_t bytes;
-} Tiles;
-
-enum { MAX_VECTORS = 8 * GROUPS };  // of rows, in as many tiles as are read side by side
-
-// Dot products of one Q4 block of `count` tiles with one token: 4 vectors of nibble pairs for each group of rows.
-INLINE void dot_q4_block(Tiles t, const int count, const uint8_t *a, v128_t start, Dot dots[MAX_VECTORS]) {
-  const v128_t mask = wasm_v128_load(kernel_nibble_mask);
-  for (int g = 0; g < count * GROUPS; g++)
-    dots[g] = dot_start(start);
-#pragma unroll
-  for (int j = 0; j < 4; j++)
-#pragma unroll
-    for (int g = 0; g < count * GROUPS; g++) {
-      const v128_t pairs = wasm_v128_load(t.tiles + (size_t)(g / GROUPS) * t.bytes + (j * GROUPS + g % GROUPS) * 16);
-      // Shifting 16-bit lanes and masking beats i8x16.shr_u, which V8 expands.
-      const v128_t low = wasm_v128_and(pairs, mask), high = wasm_v128_and(wasm_u16x8_shr(pairs, 4), mask);
-      dots[g] = dot_add(dots[g], wasm_v128_load32_splat(a + j * 4), low);
-      dots[g] = dot_add(dots[g], wasm_v128_load32_splat(a + (j + 4) * 4), high);
-    }
+// The scales of one group of rows: fewer vectors are alive than with both.
+INLINE v128_t group_scales(const uint8_t *scales, const int g, v128_t half_mask) {
+  const v128_t halves = wasm_v128_load(scales);
+  return halves_biased(g == 0 ? wasm_i32x4_shl(halves, 16) : halves, half_mask);
 }
 
-INLINE void tiles_q4_0(Tiles t, const int count, int blocks, const uint8_t *a, float *y, bool add) {
-  const v128_t half_mask = wasm_v128_load(kernel_half_mask);
-  v128_t sums[MAX_VECTORS];
-  for (int g = 0; g < count * GROUPS; g++)
-    sums[g] = wasm_f32x4_splat(0);
-  for (int b = 0; b < blocks; b++, t.tiles += 144, a += PACKED_BLOCK_BYTES) {
-    Dot dots[MAX_VECTORS];
-    dot_q4_block(t, count, a, wasm_v128_load32_splat(a + 36), dots);
-    const v128_t scale = wasm_v128_load32_splat(a + 32);
-#pragma unroll
-    for (int i = 0; i < count; i++) {
-      v128_t scales[GROUPS];
-      load_scales(t.tiles + (size_t)i * t.bytes + 128, half_mask, scales);
-#pragma unroll
-      for (int g = 0; g < GROUPS; g++) {
-        const int at = i * GROUPS + g;
-        const v128_t dot = wasm_f32x4_convert_i32x4(dot_sum(dots[at]));
-        sums[at] = wasm_f32x4_add(sums[at], wasm_f32x4_mul(dot, wasm_f32x4_mul(scale, scales[g])));
-      }
-    }
-  }
-  for (int g = 0; g < count * GROUPS; g++)
-    store_rows(y + 4 * g, sums[g], add);
-}
-
-// What a panel and a tile have for each token and group of rows.
-typedef v128_t PanelVectors[PANEL_TOKENS][GROUPS];
-typedef Dot PanelDots[PANEL_TOKENS][GROUPS];
-
-// Keeps vectors in memory, where they are aligned. V8 spills to wherever its stack happens to be.
-#define IN_MEMORY(vectors) __asm__ volatile("" : : "r"(vectors) : "memory")
-
-// Token `u`'s lane of four, in every lane.
-INLINE v128_t splat_token(v128_t four, const int u) {
+// Lane `u` (a constant) of four, in every lane.
+INLINE v128_t splat_lane(v128_t four, const int u) {
   switch (u) {
     case 0: return wasm_i32x4_shuffle(four, four, 0, 0, 0, 0);
     case 1: return wasm_i32x4_shuffle(four, four, 1, 1, 1, 1);
@@ -98,11 +47,99 @@ INLINE v128_t splat_token(v128_t four, const int u) {
   }
 }
 
+// One token's block of activations: each group of four columns in every lane. Two loads and eight shuffles are fewer
+// instructions than eight splats from memory, whose addresses V8 computes one by one.
+typedef v128_t TokenGroups[8];
+
+INLINE void load_groups(const uint8_t *a, TokenGroups groups) {
+  const v128_t first = wasm_v128_load(a), second = wasm_v128_load(a + 16);
+#pragma unroll
+  for (int j = 0; j < 4; j++) {
+    groups[j] = splat_lane(first, j);
+    groups[j + 4] = splat_lane(second, j);
+  }
+}
+
+typedef struct {
+  v128_t nibble, half;
+} Masks;
+
+INLINE Masks load_masks(void) { return (Masks){wasm_v128_load(kernel_nibble_mask), wasm_v128_load(kernel_half_mask)}; }
+
+// The dot products of four rows of a Q4 block, whose pairs of nibbles begin at `pairs`, with one token.
+INLINE v128_t dot_q4_rows(const uint8_t *pairs, const TokenGroups groups, Dot dot, v128_t mask) {
+  v128_t bytes[4];
+#pragma unroll
+  for (int j = 0; j < 4; j++)
+    bytes[j] = wasm_v128_load(pairs + j * GROUPS * 16);
+#pragma unroll
+  for (int j = 0; j < 4; j++)
+    dot = dot_add(dot, groups[j], wasm_v128_and(bytes[j], mask));
+    // Shifting 16-bit lanes and masking beats i8x16.shr_u, which V8 expands.
+#pragma unroll
+  for (int j = 0; j < 4; j++)
+    dot = dot_add(dot, groups[j + 4], wasm_v128_and(wasm_u16x8_shr(bytes[j], 4), mask));
+  return dot_sum(dot);
+}
+
+// sums += a Q4_0 block of a tile with one token, whose groups, start and scale are given.
+INLINE void add_q4_0_block(const uint8_t *tile, const TokenGroups groups, Dot start, v128_t scale, Masks masks,
+                           v128_t sums[GROUPS]) {
+#pragma unroll
+  for (int g = 0; g < GROUPS; g++) {
+    const v128_t dot = wasm_f32x4_convert_i32x4(dot_q4_rows(tile + g * 16, groups, start, masks.nibble));
+    const v128_t rows = group_scales(tile + 128, g, masks.half);
+    sums[g] = wasm_f32x4_add(sums[g], wasm_f32x4_mul(dot, wasm_f32x4_mul(scale, rows)));
+  }
+}
+
+INLINE void tile_q4_0(const uint8_t *tile, int blocks, const uint8_t *a, float *y, bool add) {
+  const Masks masks = load_masks();
+  v128_t sums[GROUPS] = {wasm_f32x4_splat(0), wasm_f32x4_splat(0)};
+  for (int b = 0; b < blocks; b++, tile += 144, a += PACKED_BLOCK_BYTES) {
+    TokenGroups groups;
+    load_groups(a, groups);
+    const Dot start = dot_start(wasm_v128_load32_splat(a + 36));
+    add_q4_0_block(tile, groups, start, wasm_v128_load32_splat(a + 32), masks, sums);
+  }
+  for (int g = 0; g < GROUPS; g++)
+    store_rows(y + 4 * g, sums[g], add);
+}
+
+// Keeps vectors in memory, where they are aligned. V8 spills to wherever its stack happens to be.
+#define IN_MEMORY(vectors) __asm__ volatile("" : : "r"(vectors) : "memory")
+
+// TILE_STREAMS tiles, `bytes` apart, side by side.
+INLINE void streams_q4_0(const uint8_t *tiles, size_t bytes, int blocks, const uint8_t *a, float *y, bool add) {
+  v128_t sums[TILE_STREAMS][GROUPS];
+  for (int i = 0; i < TILE_STREAMS; i++)
+    sums[i][0] = sums[i][1] = wasm_f32x4_splat(0);
+  for (int b = 0; b < blocks; b++, tiles += 144, a += PACKED_BLOCK_BYTES) {
+    TokenGroups groups;
+    IN_MEMORY(sums);
+    load_groups(a, groups);
+    const Dot start = dot_start(wasm_v128_load32_splat(a + 36));
+    const v128_t scale = wasm_v128_load32_splat(a + 32);
+    const Masks masks = load_masks();
+#pragma clang loop unroll(disable)
+    for (int i = 0; i < TILE_STREAMS; i++)
+      add_q4_0_block(tiles + (size_t)i * bytes, groups, start, scale, masks, sums[i]);
+  }
+  IN_MEMORY(sums);
+  for (int i = 0; i < TILE_STREAMS; i++)
+    for (int g = 0; g < GROUPS; g++)
+      store_rows(y + i * TILE_ROWS + 4 * g, sums[i][g], add);
+}
+
+// What a panel and a tile have for each token and group of rows.
+typedef v128_t PanelVectors[PANEL_TOKENS][GROUPS];
+typedef Dot PanelDots[PANEL_TOKENS][GROUPS];
+
 INLINE void start_panel(v128_t starts, PanelDots dots) {
 #pragma unroll
   for (int u = 0; u < PANEL_TOKENS; u++)
     for (int g = 0; g < GROUPS; g++)
-      dots[u][g] = dot_start(splat_token(starts, u));
+      dots[u][g] = dot_start(splat_lane(starts, u));
 }
 
 // Adds the products of `count` groups of four columns with the low or high nibbles of a tile's bytes.
@@ -121,7 +158,7 @@ INLINE void dot_panel(const uint8_t *bytes, const bool high, const uint8_t *grou
     for (int u = 0; u < PANEL_TOKENS; u++)
 #pragma unroll
       for (int g = 0; g < GROUPS; g++)
-        dots[u][g] = dot_add(dots[u][g], splat_token(tokens, u), weights[g]);
+        dots[u][g] = dot_add(dots[u][g], splat_lane(tokens, u), weights[g]);
   }
 }
 
@@ -132,7 +169,7 @@ INLINE void scale_panel(PanelDots dots, const PanelVectors upper, v128_t scales,
   load_scales(row_scales, wasm_v128_load(kernel_half_mask), rows);
 #pragma unroll
   for (int u = 0; u < PANEL_TOKENS; u++) {
-    const v128_t scale = splat_token(scales, u);
+    const v128_t scale = splat_lane(scales, u);
 #pragma unroll
     for (int g = 0; g < GROUPS; g++) {
       const v128_t whole = dot_sum(dots[u][g]);
@@ -170,10 +207,6 @@ INLINE void panel_q4_0(const uint8_t *tile, int blocks, const uint8_t *a, float 
   store_panel(sums, y, y_stride, add);
 }
 
-INLINE void tile_q4_0(const uint8_t *tile, int blocks, const uint8_t *a, float *y, bool add) {
-  tiles_q4_0((Tiles){tile, 0}, 1, blocks, a, y, add);
-}
-
 // A product of whole panels and of the tokens that are left over.
 #define MATMUL_QUANTIZED(name, tile_product, panel_product, block_bytes)                                            \
   void name(const uint8_t *tiles, int tile_count, const Activations *x, float *y, size_t y_stride, bool add) {      \
@@ -197,26 +230,28 @@ static MATMUL_QUANTIZED(matmul_q4_0, tile_q4_0, panel_q4_0, 144)
   const size_t bytes = (size_t)blocks * 144;
   int i = 0;
   for (; i + TILE_STREAMS <= tile_count; i += TILE_STREAMS)
-    tiles_q4_0((Tiles){tiles + (size_t)i * bytes, bytes}, TILE_STREAMS, blocks, x->packed, y + i * TILE_ROWS, add);
+    streams_q4_0(tiles + (size_t)i * bytes, bytes, blocks, x->packed, y + i * TILE_ROWS, add);
   for (; i < tile_count; i++)
-    tiles_q4_0((Tiles){tiles + (size_t)i * bytes, bytes}, 1, blocks, x->packed, y + i * TILE_ROWS, add);
+    tile_q4_0(tiles + (size_t)i * bytes, blocks, x->packed, y + i * TILE_ROWS, add);
 }
 
 #ifdef MATMUL_ALL_KINDS
 INLINE void tile_q4_1(const uint8_t *tile, int blocks, const uint8_t *a, float *y, bool add) {
-  const v128_t half_mask = wasm_v128_load(kernel_half_mask), eighth = wasm_f32x4_splat(-0.125f);
+  const v128_t eighth = wasm_f32x4_splat(-0.125f);
+  const Masks masks = load_masks();
   v128_t sums[GROUPS] = {wasm_f32x4_splat(0), wasm_f32x4_splat(0)};
   for (int b = 0; b < blocks; b++, tile += 160, a += PACKED_BLOCK_BYTES) {
-    Dot dots[MAX_VECTORS];
-    dot_q4_block((Tiles){tile, 0}, 1, a, wasm_i32x4_splat(0), dots);
+    TokenGroups groups;
+    load_groups(a, groups);
     v128_t scales[GROUPS], minima[GROUPS];
-    load_scales(tile + 128, half_mask, scales);
-    load_scales(tile + 144, half_mask, minima);
+    load_scales(tile + 128, masks.half, scales);
+    load_scales(tile + 144, masks.half, minima);
     const v128_t scale = wasm_v128_load32_splat(a + 32);
     const v128_t sum = wasm_f32x4_mul(wasm_f32x4_convert_i32x4(wasm_v128_load32_splat(a + 36)), eighth);
 #pragma unroll
     for (int g = 0; g < GROUPS; g++) {
-      const v128_t dot = wasm_f32x4_convert_i32x4(dot_sum(dots[g]));
+      const v128_t whole = dot_q4_rows(tile + g * 16, groups, dot_start(wasm_i32x4_splat(0)), masks.nibble);
+      const v128_t dot = wasm_f32x4_convert_i32x4(whole);
       sums[g] = wasm_f32x4_add(sums[g], wasm_f32x4_mul(dot, wasm_f32x4_mul(scale, scales[g])));
       sums[g] = wasm_f32x4_add(sums[g], wasm_f32x4_mul(sum, wasm_f32x4_mul(scale, minima[g])));
     }
@@ -232,7 +267,7 @@ INLINE void add_minima(v128_t offsets, v128_t scales, const uint8_t *row_minima,
   const v128_t eighth = wasm_f32x4_mul(wasm_f32x4_convert_i32x4(offsets), wasm_f32x4_splat(-0.125f));
 #pragma unroll
   for (int u = 0; u < PANEL_TOKENS; u++) {
-    const v128_t sum = splat_token(eighth, u), scale = splat_token(scales, u);
+    const v128_t sum = splat_lane(eighth, u), scale = splat_lane(scales, u);
 #pragma unroll
     for (int g = 0; g < GROUPS; g++)
       sums[u][g] = wasm_f32x4_add(sums[u][g], wasm_f32x4_mul(sum, wasm_f32x4_mul(scale, rows[g])));
@@ -300,7 +335,7 @@ INLINE void panel_q8_0(const uint8_t *tile, int blocks, const uint8_t *a, float 
 #pragma unroll
     for (int u = 0; u < PANEL_TOKENS; u++)
       for (int g = 0; g < GROUPS; g++)
-        upper[u][g] = wasm_i32x4_shl(wasm_i32x4_add(dot_sum(dots[u][g]), splat_token(offsets, u)), 4);
+        upper[u][g] = wasm_i32x4_shl(wasm_i32x4_add(dot_sum(dots[u][g]), splat_lane(offsets, u)), 4);
     IN_MEMORY(upper);
     start_panel(wasm_i32x4_splat(0), dots);
     dot_panel(tile, false, a, 8, dots);
