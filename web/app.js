@@ -62,7 +62,12 @@ class App {
     const { engine, problem } = this.room;
     if (problem !== null || engine === null) return;
     this.settings.set('model', this.#placeOf(this.room.model, engine));
-    this.announce(this.language.t('announce.ready'));
+    const { t } = this.language;
+    this.announce(t('announce.ready'));
+    const { storage, name } = engine.info;
+    if (storage.problem === null) return;
+    const { code, text } = describeProblem({ ...storage.problem }, t);
+    this.loadPanel.showProblem({ code, text: t('problem.not-stored', { name }), detail: text });
   }
 
   announce(text) {

@@ -12,8 +12,6 @@ export const INCLUDED_MODEL = new URL('models/nibble-tiny.gguf', document.baseUR
 /** @param {Model | null} model */
 export const isIncluded = (model) => model instanceof URL && model.href === INCLUDED_MODEL.href;
 
-const withoutStore = ({ store, ...options }) => options;
-
 export class EngineRoom {
   #settings;
   #loading = null;
@@ -107,7 +105,7 @@ export class EngineRoom {
       this.progress = progress;
       this.#changed();
     };
-    const engine = await createEngine({ model, ...withoutStore(options), signal, onProgress });
+    const engine = await createEngine({ model, ...options, signal, onProgress });
     if (this.#loading !== loading) return await engine.unload();
     const previous = this.engine;
     this.engine = engine;
@@ -122,7 +120,7 @@ export class EngineRoom {
   async #fitsBeside(model, signal) {
     const here = await this.engine.memory();
     if (here.wasm < LARGE_MODEL && !(model instanceof File && model.size >= LARGE_MODEL)) return true;
-    const { problem } = await describeModel(model, { signal });
+    const { problem } = await describeModel(model, { ...this.#settings.engine(), signal });
     if (problem) throw new NibbleError(problem.code, problem.message);
     return false;
   }
