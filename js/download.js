@@ -1,65 +1,352 @@
-// The download of a model's file.
-import { NibbleError } from './errors.js';
-import { contentLength, nameOf, shown } from './source.js';
+// A file from a server as a source (see source.js for the contract): in order, although several connections fetch parts
+// of it at once where the server gives parts.
+//
+//   file       read already | head    | segment | segment | not asked for yet ...
+//                           [==>      ][====>   ][==>     ]      rangeBytes each, at most connections + 1 of them
+//
+// The first request is for everything behind `from`, and its answer tells what the server can do. With parts, each
+// connection takes the next segment; an answer that goes on into that segment is simply read on. Without parts, or
+// where the size is unknown, one connection fills one segment without end. Whatever fails is asked for again from the
+// byte it stopped at, and has to be of the version of the file that the first answer was of.
+import { Patience, systemNetwork } from './backoff.js';
+import { brokenOff, cancelled, changed, failed } from './download-errors.js';
+import { Gate } from './gate.js';
+import { nameOf } from './http-headers.js';
+import { RemoteFile } from './remote-file.js';
+
+const DEFAULTS = {
+  connections: 4,
+  rangeBytes: 8 << 20,
+  stallMilliseconds: 20_000,
+  retries: 6,
+  retryMilliseconds: 500,
+  from: null,
+  end: null,
+};
+// A server that never answered is rather a wrong address than a bad moment.
+const FIRST_RETRIES = 2;
+// Asked too often: fewer connections may be all that is needed.
+const BUSY = new Set([429, 503]);
 
 /**
- * @param {string} url
- * @param {{ signal?: AbortSignal, from?: import('./source.js').From }} [options]
- * @returns {Promise<import('./source.js').Source>}
+ * @typedef {object} DownloadOptions
+ * @property {AbortSignal} [signal] ends the download at any point with CANCELLED
+ * @property {{ position: number, etag?: string | null, lastModified?: string | null, size?: number | null }} [from] where
+ *   an earlier download stopped, and what it had learnt of the file
+ * @property {number | null} [end] read no further than this byte of the file
+ * @property {number} [connections] at most so many requests at a time; 4
+ * @property {number} [rangeBytes] how much is asked for at once; at most connections + 1 times as much waits to be read
+ * @property {number} [stallMilliseconds] a connection that is silent for as long is given up
+ * @property {number} [retries] failures in a row, without a byte between them, after which a connection still goes on
+ * @property {number} [retryMilliseconds] the first wait, doubled by every failure in a row
+ * @property {import('./backoff.js').Network} [network]
+ * @property {(state: { state: 'receiving' } | { state: 'waiting', failures: number, milliseconds: number, error: import('./errors.js').NibbleError }) => void} [onState]
+ *   a connection waits before it tries again, and receives again
  */
-export async function openDownload(url, { signal, from } = {}) {
-  const failed = (what, cause) =>
-    new NibbleError('DOWNLOAD_FAILED', `The download of ${shown(url)} failed: ${what}`, { cause });
-  let response;
-  try {
-    const validator = from?.etag && !from.etag.startsWith('W/') ? from.etag : from?.lastModified;
-    const headers = from?.position > 0 && validator ? { range: `bytes=${from.position}-`, 'if-range': validator } : {};
-    response = await fetch(url, { signal, headers });
-  } catch (cause) {
-    throw failed(`${cause.cause?.message ?? cause.message}. Check the address and the connection.`, cause);
+
+/**
+ * @typedef {import('./source.js').Source & import('./http-headers.js').Validators & { url: string, position: number,
+ *   ranged: boolean, restarted: boolean }} Download `url`: where redirects led to; `position`: of the first byte that
+ *   read() gives; `size`: of the whole file; `restarted`: the file changed since `from`, and position is 0
+ */
+
+/**
+ * Begins a download; resolves when the server has answered.
+ * @param {string} url
+ * @param {DownloadOptions} [options]
+ * @returns {Promise<Download>}
+ * @throws {NibbleError} DOWNLOAD_FAILED (`details.status` where the server answered), DOWNLOAD_NOT_A_MODEL,
+ *   DOWNLOAD_STALLED, DOWNLOAD_OFFLINE, CANCELLED; read() also DOWNLOAD_CHANGED
+ */
+export async function openDownload(url, options = {}) {
+  if (!/^(https?|blob|data):/i.test(url) || !isUrl(url)) {
+    throw failed(url, 'this is no address that a file can be fetched from');
   }
-  if (!response.ok) {
-    await response.body?.cancel();
-    throw failed(`the server answered ${response.status} ${response.statusText}`.trimEnd().concat('.'));
-  }
-  if (/^text\/html\b/i.test(response.headers.get('content-type') ?? '')) {
-    await response.body?.cancel();
-    throw failed('the server sent a web page, not a model file. The address of the file itself is needed.');
-  }
-  const reader = response.body?.getReader();
-  const position = response.status === 206 ? from.position : 0;
-  const length = contentLength(response.headers);
+  const transfer = new Transfer(url, options);
+  const { position, restarted } = await transfer.open();
+  const { file } = transfer;
   return {
     kind: 'download',
-    name: nameOf(response.url || url),
-    size: length === null ? null : position + length,
-    url: response.url || url,
+    name: fileName(url, file.target),
+    ...file.validators,
+    url: file.target,
     position,
-    restarted: position === 0 && (from?.position ?? 0) > 0,
-    etag: response.headers.get('etag'),
-    lastModified: response.headers.get('last-modified'),
-    async read() {
-      if (reader === undefined) return null;
-      try {
-        const { done, value } = await reader.read();
-        return done ? null : value;
-      } catch (cause) {
-        throw failed(`the connection broke off (${cause.message}). Try again.`, cause);
-      }
-    },
-    close: async () => {
-      await reader?.cancel().catch(() => {});
-    },
+    ranged: file.ranged,
+    restarted,
+    read: () => transfer.read(),
+    close: async () => transfer.close(),
   };
 }
 
-/** Bytes start to end of a file. @returns {Promise<Uint8Array>} */
-export async function fetchRange(url, start, end, { etag, signal } = {}) {
-  const headers = { range: `bytes=${start}-${end - 1}` };
-  const response = await fetch(url, { signal, headers });
-  if (response.status !== 206 || (etag && response.headers.get('etag') !== etag)) {
-    await response.body?.cancel();
-    throw new NibbleError('DOWNLOAD_CHANGED', `The file at ${shown(url)} is not what it was.`);
+/**
+ * The bytes from start to end of a file that was downloaded before.
+ * @param {string} url
+ * @param {number} start
+ * @param {number} end the first byte behind
+ * @param {Omit<DownloadOptions, 'from' | 'end'> & Partial<import('./http-headers.js').Validators>} [options]
+ * @returns {Promise<Uint8Array>}
+ * @throws {NibbleError} as openDownload(); DOWNLOAD_CHANGED where the file is another by now
+ */
+export async function fetchRange(url, start, end, { etag, lastModified, size, ...options } = {}) {
+  const from = { position: start, etag, lastModified, size };
+  const source = await openDownload(url, { ...options, from, end });
+  try {
+    if (source.restarted) throw changed(url);
+    const bytes = new Uint8Array(end - start);
+    let position = 0;
+    for (let piece = await source.read(); piece !== null; piece = await source.read()) {
+      bytes.set(piece, position);
+      position += piece.length;
+    }
+    if (position < bytes.length) throw failed(url, `the file ends ${bytes.length - position} bytes too early`);
+    return bytes;
+  } finally {
+    await source.close();
   }
-  return new Uint8Array(await response.arrayBuffer());
+}
+
+function isUrl(text) {
+  try {
+    return Boolean(new URL(text));
+  } catch {
+    return false;
+  }
+}
+
+/** Where an address redirects to is often named by a hash, and sometimes it is the only one with a name. */
+function fileName(asked, final) {
+  const [first, last] = [nameOf(asked), nameOf(final)];
+  return !/\.gguf$/i.test(first) && /\.gguf$/i.test(last) ? last : first;
+}
+
+/** A part of the file on its way: `position` is its next byte to arrive, `pieces` what has arrived and is not read. */
+class Segment {
+  pieces = [];
+  waiting = 0;
+  taken = false;
+  complete = false;
+
+  constructor(start, end) {
+    this.position = start;
+    this.end = end;
+  }
+
+  push(piece) {
+    this.pieces.push(piece);
+    this.waiting += piece.length;
+    this.position += piece.length;
+    this.complete = this.position === this.end;
+  }
+
+  shift() {
+    const piece = this.pieces.shift();
+    this.waiting -= piece.length;
+    return piece;
+  }
+}
+
+class Transfer {
+  #url;
+  #options;
+  #ending = new AbortController();
+  #unlink;
+  #gate = new Gate();
+  #segments = [];
+  #next = 0;
+  #end = Infinity;
+  #error = null;
+  #connections = 0;
+  #limit = 1;
+
+  constructor(url, { signal: caller, network = systemNetwork(), ...given }) {
+    const known = Object.entries(given).filter(([, value]) => value !== undefined);
+    const { signal } = this.#ending;
+    this.#options = { ...DEFAULTS, ...Object.fromEntries(known), network, signal };
+    this.#url = url;
+    this.file = new RemoteFile(url, this.#options);
+    const stop = () => this.#fail(cancelled());
+    this.#unlink = () => caller?.removeEventListener('abort', stop);
+    caller?.addEventListener('abort', stop, { once: true });
+    if (caller?.aborted) stop();
+  }
+
+  /** Makes the first request, and goes on with its answer. */
+  async open() {
+    const { from, end, connections, retries } = this.#options;
+    const patience = new Patience({ ...this.#options, retries: Math.min(FIRST_RETRIES, retries) });
+    for (let unanswered = false; ; ) {
+      try {
+        if (this.#error !== null) throw this.#error;
+        const opened = await this.file.open(from, end, unanswered && patience.exhausted);
+        this.#next = opened.position;
+        this.#end = Math.min(this.file.validators.size ?? Infinity, end ?? Infinity);
+        this.#limit = this.#bounded() ? connections : 1;
+        if (opened.answer !== null) this.#connect(opened.answer);
+        return opened;
+      } catch (error) {
+        unanswered = error.code === 'DOWNLOAD_FAILED' && error.details.status === undefined;
+        await patience.after(error).catch(() => this.#fail(error));
+        if (this.#error !== null) throw this.#error;
+      }
+    }
+  }
+
+  /** The next bytes in the order of the file, null behind the last. */
+  async read() {
+    for (;;) {
+      const head = this.#segments[0];
+      // What has arrived is of use even where nothing more will come, but not of a file that is another by now.
+      const spoilt = ['CANCELLED', 'DOWNLOAD_CHANGED'].includes(this.#error?.code);
+      if (head?.waiting > 0 && !spoilt) {
+        const piece = head.shift();
+        this.#gate.open();
+        return piece;
+      }
+      if (this.#error !== null) throw this.#error;
+      if (head?.complete) {
+        this.#segments.shift();
+        this.#gate.open();
+      } else if (head === undefined && this.#next >= this.#end) {
+        this.close();
+        return null;
+      } else {
+        await this.#gate.wait();
+      }
+    }
+  }
+
+  /** Ends all connections. */
+  close() {
+    const done = this.#segments.length === 0 && this.#next >= this.#end;
+    if (done) this.#letGo();
+    else this.#fail(cancelled());
+  }
+
+  #fail(error) {
+    this.#error ??= error;
+    this.#letGo();
+  }
+
+  #letGo() {
+    this.#ending.abort();
+    this.#unlink();
+    this.#gate.open();
+  }
+
+  #bounded() {
+    return this.file.ranged && this.#end < Infinity;
+  }
+
+  /** One connection, from its first segment to the last one it gets. */
+  async #connect(first = null) {
+    const connection = { answer: first, open: true };
+    this.#connections++;
+    try {
+      for (let segment = await this.#take(connection); segment !== null; segment = await this.#take(connection)) {
+        await this.#receive(segment, connection);
+      }
+    } catch (error) {
+      this.#fail(error);
+    } finally {
+      connection.answer?.cancel();
+      this.#leave(connection);
+    }
+  }
+
+  /** Counted at once where the decision falls, or two connections might leave the rest to each other. */
+  #leave(connection) {
+    if (connection.open) this.#connections--;
+    connection.open = false;
+    this.#gate.open();
+    return null;
+  }
+
+  /** The next segment that nobody fetches; null where this connection has nothing more to do. */
+  async #take(connection) {
+    for (;;) {
+      if (!connection.open || this.#error !== null) return null;
+      if (this.#connections > this.#limit) return this.#leave(connection);
+      let segment = this.#segments.find(({ taken }) => !taken);
+      if (segment === undefined && this.#next >= this.#end) return this.#leave(connection);
+      if (segment === undefined && this.#segments.length <= this.#limit) segment = this.#append();
+      if (segment !== undefined) {
+        segment.taken = true;
+        if (this.#connections < this.#limit && this.#next < this.#end) this.#connect();
+        return segment;
+      }
+      await this.#gate.wait();
+    }
+  }
+
+  #append() {
+    const end = this.#bounded() ? Math.min(this.#next + this.#options.rangeBytes, this.#end) : this.#end;
+    const segment = new Segment(this.#next, end);
+    this.#next = end;
+    this.#segments.push(segment);
+    return segment;
+  }
+
+  /** Fills a segment, or gives it back for another connection to fill. */
+  async #receive(segment, connection) {
+    const patience = new Patience(this.#options);
+    while (!segment.complete) {
+      const start = segment.position;
+      try {
+        if (connection.answer?.position !== start || connection.answer.ended) await this.#ask(segment, connection);
+        await this.#fill(segment, connection.answer);
+      } catch (error) {
+        connection.answer?.cancel();
+        connection.answer = null;
+        if (segment.position > start) patience.renew();
+        if (this.#mayYield(error, patience)) {
+          segment.taken = false;
+          this.#leave(connection);
+          this.#limit = this.#connections;
+          return;
+        }
+        await patience.after(error);
+        this.#options.onState?.({ state: 'receiving' });
+      }
+    }
+  }
+
+  /** The last connection never gives up its segment. */
+  #mayYield({ details }, patience) {
+    return this.#connections > 1 && details?.retriable === true && (BUSY.has(details.status) || patience.exhausted);
+  }
+
+  async #ask(segment, connection) {
+    connection.answer?.cancel();
+    connection.answer = null;
+    // A connection that is alone reads on into the next segments.
+    const end = this.#limit > 1 ? segment.end : this.#options.end;
+    connection.answer = await this.file.part(segment.position, end);
+    // A server that stopped giving parts sends all there is to whoever asks.
+    if (!this.file.ranged) this.#limit = 1;
+  }
+
+  async #fill(segment, answer) {
+    const start = segment.position;
+    while (!segment.complete) {
+      while (segment.waiting >= this.#options.rangeBytes && this.#error === null) await this.#gate.wait();
+      const piece = await answer.read(segment.end - segment.position);
+      if (piece === null) {
+        this.#conclude(segment, answer, start);
+        return;
+      }
+      segment.push(piece);
+      this.#gate.open();
+    }
+    if (answer.end === answer.position) await answer.finish();
+  }
+
+  /** A body has ended before its segment: the file may end here, or the server gives less at once than it is asked for. */
+  #conclude(segment, answer, start) {
+    const short = answer.position < (answer.end ?? 0) || (segment.end < Infinity && segment.position === start);
+    if (short) throw brokenOff(this.#url, 'fewer bytes came than were announced');
+    if (segment.end < Infinity) return;
+    this.#end = this.#next = segment.end = segment.position;
+    segment.complete = true;
+    this.#gate.open();
+  }
 }

@@ -8,6 +8,7 @@ import { checkCancelled } from './loader.js';
 import { openModel } from './open-model.js';
 import * as read from './options.js';
 import { mostLikely } from './probabilities.js';
+import { probe } from './probe.js';
 import { checkKernelSet } from './simd.js';
 import { Timeline } from './timeline.js';
 import { createTokenizer } from './tokenizer.js';
@@ -22,6 +23,7 @@ const FALLBACK_STOPS = ['\nUser:'];
  * @property {(path: string, position?: number) => Promise<import('./source.js').Source>} [openPath]
  * @property {(path: string) => Promise<import('./store-backends.js').Backend>} [openFolder]
  * @property {(path: string) => Promise<import('./store-backends.js').Backend>} [openFolder]
+ * @property {import('./download.js').DownloadOptions} [download] other habits of downloads than the usual
  * @property {number} threads how many threads to use where none are asked for
  * @property {number} maxThreads
  */
@@ -166,6 +168,19 @@ export class Host {
   benchmark({ options }, { signal }) {
     const context = { model: this.#loaded(), timeline: this.#timeline, turn: this.#turn };
     return benchmark(context, read.readBenchmarkOptions(options), signal);
+  }
+
+  /** What probeSpeed() returns. */
+  async probe({ wasm, options: given }, { signal }) {
+    if (this.#runtime !== null) throw new NibbleError('INVALID_ARGUMENT', 'This worker has a model already.');
+    const { threads } = this.#settleThreads(read.readEngineOptions(given));
+    try {
+      const { runtime } = await this.#platform.startRuntime({ threads }, wasm);
+      this.#runtime = runtime;
+      return await probe(runtime, { threads, turn: this.#turn, signal });
+    } finally {
+      this.unload();
+    }
   }
 
   memory() {

@@ -146,6 +146,26 @@ export function createLibrary(platform) {
       const start = () => startWorker(platform, options.workerUrl);
       return startModelStore({ startWorker: start, wasm: wasmOf(options), platform, store });
     },
+
+    /**
+     * Measures what this machine makes of synthetic weights, in about a second and some 100 MB; estimateSpeed() tells
+     * from it how fast a model will be.
+     * @param {{ threads?: number, signal?: AbortSignal, workerUrl?: string | URL, wasmUrl?: string | URL, wasmBinary?: BufferSource }} [options]
+     * @returns {Promise<import('./probe.js').Probe>}
+     */
+    async probeSpeed({ threads, signal, ...options } = {}) {
+      const settings = readEngineOptions({ threads });
+      if (signal?.aborted) throw cancelled();
+      const client = new Client(startWorker(platform, options.workerUrl));
+      const stop = () => client.close(new NibbleError('CANCELLED', 'The probe was cancelled.'));
+      signal?.addEventListener('abort', stop, { once: true });
+      try {
+        return await client.call('probe', { wasm: wasmOf(options), options: settings });
+      } finally {
+        signal?.removeEventListener('abort', stop);
+        await client.close(unloaded());
+      }
+    },
   };
 }
 

@@ -4,6 +4,7 @@ import { Worker } from 'node:worker_threads';
 import { createLibrary } from './index.js';
 
 export { NibbleError } from './errors.js';
+export { estimateSpeed } from './speed.js';
 
 /** The small model that comes with the package. */
 export const defaultModel = new URL('../models/nibble-tiny.gguf', import.meta.url);
@@ -35,7 +36,7 @@ function locate(text) {
   return { path: /^file:/i.test(text) ? fileURLToPath(text) : text };
 }
 
-export const { createEngine, describeModel, openModelStore } = createLibrary({
+export const { createEngine, describeModel, openModelStore, probeSpeed } = createLibrary({
   startWorker,
   locate,
   wasm: () => ({}),

@@ -2,6 +2,7 @@
 import { createLibrary } from './index.js';
 
 export { NibbleError } from './errors.js';
+export { estimateSpeed } from './speed.js';
 
 function startWorker(workerUrl) {
   // Bundlers look for this very expression.
@@ -36,7 +37,7 @@ const persistence = {
   persisted: async () => (await navigator.storage?.persisted?.()) ?? false,
 };
 
-export const { createEngine, describeModel, openModelStore } = createLibrary({
+export const { createEngine, describeModel, openModelStore, probeSpeed } = createLibrary({
   startWorker,
   locate,
   wasm: () => ({ url: new URL('.', import.meta.url).href }),

@@ -2,7 +2,7 @@
 // used only after readManifest() has looked at every field.
 import { quantizationOf } from './describe.js';
 import { NibbleError } from './errors.js';
-import { nameOf } from './source.js';
+import { nameOf } from './http-headers.js';
 
 /** The format of records and of what they describe. */
 export const FORMAT = 1;

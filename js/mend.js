@@ -24,11 +24,17 @@ function damaged({ id, chunks }, index, cause) {
 const isOther = () => new Error('what its source has there now is something else');
 
 /** Bytes `start` to `end` of the file that a model came from, in pieces. */
-async function* fileBytes({ descriptor, open, signal }, { etag }, start, end) {
+async function* fileBytes({ descriptor, open, platform, signal }, record, start, end) {
   if (typeof descriptor.url === 'string') {
+    const { etag, lastModified, fileBytes: size } = record;
     for (let at = start; at < end; at += RANGE_BYTES) {
       checkCancelled(signal);
-      yield await fetchRange(descriptor.url, at, Math.min(end, at + RANGE_BYTES), { etag, signal });
+      const known = { etag, lastModified, size };
+      yield await fetchRange(descriptor.url, at, Math.min(end, at + RANGE_BYTES), {
+        ...platform.download,
+        ...known,
+        signal,
+      });
     }
     return;
   }

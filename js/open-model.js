@@ -10,7 +10,20 @@ import { CHUNK_BYTES, openBackend } from './store-backends.js';
 
 const STORE_PROBLEMS = ['STORE_UNAVAILABLE', 'STORE_FULL', 'STORE_VERSION'];
 
-/** `engine.info.storage`, as it is before anything has happened. */
+/**
+ * What became of a model and its store: `engine.info.storage`.
+ * @typedef {object} Storage
+ * @property {string | null} kind null: no store was asked for
+ * @property {string | null} id what the model is stored under
+ * @property {'stored' | 'imported' | 'none'} state it was stored; it is since this load; it is not
+ * @property {number | null} bytesPerSecond of reading it from the store, checks included
+ * @property {number | null} verifyMilliseconds of comparing it with its checksums, which is part of that
+ * @property {number} mendedChunks how many were damaged and came again
+ * @property {boolean} restarted an interrupted import began anew: the file has changed, or its server cannot go on
+ * @property {{ code: string, message: string } | null} problem why it is not stored
+ */
+
+/** @returns {Storage} as it is before anything has happened */
 const noStorage = (kind) => ({
   kind,
   id: null,
@@ -80,7 +93,7 @@ async function throughStore(call, backend, storage, use) {
 const sourceOpener =
   ({ platform, signal }, descriptor) =>
   (from) =>
-    openSource(descriptor, { openPath: platform.openPath, signal, from });
+    openSource(descriptor, { openPath: platform.openPath, download: platform.download, signal, from });
 
 /** What a call comes to, for store.js. @returns {Promise<import('./store.js').Opening>} */
 export async function openingOf(call, backend, storage = noStorage(backend.kind)) {

@@ -134,7 +134,8 @@ export function readStore(name, value) {
   if (STORES.includes(value)) return { kind: value, chunkBytes: null };
   const { kind, folder, chunkBytes, ...rest } = typeof value === 'object' ? value : {};
   const place = typeof folder === 'string' && folder !== '' && kind === undefined ? { folder } : { kind };
-  if ((place.folder === undefined && !STORES.includes(kind)) || Object.keys(rest).length > 0)
+  const known = place.folder !== undefined || (folder === undefined && STORES.includes(kind));
+  if (!known || Object.keys(rest).length > 0)
     throw invalid(name, JSON.stringify(value), 'null, "indexeddb", "opfs", "memory" or { folder }');
   return { ...place, chunkBytes: integer(1, MOST_CHUNK_BYTES, null)('store.chunkBytes', chunkBytes) };
 }

@@ -18,6 +18,7 @@ export const METHODS = Object.freeze([
   'evaluate',
   'score',
   'benchmark',
+  'probe',
   'memory',
   'unload',
   'storeOpen',

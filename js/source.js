@@ -120,12 +120,13 @@ function serve(pieces) {
 /**
  * Opens a descriptor, in the worker.
  * @param {any} descriptor
- * @param {{ openPath?: (path: string, position?: number) => Promise<Source>, signal?: AbortSignal, from?: From }} platform
- *   `from`: where to begin, and what the file was then; at the front unless given
+ * @param {{ openPath?: (path: string, position?: number) => Promise<Source>, signal?: AbortSignal,
+ *   from?: From, download?: import('./download.js').DownloadOptions }} platform `from`: where to begin, and what the file
+ *   was then; at the front unless given
  * @returns {Promise<Source>}
  */
-export function openSource(descriptor, { openPath, signal, from }) {
-  if (typeof descriptor?.url === 'string') return openDownload(descriptor.url, { signal, from });
+export function openSource(descriptor, { openPath, signal, from, download }) {
+  if (typeof descriptor?.url === 'string') return openDownload(descriptor.url, { ...download, signal, from });
   if (typeof descriptor?.path === 'string' && openPath) return openPath(descriptor.path, from?.position);
   if (descriptor?.blob instanceof Blob)
     return Promise.resolve(blobSource(descriptor.blob, descriptor.name, from?.position));
@@ -188,27 +189,6 @@ function blobSource(blob, name, begin = 0) {
     close: async () => {},
   };
 }
-
-/** The number of bytes that will arrive; null where it is not told, or told for a compressed body. */
-export function contentLength(headers) {
-  const length = headers.get('content-length');
-  const encoding = headers.get('content-encoding') ?? 'identity';
-  return /^\d+$/.test(length ?? '') && encoding === 'identity' ? Number(length) : null;
-}
-
-/** The last part of a URL's path. */
-export function nameOf(url) {
-  const path = url.split(/[?#]/, 1)[0];
-  const name = path.slice(path.lastIndexOf('/') + 1);
-  try {
-    return decodeURIComponent(name) || 'model';
-  } catch {
-    return name || 'model';
-  }
-}
-
-/** A URL for a sentence. */
-export const shown = (url) => (url.length > 200 ? `${url.slice(0, 200)}…` : url);
 
 export function unreadable(name, what, cause) {
   return new NibbleError('SOURCE_UNREADABLE', `The model "${name}" could not be read: ${what}.`, { cause });

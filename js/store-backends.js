@@ -5,7 +5,8 @@ import { openIndexedDb } from './store-indexeddb.js';
 import { openMemory } from './store-memory.js';
 import { openOpfs } from './store-opfs.js';
 
-/** The size of a chunk, in bytes, that reads fastest from IndexedDB. */
+// Both by tests/bench/storage.js: larger chunks and more reads gain little, and each read in IndexedDB copies its chunk.
+/** The size of a chunk, in bytes, that reads fastest. */
 export const CHUNK_BYTES = 64 << 20;
 /** How many chunks to ask a backend for at once. */
 export const READS_IN_FLIGHT = 2;

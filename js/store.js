@@ -20,7 +20,7 @@ const ABSENT = Symbol('absent');
  * @property {string} id
  * @property {any} descriptor where the model comes from, if not from the store; null: from the store alone
  * @property {(from?: import('./source.js').From) => Promise<import('./source.js').Source>} open opens the descriptor
- * @property {object} storage `engine.info.storage`, filled here
+ * @property {import('./open-model.js').Storage} storage filled here
  * @property {AbortSignal} [signal]
  * @property {(progress: object) => void} onProgress
  * @property {string} [name] instead of the file's own

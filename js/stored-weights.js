@@ -1,7 +1,7 @@
 // Reads a stored model's chunks straight to where they belong in the heap, several at once, and checks each as it lands.
 import { checkCancelled } from './loader.js';
+import { READS_IN_FLIGHT } from './store-backends.js';
 
-const READS_IN_FLIGHT = 3;
 const UNREADABLE = ['STORE_CHUNK_MISSING', 'STORE_DAMAGED'];
 
 /**

@@ -76,6 +76,44 @@ test('two engines live side by side in one page', async () => {
   assert.ok(texts[0].length > 0);
 });
 
+test('a model from an address is kept in IndexedDB unless told otherwise, and comes from there the next time', async () => {
+  const found = await inPage(async (completion) => {
+    const { createEngine: create, openModelStore } = await import('/nibble/index.js');
+    const models = await openModelStore();
+    // The page itself stores this file too; under another address it is another model.
+    const model = '/models/nibble-tiny.gguf?own';
+    const results = [];
+    for (const store of [null, 'opfs', 'opfs', undefined, undefined]) {
+      const engine = await create({ model, store });
+      const { text } = await engine.complete(completion).result;
+      results.push({ text, storage: engine.info.storage, milliseconds: engine.info.loadMilliseconds });
+      await engine.unload();
+    }
+    const own = async () => (await models.list()).filter(({ id }) => id.endsWith('?own'));
+    const [{ id }] = await own();
+    const verified = await models.verify(id);
+    await models.delete(id);
+    const left = await own();
+    await models.close();
+    return { results, id, verified, left };
+  }, COMPLETION);
+  const states = found.results.map(({ storage }) => [storage.kind, storage.state]);
+  assert.deepEqual(states, [
+    [null, 'none'],
+    ['opfs', 'imported'],
+    ['opfs', 'stored'],
+    ['indexeddb', 'imported'],
+    ['indexeddb', 'stored'],
+  ]);
+  for (const { text, storage } of found.results) {
+    assert.equal(text, found.results[0].text);
+    assert.equal(storage.problem, null);
+  }
+  assert.match(found.id, /^url:http.*nibble-tiny\.gguf\?own$/);
+  assert.deepEqual(found.verified.damaged, []);
+  assert.deepEqual(found.left, []);
+});
+
 test('relaxed and plain builds give equal logits, bit for bit', async () => {
   // In Node 20 only one of the two runs, so the browser compares them; a random model's logits are all different.
   const path = writeSmallModel();

@@ -6,11 +6,12 @@ import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { Client } from '../js/client.js';
 import { NibbleError } from '../js/errors.js';
+import { contentLength, nameOf } from '../js/http-headers.js';
 import { decodeValue, typeName } from '../js/metadata.js';
 import { readCompletionOptions, readEngineOptions } from '../js/options.js';
 import { mostLikely } from '../js/probabilities.js';
 import { call, cancel, errorReply, readCall, readReply } from '../js/protocol.js';
-import { contentLength, describeSource, nameOf, openSource } from '../js/source.js';
+import { describeSource, openSource } from '../js/source.js';
 import { openFile } from '../js/source.node.js';
 import { createStopMatcher } from '../js/stop-strings.js';
 import { serve } from '../js/worker.js';
@@ -319,7 +320,7 @@ describe('sources', () => {
 
   async function readAll(model) {
     const { descriptor, close } = describeSource(model, locate);
-    const source = await openSource(descriptor, { openPath: openFile });
+    const source = await openSource(descriptor, { openPath: openFile, download: { retryMilliseconds: 1 } });
     try {
       const bytes = new Uint8Array(content.length);
       let position = 0;
@@ -376,7 +377,7 @@ describe('sources', () => {
       [join(folder, 'absent.gguf'), 'SOURCE_UNREADABLE', /no such file/],
       [folder, 'SOURCE_UNREADABLE', /folder/],
       [`${origin}/absent`, 'DOWNLOAD_FAILED', /404/],
-      [`${origin}/page`, 'DOWNLOAD_FAILED', /web page/],
+      [`${origin}/page`, 'DOWNLOAD_NOT_A_MODEL', /web page/],
       [`${origin}/broken`, 'DOWNLOAD_FAILED', /broke off/],
       ['http://127.0.0.1:1/x', 'DOWNLOAD_FAILED', /failed/],
       [failing, 'SOURCE_UNREADABLE', /the disk is gone/],

@@ -359,7 +359,8 @@ for (const kind of ['indexeddb', 'opfs']) {
         (async () => {
           for (;;) {
             await backend.writeChunk('a', 1, [bytes.fill(self.rounds % 251)]);
-            await backend.put({ id: 'a', version: ++self.rounds });
+            await backend.put({ id: 'a', version: self.rounds + 1 });
+            self.rounds++;
           }
         })();
       }, kind);

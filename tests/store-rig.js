@@ -52,7 +52,7 @@ export async function serveFile(bytes) {
 
 /** What loads models through one store. */
 export function createRig(runtime, backend, chunkBytes) {
-  const platform = { openPath: openFile };
+  const platform = { openPath: openFile, download: { retries: 1, retryMilliseconds: 1 } };
   const events = [];
   const opening = (descriptor, options = {}) => {
     const store = { chunkBytes };

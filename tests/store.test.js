@@ -65,6 +65,12 @@ const failing = (error) => async () => {
   throw error;
 };
 
+/** Some time, and enough turns of the event loop that everything sent has been taken in. */
+async function settled() {
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  for (let turn = 0; turn < 200; turn++) await new Promise((resolve) => setImmediate(resolve));
+}
+
 const full = new NibbleError('STORE_FULL', 'The storage is full: a chunk did not fit.');
 
 /** Changes a stored chunk, or removes it where `change` gives null. */
@@ -109,7 +115,7 @@ for (const [kind, open] of [
     async function interrupt(limit, action) {
       const controller = new AbortController();
       server.limit = limit;
-      server.onStall = () => setTimeout(() => controller.abort(), 100);
+      server.onStall = () => settled().then(() => controller.abort());
       await assert.rejects(action(controller.signal), code('CANCELLED'));
       Object.assign(server, { limit: Infinity, onStall: () => {}, requests: [] });
     }

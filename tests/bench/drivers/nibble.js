@@ -6,7 +6,7 @@
  */
 export async function openNibble({ createEngine, modelUrl, threads, contextSize, loadedFrom }) {
   const start = performance.now();
-  const engine = await createEngine({ model: modelUrl, threads, contextSize });
+  const engine = await createEngine({ model: modelUrl, threads, contextSize, store: null });
   const loadMilliseconds = performance.now() - start;
   const { info } = engine;
   let readRate = null;

@@ -1,0 +1,18 @@
+/** Several that wait for the same thing to change, and look again whenever it may have. */
+export class Gate {
+  #wake = () => {};
+  #next = null;
+
+  /** Resolves at the next open(). @returns {Promise<void>} */
+  wait() {
+    this.#next ??= new Promise((resolve) => {
+      this.#wake = resolve;
+    });
+    return this.#next;
+  }
+
+  open() {
+    this.#next = null;
+    this.#wake();
+  }
+}

@@ -1,0 +1,141 @@
+// One request for a part of a file, and its answer read piece by piece. Whatever goes wrong is one of
+// download-errors.js; a connection that is silent for too long is given up.
+import { brokenOff, stalled, unreachable } from './download-errors.js';
+import { contentLength, contentRange } from './http-headers.js';
+
+// A worker that computed for long finds its timers due before the bytes that came meanwhile.
+const GRACE_MILLISECONDS = 50;
+
+/**
+ * @typedef {object} PartRequest
+ * @property {number | null} start first byte; null: the whole file, without a Range header
+ * @property {number | null} end first byte behind; null: to the end of the file
+ * @property {string | null} ifRange the strong ETag that the part has to be of
+ * @property {number} stallMilliseconds
+ * @property {AbortSignal} signal
+ * @property {import('./backoff.js').Network} network
+ */
+
+/**
+ * @param {string} url
+ * @param {PartRequest} request
+ * @returns {Promise<Answer>} whatever its status
+ */
+export async function fetchPart(url, request) {
+  const answer = new Answer(url, request);
+  await answer.open();
+  return answer;
+}
+
+export class Answer {
+  #controller = new AbortController();
+  #asked;
+  #request;
+  #unlink;
+  #reader;
+  #rest = null;
+  /** Whether the body was read to its end. */
+  ended = false;
+
+  constructor(url, request) {
+    this.#asked = url;
+    this.#request = request;
+    const { signal } = request;
+    const stop = () => this.#controller.abort();
+    signal.addEventListener('abort', stop, { once: true });
+    if (signal.aborted) stop();
+    this.#unlink = () => signal.removeEventListener('abort', stop);
+  }
+
+  async open() {
+    const { start, end, ifRange, network } = this.#request;
+    const headers = {};
+    if (start !== null) headers.range = `bytes=${start}-${end === null ? '' : end - 1}`;
+    if (start !== null && ifRange !== null) headers['if-range'] = ifRange;
+    let response;
+    try {
+      response = await this.#patiently(() =>
+        // A browser's cache would make requests for the same address wait for each other.
+        fetch(this.#asked, { headers, cache: 'no-store', signal: this.#controller.signal }),
+      );
+    } catch (error) {
+      this.cancel();
+      throw error.code === 'DOWNLOAD_STALLED' ? error : unreachable(this.#asked, error, network.online());
+    }
+    this.status = response.status;
+    this.headers = response.headers;
+    /** Where redirects led to. */
+    this.url = response.url || this.#asked;
+    this.range = contentRange(response.headers);
+    /** Where in the file the next byte belongs. */
+    this.position = response.status === 206 ? (this.range?.start ?? start ?? 0) : 0;
+    const length = contentLength(response.headers);
+    /** The first byte of the file behind what was announced; null where nothing was. */
+    this.end = this.range?.end ?? (length === null ? null : this.position + length);
+    /** Bytes of the whole file; null where nobody tells. */
+    this.size = this.range !== null ? this.range.total : response.status === 200 || end === null ? this.end : null;
+    this.#reader = response.body?.getReader();
+  }
+
+  /** The next bytes, `most` at most; null at the end of the body. */
+  async read(most = Infinity) {
+    const piece = this.#rest ?? (await this.#receive());
+    if (piece === null) return null;
+    this.#rest = piece.length > most ? piece.subarray(most) : null;
+    const given = piece.subarray(0, most);
+    this.position += given.length;
+    return given;
+  }
+
+  async #receive() {
+    try {
+      const { done, value } = await this.#patiently(async () => (await this.#reader?.read()) ?? { done: true });
+      if (!done) return value;
+    } catch (error) {
+      this.cancel();
+      throw error.code === 'DOWNLOAD_STALLED' ? error : brokenOff(this.#asked, error);
+    }
+    this.ended = true;
+    this.cancel();
+    return null;
+  }
+
+  /** Drops the bytes before `position`. */
+  async skipTo(position) {
+    while (this.position < position) {
+      const piece = await this.read(position - this.position);
+      if (piece === null) throw brokenOff(this.#asked, 'fewer bytes came than the last time');
+    }
+  }
+
+  /** Takes note of the end of the body, so that the connection can be used again. */
+  async finish() {
+    await this.#receive().catch(() => null);
+    this.cancel();
+  }
+
+  /** Lets go of the connection. May be called twice. */
+  cancel() {
+    this.#unlink();
+    this.#controller.abort();
+  }
+
+  async #patiently(action) {
+    const { stallMilliseconds } = this.#request;
+    let silent = false;
+    const giveUp = () => {
+      silent = true;
+      this.#controller.abort();
+    };
+    let timer = setTimeout(() => {
+      timer = setTimeout(giveUp, GRACE_MILLISECONDS);
+    }, stallMilliseconds);
+    try {
+      return await action();
+    } catch (error) {
+      throw silent ? stalled(this.#asked, stallMilliseconds) : error;
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+}

@@ -1,0 +1,60 @@
+// What the tests of downloads share: files of random bytes, servers that end with the tests, and comparisons.
+import assert from 'node:assert/strict';
+import { after } from 'node:test';
+import { openDownload } from '../js/download.js';
+import { NibbleError } from '../js/errors.js';
+import { startBadServer } from './bad-server.js';
+
+export const KIB = 1024;
+export const random = (size, seed) => {
+  let state = seed;
+  return Uint8Array.from({ length: size }, () => {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+    return state >>> 24;
+  });
+};
+export const content = random(1000 * KIB + 7, 1);
+export const other = random(900 * KIB + 5, 2);
+export const QUICK = { rangeBytes: 128 * KIB, retryMilliseconds: 1, stallMilliseconds: 5000 };
+
+const servers = [];
+export async function serverOf(bytes, manners) {
+  const server = await startBadServer(bytes, manners);
+  servers.push(server);
+  return server;
+}
+after(() => Promise.all(servers.map((server) => server.close())));
+
+export async function readAll(source) {
+  const pieces = [];
+  for (let piece = await source.read(); piece !== null; piece = await source.read()) pieces.push(Buffer.from(piece));
+  await source.close();
+  return Buffer.concat(pieces);
+}
+
+export async function download(url, options) {
+  const source = await openDownload(url, { ...QUICK, ...options });
+  return { source, bytes: await readAll(source) };
+}
+
+export const same = (found, expected, what = 'the bytes') => {
+  assert.equal(found.length, expected.length, `${what}: how many`);
+  assert.equal(Buffer.compare(found, expected), 0, what);
+};
+export const code =
+  (expected, message = /./) =>
+  (error) => {
+    assert.ok(error instanceof NibbleError, String(error?.stack ?? error));
+    assert.equal(error.code, expected, error.message);
+    assert.match(error.message, message);
+    return true;
+  };
+
+/** Waits until the server sees a request's end; fails where it never comes. */
+export async function settled(server, open = 0) {
+  for (let round = 0; server.open() > open && round < 500; round++) await new Promise((r) => setTimeout(r, 10));
+  assert.equal(server.open(), open, 'requests that are still open at the server');
+}
+
+/** From where on bytes were asked for, each place once. */
+export const starts = (server) => [...new Set(server.requests.map(({ start }) => start))].sort((a, b) => a - b);
