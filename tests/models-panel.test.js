@@ -84,7 +84,10 @@ describe('the models panel', () => {
     await enterAddress(page, 'fast.gguf');
     const offer = page.locator('.models-offer');
     await offer.locator('.accent').waitFor();
-    assert.match(await offer.innerText(), /Needs about [\d.]+ ?[MG]B of memory/);
+    assert.match(
+      await offer.innerText(),
+      /Needs about [\d.]+ [MG]B of memory and writes about [\d,.]+ words? a second on this device\./,
+    );
     await shoot(page, 'models-offer');
     await offer.locator('.accent').click();
     const row = rowOf(page, 'Q4_0').last();
