@@ -133,6 +133,7 @@ describe('conversations', () => {
       await driver.untilIdle(page);
       assert.deepEqual(await page.locator('.message.assistant .text').allInnerTexts(), ['Quick.', 'Last.']);
       await row(page, 'Second').locator('.open').click();
+      await page.waitForFunction(() => document.querySelector('#title').textContent === 'Second');
       assert.equal(await page.locator('.message.assistant .text').innerText(), 'a b c d e f g h i j k l m n');
       await close();
     });

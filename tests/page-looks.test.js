@@ -72,7 +72,7 @@ const keysShown = (page) =>
       texts.push(element.getAttribute('aria-label'), element.title, element.getAttribute('placeholder'));
     }
     const pattern = /\b(?:chat|sidebar|settings|message|offline|status|details|problem|models?|loading|composer)\.[a-z]+\b|\{\w+\}/;
-    return texts.filter((text) => text && pattern.test(text.replaceAll(/models\/\S+/g, '')));
+    return texts.filter((text) => text && pattern.test(text.replaceAll(/\bmodel\.gguf\b/g, '')));
   });
 
 describe('the two languages', () => {
