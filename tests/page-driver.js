@@ -71,7 +71,8 @@ export async function openPage({ server, context }, { before } = {}) {
 /** Waits for the model, and fails with the page's own words where it does not come. */
 export async function untilReady(page) {
   await page.waitForFunction(
-    () => document.querySelector('#model-state').dataset.state === 'ready' || !document.querySelector('#problem').hidden,
+    () =>
+      document.querySelector('#model-state').dataset.state === 'ready' || !document.querySelector('#problem').hidden,
   );
   assert.equal(await page.locator('#problem').isVisible(), false, await page.locator('#problem').textContent());
 }
