@@ -43,7 +43,8 @@ describe('a conversation', () => {
     await page.evaluate(() => {
       window.lengths = new Set();
       window.said = [];
-      const note = () => window.lengths.add(document.querySelector('.message.assistant .text')?.textContent.length ?? 0);
+      const note = () =>
+        window.lengths.add(document.querySelector('.message.assistant .text')?.textContent.length ?? 0);
       const options = { subtree: true, childList: true, characterData: true };
       new MutationObserver(note).observe(document.querySelector('#log'), options);
       new MutationObserver(() => window.said.push(document.querySelector('#announcer').textContent)).observe(
@@ -65,7 +66,10 @@ describe('a conversation', () => {
   });
 
   test('stops at Escape, keeps what was written, and goes on from there', LIMIT, async () => {
-    const opened = await open({ answers: [pieces('a b c d e f g h i j k l m n o p'), pieces(' and more.')], pause: 40 });
+    const opened = await open({
+      answers: [pieces('a b c d e f g h i j k l m n o p'), pieces(' and more.')],
+      pause: 40,
+    });
     const { page } = opened;
     await driver.ask(page, 'Go on.');
     await page.waitForFunction(() => /a b/.test(document.querySelector('.message.assistant .text')?.textContent));

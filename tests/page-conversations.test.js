@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { after, before, describe, test } from 'node:test';
+import { describe, test } from 'node:test';
 import { ArchiveError, readArchive, writeArchive } from '../web/archive.js';
 import * as driver from './page-driver.js';
 import { temporaryFolder } from './small-model.js';
@@ -227,14 +227,27 @@ describe('conversations', () => {
 
 describe('an archive', () => {
   const message = { id: 'm', role: 'user', content: 'Hi', createdAt: 3 };
-  const conversation = { id: 'c', title: 'T', renamed: false, createdAt: 1, updatedAt: 2, start: 0, messages: [message] };
+  const conversation = {
+    id: 'c',
+    title: 'T',
+    renamed: false,
+    createdAt: 1,
+    updatedAt: 2,
+    start: 0,
+    messages: [message],
+  };
 
   test('reads what it has written', () => {
     assert.deepEqual(readArchive(writeArchive([conversation])), [conversation]);
   });
 
   test('takes only what a conversation is made of', () => {
-    const changed = { ...conversation, extra: 1, start: 99, messages: [{ ...message, html: '<b>', speed: { prefill: 'x' } }] };
+    const changed = {
+      ...conversation,
+      extra: 1,
+      start: 99,
+      messages: [{ ...message, html: '<b>', speed: { prefill: 'x' } }],
+    };
     assert.deepEqual(readArchive(writeArchive([changed])), [conversation]);
   });
 

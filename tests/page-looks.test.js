@@ -67,11 +67,12 @@ async function violations(page) {
 
 const keysShown = (page) =>
   page.evaluate(() => {
-    const texts = [document.body.innerText];
+    const texts = [document.body.innerText.replaceAll(/`.*`/g, '')];
     for (const element of document.querySelectorAll('[aria-label], [title], [placeholder]')) {
       texts.push(element.getAttribute('aria-label'), element.title, element.getAttribute('placeholder'));
     }
-    const pattern = /\b(?:chat|sidebar|settings|message|offline|status|details|problem|models?|loading|composer)\.[a-z]+\b|\{\w+\}/;
+    const pattern =
+      /\b(?:chat|sidebar|settings|message|offline|status|details|problem|models?|loading|composer)\.[a-z]+\b|\{\w+\}/;
     return texts.filter((text) => text && pattern.test(text.replaceAll(/\bmodel\.gguf\b/g, '')));
   });
 

@@ -47,7 +47,7 @@ function draw(text, size = 3) {
     ({ text, size }) => {
       const root = document.querySelector('main');
       root.replaceChildren();
-      const writer = new parts.MarkdownWriter(root, (key) => key);
+      const writer = new window.parts.MarkdownWriter(root, (key) => key);
       let longest = 0;
       for (let start = 0; start < text.length; start += size) {
         const begun = performance.now();
@@ -61,13 +61,15 @@ function draw(text, size = 3) {
         text: root.textContent,
         tags: [...new Set(all.map(({ localName }) => localName))],
         handlers: all.filter((element) => element.getAttributeNames().some((name) => name.startsWith('on'))).length,
-        links: all.filter(({ localName }) => localName === 'a').map((a) => ({
-          href: a.getAttribute('href'),
-          protocol: a.protocol,
-          text: a.textContent,
-          rel: a.rel,
-          target: a.target,
-        })),
+        links: all
+          .filter(({ localName }) => localName === 'a')
+          .map((a) => ({
+            href: a.getAttribute('href'),
+            protocol: a.protocol,
+            text: a.textContent,
+            rel: a.rel,
+            target: a.target,
+          })),
         longest,
       };
     },
@@ -88,7 +90,8 @@ const HOSTILE = {
   'a javascript link': '[click](javascript:alert(1)) [click](JaVaScRiPt:alert(1)) [click](  javascript:alert(1))',
   'a link with a line feed in its scheme': '[click](java\tscript:alert(1))',
   'a data link': '[click](data:text/html,<script>alert(1)</script>)',
-  'other schemes': '[a](vbscript:x) [b](file:///etc/passwd) [c](blob:https://a.example/1) [d](//evil.example/x) [e](x.html)',
+  'other schemes':
+    '[a](vbscript:x) [b](file:///etc/passwd) [c](blob:https://a.example/1) [d](//evil.example/x) [e](x.html)',
   'a link that breaks out of its attribute': '[click](https://a.example/" onclick="alert(1))',
   'a remote image': '![tracker](https://evil.example/pixel.png)',
   'a data image': '![x](data:image/svg+xml,<svg onload=alert(1)>)',
@@ -100,8 +103,9 @@ describe('hostile Markdown', () => {
     test(`${name} stays a text`, LIMIT, async () => {
       for (const size of [1, 3, 1000]) {
         const { tags, handlers, links } = await draw(text, size);
-        const known = 'p a em strong s code pre div span button svg path table thead tbody tr th td br ul ol li hr'.split(' ');
-        const allowed = [...known, 'blockquote', 'h3', 'h4', 'h5', 'h6'];
+        const known =
+          'p a em strong s code pre div span button svg path table thead tbody tr th td br ul ol li hr'.split(' ');
+        const allowed = [...known, 'blockquote', 'h2', 'h3', 'h4', 'h5', 'h6'];
         assert.deepEqual(
           tags.filter((tag) => !allowed.includes(tag)),
           [],
@@ -168,7 +172,7 @@ describe('plain Markdown', () => {
       '# Title\n\nSome **bold**, *em* and `code`.\n\n- one\n- two\n\n```js\nlet a_b = 1;\n```\n\n| a | b |\n|---|---|\n| 1 | 2 |\n\n[x](https://a.example/) end\n';
     const whole = await draw(text, text.length);
     for (const size of [1, 2, 5, 13]) assert.equal((await draw(text, size)).html, whole.html);
-    for (const tag of ['h3', 'strong', 'em', 'code', 'ul', 'li', 'pre', 'table', 'th', 'td', 'a']) {
+    for (const tag of ['h2', 'strong', 'em', 'code', 'ul', 'li', 'pre', 'table', 'th', 'td', 'a']) {
       assert.ok(whole.tags.includes(tag), `${tag} in ${whole.tags}`);
     }
     assert.match(whole.text, /let a_b = 1;/);
@@ -202,7 +206,7 @@ describe('reasoning', () => {
   const split = (text, size) =>
     page.evaluate(
       ({ text, size }) => {
-        const splitter = new parts.ReasoningSplitter();
+        const splitter = new window.parts.ReasoningSplitter();
         const found = { reasoning: '', answer: '' };
         const take = (list) => {
           for (const part of list) found[part.kind] += part.text;
