@@ -28,7 +28,11 @@ const INFO_FIELDS = [
   'contextSize',
   'slidingWindow',
   'tiedOutput',
+  'kvType',
 ];
+// KvType, and NibbleKvType: what the pages hold, and what may be asked for.
+const PAGE_TYPES = ['f16', 'f32', 'int8'];
+const KV_TYPES = [null, 'f16', 'int8'];
 const MEMORY_FIELDS = ['weights', 'kvCache', 'activations', 'other'];
 
 /** An instance of the wasm module. */
@@ -158,7 +162,7 @@ function namedDoubles(runtime, names, pointer) {
 
 function infoAt(runtime, pointer) {
   const info = namedDoubles(runtime, INFO_FIELDS, pointer);
-  return { ...info, tiedOutput: info.tiedOutput !== 0 };
+  return { ...info, tiedOutput: info.tiedOutput !== 0, kvType: PAGE_TYPES[info.kvType] };
 }
 
 /** A parsed GGUF header. Its metadata is decoded when asked for. */
@@ -238,19 +242,20 @@ export class Header {
   }
 
   /** What the model is and what memory it will take: { info, memory }. Nothing is reserved. */
-  describe({ threads, contextSize, batchSize, exact }) {
+  describe({ threads, contextSize, batchSize, exact, kvType = null }) {
+    const type = KV_TYPES.indexOf(kvType);
     const runtime = this.#runtime;
     return runtime.scratch(8 * (INFO_FIELDS.length + MEMORY_FIELDS.length), (info) => {
       const memory = info + 8 * INFO_FIELDS.length;
       runtime.checked((error) =>
-        runtime.c._api_describe(this.#gguf, threads, contextSize, batchSize, exact ? 1 : 0, info, memory, error),
+        runtime.c._api_describe(this.#gguf, threads, contextSize, batchSize, exact ? 1 : 0, type, info, memory, error),
       );
       return { info: infoAt(runtime, info), memory: namedDoubles(runtime, MEMORY_FIELDS, memory) };
     });
   }
 
   /** An engine for this model, without its weights. `kernelSet` null, `tileStreams` 0: measured and chosen. */
-  createModel({ threads, contextSize, batchSize, exact, kernelSet, tileStreams }) {
+  createModel({ threads, contextSize, batchSize, exact, kvType, kernelSet, tileStreams }) {
     const runtime = this.#runtime;
     const name = new TextEncoder().encode(`${kernelSet ?? ''}\0`);
     return runtime.scratch(name.length, (text) => {
@@ -263,6 +268,7 @@ export class Header {
           contextSize,
           batchSize,
           exact ? 1 : 0,
+          KV_TYPES.indexOf(kvType),
           set,
           tileStreams,
           error,

@@ -53,7 +53,8 @@ static bool settle_options(const NibbleOptions *options, const Shape *shape, Nib
   if (options->batch_size == 0) settled->batch_size = DEFAULT_BATCH;
   if (!check_range("The number of threads", settled->threads, 1, NIBBLE_MAX_THREADS, error) ||
       !check_range("The batch size", settled->batch_size, 1, NIBBLE_MAX_BATCH, error) ||
-      !check_range("The number of tile streams", settled->tile_streams, 0, NIBBLE_MAX_TILE_STREAMS, error))
+      !check_range("The number of tile streams", settled->tile_streams, 0, NIBBLE_MAX_TILE_STREAMS, error) ||
+      !check_range("The type of the KV cache", (int)settled->kv_type, NIBBLE_KV_DEFAULT, NIBBLE_KV_INT8, error))
     return false;
   if (settled->context_size < 1 || settled->context_size > shape->trained_context)
     return nibble_fail(error, NIBBLE_INVALID_ARGUMENT,
@@ -63,11 +64,16 @@ static bool settle_options(const NibbleOptions *options, const Shape *shape, Nib
   return true;
 }
 
-static KvShape kv_shape_of(const Shape *shape, bool exact) {
-  return (KvShape){shape_layers(shape), shape->kv_heads, shape->head_size, exact};
+static KvType kv_type_of(const NibbleOptions *options) {
+  if (options->exact) return KV_F32;
+  return options->kv_type == NIBBLE_KV_INT8 ? KV_INT8 : KV_F16;
 }
 
-static void describe_model(const Model *model, int context_size, NibbleModelInfo *info) {
+static KvShape kv_shape_of(const Shape *shape, KvType type) {
+  return (KvShape){shape_layers(shape), shape->kv_heads, shape->head_size, type};
+}
+
+static void describe_model(const Model *model, int context_size, KvType kv_type, NibbleModelInfo *info) {
   const Shape *shape = &model->shape;
   *info = (NibbleModelInfo){.parameters = model->parameters,
                             .bytes_per_token = model_bytes_per_token(model),
@@ -82,7 +88,8 @@ static void describe_model(const Model *model, int context_size, NibbleModelInfo
                             .trained_context = shape->trained_context,
                             .context_size = context_size,
                             .sliding_window = shape->sliding_window,
-                            .tied_output = model->tied_output};
+                            .tied_output = model->tied_output,
+                            .kv_type = kv_type};
   const char *name = shape->architecture->name;
   const size_t length = strlen(name), limit = sizeof info->architecture - 1;
   memcpy(info->architecture, name, length < limit ? length : limit);
@@ -98,9 +105,9 @@ bool nibble_describe(const Gguf *gguf, const NibbleOptions *options, NibbleModel
   NibbleOptions settled;
   if (!model_plan(&model, gguf, error)) return false;
   const bool fits = settle_options(options, &model.shape, &settled, error);
-  if (fits && info != NULL) describe_model(&model, settled.context_size, info);
+  if (fits && info != NULL) describe_model(&model, settled.context_size, kv_type_of(&settled), info);
   if (fits && memory != NULL) {
-    const KvShape kv = kv_shape_of(&model.shape, settled.exact);
+    const KvShape kv = kv_shape_of(&model.shape, kv_type_of(&settled));
     *memory =
         (NibbleMemory){.weights = model.arena_bytes,
                        .kv_cache = kv_cache_bytes(&kv, settled.context_size),
@@ -145,7 +152,7 @@ static bool build_engine(NibbleEngine *engine, const Gguf *gguf, const NibbleOpt
     return false;
   const Kernels *kernels = choose_kernels(engine, &settled, error);
   if (kernels == NULL) return false;
-  engine->kv_shape = kv_shape_of(&engine->model.shape, kernels->f32_pages);
+  engine->kv_shape = kv_shape_of(&engine->model.shape, kv_type_of(&settled));
   engine->pool = kv_pool_create(&engine->kv_shape);
   if (engine->pool == NULL) return nibble_fail(error, NIBBLE_OUT_OF_MEMORY, "No memory is left for an engine.");
   engine->threads = threads_create(settled.threads, error);
@@ -195,7 +202,7 @@ uint64_t nibble_engine_remaining(const NibbleEngine *engine) {
 }
 
 void nibble_engine_info(const NibbleEngine *engine, NibbleModelInfo *info) {
-  describe_model(&engine->model, engine->run.context_size, info);
+  describe_model(&engine->model, engine->run.context_size, engine->kv_shape.type, info);
 }
 
 void nibble_engine_memory(const NibbleEngine *engine, NibbleMemory *memory) {

@@ -20,6 +20,9 @@
 
 enum { NIBBLE_MAX_THREADS = 64, NIBBLE_MAX_BATCH = 1024, NIBBLE_MAX_TILE_STREAMS = 64 };
 
+// What keys and values of past tokens are kept as. INT8 has a scale for each token's key and value of a head.
+typedef enum { NIBBLE_KV_DEFAULT, NIBBLE_KV_F16, NIBBLE_KV_INT8 } NibbleKvType;
+
 typedef struct {
   int threads;       // 1 to NIBBLE_MAX_THREADS
   int context_size;  // tokens a session can hold, at most what the model was trained for; 0: that, but at most 4096
@@ -31,6 +34,7 @@ typedef struct {
   // How decode reads the weights: 1, one tile behind the other; more, as many side by side as the kernel set has; 0:
   // measure once the weights are there, and take the faster. Results are the same.
   int tile_streams;
+  NibbleKvType kv_type;  // the default is F16; the exact mode's cache is F32 whatever this says
 } NibbleOptions;
 
 // What a model is, from its header alone.
@@ -42,6 +46,7 @@ typedef struct {
   int trained_context, context_size;  // as trained; as it will be used
   int sliding_window;                 // tokens; 0: none
   bool tied_output;                   // the output projection is the token embedding
+  KvType kv_type;                     // of the pages that a session will have
 } NibbleModelInfo;
 
 // Bytes by purpose.

@@ -1,10 +1,13 @@
 #include "kv_cache.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "float_math.h"
 #include "quant.h"
+
+#define F16_LARGEST 65504.0f
 
 struct KvPool {
   size_t page_bytes;
@@ -12,17 +15,22 @@ struct KvPool {
   uint64_t used;   // pages
 };
 
-static size_t key_elements(const KvShape *shape) { return (size_t)shape->head_size * KV_PAGE_TOKENS; }
+static size_t number_bytes(KvType type) { return type == KV_F32 ? 4 : type == KV_F16 ? 2 : 1; }
 
-static size_t head_elements(const KvShape *shape) {
-  return key_elements(shape) + (size_t)kv_value_stride(shape->head_size, shape->f32) * KV_PAGE_TOKENS;
+static size_t key_bytes(const KvShape *shape) {
+  return (size_t)kv_key_stride(shape->head_size, shape->type) * KV_PAGE_TOKENS * number_bytes(shape->type);
 }
 
-static size_t element_bytes(const KvShape *shape) { return shape->f32 ? sizeof(float) : sizeof(uint16_t); }
-
-size_t kv_page_bytes(const KvShape *shape) {
-  return (size_t)shape->kv_heads * head_elements(shape) * element_bytes(shape);
+static size_t value_bytes(const KvShape *shape) {
+  return (size_t)kv_value_stride(shape->head_size, shape->type) * KV_PAGE_TOKENS * number_bytes(shape->type);
 }
+
+static size_t head_bytes(const KvShape *shape) {
+  const size_t scales = shape->type == KV_INT8 ? 2 * KV_PAGE_TOKENS * sizeof(float) : 0;
+  return key_bytes(shape) + value_bytes(shape) + scales;
+}
+
+size_t kv_page_bytes(const KvShape *shape) { return (size_t)shape->kv_heads * head_bytes(shape); }
 
 static int pages_for(int tokens) { return (tokens + KV_PAGE_TOKENS - 1) / KV_PAGE_TOKENS; }
 
@@ -133,23 +141,52 @@ void kv_table_shrink(KvTable *table, int tokens) {
 
 static void write_f32(float *page_keys, float *page_values, int at, const float *keys, const float *values, int n) {
   for (int d = 0; d < n; d++)
-    page_keys[kv_key_index(n, d, at, true)] = keys[d];
-  memcpy(page_values + (size_t)at * (size_t)n, values, (size_t)n * sizeof *values);
+    page_keys[kv_key_index(n, d, at, KV_F32)] = keys[d];
+  memcpy(page_values + kv_value_index(n, 0, at, KV_F32), values, (size_t)n * sizeof *values);
 }
 
 static void write_f16(uint16_t *page_keys, uint16_t *page_values, int at, const float *keys, const float *values,
                       int n) {
-  page_values += (size_t)at * (size_t)kv_value_stride(n, false);
   for (int d = 0; d < n; d++) {
-    page_keys[kv_key_index(n, d, at, false)] = f32_to_f16(keys[d]);
-    page_values[kv_slot(d)] = f32_to_f16(values[d]);
+    page_keys[kv_key_index(n, d, at, KV_F16)] = f32_to_f16(keys[d]);
+    page_values[kv_value_index(n, d, at, KV_F16)] = f32_to_f16(values[d]);
+  }
+}
+
+// The same range as F16's, so that nothing infinite gets in.
+static float clamped(float x) { return x > F16_LARGEST ? F16_LARGEST : x < -F16_LARGEST ? -F16_LARGEST : x; }
+
+// What a number of a row is multiplied with to become an INT8; *scale takes it back.
+static float int8_factor(const float *row, int n, float *scale) {
+  float largest = 0;
+  for (int d = 0; d < n; d++) {
+    const float size = fabsf(clamped(row[d]));
+    largest = largest < size ? size : largest;
+  }
+  *scale = largest / 127.0f;
+  return largest > QUANTIZE_LEAST ? 127.0f / largest : 0;
+}
+
+static int8_t int8_of(float x, float factor) {
+  return (int8_t)(bits_of_float(clamped(x) * factor + ROUND_MAGIC) & 0xff);
+}
+
+static void write_int8(const KvHead *head, int at, const float *keys, const float *values, int n) {
+  int8_t *page_keys = (int8_t *)head->keys, *page_values = (int8_t *)head->values;
+  const float key_factor = int8_factor(keys, n, (float *)&head->key_scales[at]);
+  const float value_factor = int8_factor(values, n, (float *)&head->value_scales[at]);
+  for (int d = 0; d < n; d++) {
+    page_keys[kv_key_index(n, d, at, KV_INT8)] = int8_of(keys[d], key_factor);
+    page_values[kv_value_index(n, d, at, KV_INT8)] = int8_of(values[d], value_factor);
   }
 }
 
 KvHead kv_table_head(const KvTable *table, int layer, int page, int head) {
   const KvShape *shape = table->shape;
-  const uint8_t *keys = *page_slot(table, layer, page) + (size_t)head * head_elements(shape) * element_bytes(shape);
-  return (KvHead){keys, keys + key_elements(shape) * element_bytes(shape)};
+  const uint8_t *keys = *page_slot(table, layer, page) + (size_t)head * head_bytes(shape);
+  const uint8_t *values = keys + key_bytes(shape);
+  const float *scales = shape->type == KV_INT8 ? (const float *)(values + value_bytes(shape)) : NULL;
+  return (KvHead){keys, values, scales, scales != NULL ? scales + KV_PAGE_TOKENS : NULL};
 }
 
 void kv_table_write(KvTable *table, int layer, int token, const float *keys, const float *values, int from, int to) {
@@ -157,26 +194,32 @@ void kv_table_write(KvTable *table, int layer, int token, const float *keys, con
   for (int h = from; h < to; h++) {
     const KvHead head = kv_table_head(table, layer, token / KV_PAGE_TOKENS, h);
     const float *k = keys + (size_t)h * (size_t)n, *v = values + (size_t)h * (size_t)n;
-    if (table->shape->f32)
-      write_f32((float *)head.keys, (float *)head.values, at, k, v, n);
-    else
-      write_f16((uint16_t *)head.keys, (uint16_t *)head.values, at, k, v, n);
+    switch (table->shape->type) {
+      case KV_F32: write_f32((float *)head.keys, (float *)head.values, at, k, v, n); break;
+      case KV_F16: write_f16((uint16_t *)head.keys, (uint16_t *)head.values, at, k, v, n); break;
+      case KV_INT8: write_int8(&head, at, k, v, n); break;
+    }
   }
 }
 
-static float number_at(const KvTable *table, const void *numbers, size_t index) {
-  return table->shape->f32 ? ((const float *)numbers)[index] : f16_finite(((const uint16_t *)numbers)[index]);
+static float number_at(KvType type, const void *numbers, size_t index, const float *scales, int token) {
+  switch (type) {
+    case KV_F32: return ((const float *)numbers)[index];
+    case KV_F16: return f16_finite(((const uint16_t *)numbers)[index]);
+    default: return (float)((const int8_t *)numbers)[index] * scales[token];
+  }
 }
 
 float kv_table_key(const KvTable *table, int layer, int token, int head, int d) {
-  const int at = token % KV_PAGE_TOKENS;
-  return number_at(table, kv_table_head(table, layer, token / KV_PAGE_TOKENS, head).keys,
-                   kv_key_index(table->shape->head_size, d, at, table->shape->f32));
+  const KvHead at = kv_table_head(table, layer, token / KV_PAGE_TOKENS, head);
+  const int t = token % KV_PAGE_TOKENS;
+  const KvType type = table->shape->type;
+  return number_at(type, at.keys, kv_key_index(table->shape->head_size, d, t, type), at.key_scales, t);
 }
 
 float kv_table_value(const KvTable *table, int layer, int token, int head, int d) {
-  const bool f32 = table->shape->f32;
-  const size_t row = (size_t)(token % KV_PAGE_TOKENS) * (size_t)kv_value_stride(table->shape->head_size, f32);
-  return number_at(table, kv_table_head(table, layer, token / KV_PAGE_TOKENS, head).values,
-                   row + (size_t)(f32 ? d : kv_slot(d)));
+  const KvHead at = kv_table_head(table, layer, token / KV_PAGE_TOKENS, head);
+  const int t = token % KV_PAGE_TOKENS;
+  const KvType type = table->shape->type;
+  return number_at(type, at.values, kv_value_index(table->shape->head_size, d, t, type), at.value_scales, t);
 }

@@ -64,20 +64,21 @@ EXPORT const char *api_tensor_type_name(uint32_t type) {
   return format == NULL ? "unknown" : format->name;
 }
 
-static NibbleOptions options_of(int threads, int context_size, int batch_size, int exact, const char *kernel_set,
-                                int tile_streams) {
+static NibbleOptions options_of(int threads, int context_size, int batch_size, int exact, int kv_type,
+                                const char *kernel_set, int tile_streams) {
   return (NibbleOptions){.threads = threads,
                          .context_size = context_size,
                          .batch_size = batch_size,
                          .exact = exact != 0,
+                         .kv_type = (NibbleKvType)kv_type,
                          .kernel_sets = kernel_sets,
                          .kernel_set_count = kernel_set_count,
                          .kernel_set = kernel_set,
                          .tile_streams = tile_streams};
 }
 
-static void info_fields(const NibbleModelInfo *info, double fields[14]) {
-  const double values[14] = {(double)info->parameters,
+static void info_fields(const NibbleModelInfo *info, double fields[15]) {
+  const double values[15] = {(double)info->parameters,
                              (double)info->bytes_per_token,
                              info->vocabulary,
                              info->width,
@@ -90,7 +91,8 @@ static void info_fields(const NibbleModelInfo *info, double fields[14]) {
                              info->trained_context,
                              info->context_size,
                              info->sliding_window,
-                             info->tied_output};
+                             info->tied_output,
+                             info->kv_type};
   memcpy(fields, values, sizeof values);
 }
 
@@ -101,10 +103,10 @@ static void memory_fields(const NibbleMemory *memory, double fields[4]) {
 }
 
 // info: parameters, bytes a token, vocabulary, width, blocks, layers, heads, KV heads, head size, feed-forward, trained
-// context, context, sliding window, tied output. memory: weights, KV cache, activations, other.
-EXPORT int api_describe(const Gguf *gguf, int threads, int context_size, int batch_size, int exact, double info[14],
-                        double memory[4], NibbleError *error) {
-  const NibbleOptions options = options_of(threads, context_size, batch_size, exact, NULL, 1);
+// context, context, sliding window, tied output, KV type (KvType). memory: weights, KV cache, activations, other.
+EXPORT int api_describe(const Gguf *gguf, int threads, int context_size, int batch_size, int exact, int kv_type,
+                        double info[15], double memory[4], NibbleError *error) {
+  const NibbleOptions options = options_of(threads, context_size, batch_size, exact, kv_type, NULL, 1);
   NibbleModelInfo model;
   NibbleMemory bytes;
   if (!nibble_describe(gguf, &options, &model, &bytes, error)) return 0;
@@ -113,16 +115,17 @@ EXPORT int api_describe(const Gguf *gguf, int threads, int context_size, int bat
   return 1;
 }
 
-// kernel_set: the name of one of the sets, or NULL to measure and choose. tile_streams: 0 to measure and choose.
+// kv_type: NibbleKvType. kernel_set: the name of one of the sets, or NULL to measure and choose. tile_streams: 0 to
+// measure and choose.
 EXPORT NibbleEngine *api_engine_create(const Gguf *gguf, int threads, int context_size, int batch_size, int exact,
-                                       const char *kernel_set, int tile_streams, NibbleError *error) {
-  const NibbleOptions options = options_of(threads, context_size, batch_size, exact, kernel_set, tile_streams);
+                                       int kv_type, const char *kernel_set, int tile_streams, NibbleError *error) {
+  const NibbleOptions options = options_of(threads, context_size, batch_size, exact, kv_type, kernel_set, tile_streams);
   return nibble_engine_create(gguf, &options, error);
 }
 
 EXPORT double api_engine_remaining(const NibbleEngine *engine) { return (double)nibble_engine_remaining(engine); }
 
-EXPORT void api_engine_info(const NibbleEngine *engine, double fields[14]) {
+EXPORT void api_engine_info(const NibbleEngine *engine, double fields[15]) {
   NibbleModelInfo info;
   nibble_engine_info(engine, &info);
   info_fields(&info, fields);

@@ -63,9 +63,9 @@ static void end_cache(Cache *cache) {
 }
 
 TEST(gives_back_what_was_written) {
-  const KvShape shapes[] = {{2, 2, 8, false}, {1, 1, 1, false}, {3, 3, 5, false},  {2, 4, 80, false},
-                            {2, 2, 8, true},  {1, 1, 1, true},  {3, 3, 5, true},   {1, 1, 256, true},
-                            {1, 7, 33, true}, {1, 1, 2, false}, {1, 5, 100, false}};
+  const KvShape shapes[] = {{2, 2, 8, KV_F16},  {1, 1, 1, KV_F16}, {3, 3, 5, KV_F16},  {2, 4, 80, KV_F16},
+                            {2, 2, 8, KV_F32},  {1, 1, 1, KV_F32}, {3, 3, 5, KV_F32},  {1, 1, 256, KV_F32},
+                            {1, 7, 33, KV_F32}, {1, 1, 2, KV_F16}, {1, 5, 100, KV_F16}};
   for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++)
     for (int tokens = 63; tokens <= 130; tokens += tokens == 65 ? 63 : 1) {
       Cache cache;
@@ -78,7 +78,7 @@ TEST(gives_back_what_was_written) {
 }
 
 TEST(rounds_keys_and_values_to_f16) {
-  const KvShape shape = {1, 1, 2, false};
+  const KvShape shape = {1, 1, 2, KV_F16};
   Cache cache;
   if (!begin_cache(check, &cache, &shape, 1)) return;
   CHECK(kv_table_grow(&cache.table, 1, NULL));
@@ -91,8 +91,49 @@ TEST(rounds_keys_and_values_to_f16) {
   end_cache(&cache);
 }
 
+// Half a step in 127 of each token's largest number, whatever the other tokens hold.
+TEST(rounds_keys_and_values_to_int8_token_by_token) {
+  const KvShape shapes[] = {{2, 2, 8, KV_INT8}, {1, 1, 1, KV_INT8}, {1, 3, 5, KV_INT8}, {1, 2, 33, KV_INT8}};
+  for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
+    const KvShape *shape = &shapes[i];
+    Cache cache;
+    if (!begin_cache(check, &cache, shape, 130)) return;
+    CHECK(kv_table_grow(&cache.table, 130, NULL));
+    write_tokens(&cache.table, 0, 130);
+    for (int layer = 0; layer < shape->layers; layer++)
+      for (int t = 0; t < 130; t++)
+        for (int h = 0; h < shape->kv_heads; h++)
+          for (int key = 0; key < 2; key++) {
+            float largest = 0, worst = 0;
+            for (int d = 0; d < shape->head_size; d++) {
+              const float is = number_at(layer, t, h, d, key);
+              largest = fmaxf(largest, fabsf(is));
+              const float found =
+                  key ? kv_table_key(&cache.table, layer, t, h, d) : kv_table_value(&cache.table, layer, t, h, d);
+              worst = fmaxf(worst, fabsf(found - is));
+            }
+            CHECK(worst <= largest * 0.50001f / 127);
+          }
+    end_cache(&cache);
+  }
+}
+
+TEST(stays_finite_where_int8_scales_would_not_be) {
+  const KvShape shape = {1, 1, 3, KV_INT8};
+  Cache cache;
+  if (!begin_cache(check, &cache, &shape, 1)) return;
+  CHECK(kv_table_grow(&cache.table, 1, NULL));
+  const float keys[] = {1e30f, -INFINITY, 1}, values[] = {1e-40f, NAN, 0};
+  kv_table_write(&cache.table, 0, 0, keys, values, 0, 1);
+  const KvTable *table = &cache.table;
+  for (int d = 0; d < 3; d++)
+    CHECK(isfinite(kv_table_key(table, 0, 0, 0, d)) && isfinite(kv_table_value(table, 0, 0, 0, d)));
+  CHECK(kv_table_key(table, 0, 0, 0, 0) > 60000 && kv_table_key(table, 0, 0, 0, 1) < -60000);
+  end_cache(&cache);
+}
+
 TEST(stays_finite_where_f16_overflows) {
-  const KvShape shape = {1, 1, 2, false};
+  const KvShape shape = {1, 1, 2, KV_F16};
   Cache cache;
   if (!begin_cache(check, &cache, &shape, 1)) return;
   CHECK(kv_table_grow(&cache.table, 1, NULL));
@@ -106,7 +147,7 @@ TEST(stays_finite_where_f16_overflows) {
 }
 
 TEST(writes_only_the_heads_that_were_asked_for) {
-  const KvShape shape = {1, 4, 3, true};
+  const KvShape shape = {1, 4, 3, KV_F32};
   Cache cache;
   if (!begin_cache(check, &cache, &shape, 70)) return;
   CHECK(kv_table_grow(&cache.table, 70, NULL));
@@ -123,10 +164,12 @@ TEST(writes_only_the_heads_that_were_asked_for) {
 }
 
 TEST(counts_the_bytes_of_the_pages_in_use) {
-  const KvShape shape = {3, 2, 5, false};
+  const KvShape shape = {3, 2, 5, KV_F16};
   const uint64_t page = 2 * (5 + 8) * KV_PAGE_TOKENS * 2;  // a head's values are padded to 8
   CHECK_INT((long long)kv_page_bytes(&shape), (long long)page);
-  CHECK_INT((long long)kv_page_bytes(&(KvShape){3, 2, 5, true}), 2 * (5 + 5) * KV_PAGE_TOKENS * 4);
+  CHECK_INT((long long)kv_page_bytes(&(KvShape){3, 2, 5, KV_F32}), 2 * (5 + 5) * KV_PAGE_TOKENS * 4);
+  // Keys in pairs of dimensions, values padded to 8, two scales.
+  CHECK_INT((long long)kv_page_bytes(&(KvShape){3, 2, 5, KV_INT8}), 2 * (6 + 8 + 8) * KV_PAGE_TOKENS);
   CHECK_INT((long long)kv_cache_bytes(&shape, 1), (long long)(3 * page));
   CHECK_INT((long long)kv_cache_bytes(&shape, 64), (long long)(3 * page));
   CHECK_INT((long long)kv_cache_bytes(&shape, 65), (long long)(6 * page));
@@ -144,7 +187,7 @@ TEST(counts_the_bytes_of_the_pages_in_use) {
 }
 
 TEST(gives_pages_back_when_it_shrinks) {
-  const KvShape shape = {2, 1, 4, false};
+  const KvShape shape = {2, 1, 4, KV_F16};
   Cache cache;
   if (!begin_cache(check, &cache, &shape, 300)) return;
   CHECK(kv_table_grow(&cache.table, 300, NULL));
@@ -165,7 +208,7 @@ TEST(gives_pages_back_when_it_shrinks) {
 }
 
 TEST(hands_out_used_pages_clean) {
-  const KvShape shape = {2, 2, 5, true};
+  const KvShape shape = {2, 2, 5, KV_F32};
   Cache cache;
   if (!begin_cache(check, &cache, &shape, 128)) return;
   CHECK(kv_table_grow(&cache.table, 128, NULL));
@@ -181,7 +224,7 @@ TEST(hands_out_used_pages_clean) {
 }
 
 TEST(keeps_tables_of_one_pool_apart) {
-  const KvShape shape = {2, 2, 6, false};
+  const KvShape shape = {2, 2, 6, KV_F16};
   Cache cache;
   KvTable other;
   if (!begin_cache(check, &cache, &shape, 256)) return;
@@ -216,6 +259,8 @@ int main(void) {
   Check check = {0};
   RUN(&check, gives_back_what_was_written);
   RUN(&check, rounds_keys_and_values_to_f16);
+  RUN(&check, rounds_keys_and_values_to_int8_token_by_token);
+  RUN(&check, stays_finite_where_int8_scales_would_not_be);
   RUN(&check, stays_finite_where_f16_overflows);
   RUN(&check, writes_only_the_heads_that_were_asked_for);
   RUN(&check, counts_the_bytes_of_the_pages_in_use);

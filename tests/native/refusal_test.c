@@ -278,7 +278,7 @@ TEST(says_how_many_threads_the_platform_gave) {
 }
 
 TEST(takes_no_pages_where_it_cannot_have_all) {
-  const KvShape shape = {3, 2, 8, false};
+  const KvShape shape = {3, 2, 8, KV_F16};
   KvPool *pool = kv_pool_create(&shape);
   KvTable table;
   if (!CHECK(pool != NULL) || !CHECK(kv_table_create(&table, pool, &shape, 400, NULL))) return;
@@ -305,7 +305,7 @@ const char *__asan_default_options(void);
 const char *__asan_default_options(void) { return "allocator_may_return_null=1"; }
 
 TEST(refuses_page_tables_larger_than_any_memory) {
-  const KvShape shape = {1 << 30, 1, 8, false};
+  const KvShape shape = {1 << 30, 1, 8, KV_F16};
   KvPool *pool = kv_pool_create(&shape);
   KvTable table;
   NibbleError error = {.code = NIBBLE_OK};
