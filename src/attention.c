@@ -57,9 +57,8 @@ static Scratch scratch_of(const Run *run, int thread) {
 }
 
 // Positions that a query at `position` sees: [from, position].
-static int visible_from(const Shape *shape, int position) {
-  const int window = shape->sliding_window;
-  return window > 0 && position >= window ? position - window + 1 : 0;
+static int visible_from(const Run *run, int layer, int position) {
+  return kv_visible_from(kv_window(run->kv->shape, layer), position);
 }
 
 static AttentionState state_rows(const AttentionState *state, int row, int head_size) {
@@ -81,7 +80,7 @@ static void weigh_rows(const Queries *queries, int begin, const Scratch *scratch
   *to = 0;
   for (int r = 0; r < queries->tokens * queries->group; r++) {
     const int position = run->position + queries->first + r % queries->tokens;
-    const int see_from = visible_from(&run->model->shape, position) - begin, see_to = position + 1 - begin;
+    const int see_from = visible_from(run, queries->layer, position) - begin, see_to = position + 1 - begin;
     const int row_from = see_from > 0 ? see_from : 0, row_to = see_to < KV_PAGE_TOKENS ? see_to : KV_PAGE_TOKENS;
     float *scores = scratch->scores + (size_t)r * KV_PAGE_TOKENS;
     scratch->corrections[r] = 1;
@@ -168,7 +167,7 @@ static void attend_split(const Queries *queries, int split, const Scratch *scrat
   const Run *run = queries->run;
   const Shape *shape = &run->model->shape;
   const int first = run->position + queries->first, last = first + queries->tokens - 1;
-  const int from = visible_from(shape, first), end = (split + 1) * SPLIT_TOKENS - 1;
+  const int from = visible_from(run, queries->layer, first), end = (split + 1) * SPLIT_TOKENS - 1;
   state_reset(state, queries->tokens * queries->group, shape->head_size);
   int page = split * SPLIT_TOKENS / KV_PAGE_TOKENS;
   if (page < from / KV_PAGE_TOKENS) page = from / KV_PAGE_TOKENS;
@@ -206,7 +205,8 @@ static void attend_block(const Queries *queries, const Scratch *scratch) {
   const int rows = queries->tokens * queries->group, first = run->position + queries->first;
   state_reset(&scratch->merged, rows, shape->head_size);
   quantize_queries(queries, scratch);
-  for (int split = visible_from(shape, first) / SPLIT_TOKENS; split < run_splits(first + queries->tokens); split++) {
+  for (int split = visible_from(run, queries->layer, first) / SPLIT_TOKENS; split < run_splits(first + queries->tokens);
+       split++) {
     attend_split(queries, split, scratch, &scratch->split);
     for (int r = 0; r < rows; r++) {
       const AttentionState total = state_rows(&scratch->merged, r, shape->head_size);
@@ -243,7 +243,8 @@ static void attend_many(Run *run, int layer, int thread, const Scratch *scratch)
 static void attend_one(Run *run, int layer, int thread, const Scratch *scratch) {
   const Shape *shape = &run->model->shape;
   const int group = shape->heads / shape->kv_heads, size = shape->head_size;
-  const int first = visible_from(shape, run->position) / SPLIT_TOKENS, splits = run_splits(run->position + 1) - first;
+  const int first = visible_from(run, layer, run->position) / SPLIT_TOKENS,
+            splits = run_splits(run->position + 1) - first;
   for (int unit; (unit = threads_claim(run->threads, splits * shape->kv_heads)) >= 0;) {
     const int split = unit / shape->kv_heads, kv_head = unit % shape->kv_heads;
     const Queries queries = {run, layer, kv_head, group, 0, 1};

@@ -106,6 +106,10 @@ typedef struct NibbleSession NibbleSession;
 NibbleSession *nibble_session_create(NibbleEngine *engine, NibbleError *error);
 void nibble_session_free(NibbleSession *session);  // before its engine; safe on NULL
 
+// A session with the same tokens and logits that goes its own way from here. The pages are shared until one of the two
+// writes to them, so a fork takes no time and no memory but its tables. NULL, and `error`, where memory is short.
+NibbleSession *nibble_session_fork(const NibbleSession *session, NibbleError *error);
+
 // Appends `count` tokens to the timeline and computes them; afterwards nibble_session_logits() are those of the last
 // one. Where `log_probabilities` is given, entry i becomes ln p(targets[i] | everything up to tokens[i]); a negative
 // target is skipped (its entry is 0). Either everything is appended, or (on error) nothing.
@@ -116,10 +120,22 @@ bool nibble_session_evaluate(NibbleSession *session, const int32_t *tokens, int 
 // the first evaluation and after a truncation.
 const float *nibble_session_logits(const NibbleSession *session);
 
-// Tokens on the timeline.
+// Tokens on the timeline: how many, and which, [length], valid until the session's next call.
 int nibble_session_length(const NibbleSession *session);
+const int32_t *nibble_session_tokens(const NibbleSession *session);
 
-// Keeps the first `length` tokens and gives back the pages of the rest; no effect where the session is shorter.
-void nibble_session_truncate(NibbleSession *session, int length);
+// Keeps the first `length` tokens and gives back the pages of the rest; no effect where the session is shorter. Layers
+// with a sliding window have let go of what lies a page behind it: where a timeline of `length` tokens would need some
+// of that, nothing is kept. Returns how many tokens the session has now.
+int nibble_session_truncate(NibbleSession *session, int length);
+
+// Makes room in a full context: keeps the first `keep` tokens, removes the `drop` tokens behind them, and moves the
+// rest down. Keys move to their new positions by a rotation, so that the next tokens see what StreamingLLM's see (Xiao
+// et al. 2023, arXiv:2309.17453: attention sinks, and positions within the cache rather than in the text): models go on
+// fluently where `keep` is at least 4, but know nothing of what was dropped. F16 and INT8 keys are rounded once more in
+// each shift, so drop many at a time. There are no logits until the next evaluation. INVALID_ARGUMENT where there are
+// not so many tokens, or where a layer's sliding window would reach tokens that it has let go of; OUT_OF_MEMORY where
+// pages that are shared with a fork cannot be copied. On an error the session is as it was.
+bool nibble_session_shift(NibbleSession *session, int keep, int drop, NibbleError *error);
 
 #endif

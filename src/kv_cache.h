@@ -1,5 +1,7 @@
 // Keys and values of past tokens, in pages. A page holds KV_PAGE_TOKENS tokens of one layer, all KV heads; a session
 // has a table of pages for each layer, and takes pages from the engine's pool as its text grows. Nothing is ever moved.
+// Sessions may share pages: each counts the tables it is in, and one that is in several is copied before it is written.
+// A layer with a sliding window gives back the pages that lie behind it.
 //
 //   page:   for each KV head:   keys   [head_size][KV_PAGE_TOKENS]    so that a vector holds one dimension of many
 //   tokens
@@ -27,8 +29,20 @@
 typedef struct {
   int layers, kv_heads, head_size;
   KvType type;
+  const int *windows; /* [layers] tokens that a token sees, itself included; 0: all. NULL: all in every layer */
 } KvShape;
 
+static inline int kv_window(const KvShape *shape, int layer) {
+  return shape->windows != NULL ? shape->windows[layer] : 0;
+}
+
+// The first token that the one at `position` sees.
+static inline int kv_visible_from(int window, int position) {
+  return window > 0 && position >= window ? position - window + 1 : 0;
+}
+
+// Bytes of a page's keys and values, and of all that it takes.
+size_t kv_page_data_bytes(const KvShape *shape);
 size_t kv_page_bytes(const KvShape *shape);
 
 // Bytes of a session that holds `tokens` tokens.
@@ -41,7 +55,8 @@ typedef struct KvPool KvPool;
 KvPool *kv_pool_create(const KvShape *shape);
 void kv_pool_free(KvPool *pool);
 void kv_pool_trim(KvPool *pool);
-uint64_t kv_pool_used_bytes(const KvPool *pool);
+uint64_t kv_pool_used_bytes(const KvPool *pool);  // a shared page counts once
+uint64_t kv_pool_spare_bytes(const KvPool *pool);
 
 // A session's pages: pages[layer * capacity + i] holds tokens from i * KV_PAGE_TOKENS on.
 typedef struct {
@@ -49,21 +64,57 @@ typedef struct {
   const KvShape *shape;
   uint8_t **pages;
   int capacity;  // pages a layer can have
-  int count;     // pages each layer has
+  int count;     // pages each layer has, those that were given back included
+  int *first;    // [layers] the first page that was not
 } KvTable;
+
+// Behind a window so many pages are kept, so that a few tokens can be taken back.
+enum { KV_SLACK_PAGES = 1 };
 
 // An empty table for up to `tokens` tokens.
 bool kv_table_create(KvTable *table, KvPool *pool, const KvShape *shape, int tokens, NibbleError *error);
 void kv_table_free(KvTable *table);  // safe on a zeroed table
 
-// Has pages for the first `tokens` tokens in every layer; all or none are taken.
-bool kv_table_grow(KvTable *table, int tokens, NibbleError *error);
+// Makes an empty table of the same pool hold the pages of another, shared.
+void kv_table_share(KvTable *table, const KvTable *other);
+
+// Has the pool hold what a table of `length` tokens will take to reach `tokens` tokens in batches: kv_table_grow()
+// cannot fail until then, whatever kv_table_release() gives back in between.
+bool kv_table_reserve(KvTable *table, int length, int tokens, int batch, NibbleError *error);
+
+// Has pages for the tokens from `length` to `tokens` in every layer, shared with no other table; all or none are taken.
+bool kv_table_grow(KvTable *table, int length, int tokens, NibbleError *error);
+
+// Has pages of its own for those of the tokens `from` to `tokens`, which it has or had, that a token behind them needs;
+// all or none are taken.
+bool kv_table_own(KvTable *table, int from, int tokens, NibbleError *error);
+
+// Gives back the pages behind the windows of a table that holds `tokens` tokens.
+void kv_table_release(KvTable *table, int tokens);
 
 // Gives back the pages that hold none of the first `tokens` tokens.
 void kv_table_shrink(KvTable *table, int tokens);
 
+// Whether the pages that a token at `position` needs are still there.
+bool kv_table_reaches(const KvTable *table, int position);
+
+// The pages of a layer that a token at `position` needs: from this one on.
+int kv_first_page(const KvShape *shape, int layer, int position);
+
+static inline int kv_page_count(int tokens) { return (tokens + KV_PAGE_TOKENS - 1) / KV_PAGE_TOKENS; }
+
+// A page's kv_page_data_bytes() bytes. They are the table's to change where no other shares the page.
+uint8_t *kv_table_page(const KvTable *table, int layer, int page);
+
+// Makes the tokens of a page from `token` (of the page) on zeros.
+void kv_page_clear(const KvShape *shape, uint8_t *page, int token);
+
 // Writes one token's keys and values, [kv_heads, head_size] each, for heads from <= h < to.
 void kv_table_write(KvTable *table, int layer, int token, const float *keys, const float *values, int from, int to);
+
+// The same for the key of one head [head_size]; and a value as it is, from another token of the layer.
+void kv_table_write_key(KvTable *table, int layer, int token, int head, const float *key);
+void kv_table_copy_value(KvTable *table, int layer, int from, int to, int head);
 
 // Where, in such a group order, element i stands.
 static inline int kv_slot(int i) { return i / 8 * 8 + i % 4 * 2 + i / 4 % 2; }

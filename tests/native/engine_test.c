@@ -10,17 +10,6 @@
 #include "plain_forward.h"
 #include "tiny_model.h"
 
-// Largest difference from what is expected, as a share of the largest expected logit.
-static double error_share(const float *found, const double *expected, int vocabulary) {
-  double largest = 0, difference = 0;
-  for (int i = 0; i < vocabulary; i++) {
-    largest = fmax(largest, fabs(expected[i]));
-    const double d = fabs((double)found[i] - expected[i]);
-    if (!(d <= difference)) difference = d;
-  }
-  return difference / largest;
-}
-
 // Compares the logits after tokens 1, 2, 65, 130 and 300 (in the second split of attention) with the formulas'.
 static void compare_with_formulas(Check *check, const TinyConfig *config, bool exact, NibbleKvType kv_type,
                                   double tolerance) {
@@ -216,10 +205,12 @@ TEST(goes_on_after_a_truncation_as_if_the_rest_had_never_been) {
     for (int k = 0; k < 7; k++) {
       nibble_session_truncate(rig.session, lengths[k]);
       append(check, rig.session, other, 150);  // something else in between
-      nibble_session_truncate(rig.session, lengths[k]);
-      CHECK_INT(nibble_session_length(rig.session), lengths[k]);
+      const int kept = nibble_session_truncate(rig.session, lengths[k]);
+      // A window may have let go of what would be needed.
+      CHECK(kept == lengths[k] || (kept == 0 && tiny_configs[i].sliding_window > 0));
+      CHECK_INT(nibble_session_length(rig.session), kept);
       CHECK(nibble_session_logits(rig.session) == NULL);
-      append(check, rig.session, text + lengths[k], 130 - lengths[k]);
+      append(check, rig.session, text + kept, 130 - kept);
       CHECK(same_logits(rig.session, expected, rig.vocabulary));
     }
     nibble_session_truncate(rig.session, 130);  // no effect

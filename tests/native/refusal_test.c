@@ -237,7 +237,7 @@ TEST(appends_whole_texts_or_nothing) {
   keep_logits(check, &talk->rig, talk->expected);
   nibble_session_truncate(talk->rig.session, KEPT);
   nibble_session_free(nibble_session_create(talk->rig.engine, NULL));  // gives the pool's spare pages back
-  CHECK_INT(refuse_each(check, open_session, talk), 3);
+  CHECK_INT(refuse_each(check, open_session, talk), 4);
   // Scores, and two more pages in each of two layers.
   CHECK_INT(refuse_each(check, go_on, talk), 5);
   rig_close(&talk->rig);
@@ -278,23 +278,23 @@ TEST(says_how_many_threads_the_platform_gave) {
 }
 
 TEST(takes_no_pages_where_it_cannot_have_all) {
-  const KvShape shape = {3, 2, 8, KV_F16};
+  const KvShape shape = {3, 2, 8, KV_F16, NULL};
   KvPool *pool = kv_pool_create(&shape);
   KvTable table;
   if (!CHECK(pool != NULL) || !CHECK(kv_table_create(&table, pool, &shape, 400, NULL))) return;
-  CHECK(kv_table_grow(&table, 100, NULL));
+  CHECK(kv_table_grow(&table, 0, 100, NULL));
   const long long used = (long long)kv_pool_used_bytes(pool);
   for (int n = 0; n < 12; n++) {  // four more pages in each of three layers
     NibbleError error = {.code = NIBBLE_OK};
     kv_pool_trim(pool);
     atomic_store(&calls_left, n);
-    CHECK(!kv_table_grow(&table, 350, &error));
+    CHECK(!kv_table_grow(&table, 0, 350, &error));
     atomic_store(&calls_left, -1);
     CHECK_STR(nibble_error_name((int)error.code), "OUT_OF_MEMORY");
     CHECK_INT((long long)kv_pool_used_bytes(pool), used);
     CHECK_INT(table.count, 2);
   }
-  CHECK(kv_table_grow(&table, 350, NULL));
+  CHECK(kv_table_grow(&table, 0, 350, NULL));
   kv_table_free(&table);
   CHECK_INT((long long)kv_pool_used_bytes(pool), 0);
   kv_pool_free(pool);
@@ -305,7 +305,7 @@ const char *__asan_default_options(void);
 const char *__asan_default_options(void) { return "allocator_may_return_null=1"; }
 
 TEST(refuses_page_tables_larger_than_any_memory) {
-  const KvShape shape = {1 << 30, 1, 8, KV_F16};
+  const KvShape shape = {1 << 30, 1, 8, KV_F16, NULL};
   KvPool *pool = kv_pool_create(&shape);
   KvTable table;
   NibbleError error = {.code = NIBBLE_OK};
