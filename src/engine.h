@@ -138,4 +138,23 @@ int nibble_session_truncate(NibbleSession *session, int length);
 // pages that are shared with a fork cannot be copied. On an error the session is as it was.
 bool nibble_session_shift(NibbleSession *session, int keep, int drop, NibbleError *error);
 
+// A session as bytes, read from front to back in pieces of any size. The save has a fork of its own: the session may go
+// on, change or be freed meanwhile. The bytes depend on the model, the KV type and the tokens alone, not on kernel set,
+// threads or batch size; session_image.c draws them. NULL, and `error`, where memory is short.
+typedef struct NibbleSave NibbleSave;
+NibbleSave *nibble_save_create(const NibbleSession *session, NibbleError *error);
+void nibble_save_free(NibbleSave *save);  // before its engine; safe on NULL
+uint64_t nibble_save_bytes(const NibbleSave *save);
+size_t nibble_save_read(NibbleSave *save, uint8_t *bytes, size_t count);  // how many were read; 0 at the end
+
+// Takes the bytes of a save, in order and in pieces of any size, and makes a session of them, without logits. The bytes
+// are not trusted. SAVE_MISMATCH: the save is another model's, KV type's or version's; SAVE_DAMAGED: it is no save, or
+// damaged, or cut short; CONTEXT_FULL: this engine's context is too small for it. After an error only
+// nibble_restore_free() is left to call; no session has changed.
+typedef struct NibbleRestore NibbleRestore;
+NibbleRestore *nibble_restore_create(NibbleEngine *engine, NibbleError *error);
+void nibble_restore_free(NibbleRestore *restore);  // before its engine; safe on NULL
+bool nibble_restore_write(NibbleRestore *restore, const uint8_t *bytes, size_t count, NibbleError *error);
+NibbleSession *nibble_restore_finish(NibbleRestore *restore, NibbleError *error);  // the session is the caller's
+
 #endif

@@ -240,6 +240,18 @@ bool kv_table_own(KvTable *table, int from, int tokens, NibbleError *error) {
   return true;
 }
 
+bool kv_table_fill(KvTable *table, int tokens, NibbleError *error) {
+  // Pages behind a window are those that a table has already let go of.
+  for (int layer = 0; layer < table->shape->layers; layer++)
+    table->first[layer] = kv_page_count(tokens);
+  if (!kv_table_own(table, 0, tokens, error)) {
+    memset(table->first, 0, (size_t)table->shape->layers * sizeof *table->first);
+    return false;
+  }
+  table->count = kv_page_count(tokens);
+  return true;
+}
+
 static void drop_page(KvTable *table, int layer, int page) {
   uint8_t **slot = page_slot(table, layer, page);
   if (*slot != NULL) give_page(table->pool, *slot);

@@ -85,6 +85,9 @@ bool kv_table_reserve(KvTable *table, int length, int tokens, int batch, NibbleE
 // Has pages for the tokens from `length` to `tokens` in every layer, shared with no other table; all or none are taken.
 bool kv_table_grow(KvTable *table, int length, int tokens, NibbleError *error);
 
+// Gives an empty table the pages that a session of `tokens` tokens needs to go on.
+bool kv_table_fill(KvTable *table, int tokens, NibbleError *error);
+
 // Has pages of its own for those of the tokens `from` to `tokens`, which it has or had, that a token behind them needs;
 // all or none are taken.
 bool kv_table_own(KvTable *table, int from, int tokens, NibbleError *error);
