@@ -3,12 +3,14 @@
 //   Runtime   one instance of the wasm module: its memory and threads
 //   Header    a GGUF header held in the heap: metadata and tensors
 //   Model     an engine of the C core: takes the weights, makes sessions and samplers
-//   Session, Sampler
+//   Session   (session.js) one timeline of tokens
+//   Sampler
 //
 // The heap may grow in any call, so no view of it outlives the statement that made it. Whatever is opened here is
 // closed by its close(), which may be called twice. Everything is synchronous: no lock is needed.
 import { NibbleError } from './errors.js';
 import { decodeValue, typeName } from './metadata.js';
+import { Restore, Session } from './session.js';
 
 /** Bytes of the file that are handed to the core at once. */
 export const STAGING_BYTES = 4 << 20;
@@ -81,7 +83,7 @@ export class Runtime {
     this.#error = this.allocate(module._api_error_size());
   }
 
-  /** The exports. Only the classes of this file call them. */
+  /** The exports. Only this file and session.js call them. */
   get c() {
     if (this.#module === null) throw new NibbleError('UNLOADED', 'The engine was unloaded; create a new one.');
     return this.#module;
@@ -372,6 +374,11 @@ export class Model {
     return new Session(this.#runtime, session, this.info.vocabularySize, this.batchSize);
   }
 
+  /** Takes the bytes of a saved session, and makes a session of them. */
+  openRestore() {
+    return new Restore(this.#runtime, this.#engine, this.info.vocabularySize, this.batchSize);
+  }
+
   /** A sampler for this model's logits; `options` as readCompletionOptions() gives them. */
   createSampler(options) {
     return new Sampler(this.#runtime, options, this.info.vocabularySize);
@@ -380,74 +387,6 @@ export class Model {
   close() {
     if (this.#engine !== 0) this.#runtime.c._nibble_engine_free(this.#engine);
     this.#engine = 0;
-  }
-}
-
-/** One timeline of tokens. */
-export class Session {
-  #runtime;
-  #session;
-  #buffer;
-  #batchSize;
-
-  constructor(runtime, session, vocabularySize, batchSize) {
-    this.#runtime = runtime;
-    this.#session = session;
-    this.#batchSize = batchSize;
-    this.vocabularySize = vocabularySize;
-    this.#buffer = runtime.allocate(batchSize * 12);
-  }
-
-  get length() {
-    return this.#runtime.c._nibble_session_length(this.#session);
-  }
-
-  /**
-   * Appends up to one batch of tokens and computes them. With `targets` (as many; negative: skip) it returns the log
-   * probability of each target after its token, as a Float32Array.
-   */
-  evaluate(tokens, targets) {
-    const runtime = this.#runtime;
-    if (tokens.length > this.#batchSize)
-      throw new RangeError(`${tokens.length} tokens in a batch of ${this.#batchSize}`);
-    const input = this.#buffer;
-    const target = input + 4 * this.#batchSize;
-    const output = target + 4 * this.#batchSize;
-    runtime.write(input, Int32Array.from(tokens));
-    if (targets) runtime.write(target, Int32Array.from(targets));
-    runtime.checked((error) =>
-      runtime.c._nibble_session_evaluate(
-        this.#session,
-        input,
-        tokens.length,
-        targets ? target : 0,
-        targets ? output : 0,
-        error,
-      ),
-    );
-    return targets ? runtime.copy(Float32Array, output, tokens.length) : null;
-  }
-
-  /** A copy of the logits after the last token; null where there are none. */
-  logits() {
-    const pointer = this.#runtime.c._nibble_session_logits(this.#session);
-    return pointer === 0 ? null : this.#runtime.copy(Float32Array, pointer, this.vocabularySize);
-  }
-
-  /** The next token by `sampler`. */
-  sample(sampler) {
-    return sampler.sampleAt(this.#runtime.c._nibble_session_logits(this.#session));
-  }
-
-  truncate(length) {
-    this.#runtime.c._nibble_session_truncate(this.#session, length);
-  }
-
-  close() {
-    if (this.#session === 0) return;
-    this.#runtime.c._nibble_session_free(this.#session);
-    this.#runtime.free(this.#buffer);
-    this.#session = 0;
   }
 }
 

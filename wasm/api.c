@@ -137,6 +137,8 @@ EXPORT void api_engine_memory(const NibbleEngine *engine, double fields[4]) {
   memory_fields(&memory, fields);
 }
 
+EXPORT double api_save_bytes(const NibbleSave *save) { return (double)nibble_save_bytes(save); }
+
 // values: temperature, top-p, min-p, repetition, presence and frequency penalty. The seed comes in two halves.
 EXPORT NibbleSampler *api_sampler_create(const float values[6], int top_k, int penalty_window, uint32_t seed_low,
                                          uint32_t seed_high, int vocabulary, NibbleError *error) {
