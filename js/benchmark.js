@@ -63,7 +63,7 @@ export async function benchmark({ model, timeline, turn }, options, signal) {
   if (profile) model.profile(true);
   if (profile) sampling = createSampling(model);
   for (let repetition = 0; repetition < repetitions; repetition++) {
-    timeline.truncate(depth);
+    if (timeline.truncate(depth) < depth) await timeline.append(prompt(depth), whole);
     const tokens = prompt(promptTokens);
     const start = performance.now();
     await timeline.append(tokens, whole);

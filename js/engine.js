@@ -3,14 +3,16 @@
 //   Runtime   one instance of the wasm module: its memory and threads
 //   Header    a GGUF header held in the heap: metadata and tensors
 //   Model     an engine of the C core: takes the weights, makes sessions and samplers
-//   Session, Sampler
+//   Session   (session.js) one timeline of tokens
+//   Sampler
 //
 // The heap may grow in any call, so no view of it outlives the statement that made it (but those of packedViews()).
-// packer.js makes further calls, and leaves the heap to the Runtime. Whatever is opened here is
-// closed by its close(), which may be called twice. Everything is synchronous: no lock is needed.
+// packer.js and session.js make further calls, and leave the heap to the Runtime. Whatever is opened here is closed by
+// its close(), which may be called twice. Everything is synchronous: no lock is needed.
 import { NibbleError } from './errors.js';
 import { instantiate, reserveMemory } from './instantiate.js';
 import { Metadata } from './metadata.js';
+import { Restore, Session } from './session.js';
 
 /** Bytes of the file that are handed to the core at once. */
 export const STAGING_BYTES = 4 << 20;
@@ -30,7 +32,11 @@ const INFO_FIELDS = [
   'contextSize',
   'slidingWindow',
   'tiedOutput',
+  'kvType',
 ];
+// KvType, and NibbleKvType: what the pages hold, and what may be asked for.
+const PAGE_TYPES = ['f16', 'f32', 'int8'];
+const KV_TYPES = ['auto', 'f16', 'int8'];
 const MEMORY_FIELDS = ['weights', 'kvCache', 'activations', 'other'];
 
 /** An instance of the wasm module. */
@@ -52,7 +58,7 @@ export class Runtime {
     this.#error = this.allocate(module._api_error_size());
   }
 
-  /** The exports. Only this file and packer.js call them. */
+  /** The exports. Only this file, session.js and packer.js call them. */
   get c() {
     if (this.#module === null) throw new NibbleError('UNLOADED', 'The engine was unloaded; create a new one.');
     return this.#module;
@@ -148,7 +154,7 @@ export const hex = (number) => BigInt.asUintN(64, number).toString(16).padStart(
 
 function infoAt(runtime, pointer) {
   const info = namedDoubles(runtime, INFO_FIELDS, pointer);
-  return { ...info, tiedOutput: info.tiedOutput !== 0 };
+  return { ...info, tiedOutput: info.tiedOutput !== 0, kvType: PAGE_TYPES[info.kvType] };
 }
 
 /** A parsed GGUF header. Its metadata is decoded when asked for. */
@@ -199,19 +205,20 @@ export class Header extends Metadata {
   }
 
   /** What the model is and what memory it will take: { info, memory }. Nothing is reserved. */
-  describe({ threads, contextSize, batchSize, exact }) {
+  describe({ threads, contextSize, batchSize, exact, kvType = 'auto' }) {
+    const type = KV_TYPES.indexOf(kvType);
     const runtime = this.#runtime;
     return runtime.scratch(8 * (INFO_FIELDS.length + MEMORY_FIELDS.length), (info) => {
       const memory = info + 8 * INFO_FIELDS.length;
       runtime.checked((error) =>
-        runtime.c._api_describe(this.#gguf, threads, contextSize, batchSize, exact ? 1 : 0, info, memory, error),
+        runtime.c._api_describe(this.#gguf, threads, contextSize, batchSize, exact ? 1 : 0, type, info, memory, error),
       );
       return { info: infoAt(runtime, info), memory: namedDoubles(runtime, MEMORY_FIELDS, memory) };
     });
   }
 
   /** An engine for this model, without its weights. `kernelSet` null, `tileStreams` 0: measured and chosen. */
-  createModel({ threads, contextSize, batchSize, exact, kernelSet, tileStreams }) {
+  createModel({ threads, contextSize, batchSize, exact, kvType = 'auto', kernelSet, tileStreams }) {
     const runtime = this.#runtime;
     const name = new TextEncoder().encode(`${kernelSet ?? ''}\0`);
     return runtime.scratch(name.length, (text) => {
@@ -224,6 +231,7 @@ export class Header extends Metadata {
           contextSize,
           batchSize,
           exact ? 1 : 0,
+          KV_TYPES.indexOf(kvType),
           set,
           tileStreams,
           error,
@@ -357,6 +365,11 @@ export class Model {
     return new Session(this.#runtime, session, this.info.vocabularySize, this.batchSize);
   }
 
+  /** Takes the bytes of a saved session, and makes a session of them. */
+  openRestore() {
+    return new Restore(this.#runtime, this.#engine, this.info.vocabularySize, this.batchSize);
+  }
+
   /** A sampler for this model's logits; `options` as readCompletionOptions() gives them. */
   createSampler(options) {
     return new Sampler(this.#runtime, options, this.info.vocabularySize);
@@ -365,74 +378,6 @@ export class Model {
   close() {
     if (this.#engine !== 0) this.#runtime.c._nibble_engine_free(this.#engine);
     this.#engine = 0;
-  }
-}
-
-/** One timeline of tokens. */
-export class Session {
-  #runtime;
-  #session;
-  #buffer;
-  #batchSize;
-
-  constructor(runtime, session, vocabularySize, batchSize) {
-    this.#runtime = runtime;
-    this.#session = session;
-    this.#batchSize = batchSize;
-    this.vocabularySize = vocabularySize;
-    this.#buffer = runtime.allocate(batchSize * 12);
-  }
-
-  get length() {
-    return this.#runtime.c._nibble_session_length(this.#session);
-  }
-
-  /**
-   * Appends up to one batch of tokens and computes them. With `targets` (as many; negative: skip) it returns the log
-   * probability of each target after its token, as a Float32Array.
-   */
-  evaluate(tokens, targets) {
-    const runtime = this.#runtime;
-    if (tokens.length > this.#batchSize)
-      throw new RangeError(`${tokens.length} tokens in a batch of ${this.#batchSize}`);
-    const input = this.#buffer;
-    const target = input + 4 * this.#batchSize;
-    const output = target + 4 * this.#batchSize;
-    runtime.write(input, Int32Array.from(tokens));
-    if (targets) runtime.write(target, Int32Array.from(targets));
-    runtime.checked((error) =>
-      runtime.c._nibble_session_evaluate(
-        this.#session,
-        input,
-        tokens.length,
-        targets ? target : 0,
-        targets ? output : 0,
-        error,
-      ),
-    );
-    return targets ? runtime.copy(Float32Array, output, tokens.length) : null;
-  }
-
-  /** A copy of the logits after the last token; null where there are none. */
-  logits() {
-    const pointer = this.#runtime.c._nibble_session_logits(this.#session);
-    return pointer === 0 ? null : this.#runtime.copy(Float32Array, pointer, this.vocabularySize);
-  }
-
-  /** The next token by `sampler`. */
-  sample(sampler) {
-    return sampler.sampleAt(this.#runtime.c._nibble_session_logits(this.#session));
-  }
-
-  truncate(length) {
-    this.#runtime.c._nibble_session_truncate(this.#session, length);
-  }
-
-  close() {
-    if (this.#session === 0) return;
-    this.#runtime.c._nibble_session_free(this.#session);
-    this.#runtime.free(this.#buffer);
-    this.#session = 0;
   }
 }
 

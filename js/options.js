@@ -37,6 +37,12 @@ const string = (name, value) => {
   throw invalid(name, value, 'a text that is not empty');
 };
 
+const oneOf = (choices, fallback) => (name, value) => {
+  if (value === undefined || value === null) return fallback;
+  if (choices.includes(value)) return value;
+  throw invalid(name, value, `one of ${choices.join(', ')}`);
+};
+
 const strings = (name, value) => {
   const list = value === undefined || value === null ? [] : typeof value === 'string' ? [value] : value;
   if (!Array.isArray(list)) throw invalid(name, value, 'a text or a list of texts, none of them empty');
@@ -161,6 +167,7 @@ const ENGINE_READERS = {
   contextSize: integer(0, 1 << 24, null),
   batchSize: integer(0, MAX_BATCH, 0),
   exact: boolean(false),
+  kvType: oneOf(['auto', 'f16', 'int8'], 'auto'),
   kernelSet: string,
   tileStreams: integer(0, MAX_TILE_STREAMS, 0),
   vocabularyOnly: boolean(false),

@@ -29,10 +29,13 @@ export class Timeline {
     return this.#tokens.length >= this.#contextSize;
   }
 
-  /** Keeps the first `length` tokens. */
+  /**
+   * Keeps the first `length` tokens, or none where a sliding window has let go of what they would need.
+   * @returns {number} how many tokens there are now
+   */
   truncate(length) {
-    this.#session.truncate(length);
-    this.#tokens.length = Math.min(length, this.#tokens.length);
+    this.#tokens.length = this.#session.truncate(length);
+    return this.#tokens.length;
   }
 
   /**
@@ -54,7 +57,7 @@ export class Timeline {
     checkCancelled(options.signal);
     let kept = 0;
     while (reuse && kept < tokens.length - 1 && this.#tokens[kept] === tokens[kept]) kept++;
-    this.truncate(kept);
+    kept = this.truncate(kept);
     onStart?.(kept);
     await this.append(tokens.slice(kept), options);
     return kept;

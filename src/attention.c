@@ -11,8 +11,12 @@ enum { BLOCK_TOKENS = 8 };
 typedef struct {
   float *scores;          /* [rows, KV_PAGE_TOKENS] */
   float *corrections;     /* [rows] */
+  float *query_scales;    /* [rows] */
+  float *weight_scales;   /* [rows] */
   AttentionState split;   // rows: BLOCK_TOKENS * group
   AttentionState merged;  // the same
+  int16_t *weights;       /* [rows, KV_PAGE_TOKENS] scores times the values' scales, over INT8 pages */
+  int16_t *queries;       /* [rows, key stride] */
 } Scratch;
 
 // The queries of a block of tokens that share one KV head; row = head within the group * tokens + token.
@@ -24,10 +28,13 @@ typedef struct {
 
 static int block_rows(const Shape *shape) { return BLOCK_TOKENS * (shape->heads / shape->kv_heads); }
 
+static int key_stride(const Shape *shape) { return kv_key_stride(shape->head_size, KV_INT8); }
+
 static size_t state_floats(const Shape *shape) { return (size_t)block_rows(shape) * (size_t)(shape->head_size + 2); }
 
 size_t attention_scratch_bytes(const Shape *shape) {
-  return sizeof(float) * ((size_t)block_rows(shape) * (KV_PAGE_TOKENS + 1) + 2 * state_floats(shape));
+  const size_t rows = (size_t)block_rows(shape), quantized = KV_PAGE_TOKENS + (size_t)key_stride(shape);
+  return sizeof(float) * (rows * (KV_PAGE_TOKENS + 3) + 2 * state_floats(shape)) + sizeof(int16_t) * rows * quantized;
 }
 
 static Scratch scratch_of(const Run *run, int thread) {
@@ -36,19 +43,22 @@ static Scratch scratch_of(const Run *run, int thread) {
   float *next = run_scratch(run, thread);
   Scratch scratch = {.scores = next};
   scratch.corrections = next += rows * KV_PAGE_TOKENS;
+  scratch.query_scales = next += rows;
+  scratch.weight_scales = next += rows;
   scratch.split.out = next += rows;
   scratch.merged.out = next += out;
   scratch.split.max = next += out;
   scratch.split.sum = next += rows;
   scratch.merged.max = next += rows;
   scratch.merged.sum = next += rows;
+  scratch.weights = (int16_t *)(next + rows);
+  scratch.queries = scratch.weights + rows * KV_PAGE_TOKENS;
   return scratch;
 }
 
 // Positions that a query at `position` sees: [from, position].
-static int visible_from(const Shape *shape, int position) {
-  const int window = shape->sliding_window;
-  return window > 0 && position >= window ? position - window + 1 : 0;
+static int visible_from(const Run *run, int layer, int position) {
+  return kv_visible_from(kv_window(run->kv->shape, layer), position);
 }
 
 static AttentionState state_rows(const AttentionState *state, int row, int head_size) {
@@ -65,11 +75,12 @@ static void state_reset(const AttentionState *state, int rows, int head_size) {
 static void weigh_rows(const Queries *queries, int begin, const Scratch *scratch, const AttentionState *state,
                        int *from, int *to) {
   const Run *run = queries->run;
+  const float scale = page_scale(run->kv->shape->type);
   *from = KV_PAGE_TOKENS;
   *to = 0;
   for (int r = 0; r < queries->tokens * queries->group; r++) {
     const int position = run->position + queries->first + r % queries->tokens;
-    const int see_from = visible_from(&run->model->shape, position) - begin, see_to = position + 1 - begin;
+    const int see_from = visible_from(run, queries->layer, position) - begin, see_to = position + 1 - begin;
     const int row_from = see_from > 0 ? see_from : 0, row_to = see_to < KV_PAGE_TOKENS ? see_to : KV_PAGE_TOKENS;
     float *scores = scratch->scores + (size_t)r * KV_PAGE_TOKENS;
     scratch->corrections[r] = 1;
@@ -77,7 +88,8 @@ static void weigh_rows(const Queries *queries, int begin, const Scratch *scratch
       memset(scores, 0, KV_PAGE_TOKENS * sizeof *scores);
       continue;
     }
-    const float before = state->max[r], sum = run->kernels->page_softmax(scores, row_from, row_to, &state->max[r]);
+    const float before = state->max[r],
+                sum = run->kernels->page_softmax(scores, row_from, row_to, &state->max[r], scale);
     scratch->corrections[r] = exp_f32(before - state->max[r]);
     state->sum[r] = state->sum[r] * scratch->corrections[r] + sum;
     if (row_from < *from) *from = row_from;
@@ -85,26 +97,69 @@ static void weigh_rows(const Queries *queries, int begin, const Scratch *scratch
   }
 }
 
-static void attend_page(const Queries *queries, int page, const Scratch *scratch, const AttentionState *state) {
-  Run *run = queries->run;
+static const float *query_row(const Queries *queries, int row) {
+  const Run *run = queries->run;
+  const int token = queries->first + row % queries->tokens;
+  const int head = queries->kv_head * queries->group + row / queries->tokens;
+  return run->query + (size_t)token * (size_t)run->query_stride + (size_t)head * (size_t)run->model->shape.head_size;
+}
+
+// Queries over INT8 pages, quantised once for all pages that they see.
+static void quantize_queries(const Queries *queries, const Scratch *scratch) {
+  const Run *run = queries->run;
   const Shape *shape = &run->model->shape;
-  const size_t size = (size_t)shape->head_size, tokens = (size_t)queries->tokens;
+  if (run->kv->shape->type != KV_INT8) return;
+  for (int r = 0; r < queries->tokens * queries->group; r++)
+    scratch->query_scales[r] = run->kernels->quantize(query_row(queries, r), shape->head_size, QUERY_LIMIT,
+                                                      scratch->queries + (size_t)r * (size_t)key_stride(shape));
+}
+
+static void score_page(const Queries *queries, const KvHead *head, int filled, const Scratch *scratch) {
+  const Run *run = queries->run;
+  const int head_size = run->model->shape.head_size, tokens = queries->tokens;
+  if (run->kv->shape->type == KV_INT8) {
+    run->kernels->int8_scores(scratch->queries, (size_t)key_stride(&run->model->shape), scratch->query_scales,
+                              tokens * queries->group, head->keys, head->key_scales, head_size, filled,
+                              scratch->scores);
+    return;
+  }
+  // The rows lie evenly apart either within a token, head by head, or within a head, token by token.
+  const bool one = tokens == 1;
+  const int lots = one ? 1 : queries->group, rows = one ? queries->group : tokens;
+  for (int i = 0; i < lots; i++)
+    run->kernels->page_scores(query_row(queries, i * tokens), (size_t)(one ? head_size : run->query_stride), rows,
+                              head->keys, head_size, filled, scratch->scores + i * tokens * KV_PAGE_TOKENS);
+}
+
+static void add_page_values(const Queries *queries, const KvHead *head, int from, int to, const Scratch *scratch,
+                            const AttentionState *state) {
+  const Run *run = queries->run;
+  const int head_size = run->model->shape.head_size, rows = queries->tokens * queries->group;
+  if (run->kv->shape->type != KV_INT8) {
+    run->kernels->page_values(scratch->scores, rows, head->values, from, to, head_size, scratch->corrections,
+                              state->out, (size_t)head_size);
+    return;
+  }
+  for (int r = 0; r < rows; r++) {
+    float *scores = scratch->scores + r * KV_PAGE_TOKENS;
+    for (int t = 0; t < KV_PAGE_TOKENS; t++)
+      scores[t] *= head->value_scales[t];
+    scratch->weight_scales[r] =
+        run->kernels->quantize(scores, KV_PAGE_TOKENS, WEIGHT_LIMIT, scratch->weights + r * KV_PAGE_TOKENS);
+  }
+  run->kernels->int8_values(scratch->weights, scratch->weight_scales, rows, head->values, from, to, head_size,
+                            scratch->corrections, state->out, (size_t)head_size);
+}
+
+static void attend_page(const Queries *queries, int page, const Scratch *scratch, const AttentionState *state) {
+  const Run *run = queries->run;
   const int begin = page * KV_PAGE_TOKENS, last = run->position + queries->first + queries->tokens - 1;
   const int filled = last - begin + 1 < KV_PAGE_TOKENS ? last - begin + 1 : KV_PAGE_TOKENS;
   const KvHead head = kv_table_head(run->kv, queries->layer, page, queries->kv_head);
-  const float *query = run->query + (size_t)queries->first * (size_t)run->query_stride +
-                       (size_t)(queries->kv_head * queries->group) * size;
-  // The rows lie evenly apart either within a token, head by head, or within a head, token by token.
-  const bool one = tokens == 1;
-  const int lots = one ? 1 : queries->group, rows = one ? queries->group : queries->tokens;
-  for (int i = 0; i < lots; i++)
-    run->kernels->page_scores(query + (size_t)i * size, one ? size : (size_t)run->query_stride, rows, head.keys,
-                              shape->head_size, filled, scratch->scores + (size_t)i * tokens * KV_PAGE_TOKENS);
   int from, to;
+  score_page(queries, &head, filled, scratch);
   weigh_rows(queries, begin, scratch, state, &from, &to);
-  if (from >= to) return;
-  run->kernels->page_values(scratch->scores, queries->tokens * queries->group, head.values, from, to, shape->head_size,
-                            scratch->corrections, state->out, size);
+  if (from < to) add_page_values(queries, &head, from, to, scratch, state);
 }
 
 // Computes one split from a fresh start.
@@ -112,7 +167,7 @@ static void attend_split(const Queries *queries, int split, const Scratch *scrat
   const Run *run = queries->run;
   const Shape *shape = &run->model->shape;
   const int first = run->position + queries->first, last = first + queries->tokens - 1;
-  const int from = visible_from(shape, first), end = (split + 1) * SPLIT_TOKENS - 1;
+  const int from = visible_from(run, queries->layer, first), end = (split + 1) * SPLIT_TOKENS - 1;
   state_reset(state, queries->tokens * queries->group, shape->head_size);
   int page = split * SPLIT_TOKENS / KV_PAGE_TOKENS;
   if (page < from / KV_PAGE_TOKENS) page = from / KV_PAGE_TOKENS;
@@ -149,7 +204,9 @@ static void attend_block(const Queries *queries, const Scratch *scratch) {
   const Shape *shape = &run->model->shape;
   const int rows = queries->tokens * queries->group, first = run->position + queries->first;
   state_reset(&scratch->merged, rows, shape->head_size);
-  for (int split = visible_from(shape, first) / SPLIT_TOKENS; split < run_splits(first + queries->tokens); split++) {
+  quantize_queries(queries, scratch);
+  for (int split = visible_from(run, queries->layer, first) / SPLIT_TOKENS; split < run_splits(first + queries->tokens);
+       split++) {
     attend_split(queries, split, scratch, &scratch->split);
     for (int r = 0; r < rows; r++) {
       const AttentionState total = state_rows(&scratch->merged, r, shape->head_size);
@@ -186,11 +243,13 @@ static void attend_many(Run *run, int layer, int thread, const Scratch *scratch)
 static void attend_one(Run *run, int layer, int thread, const Scratch *scratch) {
   const Shape *shape = &run->model->shape;
   const int group = shape->heads / shape->kv_heads, size = shape->head_size;
-  const int first = visible_from(shape, run->position) / SPLIT_TOKENS, splits = run_splits(run->position + 1) - first;
+  const int first = visible_from(run, layer, run->position) / SPLIT_TOKENS,
+            splits = run_splits(run->position + 1) - first;
   for (int unit; (unit = threads_claim(run->threads, splits * shape->kv_heads)) >= 0;) {
     const int split = unit / shape->kv_heads, kv_head = unit % shape->kv_heads;
     const Queries queries = {run, layer, kv_head, group, 0, 1};
     const AttentionState state = state_rows(&run->partial, split * shape->heads + kv_head * group, size);
+    quantize_queries(&queries, scratch);
     attend_split(&queries, first + split, scratch, &state);
   }
   run_finish_step(run, thread, PROFILE_ATTENTION);

@@ -1,42 +1,13 @@
-#include "engine.h"
-
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "checksum.h"
-#include "float_math.h"
-#include "forward.h"
-#include "loader.h"
+#include "engine_state.h"
 #include "tuning.h"
 
 enum {
   DEFAULT_CONTEXT = 4096,
   DEFAULT_BATCH = 128,
-  MAX_KERNEL_SETS = 8,
-  SCORED_TOKENS = 8,  // whose logits are held at once when all of a text is scored
-};
-
-struct NibbleEngine {
-  Model model;
-  Run run;
-  Loader loader;
-  Threads *threads;
-  KvShape kv_shape;
-  KvPool *pool;
-  const Kernels *sets[MAX_KERNEL_SETS];
-  double rates[MAX_KERNEL_SETS];
-  int set_count;
-  bool complete;
-  uint64_t session_bytes;
-};
-
-struct NibbleSession {
-  NibbleEngine *engine;
-  KvTable kv;
-  int length;
-  bool has_logits;
-  float *logits; /* [logits_stride] */
 };
 
 static bool check_range(const char *name, int value, int low, int high, NibbleError *error) {
@@ -54,7 +25,8 @@ static bool settle_options(const NibbleOptions *options, const Shape *shape, Nib
   if (options->batch_size == 0) settled->batch_size = DEFAULT_BATCH;
   if (!check_range("The number of threads", settled->threads, 1, NIBBLE_MAX_THREADS, error) ||
       !check_range("The batch size", settled->batch_size, 1, NIBBLE_MAX_BATCH, error) ||
-      !check_range("The number of tile streams", settled->tile_streams, 0, NIBBLE_MAX_TILE_STREAMS, error))
+      !check_range("The number of tile streams", settled->tile_streams, 0, NIBBLE_MAX_TILE_STREAMS, error) ||
+      !check_range("The type of the KV cache", (int)settled->kv_type, NIBBLE_KV_DEFAULT, NIBBLE_KV_INT8, error))
     return false;
   if (settled->context_size < 1 || settled->context_size > shape->trained_context)
     return nibble_fail(error, NIBBLE_INVALID_ARGUMENT,
@@ -64,11 +36,23 @@ static bool settle_options(const NibbleOptions *options, const Shape *shape, Nib
   return true;
 }
 
-static KvShape kv_shape_of(const Shape *shape, bool exact) {
-  return (KvShape){shape_layers(shape), shape->kv_heads, shape->head_size, exact};
+static KvType kv_type_of(const NibbleOptions *options) {
+  if (options->exact) return KV_F32;
+  return options->kv_type == NIBBLE_KV_INT8 ? KV_INT8 : KV_F16;
 }
 
-static void describe_model(const Model *model, int context_size, NibbleModelInfo *info) {
+// *windows becomes what the shape points to, to be freed by the caller.
+static bool kv_shape_of(const Shape *shape, KvType type, KvShape *kv, int **windows, NibbleError *error) {
+  const int layers = shape_layers(shape);
+  *windows = malloc((size_t)layers * sizeof **windows);
+  if (*windows == NULL) return nibble_fail(error, NIBBLE_OUT_OF_MEMORY, "No memory is left to describe a KV cache.");
+  for (int layer = 0; layer < layers; layer++)
+    (*windows)[layer] = shape_window(shape, layer);
+  *kv = (KvShape){layers, shape->kv_heads, shape->head_size, type, *windows};
+  return true;
+}
+
+static void describe_model(const Model *model, int context_size, KvType kv_type, NibbleModelInfo *info) {
   const Shape *shape = &model->shape;
   *info = (NibbleModelInfo){.parameters = model->parameters,
                             .bytes_per_token = model_bytes_per_token(model),
@@ -83,14 +67,11 @@ static void describe_model(const Model *model, int context_size, NibbleModelInfo
                             .trained_context = shape->trained_context,
                             .context_size = context_size,
                             .sliding_window = shape->sliding_window,
-                            .tied_output = model->tied_output};
+                            .tied_output = model->tied_output,
+                            .kv_type = kv_type};
   const char *name = shape->architecture->name;
   const size_t length = strlen(name), limit = sizeof info->architecture - 1;
   memcpy(info->architecture, name, length < limit ? length : limit);
-}
-
-static uint64_t logits_bytes(const Shape *shape) {
-  return (uint64_t)run_round_up(shape->vocabulary, TILE_ROWS) * sizeof(float);
 }
 
 bool nibble_describe(const Gguf *gguf, const NibbleOptions *options, NibbleModelInfo *info, NibbleMemory *memory,
@@ -98,16 +79,19 @@ bool nibble_describe(const Gguf *gguf, const NibbleOptions *options, NibbleModel
   Model model;
   NibbleOptions settled;
   if (!model_plan(&model, gguf, error)) return false;
-  const bool fits = settle_options(options, &model.shape, &settled, error);
-  if (fits && info != NULL) describe_model(&model, settled.context_size, info);
+  KvShape kv;
+  int *windows = NULL;
+  const bool fits = settle_options(options, &model.shape, &settled, error) &&
+                    kv_shape_of(&model.shape, kv_type_of(&settled), &kv, &windows, error);
+  if (fits && info != NULL) describe_model(&model, settled.context_size, kv_type_of(&settled), info);
   if (fits && memory != NULL) {
-    const KvShape kv = kv_shape_of(&model.shape, settled.exact);
     *memory =
         (NibbleMemory){.weights = model.arena_bytes,
                        .kv_cache = kv_cache_bytes(&kv, settled.context_size),
                        .activations = run_bytes(&model, settled.threads, settled.context_size, settled.batch_size),
-                       .other = loader_staging_bytes(&model) + logits_bytes(&model.shape)};
+                       .other = loader_staging_bytes(&model) + engine_logits_bytes(&model.shape)};
   }
+  free(windows);
   model_free(&model);
   return fits;
 }
@@ -146,7 +130,8 @@ static bool build_engine(NibbleEngine *engine, const Gguf *gguf, const NibbleOpt
     return false;
   const Kernels *kernels = choose_kernels(engine, &settled, error);
   if (kernels == NULL) return false;
-  engine->kv_shape = kv_shape_of(&engine->model.shape, kernels->f32_pages);
+  if (!kv_shape_of(&engine->model.shape, kv_type_of(&settled), &engine->kv_shape, &engine->windows, error))
+    return false;
   engine->pool = kv_pool_create(&engine->kv_shape);
   if (engine->pool == NULL) return nibble_fail(error, NIBBLE_OUT_OF_MEMORY, "No memory is left for an engine.");
   engine->threads = threads_create(settled.threads, error);
@@ -176,6 +161,7 @@ void nibble_engine_free(NibbleEngine *engine) {
   run_free(&engine->run);
   threads_free(engine->threads);
   kv_pool_free(engine->pool);
+  free(engine->windows);
   model_free(&engine->model);
   free(engine);
 }
@@ -224,7 +210,7 @@ uint64_t nibble_engine_remaining(const NibbleEngine *engine) {
 }
 
 void nibble_engine_info(const NibbleEngine *engine, NibbleModelInfo *info) {
-  describe_model(&engine->model, engine->run.context_size, info);
+  describe_model(&engine->model, engine->run.context_size, engine->kv_shape.type, info);
 }
 
 void nibble_engine_memory(const NibbleEngine *engine, NibbleMemory *memory) {
@@ -232,7 +218,8 @@ void nibble_engine_memory(const NibbleEngine *engine, NibbleMemory *memory) {
       .weights = engine->model.arena_bytes,
       .kv_cache = kv_pool_used_bytes(engine->pool),
       .activations = engine->run.bytes,
-      .other = engine->session_bytes + (engine->complete ? 0 : loader_staging_bytes(&engine->model)),
+      .other = engine->session_bytes + kv_pool_spare_bytes(engine->pool) +
+               (engine->complete ? 0 : loader_staging_bytes(&engine->model)),
   };
 }
 
@@ -298,134 +285,4 @@ double nibble_engine_read_rate(NibbleEngine *engine) {
   threads_run(engine->threads, read_task, &task);
   const double seconds = profile_clock() - begin;
   return seconds > 0 ? (double)engine->model.arena_bytes / seconds : 0;
-}
-
-static uint64_t session_bytes(const NibbleEngine *engine) {
-  const uint64_t pages = kv_cache_bytes(&engine->kv_shape, engine->run.context_size) / kv_page_bytes(&engine->kv_shape);
-  return sizeof(NibbleSession) + logits_bytes(&engine->model.shape) + pages * sizeof(uint8_t *);
-}
-
-NibbleSession *nibble_session_create(NibbleEngine *engine, NibbleError *error) {
-  if (!engine->complete) {
-    nibble_fail(error, NIBBLE_MODEL_INCOMPLETE,
-                "%llu bytes of the model's weights have not arrived yet. Load the whole file before opening a session.",
-                (unsigned long long)nibble_engine_remaining(engine));
-    return NULL;
-  }
-  NibbleSession *session = calloc(1, sizeof *session);
-  if (session != NULL) {
-    session->engine = engine;
-    session->logits = calloc(1, (size_t)logits_bytes(&engine->model.shape));
-  }
-  if (session == NULL || session->logits == NULL) {
-    free(session);
-    nibble_fail(error, NIBBLE_OUT_OF_MEMORY, "No memory is left for a session. Close other sessions or models first.");
-    return NULL;
-  }
-  engine->session_bytes += session_bytes(engine);
-  if (kv_table_create(&session->kv, engine->pool, &engine->kv_shape, engine->run.context_size, error)) return session;
-  nibble_session_free(session);
-  return NULL;
-}
-
-void nibble_session_free(NibbleSession *session) {
-  if (session == NULL) return;
-  session->engine->session_bytes -= session_bytes(session->engine);
-  kv_table_free(&session->kv);
-  kv_pool_trim(session->engine->pool);
-  free(session->logits);
-  free(session);
-}
-
-static bool check_tokens(const NibbleSession *session, const int32_t *tokens, int count, const int32_t *targets,
-                         NibbleError *error) {
-  const Run *run = &session->engine->run;
-  const int vocabulary = session->engine->model.shape.vocabulary;
-  if (count < 1) return nibble_fail(error, NIBBLE_INVALID_ARGUMENT, "There are no tokens to evaluate: %d.", count);
-  for (int i = 0; i < count; i++) {
-    const bool token_fits = tokens[i] >= 0 && tokens[i] < vocabulary;
-    if (token_fits && (targets == NULL || targets[i] < vocabulary)) continue;
-    return nibble_fail(error, NIBBLE_INVALID_ARGUMENT,
-                       "%s %d (the one at index %d) is not in the vocabulary, which has %d tokens.",
-                       token_fits ? "Target" : "Token", token_fits ? targets[i] : tokens[i], i, vocabulary);
-  }
-  if (count <= run->context_size - session->length) return true;
-  return nibble_fail(error, NIBBLE_CONTEXT_FULL,
-                     "The context holds %d tokens and has %d; %d more do not fit. Shorten the text, or load the model "
-                     "with a larger context.",
-                     run->context_size, session->length, count);
-}
-
-static float log_probability(const float *logits, int vocabulary, int target) {
-  float max = logits[0];
-  for (int i = 1; i < vocabulary; i++)
-    max = max < logits[i] ? logits[i] : max;
-  double sum = 0;
-  for (int i = 0; i < vocabulary; i++)
-    sum += exp_f32(logits[i] - max);
-  return (float)((double)(logits[target] - max) - log(sum));
-}
-
-// Log-probabilities of the targets of a batch whose layers have been computed. `logits` [SCORED_TOKENS, stride].
-static void score_batch(Run *run, const int32_t *targets, float *log_probabilities, float *logits) {
-  const int vocabulary = run->model->shape.vocabulary;
-  for (int first = 0; first < run->count; first += SCORED_TOKENS) {
-    const int left = run->count - first, count = left < SCORED_TOKENS ? left : SCORED_TOKENS;
-    bool wanted = false;
-    for (int i = 0; i < count; i++)
-      wanted |= targets[first + i] >= 0;
-    if (wanted) forward_logits(run, first, count, logits);
-    for (int i = 0; i < count; i++) {
-      const int target = targets[first + i];
-      const float *row = logits + (size_t)i * (size_t)run->logits_stride;
-      log_probabilities[first + i] = target < 0 ? 0 : log_probability(row, vocabulary, target);
-    }
-  }
-}
-
-static void evaluate(NibbleSession *session, const int32_t *tokens, int count, const int32_t *targets,
-                     float *log_probabilities, float *scored_logits) {
-  Run *run = &session->engine->run;
-  run->kv = &session->kv;
-  for (int done = 0; done < count; done += run->count) {
-    run->tokens = tokens + done;
-    run->position = session->length + done;
-    run->count = count - done < run->batch_size ? count - done : run->batch_size;
-    forward_layers(run);
-    if (targets != NULL) score_batch(run, targets + done, log_probabilities + done, scored_logits);
-  }
-  forward_logits(run, run->count - 1, 1, session->logits);
-}
-
-bool nibble_session_evaluate(NibbleSession *session, const int32_t *tokens, int count, const int32_t *targets,
-                             float *log_probabilities, NibbleError *error) {
-  if (!check_tokens(session, tokens, count, targets, error)) return false;
-  float *scored_logits = NULL;
-  if (targets != NULL) {
-    scored_logits = malloc(SCORED_TOKENS * (size_t)logits_bytes(&session->engine->model.shape));
-    if (scored_logits == NULL)
-      return nibble_fail(error, NIBBLE_OUT_OF_MEMORY, "No memory is left to score tokens. Close other models first.");
-  }
-  const bool grown = kv_table_grow(&session->kv, session->length + count, error);
-  if (grown) {
-    evaluate(session, tokens, count, targets, log_probabilities, scored_logits);
-    session->length += count;
-    session->has_logits = true;
-  }
-  free(scored_logits);
-  return grown;
-}
-
-const float *nibble_session_logits(const NibbleSession *session) {
-  return session->has_logits ? session->logits : NULL;
-}
-
-int nibble_session_length(const NibbleSession *session) { return session->length; }
-
-void nibble_session_truncate(NibbleSession *session, int length) {
-  if (length < 0) length = 0;
-  if (length >= session->length) return;
-  session->length = length;
-  session->has_logits = false;
-  kv_table_shrink(&session->kv, length);
 }

@@ -22,6 +22,9 @@
 
 enum { NIBBLE_MAX_THREADS = 64, NIBBLE_MAX_BATCH = 1024, NIBBLE_MAX_TILE_STREAMS = 64 };
 
+// What keys and values of past tokens are kept as. INT8 has a scale for each token's key and value of a head.
+typedef enum { NIBBLE_KV_DEFAULT, NIBBLE_KV_F16, NIBBLE_KV_INT8 } NibbleKvType;
+
 typedef struct {
   int threads;       // 1 to NIBBLE_MAX_THREADS
   int context_size;  // tokens a session can hold, at most what the model was trained for; 0: that, but at most 4096
@@ -33,6 +36,7 @@ typedef struct {
   // How decode reads the weights: 1, one tile behind the other; more, as many side by side as the kernel set has; 0:
   // measure once the weights are there, and take the faster. Results are the same.
   int tile_streams;
+  NibbleKvType kv_type;  // the default is F16; the exact mode's cache is F32 whatever this says
 } NibbleOptions;
 
 // What a model is, from its header alone.
@@ -44,6 +48,7 @@ typedef struct {
   int trained_context, context_size;  // as trained; as it will be used
   int sliding_window;                 // tokens; 0: none
   bool tied_output;                   // the output projection is the token embedding
+  KvType kv_type;                     // of the pages that a session will have
 } NibbleModelInfo;
 
 // Bytes by purpose.
@@ -113,6 +118,10 @@ typedef struct NibbleSession NibbleSession;
 NibbleSession *nibble_session_create(NibbleEngine *engine, NibbleError *error);
 void nibble_session_free(NibbleSession *session);  // before its engine; safe on NULL
 
+// A session with the same tokens and logits that goes its own way from here. The pages are shared until one of the two
+// writes to them, so a fork takes no time and no memory but its tables. NULL, and `error`, where memory is short.
+NibbleSession *nibble_session_fork(const NibbleSession *session, NibbleError *error);
+
 // Appends `count` tokens to the timeline and computes them; afterwards nibble_session_logits() are those of the last
 // one. Where `log_probabilities` is given, entry i becomes ln p(targets[i] | everything up to tokens[i]); a negative
 // target is skipped (its entry is 0). Either everything is appended, or (on error) nothing.
@@ -123,10 +132,41 @@ bool nibble_session_evaluate(NibbleSession *session, const int32_t *tokens, int 
 // the first evaluation and after a truncation.
 const float *nibble_session_logits(const NibbleSession *session);
 
-// Tokens on the timeline.
+// Tokens on the timeline: how many, and which, [length], valid until the session's next call.
 int nibble_session_length(const NibbleSession *session);
+const int32_t *nibble_session_tokens(const NibbleSession *session);
 
-// Keeps the first `length` tokens and gives back the pages of the rest; no effect where the session is shorter.
-void nibble_session_truncate(NibbleSession *session, int length);
+// Keeps the first `length` tokens and gives back the pages of the rest; no effect where the session is shorter. Layers
+// with a sliding window have let go of what lies a page behind it: where a timeline of `length` tokens would need some
+// of that, nothing is kept. Returns how many tokens the session has now.
+int nibble_session_truncate(NibbleSession *session, int length);
+
+// Makes room in a full context: keeps the first `keep` tokens, removes the `drop` tokens behind them, and moves the
+// rest down. Keys move to their new positions by a rotation, so that the next tokens see what StreamingLLM's see (Xiao
+// et al. 2023, arXiv:2309.17453: attention sinks, and positions within the cache rather than in the text): models go on
+// fluently where `keep` is at least 4, but know nothing of what was dropped. F16 and INT8 keys are rounded once more in
+// each shift, so drop many at a time. There are no logits until the next evaluation. INVALID_ARGUMENT where there are
+// not so many tokens, or where a layer's sliding window would reach tokens that it has let go of; OUT_OF_MEMORY where
+// pages that are shared with a fork cannot be copied. On an error the session is as it was.
+bool nibble_session_shift(NibbleSession *session, int keep, int drop, NibbleError *error);
+
+// A session as bytes, read from front to back in pieces of any size. The save has a fork of its own: the session may go
+// on, change or be freed meanwhile. The bytes depend on the model, the KV type and the tokens alone, not on kernel set,
+// threads or batch size; session_image.c draws them. NULL, and `error`, where memory is short.
+typedef struct NibbleSave NibbleSave;
+NibbleSave *nibble_save_create(const NibbleSession *session, NibbleError *error);
+void nibble_save_free(NibbleSave *save);  // before its engine; safe on NULL
+uint64_t nibble_save_bytes(const NibbleSave *save);
+size_t nibble_save_read(NibbleSave *save, uint8_t *bytes, size_t count);  // how many were read; 0 at the end
+
+// Takes the bytes of a save, in order and in pieces of any size, and makes a session of them, without logits. The bytes
+// are not trusted. SAVE_MISMATCH: the save is another model's, KV type's or version's; SAVE_DAMAGED: it is no save, or
+// damaged, or cut short; CONTEXT_FULL: this engine's context is too small for it. After an error only
+// nibble_restore_free() is left to call; no session has changed.
+typedef struct NibbleRestore NibbleRestore;
+NibbleRestore *nibble_restore_create(NibbleEngine *engine, NibbleError *error);
+void nibble_restore_free(NibbleRestore *restore);  // before its engine; safe on NULL
+bool nibble_restore_write(NibbleRestore *restore, const uint8_t *bytes, size_t count, NibbleError *error);
+NibbleSession *nibble_restore_finish(NibbleRestore *restore, NibbleError *error);  // the session is the caller's
 
 #endif

@@ -116,7 +116,7 @@ static void embed(Run *run, int thread) {
 static void rotate_and_store(Run *run, int layer, int thread) {
   const Shape *shape = &run->model->shape;
   const int group = shape->heads / shape->kv_heads, size = shape->head_size, pairs = run->rope.pairs;
-  const float scale = run->kernels->page_scale / sqrtf((float)size);
+  const float scale = page_scale(run->kv->shape->type) / sqrtf((float)size);
   for (int unit; (unit = threads_claim(run->threads, run->count * shape->kv_heads)) >= 0;) {
     const int t = unit / shape->kv_heads, kv_head = unit % shape->kv_heads;
     const float *cosine = run->cosine + t * pairs, *sine = run->sine + t * pairs;

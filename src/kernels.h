@@ -15,7 +15,18 @@ enum {
   PANEL_TOKENS = 4,         // tokens whose packed activations are interleaved
   KV_PAGE_TOKENS = 64,      // tokens in a KV page
   PACKED_BLOCK_BYTES = 40,  // of one token: 32 int8, an f32 scale, an int32 offset
+  QUERY_LIMIT = 4095,       // times 127 times 4096, the largest head, it stays within 32 bits
+  WEIGHT_LIMIT = 32767,     // so it does times 127 times KV_PAGE_TOKENS
 };
+
+// Below this a quotient by the largest number would overflow.
+#define QUANTIZE_LEAST 1e-30f
+
+// What the numbers of a KV page are.
+typedef enum { KV_F16, KV_F32, KV_INT8 } KvType;
+
+// By what queries and weights are scaled for a kind of pages.
+static inline float page_scale(KvType type) { return type == KV_F16 ? F16_UNBIAS : 1; }
 
 // The input of a matrix product: `tokens` rows of `columns` floats, and, for quantised weights, the same packed to
 // int8. Packed, a token takes columns / 32 * PACKED_BLOCK_BYTES; token t begins at t times that. Tokens are packed in
@@ -66,11 +77,11 @@ typedef struct Kernels {
   // gate[i] = gate[i] / (1 + exp(-gate[i])) * up[i], by exp_f32().
   void (*swiglu)(float *gate, const float *up, int n);
 
-  // Attention of `rows` queries over one page of one KV head (kv_cache.h draws it), in three steps. Pages hold F32
-  // where f32_pages, else F16, whose numbers enter 2^112 too small (f16_biased()): the caller scales queries by
-  // page_scale, and page_softmax does the same to what it leaves for page_values.
+  // Attention of `rows` queries over one page of one KV head (kv_cache.h draws it), in three steps: scores, softmax,
+  // values. The float pages of a set hold F32 where f32_pages, else F16, whose numbers enter 2^112 too small
+  // (f16_biased()): the caller scales queries by page_scale(), and has page_softmax do the same to what it leaves for
+  // page_values.
   bool f32_pages;
-  float page_scale;  // F16_UNBIAS, or 1
 
   // scores[r * KV_PAGE_TOKENS + t] = sum over d of queries[r * stride + d] * key d of token t, d from the first, for t
   // < round_up(to, 8).
@@ -78,14 +89,31 @@ typedef struct Kernels {
                       float *scores);
 
   // One row. Over tokens from <= t < to: *max becomes the larger of itself and all scores, then scores[t] =
-  // exp(scores[t] - *max) * page_scale; the sum of the exp() (4 lanes, lane t % 4, added up as (0+1)+(2+3)) is
-  // returned. The page's other scores become 0.
-  float (*page_softmax)(float *scores, int from, int to, float *max);
+  // exp(scores[t] - *max) * scale; the sum of the exp() (4 lanes, lane t % 4, added up as (0+1)+(2+3)) is returned. The
+  // page's other scores become 0.
+  float (*page_softmax)(float *scores, int from, int to, float *max, float scale);
 
   // out[r * stride + d] = out[...] * corrections[r], then += scores[r * KV_PAGE_TOKENS + t] * value d of token t, for t
   // from `from` to the last before `to`.
   void (*page_values)(const float *scores, int rows, const void *values, int from, int to, int head_size,
                       const float *corrections, float *out, size_t stride);
+
+  // The same steps over INT8 pages. Their sums are exact: queries and weights are quantised too, finely enough that the
+  // pages' own rounding is all that counts.
+
+  // q[i] = x[i] / scale, rounded to nearest, ties to even, with scale = max|x| / limit, which is returned; all 0 where
+  // no |x| is above QUANTIZE_LEAST. `n` any; where it is odd, a zero follows.
+  float (*quantize)(const float *x, int n, int limit, int16_t *q);
+
+  // scores[r * KV_PAGE_TOKENS + t] = (sum over d of q[r * stride + d] * key d of token t) * (q_scales[r] *
+  // key_scales[t]), for t < round_up(to, 8). Queries are quantised to QUERY_LIMIT.
+  void (*int8_scores)(const int16_t *q, size_t stride, const float *q_scales, int rows, const int8_t *keys,
+                      const float *key_scales, int head_size, int to, float *scores);
+
+  // out[r * stride + d] = out[...] * corrections[r] + (sum over t of weights[r * KV_PAGE_TOKENS + t] * value d of token
+  // t) * weight_scales[r], for from <= t < to; weights of other tokens must be 0. They are quantised to WEIGHT_LIMIT.
+  void (*int8_values)(const int16_t *weights, const float *weight_scales, int rows, const int8_t *values, int from,
+                      int to, int head_size, const float *corrections, float *out, size_t stride);
 } Kernels;
 
 // The scalar reference.

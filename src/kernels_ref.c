@@ -5,7 +5,7 @@
 
 #include "float_math.h"
 #include "kernels.h"
-#include "kv_cache.h"
+#include "page_kernels.h"
 
 // Where one token's part of a packed panel is, and the strides within it.
 typedef struct {
@@ -204,79 +204,6 @@ static void swiglu(float *gate, const float *up, int n) {
     gate[i] = gate[i] / (1.0f + exp_f32(-gate[i])) * up[i];
 }
 
-static float page_softmax_scaled(float *scores, int from, int to, float *max, float scale) {
-  for (int t = from; t < to; t++)
-    *max = *max < scores[t] ? scores[t] : *max;
-  float lane[4] = {0};
-  for (int t = 0; t < KV_PAGE_TOKENS; t++) {
-    const float weight = t >= from && t < to ? exp_f32(scores[t] - *max) : 0;
-    lane[t % 4] += weight;
-    scores[t] = weight * scale;
-  }
-  return (lane[0] + lane[1]) + (lane[2] + lane[3]);
-}
-
-static float key_at(const void *keys, bool f32, int head_size, int d, int t) {
-  const size_t index = kv_key_index(head_size, d, t, f32);
-  return f32 ? ((const float *)keys)[index] : f16_biased(((const uint16_t *)keys)[index]);
-}
-
-static float value_at(const void *values, bool f32, int stride, int t, int d) {
-  return f32 ? ((const float *)values)[t * stride + d]
-             : f16_biased(((const uint16_t *)values)[t * stride + kv_slot(d)]);
-}
-
-static void scores_of(bool f32, const float *queries, size_t stride, int rows, const void *keys, int head_size, int to,
-                      float *scores) {
-  for (int r = 0; r < rows; r++)
-    for (int t = 0; t < (to + 7) / 8 * 8; t++) {
-      float sum = 0;
-      for (int d = 0; d < head_size; d++)
-        sum += queries[(size_t)r * stride + (size_t)d] * key_at(keys, f32, head_size, d, t);
-      scores[r * KV_PAGE_TOKENS + t] = sum;
-    }
-}
-
-static void values_of(bool f32, const float *scores, int rows, const void *values, int from, int to, int head_size,
-                      const float *corrections, float *out, size_t stride) {
-  const int value_stride = kv_value_stride(head_size, f32);
-  for (int r = 0; r < rows; r++)
-    for (int d = 0; d < head_size; d++) {
-      float sum = out[(size_t)r * stride + (size_t)d] * corrections[r];
-      for (int t = from; t < to; t++)
-        sum += scores[r * KV_PAGE_TOKENS + t] * value_at(values, f32, value_stride, t, d);
-      out[(size_t)r * stride + (size_t)d] = sum;
-    }
-}
-
-static void page_scores(const float *queries, size_t stride, int rows, const void *keys, int head_size, int to,
-                        float *scores) {
-  scores_of(false, queries, stride, rows, keys, head_size, to, scores);
-}
-
-static float page_softmax(float *scores, int from, int to, float *max) {
-  return page_softmax_scaled(scores, from, to, max, F16_UNBIAS);
-}
-
-static void page_values(const float *scores, int rows, const void *values, int from, int to, int head_size,
-                        const float *corrections, float *out, size_t stride) {
-  values_of(false, scores, rows, values, from, to, head_size, corrections, out, stride);
-}
-
-static void exact_page_scores(const float *queries, size_t stride, int rows, const void *keys, int head_size, int to,
-                              float *scores) {
-  scores_of(true, queries, stride, rows, keys, head_size, to, scores);
-}
-
-static float exact_page_softmax(float *scores, int from, int to, float *max) {
-  return page_softmax_scaled(scores, from, to, max, 1);
-}
-
-static void exact_page_values(const float *scores, int rows, const void *values, int from, int to, int head_size,
-                              const float *corrections, float *out, size_t stride) {
-  values_of(true, scores, rows, values, from, to, head_size, corrections, out, stride);
-}
-
 const Kernels kernels_reference = {
     .name = "reference",
     .packs = true,
@@ -290,11 +217,7 @@ const Kernels kernels_reference = {
     .rms_norm = rms_norm,
     .rope = rope,
     .swiglu = swiglu,
-    .f32_pages = false,
-    .page_scale = F16_UNBIAS,
-    .page_scores = page_scores,
-    .page_softmax = page_softmax,
-    .page_values = page_values,
+    REFERENCE_F16_PAGES,
 };
 
 // The exact set multiplies float activations with unpacked weights, whatever the kind. A row is unpacked in pieces that
@@ -350,9 +273,5 @@ const Kernels kernels_exact = {
     .rms_norm = rms_norm,
     .rope = rope,
     .swiglu = swiglu,
-    .f32_pages = true,
-    .page_scale = 1,
-    .page_scores = exact_page_scores,
-    .page_softmax = exact_page_softmax,
-    .page_values = exact_page_values,
+    REFERENCE_F32_PAGES,
 };

@@ -37,6 +37,12 @@ typedef struct {
 // Layers that are computed; each has KV pages of its own.
 static inline int shape_layers(const Shape *shape) { return shape->blocks * shape->block_repeat; }
 
+// Tokens that a token sees in a layer, itself included; 0: all.
+static inline int shape_window(const Shape *shape, int layer) {
+  (void)layer;
+  return shape->sliding_window;
+}
+
 bool shape_read(const Gguf *gguf, Shape *shape, NibbleError *error);
 
 #endif

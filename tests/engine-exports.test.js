@@ -1,5 +1,5 @@
-// wasm/exports.txt, wasm/api.c with the headers of src/, and js/engine.js with js/packer.js have to agree: what C offers to JavaScript,
-// what the build exports, and what is called.
+// wasm/exports.txt, wasm/api.c with the headers of src/, and js/engine.js with js/packer.js and js/session.js have to
+// agree: what C offers to JavaScript, what the build exports, and what is called.
 import assert from 'node:assert/strict';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { test } from 'node:test';
@@ -13,7 +13,7 @@ const api = withoutComments(read('wasm/api.c'));
 const headers = readdirSync(new URL('../src/', import.meta.url))
   .filter((name) => name.endsWith('.h'))
   .map((name) => withoutComments(read(`src/${name}`)));
-const engine = withoutComments(read('js/engine.js') + read('js/packer.js'));
+const engine = withoutComments(['js/engine.js', 'js/packer.js', 'js/session.js'].map(read).join('\n'));
 
 const STANDARD = ['_malloc', '_free'];
 
@@ -67,7 +67,7 @@ test('every function that wasm/api.c means to export is exported', () => {
   );
 });
 
-test('js/engine.js and js/packer.js call every export, nothing else, and with as many arguments as C declares', () => {
+test('js/engine.js and its parts call every export, nothing else, and with as many arguments as C declares', () => {
   const calls = callsOf(engine);
   assert.deepEqual([...new Set(calls.map(([name]) => name))].sort(), exported);
   for (const [name, count] of calls) {

@@ -66,20 +66,21 @@ EXPORT const char *api_tensor_type_name(uint32_t type) {
   return format == NULL ? "unknown" : format->name;
 }
 
-static NibbleOptions options_of(int threads, int context_size, int batch_size, int exact, const char *kernel_set,
-                                int tile_streams) {
+static NibbleOptions options_of(int threads, int context_size, int batch_size, int exact, int kv_type,
+                                const char *kernel_set, int tile_streams) {
   return (NibbleOptions){.threads = threads,
                          .context_size = context_size,
                          .batch_size = batch_size,
                          .exact = exact != 0,
+                         .kv_type = (NibbleKvType)kv_type,
                          .kernel_sets = kernel_sets,
                          .kernel_set_count = kernel_set_count,
                          .kernel_set = kernel_set,
                          .tile_streams = tile_streams};
 }
 
-static void info_fields(const NibbleModelInfo *info, double fields[14]) {
-  const double values[14] = {(double)info->parameters,
+static void info_fields(const NibbleModelInfo *info, double fields[15]) {
+  const double values[15] = {(double)info->parameters,
                              (double)info->bytes_per_token,
                              info->vocabulary,
                              info->width,
@@ -92,7 +93,8 @@ static void info_fields(const NibbleModelInfo *info, double fields[14]) {
                              info->trained_context,
                              info->context_size,
                              info->sliding_window,
-                             info->tied_output};
+                             info->tied_output,
+                             info->kv_type};
   memcpy(fields, values, sizeof values);
 }
 
@@ -103,10 +105,10 @@ static void memory_fields(const NibbleMemory *memory, double fields[4]) {
 }
 
 // info: parameters, bytes a token, vocabulary, width, blocks, layers, heads, KV heads, head size, feed-forward, trained
-// context, context, sliding window, tied output. memory: weights, KV cache, activations, other.
-EXPORT int api_describe(const Gguf *gguf, int threads, int context_size, int batch_size, int exact, double info[14],
-                        double memory[4], NibbleError *error) {
-  const NibbleOptions options = options_of(threads, context_size, batch_size, exact, NULL, 1);
+// context, context, sliding window, tied output, KV type (KvType). memory: weights, KV cache, activations, other.
+EXPORT int api_describe(const Gguf *gguf, int threads, int context_size, int batch_size, int exact, int kv_type,
+                        double info[15], double memory[4], NibbleError *error) {
+  const NibbleOptions options = options_of(threads, context_size, batch_size, exact, kv_type, NULL, 1);
   NibbleModelInfo model;
   NibbleMemory bytes;
   if (!nibble_describe(gguf, &options, &model, &bytes, error)) return 0;
@@ -115,10 +117,11 @@ EXPORT int api_describe(const Gguf *gguf, int threads, int context_size, int bat
   return 1;
 }
 
-// kernel_set: the name of one of the sets, or NULL to measure and choose. tile_streams: 0 to measure and choose.
+// kv_type: NibbleKvType. kernel_set: the name of one of the sets, or NULL to measure and choose. tile_streams: 0 to
+// measure and choose.
 EXPORT NibbleEngine *api_engine_create(const Gguf *gguf, int threads, int context_size, int batch_size, int exact,
-                                       const char *kernel_set, int tile_streams, NibbleError *error) {
-  const NibbleOptions options = options_of(threads, context_size, batch_size, exact, kernel_set, tile_streams);
+                                       int kv_type, const char *kernel_set, int tile_streams, NibbleError *error) {
+  const NibbleOptions options = options_of(threads, context_size, batch_size, exact, kv_type, kernel_set, tile_streams);
   return nibble_engine_create(gguf, &options, error);
 }
 
@@ -136,7 +139,7 @@ EXPORT uint64_t api_engine_packed_checksum(NibbleEngine *engine, double position
   return nibble_engine_packed_checksum(engine, (uint64_t)position, (uint64_t)length);
 }
 
-EXPORT void api_engine_info(const NibbleEngine *engine, double fields[14]) {
+EXPORT void api_engine_info(const NibbleEngine *engine, double fields[15]) {
   NibbleModelInfo info;
   nibble_engine_info(engine, &info);
   info_fields(&info, fields);
@@ -147,6 +150,8 @@ EXPORT void api_engine_memory(const NibbleEngine *engine, double fields[4]) {
   nibble_engine_memory(engine, &memory);
   memory_fields(&memory, fields);
 }
+
+EXPORT double api_save_bytes(const NibbleSave *save) { return (double)nibble_save_bytes(save); }
 
 // values: temperature, top-p, min-p, repetition, presence and frequency penalty. The seed comes in two halves.
 EXPORT NibbleSampler *api_sampler_create(const float values[6], int top_k, int penalty_window, uint32_t seed_low,

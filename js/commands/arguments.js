@@ -54,6 +54,7 @@ export const ENGINE = {
     value: 'NAME',
     help: `the kernel set to use, instead of the fastest measured: ${KERNEL_SETS.join(', ')}`,
   },
+  'kv-type': { kind: 'text', value: 'TYPE', help: 'what past keys and values are kept as: f16 or int8' },
   'tile-streams': {
     kind: 'integer',
     value: 'N',

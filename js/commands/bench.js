@@ -79,7 +79,7 @@ async function measure(engine, { prompt, gen, depth }, values, terminal) {
   terminal.clear();
   const rates = nanoseconds.map((time) => ((prompt + gen) * 1e9) / time);
   const [time, rate] = [statistics(nanoseconds), statistics(rates)];
-  const cacheType = info.exact ? 'f32' : 'f16';
+  const cacheType = info.kvType;
   return {
     ...packageFacts(),
     ...machineFacts(),

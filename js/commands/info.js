@@ -13,6 +13,7 @@ export default {
     threads: ENGINE.threads,
     batch: ENGINE.batch,
     exact: ENGINE.exact,
+    'kv-type': ENGINE['kv-type'],
     tensors: { kind: 'flag', help: 'list every tensor' },
   },
 
@@ -25,6 +26,7 @@ export default {
       threads: values.threads,
       batchSize: values.batch,
       exact: values.exact,
+      kvType: values['kv-type'],
       signal: terminal.interrupted,
     });
     if (values.json) terminal.json(description);

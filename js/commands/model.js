@@ -14,6 +14,7 @@ export function loadEngine(values, terminal, overrides = {}) {
     threads: values.threads,
     contextSize: values.context,
     batchSize: values.batch,
+    kvType: values['kv-type'],
     kernelSet: values.kernels,
     tileStreams: values['tile-streams'],
     exact: values.exact,

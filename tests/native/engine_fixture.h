@@ -121,4 +121,15 @@ static inline bool same_logits(const NibbleSession *session, const float *expect
   return memcmp(found, expected, (size_t)vocabulary * sizeof *found) == 0;
 }
 
+// Largest difference from what is expected, as a share of the largest expected logit.
+static inline double error_share(const float *found, const double *expected, int vocabulary) {
+  double largest = 0, difference = 0;
+  for (int i = 0; i < vocabulary; i++) {
+    largest = fmax(largest, fabs(expected[i]));
+    const double d = fabs((double)found[i] - expected[i]);
+    if (!(d <= difference)) difference = d;
+  }
+  return difference / largest;
+}
+
 #endif

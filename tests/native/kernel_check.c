@@ -270,7 +270,7 @@ static void check_page(Check *check, const Kernels *kernels, int rows, int size,
   const int stride = size + 3;
   float *queries = random_floats((size_t)(rows * stride), state), *corrections = random_floats((size_t)rows, state);
   uint16_t *keys = random_halves((size_t)size * KV_PAGE_TOKENS, state);
-  uint16_t *values = random_halves((size_t)kv_value_stride(size, false) * KV_PAGE_TOKENS, state);
+  uint16_t *values = random_halves((size_t)kv_value_stride(size, KV_F16) * KV_PAGE_TOKENS, state);
   Twins scores = make_twins(rows * KV_PAGE_TOKENS, state), out = make_twins(rows * stride, state);
   for (int i = 0; i < rows * stride; i++)
     queries[i] *= F16_UNBIAS;
@@ -280,8 +280,8 @@ static void check_page(Check *check, const Kernels *kernels, int rows, int size,
   for (int r = 0; r < rows; r++) {
     float max_expected = 0.1f, max_found = 0.1f;
     float *expected = scores.expected + r * KV_PAGE_TOKENS, *found = scores.found + r * KV_PAGE_TOKENS;
-    const float sum_expected = kernels_reference.page_softmax(expected, from, to, &max_expected);
-    const float sum_found = kernels->page_softmax(found, from, to, &max_found);
+    const float sum_expected = kernels_reference.page_softmax(expected, from, to, &max_expected, F16_UNBIAS);
+    const float sum_found = kernels->page_softmax(found, from, to, &max_found, F16_UNBIAS);
     CHECK(memcmp(&sum_found, &sum_expected, sizeof sum_found) == 0);
     CHECK(memcmp(&max_found, &max_expected, sizeof max_found) == 0);
   }
@@ -298,6 +298,51 @@ static void check_page(Check *check, const Kernels *kernels, int rows, int size,
   free(values);
 }
 
+static int8_t *random_bytes(size_t count, uint32_t *state) {
+  int8_t *bytes = allocate(count);
+  for (size_t i = 0; i < count; i++)
+    bytes[i] = (int8_t)(random_float(state) * 127);
+  return bytes;
+}
+
+static int16_t *quantized(const Kernels *kernels, const float *x, int rows, int n, int stride, int limit,
+                          float *scales) {
+  int16_t *q = allocate((size_t)(rows * stride) * sizeof *q);
+  memset(q, 0x5a, (size_t)(rows * stride) * sizeof *q);
+  for (int r = 0; r < rows; r++)
+    scales[r] = kernels->quantize(x + r * n, n, limit, q + r * stride);
+  return q;
+}
+
+static void check_int8_page(Check *check, const Kernels *kernels, int rows, int size, int from, int to,
+                            uint32_t *state) {
+  const int stride = kv_key_stride(size, KV_INT8) + 2, out_stride = size + 3;
+  float *queries = random_floats((size_t)(rows * size), state), *corrections = random_floats((size_t)rows, state);
+  float *scales = random_floats(KV_PAGE_TOKENS, state), *weights = random_floats((size_t)rows * KV_PAGE_TOKENS, state);
+  int8_t *keys = random_bytes((size_t)kv_key_stride(size, KV_INT8) * KV_PAGE_TOKENS, state);
+  int8_t *values = random_bytes((size_t)kv_value_stride(size, KV_INT8) * KV_PAGE_TOKENS, state);
+  float q_scales[9], w_scales[9], other_scales[9];
+  Twins scores = make_twins(rows * KV_PAGE_TOKENS, state), out = make_twins(rows * out_stride, state);
+  int16_t *q = quantized(&kernels_reference, queries, rows, size, stride, QUERY_LIMIT, q_scales);
+  int16_t *other = quantized(kernels, queries, rows, size, stride, QUERY_LIMIT, other_scales);
+  CHECK(memcmp(q, other, (size_t)(rows * stride) * sizeof *q) == 0);
+  CHECK(memcmp(q_scales, other_scales, (size_t)rows * sizeof *q_scales) == 0);
+  kernels_reference.int8_scores(q, (size_t)stride, q_scales, rows, keys, scales, size, to, scores.expected);
+  kernels->int8_scores(q, (size_t)stride, q_scales, rows, keys, scales, size, to, scores.found);
+  CHECK(twins_agree(&scores));
+  for (int i = 0; i < rows * KV_PAGE_TOKENS; i++)
+    if (i % KV_PAGE_TOKENS < from || i % KV_PAGE_TOKENS >= to) weights[i] = 0;
+  int16_t *w = quantized(kernels, weights, rows, KV_PAGE_TOKENS, KV_PAGE_TOKENS, WEIGHT_LIMIT, w_scales);
+  kernels_reference.int8_values(w, w_scales, rows, values, from, to, size, corrections, out.expected,
+                                (size_t)out_stride);
+  kernels->int8_values(w, w_scales, rows, values, from, to, size, corrections, out.found, (size_t)out_stride);
+  CHECK(twins_agree(&out));
+  free_twins(&scores);
+  free_twins(&out);
+  free(queries), free(corrections), free(scales), free(weights), free(keys), free(values), free(q), free(other),
+      free(w);
+}
+
 TEST(pageKernelsEqualReference) {
   const Sets sets = all_sets();
   if (sets.count == 0) SKIP("this build has the reference only");
@@ -311,13 +356,61 @@ TEST(pageKernelsEqualReference) {
           check_page(check, sets.sets[s], rows, sizes[i], ranges[r][0], ranges[r][1], &state);
 }
 
+TEST(int8PageKernelsEqualReference) {
+  const Sets sets = all_sets();
+  if (sets.count == 0) SKIP("this build has the reference only");
+  static const int sizes[] = {1, 2, 6, 16, 20, 33, 64, 80, 128};
+  static const int ranges[][2] = {{0, 1}, {0, 64}, {0, 5}, {3, 17}, {63, 64}, {16, 48}, {15, 33}};
+  uint32_t state = 11;
+  for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
+    for (size_t r = 0; r < sizeof ranges / sizeof *ranges; r++)
+      for (int s = 0; s < sets.count; s++)
+        for (int rows = 1; rows <= 9; rows += rows < 5 ? 1 : 4)
+          check_int8_page(check, sets.sets[s], rows, sizes[i], ranges[r][0], ranges[r][1], &state);
+}
+
+// The largest numbers that can meet, in the largest head: nothing may overflow on the way.
+TEST(int8PagesHoldExtremes) {
+  enum { SIZE = 4096 };
+  const Sets sets = all_sets();
+  int8_t *numbers = allocate((size_t)SIZE * KV_PAGE_TOKENS);
+  memset(numbers, -127, (size_t)SIZE * KV_PAGE_TOKENS);
+  int16_t *q = allocate(SIZE * sizeof *q), weights[KV_PAGE_TOKENS];
+  float scales[KV_PAGE_TOKENS], scores[KV_PAGE_TOKENS], out[8] = {0};
+  for (int i = 0; i < SIZE; i++)
+    q[i] = -QUERY_LIMIT;
+  for (int t = 0; t < KV_PAGE_TOKENS; t++)
+    weights[t] = WEIGHT_LIMIT, scales[t] = 1;
+  for (int s = -1; s < sets.count; s++) {
+    const Kernels *kernels = s < 0 ? &kernels_reference : sets.sets[s];
+    kernels->int8_scores(q, SIZE, scales, 1, numbers, scales, SIZE, KV_PAGE_TOKENS, scores);
+    CHECK(scores[0] == 127.0f * QUERY_LIMIT * SIZE && scores[KV_PAGE_TOKENS - 1] == scores[0]);
+    kernels->int8_values(weights, scales, 1, numbers, 0, KV_PAGE_TOKENS, 8, (float[]){0}, out, 8);
+    CHECK(out[0] == -127.0f * WEIGHT_LIMIT * KV_PAGE_TOKENS && out[7] == out[0]);
+  }
+  free(numbers);
+  free(q);
+}
+
+TEST(quantizesToTheNearest) {
+  float x[] = {0.5f, -2, 1.2494f, 0.0001f, 2};
+  int16_t q[6] = {7, 7, 7, 7, 7, 7};
+  CHECK(kernels_reference.quantize(x, 5, 1000, q) == 2.0f / 1000);
+  const int16_t expected[] = {250, -1000, 625, 0, 1000, 0};
+  CHECK(memcmp(q, expected, sizeof q) == 0);
+  x[0] = x[1] = x[2] = x[4] = 1e-38f, x[3] = 1e-42f;
+  CHECK(kernels_reference.quantize(x, 5, 32767, q) < 1e-30f);
+  for (int i = 0; i < 6; i++)
+    CHECK_INT(q[i], 0);
+}
+
 TEST(softmaxIsASoftmax) {
   uint32_t state = 8;
   float *scores = random_floats(KV_PAGE_TOKENS, &state), plain[KV_PAGE_TOKENS];
   for (int t = 0; t < KV_PAGE_TOKENS; t++)
     plain[t] = scores[t] *= 20;
   float max = -INFINITY;
-  const float sum = kernels_reference.page_softmax(scores, 3, 60, &max);
+  const float sum = kernels_reference.page_softmax(scores, 3, 60, &max, F16_UNBIAS);
   double expected_sum = 0;
   for (int t = 3; t < 60; t++)
     expected_sum += exp((double)plain[t] - (double)max);
@@ -335,12 +428,12 @@ TEST(pagesAttendAsTheFormulaSays) {
   uint32_t state = 10;
   float *query = random_floats(SIZE, &state), scores[KV_PAGE_TOKENS], out[SIZE] = {0};
   uint16_t *keys = random_halves(SIZE * KV_PAGE_TOKENS, &state);
-  uint16_t *values = random_halves((size_t)kv_value_stride(SIZE, false) * KV_PAGE_TOKENS, &state);
+  uint16_t *values = random_halves((size_t)kv_value_stride(SIZE, KV_F16) * KV_PAGE_TOKENS, &state);
   double weights[TO], total = 0;
   for (int t = 0; t < TO; t++) {
     double score = 0;
     for (int d = 0; d < SIZE; d++)
-      score += (double)query[d] * f16_to_f32(keys[kv_key_index(SIZE, d, t, false)]);
+      score += (double)query[d] * f16_to_f32(keys[kv_key_index(SIZE, d, t, KV_F16)]);
     total += weights[t] = exp(score);
   }
   for (int d = 0; d < SIZE; d++)
@@ -348,12 +441,12 @@ TEST(pagesAttendAsTheFormulaSays) {
   float max = -INFINITY;
   const float correction = 1;
   kernels_reference.page_scores(query, SIZE, 1, keys, SIZE, TO, scores);
-  const float sum = kernels_reference.page_softmax(scores, 0, TO, &max);
+  const float sum = kernels_reference.page_softmax(scores, 0, TO, &max, F16_UNBIAS);
   kernels_reference.page_values(scores, 1, values, 0, TO, SIZE, &correction, out, SIZE);
   for (int d = 0; d < SIZE; d++) {
     double expected = 0;
     for (int t = 0; t < TO; t++)
-      expected += weights[t] / total * f16_to_f32(values[t * kv_value_stride(SIZE, false) + kv_slot(d)]);
+      expected += weights[t] / total * f16_to_f32(values[kv_value_index(SIZE, d, t, KV_F16)]);
     CHECK(fabs((double)(out[d] / sum) - expected) < 1e-5);
   }
   free(query);
@@ -390,6 +483,9 @@ int main(int argc, char **argv) {
   RUN(check, packEqualsReference);
   RUN(check, rowKernelsEqualReference);
   RUN(check, pageKernelsEqualReference);
+  RUN(check, int8PageKernelsEqualReference);
+  RUN(check, int8PagesHoldExtremes);
+  RUN(check, quantizesToTheNearest);
   RUN(check, softmaxIsASoftmax);
   RUN(check, pagesAttendAsTheFormulaSays);
   RUN(check, halvesAreExactUpToTheBias);

@@ -7,7 +7,7 @@
 #include "check.h"
 #include "quant.h"
 
-enum { MOST_VALUES = 512 };
+enum { MOST_VALUES = 512, HEADER = 64 };
 
 // A number that tells place and kind apart, and that F16 holds exactly.
 static float number_at(int layer, int token, int head, int dimension, bool key) {
@@ -63,14 +63,15 @@ static void end_cache(Cache *cache) {
 }
 
 TEST(gives_back_what_was_written) {
-  const KvShape shapes[] = {{2, 2, 8, false}, {1, 1, 1, false}, {3, 3, 5, false},  {2, 4, 80, false},
-                            {2, 2, 8, true},  {1, 1, 1, true},  {3, 3, 5, true},   {1, 1, 256, true},
-                            {1, 7, 33, true}, {1, 1, 2, false}, {1, 5, 100, false}};
+  const KvShape shapes[] = {{2, 2, 8, KV_F16, NULL},  {1, 1, 1, KV_F16, NULL},   {3, 3, 5, KV_F16, NULL},
+                            {2, 4, 80, KV_F16, NULL}, {2, 2, 8, KV_F32, NULL},   {1, 1, 1, KV_F32, NULL},
+                            {3, 3, 5, KV_F32, NULL},  {1, 1, 256, KV_F32, NULL}, {1, 7, 33, KV_F32, NULL},
+                            {1, 1, 2, KV_F16, NULL},  {1, 5, 100, KV_F16, NULL}};
   for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++)
     for (int tokens = 63; tokens <= 130; tokens += tokens == 65 ? 63 : 1) {
       Cache cache;
       if (!begin_cache(check, &cache, &shapes[i], 200)) return;
-      CHECK(kv_table_grow(&cache.table, tokens, NULL));
+      CHECK(kv_table_grow(&cache.table, 0, tokens, NULL));
       write_tokens(&cache.table, 0, tokens);
       CHECK_INT(wrong_numbers(&cache.table, tokens), 0);
       end_cache(&cache);
@@ -78,10 +79,10 @@ TEST(gives_back_what_was_written) {
 }
 
 TEST(rounds_keys_and_values_to_f16) {
-  const KvShape shape = {1, 1, 2, false};
+  const KvShape shape = {1, 1, 2, KV_F16, NULL};
   Cache cache;
   if (!begin_cache(check, &cache, &shape, 1)) return;
-  CHECK(kv_table_grow(&cache.table, 1, NULL));
+  CHECK(kv_table_grow(&cache.table, 0, 1, NULL));
   const float keys[] = {0.1f, -3.14159f}, values[] = {1e-6f, 65504.0f};
   kv_table_write(&cache.table, 0, 0, keys, values, 0, 1);
   for (int d = 0; d < 2; d++) {
@@ -91,11 +92,53 @@ TEST(rounds_keys_and_values_to_f16) {
   end_cache(&cache);
 }
 
-TEST(stays_finite_where_f16_overflows) {
-  const KvShape shape = {1, 1, 2, false};
+// Half a step in 127 of each token's largest number, whatever the other tokens hold.
+TEST(rounds_keys_and_values_to_int8_token_by_token) {
+  const KvShape shapes[] = {
+      {2, 2, 8, KV_INT8, NULL}, {1, 1, 1, KV_INT8, NULL}, {1, 3, 5, KV_INT8, NULL}, {1, 2, 33, KV_INT8, NULL}};
+  for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
+    const KvShape *shape = &shapes[i];
+    Cache cache;
+    if (!begin_cache(check, &cache, shape, 130)) return;
+    CHECK(kv_table_grow(&cache.table, 0, 130, NULL));
+    write_tokens(&cache.table, 0, 130);
+    for (int layer = 0; layer < shape->layers; layer++)
+      for (int t = 0; t < 130; t++)
+        for (int h = 0; h < shape->kv_heads; h++)
+          for (int key = 0; key < 2; key++) {
+            float largest = 0, worst = 0;
+            for (int d = 0; d < shape->head_size; d++) {
+              const float is = number_at(layer, t, h, d, key);
+              largest = fmaxf(largest, fabsf(is));
+              const float found =
+                  key ? kv_table_key(&cache.table, layer, t, h, d) : kv_table_value(&cache.table, layer, t, h, d);
+              worst = fmaxf(worst, fabsf(found - is));
+            }
+            CHECK(worst <= largest * 0.50001f / 127);
+          }
+    end_cache(&cache);
+  }
+}
+
+TEST(stays_finite_where_int8_scales_would_not_be) {
+  const KvShape shape = {1, 1, 3, KV_INT8, NULL};
   Cache cache;
   if (!begin_cache(check, &cache, &shape, 1)) return;
-  CHECK(kv_table_grow(&cache.table, 1, NULL));
+  CHECK(kv_table_grow(&cache.table, 0, 1, NULL));
+  const float keys[] = {1e30f, -INFINITY, 1}, values[] = {1e-40f, NAN, 0};
+  kv_table_write(&cache.table, 0, 0, keys, values, 0, 1);
+  const KvTable *table = &cache.table;
+  for (int d = 0; d < 3; d++)
+    CHECK(isfinite(kv_table_key(table, 0, 0, 0, d)) && isfinite(kv_table_value(table, 0, 0, 0, d)));
+  CHECK(kv_table_key(table, 0, 0, 0, 0) > 60000 && kv_table_key(table, 0, 0, 0, 1) < -60000);
+  end_cache(&cache);
+}
+
+TEST(stays_finite_where_f16_overflows) {
+  const KvShape shape = {1, 1, 2, KV_F16, NULL};
+  Cache cache;
+  if (!begin_cache(check, &cache, &shape, 1)) return;
+  CHECK(kv_table_grow(&cache.table, 0, 1, NULL));
   const float keys[] = {1e30f, -INFINITY}, values[] = {70000.0f, -1e9f};
   kv_table_write(&cache.table, 0, 0, keys, values, 0, 1);
   const KvTable *table = &cache.table;
@@ -106,10 +149,10 @@ TEST(stays_finite_where_f16_overflows) {
 }
 
 TEST(writes_only_the_heads_that_were_asked_for) {
-  const KvShape shape = {1, 4, 3, true};
+  const KvShape shape = {1, 4, 3, KV_F32, NULL};
   Cache cache;
   if (!begin_cache(check, &cache, &shape, 70)) return;
-  CHECK(kv_table_grow(&cache.table, 70, NULL));
+  CHECK(kv_table_grow(&cache.table, 0, 70, NULL));
   write_token(&cache.table, 0, 65, 1, 3);
   for (int h = 0; h < 4; h++) {
     for (int d = 0; d < 3; d++) {
@@ -123,10 +166,12 @@ TEST(writes_only_the_heads_that_were_asked_for) {
 }
 
 TEST(counts_the_bytes_of_the_pages_in_use) {
-  const KvShape shape = {3, 2, 5, false};
-  const uint64_t page = 2 * (5 + 8) * KV_PAGE_TOKENS * 2;  // a head's values are padded to 8
+  const KvShape shape = {3, 2, 5, KV_F16, NULL};
+  const uint64_t page = HEADER + 2 * (5 + 8) * KV_PAGE_TOKENS * 2;  // a head's values are padded to 8
   CHECK_INT((long long)kv_page_bytes(&shape), (long long)page);
-  CHECK_INT((long long)kv_page_bytes(&(KvShape){3, 2, 5, true}), 2 * (5 + 5) * KV_PAGE_TOKENS * 4);
+  CHECK_INT((long long)kv_page_bytes(&(KvShape){3, 2, 5, KV_F32, NULL}), HEADER + 2 * (5 + 5) * KV_PAGE_TOKENS * 4);
+  // Keys in pairs of dimensions, values padded to 8, two scales.
+  CHECK_INT((long long)kv_page_bytes(&(KvShape){3, 2, 5, KV_INT8, NULL}), HEADER + 2 * (6 + 8 + 8) * KV_PAGE_TOKENS);
   CHECK_INT((long long)kv_cache_bytes(&shape, 1), (long long)(3 * page));
   CHECK_INT((long long)kv_cache_bytes(&shape, 64), (long long)(3 * page));
   CHECK_INT((long long)kv_cache_bytes(&shape, 65), (long long)(6 * page));
@@ -135,19 +180,19 @@ TEST(counts_the_bytes_of_the_pages_in_use) {
   CHECK_INT((long long)kv_pool_used_bytes(cache.pool), 0);
   const int lengths[] = {1, 64, 65, 128, 129, 300};
   for (size_t i = 0; i < sizeof lengths / sizeof *lengths; i++) {
-    CHECK(kv_table_grow(&cache.table, lengths[i], NULL));
+    CHECK(kv_table_grow(&cache.table, 0, lengths[i], NULL));
     CHECK_INT((long long)kv_pool_used_bytes(cache.pool), (long long)kv_cache_bytes(&shape, lengths[i]));
   }
-  CHECK(kv_table_grow(&cache.table, 10, NULL));  // growing to less changes nothing
+  CHECK(kv_table_grow(&cache.table, 0, 10, NULL));  // growing to less changes nothing
   CHECK_INT((long long)kv_pool_used_bytes(cache.pool), (long long)kv_cache_bytes(&shape, 300));
   end_cache(&cache);
 }
 
 TEST(gives_pages_back_when_it_shrinks) {
-  const KvShape shape = {2, 1, 4, false};
+  const KvShape shape = {2, 1, 4, KV_F16, NULL};
   Cache cache;
   if (!begin_cache(check, &cache, &shape, 300)) return;
-  CHECK(kv_table_grow(&cache.table, 300, NULL));
+  CHECK(kv_table_grow(&cache.table, 0, 300, NULL));
   write_tokens(&cache.table, 0, 300);
   const int lengths[] = {300, 257, 256, 129, 65, 64, 1};
   for (size_t i = 0; i < sizeof lengths / sizeof *lengths; i++) {
@@ -158,20 +203,20 @@ TEST(gives_pages_back_when_it_shrinks) {
   kv_table_shrink(&cache.table, 0);
   CHECK_INT((long long)kv_pool_used_bytes(cache.pool), 0);
   kv_pool_trim(cache.pool);
-  CHECK(kv_table_grow(&cache.table, 200, NULL));
+  CHECK(kv_table_grow(&cache.table, 0, 200, NULL));
   write_tokens(&cache.table, 0, 200);
   CHECK_INT(wrong_numbers(&cache.table, 200), 0);
   end_cache(&cache);
 }
 
 TEST(hands_out_used_pages_clean) {
-  const KvShape shape = {2, 2, 5, true};
+  const KvShape shape = {2, 2, 5, KV_F32, NULL};
   Cache cache;
   if (!begin_cache(check, &cache, &shape, 128)) return;
-  CHECK(kv_table_grow(&cache.table, 128, NULL));
+  CHECK(kv_table_grow(&cache.table, 0, 128, NULL));
   write_tokens(&cache.table, 0, 128);
   kv_table_shrink(&cache.table, 0);
-  CHECK(kv_table_grow(&cache.table, 128, NULL));
+  CHECK(kv_table_grow(&cache.table, 0, 128, NULL));
   for (int layer = 0; layer < 2; layer++)
     for (int t = 0; t < 128; t++)
       for (int h = 0; h < 2; h++)
@@ -181,13 +226,13 @@ TEST(hands_out_used_pages_clean) {
 }
 
 TEST(keeps_tables_of_one_pool_apart) {
-  const KvShape shape = {2, 2, 6, false};
+  const KvShape shape = {2, 2, 6, KV_F16, NULL};
   Cache cache;
   KvTable other;
   if (!begin_cache(check, &cache, &shape, 256)) return;
   if (!CHECK(kv_table_create(&other, cache.pool, &shape, 256, NULL))) return;
   for (int tokens = 50; tokens <= 250; tokens += 50) {
-    CHECK(kv_table_grow(&cache.table, tokens, NULL) && kv_table_grow(&other, tokens, NULL));
+    CHECK(kv_table_grow(&cache.table, 0, tokens, NULL) && kv_table_grow(&other, 0, tokens, NULL));
     write_tokens(&cache.table, tokens - 50, tokens);
     write_tokens(&other, tokens - 50, tokens);
   }
@@ -195,7 +240,7 @@ TEST(keeps_tables_of_one_pool_apart) {
   kv_table_shrink(&other, 70);
   CHECK_INT(wrong_numbers(&cache.table, 250), 0);
   kv_table_shrink(&cache.table, 130);
-  CHECK(kv_table_grow(&other, 256, NULL));  // takes up what the first gave back
+  CHECK(kv_table_grow(&other, 0, 256, NULL));  // takes up what the first gave back
   write_tokens(&other, 70, 256);
   CHECK_INT(wrong_numbers(&cache.table, 130), 0);
   CHECK_INT(wrong_numbers(&other, 256), 0);
@@ -216,6 +261,8 @@ int main(void) {
   Check check = {0};
   RUN(&check, gives_back_what_was_written);
   RUN(&check, rounds_keys_and_values_to_f16);
+  RUN(&check, rounds_keys_and_values_to_int8_token_by_token);
+  RUN(&check, stays_finite_where_int8_scales_would_not_be);
   RUN(&check, stays_finite_where_f16_overflows);
   RUN(&check, writes_only_the_heads_that_were_asked_for);
   RUN(&check, counts_the_bytes_of_the_pages_in_use);

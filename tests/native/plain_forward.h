@@ -5,11 +5,18 @@
 
 #include "tiny_model.h"
 
+// StreamingLLM (arXiv:2309.17453): tokens from `at` on see neither the `drop` tokens behind the first `keep`, nor the
+// gap that they leave: positions are places in the cache. at 0: nothing is dropped.
+typedef struct {
+  int at, keep, drop;
+} PlainShift;
+
 typedef struct {
   const Gguf *gguf;
   const uint8_t *file;
   const TinyConfig *config;
   int head_size, repeat, layers;
+  PlainShift shift;
 } PlainModel;
 
 static inline double *plain_zeros(size_t count) {
@@ -68,20 +75,33 @@ static inline void plain_rope(const PlainModel *model, const double *factors, do
   }
 }
 
-// Attention of one head's query over keys and values [position + 1, stride], into out [head_size].
-static inline void plain_attend(const PlainModel *model, const double *query, const double *keys, const double *values,
-                                int stride, int position, double *out) {
-  const int n = model->head_size, window = model->config->sliding_window;
-  const int from = window > 0 && position >= window ? position - window + 1 : 0;
-  double *weights = plain_zeros((size_t)position + 1), total = 0, max = -INFINITY;
-  for (int t = from; t <= position; t++) {
+// The place of token t in the cache when token `now` is computed; negative: it was dropped.
+static inline int plain_place(const PlainModel *model, int t, int now) {
+  const PlainShift *shift = &model->shift;
+  if (shift->at == 0 || now < shift->at || t < shift->keep) return t;
+  return t < shift->keep + shift->drop ? -1 : t - shift->drop;
+}
+
+// Attention of one head's query over keys (not rotated yet) and values [now + 1, stride], into out [head_size].
+static inline void plain_attend(const PlainModel *model, const double *factors, double *query, const double *keys,
+                                const double *values, int stride, int now, double *out) {
+  const int n = model->head_size, window = model->config->sliding_window, place = plain_place(model, now, now);
+  double *weights = plain_zeros((size_t)now + 1), *key = plain_zeros((size_t)n), total = 0, max = -INFINITY;
+  plain_rope(model, factors, query, place);
+  for (int t = 0; t <= now; t++) {
+    const int at = plain_place(model, t, now);
+    weights[t] = -INFINITY;
+    if (at < 0 || (window > 0 && at <= place - window)) continue;
+    memcpy(key, keys + (size_t)t * (size_t)stride, (size_t)n * sizeof *key);
+    plain_rope(model, factors, key, at);
+    weights[t] = 0;
     for (int d = 0; d < n; d++)
-      weights[t] += query[d] * keys[(size_t)t * (size_t)stride + (size_t)d];
+      weights[t] += query[d] * key[d];
     weights[t] /= sqrt(n);
     max = fmax(max, weights[t]);
   }
   memset(out, 0, (size_t)n * sizeof *out);
-  for (int t = from; t <= position; t++) {
+  for (int t = 0; t <= now; t++) {
     const double weight = exp(weights[t] - max);
     total += weight;
     for (int d = 0; d < n; d++)
@@ -89,7 +109,7 @@ static inline void plain_attend(const PlainModel *model, const double *query, co
   }
   for (int d = 0; d < n; d++)
     out[d] /= total;
-  free(weights);
+  free(weights), free(key);
 }
 
 // One layer over all tokens: x [count, width].
@@ -112,12 +132,9 @@ static inline void plain_layer(const PlainModel *model, int block, const double 
     plain_multiply(w[1], query_size, width, normed, query, false);
     plain_multiply(w[2], key_size, width, normed, key, false);
     plain_multiply(w[3], key_size, width, normed, values + (size_t)(t * key_size), false);
-    for (int h = 0; h < config->kv_heads; h++)
-      plain_rope(model, factors, key + h * n, t);
-    for (int h = 0; h < config->heads; h++) {
-      plain_rope(model, factors, query + h * n, t);
-      plain_attend(model, query + h * n, keys + h / group * n, values + h / group * n, key_size, t, mixed + h * n);
-    }
+    for (int h = 0; h < config->heads; h++)
+      plain_attend(model, factors, query + h * n, keys + h / group * n, values + h / group * n, key_size, t,
+                   mixed + h * n);
     plain_multiply(w[4], width, query_size, mixed, row, true);
     plain_norm(row, w[5], width, normed);
     plain_multiply(w[6], hidden, width, normed, gate, false);
@@ -132,14 +149,15 @@ static inline void plain_layer(const PlainModel *model, int block, const double 
 }
 
 // Logits [count, vocabulary] of a text, to be freed by the caller.
-static inline double *plain_forward(const Gguf *gguf, const uint8_t *file, const TinyConfig *config,
-                                    const int32_t *tokens, int count) {
+static inline double *plain_forward_shifted(const Gguf *gguf, const uint8_t *file, const TinyConfig *config,
+                                            const int32_t *tokens, int count, PlainShift shift) {
   const PlainModel model = {gguf,
                             file,
                             config,
                             config->head_size > 0 ? config->head_size : config->width / config->heads,
                             config->block_repeat > 0 ? config->block_repeat : 1,
-                            config->blocks > 0 ? config->blocks : 2};
+                            config->blocks > 0 ? config->blocks : 2,
+                            shift};
   const int width = config->width;
   double *embedding = plain_tensor(&model, "token_embd.weight"), *output = plain_tensor(&model, "output.weight");
   double *norm = plain_tensor(&model, "output_norm.weight"), *factors = plain_tensor(&model, "rope_freqs.weight");
@@ -156,6 +174,11 @@ static inline double *plain_forward(const Gguf *gguf, const uint8_t *file, const
   }
   free(embedding), free(output), free(norm), free(factors), free(x), free(normed);
   return logits;
+}
+
+static inline double *plain_forward(const Gguf *gguf, const uint8_t *file, const TinyConfig *config,
+                                    const int32_t *tokens, int count) {
+  return plain_forward_shifted(gguf, file, config, tokens, count, (PlainShift){0});
 }
 
 #endif

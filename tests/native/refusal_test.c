@@ -237,9 +237,88 @@ TEST(appends_whole_texts_or_nothing) {
   keep_logits(check, &talk->rig, talk->expected);
   nibble_session_truncate(talk->rig.session, KEPT);
   nibble_session_free(nibble_session_create(talk->rig.engine, NULL));  // gives the pool's spare pages back
-  CHECK_INT(refuse_each(check, open_session, talk), 3);
+  CHECK_INT(refuse_each(check, open_session, talk), 4);
   // Scores, and two more pages in each of two layers.
   CHECK_INT(refuse_each(check, go_on, talk), 5);
+  rig_close(&talk->rig);
+  free(talk);
+}
+
+// A fork of a session that ends within a page, and appending to it: the shared pages are copied first.
+static bool branch(Check *check, void *context, NibbleError *error) {
+  Talk *talk = context;
+  NibbleSession *fork = nibble_session_fork(talk->rig.session, error);
+  const bool done = fork != NULL && nibble_session_evaluate(fork, talk->text + KEPT, TEXT - KEPT, NULL, NULL, error);
+  const int left = atomic_exchange(&calls_left, -1);
+  CHECK_INT(nibble_session_length(talk->rig.session), KEPT);
+  if (fork != NULL) {
+    CHECK_INT(nibble_session_length(fork), done ? TEXT : KEPT);
+    if (!done) append(check, fork, talk->text + KEPT, TEXT - KEPT);
+    CHECK(same_logits(fork, talk->expected, talk->rig.vocabulary));
+  }
+  nibble_session_free(fork);
+  atomic_store(&calls_left, left);
+  return done;
+}
+
+// A shift of a session whose pages another has too.
+static bool shift(Check *check, void *context, NibbleError *error) {
+  Talk *talk = context;
+  const int allowed = atomic_exchange(&calls_left, -1);
+  NibbleSession *fork = nibble_session_fork(talk->rig.session, NULL);
+  if (!CHECK(fork != NULL)) return false;
+  atomic_store(&calls_left, allowed);
+  const bool done = nibble_session_shift(fork, 4, 10, error);
+  const int left = atomic_exchange(&calls_left, -1);
+  CHECK_INT(nibble_session_length(fork), done ? KEPT - 10 : KEPT);
+  if (!done) append(check, fork, talk->text + KEPT, TEXT - KEPT);
+  if (!done) CHECK(same_logits(fork, talk->expected, talk->rig.vocabulary));
+  nibble_session_free(fork);
+  atomic_store(&calls_left, left);
+  return done;
+}
+
+static bool save_and_restore(Check *check, void *context, NibbleError *error) {
+  Talk *talk = context;
+  NibbleSession *restored = NULL;
+  NibbleSave *save = nibble_save_create(talk->rig.session, error);
+  NibbleRestore *restore = save != NULL ? nibble_restore_create(talk->rig.engine, error) : NULL;
+  bool good = restore != NULL;
+  uint8_t piece[333];
+  for (size_t count; good && (count = nibble_save_read(save, piece, sizeof piece)) > 0;)
+    good = nibble_restore_write(restore, piece, count, error);
+  if (good) restored = nibble_restore_finish(restore, error);
+  const int left = atomic_exchange(&calls_left, -1);
+  CHECK(good == (restored != NULL));
+  if (restored != NULL) {
+    append(check, restored, talk->text + KEPT, TEXT - KEPT);
+    CHECK(same_logits(restored, talk->expected, talk->rig.vocabulary));
+  }
+  nibble_session_free(restored);
+  nibble_restore_free(restore);
+  nibble_save_free(save);
+  atomic_store(&calls_left, left);
+  return good;
+}
+
+TEST(forks_shifts_and_saves_whole_or_not_at_all) {
+  static const NibbleOptions options = {.threads = 2, .kernel_set = "reference", .kv_type = NIBBLE_KV_INT8};
+  const TinyModel model = tiny_model(&config);
+  Talk *talk = malloc(sizeof *talk);
+  if (!CHECK(talk != NULL)) return;
+  rig_open(check, &talk->rig, &model, &options, SIZE_MAX / 2);
+  fill_text(talk->text, TEXT, talk->rig.vocabulary);
+  fill_text(talk->targets, TEXT, talk->rig.vocabulary);
+  append(check, talk->rig.session, talk->text, TEXT);
+  keep_logits(check, &talk->rig, talk->expected);
+  nibble_session_truncate(talk->rig.session, KEPT);
+  nibble_session_free(nibble_session_create(talk->rig.engine, NULL));  // gives the pool's spare pages back
+  // A session, and three more pages in each of two layers, the copied one included.
+  CHECK_INT(refuse_each(check, branch, talk), 10);
+  // The angles, the keys on their way, and a page in each layer.
+  CHECK_INT(refuse_each(check, shift, talk), 4);
+  // Two sessions, two objects with a buffer each, and two pages in each of two layers.
+  CHECK_INT(refuse_each(check, save_and_restore, talk), 16);
   rig_close(&talk->rig);
   free(talk);
 }
@@ -278,23 +357,23 @@ TEST(says_how_many_threads_the_platform_gave) {
 }
 
 TEST(takes_no_pages_where_it_cannot_have_all) {
-  const KvShape shape = {3, 2, 8, false};
+  const KvShape shape = {3, 2, 8, KV_F16, NULL};
   KvPool *pool = kv_pool_create(&shape);
   KvTable table;
   if (!CHECK(pool != NULL) || !CHECK(kv_table_create(&table, pool, &shape, 400, NULL))) return;
-  CHECK(kv_table_grow(&table, 100, NULL));
+  CHECK(kv_table_grow(&table, 0, 100, NULL));
   const long long used = (long long)kv_pool_used_bytes(pool);
   for (int n = 0; n < 12; n++) {  // four more pages in each of three layers
     NibbleError error = {.code = NIBBLE_OK};
     kv_pool_trim(pool);
     atomic_store(&calls_left, n);
-    CHECK(!kv_table_grow(&table, 350, &error));
+    CHECK(!kv_table_grow(&table, 0, 350, &error));
     atomic_store(&calls_left, -1);
     CHECK_STR(nibble_error_name((int)error.code), "OUT_OF_MEMORY");
     CHECK_INT((long long)kv_pool_used_bytes(pool), used);
     CHECK_INT(table.count, 2);
   }
-  CHECK(kv_table_grow(&table, 350, NULL));
+  CHECK(kv_table_grow(&table, 0, 350, NULL));
   kv_table_free(&table);
   CHECK_INT((long long)kv_pool_used_bytes(pool), 0);
   kv_pool_free(pool);
@@ -305,7 +384,7 @@ const char *__asan_default_options(void);
 const char *__asan_default_options(void) { return "allocator_may_return_null=1"; }
 
 TEST(refuses_page_tables_larger_than_any_memory) {
-  const KvShape shape = {1 << 30, 1, 8, false};
+  const KvShape shape = {1 << 30, 1, 8, KV_F16, NULL};
   KvPool *pool = kv_pool_create(&shape);
   KvTable table;
   NibbleError error = {.code = NIBBLE_OK};
@@ -322,6 +401,7 @@ int main(void) {
   RUN(&check, chooses_kernels_even_where_measuring_them_finds_no_memory);
   RUN(&check, can_finish_loading_later);
   RUN(&check, appends_whole_texts_or_nothing);
+  RUN(&check, forks_shifts_and_saves_whole_or_not_at_all);
   RUN(&check, makes_samplers_whole_or_not_at_all);
   RUN(&check, says_how_many_threads_the_platform_gave);
   RUN(&check, takes_no_pages_where_it_cannot_have_all);

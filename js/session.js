@@ -1,0 +1,162 @@
+// One timeline of tokens in the C core: forks, saves and restores. The Runtime of engine.js alone touches the heap.
+
+/** Bytes of a saved session that are read or written at once. */
+const PIECE_BYTES = 1 << 20;
+
+/** One timeline of tokens. */
+export class Session {
+  #runtime;
+  #session;
+  #buffer;
+  #batchSize;
+
+  constructor(runtime, session, vocabularySize, batchSize) {
+    this.#runtime = runtime;
+    this.#session = session;
+    this.#batchSize = batchSize;
+    this.vocabularySize = vocabularySize;
+    this.#buffer = runtime.allocate(batchSize * 12);
+  }
+
+  get length() {
+    return this.#runtime.c._nibble_session_length(this.#session);
+  }
+
+  /** The tokens on the timeline, as an array. */
+  get tokens() {
+    const pointer = this.#runtime.c._nibble_session_tokens(this.#session);
+    return Array.from(this.#runtime.copy(Int32Array, pointer, this.length));
+  }
+
+  /**
+   * Appends up to one batch of tokens and computes them. With `targets` (as many; negative: skip) it returns the log
+   * probability of each target after its token, as a Float32Array.
+   */
+  evaluate(tokens, targets) {
+    const runtime = this.#runtime;
+    if (tokens.length > this.#batchSize)
+      throw new RangeError(`${tokens.length} tokens in a batch of ${this.#batchSize}`);
+    const input = this.#buffer;
+    const target = input + 4 * this.#batchSize;
+    const output = target + 4 * this.#batchSize;
+    runtime.write(input, Int32Array.from(tokens));
+    if (targets) runtime.write(target, Int32Array.from(targets));
+    runtime.checked((error) =>
+      runtime.c._nibble_session_evaluate(
+        this.#session,
+        input,
+        tokens.length,
+        targets ? target : 0,
+        targets ? output : 0,
+        error,
+      ),
+    );
+    return targets ? runtime.copy(Float32Array, output, tokens.length) : null;
+  }
+
+  /** A copy of the logits after the last token; null where there are none. */
+  logits() {
+    const pointer = this.#runtime.c._nibble_session_logits(this.#session);
+    return pointer === 0 ? null : this.#runtime.copy(Float32Array, pointer, this.vocabularySize);
+  }
+
+  /** The next token by `sampler`. */
+  sample(sampler) {
+    return sampler.sampleAt(this.#runtime.c._nibble_session_logits(this.#session));
+  }
+
+  /**
+   * Keeps the first `length` tokens, or none of them where a sliding window has let go of what they would need.
+   * @returns {number} how many tokens there are now
+   */
+  truncate(length) {
+    return this.#runtime.c._nibble_session_truncate(this.#session, length);
+  }
+
+  /** Keeps the first `keep` tokens, drops the `drop` tokens behind them, and moves the rest down: see engine.h. */
+  shift(keep, drop) {
+    this.#runtime.checked((error) => this.#runtime.c._nibble_session_shift(this.#session, keep, drop, error));
+  }
+
+  /** A session with the same content that goes its own way from here. */
+  fork() {
+    const session = this.#runtime.checked((error) => this.#runtime.c._nibble_session_fork(this.#session, error));
+    return new Session(this.#runtime, session, this.vocabularySize, this.#batchSize);
+  }
+
+  /** The session as it is now, as bytes to be read: see Save. */
+  save() {
+    return new Save(this.#runtime, this.#session);
+  }
+
+  close() {
+    if (this.#session === 0) return;
+    this.#runtime.c._nibble_session_free(this.#session);
+    this.#runtime.free(this.#buffer);
+    this.#session = 0;
+  }
+}
+
+/** A moment of a session as bytes. The session may go on meanwhile. */
+class Save {
+  #runtime;
+  #save;
+
+  constructor(runtime, session) {
+    this.#runtime = runtime;
+    this.#save = runtime.checked((error) => runtime.c._nibble_save_create(session, error));
+    this.bytes = runtime.c._api_save_bytes(this.#save);
+  }
+
+  /** The next bytes, at most `most`; empty at the end. */
+  read(most = PIECE_BYTES) {
+    const runtime = this.#runtime;
+    return runtime.scratch(most, (pointer) => {
+      const count = runtime.c._nibble_save_read(this.#save, pointer, most);
+      return runtime.copy(Uint8Array, pointer, count);
+    });
+  }
+
+  close() {
+    if (this.#save !== 0) this.#runtime.c._nibble_save_free(this.#save);
+    this.#save = 0;
+  }
+}
+
+/** A saved session on its way back. On an error (SAVE_DAMAGED, SAVE_MISMATCH, CONTEXT_FULL) only close() is left. */
+export class Restore {
+  #runtime;
+  #restore;
+  #batchSize;
+
+  constructor(runtime, engine, vocabularySize, batchSize) {
+    this.#runtime = runtime;
+    this.#batchSize = batchSize;
+    this.vocabularySize = vocabularySize;
+    this.#restore = runtime.checked((error) => runtime.c._nibble_restore_create(engine, error));
+  }
+
+  /** Takes the next bytes of the save, in pieces of any size. */
+  write(bytes) {
+    const runtime = this.#runtime;
+    runtime.scratch(Math.max(1, Math.min(PIECE_BYTES, bytes.length)), (pointer) => {
+      for (let start = 0; start < bytes.length; start += PIECE_BYTES) {
+        const piece = bytes.subarray(start, start + PIECE_BYTES);
+        runtime.write(pointer, piece);
+        runtime.checked((error) => runtime.c._nibble_restore_write(this.#restore, pointer, piece.length, error));
+      }
+    });
+  }
+
+  /** The session, which has no logits yet. */
+  finish() {
+    const runtime = this.#runtime;
+    const session = runtime.checked((error) => runtime.c._nibble_restore_finish(this.#restore, error));
+    return new Session(runtime, session, this.vocabularySize, this.#batchSize);
+  }
+
+  close() {
+    if (this.#restore !== 0) this.#runtime.c._nibble_restore_free(this.#restore);
+    this.#restore = 0;
+  }
+}

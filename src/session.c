@@ -1,0 +1,192 @@
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine_state.h"
+#include "float_math.h"
+#include "forward.h"
+#include "kv_shift.h"
+
+// Tokens whose logits are held at once when all of a text is scored.
+enum { SCORED_TOKENS = 8 };
+
+static uint64_t session_bytes(const NibbleEngine *engine) {
+  const uint64_t context = (uint64_t)engine->run.context_size, layers = (uint64_t)engine->kv_shape.layers;
+  const uint64_t pages = (uint64_t)kv_page_count(engine->run.context_size);
+  return sizeof(NibbleSession) + engine_logits_bytes(&engine->model.shape) + context * sizeof(int32_t) +
+         layers * (pages * sizeof(uint8_t *) + sizeof(int));
+}
+
+NibbleSession *nibble_session_create(NibbleEngine *engine, NibbleError *error) {
+  if (!engine->complete) {
+    nibble_fail(error, NIBBLE_MODEL_INCOMPLETE,
+                "%llu bytes of the model's weights have not arrived yet. Load the whole file before opening a session.",
+                (unsigned long long)nibble_engine_remaining(engine));
+    return NULL;
+  }
+  NibbleSession *session = calloc(1, sizeof *session);
+  if (session != NULL) {
+    session->engine = engine;
+    session->logits = calloc(1, (size_t)engine_logits_bytes(&engine->model.shape));
+    session->tokens = malloc((size_t)engine->run.context_size * sizeof *session->tokens);
+  }
+  if (session == NULL || session->logits == NULL || session->tokens == NULL) {
+    if (session != NULL) free(session->logits), free(session->tokens);
+    free(session);
+    nibble_fail(error, NIBBLE_OUT_OF_MEMORY, "No memory is left for a session. Close other sessions or models first.");
+    return NULL;
+  }
+  engine->session_bytes += session_bytes(engine);
+  if (kv_table_create(&session->kv, engine->pool, &engine->kv_shape, engine->run.context_size, error)) return session;
+  nibble_session_free(session);
+  return NULL;
+}
+
+void nibble_session_free(NibbleSession *session) {
+  if (session == NULL) return;
+  session->engine->session_bytes -= session_bytes(session->engine);
+  kv_table_free(&session->kv);
+  kv_pool_trim(session->engine->pool);
+  free(session->logits);
+  free(session->tokens);
+  free(session);
+}
+
+NibbleSession *nibble_session_fork(const NibbleSession *session, NibbleError *error) {
+  NibbleSession *fork = nibble_session_create(session->engine, error);
+  if (fork == NULL) return NULL;
+  kv_table_share(&fork->kv, &session->kv);
+  fork->length = session->length;
+  memcpy(fork->tokens, session->tokens, (size_t)session->length * sizeof *session->tokens);
+  fork->has_logits = session->has_logits;
+  if (session->has_logits)
+    memcpy(fork->logits, session->logits, (size_t)engine_logits_bytes(&session->engine->model.shape));
+  return fork;
+}
+
+static bool check_tokens(const NibbleSession *session, const int32_t *tokens, int count, const int32_t *targets,
+                         NibbleError *error) {
+  const Run *run = &session->engine->run;
+  const int vocabulary = session->engine->model.shape.vocabulary;
+  if (count < 1) return nibble_fail(error, NIBBLE_INVALID_ARGUMENT, "There are no tokens to evaluate: %d.", count);
+  for (int i = 0; i < count; i++) {
+    const bool token_fits = tokens[i] >= 0 && tokens[i] < vocabulary;
+    if (token_fits && (targets == NULL || targets[i] < vocabulary)) continue;
+    return nibble_fail(error, NIBBLE_INVALID_ARGUMENT,
+                       "%s %d (the one at index %d) is not in the vocabulary, which has %d tokens.",
+                       token_fits ? "Target" : "Token", token_fits ? targets[i] : tokens[i], i, vocabulary);
+  }
+  if (count <= run->context_size - session->length) return true;
+  return nibble_fail(error, NIBBLE_CONTEXT_FULL,
+                     "The context holds %d tokens and has %d; %d more do not fit. Shorten the text, or load the model "
+                     "with a larger context.",
+                     run->context_size, session->length, count);
+}
+
+static float log_probability(const float *logits, int vocabulary, int target) {
+  float max = logits[0];
+  for (int i = 1; i < vocabulary; i++)
+    max = max < logits[i] ? logits[i] : max;
+  double sum = 0;
+  for (int i = 0; i < vocabulary; i++)
+    sum += exp_f32(logits[i] - max);
+  return (float)((double)(logits[target] - max) - log(sum));
+}
+
+// Log-probabilities of the targets of a batch whose layers have been computed. `logits` [SCORED_TOKENS, stride].
+static void score_batch(Run *run, const int32_t *targets, float *log_probabilities, float *logits) {
+  const int vocabulary = run->model->shape.vocabulary;
+  for (int first = 0; first < run->count; first += SCORED_TOKENS) {
+    const int left = run->count - first, count = left < SCORED_TOKENS ? left : SCORED_TOKENS;
+    bool wanted = false;
+    for (int i = 0; i < count; i++)
+      wanted |= targets[first + i] >= 0;
+    if (wanted) forward_logits(run, first, count, logits);
+    for (int i = 0; i < count; i++) {
+      const int target = targets[first + i];
+      const float *row = logits + (size_t)i * (size_t)run->logits_stride;
+      log_probabilities[first + i] = target < 0 ? 0 : log_probability(row, vocabulary, target);
+    }
+  }
+}
+
+static bool evaluate(NibbleSession *session, const int32_t *tokens, int count, const int32_t *targets,
+                     float *log_probabilities, float *scored_logits, NibbleError *error) {
+  Run *run = &session->engine->run;
+  // All pages that the batches will take are there before the first begins, so that none can fail behind it.
+  if (!kv_table_reserve(&session->kv, session->length, session->length + count, run->batch_size, error)) return false;
+  run->kv = &session->kv;
+  for (int done = 0; done < count; done += run->count) {
+    run->tokens = tokens + done;
+    run->position = session->length + done;
+    run->count = count - done < run->batch_size ? count - done : run->batch_size;
+    if (!kv_table_grow(&session->kv, run->position, run->position + run->count, error)) return false;
+    forward_layers(run);
+    if (targets != NULL) score_batch(run, targets + done, log_probabilities + done, scored_logits);
+    kv_table_release(&session->kv, run->position + run->count);
+  }
+  forward_logits(run, run->count - 1, 1, session->logits);
+  return true;
+}
+
+bool nibble_session_evaluate(NibbleSession *session, const int32_t *tokens, int count, const int32_t *targets,
+                             float *log_probabilities, NibbleError *error) {
+  if (!check_tokens(session, tokens, count, targets, error)) return false;
+  float *scored_logits = NULL;
+  if (targets != NULL) {
+    scored_logits = malloc(SCORED_TOKENS * (size_t)engine_logits_bytes(&session->engine->model.shape));
+    if (scored_logits == NULL)
+      return nibble_fail(error, NIBBLE_OUT_OF_MEMORY, "No memory is left to score tokens. Close other models first.");
+  }
+  const bool evaluated = evaluate(session, tokens, count, targets, log_probabilities, scored_logits, error);
+  if (evaluated) {
+    memcpy(session->tokens + session->length, tokens, (size_t)count * sizeof *tokens);
+    session->length += count;
+    session->has_logits = true;
+  }
+  free(scored_logits);
+  return evaluated;
+}
+
+const float *nibble_session_logits(const NibbleSession *session) {
+  return session->has_logits ? session->logits : NULL;
+}
+
+int nibble_session_length(const NibbleSession *session) { return session->length; }
+
+const int32_t *nibble_session_tokens(const NibbleSession *session) { return session->tokens; }
+
+int nibble_session_truncate(NibbleSession *session, int length) {
+  if (length < 0) length = 0;
+  if (length >= session->length) return session->length;
+  if (!kv_table_reaches(&session->kv, length)) length = 0;
+  session->length = length;
+  session->has_logits = false;
+  kv_table_shrink(&session->kv, length);
+  return length;
+}
+
+bool nibble_session_shift(NibbleSession *session, int keep, int drop, NibbleError *error) {
+  const Run *run = &session->engine->run;
+  const int pairs = run->rope.pairs;
+  if (keep < 0 || drop < 1 || keep > session->length || drop > session->length - keep)
+    return nibble_fail(error, NIBBLE_INVALID_ARGUMENT,
+                       "%d tokens behind the first %d cannot be dropped: the session has %d. Drop at least one, and no "
+                       "more than there are.",
+                       drop, keep, session->length);
+  float *angles = malloc(2 * (size_t)pairs * sizeof *angles);
+  if (angles == NULL) return nibble_fail(error, NIBBLE_OUT_OF_MEMORY, "No memory is left to shift a session.");
+  // The stored keys carry the magnitude already.
+  const Rope turn = {pairs, run->rope.frequencies, 1};
+  rope_angles(&turn, -drop, angles, angles + pairs);
+  const KvRotation rotation = {run->kernels, angles, angles + pairs, pairs,
+                               session->engine->model.shape.architecture->rope_adjacent};
+  const bool shifted = kv_table_shift(&session->kv, session->length, keep, drop, &rotation, error);
+  free(angles);
+  if (!shifted) return false;
+  memmove(session->tokens + keep, session->tokens + keep + drop,
+          (size_t)(session->length - keep - drop) * sizeof *session->tokens);
+  session->length -= drop;
+  session->has_logits = false;
+  return true;
+}

@@ -1,0 +1,341 @@
+// A session as bytes:
+//
+//   header   64 bytes, as Header below, little-endian
+//   tokens   int32 [tokens], and one 0 more where that makes a multiple of 8 bytes
+//   pages    of every layer, those that the next token needs: kv_page_data_bytes() bytes as they stand in memory, with
+//            zeros for tokens that are not there, and a checksum
+//
+// The header's checksum covers the header before it and the tokens; a page's covers the header's checksum, the layer,
+// the page's number and its bytes, so that no page can take another's place.
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "checksum.h"
+#include "engine_state.h"
+
+// Raise it whenever the layout of the image or of a page changes.
+enum { IMAGE_VERSION = 1, CHECKSUM_BYTES = 8 };
+static const char image_magic[8] = {'N', 'I', 'B', 'B', 'L', 'E', 'K', 'V'};
+
+typedef struct {
+  char magic[8];
+  uint32_t version, kv_type, layers, kv_heads, head_size, page_tokens, tokens, zero;
+  uint64_t fingerprint, bytes, checksum;
+} Header;
+_Static_assert(sizeof(Header) == 64, "the header is written as it stands in memory");
+
+// One step of an image: the page that comes next.
+typedef struct {
+  int layer, page;
+} Place;
+
+static size_t token_bytes(int tokens) { return (size_t)(tokens + 1) / 2 * 8; }
+
+static size_t page_unit_bytes(const KvShape *shape) { return kv_page_data_bytes(shape) + CHECKSUM_BYTES; }
+
+static uint64_t image_bytes(const KvShape *shape, int tokens) {
+  uint64_t pages = 0;
+  for (int layer = 0; layer < shape->layers; layer++)
+    pages += (uint64_t)(kv_page_count(tokens) - kv_first_page(shape, layer, tokens));
+  return sizeof(Header) + token_bytes(tokens) + pages * page_unit_bytes(shape);
+}
+
+// Moves to the next page that exists; false behind the last.
+static bool next_place(Place *place, const KvShape *shape, int tokens) {
+  place->page++;
+  while (place->layer < shape->layers && place->page >= kv_page_count(tokens)) {
+    place->layer++;
+    if (place->layer < shape->layers) place->page = kv_first_page(shape, place->layer, tokens);
+  }
+  return place->layer < shape->layers;
+}
+
+static Place first_place(void) { return (Place){-1, INT32_MAX - 1}; }
+
+static void add_number(Checksum *checksum, double number) {
+  checksum_update(checksum, (const uint8_t *)&number, sizeof number);
+}
+
+// Of the model's shape and of a sample of its weights: a 64th of them, spread over all.
+static uint64_t fingerprint_of(NibbleEngine *engine) {
+  enum { SAMPLE_BYTES = 64, STRIDE = 4096 };
+  if (engine->fingerprint != 0) return engine->fingerprint;
+  const Model *model = &engine->model;
+  const Shape *shape = &model->shape;
+  const RopeShape *rope = &shape->rope;
+  const double numbers[] = {shape->vocabulary,
+                            shape->width,
+                            shape->blocks,
+                            shape->block_repeat,
+                            shape->heads,
+                            shape->kv_heads,
+                            shape->head_size,
+                            shape->feed_forward,
+                            (double)shape->norm_epsilon,
+                            rope->dimensions,
+                            (double)rope->base,
+                            rope->scaling,
+                            (double)rope->factor,
+                            (double)rope->original_context,
+                            (double)rope->attention_factor,
+                            (double)rope->extrapolation,
+                            (double)rope->beta_fast,
+                            (double)rope->beta_slow,
+                            (double)model->arena_bytes};
+  Checksum checksum;
+  checksum_begin(&checksum);
+  checksum_update(&checksum, (const uint8_t *)shape->architecture->name, strlen(shape->architecture->name));
+  for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
+    add_number(&checksum, numbers[i]);
+  for (int layer = 0; layer < shape_layers(shape); layer++)
+    add_number(&checksum, shape_window(shape, layer));
+  for (uint64_t at = 0; at < model->arena_bytes; at += STRIDE) {
+    const uint64_t left = model->arena_bytes - at;
+    checksum_update(&checksum, model->arena + at, (size_t)(left < SAMPLE_BYTES ? left : SAMPLE_BYTES));
+  }
+  engine->fingerprint = checksum_end(&checksum) | 1;  // never 0
+  return engine->fingerprint;
+}
+
+static uint64_t header_checksum(const Header *header, const uint8_t *tokens) {
+  Checksum checksum;
+  checksum_begin(&checksum);
+  checksum_update(&checksum, (const uint8_t *)header, offsetof(Header, checksum));
+  checksum_update(&checksum, tokens, token_bytes((int)header->tokens));
+  return checksum_end(&checksum);
+}
+
+static uint64_t page_checksum(const KvShape *shape, uint64_t header, Place place, const uint8_t *data) {
+  Checksum checksum;
+  checksum_begin(&checksum);
+  checksum_update(&checksum, (const uint8_t *)&header, sizeof header);
+  add_number(&checksum, place.layer);
+  add_number(&checksum, place.page);
+  checksum_update(&checksum, data, kv_page_data_bytes(shape));
+  return checksum_end(&checksum);
+}
+
+static Header header_of(NibbleEngine *engine, int tokens) {
+  const KvShape *shape = &engine->kv_shape;
+  Header header = {.version = IMAGE_VERSION,
+                   .kv_type = shape->type,
+                   .layers = (uint32_t)shape->layers,
+                   .kv_heads = (uint32_t)shape->kv_heads,
+                   .head_size = (uint32_t)shape->head_size,
+                   .page_tokens = KV_PAGE_TOKENS,
+                   .tokens = (uint32_t)tokens,
+                   .fingerprint = fingerprint_of(engine),
+                   .bytes = image_bytes(shape, tokens)};
+  memcpy(header.magic, image_magic, sizeof header.magic);
+  return header;
+}
+
+struct NibbleSave {
+  NibbleSession *session;
+  uint64_t checksum;  // of the header
+  Place place;        // of the page in `unit`
+  uint8_t *unit;      // the part of the image that is being read: header and tokens, or a page
+  size_t unit_bytes, read;
+};
+
+NibbleSave *nibble_save_create(const NibbleSession *session, NibbleError *error) {
+  NibbleSave *save = calloc(1, sizeof *save);
+  if (save == NULL) {
+    nibble_fail(error, NIBBLE_OUT_OF_MEMORY, "No memory is left to save a session.");
+    return NULL;
+  }
+  const size_t head = sizeof(Header) + token_bytes(session->length);
+  const size_t page = page_unit_bytes(&session->engine->kv_shape);
+  save->unit = calloc(1, head > page ? head : page);
+  if (save->unit == NULL) nibble_fail(error, NIBBLE_OUT_OF_MEMORY, "No memory is left to save a session.");
+  if (save->unit != NULL) save->session = nibble_session_fork(session, error);
+  if (save->session == NULL) {
+    nibble_save_free(save);
+    return NULL;
+  }
+  Header header = header_of(session->engine, session->length);
+  uint8_t *tokens = save->unit + sizeof header;
+  memcpy(tokens, session->tokens, (size_t)session->length * sizeof *session->tokens);
+  save->checksum = header.checksum = header_checksum(&header, tokens);
+  memcpy(save->unit, &header, sizeof header);
+  save->unit_bytes = head;
+  save->place = first_place();
+  return save;
+}
+
+void nibble_save_free(NibbleSave *save) {
+  if (save == NULL) return;
+  nibble_session_free(save->session);
+  free(save->unit);
+  free(save);
+}
+
+uint64_t nibble_save_bytes(const NibbleSave *save) {
+  return image_bytes(&save->session->engine->kv_shape, save->session->length);
+}
+
+static bool next_unit(NibbleSave *save) {
+  const KvTable *table = &save->session->kv;
+  const KvShape *shape = table->shape;
+  const int tokens = save->session->length;
+  if (!next_place(&save->place, shape, tokens)) return false;
+  const size_t bytes = kv_page_data_bytes(shape);
+  const int filled = tokens - save->place.page * KV_PAGE_TOKENS;
+  memcpy(save->unit, kv_table_page(table, save->place.layer, save->place.page), bytes);
+  // What a truncation has left behind is nobody's business.
+  if (filled < KV_PAGE_TOKENS) kv_page_clear(shape, save->unit, filled);
+  const uint64_t checksum = page_checksum(shape, save->checksum, save->place, save->unit);
+  memcpy(save->unit + bytes, &checksum, sizeof checksum);
+  save->unit_bytes = bytes + CHECKSUM_BYTES;
+  save->read = 0;
+  return true;
+}
+
+size_t nibble_save_read(NibbleSave *save, uint8_t *bytes, size_t count) {
+  size_t done = 0;
+  while (done < count && (save->read < save->unit_bytes || next_unit(save))) {
+    const size_t left = save->unit_bytes - save->read, piece = left < count - done ? left : count - done;
+    memcpy(bytes + done, save->unit + save->read, piece);
+    save->read += piece;
+    done += piece;
+  }
+  return done;
+}
+
+typedef enum { STAGE_HEADER, STAGE_TOKENS, STAGE_PAGES, STAGE_DONE } Stage;
+
+struct NibbleRestore {
+  NibbleEngine *engine;
+  NibbleSession *session;
+  Header header;
+  Stage stage;
+  Place place;    // of the page that is awaited
+  uint8_t *unit;  // the part of the image that is being written
+  size_t unit_bytes, filled;
+};
+
+NibbleRestore *nibble_restore_create(NibbleEngine *engine, NibbleError *error) {
+  NibbleSession *session = nibble_session_create(engine, error);
+  if (session == NULL) return NULL;
+  NibbleRestore *restore = calloc(1, sizeof *restore);
+  const size_t head = sizeof(Header) + token_bytes(engine->run.context_size), page = page_unit_bytes(&engine->kv_shape);
+  uint8_t *unit = malloc(head > page ? head : page);
+  if (restore == NULL || unit == NULL) {
+    free(restore);
+    free(unit);
+    nibble_session_free(session);
+    nibble_fail(error, NIBBLE_OUT_OF_MEMORY, "No memory is left to restore a session.");
+    return NULL;
+  }
+  *restore = (NibbleRestore){
+      .engine = engine, .session = session, .place = first_place(), .unit = unit, .unit_bytes = sizeof(Header)};
+  return restore;
+}
+
+void nibble_restore_free(NibbleRestore *restore) {
+  if (restore == NULL) return;
+  nibble_session_free(restore->session);
+  free(restore->unit);
+  free(restore);
+}
+
+static bool damaged(const char *what, NibbleError *error) {
+  return nibble_fail(error, NIBBLE_SAVE_DAMAGED,
+                     "The saved session is damaged: %s. Drop it, and let the model read the text again.", what);
+}
+
+static bool take_header(NibbleRestore *restore, NibbleError *error) {
+  Header *header = &restore->header;
+  memcpy(header, restore->unit, sizeof *header);
+  if (memcmp(header->magic, image_magic, sizeof image_magic) != 0) return damaged("it does not begin as one", error);
+  if (header->version != IMAGE_VERSION)
+    return nibble_fail(error, NIBBLE_SAVE_MISMATCH,
+                       "The saved session has version %lu; this one of Nibble reads version %d. Let the model read the "
+                       "text again.",
+                       (unsigned long)header->version, IMAGE_VERSION);
+  if (header->tokens > (uint32_t)restore->engine->run.context_size)
+    return nibble_fail(error, NIBBLE_CONTEXT_FULL,
+                       "The saved session has %lu tokens, and the context holds %d. Load the model with a larger "
+                       "context.",
+                       (unsigned long)header->tokens, restore->engine->run.context_size);
+  Header expected = header_of(restore->engine, (int)header->tokens);
+  if (header->kv_type != expected.kv_type || header->fingerprint != expected.fingerprint)
+    return nibble_fail(error, NIBBLE_SAVE_MISMATCH,
+                       "The saved session is one of another model, or of this one with another type of KV cache. Let "
+                       "the model read the text again.");
+  expected.checksum = header->checksum;
+  if (memcmp(header, &expected, sizeof expected) != 0) return damaged("its header contradicts itself", error);
+  return true;
+}
+
+static bool take_tokens(NibbleRestore *restore, NibbleError *error) {
+  const int tokens = (int)restore->header.tokens;
+  if (header_checksum(&restore->header, restore->unit) != restore->header.checksum)
+    return damaged("the checksum of its tokens is another", error);
+  NibbleSession *session = restore->session;
+  memcpy(session->tokens, restore->unit, (size_t)tokens * sizeof *session->tokens);
+  for (int t = 0; t < tokens; t++)
+    if (session->tokens[t] < 0 || session->tokens[t] >= restore->engine->model.shape.vocabulary)
+      return damaged("it has tokens that are not in the vocabulary", error);
+  if (!kv_table_fill(&session->kv, tokens, error)) return false;
+  session->length = tokens;
+  return true;
+}
+
+static bool take_page(NibbleRestore *restore, NibbleError *error) {
+  const KvTable *table = &restore->session->kv;
+  const size_t bytes = kv_page_data_bytes(table->shape);
+  uint64_t checksum;
+  memcpy(&checksum, restore->unit + bytes, sizeof checksum);
+  if (page_checksum(table->shape, restore->header.checksum, restore->place, restore->unit) != checksum)
+    return damaged("the checksum of a page is another", error);
+  memcpy(kv_table_page(table, restore->place.layer, restore->place.page), restore->unit, bytes);
+  return true;
+}
+
+// A part of the image is complete: checks it, and says what comes next.
+static bool take_unit(NibbleRestore *restore, NibbleError *error) {
+  const KvShape *shape = &restore->engine->kv_shape;
+  restore->filled = 0;
+  if (restore->stage == STAGE_HEADER) {
+    if (!take_header(restore, error)) return false;
+    restore->stage = STAGE_TOKENS;
+    restore->unit_bytes = token_bytes((int)restore->header.tokens);
+    return true;
+  }
+  if (restore->stage == STAGE_TOKENS ? !take_tokens(restore, error) : !take_page(restore, error)) return false;
+  restore->stage = next_place(&restore->place, shape, (int)restore->header.tokens) ? STAGE_PAGES : STAGE_DONE;
+  restore->unit_bytes = page_unit_bytes(shape);
+  return true;
+}
+
+// Takes whatever is complete: parts without bytes too.
+static bool take_units(NibbleRestore *restore, NibbleError *error) {
+  while (restore->stage != STAGE_DONE && restore->filled == restore->unit_bytes)
+    if (!take_unit(restore, error)) return false;
+  return true;
+}
+
+bool nibble_restore_write(NibbleRestore *restore, const uint8_t *bytes, size_t count, NibbleError *error) {
+  while (count > 0) {
+    if (restore->stage == STAGE_DONE) return damaged("it goes on behind its end", error);
+    const size_t left = restore->unit_bytes - restore->filled, piece = left < count ? left : count;
+    memcpy(restore->unit + restore->filled, bytes, piece);
+    restore->filled += piece;
+    bytes += piece;
+    count -= piece;
+    if (!take_units(restore, error)) return false;
+  }
+  return true;
+}
+
+NibbleSession *nibble_restore_finish(NibbleRestore *restore, NibbleError *error) {
+  if (restore->stage != STAGE_DONE) {
+    damaged("it is cut short", error);
+    return NULL;
+  }
+  NibbleSession *session = restore->session;
+  restore->session = NULL;
+  return session;
+}

@@ -1,0 +1,148 @@
+// Sessions of js/session.js beside each other: forks, shifts, saves and restores, in every kernel set.
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { after, before, test } from 'node:test';
+import { Runtime } from '../js/engine.js';
+import { readHeader } from '../js/loader.js';
+import { writeSmallModel } from './small-model.js';
+
+const WASM = new URL('../build/wasm/', import.meta.url);
+const TEXT = Array.from({ length: 150 }, (_, i) => (i * 37 + 11) % 300);
+const OPTIONS = { threads: 1, contextSize: 0, batchSize: 0, exact: false, kvType: 'int8', tileStreams: 1 };
+
+let path;
+let models = [];
+
+async function openModel(kernelSet, changes = {}, file = path) {
+  const { default: createModule } = await import(new URL('node/nibble.mjs', WASM).href);
+  const wasm = await WebAssembly.compile(readFileSync(new URL('nibble-simd128.wasm', WASM)));
+  const runtime = await Runtime.start(createModule, wasm, 1);
+  const bytes = new Uint8Array(readFileSync(file));
+  const pieces = [bytes];
+  const source = { size: bytes.length, read: async () => pieces.shift() ?? null };
+  const { header } = await readHeader(runtime, source);
+  const model = header.createModel({ ...OPTIONS, kernelSet, ...changes });
+  const staging = runtime.allocate(4 << 20);
+  model.load(bytes.subarray(header.dataOffset), staging);
+  runtime.free(staging);
+  header.close();
+  return { model, close: () => [model.close(), runtime.close()] };
+}
+
+/** A session with `tokens`, computed in batches. */
+function sessionWith(model, tokens) {
+  const session = model.createSession();
+  append(session, tokens);
+  return session;
+}
+
+function append(session, tokens) {
+  for (let start = 0; start < tokens.length; start += 40) session.evaluate(tokens.slice(start, start + 40));
+}
+
+/** All of a save, read in pieces of `most` bytes. */
+function saved(session, most) {
+  const save = session.save();
+  const pieces = [];
+  for (let piece = save.read(most); piece.length > 0; piece = save.read(most)) pieces.push(...piece);
+  assert.equal(pieces.length, save.bytes);
+  save.close();
+  return Uint8Array.from(pieces);
+}
+
+function restored(model, bytes, piece = bytes.length) {
+  const restore = model.openRestore();
+  try {
+    for (let start = 0; start < bytes.length; start += piece) restore.write(bytes.subarray(start, start + piece));
+    return restore.finish();
+  } finally {
+    restore.close();
+  }
+}
+
+before(async () => {
+  path = writeSmallModel();
+  models = await Promise.all(['simd128', 'reference'].map((kernelSet) => openModel(kernelSet)));
+});
+after(() => {
+  for (const { close } of models) close();
+});
+
+test('a fork goes on as its origin would, and leaves it alone', () => {
+  const [{ model }] = models;
+  const origin = sessionWith(model, TEXT.slice(0, 100));
+  const fork = origin.fork();
+  assert.deepEqual(fork.tokens, TEXT.slice(0, 100));
+  assert.deepEqual(fork.logits(), origin.logits());
+  append(fork, TEXT.slice(0, 30));
+  append(origin, TEXT.slice(100));
+  const fresh = sessionWith(model, TEXT);
+  assert.deepEqual(origin.logits(), fresh.logits());
+  origin.close();
+  fresh.truncate(100);
+  append(fresh, TEXT.slice(0, 30));
+  assert.deepEqual(fork.logits(), fresh.logits());
+  fork.close();
+  fresh.close();
+  assert.equal(model.memory().kvCache, 0);
+});
+
+test('a shift drops what lies behind the first tokens, and makes room', () => {
+  const [{ model }] = models;
+  const session = sessionWith(model, TEXT);
+  session.shift(4, 100);
+  assert.deepEqual(session.tokens, [...TEXT.slice(0, 4), ...TEXT.slice(104)]);
+  assert.equal(session.logits(), null);
+  append(session, [1]);
+  assert.equal(session.length, 51);
+  assert.throws(() => session.shift(4, 48), { code: 'INVALID_ARGUMENT' });
+  session.close();
+});
+
+test('every kernel set saves the same bytes, and restores what another has saved', () => {
+  const sessions = models.map(({ model }) => sessionWith(model, TEXT));
+  const [bytes, other] = sessions.map((session, i) => saved(session, [1000, 1 << 20][i]));
+  assert.deepEqual(bytes, other);
+  models.forEach(({ model }, i) => {
+    const session = restored(model, bytes, [333, bytes.length][i]);
+    assert.deepEqual(session.tokens, TEXT);
+    append(session, [5, 6, 7]);
+    append(sessions[i], [5, 6, 7]);
+    assert.deepEqual(session.logits(), sessions[i].logits());
+    session.close();
+  });
+  for (const session of sessions) session.close();
+});
+
+test('a damaged save, one cut short and one of another model are refused, and nothing is left of them', async () => {
+  const [{ model }] = models;
+  const session = sessionWith(model, TEXT.slice(0, 70));
+  const bytes = saved(session);
+  const used = model.memory().kvCache;
+  for (const position of [0, 70, 1000, bytes.length - 1]) {
+    const damaged = bytes.slice();
+    damaged[position] ^= 1;
+    assert.throws(() => restored(model, damaged), { code: 'SAVE_DAMAGED' });
+  }
+  assert.throws(() => restored(model, bytes.subarray(0, -1)), { code: 'SAVE_DAMAGED' });
+  assert.throws(() => restored(model, new Uint8Array(0)), { code: 'SAVE_DAMAGED' });
+  const others = [await openModel('simd128', { kvType: 'f16' })];
+  others.push(await openModel('simd128', {}, writeSmallModel({ ropeBase: 20000 })));
+  for (const other of others) {
+    assert.throws(() => restored(other.model, bytes), { code: 'SAVE_MISMATCH' });
+    other.close();
+  }
+  assert.equal(model.memory().kvCache, used);
+  session.close();
+});
+
+test('the KV type that was asked for is told, and INT8 takes little more than half of F16', async () => {
+  const half = await openModel('simd128', { kvType: 'f16' });
+  const [{ model }] = models;
+  assert.equal(model.info.kvType, 'int8');
+  assert.equal(half.model.info.kvType, 'f16');
+  const sessions = [model, half.model].map((each) => sessionWith(each, TEXT));
+  assert.ok(model.memory().kvCache < 0.7 * half.model.memory().kvCache);
+  for (const session of sessions) session.close();
+  half.close();
+});
