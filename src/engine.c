@@ -37,8 +37,8 @@ static bool settle_options(const NibbleOptions *options, const Shape *shape, Nib
 }
 
 static KvType kv_type_of(const NibbleOptions *options) {
-  if (options->exact) return KV_F32;
-  return options->kv_type == NIBBLE_KV_INT8 ? KV_INT8 : KV_F16;
+  if (options->kv_type == NIBBLE_KV_INT8) return KV_INT8;
+  return options->exact ? KV_F32 : KV_F16;
 }
 
 // *windows becomes what the shape points to, to be freed by the caller.

@@ -2,12 +2,17 @@
 // llama.cpp's own default mode is. golden-models.js makes the models, golden-generate.js made the records.
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { createEngine } from '../js/index.node.js';
+import { createEngine, defaultModel } from '../js/index.node.js';
 import { kl, logSoftmax } from './divergence.js';
 import { GOLDEN_MODELS, goldenBytes, readGolden } from './golden-models.js';
 
 const EXACT_BAR = 1e-5;
 const DEFAULT_FLOOR = 2e-3;
+
+// Of INT8 pages alone, with everything else exact: what a real model may lose, and the random ones, whose flat
+// distributions show far more.
+const INT8_BAR = 1e-3;
+const INT8_RANDOM_BAR = 1e-2;
 
 /** The engine's log-probabilities after a sequence. */
 async function logProbabilities(engine, tokens) {
@@ -72,6 +77,36 @@ describe('the default mode is as near to the float model as that of llama.cpp', 
       return median(found.get(name)) / median(theirs);
     });
     assert.ok(median(ratios) <= 2, `ratios: ${ratios.map((ratio) => ratio.toFixed(2)).join(', ')}`);
+  });
+});
+
+describe('INT8 keys and values are near to the exact ones', () => {
+  const mean = (values) => values.reduce((sum, value) => sum + value, 0) / values.length;
+
+  test('in the default model', async () => {
+    const found = [];
+    for (const kvType of ['f16', 'int8']) {
+      const engine = await createEngine({ model: defaultModel, threads: 2, exact: true, kvType });
+      const text = await engine.render([{ role: 'user', content: 'What is Nibble, and what is 3 + 4?' }]);
+      const tokens = await engine.tokenize(`${text}Nibble runs language models in a browser tab, offline.`);
+      const rows = [];
+      for (let count = 4; count <= tokens.length; count += 4) {
+        rows.push(await logProbabilities(engine, tokens.slice(0, count)));
+      }
+      assert.equal(engine.info.kvType, kvType === 'int8' ? 'int8' : 'f32');
+      found.push(rows);
+      await engine.unload();
+    }
+    const values = found[0].map((expected, i) => kl(expected, found[1][i]));
+    assert.ok(values.length > 8 && Math.max(...values) > 0);
+    assert.ok(mean(values) <= INT8_BAR, `KL ${mean(values)}`);
+  });
+
+  test('in random models', async () => {
+    for (const name of Object.keys(GOLDEN_MODELS)) {
+      const value = mean(await divergences(name, { exact: true, kvType: 'int8' }));
+      assert.ok(value <= INT8_RANDOM_BAR, `${name}: KL ${value}`);
+    }
   });
 });
 

@@ -36,7 +36,7 @@ static void compare_with_formulas(Check *check, const TinyConfig *config, bool e
 
 TEST(computes_the_formulas_in_exact_mode) {
   for (int i = 0; i < TINY_CONFIGS; i++)
-    compare_with_formulas(check, &tiny_configs[i], true, NIBBLE_KV_INT8, 2e-5);  // the mode has its own pages
+    compare_with_formulas(check, &tiny_configs[i], true, NIBBLE_KV_F16, 2e-5);
 }
 
 TEST(stays_close_to_the_formulas_in_the_default_mode) {

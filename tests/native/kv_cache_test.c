@@ -250,6 +250,62 @@ TEST(keeps_tables_of_one_pool_apart) {
   end_cache(&cache);
 }
 
+// Layers with and without windows in one table, grown in batches: each holds what it needs and a page more.
+TEST(lets_go_of_what_lies_behind_each_layers_window) {
+  static const int windows[] = {0, 70, 5, 1};
+  const KvShape shape = {4, 2, 5, KV_F16, windows};
+  for (int batch = 1; batch <= 500; batch = batch * 3 + 20) {
+    Cache cache;
+    if (!begin_cache(check, &cache, &shape, 500)) return;
+    KvTable *table = &cache.table;
+    CHECK(kv_table_reserve(table, 0, 500, batch, NULL));
+    uint64_t most = kv_pool_spare_bytes(cache.pool);
+    for (int done = 0; done < 500; done += batch) {
+      const int end = done + batch < 500 ? done + batch : 500;
+      CHECK(kv_table_grow(table, done, end, NULL));
+      write_tokens(table, done, end);
+      CHECK(kv_pool_used_bytes(cache.pool) + kv_pool_spare_bytes(cache.pool) <= most);  // nothing beyond the reserve
+      kv_table_release(table, end);
+      CHECK_INT((long long)kv_pool_used_bytes(cache.pool), (long long)kv_cache_bytes(&shape, end));
+    }
+    for (int layer = 0; layer < 4; layer++)
+      for (int t = kv_visible_from(windows[layer], 500); t < 500; t++)
+        CHECK(kv_table_key(table, layer, t, 1, 4) == number_at(layer, t, 1, 4, true) &&
+              kv_table_value(table, layer, t, 1, 4) == number_at(layer, t, 1, 4, false));
+    CHECK(kv_table_reaches(table, 500) && kv_table_reaches(table, 460) && !kv_table_reaches(table, 300));
+    kv_table_shrink(table, 460);
+    CHECK(kv_table_grow(table, 460, 500, NULL));
+    end_cache(&cache);
+  }
+}
+
+TEST(shares_pages_and_copies_those_that_are_written) {
+  const KvShape shape = {2, 2, 5, KV_INT8, NULL};
+  Cache cache;
+  KvTable other;
+  if (!begin_cache(check, &cache, &shape, 300)) return;
+  if (!CHECK(kv_table_create(&other, cache.pool, &shape, 300, NULL))) return;
+  CHECK(kv_table_grow(&cache.table, 0, 100, NULL));
+  write_tokens(&cache.table, 0, 100);
+  const long long used = (long long)kv_pool_used_bytes(cache.pool), page = (long long)kv_page_bytes(&shape);
+  kv_table_share(&other, &cache.table);
+  CHECK_INT((long long)kv_pool_used_bytes(cache.pool), used);
+  CHECK(kv_table_page(&other, 1, 1) == kv_table_page(&cache.table, 1, 1));
+  CHECK(kv_table_grow(&other, 100, 101, NULL));
+  CHECK_INT((long long)kv_pool_used_bytes(cache.pool), used + 2 * page);
+  CHECK(kv_table_page(&other, 1, 0) == kv_table_page(&cache.table, 1, 0));
+  CHECK(kv_table_page(&other, 1, 1) != kv_table_page(&cache.table, 1, 1));
+  CHECK(memcmp(kv_table_page(&other, 1, 1), kv_table_page(&cache.table, 1, 1), kv_page_data_bytes(&shape)) == 0);
+  const float before = kv_table_key(&cache.table, 1, 99, 0, 0);
+  kv_table_write(&other, 1, 99, (float[10]){9}, (float[10]){9}, 0, 2);
+  CHECK(kv_table_key(&cache.table, 1, 99, 0, 0) == before && before != 9);
+  kv_table_free(&cache.table);
+  CHECK_INT((long long)kv_pool_used_bytes(cache.pool), used);
+  kv_table_free(&other);
+  CHECK_INT((long long)kv_pool_used_bytes(cache.pool), 0);
+  end_cache(&cache);
+}
+
 TEST(frees_what_was_never_made) {
   KvTable table = {0};
   kv_table_free(&table);
@@ -269,6 +325,8 @@ int main(void) {
   RUN(&check, gives_pages_back_when_it_shrinks);
   RUN(&check, hands_out_used_pages_clean);
   RUN(&check, keeps_tables_of_one_pool_apart);
+  RUN(&check, lets_go_of_what_lies_behind_each_layers_window);
+  RUN(&check, shares_pages_and_copies_those_that_are_written);
   RUN(&check, frees_what_was_never_made);
   return check_finish(&check);
 }
