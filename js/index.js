@@ -19,8 +19,9 @@ export { NibbleError } from './errors.js';
  *   default that, but at most 4096
  * @property {number} [batchSize] tokens of a prompt that are computed at once
  * @property {boolean} [exact] float activations and an F32 KV cache on the reference kernels: slow, for comparing
- * @property {'f16' | 'int8'} [kvType] what keys and values of past tokens are kept as (`engine.info.kvType`): 'int8'
- *   takes little more than half the memory; in the exact mode 'f16' stands for F32
+ * @property {'auto' | 'f16' | 'int8'} [kvType] what keys and values of past tokens are kept as: 'int8' takes little more
+ *   than half the memory of 'f16' and rounds more; 'auto', the default, is 'f16', in the exact mode F32. Which it is stands
+ *   in `engine.info.kvType`, what it takes in `memory()` and, beforehand, in describeModel()
  * @property {string} [kernelSet] the kernels to use instead of the fastest measured
  * @property {number} [tileStreams] how decode reads the weights: 1, one tile behind the other; more, as many side by
  *   side as the kernel set has; 0, the default: measured once they are loaded (`engine.info.tileStreams`)

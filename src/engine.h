@@ -36,7 +36,7 @@ typedef struct {
   // How decode reads the weights: 1, one tile behind the other; more, as many side by side as the kernel set has; 0:
   // measure once the weights are there, and take the faster. Results are the same.
   int tile_streams;
-  NibbleKvType kv_type;  // the default is F16; in the exact mode F16 stands for F32
+  NibbleKvType kv_type;  // the default is F16; in the exact mode both of these stand for F32
 } NibbleOptions;
 
 // What a model is, from its header alone.

@@ -243,6 +243,10 @@ describe('info, tokenize, eval, perplexity, bench', () => {
     for (const text of ['random small', 'Q4_0', '64 tokens of context', 'token_embd.weight', 'general.architecture']) {
       assert.ok(page.includes(text), text);
     }
+    const compact = await nibble(['info', model, '-c', '64', '--kv-type', 'int8']);
+    assert.match(page, /KV cache .*\(f16\)/);
+    assert.match(compact.stdout, /KV cache .*\(int8\)/);
+    assert.equal((await nibble(['info', model, '--kv-type', 'int4'])).code, 2);
     const large = await nibble(['info', model, '-c', '99999']);
     assert.equal(large.status, 0);
     assert.match(large.stdout, /^layers .*^memory +\w+: The context size is 99999; /ms);

@@ -165,6 +165,24 @@ describe('describeModel', () => {
     assert.equal(larger.memory.weights, description.memory.weights);
   });
 
+  test('tells the memory for the KV type that is asked for, as an engine has it then', async () => {
+    const described = {};
+    for (const kvType of ['auto', 'f16', 'int8'])
+      described[kvType] = await describeModel(path, { contextSize: 256, kvType });
+    assert.deepEqual(described.auto, described.f16);
+    assert.equal(described.f16.model.kvType, 'f16');
+    assert.equal(described.int8.model.kvType, 'int8');
+    assert.ok(described.int8.memory.kvCache < 0.7 * described.f16.memory.kvCache);
+    const compact = await createEngine({ model: path, threads: 1, contextSize: 256, kvType: 'int8' });
+    try {
+      assert.equal(compact.info.kvType, 'int8');
+      await compact.evaluate(Array(256).fill(5));
+      assert.equal((await compact.memory()).kvCache, described.int8.memory.kvCache);
+    } finally {
+      await compact.unload();
+    }
+  });
+
   test('its estimate is what an engine then takes', async () => {
     const { memory } = await describeModel(path, { threads: 2 });
     const live = await engine.memory();

@@ -54,14 +54,22 @@ export const ENGINE = {
     value: 'NAME',
     help: `the kernel set to use, instead of the fastest measured: ${KERNEL_SETS.join(', ')}`,
   },
-  'kv-type': { kind: 'text', value: 'TYPE', help: 'what past keys and values are kept as: f16 or int8' },
+  'kv-type': {
+    kind: 'text',
+    value: 'TYPE',
+    choices: ['auto', 'f16', 'int8'],
+    help: 'what past keys and values are kept as: f16, int8 (little more than half the memory) or auto (f16)',
+  },
   'tile-streams': {
     kind: 'integer',
     value: 'N',
     least: 0,
     help: 'tiles of weights that decode reads side by side: 1 or more, instead of the faster, measured',
   },
-  exact: { kind: 'flag', help: 'float activations and an F32 KV cache on the reference kernels: slow, for comparing' },
+  exact: {
+    kind: 'flag',
+    help: 'float activations and an F32 KV cache (unless --kv-type is int8) on the reference kernels: slow, for comparing',
+  },
 };
 
 /** Options of the commands that write text. */

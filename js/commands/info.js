@@ -69,13 +69,13 @@ function modelRows(model) {
   ];
 }
 
-function memoryRows({ weights, kvCache, activations, other }, { contextSize }) {
+function memoryRows({ weights, kvCache, activations, other }, { contextSize, kvType }) {
   const total = weights + kvCache + activations + other;
   return [
     ['memory', `${bytes(total)} with ${contextSize} tokens of context, all of them in use:`],
     [
       '',
-      `weights ${bytes(weights)}, KV cache ${bytes(kvCache)}, activations ${bytes(activations)}, other ${bytes(other)}`,
+      `weights ${bytes(weights)}, KV cache ${bytes(kvCache)} (${kvType}), activations ${bytes(activations)}, other ${bytes(other)}`,
     ],
   ];
 }

@@ -14,6 +14,7 @@ static void check_same_info(Check *check, const NibbleModelInfo *a, const Nibble
   CHECK_INT(a->layers, b->layers);
   CHECK_INT(a->context_size, b->context_size);
   CHECK_INT(a->tied_output, b->tied_output);
+  CHECK_INT(a->kv_type, b->kv_type);
 }
 
 TEST(describes_what_an_engine_then_uses) {
@@ -21,6 +22,7 @@ TEST(describes_what_an_engine_then_uses) {
     const TinyModel model = tiny_model(&tiny_configs[i / 2]);
     NibbleOptions options = tiny_options();
     options.exact = i % 2 == 1;
+    options.kv_type = (NibbleKvType)(i / 2 % 3);
     options.threads = 1 + i % 3;
     options.batch_size = 5 + i;
     options.context_size = 100 + i;
