@@ -246,7 +246,7 @@ describe('info, tokenize, eval, perplexity, bench', () => {
     const compact = await nibble(['info', model, '-c', '64', '--kv-type', 'int8']);
     assert.match(page, /KV cache .*\(f16\)/);
     assert.match(compact.stdout, /KV cache .*\(int8\)/);
-    assert.equal((await nibble(['info', model, '--kv-type', 'int4'])).code, 2);
+    assert.equal((await nibble(['info', model, '--kv-type', 'int4'])).status, 2);
     const large = await nibble(['info', model, '-c', '99999']);
     assert.equal(large.status, 0);
     assert.match(large.stdout, /^layers .*^memory +\w+: The context size is 99999; /ms);
