@@ -156,6 +156,7 @@ export async function scriptEngine(page, script) {
   export const createEngine = async () => new Engine();
   export const describeModel = async () => ({ problem: null });
   export const probeSpeed = async () => ({});
+  export const estimateSpeed = () => ({});
   export const openModelStore = async () => ({ list: async () => [], estimate: async () => ({ usage: 0, quota: 0, models: 0 }),
     persisted: async () => false, persist: async () => false, close() {} });
   `;

@@ -92,7 +92,7 @@ class App {
       ...{ answers, conversations, room, settings, log: find('log'), scroller: find('scroller'), t: this.language.t },
       announce: (text) => this.announce(text),
       onScroll: (atEnd) => {
-        find('to-end').hidden = atEnd;
+        find('to-end').hidden = atEnd || this.chat.isEmpty;
       },
       onChange: () => this.#refresh(),
       onNewChat: (text) => this.newChat(text),
@@ -156,7 +156,7 @@ class App {
     listenToShortcuts({
       stop: () => chat.stop(),
       isAnswering: () => Boolean(chat.job),
-      closeDrawer: () => this.sidebar.isDrawerOpen && (this.sidebar.toggle(), true),
+      closeDrawer: () => this.sidebar.closeDrawer(),
       search: () => this.sidebar.focusSearch(),
       newChat: () => this.newChat(),
       settings: () => this.openSettings(),

@@ -202,7 +202,9 @@ export class Chat {
       else await this.#answer();
     };
     const newChat = { label: t('full.new'), action: () => onNewChat(continues ? '' : (last?.content ?? '')) };
-    const turns = this.conversation.messages.filter(({ role }, index) => role === 'user' && index > this.conversation.start);
+    const turns = this.conversation.messages.filter(
+      ({ role }, index) => role === 'user' && index > this.conversation.start,
+    );
     const buttons = turns.length > 0 ? [{ label: t('full.drop'), action: drop, accent: true }, newChat] : [newChat];
     this.#view.notify({ text, buttons });
     announce(text);

@@ -46,7 +46,10 @@ export function titleFrom(text) {
   const [line] = text.trim().split('\n', 1);
   const characters = [...line.replace(/\s+/g, ' ')];
   if (characters.length <= LONGEST_TITLE) return characters.join('');
-  return `${characters.slice(0, LONGEST_TITLE - 1).join('').trimEnd()}…`;
+  return `${characters
+    .slice(0, LONGEST_TITLE - 1)
+    .join('')
+    .trimEnd()}…`;
 }
 
 /** @returns {Promise<Conversations>} `isKept` false: only for this visit */

@@ -16,10 +16,10 @@ const COPIED_MILLISECONDS = 1600;
 const { Token } = markdown;
 const ELEMENTS = {
   [Token.Paragraph]: 'p',
-  [Token.Heading_1]: 'h3',
-  [Token.Heading_2]: 'h4',
-  [Token.Heading_3]: 'h5',
-  [Token.Heading_4]: 'h6',
+  [Token.Heading_1]: 'h2',
+  [Token.Heading_2]: 'h3',
+  [Token.Heading_3]: 'h4',
+  [Token.Heading_4]: 'h5',
   [Token.Heading_5]: 'h6',
   [Token.Heading_6]: 'h6',
   [Token.Blockquote]: 'blockquote',

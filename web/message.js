@@ -35,7 +35,11 @@ export class MessageView {
     this.foot = make('div', { class: 'foot' });
     this.element = make(
       'article',
-      { class: `message ${message.role}`, tabindex: -1, 'aria-label': t(isUser ? 'message.user' : 'message.assistant') },
+      {
+        class: `message ${message.role}`,
+        tabindex: -1,
+        'aria-label': t(isUser ? 'message.user' : 'message.assistant'),
+      },
       this.text,
       this.notice,
       this.foot,

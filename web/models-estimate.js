@@ -1,6 +1,6 @@
 // What a model would be on this device, before it is downloaded: from the header of its file and from a probe of the
 // processor that takes a second.
-import * as library from './nibble/index.js';
+import { describeModel, estimateSpeed, probeSpeed } from './nibble/index.js';
 
 const KEY = 'nibble.probe';
 // An English word is about four thirds of a token.
@@ -27,7 +27,7 @@ const USABLE_PART = 0.6;
  * @returns {Promise<Estimate>} rejects with the problem where the engine cannot run the model
  */
 export async function estimateModel(model, { store, signal }) {
-  const description = await library.describeModel(model, { signal });
+  const description = await describeModel(model, { signal });
   const { name, file, quantization, tensors, memory, problem } = description;
   if (memory === null) throw problem;
   const [probe, free] = await Promise.all([rememberedProbe(signal), freeBytes(store)]);
@@ -38,8 +38,7 @@ export async function estimateModel(model, { store, signal }) {
     fileBytes,
     type: quantization.label,
     memory: bytes,
-    wordsPerSecond:
-      probe && library.estimateSpeed(probe, workPerToken(tensors)).decodeTokensPerSecond * WORDS_PER_TOKEN,
+    wordsPerSecond: probe && estimateSpeed(probe, workPerToken(tensors)).decodeTokensPerSecond * WORDS_PER_TOKEN,
     tight: findTightness({ bytes, fileBytes: fileBytes ?? memory.weights, free }),
     free,
   };
@@ -73,7 +72,7 @@ async function rememberedProbe(signal) {
   const remembered = readProbe();
   if (remembered?.processors === threads) return remembered;
   try {
-    const { decodeBytesPerSecond, prefillWeightsPerSecond } = await library.probeSpeed({ signal });
+    const { decodeBytesPerSecond, prefillWeightsPerSecond } = await probeSpeed({ signal });
     const measured = { processors: threads, decodeBytesPerSecond, prefillWeightsPerSecond };
     writeProbe(measured);
     return measured;

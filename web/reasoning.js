@@ -22,8 +22,13 @@ export class ReasoningSplitter {
         this.#held = rest;
         return parts;
       }
-      this.#state = begun.startsWith(OPEN) ? 'reasoning' : 'answer';
-      if (this.#state === 'reasoning') rest = begun.slice(OPEN.length).trimStart();
+      this.#state = begun.startsWith(OPEN) ? 'opened' : 'answer';
+      if (this.#state === 'opened') rest = begun.slice(OPEN.length);
+    }
+    if (this.#state === 'opened') {
+      rest = rest.trimStart();
+      if (rest === '') return parts;
+      this.#state = 'reasoning';
     }
     if (this.#state === 'reasoning') {
       const end = rest.indexOf(CLOSE);
@@ -55,7 +60,7 @@ export class ReasoningSplitter {
   }
 
   get isReasoning() {
-    return this.#state === 'reasoning';
+    return ['opened', 'reasoning'].includes(this.#state);
   }
 }
 

@@ -1,7 +1,7 @@
 // The form of the settings: every field with its help, in the reader's language.
 import { find, make } from './dom.js';
-import { icon } from './icons.js';
 import { LANGUAGES } from './i18n.js';
+import { icon } from './icons.js';
 import { ANSWER_SETTINGS, DEFAULTS, RANGES } from './settings.js';
 
 const SAMPLING_FIELDS = ['temperature', 'maxTokens', 'topP', 'topK', 'minP', 'repetitionPenalty', 'seed'];
@@ -117,7 +117,11 @@ export class SettingsForm {
       find('settings-reset').focus();
     };
     const properties = { type: 'button', id: 'settings-reset', on: { click } };
-    return make('div', { class: 'buttons start' }, make('button', properties, icon('retry'), this.#t('settings.reset')));
+    return make(
+      'div',
+      { class: 'buttons start' },
+      make('button', properties, icon('retry'), this.#t('settings.reset')),
+    );
   }
 
   #shortcuts() {

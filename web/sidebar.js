@@ -1,6 +1,7 @@
 // The list of conversations. On a narrow screen it is a drawer over the page.
-import { make, find } from './dom.js';
+
 import { confirm } from './dialog.js';
+import { find, make } from './dom.js';
 import { icon } from './icons.js';
 
 const SEARCH_MILLISECONDS = 150;
@@ -46,10 +47,6 @@ export class Sidebar {
     this.#setOpen(!NARROW.matches && this.#isWanted);
   }
 
-  get isDrawerOpen() {
-    return NARROW.matches && this.#open;
-  }
-
   toggle() {
     if (!NARROW.matches) this.#context.settings.set('sidebar', this.#open ? 'hidden' : 'shown');
     this.#setOpen(!this.#open);
@@ -57,8 +54,11 @@ export class Sidebar {
     else find('open-sidebar').focus();
   }
 
+  /** @returns {boolean} whether there was one to close */
   closeDrawer() {
-    if (NARROW.matches) this.#setOpen(false);
+    if (!NARROW.matches || !this.#open) return false;
+    this.toggle();
+    return true;
   }
 
   focusSearch() {
@@ -113,7 +113,9 @@ export class Sidebar {
         on: { click: () => onOpen(head.id) },
       },
       make('span', { class: 'title' }, title),
-      answers.jobOf(head.id) ? make('span', { class: 'writing', role: 'img', 'aria-label': t('sidebar.writing') }) : null,
+      answers.jobOf(head.id)
+        ? make('span', { class: 'writing', role: 'img', 'aria-label': t('sidebar.writing') })
+        : null,
     );
     const row = make(
       'li',
@@ -126,7 +128,11 @@ export class Sidebar {
   }
 
   #button(drawing, label, click) {
-    return make('button', { type: 'button', class: 'icon', 'aria-label': label, title: label, on: { click } }, icon(drawing));
+    return make(
+      'button',
+      { type: 'button', class: 'icon', 'aria-label': label, title: label, on: { click } },
+      icon(drawing),
+    );
   }
 
   #rename(row, head) {

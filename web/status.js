@@ -68,7 +68,12 @@ export class Status {
     }
     rows.push(['details.offline', t(`offline.${offline}`), t(`offline.${offline}.help`)]);
     const made = rows.map(([key, value, help]) =>
-      make('div', {}, make('dt', {}, t(key)), make('dd', {}, make('strong', {}, value), make('p', { class: 'help' }, help))),
+      make(
+        'div',
+        {},
+        make('dt', {}, t(key)),
+        make('dd', {}, make('strong', {}, value), make('p', { class: 'help' }, help)),
+      ),
     );
     find('details-list').replaceChildren(...made);
   }

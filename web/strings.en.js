@@ -116,10 +116,12 @@ export default {
   'offline.page': 'Getting ready for offline',
   'offline.model': 'Model not kept',
   'offline.never': 'Needs the network to open',
-  'offline.ready.help': 'The page and the model are kept on this device. Without a network it opens and answers all the same.',
+  'offline.ready.help':
+    'The page and the model are kept on this device. Without a network it opens and answers all the same.',
   'offline.away.help': 'There is no network now, and none is needed: the page and the model are kept on this device.',
   'offline.page.help': 'The page is being stored on this device. Once it is, it opens without a network.',
-  'offline.model.help': 'The page opens without a network, but this model is not stored: it lasts until the tab is closed.',
+  'offline.model.help':
+    'The page opens without a network, but this model is not stored: it lasts until the tab is closed.',
   'offline.never.help':
     'This browser does not let the page store itself (a private window, or no secure connection). While it is open it needs no network.',
 
@@ -127,18 +129,22 @@ export default {
   'details.model': 'Model',
   'details.model.help': 'Its name and the format of its weights.',
   'details.speed': 'Speed',
-  'details.speed.help': 'Tokens a second: how fast your text is read (prefill), and how fast the answer is written (decode). A token is a short piece of a word.',
+  'details.speed.help':
+    'Tokens a second: how fast your text is read (prefill), and how fast the answer is written (decode). A token is a short piece of a word.',
   'details.context': 'Context',
-  'details.context.help': 'What the model has in view at once. When {size} tokens are reached, the page asks how to go on.',
+  'details.context.help':
+    'What the model has in view at once. When {size} tokens are reached, the page asks how to go on.',
   'details.memory': 'Memory',
   'details.memory.parts': '{all}: weights {weights}, context {cache}',
   'details.memory.help': 'What the engine holds of this machine’s memory.',
   'details.threads': 'Threads',
   'details.threads.many': 'Processor cores that compute together.',
   'details.threads.one': 'One core computes: this machine offers no more, or one was chosen in the settings.',
-  'details.threads.alone': 'One core computes: this page is not isolated, so the browser lets it share no memory with others.',
+  'details.threads.alone':
+    'One core computes: this page is not isolated, so the browser lets it share no memory with others.',
   'details.kernels': 'Kernels',
-  'details.kernels.help': 'The innermost loops, built for this kind of processor. They were the fastest when measured here.',
+  'details.kernels.help':
+    'The innermost loops, built for this kind of processor. They were the fastest when measured here.',
   'details.storage': 'Storage',
   'details.storage.help': 'Where the weights are kept, and how fast they were read at the last load.',
   'details.offline': 'Network',

@@ -1,0 +1,267 @@
+// What can be done in a conversation, with an engine whose answers the test writes.
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+import * as driver from './page-driver.js';
+
+const LIMIT = { timeout: 120_000 };
+const pieces = (text) => text.match(/\s?\S+/g);
+
+let browser;
+
+before(async () => {
+  browser = await driver.startBrowser({ serviceWorkers: 'block', permissions: ['clipboard-read', 'clipboard-write'] });
+});
+
+after(() => browser?.close());
+
+async function open(script) {
+  const opened = await driver.openPage(browser, { before: (page) => driver.scriptEngine(page, script) });
+  await opened.page.evaluate(() => {
+    localStorage.clear();
+  });
+  await driver.untilReady(opened.page);
+  opened.complaints.length = 0;
+  return opened;
+}
+
+const answers = (page) => page.locator('.message.assistant .text').allInnerTexts();
+const questions = (page) => page.locator('.message.user .text').allInnerTexts();
+const calls = (page) => page.evaluate(() => globalThis.calls);
+/** The words that a call was made with. */
+const prompt = ({ messages }) => messages.map(({ role, content }) => `${role}: ${content}`);
+
+async function press(page, nth, button) {
+  const message = page.locator('.message').nth(nth);
+  await message.hover();
+  await message.locator(`.foot .${button}`).click();
+}
+
+describe('a conversation', () => {
+  test('streams an answer, drawn at most once a frame, and says so sparsely', LIMIT, async () => {
+    const opened = await open({ answers: [pieces('One two **three** four five six seven eight.')], pause: 30 });
+    const { page } = opened;
+    await page.evaluate(() => {
+      window.lengths = new Set();
+      window.said = [];
+      const note = () =>
+        window.lengths.add(document.querySelector('.message.assistant .text')?.textContent.length ?? 0);
+      const options = { subtree: true, childList: true, characterData: true };
+      new MutationObserver(note).observe(document.querySelector('#log'), options);
+      new MutationObserver(() => window.said.push(document.querySelector('#announcer').textContent)).observe(
+        document.querySelector('#announcer'),
+        options,
+      );
+    });
+    await driver.ask(page, 'Count.');
+    assert.equal(await page.locator('#stop').isVisible(), true);
+    await driver.untilIdle(page);
+    assert.deepEqual(await answers(page), ['One two three four five six seven eight.']);
+    assert.equal(await page.locator('.message.assistant strong').textContent(), 'three');
+    assert.ok((await page.evaluate(() => window.lengths.size)) > 3, 'the answer grew in steps');
+    const said = await page.evaluate(() => window.said);
+    assert.ok(said.length <= 3, `announced ${said.length} times`);
+    assert.match(said.at(-1), /One two/);
+    assert.equal(await page.locator('#log').getAttribute('role'), 'log');
+    await opened.close();
+  });
+
+  test('stops at Escape, keeps what was written, and goes on from there', LIMIT, async () => {
+    const opened = await open({
+      answers: [pieces('a b c d e f g h i j k l m n o p'), pieces(' and more.')],
+      pause: 40,
+    });
+    const { page } = opened;
+    await driver.ask(page, 'Go on.');
+    await page.waitForFunction(() => /a b/.test(document.querySelector('.message.assistant .text')?.textContent));
+    await page.keyboard.press('Escape');
+    await driver.untilIdle(page);
+    const [written] = await answers(page);
+    assert.match(written, /^a b/);
+    assert.doesNotMatch(written, /p$/);
+    assert.equal(await page.locator('.ending').textContent(), 'Stopped.');
+    await page.locator('.message.assistant .foot .quiet').click();
+    await page.waitForFunction(() => /more/.test(document.querySelector('.message.assistant .text').textContent));
+    await driver.untilIdle(page);
+    assert.deepEqual(await answers(page), [`${written} and more.`]);
+    const [, second] = await calls(page);
+    assert.equal(second.continueLast, true);
+    assert.deepEqual(prompt(second), ['user: Go on.', `assistant: ${written}`]);
+    await opened.close();
+  });
+
+  test('offers to go on where an answer was cut at its longest', LIMIT, async () => {
+    const opened = await open({ answers: [pieces('one two three four five')] });
+    const { page } = opened;
+    await page.locator('#open-settings').click();
+    await page.locator('#setting-maxTokens').fill('2');
+    await page.locator('#setting-maxTokens').press('Tab');
+    await page.keyboard.press('Escape');
+    assert.equal(await driver.converse(page, 'Count.'), 'one two');
+    assert.equal(await page.locator('.ending').textContent(), 'Cut at the longest answer allowed.');
+    assert.equal(await page.locator('.message.assistant .foot .quiet').isVisible(), true);
+    await opened.close();
+  });
+
+  test('answers again in place of the last answer', LIMIT, async () => {
+    const opened = await open({ answers: [['First.'], ['Second.']] });
+    const { page } = opened;
+    await driver.converse(page, 'Say something.');
+    await press(page, 1, 'regenerate');
+    await page.waitForFunction(() => document.querySelector('.message.assistant .text').textContent === 'Second.');
+    await driver.untilIdle(page);
+    assert.deepEqual(await answers(page), ['Second.']);
+    const [first, second] = await calls(page);
+    assert.deepEqual(prompt(second), prompt(first));
+    await opened.close();
+  });
+
+  test('sends an edited message anew, after asking where more than its answer would go', LIMIT, async () => {
+    const opened = await open({ answers: [['One.'], ['Two.'], ['Three.']] });
+    const { page } = opened;
+    await driver.converse(page, 'first');
+    await driver.converse(page, 'second');
+    await press(page, 0, 'edit');
+    await page.locator('.edit-field').fill('mended');
+    await driver.shoot(page, 'edit');
+    await page.locator('.edit-field').press('Enter');
+    await page.locator('dialog.confirm .danger').click();
+    await page.waitForFunction(() => document.querySelector('.message.assistant .text')?.textContent === 'Three.');
+    await driver.untilIdle(page);
+    assert.deepEqual([await questions(page), await answers(page)], [['mended'], ['Three.']]);
+    await press(page, 0, 'edit');
+    await page.locator('.edit-field').press('Escape');
+    assert.deepEqual(await questions(page), ['mended'], 'Escape changes nothing');
+    await page.locator('#prompt').focus();
+    await page.keyboard.press('ArrowUp');
+    assert.equal(await page.locator('.edit-field').inputValue(), 'mended');
+    await opened.close();
+  });
+
+  test('copies a message as Markdown, without the reasoning, and the code of a block', LIMIT, async () => {
+    const opened = await open({ answers: [['<think>Hm.</think>Use **this**:\n\n', '```js\nlet a = 1;\n```\n']] });
+    const { page } = opened;
+    await driver.converse(page, 'How?');
+    await press(page, 1, 'copy');
+    const clipboard = () => page.evaluate(() => navigator.clipboard.readText());
+    assert.equal(await clipboard(), 'Use **this**:\n\n```js\nlet a = 1;\n```\n');
+    await page.locator('.code-head button').click();
+    assert.match(await clipboard(), /^let a = 1;\n?$/);
+    await page.locator('.code-head button', { hasText: 'Copied' }).waitFor();
+    await opened.close();
+  });
+
+  test('deletes a turn when that was meant', LIMIT, async () => {
+    const opened = await open({ answers: [['One.'], ['Two.'], ['Three.']] });
+    const { page } = opened;
+    await driver.converse(page, 'first');
+    await driver.converse(page, 'second');
+    await press(page, 1, 'delete');
+    await page.locator('dialog.confirm button:not(.danger)').click();
+    assert.equal(await page.locator('.message').count(), 4);
+    await press(page, 1, 'delete');
+    await page.locator('dialog.confirm .danger').click();
+    await page.waitForFunction(() => document.querySelectorAll('.message').length === 2);
+    assert.deepEqual([await questions(page), await answers(page)], [['second'], ['Two.']]);
+    await driver.converse(page, 'third');
+    assert.deepEqual(prompt((await calls(page)).at(-1)), ['user: second', 'assistant: Two.', 'user: third']);
+    await opened.close();
+  });
+
+  test('folds reasoning away, and shows it to the model no more', LIMIT, async () => {
+    const opened = await open({ answers: [pieces('<think> The reader greets me. </think> Good day!')], pause: 25 });
+    const { page } = opened;
+    await driver.ask(page, 'Hello');
+    await page.waitForFunction(() => document.querySelector('.reasoning summary')?.textContent === 'Thinking…');
+    await driver.untilIdle(page);
+    assert.match(await page.locator('.reasoning summary').textContent(), /^Thought for \d+ s$/);
+    assert.equal(await page.locator('.reasoning-text').isVisible(), false);
+    await page.locator('.reasoning summary').click();
+    assert.match(await page.locator('.reasoning-text').textContent(), /The reader greets me\./);
+    assert.deepEqual(await answers(page), ['Good day!']);
+    await driver.converse(page, 'Again');
+    assert.deepEqual(prompt((await calls(page))[1]), ['user: Hello', 'assistant: Good day!', 'user: Again']);
+    await opened.close();
+  });
+
+  test('hands the system prompt and the sampling settings on, and takes back no nonsense', LIMIT, async () => {
+    const opened = await open({});
+    const { page } = opened;
+    await page.locator('#open-settings').click();
+    await page.locator('#setting-systemPrompt').fill('Be brief.');
+    for (const [name, value] of Object.entries({ temperature: '0.7', topK: '12', seed: '42' })) {
+      await page.locator(`#setting-${name}`).fill(value);
+    }
+    await page.locator('#setting-topP').fill('7');
+    await page.locator('#setting-topP').press('Tab');
+    assert.match(await page.locator('.field-problem:not(:empty)').textContent(), /from 0 to 1/);
+    await page.keyboard.press('Escape');
+    await driver.converse(page, 'Hi');
+    const [call] = await calls(page);
+    assert.deepEqual(prompt(call), ['system: Be brief.', 'user: Hi']);
+    const { temperature, topK, topP, seed } = call;
+    assert.deepEqual({ temperature, topK, topP, seed }, { temperature: 0.7, topK: 12, topP: 0.95, seed: 42 });
+    await page.locator('#open-settings').click();
+    await page.locator('#settings-reset').click();
+    await page.keyboard.press('Escape');
+    await driver.converse(page, 'Hi');
+    const last = (await calls(page)).at(-1);
+    assert.deepEqual([last.temperature, last.topK, last.seed, last.messages[0].role], [0.3, 40, undefined, 'user']);
+    await opened.close();
+  });
+});
+
+describe('a full context', () => {
+  test('asks how to go on, and goes on without the oldest turns', LIMIT, async () => {
+    const opened = await open({ answers: [pieces('a b c d e f g h')], contextSize: 24 });
+    const { page } = opened;
+    await driver.converse(page, 'one two');
+    await driver.converse(page, 'three four');
+    await driver.ask(page, 'five six');
+    await page.locator('.notice').waitFor();
+    assert.match(await page.locator('.notice').innerText(), /too long for the model now: \d+ tokens, and 24 fit/);
+    assert.deepEqual(await questions(page), ['one two', 'three four', 'five six'], 'the message is kept');
+    await driver.shoot(page, 'full');
+    await page.getByRole('button', { name: 'Go on without the oldest turns' }).click();
+    await page.waitForFunction(() => document.querySelectorAll('.message.assistant').length === 3);
+    await driver.untilIdle(page);
+    assert.match(await page.locator('.divider').textContent(), /no longer sees what is above/);
+    const last = (await calls(page)).at(-1);
+    assert.ok(!prompt(last).includes('user: one two'));
+    assert.ok(prompt(last).includes('user: five six'));
+    await driver.shoot(page, 'dropped');
+    await opened.close();
+  });
+
+  test('moves the message to a new chat', LIMIT, async () => {
+    const opened = await open({ answers: [pieces('a b c d e f g h')], contextSize: 14 });
+    const { page } = opened;
+    await driver.converse(page, 'one two');
+    await driver.ask(page, 'three four');
+    await page.locator('.notice').getByRole('button', { name: 'New chat' }).click();
+    assert.equal(await page.locator('#prompt').inputValue(), 'three four');
+    assert.equal(await page.locator('.message').count(), 0);
+    await opened.close();
+  });
+
+  test('says so where an answer was cut off by it', LIMIT, async () => {
+    const opened = await open({ answers: [pieces('a b c d e f g h i j k l m n o p q r s t')], contextSize: 10 });
+    const { page } = opened;
+    await driver.ask(page, 'one two');
+    await page.locator('.notice').waitFor();
+    assert.match(await page.locator('.notice').innerText(), /context is full, so the answer ends here/);
+    await opened.close();
+  });
+
+  test('says so where a message is too long by itself, and lets it be shortened', LIMIT, async () => {
+    const opened = await open({ answers: [['Fine.']], contextSize: 10 });
+    const { page } = opened;
+    await driver.ask(page, 'word '.repeat(30));
+    await page.locator('.notice').waitFor();
+    assert.match(await page.locator('.notice').innerText(), /too long for the model by itself: 31 tokens, and 10 fit/);
+    await page.getByRole('button', { name: 'Edit the message' }).click();
+    await page.locator('.edit-field').fill('short');
+    await page.locator('.edit-field').press('Enter');
+    await page.waitForFunction(() => document.querySelector('.message.assistant .text')?.textContent === 'Fine.');
+    await opened.close();
+  });
+});

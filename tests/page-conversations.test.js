@@ -1,0 +1,257 @@
+// Several conversations: kept, found, renamed, deleted, taken out and brought back.
+import assert from 'node:assert/strict';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, test } from 'node:test';
+import { ArchiveError, readArchive, writeArchive } from '../web/archive.js';
+import * as driver from './page-driver.js';
+import { temporaryFolder } from './small-model.js';
+
+const LIMIT = { timeout: 120_000 };
+const FOLDER = temporaryFolder();
+const pieces = (text) => text.match(/\s?\S+/g);
+
+/** Each test has a browser profile of its own, so that it begins without conversations. */
+async function withPage(script, use) {
+  const browser = await driver.startBrowser({ serviceWorkers: 'block' });
+  try {
+    const open = async () => {
+      const opened = await driver.openPage(browser, { before: (page) => driver.scriptEngine(page, script) });
+      await driver.untilReady(opened.page);
+      opened.complaints.length = 0;
+      return opened;
+    };
+    await use(await open(), open);
+  } finally {
+    await browser.close();
+  }
+}
+
+const titles = (page) => page.locator('#conversations .title').allInnerTexts();
+const row = (page, title) => page.locator('#conversations li', { hasText: title });
+const untilTitles = (page, expected) =>
+  page.waitForFunction(
+    (wanted) => [...document.querySelectorAll('#conversations .title')].map((e) => e.textContent).join('|') === wanted,
+    expected.join('|'),
+  );
+
+async function startChat(page, question) {
+  await page.locator('#new-chat').click();
+  await driver.converse(page, question);
+}
+
+async function importFile(page, name, content) {
+  const path = join(FOLDER, name);
+  writeFileSync(path, content);
+  await page.locator('#import-file').setInputFiles(path);
+}
+
+describe('conversations', () => {
+  test('are kept with titles from their first messages, newest first', LIMIT, async () => {
+    await withPage({ answers: [['**One.**'], ['Two.']] }, async (first, open) => {
+      await startChat(first.page, 'About apples\nand more');
+      await startChat(first.page, `About ${'very '.repeat(30)}long names`);
+      const [long, short] = await titles(first.page);
+      assert.equal(short, 'About apples');
+      assert.ok(long.length <= 60 && long.endsWith('…'), long);
+      await first.close();
+      const second = await open();
+      await untilTitles(second.page, [long, 'About apples']);
+      await row(second.page, 'About apples').locator('.open').click();
+      assert.equal(await second.page.locator('.message.user .text').innerText(), 'About apples\nand more');
+      assert.equal(await second.page.locator('.message.assistant strong').textContent(), 'One.');
+      assert.equal(await row(second.page, 'About apples').locator('.open').getAttribute('aria-current'), 'true');
+      await second.close();
+    });
+  });
+
+  test('are found by the words in them', LIMIT, async () => {
+    await withPage({ answers: [['Crisp and sweet.'], ['Yellow.']] }, async ({ page, close }) => {
+      await startChat(page, 'About apples');
+      await startChat(page, 'About bananas');
+      await page.keyboard.press('Control+k');
+      await page.keyboard.type('SWEET apples');
+      await untilTitles(page, ['About apples']);
+      await page.locator('#search').fill('nowhere');
+      await page.locator('#no-conversations').waitFor();
+      assert.equal(await page.locator('#no-conversations').textContent(), 'Nothing found.');
+      await page.locator('#search').press('Escape');
+      await untilTitles(page, ['About bananas', 'About apples']);
+      await close();
+    });
+  });
+
+  test('are renamed, also the one in use, and keep the name', LIMIT, async () => {
+    await withPage({}, async ({ page, close }) => {
+      await startChat(page, 'About apples');
+      const rename = async (name, key) => {
+        await page.locator('#conversations li').hover();
+        await page.locator('#conversations li .icon').first().click();
+        await page.locator('.rename').fill(name);
+        await page.locator('.rename').press(key);
+      };
+      await rename('Fruit', 'Enter');
+      await untilTitles(page, ['Fruit']);
+      assert.equal(await page.locator('#title').textContent(), 'Fruit');
+      await rename('Nothing', 'Escape');
+      await untilTitles(page, ['Fruit']);
+      await driver.converse(page, 'And pears?');
+      await untilTitles(page, ['Fruit']);
+      await close();
+    });
+  });
+
+  test('are deleted when that was meant', LIMIT, async () => {
+    await withPage({}, async ({ page, close }) => {
+      await startChat(page, 'About apples');
+      await startChat(page, 'About bananas');
+      const remove = async (title, answer) => {
+        await row(page, title).hover();
+        await row(page, title).locator('.icon').last().click();
+        await page.locator(`dialog.confirm ${answer}`).click();
+      };
+      await remove('About bananas', 'button:not(.danger)');
+      await untilTitles(page, ['About bananas', 'About apples']);
+      await remove('About bananas', '.danger');
+      await untilTitles(page, ['About apples']);
+      assert.equal(await page.locator('.message').count(), 0, 'the one in use is gone from the screen');
+      await close();
+    });
+  });
+
+  test('answer on while another one is read, each its own', LIMIT, async () => {
+    const answers = [['Quick.'], pieces('a b c d e f g h i j k l m n'), ['Last.']];
+    await withPage({ answers, pause: 60 }, async ({ page, close }) => {
+      await startChat(page, 'First');
+      await page.locator('#new-chat').click();
+      await driver.ask(page, 'Second');
+      await page.waitForFunction(() => /a b/.test(document.querySelector('.message.assistant .text')?.textContent));
+      await row(page, 'First').locator('.open').click();
+      assert.equal(await row(page, 'Second').locator('.writing').count(), 1);
+      assert.equal(await page.locator('#stop').isVisible(), false);
+      await driver.ask(page, 'Third');
+      await driver.untilIdle(page);
+      assert.deepEqual(await page.locator('.message.assistant .text').allInnerTexts(), ['Quick.', 'Last.']);
+      await row(page, 'Second').locator('.open').click();
+      await page.waitForFunction(() => document.querySelector('#title').textContent === 'Second');
+      assert.equal(await page.locator('.message.assistant .text').innerText(), 'a b c d e f g h i j k l m n');
+      await close();
+    });
+  });
+
+  test('an answer that a closed tab broke off is kept as far as it came', LIMIT, async () => {
+    const long = Array.from({ length: 400 }, (_, index) => ` w${index}`);
+    await withPage({ answers: [long], pause: 25 }, async ({ page }, open) => {
+      await driver.ask(page, 'Write a lot');
+      await page.waitForFunction(() => / w120 /.test(document.querySelector('.message.assistant .text')?.textContent));
+      await page.close();
+      const second = await open();
+      await row(second.page, 'Write a lot').locator('.open').click();
+      assert.match(await second.page.locator('.message.assistant .text').innerText(), /^w0 w1 .* w40/);
+      assert.equal(await second.page.locator('.ending').textContent(), 'Stopped.');
+      await second.page.close();
+    });
+  });
+
+  test('a long one shows its end, and the rest on demand', LIMIT, async () => {
+    const messages = Array.from({ length: 90 }, (_, index) => ({
+      id: `m${index}`,
+      role: index % 2 ? 'assistant' : 'user',
+      content: `Message ${index}`,
+      createdAt: index,
+      finish: 'stop',
+    }));
+    const conversation = { id: 'long', title: 'Long', renamed: true, createdAt: 1, updatedAt: 2, start: 0, messages };
+    await withPage({}, async ({ page, close }) => {
+      await importFile(page, 'long.json', writeArchive([conversation]));
+      await row(page, 'Long').locator('.open').click();
+      assert.equal(await page.locator('.message').count(), 40);
+      for (const count of [80, 90]) {
+        await page.locator('.earlier').click();
+        assert.equal(await page.locator('.message').count(), count);
+      }
+      assert.equal(await page.locator('.earlier').count(), 0);
+      assert.equal(await page.locator('.message').first().locator('.text').innerText(), 'Message 0');
+      await close();
+    });
+  });
+
+  test('go out as JSON and come back the same, into another browser', LIMIT, async () => {
+    let json;
+    const answers = [['<think>Hm.</think>Crisp.'], ['Yellow.']];
+    await withPage({ answers }, async ({ page, close }) => {
+      await startChat(page, 'About apples');
+      await startChat(page, 'About bananas');
+      const [download] = await Promise.all([page.waitForEvent('download'), page.locator('#export').click()]);
+      assert.match(download.suggestedFilename(), /^nibble-\d{4}-\d\d-\d\d\.json$/);
+      json = readFileSync(await download.path(), 'utf8');
+      await close();
+    });
+    assert.equal(readArchive(json).length, 2);
+    await withPage({}, async ({ page, close }) => {
+      await importFile(page, 'export.json', json);
+      await untilTitles(page, ['About bananas', 'About apples']);
+      await row(page, 'About apples').locator('.open').click();
+      assert.equal(await page.locator('.message.assistant .text').innerText(), 'Crisp.');
+      const [download] = await Promise.all([page.waitForEvent('download'), page.locator('#export').click()]);
+      const again = readArchive(readFileSync(await download.path(), 'utf8'));
+      assert.deepEqual(again, readArchive(json));
+      await importFile(page, 'export.json', json);
+      await page.waitForFunction(() => document.querySelector('#announcer').textContent.startsWith('0 conversations'));
+      await untilTitles(page, ['About bananas', 'About apples']);
+      await close();
+    });
+  });
+
+  test('a file that is no export changes nothing and is called so', LIMIT, async () => {
+    const good = { id: 'a', title: 'A', createdAt: 1, updatedAt: 1, messages: [] };
+    const archive = (changes) => JSON.stringify({ format: 'nibble-conversations', version: 1, ...changes });
+    const bad = {
+      ARCHIVE_BAD_JSON: '{"format": ',
+      ARCHIVE_UNKNOWN: '{"some": "thing"}',
+      ARCHIVE_VERSION: archive({ version: 99, conversations: [] }),
+      ARCHIVE_DAMAGED: archive({ conversations: [good, { id: 'b', title: 'B', messages: [{ role: 'root' }] }] }),
+    };
+    await withPage({}, async ({ page, close }) => {
+      await startChat(page, 'About apples');
+      for (const [code, content] of Object.entries(bad)) {
+        await importFile(page, `${code}.json`, content);
+        await page.locator(`#problem[data-code=${code}]`).waitFor();
+        await page.locator('#dismiss').click();
+      }
+      await untilTitles(page, ['About apples']);
+      await close();
+    });
+  });
+});
+
+describe('an archive', () => {
+  const message = { id: 'm', role: 'user', content: 'Hi', createdAt: 3 };
+  const conversation = {
+    id: 'c',
+    title: 'T',
+    renamed: false,
+    createdAt: 1,
+    updatedAt: 2,
+    start: 0,
+    messages: [message],
+  };
+
+  test('reads what it has written', () => {
+    assert.deepEqual(readArchive(writeArchive([conversation])), [conversation]);
+  });
+
+  test('takes only what a conversation is made of', () => {
+    const changed = {
+      ...conversation,
+      extra: 1,
+      start: 99,
+      messages: [{ ...message, html: '<b>', speed: { prefill: 'x' } }],
+    };
+    assert.deepEqual(readArchive(writeArchive([changed])), [conversation]);
+  });
+
+  for (const broken of ['null', '[]', '{}', '{"format":"nibble-conversations","version":1,"conversations":{}}']) {
+    test(`refuses ${broken}`, () => assert.throws(() => readArchive(broken), ArchiveError));
+  }
+});

@@ -1,0 +1,232 @@
+// What the page makes of a model's Markdown, hostile or not, in a real browser. The text comes in pieces of every size.
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { build } from 'esbuild';
+import { openChromium } from './chromium.js';
+
+const LIMIT = { timeout: 120_000 };
+const SAFE = ['http:', 'https:', 'mailto:'];
+
+let browser;
+let page;
+const requests = [];
+const dialogs = [];
+
+before(async () => {
+  const { outputFiles } = await build({
+    stdin: {
+      contents: `export { MarkdownWriter, safeAddress } from './markdown.js';
+        export { ReasoningSplitter, withoutReasoning } from './reasoning.js';`,
+      resolveDir: fileURLToPath(new URL('../web/', import.meta.url)),
+    },
+    bundle: true,
+    format: 'iife',
+    globalName: 'parts',
+    write: false,
+  });
+  browser = await openChromium();
+  page = await browser.context.newPage();
+  await page.setContent('<main></main>');
+  await page.addScriptTag({ content: outputFiles[0].text });
+  page.on('request', (request) => requests.push(request.url()));
+  page.on('dialog', (dialog) => {
+    dialogs.push(dialog.message());
+    dialog.dismiss();
+  });
+});
+
+after(() => browser?.close());
+
+/**
+ * Draws a text in pieces of `size` characters.
+ * @returns {Promise<{ html: string, text: string, links: object[], tags: string[], handlers: number, longest: number }>}
+ */
+function draw(text, size = 3) {
+  return page.evaluate(
+    ({ text, size }) => {
+      const root = document.querySelector('main');
+      root.replaceChildren();
+      const writer = new window.parts.MarkdownWriter(root, (key) => key);
+      let longest = 0;
+      for (let start = 0; start < text.length; start += size) {
+        const begun = performance.now();
+        writer.write(text.slice(start, start + size));
+        longest = Math.max(longest, performance.now() - begun);
+      }
+      writer.end();
+      const all = [...root.querySelectorAll('*')];
+      return {
+        html: root.innerHTML.slice(0, 4000),
+        text: root.textContent,
+        tags: [...new Set(all.map(({ localName }) => localName))],
+        handlers: all.filter((element) => element.getAttributeNames().some((name) => name.startsWith('on'))).length,
+        links: all
+          .filter(({ localName }) => localName === 'a')
+          .map((a) => ({
+            href: a.getAttribute('href'),
+            protocol: a.protocol,
+            text: a.textContent,
+            rel: a.rel,
+            target: a.target,
+          })),
+        longest,
+      };
+    },
+    { text, size },
+  );
+}
+
+const HOSTILE = {
+  'a script': '<script>alert(1)</script> and <SCRIPT SRC=https://evil.example/x.js></SCRIPT>',
+  'an image with a handler': '<img src=x onerror=alert(1)>',
+  'a frame': '<iframe src="https://evil.example/"></iframe>',
+  'an SVG': '<svg onload=alert(1)><animate onbegin=alert(1)></svg>',
+  'a style': '<style>@import "https://evil.example/x.css";</style>',
+  'a form': '<form action=https://evil.example><input name=password></form>',
+  'HTML in a table': '| <script>alert(1)</script> | b |\n|---|---|\n| <img src=x onerror=alert(1)> | d |\n',
+  'HTML in code': '```html\n<script>alert(1)</script>\n```\n',
+  'a language that breaks out': '```"><script>alert(1)</script>\ncode\n```\n',
+  'a javascript link': '[click](javascript:alert(1)) [click](JaVaScRiPt:alert(1)) [click](  javascript:alert(1))',
+  'a link with a line feed in its scheme': '[click](java\tscript:alert(1))',
+  'a data link': '[click](data:text/html,<script>alert(1)</script>)',
+  'other schemes':
+    '[a](vbscript:x) [b](file:///etc/passwd) [c](blob:https://a.example/1) [d](//evil.example/x) [e](x.html)',
+  'a link that breaks out of its attribute': '[click](https://a.example/" onclick="alert(1))',
+  'a remote image': '![tracker](https://evil.example/pixel.png)',
+  'a data image': '![x](data:image/svg+xml,<svg onload=alert(1)>)',
+  'a bare address': 'see javascript:alert(1) and http://a.example/"onmouseover="alert(1) now',
+};
+
+describe('hostile Markdown', () => {
+  for (const [name, text] of Object.entries(HOSTILE)) {
+    test(`${name} stays a text`, LIMIT, async () => {
+      for (const size of [1, 3, 1000]) {
+        const { tags, handlers, links } = await draw(text, size);
+        const known =
+          'p a em strong s code pre div span button svg path table thead tbody tr th td br ul ol li hr'.split(' ');
+        const allowed = [...known, 'blockquote', 'h2', 'h3', 'h4', 'h5', 'h6'];
+        assert.deepEqual(
+          tags.filter((tag) => !allowed.includes(tag)),
+          [],
+        );
+        assert.equal(handlers, 0);
+        for (const { href, protocol, rel, target } of links) {
+          assert.ok(SAFE.includes(protocol), `${href} is no link to have`);
+          assert.deepEqual([rel, target], ['noopener noreferrer', '_blank']);
+        }
+      }
+      assert.deepEqual([requests, dialogs], [[], []]);
+    });
+  }
+
+  test('a remote image becomes a link that says so', LIMIT, async () => {
+    const { links, tags } = await draw('![a cat](https://a.example/cat.png)');
+    assert.ok(!tags.includes('img'));
+    assert.deepEqual(
+      links.map(({ href, text }) => [href, text]),
+      [['https://a.example/cat.png', 'image a cat']],
+    );
+  });
+
+  test('a line of 100,000 characters is shown whole', LIMIT, async () => {
+    const { text } = await draw('x'.repeat(100_000), 500);
+    assert.equal(text.length, 100_000);
+  });
+
+  const ENDLESS = {
+    'an address': `https://a.example/${'x'.repeat(100_000)}`,
+    'a link': `[x](${'y'.repeat(100_000)}`,
+    'a language': `\`\`\`${'z'.repeat(100_000)}`,
+    'a row': `|${'-'.repeat(100_000)}`,
+  };
+  for (const [name, endless] of Object.entries(ENDLESS)) {
+    test(`${name} that never ends is shown whole, and holds nothing up`, LIMIT, async (context) => {
+      const { text, longest } = await draw(endless, 500);
+      assert.ok(text.length >= endless.length - 2, `${text.length} of ${endless.length} characters`);
+      context.diagnostic(`longest piece ${longest.toFixed(1)} ms`);
+    });
+  }
+
+  const NESTED = {
+    quotes: `${'> '.repeat(500)}deep`,
+    lists: Array.from({ length: 100 }, (_, depth) => `${'  '.repeat(depth)}- item ${depth}`).join('\n'),
+    emphasis: '*a_b'.repeat(500),
+    'emphasis behind a fence': `\`\`\`${' *a _b'.repeat(100)}\``,
+    links: '[a '.repeat(500),
+  };
+  for (const [name, nested] of Object.entries(NESTED)) {
+    test(`${name} nested without end keep their words`, LIMIT, async () => {
+      for (const size of [1, 7, 5000]) {
+        const { text } = await draw(nested, size);
+        const words = (value) => value.match(/[a-z]/g).join('');
+        assert.equal(words(text), words(nested));
+      }
+    });
+  }
+});
+
+describe('plain Markdown', () => {
+  test('is the same however its pieces are cut', LIMIT, async () => {
+    const text =
+      '# Title\n\nSome **bold**, *em* and `code`.\n\n- one\n- two\n\n```js\nlet a_b = 1;\n```\n\n| a | b |\n|---|---|\n| 1 | 2 |\n\n[x](https://a.example/) end\n';
+    const whole = await draw(text, text.length);
+    for (const size of [1, 2, 5, 13]) assert.equal((await draw(text, size)).html, whole.html);
+    for (const tag of ['h2', 'strong', 'em', 'code', 'ul', 'li', 'pre', 'table', 'th', 'td', 'a']) {
+      assert.ok(whole.tags.includes(tag), `${tag} in ${whole.tags}`);
+    }
+    assert.match(whole.text, /let a_b = 1;/);
+  });
+
+  const KEPT = [
+    'snake_case_name and __init__.py_x',
+    'it costs $5, or $x and $y',
+    'see [1] and ![2] and a[i]',
+    'the area \\(x^2\\) and',
+    'https://a.example/a_b_c is the address',
+  ];
+  for (const text of KEPT) {
+    test(`keeps the characters of: ${text}`, LIMIT, async () => {
+      const shown = (await draw(text, 1)).text;
+      const plain = text.replace('__init__', 'init');
+      assert.equal(shown, plain);
+    });
+  }
+
+  test('a full stop behind an address is not part of it', LIMIT, async () => {
+    const { links } = await draw('Look at https://a.example/x. Then go.');
+    assert.deepEqual(
+      links.map(({ href }) => href),
+      ['https://a.example/x'],
+    );
+  });
+});
+
+describe('reasoning', () => {
+  const split = (text, size) =>
+    page.evaluate(
+      ({ text, size }) => {
+        const splitter = new window.parts.ReasoningSplitter();
+        const found = { reasoning: '', answer: '' };
+        const take = (list) => {
+          for (const part of list) found[part.kind] += part.text;
+        };
+        for (let start = 0; start < text.length; start += size) take(splitter.push(text.slice(start, start + size)));
+        take(splitter.end());
+        return found;
+      },
+      { text, size },
+    );
+  const CASES = [
+    ['<think>\nHm.\n</think>\n\nYes.', { reasoning: 'Hm.\n', answer: 'Yes.' }],
+    ['Plain.', { reasoning: '', answer: 'Plain.' }],
+    ['<think>never ends </thin', { reasoning: 'never ends </thin', answer: '' }],
+    ['a <think> later', { reasoning: '', answer: 'a <think> later' }],
+    ['<thi', { reasoning: '', answer: '<thi' }],
+  ];
+  for (const [text, expected] of CASES) {
+    test(`is told from the answer in: ${JSON.stringify(text)}`, LIMIT, async () => {
+      for (const size of [1, 2, 5, 100]) assert.deepEqual(await split(text, size), expected);
+    });
+  }
+});
