@@ -35,15 +35,17 @@ export function requireChromium() {
 
 /**
  * Starts a Chromium with an empty profile.
+ * @param {object} [options] Playwright's; `args` come on top of the usual flags
  * @returns {Promise<{ context: import('playwright-core').BrowserContext, close: () => Promise<void> }>}
  */
-export async function openChromium(options = {}) {
+export async function openChromium({ args = [], ...options } = {}) {
   const { chromium } = await import('playwright-core');
   const profile = mkdtempSync(join(tmpdir(), 'nibble-chromium-'));
   const discard = () => rmSync(profile, { recursive: true, force: true, maxRetries: 5 });
   try {
     const executablePath = requireChromium();
-    const context = await chromium.launchPersistentContext(profile, { executablePath, args: FLAGS, ...options });
+    const flags = [...FLAGS, ...args];
+    const context = await chromium.launchPersistentContext(profile, { executablePath, args: flags, ...options });
     return { context, close: () => context.close().finally(discard) };
   } catch (error) {
     discard();

@@ -99,13 +99,23 @@ function descendants() {
   return found;
 }
 
+/** A line of /proc/ID/status of each process of our browser's pages, in bytes. */
+const pageBytes = (line) =>
+  descendants()
+    .filter(({ command }) => command.includes('--type=renderer'))
+    .map(({ id }) => 1024 * Number(new RegExp(`^${line}:\\s+(\\d+) kB$`, 'm').exec(readText(`/proc/${id}/status`))?.[1]))
+    .filter((bytes) => bytes > 0);
+
 /** The most memory that a page's process of our browser has taken, in bytes; null where nobody tells. */
 export function pagePeakBytes() {
-  const peaks = descendants()
-    .filter(({ command }) => command.includes('--type=renderer'))
-    .map(({ id }) => Number(/^VmHWM:\s+(\d+) kB$/m.exec(readText(`/proc/${id}/status`) ?? '')?.[1] ?? Number.NaN));
-  const known = peaks.filter((peak) => peak > 0);
-  return known.length === 0 ? null : Math.max(...known) * 1024;
+  const peaks = pageBytes('VmHWM');
+  return peaks.length === 0 ? null : Math.max(...peaks);
+}
+
+/** The memory that all processes of our browser's pages take, in bytes; null where nobody tells. */
+export function pagesResidentBytes() {
+  const sizes = pageBytes('VmRSS');
+  return sizes.length === 0 ? null : sizes.reduce((sum, size) => sum + size, 0);
 }
 
 /** The flags that our browser was started with, without its profile's folder; null where nobody tells. */
