@@ -27,6 +27,9 @@ struct NibbleEngine {
   const Kernels *sets[MAX_KERNEL_SETS];
   double rates[MAX_KERNEL_SETS];
   int set_count;
+  bool choose_threads;
+  ThreadRate thread_rates[TUNING_THREAD_COUNTS];
+  int thread_rate_count;
   bool complete;
   uint64_t session_bytes;
 };
@@ -154,6 +157,7 @@ static bool build_engine(NibbleEngine *engine, const Gguf *gguf, const NibbleOpt
                                              settled.context_size, settled.batch_size, error))
     return false;
   engine->run.tile_streams = settled.tile_streams;
+  engine->choose_threads = settled.choose_threads;
   return model_reserve(&engine->model, error) &&
          loader_create(&engine->loader, &engine->model, gguf->data_offset, error);
 }
@@ -186,11 +190,25 @@ bool nibble_engine_load(NibbleEngine *engine, const uint8_t *bytes, size_t count
   return loader_remaining(&engine->loader) > 0 || nibble_engine_finish(engine, error);
 }
 
+// Measures what was left to the engine, on a first token's KV pages that are given back.
+static bool tune(NibbleEngine *engine, NibbleError *error) {
+  Run *run = &engine->run;
+  KvTable kv = {0};
+  const bool ready = kv_table_create(&kv, engine->pool, &engine->kv_shape, 1, error) && kv_table_grow(&kv, 1, error);
+  run->kv = &kv;
+  if (ready && engine->choose_threads) engine->thread_rate_count = tuning_choose_threads(run, engine->thread_rates);
+  if (ready && run->tile_streams == 0) tuning_choose_streams(run);
+  run->kv = NULL;
+  kv_table_free(&kv);
+  kv_pool_trim(engine->pool);
+  return ready;
+}
+
 bool nibble_engine_finish(NibbleEngine *engine, NibbleError *error) {
   if (engine->complete) return true;
   if (!rope_create(&engine->run.rope, &engine->model.shape.rope, engine->model.rope_factors, error)) return false;
   loader_free(&engine->loader);
-  if (engine->run.tile_streams == 0) tuning_choose_streams(&engine->run);
+  if (!tune(engine, error)) return false;
   engine->complete = true;
   return true;
 }
@@ -236,7 +254,13 @@ void nibble_engine_memory(const NibbleEngine *engine, NibbleMemory *memory) {
   };
 }
 
-int nibble_engine_threads(const NibbleEngine *engine) { return threads_count(engine->threads); }
+int nibble_engine_threads(const NibbleEngine *engine) { return threads_active(engine->threads); }
+
+int nibble_engine_thread_rate(const NibbleEngine *engine, int index, double *rate) {
+  if (index < 0 || index >= engine->thread_rate_count) return 0;
+  *rate = engine->thread_rates[index].rate;
+  return engine->thread_rates[index].threads;
+}
 
 int nibble_engine_batch_size(const NibbleEngine *engine) { return engine->run.batch_size; }
 
@@ -280,7 +304,7 @@ typedef struct {
 static void read_task(void *context, int thread) {
   ReadTask *task = context;
   const Model *model = &task->engine->model;
-  const uint64_t threads = (uint64_t)threads_count(task->engine->threads), lines = model->arena_bytes / 64;
+  const uint64_t threads = (uint64_t)threads_active(task->engine->threads), lines = model->arena_bytes / 64;
   const uint64_t *words = (const uint64_t *)(model->arena + lines * (uint64_t)thread / threads * 64);
   const uint64_t count = lines * (uint64_t)(thread + 1) / threads - lines * (uint64_t)thread / threads;
   uint64_t sum[8] = {0};
