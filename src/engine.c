@@ -190,25 +190,28 @@ bool nibble_engine_load(NibbleEngine *engine, const uint8_t *bytes, size_t count
   return loader_remaining(&engine->loader) > 0 || nibble_engine_finish(engine, error);
 }
 
-// Measures what was left to the engine, on a first token's KV pages that are given back.
-static bool tune(NibbleEngine *engine, NibbleError *error) {
+// Measures what was left to the engine, on a first token's KV pages that are given back. Where there is no memory for
+// those, nothing is measured: that is no reason to refuse a model.
+static void tune(NibbleEngine *engine) {
   Run *run = &engine->run;
+  const bool choose_streams = run->tile_streams == 0 && run->kernels->tile_streams > 1;
+  if (!engine->choose_threads && !choose_streams) return;
   KvTable kv = {0};
-  const bool ready = kv_table_create(&kv, engine->pool, &engine->kv_shape, 1, error) && kv_table_grow(&kv, 1, error);
-  run->kv = &kv;
-  if (ready && engine->choose_threads) engine->thread_rate_count = tuning_choose_threads(run, engine->thread_rates);
-  if (ready && run->tile_streams == 0) tuning_choose_streams(run);
-  run->kv = NULL;
+  if (kv_table_create(&kv, engine->pool, &engine->kv_shape, 1, NULL) && kv_table_grow(&kv, 1, NULL)) {
+    run->kv = &kv;
+    if (engine->choose_threads) engine->thread_rate_count = tuning_choose_threads(run, engine->thread_rates);
+    if (choose_streams) tuning_choose_streams(run);
+    run->kv = NULL;
+  }
   kv_table_free(&kv);
   kv_pool_trim(engine->pool);
-  return ready;
 }
 
 bool nibble_engine_finish(NibbleEngine *engine, NibbleError *error) {
   if (engine->complete) return true;
   if (!rope_create(&engine->run.rope, &engine->model.shape.rope, engine->model.rope_factors, error)) return false;
   loader_free(&engine->loader);
-  if (!tune(engine, error)) return false;
+  tune(engine);
   engine->complete = true;
   return true;
 }
