@@ -138,13 +138,13 @@ function namedDoubles(runtime, names, pointer) {
 }
 
 /** { name: number } for a call that returns the name at an index (0 past the last) and puts its number at a pointer. */
-function namedNumbers(runtime, call) {
+function namedNumbers(runtime, call, nameOf = (pointer) => runtime.text(pointer)) {
   const numbers = {};
   return runtime.scratch(8, (field) => {
     for (let index = 0; ; index++) {
       const name = call(index, field);
       if (name === 0) return numbers;
-      [numbers[runtime.text(name)]] = runtime.copy(Float64Array, field, 1);
+      [numbers[nameOf(name)]] = runtime.copy(Float64Array, field, 1);
     }
   });
 }
@@ -217,8 +217,11 @@ export class Header extends Metadata {
     });
   }
 
-  /** An engine for this model, without its weights. `kernelSet` null, `tileStreams` 0: measured and chosen. */
-  createModel({ threads, contextSize, batchSize, exact, kvType = 'auto', kernelSet, tileStreams }) {
+  /**
+   * An engine for this model, without its weights. `chooseThreads`: so many of the threads as are fastest; `kernelSet`
+   * null, `tileStreams` 0: measured and chosen.
+   */
+  createModel({ threads, chooseThreads, contextSize, batchSize, exact, kvType = 'auto', kernelSet, tileStreams }) {
     const runtime = this.#runtime;
     const name = new TextEncoder().encode(`${kernelSet ?? ''}\0`);
     return runtime.scratch(name.length, (text) => {
@@ -228,6 +231,7 @@ export class Header extends Metadata {
         runtime.c._api_engine_create(
           this.#gguf,
           threads,
+          chooseThreads ? 1 : 0,
           contextSize,
           batchSize,
           exact ? 1 : 0,
@@ -263,12 +267,22 @@ export class Model {
   constructor(runtime, engine) {
     this.#runtime = runtime;
     this.#engine = engine;
-    this.threads = runtime.c._nibble_engine_threads(engine);
     this.batchSize = runtime.c._nibble_engine_batch_size(engine);
     this.info = runtime.scratch(8 * INFO_FIELDS.length, (fields) => {
       runtime.c._api_engine_info(engine, fields);
       return infoAt(runtime, fields);
     });
+  }
+
+  /** Threads that work; settled once all weights are there. */
+  get threads() {
+    return this.#runtime.c._nibble_engine_threads(this.#engine);
+  }
+
+  /** Bytes of weights a second by number of threads, as the choice measured them; empty where there was none. */
+  get threadRates() {
+    const rate = (index, field) => this.#runtime.c._nibble_engine_thread_rate(this.#engine, index, field);
+    return namedNumbers(this.#runtime, rate, String);
   }
 
   /** The kernel set in use, the tiles it reads side by side, and the sets' measured rates (weights a second) by name. */

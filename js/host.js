@@ -68,7 +68,9 @@ export class Host {
       await this.#prepare(header, model, load, signal);
       if (model !== null) {
         this.#timeline = new Timeline(model);
-        Object.assign(info, model.info, { threads: model.threads, batchSize: model.batchSize }, model.kernels);
+        Object.assign(info, model.info, model.kernels);
+        const { threads, threadRates, batchSize } = model;
+        Object.assign(info, { threads, threadRates, batchSize });
       }
       return { ...info, ...this.#textInfo(), storage, loadMilliseconds: performance.now() - start };
     });
@@ -173,11 +175,11 @@ export class Host {
   /** What probeSpeed() returns. */
   async probe({ wasm, options: given }, { signal }) {
     if (this.#runtime !== null) throw new NibbleError('INVALID_ARGUMENT', 'This worker has a model already.');
-    const { threads } = this.#settleThreads(read.readEngineOptions(given));
+    const { threads: wanted, chooseThreads } = this.#settleThreads(read.readEngineOptions(given));
     try {
-      const { runtime } = await this.#platform.startRuntime({ threads }, wasm);
+      const { runtime, threads } = await this.#platform.startRuntime({ threads: wanted }, wasm);
       this.#runtime = runtime;
-      return await probe(runtime, { threads, turn: this.#turn, signal });
+      return await probe(runtime, { threads, chooseThreads, turn: this.#turn, signal });
     } finally {
       this.unload();
     }
@@ -206,7 +208,8 @@ export class Host {
 
   #settleThreads(options) {
     const { threads, maxThreads } = this.#platform;
-    return { ...options, threads: Math.min(options.threads ?? threads, maxThreads) };
+    const chooseThreads = options.threads === null;
+    return { ...options, chooseThreads, threads: Math.min(options.threads ?? threads, maxThreads) };
   }
 
   /** A model without a vocabulary runs by token ids; one with a damaged vocabulary does not run. */

@@ -14,7 +14,8 @@ export { NibbleError } from './errors.js';
  * @property {'indexeddb' | 'opfs' | 'memory' | { folder: string } | { kind: string, chunkBytes?: number } | null} [store]
  *   where the model is kept for the next time, and taken from where it is kept already; null: nowhere. By default, in a
  *   browser, IndexedDB for models from a URL. What became of it stands in `engine.info.storage`
- * @property {number} [threads] by default as many as the machine runs at once, at most 8; 1 where memory cannot be shared
+ * @property {number} [threads] by default as many as are fastest, measured once the weights are loaded
+ *   (`engine.info.threadRates`), of those that the machine runs at once, at most 8; 1 where memory cannot be shared
  * @property {number} [contextSize] tokens that fit into one conversation; 0: as many as the model was trained for; by
  *   default that, but at most 4096
  * @property {number} [batchSize] tokens of a prompt that are computed at once

@@ -24,18 +24,18 @@ const MOST_ROUNDS = 200;
 
 /**
  * @param {import('./engine.js').Runtime} runtime stays the caller's
- * @param {{ threads: number, turn: object, signal: AbortSignal }} options
+ * @param {{ threads: number, chooseThreads: boolean, turn: object, signal: AbortSignal }} options
  * @returns {Promise<Probe>}
  */
-export async function probe(runtime, { threads, turn, signal }) {
+export async function probe(runtime, { threads, chooseThreads, turn, signal }) {
   const start = performance.now();
   const { source, weightBytes, weights } = syntheticModel();
   const { header, pieces, fileSize } = await readHeader(runtime, source, signal);
   let model;
   let timeline;
   try {
-    const options = { threads, contextSize: 0, batchSize: BATCH, exact: false, kernelSet: null, tileStreams: 0 };
-    model = header.createModel(options);
+    const chosen = { exact: false, kernelSet: null, tileStreams: 0 };
+    model = header.createModel({ threads, chooseThreads, contextSize: 0, batchSize: BATCH, ...chosen });
     const { dataOffset } = header;
     header.close();
     await loadWeights({ runtime, model, source, pieces, dataOffset, fileSize, signal, onProgress: () => {} });

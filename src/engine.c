@@ -139,6 +139,7 @@ static bool build_engine(NibbleEngine *engine, const Gguf *gguf, const NibbleOpt
                                              settled.context_size, settled.batch_size, error))
     return false;
   engine->run.tile_streams = settled.tile_streams;
+  engine->choose_threads = settled.choose_threads;
   return model_reserve(&engine->model, error) &&
          loader_create(&engine->loader, &engine->model, gguf->data_offset, error);
 }
@@ -172,11 +173,28 @@ bool nibble_engine_load(NibbleEngine *engine, const uint8_t *bytes, size_t count
   return loader_remaining(&engine->loader) > 0 || nibble_engine_finish(engine, error);
 }
 
+// Measures what was left to the engine, on a first token's KV pages that are given back. Where there is no memory for
+// those, nothing is measured: that is no reason to refuse a model.
+static void tune(NibbleEngine *engine) {
+  Run *run = &engine->run;
+  const bool choose_streams = run->tile_streams == 0 && run->kernels->tile_streams > 1;
+  if (!engine->choose_threads && !choose_streams) return;
+  KvTable kv = {0};
+  if (kv_table_create(&kv, engine->pool, &engine->kv_shape, 1, NULL) && kv_table_grow(&kv, 0, 1, NULL)) {
+    run->kv = &kv;
+    if (engine->choose_threads) engine->thread_rate_count = tuning_choose_threads(run, engine->thread_rates);
+    if (choose_streams) tuning_choose_streams(run);
+    run->kv = NULL;
+  }
+  kv_table_free(&kv);
+  kv_pool_trim(engine->pool);
+}
+
 bool nibble_engine_finish(NibbleEngine *engine, NibbleError *error) {
   if (engine->complete) return true;
   if (!rope_create(&engine->run.rope, &engine->model.shape.rope, engine->model.rope_factors, error)) return false;
   loader_free(&engine->loader);
-  if (engine->run.tile_streams == 0) tuning_choose_streams(&engine->run);
+  tune(engine);
   engine->complete = true;
   return true;
 }
@@ -223,7 +241,13 @@ void nibble_engine_memory(const NibbleEngine *engine, NibbleMemory *memory) {
   };
 }
 
-int nibble_engine_threads(const NibbleEngine *engine) { return threads_count(engine->threads); }
+int nibble_engine_threads(const NibbleEngine *engine) { return threads_active(engine->threads); }
+
+int nibble_engine_thread_rate(const NibbleEngine *engine, int index, double *rate) {
+  if (index < 0 || index >= engine->thread_rate_count) return 0;
+  *rate = engine->thread_rates[index].rate;
+  return engine->thread_rates[index].threads;
+}
 
 int nibble_engine_batch_size(const NibbleEngine *engine) { return engine->run.batch_size; }
 
@@ -267,7 +291,7 @@ typedef struct {
 static void read_task(void *context, int thread) {
   ReadTask *task = context;
   const Model *model = &task->engine->model;
-  const uint64_t threads = (uint64_t)threads_count(task->engine->threads), lines = model->arena_bytes / 64;
+  const uint64_t threads = (uint64_t)threads_active(task->engine->threads), lines = model->arena_bytes / 64;
   const uint64_t *words = (const uint64_t *)(model->arena + lines * (uint64_t)thread / threads * 64);
   const uint64_t count = lines * (uint64_t)(thread + 1) / threads - lines * (uint64_t)thread / threads;
   uint64_t sum[8] = {0};

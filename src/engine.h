@@ -26,10 +26,11 @@ enum { NIBBLE_MAX_THREADS = 64, NIBBLE_MAX_BATCH = 1024, NIBBLE_MAX_TILE_STREAMS
 typedef enum { NIBBLE_KV_DEFAULT, NIBBLE_KV_F16, NIBBLE_KV_INT8 } NibbleKvType;
 
 typedef struct {
-  int threads;       // 1 to NIBBLE_MAX_THREADS
-  int context_size;  // tokens a session can hold, at most what the model was trained for; 0: that, but at most 4096
-  int batch_size;    // tokens computed at once in prefill, up to NIBBLE_MAX_BATCH; 0: the engine's choice
-  bool exact;        // float activations and an F32 KV cache on the reference kernels: slow, the engine's own yardstick
+  int threads;          // 1 to NIBBLE_MAX_THREADS
+  bool choose_threads;  // measure once the weights are there, and let so many of them work as are fastest
+  int context_size;     // tokens a session can hold, at most what the model was trained for; 0: that, but at most 4096
+  int batch_size;       // tokens computed at once in prefill, up to NIBBLE_MAX_BATCH; 0: the engine's choice
+  bool exact;  // float activations and an F32 KV cache on the reference kernels: slow, the engine's own yardstick
   const Kernels *const *kernel_sets;  // the platform's sets, beside the reference; may be NULL
   int kernel_set_count;
   const char *kernel_set;  // the name of the set to use; NULL: measure, and take the fastest
@@ -90,8 +91,12 @@ uint64_t nibble_engine_remaining(const NibbleEngine *engine);
 
 void nibble_engine_info(const NibbleEngine *engine, NibbleModelInfo *info);
 void nibble_engine_memory(const NibbleEngine *engine, NibbleMemory *memory);
-int nibble_engine_threads(const NibbleEngine *engine);
+int nibble_engine_threads(const NibbleEngine *engine);  // those that work
 int nibble_engine_batch_size(const NibbleEngine *engine);
+
+// What the choice of the threads measured: a number of threads, and the bytes of weights a second that they decode at.
+// 0 past the last one, and where there was no choice.
+int nibble_engine_thread_rate(const NibbleEngine *engine, int index, double *rate);
 
 // The tiles that decode reads side by side; of an engine that has all its weights.
 int nibble_engine_tile_streams(const NibbleEngine *engine);

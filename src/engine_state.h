@@ -5,6 +5,7 @@
 #include "engine.h"
 #include "loader.h"
 #include "run.h"
+#include "tuning.h"
 
 enum { MAX_KERNEL_SETS = 8 };
 
@@ -19,6 +20,9 @@ struct NibbleEngine {
   const Kernels *sets[MAX_KERNEL_SETS];
   double rates[MAX_KERNEL_SETS];
   int set_count;
+  bool choose_threads;
+  ThreadRate thread_rates[TUNING_THREAD_COUNTS];
+  int thread_rate_count;
   bool complete;
   uint64_t session_bytes;
   uint64_t fingerprint;  // of the model; 0: not computed yet

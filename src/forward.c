@@ -182,13 +182,16 @@ static void feed_forward(Run *run, const Block *block, int thread) {
   multiply(run, thread, PROFILE_DOWN, &hidden, &down, 1);
 }
 
+static const Block *layer_block(const Run *run, int layer) {
+  return &run->model->blocks[layer / run->model->shape.block_repeat];
+}
+
 static void layers_task(void *context, int thread) {
   Run *run = context;
-  const Shape *shape = &run->model->shape;
   if (run->profile != NULL) profile_begin(&run->profile[thread]);
   embed(run, thread);
-  for (int layer = 0; layer < shape_layers(shape); layer++) {
-    const Block *block = &run->model->blocks[layer / shape->block_repeat];
+  for (int layer = 0; layer < shape_layers(&run->model->shape); layer++) {
+    const Block *block = layer_block(run, layer);
     attention(run, block, layer, thread);
     feed_forward(run, block, thread);
   }
@@ -220,28 +223,26 @@ void forward_logits(Run *run, int first, int count, float *logits) {
 
 typedef struct {
   Run *run;
-  const Block *block;
+  int layer;
 } SampleTask;
 
 static void sample_task(void *context, int thread) {
   const SampleTask *task = context;
-  Run *run = task->run;
-  const Block *block = task->block;
-  const int width = block->gate.columns, stride = run->forward_stride;
-  const Product up[] = {{&block->gate, run->gate, stride, false}, {&block->up, run->up, stride, false}};
-  const Product down = {&block->down, run->x, run->width_stride, true};
-  const Activations in = {run->normed, (size_t)run->width_stride, run->packed, 1, width};
-  const Activations hidden = {run->gate, (size_t)stride, run->packed_hidden, 1, block->down.columns};
-  multiply(run, thread, PROFILE_GATE_AND_UP, &in, up, 2);
-  multiply(run, thread, PROFILE_DOWN, &hidden, &down, 1);
+  const Block *block = layer_block(task->run, task->layer);
+  attention(task->run, block, task->layer, thread);
+  feed_forward(task->run, block, thread);
 }
 
-uint64_t forward_sample(Run *run, int block) {
-  SampleTask task = {run, &run->model->blocks[block]};
-  const Matrix *const matrices[] = {&task.block->gate, &task.block->up, &task.block->down};
+uint64_t forward_sample(Run *run, int layer) {
+  const Block *block = layer_block(run, layer);
+  const Matrix *const matrices[] = {&block->query, &block->key, &block->value, &block->attention_output,
+                                    &block->gate,  &block->up,  &block->down};
+  SampleTask task = {run, layer};
+  run->count = 1;
+  run->position = 0;
   threads_run(run->threads, sample_task, &task);
   uint64_t bytes = 0;
-  for (int i = 0; i < 3; i++)
+  for (size_t i = 0; i < sizeof matrices / sizeof *matrices; i++)
     bytes += (uint64_t)tile_count(matrices[i]) * tile_bytes(matrices[i]->kind, matrices[i]->columns);
   return bytes;
 }

@@ -12,8 +12,8 @@ void forward_layers(Run *run);
 // Uses run->normed and run->packed.
 void forward_logits(Run *run, int first, int count, float *logits);
 
-// The feed-forward products of one token in one block, on whatever the run's buffers hold, as a sample of what decode
-// does to memory. Returns the weight bytes that they read.
-uint64_t forward_sample(Run *run, int block);
+// One token through one layer, from whatever run->x holds, as a sample of decode; the KV pages of a first token must be
+// there. Returns the weight bytes that it reads.
+uint64_t forward_sample(Run *run, int layer);
 
 #endif

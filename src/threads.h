@@ -15,10 +15,15 @@ void threads_free(Threads *threads);  // safe on NULL
 
 int threads_count(const Threads *threads);
 
-// Runs task(context, thread) on every thread, and returns when all are done.
+// How many of them take part in a run: all, until it is set. The others sleep, at no cost to those. Set between runs
+// only, from 1 to threads_count(); what lies outside becomes the nearer end.
+int threads_active(const Threads *threads);
+void threads_set_active(Threads *threads, int active);
+
+// Runs task(context, thread) on every active thread, and returns when all are done.
 void threads_run(Threads *threads, ThreadTask *task, void *context);
 
-// Inside a task: waits until every thread is here. All writes before it are seen after it.
+// Inside a task: waits until every active thread is here. All writes before it are seen after it.
 void threads_barrier(Threads *threads);
 
 // Inside a task: claims the next of `count` pieces of work, -1 when none are left. The counter is back at 0 behind each

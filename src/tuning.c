@@ -3,11 +3,22 @@
 #include "forward.h"
 #include "profile.h"
 
-enum { TURNS = 4 };
+enum { TURNS = 4, TOKENS_A_TURN = 8 };
 
 // What a turn reads at the least, unless it has gone on for long enough to tell.
-static const uint64_t turn_bytes = 48u << 20;
-static const double turn_seconds = 0.02;
+typedef struct {
+  uint64_t bytes;
+  double seconds;
+} Turn;
+
+static const Turn stream_turn = {48u << 20, 0.02};
+static const Turn thread_turn = {16u << 20, 0.004};
+
+// What all turns of the threads together take, but for a last one of each.
+static const double thread_seconds = 0.15;
+
+// Less than this is noise.
+static const double clear_gain = 1.05;
 
 // Whether the model's larger matrices have a second form to choose from.
 static bool has_choice(const Run *run) {
@@ -18,26 +29,51 @@ static bool has_choice(const Run *run) {
   return false;
 }
 
-// Bytes a second of one turn. It goes on with the block where the turn before it ended, so that what that left in the
+// Bytes a second of one turn. It goes on with the layer where the turn before it ended, so that what that left in the
 // cache helps neither form.
-static double turn(Run *run, int *block) {
+static double measure(Run *run, const Turn *turn, int *layer) {
   uint64_t bytes = 0;
   double seconds = 0;
   const double begin = profile_clock();
-  while (bytes < turn_bytes && seconds < turn_seconds) {
-    bytes += forward_sample(run, *block);
-    *block = (*block + 1) % run->model->shape.blocks;
+  while (bytes < turn->bytes && seconds < turn->seconds) {
+    bytes += forward_sample(run, *layer);
+    *layer = (*layer + 1) % shape_layers(&run->model->shape);
     seconds = profile_clock() - begin;
   }
   return (double)bytes / seconds;
 }
 
+static void do_nothing(void *context, int thread) { (void)context, (void)thread; }
+
+int tuning_choose_threads(Run *run, ThreadRate rates[TUNING_THREAD_COUNTS]) {
+  const int all = threads_count(run->threads);
+  // A small model need not be gone through more often than tells.
+  const uint64_t bytes = run->model->arena_bytes * TOKENS_A_TURN;
+  const Turn turn = {bytes < thread_turn.bytes ? bytes : thread_turn.bytes, thread_turn.seconds};
+  int count = 0, best = 0, layer = 0;
+  for (int threads = 1; threads < all; threads *= 2)
+    rates[count++] = (ThreadRate){threads, 0};
+  rates[count++] = (ThreadRate){all, 0};
+  const double begin = profile_clock();
+  for (int i = 0; count > 1 && i < TURNS && (i == 0 || profile_clock() - begin < thread_seconds); i++)
+    for (int c = 0; c < count; c++) {
+      threads_set_active(run->threads, rates[c].threads);
+      threads_run(run->threads, do_nothing, NULL);  // wakes them
+      const double rate = measure(run, &turn, &layer);
+      if (rate > rates[c].rate) rates[c].rate = rate;
+    }
+  for (int c = 1; c < count; c++)
+    if (rates[c].rate > clear_gain * rates[best].rate) best = c;
+  threads_set_active(run->threads, rates[best].threads);
+  return count > 1 ? count : 0;
+}
+
 void tuning_choose_streams(Run *run) {
   double best[2] = {0};
   const int streams[2] = {1, run->kernels->tile_streams};
-  for (int i = 0, block = 0; has_choice(run) && i < 2 * TURNS; i++) {
+  for (int i = 0, layer = 0; has_choice(run) && i < 2 * TURNS; i++) {
     run->tile_streams = streams[i % 2];
-    const double rate = turn(run, &block);
+    const double rate = measure(run, &stream_turn, &layer);
     if (rate > best[i % 2]) best[i % 2] = rate;
   }
   run->tile_streams = best[1] > best[0] ? streams[1] : 1;

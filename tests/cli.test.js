@@ -371,6 +371,9 @@ describe('info, tokenize, eval, perplexity, bench', () => {
     assert.equal(csv.length, 5);
     assert.ok(csv[1].startsWith('"'));
     assert.match(markdownTable(rows), /\| +pp16 @ d8 \|/);
+    assert.doesNotMatch(markdownTable(rows), /measured/, 'the threads were given');
+    const chosen = rows.map((each) => ({ ...each, thread_rates: { 1: 2e9, 2: 3.5e9 } }));
+    assert.match(markdownTable(chosen), /\nthreads 1, measured: 1: 2\.00 GB\/s, 2: 3\.50 GB\/s\n/);
     assert.match((await nibble(['bench', '-m', model, '-p', '8', '-n', '0', '-r', '1'])).stdout, /\| model .*t\/s/);
     assert.equal((await nibble(['bench', '-m', model, '-p', '0', '-n', '0'])).status, 2);
   });

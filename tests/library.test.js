@@ -1,6 +1,7 @@
 // The library on a real engine in Node, with a small random model.
 import assert from 'node:assert/strict';
 import { readFileSync, truncateSync, writeFileSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { createEngine, describeModel, NibbleError } from '../js/index.node.js';
@@ -256,6 +257,22 @@ describe('completions', () => {
       await other.unload();
       assert.deepEqual(tokens, expected, JSON.stringify(settings));
     }
+  });
+
+  test('threads that were not asked for are measured, and give the same tokens', async () => {
+    const options = { tokens: [10, 11, 12], maxTokens: 30, ...GREEDY };
+    const expected = (await engine.complete(options).result).tokens;
+    assert.deepEqual(engine.info.threadRates, {}, 'two threads were asked for');
+    const other = await createEngine({ model: path });
+    const { threads, threadRates } = other.info;
+    const { tokens } = await other.complete(options).result;
+    await other.unload();
+    const most = Math.min(8, availableParallelism());
+    const counts = Object.keys(threadRates).map(Number);
+    assert.deepEqual(counts, most === 1 ? [] : [...[1, 2, 4].filter((count) => count < most), most]);
+    assert.ok(most === 1 ? threads === 1 : counts.includes(threads), `${threads} threads`);
+    assert.ok(Object.values(threadRates).every((rate) => rate > 0));
+    assert.deepEqual(tokens, expected);
   });
 
   test('a stop string ends the text and is not part of it', async () => {

@@ -66,9 +66,10 @@ EXPORT const char *api_tensor_type_name(uint32_t type) {
   return format == NULL ? "unknown" : format->name;
 }
 
-static NibbleOptions options_of(int threads, int context_size, int batch_size, int exact, int kv_type,
-                                const char *kernel_set, int tile_streams) {
+static NibbleOptions options_of(int threads, int choose_threads, int context_size, int batch_size, int exact,
+                                int kv_type, const char *kernel_set, int tile_streams) {
   return (NibbleOptions){.threads = threads,
+                         .choose_threads = choose_threads != 0,
                          .context_size = context_size,
                          .batch_size = batch_size,
                          .exact = exact != 0,
@@ -108,7 +109,7 @@ static void memory_fields(const NibbleMemory *memory, double fields[4]) {
 // context, context, sliding window, tied output, KV type (KvType). memory: weights, KV cache, activations, other.
 EXPORT int api_describe(const Gguf *gguf, int threads, int context_size, int batch_size, int exact, int kv_type,
                         double info[15], double memory[4], NibbleError *error) {
-  const NibbleOptions options = options_of(threads, context_size, batch_size, exact, kv_type, NULL, 1);
+  const NibbleOptions options = options_of(threads, 0, context_size, batch_size, exact, kv_type, NULL, 1);
   NibbleModelInfo model;
   NibbleMemory bytes;
   if (!nibble_describe(gguf, &options, &model, &bytes, error)) return 0;
@@ -117,11 +118,13 @@ EXPORT int api_describe(const Gguf *gguf, int threads, int context_size, int bat
   return 1;
 }
 
-// kv_type: NibbleKvType. kernel_set: the name of one of the sets, or NULL to measure and choose. tile_streams: 0 to
-// measure and choose.
-EXPORT NibbleEngine *api_engine_create(const Gguf *gguf, int threads, int context_size, int batch_size, int exact,
-                                       int kv_type, const char *kernel_set, int tile_streams, NibbleError *error) {
-  const NibbleOptions options = options_of(threads, context_size, batch_size, exact, kv_type, kernel_set, tile_streams);
+// choose_threads: whether fewer of the threads may work, where that is measured to be faster. kv_type: NibbleKvType.
+// kernel_set: the name of one of the sets, or NULL to measure and choose. tile_streams: 0 to measure and choose.
+EXPORT NibbleEngine *api_engine_create(const Gguf *gguf, int threads, int choose_threads, int context_size,
+                                       int batch_size, int exact, int kv_type, const char *kernel_set, int tile_streams,
+                                       NibbleError *error) {
+  const NibbleOptions options =
+      options_of(threads, choose_threads, context_size, batch_size, exact, kv_type, kernel_set, tile_streams);
   return nibble_engine_create(gguf, &options, error);
 }
 

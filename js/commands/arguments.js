@@ -39,7 +39,7 @@ export const ENGINE = {
     short: 't',
     value: 'N',
     least: 1,
-    help: 'threads; as many as the machine has, at most 8',
+    help: 'threads; as many as are fastest, measured, of those the machine has, at most 8',
   },
   context: {
     kind: 'integer',

@@ -60,8 +60,15 @@ function footer(rows) {
     `build: ${row.build_commit} (${row.nibble_version})`,
     `load ${(row.load_ms / 1000).toFixed(2)} s, peak memory ${bytes(peak)}, of it wasm ${bytes(row.wasm_memory)}`,
     `a plain read loop over the weights: ${read.toFixed(2)} GB/s`,
+    ...threadChoice(row),
     `kernels ${row.kernel_set}, tile streams ${row.tile_streams}, wasm ${row.wasm}, Node ${row.node}, V8 ${row.v8}, ${row.cpu_info}`,
   ].join('\n');
+}
+
+/** What the choice of the threads measured, where there was one. */
+function threadChoice({ thread_rates: rates, n_threads: chosen }) {
+  const each = Object.entries(rates).map(([threads, rate]) => `${threads}: ${(rate / 1e9).toFixed(2)} GB/s`);
+  return each.length === 0 ? [] : [`threads ${chosen}, measured: ${each.join(', ')}`];
 }
 
 /** As llama-bench has it: all values quoted, no samples. */

@@ -90,6 +90,7 @@ async function measure(engine, { prompt, gen, depth }, values, terminal) {
     n_batch: info.batchSize,
     n_ubatch: info.batchSize,
     n_threads: info.threads,
+    thread_rates: info.threadRates,
     type_k: cacheType,
     type_v: cacheType,
     n_gpu_layers: 0,

@@ -152,6 +152,59 @@ TEST(chooses_tile_streams_where_a_set_has_them) {
   }
 }
 
+TEST(chooses_a_number_of_threads_where_it_is_asked_to) {
+  const int pools[] = {1, 2, 3, 5, 8}, compared[] = {0, 2, 3, 4, 4};
+  for (int i = 0; i < 5; i++) {
+    const TinyModel model = tiny_model(&tiny_configs[i * 2]);
+    for (int choose = 0; choose < 2; choose++) {
+      NibbleOptions options = tiny_options();
+      options.threads = pools[i];
+      options.choose_threads = choose;
+      Rig rig;
+      double rate = -1;
+      rig_open(check, &rig, &model, &options, SIZE_MAX / 2);
+      const int threads = nibble_engine_threads(rig.engine);
+      CHECK(threads >= 1 && threads <= pools[i]);
+      if (!choose) CHECK_INT(threads, pools[i]);
+      int count = 0, known = 0;
+      for (int found; (found = nibble_engine_thread_rate(rig.engine, count, &rate)) != 0; count++) {
+        CHECK(rate > 0);
+        CHECK_INT(found, 1 << count < pools[i] ? 1 << count : pools[i]);
+        known += found == threads;
+      }
+      CHECK_INT(count, choose ? compared[i] : 0);
+      CHECK_INT(known, count > 0);
+      CHECK_INT(nibble_engine_thread_rate(rig.engine, -1, &rate), 0);
+      NibbleMemory memory;
+      nibble_session_free(rig.session);
+      rig.session = NULL;
+      nibble_engine_memory(rig.engine, &memory);
+      CHECK_INT((long long)(memory.kv_cache + memory.other), 0);
+      rig_close(&rig);
+    }
+  }
+}
+
+TEST(gives_the_same_logits_with_chosen_threads) {
+  for (int i = 0; i < TINY_CONFIGS; i++) {
+    const TinyModel model = tiny_model(&tiny_configs[i]);
+    NibbleOptions options = tiny_options();
+    Rig given, chosen;
+    rig_open(check, &given, &model, &options, SIZE_MAX / 2);
+    options.threads = 4;
+    options.choose_threads = true;
+    rig_open(check, &chosen, &model, &options, SIZE_MAX / 2);
+    int32_t text[20];
+    fill_text(text, 20, given.vocabulary);
+    append(check, given.session, text, 20);
+    append(check, chosen.session, text, 20);
+    const size_t bytes = (size_t)given.vocabulary * sizeof(float);
+    CHECK(memcmp(nibble_session_logits(given.session), nibble_session_logits(chosen.session), bytes) == 0);
+    rig_close(&given);
+    rig_close(&chosen);
+  }
+}
+
 TEST(uses_no_kernel_set_that_computes_wrongly) {
   const TinyModel model = tiny_model(&tiny_configs[2]);
   Kernels wrong = kernels_reference, right = kernels_reference;
@@ -219,6 +272,8 @@ int main(void) {
   RUN(&check, tells_what_the_model_is);
   RUN(&check, measures_kernel_sets_unless_one_is_named);
   RUN(&check, chooses_tile_streams_where_a_set_has_them);
+  RUN(&check, chooses_a_number_of_threads_where_it_is_asked_to);
+  RUN(&check, gives_the_same_logits_with_chosen_threads);
   RUN(&check, uses_no_kernel_set_that_computes_wrongly);
   RUN(&check, refuses_options_out_of_range);
   return check_finish(&check);

@@ -177,6 +177,35 @@ TEST(can_finish_loading_later) {
   tiny_close(&tiny);
 }
 
+// The frequencies' table comes first; whatever is refused behind it belongs to the measuring.
+TEST(finishes_loading_where_measuring_threads_finds_no_memory) {
+  const TinyModel model = tiny_model(&config);
+  NibbleOptions options = tiny_options();
+  options.threads = 2;
+  options.choose_threads = true;
+  TinyFile tiny;
+  tiny_open(&tiny, &model);
+  const size_t begin = (size_t)tiny.gguf.data_offset;
+  int refused = 0;
+  for (int n = 1; n < 100; n++) {
+    const int before = atomic_load(&live);
+    NibbleEngine *engine = nibble_engine_create(&tiny.gguf, &options, NULL);
+    if (!CHECK(engine != NULL)) break;
+    atomic_store(&calls_left, n);
+    CHECK(nibble_engine_load(engine, tiny.file.bytes + begin, tiny.file.size - begin, NULL));
+    const bool met = atomic_exchange(&calls_left, -1) < 0;
+    double rate;
+    CHECK_INT(nibble_engine_thread_rate(engine, 0, &rate), met ? 0 : 1);
+    if (met) CHECK_INT(nibble_engine_threads(engine), 2);
+    nibble_engine_free(engine);
+    CHECK_INT(atomic_load(&live), before);
+    if (!met) break;
+    refused++;
+  }
+  CHECK(refused > 0);
+  tiny_close(&tiny);
+}
+
 enum { TEXT = 200, KEPT = 70 };
 
 typedef struct {
@@ -400,6 +429,7 @@ int main(void) {
   RUN(&check, builds_engines_whole_or_not_at_all);
   RUN(&check, chooses_kernels_even_where_measuring_them_finds_no_memory);
   RUN(&check, can_finish_loading_later);
+  RUN(&check, finishes_loading_where_measuring_threads_finds_no_memory);
   RUN(&check, appends_whole_texts_or_nothing);
   RUN(&check, forks_shifts_and_saves_whole_or_not_at_all);
   RUN(&check, makes_samplers_whole_or_not_at_all);

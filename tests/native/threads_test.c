@@ -52,7 +52,7 @@ typedef struct {
 
 static void write_then_read_others(void *context, int thread) {
   BarrierLog *log = context;
-  const int count = threads_count(log->threads);
+  const int count = threads_active(log->threads);
   for (int round = 1; round <= log->rounds; round++) {
     if (thread == log->slow_thread) pause_milliseconds(3);
     log->written[thread] = round * 100 + thread;
@@ -159,19 +159,22 @@ TEST(wakes_threads_that_sleep_between_runs) {
   }
 }
 
+static double processor_seconds(Check *check) {
+  struct timespec now;
+  CHECK(clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now) == 0);
+  return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
+}
+
 TEST(sleeps_while_there_is_nothing_to_do) {
   Threads *threads = start(check, 4);
   if (threads == NULL) return;
   CallLog log = {{0}};
   threads_run(threads, log_call, &log);
   pause_milliseconds(100);
-  struct timespec begin, end;
-  CHECK(clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &begin) == 0);
+  const double begin = processor_seconds(check);
   for (int i = 0; i < 3; i++)
     pause_milliseconds(100);
-  CHECK(clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &end) == 0);
-  const double busy = (double)(end.tv_sec - begin.tv_sec) + (double)(end.tv_nsec - begin.tv_nsec) * 1e-9;
-  CHECK(busy < 0.1);  // one thread that spins takes 0.3
+  CHECK(processor_seconds(check) - begin < 0.1);  // one thread that spins takes 0.3
   threads_free(threads);
 }
 
@@ -185,6 +188,87 @@ TEST(can_be_made_and_freed_again_and_again) {
     threads_free(threads);
   }
   threads_free(NULL);
+}
+
+TEST(runs_on_as_many_threads_as_are_active) {
+  for (int count = 1; count <= MOST_THREADS; count++) {
+    Threads *threads = start(check, count);
+    if (threads == NULL) return;
+    CHECK_INT(threads_active(threads), count);
+    CallLog log = {{0}};
+    int expected[MOST_THREADS] = {0};
+    // Down, up and again, now and then after so long that all sleep.
+    for (int run = 0; run < 40; run++) {
+      const int active = 1 + run * 5 % count;
+      threads_set_active(threads, active);
+      CHECK_INT(threads_active(threads), active);
+      CHECK_INT(threads_count(threads), count);
+      if (run % 20 == 19) pause_milliseconds(20);
+      for (int again = 0; again < 1 + run % 3; again++) {
+        threads_run(threads, log_call, &log);
+        for (int t = 0; t < MOST_THREADS; t++)
+          CHECK_INT(log.calls[t], expected[t] += t < active);
+      }
+    }
+    threads_set_active(threads, 1 + count / 2);
+    threads_free(threads);
+  }
+}
+
+TEST(keeps_barriers_and_lists_of_work_for_the_active_threads) {
+  enum { ROUNDS = 12, FULL_ROUNDS = ROUNDS - ROUNDS / 3 };
+  Threads *threads = start(check, MOST_THREADS);
+  ClaimLog *claims = calloc(1, sizeof *claims);
+  if (threads == NULL || !CHECK(claims != NULL)) return;
+  claims->threads = threads;
+  claims->rounds = ROUNDS;
+  for (int run = 1; run <= 20; run++) {
+    threads_set_active(threads, 1 + run * 3 % MOST_THREADS);
+    BarrierLog log = {.threads = threads, .rounds = 5, .slow_thread = -1};
+    threads_run(threads, write_then_read_others, &log);
+    for (int t = 0; t < MOST_THREADS; t++)
+      CHECK_INT(log.mismatches[t], 0);
+    threads_run(threads, claim_all, claims);
+    for (int piece = 0; piece < PIECES; piece++)
+      CHECK_INT(atomic_load(&claims->claimed[piece]), run * FULL_ROUNDS);
+  }
+  CHECK_INT(atomic_load(&claims->strays), 0);
+  free(claims);
+  threads_free(threads);
+}
+
+TEST(holds_the_active_threads_within_the_pool) {
+  Threads *threads = start(check, 3);
+  if (threads == NULL) return;
+  const int asked[] = {0, -7, 4, 1000, 2}, found[] = {1, 1, 3, 3, 2};
+  for (int i = 0; i < 5; i++) {
+    threads_set_active(threads, asked[i]);
+    CHECK_INT(threads_active(threads), found[i]);
+  }
+  threads_free(threads);
+}
+
+static void work_for_a_while(void *context, int thread) {
+  if (thread == 0) pause_milliseconds(2);
+  log_call(context, thread);
+}
+
+TEST(lets_threads_sleep_that_are_not_active) {
+  Threads *threads = start(check, 4);
+  if (threads == NULL) return;
+  CallLog log = {{0}};
+  threads_run(threads, log_call, &log);
+  threads_set_active(threads, 1);
+  threads_run(threads, work_for_a_while, &log);
+  pause_milliseconds(100);
+  const double begin = processor_seconds(check);
+  for (int run = 0; run < 150; run++)
+    threads_run(threads, work_for_a_while, &log);
+  CHECK(processor_seconds(check) - begin < 0.1);  // one thread that spins takes 0.3
+  CHECK_INT(log.calls[0], 152);
+  for (int t = 1; t < 4; t++)
+    CHECK_INT(log.calls[t], 1);
+  threads_free(threads);
 }
 
 TEST(lets_pools_work_side_by_side) {
@@ -213,6 +297,10 @@ int main(void) {
   RUN(&check, wakes_threads_that_sleep_between_runs);
   RUN(&check, sleeps_while_there_is_nothing_to_do);
   RUN(&check, can_be_made_and_freed_again_and_again);
+  RUN(&check, runs_on_as_many_threads_as_are_active);
+  RUN(&check, keeps_barriers_and_lists_of_work_for_the_active_threads);
+  RUN(&check, holds_the_active_threads_within_the_pool);
+  RUN(&check, lets_threads_sleep_that_are_not_active);
   RUN(&check, lets_pools_work_side_by_side);
   return check_finish(&check);
 }
