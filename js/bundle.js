@@ -6,7 +6,17 @@ import { createHash } from 'node:crypto';
 import { copyFileSync, existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { dirname, join, relative, sep } from 'node:path';
 import { buildWasm, OUTPUTS as WASM_OUTPUTS } from '../wasm/build.js';
-import { filesBelow, isMain, main, printSizes, ROOT, requireNode, requirePackages, Stamp } from '../wasm/shell.js';
+import {
+  BuildError,
+  filesBelow,
+  isMain,
+  main,
+  printSizes,
+  ROOT,
+  requireNode,
+  requirePackages,
+  Stamp,
+} from '../wasm/shell.js';
 
 const WASM = WASM_OUTPUTS.filter((path) => path.endsWith('.wasm'));
 const LIBRARY = 'build/web';
@@ -45,6 +55,23 @@ export async function bundle() {
   await bundleSite();
 }
 
+// A thread of the engine is the worker's own file again, wherever a bundler has put it. Emscripten writes the file's
+// name, with options that Vite cannot read and refuses to build.
+const OWN_ADDRESS = {
+  name: 'own-address',
+  setup({ onLoad }) {
+    onLoad({ filter: /wasm[\\/]web[\\/]worker\.js$/ }, ({ path }) => {
+      const code = readFileSync(path, 'utf8');
+      const contents = code.replace(
+        /new Worker\(new URL\("worker\.js", ?import\.meta\.url\)/,
+        'new Worker(self.location.href',
+      );
+      if (contents === code) throw new BuildError('The start of a thread was not found in build/wasm/web/worker.js.');
+      return { contents, loader: 'js' };
+    });
+  },
+};
+
 async function bundleLibrary() {
   const inputs = filesBelow(['js', 'package-lock.json', ...WASM_OUTPUTS]);
   const stamp = new Stamp(`${LIBRARY}/.sources`, inputs, LIBRARY_OUTPUTS);
@@ -58,6 +85,7 @@ async function bundleLibrary() {
     outdir: LIBRARY,
     format: 'esm',
     conditions: ['browser'],
+    plugins: [OWN_ADDRESS],
   });
   for (const path of WASM) copy(path, path.replace('build/wasm', LIBRARY));
   stamp.write();

@@ -122,7 +122,7 @@ export function createLibrary(platform) {
      * @returns {Promise<Engine>}
      */
     async createEngine(options) {
-      const { client, result } = await callWithModel('load', options, options);
+      const { client, result } = await callWithModel('load', options ?? {}, options ?? {});
       return new Engine(client, result);
     },
 

@@ -8,9 +8,18 @@ const MAX_TILE_STREAMS = 64;
 
 /** An option with a wrong value. `details` has the parts of the sentence, for callers that call their options otherwise. */
 export function invalid(option, value, expected) {
-  const found = typeof value === 'string' ? JSON.stringify(value.slice(0, 60)) : String(value);
+  const found = typeof value === 'string' ? JSON.stringify(value.slice(0, 60)) : describe(value);
   const details = { option, found, expected };
   return new NibbleError('INVALID_ARGUMENT', `The option ${option} is ${found}; expected ${expected}.`, { details });
+}
+
+function describe(value) {
+  if (typeof value !== 'object' || value === null) return String(value);
+  try {
+    return JSON.stringify(value).slice(0, 60);
+  } catch {
+    return String(value);
+  }
 }
 
 const number = (low, high, fallback) => (name, value) => {
@@ -63,7 +72,7 @@ function logitBias(name, value) {
   return entries.map((entry) => {
     const [token, bias] = [Number(entry?.[0]), Number(entry?.[1])];
     if (Number.isInteger(token) && token >= 0 && !Number.isNaN(bias) && bias < Infinity) return [token, bias];
-    throw invalid(name, JSON.stringify(entry), 'token ids with biases, such as { 15: -5, 27: -Infinity }');
+    throw invalid(name, entry, 'token ids with biases, such as { 15: -5, 27: -Infinity }');
   });
 }
 
@@ -142,7 +151,7 @@ export function readStore(name, value) {
   const place = typeof folder === 'string' && folder !== '' && kind === undefined ? { folder } : { kind };
   const known = place.folder !== undefined || (folder === undefined && STORES.includes(kind));
   if (!known || Object.keys(rest).length > 0)
-    throw invalid(name, JSON.stringify(value), 'null, "indexeddb", "opfs", "memory" or { folder }');
+    throw invalid(name, value, 'null, "indexeddb", "opfs", "memory" or { folder }');
   return { ...place, chunkBytes: integer(1, MOST_CHUNK_BYTES, null)('store.chunkBytes', chunkBytes) };
 }
 

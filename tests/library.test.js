@@ -125,6 +125,9 @@ describe('loading', () => {
     await assert.rejects(createEngine({ model: join(temporaryFolder(), 'absent.gguf') }), code('SOURCE_UNREADABLE'));
     await assert.rejects(createEngine({ model: new Blob(['<html>no model']) }), code('GGUF_BAD_MAGIC'));
     await assert.rejects(createEngine({}), code('INVALID_ARGUMENT'));
+    await assert.rejects(createEngine(null), code('INVALID_ARGUMENT'));
+    const unknownStore = createEngine({ model: path, store: 'cloud' });
+    await assert.rejects(unknownStore, { message: /^The option store is "cloud"; expected / });
     await assert.rejects(createEngine({ model: path, threads: 0 }), code('INVALID_ARGUMENT'));
     await assert.rejects(createEngine({ model: path, kernelSet: 'no such set' }), code('INVALID_ARGUMENT'));
     await assert.rejects(createEngine({ model: path, wasmBinary: new Uint8Array(8) }), code('WASM_UNAVAILABLE'));

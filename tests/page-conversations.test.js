@@ -223,6 +223,19 @@ describe('conversations', () => {
       await close();
     });
   });
+
+  test('an import that works takes away what was said of one that did not', LIMIT, async () => {
+    const good = { id: 'a', title: 'A', createdAt: 1, updatedAt: 1, messages: [] };
+    await withPage({}, async ({ page, close }) => {
+      await importFile(page, 'bad.json', 'nothing');
+      await page.locator('#problem').waitFor();
+      const archive = { format: 'nibble-conversations', version: 1, conversations: [good] };
+      await importFile(page, 'good.json', JSON.stringify(archive));
+      await untilTitles(page, ['A']);
+      await page.locator('#problem').waitFor({ state: 'hidden' });
+      await close();
+    });
+  });
 });
 
 describe('an archive', () => {

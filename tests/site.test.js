@@ -17,6 +17,11 @@ const sha256 = (bytes) => createHash('sha256').update(bytes).digest('hex');
 const catalogue = JSON.parse(readFileSync(join(ROOT, 'models/catalog.json'), 'utf8'));
 
 describe('the site', () => {
+  test('the worker names no file of its own, which a bundler might have moved', () => {
+    assert.doesNotMatch(read('nibble/worker.js').toString(), /new Worker\(new URL/);
+    assert.match(read('nibble/index.js').toString(), /new Worker\(new URL\("\.\/worker\.js",import\.meta\.url\)/);
+  });
+
   test('holds the page, the library, the included model and what an installed page needs', () => {
     const wanted = [
       ...['index.html', 'app.js', 'app.css', 'sw.js', 'manifest.webmanifest', 'models/catalog.json'],

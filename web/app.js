@@ -279,6 +279,8 @@ class App {
     if (!file) return;
     try {
       const count = await this.conversations.import(await file.text());
+      // What was wrong with another file is over.
+      if (find('problem').dataset.code?.startsWith('ARCHIVE_')) find('problem').hidden = true;
       this.announce(t('announce.imported', { count }));
       this.sidebar.refresh();
     } catch (error) {
