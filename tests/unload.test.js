@@ -59,8 +59,7 @@ async function untilAlone({ workers }) {
   assert.equal(await workers(), 0, 'workers that go on after unload()');
 }
 
-const measureMemory = (page) =>
-  page.evaluate(async () => (await performance.measureUserAgentSpecificMemory()).bytes);
+const measureMemory = (page) => page.evaluate(async () => (await performance.measureUserAgentSpecificMemory()).bytes);
 
 for (const [name, make] of [
   ['the included model', () => TINY],
@@ -86,7 +85,9 @@ for (const [name, make] of [
         resident.push(pagesResidentBytes());
       }
       const grown = ([first, last]) => `${(first / 1e6).toFixed(1)} MB, then ${(last / 1e6).toFixed(1)} MB`;
-      t.diagnostic(`an engine's heap: ${(heap / 1e6).toFixed(1)} MB; after rounds ${WARM} and ${ROUNDS} the page tells`);
+      t.diagnostic(
+        `an engine's heap: ${(heap / 1e6).toFixed(1)} MB; after rounds ${WARM} and ${ROUNDS} the page tells`,
+      );
       t.diagnostic(`${grown(told)}; its processes take ${resident[0] === null ? 'unknown' : grown(resident)}`);
       // Ten engines that leak would each leave most of a heap behind.
       assert.ok(told[1] - told[0] < heap, `by its own account, the page's memory has grown: ${grown(told)}`);

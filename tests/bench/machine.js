@@ -103,7 +103,9 @@ function descendants() {
 const pageBytes = (line) =>
   descendants()
     .filter(({ command }) => command.includes('--type=renderer'))
-    .map(({ id }) => 1024 * Number(new RegExp(`^${line}:\\s+(\\d+) kB$`, 'm').exec(readText(`/proc/${id}/status`))?.[1]))
+    .map(
+      ({ id }) => 1024 * Number(new RegExp(`^${line}:\\s+(\\d+) kB$`, 'm').exec(readText(`/proc/${id}/status`))?.[1]),
+    )
     .filter((bytes) => bytes > 0);
 
 /** The most memory that a page's process of our browser has taken, in bytes; null where nobody tells. */
