@@ -163,8 +163,11 @@ function sha256(name, value) {
 
 export const readImportOptions = readAll({ name: string, sha256, keepPartial: boolean(true) });
 
+const MAX_NAME = 200;
+
 export function readStoredName(name) {
-  if (typeof name !== 'string' || name.trim() === '') throw invalid('name', name, 'a text that is not empty');
+  const plain = typeof name === 'string' && name.trim() !== '' && name.length <= MAX_NAME && !/\p{Cc}/u.test(name);
+  if (!plain) throw invalid('name', name, `a text of 1 to ${MAX_NAME} characters on one line`);
   return name;
 }
 

@@ -49,8 +49,14 @@ export class StoreHost {
     const runtime = await this.#runtime();
     const call = { runtime, platform: this.#platform, descriptor, store: this.#store, signal, onProgress: onEvent };
     const opening = { ...(await openingOf(call, backend)), ...readImportOptions(options) };
-    await withStored(opening, ({ storage, load }) => (storage.state === 'stored' ? null : load(null)));
-    return summaryOf(await backend.get(opening.id));
+    const before = await withStored(opening, async ({ storage, load }) => {
+      if (storage.state === 'stored') return true;
+      await load(null);
+      return false;
+    });
+    const record = await backend.get(opening.id);
+    if (before) checkHash(record, opening.sha256);
+    return summaryOf(record);
   }
 
   /** Reads all of a stored model. `damaged`: the chunks that are not what they were, -1 for the header. */
@@ -154,4 +160,14 @@ async function holds(backend, runtime, id, index, target, checksum) {
     if (['STORE_CHUNK_MISSING', 'STORE_DAMAGED'].includes(error.code)) return false;
     throw error;
   }
+}
+
+/** The file of a model that is stored already cannot be looked at again: only its packed weights are there. */
+function checkHash(record, expected) {
+  if (!expected || record === null || record.sha256 === expected) return;
+  const known = record.sha256 === null ? 'was stored without a SHA-256' : `was stored with the SHA-256 ${record.sha256}`;
+  throw new NibbleError(
+    'HASH_MISMATCH',
+    `The stored model "${record.name}" ${known}, and ${expected} is expected now. Delete it and import it again to have it checked.`,
+  );
 }

@@ -223,7 +223,7 @@ async function isNearQuota() {
 
 /** @param {string} name @param {() => void} onGone the connection closed by itself */
 async function openDatabase(name, onGone) {
-  if (!globalThis.indexedDB) throw storeUnavailable('This browser has no IndexedDB here; models cannot be stored.');
+  if (!globalThis.indexedDB) throw storeUnavailable('There is no IndexedDB here, so models cannot be stored in it.');
   let refuse;
   const blocked = new Promise((_, reject) => {
     refuse = reject;
