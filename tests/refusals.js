@@ -10,7 +10,7 @@ if (refusal === '?post' || refusal === '?file') {
   const { Worker } = self;
   self.Worker = class extends Worker {
     constructor(url, options) {
-      super(refusal === '?file' ? `${url}.missing` : url, options);
+      super(refusal === '?file' ? new URL('missing.js', url) : url, options);
       if (refusal === '?file') told.postMessage(refusal);
     }
 
