@@ -17,6 +17,7 @@ import { Settings } from './settings.js';
 import { SettingsForm } from './settings-form.js';
 import { listenToShortcuts } from './shortcuts.js';
 import { Sidebar } from './sidebar.js';
+import { rememberConversation, rememberedConversation } from './tab.js';
 
 const STARTERS = ['Who are you?', 'What can you do?', 'What is 3 + 4?'];
 
@@ -49,7 +50,7 @@ class App {
     this.settingsForm = new SettingsForm(settings, t, () => this.readouts.describeStore());
     this.#listen();
     find('not-kept').hidden = this.conversations.isKept;
-    this.chat.show();
+    this.chat.show(await this.#lastConversation());
     this.sidebar.refresh();
     if (matchMedia('(hover: hover)').matches) this.composer.focus();
     await this.readouts.settled;
@@ -184,6 +185,12 @@ class App {
     this.models.open();
   }
 
+  /** What was open here before a reload; a new one where there was nothing, or where it was deleted meanwhile. */
+  async #lastConversation() {
+    const id = rememberedConversation();
+    return (id === null ? null : await this.conversations.get(id).catch(() => null)) ?? newConversation();
+  }
+
   #lastModel() {
     const last = this.settings.get('model');
     if (last === null) return INCLUDED_MODEL;
@@ -236,6 +243,7 @@ class App {
   #refresh({ list = true } = {}) {
     const { t } = this.language;
     const { chat, room } = this;
+    rememberConversation(chat.conversation.id);
     this.composer.show(Boolean(chat.job));
     find('log').classList.toggle('busy', Boolean(chat.job));
     find('title').textContent = chat.conversation.title || t('chat.new');
