@@ -60,8 +60,7 @@ async function freeBytes(store) {
   return Number.isFinite(quota) ? Math.max(0, quota - (usage ?? 0)) : null;
 }
 
-const wordsPerSecond = ({ decodeTokensPerSecond }) =>
-  WORDS_PER_TOKEN / (1 / decodeTokensPerSecond + SECONDS_PER_TOKEN);
+const wordsPerSecond = ({ decodeTokensPerSecond }) => WORDS_PER_TOKEN / (1 / decodeTokensPerSecond + SECONDS_PER_TOKEN);
 
 /** What one token of an answer goes through: all but an embedding that is not also the output. */
 function workPerToken(tensors) {
