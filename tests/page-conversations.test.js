@@ -219,6 +219,11 @@ describe('conversations', () => {
     await withPage({}, async ({ page, close }) => {
       await importFile(page, 'export.json', json);
       await untilTitles(page, ['About bananas', 'About apples']);
+      const note = page.locator('#imported');
+      await note.getByText('2 conversations were imported.').waitFor();
+      await note.getByRole('button', { name: 'Close' }).click();
+      assert.equal(await note.isVisible(), false);
+      assert.equal(await page.evaluate(() => document.activeElement.id), 'import');
       await row(page, 'About apples').locator('.open').click();
       assert.equal(await page.locator('.message.assistant .text').innerText(), 'Crisp.');
       const [download] = await Promise.all([page.waitForEvent('download'), page.locator('#export').click()]);

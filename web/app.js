@@ -29,6 +29,7 @@ class App {
     return chosen === 'auto' ? chooseLocale(navigator.languages) : chosen;
   };
   language = new Language(this.#wantedLocale());
+  #imported = null;
 
   async start() {
     const { settings, room } = this;
@@ -148,6 +149,10 @@ class App {
     find('export').addEventListener('click', () => this.#export());
     find('import').addEventListener('click', () => find('import-file').click());
     find('import-file').addEventListener('change', () => this.#import());
+    find('close-imported').addEventListener('click', () => {
+      this.#showImported(null);
+      find('import').focus();
+    });
     find('settings').addEventListener('close', () => this.#applyEngineSettings());
     settings.onChange((name) => this.#applySetting(name));
     this.language.onChange(() => this.#speakAnew());
@@ -236,6 +241,7 @@ class App {
     this.readouts.refresh();
     this.loadPanel.render();
     this.models.render();
+    this.#showImported(this.#imported);
     this.#refresh();
   }
 
@@ -290,10 +296,19 @@ class App {
       // What was wrong with another file is over.
       if (find('problem').dataset.code?.startsWith('ARCHIVE_')) find('problem').hidden = true;
       this.announce(t('announce.imported', { count }));
+      this.#showImported(count);
       this.sidebar.refresh();
     } catch (error) {
+      this.#showImported(null);
       this.loadPanel.showProblem(describeProblem(error, t));
     }
+  }
+
+  /** @param {number | null} count conversations that the last import brought, until it is closed; null: nothing to tell */
+  #showImported(count) {
+    this.#imported = count;
+    find('imported').hidden = count === null;
+    if (count !== null) find('imported-text').textContent = this.language.t('announce.imported', { count });
   }
 }
 
