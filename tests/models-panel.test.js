@@ -90,6 +90,8 @@ describe('the models panel', () => {
       await offer.innerText(),
       /Needs about [\d.]+ [MG]B of memory and writes about [\d,.]+ words? a second on this device\./,
     );
+    const [, memory] = /about ([\d.]+) MB of memory/.exec(await offer.innerText()) ?? [];
+    assert.ok(memory > 16, `${memory} MB, of which the engine alone takes 16`);
     await shoot(page, 'models-offer');
     await offer.locator('.accent').click();
     const row = rowOf(page, 'Q4_0').last();
@@ -122,6 +124,19 @@ describe('the models panel', () => {
     await page.reload();
     await untilReady(page);
     await clear(page);
+    await close();
+  });
+
+  test('promises no more words than a token costs besides its weights', async () => {
+    const probe = { decodeBytesPerSecond: 1e15, prefillWeightsPerSecond: 1e15 };
+    const remember = (page) =>
+      page.addInitScript((measured) => {
+        const processors = globalThis.crossOriginIsolated ? navigator.hardwareConcurrency : 1;
+        localStorage.setItem('nibble.probe', JSON.stringify({ processors, ...measured }));
+      }, probe);
+    const { page, close } = await openPanel(remember);
+    await enterAddress(page, 'fast.gguf');
+    await page.locator('.models-offer').getByText('writes about 750 words a second').waitFor();
     await close();
   });
 
@@ -177,7 +192,7 @@ describe('the models panel', () => {
       await enterAddress(page, path);
       await page.locator('.models-offer .bad').getByText(code).waitFor();
       assert.equal(await page.locator('.models-offer .accent').count(), 0, 'nothing to go on with');
-      await page.locator('.models-offer').getByRole('button', { name: 'Cancel' }).click();
+      await page.locator('.models-offer').getByRole('button', { name: 'Close' }).click();
     }
     await drop(page, { name: 'picture.jpg', content: '\xff\xd8\xff\xe0 no model' });
     await page.getByText('This is not a .gguf file: picture.jpg.').waitFor();

@@ -210,6 +210,30 @@ describe('a conversation', () => {
   });
 });
 
+describe('the read-outs', () => {
+  for (const [size, tensorBytes, shown] of [
+    ['a model large enough to tell', 32e6, 'OPFS · 1.5 GB/s'],
+    ['none of a smaller one', 31e6, 'OPFS'],
+  ]) {
+    test(`tell the rate at which the store gave the weights: ${size}`, LIMIT, async () => {
+      const storage = { kind: 'opfs', id: 'a', state: 'complete', bytesPerSecond: 1.5e9, problem: null };
+      const opened = await open({ info: { tensorBytes, storage } });
+      const { page } = opened;
+      await page.waitForFunction(() => document.querySelector('#status-storage').textContent !== '');
+      assert.equal(await page.locator('#status-storage').textContent(), shown);
+      await page.locator('#open-details').click();
+      const details = await page.locator('#details-list > div', { hasText: 'Storage' }).innerText();
+      assert.equal(details.includes('1.5 GB/s'), shown.includes('GB/s'));
+      assert.equal(details.includes('how fast they were read'), shown.includes('GB/s'));
+      await page.keyboard.press('Escape');
+      await page.locator('#open-settings').click();
+      const settings = await page.locator('#settings-form').innerText();
+      assert.equal(settings.includes('Measured here: 1.5 GB/s'), shown.includes('GB/s'));
+      await opened.close();
+    });
+  }
+});
+
 describe('a full context', () => {
   test('asks how to go on, and goes on without the oldest turns', LIMIT, async () => {
     const opened = await open({ answers: [pieces('a b c d e f g h')], contextSize: 24 });
@@ -258,6 +282,8 @@ describe('a full context', () => {
     await driver.ask(page, 'word '.repeat(30));
     await page.locator('.notice').waitFor();
     assert.match(await page.locator('.notice').innerText(), /too long for the model by itself: 31 tokens, and 10 fit/);
+    // The read-out counts what the model can have in view, which is never more than there is room for.
+    await page.waitForFunction(() => document.querySelector('#status-context').textContent === '10 / 10 tokens');
     await page.getByRole('button', { name: 'Edit the message' }).click();
     await page.locator('.edit-field').fill('short');
     await page.locator('.edit-field').press('Enter');

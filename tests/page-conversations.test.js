@@ -153,6 +153,34 @@ describe('conversations', () => {
     });
   });
 
+  test('the one that is open is open again after a reload, in this tab only', LIMIT, async () => {
+    await withPage({ answers: [['Crisp.'], ['Yellow.']] }, async ({ page }, open) => {
+      await startChat(page, 'About apples');
+      await startChat(page, 'About bananas');
+      await row(page, 'About apples').locator('.open').click();
+      await page.waitForFunction(() => document.querySelector('#title').textContent === 'About apples');
+      const reload = async () => {
+        await page.reload();
+        await driver.untilReady(page);
+        return page.locator('#title').textContent();
+      };
+      assert.equal(await reload(), 'About apples');
+      assert.equal(await page.locator('.message.assistant .text').innerText(), 'Crisp.');
+      await page.locator('#conversations li.current', { hasText: 'About apples' }).waitFor();
+
+      const second = await open();
+      assert.equal(await second.page.locator('#title').textContent(), 'New chat');
+      await second.page.close();
+
+      // As it is left when another tab deletes what is open here.
+      await page.evaluate(() => sessionStorage.setItem('nibble.conversation', 'none such'));
+      assert.equal(await reload(), 'New chat');
+      assert.equal(await page.locator('.message').count(), 0);
+      await untilTitles(page, ['About bananas', 'About apples']);
+      await page.close();
+    });
+  });
+
   test('a long one shows its end, and the rest on demand', LIMIT, async () => {
     const messages = Array.from({ length: 90 }, (_, index) => ({
       id: `m${index}`,
@@ -191,6 +219,11 @@ describe('conversations', () => {
     await withPage({}, async ({ page, close }) => {
       await importFile(page, 'export.json', json);
       await untilTitles(page, ['About bananas', 'About apples']);
+      const note = page.locator('#imported');
+      await note.getByText('2 conversations were imported.').waitFor();
+      await note.getByRole('button', { name: 'Close' }).click();
+      assert.equal(await note.isVisible(), false);
+      assert.equal(await page.evaluate(() => document.activeElement.id), 'import');
       await row(page, 'About apples').locator('.open').click();
       assert.equal(await page.locator('.message.assistant .text').innerText(), 'Crisp.');
       const [download] = await Promise.all([page.waitForEvent('download'), page.locator('#export').click()]);

@@ -106,8 +106,8 @@ export async function shoot(page, name) {
 /**
  * Puts an engine of the test's own in the place of the library's: its answers are what the test says, piece by piece.
  * @param {import('playwright-core').Page} page
- * @param {{ answers?: string[][], contextSize?: number, pause?: number }} script a list of pieces for each answer in
- *   turn, the last for all further ones; milliseconds between two pieces
+ * @param {{ answers?: string[][], contextSize?: number, pause?: number, info?: object }} script a list of pieces for each
+ *   answer in turn, the last for all further ones; milliseconds between two pieces; what else the engine tells of itself
  */
 export async function scriptEngine(page, script) {
   const body = `export class NibbleError extends Error {
@@ -120,7 +120,7 @@ export async function scriptEngine(page, script) {
   const count = (text) => text.trim().split(/\\s+/).length;
   class Engine {
     info = { name: 'scripted', quantization: { label: 'Q4_0' }, contextSize: script.contextSize, trainedContext: script.contextSize,
-      threads: 1, kernelSet: 'scripted', wasm: 'simd128', storage: { kind: null, id: null, state: 'none', bytesPerSecond: 0, problem: null } };
+      threads: 1, kernelSet: 'scripted', wasm: 'simd128', storage: { kind: null, id: null, state: 'none', bytesPerSecond: 0, problem: null }, ...script.info };
     async memory() { return { wasm: 2e6, weights: 1e6, kvCache: 5e5, activations: 1e5, other: 1e5 }; }
     async render(messages) { return render(messages); }
     async tokenize(text) { return Array(count(text)).fill(0); }

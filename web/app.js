@@ -17,6 +17,7 @@ import { Settings } from './settings.js';
 import { SettingsForm } from './settings-form.js';
 import { listenToShortcuts } from './shortcuts.js';
 import { Sidebar } from './sidebar.js';
+import { rememberConversation, rememberedConversation } from './tab.js';
 
 const STARTERS = ['Who are you?', 'What can you do?', 'What is 3 + 4?'];
 
@@ -28,6 +29,7 @@ class App {
     return chosen === 'auto' ? chooseLocale(navigator.languages) : chosen;
   };
   language = new Language(this.#wantedLocale());
+  #imported = null;
 
   async start() {
     const { settings, room } = this;
@@ -49,7 +51,7 @@ class App {
     this.settingsForm = new SettingsForm(settings, t, () => this.readouts.describeStore());
     this.#listen();
     find('not-kept').hidden = this.conversations.isKept;
-    this.chat.show();
+    this.chat.show(await this.#lastConversation());
     this.sidebar.refresh();
     if (matchMedia('(hover: hover)').matches) this.composer.focus();
     await this.readouts.settled;
@@ -147,6 +149,10 @@ class App {
     find('export').addEventListener('click', () => this.#export());
     find('import').addEventListener('click', () => find('import-file').click());
     find('import-file').addEventListener('change', () => this.#import());
+    find('close-imported').addEventListener('click', () => {
+      this.#showImported(null);
+      find('import').focus();
+    });
     find('settings').addEventListener('close', () => this.#applyEngineSettings());
     settings.onChange((name) => this.#applySetting(name));
     this.language.onChange(() => this.#speakAnew());
@@ -182,6 +188,12 @@ class App {
   #openModels() {
     openDialog(find('models'));
     this.models.open();
+  }
+
+  /** What was open here before a reload; a new one where there was nothing, or where it was deleted meanwhile. */
+  async #lastConversation() {
+    const id = rememberedConversation();
+    return (id === null ? null : await this.conversations.get(id).catch(() => null)) ?? newConversation();
   }
 
   #lastModel() {
@@ -229,6 +241,7 @@ class App {
     this.readouts.refresh();
     this.loadPanel.render();
     this.models.render();
+    this.#showImported(this.#imported);
     this.#refresh();
   }
 
@@ -236,6 +249,7 @@ class App {
   #refresh({ list = true } = {}) {
     const { t } = this.language;
     const { chat, room } = this;
+    rememberConversation(chat.conversation.id);
     this.composer.show(Boolean(chat.job));
     find('log').classList.toggle('busy', Boolean(chat.job));
     find('title').textContent = chat.conversation.title || t('chat.new');
@@ -282,10 +296,19 @@ class App {
       // What was wrong with another file is over.
       if (find('problem').dataset.code?.startsWith('ARCHIVE_')) find('problem').hidden = true;
       this.announce(t('announce.imported', { count }));
+      this.#showImported(count);
       this.sidebar.refresh();
     } catch (error) {
+      this.#showImported(null);
       this.loadPanel.showProblem(describeProblem(error, t));
     }
+  }
+
+  /** @param {number | null} count conversations that the last import brought, until it is closed; null: nothing to tell */
+  #showImported(count) {
+    this.#imported = count;
+    find('imported').hidden = count === null;
+    if (count !== null) find('imported-text').textContent = this.language.t('announce.imported', { count });
   }
 }
 

@@ -5,6 +5,11 @@ import { describeModel, estimateSpeed, probeSpeed } from './nibble/index.js';
 const KEY = 'nibble.probe';
 // An English word is about four thirds of a token.
 const WORDS_PER_TOKEN = 0.75;
+// What a token costs besides its weights: sampling, turning it into text, waking the threads for each layer, and the way
+// from the worker to the page. The probe measures weights alone, and in a tiny model they are the smaller part.
+const SECONDS_PER_TOKEN = 0.001;
+// The wasm memory that an engine starts with, before it reserves any for a model: emscripten.cmake's INITIAL_MEMORY.
+const ENGINE_BYTES = 16 * 2 ** 20;
 // The engine addresses 32 bits of memory.
 const MOST_BYTES = 4e9;
 // Browsers tell at most 8 GB, and what is told is shared with everything else that runs.
@@ -15,7 +20,7 @@ const USABLE_PART = 0.6;
  * @property {string} name
  * @property {number | null} fileBytes
  * @property {string} type of most weights
- * @property {number} memory bytes
+ * @property {number} memory bytes, those of the engine itself among them
  * @property {number | null} wordsPerSecond null where it could not be measured
  * @property {'memory' | 'room' | null} tight what there may not be enough of
  * @property {number | null} free bytes of storage
@@ -31,14 +36,14 @@ export async function estimateModel(model, { store, signal }) {
   const { name, file, quantization, tensors, memory, problem } = description;
   if (memory === null) throw problem;
   const [probe, free] = await Promise.all([rememberedProbe(signal), freeBytes(store)]);
-  const bytes = Object.values(memory).reduce((sum, part) => sum + part, 0);
+  const bytes = Object.values(memory).reduce((sum, part) => sum + part, ENGINE_BYTES);
   const fileBytes = file.bytes > 0 ? file.bytes : null;
   return {
     name,
     fileBytes,
     type: quantization.label,
     memory: bytes,
-    wordsPerSecond: probe && estimateSpeed(probe, workPerToken(tensors)).decodeTokensPerSecond * WORDS_PER_TOKEN,
+    wordsPerSecond: probe && wordsPerSecond(estimateSpeed(probe, workPerToken(tensors))),
     tight: findTightness({ bytes, fileBytes: fileBytes ?? memory.weights, free }),
     free,
   };
@@ -54,6 +59,8 @@ async function freeBytes(store) {
   const { usage, quota } = (await store?.estimate().catch(() => null)) ?? {};
   return Number.isFinite(quota) ? Math.max(0, quota - (usage ?? 0)) : null;
 }
+
+const wordsPerSecond = ({ decodeTokensPerSecond }) => WORDS_PER_TOKEN / (1 / decodeTokensPerSecond + SECONDS_PER_TOKEN);
 
 /** What one token of an answer goes through: all but an embedding that is not also the output. */
 function workPerToken(tensors) {

@@ -58,7 +58,9 @@ export class Offer {
 
   #show(lines, buttons) {
     const { t } = this.#panel;
-    const close = makeButton({ label: t('cancel'), key: 'offer close', action: () => this.close() });
+    // What has failed cannot be called off any more.
+    const label = t(this.#settled?.problem ? 'close' : 'cancel');
+    const close = makeButton({ label, key: 'offer close', action: () => this.close() });
     this.root.replaceChildren(...lines, make('div', { class: 'buttons start' }, ...buttons, close));
   }
 

@@ -2,7 +2,7 @@
 import { countTokens, promptOf } from './context.js';
 import { isIncluded } from './engine-room.js';
 import { Offline } from './register.js';
-import { formatBytes, Status } from './status.js';
+import { formatBytes, readRate, Status } from './status.js';
 
 export class Readouts {
   #room;
@@ -62,9 +62,9 @@ export class Readouts {
   /** What the store in use was measured at, for who chooses one. */
   describeStore() {
     const help = this.#t('settings.store.help');
-    const storage = this.#room.engine?.info.storage;
-    if (!(storage?.bytesPerSecond > 0)) return help;
-    return `${help} ${this.#t('settings.store.rate', { rate: `${formatBytes(storage.bytesPerSecond)}/s` })}`;
+    const { engine } = this.#room;
+    const rate = engine === null ? 0 : readRate(engine.info);
+    return rate > 0 ? `${help} ${this.#t('settings.store.rate', { rate: `${formatBytes(rate)}/s` })}` : help;
   }
 
   /** Counts what a conversation takes of the context, where no answer has told it yet. */

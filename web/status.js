@@ -2,6 +2,9 @@
 // dialog says what each of them means.
 import { find, make } from './dom.js';
 
+// Of fewer bytes it is the calls to the store that take the time, and not the reading.
+const LEAST_BYTES_MEASURED = 32e6;
+
 const STORES = { indexeddb: 'IndexedDB', opfs: 'OPFS', memory: 'RAM' };
 
 /**
@@ -63,7 +66,7 @@ export class Status {
         ['details.memory', this.#memoryParts(memory), t('details.memory.help')],
         ['details.threads', texts.threads, this.#threadsHelp()],
         ['details.kernels', `${info.kernelSet} · ${info.wasm}`, t('details.kernels.help')],
-        ['details.storage', texts.storage, t('details.storage.help')],
+        ['details.storage', texts.storage, t(readRate(info) > 0 ? 'details.storage.help' : 'details.storage.plain')],
       );
     }
     rows.push(['details.offline', t(`offline.${offline}`), t(`offline.${offline}.help`)]);
@@ -83,11 +86,11 @@ export class Status {
     const t = this.#t;
     return {
       speed: this.#speed(),
-      context: t('status.context', { used: contextUsed, size: info.contextSize }),
+      context: t('status.context', { used: Math.min(contextUsed, info.contextSize), size: info.contextSize }),
       memory: memory === null ? '' : formatBytes(memory.wasm),
       threads: t('threads', { count: info.threads }),
       kernels: info.kernelSet,
-      storage: this.#storage(info.storage),
+      storage: this.#storage(info),
     };
   }
 
@@ -103,10 +106,12 @@ export class Status {
     return value === 0 ? '–' : this.#numbers(value, value < 10 ? 1 : 0);
   }
 
-  #storage({ kind, state, bytesPerSecond }) {
+  #storage(info) {
+    const { kind, state } = info.storage;
     if (state === 'none') return this.#t('storage.none');
     const name = STORES[kind] ?? kind;
-    return bytesPerSecond > 0 ? `${name} · ${formatBytes(bytesPerSecond)}/s` : name;
+    const rate = readRate(info);
+    return rate > 0 ? `${name} · ${formatBytes(rate)}/s` : name;
   }
 
   #memoryParts(memory) {
@@ -128,6 +133,15 @@ export class Status {
     find(id).textContent = text;
     find(id).hidden = text === '';
   }
+}
+
+/**
+ * How fast the store gave the weights at the last load.
+ * @param {import('./nibble/index.js').Engine['info']} info
+ * @returns {number} bytes a second; 0: it was not read, or the model is too small to tell
+ */
+export function readRate({ storage, tensorBytes }) {
+  return tensorBytes >= LEAST_BYTES_MEASURED ? storage.bytesPerSecond : 0;
 }
 
 /** @param {number} bytes */

@@ -147,6 +147,7 @@ export default {
     'The innermost loops, built for this kind of processor. They were the fastest when measured here.',
   'details.storage': 'Storage',
   'details.storage.help': 'Where the weights are kept, and how fast they were read at the last load.',
+  'details.storage.plain': 'Where the weights are kept.',
   'details.offline': 'Network',
 
   'settings.title': 'Settings',

@@ -139,6 +139,7 @@ export default {
   'details.kernels.help': '为这类处理器编写的最内层循环，在这里实测最快。',
   'details.storage': '存储',
   'details.storage.help': '权重保存的位置，以及上次加载时的读取速度。',
+  'details.storage.plain': '权重保存的位置。',
   'details.offline': '网络',
 
   'settings.title': '设置',
