@@ -24,6 +24,7 @@ const FALLBACK_STOPS = ['\nUser:'];
  * @property {(path: string, position?: number) => Promise<import('./source.js').Source>} [openPath]
  * @property {(path: string) => Promise<import('./store-backends.js').Backend>} [openFolder]
  * @property {import('./download.js').DownloadOptions} [download] other habits of downloads than the usual
+ * @property {() => Promise<void>} [threadsEnded] resolves when threads that were told to end have done so
  * @property {number} threads how many threads to use where none are asked for
  * @property {number} maxThreads
  */
@@ -36,6 +37,7 @@ export class Host {
   #tokenizer = null;
   #chat = null;
   #turn = createTurn();
+  #hasThreads = false;
 
   /** @param {Platform} platform */
   constructor(platform) {
@@ -48,7 +50,7 @@ export class Host {
     try {
       return await this.#load(params, { signal, onProgress: onEvent });
     } catch (error) {
-      this.unload();
+      await this.unload();
       throw error;
     }
   }
@@ -107,7 +109,7 @@ export class Host {
         describeHeader(header, fileName, fileSize, options),
       );
     } finally {
-      this.unload();
+      await this.unload();
     }
   }
 
@@ -175,11 +177,12 @@ export class Host {
     if (this.#runtime !== null) throw new NibbleError('INVALID_ARGUMENT', 'This worker has a model already.');
     const { threads } = this.#settleThreads(read.readEngineOptions(given));
     try {
-      const { runtime } = await this.#platform.startRuntime({ threads }, wasm);
+      const { runtime, threads: started } = await this.#platform.startRuntime({ threads }, wasm);
       this.#runtime = runtime;
+      this.#hasThreads = started > 1;
       return await probe(runtime, { threads, turn: this.#turn, signal });
     } finally {
-      this.unload();
+      await this.unload();
     }
   }
 
@@ -187,13 +190,16 @@ export class Host {
     return this.#loaded().memory();
   }
 
-  /** Gives everything back. */
-  unload() {
+  /** Gives everything back; resolves when this worker may be ended. */
+  async unload() {
+    const hadThreads = this.#hasThreads;
     this.#timeline?.close();
     this.#model?.close();
     this.#runtime?.close();
     this.#turn.close();
     this.#timeline = this.#model = this.#runtime = this.#tokenizer = this.#chat = null;
+    this.#hasThreads = false;
+    if (hadThreads) await this.#platform.threadsEnded?.();
     return null;
   }
 
@@ -201,6 +207,7 @@ export class Host {
   async #withModel({ build: wanted, wasm, ...call }, use) {
     const { runtime, ...build } = await this.#platform.startRuntime(wanted, wasm);
     this.#runtime = runtime;
+    this.#hasThreads = build.threads > 1;
     return openModel({ ...call, runtime, platform: this.#platform }, (opened) => use({ ...opened, ...build }));
   }
 
