@@ -24,6 +24,7 @@ const FALLBACK_STOPS = ['\nUser:'];
  * @property {(path: string, position?: number) => Promise<import('./source.js').Source>} [openPath]
  * @property {(path: string) => Promise<import('./store-backends.js').Backend>} [openFolder]
  * @property {import('./download.js').DownloadOptions} [download] other habits of downloads than the usual
+ * @property {() => Promise<void>} [threadsEnded] resolves when threads that were told to end have done so
  * @property {number} threads how many threads to use where none are asked for
  * @property {number} maxThreads
  */
@@ -36,6 +37,7 @@ export class Host {
   #tokenizer = null;
   #chat = null;
   #turn = createTurn();
+  #hasThreads = false;
 
   /** @param {Platform} platform */
   constructor(platform) {
@@ -48,7 +50,7 @@ export class Host {
     try {
       return await this.#load(params, { signal, onProgress: onEvent });
     } catch (error) {
-      this.unload();
+      await this.unload();
       throw error;
     }
   }
@@ -109,7 +111,7 @@ export class Host {
         describeHeader(header, fileName, fileSize, options),
       );
     } finally {
-      this.unload();
+      await this.unload();
     }
   }
 
@@ -179,9 +181,10 @@ export class Host {
     try {
       const { runtime, threads } = await this.#platform.startRuntime({ threads: wanted }, wasm);
       this.#runtime = runtime;
+      this.#hasThreads = threads > 1;
       return await probe(runtime, { threads, chooseThreads, turn: this.#turn, signal });
     } finally {
-      this.unload();
+      await this.unload();
     }
   }
 
@@ -189,13 +192,16 @@ export class Host {
     return this.#loaded().memory();
   }
 
-  /** Gives everything back. */
-  unload() {
+  /** Gives everything back; resolves when this worker may be ended. */
+  async unload() {
+    const hadThreads = this.#hasThreads;
     this.#timeline?.close();
     this.#model?.close();
     this.#runtime?.close();
     this.#turn.close();
     this.#timeline = this.#model = this.#runtime = this.#tokenizer = this.#chat = null;
+    this.#hasThreads = false;
+    if (hadThreads) await this.#platform.threadsEnded?.();
     return null;
   }
 
@@ -203,6 +209,7 @@ export class Host {
   async #withModel({ build: wanted, wasm, ...call }, use) {
     const { runtime, ...build } = await this.#platform.startRuntime(wanted, wasm);
     this.#runtime = runtime;
+    this.#hasThreads = build.threads > 1;
     return openModel({ ...call, runtime, platform: this.#platform }, (opened) => use({ ...opened, ...build }));
   }
 

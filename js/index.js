@@ -72,6 +72,8 @@ export { NibbleError } from './errors.js';
 
 // How long an interrupted import may take to keep what it has.
 const KEEP_MILLISECONDS = 10_000;
+// How long a worker with nothing to keep may take to end its threads.
+const END_MILLISECONDS = 1000;
 
 /** @param {Platform} platform */
 export function createLibrary(platform) {
@@ -93,8 +95,8 @@ export function createLibrary(platform) {
     try {
       const store = readStore('store', options.store === undefined ? platform.defaultStore(descriptor) : options.store);
       const stop = () => {
-        // The worker stops by itself; one that hangs is ended. Without a store there is nothing to wait for.
-        timer = setTimeout(() => client.close(cancelled()), store === null ? 0 : KEEP_MILLISECONDS);
+        // The worker stops by itself; one that hangs is ended.
+        timer = setTimeout(() => client.close(cancelled()), store === null ? END_MILLISECONDS : KEEP_MILLISECONDS);
       };
       client = new Client(startWorker(platform, options.workerUrl));
       signal?.addEventListener('abort', stop, { once: true });
@@ -161,11 +163,18 @@ export function createLibrary(platform) {
       const settings = readEngineOptions({ threads });
       if (signal?.aborted) throw cancelled();
       const client = new Client(startWorker(platform, options.workerUrl));
-      const stop = () => client.close(new NibbleError('CANCELLED', 'The probe was cancelled.'));
+      const reason = new NibbleError('CANCELLED', 'The probe was cancelled.');
+      let timer;
+      const stop = () => {
+        timer = setTimeout(() => client.close(reason), END_MILLISECONDS);
+      };
       signal?.addEventListener('abort', stop, { once: true });
       try {
-        return await client.call('probe', { wasm: wasmOf(options), options: settings });
+        return await client.call('probe', { wasm: wasmOf(options), options: settings }, { signal });
+      } catch (error) {
+        throw signal?.aborted ? reason : error;
       } finally {
+        clearTimeout(timer);
         signal?.removeEventListener('abort', stop);
         await client.close(unloaded());
       }

@@ -35,13 +35,15 @@ export function requireChromium() {
 
 /**
  * Starts a Chromium with an empty profile.
- * @param {object} [options] Playwright's; `args` come on top of the usual flags
+ * @param {object} [options] Playwright's; `args` come on top of the usual flags; `profile`: a folder that stays
  * @returns {Promise<{ context: import('playwright-core').BrowserContext, close: () => Promise<void> }>}
  */
-export async function openChromium({ args = [], ...options } = {}) {
+export async function openChromium({ args = [], profile: kept, ...options } = {}) {
   const { chromium } = await import('playwright-core');
-  const profile = mkdtempSync(join(tmpdir(), 'nibble-chromium-'));
-  const discard = () => rmSync(profile, { recursive: true, force: true, maxRetries: 5 });
+  const profile = kept ?? mkdtempSync(join(tmpdir(), 'nibble-chromium-'));
+  const discard = () => {
+    if (kept === undefined) rmSync(profile, { recursive: true, force: true, maxRetries: 5 });
+  };
   try {
     const executablePath = requireChromium();
     const flags = [...FLAGS, ...args];
