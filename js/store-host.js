@@ -165,7 +165,8 @@ async function holds(backend, runtime, id, index, target, checksum) {
 /** The file of a model that is stored already cannot be looked at again: only its packed weights are there. */
 function checkHash(record, expected) {
   if (!expected || record === null || record.sha256 === expected) return;
-  const known = record.sha256 === null ? 'was stored without a SHA-256' : `was stored with the SHA-256 ${record.sha256}`;
+  const known =
+    record.sha256 === null ? 'was stored without a SHA-256' : `was stored with the SHA-256 ${record.sha256}`;
   throw new NibbleError(
     'HASH_MISMATCH',
     `The stored model "${record.name}" ${known}, and ${expected} is expected now. Delete it and import it again to have it checked.`,
