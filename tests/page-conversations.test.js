@@ -193,6 +193,7 @@ describe('conversations', () => {
     await withPage({}, async ({ page, close }) => {
       await importFile(page, 'long.json', writeArchive([conversation]));
       await row(page, 'Long').locator('.open').click();
+      await page.locator('.message').first().waitFor();
       assert.equal(await page.locator('.message').count(), 40);
       for (const count of [80, 90]) {
         await page.locator('.earlier').click();
