@@ -51,7 +51,8 @@ describe('the page', () => {
     const processors = await page.evaluate(() => navigator.hardwareConcurrency);
     await page.waitForFunction(() => document.querySelector('#status-threads').textContent !== '');
     const threads = Number.parseInt(await text(page, 'status-threads'), 10);
-    assert.ok(processors === 1 ? threads === 1 : threads > 1, `${threads} threads on ${processors} processors`);
+    // As many as are fastest at this moment, which may be one.
+    assert.ok(threads >= 1 && threads <= processors, `${threads} threads on ${processors} processors`);
     assert.match(await text(page, 'status-kernels'), /simd128|relaxed/);
     assert.equal(await text(page, 'status-storage'), 'IndexedDB', 'so small a model tells no rate');
     assert.equal(await text(page, 'model-name'), 'Nibble tiny');
