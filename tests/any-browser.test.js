@@ -125,7 +125,21 @@ for (const name of BROWSERS) {
 
     after(() => browser?.close());
 
-    test('an isolated page writes what Node writes, on threads and relaxed SIMD where they exist', async (t) => {
+    /** A browser that hangs on a busy machine gets a second chance, anew; what is wrong is wrong again. */
+    const check = (promise, body, options = {}) =>
+      test(promise, options, async (t) => {
+        try {
+          await body(t);
+        } catch (error) {
+          if (!/has not answered/.test(error.message)) throw error;
+          t.diagnostic(`${name}: ${error.message} Once more, in a new one.`);
+          await browser.close();
+          browser = await openBrowser(name);
+          await body(t);
+        }
+      });
+
+    check('an isolated page writes what Node writes, on threads and relaxed SIMD where they exist', async (t) => {
       const page = await openLibrary(browser, isolated);
       const has = await findAbilities(page);
       const found = await write(page, isolated, { threads: 2 });
@@ -140,7 +154,7 @@ for (const name of BROWSERS) {
       await page.close();
     });
 
-    test('a page that is not isolated writes the same on one thread', async () => {
+    check('a page that is not isolated writes the same on one thread', async () => {
       const page = await openLibrary(browser, plain);
       const found = await write(page, plain, { threads: 2 });
       assert.deepEqual(found.tokens, expected);
@@ -149,7 +163,7 @@ for (const name of BROWSERS) {
       await page.close();
     });
 
-    test('an answer stops in the middle, the next one comes, and an unloaded engine says so', async () => {
+    check('an answer stops in the middle, the next one comes, and an unloaded engine says so', async () => {
       const page = await openLibrary(browser, isolated);
       const found = await page.evaluate(
         async (model, completion) => {
@@ -174,7 +188,7 @@ for (const name of BROWSERS) {
       await page.close();
     });
 
-    test('where threads do not start, the engine runs on one', async () => {
+    check('where threads do not start, the engine runs on one', async () => {
       const page = await openLibrary(browser, isolated);
       const { sharedMemory } = await findAbilities(page);
       for (const refusal of ['?post', '?file']) {
@@ -190,7 +204,7 @@ for (const name of BROWSERS) {
       await page.close();
     });
 
-    test('where the whole address space cannot be reserved, the engine runs in a part of it', async () => {
+    check('where the whole address space cannot be reserved, the engine runs in a part of it', async () => {
       const page = await openLibrary(browser, isolated);
       const found = await write(page, isolated, { workerUrl: '/test/refusing-worker.js?reserve' });
       assert.deepEqual(found.refusals, ['?reserve', '?reserve'], '4 GiB and 2 GiB are refused');
@@ -198,45 +212,52 @@ for (const name of BROWSERS) {
       await page.close();
     });
 
-    test('a stored model comes back without the network, and a store that is missing leaves it in memory', async () => {
-      let page = await openLibrary(browser, isolated);
-      const { stores } = await findAbilities(page);
-      for (const [store, works] of [
-        ['indexeddb', stores.buffers],
-        ['opfs', stores.files],
-      ]) {
-        // An address of its own: the tests before have stored the model by the other one.
-        const model = `${isolated.modelUrl}?${store}`;
-        const { storage, ...first } = await write(page, isolated, { store, model });
-        assert.deepEqual(first.tokens, expected, store);
-        assert.equal(storage.state, works ? 'imported' : 'none', JSON.stringify(storage));
-        assert.equal(storage.problem?.code ?? null, works ? null : 'STORE_UNAVAILABLE');
-        if (!works) continue;
-        await page.reload();
-        page = await ready(page);
-        const again = await write(page, isolated, { store, model: { stored: storage.id } });
-        assert.deepEqual(again.tokens, expected, store);
-        assert.equal(again.storage.state, 'stored');
-      }
-      await page.close();
-    });
+    check(
+      'a stored model comes back without the network, and a store that is missing leaves it in memory',
+      async () => {
+        let page = await openLibrary(browser, isolated);
+        const { stores } = await findAbilities(page);
+        for (const [store, works] of [
+          ['indexeddb', stores.buffers],
+          ['opfs', stores.files],
+        ]) {
+          // An address of its own: the tests before have stored the model by the other one.
+          const model = `${isolated.modelUrl}?${store}`;
+          const { storage, ...first } = await write(page, isolated, { store, model });
+          assert.deepEqual(first.tokens, expected, store);
+          assert.equal(storage.state, works ? 'imported' : 'none', JSON.stringify(storage));
+          assert.equal(storage.problem?.code ?? null, works ? null : 'STORE_UNAVAILABLE');
+          if (!works) continue;
+          await page.reload();
+          page = await ready(page);
+          const again = await write(page, isolated, { store, model: { stored: storage.id } });
+          assert.deepEqual(again.tokens, expected, store);
+          assert.equal(again.storage.state, 'stored');
+        }
+        await page.close();
+      },
+    );
 
     // Chromium is asked in store-browser.test.js.
-    test('the backends keep their promises', { skip: name === 'Chromium' }, async () => {
-      const page = await openLibrary(browser, isolated);
-      const { stores } = await findAbilities(page);
-      const kinds = [...(stores.buffers ? ['indexeddb'] : []), ...(stores.files ? ['opfs'] : [])];
-      assert.ok(kinds.length > 0);
-      const broken = await page.evaluate(
-        checkPromises,
-        kinds,
-        PROMISES.map(({ name: promise }) => promise),
-      );
-      assert.deepEqual(broken, []);
-      await page.close();
-    });
+    check(
+      'the backends keep their promises',
+      async () => {
+        const page = await openLibrary(browser, isolated);
+        const { stores } = await findAbilities(page);
+        const kinds = [...(stores.buffers ? ['indexeddb'] : []), ...(stores.files ? ['opfs'] : [])];
+        assert.ok(kinds.length > 0);
+        const broken = await page.evaluate(
+          checkPromises,
+          kinds,
+          PROMISES.map(({ name: promise }) => promise),
+        );
+        assert.deepEqual(broken, []);
+        await page.close();
+      },
+      { skip: name === 'Chromium' },
+    );
 
-    test('the page answers at a first visit and after a reload', async () => {
+    check('the page answers at a first visit and after a reload', async () => {
       const server = await serve({ port: 0 });
       try {
         const page = await browser.open(server.url);
@@ -253,7 +274,7 @@ for (const name of BROWSERS) {
       }
     });
 
-    test('the page answers where its host isolates nothing, whether a service worker does or not', async (t) => {
+    check('the page answers where its host isolates nothing, whether a service worker does or not', async (t) => {
       const server = await servePlainly(join(ROOT, SITE));
       try {
         const page = await browser.open(server.url);
@@ -268,7 +289,7 @@ for (const name of BROWSERS) {
       }
     });
 
-    test('a model that is missing is an error with its code', async () => {
+    check('a model that is missing is an error with its code', async () => {
       const page = await openLibrary(browser, isolated);
       const created = page.evaluate(() => globalThis.nibble.createEngine({ model: '/no-such-model.gguf' }));
       await assert.rejects(created, ({ code, message }) => /^[A-Z_]+$/.test(code) && message.includes('404'));
