@@ -1,0 +1,63 @@
+// The worker of the warm-start benchmark: reads a stored model's chunks and drops them.
+import { openIndexedDb } from '../../js/store-indexeddb.js';
+import { openOpfs } from '../../js/store-opfs.js';
+
+// As the library has it, so that both sides ask for as much at once.
+const IN_FLIGHT = 2;
+
+const readers = {
+  async indexeddb(id) {
+    const database = await new Promise((resolve, reject) => {
+      const request = indexedDB.open('nibble');
+      request.onsuccess = () => resolve(request.result);
+      request.onerror = () => reject(request.error);
+    });
+    const read = async (index) => {
+      const chunk = await new Promise((resolve, reject) => {
+        const request = database.transaction('chunks').objectStore('chunks').get([id, index]);
+        request.onsuccess = () => resolve(request.result);
+        request.onerror = () => reject(request.error);
+      });
+      return (chunk instanceof Blob ? await chunk.arrayBuffer() : chunk).byteLength;
+    };
+    return { read, close: () => database.close() };
+  },
+
+  async opfs(id, { chunks }) {
+    const backend = await openOpfs();
+    const scratch = [];
+    const read = async (index) => {
+      const buffer = scratch.pop() ?? new Uint8Array(chunks[0].bytes);
+      const { bytes } = chunks[index];
+      await backend.readChunk(id, index, 0, buffer.subarray(0, bytes));
+      scratch.push(buffer);
+      return bytes;
+    };
+    return { read, close: () => backend.close() };
+  },
+};
+
+async function recordOf(kind, id) {
+  const backend = await (kind === 'opfs' ? openOpfs() : openIndexedDb());
+  const record = await backend.get(id);
+  await backend.close();
+  return record;
+}
+
+/** @returns {Promise<{ milliseconds: number, bytes: number }>} */
+async function readAndDrop({ kind, id }) {
+  const record = await recordOf(kind, id);
+  const { read, close } = await readers[kind](id, record);
+  const start = performance.now();
+  let next = 0;
+  let bytes = 0;
+  const reader = async () => {
+    while (next < record.chunks.length) bytes += await read(next++);
+  };
+  await Promise.all(Array.from({ length: IN_FLIGHT }, reader));
+  const milliseconds = performance.now() - start;
+  await close();
+  return { milliseconds, bytes };
+}
+
+self.onmessage = async ({ data }) => self.postMessage(await readAndDrop(data));

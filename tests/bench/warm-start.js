@@ -1,0 +1,154 @@
+#!/usr/bin/env node
+// How long a stored model takes to load, beside reading its chunks from the same store and dropping them.
+// usage: node tests/bench/warm-start.js --model FILE [--rounds 5] [--stores indexeddb,opfs] [--threads 2] [--out FILE]
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import { isMain, main } from '../../wasm/shell.js';
+import { openChromium } from '../chromium.js';
+import { temporaryFolder } from '../small-model.js';
+import { bundleForWorker } from '../store-page.js';
+import { busyProcessors, loadAverage, machineFacts, modelFacts, pagePeakBytes, sourceFacts } from './machine.js';
+import { serveBenchmark } from './server.js';
+import { summary } from './statistics.js';
+
+const path = (relative) => fileURLToPath(new URL(relative, import.meta.url));
+const STORES = ['indexeddb', 'opfs'];
+
+async function openLibrary(browser, server) {
+  const page = await browser.context.newPage();
+  await page.goto(`${server.url}/test/library-page.html`);
+  await page.waitForFunction(() => 'nibble' in globalThis);
+  return page;
+}
+
+const importModel = (page, url, kind) =>
+  page.evaluate(
+    async ([address, store]) => {
+      const models = await globalThis.nibble.openModelStore({ store });
+      const { id } = await models.import(address);
+      await models.close();
+      return id;
+    },
+    [url, kind],
+  );
+
+const load = (page, kind, id, threads) =>
+  page.evaluate(
+    async ([store, stored, count]) => {
+      const start = performance.now();
+      const engine = await globalThis.nibble.createEngine({ model: { stored }, store, threads: count });
+      const milliseconds = performance.now() - start;
+      const { storage, loadMilliseconds } = engine.info;
+      const { wasm } = await engine.memory();
+      await engine.unload();
+      return { milliseconds, loadMilliseconds, storage, heapBytes: wasm };
+    },
+    [kind, id, threads],
+  );
+
+const readAndDrop = (page, kind, id) =>
+  page.evaluate(
+    ([store, stored]) =>
+      new Promise((resolve, reject) => {
+        const worker = new Worker('/workers/warm-start.js', { type: 'module' });
+        const end = (action) => (event) => {
+          worker.terminate();
+          action(event);
+        };
+        worker.onmessage = end(({ data }) => resolve(data));
+        worker.onerror = end(({ message }) => reject(new Error(message)));
+        worker.postMessage({ kind: store, id: stored });
+      }),
+    [kind, id],
+  );
+
+/** One load or one read, in a page and so a process of its own. */
+async function inPage(browser, server, use) {
+  const page = await openLibrary(browser, server);
+  try {
+    return { ...(await use(page)), peakBytes: pagePeakBytes() };
+  } finally {
+    await page.close();
+  }
+}
+
+async function measureStore(browser, server, { kind, rounds, threads, log }) {
+  const id = await inPage(browser, server, async (page) => ({ id: await importModel(page, server.modelUrl, kind) }));
+  const sides = {
+    load: (page) => load(page, kind, id.id, threads),
+    read: (page) => readAndDrop(page, kind, id.id),
+  };
+  const samples = { load: [], read: [] };
+  for (let round = 0; round <= rounds; round++) {
+    for (const side of round % 2 === 0 ? ['read', 'load'] : ['load', 'read']) {
+      const sample = await inPage(browser, server, sides[side]);
+      // The first round does not count: the files come into the system's cache, the wasm is compiled.
+      if (round > 0) samples[side].push(sample);
+      log(`${kind}, round ${round}: ${side} ${Math.round(sample.milliseconds)} ms`);
+    }
+  }
+  const ratios = samples.load.map(({ milliseconds }, round) => milliseconds / samples.read[round].milliseconds);
+  return { kind, samples, ratios };
+}
+
+const span = ({ median, low, high }, digits = 0) =>
+  `${median.toFixed(digits)} (${low.toFixed(digits)}-${high.toFixed(digits)})`;
+
+function row({ kind, samples, ratios }) {
+  const of = (side, value) => summary(samples[side].map(value));
+  const check = of('load', ({ storage, milliseconds }) => (100 * storage.verifyMilliseconds) / milliseconds);
+  const peak = of('load', ({ peakBytes }) => peakBytes / 1e6);
+  const milliseconds = ({ milliseconds: value }) => value;
+  const cells = [span(of('load', milliseconds)), span(of('read', milliseconds)), span(summary(ratios), 2)];
+  return [kind, ...cells, `${span(check, 1)} %`, span(peak)];
+}
+
+async function command() {
+  const { values } = parseArgs({
+    options: {
+      model: { type: 'string' },
+      rounds: { type: 'string', default: '5' },
+      stores: { type: 'string', default: STORES.join(',') },
+      threads: { type: 'string', default: '2' },
+      out: { type: 'string' },
+    },
+  });
+  const [rounds, threads, stores] = [Number(values.rounds), Number(values.threads), values.stores.split(',')];
+  if (!values.model) throw new RangeError('--model is missing: a GGUF file is expected.');
+  if (!(Number.isSafeInteger(rounds) && rounds > 0)) throw new RangeError('--rounds is a whole number above 0.');
+  if (!(Number.isSafeInteger(threads) && threads > 0)) throw new RangeError('--threads is a whole number above 0.');
+  if (!stores.every((kind) => STORES.includes(kind))) throw new RangeError(`--stores are of ${STORES.join(', ')}.`);
+  const workers = temporaryFolder();
+  writeFileSync(join(workers, 'warm-start.js'), await bundleForWorker('bench/warm-start-worker.js'));
+  const folders = { '/nibble/': path('../../build/web'), '/test/': path('..'), '/workers/': workers };
+  const server = await serveBenchmark({ folders, modelPath: values.model });
+  const facts = { loadAverage: loadAverage(), busyProcessors: await busyProcessors() };
+  const results = [];
+  let version;
+  try {
+    for (const kind of stores) {
+      const browser = await openChromium();
+      try {
+        version = browser.context.browser()?.version();
+        results.push(await measureStore(browser, server, { kind, rounds, threads, log: console.log }));
+      } finally {
+        await browser.close();
+      }
+    }
+  } finally {
+    await server.close();
+  }
+  const stamp = new Date().toISOString().slice(0, 16).replace(/\D/g, '');
+  const out = values.out ?? `build/bench/warm-start-${stamp}.json`;
+  const model = await modelFacts(values.model);
+  const record = { machine: machineFacts(), source: sourceFacts(), browser: version, model, threads, rounds, ...facts };
+  mkdirSync(dirname(out), { recursive: true });
+  writeFileSync(out, JSON.stringify({ ...record, results }, null, 2));
+  const head = ['store', 'load, ms', 'read and dropped, ms', 'times', 'checksums', 'peak of the page, MB'];
+  const lines = [head, ['---', ...Array(head.length - 1).fill('--:')], ...results.map(row)];
+  console.log(`\nmedian (range)\n\n${lines.map((cells) => `| ${cells.join(' | ')} |`).join('\n')}\n\n${out}`);
+}
+
+if (isMain(import.meta.url)) await main(command);
