@@ -41,7 +41,7 @@ export async function benchmark({ model, timeline, turn }, options, signal) {
   const generate = async (count) => {
     for (let index = 0; index < count; index++) {
       checkCancelled(signal);
-      timeline.extend([random()]);
+      await timeline.extend([random()]);
       sampling?.sample(timeline);
       await turn.next();
     }

@@ -100,7 +100,7 @@ async function writeOn({ timeline, sampler, tokenizer, turn, signal, writer, opt
     if (writer.stopString !== null) return 'stop';
     if (writer.tokens.length >= most) break;
     if (timeline.isFull) return 'context';
-    timeline.extend([token]);
+    await timeline.extend([token]);
     await turn.next();
   }
   return 'length';

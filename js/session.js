@@ -30,9 +30,10 @@ export class Session {
 
   /**
    * Appends up to one batch of tokens and computes them. With `targets` (as many; negative: skip) it returns the log
-   * probability of each target after its token, as a Float32Array.
+   * probability of each target after its token, as a Float32Array. A promise, since weights may have to come from a
+   * store; one call at a time: until it is settled nothing else may be asked of any session of the model.
    */
-  evaluate(tokens, targets) {
+  async evaluate(tokens, targets) {
     const runtime = this.#runtime;
     if (tokens.length > this.#batchSize)
       throw new RangeError(`${tokens.length} tokens in a batch of ${this.#batchSize}`);

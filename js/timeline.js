@@ -79,7 +79,7 @@ export class Timeline {
       checkCancelled(signal);
       const end = Math.min(tokens.length, start + (wholeBatches ? this.#batchSize : this.#pieceSize()));
       const before = performance.now();
-      const piece = this.extend(tokens.slice(start, end), targets?.slice(start, end));
+      const piece = await this.extend(tokens.slice(start, end), targets?.slice(start, end));
       this.#tokensPerMillisecond = (end - start) / Math.max(0.01, performance.now() - before);
       scores?.set(piece, start);
       onPiece?.(end - start);
@@ -88,9 +88,9 @@ export class Timeline {
     return scores;
   }
 
-  /** Appends up to one batch at once. */
-  extend(tokens, targets) {
-    const scores = this.#session.evaluate(tokens, targets);
+  /** Appends up to one batch at once. @returns {Promise<Float32Array | null>} with `targets`, as append() */
+  async extend(tokens, targets) {
+    const scores = await this.#session.evaluate(tokens, targets);
     for (const token of tokens) this.#tokens.push(token);
     return scores;
   }

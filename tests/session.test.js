@@ -30,14 +30,14 @@ async function openModel(kernelSet, changes = {}, file = path) {
 }
 
 /** A session with `tokens`, computed in batches. */
-function sessionWith(model, tokens) {
+async function sessionWith(model, tokens) {
   const session = model.createSession();
-  append(session, tokens);
+  await append(session, tokens);
   return session;
 }
 
-function append(session, tokens) {
-  for (let start = 0; start < tokens.length; start += 40) session.evaluate(tokens.slice(start, start + 40));
+async function append(session, tokens) {
+  for (let start = 0; start < tokens.length; start += 40) await session.evaluate(tokens.slice(start, start + 40));
 }
 
 /** All of a save, read in pieces of `most` bytes. */
@@ -68,55 +68,55 @@ after(() => {
   for (const { close } of models) close();
 });
 
-test('a fork goes on as its origin would, and leaves it alone', () => {
+test('a fork goes on as its origin would, and leaves it alone', async () => {
   const [{ model }] = models;
-  const origin = sessionWith(model, TEXT.slice(0, 100));
+  const origin = await sessionWith(model, TEXT.slice(0, 100));
   const fork = origin.fork();
   assert.deepEqual(fork.tokens, TEXT.slice(0, 100));
   assert.deepEqual(fork.logits(), origin.logits());
-  append(fork, TEXT.slice(0, 30));
-  append(origin, TEXT.slice(100));
-  const fresh = sessionWith(model, TEXT);
+  await append(fork, TEXT.slice(0, 30));
+  await append(origin, TEXT.slice(100));
+  const fresh = await sessionWith(model, TEXT);
   assert.deepEqual(origin.logits(), fresh.logits());
   origin.close();
   fresh.truncate(100);
-  append(fresh, TEXT.slice(0, 30));
+  await append(fresh, TEXT.slice(0, 30));
   assert.deepEqual(fork.logits(), fresh.logits());
   fork.close();
   fresh.close();
   assert.equal(model.memory().kvCache, 0);
 });
 
-test('a shift drops what lies behind the first tokens, and makes room', () => {
+test('a shift drops what lies behind the first tokens, and makes room', async () => {
   const [{ model }] = models;
-  const session = sessionWith(model, TEXT);
+  const session = await sessionWith(model, TEXT);
   session.shift(4, 100);
   assert.deepEqual(session.tokens, [...TEXT.slice(0, 4), ...TEXT.slice(104)]);
   assert.equal(session.logits(), null);
-  append(session, [1]);
+  await append(session, [1]);
   assert.equal(session.length, 51);
   assert.throws(() => session.shift(4, 48), { code: 'INVALID_ARGUMENT' });
   session.close();
 });
 
-test('every kernel set saves the same bytes, and restores what another has saved', () => {
-  const sessions = models.map(({ model }) => sessionWith(model, TEXT));
+test('every kernel set saves the same bytes, and restores what another has saved', async () => {
+  const sessions = await Promise.all(models.map(({ model }) => sessionWith(model, TEXT)));
   const [bytes, other] = sessions.map((session, i) => saved(session, [1000, 1 << 20][i]));
   assert.deepEqual(bytes, other);
-  models.forEach(({ model }, i) => {
+  for (const [i, { model }] of models.entries()) {
     const session = restored(model, bytes, [333, bytes.length][i]);
     assert.deepEqual(session.tokens, TEXT);
-    append(session, [5, 6, 7]);
-    append(sessions[i], [5, 6, 7]);
+    await append(session, [5, 6, 7]);
+    await append(sessions[i], [5, 6, 7]);
     assert.deepEqual(session.logits(), sessions[i].logits());
     session.close();
-  });
+  }
   for (const session of sessions) session.close();
 });
 
 test('a damaged save, one cut short and one of another model are refused, and nothing is left of them', async () => {
   const [{ model }] = models;
-  const session = sessionWith(model, TEXT.slice(0, 70));
+  const session = await sessionWith(model, TEXT.slice(0, 70));
   const bytes = saved(session);
   const used = model.memory().kvCache;
   for (const position of [0, 70, 1000, bytes.length - 1]) {
@@ -141,7 +141,7 @@ test('the KV type that was asked for is told, and INT8 takes little more than ha
   const [{ model }] = models;
   assert.equal(model.info.kvType, 'int8');
   assert.equal(half.model.info.kvType, 'f16');
-  const sessions = [model, half.model].map((each) => sessionWith(each, TEXT));
+  const sessions = await Promise.all([model, half.model].map((each) => sessionWith(each, TEXT)));
   assert.ok(model.memory().kvCache < 0.7 * half.model.memory().kvCache);
   for (const session of sessions) session.close();
   half.close();

@@ -77,7 +77,7 @@ export function createRig(runtime, backend, chunkBytes) {
         });
         try {
           await load(model);
-          return { logits: logitsOf(model), storage };
+          return { logits: await logitsOf(model), storage };
         } finally {
           model.close();
         }
@@ -93,10 +93,10 @@ export function createRig(runtime, backend, chunkBytes) {
   };
 }
 
-export function logitsOf(model) {
+export async function logitsOf(model) {
   const session = model.createSession();
   try {
-    session.evaluate([1, 5, 70, 200]);
+    await session.evaluate([1, 5, 70, 200]);
     return Array.from(session.logits()).join();
   } finally {
     session.close();

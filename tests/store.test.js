@@ -30,7 +30,7 @@ async function unstored(file) {
   const model = header.createModel(settings);
   const staging = runtime.allocate(4 << 20);
   model.load(Buffer.concat(pieces).subarray(header.dataOffset), staging);
-  const logits = logitsOf(model);
+  const logits = await logitsOf(model);
   runtime.free(staging);
   model.close();
   header.close();
