@@ -2,6 +2,7 @@
 
 import { compile, LimitError, limitsFor, run } from './chat-sandbox.js';
 import { NibbleError } from './errors.js';
+import { nearestName } from './options.js';
 
 /** @typedef {import('./tokenizer.js').Tokenizer} Tokenizer */
 /** @typedef {import('./tokenizer.js').Metadata} Metadata */
@@ -26,6 +27,8 @@ import { NibbleError } from './errors.js';
  */
 
 const KEY = 'tokenizer.chat_template';
+/** The roles that a chat may always have; others are for a template that names them, as some do 'developer'. */
+const ROLES = Object.freeze(['system', 'user', 'assistant', 'tool']);
 
 /**
  * The template is compiled when first rendered, so a broken one does not keep a model from completing plain text.
@@ -33,7 +36,8 @@ const KEY = 'tokenizer.chat_template';
  * @param {Metadata} metadata
  * @param {Tokenizer} tokenizer
  * @param {{ now?: () => Date }} [options] the clock behind `strftime_now`
- * @returns {ChatTemplate} `render` throws CHAT_BAD_MESSAGES, and CHAT_TEMPLATE_FAILED with the reason in
+ * @returns {ChatTemplate} `render` throws CHAT_BAD_MESSAGES, as for a role that neither is one of ROLES nor stands in the
+ *   template, and CHAT_TEMPLATE_FAILED with the reason in
  *   `details.reason` for a template that is damaged, raises an error or goes beyond its bounds
  */
 export function createChatTemplate(metadata, tokenizer, { now = () => new Date() } = {}) {
@@ -53,6 +57,7 @@ export function createChatTemplate(metadata, tokenizer, { now = () => new Date()
   function render(messages, { addGenerationPrompt = true, tools, variables = {} } = {}) {
     checkMessages(messages);
     const source = (tools !== undefined ? withTools : undefined) ?? plain ?? withTools;
+    checkRoles(messages, source);
     try {
       if (typeof source !== 'string') throw new LimitError(`is a ${typeof source} and not a string`);
       let template = compiled.get(source);
@@ -137,6 +142,27 @@ function checkMessages(messages) {
   });
 }
 
+/**
+ * Most templates write whatever role they are given, so that a misspelt one would only make the answers worse.
+ * @param {Message[]} messages
+ * @param {unknown} source of the template, if there is one
+ */
+function checkRoles(messages, source) {
+  const index = messages.findIndex(({ role }) => !ROLES.includes(role) && !namesRole(source, role));
+  if (index === -1) return;
+  const { role } = messages[index];
+  const meant = role === 'developer' ? 'system' : nearestName(role, ROLES);
+  const instead = meant === null ? `expected ${ROLES.join(', ')} or one that the template names` : `${meant} is meant?`;
+  const message = `Message ${index + 1} has the role ${JSON.stringify(role.slice(0, 60))}; ${instead}`;
+  throw new NibbleError('CHAT_BAD_MESSAGES', message.replace(/[^?]$/, '$&.'), {
+    details: { index, role: role.slice(0, 60), roles: ROLES },
+  });
+}
+
+/** @param {unknown} source @param {string} role */
+const namesRole = (source, role) =>
+  typeof source === 'string' && [`'${role}'`, `"${role}"`].some((literal) => source.includes(literal));
+
 /** @param {any} part @param {string} name */
 function checkPart(part, name) {
   if (part === null || typeof part !== 'object' || typeof part.type !== 'string') {
@@ -215,6 +241,7 @@ function createFallback(tokenizer) {
     source: 'fallback',
     render(messages, { addGenerationPrompt = true } = {}) {
       checkMessages(messages);
+      checkRoles(messages, undefined);
       const turns = messages.map(({ role, content }) => {
         const text = typeof content === 'string' ? content : partsText(content);
         return chatml ? `<|im_start|>${role}\n${text}<|im_end|>\n` : `${title(role)}: ${text}\n`;

@@ -38,7 +38,8 @@ export { NibbleError } from './errors.js';
 /**
  * @typedef {object} CompletionOptions one of prompt, messages and tokens is needed
  * @property {string} [prompt] text to continue, as it is
- * @property {{ role: string, content: any }[]} [messages] a chat to answer, by the model's own chat template
+ * @property {{ role: string, content: any }[]} [messages] a chat to answer, by the model's own chat template. A role is
+ *   'system', 'user', 'assistant', 'tool' or one that the template names; any other is refused, as it may be misspelt
  * @property {number[]} [tokens] token ids to continue
  * @property {number} [maxTokens] by default until the model ends its text or the context is full
  * @property {number} [temperature] 0: always the likeliest token; 0.8

@@ -114,6 +114,27 @@ test('says what is wrong with messages', () => {
   render('x', [{ role: 'assistant', content: null, tool_calls: [] }]);
 });
 
+test('takes the usual roles and those that a template names, and asks about any other', () => {
+  const as = (role) => [{ role, content: 'Hello' }];
+  for (const role of ['system', 'user', 'assistant', 'tool']) render('x', as(role));
+  render("{% if m.role == 'observation' %}{% endif %}", as('observation'));
+  render('{% if m.role == "ipython" %}{% endif %}', as('ipython'));
+  const wrong = [
+    ['asistant', 'Message 1 has the role "asistant"; assistant is meant?'],
+    ['developer', 'Message 1 has the role "developer"; system is meant?'],
+    ['User', 'Message 1 has the role "User"; user is meant?'],
+    [
+      'narrator',
+      'Message 1 has the role "narrator"; expected system, user, assistant, tool or one that the template names.',
+    ],
+  ];
+  for (const [role, message] of wrong) {
+    assert.throws(() => render('observation', as(role)), { code: 'CHAT_BAD_MESSAGES', message });
+    assert.throws(() => createChatTemplate({ get: () => undefined }, byteTokenizer([])).render(as(role)), { message });
+  }
+  assert.throws(() => render('narrators speak', as('narrator')), { code: 'CHAT_BAD_MESSAGES' });
+});
+
 test('names the reason when a template fails, and only when it is used', () => {
   fails("{{ raise_exception('No system role.') }}", /refuses these messages: No system role/);
   fails('{% if %}', /could not be run/);
