@@ -60,7 +60,7 @@ describe('conversations', () => {
       await row(second.page, 'About apples').locator('.open').click();
       assert.equal(await second.page.locator('.message.user .text').innerText(), 'About apples\nand more');
       assert.equal(await second.page.locator('.message.assistant strong').textContent(), 'One.');
-      assert.equal(await row(second.page, 'About apples').locator('.open').getAttribute('aria-current'), 'true');
+      assert.equal(await row(second.page, 'About apples').locator('.open').getAttribute('aria-current'), 'page');
       await second.close();
     });
   });
@@ -153,33 +153,70 @@ describe('conversations', () => {
     });
   });
 
-  test('the one that is open is open again after a reload, in this tab only', LIMIT, async () => {
-    await withPage({ answers: [['Crisp.'], ['Yellow.']] }, async ({ page }, open) => {
-      await startChat(page, 'About apples');
-      await startChat(page, 'About bananas');
-      await row(page, 'About apples').locator('.open').click();
-      await page.waitForFunction(() => document.querySelector('#title').textContent === 'About apples');
-      const reload = async () => {
-        await page.reload();
-        await driver.untilReady(page);
-        return page.locator('#title').textContent();
-      };
-      assert.equal(await reload(), 'About apples');
-      assert.equal(await page.locator('.message.assistant .text').innerText(), 'Crisp.');
-      await page.locator('#conversations li.current', { hasText: 'About apples' }).waitFor();
+  test(
+    'the address goes with the conversation: Back, Forward, a reload, another tab; it tells an id only',
+    LIMIT,
+    async () => {
+      await withPage({ answers: [['Crisp.'], ['Yellow.']] }, async ({ page }, open) => {
+        await startChat(page, 'About apples');
+        await startChat(page, 'About bananas');
+        await row(page, 'About apples').locator('.open').click();
+        const isShown = (tab, title) =>
+          tab.waitForFunction((wanted) => document.querySelector('#title').textContent === wanted, title);
+        await isShown(page, 'About apples');
+        assert.match(page.url(), /\/#chat-[a-z0-9-]+$/, 'nothing of what was said');
+        for (const [move, title] of [
+          ['goBack', 'About bananas'],
+            ['goBack', 'About apples'],
+            ['goForward', 'About bananas'],
+          ['goForward', 'About apples'],
+        ]) {
+          await page[move]();
+          await isShown(page, title);
+        }
+        await driver.converse(page, 'More of it');
+        await page.goBack();
+        await isShown(page, 'About bananas');
+        await page.goForward();
+        await isShown(page, 'About apples');
+        // The link that skips to the field is no place to go back to.
+        const before = page.url();
+        await page.locator('#skip').press('Enter');
+        assert.equal(await page.evaluate(() => document.activeElement.id), 'prompt');
+        assert.equal(page.url(), before);
+        const reload = async () => {
+          await page.reload();
+          await driver.untilReady(page);
+          return page.locator('#title').textContent();
+        };
+        assert.equal(await reload(), 'About apples');
+        assert.equal(await page.locator('.message.assistant .text').first().innerText(), 'Crisp.');
+        await page.locator('#conversations li.current', { hasText: 'About apples' }).waitFor();
 
-      const second = await open();
-      assert.equal(await second.page.locator('#title').textContent(), 'New chat');
-      await second.page.close();
+        const second = await open();
+        assert.equal(await second.page.locator('#title').textContent(), 'New chat');
+        await second.page.goto(before);
+        await isShown(second.page, 'About apples');
 
-      // As it is left when another tab deletes what is open here.
-      await page.evaluate(() => sessionStorage.setItem('nibble.conversation', 'none such'));
-      assert.equal(await reload(), 'New chat');
-      assert.equal(await page.locator('.message').count(), 0);
-      await untilTitles(page, ['About bananas', 'About apples']);
-      await page.close();
-    });
-  });
+        // What another tab deletes leaves its address, and is said where somebody comes to it by a link.
+        await row(page, 'About apples').hover();
+        await row(page, 'About apples').locator('.icon').last().click();
+        await page.locator('dialog.confirm .danger').click();
+        await isShown(second.page, 'New chat');
+        assert.ok(!second.page.url().includes('#'), second.page.url());
+        await second.page.close();
+        await isShown(page, 'New chat');
+        await page.goto(before);
+        await page.locator('#missing').waitFor();
+        assert.equal(await reload(), 'New chat');
+        assert.equal(await page.locator('.message').count(), 0);
+        await untilTitles(page, ['About bananas']);
+        await driver.converse(page, 'On with it');
+        assert.equal(await page.locator('#missing').isVisible(), false);
+        await page.close();
+      });
+    },
+  );
 
   test('a long one shows its end, and the rest on demand', LIMIT, async () => {
     const messages = Array.from({ length: 90 }, (_, index) => ({

@@ -6,6 +6,7 @@ import { join, relative, sep } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { SITE } from '../js/bundle.js';
 import { filesBelow, ROOT } from '../wasm/shell.js';
+import { readAddress } from '../web/model-address.js';
 import en from '../web/models-strings.en.js';
 import zh from '../web/models-strings.zh.js';
 import { serve } from '../web/serve.js';
@@ -97,7 +98,7 @@ describe('as it is served', () => {
   test('models may come from elsewhere, and nothing else', async () => {
     const policy = (await fetch(server.url)).headers.get('content-security-policy');
     const rules = Object.fromEntries(policy.split('; ').map((rule) => [rule.split(' ')[0], rule.split(' ').slice(1)]));
-    assert.deepEqual(rules['connect-src'], ["'self'", 'https:', 'http://localhost:*', 'http://127.0.0.1:*']);
+    assert.deepEqual(rules['connect-src'], ["'self'", 'https:', 'http:']);
     assert.deepEqual(rules['script-src'], ["'self'", "'wasm-unsafe-eval'"]);
     assert.deepEqual(rules['default-src'], ["'none'"]);
     const elsewhere = Object.entries(rules).filter(([name, sources]) => {
@@ -133,6 +134,36 @@ describe('the catalogue', () => {
     const model = readFileSync(join(ROOT, catalogue[0].url));
     assert.deepEqual([catalogue[0].bytes, catalogue[0].sha256], [model.length, sha256(model)]);
   });
+});
+
+test('a model may come over https, over http from the local network, and so only to a page that came over http', () => {
+  const faultOf = (address, isSecure) => readAddress(address, { isSecure }).fault ?? null;
+  const own = ['http://localhost:8000/a.gguf', 'http://127.0.0.1/a.gguf', 'http://[::1]:80/a.gguf'];
+  const near = ['http://192.168.1.9/a.gguf', 'http://10.0.0.2/a.gguf', 'http://172.20.0.1/a.gguf'];
+  near.push('http://169.254.1.1/a.gguf', 'http://nas/a.gguf', 'http://nas.local:81/a.gguf', 'http://[fd00::1]/a.gguf');
+  const far = [
+    'http://example.org/a.gguf',
+    'http://8.8.8.8/a.gguf',
+    'http://172.32.0.1/a.gguf',
+    'http://[2001:db8::1]/',
+  ];
+  far.push(
+    'http://192.168.1.9.example.org/a.gguf',
+    'ftp://localhost/a.gguf',
+    'file:///a.gguf',
+    'javascript:1',
+    'a.gguf',
+  );
+  for (const isSecure of [true, false]) {
+    for (const address of ['https://example.org/a.gguf', ...own])
+      assert.equal(faultOf(address, isSecure), null, address);
+    for (const address of near) assert.equal(faultOf(address, isSecure), isSecure ? 'models.url.mixed' : null, address);
+    for (const address of far) assert.equal(faultOf(address, isSecure), 'models.url.bad', address);
+    assert.equal(faultOf(' ', isSecure), 'models.url.empty');
+    assert.equal(faultOf('https://huggingface.co/some/model', isSecure), 'models.url.page');
+  }
+  const { url } = readAddress('https://huggingface.co/some/model/blob/main/a.gguf', { isSecure: true });
+  assert.equal(url.href, 'https://huggingface.co/some/model/resolve/main/a.gguf');
 });
 
 test('the models panel says everything in both languages', () => {

@@ -49,6 +49,11 @@ export class Answers {
     return this.#jobs.get(conversationId);
   }
 
+  /** Whether an answer is being written, in whichever conversation. */
+  get isBusy() {
+    return this.#jobs.size > 0;
+  }
+
   /** Ends what is written in a conversation that is deleted; nothing of it is kept. @param {string} conversationId */
   discard(conversationId) {
     const job = this.#jobs.get(conversationId);

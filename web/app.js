@@ -1,4 +1,5 @@
 // The page: it makes the parts and joins them. It knows the library by its public entry only.
+import { Address } from './address.js';
 import { Answers } from './answers.js';
 import { Chat } from './chat.js';
 import { Composer } from './composer.js';
@@ -12,18 +13,22 @@ import { placeIcons } from './icons.js';
 import { LoadPanel } from './load-panel.js';
 import { ModelShelf } from './model-shelf.js';
 import { describeProblem } from './problem.js';
+import { ReadRates } from './read-rates.js';
 import { Readouts } from './readouts.js';
+import { Offline } from './register.js';
 import { Settings } from './settings.js';
 import { SettingsForm } from './settings-form.js';
 import { listenToShortcuts } from './shortcuts.js';
 import { Sidebar } from './sidebar.js';
-import { rememberConversation, rememberedConversation } from './tab.js';
+import { UpdateNotice } from './update-notice.js';
 
 const STARTERS = ['Who are you?', 'What can you do?', 'What is 3 + 4?'];
 
 class App {
   settings = new Settings();
   room = new EngineRoom(this.settings);
+  rates = new ReadRates();
+  address = new Address((id) => this.#moveTo(id));
   #wantedLocale = () => {
     const chosen = this.settings.get('language');
     return chosen === 'auto' ? chooseLocale(navigator.languages) : chosen;
@@ -45,13 +50,18 @@ class App {
     });
     this.chat = this.#createChat();
     this.sidebar = this.#createSidebar();
-    this.readouts = new Readouts({ room, settings, answers: this.answers, t, current: () => this.chat.conversation });
+    const offline = new Offline({ onState: () => this.readouts.refresh(), onUpdate: () => this.updateNotice.offer() });
+    this.readouts = new Readouts({
+      ...{ room, settings, answers: this.answers, offline, rates: this.rates, t },
+      current: () => this.chat.conversation,
+    });
+    this.updateNotice = new UpdateNotice({ offline, t, isBusy: () => this.answers.isBusy });
     this.loadPanel = new LoadPanel(room, t, { onCancelled: () => this.composer.focus() });
     this.models = this.#createModels();
-    this.settingsForm = new SettingsForm(settings, t, () => this.readouts.describeStore());
+    this.settingsForm = new SettingsForm(settings, t, () => this.readouts.describeStores());
     this.#listen();
     find('not-kept').hidden = this.conversations.isKept;
-    this.chat.show(await this.#lastConversation());
+    await this.#moveTo(this.address.id);
     this.sidebar.refresh();
     if (matchMedia('(hover: hover)').matches) this.composer.focus();
     await this.readouts.settled;
@@ -109,6 +119,7 @@ class App {
       language: this.language,
       settings: this.settings,
       room: this.room,
+      rates: this.rates,
       onUse: (model) => this.load(model),
       announce: (text) => this.announce(text),
     });
@@ -123,7 +134,7 @@ class App {
       onOpen: (id) => this.#open(id),
       onDelete: (id) => {
         answers.discard(id);
-        if (id === this.chat.conversation.id) this.chat.show();
+        if (id === this.chat.conversation.id) this.#leave();
         this.sidebar.refresh();
       },
       onRename: async (id) => {
@@ -146,6 +157,10 @@ class App {
       openDialog(find('details'));
     });
     find('to-end').addEventListener('click', () => chat.scrollToEnd());
+    find('skip').addEventListener('click', (event) => {
+      event.preventDefault();
+      this.composer.focus();
+    });
     find('export').addEventListener('click', () => this.#export());
     find('import').addEventListener('click', () => find('import-file').click());
     find('import-file').addEventListener('change', () => this.#import());
@@ -182,18 +197,32 @@ class App {
     this.sidebar.refresh();
     if (id !== this.chat.conversation.id || this.chat.job) return;
     const conversation = await this.conversations.get(id);
-    if (id === this.chat.conversation.id && !this.chat.job) this.chat.show(conversation ?? newConversation());
+    if (id !== this.chat.conversation.id || this.chat.job) return;
+    if (conversation === null) this.#leave();
+    else this.chat.show(conversation);
+  }
+
+  /** The conversation that is shown was deleted. */
+  #leave() {
+    this.address.leave();
+    this.chat.show();
+  }
+
+  /** Shows what an address names. @param {string | null} id null: a new chat */
+  async #moveTo(id) {
+    const { chat } = this;
+    const kept = id === null ? null : await this.conversations.get(id).catch(() => null);
+    // Whoever has gone on meanwhile stays there.
+    if (this.address.id !== id) return;
+    if (kept !== null) chat.show(kept);
+    else if (id === null) chat.show();
+    else this.#leave();
+    find('missing').hidden = id === null || kept !== null;
   }
 
   #openModels() {
     openDialog(find('models'));
     this.models.open();
-  }
-
-  /** What was open here before a reload; a new one where there was nothing, or where it was deleted meanwhile. */
-  async #lastConversation() {
-    const id = rememberedConversation();
-    return (id === null ? null : await this.conversations.get(id).catch(() => null)) ?? newConversation();
   }
 
   #lastModel() {
@@ -249,12 +278,13 @@ class App {
   #refresh({ list = true } = {}) {
     const { t } = this.language;
     const { chat, room } = this;
-    rememberConversation(chat.conversation.id);
+    this.address.follow(chat.conversation);
     this.composer.show(Boolean(chat.job));
     find('log').classList.toggle('busy', Boolean(chat.job));
     find('title').textContent = chat.conversation.title || t('chat.new');
     document.title = chat.conversation.title ? `${chat.conversation.title} · Nibble` : 'Nibble';
     find('welcome').hidden = !chat.isEmpty;
+    if (!chat.isEmpty) find('missing').hidden = true;
     find('new-chat-top').disabled = chat.isEmpty;
     const { engine } = room;
     find('welcome-included').hidden = engine !== null && !isIncluded(room.model);
@@ -263,6 +293,7 @@ class App {
     find('model-state').dataset.state = room.isLoading ? 'loading' : engine === null ? 'none' : 'ready';
     this.#showStarters();
     this.readouts.refresh();
+    this.updateNotice.render();
     if (list) this.sidebar.refresh();
   }
 

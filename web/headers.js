@@ -1,8 +1,9 @@
 // What every response says about itself, whether it comes from the server or from the service worker. The same policy
 // stands in index.html, for a host that sends no headers of its own.
 
-// Models come from wherever their owner keeps them, and from a server on this machine; nothing else comes from outside.
-const MODELS = 'https: http://localhost:* http://127.0.0.1:*';
+// Models come from wherever their owner keeps them; nothing else comes from outside. Over plain http the page asks of the
+// local network only, which a policy cannot name; from a page that came over https the browser refuses that by itself.
+const MODELS = 'https: http:';
 
 export const POLICY = [
   "default-src 'none'",

@@ -16,12 +16,13 @@ export class ModelShelf {
    * @param {import('./i18n.js').Language} context.language
    * @param {import('./settings.js').Settings} context.settings
    * @param {import('./engine-room.js').EngineRoom} context.room
+   * @param {import('./read-rates.js').ReadRates} context.rates
    * @param {(model: import('./engine-room.js').Model) => void} context.onUse
    * @param {(text: string) => void} context.announce
    */
   constructor(context) {
     this.#context = context;
-    const { root, dialog, language, settings, room, announce } = context;
+    const { root, dialog, language, settings, room, rates, announce } = context;
     this.#panel = createModelsPanel(root, {
       t: language.t,
       locale: () => language.tag,
@@ -32,6 +33,7 @@ export class ModelShelf {
         context.onUse(model);
       },
       announce,
+      rates,
       // The next visit would look for it in vain.
       onDeleted: (id) => settings.get('model')?.stored === id && settings.set('model', null),
       onStoreKind: (kind) => settings.set('store', kind),

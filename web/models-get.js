@@ -1,5 +1,6 @@
 // Where further models come from: the catalogue, an address, a file.
 import { make } from './dom.js';
+import { readAddress } from './model-address.js';
 import { idOf } from './models-downloads.js';
 import { Offer } from './models-offer.js';
 import { keepFocus, makeButton, makeSection } from './models-section.js';
@@ -102,6 +103,7 @@ export class ModelSources {
       t('models.context', { count: entry.context }),
       languages(entry.languages),
       entry.licence,
+      entry.sha256 === null ? t('models.unchecked') : null,
     ];
     const download = makeButton({
       label: t('models.download'),
@@ -152,7 +154,7 @@ export class ModelSources {
     });
     const submit = (event) => {
       event.preventDefault();
-      const { url, fault } = readAddress(field.value);
+      const { url, fault } = readAddress(field.value, { isSecure: location.protocol === 'https:' });
       problem.textContent = fault ? t(fault) : '';
       field.setAttribute('aria-invalid', String(Boolean(fault)));
       if (fault) return field.focus();
@@ -201,21 +203,4 @@ export class ModelSources {
     place.append(this.#offer.root);
     this.#offer.look();
   }
-}
-
-/** @param {string} text @returns {{ url?: URL, fault?: string }} */
-function readAddress(text) {
-  const address = text.trim();
-  if (address === '') return { fault: 'models.url.empty' };
-  const url = URL.canParse(address) ? new URL(address) : null;
-  const isLocal = ['localhost', '127.0.0.1'].includes(url?.hostname);
-  if (url === null || !(url.protocol === 'https:' || (url.protocol === 'http:' && isLocal))) {
-    return { fault: 'models.url.bad' };
-  }
-  if (url.hostname === 'huggingface.co') {
-    // The page about a file, and the file itself.
-    url.pathname = url.pathname.replace('/blob/', '/resolve/');
-    if (!url.pathname.includes('/resolve/')) return { fault: 'models.url.page' };
-  }
-  return { url };
 }

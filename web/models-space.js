@@ -1,6 +1,7 @@
 // Where models are kept: how much room there is, whether the browser may clear it, and how fast it reads.
 import { make } from './dom.js';
 import { keepFocus, makeButton, makeSection } from './models-section.js';
+import { STORES } from './status.js';
 
 const KINDS = ['indexeddb', 'opfs'];
 
@@ -11,7 +12,6 @@ export class ModelSpace {
   #persisted = null;
   #asked = false;
   #kind = 'indexeddb';
-  #rate = null;
   #problem = null;
 
   /** @param {import('./models.js').Panel} panel */
@@ -27,7 +27,6 @@ export class ModelSpace {
   async refresh() {
     try {
       const store = await this.#panel.store();
-      if (store.kind !== this.#kind) this.#rate = null;
       this.#kind = store.kind;
       [this.#estimate, this.#persisted] = await Promise.all([store.estimate(), store.persisted()]);
       this.#problem = null;
@@ -94,17 +93,33 @@ export class ModelSpace {
   }
 
   #reading() {
-    const { t, format } = this.#panel;
+    const { t } = this.#panel;
     const model = this.#largest();
-    if (!model) return make('p', { class: 'help' }, t('models.rate.none'));
     const measure = makeButton({ label: t('models.rate.measure'), key: 'rate', action: () => this.#measure(model) });
-    const text = this.#rate && t('models.rate', { rate: format().bytes(this.#rate.rate), name: this.#rate.name });
     return make(
       'div',
-      { class: 'models-line wrap' },
-      measure,
-      make('p', { class: 'help', role: 'status' }, text ?? ''),
+      { class: 'field', role: 'group', 'aria-label': t('models.rate.title') },
+      make('p', { class: 'models-label' }, t('models.rate.title')),
+      make('dl', { class: 'models-rates' }, ...this.#rates()),
+      model ? measure : make('p', { class: 'help' }, t('models.rate.none')),
     );
+  }
+
+  /** What each place was measured at, one below the other. */
+  #rates() {
+    const { t, format, rates } = this.#panel;
+    return KINDS.flatMap((kind) => {
+      const rate = rates.get(kind);
+      const values = rate && { rate: format().bytes(rate.bytesPerSecond), name: rate.name };
+      return [
+        make('dt', {}, STORES[kind]),
+        make(
+          'dd',
+          { role: kind === this.#kind ? 'status' : null },
+          rate ? t('models.rate', values) : t('models.rate.not'),
+        ),
+      ];
+    });
   }
 
   #largest() {
@@ -115,7 +130,7 @@ export class ModelSpace {
   async #measure({ id, name }) {
     try {
       const store = await this.#panel.store();
-      this.#rate = { rate: await store.readRate(id), name };
+      this.#panel.rates.note(store.kind, { bytesPerSecond: await store.readRate(id), name });
     } catch (error) {
       this.#panel.report(error);
     }

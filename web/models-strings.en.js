@@ -60,6 +60,7 @@ export default {
   'models.catalogue.failed': 'The list of models could not be read.',
   'models.parameters': '{count} parameters',
   'models.context': '{count} tokens of context',
+  'models.unchecked': 'checksum not known',
   'models.download': 'Download',
   'models.download.name': 'Download {name}, {size}',
   'models.stored': 'on this device',
@@ -68,7 +69,10 @@ export default {
   'models.url.check': 'Check',
   'models.url.help': 'Of the llama family, with weights in Q4_0, Q4_1, Q8_0, F16, BF16 or F32.',
   'models.url.empty': 'Enter an address.',
-  'models.url.bad': 'This is not an address that the page can load from: it has to begin with https://.',
+  'models.url.bad':
+    'This is not an address that the page can load from. It has to begin with https://; http:// is for this machine and the local network.',
+  'models.url.mixed':
+    'This page came over https, so the browser lets it load nothing over plain http from the local network. Use an https:// address, or choose the file below.',
   'models.url.page': 'This address is that of a web page. On Hugging Face, copy the address of the download button.',
   'models.file': 'Choose a file',
   'models.file.help': 'or drop a .gguf file here',
@@ -99,7 +103,9 @@ export default {
   'models.kind.memory': 'Memory, until the tab is closed',
   'models.kind.folder': 'A folder',
   'models.kind.help': 'Models stay where they were stored: each place has its own.',
-  'models.rate.measure': 'Measure how fast it reads',
-  'models.rate': 'Reads {rate} a second, measured on {name}.',
-  'models.rate.none': 'Its speed can be measured once a model is stored there.',
+  'models.rate.title': 'Reading speed',
+  'models.rate.measure': 'Measure the one in use',
+  'models.rate': '{rate} a second, measured on {name}',
+  'models.rate.not': 'not measured yet',
+  'models.rate.none': 'The one in use can be measured once a model is stored there.',
 };

@@ -18,6 +18,7 @@ const INCLUDED = 'models/nibble-tiny.gguf';
  * @property {() => string | null} currentId of the model in use, as the store has it
  * @property {(model: URL | File | { stored: string }) => void} onUse
  * @property {(text: string) => void} announce to a screen reader
+ * @property {import('./read-rates.js').ReadRates} rates
  * @property {(id: string) => void} [onDeleted] a model is stored no more
  * @property {(kind: 'indexeddb' | 'opfs') => void | Promise<void>} [onStoreKind] another place for models was chosen;
  *   store() has to give that one from then on
@@ -53,6 +54,7 @@ export class Panel {
     this.t = context.t;
     this.announce = context.announce;
     this.onStoreKind = context.onStoreKind;
+    this.rates = context.rates;
     this.includedUrl = new URL(INCLUDED, document.baseURI);
     this.includedId = `url:${this.includedUrl.href}`;
     this.downloads = new Downloads({

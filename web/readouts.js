@@ -1,8 +1,7 @@
 // Brings together what the read-outs show: from the engine, from the answer that is being written, from the network.
 import { countTokens, promptOf } from './context.js';
 import { isIncluded } from './engine-room.js';
-import { Offline } from './register.js';
-import { formatBytes, readRate, Status } from './status.js';
+import { formatBytes, readRate, STORES, Status } from './status.js';
 
 export class Readouts {
   #room;
@@ -14,23 +13,27 @@ export class Readouts {
   #measured = null;
   #used = new Map();
   #offline;
+  #rates;
 
   /**
    * @param {object} context
    * @param {import('./engine-room.js').EngineRoom} context.room
    * @param {import('./settings.js').Settings} context.settings
    * @param {import('./answers.js').Answers} context.answers
+   * @param {import('./register.js').Offline} context.offline
+   * @param {import('./read-rates.js').ReadRates} context.rates
    * @param {(key: string, values?: object) => string} context.t
    * @param {() => import('./conversations.js').Conversation} context.current
    */
-  constructor({ room, settings, answers, t, current }) {
+  constructor({ room, settings, answers, offline, rates, t, current }) {
     this.#room = room;
     this.#settings = settings;
     this.#answers = answers;
     this.#current = current;
     this.#t = t;
     this.#status = new Status(t);
-    this.#offline = new Offline({ onState: () => this.refresh() });
+    this.#offline = offline;
+    this.#rates = rates;
     answers.onStep((job) => this.#follow(job));
     for (const type of ['online', 'offline']) addEventListener(type, () => this.refresh());
   }
@@ -59,12 +62,14 @@ export class Readouts {
     this.#status.renderDetails();
   }
 
-  /** What the store in use was measured at, for who chooses one. */
-  describeStore() {
+  /** What the stores were measured at, for who chooses one. */
+  describeStores() {
+    const measured = Object.entries(STORES).flatMap(([kind, name]) => {
+      const rate = this.#rates.get(kind);
+      return rate === null ? [] : [`${name} ${formatBytes(rate.bytesPerSecond)}/s`];
+    });
     const help = this.#t('settings.store.help');
-    const { engine } = this.#room;
-    const rate = engine === null ? 0 : readRate(engine.info);
-    return rate > 0 ? `${help} ${this.#t('settings.store.rate', { rate: `${formatBytes(rate)}/s` })}` : help;
+    return measured.length > 0 ? `${help} ${this.#t('settings.store.rate', { rates: measured.join(', ') })}` : help;
   }
 
   /** Counts what a conversation takes of the context, where no answer has told it yet. */
@@ -100,6 +105,9 @@ export class Readouts {
   async #measure(engine) {
     this.#measured = engine;
     if (engine === null) return this.#status.update({ memory: null, speed: null });
+    const { storage, name } = engine.info;
+    const rate = readRate(engine.info);
+    if (rate > 0) this.#rates.note(storage.kind, { bytesPerSecond: rate, name });
     const memory = await engine.memory().catch(() => null);
     if (engine === this.#room.engine) this.#status.update({ memory });
   }

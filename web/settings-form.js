@@ -19,18 +19,18 @@ const SHORTCUTS = [
 export class SettingsForm {
   #settings;
   #t;
-  #describeStore;
+  #describeStores;
   #root = find('settings-form');
 
   /**
    * @param {import('./settings.js').Settings} settings
    * @param {(key: string, values?: object) => string} t
-   * @param {() => string} describeStore what the store in use was measured at
+   * @param {() => string} describeStores what the stores were measured at
    */
-  constructor(settings, t, describeStore) {
+  constructor(settings, t, describeStores) {
     this.#settings = settings;
     this.#t = t;
-    this.#describeStore = describeStore;
+    this.#describeStores = describeStores;
   }
 
   /** Builds the form with what is set now. */
@@ -50,7 +50,7 @@ export class SettingsForm {
       this.#group(
         'settings.engine',
         make('div', { class: 'pairs' }, ...ENGINE_FIELDS.map((name) => this.#number(name))),
-        this.#choice('store', { indexeddb: 'IndexedDB', opfs: 'OPFS' }, this.#describeStore()),
+        this.#choice('store', { indexeddb: 'IndexedDB', opfs: 'OPFS' }, this.#describeStores()),
         make('p', { class: 'help' }, t('settings.engine.help')),
       ),
       this.#resetButton(),

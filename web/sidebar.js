@@ -1,5 +1,6 @@
 // The list of conversations. On a narrow screen it is a drawer over the page.
 
+import { addressOf } from './address.js';
 import { confirm } from './dialog.js';
 import { find, make } from './dom.js';
 import { icon } from './icons.js';
@@ -103,14 +104,21 @@ export class Sidebar {
     const title = head.title || t('chat.untitled');
     const isCurrent = head.id === currentId();
     const open = make(
-      'button',
+      'a',
       {
-        type: 'button',
+        href: addressOf(head.id),
         class: 'open',
         'data-id': head.id,
-        'aria-current': isCurrent ? 'true' : null,
+        'aria-current': isCurrent ? 'page' : null,
         title: `${title}\n${this.#when(head.updatedAt)}`,
-        on: { click: () => onOpen(head.id) },
+        on: {
+          click: (event) => {
+            // A click that means another tab or window is the browser's.
+            if (event.ctrlKey || event.metaKey || event.shiftKey) return;
+            event.preventDefault();
+            onOpen(head.id);
+          },
+        },
       },
       make('span', { class: 'title' }, title),
       answers.jobOf(head.id)

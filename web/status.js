@@ -5,7 +5,8 @@ import { find, make } from './dom.js';
 // Of fewer bytes it is the calls to the store that take the time, and not the reading.
 const LEAST_BYTES_MEASURED = 32e6;
 
-const STORES = { indexeddb: 'IndexedDB', opfs: 'OPFS', memory: 'RAM' };
+/** What the places for models are called. */
+export const STORES = Object.freeze({ indexeddb: 'IndexedDB', opfs: 'OPFS', memory: 'RAM' });
 
 /**
  * @typedef {object} Readings

@@ -41,6 +41,7 @@ export default {
   'chat.messages': 'Messages',
   'chat.end': 'To the latest message',
   'chat.earlier': { one: 'Show {count} earlier message', other: 'Show {count} earlier messages' },
+  'chat.missing': 'The conversation of this address is not kept in this browser, or was deleted.',
   'chat.unanswered': 'This message has no answer yet.',
   'chat.answer': 'Answer it',
 
@@ -96,6 +97,12 @@ export default {
   'model.none': 'No model',
   'model.button': 'Model: {name}. Choose another',
   'models.title': 'Models',
+
+  'update.ready': 'A new version of this page is ready.',
+  'update.elsewhere':
+    'This page is still open in another tab. Close it there; the new version begins with the next reload.',
+  'update.apply': 'Reload',
+  'update.later': 'Later',
 
   'loading.start': 'Starting the engine',
   'loading.download': 'Downloading',
@@ -192,7 +199,7 @@ export default {
   'settings.threads.help': 'Processor cores that compute. Fewer leave more of the machine to others.',
   'settings.store': 'Where models are kept',
   'settings.store.help': 'IndexedDB works in every browser. OPFS reads faster where it exists.',
-  'settings.store.rate': 'Measured here: {rate}.',
+  'settings.store.rate': 'Measured here: {rates}.',
 
   'shortcut.send': 'Send the message',
   'shortcut.line': 'New line',

@@ -40,6 +40,7 @@ export default {
   'chat.messages': '消息',
   'chat.end': '回到最新消息',
   'chat.earlier': { other: '显示更早的 {count} 条消息' },
+  'chat.missing': '这个地址的对话没有保存在本浏览器中，或已被删除。',
   'chat.unanswered': '这条消息还没有回答。',
   'chat.answer': '回答它',
 
@@ -95,6 +96,11 @@ export default {
   'model.none': '没有模型',
   'model.button': '模型：{name}。选择其他模型',
   'models.title': '模型',
+
+  'update.ready': '本页面的新版本已就绪。',
+  'update.elsewhere': '本页面还在另一个标签页中打开。请在那里关闭它，下次重新加载时就会使用新版本。',
+  'update.apply': '重新加载',
+  'update.later': '以后',
 
   'loading.start': '正在启动引擎',
   'loading.download': '正在下载',
@@ -184,7 +190,7 @@ export default {
   'settings.threads.help': '参与计算的处理器核心。用得少，留给其他程序的就多。',
   'settings.store': '模型保存在哪里',
   'settings.store.help': 'IndexedDB 在所有浏览器中可用。OPFS 在支持它的浏览器中读取更快。',
-  'settings.store.rate': '在此实测：{rate}。',
+  'settings.store.rate': '在此实测：{rates}。',
 
   'shortcut.send': '发送消息',
   'shortcut.line': '换行',

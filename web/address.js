@@ -1,0 +1,52 @@
+// Which conversation a tab shows, as its address says: by an id, and nothing of what was said in it. So Back and Forward
+// go from one to the other, a reload stays where it is, and a conversation can be opened in another tab.
+
+const PREFIX = '#chat-';
+
+/** @param {string} id of a conversation */
+export const addressOf = (id) => PREFIX + encodeURIComponent(id);
+
+export class Address {
+  #shown = null;
+
+  /** @param {(id: string | null) => void} onMove the reader has gone to another address; null: to a new chat */
+  constructor(onMove) {
+    addEventListener('popstate', () => {
+      // Anything else behind a # is a place in the page.
+      if (location.hash === '' || location.hash.startsWith(PREFIX)) onMove(this.id);
+    });
+  }
+
+  /** The id of the conversation that the address names; null: a new chat. */
+  get id() {
+    if (!location.hash.startsWith(PREFIX)) return null;
+    try {
+      return decodeURIComponent(location.hash.slice(PREFIX.length));
+    } catch {
+      return null;
+    }
+  }
+
+  /**
+   * Makes the address that of the conversation that is shown. One without messages has none.
+   * @param {import('./conversations.js').Conversation} conversation
+   */
+  follow({ id, messages }) {
+    const isSame = this.#shown === null || this.#shown === id;
+    this.#shown = id;
+    const wanted = messages.length > 0 ? id : null;
+    if (wanted === this.id) return;
+    // A chat that has got its first message is still the same place.
+    if (isSame) history.replaceState(null, '', this.#hrefOf(wanted));
+    else history.pushState(null, '', this.#hrefOf(wanted));
+  }
+
+  /** The conversation that is shown is no more, so its address must not be one to come back to. */
+  leave() {
+    this.#shown = null;
+  }
+
+  #hrefOf(id) {
+    return id === null ? location.pathname + location.search : addressOf(id);
+  }
+}

@@ -1,0 +1,36 @@
+// An address that a reader gives for a model: whether the page can load from it, and why not.
+
+// Whom plain http reaches without crossing the internet, where anybody on the way could change the file.
+const LOCAL = [
+  /^localhost$|\.localhost$|\.local$|\.lan$|\.home\.arpa$/,
+  /^(127|10)\.\d+\.\d+\.\d+$|^192\.168\.\d+\.\d+$|^172\.(1[6-9]|2\d|3[01])\.\d+\.\d+$|^169\.254\.\d+\.\d+$/,
+  /^\[(::1|f[cd][0-9a-f]*:.*|fe[89ab][0-9a-f]:.*)\]$/,
+  // A name without a dot is one of the local network's.
+  /^[a-z][a-z0-9-]*$/,
+];
+// Browsers take these for as safe as https.
+const OWN_MACHINE = /^(localhost|.*\.localhost|127\.\d+\.\d+\.\d+|\[::1\])$/;
+
+const isAny = (patterns, name) => patterns.some((pattern) => pattern.test(name));
+
+/**
+ * @param {string} text what the reader has typed
+ * @param {{ isSecure: boolean }} page whether it came over https, from where a browser loads nothing over plain http
+ * @returns {{ url?: URL, fault?: string }} `fault`: the key of a sentence
+ */
+export function readAddress(text, { isSecure }) {
+  const address = text.trim();
+  if (address === '') return { fault: 'models.url.empty' };
+  const url = URL.canParse(address) ? new URL(address) : null;
+  if (url === null || !['https:', 'http:'].includes(url.protocol)) return { fault: 'models.url.bad' };
+  if (url.protocol === 'http:') {
+    if (!isAny(LOCAL, url.hostname)) return { fault: 'models.url.bad' };
+    if (isSecure && !OWN_MACHINE.test(url.hostname)) return { fault: 'models.url.mixed' };
+  }
+  if (url.hostname === 'huggingface.co') {
+    // The page about a file, and the file itself.
+    url.pathname = url.pathname.replace('/blob/', '/resolve/');
+    if (!url.pathname.includes('/resolve/')) return { fault: 'models.url.page' };
+  }
+  return { url };
+}

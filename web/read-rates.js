@@ -1,0 +1,34 @@
+// How fast each place for models was read from on this device, side by side. The browser keeps it from visit to visit.
+
+const KEY = 'nibble.rates';
+
+/** @typedef {{ bytesPerSecond: number, name: string }} ReadRate `name`: of the model that was read */
+
+export class ReadRates {
+  #rates = readStored();
+
+  /** @param {string} kind of store @returns {ReadRate | null} null: not measured yet */
+  get(kind) {
+    return this.#rates[kind] ?? null;
+  }
+
+  /** @param {string} kind @param {ReadRate} rate the newest measurement */
+  note(kind, { bytesPerSecond, name }) {
+    this.#rates[kind] = { bytesPerSecond, name };
+    try {
+      localStorage.setItem(KEY, JSON.stringify(this.#rates));
+    } catch {
+      // A browser that refuses storage keeps them for this visit.
+    }
+  }
+}
+
+/** Only what is still a rate: another version of the page may have written it. */
+function readStored() {
+  try {
+    const stored = Object.entries(JSON.parse(localStorage.getItem(KEY) ?? '{}'));
+    return Object.fromEntries(stored.filter(([, rate]) => rate?.bytesPerSecond > 0 && typeof rate.name === 'string'));
+  } catch {
+    return {};
+  }
+}
