@@ -71,13 +71,13 @@ function drop(page, file) {
 }
 
 /** Removes everything that a test has stored. */
-async function clear(page) {
-  await page.evaluate(async () => {
+async function clear(page, kind = 'indexeddb') {
+  await page.evaluate(async (place) => {
     const { openModelStore } = await import('/nibble/index.js');
-    const store = await openModelStore();
+    const store = await openModelStore({ store: place });
     for (const { id } of await store.list()) await store.delete(id);
     await store.close();
-  });
+  }, kind);
 }
 
 describe('the models panel', () => {
@@ -209,6 +209,34 @@ describe('the models panel', () => {
         .getByText(/GGUF_|MODEL_|SOURCE_/)
         .waitFor();
     }
+    await close();
+  });
+
+  test('measures how fast a place reads, and shows the places side by side from then on', async () => {
+    const { page, close } = await openPanel();
+    const rates = () => page.locator('.models-rates dd').allInnerTexts();
+    assert.deepEqual(await rates(), ['not measured yet', 'not measured yet']);
+    const measureIn = async (kind, index) => {
+      await page.locator('#models-kind').selectOption(kind);
+      await page.waitForFunction((value) => document.querySelector('#models-kind')?.value === value, kind);
+      await drop(page, { name: 'mine.gguf', content: bytes.toString('latin1') });
+      await button(page, 'Keep on this device').click();
+      await page.getByRole('button', { name: 'Delete Nibble tiny', exact: true }).waitFor();
+      await button(page, 'Measure the one in use').click();
+      const measured = (place) => !/not/.test(document.querySelectorAll('.models-rates dd')[place].textContent);
+      await page.waitForFunction(measured, index);
+    };
+    await measureIn('indexeddb', 0);
+    await measureIn('opfs', 1);
+    for (const text of await rates()) assert.match(text, /^\d[\d.,]* \w+ a second, measured on Nibble tiny$/);
+    await page.locator('.models-rates').scrollIntoViewIfNeeded();
+    await shoot(page, 'models-rates');
+    await page.evaluate(() => document.querySelector('#models').close());
+    await page.locator('#open-settings').click();
+    const settings = await page.locator('#settings-form').innerText();
+    assert.match(settings, /Measured here: IndexedDB \d[^,]*B\/s, OPFS \d[^,]*B\/s/);
+    await clear(page, 'indexeddb');
+    await clear(page, 'opfs');
     await close();
   });
 

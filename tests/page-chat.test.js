@@ -228,7 +228,7 @@ describe('the read-outs', () => {
       await page.keyboard.press('Escape');
       await page.locator('#open-settings').click();
       const settings = await page.locator('#settings-form').innerText();
-      assert.equal(settings.includes('Measured here: 1.5 GB/s'), shown.includes('GB/s'));
+      assert.equal(settings.includes('Measured here: OPFS 1.5 GB/s'), shown.includes('GB/s'));
       await opened.close();
     });
   }

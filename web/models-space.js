@@ -111,14 +111,7 @@ export class ModelSpace {
     return KINDS.flatMap((kind) => {
       const rate = rates.get(kind);
       const values = rate && { rate: format().bytes(rate.bytesPerSecond), name: rate.name };
-      return [
-        make('dt', {}, STORES[kind]),
-        make(
-          'dd',
-          { role: kind === this.#kind ? 'status' : null },
-          rate ? t('models.rate', values) : t('models.rate.not'),
-        ),
-      ];
+      return [make('dt', {}, STORES[kind]), make('dd', {}, rate ? t('models.rate', values) : t('models.rate.not'))];
     });
   }
 
@@ -130,7 +123,10 @@ export class ModelSpace {
   async #measure({ id, name }) {
     try {
       const store = await this.#panel.store();
-      this.#panel.rates.note(store.kind, { bytesPerSecond: await store.readRate(id), name });
+      const bytesPerSecond = await store.readRate(id);
+      this.#panel.rates.note(store.kind, { bytesPerSecond, name });
+      const { t, format } = this.#panel;
+      this.#panel.announce(t('models.rate', { rate: format().bytes(bytesPerSecond), name }));
     } catch (error) {
       this.#panel.report(error);
     }
