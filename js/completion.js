@@ -10,6 +10,8 @@ import { createStopMatcher } from './stop-strings.js';
  * @property {number} promptTokens
  * @property {number} reusedTokens tokens of the prompt that were computed for an earlier call
  * @property {number} completionTokens
+ * @property {number} droppedTokens with onFull 'drop-oldest', how many tokens were dropped or left out to make room
+ * @property {number} droppedMessages how many of the messages were left out whole
  * @property {{ tokens: number, milliseconds: number, tokensPerSecond: number }} prefill
  * @property {{ tokens: number, milliseconds: number, tokensPerSecond: number }} decode
  * @property {number} seed
@@ -29,13 +31,21 @@ import { createStopMatcher } from './stop-strings.js';
  * @param {import('./timeline.js').Timeline} context.timeline
  * @param {import('./tokenizer.js').Tokenizer | null} context.tokenizer null: no text, only tokens
  * @param {{ next: () => Promise<void> }} context.turn
+ * @param {import('./full-context.js').Room | null} [context.room] makes room in a full context; null: the text ends there
+ * @param {boolean} [context.shift] as Timeline.replace() has it
  * @param {number[]} prompt
  * @param {object} options as readCompletionOptions() gives them
  * @param {{ signal: AbortSignal, onToken: (token: { text: string, token: number | null }) => void,
  *   onPrefill: (progress: Prefill) => void }} control
  * @returns {Promise<CompletionResult>}
  */
-export async function complete({ model, timeline, tokenizer, turn }, prompt, options, { signal, onToken, onPrefill }) {
+export async function complete(
+  { model, timeline, tokenizer, turn, room = null, shift = false },
+  prompt,
+  options,
+  control,
+) {
+  const { signal, onToken, onPrefill } = control;
   const seed = options.seed ?? crypto.getRandomValues(new Uint32Array(1))[0];
   const sampler = createSampler(model, tokenizer, { ...options, seed });
   try {
@@ -54,10 +64,8 @@ export async function complete({ model, timeline, tokenizer, turn }, prompt, opt
       computed += count;
       report();
     };
-    try {
-      await timeline.replace(prompt, { reuse: options.reusePrefix, turn, signal, onStart, onPiece });
-    } catch (error) {
-      if (error.code !== 'CANCELLED') throw error;
+    const reading = timeline.replace(prompt, { reuse: options.reusePrefix, shift, turn, signal, onStart, onPiece });
+    if (!(await isMade(reading))) {
       return finish(createWriter(null, [], onToken), 'cancelled', prefill.lap(computed), stopwatch().lap(0));
     }
     const prefilled = prefill.lap(computed);
@@ -67,8 +75,8 @@ export async function complete({ model, timeline, tokenizer, turn }, prompt, opt
     const started = prompt.some((token) => tokenizer?.isControl(token) === false);
     const decoder = tokenizer?.createDecoder({ skipSpecial: true, atStart: !started }) ?? null;
     const writer = createWriter(decoder, options.stop, onToken);
-    const finishReason = await writeOn({ timeline, sampler, tokenizer, turn, signal, writer, options });
-    return finish(writer, finishReason, prefilled, decode.lap(timeline.length - prompt.length), reusedTokens);
+    const finishReason = await writeOn({ timeline, sampler, tokenizer, turn, signal, writer, room, options });
+    return finish(writer, finishReason, prefilled, decode.lap(writer.computed), reusedTokens);
   } finally {
     sampler.close();
   }
@@ -89,7 +97,7 @@ export async function complete({ model, timeline, tokenizer, turn }, prompt, opt
   }
 }
 
-async function writeOn({ timeline, sampler, tokenizer, turn, signal, writer, options }) {
+async function writeOn({ timeline, sampler, tokenizer, turn, signal, writer, room, options }) {
   const most = options.maxTokens ?? Infinity;
   while (writer.tokens.length < most) {
     if (signal.aborted) return 'cancelled';
@@ -99,11 +107,26 @@ async function writeOn({ timeline, sampler, tokenizer, turn, signal, writer, opt
     writer.push(token);
     if (writer.stopString !== null) return 'stop';
     if (writer.tokens.length >= most) break;
-    if (timeline.isFull) return 'context';
+    if (timeline.isFull) {
+      if (room === null) return 'context';
+      if (!(await isMade(room.make({ turn, signal })))) return 'cancelled';
+    }
     await timeline.extend([token]);
+    writer.computed++;
     await turn.next();
   }
   return 'length';
+}
+
+/** False where it was cancelled. */
+async function isMade(promise) {
+  try {
+    await promise;
+    return true;
+  } catch (error) {
+    if (error.code === 'CANCELLED') return false;
+    throw error;
+  }
 }
 
 function createSampler(model, tokenizer, options) {
@@ -134,6 +157,8 @@ function createWriter(decoder, stops, onToken) {
   let text = '';
   const writer = {
     tokens: [],
+    // How many of them are on the timeline.
+    computed: 0,
     stopString: null,
     push(token) {
       writer.tokens.push(token);

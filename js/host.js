@@ -1,21 +1,17 @@
-// The engine as it lives in its worker: one model, one timeline, and the calls of protocol.js.
+// The engine as it lives in its worker: one model, its sessions (session-host.js), and the calls of protocol.js that
+// concern the model as a whole.
 import { benchmark } from './benchmark.js';
-import { createChatTemplate, encodeChat } from './chat.js';
-import { complete } from './completion.js';
 import { describeHeader, identityOf, settleContext } from './describe.js';
 import { NibbleError } from './errors.js';
 import { checkCancelled } from './loader.js';
 import { openModel } from './open-model.js';
 import * as read from './options.js';
-import { mostLikely } from './probabilities.js';
 import { probe } from './probe.js';
+import { SessionHost } from './session-host.js';
+import { SessionStore } from './session-store.js';
 import { checkKernelSet } from './simd.js';
-import { Timeline } from './timeline.js';
-import { createTokenizer } from './tokenizer.js';
+import { Texts } from './texts.js';
 import { createTurn } from './turn.js';
-
-// Where a model without a template chats by names, it would write the user's next line itself.
-const FALLBACK_STOPS = ['\nUser:'];
 
 /**
  * @typedef {object} Platform
@@ -33,9 +29,8 @@ export class Host {
   #platform;
   #runtime = null;
   #model = null;
-  #timeline = null;
-  #tokenizer = null;
-  #chat = null;
+  #sessions = null;
+  #texts = null;
   #turn = createTurn();
   #hasThreads = false;
 
@@ -69,12 +64,12 @@ export class Host {
       onProgress({ phase: 'prepare', loaded: 0, total: fileSize, bytesPerSecond: 0, secondsLeft: null });
       await this.#prepare(header, model, load, signal);
       if (model !== null) {
-        this.#timeline = new Timeline(model);
+        this.#openSessions(options, store, storage);
         Object.assign(info, model.info, model.kernels);
         const { threads, threadRates, batchSize } = model;
         Object.assign(info, { threads, threadRates, batchSize });
       }
-      return { ...info, ...this.#textInfo(), storage, loadMilliseconds: performance.now() - start };
+      return { ...info, ...this.#texts.info, storage, loadMilliseconds: performance.now() - start };
     });
   }
 
@@ -83,7 +78,7 @@ export class Host {
     // Whatever goes wrong, no read may go on into a heap that is given back.
     const loading = model === null ? null : load(model);
     try {
-      this.#readTexts(header);
+      this.#texts = new Texts(header);
     } catch (error) {
       await loading?.catch(() => {});
       throw error;
@@ -93,13 +88,11 @@ export class Host {
     await loading;
   }
 
-  #textInfo() {
-    return {
-      chatTemplate: this.#chat?.source ?? null,
-      specialTokens: this.#tokenizer?.ids ?? {},
-      addBos: this.#tokenizer?.addBos ?? false,
-      warnings: this.#tokenizer?.warnings ?? [],
-    };
+  #openSessions({ onFull, keep, maxSaves, maxSavedBytes }, store, { id }) {
+    const limits = { maxSaves, maxSavedBytes };
+    const saves = new SessionStore({ store, platform: this.#platform, model: id, limits });
+    const parts = { model: this.#model, texts: this.#texts, turn: this.#turn, saves };
+    this.#sessions = new SessionHost({ ...parts, onFull, keep });
   }
 
   /** What describeModel() returns. */
@@ -115,62 +108,30 @@ export class Host {
     }
   }
 
-  complete(given, { signal, onEvent }) {
-    const options = read.readCompletionOptions(given);
-    const stop = [...options.stop];
-    if (options.messages && this.#texts().chat.source === 'fallback') stop.push(...FALLBACK_STOPS);
-    const context = {
-      model: this.#loaded(),
-      timeline: this.#timeline,
-      tokenizer: this.#tokenizer,
-      turn: this.#turn,
-    };
-    const prompt = this.#promptTokens(options);
-    const onPrefill = (prefill) => onEvent({ prefill });
-    return complete(context, prompt, { ...options, stop }, { signal, onToken: onEvent, onPrefill });
+  /** The calls that are made on a session; see SessionHost. */
+  get sessions() {
+    this.#loaded();
+    return this.#sessions;
   }
 
   tokenize({ text, options }) {
-    return this.#texts().tokenizer.encode(read.readText('text', text), read.readTokenizeOptions(options));
+    return this.#text().vocabulary.encode(read.readText('text', text), read.readTokenizeOptions(options));
   }
 
   detokenize({ tokens: given, options }) {
     const tokens = read.readTokens('tokens', given);
-    const { tokenizer } = this.#texts();
+    const { vocabulary } = this.#text();
     return read.readDetokenizeOptions(options).each
-      ? tokens.map((token) => tokenizer.text(token))
-      : tokenizer.decode(tokens);
+      ? tokens.map((token) => vocabulary.text(token))
+      : vocabulary.decode(tokens);
   }
 
   render({ messages }) {
-    return this.#texts().chat.render(read.readMessages(messages));
-  }
-
-  /** The likeliest next tokens after `tokens`. */
-  async evaluate({ tokens: given, options }, { signal }) {
-    const tokens = this.#knownTokens(given);
-    const { top, reusePrefix } = read.readEvaluateOptions(options);
-    this.#loaded();
-    await this.#timeline.replace(tokens, { reuse: reusePrefix, turn: this.#turn, signal });
-    const likely = mostLikely(this.#timeline.logits(), top === 0 ? Infinity : top);
-    return { tokens, top: likely.map(({ id, p, logit }) => ({ id, token: this.#tokenText(id), p, logit })) };
-  }
-
-  /** ln p(token | the tokens before it) of tokens from..end, in order. */
-  async score({ tokens: given, options }, { signal }) {
-    const tokens = this.#knownTokens(given);
-    const { from } = read.readScoreOptions(options);
-    this.#loaded();
-    if (tokens.length <= from) return new Float32Array(0);
-    this.#timeline.truncate(0);
-    const inputs = tokens.slice(0, -1);
-    const targets = inputs.map((_, index) => (index + 1 < from ? -1 : tokens[index + 1]));
-    const scores = await this.#timeline.append(inputs, { turn: this.#turn, signal, targets });
-    return scores.slice(from - 1);
+    return this.#text().render(read.readMessages(messages));
   }
 
   benchmark({ options }, { signal }) {
-    const context = { model: this.#loaded(), timeline: this.#timeline, turn: this.#turn };
+    const context = { model: this.#loaded(), timeline: this.#sessions.ownTimeline, turn: this.#turn };
     return benchmark(context, read.readBenchmarkOptions(options), signal);
   }
 
@@ -195,11 +156,11 @@ export class Host {
   /** Gives everything back; resolves when this worker may be ended. */
   async unload() {
     const hadThreads = this.#hasThreads;
-    this.#timeline?.close();
+    await this.#sessions?.close();
     this.#model?.close();
     this.#runtime?.close();
     this.#turn.close();
-    this.#timeline = this.#model = this.#runtime = this.#tokenizer = this.#chat = null;
+    this.#sessions = this.#model = this.#runtime = this.#texts = null;
     this.#hasThreads = false;
     if (hadThreads) await this.#platform.threadsEnded?.();
     return null;
@@ -219,33 +180,6 @@ export class Host {
     return { ...options, chooseThreads, threads: Math.min(options.threads ?? threads, maxThreads) };
   }
 
-  /** A model without a vocabulary runs by token ids; one with a damaged vocabulary does not run. */
-  #readTexts(header) {
-    if (['no_vocab', 'none', undefined].includes(header.get('tokenizer.ggml.model'))) return;
-    this.#tokenizer = createTokenizer(header);
-    this.#chat = createChatTemplate(header, this.#tokenizer);
-  }
-
-  #promptTokens({ prompt, messages, tokens, continueLast }) {
-    if (tokens !== undefined) return this.#knownTokens(tokens);
-    const { tokenizer, chat } = this.#texts();
-    if (messages === undefined) return tokenizer.encode(prompt);
-    if (!continueLast) return encodeChat(tokenizer, chat.render(messages));
-    return encodeChat(tokenizer, chat.render(messages.slice(0, -1)) + messages.at(-1).content);
-  }
-
-  #knownTokens(given) {
-    const tokens = read.readTokens('tokens', given);
-    const { vocabularySize } = this.#loaded().info;
-    const unknown = tokens.find((token) => token >= vocabularySize);
-    if (unknown === undefined) return tokens;
-    throw new NibbleError('INVALID_ARGUMENT', `${unknown} is not a token: ids go from 0 to ${vocabularySize - 1}.`);
-  }
-
-  #tokenText(id) {
-    return this.#tokenizer !== null && id < this.#tokenizer.vocabularySize ? this.#tokenizer.text(id) : '';
-  }
-
   #loaded() {
     if (this.#model !== null) return this.#model;
     throw this.#runtime === null
@@ -253,12 +187,8 @@ export class Host {
       : new NibbleError('MODEL_INCOMPLETE', 'Only the vocabulary was loaded; create an engine without vocabularyOnly.');
   }
 
-  #texts() {
-    if (this.#runtime === null) this.#loaded();
-    if (this.#tokenizer !== null) return { tokenizer: this.#tokenizer, chat: this.#chat };
-    throw new NibbleError(
-      'TOKENIZER_MISSING',
-      'The model file has no vocabulary, so it can neither read nor write text. Pass token ids, or use another file.',
-    );
+  #text() {
+    if (this.#texts === null) this.#loaded();
+    return this.#texts;
   }
 }

@@ -2,7 +2,8 @@
 import { Client } from './client.js';
 import { NibbleError } from './errors.js';
 import { startModelStore } from './model-store.js';
-import { invalid, readBenchmarkOptions, readCompletionOptions, readEngineOptions, readStore } from './options.js';
+import { invalid, readBenchmarkOptions, readEngineOptions, readStore } from './options.js';
+import { SessionCalls, Sessions } from './session-client.js';
 import { describeSource } from './source.js';
 
 export { NibbleError } from './errors.js';
@@ -26,6 +27,12 @@ export { NibbleError } from './errors.js';
  * @property {string} [kernelSet] the kernels to use instead of the fastest measured
  * @property {number} [tileStreams] how decode reads the weights: 1, one tile behind the other; more, as many side by
  *   side as the kernel set has; 0, the default: measured once they are loaded (`engine.info.tileStreams`)
+ * @property {'stop' | 'drop-oldest'} [onFull] what happens where the context is full: see SessionOptions in
+ *   session-client.js; 'stop'. It and `keep` hold for the engine's own session, and for others unless told otherwise
+ * @property {number} [keep] tokens of the head that stay
+ * @property {number} [maxSaves] how many saved sessions the store may hold, of all models; 20. Beyond it, those that were
+ *   used longest ago are dropped
+ * @property {number} [maxSavedBytes] and how many bytes they may take together; 1 GiB
  * @property {boolean} [vocabularyOnly] load no weights: the engine then only tokenizes, detokenizes and renders chats
  * @property {AbortSignal} [signal] stops the loading; createEngine() rejects with code CANCELLED
  * @property {(progress: { phase: 'download' | 'load' | 'read' | 'wait' | 'prepare', loaded: number, total: number, bytesPerSecond: number, secondsLeft: number | null }) => void} [onProgress]
@@ -56,10 +63,15 @@ export { NibbleError } from './errors.js';
  * @property {boolean} [ignoreEos] never choose a token that ends the text
  * @property {AbortSignal} [signal] stops the completion; its result then has finishReason 'cancelled'
  * @property {boolean} [reusePrefix] keep what the prompt has in common with the last one; true
+ * @property {'stop' | 'drop-oldest'} [onFull] what happens where the context is full, in this call: see SessionOptions in
+ *   session-client.js; by default as the session has it, and so with `keep`
+ * @property {number} [keep] tokens of the head that stay
  * @property {boolean} [continueLast] the last of the messages is an answer of the assistant's that was cut off: write on
  *   from its end; false
  * @property {(progress: import('./completion.js').Prefill) => void} [onPrefill] told as the prompt is computed; what it
  *   throws ends the completion, whose result is rejected with it
+ * @property {(dropped: { tokens: number, messages: number }) => void} [onDrop] told whenever tokens are dropped to make
+ *   room, `messages` whole messages among them; with `messages`, first what of them does not fit
  */
 
 /**
@@ -193,29 +205,61 @@ function startWorker(platform, workerUrl) {
 
 const UNLOAD_MILLISECONDS = 10_000;
 
-/** A loaded model. Calls queue up: one is computed after the other. */
-export class Engine {
+/** A loaded model, and a session of its own for complete(), evaluate() and score(). Calls queue up. */
+export class Engine extends SessionCalls {
   #client;
+  #sessions;
   #unloading = null;
 
   /** What createEngine() makes; not for others to call. */
   constructor(client, info) {
+    super(client);
     this.#client = client;
+    this.#sessions = new Sessions(client);
     /** Names, sizes, threads, kernel set and the like; see the README. */
     this.info = Object.freeze(info);
   }
 
   /**
-   * Writes on. `for await (const { text, token } of engine.complete({ prompt }))` streams; `.result` is a promise of
-   * the whole. Leaving the loop stops the completion.
-   * @param {CompletionOptions} options
-   * @returns {Completion}
+   * An empty session beside the engine's own. It takes memory as its text grows, until it is closed.
+   * @param {import('./session-client.js').SessionOptions} [options]
+   * @returns {Promise<import('./session-client.js').Session>}
    */
-  complete(options) {
-    const { signal, onPrefill, ...rest } = options ?? {};
-    readCompletionOptions(rest);
-    if (!['function', 'undefined'].includes(typeof onPrefill)) throw invalid('onPrefill', onPrefill, 'a function');
-    return new Completion(this.#client, rest, { signal, onPrefill });
+  createSession(options) {
+    return this.#sessions.create(options);
+  }
+
+  /**
+   * A session as session.save() stored it: nothing of it is computed again.
+   * @param {string} key
+   * @param {import('./session-client.js').SessionOptions & { signal?: AbortSignal, onDropped?: (reason: NibbleError) => void }} [options]
+   *   onDropped: told why there is no session, where the save was SAVE_DAMAGED or, being another model's, KV type's or
+   *   version's, a SAVE_MISMATCH; it is deleted then
+   * @returns {Promise<import('./session-client.js').Session | null>} null: there is no such save, or it was dropped.
+   *   CONTEXT_FULL, and the save stays, where the engine's context is too small for it
+   */
+  restoreSession(key, options) {
+    return this.#sessions.restore(key, options);
+  }
+
+  /**
+   * A session from what session.export() gave. SAVE_DAMAGED, SAVE_MISMATCH or CONTEXT_FULL where that cannot be.
+   * @param {Blob | ArrayBuffer | ArrayBufferView} image
+   * @param {import('./session-client.js').SessionOptions & { signal?: AbortSignal }} [options]
+   * @returns {Promise<import('./session-client.js').Session>}
+   */
+  importSession(image, options) {
+    return this.#sessions.import(image, options);
+  }
+
+  /** The saved sessions of this model, those used last first. @returns {Promise<import('./session-client.js').SavedSession[]>} */
+  savedSessions() {
+    return this.#sessions.list();
+  }
+
+  /** Deletes a saved session; nothing where there is none. @param {string} key @returns {Promise<void>} */
+  async deleteSavedSession(key) {
+    await this.#sessions.delete(key);
   }
 
   /** @param {string} text @param {{ addSpecial?: boolean, parseSpecial?: boolean }} [options] @returns {Promise<number[]>} */
@@ -236,26 +280,6 @@ export class Engine {
   /** The text that a chat becomes. @param {{ role: string, content: any }[]} messages @returns {Promise<string>} */
   render(messages) {
     return this.#client.call('render', { messages });
-  }
-
-  /**
-   * The likeliest tokens to come next; `top` 0: all of them.
-   * @param {number[]} tokens
-   * @param {{ top?: number, reusePrefix?: boolean, signal?: AbortSignal }} [options]
-   * @returns {Promise<{ tokens: number[], top: { id: number, token: string, p: number, logit: number }[] }>}
-   */
-  evaluate(tokens, { signal, ...options } = {}) {
-    return this.#client.call('evaluate', { tokens, options }, { signal });
-  }
-
-  /**
-   * ln p of each token given the tokens before it, for tokens[from] to the last.
-   * @param {number[]} tokens
-   * @param {{ from?: number, signal?: AbortSignal }} [options] from: 1 unless given, since nothing comes before the first
-   * @returns {Promise<Float32Array>}
-   */
-  score(tokens, { signal, ...options } = {}) {
-    return this.#client.call('score', { tokens, options }, { signal });
   }
 
   /**
@@ -288,53 +312,6 @@ export class Engine {
     await Promise.race([this.#client.call('unload', {}).catch(() => {}), patience]);
     clearTimeout(timer);
     await this.#client.close(unloaded());
-  }
-}
-
-/** A completion under way. Iterate it once. */
-export class Completion {
-  #tokens = [];
-  #wake = () => {};
-  #ended = false;
-  #controller = new AbortController();
-
-  constructor(client, params, { signal, onPrefill }) {
-    const stop = () => this.stop();
-    signal?.addEventListener('abort', stop, { once: true });
-    if (signal?.aborted) stop();
-    const onEvent = (event) => {
-      if (event.prefill) return onPrefill?.(event.prefill);
-      this.#tokens.push(event);
-      this.#wake();
-    };
-    /** @type {Promise<import('./completion.js').CompletionResult>} */
-    this.result = client.call('complete', params, { signal: this.#controller.signal, onEvent }).finally(() => {
-      signal?.removeEventListener('abort', stop);
-      this.#ended = true;
-      this.#wake();
-    });
-    // Whoever only iterates learns of an error there.
-    this.result.catch(() => {});
-  }
-
-  /** Ends the completion; the result has what was written until then. */
-  stop() {
-    this.#controller.abort();
-  }
-
-  async *[Symbol.asyncIterator]() {
-    try {
-      for (;;) {
-        while (this.#tokens.length > 0) yield this.#tokens.shift();
-        if (this.#ended) break;
-        await new Promise((resolve) => {
-          this.#wake = resolve;
-        });
-      }
-      await this.result;
-    } finally {
-      this.stop();
-    }
   }
 }
 

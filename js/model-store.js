@@ -83,7 +83,7 @@ export class ModelStore {
     return this.#client.call('storeVerify', { id: readId(id) }, { signal, onEvent: onProgress });
   }
 
-  /** Removes a stored model, or what an import left. STORE_BUSY while it is being read or written. @param {string} id */
+  /** Removes a stored model and its saved sessions, or what an import left. STORE_BUSY while it is being read or written. @param {string} id */
   delete(id) {
     return this.#client.call('storeDelete', { id: readId(id) });
   }
@@ -93,7 +93,7 @@ export class ModelStore {
     return this.#client.call('storeRename', { id: readId(id), name: readStoredName(name) });
   }
 
-  /** Bytes: used by the whole origin or disk, to be had, and in stored models. @returns {Promise<{ usage: number | null, quota: number | null, models: number }>} */
+  /** Bytes: used by the whole origin or disk, to be had, in stored models, and in saved sessions. @returns {Promise<{ usage: number | null, quota: number | null, models: number, sessions: number }>} */
   estimate() {
     return this.#client.call('storeEstimate', {});
   }

@@ -165,11 +165,16 @@ export const readImportOptions = readAll({ name: string, sha256, keepPartial: bo
 
 const MAX_NAME = 200;
 
-export function readStoredName(name) {
-  const plain = typeof name === 'string' && name.trim() !== '' && name.length <= MAX_NAME && !/\p{Cc}/u.test(name);
-  if (!plain) throw invalid('name', name, `a text of 1 to ${MAX_NAME} characters on one line`);
-  return name;
+function readLabel(option, text) {
+  const plain =
+    typeof text === 'string' && text.trim() !== '' && text.length <= MAX_NAME && !/[\p{Cc}\p{Cs}]/u.test(text);
+  if (!plain) throw invalid(option, text, `a text of 1 to ${MAX_NAME} characters on one line`);
+  return text;
 }
+
+export const readStoredName = (name) => readLabel('name', name);
+
+const ON_FULL = ['stop', 'drop-oldest'];
 
 const CALLER_OPTIONS = ['model', 'store', 'signal', 'onProgress', 'workerUrl', 'wasmUrl', 'wasmBinary'];
 const START_OPTIONS = ['prompt', 'messages', 'tokens'];
@@ -183,9 +188,13 @@ const ENGINE_READERS = {
   kernelSet: string,
   tileStreams: integer(0, MAX_TILE_STREAMS, 0),
   vocabularyOnly: boolean(false),
+  onFull: oneOf(ON_FULL, 'stop'),
+  keep: integer(0, 1 << 24, null),
+  maxSaves: integer(1, 1 << 16, 20),
+  maxSavedBytes: integer(1, Number.MAX_SAFE_INTEGER, 2 ** 30),
 };
 
-/** Options of createEngine() and describeModel() that concern the core. `threads` null: the platform's default. */
+/** Options of createEngine() and describeModel(), without those that the caller's side uses up. `threads` null: the platform's default. */
 export const readEngineOptions = readAll(ENGINE_READERS, CALLER_OPTIONS);
 
 const SAMPLING_READERS = {
@@ -203,6 +212,8 @@ const SAMPLING_READERS = {
   stop: strings,
   ignoreEos: boolean(false),
   reusePrefix: boolean(true),
+  onFull: oneOf(ON_FULL, null),
+  keep: integer(0, 1 << 24, null),
 };
 
 /** The options of complete() that say how to go on, without what from. */
@@ -250,6 +261,19 @@ export const readBenchmarkOptions = readAll({
   warmUp: boolean(true),
   profile: boolean(false),
 });
+
+/** Options of a session; null: as the engine has it, or the session that is forked. */
+export const readSessionOptions = readAll({ onFull: oneOf(ON_FULL, null), keep: integer(0, 1 << 24, null) });
+
+export const readSyncOptions = readAll({ reusePrefix: boolean(true) });
+
+export const readLength = (value) => integer(0, 1 << 24, 0)('length', value);
+
+/** The number of a session, as it crosses the worker border; null: the engine's own. */
+export const readSessionNumber = (value) => integer(1, Number.MAX_SAFE_INTEGER, null)('session', value);
+
+/** What a saved session is called. */
+export const readSaveKey = (key) => readLabel('key', key);
 
 export const readMessages = (value) => messages('messages', value);
 

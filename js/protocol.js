@@ -7,16 +7,32 @@
 //                    { id, result } or { id, error }            its end; error as NibbleError.toJSON() makes it
 import { NibbleError } from './errors.js';
 
+/** The calls that are made on one of an engine's sessions: `params.session` is its number; without it, the engine's own. */
+export const SESSION_METHODS = Object.freeze([
+  'complete',
+  'evaluate',
+  'score',
+  'sessionCreate',
+  'sessionFork',
+  'sessionSync',
+  'sessionTruncate',
+  'sessionTokens',
+  'sessionClose',
+  'sessionSave',
+  'sessionRestore',
+  'sessionList',
+  'sessionDelete',
+  'sessionExport',
+  'sessionImport',
+]);
 /** The calls a worker answers. */
 export const METHODS = Object.freeze([
+  ...SESSION_METHODS,
   'load',
   'describe',
-  'complete',
   'tokenize',
   'detokenize',
   'render',
-  'evaluate',
-  'score',
   'benchmark',
   'probe',
   'memory',

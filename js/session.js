@@ -55,6 +55,11 @@ export class Session {
     return targets ? runtime.copy(Float32Array, output, tokens.length) : null;
   }
 
+  /** Whether there are logits: after an evaluation, and not after a truncation, a shift or a restore. */
+  get hasLogits() {
+    return this.#runtime.c._nibble_session_logits(this.#session) !== 0;
+  }
+
   /** A copy of the logits after the last token; null where there are none. */
   logits() {
     const pointer = this.#runtime.c._nibble_session_logits(this.#session);

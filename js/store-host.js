@@ -7,6 +7,8 @@ import { modelId } from './model-id.js';
 import { openingOf, openStore } from './open-model.js';
 import { readImportOptions, readStoredName } from './options.js';
 import { checksumOf } from './packer.js';
+import { isSavedSession, readSaved } from './saved-session.js';
+import { removeSavesOf } from './session-store.js';
 import { isStored, withStored } from './store.js';
 
 // As much as a rate is measured on, at most.
@@ -33,7 +35,8 @@ export class StoreHost {
   }
 
   async storeList() {
-    return (await this.#open().list()).map(summaryOf);
+    const records = await this.#open().list();
+    return records.filter((record) => !isSavedSession(record)).map(summaryOf);
   }
 
   async storeHas({ source }, { signal }) {
@@ -83,9 +86,13 @@ export class StoreHost {
     });
   }
 
+  /** What was saved of its sessions goes with it. */
   async storeDelete({ id }) {
     const backend = this.#open();
-    await backend.lock(id, { wait: false }, () => backend.remove(id));
+    await backend.lock(id, { wait: false }, async () => {
+      await backend.remove(id);
+      await removeSavesOf(backend, id);
+    });
     return null;
   }
 
@@ -98,8 +105,12 @@ export class StoreHost {
 
   async storeEstimate() {
     const backend = this.#open();
-    const models = (await backend.list()).map(summaryOf).reduce((sum, model) => sum + model.storedBytes, 0);
-    return { ...(await backend.estimate()), models };
+    const records = await backend.list();
+    const models = sum(
+      records.filter((record) => !isSavedSession(record)).map((record) => summaryOf(record).storedBytes),
+    );
+    const sessions = sum(records.filter(isSavedSession).map((record) => readSaved(record)?.bytes ?? 0));
+    return { ...(await backend.estimate()), models, sessions };
   }
 
   /** Bytes a second that the store gives of a model, read and dropped. */
@@ -151,6 +162,8 @@ export class StoreHost {
     throw new NibbleError('STORE_DAMAGED', `The record of the stored model "${name}" is damaged. Delete it.`);
   }
 }
+
+const sum = (values) => values.reduce((total, value) => total + value, 0);
 
 async function holds(backend, runtime, id, index, target, checksum) {
   try {

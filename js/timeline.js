@@ -1,24 +1,37 @@
 // A session together with the tokens that are on it, so that a new prompt reuses what it has in common with the last.
 import { NibbleError } from './errors.js';
 import { checkCancelled } from './loader.js';
+import { commonPrefix, longestRun } from './token-runs.js';
 
 // A piece of a prompt should not keep the worker from its messages for longer.
 const PIECE_MILLISECONDS = 50;
 // Below this the weights are read again for so few tokens that a prompt would take several times as long.
 const LEAST_PIECE = 32;
+// A shift rounds all keys behind it once more: for fewer tokens than that it is not worth it.
+const LEAST_SHIFTED = 32;
 
 export class Timeline {
+  #model;
   #session;
-  #tokens = [];
-  #contextSize;
+  #tokens;
   #batchSize;
   #tokensPerMillisecond = 0;
 
-  /** Takes over the session of a model. */
-  constructor(model) {
-    this.#session = model.createSession();
-    this.#contextSize = model.info.contextSize;
+  /**
+   * @param {import('./engine.js').Model} model
+   * @param {import('./session.js').Session} [session] one of the model's, which is the timeline's from here on
+   */
+  constructor(model, session = model.createSession()) {
+    this.#model = model;
+    this.#session = session;
+    this.#tokens = session.tokens;
     this.#batchSize = model.batchSize;
+    this.contextSize = model.info.contextSize;
+  }
+
+  /** The tokens on it; not to be changed. @returns {readonly number[]} */
+  get tokens() {
+    return this.#tokens;
   }
 
   get length() {
@@ -26,7 +39,7 @@ export class Timeline {
   }
 
   get isFull() {
-    return this.#tokens.length >= this.#contextSize;
+    return this.#tokens.length >= this.contextSize;
   }
 
   /**
@@ -39,14 +52,15 @@ export class Timeline {
   }
 
   /**
-   * Makes `tokens` the timeline's content. The common prefix is kept where `reuse` says so, but for the last token,
-   * whose logits are wanted.
+   * Makes `tokens` the timeline's content. What the two have in common at their beginning is kept where `reuse` says so.
    * @param {number[]} tokens
-   * @param {{ reuse: boolean, onStart?: (kept: number) => void }} options and those of append(); `onStart` is told how
-   *   many tokens are reused, before the others are computed
-   * @returns {Promise<number>} how many tokens were reused
+   * @param {{ reuse: boolean, shift?: boolean, wantsLogits?: boolean, onStart?: (kept: number) => void }} options and
+   *   those of append(); `shift`: also keep what has moved down because something before it was left out, by
+   *   Session.shift(); `wantsLogits`: those after the last token, for which it may have to be computed again; true;
+   *   `onStart` is told how many tokens are kept, before the others are computed
+   * @returns {Promise<number>} how many tokens were kept
    */
-  async replace(tokens, { reuse, onStart, ...options }) {
+  async replace(tokens, { reuse, shift = false, wantsLogits = true, onStart, ...options }) {
     if (tokens.length === 0) {
       throw new NibbleError(
         'INVALID_ARGUMENT',
@@ -55,12 +69,67 @@ export class Timeline {
     }
     this.#checkRoom(tokens.length);
     checkCancelled(options.signal);
-    let kept = 0;
-    while (reuse && kept < tokens.length - 1 && this.#tokens[kept] === tokens[kept]) kept++;
-    kept = this.truncate(kept);
+    const kept = reuse ? this.#keep(tokens, shift, wantsLogits) : this.truncate(0);
     onStart?.(kept);
     await this.append(tokens.slice(kept), options);
     return kept;
+  }
+
+  #keep(tokens, shift, wantsLogits) {
+    let common = commonPrefix(this.#tokens, tokens);
+    if (shift) common = this.#shiftDown(tokens, common);
+    const ends = common === tokens.length && wantsLogits;
+    if (ends && common === this.length && this.#session.hasLogits) return common;
+    return this.truncate(ends ? common - 1 : common);
+  }
+
+  /** Moves down what stands further up than in `tokens`, if that is worth it. Returns how much is in common now. */
+  #shiftDown(tokens, common) {
+    const { start, length } = longestRun(tokens.slice(common), this.#tokens.slice(common));
+    if (start === 0 || length < LEAST_SHIFTED) return common;
+    return this.#shift(common, start) ? common + length : common;
+  }
+
+  /** @returns {boolean} whether it was possible: sliding windows may have let go of what would be needed */
+  #shift(keep, count) {
+    try {
+      this.#session.shift(keep, count);
+    } catch (error) {
+      if (error.code === 'INVALID_ARGUMENT') return false;
+      throw error;
+    }
+    this.#tokens.splice(keep, count);
+    return true;
+  }
+
+  /**
+   * Makes room: keeps the first `keep` tokens and drops the `count` behind them. Where a sliding window has let go of
+   * what a shift would need, the rest is computed anew.
+   * @param {number} keep
+   * @param {number} count
+   * @param {object} options of append()
+   */
+  async drop(keep, count, options) {
+    if (this.#shift(keep, count)) return;
+    const rest = [...this.#tokens.slice(0, keep), ...this.#tokens.slice(keep + count)];
+    this.truncate(0);
+    await this.append(rest, options);
+  }
+
+  /** A timeline with the same content that goes its own way from here. */
+  fork() {
+    const session = this.#session.fork();
+    try {
+      return new Timeline(this.#model, session);
+    } catch (error) {
+      session.close();
+      throw error;
+    }
+  }
+
+  /** The timeline as it is now, as bytes to be read: Save in session.js. */
+  save() {
+    return this.#session.save();
   }
 
   /**
@@ -113,11 +182,11 @@ export class Timeline {
   }
 
   #checkRoom(length) {
-    if (length <= this.#contextSize) return;
+    if (length <= this.contextSize) return;
     throw new NibbleError(
       'CONTEXT_FULL',
-      `The text has ${length} tokens, and the context holds ${this.#contextSize}. Shorten it, or create the engine with a larger contextSize.`,
-      { details: { tokens: length, contextSize: this.#contextSize } },
+      `The text has ${length} tokens, and the context holds ${this.contextSize}. Shorten it, or create the engine with a larger contextSize.`,
+      { details: { tokens: length, contextSize: this.contextSize } },
     );
   }
 }

@@ -2,7 +2,7 @@
 // other in the order they came; the rest is answered between two tokens, and so is what concerns a store.
 import { NibbleError } from './errors.js';
 import { Host } from './host.js';
-import { CANCEL, errorReply, eventReply, readCall, resultReply } from './protocol.js';
+import { CANCEL, errorReply, eventReply, readCall, resultReply, SESSION_METHODS } from './protocol.js';
 import { StoreHost } from './store-host.js';
 
 const AT_ONCE = new Set(['tokenize', 'detokenize', 'render', 'memory']);
@@ -16,6 +16,11 @@ export function serve(port, platform) {
   const host = new Host(platform);
   const storeHost = new StoreHost(platform);
   const ofStore = (method) => method.startsWith('store');
+  const hostOf = (method) => {
+    if (ofStore(method)) return storeHost;
+    return SESSION_METHODS.includes(method) ? host.sessions : host;
+  };
+  // Its controller and its session's number, by the call's id.
   const running = new Map();
   const cancelledBefore = new Set();
   let last = Promise.resolve();
@@ -26,7 +31,7 @@ export function serve(port, platform) {
     const control = { signal: controller.signal, onEvent: (event) => port.post(eventReply(id, event)) };
     try {
       if (crash !== null) throw crash;
-      const result = await (ofStore(method) ? storeHost : host)[method](params ?? {}, control);
+      const result = await hostOf(method)[method](params ?? {}, control);
       running.delete(id);
       port.post(resultReply(id, result));
     } catch (error) {
@@ -47,18 +52,23 @@ export function serve(port, platform) {
     if (message.method === CANCEL) {
       const { target } = message.params;
       if (target > lastId) cancelledBefore.add(target);
-      running.get(target)?.abort();
+      running.get(target)?.controller.abort();
       return;
     }
     const controller = new AbortController();
     lastId = Math.max(lastId, message.id);
     if (cancelledBefore.delete(message.id)) controller.abort();
-    if (ENDS.has(message.method)) for (const other of running.values()) other.abort();
-    running.set(message.id, controller);
+    const session = message.params?.session;
+    for (const other of running.values()) if (ends(message.method, session, other)) other.controller.abort();
+    running.set(message.id, { controller, session });
     if (AT_ONCE.has(message.method) || ofStore(message.method)) run(message, controller);
     else last = last.then(() => run(message, controller));
   });
 }
+
+/** Whether a call stops another one that has not ended. */
+const ends = (method, session, other) =>
+  ENDS.has(method) || (method === 'sessionClose' && session !== undefined && session === other.session);
 
 /** A trap of the wasm code leaves its memory in an unknown state: nothing more can be done with it. */
 const crashed = (cause) =>

@@ -1,0 +1,162 @@
+// What becomes of a text that has outgrown the context, where the caller wants to go on: its head is kept, its oldest
+// part goes, and so much at once that it happens seldom.
+import { NibbleError } from './errors.js';
+import { commonPrefix } from './token-runs.js';
+
+// The first tokens take the attention that has nowhere else to go (attention sinks); without them a model loses itself.
+const LEAST_KEEP = 4;
+// What a chat leaves free for its answer at most, as a part of the context.
+const ANSWER_PART = 8;
+const SYSTEM_ROLES = ['system', 'developer'];
+
+/** How much of the head is kept: at least the attention sinks, at most half of the context. */
+export const headLength = (wanted, contextSize) => Math.min(Math.max(LEAST_KEEP, wanted), contextSize >> 1);
+
+/**
+ * A text that is longer than the context without its oldest part. It loses multiples of half of what is behind the
+ * head: so it loses what a full context loses, and while it grows its beginning stays the same for long.
+ * @param {number[]} tokens
+ * @param {{ contextSize: number, keep: number }} limits
+ * @returns {{ tokens: number[], droppedTokens: number }}
+ */
+export function trimTokens(tokens, { contextSize, keep }) {
+  const over = tokens.length - contextSize;
+  if (over <= 0) return { tokens, droppedTokens: 0 };
+  const half = Math.max(1, (contextSize - keep) >> 1);
+  const droppedTokens = Math.ceil(over / half) * half;
+  return { tokens: [...tokens.slice(0, keep), ...tokens.slice(keep + droppedTokens)], droppedTokens };
+}
+
+/** A chat as a prompt, and the same with its oldest turns left out. What comes before the first turn always stays. */
+export class ChatPrompt {
+  #messages;
+  #encode;
+  #system;
+  #known = new Map();
+
+  /**
+   * @param {{ role: string, content: any }[]} messages
+   * @param {(messages: object[], options?: { addGenerationPrompt: boolean }) => number[]} encode
+   */
+  constructor(messages, encode) {
+    this.#messages = messages;
+    this.#encode = encode;
+    const first = messages.findIndex(({ role }) => !SYSTEM_ROLES.includes(role));
+    this.#system = first < 0 ? messages.length : first;
+    /** How many messages may be left out, so that a question comes first then; in order. @type {number[]} */
+    this.cuts = messages.flatMap(({ role }, place) =>
+      place > this.#system && role === 'user' ? [place - this.#system] : [],
+    );
+  }
+
+  /** The tokens without the `count` oldest messages. */
+  without(count) {
+    if (!this.#known.has(count)) this.#known.set(count, this.#encode(this.#without(count)));
+    return this.#known.get(count);
+  }
+
+  /** How many tokens the prompt begins with whatever is left out: the system prompt, and what opens a turn. */
+  get headLength() {
+    const other = this.cuts.length > 0 ? this.without(this.cuts.at(-1)) : this.#encode(this.#otherQuestion());
+    return commonPrefix(this.without(0), other);
+  }
+
+  /**
+   * Without so many of the oldest turns that it fits: none, as many as the last time where that is on the timeline and
+   * still fits, or about half of what there is.
+   * @param {{ contextSize: number, maxTokens: number | null, onTimeline: readonly number[], last: number }} limits
+   *   `last`: how many messages were left out the last time
+   * @returns {number} how many messages to leave out
+   * @throws {NibbleError} CONTEXT_FULL where not even the last turn fits
+   */
+  fit({ contextSize, maxTokens, onTimeline, last }) {
+    const most = contextSize - Math.min(maxTokens ?? contextSize, Math.floor(contextSize / ANSWER_PART));
+    if (this.without(0).length <= most) return 0;
+    const head = this.headLength;
+    const goesOn = this.cuts.includes(last) && this.without(last).length <= most;
+    if (goesOn && commonPrefix(onTimeline, this.without(last)) > head) return last;
+    const limit = head + Math.floor((most - head) / 2);
+    const least = firstWhere(this.cuts, (cut) => this.without(cut).length <= limit) ?? this.cuts.at(-1) ?? 0;
+    this.#checkLast(this.without(least).length, contextSize);
+    return least;
+  }
+
+  /**
+   * The fewest further messages to leave out so that at least `least` tokens go from behind the first `keep`, as whole
+   * turns; null where there are none, or where the template writes a shorter chat otherwise.
+   * @returns {{ cut: number, tokens: number } | null} `cut`: how many messages are left out then
+   */
+  nextCut(count, keep, least) {
+    const tokens = this.without(count);
+    const gone = (cut) => tokens.length - this.without(cut).length;
+    const cuts = this.cuts.filter((each) => each > count);
+    const cut = firstWhere(cuts, (each) => gone(each) >= least);
+    if (cut === undefined) return null;
+    const rest = [...tokens.slice(0, keep), ...tokens.slice(keep + gone(cut))];
+    return commonPrefix(rest, this.without(cut)) === rest.length ? { cut, tokens: gone(cut) } : null;
+  }
+
+  #without(count) {
+    return [...this.#messages.slice(0, this.#system), ...this.#messages.slice(this.#system + count)];
+  }
+
+  #otherQuestion() {
+    return this.#messages.map((message, place) => (place === this.#system ? { ...message, content: '?' } : message));
+  }
+
+  #checkLast(length, contextSize) {
+    if (length <= contextSize) return;
+    throw new NibbleError(
+      'CONTEXT_FULL',
+      `The last turn of the chat has ${length} tokens with what is kept before it, and the context holds ${contextSize}. Shorten it, or create the engine with a larger contextSize.`,
+      { details: { tokens: length, contextSize } },
+    );
+  }
+}
+
+/** The first of a list for which a condition holds that then holds for all behind it. */
+function firstWhere(list, holds) {
+  let [low, high] = [0, list.length];
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (holds(list[middle])) high = middle;
+    else low = middle + 1;
+  }
+  return list[low];
+}
+
+/** Makes room on a timeline that is full, as often as it is: half of what is behind the head goes, or whole turns. */
+export class Room {
+  #timeline;
+  #keep;
+  #chat;
+  #onDrop;
+
+  /**
+   * @param {object} parts
+   * @param {import('./timeline.js').Timeline} parts.timeline
+   * @param {number} parts.keep tokens of the head
+   * @param {ChatPrompt | null} parts.chat
+   * @param {number | null} parts.leftOut how many of its messages the timeline lacks
+   * @param {(dropped: { tokens: number, messages: number }) => void} parts.onDrop
+   */
+  constructor({ timeline, keep, chat, leftOut, onDrop }) {
+    this.#timeline = timeline;
+    this.#keep = keep;
+    this.#chat = chat;
+    this.#onDrop = onDrop;
+    /** How many messages the timeline lacks; null where it begins in the middle of one, or there are none. */
+    this.leftOut = leftOut;
+  }
+
+  /** @param {object} options of Timeline.append(), for what has to be computed anew */
+  async make(options) {
+    const half = Math.max(1, (this.#timeline.length - this.#keep) >> 1);
+    const turns = this.leftOut === null ? null : this.#chat.nextCut(this.leftOut, this.#keep, half);
+    const messages = turns === null ? 0 : turns.cut - this.leftOut;
+    this.leftOut = turns?.cut ?? null;
+    const tokens = turns?.tokens ?? half;
+    await this.#timeline.drop(this.#keep, tokens, options);
+    this.#onDrop({ tokens, messages });
+  }
+}

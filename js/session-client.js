@@ -1,0 +1,204 @@
+// The sessions of an engine as the caller sees them.
+import { Completion } from './completion-client.js';
+import { NibbleError } from './errors.js';
+import { invalid, readCompletionOptions, readSaveKey, readSessionOptions, readSyncOptions } from './options.js';
+
+/**
+ * @typedef {object} SessionOptions
+ * @property {'stop' | 'drop-oldest'} [onFull] what happens where the context is full; by default as the engine has it.
+ *   'stop': a completion ends with finishReason 'context', and a prompt that is longer than the context is refused with
+ *   CONTEXT_FULL. 'drop-oldest': the head of the text stays, the oldest half of the rest is dropped at once, and the
+ *   text goes on. A chat loses whole turns where it can, and of `messages` that do not fit the oldest are left out of
+ *   the prompt. What is dropped the model knows no more; `onDrop` and the result tell how much it was
+ * @property {number} [keep] how many tokens of the head stay; by default the system prompt of a chat, 4 of other texts;
+ *   never fewer than 4, nor more than half of the context
+ */
+
+/**
+ * What a session was saved as.
+ * @typedef {object} SavedSession
+ * @property {string} key
+ * @property {number} tokens
+ * @property {number} bytes
+ * @property {number} createdAt milliseconds since 1970
+ * @property {number} usedAt when it was saved or restored last
+ */
+
+/** Makes the calls that work on one session, or on an engine's own; Engine and Session share them. */
+export class SessionCalls {
+  #client;
+  #number;
+
+  /** What the library makes; not for others to call. `number` undefined: the engine's own session. */
+  constructor(client, number) {
+    this.#client = client;
+    this.#number = number;
+  }
+
+  /**
+   * Writes on. `for await (const { text, token } of engine.complete({ prompt }))` streams; `.result` is a promise of
+   * the whole. Leaving the loop stops the completion.
+   * @param {import('./index.js').CompletionOptions} options
+   * @returns {Completion}
+   */
+  complete(options) {
+    const { signal, onPrefill, onDrop, ...rest } = options ?? {};
+    readCompletionOptions(rest);
+    checkCallbacks({ onPrefill, onDrop });
+    return new Completion(this.#client, { ...rest, session: this.#number }, { signal, onPrefill, onDrop });
+  }
+
+  /**
+   * The likeliest tokens to come next; `top` 0: all of them.
+   * @param {number[]} tokens
+   * @param {{ top?: number, reusePrefix?: boolean, signal?: AbortSignal }} [options]
+   * @returns {Promise<{ tokens: number[], top: { id: number, token: string, p: number, logit: number }[] }>}
+   */
+  evaluate(tokens, { signal, ...options } = {}) {
+    return this.#client.call('evaluate', { session: this.#number, tokens, options }, { signal });
+  }
+
+  /**
+   * ln p of each token given the tokens before it, for tokens[from] to the last.
+   * @param {number[]} tokens
+   * @param {{ from?: number, signal?: AbortSignal }} [options] from: 1 unless given, since nothing comes before the first
+   * @returns {Promise<Float32Array>}
+   */
+  score(tokens, { signal, ...options } = {}) {
+    return this.#client.call('score', { session: this.#number, tokens, options }, { signal });
+  }
+}
+
+/**
+ * One timeline of tokens, and what the model has computed of it. An engine has any number of them beside its own. Calls
+ * on all of them queue up together: one is computed after the other. After close() all fail with SESSION_CLOSED.
+ */
+export class Session extends SessionCalls {
+  #client;
+  #number;
+
+  /** What Engine and fork() make; not for others to call. */
+  constructor(client, number) {
+    super(client, number);
+    this.#client = client;
+    this.#number = number;
+  }
+
+  /**
+   * Makes `tokens` the session's content. What both begin with is kept, the rest is computed: a prefix that they have in
+   * common is never computed twice, unless a layer's sliding window has let go of what it would need.
+   * @param {number[]} tokens
+   * @param {{ reusePrefix?: boolean, signal?: AbortSignal, onProgress?: (progress: { tokens: number, total: number, reusedTokens: number }) => void }} [options]
+   *   reusePrefix false: everything is computed anew; after the signal, what was computed stays and CANCELLED is thrown
+   * @returns {Promise<{ kept: number, computed: number, droppedTokens: number }>} droppedTokens: how many were left out
+   *   behind the head, where they do not fit and `onFull` is 'drop-oldest'
+   */
+  sync(tokens, { signal, onProgress, ...options } = {}) {
+    readSyncOptions(options);
+    checkCallbacks({ onProgress });
+    const onEvent = ({ prefill }) => onProgress?.(prefill);
+    return this.#call('sessionSync', { tokens, options }, { signal, onEvent });
+  }
+
+  /**
+   * A session with the same content that goes its own way from here. It shares what was computed until one of the two
+   * changes it, so it costs next to nothing.
+   * @param {SessionOptions} [options] by default as this session has them
+   * @returns {Promise<Session>}
+   */
+  async fork(options) {
+    readSessionOptions(options);
+    const { session } = await this.#call('sessionFork', { options });
+    return new Session(this.#client, session);
+  }
+
+  /**
+   * Keeps the first `length` tokens and gives the memory of the others back; none where a sliding window has let go of
+   * what they would need.
+   * @param {number} length
+   * @returns {Promise<number>} how many tokens there are now
+   */
+  truncate(length) {
+    return this.#call('sessionTruncate', { length });
+  }
+
+  /** The tokens on the timeline. @returns {Promise<number[]>} */
+  tokens() {
+    return this.#call('sessionTokens', {});
+  }
+
+  /**
+   * Stores the session in the engine's store, beside its model, in place of an earlier one of that key;
+   * engine.restoreSession() brings it back after a reload. The earlier one stays where this fails: with SAVE_NEEDS_STORE,
+   * STORE_FULL, SAVE_TOO_LARGE, STORE_MISSING (the model was deleted), CANCELLED. Beyond the engine's `maxSaves` and
+   * `maxSavedBytes` the saves that were used longest ago are dropped.
+   * @param {string} key up to 200 characters
+   * @param {{ signal?: AbortSignal }} [options]
+   * @returns {Promise<SavedSession>}
+   */
+  save(key, { signal } = {}) {
+    return this.#call('sessionSave', { key: readSaveKey(key) }, { signal });
+  }
+
+  /** The session as bytes that engine.importSession() takes. @param {{ signal?: AbortSignal }} [options] @returns {Promise<Blob>} */
+  export({ signal } = {}) {
+    return this.#call('sessionExport', {}, { signal });
+  }
+
+  /** Stops what runs on it and gives its memory back. May be called twice, and after unload(). */
+  async close() {
+    await this.#call('sessionClose', {}).catch((error) => {
+      if (error.code !== 'UNLOADED') throw error;
+    });
+  }
+
+  #call(method, params, options) {
+    return this.#client.call(method, { session: this.#number, ...params }, options);
+  }
+}
+
+/** What Engine does with sessions. */
+export class Sessions {
+  #client;
+
+  constructor(client) {
+    this.#client = client;
+  }
+
+  async create(options) {
+    readSessionOptions(options);
+    const { session } = await this.#client.call('sessionCreate', { options });
+    return new Session(this.#client, session);
+  }
+
+  async restore(key, { signal, onDropped, ...options } = {}) {
+    readSessionOptions(options);
+    checkCallbacks({ onDropped });
+    const params = { key: readSaveKey(key), options };
+    const { session, problem } = await this.#client.call('sessionRestore', params, { signal });
+    if (problem !== null) onDropped?.(NibbleError.fromJSON(problem));
+    return session === null ? null : new Session(this.#client, session);
+  }
+
+  async import(image, { signal, ...options } = {}) {
+    readSessionOptions(options);
+    const bytes = image instanceof ArrayBuffer || ArrayBuffer.isView(image);
+    const params = { image: bytes ? new Blob([image]) : image, options };
+    const { session } = await this.#client.call('sessionImport', params, { signal });
+    return new Session(this.#client, session);
+  }
+
+  list() {
+    return this.#client.call('sessionList', {});
+  }
+
+  delete(key) {
+    return this.#client.call('sessionDelete', { key: readSaveKey(key) });
+  }
+}
+
+function checkCallbacks(callbacks) {
+  for (const [name, callback] of Object.entries(callbacks)) {
+    if (!['function', 'undefined'].includes(typeof callback)) throw invalid(name, callback, 'a function');
+  }
+}

@@ -1,0 +1,262 @@
+// The sessions of one model as they live in the engine's worker: the engine's own, and those that were created. Each is
+// a timeline, and a way to go on when that is full. Calls come one after the other.
+import { complete } from './completion.js';
+import { NibbleError } from './errors.js';
+import { ChatPrompt, headLength, Room, trimTokens } from './full-context.js';
+import * as read from './options.js';
+import { mostLikely } from './probabilities.js';
+import { exportImage, importImage } from './session-image.js';
+import { Timeline } from './timeline.js';
+
+/**
+ * @typedef {object} OpenSession
+ * @property {Timeline} timeline
+ * @property {'stop' | 'drop-oldest'} onFull
+ * @property {number | null} keep tokens of the head; null: the system prompt
+ * @property {number | null} leftOut how many messages the chat on the timeline lacks
+ */
+
+const OWN = 0;
+
+export class SessionHost {
+  #model;
+  #texts;
+  #turn;
+  #saves;
+  /** @type {Map<number, OpenSession>} */
+  #sessions = new Map();
+  #lastNumber = OWN;
+
+  /**
+   * @param {{ model: import('./engine.js').Model, texts: import('./texts.js').Texts, turn: object,
+   *   saves: import('./session-store.js').SessionStore, onFull: OpenSession['onFull'], keep: number | null }} parts
+   *   onFull, keep: of sessions that are not told otherwise
+   */
+  constructor({ model, texts, turn, saves, onFull, keep }) {
+    this.#model = model;
+    this.#texts = texts;
+    this.#turn = turn;
+    this.#saves = saves;
+    this.#sessions.set(OWN, { timeline: new Timeline(model), onFull, keep, leftOut: 0 });
+  }
+
+  /** The timeline of the engine's own session. */
+  get ownTimeline() {
+    return this.#sessions.get(OWN).timeline;
+  }
+
+  async complete({ session: number, ...given }, { signal, onEvent }) {
+    const options = read.readCompletionOptions(given);
+    const session = this.#session(number);
+    const { timeline } = session;
+    const dropped = { tokens: 0, messages: 0 };
+    const onDrop = ({ tokens, messages }) => {
+      dropped.tokens += tokens;
+      dropped.messages += messages;
+      onEvent({ dropped: { tokens, messages } });
+    };
+    const { prompt, room, left } = this.#plan(session, options, onDrop);
+    if (left.tokens > 0) onDrop(left);
+    const { tokenizer } = this.#texts;
+    const context = { model: this.#model, timeline, tokenizer, turn: this.#turn, room, shift: left.tokens > 0 };
+    const stop = options.messages ? [...options.stop, ...this.#texts.chatStops] : options.stop;
+    const onPrefill = (prefill) => onEvent({ prefill });
+    const result = await complete(context, prompt, { ...options, stop }, { signal, onToken: onEvent, onPrefill });
+    session.leftOut = room?.leftOut ?? 0;
+    return { ...result, droppedTokens: dropped.tokens, droppedMessages: dropped.messages };
+  }
+
+  /** The prompt, what of it was left out since it does not fit, and how room is made later; null: it is not. */
+  #plan(session, options, onDrop) {
+    const { timeline } = session;
+    const { contextSize } = timeline;
+    const nothing = { tokens: 0, messages: 0 };
+    if ((options.onFull ?? session.onFull) === 'stop') {
+      return { prompt: this.#promptTokens(options), room: null, left: nothing };
+    }
+    const kept = options.keep ?? session.keep;
+    if (options.messages === undefined) {
+      const keep = headLength(kept ?? 0, contextSize);
+      const { tokens: prompt, droppedTokens } = trimTokens(this.#promptTokens(options), { contextSize, keep });
+      const room = new Room({ timeline, keep, chat: null, leftOut: null, onDrop });
+      return { prompt, room, left: { tokens: droppedTokens, messages: 0 } };
+    }
+    const { continueLast, maxTokens } = options;
+    const encode = (messages, more) => this.#texts.chatTokens(messages, more ?? { continueLast });
+    const chat = new ChatPrompt(options.messages, encode);
+    const limits = { contextSize, maxTokens, onTimeline: timeline.tokens, last: session.leftOut };
+    const leftOut = chat.fit(limits);
+    const prompt = chat.without(leftOut);
+    const keep = headLength(kept ?? chat.headLength, contextSize);
+    const room = new Room({ timeline, keep, chat, leftOut, onDrop });
+    return { prompt, room, left: { tokens: chat.without(0).length - prompt.length, messages: leftOut } };
+  }
+
+  /** The likeliest next tokens after `tokens`. */
+  async evaluate({ session: number, tokens: given, options }, { signal }) {
+    const tokens = this.#knownTokens(given);
+    const { top, reusePrefix } = read.readEvaluateOptions(options);
+    const { timeline } = this.#session(number);
+    await timeline.replace(tokens, { reuse: reusePrefix, turn: this.#turn, signal });
+    const likely = mostLikely(timeline.logits(), top === 0 ? Infinity : top);
+    return { tokens, top: likely.map(({ id, p, logit }) => ({ id, token: this.#texts.tokenText(id), p, logit })) };
+  }
+
+  /** ln p(token | the tokens before it) of tokens from..end, in order. */
+  async score({ session: number, tokens: given, options }, { signal }) {
+    const tokens = this.#knownTokens(given);
+    const { from } = read.readScoreOptions(options);
+    const { timeline } = this.#session(number);
+    if (tokens.length <= from) return new Float32Array(0);
+    timeline.truncate(0);
+    const inputs = tokens.slice(0, -1);
+    const targets = inputs.map((_, index) => (index + 1 < from ? -1 : tokens[index + 1]));
+    const scores = await timeline.append(inputs, { turn: this.#turn, signal, targets });
+    return scores.slice(from - 1);
+  }
+
+  /** Opens an empty session. @returns {{ session: number }} what the others call it */
+  sessionCreate({ options }) {
+    const own = this.#sessions.get(OWN);
+    return this.#add(new Timeline(this.#model), read.readSessionOptions(options), own);
+  }
+
+  sessionFork({ session: number, options }) {
+    const origin = this.#session(number);
+    return this.#add(origin.timeline.fork(), read.readSessionOptions(options), origin);
+  }
+
+  /** Makes tokens the session's content, and computes those that are new. */
+  async sessionSync({ session: number, tokens: given, options }, { signal, onEvent }) {
+    const { reusePrefix } = read.readSyncOptions(options);
+    const session = this.#session(number);
+    const { timeline } = session;
+    const { tokens, droppedTokens } = this.#fitting(session, this.#knownTokens(given));
+    if (tokens.length === 0) {
+      timeline.truncate(0);
+      return { kept: 0, computed: 0, droppedTokens };
+    }
+    let kept = 0;
+    let computed = 0;
+    const report = () => onEvent({ prefill: { tokens: computed, total: tokens.length - kept, reusedTokens: kept } });
+    const onStart = (count) => {
+      kept = count;
+      report();
+    };
+    const onPiece = (count) => {
+      computed += count;
+      report();
+    };
+    const shift = droppedTokens > 0;
+    const how = { reuse: reusePrefix, shift, wantsLogits: false, turn: this.#turn, signal, onStart, onPiece };
+    await timeline.replace(tokens, how);
+    return { kept, computed, droppedTokens };
+  }
+
+  sessionTruncate({ session: number, length }) {
+    return this.#session(number).timeline.truncate(read.readLength(length));
+  }
+
+  sessionTokens({ session: number }) {
+    return [...this.#session(number).timeline.tokens];
+  }
+
+  /** May be called twice. */
+  sessionClose({ session: given }) {
+    const number = read.readSessionNumber(given);
+    this.#sessions.get(number)?.timeline.close();
+    this.#sessions.delete(number);
+    return null;
+  }
+
+  sessionSave({ session: number, key: given }, { signal }) {
+    const { timeline } = this.#session(number);
+    const key = read.readSaveKey(given);
+    return withSave(timeline, (save) => this.#saves.save(key, save, { tokens: timeline.length, signal }));
+  }
+
+  sessionExport({ session: number }, { signal }) {
+    return withSave(this.#session(number).timeline, (save) => exportImage(save, { turn: this.#turn, signal }));
+  }
+
+  /** @returns {Promise<{ session: number | null, problem: object | null }>} */
+  async sessionRestore({ key: given, options }, { signal }) {
+    const key = read.readSaveKey(given);
+    const settings = read.readSessionOptions(options);
+    const openRestore = () => this.#model.openRestore();
+    const { session, problem } = await this.#saves.restore(key, { openRestore, signal });
+    if (session === null) return { session: null, problem: problem?.toJSON() ?? null };
+    return { ...this.#addRestored(session, settings), problem: null };
+  }
+
+  async sessionImport({ image, options }, { signal }) {
+    const settings = read.readSessionOptions(options);
+    return this.#addRestored(await importImage(this.#model, image, signal), settings);
+  }
+
+  sessionList() {
+    return this.#saves.list();
+  }
+
+  async sessionDelete({ key }) {
+    await this.#saves.delete(read.readSaveKey(key));
+    return null;
+  }
+
+  /** Closes all sessions, and the store of the saved ones. */
+  async close() {
+    for (const { timeline } of this.#sessions.values()) timeline.close();
+    this.#sessions.clear();
+    await this.#saves.close();
+  }
+
+  #addRestored(session, settings) {
+    try {
+      return this.#add(new Timeline(this.#model, session), settings, this.#sessions.get(OWN));
+    } catch (error) {
+      session.close();
+      throw error;
+    }
+  }
+
+  #add(timeline, { onFull, keep }, { leftOut, ...origin }) {
+    const number = ++this.#lastNumber;
+    this.#sessions.set(number, { timeline, onFull: onFull ?? origin.onFull, keep: keep ?? origin.keep, leftOut });
+    return { session: number };
+  }
+
+  #session(given) {
+    const session = this.#sessions.get(read.readSessionNumber(given) ?? OWN);
+    if (session !== undefined) return session;
+    throw new NibbleError('SESSION_CLOSED', 'The session was closed. Create a new one, or restore a saved one.');
+  }
+
+  /** Tokens for a session: without the oldest, where they do not fit and it was created so. */
+  #fitting({ timeline: { contextSize }, onFull, keep }, tokens) {
+    if (onFull === 'stop') return { tokens, droppedTokens: 0 };
+    return trimTokens(tokens, { contextSize, keep: headLength(keep ?? 0, contextSize) });
+  }
+
+  #promptTokens({ prompt, messages, tokens, continueLast }) {
+    if (tokens !== undefined) return this.#knownTokens(tokens);
+    if (messages === undefined) return this.#texts.vocabulary.encode(prompt);
+    return this.#texts.chatTokens(messages, { continueLast });
+  }
+
+  #knownTokens(given) {
+    const tokens = read.readTokens('tokens', given);
+    const { vocabularySize } = this.#model.info;
+    const unknown = tokens.find((token) => token >= vocabularySize);
+    if (unknown === undefined) return tokens;
+    throw new NibbleError('INVALID_ARGUMENT', `${unknown} is not a token: ids go from 0 to ${vocabularySize - 1}.`);
+  }
+}
+
+async function withSave(timeline, use) {
+  const save = timeline.save();
+  try {
+    return await use(save);
+  } finally {
+    save.close();
+  }
+}
