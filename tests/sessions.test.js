@@ -1,0 +1,251 @@
+// Sessions as the library offers them: several on one engine, forks, kept prefixes, and what happens when they end.
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { createEngine } from '../js/index.node.js';
+import { writeSmallModel } from './small-model.js';
+
+const MODEL = fileURLToPath(new URL('../models/nibble-tiny.gguf', import.meta.url));
+const TEXT = Array.from({ length: 150 }, (_, i) => (i * 37 + 11) % 256);
+const OTHER = Array.from({ length: 150 }, (_, i) => (i * 53 + 5) % 256);
+const GREEDY = { temperature: 0, ignoreEos: true };
+
+let engine;
+let small;
+const open = [];
+
+before(async () => {
+  engine = await createEngine({ model: MODEL, threads: 1, contextSize: 512 });
+  small = writeSmallModel();
+});
+
+after(async () => {
+  await engine.unload();
+  for (const each of open) await each.unload();
+});
+
+async function openSmall(options = {}) {
+  const opened = await createEngine({ model: small, threads: 1, ...options });
+  open.push(opened);
+  return opened;
+}
+
+/** All logits after tokens, by id. */
+const logitsAfter = async (session, tokens, options) =>
+  (await session.evaluate(tokens, { top: 0, ...options })).top.sort((a, b) => a.id - b.id).map(({ logit }) => logit);
+
+const codeOf = (promise) =>
+  promise.then(
+    () => 'no error',
+    ({ code }) => code,
+  );
+
+describe('several sessions on one engine', () => {
+  test('each goes on where it was, whatever the others do meanwhile', async () => {
+    const alone = await engine.complete({ tokens: TEXT, maxTokens: 40, ...GREEDY }).result;
+    const [one, other] = [await engine.createSession(), await engine.createSession()];
+    const texts = [TEXT, OTHER];
+    const found = [[], []];
+    for (let round = 0; round < 4; round++) {
+      for (const [place, session] of [one, other].entries()) {
+        const tokens = [...texts[place], ...found[place]];
+        const { tokens: written, reusedTokens } = await session.complete({ tokens, maxTokens: 10, ...GREEDY }).result;
+        // All is there already but the last token that was written, whose logits nobody has asked for.
+        if (round > 0) assert.equal(reusedTokens, tokens.length - 1);
+        found[place].push(...written);
+      }
+    }
+    assert.deepEqual(found[0], alone.tokens);
+    assert.notDeepEqual(found[1], found[0]);
+    await Promise.all([one.close(), other.close()]);
+  });
+
+  test('calls on several of them at once queue up, and a cancelled one leaves the others alone', async () => {
+    const sessions = await Promise.all([1, 2, 3].map(() => engine.createSession()));
+    const controller = new AbortController();
+    const signals = [undefined, controller.signal, undefined];
+    const completions = sessions.map((session, place) =>
+      session.complete({ tokens: TEXT, maxTokens: 30, signal: signals[place], ...GREEDY }),
+    );
+    controller.abort();
+    const results = await Promise.all(completions.map(({ result }) => result));
+    assert.equal(results[1].finishReason, 'cancelled');
+    assert.equal(results[0].tokens.length, 30);
+    assert.deepEqual(results[2].tokens, results[0].tokens);
+    await Promise.all(sessions.map((session) => session.close()));
+  });
+
+  test('closing gives the memory back, and the engine’s own session is none of them', async () => {
+    await engine.evaluate(TEXT.slice(0, 10));
+    const before = await engine.memory();
+    const sessions = await Promise.all([1, 2].map(() => engine.createSession()));
+    for (const session of sessions) await session.sync(TEXT);
+    assert.ok((await engine.memory()).kvCache > before.kvCache);
+    for (const session of sessions) await session.close();
+    const { kvCache, other } = await engine.memory();
+    assert.equal(kvCache, before.kvCache);
+    assert.ok(other <= before.other);
+  });
+
+  test('close() stops what runs on the session, and nothing else', async () => {
+    const [closed, other] = [await engine.createSession(), await engine.createSession()];
+    const stopped = closed.complete({ prompt: 'Once', ...GREEDY }).result;
+    const going = other.complete({ prompt: 'Once', maxTokens: 5, ...GREEDY }).result;
+    await closed.close();
+    assert.equal((await stopped).finishReason, 'cancelled');
+    assert.equal((await going).finishReason, 'length');
+    await other.close();
+  });
+
+  test('a closed session refuses everything by one code, and may be closed again', async () => {
+    const session = await engine.createSession();
+    await session.close();
+    await session.close();
+    const calls = [
+      session.complete({ prompt: 'Once' }).result,
+      session.evaluate([1]),
+      session.score([1, 2, 3]),
+      session.sync([1]),
+      session.fork(),
+      session.truncate(0),
+      session.tokens(),
+      session.export(),
+      session.save('a'),
+    ];
+    assert.deepEqual(
+      await Promise.all(calls.map(codeOf)),
+      calls.map(() => 'SESSION_CLOSED'),
+    );
+  });
+
+  test('unload() closes all of them', async () => {
+    const own = await openSmall();
+    const session = await own.createSession();
+    const running = session.complete({ tokens: [1], ...GREEDY }).result;
+    await own.unload();
+    assert.ok(
+      ['cancelled', 'UNLOADED'].includes(
+        await running.then(
+          (result) => result.finishReason,
+          (e) => e.code,
+        ),
+      ),
+    );
+    assert.equal(await codeOf(session.sync([1])), 'UNLOADED');
+    await session.close();
+  });
+
+  test('options are checked before anything is asked of the worker', async () => {
+    assert.equal(await codeOf(engine.createSession({ onFull: 'explode' })), 'INVALID_ARGUMENT');
+    assert.equal(await codeOf(engine.createSession({ keep: -1 })), 'INVALID_ARGUMENT');
+    const session = await engine.createSession();
+    assert.throws(() => session.complete({ prompt: 'a', session: 1 }), { code: 'INVALID_ARGUMENT' });
+    assert.throws(() => session.sync([1], { onProgress: 1 }), { code: 'INVALID_ARGUMENT' });
+    assert.throws(() => session.save(''), { code: 'INVALID_ARGUMENT' });
+    assert.equal(await codeOf(session.sync([1e6])), 'INVALID_ARGUMENT');
+    assert.equal(await codeOf(session.truncate(-1)), 'INVALID_ARGUMENT');
+    await session.close();
+  });
+});
+
+describe('forks', () => {
+  test('a fork goes on as its origin would have, and neither sees what the other does', async () => {
+    const origin = await engine.createSession();
+    await origin.sync(TEXT.slice(0, 100));
+    const fork = await origin.fork();
+    assert.deepEqual(await fork.tokens(), TEXT.slice(0, 100));
+    const expected = await logitsAfter(engine, [...TEXT.slice(0, 100), 5, 6]);
+    const { computed } = await origin.sync(TEXT);
+    assert.equal(computed, 50);
+    assert.deepEqual(await logitsAfter(fork, [...TEXT.slice(0, 100), 5, 6], { reusePrefix: true }), expected);
+    await origin.close();
+    assert.deepEqual(await fork.tokens(), [...TEXT.slice(0, 100), 5, 6]);
+    await fork.close();
+  });
+
+  test('a fork costs next to no memory until it goes its own way', async () => {
+    const origin = await engine.createSession();
+    await origin.sync(TEXT);
+    const { kvCache } = await engine.memory();
+    const fork = await origin.fork();
+    assert.equal((await engine.memory()).kvCache, kvCache);
+    await fork.sync(OTHER);
+    assert.ok((await engine.memory()).kvCache > kvCache);
+    await Promise.all([origin.close(), fork.close()]);
+  });
+});
+
+describe('sync()', () => {
+  test('computes only what is new, and never again what is common', async () => {
+    const session = await engine.createSession();
+    const progress = [];
+    const onProgress = (told) => progress.push(told);
+    assert.deepEqual(await session.sync(TEXT.slice(0, 80)), { kept: 0, computed: 80, droppedTokens: 0 });
+    assert.deepEqual(await session.sync(TEXT, { onProgress }), { kept: 80, computed: 70, droppedTokens: 0 });
+    assert.deepEqual(progress.at(-1), { tokens: 70, total: 70, reusedTokens: 80 });
+    assert.deepEqual(await session.sync(TEXT), { kept: 150, computed: 0, droppedTokens: 0 });
+    assert.deepEqual(await session.sync([...TEXT.slice(0, 60), ...OTHER.slice(0, 9)]), {
+      kept: 60,
+      computed: 9,
+      droppedTokens: 0,
+    });
+    assert.deepEqual(await session.sync([]), { kept: 0, computed: 0, droppedTokens: 0 });
+    assert.deepEqual(await session.tokens(), []);
+    await session.close();
+  });
+
+  test('a completion behind it computes nothing of the prompt again', async () => {
+    const session = await engine.createSession();
+    await session.sync(TEXT);
+    const { prefill, reusedTokens } = await session.complete({ tokens: TEXT, maxTokens: 1, ...GREEDY }).result;
+    assert.deepEqual([prefill.tokens, reusedTokens], [0, TEXT.length]);
+    await session.close();
+  });
+
+  test('with and without the kept prefix the same is written', async () => {
+    const results = [];
+    for (const reusePrefix of [true, false]) {
+      const session = await engine.createSession();
+      await session.sync([...TEXT.slice(0, 90), ...OTHER]);
+      const { kept } = await session.sync(TEXT, { reusePrefix });
+      assert.equal(kept, reusePrefix ? 90 : 0);
+      const options = { tokens: [...TEXT, 7], maxTokens: 40, reusePrefix, ...GREEDY };
+      const { tokens, reusedTokens } = await session.complete(options).result;
+      assert.equal(reusedTokens, reusePrefix ? 150 : 0);
+      results.push(tokens);
+      await session.close();
+    }
+    assert.equal(results[0].length, 40);
+    assert.deepEqual(results[0], results[1]);
+  });
+
+  test('what was computed before a cancel stays, and is not computed again', async () => {
+    const session = await engine.createSession();
+    const controller = new AbortController();
+    const onProgress = ({ tokens }) => tokens > 0 && controller.abort();
+    const long = [...TEXT, ...OTHER, ...TEXT];
+    assert.equal(await codeOf(session.sync(long, { signal: controller.signal, onProgress })), 'CANCELLED');
+    const done = (await session.tokens()).length;
+    assert.ok(done > 0 && done < long.length, `${done} were computed`);
+    assert.equal((await session.sync(long)).kept, done);
+    await session.close();
+  });
+
+  test('where a sliding window has let go of what is needed, everything is computed again, and right', async () => {
+    const model = writeSmallModel({ window: 32 });
+    const windowed = await createEngine({ model, threads: 1 });
+    open.push(windowed);
+    assert.equal(windowed.info.slidingWindow, 32);
+    const session = await windowed.createSession();
+    const long = [...TEXT, ...OTHER].slice(0, 240);
+    await session.sync(long);
+    const changed = [...long.slice(0, 100), ...OTHER.slice(0, 20)];
+    const { kept, computed } = await session.sync(changed);
+    assert.deepEqual([kept, computed], [0, 120]);
+    const expected = await logitsAfter(windowed, [...changed, 3]);
+    assert.deepEqual(await logitsAfter(session, [...changed, 3], { reusePrefix: true }), expected);
+    await session.sync(long);
+    assert.equal(await session.truncate(20), 0);
+    assert.deepEqual(await session.tokens(), []);
+  });
+});
