@@ -228,13 +228,14 @@ describe('the models panel', () => {
     };
     await measureIn('indexeddb', 0);
     await measureIn('opfs', 1);
-    for (const text of await rates()) assert.match(text, /^\d[\d.,]* \w+ a second, measured on Nibble tiny$/);
+    for (const text of await rates())
+      assert.match(text, /^\d[\d.,]* \w+ a second, measured on Nibble tiny, which is too small/);
     await page.locator('.models-rates').scrollIntoViewIfNeeded();
     await shoot(page, 'models-rates');
     await page.evaluate(() => document.querySelector('#models').close());
     await page.locator('#open-settings').click();
     const settings = await page.locator('#settings-form').innerText();
-    assert.match(settings, /Measured here: IndexedDB \d[^,]*B\/s, OPFS \d[^,]*B\/s/);
+    assert.ok(!settings.includes('Measured here'), 'a small model tells nothing');
     await clear(page, 'indexeddb');
     await clear(page, 'opfs');
     await close();

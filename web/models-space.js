@@ -1,6 +1,7 @@
 // Where models are kept: how much room there is, whether the browser may clear it, and how fast it reads.
 import { make } from './dom.js';
 import { keepFocus, makeButton, makeSection } from './models-section.js';
+import { tellsRate } from './read-rates.js';
 import { STORES } from './status.js';
 
 const KINDS = ['indexeddb', 'opfs'];
@@ -107,12 +108,16 @@ export class ModelSpace {
 
   /** What each place was measured at, one below the other. */
   #rates() {
+    return KINDS.flatMap((kind) => [make('dt', {}, STORES[kind]), make('dd', {}, this.#describeRate(kind))]);
+  }
+
+  #describeRate(kind) {
     const { t, format, rates } = this.#panel;
-    return KINDS.flatMap((kind) => {
-      const rate = rates.get(kind);
-      const values = rate && { rate: format().bytes(rate.bytesPerSecond), name: rate.name };
-      return [make('dt', {}, STORES[kind]), make('dd', {}, rate ? t('models.rate', values) : t('models.rate.not'))];
-    });
+    const rate = rates.get(kind);
+    if (rate === null) return t('models.rate.not');
+    const { bytesPerSecond, name, bytes } = rate;
+    const key = tellsRate(bytes) ? 'models.rate' : 'models.rate.small';
+    return t(key, { rate: format().bytes(bytesPerSecond), name });
   }
 
   #largest() {
@@ -120,13 +125,12 @@ export class ModelSpace {
     return complete.toSorted((a, b) => b.storedBytes - a.storedBytes)[0];
   }
 
-  async #measure({ id, name }) {
+  async #measure({ id, name, storedBytes: bytes }) {
     try {
       const store = await this.#panel.store();
       const bytesPerSecond = await store.readRate(id);
-      this.#panel.rates.note(store.kind, { bytesPerSecond, name });
-      const { t, format } = this.#panel;
-      this.#panel.announce(t('models.rate', { rate: format().bytes(bytesPerSecond), name }));
+      this.#panel.rates.note(store.kind, { bytesPerSecond, name, bytes });
+      this.#panel.announce(this.#describeRate(store.kind));
     } catch (error) {
       this.#panel.report(error);
     }

@@ -106,6 +106,7 @@ export default {
   'models.rate.title': 'Reading speed',
   'models.rate.measure': 'Measure the one in use',
   'models.rate': '{rate} a second, measured on {name}',
+  'models.rate.small': '{rate} a second, measured on {name}, which is too small to tell much',
   'models.rate.not': 'not measured yet',
   'models.rate.none': 'The one in use can be measured once a model is stored there.',
 };

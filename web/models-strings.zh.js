@@ -104,6 +104,7 @@ export default {
   'models.rate.title': '读取速度',
   'models.rate.measure': '测量当前位置',
   'models.rate': '每秒 {rate}，用 {name} 测得',
+  'models.rate.small': '每秒 {rate}，用 {name} 测得；它太小，参考意义有限',
   'models.rate.not': '尚未测量',
   'models.rate.none': '当前位置保存了模型之后才能测量。',
 };

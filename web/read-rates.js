@@ -2,7 +2,13 @@
 
 const KEY = 'nibble.rates';
 
-/** @typedef {{ bytesPerSecond: number, name: string }} ReadRate `name`: of the model that was read */
+// Of fewer bytes it is the calls to the store that take the time, and not the reading.
+const LEAST_BYTES = 32e6;
+
+/** @typedef {{ bytesPerSecond: number, name: string, bytes: number }} ReadRate `name` and `bytes`: of what was read */
+
+/** Whether so many bytes are enough to tell. @param {number} bytes */
+export const tellsRate = (bytes) => bytes >= LEAST_BYTES;
 
 export class ReadRates {
   #rates = readStored();
@@ -13,8 +19,8 @@ export class ReadRates {
   }
 
   /** @param {string} kind @param {ReadRate} rate the newest measurement */
-  note(kind, { bytesPerSecond, name }) {
-    this.#rates[kind] = { bytesPerSecond, name };
+  note(kind, { bytesPerSecond, name, bytes }) {
+    this.#rates[kind] = { bytesPerSecond, name, bytes };
     try {
       localStorage.setItem(KEY, JSON.stringify(this.#rates));
     } catch {
@@ -27,7 +33,9 @@ export class ReadRates {
 function readStored() {
   try {
     const stored = Object.entries(JSON.parse(localStorage.getItem(KEY) ?? '{}'));
-    return Object.fromEntries(stored.filter(([, rate]) => rate?.bytesPerSecond > 0 && typeof rate.name === 'string'));
+    return Object.fromEntries(
+      stored.filter(([, rate]) => rate?.bytesPerSecond > 0 && rate.bytes > 0 && typeof rate.name === 'string'),
+    );
   } catch {
     return {};
   }

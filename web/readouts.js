@@ -1,6 +1,7 @@
 // Brings together what the read-outs show: from the engine, from the answer that is being written, from the network.
 import { countTokens, promptOf } from './context.js';
 import { isIncluded } from './engine-room.js';
+import { tellsRate } from './read-rates.js';
 import { formatBytes, readRate, STORES, Status } from './status.js';
 
 export class Readouts {
@@ -66,7 +67,7 @@ export class Readouts {
   describeStores() {
     const measured = Object.entries(STORES).flatMap(([kind, name]) => {
       const rate = this.#rates.get(kind);
-      return rate === null ? [] : [`${name} ${formatBytes(rate.bytesPerSecond)}/s`];
+      return rate === null || !tellsRate(rate.bytes) ? [] : [`${name} ${formatBytes(rate.bytesPerSecond)}/s`];
     });
     const help = this.#t('settings.store.help');
     return measured.length > 0 ? `${help} ${this.#t('settings.store.rate', { rates: measured.join(', ') })}` : help;
@@ -105,9 +106,9 @@ export class Readouts {
   async #measure(engine) {
     this.#measured = engine;
     if (engine === null) return this.#status.update({ memory: null, speed: null });
-    const { storage, name } = engine.info;
+    const { storage, name, tensorBytes } = engine.info;
     const rate = readRate(engine.info);
-    if (rate > 0) this.#rates.note(storage.kind, { bytesPerSecond: rate, name });
+    if (rate > 0) this.#rates.note(storage.kind, { bytesPerSecond: rate, name, bytes: tensorBytes });
     const memory = await engine.memory().catch(() => null);
     if (engine === this.#room.engine) this.#status.update({ memory });
   }

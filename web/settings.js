@@ -78,6 +78,10 @@ export class Settings {
 
   constructor() {
     this.#values = { ...DEFAULTS, ...readStored() };
+    // Each tab keeps all of them, so one must not undo what another has changed.
+    addEventListener('storage', ({ key }) => {
+      if (key === KEY) this.#takeOver({ ...DEFAULTS, ...readStored() });
+    });
   }
 
   /** @param {keyof DEFAULTS} name */
@@ -118,6 +122,12 @@ export class Settings {
     return this.#given(ENGINE);
   }
 
+  #takeOver(values) {
+    const changed = Object.keys(values).filter((name) => !isSame(values[name], this.#values[name]));
+    this.#values = values;
+    for (const name of changed) for (const listener of this.#listeners) listener(name);
+  }
+
   #given(names) {
     return Object.fromEntries(names.map((name) => [name, this.#values[name]]).filter(([, value]) => value !== null));
   }
@@ -131,6 +141,9 @@ export class Settings {
     }
   }
 }
+
+/** The model is told by an object, all else by a plain value. */
+const isSame = (one, other) => JSON.stringify(one) === JSON.stringify(other);
 
 /** Only what is still a value of its setting: another version of the page may have written it. */
 function readStored() {

@@ -1,9 +1,7 @@
 // The read-outs: what the engine is, and what it is doing right now. A line below the conversation has the numbers, a
 // dialog says what each of them means.
 import { find, make } from './dom.js';
-
-// Of fewer bytes it is the calls to the store that take the time, and not the reading.
-const LEAST_BYTES_MEASURED = 32e6;
+import { tellsRate } from './read-rates.js';
 
 /** What the places for models are called. */
 export const STORES = Object.freeze({ indexeddb: 'IndexedDB', opfs: 'OPFS', memory: 'RAM' });
@@ -142,7 +140,7 @@ export class Status {
  * @returns {number} bytes a second; 0: it was not read, or the model is too small to tell
  */
 export function readRate({ storage, tensorBytes }) {
-  return tensorBytes >= LEAST_BYTES_MEASURED ? storage.bytesPerSecond : 0;
+  return tellsRate(tensorBytes) ? storage.bytesPerSecond : 0;
 }
 
 /** @param {number} bytes */

@@ -1,0 +1,174 @@
+// The page in two tabs of one browser: both come to a model that one of them fetches, and neither harms the other.
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { after, before, describe, test } from 'node:test';
+import { serveModels } from './model-server.js';
+import * as driver from './page-driver.js';
+
+const LIMIT = { timeout: 240_000 };
+const PART_MILLISECONDS = 250;
+
+let models;
+
+before(async () => {
+  const bytes = readFileSync(driver.MODEL);
+  models = await serveModels({ '/slow.gguf': { bytes, pause: PART_MILLISECONDS } });
+});
+
+after(() => models?.close());
+
+/** A browser with nothing stored, whose pages note what they say while they load. */
+async function startTabs(settings = {}) {
+  const browser = await driver.startBrowser();
+  await browser.context.addInitScript((given) => {
+    if (localStorage.getItem('nibble.settings') === null) localStorage.setItem('nibble.settings', given);
+    window.told = new Set();
+    document.addEventListener('DOMContentLoaded', () => {
+      const text = document.querySelector('#loading-text');
+      new MutationObserver(() => window.told.add(text.textContent.split(':')[0])).observe(text, { childList: true });
+    });
+  }, JSON.stringify(settings));
+  return browser;
+}
+
+const openTabs = (browser) => Promise.all([driver.openPage(browser), driver.openPage(browser)]);
+const told = (page) => page.evaluate(() => [...window.told]);
+
+/** What the store holds, and whether all of it is whole. */
+const lookIntoStore = (page) =>
+  page.evaluate(async () => {
+    const { openModelStore } = await import('/nibble/index.js');
+    const store = await openModelStore();
+    const found = [];
+    for (const { id, state } of await store.list()) {
+      found.push({ file: id.split('/').at(-1), state, damaged: (await store.verify(id)).damaged });
+    }
+    await store.close();
+    return found;
+  });
+
+async function openModels(page) {
+  await page.locator('#model-button').click();
+  await page.locator('#models-panel meter').waitFor();
+}
+
+async function remove(page) {
+  await page
+    .locator('#models-panel')
+    .getByRole('button', { name: /^Delete / })
+    .click();
+  await page.locator('dialog.confirm .danger').click();
+}
+
+describe('two tabs', () => {
+  test('of a first visit both answer, from one whole copy of the included model', LIMIT, async () => {
+    const browser = await startTabs();
+    try {
+      const tabs = await openTabs(browser);
+      const answers = await Promise.all(
+        tabs.map(async ({ page }) => {
+          await driver.untilReady(page);
+          return driver.converse(page, 'Hello');
+        }),
+      );
+      for (const answer of answers) assert.match(answer, /\p{L}/u);
+      const [{ page }] = tabs;
+      assert.deepEqual(await lookIntoStore(page), [{ file: 'nibble-tiny.gguf', state: 'complete', damaged: [] }]);
+      for (const tab of tabs) assert.equal(await tab.page.locator('#status-storage').textContent(), 'IndexedDB');
+      // Each lists the other's conversation.
+      for (const tab of tabs) {
+        await tab.page.waitForFunction(() => document.querySelectorAll('#conversations li').length === 2);
+      }
+      for (const tab of tabs) await tab.close();
+    } finally {
+      await browser.close();
+    }
+  });
+
+  test('that want the same model fetch it once: one imports it, the other waits and says so', LIMIT, async () => {
+    const browser = await startTabs({ model: { url: `${models.url}slow.gguf` } });
+    try {
+      models.requests.length = 0;
+      const tabs = await openTabs(browser);
+      for (const { page } of tabs) await driver.untilReady(page);
+      const said = await Promise.all(tabs.map(({ page }) => told(page)));
+      const waited = said.map((texts) => texts.some((text) => text.startsWith('Another tab is storing')));
+      const fetched = said.map((texts) => texts.includes('Downloading'));
+      assert.deepEqual([...waited].sort(), [false, true], JSON.stringify(said));
+      assert.deepEqual(
+        fetched,
+        waited.map((one) => !one),
+        JSON.stringify(said),
+      );
+      const ranges = models.requests.map(({ range }) => range);
+      assert.equal(new Set(ranges).size, ranges.length, `no part is fetched twice: ${ranges}`);
+      for (const { page } of tabs) assert.match(await driver.converse(page, 'Hello'), /\p{L}/u);
+      assert.deepEqual(await lookIntoStore(tabs[1].page), [{ file: 'slow.gguf', state: 'complete', damaged: [] }]);
+      for (const { complaints } of tabs) assert.deepEqual(complaints, []);
+    } finally {
+      await browser.close();
+    }
+  });
+
+  test('may not take a model from each other while it is stored, and may when it is in memory', LIMIT, async () => {
+    const browser = await startTabs();
+    try {
+      const [user, other] = await openTabs(browser);
+      for (const { page } of [user, other]) await driver.untilReady(page);
+      await openModels(user.page);
+      await user.page.getByLabel('Address of a .gguf file').fill(`${models.url}slow.gguf`);
+      await user.page.getByRole('button', { name: 'Check', exact: true }).click();
+      await user.page.locator('.models-offer .accent').click();
+      await user.page.locator('.models-row progress[value]').waitFor();
+
+      await openModels(other.page);
+      await remove(other.page);
+      const problem = other.page.locator('.models-problem');
+      await problem.waitFor();
+      assert.equal(await problem.textContent(), 'Another tab is using this. Close it and try again. (STORE_BUSY)');
+
+      // The download was not harmed, and what is in use is in memory.
+      await user.page.getByRole('button', { name: /^Use Nibble tiny/ }).click();
+      await driver.untilReady(user.page);
+      assert.match(await driver.converse(user.page, 'Hello'), /\p{L}/u);
+      await other.page.keyboard.press('Escape');
+      await openModels(other.page);
+      await remove(other.page);
+      await other.page
+        .locator('#models-panel')
+        .getByRole('button', { name: /^Delete / })
+        .waitFor({ state: 'detached' });
+      assert.deepEqual(
+        (await lookIntoStore(other.page)).map(({ file }) => file),
+        ['nibble-tiny.gguf'],
+      );
+      assert.match(await driver.converse(user.page, 'Who are you?'), /\p{L}/u);
+      // The next start does not look for what is gone.
+      await user.page.reload();
+      await driver.untilReady(user.page);
+      assert.equal(await user.page.evaluate(() => localStorage.getItem('nibble.settings')), '{}');
+      for (const { complaints } of [user, other]) assert.deepEqual(complaints, []);
+    } finally {
+      await browser.close();
+    }
+  });
+
+  test('take over from each other what is set', LIMIT, async () => {
+    const browser = await startTabs();
+    try {
+      const [one, other] = await openTabs(browser);
+      for (const { page } of [one, other]) await driver.untilReady(page);
+      await one.page.locator('#open-settings').click();
+      await one.page.locator('#setting-theme').selectOption('dark');
+      await other.page.waitForFunction(() => document.documentElement.dataset.theme === 'dark');
+      await other.page.locator('#open-settings').click();
+      await other.page.locator('#setting-topK').fill('7');
+      await other.page.locator('#setting-topK').press('Tab');
+      const stored = JSON.parse(await one.page.evaluate(() => localStorage.getItem('nibble.settings')));
+      assert.deepEqual(stored, { theme: 'dark', topK: 7 });
+      for (const tab of [one, other]) await tab.close();
+    } finally {
+      await browser.close();
+    }
+  });
+});
