@@ -27,10 +27,12 @@ const PLACES = {
   modelPath: MODEL,
 };
 const COMPLETION = { prompt: 'Once there was', maxTokens: 40, temperature: 0, ignoreEos: true };
+const SEEDED = { ...COMPLETION, temperature: 1.3, seed: 11 };
 
 let isolated;
 let plain;
 let expected;
+let expectedOfSeed;
 
 before(async () => {
   mkdirSync(SCREENSHOTS, { recursive: true });
@@ -39,8 +41,10 @@ before(async () => {
   plain = await serveBenchmark({ ...PLACES, isolated: false });
   const engine = await createEngine({ model: MODEL });
   expected = (await engine.complete(COMPLETION).result).tokens;
+  expectedOfSeed = (await engine.complete(SEEDED).result).tokens;
   await engine.unload();
   assert.equal(expected.length, COMPLETION.maxTokens);
+  assert.notDeepEqual(expectedOfSeed, expected);
 });
 
 after(async () => {
@@ -56,21 +60,21 @@ async function ready(page) {
 const openLibrary = async (browser, server) => ready(await browser.open(`${server.url}/test/library-page.html`));
 
 /** Loads the model in a page, writes, unloads. `refusals`: what refusals.js tells. */
-const write = (page, server, options = {}) =>
+const write = (page, server, options = {}, completion = COMPLETION) =>
   page.evaluate(
-    async (given, completion) => {
+    async (given, wanted) => {
       const refusals = [];
       const channel = new BroadcastChannel('refusals');
       channel.onmessage = ({ data }) => refusals.push(data);
       const engine = await globalThis.nibble.createEngine(given);
-      const { tokens } = await engine.complete(completion).result;
+      const { tokens } = await engine.complete(wanted).result;
       const { threads, kernelSet, wasm, storage } = engine.info;
       await engine.unload();
       channel.close();
       return { tokens, threads, kernelSet, wasm, storage, isolated: globalThis.crossOriginIsolated, refusals };
     },
     { model: server.modelUrl, ...options },
-    COMPLETION,
+    completion,
   );
 
 /** Waits for the page's model, and fails with the page's own words where it does not come. */
@@ -201,6 +205,25 @@ for (const name of BROWSERS) {
         assert.equal(found.threads, 1, refusal);
         assert.deepEqual(found.tokens, expected, refusal);
       }
+      await page.close();
+    });
+
+    // Chromium 156 has no flag left for it: neither --js-flags=--no-experimental-wasm-relaxed-simd nor any feature's name.
+    check('with relaxed SIMD off, which is simulated, the same seed gives the same text as in Node', async () => {
+      const page = await openLibrary(browser, isolated);
+      const workerUrl = '/test/refusing-worker.js?relaxed';
+      const found = await write(page, isolated, { threads: 2, workerUrl }, SEEDED);
+      const { relaxed } = await findAbilities(page);
+      assert.equal(found.wasm, 'simd128');
+      assert.equal(found.kernelSet, 'simd128');
+      assert.ok(found.refusals.length > 0 && found.refusals.every((refusal) => refusal === '?relaxed'));
+      assert.deepEqual(found.tokens, expectedOfSeed);
+      const asked = write(page, isolated, { workerUrl, kernelSet: 'relaxed-i16' });
+      await assert.rejects(asked, ({ code, message }) => code === 'INVALID_ARGUMENT' && /relaxed SIMD/.test(message));
+      // The same browser, asked as it is, writes that too.
+      const plainly = await write(page, isolated, { threads: 2 }, SEEDED);
+      assert.equal(plainly.wasm, relaxed ? 'relaxed' : 'simd128');
+      assert.deepEqual(plainly.tokens, expectedOfSeed);
       await page.close();
     });
 

@@ -2,6 +2,7 @@
 //   ?post     shared memory cannot be posted to a thread
 //   ?file     a thread's file cannot be loaded
 //   ?reserve  only a quarter of the address space can be reserved
+//   ?relaxed  no module with relaxed SIMD is valid, as where a browser has none
 // Each refusal is told to the page, on the channel 'refusals'.
 const refusal = self.location.search;
 const told = new BroadcastChannel('refusals');
@@ -19,6 +20,21 @@ if (refusal === '?post' || refusal === '?file') {
       told.postMessage(refusal);
       throw new DOMException('The object can not be cloned.', 'DataCloneError');
     }
+  };
+}
+
+if (refusal === '?relaxed') {
+  const { validate } = WebAssembly;
+  // i16x8.relaxed_dot_i8x16_i7x16_s; both the engine's question and its relaxed build have it.
+  const isRelaxed = (bytes) =>
+    bytes.some((byte, at) => byte === 0xfd && bytes[at + 1] === 0x92 && bytes[at + 2] === 0x02);
+  WebAssembly.validate = (source, ...rest) => {
+    const bytes = ArrayBuffer.isView(source)
+      ? new Uint8Array(source.buffer, source.byteOffset, source.byteLength)
+      : new Uint8Array(source);
+    if (!isRelaxed(bytes)) return validate.call(WebAssembly, source, ...rest);
+    told.postMessage(refusal);
+    return false;
   };
 }
 
