@@ -15,7 +15,12 @@ export class Session {
     this.#session = session;
     this.#batchSize = batchSize;
     this.vocabularySize = vocabularySize;
-    this.#buffer = runtime.allocate(batchSize * 12);
+    try {
+      this.#buffer = runtime.allocate(batchSize * 12);
+    } catch (error) {
+      runtime.c._nibble_session_free(session);
+      throw error;
+    }
   }
 
   get length() {
