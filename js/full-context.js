@@ -1,12 +1,14 @@
 // What becomes of a text that has outgrown the context, where the caller wants to go on: its head is kept, its oldest
 // part goes, and so much at once that it happens seldom.
 import { NibbleError } from './errors.js';
-import { commonPrefix } from './token-runs.js';
+import { commonPrefix, longestRun } from './token-runs.js';
 
 // The first tokens take the attention that has nowhere else to go (attention sinks); without them a model loses itself.
 const LEAST_KEEP = 4;
 // What a chat leaves free for its answer at most, as a part of the context.
 const ANSWER_PART = 8;
+// Fewer tokens may be the same by chance.
+const LEAST_RUN = 8;
 const SYSTEM_ROLES = ['system', 'developer'];
 
 /** How much of the head is kept: at least the attention sinks, at most half of the context. */
@@ -62,23 +64,31 @@ export class ChatPrompt {
   }
 
   /**
-   * Without so many of the oldest turns that it fits: none, as many as the last time where that is on the timeline and
-   * still fits, or about half of what there is.
-   * @param {{ contextSize: number, maxTokens: number | null, onTimeline: readonly number[], last: number }} limits
-   *   `last`: how many messages were left out the last time
-   * @returns {number} how many messages to leave out
+   * How many messages to leave out so that it fits: none, as many as are missing on the timeline already where that is
+   * enough, or as many turns as leave about half of what there is room for.
+   * @param {{ contextSize: number, maxTokens: number | null, onTimeline: readonly number[] }} limits
    * @throws {NibbleError} CONTEXT_FULL where not even the last turn fits
    */
-  fit({ contextSize, maxTokens, onTimeline, last }) {
+  fit({ contextSize, maxTokens, onTimeline }) {
     const most = contextSize - Math.min(maxTokens ?? contextSize, Math.floor(contextSize / ANSWER_PART));
     if (this.without(0).length <= most) return 0;
     const head = this.headLength;
-    const goesOn = this.cuts.includes(last) && this.without(last).length <= most;
-    if (goesOn && commonPrefix(onTimeline, this.without(last)) > head) return last;
+    const missing = this.#missingOn(onTimeline, head);
+    if (missing !== null && this.without(missing).length <= most) return missing;
     const limit = head + Math.floor((most - head) / 2);
     const least = firstWhere(this.cuts, (cut) => this.without(cut).length <= limit) ?? this.cuts.at(-1) ?? 0;
     this.#checkLast(this.without(least).length, contextSize);
     return least;
+  }
+
+  /** How many messages a timeline lacks that goes on behind the head with a later turn; null where it does not. */
+  #missingOn(onTimeline, head) {
+    const whole = this.without(0);
+    if (commonPrefix(onTimeline, whole) < head) return null;
+    const { start, length } = longestRun(onTimeline.slice(head), whole.slice(head));
+    if (length < LEAST_RUN) return null;
+    const cut = firstWhere(this.cuts, (each) => whole.length - this.without(each).length >= start);
+    return cut !== undefined && whole.length - this.without(cut).length === start ? cut : null;
   }
 
   /**
@@ -130,6 +140,7 @@ export class Room {
   #timeline;
   #keep;
   #chat;
+  #leftOut;
   #onDrop;
 
   /**
@@ -137,7 +148,7 @@ export class Room {
    * @param {import('./timeline.js').Timeline} parts.timeline
    * @param {number} parts.keep tokens of the head
    * @param {ChatPrompt | null} parts.chat
-   * @param {number | null} parts.leftOut how many of its messages the timeline lacks
+   * @param {number | null} parts.leftOut how many of its messages the timeline lacks; null: it has none
    * @param {(dropped: { tokens: number, messages: number }) => void} parts.onDrop
    */
   constructor({ timeline, keep, chat, leftOut, onDrop }) {
@@ -145,16 +156,16 @@ export class Room {
     this.#keep = keep;
     this.#chat = chat;
     this.#onDrop = onDrop;
-    /** How many messages the timeline lacks; null where it begins in the middle of one, or there are none. */
-    this.leftOut = leftOut;
+    this.#leftOut = leftOut;
   }
 
   /** @param {object} options of Timeline.append(), for what has to be computed anew */
   async make(options) {
     const half = Math.max(1, (this.#timeline.length - this.#keep) >> 1);
-    const turns = this.leftOut === null ? null : this.#chat.nextCut(this.leftOut, this.#keep, half);
-    const messages = turns === null ? 0 : turns.cut - this.leftOut;
-    this.leftOut = turns?.cut ?? null;
+    const turns = this.#leftOut === null ? null : this.#chat.nextCut(this.#leftOut, this.#keep, half);
+    const messages = turns === null ? 0 : turns.cut - this.#leftOut;
+    // Where it is cut in the middle of a turn, there are no whole ones to be counted any more.
+    this.#leftOut = turns?.cut ?? null;
     const tokens = turns?.tokens ?? half;
     await this.#timeline.drop(this.#keep, tokens, options);
     this.#onDrop({ tokens, messages });

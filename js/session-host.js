@@ -13,7 +13,6 @@ import { Timeline } from './timeline.js';
  * @property {Timeline} timeline
  * @property {'stop' | 'drop-oldest'} onFull
  * @property {number | null} keep tokens of the head; null: the system prompt
- * @property {number | null} leftOut how many messages the chat on the timeline lacks
  */
 
 const OWN = 0;
@@ -37,7 +36,7 @@ export class SessionHost {
     this.#texts = texts;
     this.#turn = turn;
     this.#saves = saves;
-    this.#sessions.set(OWN, { timeline: new Timeline(model), onFull, keep, leftOut: 0 });
+    this.#sessions.set(OWN, { timeline: new Timeline(model), onFull, keep });
   }
 
   /** The timeline of the engine's own session. */
@@ -62,7 +61,6 @@ export class SessionHost {
     const stop = options.messages ? [...options.stop, ...this.#texts.chatStops] : options.stop;
     const onPrefill = (prefill) => onEvent({ prefill });
     const result = await complete(context, prompt, { ...options, stop }, { signal, onToken: onEvent, onPrefill });
-    session.leftOut = room?.leftOut ?? 0;
     return { ...result, droppedTokens: dropped.tokens, droppedMessages: dropped.messages };
   }
 
@@ -84,8 +82,7 @@ export class SessionHost {
     const { continueLast, maxTokens } = options;
     const encode = (messages, more) => this.#texts.chatTokens(messages, more ?? { continueLast });
     const chat = new ChatPrompt(options.messages, encode);
-    const limits = { contextSize, maxTokens, onTimeline: timeline.tokens, last: session.leftOut };
-    const leftOut = chat.fit(limits);
+    const leftOut = chat.fit({ contextSize, maxTokens, onTimeline: timeline.tokens });
     const prompt = chat.without(leftOut);
     const keep = headLength(kept ?? chat.headLength, contextSize);
     const room = new Room({ timeline, keep, chat, leftOut, onDrop });
@@ -219,9 +216,9 @@ export class SessionHost {
     }
   }
 
-  #add(timeline, { onFull, keep }, { leftOut, ...origin }) {
+  #add(timeline, { onFull, keep }, origin) {
     const number = ++this.#lastNumber;
-    this.#sessions.set(number, { timeline, onFull: onFull ?? origin.onFull, keep: keep ?? origin.keep, leftOut });
+    this.#sessions.set(number, { timeline, onFull: onFull ?? origin.onFull, keep: keep ?? origin.keep });
     return { session: number };
   }
 

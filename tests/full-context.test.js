@@ -203,6 +203,32 @@ describe('a chat that does not fit', () => {
     await session.close();
   });
 
+  test('goes on after it was saved as before, with the same turns left out', async () => {
+    const session = await engine.createSession({ onFull: 'drop-oldest' });
+    const options = { maxTokens: 1, temperature: 0 };
+    const { droppedMessages } = await session.complete({ messages: chatOf(9, 2), ...options }).result;
+    assert.ok(droppedMessages > 0);
+    const restored = await engine.importSession(await session.export(), { onFull: 'drop-oldest' });
+    const again = await restored.complete({ messages: chatOf(9, 2), ...options }).result;
+    assert.equal(again.droppedMessages, droppedMessages);
+    assert.equal(again.prefill.tokens, 1);
+    await Promise.all([session.close(), restored.close()]);
+  });
+
+  test('with nothing kept of the last prompt, it writes what a new session writes', async () => {
+    const session = await engine.createSession({ onFull: 'drop-oldest' });
+    const options = { maxTokens: 20, temperature: 0 };
+    await session.complete({ messages: chatOf(9, 2), ...options }).result;
+    const messages = chatOf(16, 2);
+    const again = await session.complete({ messages, reusePrefix: false, ...options }).result;
+    const fresh = await engine.createSession({ onFull: 'drop-oldest' });
+    const expected = await fresh.complete({ messages, ...options }).result;
+    assert.equal(again.reusedTokens, 0);
+    assert.ok(again.droppedMessages > 0);
+    assert.deepEqual(again.tokens, expected.tokens);
+    await Promise.all([session.close(), fresh.close()]);
+  });
+
   test('loses whole turns when the context fills in the middle of an answer', async () => {
     const session = await engine.createSession({ onFull: 'drop-oldest' });
     const messages = chatOf(7, 2);

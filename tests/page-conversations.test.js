@@ -167,8 +167,8 @@ describe('conversations', () => {
         assert.match(page.url(), /\/#chat-[a-z0-9-]+$/, 'nothing of what was said');
         for (const [move, title] of [
           ['goBack', 'About bananas'],
-            ['goBack', 'About apples'],
-            ['goForward', 'About bananas'],
+          ['goBack', 'About apples'],
+          ['goForward', 'About bananas'],
           ['goForward', 'About apples'],
         ]) {
           await page[move]();

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { Worker } from 'node:worker_threads';
 import { createEngine } from '../js/index.node.js';
 import { writeSmallModel } from './small-model.js';
 
@@ -133,6 +134,44 @@ describe('several sessions on one engine', () => {
     );
     assert.equal(await codeOf(session.sync([1])), 'UNLOADED');
     await session.close();
+  });
+
+  test('numbers of sessions that were never given out are refused, and the worker goes on', async () => {
+    const worker = new Worker(new URL('../js/worker.node.js', import.meta.url));
+    let last = 0;
+    const call = (method, params) =>
+      new Promise((resolve) => {
+        const id = ++last;
+        worker.on('message', (reply) => reply.id === id && 'event' in reply === false && resolve(reply));
+        worker.postMessage({ id, method, params });
+      });
+    worker.setMaxListeners(0);
+    try {
+      const loaded = await call('load', { source: { path: small }, store: null, wasm: {}, options: { threads: 1 } });
+      assert.equal(loaded.error, undefined);
+      for (const session of [7, 0, -1, 1.5, 2 ** 60, '1', [1], {}, true, '__proto__', Number.NaN]) {
+        for (const method of [
+          'sessionTokens',
+          'sessionSync',
+          'sessionFork',
+          'evaluate',
+          'sessionSave',
+          'sessionExport',
+        ]) {
+          const { error } = await call(method, { session, tokens: [1], key: 'a' });
+          assert.equal(error?.code, session === 7 ? 'SESSION_CLOSED' : 'INVALID_ARGUMENT', `${method} ${session}`);
+        }
+      }
+      assert.equal((await call('sessionClose', { session: {} })).error.code, 'INVALID_ARGUMENT');
+      for (const params of [null, {}]) {
+        assert.equal((await call('sessionImport', params)).error.code, 'INVALID_ARGUMENT');
+        assert.equal((await call('sessionRestore', params)).error.code, 'INVALID_ARGUMENT');
+      }
+      // Without a number it is the engine's own.
+      assert.deepEqual((await call('sessionTokens', {})).result, []);
+    } finally {
+      await worker.terminate();
+    }
   });
 
   test('options are checked before anything is asked of the worker', async () => {
