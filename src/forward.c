@@ -18,9 +18,9 @@
 
 #include "attention.h"
 
-// Rows of a matrix that are claimed at once: enough to stream, few enough to share out evenly, and whole blocks of the
-// next product's input.
-enum { CHUNK_TILES = 8, CHUNK_ROWS = CHUNK_TILES * TILE_ROWS };
+// Tiles of a matrix that are claimed at once: enough to stream, few enough to share out evenly, and whole blocks of the
+// next product's input. One token's product streams longer, as nothing of it is used twice.
+enum { CHUNK_TILES = 8, LONG_CHUNK_TILES = 32, LEAST_CHUNKS_A_THREAD = 4 };
 
 // One product of a step: y = input @ W^T, or y += ....
 typedef struct {
@@ -75,16 +75,26 @@ static Activations prepare(Run *run, int thread, const Input *input, const float
   return (Activations){target, stride, packing ? run->packed : NULL, input->count, input->columns};
 }
 
-static int chunk_count(const Matrix *matrix) { return (tile_count(matrix) + CHUNK_TILES - 1) / CHUNK_TILES; }
+static int chunk_tiles(const Run *run, const Matrix *matrix) {
+  int tiles = run->count == 1 ? LONG_CHUNK_TILES : CHUNK_TILES;
+  while (tiles > CHUNK_TILES && tile_count(matrix) < tiles * LEAST_CHUNKS_A_THREAD * threads_count(run->threads))
+    tiles /= 2;
+  return tiles;
+}
+
+static int chunk_count(const Run *run, const Matrix *matrix) {
+  const int tiles = chunk_tiles(run, matrix);
+  return (tile_count(matrix) + tiles - 1) / tiles;
+}
 
 static void multiply_chunk(const Run *run, const Product *product, const Activations *input, int chunk) {
   const Matrix *matrix = product->matrix;
-  const int first = chunk * CHUNK_TILES, left = tile_count(matrix) - first;
+  const int tiles = chunk_tiles(run, matrix), first = chunk * tiles, left = tile_count(matrix) - first;
   MatmulKernel *const streams = run->kernels->matmul_streams[matrix->kind];
   const bool streamed = streams != NULL && run->tile_streams > 1 && input->tokens == 1;
   MatmulKernel *const matmul = streamed ? streams : run->kernels->matmul[matrix->kind];
   matmul(matrix->tiles + (size_t)first * tile_bytes(matrix->kind, matrix->columns),
-         left < CHUNK_TILES ? left : CHUNK_TILES, input, product->y + first * TILE_ROWS, (size_t)product->stride,
+         left < tiles ? left : tiles, input, product->y + first * TILE_ROWS, (size_t)product->stride,
          product->add);
 }
 
@@ -93,11 +103,11 @@ static void multiply(Run *run, int thread, ProfileOperation operation, const Act
                      const Product *products, int count) {
   int chunks = 0;
   for (int i = 0; i < count; i++)
-    chunks += chunk_count(products[i].matrix);
+    chunks += chunk_count(run, products[i].matrix);
   for (int chunk; (chunk = threads_claim(run->threads, chunks)) >= 0;) {
     const Product *product = products;
-    while (chunk >= chunk_count(product->matrix))
-      chunk -= chunk_count(product++->matrix);
+    while (chunk >= chunk_count(run, product->matrix))
+      chunk -= chunk_count(run, product++->matrix);
     multiply_chunk(run, product, input, chunk);
   }
   run_finish_step(run, thread, operation);
@@ -153,8 +163,8 @@ static void attention(Run *run, const Block *block, int layer, int thread) {
 // Multiplies gate and up in a chunk of rows (a block of the next product's input), and packs it while it is in the
 // cache.
 static void hidden_chunk(const Run *run, const Block *block, const Activations *input, int chunk, uint8_t *packed) {
-  const int stride = run->forward_stride, first = chunk * CHUNK_ROWS;
-  const int rows = stride - first < CHUNK_ROWS ? stride - first : CHUNK_ROWS;
+  const int stride = run->forward_stride, most = chunk_tiles(run, &block->gate) * TILE_ROWS, first = chunk * most;
+  const int rows = stride - first < most ? stride - first : most;
   multiply_chunk(run, &(Product){&block->gate, run->gate, stride, false}, input, chunk);
   multiply_chunk(run, &(Product){&block->up, run->up, stride, false}, input, chunk);
   float *gate = run->gate + first, *up = run->up + first;
@@ -175,7 +185,7 @@ static void feed_forward(Run *run, const Block *block, int thread) {
   const Product down = {&block->down, run->x, run->width_stride, true};
   uint8_t *packed = needs_packing(run, &down, 1) ? run->packed_hidden : NULL;
   const Activations normed = prepare(run, thread, &x, block->feed_forward_norm, products, 2);
-  for (int chunk; (chunk = threads_claim(run->threads, chunk_count(&block->gate))) >= 0;)
+  for (int chunk; (chunk = threads_claim(run->threads, chunk_count(run, &block->gate))) >= 0;)
     hidden_chunk(run, block, &normed, chunk, packed);
   run_finish_step(run, thread, PROFILE_GATE_AND_UP);
   const Activations hidden = {run->gate, (size_t)run->forward_stride, packed, run->count, block->down.columns};
