@@ -93,9 +93,8 @@ static void multiply_chunk(const Run *run, const Product *product, const Activat
   MatmulKernel *const streams = run->kernels->matmul_streams[matrix->kind];
   const bool streamed = streams != NULL && run->tile_streams > 1 && input->tokens == 1;
   MatmulKernel *const matmul = streamed ? streams : run->kernels->matmul[matrix->kind];
-  matmul(matrix->tiles + (size_t)first * tile_bytes(matrix->kind, matrix->columns),
-         left < tiles ? left : tiles, input, product->y + first * TILE_ROWS, (size_t)product->stride,
-         product->add);
+  matmul(matrix->tiles + (size_t)first * tile_bytes(matrix->kind, matrix->columns), left < tiles ? left : tiles, input,
+         product->y + first * TILE_ROWS, (size_t)product->stride, product->add);
 }
 
 // A step of products that share an input; a piece of work is a chunk of rows of one of them.
