@@ -31,7 +31,12 @@ export class Texts {
 
   /** The tokenizer, of a model that has one. @throws {NibbleError} TOKENIZER_MISSING */
   get vocabulary() {
-    if (this.tokenizer !== null) return this.tokenizer;
+    this.#check();
+    return this.tokenizer;
+  }
+
+  #check() {
+    if (this.tokenizer !== null) return;
     throw new NibbleError(
       'TOKENIZER_MISSING',
       'The model file has no vocabulary, so it can neither read nor write text. Pass token ids, or use another file.',
@@ -45,7 +50,8 @@ export class Texts {
 
   /** The text that a chat becomes. */
   render(messages, options) {
-    return this.vocabulary && this.#chat.render(messages, options);
+    this.#check();
+    return this.#chat.render(messages, options);
   }
 
   /**
