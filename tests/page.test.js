@@ -12,6 +12,7 @@ import { temporaryFolder } from './small-model.js';
 const PICTURE = { name: 'picture.jpg', bytes: '\xff\xd8\xff\xe0 no model' };
 const FOLDER = temporaryFolder();
 const LIMIT = { timeout: 240_000 };
+const ROUNDS = 6;
 
 let browser;
 
@@ -233,23 +234,35 @@ describe('the page', () => {
     }
   });
 
-  test('keeps the page free while it loads and answers', LIMIT, async (context) => {
-    const opened = await driver.openPage(browser, {
-      before: (page) =>
-        page.addInitScript(() => {
-          window.longTasks = [];
-          const note = (list) => window.longTasks.push(...list.getEntries().map(({ duration }) => duration));
-          new PerformanceObserver(note).observe({ type: 'longtask', buffered: true });
+  // A long task is one of more than 50 ms. Other work on the machine can only make some, never hide one, so that one
+  // round without any shows what the page itself takes.
+  test('keeps the page free: no long task while it loads and answers', LIMIT, async (context) => {
+    const rounds = [];
+    for (let round = 0; round < ROUNDS; round++) {
+      const opened = await driver.openPage(browser, {
+        before: (page) =>
+          page.addInitScript(() => {
+            window.longTasks = [];
+            const note = (list) => window.longTasks.push(...list.getEntries().map(({ duration }) => duration));
+            new PerformanceObserver(note).observe({ type: 'longtask', buffered: true });
+          }),
+      });
+      const { page } = opened;
+      await driver.untilReady(page);
+      for (const question of ['Hello', 'What can you do?', 'What is 3 + 4?']) await driver.converse(page, question);
+      rounds.push(await page.evaluate(() => window.longTasks.splice(0).map(Math.round)));
+      // Were there one, it would be told.
+      await page.evaluate(() =>
+        setTimeout(() => {
+          for (const end = performance.now() + 80; performance.now() < end; );
         }),
-    });
-    const { page } = opened;
-    await driver.untilReady(page);
-    for (const question of ['Hello', 'What can you do?', 'What is 3 + 4?']) await driver.converse(page, question);
-    const tasks = await page.evaluate(() => window.longTasks);
-    const longest = Math.max(0, ...tasks);
-    context.diagnostic(`${tasks.length} tasks over 50 ms, the longest ${Math.round(longest)} ms`);
-    assert.ok(Array.isArray(tasks), 'the browser tells of long tasks');
-    await opened.close();
+      );
+      await page.waitForFunction(() => window.longTasks.length > 0);
+      await opened.close();
+      if (rounds.at(-1).length === 0) break;
+    }
+    context.diagnostic(`long tasks in milliseconds, round by round: ${JSON.stringify(rounds)}`);
+    assert.deepEqual(rounds.at(-1), [], `long tasks in each of ${ROUNDS} rounds: ${JSON.stringify(rounds)}`);
   });
 });
 

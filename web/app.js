@@ -5,7 +5,7 @@ import { Chat } from './chat.js';
 import { Composer } from './composer.js';
 import { newConversation, openConversations } from './conversations.js';
 import { openDialog } from './dialog.js';
-import { find, make } from './dom.js';
+import { breathe, find, make } from './dom.js';
 import { acceptDrops } from './drop.js';
 import { EngineRoom, INCLUDED_MODEL, isIncluded } from './engine-room.js';
 import { chooseLocale, Language } from './i18n.js';
@@ -41,7 +41,9 @@ class App {
     const { t } = this.language;
     this.#translate();
     this.#showTheme();
+    await breathe();
     this.conversations = await openConversations();
+    await breathe();
     this.answers = new Answers(room, settings, this.conversations);
     this.composer = new Composer({
       onSend: (text) => this.chat.send(text),
@@ -58,9 +60,11 @@ class App {
     this.updateNotice = new UpdateNotice({ offline, t, isBusy: () => this.answers.isBusy });
     this.loadPanel = new LoadPanel(room, t, { onCancelled: () => this.composer.focus() });
     this.models = this.#createModels();
+    await breathe();
     this.settingsForm = new SettingsForm(settings, t, () => this.readouts.describeStores());
     this.#listen();
     find('not-kept').hidden = this.conversations.isKept;
+    await breathe();
     await this.#moveTo(this.address.id);
     this.sidebar.refresh();
     if (matchMedia('(hover: hover)').matches) this.composer.focus();

@@ -22,5 +22,8 @@ export function make(tag, properties = {}, ...children) {
 /** The element with this id, which index.html has. @param {string} id @returns {any} */
 export const find = (id) => document.getElementById(id);
 
+/** Lets the browser do what waits, such as a click or a frame, before more of a long piece of work. */
+export const breathe = () => globalThis.scheduler?.yield?.() ?? new Promise((resolve) => setTimeout(resolve));
+
 /** Whether the reader wants things to stay still. */
 export const prefersStillness = () => matchMedia('(prefers-reduced-motion: reduce)').matches;

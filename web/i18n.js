@@ -27,14 +27,23 @@ export function chooseLocale(wanted) {
  */
 export function createTranslator(locale) {
   const strings = STRINGS[locale];
-  const plural = new Intl.PluralRules(TAGS[locale]);
-  const numbers = new Intl.NumberFormat(TAGS[locale]);
-  const say = (value) => (typeof value === 'number' ? numbers.format(value) : value);
+  const plural = whenNeeded(() => new Intl.PluralRules(TAGS[locale]));
+  const numbers = whenNeeded(() => new Intl.NumberFormat(TAGS[locale]));
+  const say = (value) => (typeof value === 'number' ? numbers().format(value) : value);
   return (key, values = {}) => {
     const found = strings[key];
     if (found === undefined) throw new Error(`There is no string ${key}.`);
-    const text = typeof found === 'string' ? found : (found[plural.select(values.count)] ?? found.other);
+    const text = typeof found === 'string' ? found : (found[plural().select(values.count)] ?? found.other);
     return text.replace(NAMED, (place, name) => (name in values ? say(values[name]) : place));
+  };
+}
+
+/** The browser takes its time for the first of Intl's objects, and a page that starts needs none. */
+function whenNeeded(make) {
+  let made;
+  return () => {
+    made ??= make();
+    return made;
   };
 }
 
