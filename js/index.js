@@ -38,7 +38,8 @@ export { NibbleError } from './errors.js';
  * @property {(progress: { phase: 'download' | 'load' | 'read' | 'wait' | 'prepare', loaded: number, total: number, bytesPerSecond: number, secondsLeft: number | null }) => void} [onProgress]
  *   read: from the store; wait: another tab is storing the model. What it throws ends the loading, and createEngine() rejects with it
  * @property {string | URL} [workerUrl] where the worker's file is, if not beside the library
- * @property {string | URL} [wasmUrl] the folder of nibble-relaxed.wasm and nibble-simd128.wasm
+ * @property {string | URL} [wasmUrl] the folder of nibble-relaxed.wasm and nibble-simd128.wasm, in a browser relative to the
+ *   page; by default beside the library, where bundlers such as Vite bring them along
  * @property {BufferSource} [wasmBinary] the wasm itself, instead of wasmUrl
  */
 
@@ -78,7 +79,7 @@ export { NibbleError } from './errors.js';
  * @typedef {object} Platform
  * @property {(workerUrl?: string | URL) => import('./client.js').WorkerPort} startWorker
  * @property {(text: string) => { url: string } | { path: string }} locate
- * @property {() => any} wasm where the wasm is by default
+ * @property {(folder?: string) => any} wasm where the wasm is: in the folder that was given, or by default
  * @property {(descriptor: any) => any} defaultStore for a model that comes without the option
  * @property {{ persist: () => Promise<boolean>, persisted: () => Promise<boolean> }} persistence
  */
@@ -91,8 +92,7 @@ const END_MILLISECONDS = 1000;
 /** @param {Platform} platform */
 export function createLibrary(platform) {
   const wasmOf = (options) => ({
-    ...platform.wasm(),
-    ...(options.wasmUrl && { url: String(options.wasmUrl) }),
+    ...platform.wasm(options.wasmUrl ? String(options.wasmUrl) : undefined),
     binary: options.wasmBinary,
   });
 

@@ -39,7 +39,7 @@ function locate(text) {
 export const { createEngine, describeModel, openModelStore, probeSpeed } = createLibrary({
   startWorker,
   locate,
-  wasm: () => ({}),
+  wasm: (folder) => ({ url: folder }),
   defaultStore: () => null,
   // Nobody clears a folder but its owner.
   persistence: { persist: async () => true, persisted: async () => true },

@@ -27,6 +27,12 @@ function startWorker(workerUrl) {
 /** Every text is a URL, relative to the page. */
 const locate = (text) => ({ url: new URL(text, globalThis.document?.baseURI ?? globalThis.location?.href).href });
 
+// Bundlers look for these very expressions too, and bring the files along.
+const WASM_FILES = Object.freeze({
+  relaxed: new URL('./nibble-relaxed.wasm', import.meta.url).href,
+  simd128: new URL('./nibble-simd128.wasm', import.meta.url).href,
+});
+
 /** Addresses are there to be asked again; a File stays with its owner. */
 const defaultStore = ({ url, stored }) =>
   stored !== undefined || (url !== undefined && /^https?:/i.test(url)) ? 'indexeddb' : null;
@@ -40,7 +46,7 @@ const persistence = {
 export const { createEngine, describeModel, openModelStore, probeSpeed } = createLibrary({
   startWorker,
   locate,
-  wasm: () => ({ url: new URL('.', import.meta.url).href }),
+  wasm: (folder) => (folder === undefined ? { files: WASM_FILES } : { url: locate(folder).url }),
   defaultStore,
   persistence,
 });

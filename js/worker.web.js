@@ -55,10 +55,12 @@ async function startThreads(wasm, threads) {
   }
 }
 
-async function startRuntime({ threads, kernelSet }, { url, binary }) {
+/** `binary`: the wasm itself; `url`: the folder of its files; `files`: the address of each. */
+async function startRuntime({ threads, kernelSet }, { url, files, binary }) {
   const variant = wasmVariant(kernelSet);
   try {
-    const bytes = binary ?? (await readWasm(new URL(`nibble-${variant}.wasm`, url.replace(/\/*$/, '/')).href));
+    const address = () => (url ? new URL(`nibble-${variant}.wasm`, url.replace(/\/*$/, '/')).href : files[variant]);
+    const bytes = binary ?? (await readWasm(address()));
     return { variant, ...(await startThreads(await WebAssembly.compile(bytes), threads)) };
   } catch (cause) {
     if (cause instanceof NibbleError) throw cause;

@@ -1,12 +1,16 @@
 // The library in a real browser against the library in Node: the same file, the same seed, the same text.
 import assert from 'node:assert/strict';
+import { writeFileSync } from 'node:fs';
 import { after, before, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { build } from 'esbuild';
 import { createEngine } from '../js/index.node.js';
 import { serve } from '../web/serve.js';
+import { serveBenchmark } from './bench/server.js';
 import { openChromium } from './chromium.js';
-import { writeSmallModel } from './small-model.js';
+import { temporaryFolder, writeSmallModel } from './small-model.js';
 
+const LIBRARY = fileURLToPath(new URL('../build/web/', import.meta.url));
 const MODEL = fileURLToPath(new URL('../models/nibble-tiny.gguf', import.meta.url));
 const COMPLETION = { prompt: 'Once there was', maxTokens: 60, temperature: 1.3, seed: 11, ignoreEos: true };
 
@@ -135,4 +139,42 @@ test('relaxed and plain builds give equal logits, bit for bit', async () => {
   }, bytes);
   for (const each of logits) assert.deepEqual(each, logits[0]);
   assert.ok(new Set(logits[0]).size > 200);
+});
+
+test('bundled by esbuild, which moves no files, the library is told where its own are', async () => {
+  const folder = temporaryFolder();
+  await build({
+    stdin: {
+      contents: `globalThis.nibble = await import(${JSON.stringify(`${LIBRARY}index.js`)});`,
+      resolveDir: LIBRARY,
+    },
+    outfile: `${folder}/bundle.js`,
+    bundle: true,
+    format: 'esm',
+    logLevel: 'silent',
+  });
+  writeFileSync(`${folder}/index.html`, '<!doctype html><script type="module" src="bundle.js"></script>');
+  const own = await serveBenchmark({ folders: { '/app/': folder, '/vendor/': LIBRARY }, modelPath: MODEL });
+  const page = await browser.context.newPage();
+  try {
+    await page.goto(`${own.url}/app/index.html`);
+    await page.waitForFunction(() => 'nibble' in globalThis);
+    const written = (places) =>
+      page.evaluate(
+        async ([given, completion]) => {
+          const engine = await globalThis.nibble.createEngine({ store: null, ...given });
+          const { tokens } = await engine.complete(completion).result;
+          await engine.unload();
+          return tokens;
+        },
+        [{ model: own.modelUrl, ...places }, COMPLETION],
+      );
+    const { tokens } = await inNode({});
+    // Addresses may be relative to the page.
+    assert.deepEqual(await written({ workerUrl: '/vendor/worker.js', wasmUrl: '../vendor' }), tokens);
+    await assert.rejects(written({ workerUrl: '/vendor/worker.js' }), /bundle\.js|nibble-\w+\.wasm gave 404/);
+  } finally {
+    await page.close();
+    await own.close();
+  }
 });
