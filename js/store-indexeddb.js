@@ -3,6 +3,7 @@
 // a database and remembered in it; chunks of both kinds are read whatever is written now.
 import { openDB } from 'idb';
 import { NibbleError } from './errors.js';
+import { readBlob } from './store-blob.js';
 import { fill, join, piecesOf, totalBytes, unshared } from './store-bytes.js';
 import {
   attempt,
@@ -123,13 +124,13 @@ class IndexedDbBackend {
     if (size === null) throw chunkMissing(id, index, value === undefined ? 'is missing' : 'holds no bytes');
     if (size < end) throw chunkMissing(id, index, `ends at ${size} of ${end} bytes`);
     if (value instanceof ArrayBuffer) return fill(pieces, new Uint8Array(value, offset, end - offset));
-    let bytes;
+    let found;
     try {
-      bytes = await value.slice(offset, end).arrayBuffer();
+      found = await readBlob(value, offset, pieces);
     } catch (error) {
       throw chunkMissing(id, index, 'cannot be read', error);
     }
-    fill(pieces, new Uint8Array(bytes));
+    if (offset + found < end) throw chunkMissing(id, index, `gives ${offset + found} of ${end} bytes`);
   }
 
   async removeChunks(id, from) {
