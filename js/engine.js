@@ -68,6 +68,11 @@ export class Runtime {
     return this.#memory.buffer.byteLength;
   }
 
+  /** The heap itself, to be shared with a worker that reads into it. */
+  get memory() {
+    return this.#memory;
+  }
+
   /** A view of the heap that is good until the next call into wasm. */
   bytes(pointer, length) {
     return new Uint8Array(this.#memory.buffer, pointer >>> 0, length);
@@ -129,6 +134,18 @@ export class Runtime {
     this.#module = null;
     this.#memory = { buffer: new ArrayBuffer(0) };
   }
+}
+
+/**
+ * Views of places in a heap that another worker computes in.
+ * @param {WebAssembly.Memory} memory
+ * @param {[number, number][]} places address and length of each
+ */
+export function heapViews(memory, places) {
+  const end = Math.max(0, ...places.map(([address, length]) => address + length));
+  // Growing by nothing brings the buffer of a memory that grew elsewhere up to date.
+  if (end > memory.buffer.byteLength) memory.grow(0);
+  return places.map(([address, length]) => new Uint8Array(memory.buffer, address, length));
 }
 
 /** Named numbers out of an array of doubles in the heap. */

@@ -20,7 +20,9 @@ import { createTurn } from './turn.js';
  * @property {(path: string, position?: number) => Promise<import('./source.js').Source>} [openPath]
  * @property {(path: string) => Promise<import('./store-backends.js').Backend>} [openFolder]
  * @property {import('./download.js').DownloadOptions} [download] other habits of downloads than the usual
- * @property {() => Promise<void>} [threadsEnded] resolves when threads that were told to end have done so
+ * @property {() => import('./client.js').WorkerPort} [startReader] one more worker, for reader.js; absent where it could
+ *   not share this worker's memory
+ * @property {() => Promise<void>} [workersEnded] resolves when threads and readers that were told to end have done so
  * @property {number} threads how many threads to use where none are asked for
  * @property {number} maxThreads
  */
@@ -32,7 +34,7 @@ export class Host {
   #sessions = null;
   #texts = null;
   #turn = createTurn();
-  #hasThreads = false;
+  #hasWorkers = false;
 
   /** @param {Platform} platform */
   constructor(platform) {
@@ -142,7 +144,7 @@ export class Host {
     try {
       const { runtime, threads } = await this.#platform.startRuntime({ threads: wanted }, wasm);
       this.#runtime = runtime;
-      this.#hasThreads = threads > 1;
+      this.#hasWorkers = threads > 1;
       return await probe(runtime, { threads, chooseThreads, turn: this.#turn, signal });
     } finally {
       await this.unload();
@@ -155,14 +157,14 @@ export class Host {
 
   /** Gives everything back; resolves when this worker may be ended. */
   async unload() {
-    const hadThreads = this.#hasThreads;
+    const hadWorkers = this.#hasWorkers;
     await this.#sessions?.close();
     this.#model?.close();
     this.#runtime?.close();
     this.#turn.close();
     this.#sessions = this.#model = this.#runtime = this.#texts = null;
-    this.#hasThreads = false;
-    if (hadThreads) await this.#platform.threadsEnded?.();
+    this.#hasWorkers = false;
+    if (hadWorkers) await this.#platform.workersEnded?.();
     return null;
   }
 
@@ -170,7 +172,7 @@ export class Host {
   async #withModel({ build: wanted, wasm, ...call }, use) {
     const { runtime, ...build } = await this.#platform.startRuntime(wanted, wasm);
     this.#runtime = runtime;
-    this.#hasThreads = build.threads > 1;
+    this.#hasWorkers = build.threads > 1 || (call.store !== null && this.#platform.startReader !== undefined);
     return openModel({ ...call, runtime, platform: this.#platform }, (opened) => use({ ...opened, ...build }));
   }
 

@@ -1,5 +1,6 @@
 // The library's entry in a browser. The bundle of it lies beside worker.js and the two wasm files.
 import { createLibrary } from './index.js';
+import { portOf } from './worker-port.web.js';
 
 export { NibbleError } from './errors.js';
 export { estimateSpeed } from './speed.js';
@@ -10,18 +11,7 @@ function startWorker(workerUrl) {
     workerUrl === undefined
       ? new Worker(new URL('./worker.js', import.meta.url), { type: 'module', name: 'nibble' })
       : new Worker(workerUrl, { type: 'module', name: 'nibble' });
-  return {
-    post: (message, transfer = []) => worker.postMessage(message, transfer),
-    listen({ onMessage, onFailure }) {
-      worker.addEventListener('message', ({ data }) => onMessage(data));
-      worker.addEventListener('messageerror', () => onFailure('a message could not be read'));
-      worker.addEventListener('error', (event) => {
-        event.preventDefault();
-        onFailure(event.message || 'its file could not be loaded');
-      });
-    },
-    terminate: async () => worker.terminate(),
-  };
+  return portOf(worker);
 }
 
 /** Every text is a URL, relative to the page. */

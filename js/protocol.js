@@ -47,6 +47,8 @@ export const METHODS = Object.freeze([
   'storeEstimate',
   'storeReadRate',
   'storeClose',
+  'readerOpen',
+  'readerRead',
 ]);
 export const CANCEL = 'cancel';
 

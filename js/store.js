@@ -5,6 +5,7 @@ import { progressReporter } from './loader.js';
 import { fileNameOf, readManifest, shortened } from './manifest.js';
 import { mendChunk, mendHeader } from './mend.js';
 import { packedLayout } from './packer.js';
+import { openReader } from './reader.js';
 import { storedHeader } from './stored-header.js';
 import { readWeights } from './stored-weights.js';
 import { intoStore } from './storing.js';
@@ -88,10 +89,12 @@ function incomplete(id, record) {
 
 async function fromStore(opening, record, use) {
   const { backend, storage, signal, onProgress } = opening;
-  const header = (await storedHeader(opening, record)) ?? (await mendHeader(opening, record));
-  storage.state = 'stored';
+  // Where weights are to come, the workers that read them start while the header is read.
+  const open = () => openReader(opening, { workers: record.chunks.length > 1 ? undefined : 0 });
+  let reader = opening.headerOnly === false ? open() : null;
   const load = async (model) => {
     checkSize(model, record);
+    reader ??= open();
     const report = progressReporter('read', record.packedBytes, onProgress);
     const start = performance.now();
     let read = 0;
@@ -103,17 +106,23 @@ async function fromStore(opening, record, use) {
       await mendChunk(opening, record, index, model);
       storage.mendedChunks++;
     };
-    const { verifyMilliseconds } = await readWeights({ backend, record, model, signal, onRead, mend });
+    // When a model was used last is nice to know, and no reason to fail.
+    const used = backend.put({ ...record, usedAt: Date.now() }).catch(() => {});
+    const { verifyMilliseconds } = await readWeights({ reader, record, model, signal, onRead, mend });
     storage.bytesPerSecond = read / Math.max(0.001, (performance.now() - start) / 1000);
     storage.verifyMilliseconds = verifyMilliseconds;
+    await reader.close();
     model.finish();
-    // When a model was used last is nice to know, and no reason to fail.
-    await backend.put({ ...record, usedAt: Date.now() }).catch(() => {});
+    await used;
   };
+  let header;
   try {
+    header = (await storedHeader(opening, record)) ?? (await mendHeader(opening, record));
+    storage.state = 'stored';
     return await use({ header, fileName: fileNameOf(record), fileSize: record.fileBytes, storage, load });
   } finally {
-    header.close();
+    header?.close();
+    await reader?.close();
   }
 }
 

@@ -4,6 +4,7 @@ import { Importer } from './importer.js';
 import { nextPiece, progressReporter, readHeader, truncated, UNKNOWN_SIZE } from './loader.js';
 import { fileNameOf, HEADER, newManifest, storedBytes } from './manifest.js';
 import { checksumOf, Packer, packedLayout } from './packer.js';
+import { openReader } from './reader.js';
 import { storedHeader } from './stored-header.js';
 import { readWeights } from './stored-weights.js';
 
@@ -186,7 +187,12 @@ async function placeStored(opening, started, model) {
   const mend = async (index) => {
     whole = Math.min(whole, index);
   };
-  await readWeights({ backend, record, model, signal, onRead, mend });
+  const reader = openReader(opening);
+  try {
+    await readWeights({ reader, record, model, signal, onRead, mend });
+  } finally {
+    await reader.close();
+  }
   if (whole === record.chunks.length) return;
   // Only the last chunk can be short, so none of those that stay is.
   record.chunks.length = whole;

@@ -1,8 +1,9 @@
 // The worker's side of protocol.js: takes calls from a port, runs them, replies. Calls that compute run one after the
-// other in the order they came; the rest is answered between two tokens, and so is what concerns a store.
+// other in the order they came; the rest is answered between two tokens, and so is what concerns a store or a reader.
 import { NibbleError } from './errors.js';
 import { Host } from './host.js';
 import { CANCEL, errorReply, eventReply, readCall, resultReply, SESSION_METHODS } from './protocol.js';
+import { ReaderHost } from './reader-host.js';
 import { StoreHost } from './store-host.js';
 
 const AT_ONCE = new Set(['tokenize', 'detokenize', 'render', 'memory']);
@@ -15,9 +16,11 @@ const ENDS = new Set(['unload', 'storeClose']);
 export function serve(port, platform) {
   const host = new Host(platform);
   const storeHost = new StoreHost(platform);
-  const ofStore = (method) => method.startsWith('store');
+  const readerHost = new ReaderHost(platform);
+  // Whether it concerns a store or a reader, and so needs no turn.
+  const ofStore = (method) => method.startsWith('store') || method.startsWith('reader');
   const hostOf = (method) => {
-    if (ofStore(method)) return storeHost;
+    if (ofStore(method)) return method.startsWith('store') ? storeHost : readerHost;
     return SESSION_METHODS.includes(method) ? host.sessions : host;
   };
   // Its controller and its session's number, by the call's id.

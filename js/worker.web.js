@@ -1,14 +1,15 @@
 // The worker in a browser. Its bundle holds Emscripten's glue too, and the engine's threads are further workers of the
-// same file, named 'em-pthread': there the glue does all the work by itself.
+// same file, named 'em-pthread': there the glue does all the work by itself. So are the workers that read for reader.js.
 import createModule from '../build/wasm/web/worker.js';
 import { Runtime } from './engine.js';
 import { NibbleError } from './errors.js';
 import { MAX_THREADS } from './options.js';
 import { wasmVariant } from './simd.js';
 import { serve } from './worker.js';
+import { portOf } from './worker-port.web.js';
 
 const DEFAULT_MAX_THREADS = 8;
-// No event tells that a worker has ended. Where one is ended while its own threads still end, Chromium leaves both of
+// No event tells that a worker has ended. Where one is ended while its own workers still end, Chromium leaves both of
 // them behind for good, every sixth time or so; a pause of half as long was enough in each of 40 rounds.
 const END_MILLISECONDS = 100;
 
@@ -68,6 +69,8 @@ async function startRuntime({ threads, kernelSet }, { url, files, binary }) {
   }
 }
 
+const startReader = () => portOf(new Worker(self.location.href, { type: 'module', name: 'nibble-reader' }));
+
 if (!self.name.startsWith('em-pthread')) {
   const shared = sharesMemory();
   serve(
@@ -77,7 +80,8 @@ if (!self.name.startsWith('em-pthread')) {
     },
     {
       startRuntime,
-      threadsEnded: () => new Promise((resolve) => setTimeout(resolve, END_MILLISECONDS)),
+      startReader: shared ? startReader : undefined,
+      workersEnded: () => new Promise((resolve) => setTimeout(resolve, END_MILLISECONDS)),
       threads: shared ? Math.min(DEFAULT_MAX_THREADS, navigator.hardwareConcurrency ?? 1) : 1,
       maxThreads: shared ? MAX_THREADS : 1,
     },

@@ -1,0 +1,116 @@
+// Reads chunks of stored models into the heap, in workers of its own: they go on while the engine's worker compiles,
+// measures, builds a tokenizer or computes. First touching a heap's pages costs more than reading into them, so two of
+// them halve that too.
+//
+//   engine's worker                     reading workers (reader-host.js), each with its own connection to the store
+//   read(id, 0, ...) ---- id, places --->  chunk 0 -> shared heap
+//   read(id, 1, ...) ---- id, places ------------------------------->  chunk 1 -> shared heap
+//                    <--- done, or the error whole ---
+//
+// Where memory is not shared, or a worker is refused or dies, the engine's worker reads by itself. So it does in Node,
+// whose files are read by threads of the system anyway: workers brought nothing there.
+import { Client } from './client.js';
+import { NibbleError } from './errors.js';
+import { READS_IN_FLIGHT } from './store-backends.js';
+import { piecesOf } from './store-bytes.js';
+
+const WORKERS = 2;
+// Enough that no reading worker waits for one that is busy with other things to ask for more.
+const READS_AHEAD = 8;
+
+const closed = () => new NibbleError('STORE_UNAVAILABLE', 'The reader is closed. Open another one.');
+
+/**
+ * @param {{ backend: import('./store-backends.js').Backend, store: any, runtime: import('./engine.js').Runtime,
+ *   platform: import('./host.js').Platform }} from an Opening of store.js; `store`: what `backend` was opened by, as
+ *   readStore() in options.js gives it; the backend stays the caller's
+ * @param {{ workers?: number }} [options] how many are worth their start, at most: 0 for what one read brings
+ * @returns {Reader} at once: its workers start meanwhile
+ */
+export function openReader({ backend, store, runtime, platform }, { workers: most = WORKERS } = {}) {
+  // What lies in memory lies in this worker's.
+  const start = backend.kind === 'memory' ? undefined : platform.startReader;
+  const workers = [];
+  try {
+    while (start !== undefined && workers.length < Math.min(most, WORKERS)) workers.push(new Client(start()));
+  } catch {
+    // A browser that refuses workers inside workers; with one of them it reads as well.
+  }
+  return new Reader(backend, workers, { store, memory: runtime.memory });
+}
+
+export class Reader {
+  #backend;
+  #memory;
+  #closed = false;
+  /** @type {{ client: Client, ready: Promise<any>, reads: number }[]} */
+  #workers;
+
+  /** What openReader() makes. */
+  constructor(backend, clients, { store, memory }) {
+    this.#backend = backend;
+    this.#memory = memory;
+    this.#workers = clients.map((client) => {
+      const ready = client.call('readerOpen', { store, memory });
+      // Whoever reads finds out.
+      ready.catch(() => {});
+      return { client, ready, reads: 0 };
+    });
+  }
+
+  /** How many reads to ask for at once; the reads themselves are fewer, which bounds the memory beside the heap. */
+  get ahead() {
+    return this.#workers.length > 0 ? READS_AHEAD : READS_IN_FLIGHT;
+  }
+
+  /**
+   * As Backend.readChunk(). Reads are done in the order they were asked for, some side by side.
+   * @param {string} id
+   * @param {number} index
+   * @param {number} offset
+   * @param {Uint8Array | Uint8Array[]} target filled in the heap by a worker, elsewhere by the backend itself
+   * @param {AbortSignal} [signal] CANCELLED for a read that has not begun
+   * @returns {Promise<void>} settles only when nothing is written to the target any more
+   */
+  async read(id, index, offset, target, signal) {
+    if (this.#closed) throw closed();
+    const pieces = piecesOf(target);
+    const worker = this.#pickWorker();
+    if (worker === undefined || pieces.some(({ buffer }) => buffer !== this.#memory.buffer)) {
+      return this.#backend.readChunk(id, index, offset, target);
+    }
+    const places = pieces.map(({ byteOffset, length }) => [byteOffset, length]);
+    worker.reads++;
+    try {
+      await worker.ready.catch((cause) => {
+        throw new NibbleError('WORKER_FAILED', 'A reading worker has not started.', { cause });
+      });
+      await worker.client.call('readerRead', { id, index, offset, places }, { signal });
+    } catch (error) {
+      if (error.code !== 'WORKER_FAILED' || this.#closed) throw error;
+      this.#drop(worker);
+      return this.read(id, index, offset, target, signal);
+    } finally {
+      worker.reads--;
+    }
+  }
+
+  /** Ends the workers. Reads under way fail. May be called twice. */
+  async close() {
+    this.#closed = true;
+    await Promise.all(this.#workers.splice(0).map(({ client }) => client.close(closed())));
+  }
+
+  /** The worker with the fewest reads. */
+  #pickWorker() {
+    return this.#workers.reduce(
+      (best, worker) => (worker.reads < (best?.reads ?? Infinity) ? worker : best),
+      undefined,
+    );
+  }
+
+  #drop(worker) {
+    this.#workers = this.#workers.filter((other) => other !== worker);
+    worker.client.close(closed());
+  }
+}
