@@ -10,7 +10,7 @@
 // packer.js and session.js make further calls, and leave the heap to the Runtime. Whatever is opened here is closed by
 // its close(), which may be called twice. Everything is synchronous: no lock is needed.
 import { NibbleError } from './errors.js';
-import { instantiate, reserveMemory } from './instantiate.js';
+import { instantiate, MOST_PAGES, reserveMemory } from './instantiate.js';
 import { Metadata } from './metadata.js';
 import { Restore, Session } from './session.js';
 
@@ -71,6 +71,21 @@ export class Runtime {
   /** The heap itself, to be shared with a worker that reads into it. */
   get memory() {
     return this.#memory;
+  }
+
+  /**
+   * All that this heap can have here, in bytes: what it has, and what it can be made to grow by. It has grown so far
+   * afterwards, so this is asked only where nothing more will be done with it.
+   */
+  growToLimit() {
+    for (let pages = MOST_PAGES; pages >= 1; ) {
+      try {
+        this.#memory.grow(pages);
+      } catch {
+        pages /= 2;
+      }
+    }
+    return this.heapBytes;
   }
 
   /** A view of the heap that is good until the next call into wasm. */

@@ -11,6 +11,7 @@ import { SessionHost } from './session-host.js';
 import { SessionStore } from './session-store.js';
 import { checkKernelSet } from './simd.js';
 import { Texts } from './texts.js';
+import { tooLarge } from './too-large.js';
 import { createTurn } from './turn.js';
 
 /**
@@ -61,7 +62,7 @@ export class Host {
     return this.#withModel({ descriptor, store, wasm, build, headerOnly, signal, onProgress }, async (opened) => {
       const { variant, threads, header, fileName, fileSize, storage, load } = opened;
       const info = { ...identityOf(header, fileName, fileSize), wasm: variant, exact: options.exact };
-      const model = headerOnly ? null : header.createModel({ ...settleContext(header, options), threads });
+      const model = headerOnly ? null : this.#createModel(header, { ...settleContext(header, options), threads });
       this.#model = model;
       onProgress({ phase: 'prepare', loaded: 0, total: fileSize, bytesPerSecond: 0, secondsLeft: null });
       await this.#prepare(header, model, load, signal);
@@ -73,6 +74,14 @@ export class Host {
       }
       return { ...info, ...this.#texts.info, storage, loadMilliseconds: performance.now() - start };
     });
+  }
+
+  #createModel(header, options) {
+    try {
+      return header.createModel(options);
+    } catch (error) {
+      throw error.code === 'OUT_OF_MEMORY' ? tooLarge(this.#runtime, header, options, error) : error;
+    }
   }
 
   /** Weights and texts at once: reads from a store go on while the vocabulary is taken in. */

@@ -1,9 +1,10 @@
 // Starts the wasm module through Emscripten's glue.
 import { NibbleError } from './errors.js';
 
-// In pages of 64 KiB. The first two are emscripten.cmake's INITIAL_MEMORY and MAXIMUM_MEMORY.
+const PAGE_BYTES = 65536;
+// In pages. The first two are emscripten.cmake's INITIAL_MEMORY and MAXIMUM_MEMORY.
 const FIRST_PAGES = 256;
-const MOST_PAGES = 65536;
+export const MOST_PAGES = 65536;
 // A quarter of a gigabyte: less holds no model worth having.
 const LEAST_PAGES = 4096;
 
@@ -14,17 +15,24 @@ const unsupported = (cause) =>
     { cause },
   );
 
+const refused = (cause) =>
+  new NibbleError(
+    'OUT_OF_MEMORY',
+    `This device refuses to reserve even ${Math.floor((LEAST_PAGES * PAGE_BYTES) / 1e6)} MB of memory for the engine (${cause.message ?? cause}). Close other models and tabs, then try again.`,
+    { cause },
+  );
+
 /**
  * A memory as large as it may grow: a phone's browser refuses to reserve what a computer's does.
  * @returns {WebAssembly.Memory}
- * @throws {NibbleError} PLATFORM_UNSUPPORTED
+ * @throws {NibbleError} OUT_OF_MEMORY where even the smallest that is of use is refused
  */
 export function reserveMemory() {
   for (let maximum = MOST_PAGES; ; maximum /= 2) {
     try {
       return new WebAssembly.Memory({ initial: FIRST_PAGES, maximum, shared: true });
     } catch (cause) {
-      if (maximum <= LEAST_PAGES) throw unsupported(cause);
+      if (maximum <= LEAST_PAGES) throw refused(cause);
     }
   }
 }

@@ -2,6 +2,7 @@
 //   ?post     shared memory cannot be posted to a thread
 //   ?file     a thread's file cannot be loaded
 //   ?reserve  only a quarter of the address space can be reserved
+//   ?grow     a memory grows to 32 MiB, no further
 //   ?relaxed  no module with relaxed SIMD is valid, as where a browser has none
 // Each refusal is told to the page, on the channel 'refusals'.
 const refusal = self.location.search;
@@ -48,5 +49,13 @@ if (refusal === '?reserve') {
       }
       super(descriptor);
     }
+  };
+}
+
+if (refusal === '?grow') {
+  const { grow } = WebAssembly.Memory.prototype;
+  WebAssembly.Memory.prototype.grow = function (pages) {
+    if (this.buffer.byteLength + pages * 65536 > 32 << 20) throw new RangeError('Out of memory');
+    return grow.call(this, pages);
   };
 }

@@ -1,0 +1,30 @@
+// What to say where a model does not fit into the memory that a device gives.
+import { NibbleError } from './errors.js';
+
+const megabytes = (bytes) => `${Math.floor(bytes / 1e6)} MB`;
+
+/**
+ * The error for a model that found no room; the runtime is of no further use.
+ * @param {import('./engine.js').Runtime} runtime
+ * @param {import('./engine.js').Header} header
+ * @param {{ threads: number, contextSize: number, batchSize: number, exact: boolean, kvType?: string }} options
+ * @param {NibbleError} cause
+ * @returns {NibbleError} OUT_OF_MEMORY; `details`: bytes `available` to the engine in all, `weights` and `besides` of
+ *   this model, and `weightsThatFit`
+ */
+export function tooLarge(runtime, header, options, cause) {
+  const { weights, activations, other } = header.describe(options).memory;
+  const before = runtime.heapBytes;
+  const available = runtime.growToLimit();
+  // What the heap held before the model came, the header among it, stays beside any other model too.
+  const besides = Math.ceil(activations + other) + Math.min(before, HEAP_BYTES);
+  const weightsThatFit = Math.max(0, available - besides);
+  const found = `The model takes ${megabytes(weights)} for its weights and ${megabytes(besides)} besides, and this device gives the engine ${megabytes(available)}`;
+  const fits = `a model with up to ${megabytes(weightsThatFit)} of weights, some ${megabytes(weightsThatFit)} of GGUF file, fits`;
+  const details = { available, weights, besides, weightsThatFit };
+  const message = weightsThatFit > 0 ? `${found}: ${fits}.` : `${found}. Close other models and tabs first.`;
+  return new NibbleError('OUT_OF_MEMORY', message, { cause, details });
+}
+
+// A heap as it starts: code's data, stacks, and room for a header.
+const HEAP_BYTES = 16 << 20;
