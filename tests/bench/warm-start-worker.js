@@ -1,12 +1,25 @@
-// The worker of the warm-start benchmark: reads a stored model's chunks and drops them.
+// The worker of the warm-start benchmark: reads a stored model's chunks and drops them: as whole buffers, the plain way
+// to read a Blob, or by streams into one small buffer each, the fastest that was found.
 import { openIndexedDb } from '../../js/store-indexeddb.js';
 import { openOpfs } from '../../js/store-opfs.js';
 
 // As the library has it, so that both sides ask for as much at once.
 const IN_FLIGHT = 2;
 
+async function drain(blob) {
+  const reader = blob.stream().getReader({ mode: 'byob' });
+  let buffer = new ArrayBuffer(1 << 20);
+  let bytes = 0;
+  for (;;) {
+    const { done, value } = await reader.read(new Uint8Array(buffer));
+    if (done) return bytes;
+    bytes += value.length;
+    buffer = value.buffer;
+  }
+}
+
 const readers = {
-  async indexeddb(id) {
+  async indexeddb(id, { way }) {
     const database = await new Promise((resolve, reject) => {
       const request = indexedDB.open('nibble');
       request.onsuccess = () => resolve(request.result);
@@ -18,12 +31,13 @@ const readers = {
         request.onsuccess = () => resolve(request.result);
         request.onerror = () => reject(request.error);
       });
+      if (chunk instanceof Blob && way === 'stream') return drain(chunk);
       return (chunk instanceof Blob ? await chunk.arrayBuffer() : chunk).byteLength;
     };
     return { read, close: () => database.close() };
   },
 
-  async opfs(id, { chunks }) {
+  async opfs(id, { record: { chunks } }) {
     const backend = await openOpfs();
     const scratch = [];
     const read = async (index) => {
@@ -45,9 +59,9 @@ async function recordOf(kind, id) {
 }
 
 /** @returns {Promise<{ milliseconds: number, bytes: number }>} */
-async function readAndDrop({ kind, id }) {
+async function readAndDrop({ kind, id, way }) {
   const record = await recordOf(kind, id);
-  const { read, close } = await readers[kind](id, record);
+  const { read, close } = await readers[kind](id, { record, way });
   const start = performance.now();
   let next = 0;
   let bytes = 0;

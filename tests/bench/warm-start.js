@@ -48,9 +48,9 @@ const load = (page, kind, id, threads) =>
     [kind, id, threads],
   );
 
-const readAndDrop = (page, kind, id) =>
+const readAndDrop = (page, kind, id, way) =>
   page.evaluate(
-    ([store, stored]) =>
+    ([store, stored, how]) =>
       new Promise((resolve, reject) => {
         const worker = new Worker('/workers/warm-start.js', { type: 'module' });
         const end = (action) => (event) => {
@@ -59,9 +59,9 @@ const readAndDrop = (page, kind, id) =>
         };
         worker.onmessage = end(({ data }) => resolve(data));
         worker.onerror = end(({ message }) => reject(new Error(message)));
-        worker.postMessage({ kind: store, id: stored });
+        worker.postMessage({ kind: store, id: stored, way: how });
       }),
-    [kind, id],
+    [kind, id, way],
   );
 
 /** One load or one read, in a page and so a process of its own. */
@@ -78,30 +78,37 @@ async function measureStore(browser, server, { kind, rounds, threads, log }) {
   const id = await inPage(browser, server, async (page) => ({ id: await importModel(page, server.modelUrl, kind) }));
   const sides = {
     load: (page) => load(page, kind, id.id, threads),
-    read: (page) => readAndDrop(page, kind, id.id),
+    read: (page) => readAndDrop(page, kind, id.id, 'whole'),
+    stream: (page) => readAndDrop(page, kind, id.id, 'stream'),
   };
-  const samples = { load: [], read: [] };
+  // The private file system has one way to be read.
+  if (kind === 'opfs') delete sides.stream;
+  const names = Object.keys(sides);
+  const samples = Object.fromEntries(names.map((name) => [name, []]));
   for (let round = 0; round <= rounds; round++) {
-    for (const side of round % 2 === 0 ? ['read', 'load'] : ['load', 'read']) {
+    for (const side of round % 2 === 0 ? names : names.toReversed()) {
       const sample = await inPage(browser, server, sides[side]);
       // The first round does not count: the files come into the system's cache, the wasm is compiled.
       if (round > 0) samples[side].push(sample);
       log(`${kind}, round ${round}: ${side} ${Math.round(sample.milliseconds)} ms`);
     }
   }
-  const ratios = samples.load.map(({ milliseconds }, round) => milliseconds / samples.read[round].milliseconds);
-  return { kind, samples, ratios };
+  const ratiosTo = (side) =>
+    samples.load.map(({ milliseconds }, round) => milliseconds / samples[side][round].milliseconds);
+  return { kind, samples, ratios: ratiosTo('read'), streamRatios: sides.stream ? ratiosTo('stream') : null };
 }
 
 const span = ({ median, low, high }, digits = 0) =>
   `${median.toFixed(digits)} (${low.toFixed(digits)}-${high.toFixed(digits)})`;
 
-function row({ kind, samples, ratios }) {
+function row({ kind, samples, ratios, streamRatios }) {
   const of = (side, value) => summary(samples[side].map(value));
   const check = of('load', ({ storage, milliseconds }) => (100 * storage.verifyMilliseconds) / milliseconds);
   const peak = of('load', ({ peakBytes }) => peakBytes / 1e6);
   const milliseconds = ({ milliseconds: value }) => value;
   const cells = [span(of('load', milliseconds)), span(of('read', milliseconds)), span(summary(ratios), 2)];
+  const streamed = streamRatios && [span(of('stream', milliseconds)), span(summary(streamRatios), 2)];
+  cells.push(...(streamed ?? ['', '']));
   return [kind, ...cells, `${span(check, 1)} %`, span(peak)];
 }
 
@@ -146,7 +153,16 @@ async function command() {
   const record = { machine: machineFacts(), source: sourceFacts(), browser: version, model, threads, rounds, ...facts };
   mkdirSync(dirname(out), { recursive: true });
   writeFileSync(out, JSON.stringify({ ...record, results }, null, 2));
-  const head = ['store', 'load, ms', 'read and dropped, ms', 'times', 'checksums', 'peak of the page, MB'];
+  const head = [
+    'store',
+    'load, ms',
+    'read and dropped, ms',
+    'times',
+    'by streams, ms',
+    'times',
+    'checksums',
+    'peak of the page, MB',
+  ];
   const lines = [head, ['---', ...Array(head.length - 1).fill('--:')], ...results.map(row)];
   console.log(`\nmedian (range)\n\n${lines.map((cells) => `| ${cells.join(' | ')} |`).join('\n')}\n\n${out}`);
 }
