@@ -106,8 +106,9 @@ export async function shoot(page, name) {
 /**
  * Puts an engine of the test's own in the place of the library's: its answers are what the test says, piece by piece.
  * @param {import('playwright-core').Page} page
- * @param {{ answers?: string[][], contextSize?: number, pause?: number, info?: object }} script a list of pieces for each
- *   answer in turn, the last for all further ones; milliseconds between two pieces; what else the engine tells of itself
+ * @param {{ answers?: string[][], contextSize?: number, pause?: number, info?: object, result?: object }} script a list of pieces for each
+ *   answer in turn, the last for all further ones; milliseconds between two pieces; what else the engine tells of itself;
+ *   and of an answer
  */
 export async function scriptEngine(page, script) {
   const body = `export class NibbleError extends Error {
@@ -125,6 +126,12 @@ export async function scriptEngine(page, script) {
     async render(messages) { return render(messages); }
     async tokenize(text) { return Array(count(text)).fill(0); }
     async unload() {}
+    async createSession() { return this; }
+    async restoreSession() { return null; }
+    async savedSessions() { return []; }
+    async deleteSavedSession() {}
+    async save() {}
+    async close() {}
     complete({ signal, onPrefill, ...options }) {
       globalThis.calls.push(options);
       const promptTokens = count(render(options.messages));
@@ -148,7 +155,7 @@ export async function scriptEngine(page, script) {
           yield { text, token: tokens };
         }
         const rate = { tokens, milliseconds: 10, tokensPerSecond: 100 };
-        settle({ finishReason, prefill: rate, decode: rate, promptTokens, completionTokens: tokens });
+        settle({ finishReason, reusedTokens: 0, droppedTokens: 0, droppedMessages: 0, ...script.result, prefill: rate, decode: rate, promptTokens, completionTokens: tokens });
       }
       return { result, stop() {}, [Symbol.asyncIterator]: write };
     }

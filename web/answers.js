@@ -1,4 +1,6 @@
 // The answers that are being written, in whichever conversation: one after the other, each stopped by itself.
+
+import { ChatMemory } from './chat-memory.js';
 import { promptOf } from './context.js';
 import { opensReasoning, ReasoningSplitter } from './reasoning.js';
 
@@ -16,6 +18,7 @@ const SAVE_MILLISECONDS = 2000;
  * @property {number} tokens written by now
  * @property {number} tokensPerSecond
  * @property {any} error why it failed
+ * @property {number} droppedTokens how many left the context to make room
  * @property {boolean} isDiscarded its conversation was deleted
  * @property {() => void} stop
  */
@@ -27,6 +30,7 @@ export class Answers {
   #jobs = new Map();
   #last = Promise.resolve();
   #listeners = new Set();
+  #memory = new ChatMemory();
 
   /**
    * @param {import('./engine-room.js').EngineRoom} room
@@ -62,6 +66,16 @@ export class Answers {
     job.stop();
   }
 
+  /** Forgets what was computed of a conversation that is deleted. @param {string} conversationId */
+  async forget(conversationId) {
+    await this.#memory.forget(this.#room.engine, conversationId);
+  }
+
+  /** Forgets what was computed of conversations that are no more. @param {import('./nibble/index.js').Engine} engine */
+  async tidy(engine) {
+    await this.#memory.tidy(engine, async (id) => (await this.#conversations.get(id).catch(() => id)) !== null);
+  }
+
   /**
    * Writes an answer, or writes on where it was cut off.
    * @param {import('./conversations.js').Conversation} conversation
@@ -73,10 +87,11 @@ export class Answers {
     const controller = new AbortController();
     const job = {
       ...{ conversation, message, phase: 'waiting', engine: null, prefill: null },
-      ...{ tokens: 0, tokensPerSecond: 0, error: null, isDiscarded: false },
+      ...{ tokens: 0, tokensPerSecond: 0, droppedTokens: 0, error: null, isDiscarded: false },
       stop: () => controller.abort(),
     };
     delete message.finish;
+    this.#memory.hold();
     this.#jobs.set(conversation.id, job);
     const before = this.#last;
     this.#last = this.#run(job, { before, signal: controller.signal, continues });
@@ -120,10 +135,14 @@ export class Answers {
       this.#step(job);
     };
     const options = { ...this.#settings.sampling(), continueLast: continues, signal, onPrefill };
-    const completion = engine.complete({ messages, ...options });
+    const { session, isRestored } = await this.#memory.sessionOf(engine, conversation.id);
+    const completion = session.complete({ messages, ...options });
     await this.#stream(job, completion);
-    const { finishReason, prefill, decode } = await completion.result;
+    const { finishReason, prefill, decode, reusedTokens, droppedTokens, droppedMessages } = await completion.result;
     message.finish = finishReason;
+    message.resumedTokens = isRestored ? reusedTokens : 0;
+    if (droppedTokens > 0) dropFrom(job, droppedTokens, droppedMessages);
+    if (!job.isDiscarded) this.#memory.keep(conversation.id);
     message.speed = { prefill: prefill.tokensPerSecond, decode: decode.tokensPerSecond, tokens: decode.tokens };
     if (decode.tokens > 0) job.tokensPerSecond = decode.tokensPerSecond;
   }
@@ -154,6 +173,14 @@ export class Answers {
   #step(job, text = '') {
     for (const listener of this.#listeners) listener(job, text);
   }
+}
+
+/** Notes what left the context: from now on the model is shown nothing of it. */
+function dropFrom(job, droppedTokens, droppedMessages) {
+  const { conversation, message } = job;
+  job.droppedTokens = message.droppedTokens = droppedTokens;
+  const question = conversation.messages.findLastIndex(({ role }) => role === 'user');
+  conversation.start = Math.min(conversation.start + droppedMessages, Math.max(conversation.start, question));
 }
 
 /** Tokens a second over the last while, from counts as they grow. */

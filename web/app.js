@@ -80,6 +80,7 @@ class App {
     this.settings.set('model', this.#placeOf(this.room.model, engine));
     const { t } = this.language;
     this.announce(t('announce.ready'));
+    this.answers.tidy(engine);
     const { storage, name } = engine.info;
     if (storage.problem === null) return;
     const { code, text } = describeProblem({ ...storage.problem }, t);
@@ -138,6 +139,7 @@ class App {
       onOpen: (id) => this.#open(id),
       onDelete: (id) => {
         answers.discard(id);
+        answers.forget(id);
         if (id === this.chat.conversation.id) this.#leave();
         this.sidebar.refresh();
       },

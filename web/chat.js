@@ -151,6 +151,7 @@ export class Chat {
     const { announce, t } = this.#context;
     if (conversation.messages.includes(message)) this.#view.end(message, { isLast: true });
     else this.#view.remove(message);
+    if (job.droppedTokens > 0) this.#draw();
     if (error) this.#explain(job);
     else if (message.finish === 'context') this.#offerRoom(t('full.cut'), { message, continues: true });
     if (!error) announce(withoutReasoning(message.content) || t(`ending.${message.finish}`));

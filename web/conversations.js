@@ -15,6 +15,8 @@ const LONGEST_TITLE = 60;
  * @property {'stop' | 'length' | 'context' | 'cancelled' | 'failed'} [finish] how an answer ended; none: it is awaited
  * @property {string} [model] who wrote it
  * @property {number} [reasoningMilliseconds]
+ * @property {number} [resumedTokens] how many tokens needed no reading, since they were stored before a reload
+ * @property {number} [droppedTokens] how many left the context to make room for it
  * @property {{ prefill: number, decode: number, tokens: number }} [speed] tokens a second, and tokens written
  */
 

@@ -181,12 +181,14 @@ export class MessageView {
   }
 
   #facts() {
-    const { model, speed } = this.message;
+    const { model, speed, resumedTokens, droppedTokens } = this.message;
     const facts = [model ?? ''];
     if (speed?.tokens > 0) {
       facts.push(this.#t('tokens', { count: speed.tokens }));
       if (speed.decode > 0) facts.push(this.#t('rate', { rate: Math.round(speed.decode) }));
     }
+    if (resumedTokens > 0) facts.push(this.#t('facts.resumed', { count: resumedTokens }));
+    if (droppedTokens > 0) facts.push(this.#t('facts.dropped', { count: droppedTokens }));
     return facts.filter(Boolean).join(' · ');
   }
 

@@ -58,7 +58,7 @@ export default {
   'models.offline': '当前没有网络。有网络时可以下载模型；本设备上的文件可以使用。',
   'models.catalogue.failed': '无法读取模型列表。',
   'models.parameters': '{count} 参数',
-  'models.context': '上下文 {count} 个 token',
+  'models.context': '上下文 {count} 个词元',
   'models.unchecked': '校验和未知',
   'models.download': '下载',
   'models.download.name': '下载 {name}，{size}',

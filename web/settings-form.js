@@ -46,10 +46,16 @@ export class SettingsForm {
         'settings.answers',
         this.#systemPrompt(),
         make('div', { class: 'pairs' }, ...SAMPLING_FIELDS.map((name) => this.#number(name))),
+        this.#choice('onFull', { stop: t('settings.onFull.stop'), 'drop-oldest': t('settings.onFull.drop') }),
       ),
       this.#group(
         'settings.engine',
         make('div', { class: 'pairs' }, ...ENGINE_FIELDS.map((name) => this.#number(name))),
+        this.#choice('kvType', {
+          auto: t('settings.auto'),
+          f16: t('settings.kvType.f16'),
+          int8: t('settings.kvType.int8'),
+        }),
         this.#choice('store', { indexeddb: 'IndexedDB', opfs: 'OPFS' }, this.#describeStores()),
         make('p', { class: 'help' }, t('settings.engine.help')),
       ),

@@ -31,8 +31,10 @@ export const RANGES = Object.freeze({
   repetitionPenalty: number(0.5, 2, 0.01),
   seed: orNone(whole(0, 2 ** 32 - 1)),
   maxTokens: orNone(whole(1, 1 << 20)),
+  onFull: choice('stop', 'drop-oldest'),
   contextSize: orNone(whole(16, 1 << 20)),
   threads: orNone(whole(1, 64)),
+  kvType: choice('auto', 'f16', 'int8'),
   model: { check: isModel },
   sidebar: choice('shown', 'hidden'),
 });
@@ -50,8 +52,10 @@ export const DEFAULTS = Object.freeze({
   repetitionPenalty: 1,
   seed: null,
   maxTokens: 1024,
+  onFull: 'stop',
   contextSize: null,
   threads: null,
+  kvType: 'auto',
   model: null,
   sidebar: 'shown',
 });
@@ -59,11 +63,11 @@ export const DEFAULTS = Object.freeze({
 /** The settings that a change back to the defaults is meant for. */
 export const ANSWER_SETTINGS = Object.freeze([
   ...['systemPrompt', 'temperature', 'topK', 'topP', 'minP', 'repetitionPenalty', 'seed', 'maxTokens'],
-  ...['contextSize', 'threads'],
+  ...['onFull', 'contextSize', 'threads', 'kvType'],
 ]);
 
-const SAMPLING = ['temperature', 'topK', 'topP', 'minP', 'repetitionPenalty', 'seed', 'maxTokens'];
-const ENGINE = ['contextSize', 'threads', 'store'];
+const SAMPLING = ['temperature', 'topK', 'topP', 'minP', 'repetitionPenalty', 'seed', 'maxTokens', 'onFull'];
+const ENGINE = ['contextSize', 'threads', 'kvType', 'store'];
 
 /** Where the last model is: { url } or { stored }. */
 function isModel(value) {

@@ -19,7 +19,6 @@ export const STORES = Object.freeze({ indexeddb: 'IndexedDB', opfs: 'OPFS', memo
 
 export class Status {
   #t;
-  #numbers;
   #readings = { info: null, speed: null, reading: null, contextUsed: 0, memory: null, offline: 'page' };
   #frame = 0;
   #written = new Map();
@@ -27,7 +26,6 @@ export class Status {
   /** @param {(key: string, values?: object) => string} t */
   constructor(t) {
     this.#t = t;
-    this.#numbers = (value, digits) => value.toFixed(digits);
   }
 
   /** @param {Partial<Readings>} readings those that are different; shown with the next frame */
@@ -102,7 +100,7 @@ export class Status {
   }
 
   #rate(value) {
-    return value === 0 ? '–' : this.#numbers(value, value < 10 ? 1 : 0);
+    return value === 0 ? '–' : Number(value.toFixed(value < 10 ? 1 : 0));
   }
 
   #storage(info) {

@@ -104,6 +104,15 @@ export default {
   'update.apply': 'Reload',
   'update.later': 'Later',
 
+  'facts.resumed': {
+    one: 'resumed after a reload: {count} token not read again',
+    other: 'resumed after a reload: {count} tokens not read again',
+  },
+  'facts.dropped': {
+    one: '{count} old token dropped from the context',
+    other: '{count} old tokens dropped from the context',
+  },
+
   'loading.start': 'Starting the engine',
   'loading.download': 'Downloading',
   'loading.load': 'Reading the file',
@@ -140,7 +149,7 @@ export default {
     'Tokens a second: how fast your text is read (prefill), and how fast the answer is written (decode). A token is a short piece of a word.',
   'details.context': 'Context',
   'details.context.help':
-    'What the model has in view at once. When {size} tokens are reached, the page asks how to go on.',
+    'What the model has in view at once. When {size} tokens are reached, the page asks how to go on, or drops the oldest turns, as it is set.',
   'details.memory': 'Memory',
   'details.memory.parts': '{all}: weights {weights}, context {cache}',
   'details.memory.help': 'What the engine holds of this machine’s memory.',
@@ -191,12 +200,22 @@ export default {
   'settings.maxTokens': 'Longest answer',
   'settings.maxTokens.none': 'until the context is full',
   'settings.maxTokens.help': 'In tokens. A longer answer is cut here, and can be continued.',
+  'settings.onFull': 'When the context is full',
+  'settings.onFull.stop': 'Stop and ask me',
+  'settings.onFull.drop': 'Go on and drop the oldest turns',
+  'settings.onFull.help':
+    'The model sees only so much of a conversation at once. What is dropped stays on the page, but the model knows it no more; the instructions to it always stay.',
   'settings.contextSize': 'Context',
   'settings.contextSize.none': 'as the model has it, up to 4096',
   'settings.contextSize.help': 'How many tokens of a conversation fit. More takes more memory.',
   'settings.threads': 'Threads',
   'settings.threads.none': 'automatic',
   'settings.threads.help': 'Processor cores that compute. Fewer leave more of the machine to others.',
+  'settings.kvType': 'Numbers of the context',
+  'settings.kvType.f16': '16 bits (F16)',
+  'settings.kvType.int8': '8 bits (INT8)',
+  'settings.kvType.help':
+    'What the model has read is kept as numbers. With 8 bits they take about half of the memory; answers change a little.',
   'settings.store': 'Where models are kept',
   'settings.store.help': 'IndexedDB works in every browser. OPFS reads faster where it exists.',
   'settings.store.rate': 'Measured here: {rates}.',
