@@ -13,6 +13,7 @@ const PICTURE = { name: 'picture.jpg', bytes: '\xff\xd8\xff\xe0 no model' };
 const FOLDER = temporaryFolder();
 const LIMIT = { timeout: 240_000 };
 const ROUNDS = 6;
+const LONG_MILLISECONDS = 50;
 
 let browser;
 
@@ -234,11 +235,12 @@ describe('the page', () => {
     }
   });
 
-  // A long task is one of more than 50 ms. Other work on the machine can only make some, never hide one, so that one
-  // round without any shows what the page itself takes.
+  // A long task is one of more than 50 ms. Where other work holds the machine up, a task is long that has hardly run: so
+  // what counts then is the processor's time. Both can only be made longer by others, so one good round is enough.
   test('keeps the page free: no long task while it loads and answers', LIMIT, async (context) => {
     const rounds = [];
-    for (let round = 0; round < ROUNDS; round++) {
+    const isFree = ({ long, busiest }) => long.length === 0 || busiest < LONG_MILLISECONDS;
+    for (let round = 0; round < ROUNDS && !rounds.some(isFree); round++) {
       const opened = await driver.openPage(browser, {
         before: (page) =>
           page.addInitScript(() => {
@@ -248,23 +250,49 @@ describe('the page', () => {
           }),
       });
       const { page } = opened;
+      const trace = await traceTasks(browser.context);
+      await page.reload();
       await driver.untilReady(page);
       for (const question of ['Hello', 'What can you do?', 'What is 3 + 4?']) await driver.converse(page, question);
-      rounds.push(await page.evaluate(() => window.longTasks.splice(0).map(Math.round)));
-      // Were there one, it would be told.
+      const long = await page.evaluate(() => window.longTasks.splice(0).map(Math.round));
+      rounds.push({ long, busiest: Math.max(...(await trace.end())) });
+      // Were there one, it would be told, and counted.
+      const control = await traceTasks(browser.context);
       await page.evaluate(() =>
         setTimeout(() => {
-          for (const end = performance.now() + 80; performance.now() < end; );
+          for (const end = performance.now() + 400; performance.now() < end; );
         }),
       );
       await page.waitForFunction(() => window.longTasks.length > 0);
+      assert.ok(Math.max(...(await control.end())) > LONG_MILLISECONDS);
       await opened.close();
-      if (rounds.at(-1).length === 0) break;
     }
-    context.diagnostic(`long tasks in milliseconds, round by round: ${JSON.stringify(rounds)}`);
-    assert.deepEqual(rounds.at(-1), [], `long tasks in each of ${ROUNDS} rounds: ${JSON.stringify(rounds)}`);
+    const told = JSON.stringify(rounds);
+    context.diagnostic(`long tasks and the busiest one's processor time in milliseconds, round by round: ${told}`);
+    assert.ok(rounds.some(isFree), `long tasks in each of ${ROUNDS} rounds: ${told}`);
   });
 });
+
+/** Follows the main threads of pages. @returns {Promise<{ end: () => Promise<number[]> }>} processor time of each task, in milliseconds */
+async function traceTasks(context) {
+  const session = await context.browser().newBrowserCDPSession();
+  const events = [];
+  session.on('Tracing.dataCollected', ({ value }) => events.push(...value));
+  const traceConfig = { includedCategories: ['toplevel'] };
+  await session.send('Tracing.start', { transferMode: 'ReportEvents', traceConfig });
+  const end = async () => {
+    const complete = new Promise((resolve) => session.once('Tracing.tracingComplete', resolve));
+    await session.send('Tracing.end');
+    await complete;
+    await session.detach();
+    const threadOf = ({ pid, tid }) => `${pid}:${tid}`;
+    const isMain = ({ name, args }) => name === 'thread_name' && args.name === 'CrRendererMain';
+    const main = new Set(events.filter(isMain).map(threadOf));
+    const tasks = events.filter((event) => event.name.endsWith('RunTask') && main.has(threadOf(event)));
+    return tasks.map(({ tdur = 0 }) => tdur / 1000);
+  };
+  return { end };
+}
 
 test('without JavaScript the page says what it needs', LIMIT, async () => {
   const server = await serve({ port: 0 });

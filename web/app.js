@@ -41,15 +41,17 @@ class App {
     const { t } = this.language;
     this.#translate();
     this.#showTheme();
+    // Whoever is quick has written before the rest is there.
+    const { promise: begun, resolve: begin } = withResolvers();
+    this.composer = new Composer({
+      onSend: (text) => begun.then(() => this.chat.send(text)),
+      onStop: () => this.chat.stop(),
+      onEditLast: () => this.chat?.editLast(),
+    });
     await breathe();
     this.conversations = await openConversations();
     await breathe();
     this.answers = new Answers(room, settings, this.conversations);
-    this.composer = new Composer({
-      onSend: (text) => this.chat.send(text),
-      onStop: () => this.chat.stop(),
-      onEditLast: () => this.chat.editLast(),
-    });
     this.chat = this.#createChat();
     this.sidebar = this.#createSidebar();
     const offline = new Offline({ onState: () => this.readouts.refresh(), onUpdate: () => this.updateNotice.offer() });
@@ -66,6 +68,7 @@ class App {
     find('not-kept').hidden = this.conversations.isKept;
     await breathe();
     await this.#moveTo(this.address.id);
+    begin();
     this.sidebar.refresh();
     if (matchMedia('(hover: hover)').matches) this.composer.focus();
     await this.readouts.settled;
@@ -347,6 +350,15 @@ class App {
     find('imported').hidden = count === null;
     if (count !== null) find('imported-text').textContent = this.language.t('announce.imported', { count });
   }
+}
+
+/** Promise.withResolvers(), which browsers have only lately. */
+function withResolvers() {
+  let resolve;
+  const promise = new Promise((settle) => {
+    resolve = settle;
+  });
+  return { promise, resolve };
 }
 
 await new App().start();
