@@ -2,99 +2,10 @@
 #include <string.h>
 
 #include "checksum.h"
+#include "engine_plan.h"
 #include "engine_state.h"
+#include "segment.h"
 #include "tuning.h"
-
-enum {
-  DEFAULT_CONTEXT = 4096,
-  DEFAULT_BATCH = 128,
-};
-
-static bool check_range(const char *name, int value, int low, int high, NibbleError *error) {
-  return (value >= low && value <= high) ||
-         nibble_fail(error, NIBBLE_INVALID_ARGUMENT, "%s is %d; a number from %d to %d was expected.", name, value, low,
-                     high);
-}
-
-// Checks the options against the model, and fills in what they leave to the engine.
-static bool settle_options(const NibbleOptions *options, const Shape *shape, NibbleOptions *settled,
-                           NibbleError *error) {
-  *settled = *options;
-  if (options->context_size == 0)
-    settled->context_size = shape->trained_context < DEFAULT_CONTEXT ? shape->trained_context : DEFAULT_CONTEXT;
-  if (options->batch_size == 0) settled->batch_size = DEFAULT_BATCH;
-  if (!check_range("The number of threads", settled->threads, 1, NIBBLE_MAX_THREADS, error) ||
-      !check_range("The batch size", settled->batch_size, 1, NIBBLE_MAX_BATCH, error) ||
-      !check_range("The number of tile streams", settled->tile_streams, 0, NIBBLE_MAX_TILE_STREAMS, error) ||
-      !check_range("The type of the KV cache", (int)settled->kv_type, NIBBLE_KV_DEFAULT, NIBBLE_KV_INT8, error))
-    return false;
-  if (settled->context_size < 1 || settled->context_size > shape->trained_context)
-    return nibble_fail(error, NIBBLE_INVALID_ARGUMENT,
-                       "The context size is %d; this model was trained for up to %d tokens. Ask for that or fewer.",
-                       settled->context_size, shape->trained_context);
-  if (settled->batch_size > settled->context_size) settled->batch_size = settled->context_size;
-  return true;
-}
-
-static KvType kv_type_of(const NibbleOptions *options) {
-  if (options->kv_type == NIBBLE_KV_INT8) return KV_INT8;
-  return options->exact ? KV_F32 : KV_F16;
-}
-
-// *windows becomes what the shape points to, to be freed by the caller.
-static bool kv_shape_of(const Shape *shape, KvType type, KvShape *kv, int **windows, NibbleError *error) {
-  const int layers = shape_layers(shape);
-  *windows = malloc((size_t)layers * sizeof **windows);
-  if (*windows == NULL) return nibble_fail(error, NIBBLE_OUT_OF_MEMORY, "No memory is left to describe a KV cache.");
-  for (int layer = 0; layer < layers; layer++)
-    (*windows)[layer] = shape_window(shape, layer);
-  *kv = (KvShape){layers, shape->kv_heads, shape->head_size, type, *windows};
-  return true;
-}
-
-static void describe_model(const Model *model, int context_size, KvType kv_type, NibbleModelInfo *info) {
-  const Shape *shape = &model->shape;
-  *info = (NibbleModelInfo){.parameters = model->parameters,
-                            .bytes_per_token = model_bytes_per_token(model),
-                            .vocabulary = shape->vocabulary,
-                            .width = shape->width,
-                            .blocks = shape->blocks,
-                            .layers = shape_layers(shape),
-                            .heads = shape->heads,
-                            .kv_heads = shape->kv_heads,
-                            .head_size = shape->head_size,
-                            .feed_forward = shape->feed_forward,
-                            .trained_context = shape->trained_context,
-                            .context_size = context_size,
-                            .sliding_window = shape->sliding_window,
-                            .tied_output = model->tied_output,
-                            .kv_type = kv_type};
-  const char *name = shape->architecture->name;
-  const size_t length = strlen(name), limit = sizeof info->architecture - 1;
-  memcpy(info->architecture, name, length < limit ? length : limit);
-}
-
-bool nibble_describe(const Gguf *gguf, const NibbleOptions *options, NibbleModelInfo *info, NibbleMemory *memory,
-                     NibbleError *error) {
-  Model model;
-  NibbleOptions settled;
-  if (!model_plan(&model, gguf, error)) return false;
-  KvShape kv;
-  int *windows = NULL;
-  const bool fits = settle_options(options, &model.shape, &settled, error) &&
-                    kv_shape_of(&model.shape, kv_type_of(&settled), &kv, &windows, error);
-  if (fits && info != NULL) describe_model(&model, settled.context_size, kv_type_of(&settled), info);
-  if (fits && memory != NULL) {
-    *memory =
-        (NibbleMemory){.weights = model.arena_bytes,
-                       .kv_cache = kv_cache_bytes(&kv, settled.context_size),
-                       .activations = run_bytes(&model, settled.threads, settled.context_size, settled.batch_size),
-                       .other = loader_staging_bytes(&model) + engine_logits_bytes(&model.shape)};
-  }
-  free(windows);
-  model_free(&model);
-  return fits;
-}
 
 // The sets to choose from: the platform's, and the reference behind them.
 static void list_kernel_sets(NibbleEngine *engine, const NibbleOptions *options) {
@@ -125,21 +36,22 @@ static const Kernels *choose_kernels(NibbleEngine *engine, const NibbleOptions *
 }
 
 static bool build_engine(NibbleEngine *engine, const Gguf *gguf, const NibbleOptions *options, NibbleError *error) {
-  NibbleOptions settled;
-  if (!model_plan(&engine->model, gguf, error) || !settle_options(options, &engine->model.shape, &settled, error))
-    return false;
-  const Kernels *kernels = choose_kernels(engine, &settled, error);
+  EnginePlan plan;
+  if (!model_plan(&engine->model, gguf, error) || !engine_plan(&plan, &engine->model, options, error)) return false;
+  engine->kv_shape = plan.kv;
+  engine->windows = plan.windows;
+  engine->least_budget = plan.least_budget;
+  const Kernels *kernels = choose_kernels(engine, &plan.options, error);
   if (kernels == NULL) return false;
-  if (!kv_shape_of(&engine->model.shape, kv_type_of(&settled), &engine->kv_shape, &engine->windows, error))
-    return false;
   engine->pool = kv_pool_create(&engine->kv_shape);
   if (engine->pool == NULL) return nibble_fail(error, NIBBLE_OUT_OF_MEMORY, "No memory is left for an engine.");
-  engine->threads = threads_create(settled.threads, error);
-  if (engine->threads == NULL || !run_create(&engine->run, &engine->model, kernels, engine->threads,
-                                             settled.context_size, settled.batch_size, error))
+  engine->threads = threads_create(plan.options.threads, error);
+  if (engine->threads == NULL || !run_create(&engine->run, &engine->model, kernels, engine->threads, plan.sizes, error))
     return false;
-  engine->run.tile_streams = settled.tile_streams;
-  engine->choose_threads = settled.choose_threads;
+  engine->run.tile_streams = plan.options.tile_streams;
+  engine->choose_threads = plan.options.choose_threads;
+  if (engine->model.residency.streams && (engine->samples = calloc(SAMPLES, SAMPLE_BYTES)) == NULL)
+    return nibble_fail(error, NIBBLE_OUT_OF_MEMORY, "No memory is left for an engine.");
   return model_reserve(&engine->model, error) &&
          loader_create(&engine->loader, &engine->model, gguf->data_offset, error);
 }
@@ -163,14 +75,26 @@ void nibble_engine_free(NibbleEngine *engine) {
   threads_free(engine->threads);
   kv_pool_free(engine->pool);
   free(engine->windows);
+  free(engine->samples);
   model_free(&engine->model);
   free(engine);
 }
 
 bool nibble_engine_load(NibbleEngine *engine, const uint8_t *bytes, size_t count, NibbleError *error) {
   if (engine->complete) return true;
+  if (engine->model.residency.streams)
+    return nibble_fail(error, NIBBLE_INVALID_ARGUMENT,
+                       "Not all weights stay in memory under this budget: they have to come from a store.");
   loader_push(&engine->loader, bytes, count);
   return loader_remaining(&engine->loader) > 0 || nibble_engine_finish(engine, error);
+}
+
+// Gives blocks that stream something to be measured on: a slot of zeros.
+static void place_zeros(Model *model) {
+  if (model->ring == NULL) return;
+  memset(model->ring, 0, (size_t)model->residency.slot_bytes);
+  for (int i = 0; i < model->shape.blocks; i++)
+    if (model->blocks[i].streams) segment_place_block(model, i, model->ring);
 }
 
 // Measures what was left to the engine, on a first token's KV pages that are given back. Where there is no memory for
@@ -179,6 +103,7 @@ static void tune(NibbleEngine *engine) {
   Run *run = &engine->run;
   const bool choose_streams = run->tile_streams == 0 && run->kernels->tile_streams > 1;
   if (!engine->choose_threads && !choose_streams) return;
+  place_zeros(&engine->model);
   KvTable kv = {0};
   if (kv_table_create(&kv, engine->pool, &engine->kv_shape, 1, NULL) && kv_table_grow(&kv, 0, 1, NULL)) {
     run->kv = &kv;
@@ -205,9 +130,11 @@ uint8_t *nibble_engine_packed_range(NibbleEngine *engine, uint64_t position, uin
   *length = 0;
   if (first == NULL) return NULL;
   const WeightSource *next = first + 1;
-  while (next < end && next->arena_offset == next[-1].arena_offset + next[-1].arena_bytes)
+  while (next < end && next->streams == first->streams &&
+         (first->streams || next->arena_offset == next[-1].arena_offset + next[-1].arena_bytes))
     next++;
   *length = next[-1].packed_offset + next[-1].arena_bytes - position;
+  if (first->streams) return NULL;
   return model->arena + first->arena_offset + (position - first->packed_offset);
 }
 
@@ -228,15 +155,20 @@ uint64_t nibble_engine_remaining(const NibbleEngine *engine) {
 }
 
 void nibble_engine_info(const NibbleEngine *engine, NibbleModelInfo *info) {
-  describe_model(&engine->model, engine->run.context_size, engine->kv_shape.type, info);
+  const Run *run = &engine->run;
+  const RunSizes sizes = {run->context_size, run->batch_size, run->sweep_size};
+  engine_describe(&engine->model, sizes, engine->kv_shape.type, engine->least_budget, info);
 }
 
 void nibble_engine_memory(const NibbleEngine *engine, NibbleMemory *memory) {
+  const uint64_t ring = model_ring_bytes(&engine->model);
   *memory = (NibbleMemory){
-      .weights = engine->model.arena_bytes,
+      .weights = engine->model.arena_bytes - ring,
+      .ring = ring,
       .kv_cache = kv_pool_used_bytes(engine->pool),
       .activations = engine->run.bytes,
       .other = engine->session_bytes + kv_pool_spare_bytes(engine->pool) +
+               (engine->samples != NULL ? SAMPLES * SAMPLE_BYTES : 0) +
                (engine->complete ? 0 : loader_staging_bytes(&engine->model)),
   };
 }

@@ -9,6 +9,14 @@
 //                   nibble_engine_finish(...)                belong; then once this
 //   NibbleSession * nibble_session_create(...)
 //                   nibble_session_evaluate(...)         tokens in, logits out
+//
+// An engine whose weights do not fit into its memory budget keeps some of them and takes the others block by block: the
+// caller reads those into a ring of slots (nibble_engine_segment() says what), and drives each pass itself:
+//
+//   NibblePass *    nibble_pass_begin(session, ...)
+//                   nibble_pass_next(pass)               what the next step needs
+//                   nibble_pass_step(pass, ...)          ... computes it
+//                   nibble_pass_finish(pass)             tokens in, logits out
 #ifndef NIBBLE_ENGINE_H
 #define NIBBLE_ENGINE_H
 
@@ -38,7 +46,23 @@ typedef struct {
   // measure once the weights are there, and take the faster. Results are the same.
   int tile_streams;
   NibbleKvType kv_type;  // the default is F16; in the exact mode both of these stand for F32
+  // Bytes that everything together may take; 0: as many as it needs. Where context_size is 0, the context is then one
+  // whose KV cache takes at most a quarter of them, but at least 512 tokens.
+  uint64_t memory_budget;
+  uint64_t caller_bytes;  // of the budget, what the caller takes itself: code, stacks, ...
 } NibbleOptions;
+
+// Where the weights are under the memory budget.
+typedef struct {
+  uint64_t least_budget;  // the smallest that would do, with this context
+  bool streams;           // not all weights stay in memory
+  bool output_streams;    // the output projection is among those that do not
+  int pinned_blocks, streamed_blocks;
+  int slots;  // of the ring
+  uint64_t slot_bytes;
+  uint64_t streamed_bytes;  // that every pass reads
+  int sweep_size;           // tokens that one pass takes
+} NibbleBudget;
 
 // What a model is, from its header alone.
 typedef struct {
@@ -50,11 +74,14 @@ typedef struct {
   int sliding_window;                 // tokens; 0: none
   bool tied_output;                   // the output projection is the token embedding
   KvType kv_type;                     // of the pages that a session will have
+  uint64_t packed_bytes;              // of all weights, as packer.h makes them
+  NibbleBudget budget;
 } NibbleModelInfo;
 
 // Bytes by purpose.
 typedef struct {
-  uint64_t weights;
+  uint64_t weights;   // that stay
+  uint64_t ring;      // slots for those that stream
   uint64_t kv_cache;  // one session, context full (for an estimate); pages in use by all sessions (for a live engine)
   uint64_t activations;  // run state and thread scratch
   uint64_t other;        // tables, sessions, the loader's staging
@@ -76,8 +103,9 @@ void nibble_engine_free(NibbleEngine *engine);  // after its sessions; safe on N
 // re-tiles them into place. Bytes behind the last tensor are ignored.
 bool nibble_engine_load(NibbleEngine *engine, const uint8_t *bytes, size_t count, NibbleError *error);
 
-// Where the packed bytes from `position` on belong, and how many of them in one piece; NULL where no weight is that far
-// back. Weights come by this way or by nibble_engine_load(), not by both.
+// Where the packed bytes from `position` on belong, and how many of them in one piece; NULL for those that do not stay
+// in memory, and NULL with a length of 0 where no weight is that far back. Weights come by this way or by
+// nibble_engine_load(), not by both; those of an engine that streams only by this one.
 uint8_t *nibble_engine_packed_range(NibbleEngine *engine, uint64_t position, uint64_t *length);
 
 // Says that every packed byte is in place. Checks nothing: that is for checksums to do.
@@ -85,6 +113,17 @@ bool nibble_engine_finish(NibbleEngine *engine, NibbleError *error);
 
 // The checksum (checksum.h) of `length` packed bytes from `position` on, as they stand in the engine.
 uint64_t nibble_engine_packed_checksum(NibbleEngine *engine, uint64_t position, uint64_t length);
+
+// Shows packed bytes that do not stay, once: what saved sessions know the model by.
+void nibble_engine_pass_by(NibbleEngine *engine, uint64_t position, const uint8_t *bytes, size_t length);
+
+// What streams in every pass, in the order of its use: a segment is so many packed ranges, which lie one behind the
+// other in a slot. Range `index` of a segment; false behind the last, of the last segment too.
+bool nibble_engine_segment(const NibbleEngine *engine, int segment, int index, uint64_t *position, uint64_t *length);
+
+// Slot `index` of the ring, slot_bytes long; NULL behind the last. Its bytes are the caller's to write whenever no step
+// that was given it is under way.
+uint8_t *nibble_engine_slot(const NibbleEngine *engine, int index);
 
 // Bytes that nibble_engine_load() still has to see before sessions can run; 0: the model is complete.
 uint64_t nibble_engine_remaining(const NibbleEngine *engine);
@@ -132,6 +171,30 @@ NibbleSession *nibble_session_fork(const NibbleSession *session, NibbleError *er
 // target is skipped (its entry is 0). Either everything is appended, or (on error) nothing.
 bool nibble_session_evaluate(NibbleSession *session, const int32_t *tokens, int count, const int32_t *targets,
                              float *log_probabilities, NibbleError *error);
+
+// nibble_session_evaluate() in steps, with the same results to the last bit, for any engine; the only way for one that
+// streams. At most sweep_size tokens. The arrays are borrowed until the pass ends. An engine has one pass at a time,
+// and none of its sessions is touched meanwhile. NULL, and `error`, as there.
+typedef struct NibblePass NibblePass;
+NibblePass *nibble_pass_begin(NibbleSession *session, const int32_t *tokens, int count, const int32_t *targets,
+                              float *log_probabilities, NibbleError *error);
+
+// What the next step needs: a segment (0 or more) in a slot, or one of these.
+enum {
+  NIBBLE_PASS_READY = -1,  // nothing: it computes what is in memory
+  NIBBLE_PASS_ROWS = -2,   // embedding rows: see nibble_pass_row()
+  NIBBLE_PASS_DONE = -3,   // there is no next step
+};
+int nibble_pass_next(const NibblePass *pass);
+
+// Row `index` that the step needs: where its packed bytes are, and where they belong. NULL behind the last.
+uint8_t *nibble_pass_row(const NibblePass *pass, int index, uint64_t *position, uint64_t *length);
+
+// Computes one step. `slot` holds the segment; where there is none it is not looked at.
+void nibble_pass_step(NibblePass *pass, int slot);
+
+// Ends the pass: the tokens are on the timeline, or, where it is not done, the session is as it was.
+void nibble_pass_finish(NibblePass *pass);  // safe on NULL
 
 // Logits [vocabulary] after the last evaluated token, owned by the session and valid until its next call; NULL before
 // the first evaluation and after a truncation.

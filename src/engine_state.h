@@ -1,4 +1,4 @@
-// What an engine and a session are made of, for engine.c, session.c and session_image.c alone.
+// What an engine and a session are made of, for engine.c, streaming.c, session.c, pass.c and session_image.c alone.
 #ifndef NIBBLE_ENGINE_STATE_H
 #define NIBBLE_ENGINE_STATE_H
 
@@ -26,6 +26,9 @@ struct NibbleEngine {
   bool complete;
   uint64_t session_bytes;
   uint64_t fingerprint;  // of the model; 0: not computed yet
+  uint8_t *samples;      /* [SAMPLES, SAMPLE_BYTES] of an engine that streams; see streaming.c */
+  NibblePass *pass;      // under way
+  uint64_t least_budget;
 };
 
 struct NibbleSession {
@@ -36,6 +39,25 @@ struct NibbleSession {
   float *logits;   /* [logits_stride] */
   int32_t *tokens; /* [context_size] */
 };
+
+// A sample of the weights, spread over all in packed order, by which saved sessions know their model.
+enum { SAMPLES = 4096, SAMPLE_BYTES = 64 };
+
+// Tokens whose logits are held at once when all of a text is scored, and whose embedding rows when those are read.
+enum { SCORED_TOKENS = 8, ROWS_AT_ONCE = 32 };
+
+// The packed position of a sample.
+static inline uint64_t engine_sample_position(const Model *model, int index) {
+  return model->packed_bytes / SAMPLE_BYTES * (uint64_t)index / SAMPLES * SAMPLE_BYTES;
+}
+
+// The bytes of a sample [SAMPLE_BYTES].
+void engine_sample(NibbleEngine *engine, int index, uint8_t *sample);
+
+bool engine_check_tokens(const NibbleSession *session, const int32_t *tokens, int count, const int32_t *targets,
+                         NibbleError *error);
+
+float engine_log_probability(const float *logits, int vocabulary, int target);
 
 // Of one token's logits, padded as kernels store them.
 static inline uint64_t engine_logits_bytes(const Shape *shape) {

@@ -30,6 +30,7 @@
   X(MODEL_BAD_KEY)      /* a metadata key is missing, mistyped or contradicts another */  \
   X(MODEL_BAD_TENSOR)   /* a tensor is missing, or its shape or type does not fit */      \
   X(MODEL_INCOMPLETE)   /* used before every weight has arrived */                        \
+  X(BUDGET_TOO_SMALL)   /* the memory budget holds not even what is needed at once */     \
   X(CONTEXT_FULL)       /* the tokens do not fit into the session's context */            \
   X(SAVE_DAMAGED)       /* a saved session is cut short, or some of it was changed */     \
   X(SAVE_MISMATCH)      /* a saved session is another model's, version's or KV type's */

@@ -112,13 +112,25 @@ static void multiply(Run *run, int thread, ProfileOperation operation, const Act
   run_finish_step(run, thread, operation);
 }
 
-static void embed(Run *run, int thread) {
+static void look_up(Run *run, int t) {
+  matrix_row(&run->model->embedding, run->tokens[t], run->x + (size_t)t * (size_t)run->width_stride);
+}
+
+static void find_angles(Run *run, int t) {
   const int pairs = run->rope.pairs;
-  for (int t; (t = threads_claim(run->threads, run->count)) >= 0;) {
-    matrix_row(&run->model->embedding, run->tokens[t], run->x + (size_t)t * (size_t)run->width_stride);
-    rope_angles(&run->rope, run->position + t, run->cosine + t * pairs, run->sine + t * pairs);
-  }
+  rope_angles(&run->rope, run->position + t, run->cosine + t * pairs, run->sine + t * pairs);
+}
+
+// Makes something for each token of the batch.
+static void each_token(Run *run, int thread, void make(Run *run, int t)) {
+  for (int t; (t = threads_claim(run->threads, run->count)) >= 0;)
+    make(run, t);
   run_finish_step(run, thread, PROFILE_EMBEDDING);
+}
+
+static void embed(Run *run, int t) {
+  look_up(run, t);
+  find_angles(run, t);
 }
 
 // Rotates queries and keys and writes the KV pages; a piece of work is a token and a KV head with its group of queries.
@@ -198,7 +210,7 @@ static const Block *layer_block(const Run *run, int layer) {
 static void layers_task(void *context, int thread) {
   Run *run = context;
   if (run->profile != NULL) profile_begin(&run->profile[thread]);
-  embed(run, thread);
+  each_token(run, thread, embed);
   for (int layer = 0; layer < shape_layers(&run->model->shape); layer++) {
     const Block *block = layer_block(run, layer);
     attention(run, block, layer, thread);
@@ -208,10 +220,42 @@ static void layers_task(void *context, int thread) {
 
 void forward_layers(Run *run) { threads_run(run->threads, layers_task, run); }
 
+static void embed_task(void *context, int thread) {
+  Run *run = context;
+  if (run->profile != NULL) profile_begin(&run->profile[thread]);
+  each_token(run, thread, look_up);
+}
+
+void forward_embed(Run *run) { threads_run(run->threads, embed_task, run); }
+
+typedef struct {
+  Run *run;
+  int block;
+} BlockTask;
+
+static void block_task(void *context, int thread) {
+  const BlockTask *task = context;
+  Run *run = task->run;
+  const int repeat = run->model->shape.block_repeat, first = task->block * repeat;
+  if (run->profile != NULL) profile_begin(&run->profile[thread]);
+  each_token(run, thread, find_angles);
+  for (int layer = first; layer < first + repeat; layer++) {
+    attention(run, layer_block(run, layer), layer, thread);
+    feed_forward(run, layer_block(run, layer), thread);
+  }
+}
+
+void forward_block(Run *run, int block) {
+  BlockTask task = {run, block};
+  threads_run(run->threads, block_task, &task);
+}
+
 typedef struct {
   Run *run;
   int first, count;
+  const Matrix *output;
   float *logits;
+  int stride;
 } LogitsTask;
 
 static void logits_task(void *context, int thread) {
@@ -220,14 +264,18 @@ static void logits_task(void *context, int thread) {
   if (run->profile != NULL) profile_begin(&run->profile[thread]);
   const Input x = {run->x + (size_t)task->first * (size_t)run->width_stride, run->width_stride, task->count,
                    run->model->shape.width};
-  const Product output = {&run->model->output, task->logits, run->logits_stride, false};
+  const Product output = {task->output, task->logits, task->stride, false};
   const Activations normed = prepare(run, thread, &x, run->model->output_norm, &output, 1);
   multiply(run, thread, PROFILE_LOGITS, &normed, &output, 1);
 }
 
-void forward_logits(Run *run, int first, int count, float *logits) {
-  LogitsTask task = {run, first, count, logits};
+void forward_output(Run *run, int first, int count, const Matrix *output, float *logits, int stride) {
+  LogitsTask task = {run, first, count, output, logits, stride};
   threads_run(run->threads, logits_task, &task);
+}
+
+void forward_logits(Run *run, int first, int count, float *logits) {
+  forward_output(run, first, count, &run->model->output, logits, run->logits_stride);
 }
 
 typedef struct {

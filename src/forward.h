@@ -8,9 +8,17 @@
 // at positions run->position and on.
 void forward_layers(Run *run);
 
+// The same in parts. forward_embed() looks up the embeddings alone, where the embedding is in memory;
+// forward_block() computes the layers of one stored block, as often as they repeat.
+void forward_embed(Run *run);
+void forward_block(Run *run, int block);
+
 // Logits of `count` tokens of the batch from `first` on, behind forward_layers(): logits [count, run->logits_stride].
 // Uses run->normed and run->packed.
 void forward_logits(Run *run, int first, int count, float *logits);
+
+// The same for some of the output's rows, [rows, width]: logits [count, stride] of these rows alone.
+void forward_output(Run *run, int first, int count, const Matrix *output, float *logits, int stride);
 
 // One token through one layer, from whatever run->x holds, as a sample of decode; the KV pages of a first token must be
 // there. Returns the weight bytes that it reads.

@@ -120,7 +120,7 @@ size_t loader_push(Loader *loader, const uint8_t *bytes, size_t count) {
 
 uint64_t loader_packed_position(const Loader *loader) {
   const Model *model = loader->model;
-  if (loader->source == model->source_count) return model->arena_bytes;
+  if (loader->source == model->source_count) return model->packed_bytes;
   const WeightSource *source = &model->sources[loader->source];
   return source->packed_offset + packed_before(source, loader->rows_done);
 }

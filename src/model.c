@@ -169,28 +169,44 @@ static int by_file_offset(const void *a, const void *b) {
   return x->file_offset < y->file_offset ? -1 : x->file_offset > y->file_offset;
 }
 
+uint64_t model_ring_bytes(const Model *model) { return (uint64_t)model->residency.slots * model->residency.slot_bytes; }
+
 static void place(WeightSource *source, uint64_t *arena) {
+  if (source->streams) return;
   source->arena_offset = *arena;
   *arena += source->arena_bytes;
 }
 
-// Lays out the arena, for sources in the order of the file: embedding, blocks, the rest. Each block lies in one piece,
-// so that it can be streamed by itself, and inside of it the order is the file's: where the blocks of the file are in
-// order too, packed order and arena are the same, and a stored chunk goes into place in one read.
+static bool source_streams(const Model *model, const WeightSource *source) {
+  if (source->block < 0) return model->residency.embedding_streams;
+  if (source->block < model->shape.blocks) return model->blocks[source->block].streams;
+  return source->matrix == &model->output && model->residency.output_streams;
+}
+
+// Lays out packed order and arena, for sources in the order of the file: embedding, blocks, the rest. Each block lies
+// in one piece, so that it can be streamed by itself, and inside of it the order is the file's: where the blocks of the
+// file are in order too, packed order and arena are the same, and a stored chunk goes into place in one read.
 static void place_weights(Model *model) {
   WeightSource *const end = model->sources + model->source_count;
   const int blocks = model->shape.blocks;
+  const Residency *residency = &model->residency;
   uint64_t packed = 0, arena = 0;
+  for (int i = 0; i < blocks; i++) {
+    model->blocks[i].arena_bytes = 0;
+    model->blocks[i].streams = !residency_pins(residency, i, blocks);
+  }
   for (WeightSource *source = model->sources; source < end; source++) {
     source->packed_offset = packed;
+    source->streams = source_streams(model, source);
     packed += source->arena_bytes;
     if (source->block < 0) place(source, &arena);
     if (source->block >= 0 && source->block < blocks) model->blocks[source->block].arena_bytes += source->arena_bytes;
   }
   for (int i = 0; i < blocks; i++) {
-    model->blocks[i].arena_offset = arena;
-    arena += model->blocks[i].arena_bytes;
-    model->blocks[i].arena_bytes = 0;
+    Block *block = &model->blocks[i];
+    block->arena_offset = block->streams ? 0 : arena;
+    if (!block->streams) arena += block->arena_bytes;
+    block->arena_bytes = 0;
   }
   for (WeightSource *source = model->sources; source < end; source++) {
     if (source->block == blocks) place(source, &arena);
@@ -199,7 +215,8 @@ static void place_weights(Model *model) {
     source->arena_offset = block->arena_offset + block->arena_bytes;
     block->arena_bytes += source->arena_bytes;
   }
-  model->arena_bytes = arena;
+  model->packed_bytes = packed;
+  model->arena_bytes = arena + model_ring_bytes(model);
 }
 
 static bool plan_weights(Plan *plan) {
@@ -245,21 +262,26 @@ bool model_plan(Model *model, const Gguf *gguf, NibbleError *error) {
   return false;
 }
 
+void model_point(const WeightSource *source, uint8_t *bytes) {
+  if (source->matrix != NULL)
+    source->matrix->tiles = bytes;
+  else
+    *source->floats = (float *)bytes;
+}
+
 bool model_reserve(Model *model, NibbleError *error) {
   // A margin below the address space: the caller's own allocations and the page-aligned heap need some of it.
   const uint64_t limit = (uint64_t)SIZE_MAX - (16u << 20);
   if (model->arena_bytes <= limit) model->arena = aligned_alloc(ARENA_ALIGNMENT, (size_t)model->arena_bytes);
   if (model->arena == NULL)
     return nibble_fail(error, NIBBLE_OUT_OF_MEMORY,
-                       "The weights take %.0f MB, more than can be had here. Choose a smaller model, or close others.",
+                       "The weights take %.0f MB, more than can be had here. Choose a smaller model, close others, or "
+                       "set a memory budget.",
                        (double)model->arena_bytes / 1e6);
-  for (int i = 0; i < model->source_count; i++) {
-    const WeightSource *source = &model->sources[i];
-    if (source->matrix != NULL)
-      source->matrix->tiles = model->arena + source->arena_offset;
-    else
-      *source->floats = (float *)(model->arena + source->arena_offset);
-  }
+  const uint64_t ring_bytes = model_ring_bytes(model);
+  if (ring_bytes > 0) model->ring = model->arena + (model->arena_bytes - ring_bytes);
+  for (int i = 0; i < model->source_count; i++)
+    if (!model->sources[i].streams) model_point(&model->sources[i], model->arena + model->sources[i].arena_offset);
   if (model->tied_output) model->output = model->embedding;
   return true;
 }
@@ -272,7 +294,7 @@ void model_free(Model *model) {
 }
 
 const WeightSource *model_source_at(const Model *model, uint64_t packed_position) {
-  if (packed_position >= model->arena_bytes) return NULL;
+  if (packed_position >= model->packed_bytes) return NULL;
   int low = 0, high = model->source_count;  // the source is in [low, high)
   while (high - low > 1) {
     const int middle = low + (high - low) / 2;
@@ -299,4 +321,32 @@ uint64_t model_bytes_per_token(const Model *model) {
               matrix_bytes(&block->down));
   }
   return bytes;
+}
+
+const WeightSource *model_matrix_source(const Model *model, const Matrix *matrix) {
+  for (int i = 0; i < model->source_count; i++)
+    if (model->sources[i].matrix == matrix) return &model->sources[i];
+  return NULL;
+}
+
+const Matrix *model_output(const Model *model) { return model->tied_output ? &model->embedding : &model->output; }
+
+static uint64_t aligned(uint64_t bytes) { return (bytes + ARENA_ALIGNMENT - 1) / ARENA_ALIGNMENT * ARENA_ALIGNMENT; }
+
+void model_need(const Model *model, uint64_t *block_bytes, BudgetNeed *need) {
+  const Matrix *output = model_output(model);
+  *need = (BudgetNeed){.embedding = model_matrix_source(model, &model->embedding)->arena_bytes,
+                       .output = model->tied_output ? 0 : model_matrix_source(model, &model->output)->arena_bytes,
+                       .output_unit = aligned(tile_bytes(output->kind, output->columns)),
+                       .blocks = model->shape.blocks,
+                       .block_bytes = block_bytes};
+  uint64_t all = need->embedding + need->output;
+  for (int i = 0; i < model->shape.blocks; i++)
+    all += block_bytes[i] = model->blocks[i].arena_bytes;
+  need->outer = model->packed_bytes - all;
+}
+
+void model_limit(Model *model, const Residency *residency) {
+  model->residency = *residency;
+  place_weights(model);
 }

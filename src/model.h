@@ -1,10 +1,13 @@
-// A model: its shape, its weights in one arena, and where each of them comes from in the file.
+// A model: its shape, its weights in one arena, and where each of them comes from in the file. Where not all weights
+// stay in memory (budget.h), the arena ends in the ring: slots that hold a streamed block, or a piece of the output,
+// each.
 #ifndef NIBBLE_MODEL_H
 #define NIBBLE_MODEL_H
 
 #include <stddef.h>
 #include <stdint.h>
 
+#include "budget.h"
 #include "error.h"
 #include "gguf.h"
 #include "shape.h"
@@ -21,6 +24,7 @@ typedef struct {
   Matrix down;              /* [width, feed_forward] */
 
   uint64_t arena_offset, arena_bytes;  // all of the above, which lie side by side in the arena
+  bool streams;  // in a slot instead: then the offset is 0, and those of its sources count from it
 } Block;
 
 // The version of the arena's bytes as a store keeps them. Whoever changes what tile_pack() writes, or the padding
@@ -37,6 +41,7 @@ typedef struct {
   float **floats;  // or NULL
   int block;       // the block that it belongs to; -1: the embedding; shape.blocks: what comes behind the blocks
   uint64_t arena_offset, arena_bytes;  // its padding included
+  bool streams;                        // it is not in the arena; of a streamed block, where it is in a slot
   uint64_t packed_offset;
 } WeightSource;
 
@@ -51,22 +56,40 @@ typedef struct {
 
   WeightSource *sources;  // in the order of the file
   int source_count;
-  uint64_t parameters;   // elements of all tensors
-  uint64_t arena_bytes;  // and as many in packed order
-  uint8_t *arena;        // every weight, in the order embedding, blocks, output; NULL until model_reserve()
+  uint64_t parameters;    // elements of all tensors
+  uint64_t packed_bytes;  // of all weights
+  Residency residency;
+  uint64_t arena_bytes;  // the weights that stay and the ring
+  uint8_t *arena;        // weights in the order embedding, blocks, output; NULL until model_reserve()
+  uint8_t *ring;         // [residency.slots, residency.slot_bytes], in the arena; NULL where all weights stay
 } Model;
 
 // Checks metadata and tensors against each other and plans where everything goes; reserves no weights. On failure there
 // is nothing to free. `model` must stay where it is: the sources point into it.
 bool model_plan(Model *model, const Gguf *gguf, NibbleError *error);
 
-// Reserves the arena, and points every matrix and vector into it.
+// What the model takes for a budget, but for need->fixed. `block_bytes` [shape.blocks] is filled, and referred to.
+void model_need(const Model *model, uint64_t *block_bytes, BudgetNeed *need);
+
+// Plans anew where everything goes, with these weights in memory only.
+void model_limit(Model *model, const Residency *residency);
+
+// Reserves the arena, and points every matrix and vector that stays into it.
 bool model_reserve(Model *model, NibbleError *error);
+
+uint64_t model_ring_bytes(const Model *model);
 
 void model_free(Model *model);  // safe on a zeroed model
 
 // The source that a packed position lies in; NULL where it lies behind the last.
 const WeightSource *model_source_at(const Model *model, uint64_t packed_position);
+
+// The source of a matrix, and the matrix of the output, which is the embedding where they are tied.
+const WeightSource *model_matrix_source(const Model *model, const Matrix *matrix);
+const Matrix *model_output(const Model *model);
+
+// Points a source's matrix or vector to its bytes.
+void model_point(const WeightSource *source, uint8_t *bytes);
 
 // Weight bytes that one token's computation reads.
 uint64_t model_bytes_per_token(const Model *model);

@@ -51,7 +51,7 @@ size_t nibble_packer_push(NibblePacker *packer, const uint8_t *bytes, size_t cou
 size_t nibble_packer_output_bytes(const NibblePacker *packer) { return packer->loader.written; }
 const uint8_t *nibble_packer_output(const NibblePacker *packer) { return packer->loader.output; }
 
-uint64_t nibble_packer_packed_bytes(const NibblePacker *packer) { return packer->model.arena_bytes; }
+uint64_t nibble_packer_packed_bytes(const NibblePacker *packer) { return packer->model.packed_bytes; }
 uint64_t nibble_packer_position(const NibblePacker *packer) { return loader_packed_position(&packer->loader); }
 uint64_t nibble_packer_file_position(const NibblePacker *packer) { return packer->loader.position; }
 

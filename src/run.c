@@ -25,7 +25,7 @@ static bool visit_buffers(Run *run, int threads, VisitBuffer *visit, void *conte
     void **buffer;
     uint64_t bytes;
   } buffers[] = {
-      {(void **)&run->x, batch * (uint64_t)run->width_stride * f},
+      {(void **)&run->stream, (uint64_t)run->sweep_size * (uint64_t)run->width_stride * f},
       {(void **)&run->normed, batch * (uint64_t)run->width_stride * f},
       {(void **)&run->query, batch * (uint64_t)run->query_stride * f},
       {(void **)&run->key, batch * (uint64_t)run->key_stride * f},
@@ -69,11 +69,12 @@ static bool release(void *context, void **buffer, uint64_t bytes) {
   return true;
 }
 
-static void measure(Run *run, const Model *model, int context_size, int batch_size) {
+static void measure(Run *run, const Model *model, RunSizes sizes) {
   const Shape *shape = &model->shape;
   *run = (Run){.model = model,
-               .context_size = context_size,
-               .batch_size = batch_size,
+               .context_size = sizes.context,
+               .batch_size = sizes.batch,
+               .sweep_size = sizes.sweep,
                .width_stride = run_round_up(shape->width, TILE_ROWS),
                .query_stride = run_round_up(shape->heads * shape->head_size, TILE_ROWS),
                .key_stride = run_round_up(shape->kv_heads * shape->head_size, TILE_ROWS),
@@ -82,13 +83,15 @@ static void measure(Run *run, const Model *model, int context_size, int batch_si
   run->scratch_bytes = (attention_scratch_bytes(shape) + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
 }
 
-bool run_create(Run *run, const Model *model, const Kernels *kernels, Threads *threads, int context_size,
-                int batch_size, NibbleError *error) {
-  measure(run, model, context_size, batch_size);
+bool run_create(Run *run, const Model *model, const Kernels *kernels, Threads *threads, RunSizes sizes,
+                NibbleError *error) {
+  measure(run, model, sizes);
   run->kernels = kernels;
   run->threads = threads;
   visit_buffers(run, threads_count(threads), add_bytes, &run->bytes);
-  if (visit_buffers(run, threads_count(threads), allocate, NULL)) return true;
+  const bool allocated = visit_buffers(run, threads_count(threads), allocate, NULL);
+  run->x = run->stream;
+  if (allocated) return true;
   const double megabytes = (double)run->bytes / 1e6;
   run_free(run);
   return nibble_fail(error, NIBBLE_OUT_OF_MEMORY,
@@ -104,10 +107,10 @@ void run_free(Run *run) {
   run->model = NULL;
 }
 
-uint64_t run_bytes(const Model *model, int threads, int context_size, int batch_size) {
+uint64_t run_bytes(const Model *model, int threads, RunSizes sizes) {
   Run run;
   uint64_t bytes = 0;
-  measure(&run, model, context_size, batch_size);
+  measure(&run, model, sizes);
   visit_buffers(&run, threads, add_bytes, &bytes);
   return bytes;
 }

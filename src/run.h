@@ -27,6 +27,7 @@ typedef struct {
   Threads *threads;
   Rope rope;
   int batch_size, context_size;
+  int sweep_size;    // tokens that a pass block by block takes; at least batch_size
   int tile_streams;  // the tiles that a product with one token reads side by side; 0: not chosen yet
 
   // The batch under way.
@@ -36,7 +37,8 @@ typedef struct {
 
   // Buffers. Strides are the sizes rounded up to TILE_ROWS.
   int width_stride, query_stride, key_stride, forward_stride, logits_stride;
-  float *x;                /* [batch, width] the residual stream */
+  float *stream;           /* [sweep, width] the residual stream */
+  float *x;                /* [batch, width] the batch's part of it */
   float *normed;           /* [batch, width] */
   float *query;            /* [batch, heads * head_size] */
   float *key, *value;      /* [batch, kv_heads * head_size] */
@@ -57,14 +59,18 @@ int run_round_up(int n, int multiple);
 // Splits that a context of this many tokens has.
 int run_splits(int tokens);
 
-// Allocates the buffers. run->rope stays empty: the caller makes it once the model's
-// weights are there.
-bool run_create(Run *run, const Model *model, const Kernels *kernels, Threads *threads, int context_size,
-                int batch_size, NibbleError *error);
+// What the buffers are made for. `sweep` is at least `batch`.
+typedef struct {
+  int context, batch, sweep;
+} RunSizes;
+
+// Allocates the buffers. run->rope stays empty: the caller makes it once the model's weights are there.
+bool run_create(Run *run, const Model *model, const Kernels *kernels, Threads *threads, RunSizes sizes,
+                NibbleError *error);
 void run_free(Run *run);  // safe on a zeroed run
 
 // Bytes that run_create() allocates for this many threads.
-uint64_t run_bytes(const Model *model, int threads, int context_size, int batch_size);
+uint64_t run_bytes(const Model *model, int threads, RunSizes sizes);
 
 // Ends a step of the pass: all threads meet, and what this one did goes on the books.
 void run_finish_step(Run *run, int thread, ProfileOperation operation);

@@ -7,9 +7,6 @@
 #include "forward.h"
 #include "kv_shift.h"
 
-// Tokens whose logits are held at once when all of a text is scored.
-enum { SCORED_TOKENS = 8 };
-
 static uint64_t session_bytes(const NibbleEngine *engine) {
   const uint64_t context = (uint64_t)engine->run.context_size, layers = (uint64_t)engine->kv_shape.layers;
   const uint64_t pages = (uint64_t)kv_page_count(engine->run.context_size);
@@ -64,7 +61,7 @@ NibbleSession *nibble_session_fork(const NibbleSession *session, NibbleError *er
   return fork;
 }
 
-static bool check_tokens(const NibbleSession *session, const int32_t *tokens, int count, const int32_t *targets,
+bool engine_check_tokens(const NibbleSession *session, const int32_t *tokens, int count, const int32_t *targets,
                          NibbleError *error) {
   const Run *run = &session->engine->run;
   const int vocabulary = session->engine->model.shape.vocabulary;
@@ -83,7 +80,7 @@ static bool check_tokens(const NibbleSession *session, const int32_t *tokens, in
                      run->context_size, session->length, count);
 }
 
-static float log_probability(const float *logits, int vocabulary, int target) {
+float engine_log_probability(const float *logits, int vocabulary, int target) {
   float max = logits[0];
   for (int i = 1; i < vocabulary; i++)
     max = max < logits[i] ? logits[i] : max;
@@ -105,7 +102,7 @@ static void score_batch(Run *run, const int32_t *targets, float *log_probabiliti
     for (int i = 0; i < count; i++) {
       const int target = targets[first + i];
       const float *row = logits + (size_t)i * (size_t)run->logits_stride;
-      log_probabilities[first + i] = target < 0 ? 0 : log_probability(row, vocabulary, target);
+      log_probabilities[first + i] = target < 0 ? 0 : engine_log_probability(row, vocabulary, target);
     }
   }
 }
@@ -131,7 +128,12 @@ static bool evaluate(NibbleSession *session, const int32_t *tokens, int count, c
 
 bool nibble_session_evaluate(NibbleSession *session, const int32_t *tokens, int count, const int32_t *targets,
                              float *log_probabilities, NibbleError *error) {
-  if (!check_tokens(session, tokens, count, targets, error)) return false;
+  if (!engine_check_tokens(session, tokens, count, targets, error)) return false;
+  if (session->engine->model.residency.streams || session->engine->pass != NULL)
+    return nibble_fail(error, NIBBLE_INVALID_ARGUMENT,
+                       session->engine->pass != NULL
+                           ? "A pass is under way in this engine. Finish it first."
+                           : "Not all weights are in memory: compute the tokens in a pass, block by block.");
   float *scored_logits = NULL;
   if (targets != NULL) {
     scored_logits = malloc(SCORED_TOKENS * (size_t)engine_logits_bytes(&session->engine->model.shape));

@@ -15,7 +15,7 @@
 #include "engine_state.h"
 
 // Raise it whenever the layout of the image or of a page changes.
-enum { IMAGE_VERSION = 1, CHECKSUM_BYTES = 8 };
+enum { IMAGE_VERSION = 2, CHECKSUM_BYTES = 8 };
 static const char image_magic[8] = {'N', 'I', 'B', 'B', 'L', 'E', 'K', 'V'};
 
 typedef struct {
@@ -57,9 +57,8 @@ static void add_number(Checksum *checksum, double number) {
   checksum_update(checksum, (const uint8_t *)&number, sizeof number);
 }
 
-// Of the model's shape and of a sample of its weights: a 64th of them, spread over all.
+// Of the model's shape and of a sample of its weights.
 static uint64_t fingerprint_of(NibbleEngine *engine) {
-  enum { SAMPLE_BYTES = 64, STRIDE = 4096 };
   if (engine->fingerprint != 0) return engine->fingerprint;
   const Model *model = &engine->model;
   const Shape *shape = &model->shape;
@@ -82,7 +81,7 @@ static uint64_t fingerprint_of(NibbleEngine *engine) {
                             (double)rope->extrapolation,
                             (double)rope->beta_fast,
                             (double)rope->beta_slow,
-                            (double)model->arena_bytes};
+                            (double)model->packed_bytes};
   Checksum checksum;
   checksum_begin(&checksum);
   checksum_update(&checksum, (const uint8_t *)shape->architecture->name, strlen(shape->architecture->name));
@@ -90,9 +89,10 @@ static uint64_t fingerprint_of(NibbleEngine *engine) {
     add_number(&checksum, numbers[i]);
   for (int layer = 0; layer < shape_layers(shape); layer++)
     add_number(&checksum, shape_window(shape, layer));
-  for (uint64_t at = 0; at < model->arena_bytes; at += STRIDE) {
-    const uint64_t left = model->arena_bytes - at;
-    checksum_update(&checksum, model->arena + at, (size_t)(left < SAMPLE_BYTES ? left : SAMPLE_BYTES));
+  uint8_t sample[SAMPLE_BYTES];
+  for (int i = 0; i < SAMPLES; i++) {
+    engine_sample(engine, i, sample);
+    checksum_update(&checksum, sample, SAMPLE_BYTES);
   }
   engine->fingerprint = checksum_end(&checksum) | 1;  // never 0
   return engine->fingerprint;

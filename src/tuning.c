@@ -48,7 +48,7 @@ static void do_nothing(void *context, int thread) { (void)context, (void)thread;
 int tuning_choose_threads(Run *run, ThreadRate rates[TUNING_THREAD_COUNTS]) {
   const int all = threads_count(run->threads);
   // A small model need not be gone through more often than tells.
-  const uint64_t bytes = run->model->arena_bytes * TOKENS_A_TURN;
+  const uint64_t bytes = run->model->packed_bytes * TOKENS_A_TURN;
   const Turn turn = {bytes < thread_turn.bytes ? bytes : thread_turn.bytes, thread_turn.seconds};
   int count = 0, best = 0, layer = 0;
   for (int threads = 1; threads < all; threads *= 2)

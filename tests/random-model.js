@@ -90,6 +90,20 @@ export const SHAPES = {
   },
   'llama-3.2-1b': { name: 'llama-3.2-1b', width: 2048, layers: 16, ffn: 8192, heads: 32, kvHeads: 8, ...llama3(64) },
   'llama-3.2-3b': { name: 'llama-3.2-3b', width: 3072, layers: 28, ffn: 8192, heads: 24, kvHeads: 8, ...llama3(128) },
+  'llama-2-7b': {
+    name: 'llama-2-7b',
+    context: 4096,
+    width: 4096,
+    layers: 32,
+    ffn: 11008,
+    heads: 32,
+    kvHeads: 32,
+    headSize: 128,
+    vocabulary: 32000,
+    tied: false,
+    epsilon: 1e-5,
+    ropeBase: 10000,
+  },
 };
 
 // Byte-level BPE writes each byte as one printable character: itself where printable, else the next one from U+0100.

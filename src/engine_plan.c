@@ -1,0 +1,198 @@
+#include "engine_plan.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine_state.h"
+#include "segment.h"
+
+enum {
+  DEFAULT_CONTEXT = 4096,
+  DEFAULT_BATCH = 128,
+  LEAST_CONTEXT = 512,  // that the engine chooses under a memory budget
+  KV_SHARE = 4,         // of the budget, that the context which it chooses takes at most
+  STREAM_SHARE = 32,    // of the budget, that the residual stream of a sweep takes at most
+};
+
+static bool check_range(const char *name, int value, int low, int high, NibbleError *error) {
+  return (value >= low && value <= high) ||
+         nibble_fail(error, NIBBLE_INVALID_ARGUMENT, "%s is %d; a number from %d to %d was expected.", name, value, low,
+                     high);
+}
+
+// The context where none is asked for.
+static int choose_context(const NibbleOptions *options, const Shape *shape, const KvShape *kv) {
+  int context = shape->trained_context < DEFAULT_CONTEXT ? shape->trained_context : DEFAULT_CONTEXT;
+  const uint64_t most = options->memory_budget / KV_SHARE;
+  while (options->memory_budget > 0 && context / 2 >= LEAST_CONTEXT && kv_cache_bytes(kv, context) > most)
+    context /= 2;
+  return context;
+}
+
+// Checks the options against the model, and fills in what they leave to the engine.
+static bool settle_options(const NibbleOptions *options, const Shape *shape, const KvShape *kv, NibbleOptions *settled,
+                           NibbleError *error) {
+  *settled = *options;
+  if (options->context_size == 0) settled->context_size = choose_context(options, shape, kv);
+  if (options->batch_size == 0) settled->batch_size = DEFAULT_BATCH;
+  if (!check_range("The number of threads", settled->threads, 1, NIBBLE_MAX_THREADS, error) ||
+      !check_range("The batch size", settled->batch_size, 1, NIBBLE_MAX_BATCH, error) ||
+      !check_range("The number of tile streams", settled->tile_streams, 0, NIBBLE_MAX_TILE_STREAMS, error) ||
+      !check_range("The type of the KV cache", (int)settled->kv_type, NIBBLE_KV_DEFAULT, NIBBLE_KV_INT8, error))
+    return false;
+  if (settled->context_size < 1 || settled->context_size > shape->trained_context)
+    return nibble_fail(error, NIBBLE_INVALID_ARGUMENT,
+                       "The context size is %d; this model was trained for up to %d tokens. Ask for that or fewer.",
+                       settled->context_size, shape->trained_context);
+  if (settled->batch_size > settled->context_size) settled->batch_size = settled->context_size;
+  return true;
+}
+
+static KvType kv_type_of(const NibbleOptions *options) {
+  if (options->kv_type == NIBBLE_KV_INT8) return KV_INT8;
+  return options->exact ? KV_F32 : KV_F16;
+}
+
+// *windows becomes what the shape points to, to be freed by the caller.
+static bool kv_shape_of(const Shape *shape, KvType type, KvShape *kv, int **windows, NibbleError *error) {
+  const int layers = shape_layers(shape);
+  *windows = malloc((size_t)layers * sizeof **windows);
+  if (*windows == NULL) return nibble_fail(error, NIBBLE_OUT_OF_MEMORY, "No memory is left to describe a KV cache.");
+  for (int layer = 0; layer < layers; layer++)
+    (*windows)[layer] = shape_window(shape, layer);
+  *kv = (KvShape){layers, shape->kv_heads, shape->head_size, type, *windows};
+  return true;
+}
+
+// What does not lie in the arena, the run state or the KV pages: tables, a session, a pass, the loader's staging.
+static uint64_t other_bytes(const EnginePlan *plan, const Model *model) {
+  const uint64_t logits = engine_logits_bytes(&model->shape);
+  uint64_t position, bytes = loader_staging_bytes(model) + logits;
+  if (plan->options.memory_budget == 0) return bytes;
+  bytes += (uint64_t)plan->options.context_size * sizeof(int32_t);
+  return bytes + logits * (1 + SCORED_TOKENS) + SAMPLES * SAMPLE_BYTES +
+         ROWS_AT_ONCE * segment_embedding_tile(model, 0, &position);
+}
+
+static uint64_t kv_bytes(const EnginePlan *plan) {
+  const int context = plan->options.context_size;
+  // Behind a window a sweep leaves its pages until it is through.
+  const uint64_t kept = kv_cache_bytes(&plan->kv, context),
+                 whole = (uint64_t)plan->kv.layers * (uint64_t)kv_page_count(context) * kv_page_bytes(&plan->kv);
+  const uint64_t sweep =
+      (uint64_t)plan->kv.layers * (uint64_t)kv_page_count(plan->sizes.sweep) * kv_page_bytes(&plan->kv);
+  return plan->sizes.sweep == plan->sizes.batch || kept + sweep > whole ? (kept < whole ? kept : whole) : kept + sweep;
+}
+
+static uint64_t fixed_bytes(const EnginePlan *plan, const Model *model) {
+  return plan->options.caller_bytes + other_bytes(plan, model) + kv_bytes(plan) +
+         run_bytes(model, plan->options.threads, plan->sizes);
+}
+
+// Tokens whose residual stream takes its share of the budget at most.
+static int sweep_size(const EnginePlan *plan, const Shape *shape) {
+  const uint64_t row = (uint64_t)run_round_up(shape->width, TILE_ROWS) * sizeof(float);
+  const uint64_t most = plan->options.memory_budget / STREAM_SHARE / row;
+  if (most < (uint64_t)plan->sizes.batch) return plan->sizes.batch;
+  return most < (uint64_t)plan->sizes.context ? (int)most : plan->sizes.context;
+}
+
+// Shares out the budget: first for sweeps of one batch, which is all there is where nothing streams.
+static bool share_out(EnginePlan *plan, Model *model, NibbleError *error) {
+  const uint64_t budget = plan->options.memory_budget;
+  if (budget == 0) return true;
+  uint64_t *block_bytes = malloc((size_t)model->shape.blocks * sizeof *block_bytes);
+  if (block_bytes == NULL) return nibble_fail(error, NIBBLE_OUT_OF_MEMORY, "No memory is left to plan a model's.");
+  BudgetNeed need;
+  Residency residency;
+  model_need(model, block_bytes, &need);
+  need.fixed = fixed_bytes(plan, model);
+  plan->least_budget = budget_least(&need);
+  bool fits = budget_plan(&need, budget, &residency, error);
+  if (fits && residency.streams) {
+    const RunSizes before = plan->sizes;
+    plan->sizes.sweep = sweep_size(plan, &model->shape);
+    need.fixed = fixed_bytes(plan, model);
+    Residency larger;
+    if (budget_plan(&need, budget, &larger, NULL))
+      residency = larger;
+    else
+      plan->sizes = before;
+  }
+  free(block_bytes);
+  if (fits) model_limit(model, &residency);
+  return fits;
+}
+
+bool engine_plan(EnginePlan *plan, Model *model, const NibbleOptions *options, NibbleError *error) {
+  *plan = (EnginePlan){.windows = NULL};
+  if (!kv_shape_of(&model->shape, kv_type_of(options), &plan->kv, &plan->windows, error)) return false;
+  if (settle_options(options, &model->shape, &plan->kv, &plan->options, error)) {
+    plan->sizes = (RunSizes){plan->options.context_size, plan->options.batch_size, plan->options.batch_size};
+    if (share_out(plan, model, error)) return true;
+  }
+  free(plan->windows);
+  plan->windows = NULL;
+  return false;
+}
+
+static NibbleBudget budget_of(const Model *model, uint64_t least_budget, int sweep) {
+  const Residency *residency = &model->residency;
+  NibbleBudget budget = {.least_budget = least_budget,
+                         .streams = residency->streams,
+                         .output_streams = residency->output_streams,
+                         .slots = residency->slots,
+                         .slot_bytes = residency->slot_bytes,
+                         .sweep_size = sweep};
+  for (int i = 0; i < model->shape.blocks; i++)
+    budget.streamed_blocks += model->blocks[i].streams;
+  budget.pinned_blocks = model->shape.blocks - budget.streamed_blocks;
+  Segment segment;
+  for (int i = 0; segment_at(model, i, &segment); i++)
+    budget.streamed_bytes += segment.bytes;
+  return budget;
+}
+
+void engine_describe(const Model *model, RunSizes sizes, KvType kv_type, uint64_t least_budget, NibbleModelInfo *info) {
+  const Shape *shape = &model->shape;
+  *info = (NibbleModelInfo){.parameters = model->parameters,
+                            .bytes_per_token = model_bytes_per_token(model),
+                            .vocabulary = shape->vocabulary,
+                            .width = shape->width,
+                            .blocks = shape->blocks,
+                            .layers = shape_layers(shape),
+                            .heads = shape->heads,
+                            .kv_heads = shape->kv_heads,
+                            .head_size = shape->head_size,
+                            .feed_forward = shape->feed_forward,
+                            .trained_context = shape->trained_context,
+                            .context_size = sizes.context,
+                            .sliding_window = shape->sliding_window,
+                            .tied_output = model->tied_output,
+                            .kv_type = kv_type,
+                            .packed_bytes = model->packed_bytes,
+                            .budget = budget_of(model, least_budget, sizes.sweep)};
+  const char *name = shape->architecture->name;
+  const size_t length = strlen(name), limit = sizeof info->architecture - 1;
+  memcpy(info->architecture, name, length < limit ? length : limit);
+}
+
+bool nibble_describe(const Gguf *gguf, const NibbleOptions *options, NibbleModelInfo *info, NibbleMemory *memory,
+                     NibbleError *error) {
+  Model model;
+  EnginePlan plan;
+  if (!model_plan(&model, gguf, error)) return false;
+  const bool fits = engine_plan(&plan, &model, options, error);
+  if (fits && info != NULL) engine_describe(&model, plan.sizes, plan.kv.type, plan.least_budget, info);
+  if (fits && memory != NULL) {
+    const uint64_t ring = model_ring_bytes(&model);
+    *memory = (NibbleMemory){.weights = model.arena_bytes - ring,
+                             .ring = ring,
+                             .kv_cache = kv_bytes(&plan),
+                             .activations = run_bytes(&model, plan.options.threads, plan.sizes),
+                             .other = other_bytes(&plan, &model)};
+  }
+  if (fits) free(plan.windows);
+  model_free(&model);
+  return fits;
+}

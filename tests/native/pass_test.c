@@ -1,0 +1,413 @@
+// The promises of engine.h about passes block by block, and about weights that stream under a memory budget.
+#include <math.h>
+#include <stdlib.h>
+
+#include "check.h"
+#include "engine.h"
+#include "engine_fixture.h"
+
+// An engine under a budget, whose weights come from the packed bytes of another.
+typedef struct {
+  NibbleEngine *engine;
+  NibbleSession *session;
+  NibbleModelInfo info;
+  uint8_t *packed;  // the store
+} Streamer;
+
+static uint8_t *packed_bytes_of(const Rig *rig) {
+  NibbleModelInfo info;
+  nibble_engine_info(rig->engine, &info);
+  uint8_t *packed = malloc((size_t)info.packed_bytes);
+  if (packed == NULL) abort();
+  for (uint64_t at = 0, run; at < info.packed_bytes; at += run) {
+    const uint8_t *place = nibble_engine_packed_range(rig->engine, at, &run);
+    memcpy(packed + at, place, (size_t)run);
+  }
+  return packed;
+}
+
+static void streamer_load(Streamer *streamer) {
+  for (uint64_t at = 0, run; at < streamer->info.packed_bytes; at += run) {
+    uint8_t *place = nibble_engine_packed_range(streamer->engine, at, &run);
+    if (place != NULL)
+      memcpy(place, streamer->packed + at, (size_t)run);
+    else
+      nibble_engine_pass_by(streamer->engine, at, streamer->packed + at, (size_t)run);
+  }
+  if (!nibble_engine_finish(streamer->engine, NULL)) abort();
+}
+
+static NibbleModelInfo describe(const Rig *rig, const NibbleOptions *options) {
+  NibbleModelInfo info;
+  if (!nibble_describe(&rig->tiny.gguf, options, &info, NULL, NULL)) abort();
+  return info;
+}
+
+static bool streamer_open(Check *check, Streamer *streamer, const Rig *rig, const NibbleOptions *options) {
+  NibbleError error = {.code = NIBBLE_OK};
+  *streamer = (Streamer){.engine = nibble_engine_create(&rig->tiny.gguf, options, &error)};
+  if (!CHECK(streamer->engine != NULL)) {
+    printf("  %s\n", error.message);
+    return false;
+  }
+  nibble_engine_info(streamer->engine, &streamer->info);
+  streamer->packed = packed_bytes_of(rig);
+  streamer_load(streamer);
+  streamer->session = nibble_session_create(streamer->engine, &error);
+  return CHECK(streamer->session != NULL);
+}
+
+static void streamer_close(Streamer *streamer) {
+  nibble_session_free(streamer->session);
+  nibble_engine_free(streamer->engine);
+  free(streamer->packed);
+}
+
+// What a pass needs goes into a slot, which is poisoned before, so that nothing is read that was not asked for.
+static void fill_slot(Check *check, const Streamer *streamer, int segment, int slot) {
+  uint8_t *bytes = nibble_engine_slot(streamer->engine, slot);
+  if (!CHECK(bytes != NULL)) return;
+  memset(bytes, 0xff, (size_t)streamer->info.budget.slot_bytes);
+  uint64_t position, length, filled = 0;
+  for (int i = 0; nibble_engine_segment(streamer->engine, segment, i, &position, &length); i++) {
+    if (!CHECK(filled + length <= streamer->info.budget.slot_bytes)) return;
+    memcpy(bytes + filled, streamer->packed + position, (size_t)length);
+    filled += length;
+  }
+  CHECK(filled > 0);
+}
+
+static void fill_rows(const Streamer *streamer, NibblePass *pass) {
+  uint64_t position, length;
+  uint8_t *row;
+  for (int i = 0; (row = nibble_pass_row(pass, i, &position, &length)) != NULL; i++)
+    memcpy(row, streamer->packed + position, (size_t)length);
+}
+
+// Runs at most `steps` steps; returns how many there were.
+static int drive(Check *check, const Streamer *streamer, NibblePass *pass, int steps) {
+  int done = 0;
+  for (int need; done < steps && (need = nibble_pass_next(pass)) != NIBBLE_PASS_DONE; done++) {
+    const int slots = streamer->info.budget.slots, slot = slots > 0 ? done % slots : 0;
+    if (need == NIBBLE_PASS_ROWS) fill_rows(streamer, pass);
+    if (need >= 0) fill_slot(check, streamer, need, slot);
+    nibble_pass_step(pass, slot);
+  }
+  return done;
+}
+
+static void pass_over(Check *check, const Streamer *streamer, const int32_t *tokens, int count, const int32_t *targets,
+                      float *scores) {
+  NibbleError error = {.code = NIBBLE_OK};
+  for (int done = 0; done < count;) {
+    const int left = count - done, most = streamer->info.budget.sweep_size, part = left < most ? left : most;
+    NibblePass *pass = nibble_pass_begin(streamer->session, tokens + done, part, targets ? targets + done : NULL,
+                                         scores ? scores + done : NULL, &error);
+    if (!CHECK(pass != NULL)) {
+      printf("  %s\n", error.message);
+      return;
+    }
+    drive(check, streamer, pass, INT32_MAX);
+    nibble_pass_finish(pass);
+    done += part;
+  }
+}
+
+// Blocks enough for some to stay and some to stream.
+static TinyConfig config_at(int index) {
+  TinyConfig config = tiny_configs[index];
+  config.blocks = 6;
+  config.vocabulary = MOST_VOCABULARY;
+  return config;
+}
+
+static NibbleOptions options_for(int batch, uint64_t budget) {
+  NibbleOptions options = tiny_options();
+  options.context_size = 300;
+  options.batch_size = batch;
+  options.memory_budget = budget;
+  return options;
+}
+
+// From the least budget to one that holds all.
+static uint64_t budget_at(const Rig *rig, const NibbleOptions *wanted, int step, int steps) {
+  NibbleOptions options = *wanted;
+  options.memory_budget = UINT64_MAX;
+  NibbleMemory all;
+  nibble_describe(&rig->tiny.gguf, &options, NULL, &all, NULL);
+  const uint64_t least = describe(rig, &options).budget.least_budget;
+  const uint64_t most = all.weights + all.kv_cache + all.activations + all.other;
+  return least + (most > least ? (most - least) * (uint64_t)step / (uint64_t)steps : 0);
+}
+
+enum { TEXT = 150, BUDGETS = 12 };
+
+TEST(streamed_results_are_those_of_weights_in_memory_to_the_last_bit) {
+  int streamed = 0, pinned = 0, output = 0, whole = 0;
+  for (int i = 0; i < TINY_CONFIGS; i++)
+    for (int step = 0; step <= BUDGETS; step++) {
+      Rig rig;
+      Streamer streamer;
+      const int batches[] = {1, 7, 32}, batch = batches[step % 3];
+      NibbleOptions options = options_for(batch, 0);
+      const TinyConfig config = config_at(i);
+      open_config(check, &rig, &config, &options);
+      options.memory_budget = budget_at(&rig, &options, step, BUDGETS);
+      if (!streamer_open(check, &streamer, &rig, &options)) return;
+      const NibbleBudget *budget = &streamer.info.budget;
+      streamed += budget->streamed_blocks > 0;
+      pinned += budget->streamed_blocks > 0 && budget->pinned_blocks > 0;
+      output += budget->output_streams;
+      whole += !budget->streams;
+      int32_t text[TEXT], targets[TEXT];
+      float expected[TEXT], found[TEXT];
+      fill_text(text, TEXT, rig.vocabulary);
+      for (int t = 0; t < TEXT; t++)
+        targets[t] = t % 5 == 0 ? -1 : text[(t + 1) % TEXT];
+      // A prompt, a few single tokens, and a scored text behind them.
+      append(check, rig.session, text, 67);
+      pass_over(check, &streamer, text, 67, NULL, NULL);
+      CHECK(same_logits(streamer.session, nibble_session_logits(rig.session), rig.vocabulary));
+      for (int t = 67; t < 70; t++) {
+        append(check, rig.session, text + t, 1);
+        pass_over(check, &streamer, text + t, 1, NULL, NULL);
+        CHECK(same_logits(streamer.session, nibble_session_logits(rig.session), rig.vocabulary));
+      }
+      CHECK(nibble_session_evaluate(rig.session, text, TEXT, targets, expected, NULL));
+      pass_over(check, &streamer, text, TEXT, targets, found);
+      CHECK(memcmp(expected, found, sizeof expected) == 0);
+      CHECK(same_logits(streamer.session, nibble_session_logits(rig.session), rig.vocabulary));
+      CHECK_INT(nibble_session_length(streamer.session), 70 + TEXT);
+      CHECK(memcmp(nibble_session_tokens(streamer.session), nibble_session_tokens(rig.session),
+                   (70 + TEXT) * sizeof(int32_t)) == 0);
+      streamer_close(&streamer);
+      rig_close(&rig);
+    }
+  CHECK(streamed > 20 && pinned > 20 && output > 10 && whole >= TINY_CONFIGS);
+}
+
+TEST(a_sweep_takes_more_tokens_than_a_batch) {
+  Rig rig;
+  Streamer streamer;
+  NibbleOptions options = options_for(8, 0);
+  const TinyConfig config = config_at(1);
+  open_config(check, &rig, &config, &options);
+  options.memory_budget = budget_at(&rig, &options, 3, 12);
+  if (!streamer_open(check, &streamer, &rig, &options)) return;
+  CHECK(streamer.info.budget.streams && streamer.info.budget.sweep_size > 8);
+  CHECK_INT(describe(&rig, &options).budget.sweep_size, streamer.info.budget.sweep_size);
+  streamer_close(&streamer);
+  rig_close(&rig);
+}
+
+static uint64_t total(const NibbleMemory *memory) {
+  return memory->weights + memory->ring + memory->kv_cache + memory->activations + memory->other;
+}
+
+TEST(an_engine_keeps_within_its_budget_and_tells_beforehand_what_it_takes) {
+  for (int i = 0; i < TINY_CONFIGS; i++)
+    for (int step = 0; step <= BUDGETS; step++) {
+      Rig rig;
+      Streamer streamer;
+      NibbleOptions options = options_for(16, 0);
+      const TinyConfig config = config_at(i);
+      open_config(check, &rig, &config, &options);
+      options.memory_budget = budget_at(&rig, &options, step, BUDGETS) + 1000;
+      options.caller_bytes = 1000;
+      NibbleMemory planned, live;
+      CHECK(nibble_describe(&rig.tiny.gguf, &options, NULL, &planned, NULL));
+      CHECK(total(&planned) + options.caller_bytes <= options.memory_budget);
+      if (!streamer_open(check, &streamer, &rig, &options)) return;
+      int32_t text[290];
+      fill_text(text, 290, rig.vocabulary);
+      pass_over(check, &streamer, text, 290, NULL, NULL);
+      nibble_engine_memory(streamer.engine, &live);
+      CHECK(live.weights == planned.weights && live.ring == planned.ring && live.activations == planned.activations);
+      CHECK(live.kv_cache <= planned.kv_cache);
+      streamer_close(&streamer);
+      rig_close(&rig);
+    }
+}
+
+TEST(a_budget_below_the_least_is_refused_with_what_would_do) {
+  for (int i = 0; i < TINY_CONFIGS; i++) {
+    Rig rig;
+    NibbleError error = {.code = NIBBLE_OK};
+    NibbleOptions options = options_for(4, 0);
+    const TinyConfig config = config_at(i);
+    open_config(check, &rig, &config, &options);
+    options.memory_budget = budget_at(&rig, &options, 0, 1);
+    CHECK(nibble_describe(&rig.tiny.gguf, &options, NULL, NULL, &error));
+    options.memory_budget--;
+    CHECK(!nibble_describe(&rig.tiny.gguf, &options, NULL, NULL, &error));
+    CHECK_STR(nibble_error_name((int)error.code), "BUDGET_TOO_SMALL");
+    CHECK(nibble_engine_create(&rig.tiny.gguf, &options, &error) == NULL);
+    CHECK(strstr(error.message, "at least") != NULL);
+    rig_close(&rig);
+  }
+}
+
+TEST(a_pass_that_ends_early_leaves_the_session_as_it_was) {
+  for (int i = 0; i < TINY_CONFIGS; i++) {
+    Rig rig;
+    Streamer streamer;
+    NibbleOptions options = options_for(16, 0);
+    const TinyConfig config = config_at(i);
+    open_config(check, &rig, &config, &options);
+    options.memory_budget = budget_at(&rig, &options, 1, BUDGETS);
+    if (!streamer_open(check, &streamer, &rig, &options)) return;
+    int32_t text[120];
+    float before[MOST_VOCABULARY];
+    fill_text(text, 120, rig.vocabulary);
+    append(check, rig.session, text, 70);
+    pass_over(check, &streamer, text, 70, NULL, NULL);
+    keep_logits(check, &rig, before);
+    NibbleMemory memory, after;
+    nibble_engine_memory(streamer.engine, &memory);
+    for (int steps = 0, all = 1; steps < all; steps++) {
+      NibblePass *pass = nibble_pass_begin(streamer.session, text + 70, 9, NULL, NULL, NULL);
+      if (!CHECK(pass != NULL)) return;
+      CHECK(nibble_pass_begin(streamer.session, text, 1, NULL, NULL, NULL) == NULL);
+      CHECK_INT(drive(check, &streamer, pass, steps), steps);
+      if (nibble_pass_next(pass) != NIBBLE_PASS_DONE) all = steps + 2;
+      const bool done = nibble_pass_next(pass) == NIBBLE_PASS_DONE;
+      nibble_pass_finish(pass);
+      if (done) break;
+      CHECK_INT(nibble_session_length(streamer.session), 70);
+      CHECK(same_logits(streamer.session, before, rig.vocabulary));
+      nibble_engine_memory(streamer.engine, &after);
+      CHECK_INT((long long)total(&after), (long long)total(&memory));
+    }
+    CHECK_INT(nibble_session_length(streamer.session), 79);
+    append(check, rig.session, text + 70, 50);
+    pass_over(check, &streamer, text + 79, 41, NULL, NULL);
+    CHECK(same_logits(streamer.session, nibble_session_logits(rig.session), rig.vocabulary));
+    streamer_close(&streamer);
+    rig_close(&rig);
+  }
+}
+
+TEST(an_engine_that_streams_computes_in_passes_only_and_loads_from_a_store_only) {
+  Rig rig;
+  Streamer streamer;
+  NibbleError error = {.code = NIBBLE_OK};
+  NibbleOptions options = options_for(16, 0);
+  const TinyConfig config = config_at(0);
+  open_config(check, &rig, &config, &options);
+  options.memory_budget = budget_at(&rig, &options, 1, BUDGETS);
+  if (!streamer_open(check, &streamer, &rig, &options)) return;
+  const int32_t token = 1;
+  CHECK(!nibble_session_evaluate(streamer.session, &token, 1, NULL, NULL, &error));
+  CHECK_STR(nibble_error_name((int)error.code), "INVALID_ARGUMENT");
+  CHECK(nibble_engine_slot(streamer.engine, streamer.info.budget.slots) == NULL);
+  NibbleEngine *engine = nibble_engine_create(&rig.tiny.gguf, &options, NULL);
+  if (CHECK(engine != NULL)) {
+    error.code = NIBBLE_OK;
+    CHECK(!tiny_load(engine, &rig.tiny, 1000, &error));
+    CHECK_STR(nibble_error_name((int)error.code), "INVALID_ARGUMENT");
+  }
+  nibble_engine_free(engine);
+  streamer_close(&streamer);
+  rig_close(&rig);
+}
+
+// A pass is for engines with all their weights too.
+TEST(passes_of_weights_in_memory_give_the_same_as_evaluation) {
+  for (int i = 0; i < TINY_CONFIGS; i++) {
+    const NibbleOptions options = options_for(64, 0);
+    Rig rig;
+    const TinyConfig config = config_at(i);
+    open_config(check, &rig, &config, &options);
+    Streamer streamer = {.engine = rig.engine, .session = nibble_session_create(rig.engine, NULL)};
+    nibble_engine_info(rig.engine, &streamer.info);
+    int32_t text[100];
+    fill_text(text, 100, rig.vocabulary);
+    append(check, rig.session, text, 100);
+    pass_over(check, &streamer, text, 100, NULL, NULL);
+    CHECK(same_logits(streamer.session, nibble_session_logits(rig.session), rig.vocabulary));
+    nibble_session_free(streamer.session);
+    rig_close(&rig);
+  }
+}
+
+static uint8_t *save_of(NibbleSession *session, size_t *bytes) {
+  NibbleSave *save = nibble_save_create(session, NULL);
+  *bytes = (size_t)nibble_save_bytes(save);
+  uint8_t *image = malloc(*bytes);
+  if (image == NULL || nibble_save_read(save, image, *bytes) != *bytes) abort();
+  nibble_save_free(save);
+  return image;
+}
+
+TEST(sessions_are_saved_alike_whether_weights_stream_or_not) {
+  for (int step = 0; step < BUDGETS; step += 5) {
+    Rig rig;
+    Streamer streamer;
+    NibbleOptions options = options_for(16, 0);
+    const TinyConfig config = config_at(1);
+    open_config(check, &rig, &config, &options);
+    options.memory_budget = budget_at(&rig, &options, step, BUDGETS);
+    if (!streamer_open(check, &streamer, &rig, &options)) return;
+    int32_t text[90];
+    fill_text(text, 90, rig.vocabulary);
+    append(check, rig.session, text, 90);
+    pass_over(check, &streamer, text, 90, NULL, NULL);
+    size_t bytes, others;
+    uint8_t *image = save_of(rig.session, &bytes), *other = save_of(streamer.session, &others);
+    CHECK(bytes == others && memcmp(image, other, bytes) == 0);
+    free(image);
+    free(other);
+    streamer_close(&streamer);
+    rig_close(&rig);
+  }
+}
+
+TEST(threads_share_out_streamed_blocks_without_a_change) {
+  Rig rig;
+  Streamer streamer;
+  NibbleOptions options = options_for(16, 0);
+  options.threads = 3;
+  const TinyConfig config = config_at(9);
+  open_config(check, &rig, &config, &options);
+  options.memory_budget = budget_at(&rig, &options, 2, BUDGETS);
+  if (!streamer_open(check, &streamer, &rig, &options)) return;
+  int32_t text[90];
+  fill_text(text, 90, rig.vocabulary);
+  append(check, rig.session, text, 90);
+  pass_over(check, &streamer, text, 90, NULL, NULL);
+  CHECK(same_logits(streamer.session, nibble_session_logits(rig.session), rig.vocabulary));
+  streamer_close(&streamer);
+  rig_close(&rig);
+}
+
+TEST(the_engine_chooses_a_context_that_leaves_room_for_weights) {
+  TinyConfig config = tiny_configs[0];
+  config.context = 4096;
+  Rig rig;
+  NibbleOptions options = tiny_options();
+  open_config(check, &rig, &config, &options);
+  CHECK_INT(describe(&rig, &options).context_size, 4096);
+  options.memory_budget = 1 << 30;
+  CHECK_INT(describe(&rig, &options).context_size, 4096);
+  options.memory_budget = 4 << 20;
+  NibbleMemory memory;
+  CHECK(nibble_describe(&rig.tiny.gguf, &options, NULL, &memory, NULL));
+  const int context = describe(&rig, &options).context_size;
+  CHECK(context >= 512 && context < 4096 && (memory.kv_cache <= (1 << 20) || context == 512));
+  rig_close(&rig);
+}
+
+int main(void) {
+  Check check = {0};
+  RUN(&check, streamed_results_are_those_of_weights_in_memory_to_the_last_bit);
+  RUN(&check, a_sweep_takes_more_tokens_than_a_batch);
+  RUN(&check, an_engine_keeps_within_its_budget_and_tells_beforehand_what_it_takes);
+  RUN(&check, a_budget_below_the_least_is_refused_with_what_would_do);
+  RUN(&check, a_pass_that_ends_early_leaves_the_session_as_it_was);
+  RUN(&check, an_engine_that_streams_computes_in_passes_only_and_loads_from_a_store_only);
+  RUN(&check, passes_of_weights_in_memory_give_the_same_as_evaluation);
+  RUN(&check, sessions_are_saved_alike_whether_weights_stream_or_not);
+  RUN(&check, threads_share_out_streamed_blocks_without_a_change);
+  RUN(&check, the_engine_chooses_a_context_that_leaves_room_for_weights);
+  return check_finish(&check);
+}
