@@ -111,7 +111,7 @@ async function writeOn({ timeline, sampler, tokenizer, turn, signal, writer, roo
       if (room === null) return 'context';
       if (!(await isMade(room.make({ turn, signal })))) return 'cancelled';
     }
-    await timeline.extend([token]);
+    if (!(await isMade(timeline.extend([token], undefined, signal)))) return 'cancelled';
     writer.computed++;
     await turn.next();
   }

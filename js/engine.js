@@ -4,40 +4,24 @@
 //   Header    a GGUF header held in the heap: metadata and tensors
 //   Model     an engine of the C core: takes the weights, makes sessions and samplers
 //   Session   (session.js) one timeline of tokens
-//   Sampler
+//   Sampler   (sampler.js) chooses tokens
 //
 // The heap may grow in any call, so no view of it outlives the statement that made it (but those of packedViews()).
-// packer.js and session.js make further calls, and leave the heap to the Runtime. Whatever is opened here is closed by
+// packer.js, session.js, sampler.js and pass.js make further calls, and leave the heap to the Runtime. Whatever is opened here is closed by
 // its close(), which may be called twice. Everything is synchronous: no lock is needed.
+import { INFO_BYTES, infoAt, KV_TYPES, MEMORY_BYTES, memoryAt } from './core-fields.js';
 import { NibbleError } from './errors.js';
 import { instantiate, MOST_PAGES, reserveMemory } from './instantiate.js';
 import { Metadata } from './metadata.js';
+import { WeightRing } from './pass.js';
+import { Sampler } from './sampler.js';
 import { Restore, Session } from './session.js';
 
 /** Bytes of the file that are handed to the core at once. */
 export const STAGING_BYTES = 4 << 20;
 
-const INFO_FIELDS = [
-  'parameters',
-  'bytesPerToken',
-  'vocabularySize',
-  'width',
-  'blocks',
-  'layers',
-  'heads',
-  'kvHeads',
-  'headSize',
-  'feedForward',
-  'trainedContext',
-  'contextSize',
-  'slidingWindow',
-  'tiedOutput',
-  'kvType',
-];
-// KvType, and NibbleKvType: what the pages hold, and what may be asked for.
-const PAGE_TYPES = ['f16', 'f32', 'int8'];
-const KV_TYPES = ['auto', 'f16', 'int8'];
-const MEMORY_FIELDS = ['weights', 'kvCache', 'activations', 'other'];
+// What the heap takes beside what the core counts: code's data, stacks and tables, and STAGING_BYTES.
+const CALLER_BYTES = (4 << 20) + STAGING_BYTES;
 
 /** An instance of the wasm module. */
 export class Runtime {
@@ -58,7 +42,7 @@ export class Runtime {
     this.#error = this.allocate(module._api_error_size());
   }
 
-  /** The exports. Only this file, session.js and packer.js call them. */
+  /** The exports. Only this file, packer.js, session.js, sampler.js and pass.js call them. */
   get c() {
     if (this.#module === null) throw new NibbleError('UNLOADED', 'The engine was unloaded; create a new one.');
     return this.#module;
@@ -163,12 +147,6 @@ export function heapViews(memory, places) {
   return places.map(([address, length]) => new Uint8Array(memory.buffer, address, length));
 }
 
-/** Named numbers out of an array of doubles in the heap. */
-function namedDoubles(runtime, names, pointer) {
-  const values = runtime.copy(Float64Array, pointer, names.length);
-  return Object.fromEntries(names.map((name, index) => [name, values[index]]));
-}
-
 /** { name: number } for a call that returns the name at an index (0 past the last) and puts its number at a pointer. */
 function namedNumbers(runtime, call, nameOf = (pointer) => runtime.text(pointer)) {
   const numbers = {};
@@ -183,11 +161,6 @@ function namedNumbers(runtime, call, nameOf = (pointer) => runtime.text(pointer)
 
 /** A checksum as text, from the signed number that wasm gives. */
 export const hex = (number) => BigInt.asUintN(64, number).toString(16).padStart(16, '0');
-
-function infoAt(runtime, pointer) {
-  const info = namedDoubles(runtime, INFO_FIELDS, pointer);
-  return { ...info, tiedOutput: info.tiedOutput !== 0, kvType: PAGE_TYPES[info.kvType] };
-}
 
 /** A parsed GGUF header. Its metadata is decoded when asked for. */
 export class Header extends Metadata {
@@ -237,26 +210,61 @@ export class Header extends Metadata {
   }
 
   /** What the model is and what memory it will take: { info, memory }. Nothing is reserved. */
-  describe({ threads, contextSize, batchSize, exact, kvType = 'auto' }) {
+  describe({ threads, contextSize, batchSize, exact, kvType = 'auto', memoryBudget = null }) {
     const type = KV_TYPES.indexOf(kvType);
     const runtime = this.#runtime;
-    return runtime.scratch(8 * (INFO_FIELDS.length + MEMORY_FIELDS.length), (info) => {
-      const memory = info + 8 * INFO_FIELDS.length;
+    return runtime.scratch(INFO_BYTES + MEMORY_BYTES + 16, (info) => {
+      const memory = info + INFO_BYTES;
+      const budget = this.#writeBudget(memory + MEMORY_BYTES, memoryBudget);
       runtime.checked((error) =>
-        runtime.c._api_describe(this.#gguf, threads, contextSize, batchSize, exact ? 1 : 0, type, info, memory, error),
+        runtime.c._api_describe(
+          this.#gguf,
+          threads,
+          contextSize,
+          batchSize,
+          exact ? 1 : 0,
+          type,
+          budget,
+          info,
+          memory,
+          error,
+        ),
       );
-      return { info: infoAt(runtime, info), memory: namedDoubles(runtime, MEMORY_FIELDS, memory) };
+      const planned = memoryAt(runtime, memory);
+      return { info: infoAt(runtime, info, memoryBudget), memory: { ...planned, caller: this.#callerBytes } };
     });
+  }
+
+  // The header lies in the heap while the model is loaded.
+  get #callerBytes() {
+    return CALLER_BYTES + this.dataOffset;
+  }
+
+  #writeBudget(pointer, memoryBudget) {
+    this.#runtime.write(pointer, Float64Array.of(memoryBudget ?? 0, this.#callerBytes));
+    return pointer;
   }
 
   /**
    * An engine for this model, without its weights. `chooseThreads`: so many of the threads as are fastest; `kernelSet`
    * null, `tileStreams` 0: measured and chosen.
    */
-  createModel({ threads, chooseThreads, contextSize, batchSize, exact, kvType = 'auto', kernelSet, tileStreams }) {
+  createModel({
+    threads,
+    chooseThreads,
+    contextSize,
+    batchSize,
+    exact,
+    kvType = 'auto',
+    kernelSet,
+    tileStreams,
+    memoryBudget = null,
+  }) {
     const runtime = this.#runtime;
     const name = new TextEncoder().encode(`${kernelSet ?? ''}\0`);
-    return runtime.scratch(name.length, (text) => {
+    return runtime.scratch(16 + name.length, (budget) => {
+      const text = budget + 16;
+      this.#writeBudget(budget, memoryBudget);
       runtime.write(text, name);
       const set = kernelSet === null ? 0 : text;
       const engine = runtime.checked((error) =>
@@ -270,10 +278,11 @@ export class Header extends Metadata {
           KV_TYPES.indexOf(kvType),
           set,
           tileStreams,
+          budget,
           error,
         ),
       );
-      return new Model(runtime, engine);
+      return new Model(runtime, engine, memoryBudget);
     });
   }
 
@@ -295,15 +304,28 @@ export class Header extends Metadata {
 export class Model {
   #runtime;
   #engine;
+  /** @type {import('./weight-stream.js').WeightStream | null} Where the weights come from that do not stay in memory. */
+  weights = null;
 
-  constructor(runtime, engine) {
+  constructor(runtime, engine, memoryBudget) {
     this.#runtime = runtime;
     this.#engine = engine;
     this.batchSize = runtime.c._nibble_engine_batch_size(engine);
-    this.info = runtime.scratch(8 * INFO_FIELDS.length, (fields) => {
+    this.info = runtime.scratch(INFO_BYTES, (fields) => {
       runtime.c._api_engine_info(engine, fields);
-      return infoAt(runtime, fields);
+      return infoAt(runtime, fields, memoryBudget);
     });
+    this.ring = new WeightRing(runtime, engine);
+  }
+
+  /** Whether not all weights stay in memory: then they come from a store, and `weights` is there for every evaluation. */
+  get streams() {
+    return this.info.budget?.streams ?? false;
+  }
+
+  /** Tokens that one evaluation takes at most. */
+  get sweepSize() {
+    return this.streams ? this.info.budget.sweepTokens : this.batchSize;
   }
 
   /** Threads that work; settled once all weights are there. */
@@ -341,31 +363,52 @@ export class Model {
     }
   }
 
-  /**
-   * The places of `length` packed bytes from `position` on, in order: views that are filled and then let go. Reads may
-   * fill them while other calls run: the heap is shared, so it grows without moving.
-   */
-  packedViews(position, length) {
+  /** The places of `length` packed bytes from `position` on, in order; their pointer is 0 where they do not stay. */
+  packedPlaces(position, length) {
     const runtime = this.#runtime;
     return runtime.scratch(16, (fields) => {
-      const views = [];
-      for (let at = position, end = position + length; at < end; at += views.at(-1).length) {
+      const places = [];
+      for (let at = position, end = position + length; at < end; at += places.at(-1).length) {
         runtime.c._api_engine_packed_range(this.#engine, at, fields);
         const [pointer, run] = runtime.copy(Float64Array, fields, 2);
-        if (pointer === 0) throw new RangeError(`no weights at ${at}`);
-        views.push(runtime.bytes(pointer, Math.min(run, end - at)));
+        if (run === 0) throw new RangeError(`no weights at ${at}`);
+        places.push({ position: at, length: Math.min(run, end - at), pointer });
       }
-      return views;
+      return places;
     });
   }
 
-  /** Puts packed bytes into place. */
+  /**
+   * The same as views that are filled and then let go, of a model whose weights all stay. Reads may fill them while
+   * other calls run: the heap is shared, so it grows without moving.
+   */
+  packedViews(position, length) {
+    return this.packedPlaces(position, length).map((place) => this.#runtime.bytes(place.pointer, place.length));
+  }
+
+  /** Puts packed bytes into place, and looks at those that do not stay. */
   place(position, bytes) {
-    let done = 0;
-    for (const view of this.packedViews(position, bytes.length)) {
-      view.set(bytes.subarray(done, done + view.length));
-      done += view.length;
+    for (const place of this.packedPlaces(position, bytes.length)) {
+      const start = place.position - position;
+      const part = bytes.subarray(start, start + place.length);
+      if (place.pointer === 0) this.#lookAt(place.position, part);
+      else this.#runtime.write(place.pointer, part);
     }
+  }
+
+  #lookAt(position, bytes) {
+    this.#runtime.scratch(Math.min(bytes.length, STAGING_BYTES), (pointer) => {
+      for (let start = 0; start < bytes.length; start += STAGING_BYTES) {
+        const piece = bytes.subarray(start, start + STAGING_BYTES);
+        this.#runtime.write(pointer, piece);
+        this.passBy(position + start, pointer, piece.length);
+      }
+    });
+  }
+
+  /** Shows the core packed bytes in the heap that do not stay, once. */
+  passBy(position, pointer, length) {
+    this.#runtime.c._api_engine_pass_by(this.#engine, position, pointer, length);
   }
 
   /** The checksum of packed bytes in place, as checksumOf() gives it. */
@@ -380,9 +423,9 @@ export class Model {
 
   memory() {
     const runtime = this.#runtime;
-    const memory = runtime.scratch(8 * MEMORY_FIELDS.length, (fields) => {
+    const memory = runtime.scratch(MEMORY_BYTES, (fields) => {
       runtime.c._api_engine_memory(this.#engine, fields);
-      return namedDoubles(runtime, MEMORY_FIELDS, fields);
+      return memoryAt(runtime, fields);
     });
     return { ...memory, wasm: runtime.heapBytes };
   }
@@ -408,12 +451,12 @@ export class Model {
 
   createSession() {
     const session = this.#runtime.checked((error) => this.#runtime.c._nibble_session_create(this.#engine, error));
-    return new Session(this.#runtime, session, this.info.vocabularySize, this.batchSize);
+    return new Session(this.#runtime, session, this);
   }
 
   /** Takes the bytes of a saved session, and makes a session of them. */
   openRestore() {
-    return new Restore(this.#runtime, this.#engine, this.info.vocabularySize, this.batchSize);
+    return new Restore(this.#runtime, this.#engine, this);
   }
 
   /** A sampler for this model's logits; `options` as readCompletionOptions() gives them. */
@@ -424,50 +467,5 @@ export class Model {
   close() {
     if (this.#engine !== 0) this.#runtime.c._nibble_engine_free(this.#engine);
     this.#engine = 0;
-  }
-}
-
-/** Chooses tokens. */
-export class Sampler {
-  #runtime;
-  #sampler;
-
-  constructor(runtime, options, vocabularySize) {
-    this.#runtime = runtime;
-    const { temperature, topP, minP, repetitionPenalty, presencePenalty, frequencyPenalty } = options;
-    const values = Float32Array.of(temperature, topP, minP, repetitionPenalty, presencePenalty, frequencyPenalty);
-    const seed = BigInt(options.seed);
-    this.#sampler = runtime.scratch(values.byteLength, (pointer) => {
-      runtime.write(pointer, values);
-      return runtime.checked((error) =>
-        runtime.c._api_sampler_create(
-          pointer,
-          options.topK,
-          options.penaltyWindow,
-          Number(seed & 0xffffffffn),
-          Number((seed >> 32n) & 0xffffffffn),
-          vocabularySize,
-          error,
-        ),
-      );
-    });
-  }
-
-  bias(token, value) {
-    this.#runtime.checked((error) => this.#runtime.c._nibble_sampler_bias(this.#sampler, token, value, error));
-  }
-
-  accept(token) {
-    this.#runtime.checked((error) => this.#runtime.c._nibble_sampler_accept(this.#sampler, token, error));
-  }
-
-  /** @param {number} logits a heap pointer: Session.sample() is the way to call this */
-  sampleAt(logits) {
-    return this.#runtime.c._nibble_sampler_sample(this.#sampler, logits);
-  }
-
-  close() {
-    if (this.#sampler !== 0) this.#runtime.c._nibble_sampler_free(this.#sampler);
-    this.#sampler = 0;
   }
 }

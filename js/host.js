@@ -13,6 +13,7 @@ import { checkKernelSet } from './simd.js';
 import { Texts } from './texts.js';
 import { tooLarge } from './too-large.js';
 import { createTurn } from './turn.js';
+import { openWeightStream } from './weight-stream.js';
 
 /**
  * @typedef {object} Platform
@@ -59,13 +60,15 @@ export class Host {
     checkKernelSet(options.kernelSet);
     const headerOnly = options.vocabularyOnly;
     const build = { threads: headerOnly ? 1 : options.threads, kernelSet: options.kernelSet };
-    return this.#withModel({ descriptor, store, wasm, build, headerOnly, signal, onProgress }, async (opened) => {
+    const call = { descriptor, store, wasm, build, headerOnly, signal, onProgress };
+    let record = null;
+    const loaded = await this.#withModel(call, async (opened) => {
       const { variant, threads, header, fileName, fileSize, storage, load } = opened;
       const info = { ...identityOf(header, fileName, fileSize), wasm: variant, exact: options.exact };
       const model = headerOnly ? null : this.#createModel(header, { ...settleContext(header, options), threads });
       this.#model = model;
       onProgress({ phase: 'prepare', loaded: 0, total: fileSize, bytesPerSecond: 0, secondsLeft: null });
-      await this.#prepare(header, model, load, signal);
+      record = await this.#prepare(header, model, load, signal);
       if (model !== null) {
         this.#openSessions(options, store, storage);
         Object.assign(info, model.info, model.kernels);
@@ -74,6 +77,12 @@ export class Host {
       }
       return { ...info, ...this.#texts.info, storage, loadMilliseconds: performance.now() - start };
     });
+    // Behind the loading, whose own hold on the store may exclude others.
+    if (this.#model?.streams) {
+      const parts = { store, platform: this.#platform, runtime: this.#runtime, model: this.#model };
+      this.#model.weights = await openWeightStream({ ...parts, record });
+    }
+    return loaded;
   }
 
   #createModel(header, options) {
@@ -96,7 +105,7 @@ export class Host {
     }
     header.close();
     checkCancelled(signal);
-    await loading;
+    return loading;
   }
 
   #openSessions({ onFull, keep, maxSaves, maxSavedBytes }, store, { id }) {
@@ -167,6 +176,7 @@ export class Host {
   /** Gives everything back; resolves when this worker may be ended. */
   async unload() {
     const hadWorkers = this.#hasWorkers;
+    await this.#model?.weights?.close();
     await this.#sessions?.close();
     this.#model?.close();
     this.#runtime?.close();

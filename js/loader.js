@@ -113,6 +113,16 @@ export async function loadWeights({ runtime, model, source, pieces, dataOffset, 
   }
 }
 
+function needsStore({ info }, { kind, problem }) {
+  const megabytes = (bytes) => `${(bytes / 1e6).toFixed(0)} MB`;
+  const why = problem === null ? '' : ` The store "${kind}" cannot be used: ${problem.message}`;
+  return new NibbleError(
+    'INVALID_ARGUMENT',
+    `The model's weights take ${megabytes(info.packedBytes)}, and not all of them fit into the memoryBudget of ${megabytes(info.budget.bytes)}: the others have to be read from a store again and again. Pass store: "opfs" or "indexeddb" in a browser, { folder } in Node.${why}`,
+    { details: { option: 'store' }, cause: problem },
+  );
+}
+
 export function truncated(name, position, missing) {
   return new NibbleError(
     'GGUF_TRUNCATED',
@@ -146,7 +156,8 @@ export function progressReporter(phase, total, onProgress, from = 0) {
  * @property {string} fileName
  * @property {number} fileSize
  * @property {object} storage `engine.info.storage`, up to date once load() is done
- * @property {(model: import('./engine.js').Model) => Promise<void>} load puts the weights in place
+ * @property {(model: import('./engine.js').Model) => Promise<import('./manifest.js').Manifest | null>} load puts the
+ *   weights in place, those that stay; the record of the stored model, where there is one
  */
 
 /**
@@ -165,7 +176,11 @@ export async function withSource({ runtime, open, storage, signal, onProgress },
     header = parsed.header;
     const { pieces, fileSize } = parsed;
     const { dataOffset } = header;
-    const load = (model) => loadWeights({ runtime, model, source, pieces, dataOffset, fileSize, signal, onProgress });
+    const load = async (model) => {
+      if (model.streams) throw needsStore(model, storage);
+      await loadWeights({ runtime, model, source, pieces, dataOffset, fileSize, signal, onProgress });
+      return null;
+    };
     return await use({ header, fileName: source.name, fileSize, storage, load });
   } finally {
     header?.close();

@@ -187,6 +187,7 @@ const ENGINE_READERS = {
   kvType: oneOf(['auto', 'f16', 'int8'], 'auto'),
   kernelSet: string,
   tileStreams: integer(0, MAX_TILE_STREAMS, 0),
+  memoryBudget: integer(1, Number.MAX_SAFE_INTEGER, null),
   vocabularyOnly: boolean(false),
   onFull: oneOf(ON_FULL, 'stop'),
   keep: integer(0, 1 << 24, null),

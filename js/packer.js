@@ -85,6 +85,18 @@ export class Checksum {
     }
   }
 
+  /** Takes bytes that are in the heap already. */
+  updateAt(pointer, length) {
+    this.#runtime.c._checksum_update(this.#state, pointer, length);
+  }
+
+  /** Of all bytes so far, and begins anew. */
+  take() {
+    const found = this.hex();
+    this.#runtime.c._checksum_begin(this.#state);
+    return found;
+  }
+
   /** Of all bytes so far. */
   hex() {
     return hex(this.#runtime.c._checksum_end(this.#state));

@@ -1,4 +1,5 @@
 // One timeline of tokens in the C core: forks, saves and restores. The Runtime of engine.js alone touches the heap.
+import { runPass } from './pass.js';
 
 /** Bytes of a saved session that are read or written at once. */
 const PIECE_BYTES = 1 << 20;
@@ -8,15 +9,18 @@ export class Session {
   #runtime;
   #session;
   #buffer;
-  #batchSize;
+  #model;
+  #most;
 
-  constructor(runtime, session, vocabularySize, batchSize) {
+  /** @param {import('./engine.js').Runtime} runtime @param {number} session a heap pointer @param {import('./engine.js').Model} model */
+  constructor(runtime, session, model) {
     this.#runtime = runtime;
     this.#session = session;
-    this.#batchSize = batchSize;
-    this.vocabularySize = vocabularySize;
+    this.#model = model;
+    this.#most = model.sweepSize;
+    this.vocabularySize = model.info.vocabularySize;
     try {
-      this.#buffer = runtime.allocate(batchSize * 12);
+      this.#buffer = runtime.allocate(this.#most * 12);
     } catch (error) {
       runtime.c._nibble_session_free(session);
       throw error;
@@ -34,30 +38,34 @@ export class Session {
   }
 
   /**
-   * Appends up to one batch of tokens and computes them. With `targets` (as many; negative: skip) it returns the log
+   * Appends up to `sweepSize` tokens of the model's and computes them. With `targets` (as many; negative: skip) it returns the log
    * probability of each target after its token, as a Float32Array. A promise, since weights may have to come from a
-   * store; one call at a time: until it is settled nothing else may be asked of any session of the model.
+   * store; one call at a time: until it is settled nothing else may be asked of any session of the model. The signal
+   * ends it between two blocks of such a model, with CANCELLED, and the session is as it was.
    */
-  async evaluate(tokens, targets) {
+  async evaluate(tokens, targets, signal) {
     const runtime = this.#runtime;
-    if (tokens.length > this.#batchSize)
-      throw new RangeError(`${tokens.length} tokens in a batch of ${this.#batchSize}`);
+    if (tokens.length > this.#most) throw new RangeError(`${tokens.length} tokens, more than ${this.#most}`);
     const input = this.#buffer;
-    const target = input + 4 * this.#batchSize;
-    const output = target + 4 * this.#batchSize;
+    const target = input + 4 * this.#most;
+    const output = target + 4 * this.#most;
     runtime.write(input, Int32Array.from(tokens));
     if (targets) runtime.write(target, Int32Array.from(targets));
-    runtime.checked((error) =>
-      runtime.c._nibble_session_evaluate(
-        this.#session,
-        input,
-        tokens.length,
-        targets ? target : 0,
-        targets ? output : 0,
-        error,
-      ),
-    );
+    const call = {
+      session: this.#session,
+      tokens: input,
+      count: tokens.length,
+      targets: targets ? target : 0,
+      scores: targets ? output : 0,
+    };
+    if (this.#model.weights !== null) await runPass(runtime, call, this.#model.weights, signal);
+    else this.#evaluateAtOnce(call);
     return targets ? runtime.copy(Float32Array, output, tokens.length) : null;
+  }
+
+  #evaluateAtOnce({ session, tokens, count, targets, scores }) {
+    const { c } = this.#runtime;
+    this.#runtime.checked((error) => c._nibble_session_evaluate(session, tokens, count, targets, scores, error));
   }
 
   /** Whether there are logits: after an evaluation, and not after a truncation, a shift or a restore. */
@@ -92,7 +100,7 @@ export class Session {
   /** A session with the same content that goes its own way from here. */
   fork() {
     const session = this.#runtime.checked((error) => this.#runtime.c._nibble_session_fork(this.#session, error));
-    return new Session(this.#runtime, session, this.vocabularySize, this.#batchSize);
+    return new Session(this.#runtime, session, this.#model);
   }
 
   /** The session as it is now, as bytes to be read: see Save. */
@@ -138,12 +146,11 @@ class Save {
 export class Restore {
   #runtime;
   #restore;
-  #batchSize;
+  #model;
 
-  constructor(runtime, engine, vocabularySize, batchSize) {
+  constructor(runtime, engine, model) {
     this.#runtime = runtime;
-    this.#batchSize = batchSize;
-    this.vocabularySize = vocabularySize;
+    this.#model = model;
     this.#restore = runtime.checked((error) => runtime.c._nibble_restore_create(engine, error));
   }
 
@@ -163,7 +170,7 @@ export class Restore {
   finish() {
     const runtime = this.#runtime;
     const session = runtime.checked((error) => runtime.c._nibble_restore_finish(this.#restore, error));
-    return new Session(runtime, session, this.vocabularySize, this.#batchSize);
+    return new Session(runtime, session, this.#model);
   }
 
   close() {

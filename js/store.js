@@ -9,6 +9,7 @@ import { openReader } from './reader.js';
 import { storedHeader } from './stored-header.js';
 import { readWeights } from './stored-weights.js';
 import { intoStore } from './storing.js';
+import { readStreamedWeights } from './streamed-weights.js';
 
 const ABSENT = Symbol('absent');
 
@@ -88,7 +89,7 @@ function incomplete(id, record) {
 }
 
 async function fromStore(opening, record, use) {
-  const { backend, storage, signal, onProgress } = opening;
+  const { backend, storage, runtime, signal, onProgress } = opening;
   // Where weights are to come, the workers that read them start while the header is read.
   const open = () => openReader(opening, { workers: record.chunks.length > 1 ? undefined : 0 });
   let reader = opening.headerOnly === false ? open() : null;
@@ -108,12 +109,16 @@ async function fromStore(opening, record, use) {
     };
     // When a model was used last is nice to know, and no reason to fail.
     const used = backend.put({ ...record, usedAt: Date.now() }).catch(() => {});
-    const { verifyMilliseconds } = await readWeights({ reader, record, model, signal, onRead, mend });
+    const parts = { reader, record, model, signal, onRead, mend };
+    const { verifyMilliseconds } = model.streams
+      ? await readStreamedWeights({ ...parts, runtime })
+      : await readWeights(parts);
     storage.bytesPerSecond = read / Math.max(0.001, (performance.now() - start) / 1000);
     storage.verifyMilliseconds = verifyMilliseconds;
     await reader.close();
     model.finish();
     await used;
+    return record;
   };
   let header;
   try {
@@ -127,7 +132,7 @@ async function fromStore(opening, record, use) {
 }
 
 function checkSize(model, record) {
-  const { weights } = model.memory();
+  const { packedBytes: weights } = model.info;
   if (weights === record.packedBytes) return;
   throw new NibbleError(
     'STORE_DAMAGED',

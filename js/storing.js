@@ -7,6 +7,7 @@ import { checksumOf, Packer, packedLayout } from './packer.js';
 import { openReader } from './reader.js';
 import { storedHeader } from './stored-header.js';
 import { readWeights } from './stored-weights.js';
+import { readStreamedWeights } from './streamed-weights.js';
 
 /**
  * An import under way. `pieces` have been read from the source already; `position` is that of the first of them, or of
@@ -34,7 +35,12 @@ export async function intoStore(opening, partial, use) {
   const started = (partial && (await resume(opening, partial))) ?? (await begin(opening, await open()));
   const { header, record, packer } = started;
   try {
-    const load = (model) => importWeights(opening, started, model);
+    const load = async (model) => {
+      const streams = model?.streams ?? false;
+      await importWeights(opening, started, streams ? null : model);
+      if (streams) await openStreamed(opening, record, model);
+      return record;
+    };
     const fileSize = record.fileBytes ?? UNKNOWN_SIZE;
     return await use({ header, fileName: fileNameOf(record), fileSize, storage, load });
   } finally {
@@ -169,6 +175,30 @@ async function importWeights(opening, started, model) {
   }
   if (importer.problem === null) storage.state = 'imported';
   else storage.problem = { code: importer.problem.code ?? 'INTERNAL', message: importer.problem.message };
+}
+
+/** What was just stored, of a model of which not all weights stay. */
+async function openStreamed(opening, record, model) {
+  const { runtime, signal, onProgress } = opening;
+  const report = progressReporter('read', record.packedBytes, onProgress);
+  let total = 0;
+  const onRead = (bytes) => {
+    total += bytes;
+    report(total, total === record.packedBytes);
+  };
+  const mend = async (index) => {
+    throw new NibbleError(
+      'STORE_DAMAGED',
+      `Chunk ${index + 1} of ${record.chunks.length} of "${fileNameOf(record)}" was stored, and cannot be read back. Load the model again; if that does not help, use another store.`,
+    );
+  };
+  const reader = openReader(opening);
+  try {
+    await readStreamedWeights({ reader, runtime, model, record, signal, onRead, mend });
+  } finally {
+    await reader.close();
+  }
+  model.finish();
 }
 
 /** What an earlier import stored goes into place. Where a chunk of it is damaged, the import goes on from there. */

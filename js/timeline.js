@@ -14,7 +14,7 @@ export class Timeline {
   #model;
   #session;
   #tokens;
-  #batchSize;
+  #most;
   #tokensPerMillisecond = 0;
 
   /**
@@ -25,7 +25,7 @@ export class Timeline {
     this.#model = model;
     this.#session = session;
     this.#tokens = session.tokens;
-    this.#batchSize = model.batchSize;
+    this.#most = model.sweepSize;
     this.contextSize = model.info.contextSize;
   }
 
@@ -146,9 +146,9 @@ export class Timeline {
     for (let start = 0; start < tokens.length; ) {
       if (start > 0) await turn.next();
       checkCancelled(signal);
-      const end = Math.min(tokens.length, start + (wholeBatches ? this.#batchSize : this.#pieceSize()));
+      const end = Math.min(tokens.length, start + (wholeBatches ? this.#most : this.#pieceSize()));
       const before = performance.now();
-      const piece = await this.extend(tokens.slice(start, end), targets?.slice(start, end));
+      const piece = await this.extend(tokens.slice(start, end), targets?.slice(start, end), signal);
       this.#tokensPerMillisecond = (end - start) / Math.max(0.01, performance.now() - before);
       scores?.set(piece, start);
       onPiece?.(end - start);
@@ -157,9 +157,9 @@ export class Timeline {
     return scores;
   }
 
-  /** Appends up to one batch at once. @returns {Promise<Float32Array | null>} with `targets`, as append() */
-  async extend(tokens, targets) {
-    const scores = await this.#session.evaluate(tokens, targets);
+  /** Appends up to one piece at once. @returns {Promise<Float32Array | null>} with `targets`, as append() */
+  async extend(tokens, targets, signal) {
+    const scores = await this.#session.evaluate(tokens, targets, signal);
     for (const token of tokens) this.#tokens.push(token);
     return scores;
   }
@@ -177,8 +177,10 @@ export class Timeline {
   }
 
   #pieceSize() {
+    // Every piece would read the weights that stream again; messages get in between two blocks.
+    if (this.#model.streams) return this.#most;
     const fitting = Math.floor(this.#tokensPerMillisecond * PIECE_MILLISECONDS);
-    return Math.min(this.#batchSize, Math.max(LEAST_PIECE, fitting));
+    return Math.min(this.#most, Math.max(LEAST_PIECE, fitting));
   }
 
   #checkRoom(length) {

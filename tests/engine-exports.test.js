@@ -1,4 +1,4 @@
-// wasm/exports.txt, wasm/api.c with the headers of src/, and js/engine.js with js/packer.js and js/session.js have to
+// wasm/exports.txt, wasm/api.c with the headers of src/, and js/engine.js with the files of js/ that call exports have to
 // agree: what C offers to JavaScript, what the build exports, and what is called.
 import assert from 'node:assert/strict';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
@@ -13,7 +13,9 @@ const api = withoutComments(read('wasm/api.c'));
 const headers = readdirSync(new URL('../src/', import.meta.url))
   .filter((name) => name.endsWith('.h'))
   .map((name) => withoutComments(read(`src/${name}`)));
-const engine = withoutComments(['js/engine.js', 'js/packer.js', 'js/session.js'].map(read).join('\n'));
+const engine = withoutComments(
+  ['engine', 'packer', 'session', 'sampler', 'pass'].map((name) => read(`js/${name}.js`)).join('\n'),
+);
 
 const STANDARD = ['_malloc', '_free'];
 

@@ -66,8 +66,9 @@ EXPORT const char *api_tensor_type_name(uint32_t type) {
   return format == NULL ? "unknown" : format->name;
 }
 
+// budget: [2] bytes that everything may take (0: as many as it needs), and what of them the caller takes itself.
 static NibbleOptions options_of(int threads, int choose_threads, int context_size, int batch_size, int exact,
-                                int kv_type, const char *kernel_set, int tile_streams) {
+                                int kv_type, const char *kernel_set, int tile_streams, const double budget[2]) {
   return (NibbleOptions){.threads = threads,
                          .choose_threads = choose_threads != 0,
                          .context_size = context_size,
@@ -77,11 +78,14 @@ static NibbleOptions options_of(int threads, int choose_threads, int context_siz
                          .kernel_sets = kernel_sets,
                          .kernel_set_count = kernel_set_count,
                          .kernel_set = kernel_set,
-                         .tile_streams = tile_streams};
+                         .tile_streams = tile_streams,
+                         .memory_budget = (uint64_t)budget[0],
+                         .caller_bytes = (uint64_t)budget[1]};
 }
 
-static void info_fields(const NibbleModelInfo *info, double fields[15]) {
-  const double values[15] = {(double)info->parameters,
+static void info_fields(const NibbleModelInfo *info, double fields[25]) {
+  const NibbleBudget *budget = &info->budget;
+  const double values[25] = {(double)info->parameters,
                              (double)info->bytes_per_token,
                              info->vocabulary,
                              info->width,
@@ -95,21 +99,33 @@ static void info_fields(const NibbleModelInfo *info, double fields[15]) {
                              info->context_size,
                              info->sliding_window,
                              info->tied_output,
-                             info->kv_type};
+                             info->kv_type,
+                             (double)info->packed_bytes,
+                             (double)budget->least_budget,
+                             budget->streams,
+                             budget->output_streams,
+                             budget->pinned_blocks,
+                             budget->streamed_blocks,
+                             budget->slots,
+                             (double)budget->slot_bytes,
+                             (double)budget->streamed_bytes,
+                             budget->sweep_size};
   memcpy(fields, values, sizeof values);
 }
 
-static void memory_fields(const NibbleMemory *memory, double fields[4]) {
-  const double values[4] = {(double)memory->weights, (double)memory->kv_cache, (double)memory->activations,
-                            (double)memory->other};
+static void memory_fields(const NibbleMemory *memory, double fields[5]) {
+  const double values[5] = {(double)memory->weights, (double)memory->ring, (double)memory->kv_cache,
+                            (double)memory->activations, (double)memory->other};
   memcpy(fields, values, sizeof values);
 }
 
 // info: parameters, bytes a token, vocabulary, width, blocks, layers, heads, KV heads, head size, feed-forward, trained
-// context, context, sliding window, tied output, KV type (KvType). memory: weights, KV cache, activations, other.
+// context, context, sliding window, tied output, KV type (KvType), packed bytes, and the budget: least, whether weights
+// stream, whether the output does, pinned and streamed blocks, slots and the bytes of one, bytes streamed in a pass,
+// tokens of a pass. memory: weights, ring, KV cache, activations, other.
 EXPORT int api_describe(const Gguf *gguf, int threads, int context_size, int batch_size, int exact, int kv_type,
-                        double info[15], double memory[4], NibbleError *error) {
-  const NibbleOptions options = options_of(threads, 0, context_size, batch_size, exact, kv_type, NULL, 1);
+                        const double budget[2], double info[25], double memory[5], NibbleError *error) {
+  const NibbleOptions options = options_of(threads, 0, context_size, batch_size, exact, kv_type, NULL, 1, budget);
   NibbleModelInfo model;
   NibbleMemory bytes;
   if (!nibble_describe(gguf, &options, &model, &bytes, error)) return 0;
@@ -122,15 +138,15 @@ EXPORT int api_describe(const Gguf *gguf, int threads, int context_size, int bat
 // kernel_set: the name of one of the sets, or NULL to measure and choose. tile_streams: 0 to measure and choose.
 EXPORT NibbleEngine *api_engine_create(const Gguf *gguf, int threads, int choose_threads, int context_size,
                                        int batch_size, int exact, int kv_type, const char *kernel_set, int tile_streams,
-                                       NibbleError *error) {
+                                       const double budget[2], NibbleError *error) {
   const NibbleOptions options =
-      options_of(threads, choose_threads, context_size, batch_size, exact, kv_type, kernel_set, tile_streams);
+      options_of(threads, choose_threads, context_size, batch_size, exact, kv_type, kernel_set, tile_streams, budget);
   return nibble_engine_create(gguf, &options, error);
 }
 
 EXPORT double api_engine_remaining(const NibbleEngine *engine) { return (double)nibble_engine_remaining(engine); }
 
-// fields: pointer, length.
+// fields: pointer, 0 where the bytes do not stay in memory; length, 0 behind the last.
 EXPORT void api_engine_packed_range(NibbleEngine *engine, double position, double fields[2]) {
   uint64_t length;
   const uint8_t *bytes = nibble_engine_packed_range(engine, (uint64_t)position, &length);
@@ -142,13 +158,36 @@ EXPORT uint64_t api_engine_packed_checksum(NibbleEngine *engine, double position
   return nibble_engine_packed_checksum(engine, (uint64_t)position, (uint64_t)length);
 }
 
-EXPORT void api_engine_info(const NibbleEngine *engine, double fields[15]) {
+EXPORT void api_engine_pass_by(NibbleEngine *engine, double position, const uint8_t *bytes, size_t length) {
+  nibble_engine_pass_by(engine, (uint64_t)position, bytes, length);
+}
+
+// fields: position, length.
+EXPORT int api_engine_segment(const NibbleEngine *engine, int segment, int index, double fields[2]) {
+  uint64_t position, length;
+  if (!nibble_engine_segment(engine, segment, index, &position, &length)) return 0;
+  fields[0] = (double)position;
+  fields[1] = (double)length;
+  return 1;
+}
+
+// fields: position, length.
+EXPORT uint8_t *api_pass_row(const NibblePass *pass, int index, double fields[2]) {
+  uint64_t position, length;
+  uint8_t *row = nibble_pass_row(pass, index, &position, &length);
+  if (row == NULL) return NULL;
+  fields[0] = (double)position;
+  fields[1] = (double)length;
+  return row;
+}
+
+EXPORT void api_engine_info(const NibbleEngine *engine, double fields[25]) {
   NibbleModelInfo info;
   nibble_engine_info(engine, &info);
   info_fields(&info, fields);
 }
 
-EXPORT void api_engine_memory(const NibbleEngine *engine, double fields[4]) {
+EXPORT void api_engine_memory(const NibbleEngine *engine, double fields[5]) {
   NibbleMemory memory;
   nibble_engine_memory(engine, &memory);
   memory_fields(&memory, fields);

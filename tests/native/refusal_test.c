@@ -128,19 +128,42 @@ TEST(builds_engines_whole_or_not_at_all) {
   tiny_close(&tiny);
 }
 
+// An engine that streams.
+static bool build_small(Check *check, void *context, NibbleError *error) {
+  (void)check;
+  const TinyFile *tiny = context;
+  NibbleOptions options = tiny_options();
+  options.memory_budget = 400000;
+  NibbleEngine *engine = nibble_engine_create(&tiny->gguf, &options, error);
+  nibble_engine_free(engine);
+  return engine != NULL;
+}
+
+TEST(builds_engines_under_a_budget_whole_or_not_at_all) {
+  const TinyModel model = tiny_model(&config);
+  NibbleOptions options = tiny_options();
+  NibbleModelInfo info;
+  TinyFile tiny;
+  tiny_open(&tiny, &model);
+  options.memory_budget = 400000;
+  CHECK(nibble_describe(&tiny.gguf, &options, &info, NULL, NULL) && info.budget.streams);
+  CHECK(refuse_each(check, build_small, &tiny) > 20);
+  tiny_close(&tiny);
+}
+
 TEST(chooses_kernels_even_where_measuring_them_finds_no_memory) {
   const TinyModel model = tiny_model(&config);
   const NibbleOptions options = {.threads = 1};
   TinyFile tiny;
   tiny_open(&tiny, &model);
   const int before = atomic_load(&live);
-  for (int n = 3; n < 8; n++) {  // the engine itself and its plan come before
+  for (int n = 4; n < 9; n++) {  // the engine itself and its plan come before
     atomic_store(&calls_left, n);
     NibbleError error = {.code = NIBBLE_OK};
     NibbleEngine *engine = nibble_engine_create(&tiny.gguf, &options, &error);
     atomic_store(&calls_left, -1);
     CHECK(engine != NULL || error.code == NIBBLE_OUT_OF_MEMORY);
-    CHECK(n > 6 || engine != NULL);
+    CHECK(n > 7 || engine != NULL);
     nibble_engine_free(engine);
     CHECK_INT(atomic_load(&live), before);
   }
@@ -254,6 +277,23 @@ static bool go_on(Check *check, void *context, NibbleError *error) {
   return done;
 }
 
+// The same in a pass.
+static bool pass_on(Check *check, void *context, NibbleError *error) {
+  Talk *talk = context;
+  NibbleSession *session = talk->rig.session;
+  enum { MORE = 20 };  // no new page, so that nothing of it stays in the pool
+  float scores[MORE];
+  NibblePass *pass = nibble_pass_begin(session, talk->text + KEPT, MORE, talk->targets + KEPT, scores, error);
+  const int left = atomic_exchange(&calls_left, -1);
+  while (pass != NULL && nibble_pass_next(pass) != NIBBLE_PASS_DONE)
+    nibble_pass_step(pass, 0);
+  nibble_pass_finish(pass);
+  CHECK_INT(nibble_session_length(session), pass != NULL ? KEPT + MORE : KEPT);
+  nibble_session_truncate(session, KEPT);
+  atomic_store(&calls_left, left);
+  return pass != NULL;
+}
+
 TEST(appends_whole_texts_or_nothing) {
   static const NibbleOptions options = {.threads = 2, .kernel_set = "reference"};
   const TinyModel model = tiny_model(&config);
@@ -269,6 +309,7 @@ TEST(appends_whole_texts_or_nothing) {
   CHECK_INT(refuse_each(check, open_session, talk), 4);
   // Scores, and two more pages in each of two layers.
   CHECK_INT(refuse_each(check, go_on, talk), 5);
+  CHECK_INT(refuse_each(check, pass_on, talk), 3);
   rig_close(&talk->rig);
   free(talk);
 }
@@ -427,6 +468,7 @@ int main(void) {
   Check check = {0};
   RUN(&check, reads_headers_or_says_that_memory_is_short);
   RUN(&check, builds_engines_whole_or_not_at_all);
+  RUN(&check, builds_engines_under_a_budget_whole_or_not_at_all);
   RUN(&check, chooses_kernels_even_where_measuring_them_finds_no_memory);
   RUN(&check, can_finish_loading_later);
   RUN(&check, finishes_loading_where_measuring_threads_finds_no_memory);

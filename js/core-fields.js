@@ -1,0 +1,60 @@
+// The arrays of numbers that wasm/api.c fills, as objects.
+
+const INFO_FIELDS = [
+  'parameters',
+  'bytesPerToken',
+  'vocabularySize',
+  'width',
+  'blocks',
+  'layers',
+  'heads',
+  'kvHeads',
+  'headSize',
+  'feedForward',
+  'trainedContext',
+  'contextSize',
+  'slidingWindow',
+  'tiedOutput',
+  'kvType',
+  'packedBytes',
+];
+// Where the weights are under a memory budget, behind those.
+const BUDGET_FIELDS = [
+  'leastBytes',
+  'streams',
+  'outputStreams',
+  'pinnedBlocks',
+  'streamedBlocks',
+  'slots',
+  'slotBytes',
+  'bytesPerTokenStreamed',
+  'sweepTokens',
+];
+const MODEL_FIELDS = [...INFO_FIELDS, ...BUDGET_FIELDS];
+// What the pages hold, in the order of KvType.
+const PAGE_TYPES = ['f16', 'f32', 'int8'];
+/** What may be asked for, in the order of NibbleKvType. */
+export const KV_TYPES = ['auto', 'f16', 'int8'];
+const MEMORY_FIELDS = ['weights', 'ring', 'kvCache', 'activations', 'other'];
+
+/** Named numbers out of an array of doubles in the heap. */
+function namedDoubles(runtime, names, pointer) {
+  const values = runtime.copy(Float64Array, pointer, names.length);
+  return Object.fromEntries(names.map((name, index) => [name, values[index]]));
+}
+
+/** `budgetBytes`: the memory budget; null: there is none. */
+export function infoAt(runtime, pointer, budgetBytes) {
+  const values = namedDoubles(runtime, MODEL_FIELDS, pointer);
+  const pick = (names) => Object.fromEntries(names.map((name) => [name, values[name]]));
+  const info = { ...pick(INFO_FIELDS), tiedOutput: values.tiedOutput !== 0, kvType: PAGE_TYPES[values.kvType] };
+  const budget = { bytes: budgetBytes, ...pick(BUDGET_FIELDS), streams: values.streams !== 0 };
+  const ring = { outputStreams: values.outputStreams !== 0, ringBytes: values.slots * values.slotBytes };
+  return { ...info, budget: budgetBytes === null ? null : { ...budget, ...ring } };
+}
+
+export const memoryAt = (runtime, pointer) => namedDoubles(runtime, MEMORY_FIELDS, pointer);
+
+/** Bytes of those arrays. */
+export const INFO_BYTES = 8 * MODEL_FIELDS.length;
+export const MEMORY_BYTES = 8 * MEMORY_FIELDS.length;
