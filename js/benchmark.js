@@ -14,9 +14,11 @@ const READ_LOOPS = 5;
  * @param {object} options as readBenchmarkOptions() gives them
  * @param {AbortSignal} signal
  * @returns {Promise<{ promptTokens: number, generatedTokens: number, depth: number, nanoseconds: number[],
- *   memory: object, readRate: number, profile: { operation: string, milliseconds: number }[] | null }>}
+ *   memory: object, readRate: number,
+ *   streamed: { bytes: number, waitMilliseconds: number } | null, profile: { operation: string, milliseconds: number }[] | null }>}
  *   the time of each repetition, the memory in use at the end, and
- *   the bytes a second that a plain loop on as many threads read of the weights in the same run; `profile`: where the threads' time went, or null
+ *   the bytes a second that a plain loop on as many threads read of the weights in the same run; `profile`: where the threads' time went, or null; `streamed`: the weights that were read
+ *   since the engine was created, and how long was waited for them; null where all of them stay in memory
  */
 export async function benchmark({ model, timeline, turn }, options, signal) {
   const { promptTokens, generatedTokens, repetitions, depth, warmUp, profile } = options;
@@ -73,9 +75,13 @@ export async function benchmark({ model, timeline, turn }, options, signal) {
   const operations = profile ? profileOf(model, nanoseconds, sampling.milliseconds()) : null;
   sampling?.close();
   const memory = model.memory();
+  const streamed = model.weights && {
+    bytes: model.weights.bytesRead,
+    waitMilliseconds: model.weights.waitMilliseconds,
+  };
   const readRate = median(Array.from({ length: READ_LOOPS }, () => model.readRate()));
   timeline.truncate(0);
-  return { promptTokens, generatedTokens, depth, nanoseconds, memory, readRate, profile: operations };
+  return { promptTokens, generatedTokens, depth, nanoseconds, memory, readRate, streamed, profile: operations };
 }
 
 function median(values) {

@@ -23,7 +23,7 @@ export function quantizationOf(tensors) {
 export function settleContext(header, options) {
   if (options.contextSize === null) return { ...options, contextSize: 0 };
   if (options.contextSize > 0) return options;
-  return { ...options, contextSize: header.describe(options).info.trainedContext };
+  return { ...options, contextSize: header.describe({ ...options, memoryBudget: null }).info.trainedContext };
 }
 
 /** Names and sizes that an engine and a description share. */
@@ -41,7 +41,8 @@ export function identityOf(header, fileName, fileSize) {
 
 /**
  * @returns {object} identity, metadata, tensors, and the model and memory for a context; where the engine cannot run
- *   the model, these two are null and `problem` says why; where only this context is too large, `memory` is null
+ *   the model, these two are null and `problem` says why; where only this context is too large, or the memory budget too
+ *   small, `memory` is null
  */
 export function describeHeader(header, fileName, fileSize, options) {
   const metadata = Object.fromEntries(header.keys().map((key) => [key, header.preview(key, ARRAY_PREVIEW)]));
@@ -52,15 +53,15 @@ export function describeHeader(header, fileName, fileSize, options) {
     return { ...facts, model: info, memory, problem: null };
   } catch (error) {
     if (!(error instanceof NibbleError)) throw error;
-    const model = options.contextSize > 0 ? modelAlone(header, options) : null;
+    const model = options.contextSize > 0 || options.memoryBudget !== null ? modelAlone(header, options) : null;
     return { ...facts, model, memory: null, problem: { code: error.code, message: error.message } };
   }
 }
 
-/** What the model is with the core's own context; null where it does not run with that either. */
+/** What the model is with the core's own context and without a budget; null where it does not run with that either. */
 function modelAlone(header, options) {
   try {
-    return header.describe({ ...options, contextSize: 0 }).info;
+    return header.describe({ ...options, contextSize: 0, memoryBudget: null }).info;
   } catch (error) {
     if (error instanceof NibbleError) return null;
     throw error;

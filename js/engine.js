@@ -231,7 +231,7 @@ export class Header extends Metadata {
         ),
       );
       const planned = memoryAt(runtime, memory);
-      return { info: infoAt(runtime, info, memoryBudget), memory: { ...planned, caller: this.#callerBytes } };
+      return { info: infoAt(runtime, info, memoryBudget), memory: { ...planned, code: this.#callerBytes } };
     });
   }
 

@@ -24,6 +24,11 @@ export { NibbleError } from './errors.js';
  * @property {'auto' | 'f16' | 'int8'} [kvType] what keys and values of past tokens are kept as: 'int8' takes little more
  *   than half the memory of 'f16' and rounds more; 'auto', the default, is 'f16', in the exact mode F32. Which it is stands
  *   in `engine.info.kvType`, what it takes in `memory()` and, beforehand, in describeModel()
+ * @property {number} [memoryBudget] bytes that the engine may take in all, with a full context. Where the weights do not
+ *   fit, as many layers as do are kept in memory, and the others are read from `store` for every token, ahead of their
+ *   use; so a store is needed, and best one that reads fast: in a browser 'opfs'. Prompts take one reading for many
+ *   tokens. By default contextSize is then what takes at most a quarter of the budget, but at least 512. BUDGET_TOO_SMALL
+ *   says what would do; describeModel() tells beforehand, `engine.info.budget` afterwards, what stays and what is read
  * @property {string} [kernelSet] the kernels to use instead of the fastest measured
  * @property {number} [tileStreams] how decode reads the weights: 1, one tile behind the other; more, as many side by
  *   side as the kernel set has; 0, the default: measured once they are loaded (`engine.info.tileStreams`)
@@ -146,8 +151,8 @@ export function createLibrary(platform) {
      * @param {EngineOptions['model']} model
      * @param {Omit<EngineOptions, 'model'>} [options] contextSize and threads are what `memory` is told for
      * @returns {Promise<object>} name, architecture, file, quantization, metadata, tensors; `model` and `memory`, or
-     *   where this engine cannot run it, null and a `problem` { code, message }; where only contextSize is too large,
-     *   `memory` alone is null
+     *   where this engine cannot run it, null and a `problem` { code, message }; where only contextSize is too large, or
+     *   memoryBudget too small, `memory` alone is null
      */
     async describeModel(model, options = {}) {
       const { client, result } = await callWithModel('describe', { ...options, model }, { signal: options.signal });

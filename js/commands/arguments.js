@@ -9,7 +9,7 @@ export class UsageError extends Error {
 
 /**
  * @typedef {object} Option
- * @property {'text' | 'integer' | 'number' | 'integers' | 'bias' | 'flag'} kind
+ * @property {'text' | 'integer' | 'number' | 'bytes' | 'integers' | 'bias' | 'flag'} kind
  * @property {string} [short]
  * @property {string} [value] what stands for the value in the help
  * @property {string} help
@@ -59,6 +59,16 @@ export const ENGINE = {
     value: 'TYPE',
     choices: ['auto', 'f16', 'int8'],
     help: 'what past keys and values are kept as: f16, int8 (little more than half the memory) or auto (f16)',
+  },
+  budget: {
+    kind: 'bytes',
+    value: 'SIZE',
+    help: 'memory that the engine may take, such as 1G or 800M; weights that do not fit are read from --store for every token',
+  },
+  store: {
+    kind: 'text',
+    value: 'FOLDER',
+    help: 'keep the model in this folder, in the form that is read fast, and take it from there the next time',
   },
   'tile-streams': {
     kind: 'integer',
@@ -131,6 +141,16 @@ function readNumber(name, text, { kind, least }) {
   throw new UsageError(`--${name} is "${text}"; expected a ${kind === 'number' ? 'number' : 'whole number'}${range}.`);
 }
 
+const SIZE = /^\s*(\d+\.?\d*|\.\d+)\s*([kmgt]?)(i?)b?\s*$/i;
+
+/** Bytes: 800M and 800MB are 800 million, 800MiB is 800 times 1024 times 1024. */
+function readBytes(name, text) {
+  const [, number, unit, binary] = SIZE.exec(text) ?? [];
+  const bytes = Math.round(Number(number) * (binary ? 1024 : 1000) ** ' kmgt'.indexOf((unit || ' ').toLowerCase()));
+  if (Number.isSafeInteger(bytes) && bytes > 0) return bytes;
+  throw new UsageError(`--${name} is "${text}"; expected a size in bytes, such as 800M, 1.5G or 1GiB.`);
+}
+
 function readIntegers(name, text, { least = 0 }) {
   const parts = text.split(',');
   const fits = (part) => INTEGER.test(part) && Number.isSafeInteger(Number(part)) && Number(part) >= least;
@@ -149,6 +169,7 @@ function readValue(name, text, option) {
   if (option.kind === 'flag') return text;
   if (option.kind === 'integers') return readIntegers(name, text, option);
   if (option.kind === 'bias') return readBias(name, text);
+  if (option.kind === 'bytes') return readBytes(name, text);
   if (option.kind !== 'text') return readNumber(name, text, option);
   if (option.choices && !option.choices.includes(text)) {
     throw new UsageError(`--${name} is "${text}"; expected one of ${option.choices.join(', ')}.`);

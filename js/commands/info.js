@@ -14,6 +14,12 @@ export default {
     batch: ENGINE.batch,
     exact: ENGINE.exact,
     'kv-type': ENGINE['kv-type'],
+    budget: { ...ENGINE.budget, help: 'tell what stays in memory and what is read for every token under this budget' },
+    'read-rate': {
+      kind: 'bytes',
+      value: 'SIZE',
+      help: 'bytes a second that the store reads, to tell how fast it can be',
+    },
     tensors: { kind: 'flag', help: 'list every tensor' },
   },
 
@@ -27,20 +33,22 @@ export default {
       batchSize: values.batch,
       exact: values.exact,
       kvType: values['kv-type'],
+      memoryBudget: values.budget,
       signal: terminal.interrupted,
     });
     if (values.json) terminal.json(description);
-    else terminal.write(page(description, values.tensors));
+    else terminal.write(page(description, values.tensors, values['read-rate']));
   },
 };
 
-function page(description, withTensors) {
-  const sections = [summary(description), metadataTable(description.metadata)];
+function page(description, withTensors, readRate) {
+  const sections = [summary(description, readRate), metadataTable(description.metadata)];
   if (withTensors) sections.push(tensorTable(description.tensors));
   return `${sections.join('\n\n')}\n`;
 }
 
-function summary({ name, architecture, file, quantization, tensors, tensorBytes, model, memory, problem }) {
+function summary(description, readRate) {
+  const { name, architecture, file, quantization, tensors, tensorBytes, model, memory, problem } = description;
   const types = Object.entries(quantization.types).map(([type, size]) => `${type} ${bytes(size)}`);
   const rows = [
     ['name', name],
@@ -50,6 +58,7 @@ function summary({ name, architecture, file, quantization, tensors, tensorBytes,
   ];
   if (model !== null) rows.push(...modelRows(model));
   if (memory !== null) rows.push(...memoryRows(memory, model));
+  if (memory !== null && model.budget !== null) rows.push(...budgetRows(model.budget, model.tiedOutput, readRate));
   if (problem !== null) rows.push([model === null ? 'cannot run' : 'memory', `${problem.code}: ${problem.message}`]);
   return columns(rows);
 }
@@ -69,14 +78,31 @@ function modelRows(model) {
   ];
 }
 
-function memoryRows({ weights, kvCache, activations, other }, { contextSize, kvType }) {
-  const total = weights + kvCache + activations + other;
+function memoryRows({ weights, ring, kvCache, activations, other, code }, { contextSize, kvType }) {
+  const total = weights + ring + kvCache + activations + other + code;
+  const reading = ring > 0 ? `, slots for weights that are read ${bytes(ring)}` : '';
   return [
     ['memory', `${bytes(total)} with ${contextSize} tokens of context, all of them in use:`],
     [
       '',
-      `weights ${bytes(weights)}, KV cache ${bytes(kvCache)} (${kvType}), activations ${bytes(activations)}, other ${bytes(other)}`,
+      `weights ${bytes(weights)}${reading}, KV cache ${bytes(kvCache)} (${kvType}), activations ${bytes(activations)}, code ${bytes(code)}, other ${bytes(other)}`,
     ],
+  ];
+}
+
+function budgetRows(budget, tied, readRate) {
+  if (!budget.streams) return [['budget', `${bytes(budget.bytes)}: all weights stay in memory`]];
+  const { pinnedBlocks, streamedBlocks, outputStreams, bytesPerTokenStreamed, sweepTokens } = budget;
+  const output = tied ? 'the embedding, which is also the output' : 'the output';
+  const streamed = `${streamedBlocks} of ${pinnedBlocks + streamedBlocks} blocks${outputStreams ? ` and ${output}` : ''}`;
+  const fastest =
+    readRate === undefined
+      ? ''
+      : `; at ${bytes(readRate)}/s, at most ${(readRate / bytesPerTokenStreamed).toFixed(2)} tok/s`;
+  return [
+    ['budget', `${bytes(budget.bytes)}; at least ${bytes(budget.leastBytes)} with this context`],
+    ['', `read from the store for every token: ${bytes(bytesPerTokenStreamed)}, ${streamed}${fastest}`],
+    ['', `a prompt: the same for up to ${sweepTokens} tokens together`],
   ];
 }
 

@@ -15,6 +15,8 @@ export function loadEngine(values, terminal, overrides = {}) {
     contextSize: values.context,
     batchSize: values.batch,
     kvType: values['kv-type'],
+    memoryBudget: values.budget,
+    ...(values.store !== undefined && { store: { folder: values.store } }),
     kernelSet: values.kernels,
     tileStreams: values['tile-streams'],
     exact: values.exact,

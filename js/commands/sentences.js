@@ -3,6 +3,7 @@
 // Where the name is not the library's with dashes.
 const FLAGS = {
   contextSize: 'context',
+  memoryBudget: 'budget',
   batchSize: 'batch',
   kernelSet: 'kernels',
   promptTokens: 'n-prompt',
@@ -22,6 +23,7 @@ export function sentence(error, options = {}, { inChat = false } = {}) {
   const { code, details = {}, message } = error;
   if (code === 'INVALID_ARGUMENT' && typeof details.option === 'string') {
     const flag = flagOf(details.option);
+    if (flag === 'store') return message.replace(/ Pass store: .*/, ' Say where with --store FOLDER.');
     if (flag === 'model') return '--model is empty; expected the path or the URL of a GGUF file.';
     if (Object.hasOwn(options, flag)) return `--${flag} is ${details.found}; expected ${details.expected}.`;
   }

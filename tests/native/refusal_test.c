@@ -128,27 +128,36 @@ TEST(builds_engines_whole_or_not_at_all) {
   tiny_close(&tiny);
 }
 
+typedef struct {
+  TinyFile tiny;
+  uint64_t budget;
+} SmallEngine;
+
 // An engine that streams.
 static bool build_small(Check *check, void *context, NibbleError *error) {
   (void)check;
-  const TinyFile *tiny = context;
+  const SmallEngine *small = context;
   NibbleOptions options = tiny_options();
-  options.memory_budget = 400000;
-  NibbleEngine *engine = nibble_engine_create(&tiny->gguf, &options, error);
+  options.memory_budget = small->budget;
+  NibbleEngine *engine = nibble_engine_create(&small->tiny.gguf, &options, error);
   nibble_engine_free(engine);
   return engine != NULL;
 }
 
 TEST(builds_engines_under_a_budget_whole_or_not_at_all) {
-  const TinyModel model = tiny_model(&config);
+  TinyConfig blocks = config;
+  blocks.blocks = 5;
+  const TinyModel model = tiny_model(&blocks);
   NibbleOptions options = tiny_options();
   NibbleModelInfo info;
-  TinyFile tiny;
-  tiny_open(&tiny, &model);
-  options.memory_budget = 400000;
-  CHECK(nibble_describe(&tiny.gguf, &options, &info, NULL, NULL) && info.budget.streams);
-  CHECK(refuse_each(check, build_small, &tiny) > 20);
-  tiny_close(&tiny);
+  SmallEngine small;
+  tiny_open(&small.tiny, &model);
+  options.memory_budget = UINT64_MAX;
+  CHECK(nibble_describe(&small.tiny.gguf, &options, &info, NULL, NULL));
+  options.memory_budget = small.budget = info.budget.least_budget;
+  CHECK(nibble_describe(&small.tiny.gguf, &options, &info, NULL, NULL) && info.budget.streams);
+  CHECK(refuse_each(check, build_small, &small) > 20);
+  tiny_close(&small.tiny);
 }
 
 TEST(chooses_kernels_even_where_measuring_them_finds_no_memory) {
