@@ -15,10 +15,11 @@ const READ_LOOPS = 5;
  * @param {AbortSignal} signal
  * @returns {Promise<{ promptTokens: number, generatedTokens: number, depth: number, nanoseconds: number[],
  *   memory: object, readRate: number,
- *   streamed: { bytes: number, waitMilliseconds: number } | null, profile: { operation: string, milliseconds: number }[] | null }>}
+ *   streamed: { bytes: number, waitMilliseconds: number, storeRates: number[] } | null, profile: { operation: string, milliseconds: number }[] | null }>}
  *   the time of each repetition, the memory in use at the end, and
  *   the bytes a second that a plain loop on as many threads read of the weights in the same run; `profile`: where the threads' time went, or null; `streamed`: the weights that were read
- *   since the engine was created, and how long was waited for them; null where all of them stay in memory
+ *   since the engine was created, how long was waited for them, and the bytes a second that reading alone gives,
+ *   after each repetition; null where all of them stay in memory
  */
 export async function benchmark({ model, timeline, turn }, options, signal) {
   const { promptTokens, generatedTokens, repetitions, depth, warmUp, profile } = options;
@@ -62,6 +63,7 @@ export async function benchmark({ model, timeline, turn }, options, signal) {
   }
   await timeline.append(prompt(depth), whole);
   const nanoseconds = [];
+  const storeRates = [];
   if (profile) model.profile(true);
   if (profile) sampling = createSampling(model);
   for (let repetition = 0; repetition < repetitions; repetition++) {
@@ -71,6 +73,7 @@ export async function benchmark({ model, timeline, turn }, options, signal) {
     await timeline.append(tokens, whole);
     await generate(generatedTokens);
     nanoseconds.push(Math.round((performance.now() - start) * 1e6));
+    if (model.weights !== null && model.ring.slots > 0) storeRates.push(await model.weights.measure());
   }
   const operations = profile ? profileOf(model, nanoseconds, sampling.milliseconds()) : null;
   sampling?.close();
@@ -78,6 +81,7 @@ export async function benchmark({ model, timeline, turn }, options, signal) {
   const streamed = model.weights && {
     bytes: model.weights.bytesRead,
     waitMilliseconds: model.weights.waitMilliseconds,
+    storeRates,
   };
   const readRate = median(Array.from({ length: READ_LOOPS }, () => model.readRate()));
   timeline.truncate(0);
