@@ -81,7 +81,7 @@ void nibble_engine_free(NibbleEngine *engine) {
 }
 
 bool nibble_engine_load(NibbleEngine *engine, const uint8_t *bytes, size_t count, NibbleError *error) {
-  if (engine->complete) return true;
+  if (engine->arrived) return true;
   if (engine->model.residency.streams)
     return nibble_fail(error, NIBBLE_INVALID_ARGUMENT,
                        "Not all weights stay in memory under this budget: they have to come from a store.");
@@ -115,13 +115,50 @@ static void tune(NibbleEngine *engine) {
   kv_pool_trim(engine->pool);
 }
 
-bool nibble_engine_finish(NibbleEngine *engine, NibbleError *error) {
-  if (engine->complete) return true;
-  if (!rope_create(&engine->run.rope, &engine->model.shape.rope, engine->model.rope_factors, error)) return false;
-  loader_free(&engine->loader);
+bool engine_check_complete(const NibbleEngine *engine, NibbleError *error) {
+  return engine->complete ||
+         nibble_fail(error, NIBBLE_MODEL_INCOMPLETE,
+                     "%llu bytes of the model's weights have not arrived yet. Load the whole file first.",
+                     (unsigned long long)nibble_engine_remaining(engine));
+}
+
+bool engine_prepare_rope(NibbleEngine *engine, NibbleError *error) {
+  return engine->run.rope.frequencies != NULL ||
+         rope_create(&engine->run.rope, &engine->model.shape.rope, engine->model.rope_factors, error);
+}
+
+void engine_settle(NibbleEngine *engine) {
+  if (!engine->arrived || engine->complete) return;
   tune(engine);
   engine->complete = true;
+}
+
+bool nibble_engine_finish(NibbleEngine *engine, NibbleError *error) {
+  if (engine->arrived) return true;
+  if (!engine_prepare_rope(engine, error)) return false;
+  loader_free(&engine->loader);
+  engine->arrived = true;
+  // What is measured would spoil the buffers of a pass: then its end does it.
+  if (engine->pass == NULL) engine_settle(engine);
   return true;
+}
+
+uint64_t nibble_engine_position(const NibbleEngine *engine) { return loader_packed_position(&engine->loader); }
+
+// Whether a source is needed to begin a pass (-1), for a block, or for the output (shape.blocks).
+static bool is_needed(const Model *model, const WeightSource *source, int block) {
+  return source->block == block || (block < 0 && source->floats == &model->rope_factors) ||
+         (block == model->shape.blocks && source->matrix == model_output(model));
+}
+
+uint64_t nibble_engine_needs(const NibbleEngine *engine, int block) {
+  const Model *model = &engine->model;
+  uint64_t end = 0;
+  for (int i = 0; i < model->source_count; i++) {
+    const WeightSource *source = &model->sources[i];
+    if (is_needed(model, source, block)) end = source->packed_offset + source->arena_bytes;
+  }
+  return end;
 }
 
 uint8_t *nibble_engine_packed_range(NibbleEngine *engine, uint64_t position, uint64_t *length) {
@@ -151,7 +188,7 @@ uint64_t nibble_engine_packed_checksum(NibbleEngine *engine, uint64_t position, 
 }
 
 uint64_t nibble_engine_remaining(const NibbleEngine *engine) {
-  return engine->complete ? 0 : loader_remaining(&engine->loader);
+  return engine->arrived ? 0 : loader_remaining(&engine->loader);
 }
 
 void nibble_engine_info(const NibbleEngine *engine, NibbleModelInfo *info) {
@@ -166,10 +203,10 @@ void nibble_engine_memory(const NibbleEngine *engine, NibbleMemory *memory) {
       .weights = engine->model.arena_bytes - ring,
       .ring = ring,
       .kv_cache = kv_pool_used_bytes(engine->pool),
-      .activations = engine->run.bytes,
+      .activations = engine->run.bytes + engine->pass_bytes,
       .other = engine->session_bytes + kv_pool_spare_bytes(engine->pool) +
                (engine->samples != NULL ? SAMPLES * SAMPLE_BYTES : 0) +
-               (engine->complete ? 0 : loader_staging_bytes(&engine->model)),
+               (engine->arrived ? 0 : loader_staging_bytes(&engine->model)),
   };
 }
 

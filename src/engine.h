@@ -125,8 +125,15 @@ bool nibble_engine_segment(const NibbleEngine *engine, int segment, int index, u
 // that was given it is under way.
 uint8_t *nibble_engine_slot(const NibbleEngine *engine, int index);
 
-// Bytes that nibble_engine_load() still has to see before sessions can run; 0: the model is complete.
+// Bytes that nibble_engine_load() still has to see; 0: every weight is in place.
 uint64_t nibble_engine_remaining(const NibbleEngine *engine);
+
+// Packed bytes that nibble_engine_load() has put in place, from the first on.
+uint64_t nibble_engine_position(const NibbleEngine *engine);
+
+// Up to which packed position everything has to be in place before a pass begins (`block` -1), before its step for block
+// 0, 1, ..., and before its last, for the output (the number of blocks). Of an engine that does not stream.
+uint64_t nibble_engine_needs(const NibbleEngine *engine, int block);
 
 void nibble_engine_info(const NibbleEngine *engine, NibbleModelInfo *info);
 void nibble_engine_memory(const NibbleEngine *engine, NibbleMemory *memory);
@@ -158,7 +165,7 @@ double nibble_engine_read_rate(NibbleEngine *engine);
 
 typedef struct NibbleSession NibbleSession;
 
-// A new, empty session of a complete engine.
+// A new, empty session. Until the engine is complete, its tokens are computed in passes alone.
 NibbleSession *nibble_session_create(NibbleEngine *engine, NibbleError *error);
 void nibble_session_free(NibbleSession *session);  // before its engine; safe on NULL
 
@@ -173,7 +180,9 @@ bool nibble_session_evaluate(NibbleSession *session, const int32_t *tokens, int 
                              float *log_probabilities, NibbleError *error);
 
 // nibble_session_evaluate() in steps, with the same results to the last bit, for any engine; the only way for one that
-// streams. At most sweep_size tokens. The arrays are borrowed until the pass ends. An engine has one pass at a time,
+// streams, which takes sweep_size tokens at most. One that does not may take a pass while its weights arrive: no step
+// before what it needs is there (nibble_engine_needs()), which nothing checks. Where the last weight arrives meanwhile,
+// the engine is complete when the pass ends. The arrays are borrowed until the pass ends. An engine has one pass at a time,
 // and none of its sessions is touched meanwhile. NULL, and `error`, as there.
 typedef struct NibblePass NibblePass;
 NibblePass *nibble_pass_begin(NibbleSession *session, const int32_t *tokens, int count, const int32_t *targets,

@@ -23,11 +23,13 @@ struct NibbleEngine {
   bool choose_threads;
   ThreadRate thread_rates[TUNING_THREAD_COUNTS];
   int thread_rate_count;
-  bool complete;
+  bool arrived;   // every weight is in place
+  bool complete;  // and what depends on them is chosen
   uint64_t session_bytes;
   uint64_t fingerprint;  // of the model; 0: not computed yet
   uint8_t *samples;      /* [SAMPLES, SAMPLE_BYTES] of an engine that streams; see streaming.c */
   NibblePass *pass;      // under way
+  uint64_t pass_bytes;   // of its own residual stream
   uint64_t least_budget;
 };
 
@@ -53,6 +55,15 @@ static inline uint64_t engine_sample_position(const Model *model, int index) {
 
 // The bytes of a sample [SAMPLE_BYTES].
 void engine_sample(NibbleEngine *engine, int index, uint8_t *sample);
+
+// MODEL_INCOMPLETE where weights are missing.
+bool engine_check_complete(const NibbleEngine *engine, NibbleError *error);
+
+// Makes the position angles, once the weights they come from are in place.
+bool engine_prepare_rope(NibbleEngine *engine, NibbleError *error);
+
+// Completes an engine whose weights are in place; between two passes.
+void engine_settle(NibbleEngine *engine);
 
 bool engine_check_tokens(const NibbleSession *session, const int32_t *tokens, int count, const int32_t *targets,
                          NibbleError *error);

@@ -31,6 +31,7 @@ struct NibblePass {
   int block, segment;  // the block that comes next; the segment, where something streams
   int round;           // through a streamed output
 
+  float *stream;      /* [count, width_stride] the residual stream: the run's, or its own where that is too short */
   uint8_t *row_tiles; /* [ROWS_AT_ONCE, tile] */
   float *logits;      /* [logits_stride] of the last token */
   float *scored;      /* [SCORED_TOKENS, logits_stride] */
@@ -39,7 +40,10 @@ struct NibblePass {
 
 static const Model *model_of(const NibblePass *pass) { return &pass->session->engine->model; }
 
+static bool owns_stream(const NibblePass *pass) { return pass->stream != pass->session->engine->run.stream; }
+
 static void pass_free(NibblePass *pass) {
+  if (owns_stream(pass)) free(pass->stream);
   free(pass->row_tiles);
   free(pass->logits);
   free(pass->scored);
@@ -47,8 +51,15 @@ static void pass_free(NibblePass *pass) {
   free(pass);
 }
 
+static size_t stream_bytes(const NibblePass *pass) {
+  return (size_t)pass->count * (size_t)pass->session->engine->run.width_stride * sizeof(float);
+}
+
 static bool allocate(NibblePass *pass) {
   const Model *model = model_of(pass);
+  const Run *run = &pass->session->engine->run;
+  pass->stream = pass->count <= run->sweep_size ? run->stream : calloc(1, stream_bytes(pass));
+  if (pass->stream == NULL) return false;
   const size_t logits = (size_t)engine_logits_bytes(&model->shape);
   uint64_t position;
   pass->logits = calloc(1, logits);
@@ -69,7 +80,7 @@ static int set_batch(NibblePass *pass, int first) {
   run->tokens = pass->tokens + first;
   run->position = pass->session->length + first;
   run->count = left < run->batch_size ? left : run->batch_size;
-  run->x = run->stream + (size_t)first * (size_t)run->width_stride;
+  run->x = pass->stream + (size_t)first * (size_t)run->width_stride;
   return first + run->count;
 }
 
@@ -85,14 +96,16 @@ static bool may_begin(const NibbleSession *session, int count, NibbleError *erro
   const NibbleEngine *engine = session->engine;
   if (engine->pass != NULL)
     return nibble_fail(error, NIBBLE_INVALID_ARGUMENT, "A pass is under way in this engine. Finish it first.");
-  return count <= engine->run.sweep_size ||
+  return count <= engine->run.sweep_size || !engine->model.residency.streams ||
          nibble_fail(error, NIBBLE_INVALID_ARGUMENT, "A pass takes %d tokens at most; %d were given.",
                      engine->run.sweep_size, count);
 }
 
 NibblePass *nibble_pass_begin(NibbleSession *session, const int32_t *tokens, int count, const int32_t *targets,
                               float *log_probabilities, NibbleError *error) {
-  if (!engine_check_tokens(session, tokens, count, targets, error) || !may_begin(session, count, error)) return NULL;
+  if (!engine_check_tokens(session, tokens, count, targets, error) || !may_begin(session, count, error) ||
+      !engine_prepare_rope(session->engine, error))
+    return NULL;
   NibblePass *pass = calloc(1, sizeof *pass);
   if (pass != NULL)
     *pass = (NibblePass){.session = session,
@@ -110,6 +123,7 @@ NibblePass *nibble_pass_begin(NibbleSession *session, const int32_t *tokens, int
     return NULL;
   }
   session->engine->pass = pass;
+  session->engine->pass_bytes = owns_stream(pass) ? stream_bytes(pass) : 0;
   if (!model_of(pass)->residency.embedding_streams) begin_blocks(pass);
   return pass;
 }
@@ -137,7 +151,7 @@ static void step_rows(NibblePass *pass) {
   int index = 0;
   for (const uint8_t *tile; (tile = nibble_pass_row(pass, index, &position, &length)) != NULL; index++)
     tile_unpack_row(embedding->kind, embedding->columns, tile, pass->tokens[pass->rows + index] % TILE_ROWS,
-                    run->stream + (size_t)(pass->rows + index) * (size_t)run->width_stride);
+                    pass->stream + (size_t)(pass->rows + index) * (size_t)run->width_stride);
   pass->rows += index;
   if (pass->rows == pass->count) begin_blocks(pass);
 }
@@ -266,5 +280,7 @@ void nibble_pass_finish(NibblePass *pass) {
     kv_pool_trim(engine->pool);
   }
   engine->pass = NULL;
+  engine->pass_bytes = 0;
   pass_free(pass);
+  engine_settle(engine);
 }

@@ -15,12 +15,6 @@ static uint64_t session_bytes(const NibbleEngine *engine) {
 }
 
 NibbleSession *nibble_session_create(NibbleEngine *engine, NibbleError *error) {
-  if (!engine->complete) {
-    nibble_fail(error, NIBBLE_MODEL_INCOMPLETE,
-                "%llu bytes of the model's weights have not arrived yet. Load the whole file before opening a session.",
-                (unsigned long long)nibble_engine_remaining(engine));
-    return NULL;
-  }
   NibbleSession *session = calloc(1, sizeof *session);
   if (session != NULL) {
     session->engine = engine;
@@ -128,7 +122,8 @@ static bool evaluate(NibbleSession *session, const int32_t *tokens, int count, c
 
 bool nibble_session_evaluate(NibbleSession *session, const int32_t *tokens, int count, const int32_t *targets,
                              float *log_probabilities, NibbleError *error) {
-  if (!engine_check_tokens(session, tokens, count, targets, error)) return false;
+  if (!engine_check_complete(session->engine, error) || !engine_check_tokens(session, tokens, count, targets, error))
+    return false;
   if (session->engine->model.residency.streams || session->engine->pass != NULL)
     return nibble_fail(error, NIBBLE_INVALID_ARGUMENT,
                        session->engine->pass != NULL

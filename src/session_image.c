@@ -140,6 +140,7 @@ struct NibbleSave {
 };
 
 NibbleSave *nibble_save_create(const NibbleSession *session, NibbleError *error) {
+  if (!engine_check_complete(session->engine, error)) return NULL;
   NibbleSave *save = calloc(1, sizeof *save);
   if (save == NULL) {
     nibble_fail(error, NIBBLE_OUT_OF_MEMORY, "No memory is left to save a session.");
@@ -216,6 +217,7 @@ struct NibbleRestore {
 };
 
 NibbleRestore *nibble_restore_create(NibbleEngine *engine, NibbleError *error) {
+  if (!engine_check_complete(engine, error)) return NULL;
   NibbleSession *session = nibble_session_create(engine, error);
   if (session == NULL) return NULL;
   NibbleRestore *restore = calloc(1, sizeof *restore);

@@ -154,6 +154,12 @@ EXPORT void api_engine_packed_range(NibbleEngine *engine, double position, doubl
   fields[1] = (double)length;
 }
 
+EXPORT double api_engine_position(const NibbleEngine *engine) { return (double)nibble_engine_position(engine); }
+
+EXPORT double api_engine_needs(const NibbleEngine *engine, int block) {
+  return (double)nibble_engine_needs(engine, block);
+}
+
 EXPORT uint64_t api_engine_packed_checksum(NibbleEngine *engine, double position, double length) {
   return nibble_engine_packed_checksum(engine, (uint64_t)position, (uint64_t)length);
 }

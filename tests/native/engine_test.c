@@ -157,16 +157,19 @@ TEST(counts_down_the_bytes_that_are_missing) {
   CHECK(nibble_engine_load(engine, tiny.file.bytes + begin, 1000, NULL));
   CHECK_INT((long long)nibble_engine_remaining(engine), (long long)size - 1000);
   NibbleError error = {.code = NIBBLE_OK};
-  CHECK(nibble_session_create(engine, &error) == NULL);
+  NibbleSession *session = nibble_session_create(engine, NULL);
+  const int32_t token = 1;
+  CHECK(session != NULL && !nibble_session_evaluate(session, &token, 1, NULL, NULL, &error));
   CHECK_STR(nibble_error_name((int)error.code), "MODEL_INCOMPLETE");
   CHECK(nibble_engine_load(engine, tiny.file.bytes + begin + 1000, size - 1001, NULL));
   CHECK_INT((long long)nibble_engine_remaining(engine), 1);
-  CHECK(nibble_session_create(engine, NULL) == NULL);
+  CHECK(!nibble_session_evaluate(session, &token, 1, NULL, NULL, NULL));
+  CHECK(nibble_save_create(session, NULL) == NULL);
+  CHECK(nibble_restore_create(engine, NULL) == NULL);
   CHECK(nibble_engine_load(engine, tiny.file.bytes + tiny.file.size - 1, 1, NULL));
   CHECK_INT((long long)nibble_engine_remaining(engine), 0);
   CHECK(nibble_engine_load(engine, tiny.file.bytes, 500, NULL));  // what follows the last tensor is ignored
-  NibbleSession *session = nibble_session_create(engine, NULL);
-  CHECK(session != NULL);
+  CHECK(nibble_session_evaluate(session, &token, 1, NULL, NULL, NULL));
   nibble_session_free(session);
   nibble_engine_free(engine);
   tiny_close(&tiny);

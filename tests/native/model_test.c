@@ -327,8 +327,13 @@ TEST(refuses_position_factors_that_are_no_divisors) {
     CHECK(!tiny_load(engine, &tiny, 1000, &error));
     CHECK_STR(nibble_error_name((int)error.code), "MODEL_BAD_TENSOR");
     CHECK(strstr(error.message, "entry 2") != NULL);
-    CHECK(nibble_session_create(engine, &error) == NULL);
+    NibbleSession *session = nibble_session_create(engine, NULL);
+    const int32_t token = 1;
+    CHECK(session != NULL && !nibble_session_evaluate(session, &token, 1, NULL, NULL, &error));
     CHECK_STR(nibble_error_name((int)error.code), "MODEL_INCOMPLETE");
+    CHECK(nibble_pass_begin(session, &token, 1, NULL, NULL, &error) == NULL);
+    CHECK_STR(nibble_error_name((int)error.code), "MODEL_BAD_TENSOR");
+    nibble_session_free(session);
     nibble_engine_free(engine);
     tiny_close(&tiny);
   }

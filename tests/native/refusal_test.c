@@ -190,7 +190,9 @@ static bool finish_loading(Check *check, void *context, NibbleError *error) {
   const bool loaded = nibble_engine_load(engine, tiny->file.bytes + begin, tiny->file.size - begin, error);
   const int left = atomic_exchange(&calls_left, -1);
   if (!loaded) {
-    CHECK(nibble_session_create(engine, NULL) == NULL);
+    NibbleSession *early = nibble_session_create(engine, NULL);
+    CHECK(early != NULL && nibble_save_create(early, NULL) == NULL);
+    nibble_session_free(early);
     CHECK(nibble_engine_load(engine, NULL, 0, NULL));  // once there is memory, it goes on
   }
   NibbleSession *session = nibble_session_create(engine, NULL);
