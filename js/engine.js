@@ -9,6 +9,7 @@
 // The heap may grow in any call, so no view of it outlives the statement that made it (but those of packedViews()).
 // packer.js, session.js, sampler.js and pass.js make further calls, and leave the heap to the Runtime. Whatever is opened here is closed by
 // its close(), which may be called twice. Everything is synchronous: no lock is needed.
+import { Arrivals } from './arrivals.js';
 import { INFO_BYTES, infoAt, KV_TYPES, MEMORY_BYTES, memoryAt } from './core-fields.js';
 import { NibbleError } from './errors.js';
 import { instantiate, MOST_PAGES, reserveMemory } from './instantiate.js';
@@ -306,6 +307,8 @@ export class Model {
   #engine;
   /** @type {import('./weight-stream.js').WeightStream | null} Where the weights come from that do not stay in memory. */
   weights = null;
+  /** Which of them are in place. */
+  arrivals = new Arrivals();
 
   constructor(runtime, engine, memoryBudget) {
     this.#runtime = runtime;
@@ -323,7 +326,17 @@ export class Model {
     return this.info.budget?.streams ?? false;
   }
 
-  /** Tokens that one evaluation takes at most. */
+  /** Whether weights are missing. Until then tokens are computed in early passes (pass.js). */
+  get isArriving() {
+    return this.remaining > 0;
+  }
+
+  /** Tokens that one evaluation takes at most at the moment: all of a text while weights arrive, if there is memory. */
+  get mostTokens() {
+    return this.isArriving && this.info.budget === null ? this.info.contextSize : this.sweepSize;
+  }
+
+  /** Tokens that one evaluation takes at most once all weights are there. */
   get sweepSize() {
     return this.streams ? this.info.budget.sweepTokens : this.batchSize;
   }
@@ -360,7 +373,9 @@ export class Model {
       const piece = bytes.subarray(start, start + STAGING_BYTES);
       runtime.write(staging, piece);
       runtime.checked((error) => runtime.c._nibble_engine_load(this.#engine, staging, piece.length, error));
+      this.arrivals.land(0, runtime.c._api_engine_position(this.#engine));
     }
+    if (!this.isArriving) this.arrivals.finish();
   }
 
   /** The places of `length` packed bytes from `position` on, in order; their pointer is 0 where they do not stay. */
@@ -394,6 +409,7 @@ export class Model {
       if (place.pointer === 0) this.#lookAt(place.position, part);
       else this.#runtime.write(place.pointer, part);
     }
+    this.arrivals.land(position, position + bytes.length);
   }
 
   #lookAt(position, bytes) {
@@ -419,6 +435,12 @@ export class Model {
   /** Says that all packed bytes are in place. */
   finish() {
     this.#runtime.checked((error) => this.#runtime.c._nibble_engine_finish(this.#engine, error));
+    this.arrivals.finish();
+  }
+
+  /** The packed position up to which all has to be in place for a block; -1: to begin a pass; the last: the output. */
+  needs(block) {
+    return this.#runtime.c._api_engine_needs(this.#engine, block);
   }
 
   memory() {

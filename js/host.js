@@ -37,24 +37,38 @@ export class Host {
   #texts = null;
   #turn = createTurn();
   #hasWorkers = false;
+  /** @type {Promise<object> | null} */
+  #loading = null;
 
   /** @param {Platform} platform */
   constructor(platform) {
     this.#platform = platform;
   }
 
-  /** Loads the model; the result is the engine's info. On an error everything is given back. */
-  async load(params, { signal, onEvent }) {
+  /**
+   * Loads the model; the result is the engine's info. On an error everything is given back. With the option `early`,
+   * other calls run from when the header and the vocabulary are there: then an event { opened } has the info so far.
+   */
+  async load(params, { signal, onEvent, goOn, behindOthers }) {
     if (this.#runtime !== null) throw new NibbleError('INVALID_ARGUMENT', 'This worker has a model already.');
+    let isOpen = false;
+    const onOpen = (opened) => {
+      isOpen = true;
+      onEvent({ opened });
+      goOn();
+    };
     try {
-      return await this.#load(params, { signal, onProgress: onEvent });
+      this.#loading = this.#load(params, { signal, onProgress: onEvent, onOpen });
+      return await this.#loading;
     } catch (error) {
-      await this.unload();
+      // Calls that wait for weights end by the same error, and only then is anything given back.
+      this.#model?.arrivals.fail(error);
+      await (isOpen ? behindOthers(() => this.unload()) : this.unload());
       throw error;
     }
   }
 
-  async #load({ source: descriptor, store = null, wasm, options: given }, { signal, onProgress }) {
+  async #load({ source: descriptor, store = null, wasm, options: given }, { signal, onProgress, onOpen }) {
     const start = performance.now();
     const options = this.#settleThreads(read.readEngineOptions(given));
     checkKernelSet(options.kernelSet);
@@ -68,14 +82,17 @@ export class Host {
       const model = headerOnly ? null : this.#createModel(header, { ...settleContext(header, options), threads });
       this.#model = model;
       onProgress({ phase: 'prepare', loaded: 0, total: fileSize, bytesPerSecond: 0, secondsLeft: null });
-      record = await this.#prepare(header, model, load, signal);
-      if (model !== null) {
+      const infoNow = (more) => ({ ...info, ...modelInfo(model), ...this.#texts.info, storage, ...more });
+      const begin = () => {
+        if (!options.early || model === null || model.streams) return;
         this.#openSessions(options, store, storage);
-        Object.assign(info, model.info, model.kernels);
-        const { threads, threadRates, batchSize } = model;
-        Object.assign(info, { threads, threadRates, batchSize });
-      }
-      return { ...info, ...this.#texts.info, storage, loadMilliseconds: performance.now() - start };
+        onOpen(infoNow({ loadMilliseconds: null }));
+      };
+      record = await this.#prepare(header, model, load, signal, begin);
+      if (model !== null && this.#sessions === null) this.#openSessions(options, store, storage);
+      // What is measured is known behind a pass that has begun before.
+      await model?.arrivals.idle();
+      return infoNow({ loadMilliseconds: performance.now() - start });
     });
     // Behind the loading, whose own hold on the store may exclude others.
     if (this.#model?.streams) {
@@ -94,17 +111,18 @@ export class Host {
   }
 
   /** Weights and texts at once: reads from a store go on while the vocabulary is taken in. */
-  async #prepare(header, model, load, signal) {
+  async #prepare(header, model, load, signal, begin) {
     // Whatever goes wrong, no read may go on into a heap that is given back.
     const loading = model === null ? null : load(model);
     try {
       this.#texts = new Texts(header);
+      header.close();
+      checkCancelled(signal);
+      begin();
     } catch (error) {
       await loading?.catch(() => {});
       throw error;
     }
-    header.close();
-    checkCancelled(signal);
     return loading;
   }
 
@@ -150,8 +168,10 @@ export class Host {
     return this.#text().render(read.readMessages(messages));
   }
 
-  benchmark({ options }, { signal }) {
-    const context = { model: this.#loaded(), timeline: this.#sessions.ownTimeline, turn: this.#turn };
+  async benchmark({ options }, { signal }) {
+    const model = this.#loaded();
+    await model.arrivals.until(Infinity, signal);
+    const context = { model, timeline: this.#sessions.ownTimeline, turn: this.#turn };
     return benchmark(context, read.readBenchmarkOptions(options), signal);
   }
 
@@ -175,6 +195,8 @@ export class Host {
 
   /** Gives everything back; resolves when this worker may be ended. */
   async unload() {
+    await this.#loading?.catch(() => {});
+    this.#loading = null;
     const hadWorkers = this.#hasWorkers;
     await this.#model?.weights?.close();
     await this.#sessions?.close();
@@ -212,4 +234,11 @@ export class Host {
     if (this.#texts === null) this.#loaded();
     return this.#texts;
   }
+}
+
+/** What is known of a model beyond its file; null: only the vocabulary is loaded. */
+function modelInfo(model) {
+  if (model === null) return {};
+  const { info, kernels, threads, threadRates, batchSize } = model;
+  return { ...info, ...kernels, threads, threadRates, batchSize };
 }

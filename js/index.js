@@ -39,6 +39,9 @@ export { NibbleError } from './errors.js';
  *   used longest ago are dropped
  * @property {number} [maxSavedBytes] and how many bytes they may take together; 1 GiB
  * @property {boolean} [vocabularyOnly] load no weights: the engine then only tokenizes, detokenizes and renders chats
+ * @property {boolean} [early] createEngine() resolves as soon as the header and the vocabulary are there, and the weights
+ *   go on arriving; false. A prompt that is given meanwhile is computed block by block, each as soon as it is in place;
+ *   the text is the same. `engine.ready` tells when all is there. No effect where weights stream under a `memoryBudget`
  * @property {AbortSignal} [signal] stops the loading; createEngine() rejects with code CANCELLED
  * @property {(progress: { phase: 'download' | 'load' | 'read' | 'wait' | 'prepare', loaded: number, total: number, bytesPerSecond: number, secondsLeft: number | null }) => void} [onProgress]
  *   read: from the store; wait: another tab is storing the model. What it throws ends the loading, and createEngine() rejects with it
@@ -102,7 +105,11 @@ export function createLibrary(platform) {
   });
 
   /** Starts a worker and makes one call that has a model in it. */
-  async function callWithModel(method, options, { signal, onProgress } = {}) {
+  async function callWithModel(
+    method,
+    options,
+    { signal, onProgress, onOpen = undefined, isEnding = () => false } = {},
+  ) {
     const settings = readEngineOptions(options);
     if (!['function', 'undefined'].includes(typeof onProgress)) throw invalid('onProgress', onProgress, 'a function');
     if (signal?.aborted) throw cancelled();
@@ -118,16 +125,17 @@ export function createLibrary(platform) {
       };
       client = new Client(startWorker(platform, options.workerUrl));
       signal?.addEventListener('abort', stop, { once: true });
+      const onEvent = (event) => (event.opened ? onOpen?.(client, event.opened) : onProgress?.(event));
       const params = { source: descriptor, store, wasm: wasmOf(options), options: settings };
       try {
-        const result = await client.call(method, params, { signal, onEvent: onProgress, transfer });
+        const result = await client.call(method, params, { signal, onEvent, transfer });
         if (signal?.aborted) throw cancelled();
         return { client, result };
       } finally {
         signal?.removeEventListener('abort', stop);
       }
     } catch (error) {
-      await client?.close(error);
+      if (!isEnding()) await client?.close(error);
       throw error;
     } finally {
       clearTimeout(timer);
@@ -141,9 +149,18 @@ export function createLibrary(platform) {
      * @param {EngineOptions} options
      * @returns {Promise<Engine>}
      */
-    async createEngine(options) {
-      const { client, result } = await callWithModel('load', options ?? {}, options ?? {});
-      return new Engine(client, result);
+    createEngine(options) {
+      const { signal, onProgress } = options ?? {};
+      return new Promise((resolve, reject) => {
+        let engine = null;
+        const onOpen = (client, info) => {
+          engine = new Engine(client, info, loading);
+          resolve(engine);
+        };
+        const isEnding = () => engine?.isUnloading ?? false;
+        const loading = callWithModel('load', options ?? {}, { signal, onProgress, onOpen, isEnding });
+        loading.then(({ client, result }) => resolve(engine ?? new Engine(client, result, loading)), reject);
+      });
     },
 
     /**
@@ -217,12 +234,27 @@ export class Engine extends SessionCalls {
   #unloading = null;
 
   /** What createEngine() makes; not for others to call. */
-  constructor(client, info) {
+  constructor(client, info, loading) {
     super(client);
     this.#client = client;
     this.#sessions = new Sessions(client);
     /** Names, sizes, threads, kernel set and the like; see the README. */
     this.info = Object.freeze(info);
+    /**
+     * Resolves when all weights are in place, and `info` is what it will be; at once unless the engine was created with
+     * `early`. Rejected with what ended the loading: calls that wait then, and all later ones, fail with the same.
+     * @type {Promise<void>}
+     */
+    this.ready = loading.then(({ result }) => {
+      this.info = Object.freeze(result);
+    });
+    // Whoever only makes calls learns of an error there.
+    this.ready.catch(() => {});
+  }
+
+  /** Whether unload() was called. */
+  get isUnloading() {
+    return this.#unloading !== null;
   }
 
   /**

@@ -30,7 +30,7 @@ export async function nextPiece(source, signal) {
 }
 
 /** Like the promise, but rejected when the signal is given first. */
-function untilAborted(promise, signal) {
+export function untilAborted(promise, signal) {
   if (!signal) return promise;
   let stop;
   const aborted = new Promise((_, reject) => {

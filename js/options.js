@@ -189,6 +189,7 @@ const ENGINE_READERS = {
   tileStreams: integer(0, MAX_TILE_STREAMS, 0),
   memoryBudget: integer(1, Number.MAX_SAFE_INTEGER, null),
   vocabularyOnly: boolean(false),
+  early: boolean(false),
   onFull: oneOf(ON_FULL, 'stop'),
   keep: integer(0, 1 << 24, null),
   maxSaves: integer(1, 1 << 16, 20),

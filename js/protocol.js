@@ -4,6 +4,7 @@
 //                    { id, method: 'cancel', params: { target } }   stops the call with id `target`, or keeps it from
 //                                                          beginning where it comes before the call; has no reply
 //   from the worker  { id, event }                              any number of them while the call runs
+//                                                          ({ opened } of a load: calls run from now on, while it ends)
 //                    { id, result } or { id, error }            its end; error as NibbleError.toJSON() makes it
 import { NibbleError } from './errors.js';
 

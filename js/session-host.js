@@ -166,13 +166,15 @@ export class SessionHost {
     return null;
   }
 
-  sessionSave({ session: number, key: given }, { signal }) {
+  async sessionSave({ session: number, key: given }, { signal }) {
+    await this.#model.arrivals.until(Infinity, signal);
     const { timeline } = this.#session(number);
     const key = read.readSaveKey(given);
     return withSave(timeline, (save) => this.#saves.save(key, save, { tokens: timeline.length, signal }));
   }
 
-  sessionExport({ session: number }, { signal }) {
+  async sessionExport({ session: number }, { signal }) {
+    await this.#model.arrivals.until(Infinity, signal);
     return withSave(this.#session(number).timeline, (save) => exportImage(save, { turn: this.#turn, signal }));
   }
 
@@ -180,6 +182,7 @@ export class SessionHost {
   async sessionRestore({ key: given, options }, { signal }) {
     const key = read.readSaveKey(given);
     const settings = read.readSessionOptions(options);
+    await this.#model.arrivals.until(Infinity, signal);
     const openRestore = () => this.#model.openRestore();
     const { session, problem } = await this.#saves.restore(key, { openRestore, signal });
     if (session === null) return { session: null, problem: problem?.toJSON() ?? null };
@@ -188,6 +191,7 @@ export class SessionHost {
 
   async sessionImport({ image, options }, { signal }) {
     const settings = read.readSessionOptions(options);
+    await this.#model.arrivals.until(Infinity, signal);
     return this.#addRestored(await importImage(this.#model, image, signal), settings);
   }
 

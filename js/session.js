@@ -1,5 +1,5 @@
 // One timeline of tokens in the C core: forks, saves and restores. The Runtime of engine.js alone touches the heap.
-import { runPass } from './pass.js';
+import { runEarlyPass, runPass } from './pass.js';
 
 /** Bytes of a saved session that are read or written at once. */
 const PIECE_BYTES = 1 << 20;
@@ -38,17 +38,29 @@ export class Session {
   }
 
   /**
-   * Appends up to `sweepSize` tokens of the model's and computes them. With `targets` (as many; negative: skip) it returns the log
+   * Appends up to the model's `mostTokens` tokens and computes them. With `targets` (as many; negative: skip) it returns the log
    * probability of each target after its token, as a Float32Array. A promise, since weights may have to come from a
-   * store; one call at a time: until it is settled nothing else may be asked of any session of the model. The signal
+   * store, or not be there yet; one call at a time: until it is settled nothing else may be asked of any session of the model. The signal
    * ends it between two blocks of such a model, with CANCELLED, and the session is as it was.
    */
   async evaluate(tokens, targets, signal) {
     const runtime = this.#runtime;
-    if (tokens.length > this.#most) throw new RangeError(`${tokens.length} tokens, more than ${this.#most}`);
-    const input = this.#buffer;
-    const target = input + 4 * this.#most;
-    const output = target + 4 * this.#most;
+    const most = this.#model.mostTokens;
+    if (tokens.length > most) throw new RangeError(`${tokens.length} tokens, more than ${most}`);
+    if (tokens.length <= this.#most) return this.#evaluateAt(this.#buffer, tokens, targets, signal);
+    const buffer = runtime.allocate(tokens.length * 12);
+    try {
+      return await this.#evaluateAt(buffer, tokens, targets, signal);
+    } finally {
+      runtime.free(buffer);
+    }
+  }
+
+  /** `input`: a heap pointer to room for the tokens, the targets and the scores. */
+  async #evaluateAt(input, tokens, targets, signal) {
+    const runtime = this.#runtime;
+    const target = input + 4 * tokens.length;
+    const output = target + 4 * tokens.length;
     runtime.write(input, Int32Array.from(tokens));
     if (targets) runtime.write(target, Int32Array.from(targets));
     const call = {
@@ -59,6 +71,7 @@ export class Session {
       scores: targets ? output : 0,
     };
     if (this.#model.weights !== null) await runPass(runtime, call, this.#model.weights, signal);
+    else if (this.#model.isArriving) await runEarlyPass(runtime, call, this.#model, signal);
     else this.#evaluateAtOnce(call);
     return targets ? runtime.copy(Float32Array, output, tokens.length) : null;
   }

@@ -33,6 +33,7 @@ export async function readWeights({ reader, record, model, signal, onRead, mend 
     const start = performance.now();
     const whole = model.packedChecksum(position, bytes) === checksum;
     verifyMilliseconds += performance.now() - start;
+    if (whole) model.arrivals.land(position, position + bytes);
     return whole;
   };
 

@@ -14,7 +14,6 @@ export class Timeline {
   #model;
   #session;
   #tokens;
-  #most;
   #tokensPerMillisecond = 0;
 
   /**
@@ -25,7 +24,6 @@ export class Timeline {
     this.#model = model;
     this.#session = session;
     this.#tokens = session.tokens;
-    this.#most = model.sweepSize;
     this.contextSize = model.info.contextSize;
   }
 
@@ -146,10 +144,12 @@ export class Timeline {
     for (let start = 0; start < tokens.length; ) {
       if (start > 0) await turn.next();
       checkCancelled(signal);
-      const end = Math.min(tokens.length, start + (wholeBatches ? this.#most : this.#pieceSize()));
+      const most = wholeBatches ? this.#model.mostTokens : this.#pieceSize();
+      const end = Math.min(tokens.length, start + most);
+      const waits = this.#model.isArriving;
       const before = performance.now();
       const piece = await this.extend(tokens.slice(start, end), targets?.slice(start, end), signal);
-      this.#tokensPerMillisecond = (end - start) / Math.max(0.01, performance.now() - before);
+      if (!waits) this.#tokensPerMillisecond = (end - start) / Math.max(0.01, performance.now() - before);
       scores?.set(piece, start);
       onPiece?.(end - start);
       start = end;
@@ -177,10 +177,12 @@ export class Timeline {
   }
 
   #pieceSize() {
-    // Every piece would read the weights that stream again; messages get in between two blocks.
-    if (this.#model.streams) return this.#most;
+    const { mostTokens } = this.#model;
+    // Every piece would read the weights that stream again, or wait for those that arrive; messages get in between two
+    // blocks.
+    if (this.#model.streams || this.#model.isArriving) return mostTokens;
     const fitting = Math.floor(this.#tokensPerMillisecond * PIECE_MILLISECONDS);
-    return Math.min(this.#most, Math.max(LEAST_PIECE, fitting));
+    return Math.min(mostTokens, Math.max(LEAST_PIECE, fitting));
   }
 
   #checkRoom(length) {

@@ -30,8 +30,17 @@ export function serve(port, platform) {
   let lastId = 0;
   let crash = null;
 
-  async function run({ id, method, params }, controller) {
-    const control = { signal: controller.signal, onEvent: (event) => port.post(eventReply(id, event)) };
+  /** Runs something behind the calls that came before. */
+  const behindOthers = (use) => {
+    const done = last.then(use);
+    last = done.catch(() => {});
+    return done;
+  };
+
+  /** `goOn` lets the next call begin before this one has ended. */
+  async function run({ id, method, params }, controller, goOn) {
+    const onEvent = (event) => port.post(eventReply(id, event));
+    const control = { signal: controller.signal, onEvent, goOn, behindOthers };
     try {
       if (crash !== null) throw crash;
       const result = await hostOf(method)[method](params ?? {}, control);
@@ -64,8 +73,8 @@ export function serve(port, platform) {
     const session = message.params?.session;
     for (const other of running.values()) if (ends(message.method, session, other)) other.controller.abort();
     running.set(message.id, { controller, session });
-    if (AT_ONCE.has(message.method) || ofStore(message.method)) run(message, controller);
-    else last = last.then(() => run(message, controller));
+    if (AT_ONCE.has(message.method) || ofStore(message.method)) run(message, controller, () => {});
+    else behindOthers(() => new Promise((goOn) => run(message, controller, goOn).then(goOn)));
   });
 }
 

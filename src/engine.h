@@ -131,8 +131,8 @@ uint64_t nibble_engine_remaining(const NibbleEngine *engine);
 // Packed bytes that nibble_engine_load() has put in place, from the first on.
 uint64_t nibble_engine_position(const NibbleEngine *engine);
 
-// Up to which packed position everything has to be in place before a pass begins (`block` -1), before its step for block
-// 0, 1, ..., and before its last, for the output (the number of blocks). Of an engine that does not stream.
+// Up to which packed position everything has to be in place before a pass begins (`block` -1), before its step for
+// block 0, 1, ..., and before its last, for the output (the number of blocks). Of an engine that does not stream.
 uint64_t nibble_engine_needs(const NibbleEngine *engine, int block);
 
 void nibble_engine_info(const NibbleEngine *engine, NibbleModelInfo *info);
@@ -182,8 +182,8 @@ bool nibble_session_evaluate(NibbleSession *session, const int32_t *tokens, int 
 // nibble_session_evaluate() in steps, with the same results to the last bit, for any engine; the only way for one that
 // streams, which takes sweep_size tokens at most. One that does not may take a pass while its weights arrive: no step
 // before what it needs is there (nibble_engine_needs()), which nothing checks. Where the last weight arrives meanwhile,
-// the engine is complete when the pass ends. The arrays are borrowed until the pass ends. An engine has one pass at a time,
-// and none of its sessions is touched meanwhile. NULL, and `error`, as there.
+// the engine is complete when the pass ends. The arrays are borrowed until the pass ends. An engine has one pass at a
+// time, and none of its sessions is touched meanwhile. NULL, and `error`, as there.
 typedef struct NibblePass NibblePass;
 NibblePass *nibble_pass_begin(NibbleSession *session, const int32_t *tokens, int count, const int32_t *targets,
                               float *log_probabilities, NibbleError *error);
