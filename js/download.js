@@ -9,6 +9,7 @@
 // where the size is unknown, one connection fills one segment without end. Whatever fails is asked for again from the
 // byte it stopped at, and has to be of the version of the file that the first answer was of.
 import { Patience, systemNetwork } from './backoff.js';
+import { BufferPool } from './buffer-pool.js';
 import { brokenOff, cancelled, changed, failed } from './download-errors.js';
 import { Gate } from './gate.js';
 import { nameOf } from './http-headers.js';
@@ -119,14 +120,6 @@ function fileName(asked, final) {
   return !/\.gguf$/i.test(first) && /\.gguf$/i.test(last) ? last : first;
 }
 
-/**
- * Gives a piece's memory back at once, where it has a buffer of its own and the platform can: collectors let hundreds of
- * megabytes of them lie.
- */
-function release(piece) {
-  if (piece !== null && piece.byteLength === piece.buffer.byteLength) piece.buffer.transfer?.(0);
-}
-
 /** A part of the file on its way: `position` is its next byte to arrive, `pieces` what has arrived and is not read. */
 class Segment {
   pieces = [];
@@ -165,13 +158,14 @@ class Transfer {
   #error = null;
   #connections = 0;
   #limit = 1;
+  #buffers = new BufferPool();
   // The piece that was read last.
   #given = null;
 
   constructor(url, { signal: caller, network = systemNetwork(), ...given }) {
     const known = Object.entries(given).filter(([, value]) => value !== undefined);
     const { signal } = this.#ending;
-    this.#options = { ...DEFAULTS, ...Object.fromEntries(known), network, signal };
+    this.#options = { ...DEFAULTS, ...Object.fromEntries(known), network, signal, buffers: this.#buffers };
     this.#url = url;
     this.file = new RemoteFile(url, this.#options);
     const stop = () => this.#fail(cancelled());
@@ -210,7 +204,7 @@ class Transfer {
       if (head?.waiting > 0 && !spoilt) {
         const piece = head.shift();
         this.#gate.open();
-        release(this.#given);
+        this.#buffers.give(this.#given);
         this.#given = piece;
         return piece;
       }
@@ -241,6 +235,7 @@ class Transfer {
 
   #letGo() {
     this.#ending.abort();
+    this.#buffers.close();
     this.#unlink();
     this.#gate.open();
   }

@@ -1,5 +1,6 @@
 // One request for a part of a file, and its answer read piece by piece. Whatever goes wrong is one of
 // download-errors.js; a connection that is silent for too long is given up.
+import { BufferPool, readerOf } from './buffer-pool.js';
 import { brokenOff, stalled, unreachable } from './download-errors.js';
 import { contentLength, contentRange } from './http-headers.js';
 
@@ -14,6 +15,7 @@ const GRACE_MILLISECONDS = 50;
  * @property {number} stallMilliseconds
  * @property {AbortSignal} signal
  * @property {import('./backoff.js').Network} network
+ * @property {BufferPool} [buffers] what the body is read into; whoever has read a piece gives it back
  */
 
 /**
@@ -32,7 +34,9 @@ export class Answer {
   #asked;
   #request;
   #unlink;
-  #reader;
+  #buffers;
+  #reader = null;
+  #fills = false;
   #rest = null;
   /** Whether the body was read to its end. */
   ended = false;
@@ -40,7 +44,8 @@ export class Answer {
   constructor(url, request) {
     this.#asked = url;
     this.#request = request;
-    const { signal } = request;
+    const { signal, buffers = new BufferPool() } = request;
+    this.#buffers = buffers;
     const stop = () => this.#controller.abort();
     signal.addEventListener('abort', stop, { once: true });
     if (signal.aborted) stop();
@@ -74,12 +79,12 @@ export class Answer {
     this.end = this.range?.end ?? (length === null ? null : this.position + length);
     /** Bytes of the whole file; null where nobody tells. */
     this.size = this.range !== null ? this.range.total : response.status === 200 || end === null ? this.end : null;
-    this.#reader = response.body?.getReader();
+    if (response.body) ({ reader: this.#reader, fills: this.#fills } = readerOf(response.body));
   }
 
   /** The next bytes, `most` at most; null at the end of the body. */
   async read(most = Infinity) {
-    const piece = this.#rest ?? (await this.#receive());
+    const piece = this.#rest ?? (await this.#receive(most));
     if (piece === null) return null;
     this.#rest = piece.length > most ? piece.subarray(most) : null;
     const given = piece.subarray(0, most);
@@ -87,10 +92,11 @@ export class Answer {
     return given;
   }
 
-  async #receive() {
+  async #receive(most) {
     try {
-      const { done, value } = await this.#patiently(async () => (await this.#reader?.read()) ?? { done: true });
+      const { done, value } = await this.#patiently(async () => (await this.#next(most)) ?? { done: true });
       if (!done) return value;
+      this.#buffers.give(value);
     } catch (error) {
       this.cancel();
       throw error.code === 'DOWNLOAD_STALLED' ? error : brokenOff(this.#asked, error);
@@ -100,17 +106,23 @@ export class Answer {
     return null;
   }
 
+  // A view that was not filled whole would be given away in two pieces of one buffer, so none is longer than what is read.
+  #next(most) {
+    return this.#fills ? this.#reader.read(this.#buffers.take(most)) : this.#reader?.read();
+  }
+
   /** Drops the bytes before `position`. */
   async skipTo(position) {
     while (this.position < position) {
       const piece = await this.read(position - this.position);
       if (piece === null) throw brokenOff(this.#asked, 'fewer bytes came than the last time');
+      this.#buffers.give(piece);
     }
   }
 
   /** Takes note of the end of the body, so that the connection can be used again. */
   async finish() {
-    await this.#receive().catch(() => null);
+    await this.#receive(Infinity).catch(() => null);
     this.cancel();
   }
 

@@ -7,7 +7,7 @@ import { BuildError, has, installDebian, run } from '../wasm/shell.js';
 const NAMES = ['chromium', 'chromium-browser', 'google-chrome-stable', 'google-chrome'];
 
 // Headless, quiet on the network, and startable by root in a container.
-const FLAGS = [
+export const FLAGS = [
   '--headless',
   '--no-sandbox',
   '--disable-gpu',

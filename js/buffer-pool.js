@@ -1,0 +1,38 @@
+// Buffers that are filled again when what was in them has been read. Without them each piece of a stream is a buffer of
+// its own, and collectors let hundreds of megabytes of them lie.
+
+const BUFFER_BYTES = 256 << 10;
+
+export class BufferPool {
+  #free = [];
+  #closed = false;
+
+  /** A view of at most `most` bytes to read into. It is given back, or what became of it when it was transferred. */
+  take(most = Infinity) {
+    const buffer = this.#free.pop() ?? new ArrayBuffer(BUFFER_BYTES);
+    return new Uint8Array(buffer, 0, Math.min(BUFFER_BYTES, most));
+  }
+
+  /** Takes back what a view lies in, which nobody reads any more. What is not of a pool, or was given away, is left. */
+  give(view) {
+    if (!this.#closed && view?.buffer.byteLength === BUFFER_BYTES) this.#free.push(view.buffer);
+  }
+
+  close() {
+    this.#closed = true;
+    this.#free = [];
+  }
+}
+
+/**
+ * A reader that fills the views it is given, where the stream can; one that brings its own pieces otherwise.
+ * @param {ReadableStream<Uint8Array>} stream
+ * @returns {{ reader: ReadableStreamBYOBReader | ReadableStreamDefaultReader, fills: boolean }}
+ */
+export function readerOf(stream) {
+  try {
+    return { reader: stream.getReader({ mode: 'byob' }), fills: true };
+  } catch {
+    return { reader: stream.getReader(), fills: false };
+  }
+}
