@@ -1,5 +1,6 @@
 // The caller's side of protocol.js: sends calls, matches replies by id, and fails all that waits when the worker dies.
 import { NibbleError } from './errors.js';
+import { checkSignal } from './options.js';
 import { call, cancel, readReply } from './protocol.js';
 
 /**
@@ -38,6 +39,11 @@ export class Client {
    */
   call(method, params, { signal, onEvent, transfer } = {}) {
     if (this.#failure !== null) return Promise.reject(this.#failure);
+    try {
+      checkSignal(signal);
+    } catch (error) {
+      return Promise.reject(error);
+    }
     const id = ++this.#lastId;
     const stop = () => {
       if (this.#waiting.has(id)) this.#port.post(cancel(++this.#lastId, id));

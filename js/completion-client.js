@@ -1,4 +1,5 @@
 // A completion as the caller sees it, while the worker computes it.
+import { checkSignal } from './options.js';
 
 /** A completion under way. Iterate it once. */
 export class Completion {
@@ -10,6 +11,7 @@ export class Completion {
   /** What complete() makes; not for others to call. */
   constructor(client, params, { signal, onPrefill, onDrop }) {
     const stop = () => this.stop();
+    checkSignal(signal);
     signal?.addEventListener('abort', stop, { once: true });
     if (signal?.aborted) stop();
     const onEvent = (event) => {

@@ -2,7 +2,7 @@
 import { Client } from './client.js';
 import { NibbleError } from './errors.js';
 import { startModelStore } from './model-store.js';
-import { invalid, readBenchmarkOptions, readEngineOptions, readStore } from './options.js';
+import { checkSignal, invalid, readBenchmarkOptions, readEngineOptions, readStore } from './options.js';
 import { SessionCalls, Sessions } from './session-client.js';
 import { describeSource } from './source.js';
 
@@ -112,6 +112,7 @@ export function createLibrary(platform) {
   ) {
     const settings = readEngineOptions(options);
     if (!['function', 'undefined'].includes(typeof onProgress)) throw invalid('onProgress', onProgress, 'a function');
+    checkSignal(signal);
     if (signal?.aborted) throw cancelled();
     const source = describeSource(options?.model, platform.locate);
     const { descriptor, transfer } = source;
@@ -196,6 +197,7 @@ export function createLibrary(platform) {
      */
     async probeSpeed({ threads, signal, ...options } = {}) {
       const settings = readEngineOptions({ threads });
+      checkSignal(signal);
       if (signal?.aborted) throw cancelled();
       const client = new Client(startWorker(platform, options.workerUrl));
       const reason = new NibbleError('CANCELLED', 'The probe was cancelled.');

@@ -13,6 +13,13 @@ export function invalid(option, value, expected) {
   return new NibbleError('INVALID_ARGUMENT', `The option ${option} is ${found}; expected ${expected}.`, { details });
 }
 
+/** Throws where something is given as a signal that is none. */
+export function checkSignal(signal) {
+  if (signal === undefined || signal === null) return;
+  const known = typeof signal.aborted === 'boolean' && typeof signal.addEventListener === 'function';
+  if (!known) throw invalid('signal', signal, 'an AbortSignal');
+}
+
 function describe(value) {
   if (typeof value !== 'object' || value === null) return String(value);
   try {

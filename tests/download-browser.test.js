@@ -15,7 +15,7 @@ const WORKER = `
     try {
       const { read, close, ...facts } = await openDownload(url, { ...options, onState });
       const pieces = [];
-      for (let piece = await read(); piece !== null; piece = await read()) pieces.push(piece);
+      for (let piece = await read(); piece !== null; piece = await read()) pieces.push(piece.slice());
       await close();
       const hash = await crypto.subtle.digest('SHA-256', await new Blob(pieces).arrayBuffer());
       postMessage({ facts, states, hash: Array.from(new Uint8Array(hash), (byte) => byte.toString(16).padStart(2, '0')).join('') });

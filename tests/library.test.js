@@ -128,6 +128,7 @@ describe('loading', () => {
     await assert.rejects(createEngine(null), code('INVALID_ARGUMENT'));
     const unknownStore = createEngine({ model: path, store: 'cloud' });
     await assert.rejects(unknownStore, { message: /^The option store is "cloud"; expected / });
+    await assert.rejects(createEngine({ model: path, signal: 4 }), code('INVALID_ARGUMENT'));
     await assert.rejects(createEngine({ model: path, threads: 0 }), code('INVALID_ARGUMENT'));
     await assert.rejects(createEngine({ model: path, kernelSet: 'no such set' }), code('INVALID_ARGUMENT'));
     await assert.rejects(createEngine({ model: path, wasmBinary: new Uint8Array(8) }), code('WASM_UNAVAILABLE'));
@@ -370,6 +371,8 @@ describe('completions', () => {
     const completion = engine.complete({ tokens: [100000] });
     await assert.rejects(collect(completion), code('INVALID_ARGUMENT'));
     await assert.rejects(completion.result, code('INVALID_ARGUMENT'));
+    assert.throws(() => engine.complete({ prompt: 'a', signal: 4 }), code('INVALID_ARGUMENT'));
+    await assert.rejects(engine.score([1, 2], { signal: {} }), code('INVALID_ARGUMENT'));
     assert.throws(() => engine.complete({ prompt: 'a', topP: 2 }), code('INVALID_ARGUMENT'));
     await assert.rejects(engine.complete({ prompt: '' }).result, code('INVALID_ARGUMENT'));
   });
