@@ -67,7 +67,7 @@ export class ChatPrompt {
    * How many messages to leave out so that it fits: none, as many as are missing on the timeline already where that is
    * enough, or as many turns as leave about half of what there is room for.
    * @param {{ contextSize: number, maxTokens: number | null, onTimeline: readonly number[] }} limits
-   * @throws {NibbleError} CONTEXT_FULL where not even the last turn fits
+   * @throws {NibbleError} CONTEXT_FULL where the system message and the last turn do not fit
    */
   fit({ contextSize, maxTokens, onTimeline }) {
     const most = contextSize - Math.min(maxTokens ?? contextSize, Math.floor(contextSize / ANSWER_PART));
@@ -116,6 +116,14 @@ export class ChatPrompt {
 
   #checkLast(length, contextSize) {
     if (length <= contextSize) return;
+    const system = this.#system > 0 ? this.headLength : 0;
+    if (system > contextSize >> 1) {
+      throw new NibbleError(
+        'CONTEXT_FULL',
+        `The system message of the chat has ${system} tokens, ${length} with the last turn, and the context holds ${contextSize}. Shorten the system message, or create the engine with a larger contextSize.`,
+        { details: { tokens: length, contextSize } },
+      );
+    }
     throw new NibbleError(
       'CONTEXT_FULL',
       `The last turn of the chat has ${length} tokens with what is kept before it, and the context holds ${contextSize}. Shorten it, or create the engine with a larger contextSize.`,

@@ -3,7 +3,7 @@
 import { benchmark } from './benchmark.js';
 import { describeHeader, identityOf, settleContext } from './describe.js';
 import { NibbleError } from './errors.js';
-import { checkCancelled } from './loader.js';
+import { checkCancelled, checkStreamable } from './loader.js';
 import { openModel } from './open-model.js';
 import * as read from './options.js';
 import { probe } from './probe.js';
@@ -81,6 +81,7 @@ export class Host {
       const info = { ...identityOf(header, fileName, fileSize), wasm: variant, exact: options.exact };
       const model = headerOnly ? null : this.#createModel(header, { ...settleContext(header, options), threads });
       this.#model = model;
+      if (model !== null) checkStreamable(model, store);
       onProgress({ phase: 'prepare', loaded: 0, total: fileSize, bytesPerSecond: 0, secondsLeft: null });
       const infoNow = (more) => ({ ...info, ...modelInfo(model), ...this.#texts.info, storage, ...more });
       const begin = () => {

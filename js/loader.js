@@ -113,12 +113,25 @@ export async function loadWeights({ runtime, model, source, pieces, dataOffset, 
   }
 }
 
+/** Refuses a store that weights cannot stream from, before anything is read. @param {any} store as readStore() gives it */
+export function checkStreamable(model, store) {
+  if (!model.streams || store?.kind !== 'memory') return;
+  throw new NibbleError(
+    'INVALID_ARGUMENT',
+    'Not all weights fit into the memoryBudget, and the store "memory" cannot stream them: it would hold them in memory itself. Pass store: "opfs" or "indexeddb" in a browser, { folder } in Node.',
+    { details: { option: 'store' } },
+  );
+}
+
 function needsStore({ info }, { kind, problem }) {
   const megabytes = (bytes) => `${(bytes / 1e6).toFixed(0)} MB`;
-  const why = problem === null ? '' : ` The store "${kind}" cannot be used: ${problem.message}`;
+  const way =
+    problem === null
+      ? 'Pass store: "opfs" or "indexeddb" in a browser, { folder } in Node.'
+      : `The store "${kind}" cannot be used: ${problem.message}`;
   return new NibbleError(
     'INVALID_ARGUMENT',
-    `The model's weights take ${megabytes(info.packedBytes)}, and not all of them fit into the memoryBudget of ${megabytes(info.budget.bytes)}: the others have to be read from a store again and again. Pass store: "opfs" or "indexeddb" in a browser, { folder } in Node.${why}`,
+    `The model's weights take ${megabytes(info.packedBytes)}, and not all of them fit into the memoryBudget of ${megabytes(info.budget.bytes)}: the others have to be read from a store again and again. ${way}`,
     { details: { option: 'store' }, cause: problem },
   );
 }

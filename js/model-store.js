@@ -62,7 +62,7 @@ export class ModelStore {
    * @param {ImportOptions} [options]
    * @returns {Promise<StoredModel>}
    */
-  import(model, { signal, onProgress, ...options } = {}) {
+  async import(model, { signal, onProgress, ...options } = {}) {
     if (!['function', 'undefined'].includes(typeof onProgress)) throw invalid('onProgress', onProgress, 'a function');
     return this.#callWithModel(
       'storeImport',
@@ -79,17 +79,17 @@ export class ModelStore {
    * @returns {Promise<{ id: string, state: string, chunks: number, damaged: number[] }>} damaged: indices of chunks, -1
    *   for the header; loading the model gets them again, where it came from a URL
    */
-  verify(id, { signal, onProgress } = {}) {
+  async verify(id, { signal, onProgress } = {}) {
     return this.#client.call('storeVerify', { id: readId(id) }, { signal, onEvent: onProgress });
   }
 
   /** Removes a stored model and its saved sessions, or what an import left. STORE_BUSY while it is being read or written. @param {string} id */
-  delete(id) {
+  async delete(id) {
     return this.#client.call('storeDelete', { id: readId(id) });
   }
 
   /** @param {string} id @param {string} name */
-  rename(id, name) {
+  async rename(id, name) {
     return this.#client.call('storeRename', { id: readId(id), name: readStoredName(name) });
   }
 
@@ -109,7 +109,7 @@ export class ModelStore {
   }
 
   /** Bytes a second that the store gives of a stored model. @param {string} id @param {{ signal?: AbortSignal }} [options] */
-  readRate(id, { signal } = {}) {
+  async readRate(id, { signal } = {}) {
     return this.#client.call('storeReadRate', { id: readId(id) }, { signal });
   }
 

@@ -106,7 +106,7 @@ function messages(name, value) {
 const readAll =
   (readers, extras = []) =>
   (options) => {
-    if (options !== undefined && (options === null || typeof options !== 'object')) {
+    if (options !== undefined && (options === null || typeof options !== 'object' || Array.isArray(options))) {
       throw invalid('list', options, 'an object with options');
     }
     refuseUnknown(options, [...Object.keys(readers), ...extras]);
@@ -276,7 +276,12 @@ export const readSessionOptions = readAll({ onFull: oneOf(ON_FULL, null), keep: 
 
 export const readSyncOptions = readAll({ reusePrefix: boolean(true) });
 
-export const readLength = (value) => integer(0, 1 << 24, 0)('length', value);
+/** How many tokens stay; nothing stands for it. */
+export function readLength(value) {
+  const length = integer(0, 1 << 24, null)('length', value);
+  if (length === null) throw invalid('length', value, 'a whole number from 0 up');
+  return length;
+}
 
 /** The number of a session, as it crosses the worker border; null: the engine's own. */
 export const readSessionNumber = (value) => integer(1, Number.MAX_SAFE_INTEGER, null)('session', value);

@@ -24,6 +24,11 @@ const UNREADABLE = ['STORE_CHUNK_MISSING', 'STORE_DAMAGED'];
 
 /** @typedef {import('./saved-session.js').SavedRecord} SavedRecord */
 
+const saveCancelled = (cause) =>
+  new NibbleError('CANCELLED', 'Saving the session was cancelled. An earlier save of that key is as it was.', {
+    cause,
+  });
+
 export class SessionStore {
   #store;
   #platform;
@@ -58,13 +63,18 @@ export class SessionStore {
     if (save.bytes > maxSavedBytes) throw tooLarge(save.bytes, maxSavedBytes);
     const backend = await this.#open();
     // As long as this is held, nobody deletes the model.
-    return backend.lock(this.#model, { shared: true, signal }, async () => {
-      await this.#checkModel(backend);
-      const id = saveId(this.#model, key);
-      const record = await backend.lock(id, { signal }, () => this.#write(backend, { id, key, save, tokens, signal }));
-      await this.#tidy(backend, id).catch(() => {});
-      return savedSummary(record);
-    });
+    try {
+      return await backend.lock(this.#model, { shared: true, signal }, async () => {
+        await this.#checkModel(backend);
+        const id = saveId(this.#model, key);
+        const write = () => this.#write(backend, { id, key, save, tokens, signal });
+        const record = await backend.lock(id, { signal }, write);
+        await this.#tidy(backend, id).catch(() => {});
+        return savedSummary(record);
+      });
+    } catch (error) {
+      throw error.code === 'CANCELLED' ? saveCancelled(error) : error;
+    }
   }
 
   /** @returns {Promise<SavedRecord>} */

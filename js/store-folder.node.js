@@ -7,6 +7,7 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { mkdir, open, readdir, readFile, rename, rm, stat, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
+import { NibbleError } from './errors.js';
 import { reasonOf } from './source.node.js';
 import { piecesOf, totalBytes } from './store-bytes.js';
 import { attempt, chunkMissing, isFull, storeUnavailable } from './store-errors.js';
@@ -23,10 +24,21 @@ const UNFINISHED = '.partial';
  */
 export async function openFolder(path) {
   await system(path, 'Opening the folder', async () => {
-    for (const name of ['models', 'locks']) await mkdir(join(path, name), { recursive: true });
+    try {
+      for (const name of ['models', 'locks']) await mkdir(join(path, name), { recursive: true });
+    } catch (error) {
+      const found = await stat(path).catch(() => null);
+      throw found !== null && !found.isDirectory() ? notFolder(path, error) : error;
+    }
   });
   return new FolderBackend(path);
 }
+
+const notFolder = (path, cause) =>
+  new NibbleError('INVALID_ARGUMENT', `The store "${path}" is not a folder. Name one, or a place for a new one.`, {
+    details: { option: 'store' },
+    cause,
+  });
 
 class FolderBackend {
   kind = 'folder';

@@ -248,8 +248,19 @@ describe('info, tokenize, eval, perplexity, bench', () => {
     assert.match(compact.stdout, /KV cache .*\(int8\)/);
     assert.equal((await nibble(['info', model, '--kv-type', 'int4'])).status, 2);
     const large = await nibble(['info', model, '-c', '99999']);
-    assert.equal(large.status, 0);
+    assert.equal(large.status, 2); // as of every command that is asked for too much context
+    assert.match(large.stderr, /^nibble: INVALID_ARGUMENT: The context size is 99999; /);
     assert.match(large.stdout, /^layers .*^memory +\w+: The context size is 99999; /ms);
+    const poor = await nibble(['info', model, '--budget', '1K']);
+    assert.equal(poor.status, 1);
+    assert.match(poor.stdout, /^layers .*^memory +BUDGET_TOO_SMALL/ms);
+    assert.match(poor.stderr, /^nibble: BUDGET_TOO_SMALL: /);
+    const pointless = await nibble(['info', model, '--read-rate', '1G']);
+    assert.deepEqual([pointless.status, pointless.stdout], [2, '']);
+    assert.match(pointless.stderr, /--budget/);
+    const noFolder = await nibble(['run', '-m', model, '-p', 'hello', '-n', '1', '--store', model]);
+    assert.deepEqual([noFolder.status, noFolder.stdout], [2, '']);
+    assert.match(noFolder.stderr, /is not a folder/);
     const description = await json(['info', model]);
     assert.equal(description.model.layers, 2);
     assert.equal(description.tensors.length, 20);

@@ -257,6 +257,17 @@ describe('a chat that does not fit', () => {
     const error = await engine.complete({ messages, onFull: 'drop-oldest' }).result.catch((reason) => reason);
     assert.equal(error.code, 'CONTEXT_FULL');
     assert.ok(error.details.tokens > CONTEXT);
+    assert.match(error.message, /^The last turn/);
+  });
+
+  test('a system message that is too long is named', async () => {
+    const messages = [
+      { role: 'system', content: 'long '.repeat(400) },
+      { role: 'user', content: 'Hi' },
+    ];
+    const error = await engine.complete({ messages, onFull: 'drop-oldest' }).result.catch((reason) => reason);
+    assert.equal(error.code, 'CONTEXT_FULL');
+    assert.match(error.message, /Shorten the system message/);
   });
 });
 

@@ -311,3 +311,21 @@ describe('a ModelStore', () => {
     await assert.rejects(openModelStore({ store: null }), code('INVALID_ARGUMENT'));
   });
 });
+
+test('what a store is asked wrongly is rejected, not thrown', async () => {
+  const models = await openModelStore({ store: 'memory' });
+  const wrong = [
+    () => models.rename(id, ''),
+    () => models.rename('', 'name'),
+    () => models.delete(),
+    () => models.verify(),
+    () => models.readRate(),
+    () => models.import(path, { sha256: 'zz' }),
+    () => models.import(path, { onProgress: 1 }),
+  ];
+  try {
+    for (const call of wrong) await assert.rejects(call(), code('INVALID_ARGUMENT'));
+  } finally {
+    await models.close();
+  }
+});

@@ -388,3 +388,16 @@ describe('the store of sessions', () => {
     await session.close();
   });
 });
+
+test('a save that is cancelled says so', async () => {
+  const { engine } = await openSaved();
+  try {
+    const session = await engine.restoreSession('chat');
+    const error = await errorOf(session.save('chat', { signal: AbortSignal.abort() }));
+    assert.equal(error.code, 'CANCELLED');
+    assert.doesNotMatch(error.message, /stored model/);
+    assert.equal((await engine.savedSessions()).length, 1);
+  } finally {
+    await engine.unload();
+  }
+});

@@ -182,7 +182,10 @@ describe('several sessions on one engine', () => {
     assert.throws(() => session.sync([1], { onProgress: 1 }), { code: 'INVALID_ARGUMENT' });
     assert.throws(() => session.save(''), { code: 'INVALID_ARGUMENT' });
     assert.equal(await codeOf(session.sync([1e6])), 'INVALID_ARGUMENT');
-    assert.equal(await codeOf(session.truncate(-1)), 'INVALID_ARGUMENT');
+    for (const length of [-1, undefined, null]) {
+      assert.equal(await codeOf(session.truncate(length)), 'INVALID_ARGUMENT');
+    }
+    assert.equal(await codeOf(engine.createSession([])), 'INVALID_ARGUMENT');
     await session.close();
   });
 });

@@ -96,6 +96,8 @@ describe('a folder', () => {
   test('a path that cannot be a folder is refused with the reason', async () => {
     const file = join(newFolder(), 'file');
     writeFileSync(file, '');
+    const itself = await refuses(openFolder(file), 'INVALID_ARGUMENT', 'opening');
+    assert.match(itself.message, /is not a folder/);
     const error = await refuses(openFolder(join(file, 'below')), 'STORE_UNAVAILABLE', 'opening');
     assert.match(error.message, /not a folder/);
   });

@@ -232,6 +232,11 @@ describe('a model of which some blocks stay and some stream', () => {
       return error;
     });
     assert.equal(details.option, 'store');
+    await assert.rejects(createEngine({ model: path, memoryBudget: budgets[1], store: 'memory' }), (error) => {
+      assert.equal(error.code, 'INVALID_ARGUMENT');
+      assert.match(error.message, /"memory" cannot stream.*"opfs" or "indexeddb".*\{ folder \}/);
+      return true;
+    });
     await withEngine({ model: path, memoryBudget: budgets[3] }, async (engine) => {
       assert.equal(engine.info.budget.streams, false);
       assert.deepEqual(await computed(engine, tokens), expected);

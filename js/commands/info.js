@@ -1,5 +1,5 @@
 // nibble info: what is in a model file.
-import { defaultModel, describeModel } from '../index.node.js';
+import { defaultModel, describeModel, NibbleError } from '../index.node.js';
 import { ENGINE, UsageError } from './arguments.js';
 import { bytes, columns, parameters } from './units.js';
 
@@ -27,6 +27,9 @@ export default {
     if (positionals.length > 1 || (positionals.length === 1 && values.model !== undefined)) {
       throw new UsageError('One file at a time, please.');
     }
+    if (values['read-rate'] !== undefined && values.budget === undefined) {
+      throw new UsageError('--read-rate tells something under a --budget only.');
+    }
     const description = await describeModel(positionals[0] ?? values.model ?? defaultModel, {
       contextSize: values.context,
       threads: values.threads,
@@ -38,6 +41,9 @@ export default {
     });
     if (values.json) terminal.json(description);
     else terminal.write(page(description, values.tensors, values['read-rate']));
+    const { model, problem } = description;
+    // What was asked for is told all the same; that it cannot be had is an error.
+    if (model !== null && problem !== null) throw new NibbleError(problem.code, problem.message);
   },
 };
 

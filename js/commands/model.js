@@ -8,8 +8,8 @@ import { bytes, duration } from './units.js';
  * @param {object} terminal
  * @param {object} [overrides] options of createEngine()
  */
-export function loadEngine(values, terminal, overrides = {}) {
-  return createEngine({
+export async function loadEngine(values, terminal, overrides = {}) {
+  const engine = await createEngine({
     model: values.model ?? defaultModel,
     threads: values.threads,
     contextSize: values.context,
@@ -24,6 +24,9 @@ export function loadEngine(values, terminal, overrides = {}) {
     onProgress: (progress) => terminal.progress(progressLine(progress)),
     ...overrides,
   }).finally(terminal.clear);
+  const problem = values.store === undefined ? null : engine.info.storage.problem;
+  if (problem !== null) terminal.note(`The model is not stored: ${problem.message}`);
+  return engine;
 }
 
 /** One line for a progress event. */
