@@ -27,8 +27,9 @@ export { NibbleError } from './errors.js';
  * @property {number} [memoryBudget] bytes that the engine may take in all, with a full context. Where the weights do not
  *   fit, as many layers as do are kept in memory, and the others are read from `store` for every token, ahead of their
  *   use; so a store is needed, and best one that reads fast: in a browser 'opfs'. Prompts take one reading for many
- *   tokens. By default contextSize is then what takes at most a quarter of the budget, but at least 512. BUDGET_TOO_SMALL
- *   says what would do; describeModel() tells beforehand, `engine.info.budget` afterwards, what stays and what is read
+ *   tokens. It counts the keys and values of one full context, which all sessions share: beyond it they fail with
+ *   OUT_OF_MEMORY. By default contextSize is then what takes at most a quarter of the budget, but at least 512.
+ *   BUDGET_TOO_SMALL says what would do; describeModel() tells beforehand, `engine.info.budget` afterwards, what stays and what is read
  * @property {string} [kernelSet] the kernels to use instead of the fastest measured
  * @property {number} [tileStreams] how decode reads the weights: 1, one tile behind the other; more, as many side by
  *   side as the kernel set has; 0, the default: measured once they are loaded (`engine.info.tileStreams`)

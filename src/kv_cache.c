@@ -19,6 +19,7 @@ struct KvPool {
   size_t page_bytes;
   PageHeader *spare;
   uint64_t used, spares;  // pages
+  uint64_t most;          // that may be in use; 0: any number
 };
 
 static PageHeader *header_of(uint8_t *page) { return (PageHeader *)page - 1; }
@@ -65,6 +66,8 @@ KvPool *kv_pool_create(const KvShape *shape) {
   return pool;
 }
 
+void kv_pool_limit(KvPool *pool, uint64_t pages) { pool->most = pages; }
+
 static PageHeader *pop_spare(KvPool *pool) {
   PageHeader *header = pool->spare;
   if (header == NULL) return NULL;
@@ -96,7 +99,10 @@ uint64_t kv_pool_spare_bytes(const KvPool *pool) { return pool->spares * pool->p
 
 static PageHeader *new_page(const KvPool *pool) { return aligned_alloc(64, (pool->page_bytes + 63) / 64 * 64); }
 
+static bool is_beyond(const KvPool *pool, uint64_t pages) { return pool->most > 0 && pool->used + pages > pool->most; }
+
 static bool pool_reserve(KvPool *pool, uint64_t pages) {
+  if (is_beyond(pool, pages)) return false;
   while (pool->spares < pages) {
     PageHeader *header = new_page(pool);
     if (header == NULL) {
@@ -199,6 +205,12 @@ static int layer_demand(const KvTable *table, int layer, int length, int tokens,
 }
 
 static bool no_room(const KvTable *table, int tokens, uint64_t pages, NibbleError *error) {
+  if (is_beyond(table->pool, pages))
+    return nibble_fail(
+        error, NIBBLE_OUT_OF_MEMORY,
+        "The memory budget holds the keys and values of one full context, and all sessions together would "
+        "take more with these %d tokens. Close a session, or create the engine with a larger context.",
+        tokens);
   return nibble_fail(error, NIBBLE_OUT_OF_MEMORY,
                      "No memory is left for the keys and values of %d tokens: %.1f MB more were asked for. Use a "
                      "shorter text or a smaller model.",

@@ -55,6 +55,8 @@ typedef struct KvPool KvPool;
 KvPool *kv_pool_create(const KvShape *shape);
 void kv_pool_free(KvPool *pool);
 void kv_pool_trim(KvPool *pool);
+// From now on no more pages than that are reserved for all tables together; 0: as many as there is memory for.
+void kv_pool_limit(KvPool *pool, uint64_t pages);
 uint64_t kv_pool_used_bytes(const KvPool *pool);  // a shared page counts once
 uint64_t kv_pool_spare_bytes(const KvPool *pool);
 

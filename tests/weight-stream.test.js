@@ -209,6 +209,25 @@ describe('a model of which some blocks stay and some stream', () => {
     });
   });
 
+  test('all sessions together keep within the keys and values that a budget was made for', async () => {
+    await withEngine(options({ contextSize: 128, memoryBudget: budgets[2] }), async (engine) => {
+      const full = Array.from({ length: 128 }, (_, place) => 1 + (place % 50));
+      const [first, second] = [await engine.createSession(), await engine.createSession()];
+      await first.sync(full);
+      const { kvCache } = await engine.memory();
+      await assert.rejects(second.sync(full), (error) => {
+        assert.equal(error.code, 'OUT_OF_MEMORY');
+        assert.match(error.message, /budget.*[Cc]lose a session/);
+        return true;
+      });
+      assert.deepEqual(await second.tokens(), []);
+      assert.deepEqual(await first.tokens(), full);
+      assert.equal((await engine.memory()).kvCache, kvCache);
+      await first.close();
+      assert.equal((await second.sync(full)).computed, 128);
+    });
+  });
+
   test('a budget that is too small says what would do', async () => {
     const { budget } = await planOf(path);
     const small = { model: path, store: storeIn(folder), threads: 2, memoryBudget: budget.leastBytes - 1 };
