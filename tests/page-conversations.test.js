@@ -218,6 +218,47 @@ describe('conversations', () => {
     },
   );
 
+  test(
+    'two tabs that ask in one conversation at once lose nothing: one answers, the other keeps its text',
+    LIMIT,
+    async () => {
+      await withPage({ answers: [['Crisp.'], pieces('a b c d e f g h i j k l m n')], pause: 60 }, async (one, open) => {
+        await startChat(one.page, 'About apples');
+        const other = await open();
+        await row(other.page, 'About apples').locator('.open').click();
+        await other.page.locator('.message.user').waitFor();
+        await driver.ask(one.page, 'From one');
+        await one.page.locator('#stop').waitFor();
+        await driver.ask(other.page, 'From the other');
+        await other.page.getByText('is answering in another tab').first().waitFor({ state: 'attached' });
+        await other.page.waitForFunction(() => document.querySelector('#prompt').value === 'From the other');
+        await driver.untilIdle(one.page);
+        await driver.converse(other.page, 'From the other');
+        const asked = await other.page.locator('.message.user .text').allInnerTexts();
+        assert.deepEqual(asked, ['About apples', 'From one', 'From the other']);
+        await one.close();
+        await other.close();
+      });
+    },
+  );
+
+  test('site data that is cleared under the page: what is said after it is kept, without an error', LIMIT, async () => {
+    await withPage({}, async ({ page, close }) => {
+      await startChat(page, 'About apples');
+      const session = await page.context().newCDPSession(page);
+      const origin = new URL(page.url()).origin;
+      await session.send('Storage.clearDataForOrigin', { origin, storageTypes: 'indexeddb' });
+      await driver.converse(page, 'And pears?');
+      await untilTitles(page, ['About apples']);
+      await page.evaluate(() => {
+        location.hash = '#chat-nothere';
+      });
+      await page.locator('#missing').waitFor();
+      assert.equal(await page.locator('.message').count(), 0);
+      await close();
+    });
+  });
+
   test('a long one shows its end, and the rest on demand', LIMIT, async () => {
     const messages = Array.from({ length: 90 }, (_, index) => ({
       id: `m${index}`,

@@ -86,7 +86,9 @@ export async function ask(page, text) {
 /** Waits until nothing is being written any more. */
 export async function untilIdle(page) {
   await page.waitForFunction(
-    () => document.querySelector('#stop').hidden && !document.querySelector('.message[aria-busy]'),
+    () =>
+      document.querySelector('#stop').hidden &&
+      !document.querySelector('.message[aria-busy], #composer[aria-busy="true"]'),
   );
 }
 

@@ -31,6 +31,7 @@ export class Answers {
   #last = Promise.resolve();
   #listeners = new Set();
   #memory = new ChatMemory();
+  #claims = new Map();
 
   /**
    * @param {import('./engine-room.js').EngineRoom} room
@@ -77,6 +78,31 @@ export class Answers {
   }
 
   /**
+   * Takes a conversation for this tab: two that write in it at once would lose what one of them wrote.
+   * @param {string} conversationId
+   * @returns {Promise<boolean>} false: it is taken. Until the answer that is started then has ended, or `unclaim()`.
+   */
+  claim(conversationId) {
+    // Locks exist in secure contexts only, and a page may be served without TLS.
+    if (navigator.locks === undefined) return Promise.resolve(true);
+    return new Promise((resolve) => {
+      const hold = (lock) => {
+        resolve(lock !== null);
+        return lock && new Promise((release) => this.#claims.set(conversationId, release));
+      };
+      navigator.locks
+        .request(`nibble-conversation:${conversationId}`, { ifAvailable: true }, hold)
+        .catch(() => resolve(true));
+    });
+  }
+
+  /** @param {string} conversationId that is free for other tabs again */
+  unclaim(conversationId) {
+    this.#claims.get(conversationId)?.();
+    this.#claims.delete(conversationId);
+  }
+
+  /**
    * Writes an answer, or writes on where it was cut off.
    * @param {import('./conversations.js').Conversation} conversation
    * @param {import('./conversations.js').Message} message the last of it
@@ -120,6 +146,7 @@ export class Answers {
     await this.#save(job).catch((error) => {
       job.error ??= error;
     });
+    this.unclaim(conversation.id);
     this.#step(job);
   }
 

@@ -66,6 +66,12 @@ class App {
     this.settingsForm = new SettingsForm(settings, t, () => this.readouts.describeStores());
     this.#listen();
     find('not-kept').hidden = this.conversations.isKept;
+    this.conversations.onLost(() => {
+      find('not-kept').dataset.t = 'sidebar.lost';
+      find('not-kept').textContent = t('sidebar.lost');
+      find('not-kept').hidden = false;
+      this.announce(t('sidebar.lost'));
+    });
     await breathe();
     await this.#moveTo(this.address.id);
     begin();

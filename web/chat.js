@@ -25,6 +25,7 @@ import { withoutReasoning } from './reasoning.js';
 export class Chat {
   #context;
   #view;
+  #isClaiming = false;
 
   /** @param {ChatContext} context */
   constructor(context) {
@@ -71,13 +72,17 @@ export class Chat {
     this.#view.scrollToEnd();
   }
 
-  /** @param {string} content of the reader's message */
-  async send(content) {
-    if (this.job) return;
-    const message = newMessage('user', content);
-    this.conversation.messages.push(message);
-    this.#view.add(message).end({ isLast: true });
-    await this.#answer();
+  /**
+   * @param {string} content of the reader's message
+   * @returns {Promise<boolean>} false: it was not sent
+   */
+  send(content) {
+    return this.#alone(() => {
+      const message = newMessage('user', content);
+      this.conversation.messages.push(message);
+      this.#view.add(message).end({ isLast: true });
+      this.#answer();
+    });
   }
 
   stop() {
@@ -101,6 +106,35 @@ export class Chat {
       this.#view.viewOf(job.message)?.begin();
       this.#noteProgress(job);
     } else this.#offerAnswer();
+  }
+
+  /**
+   * Does what starts an answer, while no other tab writes in this conversation.
+   * @param {() => void} work
+   * @param {import('./conversations.js').Message} [message] that must still be there
+   * @returns {Promise<boolean>} whether it was done
+   */
+  async #alone(work, message) {
+    if (this.job || this.#isClaiming) return false;
+    const { answers, conversations, announce, t } = this.#context;
+    const { id } = this.conversation;
+    this.#isClaiming = true;
+    try {
+      if (!(await answers.claim(id))) {
+        this.#view.notify({ text: t('chat.elsewhere'), buttons: [] });
+        announce(t('chat.elsewhere'));
+        return false;
+      }
+      // What another tab has just written may not have been told yet.
+      const kept = await conversations.get(id).catch(() => null);
+      if (this.conversation.id === id && kept?.updatedAt > this.conversation.updatedAt) this.show(kept);
+      const isThere = message === undefined || this.conversation.messages.includes(message);
+      if (this.conversation.id === id && isThere) work();
+      if (!answers.jobOf(id)) answers.unclaim(id);
+      return isThere && Boolean(answers.jobOf(id));
+    } finally {
+      this.#isClaiming = false;
+    }
   }
 
   async #answer() {
@@ -197,10 +231,15 @@ export class Chat {
         this.#view.notify({ text: t('full.nothing'), buttons: [newChat] });
         return;
       }
-      this.conversation.start = start;
-      this.#draw();
-      if (continues) await this.#continue(message);
-      else await this.#answer();
+      await this.#alone(
+        () => {
+          this.conversation.start = start;
+          this.#draw();
+          if (continues) this.#writeOn(message);
+          else this.#answer();
+        },
+        continues ? message : last,
+      );
     };
     const newChat = { label: t('full.new'), action: () => onNewChat(continues ? '' : (last?.content ?? '')) };
     const turns = this.conversation.messages.filter(
@@ -231,21 +270,25 @@ export class Chat {
   #retry() {
     if (this.job) return;
     const last = this.conversation.messages.at(-1);
-    if (last?.role === 'user') this.#answer();
+    if (last?.role === 'user') this.#alone(() => this.#answer(), last);
     else if (last?.content === '') this.#regenerate(last);
     else if (last) this.#continue(last);
   }
 
-  async #regenerate(message) {
-    if (this.job) return;
-    this.#truncate(this.conversation.messages.indexOf(message));
-    await this.#answer();
+  #regenerate(message) {
+    return this.#alone(() => {
+      this.#truncate(this.conversation.messages.indexOf(message));
+      this.#answer();
+    }, message);
   }
 
-  async #continue(message) {
-    if (this.job) return;
+  #continue(message) {
+    return this.#alone(() => this.#writeOn(message), message);
+  }
+
+  #writeOn(message) {
     this.#view.renew(message).begin();
-    await this.#start(message, { continues: true });
+    this.#start(message, { continues: true });
   }
 
   async #resend(message, content) {
@@ -253,9 +296,11 @@ export class Chat {
     if (this.job || index === -1) return;
     const after = this.conversation.messages.length - index - 1;
     if (after > 1 && !(await this.#sure('resend', after))) return;
-    message.content = content;
-    this.#truncate(index + 1);
-    await this.#answer();
+    await this.#alone(() => {
+      message.content = content;
+      this.#truncate(index + 1);
+      this.#answer();
+    }, message);
   }
 
   /** Deletes a message together with its answer or its question. */

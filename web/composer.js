@@ -8,15 +8,20 @@ export class Composer {
   #send = find('send');
   #stop = find('stop');
 
-  /** @param {{ onSend: (text: string) => void, onStop: () => void, onEditLast: () => void }} handlers */
+  /** @param {{ onSend: (text: string) => Promise<boolean>, onStop: () => void, onEditLast: () => void }} handlers */
   constructor({ onSend, onStop, onEditLast }) {
-    const submit = () => {
+    const form = find('composer');
+    const submit = async () => {
       const text = this.#field.value.trim();
-      if (text === '' || !this.#stop.hidden) return;
+      if (text === '' || !this.#stop.hidden || form.ariaBusy === 'true') return;
       this.text = '';
-      onSend(text);
+      form.ariaBusy = 'true';
+      const isSent = await onSend(text);
+      form.ariaBusy = 'false';
+      // What was not sent is not lost.
+      if (!isSent) this.text = [text, this.text].filter(Boolean).join('\n');
     };
-    find('composer').addEventListener('submit', (event) => {
+    form.addEventListener('submit', (event) => {
       event.preventDefault();
       submit();
     });

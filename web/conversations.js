@@ -58,18 +58,21 @@ export function titleFrom(text) {
 export async function openConversations() {
   const channel = new BroadcastChannel(NAME);
   try {
-    const database = await openDB(NAME, VERSION, {
-      upgrade(opened) {
-        opened.createObjectStore('heads', { keyPath: 'id' });
-        opened.createObjectStore('messages');
-      },
-      // A newer page in another tab may change what is stored; this one reads no more of it then.
-      blocking: (_current, _next, event) => event.target.close(),
-    });
-    return new Conversations(new Kept(database), channel, true);
+    return new Conversations(new Kept(await openDatabase()), channel, true);
   } catch {
     return new Conversations(new Unkept(), channel, false);
   }
+}
+
+function openDatabase() {
+  return openDB(NAME, VERSION, {
+    upgrade(opened) {
+      opened.createObjectStore('heads', { keyPath: 'id' });
+      opened.createObjectStore('messages');
+    },
+    // A newer page in another tab may change what is stored; this one reads no more of it then.
+    blocking: (_current, _next, event) => event.target.close(),
+  });
 }
 
 /** Heads are listed without their messages, which may be many. */
@@ -133,11 +136,44 @@ class Unkept {
 export class Conversations {
   #store;
   #channel;
+  #reopened = null;
+  #onLost = () => {};
 
   constructor(store, channel, isKept) {
     this.#store = store;
     this.#channel = channel;
     this.isKept = isKept;
+  }
+
+  /** @param {() => void} listener told when the browser has taken the storage away: from then on `isKept` is false */
+  onLost(listener) {
+    this.#onLost = listener;
+  }
+
+  /** Site data that is cleared closes the database under the page: it is opened once more, and else done without. */
+  async #use(work) {
+    const store = this.#store;
+    try {
+      return await work(store);
+    } catch (error) {
+      if (!this.isKept || !['InvalidStateError', 'AbortError'].includes(error.name)) throw error;
+    }
+    if (this.#store === store) {
+      this.#reopened ??= openDatabase().then(
+        (database) => new Kept(database),
+        () => null,
+      );
+      const reopened = await this.#reopened;
+      this.#reopened = null;
+      if (this.#store === store) this.#replace(reopened);
+    }
+    return work(this.#store);
+  }
+
+  #replace(reopened) {
+    this.#store = reopened ?? new Unkept();
+    this.isKept = reopened !== null;
+    if (!this.isKept) this.#onLost();
   }
 
   /** @param {(id: string) => void} listener told which conversation another tab has changed */
@@ -147,19 +183,19 @@ export class Conversations {
 
   /** All, newest first, without their messages. @returns {Promise<Omit<Conversation, 'messages'>[]>} */
   async list() {
-    return (await this.#store.heads()).sort((a, b) => b.updatedAt - a.updatedAt);
+    return (await this.#use((store) => store.heads())).sort((a, b) => b.updatedAt - a.updatedAt);
   }
 
   /** @param {string} id @returns {Promise<Conversation | null>} */
   get(id) {
-    return this.#store.get(id);
+    return this.#use((store) => store.get(id));
   }
 
   /** @param {Conversation} conversation replaces what is kept of it */
   async save(conversation) {
     const first = conversation.messages.find(({ role }) => role === 'user');
     if (!conversation.renamed && first) conversation.title = titleFrom(first.content);
-    await this.#store.put(conversation);
+    await this.#use((store) => store.put(conversation));
     this.#channel.postMessage(conversation.id);
   }
 
@@ -170,7 +206,7 @@ export class Conversations {
   }
 
   async delete(id) {
-    await this.#store.remove(id);
+    await this.#use((store) => store.remove(id));
     this.#channel.postMessage(id);
   }
 

@@ -32,6 +32,8 @@ export function describeProblem(error, t) {
   const code = error.code ?? error.name ?? 'UNKNOWN';
   const detail = String(error.message);
   if (error.name === 'QuotaExceededError') return { code, text: t('problem.STORE_FULL'), detail };
+  // The library's sentence quotes the raw bytes, which are for its callers.
+  if (code === 'GGUF_BAD_MAGIC') return { code, text: t('problem.GGUF_BAD_MAGIC'), detail: '' };
   if (KNOWN.includes(code)) return { code, text: t(`problem.${code}`), detail };
   if (/^(GGUF|MODEL|TOKENIZER)_/.test(String(code))) return { code, text: t('problem.file'), detail };
   return { code: String(code), text: t('problem.other'), detail };
