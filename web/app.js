@@ -35,6 +35,7 @@ class App {
   };
   language = new Language(this.#wantedLocale());
   #imported = null;
+  #moves = 0;
 
   async start() {
     const { settings, room } = this;
@@ -226,9 +227,14 @@ class App {
   /** Shows what an address names. @param {string | null} id null: a new chat */
   async #moveTo(id) {
     const { chat } = this;
+    const shown = chat.conversation;
+    // What happens meanwhile must not bring back the address of the one that is still shown.
+    this.#moves++;
     const kept = id === null ? null : await this.conversations.get(id).catch(() => null);
+    this.#moves--;
     // Whoever has gone on meanwhile stays there.
-    if (this.address.id !== id) return;
+    if (chat.conversation !== shown) this.address.follow(chat.conversation);
+    if (this.address.id !== id || chat.conversation !== shown) return;
     if (kept !== null) chat.show(kept);
     else if (id === null) chat.show();
     else this.#leave();
@@ -293,7 +299,7 @@ class App {
   #refresh({ list = true } = {}) {
     const { t } = this.language;
     const { chat, room } = this;
-    this.address.follow(chat.conversation);
+    if (this.#moves === 0) this.address.follow(chat.conversation);
     this.composer.show(Boolean(chat.job));
     find('log').classList.toggle('busy', Boolean(chat.job));
     find('title').textContent = chat.conversation.title || t('chat.new');
