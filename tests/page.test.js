@@ -123,7 +123,7 @@ describe('the page', () => {
     await drop(page, PICTURE);
     await page.locator('#problem').waitFor();
     assert.match(await page.locator('#problem').getAttribute('data-code'), /^GGUF_/);
-    assert.match(await text(page, 'problem-text'), /cannot be used as a model.* is still loaded\./s);
+    assert.match(await text(page, 'problem-text'), /no GGUF model.* is still loaded\./s);
     assert.equal(await page.locator('#remedy').isVisible(), false, 'the included model is the one in use');
     await driver.shoot(page, 'problem');
     await page.locator('#dismiss').click();
