@@ -305,24 +305,35 @@ static bool pass_on(Check *check, void *context, NibbleError *error) {
   return pass != NULL;
 }
 
-TEST(appends_whole_texts_or_nothing) {
-  static const NibbleOptions options = {.threads = 2, .kernel_set = "reference"};
-  const TinyModel model = tiny_model(&config);
+// A session that has computed the whole text once and kept the first KEPT tokens; NULL where memory is short.
+static Talk *talk_open(Check *check, const TinyModel *model, const NibbleOptions *options) {
   Talk *talk = malloc(sizeof *talk);
-  if (!CHECK(talk != NULL)) return;
-  rig_open(check, &talk->rig, &model, &options, SIZE_MAX / 2);
+  if (!CHECK(talk != NULL)) return NULL;
+  rig_open(check, &talk->rig, model, options, SIZE_MAX / 2);
   fill_text(talk->text, TEXT, talk->rig.vocabulary);
   fill_text(talk->targets, TEXT, talk->rig.vocabulary);
   append(check, talk->rig.session, talk->text, TEXT);
   keep_logits(check, &talk->rig, talk->expected);
   nibble_session_truncate(talk->rig.session, KEPT);
   nibble_session_free(nibble_session_create(talk->rig.engine, NULL));  // gives the pool's spare pages back
+  return talk;
+}
+
+static void talk_close(Talk *talk) {
+  rig_close(&talk->rig);
+  free(talk);
+}
+
+TEST(appends_whole_texts_or_nothing) {
+  static const NibbleOptions options = {.threads = 2, .kernel_set = "reference"};
+  const TinyModel model = tiny_model(&config);
+  Talk *talk = talk_open(check, &model, &options);
+  if (talk == NULL) return;
   CHECK_INT(refuse_each(check, open_session, talk), 4);
   // Scores, and two more pages in each of two layers.
   CHECK_INT(refuse_each(check, go_on, talk), 5);
   CHECK_INT(refuse_each(check, pass_on, talk), 3);
-  rig_close(&talk->rig);
-  free(talk);
+  talk_close(talk);
 }
 
 // A fork of a session that ends within a page, and appending to it: the shared pages are copied first.
@@ -385,23 +396,15 @@ static bool save_and_restore(Check *check, void *context, NibbleError *error) {
 TEST(forks_shifts_and_saves_whole_or_not_at_all) {
   static const NibbleOptions options = {.threads = 2, .kernel_set = "reference", .kv_type = NIBBLE_KV_INT8};
   const TinyModel model = tiny_model(&config);
-  Talk *talk = malloc(sizeof *talk);
-  if (!CHECK(talk != NULL)) return;
-  rig_open(check, &talk->rig, &model, &options, SIZE_MAX / 2);
-  fill_text(talk->text, TEXT, talk->rig.vocabulary);
-  fill_text(talk->targets, TEXT, talk->rig.vocabulary);
-  append(check, talk->rig.session, talk->text, TEXT);
-  keep_logits(check, &talk->rig, talk->expected);
-  nibble_session_truncate(talk->rig.session, KEPT);
-  nibble_session_free(nibble_session_create(talk->rig.engine, NULL));  // gives the pool's spare pages back
+  Talk *talk = talk_open(check, &model, &options);
+  if (talk == NULL) return;
   // A session, and three more pages in each of two layers, the copied one included.
   CHECK_INT(refuse_each(check, branch, talk), 10);
   // The angles, the keys on their way, and a page in each layer.
   CHECK_INT(refuse_each(check, shift, talk), 4);
   // Two sessions, two objects with a buffer each, and two pages in each of two layers.
   CHECK_INT(refuse_each(check, save_and_restore, talk), 16);
-  rig_close(&talk->rig);
-  free(talk);
+  talk_close(talk);
 }
 
 static bool sample(Check *check, void *context, NibbleError *error) {
