@@ -15,10 +15,11 @@ before(async () => {
 after(() => browser?.close());
 
 async function open(script) {
-  const opened = await driver.openPage(browser, { before: (page) => driver.scriptEngine(page, script) });
-  await opened.page.evaluate(() => {
-    localStorage.clear();
-  });
+  const before = async (page) => {
+    await driver.forgetVisits(page);
+    await driver.scriptEngine(page, script);
+  };
+  const opened = await driver.openPage(browser, { before });
   await driver.untilReady(opened.page);
   opened.complaints.length = 0;
   return opened;

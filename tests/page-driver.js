@@ -68,6 +68,15 @@ export async function openPage({ server, context }, { before } = {}) {
   };
 }
 
+/** Before `goto`: what an earlier visit kept is gone before the page reads it, once a tab, so that a reload keeps. */
+export async function forgetVisits(page) {
+  await page.addInitScript(() => {
+    if (sessionStorage.getItem('forgotten')) return;
+    sessionStorage.setItem('forgotten', 'yes');
+    localStorage.clear();
+  });
+}
+
 /** Waits for the model, and fails with the page's own words where it does not come. */
 export async function untilReady(page) {
   await page.waitForFunction(
