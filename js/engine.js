@@ -1,28 +1,23 @@
 // The twin of wasm/api.c and the only file that touches the wasm heap. It turns the flat exports into these objects:
 //
 //   Runtime   one instance of the wasm module: its memory and threads
-//   Header    a GGUF header held in the heap: metadata and tensors
+//   Header    (header.js) a GGUF header held in the heap: metadata and tensors
 //   Model     an engine of the C core: takes the weights, makes sessions and samplers
 //   Session   (session.js) one timeline of tokens
 //   Sampler   (sampler.js) chooses tokens
 //
 // The heap may grow in any call, so no view of it outlives the statement that made it (but those of packedViews()).
-// packer.js, session.js, sampler.js and pass.js make further calls, and leave the heap to the Runtime. Whatever is opened here is closed by
-// its close(), which may be called twice. Everything is synchronous: no lock is needed.
+// header.js, packer.js, session.js, sampler.js and pass.js make further calls, and leave the heap to the Runtime.
+// Whatever is opened here is closed by its close(), which may be called twice. Everything is synchronous: no lock is
+// needed.
 import { Arrivals } from './arrivals.js';
-import { INFO_BYTES, infoAt, KV_TYPES, MEMORY_BYTES, memoryAt } from './core-fields.js';
+import { INFO_BYTES, infoAt, MEMORY_BYTES, memoryAt } from './core-fields.js';
 import { NibbleError } from './errors.js';
+import { STAGING_BYTES } from './heap-sizes.js';
 import { instantiate, MOST_PAGES, reserveMemory } from './instantiate.js';
-import { Metadata } from './metadata.js';
 import { WeightRing } from './pass.js';
 import { Sampler } from './sampler.js';
 import { Restore, Session } from './session.js';
-
-/** Bytes of the file that are handed to the core at once. */
-export const STAGING_BYTES = 4 << 20;
-
-// What the heap takes beside what the core counts: code's data, stacks and tables, and STAGING_BYTES.
-const CALLER_BYTES = (4 << 20) + STAGING_BYTES;
 
 /** An instance of the wasm module. */
 export class Runtime {
@@ -43,7 +38,7 @@ export class Runtime {
     this.#error = this.allocate(module._api_error_size());
   }
 
-  /** The exports. Only this file, packer.js, session.js, sampler.js and pass.js call them. */
+  /** The exports. Only this file, header.js, packer.js, session.js, sampler.js and pass.js call them. */
   get c() {
     if (this.#module === null) throw new NibbleError('UNLOADED', 'The engine was unloaded; create a new one.');
     return this.#module;
@@ -162,144 +157,6 @@ function namedNumbers(runtime, call, nameOf = (pointer) => runtime.text(pointer)
 
 /** A checksum as text, from the signed number that wasm gives. */
 export const hex = (number) => BigInt.asUintN(64, number).toString(16).padStart(16, '0');
-
-/** A parsed GGUF header. Its metadata is decoded when asked for. */
-export class Header extends Metadata {
-  #runtime;
-  #buffer;
-  #gguf;
-
-  /**
-   * Takes over `buffer`, a heap pointer to the file's first `available` bytes, where it succeeds; on an error (code
-   * GGUF_NEEDS_MORE where the header goes on) the buffer stays the caller's.
-   */
-  constructor(runtime, buffer, available, fileSize) {
-    const { c } = runtime;
-    const gguf = runtime.checked((error) => c._api_gguf_open(buffer, available, fileSize, error));
-    super(({ value, bytes }) => runtime.bytes(value, bytes).slice());
-    this.#gguf = gguf;
-    this.#runtime = runtime;
-    this.#buffer = buffer;
-    this.version = c._api_gguf_version(this.#gguf);
-    this.dataOffset = c._api_gguf_data_offset(this.#gguf);
-    runtime.scratch(28, (fields) => {
-      for (let index = 0; index < c._api_gguf_pair_count(this.#gguf); index++) {
-        c._api_gguf_pair(this.#gguf, index, fields);
-        const [key, keyLength, type, element, count, value, bytes] = runtime.copy(Uint32Array, fields, 7);
-        this.add(runtime.text(key, keyLength), { type, element, count, value, bytes });
-      }
-    });
-  }
-
-  /** [{ name, type, shape, offset, bytes }]; shape[0] is the contiguous dimension, offset counts from the file's start. */
-  tensors() {
-    const runtime = this.#runtime;
-    const { c } = runtime;
-    return runtime.scratch(80, (fields) =>
-      Array.from({ length: c._api_gguf_tensor_count(this.#gguf) }, (_, index) => {
-        c._api_gguf_tensor(this.#gguf, index, fields);
-        const [name, nameLength, type, dimensions, ...rest] = runtime.copy(Float64Array, fields, 10);
-        return {
-          name: runtime.text(name, nameLength),
-          type: runtime.text(c._api_tensor_type_name(type)),
-          shape: rest.slice(0, dimensions),
-          offset: rest[4],
-          bytes: rest[5],
-        };
-      }),
-    );
-  }
-
-  /** What the model is and what memory it will take: { info, memory }. Nothing is reserved. */
-  describe({ threads, contextSize, batchSize, exact, kvType = 'auto', memoryBudget = null }) {
-    const type = KV_TYPES.indexOf(kvType);
-    const runtime = this.#runtime;
-    return runtime.scratch(INFO_BYTES + MEMORY_BYTES + 16, (info) => {
-      const memory = info + INFO_BYTES;
-      const budget = this.#writeBudget(memory + MEMORY_BYTES, memoryBudget);
-      runtime.checked((error) =>
-        runtime.c._api_describe(
-          this.#gguf,
-          threads,
-          contextSize,
-          batchSize,
-          exact ? 1 : 0,
-          type,
-          budget,
-          info,
-          memory,
-          error,
-        ),
-      );
-      const planned = memoryAt(runtime, memory);
-      return { info: infoAt(runtime, info, memoryBudget), memory: { ...planned, code: this.#callerBytes } };
-    });
-  }
-
-  // The header lies in the heap while the model is loaded.
-  get #callerBytes() {
-    return CALLER_BYTES + this.dataOffset;
-  }
-
-  #writeBudget(pointer, memoryBudget) {
-    this.#runtime.write(pointer, Float64Array.of(memoryBudget ?? 0, this.#callerBytes));
-    return pointer;
-  }
-
-  /**
-   * An engine for this model, without its weights. `chooseThreads`: so many of the threads as are fastest; `kernelSet`
-   * null, `tileStreams` 0: measured and chosen.
-   */
-  createModel({
-    threads,
-    chooseThreads,
-    contextSize,
-    batchSize,
-    exact,
-    kvType = 'auto',
-    kernelSet,
-    tileStreams,
-    memoryBudget = null,
-  }) {
-    const runtime = this.#runtime;
-    const name = new TextEncoder().encode(`${kernelSet ?? ''}\0`);
-    return runtime.scratch(16 + name.length, (budget) => {
-      const text = budget + 16;
-      this.#writeBudget(budget, memoryBudget);
-      runtime.write(text, name);
-      const set = kernelSet === null ? 0 : text;
-      const engine = runtime.checked((error) =>
-        runtime.c._api_engine_create(
-          this.#gguf,
-          threads,
-          chooseThreads ? 1 : 0,
-          contextSize,
-          batchSize,
-          exact ? 1 : 0,
-          KV_TYPES.indexOf(kvType),
-          set,
-          tileStreams,
-          budget,
-          error,
-        ),
-      );
-      return new Model(runtime, engine, memoryBudget);
-    });
-  }
-
-  /** The parsed header in the heap, for packer.js. */
-  get gguf() {
-    return this.#gguf;
-  }
-
-  close() {
-    if (this.#gguf === 0) return;
-    this.#runtime.c._api_gguf_close(this.#gguf);
-    this.#runtime.free(this.#buffer);
-    this.#gguf = 0;
-    this.clear();
-  }
-}
 
 /** A model in the heap, with its threads. */
 export class Model {

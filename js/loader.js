@@ -1,7 +1,8 @@
 // Reads a model from a source into the heap, in the order of the file and once: the header first, then the weights as
 // they arrive. Nothing of the file is kept outside the heap but the pieces that the header came in.
-import { Header, STAGING_BYTES } from './engine.js';
 import { NibbleError } from './errors.js';
+import { Header } from './header.js';
+import { STAGING_BYTES } from './heap-sizes.js';
 
 // Small enough that an import of which little came is kept; most headers take a few MiB.
 const FIRST_HEADER_BYTES = 16 << 10;

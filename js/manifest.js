@@ -107,7 +107,7 @@ export const fileNameOf = ({ source }) => source.file ?? nameOf(source.url);
 
 /**
  * The record of an import that begins.
- * @param {{ id: string, descriptor: any, name?: string | null, sha256?: string | null, header: import('./engine.js').Header,
+ * @param {{ id: string, descriptor: any, name?: string | null, sha256?: string | null, header: import('./header.js').Header,
  *   source: import('./source.js').Source, headerChecksum: string, fileBytes: number | null, layout: number,
  *   packedBytes: number, chunkBytes: number }} facts
  * @returns {Manifest}

@@ -1,6 +1,7 @@
 // The twin of src/packer.h and src/checksum.h: what a store keeps is made and checked here. It calls exports, but touches
 // the heap only through the Runtime.
-import { hex, STAGING_BYTES } from './engine.js';
+import { hex } from './engine.js';
+import { STAGING_BYTES } from './heap-sizes.js';
 
 /** The version of packed bytes: those of another one are of no use. @param {import('./engine.js').Runtime} runtime */
 export const packedLayout = (runtime) => runtime.c._nibble_packed_layout();
@@ -11,7 +12,7 @@ export class Packer {
   #packer;
   #staging;
 
-  /** @param {import('./engine.js').Runtime} runtime @param {import('./engine.js').Header} header read only here */
+  /** @param {import('./engine.js').Runtime} runtime @param {import('./header.js').Header} header read only here */
   constructor(runtime, header) {
     this.#runtime = runtime;
     this.#staging = runtime.allocate(STAGING_BYTES);

@@ -6,7 +6,7 @@ import { checksumOf } from './packer.js';
 /**
  * @param {{ runtime: import('./engine.js').Runtime, backend: import('./store-backends.js').Backend }} store
  * @param {import('./manifest.js').Manifest} record
- * @returns {Promise<import('./engine.js').Header | null>} the caller closes it; null where the bytes are not what they were
+ * @returns {Promise<import('./header.js').Header | null>} the caller closes it; null where the bytes are not what they were
  */
 export async function storedHeader({ runtime, backend }, record) {
   const bytes = new Uint8Array(record.headerBytes);

@@ -13,7 +13,7 @@ import { readStreamedWeights } from './streamed-weights.js';
  * An import under way. `pieces` have been read from the source already; `position` is that of the first of them, or of
  * what the source gives next; `problem` is the error for which nothing is stored.
  * @typedef {object} Import
- * @property {import('./engine.js').Header} header
+ * @property {import('./header.js').Header} header
  * @property {Packer} packer
  * @property {import('./source.js').Source} source
  * @property {import('./manifest.js').Manifest} record

@@ -10,7 +10,7 @@ const FALLBACK_STOPS = ['\nUser:'];
 export class Texts {
   #chat = null;
 
-  /** @param {import('./engine.js').Header} header */
+  /** @param {import('./header.js').Header} header */
   constructor(header) {
     /** @type {import('./tokenizer.js').Tokenizer | null} */
     this.tokenizer = null;

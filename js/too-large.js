@@ -6,7 +6,7 @@ const megabytes = (bytes) => `${Math.floor(bytes / 1e6)} MB`;
 /**
  * The error for a model that found no room; the runtime is of no further use.
  * @param {import('./engine.js').Runtime} runtime
- * @param {import('./engine.js').Header} header
+ * @param {import('./header.js').Header} header
  * @param {{ threads: number, contextSize: number, batchSize: number, exact: boolean, kvType?: string }} options
  * @param {NibbleError} cause
  * @returns {NibbleError} OUT_OF_MEMORY; `details`: bytes `available` to the engine in all, `weights` and `besides` of

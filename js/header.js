@@ -1,0 +1,144 @@
+// A GGUF header that is held in the heap, and what is made of one: a description, or a model. It calls exports, but
+// leaves the heap to the Runtime of engine.js.
+import { INFO_BYTES, infoAt, KV_TYPES, MEMORY_BYTES, memoryAt } from './core-fields.js';
+import { Model } from './engine.js';
+import { CALLER_BYTES } from './heap-sizes.js';
+import { Metadata } from './metadata.js';
+
+/** A parsed GGUF header. Its metadata is decoded when asked for. */
+export class Header extends Metadata {
+  #runtime;
+  #buffer;
+  #gguf;
+
+  /**
+   * Takes over `buffer`, a heap pointer to the file's first `available` bytes, where it succeeds; on an error (code
+   * GGUF_NEEDS_MORE where the header goes on) the buffer stays the caller's.
+   */
+  constructor(runtime, buffer, available, fileSize) {
+    const { c } = runtime;
+    const gguf = runtime.checked((error) => c._api_gguf_open(buffer, available, fileSize, error));
+    super(({ value, bytes }) => runtime.bytes(value, bytes).slice());
+    this.#gguf = gguf;
+    this.#runtime = runtime;
+    this.#buffer = buffer;
+    this.version = c._api_gguf_version(this.#gguf);
+    this.dataOffset = c._api_gguf_data_offset(this.#gguf);
+    runtime.scratch(28, (fields) => {
+      for (let index = 0; index < c._api_gguf_pair_count(this.#gguf); index++) {
+        c._api_gguf_pair(this.#gguf, index, fields);
+        const [key, keyLength, type, element, count, value, bytes] = runtime.copy(Uint32Array, fields, 7);
+        this.add(runtime.text(key, keyLength), { type, element, count, value, bytes });
+      }
+    });
+  }
+
+  /** [{ name, type, shape, offset, bytes }]; shape[0] is the contiguous dimension, offset counts from the file's start. */
+  tensors() {
+    const runtime = this.#runtime;
+    const { c } = runtime;
+    return runtime.scratch(80, (fields) =>
+      Array.from({ length: c._api_gguf_tensor_count(this.#gguf) }, (_, index) => {
+        c._api_gguf_tensor(this.#gguf, index, fields);
+        const [name, nameLength, type, dimensions, ...rest] = runtime.copy(Float64Array, fields, 10);
+        return {
+          name: runtime.text(name, nameLength),
+          type: runtime.text(c._api_tensor_type_name(type)),
+          shape: rest.slice(0, dimensions),
+          offset: rest[4],
+          bytes: rest[5],
+        };
+      }),
+    );
+  }
+
+  /** What the model is and what memory it will take: { info, memory }. Nothing is reserved. */
+  describe({ threads, contextSize, batchSize, exact, kvType = 'auto', memoryBudget = null }) {
+    const type = KV_TYPES.indexOf(kvType);
+    const runtime = this.#runtime;
+    return runtime.scratch(INFO_BYTES + MEMORY_BYTES + 16, (info) => {
+      const memory = info + INFO_BYTES;
+      const budget = this.#writeBudget(memory + MEMORY_BYTES, memoryBudget);
+      runtime.checked((error) =>
+        runtime.c._api_describe(
+          this.#gguf,
+          threads,
+          contextSize,
+          batchSize,
+          exact ? 1 : 0,
+          type,
+          budget,
+          info,
+          memory,
+          error,
+        ),
+      );
+      const planned = memoryAt(runtime, memory);
+      return { info: infoAt(runtime, info, memoryBudget), memory: { ...planned, code: this.#callerBytes } };
+    });
+  }
+
+  // The header lies in the heap while the model is loaded.
+  get #callerBytes() {
+    return CALLER_BYTES + this.dataOffset;
+  }
+
+  #writeBudget(pointer, memoryBudget) {
+    this.#runtime.write(pointer, Float64Array.of(memoryBudget ?? 0, this.#callerBytes));
+    return pointer;
+  }
+
+  /**
+   * An engine for this model, without its weights. `chooseThreads`: so many of the threads as are fastest; `kernelSet`
+   * null, `tileStreams` 0: measured and chosen.
+   */
+  createModel({
+    threads,
+    chooseThreads,
+    contextSize,
+    batchSize,
+    exact,
+    kvType = 'auto',
+    kernelSet,
+    tileStreams,
+    memoryBudget = null,
+  }) {
+    const runtime = this.#runtime;
+    const name = new TextEncoder().encode(`${kernelSet ?? ''}\0`);
+    return runtime.scratch(16 + name.length, (budget) => {
+      const text = budget + 16;
+      this.#writeBudget(budget, memoryBudget);
+      runtime.write(text, name);
+      const set = kernelSet === null ? 0 : text;
+      const engine = runtime.checked((error) =>
+        runtime.c._api_engine_create(
+          this.#gguf,
+          threads,
+          chooseThreads ? 1 : 0,
+          contextSize,
+          batchSize,
+          exact ? 1 : 0,
+          KV_TYPES.indexOf(kvType),
+          set,
+          tileStreams,
+          budget,
+          error,
+        ),
+      );
+      return new Model(runtime, engine, memoryBudget);
+    });
+  }
+
+  /** The parsed header in the heap, for packer.js. */
+  get gguf() {
+    return this.#gguf;
+  }
+
+  close() {
+    if (this.#gguf === 0) return;
+    this.#runtime.c._api_gguf_close(this.#gguf);
+    this.#runtime.free(this.#buffer);
+    this.#gguf = 0;
+    this.clear();
+  }
+}
