@@ -61,7 +61,10 @@ class App {
       current: () => this.chat.conversation,
     });
     this.updateNotice = new UpdateNotice({ offline, t, isBusy: () => this.answers.isBusy });
-    this.loadPanel = new LoadPanel(room, t, { onCancelled: () => this.composer.focus() });
+    this.loadPanel = new LoadPanel(room, t, {
+      onCancelled: () => this.composer.focus(),
+      onSettings: () => this.openSettings('memoryBudget'),
+    });
     this.models = this.#createModels();
     await breathe();
     this.settingsForm = new SettingsForm(settings, t, () => this.readouts.describeStores());
@@ -108,9 +111,11 @@ class App {
     this.composer.focus();
   }
 
-  openSettings() {
+  /** @param {string} [name] of the setting to begin at */
+  openSettings(name) {
     this.settingsForm.render();
     openDialog(find('settings'));
+    if (name !== undefined) find(`setting-${name}`).focus();
   }
 
   #createChat() {
@@ -123,7 +128,7 @@ class App {
       },
       onChange: () => this.#refresh(),
       onNewChat: (text) => this.newChat(text),
-      onSettings: () => this.openSettings(),
+      onSettings: () => this.openSettings('contextSize'),
     });
   }
 
@@ -267,9 +272,8 @@ class App {
 
   /** What concerns the engine holds from its next start on. */
   #applyEngineSettings() {
-    const { engine, model, options } = this.room;
-    const wanted = JSON.stringify(this.settings.engine());
-    if (engine !== null && JSON.stringify(options) !== wanted) this.load(model);
+    const { model, options } = this.room.wanted;
+    if (model !== null && JSON.stringify(options) !== JSON.stringify(this.settings.engine())) this.load(model);
   }
 
   #showTheme() {

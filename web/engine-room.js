@@ -25,11 +25,11 @@ export class EngineRoom {
     this.engine = null;
     /** What the engine was made from. @type {Model | null} */
     this.model = null;
-    /** What is being loaded. @type {Model | null} */
+    /** What is being loaded, and with which options. @type {{ model: Model, options: object } | null} */
     this.next = null;
     /** How far that is, as createEngine() tells it. */
     this.progress = null;
-    /** Why the last model was not loaded. @type {{ error: any, model: Model } | null} */
+    /** Why the last model was not loaded. @type {{ error: any, model: Model, options: object } | null} */
     this.problem = null;
     /** The options the engine was made with. */
     this.options = null;
@@ -38,6 +38,11 @@ export class EngineRoom {
   /** @param {() => void} listener called when anything of the above has changed */
   onChange(listener) {
     this.#listeners.add(listener);
+  }
+
+  /** What is wanted, whether it is there, on its way, or has failed. @returns {{ model: Model | null, options: object | null }} */
+  get wanted() {
+    return this.next ?? this.problem ?? this;
   }
 
   get isLoading() {
@@ -53,13 +58,14 @@ export class EngineRoom {
     this.#loading?.abort();
     const loading = new AbortController();
     this.#loading = loading;
-    this.next = model;
+    const options = this.#settings.engine();
+    this.next = { model, options };
     this.progress = this.problem = null;
     this.#changed();
     try {
-      await this.#replace(model, loading);
+      await this.#replace(model, options, loading);
     } catch (error) {
-      if (this.#loading === loading) this.problem = { error, model };
+      if (this.#loading === loading) this.problem = { error, model, options };
     } finally {
       if (this.#loading === loading) {
         this.#loading = this.next = this.progress = null;
@@ -93,13 +99,12 @@ export class EngineRoom {
     });
   }
 
-  async #replace(model, loading) {
+  async #replace(model, options, loading) {
     const { signal } = loading;
-    if (this.engine !== null && !(await this.#fitsBeside(model, signal))) {
+    if (this.engine !== null && !(await this.#fitsBeside(model, options, signal))) {
       if (this.#loading !== loading) return;
       await this.#discard();
     }
-    const options = this.#settings.engine();
     const onProgress = (progress) => {
       if (this.#loading !== loading) return;
       this.progress = progress;
@@ -117,10 +122,10 @@ export class EngineRoom {
   }
 
   /** Only a model that the engine can run is worth giving up the one there is. */
-  async #fitsBeside(model, signal) {
+  async #fitsBeside(model, options, signal) {
     const here = await this.engine.memory();
     if (here.wasm < LARGE_MODEL && !(model instanceof File && model.size >= LARGE_MODEL)) return true;
-    const { problem } = await describeModel(model, { ...this.#settings.engine(), signal });
+    const { problem } = await describeModel(model, { ...options, signal });
     if (problem) throw new NibbleError(problem.code, problem.message);
     return false;
   }

@@ -1,7 +1,7 @@
 // Above the composer: how far the loading of a model is, or why it failed and what to do.
 import { find } from './dom.js';
 import { INCLUDED_MODEL, isIncluded } from './engine-room.js';
-import { describeProblem } from './problem.js';
+import { describeLoadProblem, isOfMemory } from './problem.js';
 import { formatBytes } from './status.js';
 
 const PHASES = ['download', 'load', 'read', 'wait', 'prepare'];
@@ -9,15 +9,17 @@ const PHASES = ['download', 'load', 'read', 'wait', 'prepare'];
 export class LoadPanel {
   #room;
   #t;
+  #onSettings;
 
   /**
    * @param {import('./engine-room.js').EngineRoom} room
    * @param {(key: string, values?: object) => string} t
-   * @param {{ onCancelled: () => void }} handlers
+   * @param {{ onCancelled: () => void, onSettings: () => void }} handlers `onSettings`: to those of the memory
    */
-  constructor(room, t, { onCancelled }) {
+  constructor(room, t, { onCancelled, onSettings }) {
     this.#room = room;
     this.#t = t;
+    this.#onSettings = onSettings;
     room.onChange(() => this.render());
     find('cancel-loading').addEventListener('click', () => {
       room.cancel();
@@ -73,15 +75,16 @@ export class LoadPanel {
     return `${t(`loading.${phase}`)}: ${parts.join(', ')}`;
   }
 
-  #showLoadProblem({ error, model }) {
+  #showLoadProblem({ error, model, options }) {
     const t = this.#t;
     const room = this.#room;
-    const { code, text, detail } = describeProblem(error, t);
+    const { code, text, detail } = describeLoadProblem(error, options, t);
     const remains = room.engine === null ? '' : ` ${t('problem.remains', { name: room.engine.info.name })}`;
     const again = { label: t('retry'), action: () => room.load(model) };
     const included = { label: t('problem.included'), action: () => room.load(INCLUDED_MODEL) };
     let remedy = isIncluded(model) ? again : included;
     if (isIncluded(room.model) && !isIncluded(model)) remedy = null;
+    if (isOfMemory(code)) remedy = { label: t('problem.settings'), action: this.#onSettings };
     this.showProblem({ code, text: text + remains, detail }, remedy);
     // Nothing works before there is a model.
     find('dismiss').hidden = room.engine === null;

@@ -34,6 +34,11 @@ export class ModelShelf {
       },
       announce,
       rates,
+      engineOptions: () => {
+        const { store, ...options } = settings.engine();
+        return options;
+      },
+      onMemoryBudget: (bytes) => settings.set('memoryBudget', bytes),
       // The next visit would look for it in vain.
       onDeleted: (id) => settings.get('model')?.stored === id && settings.set('model', null),
       onStoreKind: (kind) => settings.set('store', kind),

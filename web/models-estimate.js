@@ -1,6 +1,7 @@
 // What a model would be on this device, before it is downloaded: from the header of its file and from a probe of the
 // processor that takes a second.
 import { describeModel, estimateSpeed, probeSpeed } from './nibble/index.js';
+import { MEMORY_BUDGETS } from './settings.js';
 
 const KEY = 'nibble.probe';
 // An English word is about four thirds of a token.
@@ -14,6 +15,10 @@ const ENGINE_BYTES = 16 * 2 ** 20;
 const MOST_BYTES = 4e9;
 // Browsers tell at most 8 GB, and what is told is shared with everything else that runs.
 const USABLE_PART = 0.6;
+// The part of it that a model that runs from storage may well have.
+const BUDGET_PART = 0.3;
+// What a browser that does not tell is taken to have.
+const USUAL_GIGABYTES = 4;
 
 /**
  * @typedef {object} Estimate
@@ -22,31 +27,63 @@ const USABLE_PART = 0.6;
  * @property {string} type of most weights
  * @property {number} memory bytes, those of the engine itself among them
  * @property {number | null} wordsPerSecond null where it could not be measured
+ * @property {Streaming | null} streaming how it runs under the memory budget that is set; null: none is, or all fits
+ * @property {Streaming & { wordsPerSecond: number | null } | null} remedy how it would under one that the device has,
+ *   where it may not have the memory
  * @property {'memory' | 'room' | null} tight what there may not be enough of
  * @property {number | null} free bytes of storage
  */
 
+/** @typedef {{ budget: number, bytesPerToken: number }} Streaming bytes of memory, and of those read for every token */
+
 /**
  * @param {URL | File} model
- * @param {{ store: import('./nibble/index.js').ModelStore | null, signal?: AbortSignal }} options
+ * @param {object} context
+ * @param {import('./nibble/index.js').ModelStore | null} context.store
+ * @param {object} context.options of the engine, as they are set
+ * @param {number | null} context.readRate of the store, bytes a second; null: not known
+ * @param {AbortSignal} [context.signal]
  * @returns {Promise<Estimate>} rejects with the problem where the engine cannot run the model
  */
-export async function estimateModel(model, { store, signal }) {
-  const description = await describeModel(model, { signal });
+export async function estimateModel(model, { store, options, readRate, signal }) {
+  const description = await describeModel(model, { ...options, signal });
   const { name, file, quantization, tensors, memory, problem } = description;
   if (memory === null) throw problem;
   const [probe, free] = await Promise.all([rememberedProbe(signal), freeBytes(store)]);
-  const bytes = Object.values(memory).reduce((sum, part) => sum + part, ENGINE_BYTES);
+  const budget = options.memoryBudget ?? null;
+  const bytes = Object.values(memory).reduce((sum, part) => sum + part, budget === null ? ENGINE_BYTES : 0);
   const fileBytes = file.bytes > 0 ? file.bytes : null;
+  const speed = probe && estimateSpeed(probe, workPerToken(tensors));
+  const wordsWhen = (streaming) => speed && wordsPerSecond(speed, streaming?.bytesPerToken ?? 0, readRate);
+  const streaming = streamingOf(description);
+  const tight = findTightness({ bytes, fileBytes: fileBytes ?? memory.weights, free });
+  const lesser = tight === 'memory' && budget === null ? await underBudget(model, options, signal) : null;
   return {
     name,
     fileBytes,
     type: quantization.label,
     memory: bytes,
-    wordsPerSecond: probe && wordsPerSecond(estimateSpeed(probe, workPerToken(tensors))),
-    tight: findTightness({ bytes, fileBytes: fileBytes ?? memory.weights, free }),
+    wordsPerSecond: wordsWhen(streaming),
+    streaming,
+    remedy: lesser && { ...lesser, wordsPerSecond: wordsWhen(lesser) },
+    tight,
     free,
   };
+}
+
+/** @returns {Streaming | null} */
+function streamingOf({ model }) {
+  const { budget } = model;
+  return budget?.streams ? { budget: budget.bytes, bytesPerToken: budget.bytesPerTokenStreamed } : null;
+}
+
+/** How a model would run from storage, under the largest budget that leaves most of the memory to others. */
+async function underBudget(model, options, signal) {
+  const gigabytes = navigator.deviceMemory ?? USUAL_GIGABYTES;
+  const most = gigabytes * 1e9 * BUDGET_PART;
+  const memoryBudget = MEMORY_BUDGETS.findLast((bytes) => bytes <= most) ?? MEMORY_BUDGETS[0];
+  const description = await describeModel(model, { ...options, memoryBudget, signal });
+  return description.memory === null ? null : streamingOf(description);
 }
 
 function findTightness({ bytes, fileBytes, free }) {
@@ -60,7 +97,12 @@ async function freeBytes(store) {
   return Number.isFinite(quota) ? Math.max(0, quota - (usage ?? 0)) : null;
 }
 
-const wordsPerSecond = ({ decodeTokensPerSecond }) => WORDS_PER_TOKEN / (1 / decodeTokensPerSecond + SECONDS_PER_TOKEN);
+/** What streams is read while the processor computes, so the slower of the two counts; null: the reading is not known. */
+function wordsPerSecond({ decodeTokensPerSecond }, streamedBytes, readRate) {
+  if (streamedBytes > 0 && readRate === null) return null;
+  const reading = streamedBytes > 0 ? streamedBytes / readRate : 0;
+  return WORDS_PER_TOKEN / (Math.max(1 / decodeTokensPerSecond, reading) + SECONDS_PER_TOKEN);
+}
 
 /** What one token of an answer goes through: all but an embedding that is not also the output. */
 function workPerToken(tensors) {

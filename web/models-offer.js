@@ -25,8 +25,12 @@ export class Offer {
     const { signal } = this.#controller;
     const focused = document.activeElement;
     try {
-      const store = await this.#panel.store().catch(() => null);
-      this.#settled = { estimate: await estimateModel(model, { store, signal }) };
+      const panel = this.#panel;
+      const store = await panel.store().catch(() => null);
+      const readRate = store && (panel.rates.get(store.kind)?.bytesPerSecond ?? null);
+      this.#settled = {
+        estimate: await estimateModel(model, { store, options: panel.engineOptions(), readRate, signal }),
+      };
     } catch (problem) {
       if (signal.aborted) return;
       this.#settled = { problem };
@@ -64,7 +68,7 @@ export class Offer {
     this.root.replaceChildren(...lines, make('div', { class: 'buttons start' }, ...buttons, close));
   }
 
-  #describe({ name, type, memory, wordsPerSecond, tight, fileBytes, free }) {
+  #describe({ name, type, memory, wordsPerSecond, streaming, remedy, tight, fileBytes, free }) {
     const { t, format } = this.#panel;
     const { bytes } = format();
     const warning =
@@ -73,8 +77,10 @@ export class Offer {
         : tight === 'memory' && t('models.estimate.memory');
     return [
       make('p', {}, this.#inPlainWords(memory, wordsPerSecond)),
+      streaming ? make('p', {}, t('models.estimate.streams', this.#amounts(streaming))) : null,
       make('p', { class: 'models-facts' }, format().list([name, type, fileBytes && bytes(fileBytes)])),
       warning ? make('p', { class: 'models-warning' }, warning) : null,
+      remedy ? make('p', {}, this.#describeRemedy(remedy)) : null,
     ].filter(Boolean);
   }
 
@@ -82,11 +88,28 @@ export class Offer {
     const { t, format } = this.#panel;
     const needed = format().bytes(memory);
     if (wordsPerSecond === null) return t('models.estimate.plain', { memory: needed });
-    const count = wordsPerSecond < 1 ? Number(wordsPerSecond.toFixed(1)) : roundPlainly(wordsPerSecond);
-    return t('models.estimate', { memory: needed, words: t('models.estimate.words', { count }) });
+    return t('models.estimate', { memory: needed, words: this.#words(wordsPerSecond) });
   }
 
-  #actions({ fileBytes, tight }) {
+  #describeRemedy(remedy) {
+    const { t } = this.#panel;
+    const { wordsPerSecond } = remedy;
+    const how = t('models.estimate.remedy', this.#amounts(remedy));
+    const words = wordsPerSecond !== null && this.#words(wordsPerSecond);
+    return `${how} ${words ? t('models.estimate.remedy.speed', { words }) : t('models.estimate.remedy.unknown')}`;
+  }
+
+  #amounts({ budget, bytesPerToken }) {
+    const { bytes } = this.#panel.format();
+    return { limit: bytes(budget), read: bytes(bytesPerToken) };
+  }
+
+  #words(wordsPerSecond) {
+    const count = wordsPerSecond < 1 ? Number(wordsPerSecond.toPrecision(1)) : roundPlainly(wordsPerSecond);
+    return this.#panel.t('models.estimate.words', { count });
+  }
+
+  #actions({ fileBytes, tight, remedy }) {
     const { t, format, use } = this.#panel;
     const { model } = this.wanted;
     const isFile = model instanceof File;
@@ -114,7 +137,23 @@ export class Offer {
         use(model);
       },
     });
-    return isFile || tight === 'room' ? [keep, once] : [keep];
+    const made = isFile || tight === 'room' ? [keep, once] : [keep];
+    return remedy ? [this.#limitButton(remedy), ...made] : made;
+  }
+
+  #limitButton({ budget }) {
+    const { t, format, onMemoryBudget } = this.#panel;
+    const action = () => {
+      onMemoryBudget(budget);
+      this.#settled = null;
+      this.render();
+      this.look();
+    };
+    return makeButton({
+      label: t('models.estimate.limit', { limit: format().bytes(budget) }),
+      key: 'offer limit',
+      action,
+    });
   }
 }
 

@@ -83,6 +83,13 @@ export default {
   'models.estimate.plain': 'Needs about {memory} of memory.',
   'models.estimate.words': { one: '{count} word', other: '{count} words' },
   'models.estimate.memory': 'That is more than this device is likely to spare. The tab may be closed while it loads.',
+  'models.estimate.streams':
+    'That is the limit set in the settings. The model is larger: {read} are read from storage for every token.',
+  'models.estimate.remedy':
+    'With a memory limit of {limit} it runs all the same: {read} are read from storage for every token.',
+  'models.estimate.remedy.speed': 'It then writes about {words} a second.',
+  'models.estimate.remedy.unknown': 'How fast depends on the storage, which was not measured yet.',
+  'models.estimate.limit': 'Limit memory to {limit}',
   'models.estimate.room': 'There is no room to keep it: {size} are needed and {free} are free. Delete a model first.',
   'models.estimate.download': 'Download {size}',
   'models.estimate.downloadPlain': 'Download',

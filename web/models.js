@@ -20,6 +20,8 @@ const INCLUDED = 'models/nibble-tiny.gguf';
  * @property {(text: string) => void} announce to a screen reader
  * @property {import('./read-rates.js').ReadRates} rates
  * @property {(id: string) => void} [onDeleted] a model is stored no more
+ * @property {() => object} engineOptions those that a model would be loaded with
+ * @property {(bytes: number) => void} onMemoryBudget a model is to take no more memory
  * @property {(kind: 'indexeddb' | 'opfs') => void | Promise<void>} [onStoreKind] another place for models was chosen;
  *   store() has to give that one from then on
  */
@@ -55,6 +57,8 @@ export class Panel {
     this.announce = context.announce;
     this.onStoreKind = context.onStoreKind;
     this.rates = context.rates;
+    this.engineOptions = context.engineOptions;
+    this.onMemoryBudget = context.onMemoryBudget;
     this.includedUrl = new URL(INCLUDED, document.baseURI);
     this.includedId = `url:${this.includedUrl.href}`;
     this.downloads = new Downloads({

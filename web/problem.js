@@ -2,7 +2,7 @@
 
 const KNOWN = [
   ...['CONTEXT_FULL', 'ENGINE_CRASHED', 'WORKER_FAILED', 'WASM_UNAVAILABLE', 'OUT_OF_MEMORY', 'PLATFORM_UNSUPPORTED'],
-  ...['MODEL_UNSUPPORTED', 'SOURCE_UNREADABLE', 'CHAT_TEMPLATE_FAILED', 'TOKENIZER_MISSING'],
+  ...['BUDGET_TOO_SMALL', 'MODEL_UNSUPPORTED', 'SOURCE_UNREADABLE', 'CHAT_TEMPLATE_FAILED', 'TOKENIZER_MISSING'],
   ...[
     'DOWNLOAD_FAILED',
     'DOWNLOAD_NOT_A_MODEL',
@@ -22,6 +22,26 @@ const KNOWN = [
   ],
   ...['ARCHIVE_BAD_JSON', 'ARCHIVE_UNKNOWN', 'ARCHIVE_VERSION', 'ARCHIVE_DAMAGED'],
 ];
+
+// Not all of a model fits into the memory that is set, and it is not stored, from where the rest would come.
+const NOT_STREAMED = 'NOT_STREAMED';
+
+/**
+ * Why a model was not loaded.
+ * @param {any} error
+ * @param {{ memoryBudget?: number }} options of the engine
+ * @param {(key: string, values?: object) => string} t
+ */
+export function describeLoadProblem(error, { memoryBudget }, t) {
+  const described = describeProblem(error, t);
+  // Without a limit a model that cannot be stored runs from memory.
+  const isOfStore = error.code === 'STORE_FULL' || error.details?.option === 'store';
+  if (memoryBudget === undefined || !isOfStore) return described;
+  return { code: NOT_STREAMED, text: t('problem.not-streamed'), detail: described.detail };
+}
+
+/** Whether another memory setting may help. @param {string} code as describeLoadProblem() gives it */
+export const isOfMemory = (code) => ['OUT_OF_MEMORY', 'BUDGET_TOO_SMALL', NOT_STREAMED].includes(code);
 
 /**
  * @param {{ code?: string, name?: string, message: string }} error

@@ -2,7 +2,8 @@
 import { find, make } from './dom.js';
 import { LANGUAGES } from './i18n.js';
 import { icon } from './icons.js';
-import { ANSWER_SETTINGS, DEFAULTS, RANGES } from './settings.js';
+import { ANSWER_SETTINGS, DEFAULTS, MEMORY_BUDGETS, RANGES } from './settings.js';
+import { formatBytes } from './status.js';
 
 const SAMPLING_FIELDS = ['temperature', 'maxTokens', 'topP', 'topK', 'minP', 'repetitionPenalty', 'seed'];
 const ENGINE_FIELDS = ['contextSize', 'threads'];
@@ -39,24 +40,39 @@ export class SettingsForm {
     this.#root.replaceChildren(
       this.#group(
         'settings.page',
-        this.#choice('language', { auto: t('settings.auto'), ...LANGUAGES }),
-        this.#choice('theme', { auto: t('settings.auto'), light: t('settings.light'), dark: t('settings.dark') }),
+        this.#choice('language', [['auto', t('settings.auto')], ...Object.entries(LANGUAGES)]),
+        this.#choice('theme', [
+          ['auto', t('settings.auto')],
+          ['light', t('settings.light')],
+          ['dark', t('settings.dark')],
+        ]),
       ),
       this.#group(
         'settings.answers',
         this.#systemPrompt(),
         make('div', { class: 'pairs' }, ...SAMPLING_FIELDS.map((name) => this.#number(name))),
-        this.#choice('onFull', { stop: t('settings.onFull.stop'), 'drop-oldest': t('settings.onFull.drop') }),
+        this.#choice('onFull', [
+          ['stop', t('settings.onFull.stop')],
+          ['drop-oldest', t('settings.onFull.drop')],
+        ]),
       ),
       this.#group(
         'settings.engine',
         make('div', { class: 'pairs' }, ...ENGINE_FIELDS.map((name) => this.#number(name))),
-        this.#choice('kvType', {
-          auto: t('settings.auto'),
-          f16: t('settings.kvType.f16'),
-          int8: t('settings.kvType.int8'),
-        }),
-        this.#choice('store', { indexeddb: 'IndexedDB', opfs: 'OPFS' }, this.#describeStores()),
+        this.#choice('kvType', [
+          ['auto', t('settings.auto')],
+          ['f16', t('settings.kvType.f16')],
+          ['int8', t('settings.kvType.int8')],
+        ]),
+        this.#memoryBudget(),
+        this.#choice(
+          'store',
+          [
+            ['indexeddb', 'IndexedDB'],
+            ['opfs', 'OPFS'],
+          ],
+          this.#describeStores(),
+        ),
         make('p', { class: 'help' }, t('settings.engine.help')),
       ),
       this.#resetButton(),
@@ -81,12 +97,21 @@ export class SettingsForm {
     );
   }
 
-  #choice(name, options, help) {
-    const change = () => this.#settings.set(name, select.value);
-    const made = Object.entries(options).map(([value, label]) => make('option', { value }, label));
+  /** @param {[string, string][]} options value and label */
+  #choice(name, options, help, read = (value) => value) {
+    const change = () => this.#settings.set(name, read(select.value));
+    const made = options.map(([value, label]) => make('option', { value }, label));
     const select = make('select', { on: { change } }, ...made);
-    select.value = this.#settings.get(name);
+    select.value = this.#settings.get(name) ?? '';
     return this.#field(name, select, help);
+  }
+
+  #memoryBudget() {
+    const present = this.#settings.get('memoryBudget') ?? MEMORY_BUDGETS[0];
+    const offered = [...new Set([...MEMORY_BUDGETS, present])].sort((a, b) => a - b);
+    const sizes = offered.map((bytes) => [bytes, formatBytes(bytes).replace('.0', '')]);
+    const options = [['', this.#t('settings.memoryBudget.none')], ...sizes];
+    return this.#choice('memoryBudget', options, undefined, (value) => (value === '' ? null : Number(value)));
   }
 
   #systemPrompt() {

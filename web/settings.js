@@ -18,6 +18,9 @@ const whole = (low, high) => ({
 const orNone = (range) => ({ ...range, optional: true, check: (value) => value === null || range.check(value) });
 const text = (most) => ({ most, check: (value) => typeof value === 'string' && value.length <= most });
 
+/** What is offered as the memory of an engine, in bytes. */
+export const MEMORY_BUDGETS = Object.freeze([5e8, 1e9, 1.5e9, 2e9, 3e9]);
+
 /** What each setting may be. @type {Readonly<Record<string, any>>} */
 export const RANGES = Object.freeze({
   language: choice('auto', 'en', 'zh'),
@@ -35,6 +38,7 @@ export const RANGES = Object.freeze({
   contextSize: orNone(whole(16, 1 << 20)),
   threads: orNone(whole(1, 64)),
   kvType: choice('auto', 'f16', 'int8'),
+  memoryBudget: orNone(whole(1, 1e12)),
   model: { check: isModel },
   sidebar: choice('shown', 'hidden'),
 });
@@ -56,6 +60,7 @@ export const DEFAULTS = Object.freeze({
   contextSize: null,
   threads: null,
   kvType: 'auto',
+  memoryBudget: null,
   model: null,
   sidebar: 'shown',
 });
@@ -63,11 +68,11 @@ export const DEFAULTS = Object.freeze({
 /** The settings that a change back to the defaults is meant for. */
 export const ANSWER_SETTINGS = Object.freeze([
   ...['systemPrompt', 'temperature', 'topK', 'topP', 'minP', 'repetitionPenalty', 'seed', 'maxTokens'],
-  ...['onFull', 'contextSize', 'threads', 'kvType'],
+  ...['onFull', 'contextSize', 'threads', 'kvType', 'memoryBudget'],
 ]);
 
 const SAMPLING = ['temperature', 'topK', 'topP', 'minP', 'repetitionPenalty', 'seed', 'maxTokens', 'onFull'];
-const ENGINE = ['contextSize', 'threads', 'kvType', 'store'];
+const ENGINE = ['contextSize', 'threads', 'kvType', 'memoryBudget', 'store'];
 
 /** Where the last model is: { url } or { stored }. */
 function isModel(value) {

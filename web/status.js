@@ -12,7 +12,7 @@ export const STORES = Object.freeze({ indexeddb: 'IndexedDB', opfs: 'OPFS', memo
  * @property {{ prefill: number, decode: number } | null} speed tokens a second
  * @property {{ tokens: number, total: number } | null} reading how far the prompt is, while it is read
  * @property {number} contextUsed tokens
- * @property {{ wasm: number, weights: number, kvCache: number } | null} memory bytes
+ * @property {Record<string, number> | null} memory bytes by purpose, `wasm` all of them
  * @property {'ready' | 'away' | 'page' | 'model' | 'never'} offline what works without the network: all, and there is
  *   none now; not yet the page; not yet the model; never the page
  */
@@ -60,7 +60,8 @@ export class Status {
         ['details.model', `${info.name} · ${info.quantization.label}`, t('details.model.help')],
         ['details.speed', texts.speed || '–', t('details.speed.help')],
         ['details.context', texts.context, t('details.context.help', { size: info.contextSize })],
-        ['details.memory', this.#memoryParts(memory), t('details.memory.help')],
+        ['details.memory', memory === null ? '–' : formatBytes(memory.wasm), this.#memoryHelp(memory)],
+        ...this.#budget(info),
         ['details.threads', texts.threads, this.#threadsHelp()],
         ['details.kernels', `${info.kernelSet} · ${info.wasm}`, t('details.kernels.help')],
         ['details.storage', texts.storage, t(readRate(info) > 0 ? 'details.storage.help' : 'details.storage.plain')],
@@ -84,7 +85,7 @@ export class Status {
     return {
       speed: this.#speed(),
       context: t('status.context', { used: Math.min(contextUsed, info.contextSize), size: info.contextSize }),
-      memory: memory === null ? '' : formatBytes(memory.wasm),
+      memory: this.#memory(memory, info.budget),
       threads: t('threads', { count: info.threads }),
       kernels: info.kernelSet,
       storage: this.#storage(info),
@@ -111,11 +112,35 @@ export class Status {
     return rate > 0 ? `${name} · ${formatBytes(rate)}/s` : name;
   }
 
-  #memoryParts(memory) {
-    if (memory === null) return '–';
-    const { wasm, weights, kvCache } = memory;
-    const sizes = { all: formatBytes(wasm), weights: formatBytes(weights), cache: formatBytes(kvCache) };
-    return this.#t('details.memory.parts', sizes);
+  #memory(memory, budget) {
+    if (memory === null) return '';
+    const used = formatBytes(memory.wasm);
+    return budget ? this.#t('status.memory', { used, budget: formatBytes(budget.bytes) }) : used;
+  }
+
+  #memoryHelp(memory) {
+    const help = this.#t('details.memory.help');
+    if (memory === null) return help;
+    const { wasm, weights, ring = 0, kvCache, activations = 0 } = memory;
+    const engine = Math.max(0, wasm - weights - ring - kvCache - activations);
+    const parts = Object.entries({ weights, ring, cache: kvCache, activations, engine })
+      .filter(([name, bytes]) => bytes > 0 || name !== 'ring')
+      .map(([name, bytes]) => this.#t(`details.memory.${name}`, { size: formatBytes(bytes) }));
+    return `${help} ${parts.join(', ')}`;
+  }
+
+  /** What a memory budget made of the model: what stays, and what every token costs. */
+  #budget(info) {
+    if (!info.budget) return [];
+    const t = this.#t;
+    const { bytes, streams, pinnedBlocks, streamedBlocks, bytesPerTokenStreamed: read, sweepTokens } = info.budget;
+    const limit = formatBytes(bytes);
+    if (!streams) return [['details.budget', t('details.budget.fits', { limit }), t('details.budget.fits.help')]];
+    const value = { limit, pinned: pinnedBlocks, blocks: pinnedBlocks + streamedBlocks, read: formatBytes(read) };
+    const rate = readRate(info);
+    const most = { rate: formatBytes(rate), speed: Number((rate / read).toPrecision(2)) };
+    const help = [t('details.budget.help', { count: sweepTokens }), rate > 0 && t('details.budget.most', most)];
+    return [['details.budget', t('details.budget.streams', value), help.filter(Boolean).join(' ')]];
   }
 
   #threadsHelp() {

@@ -125,6 +125,7 @@ export default {
   'loading.left': { one: '{count} s left', other: '{count} s left' },
 
   'status.label': 'Read-outs',
+  'status.memory': '{used} of {budget}',
   'status.context': '{used} / {size} tokens',
   'status.reading': 'reading {tokens} of {total}',
   'status.speed': 'read {prefill} · write {decode} tok/s',
@@ -153,8 +154,19 @@ export default {
   'details.context.help':
     'What the model has in view at once. When {size} tokens are reached, the page asks how to go on, or drops the oldest turns, as it is set.',
   'details.memory': 'Memory',
-  'details.memory.parts': '{all}: weights {weights}, context {cache}',
-  'details.memory.help': 'What the engine holds of this machine’s memory.',
+  'details.memory.weights': 'weights {size}',
+  'details.memory.ring': 'weights being read {size}',
+  'details.memory.cache': 'context {size}',
+  'details.memory.activations': 'intermediate results {size}',
+  'details.memory.engine': 'the engine itself {size}',
+  'details.memory.help': 'What the engine holds of this machine’s memory:',
+  'details.budget': 'Memory limit',
+  'details.budget.fits': '{limit}: all of the model stays in memory',
+  'details.budget.fits.help': 'As set in the settings.',
+  'details.budget.streams': '{limit}: {pinned} of {blocks} layers stay, {read} are read for every token',
+  'details.budget.help':
+    'What does not fit comes from storage again and again, ahead of its use. Your text is read by up to {count} tokens together.',
+  'details.budget.most': 'At {rate} a second that allows at most {speed} tok/s.',
   'details.threads': 'Threads',
   'details.threads.many': 'Processor cores that compute together.',
   'details.threads.one': 'One core computes: this machine offers no more, or one was chosen in the settings.',
@@ -213,11 +225,15 @@ export default {
   'settings.threads': 'Threads',
   'settings.threads.none': 'automatic',
   'settings.threads.help': 'Processor cores that compute. Fewer leave more of the machine to others.',
-  'settings.kvType': 'Numbers of the context',
+  'settings.kvType': 'Precision of the context',
   'settings.kvType.f16': '16 bits (F16)',
   'settings.kvType.int8': '8 bits (INT8)',
   'settings.kvType.help':
     'What the model has read is kept as numbers. With 8 bits they take about half of the memory; answers change a little.',
+  'settings.memoryBudget': 'Memory for the model',
+  'settings.memoryBudget.none': 'As much as it needs',
+  'settings.memoryBudget.help':
+    'With a limit, a model that is larger than this device’s memory runs all the same: what does not fit is read from storage for every token. That is slow, and less so from OPFS. The context is shorter then, unless its size is set above.',
   'settings.store': 'Where models are kept',
   'settings.store.help': 'IndexedDB works in every browser. OPFS reads faster where it exists.',
   'settings.store.rate': 'Measured here: {rates}.',
@@ -244,7 +260,13 @@ export default {
   'problem.ENGINE_CRASHED': 'The engine has crashed. It can be started again; the conversation is kept.',
   'problem.WORKER_FAILED': 'The engine has ended unexpectedly. It can be started again; the conversation is kept.',
   'problem.WASM_UNAVAILABLE': 'A part of the page could not be read. Reload it when there is a network.',
-  'problem.OUT_OF_MEMORY': 'There is not enough memory for this model. Take a smaller one, or a smaller context.',
+  'problem.settings': 'Memory settings',
+  'problem.OUT_OF_MEMORY':
+    'There is not enough memory for this model. Set a limit, and what does not fit is read from storage; or take a smaller model, or a smaller context.',
+  'problem.BUDGET_TOO_SMALL':
+    'The memory that is set is too little for this model. Allow it more, or take a smaller model, or a smaller context.',
+  'problem.not-streamed':
+    'This model is larger than the memory that is set for it, and it could not be stored here to be read from while it runs. Allow it more memory, or make room in the storage.',
   'problem.PLATFORM_UNSUPPORTED': 'This browser is too old for the engine: it lacks WebAssembly SIMD.',
   'problem.MODEL_UNSUPPORTED': 'This kind of model is not supported yet.',
   'problem.SOURCE_UNREADABLE': 'The file could not be read.',
