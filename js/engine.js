@@ -7,9 +7,9 @@
 //   Sampler   (sampler.js) chooses tokens
 //
 // The heap may grow in any call, so no view of it outlives the statement that made it (but those of packedViews()).
-// header.js, packer.js, session.js, sampler.js and pass.js make further calls, and leave the heap to the Runtime.
-// Whatever is opened here is closed by its close(), which may be called twice. Everything is synchronous: no lock is
-// needed.
+// header.js, packer.js, session.js, sampler.js, pass.js and early-pass.js make further calls, and leave the heap to the
+// Runtime. Whatever is opened here is closed by its close(), which may be called twice. Everything is synchronous: no
+// lock is needed.
 import { Arrivals } from './arrivals.js';
 import { INFO_BYTES, infoAt, MEMORY_BYTES, memoryAt } from './core-fields.js';
 import { NibbleError } from './errors.js';
@@ -25,10 +25,10 @@ export class Runtime {
   #memory;
   #error;
 
-  /** Starts an instance and `threads - 1` workers beside the calling thread; else as instantiate() does. */
-  static async start(createModule, wasm, threads, failed) {
+  /** Starts an instance and workers for so many threads beside the calling one; else as instantiate() does. */
+  static async start(createModule, wasm, workers, failed) {
     const memory = reserveMemory();
-    const settings = { wasmMemory: memory, pthreadPoolSize: Math.max(0, threads - 1) };
+    const settings = { wasmMemory: memory, pthreadPoolSize: workers };
     return new Runtime(await instantiate(createModule, wasm, settings, failed), memory);
   }
 
@@ -38,7 +38,7 @@ export class Runtime {
     this.#error = this.allocate(module._api_error_size());
   }
 
-  /** The exports. Only this file, header.js, packer.js, session.js, sampler.js and pass.js call them. */
+  /** The exports. Only this file, header.js, packer.js, session.js, sampler.js and the passes call them. */
   get c() {
     if (this.#module === null) throw new NibbleError('UNLOADED', 'The engine was unloaded; create a new one.');
     return this.#module;
@@ -183,7 +183,7 @@ export class Model {
     return this.info.budget?.streams ?? false;
   }
 
-  /** Whether weights are missing. Until then tokens are computed in early passes (pass.js). */
+  /** Whether weights are missing. Until then tokens are computed in early passes (early-pass.js). */
   get isArriving() {
     return this.remaining > 0;
   }

@@ -17,7 +17,7 @@ import { openWeightStream } from './weight-stream.js';
 
 /**
  * @typedef {object} Platform
- * @property {(build: { threads: number, kernelSet?: string | null }, wasm: any) => Promise<{ runtime: import('./engine.js').Runtime, variant: string, threads: number }>} startRuntime
+ * @property {(build: { threads: number, early?: boolean, kernelSet?: string | null }, wasm: any) => Promise<{ runtime: import('./engine.js').Runtime, variant: string, threads: number }>} startRuntime
  *   `threads`: how many it has, which may be fewer
  * @property {(path: string, position?: number) => Promise<import('./source.js').Source>} [openPath]
  * @property {(path: string) => Promise<import('./store-backends.js').Backend>} [openFolder]
@@ -73,7 +73,8 @@ export class Host {
     const options = this.#settleThreads(read.readEngineOptions(given));
     checkKernelSet(options.kernelSet);
     const headerOnly = options.vocabularyOnly;
-    const build = { threads: headerOnly ? 1 : options.threads, kernelSet: options.kernelSet };
+    const { early, kernelSet } = options;
+    const build = headerOnly ? { threads: 1, kernelSet } : { threads: options.threads, early, kernelSet };
     const call = { descriptor, store, wasm, build, headerOnly, signal, onProgress };
     let record = null;
     const loaded = await this.#withModel(call, async (opened) => {
@@ -214,7 +215,7 @@ export class Host {
   async #withModel({ build: wanted, wasm, ...call }, use) {
     const { runtime, ...build } = await this.#platform.startRuntime(wanted, wasm);
     this.#runtime = runtime;
-    this.#hasWorkers = build.threads > 1 || (call.store !== null && this.#platform.startReader !== undefined);
+    this.#hasWorkers = build.threads > 1 || wanted.early || (call.store !== null && this.#platform.startReader !== undefined);
     return openModel({ ...call, runtime, platform: this.#platform }, (opened) => use({ ...opened, ...build }));
   }
 

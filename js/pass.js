@@ -74,32 +74,6 @@ export async function runPass(runtime, { session, tokens, count, targets, scores
   }
 }
 
-/**
- * The same while the weights arrive: each block is computed as soon as it is in place.
- * @param {import('./engine.js').Runtime} runtime
- * @param {{ session: number, tokens: number, count: number, targets: number, scores: number }} call
- * @param {import('./engine.js').Model} model one whose weights all stay in memory
- * @param {AbortSignal} [signal]
- */
-export async function runEarlyPass(runtime, { session, tokens, count, targets, scores }, model, signal) {
-  const { arrivals } = model;
-  await arrivals.until(model.needs(-1), signal);
-  await arrivals.during(async (turn) => {
-    const pass = runtime.checked((error) =>
-      runtime.c._nibble_pass_begin(session, tokens, count, targets, scores, error),
-    );
-    try {
-      for (let block = 0; runtime.c._nibble_pass_next(pass) !== DONE; block++) {
-        await arrivals.until(model.needs(block), signal);
-        runtime.c._nibble_pass_step(pass, 0);
-        await turn.next();
-      }
-    } finally {
-      runtime.c._nibble_pass_finish(pass);
-    }
-  });
-}
-
 /** The rows of the embedding that a pass needs next, and the heap pointers of their places. */
 function rowsOf(runtime, pass) {
   return runtime.scratch(16, (fields) => {

@@ -1,5 +1,6 @@
 // One timeline of tokens in the C core: forks, saves and restores. The Runtime of engine.js alone touches the heap.
-import { runEarlyPass, runPass } from './pass.js';
+import { runEarlyPass } from './early-pass.js';
+import { runPass } from './pass.js';
 
 /** Bytes of a saved session that are read or written at once. */
 const PIECE_BYTES = 1 << 20;

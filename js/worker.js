@@ -6,6 +6,9 @@ import { CANCEL, errorReply, eventReply, readCall, resultReply, SESSION_METHODS 
 import { ReaderHost } from './reader-host.js';
 import { StoreHost } from './store-host.js';
 
+/** Workers that the wasm's threads take beside the calling one; a pass of an `early` engine has one more (src/driver.h). */
+export const workersFor = (threads, early = false) => threads - 1 + (early ? 1 : 0);
+
 const AT_ONCE = new Set(['tokenize', 'detokenize', 'render', 'memory']);
 const ENDS = new Set(['unload', 'storeClose']);
 

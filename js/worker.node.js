@@ -9,18 +9,19 @@ import { MAX_THREADS } from './options.js';
 import { wasmVariant } from './simd.js';
 import { openFile } from './source.node.js';
 import { openFolder } from './store-folder.node.js';
-import { serve } from './worker.js';
+import { serve, workersFor } from './worker.js';
 
 const BUILD = new URL('../build/wasm/', import.meta.url);
 const DEFAULT_MAX_THREADS = 8;
 
-async function startRuntime({ threads, kernelSet }, { url, binary }) {
+async function startRuntime({ threads, early, kernelSet }, { url, binary }) {
   const variant = wasmVariant(kernelSet);
   try {
     const { default: createModule } = await import(new URL('node/nibble.mjs', BUILD).href);
     const file = new URL(`nibble-${variant}.wasm`, url ? url.replace(/\/*$/, '/') : BUILD);
     const bytes = binary ?? (await readFile(fileURLToPath(file)));
-    return { runtime: await Runtime.start(createModule, await WebAssembly.compile(bytes), threads), variant, threads };
+    const workers = workersFor(threads, early);
+    return { runtime: await Runtime.start(createModule, await WebAssembly.compile(bytes), workers), variant, threads };
   } catch (cause) {
     if (cause instanceof NibbleError) throw cause;
     throw new NibbleError(

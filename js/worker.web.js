@@ -5,7 +5,7 @@ import { Runtime } from './engine.js';
 import { NibbleError } from './errors.js';
 import { MAX_THREADS } from './options.js';
 import { wasmVariant } from './simd.js';
-import { serve } from './worker.js';
+import { serve, workersFor } from './worker.js';
 import { portOf } from './worker-port.web.js';
 
 const DEFAULT_MAX_THREADS = 8;
@@ -44,25 +44,26 @@ function watchThreads() {
 }
 
 /** With as many threads as are wanted, or with one where a browser refuses the others. */
-async function startThreads(wasm, threads) {
-  if (threads === 1) return { runtime: await Runtime.start(createModule, wasm, 1), threads };
+async function startThreads(wasm, threads, workers) {
+  if (workers === 0) return { runtime: await Runtime.start(createModule, wasm, 0), threads };
   const watcher = watchThreads();
   try {
-    return { runtime: await Runtime.start(createModule, wasm, threads, watcher.failed), threads };
+    return { runtime: await Runtime.start(createModule, wasm, workers, watcher.failed), threads };
   } catch {
-    return { runtime: await Runtime.start(createModule, wasm, 1), threads: 1 };
+    return { runtime: await Runtime.start(createModule, wasm, 0), threads: 1 };
   } finally {
     watcher.end();
   }
 }
 
 /** `binary`: the wasm itself; `url`: the folder of its files; `files`: the address of each. */
-async function startRuntime({ threads, kernelSet }, { url, files, binary }) {
+async function startRuntime({ threads, early, kernelSet }, { url, files, binary }) {
   const variant = wasmVariant(kernelSet);
   try {
     const address = () => (url ? new URL(`nibble-${variant}.wasm`, url.replace(/\/*$/, '/')).href : files[variant]);
     const bytes = binary ?? (await readWasm(address()));
-    return { variant, ...(await startThreads(await WebAssembly.compile(bytes), threads)) };
+    const workers = sharesMemory() ? workersFor(threads, early) : 0;
+    return { variant, ...(await startThreads(await WebAssembly.compile(bytes), threads, workers)) };
   } catch (cause) {
     if (cause instanceof NibbleError) throw cause;
     throw new NibbleError('WASM_UNAVAILABLE', `The WebAssembly engine could not be read: ${cause.message}.`, { cause });

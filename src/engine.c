@@ -71,6 +71,7 @@ NibbleEngine *nibble_engine_create(const Gguf *gguf, const NibbleOptions *option
 
 void nibble_engine_free(NibbleEngine *engine) {
   if (engine == NULL) return;
+  driver_free(engine->driver);
   loader_free(&engine->loader);
   free(engine->run.profile);
   run_free(&engine->run);

@@ -202,6 +202,20 @@ uint8_t *nibble_pass_row(const NibblePass *pass, int index, uint64_t *position, 
 // Computes one step. `slot` holds the segment; where there is none it is not looked at.
 void nibble_pass_step(NibblePass *pass, int slot);
 
+// How many steps the pass takes where nothing streams.
+int nibble_pass_steps(const NibblePass *pass);
+
+// Lets a thread of its own compute the first `steps` steps, where nothing streams, and returns at once: the caller may
+// load weights meanwhile and call again to let further ones, but nothing else of the engine except nibble_engine_memory()
+// and the next two. False, and nothing is computed, where there is no thread for it: then nibble_pass_step() has to do.
+bool nibble_pass_drive(NibblePass *pass, int steps);
+
+// Steps that were driven to their end.
+int nibble_pass_driven(const NibblePass *pass);
+
+// Lets no further step begin. Returns whether none is under way; until then nibble_pass_finish() waits for it.
+bool nibble_pass_halt(NibblePass *pass);
+
 // Ends the pass: the tokens are on the timeline, or, where it is not done, the session is as it was.
 void nibble_pass_finish(NibblePass *pass);  // safe on NULL
 

@@ -2,6 +2,7 @@
 #ifndef NIBBLE_ENGINE_STATE_H
 #define NIBBLE_ENGINE_STATE_H
 
+#include "driver.h"
 #include "engine.h"
 #include "loader.h"
 #include "run.h"
@@ -29,6 +30,7 @@ struct NibbleEngine {
   uint64_t fingerprint;  // of the model; 0: not computed yet
   uint8_t *samples;      /* [SAMPLES, SAMPLE_BYTES] of an engine that streams; see streaming.c */
   NibblePass *pass;      // under way
+  Driver *driver;        // of passes that a caller does not wait for; NULL until there is one
   uint64_t pass_bytes;   // of its own residual stream
   uint64_t least_budget;
 };

@@ -26,6 +26,7 @@ struct NibblePass {
   const int32_t *targets;
   float *log_probabilities;
 
+  bool drives;  // the engine's driver makes the steps
   Stage stage;
   int rows;            // embeddings that are there
   int block, segment;  // the block that comes next; the segment, where something streams
@@ -262,10 +263,31 @@ void nibble_pass_step(NibblePass *pass, int slot) {
   }
 }
 
+int nibble_pass_steps(const NibblePass *pass) { return model_of(pass)->shape.blocks + 1; }
+
+static void drive_step(void *pass) { nibble_pass_step(pass, 0); }
+
+bool nibble_pass_drive(NibblePass *pass, int steps) {
+  NibbleEngine *engine = pass->session->engine;
+  if (model_of(pass)->residency.streams) return false;
+  if (engine->driver == NULL && (engine->driver = driver_create()) == NULL) return false;
+  if (!pass->drives) driver_begin(engine->driver, drive_step, pass);
+  pass->drives = true;
+  driver_allow(engine->driver, steps);
+  return true;
+}
+
+int nibble_pass_driven(const NibblePass *pass) {
+  return pass->drives ? driver_made(pass->session->engine->driver) : 0;
+}
+
+bool nibble_pass_halt(NibblePass *pass) { return !pass->drives || driver_halt(pass->session->engine->driver); }
+
 void nibble_pass_finish(NibblePass *pass) {
   if (pass == NULL) return;
   NibbleSession *session = pass->session;
   NibbleEngine *engine = session->engine;
+  if (pass->drives) driver_rest(engine->driver);
   engine->run.x = engine->run.stream;
   if (pass->stage == STAGE_DONE) {
     memcpy(session->tokens + session->length, pass->tokens, (size_t)pass->count * sizeof *pass->tokens);

@@ -16,7 +16,7 @@ let models = [];
 async function openModel(kernelSet, changes = {}, file = path) {
   const { default: createModule } = await import(new URL('node/nibble.mjs', WASM).href);
   const wasm = await WebAssembly.compile(readFileSync(new URL('nibble-simd128.wasm', WASM)));
-  const runtime = await Runtime.start(createModule, wasm, 1);
+  const runtime = await Runtime.start(createModule, wasm, 0);
   const bytes = new Uint8Array(readFileSync(file));
   const pieces = [bytes];
   const source = { size: bytes.length, read: async () => pieces.shift() ?? null };

@@ -13,7 +13,7 @@ export async function startRuntime() {
   const build = new URL('../build/wasm/', import.meta.url);
   const { default: createModule } = await import(new URL('node/nibble.mjs', build).href);
   const wasm = await WebAssembly.compile(readFileSync(new URL('nibble-simd128.wasm', build)));
-  return Runtime.start(createModule, wasm, 1);
+  return Runtime.start(createModule, wasm, 0);
 }
 
 /**

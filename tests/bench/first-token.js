@@ -1,116 +1,135 @@
 #!/usr/bin/env node
 // Time to the first token where the model has to come from a server of a given rate first: a prompt that is given at once,
 // and computed as the weights arrive (`early`), beside one that is given when all is there.
-// usage: node tests/bench/first-token.js --model FILE [--rate 20] [--prompt 512] [--rounds 3] [--threads 2] [--out FILE]
-import { createReadStream, mkdirSync, statSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:http';
+// usage: node tests/bench/first-token.js --model FILE [--rate 70] [--prompt 512] [--rounds 3] [--threads 2]
+//                                        [--places node,chromium] [--out FILE]
+import { fork } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { createEngine } from '../../js/index.node.js';
+import * as library from '../../js/index.node.js';
 import { isMain, main } from '../../wasm/shell.js';
-import { loadAverage, machineFacts, modelFacts, sourceFacts } from './machine.js';
+import { openChromium } from '../chromium.js';
+import { busyProcessors, loadAverage, machineFacts, modelFacts, sourceFacts } from './machine.js';
 import { summary } from './statistics.js';
 
-const PIECE_BYTES = 64 << 10;
+const path = (relative) => fileURLToPath(new URL(relative, import.meta.url));
 
-/** A server of one file that sends so many bytes a second, ranges or not. */
-async function serveAtRate(file, bytesPerSecond) {
-  const { size } = statSync(file);
-  const server = createServer(async (request, response) => {
-    const [, first] = /^bytes=(\d+)-/.exec(request.headers.range ?? '') ?? [];
-    const from = Number(first ?? 0);
-    const range = first === undefined ? {} : { 'Content-Range': `bytes ${from}-${size - 1}/${size}` };
-    response.writeHead(first === undefined ? 200 : 206, { 'Content-Length': size - from, ...range });
-    const start = performance.now();
-    let sent = 0;
-    for await (const piece of createReadStream(file, { start: from, highWaterMark: PIECE_BYTES })) {
-      const early = (sent / bytesPerSecond) * 1000 - (performance.now() - start);
-      if (early > 1) await sleep(early);
-      if (response.destroyed) return;
-      sent += piece.length;
-      response.write(piece);
-    }
-    response.end();
-  });
-  await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const close = () => {
-    server.closeAllConnections();
-    return new Promise((resolve) => server.close(resolve));
-  };
-  return { url: `http://127.0.0.1:${server.address().port}/model.gguf`, close };
+/** A server that sends so many bytes of the model a second, in a process of its own. */
+async function serveSlowly(modelPath, bytesPerSecond) {
+  const child = fork(path('slow-server.js'), { execArgv: [] });
+  child.send({ folders: { '/nibble/': path('../../build/web'), '/test/': path('..') }, modelPath, bytesPerSecond });
+  const [addresses] = await Promise.race([
+    once(child, 'message'),
+    once(child, 'exit').then(() => {
+      throw new Error('The server ended before it was ready.');
+    }),
+  ]);
+  return { ...addresses, close: () => child.disconnect() };
 }
 
-/** Milliseconds from nothing to the first token, and what it was. */
-async function firstToken({ url, early, tokens, threads }) {
+/**
+ * Milliseconds from nothing to the first token, and what it was. Runs in Node and, by its text, in a page: nothing of this
+ * file is at hand here.
+ */
+async function firstToken(nibble, { model, early, tokens, threads }) {
   const start = performance.now();
-  const engine = await createEngine({ model: url, store: null, early, threads });
-  const opened = performance.now() - start;
-  try {
-    const prompt = { tokens, maxTokens: 1, temperature: 0, ignoreEos: true };
-    const result = await engine.complete(prompt).result;
-    const milliseconds = performance.now() - start;
-    await engine.ready;
-    return { milliseconds, opened, token: result.tokens[0], prefill: result.prefill.milliseconds };
-  } finally {
-    await engine.unload();
-  }
+  const since = () => performance.now() - start;
+  const engine = await nibble.createEngine({ model, store: null, early, threads });
+  const opened = since();
+  const complete = engine.ready.then(since);
+  const prompt = { tokens, maxTokens: 1, temperature: 0, ignoreEos: true };
+  const result = await engine.complete(prompt).result;
+  const milliseconds = since();
+  const loaded = await complete;
+  await engine.unload();
+  return { milliseconds, opened, loaded, token: result.tokens[0], kernelSet: engine.info.kernelSet };
 }
 
-async function measure() {
+async function openNode(server) {
+  const model = server.modelUrl;
+  return {
+    version: process.versions.node,
+    measure: (options) => firstToken(library, { ...options, model }),
+    close: async () => {},
+  };
+}
+
+async function openBrowser(server) {
+  const browser = await openChromium();
+  const measure = async (options) => {
+    const page = await browser.context.newPage();
+    await page.goto(`${server.url}/test/library-page.html`);
+    await page.waitForFunction(() => 'nibble' in globalThis);
+    const given = { ...options, model: server.modelUrl };
+    const found = await page.evaluate(`(${firstToken})(globalThis.nibble, ${JSON.stringify(given)})`);
+    await page.close();
+    return found;
+  };
+  return { version: browser.context.browser()?.version(), measure, close: () => browser.close() };
+}
+
+const PLACES = { node: openNode, chromium: openBrowser };
+
+const seconds = (list) => list.map((each) => (each / 1000).toFixed(2)).join(' / ');
+
+/** Both ways in turns, `rounds` times. */
+async function measurePlace(place, server, { rounds, ...options }) {
+  const { version, measure, close } = await PLACES[place](server);
+  const runs = [];
+  try {
+    for (let round = 0; round < rounds; round++) {
+      for (const early of round % 2 === 0 ? [false, true] : [true, false]) {
+        runs.push({ round, early, ...(await measure({ ...options, early })) });
+      }
+    }
+  } finally {
+    await close();
+  }
+  if (new Set(runs.map(({ token }) => token)).size !== 1) throw new Error('The first tokens are not the same.');
+  const of = (early) => runs.filter((run) => run.early === early).map(({ milliseconds }) => milliseconds);
+  const ratios = Array.from({ length: rounds }, (_, round) => {
+    const [after, early] = [false, true].map((which) => runs.find((run) => run.round === round && run.early === which));
+    return after.milliseconds / early.milliseconds;
+  });
+  process.stdout.write(`${place}: early ${seconds(of(true))} s, download then run ${seconds(of(false))} s\n`);
+  return { place, version, early: summary(of(true)), after: summary(of(false)), ratio: summary(ratios), runs };
+}
+
+async function command() {
   const { values } = parseArgs({
     options: {
       model: { type: 'string' },
-      rate: { type: 'string', default: '20' },
+      rate: { type: 'string', default: '70' },
       prompt: { type: 'string', default: '512' },
       rounds: { type: 'string', default: '3' },
       threads: { type: 'string', default: '2' },
+      places: { type: 'string', default: Object.keys(PLACES).join(',') },
       out: { type: 'string' },
     },
   });
   if (values.model === undefined) throw new Error('--model FILE is missing.');
   const [rate, prompt, rounds, threads] = ['rate', 'prompt', 'rounds', 'threads'].map((name) => Number(values[name]));
   const tokens = Array.from({ length: prompt }, (_, i) => (i * 7919) % 30_000);
-  const facts = {
-    machine: machineFacts(),
-    source: sourceFacts(),
-    model: await modelFacts(values.model),
-    load: loadAverage(),
-  };
-  const server = await serveAtRate(values.model, rate * 1e6);
-  const runs = [];
+  const facts = { machine: machineFacts(), source: sourceFacts(), model: await modelFacts(values.model) };
+  const load = { loadAverage: loadAverage(), busyProcessors: await busyProcessors() };
+  const downloadMilliseconds = facts.model.bytes / (rate * 1000);
+  process.stdout.write(`the download alone takes ${seconds([downloadMilliseconds])} s\n`);
+  const server = await serveSlowly(values.model, rate * 1e6);
+  const results = [];
   try {
-    for (let round = 0; round < rounds; round++) {
-      for (const early of round % 2 === 0 ? [false, true] : [true, false]) {
-        const run = { round, early, ...(await firstToken({ url: server.url, early, tokens, threads })) };
-        runs.push(run);
-        process.stderr.write(`${early ? 'early' : 'after'} ${run.milliseconds.toFixed(0)} ms\n`);
-      }
-    }
+    for (const place of values.places.split(','))
+      results.push(await measurePlace(place, server, { rounds, tokens, threads }));
   } finally {
-    await server.close();
+    server.close();
   }
-  if (new Set(runs.map(({ token }) => token)).size !== 1) throw new Error('The first tokens are not the same.');
-  const of = (early) => runs.filter((run) => run.early === early).map(({ milliseconds }) => milliseconds);
-  const download = (facts.model.bytes ?? statSync(values.model).size) / (rate * 1000);
-  const report = {
-    ...facts,
-    rate,
-    prompt,
-    threads,
-    download,
-    early: summary(of(true)),
-    after: summary(of(false)),
-    runs,
-  };
-  if (values.out) {
-    mkdirSync(dirname(values.out), { recursive: true });
-    writeFileSync(values.out, `${JSON.stringify(report, null, 2)}\n`);
-  }
-  const seconds = (list) => list.map((ms) => (ms / 1000).toFixed(2)).join(' / ');
-  process.stdout.write(`download alone ${(download / 1000).toFixed(2)} s\n`);
-  process.stdout.write(`first token: early ${seconds(of(true))} s, download then run ${seconds(of(false))} s\n`);
-  return report;
+  const stamp = new Date().toISOString().slice(0, 16).replace(/\D/g, '');
+  const out = values.out ?? `build/bench/first-token-${stamp}.json`;
+  mkdirSync(dirname(out), { recursive: true });
+  writeFileSync(out, `${JSON.stringify({ ...facts, ...load, rate, prompt, threads, downloadMilliseconds, results }, null, 2)}\n`);
+  process.stdout.write(`${out}\n`);
 }
 
-if (isMain(import.meta.url)) await main(measure);
+if (isMain(import.meta.url)) await main(command);

@@ -3,6 +3,8 @@ import { createReadStream } from 'node:fs';
 import { realpath, stat } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import { basename, extname, join, sep } from 'node:path';
+import { pipeline, Transform } from 'node:stream';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { parseRange } from '../../web/serve.js';
 
 const TYPES = {
@@ -34,6 +36,26 @@ async function locate(path, { folders, modelPath }) {
   return folder === undefined ? null : fileBelow(folder, path.slice(prefix.length));
 }
 
+// A timer is late by about a millisecond; what a line missed for longer is lost.
+const LATE_MILLISECONDS = 5;
+
+/** A line of so many bytes a second, whoever sends on it: resolves when the bytes have gone. */
+function lineOf(bytesPerSecond) {
+  let free = 0;
+  return async (bytes) => {
+    const now = performance.now();
+    free = Math.max(free, now - LATE_MILLISECONDS) + (bytes / bytesPerSecond) * 1000;
+    if (free - now > 1) await sleep(free - now);
+  };
+}
+
+const through = (line) =>
+  new Transform({
+    transform(piece, _, done) {
+      line(piece.length).then(() => done(null, piece), done);
+    },
+  });
+
 async function respond(request, response, places) {
   const { pathname } = new URL(request.url, 'http://localhost');
   const file = await locate(decodeURIComponent(pathname), places);
@@ -59,18 +81,19 @@ async function respond(request, response, places) {
     ...(whole ? {} : { 'Content-Range': `bytes ${start}-${end}/${found.size}` }),
   });
   if (request.method === 'HEAD' || found.size === 0) return response.end();
-  const body = createReadStream(file, { start, end, highWaterMark: 1 << 20 });
-  body.on('error', () => response.destroy());
-  response.on('close', () => body.destroy());
-  body.pipe(response);
+  const slow = places.line && file === places.modelPath ? [through(places.line)] : [];
+  const body = createReadStream(file, { start, end, highWaterMark: slow.length > 0 ? 64 << 10 : 1 << 20 });
+  pipeline([body, ...slow, response], () => {});
 }
 
 /**
- * @param {{ folders: Record<string, string>, modelPath: string, isolated?: boolean }} places `folders`: what lies at a
- *   path prefix; `isolated`: whether pages get threads, true
+ * @param {{ folders: Record<string, string>, modelPath: string, isolated?: boolean, bytesPerSecond?: number }} given
+ *   `folders`: what lies at a path prefix; `isolated`: whether pages get threads, true; `bytesPerSecond`: of the model, all
+ *   connections together
  * @returns {Promise<{ url: string, modelUrl: string, close: () => Promise<void> }>}
  */
-export async function serveBenchmark(places) {
+export async function serveBenchmark({ bytesPerSecond = Infinity, ...given }) {
+  const places = { ...given, line: bytesPerSecond < Infinity ? lineOf(bytesPerSecond) : null };
   const server = createServer((request, response) => {
     respond(request, response, places).catch(() => response.destroy());
   });
