@@ -15,13 +15,19 @@ export class Arrivals {
 
   /** Says that packed bytes from `begin` to `end` are in place, and are right. */
   land(begin, end) {
-    this.#islands.set(begin, Math.max(end, this.#islands.get(begin) ?? 0));
+    // In order, as bytes of a download come, piece by piece.
+    if (begin <= this.#position) this.#position = Math.max(this.#position, end);
+    else this.#islands.set(begin, Math.max(end, this.#islands.get(begin) ?? 0));
+    if (this.#islands.size > 0) this.#joinIslands();
+    this.#gate.open();
+  }
+
+  #joinIslands() {
     for (const [first, last] of [...this.#islands].sort(([one], [other]) => one - other)) {
       if (first > this.#position) break;
       this.#position = Math.max(this.#position, last);
       this.#islands.delete(first);
     }
-    this.#gate.open();
   }
 
   /** Says that all are in place. */

@@ -30,12 +30,15 @@ static float unpack_half(const uint8_t *scales, int row) {
   return f16_finite(half);
 }
 
-// Interleaves `groups` groups of 4 bytes from each row.
+// Interleaves `groups` groups of 4 bytes from each row. All that is loaded goes through here.
 static void pack_groups(const uint8_t *const rows[TILE_ROWS], int skip, int groups, uint8_t flip, uint8_t *block) {
   for (int j = 0; j < groups; j++)
-    for (int r = 0; r < TILE_ROWS; r++)
-      for (int i = 0; i < 4; i++)
-        *block++ = rows[r] == NULL ? flip : (uint8_t)(rows[r][skip + 4 * j + i] ^ flip);
+    for (int r = 0; r < TILE_ROWS; r++, block += 4) {
+      uint32_t group = 0;
+      if (rows[r] != NULL) memcpy(&group, rows[r] + skip + 4 * j, 4);
+      group ^= flip * UINT32_C(0x01010101);
+      memcpy(block, &group, 4);
+    }
 }
 
 static const uint8_t *group_of(const uint8_t *block, int group, int row) {

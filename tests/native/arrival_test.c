@@ -1,5 +1,6 @@
 // The promises of engine.h about passes that run while the weights arrive.
 #include <stdlib.h>
+#include <time.h>
 
 #include "check.h"
 #include "engine.h"
@@ -64,6 +65,27 @@ static int pass_over(Check *check, Arrival *arrival, const int32_t *tokens, int 
   return early;
 }
 
+static void wait_a_moment(void) { nanosleep(&(struct timespec){.tv_nsec = 100000}, NULL); }
+
+// The same by the engine's driver, which is let as far as the weights have come.
+static void drive_over(Check *check, Arrival *arrival, const int32_t *tokens, int count, const int32_t *targets,
+                       float *scores) {
+  load_until(check, arrival, -1);
+  NibblePass *pass = nibble_pass_begin(arrival->session, tokens, count, targets, scores, NULL);
+  if (!CHECK(pass != NULL)) return;
+  const int steps = nibble_pass_steps(pass);
+  CHECK_INT(nibble_pass_driven(pass), 0);
+  for (int step = 0; step < steps; step++) {
+    load_until(check, arrival, step);
+    if (!CHECK(nibble_pass_drive(pass, step + 1))) break;
+  }
+  while (nibble_pass_driven(pass) < steps)
+    wait_a_moment();
+  CHECK(nibble_pass_halt(pass));
+  CHECK_INT(nibble_pass_next(pass), NIBBLE_PASS_DONE);
+  nibble_pass_finish(pass);
+}
+
 // As most files have it: the embedding first, then block after block.
 static void reverse(TinyModel *model) {
   for (int i = 0, j = (int)model->tensor_count - 1; i < j; i++, j--) {
@@ -76,8 +98,8 @@ static void reverse(TinyModel *model) {
 TEST(a_text_read_while_weights_arrive_gives_the_same_to_the_last_bit) {
   int early = 0;
   for (int i = 0; i < TINY_CONFIGS; i++)
-    for (int round = 0; round < 4; round++) {
-      const bool scored = round % 2 == 1, forwards = round >= 2;
+    for (int round = 0; round < 6; round++) {
+      const bool scored = round % 2 == 1, forwards = round >= 2, driven = round >= 4;
       TinyConfig config = tiny_configs[i];
       config.blocks = 5;
       TinyModel model = tiny_model(&config);
@@ -97,7 +119,10 @@ TEST(a_text_read_while_weights_arrive_gives_the_same_to_the_last_bit) {
       for (int t = 0; t < TEXT; t++)
         targets[t] = text[(t + 1) % TEXT];
       CHECK(nibble_session_evaluate(rig.session, text, TEXT, scored ? targets : NULL, expected, NULL));
-      early += pass_over(check, &arrival, text, TEXT, scored ? targets : NULL, found);
+      if (driven)
+        drive_over(check, &arrival, text, TEXT, scored ? targets : NULL, found);
+      else
+        early += pass_over(check, &arrival, text, TEXT, scored ? targets : NULL, found);
       CHECK(same_logits(arrival.session, nibble_session_logits(rig.session), rig.vocabulary));
       CHECK(memcmp(expected, found, sizeof expected) == 0);
       // The engine is complete: it goes on as any other.
@@ -141,9 +166,36 @@ TEST(a_pass_whose_weights_never_come_leaves_the_session_as_it_was) {
   tiny_close(&tiny);
 }
 
+TEST(a_driven_pass_that_is_halted_leaves_the_session_as_it_was_and_the_next_one_begins_anew) {
+  const TinyModel model = tiny_model(&tiny_configs[0]);
+  NibbleOptions options = tiny_options();
+  TinyFile tiny;
+  Arrival arrival;
+  tiny_open(&tiny, &model);
+  if (!arrival_open(check, &arrival, &tiny, &options)) return;
+  int32_t text[50];
+  fill_text(text, 50, 90);
+  load_until(check, &arrival, 0);
+  for (int waits = 0; waits < 2; waits++) {
+    NibblePass *pass = nibble_pass_begin(arrival.session, text, 50, NULL, NULL, NULL);
+    if (!CHECK(pass != NULL) || !CHECK(nibble_pass_drive(pass, 1))) return;
+    while (waits && nibble_pass_driven(pass) == 0)
+      wait_a_moment();
+    nibble_pass_halt(pass);
+    nibble_pass_finish(pass);
+    CHECK_INT(nibble_session_length(arrival.session), 0);
+    CHECK(nibble_session_logits(arrival.session) == NULL);
+  }
+  drive_over(check, &arrival, text, 50, NULL, NULL);
+  CHECK_INT(nibble_session_length(arrival.session), 50);
+  arrival_close(&arrival);
+  tiny_close(&tiny);
+}
+
 int main(void) {
   Check check = {0};
   RUN(&check, a_text_read_while_weights_arrive_gives_the_same_to_the_last_bit);
   RUN(&check, a_pass_whose_weights_never_come_leaves_the_session_as_it_was);
+  RUN(&check, a_driven_pass_that_is_halted_leaves_the_session_as_it_was_and_the_next_one_begins_anew);
   return check_finish(&check);
 }
