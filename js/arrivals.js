@@ -41,12 +41,17 @@ export class Arrivals {
     this.#gate.open();
   }
 
+  /** Whether all packed bytes before `position` are in place. */
+  has(position) {
+    return this.#position >= position;
+  }
+
   /** Resolves when all packed bytes before `position` are in place; Infinity: when the model is complete. */
   async until(position, signal) {
     for (;;) {
       checkCancelled(signal);
       if (this.#error !== null) throw this.#error;
-      if (this.#position >= position) return;
+      if (this.has(position)) return;
       await untilAborted(this.#gate.wait(), signal).catch((error) => {
         checkCancelled(signal);
         throw error;

@@ -3,8 +3,9 @@
 // two take turns, and a download stands still while a block is computed.
 import { checkCancelled } from './loader.js';
 
-// How late the end of a pass is seen, at most: one step takes some ten times as long or more.
-const LOOK_MILLISECONDS = 3;
+// How late it is seen at most that a step was made, or that its weights have come: where that matters, a step takes many
+// times as long.
+const LOOK_MILLISECONDS = 5;
 
 const pause = () => new Promise((resolve) => setTimeout(resolve, LOOK_MILLISECONDS));
 
@@ -14,18 +15,20 @@ const pause = () => new Promise((resolve) => setTimeout(resolve, LOOK_MILLISECON
  * @param {{ session: number, tokens: number, count: number, targets: number, scores: number }} call heap pointers; the
  *   last two may be 0
  * @param {import('./engine.js').Model} model one whose weights all stay in memory
- * @param {AbortSignal} [signal] CANCELLED, and the session is as it was
+ * @param {{ signal?: AbortSignal, onPart?: (done: number) => void }} [control] as Session.evaluate() has it
  */
-export async function runEarlyPass(runtime, { session, tokens, count, targets, scores }, model, signal) {
+export async function runEarlyPass(runtime, call, model, { signal, onPart = () => {} } = {}) {
   const { arrivals } = model;
   const { c } = runtime;
+  const { session, tokens, count, targets, scores } = call;
   await arrivals.until(model.needs(-1), signal);
   await arrivals.during(async (turn) => {
     const pass = runtime.checked((error) => c._nibble_pass_begin(session, tokens, count, targets, scores, error));
     try {
       const steps = c._nibble_pass_steps(pass);
-      if (c._nibble_pass_drive(pass, 0)) await drive(c, { pass, steps }, model, signal);
-      else await takeTurns(c, { pass, steps }, model, turn, signal);
+      const part = (made) => onPart(made / steps);
+      if (c._nibble_pass_drive(pass, 0)) await drive(c, { pass, steps }, model, signal, part);
+      else await takeTurns(c, { pass, steps }, model, signal, { turn, part });
     } finally {
       while (!c._nibble_pass_halt(pass)) await pause();
       c._nibble_pass_finish(pass);
@@ -33,21 +36,25 @@ export async function runEarlyPass(runtime, { session, tokens, count, targets, s
   });
 }
 
-async function drive(c, { pass, steps }, model, signal) {
-  for (let step = 0; step < steps; step++) {
-    await model.arrivals.until(model.needs(step), signal);
-    c._nibble_pass_drive(pass, step + 1);
-  }
-  while (c._nibble_pass_driven(pass) < steps) {
-    await pause();
+/** Lets the steps be made as far as their weights are there, and looks how far they are. */
+async function drive(c, { pass, steps }, model, signal, part) {
+  for (let allowed = 0, made = 0; made < steps; ) {
+    if (made === allowed) await model.arrivals.until(model.needs(allowed), signal);
+    else await pause();
     checkCancelled(signal);
+    while (allowed < steps && model.arrivals.has(model.needs(allowed))) allowed++;
+    c._nibble_pass_drive(pass, allowed);
+    const before = made;
+    made = c._nibble_pass_driven(pass);
+    if (made > before) part(made);
   }
 }
 
-async function takeTurns(c, { pass, steps }, model, turn, signal) {
+async function takeTurns(c, { pass, steps }, model, signal, { turn, part }) {
   for (let step = 0; step < steps; step++) {
     await model.arrivals.until(model.needs(step), signal);
     c._nibble_pass_step(pass, 0);
+    part(step + 1);
     await turn.next();
   }
 }

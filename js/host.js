@@ -215,7 +215,8 @@ export class Host {
   async #withModel({ build: wanted, wasm, ...call }, use) {
     const { runtime, ...build } = await this.#platform.startRuntime(wanted, wasm);
     this.#runtime = runtime;
-    this.#hasWorkers = build.threads > 1 || wanted.early || (call.store !== null && this.#platform.startReader !== undefined);
+    this.#hasWorkers =
+      build.threads > 1 || wanted.early || (call.store !== null && this.#platform.startReader !== undefined);
     return openModel({ ...call, runtime, platform: this.#platform }, (opened) => use({ ...opened, ...build }));
   }
 

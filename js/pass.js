@@ -53,10 +53,11 @@ export class WeightRing {
  * @param {{ session: number, tokens: number, count: number, targets: number, scores: number }} call heap pointers; the
  *   last two may be 0
  * @param {import('./weight-stream.js').WeightStream} weights
- * @param {AbortSignal} [signal] CANCELLED, and the session is as it was
+ * @param {{ signal?: AbortSignal, onPart?: (done: number) => void }} [control] as Session.evaluate() has it
  */
-export async function runPass(runtime, { session, tokens, count, targets, scores }, weights, signal) {
+export async function runPass(runtime, call, weights, { signal, onPart } = {}) {
   checkCancelled(signal);
+  const { session, tokens, count, targets, scores } = call;
   const pass = runtime.checked((error) => runtime.c._nibble_pass_begin(session, tokens, count, targets, scores, error));
   try {
     for (;;) {
@@ -67,6 +68,7 @@ export async function runPass(runtime, { session, tokens, count, targets, scores
       checkCancelled(signal);
       runtime.c._nibble_pass_step(pass, slot);
       if (need >= 0) weights.release();
+      onPart?.(runtime.c._nibble_pass_blocks(pass) / runtime.c._nibble_pass_steps(pass));
       await weights.turn.next();
     }
   } finally {

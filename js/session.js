@@ -41,24 +41,27 @@ export class Session {
   /**
    * Appends up to the model's `mostTokens` tokens and computes them. With `targets` (as many; negative: skip) it returns the log
    * probability of each target after its token, as a Float32Array. A promise, since weights may have to come from a
-   * store, or not be there yet; one call at a time: until it is settled nothing else may be asked of any session of the model. The signal
-   * ends it between two blocks of such a model, with CANCELLED, and the session is as it was.
+   * store, or not be there yet; one call at a time: until it is settled nothing else may be asked of any session of the model.
+   * @param {number[]} tokens
+   * @param {number[]} [targets]
+   * @param {{ signal?: AbortSignal, onPart?: (done: number) => void }} [control] of such a model: the signal ends it between
+   *   two blocks, with CANCELLED, and the session is as it was; onPart is told behind each block which part of all is done
    */
-  async evaluate(tokens, targets, signal) {
+  async evaluate(tokens, targets, control) {
     const runtime = this.#runtime;
     const most = this.#model.mostTokens;
     if (tokens.length > most) throw new RangeError(`${tokens.length} tokens, more than ${most}`);
-    if (tokens.length <= this.#most) return this.#evaluateAt(this.#buffer, tokens, targets, signal);
+    if (tokens.length <= this.#most) return this.#evaluateAt(this.#buffer, tokens, targets, control);
     const buffer = runtime.allocate(tokens.length * 12);
     try {
-      return await this.#evaluateAt(buffer, tokens, targets, signal);
+      return await this.#evaluateAt(buffer, tokens, targets, control);
     } finally {
       runtime.free(buffer);
     }
   }
 
   /** `input`: a heap pointer to room for the tokens, the targets and the scores. */
-  async #evaluateAt(input, tokens, targets, signal) {
+  async #evaluateAt(input, tokens, targets, control) {
     const runtime = this.#runtime;
     const target = input + 4 * tokens.length;
     const output = target + 4 * tokens.length;
@@ -71,8 +74,8 @@ export class Session {
       targets: targets ? target : 0,
       scores: targets ? output : 0,
     };
-    if (this.#model.weights !== null) await runPass(runtime, call, this.#model.weights, signal);
-    else if (this.#model.isArriving) await runEarlyPass(runtime, call, this.#model, signal);
+    if (this.#model.weights !== null) await runPass(runtime, call, this.#model.weights, control);
+    else if (this.#model.isArriving) await runEarlyPass(runtime, call, this.#model, control);
     else this.#evaluateAtOnce(call);
     return targets ? runtime.copy(Float32Array, output, tokens.length) : null;
   }

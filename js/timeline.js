@@ -148,18 +148,34 @@ export class Timeline {
       const end = Math.min(tokens.length, start + most);
       const waits = this.#model.isArriving;
       const before = performance.now();
-      const piece = await this.extend(tokens.slice(start, end), targets?.slice(start, end), signal);
+      const piece = await this.#appendPiece(tokens.slice(start, end), targets?.slice(start, end), signal, onPiece);
       if (!waits) this.#tokensPerMillisecond = (end - start) / Math.max(0.01, performance.now() - before);
       scores?.set(piece, start);
-      onPiece?.(end - start);
       start = end;
     }
     return scores;
   }
 
+  /** Tells onPiece part by part what of a long piece is done, and takes it back where it fails. */
+  async #appendPiece(tokens, targets, signal, onPiece) {
+    let told = 0;
+    const tell = (count) => {
+      if (count !== told) onPiece?.(count - told);
+      told = count;
+    };
+    try {
+      const scores = await this.extend(tokens, targets, signal, (done) => tell(Math.floor(done * tokens.length)));
+      tell(tokens.length);
+      return scores;
+    } catch (error) {
+      tell(0);
+      throw error;
+    }
+  }
+
   /** Appends up to one piece at once. @returns {Promise<Float32Array | null>} with `targets`, as append() */
-  async extend(tokens, targets, signal) {
-    const scores = await this.#session.evaluate(tokens, targets, signal);
+  async extend(tokens, targets, signal, onPart) {
+    const scores = await this.#session.evaluate(tokens, targets, { signal, onPart });
     for (const token of tokens) this.#tokens.push(token);
     return scores;
   }

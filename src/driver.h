@@ -1,5 +1,5 @@
-// A thread that makes the steps of a job one after the other, each as soon as it is let, so that whoever has the job can
-// do other things meanwhile.
+// A thread that makes the steps of a job one after the other, each as soon as it is let, so that whoever has the job
+// can do other things meanwhile.
 #ifndef NIBBLE_DRIVER_H
 #define NIBBLE_DRIVER_H
 

@@ -202,12 +202,16 @@ uint8_t *nibble_pass_row(const NibblePass *pass, int index, uint64_t *position, 
 // Computes one step. `slot` holds the segment; where there is none it is not looked at.
 void nibble_pass_step(NibblePass *pass, int slot);
 
-// How many steps the pass takes where nothing streams.
+// How many steps the pass takes where nothing streams: one for each block, and the output.
 int nibble_pass_steps(const NibblePass *pass);
 
+// Blocks that have been computed, unless the pass is driven.
+int nibble_pass_blocks(const NibblePass *pass);
+
 // Lets a thread of its own compute the first `steps` steps, where nothing streams, and returns at once: the caller may
-// load weights meanwhile and call again to let further ones, but nothing else of the engine except nibble_engine_memory()
-// and the next two. False, and nothing is computed, where there is no thread for it: then nibble_pass_step() has to do.
+// load weights meanwhile and call again to let further ones, but nothing else of the engine except
+// nibble_engine_memory() and the next two. False, and nothing is computed, where there is no thread for it: then
+// nibble_pass_step() has to do.
 bool nibble_pass_drive(NibblePass *pass, int steps);
 
 // Steps that were driven to their end.

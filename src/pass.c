@@ -265,6 +265,8 @@ void nibble_pass_step(NibblePass *pass, int slot) {
 
 int nibble_pass_steps(const NibblePass *pass) { return model_of(pass)->shape.blocks + 1; }
 
+int nibble_pass_blocks(const NibblePass *pass) { return pass->block; }
+
 static void drive_step(void *pass) { nibble_pass_step(pass, 0); }
 
 bool nibble_pass_drive(NibblePass *pass, int steps) {
@@ -277,9 +279,7 @@ bool nibble_pass_drive(NibblePass *pass, int steps) {
   return true;
 }
 
-int nibble_pass_driven(const NibblePass *pass) {
-  return pass->drives ? driver_made(pass->session->engine->driver) : 0;
-}
+int nibble_pass_driven(const NibblePass *pass) { return pass->drives ? driver_made(pass->session->engine->driver) : 0; }
 
 bool nibble_pass_halt(NibblePass *pass) { return !pass->drives || driver_halt(pass->session->engine->driver); }
 

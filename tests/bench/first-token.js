@@ -128,7 +128,10 @@ async function command() {
   const stamp = new Date().toISOString().slice(0, 16).replace(/\D/g, '');
   const out = values.out ?? `build/bench/first-token-${stamp}.json`;
   mkdirSync(dirname(out), { recursive: true });
-  writeFileSync(out, `${JSON.stringify({ ...facts, ...load, rate, prompt, threads, downloadMilliseconds, results }, null, 2)}\n`);
+  writeFileSync(
+    out,
+    `${JSON.stringify({ ...facts, ...load, rate, prompt, threads, downloadMilliseconds, results }, null, 2)}\n`,
+  );
   process.stdout.write(`${out}\n`);
 }
 
