@@ -14,7 +14,9 @@ const headers = readdirSync(new URL('../src/', import.meta.url))
   .filter((name) => name.endsWith('.h'))
   .map((name) => withoutComments(read(`src/${name}`)));
 const engine = withoutComments(
-  ['engine', 'header', 'packer', 'session', 'sampler', 'pass'].map((name) => read(`js/${name}.js`)).join('\n'),
+  ['engine', 'header', 'packer', 'session', 'sampler', 'pass', 'early-pass']
+    .map((name) => read(`js/${name}.js`))
+    .join('\n'),
 );
 
 const STANDARD = ['_malloc', '_free'];
