@@ -196,6 +196,20 @@ describe('a model of which some blocks stay and some stream', () => {
     assert.equal(existsSync(join(own, 'models')), false);
   });
 
+  test('how much of a prompt is computed is told block by block', async () => {
+    await withEngine(options(), async (engine) => {
+      const told = [];
+      const session = await engine.createSession();
+      await session.sync(tokens, { onProgress: (progress) => told.push(progress.tokens) });
+      assert.ok(told.length > DEEP.layers, told.join());
+      assert.deepEqual(
+        told,
+        [...new Set(told)].sort((a, b) => a - b),
+      );
+      assert.deepEqual([told[0], told.at(-1)], [0, tokens.length]);
+    });
+  });
+
   test('a prompt longer than a batch is one reading of the weights', async () => {
     await withEngine(options({ batchSize: 8 }), async (engine) => {
       const { budget } = engine.info;
