@@ -37,6 +37,16 @@ export class ChildProcess {
     for (const name of Object.keys(SIGNALS)) process.once(name, this.#interrupt);
   }
 
+  /** Its number among the system's processes; undefined where it could not be started. */
+  get id() {
+    return this.#process.pid;
+  }
+
+  /** Resolves once it has ended. @returns {Promise<unknown>} */
+  get ended() {
+    return this.#ended;
+  }
+
   /** What it printed last. */
   get output() {
     return this.#output.trim();

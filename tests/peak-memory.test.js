@@ -1,7 +1,5 @@
 // What loading a model takes at its peak, by the browser's own figures: the weights, and little besides.
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
@@ -10,6 +8,7 @@ import { after, before, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { pagePeakBytes } from './bench/machine.js';
 import { serveBenchmark } from './bench/server.js';
+import { ChildProcess } from './child-process.js';
 import { FLAGS, requireChromium } from './chromium.js';
 import { writeSmallModel } from './small-model.js';
 
@@ -35,22 +34,24 @@ after(() => {
   return Promise.all(Object.values(servers ?? {}).map((server) => server.close()));
 });
 
-/** What a page posts to this address, one report after the other. */
+/** What pages post: each to an address of its own. */
 async function openReports() {
-  let arrived;
+  const awaited = new Map();
   const server = createServer(async (request, response) => {
     let body = '';
     for await (const piece of request) body += piece;
     response.end();
-    arrived(JSON.parse(body));
+    awaited.get(request.url)?.(JSON.parse(body));
   });
   await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const url = `http://127.0.0.1:${server.address().port}/`;
-  const next = () =>
-    new Promise((resolve) => {
-      arrived = resolve;
-    });
-  return { url, next, close: () => server.close() };
+  return {
+    next() {
+      const path = `/${awaited.size}`;
+      const report = new Promise((resolve) => awaited.set(path, resolve));
+      return { url: `http://127.0.0.1:${server.address().port}${path}`, report };
+    },
+    close: () => server.close(),
+  };
 }
 
 /**
@@ -58,47 +59,65 @@ async function openReports() {
  * that is driven keeps what it fetches, up to 200 MB in the page's process.
  */
 async function load(profile, server, store) {
-  const report = reports.next();
+  const { url, report } = reports.next();
   const page = new URL('/test/peak-page.html', server.url);
-  page.search = new URLSearchParams({ model: server.modelUrl, store: store ?? '', report: reports.url });
+  page.search = new URLSearchParams({ model: server.modelUrl, store: store ?? '', report: url });
   const flags = [...FLAGS, '--enable-blink-features=ForceEagerMeasureMemory', `--user-data-dir=${profile}`];
-  const browser = spawn(requireChromium(), [...flags, page.href], { stdio: 'ignore' });
-  const ended = once(browser, 'exit');
+  const browser = new ChildProcess(requireChromium(), [...flags, page.href]);
   try {
-    const found = await Promise.race([report, ended.then(() => ({ error: 'the browser ended before it reported' }))]);
+    const early = browser.ended.then(() => ({ error: `the browser ended before it reported: ${browser.output}` }));
+    const found = await Promise.race([report, early]);
     assert.equal(found.error, undefined);
-    return { ...found, peakBytes: pagePeakBytes() };
+    return { ...found, peakBytes: pagePeakBytes(browser.id) };
   } finally {
-    browser.kill();
-    await ended;
+    await browser.end();
   }
 }
 
 const megabytes = (bytes) => `${(bytes / 1e6).toFixed(1)} MB`;
 
 describe('the most memory that loading takes', { skip: process.platform !== 'linux' && 'only Linux tells it' }, () => {
-  let profile;
-  let small;
+  const profiles = [];
+  let loads;
 
-  // The page tells what it takes a minute after it is asked, as threads that wait do not answer: hence only once.
-  before(async () => {
-    profile = mkdtempSync(join(tmpdir(), 'nibble-peak-'));
-    small = await load(profile, servers.small, null);
+  // A page tells what it takes a minute after it is asked, as threads that wait do not answer: hence all at once, and
+  // only what needs what another has stored after that.
+  before(() => {
+    const begin = (...args) => {
+      const loading = load(...args);
+      // Told by the test that awaits it.
+      loading.catch(() => {});
+      return loading;
+    };
+    const profile = () => {
+      profiles.push(mkdtempSync(join(tmpdir(), 'nibble-peak-')));
+      return profiles.at(-1);
+    };
+    loads = { small: begin(profile(), servers.small, null), none: begin(profile(), servers.large, null) };
+    for (const store of ['indexeddb', 'opfs']) {
+      const kept = profile();
+      loads[`${store} imported`] = begin(kept, servers.large, store);
+      loads[`${store} stored`] = loads[`${store} imported`].then(() => load(kept, servers.large, store));
+      loads[`${store} stored`].catch(() => {});
+    }
   });
 
-  after(() => rmSync(profile, { recursive: true, force: true, maxRetries: 5 }));
+  after(async () => {
+    await Promise.allSettled(Object.values(loads ?? {}));
+    for (const profile of profiles) rmSync(profile, { recursive: true, force: true, maxRetries: 5 });
+  });
 
   // What is in flight beside the weights does not depend on the size of a model; the margin of a tenth does.
-  for (const [name, store, state, inFlight] of [
-    ['from a server, without a store', null, 'none', DOWNLOAD_BYTES],
-    ['from a server into IndexedDB', 'indexeddb', 'imported', DOWNLOAD_BYTES + 2 * CHUNK_BYTES],
-    ['from IndexedDB', 'indexeddb', 'stored', 0],
-    ['from a server into the private file system', 'opfs', 'imported', DOWNLOAD_BYTES + 2 * CHUNK_BYTES],
-    ['from the private file system', 'opfs', 'stored', 0],
+  for (const [name, loading, inFlight] of [
+    ['from a server, without a store', 'none', DOWNLOAD_BYTES],
+    ['from a server into IndexedDB', 'indexeddb imported', DOWNLOAD_BYTES + 2 * CHUNK_BYTES],
+    ['from IndexedDB', 'indexeddb stored', 0],
+    ['from a server into the private file system', 'opfs imported', DOWNLOAD_BYTES + 2 * CHUNK_BYTES],
+    ['from the private file system', 'opfs stored', 0],
   ]) {
     test(`${name}: weights, KV cache and a tenth, beside what an engine takes without any`, async (t) => {
-      const large = await load(profile, servers.large, store);
-      assert.equal(large.state, state);
+      const [small, large] = await Promise.all([loads.small, loads[loading]]);
+      assert.equal(large.state, loading.split(' ').at(-1));
       const held = ({ memory }) => memory.weights + memory.kvCache + memory.activations + memory.other;
       const allowed = 1.1 * (held(large) - held(small)) + inFlight;
       const peak = large.peakBytes - small.peakBytes;

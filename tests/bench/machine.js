@@ -72,8 +72,8 @@ export async function busyProcessors() {
   return ((after.busy - before.busy) / Math.max(after.all - before.all, 1)) * cpus().length;
 }
 
-/** @returns {{ id: number, parent: number, command: string[] }[]} the processes that descend from this one */
-function descendants() {
+/** @returns {{ id: number, parent: number, command: string[] }[]} the processes that descend from one, by default ours */
+function descendants(ancestor = process.pid) {
   let names;
   try {
     names = readdirSync('/proc').filter((name) => /^\d+$/.test(name));
@@ -87,7 +87,7 @@ function descendants() {
     children.set(parent, [...(children.get(parent) ?? []), Number(name)]);
   }
   const found = [];
-  for (const queue = [process.pid]; queue.length > 0; ) {
+  for (const queue = [ancestor]; queue.length > 0; ) {
     const parent = queue.shift();
     for (const id of children.get(parent) ?? []) {
       // Chromium rewrites its command line, with spaces for the zeros between arguments.
@@ -99,18 +99,22 @@ function descendants() {
   return found;
 }
 
-/** A line of /proc/ID/status of each process of our browser's pages, in bytes. */
-const pageBytes = (line) =>
-  descendants()
+/** A line of /proc/ID/status of each process of a browser's pages, in bytes. */
+const pageBytes = (line, ancestor) =>
+  descendants(ancestor)
     .filter(({ command }) => command.includes('--type=renderer'))
     .map(
       ({ id }) => 1024 * Number(new RegExp(`^${line}:\\s+(\\d+) kB$`, 'm').exec(readText(`/proc/${id}/status`))?.[1]),
     )
     .filter((bytes) => bytes > 0);
 
-/** The most memory that a page's process of our browser has taken, in bytes; null where nobody tells. */
-export function pagePeakBytes() {
-  const peaks = pageBytes('VmHWM');
+/**
+ * The most memory that a page's process of our browser has taken.
+ * @param {number} [ancestor] the process that the browser is, or that started it; ours
+ * @returns {number | null} in bytes; null where nobody tells
+ */
+export function pagePeakBytes(ancestor) {
+  const peaks = pageBytes('VmHWM', ancestor);
   return peaks.length === 0 ? null : Math.max(...peaks);
 }
 

@@ -140,18 +140,58 @@ static uint64_t budget_at(const Rig *rig, const NibbleOptions *wanted, int step,
   return least + (most > least ? (most - least) * (uint64_t)step / (uint64_t)steps : 0);
 }
 
-enum { TEXT = 150, BUDGETS = 12 };
+enum { TEXT = 150, PROMPT = 67, SINGLE = 3, BUDGETS = 12 };
+
+// What an engine with all its weights gives: after a prompt, after each of a few single tokens, and after a scored
+// text.
+typedef struct {
+  int32_t text[TEXT], targets[TEXT];
+  float logits[SINGLE + 2][MOST_VOCABULARY], scores[TEXT];
+} Expected;
+
+static void expect(Check *check, const Rig *rig, Expected *expected) {
+  fill_text(expected->text, TEXT, rig->vocabulary);
+  for (int t = 0; t < TEXT; t++)
+    expected->targets[t] = t % 5 == 0 ? -1 : expected->text[(t + 1) % TEXT];
+  append(check, rig->session, expected->text, PROMPT);
+  keep_logits(check, rig, expected->logits[0]);
+  for (int t = 0; t < SINGLE; t++) {
+    append(check, rig->session, expected->text + PROMPT + t, 1);
+    keep_logits(check, rig, expected->logits[t + 1]);
+  }
+  CHECK(nibble_session_evaluate(rig->session, expected->text, TEXT, expected->targets, expected->scores, NULL));
+  keep_logits(check, rig, expected->logits[SINGLE + 1]);
+}
+
+static void compare_streamed(Check *check, const Streamer *streamer, const Rig *rig, const Expected *expected) {
+  float found[TEXT];
+  pass_over(check, streamer, expected->text, PROMPT, NULL, NULL);
+  CHECK(same_logits(streamer->session, expected->logits[0], rig->vocabulary));
+  for (int t = 0; t < SINGLE; t++) {
+    pass_over(check, streamer, expected->text + PROMPT + t, 1, NULL, NULL);
+    CHECK(same_logits(streamer->session, expected->logits[t + 1], rig->vocabulary));
+  }
+  pass_over(check, streamer, expected->text, TEXT, expected->targets, found);
+  CHECK(memcmp(expected->scores, found, sizeof found) == 0);
+  CHECK(same_logits(streamer->session, expected->logits[SINGLE + 1], rig->vocabulary));
+  CHECK_INT(nibble_session_length(streamer->session), PROMPT + SINGLE + TEXT);
+  CHECK(memcmp(nibble_session_tokens(streamer->session), nibble_session_tokens(rig->session),
+               (PROMPT + SINGLE + TEXT) * sizeof(int32_t)) == 0);
+}
 
 TEST(streamed_results_are_those_of_weights_in_memory_to_the_last_bit) {
+  const int batches[] = {1, 7, 32};
   int streamed = 0, pinned = 0, output = 0, whole = 0;
-  for (int i = 0; i < TINY_CONFIGS; i++)
+  for (int i = 0; i < TINY_CONFIGS; i++) {
+    Rig rig;
+    Expected expected;
+    NibbleOptions options = options_for(32, 0);
+    const TinyConfig config = config_at(i);
+    open_config(check, &rig, &config, &options);
+    expect(check, &rig, &expected);
     for (int step = 0; step <= BUDGETS; step++) {
-      Rig rig;
       Streamer streamer;
-      const int batches[] = {1, 7, 32}, batch = batches[step % 3];
-      NibbleOptions options = options_for(batch, 0);
-      const TinyConfig config = config_at(i);
-      open_config(check, &rig, &config, &options);
+      options.batch_size = batches[step % 3];
       options.memory_budget = budget_at(&rig, &options, step, BUDGETS);
       if (!streamer_open(check, &streamer, &rig, &options)) return;
       const NibbleBudget *budget = &streamer.info.budget;
@@ -159,30 +199,11 @@ TEST(streamed_results_are_those_of_weights_in_memory_to_the_last_bit) {
       pinned += budget->streamed_blocks > 0 && budget->pinned_blocks > 0;
       output += budget->output_streams;
       whole += !budget->streams;
-      int32_t text[TEXT], targets[TEXT];
-      float expected[TEXT], found[TEXT];
-      fill_text(text, TEXT, rig.vocabulary);
-      for (int t = 0; t < TEXT; t++)
-        targets[t] = t % 5 == 0 ? -1 : text[(t + 1) % TEXT];
-      // A prompt, a few single tokens, and a scored text behind them.
-      append(check, rig.session, text, 67);
-      pass_over(check, &streamer, text, 67, NULL, NULL);
-      CHECK(same_logits(streamer.session, nibble_session_logits(rig.session), rig.vocabulary));
-      for (int t = 67; t < 70; t++) {
-        append(check, rig.session, text + t, 1);
-        pass_over(check, &streamer, text + t, 1, NULL, NULL);
-        CHECK(same_logits(streamer.session, nibble_session_logits(rig.session), rig.vocabulary));
-      }
-      CHECK(nibble_session_evaluate(rig.session, text, TEXT, targets, expected, NULL));
-      pass_over(check, &streamer, text, TEXT, targets, found);
-      CHECK(memcmp(expected, found, sizeof expected) == 0);
-      CHECK(same_logits(streamer.session, nibble_session_logits(rig.session), rig.vocabulary));
-      CHECK_INT(nibble_session_length(streamer.session), 70 + TEXT);
-      CHECK(memcmp(nibble_session_tokens(streamer.session), nibble_session_tokens(rig.session),
-                   (70 + TEXT) * sizeof(int32_t)) == 0);
+      compare_streamed(check, &streamer, &rig, &expected);
       streamer_close(&streamer);
-      rig_close(&rig);
     }
+    rig_close(&rig);
+  }
   CHECK(streamed > 20 && pinned > 20 && output > 10 && whole >= TINY_CONFIGS);
 }
 
@@ -205,11 +226,13 @@ static uint64_t total(const NibbleMemory *memory) {
 }
 
 TEST(an_engine_keeps_within_its_budget_and_tells_beforehand_what_it_takes) {
+  enum { CONTEXT = 140 };  // three pages
   for (int i = 0; i < TINY_CONFIGS; i++)
     for (int step = 0; step <= BUDGETS; step++) {
       Rig rig;
       Streamer streamer;
       NibbleOptions options = options_for(16, 0);
+      options.context_size = CONTEXT;
       const TinyConfig config = config_at(i);
       open_config(check, &rig, &config, &options);
       options.memory_budget = budget_at(&rig, &options, step, BUDGETS) + 1000;
@@ -218,9 +241,9 @@ TEST(an_engine_keeps_within_its_budget_and_tells_beforehand_what_it_takes) {
       CHECK(nibble_describe(&rig.tiny.gguf, &options, NULL, &planned, NULL));
       CHECK(total(&planned) + options.caller_bytes <= options.memory_budget);
       if (!streamer_open(check, &streamer, &rig, &options)) return;
-      int32_t text[290];
-      fill_text(text, 290, rig.vocabulary);
-      pass_over(check, &streamer, text, 290, NULL, NULL);
+      int32_t text[CONTEXT];
+      fill_text(text, CONTEXT, rig.vocabulary);
+      pass_over(check, &streamer, text, CONTEXT, NULL, NULL);
       nibble_engine_memory(streamer.engine, &live);
       CHECK(live.weights == planned.weights && live.ring == planned.ring && live.activations == planned.activations);
       CHECK(live.kv_cache <= planned.kv_cache);
