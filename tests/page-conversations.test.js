@@ -208,6 +208,12 @@ describe('conversations', () => {
         await isShown(page, 'New chat');
         await page.goto(before);
         await page.locator('#missing').waitFor();
+        // What names no conversation at all does not stay.
+        for (const stray of ['#nope', '#chat-%E0%A4%A']) {
+          await page.goto(new URL(stray, page.url()).href);
+          await page.waitForFunction(() => location.hash === '');
+          assert.equal(await page.locator('#title').textContent(), 'New chat');
+        }
         assert.equal(await reload(), 'New chat');
         assert.equal(await page.locator('.message').count(), 0);
         await untilTitles(page, ['About bananas']);
@@ -241,6 +247,57 @@ describe('conversations', () => {
       });
     },
   );
+
+  test('what one tab writes, another shows as it grows, with all that is above left as it stands', LIMIT, async () => {
+    const answers = [['Crisp.'], pieces(Array.from({ length: 60 }, (_, index) => `w${index}`).join(' '))];
+    await withPage({ answers, pause: 60 }, async (one, open) => {
+      await startChat(one.page, 'About apples');
+      const other = await open();
+      await row(other.page, 'About apples').locator('.open').click();
+      const first = other.page.locator('.message').first();
+      await first.evaluate((element) => {
+        element.dataset.stands = 'yes';
+      });
+      await driver.ask(one.page, 'More');
+      await other.page.getByText('Being written in another tab…').waitFor();
+      const growing = other.page.locator('.message.assistant').last();
+      await growing.locator('.text', { hasText: 'w20' }).waitFor();
+      assert.equal(await growing.locator('.ending, .icon').count(), 0, 'nothing says that it has ended');
+      await driver.untilIdle(one.page);
+      await growing.locator('.foot .regenerate').waitFor();
+      assert.match(await growing.locator('.text').innerText(), /^w0 .* w59$/);
+      assert.equal(await first.getAttribute('data-stands'), 'yes');
+      assert.equal(await other.page.locator('.foot .regenerate').count(), 1, 'of the last one only');
+      await one.close();
+      await other.close();
+    });
+  });
+
+  test('without locks a tab that comes second is told, and what both have written is kept', LIMIT, async () => {
+    await withPage({ answers: [pieces('a b c d e f g h i j k l m n')], pause: 60 }, async (one, open) => {
+      const lockless = (page) => page.evaluate(() => Object.defineProperty(navigator, 'locks', { value: undefined }));
+      await startChat(one.page, 'About apples');
+      const other = await open();
+      await row(other.page, 'About apples').locator('.open').click();
+      await other.page.locator('.message.user').waitFor();
+      for (const { page } of [one, other]) await lockless(page);
+      await driver.ask(one.page, 'From one');
+      await one.page.locator('#stop').waitFor();
+      await driver.converse(other.page, 'From the other');
+      await driver.untilIdle(one.page);
+      await one.page.locator('.notice').getByText('Another tab has written in this conversation').waitFor();
+      await one.page.getByRole('button', { name: 'Keep this as another conversation' }).click();
+      await untilTitles(other.page, ['About apples', 'About apples']);
+      const asked = async (page) => {
+        await page.reload();
+        await driver.untilReady(page);
+        await page.locator('.message.user').first().waitFor();
+        return page.locator('.message.user .text').allInnerTexts();
+      };
+      assert.deepEqual(await asked(one.page), ['About apples', 'From one']);
+      assert.deepEqual((await asked(other.page)).at(-1), 'From the other');
+    });
+  });
 
   test('site data that is cleared under the page: what is said after it is kept, without an error', LIMIT, async () => {
     await withPage({}, async ({ page, close }) => {

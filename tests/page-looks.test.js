@@ -156,6 +156,35 @@ describe('the page', () => {
     await opened.close();
   });
 
+  test('shows all read-outs on a wide screen; what a phone has no room for is in the details', LIMIT, async () => {
+    const opened = await open();
+    const { page } = opened;
+    await driver.converse(page, 'Hello');
+    const shown = () =>
+      page.evaluate(() => {
+        const foot = document.querySelector('#status').getBoundingClientRect();
+        const items = [...document.querySelectorAll('#status li')].filter((item) => item.checkVisibility());
+        const isInside = ({ left, right, top, bottom }) =>
+          left >= foot.left && right <= foot.right && top >= foot.top && bottom <= Math.min(foot.bottom, innerHeight);
+        return items.map((item) => [item.innerText.trim(), isInside(item.getBoundingClientRect())]);
+      });
+    const all = await shown();
+    assert.equal(all.length, 7, JSON.stringify(all));
+    for (const [text, isInside] of all) assert.ok(isInside && text !== '', text);
+    for (const [width, count] of [
+      [390, 5],
+      [360, 4],
+    ]) {
+      await page.setViewportSize({ width, height: 780 });
+      const some = await shown();
+      assert.deepEqual(some, all.slice(0, count), 'the first of them, and none cut off');
+    }
+    await page.locator('#open-details').click();
+    const details = await page.locator('#details-list').innerText();
+    for (const [text] of all.slice(2)) assert.ok(details.includes(text), `${text} is in the details`);
+    await opened.close();
+  });
+
   test('speaks Chinese, as it is chosen or as the browser is set, and shows no key', LIMIT, async () => {
     const opened = await open();
     const { page } = opened;
@@ -237,7 +266,7 @@ describe('the page', () => {
     await page.waitForFunction(() => document.querySelectorAll('.message').length === 2);
     // Every stop of the Tab key shows where it is.
     const seen = new Set();
-    for (let stop = 0; stop < 40; stop++) {
+    for (let stop = 0; stop < 60; stop++) {
       await page.keyboard.press('Tab');
       const place = await page.evaluate(() => {
         const element = document.activeElement;

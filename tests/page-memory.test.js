@@ -25,6 +25,8 @@ async function openWith(settings) {
 
 const lastFacts = (page) => page.locator('.message.assistant .facts').last().textContent();
 
+const contextUsed = (page) => page.locator('#status-context').textContent();
+
 /** How many sessions are saved of the included model, as an engine of the test's own tells; waits for the number. */
 const untilSaved = (page, wanted) =>
   page.evaluate(async (number) => {
@@ -48,14 +50,19 @@ describe('the page', () => {
     assert.doesNotMatch(await lastFacts(page), /resumed/);
     const [saved] = await untilSaved(page, 1);
     assert.ok(saved > 30, `${saved} tokens are saved`);
+    const used = await contextUsed(page);
+    assert.equal(Number.parseInt(used, 10), saved);
     await page.reload();
     await driver.untilReady(page);
+    await page.waitForFunction(() => !/^0 /.test(document.querySelector('#status-context').textContent));
+    assert.equal(await contextUsed(page), used);
     await driver.converse(page, 'What is 3 + 4?');
     const [, resumed] = /resumed after a reload: (\d+) tokens not read again/.exec(await lastFacts(page)) ?? [];
     assert.ok(Number(resumed) > 30, await lastFacts(page));
     await driver.shoot(page, 'resumed');
     await driver.converse(page, 'Hello');
-    assert.doesNotMatch(await lastFacts(page), /resumed/, 'it is in memory now');
+    const facts = await page.locator('.message.assistant .facts').allTextContents();
+    assert.doesNotMatch(facts.join(), /resumed/, 'it is in memory now');
 
     // What was deleted leaves nothing behind.
     await page.locator('#conversations li').first().hover();

@@ -127,6 +127,10 @@ describe('the page', () => {
     assert.equal(await page.locator('#remedy').isVisible(), false, 'the included model is the one in use');
     await driver.shoot(page, 'problem');
     await page.locator('#dismiss').click();
+    await drop(page, { name: 'nothing.gguf', bytes: '' });
+    await page.locator('#problem[data-code=FILE_EMPTY]').waitFor();
+    assert.match(await text(page, 'problem-text'), /^This file is empty: nothing\.gguf\. .* is still loaded\.$/);
+    await page.locator('#dismiss').click();
     await driver.untilReady(page);
     await driver.converse(page, 'Who are you?');
     assert.equal(await page.locator('.message.assistant').count(), 2, 'the conversation goes on');

@@ -8,13 +8,14 @@ export const addressOf = (id) => PREFIX + encodeURIComponent(id);
 
 export class Address {
   #shown = null;
+  #wanted = null;
 
   /** @param {(id: string | null) => void} onMove the reader has gone to another address; null: to a new chat */
   constructor(onMove) {
     addEventListener('popstate', () => {
-      // Anything else behind a # is a place in the page.
-      if (location.hash === '' || location.hash.startsWith(PREFIX)) onMove(this.id);
+      if (!this.#clean()) onMove(this.id);
     });
+    this.#clean();
   }
 
   /** The id of the conversation that the address names; null: a new chat. */
@@ -27,6 +28,13 @@ export class Address {
     }
   }
 
+  /** What names no conversation must not stand in the address as if it did. @returns {boolean} whether it had */
+  #clean() {
+    const isStray = location.hash !== '' && this.id === null;
+    if (isStray) history.replaceState(null, '', this.#hrefOf(this.#wanted));
+    return isStray;
+  }
+
   /**
    * Makes the address that of the conversation that is shown. One without messages has none.
    * @param {import('./conversations.js').Conversation} conversation
@@ -35,6 +43,7 @@ export class Address {
     const isSame = this.#shown === null || this.#shown === id;
     this.#shown = id;
     const wanted = messages.length > 0 ? id : null;
+    this.#wanted = wanted;
     if (wanted === this.id) return;
     // A chat that has got its first message is still the same place.
     if (isSame) history.replaceState(null, '', this.#hrefOf(wanted));
@@ -43,7 +52,7 @@ export class Address {
 
   /** The conversation that is shown is no more, so its address must not be one to come back to. */
   leave() {
-    this.#shown = null;
+    this.#shown = this.#wanted = null;
   }
 
   #hrefOf(id) {

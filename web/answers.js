@@ -2,7 +2,7 @@
 
 import { ChatMemory } from './chat-memory.js';
 import { promptOf } from './context.js';
-import { opensReasoning, ReasoningSplitter } from './reasoning.js';
+import { OPENING, opensReasoning, ReasoningSplitter } from './reasoning.js';
 
 // The rate that is shown while an answer is written is that of this last while.
 const RATE_MILLISECONDS = 1000;
@@ -31,6 +31,7 @@ export class Answers {
   #last = Promise.resolve();
   #listeners = new Set();
   #memory = new ChatMemory();
+  #resumed = new WeakMap();
   #claims = new Map();
 
   /**
@@ -52,6 +53,14 @@ export class Answers {
   /** @param {string} conversationId @returns {Job | undefined} */
   jobOf(conversationId) {
     return this.#jobs.get(conversationId);
+  }
+
+  /**
+   * How many tokens of its prompt an answer needed no reading of, since they were stored before this visit.
+   * @param {import('./conversations.js').Message} message
+   */
+  resumedTokensOf(message) {
+    return this.#resumed.get(message) ?? 0;
   }
 
   /** Whether an answer is being written, in whichever conversation. */
@@ -90,10 +99,19 @@ export class Answers {
         resolve(lock !== null);
         return lock && new Promise((release) => this.#claims.set(conversationId, release));
       };
-      navigator.locks
-        .request(`nibble-conversation:${conversationId}`, { ifAvailable: true }, hold)
-        .catch(() => resolve(true));
+      navigator.locks.request(lockOf(conversationId), { ifAvailable: true }, hold).catch(() => resolve(true));
     });
+  }
+
+  /** Whether another tab writes in a conversation. @param {string} conversationId @returns {Promise<boolean>} */
+  async isTaken(conversationId) {
+    const locks = await navigator.locks?.query().catch(() => null);
+    return locks?.held.some(({ name }) => name === lockOf(conversationId)) ?? false;
+  }
+
+  /** Resolves when no other tab writes in a conversation any more. @param {string} conversationId */
+  async untilFree(conversationId) {
+    await navigator.locks.request(lockOf(conversationId), { mode: 'shared' }, () => {}).catch(() => {});
   }
 
   /** @param {string} conversationId that is free for other tabs again */
@@ -137,7 +155,6 @@ export class Answers {
       message.finish = stopped ? 'cancelled' : 'failed';
       if (!stopped) job.error = error;
     }
-    this.#jobs.delete(conversation.id);
     if (job.error !== null && message.content === '') {
       conversation.messages = conversation.messages.filter((other) => other !== message);
     }
@@ -146,6 +163,7 @@ export class Answers {
     await this.#save(job).catch((error) => {
       job.error ??= error;
     });
+    this.#jobs.delete(conversation.id);
     this.unclaim(conversation.id);
     this.#step(job);
   }
@@ -155,7 +173,7 @@ export class Answers {
     const end = conversation.messages.indexOf(message);
     const systemPrompt = this.#settings.get('systemPrompt');
     const messages = promptOf(conversation, { systemPrompt, end, continues });
-    if (!continues && opensReasoning(await engine.render(messages))) message.content = '<think>\n';
+    if (!continues && opensReasoning(await engine.render(messages))) message.content = OPENING;
     message.model = engine.info.name;
     const onPrefill = (prefill) => {
       Object.assign(job, { prefill, phase: 'prefill' });
@@ -167,7 +185,7 @@ export class Answers {
     await this.#stream(job, completion);
     const { finishReason, prefill, decode, reusedTokens, droppedTokens, droppedMessages } = await completion.result;
     message.finish = finishReason;
-    message.resumedTokens = isRestored ? reusedTokens : 0;
+    if (isRestored) this.#resumed.set(message, reusedTokens);
     if (droppedTokens > 0) dropFrom(job, droppedTokens, droppedMessages);
     if (!job.isDiscarded) this.#memory.keep(conversation.id);
     message.speed = { prefill: prefill.tokensPerSecond, decode: decode.tokensPerSecond, tokens: decode.tokens };
@@ -201,6 +219,8 @@ export class Answers {
     for (const listener of this.#listeners) listener(job, text);
   }
 }
+
+const lockOf = (conversationId) => `nibble-conversation:${conversationId}`;
 
 /** Notes what left the context: from now on the model is shown nothing of it. */
 function dropFrom(job, droppedTokens, droppedMessages) {

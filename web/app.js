@@ -60,7 +60,7 @@ class App {
       ...{ room, settings, answers: this.answers, offline, rates: this.rates, t },
       current: () => this.chat.conversation,
     });
-    this.updateNotice = new UpdateNotice({ offline, t, isBusy: () => this.answers.isBusy });
+    this.updateNotice = new UpdateNotice({ offline, t, isBusy: () => this.answers.isBusy || room.isLoading });
     this.loadPanel = new LoadPanel(room, t, {
       onCancelled: () => this.composer.focus(),
       onSettings: () => this.openSettings('memoryBudget'),
@@ -216,11 +216,13 @@ class App {
   /** Another tab has changed a conversation. */
   async #takeOver(id) {
     this.sidebar.refresh();
-    if (id !== this.chat.conversation.id || this.chat.job) return;
+    const { chat } = this;
+    const isOther = () => id !== chat.conversation.id || chat.job || chat.isUnsaved;
+    if (isOther()) return;
     const conversation = await this.conversations.get(id);
-    if (id !== this.chat.conversation.id || this.chat.job) return;
+    if (isOther()) return;
     if (conversation === null) this.#leave();
-    else this.chat.show(conversation);
+    else chat.takeOver(conversation);
   }
 
   /** The conversation that is shown was deleted. */

@@ -1,7 +1,7 @@
 // The conversation that is shown, and all that can be done in it.
 import { startThatFits } from './context.js';
 import { ConversationView } from './conversation-view.js';
-import { newConversation, newMessage } from './conversations.js';
+import { copyOf, newConversation, newMessage } from './conversations.js';
 import { confirm } from './dialog.js';
 import { describeProblem } from './problem.js';
 import { withoutReasoning } from './reasoning.js';
@@ -30,6 +30,8 @@ export class Chat {
   /** @param {ChatContext} context */
   constructor(context) {
     this.#context = context;
+    /** What is shown is not what is kept: another tab has changed that. */
+    this.isUnsaved = false;
     /** @type {import('./conversations.js').Conversation} */
     this.conversation = newConversation();
     const { log, scroller, t, onScroll } = context;
@@ -39,7 +41,8 @@ export class Chat {
       continue: (message) => this.#continue(message),
       delete: (message) => this.#delete(message),
     };
-    this.#view = new ConversationView(log, scroller, { t, actions }, onScroll);
+    const resumedTokensOf = (message) => context.answers.resumedTokensOf(message);
+    this.#view = new ConversationView(log, scroller, { t, actions, resumedTokensOf }, onScroll);
     context.answers.onStep((job, text) => this.#step(job, text));
     context.room.onChange(() => {
       if (this.job?.phase === 'waiting') this.#noteProgress(this.job);
@@ -59,7 +62,28 @@ export class Chat {
   show(conversation = newConversation()) {
     const job = this.#context.answers.jobOf(conversation.id);
     this.conversation = job?.conversation ?? conversation;
+    this.isUnsaved = false;
     this.#draw();
+    this.#context.onChange();
+  }
+
+  /**
+   * Shows what another tab has made of the conversation that is shown; what is the same stays as it stands.
+   * @param {import('./conversations.js').Conversation} kept
+   */
+  takeOver(kept) {
+    const { messages, start } = this.conversation;
+    const merged = kept.messages.map((message, index) =>
+      isSame(messages[index], message) ? messages[index] : message,
+    );
+    const changed = merged.findIndex((message, index) => message !== messages[index]);
+    const same = changed === -1 ? merged.length : changed;
+    this.conversation = { ...kept, messages: merged };
+    if (same === 0 || kept.start !== start) this.#draw();
+    else {
+      this.#view.update(this.conversation, same);
+      this.#drawEnd();
+    }
     this.#context.onChange();
   }
 
@@ -96,16 +120,39 @@ export class Chat {
   }
 
   #draw() {
-    const { job, conversation } = this;
-    for (const message of conversation.messages) {
-      // Whoever was writing it is gone, with the tab it was written in.
-      if (message.role === 'assistant' && message !== job?.message) message.finish ??= 'cancelled';
-    }
-    this.#view.show(conversation, job?.message ?? null);
+    this.#view.show(this.conversation);
+    this.#drawEnd();
+  }
+
+  #drawEnd() {
+    const { job } = this;
+    const last = this.conversation.messages.at(-1);
     if (job) {
       this.#view.viewOf(job.message)?.begin();
       this.#noteProgress(job);
-    } else this.#offerAnswer();
+    } else if (last?.role === 'assistant' && last.finish === undefined) this.#followElsewhere(last);
+    else this.#offerAnswer();
+  }
+
+  /** An answer that has not ended: another tab is writing it, or whoever was is gone, with the tab it was written in. */
+  async #followElsewhere(message) {
+    const { answers, conversations, t } = this.#context;
+    const { conversation } = this;
+    const { id } = conversation;
+    const view = this.#view.viewOf(message);
+    view.begin();
+    const isStale = () => this.conversation !== conversation || this.job || message.finish !== undefined;
+    if (await answers.isTaken(id)) {
+      if (isStale()) return;
+      view.note(t('waiting.elsewhere'));
+      await answers.untilFree(id);
+      const kept = isStale() ? null : await conversations.get(id).catch(() => null);
+      if (!isStale() && kept !== null) this.takeOver(kept);
+      return;
+    }
+    if (isStale()) return;
+    message.finish = 'cancelled';
+    this.#view.end(message, { isLast: true });
   }
 
   /**
@@ -116,6 +163,9 @@ export class Chat {
    */
   async #alone(work, message) {
     if (this.job || this.#isClaiming) return false;
+    // Whoever goes on with what is not kept goes on in a conversation of its own.
+    if (this.isUnsaved) this.conversation = copyOf(this.conversation);
+    this.isUnsaved = false;
     const { answers, conversations, announce, t } = this.#context;
     const { id } = this.conversation;
     this.#isClaiming = true;
@@ -127,7 +177,8 @@ export class Chat {
       }
       // What another tab has just written may not have been told yet.
       const kept = await conversations.get(id).catch(() => null);
-      if (this.conversation.id === id && kept?.updatedAt > this.conversation.updatedAt) this.show(kept);
+      const isNewer = (kept?.revision ?? 0) > (this.conversation.revision ?? 0);
+      if (this.conversation.id === id && isNewer) this.takeOver(kept);
       const isThere = message === undefined || this.conversation.messages.includes(message);
       if (this.conversation.id === id && isThere) work();
       if (!answers.jobOf(id)) answers.unclaim(id);
@@ -211,6 +262,7 @@ export class Chat {
       announce(text);
       return;
     }
+    if (error.code === 'CONVERSATION_CHANGED') return this.#offerCopy(error);
     const { text, detail } = describeProblem(error, t);
     const broken = ['ENGINE_CRASHED', 'WORKER_FAILED'].includes(error.code);
     const again = () => {
@@ -218,6 +270,20 @@ export class Chat {
       this.#retry();
     };
     this.#view.notify({ text, detail, buttons: [{ label: t('retry'), action: again, accent: true }] });
+    announce(text);
+  }
+
+  /** Another tab has changed the conversation, which is kept as that tab has it. */
+  #offerCopy(error) {
+    const { t, announce, conversations } = this.#context;
+    const { text } = describeProblem(error, t);
+    this.isUnsaved = true;
+    const keep = async () => {
+      const copy = copyOf(this.conversation);
+      await conversations.save(copy);
+      this.show(copy);
+    };
+    this.#view.notify({ text, buttons: [{ label: t('chat.copy'), action: keep, accent: true }] });
     announce(text);
   }
 
@@ -317,8 +383,13 @@ export class Chat {
     if (conversation.start >= messages.length) conversation.start = 0;
     this.#draw();
     const { conversations } = this.#context;
-    if (messages.length === 0) await conversations.delete(conversation.id);
-    else await conversations.save(conversation);
+    try {
+      if (messages.length === 0) await conversations.delete(conversation.id);
+      else await conversations.save(conversation);
+    } catch (error) {
+      if (error.code !== 'CONVERSATION_CHANGED') throw error;
+      this.#offerCopy(error);
+    }
     this.#context.onChange();
   }
 
@@ -339,3 +410,7 @@ export class Chat {
     });
   }
 }
+
+/** Whether a message is what it was. */
+const isSame = (one, other) =>
+  one?.id === other.id && one.content === other.content && one.finish === other.finish && one.role === other.role;

@@ -1,5 +1,5 @@
 // What of a conversation the model is shown, and whether it fits into its context.
-import { withoutReasoning } from './reasoning.js';
+import { OPENING, opensReasoning, withoutReasoning } from './reasoning.js';
 
 /** The part of the context that is left for an answer when old turns are dropped. */
 const ROOM_FOR_ANSWER = 0.25;
@@ -24,10 +24,31 @@ export function promptOf({ messages, start: kept }, { systemPrompt, start = kept
   return shown;
 }
 
-/** How many tokens a chat is, about as complete() counts them. */
+/** How many tokens a chat is as the prompt of its next answer. */
 export async function countTokens(engine, messages) {
-  const text = await engine.render(messages);
-  return (await engine.tokenize(text, { addSpecial: false, parseSpecial: true })).length;
+  return countText(engine, await engine.render(messages));
+}
+
+/**
+ * How many tokens of the context a conversation has taken: with its last answer, and without what would open the next.
+ * @param {import('./nibble/index.js').Engine} engine
+ * @param {import('./conversations.js').Conversation} conversation
+ * @param {string} systemPrompt
+ */
+export async function countUsed(engine, conversation, systemPrompt) {
+  const { messages } = conversation;
+  const answer = messages.at(-1)?.role === 'assistant' ? messages.at(-1).content : '';
+  const end = answer === '' ? messages.length : messages.length - 1;
+  const prompt = await engine.render(promptOf(conversation, { systemPrompt, end }));
+  // Where the template opens the reasoning, the answer has its opening too.
+  return countText(engine, prompt + (opensReasoning(prompt) ? answer.replace(OPENING, '') : answer));
+}
+
+/** The tokens of a rendered chat, as complete() makes them: with the one that begins a text, where the model has one. */
+async function countText(engine, text) {
+  const ids = await engine.tokenize(text, { addSpecial: false, parseSpecial: true });
+  const [first] = await engine.tokenize('', { addSpecial: true });
+  return ids.length + (first === undefined || first === ids[0] ? 0 : 1);
 }
 
 /**

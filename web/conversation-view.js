@@ -22,7 +22,7 @@ export class ConversationView {
   /**
    * @param {HTMLElement} log
    * @param {HTMLElement} scroller the element that scrolls it
-   * @param {{ t: (key: string, values?: object) => string, actions: import('./message.js').MessageActions }} context
+   * @param {import('./message.js').MessageContext} context
    * @param {(atEnd: boolean) => void} onScroll told whether the end is in sight
    */
   constructor(log, scroller, context, onScroll) {
@@ -40,17 +40,30 @@ export class ConversationView {
     }).observe(scroller);
   }
 
-  /**
-   * @param {import('./conversations.js').Conversation} conversation
-   * @param {import('./conversations.js').Message | null} growing the one that is being written
-   */
-  show(conversation, growing) {
+  /** @param {import('./conversations.js').Conversation} conversation an answer that has not ended is left open */
+  show(conversation) {
     this.#reset();
     const { messages } = conversation;
     const from = Math.max(0, messages.length - SHOWN);
-    this.#log.append(...this.#elementsFor(conversation, { from, to: messages.length, growing }));
+    this.#log.append(...this.#elementsFor(conversation, { from, to: messages.length }));
     this.#showEarlier(conversation, from);
     this.scrollToEnd();
+  }
+
+  /**
+   * Shows what has become of the conversation that is shown.
+   * @param {import('./conversations.js').Conversation} conversation
+   * @param {number} same how many of its first messages are as they were
+   */
+  update(conversation, same) {
+    const { messages } = conversation;
+    const kept = new Set(messages.slice(0, same));
+    this.clearNotice();
+    this.#follow(() => {
+      for (const { message } of [...this.#views.values()]) if (!kept.has(message)) this.remove(message);
+      this.viewOf(messages[same - 1])?.showFoot({ isLast: same === messages.length });
+      this.#log.append(...this.#elementsFor(conversation, { from: same, to: messages.length }));
+    });
   }
 
   /** @param {import('./conversations.js').Message} message a new one, at the end */
@@ -142,12 +155,14 @@ export class ConversationView {
     this.#log.replaceChildren();
   }
 
-  #elementsFor(conversation, { from, to, growing }) {
+  #elementsFor(conversation, { from, to }) {
     const { messages, start } = conversation;
     return messages.slice(from, to).flatMap((message, offset) => {
       const index = from + offset;
       const view = this.#make(message);
-      if (message !== growing) view.end({ isLast: index === messages.length - 1 });
+      const isLast = index === messages.length - 1;
+      // An earlier version of the page may have left one open in the midst.
+      if (message.role === 'user' || message.finish !== undefined || !isLast) view.end({ isLast });
       view.element.classList.toggle('dropped', index < start);
       const divider = start > 0 && index === start ? [this.#divider()] : [];
       return [...divider, view.element];
@@ -164,7 +179,7 @@ export class ConversationView {
       const begin = Math.max(0, from - SHOWN);
       const height = this.#scroller.scrollHeight;
       button.remove();
-      this.#log.prepend(...this.#elementsFor(conversation, { from: begin, to: from, growing: null }));
+      this.#log.prepend(...this.#elementsFor(conversation, { from: begin, to: from }));
       this.#showEarlier(conversation, begin);
       this.#scroller.scrollTop += this.#scroller.scrollHeight - height;
     };

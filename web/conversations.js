@@ -15,7 +15,6 @@ const LONGEST_TITLE = 60;
  * @property {'stop' | 'length' | 'context' | 'cancelled' | 'failed'} [finish] how an answer ended; none: it is awaited
  * @property {string} [model] who wrote it
  * @property {number} [reasoningMilliseconds]
- * @property {number} [resumedTokens] how many tokens needed no reading, since they were stored before a reload
  * @property {number} [droppedTokens] how many left the context to make room for it
  * @property {{ prefill: number, decode: number, tokens: number }} [speed] tokens a second, and tokens written
  */
@@ -28,6 +27,7 @@ const LONGEST_TITLE = 60;
  * @property {number} createdAt
  * @property {number} updatedAt
  * @property {number} start index of the first message that the model is shown: those before it were dropped
+ * @property {number} [revision] how often it was saved, as this page knows it
  * @property {Message[]} messages
  */
 
@@ -53,6 +53,18 @@ export function titleFrom(text) {
     .join('')
     .trimEnd()}…`;
 }
+
+/** Another tab has changed a conversation since this one read it. */
+export class ConversationChanged extends Error {
+  code = 'CONVERSATION_CHANGED';
+
+  constructor() {
+    super('Another tab has saved this conversation meanwhile; what it has saved was left as it is.');
+  }
+}
+
+/** A conversation of its own with the messages of another one. @param {Conversation} conversation @returns {Conversation} */
+export const copyOf = (conversation) => ({ ...conversation, id: newId(), revision: 0 });
 
 /** @returns {Promise<Conversations>} `isKept` false: only for this visit */
 export async function openConversations() {
@@ -96,11 +108,23 @@ class Kept {
 
   async put({ messages, ...head }) {
     const transaction = this.database.transaction(['heads', 'messages'], 'readwrite');
+    const kept = await transaction.objectStore('heads').get(head.id);
+    // Two tabs may write in it where the browser has no locks.
+    if (revisionOf(kept) > revisionOf(head)) throw new ConversationChanged();
+    const revision = revisionOf(kept) + 1;
     await Promise.all([
-      transaction.objectStore('heads').put(head),
+      transaction.objectStore('heads').put({ ...head, revision }),
       transaction.objectStore('messages').put(messages, head.id),
       transaction.done,
     ]);
+    return revision;
+  }
+
+  async rename(id, title) {
+    const transaction = this.database.transaction('heads', 'readwrite');
+    const head = await transaction.store.get(id);
+    if (head) await transaction.store.put({ ...head, title, renamed: true });
+    await transaction.done;
   }
 
   async remove(id) {
@@ -112,6 +136,8 @@ class Kept {
     ]);
   }
 }
+
+const revisionOf = (head) => head?.revision ?? 0;
 
 class Unkept {
   #all = new Map();
@@ -126,6 +152,12 @@ class Unkept {
 
   async put(conversation) {
     this.#all.set(conversation.id, structuredClone(conversation));
+    return revisionOf(conversation);
+  }
+
+  async rename(id, title) {
+    const conversation = this.#all.get(id);
+    if (conversation) Object.assign(conversation, { title, renamed: true });
   }
 
   async remove(id) {
@@ -137,6 +169,7 @@ export class Conversations {
   #store;
   #channel;
   #reopened = null;
+  #saving = Promise.resolve();
   #onLost = () => {};
 
   constructor(store, channel, isKept) {
@@ -191,18 +224,26 @@ export class Conversations {
     return this.#use((store) => store.get(id));
   }
 
-  /** @param {Conversation} conversation replaces what is kept of it */
-  async save(conversation) {
+  /**
+   * @param {Conversation} conversation replaces what is kept of it
+   * @throws {ConversationChanged} where another tab has changed it meanwhile; then what that tab has saved stays
+   */
+  save(conversation) {
+    const saved = this.#saving.then(() => this.#save(conversation));
+    this.#saving = saved.catch(() => {});
+    return saved;
+  }
+
+  async #save(conversation) {
     const first = conversation.messages.find(({ role }) => role === 'user');
     if (!conversation.renamed && first) conversation.title = titleFrom(first.content);
-    await this.#use((store) => store.put(conversation));
+    conversation.revision = await this.#use((store) => store.put(conversation));
     this.#channel.postMessage(conversation.id);
   }
 
   async rename(id, title) {
-    const conversation = await this.get(id);
-    if (conversation === null) return;
-    await this.save({ ...conversation, title: title.trim(), renamed: true });
+    await this.#use((store) => store.rename(id, title.trim()));
+    this.#channel.postMessage(id);
   }
 
   async delete(id) {
@@ -247,7 +288,7 @@ export class Conversations {
     for (const conversation of readArchive(json)) {
       const present = await this.get(conversation.id);
       if (present !== null && present.updatedAt >= conversation.updatedAt) continue;
-      await this.save(conversation);
+      await this.save({ ...conversation, revision: present?.revision });
       count++;
     }
     return count;

@@ -1,5 +1,6 @@
 // The engine in use: one model at a time, and whoever waits for it.
 import { createEngine, describeModel, NibbleError } from './nibble/index.js';
+import { Pace } from './pace.js';
 
 // From this size on a machine may not hold two models at once, in bytes.
 const LARGE_MODEL = 5e8;
@@ -105,9 +106,10 @@ export class EngineRoom {
       if (this.#loading !== loading) return;
       await this.#discard();
     }
+    const pace = new Pace();
     const onProgress = (progress) => {
       if (this.#loading !== loading) return;
-      this.progress = progress;
+      this.progress = pace.settle(progress);
       this.#changed();
     };
     const engine = await createEngine({ model, ...options, signal, onProgress });

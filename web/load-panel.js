@@ -75,10 +75,11 @@ export class LoadPanel {
     return `${t(`loading.${phase}`)}: ${parts.join(', ')}`;
   }
 
-  #showLoadProblem({ error, model, options }) {
+  #showLoadProblem(problem) {
     const t = this.#t;
     const room = this.#room;
-    const { code, text, detail } = describeLoadProblem(error, options, t);
+    const { code, text, detail } = describeLoadProblem(problem, t);
+    const { model } = problem;
     const remains = room.engine === null ? '' : ` ${t('problem.remains', { name: room.engine.info.name })}`;
     const again = { label: t('retry'), action: () => room.load(model) };
     const included = { label: t('problem.included'), action: () => room.load(INCLUDED_MODEL) };

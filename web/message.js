@@ -14,21 +14,30 @@ const COPIED_MILLISECONDS = 1600;
  * @property {(message: object) => void} delete
  */
 
+/**
+ * @typedef {object} MessageContext
+ * @property {(key: string, values?: object) => string} t
+ * @property {MessageActions} actions
+ * @property {(message: object) => number} resumedTokensOf how many tokens an answer of this visit needed no reading of
+ */
+
 export class MessageView {
   #t;
   #actions;
+  #resumedTokensOf;
   #writer = null;
   #splitter = new ReasoningSplitter();
   #reasoning = null;
 
   /**
    * @param {import('./conversations.js').Message} message
-   * @param {{ t: (key: string, values?: object) => string, actions: MessageActions }} context
+   * @param {MessageContext} context
    */
-  constructor(message, { t, actions }) {
+  constructor(message, { t, actions, resumedTokensOf }) {
     this.message = message;
     this.#t = t;
     this.#actions = actions;
+    this.#resumedTokensOf = resumedTokensOf;
     const isUser = message.role === 'user';
     this.text = make('div', { class: 'text' });
     this.notice = make('p', { class: 'progress-note', hidden: true });
@@ -97,7 +106,7 @@ export class MessageView {
       this.#button('copy', 'message.copy', () => this.#copy(withoutReasoning(message.content))),
       ...(isLast ? [this.#button('retry', 'message.regenerate', () => this.#actions.regenerate(message))] : []),
       this.#button('trash', 'message.delete', () => this.#actions.delete(message)),
-      make('span', { class: 'facts' }, this.#facts()),
+      make('span', { class: 'facts' }, this.#facts(isLast)),
     );
   }
 
@@ -180,8 +189,9 @@ export class MessageView {
     return known.includes(key) ? [make('span', { class: 'ending' }, this.#t(key))] : [];
   }
 
-  #facts() {
-    const { model, speed, resumedTokens, droppedTokens } = this.message;
+  #facts(isLast) {
+    const { model, speed, droppedTokens } = this.message;
+    const resumedTokens = isLast ? this.#resumedTokensOf(this.message) : 0;
     const facts = [model ?? ''];
     if (speed?.tokens > 0) {
       facts.push(this.#t('tokens', { count: speed.tokens }));

@@ -1,5 +1,6 @@
 // Imports into the store that this page has begun. Each goes on in the background whether or not the panel is open;
 // what has come of a paused one stays in the store, from its first chunk on, and so it goes on after a reload.
+import { Pace } from './pace.js';
 
 /**
  * @typedef {object} Download
@@ -88,8 +89,9 @@ export class Downloads {
     let kind = 'ended';
     try {
       const store = await opening;
+      const pace = new Pace();
       const onProgress = (progress) => {
-        download.progress = progress;
+        download.progress = pace.settle(progress);
         this.#onProgress(download);
       };
       await store.import(download.model, {

@@ -82,6 +82,7 @@ export class ModelSources {
     if (!file) return;
     const place = this.#section.body.querySelector('.models-file');
     if (!isModelFile(file.name)) return this.#refuse(place, this.#panel.t('models.file.other', { name: file.name }));
+    if (file.size === 0) return this.#refuse(place, this.#panel.t('problem.empty', { name: file.name }));
     this.#open({ model: file, name: file.name }, place);
   }
 

@@ -2,7 +2,8 @@
 
 const KNOWN = [
   ...['CONTEXT_FULL', 'ENGINE_CRASHED', 'WORKER_FAILED', 'WASM_UNAVAILABLE', 'OUT_OF_MEMORY', 'PLATFORM_UNSUPPORTED'],
-  ...['BUDGET_TOO_SMALL', 'MODEL_UNSUPPORTED', 'SOURCE_UNREADABLE', 'CHAT_TEMPLATE_FAILED', 'TOKENIZER_MISSING'],
+  ...['MODEL_UNSUPPORTED', 'SOURCE_UNREADABLE', 'CHAT_TEMPLATE_FAILED', 'TOKENIZER_MISSING'],
+  ...['BUDGET_TOO_SMALL', 'CONVERSATION_CHANGED', 'GGUF_TRUNCATED'],
   ...[
     'DOWNLOAD_FAILED',
     'DOWNLOAD_NOT_A_MODEL',
@@ -28,11 +29,13 @@ const NOT_STREAMED = 'NOT_STREAMED';
 
 /**
  * Why a model was not loaded.
- * @param {any} error
- * @param {{ memoryBudget?: number }} options of the engine
+ * @param {{ error: any, model: import('./engine-room.js').Model, options: { memoryBudget?: number } }} problem
  * @param {(key: string, values?: object) => string} t
  */
-export function describeLoadProblem(error, { memoryBudget }, t) {
+export function describeLoadProblem({ error, model, options: { memoryBudget } }, t) {
+  if (model instanceof File && model.size === 0) {
+    return { code: 'FILE_EMPTY', text: t('problem.empty', { name: model.name }), detail: '' };
+  }
   const described = describeProblem(error, t);
   // Without a limit a model that cannot be stored runs from memory.
   const isOfStore = error.code === 'STORE_FULL' || error.details?.option === 'store';

@@ -1,5 +1,5 @@
 // Brings together what the read-outs show: from the engine, from the answer that is being written, from the network.
-import { countTokens, promptOf } from './context.js';
+import { countUsed } from './context.js';
 import { isIncluded } from './engine-room.js';
 import { tellsRate } from './read-rates.js';
 import { formatBytes, readRate, STORES, Status } from './status.js';
@@ -47,14 +47,15 @@ export class Readouts {
 
   refresh() {
     const { engine } = this.#room;
-    const used = this.#used.get(this.#current().id);
-    const known = used !== undefined && used.engine === engine && used.length === this.#current().messages.length;
-    if (!known) this.#count(engine, this.#current());
+    const current = this.#current();
+    const used = this.#used.get(current.id);
+    const isOfEngine = used !== undefined && used.engine === engine;
+    if (!isOfEngine || !isUpToDate(used, current)) this.#count(engine, current);
     this.#status.update({
       info: engine?.info ?? null,
-      contextUsed: known ? used.tokens : 0,
+      contextUsed: isOfEngine ? used.tokens : 0,
       offline: this.#offlineState(),
-      ...(this.#answers.jobOf(this.#current().id) ? {} : { reading: null }),
+      ...(this.#answers.jobOf(current.id) ? {} : { reading: null }),
     });
     if (engine !== this.#measured) this.#measure(engine);
   }
@@ -77,11 +78,11 @@ export class Readouts {
   async #count(engine, conversation) {
     const end = conversation.messages.length;
     if (engine === null || end === 0 || this.#answers.jobOf(conversation.id)) return;
-    const counted = { engine, length: end, tokens: 0 };
+    const before = this.#used.get(conversation.id);
+    const counted = { engine, ...stateOf(conversation), tokens: before?.engine === engine ? before.tokens : 0 };
     this.#used.set(conversation.id, counted);
-    const prompt = promptOf(conversation, { systemPrompt: this.#settings.get('systemPrompt'), end });
     // An engine that is gone, or whose template refuses these messages, leaves it at none.
-    counted.tokens = await countTokens(engine, prompt).catch(() => 0);
+    counted.tokens = await countUsed(engine, conversation, this.#settings.get('systemPrompt')).catch(() => 0);
     this.refresh();
   }
 
@@ -89,9 +90,11 @@ export class Readouts {
     const { conversation, engine, prefill, phase, tokens, tokensPerSecond } = job;
     if (engine === null) return;
     if (prefill !== null) {
-      const { length } = conversation.messages;
-      this.#used.set(conversation.id, { engine, length, tokens: prefill.reusedTokens + prefill.tokens + tokens });
+      const used = prefill.reusedTokens + prefill.tokens + tokens;
+      this.#used.set(conversation.id, { engine, ...stateOf(conversation), tokens: used });
     }
+    // What was dropped meanwhile is in none of these numbers.
+    if (phase === 'ended' && job.droppedTokens > 0) this.#used.delete(conversation.id);
     if (conversation !== this.#current()) return;
     const isReading = phase === 'prefill' && prefill.tokens < prefill.total;
     this.#status.update({
@@ -122,3 +125,8 @@ export class Readouts {
     return navigator.onLine ? 'ready' : 'away';
   }
 }
+
+/** What tells one state of a conversation from another. */
+const stateOf = ({ messages, updatedAt }) => ({ length: messages.length, updatedAt });
+
+const isUpToDate = (used, { messages, updatedAt }) => used.length === messages.length && used.updatedAt === updatedAt;

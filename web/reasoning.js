@@ -79,5 +79,8 @@ export function withoutReasoning(content) {
   return parts.flatMap(({ kind, text }) => (kind === 'answer' ? [text] : [])).join('');
 }
 
+/** What an answer begins with where the prompt has opened its reasoning. */
+export const OPENING = `${OPEN}\n`;
+
 /** Whether a rendered prompt ends inside of reasoning, as some templates have it. @param {string} prompt */
 export const opensReasoning = (prompt) => prompt.trimEnd().endsWith(OPEN);

@@ -20,6 +20,8 @@ export class Offline {
   #registration = null;
   /** Set as soon as the page is in use, from when on only its user reloads it. */
   #started = false;
+  /** Ends when a version that waited has begun, or has not. */
+  #changing = Promise.resolve();
   #leaving = false;
 
   /**
@@ -55,6 +57,9 @@ export class Offline {
   async #settle(patience) {
     const prepared = this.#register().catch(() => this.#tell('unavailable'));
     await Promise.race([prepared, elapse(patience)]);
+    // Nothing may run while the version under it changes.
+    await this.#changing;
+    if (this.#leaving) await NEVER;
     this.#started = true;
   }
 
@@ -76,7 +81,10 @@ export class Offline {
 
   /** A version that waits since the last visit begins now, before anything of the present one is in use. */
   async #startAnew() {
-    return !remembers(UPDATE) && !this.#started && (await this.#takeOver()) && this.#reload(UPDATE);
+    if (remembers(UPDATE) || this.#started) return false;
+    const taken = this.#takeOver();
+    this.#changing = taken.catch(() => {});
+    return (await taken) && this.#reload(UPDATE);
   }
 
   /** Follows a service worker until it is of use, or never will be. */

@@ -43,6 +43,7 @@ export default {
   'chat.end': 'To the latest message',
   'chat.earlier': { one: 'Show {count} earlier message', other: 'Show {count} earlier messages' },
   'chat.elsewhere': 'This conversation is answering in another tab. Send again when it has ended.',
+  'chat.copy': 'Keep this as another conversation',
   'chat.missing': 'The conversation of this address is not kept in this browser, or was deleted.',
   'chat.unanswered': 'This message has no answer yet.',
   'chat.answer': 'Answer it',
@@ -72,6 +73,7 @@ export default {
   'ending.failed': 'Broken off by a fault.',
 
   'waiting.model': 'Waiting for the model…',
+  'waiting.elsewhere': 'Being written in another tab…',
   'waiting.turn': 'Waiting for another answer to end…',
   'waiting.prefill': 'Reading: {tokens} of {total} tokens',
 
@@ -125,6 +127,7 @@ export default {
   'loading.left': { one: '{count} s left', other: '{count} s left' },
 
   'status.label': 'Read-outs',
+  'status.engine': 'Engine',
   'status.memory': '{used} of {budget}',
   'status.context': '{used} / {size} tokens',
   'status.reading': 'reading {tokens} of {total}',
@@ -255,6 +258,8 @@ export default {
   'problem.included': 'Use the included model',
   'problem.other': 'Something went wrong.',
   'problem.file': 'This file cannot be used as a model.',
+  'problem.empty': 'This file is empty: {name}.',
+  'problem.GGUF_TRUNCATED': 'This file is incomplete: it ends too early. Get it again.',
   'problem.GGUF_BAD_MAGIC': 'This file is no GGUF model. It is something else, such as an image or a text.',
   'problem.CONTEXT_FULL': 'The text is too long for this model.',
   'problem.ENGINE_CRASHED': 'The engine has crashed. It can be started again; the conversation is kept.',
@@ -267,6 +272,8 @@ export default {
     'The memory that is set is too little for this model. Allow it more, or take a smaller model, or a smaller context.',
   'problem.not-streamed':
     'This model is larger than the memory that is set for it, and it could not be stored here to be read from while it runs. Allow it more memory, or make room in the storage.',
+  'problem.CONVERSATION_CHANGED':
+    'Another tab has written in this conversation meanwhile, and that is kept. What stands here is not.',
   'problem.PLATFORM_UNSUPPORTED': 'This browser is too old for the engine: it lacks WebAssembly SIMD.',
   'problem.MODEL_UNSUPPORTED': 'This kind of model is not supported yet.',
   'problem.SOURCE_UNREADABLE': 'The file could not be read.',

@@ -42,6 +42,7 @@ export default {
   'chat.end': '回到最新消息',
   'chat.earlier': { other: '显示更早的 {count} 条消息' },
   'chat.elsewhere': '这段对话正在另一个标签页中回答。请等它结束后再发送。',
+  'chat.copy': '另存为一段新对话',
   'chat.missing': '这个地址的对话没有保存在本浏览器中，或已被删除。',
   'chat.unanswered': '这条消息还没有回答。',
   'chat.answer': '回答它',
@@ -71,6 +72,7 @@ export default {
   'ending.failed': '因故障中断。',
 
   'waiting.model': '正在等待模型…',
+  'waiting.elsewhere': '正在另一个标签页中写……',
   'waiting.turn': '正在等待另一个回答结束…',
   'waiting.prefill': '正在阅读：{tokens} / {total} 个词元',
 
@@ -117,6 +119,7 @@ export default {
   'loading.left': { other: '还需 {count} 秒' },
 
   'status.label': '运行读数',
+  'status.engine': '引擎',
   'status.memory': '{used} / {budget}',
   'status.context': '{used} / {size} 个词元',
   'status.reading': '正在阅读 {tokens} / {total}',
@@ -238,6 +241,8 @@ export default {
   'problem.included': '使用自带的模型',
   'problem.other': '出了点问题。',
   'problem.file': '这个文件不能用作模型。',
+  'problem.empty': '这个文件是空的：{name}。',
+  'problem.GGUF_TRUNCATED': '这个文件不完整：它提前结束了。请重新获取。',
   'problem.GGUF_BAD_MAGIC': '这个文件不是 GGUF 模型，而是其他内容，例如图片或文本。',
   'problem.CONTEXT_FULL': '文字对这个模型来说太长了。',
   'problem.ENGINE_CRASHED': '引擎崩溃了。可以重新启动，对话会保留。',
@@ -248,6 +253,7 @@ export default {
     '内存不足以运行此模型。请设一个上限，放不下的部分会从存储中读取；或换用更小的模型或更小的上下文。',
   'problem.BUDGET_TOO_SMALL': '设定的内存对此模型太少。请多给一些，或换用更小的模型或更小的上下文。',
   'problem.not-streamed': '此模型比设定的内存大，又无法存储在这里以便边运行边读取。请给它更多内存，或腾出存储空间。',
+  'problem.CONVERSATION_CHANGED': '另一个标签页同时写入了这段对话，那里的内容已保存，这里显示的没有保存。',
   'problem.PLATFORM_UNSUPPORTED': '浏览器版本太旧，缺少 WebAssembly SIMD。',
   'problem.MODEL_UNSUPPORTED': '暂不支持这类模型。',
   'problem.SOURCE_UNREADABLE': '无法读取此文件。',
