@@ -3,8 +3,8 @@ import { createServer } from 'node:http';
 import { parseRange } from '../web/serve.js';
 
 /**
- * @param {Record<string, { bytes: Uint8Array, type?: string, pause?: number }>} files by path; `pause`: milliseconds
- *   before each further 32 KiB
+ * @param {Record<string, { bytes: Uint8Array, type?: string, pause?: number, gate?: Promise<void> }>} files by path;
+ *   `pause`: milliseconds before each further 32 KiB; `gate`: what the second half of each answer waits for
  * @returns {Promise<{ url: string, requests: { path: string, range: string | undefined }[], close: () => Promise<void> }>}
  */
 export async function serveModels(files) {
@@ -20,7 +20,7 @@ export async function serveModels(files) {
     requests.push({ path: pathname, range: request.headers.range });
     const file = files[pathname];
     if (!file) return response.writeHead(404, headers).end();
-    const { bytes, type = 'application/octet-stream', pause = 0 } = file;
+    const { bytes, type = 'application/octet-stream', pause = 0, gate } = file;
     const range = parseRange(request.headers.range, bytes.length);
     const { start, end } = range === 'whole' ? { start: 0, end: bytes.length - 1 } : range;
     response.writeHead(range === 'whole' ? 200 : 206, {
@@ -32,6 +32,7 @@ export async function serveModels(files) {
       ...(range === 'whole' ? {} : { 'Content-Range': `bytes ${start}-${end}/${bytes.length}` }),
     });
     for (let at = start; at <= end && !response.destroyed; at += 32768) {
+      if (gate !== undefined && at > (start + end) / 2) await gate;
       response.write(bytes.subarray(at, Math.min(at + 32768, end + 1)));
       if (pause > 0) await new Promise((resolve) => setTimeout(resolve, pause));
     }
