@@ -32,8 +32,8 @@ set(NIBBLE_WASM_LINK
     -sFILESYSTEM=0              # models come through js/engine.js, not through an emulated disk
     -sALLOW_MEMORY_GROWTH       # a small model takes little
     -Wno-pthreads-mem-growth    # growing is only slow for code that keeps views; js/engine.js takes them afresh
-    -sMEMORY_GROWTH_LINEAR_STEP=16MB # not by a fifth, which would break a memory budget
-    -sINITIAL_MEMORY=16MB       # stack, tables, staging: enough until the weights are reserved
+    -sMEMORY_GROWTH_LINEAR_STEP=1MB # not by a fifth, which would break a memory budget
+    -sINITIAL_MEMORY=2MB        # static data and the stack
     -sMAXIMUM_MEMORY=4GB        # all that wasm32 can address
     -sSTACK_SIZE=256KB          # the deepest call chain takes a few KB
     -sDEFAULT_PTHREAD_STACK_SIZE=128KB

@@ -14,7 +14,7 @@ import { Arrivals } from './arrivals.js';
 import { INFO_BYTES, infoAt, MEMORY_BYTES, memoryAt } from './core-fields.js';
 import { NibbleError } from './errors.js';
 import { STAGING_BYTES } from './heap-sizes.js';
-import { instantiate, MOST_PAGES, reserveMemory } from './instantiate.js';
+import { instantiate, MOST_PAGES, PAGE_BYTES, reserveMemory } from './instantiate.js';
 import { WeightRing } from './pass.js';
 import { Sampler } from './sampler.js';
 import { Restore, Session } from './session.js';
@@ -24,6 +24,7 @@ export class Runtime {
   #module;
   #memory;
   #error;
+  #limit = Infinity;
 
   /** Starts an instance and workers for so many threads beside the calling one; else as instantiate() does. */
   static async start(createModule, wasm, workers, failed) {
@@ -36,6 +37,13 @@ export class Runtime {
     this.#module = module;
     this.#memory = memory;
     this.#error = this.allocate(module._api_error_size());
+    /** Bytes of the heap that are in use without any model: static data and the stack. */
+    this.codeBytes = this.usedBytes;
+    const grow = WebAssembly.Memory.prototype.grow.bind(memory);
+    memory.grow = (pages) => {
+      if (this.heapBytes + pages * PAGE_BYTES > this.#limit) throw new RangeError('the memory budget is used up');
+      return grow(pages);
+    };
   }
 
   /** The exports. Only this file, header.js, packer.js, session.js, sampler.js and the passes call them. */
@@ -46,6 +54,16 @@ export class Runtime {
 
   get heapBytes() {
     return this.#memory.buffer.byteLength;
+  }
+
+  /** Of the heap, in use; the rest is free, or was reserved for what comes next. */
+  get usedBytes() {
+    return this.c._api_heap_used();
+  }
+
+  /** From now on the heap does not grow beyond so many bytes: what would make it fails for want of memory. */
+  limit(bytes) {
+    this.#limit = bytes;
   }
 
   /** The heap itself, to be shared with a worker that reads into it. */
@@ -102,6 +120,11 @@ export class Runtime {
 
   free(pointer) {
     this.c._free(pointer);
+  }
+
+  /** Gives back what is behind the first `bytes` of an allocation, which stays where it is. */
+  shrink(pointer, bytes) {
+    this.c._realloc(pointer, bytes);
   }
 
   /** Calls `use(pointer)` with `bytes` bytes of heap that are freed afterwards. */
@@ -300,13 +323,16 @@ export class Model {
     return this.#runtime.c._api_engine_needs(this.#engine, block);
   }
 
+  /** Bytes of the heap by purpose, which make up `wasm`, all of it. */
   memory() {
     const runtime = this.#runtime;
-    const memory = runtime.scratch(MEMORY_BYTES, (fields) => {
+    const { weights, ring, kvCache, activations } = runtime.scratch(MEMORY_BYTES, (fields) => {
       runtime.c._api_engine_memory(this.#engine, fields);
       return memoryAt(runtime, fields);
     });
-    return { ...memory, wasm: runtime.heapBytes };
+    const { heapBytes: wasm, usedBytes, codeBytes: code } = runtime;
+    const other = usedBytes - code - weights - ring - kvCache - activations;
+    return { weights, ring, kvCache, activations, code, other, unused: wasm - usedBytes, wasm };
   }
 
   /** Bytes of weights a second that a plain loop on all threads reads. */

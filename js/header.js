@@ -2,7 +2,7 @@
 // leaves the heap to the Runtime of engine.js.
 import { INFO_BYTES, infoAt, KV_TYPES, MEMORY_BYTES, memoryAt } from './core-fields.js';
 import { Model } from './engine.js';
-import { CALLER_BYTES } from './heap-sizes.js';
+import { besidesBytes, GROWTH_BYTES } from './heap-sizes.js';
 import { Metadata } from './metadata.js';
 
 /** A parsed GGUF header. Its metadata is decoded when asked for. */
@@ -24,6 +24,7 @@ export class Header extends Metadata {
     this.#buffer = buffer;
     this.version = c._api_gguf_version(this.#gguf);
     this.dataOffset = c._api_gguf_data_offset(this.#gguf);
+    runtime.shrink(buffer, Math.max(1, Math.min(available, this.dataOffset)));
     runtime.scratch(28, (fields) => {
       for (let index = 0; index < c._api_gguf_pair_count(this.#gguf); index++) {
         c._api_gguf_pair(this.#gguf, index, fields);
@@ -58,7 +59,8 @@ export class Header extends Metadata {
     const runtime = this.#runtime;
     return runtime.scratch(INFO_BYTES + MEMORY_BYTES + 16, (info) => {
       const memory = info + INFO_BYTES;
-      const budget = this.#writeBudget(memory + MEMORY_BYTES, memoryBudget);
+      const besides = this.#besidesBytes(threads);
+      const budget = this.#writeBudget(memory + MEMORY_BYTES, memoryBudget, besides);
       runtime.checked((error) =>
         runtime.c._api_describe(
           this.#gguf,
@@ -73,18 +75,20 @@ export class Header extends Metadata {
           error,
         ),
       );
-      const planned = memoryAt(runtime, memory);
-      return { info: infoAt(runtime, info, memoryBudget), memory: { ...planned, code: this.#callerBytes } };
+      const { other, ...planned } = memoryAt(runtime, memory);
+      const rest = { code: runtime.codeBytes, other: other + besides, unused: GROWTH_BYTES };
+      return { info: infoAt(runtime, info, memoryBudget), memory: { ...planned, ...rest } };
     });
   }
 
-  // The header lies in the heap while the model is loaded.
-  get #callerBytes() {
-    return CALLER_BYTES + this.dataOffset;
+  #besidesBytes(threads) {
+    const [pairs, tensors] = [this.keys().length, this.#runtime.c._api_gguf_tensor_count(this.#gguf)];
+    return besidesBytes({ threads, headerBytes: this.dataOffset, pairs, tensors });
   }
 
-  #writeBudget(pointer, memoryBudget) {
-    this.#runtime.write(pointer, Float64Array.of(memoryBudget ?? 0, this.#callerBytes));
+  #writeBudget(pointer, memoryBudget, besides) {
+    const caller = this.#runtime.codeBytes + besides + GROWTH_BYTES;
+    this.#runtime.write(pointer, Float64Array.of(memoryBudget ?? 0, caller));
     return pointer;
   }
 
@@ -107,9 +111,10 @@ export class Header extends Metadata {
     const name = new TextEncoder().encode(`${kernelSet ?? ''}\0`);
     return runtime.scratch(16 + name.length, (budget) => {
       const text = budget + 16;
-      this.#writeBudget(budget, memoryBudget);
+      this.#writeBudget(budget, memoryBudget, this.#besidesBytes(threads));
       runtime.write(text, name);
       const set = kernelSet === null ? 0 : text;
+      if (memoryBudget !== null) runtime.limit(memoryBudget);
       const engine = runtime.checked((error) =>
         runtime.c._api_engine_create(
           this.#gguf,

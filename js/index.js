@@ -332,7 +332,12 @@ export class Engine extends SessionCalls {
     return this.#client.call('benchmark', { options }, { signal });
   }
 
-  /** Bytes in use by purpose. @returns {Promise<{ weights: number, kvCache: number, activations: number, other: number, wasm: number }>} */
+  /**
+   * Bytes of the engine's memory by purpose, which make up `wasm`, all of it: weights that stay, slots for those that are
+   * read (`ring`), pages of keys and values in use by all sessions, activations, code's data and stack, other (sessions,
+   * threads, tables, what loading needs), and what is free or reserved (`unused`).
+   * @returns {Promise<{ weights: number, ring: number, kvCache: number, activations: number, code: number, other: number, unused: number, wasm: number }>}
+   */
   memory() {
     return this.#client.call('memory', {});
   }

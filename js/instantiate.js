@@ -1,9 +1,9 @@
 // Starts the wasm module through Emscripten's glue.
 import { NibbleError } from './errors.js';
 
-const PAGE_BYTES = 65536;
+export const PAGE_BYTES = 65536;
 // In pages. The first two are emscripten.cmake's INITIAL_MEMORY and MAXIMUM_MEMORY.
-const FIRST_PAGES = 256;
+const FIRST_PAGES = 32;
 export const MOST_PAGES = 65536;
 // A quarter of a gigabyte: less holds no model worth having.
 const LEAST_PAGES = 4096;

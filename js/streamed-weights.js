@@ -1,5 +1,6 @@
 // Opens a stored model of which not all weights stay in memory: every chunk is read once and compared with its checksum,
 // piece by piece; what stays goes into place, the rest only passes through the ring that it will stream through later.
+import { STAGING_BYTES } from './heap-sizes.js';
 import { checkCancelled } from './loader.js';
 import { Checksum } from './packer.js';
 
@@ -91,7 +92,7 @@ function openScratch(runtime, model) {
   const { slotBytes } = model.info.budget;
   const own = model.ring.slots === 0;
   const slots = own ? OWN_SLOTS : model.ring.slots;
-  const pieceBytes = own ? MOST_PIECE_BYTES / 4 : Math.min(MOST_PIECE_BYTES, slotBytes);
+  const pieceBytes = own ? STAGING_BYTES : Math.min(MOST_PIECE_BYTES, slotBytes);
   const buffer = own ? runtime.allocate(slots * pieceBytes) : 0;
   const free = Array.from({ length: slots }, (_, slot) => (own ? buffer + slot * pieceBytes : model.ring.slot(slot)));
   return {

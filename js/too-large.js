@@ -13,11 +13,9 @@ const megabytes = (bytes) => `${Math.floor(bytes / 1e6)} MB`;
  *   this model, and `weightsThatFit`
  */
 export function tooLarge(runtime, header, options, cause) {
-  const { weights, activations, other } = header.describe(options).memory;
-  const before = runtime.heapBytes;
+  const { weights, activations, code, other, unused } = header.describe(options).memory;
   const available = runtime.growToLimit();
-  // What the heap held before the model came, the header among it, stays beside any other model too.
-  const besides = Math.ceil(activations + other) + Math.min(before, HEAP_BYTES);
+  const besides = Math.ceil(activations + code + other + unused);
   const weightsThatFit = Math.max(0, available - besides);
   const found = `The model takes ${megabytes(weights)} for its weights and ${megabytes(besides)} besides, and this device gives the engine ${megabytes(available)}`;
   const fits = `a model with up to ${megabytes(weightsThatFit)} of weights, some ${megabytes(weightsThatFit)} of GGUF file, fits`;
@@ -25,6 +23,3 @@ export function tooLarge(runtime, header, options, cause) {
   const message = weightsThatFit > 0 ? `${found}: ${fits}.` : `${found}. Close other models and tabs first.`;
   return new NibbleError('OUT_OF_MEMORY', message, { cause, details });
 }
-
-// A heap as it starts: code's data, stacks, and room for a header.
-const HEAP_BYTES = 16 << 20;

@@ -45,8 +45,7 @@ static bool build_engine(NibbleEngine *engine, const Gguf *gguf, const NibbleOpt
   if (kernels == NULL) return false;
   engine->pool = kv_pool_create(&engine->kv_shape);
   if (engine->pool == NULL) return nibble_fail(error, NIBBLE_OUT_OF_MEMORY, "No memory is left for an engine.");
-  if (plan.options.memory_budget > 0)
-    kv_pool_limit(engine->pool, (uint64_t)plan.kv.layers * (uint64_t)kv_page_count(plan.options.context_size));
+  if (plan.options.memory_budget > 0) kv_pool_limit(engine->pool, plan.kv_pages);
   engine->threads = threads_create(plan.options.threads, error);
   if (engine->threads == NULL || !run_create(&engine->run, &engine->model, kernels, engine->threads, plan.sizes, error))
     return false;

@@ -12,6 +12,9 @@ enum {
   LEAST_CONTEXT = 512,  // that the engine chooses under a memory budget
   KV_SHARE = 4,         // of the budget, that the context which it chooses takes at most
   STREAM_SHARE = 32,    // of the budget, that the residual stream of a sweep takes at most
+  TOKEN_BYTES = 16,     // of a context: a token on the timeline; a token, a target and a score of a pass
+  PAGE_BESIDES = 80,    // of a page: its place in a table, and what aligning it costs
+  SAMPLER_BYTES = 20,   // of an entry of the vocabulary
 };
 
 static bool check_range(const char *name, int value, int low, int high, NibbleError *error) {
@@ -64,24 +67,42 @@ static bool kv_shape_of(const Shape *shape, KvType type, KvShape *kv, int **wind
   return true;
 }
 
+// The most pages that a layer holds at any time while a context fills: those behind its window leave only when a sweep
+// is through.
+static int most_pages(const KvShape *kv, int layer, int context, int sweep) {
+  const int window = kv_window(kv, layer), all = kv_page_count(context);
+  int most = 0;
+  // From where the first page can go, the count repeats with every page.
+  for (int length = window; window > 0 && length < window + (2 + KV_SLACK_PAGES) * KV_PAGE_TOKENS; length++) {
+    const int first = kv_first_page(kv, layer, length) - KV_SLACK_PAGES;
+    const int held = kv_page_count(length + sweep) - (first > 0 ? first : 0);
+    if (held > most) most = held;
+  }
+  return window == 0 || most > all ? all : most;
+}
+
+// Of all layers.
+static uint64_t kv_pages(const EnginePlan *plan) {
+  uint64_t pages = 0;
+  for (int layer = 0; layer < plan->kv.layers; layer++)
+    pages += (uint64_t)most_pages(&plan->kv, layer, plan->options.context_size, plan->sizes.sweep);
+  return pages;
+}
+
 // What does not lie in the arena, the run state or the KV pages: tables, a session, a pass, the loader's staging.
 static uint64_t other_bytes(const EnginePlan *plan, const Model *model) {
   const uint64_t logits = engine_logits_bytes(&model->shape);
   uint64_t position, bytes = loader_staging_bytes(model) + logits;
   if (plan->options.memory_budget == 0) return bytes;
-  bytes += (uint64_t)plan->options.context_size * sizeof(int32_t);
+  const uint64_t context = (uint64_t)plan->options.context_size, pages = kv_pages(plan);
+  bytes += context * TOKEN_BYTES + pages * PAGE_BESIDES + (uint64_t)model->shape.vocabulary * SAMPLER_BYTES;
   return bytes + logits * (1 + SCORED_TOKENS) + SAMPLES * SAMPLE_BYTES +
          ROWS_AT_ONCE * segment_embedding_tile(model, 0, &position);
 }
 
 static uint64_t kv_bytes(const EnginePlan *plan) {
-  const int context = plan->options.context_size;
-  // Behind a window a sweep leaves its pages until it is through.
-  const uint64_t kept = kv_cache_bytes(&plan->kv, context),
-                 whole = (uint64_t)plan->kv.layers * (uint64_t)kv_page_count(context) * kv_page_bytes(&plan->kv);
-  const uint64_t sweep =
-      (uint64_t)plan->kv.layers * (uint64_t)kv_page_count(plan->sizes.sweep) * kv_page_bytes(&plan->kv);
-  return plan->sizes.sweep == plan->sizes.batch || kept + sweep > whole ? (kept < whole ? kept : whole) : kept + sweep;
+  return plan->options.memory_budget == 0 ? kv_cache_bytes(&plan->kv, plan->options.context_size)
+                                          : kv_pages(plan) * kv_page_bytes(&plan->kv);
 }
 
 static uint64_t fixed_bytes(const EnginePlan *plan, const Model *model) {
@@ -109,15 +130,16 @@ static bool share_out(EnginePlan *plan, Model *model, NibbleError *error) {
   need.fixed = fixed_bytes(plan, model);
   plan->least_budget = budget_least(&need);
   bool fits = budget_plan(&need, budget, &residency, error);
-  if (fits && residency.streams) {
-    const RunSizes before = plan->sizes;
-    plan->sizes.sweep = sweep_size(plan, &model->shape);
+  const int batch = plan->sizes.batch;
+  for (int sweep = sweep_size(plan, &model->shape); fits && residency.streams && sweep > batch; sweep /= 2) {
+    plan->sizes.sweep = sweep;
     need.fixed = fixed_bytes(plan, model);
     Residency larger;
-    if (budget_plan(&need, budget, &larger, NULL))
+    if (budget_plan(&need, budget, &larger, NULL)) {
       residency = larger;
-    else
-      plan->sizes = before;
+      break;
+    }
+    plan->sizes.sweep = batch;
   }
   free(block_bytes);
   if (fits) model_limit(model, &residency);
@@ -129,7 +151,10 @@ bool engine_plan(EnginePlan *plan, Model *model, const NibbleOptions *options, N
   if (!kv_shape_of(&model->shape, kv_type_of(options), &plan->kv, &plan->windows, error)) return false;
   if (settle_options(options, &model->shape, &plan->kv, &plan->options, error)) {
     plan->sizes = (RunSizes){plan->options.context_size, plan->options.batch_size, plan->options.batch_size};
-    if (share_out(plan, model, error)) return true;
+    if (share_out(plan, model, error)) {
+      plan->kv_pages = kv_pages(plan);
+      return true;
+    }
   }
   free(plan->windows);
   plan->windows = NULL;

@@ -96,7 +96,7 @@ function checkRuns({ found, shared }, store, isShared) {
     assert.deepEqual(first, expected);
     assert.deepEqual(again, expected);
     assert.equal(memory.ring, info.budget.ringBytes);
-    assert.ok(memory.wasm <= Math.max(budget + (16 << 20), 16 << 20));
+    assert.ok(memory.wasm <= budget);
   }
 }
 

@@ -3,6 +3,7 @@
 // exported as they are. exports.txt lists all of them, js/engine.js calls them, and a test holds the three together.
 // Sizes that may pass 2^32 travel as doubles. `error` points at api_error_size() bytes: an int32 code, then the
 // message.
+#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -13,6 +14,12 @@
 #include "quant.h"
 
 #define EXPORT __attribute__((visibility("default"), used))
+
+// Bytes of the heap that are in use: static data and the first stack, and what malloc() has given out.
+EXPORT double api_heap_used(void) {
+  extern const char __heap_base;
+  return (double)(uintptr_t)&__heap_base + (double)(uint32_t)mallinfo().uordblks;
+}
 
 EXPORT int api_error_size(void) { return sizeof(NibbleError); }
 

@@ -9,8 +9,6 @@ const WORDS_PER_TOKEN = 0.75;
 // What a token costs besides its weights: sampling, turning it into text, waking the threads for each layer, and the way
 // from the worker to the page. The probe measures weights alone, and in a tiny model they are the smaller part.
 const SECONDS_PER_TOKEN = 0.001;
-// The wasm memory that an engine starts with, before it reserves any for a model: emscripten.cmake's INITIAL_MEMORY.
-const ENGINE_BYTES = 16 * 2 ** 20;
 // The engine addresses 32 bits of memory.
 const MOST_BYTES = 4e9;
 // Browsers tell at most 8 GB, and what is told is shared with everything else that runs.
@@ -51,7 +49,7 @@ export async function estimateModel(model, { store, options, readRate, signal })
   if (memory === null) throw problem;
   const [probe, free] = await Promise.all([rememberedProbe(signal), freeBytes(store)]);
   const budget = options.memoryBudget ?? null;
-  const bytes = Object.values(memory).reduce((sum, part) => sum + part, budget === null ? ENGINE_BYTES : 0);
+  const bytes = Object.values(memory).reduce((sum, part) => sum + part, 0);
   const fileBytes = file.bytes > 0 ? file.bytes : null;
   const speed = probe && estimateSpeed(probe, workPerToken(tensors));
   const wordsWhen = (streaming) => speed && wordsPerSecond(speed, streaming?.bytesPerToken ?? 0, readRate);
