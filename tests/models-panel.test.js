@@ -91,7 +91,7 @@ describe('the models panel', () => {
       /Needs about [\d.]+ [MG]B of memory and writes about [\d,.]+ words? a second on this device\./,
     );
     const [, memory] = /about ([\d.]+) MB of memory/.exec(await offer.innerText()) ?? [];
-    assert.ok(memory > 16, `${memory} MB, of which the engine alone takes 16`);
+    assert.ok(memory > 3, `${memory} MB, of which the engine alone takes 3`);
     await shoot(page, 'models-offer');
     await offer.locator('.accent').click();
     const row = rowOf(page, 'Q4_0').last();
