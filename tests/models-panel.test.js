@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { after, before, describe, test } from 'node:test';
 import { serveModels } from './model-server.js';
-import { converse, MODEL, openPage, PHONE, shoot, startBrowser, untilReady } from './page-driver.js';
+import { converse, forgetVisits, MODEL, openPage, PHONE, shoot, startBrowser, untilReady } from './page-driver.js';
 
 const bytes = readFileSync(MODEL);
 
@@ -27,7 +27,11 @@ after(async () => {
 
 /** Opens the page and its models panel. Requests to the test's own models are what a download is. */
 async function openPanel(prepare = undefined, inBrowser = browser) {
-  const opened = await openPage(inBrowser, { before: prepare });
+  const before = async (made) => {
+    await forgetVisits(made);
+    await prepare?.(made);
+  };
+  const opened = await openPage(inBrowser, { before });
   const { page } = opened;
   // Where the storage is full the page is ready and says so.
   if (inBrowser === browser) await untilReady(page);
@@ -37,7 +41,6 @@ async function openPanel(prepare = undefined, inBrowser = browser) {
   await page.getByRole('button', { name: /^Download SmolLM2 135M Instruct/ }).waitFor();
   await page.locator('#models-panel meter').waitFor();
   const close = async () => {
-    await page.evaluate(() => localStorage.clear());
     await page.close();
     // What a server refuses and a browser without service workers are said by the browser itself.
     const own = opened.complaints.filter((text) => !/Failed to load resource|blocked by Playwright/.test(text));

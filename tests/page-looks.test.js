@@ -51,7 +51,11 @@ after(() => browser?.close());
 
 async function open() {
   const answers = [MARKDOWN.match(/[\s\S]{1,9}/g), ['Yes, certainly.']];
-  const opened = await driver.openPage(browser, { before: (page) => driver.scriptEngine(page, { answers }) });
+  const before = async (page) => {
+    await driver.forgetVisits(page);
+    await driver.scriptEngine(page, { answers });
+  };
+  const opened = await driver.openPage(browser, { before });
   await driver.untilReady(opened.page);
   opened.complaints.length = 0;
   return opened;
@@ -208,7 +212,6 @@ describe('the page', () => {
     await page.reload();
     await driver.untilReady(page);
     assert.equal(await page.locator('#prompt').getAttribute('placeholder'), '输入消息');
-    await page.evaluate(() => localStorage.clear());
     opened.complaints.length = 0;
     await opened.close();
 

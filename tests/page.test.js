@@ -23,6 +23,9 @@ before(async () => {
 
 after(() => browser?.close());
 
+/** The page of a first visit. */
+const open = () => driver.openPage(browser, { before: driver.forgetVisits });
+
 const text = (page, id) => page.locator(`#${id}`).textContent();
 
 /** Chooses a file in place of the one in use, by dropping it. */
@@ -46,7 +49,7 @@ async function useFile(page, path) {
 
 describe('the page', () => {
   test('loads the included model, streams an answer and tells what runs', LIMIT, async () => {
-    const opened = await driver.openPage(browser);
+    const opened = await open();
     const { page } = opened;
     await driver.untilReady(page);
     assert.equal(await page.evaluate(() => crossOriginIsolated), true);
@@ -116,7 +119,7 @@ describe('the page', () => {
   });
 
   test('says what is wrong with a file that is no model, and goes on with the model before it', LIMIT, async () => {
-    const opened = await driver.openPage(browser);
+    const opened = await open();
     const { page } = opened;
     await driver.untilReady(page);
     await driver.converse(page, 'Hello');
@@ -138,7 +141,7 @@ describe('the page', () => {
   });
 
   test('refuses a file that was cut off', LIMIT, async () => {
-    const opened = await driver.openPage(browser);
+    const opened = await open();
     const { page } = opened;
     await driver.untilReady(page);
     const whole = readFileSync(driver.MODEL, 'latin1');
@@ -149,7 +152,7 @@ describe('the page', () => {
   });
 
   test('opens a model that is dropped on it, and stays where it is for anything else', LIMIT, async () => {
-    const opened = await driver.openPage(browser);
+    const opened = await open();
     const { page } = opened;
     await driver.untilReady(page);
     const leave = [() => drag(page, ['dragleave'], PICTURE), () => page.mouse.move(200, 200)];
@@ -172,12 +175,11 @@ describe('the page', () => {
     await page.waitForFunction(() => document.querySelector('#status-storage').textContent !== '');
     assert.match(await driver.converse(page, 'Hello'), /\p{L}/u);
     assert.match(await page.evaluate(() => localStorage.getItem('nibble.settings')), /mine\.gguf/);
-    await page.evaluate(() => localStorage.clear());
     await opened.close();
   });
 
   test('gives up the model before a large one only for a file that is a model', LIMIT, async () => {
-    const opened = await driver.openPage(browser);
+    const opened = await open();
     const { page } = opened;
     await driver.untilReady(page);
     const large = join(FOLDER, 'large.gguf');
@@ -246,12 +248,14 @@ describe('the page', () => {
     const isFree = ({ long, busiest }) => long.length === 0 || busiest < LONG_MILLISECONDS;
     for (let round = 0; round < ROUNDS && !rounds.some(isFree); round++) {
       const opened = await driver.openPage(browser, {
-        before: (page) =>
-          page.addInitScript(() => {
+        before: async (page) => {
+          await driver.forgetVisits(page);
+          await page.addInitScript(() => {
             window.longTasks = [];
             const note = (list) => window.longTasks.push(...list.getEntries().map(({ duration }) => duration));
             new PerformanceObserver(note).observe({ type: 'longtask', buffered: true });
-          }),
+          });
+        },
       });
       const { page } = opened;
       const trace = await traceTasks(browser.context);
