@@ -1,10 +1,15 @@
 // A server of models as another site: with CORS and ranges, slow where a test wants to step in between.
 import { createServer } from 'node:http';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { parseRange } from '../web/serve.js';
 
+const PART_BYTES = 32768;
+const STALL_MILLISECONDS = 10;
+
 /**
- * @param {Record<string, { bytes: Uint8Array, type?: string, pause?: number, gate?: Promise<void> }>} files by path;
- *   `pause`: milliseconds before each further 32 KiB; `gate`: what the second half of each answer waits for
+ * @param {Record<string, { bytes: Uint8Array, type?: string, pause?: number, gate?: Promise<void>, limit?: number }>} files
+ *   by path; `pause`: milliseconds before each further 32 KiB; `gate`: what the second half of each answer waits for;
+ *   `limit`: where answers stall until that is raised; `pause` and `limit` may be changed meanwhile
  * @returns {Promise<{ url: string, requests: { path: string, range: string | undefined }[], close: () => Promise<void> }>}
  */
 export async function serveModels(files) {
@@ -20,7 +25,7 @@ export async function serveModels(files) {
     requests.push({ path: pathname, range: request.headers.range });
     const file = files[pathname];
     if (!file) return response.writeHead(404, headers).end();
-    const { bytes, type = 'application/octet-stream', pause = 0, gate } = file;
+    const { bytes, type = 'application/octet-stream', gate } = file;
     const range = parseRange(request.headers.range, bytes.length);
     const { start, end } = range === 'whole' ? { start: 0, end: bytes.length - 1 } : range;
     response.writeHead(range === 'whole' ? 200 : 206, {
@@ -31,10 +36,15 @@ export async function serveModels(files) {
       'Content-Length': end - start + 1,
       ...(range === 'whole' ? {} : { 'Content-Range': `bytes ${start}-${end}/${bytes.length}` }),
     });
-    for (let at = start; at <= end && !response.destroyed; at += 32768) {
+    for (let at = start; at <= end && !response.destroyed; ) {
+      if (at >= (file.limit ?? bytes.length)) {
+        await sleep(STALL_MILLISECONDS);
+        continue;
+      }
       if (gate !== undefined && at > (start + end) / 2) await gate;
-      response.write(bytes.subarray(at, Math.min(at + 32768, end + 1)));
-      if (pause > 0) await new Promise((resolve) => setTimeout(resolve, pause));
+      response.write(bytes.subarray(at, Math.min(at + PART_BYTES, end + 1)));
+      at += PART_BYTES;
+      if (file.pause > 0) await sleep(file.pause);
     }
     response.end();
   });

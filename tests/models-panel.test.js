@@ -13,7 +13,7 @@ let models;
 before(async () => {
   models = await serveModels({
     '/fast.gguf': { bytes },
-    '/slow.gguf': { bytes, pause: 100 },
+    '/slow.gguf': { bytes, pause: 100, limit: bytes.length - 100_000 },
     '/page.gguf': { bytes: Buffer.from('<!doctype html><title>Not here</title>'), type: 'text/html' },
     '/picture.gguf': { bytes: Buffer.from('\xff\xd8\xff\xe0 no model at all'.repeat(10), 'latin1') },
   });

@@ -345,18 +345,23 @@ for (const [kind, open] of [
 
     test('a second importer waits for the first, and then loads what that stored', async () => {
       let waiting;
+      let holding;
       const second = new Promise((resolve) => {
         waiting = resolve;
       });
+      // The first has the lock before the second asks for it.
+      const locked = new Promise((resolve) => {
+        holding = resolve;
+      });
       const slow = altered(backend, {
         writeChunk: async (...args) => {
+          holding();
           if (args[1] === 1) await second;
           return backend.writeChunk(...args);
         },
       });
       const first = createRig(runtime, slow, CHUNK).load(descriptor());
-      // The first has the lock before the second asks for it.
-      await new Promise((resolve) => setTimeout(resolve, 50));
+      await locked;
       const onProgress = ({ phase }) => phase === 'wait' && waiting();
       const [one, two] = await Promise.all([first, rig.load(descriptor(), { onProgress })]);
       assert.deepEqual([one.storage.state, two.storage.state], ['imported', 'stored']);
