@@ -62,7 +62,7 @@ export async function readHeader(runtime, source, signal) {
     if (wanted >= MAX_HEADER_BYTES) {
       throw new NibbleError(
         'GGUF_BAD_COUNT',
-        `The header of the model goes on behind ${MAX_HEADER_BYTES >> 20} MiB; no model needs as much. The file is damaged.`,
+        `The header of the model goes on behind ${Math.floor(MAX_HEADER_BYTES / 1e6)} MB; no model needs as much. The file is damaged.`,
       );
     }
   }

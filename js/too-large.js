@@ -10,7 +10,7 @@ const megabytes = (bytes) => `${Math.floor(bytes / 1e6)} MB`;
  * @param {{ threads: number, contextSize: number, batchSize: number, exact: boolean, kvType?: string }} options
  * @param {NibbleError} cause
  * @returns {NibbleError} OUT_OF_MEMORY; `details`: bytes `available` to the engine in all, `weights` and `besides` of
- *   this model, and `weightsThatFit`
+ *   this model, `weightsThatFit`, and whether the model `streams` with a memoryBudget of what is available
  */
 export function tooLarge(runtime, header, options, cause) {
   const { weights, activations, code, other, unused } = header.describe(options).memory;
@@ -19,7 +19,21 @@ export function tooLarge(runtime, header, options, cause) {
   const weightsThatFit = Math.max(0, available - besides);
   const found = `The model takes ${megabytes(weights)} for its weights and ${megabytes(besides)} besides, and this device gives the engine ${megabytes(available)}`;
   const fits = `a model with up to ${megabytes(weightsThatFit)} of weights, some ${megabytes(weightsThatFit)} of GGUF file, fits`;
-  const details = { available, weights, besides, weightsThatFit };
-  const message = weightsThatFit > 0 ? `${found}: ${fits}.` : `${found}. Close other models and tabs first.`;
+  const memoryBudget = Math.floor(available / 1e6) * 1e6;
+  const streams = canStream(header, options, memoryBudget);
+  const details = { available, weights, besides, weightsThatFit, streams };
+  const advice = weightsThatFit > 0 ? `${found}: ${fits}.` : `${found}. Close other models and tabs first.`;
+  const way = `With a memoryBudget of ${megabytes(memoryBudget)} and a store this model runs too, and reads its weights again for every token.`;
+  const message = streams ? `${advice} ${way}` : advice;
   return new NibbleError('OUT_OF_MEMORY', message, { cause, details });
+}
+
+/** Whether a model runs whose weights need not all stay. */
+function canStream(header, options, memoryBudget) {
+  try {
+    return header.describe({ ...options, contextSize: 0, memoryBudget }).info.budget.streams;
+  } catch (error) {
+    if (error instanceof NibbleError) return false;
+    throw error;
+  }
 }

@@ -9,7 +9,7 @@ import { Conversation } from '../js/commands/chat.js';
 import { checkContext, createEstimate, tooShort } from '../js/commands/perplexity.js';
 import { sentence } from '../js/commands/sentences.js';
 import { createTerminal } from '../js/commands/terminal.js';
-import { bytes, columns, duration, parameters, sizeLabel } from '../js/commands/units.js';
+import { binaryBytes, bytes, columns, duration, parameters, sizeLabel } from '../js/commands/units.js';
 import { NibbleError } from '../js/errors.js';
 import { checkKernelSet, KERNEL_SETS } from '../js/simd.js';
 
@@ -232,7 +232,8 @@ describe('a person in a chat', () => {
 
 describe('figures', () => {
   test('numbers for people', () => {
-    assert.deepEqual([bytes(0), bytes(1536), bytes(3 * 2 ** 30)], ['0 B', '1.50 KiB', '3.00 GiB']);
+    assert.deepEqual([bytes(0), bytes(1536), bytes(3e9)], ['0 B', '1.54 kB', '3.00 GB']);
+    assert.deepEqual([binaryBytes(0), binaryBytes(1536), binaryBytes(3 * 2 ** 30)], ['0 B', '1.50 KiB', '3.00 GiB']);
     assert.deepEqual([parameters(512), parameters(1.236e9)], ['512', '1.24 B']);
     assert.deepEqual([sizeLabel(134.5e6), sizeLabel(1.236e9), sizeLabel(1e9)], ['135M', '1.2B', '1B']);
     assert.deepEqual([duration(1.25), duration(75), duration(7300)], ['1.3s', '1m15s', '2h1m']);

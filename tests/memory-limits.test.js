@@ -93,7 +93,7 @@ describe('in a browser that lets memory grow to 32 MiB', () => {
   test('a model that is too large is refused, with what would fit', async () => {
     const found = await open(LARGE);
     assert.equal(found.code, 'OUT_OF_MEMORY', JSON.stringify(found));
-    const { available, weights, besides, weightsThatFit } = found.details;
+    const { available, weights, besides, weightsThatFit, streams } = found.details;
     assert.equal(available, 32 * MIB);
     assert.ok(weights > 32 * MIB, `${weights}`);
     assert.equal(weightsThatFit, available - besides);
@@ -101,6 +101,8 @@ describe('in a browser that lets memory grow to 32 MiB', () => {
       found.message,
       new RegExp(`gives the engine 33 MB: a model with up to ${Math.floor(weightsThatFit / 1e6)} MB`),
     );
+    assert.equal(streams, true);
+    assert.match(found.message, /With a memoryBudget of 33 MB and a store this model runs too/);
   });
 
   test('a model of the size that was told does fit', async () => {

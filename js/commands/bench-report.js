@@ -1,5 +1,5 @@
 // Benchmark rows as markdown, CSV and JSON.
-import { bytes, parameters } from './units.js';
+import { binaryBytes, bytes, parameters } from './units.js';
 
 /** Mean and sample standard deviation. */
 export function statistics(samples) {
@@ -15,7 +15,7 @@ export function testName({ n_prompt: prompt, n_gen: generated, n_depth: depth })
 
 const COLUMNS = [
   { name: 'model', cell: (row) => row.model_type },
-  { name: 'size', right: true, cell: (row) => bytes(row.model_size) },
+  { name: 'size', right: true, cell: (row) => binaryBytes(row.model_size) },
   { name: 'params', right: true, cell: (row) => parameters(row.model_n_params) },
   { name: 'backend', cell: (row) => row.backends },
   { name: 'threads', right: true, cell: (row) => String(row.n_threads) },

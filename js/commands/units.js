@@ -1,16 +1,20 @@
 // Numbers for people.
 
-/** 1536 -> "1.50 KiB" */
-export function bytes(count) {
-  const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB'];
+function scaled(count, base, units) {
   let value = count;
   let unit = 0;
-  while (value >= 1024 && unit < units.length - 1) {
-    value /= 1024;
+  while (value >= base && unit < units.length - 1) {
+    value /= base;
     unit++;
   }
   return unit === 0 ? `${count} B` : `${value.toFixed(2)} ${units[unit]}`;
 }
+
+/** 1536 -> "1.54 kB" */
+export const bytes = (count) => scaled(count, 1000, ['B', 'kB', 'MB', 'GB', 'TB']);
+
+/** 1536 -> "1.50 KiB", as llama-bench has it */
+export const binaryBytes = (count) => scaled(count, 1024, ['B', 'KiB', 'MiB', 'GiB', 'TiB']);
 
 /** 1236000000 -> "1.24 B" */
 export function parameters(count) {
