@@ -70,7 +70,9 @@ describe('the page', () => {
     const used = Number.parseInt(await text(page, 'status-context'), 10);
     assert.ok(used > 5 && used < 512, `${used} tokens of context used`);
     assert.match(await text(page, 'status-memory'), /\d MB/);
-    await driver.converse(page, 'Who are you?');
+    // The picture that the README opens with.
+    for (const question of ['Who are you?', 'What can you do?', 'What is 3 + 4?'])
+      await driver.converse(page, question);
     await driver.shoot(page, 'wide');
     await opened.close();
   });
