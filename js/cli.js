@@ -10,6 +10,7 @@ const COMMANDS = {
   run: 'answer or continue one prompt',
   chat: 'talk with a model in the terminal',
   info: 'tell what is in a model file, and what memory it needs',
+  models: 'keep models in a folder, from which they are read fast',
   tokenize: 'turn text into tokens',
   eval: 'the probabilities of the token that comes next',
   perplexity: 'how well a model predicts a text',

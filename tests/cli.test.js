@@ -10,7 +10,7 @@ import { createEngine } from '../js/index.node.js';
 import { temporaryFolder, writeSmallModel } from './small-model.js';
 
 const CLI = fileURLToPath(new URL('../js/cli.js', import.meta.url));
-const COMMANDS = ['run', 'chat', 'info', 'tokenize', 'eval', 'perplexity', 'bench'];
+const COMMANDS = ['run', 'chat', 'info', 'models', 'tokenize', 'eval', 'perplexity', 'bench'];
 
 let model;
 let folder;

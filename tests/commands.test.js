@@ -102,9 +102,10 @@ describe('sentences', () => {
     });
     assert.equal(sentence(wrong, known), '--top-p is 2; expected less.');
     assert.equal(sentence(wrong, {}), 'The option topP is 2.');
-    const full = new NibbleError('CONTEXT_FULL', 'contextSize', { details: { tokens: 9, contextSize: 8 } });
-    assert.match(sentence(full, known), /^9 tokens .* holds 8\. .*larger --context\.$/);
-    assert.match(sentence(full, known, { inChat: true }), /\/reset/);
+    const said = 'The text has 9 tokens. Shorten it, or create the engine with a larger contextSize.';
+    const full = new NibbleError('CONTEXT_FULL', said, { details: { tokens: 9, contextSize: 8 } });
+    assert.equal(sentence(full, known), 'The text has 9 tokens. Shorten it, or run it with a larger --context.');
+    assert.match(sentence(full, known, { inChat: true }), / Shorten it, begin anew with \/reset, or start with a larger/);
     assert.equal(sentence(new Error('as it is')), 'as it is');
   });
 

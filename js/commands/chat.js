@@ -18,6 +18,13 @@ export default {
   ownInterrupts: true,
   options: {
     system: { kind: 'text', value: 'TEXT', help: 'a system message to begin with' },
+    'on-full': {
+      kind: 'text',
+      value: 'WAY',
+      choices: ['stop', 'drop-oldest'],
+      default: 'stop',
+      help: 'where the context is full: stop, or drop-oldest, which leaves the oldest messages out and goes on',
+    },
     verbose: { kind: 'flag', short: 'v', help: 'tell what each answer took' },
     ...ENGINE,
     ...SAMPLING,
@@ -124,7 +131,8 @@ export class Conversation {
     const terminal = this.#terminal;
     this.#messages.push({ role: 'user', content: question });
     try {
-      this.#completion = this.#engine.complete({ messages: this.#messages, ...this.#values.sampling });
+      const onFull = this.#values['on-full'];
+      this.#completion = this.#engine.complete({ messages: this.#messages, onFull, ...this.#values.sampling });
       for await (const { text } of this.#completion) if (!this.#values.json) terminal.write(text);
       const result = await this.#completion.result;
       this.#messages.push({ role: 'assistant', content: result.text });
@@ -132,6 +140,8 @@ export class Conversation {
         terminal.write(`${JSON.stringify({ role: 'assistant', content: result.text, ...result })}\n`);
       else terminal.write('\n');
       if (result.finishReason === 'context') terminal.note('(The context is full; /reset begins anew.)');
+      if (result.droppedMessages > 0)
+        terminal.note(`(The context is full: the oldest ${result.droppedMessages} messages were left out.)`);
       if (this.#values.verbose) terminal.note(timingsLine(result));
     } catch (error) {
       this.#messages.pop();

@@ -27,10 +27,9 @@ export function sentence(error, options = {}, { inChat = false } = {}) {
     if (flag === 'model') return '--model is empty; expected the path or the URL of a GGUF file.';
     if (Object.hasOwn(options, flag)) return `--${flag} is ${details.found}; expected ${details.expected}.`;
   }
-  if (code === 'CONTEXT_FULL' && details.contextSize !== undefined) {
-    const found = `${details.tokens} tokens are too many: the context holds ${details.contextSize}.`;
-    const way = inChat ? 'Shorten the text, begin anew with /reset, or start' : 'Use a shorter text, or run it';
-    return `${found} ${way} with a larger --context.`;
+  if (code === 'CONTEXT_FULL') {
+    const way = inChat ? ', begin anew with /reset, or start with' : ', or run it with';
+    return message.replace(/, or create the engine with a larger contextSize\.$/, `${way} a larger --context.`);
   }
   if (code === 'WORKER_FAILED' && details.reason !== undefined) {
     return `The engine's worker ended unexpectedly: ${details.reason}. Run the command again.`;

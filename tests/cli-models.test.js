@@ -1,0 +1,65 @@
+// The command line's models that a folder keeps, and its chats whose context is full, as processes.
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { temporaryFolder, writeSmallModel } from './small-model.js';
+
+const CLI = fileURLToPath(new URL('../js/cli.js', import.meta.url));
+
+function nibble(args, input = '') {
+  const { status, stdout, stderr } = spawnSync(process.execPath, [CLI, ...args], { input, encoding: 'utf8' });
+  return { status, stdout, stderr };
+}
+
+test('models are imported into a folder, listed, verified, found damaged, and deleted', () => {
+  const folder = temporaryFolder();
+  const models = (...args) => nibble(['models', ...args, '--store', folder]);
+  assert.equal(models('list').stdout, 'No models.\n');
+  const imported = models('import', writeSmallModel());
+  assert.equal(imported.status, 0, imported.stderr);
+  const id = imported.stdout.split(/: [\d.]+ KiB stored/)[0];
+  const [listed, ...others] = JSON.parse(models('list', '--json').stdout);
+  assert.deepEqual([listed.id, listed.state, others], [id, 'complete', []]);
+  assert.match(models('list').stdout, /random small/);
+  assert.match(models('verify', id).stdout, /all as they were stored\n$/);
+  const chunk = readdirSync(folder, { recursive: true }).find((name) => name.endsWith('.chunk'));
+  const bytes = readFileSync(join(folder, chunk));
+  bytes[100] ^= 1;
+  writeFileSync(join(folder, chunk), bytes);
+  const damaged = models('verify', id);
+  assert.deepEqual([damaged.status, damaged.stdout], [1, '']);
+  assert.match(damaged.stderr, /^nibble: STORE_DAMAGED: [^\n]+\.\n$/);
+  assert.equal(models('delete', id).status, 0);
+  assert.equal(models('list').stdout, 'No models.\n');
+  assert.match(models('verify', id).stderr, /^nibble: STORE_MISSING: [^\n]+\.\n/);
+});
+
+test('models that are asked for wrongly are exit code 2', () => {
+  const cases = [
+    [[], /there are list, import, verify, delete/],
+    [['burn', 'x'], /^nibble: USAGE: burn cannot be done here/],
+    [['import'], /needs a GGUF file or its URL/],
+    [['list', 'x'], /One at a time/],
+  ];
+  for (const [args, message] of cases) {
+    const { status, stdout, stderr } = nibble(['models', ...args, '--store', 'x']);
+    assert.deepEqual([status, stdout], [2, ''], stderr);
+    assert.match(stderr, message);
+  }
+  assert.match(nibble(['models', 'list']).stderr, /--store is needed/);
+});
+
+test('a chat whose context is full drops its oldest messages where it is told to, and says so', () => {
+  const args = ['chat', '-m', writeSmallModel(), '-c', '64', '-n', '8', '--ignore-eos'];
+  const input = 'one\ntwo\nthree\nfour\nfive\n';
+  const stops = nibble(args, input);
+  assert.match(stops.stderr, /CONTEXT_FULL: .*begin anew with \/reset, or start with a larger --context\./);
+  const goesOn = nibble([...args, '--on-full', 'drop-oldest'], input);
+  assert.equal(goesOn.status, 0, goesOn.stderr);
+  assert.doesNotMatch(goesOn.stderr, /CONTEXT_FULL/);
+  assert.match(goesOn.stderr, /the oldest \d+ messages were left out/);
+  assert.equal(nibble([...args, '--on-full', 'burn']).status, 2);
+});
