@@ -131,7 +131,8 @@ export class Session extends SessionCalls {
    * Stores the session in the engine's store, beside its model, in place of an earlier one of that key;
    * engine.restoreSession() brings it back after a reload. The earlier one stays where this fails: with SAVE_NEEDS_STORE,
    * STORE_FULL, SAVE_TOO_LARGE, STORE_MISSING (the model was deleted), CANCELLED. Beyond the engine's `maxSaves` and
-   * `maxSavedBytes` the saves that were used longest ago are dropped.
+   * `maxSavedBytes` the saves that were used longest ago are dropped. Other calls of the engine wait until it is written:
+   * of 2,000 tokens of a 1B model 0.1 to 0.5 s, which a copy of its 36 to 67 MB in memory would cost instead.
    * @param {string} key up to 200 characters
    * @param {{ signal?: AbortSignal }} [options]
    * @returns {Promise<SavedSession>}

@@ -29,7 +29,9 @@ export function sentence(error, options = {}, { inChat = false } = {}) {
   }
   if (code === 'CONTEXT_FULL') {
     const way = inChat ? ', begin anew with /reset, or start with' : ', or run it with';
-    return message.replace(/, or create the engine with a larger contextSize\.$/, `${way} a larger --context.`);
+    return message
+      .replace(/, or create the engine with a larger contextSize\.$/, `${way} a larger --context.`)
+      .replace(/Create the engine with a larger contextSize\.$/, 'Run it with a larger --context.');
   }
   if (code === 'WORKER_FAILED' && details.reason !== undefined) {
     return `The engine's worker ended unexpectedly: ${details.reason}. Run the command again.`;

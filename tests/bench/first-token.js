@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 // Time to the first token where the model has to come from a server of a given rate first: a prompt that is given at once,
 // and computed as the weights arrive (`early`), beside one that is given when all is there.
-// usage: node tests/bench/first-token.js --model FILE [--rate 70] [--prompt 512] [--rounds 3] [--threads 2]
+// usage: node tests/bench/first-token.js --model FILE [--rate 35] [--prompt 512] [--rounds 3] [--threads 2]
 //                                        [--places node,chromium] [--out FILE]
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
@@ -102,7 +102,7 @@ async function command() {
   const { values } = parseArgs({
     options: {
       model: { type: 'string' },
-      rate: { type: 'string', default: '70' },
+      rate: { type: 'string', default: '35' },
       prompt: { type: 'string', default: '512' },
       rounds: { type: 'string', default: '3' },
       threads: { type: 'string', default: '2' },
