@@ -20,7 +20,7 @@ test('models are imported into a folder, listed, verified, found damaged, and de
   assert.equal(models('list').stdout, 'No models.\n');
   const imported = models('import', writeSmallModel());
   assert.equal(imported.status, 0, imported.stderr);
-  const id = imported.stdout.split(/: [\d.]+ KiB stored/)[0];
+  const id = imported.stdout.split(/: [\d.]+ \w+ stored/)[0];
   const [listed, ...others] = JSON.parse(models('list', '--json').stdout);
   assert.deepEqual([listed.id, listed.state, others], [id, 'complete', []]);
   assert.match(models('list').stdout, /random small/);
