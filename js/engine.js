@@ -232,6 +232,11 @@ export class Model {
     return namedNumbers(this.#runtime, rate, String);
   }
 
+  /** Measures the kernel sets, where that is left to the engine: some 100 ms, in which reads go on. Otherwise finish() does. */
+  chooseKernels() {
+    this.#runtime.c._nibble_engine_choose_kernels(this.#engine);
+  }
+
   /** The kernel set in use, the tiles it reads side by side, and the sets' measured rates (weights a second) by name. */
   get kernels() {
     const runtime = this.#runtime;

@@ -3,8 +3,9 @@
 import { benchmark } from './benchmark.js';
 import { describeHeader, identityOf, settleContext } from './describe.js';
 import { NibbleError } from './errors.js';
+import { HeadStart } from './head-start.js';
 import { checkCancelled, checkStreamable } from './loader.js';
-import { openModel } from './open-model.js';
+import { openModel, openStore } from './open-model.js';
 import * as read from './options.js';
 import { probe } from './probe.js';
 import { SessionHost } from './session-host.js';
@@ -116,7 +117,13 @@ export class Host {
   async #prepare(header, model, load, signal, begin) {
     // Whatever goes wrong, no read may go on into a heap that is given back.
     const loading = model === null ? null : load(model);
+    // Whoever waits for it finds out.
+    loading?.catch(() => {});
     try {
+      // Reads begin before this worker is kept busy: they go on in others.
+      await this.#turn.next();
+      model?.chooseKernels();
+      await this.#turn.next();
       this.#texts = new Texts(header);
       header.close();
       checkCancelled(signal);
@@ -211,13 +218,25 @@ export class Host {
     return null;
   }
 
-  /** Starts the wasm and opens the model's header. */
+  /** Starts the wasm and the store, and opens the model's header. */
   async #withModel({ build: wanted, wasm, ...call }, use) {
-    const { runtime, ...build } = await this.#platform.startRuntime(wanted, wasm);
-    this.#runtime = runtime;
-    this.#hasWorkers =
-      build.threads > 1 || wanted.early || (call.store !== null && this.#platform.startReader !== undefined);
-    return openModel({ ...call, runtime, platform: this.#platform }, (opened) => use({ ...opened, ...build }));
+    const platform = this.#platform;
+    const starting = platform.startRuntime(wanted, wasm);
+    const ahead = call.store === null ? null : this.#startAhead({ ...call, platform }, starting);
+    try {
+      const { runtime, ...build } = await starting;
+      this.#runtime = runtime;
+      this.#hasWorkers ||= build.threads > 1 || wanted.early === true;
+      return await openModel({ ...call, ahead, runtime, platform }, (opened) => use({ ...opened, ...build }));
+    } finally {
+      await ahead?.close();
+    }
+  }
+
+  #startAhead(call, starting) {
+    this.#hasWorkers = call.platform.startReader !== undefined;
+    const runtime = starting.then((started) => started.runtime);
+    return new HeadStart(call, openStore(call.store, call.platform), runtime);
   }
 
   #settleThreads(options) {

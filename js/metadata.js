@@ -19,6 +19,8 @@ const TYPES = {
 const BOOL = 7;
 const STRING = 8;
 const ARRAY = 9;
+// In front of a string.
+const LENGTH_BYTES = 8;
 
 /** A value type's name, such as 'u32', and 'string[]' for arrays. */
 export function typeName({ type, element }) {
@@ -29,15 +31,55 @@ const plain = (value) => (typeof value === 'bigint' && BigInt.asIntN(54, value) 
 
 function decodeStrings(bytes, count) {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
-  const strings = new Array(count);
-  let position = 0;
-  for (let index = 0; index < count; index++) {
-    const length = Number(view.getBigUint64(position, true));
-    strings[index] = decoder.decode(bytes.subarray(position + 8, position + 8 + length));
-    position += 8 + length;
+  const ends = new Uint32Array(count);
+  for (let index = 0, position = 0; index < count; index++) {
+    position += LENGTH_BYTES + Number(view.getBigUint64(position, true));
+    ends[index] = position;
   }
-  return strings;
+  return decodeAtOnce(bytes, ends) ?? decodeEach(bytes, ends);
+}
+
+/**
+ * A call of the decoder takes longer than most strings, so all are decoded as one text and cut out of that: a third of
+ * the time. Where one of them is no UTF-8, its end in the text is not known: null.
+ */
+function decodeAtOnce(given, ends) {
+  const bytes = given.slice(0, ends.at(-1) ?? 0);
+  const cuts = new Uint32Array(ends.length);
+  let units = 0;
+  for (let index = 0, position = 0; index < ends.length; index++) {
+    // No character goes on behind a zero, so none reaches from one string into the next.
+    bytes.fill(0, position, position + LENGTH_BYTES);
+    units += LENGTH_BYTES;
+    for (position += LENGTH_BYTES; position < ends[index]; position++) {
+      const byte = bytes[position];
+      // UTF-16 units: one for a first byte, one more for the first of four, none for those that follow.
+      if ((byte & 0xc0) !== 0x80) units += byte >= 0xf0 ? 2 : 1;
+    }
+    cuts[index] = units;
+  }
+  let text;
+  try {
+    text = new TextDecoder('utf-8', { ignoreBOM: true, fatal: true }).decode(bytes);
+  } catch {
+    return null;
+  }
+  let start = 0;
+  return Array.from(cuts, (end) => {
+    const string = text.slice(start + LENGTH_BYTES, end);
+    start = end;
+    return string;
+  });
+}
+
+function decodeEach(bytes, ends) {
+  const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
+  let position = 0;
+  return Array.from(ends, (end) => {
+    const string = decoder.decode(bytes.subarray(position + LENGTH_BYTES, end));
+    position = end;
+    return string;
+  });
 }
 
 function decodeNumbers(bytes, element, count) {

@@ -4,6 +4,14 @@ import { nextPiece } from './loader.js';
 import { Checksum } from './packer.js';
 import { openSource } from './source.js';
 
+/** The id, where nothing has to be opened to know it; null otherwise. @param {any} descriptor */
+export function knownId({ stored, url, blob, name }) {
+  if (typeof stored === 'string') return stored;
+  if (typeof url === 'string' && /^https?:/i.test(url)) return `url:${new URL(url).href}`;
+  if (typeof blob?.lastModified === 'number') return `file:${name}:${blob.size}:${blob.lastModified}`;
+  return null;
+}
+
 /**
  * @param {any} descriptor as describeSource() makes it
  * @param {{ runtime: import('./engine.js').Runtime, openPath?: (path: string) => Promise<import('./source.js').Source>,
@@ -11,13 +19,10 @@ import { openSource } from './source.js';
  * @returns {Promise<string>} `url:<address>`, `file:<name>:<size>:<last modified>`, or `bytes:<checksum>`
  */
 export async function modelId(descriptor, { runtime, openPath, signal }) {
-  if (typeof descriptor.stored === 'string') return descriptor.stored;
-  if (typeof descriptor.url === 'string' && /^https?:/i.test(descriptor.url))
-    return `url:${new URL(descriptor.url).href}`;
+  const known = knownId(descriptor);
+  if (known !== null) return known;
   if (typeof descriptor.path === 'string') return pathId(descriptor, { openPath, signal });
-  const { blob } = descriptor;
-  if (typeof blob?.lastModified === 'number') return `file:${descriptor.name}:${blob.size}:${blob.lastModified}`;
-  if (blob !== undefined) return contentId(await openSource(descriptor, { signal }), runtime, signal);
+  if (descriptor.blob !== undefined) return contentId(await openSource(descriptor, { signal }), runtime, signal);
   if (descriptor.again !== undefined)
     return contentId(await openSource({ ...descriptor, port: descriptor.again }, { signal }), runtime, signal);
   // A stream cannot be read twice: each is a model of its own.

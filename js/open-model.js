@@ -44,13 +44,14 @@ export const openStore = (store, platform) => openBackend(store.folder ? store :
 /**
  * @template T
  * @param {{ runtime: import('./engine.js').Runtime, platform: import('./host.js').Platform, descriptor: any, store: any,
- *   headerOnly: boolean, signal?: AbortSignal, onProgress: (progress: object) => void }} call `store`: as readStore()
- *   gives it, or null; `headerOnly`: the weights are not asked for, so nothing is to be stored
+ *   headerOnly: boolean, signal?: AbortSignal, onProgress: (progress: object) => void,
+ *   ahead: import('./head-start.js').HeadStart | null }} call `store`: as readStore() gives it, or null; `ahead`: null
+ *   where there is no store; `headerOnly`: the weights are not asked for, so nothing is to be stored
  * @param {(opened: import('./loader.js').OpenedModel) => Promise<T>} use
  * @returns {Promise<T>}
  */
 export async function openModel(call, use) {
-  const { descriptor, store, platform } = call;
+  const { descriptor, store, ahead } = call;
   const storage = noStorage(store === null ? null : storeKind(store));
   if (store === null) return pastStore(call, storage, use);
   let used = false;
@@ -59,12 +60,7 @@ export async function openModel(call, use) {
     return use(opened);
   };
   try {
-    const backend = await openStore(store, platform);
-    try {
-      return await throughStore(call, backend, storage, useOnce);
-    } finally {
-      await backend.close();
-    }
+    return await throughStore(call, await ahead.backend, storage, useOnce);
   } catch (error) {
     if (used || descriptor.stored !== undefined || !STORE_PROBLEMS.includes(error.code)) throw error;
     storage.problem = { code: error.code, message: error.message };

@@ -21,9 +21,10 @@ const READS_AHEAD = 8;
 const closed = () => new NibbleError('STORE_UNAVAILABLE', 'The reader is closed. Open another one.');
 
 /**
- * @param {{ backend: import('./store-backends.js').Backend, store: any, runtime: import('./engine.js').Runtime,
+ * @param {{ backend: import('./store-backends.js').Backend, store: any,
+ *   runtime: import('./engine.js').Runtime | Promise<import('./engine.js').Runtime>,
  *   platform: import('./host.js').Platform }} from an Opening of store.js; `store`: what `backend` was opened by, as
- *   readStore() in options.js gives it; the backend stays the caller's
+ *   readStore() in options.js gives it; the backend stays the caller's; the runtime may still be starting
  * @param {{ workers?: number }} [options] how many are worth their start, at most: 0 for what one read brings
  * @returns {Reader} at once: its workers start meanwhile
  */
@@ -36,26 +37,36 @@ export function openReader({ backend, store, runtime, platform }, { workers: mos
   } catch {
     // A browser that refuses workers inside workers; with one of them it reads as well.
   }
-  return new Reader(backend, workers, { store, memory: runtime.memory });
+  return new Reader(backend, workers, { store, runtime });
 }
 
 export class Reader {
   #backend;
-  #memory;
+  #started;
+  /** @type {WebAssembly.Memory | null} */
+  #memory = null;
   #closed = false;
   /** @type {{ client: Client, ready: Promise<any>, reads: number }[]} */
   #workers;
 
   /** What openReader() makes. */
-  constructor(backend, clients, { store, memory }) {
+  constructor(backend, clients, { store, runtime }) {
     this.#backend = backend;
-    this.#memory = memory;
+    this.#started = Promise.resolve(runtime).then(({ memory }) => {
+      this.#memory = memory;
+    });
+    // Whoever reads finds out.
+    this.#started.catch(() => {});
     this.#workers = clients.map((client) => {
-      const ready = client.call('readerOpen', { store, memory });
-      // Whoever reads finds out.
+      const ready = this.#started.then(() => client.call('readerOpen', { store, memory: this.#memory }));
       ready.catch(() => {});
       return { client, ready, reads: 0 };
     });
+  }
+
+  /** Resolves when its workers have started, or have not. @returns {Promise<any>} */
+  get ready() {
+    return Promise.allSettled(this.#workers.map(({ ready }) => ready));
   }
 
   /** How many reads to ask for at once; the reads themselves are fewer, which bounds the memory beside the heap. */
@@ -75,6 +86,7 @@ export class Reader {
   async read(id, index, offset, target, signal) {
     if (this.#closed) throw closed();
     const pieces = piecesOf(target);
+    if (this.#memory === null) await this.#started;
     const worker = this.#pickWorker();
     if (worker === undefined || pieces.some(({ buffer }) => buffer !== this.#memory.buffer)) {
       return this.#backend.readChunk(id, index, offset, target);

@@ -18,6 +18,7 @@ const ABSENT = Symbol('absent');
  * @typedef {object} Opening
  * @property {import('./engine.js').Runtime} runtime
  * @property {import('./store-backends.js').Backend} backend
+ * @property {import('./head-start.js').HeadStart | null} [ahead] what was got of it before
  * @property {number} chunkBytes of chunks to be written
  * @property {string} id
  * @property {any} descriptor where the model comes from, if not from the store; null: from the store alone
@@ -92,7 +93,7 @@ async function fromStore(opening, record, use) {
   const { backend, storage, runtime, signal, onProgress } = opening;
   // Where weights are to come, the workers that read them start while the header is read.
   const open = () => openReader(opening, { workers: record.chunks.length > 1 ? undefined : 0 });
-  let reader = opening.headerOnly === false ? open() : null;
+  let reader = opening.headerOnly === false ? (opening.ahead?.takeReader() ?? open()) : null;
   const load = async (model) => {
     checkSize(model, record);
     reader ??= open();
@@ -124,6 +125,8 @@ async function fromStore(opening, record, use) {
   try {
     header = (await storedHeader(opening, record)) ?? (await mendHeader(opening, record));
     storage.state = 'stored';
+    // A worker that is kept busy does not start others.
+    await reader?.ready;
     return await use({ header, fileName: fileNameOf(record), fileSize: record.fileBytes, storage, load });
   } finally {
     header?.close();

@@ -4,11 +4,15 @@ import { HEADER } from './manifest.js';
 import { checksumOf } from './packer.js';
 
 /**
- * @param {{ runtime: import('./engine.js').Runtime, backend: import('./store-backends.js').Backend }} store
+ * @param {{ runtime: import('./engine.js').Runtime, backend: import('./store-backends.js').Backend,
+ *   ahead?: import('./head-start.js').HeadStart | null }} store
  * @param {import('./manifest.js').Manifest} record
  * @returns {Promise<import('./header.js').Header | null>} the caller closes it; null where the bytes are not what they were
  */
-export async function storedHeader({ runtime, backend }, record) {
+export async function storedHeader({ runtime, backend, ahead }, record) {
+  const early = (await ahead?.takeHeader(record)) ?? null;
+  const header = early && checkedHeader(runtime, record, early);
+  if (header !== null) return header;
   const bytes = new Uint8Array(record.headerBytes);
   try {
     await backend.readChunk(record.id, HEADER, 0, bytes);

@@ -121,13 +121,12 @@ function readNumbers(metadata, name, types, count) {
 function indexPieces(pieces, warnings) {
   const pieceToId = new Map();
   let empty = 0;
-  let duplicates = 0;
-  for (let id = 0; id < pieces.length; id++) {
-    const piece = pieces[id];
-    if (piece === '') empty++;
-    else if (pieceToId.has(piece)) duplicates++;
-    else pieceToId.set(piece, id);
+  // From the last on, so that the first of equal pieces stays without being looked up.
+  for (let id = pieces.length - 1; id >= 0; id--) {
+    if (pieces[id] === '') empty++;
+    else pieceToId.set(pieces[id], id);
   }
+  const duplicates = pieces.length - empty - pieceToId.size;
   if (empty > 0) warnings.push(`${empty} tokens have an empty piece; text never becomes one of them.`);
   if (duplicates > 0) warnings.push(`${duplicates} tokens repeat an earlier piece; text becomes the earlier one.`);
   return pieceToId;

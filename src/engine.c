@@ -14,25 +14,32 @@ static void list_kernel_sets(NibbleEngine *engine, const NibbleOptions *options)
   engine->sets[engine->set_count++] = &kernels_reference;
 }
 
-static const Kernels *choose_kernels(NibbleEngine *engine, const NibbleOptions *options, NibbleError *error) {
+// The set that was asked for; where none was, the reference until nibble_engine_choose_kernels(). NULL, and `error`,
+// for one that is not there or computes wrong results.
+static const Kernels *first_kernels(NibbleEngine *engine, const NibbleOptions *options, NibbleError *error) {
   list_kernel_sets(engine, options);
   if (options->exact) return &kernels_exact;
-  if (options->kernel_set != NULL) {
-    for (int i = 0; i < engine->set_count; i++) {
-      if (strcmp(engine->sets[i]->name, options->kernel_set) != 0) continue;
-      return kernels_verify(engine->sets[i], error) ? engine->sets[i] : NULL;
-    }
-    nibble_fail(error, NIBBLE_INVALID_ARGUMENT, "The kernel set %.40s is not one of this build's. The first is %s.",
-                options->kernel_set, engine->sets[0]->name);
-    return NULL;
+  engine->choose_kernels = options->kernel_set == NULL;
+  if (engine->choose_kernels) return &kernels_reference;
+  for (int i = 0; i < engine->set_count; i++) {
+    if (strcmp(engine->sets[i]->name, options->kernel_set) != 0) continue;
+    return kernels_verify(engine->sets[i], error) ? engine->sets[i] : NULL;
   }
+  nibble_fail(error, NIBBLE_INVALID_ARGUMENT, "The kernel set %.40s is not one of this build's. The first is %s.",
+              options->kernel_set, engine->sets[0]->name);
+  return NULL;
+}
+
+void nibble_engine_choose_kernels(NibbleEngine *engine) {
+  if (!engine->choose_kernels) return;
+  engine->choose_kernels = false;
   // The reference is there to compare with: it is not measured where the platform has sets of its own.
   const int candidates = engine->set_count > 1 ? engine->set_count - 1 : 1;
   kernels_measure(engine->sets, candidates, engine->rates);
   int best = 0;
   for (int i = 1; i < candidates; i++)
     if (engine->rates[i] > engine->rates[best]) best = i;
-  return engine->rates[best] > 0 ? engine->sets[best] : &kernels_reference;
+  if (engine->rates[best] > 0) engine->run.kernels = engine->sets[best];
 }
 
 static bool build_engine(NibbleEngine *engine, const Gguf *gguf, const NibbleOptions *options, NibbleError *error) {
@@ -41,7 +48,7 @@ static bool build_engine(NibbleEngine *engine, const Gguf *gguf, const NibbleOpt
   engine->kv_shape = plan.kv;
   engine->windows = plan.windows;
   engine->least_budget = plan.least_budget;
-  const Kernels *kernels = choose_kernels(engine, &plan.options, error);
+  const Kernels *kernels = first_kernels(engine, &plan.options, error);
   if (kernels == NULL) return false;
   engine->pool = kv_pool_create(&engine->kv_shape);
   if (engine->pool == NULL) return nibble_fail(error, NIBBLE_OUT_OF_MEMORY, "No memory is left for an engine.");
@@ -124,7 +131,8 @@ bool engine_check_complete(const NibbleEngine *engine, NibbleError *error) {
                      (unsigned long long)nibble_engine_remaining(engine));
 }
 
-bool engine_prepare_rope(NibbleEngine *engine, NibbleError *error) {
+bool engine_prepare(NibbleEngine *engine, NibbleError *error) {
+  nibble_engine_choose_kernels(engine);
   return engine->run.rope.frequencies != NULL ||
          rope_create(&engine->run.rope, &engine->model.shape.rope, engine->model.rope_factors, error);
 }
@@ -137,7 +145,7 @@ void engine_settle(NibbleEngine *engine) {
 
 bool nibble_engine_finish(NibbleEngine *engine, NibbleError *error) {
   if (engine->arrived) return true;
-  if (!engine_prepare_rope(engine, error)) return false;
+  if (!engine_prepare(engine, error)) return false;
   loader_free(&engine->loader);
   engine->arrived = true;
   // What is measured would spoil the buffers of a pass: then its end does it.

@@ -99,6 +99,10 @@ typedef struct NibbleEngine NibbleEngine;
 NibbleEngine *nibble_engine_create(const Gguf *gguf, const NibbleOptions *options, NibbleError *error);
 void nibble_engine_free(NibbleEngine *engine);  // after its sessions; safe on NULL
 
+// Measures the kernel sets and takes the fastest, once, where that was left to the engine. Whoever reads weights into
+// their places does so after the reads have begun; a pass, and nibble_engine_finish(), see to it otherwise.
+void nibble_engine_choose_kernels(NibbleEngine *engine);
+
 // Takes the next `count` bytes of the file, from gguf.data_offset on, in file order and in pieces of any size, and
 // re-tiles them into place. Bytes behind the last tensor are ignored.
 bool nibble_engine_load(NibbleEngine *engine, const uint8_t *bytes, size_t count, NibbleError *error);
@@ -147,8 +151,8 @@ int nibble_engine_thread_rate(const NibbleEngine *engine, int index, double *rat
 // The tiles that decode reads side by side; of an engine that has all its weights.
 int nibble_engine_tile_streams(const NibbleEngine *engine);
 
-// The kernel set in use, and what the choice measured: `rate` is weights a second of one thread's matrix x vector
-// product, 0 where it was not measured. NULL past the last set.
+// The kernel set in use (the reference before the choice), and what that measured: `rate` is weights a second of one
+// thread's matrix x vector product, 0 where it was not measured. NULL past the last set.
 const char *nibble_engine_kernel_set(const NibbleEngine *engine);
 const char *nibble_engine_kernel_rate(const NibbleEngine *engine, int index, double *rate);
 

@@ -21,6 +21,7 @@ struct NibbleEngine {
   const Kernels *sets[MAX_KERNEL_SETS];
   double rates[MAX_KERNEL_SETS];
   int set_count;
+  bool choose_kernels;  // which is still to be done
   bool choose_threads;
   ThreadRate thread_rates[TUNING_THREAD_COUNTS];
   int thread_rate_count;
@@ -61,8 +62,8 @@ void engine_sample(NibbleEngine *engine, int index, uint8_t *sample);
 // MODEL_INCOMPLETE where weights are missing.
 bool engine_check_complete(const NibbleEngine *engine, NibbleError *error);
 
-// Makes the position angles, once the weights they come from are in place.
-bool engine_prepare_rope(NibbleEngine *engine, NibbleError *error);
+// Chooses the kernels and makes the position angles, once the weights these come from are in place.
+bool engine_prepare(NibbleEngine *engine, NibbleError *error);
 
 // Completes an engine whose weights are in place; between two passes.
 void engine_settle(NibbleEngine *engine);

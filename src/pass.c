@@ -105,7 +105,7 @@ static bool may_begin(const NibbleSession *session, int count, NibbleError *erro
 NibblePass *nibble_pass_begin(NibbleSession *session, const int32_t *tokens, int count, const int32_t *targets,
                               float *log_probabilities, NibbleError *error) {
   if (!engine_check_tokens(session, tokens, count, targets, error) || !may_begin(session, count, error) ||
-      !engine_prepare_rope(session->engine, error))
+      !engine_prepare(session->engine, error))
     return NULL;
   NibblePass *pass = calloc(1, sizeof *pass);
   if (pass != NULL)
