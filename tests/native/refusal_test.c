@@ -165,16 +165,19 @@ TEST(chooses_kernels_even_where_measuring_them_finds_no_memory) {
   const NibbleOptions options = {.threads = 1};
   TinyFile tiny;
   tiny_open(&tiny, &model);
-  const int before = atomic_load(&live);
-  for (int n = 4; n < 9; n++) {  // the engine itself and its plan come before
+  for (int n = 1, refused = true; refused; n++) {
+    NibbleEngine *engine = nibble_engine_create(&tiny.gguf, &options, NULL);
+    if (!CHECK(engine != NULL) || !CHECK(n < 20)) break;
+    const int before = atomic_load(&live);
     atomic_store(&calls_left, n);
-    NibbleError error = {.code = NIBBLE_OK};
-    NibbleEngine *engine = nibble_engine_create(&tiny.gguf, &options, &error);
-    atomic_store(&calls_left, -1);
-    CHECK(engine != NULL || error.code == NIBBLE_OUT_OF_MEMORY);
-    CHECK(n > 7 || engine != NULL);
-    nibble_engine_free(engine);
+    nibble_engine_choose_kernels(engine);
+    refused = atomic_exchange(&calls_left, -1) < 0;
+    double rate = -1;
+    CHECK_STR(nibble_engine_kernel_set(engine), "reference");
+    CHECK(nibble_engine_kernel_rate(engine, 0, &rate) != NULL && (rate > 0) == !refused);
+    CHECK(n > 1 || refused);
     CHECK_INT(atomic_load(&live), before);
+    nibble_engine_free(engine);
   }
   tiny_close(&tiny);
 }
