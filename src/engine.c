@@ -56,6 +56,8 @@ static bool build_engine(NibbleEngine *engine, const Gguf *gguf, const NibbleOpt
   engine->threads = threads_create(plan.options.threads, error);
   if (engine->threads == NULL || !run_create(&engine->run, &engine->model, kernels, engine->threads, plan.sizes, error))
     return false;
+  // Under a budget there may be no memory to measure with once the weights have their places.
+  if (plan.options.memory_budget > 0) nibble_engine_choose_kernels(engine);
   engine->run.tile_streams = plan.options.tile_streams;
   engine->choose_threads = plan.options.choose_threads;
   if (engine->model.residency.streams && (engine->samples = calloc(SAMPLES, SAMPLE_BYTES)) == NULL)

@@ -100,7 +100,8 @@ NibbleEngine *nibble_engine_create(const Gguf *gguf, const NibbleOptions *option
 void nibble_engine_free(NibbleEngine *engine);  // after its sessions; safe on NULL
 
 // Measures the kernel sets and takes the fastest, once, where that was left to the engine. Whoever reads weights into
-// their places does so after the reads have begun; a pass, and nibble_engine_finish(), see to it otherwise.
+// their places does so after the reads have begun; a pass, and nibble_engine_finish(), see to it otherwise. Under a
+// budget it is done when the engine is created.
 void nibble_engine_choose_kernels(NibbleEngine *engine);
 
 // Takes the next `count` bytes of the file, from gguf.data_offset on, in file order and in pieces of any size, and
