@@ -105,7 +105,10 @@ describe('sentences', () => {
     const said = 'The text has 9 tokens. Shorten it, or create the engine with a larger contextSize.';
     const full = new NibbleError('CONTEXT_FULL', said, { details: { tokens: 9, contextSize: 8 } });
     assert.equal(sentence(full, known), 'The text has 9 tokens. Shorten it, or run it with a larger --context.');
-    assert.match(sentence(full, known, { inChat: true }), / Shorten it, begin anew with \/reset, or start with a larger/);
+    assert.match(
+      sentence(full, known, { inChat: true }),
+      / Shorten it, begin anew with \/reset, or start with a larger/,
+    );
     assert.equal(sentence(new Error('as it is')), 'as it is');
   });
 
