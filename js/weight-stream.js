@@ -31,7 +31,7 @@ export async function openWeightStream({ store, platform, runtime, model, record
       const reader = openReader({ backend, store, runtime, platform });
       return new WeightStream({ backend, reader, release, runtime, ring: model.ring, record });
     } catch (error) {
-      release();
+      await release();
       throw error;
     }
   } catch (error) {
@@ -40,11 +40,18 @@ export async function openWeightStream({ store, platform, runtime, model, record
   }
 }
 
-/** Takes a shared lock, and returns what gives it back. */
+/** Takes a shared lock, and returns what gives it back, which is done when that resolves. */
 function holdLock(backend, id) {
   return new Promise((resolve, reject) => {
-    const hold = () => new Promise((release) => resolve(() => release(undefined)));
-    backend.lock(id, { shared: true, wait: true }, hold).catch(reject);
+    const hold = () =>
+      new Promise((letGo) => {
+        resolve(async () => {
+          letGo(undefined);
+          await held.catch(() => {});
+        });
+      });
+    const held = backend.lock(id, { shared: true, wait: true }, hold);
+    held.catch(reject);
   });
 }
 
@@ -152,7 +159,7 @@ export class WeightStream {
     this.turn.close();
     await this.#reader.close();
     await this.#backend.close();
-    this.#release();
+    await this.#release();
   }
 
   /** Starts to fill the slots that are free. */

@@ -1,7 +1,7 @@
 // The command line's models that a folder keeps, and its chats whose context is full, as processes.
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
@@ -32,6 +32,9 @@ test('models are imported into a folder, listed, verified, found damaged, and de
   const damaged = models('verify', id);
   assert.deepEqual([damaged.status, damaged.stdout], [1, '']);
   assert.match(damaged.stderr, /^nibble: STORE_DAMAGED: [^\n]+\.\n$/);
+  const absent = models('delete', 'nope');
+  assert.equal(absent.status, 1);
+  assert.match(absent.stderr, /^nibble: STORE_MISSING: The model "nope" is not in this folder/);
   assert.equal(models('delete', id).status, 0);
   assert.equal(models('list').stdout, 'No models.\n');
   assert.match(models('verify', id).stderr, /^nibble: STORE_MISSING: [^\n]+\.\n/);
@@ -50,6 +53,9 @@ test('models that are asked for wrongly are exit code 2', () => {
     assert.match(stderr, message);
   }
   assert.match(nibble(['models', 'list']).stderr, /--store is needed/);
+  const missing = join(temporaryFolder(), 'none');
+  assert.match(nibble(['models', 'list', '--store', missing]).stderr, /STORE_MISSING: The folder .* does not exist/);
+  assert.equal(existsSync(missing), false);
 });
 
 test('a chat whose context is full drops its oldest messages where it is told to, and says so', () => {

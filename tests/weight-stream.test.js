@@ -305,6 +305,22 @@ describe('a model of which some blocks stay and some stream', () => {
       assert.equal(engine.info.budget.pinnedBlocks, 0);
     });
   });
+
+  test('can be deleted as soon as the engine that read it is unloaded', async () => {
+    const store = storeIn(temporaryFolder());
+    const models = await openModelStore({ store });
+    try {
+      const { id } = await models.import(path);
+      await withEngine({ model: { stored: id }, store, memoryBudget: budgets[0] }, async (engine) => {
+        assert.equal(engine.info.budget.streams, true);
+        await assert.rejects(models.delete(id), { code: 'STORE_BUSY' });
+      });
+      await models.delete(id);
+      assert.deepEqual(await models.list(), []);
+    } finally {
+      await models.close();
+    }
+  });
 });
 
 function chunkFiles(folder) {

@@ -1,4 +1,5 @@
 // nibble models: the models that a folder keeps for --store.
+import { existsSync } from 'node:fs';
 import { NibbleError, openModelStore } from '../index.node.js';
 import { UsageError } from './arguments.js';
 import { progressLine } from './model.js';
@@ -23,6 +24,8 @@ const ACTIONS = {
   delete: {
     takes: 'the id of a model; "nibble models list" tells it',
     run: async (store, id) => {
+      const isThere = (await store.list()).some((model) => model.id === id);
+      if (!isThere) throw missing(`The model "${id}" is not in this folder; "nibble models list" tells which are.`);
       await store.delete(id);
       return { id };
     },
@@ -56,6 +59,9 @@ export default {
     const { takes, run, text } = ACTIONS[action];
     if (takes && subject === undefined) throw new UsageError(`"nibble models ${action}" needs ${takes}.`);
     if (more.length > 0 || (!takes && subject !== undefined)) throw new UsageError('One at a time, please.');
+    if (action !== 'import' && !existsSync(values.store)) {
+      throw missing(`The folder "${values.store}" does not exist; "nibble models import" makes it.`);
+    }
     const store = await openModelStore({ store: { folder: values.store } });
     const control = {
       signal: terminal.interrupted,
@@ -72,6 +78,8 @@ export default {
     }
   },
 };
+
+const missing = (sentence) => new NibbleError('STORE_MISSING', sentence);
 
 const isDamaged = ({ damaged }) => damaged?.length > 0;
 
