@@ -1,10 +1,15 @@
 // Stores a model as its bytes arrive: packs them, cuts the packed bytes into chunks, writes each with its checksum, and
-// the record after each, so that what came before an interruption is kept. With a model in the heap, the same bytes go
-// into place there. At most two chunks are in JavaScript's memory: the one being written and the one being filled.
+// the record after each, so that what came before an interruption is kept. A chunk that fills slowly is written now and
+// then as far as it goes. With a model in the heap, the same bytes go into place there. At most two chunks are in
+// JavaScript's memory: the one being written and the one being filled.
 import { createSHA256 } from 'hash-wasm';
 import { NibbleError } from './errors.js';
 import { storedBytes } from './manifest.js';
 import { checksumOf } from './packer.js';
+
+// What is lost where a tab is closed: what came in this time or this much, whichever is more. Each time, all of a chunk
+// is written once more, so less would be much to write.
+const SAVE_EVERY = { bytes: 8 << 20, milliseconds: 5000 };
 
 const fromHex = (text) => Uint8Array.from(text.match(/../g), (digits) => Number.parseInt(digits, 16));
 const toHex = (bytes) => Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');
@@ -19,6 +24,9 @@ export class Importer {
   #held = 0;
   #position = 0;
   #flushed = 0;
+  #saveEvery;
+  #savedAt = performance.now();
+  #busy = false;
   #writing = Promise.resolve();
   #hasher = null;
   #hashed = 0;
@@ -28,17 +36,19 @@ export class Importer {
   /**
    * @param {{ backend: import('./store-backends.js').Backend, runtime: import('./engine.js').Runtime,
    *   packer: import('./packer.js').Packer, record: import('./manifest.js').Manifest,
-   *   model: import('./engine.js').Model | null, tail: Uint8Array | null, problem: Error | null }} parts `record` is kept
-   *   up to date here; `packer` stays the caller's; `tail`: the bytes of the last chunk, where an interruption left it
-   *   short; with a `problem` nothing is stored
+   *   model: import('./engine.js').Model | null, tail: Uint8Array | null, problem: Error | null,
+   *   saveEvery?: { bytes: number, milliseconds: number } }} parts `record` is kept up to date here; `packer` stays the
+   *   caller's; `tail`: the bytes of the last chunk, where an interruption left it short; with a `problem` nothing is
+   *   stored; `saveEvery`: a chunk that is not full is written once as much has come and as much time has passed
    */
-  constructor({ backend, runtime, packer, record, model, tail, problem }) {
+  constructor({ backend, runtime, packer, record, model, tail, problem, saveEvery = SAVE_EVERY }) {
     this.#backend = backend;
     this.#runtime = runtime;
     this.#packer = packer;
     this.#record = record;
     this.#model = model;
     this.problem = problem;
+    this.#saveEvery = saveEvery;
     if (tail === null) return;
     this.#parts = [tail];
     this.#held = tail.length;
@@ -94,28 +104,60 @@ export class Importer {
       done += part.length;
       if (this.#held === chunkBytes) await this.#writeChunk(this.#position - bytes.length + done);
     }
+    if (this.#isDue()) await this.#writeChunk(this.#position, false);
   }
 
-  /** Writes what has been collected, in the background; waits for the chunk before it. */
-  async #writeChunk(end) {
+  /** Never while a chunk is being written: what comes meanwhile is not held up for this. */
+  #isDue() {
+    const { bytes, milliseconds } = this.#saveEvery;
+    if (this.problem !== null || this.#busy || this.done || this.#position - this.#flushed < bytes) return false;
+    return performance.now() - this.#savedAt >= milliseconds;
+  }
+
+  /** Writes what has been collected, in the background; waits for the chunk before it. It goes on filling unless `ends`. */
+  async #writeChunk(end, ends = true) {
     const chunk = { bytes: this.#held, checksum: checksumOf(this.#runtime, this.#parts) };
     const index = Math.ceil(end / this.#record.chunkBytes) - 1;
-    const parts = this.#parts;
+    const parts = ends ? this.#parts : [...this.#parts];
     const filePosition = this.#packer.filePosition;
     const hash = this.#hasher && { position: this.#hashed, state: toHex(this.#hasher.save()) };
-    this.#parts = [];
-    this.#held = 0;
+    if (ends) {
+      this.#parts = [];
+      this.#held = 0;
+    }
     this.#flushed = end;
+    this.#savedAt = performance.now();
     await this.#written();
     if (this.problem !== null) return;
+    this.#busy = true;
     this.#writing = (async () => {
-      await this.#backend.writeChunk(this.#record.id, index, parts);
-      this.#record.chunks[index] = chunk;
-      Object.assign(this.#record, { filePosition, hash });
-      await this.#backend.put(this.#record);
+      try {
+        await this.#replaceChunk(index, parts);
+        this.#record.chunks[index] = chunk;
+        Object.assign(this.#record, { filePosition, hash });
+        await this.#backend.put(this.#record);
+      } catch (error) {
+        if (ends) throw error;
+        // All of it is still there to be written when it is full.
+        this.#saveEvery = { bytes: Infinity, milliseconds: Infinity };
+      } finally {
+        this.#busy = false;
+      }
     })();
     // It is waited for later; until then nobody listens.
     this.#writing.catch(() => {});
+  }
+
+  /** There may be room for a chunk, but not for it beside the part of it that was written before. */
+  async #replaceChunk(index, parts) {
+    const { id, chunks } = this.#record;
+    try {
+      await this.#backend.writeChunk(id, index, parts);
+    } catch (error) {
+      if (error.code !== 'STORE_FULL' || chunks[index] === undefined) throw error;
+      await this.#backend.removeChunks(id, index);
+      await this.#backend.writeChunk(id, index, parts);
+    }
   }
 
   /** Waits for the chunk being written. Where storing fails, a model in the heap goes on without. */

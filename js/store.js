@@ -29,6 +29,7 @@ const ABSENT = Symbol('absent');
  * @property {string} [name] instead of the file's own
  * @property {string | null} [sha256]
  * @property {boolean} [keepPartial] whether what came before an interruption is kept; true
+ * @property {{ bytes: number, milliseconds: number }} [saveEvery] other than an Importer's own
  */
 
 /**

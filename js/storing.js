@@ -156,12 +156,12 @@ function firstBytes(pieces, count) {
 
 /** Feeds the rest of the file to an importer, and to a model where there is one. */
 async function importWeights(opening, started, model) {
-  const { runtime, backend, storage, keepPartial = true } = opening;
+  const { runtime, backend, storage, keepPartial = true, saveEvery } = opening;
   const { packer, record } = started;
   if (model !== null) await placeStored(opening, started, model);
   else if (started.problem !== null) throw started.problem;
   const { tail, problem } = started;
-  const importer = new Importer({ backend, runtime, packer, record, model, tail, problem });
+  const importer = new Importer({ backend, runtime, packer, record, model, tail, problem, saveEvery });
   try {
     await importer.begin();
     const end = await feed(opening, started, importer);

@@ -41,10 +41,10 @@ async function openStore(options = {}) {
 const chunksStored = () => readdirSync(folder, { recursive: true }).filter((name) => /\d+\.chunk$/.test(name)).length;
 
 /** A signal that is given while the server keeps the rest back, once some of what it has sent is stored. */
-function abortedWhileDownloading() {
+function abortedWhileDownloading(isReady = () => true) {
   const controller = new AbortController();
   server.onStall = async () => {
-    while (chunksStored() < 2) await new Promise((resolve) => setTimeout(resolve, 5));
+    while (chunksStored() < 2 || !isReady()) await new Promise((resolve) => setTimeout(resolve, 5));
     controller.abort();
   };
   return controller.signal;
@@ -265,8 +265,8 @@ describe('a ModelStore', () => {
   test('an import is paused by its signal, resumed by another import, and cancelled by delete', async () => {
     const models = await openStore();
     server.limit = 30_000;
-    const signal = abortedWhileDownloading();
     const busy = [];
+    const signal = abortedWhileDownloading(() => busy.length > 0);
     const onProgress = () => busy.push(assert.rejects(models.delete(id), code('STORE_BUSY')));
     await assert.rejects(models.import(server.url, { signal, onProgress }), code('CANCELLED'));
     assert.ok(busy.length > 0);
