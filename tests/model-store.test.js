@@ -266,8 +266,9 @@ describe('a ModelStore', () => {
     const models = await openStore();
     server.limit = 30_000;
     const busy = [];
-    const signal = abortedWhileDownloading(() => busy.length > 0);
-    const onProgress = () => busy.push(assert.rejects(models.delete(id), code('STORE_BUSY')));
+    let refused = 0;
+    const signal = abortedWhileDownloading(() => refused > 0 && refused === busy.length);
+    const onProgress = () => busy.push(assert.rejects(models.delete(id), code('STORE_BUSY')).finally(() => refused++));
     await assert.rejects(models.import(server.url, { signal, onProgress }), code('CANCELLED'));
     assert.ok(busy.length > 0);
     await Promise.all(busy);
