@@ -8,6 +8,9 @@ import { openSource } from './source.js';
 import { isStored, withStored } from './store.js';
 import { CHUNK_BYTES, openBackend } from './store-backends.js';
 
+// Somebody waits for what a header tells, and has nothing to lose yet.
+const HEADER_DOWNLOAD = { stallMilliseconds: 8000, retries: 2 };
+
 const STORE_PROBLEMS = ['STORE_UNAVAILABLE', 'STORE_FULL', 'STORE_VERSION'];
 
 /**
@@ -87,9 +90,11 @@ async function throughStore(call, backend, storage, use) {
 }
 
 const sourceOpener =
-  ({ platform, signal }, descriptor) =>
-  (from) =>
-    openSource(descriptor, { openPath: platform.openPath, download: platform.download, signal, from });
+  ({ platform, headerOnly, signal }, descriptor) =>
+  (from) => {
+    const download = headerOnly ? { ...HEADER_DOWNLOAD, ...platform.download } : platform.download;
+    return openSource(descriptor, { openPath: platform.openPath, download, signal, from });
+  };
 
 /** What a call comes to, for store.js. @returns {Promise<import('./store.js').Opening>} */
 export async function openingOf(call, backend, storage = noStorage(backend.kind)) {

@@ -148,8 +148,13 @@ describe('the models panel', () => {
     await download(page, 'slow.gguf');
     const bar = page.getByRole('progressbar', { name: /slow\.gguf/ });
     await bar.waitFor();
+    const focusedAtOnce = await page.evaluate(() => document.activeElement.getAttribute('aria-label'));
+    assert.equal(focusedAtOnce, 'Pause the download of slow.gguf', 'what has begun is what the reader is led to');
     await page.waitForFunction(() => document.querySelector('#models-panel progress')?.value > 0);
     await shoot(page, 'models-download');
+    const row = rowOf(page, 'slow.gguf').first();
+    await row.getByText('waiting for the server').waitFor();
+    assert.doesNotMatch(await row.innerText(), /a second|left/, 'no rate of what does not come');
     await page.getByRole('button', { name: 'Pause the download of slow.gguf' }).click();
     const resume = page.getByRole('button', { name: 'Resume the download of slow.gguf' });
     await resume.waitFor();

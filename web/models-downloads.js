@@ -11,6 +11,8 @@ import { Pace } from './pace.js';
  * @property {'running' | 'paused' | 'failed'} state
  * @property {{ phase: string, loaded: number, total: number, bytesPerSecond: number, secondsLeft: number | null, restarted?: boolean } | null} progress
  * @property {any} problem why it failed
+ * @property {boolean} isPausing it was told to stop, and what has come is being written
+ * @property {boolean} isWaiting nothing has come for a while
  */
 
 /** The id under which the store keeps a model. @param {URL | File} model */
@@ -18,6 +20,8 @@ export const idOf = (model) =>
   model instanceof URL ? `url:${model.href}` : `file:${model.name}:${model.size}:${model.lastModified}`;
 
 const CANCELLED = 'cancelled';
+// For so long nothing has come before a download is said to wait.
+const WAITING_MILLISECONDS = 2000;
 
 export class Downloads {
   #store;
@@ -56,6 +60,7 @@ export class Downloads {
     if (this.get(id)?.state === 'running') return;
     const controller = new AbortController();
     const download = { id, model, name, sha256, state: 'running', progress: null, problem: null };
+    Object.assign(download, { isPausing: false, isWaiting: false });
     // Another place for models may be chosen meanwhile.
     const entry = { download, controller, store: this.#store(), ended: null };
     this.#running.set(id, entry);
@@ -67,8 +72,11 @@ export class Downloads {
   /** Stops; what has come is kept. @param {string} id */
   async pause(id) {
     const entry = this.#running.get(id);
-    entry?.controller.abort();
-    await entry?.ended;
+    if (!entry) return;
+    entry.controller.abort();
+    entry.download.isPausing = entry.download.state === 'running';
+    this.#onProgress(entry.download);
+    await entry.ended;
   }
 
   /** Stops, and drops what has come. @param {string} id */
@@ -87,6 +95,7 @@ export class Downloads {
   async #run({ download, controller, store: opening }) {
     const { signal } = controller;
     let kind = 'ended';
+    const stopWatching = this.#watch(download);
     try {
       const store = await opening;
       const pace = new Pace();
@@ -102,10 +111,31 @@ export class Downloads {
     } catch (error) {
       kind = signal.aborted ? 'paused' : 'failed';
       download.problem = error;
+    } finally {
+      stopWatching();
     }
     if (signal.reason === CANCELLED) return;
     if (kind === 'ended') this.#running.delete(download.id);
     else download.state = kind;
     this.#onChange({ download, kind });
+  }
+
+  /** Tells when nothing comes any more, which no progress does. @returns {() => void} ends it */
+  #watch(download) {
+    if (!(download.model instanceof URL)) return () => {};
+    let seen = -1;
+    let since = performance.now();
+    const look = () => {
+      const { phase = 'download', loaded = 0, total = 0 } = download.progress ?? {};
+      const now = performance.now();
+      if (loaded !== seen) since = now;
+      seen = loaded;
+      const isWaiting = phase === 'download' && !(total > 0 && loaded >= total) && now - since >= WAITING_MILLISECONDS;
+      if (isWaiting === download.isWaiting) return;
+      download.isWaiting = isWaiting;
+      this.#onProgress(download);
+    };
+    const timer = setInterval(look, WAITING_MILLISECONDS / 4);
+    return () => clearInterval(timer);
   }
 }

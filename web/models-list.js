@@ -61,9 +61,16 @@ export class ModelList {
     if (!found) return;
     const { progress } = download;
     found.text.textContent = this.#describeProgress(download);
-    if (progress?.total > 0 && progress.phase !== 'wait') found.bar.value = progress.loaded / progress.total;
+    if (progress?.total > 0 && progress.phase !== 'wait') found.bar.value = this.#loadedOf(download) / progress.total;
     else if (download.state === 'paused') found.bar.value = 0;
     else found.bar.removeAttribute('value');
+  }
+
+  /** Brings a download that has just begun before the eyes. @param {string} id */
+  reveal(id) {
+    const button = this.#section.root.querySelector(`[data-key="${CSS.escape(`resume ${id}`)}"]`);
+    button?.closest('.models-row').scrollIntoView({ block: 'nearest' });
+    button?.focus({ preventScroll: true });
   }
 
   #includedRow() {
@@ -134,7 +141,23 @@ export class ModelList {
     const text = make('p', { class: 'models-facts' });
     if (state !== 'failed') this.#bars.set(id, { bar, text });
     const more = state === 'failed' ? [] : [bar, text];
-    return this.#row(id, name, [], [this.#pauseButton(download), this.#cancelButton(download)], more);
+    const facts = state === 'failed' ? this.#keptOf(download) : [];
+    return this.#row(id, name, facts, [this.#pauseButton(download), this.#cancelButton(download)], more);
+  }
+
+  /** What there is of a download that broke off, if it is of use. */
+  #keptOf({ id, problem }) {
+    const { t, format } = this.#panel;
+    const { state, receivedBytes, fileBytes } = this.#models.find((model) => model.id === id) ?? {};
+    if (state !== 'importing' || !(receivedBytes > 0) || problem?.code === 'DOWNLOAD_CHANGED') return [];
+    const amounts = { loaded: format().bytes(receivedBytes), total: fileBytes ? format().bytes(fileBytes) : '' };
+    return [t(fileBytes ? 'models.partial' : 'models.partial.unknown', amounts), t('models.retry.kept')];
+  }
+
+  /** What has come; of a paused download, what is kept of that. */
+  #loadedOf({ id, state, progress }) {
+    if (state !== 'paused') return progress.loaded;
+    return this.#models.find((model) => model.id === id)?.receivedBytes ?? progress.loaded;
   }
 
   /** Pauses, resumes or tries again: it stays the same button. */
@@ -242,15 +265,20 @@ export class ModelList {
     });
   }
 
-  #describeProgress({ state, progress }) {
+  #describeProgress(download) {
     const { t, format } = this.#panel;
+    const { state, progress, isPausing, isWaiting } = download;
     const isPaused = state === 'paused';
-    if (progress === null) return t(isPaused ? 'models.halted' : 'models.starting');
-    const { phase, loaded, total, bytesPerSecond, secondsLeft, restarted } = progress;
-    if (phase === 'wait' && !isPaused) return t('models.waiting');
+    const halt = isPaused ? t('models.halted') : isPausing ? t('models.pausing') : null;
+    const wait = isWaiting ? t(navigator.onLine ? 'models.waiting.server' : 'models.waiting.network') : null;
+    if (progress === null) return halt ?? wait ?? t('models.starting');
+    const { phase, total, bytesPerSecond, secondsLeft, restarted } = progress;
+    const loaded = this.#loadedOf(download);
+    if (phase === 'wait' && halt === null) return t('models.waiting');
     const amounts = { loaded: format().bytes(loaded), total: format().bytes(total || 0) };
     const amount = t(total > 0 ? 'models.partial' : 'models.partial.unknown', amounts);
-    if (isPaused) return format().list([t('models.halted'), amount]);
+    if (halt !== null) return format().list([halt, amount]);
+    if (wait !== null) return format().list([amount, wait]);
     return format().list([
       amount,
       bytesPerSecond > 0 ? t('models.progress.rate', { rate: format().bytes(bytesPerSecond) }) : null,

@@ -3,10 +3,14 @@ import { make } from './dom.js';
 import { estimateModel } from './models-estimate.js';
 import { makeButton } from './models-section.js';
 
+// A server that took as long will hardly answer at all.
+const SILENT_MILLISECONDS = 10_000;
+
 export class Offer {
   #panel;
   #controller = new AbortController();
   #settled = null;
+  #isSilent = false;
 
   /**
    * @param {import('./models.js').Panel} panel
@@ -24,6 +28,8 @@ export class Offer {
     const { model } = this.wanted;
     const { signal } = this.#controller;
     const focused = document.activeElement;
+    this.#isSilent = false;
+    const timer = setTimeout(() => this.#tellOfSilence(), SILENT_MILLISECONDS);
     try {
       const panel = this.#panel;
       const store = await panel.store().catch(() => null);
@@ -34,11 +40,27 @@ export class Offer {
     } catch (problem) {
       if (signal.aborted) return;
       this.#settled = { problem };
+    } finally {
+      clearTimeout(timer);
     }
     this.render();
     this.#panel.announce(this.root.querySelector('p').textContent);
     // Whoever has gone on to something else meanwhile stays there.
     if (document.activeElement === focused || !focused.isConnected) this.root.querySelector('button').focus();
+  }
+
+  #tellOfSilence() {
+    if (!(this.wanted.model instanceof URL)) return;
+    this.#isSilent = true;
+    // The button that is there keeps its focus.
+    const line = this.root.querySelector('p');
+    line.textContent = this.#busyText();
+    this.#panel.announce(line.textContent);
+  }
+
+  #busyText() {
+    const key = this.#isSilent ? 'models.estimate.silent' : 'models.estimate.busy';
+    return this.#panel.t(key, { name: this.wanted.name });
   }
 
   close() {
@@ -48,10 +70,9 @@ export class Offer {
   }
 
   render() {
-    const { t } = this.#panel;
     const { name } = this.wanted;
     this.root.setAttribute('aria-label', name);
-    if (this.#settled === null) return this.#show([make('p', {}, t('models.estimate.busy', { name }))], []);
+    if (this.#settled === null) return this.#show([make('p', {}, this.#busyText())], []);
     const { estimate, problem } = this.#settled;
     if (problem) {
       const lines = [make('p', { class: 'bad' }, this.#panel.sentence(problem))];

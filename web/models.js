@@ -174,9 +174,10 @@ export class Panel {
     await this.#space.refresh();
   }
 
-  async #follow({ download: { name }, kind }) {
+  async #follow({ download: { id, name }, kind }) {
     this.announce(this.t(`models.${kind}`, { name }));
-    if (kind === 'begun') this.render();
-    else await this.refresh();
+    if (kind !== 'begun') return this.refresh();
+    this.render();
+    this.#list.reveal(id);
   }
 }
