@@ -1,4 +1,5 @@
 // Writes on from a prompt: prefill, then one token after the other.
+import { extendWithRoom, readWithRoom } from './full-context.js';
 import { createStopMatcher } from './stop-strings.js';
 
 /**
@@ -64,7 +65,12 @@ export async function complete(
       computed += count;
       report();
     };
-    const reading = timeline.replace(prompt, { reuse: options.reusePrefix, shift, turn, signal, onStart, onPiece });
+    const how = { reuse: options.reusePrefix, turn, signal, onStart, onPiece };
+    const reading = readWithRoom(room, prompt, (fitting, shorter) => {
+      prompt = fitting;
+      computed = 0;
+      return timeline.replace(prompt, { ...how, shift: shift || shorter });
+    });
     if (!(await isMade(reading))) {
       return finish(createWriter(null, [], onToken), 'cancelled', prefill.lap(computed), stopwatch().lap(0));
     }
@@ -107,11 +113,8 @@ async function writeOn({ timeline, sampler, tokenizer, turn, signal, writer, roo
     writer.push(token);
     if (writer.stopString !== null) return 'stop';
     if (writer.tokens.length >= most) break;
-    if (timeline.isFull) {
-      if (room === null) return 'context';
-      if (!(await isMade(room.make({ turn, signal })))) return 'cancelled';
-    }
-    if (!(await isMade(timeline.extend([token], undefined, signal)))) return 'cancelled';
+    if (timeline.isFull && room === null) return 'context';
+    if (!(await isMade(extendWithRoom(timeline, token, room, { turn, signal })))) return 'cancelled';
     writer.computed++;
     await turn.next();
   }

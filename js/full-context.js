@@ -11,6 +11,8 @@ const ANSWER_PART = 8;
 const LEAST_RUN = 8;
 const SYSTEM_ROLES = ['system', 'developer'];
 
+const halfBehind = (keep, length) => (length - keep) >> 1;
+
 /** How much of the head is kept: at least the attention sinks, at most half of the context. */
 export const headLength = (wanted, contextSize) => Math.min(Math.max(LEAST_KEEP, wanted), contextSize >> 1);
 
@@ -24,7 +26,7 @@ export const headLength = (wanted, contextSize) => Math.min(Math.max(LEAST_KEEP,
 export function trimTokens(tokens, { contextSize, keep }) {
   const over = tokens.length - contextSize;
   if (over <= 0) return { tokens, droppedTokens: 0 };
-  const half = Math.max(1, (contextSize - keep) >> 1);
+  const half = Math.max(1, halfBehind(keep, contextSize));
   const droppedTokens = Math.ceil(over / half) * half;
   return { tokens: [...tokens.slice(0, keep), ...tokens.slice(keep + droppedTokens)], droppedTokens };
 }
@@ -66,15 +68,18 @@ export class ChatPrompt {
   /**
    * How many messages to leave out so that it fits: none, as many as are missing on the timeline already where that is
    * enough, or as many turns as leave about half of what there is room for.
-   * @param {{ contextSize: number, maxTokens: number | null, onTimeline: readonly number[] }} limits
+   * @param {{ contextSize: number, maxTokens: number | null, onTimeline: readonly number[], shortOfMemory?: boolean }} limits
+   *   shortOfMemory: what is missing was too much for memory, and stays out though the context has room for it
    * @throws {NibbleError} CONTEXT_FULL where the system message and the last turn do not fit
    */
-  fit({ contextSize, maxTokens, onTimeline }) {
+  fit({ contextSize, maxTokens, onTimeline, shortOfMemory = false }) {
     const most = contextSize - Math.min(maxTokens ?? contextSize, Math.floor(contextSize / ANSWER_PART));
-    if (this.without(0).length <= most) return 0;
+    const fits = this.without(0).length <= most;
+    if (fits && !shortOfMemory) return 0;
     const head = this.headLength;
     const missing = this.#missingOn(onTimeline, head);
     if (missing !== null && this.without(missing).length <= most) return missing;
+    if (fits) return 0;
     const limit = head + Math.floor((most - head) / 2);
     const least = firstWhere(this.cuts, (cut) => this.without(cut).length <= limit) ?? this.cuts.at(-1) ?? 0;
     this.#checkLast(this.without(least).length, contextSize);
@@ -104,6 +109,11 @@ export class ChatPrompt {
     if (cut === undefined) return null;
     const rest = [...tokens.slice(0, keep), ...tokens.slice(keep + gone(cut))];
     return commonPrefix(rest, this.without(cut)) === rest.length ? { cut, tokens: gone(cut) } : null;
+  }
+
+  /** How many tokens all turns but the last take in the prompt without the `count` oldest messages. */
+  droppable(count) {
+    return this.without(count).length - this.without(Math.max(count, this.cuts.at(-1) ?? 0)).length;
   }
 
   #without(count) {
@@ -143,13 +153,56 @@ function firstWhere(list, holds) {
   return list[low];
 }
 
-/** Makes room on a timeline that is full, as often as it is: half of what is behind the head goes, or whole turns. */
+/** Whether a text may have outgrown the memory before it has outgrown the context. */
+const isShortOfMemory = (error) => error.code === 'OUT_OF_MEMORY';
+
+/**
+ * Has a prompt read, and a shorter one where memory does not suffice.
+ * @param {Room | null} room null: an error is one
+ * @param {number[]} prompt
+ * @param {(prompt: number[], shorter: boolean) => Promise<unknown>} read
+ */
+export async function readWithRoom(room, prompt, read) {
+  try {
+    await read(prompt, false);
+  } catch (error) {
+    const shorter = isShortOfMemory(error) ? (room?.shorten(prompt) ?? null) : null;
+    if (shorter === null) throw error;
+    await read(shorter, true);
+  }
+}
+
+/**
+ * Appends a token, behind a drop where the context is full or memory does not suffice.
+ * @param {import('./timeline.js').Timeline} timeline
+ * @param {number} token
+ * @param {Room | null} room null: an error is one
+ * @param {{ turn: { next: () => Promise<void> }, signal?: AbortSignal }} options of Timeline.append()
+ */
+export async function extendWithRoom(timeline, token, room, options) {
+  if (timeline.isFull) await room?.make(options);
+  try {
+    await timeline.extend([token], undefined, options.signal);
+  } catch (error) {
+    if (!isShortOfMemory(error) || !room?.canMake) throw error;
+    room.shortOfMemory = true;
+    await room.make(options);
+    await timeline.extend([token], undefined, options.signal);
+  }
+}
+
+/**
+ * Makes room on a timeline that is full, or that memory lets grow no more, as often as it is: half of what is behind the
+ * head goes, or whole turns.
+ */
 export class Room {
   #timeline;
   #keep;
   #chat;
   #leftOut;
   #onDrop;
+  /** Whether it was memory that had something dropped. */
+  shortOfMemory = false;
 
   /**
    * @param {object} parts
@@ -167,15 +220,35 @@ export class Room {
     this.#leftOut = leftOut;
   }
 
+  /** Whether there is something to drop: a timeline that memory ends may be shorter than the head. */
+  get canMake() {
+    return halfBehind(this.#keep, this.#timeline.length) > 0;
+  }
+
   /** @param {object} options of Timeline.append(), for what has to be computed anew */
   async make(options) {
-    const half = Math.max(1, (this.#timeline.length - this.#keep) >> 1);
+    const dropped = this.#next(Math.max(1, halfBehind(this.#keep, this.#timeline.length)));
+    await this.#timeline.drop(this.#keep, dropped.tokens, options);
+    this.#onDrop(dropped);
+  }
+
+  /** A prompt without its oldest half, or its oldest turns; null where that would take of the head or the last turn. */
+  shorten(prompt) {
+    const half = halfBehind(this.#keep, prompt.length);
+    const most = this.#leftOut === null ? half : this.#chat.droppable(this.#leftOut);
+    if (Math.min(half, most) <= 0) return null;
+    this.shortOfMemory = true;
+    const dropped = this.#next(Math.min(half, most));
+    this.#onDrop(dropped);
+    return [...prompt.slice(0, this.#keep), ...prompt.slice(this.#keep + dropped.tokens)];
+  }
+
+  /** What goes so that at least `half` tokens do. */
+  #next(half) {
     const turns = this.#leftOut === null ? null : this.#chat.nextCut(this.#leftOut, this.#keep, half);
     const messages = turns === null ? 0 : turns.cut - this.#leftOut;
     // Where it is cut in the middle of a turn, there are no whole ones to be counted any more.
     this.#leftOut = turns?.cut ?? null;
-    const tokens = turns?.tokens ?? half;
-    await this.#timeline.drop(this.#keep, tokens, options);
-    this.#onDrop({ tokens, messages });
+    return { tokens: turns?.tokens ?? half, messages };
   }
 }

@@ -253,10 +253,10 @@ function endsWithText(list) {
   return list?.length > 1 && last.role === 'assistant' && typeof last.content === 'string';
 }
 
-export const readEvaluateOptions = readAll({ top: integer(0, 1 << 24, 20), reusePrefix: boolean(false) });
+export const readEvaluateOptions = readAll({ top: integer(0, 1 << 24, 20), reusePrefix: boolean(true) });
 
 /** `from`: index of the first token that is scored; the tokens before it are only context. */
-export const readScoreOptions = readAll({ from: integer(1, 1 << 24, 1) });
+export const readScoreOptions = readAll({ from: integer(1, 1 << 24, 1), reusePrefix: boolean(true) });
 
 export const readTokenizeOptions = readAll({ addSpecial: boolean(true), parseSpecial: boolean(true) });
 

@@ -9,7 +9,8 @@ import { invalid, readCompletionOptions, readSaveKey, readSessionOptions, readSy
  *   'stop': a completion ends with finishReason 'context', and a prompt that is longer than the context is refused with
  *   CONTEXT_FULL. 'drop-oldest': the head of the text stays, the oldest half of the rest is dropped at once, and the
  *   text goes on. A chat loses whole turns where it can, and of `messages` that do not fit the oldest are left out of
- *   the prompt. What is dropped the model knows no more; `onDrop` and the result tell how much it was
+ *   the prompt. What is dropped the model knows no more; `onDrop` and the result tell how much it was. Where it is the
+ *   memory that ends before the context, it is as if the context ended there; OUT_OF_MEMORY where that is not enough
  * @property {number} [keep] how many tokens of the head stay; by default the system prompt of a chat, 4 of other texts;
  *   never fewer than 4, nor more than half of the context
  */
@@ -49,7 +50,8 @@ export class SessionCalls {
   }
 
   /**
-   * The likeliest tokens to come next; `top` 0: all of them.
+   * The likeliest tokens to come next; `top` 0: all of them. `tokens` become the session's content, and what both begin
+   * with is not computed again; `reusePrefix` false: everything is computed anew.
    * @param {number[]} tokens
    * @param {{ top?: number, reusePrefix?: boolean, signal?: AbortSignal }} [options]
    * @returns {Promise<{ tokens: number[], top: { id: number, token: string, p: number, logit: number }[] }>}
@@ -61,7 +63,8 @@ export class SessionCalls {
   /**
    * ln p of each token given the tokens before it, for tokens[from] to the last.
    * @param {number[]} tokens
-   * @param {{ from?: number, signal?: AbortSignal }} [options] from: 1 unless given, since nothing comes before the first
+   * @param {{ from?: number, reusePrefix?: boolean, signal?: AbortSignal }} [options] from: 1 unless given, since nothing
+   *   comes before the first; what the session has of the tokens before it is kept, unless reusePrefix is false
    * @returns {Promise<Float32Array>}
    */
   score(tokens, { signal, ...options } = {}) {

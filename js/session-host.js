@@ -2,17 +2,19 @@
 // a timeline, and a way to go on when that is full. Calls come one after the other.
 import { complete } from './completion.js';
 import { NibbleError } from './errors.js';
-import { ChatPrompt, headLength, Room, trimTokens } from './full-context.js';
+import { ChatPrompt, headLength, Room, readWithRoom, trimTokens } from './full-context.js';
 import * as read from './options.js';
 import { mostLikely } from './probabilities.js';
 import { exportImage, importImage } from './session-image.js';
 import { Timeline } from './timeline.js';
+import { commonPrefix } from './token-runs.js';
 
 /**
  * @typedef {object} OpenSession
  * @property {Timeline} timeline
  * @property {'stop' | 'drop-oldest'} onFull
  * @property {number | null} keep tokens of the head; null: the system prompt
+ * @property {boolean} [shortOfMemory] whether it has lost something because memory did not suffice
  */
 
 const OWN = 0;
@@ -60,7 +62,11 @@ export class SessionHost {
     const context = { model: this.#model, timeline, tokenizer, turn: this.#turn, room, shift: left.tokens > 0 };
     const stop = options.messages ? [...options.stop, ...this.#texts.chatStops] : options.stop;
     const onPrefill = (prefill) => onEvent({ prefill });
-    const result = await complete(context, prompt, { ...options, stop }, { signal, onToken: onEvent, onPrefill });
+    const control = { signal, onToken: onEvent, onPrefill };
+    const completing = complete(context, prompt, { ...options, stop }, control);
+    const result = await completing.finally(() => {
+      session.shortOfMemory ||= room?.shortOfMemory ?? false;
+    });
     return { ...result, droppedTokens: dropped.tokens, droppedMessages: dropped.messages };
   }
 
@@ -82,7 +88,12 @@ export class SessionHost {
     const { continueLast, maxTokens } = options;
     const encode = (messages, more) => this.#texts.chatTokens(messages, more ?? { continueLast });
     const chat = new ChatPrompt(options.messages, encode);
-    const leftOut = chat.fit({ contextSize, maxTokens, onTimeline: timeline.tokens });
+    const leftOut = chat.fit({
+      contextSize,
+      maxTokens,
+      onTimeline: timeline.tokens,
+      shortOfMemory: session.shortOfMemory,
+    });
     const prompt = chat.without(leftOut);
     const keep = headLength(kept ?? chat.headLength, contextSize);
     const room = new Room({ timeline, keep, chat, leftOut, onDrop });
@@ -102,14 +113,15 @@ export class SessionHost {
   /** ln p(token | the tokens before it) of tokens from..end, in order. */
   async score({ session: number, tokens: given, options }, { signal }) {
     const tokens = this.#knownTokens(given);
-    const { from } = read.readScoreOptions(options);
+    const { from, reusePrefix } = read.readScoreOptions(options);
     const { timeline } = this.#session(number);
     if (tokens.length <= from) return new Float32Array(0);
-    timeline.truncate(0);
-    const inputs = tokens.slice(0, -1);
-    const targets = inputs.map((_, index) => (index + 1 < from ? -1 : tokens[index + 1]));
+    const known = reusePrefix ? commonPrefix(timeline.tokens, tokens) : 0;
+    const kept = timeline.truncate(Math.min(known, from - 1));
+    const inputs = tokens.slice(kept, -1);
+    const targets = inputs.map((_, index) => (kept + index + 1 < from ? -1 : tokens[kept + index + 1]));
     const scores = await timeline.append(inputs, { turn: this.#turn, signal, targets });
-    return scores.slice(from - 1);
+    return scores.slice(from - 1 - kept);
   }
 
   /** Opens an empty session. @returns {{ session: number }} what the others call it */
@@ -128,11 +140,14 @@ export class SessionHost {
     const { reusePrefix } = read.readSyncOptions(options);
     const session = this.#session(number);
     const { timeline } = session;
-    const { tokens, droppedTokens } = this.#fitting(session, this.#knownTokens(given));
+    let { tokens, droppedTokens } = this.#fitting(session, this.#knownTokens(given));
     if (tokens.length === 0) {
       timeline.truncate(0);
       return { kept: 0, computed: 0, droppedTokens };
     }
+    const room = this.#syncRoom(session, (dropped) => {
+      droppedTokens += dropped.tokens;
+    });
     let kept = 0;
     let computed = 0;
     const report = () => onEvent({ prefill: { tokens: computed, total: tokens.length - kept, reusedTokens: kept } });
@@ -144,10 +159,19 @@ export class SessionHost {
       computed += count;
       report();
     };
-    const shift = droppedTokens > 0;
-    const how = { reuse: reusePrefix, shift, wantsLogits: false, turn: this.#turn, signal, onStart, onPiece };
-    await timeline.replace(tokens, how);
+    const how = { reuse: reusePrefix, wantsLogits: false, turn: this.#turn, signal, onStart, onPiece };
+    await readWithRoom(room, tokens, (fitting) => {
+      tokens = fitting;
+      computed = 0;
+      return timeline.replace(tokens, { ...how, shift: droppedTokens > 0 });
+    });
     return { kept, computed, droppedTokens };
+  }
+
+  /** What makes room where memory ends before the context; null: nothing does. */
+  #syncRoom({ timeline, onFull, keep }, onDrop) {
+    if (onFull === 'stop') return null;
+    return new Room({ timeline, keep: headLength(keep ?? 0, timeline.contextSize), chat: null, leftOut: null, onDrop });
   }
 
   sessionTruncate({ session: number, length }) {

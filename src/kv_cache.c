@@ -209,7 +209,8 @@ static bool no_room(const KvTable *table, int tokens, uint64_t pages, NibbleErro
     return nibble_fail(
         error, NIBBLE_OUT_OF_MEMORY,
         "The memory budget holds the keys and values of one full context, and all sessions together would "
-        "take more with these %d tokens. Close a session, or create the engine with a larger context.",
+        "take more with these %d tokens. Close a session or a fork, give the engine's own, which complete() and "
+        "evaluate() of the engine work on, a shorter text, or create the engine with a larger context.",
         tokens);
   return nibble_fail(error, NIBBLE_OUT_OF_MEMORY,
                      "No memory is left for the keys and values of %d tokens: %.1f MB more were asked for. Use a "

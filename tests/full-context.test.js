@@ -160,6 +160,87 @@ describe('onFull: drop-oldest', () => {
   });
 });
 
+describe('memory that holds one full context, a part of it with another session', () => {
+  let budgeted;
+  let other;
+
+  before(async () => {
+    budgeted = await createEngine({ model: MODEL, threads: 1, contextSize: CONTEXT, memoryBudget: 100e6 });
+    open.push(budgeted);
+    other = await budgeted.createSession();
+    await other.sync([1]);
+  });
+
+  test('onFull: drop-oldest makes room in mid-answer, and tells what it dropped', async () => {
+    const session = await budgeted.createSession({ onFull: 'drop-oldest' });
+    const told = [];
+    const options = { tokens: TEXT.slice(0, 150), maxTokens: 200, onDrop: (dropped) => told.push(dropped), ...GREEDY };
+    const result = await session.complete(options).result;
+    assert.equal(result.tokens.length, 200);
+    assert.ok(told.length >= 2, `dropped ${told.length} times`);
+    assert.deepEqual(told, Array(told.length).fill({ tokens: (192 - 4) / 2, messages: 0 }));
+    const all = [...TEXT.slice(0, 150), ...result.tokens];
+    assert.deepEqual(await session.tokens(), [...TEXT.slice(0, 4), ...all.slice(4 + result.droppedTokens, -1)]);
+    await session.close();
+  });
+
+  test('so it does for a prompt and for sync()', async () => {
+    const session = await budgeted.createSession({ onFull: 'drop-oldest' });
+    const tokens = TEXT.slice(0, 230);
+    const shorter = [...TEXT.slice(0, 4), ...TEXT.slice(4 + 113, 230)];
+    assert.equal((await session.sync(tokens.slice(0, 150))).computed, 150);
+    const synced = await session.sync(tokens);
+    assert.equal(synced.droppedTokens, 113);
+    assert.equal(synced.kept + synced.computed, 230 - 113);
+    assert.deepEqual(await session.tokens(), shorter);
+    assert.equal(await session.truncate(0), 0);
+    const told = [];
+    const onDrop = (dropped) => told.push(dropped);
+    const result = await session.complete({ tokens, maxTokens: 1, onDrop, ...GREEDY }).result;
+    assert.deepEqual([result.promptTokens, result.droppedTokens], [117, 113]);
+    assert.deepEqual(told, [{ tokens: 113, messages: 0 }]);
+    assert.deepEqual(await session.tokens(), shorter);
+    await session.close();
+  });
+
+  test('a chat loses whole turns, and goes on from what is there as it grows', async () => {
+    const session = await budgeted.createSession({ onFull: 'drop-oldest' });
+    const results = [];
+    for (let turns = 5; turns < 9; turns++) {
+      const options = { messages: chatOf(turns, 2), maxTokens: 1, temperature: 0 };
+      const { droppedMessages, promptTokens, reusedTokens } = await session.complete(options).result;
+      results.push({ droppedMessages, promptTokens, computed: promptTokens - reusedTokens });
+    }
+    const told = JSON.stringify(results);
+    const counts = results.map(({ droppedMessages }) => droppedMessages);
+    assert.ok(counts[0] === 0 && counts.at(-1) > 0 && counts.every((count) => count % 2 === 0), told);
+    assert.equal(counts.at(-1), counts.at(-2), told);
+    assert.ok(results.every(({ promptTokens }) => promptTokens <= 192) && results.at(-1).computed < 60, told);
+    await session.close();
+  });
+
+  test('where dropping does not help the error says what does, and the session stays usable', async () => {
+    const [first, session] = [await budgeted.createSession(), await budgeted.createSession({ onFull: 'drop-oldest' })];
+    await first.sync(TEXT.slice(0, 192));
+    const error = await session.complete({ tokens: TEXT.slice(0, 100) }).result.catch((reason) => reason);
+    assert.equal(error.code, 'OUT_OF_MEMORY');
+    assert.match(error.message, /Close a session or a fork, give the engine's own, .* a shorter text/);
+    await first.close();
+    assert.equal((await session.sync(TEXT.slice(0, 100))).computed, 100);
+    await session.close();
+  });
+
+  test('onFull: stop refuses, and keeps what is common', async () => {
+    const session = await budgeted.createSession({ onFull: 'stop' });
+    await session.sync(TEXT.slice(0, 190));
+    assert.equal(await codeOf(session.evaluate(TEXT.slice(0, 250))), 'OUT_OF_MEMORY');
+    assert.ok((await session.tokens()).length >= 190);
+    assert.equal(await codeOf(session.complete({ tokens: TEXT.slice(0, 190), ...GREEDY }).result), 'OUT_OF_MEMORY');
+    assert.equal((await session.tokens()).length, 192);
+    await session.close();
+  });
+});
+
 describe('a chat that does not fit', () => {
   test('loses its oldest turns whole, and keeps the system prompt and the last question', async () => {
     const session = await engine.createSession({ onFull: 'drop-oldest' });

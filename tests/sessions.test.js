@@ -196,10 +196,10 @@ describe('forks', () => {
     await origin.sync(TEXT.slice(0, 100));
     const fork = await origin.fork();
     assert.deepEqual(await fork.tokens(), TEXT.slice(0, 100));
-    const expected = await logitsAfter(engine, [...TEXT.slice(0, 100), 5, 6]);
+    const expected = await logitsAfter(engine, [...TEXT.slice(0, 100), 5, 6], { reusePrefix: false });
     const { computed } = await origin.sync(TEXT);
     assert.equal(computed, 50);
-    assert.deepEqual(await logitsAfter(fork, [...TEXT.slice(0, 100), 5, 6], { reusePrefix: true }), expected);
+    assert.deepEqual(await logitsAfter(fork, [...TEXT.slice(0, 100), 5, 6]), expected);
     await origin.close();
     assert.deepEqual(await fork.tokens(), [...TEXT.slice(0, 100), 5, 6]);
     await fork.close();
@@ -214,6 +214,31 @@ describe('forks', () => {
     await fork.sync(OTHER);
     assert.ok((await engine.memory()).kvCache > kvCache);
     await Promise.all([origin.close(), fork.close()]);
+  });
+});
+
+describe('evaluate() and score()', () => {
+  test('compute only what is new, unless they are told otherwise, and with the same outcome', async () => {
+    const session = await engine.createSession();
+    await session.sync(TEXT);
+    const origin = await session.fork();
+    const fresh = await logitsAfter(engine, [...TEXT, 7], { reusePrefix: false });
+    const { kvCache } = await engine.memory();
+    assert.deepEqual(await logitsAfter(session, [...TEXT, 7]), fresh);
+    const grown = (await engine.memory()).kvCache - kvCache;
+    assert.deepEqual(await logitsAfter(session, [...TEXT, 7], { reusePrefix: false }), fresh);
+    const anew = (await engine.memory()).kvCache - kvCache;
+    // What is kept is still shared with the fork; what was computed anew is not.
+    assert.ok(grown < anew, `${grown} and ${anew} bytes`);
+
+    const tokens = [...TEXT, 7, 8, 9];
+    const scores = await session.score(tokens, { from: TEXT.length, reusePrefix: false });
+    assert.equal(scores.length, 3);
+    const scorer = await origin.fork();
+    assert.deepEqual(await scorer.score(tokens, { from: TEXT.length }), scores);
+    assert.deepEqual(await scorer.score(tokens, { from: TEXT.length }), scores);
+    assert.deepEqual(await scorer.tokens(), tokens.slice(0, -1));
+    await Promise.all([session.close(), origin.close(), scorer.close()]);
   });
 });
 
@@ -284,8 +309,8 @@ describe('sync()', () => {
     const changed = [...long.slice(0, 100), ...OTHER.slice(0, 20)];
     const { kept, computed } = await session.sync(changed);
     assert.deepEqual([kept, computed], [0, 120]);
-    const expected = await logitsAfter(windowed, [...changed, 3]);
-    assert.deepEqual(await logitsAfter(session, [...changed, 3], { reusePrefix: true }), expected);
+    const expected = await logitsAfter(windowed, [...changed, 3], { reusePrefix: false });
+    assert.deepEqual(await logitsAfter(session, [...changed, 3]), expected);
     await session.sync(long);
     assert.equal(await session.truncate(20), 0);
     assert.deepEqual(await session.tokens(), []);

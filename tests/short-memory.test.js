@@ -95,7 +95,7 @@ test('another session has the room that a closed one had', async () => {
 });
 
 test('a fork, a save and a move that find no memory leave their session as it was', async () => {
-  const session = await engine.createSession({ onFull: 'drop-oldest' });
+  const session = await engine.createSession();
   const tokens = await writeUntilFull(session);
   const content = await session.tokens();
   const outcomes = [session.fork(), session.export(), engine.createSession()].map((call) =>
@@ -107,7 +107,7 @@ test('a fork, a save and a move that find no memory leave their session as it wa
   await Promise.all(outcomes);
   assert.deepEqual(await session.tokens(), content);
   assert.equal(await session.truncate(110), 110);
-  const [{ id }] = (await session.evaluate([...TEXT, ...tokens.slice(0, 10)], { top: 1, reusePrefix: true })).top;
+  const [{ id }] = (await session.evaluate([...TEXT, ...tokens.slice(0, 10)], { top: 1 })).top;
   assert.equal(id, tokens[10]);
   await session.close();
 });

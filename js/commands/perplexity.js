@@ -80,7 +80,7 @@ async function measure(engine, tokens, size, { all, chunks: limit, json }, termi
   for (let chunk = 0; chunk < chunks; chunk++) {
     const piece = tokens.slice(chunk * size, (chunk + 1) * size);
     if (addBos) piece[0] = specialTokens.bos;
-    estimate.add(await engine.score(piece, { from, signal: terminal.interrupted }));
+    estimate.add(await engine.score(piece, { from, reusePrefix: false, signal: terminal.interrupted }));
     const seconds = (performance.now() - start) / 1000;
     const rate = ((chunk + 1) * size) / seconds;
     const left = (seconds / (chunk + 1)) * (chunks - chunk - 1);
