@@ -315,6 +315,65 @@ describe('another version', () => {
   });
 });
 
+describe('what was kept and is gone', () => {
+  const footer = (page, state) =>
+    page.waitForFunction((wanted) => document.querySelector('#status').dataset.offline === wanted, state);
+
+  test('is not called kept any more: a model deleted in another tab, then the page itself', async () => {
+    const server = await servePlainly(site);
+    const visitor = await visit(server.url);
+    try {
+      const { page, context } = visitor;
+      await page.waitForFunction(() => crossOriginIsolated);
+      await untilReady(page);
+      await page.evaluate(async () => {
+        const { openModelStore } = await import(new URL('nibble/index.js', document.baseURI).href);
+        const store = await openModelStore();
+        const { id } = await store.import(new URL('models/nibble-tiny.gguf?mine', document.baseURI));
+        await store.rename(id, 'Mine');
+        await store.close();
+        localStorage.setItem('nibble.settings', JSON.stringify({ model: { stored: id } }));
+      });
+      await page.reload();
+      await untilReady(page);
+      await footer(page, 'ready');
+      const other = await context.newPage();
+      await other.goto(server.url);
+      await untilReady(other);
+      await footer(other, 'ready');
+      await other.locator('#model-button').click();
+      const row = other.locator('#models-panel .models-row', { hasText: 'Mine' });
+      await row.getByText('In use').waitFor();
+      await row.getByRole('button', { name: 'Delete' }).click();
+      await other.locator('dialog.confirm').getByRole('button', { name: 'Delete' }).click();
+      for (const tab of [other, page]) await footer(tab, 'gone');
+      assert.match(await answer(page), /\p{L}/u);
+
+      await other.close();
+      await page.reload();
+      await untilReady(page);
+      const said = /Mine is no longer on this device/;
+      assert.match(await page.locator('#gone').innerText(), said);
+      await footer(page, 'ready');
+      await page.reload();
+      await untilReady(page);
+      assert.equal(await page.locator('#gone').isVisible(), false, 'it is said once');
+
+      await footer(page, 'ready');
+      const session = await context.newCDPSession(page);
+      await session.send('Storage.clearDataForOrigin', { origin: new URL(server.url).origin, storageTypes: 'all' });
+      await page.evaluate(() => dispatchEvent(new Event('focus')));
+      await footer(page, 'lost');
+      assert.match(await page.locator('#status-offline').innerText(), /Needs the network to open again/);
+      assert.match(await answer(page), /\p{L}/u);
+      assert.deepEqual(visitor.complaints, []);
+    } finally {
+      await visitor.close();
+      await server.close();
+    }
+  });
+});
+
 test('parts of kept files come as a server would send them, and everything else is left alone', async () => {
   const server = await servePlainly(site, { onRequest: (path) => (path === '/gone' ? { status: 500 } : undefined) });
   const other = await servePlainly(site);

@@ -366,7 +366,7 @@ describe('conversations', () => {
       const again = readArchive(readFileSync(await download.path(), 'utf8'));
       assert.deepEqual(again, readArchive(json));
       await importFile(page, 'export.json', json);
-      await page.waitForFunction(() => document.querySelector('#announcer').textContent.startsWith('0 conversations'));
+      await note.getByText('all of these conversations are here already').waitFor();
       await untilTitles(page, ['About bananas', 'About apples']);
       await close();
     });

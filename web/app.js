@@ -8,6 +8,7 @@ import { openDialog } from './dialog.js';
 import { breathe, find, make } from './dom.js';
 import { acceptDrops } from './drop.js';
 import { EngineRoom, INCLUDED_MODEL, isIncluded } from './engine-room.js';
+import { GoneNotice } from './gone-notice.js';
 import { chooseLocale, Language } from './i18n.js';
 import { placeIcons } from './icons.js';
 import { LoadPanel } from './load-panel.js';
@@ -58,9 +59,11 @@ class App {
     const offline = new Offline({ onState: () => this.readouts.refresh(), onUpdate: () => this.updateNotice.offer() });
     this.readouts = new Readouts({
       ...{ room, settings, answers: this.answers, offline, rates: this.rates, t },
+      isStored: (info) => this.models.has(info),
       current: () => this.chat.conversation,
     });
     this.updateNotice = new UpdateNotice({ offline, t, isBusy: () => this.answers.isBusy || room.isLoading });
+    this.goneNotice = new GoneNotice({ settings, room, t });
     this.loadPanel = new LoadPanel(room, t, {
       onCancelled: () => this.composer.focus(),
       onSettings: () => this.openSettings('memoryBudget'),
@@ -142,6 +145,7 @@ class App {
       rates: this.rates,
       onUse: (model) => this.load(model),
       announce: (text) => this.announce(text),
+      onStored: () => this.readouts.checkOffline(),
     });
   }
 
@@ -296,6 +300,7 @@ class App {
     this.settingsForm.render();
     this.readouts.refresh();
     this.loadPanel.render();
+    this.goneNotice.render();
     this.models.render();
     this.#showImported(this.#imported);
     this.#refresh();
@@ -353,7 +358,7 @@ class App {
       const count = await this.conversations.import(await file.text());
       // What was wrong with another file is over.
       if (find('problem').dataset.code?.startsWith('ARCHIVE_')) find('problem').hidden = true;
-      this.announce(t('announce.imported', { count }));
+      this.announce(this.#describeImport(count));
       this.#showImported(count);
       this.sidebar.refresh();
     } catch (error) {
@@ -366,7 +371,12 @@ class App {
   #showImported(count) {
     this.#imported = count;
     find('imported').hidden = count === null;
-    if (count !== null) find('imported-text').textContent = this.language.t('announce.imported', { count });
+    if (count !== null) find('imported-text').textContent = this.#describeImport(count);
+  }
+
+  #describeImport(count) {
+    const { t } = this.language;
+    return count === 0 ? t('announce.present') : t('announce.imported', { count });
   }
 }
 

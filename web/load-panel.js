@@ -84,7 +84,8 @@ export class LoadPanel {
     const again = { label: t('retry'), action: () => room.load(model) };
     const included = { label: t('problem.included'), action: () => room.load(INCLUDED_MODEL) };
     let remedy = isIncluded(model) ? again : included;
-    if (isIncluded(room.model) && !isIncluded(model)) remedy = null;
+    // A model that still works is no worse than the one included.
+    if (room.engine !== null && !isIncluded(model)) remedy = null;
     if (isOfMemory(code)) remedy = { label: t('problem.settings'), action: this.#onSettings };
     this.showProblem({ code, text: text + remains, detail }, remedy);
     // Nothing works before there is a model.

@@ -4,10 +4,14 @@ import { isIncluded } from './engine-room.js';
 import { createModelsPanel } from './models.js';
 import { openModelStore } from './nibble/index.js';
 
+const CHANNEL = 'nibble.models';
+
 export class ModelShelf {
   #context;
   #panel;
   #stores = new Map();
+  /** To the other tabs, and to other parts of this one. */
+  #channel = new BroadcastChannel(CHANNEL);
 
   /**
    * @param {object} context
@@ -19,6 +23,7 @@ export class ModelShelf {
    * @param {import('./read-rates.js').ReadRates} context.rates
    * @param {(model: import('./engine-room.js').Model) => void} context.onUse
    * @param {(text: string) => void} context.announce
+   * @param {() => void} context.onStored what is stored has changed, here or in another tab
    */
   constructor(context) {
     this.#context = context;
@@ -26,7 +31,7 @@ export class ModelShelf {
     this.#panel = createModelsPanel(root, {
       t: language.t,
       locale: () => language.tag,
-      store: () => this.#store(),
+      store: () => this.#store(settings.get('store')),
       currentId: () => this.#currentId(),
       onUse: (model) => {
         dialog.close();
@@ -39,10 +44,19 @@ export class ModelShelf {
         return options;
       },
       onMemoryBudget: (bytes) => settings.set('memoryBudget', bytes),
+      onStored: () => {
+        this.#channel.postMessage(null);
+        context.onStored();
+      },
       // The next visit would look for it in vain.
-      onDeleted: (id) => settings.get('model')?.stored === id && settings.set('model', null),
+      onDeleted: (id, name) => {
+        if (settings.get('model')?.stored !== id) return;
+        settings.set('model', null);
+        settings.set('deletedModel', name.slice(0, 200));
+      },
       onStoreKind: (kind) => settings.set('store', kind),
     });
+    this.#channel.addEventListener('message', context.onStored);
     let engine = null;
     room.onChange(() => {
       if (room.engine === engine) return;
@@ -56,13 +70,25 @@ export class ModelShelf {
     return this.#panel.refresh();
   }
 
+  /**
+   * Whether the store that a model came from has it now; a store that cannot be read has nothing to start from.
+   * @param {import('./nibble/index.js').Engine['info']} info
+   */
+  async has({ storage: { kind, id } }) {
+    try {
+      const store = await this.#store(kind);
+      return (await store.list()).some((model) => model.id === id && model.state === 'complete');
+    } catch {
+      return false;
+    }
+  }
+
   render() {
     this.#panel.render();
   }
 
   /** Each place has its store, which stays open: a download into it may be under way. One refused is asked for again. */
-  #store() {
-    const kind = this.#context.settings.get('store');
+  #store(kind) {
     if (!this.#stores.has(kind)) {
       const opened = openModelStore({ store: kind });
       this.#stores.set(kind, opened);

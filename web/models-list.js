@@ -6,6 +6,9 @@ import { keepFocus, makeButton, makeSection } from './models-section.js';
 
 /** @typedef {import('./nibble/index.js').StoredModel} StoredModel */
 
+// Two readings of the clock, one after the other, are no further apart.
+const IMPORT_MILLISECONDS = 50;
+
 export class ModelList {
   #panel;
   #section = makeSection('models-here');
@@ -82,11 +85,13 @@ export class ModelList {
 
   #storedRow(model) {
     const { t, format } = this.#panel;
-    const { id, name, storedBytes, quantization, usedAt } = model;
+    const { id, name, storedBytes, quantization, createdAt, usedAt } = model;
+    // The store notes the time of an import as that of its use.
+    const wasUsed = usedAt - createdAt > IMPORT_MILLISECONDS;
     const facts = [
       format().bytes(storedBytes),
       quantization,
-      usedAt ? t('models.used', { ago: format().ago(usedAt) }) : null,
+      wasUsed ? t('models.used', { ago: format().ago(usedAt) }) : null,
     ];
     if (this.#renaming === id) return this.#renameRow(model);
     const button = (what, drawing, action) =>

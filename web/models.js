@@ -19,7 +19,8 @@ const INCLUDED = 'models/nibble-tiny.gguf';
  * @property {(model: URL | File | { stored: string }) => void} onUse
  * @property {(text: string) => void} announce to a screen reader
  * @property {import('./read-rates.js').ReadRates} rates
- * @property {(id: string) => void} [onDeleted] a model is stored no more
+ * @property {(id: string, name: string) => void} [onDeleted] by id and name: a model is stored no more
+ * @property {() => void} [onStored] what is stored has changed
  * @property {() => object} engineOptions those that a model would be loaded with
  * @property {(bytes: number) => void} onMemoryBudget a model is to take no more memory
  * @property {(kind: 'indexeddb' | 'opfs') => void | Promise<void>} [onStoreKind] another place for models was chosen;
@@ -148,7 +149,8 @@ export class Panel {
   async remove(id, name) {
     await this.#attempt(async (store) => {
       await store.delete(id);
-      this.#context.onDeleted?.(id);
+      this.#context.onDeleted?.(id, name);
+      this.#context.onStored?.();
       this.announce(this.t('models.deleted', { name }));
     });
   }
@@ -176,7 +178,11 @@ export class Panel {
 
   async #follow({ download: { id, name }, kind }) {
     this.announce(this.t(`models.${kind}`, { name }));
-    if (kind !== 'begun') return this.refresh();
+    if (kind !== 'begun') {
+      await this.refresh();
+      if (kind === 'ended') this.#context.onStored?.();
+      return;
+    }
     this.render();
     this.#list.reveal(id);
   }

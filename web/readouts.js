@@ -13,6 +13,9 @@ export class Readouts {
   #t;
   #measured = null;
   #used = new Map();
+  /** Whether the store still has the model of an engine, as it was asked last. */
+  #kept = { engine: null, isKept: true };
+  #isStored;
   #offline;
   #rates;
 
@@ -23,10 +26,12 @@ export class Readouts {
    * @param {import('./answers.js').Answers} context.answers
    * @param {import('./register.js').Offline} context.offline
    * @param {import('./read-rates.js').ReadRates} context.rates
+   * @param {(info: import('./nibble/index.js').Engine['info']) => Promise<boolean>} context.isStored whether the store
+   *   has the model now
    * @param {(key: string, values?: object) => string} context.t
    * @param {() => import('./conversations.js').Conversation} context.current
    */
-  constructor({ room, settings, answers, offline, rates, t, current }) {
+  constructor({ room, settings, answers, offline, rates, isStored, t, current }) {
     this.#room = room;
     this.#settings = settings;
     this.#answers = answers;
@@ -35,8 +40,17 @@ export class Readouts {
     this.#status = new Status(t);
     this.#offline = offline;
     this.#rates = rates;
+    this.#isStored = isStored;
     answers.onStep((job) => this.#follow(job));
-    for (const type of ['online', 'offline']) addEventListener(type, () => this.refresh());
+    for (const type of ['online', 'offline']) {
+      addEventListener(type, () => {
+        this.refresh();
+        this.checkOffline();
+      });
+    }
+    // What was kept may have gone while the page was out of sight.
+    addEventListener('focus', () => this.checkOffline());
+    document.addEventListener('visibilitychange', () => document.hidden || this.checkOffline());
   }
 
   /** Resolves when the page will not be reloaded any more to gain its isolation, or to begin with a newer version. */
@@ -53,11 +67,23 @@ export class Readouts {
     if (!isOfEngine || !isUpToDate(used, current)) this.#count(engine, current);
     this.#status.update({
       info: engine?.info ?? null,
+      threadsSet: this.#room.options?.threads !== undefined,
       contextUsed: isOfEngine ? used.tokens : 0,
       offline: this.#offlineState(),
       ...(this.#answers.jobOf(current.id) ? {} : { reading: null }),
     });
     if (engine !== this.#measured) this.#measure(engine);
+  }
+
+  /** Asks anew what works without the network: page and model may be deleted while they are in use. */
+  async checkOffline() {
+    const { engine, model } = this.#room;
+    this.#offline.check();
+    if (engine === null || engine.info.storage.state === 'none' || isIncluded(model)) return;
+    const isKept = await this.#isStored(engine.info);
+    if (engine !== this.#room.engine) return;
+    this.#kept = { engine, isKept };
+    this.refresh();
   }
 
   renderDetails() {
@@ -102,7 +128,9 @@ export class Readouts {
       reading: isReading ? { tokens: prefill.tokens, total: prefill.total } : null,
       speed: prefill === null ? null : { prefill: prefill.tokensPerSecond, decode: tokensPerSecond },
     });
-    if (phase === 'ended') this.#measure(this.#room.engine);
+    if (phase !== 'ended') return;
+    this.#measure(this.#room.engine);
+    this.checkOffline();
   }
 
   /** Asks the engine what it holds, which changes with a load and may with an answer. */
@@ -119,9 +147,11 @@ export class Readouts {
   #offlineState() {
     const { engine, model } = this.#room;
     if (this.#offline.state === 'unavailable') return 'never';
+    if (this.#offline.state === 'lost') return 'lost';
     if (this.#offline.state !== 'offline-ready') return 'page';
-    const kept = engine !== null && (engine.info.storage.state !== 'none' || isIncluded(model));
-    if (!kept) return 'model';
+    const isStored = engine !== null && engine.info.storage.state !== 'none';
+    const isGone = engine === this.#kept.engine && !this.#kept.isKept;
+    if (!isIncluded(model) && !(isStored && !isGone)) return isStored ? 'gone' : 'model';
     return navigator.onLine ? 'ready' : 'away';
   }
 }

@@ -1,7 +1,7 @@
 // Registers the service worker and tells what comes of it. Where the page's host does not isolate it, the service worker
 // does, from the next load on; so the page loads once more, and never twice for the same reason.
 
-/** @typedef {'installing' | 'offline-ready' | 'unavailable'} OfflineState */
+/** @typedef {'installing' | 'offline-ready' | 'unavailable' | 'lost'} OfflineState `lost`: it was kept and is no more */
 
 const SCRIPT = 'sw.js';
 // In the tab's session storage: why the page has reloaded itself.
@@ -23,6 +23,7 @@ export class Offline {
   /** Ends when a version that waited has begun, or has not. */
   #changing = Promise.resolve();
   #leaving = false;
+  #checking = null;
 
   /**
    * @param {{ onState?: (state: OfflineState) => void, onUpdate?: () => void, patience?: number }} [options]
@@ -52,6 +53,20 @@ export class Offline {
     if (!(await this.#takeOver())) return false;
     location.reload();
     return true;
+  }
+
+  /** Looks whether what was kept still is: a browser drops it when its user clears the page's data. Never rejects. */
+  check() {
+    const wasKept = this.#state === 'offline-ready' || this.#state === 'lost';
+    if (wasKept) this.#checking ??= this.#check().finally(() => (this.#checking = null));
+    return this.#checking ?? Promise.resolve();
+  }
+
+  async #check() {
+    const registration = await navigator.serviceWorker.getRegistration().catch(() => undefined);
+    if (!registration?.active) return this.#tell('lost');
+    const answer = await ask(registration.active, 'state', INSTALL_MILLISECONDS);
+    this.#tell(answer?.complete ? 'offline-ready' : 'lost');
   }
 
   async #settle(patience) {

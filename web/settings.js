@@ -40,10 +40,11 @@ export const RANGES = Object.freeze({
   kvType: choice('auto', 'f16', 'int8'),
   memoryBudget: orNone(whole(1, 1e12)),
   model: { check: isModel },
+  deletedModel: orNone(text(200)),
   sidebar: choice('shown', 'hidden'),
 });
 
-/** `model` null: the one that is included. A small model keeps to what it knows better at a low temperature. */
+/** `model` null: the one that is included; `deletedModel`: the name of the one that would have been, until it is told. A small model keeps to what it knows better at a low temperature. */
 export const DEFAULTS = Object.freeze({
   language: 'auto',
   theme: 'auto',
@@ -62,6 +63,7 @@ export const DEFAULTS = Object.freeze({
   kvType: 'auto',
   memoryBudget: null,
   model: null,
+  deletedModel: null,
   sidebar: 'shown',
 });
 

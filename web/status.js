@@ -9,17 +9,21 @@ export const STORES = Object.freeze({ indexeddb: 'IndexedDB', opfs: 'OPFS', memo
 /**
  * @typedef {object} Readings
  * @property {import('./nibble/index.js').Engine['info'] | null} info
+ * @property {boolean} threadsSet whether the settings name their number
  * @property {{ prefill: number, decode: number } | null} speed tokens a second
  * @property {{ tokens: number, total: number } | null} reading how far the prompt is, while it is read
  * @property {number} contextUsed tokens
  * @property {Record<string, number> | null} memory bytes by purpose, `wasm` all of them
- * @property {'ready' | 'away' | 'page' | 'model' | 'never'} offline what works without the network: all, and there is
- *   none now; not yet the page; not yet the model; never the page
+ * @property {'ready' | 'away' | 'page' | 'model' | 'gone' | 'lost' | 'never'} offline what works without the network:
+ *   all, and there is none now; not yet the page; not yet the model; the model no more; the page no more; never the page
  */
 
 export class Status {
   #t;
-  #readings = { info: null, speed: null, reading: null, contextUsed: 0, memory: null, offline: 'page' };
+  #readings = {
+    ...{ info: null, threadsSet: false, speed: null, reading: null },
+    ...{ contextUsed: 0, memory: null, offline: 'page' },
+  };
   #frame = 0;
   #written = new Map();
 
@@ -138,15 +142,19 @@ export class Status {
     if (!streams) return [['details.budget', t('details.budget.fits', { limit }), t('details.budget.fits.help')]];
     const value = { limit, pinned: pinnedBlocks, blocks: pinnedBlocks + streamedBlocks, read: formatBytes(read) };
     const rate = readRate(info);
-    const most = { rate: formatBytes(rate), speed: Number((rate / read).toPrecision(2)) };
-    const help = [t('details.budget.help', { count: sweepTokens }), rate > 0 && t('details.budget.most', most)];
+    const about = { rate: formatBytes(rate), speed: Number((rate / read).toPrecision(2)) };
+    // What was measured says more than what the last load lets expect.
+    const isExpected = rate > 0 && !(this.#readings.speed?.decode > 0);
+    const help = [t('details.budget.help', { count: sweepTokens }), isExpected && t('details.budget.about', about)];
     return [['details.budget', t('details.budget.streams', value), help.filter(Boolean).join(' ')]];
   }
 
   #threadsHelp() {
-    const { threads } = this.#readings.info;
-    if (threads > 1) return this.#t('details.threads.many');
-    return this.#t(crossOriginIsolated ? 'details.threads.one' : 'details.threads.alone');
+    const { info, threadsSet } = this.#readings;
+    if (info.threads > 1) return this.#t('details.threads.many');
+    if (!crossOriginIsolated) return this.#t('details.threads.alone');
+    if (threadsSet) return this.#t('details.threads.set');
+    return this.#t(navigator.hardwareConcurrency > 1 ? 'details.threads.fastest' : 'details.threads.one');
   }
 
   #write(id, text) {

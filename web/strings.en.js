@@ -108,6 +108,8 @@ export default {
   'update.apply': 'Reload',
   'update.later': 'Later',
 
+  'gone.text': '{name} is no longer on this device; this is the included model.',
+
   'facts.resumed': {
     one: 'resumed after a reload: {count} token not read again',
     other: 'resumed after a reload: {count} tokens not read again',
@@ -137,6 +139,8 @@ export default {
   'offline.away': 'Offline, all works',
   'offline.page': 'Getting ready for offline',
   'offline.model': 'Model not kept',
+  'offline.gone': 'Model no longer kept',
+  'offline.lost': 'Needs the network to open again',
   'offline.never': 'Needs the network to open',
   'offline.ready.help':
     'The page and the model are kept on this device. Without a network it opens and answers all the same.',
@@ -144,6 +148,10 @@ export default {
   'offline.page.help': 'The page is being stored on this device. Once it is, it opens without a network.',
   'offline.model.help':
     'The page opens without a network, but this model is not stored: it lasts until the tab is closed.',
+  'offline.gone.help':
+    'The page opens without a network, but this model was deleted: it works until the tab is closed, and needs the network to come back.',
+  'offline.lost.help':
+    'The page is no longer kept on this device, since its data was cleared. It works on while it is open; to open it again, the network is needed.',
   'offline.never.help':
     'This browser does not let the page store itself (a private window, or no secure connection). While it is open it needs no network.',
 
@@ -169,10 +177,12 @@ export default {
   'details.budget.streams': '{limit}: {pinned} of {blocks} layers stay, {read} are read for every token',
   'details.budget.help':
     'What does not fit comes from storage again and again, ahead of its use. Your text is read by up to {count} tokens together.',
-  'details.budget.most': 'At {rate} a second that allows at most {speed} tok/s.',
+  'details.budget.about': 'At {rate} a second, as at the last load, that makes about {speed} tok/s.',
   'details.threads': 'Threads',
   'details.threads.many': 'Processor cores that compute together.',
-  'details.threads.one': 'One core computes: this machine offers no more, or one was chosen in the settings.',
+  'details.threads.one': 'One core computes: this machine offers no more.',
+  'details.threads.set': 'One core computes, as chosen in the settings.',
+  'details.threads.fastest': 'One core computes: it was the fastest when measured here.',
   'details.threads.alone':
     'One core computes: this page is not isolated, so the browser lets it share no memory with others.',
   'details.kernels': 'Kernels',
@@ -189,7 +199,7 @@ export default {
   'settings.engine': 'Engine',
   'settings.engine.help': 'Changes here load the model again when you close the settings.',
   'settings.shortcuts': 'Keys',
-  'settings.reset': 'Reset answers and engine to the defaults',
+  'settings.reset': 'Reset answers and engine to the defaults (models stay where they are)',
   'settings.range': 'A number from {low} to {high}, please.',
   'settings.auto': 'Automatic',
   'settings.light': 'Light',
@@ -252,6 +262,7 @@ export default {
   'announce.ready': 'The model is ready.',
   'announce.writing': 'The answer is being written.',
   'announce.exported': 'All conversations were exported.',
+  'announce.present': 'Nothing was imported: all of these conversations are here already.',
   'announce.imported': { one: '{count} conversation was imported.', other: '{count} conversations were imported.' },
 
   'problem.remains': '{name} is still loaded.',
