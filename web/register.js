@@ -65,8 +65,10 @@ export class Offline {
   async #check() {
     const registration = await navigator.serviceWorker.getRegistration().catch(() => undefined);
     if (!registration?.active) return this.#tell('lost');
-    const answer = await ask(registration.active, 'state', INSTALL_MILLISECONDS);
-    this.#tell(answer?.complete ? 'offline-ready' : 'lost');
+    // The service worker, which may be about to give way to a newer one, is left alone where nothing is missing.
+    const kept = await caches.match(new URL('complete', registration.scope)).catch(() => undefined);
+    const isComplete = kept !== undefined || (await ask(registration.active, 'state', INSTALL_MILLISECONDS))?.complete;
+    this.#tell(isComplete ? 'offline-ready' : 'lost');
   }
 
   async #settle(patience) {
