@@ -159,10 +159,14 @@ export class Offline {
 function ask(worker, type, patience = ANSWER_MILLISECONDS) {
   const { port1, port2 } = new MessageChannel();
   const answer = new Promise((resolve) => {
-    port1.onmessage = ({ data }) => resolve(data);
+    const timer = setTimeout(resolve, patience);
+    port1.onmessage = ({ data }) => {
+      clearTimeout(timer);
+      resolve(data);
+    };
   });
   worker.postMessage({ type }, [port2]);
-  return Promise.race([answer, elapse(patience)]).finally(() => port1.close());
+  return answer.finally(() => port1.close());
 }
 
 function elapse(milliseconds, value = undefined) {
