@@ -11,7 +11,7 @@ typedef struct {
   double seconds;
 } Turn;
 
-static const Turn stream_turn = {24u << 20, 0.01};
+static const Turn stream_turn = {48u << 20, 0.02};
 static const Turn thread_turn = {16u << 20, 0.004};
 
 // What all turns of the threads together take, but for a last one of each.
@@ -19,10 +19,6 @@ static const double thread_seconds = 0.15;
 
 // Less than this is noise.
 static const double clear_gain = 1.05;
-
-// This much after so many turns of either form is no noise: a load is not made to wait for more.
-static const double plain_gain = 1.2;
-enum { TURNS_THAT_TELL = 2 };
 
 // Whether the model's larger matrices have a second form to choose from.
 static bool has_choice(const Run *run) {
@@ -75,14 +71,10 @@ int tuning_choose_threads(Run *run, ThreadRate rates[TUNING_THREAD_COUNTS]) {
 void tuning_choose_streams(Run *run) {
   double best[2] = {0};
   const int streams[2] = {1, run->kernels->tile_streams};
-  for (int turn = 0, layer = 0; has_choice(run) && turn < TURNS; turn++) {
-    for (int form = 0; form < 2; form++) {
-      run->tile_streams = streams[form];
-      const double rate = measure(run, &stream_turn, &layer);
-      if (rate > best[form]) best[form] = rate;
-    }
-    const double gain = best[0] > best[1] ? best[0] / best[1] : best[1] / best[0];
-    if (turn + 1 >= TURNS_THAT_TELL && gain > plain_gain) break;
+  for (int i = 0, layer = 0; has_choice(run) && i < 2 * TURNS; i++) {
+    run->tile_streams = streams[i % 2];
+    const double rate = measure(run, &stream_turn, &layer);
+    if (rate > best[i % 2]) best[i % 2] = rate;
   }
   run->tile_streams = best[1] > best[0] ? streams[1] : 1;
 }
