@@ -64,7 +64,9 @@ async function download(page, path) {
 
 /** Drops a file onto the panel. @param {{ name: string, content: string }} file `content`: a character for each byte */
 function drop(page, file) {
-  return page.locator('.models-file').evaluate((target, { name, content }) => {
+  // The panel is drawn anew at any time: what is found in one step must be dropped on in the same one.
+  return page.evaluate(({ name, content }) => {
+    const target = document.querySelector('.models-file');
     const data = new DataTransfer();
     data.items.add(new File([Uint8Array.from(content, (c) => c.charCodeAt(0))], name, { lastModified: 1 }));
     for (const type of ['dragenter', 'dragover', 'drop']) {

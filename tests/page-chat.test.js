@@ -25,8 +25,8 @@ async function open(script) {
   return opened;
 }
 
-const answers = (page) => page.locator('.message.assistant .text').allInnerTexts();
-const questions = (page) => page.locator('.message.user .text').allInnerTexts();
+const answers = (page) => page.locator('.message.assistant .text').allTextContents();
+const questions = (page) => page.locator('.message.user .text').allTextContents();
 const calls = (page) => page.evaluate(() => globalThis.calls);
 /** The words that a call was made with. */
 const prompt = ({ messages }) => messages.map(({ role, content }) => `${role}: ${content}`);

@@ -58,7 +58,7 @@ describe('conversations', () => {
       const second = await open();
       await untilTitles(second.page, [long, 'About apples']);
       await row(second.page, 'About apples').locator('.open').click();
-      assert.equal(await second.page.locator('.message.user .text').innerText(), 'About apples\nand more');
+      assert.equal(await second.page.locator('.message.user .text').textContent(), 'About apples\nand more');
       assert.equal(await second.page.locator('.message.assistant strong').textContent(), 'One.');
       assert.equal(await row(second.page, 'About apples').locator('.open').getAttribute('aria-current'), 'page');
       await second.close();
@@ -131,10 +131,10 @@ describe('conversations', () => {
       assert.equal(await page.locator('#stop').isVisible(), false);
       await driver.ask(page, 'Third');
       await driver.untilIdle(page);
-      assert.deepEqual(await page.locator('.message.assistant .text').allInnerTexts(), ['Quick.', 'Last.']);
+      assert.deepEqual(await page.locator('.message.assistant .text').allTextContents(), ['Quick.', 'Last.']);
       await row(page, 'Second').locator('.open').click();
       await page.waitForFunction(() => document.querySelector('#title').textContent === 'Second');
-      assert.equal(await page.locator('.message.assistant .text').innerText(), 'a b c d e f g h i j k l m n');
+      assert.equal(await page.locator('.message.assistant .text').textContent(), 'a b c d e f g h i j k l m n');
       await close();
     });
   });
@@ -147,7 +147,7 @@ describe('conversations', () => {
       await page.close();
       const second = await open();
       await row(second.page, 'Write a lot').locator('.open').click();
-      assert.match(await second.page.locator('.message.assistant .text').innerText(), /^w0 w1 .* w40/);
+      assert.match(await second.page.locator('.message.assistant .text').textContent(), /^w0 w1 .* w40/);
       assert.equal(await second.page.locator('.ending').textContent(), 'Stopped.');
       await second.page.close();
     });
@@ -190,7 +190,7 @@ describe('conversations', () => {
           return page.locator('#title').textContent();
         };
         assert.equal(await reload(), 'About apples');
-        assert.equal(await page.locator('.message.assistant .text').first().innerText(), 'Crisp.');
+        assert.equal(await page.locator('.message.assistant .text').first().textContent(), 'Crisp.');
         await page.locator('#conversations li.current', { hasText: 'About apples' }).waitFor();
 
         const second = await open();
@@ -240,7 +240,7 @@ describe('conversations', () => {
         await other.page.waitForFunction(() => document.querySelector('#prompt').value === 'From the other');
         await driver.untilIdle(one.page);
         await driver.converse(other.page, 'From the other');
-        const asked = await other.page.locator('.message.user .text').allInnerTexts();
+        const asked = await other.page.locator('.message.user .text').allTextContents();
         assert.deepEqual(asked, ['About apples', 'From one', 'From the other']);
         await one.close();
         await other.close();
@@ -265,7 +265,7 @@ describe('conversations', () => {
       assert.equal(await growing.locator('.ending, .icon').count(), 0, 'nothing says that it has ended');
       await driver.untilIdle(one.page);
       await growing.locator('.foot .regenerate').waitFor();
-      assert.match(await growing.locator('.text').innerText(), /^w0 .* w59$/);
+      assert.match(await growing.locator('.text').textContent(), /^w0 .* w59$/);
       assert.equal(await first.getAttribute('data-stands'), 'yes');
       assert.equal(await other.page.locator('.foot .regenerate').count(), 1, 'of the last one only');
       await one.close();
@@ -292,7 +292,7 @@ describe('conversations', () => {
         await page.reload();
         await driver.untilReady(page);
         await page.locator('.message.user').first().waitFor();
-        return page.locator('.message.user .text').allInnerTexts();
+        return page.locator('.message.user .text').allTextContents();
       };
       assert.deepEqual(await asked(one.page), ['About apples', 'From one']);
       assert.deepEqual((await asked(other.page)).at(-1), 'From the other');
@@ -335,7 +335,7 @@ describe('conversations', () => {
         assert.equal(await page.locator('.message').count(), count);
       }
       assert.equal(await page.locator('.earlier').count(), 0);
-      assert.equal(await page.locator('.message').first().locator('.text').innerText(), 'Message 0');
+      assert.equal(await page.locator('.message').first().locator('.text').textContent(), 'Message 0');
       await close();
     });
   });
@@ -361,7 +361,7 @@ describe('conversations', () => {
       assert.equal(await note.isVisible(), false);
       assert.equal(await page.evaluate(() => document.activeElement.id), 'import');
       await row(page, 'About apples').locator('.open').click();
-      assert.equal(await page.locator('.message.assistant .text').innerText(), 'Crisp.');
+      assert.equal(await page.locator('.message.assistant .text').textContent(), 'Crisp.');
       const [download] = await Promise.all([page.waitForEvent('download'), page.locator('#export').click()]);
       const again = readArchive(readFileSync(await download.path(), 'utf8'));
       assert.deepEqual(again, readArchive(json));

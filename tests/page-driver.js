@@ -107,7 +107,7 @@ export async function converse(page, text) {
   await ask(page, text);
   await page.waitForFunction((count) => document.querySelectorAll('.message.assistant').length > count, before);
   await untilIdle(page);
-  return page.locator('.message.assistant .text').last().innerText();
+  return page.locator('.message.assistant .text').last().textContent();
 }
 
 export async function shoot(page, name) {

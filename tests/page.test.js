@@ -113,7 +113,7 @@ describe('the page', () => {
       await driver.shoot(page, 'waiting');
       hold.resolve();
       await driver.untilIdle(page);
-      assert.match(await page.locator('.message.assistant .text').innerText(), /\p{L}/u);
+      assert.match(await page.locator('.message.assistant .text').textContent(), /\p{L}/u);
       await page.close();
     } finally {
       await own.close();
