@@ -61,6 +61,18 @@ export class Runtime {
     return this.c._api_heap_used();
   }
 
+  /** Bytes of the heap by purpose, which make up `wasm`, all of it; `engine`: a model's in the heap, 0 where there is none. */
+  usage(engine) {
+    const { weights, ring, kvCache, activations } = this.scratch(MEMORY_BYTES, (fields) => {
+      this.bytes(fields, MEMORY_BYTES).fill(0);
+      if (engine !== 0) this.c._api_engine_memory(engine, fields);
+      return memoryAt(this, fields);
+    });
+    const { heapBytes: wasm, usedBytes, codeBytes: code } = this;
+    const other = usedBytes - code - weights - ring - kvCache - activations;
+    return { weights, ring, kvCache, activations, code, other, unused: wasm - usedBytes, wasm };
+  }
+
   /** From now on the heap does not grow beyond so many bytes: what would make it fails for want of memory. */
   limit(bytes) {
     this.#limit = bytes;
@@ -328,16 +340,9 @@ export class Model {
     return this.#runtime.c._api_engine_needs(this.#engine, block);
   }
 
-  /** Bytes of the heap by purpose, which make up `wasm`, all of it. */
+  /** Bytes of the heap by purpose, as the runtime's usage() tells them. */
   memory() {
-    const runtime = this.#runtime;
-    const { weights, ring, kvCache, activations } = runtime.scratch(MEMORY_BYTES, (fields) => {
-      runtime.c._api_engine_memory(this.#engine, fields);
-      return memoryAt(runtime, fields);
-    });
-    const { heapBytes: wasm, usedBytes, codeBytes: code } = runtime;
-    const other = usedBytes - code - weights - ring - kvCache - activations;
-    return { weights, ring, kvCache, activations, code, other, unused: wasm - usedBytes, wasm };
+    return this.#runtime.usage(this.#engine);
   }
 
   /** Bytes of weights a second that a plain loop on all threads reads. */

@@ -199,7 +199,8 @@ export class Host {
   }
 
   memory() {
-    return this.#loaded().memory();
+    if (this.#texts === null) this.#loaded();
+    return this.#model?.memory() ?? this.#runtime.usage(0);
   }
 
   /** Gives everything back; resolves when this worker may be ended. */

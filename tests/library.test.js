@@ -441,12 +441,16 @@ describe('tokens and probabilities', () => {
   });
 });
 
-test('an engine of the vocabulary alone tokenizes, and says why it does not write', async () => {
+test('an engine of the vocabulary alone tokenizes, tells what it takes, and says why it does not write', async () => {
   const vocabulary = await createEngine({ model: path, vocabularyOnly: true });
   try {
     assert.deepEqual(await vocabulary.tokenize('hello'), await engine.tokenize('hello'));
     await assert.rejects(vocabulary.complete({ prompt: 'a' }).result, code('MODEL_INCOMPLETE'));
     await assert.rejects(vocabulary.evaluate([1]), code('MODEL_INCOMPLETE'));
+    const { weights, kvCache, code: codeBytes, other, unused, wasm } = await vocabulary.memory();
+    assert.deepEqual([weights, kvCache], [0, 0]);
+    assert.equal(codeBytes + other + unused, wasm);
+    assert.ok(codeBytes > 0 && wasm > 0);
   } finally {
     await vocabulary.unload();
   }
