@@ -30,7 +30,7 @@ export function refused(url, { status, headers }) {
 
 export const unreachable = (url, cause, online) =>
   online
-    ? failed(url, `${reasonOf(cause)}. Check the address and the connection`, { cause, retriable: true })
+    ? failed(url, `${reasonOf(cause)}. ${adviceFor(url)}`, { cause, retriable: true })
     : new NibbleError('DOWNLOAD_OFFLINE', sentence(url, 'there is no network. It goes on when there is one again'), {
         cause,
         details: { retriable: true },
@@ -62,6 +62,14 @@ export const changed = (url) =>
   );
 
 export const cancelled = () => new NibbleError('CANCELLED', 'The download was cancelled.');
+
+/** A browser does not tell whether there was no answer, or one that it keeps from this page. */
+function adviceFor(url) {
+  const advice = 'Check the address and the connection';
+  const { location } = globalThis;
+  if (location === undefined || new URL(url, location.href).origin === location.origin) return advice;
+  return `${advice}. If both are right, the server does not let other sites read its files (CORS): download the file by hand and open it from the disk`;
+}
 
 /** Node hides the reason in the cause. */
 const reasonOf = (cause) => String(cause?.cause?.message || cause?.message || cause).replace(/[.\s]+$/, '');

@@ -62,17 +62,19 @@ async function download(page, path) {
   await page.locator('.models-offer .accent').click();
 }
 
-/** Drops a file onto the panel. @param {{ name: string, content: string }} file `content`: a character for each byte */
-function drop(page, file) {
+/** Drops files onto the panel. @param {{ name: string, content: string }[]} files `content`: a character for each byte */
+function drop(page, ...files) {
   // The panel is drawn anew at any time: what is found in one step must be dropped on in the same one.
-  return page.evaluate(({ name, content }) => {
+  return page.evaluate((dropped) => {
     const target = document.querySelector('.models-file');
     const data = new DataTransfer();
-    data.items.add(new File([Uint8Array.from(content, (c) => c.charCodeAt(0))], name, { lastModified: 1 }));
+    for (const { name, content } of dropped) {
+      data.items.add(new File([Uint8Array.from(content, (c) => c.charCodeAt(0))], name, { lastModified: 1 }));
+    }
     for (const type of ['dragenter', 'dragover', 'drop']) {
       target.dispatchEvent(new DragEvent(type, { bubbles: true, cancelable: true, dataTransfer: data }));
     }
-  }, file);
+  }, files);
 }
 
 /** Removes everything that a test has stored. */
@@ -206,6 +208,13 @@ describe('the models panel', () => {
     }
     await drop(page, { name: 'picture.jpg', content: '\xff\xd8\xff\xe0 no model' });
     await page.getByText('This is not a .gguf file: picture.jpg.').waitFor();
+    const models = ['one.gguf', 'two.gguf'].map((name) => ({ name, content: bytes.toString('latin1') }));
+    await drop(page, ...models);
+    await page.getByText('These are several files.').waitFor();
+    assert.equal(await page.locator('.models-offer').count(), 0, 'none of them is taken');
+    await drop(page, { name: 'notes.txt', content: 'about it' }, models[0]);
+    await page.locator('.models-offer .accent').waitFor();
+    assert.equal(await page.locator('.models-offer').getAttribute('aria-label'), 'one.gguf');
     await drop(page, { name: 'picture.gguf', content: '\xff\xd8\xff\xe0 no model' });
     await page.locator('.models-offer .bad').getByText(/GGUF_/).waitFor();
     await shoot(page, 'models-refused');

@@ -44,8 +44,11 @@ describe('a conversation', () => {
     await page.evaluate(() => {
       window.lengths = new Set();
       window.said = [];
-      const note = () =>
+      window.couldStop = false;
+      const note = () => {
         window.lengths.add(document.querySelector('.message.assistant .text')?.textContent.length ?? 0);
+        window.couldStop ||= document.querySelector('#stop').checkVisibility();
+      };
       const options = { subtree: true, childList: true, characterData: true };
       new MutationObserver(note).observe(document.querySelector('#log'), options);
       new MutationObserver(() => window.said.push(document.querySelector('#announcer').textContent)).observe(
@@ -53,9 +56,8 @@ describe('a conversation', () => {
         options,
       );
     });
-    await driver.ask(page, 'Count.');
-    assert.equal(await page.locator('#stop').isVisible(), true);
-    await driver.untilIdle(page);
+    await driver.converse(page, 'Count.');
+    assert.equal(await page.evaluate(() => window.couldStop), true);
     assert.deepEqual(await answers(page), ['One two three four five six seven eight.']);
     assert.equal(await page.locator('.message.assistant strong').textContent(), 'three');
     assert.ok((await page.evaluate(() => window.lengths.size)) > 3, 'the answer grew in steps');
@@ -68,8 +70,9 @@ describe('a conversation', () => {
 
   test('stops at Escape, keeps what was written, and goes on from there', LIMIT, async () => {
     const opened = await open({
-      answers: [pieces('a b c d e f g h i j k l m n o p'), pieces(' and more.')],
-      pause: 40,
+      // Far longer than any machine takes to press a key.
+      answers: [pieces(`${'a b c d '.repeat(500)}end`), pieces(' and more.')],
+      pause: 20,
     });
     const { page } = opened;
     await driver.ask(page, 'Go on.');
@@ -78,7 +81,7 @@ describe('a conversation', () => {
     await driver.untilIdle(page);
     const [written] = await answers(page);
     assert.match(written, /^a b/);
-    assert.doesNotMatch(written, /p$/);
+    assert.doesNotMatch(written, /end$/);
     assert.equal(await page.locator('.ending').textContent(), 'Stopped.');
     await page.locator('.message.assistant .foot .quiet').click();
     await page.waitForFunction(() => /more/.test(document.querySelector('.message.assistant .text').textContent));
@@ -142,12 +145,13 @@ describe('a conversation', () => {
     const opened = await open({ answers: [['<think>Hm.</think>Use **this**:\n\n', '```js\nlet a = 1;\n```\n']] });
     const { page } = opened;
     await driver.converse(page, 'How?');
+    const untilCopied = (text) =>
+      page.waitForFunction(async (wanted) => (await navigator.clipboard.readText()).trimEnd() === wanted, text);
     await press(page, 1, 'copy');
-    const clipboard = () => page.evaluate(() => navigator.clipboard.readText());
-    assert.equal(await clipboard(), 'Use **this**:\n\n```js\nlet a = 1;\n```\n');
+    await untilCopied('Use **this**:\n\n```js\nlet a = 1;\n```');
     await page.locator('.code-head button').click();
-    assert.match(await clipboard(), /^let a = 1;\n?$/);
     await page.locator('.code-head button', { hasText: 'Copied' }).waitFor();
+    await untilCopied('let a = 1;');
     await opened.close();
   });
 
@@ -169,7 +173,7 @@ describe('a conversation', () => {
   });
 
   test('folds reasoning away, and shows it to the model no more', LIMIT, async () => {
-    const opened = await open({ answers: [pieces('<think> The reader greets me. </think> Good day!')], pause: 25 });
+    const opened = await open({ answers: [pieces('<think> The reader greets me. </think> Good day!')], pause: 150 });
     const { page } = opened;
     await driver.ask(page, 'Hello');
     await page.waitForFunction(() => document.querySelector('.reasoning summary')?.textContent === 'Thinking…');
@@ -236,6 +240,23 @@ describe('the read-outs', () => {
 });
 
 describe('a full context', () => {
+  test('does not show the model again what was too long for it, and says so', LIMIT, async () => {
+    const opened = await open({ answers: [['Fine.']], contextSize: 20 });
+    const { page } = opened;
+    await driver.ask(page, 'word '.repeat(30));
+    await page.locator('.notice').waitFor();
+    assert.equal(await driver.converse(page, 'short'), 'Fine.');
+    const [passedOver, answered] = await page.locator('.message.user .foot').allTextContents();
+    assert.match(passedOver, /Not answered: the model does not see this message/);
+    assert.doesNotMatch(answered, /Not answered/);
+    assert.deepEqual(prompt((await calls(page)).at(-1)), ['user: short']);
+    await page.locator('#new-chat').click();
+    await page.locator('.message').first().waitFor({ state: 'detached' });
+    await page.locator('#conversations .open', { hasText: 'word word' }).click();
+    await page.locator('.message.user .foot').first().getByText('Not answered').waitFor();
+    await opened.close();
+  });
+
   test('asks how to go on, and goes on without the oldest turns', LIMIT, async () => {
     const opened = await open({ answers: [pieces('a b c d e f g h')], contextSize: 24 });
     const { page } = opened;

@@ -198,7 +198,10 @@ class App {
     this.language.onChange(() => this.#speakAnew());
     room.onChange(() => this.#refresh({ list: false }));
     conversations.onChangeElsewhere((id) => this.#takeOver(id));
-    acceptDrops(find('drop'), (file) => this.load(file));
+    acceptDrops(find('drop'), {
+      onFile: (file) => this.load(file),
+      onUnclear: () => this.#refuseFiles(),
+    });
     listenToShortcuts({
       stop: () => chat.stop(),
       isAnswering: () => Boolean(chat.job),
@@ -250,6 +253,12 @@ class App {
     else if (id === null) chat.show();
     else this.#leave();
     find('missing').hidden = id === null || kept !== null;
+  }
+
+  #refuseFiles() {
+    const text = this.language.t('problem.several');
+    this.loadPanel.showProblem({ code: 'FILES_SEVERAL', text, detail: '' });
+    this.announce(text);
   }
 
   #openModels() {

@@ -5,6 +5,15 @@ import { OPENING, opensReasoning, withoutReasoning } from './reasoning.js';
 const ROOM_FOR_ANSWER = 0.25;
 
 /**
+ * Whether the reader went on from a message that got no answer, as one that is too long. The model is not shown it: it
+ * would not fit any better now, and many chat templates refuse two messages of one side in a row.
+ * @param {import('./conversations.js').Message[]} messages
+ * @param {number} index
+ */
+export const isPassedOver = (messages, index) =>
+  messages[index].role === 'user' && messages[index + 1]?.role === 'user';
+
+/**
  * The messages as complete() takes them.
  * @param {import('./conversations.js').Conversation} conversation
  * @param {object} options
@@ -15,7 +24,8 @@ const ROOM_FOR_ANSWER = 0.25;
  * @returns {{ role: string, content: string }[]}
  */
 export function promptOf({ messages, start: kept }, { systemPrompt, start = kept, end, continues = false }) {
-  const shown = messages.slice(start, end).map(({ role, content }) => ({
+  const seen = messages.slice(start, end).filter((_, offset) => !isPassedOver(messages, start + offset));
+  const shown = seen.map(({ role, content }) => ({
     role,
     content: role === 'assistant' ? withoutReasoning(content) : content,
   }));

@@ -1,4 +1,5 @@
 // The list of messages on the screen. It grows at its end only, at most once a frame.
+import { isPassedOver } from './context.js';
 import { make } from './dom.js';
 import { MessageView } from './message.js';
 
@@ -70,7 +71,8 @@ export class ConversationView {
   add(message) {
     this.clearNotice();
     for (const view of this.#views.values()) {
-      if (view.element.classList.contains('last')) view.showFoot({ isLast: false });
+      if (view.element !== this.#log.lastElementChild) continue;
+      view.showFoot({ isLast: false, isPassedOver: isPassedOver([view.message, message], 0) });
     }
     const view = this.#make(message);
     this.#log.append(view.element);
@@ -162,7 +164,8 @@ export class ConversationView {
       const view = this.#make(message);
       const isLast = index === messages.length - 1;
       // An earlier version of the page may have left one open in the midst.
-      if (message.role === 'user' || message.finish !== undefined || !isLast) view.end({ isLast });
+      const hasEnded = message.role === 'user' || message.finish !== undefined || !isLast;
+      if (hasEnded) view.end({ isLast, isPassedOver: isPassedOver(messages, index) });
       view.element.classList.toggle('dropped', index < start);
       const divider = start > 0 && index === start ? [this.#divider()] : [];
       return [...divider, view.element];

@@ -2,12 +2,27 @@
 
 const bringsFiles = (event) => event.dataTransfer?.types.includes('Files') ?? false;
 
+/** @param {string} name of a file */
+export const isModelFile = (name) => /\.gguf$/i.test(name);
+
 /**
- * Shows `cover` over the page while files are dragged over it, and hands on the first one that is dropped.
- * @param {HTMLElement} cover
- * @param {(file: File) => void} onFile
+ * The file that is meant where several are dropped at once: the only model among them.
+ * @param {FileList} files at least one
+ * @returns {File | null} null: there is none, or more than one
  */
-export function acceptDrops(cover, onFile) {
+export function chooseFile(files) {
+  if (files.length === 1) return files[0];
+  const models = [...files].filter(({ name }) => isModelFile(name));
+  return models.length === 1 ? models[0] : null;
+}
+
+/**
+ * Shows `cover` over the page while files are dragged over it, and hands on what is dropped.
+ * @param {HTMLElement} cover
+ * @param {{ onFile: (file: File) => void, onUnclear: () => void }} handlers `onUnclear`: several were dropped, and none
+ *   of them is the one that is meant
+ */
+export function acceptDrops(cover, { onFile, onUnclear }) {
   const show = (shown) => {
     cover.hidden = !shown;
   };
@@ -30,7 +45,11 @@ export function acceptDrops(cover, onFile) {
     if (event.defaultPrevented) return;
     if (!bringsFiles(event) && event.target.matches?.('textarea')) return;
     event.preventDefault();
-    const [file] = event.dataTransfer.files;
-    if (file) onFile(file);
+    const { files } = event.dataTransfer;
+    // A folder may come as no file at all.
+    if (files.length === 0) return;
+    const file = chooseFile(files);
+    if (file === null) onUnclear();
+    else onFile(file);
   });
 }

@@ -77,22 +77,23 @@ export class MessageView {
     this.notice.textContent = text ?? '';
   }
 
-  /** Nothing comes any more. @param {{ isLast: boolean }} place */
-  end({ isLast }) {
+  /** Nothing comes any more. @param {{ isLast: boolean, isPassedOver?: boolean }} place */
+  end(place) {
     this.note(null);
     this.element.removeAttribute('aria-busy');
     this.#append(this.#splitter.end());
     this.#writer?.end();
     this.#labelReasoning();
-    this.showFoot({ isLast });
+    this.showFoot(place);
   }
 
-  /** Shows how the answer ended, and what can be done with the message. @param {{ isLast: boolean }} place */
-  showFoot({ isLast }) {
+  /** Shows how the answer ended, and what can be done with the message. @param {{ isLast: boolean, isPassedOver?: boolean }} place */
+  showFoot({ isLast, isPassedOver = false }) {
     this.element.classList.toggle('last', isLast);
     const { message } = this;
     if (message.role === 'user') {
       this.foot.replaceChildren(
+        ...(isPassedOver ? [make('span', { class: 'ending' }, this.#t('ending.unanswered'))] : []),
         this.#button('copy', 'message.copy', () => this.#copy(message.content)),
         this.#button('pencil', 'message.edit', () => this.edit()),
         this.#button('trash', 'message.delete', () => this.#actions.delete(message)),

@@ -1,12 +1,12 @@
 // Where further models come from: the catalogue, an address, a file.
 import { make } from './dom.js';
+import { chooseFile, isModelFile } from './drop.js';
 import { readAddress } from './model-address.js';
 import { idOf } from './models-downloads.js';
 import { Offer } from './models-offer.js';
 import { keepFocus, makeButton, makeSection } from './models-section.js';
 
 const CATALOGUE = 'models/catalog.json';
-const isModelFile = (name) => /\.gguf$/i.test(name);
 
 export class ModelSources {
   #panel;
@@ -34,7 +34,8 @@ export class ModelSources {
       if (!bringsFiles(event)) return;
       // Which tells the page too, which would load it at once, unasked.
       event.preventDefault();
-      this.offerFile(event.dataTransfer.files[0]);
+      const { files } = event.dataTransfer;
+      if (files.length > 0) this.offerFile(chooseFile(files));
     });
     for (const type of ['online', 'offline']) addEventListener(type, () => this.render());
   }
@@ -77,10 +78,10 @@ export class ModelSources {
     });
   }
 
-  /** Looks at a file that was chosen or dropped. @param {File | undefined} file */
+  /** Looks at a file that was chosen or dropped. @param {File | null} file null: of several it is not clear which */
   offerFile(file) {
-    if (!file) return;
     const place = this.#section.body.querySelector('.models-file');
+    if (file === null) return this.#refuse(place, this.#panel.t('problem.several'));
     if (!isModelFile(file.name)) return this.#refuse(place, this.#panel.t('models.file.other', { name: file.name }));
     if (file.size === 0) return this.#refuse(place, this.#panel.t('problem.empty', { name: file.name }));
     this.#open({ model: file, name: file.name }, place);
@@ -178,7 +179,7 @@ export class ModelSources {
     picker.addEventListener('change', () => {
       const [file] = picker.files;
       picker.value = '';
-      this.offerFile(file);
+      if (file) this.offerFile(file);
     });
     const choose = makeButton({ label: t('models.file'), key: 'file', action: () => picker.click() });
     const line = make('div', { class: 'models-line' }, choose, make('p', { class: 'help' }, t('models.file.help')));

@@ -71,6 +71,7 @@ export default {
   'ending.context': 'Cut: the context is full.',
   'ending.cancelled': 'Stopped.',
   'ending.failed': 'Broken off by a fault.',
+  'ending.unanswered': 'Not answered: the model does not see this message.',
 
   'waiting.model': 'Waiting for the model…',
   'waiting.elsewhere': 'Being written in another tab…',
@@ -270,6 +271,7 @@ export default {
   'problem.other': 'Something went wrong.',
   'problem.file': 'This file cannot be used as a model.',
   'problem.empty': 'This file is empty: {name}.',
+  'problem.several': 'These are several files. Drop one .gguf file at a time.',
   'problem.GGUF_TRUNCATED': 'This file is incomplete: it ends too early. Get it again.',
   'problem.GGUF_BAD_MAGIC': 'This file is no GGUF model. It is something else, such as an image or a text.',
   'problem.CONTEXT_FULL': 'The text is too long for this model.',

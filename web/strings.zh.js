@@ -70,6 +70,7 @@ export default {
   'ending.context': '上下文已满，在此截断。',
   'ending.cancelled': '已停止。',
   'ending.failed': '因故障中断。',
+  'ending.unanswered': '未得到回答：模型看不到这条消息。',
 
   'waiting.model': '正在等待模型…',
   'waiting.elsewhere': '正在另一个标签页中写……',
@@ -250,6 +251,7 @@ export default {
   'problem.included': '使用自带的模型',
   'problem.other': '出了点问题。',
   'problem.file': '这个文件不能用作模型。',
+  'problem.several': '这是多个文件。请一次拖入一个 .gguf 文件。',
   'problem.empty': '这个文件是空的：{name}。',
   'problem.GGUF_TRUNCATED': '这个文件不完整：它提前结束了。请重新获取。',
   'problem.GGUF_BAD_MAGIC': '这个文件不是 GGUF 模型，而是其他内容，例如图片或文本。',
