@@ -3,7 +3,17 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { after, before, describe, test } from 'node:test';
 import { serveModels } from './model-server.js';
-import { converse, forgetVisits, MODEL, openPage, PHONE, shoot, startBrowser, untilReady } from './page-driver.js';
+import {
+  converse,
+  forgetVisits,
+  MODEL,
+  openPage,
+  PHONE,
+  shoot,
+  startBrowser,
+  untilEqual,
+  untilReady,
+} from './page-driver.js';
 
 const bytes = readFileSync(MODEL);
 
@@ -51,6 +61,9 @@ async function openPanel(prepare = undefined, inBrowser = browser) {
 
 const rowOf = (page, name) => page.locator('#models-panel .models-row', { hasText: name });
 const button = (page, name) => page.getByRole('button', { name, exact: true });
+
+const untilFocused = (page, label) =>
+  untilEqual(() => page.evaluate(() => document.activeElement.getAttribute('aria-label')), label);
 
 async function enterAddress(page, path) {
   await page.getByLabel('Address of a .gguf file').fill(models.url + path);
@@ -113,7 +126,7 @@ describe('the models panel', () => {
     await page.keyboard.type('Mine');
     await page.keyboard.press('Enter');
     await page.getByRole('button', { name: 'Use Mine', exact: true }).waitFor();
-    assert.equal(await page.evaluate(() => document.activeElement.getAttribute('aria-label')), 'Rename Mine');
+    await untilFocused(page, 'Rename Mine');
 
     await page.getByRole('button', { name: 'Check Mine for damage' }).click();
     await page.getByText('Mine is whole.').first().waitFor();
@@ -152,8 +165,8 @@ describe('the models panel', () => {
     await download(page, 'slow.gguf');
     const bar = page.getByRole('progressbar', { name: /slow\.gguf/ });
     await bar.waitFor();
-    const focusedAtOnce = await page.evaluate(() => document.activeElement.getAttribute('aria-label'));
-    assert.equal(focusedAtOnce, 'Pause the download of slow.gguf', 'what has begun is what the reader is led to');
+    // What has begun is what the reader is led to.
+    await untilFocused(page, 'Pause the download of slow.gguf');
     await page.waitForFunction(() => document.querySelector('#models-panel progress')?.value > 0);
     await shoot(page, 'models-download');
     const row = rowOf(page, 'slow.gguf').first();
@@ -162,11 +175,11 @@ describe('the models panel', () => {
     await page.getByRole('button', { name: 'Pause the download of slow.gguf' }).click();
     const resume = page.getByRole('button', { name: 'Resume the download of slow.gguf' });
     await resume.waitFor();
-    assert.match(await rowOf(page, 'slow.gguf').first().innerText(), /Paused/);
+    await rowOf(page, 'slow.gguf').first().getByText('Paused').waitFor();
     await resume.press('Enter');
     await page.getByRole('button', { name: 'Pause the download of slow.gguf' }).waitFor();
-    const focused = await page.evaluate(() => document.activeElement.getAttribute('aria-label'));
-    assert.equal(focused, 'Pause the download of slow.gguf', 'the keyboard stays where it was');
+    // The keyboard stays where it was.
+    await untilFocused(page, 'Pause the download of slow.gguf');
     await page.getByRole('button', { name: 'Cancel the download of slow.gguf' }).click();
     await page.locator('dialog.confirm').getByRole('button', { name: 'Cancel', exact: true }).click();
     await bar.waitFor({ state: 'detached' });
@@ -194,7 +207,7 @@ describe('the models panel', () => {
       await field.fill(address);
       await button(page, 'Check').click();
       await page.locator('#models-url-problem').getByText(words).waitFor();
-      assert.equal(await field.getAttribute('aria-invalid'), 'true');
+      await untilEqual(() => field.getAttribute('aria-invalid'), 'true');
     }
     for (const [path, code] of [
       ['page.gguf', /DOWNLOAD|SOURCE/],
@@ -214,7 +227,7 @@ describe('the models panel', () => {
     assert.equal(await page.locator('.models-offer').count(), 0, 'none of them is taken');
     await drop(page, { name: 'notes.txt', content: 'about it' }, models[0]);
     await page.locator('.models-offer .accent').waitFor();
-    assert.equal(await page.locator('.models-offer').getAttribute('aria-label'), 'one.gguf');
+    await page.locator('.models-offer[aria-label="one.gguf"]').waitFor();
     await drop(page, { name: 'picture.gguf', content: '\xff\xd8\xff\xe0 no model' });
     await page.locator('.models-offer .bad').getByText(/GGUF_/).waitFor();
     await shoot(page, 'models-refused');

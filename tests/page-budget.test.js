@@ -66,12 +66,12 @@ describe('the memory for the model', () => {
     const { page } = opened;
     const problem = page.locator('#problem');
     await problem.waitFor();
-    assert.equal(await problem.getAttribute('data-code'), 'BUDGET_TOO_SMALL');
+    await page.locator('#problem[data-code=BUDGET_TOO_SMALL]').waitFor();
     assert.match(await problem.innerText(), /The memory that is set is too little for this model\./);
     assert.match(await problem.innerText(), /takes at least \d+\.\d MB/);
     await driver.shoot(page, 'budget-too-small');
     await page.getByRole('button', { name: 'Memory settings' }).click();
-    assert.equal(await page.evaluate(() => document.activeElement.id), 'setting-memoryBudget');
+    await page.waitForFunction(() => document.activeElement.id === 'setting-memoryBudget');
     await driver.shoot(page, 'settings-budget');
     await choose(page, '');
     await driver.untilReady(page);
@@ -92,7 +92,8 @@ describe('the memory for the model', () => {
     await page.keyboard.press('Escape');
 
     await page.locator('#open-settings').click();
-    assert.equal(await page.locator('#setting-memoryBudget').inputValue(), String(least), 'what is set is offered');
+    // What is set is offered.
+    await driver.untilEqual(() => page.locator('#setting-memoryBudget').inputValue(), String(least));
     await choose(page, PLENTY);
     await driver.untilReady(page);
     assert.match(await detail(page, 'Memory limit'), /500 MB: all of the model stays in memory/);

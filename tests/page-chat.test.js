@@ -102,7 +102,7 @@ describe('a conversation', () => {
     await page.keyboard.press('Escape');
     assert.equal(await driver.converse(page, 'Count.'), 'one two');
     assert.equal(await page.locator('.ending').textContent(), 'Cut at the longest answer allowed.');
-    assert.equal(await page.locator('.message.assistant .foot .quiet').isVisible(), true);
+    await page.locator('.message.assistant .foot .quiet').waitFor();
     await opened.close();
   });
 
@@ -134,10 +134,10 @@ describe('a conversation', () => {
     assert.deepEqual([await questions(page), await answers(page)], [['mended'], ['Three.']]);
     await press(page, 0, 'edit');
     await page.locator('.edit-field').press('Escape');
-    assert.deepEqual(await questions(page), ['mended'], 'Escape changes nothing');
+    await driver.untilEqual(() => questions(page), ['mended'], 'Escape changes nothing');
     await page.locator('#prompt').focus();
     await page.keyboard.press('ArrowUp');
-    assert.equal(await page.locator('.edit-field').inputValue(), 'mended');
+    await driver.untilEqual(() => page.locator('.edit-field').inputValue(), 'mended');
     await opened.close();
   });
 
@@ -284,8 +284,8 @@ describe('a full context', () => {
     await driver.converse(page, 'one two');
     await driver.ask(page, 'three four');
     await page.locator('.notice').getByRole('button', { name: 'New chat' }).click();
-    assert.equal(await page.locator('#prompt').inputValue(), 'three four');
-    assert.equal(await page.locator('.message').count(), 0);
+    await driver.untilEqual(() => page.locator('#prompt').inputValue(), 'three four');
+    await driver.untilEqual(() => page.locator('.message').count(), 0);
     await opened.close();
   });
 

@@ -27,13 +27,17 @@ async function withPage(script, use) {
   }
 }
 
-const titles = (page) => page.locator('#conversations .title').allInnerTexts();
+const titles = (page) => page.locator('#conversations .title').allTextContents();
 const row = (page, title) => page.locator('#conversations li', { hasText: title });
 const untilTitles = (page, expected) =>
   page.waitForFunction(
     (wanted) => [...document.querySelectorAll('#conversations .title')].map((e) => e.textContent).join('|') === wanted,
     expected.join('|'),
   );
+
+const untilTexts = (page, role, expected) =>
+  driver.untilEqual(() => page.locator(`.message.${role} .text`).allTextContents(), expected);
+const untilCount = (page, count, message) => driver.untilEqual(() => page.locator('.message').count(), count, message);
 
 async function startChat(page, question) {
   await page.locator('#new-chat').click();
@@ -51,6 +55,7 @@ describe('conversations', () => {
     await withPage({ answers: [['**One.**'], ['Two.']] }, async (first, open) => {
       await startChat(first.page, 'About apples\nand more');
       await startChat(first.page, `About ${'very '.repeat(30)}long names`);
+      await first.page.waitForFunction(() => document.querySelectorAll('#conversations .title').length === 2);
       const [long, short] = await titles(first.page);
       assert.equal(short, 'About apples');
       assert.ok(long.length <= 60 && long.endsWith('…'), long);
@@ -60,7 +65,7 @@ describe('conversations', () => {
       await row(second.page, 'About apples').locator('.open').click();
       assert.equal(await second.page.locator('.message.user .text').textContent(), 'About apples\nand more');
       assert.equal(await second.page.locator('.message.assistant strong').textContent(), 'One.');
-      assert.equal(await row(second.page, 'About apples').locator('.open').getAttribute('aria-current'), 'page');
+      await row(second.page, 'About apples').locator('.open[aria-current=page]').waitFor();
       await second.close();
     });
   });
@@ -92,7 +97,7 @@ describe('conversations', () => {
       };
       await rename('Fruit', 'Enter');
       await untilTitles(page, ['Fruit']);
-      assert.equal(await page.locator('#title').textContent(), 'Fruit');
+      await driver.untilEqual(() => page.locator('#title').textContent(), 'Fruit');
       await rename('Nothing', 'Escape');
       await untilTitles(page, ['Fruit']);
       await driver.converse(page, 'And pears?');
@@ -114,24 +119,26 @@ describe('conversations', () => {
       await untilTitles(page, ['About bananas', 'About apples']);
       await remove('About bananas', '.danger');
       await untilTitles(page, ['About apples']);
-      assert.equal(await page.locator('.message').count(), 0, 'the one in use is gone from the screen');
+      await untilCount(page, 0, 'the one in use is gone from the screen');
       await close();
     });
   });
 
   test('answer on while another one is read, each its own', LIMIT, async () => {
     const answers = [['Quick.'], pieces('a b c d e f g h i j k l m n'), ['Last.']];
-    await withPage({ answers, pause: 60 }, async ({ page, close }) => {
+    await withPage({ answers, holdAt: 5 }, async ({ page, close }) => {
       await startChat(page, 'First');
       await page.locator('#new-chat').click();
       await driver.ask(page, 'Second');
       await page.waitForFunction(() => /a b/.test(document.querySelector('.message.assistant .text')?.textContent));
       await row(page, 'First').locator('.open').click();
-      assert.equal(await row(page, 'Second').locator('.writing').count(), 1);
-      assert.equal(await page.locator('#stop').isVisible(), false);
+      await row(page, 'Second').locator('.writing').waitFor();
+      await page.locator('#stop').waitFor({ state: 'hidden' });
       await driver.ask(page, 'Third');
+      await page.locator('.progress-note:not([hidden])').waitFor();
+      await driver.release(page);
       await driver.untilIdle(page);
-      assert.deepEqual(await page.locator('.message.assistant .text').allTextContents(), ['Quick.', 'Last.']);
+      await untilTexts(page, 'assistant', ['Quick.', 'Last.']);
       await row(page, 'Second').locator('.open').click();
       await page.waitForFunction(() => document.querySelector('#title').textContent === 'Second');
       assert.equal(await page.locator('.message.assistant .text').textContent(), 'a b c d e f g h i j k l m n');
@@ -182,19 +189,19 @@ describe('conversations', () => {
         // The link that skips to the field is no place to go back to.
         const before = page.url();
         await page.locator('#skip').press('Enter');
-        assert.equal(await page.evaluate(() => document.activeElement.id), 'prompt');
+        await page.waitForFunction(() => document.activeElement.id === 'prompt');
         assert.equal(page.url(), before);
         const reload = async () => {
           await page.reload();
           await driver.untilReady(page);
-          return page.locator('#title').textContent();
         };
-        assert.equal(await reload(), 'About apples');
+        await reload();
+        await isShown(page, 'About apples');
         assert.equal(await page.locator('.message.assistant .text').first().textContent(), 'Crisp.');
         await page.locator('#conversations li.current', { hasText: 'About apples' }).waitFor();
 
         const second = await open();
-        assert.equal(await second.page.locator('#title').textContent(), 'New chat');
+        await isShown(second.page, 'New chat');
         await second.page.goto(before);
         await isShown(second.page, 'About apples');
 
@@ -212,13 +219,14 @@ describe('conversations', () => {
         for (const stray of ['#nope', '#chat-%E0%A4%A']) {
           await page.goto(new URL(stray, page.url()).href);
           await page.waitForFunction(() => location.hash === '');
-          assert.equal(await page.locator('#title').textContent(), 'New chat');
+          await isShown(page, 'New chat');
         }
-        assert.equal(await reload(), 'New chat');
-        assert.equal(await page.locator('.message').count(), 0);
+        await reload();
+        await isShown(page, 'New chat');
+        await untilCount(page, 0);
         await untilTitles(page, ['About bananas']);
         await driver.converse(page, 'On with it');
-        assert.equal(await page.locator('#missing').isVisible(), false);
+        await page.locator('#missing').waitFor({ state: 'hidden' });
         await page.close();
       });
     },
@@ -228,7 +236,7 @@ describe('conversations', () => {
     'two tabs that ask in one conversation at once lose nothing: one answers, the other keeps its text',
     LIMIT,
     async () => {
-      await withPage({ answers: [['Crisp.'], pieces('a b c d e f g h i j k l m n')], pause: 60 }, async (one, open) => {
+      await withPage({ answers: [['Crisp.'], pieces('a b c d e f g h i j k l m n')], holdAt: 5 }, async (one, open) => {
         await startChat(one.page, 'About apples');
         const other = await open();
         await row(other.page, 'About apples').locator('.open').click();
@@ -238,10 +246,11 @@ describe('conversations', () => {
         await driver.ask(other.page, 'From the other');
         await other.page.getByText('is answering in another tab').first().waitFor({ state: 'attached' });
         await other.page.waitForFunction(() => document.querySelector('#prompt').value === 'From the other');
+        await driver.release(one.page);
         await driver.untilIdle(one.page);
-        await driver.converse(other.page, 'From the other');
-        const asked = await other.page.locator('.message.user .text').allTextContents();
-        assert.deepEqual(asked, ['About apples', 'From one', 'From the other']);
+        await driver.ask(other.page, 'From the other');
+        await untilTexts(other.page, 'user', ['About apples', 'From one', 'From the other']);
+        await driver.untilIdle(other.page);
         await one.close();
         await other.close();
       });
@@ -250,7 +259,8 @@ describe('conversations', () => {
 
   test('what one tab writes, another shows as it grows, with all that is above left as it stands', LIMIT, async () => {
     const answers = [['Crisp.'], pieces(Array.from({ length: 60 }, (_, index) => `w${index}`).join(' '))];
-    await withPage({ answers, pause: 60 }, async (one, open) => {
+    // What an answer has grown to is kept every two seconds.
+    await withPage({ answers, pause: 60, holdAt: 58 }, async (one, open) => {
       await startChat(one.page, 'About apples');
       const other = await open();
       await row(other.page, 'About apples').locator('.open').click();
@@ -263,6 +273,7 @@ describe('conversations', () => {
       const growing = other.page.locator('.message.assistant').last();
       await growing.locator('.text', { hasText: 'w20' }).waitFor();
       assert.equal(await growing.locator('.ending, .icon').count(), 0, 'nothing says that it has ended');
+      await driver.release(one.page);
       await driver.untilIdle(one.page);
       await growing.locator('.foot .regenerate').waitFor();
       assert.match(await growing.locator('.text').textContent(), /^w0 .* w59$/);
@@ -274,7 +285,7 @@ describe('conversations', () => {
   });
 
   test('without locks a tab that comes second is told, and what both have written is kept', LIMIT, async () => {
-    await withPage({ answers: [pieces('a b c d e f g h i j k l m n')], pause: 60 }, async (one, open) => {
+    await withPage({ answers: [['Crisp.'], pieces('a b c d e f g h i j k l m n')], holdAt: 5 }, async (one, open) => {
       const lockless = (page) => page.evaluate(() => Object.defineProperty(navigator, 'locks', { value: undefined }));
       await startChat(one.page, 'About apples');
       const other = await open();
@@ -284,18 +295,18 @@ describe('conversations', () => {
       await driver.ask(one.page, 'From one');
       await one.page.locator('#stop').waitFor();
       await driver.converse(other.page, 'From the other');
+      await driver.release(one.page);
       await driver.untilIdle(one.page);
       await one.page.locator('.notice').getByText('Another tab has written in this conversation').waitFor();
       await one.page.getByRole('button', { name: 'Keep this as another conversation' }).click();
       await untilTitles(other.page, ['About apples', 'About apples']);
-      const asked = async (page) => {
+      for (const { page } of [one, other]) {
         await page.reload();
         await driver.untilReady(page);
-        await page.locator('.message.user').first().waitFor();
-        return page.locator('.message.user .text').allTextContents();
-      };
-      assert.deepEqual(await asked(one.page), ['About apples', 'From one']);
-      assert.deepEqual((await asked(other.page)).at(-1), 'From the other');
+      }
+      await untilTexts(one.page, 'user', ['About apples', 'From one']);
+      const last = other.page.locator('.message.user .text').last();
+      await driver.untilEqual(() => last.textContent(), 'From the other');
     });
   });
 
@@ -311,7 +322,7 @@ describe('conversations', () => {
         location.hash = '#chat-nothere';
       });
       await page.locator('#missing').waitFor();
-      assert.equal(await page.locator('.message').count(), 0);
+      await untilCount(page, 0);
       await close();
     });
   });
@@ -329,10 +340,10 @@ describe('conversations', () => {
       await importFile(page, 'long.json', writeArchive([conversation]));
       await row(page, 'Long').locator('.open').click();
       await page.locator('.message').first().waitFor();
-      assert.equal(await page.locator('.message').count(), 40);
+      await untilCount(page, 40);
       for (const count of [80, 90]) {
         await page.locator('.earlier').click();
-        assert.equal(await page.locator('.message').count(), count);
+        await untilCount(page, count);
       }
       assert.equal(await page.locator('.earlier').count(), 0);
       assert.equal(await page.locator('.message').first().locator('.text').textContent(), 'Message 0');
@@ -358,8 +369,8 @@ describe('conversations', () => {
       const note = page.locator('#imported');
       await note.getByText('2 conversations were imported.').waitFor();
       await note.getByRole('button', { name: 'Close' }).click();
-      assert.equal(await note.isVisible(), false);
-      assert.equal(await page.evaluate(() => document.activeElement.id), 'import');
+      await note.waitFor({ state: 'hidden' });
+      await page.waitForFunction(() => document.activeElement.id === 'import');
       await row(page, 'About apples').locator('.open').click();
       assert.equal(await page.locator('.message.assistant .text').textContent(), 'Crisp.');
       const [download] = await Promise.all([page.waitForEvent('download'), page.locator('#export').click()]);

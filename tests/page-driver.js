@@ -1,7 +1,9 @@
 // Drives the page in a real browser, from the server that `npm start` starts: what the tests of the page share.
 import assert from 'node:assert/strict';
 import { mkdirSync } from 'node:fs';
+import { setTimeout } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { isDeepStrictEqual } from 'node:util';
 import { serve } from '../web/serve.js';
 import { openChromium } from './chromium.js';
 
@@ -86,6 +88,23 @@ export async function untilReady(page) {
   assert.equal(await page.locator('#problem').isVisible(), false, await page.locator('#problem').textContent());
 }
 
+/**
+ * Waits until the page shows what is expected of it; what it then says where it never does is what was read last.
+ * @template T
+ * @param {() => Promise<T>} read
+ * @param {T} expected
+ * @param {string} [message]
+ */
+export async function untilEqual(read, expected, message) {
+  let found = await read();
+  for (const end = Date.now() + PATIENCE; !isDeepStrictEqual(found, expected) && Date.now() < end; found = await read())
+    await setTimeout(50);
+  assert.deepEqual(found, expected, message);
+}
+
+/** Lets the answer go on that `holdAt` of scriptEngine() holds. */
+export const release = (page) => page.evaluate(() => globalThis.release());
+
 /** Types a message and sends it by the keyboard. */
 export async function ask(page, text) {
   await page.locator('#prompt').fill(text);
@@ -117,8 +136,8 @@ export async function shoot(page, name) {
 /**
  * Puts an engine of the test's own in the place of the library's: its answers are what the test says, piece by piece.
  * @param {import('playwright-core').Page} page
- * @param {{ answers?: string[][], contextSize?: number, pause?: number, info?: object, result?: object }} script a list of pieces for each
- *   answer in turn, the last for all further ones; milliseconds between two pieces; what else the engine tells of itself;
+ * @param {{ answers?: string[][], contextSize?: number, pause?: number, holdAt?: number, info?: object, result?: object }} script a list of pieces for each
+ *   answer in turn, the last for all further ones; milliseconds between two pieces; before which piece an answer waits for release(), once a page; what else the engine tells of itself;
  *   and of an answer
  */
 export async function scriptEngine(page, script) {
@@ -127,6 +146,7 @@ export async function scriptEngine(page, script) {
   }
   const script = ${JSON.stringify({ answers: [['Hello.']], contextSize: 512, pause: 0, ...script })};
   globalThis.calls = [];
+  const held = new Promise((resolve) => { globalThis.release = resolve; });
   const wait = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
   const render = (messages) => messages.map(({ role, content }) => role + ': ' + content + ' ').join('');
   const count = (text) => text.trim().split(/\\s+/).length;
@@ -159,6 +179,7 @@ export async function scriptEngine(page, script) {
         onPrefill?.({ tokens: promptTokens, total: promptTokens, reusedTokens: 0, tokensPerSecond: 1000 });
         for (const text of pieces) {
           if (script.pause > 0) await wait(script.pause);
+          if (tokens === script.holdAt) await held;
           if (signal?.aborted) { finishReason = 'cancelled'; break; }
           if (tokens >= (options.maxTokens ?? Infinity)) { finishReason = 'length'; break; }
           if (promptTokens + tokens >= script.contextSize) { finishReason = 'context'; break; }

@@ -196,8 +196,8 @@ describe('the page', () => {
     await driver.converse(page, 'Hello');
     await page.locator('#open-settings').click();
     await page.locator('#setting-language').selectOption('zh');
-    assert.equal(await page.locator('html').getAttribute('lang'), 'zh-Hans');
-    assert.equal(await page.locator('#settings-title').textContent(), '设置');
+    await page.locator('html[lang=zh-Hans]').waitFor();
+    await page.locator('#settings-title', { hasText: '设置' }).waitFor();
     assert.deepEqual(await keysShown(page), []);
     assert.deepEqual(await violations(page), []);
     await driver.shoot(page, 'settings-chinese');
@@ -211,7 +211,7 @@ describe('the page', () => {
     await driver.shoot(page, 'chinese');
     await page.reload();
     await driver.untilReady(page);
-    assert.equal(await page.locator('#prompt').getAttribute('placeholder'), '输入消息');
+    await page.locator('#prompt[placeholder=输入消息]').waitFor();
     opened.complaints.length = 0;
     await opened.close();
 
@@ -219,7 +219,7 @@ describe('the page', () => {
     try {
       const other = await driver.openPage(chinese, { before: (made) => driver.scriptEngine(made, {}) });
       await driver.untilReady(other.page);
-      assert.equal(await other.page.locator('html').getAttribute('lang'), 'zh-Hans');
+      await other.page.locator('html[lang=zh-Hans]').waitFor();
       await driver.shoot(other.page, 'welcome-chinese');
     } finally {
       await chinese.close();
@@ -233,13 +233,14 @@ describe('the page', () => {
     const light = await ground();
     await page.locator('#open-settings').click();
     await page.locator('#setting-theme').selectOption('dark');
+    await page.locator('html[data-theme=dark]').waitFor();
     const dark = await ground();
     assert.notEqual(dark, light);
     await page.emulateMedia({ colorScheme: 'dark' });
     await page.locator('#setting-theme').selectOption('light');
-    assert.equal(await ground(), light);
+    await driver.untilEqual(ground, light);
     await page.locator('#setting-theme').selectOption('auto');
-    assert.equal(await ground(), dark);
+    await driver.untilEqual(ground, dark);
     await opened.close();
   });
 
@@ -247,7 +248,7 @@ describe('the page', () => {
     const opened = await open();
     const { page } = opened;
     const focused = () => page.evaluate(() => document.activeElement.id || document.activeElement.className);
-    assert.equal(await focused(), 'prompt');
+    await driver.untilEqual(focused, 'prompt');
     await page.keyboard.type('Hello');
     await page.keyboard.press('Shift+Enter');
     await page.keyboard.type('there');
@@ -256,14 +257,14 @@ describe('the page', () => {
     await page.waitForFunction(() => document.querySelectorAll('.message.assistant').length === 1);
     await driver.untilIdle(page);
     await page.keyboard.press('Control+Shift+O');
-    assert.equal(await page.locator('.message').count(), 0);
+    await driver.untilEqual(() => page.locator('.message').count(), 0);
     await page.keyboard.press('Control+,');
-    assert.equal(await page.locator('#settings').isVisible(), true);
+    await page.locator('#settings').waitFor();
     await page.keyboard.press('Escape');
-    assert.equal(await page.locator('#settings').isVisible(), false);
-    assert.equal(await focused(), 'prompt', 'the focus comes back');
+    await page.locator('#settings').waitFor({ state: 'hidden' });
+    await driver.untilEqual(focused, 'prompt', 'the focus comes back');
     await page.keyboard.press('Control+k');
-    assert.equal(await focused(), 'search');
+    await driver.untilEqual(focused, 'search');
     await page.keyboard.press('Tab');
     await page.keyboard.press('Enter');
     await page.waitForFunction(() => document.querySelectorAll('.message').length === 2);

@@ -109,7 +109,7 @@ describe('the page', () => {
       await driver.ask(page, 'Hello');
       const note = page.locator('.message.assistant .progress-note');
       await note.waitFor();
-      assert.match(await note.textContent(), /Waiting for the model/);
+      await note.getByText('Waiting for the model').waitFor();
       await driver.shoot(page, 'waiting');
       hold.resolve();
       await driver.untilIdle(page);
@@ -149,7 +149,7 @@ describe('the page', () => {
     const whole = readFileSync(driver.MODEL, 'latin1');
     await drop(page, { name: 'cut.gguf', bytes: whole.slice(0, 400_000) });
     await page.locator('#problem').waitFor();
-    assert.equal(await page.locator('#problem').getAttribute('data-code'), 'GGUF_TRUNCATED');
+    await page.locator('#problem[data-code=GGUF_TRUNCATED]').waitFor();
     await opened.close();
   });
 
@@ -160,9 +160,9 @@ describe('the page', () => {
     const leave = [() => drag(page, ['dragleave'], PICTURE), () => page.mouse.move(200, 200)];
     for (const end of leave) {
       await drag(page, ['dragenter', 'dragover'], PICTURE);
-      assert.equal(await page.locator('#drop').isVisible(), true);
+      await page.locator('#drop').waitFor();
       await end();
-      assert.equal(await page.locator('#drop').isVisible(), false);
+      await page.locator('#drop').waitFor({ state: 'hidden' });
     }
     const model = { name: 'mine.gguf', bytes: readFileSync(driver.MODEL, 'latin1') };
     assert.deepEqual(await drop(page, model), [true, true]);
@@ -208,7 +208,7 @@ describe('the page', () => {
       const { page } = await driver.openPage(own);
       await page.locator('#problem').waitFor();
       await driver.shoot(page, 'not-loaded-320');
-      assert.equal(await page.locator('#problem').getAttribute('data-code'), 'DOWNLOAD_FAILED');
+      await page.locator('#problem[data-code=DOWNLOAD_FAILED]').waitFor();
       assert.equal(await page.locator('#dismiss').isVisible(), false, 'nothing works before it is solved');
       assert.equal(await page.locator('#model-state').getAttribute('data-state'), 'none');
       absent = false;
@@ -236,7 +236,7 @@ describe('the page', () => {
       await page.waitForFunction(() => document.querySelector('#status-threads').textContent === '1 thread');
       assert.match(await driver.converse(page, 'Hello'), /\p{L}/u);
       await page.locator('#open-details').click();
-      assert.match(await page.locator('#details-list').innerText(), /not isolated/);
+      await page.locator('#details-list', { hasText: 'not isolated' }).waitFor();
       await page.close();
     } finally {
       await own.close();
