@@ -298,7 +298,9 @@ describe('conversations', () => {
       await driver.release(one.page);
       await driver.untilIdle(one.page);
       await one.page.locator('.notice').getByText('Another tab has written in this conversation').waitFor();
+      const before = one.page.url();
       await one.page.getByRole('button', { name: 'Keep this as another conversation' }).click();
+      await one.page.waitForFunction((url) => location.href !== url, before);
       await untilTitles(other.page, ['About apples', 'About apples']);
       for (const { page } of [one, other]) {
         await page.reload();
