@@ -1,5 +1,6 @@
 // Values of GGUF metadata, decoded from bytes that the core has checked: little-endian, unaligned, strings as a 64-bit
 // length and UTF-8.
+import { LENGTH_BYTES, TextTable } from './text-table.js';
 
 const TYPES = {
   0: { name: 'u8', Array: Uint8Array },
@@ -19,8 +20,6 @@ const TYPES = {
 const BOOL = 7;
 const STRING = 8;
 const ARRAY = 9;
-// In front of a string.
-const LENGTH_BYTES = 8;
 
 /** A value type's name, such as 'u32', and 'string[]' for arrays. */
 export function typeName({ type, element }) {
@@ -29,14 +28,35 @@ export function typeName({ type, element }) {
 
 const plain = (value) => (typeof value === 'bigint' && BigInt.asIntN(54, value) === value ? Number(value) : value);
 
-function decodeStrings(bytes, count) {
+/** Where each of a number of strings ends. */
+function endsOf(bytes, count) {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const ends = new Uint32Array(count);
   for (let index = 0, position = 0; index < count; index++) {
-    position += LENGTH_BYTES + Number(view.getBigUint64(position, true));
+    // The core has seen that all of it is there, so the upper half is zero.
+    position += LENGTH_BYTES + view.getUint32(position, true);
     ends[index] = position;
   }
+  return ends;
+}
+
+function decodeStrings(bytes, count) {
+  const ends = endsOf(bytes, count);
   return decodeAtOnce(bytes, ends) ?? decodeEach(bytes, ends);
+}
+
+/** Whether each of the strings is well-formed UTF-8; their lengths become zeros. */
+function isWellFormed(bytes, ends) {
+  // No character goes on behind a zero, so none reaches from one string into the next.
+  for (let index = 0, position = 0; index < ends.length; position = ends[index++]) {
+    for (let place = 0; place < LENGTH_BYTES; place++) bytes[position + place] = 0;
+  }
+  try {
+    new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /**
@@ -134,6 +154,16 @@ export class Metadata {
     if (pair === undefined) return undefined;
     if (!this.#values.has(key)) this.#values.set(key, decodeValue(pair, this.#read(pair)));
     return this.#values.get(key);
+  }
+
+  /** The strings of a key whose value is an array of them; null for any other. @returns {TextTable | null} */
+  texts(key) {
+    const pair = this.#pairs.get(key);
+    if (pair?.type !== ARRAY || pair.element !== STRING) return null;
+    const given = this.#read(pair);
+    const ends = endsOf(given, pair.count);
+    const bytes = given.subarray(0, ends.at(-1) ?? 0);
+    return isWellFormed(bytes, ends) ? new TextTable(bytes, ends) : TextTable.of(decodeEach(bytes, ends));
   }
 
   /** { type, count, value } of a key that exists; of an array only its first `limit` elements. */

@@ -63,13 +63,11 @@ const KNOWN_WORDS = 1 << 14;
 /** BPE whose pair rank is a function instead of a table. */
 class RankedBpe extends BPE {
   /**
-   * @param {Map<string, number>} pieceToId
    * @param {(left: string, right: string) => number | undefined} rankOf
-   * @param {number} longest UTF-16 units of the longest text a merge makes
+   * @param {number} longest of any text a merge makes, in UTF-16 units or a few more
    */
-  constructor(pieceToId, rankOf, longest) {
+  constructor(rankOf, longest) {
     super({ type: 'BPE', vocab: {}, merges: [] });
-    this.tokens_to_ids = pieceToId;
     this.rankOf = rankOf;
     this.longest = longest;
     // The library's own cache reorders a full Map at every hit, which takes longer than most merges.
@@ -133,20 +131,16 @@ const byteName = (byte) => `<0x${byte.toString(16).toUpperCase().padStart(2, '0'
  * @param {Vocabulary} vocabulary
  * @returns {(text: string, ids: number[]) => void} appends to ids
  */
-export function createSentencePieceModel({ pieceToId, pieces, scores, ids: special }) {
+export function createSentencePieceModel({ pieces, scores, ids: special }) {
   const rankOf = rankByScore(scores, pieces.length);
-  const bpe = new RankedBpe(
-    pieceToId,
-    (left, right) => {
-      const id = pieceToId.get(left + right);
-      return id === undefined ? undefined : rankOf(id);
-    },
-    longestOf(pieces),
-  );
+  const bpe = new RankedBpe((left, right) => {
+    const id = pieces.get(left + right);
+    return id === undefined ? undefined : rankOf(id);
+  }, pieces.longest);
   const splitWords = createWordSplitter(pieces);
   const encoder = new TextEncoder();
   const byteIds = Array.from({ length: 256 }, (_, byte) => {
-    return pieceToId.get(byteName(byte)) ?? (byte < 128 ? pieceToId.get(String.fromCharCode(byte)) : undefined);
+    return pieces.get(byteName(byte)) ?? (byte < 128 ? pieces.get(String.fromCharCode(byte)) : undefined);
   });
   return (text, ids) => {
     for (const word of splitWords(text.replaceAll(' ', '▁'))) for (const piece of bpe.bpe(word)) append(piece, ids);
@@ -154,7 +148,7 @@ export function createSentencePieceModel({ pieceToId, pieces, scores, ids: speci
 
   /** @param {string} piece @param {number[]} ids */
   function append(piece, ids) {
-    const id = pieceToId.get(piece);
+    const id = pieces.get(piece);
     if (id !== undefined) ids.push(id);
     else {
       const spelt = Array.from(encoder.encode(piece), (byte) => byteIds[byte]);
@@ -164,18 +158,16 @@ export function createSentencePieceModel({ pieceToId, pieces, scores, ids: speci
   }
 }
 
-/** @param {string[]} pieces */
-const longestOf = (pieces) => pieces.reduce((longest, { length }) => (length > longest ? length : longest), 0);
-
 /**
  * SentencePiece merges across the whole text. But no merge crosses a place that no piece has inside, and nearly always
  * that is so before a word's space: splitting there changes nothing, and words met before are remembered.
- * @param {string[]} pieces
+ * @param {import('./text-table.js').TextTable} pieces
  * @returns {(text: string) => string[]}
  */
 function createWordSplitter(pieces) {
   const joined = new Set();
-  for (const piece of pieces) {
+  for (const id of pieces.holding('▁')) {
+    const piece = pieces.at(id);
     for (let i = piece.indexOf('▁', 1); i > 0; i = piece.indexOf('▁', i + 1)) joined.add(piece.charCodeAt(i - 1));
   }
   joined.add('▁'.charCodeAt(0));
@@ -197,7 +189,7 @@ function createWordSplitter(pieces) {
  * @param {Vocabulary} vocabulary adds to `warnings` when `preTokenizer` is missing or not known
  * @returns {(text: string, ids: number[]) => void} appends to ids
  */
-export function createByteLevelModel({ pieceToId, mergeRanks, preTokenizer, ids: special, warnings }) {
+export function createByteLevelModel({ pieces, merges: given, preTokenizer, ids: special, warnings }) {
   const found = findPreTokenizer(preTokenizer);
   if (found === undefined) {
     const what = preTokenizer === undefined ? 'is missing' : `names ${JSON.stringify(preTokenizer.slice(0, 40))}`;
@@ -208,10 +200,8 @@ export function createByteLevelModel({ pieceToId, mergeRanks, preTokenizer, ids:
     (Regex) => new SplitPreTokenizer({ type: 'Split', pattern: { Regex }, behavior: 'Isolated', invert: false }),
   );
   const byteLevel = new ByteLevelPreTokenizer({ type: 'ByteLevel', add_prefix_space: false, use_regex: false });
-  const ranks = /** @type {Map<string, number>} */ (mergeRanks);
-  let longest = 0;
-  for (const merge of ranks.keys()) longest = Math.max(longest, merge.length - 1);
-  const bpe = new RankedBpe(pieceToId, (left, right) => ranks.get(`${left} ${right}`), longest);
+  const merges = /** @type {import('./text-table.js').TextTable} */ (given);
+  const bpe = new RankedBpe((left, right) => merges.get(`${left} ${right}`), merges.longest);
   return (text, ids) => {
     /** @type {string[]} */
     let words = [text];
@@ -219,13 +209,13 @@ export function createByteLevelModel({ pieceToId, mergeRanks, preTokenizer, ids:
       words = words.flatMap((word) => (word.length > 1 ? splitter.pre_tokenize_text(word) : word));
     }
     for (const word of byteLevel.pre_tokenize(words)) {
-      const whole = ignoreMerges ? pieceToId.get(word) : undefined;
+      const whole = ignoreMerges ? pieces.get(word) : undefined;
       if (whole !== undefined) {
         ids.push(whole);
         continue;
       }
       for (const piece of bpe.bpe(word)) {
-        const id = pieceToId.get(piece);
+        const id = pieces.get(piece);
         if (id !== undefined) ids.push(id);
         else spell(piece, ids);
       }
@@ -235,7 +225,7 @@ export function createByteLevelModel({ pieceToId, mergeRanks, preTokenizer, ids:
   /** @param {string} piece @param {number[]} ids a piece that only a merge knows becomes its bytes */
   function spell(piece, ids) {
     for (const byte of piece) {
-      const id = pieceToId.get(byte) ?? special.unknown;
+      const id = pieces.get(byte) ?? special.unknown;
       if (id !== undefined) ids.push(id);
     }
   }

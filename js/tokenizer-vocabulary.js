@@ -2,24 +2,25 @@
 // take more than linear time, whatever the keys hold. Where a choice is open it is llama.cpp's (src/llama-vocab.cpp).
 
 import { NibbleError } from './errors.js';
+import { TextTable } from './text-table.js';
 
 /** Values of `tokenizer.ggml.token_type`. */
 export const TokenType = Object.freeze({ NORMAL: 1, UNKNOWN: 2, CONTROL: 3, USER_DEFINED: 4, UNUSED: 5, BYTE: 6 });
 
 /**
  * Where metadata comes from: numbers, bigints (64-bit integers that a number cannot hold), booleans, strings, arrays
- * of strings as JS arrays, arrays of numbers as typed or JS arrays.
- * @typedef {{ get(key: string): any }} Metadata
+ * of strings as JS arrays, arrays of numbers as typed or JS arrays. `texts` gives the strings of an array as a table; null
+ * for what is none.
+ * @typedef {{ get(key: string): any, texts?: (key: string) => TextTable | null }} Metadata
  */
 
 /**
  * @typedef {object} Vocabulary
  * @property {'llama' | 'gpt2'} model
- * @property {string[]} pieces by id; '' for a piece that cannot be reached
- * @property {Map<string, number>} pieceToId the first of several equal pieces wins
+ * @property {TextTable} pieces by id; '' for a piece that cannot be reached
  * @property {Uint8Array} types by id, see TokenType
  * @property {ArrayLike<number> | undefined} scores by id, `llama` only
- * @property {Map<string, number> | undefined} mergeRanks `left right` to rank, `gpt2` only
+ * @property {TextTable | undefined} merges `left right` by rank, `gpt2` only
  * @property {{ bos?: number, eos?: number, eot?: number, unknown?: number, padding?: number }} ids
  * @property {Set<number>} endOfGeneration
  * @property {boolean} addBos
@@ -88,14 +89,26 @@ function optional(metadata, key, type) {
   return value;
 }
 
-/** @param {Metadata} metadata @returns {string[]} */
-function readPieces(metadata) {
-  const tokens = metadata.get(`${KEY}tokens`);
-  if (!Array.isArray(tokens)) throw bad(`${KEY}tokens is ${kindOf(tokens)} where an array of strings was expected.`);
-  if (tokens.length === 0) throw bad(`${KEY}tokens is empty.`);
-  const wrong = tokens.findIndex((piece) => typeof piece !== 'string');
-  if (wrong >= 0) throw bad(`${KEY}tokens[${wrong}] is ${kindOf(tokens[wrong])} where a string was expected.`);
-  return tokens;
+/** @param {Metadata} metadata @param {string} name @returns {TextTable} */
+function readTexts(metadata, name) {
+  const key = KEY + name;
+  const table = metadata.texts?.(key) ?? null;
+  if (table !== null) return table;
+  const texts = metadata.get(key);
+  if (!Array.isArray(texts)) throw bad(`${key} is ${kindOf(texts)} where an array of strings was expected.`);
+  const wrong = texts.findIndex((text) => typeof text !== 'string');
+  if (wrong >= 0) throw bad(`${key}[${wrong}] is ${kindOf(texts[wrong])} where a string was expected.`);
+  return TextTable.of(texts);
+}
+
+/** @param {Metadata} metadata @param {string[]} warnings @returns {TextTable} */
+function readPieces(metadata, warnings) {
+  const pieces = readTexts(metadata, 'tokens');
+  const { length, empty, repeated } = pieces;
+  if (length === 0) throw bad(`${KEY}tokens is empty.`);
+  if (empty > 0) warnings.push(`${empty} tokens have an empty piece; text never becomes one of them.`);
+  if (repeated > 0) warnings.push(`${repeated} tokens repeat an earlier piece; text becomes the earlier one.`);
+  return pieces;
 }
 
 /**
@@ -117,21 +130,6 @@ function readNumbers(metadata, name, types, count) {
   return values;
 }
 
-/** @param {string[]} pieces @param {string[]} warnings @returns {Map<string, number>} */
-function indexPieces(pieces, warnings) {
-  const pieceToId = new Map();
-  let empty = 0;
-  // From the last on, so that the first of equal pieces stays without being looked up.
-  for (let id = pieces.length - 1; id >= 0; id--) {
-    if (pieces[id] === '') empty++;
-    else pieceToId.set(pieces[id], id);
-  }
-  const duplicates = pieces.length - empty - pieceToId.size;
-  if (empty > 0) warnings.push(`${empty} tokens have an empty piece; text never becomes one of them.`);
-  if (duplicates > 0) warnings.push(`${duplicates} tokens repeat an earlier piece; text becomes the earlier one.`);
-  return pieceToId;
-}
-
 /** @param {ArrayLike<number> | undefined} values @param {number} count */
 function readTypes(values, count) {
   const types = new Uint8Array(count).fill(TokenType.NORMAL);
@@ -143,37 +141,23 @@ function readTypes(values, count) {
   return types;
 }
 
-/** @param {string[]} pieces @param {Uint8Array} types */
+/** @param {TextTable} pieces @param {Uint8Array} types */
 function checkBytePieces(pieces, types) {
   for (let id = 0; id < pieces.length; id++) {
-    if (types[id] === TokenType.BYTE && !/^<0x[0-9A-Fa-f]{2}>$/.test(pieces[id])) {
-      const shown = JSON.stringify(pieces[id].slice(0, 40));
+    if (types[id] === TokenType.BYTE && !/^<0x[0-9A-Fa-f]{2}>$/.test(pieces.at(id))) {
+      const shown = JSON.stringify(pieces.at(id).slice(0, 40));
       throw bad(`${KEY}tokens[${id}] is a byte token, but its piece is ${shown} and not <0x00> to <0xFF>.`);
     }
   }
 }
 
-/**
- * @param {Metadata} metadata @param {Map<string, number>} pieceToId @param {string[]} warnings
- * @returns {Map<string, number>}
- */
-function readMerges(metadata, pieceToId, warnings) {
-  const key = `${KEY}merges`;
-  const merges = metadata.get(key);
-  if (!Array.isArray(merges)) throw bad(`${key} is ${kindOf(merges)} where an array of strings was expected.`);
-  const ranks = new Map();
-  let unknown = 0;
-  for (let rank = 0; rank < merges.length; rank++) {
-    const merge = merges[rank];
-    const space = typeof merge === 'string' ? merge.indexOf(' ', 1) : -1;
-    if (space < 0 || space === merge.length - 1) {
-      throw bad(`${key}[${rank}] is not two pieces with one space between them.`);
-    }
-    if (!ranks.has(merge)) ranks.set(merge, rank);
-    if (!pieceToId.has(merge.slice(0, space) + merge.slice(space + 1))) unknown++;
-  }
+/** @param {Metadata} metadata @param {TextTable} pieces @param {string[]} warnings @returns {TextTable} */
+function readMerges(metadata, pieces, warnings) {
+  const merges = readTexts(metadata, 'merges');
+  const { wrong, unknown } = merges.comparePairs(pieces);
+  if (wrong >= 0) throw bad(`${KEY}merges[${wrong}] is not two pieces with one space between them.`);
   if (unknown > 0) warnings.push(`${unknown} merges make a piece that the vocabulary lacks.`);
-  return ranks;
+  return merges;
 }
 
 /** @param {Metadata} metadata @param {string} name @param {number | undefined} fallback @param {number} count @param {string[]} warnings */
@@ -188,23 +172,23 @@ function readId(metadata, name, fallback, count, warnings) {
 }
 
 /** @param {Vocabulary} vocabulary */
-function findEndOfGeneration({ pieceToId, types, ids, endOfGeneration }) {
-  for (const piece of END_OF_TURN) ids.eot ??= pieceToId.get(piece);
+function findEndOfGeneration({ pieces, types, ids, endOfGeneration }) {
+  for (const piece of END_OF_TURN) ids.eot ??= pieces.get(piece);
   for (const piece of END_OF_GENERATION) {
-    const id = pieceToId.get(piece);
+    const id = pieces.get(piece);
     if (id === undefined) continue;
     endOfGeneration.add(id);
     types[id] = TokenType.CONTROL;
   }
   for (const id of [ids.eos, ids.eot]) if (id !== undefined) endOfGeneration.add(id);
-  const has = (/** @type {string} */ piece) => pieceToId.has(piece);
+  const has = (/** @type {string} */ piece) => pieces.has(piece);
   for (const piece of ALWAYS_SHOWN)
-    if (has(piece)) types[/** @type {number} */ (pieceToId.get(piece))] = TokenType.USER_DEFINED;
+    if (has(piece)) types[/** @type {number} */ (pieces.get(piece))] = TokenType.USER_DEFINED;
   // Formats in which <|end|> or </s> closes one part of an answer and not the answer.
   const endsPart =
     (has('<|return|>') && has('<|call|>')) || (has('<|flush|>') && (has('<|call|>') || has('<|calls|>')));
-  if (endsPart) demote(pieceToId.get('<|end|>'), TokenType.USER_DEFINED);
-  if (has('<|tool_response>')) demote(pieceToId.get('</s>'), TokenType.NORMAL);
+  if (endsPart) demote(pieces.get('<|end|>'), TokenType.USER_DEFINED);
+  if (has('<|tool_response>')) demote(pieces.get('</s>'), TokenType.NORMAL);
 
   /** @param {number | undefined} id @param {number} type */
   function demote(id, type) {
@@ -215,13 +199,13 @@ function findEndOfGeneration({ pieceToId, types, ids, endOfGeneration }) {
 }
 
 /** Phi-3's special tokens swallow the white space after them; its files say so only by their name. */
-function findRightStripped(/** @type {Metadata} */ metadata, /** @type {Vocabulary} */ { pieces, types, pieceToId }) {
+function findRightStripped(/** @type {Metadata} */ metadata, /** @type {Vocabulary} */ { pieces, types }) {
   const stripped = new Set();
   const name = metadata.get('general.name');
   if (typeof name !== 'string' || !/phi-?3/i.test(name)) return stripped;
   const kept = [TokenType.CONTROL, TokenType.USER_DEFINED, TokenType.UNKNOWN];
   for (let id = 0; id < pieces.length; id++) if (kept.includes(/** @type {any} */ (types[id]))) stripped.add(id);
-  for (const piece of ['<unk>', '<s>', '<|endoftext|>']) stripped.delete(pieceToId.get(piece));
+  for (const piece of ['<unk>', '<s>', '<|endoftext|>']) stripped.delete(pieces.get(piece));
   return stripped;
 }
 
@@ -246,11 +230,10 @@ export function readVocabulary(metadata, addsBosByDefault) {
   const spm = model === 'llama';
   /** @type {string[]} */
   const warnings = [];
-  const pieces = readPieces(metadata);
+  const pieces = readPieces(metadata, warnings);
   const count = pieces.length;
   const scores = readNumbers(metadata, 'scores', [Float32Array, Float64Array, Int32Array], count);
   const types = readTypes(readNumbers(metadata, 'token_type', [Int32Array, Uint32Array], count), count);
-  const pieceToId = indexPieces(pieces, warnings);
   if (spm) checkBytePieces(pieces, types);
   if (spm && scores === undefined) warnings.push(`${KEY}scores is missing; every piece counts as equally likely.`);
   const preTokenizer = optional(metadata, `${KEY}pre`, 'string');
@@ -261,10 +244,9 @@ export function readVocabulary(metadata, addsBosByDefault) {
   const vocabulary = {
     model,
     pieces,
-    pieceToId,
     types,
     scores,
-    mergeRanks: spm ? undefined : readMerges(metadata, pieceToId, warnings),
+    merges: spm ? undefined : readMerges(metadata, pieces, warnings),
     ids: {
       bos: id('bos', defaults.bos),
       eos: id('eos', defaults.eos),

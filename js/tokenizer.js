@@ -75,9 +75,9 @@ export function createTokenizer(metadata) {
     check(id);
     const type = types[id];
     if (type === TokenType.CONTROL || type === TokenType.UNKNOWN) {
-      return skipSpecial ? new Uint8Array(0) : utf8.encode(pieces[id]);
+      return skipSpecial ? new Uint8Array(0) : utf8.encode(pieces.at(id));
     }
-    return bytesOf(pieces[id], type);
+    return bytesOf(pieces.at(id), type);
   }
 
   /** @type {Tokenizer['createDecoder']} */
@@ -119,7 +119,7 @@ export function createTokenizer(metadata) {
       check(id);
       const raw = bytes(id);
       const half = types[id] === TokenType.BYTE && raw[0] >= 0x80;
-      return half ? pieces[id] : new TextDecoder('utf-8', { ignoreBOM: true }).decode(raw);
+      return half ? pieces.at(id) : new TextDecoder('utf-8', { ignoreBOM: true }).decode(raw);
     },
     ids,
     addBos,
@@ -170,12 +170,12 @@ const BYTE_OF_CHARACTER = new Map(
  * @param {Vocabulary} vocabulary
  * @returns {(text: string, parseSpecial: boolean) => (string | number)[]} texts and ids in order, no empty texts
  */
-function createPartition({ pieces, pieceToId, types, rightStripped }) {
+function createPartition({ pieces, types, rightStripped }) {
   const special = [];
   for (let id = 0; id < pieces.length; id++) {
     const type = types[id];
     const splits = type === TokenType.CONTROL || type === TokenType.UNKNOWN || type === TokenType.USER_DEFINED;
-    if (splits && pieceToId.get(pieces[id]) === id) special.push({ id, piece: pieces[id], type });
+    if (splits && pieces.get(pieces.at(id)) === id) special.push({ id, piece: pieces.at(id), type });
   }
   const length = new Map(special.map(({ id, piece }) => [id, utf8.encode(piece).length]));
   special.sort((a, b) => /** @type {number} */ (length.get(b.id)) - /** @type {number} */ (length.get(a.id)));
