@@ -19,11 +19,20 @@ export function quantizationOf(tensors) {
   return { label, types };
 }
 
-/** The options as the core takes them, for which a context of 0 is its own choice and not the trained one. */
+/**
+ * The options as the core takes them, for which a context of 0 is its own choice and not the trained one. A larger one
+ * than the trained one is refused; `details.trainedContext` of the error tells that.
+ */
 export function settleContext(header, options) {
-  if (options.contextSize === null) return { ...options, contextSize: 0 };
-  if (options.contextSize > 0) return options;
-  return { ...options, contextSize: header.describe({ ...options, memoryBudget: null }).info.trainedContext };
+  const { contextSize } = options;
+  if (contextSize === null) return { ...options, contextSize: 0 };
+  const { trainedContext } = header.describe({ ...options, contextSize: 0, memoryBudget: null }).info;
+  if (contextSize <= trainedContext) return { ...options, contextSize: contextSize || trainedContext };
+  throw new NibbleError(
+    'INVALID_ARGUMENT',
+    `The context size is ${contextSize}; this model was trained for up to ${trainedContext} tokens. Ask for that or fewer.`,
+    { details: { option: 'contextSize', trainedContext } },
+  );
 }
 
 /** Names and sizes that an engine and a description share. */

@@ -84,7 +84,7 @@ export class Host {
       const model = headerOnly ? null : this.#createModel(header, { ...settleContext(header, options), threads });
       this.#model = model;
       if (model !== null) checkStreamable(model, store);
-      onProgress({ phase: 'prepare', loaded: 0, total: fileSize, bytesPerSecond: 0, secondsLeft: null });
+      onProgress({ phase: 'prepare', loaded: 0, total: fileSize ?? 0, bytesPerSecond: 0, secondsLeft: null });
       const infoNow = (more) => ({ ...info, ...modelInfo(model), ...this.#texts.info, storage, ...more });
       const begin = () => {
         if (!options.early || model === null || model.streams) return;

@@ -169,9 +169,9 @@ export function createLibrary(platform) {
      * Tells what a model file is from its header, without loading the weights.
      * @param {EngineOptions['model']} model
      * @param {Omit<EngineOptions, 'model'>} [options] contextSize and threads are what `memory` is told for
-     * @returns {Promise<object>} name, architecture, file, quantization, metadata, tensors; `model` and `memory`, or
-     *   where this engine cannot run it, null and a `problem` { code, message }; where only contextSize is too large, or
-     *   memoryBudget too small, `memory` alone is null
+     * @returns {Promise<object>} name, architecture, file (its `bytes` null where the source does not tell them),
+     *   quantization, metadata, tensors; `model` and `memory`, or where this engine cannot run it, null and a `problem`
+     *   { code, message }; where only contextSize is too large, or memoryBudget too small, `memory` alone is null
      */
     async describeModel(model, options = {}) {
       const { client, result } = await callWithModel('describe', { ...options, model }, { signal: options.signal });

@@ -88,10 +88,10 @@ export function tryHeader(runtime, pieces, available, fileSize) {
 /**
  * Feeds the tensor data to a model until it is complete.
  * @param {{ runtime: object, model: object, source: import('./source.js').Source, pieces: Uint8Array[],
- *   dataOffset: number, fileSize: number, signal?: AbortSignal, onProgress: (progress: object) => void }} from
+ *   dataOffset: number, fileSize: number | null, signal?: AbortSignal, onProgress: (progress: object) => void }} from
  */
 export async function loadWeights({ runtime, model, source, pieces, dataOffset, fileSize, signal, onProgress }) {
-  const total = fileSize === UNKNOWN_SIZE ? dataOffset + model.remaining : fileSize;
+  const total = fileSize ?? dataOffset + model.remaining;
   const report = progressReporter(source.kind, total, onProgress);
   const staging = runtime.allocate(STAGING_BYTES);
   try {
@@ -168,7 +168,7 @@ export function progressReporter(phase, total, onProgress, from = 0) {
  * @typedef {object} OpenedModel
  * @property {Header} header closed after `use`, or by it as soon as it is read
  * @property {string} fileName
- * @property {number} fileSize
+ * @property {number | null} fileSize null: the source does not tell
  * @property {object} storage `engine.info.storage`, up to date once load() is done
  * @property {(model: import('./engine.js').Model) => Promise<import('./manifest.js').Manifest | null>} load puts the
  *   weights in place, those that stay; the record of the stored model, where there is one
@@ -188,7 +188,8 @@ export async function withSource({ runtime, open, storage, signal, onProgress },
   try {
     const parsed = await readHeader(runtime, source, signal);
     header = parsed.header;
-    const { pieces, fileSize } = parsed;
+    const { pieces } = parsed;
+    const fileSize = parsed.fileSize === UNKNOWN_SIZE ? null : parsed.fileSize;
     const { dataOffset } = header;
     const load = async (model) => {
       if (model.streams) throw needsStore(model, storage);

@@ -41,8 +41,7 @@ export async function intoStore(opening, partial, use) {
       if (streams) await openStreamed(opening, record, model);
       return record;
     };
-    const fileSize = record.fileBytes ?? UNKNOWN_SIZE;
-    return await use({ header, fileName: fileNameOf(record), fileSize, storage, load });
+    return await use({ header, fileName: fileNameOf(record), fileSize: record.fileBytes, storage, load });
   } finally {
     header.close();
     packer.close();

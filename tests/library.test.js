@@ -1,6 +1,6 @@
 // The library on a real engine in Node, with a small random model.
 import assert from 'node:assert/strict';
-import { readFileSync, truncateSync, writeFileSync } from 'node:fs';
+import { readFileSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
@@ -168,6 +168,21 @@ describe('describeModel', () => {
     const larger = await describeModel(path, { contextSize: 256 });
     assert.ok(larger.memory.kvCache > description.memory.kvCache);
     assert.equal(larger.memory.weights, description.memory.weights);
+  });
+
+  test('knows no size of a file that comes as a stream, and no context beyond the model’s', async () => {
+    const sized = await describeModel(path);
+    assert.equal(sized.file.bytes, statSync(path).size);
+    const { file } = await describeModel(new Blob([readFileSync(path)]).stream());
+    assert.equal(file.bytes, null);
+    const { trainedContext } = sized.model;
+    const contextSize = trainedContext + 1;
+    const description = await describeModel(path, { contextSize });
+    assert.deepEqual([description.memory, description.model.trainedContext], [null, trainedContext]);
+    const error = await createEngine({ model: path, contextSize }).catch((refusal) => refusal);
+    assert.equal(error.message, description.problem.message);
+    assert.equal(error.code, 'INVALID_ARGUMENT');
+    assert.deepEqual(error.details, { option: 'contextSize', trainedContext });
   });
 
   test('tells the memory for the KV type that is asked for, as an engine has it then', async () => {

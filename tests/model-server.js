@@ -7,9 +7,10 @@ const PART_BYTES = 32768;
 const STALL_MILLISECONDS = 10;
 
 /**
- * @param {Record<string, { bytes: Uint8Array, type?: string, pause?: number, gate?: Promise<void>, limit?: number }>} files
+ * @param {Record<string, { bytes: Uint8Array, type?: string, pause?: number, gate?: Promise<void>, limit?: number, isSizeless?: boolean, encoding?: string }>} files
  *   by path; `pause`: milliseconds before each further 32 KiB; `gate`: what the second half of each answer waits for;
- *   `limit`: where answers stall until that is raised; `pause` and `limit` may be changed meanwhile
+ *   `limit`: where answers stall until that is raised; `pause` and `limit` may be changed meanwhile; `isSizeless`: neither
+ *   its size nor parts of it are told; `encoding`: what `bytes` are packed by
  * @returns {Promise<{ url: string, requests: { path: string, range: string | undefined }[], close: () => Promise<void> }>}
  */
 export async function serveModels(files) {
@@ -25,15 +26,15 @@ export async function serveModels(files) {
     requests.push({ path: pathname, range: request.headers.range });
     const file = files[pathname];
     if (!file) return response.writeHead(404, headers).end();
-    const { bytes, type = 'application/octet-stream', gate } = file;
-    const range = parseRange(request.headers.range, bytes.length);
+    const { bytes, type = 'application/octet-stream', gate, isSizeless = false, encoding } = file;
+    const range = isSizeless ? 'whole' : parseRange(request.headers.range, bytes.length);
     const { start, end } = range === 'whole' ? { start: 0, end: bytes.length - 1 } : range;
     response.writeHead(range === 'whole' ? 200 : 206, {
       ...headers,
       'Content-Type': type,
-      'Accept-Ranges': 'bytes',
+      ...(encoding ? { 'Content-Encoding': encoding } : {}),
+      ...(isSizeless ? {} : { 'Accept-Ranges': 'bytes', 'Content-Length': end - start + 1 }),
       ETag: `"${bytes.length}"`,
-      'Content-Length': end - start + 1,
       ...(range === 'whole' ? {} : { 'Content-Range': `bytes ${start}-${end}/${bytes.length}` }),
     });
     for (let at = start; at <= end && !response.destroyed; ) {

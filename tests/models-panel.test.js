@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { after, before, describe, test } from 'node:test';
+import { gzipSync } from 'node:zlib';
 import { serveModels } from './model-server.js';
 import {
   converse,
@@ -25,6 +26,8 @@ before(async () => {
     '/fast.gguf': { bytes },
     '/slow.gguf': { bytes, pause: 100, limit: bytes.length - 100_000 },
     '/page.gguf': { bytes: Buffer.from('<!doctype html><title>Not here</title>'), type: 'text/html' },
+    '/sizeless.gguf': { bytes, isSizeless: true },
+    '/packed.gguf': { bytes: gzipSync(bytes), isSizeless: true, encoding: 'gzip' },
     '/picture.gguf': { bytes: Buffer.from('\xff\xd8\xff\xe0 no model at all'.repeat(10), 'latin1') },
   });
   browser = await startBrowser({ serviceWorkers: 'block' });
@@ -144,6 +147,21 @@ describe('the models panel', () => {
     await page.reload();
     await untilReady(page);
     await clear(page);
+    await close();
+  });
+
+  test('stores a model whose server does not tell its size', async () => {
+    const { page, close } = await openPanel();
+    for (const path of ['sizeless.gguf', 'packed.gguf']) {
+      await enterAddress(page, path);
+      const offer = page.locator('.models-offer');
+      await offer.getByText('Nibble tiny · Q4_0 · size unknown').waitFor();
+      await offer.getByRole('button', { name: 'Download', exact: true }).click();
+      await page.getByRole('button', { name: 'Use Nibble tiny', exact: true }).waitFor();
+      await page.getByRole('button', { name: 'Delete Nibble tiny', exact: true }).click();
+      await page.locator('dialog.confirm').getByRole('button', { name: 'Delete' }).click();
+      await page.getByRole('button', { name: 'Use Nibble tiny', exact: true }).waitFor({ state: 'detached' });
+    }
     await close();
   });
 

@@ -167,3 +167,46 @@ describe('the memory for the model', () => {
     await close(opened);
   });
 });
+
+describe('a context that is larger than the model’s', () => {
+  const shown = (page) => page.locator('#shortened-text').textContent();
+  const text = 'Nibble tiny reads at most 512 tokens, so its context is 512, not the 4,096 of the settings.';
+
+  test('is the model’s own, which the page tells, also after a reload', LIMIT, async () => {
+    const opened = await open({ temperature: 0 });
+    const { page } = opened;
+    await driver.untilReady(page);
+    await driver.untilEqual(() => shown(page), '');
+    await page.locator('#open-settings').click();
+    await page.locator('#setting-contextSize').fill('4096');
+    await page.keyboard.press('Tab');
+    await page.keyboard.press('Escape');
+    await driver.untilEqual(() => shown(page), text);
+    await driver.untilReady(page);
+    assert.match(await driver.converse(page, 'Hello'), /\p{L}/u);
+    await driver.shoot(page, 'context-shortened');
+    await page.locator('#close-shortened').click();
+    await page.locator('#shortened').waitFor({ state: 'hidden' });
+    await page.locator('#open-settings').click();
+    await page.locator('#help-contextSize', { hasText: text }).waitFor();
+    await page.reload();
+    await driver.untilReady(page);
+    await driver.untilEqual(() => shown(page), text);
+    assert.match(await driver.converse(page, 'Hello'), /\p{L}/u);
+    await close(opened);
+  });
+
+  test('keeps no model from being looked at', LIMIT, async () => {
+    const opened = await open({ contextSize: 4096 });
+    const { page } = opened;
+    await driver.untilReady(page);
+    await page.locator('#model-button').click();
+    await page.getByLabel('Address of a .gguf file').fill(`${browser.server.url}models/nibble-tiny.gguf`);
+    await page.getByRole('button', { name: 'Check', exact: true }).click();
+    await page
+      .locator('.models-offer')
+      .getByText(/Needs about [\d.]+ MB of memory/)
+      .waitFor();
+    await close(opened);
+  });
+});

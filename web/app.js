@@ -3,6 +3,7 @@ import { Address } from './address.js';
 import { Answers } from './answers.js';
 import { Chat } from './chat.js';
 import { Composer } from './composer.js';
+import { ContextNotice } from './context-notice.js';
 import { newConversation, openConversations } from './conversations.js';
 import { openDialog } from './dialog.js';
 import { breathe, find, make } from './dom.js';
@@ -64,13 +65,17 @@ class App {
     });
     this.updateNotice = new UpdateNotice({ offline, t, isBusy: () => this.answers.isBusy || room.isLoading });
     this.goneNotice = new GoneNotice({ settings, room, t });
+    this.contextNotice = new ContextNotice(room, t);
     this.loadPanel = new LoadPanel(room, t, {
       onCancelled: () => this.composer.focus(),
       onSettings: () => this.openSettings('memoryBudget'),
     });
     this.models = this.#createModels();
     await breathe();
-    this.settingsForm = new SettingsForm(settings, t, () => this.readouts.describeStores());
+    this.settingsForm = new SettingsForm(settings, t, {
+      store: () => this.readouts.describeStores(),
+      contextSize: () => [t('settings.contextSize.help'), this.contextNotice.text].join(' ').trim(),
+    });
     this.#listen();
     find('not-kept').hidden = this.conversations.isKept;
     this.conversations.onLost(() => {
@@ -310,6 +315,7 @@ class App {
     this.readouts.refresh();
     this.loadPanel.render();
     this.goneNotice.render();
+    this.contextNotice.render();
     this.models.render();
     this.#showImported(this.#imported);
     this.#refresh();

@@ -1,5 +1,6 @@
 // The engine in use: one model at a time, and whoever waits for it.
-import { createEngine, describeModel, NibbleError } from './nibble/index.js';
+import { createFitting, describeFitting } from './model-context.js';
+import { NibbleError } from './nibble/index.js';
 import { Pace } from './pace.js';
 
 // From this size on a machine may not hold two models at once, in bytes.
@@ -112,7 +113,7 @@ export class EngineRoom {
       this.progress = pace.settle(progress);
       this.#changed();
     };
-    const engine = await createEngine({ model, ...options, signal, onProgress });
+    const engine = await createFitting({ model, ...options, signal, onProgress });
     if (this.#loading !== loading) return await engine.unload();
     const previous = this.engine;
     this.engine = engine;
@@ -127,7 +128,7 @@ export class EngineRoom {
   async #fitsBeside(model, options, signal) {
     const here = await this.engine.memory();
     if (here.wasm < LARGE_MODEL && !(model instanceof File && model.size >= LARGE_MODEL)) return true;
-    const { problem } = await describeModel(model, { ...options, signal });
+    const { problem } = await describeFitting(model, { ...options, signal });
     if (problem) throw new NibbleError(problem.code, problem.message);
     return false;
   }

@@ -1,6 +1,7 @@
 // What a model would be on this device, before it is downloaded: from the header of its file and from a probe of the
 // processor that takes a second.
-import { describeModel, estimateSpeed, probeSpeed } from './nibble/index.js';
+import { describeFitting } from './model-context.js';
+import { estimateSpeed, probeSpeed } from './nibble/index.js';
 import { MEMORY_BUDGETS } from './settings.js';
 
 const KEY = 'nibble.probe';
@@ -21,7 +22,8 @@ const USUAL_GIGABYTES = 4;
 /**
  * @typedef {object} Estimate
  * @property {string} name
- * @property {number | null} fileBytes
+ * @property {number | null} fileBytes null: its server does not tell
+ * @property {number} keptBytes what it takes to keep it: about as much as the file
  * @property {string} type of most weights
  * @property {number} memory bytes, those of the engine itself among them
  * @property {number | null} wordsPerSecond null where it could not be measured
@@ -44,21 +46,22 @@ const USUAL_GIGABYTES = 4;
  * @returns {Promise<Estimate>} rejects with the problem where the engine cannot run the model
  */
 export async function estimateModel(model, { store, options, readRate, signal }) {
-  const description = await describeModel(model, { ...options, signal });
-  const { name, file, quantization, tensors, memory, problem } = description;
+  const description = await describeFitting(model, { ...options, signal });
+  const { name, file, quantization, tensors, tensorBytes, memory, problem } = description;
   if (memory === null) throw problem;
   const [probe, free] = await Promise.all([rememberedProbe(signal), freeBytes(store)]);
   const budget = options.memoryBudget ?? null;
   const bytes = Object.values(memory).reduce((sum, part) => sum + part, 0);
-  const fileBytes = file.bytes > 0 ? file.bytes : null;
   const speed = probe && estimateSpeed(probe, workPerToken(tensors));
   const wordsWhen = (streaming) => speed && wordsPerSecond(speed, streaming?.bytesPerToken ?? 0, readRate);
   const streaming = streamingOf(description);
-  const tight = findTightness({ bytes, fileBytes: fileBytes ?? memory.weights, free });
+  const keptBytes = file.bytes ?? tensorBytes;
+  const tight = findTightness({ bytes, keptBytes, free });
   const lesser = tight === 'memory' && budget === null ? await underBudget(model, options, signal) : null;
   return {
     name,
-    fileBytes,
+    fileBytes: file.bytes,
+    keptBytes,
     type: quantization.label,
     memory: bytes,
     wordsPerSecond: wordsWhen(streaming),
@@ -80,14 +83,14 @@ async function underBudget(model, options, signal) {
   const gigabytes = navigator.deviceMemory ?? USUAL_GIGABYTES;
   const most = gigabytes * 1e9 * BUDGET_PART;
   const memoryBudget = MEMORY_BUDGETS.findLast((bytes) => bytes <= most) ?? MEMORY_BUDGETS[0];
-  const description = await describeModel(model, { ...options, memoryBudget, signal });
+  const description = await describeFitting(model, { ...options, memoryBudget, signal });
   return description.memory === null ? null : streamingOf(description);
 }
 
-function findTightness({ bytes, fileBytes, free }) {
+function findTightness({ bytes, keptBytes, free }) {
   const device = navigator.deviceMemory;
   if (bytes > MOST_BYTES || (device !== undefined && bytes > device * 1e9 * USABLE_PART)) return 'memory';
-  return free !== null && fileBytes > free ? 'room' : null;
+  return free !== null && keptBytes > free ? 'room' : null;
 }
 
 async function freeBytes(store) {

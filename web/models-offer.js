@@ -89,17 +89,18 @@ export class Offer {
     this.root.replaceChildren(...lines, make('div', { class: 'buttons start' }, ...buttons, close));
   }
 
-  #describe({ name, type, memory, wordsPerSecond, streaming, remedy, tight, fileBytes, free }) {
+  #describe({ name, type, memory, wordsPerSecond, streaming, remedy, tight, fileBytes, keptBytes, free }) {
     const { t, format } = this.#panel;
     const { bytes } = format();
+    const size = fileBytes === null ? t('models.estimate.sizeless') : bytes(fileBytes);
     const warning =
       tight === 'room'
-        ? t('models.estimate.room', { size: bytes(fileBytes), free: bytes(free) })
+        ? t('models.estimate.room', { size: bytes(keptBytes), free: bytes(free) })
         : tight === 'memory' && t('models.estimate.memory');
     return [
       make('p', {}, this.#inPlainWords(memory, wordsPerSecond)),
       streaming ? make('p', {}, t('models.estimate.streams', this.#amounts(streaming))) : null,
-      make('p', { class: 'models-facts' }, format().list([name, type, fileBytes && bytes(fileBytes)])),
+      make('p', { class: 'models-facts' }, format().list([name, type, size])),
       warning ? make('p', { class: 'models-warning' }, warning) : null,
       remedy ? make('p', {}, this.#describeRemedy(remedy)) : null,
     ].filter(Boolean);

@@ -98,6 +98,7 @@ export default {
   'models.estimate.room': 'There is no room to keep it: {size} are needed and {free} are free. Delete a model first.',
   'models.estimate.download': 'Download {size}',
   'models.estimate.downloadPlain': 'Download',
+  'models.estimate.sizeless': 'size unknown',
   'models.estimate.keep': 'Keep on this device',
   'models.estimate.once': 'Use without keeping',
 

@@ -94,6 +94,7 @@ export default {
   'models.estimate.room': '没有空间保存它：需要 {size}，可用 {free}。请先删除一个模型。',
   'models.estimate.download': '下载 {size}',
   'models.estimate.downloadPlain': '下载',
+  'models.estimate.sizeless': '大小未知',
   'models.estimate.keep': '保存到本设备',
   'models.estimate.once': '仅使用，不保存',
 

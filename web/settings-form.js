@@ -20,18 +20,18 @@ const SHORTCUTS = [
 export class SettingsForm {
   #settings;
   #t;
-  #describeStores;
+  #help;
   #root = find('settings-form');
 
   /**
    * @param {import('./settings.js').Settings} settings
    * @param {(key: string, values?: object) => string} t
-   * @param {() => string} describeStores what the stores were measured at
+   * @param {Record<string, () => string>} help of those settings for which it is not always the same, by name
    */
-  constructor(settings, t, describeStores) {
+  constructor(settings, t, help) {
     this.#settings = settings;
     this.#t = t;
-    this.#describeStores = describeStores;
+    this.#help = help;
   }
 
   /** Builds the form with what is set now. */
@@ -65,14 +65,10 @@ export class SettingsForm {
           ['int8', t('settings.kvType.int8')],
         ]),
         this.#memoryBudget(),
-        this.#choice(
-          'store',
-          [
-            ['indexeddb', 'IndexedDB'],
-            ['opfs', 'OPFS'],
-          ],
-          this.#describeStores(),
-        ),
+        this.#choice('store', [
+          ['indexeddb', 'IndexedDB'],
+          ['opfs', 'OPFS'],
+        ]),
         make('p', { class: 'help' }, t('settings.engine.help')),
       ),
       this.#resetButton(),
@@ -85,7 +81,8 @@ export class SettingsForm {
   }
 
   /** A field with its label and its help. */
-  #field(name, control, help = this.#t(`settings.${name}.help`)) {
+  #field(name, control) {
+    const help = this.#help[name]?.() ?? this.#t(`settings.${name}.help`);
     control.id = `setting-${name}`;
     control.setAttribute('aria-describedby', `help-${name}`);
     return make(
@@ -98,12 +95,12 @@ export class SettingsForm {
   }
 
   /** @param {[string, string][]} options value and label */
-  #choice(name, options, help, read = (value) => value) {
+  #choice(name, options, read = (value) => value) {
     const change = () => this.#settings.set(name, read(select.value));
     const made = options.map(([value, label]) => make('option', { value }, label));
     const select = make('select', { on: { change } }, ...made);
     select.value = this.#settings.get(name) ?? '';
-    return this.#field(name, select, help);
+    return this.#field(name, select);
   }
 
   #memoryBudget() {
@@ -111,7 +108,7 @@ export class SettingsForm {
     const offered = [...new Set([...MEMORY_BUDGETS, present])].sort((a, b) => a - b);
     const sizes = offered.map((bytes) => [bytes, formatBytes(bytes).replace('.0', '')]);
     const options = [['', this.#t('settings.memoryBudget.none')], ...sizes];
-    return this.#choice('memoryBudget', options, undefined, (value) => (value === '' ? null : Number(value)));
+    return this.#choice('memoryBudget', options, (value) => (value === '' ? null : Number(value)));
   }
 
   #systemPrompt() {

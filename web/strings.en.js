@@ -79,6 +79,7 @@ export default {
   'waiting.prefill': 'Reading: {tokens} of {total} tokens',
 
   'context.dropped': 'The model no longer sees what is above',
+  'context.shortened': '{name} reads at most {size} tokens, so its context is {size}, not the {asked} of the settings.',
   'full.before': 'This conversation is too long for the model now: {tokens} tokens, and {size} fit.',
   'full.cut': 'The context is full, so the answer ends here.',
   'full.message': 'This message is too long for the model by itself: {tokens} tokens, and {size} fit. Shorten it.',

@@ -78,6 +78,7 @@ export default {
   'waiting.prefill': '正在阅读：{tokens} / {total} 个词元',
 
   'context.dropped': '模型不再看到以上内容',
+  'context.shortened': '{name} 最多读 {size} 个词元，因此上下文用 {size}，而不是设定的 {asked}。',
   'full.before': '这段对话对模型来说已经太长：共 {tokens} 个词元，最多容纳 {size} 个。',
   'full.cut': '上下文已满，回答到此为止。',
   'full.message': '仅这一条消息就超出了模型的容量：{tokens} 个词元，最多容纳 {size} 个。请缩短它。',

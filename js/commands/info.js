@@ -58,7 +58,10 @@ function summary(description, readRate) {
   const types = Object.entries(quantization.types).map(([type, size]) => `${type} ${bytes(size)}`);
   const rows = [
     ['name', name],
-    ['file', `${file.name}, ${bytes(file.bytes)}, GGUF version ${file.ggufVersion}`],
+    [
+      'file',
+      `${file.name}, ${file.bytes === null ? 'of unknown size' : bytes(file.bytes)}, GGUF version ${file.ggufVersion}`,
+    ],
     ['architecture', architecture ?? 'not named'],
     ['tensors', `${tensors.length}, ${bytes(tensorBytes)}: ${types.join(', ') || 'none'}`],
   ];
