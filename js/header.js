@@ -3,6 +3,7 @@
 import { INFO_BYTES, infoAt, KV_TYPES, MEMORY_BYTES, memoryAt } from './core-fields.js';
 import { Model } from './engine.js';
 import { besidesBytes, GROWTH_BYTES } from './heap-sizes.js';
+import { javascriptBytes, workersBytes } from './javascript-sizes.js';
 import { Metadata } from './metadata.js';
 
 /** A parsed GGUF header. Its metadata is decoded when asked for. */
@@ -60,7 +61,8 @@ export class Header extends Metadata {
     return runtime.scratch(INFO_BYTES + MEMORY_BYTES + 16, (info) => {
       const memory = info + INFO_BYTES;
       const besides = this.#besidesBytes(threads);
-      const budget = this.#writeBudget(memory + MEMORY_BYTES, memoryBudget, besides);
+      const javascript = this.javascriptBytes + workersBytes(threads);
+      const budget = this.#writeBudget(memory + MEMORY_BYTES, memoryBudget, besides + javascript);
       runtime.checked((error) =>
         runtime.c._api_describe(
           this.#gguf,
@@ -76,9 +78,14 @@ export class Header extends Metadata {
         ),
       );
       const { other, ...planned } = memoryAt(runtime, memory);
-      const rest = { code: runtime.codeBytes, other: other + besides, unused: GROWTH_BYTES };
+      const rest = { code: runtime.codeBytes, other: other + besides, unused: GROWTH_BYTES, javascript };
       return { info: infoAt(runtime, info, memoryBudget), memory: { ...planned, ...rest } };
     });
+  }
+
+  /** What the JavaScript of an engine takes that has this file's vocabulary. */
+  get javascriptBytes() {
+    return javascriptBytes(this.sizeOf('tokenizer.ggml.tokens'), this.sizeOf('tokenizer.ggml.merges'));
   }
 
   #besidesBytes(threads) {
@@ -111,10 +118,11 @@ export class Header extends Metadata {
     const name = new TextEncoder().encode(`${kernelSet ?? ''}\0`);
     return runtime.scratch(16 + name.length, (budget) => {
       const text = budget + 16;
-      this.#writeBudget(budget, memoryBudget, this.#besidesBytes(threads));
+      const javascript = this.javascriptBytes + workersBytes(threads);
+      this.#writeBudget(budget, memoryBudget, this.#besidesBytes(threads) + javascript);
       runtime.write(text, name);
       const set = kernelSet === null ? 0 : text;
-      if (memoryBudget !== null) runtime.limit(memoryBudget);
+      if (memoryBudget !== null) runtime.limit(memoryBudget - javascript);
       const engine = runtime.checked((error) =>
         runtime.c._api_engine_create(
           this.#gguf,

@@ -25,6 +25,7 @@ import { openWeightStream } from './weight-stream.js';
  * @property {import('./download.js').DownloadOptions} [download] other habits of downloads than the usual
  * @property {() => import('./client.js').WorkerPort} [startReader] one more worker, for reader.js; absent where it could
  *   not share this worker's memory
+ * @property {() => number} [javascriptBytes] what the JavaScript of this worker takes; absent where nothing tells
  * @property {() => Promise<void>} [workersEnded] resolves when threads and readers that were told to end have done so
  * @property {number} threads how many threads to use where none are asked for
  * @property {number} maxThreads
@@ -37,6 +38,7 @@ export class Host {
   #sessions = null;
   #texts = null;
   #turn = createTurn();
+  #javascriptBytes = 0;
   #hasWorkers = false;
   /** @type {Promise<object> | null} */
   #loading = null;
@@ -83,6 +85,7 @@ export class Host {
       const info = { ...identityOf(header, fileName, fileSize), wasm: variant, exact: options.exact };
       const model = headerOnly ? null : this.#createModel(header, { ...settleContext(header, options), threads });
       this.#model = model;
+      this.#javascriptBytes = header.javascriptBytes;
       if (model !== null) checkStreamable(model, store);
       onProgress({ phase: 'prepare', loaded: 0, total: fileSize ?? 0, bytesPerSecond: 0, secondsLeft: null });
       const infoNow = (more) => ({ ...info, ...modelInfo(model), ...this.#texts.info, storage, ...more });
@@ -200,7 +203,9 @@ export class Host {
 
   memory() {
     if (this.#texts === null) this.#loaded();
-    return this.#model?.memory() ?? this.#runtime.usage(0);
+    const heap = this.#model?.memory() ?? this.#runtime.usage(0);
+    const javascript = this.#platform.javascriptBytes?.() ?? this.#javascriptBytes;
+    return { ...heap, javascript, total: heap.wasm + javascript };
   }
 
   /** Gives everything back; resolves when this worker may be ended. */

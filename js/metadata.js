@@ -145,6 +145,12 @@ export class Metadata {
     return [...this.#pairs.keys()];
   }
 
+  /** How many strings a list has, and their UTF-8 in bytes; none where there is no list of strings. */
+  sizeOf(key) {
+    const { element, count, bytes } = this.#pairs.get(key) ?? {};
+    return element === STRING ? { count, textBytes: bytes - LENGTH_BYTES * count } : { count: 0, textBytes: 0 };
+  }
+
   /**
    * The value of a key, undefined where it is absent: a number (a bigint past 2^53), boolean or string; for an array
    * of strings or booleans an Array, of numbers a typed array, of arrays null.

@@ -11,6 +11,12 @@ export const LENGTH_BYTES = 8;
 const NONE = -1;
 const utf8 = new TextEncoder();
 
+/** Twice as many places as texts at least, of two numbers each. */
+const slotCount = (count) => 2 ** Math.ceil(Math.log2(4 * count + 4));
+
+/** What a table of so many texts takes. @param {{ count: number, textBytes: number }} texts with their UTF-8 */
+export const tableBytes = ({ count, textBytes }) => textBytes + count * (LENGTH_BYTES + 4) + 4 * slotCount(count);
+
 export class TextTable {
   #bytes;
   #ends;
@@ -34,7 +40,7 @@ export class TextTable {
   constructor(bytes, ends) {
     this.#bytes = bytes;
     this.#ends = ends;
-    this.#slots = new Int32Array(2 ** Math.ceil(Math.log2(4 * ends.length + 4))).fill(NONE);
+    this.#slots = new Int32Array(slotCount(ends.length)).fill(NONE);
     const [seed, factor] = crypto.getRandomValues(new Int32Array(2));
     this.#seed = seed;
     this.#factor = factor | 1;

@@ -32,6 +32,12 @@ async function startRuntime({ threads, early, kernelSet }, { url, binary }) {
   }
 }
 
+/** With what is not collected yet. The heap, which is shared, is not part of it. */
+function javascriptBytes() {
+  const { heapUsed, arrayBuffers } = process.memoryUsage();
+  return heapUsed + arrayBuffers;
+}
+
 serve(
   {
     post: (message) => parentPort.postMessage(message),
@@ -41,6 +47,7 @@ serve(
     startRuntime,
     openPath: openFile,
     openFolder,
+    javascriptBytes,
     threads: Math.min(DEFAULT_MAX_THREADS, availableParallelism()),
     maxThreads: MAX_THREADS,
   },

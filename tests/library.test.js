@@ -209,12 +209,14 @@ describe('describeModel', () => {
     assert.equal(live.weights, memory.weights);
     assert.equal(live.activations, memory.activations);
     assert.ok(live.kvCache <= memory.kvCache);
-    const { wasm, ...parts } = live;
+    const { wasm, javascript, total, ...parts } = live;
     assert.equal(
       Object.values(parts).reduce((sum, bytes) => sum + bytes, 0),
       wasm,
     );
     assert.ok(live.other > 0 && live.other <= memory.other);
+    assert.equal(total, wasm + javascript);
+    assert.ok(javascript > 1e6 && memory.javascript > 1e6);
   });
 });
 

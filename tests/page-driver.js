@@ -153,7 +153,7 @@ export async function scriptEngine(page, script) {
   class Engine {
     info = { name: 'scripted', quantization: { label: 'Q4_0' }, contextSize: script.contextSize, trainedContext: script.contextSize,
       threads: 1, kernelSet: 'scripted', wasm: 'simd128', storage: { kind: null, id: null, state: 'none', bytesPerSecond: 0, problem: null }, ...script.info };
-    async memory() { return { wasm: 2e6, weights: 1e6, kvCache: 5e5, activations: 1e5, other: 1e5 }; }
+    async memory() { return { wasm: 2e6, weights: 1e6, kvCache: 5e5, activations: 1e5, other: 1e5, javascript: 3e6, total: 5e6 }; }
     async render(messages) { return render(messages); }
     async tokenize(text) { return Array(count(text)).fill(0); }
     async unload() {}

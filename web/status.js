@@ -13,7 +13,7 @@ export const STORES = Object.freeze({ indexeddb: 'IndexedDB', opfs: 'OPFS', memo
  * @property {{ prefill: number, decode: number } | null} speed tokens a second
  * @property {{ tokens: number, total: number } | null} reading how far the prompt is, while it is read
  * @property {number} contextUsed tokens
- * @property {Record<string, number> | null} memory bytes by purpose, `wasm` all of them
+ * @property {Record<string, number> | null} memory bytes by purpose, `total` all of them
  * @property {'ready' | 'away' | 'page' | 'model' | 'gone' | 'lost' | 'never'} offline what works without the network:
  *   all, and there is none now; not yet the page; not yet the model; the model no more; the page no more; never the page
  */
@@ -64,7 +64,7 @@ export class Status {
         ['details.model', `${info.name} · ${info.quantization.label}`, t('details.model.help')],
         ['details.speed', texts.speed || '–', t('details.speed.help')],
         ['details.context', texts.context, t('details.context.help', { size: info.contextSize })],
-        ['details.memory', memory === null ? '–' : formatBytes(memory.wasm), this.#memoryHelp(memory)],
+        ['details.memory', memory === null ? '–' : formatBytes(memory.total), this.#memoryHelp(memory)],
         ...this.#budget(info),
         ['details.threads', texts.threads, this.#threadsHelp()],
         ['details.kernels', `${info.kernelSet} · ${info.wasm}`, t('details.kernels.help')],
@@ -118,16 +118,16 @@ export class Status {
 
   #memory(memory, budget) {
     if (memory === null) return '';
-    const used = formatBytes(memory.wasm);
+    const used = formatBytes(memory.total);
     return budget ? this.#t('status.memory', { used, budget: formatBytes(budget.bytes) }) : used;
   }
 
   #memoryHelp(memory) {
     const help = this.#t('details.memory.help');
     if (memory === null) return help;
-    const { wasm, weights, ring = 0, kvCache, activations = 0 } = memory;
+    const { wasm, weights, ring = 0, kvCache, activations = 0, javascript } = memory;
     const engine = Math.max(0, wasm - weights - ring - kvCache - activations);
-    const parts = Object.entries({ weights, ring, cache: kvCache, activations, engine })
+    const parts = Object.entries({ weights, ring, cache: kvCache, activations, engine, javascript })
       .filter(([name, bytes]) => bytes > 0 || name !== 'ring')
       .map(([name, bytes]) => this.#t(`details.memory.${name}`, { size: formatBytes(bytes) }));
     return `${help} ${parts.join(', ')}`;

@@ -172,6 +172,7 @@ export default {
   'details.memory.cache': 'context {size}',
   'details.memory.activations': 'intermediate results {size}',
   'details.memory.engine': 'the engine itself {size}',
+  'details.memory.javascript': 'vocabulary and program {size}',
   'details.memory.help': 'What the engine holds of this machine’s memory:',
   'details.budget': 'Memory limit',
   'details.budget.fits': '{limit}: all of the model stays in memory',

@@ -157,6 +157,7 @@ export default {
   'details.memory.cache': '上下文 {size}',
   'details.memory.activations': '中间结果 {size}',
   'details.memory.engine': '引擎本身 {size}',
+  'details.memory.javascript': '词表与程序 {size}',
   'details.memory.help': '引擎占用的本机内存：',
   'details.budget': '内存上限',
   'details.budget.fits': '{limit}：整个模型都在内存中',

@@ -87,14 +87,14 @@ function modelRows(model) {
   ];
 }
 
-function memoryRows({ weights, ring, kvCache, activations, code, other, unused }, { contextSize, kvType }) {
-  const total = weights + ring + kvCache + activations + code + other + unused;
+function memoryRows({ weights, ring, kvCache, activations, code, other, unused, javascript }, { contextSize, kvType }) {
+  const total = weights + ring + kvCache + activations + code + other + unused + javascript;
   const reading = ring > 0 ? `, slots for weights that are read ${bytes(ring)}` : '';
   return [
     ['memory', `${bytes(total)} with ${contextSize} tokens of context, all of them in use:`],
     [
       '',
-      `weights ${bytes(weights)}${reading}, KV cache ${bytes(kvCache)} (${kvType}), activations ${bytes(activations)}, code ${bytes(code)}, other ${bytes(other)}, reserve ${bytes(unused)}`,
+      `weights ${bytes(weights)}${reading}, KV cache ${bytes(kvCache)} (${kvType}), activations ${bytes(activations)}, code ${bytes(code)}, other ${bytes(other)}, reserve ${bytes(unused)}, JavaScript ${bytes(javascript)}`,
     ],
   ];
 }
