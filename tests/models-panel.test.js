@@ -301,6 +301,37 @@ describe('the models panel', () => {
     await close();
   });
 
+  test('uses a file without keeping it, where that is what was asked for', async () => {
+    const { page, close } = await openPanel();
+    await drop(page, { name: 'mine.gguf', content: bytes.toString('latin1') });
+    await button(page, 'Use without keeping').click();
+    await page.waitForFunction(() => !document.querySelector('#models').open);
+    await page.getByText('not stored').waitFor();
+    assert.match(await converse(page, 'Hello'), /\p{L}/u);
+    const stored = await page.evaluate(async () => {
+      const { openModelStore } = await import('/nibble/index.js');
+      const store = await openModelStore();
+      const ids = (await store.list()).map(({ id }) => id);
+      await store.close();
+      return ids;
+    });
+    assert.deepEqual(
+      stored.filter((id) => id.includes('mine')),
+      [],
+    );
+    // What is changed in the settings does not store it either.
+    await page.locator('#open-settings').click();
+    await page.locator('#setting-contextSize').fill('256');
+    await page.keyboard.press('Tab');
+    await page.keyboard.press('Escape');
+    await page.locator('#status-context').getByText('/ 256 tokens').waitFor();
+    await page.getByText('not stored').waitFor();
+    await page.reload();
+    await untilReady(page);
+    await page.locator('#status-storage').getByText('IndexedDB').waitFor();
+    await close();
+  });
+
   test('says that the storage is full, and leaves nothing of what did not fit', async () => {
     // A browser asks for the quota once and remembers it for a while, so this one is new.
     const full = await startBrowser({ serviceWorkers: 'block' });
@@ -314,9 +345,14 @@ describe('the models panel', () => {
       await download(page, 'fast.gguf');
       await page.locator('.models-note.bad').getByText('(STORE_FULL)').waitFor();
       await shoot(page, 'models-full');
-      await page.getByRole('button', { name: 'Cancel the download of fast.gguf' }).click();
-      await page.locator('dialog.confirm').getByRole('button', { name: 'Cancel', exact: true }).click();
+      await page.getByRole('button', { name: 'Use fast.gguf without keeping it' }).click();
+      await page.waitForFunction(() => !document.querySelector('#models').open);
+      await page.locator('#model-button').click();
+      // The one included has made way.
+      await page.getByRole('button', { name: /^Use Nibble tiny$/i }).waitFor();
       await page.locator('.models-note').waitFor({ state: 'detached' });
+      await page.keyboard.press('Escape');
+      assert.match(await converse(page, 'Hello'), /\p{L}/u);
     } finally {
       await full.close();
     }

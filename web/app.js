@@ -93,12 +93,12 @@ class App {
     await this.load(this.#lastModel());
   }
 
-  /** @param {import('./engine-room.js').Model} model */
-  async load(model) {
-    await this.room.load(model);
-    const { engine, problem } = this.room;
+  /** @param {import('./engine-room.js').Model} model @param {{ keeps?: boolean }} [how] as the room takes it */
+  async load(model, how) {
+    await this.room.load(model, how);
+    const { engine, problem, keeps } = this.room;
     if (problem !== null || engine === null) return;
-    this.settings.set('model', this.#placeOf(this.room.model, engine));
+    if (keeps) this.settings.set('model', this.#placeOf(this.room.model, engine));
     const { t } = this.language;
     this.announce(t('announce.ready'));
     this.answers.tidy(engine);
@@ -148,7 +148,7 @@ class App {
       settings: this.settings,
       room: this.room,
       rates: this.rates,
-      onUse: (model) => this.load(model),
+      onUse: (model, how) => this.load(model, how),
       announce: (text) => this.announce(text),
       onStored: () => this.readouts.checkOffline(),
     });
@@ -292,8 +292,8 @@ class App {
 
   /** What concerns the engine holds from its next start on. */
   #applyEngineSettings() {
-    const { model, options } = this.room.wanted;
-    if (model !== null && JSON.stringify(options) !== JSON.stringify(this.settings.engine())) this.load(model);
+    const { room } = this;
+    if (room.isOutdated) this.load(room.wanted.model, room.wanted);
   }
 
   #showTheme() {

@@ -266,7 +266,7 @@ export class Chat {
     const { text, detail } = describeProblem(error, t);
     const broken = ['ENGINE_CRASHED', 'WORKER_FAILED'].includes(error.code);
     const again = () => {
-      if (broken && room.model !== null) room.load(room.model);
+      if (broken && room.model !== null) room.load(room.model, room);
       this.#retry();
     };
     this.#view.notify({ text, detail, buttons: [{ label: t('retry'), action: again, accent: true }] });

@@ -27,14 +27,16 @@ export class EngineRoom {
     this.engine = null;
     /** What the engine was made from. @type {Model | null} */
     this.model = null;
-    /** What is being loaded, and with which options. @type {{ model: Model, options: object } | null} */
+    /** What is being loaded, and with which options. @type {{ model: Model, options: object, keeps: boolean } | null} */
     this.next = null;
     /** How far that is, as createEngine() tells it. */
     this.progress = null;
-    /** Why the last model was not loaded. @type {{ error: any, model: Model, options: object } | null} */
+    /** Why the last model was not loaded. @type {{ error: any, model: Model, options: object, keeps: boolean } | null} */
     this.problem = null;
     /** The options the engine was made with. */
     this.options = null;
+    /** Whether its model is to be there at the next visit too. */
+    this.keeps = true;
   }
 
   /** @param {() => void} listener called when anything of the above has changed */
@@ -42,9 +44,15 @@ export class EngineRoom {
     this.#listeners.add(listener);
   }
 
-  /** What is wanted, whether it is there, on its way, or has failed. @returns {{ model: Model | null, options: object | null }} */
+  /** What is wanted, whether it is there, on its way, or has failed. @returns {{ model: Model | null, options: object | null, keeps: boolean }} */
   get wanted() {
     return this.next ?? this.problem ?? this;
+  }
+
+  /** Whether the settings ask for another engine than the one that is wanted. */
+  get isOutdated() {
+    const { model, options, keeps } = this.wanted;
+    return model !== null && JSON.stringify(options) !== JSON.stringify(this.#optionsFor(keeps));
   }
 
   get isLoading() {
@@ -55,19 +63,21 @@ export class EngineRoom {
    * Puts another model in the place of the one there is, which works on until the other has loaded. A load under way
    * gives up.
    * @param {Model} model
+   * @param {{ keeps?: boolean }} [how] `keeps` false: it is stored nowhere
    */
-  async load(model) {
+  async load(model, { keeps = true } = {}) {
     this.#loading?.abort();
     const loading = new AbortController();
     this.#loading = loading;
-    const options = this.#settings.engine();
-    this.next = { model, options };
+    const options = this.#optionsFor(keeps);
+    const next = { model, options, keeps };
+    this.next = next;
     this.progress = this.problem = null;
     this.#changed();
     try {
-      await this.#replace(model, options, loading);
+      await this.#replace(next, loading);
     } catch (error) {
-      if (this.#loading === loading) this.problem = { error, model, options };
+      if (this.#loading === loading) this.problem = { error, ...next };
     } finally {
       if (this.#loading === loading) {
         this.#loading = this.next = this.progress = null;
@@ -101,7 +111,12 @@ export class EngineRoom {
     });
   }
 
-  async #replace(model, options, loading) {
+  #optionsFor(keeps) {
+    const options = this.#settings.engine();
+    return keeps ? options : { ...options, store: null };
+  }
+
+  async #replace({ model, options, keeps }, loading) {
     const { signal } = loading;
     if (this.engine !== null && !(await this.#fitsBeside(model, options, signal))) {
       if (this.#loading !== loading) return;
@@ -117,8 +132,7 @@ export class EngineRoom {
     if (this.#loading !== loading) return await engine.unload();
     const previous = this.engine;
     this.engine = engine;
-    this.model = model;
-    this.options = options;
+    Object.assign(this, { model, options, keeps });
     for (const { resolve } of this.#waiting) resolve(engine);
     this.#waiting.clear();
     await previous?.unload();

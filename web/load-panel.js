@@ -81,7 +81,7 @@ export class LoadPanel {
     const { code, text, detail } = describeLoadProblem(problem, t);
     const { model } = problem;
     const remains = room.engine === null ? '' : ` ${t('problem.remains', { name: room.engine.info.name })}`;
-    const again = { label: t('retry'), action: () => room.load(model) };
+    const again = { label: t('retry'), action: () => room.load(model, problem) };
     const included = { label: t('problem.included'), action: () => room.load(INCLUDED_MODEL) };
     let remedy = isIncluded(model) ? again : included;
     // A model that still works is no worse than the one included.

@@ -21,7 +21,7 @@ export class ModelShelf {
    * @param {import('./settings.js').Settings} context.settings
    * @param {import('./engine-room.js').EngineRoom} context.room
    * @param {import('./read-rates.js').ReadRates} context.rates
-   * @param {(model: import('./engine-room.js').Model) => void} context.onUse
+   * @param {(model: import('./engine-room.js').Model, how?: { keeps?: boolean }) => void} context.onUse
    * @param {(text: string) => void} context.announce
    * @param {() => void} context.onStored what is stored has changed, here or in another tab
    */
@@ -33,9 +33,9 @@ export class ModelShelf {
       locale: () => language.tag,
       store: () => this.#store(settings.get('store')),
       currentId: () => this.#currentId(),
-      onUse: (model) => {
+      onUse: (model, how) => {
         dialog.close();
-        context.onUse(model);
+        context.onUse(model, how);
       },
       announce,
       rates,

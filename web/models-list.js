@@ -147,7 +147,8 @@ export class ModelList {
     if (state !== 'failed') this.#bars.set(id, { bar, text });
     const more = state === 'failed' ? [] : [bar, text];
     const facts = state === 'failed' ? this.#keptOf(download) : [];
-    return this.#row(id, name, facts, [this.#pauseButton(download), this.#cancelButton(download)], more);
+    const once = state === 'failed' && problem.code === 'STORE_FULL' ? this.#onceButton(download) : null;
+    return this.#row(id, name, facts, [this.#pauseButton(download), once, this.#cancelButton(download)], more);
   }
 
   /** What there is of a download that broke off, if it is of use. */
@@ -174,6 +175,21 @@ export class ModelList {
     const labels = { running: 'models.pause', paused: 'models.resume', failed: 'models.retry' };
     const action = () => (isRunning ? downloads.pause(id) : this.#panel.download(download));
     return makeButton({ label: t(labels[state]), name: described, key: `resume ${id}`, action });
+  }
+
+  /** What finds no room here can still run from memory. */
+  #onceButton({ id, name, model }) {
+    const { t, downloads, report, use } = this.#panel;
+    return makeButton({
+      label: t('models.estimate.once'),
+      name: t('models.once.name', { name }),
+      key: `once ${id}`,
+      action: async () => {
+        this.#notes.delete(id);
+        await downloads.cancel(id).catch(report);
+        use(model, { keeps: false });
+      },
+    });
   }
 
   #cancelButton(download) {

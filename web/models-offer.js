@@ -131,7 +131,7 @@ export class Offer {
     return this.#panel.t('models.estimate.words', { count });
   }
 
-  #actions({ fileBytes, tight, remedy }) {
+  #actions({ fileBytes, tight, remedy, streaming }) {
     const { t, format, use } = this.#panel;
     const { model } = this.wanted;
     const isFile = model instanceof File;
@@ -156,10 +156,12 @@ export class Offer {
       key: 'offer once',
       action: () => {
         this.close();
-        use(model);
+        use(model, { keeps: false });
       },
     });
-    const made = isFile || tight === 'room' ? [keep, once] : [keep];
+    // What streams has to be stored somewhere.
+    const canDoWithout = streaming === null && (isFile || tight === 'room');
+    const made = canDoWithout ? [keep, once] : [keep];
     return remedy ? [this.#limitButton(remedy), ...made] : made;
   }
 

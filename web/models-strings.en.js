@@ -101,6 +101,7 @@ export default {
   'models.estimate.sizeless': 'size unknown',
   'models.estimate.keep': 'Keep on this device',
   'models.estimate.once': 'Use without keeping',
+  'models.once.name': 'Use {name} without keeping it',
 
   'models.space': 'Storage',
   'models.space.used': 'Models take {models}. {free} of {quota} are free.',

@@ -97,6 +97,7 @@ export default {
   'models.estimate.sizeless': '大小未知',
   'models.estimate.keep': '保存到本设备',
   'models.estimate.once': '仅使用，不保存',
+  'models.once.name': '仅使用 {name}，不保存',
 
   'models.space': '存储空间',
   'models.space.used': '模型占用 {models}。可用 {free}，共 {quota}。',

@@ -16,7 +16,8 @@ const INCLUDED = 'models/nibble-tiny.gguf';
  * @property {() => import('./nibble/index.js').ModelStore | Promise<import('./nibble/index.js').ModelStore>} store may
  *   throw or reject where the browser refuses one
  * @property {() => string | null} currentId of the model in use, as the store has it
- * @property {(model: URL | File | { stored: string }) => void} onUse
+ * @property {(model: URL | File | { stored: string }, how?: { keeps?: boolean }) => void} onUse `keeps` false: it is not to
+ *   be stored
  * @property {(text: string) => void} announce to a screen reader
  * @property {import('./read-rates.js').ReadRates} rates
  * @property {(id: string, name: string) => void} [onDeleted] by id and name: a model is stored no more
@@ -89,8 +90,8 @@ export class Panel {
   /** @param {string} id */
   isCurrent = (id) => this.#context.currentId() === id;
 
-  /** @param {URL | File | { stored: string }} model */
-  use = (model) => this.#context.onUse(model);
+  /** @param {URL | File | { stored: string }} model @param {{ keeps?: boolean }} [how] */
+  use = (model, how) => this.#context.onUse(model, how);
 
   /** A problem that has no row of its own. @param {any} error */
   report = (error) => {
