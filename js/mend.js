@@ -1,12 +1,13 @@
 // Puts right what is damaged in a stored model: the missing bytes alone come again from where the model came from.
 import { fetchRange } from './download.js';
 import { NibbleError } from './errors.js';
-import { checkCancelled, nextPiece } from './loader.js';
+import { checkCancelled, nextPiece, progressReporter } from './loader.js';
 import { HEADER, shortened } from './manifest.js';
 import { checksumOf, Packer } from './packer.js';
 import { checkedHeader, storedHeader } from './stored-header.js';
 
-const RANGE_BYTES = 8 << 20;
+// Small enough that a slow line shows that it goes on.
+const RANGE_BYTES = 2 << 20;
 
 function damaged({ id, chunks }, index, cause) {
   const part = index === HEADER ? 'The header' : `Chunk ${index + 1} of ${chunks.length}`;
@@ -64,8 +65,14 @@ function fileEnd(packer, end) {
 async function packAgain(opening, record, packer, start, end) {
   const last = fileEnd(packer, end);
   packer.seek(start);
+  const first = packer.filePosition;
+  const report = progressReporter('mend', last - first, opening.onProgress);
+  let received = 0;
+  report(received);
   const parts = [];
-  for await (const piece of fileBytes(opening, record, packer.filePosition, last)) {
+  for await (const piece of fileBytes(opening, record, first, last)) {
+    received += piece.length;
+    report(received, received >= last - first);
     for (const made of packer.push(piece)) {
       const at = packer.position - made.length;
       parts.push(made.subarray(Math.max(0, start - at), Math.max(0, end - at)));

@@ -243,9 +243,12 @@ describe('a ModelStore', () => {
     await backend.removeChunks(id, 5);
     await backend.close();
     assert.deepEqual((await models.verify(id)).damaged, [-1, 2, 5]);
-    const { tokens, storage } = await load({ model: { stored: id }, store });
+    const phases = new Set();
+    const onProgress = ({ phase }) => phases.add(phase);
+    const { tokens, storage } = await load({ model: { stored: id }, store, onProgress });
     assert.deepEqual(tokens, expected);
     assert.equal(storage.mendedChunks, 2);
+    assert.deepEqual([...phases].sort(), ['mend', 'prepare', 'read'], 'and it is told that parts come again');
     assert.deepEqual((await models.verify(id)).damaged, []);
   });
 

@@ -4,7 +4,7 @@ import { INCLUDED_MODEL, isIncluded } from './engine-room.js';
 import { describeLoadProblem, isOfMemory } from './problem.js';
 import { formatBytes } from './status.js';
 
-const PHASES = ['download', 'load', 'read', 'wait', 'prepare'];
+const PHASES = ['download', 'load', 'read', 'mend', 'wait', 'prepare'];
 
 export class LoadPanel {
   #room;

@@ -125,6 +125,7 @@ export default {
   'loading.download': 'Downloading',
   'loading.load': 'Reading the file',
   'loading.read': 'Reading from this device',
+  'loading.mend': 'Getting a damaged part again',
   'loading.wait': 'Another tab is storing this model; it is used from there',
   'loading.prepare': 'Preparing the model',
   'loading.of': '{loaded} of {total}',
