@@ -1,6 +1,7 @@
 // The library's entry in Node.
 import { fileURLToPath } from 'node:url';
 import { Worker } from 'node:worker_threads';
+import { NibbleError } from './errors.js';
 import { createLibrary } from './index.js';
 
 export { NibbleError } from './errors.js';
@@ -33,6 +34,10 @@ function startWorker(workerUrl) {
 /** http: and https: are fetched, file: and all else is a file on disk. */
 function locate(text) {
   if (/^https?:/i.test(text)) return { url: text };
+  if (/^[a-z][a-z0-9+.-]+:\/\//i.test(text) && !/^file:/i.test(text)) {
+    const message = `Addresses like ${text.slice(0, 60)} cannot be read; expected http:, https:, file: or a path.`;
+    throw new NibbleError('INVALID_ARGUMENT', message, { details: { option: 'model' } });
+  }
   return { path: /^file:/i.test(text) ? fileURLToPath(text) : text };
 }
 

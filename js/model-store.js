@@ -141,7 +141,11 @@ function readId(id) {
  */
 export async function startModelStore({ startWorker, wasm, platform, store }) {
   const settings = readStore('store', store);
-  if (settings === null) throw invalid('store', store, 'a store, such as "indexeddb" or { folder }');
+  if (settings === null) {
+    const message =
+      'No store is named. Pass { store: { folder } } in Node, { store: "indexeddb" } or "opfs" in a browser.';
+    throw new NibbleError('INVALID_ARGUMENT', message, { details: { option: 'store' } });
+  }
   const client = new Client(startWorker());
   try {
     const { kind } = await client.call('storeOpen', { store: settings, wasm });

@@ -54,9 +54,10 @@ export function describeSource(model, locate) {
     }
     return port({ name: model.name ?? 'model', size }, streamed(stream));
   }
+  const way = typeof model?.pipe === 'function' ? ' A stream of Node becomes one by Readable.toWeb().' : '';
   throw new NibbleError(
     'INVALID_ARGUMENT',
-    'The model is none of the kinds this can read: pass a URL or a path, a File or Blob, bytes, or a ReadableStream.',
+    `The model is none of the kinds this can read: pass a URL or a path, a File or Blob, bytes, or a ReadableStream.${way}`,
     { details: { option: 'model' } },
   );
 }

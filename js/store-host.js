@@ -42,8 +42,14 @@ export class StoreHost {
   async storeHas({ source }, { signal }) {
     const backend = this.#open();
     const runtime = await this.#runtime();
-    const id = await modelId(source, { runtime, openPath: this.#platform.openPath, signal });
-    return isStored({ runtime, backend, id });
+    try {
+      const id = await modelId(source, { runtime, openPath: this.#platform.openPath, signal });
+      return await isStored({ runtime, backend, id });
+    } catch (error) {
+      // A file that is not there cannot be told from others that might be stored.
+      if (typeof source.path === 'string' && error.code === 'SOURCE_UNREADABLE') return false;
+      throw error;
+    }
   }
 
   /** Stores a model; one that is stored already is left as it is. @returns what list() tells of it */

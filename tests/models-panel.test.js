@@ -199,7 +199,7 @@ describe('the models panel', () => {
     // The keyboard stays where it was.
     await untilFocused(page, 'Pause the download of slow.gguf');
     await page.getByRole('button', { name: 'Cancel the download of slow.gguf' }).click();
-    await page.locator('dialog.confirm').getByRole('button', { name: 'Cancel', exact: true }).click();
+    await page.locator('dialog.confirm').getByRole('button', { name: 'Drop it', exact: true }).click();
     await bar.waitFor({ state: 'detached' });
     const left = await page.evaluate(async (address) => {
       const { openModelStore } = await import('/nibble/index.js');

@@ -113,6 +113,8 @@ describe('a conversation', () => {
     await press(page, 1, 'regenerate');
     await page.waitForFunction(() => document.querySelector('.message.assistant .text').textContent === 'Second.');
     await driver.untilIdle(page);
+    // The button that was pressed is gone with the answer it stood under.
+    await page.waitForFunction(() => document.activeElement.id === 'prompt');
     assert.deepEqual(await answers(page), ['Second.']);
     const [first, second] = await calls(page);
     assert.deepEqual(prompt(second), prompt(first));
@@ -138,6 +140,8 @@ describe('a conversation', () => {
     await page.locator('#prompt').focus();
     await page.keyboard.press('ArrowUp');
     await driver.untilEqual(() => page.locator('.edit-field').inputValue(), 'mended');
+    await page.locator('.edit-field').press('Escape');
+    await page.waitForFunction(() => document.activeElement.id === 'prompt');
     await opened.close();
   });
 

@@ -97,6 +97,7 @@ describe('conversations', () => {
       };
       await rename('Fruit', 'Enter');
       await untilTitles(page, ['Fruit']);
+      await page.waitForFunction(() => document.activeElement.matches('#conversations .open'));
       await driver.untilEqual(() => page.locator('#title').textContent(), 'Fruit');
       await rename('Nothing', 'Escape');
       await untilTitles(page, ['Fruit']);
@@ -119,6 +120,7 @@ describe('conversations', () => {
       await untilTitles(page, ['About bananas', 'About apples']);
       await remove('About bananas', '.danger');
       await untilTitles(page, ['About apples']);
+      await page.waitForFunction(() => document.activeElement.matches('#conversations .open'));
       await untilCount(page, 0, 'the one in use is gone from the screen');
       await close();
     });

@@ -137,6 +137,8 @@ class App {
       onChange: () => this.#refresh(),
       onNewChat: (text) => this.newChat(text),
       onSettings: () => this.openSettings('contextSize'),
+      // On a phone the keyboard would cover what has just come.
+      onFocusLost: () => matchMedia('(hover: hover)').matches && this.composer.focus(),
     });
   }
 
@@ -193,7 +195,11 @@ class App {
     });
     find('export').addEventListener('click', () => this.#export());
     find('import').addEventListener('click', () => find('import-file').click());
-    find('import-file').addEventListener('change', () => this.#import());
+    find('import-file').addEventListener('change', () => {
+      const [file] = find('import-file').files;
+      find('import-file').value = '';
+      if (file) this.#import(file);
+    });
     find('close-imported').addEventListener('click', () => {
       this.#showImported(null);
       find('import').focus();
@@ -204,7 +210,7 @@ class App {
     room.onChange(() => this.#refresh({ list: false }));
     conversations.onChangeElsewhere((id) => this.#takeOver(id));
     acceptDrops(find('drop'), {
-      onFile: (file) => this.load(file),
+      onFile: (file) => (/\.json$/i.test(file.name) ? this.#import(file) : this.load(file)),
       onUnclear: () => this.#refuseFiles(),
     });
     listenToShortcuts({
@@ -233,8 +239,9 @@ class App {
     if (isOther()) return;
     const conversation = await this.conversations.get(id);
     if (isOther()) return;
-    if (conversation === null) this.#leave();
-    else chat.takeOver(conversation);
+    if (conversation !== null) return chat.takeOver(conversation);
+    this.#leave();
+    find('missing').hidden = false;
   }
 
   /** The conversation that is shown was deleted. */
@@ -364,11 +371,9 @@ class App {
     this.announce(this.language.t('announce.exported'));
   }
 
-  async #import() {
+  /** @param {File} file an export of conversations */
+  async #import(file) {
     const { t } = this.language;
-    const [file] = find('import-file').files;
-    find('import-file').value = '';
-    if (!file) return;
     try {
       const count = await this.conversations.import(await file.text());
       // What was wrong with another file is over.

@@ -20,12 +20,15 @@ import { withoutReasoning } from './reasoning.js';
  * @property {() => void} onChange another conversation is shown, or something about it is different
  * @property {(text: string) => void} onNewChat begin another conversation with this text in the composer
  * @property {() => void} onSettings
+ * @property {() => void} onFocusLost what the reader was on is gone
  */
 
 export class Chat {
   #context;
   #view;
   #isClaiming = false;
+  /** What was to be sent last was not, since another tab was writing here. */
+  #isRefused = false;
 
   /** @param {ChatContext} context */
   constructor(context) {
@@ -63,6 +66,7 @@ export class Chat {
     const job = this.#context.answers.jobOf(conversation.id);
     this.conversation = job?.conversation ?? conversation;
     this.isUnsaved = false;
+    this.#isRefused = false;
     this.#draw();
     this.#context.onChange();
   }
@@ -84,6 +88,8 @@ export class Chat {
       this.#view.update(this.conversation, same);
       this.#drawEnd();
     }
+    // Why nothing was sent stays to be read.
+    if (this.#isRefused) this.#view.notify({ text: this.#context.t('chat.elsewhere') });
     this.#context.onChange();
   }
 
@@ -170,8 +176,9 @@ export class Chat {
     const { id } = this.conversation;
     this.#isClaiming = true;
     try {
-      if (!(await answers.claim(id))) {
-        this.#view.notify({ text: t('chat.elsewhere'), buttons: [] });
+      this.#isRefused = !(await answers.claim(id));
+      if (this.#isRefused) {
+        this.#view.notify({ text: t('chat.elsewhere') });
         announce(t('chat.elsewhere'));
         return false;
       }
@@ -181,6 +188,7 @@ export class Chat {
       if (this.conversation.id === id && isNewer) this.takeOver(kept);
       const isThere = message === undefined || this.conversation.messages.includes(message);
       if (this.conversation.id === id && isThere) work();
+      this.#keepFocus();
       if (!answers.jobOf(id)) answers.unclaim(id);
       return isThere && Boolean(answers.jobOf(id));
     } finally {
@@ -239,6 +247,7 @@ export class Chat {
     if (job.droppedTokens > 0) this.#draw();
     if (error) this.#explain(job);
     else if (message.finish === 'context') this.#offerRoom(t('full.cut'), { message, continues: true });
+    this.#keepFocus();
     if (!error) announce(withoutReasoning(message.content) || t(`ending.${message.finish}`));
     this.#context.onChange();
   }
@@ -382,6 +391,7 @@ export class Chat {
     if (conversation.start > from) conversation.start = Math.max(from, conversation.start - (to - from));
     if (conversation.start >= messages.length) conversation.start = 0;
     this.#draw();
+    this.#keepFocus();
     const { conversations } = this.#context;
     try {
       if (messages.length === 0) await conversations.delete(conversation.id);
@@ -391,6 +401,11 @@ export class Chat {
       this.#offerCopy(error);
     }
     this.#context.onChange();
+  }
+
+  /** The button that was pressed may be gone with what it stood in. */
+  #keepFocus() {
+    if (document.activeElement === document.body) this.#context.onFocusLost();
   }
 
   #truncate(length) {

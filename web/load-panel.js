@@ -72,7 +72,7 @@ export class LoadPanel {
     const parts = [t('loading.of', { loaded: formatBytes(loaded), total: formatBytes(total) })];
     if (bytesPerSecond > 0) parts.push(`${formatBytes(bytesPerSecond)}/s`);
     if (secondsLeft > 2) parts.push(t('loading.left', { count: Math.ceil(secondsLeft) }));
-    return `${t(`loading.${phase}`)}: ${parts.join(', ')}`;
+    return t('loading.line', { what: t(`loading.${phase}`), amounts: parts.join(', ') });
   }
 
   #showLoadProblem(problem) {

@@ -116,10 +116,12 @@ export class MessageView {
     const { message } = this;
     const field = make('textarea', { class: 'edit-field', 'aria-label': this.#t('message.edit'), rows: 1 });
     field.value = message.content;
+    const opener = document.activeElement;
     const restore = () => {
       editor.replaceWith(this.text);
       this.foot.hidden = false;
-      this.foot.querySelector('.edit')?.focus();
+      const isGone = opener === document.body || !opener.isConnected;
+      (isGone ? this.foot.querySelector('.edit') : opener)?.focus();
     };
     const send = () => {
       const content = field.value.trim();

@@ -18,7 +18,8 @@ export function createFormat(locale) {
   return {
     /** @param {number} bytes */
     bytes(bytes) {
-      const power = bytes < 1000 ? 0 : Math.min(BYTE_UNITS.length - 1, Math.floor(Math.log10(bytes) / 3));
+      const power =
+        bytes < 1000 ? Number(bytes === 0) : Math.min(BYTE_UNITS.length - 1, Math.floor(Math.log10(bytes) / 3));
       return inUnit(bytes / 1000 ** power, BYTE_UNITS[power]);
     },
 

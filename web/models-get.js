@@ -159,7 +159,11 @@ export class ModelSources {
       const { url, fault } = readAddress(field.value, { isSecure: location.protocol === 'https:' });
       problem.textContent = fault ? t(fault) : '';
       field.setAttribute('aria-invalid', String(Boolean(fault)));
-      if (fault) return field.focus();
+      if (fault) {
+        // What was said of another address is over.
+        this.#offer?.close();
+        return field.focus();
+      }
       this.#open({ model: url, name: decodeURIComponent(url.pathname.split('/').pop()) || url.host }, form);
     };
     const form = make(

@@ -9,6 +9,12 @@ import { keepFocus, makeButton, makeSection } from './models-section.js';
 // Two readings of the clock, one after the other, are no further apart.
 const IMPORT_MILLISECONDS = 50;
 
+/** Models may have one name and come from several files. @param {StoredModel} model @returns {string | null} */
+function fileNameOf({ name, source }) {
+  const file = source?.file ?? (source?.url && new URL(source.url).pathname.split('/').at(-1));
+  return typeof file === 'string' && file !== '' && file !== name ? file : null;
+}
+
 export class ModelList {
   #panel;
   #section = makeSection('models-here');
@@ -89,6 +95,7 @@ export class ModelList {
     // The store notes the time of an import as that of its use.
     const wasUsed = usedAt - createdAt > IMPORT_MILLISECONDS;
     const facts = [
+      fileNameOf(model),
       format().bytes(storedBytes),
       quantization,
       wasUsed ? t('models.used', { ago: format().ago(usedAt) }) : null,
@@ -105,7 +112,7 @@ export class ModelList {
     return this.#row(id, name, facts, [
       this.#useButton(model, { stored: id }),
       button('rename', 'pencil', () => this.#rename(id)),
-      button('verify', 'check', () => this.#verify(model)),
+      button('verify', 'shield', () => this.#verify(model)),
       button('delete', 'trash', () => this.#delete(model)),
     ]);
   }
@@ -202,7 +209,7 @@ export class ModelList {
       drawing: 'close',
       action: async () => {
         const words = { title: t('models.cancel.title'), text: t('models.cancel.text', { name }) };
-        const answers = { action: t('models.cancel'), cancel: t('models.cancel.keep') };
+        const answers = { action: t('models.cancel.drop'), cancel: t('models.cancel.keep') };
         // It goes on while the question is open, and may be done before it is answered.
         if (!(await confirm({ ...words, ...answers })) || !downloads.get(id)) return;
         this.#notes.delete(id);

@@ -51,6 +51,7 @@ export default {
   'models.cancel.title': '取消这个下载？',
   'models.cancel.text': '{name} 已下载的部分会被丢弃。',
   'models.cancel.keep': '保留',
+  'models.cancel.drop': '丢弃',
   'models.begun': '开始下载 {name}。',
   'models.paused': '已暂停下载 {name}。',
   'models.ended': '{name} 已保存到本设备。',

@@ -107,7 +107,7 @@ export class Panel {
 
   get included() {
     const entry = this.#sources.included;
-    return { name: entry?.name ?? 'Nibble Tiny', bytes: entry?.bytes, url: this.includedUrl };
+    return { name: entry?.name ?? 'Nibble tiny', bytes: entry?.bytes, url: this.includedUrl };
   }
 
   async refresh() {

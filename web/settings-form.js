@@ -121,6 +121,7 @@ export class SettingsForm {
 
   #number(name) {
     const { low, high, step, optional } = RANGES[name];
+    const wanted = step === 1 ? 'settings.whole' : 'settings.range';
     const field = make('input', { type: 'number', min: low, max: high, step, inputmode: 'decimal' });
     field.value = this.#settings.get(name) ?? '';
     if (optional) field.placeholder = this.#t(`settings.${name}.none`);
@@ -131,7 +132,7 @@ export class SettingsForm {
       if (taken) field.value = this.#settings.get(name) ?? '';
       field.toggleAttribute('aria-invalid', !taken);
       if (!taken) field.setAttribute('aria-invalid', 'true');
-      problem.textContent = taken ? '' : this.#t('settings.range', { low, high });
+      problem.textContent = taken ? '' : this.#t(wanted, { low, high });
     });
     const made = this.#field(name, field);
     made.append(problem);

@@ -27,6 +27,8 @@ export class Sidebar {
   #search = find('search');
   #searching = new AbortController();
   #open = false;
+  /** Of the row that gets the focus when the list is next drawn. */
+  #focusNext = null;
 
   /** @param {SidebarContext} context */
   constructor(context) {
@@ -79,7 +81,9 @@ export class Sidebar {
     const empty = find('no-conversations');
     empty.hidden = heads.length > 0;
     empty.textContent = t(query === '' ? 'sidebar.empty' : 'sidebar.nothing');
-    const focused = this.#list.contains(document.activeElement) ? document.activeElement.dataset.id : null;
+    const focused =
+      this.#focusNext ?? (this.#list.contains(document.activeElement) && document.activeElement.dataset.id);
+    this.#focusNext = null;
     this.#list.replaceChildren(...heads.map((head) => this.#row(head)));
     if (focused) this.#list.querySelector(`[data-id="${CSS.escape(focused)}"]`)?.focus();
   }
@@ -130,7 +134,7 @@ export class Sidebar {
       { class: isCurrent ? 'current' : false },
       open,
       this.#button('pencil', t('sidebar.rename', { title }), () => this.#rename(row, head)),
-      this.#button('trash', t('sidebar.delete', { title }), () => this.#delete(head, title)),
+      this.#button('trash', t('sidebar.delete', { title }), () => this.#delete(head, title, row)),
     );
     return row;
   }
@@ -151,6 +155,8 @@ export class Sidebar {
     const finish = async (keep) => {
       if (done) return;
       done = true;
+      // Whoever has clicked elsewhere stays there.
+      if (document.activeElement === field) this.#focusNext = head.id;
       if (keep && field.value.trim() !== '') await conversations.rename(head.id, field.value);
       onRename(head.id);
     };
@@ -167,7 +173,7 @@ export class Sidebar {
     field.focus();
   }
 
-  async #delete(head, title) {
+  async #delete(head, title, row) {
     const { t, conversations, onDelete } = this.#context;
     const sure = await confirm({
       title: t('confirm.conversation.title'),
@@ -176,7 +182,10 @@ export class Sidebar {
       cancel: t('cancel'),
     });
     if (!sure) return;
+    const next = row.nextElementSibling ?? row.previousElementSibling;
     await conversations.delete(head.id);
+    this.#focusNext = next?.querySelector('.open').dataset.id ?? null;
+    if (next === null) find('new-chat').focus();
     onDelete(head.id);
   }
 

@@ -129,6 +129,7 @@ export default {
   'loading.wait': 'Another tab is storing this model; it is used from there',
   'loading.prepare': 'Preparing the model',
   'loading.of': '{loaded} of {total}',
+  'loading.line': '{what}: {amounts}',
   'loading.left': { one: '{count} s left', other: '{count} s left' },
 
   'status.label': 'Read-outs',
@@ -205,6 +206,7 @@ export default {
   'settings.shortcuts': 'Keys',
   'settings.reset': 'Reset answers and engine to the defaults (models stay where they are)',
   'settings.range': 'A number from {low} to {high}, please.',
+  'settings.whole': 'A whole number from {low} to {high}, please.',
   'settings.auto': 'Automatic',
   'settings.light': 'Light',
   'settings.dark': 'Dark',

@@ -121,6 +121,7 @@ export default {
   'loading.wait': '另一个标签页正在存储此模型，完成后即可使用',
   'loading.prepare': '正在准备模型',
   'loading.of': '{loaded} / {total}',
+  'loading.line': '{what}：{amounts}',
   'loading.left': { other: '还需 {count} 秒' },
 
   'status.label': '运行读数',
@@ -187,6 +188,7 @@ export default {
   'settings.shortcuts': '快捷键',
   'settings.reset': '将回答与引擎恢复为默认值（模型的保存位置不变）',
   'settings.range': '请输入 {low} 到 {high} 之间的数。',
+  'settings.whole': '请输入 {low} 到 {high} 之间的整数。',
   'settings.auto': '自动',
   'settings.light': '浅色',
   'settings.dark': '深色',
