@@ -87,6 +87,8 @@ describe('a conversation', () => {
     await page.waitForFunction(() => /more/.test(document.querySelector('.message.assistant .text').textContent));
     await driver.untilIdle(page);
     assert.deepEqual(await answers(page), [`${written} and more.`]);
+    const count = written.split(/\s+/).length + 2;
+    await page.locator('.facts', { hasText: `scripted · ${count} tokens · 100 tok/s` }).waitFor();
     const [, second] = await calls(page);
     assert.equal(second.continueLast, true);
     assert.deepEqual(prompt(second), ['user: Go on.', `assistant: ${written}`]);
@@ -220,6 +222,25 @@ describe('a conversation', () => {
 });
 
 describe('the read-outs', () => {
+  test('tell the speed of the conversation that is shown', LIMIT, async () => {
+    const opened = await open({});
+    const { page } = opened;
+    await driver.converse(page, 'Hello');
+    const speed = () => page.locator('#status-speed').textContent();
+    await driver.untilEqual(speed, 'read 1,000 · write 100 tok/s');
+    await page.locator('#new-chat').click();
+    await driver.untilEqual(speed, '');
+    await driver.converse(page, 'Hello');
+    await driver.untilEqual(speed, 'read 1,000 · write 100 tok/s');
+    // Another engine was not measured yet.
+    await page.locator('#open-settings').click();
+    await page.locator('#setting-threads').fill('1');
+    await page.keyboard.press('Tab');
+    await page.keyboard.press('Escape');
+    await driver.untilEqual(speed, '');
+    await opened.close();
+  });
+
   for (const [size, tensorBytes, shown] of [
     ['a model large enough to tell', 32e6, 'OPFS · 1.5 GB/s'],
     ['none of a smaller one', 31e6, 'OPFS'],
@@ -299,6 +320,31 @@ describe('a full context', () => {
     await driver.ask(page, 'one two');
     await page.locator('.notice').waitFor();
     assert.match(await page.locator('.notice').innerText(), /context is full, so the answer ends here/);
+    await opened.close();
+  });
+
+  test('leads to the setting where the model could have more of it', LIMIT, async () => {
+    const answer = pieces('a b c d e f g h i j k l m n o p q r s t');
+    const opened = await open({ answers: [answer], contextSize: 10, info: { trainedContext: 512 } });
+    const { page } = opened;
+    await driver.ask(page, 'one two');
+    await page.locator('.notice').getByRole('button', { name: 'Enlarge the context' }).click();
+    await driver.untilEqual(() => page.evaluate(() => document.activeElement.id), 'setting-contextSize');
+    await opened.close();
+  });
+
+  test('names the instructions where they are what is too long, and leads to them', LIMIT, async () => {
+    const opened = await open({ answers: [['Fine.']], contextSize: 30 });
+    const { page } = opened;
+    await page.locator('#open-settings').click();
+    await page.locator('#setting-systemPrompt').fill('brief '.repeat(40).trim());
+    await page.keyboard.press('Tab');
+    await page.keyboard.press('Escape');
+    await driver.ask(page, 'Hello');
+    const notice = page.locator('.notice');
+    await notice.getByText('they are 41 tokens, and 30 fit together with the message').waitFor();
+    await notice.getByRole('button', { name: 'Edit the instructions' }).click();
+    await driver.untilEqual(() => page.evaluate(() => document.activeElement.id), 'setting-systemPrompt');
     await opened.close();
   });
 

@@ -188,7 +188,8 @@ export class Answers {
     if (isRestored) this.#resumed.set(message, reusedTokens);
     if (droppedTokens > 0) dropFrom(job, droppedTokens, droppedMessages);
     if (!job.isDiscarded) this.#memory.keep(conversation.id);
-    message.speed = { prefill: prefill.tokensPerSecond, decode: decode.tokensPerSecond, tokens: decode.tokens };
+    const speed = { prefill: prefill.tokensPerSecond, decode: decode.tokensPerSecond, tokens: decode.tokens };
+    message.speed = continues ? joinSpeeds(message.speed, speed) : speed;
     if (decode.tokens > 0) job.tokensPerSecond = decode.tokensPerSecond;
   }
 
@@ -228,6 +229,16 @@ function dropFrom(job, droppedTokens, droppedMessages) {
   job.droppedTokens = message.droppedTokens = droppedTokens;
   const question = conversation.messages.findLastIndex(({ role }) => role === 'user');
   conversation.start = Math.min(conversation.start + droppedMessages, Math.max(conversation.start, question));
+}
+
+/** Of an answer that was written on; undefined where its beginning is not known, as when its tab was closed. */
+function joinSpeeds(first, then) {
+  if (first === undefined) return undefined;
+  const tokens = first.tokens + then.tokens;
+  const parts = [first, then].filter(({ decode }) => decode > 0);
+  const seconds = parts.reduce((sum, part) => sum + part.tokens / part.decode, 0);
+  const timed = parts.reduce((sum, part) => sum + part.tokens, 0);
+  return { prefill: then.prefill, decode: seconds > 0 ? timed / seconds : 0, tokens };
 }
 
 /** Tokens a second over the last while, from counts as they grow. */

@@ -136,7 +136,7 @@ class App {
       },
       onChange: () => this.#refresh(),
       onNewChat: (text) => this.newChat(text),
-      onSettings: () => this.openSettings('contextSize'),
+      onSettings: (name) => this.openSettings(name),
       // On a phone the keyboard would cover what has just come.
       onFocusLost: () => matchMedia('(hover: hover)').matches && this.composer.focus(),
     });

@@ -1,8 +1,8 @@
 // The conversation that is shown, and all that can be done in it.
-import { startThatFits } from './context.js';
 import { ConversationView } from './conversation-view.js';
 import { copyOf, newConversation, newMessage } from './conversations.js';
 import { confirm } from './dialog.js';
+import { FullContext } from './full-context.js';
 import { describeProblem } from './problem.js';
 import { withoutReasoning } from './reasoning.js';
 
@@ -19,13 +19,14 @@ import { withoutReasoning } from './reasoning.js';
  * @property {(atEnd: boolean) => void} onScroll
  * @property {() => void} onChange another conversation is shown, or something about it is different
  * @property {(text: string) => void} onNewChat begin another conversation with this text in the composer
- * @property {() => void} onSettings
+ * @property {(name: string) => void} onSettings to one of them
  * @property {() => void} onFocusLost what the reader was on is gone
  */
 
 export class Chat {
   #context;
   #view;
+  #full;
   #isClaiming = false;
   /** What was to be sent last was not, since another tab was writing here. */
   #isRefused = false;
@@ -46,6 +47,13 @@ export class Chat {
     };
     const resumedTokensOf = (message) => context.answers.resumedTokensOf(message);
     this.#view = new ConversationView(log, scroller, { t, actions, resumedTokensOf }, onScroll);
+    this.#full = new FullContext({
+      ...context,
+      current: () => this.conversation,
+      notify: (notice) => this.#view.notify(notice),
+      onDrop: (start, place) => this.#drop(start, place),
+      onEdit: () => this.editLast(),
+    });
     context.answers.onStep((job, text) => this.#step(job, text));
     context.room.onChange(() => {
       if (this.job?.phase === 'waiting') this.#noteProgress(this.job);
@@ -246,31 +254,17 @@ export class Chat {
     else this.#view.remove(message);
     if (job.droppedTokens > 0) this.#draw();
     if (error) this.#explain(job);
-    else if (message.finish === 'context') this.#offerRoom(t('full.cut'), { message, continues: true });
+    else if (message.finish === 'context') this.#full.tellCut(message);
     this.#keepFocus();
     if (!error) announce(withoutReasoning(message.content) || t(`ending.${message.finish}`));
     this.#context.onChange();
   }
 
   /** An answer failed: why, and what to do. */
-  async #explain({ error, engine, message, conversation }) {
-    const { t, announce, room, onSettings } = this.#context;
-    if (error.code === 'CONTEXT_FULL' && engine !== null) {
-      const { tokens, contextSize } = error.details;
-      const kept = conversation.messages.includes(message);
-      const start = await this.#roomyStart({ message, continues: kept });
-      if (conversation !== this.conversation) return;
-      if (start !== null) {
-        this.#offerRoom(t('full.before', { tokens, size: contextSize }), { message, continues: kept });
-        return;
-      }
-      const buttons = [{ label: t('full.edit'), action: () => this.editLast(), accent: true }];
-      if (contextSize < engine.info.trainedContext) buttons.push({ label: t('full.settings'), action: onSettings });
-      const text = t('full.message', { tokens, size: contextSize });
-      this.#view.notify({ text, buttons });
-      announce(text);
-      return;
-    }
+  #explain(job) {
+    const { error } = job;
+    const { t, announce, room } = this.#context;
+    if (error.code === 'CONTEXT_FULL' && job.engine !== null) return this.#full.tellTooLong(job);
     if (error.code === 'CONVERSATION_CHANGED') return this.#offerCopy(error);
     const { text, detail } = describeProblem(error, t);
     const broken = ['ENGINE_CRASHED', 'WORKER_FAILED'].includes(error.code);
@@ -296,42 +290,18 @@ export class Chat {
     announce(text);
   }
 
-  /** The context is full: go on without the oldest turns, or in another conversation. */
-  #offerRoom(text, { message, continues }) {
-    const { t, onNewChat, announce } = this.#context;
+  /** Goes on without the oldest turns. */
+  #drop(start, { message, continues }) {
     const last = this.conversation.messages.findLast(({ role }) => role === 'user');
-    const drop = async () => {
-      const start = await this.#roomyStart({ message, continues });
-      if (start === null) {
-        this.#view.notify({ text: t('full.nothing'), buttons: [newChat] });
-        return;
-      }
-      await this.#alone(
-        () => {
-          this.conversation.start = start;
-          this.#draw();
-          if (continues) this.#writeOn(message);
-          else this.#answer();
-        },
-        continues ? message : last,
-      );
-    };
-    const newChat = { label: t('full.new'), action: () => onNewChat(continues ? '' : (last?.content ?? '')) };
-    const turns = this.conversation.messages.filter(
-      ({ role }, index) => role === 'user' && index > this.conversation.start,
+    return this.#alone(
+      () => {
+        this.conversation.start = start;
+        this.#draw();
+        if (continues) this.#writeOn(message);
+        else this.#answer();
+      },
+      continues ? message : last,
     );
-    const buttons = turns.length > 0 ? [{ label: t('full.drop'), action: drop, accent: true }, newChat] : [newChat];
-    this.#view.notify({ text, buttons });
-    announce(text);
-  }
-
-  async #roomyStart({ message, continues }) {
-    const { room, settings } = this.#context;
-    const { conversation } = this;
-    if (room.engine === null) return null;
-    const end = continues ? conversation.messages.indexOf(message) : conversation.messages.length;
-    const options = { systemPrompt: settings.get('systemPrompt'), end, continues };
-    return startThatFits(room.engine, conversation, options).catch(() => null);
   }
 
   /** A message that was left without an answer can still get one. */

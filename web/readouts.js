@@ -12,6 +12,8 @@ export class Readouts {
   #status;
   #t;
   #measured = null;
+  /** The last speed that was measured, and of what. */
+  #speed = { engine: null, id: '', value: null };
   #used = new Map();
   /** Whether the store still has the model of an engine, as it was asked last. */
   #kept = { engine: null, isKept: true };
@@ -70,6 +72,7 @@ export class Readouts {
       threadsSet: this.#room.options?.threads !== undefined,
       contextUsed: isOfEngine ? used.tokens : 0,
       offline: this.#offlineState(),
+      speed: this.#speed.engine === engine && this.#speed.id === current.id ? this.#speed.value : null,
       ...(this.#answers.jobOf(current.id) ? {} : { reading: null }),
     });
     if (engine !== this.#measured) this.#measure(engine);
@@ -122,11 +125,13 @@ export class Readouts {
     // What was dropped meanwhile is in none of these numbers.
     if (phase === 'ended' && job.droppedTokens > 0) this.#used.delete(conversation.id);
     if (conversation !== this.#current()) return;
+    const speed = prefill === null ? null : { prefill: prefill.tokensPerSecond, decode: tokensPerSecond };
+    this.#speed = { engine, id: conversation.id, value: speed };
     const isReading = phase === 'prefill' && prefill.tokens < prefill.total;
     this.#status.update({
       contextUsed: this.#used.get(conversation.id)?.tokens ?? 0,
       reading: isReading ? { tokens: prefill.tokens, total: prefill.total } : null,
-      speed: prefill === null ? null : { prefill: prefill.tokensPerSecond, decode: tokensPerSecond },
+      speed,
     });
     if (phase !== 'ended') return;
     this.#measure(this.#room.engine);
@@ -136,7 +141,7 @@ export class Readouts {
   /** Asks the engine what it holds, which changes with a load and may with an answer. */
   async #measure(engine) {
     this.#measured = engine;
-    if (engine === null) return this.#status.update({ memory: null, speed: null });
+    if (engine === null) return this.#status.update({ memory: null });
     const { storage, name, tensorBytes } = engine.info;
     const rate = readRate(engine.info);
     if (rate > 0) this.#rates.note(storage.kind, { bytesPerSecond: rate, name, bytes: tensorBytes });

@@ -83,6 +83,9 @@ export default {
   'full.before': 'This conversation is too long for the model now: {tokens} tokens, and {size} fit.',
   'full.cut': 'The context is full, so the answer ends here.',
   'full.message': 'This message is too long for the model by itself: {tokens} tokens, and {size} fit. Shorten it.',
+  'full.instructions':
+    'The instructions to the model are too long: they are {instructions} tokens, and {size} fit together with the message. Shorten them.',
+  'full.instructions.edit': 'Edit the instructions',
   'full.nothing': 'Not even the last message fits without the others.',
   'full.new': 'New chat',
   'full.drop': 'Go on without the oldest turns',

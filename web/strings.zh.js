@@ -82,6 +82,8 @@ export default {
   'full.before': '这段对话对模型来说已经太长：共 {tokens} 个词元，最多容纳 {size} 个。',
   'full.cut': '上下文已满，回答到此为止。',
   'full.message': '仅这一条消息就超出了模型的容量：{tokens} 个词元，最多容纳 {size} 个。请缩短它。',
+  'full.instructions': '给模型的指示太长：共 {instructions} 个词元，连同消息最多容纳 {size} 个。请缩短它。',
+  'full.instructions.edit': '编辑指示',
   'full.nothing': '即使去掉其他内容，最后一条消息也放不下。',
   'full.new': '新对话',
   'full.drop': '去掉最早的几轮再继续',
