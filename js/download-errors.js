@@ -1,4 +1,5 @@
-// The ways a download fails. `details.retriable` tells whether the same request may succeed a moment later.
+// The ways a download fails. `details.retriable` tells whether the same request may succeed a moment later;
+// `details.connection`, where no server has refused anything, that there was none ('none') or that it broke off ('lost').
 import { NibbleError } from './errors.js';
 import { retryAfter } from './http-headers.js';
 
@@ -30,14 +31,18 @@ export function refused(url, { status, headers }) {
 
 export const unreachable = (url, cause, online) =>
   online
-    ? failed(url, `${reasonOf(cause)}. ${adviceFor(url)}`, { cause, retriable: true })
+    ? failed(url, `${reasonOf(cause)}. ${adviceFor(url)}`, { cause, details: { connection: 'none' }, retriable: true })
     : new NibbleError('DOWNLOAD_OFFLINE', sentence(url, 'there is no network. It goes on when there is one again'), {
         cause,
         details: { retriable: true },
       });
 
 export const brokenOff = (url, cause) =>
-  failed(url, `the connection broke off (${reasonOf(cause)}). Try again`, { cause, retriable: true });
+  failed(url, `the connection broke off (${reasonOf(cause)}). Try again`, {
+    cause,
+    details: { connection: 'lost' },
+    retriable: true,
+  });
 
 export const stalled = (url, milliseconds) =>
   new NibbleError(

@@ -262,6 +262,21 @@ describe('the models panel', () => {
     await close();
   });
 
+  test('says so where a server cannot be reached, and tries again', async () => {
+    const { page, close } = await openPanel();
+    const cut = (route) => route.abort();
+    await page.route('**/fast.gguf', cut);
+    await enterAddress(page, 'fast.gguf');
+    const offer = page.locator('.models-offer');
+    await offer.getByText('The server could not be reached. (DOWNLOAD_FAILED)').waitFor();
+    await offer.getByText(/^Try again when the network works/).waitFor();
+    await shoot(page, 'models-unreachable');
+    await page.unroute('**/fast.gguf', cut);
+    await offer.getByRole('button', { name: 'Try again' }).click();
+    await offer.getByText(/Needs about [\d.]+ MB of memory/).waitFor();
+    await close();
+  });
+
   test('measures how fast a place reads, and shows the places side by side from then on', async () => {
     const { page, close } = await openPanel();
     const rates = () => page.locator('.models-rates dd').allInnerTexts();

@@ -85,7 +85,7 @@ export class LoadPanel {
     const included = { label: t('problem.included'), action: () => room.load(INCLUDED_MODEL) };
     let remedy = isIncluded(model) ? again : included;
     // A model that still works is no worse than the one included.
-    if (room.engine !== null && !isIncluded(model)) remedy = null;
+    if (room.engine !== null && !isIncluded(model)) remedy = problem.error.details?.retriable ? again : null;
     if (isOfMemory(code)) remedy = { label: t('problem.settings'), action: this.#onSettings };
     this.showProblem({ code, text: text + remains, detail }, remedy);
     // Nothing works before there is a model.

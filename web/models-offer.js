@@ -2,6 +2,7 @@
 import { make } from './dom.js';
 import { estimateModel } from './models-estimate.js';
 import { makeButton } from './models-section.js';
+import { describeProblem } from './problem.js';
 
 // A server that took as long will hardly answer at all.
 const SILENT_MILLISECONDS = 10_000;
@@ -74,11 +75,24 @@ export class Offer {
     this.root.setAttribute('aria-label', name);
     if (this.#settled === null) return this.#show([make('p', {}, this.#busyText())], []);
     const { estimate, problem } = this.#settled;
-    if (problem) {
-      const lines = [make('p', { class: 'bad' }, this.#panel.sentence(problem))];
-      return this.#show([...lines, make('p', { class: 'models-facts' }, problem.message)], []);
-    }
+    if (problem) return this.#showProblem(problem);
     this.#show(this.#describe(estimate), this.#actions(estimate));
+  }
+
+  #showProblem(problem) {
+    const { t } = this.#panel;
+    const { detail } = describeProblem(problem, t);
+    const lines = [make('p', { class: 'bad' }, this.#panel.sentence(problem))];
+    if (detail !== '') lines.push(make('p', { class: 'models-facts' }, detail));
+    const again = makeButton({ label: t('retry'), key: 'offer again', action: () => this.#lookAgain() });
+    this.#show(lines, problem.details?.retriable ? [again] : []);
+  }
+
+  #lookAgain() {
+    this.#settled = null;
+    this.render();
+    this.root.querySelector('button').focus();
+    this.look();
   }
 
   #show(lines, buttons) {
@@ -169,9 +183,7 @@ export class Offer {
     const { t, format, onMemoryBudget } = this.#panel;
     const action = () => {
       onMemoryBudget(budget);
-      this.#settled = null;
-      this.render();
-      this.look();
+      this.#lookAgain();
     };
     return makeButton({
       label: t('models.estimate.limit', { limit: format().bytes(budget) }),

@@ -47,7 +47,7 @@ export function describeLoadProblem({ error, model, options: { memoryBudget } },
 export const isOfMemory = (code) => ['OUT_OF_MEMORY', 'BUDGET_TOO_SMALL', NOT_STREAMED].includes(code);
 
 /**
- * @param {{ code?: string, name?: string, message: string }} error
+ * @param {{ code?: string, name?: string, message: string, details?: Record<string, any> }} error
  * @param {(key: string, values?: object) => string} t
  * @returns {{ code: string, text: string, detail: string }}
  */
@@ -57,6 +57,11 @@ export function describeProblem(error, t) {
   if (error.name === 'QuotaExceededError') return { code, text: t('problem.STORE_FULL'), detail };
   // The library's sentence quotes the raw bytes, which are for its callers.
   if (code === 'GGUF_BAD_MAGIC') return { code, text: t('problem.GGUF_BAD_MAGIC'), detail: '' };
+  // The library's sentence quotes the browser's, which tells no more.
+  const { connection } = error.details ?? {};
+  if (code === 'DOWNLOAD_FAILED' && connection !== undefined) {
+    return { code, text: t(`problem.connection.${connection}`), detail: t(`problem.connection.${connection}.help`) };
+  }
   if (KNOWN.includes(code)) return { code, text: t(`problem.${code}`), detail };
   if (/^(GGUF|MODEL|TOKENIZER)_/.test(String(code))) return { code, text: t('problem.file'), detail };
   return { code: String(code), text: t('problem.other'), detail };

@@ -301,6 +301,11 @@ export default {
   'problem.CHAT_TEMPLATE_FAILED': 'The model’s chat template cannot handle this conversation.',
   'problem.TOKENIZER_MISSING': 'This model file has no vocabulary, so it cannot chat.',
   'problem.DOWNLOAD_FAILED': 'The model could not be downloaded.',
+  'problem.connection.none': 'The server could not be reached.',
+  'problem.connection.none.help':
+    'Try again when the network works. If it does, the server is down, or it lets no other site read its files (CORS): then download the file by hand and open it from this device.',
+  'problem.connection.lost': 'The connection to the server broke off.',
+  'problem.connection.lost.help': 'Try again when the network works.',
   'problem.DOWNLOAD_NOT_A_MODEL': 'The address leads to a web page, not to a model file.',
   'problem.DOWNLOAD_STALLED': 'The download has come to a standstill. It goes on from here when you try again.',
   'problem.DOWNLOAD_OFFLINE': 'There is no network. The download goes on from here when you try again.',

@@ -278,6 +278,11 @@ export default {
   'problem.CHAT_TEMPLATE_FAILED': '模型的对话模板无法处理这段对话。',
   'problem.TOKENIZER_MISSING': '这个模型文件没有词表，无法对话。',
   'problem.DOWNLOAD_FAILED': '无法下载模型。',
+  'problem.connection.none': '无法连接到服务器。',
+  'problem.connection.none.help':
+    '请在网络恢复后重试。如果网络正常，则是服务器停机，或不允许其他网站读取它的文件（CORS）：请手动下载文件，再从本设备打开。',
+  'problem.connection.lost': '与服务器的连接中断了。',
+  'problem.connection.lost.help': '请在网络恢复后重试。',
   'problem.DOWNLOAD_NOT_A_MODEL': '这个地址是网页，不是模型文件。',
   'problem.DOWNLOAD_STALLED': '下载停滞了。重试时会从这里继续。',
   'problem.DOWNLOAD_OFFLINE': '没有网络。重试时会从这里继续下载。',
