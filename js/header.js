@@ -2,9 +2,12 @@
 // leaves the heap to the Runtime of engine.js.
 import { INFO_BYTES, infoAt, KV_TYPES, MEMORY_BYTES, memoryAt } from './core-fields.js';
 import { Model } from './engine.js';
-import { besidesBytes, GROWTH_BYTES } from './heap-sizes.js';
+import { besidesBytes, GROWTH_BYTES, loadingBytes } from './heap-sizes.js';
 import { javascriptBytes, workersBytes } from './javascript-sizes.js';
 import { Metadata } from './metadata.js';
+
+// What the core is told of the memory.
+const PLAN_BYTES = 24;
 
 /** A parsed GGUF header. Its metadata is decoded when asked for. */
 export class Header extends Metadata {
@@ -55,14 +58,13 @@ export class Header extends Metadata {
   }
 
   /** What the model is and what memory it will take: { info, memory }. Nothing is reserved. */
-  describe({ threads, contextSize, batchSize, exact, kvType = 'auto', memoryBudget = null }) {
+  describe({ threads, contextSize, batchSize, exact, kvType = 'auto', memoryBudget = null, early = false }) {
     const type = KV_TYPES.indexOf(kvType);
     const runtime = this.#runtime;
-    return runtime.scratch(INFO_BYTES + MEMORY_BYTES + 16, (info) => {
+    return runtime.scratch(INFO_BYTES + MEMORY_BYTES + PLAN_BYTES, (info) => {
       const memory = info + INFO_BYTES;
-      const besides = this.#besidesBytes(threads);
-      const javascript = this.javascriptBytes + workersBytes(threads);
-      const budget = this.#writeBudget(memory + MEMORY_BYTES, memoryBudget, besides + javascript);
+      const sizes = this.#sizes(threads, early);
+      const budget = this.#writePlan(memory + MEMORY_BYTES, memoryBudget, sizes);
       runtime.checked((error) =>
         runtime.c._api_describe(
           this.#gguf,
@@ -78,6 +80,7 @@ export class Header extends Metadata {
         ),
       );
       const { other, ...planned } = memoryAt(runtime, memory);
+      const { besides, javascript } = sizes;
       const rest = { code: runtime.codeBytes, other: other + besides, unused: GROWTH_BYTES, javascript };
       return { info: infoAt(runtime, info, memoryBudget), memory: { ...planned, ...rest } };
     });
@@ -88,14 +91,19 @@ export class Header extends Metadata {
     return javascriptBytes(this.sizeOf('tokenizer.ggml.tokens'), this.sizeOf('tokenizer.ggml.merges'));
   }
 
-  #besidesBytes(threads) {
+  /** Bytes beside what the core counts. An `early` engine has one thread more, and its sessions begin while it loads. */
+  #sizes(threads, early) {
     const [pairs, tensors] = [this.keys().length, this.#runtime.c._api_gguf_tensor_count(this.#gguf)];
-    return besidesBytes({ threads, headerBytes: this.dataOffset, pairs, tensors });
+    const all = threads + (early ? 1 : 0);
+    const loading = loadingBytes({ headerBytes: this.dataOffset, pairs, tensors });
+    const javascript = this.javascriptBytes + workersBytes(all);
+    const besides = besidesBytes(all) + (early ? loading : 0);
+    return { besides, loading: early ? 0 : loading, javascript };
   }
 
-  #writeBudget(pointer, memoryBudget, besides) {
-    const caller = this.#runtime.codeBytes + besides + GROWTH_BYTES;
-    this.#runtime.write(pointer, Float64Array.of(memoryBudget ?? 0, caller));
+  #writePlan(pointer, memoryBudget, { besides, loading, javascript }) {
+    const caller = this.#runtime.codeBytes + besides + javascript + GROWTH_BYTES;
+    this.#runtime.write(pointer, Float64Array.of(memoryBudget ?? 0, caller, loading));
     return pointer;
   }
 
@@ -113,16 +121,17 @@ export class Header extends Metadata {
     kernelSet,
     tileStreams,
     memoryBudget = null,
+    early = false,
   }) {
     const runtime = this.#runtime;
     const name = new TextEncoder().encode(`${kernelSet ?? ''}\0`);
-    return runtime.scratch(16 + name.length, (budget) => {
-      const text = budget + 16;
-      const javascript = this.javascriptBytes + workersBytes(threads);
-      this.#writeBudget(budget, memoryBudget, this.#besidesBytes(threads) + javascript);
+    return runtime.scratch(PLAN_BYTES + name.length, (budget) => {
+      const text = budget + PLAN_BYTES;
+      const sizes = this.#sizes(threads, early);
+      this.#writePlan(budget, memoryBudget, sizes);
       runtime.write(text, name);
       const set = kernelSet === null ? 0 : text;
-      if (memoryBudget !== null) runtime.limit(memoryBudget - javascript);
+      if (memoryBudget !== null) runtime.limit(memoryBudget - sizes.javascript);
       const engine = runtime.checked((error) =>
         runtime.c._api_engine_create(
           this.#gguf,

@@ -1,4 +1,5 @@
-// What the heap takes beside the model, in bytes. tests/memory-figures.test.js holds these against what is measured.
+// What the heap takes beside the model, in bytes. tests/weight-stream.test.js holds these against what an engine
+// takes then.
 
 /** Of the file, handed to the core at once. */
 export const STAGING_BYTES = 1 << 20;
@@ -11,13 +12,17 @@ const THREAD_BYTES = 136 << 10;
 // A parsed header beside its bytes.
 const PAIR_BYTES = 96;
 const TENSOR_BYTES = 160;
-// At once: a packer's, a checksum's, and the pieces that pass through where there is no ring.
+// At once: a packer's, a checksum's, and the pieces that pass through where there is no ring; afterwards, those of a
+// session that is saved and of one that is restored.
 const STAGINGS = 4;
+const LATER_STAGINGS = 2;
+
+/** What an engine takes beside what the core counts: its threads' stacks, and what bytes go through. */
+export const besidesBytes = (threads) => threads * THREAD_BYTES + LATER_STAGINGS * STAGING_BYTES;
 
 /**
- * What an engine takes beside what the core counts: its threads' stacks, the header while it loads, and what bytes go
- * through.
- * @param {{ threads: number, headerBytes: number, pairs: number, tensors: number }} of
+ * And until its weights are there: the header, and more that bytes go through.
+ * @param {{ headerBytes: number, pairs: number, tensors: number }} of
  */
-export const besidesBytes = ({ threads, headerBytes, pairs, tensors }) =>
-  threads * THREAD_BYTES + headerBytes + pairs * PAIR_BYTES + tensors * TENSOR_BYTES + STAGINGS * STAGING_BYTES;
+export const loadingBytes = ({ headerBytes, pairs, tensors }) =>
+  headerBytes + pairs * PAIR_BYTES + tensors * TENSOR_BYTES + (STAGINGS - LATER_STAGINGS) * STAGING_BYTES;

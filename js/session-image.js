@@ -3,7 +3,7 @@
 import { checkCancelled } from './loader.js';
 import { invalid } from './options.js';
 
-const PIECE_BYTES = 4 << 20;
+const PIECE_BYTES = 1 << 20;
 
 /**
  * @param {{ bytes: number, read: (most?: number) => Uint8Array }} save see Save in session.js

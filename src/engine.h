@@ -49,7 +49,8 @@ typedef struct {
   // Bytes that everything together may take; 0: as many as it needs. Where context_size is 0, the context is then one
   // whose KV cache takes at most a quarter of them, but at least 512 tokens.
   uint64_t memory_budget;
-  uint64_t caller_bytes;  // of the budget, what the caller takes itself: code, stacks, ...
+  uint64_t caller_bytes;   // of the budget, what the caller takes itself: code, stacks, ...
+  uint64_t loading_bytes;  // and what it takes besides until the weights are there, before any session is
 } NibbleOptions;
 
 // Where the weights are under the memory budget.

@@ -89,8 +89,8 @@ static uint64_t kv_pages(const EnginePlan *plan) {
   return pages;
 }
 
-// What does not lie in the arena, the run state or the KV pages: tables, a session, a pass, the loader's staging.
-static uint64_t other_bytes(const EnginePlan *plan, const Model *model) {
+// What does not lie in the arena, the run state or the KV pages while sessions run: tables, a session, a pass.
+static uint64_t session_bytes(const EnginePlan *plan, const Model *model) {
   const uint64_t logits = engine_logits_bytes(&model->shape);
   uint64_t position, bytes = loader_staging_bytes(model) + logits;
   if (plan->options.memory_budget == 0) return bytes;
@@ -103,6 +103,16 @@ static uint64_t other_bytes(const EnginePlan *plan, const Model *model) {
 static uint64_t kv_bytes(const EnginePlan *plan) {
   return plan->options.memory_budget == 0 ? kv_cache_bytes(&plan->kv, plan->options.context_size)
                                           : kv_pages(plan) * kv_page_bytes(&plan->kv);
+}
+
+// The same and what loading takes beyond all that sessions take, since it is gone before they begin. A page may not fit
+// into the place that it leaves.
+static uint64_t other_bytes(const EnginePlan *plan, const Model *model) {
+  const uint64_t running = session_bytes(plan, model), loading = plan->options.loading_bytes;
+  if (plan->options.memory_budget == 0) return running + loading;
+  const uint64_t page = kv_page_bytes(&plan->kv), lost = loading < page ? loading : page;
+  const uint64_t later = kv_bytes(plan) + running + lost;
+  return loading > later ? running + lost + (loading - later) : running + lost;
 }
 
 static uint64_t fixed_bytes(const EnginePlan *plan, const Model *model) {

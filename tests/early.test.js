@@ -105,6 +105,29 @@ describe('a prompt that is given while the model arrives', () => {
     });
   }
 
+  test('keeps within a memory budget from the first pass to a full context', async () => {
+    const options = { threads: 2, contextSize: 256 };
+    const totalOf = async (more) => {
+      const { memory } = await describeModel(bytes, { ...options, ...more, memoryBudget: 2 ** 40 });
+      return { javascript: memory.javascript, total: Object.values(memory).reduce((sum, part) => sum + part, 0) };
+    };
+    const { javascript, total: memoryBudget } = await totalOf({ early: true });
+    assert.ok(memoryBudget > (await totalOf({})).total, 'what loading takes is there beside the context');
+    const { model, finish } = heldStream(bytes);
+    const engine = await createEngine({ model, ...options, early: true, memoryBudget });
+    assert.equal(engine.info.budget.streams, false);
+    const heapFits = async () => assert.ok((await engine.memory()).wasm <= memoryBudget - javascript);
+    const first = written(engine, GREEDY);
+    await passBegins(engine);
+    await heapFits();
+    finish();
+    assert.deepEqual(await first, expected.greedy);
+    await engine.evaluate(Array(256).fill(5));
+    // A heap never shrinks: this is the most that it was.
+    await heapFits();
+    await engine.unload();
+  });
+
   test('scores, sessions and saves work, whether they need all weights or not', async () => {
     const { model, finish } = heldStream(bytes);
     const engine = await createEngine({ model, threads: 2, early: true });

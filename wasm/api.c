@@ -73,9 +73,10 @@ EXPORT const char *api_tensor_type_name(uint32_t type) {
   return format == NULL ? "unknown" : format->name;
 }
 
-// budget: [2] bytes that everything may take (0: as many as it needs), and what of them the caller takes itself.
+// budget: [3] bytes that everything may take (0: as many as it needs), what of them the caller takes itself, and what
+// besides while the weights load.
 static NibbleOptions options_of(int threads, int choose_threads, int context_size, int batch_size, int exact,
-                                int kv_type, const char *kernel_set, int tile_streams, const double budget[2]) {
+                                int kv_type, const char *kernel_set, int tile_streams, const double budget[3]) {
   return (NibbleOptions){.threads = threads,
                          .choose_threads = choose_threads != 0,
                          .context_size = context_size,
@@ -87,7 +88,8 @@ static NibbleOptions options_of(int threads, int choose_threads, int context_siz
                          .kernel_set = kernel_set,
                          .tile_streams = tile_streams,
                          .memory_budget = (uint64_t)budget[0],
-                         .caller_bytes = (uint64_t)budget[1]};
+                         .caller_bytes = (uint64_t)budget[1],
+                         .loading_bytes = (uint64_t)budget[2]};
 }
 
 static void info_fields(const NibbleModelInfo *info, double fields[25]) {
@@ -131,7 +133,7 @@ static void memory_fields(const NibbleMemory *memory, double fields[5]) {
 // stream, whether the output does, pinned and streamed blocks, slots and the bytes of one, bytes streamed in a pass,
 // tokens of a pass. memory: weights, ring, KV cache, activations, other.
 EXPORT int api_describe(const Gguf *gguf, int threads, int context_size, int batch_size, int exact, int kv_type,
-                        const double budget[2], double info[25], double memory[5], NibbleError *error) {
+                        const double budget[3], double info[25], double memory[5], NibbleError *error) {
   const NibbleOptions options = options_of(threads, 0, context_size, batch_size, exact, kv_type, NULL, 1, budget);
   NibbleModelInfo model;
   NibbleMemory bytes;
@@ -145,7 +147,7 @@ EXPORT int api_describe(const Gguf *gguf, int threads, int context_size, int bat
 // kernel_set: the name of one of the sets, or NULL to measure and choose. tile_streams: 0 to measure and choose.
 EXPORT NibbleEngine *api_engine_create(const Gguf *gguf, int threads, int choose_threads, int context_size,
                                        int batch_size, int exact, int kv_type, const char *kernel_set, int tile_streams,
-                                       const double budget[2], NibbleError *error) {
+                                       const double budget[3], NibbleError *error) {
   const NibbleOptions options =
       options_of(threads, choose_threads, context_size, batch_size, exact, kv_type, kernel_set, tile_streams, budget);
   return nibble_engine_create(gguf, &options, error);

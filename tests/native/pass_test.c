@@ -252,6 +252,22 @@ TEST(an_engine_keeps_within_its_budget_and_tells_beforehand_what_it_takes) {
     }
 }
 
+TEST(what_only_loading_takes_counts_where_sessions_take_less) {
+  Rig rig;
+  NibbleOptions options = options_for(4, UINT64_MAX);
+  const TinyConfig config = config_at(0);
+  open_config(check, &rig, &config, &options);
+  NibbleMemory without, little, much;
+  CHECK(nibble_describe(&rig.tiny.gguf, &options, NULL, &without, NULL));
+  options.loading_bytes = 1000;
+  CHECK(nibble_describe(&rig.tiny.gguf, &options, NULL, &little, NULL));
+  CHECK(little.other == without.other + 1000);  // its place may be too small for a page
+  options.loading_bytes = (uint64_t)1 << 30;
+  CHECK(nibble_describe(&rig.tiny.gguf, &options, NULL, &much, NULL));
+  CHECK(much.kv_cache + much.other == options.loading_bytes);
+  rig_close(&rig);
+}
+
 TEST(a_budget_below_the_least_is_refused_with_what_would_do) {
   for (int i = 0; i < TINY_CONFIGS; i++) {
     Rig rig;
@@ -425,6 +441,7 @@ int main(void) {
   RUN(&check, streamed_results_are_those_of_weights_in_memory_to_the_last_bit);
   RUN(&check, a_sweep_takes_more_tokens_than_a_batch);
   RUN(&check, an_engine_keeps_within_its_budget_and_tells_beforehand_what_it_takes);
+  RUN(&check, what_only_loading_takes_counts_where_sessions_take_less);
   RUN(&check, a_budget_below_the_least_is_refused_with_what_would_do);
   RUN(&check, a_pass_that_ends_early_leaves_the_session_as_it_was);
   RUN(&check, an_engine_that_streams_computes_in_passes_only_and_loads_from_a_store_only);

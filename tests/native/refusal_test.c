@@ -1,6 +1,7 @@
 // What happens where the platform refuses memory or threads. The linker wraps the allocator and pthread_create() (see
 // CMakeLists.txt), so that a test can have the n-th call refused, for every n, and can count what is never freed.
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 
@@ -327,6 +328,38 @@ static void talk_close(Talk *talk) {
   free(talk);
 }
 
+static void check_pass(Check *check, Talk *talk, NibblePass *pass) {
+  nibble_pass_finish(pass);
+  CHECK(same_logits(talk->rig.session, talk->expected, talk->rig.vocabulary));
+  nibble_session_truncate(talk->rig.session, KEPT);
+}
+
+TEST(computes_a_pass_by_itself_where_it_gets_no_driver_for_it) {
+  const TinyModel model = tiny_model(&config);
+  const NibbleOptions options = tiny_options();
+  Talk *talk = talk_open(check, &model, &options);
+  if (talk == NULL) return;
+  atomic_int *const refusals[] = {&calls_left, &threads_left};
+  for (int i = 0; i <= 2; i++) {
+    NibblePass *pass = nibble_pass_begin(talk->rig.session, talk->text + KEPT, TEXT - KEPT, NULL, NULL, NULL);
+    if (!CHECK(pass != NULL)) break;
+    const int before = atomic_load(&live), steps = nibble_pass_steps(pass);
+    if (i < 2) atomic_store(refusals[i], 0);
+    CHECK(nibble_pass_drive(pass, steps) == (i == 2));  // in the end there is a thread for it
+    if (i < 2) {
+      atomic_store(refusals[i], -1);
+      CHECK_INT(atomic_load(&live), before);
+      CHECK_INT(nibble_pass_driven(pass), 0);
+      while (nibble_pass_next(pass) != NIBBLE_PASS_DONE)
+        nibble_pass_step(pass, 0);
+    }
+    while (i == 2 && nibble_pass_driven(pass) < steps)
+      sched_yield();
+    check_pass(check, talk, pass);
+  }
+  talk_close(talk);
+}
+
 TEST(appends_whole_texts_or_nothing) {
   static const NibbleOptions options = {.threads = 2, .kernel_set = "reference"};
   const TinyModel model = tiny_model(&config);
@@ -489,6 +522,7 @@ int main(void) {
   RUN(&check, chooses_kernels_even_where_measuring_them_finds_no_memory);
   RUN(&check, can_finish_loading_later);
   RUN(&check, finishes_loading_where_measuring_threads_finds_no_memory);
+  RUN(&check, computes_a_pass_by_itself_where_it_gets_no_driver_for_it);
   RUN(&check, appends_whole_texts_or_nothing);
   RUN(&check, forks_shifts_and_saves_whole_or_not_at_all);
   RUN(&check, makes_samplers_whole_or_not_at_all);
