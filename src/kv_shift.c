@@ -45,7 +45,13 @@ bool kv_table_shift(KvTable *table, int length, int keep, int drop, const KvRota
                          drop, layer);
   float *rows = malloc((size_t)shape->kv_heads * (size_t)shape->head_size * sizeof *rows);
   if (rows == NULL) return nibble_fail(error, NIBBLE_OUT_OF_MEMORY, "No memory is left to shift a session.");
-  const bool owned = kv_table_own(table, keep, left, error);
+  const bool owned = kv_table_own(table, keep, left, NULL);
+  if (!owned)
+    nibble_fail(error, NIBBLE_OUT_OF_MEMORY,
+                "With %d tokens dropped, the %d that stay would have to be copied, since a fork shares them, and there "
+                "is no memory for both under the memory budget or on this device. Close the fork, or create the engine "
+                "with a larger context.",
+                drop, left);
   for (int layer = 0; owned && layer < shape->layers; layer++)
     shift_layer(table, layer, left, keep, drop, rotation, rows);
   if (owned) kv_table_shrink(table, left);

@@ -230,6 +230,24 @@ describe('memory that holds one full context, a part of it with another session'
     await session.close();
   });
 
+  test('a full session drops nothing of what a fork shares, says so, and does once the fork is closed', async () => {
+    const session = await budgeted.createSession({ onFull: 'drop-oldest' });
+    const text = TEXT.slice(0, 128);
+    await session.sync(text);
+    const fork = await session.fork();
+    const written = () => session.complete({ tokens: text, maxTokens: 80, ...GREEDY }).result;
+    const error = await written().catch((reason) => reason);
+    assert.equal(error.code, 'OUT_OF_MEMORY');
+    assert.match(error.message, /a fork shares them.*Close the fork/);
+    assert.deepEqual((await session.tokens()).slice(0, 128), text);
+    assert.deepEqual(await fork.tokens(), text);
+    await fork.close();
+    const { tokens, droppedTokens } = await written();
+    assert.equal(tokens.length, 80);
+    assert.ok(droppedTokens > 0);
+    await session.close();
+  });
+
   test('onFull: stop refuses, and keeps what is common', async () => {
     const session = await budgeted.createSession({ onFull: 'stop' });
     await session.sync(TEXT.slice(0, 190));

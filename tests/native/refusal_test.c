@@ -1,6 +1,5 @@
 // What happens where the platform refuses memory or threads. The linker wraps the allocator and pthread_create() (see
 // CMakeLists.txt), so that a test can have the n-th call refused, for every n, and can count what is never freed.
-#include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -9,51 +8,9 @@
 #include "engine.h"
 #include "engine_fixture.h"
 #include "kv_cache.h"
+#include "refusals.h"
 #include "threads.h"
 #include "tiny_model.h"
-
-// Wrapped functions have no context to be handed, hence these variables.
-static atomic_int calls_left = -1;  // allocations until one is refused; negative: none is
-static atomic_int live;             // allocations not freed yet
-static atomic_int threads_left = -1;
-
-void *__real_malloc(size_t size);
-void *__real_calloc(size_t count, size_t size);
-void *__real_aligned_alloc(size_t alignment, size_t size);
-void __real_free(void *block);
-int __real_pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*start)(void *), void *argument);
-
-static bool refused(atomic_int *left) { return atomic_load(left) >= 0 && atomic_fetch_sub(left, 1) == 0; }
-
-static void *counted(void *block) {
-  if (block != NULL) atomic_fetch_add(&live, 1);
-  return block;
-}
-
-void *__wrap_malloc(size_t size);
-void *__wrap_malloc(size_t size) { return refused(&calls_left) ? NULL : counted(__real_malloc(size)); }
-
-void *__wrap_calloc(size_t count, size_t size);
-void *__wrap_calloc(size_t count, size_t size) {
-  return refused(&calls_left) ? NULL : counted(__real_calloc(count, size));
-}
-
-void *__wrap_aligned_alloc(size_t alignment, size_t size);
-void *__wrap_aligned_alloc(size_t alignment, size_t size) {
-  return refused(&calls_left) ? NULL : counted(__real_aligned_alloc(alignment, size));
-}
-
-void __wrap_free(void *block);
-void __wrap_free(void *block) {
-  if (block != NULL) atomic_fetch_sub(&live, 1);
-  __real_free(block);
-}
-
-int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*start)(void *), void *argument);
-int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*start)(void *), void *argument) {
-  if (refused(&threads_left)) return 11;
-  return __real_pthread_create(thread, attributes, start, argument);
-}
 
 static const TinyConfig config = {
     .width = 64, .feed_forward = 96, .heads = 4, .kv_heads = 2, .vocabulary = 100, .mixed = true, .tied = true};
