@@ -9,6 +9,9 @@ endif()
 get_filename_component(NIBBLE_EMSCRIPTEN "${NIBBLE_EMCC}" REALPATH)
 get_filename_component(NIBBLE_EMSCRIPTEN "${NIBBLE_EMSCRIPTEN}" DIRECTORY)
 include("${NIBBLE_EMSCRIPTEN}/cmake/Modules/Platform/Emscripten.cmake")
+execute_process(COMMAND "${NIBBLE_EMSCRIPTEN}/em-config" LLVM_ROOT OUTPUT_VARIABLE NIBBLE_LLVM
+                OUTPUT_STRIP_TRAILING_WHITESPACE)
+find_program(NIBBLE_WASM_LD wasm-ld HINTS "${NIBBLE_LLVM}" REQUIRED)
 
 # Release unless asked otherwise: an unoptimised core is of no use to anyone.
 if(NOT CMAKE_BUILD_TYPE)
@@ -46,3 +49,9 @@ set(NIBBLE_WASM_LINK
     -sWASM_BIGINT               # no i64 is split in two
     -sTEXTDECODER=2             # no decoder in JavaScript: every browser has one
     -sASSERTIONS=0)             # the core checks its input itself
+
+# src/checksum.c as a module of its own.
+set(NIBBLE_CHECKSUM_LINK
+    --no-entry --strip-all
+    --import-memory --shared-memory --max-memory=4294967296 # the engine's
+    --export=checksum_begin --export=checksum_update --export=checksum_end)

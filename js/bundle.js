@@ -18,7 +18,8 @@ import {
   Stamp,
 } from '../wasm/shell.js';
 
-const WASM = WASM_OUTPUTS.filter((path) => path.endsWith('.wasm'));
+// The checksum's is in worker.js.
+const WASM = WASM_OUTPUTS.filter((path) => /nibble-\w+\.wasm$/.test(path));
 const LIBRARY = 'build/web';
 const LIBRARY_ENTRIES = { index: 'js/index.web.js', worker: 'js/worker.web.js' };
 const LIBRARY_OUTPUTS = [
@@ -85,6 +86,7 @@ async function bundleLibrary() {
     outdir: LIBRARY,
     format: 'esm',
     conditions: ['browser'],
+    loader: { '.wasm': 'binary' },
     plugins: [OWN_ADDRESS],
   });
   for (const path of WASM) copy(path, path.replace('build/wasm', LIBRARY));

@@ -13,6 +13,7 @@
 import { Arrivals } from './arrivals.js';
 import { INFO_BYTES, infoAt, MEMORY_BYTES, memoryAt } from './core-fields.js';
 import { NibbleError } from './errors.js';
+import { hex } from './heap-checksum.js';
 import { STAGING_BYTES } from './heap-sizes.js';
 import { instantiate, MOST_PAGES, PAGE_BYTES, reserveMemory } from './instantiate.js';
 import { WeightRing } from './pass.js';
@@ -189,9 +190,6 @@ function namedNumbers(runtime, call, nameOf = (pointer) => runtime.text(pointer)
     }
   });
 }
-
-/** A checksum as text, from the signed number that wasm gives. */
-export const hex = (number) => BigInt.asUintN(64, number).toString(16).padStart(16, '0');
 
 /** A model in the heap, with its threads. */
 export class Model {

@@ -26,6 +26,7 @@ import { openWeightStream } from './weight-stream.js';
  * @property {() => import('./client.js').WorkerPort} [startReader] one more worker, for reader.js; absent where it could
  *   not share this worker's memory
  * @property {() => number} [javascriptBytes] what the JavaScript of this worker takes; absent where nothing tells
+ * @property {Uint8Array} [checksumWasm] the module of heap-checksum.js, for workers that read
  * @property {() => Promise<void>} [workersEnded] resolves when threads and readers that were told to end have done so
  * @property {number} threads how many threads to use where none are asked for
  * @property {number} maxThreads

@@ -1,6 +1,6 @@
 // The twin of src/packer.h and src/checksum.h: what a store keeps is made and checked here. It calls exports, but touches
 // the heap only through the Runtime.
-import { hex } from './engine.js';
+import { hex } from './heap-checksum.js';
 import { STAGING_BYTES } from './heap-sizes.js';
 
 /** The version of packed bytes: those of another one are of no use. @param {import('./engine.js').Runtime} runtime */
@@ -107,6 +107,16 @@ export class Checksum {
     if (this.#state !== 0) this.#runtime.free(this.#state);
     this.#state = 0;
   }
+}
+
+/** Room for checksums of parts of the heap that other workers take (heap-checksum.js). */
+export function checksumStates(runtime, count) {
+  const size = runtime.c._api_checksum_size();
+  const first = runtime.allocate(count * size);
+  return {
+    addresses: Array.from({ length: count }, (_, index) => first + index * size),
+    close: () => runtime.free(first),
+  };
 }
 
 /** The checksum of parts one behind the other. @param {Iterable<Uint8Array>} parts */

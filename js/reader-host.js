@@ -1,14 +1,18 @@
 // A reading worker: the calls of protocol.js that reader.js makes. It reads chunks of a store into another worker's heap.
 import { heapViews } from './engine.js';
 import { NibbleError } from './errors.js';
+import { HeapChecksum } from './heap-checksum.js';
 import { checkCancelled } from './loader.js';
 import { openStore } from './open-model.js';
 import { READS_IN_FLIGHT } from './store-backends.js';
+import { totalBytes } from './store-bytes.js';
 
 export class ReaderHost {
   #platform;
   #backend = null;
   #memory = null;
+  /** @type {HeapChecksum | null} */
+  #checksum = null;
   // Each read waits for the one that had its turn before: so many go on side by side.
   #turns = Array.from({ length: READS_IN_FLIGHT }, () => Promise.resolve());
   #reads = 0;
@@ -19,21 +23,34 @@ export class ReaderHost {
   }
 
   async readerOpen({ store, memory }) {
+    const { checksumWasm } = this.#platform;
     this.#memory = memory;
+    if (checksumWasm !== undefined) this.#checksum = new HeapChecksum(checksumWasm, memory);
     this.#backend = await openStore(store, this.#platform);
     return null;
   }
 
-  /** Fills the places [address, length] of the heap, one after the other, from an offset in a chunk on. */
-  async readerRead({ id, index, offset, places }, { signal }) {
+  /**
+   * Fills the places [address, length] of the heap, one after the other, from an offset in a chunk on. `state`: where to
+   * take their checksum, null for no such thing; the result is that checksum, null where it could not be taken here.
+   */
+  async readerRead({ id, index, offset, places, state = null }, { signal }) {
     if (this.#backend === null) throw new NibbleError('STORE_UNAVAILABLE', 'The store is not open. Open it first.');
     const turn = this.#reads++ % READS_IN_FLIGHT;
     const read = this.#turns[turn].then(() => {
       checkCancelled(signal);
-      return this.#backend.readChunk(id, index, offset, heapViews(this.#memory, places));
+      return this.#read({ id, index, offset, places, state });
     });
     this.#turns[turn] = read.catch(() => {});
-    await read;
-    return null;
+    return read;
+  }
+
+  async #read({ id, index, offset, places, state }) {
+    const target = heapViews(this.#memory, places);
+    const taken = state === null ? null : (this.#checksum?.begin(state) ?? null);
+    await this.#backend.readChunk(id, index, offset, target, taken?.update);
+    const result = taken?.end() ?? null;
+    // A backend that does not tell what it has filled.
+    return result?.bytes === totalBytes(target) ? result : null;
   }
 }

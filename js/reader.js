@@ -80,16 +80,19 @@ export class Reader {
    * @param {number} index
    * @param {number} offset
    * @param {Uint8Array | Uint8Array[]} target filled in the heap by a worker, elsewhere by the backend itself
-   * @param {AbortSignal} [signal] CANCELLED for a read that has not begun
-   * @returns {Promise<void>} settles only when nothing is written to the target any more
+   * @param {{ signal?: AbortSignal, state?: number | null }} [options] signal: CANCELLED for a read that has not begun;
+   *   state: the address of api_checksum_size() bytes of the heap, for a worker that can take the checksum as it reads
+   * @returns {Promise<{ checksum: string, milliseconds: number } | null>} the checksum, where one was taken; settles only
+   *   when nothing is written to the target any more
    */
-  async read(id, index, offset, target, signal) {
+  async read(id, index, offset, target, { signal, state = null } = {}) {
     if (this.#closed) throw closed();
     const pieces = piecesOf(target);
     if (this.#memory === null) await this.#started;
     const worker = this.#pickWorker();
     if (worker === undefined || pieces.some(({ buffer }) => buffer !== this.#memory.buffer)) {
-      return this.#backend.readChunk(id, index, offset, target);
+      await this.#backend.readChunk(id, index, offset, target);
+      return null;
     }
     const places = pieces.map(({ byteOffset, length }) => [byteOffset, length]);
     worker.reads++;
@@ -97,11 +100,11 @@ export class Reader {
       await worker.ready.catch((cause) => {
         throw new NibbleError('WORKER_FAILED', 'A reading worker has not started.', { cause });
       });
-      await worker.client.call('readerRead', { id, index, offset, places }, { signal });
+      return await worker.client.call('readerRead', { id, index, offset, places, state }, { signal });
     } catch (error) {
       if (error.code !== 'WORKER_FAILED' || this.#closed) throw error;
       this.#drop(worker);
-      return this.read(id, index, offset, target, signal);
+      return this.read(id, index, offset, target, { signal, state });
     } finally {
       worker.reads--;
     }

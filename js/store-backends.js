@@ -26,9 +26,10 @@ export const READS_IN_FLIGHT = 2;
  * @property {(id: string, index: number, parts: Uint8Array[]) => Promise<void>} writeChunk replaces a chunk by the parts
  *   one after the other; they may lie in shared memory and are not kept. After a failure that chunk may be gone, all
  *   others are as they were
- * @property {(id: string, index: number, offset: number, target: Uint8Array | Uint8Array[]) => Promise<void>} readChunk
+ * @property {(id: string, index: number, offset: number, target: Uint8Array | Uint8Array[], onFilled?: (part: Uint8Array) => void) => Promise<void>} readChunk
  *   fills the target, which may lie in shared memory, from an offset on. One call with several targets is cheaper than
- *   several calls. STORE_CHUNK_MISSING where the chunk is absent or ends before the target is full
+ *   several calls. STORE_CHUNK_MISSING where the chunk is absent or ends before the target is full. The two of browsers
+ *   tell `onFilled` of each part of the target that has been filled, in order and some hundred kilobytes at a time
  * @property {(id: string, from: number) => Promise<void>} removeChunks drops the chunks from an index on
  * @property {() => Promise<{ usage: number | null, quota: number | null }>} estimate bytes; null where nobody tells
  * @property {import('./store-locks.js').Lock} lock

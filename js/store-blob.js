@@ -12,12 +12,13 @@ const SLICE_BYTES = 8 << 20;
  * @param {Blob} blob
  * @param {number} offset
  * @param {Uint8Array[]} pieces
+ * @param {(part: Uint8Array) => void} [onFilled]
  * @returns {Promise<number>} how many bytes came: fewer than the pieces take where the Blob ends before
  */
-export async function readBlob(blob, offset, pieces) {
+export async function readBlob(blob, offset, pieces, onFilled) {
   const total = pieces.reduce((sum, { length }) => sum + length, 0);
   const part = blob.slice(offset, offset + total);
-  const filling = new Filling(pieces);
+  const filling = new Filling(pieces, onFilled);
   if (part.size === 0) return 0;
   const reader = byteReader(part);
   if (reader === null) await readSlices(part, filling);
@@ -30,10 +31,12 @@ class Filling {
   #pieces;
   #place = 0;
   #position = 0;
+  #onFilled;
   done = 0;
 
-  constructor(pieces) {
+  constructor(pieces, onFilled) {
     this.#pieces = pieces;
+    this.#onFilled = onFilled;
   }
 
   /** @param {Uint8Array} bytes no more than there is room for */
@@ -42,6 +45,7 @@ class Filling {
       const piece = this.#pieces[this.#place];
       const part = bytes.subarray(taken, taken + piece.length - this.#position);
       piece.set(part, this.#position);
+      this.#onFilled?.(piece.subarray(this.#position, this.#position + part.length));
       taken += part.length;
       this.#position += part.length;
       if (this.#position < piece.length) break;

@@ -8,11 +8,17 @@ export const piecesOf = (target) => (Array.isArray(target) ? target : [target]);
 /** @param {Uint8Array[]} parts */
 export const totalBytes = (parts) => parts.reduce((sum, { length }) => sum + length, 0);
 
-/** Fills the pieces one after the other. @param {Uint8Array[]} pieces @param {Uint8Array} bytes as many as they take */
-export function fill(pieces, bytes) {
+/**
+ * Fills the pieces one after the other.
+ * @param {Uint8Array[]} pieces
+ * @param {Uint8Array} bytes as many as they take
+ * @param {(part: Uint8Array) => void} [onFilled]
+ */
+export function fill(pieces, bytes, onFilled) {
   let position = 0;
   for (const piece of pieces) {
     piece.set(bytes.subarray(position, position + piece.length));
+    onFilled?.(piece);
     position += piece.length;
   }
 }

@@ -109,7 +109,7 @@ class IndexedDbBackend {
     await this.#write(what, ['chunks'], 'relaxed', ({ chunks }) => chunks.put(value, [id, index]));
   }
 
-  async readChunk(id, index, offset, target) {
+  async readChunk(id, index, offset, target, onFilled) {
     const pieces = piecesOf(target);
     const end = offset + totalBytes(pieces);
     let value;
@@ -123,10 +123,10 @@ class IndexedDbBackend {
     const size = value instanceof Blob ? value.size : value instanceof ArrayBuffer ? value.byteLength : null;
     if (size === null) throw chunkMissing(id, index, value === undefined ? 'is missing' : 'holds no bytes');
     if (size < end) throw chunkMissing(id, index, `ends at ${size} of ${end} bytes`);
-    if (value instanceof ArrayBuffer) return fill(pieces, new Uint8Array(value, offset, end - offset));
+    if (value instanceof ArrayBuffer) return fill(pieces, new Uint8Array(value, offset, end - offset), onFilled);
     let found;
     try {
-      found = await readBlob(value, offset, pieces);
+      found = await readBlob(value, offset, pieces, onFilled);
     } catch (error) {
       throw chunkMissing(id, index, 'cannot be read', error);
     }

@@ -16,6 +16,9 @@ const CHUNK_NAME = /^(-?\d+)\.chunk$/;
 const TRIES = 7;
 const FIRST_PAUSE_MILLISECONDS = 10;
 
+// Read at once where each part is looked at while the processor's cache has it.
+const PART_BYTES = 1 << 18;
+
 /**
  * @param {{ name?: string }} [options] the name of the folder
  * @returns {Promise<import('./store-backends.js').Backend>}
@@ -99,13 +102,13 @@ class OpfsBackend {
     });
   }
 
-  async readChunk(id, index, offset, target) {
+  async readChunk(id, index, offset, target, onFilled) {
     await this.#attempt(`Reading chunk ${index} of "${id}"`, async () => {
       const file = await this.#findChunk(id, index);
       if (file === null) throw chunkMissing(id, index, 'is missing');
       const pieces = piecesOf(target);
       const end = offset + totalBytes(pieces);
-      const found = await readFile(file, offset, pieces);
+      const found = await readFile(file, offset, pieces, onFilled);
       if (found < end) throw chunkMissing(id, index, `ends at ${found} of ${end} bytes`);
     });
   }
@@ -235,7 +238,7 @@ function writeAll(handle, part, at) {
  * Reads from an offset on into the pieces, if the file reaches that far.
  * @returns {Promise<number>} where the file ends, or where reading did
  */
-async function readFile(file, offset, pieces) {
+async function readFile(file, offset, pieces, onFilled) {
   const end = offset + totalBytes(pieces);
   let handle;
   try {
@@ -244,7 +247,7 @@ async function readFile(file, offset, pieces) {
     if (error.name !== 'NoModificationAllowedError') throw error;
     // Another reader has it, in a browser that knows no shared access; a snapshot needs none.
     const blob = await file.getFile();
-    if (blob.size >= end) fill(pieces, new Uint8Array(await blob.slice(offset, end).arrayBuffer()));
+    if (blob.size >= end) fill(pieces, new Uint8Array(await blob.slice(offset, end).arrayBuffer()), onFilled);
     return blob.size;
   }
   try {
@@ -253,8 +256,10 @@ async function readFile(file, offset, pieces) {
     let position = offset;
     for (const piece of pieces) {
       for (let done = 0; done < piece.length; ) {
-        const read = handle.read(piece.subarray(done), { at: position });
+        const part = onFilled ? piece.subarray(done, done + PART_BYTES) : piece.subarray(done);
+        const read = handle.read(part, { at: position });
         if (read === 0) return position;
+        onFilled?.(part.subarray(0, read));
         done += read;
         position += read;
       }

@@ -111,10 +111,8 @@ async function fromStore(opening, record, use) {
     };
     // When a model was used last is nice to know, and no reason to fail.
     const used = backend.put({ ...record, usedAt: Date.now() }).catch(() => {});
-    const parts = { reader, record, model, signal, onRead, mend };
-    const { verifyMilliseconds } = model.streams
-      ? await readStreamedWeights({ ...parts, runtime })
-      : await readWeights(parts);
+    const parts = { reader, runtime, record, model, signal, onRead, mend };
+    const { verifyMilliseconds } = model.streams ? await readStreamedWeights(parts) : await readWeights(parts);
     storage.bytesPerSecond = read / Math.max(0.001, (performance.now() - start) / 1000);
     storage.verifyMilliseconds = verifyMilliseconds;
     await reader.close();

@@ -1,17 +1,20 @@
-// Reads a stored model's chunks straight to where they belong in the heap, several at once, and checks each as it lands:
-// the reads in workers of their own where there are any, the checks here, where little else is to do meanwhile.
+// Reads a stored model's chunks straight to where they belong in the heap, several at once, and compares each with its
+// checksum as it lands. Workers that read take the checksums too, of bytes that they have just copied; where there are
+// none, this worker does both.
 import { checkCancelled } from './loader.js';
+import { checksumStates } from './packer.js';
 
 const UNREADABLE = ['STORE_CHUNK_MISSING', 'STORE_DAMAGED'];
 
 /**
  * Ends only when no read is under way any more, since reads write into the heap.
- * @param {{ reader: import('./reader.js').Reader, record: import('./manifest.js').Manifest,
+ * @param {{ reader: import('./reader.js').Reader, runtime: import('./engine.js').Runtime, record: import('./manifest.js').Manifest,
  *   model: import('./engine.js').Model, signal?: AbortSignal, onRead: (bytes: number) => void,
  *   mend: (index: number) => Promise<void> }} from `mend` puts a chunk that is damaged or missing right, or throws
  * @returns {Promise<{ verifyMilliseconds: number }>}
  */
-export async function readWeights({ reader, record, model, signal, onRead, mend }) {
+export async function readWeights({ reader, runtime, record, model, signal, onRead, mend }) {
+  const states = checksumStates(runtime, reader.ahead);
   let next = 0;
   let verifyMilliseconds = 0;
 
@@ -21,28 +24,36 @@ export async function readWeights({ reader, record, model, signal, onRead, mend 
   signal?.addEventListener('abort', stop, { once: true });
   if (signal?.aborted) stop();
 
-  const landsWhole = async (index) => {
-    const { bytes, checksum } = record.chunks[index];
+  const checksumOf = (position, bytes) => {
+    const start = performance.now();
+    const checksum = model.packedChecksum(position, bytes);
+    return { checksum, milliseconds: performance.now() - start };
+  };
+
+  const landsWhole = async (index, state) => {
+    const { bytes, checksum: expected } = record.chunks[index];
     const position = index * record.chunkBytes;
+    let taken;
     try {
-      await reader.read(record.id, index, 0, model.packedViews(position, bytes), ending.signal);
+      const target = model.packedViews(position, bytes);
+      taken = await reader.read(record.id, index, 0, target, { signal: ending.signal, state });
     } catch (error) {
       if (UNREADABLE.includes(error.code)) return false;
       throw error;
     }
-    const start = performance.now();
-    const whole = model.packedChecksum(position, bytes) === checksum;
-    verifyMilliseconds += performance.now() - start;
+    const { checksum, milliseconds } = taken ?? checksumOf(position, bytes);
+    verifyMilliseconds += milliseconds;
+    const whole = checksum === expected;
     if (whole) model.arrivals.land(position, position + bytes);
     return whole;
   };
 
-  const readOn = async () => {
+  const readOn = async (state) => {
     try {
       while (next < record.chunks.length) {
         checkCancelled(ending.signal);
         const index = next++;
-        if (!(await landsWhole(index))) await mend(index);
+        if (!(await landsWhole(index, state))) await mend(index);
         onRead(record.chunks[index].bytes);
       }
     } catch (error) {
@@ -51,7 +62,8 @@ export async function readWeights({ reader, record, model, signal, onRead, mend 
     }
   };
 
-  const results = await Promise.allSettled(Array.from({ length: reader.ahead }, readOn));
+  const results = await Promise.allSettled(states.addresses.map(readOn));
+  states.close();
   signal?.removeEventListener('abort', stop);
   const reasons = results.filter(({ status }) => status === 'rejected').map(({ reason }) => reason);
   if (reasons.length > 0) throw reasons.find(({ code }) => code !== 'CANCELLED') ?? reasons[0];

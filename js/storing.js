@@ -218,7 +218,7 @@ async function placeStored(opening, started, model) {
   };
   const reader = openReader(opening);
   try {
-    await readWeights({ reader, record, model, signal, onRead, mend });
+    await readWeights({ reader, runtime: opening.runtime, record, model, signal, onRead, mend });
   } finally {
     await reader.close();
   }

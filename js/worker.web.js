@@ -1,5 +1,6 @@
 // The worker in a browser. Its bundle holds Emscripten's glue too, and the engine's threads are further workers of the
 // same file, named 'em-pthread': there the glue does all the work by itself. So are the workers that read for reader.js.
+import checksumWasm from '../build/wasm/checksum.wasm';
 import createModule from '../build/wasm/web/worker.js';
 import { Runtime } from './engine.js';
 import { NibbleError } from './errors.js';
@@ -82,6 +83,7 @@ if (!self.name.startsWith('em-pthread')) {
     {
       startRuntime,
       startReader: shared ? startReader : undefined,
+      checksumWasm,
       workersEnded: () => new Promise((resolve) => setTimeout(resolve, END_MILLISECONDS)),
       threads: shared ? Math.min(DEFAULT_MAX_THREADS, navigator.hardwareConcurrency ?? 1) : 1,
       maxThreads: shared ? MAX_THREADS : 1,

@@ -140,7 +140,7 @@ describe('a reader', () => {
     const { reader, place, close } = await rig({ slow });
     const controller = new AbortController();
     const all = Array.from({ length: CHUNKS }, (_, index) =>
-      reader.read(ID, index, 0, place(index), controller.signal),
+      reader.read(ID, index, 0, place(index), { signal: controller.signal }),
     );
     while (begun < 4) await new Promise((resolve) => setTimeout(resolve, 1));
     controller.abort();

@@ -19,6 +19,7 @@ import {
 export const OUTPUTS = [
   'build/wasm/nibble-relaxed.wasm',
   'build/wasm/nibble-simd128.wasm',
+  'build/wasm/checksum.wasm',
   'build/wasm/node/nibble.mjs',
   'build/wasm/web/worker.js',
 ];
