@@ -73,6 +73,16 @@ const OWN_ADDRESS = {
   },
 };
 
+/** How esbuild makes the library. @param {object[]} [plugins] further ones */
+export const libraryBuild = (plugins = []) => ({
+  ...SHARED,
+  entryPoints: LIBRARY_ENTRIES,
+  format: 'esm',
+  conditions: ['browser'],
+  loader: { '.wasm': 'binary' },
+  plugins: [OWN_ADDRESS, ...plugins],
+});
+
 async function bundleLibrary() {
   const inputs = filesBelow(['js', 'package-lock.json', ...WASM_OUTPUTS]);
   const stamp = new Stamp(`${LIBRARY}/.sources`, inputs, LIBRARY_OUTPUTS);
@@ -80,15 +90,7 @@ async function bundleLibrary() {
   stamp.clear();
   // Imported here, since it may have been installed a moment ago.
   const { build } = await import('esbuild');
-  await build({
-    ...SHARED,
-    entryPoints: LIBRARY_ENTRIES,
-    outdir: LIBRARY,
-    format: 'esm',
-    conditions: ['browser'],
-    loader: { '.wasm': 'binary' },
-    plugins: [OWN_ADDRESS],
-  });
+  await build({ ...libraryBuild(), outdir: LIBRARY });
   for (const path of WASM) copy(path, path.replace('build/wasm', LIBRARY));
   stamp.write();
   printSizes(LIBRARY_OUTPUTS);

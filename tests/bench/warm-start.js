@@ -1,10 +1,13 @@
 #!/usr/bin/env node
-// How long a stored model takes to load, beside reading its chunks from the same store and dropping them.
+// How long a stored model takes to load, beside reading its chunks from the same store and dropping them, and beside a
+// build of the library that takes no checksums.
 // usage: node tests/bench/warm-start.js --model FILE [--rounds 5] [--stores indexeddb,opfs] [--threads 2] [--out FILE]
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { build } from 'esbuild';
+import { libraryBuild } from '../../js/bundle.js';
 import { isMain, main } from '../../wasm/shell.js';
 import { openChromium } from '../chromium.js';
 import { temporaryFolder } from '../small-model.js';
@@ -15,6 +18,36 @@ import { summary } from './statistics.js';
 
 const path = (relative) => fileURLToPath(new URL(relative, import.meta.url));
 const STORES = ['indexeddb', 'opfs'];
+
+// What the library does to compare a chunk with its checksum, and what it does here instead.
+const CHECKS = [
+  ['signal: ending.signal, state }', 'signal: ending.signal }'],
+  ['taken ?? checksumOf(position, bytes)', '{ checksum: expected, milliseconds: 0 }'],
+];
+
+const UNCHECKED = {
+  name: 'unchecked',
+  setup({ onLoad }) {
+    onLoad({ filter: /stored-weights\.js$/ }, ({ path: file }) => {
+      let contents = readFileSync(file, 'utf8');
+      for (const [check, instead] of CHECKS) {
+        if (!contents.includes(check)) throw new Error(`${check} is not in ${file}.`);
+        contents = contents.replace(check, instead);
+      }
+      return { contents, loader: 'js' };
+    });
+  },
+};
+
+/** The library without checks, in a folder. */
+async function buildUnchecked() {
+  const folder = temporaryFolder();
+  const built = path('../../build/web');
+  for (const name of readdirSync(built))
+    if (name.endsWith('.wasm')) copyFileSync(join(built, name), join(folder, name));
+  await build({ ...libraryBuild([UNCHECKED]), outdir: folder });
+  return folder;
+}
 
 async function openLibrary(browser, server) {
   const page = await browser.context.newPage();
@@ -34,18 +67,19 @@ const importModel = (page, url, kind) =>
     [url, kind],
   );
 
-const load = (page, kind, id, threads) =>
+const load = (page, kind, id, threads, library) =>
   page.evaluate(
-    async ([store, stored, count]) => {
+    async ([store, stored, count, address]) => {
+      const { createEngine } = await import(address);
       const start = performance.now();
-      const engine = await globalThis.nibble.createEngine({ model: { stored }, store, threads: count });
+      const engine = await createEngine({ model: { stored }, store, threads: count });
       const milliseconds = performance.now() - start;
       const { storage, loadMilliseconds } = engine.info;
       const { wasm } = await engine.memory();
       await engine.unload();
       return { milliseconds, loadMilliseconds, storage, heapBytes: wasm };
     },
-    [kind, id, threads],
+    [kind, id, threads, library],
   );
 
 const readAndDrop = (page, kind, id, way) =>
@@ -77,7 +111,8 @@ async function inPage(browser, server, use) {
 async function measureStore(browser, server, { kind, rounds, threads, log }) {
   const id = await inPage(browser, server, async (page) => ({ id: await importModel(page, server.modelUrl, kind) }));
   const sides = {
-    load: (page) => load(page, kind, id.id, threads),
+    load: (page) => load(page, kind, id.id, threads, '/nibble/index.js'),
+    unchecked: (page) => load(page, kind, id.id, threads, '/unchecked/index.js'),
     read: (page) => readAndDrop(page, kind, id.id, 'whole'),
     stream: (page) => readAndDrop(page, kind, id.id, 'stream'),
   };
@@ -95,13 +130,14 @@ async function measureStore(browser, server, { kind, rounds, threads, log }) {
   }
   const ratiosTo = (side) =>
     samples.load.map(({ milliseconds }, round) => milliseconds / samples[side][round].milliseconds);
-  return { kind, samples, ratios: ratiosTo('read'), streamRatios: sides.stream ? ratiosTo('stream') : null };
+  const streamRatios = sides.stream ? ratiosTo('stream') : null;
+  return { kind, samples, ratios: ratiosTo('read'), streamRatios, checkRatios: ratiosTo('unchecked') };
 }
 
 const span = ({ median, low, high }, digits = 0) =>
   `${median.toFixed(digits)} (${low.toFixed(digits)}-${high.toFixed(digits)})`;
 
-function row({ kind, samples, ratios, streamRatios }) {
+function row({ kind, samples, ratios, streamRatios, checkRatios }) {
   const of = (side, value) => summary(samples[side].map(value));
   const check = of('load', ({ storage, milliseconds }) => (100 * storage.verifyMilliseconds) / milliseconds);
   const peak = of('load', ({ peakBytes }) => peakBytes / 1e6);
@@ -109,7 +145,7 @@ function row({ kind, samples, ratios, streamRatios }) {
   const cells = [span(of('load', milliseconds)), span(of('read', milliseconds)), span(summary(ratios), 2)];
   const streamed = streamRatios && [span(of('stream', milliseconds)), span(summary(streamRatios), 2)];
   cells.push(...(streamed ?? ['', '']));
-  return [kind, ...cells, `${span(check, 1)} %`, span(peak)];
+  return [kind, ...cells, span(summary(checkRatios), 2), `${span(check, 1)} %`, span(peak)];
 }
 
 async function command() {
@@ -129,7 +165,13 @@ async function command() {
   if (!stores.every((kind) => STORES.includes(kind))) throw new RangeError(`--stores are of ${STORES.join(', ')}.`);
   const workers = temporaryFolder();
   writeFileSync(join(workers, 'warm-start.js'), await bundleForWorker('bench/warm-start-worker.js'));
-  const folders = { '/nibble/': path('../../build/web'), '/test/': path('..'), '/workers/': workers };
+  const library = path('../../build/web');
+  const folders = {
+    '/nibble/': library,
+    '/unchecked/': await buildUnchecked(),
+    '/test/': path('..'),
+    '/workers/': workers,
+  };
   const server = await serveBenchmark({ folders, modelPath: values.model });
   const facts = { loadAverage: loadAverage(), busyProcessors: await busyProcessors() };
   const results = [];
@@ -160,7 +202,8 @@ async function command() {
     'times',
     'by streams, ms',
     'times',
-    'checksums',
+    'of a load without checks',
+    'in checksums',
     'peak of the page, MB',
   ];
   const lines = [head, ['---', ...Array(head.length - 1).fill('--:')], ...results.map(row)];
