@@ -18,7 +18,7 @@ export { NibbleError } from './errors.js';
  * @property {number} [threads] by default as many as are fastest, measured once the weights are loaded
  *   (`engine.info.threadRates`), of those that the machine runs at once, at most 8; 1 where memory cannot be shared
  * @property {number} [contextSize] tokens that fit into one conversation; 0: as many as the model was trained for; by
- *   default that, but at most 4096
+ *   default that, but at most 4096. More are refused; `details.trainedContext` of the error tells how many that are
  * @property {number} [batchSize] tokens of a prompt that are computed at once
  * @property {boolean} [exact] float activations and an F32 KV cache on the reference kernels: slow, for comparing
  * @property {'auto' | 'f16' | 'int8'} [kvType] what keys and values of past tokens are kept as: 'int8' takes little more

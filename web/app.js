@@ -22,6 +22,7 @@ import { Settings } from './settings.js';
 import { SettingsForm } from './settings-form.js';
 import { listenToShortcuts } from './shortcuts.js';
 import { Sidebar } from './sidebar.js';
+import { Transfer } from './transfer.js';
 import { UpdateNotice } from './update-notice.js';
 
 const STARTERS = ['Who are you?', 'What can you do?', 'What is 3 + 4?'];
@@ -36,7 +37,6 @@ class App {
     return chosen === 'auto' ? chooseLocale(navigator.languages) : chosen;
   };
   language = new Language(this.#wantedLocale());
-  #imported = null;
   #moves = 0;
 
   async start() {
@@ -71,6 +71,7 @@ class App {
       onSettings: () => this.openSettings('memoryBudget'),
     });
     this.models = this.#createModels();
+    this.transfer = this.#createTransfer();
     await breathe();
     this.settingsForm = new SettingsForm(settings, t, {
       store: () => this.readouts.describeStores(),
@@ -156,6 +157,20 @@ class App {
     });
   }
 
+  #createTransfer() {
+    const { conversations, language, loadPanel } = this;
+    return new Transfer({
+      ...{ conversations, t: language.t },
+      announce: (text) => this.announce(text),
+      onImported: () => {
+        // What was wrong with another file is over.
+        if (find('problem').dataset.code?.startsWith('ARCHIVE_')) find('problem').hidden = true;
+        this.sidebar.refresh();
+      },
+      onRefused: (error) => loadPanel.showProblem(describeProblem(error, language.t)),
+    });
+  }
+
   #createSidebar() {
     const { answers, conversations, settings } = this;
     return new Sidebar({
@@ -193,24 +208,13 @@ class App {
       event.preventDefault();
       this.composer.focus();
     });
-    find('export').addEventListener('click', () => this.#export());
-    find('import').addEventListener('click', () => find('import-file').click());
-    find('import-file').addEventListener('change', () => {
-      const [file] = find('import-file').files;
-      find('import-file').value = '';
-      if (file) this.#import(file);
-    });
-    find('close-imported').addEventListener('click', () => {
-      this.#showImported(null);
-      find('import').focus();
-    });
     find('settings').addEventListener('close', () => this.#applyEngineSettings());
     settings.onChange((name) => this.#applySetting(name));
     this.language.onChange(() => this.#speakAnew());
     room.onChange(() => this.#refresh({ list: false }));
     conversations.onChangeElsewhere((id) => this.#takeOver(id));
     acceptDrops(find('drop'), {
-      onFile: (file) => (/\.json$/i.test(file.name) ? this.#import(file) : this.load(file)),
+      onFile: (file) => (/\.json$/i.test(file.name) ? this.transfer.import(file) : this.load(file)),
       onUnclear: () => this.#refuseFiles(),
     });
     listenToShortcuts({
@@ -324,7 +328,7 @@ class App {
     this.goneNotice.render();
     this.contextNotice.render();
     this.models.render();
-    this.#showImported(this.#imported);
+    this.transfer.render();
     this.#refresh();
   }
 
@@ -359,44 +363,6 @@ class App {
       return make('li', {}, make('button', { type: 'button', lang: 'en', on: { click } }, text));
     });
     list.append(...made);
-  }
-
-  async #export() {
-    const json = await this.conversations.export();
-    const href = URL.createObjectURL(new Blob([json], { type: 'application/json' }));
-    const name = `nibble-${new Date().toISOString().slice(0, 10)}.json`;
-    make('a', { href, download: name }).click();
-    // The download has begun with the next turn of the event loop at the latest.
-    setTimeout(() => URL.revokeObjectURL(href), 10_000);
-    this.announce(this.language.t('announce.exported'));
-  }
-
-  /** @param {File} file an export of conversations */
-  async #import(file) {
-    const { t } = this.language;
-    try {
-      const count = await this.conversations.import(await file.text());
-      // What was wrong with another file is over.
-      if (find('problem').dataset.code?.startsWith('ARCHIVE_')) find('problem').hidden = true;
-      this.announce(this.#describeImport(count));
-      this.#showImported(count);
-      this.sidebar.refresh();
-    } catch (error) {
-      this.#showImported(null);
-      this.loadPanel.showProblem(describeProblem(error, t));
-    }
-  }
-
-  /** @param {number | null} count conversations that the last import brought, until it is closed; null: nothing to tell */
-  #showImported(count) {
-    this.#imported = count;
-    find('imported').hidden = count === null;
-    if (count !== null) find('imported-text').textContent = this.#describeImport(count);
-  }
-
-  #describeImport(count) {
-    const { t } = this.language;
-    return count === 0 ? t('announce.present') : t('announce.imported', { count });
   }
 }
 

@@ -1,6 +1,6 @@
 // The conversation that is shown, and all that can be done in it.
 import { ConversationView } from './conversation-view.js';
-import { copyOf, newConversation, newMessage } from './conversations.js';
+import { copyOf, isSameMessage, newConversation, newMessage } from './conversations.js';
 import { confirm } from './dialog.js';
 import { FullContext } from './full-context.js';
 import { describeProblem } from './problem.js';
@@ -86,7 +86,7 @@ export class Chat {
   takeOver(kept) {
     const { messages, start } = this.conversation;
     const merged = kept.messages.map((message, index) =>
-      isSame(messages[index], message) ? messages[index] : message,
+      isSameMessage(messages[index], message) ? messages[index] : message,
     );
     const changed = merged.findIndex((message, index) => message !== messages[index]);
     const same = changed === -1 ? merged.length : changed;
@@ -395,7 +395,3 @@ export class Chat {
     });
   }
 }
-
-/** Whether a message is what it was. */
-const isSame = (one, other) =>
-  one?.id === other.id && one.content === other.content && one.finish === other.finish && one.role === other.role;

@@ -294,3 +294,7 @@ export class Conversations {
     return count;
   }
 }
+
+/** Whether a message is what it was. @param {Message | undefined} one @param {Message} other */
+export const isSameMessage = (one, other) =>
+  one?.id === other.id && one.content === other.content && one.finish === other.finish && one.role === other.role;
