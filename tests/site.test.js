@@ -168,9 +168,7 @@ test('a model may come over https, over http from the local network, and so only
 
 test('the models panel says everything in both languages', () => {
   assert.deepEqual(Object.keys(zh), Object.keys(en));
-  const places = (text) =>
-    JSON.stringify(text)
-      .match(/\{\w+\}/g)
-      ?.toSorted() ?? [];
+  // A form for one thing may say it in words, and not every language has one.
+  const places = (text) => (text.other ?? text).match(/\{\w+\}/g)?.toSorted() ?? [];
   for (const key of Object.keys(en)) assert.deepEqual(places(zh[key]), places(en[key]), key);
 });
