@@ -264,8 +264,13 @@ async function readBack(backend, record, { openRestore, signal }) {
   }
 }
 
+/** The store's own sentence speaks of its records and chunks. */
 const damaged = (key, cause) =>
-  new NibbleError('SAVE_DAMAGED', `The saved session "${shortened(key)}" is damaged: ${cause.message}`, { cause });
+  new NibbleError(
+    'SAVE_DAMAGED',
+    `The saved session "${shortened(key)}" is damaged: a part of it is missing or cannot be read. Let the model read the text again.`,
+    { cause },
+  );
 
 const ofOtherVersion = (key) =>
   new NibbleError(

@@ -116,7 +116,8 @@ NibblePass *nibble_pass_begin(NibbleSession *session, const int32_t *tokens, int
                          .log_probabilities = log_probabilities};
   if (pass == NULL || !allocate(pass)) {
     if (pass != NULL) pass_free(pass);
-    nibble_fail(error, NIBBLE_OUT_OF_MEMORY, "No memory is left to compute tokens. Close other models first.");
+    nibble_fail(error, NIBBLE_OUT_OF_MEMORY,
+                "No memory is left to compute tokens. Close other sessions and models first.");
     return NULL;
   }
   if (!kv_table_grow(&session->kv, session->length, session->length + count, error)) {

@@ -58,7 +58,8 @@ NibbleSampler *nibble_sampler_create(const NibbleSamplerOptions *options, int vo
   if (sampler->counts != NULL && sampler->window != NULL) return sampler;
 fail:
   nibble_sampler_free(sampler);
-  nibble_fail(error, NIBBLE_OUT_OF_MEMORY, "No memory is left to sample tokens. Close other models first.");
+  nibble_fail(error, NIBBLE_OUT_OF_MEMORY,
+              "No memory is left to sample tokens. Close other sessions and models first.");
   return NULL;
 }
 

@@ -133,7 +133,8 @@ bool nibble_session_evaluate(NibbleSession *session, const int32_t *tokens, int 
   if (targets != NULL) {
     scored_logits = malloc(SCORED_TOKENS * (size_t)engine_logits_bytes(&session->engine->model.shape));
     if (scored_logits == NULL)
-      return nibble_fail(error, NIBBLE_OUT_OF_MEMORY, "No memory is left to score tokens. Close other models first.");
+      return nibble_fail(error, NIBBLE_OUT_OF_MEMORY,
+                         "No memory is left to score tokens. Close other sessions and models first.");
   }
   const bool evaluated = evaluate(session, tokens, count, targets, log_probabilities, scored_logits, error);
   if (evaluated) {

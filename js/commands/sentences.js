@@ -25,7 +25,8 @@ export function sentence(error, options = {}, { inChat = false } = {}) {
     const flag = flagOf(details.option);
     if (flag === 'store') return message.replace(/ Pass store: .*/, ' Say where with --store FOLDER.');
     if (flag === 'model') return '--model is empty; expected the path or the URL of a GGUF file.';
-    if (Object.hasOwn(options, flag)) return `--${flag} is ${details.found}; expected ${details.expected}.`;
+    const isTold = details.expected !== undefined && Object.hasOwn(options, flag);
+    if (isTold) return `--${flag} is ${details.found}; expected ${details.expected}.`;
   }
   if (code === 'CONTEXT_FULL') {
     const way = inChat ? ', begin anew with /reset, or start with' : ', or run it with';
