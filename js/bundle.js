@@ -83,6 +83,17 @@ export const libraryBuild = (plugins = []) => ({
   plugins: [OWN_ADDRESS, ...plugins],
 });
 
+// Its licence asks for its notice in every copy, and the bundler keeps only comments that are marked as such.
+const MARKDOWN_NOTICE = {
+  name: 'markdown-notice',
+  setup({ onLoad }) {
+    onLoad({ filter: /marked[\\/]lib[\\/]marked\.esm\.js$/ }, ({ path }) => ({
+      contents: readFileSync(path, 'utf8').replace(/^\/\*\*/, '/*!'),
+      loader: 'js',
+    }));
+  },
+};
+
 async function bundleLibrary() {
   const inputs = filesBelow(['js', 'package-lock.json', ...WASM_OUTPUTS]);
   const stamp = new Stamp(`${LIBRARY}/.sources`, inputs, LIBRARY_OUTPUTS);
@@ -110,6 +121,7 @@ async function bundleSite() {
     outdir: SITE,
     format: 'esm',
     external: ['./nibble/index.js'],
+    plugins: [MARKDOWN_NOTICE],
   });
   for (const path of library) copy(path, path.replace(LIBRARY, `${SITE}/nibble`));
   for (const path of MODELS) if (existsSync(join(ROOT, path))) copy(path, `${SITE}/${path}`);

@@ -202,6 +202,153 @@ describe('plain Markdown', () => {
   });
 });
 
+const link = (href, text) => `<a href="${href}" rel="noopener noreferrer" target="_blank" title="${href}">${text}</a>`;
+const code = (language, text) =>
+  `<div class="code"><div class="code-head"><span class="code-language">${language}</span><button/></div>` +
+  `<pre tabindex="0"><code>${text}</code></pre></div>`;
+const table = (rows) => `<div class="table" tabindex="0" role="group" aria-label="table"><table>${rows}</table></div>`;
+
+const DRAWN = {
+  'an address with parentheses': [
+    '[wiki](https://a.example/Foo_(bar)) on',
+    `<p>${link('https://a.example/Foo_(bar)', 'wiki')} on</p>`,
+  ],
+  'a refused address with parentheses': ['[js](javascript:alert(1)) on', '<p><span class="no-link">js</span> on</p>'],
+  'an address with a title': ['[x](http://ok.example "title")', `<p>${link('http://ok.example/', 'x')}</p>`],
+  'an address between angle brackets': [
+    '<https://a.example>',
+    `<p>${link('https://a.example/', 'https://a.example')}</p>`,
+  ],
+  'an address with an ampersand': [
+    '[x](https://a.example/?a=1&amp;b=2) https://a.example/?a&b',
+    `<p>${link('https://a.example/?a=1&amp;b=2', 'x')} ${link('https://a.example/?a&amp;b', 'https://a.example/?a&amp;b')}</p>`,
+  ],
+  'an address amid Chinese': [
+    '见https://a.example/x，谢谢。',
+    `<p>见${link('https://a.example/x', 'https://a.example/x')}，谢谢。</p>`,
+  ],
+  'a mail address': ['<me@a.example>', `<p>${link('mailto:me@a.example', 'me@a.example')}</p>`],
+  'a picture that is a link': [
+    '[![logo](https://a.example/l.png)](https://a.example/)',
+    `<p>${link('https://a.example/', '<span class="no-link">image logo</span>')}</p>`,
+  ],
+  'a definition that comes later': [
+    'See [this][1] and [that].\n\n> [that]\n\n[1]: https://a.example/1\n[That]: <https://a.example/2> "two"',
+    `<p>See ${link('https://a.example/1', 'this')} and ${link('https://a.example/2', 'that')}.</p>` +
+      `<blockquote><p>${link('https://a.example/2', 'that')}</p></blockquote>`,
+  ],
+  'a fence of tildes': ['~~~py\n```\nx = 1\n~~~\n~~gone~~', `${code('py', '```\nx = 1')}<p><s>gone</s></p>`],
+  'an indented fence': ['  ```\n  a\n    b\n  ```', code('', 'a\n  b')],
+  'a fence that is not closed': ['```js\na\n\n', code('js', 'a\n')],
+  'a paragraph behind a quote that ends in a list': [
+    '> - l\n\ntext',
+    '<blockquote><ul><li><span>l</span></li></ul></blockquote><p>text</p>',
+  ],
+  'a paragraph and code within an item': [
+    '3. one\n\n   more\n\n   ```js\n   let a;\n     b\n   ```\n\n4. two',
+    `<ol start="3"><li><p>one</p><p>more</p>${code('js', 'let a;\n  b')}</li><li><p>two</p></li></ol>`,
+  ],
+  'a quote within an item': [
+    '- item\n\n  > quote\n- next',
+    '<ul><li><p>item</p><blockquote><p>quote</p></blockquote></li><li><p>next</p></li></ul>',
+  ],
+  'items that a blank line parts': ['- a\n\n\n- b\n', '<ul><li><p>a</p></li><li><p>b</p></li></ul>'],
+  'lists of two kinds': [
+    '- a\n  1. b\n+ c',
+    '<ul><li><span>a</span><ol><li><span>b</span></li></ol></li></ul><ul><li><span>c</span></li></ul>',
+  ],
+  tasks: [
+    '- [ ] to do\n- [x] done',
+    '<ul><li><span class="task">☐</span><span>to do</span></li><li><span class="task">☑</span><span>done</span></li></ul>',
+  ],
+  'a heading underlined': ['Title\n===\nSub\n---\ntext', '<h2>Title</h2><h3>Sub</h3><p>text</p>'],
+  'a table behind a line': [
+    'text\n| a | b |\n|:-:|--:|\n| `x` | 1<br>2 |\n',
+    `<p>text</p>${table(
+      '<thead><tr><th class="align-center">a</th><th class="align-right">b</th></tr></thead>' +
+        '<tbody><tr><td class="align-center"><code>x</code></td><td class="align-right">1<br>2</td></tr></tbody>',
+    )}`,
+  ],
+  'what looks like a table until its second line ends': [
+    'text\na | b\n---|---|---\n',
+    '<p>text<br>a | b<br>---|---|---</p>',
+  ],
+  'a formula of several lines': ['\\[\na\n+ b_1\n\\]\nend', '<p class="plain">\\[\na\n+ b_1\n\\]</p><p>end</p>'],
+  references: ['&copy; &lt;b&gt; &#65; &nothing; AT&T', '<p>© &lt;b&gt; A &amp;nothing; AT&amp;T</p>'],
+  'HTML amid a text': ['a <b>c</b>', '<p>a &lt;b&gt;c&lt;/b&gt;</p>'],
+  'lines that are indented': [' a\n  b `c`', '<p>a<br>b <code>c</code></p>'],
+  'lines that end in two characters': ['a\r\n\r\nb\rc', '<p>a</p><p>b<br>c</p>'],
+};
+
+describe('Markdown is drawn as CommonMark and GFM have it, wherever it is cut:', () => {
+  for (const [name, [text, expected]] of Object.entries(DRAWN)) {
+    test(name, LIMIT, async () => {
+      for (const size of [1, 2, 5, 1000]) {
+        const { html } = await draw(text, size);
+        assert.equal(html.replace(/<button.*?<\/button>/g, '<button/>'), expected, `pieces of ${size}`);
+      }
+    });
+  }
+});
+
+describe('Markdown that grows', () => {
+  const grow = (pieces) =>
+    page.evaluate((given) => {
+      const root = document.querySelector('main');
+      root.replaceChildren();
+      const writer = new window.parts.MarkdownWriter(root, (key) => key);
+      const seen = new Map();
+      const watch = () => {
+        const walker = document.createTreeWalker(root);
+        while (walker.nextNode())
+          if (!seen.has(walker.currentNode))
+            seen.set(walker.currentNode, `${walker.currentNode.nodeName} ${walker.currentNode.textContent}`);
+      };
+      for (const piece of given) {
+        writer.write(piece);
+        watch();
+      }
+      writer.end();
+      watch();
+      const lost = [...seen].filter(([node]) => !root.contains(node)).map(([, name]) => name);
+      return { lost, text: root.textContent, tags: [...root.children].map(({ localName }) => localName) };
+    }, pieces);
+
+  test('keeps every node that it has drawn while words, code, items and rows are added', LIMIT, async () => {
+    const { lost, tags } = await grow([
+      ...['One ', 'two **three** ', 'four.\n\n', '```js\nlet a', ' = 1;\nlet b;\n', '```\n\n'],
+      ...['- one\n- two ', '`code` more\n- three\n\nText\n\n', '| a | b |\n|---|---|\n| 1 | 2 |\n', '| 3 | 4 |\n'],
+    ]);
+    assert.deepEqual(lost, []);
+    assert.deepEqual(tags, ['p', 'div', 'ul', 'p', 'div']);
+  });
+
+  test('keeps the node of code of ten thousand lines', LIMIT, async () => {
+    const lines = Array.from({ length: 10_000 }, (_, index) => `line ${index} of the code\n`);
+    const { lost, text } = await grow(['```\n', ...lines, '```\nend']);
+    assert.deepEqual(lost, []);
+    assert.equal(text, `code.copy${lines.join('').slice(0, -1)}end`);
+  });
+
+  const LONG = {
+    list: Array.from({ length: 3000 }, (_, index) => `${index + 1}. item ${index}\n`).join(''),
+    paragraph: 'word and *word* and [word\n'.repeat(3000),
+    quote: '> - a\nlazy\n> - b\n'.repeat(1700),
+    'line of stars': 'a *b '.repeat(10_000),
+    'row of cells': `${'|a'.repeat(2500)}|\n${'|-'.repeat(2500)}|\n${'|b\n'.repeat(5000)}`,
+  };
+  for (const [name, long] of Object.entries(LONG)) {
+    test(`keeps all words of a ${name} that is longer than any`, LIMIT, async () => {
+      const words = (value) =>
+        value
+          .match(/[a-z]+\s?/g)
+          .join('')
+          .replace(/\s/g, '');
+      assert.equal(words((await draw(long, 3000)).text), words(long));
+    });
+  }
+});
+
 describe('reasoning', () => {
   const split = (text, size) =>
     page.evaluate(

@@ -1,258 +1,213 @@
-// Draws a model's Markdown as it comes. The text is hostile until shown otherwise: elements are made one by one, none
-// from HTML; nothing is fetched; a link leads to http, https or mailto. What the library cannot parse within bounds is
-// shown as plain text.
-import * as markdown from 'streaming-markdown';
+// Draws a model's Markdown as it comes. What is complete stays as it was drawn; only the last block is read again.
 import { make } from './dom.js';
-import { icon } from './icons.js';
+import { Blocks, isShown } from './markdown-blocks.js';
+import { definitionsIn, lex } from './markdown-lexer.js';
+import { LinkReferences } from './markdown-references.js';
 
-// The library's own stack holds 24; a text that nests deeper than this is no text for people.
-const MOST_NESTED = 20;
-// What the library holds back is copied with every further character.
-const MOST_PENDING = 2000;
-const PIECE = 512;
-const SAFE_PROTOCOLS = ['http:', 'https:', 'mailto:'];
-const COPIED_MILLISECONDS = 1600;
+export { safeAddress } from './markdown-inline.js';
 
-const { Token } = markdown;
-const ELEMENTS = {
-  [Token.Paragraph]: 'p',
-  [Token.Heading_1]: 'h2',
-  [Token.Heading_2]: 'h3',
-  [Token.Heading_3]: 'h4',
-  [Token.Heading_4]: 'h5',
-  [Token.Heading_5]: 'h6',
-  [Token.Heading_6]: 'h6',
-  [Token.Blockquote]: 'blockquote',
-  [Token.Line_Break]: 'br',
-  [Token.Rule]: 'hr',
-  [Token.List_Unordered]: 'ul',
-  [Token.List_Ordered]: 'ol',
-  [Token.List_Item]: 'li',
-  [Token.Italic_Ast]: 'em',
-  [Token.Italic_Und]: 'em',
-  [Token.Strong_Ast]: 'strong',
-  [Token.Strong_Und]: 'strong',
-  [Token.Strike]: 's',
-  [Token.Code_Inline]: 'code',
-  [Token.Table_Cell]: 'td',
-};
-const LITERAL = [
-  ...[Token.Code_Inline, Token.Code_Block, Token.Code_Fence, Token.Raw_URL, Token.Image],
-  ...[Token.Equation_Inline, Token.Equation_Block],
-];
-const UNDERLINED = [Token.Italic_Und, Token.Strong_Und];
-const LETTER = /[\p{L}\p{N}]$/u;
-
-/** The address if a link may lead there, else null. @param {string} text */
-export function safeAddress(text) {
-  try {
-    const { protocol, href } = new URL(text.trim());
-    return SAFE_PROTOCOLS.includes(protocol) ? href : null;
-  } catch {
-    return null;
-  }
-}
-
-class NestedTooDeep extends Error {}
+// The library may need the square of a block's length. So a block that is slow to draw is drawn again only once it has
+// grown by a part of itself or time has passed; and one longer than any that people write is cut into several.
+const QUICK_MILLISECONDS = 4;
+const SHARE_OF_TIME = 1 / 8;
+const GROWTH = 1 / 16;
+const MOST_OF_BLOCK = 30_000;
+const MOST_AT_ONCE = 10_000;
+const FENCE = /^( {0,3})(`{3,}|~{3,})[^\n]*\n/;
+const ENDED_BY_BLANK = ['paragraph', 'heading', 'table', 'hr', 'blockquote'];
 
 /** Appends Markdown to an element, which it only ever adds to. */
 export class MarkdownWriter {
   #root;
-  #t;
-  #parser;
-  #stack;
-  #source = '';
+  #blocks;
+  #references = new LinkReferences();
+  /** What is not complete yet: the last block, as a rule. */
+  #rest = '';
+  #drawn = { length: 0, at: 0, milliseconds: 0 };
+  #definitions = '';
+  #openCode = null;
+  #unread = null;
+  #cutLine = null;
   #plain = null;
+  #endsInReturn = false;
 
   /** @param {HTMLElement} root empty @param {(key: string) => string} t */
   constructor(root, t) {
     this.#root = root;
-    this.#t = t;
-    this.#stack = [{ token: Token.Document, element: root }];
-    this.#parser = markdown.parser({
-      data: null,
-      add_token: (_, token) => this.#open(token),
-      end_token: () => this.#close(),
-      add_text: (_, text) => appendText(this.#top.element, text),
-      set_attr: (_, name, value) => this.#set(name, value),
-    });
+    this.#blocks = new Blocks(root, t);
   }
 
   /** @param {string} text any piece of the Markdown, in order */
   write(text) {
-    this.#feed(text, () => {
-      for (let start = 0; start < text.length; start += PIECE) {
-        this.#writePiece(text.slice(start, start + PIECE));
-        if (this.#parser.pending.length > MOST_PENDING) throw new NestedTooDeep();
+    for (let start = 0; start < text.length; start += MOST_AT_ONCE) {
+      const lines = this.#growLine(this.#unifyLines(text.slice(start, start + MOST_AT_ONCE)));
+      if (lines === '') continue;
+      this.#rest += lines;
+      if (this.#plain !== null) this.#plain.appendData(lines);
+      else if (!this.#growCode(lines)) {
+        if (this.#isDue) this.#draw();
+        else this.#showUnread(lines);
       }
-    });
+    }
   }
 
   /** Nothing comes any more. */
   end() {
-    this.#feed('', () => markdown.parser_end(this.#parser));
+    if (this.#plain === null) this.#draw(true);
   }
 
-  get #top() {
-    return this.#stack.at(-1);
+  #unifyLines(text) {
+    // The two characters that end a line may come in two pieces.
+    const lines = this.#endsInReturn && text.startsWith('\n') ? text.slice(1) : text;
+    this.#endsInReturn = text.endsWith('\r');
+    return lines.replace(/\r\n?/g, '\n').replaceAll('\0', '\uFFFD');
   }
 
-  #feed(text, parse) {
-    this.#source += text;
-    if (this.#plain !== null) {
-      this.#plain.appendData(text);
-      return;
-    }
+  get #isDue() {
+    const { length, at, milliseconds } = this.#drawn;
+    if (milliseconds <= QUICK_MILLISECONDS || this.#rest.length >= length * (1 + GROWTH)) return true;
+    return (performance.now() - at) * SHARE_OF_TIME >= milliseconds;
+  }
+
+  /** What is not read as Markdown yet must not be missing. */
+  #showUnread(text) {
+    this.#unread ??= this.#addPlain();
+    this.#unread.appendData(text);
+  }
+
+  /** What stands behind the cut in a line begins no block. @returns {string} what follows that line */
+  #growLine(text) {
+    if (this.#cutLine === null) return text;
+    const end = text.indexOf('\n');
+    this.#cutLine.appendData(end === -1 ? text : text.slice(0, end));
+    if (end === -1) return '';
+    this.#cutLine = null;
+    return text.slice(end + 1);
+  }
+
+  #addPlain(text = '') {
+    const node = document.createTextNode(text);
+    this.#root.append(make('p', { class: 'plain' }, node));
+    return node;
+  }
+
+  #draw(isEnd = false) {
+    const begun = performance.now();
+    this.#unread?.parentElement.remove();
+    this.#unread = null;
     try {
-      parse();
+      const tokens = this.#show(this.#rest);
+      if (isEnd) this.#references.resolve(definitionsIn(tokens));
+      else {
+        this.#settle(tokens);
+        if (this.#rest.length > MOST_OF_BLOCK && this.#openCode === null) this.#cut();
+      }
     } catch {
-      // The library's state is lost with whatever went wrong in it; the text is not.
-      this.#plain = document.createTextNode(this.#source);
-      this.#root.replaceChildren(make('p', { class: 'plain' }, this.#plain));
+      this.#showPlain();
     }
+    const at = performance.now();
+    this.#drawn = { length: this.#rest.length, at, milliseconds: at - begun };
   }
 
-  /** An underscore within a word, as in snake_case, is no emphasis, which the library takes it for. */
-  #writePiece(piece) {
-    for (let start = 0; start < piece.length; ) {
-      const underscore = piece.indexOf('_', start);
-      const end = underscore === -1 ? piece.length : underscore;
-      markdown.parser_write(this.#parser, piece.slice(start, end));
-      if (underscore !== -1) markdown.parser_write(this.#parser, this.#isWithinWord(piece, underscore) ? '\\_' : '_');
-      start = end + 1;
+  #show(text) {
+    const tokens = lex(text, this.#references.known);
+    const definitions = definitionsIn(tokens)
+      .map(({ tag, href }) => `${tag} ${href}`)
+      .join('\n');
+    this.#blocks.show(tokens, definitions !== this.#definitions);
+    this.#definitions = definitions;
+    return tokens;
+  }
+
+  /** Ends a block before its end, where a line does if there are any. */
+  #cut() {
+    const length = this.#rest.lastIndexOf('\n') + 1;
+    const text = length === 0 ? this.#rest : this.#rest.slice(0, length);
+    this.#settleAll(this.#show(text));
+    this.#rest = this.#rest.slice(text.length);
+    if (length === 0) this.#cutLine = this.#addPlain();
+  }
+
+  /** Whatever went wrong in reading a text, the text is not lost. */
+  #showPlain() {
+    this.#blocks.show([]);
+    this.#plain = this.#addPlain(this.#rest);
+  }
+
+  /** Leaves the blocks that nothing can change any more as they are. */
+  #settle(tokens) {
+    const count = this.#countComplete(tokens);
+    const complete = tokens.slice(0, count);
+    const text = complete.map(({ raw }) => raw).join('');
+    // The library is not bound to give every character back.
+    if (this.#rest.startsWith(text)) {
+      this.#settleAll(complete);
+      // The last line may yet become an indented one.
+      const length = count === tokens.length ? this.#rest.lastIndexOf('\n') + 1 : text.length;
+      this.#rest = this.#rest.slice(length);
     }
+    this.#openCode = this.#findOpenCode(tokens.slice(count));
   }
 
-  #isWithinWord(piece, index) {
-    const { token, pending } = this.#parser;
-    if (LITERAL.includes(token) || pending.startsWith('](') || pending.startsWith('`')) return false;
-    if (this.#stack.some((open) => UNDERLINED.includes(open.token))) return false;
-    const before = index > 0 ? piece.slice(Math.max(0, index - 2), index) : this.#lastWritten(piece);
-    return LETTER.test(before);
+  #settleAll(tokens) {
+    const blocks = this.#blocks.settle(tokens);
+    this.#references.define(definitionsIn(tokens));
+    for (const [index, token] of tokens.filter(isShown).entries()) this.#references.await(blocks[index], token);
   }
 
-  #lastWritten(piece) {
-    const at = this.#source.length - piece.length;
-    return this.#source.slice(Math.max(0, at - 2), at);
+  #countComplete(tokens) {
+    const last = tokens.findLastIndex(isBlock);
+    if (last === -1) return 0;
+    const { type, raw } = tokens[last];
+    const space = this.#rest.slice(this.#rest.trimEnd().length);
+    const isEnded = ENDED_BY_BLANK.includes(type)
+      ? /\n[ \t]*\n/.test(space)
+      : space.includes('\n') && isClosedCode(tokens[last]);
+    if (isEnded) return tokens.length;
+    // A block is told from the one before it by its first line, a table by its second.
+    const lines = raw.trimEnd().split('\n').length - (space.includes('\n') ? 0 : 1);
+    let count = lines < (type === 'table' ? 2 : 1) ? tokens.slice(0, last).findLastIndex(isBlock) : last;
+    // The title of a link may stand in the line below.
+    while (count > 0 && tokens[count - 1].type === 'def') count--;
+    return Math.max(count, 0);
   }
 
-  #open(token) {
-    if (this.#stack.length > MOST_NESTED) throw new NestedTooDeep();
-    const parent = this.#top.element;
-    const open = { token, element: parent, address: null };
-    this.#stack.push(open);
-    if (token === Token.Code_Fence || token === Token.Code_Block) this.#openCode(open);
-    else if (token === Token.Table) this.#openTable(open);
-    else if (token === Token.Table_Row) open.element = tableSection(parent).appendChild(make('tr'));
-    else if (token === Token.Table_Cell) open.element = parent.appendChild(make(cellName(parent)));
-    else if (token === Token.Checkbox) open.element = parent.appendChild(make('span', { class: 'task' }, '☐ '));
-    else if (token === Token.Equation_Inline || token === Token.Equation_Block) this.#openEquation(open);
-    else if (token in ELEMENTS) open.element = parent.appendChild(make(ELEMENTS[token]));
-    else open.element = parent.appendChild(make('span'));
+  /** Code that grows is not read: nothing in it means anything but the fence that ends it. */
+  #growCode(text) {
+    if (this.#openCode === null) return false;
+    const { block, line, closing } = this.#openCode;
+    const recent = line + text;
+    if (closing.test(recent)) {
+      this.#openCode = null;
+      this.#drawn.length = 0;
+      return false;
+    }
+    this.#openCode.line = lastLineOf(recent);
+    block.append(text);
+    return true;
   }
 
-  #openCode(open) {
-    const code = make('code');
-    const language = make('span', { class: 'code-language' });
-    const copy = make('button', { type: 'button', class: 'quiet' }, icon('copy'), this.#t('code.copy'));
-    copy.addEventListener('click', () => this.#copy(copy, code.textContent));
-    const head = make('div', { class: 'code-head' }, language, copy);
-    // What scrolls has to be reachable by the keyboard.
-    const pre = make('pre', { tabindex: 0 }, code);
-    open.element.append(make('div', { class: 'code' }, head, pre));
-    open.language = language;
-    open.element = code;
-  }
-
-  async #copy(button, text) {
-    const done = await navigator.clipboard.writeText(text).then(
-      () => true,
-      () => false,
-    );
-    const label = button.lastChild;
-    label.data = this.#t(done ? 'copied' : 'copy.failed');
-    setTimeout(() => {
-      label.data = this.#t('code.copy');
-    }, COPIED_MILLISECONDS);
-  }
-
-  #openTable(open) {
-    const table = make('table');
-    const label = this.#t('table');
-    open.element.append(make('div', { class: 'table', tabindex: 0, role: 'group', 'aria-label': label }, table));
-    open.element = table;
-  }
-
-  /** Formulas are shown as they were written: what looks like one is often a price or a variable. */
-  #openEquation(open) {
-    const { pending } = this.#parser;
-    const [start, end] = pending.startsWith('\\')
-      ? open.token === Token.Equation_Inline
-        ? ['\\(', '\\)']
-        : ['\\[', '\\]']
-      : open.token === Token.Equation_Inline
-        ? ['$', '$']
-        : ['$$', '$$'];
-    open.element = open.element.appendChild(make('span', { class: 'formula' }, start));
-    open.end = end;
-  }
-
-  #close() {
-    if (this.#stack.length === 1) return;
-    const { token, element, address, end } = this.#stack.pop();
-    if (end) appendText(element, end);
-    if (token === Token.Link || token === Token.Image) finishLink(element, address, token === Token.Image, this.#t);
-    else if (token === Token.Raw_URL) finishAddress(element);
-  }
-
-  #set(name, value) {
-    const open = this.#top;
-    if (name === markdown.LANG && open.language) open.language.textContent = value.trim().split(/\s/)[0].slice(0, 30);
-    else if (name === markdown.CHECKED) open.element.textContent = '☑ ';
-    else if (name === markdown.START && /^\d{1,9}$/.test(value)) open.element.setAttribute('start', value);
-    else if (name === markdown.HREF || name === markdown.SRC) open.address = value;
+  #findOpenCode(tokens) {
+    const isCode = tokens.length === 1 && tokens[0].type === 'code' && tokens[0].raw === this.#rest;
+    const opening = isCode ? FENCE.exec(this.#rest) : null;
+    if (opening === null || opening[1] !== '') return null;
+    const closing = closingFence(opening[2]);
+    const code = this.#rest.slice(opening[0].length);
+    if (closing.test(code)) return null;
+    const block = this.#blocks.first;
+    block.show(code);
+    return { block, line: lastLineOf(code), closing };
   }
 }
 
-function appendText(element, text) {
-  if (element.lastChild?.nodeType === Node.TEXT_NODE) element.lastChild.appendData(text);
-  else element.append(text);
+const lastLineOf = (text) => text.slice(text.lastIndexOf('\n') + 1);
+
+const isBlock = ({ type }) => type !== 'space';
+
+/** Whether the second fence of a block of code has come. */
+function isClosedCode({ type, raw }) {
+  const opening = type === 'code' ? FENCE.exec(raw) : null;
+  return opening !== null && closingFence(opening[2]).test(raw.slice(opening[0].length));
 }
 
-function tableSection(table) {
-  if (table.childElementCount === 0) return table.appendChild(make('thead'));
-  return table.children[1] ?? table.appendChild(make('tbody'));
-}
-
-const cellName = (row) => (row.parentElement.tagName === 'THEAD' ? 'th' : 'td');
-
-const link = (href) => make('a', { href, rel: 'noopener noreferrer', target: '_blank', title: href });
-
-/** A link or a picture is complete: `place` holds its text. */
-function finishLink(place, written, isImage, t) {
-  if (written === null) {
-    place.prepend(isImage ? '![' : '[');
-    place.append(']');
-    return;
-  }
-  const address = safeAddress(written);
-  if (isImage) place.prepend(`${t('image')} `);
-  if (address === null) {
-    place.classList.add('no-link');
-    return;
-  }
-  const made = link(address);
-  made.append(...place.childNodes);
-  if (made.textContent.trim() === '') made.textContent = address;
-  place.replaceWith(made);
-}
-
-/** A bare address: the full stop behind it is not part of it. */
-function finishAddress(place) {
-  const [, text, rest] = /^(.*?)([.,;:!?)\]}'"]*)$/s.exec(place.textContent);
-  const address = safeAddress(text);
-  if (address === null) return;
-  const made = link(address);
-  made.textContent = text;
-  place.replaceWith(made, rest);
-}
+const closingFence = (fence) => new RegExp(`^ {0,3}${fence}[~\`]* *$`, 'm');

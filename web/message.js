@@ -39,7 +39,7 @@ export class MessageView {
     this.#actions = actions;
     this.#resumedTokensOf = resumedTokensOf;
     const isUser = message.role === 'user';
-    this.text = make('div', { class: 'text' });
+    this.text = make('div', { class: isUser ? 'text' : 'text prose' });
     this.notice = make('p', { class: 'progress-note', hidden: true });
     this.foot = make('div', { class: 'foot' });
     this.element = make(
@@ -82,6 +82,7 @@ export class MessageView {
     this.note(null);
     this.element.removeAttribute('aria-busy');
     this.#append(this.#splitter.end());
+    this.#reasoning?.writer.end();
     this.#writer?.end();
     this.#labelReasoning();
     this.showFoot(place);
@@ -155,7 +156,7 @@ export class MessageView {
 
   #append(parts) {
     for (const { kind, text } of parts) {
-      if (kind === 'reasoning') this.#openReasoning().append(text);
+      if (kind === 'reasoning') this.#openReasoning().write(text);
       else {
         this.#writer ??= new MarkdownWriter(this.text, this.#t);
         this.#writer.write(text);
@@ -166,12 +167,12 @@ export class MessageView {
   #openReasoning() {
     if (this.#reasoning === null) {
       const label = make('span');
-      const text = make('div', { class: 'reasoning-text' });
+      const text = make('div', { class: 'reasoning-text prose' });
       const summary = make('summary', {}, icon('chevron'), label);
       this.element.prepend(make('details', { class: 'reasoning' }, summary, text));
-      this.#reasoning = { label, text };
+      this.#reasoning = { label, writer: new MarkdownWriter(text, this.#t) };
     }
-    return this.#reasoning.text;
+    return this.#reasoning.writer;
   }
 
   #labelReasoning() {

@@ -1,0 +1,59 @@
+// A block of code with its language and a button that copies it.
+import { make } from './dom.js';
+import { icon } from './icons.js';
+import { setText } from './markdown-inline.js';
+
+const COPIED_MILLISECONDS = 1600;
+
+export class CodeBlock {
+  #t;
+  #text = document.createTextNode('');
+  #language = document.createTextNode('');
+  #lineEnd = '';
+
+  /** @param {(key: string) => string} t */
+  constructor(t) {
+    this.#t = t;
+    const copy = make('button', { type: 'button', class: 'quiet' }, icon('copy'), t('code.copy'));
+    copy.addEventListener('click', () => this.#copy(copy));
+    const head = make('div', { class: 'code-head' }, make('span', { class: 'code-language' }, this.#language), copy);
+    // What scrolls has to be reachable by the keyboard.
+    const pre = make('pre', { tabindex: 0 }, make('code', {}, this.#text));
+    this.element = make('div', { class: 'code' }, head, pre);
+  }
+
+  /** @param {{ text: string, lang?: string }} token */
+  update({ text, lang = '' }) {
+    setText(this.#language, lang.trim().split(/\s/, 1)[0]);
+    this.show(text);
+    return true;
+  }
+
+  /** @param {string} text all of the code */
+  show(text) {
+    setText(this.#text, this.#withoutEnd(text));
+  }
+
+  /** @param {string} text more of the code */
+  append(text) {
+    this.#text.appendData(this.#withoutEnd(this.#lineEnd + text));
+  }
+
+  /** A line feed at the end of all begins no further line. */
+  #withoutEnd(text) {
+    this.#lineEnd = text.endsWith('\n') ? '\n' : '';
+    return text.slice(0, text.length - this.#lineEnd.length);
+  }
+
+  async #copy(button) {
+    const done = await navigator.clipboard.writeText(this.#text.data).then(
+      () => true,
+      () => false,
+    );
+    const label = button.lastChild;
+    label.data = this.#t(done ? 'copied' : 'copy.failed');
+    setTimeout(() => {
+      label.data = this.#t('code.copy');
+    }, COPIED_MILLISECONDS);
+  }
+}

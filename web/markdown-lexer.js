@@ -1,0 +1,153 @@
+// Markdown's text as tokens: CommonMark and GFM, with formulas kept as they were written, and within bounds, since a
+// model's text may be anything. What goes beyond them is a text like any other.
+import { Lexer, Tokenizer } from 'marked';
+
+// A text that nests deeper than this is no text for people.
+const MOST_NESTED = 20;
+// How often a text may be read anew on the way into its depths, on average over its characters.
+const MOST_READINGS = 16;
+const FREE_CHARACTERS = 4000;
+const MOST_COLUMNS = 64;
+// The library may compare each mark of a line of text with all that follows it.
+const MOST_COMPARED = 3_000_000;
+const MARK = /[*_~`[\]<>!\\$&@:]/g;
+
+const DISPLAYED_FORMULA = /^ {0,3}(\$\$|\\\[)[ \t]*(?:\n|$)/;
+const FORMULA =
+  /^(?:\\\((?:[^\\]|\\(?!\)))+\\\)|\\\[(?:[^\\]|\\(?!\]))+\\\]|\$\$[^$]+\$\$|\$(?![\s$])[^$*`\n]*[^\s$*`\\]\$(?!\d))/;
+const CLOSING = { $$: '$$', '\\[': '\\]' };
+// Chinese needs no space behind an address.
+const ADDRESS = /^[^\s<，。、；：！？（）【】《》“”「」]+/;
+
+/** What looks like a formula is often a price or a variable, and is shown as it was written. */
+const EXTENSIONS = {
+  renderers: {},
+  childTokens: {},
+  block: [displayedFormula],
+  inline: [formula],
+};
+
+function displayedFormula(source) {
+  const opening = DISPLAYED_FORMULA.exec(source);
+  if (opening === null) return undefined;
+  const blank = source.search(/\n[ \t]*(?:\n|$)/);
+  const block = blank === -1 ? source : source.slice(0, blank);
+  const closing = block.indexOf(CLOSING[opening[1]], opening[0].length);
+  const end = closing === -1 ? -1 : block.indexOf('\n', closing);
+  const raw = end === -1 ? block : block.slice(0, end);
+  return { type: 'formula', raw, text: raw };
+}
+
+function formula(source) {
+  if (source[0] !== '$' && source[0] !== '\\') return undefined;
+  const found = FORMULA.exec(source);
+  return found ? { type: 'formula', raw: found[0], text: found[0] } : undefined;
+}
+
+class PageTokenizer extends Tokenizer {
+  list(source) {
+    return this.#count(super.list(source));
+  }
+
+  blockquote(source) {
+    return this.#count(super.blockquote(source));
+  }
+
+  /** Where a quote goes on behind a list, the library reads the list again by itself. */
+  #count(token) {
+    if (token) this.lexer.spend(token.raw.length);
+    return token;
+  }
+
+  table(source) {
+    const columns = source.split('\n', 1)[0].split('|', MOST_COLUMNS + 1).length;
+    return columns <= MOST_COLUMNS ? super.table(source) : undefined;
+  }
+
+  url(source) {
+    const address = ADDRESS.exec(source);
+    return address ? super.url(address[0]) : undefined;
+  }
+
+  inlineText(source) {
+    const token = super.inlineText(source);
+    const dollar = token ? token.raw.indexOf('$', 1) : -1;
+    if (dollar === -1) return token;
+    const raw = token.raw.slice(0, dollar);
+    return { ...token, raw, text: raw };
+  }
+}
+
+class BoundedLexer extends Lexer {
+  #blockDepth = 0;
+  #inlineDepth = 0;
+  #left;
+
+  constructor(length) {
+    super({ gfm: true, breaks: true, tokenizer: new PageTokenizer({}), extensions: EXTENSIONS });
+    this.#left = length * MOST_READINGS + FREE_CHARACTERS;
+  }
+
+  /** @param {number} characters that were read */
+  spend(characters) {
+    this.#left -= characters;
+  }
+
+  blockTokens(source, tokens = [], isContinued = false) {
+    this.spend(source.length);
+    if (this.#blockDepth >= MOST_NESTED || this.#left < 0) {
+      if (source !== '') tokens.push({ ...plain(source), tokens: [plain(source)] });
+      return tokens;
+    }
+    this.#blockDepth++;
+    try {
+      return super.blockTokens(source, tokens, isContinued);
+    } finally {
+      this.#blockDepth--;
+    }
+  }
+
+  inlineTokens(source, tokens = []) {
+    this.spend(source.length);
+    if (this.#inlineDepth >= MOST_NESTED || this.#left < 0 || isCostly(source)) {
+      if (source !== '') tokens.push(plain(source));
+      return tokens;
+    }
+    this.#inlineDepth++;
+    try {
+      return super.inlineTokens(source, tokens);
+    } finally {
+      this.#inlineDepth--;
+    }
+  }
+}
+
+const plain = (text) => ({ type: 'text', raw: text, text });
+
+function isCostly(source) {
+  if (source.length ** 2 <= MOST_COMPARED) return false;
+  return (source.match(MARK)?.length ?? 0) * source.length > MOST_COMPARED;
+}
+
+/**
+ * @param {string} source Markdown whose lines end in '\n'
+ * @param {Record<string, { href: string, title: string | null }>} definitions of links, by label
+ * @returns {object[]} the library's tokens, see its type Token; and 'formula' among blocks and within lines
+ */
+export function lex(source, definitions) {
+  const lexer = new BoundedLexer(source.length);
+  Object.assign(lexer.tokens.links, definitions);
+  return [...lexer.lex(source)];
+}
+
+/** The definitions of links in blocks, those within quotes and lists too. @param {object[]} tokens @returns {object[]} */
+export function definitionsIn(tokens) {
+  return tokens.flatMap((token) => {
+    if (token.type === 'def') return [token];
+    if (token.type === 'list') return token.items.flatMap((item) => definitionsIn(item.tokens));
+    return token.type === 'blockquote' ? definitionsIn(token.tokens) : [];
+  });
+}
+
+/** As the library compares labels. @param {string} label */
+export const normalizeLabel = (label) => label.trim().replace(/\s+/g, ' ').toLowerCase().toUpperCase().toLowerCase();
