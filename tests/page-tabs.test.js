@@ -85,7 +85,7 @@ describe('two tabs', () => {
       for (const answer of answers) assert.match(answer, /\p{L}/u);
       const [{ page }] = tabs;
       assert.deepEqual(await lookIntoStore(page), [{ file: 'nibble-tiny.gguf', state: 'complete', damaged: [] }]);
-      for (const tab of tabs) assert.equal(await tab.page.locator('#status-storage').textContent(), 'IndexedDB');
+      for (const tab of tabs) await tab.page.locator('#status-storage', { hasText: 'IndexedDB' }).waitFor();
       // Each lists the other's conversation.
       for (const tab of tabs) {
         await tab.page.waitForFunction(() => document.querySelectorAll('#conversations li').length === 2);
@@ -162,7 +162,7 @@ describe('two tabs', () => {
       // The next start does not look for what is gone.
       await user.page.reload();
       await driver.untilReady(user.page);
-      assert.equal(await user.page.evaluate(() => localStorage.getItem('nibble.settings')), '{}');
+      await driver.untilEqual(() => user.page.evaluate(() => localStorage.getItem('nibble.settings')), '{}');
       for (const { complaints } of [user, other]) assert.deepEqual(complaints, []);
     } finally {
       await browser.close();
@@ -180,8 +180,9 @@ describe('two tabs', () => {
       await other.page.locator('#open-settings').click();
       await other.page.locator('#setting-topK').fill('7');
       await other.page.locator('#setting-topK').press('Tab');
-      const stored = JSON.parse(await one.page.evaluate(() => localStorage.getItem('nibble.settings')));
-      assert.deepEqual(stored, { theme: 'dark', topK: 7 });
+      // What one tab stores is in another's view a moment later.
+      const stored = async () => JSON.parse(await one.page.evaluate(() => localStorage.getItem('nibble.settings')));
+      await driver.untilEqual(stored, { theme: 'dark', topK: 7 });
       for (const tab of [one, other]) await tab.close();
     } finally {
       await browser.close();
