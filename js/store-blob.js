@@ -20,7 +20,8 @@ export async function readBlob(blob, offset, pieces, onFilled) {
   const part = blob.slice(offset, offset + total);
   const filling = new Filling(pieces, onFilled);
   if (part.size === 0) return 0;
-  const reader = byteReader(part);
+  // Streams of small parts, several at once in workers, have been seen to stop in Chromium; what they would save is small.
+  const reader = part.size <= SLICE_BYTES ? null : byteReader(part);
   if (reader === null) await readSlices(part, filling);
   else await readStream(reader, Math.min(BUFFER_BYTES, part.size), filling);
   return filling.done;
