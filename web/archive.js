@@ -72,7 +72,7 @@ function readMessage(given, name) {
   if (!isId(id) || !ROLES.includes(role) || typeof content !== 'string') damaged(`lacks a part of ${name}`);
   const message = { id, role, content, createdAt: time(createdAt) };
   if (FINISHES.includes(finish)) message.finish = finish;
-  else if (role === 'assistant') message.finish = 'stop';
+  else if (role === 'assistant') message.finish = 'cancelled';
   if (typeof model === 'string') message.model = model;
   if (isAmount(reasoningMilliseconds)) message.reasoningMilliseconds = reasoningMilliseconds;
   if (speed && [speed.prefill, speed.decode, speed.tokens].every(isAmount)) {
