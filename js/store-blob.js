@@ -1,4 +1,4 @@
-// Reads a Blob into ranges that may lie in shared memory.
+// Reads Blobs into ranges that may lie in shared memory.
 //
 // Chromium gives the whole of a large Blob in a fresh buffer as large, whose pages cost as much to touch as the bytes to
 // copy. A stream that fills one small buffer over and over reads twice as fast, and takes no more memory than that.
@@ -7,24 +7,34 @@ const BUFFER_BYTES = 1 << 20;
 // Where a browser's streams fill no buffer of the reader's.
 const SLICE_BYTES = 8 << 20;
 
-/**
- * Fills the pieces one after the other with the bytes from an offset on.
- * @param {Blob} blob
- * @param {number} offset
- * @param {Uint8Array[]} pieces
- * @param {(part: Uint8Array) => void} [onFilled]
- * @returns {Promise<number>} how many bytes came: fewer than the pieces take where the Blob ends before
- */
-export async function readBlob(blob, offset, pieces, onFilled) {
-  const total = pieces.reduce((sum, { length }) => sum + length, 0);
-  const part = blob.slice(offset, offset + total);
-  const filling = new Filling(pieces, onFilled);
-  if (part.size === 0) return 0;
-  // Streams of small parts, several at once in workers, have been seen to stop in Chromium; what they would save is small.
-  const reader = part.size <= SLICE_BYTES ? null : byteReader(part);
-  if (reader === null) await readSlices(part, filling);
-  else await readStream(reader, Math.min(BUFFER_BYTES, part.size), filling);
-  return filling.done;
+export class BlobReader {
+  // Chromium's garbage collector takes a Blob's byte stream that only its own pending read refers to, and the read never
+  // ends. Whoever can be reached must refer to it: the store's backend, by this set.
+  #underWay = new Set();
+
+  /**
+   * Fills the pieces one after the other with the bytes from an offset on. The BlobReader itself must stay in reach.
+   * @param {Blob} blob
+   * @param {number} offset
+   * @param {Uint8Array[]} pieces
+   * @param {(part: Uint8Array) => void} [onFilled]
+   * @returns {Promise<number>} how many bytes came: fewer than the pieces take where the Blob ends before
+   */
+  async read(blob, offset, pieces, onFilled) {
+    const total = pieces.reduce((sum, { length }) => sum + length, 0);
+    const part = blob.slice(offset, offset + total);
+    const filling = new Filling(pieces, onFilled);
+    if (part.size === 0) return 0;
+    const reader = byteReader(part);
+    this.#underWay.add(reader);
+    try {
+      if (reader === null) await readSlices(part, filling);
+      else await readStream(reader, Math.min(BUFFER_BYTES, part.size), filling);
+    } finally {
+      this.#underWay.delete(reader);
+    }
+    return filling.done;
+  }
 }
 
 /** Pieces that are filled by bytes as they come. */

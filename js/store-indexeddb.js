@@ -3,7 +3,7 @@
 // a database and remembered in it; chunks of both kinds are read whatever is written now.
 import { openDB } from 'idb';
 import { NibbleError } from './errors.js';
-import { readBlob } from './store-blob.js';
+import { BlobReader } from './store-blob.js';
 import { fill, join, piecesOf, totalBytes, unshared } from './store-bytes.js';
 import {
   attempt,
@@ -50,6 +50,7 @@ class IndexedDbBackend {
   #connection = null;
   #closed = false;
   #blobs = false;
+  #blobReader = new BlobReader();
 
   constructor(name) {
     this.#name = name;
@@ -126,7 +127,7 @@ class IndexedDbBackend {
     if (value instanceof ArrayBuffer) return fill(pieces, new Uint8Array(value, offset, end - offset), onFilled);
     let found;
     try {
-      found = await readBlob(value, offset, pieces, onFilled);
+      found = await this.#blobReader.read(value, offset, pieces, onFilled);
     } catch (error) {
       throw chunkMissing(id, index, 'cannot be read', error);
     }

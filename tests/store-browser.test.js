@@ -7,7 +7,8 @@ import { openWorkerPages } from './store-page.js';
 let pages;
 
 before(async () => {
-  pages = await openWorkerPages('store-worker.js');
+  // gc() in workers: what the garbage collector takes must not be left to chance.
+  pages = await openWorkerPages('store-worker.js', ['--js-flags=--expose-gc']);
 });
 
 after(() => pages?.close());
@@ -103,6 +104,31 @@ describe('IndexedDB, besides', () => {
     assert.deepEqual(await kinds(null, 'taken'), { probes: 0, blobs: 1 });
     assert.deepEqual(await kinds(refuseBlobs, 'refused'), { probes: 1, blobs: 0 });
     assert.deepEqual(await kinds(null, 'refused'), { probes: 0, blobs: 0 });
+  });
+
+  test('a read ends though the garbage collector runs all the while', async () => {
+    const wanted = 200;
+    const found = await inWorker(async (count) => {
+      const { open, pattern } = self.store;
+      const [chunkBytes, bytes] = [4 << 20, 400_000];
+      self.backend = await open('indexeddb', 'collected');
+      const chunk = pattern(chunkBytes);
+      await self.backend.writeChunk('a', 0, [chunk]);
+      const collecting = setInterval(() => self.gc(), 5);
+      let read = 0;
+      const readAllOfThem = async () => {
+        for (; read < count; read++) {
+          const offset = (read * 12_345) % (chunkBytes - bytes);
+          const target = new Uint8Array(bytes);
+          await self.backend.readChunk('a', 0, offset, target);
+          if (target.some((byte, place) => byte !== chunk[offset + place])) return;
+        }
+      };
+      await Promise.race([readAllOfThem(), new Promise((resolve) => setTimeout(resolve, 30_000))]);
+      clearInterval(collecting);
+      return read;
+    }, wanted);
+    assert.equal(found, wanted);
   });
 
   test('garbage in the place of a record or a chunk counts as absent', async () => {

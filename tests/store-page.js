@@ -22,10 +22,11 @@ export async function bundleForWorker(path) {
 
 /**
  * @param {string} path the module that runs in the worker, from this folder
+ * @param {string[]} [args] of the browser, on top of the usual ones
  * @returns {Promise<{ origin: string, browser: any, newWorker: (page?: any) => Promise<{ page: any, worker: any }>, close: () => Promise<void> }>} a worker
  *   is that of a new page, or one more of a page
  */
-export async function openWorkerPages(path) {
+export async function openWorkerPages(path, args = []) {
   const script = await bundleForWorker(path);
   const server = createServer((request, response) => {
     const isScript = request.url === '/worker.js';
@@ -40,7 +41,7 @@ export async function openWorkerPages(path) {
     await new Promise((resolve) => server.close(resolve));
   };
   try {
-    const browser = await openChromium();
+    const browser = await openChromium({ args });
     return {
       origin,
       browser,
