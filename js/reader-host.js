@@ -22,11 +22,13 @@ export class ReaderHost {
     this.#platform = platform;
   }
 
-  async readerOpen({ store, memory }) {
+  async readerOpen({ store, memory, keepOpen }) {
     const { checksumWasm } = this.#platform;
     this.#memory = memory;
     if (checksumWasm !== undefined) this.#checksum = new HeapChecksum(checksumWasm, memory);
-    this.#backend = await openStore(store, this.#platform);
+    const backend = await openStore(store, this.#platform);
+    if (keepOpen) backend.keepOpen?.();
+    this.#backend = backend;
     return null;
   }
 

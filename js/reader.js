@@ -25,10 +25,11 @@ const closed = () => new NibbleError('STORE_UNAVAILABLE', 'The reader is closed.
  *   runtime: import('./engine.js').Runtime | Promise<import('./engine.js').Runtime>,
  *   platform: import('./host.js').Platform }} from an Opening of store.js; `store`: what `backend` was opened by, as
  *   readStore() in options.js gives it; the backend stays the caller's; the runtime may still be starting
- * @param {{ workers?: number }} [options] how many are worth their start, at most: 0 for what one read brings
+ * @param {{ workers?: number, keepOpen?: boolean }} [options] workers: how many are worth their start, at most: 0 for
+ *   what one read brings; keepOpen: chunks are read again and again (Backend.keepOpen)
  * @returns {Reader} at once: its workers start meanwhile
  */
-export function openReader({ backend, store, runtime, platform }, { workers: most = WORKERS } = {}) {
+export function openReader({ backend, store, runtime, platform }, { workers: most = WORKERS, keepOpen = false } = {}) {
   // What lies in memory lies in this worker's.
   const start = backend.kind === 'memory' ? undefined : platform.startReader;
   const workers = [];
@@ -37,7 +38,8 @@ export function openReader({ backend, store, runtime, platform }, { workers: mos
   } catch {
     // A browser that refuses workers inside workers; with one of them it reads as well.
   }
-  return new Reader(backend, workers, { store, runtime });
+  if (keepOpen) backend.keepOpen?.();
+  return new Reader(backend, workers, { store, runtime, keepOpen });
 }
 
 export class Reader {
@@ -50,7 +52,7 @@ export class Reader {
   #workers;
 
   /** What openReader() makes. */
-  constructor(backend, clients, { store, runtime }) {
+  constructor(backend, clients, { store, runtime, keepOpen }) {
     this.#backend = backend;
     this.#started = Promise.resolve(runtime).then(({ memory }) => {
       this.#memory = memory;
@@ -58,7 +60,7 @@ export class Reader {
     // Whoever reads finds out.
     this.#started.catch(() => {});
     this.#workers = clients.map((client) => {
-      const ready = this.#started.then(() => client.call('readerOpen', { store, memory: this.#memory }));
+      const ready = this.#started.then(() => client.call('readerOpen', { store, memory: this.#memory, keepOpen }));
       ready.catch(() => {});
       return { client, ready, reads: 0 };
     });

@@ -30,6 +30,8 @@ export const READS_IN_FLIGHT = 2;
  *   fills the target, which may lie in shared memory, from an offset on. One call with several targets is cheaper than
  *   several calls. STORE_CHUNK_MISSING where the chunk is absent or ends before the target is full. The two of browsers
  *   tell `onFilled` of each part of the target that has been filled, in order and some hundred kilobytes at a time
+ * @property {() => void} [keepOpen] where opening a chunk costs much: from now on those that are read stay open until
+ *   close(), for who reads them again and again. Meanwhile they can be neither written nor removed: hold the lock
  * @property {(id: string, from: number) => Promise<void>} removeChunks drops the chunks from an index on
  * @property {() => Promise<{ usage: number | null, quota: number | null }>} estimate bytes; null where nobody tells
  * @property {import('./store-locks.js').Lock} lock

@@ -16,6 +16,9 @@ const CHUNK_NAME = /^(-?\d+)\.chunk$/;
 const TRIES = 7;
 const FIRST_PAUSE_MILLISECONDS = 10;
 
+// More than any model has chunks that fits into a tab; each is a file descriptor of the browser's.
+const MOST_KEPT = 128;
+
 // Read at once where each part is looked at while the processor's cache has it.
 const PART_BYTES = 1 << 18;
 
@@ -42,6 +45,8 @@ class OpfsBackend {
   #closed = false;
   // Records are read, then written: one after the other.
   #lastPut = Promise.resolve();
+  /** @type {Map<string, Promise<FileSystemSyncAccessHandle | null>> | null} */
+  #kept = null;
 
   /** @param {FileSystemDirectoryHandle} folder @param {string} name */
   constructor(folder, name) {
@@ -102,13 +107,17 @@ class OpfsBackend {
     });
   }
 
+  keepOpen() {
+    this.#kept ??= new Map();
+  }
+
   async readChunk(id, index, offset, target, onFilled) {
     await this.#attempt(`Reading chunk ${index} of "${id}"`, async () => {
-      const file = await this.#findChunk(id, index);
-      if (file === null) throw chunkMissing(id, index, 'is missing');
       const pieces = piecesOf(target);
       const end = offset + totalBytes(pieces);
-      const found = await readFile(file, offset, pieces, onFilled);
+      const found =
+        (await this.#readKept(id, index, offset, pieces, onFilled)) ??
+        (await this.#readOnce(id, index, offset, pieces, onFilled));
       if (found < end) throw chunkMissing(id, index, `ends at ${found} of ${end} bytes`);
     });
   }
@@ -134,7 +143,40 @@ class OpfsBackend {
 
   async close() {
     this.#closed = true;
+    const kept = [...(this.#kept?.values() ?? [])];
+    this.#kept = null;
+    for (const handle of await Promise.all(kept)) handle?.close();
     await this.#lastPut;
+  }
+
+  async #readOnce(id, index, offset, pieces, onFilled) {
+    const file = await this.#findChunk(id, index);
+    if (file === null) throw chunkMissing(id, index, 'is missing');
+    return readFile(file, offset, pieces, onFilled);
+  }
+
+  /** As readFile(), of a chunk that stays open; null where it does not, or cannot be read any more. */
+  async #readKept(id, index, offset, pieces, onFilled) {
+    const kept = this.#kept;
+    if (kept === null) return null;
+    const key = `${index} ${id}`;
+    if (!kept.has(key) && kept.size < MOST_KEPT) {
+      kept.set(
+        key,
+        this.#findChunk(id, index)
+          .then((file) => file && openShared(file))
+          .catch(() => null),
+      );
+    }
+    const handle = await kept.get(key);
+    if (!handle || this.#closed) return null;
+    try {
+      return readHandle(handle, offset, pieces, onFilled);
+    } catch {
+      kept.delete(key);
+      handle.close();
+      return null;
+    }
   }
 
   #attempt(what, action) {
@@ -234,12 +276,19 @@ function writeAll(handle, part, at) {
   return part.length;
 }
 
+/** A handle beside which others can read; null where the browser has none. @param {FileSystemFileHandle} file */
+async function openShared(file) {
+  const handle = await file.createSyncAccessHandle({ mode: 'read-only' });
+  if (handle.mode === 'read-only') return handle;
+  handle.close();
+  return null;
+}
+
 /**
  * Reads from an offset on into the pieces, if the file reaches that far.
  * @returns {Promise<number>} where the file ends, or where reading did
  */
 async function readFile(file, offset, pieces, onFilled) {
-  const end = offset + totalBytes(pieces);
   let handle;
   try {
     handle = await file.createSyncAccessHandle({ mode: 'read-only' });
@@ -247,25 +296,31 @@ async function readFile(file, offset, pieces, onFilled) {
     if (error.name !== 'NoModificationAllowedError') throw error;
     // Another reader has it, in a browser that knows no shared access; a snapshot needs none.
     const blob = await file.getFile();
+    const end = offset + totalBytes(pieces);
     if (blob.size >= end) fill(pieces, new Uint8Array(await blob.slice(offset, end).arrayBuffer()), onFilled);
     return blob.size;
   }
   try {
-    const size = handle.getSize();
-    if (size < end) return size;
-    let position = offset;
-    for (const piece of pieces) {
-      for (let done = 0; done < piece.length; ) {
-        const part = onFilled ? piece.subarray(done, done + PART_BYTES) : piece.subarray(done);
-        const read = handle.read(part, { at: position });
-        if (read === 0) return position;
-        onFilled?.(part.subarray(0, read));
-        done += read;
-        position += read;
-      }
-    }
-    return size;
+    return readHandle(handle, offset, pieces, onFilled);
   } finally {
     handle.close();
   }
+}
+
+/** As readFile(). @returns {number} */
+function readHandle(handle, offset, pieces, onFilled) {
+  const size = handle.getSize();
+  if (size < offset + totalBytes(pieces)) return size;
+  let position = offset;
+  for (const piece of pieces) {
+    for (let done = 0; done < piece.length; ) {
+      const part = onFilled ? piece.subarray(done, done + PART_BYTES) : piece.subarray(done);
+      const read = handle.read(part, { at: position });
+      if (read === 0) return position;
+      onFilled?.(part.subarray(0, read));
+      done += read;
+      position += read;
+    }
+  }
+  return size;
 }

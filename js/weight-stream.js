@@ -28,7 +28,7 @@ export async function openWeightStream({ store, platform, runtime, model, record
     try {
       const found = readManifest(await backend.get(record.id));
       if (JSON.stringify(found?.chunks) !== JSON.stringify(record.chunks)) throw vanished(record.id);
-      const reader = openReader({ backend, store, runtime, platform });
+      const reader = openReader({ backend, store, runtime, platform }, { keepOpen: true });
       return new WeightStream({ backend, reader, release, runtime, ring: model.ring, record });
     } catch (error) {
       await release();
