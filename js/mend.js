@@ -87,7 +87,7 @@ async function packAgain(opening, record, packer, start, end) {
  * @param {import('./manifest.js').Manifest} record
  * @param {number} index
  * @param {import('./engine.js').Model | null} model
- * @throws {NibbleError} STORE_DAMAGED where that cannot be done
+ * @throws {NibbleError} STORE_DAMAGED where that cannot be done; of a model that streams, why it cannot be written
  */
 export async function mendChunk(opening, record, index, model) {
   const { runtime, backend, descriptor } = opening;
@@ -109,8 +109,10 @@ export async function mendChunk(opening, record, index, model) {
     packer?.close();
     header?.close();
   }
-  // Where it cannot be written, the next time mends it again.
-  await backend.writeChunk(record.id, index, parts).catch(() => {});
+  // Where it cannot be written, the next time mends it again; but what streams is read from there.
+  await backend.writeChunk(record.id, index, parts).catch((error) => {
+    if (model?.streams) throw error;
+  });
   let position = start;
   for (const part of parts) {
     model?.place(position, part);

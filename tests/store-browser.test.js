@@ -288,6 +288,44 @@ describe('the private file system, besides', () => {
     assert.deepEqual(found, { busy: [busy, busy], left: null, list: [], chunk: 'NibbleError STORE_CHUNK_MISSING' });
   });
 
+  test('chunks that stay open are read by all, opened once, and given back when the store is closed', async () => {
+    const found = await inWorker(async () => {
+      const { open, pattern, readAll, sameBytes, codeOf } = self.store;
+      let opened = 0;
+      const { createSyncAccessHandle } = FileSystemFileHandle.prototype;
+      FileSystemFileHandle.prototype.createSyncAccessHandle = function (...given) {
+        opened++;
+        return createSyncAccessHandle.apply(this, given);
+      };
+      const [one, two, other] = await Promise.all([1, 2, 3].map(() => open('opfs', 'kept open')));
+      await one.put({ id: 'a' });
+      for (const index of [0, 1]) await one.writeChunk('a', index, [pattern(1000, index)]);
+      for (const backend of [one, two]) backend.keepOpen();
+      opened = 0;
+      for (let turn = 0; turn < 5; turn++) {
+        for (const backend of [one, two]) {
+          for (const index of [0, 1]) {
+            const bytes = await readAll(backend, 'a', index, 400, turn * 100);
+            sameBytes(bytes, pattern(1000, index).subarray(turn * 100, turn * 100 + 400), 'a part of the chunk');
+          }
+        }
+      }
+      const times = opened;
+      const codes = [
+        await codeOf(readAll(other, 'a', 0, 1000)),
+        await codeOf(readAll(one, 'a', 0, 1001)),
+        await codeOf(readAll(one, 'a', 7, 1)),
+        await codeOf(other.writeChunk('a', 0, [pattern(10)])),
+      ];
+      await one.close();
+      await two.close();
+      codes.push(await codeOf(readAll(one, 'a', 0, 1)), await codeOf(other.remove('a')));
+      return { times, codes };
+    });
+    const [missing, busy, closed] = ['CHUNK_MISSING', 'BUSY', 'UNAVAILABLE'].map((code) => `NibbleError STORE_${code}`);
+    assert.deepEqual(found, { times: 4, codes: [null, missing, missing, busy, closed, null] });
+  });
+
   test('outside of a worker it is refused', async () => {
     const { page } = await pages.newWorker();
     const code = await page.evaluate(async () => {

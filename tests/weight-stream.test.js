@@ -1,7 +1,7 @@
 // Weights under a memory budget in Node: what streams from a store computes the same as what is in memory, keeps within
 // its budget, and fails cleanly.
 import assert from 'node:assert/strict';
-import { existsSync, readdirSync, readFileSync, renameSync, rmSync, statSync, truncateSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, truncateSync } from 'node:fs';
 import { join } from 'node:path';
 import { before, describe, test } from 'node:test';
 import { createEngine, describeModel, openModelStore } from '../js/index.node.js';
@@ -196,6 +196,19 @@ describe('a model of which some blocks stay and some stream', () => {
       createEngine({ model: { stored: id }, store: storeIn(own), memoryBudget: budgets[1], threads: 2 }),
       code('STORE_DAMAGED'),
     );
+  });
+
+  test('a chunk that can be had again but not be written is an error where it streams, and none where it does not', async () => {
+    const own = temporaryFolder();
+    await withEngine(options({ store: storeIn(own) }), () => {});
+    const chunk = chunkFiles(own)[3];
+    rmSync(chunk);
+    mkdirSync(join(chunk, 'in the way'), { recursive: true });
+    await assert.rejects(createEngine({ threads: 2, ...options({ store: storeIn(own) }) }), code('STORE_UNAVAILABLE'));
+    await withEngine(options({ store: storeIn(own), memoryBudget: undefined }), async (engine) => {
+      assert.equal(engine.info.storage.mendedChunks, 1);
+      assert.deepEqual(await computed(engine, tokens), expected);
+    });
   });
 
   test('a store that vanishes is an error, and the engine goes on when it is back', async () => {
