@@ -2,7 +2,14 @@
 import { Client } from './client.js';
 import { NibbleError } from './errors.js';
 import { startModelStore } from './model-store.js';
-import { checkSignal, invalid, readBenchmarkOptions, readEngineOptions, readStore } from './options.js';
+import {
+  checkCallbacks,
+  checkSignal,
+  optionsOf,
+  readBenchmarkOptions,
+  readEngineOptions,
+  readStore,
+} from './options.js';
 import { SessionCalls, Sessions } from './session-client.js';
 import { describeSource } from './source.js';
 
@@ -113,10 +120,10 @@ export function createLibrary(platform) {
     { signal, onProgress, onOpen = undefined, isEnding = () => false } = {},
   ) {
     const settings = readEngineOptions(options);
-    if (!['function', 'undefined'].includes(typeof onProgress)) throw invalid('onProgress', onProgress, 'a function');
+    checkCallbacks({ onProgress });
     checkSignal(signal);
     if (signal?.aborted) throw cancelled();
-    const source = describeSource(options?.model, platform.locate);
+    const source = describeSource(options.model, platform.locate);
     const { descriptor, transfer } = source;
     let client;
     let timer;
@@ -153,15 +160,16 @@ export function createLibrary(platform) {
      * @returns {Promise<Engine>}
      */
     createEngine(options) {
-      const { signal, onProgress } = options ?? {};
       return new Promise((resolve, reject) => {
+        const given = optionsOf(options);
+        const { signal, onProgress } = given;
         let engine = null;
         const onOpen = (client, info) => {
           engine = new Engine(client, info, loading);
           resolve(engine);
         };
         const isEnding = () => engine?.isUnloading ?? false;
-        const loading = callWithModel('load', options ?? {}, { signal, onProgress, onOpen, isEnding });
+        const loading = callWithModel('load', given, { signal, onProgress, onOpen, isEnding });
         loading.then(({ client, result }) => resolve(engine ?? new Engine(client, result, loading)), reject);
       });
     },
@@ -174,8 +182,9 @@ export function createLibrary(platform) {
      *   quantization, metadata, tensors; `model` and `memory`, or where this engine cannot run it, null and a `problem`
      *   { code, message }; where only contextSize is too large, or memoryBudget too small, `memory` alone is null
      */
-    async describeModel(model, options = {}) {
-      const { client, result } = await callWithModel('describe', { ...options, model }, { signal: options.signal });
+    async describeModel(model, options) {
+      const given = { ...optionsOf(options), model };
+      const { client, result } = await callWithModel('describe', given, { signal: given.signal });
       await client.close(unloaded());
       return result;
     },
@@ -186,9 +195,10 @@ export function createLibrary(platform) {
      *   store: in a browser IndexedDB unless given
      * @returns {Promise<import('./model-store.js').ModelStore>}
      */
-    openModelStore({ store = platform.defaultStore({ stored: '' }), ...options } = {}) {
-      const start = () => startWorker(platform, options.workerUrl);
-      return startModelStore({ startWorker: start, wasm: wasmOf(options), platform, store });
+    async openModelStore(options) {
+      const { store = platform.defaultStore({ stored: '' }), workerUrl, ...rest } = optionsOf(options);
+      const start = () => startWorker(platform, workerUrl);
+      return startModelStore({ startWorker: start, wasm: wasmOf(rest), platform, store });
     },
 
     /**
@@ -197,11 +207,12 @@ export function createLibrary(platform) {
      * @param {{ threads?: number, signal?: AbortSignal, workerUrl?: string | URL, wasmUrl?: string | URL, wasmBinary?: BufferSource }} [options]
      * @returns {Promise<import('./probe.js').Probe>}
      */
-    async probeSpeed({ threads, signal, ...options } = {}) {
+    async probeSpeed(options) {
+      const { threads, signal, workerUrl, ...rest } = optionsOf(options);
       const settings = readEngineOptions({ threads });
       checkSignal(signal);
       if (signal?.aborted) throw cancelled();
-      const client = new Client(startWorker(platform, options.workerUrl));
+      const client = new Client(startWorker(platform, workerUrl));
       const reason = new NibbleError('CANCELLED', 'The probe was cancelled.');
       let timer;
       const stop = () => {
@@ -209,7 +220,7 @@ export function createLibrary(platform) {
       };
       signal?.addEventListener('abort', stop, { once: true });
       try {
-        return await client.call('probe', { wasm: wasmOf(options), options: settings }, { signal });
+        return await client.call('probe', { wasm: wasmOf(rest), options: settings }, { signal });
       } catch (error) {
         throw signal?.aborted ? reason : error;
       } finally {
@@ -304,8 +315,8 @@ export class Engine extends SessionCalls {
   }
 
   /** @param {string} text @param {{ addSpecial?: boolean, parseSpecial?: boolean }} [options] @returns {Promise<number[]>} */
-  tokenize(text, options) {
-    return this.#client.call('tokenize', { text, options });
+  async tokenize(text, options) {
+    return this.#client.call('tokenize', { text, options: optionsOf(options) });
   }
 
   /**
@@ -314,8 +325,8 @@ export class Engine extends SessionCalls {
    * @param {{ each?: boolean }} [options]
    * @returns {Promise<string | string[]>}
    */
-  detokenize(tokens, options) {
-    return this.#client.call('detokenize', { tokens, options });
+  async detokenize(tokens, options) {
+    return this.#client.call('detokenize', { tokens, options: optionsOf(options) });
   }
 
   /** The text that a chat becomes. @param {{ role: string, content: any }[]} messages @returns {Promise<string>} */
@@ -328,9 +339,10 @@ export class Engine extends SessionCalls {
    * @param {{ promptTokens?: number, generatedTokens?: number, repetitions?: number, depth?: number, warmUp?: boolean, signal?: AbortSignal }} [options]
    * @returns {Promise<{ promptTokens: number, generatedTokens: number, depth: number, nanoseconds: number[], memory: object }>}
    */
-  async benchmark({ signal, ...options } = {}) {
-    readBenchmarkOptions(options);
-    return this.#client.call('benchmark', { options }, { signal });
+  async benchmark(options) {
+    const { signal, ...rest } = optionsOf(options);
+    readBenchmarkOptions(rest);
+    return this.#client.call('benchmark', { options: rest }, { signal });
   }
 
   /**

@@ -1,7 +1,7 @@
 // A store of models, as the page or the program sees it: the caller's half. It has a worker of its own.
 import { Client } from './client.js';
 import { NibbleError } from './errors.js';
-import { invalid, readImportOptions, readStore, readStoredName } from './options.js';
+import { checkCallbacks, invalid, optionsOf, readImportOptions, readStore, readStoredName } from './options.js';
 import { describeSource } from './source.js';
 
 /**
@@ -62,14 +62,11 @@ export class ModelStore {
    * @param {ImportOptions} [options]
    * @returns {Promise<StoredModel>}
    */
-  async import(model, { signal, onProgress, ...options } = {}) {
-    if (!['function', 'undefined'].includes(typeof onProgress)) throw invalid('onProgress', onProgress, 'a function');
-    return this.#callWithModel(
-      'storeImport',
-      model,
-      { options: readImportOptions(options) },
-      { signal, onEvent: onProgress },
-    );
+  async import(model, options) {
+    const { signal, onProgress, ...rest } = optionsOf(options);
+    checkCallbacks({ onProgress });
+    const params = { options: readImportOptions(rest) };
+    return this.#callWithModel('storeImport', model, params, { signal, onEvent: onProgress });
   }
 
   /**
@@ -79,7 +76,9 @@ export class ModelStore {
    * @returns {Promise<{ id: string, state: string, chunks: number, damaged: number[] }>} damaged: indices of chunks, -1
    *   for the header; loading the model gets them again, where it came from a URL
    */
-  async verify(id, { signal, onProgress } = {}) {
+  async verify(id, options) {
+    const { signal, onProgress } = optionsOf(options);
+    checkCallbacks({ onProgress });
     return this.#client.call('storeVerify', { id: readId(id) }, { signal, onEvent: onProgress });
   }
 
@@ -109,7 +108,8 @@ export class ModelStore {
   }
 
   /** Bytes a second that the store gives of a stored model. @param {string} id @param {{ signal?: AbortSignal }} [options] */
-  async readRate(id, { signal } = {}) {
+  async readRate(id, options) {
+    const { signal } = optionsOf(options);
     return this.#client.call('storeReadRate', { id: readId(id) }, { signal });
   }
 

@@ -8,9 +8,25 @@ const MAX_TILE_STREAMS = 64;
 
 /** An option with a wrong value. `details` has the parts of the sentence, for callers that call their options otherwise. */
 export function invalid(option, value, expected) {
-  const found = typeof value === 'string' ? JSON.stringify(value.slice(0, 60)) : describe(value);
-  const details = { option, found, expected };
-  return new NibbleError('INVALID_ARGUMENT', `The option ${option} is ${found}; expected ${expected}.`, { details });
+  const details = { option, found: describe(value), expected };
+  const message = `The option ${option} is ${details.found}; expected ${expected}.`;
+  return new NibbleError('INVALID_ARGUMENT', message, { details });
+}
+
+/** The options of a call as an object: an empty one where none are given. */
+export function optionsOf(options) {
+  if (options === undefined) return {};
+  if (typeof options === 'object' && options !== null && !Array.isArray(options)) return options;
+  const details = { option: 'options', found: describe(options), expected: 'an object with options' };
+  const message = `The options are ${details.found}; expected ${details.expected}.`;
+  throw new NibbleError('INVALID_ARGUMENT', message, { details });
+}
+
+/** Throws where something is given as a callback that is none. @param {Record<string, unknown>} callbacks by their options' names */
+export function checkCallbacks(callbacks) {
+  for (const [name, callback] of Object.entries(callbacks)) {
+    if (!['function', 'undefined'].includes(typeof callback)) throw invalid(name, callback, 'a function');
+  }
 }
 
 /** Throws where something is given as a signal that is none. */
@@ -21,7 +37,8 @@ export function checkSignal(signal) {
 }
 
 function describe(value) {
-  if (typeof value !== 'object' || value === null) return String(value);
+  if (typeof value === 'string') return JSON.stringify(value.slice(0, 60));
+  if (typeof value !== 'object' || value === null) return String(value).slice(0, 60);
   try {
     return JSON.stringify(value).slice(0, 60);
   } catch {
@@ -105,16 +122,14 @@ function messages(name, value) {
 /** `extras`: names that are options too, but are read elsewhere. */
 const readAll =
   (readers, extras = []) =>
-  (options) => {
-    if (options !== undefined && (options === null || typeof options !== 'object' || Array.isArray(options))) {
-      throw invalid('list', options, 'an object with options');
-    }
+  (given) => {
+    const options = optionsOf(given);
     refuseUnknown(options, [...Object.keys(readers), ...extras]);
-    return Object.fromEntries(Object.entries(readers).map(([name, read]) => [name, read(name, options?.[name])]));
+    return Object.fromEntries(Object.entries(readers).map(([name, read]) => [name, read(name, options[name])]));
   };
 
 function refuseUnknown(options, known) {
-  const option = Object.keys(options ?? {}).find((name) => options[name] !== undefined && !known.includes(name));
+  const option = Object.keys(options).find((name) => options[name] !== undefined && !known.includes(name));
   if (option === undefined) return;
   const nearest = nearestName(option, known);
   const instead = nearest === null ? `expected ${known.join(', ')}` : `did you mean ${nearest}?`;
@@ -231,9 +246,9 @@ export const readSamplingOptions = readAll(SAMPLING_READERS);
 const readCompletion = readAll({ ...SAMPLING_READERS, continueLast: boolean(false) }, START_OPTIONS);
 
 /** Options of complete(): one of prompt, messages and tokens, and how to go on from it. */
-export function readCompletionOptions(options) {
+export function readCompletionOptions(options = {}) {
   const read = readCompletion(options);
-  const given = START_OPTIONS.filter((name) => options?.[name] !== undefined);
+  const given = START_OPTIONS.filter((name) => options[name] !== undefined);
   if (given.length !== 1) {
     const found = given.length === 0 ? 'none of them was' : `${given.join(' and ')} were`;
     throw new NibbleError('INVALID_ARGUMENT', `A completion takes one of prompt, messages and tokens; ${found} given.`);

@@ -1,7 +1,14 @@
 // The sessions of an engine as the caller sees them.
 import { Completion } from './completion-client.js';
 import { NibbleError } from './errors.js';
-import { invalid, readCompletionOptions, readSaveKey, readSessionOptions, readSyncOptions } from './options.js';
+import {
+  checkCallbacks,
+  optionsOf,
+  readCompletionOptions,
+  readSaveKey,
+  readSessionOptions,
+  readSyncOptions,
+} from './options.js';
 
 /**
  * @typedef {object} SessionOptions
@@ -43,7 +50,7 @@ export class SessionCalls {
    * @returns {Completion}
    */
   complete(options) {
-    const { signal, onPrefill, onDrop, ...rest } = options ?? {};
+    const { signal, onPrefill, onDrop, ...rest } = optionsOf(options);
     readCompletionOptions(rest);
     checkCallbacks({ onPrefill, onDrop });
     return new Completion(this.#client, { ...rest, session: this.#number }, { signal, onPrefill, onDrop });
@@ -56,8 +63,9 @@ export class SessionCalls {
    * @param {{ top?: number, reusePrefix?: boolean, signal?: AbortSignal }} [options]
    * @returns {Promise<{ tokens: number[], top: { id: number, token: string, p: number, logit: number }[] }>}
    */
-  evaluate(tokens, { signal, ...options } = {}) {
-    return this.#client.call('evaluate', { session: this.#number, tokens, options }, { signal });
+  async evaluate(tokens, options) {
+    const { signal, ...rest } = optionsOf(options);
+    return this.#client.call('evaluate', { session: this.#number, tokens, options: rest }, { signal });
   }
 
   /**
@@ -67,8 +75,9 @@ export class SessionCalls {
    *   comes before the first; what the session has of the tokens before it is kept, unless reusePrefix is false
    * @returns {Promise<Float32Array>}
    */
-  score(tokens, { signal, ...options } = {}) {
-    return this.#client.call('score', { session: this.#number, tokens, options }, { signal });
+  async score(tokens, options) {
+    const { signal, ...rest } = optionsOf(options);
+    return this.#client.call('score', { session: this.#number, tokens, options: rest }, { signal });
   }
 }
 
@@ -96,11 +105,12 @@ export class Session extends SessionCalls {
    * @returns {Promise<{ kept: number, computed: number, droppedTokens: number }>} droppedTokens: how many were left out
    *   behind the head, where they do not fit and `onFull` is 'drop-oldest'
    */
-  sync(tokens, { signal, onProgress, ...options } = {}) {
-    readSyncOptions(options);
+  async sync(tokens, options) {
+    const { signal, onProgress, ...rest } = optionsOf(options);
+    readSyncOptions(rest);
     checkCallbacks({ onProgress });
     const onEvent = ({ prefill }) => onProgress?.(prefill);
-    return this.#call('sessionSync', { tokens, options }, { signal, onEvent });
+    return this.#call('sessionSync', { tokens, options: rest }, { signal, onEvent });
   }
 
   /**
@@ -140,12 +150,14 @@ export class Session extends SessionCalls {
    * @param {{ signal?: AbortSignal }} [options]
    * @returns {Promise<SavedSession>}
    */
-  save(key, { signal } = {}) {
+  async save(key, options) {
+    const { signal } = optionsOf(options);
     return this.#call('sessionSave', { key: readSaveKey(key) }, { signal });
   }
 
   /** The session as bytes that engine.importSession() takes. @param {{ signal?: AbortSignal }} [options] @returns {Promise<Blob>} */
-  export({ signal } = {}) {
+  async export(options) {
+    const { signal } = optionsOf(options);
     return this.#call('sessionExport', {}, { signal });
   }
 
@@ -175,19 +187,21 @@ export class Sessions {
     return new Session(this.#client, session);
   }
 
-  async restore(key, { signal, onDropped, ...options } = {}) {
-    readSessionOptions(options);
+  async restore(key, options) {
+    const { signal, onDropped, ...rest } = optionsOf(options);
+    readSessionOptions(rest);
     checkCallbacks({ onDropped });
-    const params = { key: readSaveKey(key), options };
+    const params = { key: readSaveKey(key), options: rest };
     const { session, problem } = await this.#client.call('sessionRestore', params, { signal });
     if (problem !== null) onDropped?.(NibbleError.fromJSON(problem));
     return session === null ? null : new Session(this.#client, session);
   }
 
-  async import(image, { signal, ...options } = {}) {
-    readSessionOptions(options);
+  async import(image, options) {
+    const { signal, ...rest } = optionsOf(options);
+    readSessionOptions(rest);
     const bytes = image instanceof ArrayBuffer || ArrayBuffer.isView(image);
-    const params = { image: bytes ? new Blob([image]) : image, options };
+    const params = { image: bytes ? new Blob([image]) : image, options: rest };
     const { session } = await this.#client.call('sessionImport', params, { signal });
     return new Session(this.#client, session);
   }
@@ -198,11 +212,5 @@ export class Sessions {
 
   delete(key) {
     return this.#client.call('sessionDelete', { key: readSaveKey(key) });
-  }
-}
-
-function checkCallbacks(callbacks) {
-  for (const [name, callback] of Object.entries(callbacks)) {
-    if (!['function', 'undefined'].includes(typeof callback)) throw invalid(name, callback, 'a function');
   }
 }

@@ -11,7 +11,8 @@ import { invalid } from './options.js';
  *   `readBytesPerSecond`: how fast that reads
  * @returns {{ decodeTokensPerSecond: number, prefillTokensPerSecond: number }}
  */
-export function estimateSpeed(probe, { bytesPerToken, parameters, bytesPerTokenStreamed = 0, readBytesPerSecond }) {
+export function estimateSpeed(probe, model) {
+  const { bytesPerToken, parameters, bytesPerTokenStreamed = 0, readBytesPerSecond } = model ?? {};
   const positive = (name, value) => {
     if (typeof value === 'number' && value > 0 && value < Infinity) return value;
     throw invalid(name, value, 'a number above 0');
