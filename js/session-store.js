@@ -18,6 +18,8 @@ import {
 
 const CHUNK_BYTES = 8 << 20;
 const READ_BYTES = 1 << 20;
+// What errors call what is listed.
+const SAVES = 'the saved sessions';
 // What makes a save useless for ever. All else may be otherwise the next time.
 const USELESS = ['SAVE_DAMAGED', 'SAVE_MISMATCH'];
 const UNREADABLE = ['STORE_CHUNK_MISSING', 'STORE_DAMAGED'];
@@ -134,7 +136,7 @@ export class SessionStore {
   /** Of this model, those used last first. @returns {Promise<object[]>} */
   async list() {
     const backend = await this.#open();
-    const records = (await backend.list()).map(readSaved);
+    const records = (await backend.list(SAVES)).map(readSaved);
     const mine = records.filter((record) => record?.model === this.#model && record.half !== null);
     return mine.sort((a, b) => b.usedAt - a.usedAt).map(savedSummary);
   }
@@ -181,7 +183,7 @@ export class SessionStore {
 
   /** Drops what interrupted saves left, and the oldest saves that are too many. What is in use elsewhere is left alone. */
   async #tidy(backend, own) {
-    const records = (await backend.list()).map(readSaved).filter((record) => record !== null && record.id !== own);
+    const records = (await backend.list(SAVES)).map(readSaved).filter((record) => record !== null && record.id !== own);
     for (const record of records.filter(({ writing }) => writing !== null)) {
       const { id, writing } = record;
       await unlessBusy(backend, id, async () => {
@@ -212,7 +214,7 @@ export class SessionStore {
 
 /** Removes what is saved of a model's sessions. @param {import('./store-backends.js').Backend} backend @param {string} model */
 export async function removeSavesOf(backend, model) {
-  const saved = (await backend.list()).filter((record) => isSavedSession(record) && record.model === model);
+  const saved = (await backend.list(SAVES)).filter((record) => isSavedSession(record) && record.model === model);
   for (const { id } of saved) await backend.lock(id, {}, () => removeSave(backend, id));
 }
 

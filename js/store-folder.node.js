@@ -54,8 +54,8 @@ class FolderBackend {
     this.lock = folderLock(join(path, 'locks'));
   }
 
-  async list() {
-    return this.#system('Listing the models', async () => {
+  async list(what = 'the models') {
+    return this.#system(`Listing ${what}`, async () => {
       const names = await readdir(join(this.#path, 'models'));
       const records = await Promise.all(names.map((name) => readRecord(join(this.#path, 'models', name))));
       return records.filter((record, place) => record !== null && folderName(record.id) === names[place]);

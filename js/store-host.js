@@ -111,7 +111,7 @@ export class StoreHost {
 
   async storeEstimate() {
     const backend = this.#open();
-    const records = await backend.list();
+    const records = await backend.list('what is stored');
     const models = sum(
       records.filter((record) => !isSavedSession(record)).map((record) => summaryOf(record).storedBytes),
     );

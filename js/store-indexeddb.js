@@ -83,8 +83,8 @@ class IndexedDbBackend {
     }
   }
 
-  async list() {
-    const values = await this.#transact('Listing the models', ['records'], {}, ({ records }) => records.getAll());
+  async list(what = 'the models') {
+    const values = await this.#transact(`Listing ${what}`, ['records'], {}, ({ records }) => records.getAll());
     return values.filter(isRecord);
   }
 

@@ -54,8 +54,8 @@ class OpfsBackend {
     this.lock = createLock(`${name}-opfs`);
   }
 
-  async list() {
-    return this.#attempt('Listing the models', async () => {
+  async list(what = 'the models') {
+    return this.#attempt(`Listing ${what}`, async () => {
       const records = [];
       for await (const [name, entry] of this.#folder.entries()) {
         if (entry.kind !== 'directory') continue;

@@ -389,6 +389,27 @@ describe('the store of sessions', () => {
   });
 });
 
+test('a store that cannot be read is told in the words of what was asked for', async () => {
+  const { folder, engine } = await openSaved();
+  const models = await openModelStore({ store: { folder } });
+  try {
+    rmSync(join(folder, 'models'), { recursive: true });
+    writeFileSync(join(folder, 'models'), 'no folder');
+    const asked = [
+      [engine.savedSessions(), /^Listing the saved sessions failed/],
+      [models.list(), /^Listing the models failed/],
+      [models.estimate(), /^Listing what is stored failed/],
+    ];
+    for (const [call, sentence] of asked) {
+      const { code, message } = await errorOf(call);
+      assert.equal(code, 'STORE_UNAVAILABLE');
+      assert.match(message, sentence);
+    }
+  } finally {
+    await models.close();
+  }
+});
+
 test('a save that is cancelled says so', async () => {
   const { engine } = await openSaved();
   try {
