@@ -125,7 +125,7 @@ export class Runtime {
     if (pointer === 0) {
       throw new NibbleError(
         'OUT_OF_MEMORY',
-        `No ${bytes} bytes of memory are left for the engine. Use a smaller context or a smaller model.`,
+        `No ${bytes} bytes of memory are left for the engine. Close other sessions, use a smaller context or a smaller model, or a larger memoryBudget where there is one.`,
       );
     }
     return pointer;

@@ -139,7 +139,8 @@ bool kv_table_create(KvTable *table, KvPool *pool, const KvShape *shape, int tok
   table->pages = calloc((size_t)shape->layers, row);
   if (table->pages == NULL)
     return nibble_fail(error, NIBBLE_OUT_OF_MEMORY,
-                       "No memory is left for the page table of a context of %d tokens. Ask for a smaller context.",
+                       "No memory is left for the page table of a context of %d tokens. Close other sessions, or "
+                       "create the engine with a smaller context or a larger memory budget.",
                        tokens);
   table->first = (int *)(table->pages + (size_t)shape->layers * (size_t)table->capacity);
   return true;
@@ -210,11 +211,13 @@ static bool no_room(const KvTable *table, int tokens, uint64_t pages, NibbleErro
         error, NIBBLE_OUT_OF_MEMORY,
         "The memory budget holds the keys and values of one full context, and all sessions together would "
         "take more with these %d tokens. Close a session or a fork, give the engine's own, which complete() and "
-        "evaluate() of the engine work on, a shorter text, or create the engine with a larger context.",
+        "evaluate() of the engine work on, a shorter text, or create the engine with a larger context and a memory "
+        "budget that holds it.",
         tokens);
   return nibble_fail(error, NIBBLE_OUT_OF_MEMORY,
-                     "No memory is left for the keys and values of %d tokens: %.1f MB more were asked for. Use a "
-                     "shorter text or a smaller model.",
+                     "No memory is left for the keys and values of %d tokens: %.2f MB more were asked for. Close other "
+                     "sessions, use a shorter text or a smaller model, or create the engine with a larger memory "
+                     "budget where it has one.",
                      tokens, (double)pages * (double)table->pool->page_bytes / 1e6);
 }
 

@@ -24,7 +24,9 @@ NibbleSession *nibble_session_create(NibbleEngine *engine, NibbleError *error) {
   if (session == NULL || session->logits == NULL || session->tokens == NULL) {
     if (session != NULL) free(session->logits), free(session->tokens);
     free(session);
-    nibble_fail(error, NIBBLE_OUT_OF_MEMORY, "No memory is left for a session. Close other sessions or models first.");
+    nibble_fail(error, NIBBLE_OUT_OF_MEMORY,
+                "No memory is left for a session. Close other sessions or models first, or create the engine with a "
+                "larger memory budget where it has one.");
     return NULL;
   }
   engine->session_bytes += session_bytes(engine);

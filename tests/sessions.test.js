@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { Worker } from 'node:worker_threads';
-import { createEngine } from '../js/index.node.js';
+import { createEngine, describeModel } from '../js/index.node.js';
 import { writeSmallModel } from './small-model.js';
 
 const MODEL = fileURLToPath(new URL('../models/nibble-tiny.gguf', import.meta.url));
@@ -314,5 +314,79 @@ describe('sync()', () => {
     await session.sync(long);
     assert.equal(await session.truncate(20), 0);
     assert.deepEqual(await session.tokens(), []);
+  });
+});
+
+describe('under a memory budget for one short context', () => {
+  const CONTEXT = 128;
+  const FULL = OTHER.slice(0, CONTEXT - 1);
+  // What takes one page of each layer, and a text that goes its own way within it.
+  const SHORT = TEXT.slice(0, 60);
+  const WAYS_OUT = /[Cc]lose (a|other) sessions?.* memory ?[bB]udget/s;
+
+  const refused = (promise) =>
+    assert.rejects(promise, ({ code, message }) => {
+      assert.equal(code, 'OUT_OF_MEMORY', message);
+      assert.match(message, WAYS_OUT);
+      return true;
+    });
+
+  async function openBudgeted() {
+    const options = { threads: 1, contextSize: CONTEXT };
+    const { memory } = await describeModel(small, { ...options, memoryBudget: 2 ** 40 });
+    const memoryBudget = Object.values(memory).reduce((sum, bytes) => sum + bytes, 0);
+    return openSmall({ ...options, memoryBudget });
+  }
+
+  test('a fork with no page to copy to is refused, and both go on', async () => {
+    const budgeted = await openBudgeted();
+    const origin = await budgeted.createSession();
+    await origin.sync(SHORT);
+    const other = await budgeted.createSession();
+    await other.sync(SHORT);
+    const { kvCache } = await budgeted.memory();
+    const fork = await origin.fork();
+    for (const call of [() => fork.sync([...SHORT, 1]), () => fork.complete({ tokens: [...SHORT, 2] }).result]) {
+      await refused(call());
+      assert.deepEqual(await fork.tokens(), SHORT);
+      assert.equal((await budgeted.memory()).kvCache, kvCache);
+    }
+    await other.close();
+    assert.equal((await fork.sync([...SHORT, 1])).computed, 1);
+    assert.deepEqual(await logitsAfter(origin, SHORT), await logitsAfter(origin, SHORT, { reusePrefix: false }));
+    await fork.close();
+    assert.equal((await origin.sync(FULL)).computed > 0, true);
+  });
+
+  test('more sessions than it holds are refused, and closed ones give back all they took', async () => {
+    const budgeted = await openBudgeted();
+    const taken = async () => {
+      await budgeted.evaluate(FULL);
+      const { kvCache, other } = await budgeted.memory();
+      return kvCache + other;
+    };
+    const before = await taken();
+    const counts = [];
+    for (let round = 0; round < 2; round++) {
+      const opened = [];
+      await budgeted.evaluate([1]);
+      for (let ended = false; !ended && opened.length < 20_000; ) {
+        const made = budgeted.createSession();
+        await made.then(
+          (session) => opened.push(session),
+          () => {
+            ended = true;
+          },
+        );
+        if (ended) await refused(made);
+      }
+      counts.push(opened.length);
+      await refused(budgeted.evaluate(FULL));
+      await refused(opened.at(-1).sync(FULL));
+      for (const session of opened) await session.close();
+      assert.ok(Math.abs((await taken()) - before) < 1024, 'all is given back');
+    }
+    assert.ok(counts[0] > 1000 && counts[0] < 20_000, `${counts[0]} sessions`);
+    assert.ok(Math.abs(counts[0] - counts[1]) < counts[0] / 10, counts.join(' and '));
   });
 });
