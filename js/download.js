@@ -43,6 +43,8 @@ const BUSY = new Set([429, 503]);
  * @property {import('./backoff.js').Network} [network]
  * @property {(state: { state: 'receiving' } | { state: 'waiting', failures: number, milliseconds: number, error: import('./errors.js').NibbleError }) => void} [onState]
  *   a connection waits before it tries again, and receives again
+ * @property {(wait: { failures: number, milliseconds: number } | null) => void} [onWait] nothing comes for whoever reads:
+ *   the connection that the next bytes are to come from waits so long before it tries again; null: bytes come again
  */
 
 /**
@@ -126,6 +128,8 @@ class Segment {
   waiting = 0;
   taken = false;
   complete = false;
+  // Before its connection tries again.
+  wait = null;
 
   constructor(start, end) {
     this.position = start;
@@ -161,6 +165,8 @@ class Transfer {
   #buffers = new BufferPool();
   // The piece that was read last.
   #given = null;
+  // The wait that was told last.
+  #told = null;
 
   constructor(url, { signal: caller, network = systemNetwork(), ...given }) {
     const known = Object.entries(given).filter(([, value]) => value !== undefined);
@@ -177,7 +183,7 @@ class Transfer {
   /** Makes the first request, and goes on with its answer. */
   async open() {
     const { from, end, connections, retries } = this.#options;
-    const patience = new Patience({ ...this.#options, retries: Math.min(FIRST_RETRIES, retries) });
+    const patience = this.#patience((wait) => this.#tell(wait), Math.min(FIRST_RETRIES, retries));
     for (let unanswered = false; ; ) {
       try {
         if (this.#error !== null) throw this.#error;
@@ -206,6 +212,7 @@ class Transfer {
         this.#gate.open();
         this.#buffers.give(this.#given);
         this.#given = piece;
+        this.#tell(null);
         return piece;
       }
       if (this.#error !== null) throw this.#error;
@@ -216,9 +223,25 @@ class Transfer {
         this.close();
         return null;
       } else {
+        if (head?.wait) this.#tell(head.wait);
         await this.#gate.wait();
       }
     }
+  }
+
+  /** Tells a wait that holds up whoever reads once, and its end. */
+  #tell(wait) {
+    if (wait === this.#told) return;
+    this.#told = wait;
+    this.#options.onWait?.(wait);
+  }
+
+  #patience(onWait, retries = this.#options.retries) {
+    const onState = (state) => {
+      onWait(state);
+      this.#options.onState?.(state);
+    };
+    return new Patience({ ...this.#options, retries, onState });
   }
 
   /** Ends all connections. */
@@ -295,7 +318,10 @@ class Transfer {
 
   /** Fills a segment, or gives it back for another connection to fill. */
   async #receive(segment, connection) {
-    const patience = new Patience(this.#options);
+    const patience = this.#patience((wait) => {
+      segment.wait = wait;
+      this.#gate.open();
+    });
     while (!segment.complete) {
       const start = segment.position;
       try {
@@ -312,6 +338,7 @@ class Transfer {
           return;
         }
         await patience.after(error);
+        segment.wait = null;
         this.#options.onState?.({ state: 'receiving' });
       }
     }

@@ -8,6 +8,7 @@ import { checkCancelled, checkStreamable } from './loader.js';
 import { openModel, openStore } from './open-model.js';
 import * as read from './options.js';
 import { probe } from './probe.js';
+import { withRetries } from './retry-progress.js';
 import { SessionHost } from './session-host.js';
 import { SessionStore } from './session-store.js';
 import { checkKernelSet } from './simd.js';
@@ -226,15 +227,15 @@ export class Host {
   }
 
   /** Starts the wasm and the store, and opens the model's header. */
-  async #withModel({ build: wanted, wasm, ...call }, use) {
-    const platform = this.#platform;
-    const starting = platform.startRuntime(wanted, wasm);
-    const ahead = call.store === null ? null : this.#startAhead({ ...call, platform }, starting);
+  async #withModel({ build: wanted, wasm, ...given }, use) {
+    const call = withRetries({ ...given, platform: this.#platform });
+    const starting = call.platform.startRuntime(wanted, wasm);
+    const ahead = call.store === null ? null : this.#startAhead(call, starting);
     try {
       const { runtime, ...build } = await starting;
       this.#runtime = runtime;
       this.#hasWorkers ||= build.threads > 1 || wanted.early === true;
-      return await openModel({ ...call, ahead, runtime, platform }, (opened) => use({ ...opened, ...build }));
+      return await openModel({ ...call, ahead, runtime }, (opened) => use({ ...opened, ...build }));
     } finally {
       await ahead?.close();
     }

@@ -52,8 +52,9 @@ export { NibbleError } from './errors.js';
  *   go on arriving; false. A prompt that is given meanwhile is computed block by block, each as soon as it is in place;
  *   the text is the same. `engine.ready` tells when all is there. No effect where weights stream under a `memoryBudget`
  * @property {AbortSignal} [signal] stops the loading; createEngine() rejects with code CANCELLED
- * @property {(progress: { phase: 'download' | 'load' | 'read' | 'mend' | 'wait' | 'prepare', loaded: number, total: number, bytesPerSecond: number, secondsLeft: number | null }) => void} [onProgress]
- *   read: from the store; mend: what is damaged there comes again from its source; wait: another tab is storing the model. What it throws ends the loading, and createEngine() rejects with it
+ * @property {(progress: { phase: 'download' | 'load' | 'read' | 'mend' | 'wait' | 'retry' | 'prepare', loaded: number, total: number, bytesPerSecond: number, secondsLeft: number | null, attempt?: number }) => void} [onProgress]
+ *   read: from the store; mend: what is damaged there comes again from its source; wait: another tab is storing the model;
+ *   retry: nothing comes, the server is asked again in `secondsLeft`, for the `attempt`-th time in a row. What it throws ends the loading, and createEngine() rejects with it
  * @property {string | URL} [workerUrl] where the worker's file is, if not beside the library
  * @property {string | URL} [wasmUrl] the folder of nibble-relaxed.wasm and nibble-simd128.wasm, in a browser relative to the
  *   page; by default beside the library, where bundlers such as Vite bring them along

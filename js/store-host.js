@@ -7,6 +7,7 @@ import { modelId } from './model-id.js';
 import { openingOf, openStore } from './open-model.js';
 import { readImportOptions, readStoredName } from './options.js';
 import { checksumOf } from './packer.js';
+import { withRetries } from './retry-progress.js';
 import { isSavedSession, readSaved } from './saved-session.js';
 import { removeSavesOf } from './session-store.js';
 import { isStored, withStored } from './store.js';
@@ -56,7 +57,8 @@ export class StoreHost {
   async storeImport({ source: descriptor, options }, { signal, onEvent }) {
     const backend = this.#open();
     const runtime = await this.#runtime();
-    const call = { runtime, platform: this.#platform, descriptor, store: this.#store, signal, onProgress: onEvent };
+    const given = { runtime, platform: this.#platform, descriptor, store: this.#store, signal, onProgress: onEvent };
+    const call = withRetries(given);
     const opening = { ...(await openingOf(call, backend)), ...readImportOptions(options) };
     const before = await withStored(opening, async ({ storage, load }) => {
       if (storage.state === 'stored') return true;

@@ -198,6 +198,52 @@ describe('without a network', () => {
   });
 });
 
+describe('a wait before a connection tries again', () => {
+  test('is told to whoever reads, and its end', async () => {
+    const server = await serverOf(content, {
+      most: 100_000,
+      fault: ({ index }) => (index > 0 && index < 4 ? { status: 500 } : {}),
+    });
+    const waits = [];
+    const onWait = (wait) => waits.push(wait?.failures ?? 'goes on');
+    same((await download(server.url, { connections: 1, onWait })).bytes, content);
+    assert.deepEqual(waits, [1, 2, 3, 'goes on']);
+  });
+
+  test('is not told as long as what is read comes by another connection', async () => {
+    const isSecond = ({ start, index }) => index > 0 && start === QUICK.rangeBytes;
+    let failed = false;
+    const fault = (request) => {
+      if (failed || !isSecond(request)) return {};
+      failed = true;
+      return { status: 500 };
+    };
+    const server = await serverOf(content, { fault });
+    const listeners = new Set();
+    const onOnline = (listener) => {
+      listeners.add(listener);
+      return () => listeners.delete(listener);
+    };
+    let read = 0;
+    const told = [];
+    const onWait = (wait) => {
+      told.push(wait && read);
+      for (const goOn of listeners) goOn();
+    };
+    let waits;
+    const waiting = new Promise((resolve) => {
+      waits = resolve;
+    });
+    const onState = ({ state }) => state === 'waiting' && waits();
+    const options = { ...QUICK, retryMilliseconds: 3_600_000, connections: 2, onState, onWait };
+    const source = await openDownload(server.url, { ...options, network: { online: () => true, onOnline } });
+    await waiting;
+    for (let piece = await source.read(); piece !== null; piece = await source.read()) read += piece.length;
+    assert.equal(read, content.length);
+    assert.deepEqual(told, [QUICK.rangeBytes, null]);
+  });
+});
+
 describe('a file that changes on the way', () => {
   const replacements = [
     ['under a strong ETag', { etag: '"one"' }, { etag: '"two"' }],

@@ -4,7 +4,7 @@ import { INCLUDED_MODEL, isIncluded } from './engine-room.js';
 import { describeLoadProblem, isOfMemory } from './problem.js';
 import { formatBytes } from './status.js';
 
-const PHASES = ['download', 'load', 'read', 'mend', 'wait', 'prepare'];
+const PHASES = ['download', 'load', 'read', 'mend', 'wait', 'retry', 'prepare'];
 
 export class LoadPanel {
   #room;
@@ -71,7 +71,7 @@ export class LoadPanel {
     const { loaded, total, bytesPerSecond, secondsLeft } = progress;
     const parts = [t('loading.of', { loaded: formatBytes(loaded), total: formatBytes(total) })];
     if (bytesPerSecond > 0) parts.push(`${formatBytes(bytesPerSecond)}/s`);
-    if (secondsLeft > 2) parts.push(t('loading.left', { count: Math.ceil(secondsLeft) }));
+    if (secondsLeft > 2 && phase !== 'retry') parts.push(t('loading.left', { count: Math.ceil(secondsLeft) }));
     return t('loading.line', { what: t(`loading.${phase}`), amounts: parts.join(', ') });
   }
 

@@ -298,7 +298,8 @@ export class ModelList {
     const { state, progress, isPausing, isWaiting } = download;
     const isPaused = state === 'paused';
     const halt = isPaused ? t('models.halted') : isPausing ? t('models.pausing') : null;
-    const wait = isWaiting ? t(navigator.onLine ? 'models.waiting.server' : 'models.waiting.network') : null;
+    const nothingComes = isWaiting || progress?.phase === 'retry';
+    const wait = nothingComes ? t(navigator.onLine ? 'models.waiting.server' : 'models.waiting.network') : null;
     if (progress === null) return halt ?? wait ?? t('models.starting');
     const { phase, total, bytesPerSecond, secondsLeft, restarted } = progress;
     const loaded = this.#loadedOf(download);

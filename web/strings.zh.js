@@ -121,6 +121,7 @@ export default {
   'loading.read': '正在从本机读取',
   'loading.mend': '正在重新获取损坏的部分',
   'loading.wait': '另一个标签页正在存储此模型，完成后即可使用',
+  'loading.retry': '没有收到服务器的数据，正在重试',
   'loading.prepare': '正在准备模型',
   'loading.of': '{loaded} / {total}',
   'loading.line': '{what}：{amounts}',

@@ -32,6 +32,7 @@ export async function loadEngine(values, terminal, overrides = {}) {
 /** One line for a progress event. */
 export function progressLine({ phase, loaded, total, bytesPerSecond, secondsLeft }) {
   if (phase === 'prepare') return 'preparing the model';
+  if (phase === 'retry') return `nothing comes from the server; asking again in ${duration(secondsLeft)}`;
   const percent = total === 0 ? 100 : Math.floor((loaded * 100) / total);
   const verb = phase === 'download' ? 'downloading' : 'loading';
   const left = secondsLeft > 1 ? `, ${duration(secondsLeft)} left` : '';
