@@ -203,9 +203,14 @@ describe('the page', () => {
     const own = await driver.startBrowser({ serviceWorkers: 'block', viewport: driver.SMALL_PHONE });
     try {
       let absent = true;
-      const answer = (route) => (absent ? route.fulfill({ status: 404, body: 'absent' }) : route.continue());
+      // Longer than the page is looked at.
+      let refusal = { status: 503, headers: { 'Retry-After': '120' } };
+      const answer = (route) => (absent ? route.fulfill(refusal) : route.continue());
       await own.context.route('**/models/*.gguf', answer);
       const { page } = await driver.openPage(own);
+      await page.locator('#loading-text', { hasText: 'Nothing comes from the server' }).waitFor();
+      refusal = { status: 404, body: 'absent' };
+      await page.reload();
       await page.locator('#problem').waitFor();
       await driver.shoot(page, 'not-loaded-320');
       await page.locator('#problem[data-code=DOWNLOAD_FAILED]').waitFor();
