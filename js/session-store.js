@@ -96,7 +96,8 @@ export class SessionStore {
       }
       const record = { ...whose, ...sizes, half, writing: null };
       await backend.put(record);
-      if (before !== null && before.half !== null) await backend.remove(halfId(id, before.half)).catch(() => {});
+      // Where no record told of an earlier save, it may be there all the same.
+      await backend.remove(halfId(id, 1 - half)).catch(() => {});
       return record;
     } catch (error) {
       await takeBack(backend, id, place, before).catch(() => {});
@@ -120,6 +121,7 @@ export class SessionStore {
       return await backend.lock(id, { shared: true, signal }, async () => {
         found = await backend.get(id);
         const record = readSaved(found);
+        if (found === null && (await hasChunks(backend, id))) throw withoutRecord(key);
         if (found === null || (record !== null && record.half === null)) return { session: null, problem: null };
         if (record === null) throw ofOtherVersion(key);
         const session = await readBack(backend, record, { openRestore, signal });
@@ -223,6 +225,22 @@ async function removeSave(backend, id) {
   for (const half of [0, 1]) await backend.remove(halfId(id, half));
 }
 
+/**
+ * Whether chunks of a save are there. A save writes its record before any chunk and removes it first: where there are
+ * chunks and no record, and nobody holds the save's lock alone, the record was lost.
+ */
+async function hasChunks(backend, id) {
+  for (const half of [0, 1]) {
+    try {
+      await backend.readChunk(halfId(id, half), 0, 0, new Uint8Array(1));
+      return true;
+    } catch (error) {
+      if (!UNREADABLE.includes(error.code)) throw error;
+    }
+  }
+  return false;
+}
+
 /** Undoes a save that was not finished: the earlier one is there again, or nothing. */
 async function takeBack(backend, id, place, before) {
   await backend.remove(place);
@@ -272,6 +290,12 @@ const damaged = (key, cause) =>
     'SAVE_DAMAGED',
     `The saved session "${shortened(key)}" is damaged: a part of it is missing or cannot be read. Let the model read the text again.`,
     { cause },
+  );
+
+const withoutRecord = (key) =>
+  new NibbleError(
+    'SAVE_DAMAGED',
+    `The saved session "${shortened(key)}" is damaged: its record is missing or cannot be read. Let the model read the text again.`,
   );
 
 const ofOtherVersion = (key) =>

@@ -227,6 +227,45 @@ describe('a save that is no good', () => {
     }
   });
 
+  test('whose record is garbage is dropped with all of it, and that is told; what was never saved is silent', async () => {
+    const folder = temporaryFolder();
+    const engine = await openEngine({ store: { folder } });
+    const earlier = filesOf(folder);
+    const session = await engine.createSession();
+    await session.sync(TEXT);
+    // The second save of a key lies in the other half.
+    for (const saves of [1, 2]) {
+      for (const garbage of ['{broken', '', '[1]', 'null']) {
+        for (let each = 0; each < saves; each++) await session.save('chat');
+        writeFileSync(recordFile(folder, 'chat'), garbage);
+        assert.equal(await dropped(engine, 'never saved'), null);
+        assert.equal(filesSince(folder, earlier).length, 2);
+        const { code, message } = await dropped(engine, 'chat');
+        assert.equal(code, 'SAVE_DAMAGED', `${garbage}: ${message}`);
+        assert.match(message, /"chat" is damaged: its record/);
+        assert.deepEqual(filesSince(folder, earlier), []);
+        assert.equal(await dropped(engine, 'chat'), null);
+      }
+    }
+    assert.equal((await session.sync(TEXT)).kept, 150);
+  });
+
+  test('whose record is garbage makes way for the next save of its key', async () => {
+    const folder = temporaryFolder();
+    const engine = await openEngine({ store: { folder } });
+    const earlier = filesOf(folder);
+    const session = await engine.createSession();
+    await session.sync(TEXT);
+    for (const saves of [1, 2]) {
+      for (let each = 0; each < saves; each++) await session.save('chat');
+      writeFileSync(recordFile(folder, 'chat'), '{broken');
+      await session.save('chat');
+      assert.equal(filesSince(folder, earlier).length, 2, 'one record and one chunk');
+      assert.equal((await (await engine.restoreSession('chat')).tokens()).length, 150);
+      await engine.deleteSavedSession('chat');
+    }
+  });
+
   test('but one that is only too long for this context stays, and is told', async () => {
     const { folder, engine } = await openSaved();
     await engine.unload();
@@ -355,6 +394,48 @@ describe('the store of sessions', () => {
     }
     assert.equal((await backend.list()).length, 2);
     assert.ok((await backend.estimate()).usage <= 1002);
+  });
+
+  test('chunks without a record are dropped, but not those of a save under way', async () => {
+    const { backend, shared, make } = await rig();
+    const id = saveId('file:m', 'chat');
+    const openRestore = () => ({ write: () => {}, finish: () => 'whole', close: () => {} });
+    const restore = () => make().restore('chat', { openRestore, ...control() });
+    for (const half of [0, 1]) {
+      await backend.writeChunk(`${id}#${half}`, 0, [new Uint8Array(10)]);
+      assert.equal((await restore()).problem.code, 'SAVE_DAMAGED');
+      assert.equal((await backend.estimate()).usage, 0);
+    }
+
+    // In the middle of a save, whose record is seen only when it is whole.
+    let restored;
+    let whole = false;
+    shared.get = async (asked) => (asked === id && !whole ? null : backend.get(asked));
+    shared.put = async (record) => {
+      await backend.put(record);
+      whole = record.half !== null;
+    };
+    shared.writeChunk = async (...values) => {
+      await backend.writeChunk(...values);
+      restored ??= restore();
+    };
+    await make().save('chat', saveOf(9 << 20), control());
+    assert.deepEqual(await restored, { session: 'whole', problem: null });
+    assert.equal((await backend.estimate()).usage, 9 << 20);
+    await make().delete('chat');
+
+    // A save that comes between what was found and its removal.
+    for (const name of ['get', 'put', 'writeChunk']) shared[name] = (...values) => backend[name](...values);
+    await backend.writeChunk(`${id}#1`, 0, [new Uint8Array(10)]);
+    let saving;
+    shared.readChunk = async (...values) => {
+      saving ??= make().save('chat', saveOf(100), control());
+      await backend.readChunk(...values);
+    };
+    assert.equal((await restore()).problem.code, 'SAVE_DAMAGED');
+    await saving;
+    assert.deepEqual(await restore(), { session: 'whole', problem: null });
+    assert.equal((await backend.estimate()).usage, 100);
   });
 
   test('a cancelled save and a record that claims nonsense are no harm', async () => {
