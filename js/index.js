@@ -305,7 +305,10 @@ export class Engine extends SessionCalls {
     return this.#sessions.import(image, options);
   }
 
-  /** The saved sessions of this model, those used last first. @returns {Promise<import('./session-client.js').SavedSession[]>} */
+  /**
+   * The saved sessions of this model, as they are in the store now: it waits for no call that runs. Those used last first.
+   * @returns {Promise<import('./session-client.js').SavedSession[]>}
+   */
   savedSessions() {
     return this.#sessions.list();
   }

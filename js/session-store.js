@@ -37,6 +37,7 @@ export class SessionStore {
   #model;
   #limits;
   #opening = null;
+  #closed = false;
 
   /**
    * @param {object} parts
@@ -137,10 +138,19 @@ export class SessionStore {
 
   /** Of this model, those used last first. @returns {Promise<object[]>} */
   async list() {
-    const backend = await this.#open();
-    const records = (await backend.list(SAVES)).map(readSaved);
+    const records = (await this.#records()).map(readSaved);
     const mine = records.filter((record) => record?.model === this.#model && record.half !== null);
     return mine.sort((a, b) => b.usedAt - a.usedAt).map(savedSummary);
+  }
+
+  /** A listing waits for nothing that runs, so the store may be closed under it. */
+  async #records() {
+    try {
+      const backend = await this.#open();
+      return await backend.list(SAVES);
+    } catch (error) {
+      throw this.#closed ? new NibbleError('UNLOADED', 'The engine was unloaded; create a new one.') : error;
+    }
   }
 
   async delete(key) {
@@ -151,6 +161,7 @@ export class SessionStore {
 
   async close() {
     const opening = this.#opening;
+    this.#closed = true;
     this.#store = this.#opening = null;
     await (await opening?.catch(() => null))?.close();
   }

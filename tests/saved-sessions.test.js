@@ -107,6 +107,22 @@ describe('a saved session', () => {
     assert.equal(chunks.length, 1);
   });
 
+  // Far above what it takes: a list that waited would never come.
+  test('is listed while an answer is written that has no end', { timeout: 60_000 }, async () => {
+    const { engine } = await openSaved();
+    const answer = engine.complete({ tokens: TEXT, ...GREEDY, onFull: 'drop-oldest' });
+    const text = answer[Symbol.asyncIterator]();
+    await text.next();
+    assert.deepEqual(
+      (await engine.savedSessions()).map(({ key }) => key),
+      ['chat'],
+    );
+    answer.stop();
+    assert.equal((await answer.result).finishReason, 'cancelled');
+    await engine.unload();
+    assert.equal((await errorOf(engine.savedSessions())).code, 'UNLOADED');
+  });
+
   test('is not among the models, and goes with its model', async () => {
     const { folder, engine } = await openSaved();
     const store = await openModelStore({ store: { folder } });

@@ -148,6 +148,23 @@ test('chunks without a record are dropped, but not those of a save under way', a
   assert.equal((await backend.estimate()).usage, 100);
 });
 
+test('a list that a close comes in the way of says that the engine was unloaded', async () => {
+  const { shared, make } = await rig();
+  const store = make();
+  await store.save('chat', saveOf(10), control());
+  let fail;
+  shared.list = () =>
+    new Promise((_, reject) => {
+      fail = reject;
+    });
+  const waiting = errorOf(store.list());
+  while (fail === undefined) await new Promise((resolve) => setImmediate(resolve));
+  await store.close();
+  fail(new Error('The store is closed.'));
+  assert.equal((await waiting).code, 'UNLOADED');
+  assert.equal((await errorOf(store.list())).code, 'UNLOADED');
+});
+
 test('a cancelled save and a record that claims nonsense are no harm', async () => {
   const { backend, make } = await rig();
   const store = make();
