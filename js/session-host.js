@@ -7,7 +7,6 @@ import * as read from './options.js';
 import { mostLikely } from './probabilities.js';
 import { exportImage, importImage } from './session-image.js';
 import { Timeline } from './timeline.js';
-import { commonPrefix } from './token-runs.js';
 
 /**
  * @typedef {object} OpenSession
@@ -38,7 +37,7 @@ export class SessionHost {
     this.#texts = texts;
     this.#turn = turn;
     this.#saves = saves;
-    this.#sessions.set(OWN, { timeline: new Timeline(model), onFull, keep });
+    this.#sessions.set(OWN, { timeline: this.#newTimeline(), onFull, keep });
   }
 
   /** The timeline of the engine's own session. */
@@ -116,8 +115,7 @@ export class SessionHost {
     const { from, reusePrefix } = read.readScoreOptions(options);
     const { timeline } = this.#session(number);
     if (tokens.length <= from) return new Float32Array(0);
-    const known = reusePrefix ? commonPrefix(timeline.tokens, tokens) : 0;
-    const kept = timeline.truncate(Math.min(known, from - 1));
+    const kept = reusePrefix ? timeline.keep(tokens.slice(0, from - 1)) : timeline.truncate(0);
     const inputs = tokens.slice(kept, -1);
     const targets = inputs.map((_, index) => (kept + index + 1 < from ? -1 : tokens[kept + index + 1]));
     const scores = await timeline.append(inputs, { turn: this.#turn, signal, targets });
@@ -127,7 +125,7 @@ export class SessionHost {
   /** Opens an empty session. @returns {{ session: number }} what the others call it */
   sessionCreate({ options }) {
     const own = this.#sessions.get(OWN);
-    return this.#add(new Timeline(this.#model), read.readSessionOptions(options), own);
+    return this.#add(this.#newTimeline(), read.readSessionOptions(options), own);
   }
 
   sessionFork({ session: number, options }) {
@@ -235,9 +233,16 @@ export class SessionHost {
     await this.#saves.close();
   }
 
+  /** One that may share what the others begin with. */
+  #newTimeline(from) {
+    const others = () => Array.from(this.#sessions.values(), ({ timeline }) => timeline);
+    return new Timeline(this.#model, { ...from, others });
+  }
+
   #addRestored(session, settings) {
     try {
-      return this.#add(new Timeline(this.#model, session), settings, this.#sessions.get(OWN));
+      // Nothing tells whether it was shifted before it was saved.
+      return this.#add(this.#newTimeline({ session, computed: 0 }), settings, this.#sessions.get(OWN));
     } catch (error) {
       session.close();
       throw error;

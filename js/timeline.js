@@ -9,21 +9,30 @@ const PIECE_MILLISECONDS = 50;
 const LEAST_PIECE = 32;
 // A shift rounds all keys behind it once more: for fewer tokens than that it is not worth it.
 const LEAST_SHIFTED = 32;
+// What another timeline has costs a page's copy in every layer as soon as one of the two goes on.
+const LEAST_SHARED = 32;
 
 export class Timeline {
   #model;
   #session;
   #tokens;
+  #others;
+  // So many tokens from the front are as computing them anew would have them; a shift's rounding is nothing to share.
+  #computed;
   #tokensPerMillisecond = 0;
 
   /**
    * @param {import('./engine.js').Model} model
-   * @param {import('./session.js').Session} [session] one of the model's, which is the timeline's from here on
+   * @param {{ session?: import('./session.js').Session, computed?: number, others?: () => Iterable<Timeline> }} [from]
+   *   session: one of the model's, which is the timeline's from here on; computed: how much of its beginning is as
+   *   computed and not shifted; others: timelines of the model, whose beginnings this one may share
    */
-  constructor(model, session = model.createSession()) {
+  constructor(model, { session = model.createSession(), computed = Infinity, others = () => [] } = {}) {
     this.#model = model;
     this.#session = session;
     this.#tokens = session.tokens;
+    this.#computed = computed;
+    this.#others = others;
     this.contextSize = model.info.contextSize;
   }
 
@@ -46,7 +55,18 @@ export class Timeline {
    */
   truncate(length) {
     this.#tokens.length = this.#session.truncate(length);
+    if (this.#tokens.length <= this.#computed) this.#computed = Infinity;
     return this.#tokens.length;
+  }
+
+  /**
+   * Keeps what it has in common with `tokens` at their beginning, or takes what another timeline has, if that is more:
+   * the keys and values are shared, nothing is computed.
+   * @param {number[]} tokens
+   * @returns {number} how many tokens there are now
+   */
+  keep(tokens) {
+    return this.truncate(this.#share(tokens, commonPrefix(this.#tokens, tokens)));
   }
 
   /**
@@ -67,18 +87,53 @@ export class Timeline {
     }
     this.#checkRoom(tokens.length);
     checkCancelled(options.signal);
-    const kept = reuse ? this.#keep(tokens, shift, wantsLogits) : this.truncate(0);
+    const kept = reuse ? this.#reuse(tokens, shift, wantsLogits) : this.truncate(0);
     onStart?.(kept);
     await this.append(tokens.slice(kept), options);
     return kept;
   }
 
-  #keep(tokens, shift, wantsLogits) {
+  #reuse(tokens, shift, wantsLogits) {
     let common = commonPrefix(this.#tokens, tokens);
     if (shift) common = this.#shiftDown(tokens, common);
+    common = this.#share(tokens, common);
     const ends = common === tokens.length && wantsLogits;
     if (ends && common === this.length && this.#session.hasLogits) return common;
     return this.truncate(ends ? common - 1 : common);
+  }
+
+  /**
+   * Becomes a fork of the timeline that has most in common with `tokens`, if that is worth it.
+   * @returns {number} how much is in common now; the timeline may be longer
+   */
+  #share(tokens, common) {
+    let origin = null;
+    let most = common + LEAST_SHARED - 1;
+    for (const other of this.#others()) {
+      const length = other === this ? 0 : Math.min(commonPrefix(other.#tokens, tokens), other.#computed);
+      if (length > most) [origin, most] = [other, length];
+    }
+    const session = origin && this.#forkOf(origin);
+    if (session === null) return common;
+    // Sliding windows may have let go of it.
+    if (session.truncate(most) < most) {
+      session.close();
+      return common;
+    }
+    this.#session.close();
+    this.#session = session;
+    this.#tokens = session.tokens;
+    this.#computed = Infinity;
+    return most;
+  }
+
+  #forkOf(other) {
+    try {
+      return other.#session.fork();
+    } catch (error) {
+      if (error.code !== 'OUT_OF_MEMORY') throw error;
+      return null;
+    }
   }
 
   /** Moves down what stands further up than in `tokens`, if that is worth it. Returns how much is in common now. */
@@ -97,6 +152,7 @@ export class Timeline {
       throw error;
     }
     this.#tokens.splice(keep, count);
+    this.#computed = Math.min(this.#computed, keep);
     return true;
   }
 
@@ -118,7 +174,7 @@ export class Timeline {
   fork() {
     const session = this.#session.fork();
     try {
-      return new Timeline(this.#model, session);
+      return new Timeline(this.#model, { session, computed: this.#computed, others: this.#others });
     } catch (error) {
       session.close();
       throw error;

@@ -48,9 +48,9 @@ bool kv_table_shift(KvTable *table, int length, int keep, int drop, const KvRota
   const bool owned = kv_table_own(table, keep, left, NULL);
   if (!owned)
     nibble_fail(error, NIBBLE_OUT_OF_MEMORY,
-                "With %d tokens dropped, the %d that stay would have to be copied, since a fork shares them, and there "
-                "is no memory for both under the memory budget or on this device. Close the fork, or create the engine "
-                "with a larger context.",
+                "With %d tokens dropped, the %d that stay would have to be copied, since a fork or another session shares "
+                "them, and there is no memory for both under the memory budget or on this device. Close the fork or that "
+                "session, or create the engine with a larger context.",
                 drop, left);
   for (int layer = 0; owned && layer < shape->layers; layer++)
     shift_layer(table, layer, left, keep, drop, rotation, rows);

@@ -221,7 +221,8 @@ describe('memory that holds one full context, a part of it with another session'
 
   test('where dropping does not help the error says what does, and the session stays usable', async () => {
     const [first, session] = [await budgeted.createSession(), await budgeted.createSession({ onFull: 'drop-oldest' })];
-    await first.sync(TEXT.slice(0, 192));
+    // Not what the other begins with, which would be shared.
+    await first.sync(TEXT.slice(200, 392));
     const error = await session.complete({ tokens: TEXT.slice(0, 100) }).result.catch((reason) => reason);
     assert.equal(error.code, 'OUT_OF_MEMORY');
     assert.match(error.message, /Close a session or a fork, give the engine's own, .* a shorter text/);
@@ -238,7 +239,7 @@ describe('memory that holds one full context, a part of it with another session'
     const written = () => session.complete({ tokens: text, maxTokens: 80, ...GREEDY }).result;
     const error = await written().catch((reason) => reason);
     assert.equal(error.code, 'OUT_OF_MEMORY');
-    assert.match(error.message, /a fork shares them.*Close the fork/);
+    assert.match(error.message, /a fork or another session shares them.*Close the fork/);
     assert.deepEqual((await session.tokens()).slice(0, 128), text);
     assert.deepEqual(await fork.tokens(), text);
     await fork.close();

@@ -344,6 +344,7 @@ test('a store that cannot be read is told in the words of what was asked for', a
     }
   } finally {
     await models.close();
+    await engine.unload();
   }
 });
 

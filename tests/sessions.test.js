@@ -243,15 +243,18 @@ describe('evaluate() and score()', () => {
 });
 
 describe('sync()', () => {
+  // What no other session of the engine begins with, which would be shared.
+  const FRESH = TEXT.map((token) => 255 - token);
+
   test('computes only what is new, and never again what is common', async () => {
     const session = await engine.createSession();
     const progress = [];
     const onProgress = (told) => progress.push(told);
-    assert.deepEqual(await session.sync(TEXT.slice(0, 80)), { kept: 0, computed: 80, droppedTokens: 0 });
-    assert.deepEqual(await session.sync(TEXT, { onProgress }), { kept: 80, computed: 70, droppedTokens: 0 });
+    assert.deepEqual(await session.sync(FRESH.slice(0, 80)), { kept: 0, computed: 80, droppedTokens: 0 });
+    assert.deepEqual(await session.sync(FRESH, { onProgress }), { kept: 80, computed: 70, droppedTokens: 0 });
     assert.deepEqual(progress.at(-1), { tokens: 70, total: 70, reusedTokens: 80 });
-    assert.deepEqual(await session.sync(TEXT), { kept: 150, computed: 0, droppedTokens: 0 });
-    assert.deepEqual(await session.sync([...TEXT.slice(0, 60), ...OTHER.slice(0, 9)]), {
+    assert.deepEqual(await session.sync(FRESH), { kept: 150, computed: 0, droppedTokens: 0 });
+    assert.deepEqual(await session.sync([...FRESH.slice(0, 60), ...OTHER.slice(0, 9)]), {
       kept: 60,
       computed: 9,
       droppedTokens: 0,
@@ -263,9 +266,9 @@ describe('sync()', () => {
 
   test('a completion behind it computes nothing of the prompt again', async () => {
     const session = await engine.createSession();
-    await session.sync(TEXT);
-    const { prefill, reusedTokens } = await session.complete({ tokens: TEXT, maxTokens: 1, ...GREEDY }).result;
-    assert.deepEqual([prefill.tokens, reusedTokens], [0, TEXT.length]);
+    await session.sync(FRESH);
+    const { prefill, reusedTokens } = await session.complete({ tokens: FRESH, maxTokens: 1, ...GREEDY }).result;
+    assert.deepEqual([prefill.tokens, reusedTokens], [0, FRESH.length]);
     await session.close();
   });
 
@@ -273,10 +276,10 @@ describe('sync()', () => {
     const results = [];
     for (const reusePrefix of [true, false]) {
       const session = await engine.createSession();
-      await session.sync([...TEXT.slice(0, 90), ...OTHER]);
-      const { kept } = await session.sync(TEXT, { reusePrefix });
+      await session.sync([...FRESH.slice(0, 90), ...OTHER]);
+      const { kept } = await session.sync(FRESH, { reusePrefix });
       assert.equal(kept, reusePrefix ? 90 : 0);
-      const options = { tokens: [...TEXT, 7], maxTokens: 40, reusePrefix, ...GREEDY };
+      const options = { tokens: [...FRESH, 7], maxTokens: 40, reusePrefix, ...GREEDY };
       const { tokens, reusedTokens } = await session.complete(options).result;
       assert.equal(reusedTokens, reusePrefix ? 150 : 0);
       results.push(tokens);
@@ -317,6 +320,87 @@ describe('sync()', () => {
   });
 });
 
+describe('what another session begins with', () => {
+  const text = TEXT.map((token) => token ^ 85);
+  const more = [...text, ...OTHER.slice(0, 20)];
+  let origin;
+
+  before(async () => {
+    origin = await engine.createSession();
+    await origin.sync(text);
+  });
+  after(() => origin.close());
+
+  async function withSession(use) {
+    const session = await engine.createSession();
+    try {
+      return await use(session);
+    } finally {
+      await session.close();
+    }
+  }
+
+  test('is not computed again but shared, and each goes its own way', async () => {
+    const expected = await withSession((session) => logitsAfter(session, more, { reusePrefix: false }));
+    const { kvCache } = await engine.memory();
+    await withSession(async (session) => {
+      assert.deepEqual(await session.sync(text), { kept: 150, computed: 0, droppedTokens: 0 });
+      assert.equal((await engine.memory()).kvCache, kvCache);
+      assert.deepEqual(await session.sync(more), { kept: 150, computed: 20, droppedTokens: 0 });
+      assert.deepEqual(await logitsAfter(session, more), expected);
+      assert.deepEqual(await origin.tokens(), text);
+      const { reusedTokens } = await origin.complete({ tokens: [...text, 1], maxTokens: 3, ...GREEDY }).result;
+      assert.equal(reusedTokens, 150);
+      assert.deepEqual(await logitsAfter(session, more), expected);
+      await origin.sync(text);
+    });
+  });
+
+  test('stays where the other is closed, and serves complete(), evaluate() and score() too', async () => {
+    const scores = await withSession((session) => session.score(more, { from: 160, reusePrefix: false }));
+    const first = await engine.createSession();
+    await first.sync(more);
+    await withSession(async (session) => {
+      const { reusedTokens } = await session.complete({ tokens: [...more, 1], maxTokens: 1, ...GREEDY }).result;
+      assert.equal(reusedTokens, 170);
+      await first.close();
+      assert.equal((await session.sync(more)).kept, 170);
+      await withSession(async (third) => {
+        assert.deepEqual(await third.score(more, { from: 160 }), scores);
+        assert.equal((await third.sync(more.slice(0, 169))).kept, 169);
+      });
+      assert.equal((await session.sync([])).kept, 0);
+    });
+  });
+
+  test('is left alone where it is short, was moved down, or is not to be reused', async () => {
+    const moved = await engine.createSession({ onFull: 'drop-oldest', keep: 40 });
+    const long = { tokens: [...text, ...OTHER, ...text], maxTokens: 100, ...GREEDY };
+    assert.ok((await moved.complete(long).result).droppedTokens > 0);
+    const tokens = await moved.tokens();
+    await withSession(async (session) => assert.equal((await session.sync(tokens)).kept, 40));
+    await withSession(async (session) => {
+      assert.equal((await session.sync([...text.slice(0, 31), ...OTHER])).kept, 0);
+      assert.equal((await session.sync(text, { reusePrefix: false })).kept, 0);
+    });
+    await moved.close();
+  });
+
+  test('is computed again where a sliding window has let go of it, and right', async () => {
+    const windowed = await createEngine({ model: writeSmallModel({ window: 32 }), threads: 1 });
+    open.push(windowed);
+    const [first, second] = [await windowed.createSession(), await windowed.createSession()];
+    const long = [...TEXT, ...OTHER].slice(0, 240);
+    await first.sync(long);
+    const early = [...long.slice(0, 100), 3];
+    assert.equal((await second.sync(early)).kept, 0);
+    const late = [...long.slice(0, 239), 3];
+    assert.equal((await second.sync(late)).kept, 239);
+    const expected = await logitsAfter(first, late, { reusePrefix: false });
+    assert.deepEqual(await logitsAfter(second, late), expected);
+  });
+});
+
 describe('under a memory budget for one short context', () => {
   const CONTEXT = 128;
   const FULL = OTHER.slice(0, CONTEXT - 1);
@@ -343,7 +427,7 @@ describe('under a memory budget for one short context', () => {
     const origin = await budgeted.createSession();
     await origin.sync(SHORT);
     const other = await budgeted.createSession();
-    await other.sync(SHORT);
+    await other.sync(FULL.slice(0, SHORT.length));
     const { kvCache } = await budgeted.memory();
     const fork = await origin.fork();
     for (const call of [() => fork.sync([...SHORT, 1]), () => fork.complete({ tokens: [...SHORT, 2] }).result]) {
