@@ -81,7 +81,8 @@ export { NibbleError } from './errors.js';
  * @property {string | string[]} [stop] text that ends the completion and is not part of it
  * @property {boolean} [ignoreEos] never choose a token that ends the text
  * @property {AbortSignal} [signal] stops the completion; its result then has finishReason 'cancelled'
- * @property {boolean} [reusePrefix] keep what the prompt has in common with the last one; true
+ * @property {boolean} [reusePrefix] keep what the prompt has in common with the last one, or share what another
+ *   session of the engine has in common with it; true
  * @property {'stop' | 'drop-oldest'} [onFull] what happens where the context is full, in this call: see SessionOptions in
  *   session-client.js; by default as the session has it, and so with `keep`
  * @property {number} [keep] tokens of the head that stay, at most half of the context

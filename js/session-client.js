@@ -97,8 +97,9 @@ export class Session extends SessionCalls {
   }
 
   /**
-   * Makes `tokens` the session's content. What both begin with is kept, the rest is computed: a prefix that they have in
-   * common is never computed twice, unless a layer's sliding window has let go of what it would need.
+   * Makes `tokens` the session's content. What both begin with is kept, or shared with another session of the engine
+   * that has more of it (32 tokens and more); the rest is computed: a common prefix is never computed twice, unless a
+   * layer's sliding window has let go of what it would need.
    * @param {number[]} tokens
    * @param {{ reusePrefix?: boolean, signal?: AbortSignal, onProgress?: (progress: { tokens: number, total: number, reusedTokens: number }) => void }} [options]
    *   reusePrefix false: everything is computed anew; after the signal, what was computed stays and CANCELLED is thrown
