@@ -47,11 +47,12 @@ bool kv_table_shift(KvTable *table, int length, int keep, int drop, const KvRota
   if (rows == NULL) return nibble_fail(error, NIBBLE_OUT_OF_MEMORY, "No memory is left to shift a session.");
   const bool owned = kv_table_own(table, keep, left, NULL);
   if (!owned)
-    nibble_fail(error, NIBBLE_OUT_OF_MEMORY,
-                "With %d tokens dropped, the %d that stay would have to be copied, since a fork or another session shares "
-                "them, and there is no memory for both under the memory budget or on this device. Close the fork or that "
-                "session, or create the engine with a larger context.",
-                drop, left);
+    nibble_fail(
+        error, NIBBLE_OUT_OF_MEMORY,
+        "With %d tokens dropped, the %d that stay would have to be copied, since a fork or another session shares "
+        "them, and there is no memory for both under the memory budget or on this device. Close the fork or that "
+        "session, or create the engine with a larger context.",
+        drop, left);
   for (int layer = 0; owned && layer < shape->layers; layer++)
     shift_layer(table, layer, left, keep, drop, rotation, rows);
   if (owned) kv_table_shrink(table, left);
