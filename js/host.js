@@ -4,10 +4,12 @@ import { benchmark } from './benchmark.js';
 import { describeHeader, identityOf, settleContext } from './describe.js';
 import { NibbleError } from './errors.js';
 import { HeadStart } from './head-start.js';
+import { readersBytes } from './javascript-sizes.js';
 import { checkCancelled, checkStreamable } from './loader.js';
 import { openModel, openStore } from './open-model.js';
 import * as read from './options.js';
 import { probe } from './probe.js';
+import { withReaderCount } from './reader.js';
 import { withRetries } from './retry-progress.js';
 import { SessionHost } from './session-host.js';
 import { SessionStore } from './session-store.js';
@@ -35,6 +37,7 @@ import { openWeightStream } from './weight-stream.js';
 
 export class Host {
   #platform;
+  #countReaders;
   #runtime = null;
   #model = null;
   #sessions = null;
@@ -47,7 +50,9 @@ export class Host {
 
   /** @param {Platform} platform */
   constructor(platform) {
-    this.#platform = platform;
+    const counted = withReaderCount(platform);
+    this.#platform = counted.platform;
+    this.#countReaders = counted.countReaders;
   }
 
   /**
@@ -206,7 +211,8 @@ export class Host {
   memory() {
     if (this.#texts === null) this.#loaded();
     const heap = this.#model?.memory() ?? this.#runtime.usage(0);
-    const javascript = this.#platform.javascriptBytes?.() ?? this.#javascriptBytes;
+    const counted = () => this.#javascriptBytes + readersBytes(this.#countReaders());
+    const javascript = this.#platform.javascriptBytes?.() ?? counted();
     return { ...heap, javascript, total: heap.wasm + javascript };
   }
 

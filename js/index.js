@@ -355,8 +355,9 @@ export class Engine extends SessionCalls {
    * read (`ring`), pages of keys and values in use by all sessions, activations, code's data and stack, other (sessions,
    * threads, tables, what loading needs), and what is free or reserved (`unused`). `javascript` is what the worker takes
    * beside it, mostly for the vocabulary: in Node as V8 tells, with what is not collected yet; in a browser, which tells
-   * a worker nothing, counted. `total`, of `wasm` and `javascript`, is within 2% of what Chromium measures of the worker.
-   * Each further thread takes some 1.3 MB of JavaScript more, which no browser measures while it waits.
+   * a worker nothing, counted, and with the workers that read weights as long as there are any. `total`, of `wasm` and
+   * `javascript`, is within 2% of what Chromium measures of these workers, with the heap that they share taken once: it
+   * adds that to each. Each further thread takes some 1.3 MB of JavaScript more, which no browser measures while it waits.
    * @returns {Promise<{ weights: number, ring: number, kvCache: number, activations: number, code: number, other: number, unused: number, wasm: number, javascript: number, total: number }>}
    */
   memory() {

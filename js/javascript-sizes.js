@@ -6,7 +6,7 @@ import { tableBytes } from './text-table.js';
 const ENGINE_BYTES = 1.7e6;
 // Any further worker: a thread's, or one that reads.
 const WORKER_BYTES = 1.3e6;
-// Those that read from a store: WORKERS in reader.js.
+// Those that read from a store, at most: WORKERS in reader.js.
 const READERS = 2;
 
 // Of a token: its type.
@@ -26,3 +26,6 @@ export function javascriptBytes(tokens, merges) {
 
 /** Of the workers beside it, at most. @param {number} threads of the engine */
 export const workersBytes = (threads) => (threads - 1 + READERS) * WORKER_BYTES;
+
+/** Of workers that read from a store. @param {number} count of them */
+export const readersBytes = (count) => count * WORKER_BYTES;

@@ -42,6 +42,27 @@ export function openReader({ backend, store, runtime, platform }, { workers: mos
   return new Reader(backend, workers, { store, runtime, keepOpen });
 }
 
+/**
+ * The same platform, and how many of the reading workers that it has started are alive.
+ * @param {import('./host.js').Platform} platform
+ * @returns {{ platform: import('./host.js').Platform, countReaders: () => number }}
+ */
+export function withReaderCount(platform) {
+  const { startReader } = platform;
+  if (startReader === undefined) return { platform, countReaders: () => 0 };
+  let alive = 0;
+  const start = () => {
+    const port = startReader();
+    alive++;
+    const terminate = () => {
+      alive--;
+      return port.terminate();
+    };
+    return { ...port, terminate };
+  };
+  return { platform: { ...platform, startReader: start }, countReaders: () => alive };
+}
+
 export class Reader {
   #backend;
   #started;
