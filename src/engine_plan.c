@@ -100,10 +100,7 @@ static uint64_t session_bytes(const EnginePlan *plan, const Model *model) {
          ROWS_AT_ONCE * segment_embedding_tile(model, 0, &position);
 }
 
-static uint64_t kv_bytes(const EnginePlan *plan) {
-  return plan->options.memory_budget == 0 ? kv_cache_bytes(&plan->kv, plan->options.context_size)
-                                          : kv_pages(plan) * kv_page_bytes(&plan->kv);
-}
+static uint64_t kv_bytes(const EnginePlan *plan) { return kv_pages(plan) * kv_page_bytes(&plan->kv); }
 
 // The same and what loading takes beyond all that sessions take, since it is gone before they begin. A page may not fit
 // into the place that it leaves.

@@ -58,6 +58,41 @@ TEST(describes_what_an_engine_then_uses) {
   }
 }
 
+// Sessions let go of what lies behind a window only when a batch is through, so they hold the most in its midst.
+TEST(tells_what_a_windowed_context_takes_at_most_at_any_time) {
+  const int windowed[] = {4, 6, 9};
+  for (int w = 0; w < 3; w++)
+    for (int batch = 1; batch <= 100; batch += 33) {
+      const TinyModel model = tiny_model(&tiny_configs[windowed[w]]);
+      NibbleOptions options = tiny_options();
+      options.batch_size = batch;
+      options.context_size = 500;
+      Rig rig;
+      rig_open(check, &rig, &model, &options, SIZE_MAX / 2);
+      int32_t text[500];
+      fill_text(text, 500, rig.vocabulary);
+      NibbleMemory told, live;
+      CHECK(nibble_describe(&rig.tiny.gguf, &options, NULL, &told, NULL));
+      append(check, rig.session, text, 1);
+      nibble_engine_memory(rig.engine, &live);
+      const uint64_t page_of_each_layer = live.kv_cache;
+      uint64_t most = 0;
+      for (int at = 1; at < 500; at += batch) {
+        NibblePass *pass =
+            nibble_pass_begin(rig.session, text + at, 500 - at < batch ? 500 - at : batch, NULL, NULL, NULL);
+        if (!CHECK(pass != NULL)) break;
+        nibble_engine_memory(rig.engine, &live);
+        if (live.kv_cache > most) most = live.kv_cache;
+        while (nibble_pass_next(pass) != NIBBLE_PASS_DONE)
+          nibble_pass_step(pass, 0);
+        nibble_pass_finish(pass);
+      }
+      CHECK_INT(nibble_session_length(rig.session), 500);
+      CHECK(most <= told.kv_cache && told.kv_cache - most <= page_of_each_layer);
+      rig_close(&rig);
+    }
+}
+
 TEST(tells_what_the_model_is) {
   const TinyConfig config = {.width = 64,
                              .feed_forward = 96,
@@ -269,6 +304,7 @@ TEST(refuses_options_out_of_range) {
 int main(void) {
   Check check = {0};
   RUN(&check, describes_what_an_engine_then_uses);
+  RUN(&check, tells_what_a_windowed_context_takes_at_most_at_any_time);
   RUN(&check, tells_what_the_model_is);
   RUN(&check, measures_kernel_sets_unless_one_is_named);
   RUN(&check, chooses_tile_streams_where_a_set_has_them);
