@@ -69,7 +69,7 @@ bool budget_plan(const BudgetNeed *need, uint64_t budget, Residency *residency, 
                        "The memory budget is %.1f MB; this model takes at least %.1f MB with this context, %.1f MB of "
                        "them for all but the weights. Raise the budget, ask for a smaller context, or choose a smaller "
                        "model.",
-                       (double)budget / 1e6, ceil((double)least / 1e5) / 10, (double)need->fixed / 1e6);
+                       floor((double)budget / 1e5) / 10, ceil((double)least / 1e5) / 10, (double)need->fixed / 1e6);
   const uint64_t left = budget - need->fixed, without_rows = all - (need->output > 0 ? need->embedding : 0);
   if (left >= all)
     *residency = (Residency){.pinned = need->blocks, .resident_bytes = all};

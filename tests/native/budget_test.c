@@ -1,5 +1,6 @@
 // The promises of budget.h: plans from sizes alone.
 #include <stdlib.h>
+#include <string.h>
 
 #include "budget.h"
 #include "check.h"
@@ -59,6 +60,16 @@ TEST(a_budget_without_bounds_keeps_everything) {
   CHECK_INT((long long)residency.resident_bytes, 1505);
 }
 
+TEST(a_budget_that_is_too_small_reads_as_less_than_the_least) {
+  static const uint64_t blocks[] = {33000000};
+  const BudgetNeed need = {.fixed = 600000, .outer = 270000, .output_unit = 10, .blocks = 1, .block_bytes = blocks};
+  NibbleError error = {.code = NIBBLE_OK};
+  Residency residency;
+  CHECK_INT((long long)budget_least(&need), 33870000);
+  CHECK(!budget_plan(&need, 33869999, &residency, &error));
+  CHECK(strstr(error.message, "is 33.8 MB") != NULL && strstr(error.message, "at least 33.9 MB") != NULL);
+}
+
 TEST(streamed_blocks_lie_evenly_between_pinned_ones) {
   for (int pinned = 0; pinned <= BLOCKS; pinned++) {
     const Residency residency = {.streams = true, .pinned = pinned, .slots = 2};
@@ -84,6 +95,7 @@ int main(void) {
   Check check = {0};
   RUN(&check, every_budget_from_the_least_on_has_a_plan_that_fits_and_wastes_less_than_what_could_be_pinned);
   RUN(&check, a_budget_without_bounds_keeps_everything);
+  RUN(&check, a_budget_that_is_too_small_reads_as_less_than_the_least);
   RUN(&check, streamed_blocks_lie_evenly_between_pinned_ones);
   RUN(&check, all_blocks_stay_where_nothing_streams);
   return check_finish(&check);
