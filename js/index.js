@@ -182,7 +182,8 @@ export function createLibrary(platform) {
      * @param {Omit<EngineOptions, 'model'>} [options] contextSize and threads are what `memory` is told for
      * @returns {Promise<object>} name, architecture, file (its `bytes` null where the source does not tell them),
      *   quantization, metadata, tensors; `model` and `memory`, or where this engine cannot run it, null and a `problem`
-     *   { code, message }; where only contextSize is too large, or memoryBudget too small, `memory` alone is null
+     *   { code, message }; where only contextSize is too large, or memoryBudget too small, `memory` alone is null. It is
+     *   what an engine takes at most, split as memory() has it: `other` counts what loading takes for a while as well
      */
     async describeModel(model, options) {
       const given = { ...optionsOf(options), model };
