@@ -71,7 +71,7 @@ export async function complete(
       computed = 0;
       return timeline.replace(prompt, { ...how, shift: shift || shorter });
     });
-    if (!(await isMade(reading))) {
+    if (!(await isMade(reading, signal))) {
       return finish(createWriter(null, [], onToken), 'cancelled', prefill.lap(computed), stopwatch().lap(0));
     }
     const prefilled = prefill.lap(computed);
@@ -114,20 +114,20 @@ async function writeOn({ timeline, sampler, tokenizer, turn, signal, writer, roo
     if (writer.stopString !== null) return 'stop';
     if (writer.tokens.length >= most) break;
     if (timeline.isFull && room === null) return 'context';
-    if (!(await isMade(extendWithRoom(timeline, token, room, { turn, signal })))) return 'cancelled';
+    if (!(await isMade(extendWithRoom(timeline, token, room, { turn, signal }), signal))) return 'cancelled';
     writer.computed++;
     await turn.next();
   }
   return 'length';
 }
 
-/** False where it was cancelled. */
-async function isMade(promise) {
+/** False where it was cancelled; where the loading of the model was, that is an error. */
+async function isMade(promise, signal) {
   try {
     await promise;
     return true;
   } catch (error) {
-    if (error.code === 'CANCELLED') return false;
+    if (error.code === 'CANCELLED' && signal.aborted) return false;
     throw error;
   }
 }

@@ -41,6 +41,10 @@ export class NibbleError extends Error {
   }
 }
 
+/** Ends the loading of a model, the calls that wait for it and all later ones. @param {unknown} [cause] */
+export const loadingCancelled = (cause) =>
+  new NibbleError('CANCELLED', 'Loading the model was cancelled. Create a new engine to use it.', { cause });
+
 const MAX_CAUSES = 8;
 
 /** @param {any} error @param {number} depth @returns {any} */

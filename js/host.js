@@ -2,7 +2,7 @@
 // concern the model as a whole.
 import { benchmark } from './benchmark.js';
 import { describeHeader, identityOf, settleContext } from './describe.js';
-import { NibbleError } from './errors.js';
+import { loadingCancelled, NibbleError } from './errors.js';
 import { HeadStart } from './head-start.js';
 import { readersBytes } from './javascript-sizes.js';
 import { checkCancelled, checkStreamable } from './loader.js';
@@ -47,6 +47,8 @@ export class Host {
   #hasWorkers = false;
   /** @type {Promise<object> | null} */
   #loading = null;
+  /** @type {NibbleError | null} what ended the loading */
+  #failure = null;
 
   /** @param {Platform} platform */
   constructor(platform) {
@@ -61,6 +63,7 @@ export class Host {
    */
   async load(params, { signal, onEvent, goOn, behindOthers }) {
     if (this.#runtime !== null) throw new NibbleError('INVALID_ARGUMENT', 'This worker has a model already.');
+    this.#failure = null;
     let isOpen = false;
     const onOpen = (opened) => {
       isOpen = true;
@@ -70,10 +73,13 @@ export class Host {
     try {
       this.#loading = this.#load(params, { signal, onProgress: onEvent, onOpen });
       return await this.#loading;
-    } catch (error) {
+    } catch (cause) {
+      // Other calls learn of it too, which nobody cancelled.
+      const error = cause.code === 'CANCELLED' ? loadingCancelled(cause) : cause;
+      this.#failure = error;
       // Calls that wait for weights end by the same error, and only then is anything given back.
       this.#model?.arrivals.fail(error);
-      await (isOpen ? behindOthers(() => this.unload()) : this.unload());
+      await (isOpen ? behindOthers(() => this.#end()) : this.#end());
       throw error;
     }
   }
@@ -218,6 +224,12 @@ export class Host {
 
   /** Gives everything back; resolves when this worker may be ended. */
   async unload() {
+    await this.#end();
+    this.#failure = null;
+    return null;
+  }
+
+  async #end() {
     await this.#loading?.catch(() => {});
     this.#loading = null;
     const hadWorkers = this.#hasWorkers;
@@ -229,7 +241,6 @@ export class Host {
     this.#sessions = this.#model = this.#runtime = this.#texts = null;
     this.#hasWorkers = false;
     if (hadWorkers) await this.#platform.workersEnded?.();
-    return null;
   }
 
   /** Starts the wasm and the store, and opens the model's header. */
@@ -261,6 +272,7 @@ export class Host {
 
   #loaded() {
     if (this.#model !== null) return this.#model;
+    if (this.#failure !== null) throw this.#failure;
     throw this.#runtime === null
       ? new NibbleError('UNLOADED', 'The engine was unloaded; create a new one.')
       : new NibbleError('MODEL_INCOMPLETE', 'Only the vocabulary was loaded; create an engine without vocabularyOnly.');

@@ -1,6 +1,6 @@
 // The library, apart from what differs between Node and a browser. index.node.js and index.web.js are its entries.
 import { Client } from './client.js';
-import { NibbleError } from './errors.js';
+import { loadingCancelled, NibbleError } from './errors.js';
 import { startModelStore } from './model-store.js';
 import {
   checkCallbacks,
@@ -124,7 +124,7 @@ export function createLibrary(platform) {
     const settings = readEngineOptions(options);
     checkCallbacks({ onProgress });
     checkSignal(signal);
-    if (signal?.aborted) throw cancelled();
+    if (signal?.aborted) throw loadingCancelled();
     const source = describeSource(options.model, platform.locate);
     const { descriptor, transfer } = source;
     let client;
@@ -133,7 +133,10 @@ export function createLibrary(platform) {
       const store = readStore('store', options.store === undefined ? platform.defaultStore(descriptor) : options.store);
       const stop = () => {
         // The worker stops by itself; one that hangs is ended.
-        timer = setTimeout(() => client.close(cancelled()), store === null ? END_MILLISECONDS : KEEP_MILLISECONDS);
+        timer = setTimeout(
+          () => client.close(loadingCancelled()),
+          store === null ? END_MILLISECONDS : KEEP_MILLISECONDS,
+        );
       };
       client = new Client(startWorker(platform, options.workerUrl));
       signal?.addEventListener('abort', stop, { once: true });
@@ -141,7 +144,7 @@ export function createLibrary(platform) {
       const params = { source: descriptor, store, wasm: wasmOf(options), options: settings };
       try {
         const result = await client.call(method, params, { signal, onEvent, transfer });
-        if (signal?.aborted) throw cancelled();
+        if (signal?.aborted) throw loadingCancelled();
         return { client, result };
       } finally {
         signal?.removeEventListener('abort', stop);
@@ -214,9 +217,9 @@ export function createLibrary(platform) {
       const { threads, signal, workerUrl, ...rest } = optionsOf(options);
       const settings = readEngineOptions({ threads });
       checkSignal(signal);
-      if (signal?.aborted) throw cancelled();
-      const client = new Client(startWorker(platform, workerUrl));
       const reason = new NibbleError('CANCELLED', 'The probe was cancelled.');
+      if (signal?.aborted) throw reason;
+      const client = new Client(startWorker(platform, workerUrl));
       let timer;
       const stop = () => {
         timer = setTimeout(() => client.close(reason), END_MILLISECONDS);
@@ -383,5 +386,4 @@ export class Engine extends SessionCalls {
   }
 }
 
-const cancelled = () => new NibbleError('CANCELLED', 'The loading of the model was cancelled.');
 const unloaded = () => new NibbleError('UNLOADED', 'The engine was unloaded; create a new one.');

@@ -201,14 +201,33 @@ describe('a prompt that is given while the model arrives', () => {
     await engine.unload();
   });
 
-  test('a cancel of the loading fails what waits', async () => {
-    const controller = new AbortController();
-    const { model } = heldStream(bytes);
-    const engine = await createEngine({ model, threads: 2, early: true, signal: controller.signal });
-    const waiting = engine.score(PROMPT);
-    await passBegins(engine);
-    controller.abort();
-    await Promise.all([engine.ready, waiting].map((each) => assert.rejects(each, code('CANCELLED'))));
+  test('a cancel of the loading fails what waits, and what comes later, with that', async () => {
+    const isLoading = ({ code, message }) =>
+      code === 'CANCELLED' && message === 'Loading the model was cancelled. Create a new engine to use it.';
+    for (const whoWaits of ['an answer', 'a session', 'nobody']) {
+      const controller = new AbortController();
+      const { model } = heldStream(bytes);
+      const engine = await createEngine({ model, threads: 2, early: true, signal: controller.signal });
+      const session = await engine.createSession();
+      const waiting = [];
+      if (whoWaits !== 'nobody') {
+        waiting.push(whoWaits === 'an answer' ? engine.complete(GREEDY).result : session.sync(PROMPT));
+        await passBegins(engine);
+        waiting.push(engine.score(PROMPT), session.complete(GREEDY).result);
+      }
+      const failed = [...waiting, engine.ready].map((each) => assert.rejects(each, isLoading, whoWaits));
+      controller.abort();
+      await failed[0];
+      // The worker may still be giving back what it has.
+      await assert.rejects(engine.createSession(), isLoading);
+      await Promise.all(failed);
+      await Promise.all(
+        [engine.complete(GREEDY).result, session.sync(PROMPT), engine.memory(), engine.tokenize('a')].map((each) =>
+          assert.rejects(each, isLoading),
+        ),
+      );
+      await engine.unload();
+    }
   });
 
   test('a completion that is stopped while it waits ends, and the loading goes on', async () => {
