@@ -5,7 +5,7 @@ const DOWNLOADS = ['download', 'mend'];
 
 /**
  * A call whose onProgress is told of waits too: { phase: 'retry', loaded, total, bytesPerSecond: 0, secondsLeft, attempt },
- * secondsLeft until the server is asked again, attempt for the how manieth time in a row.
+ * secondsLeft: until the server is asked again; attempt: how many times in a row nothing came.
  * @template {{ platform: import('./host.js').Platform, onProgress: (progress: object) => void }} Call
  * @param {Call} call
  * @returns {Call}

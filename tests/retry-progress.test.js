@@ -6,10 +6,10 @@ import { after, describe, test } from 'node:test';
 import { progressLine } from '../js/commands/model.js';
 import { createLibrary } from '../js/index.js';
 import { withRetries } from '../js/retry-progress.js';
-import { serve } from '../js/worker.js';
 import { startBadServer } from './bad-server.js';
 import { SMALL_SHAPE, writeSmallModel } from './small-model.js';
 import { startRuntime } from './store-rig.js';
+import { startThreadWorker } from './thread-worker.js';
 
 const PROMPT = Array.from({ length: 20 }, (_, i) => (i * 37) % 256);
 const RETRIES = 3;
@@ -27,24 +27,10 @@ async function brokenServer(failures = Infinity) {
   return server;
 }
 
-/** A worker that is none: both halves of the library in one thread, with messages copied as between two. */
 function startWorker() {
-  let toPage;
-  let toWorker;
-  const port = { post: (message) => queueMicrotask(() => toPage(structuredClone(message))) };
-  port.listen = (onMessage) => {
-    toWorker = onMessage;
-  };
   const download = { connections: 1, retries: RETRIES, retryMilliseconds: 1 };
   const start = async () => ({ runtime: await startRuntime(), variant: 'simd128', threads: 1 });
-  serve(port, { startRuntime: start, download, threads: 1, maxThreads: 1 });
-  return {
-    post: (message) => queueMicrotask(() => toWorker(structuredClone(message))),
-    listen: ({ onMessage }) => {
-      toPage = onMessage;
-    },
-    terminate: async () => {},
-  };
+  return startThreadWorker({ startRuntime: start, download, threads: 1, maxThreads: 1 });
 }
 
 const { createEngine, openModelStore } = createLibrary({

@@ -7,8 +7,8 @@ import { Runtime } from '../js/engine.js';
 import { createLibrary } from '../js/index.js';
 import { instantiate } from '../js/instantiate.js';
 import { openFile } from '../js/source.node.js';
-import { serve } from '../js/worker.js';
 import { writeSmallModel } from './small-model.js';
+import { startThreadWorker } from './thread-worker.js';
 
 const WASM = new URL('../build/wasm/', import.meta.url);
 const PAGE_BYTES = 65536;
@@ -28,23 +28,7 @@ async function startRuntime() {
   return { runtime: new Runtime(exports, memory), variant: 'simd128', threads: 1 };
 }
 
-/** A worker that is none: both halves of the library in one thread, with messages copied as between two. */
-function startWorker() {
-  let toPage;
-  let toWorker;
-  const port = { post: (message) => queueMicrotask(() => toPage(structuredClone(message))) };
-  port.listen = (onMessage) => {
-    toWorker = onMessage;
-  };
-  serve(port, { startRuntime, openPath: openFile, threads: 1, maxThreads: 1 });
-  return {
-    post: (message) => queueMicrotask(() => toWorker(structuredClone(message))),
-    listen: ({ onMessage }) => {
-      toPage = onMessage;
-    },
-    terminate: async () => {},
-  };
-}
+const startWorker = () => startThreadWorker({ startRuntime, openPath: openFile, threads: 1, maxThreads: 1 });
 
 before(async () => {
   const platform = { startWorker, locate: (path) => ({ path }), wasm: () => ({}), defaultStore: () => null };

@@ -1,0 +1,23 @@
+// A worker that is none: both halves of the library in one thread, with messages copied as between two.
+import { serve } from '../js/worker.js';
+
+/**
+ * @param {object} platform of the worker's half, as serve() takes it
+ * @returns {import('../js/client.js').WorkerPort}
+ */
+export function startThreadWorker(platform) {
+  let toPage;
+  let toWorker;
+  const port = { post: (message) => queueMicrotask(() => toPage(structuredClone(message))) };
+  port.listen = (onMessage) => {
+    toWorker = onMessage;
+  };
+  serve(port, platform);
+  return {
+    post: (message) => queueMicrotask(() => toWorker(structuredClone(message))),
+    listen: ({ onMessage }) => {
+      toPage = onMessage;
+    },
+    terminate: async () => {},
+  };
+}
