@@ -54,10 +54,12 @@ export async function benchmark({ model, timeline, turn }, options, signal) {
   timeline.truncate(0);
   if (warmUp) {
     const start = performance.now();
+    const first = Math.max(1, Math.min(promptTokens, model.batchSize));
     do {
       timeline.truncate(0);
-      await timeline.append(prompt(Math.max(1, Math.min(promptTokens, model.batchSize))), whole);
-      await generate(Math.min(generatedTokens, WARM_UP_TOKENS));
+      await timeline.append(prompt(first), whole);
+      // A context that holds no more than what is measured has less room here: generating has no prompt there.
+      await generate(Math.min(generatedTokens, WARM_UP_TOKENS, contextSize - first));
     } while (performance.now() - start < WARM_UP_MILLISECONDS);
     timeline.truncate(0);
   }

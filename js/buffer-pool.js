@@ -5,17 +5,27 @@ const BUFFER_BYTES = 256 << 10;
 
 export class BufferPool {
   #free = [];
+  // How many are with whoever reads: a stream that brings buffers of its own gives back what nobody will ask for.
+  #lent = 0;
   #closed = false;
 
   /** A view of at most `most` bytes to read into. It is given back, or what became of it when it was transferred. */
   take(most = Infinity) {
+    this.#lent++;
     const buffer = this.#free.pop() ?? new ArrayBuffer(BUFFER_BYTES);
     return new Uint8Array(buffer, 0, Math.min(BUFFER_BYTES, most));
   }
 
   /** Takes back what a view lies in, which nobody reads any more. What is not of a pool, or was given away, is left. */
   give(view) {
-    if (!this.#closed && view?.buffer.byteLength === BUFFER_BYTES) this.#free.push(view.buffer);
+    if (this.#closed || this.#lent === 0 || view?.buffer.byteLength !== BUFFER_BYTES) return;
+    this.#lent--;
+    this.#free.push(view.buffer);
+  }
+
+  /** How many buffers lie here. */
+  get size() {
+    return this.#free.length;
   }
 
   close() {

@@ -2,6 +2,7 @@
 // `details.connection`, where no server has refused anything, that there was none ('none') or that it broke off ('lost').
 import { NibbleError } from './errors.js';
 import { retryAfter } from './http-headers.js';
+import { isLasting, reasonOf } from './system-errors.js';
 
 const PASSING = new Set([408, 425, 429, 500, 502, 503, 504]);
 const MEANINGS = {
@@ -31,7 +32,11 @@ export function refused(url, { status, headers }) {
 
 export const unreachable = (url, cause, online) =>
   online
-    ? failed(url, `${reasonOf(cause)}. ${adviceFor(url)}`, { cause, details: { connection: 'none' }, retriable: true })
+    ? failed(url, `${reasonOf(cause)}. ${adviceFor(url)}`, {
+        cause,
+        details: { connection: 'none' },
+        retriable: !isLasting(cause),
+      })
     : new NibbleError('DOWNLOAD_OFFLINE', sentence(url, 'there is no network. It goes on when there is one again'), {
         cause,
         details: { retriable: true },
@@ -75,6 +80,3 @@ function adviceFor(url) {
   if (location === undefined || new URL(url, location.href).origin === location.origin) return advice;
   return `${advice}. If both are right, the server does not let other sites read its files (CORS): download the file by hand and open it from the disk`;
 }
-
-/** Node hides the reason in the cause. */
-const reasonOf = (cause) => String(cause?.cause?.message || cause?.message || cause).replace(/[.\s]+$/, '');

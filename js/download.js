@@ -26,6 +26,8 @@ const DEFAULTS = {
 };
 // A server that never answered is rather a wrong address than a bad moment.
 const FIRST_RETRIES = 2;
+// Schemes that lead to no file, or that nobody fetches any more.
+const NEVER_FETCHED = new Set(['about:', 'ftp:', 'javascript:', 'mailto:', 'tel:', 'view-source:', 'ws:', 'wss:']);
 // Asked too often: fewer connections may be all that is needed.
 const BUSY = new Set([429, 503]);
 
@@ -62,7 +64,7 @@ const BUSY = new Set([429, 503]);
  *   DOWNLOAD_STALLED, DOWNLOAD_OFFLINE, CANCELLED; read() also DOWNLOAD_CHANGED
  */
 export async function openDownload(url, options = {}) {
-  if (!/^(https?|blob|data):/i.test(url) || !isUrl(url)) {
+  if (!mayBeFetched(url)) {
     throw failed(url, 'this is no address that a file can be fetched from');
   }
   const transfer = new Transfer(url, options);
@@ -108,9 +110,12 @@ export async function fetchRange(url, start, end, { etag, lastModified, size, ..
   }
 }
 
-function isUrl(text) {
+/** Whether fetch() may know the way: a browser's extensions and apps have schemes of their own, which it alone can tell. */
+function mayBeFetched(text) {
   try {
-    return Boolean(new URL(text));
+    const { protocol } = new URL(text);
+    if (protocol === 'file:') return globalThis.location?.protocol === 'file:';
+    return !NEVER_FETCHED.has(protocol);
   } catch {
     return false;
   }

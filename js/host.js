@@ -21,8 +21,8 @@ import { openWeightStream } from './weight-stream.js';
 
 /**
  * @typedef {object} Platform
- * @property {(build: { threads: number, early?: boolean, kernelSet?: string | null }, wasm: any) => Promise<{ runtime: import('./engine.js').Runtime, variant: string, threads: number }>} startRuntime
- *   `threads`: how many it has, which may be fewer
+ * @property {(build: { threads: number, early?: boolean, kernelSet?: string | null }, wasm: any) => Promise<{ runtime: import('./engine.js').Runtime, variant: string, threads: number, threadProblem?: { code: string, message: string } | null }>} startRuntime
+ *   `threads`: how many it has, which may be fewer; `threadProblem`: why
  * @property {(path: string, position?: number) => Promise<import('./source.js').Source>} [openPath]
  * @property {(path: string) => Promise<import('./store-backends.js').Backend>} [openFolder]
  * @property {import('./download.js').DownloadOptions} [download] other habits of downloads than the usual
@@ -33,6 +33,7 @@ import { openWeightStream } from './weight-stream.js';
  * @property {() => Promise<void>} [workersEnded] resolves when threads and readers that were told to end have done so
  * @property {number} threads how many threads to use where none are asked for
  * @property {number} maxThreads
+ * @property {{ code: string, message: string } | null} [threadProblem] why there is one thread at most
  */
 
 export class Host {
@@ -95,7 +96,8 @@ export class Host {
     let record = null;
     const loaded = await this.#withModel(call, async (opened) => {
       const { variant, threads, header, fileName, fileSize, storage, load } = opened;
-      const info = { ...identityOf(header, fileName, fileSize), wasm: variant, exact: options.exact };
+      const threadProblem = opened.threadProblem ?? this.#platform.threadProblem ?? null;
+      const info = { ...identityOf(header, fileName, fileSize), wasm: variant, exact: options.exact, threadProblem };
       const model = headerOnly ? null : this.#createModel(header, { ...settleContext(header, options), threads });
       this.#model = model;
       this.#javascriptBytes = header.javascriptBytes;

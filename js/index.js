@@ -23,7 +23,8 @@ export { NibbleError } from './errors.js';
  *   where the model is kept for the next time, and taken from where it is kept already; null: nowhere. By default, in a
  *   browser, IndexedDB for models from a URL. What became of it stands in `engine.info.storage`
  * @property {number} [threads] by default as many as are fastest, measured once the weights are loaded
- *   (`engine.info.threadRates`), of those that the machine runs at once, at most 8; 1 where memory cannot be shared
+ *   (`engine.info.threadRates`), of those that the machine runs at once, at most 8; 1 where memory cannot be shared or
+ *   threads do not start: `engine.info.threadProblem` then says why
  * @property {number} [contextSize] tokens that fit into one conversation; 0: as many as the model was trained for; by
  *   default that, but at most 4096. More are refused; `details.trainedContext` of the error tells how many that are
  * @property {number} [batchSize] tokens of a prompt that are computed at once
@@ -57,7 +58,7 @@ export { NibbleError } from './errors.js';
  *   retry: nothing comes, the server is asked again in `secondsLeft`, for the `attempt`-th time in a row. What it throws ends the loading, and createEngine() rejects with it
  * @property {string | URL} [workerUrl] where the worker's file is, if not beside the library
  * @property {string | URL} [wasmUrl] the folder of nibble-relaxed.wasm and nibble-simd128.wasm, in a browser relative to the
- *   page; by default beside the library, where bundlers such as Vite bring them along
+ *   page, in Node an address or a path relative to where the process runs; by default beside the library, where bundlers such as Vite bring them along
  * @property {BufferSource} [wasmBinary] the wasm itself, instead of wasmUrl
  */
 

@@ -31,14 +31,26 @@ function startWorker(workerUrl) {
   };
 }
 
-/** http: and https: are fetched, file: and all else is a file on disk. */
+/** http: and https:, data: and blob: are fetched, file: and all else is a file on disk. */
 function locate(text) {
-  if (/^https?:/i.test(text)) return { url: text };
-  if (/^[a-z][a-z0-9+.-]+:\/\//i.test(text) && !/^file:/i.test(text)) {
-    const message = `Addresses like ${text.slice(0, 60)} cannot be read; expected http:, https:, file: or a path.`;
-    throw new NibbleError('INVALID_ARGUMENT', message, { details: { option: 'model' } });
+  if (/^(https?|data|blob):/i.test(text)) return { url: text };
+  if (/^file:/i.test(text)) return { path: pathOf(text) };
+  if (/^[a-z][a-z0-9+.-]+:\/\//i.test(text)) throw unfit(text, 'http:, https:, file: or a path');
+  return { path: text };
+}
+
+function pathOf(text) {
+  try {
+    return fileURLToPath(text);
+  } catch {
+    throw unfit(text, 'file:///, followed by the whole path of a file on this machine');
   }
-  return { path: /^file:/i.test(text) ? fileURLToPath(text) : text };
+}
+
+function unfit(text, expected) {
+  const found = text.slice(0, 60);
+  const message = `Addresses like ${found} cannot be read; expected ${expected}.`;
+  return new NibbleError('INVALID_ARGUMENT', message, { details: { option: 'model', found, expected } });
 }
 
 export const { createEngine, describeModel, openModelStore, probeSpeed } = createLibrary({

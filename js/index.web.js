@@ -1,4 +1,5 @@
 // The library's entry in a browser. The bundle of it lies beside worker.js and the two wasm files.
+import { NibbleError } from './errors.js';
 import { createLibrary } from './index.js';
 import { portOf } from './worker-port.web.js';
 
@@ -15,7 +16,15 @@ function startWorker(workerUrl) {
 }
 
 /** Every text is a URL, relative to the page. */
-const locate = (text) => ({ url: new URL(text, globalThis.document?.baseURI ?? globalThis.location?.href).href });
+function locate(text) {
+  try {
+    return { url: new URL(text, globalThis.document?.baseURI ?? globalThis.location?.href).href };
+  } catch {
+    const details = { option: 'model', found: text.slice(0, 60), expected: 'the address of a GGUF file' };
+    const message = `"${details.found}" is no address that a file can be fetched from; expected ${details.expected}.`;
+    throw new NibbleError('INVALID_ARGUMENT', message, { details });
+  }
+}
 
 // Bundlers look for these very expressions too, and bring the files along.
 const WASM_FILES = Object.freeze({

@@ -7,6 +7,8 @@ const FIRST_PAGES = 32;
 export const MOST_PAGES = 65536;
 // A quarter of a gigabyte: less holds no model worth having.
 const LEAST_PAGES = 4096;
+// What a refusal takes off: at most so much of what a device would give is left unused.
+const STEP_PAGES = 1024;
 
 const unsupported = (cause) =>
   new NibbleError(
@@ -28,7 +30,7 @@ const refused = (cause) =>
  * @throws {NibbleError} OUT_OF_MEMORY where even the smallest that is of use is refused
  */
 export function reserveMemory() {
-  for (let maximum = MOST_PAGES; ; maximum /= 2) {
+  for (let maximum = MOST_PAGES; ; maximum -= STEP_PAGES) {
     try {
       return new WebAssembly.Memory({ initial: FIRST_PAGES, maximum, shared: true });
     } catch (cause) {

@@ -2,23 +2,9 @@
 import { open } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { unreadable } from './source.js';
+import { reasonOf } from './system-errors.js';
 
 const PIECE_BYTES = 4 << 20;
-const REASONS = {
-  ENOENT: 'there is no such file',
-  EACCES: 'reading it is not permitted',
-  EISDIR: 'it is a folder, not a file',
-  ENOTDIR: 'a part of its path is not a folder',
-  EMFILE: 'too many files are open',
-  EPERM: 'the system does not permit it',
-  ELOOP: 'its links lead in a circle',
-  ENAMETOOLONG: 'its name is too long',
-  EIO: 'the device does not answer as it should',
-  ENOSPC: 'no space is left on the device',
-};
-
-/** Why a file could not be used, for a sentence. @param {NodeJS.ErrnoException} error */
-export const reasonOf = (error) => REASONS[error.code] ?? `the system reports ${error.code ?? error.message}`;
 
 /**
  * @param {string} path
@@ -37,7 +23,8 @@ export async function openFile(path, begin = 0) {
   const file = await attempt(() => open(path, 'r'));
   try {
     const facts = await attempt(() => file.stat());
-    if (!facts.isFile()) throw unreadable(path, facts.isDirectory() ? REASONS.EISDIR : 'it is not a regular file');
+    if (!facts.isFile())
+      throw unreadable(path, facts.isDirectory() ? reasonOf({ code: 'EISDIR' }) : 'it is not a regular file');
     const buffer = new Uint8Array(PIECE_BYTES);
     let position = begin;
     return {

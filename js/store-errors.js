@@ -1,6 +1,7 @@
 // What can go wrong with a store, in the words and codes of the library. No error of a browser or of the system leaves
 // a store as it is.
 import { NibbleError } from './errors.js';
+import { reasonOf } from './system-errors.js';
 
 // What browsers and systems say where no space is left.
 const FULL = new Set(['QuotaExceededError', 'ENOSPC', 'EDQUOT', 'EFBIG']);
@@ -45,8 +46,7 @@ export const lockCancelled = (cause) =>
 export function storeError(error, what) {
   if (error instanceof NibbleError) return error;
   if (isFull(error)) return storeFull(what, error);
-  const reason = error?.message || error?.name || error?.code || 'the storage gave no reason';
-  return storeUnavailable(`${what} failed: ${String(reason).replace(/\.$/, '')}.`, error);
+  return storeUnavailable(`${what} failed: ${error ? reasonOf(error) : 'the storage gave no reason'}.`, error);
 }
 
 /**

@@ -8,11 +8,11 @@ import { createHash, randomUUID } from 'node:crypto';
 import { mkdir, open, readdir, readFile, rename, rm, stat, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
 import { NibbleError } from './errors.js';
-import { reasonOf } from './source.node.js';
 import { piecesOf, totalBytes } from './store-bytes.js';
 import { attempt, chunkMissing, isFull, storeUnavailable } from './store-errors.js';
 import { folderLock } from './store-locks.node.js';
 import { isRecord, parseJson } from './store-record.js';
+import { reasonOf } from './system-errors.js';
 
 const RECORD = 'record.json';
 const CHUNK_NAME = /^(-?\d+)\.chunk$/;

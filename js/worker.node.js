@@ -1,7 +1,8 @@
 // The worker in Node.
 import { readFile } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
-import { fileURLToPath } from 'node:url';
+import { resolve } from 'node:path';
+import { fileURLToPath, pathToFileURL } from 'node:url';
 import { parentPort } from 'node:worker_threads';
 import { Runtime } from './engine.js';
 import { NibbleError } from './errors.js';
@@ -9,24 +10,38 @@ import { MAX_THREADS } from './options.js';
 import { wasmVariant } from './simd.js';
 import { openFile } from './source.node.js';
 import { openFolder } from './store-folder.node.js';
+import { reasonOf } from './system-errors.js';
 import { serve, workersFor } from './worker.js';
 
 const BUILD = new URL('../build/wasm/', import.meta.url);
 const DEFAULT_MAX_THREADS = 8;
 
+/** The folder of the wasm files: an address, or a path relative to where the process runs. @param {string} [text] */
+function folderOf(text) {
+  if (!text) return BUILD;
+  const address = /^[a-z][a-z0-9+.-]+:/i.test(text) ? text : pathToFileURL(resolve(text)).href;
+  return new URL(address.replace(/\/*$/, '/'));
+}
+
+async function readWasm(file) {
+  if (file.protocol === 'file:') return readFile(fileURLToPath(file));
+  const response = await fetch(file);
+  if (!response.ok) throw new Error(`${file.href} gave ${response.status}`);
+  return response.arrayBuffer();
+}
+
 async function startRuntime({ threads, early, kernelSet }, { url, binary }) {
   const variant = wasmVariant(kernelSet);
   try {
     const { default: createModule } = await import(new URL('node/nibble.mjs', BUILD).href);
-    const file = new URL(`nibble-${variant}.wasm`, url ? url.replace(/\/*$/, '/') : BUILD);
-    const bytes = binary ?? (await readFile(fileURLToPath(file)));
+    const bytes = binary ?? (await readWasm(new URL(`nibble-${variant}.wasm`, folderOf(url))));
     const workers = workersFor(threads, early);
     return { runtime: await Runtime.start(createModule, await WebAssembly.compile(bytes), workers), variant, threads };
   } catch (cause) {
     if (cause instanceof NibbleError) throw cause;
     throw new NibbleError(
       'WASM_UNAVAILABLE',
-      `The WebAssembly engine could not be read: ${cause.message}. In a checkout, "npm run build" makes it.`,
+      `The WebAssembly engine could not be read: ${reasonOf(cause)}. In a checkout, "npm run build" makes it.`,
       { cause },
     );
   }

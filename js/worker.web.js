@@ -24,6 +24,12 @@ async function readWasm(url) {
 // even there, and shows it by the missing constructor.
 const sharesMemory = () => self.crossOriginIsolated === true && typeof SharedArrayBuffer === 'function';
 
+const NO_SHARING = Object.freeze({
+  code: 'PLATFORM_UNSUPPORTED',
+  message:
+    'Memory cannot be shared with threads here: that takes a page with the headers Cross-Origin-Opener-Policy and Cross-Origin-Embedder-Policy, and a browser that can.',
+});
+
 /** Rejects when a thread does not start, which Emscripten's glue tells nobody but the global scope. */
 function watchThreads() {
   let reject;
@@ -44,14 +50,16 @@ function watchThreads() {
   return { failed, end };
 }
 
-/** With as many threads as are wanted, or with one where a browser refuses the others. */
+/** With as many threads as are wanted, or with one where a browser refuses the others; `threadProblem` says why. */
 async function startThreads(wasm, threads, workers) {
-  if (workers === 0) return { runtime: await Runtime.start(createModule, wasm, 0), threads };
+  if (workers === 0) return { runtime: await Runtime.start(createModule, wasm, 0), threads, threadProblem: null };
   const watcher = watchThreads();
   try {
-    return { runtime: await Runtime.start(createModule, wasm, workers, watcher.failed), threads };
-  } catch {
-    return { runtime: await Runtime.start(createModule, wasm, 0), threads: 1 };
+    const runtime = await Runtime.start(createModule, wasm, workers, watcher.failed);
+    return { runtime, threads, threadProblem: null };
+  } catch (error) {
+    const threadProblem = { code: error.code ?? 'WORKER_FAILED', message: error.message };
+    return { runtime: await Runtime.start(createModule, wasm, 0), threads: 1, threadProblem };
   } finally {
     watcher.end();
   }
@@ -87,6 +95,7 @@ if (!self.name.startsWith('em-pthread')) {
       workersEnded: () => new Promise((resolve) => setTimeout(resolve, END_MILLISECONDS)),
       threads: shared ? Math.min(DEFAULT_MAX_THREADS, navigator.hardwareConcurrency ?? 1) : 1,
       maxThreads: shared ? MAX_THREADS : 1,
+      threadProblem: shared ? null : NO_SHARING,
     },
   );
 }

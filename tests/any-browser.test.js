@@ -68,10 +68,19 @@ const write = (page, server, options = {}, completion = COMPLETION) =>
       channel.onmessage = ({ data }) => refusals.push(data);
       const engine = await globalThis.nibble.createEngine(given);
       const { tokens } = await engine.complete(wanted).result;
-      const { threads, kernelSet, wasm, storage } = engine.info;
+      const { threads, threadProblem, kernelSet, wasm, storage } = engine.info;
       await engine.unload();
       channel.close();
-      return { tokens, threads, kernelSet, wasm, storage, isolated: globalThis.crossOriginIsolated, refusals };
+      return {
+        tokens,
+        threads,
+        threadProblem,
+        kernelSet,
+        wasm,
+        storage,
+        isolated: globalThis.crossOriginIsolated,
+        refusals,
+      };
     },
     { model: server.modelUrl, ...options },
     completion,
@@ -153,6 +162,7 @@ for (const name of BROWSERS) {
       assert.deepEqual(found.tokens, expected);
       assert.equal(found.isolated, true);
       assert.equal(found.threads, has.sharedMemory ? 2 : 1);
+      assert.equal(found.threadProblem === null, has.sharedMemory);
       assert.equal(found.wasm, has.relaxed ? 'relaxed' : 'simd128');
       assert.ok(KERNEL_SETS.includes(found.kernelSet) && found.kernelSet !== 'reference', found.kernelSet);
       await page.close();
@@ -161,6 +171,7 @@ for (const name of BROWSERS) {
     check('a page that is not isolated writes the same on one thread', async () => {
       const page = await openLibrary(browser, plain);
       const found = await write(page, plain, { threads: 2 });
+      assert.match(found.threadProblem.message, /cannot be shared .*Cross-Origin-Opener-Policy/);
       assert.deepEqual(found.tokens, expected);
       assert.equal(found.isolated, false);
       assert.equal(found.threads, 1);
@@ -203,6 +214,7 @@ for (const name of BROWSERS) {
           'threads are tried once, where there may be any',
         );
         assert.equal(found.threads, 1, refusal);
+        assert.match(found.threadProblem.message, has.sharedMemory ? /thread|start/ : /cannot be shared/, refusal);
         assert.deepEqual(found.tokens, expected, refusal);
       }
       await page.close();
@@ -230,7 +242,7 @@ for (const name of BROWSERS) {
     check('where the whole address space cannot be reserved, the engine runs in a part of it', async () => {
       const page = await openLibrary(browser, isolated);
       const found = await write(page, isolated, { workerUrl: '/test/refusing-worker.js?reserve' });
-      assert.deepEqual(found.refusals, ['?reserve', '?reserve'], '4 GiB and 2 GiB are refused');
+      assert.ok(found.refusals.length > 1 && found.refusals.every((refusal) => refusal === '?reserve'));
       assert.deepEqual(found.tokens, expected);
       await page.close();
     });

@@ -31,14 +31,18 @@ describe('reserving memory', () => {
     return asked;
   }
 
-  test('goes down from 4 GiB by halves, and takes the first that is given', () => {
-    let memory;
-    const asked = refusingAbove(20000, () => {
-      memory = reserveMemory();
-    });
-    assert.deepEqual(asked, [65536, 32768, 16384]);
-    assert.ok(memory.buffer instanceof SharedArrayBuffer);
-    assert.throws(() => memory.grow(16384), RangeError);
+  test('goes down from 4 GiB in steps, and takes the first that is given: 64 MiB at most are left unused', () => {
+    for (const most of [65535, 26214, 20000, 4096]) {
+      let memory;
+      const asked = refusingAbove(most, () => {
+        memory = reserveMemory();
+      });
+      assert.equal(asked[0], 65536);
+      assert.ok(asked.at(-1) <= most && asked.at(-1) > most - 1024, `${asked.at(-1)} of ${most} pages`);
+      assert.ok(asked.slice(0, -1).every((pages) => pages > most));
+      assert.ok(memory.buffer instanceof SharedArrayBuffer);
+      assert.throws(() => memory.grow(most), RangeError);
+    }
   });
 
   test('ends at 256 MiB with an error that says so', () => {

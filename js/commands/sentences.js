@@ -24,7 +24,9 @@ export function sentence(error, options = {}, { inChat = false } = {}) {
   if (code === 'INVALID_ARGUMENT' && typeof details.option === 'string') {
     const flag = flagOf(details.option);
     if (flag === 'store') return message.replace(/ Pass store: .*/, ' Say where with --store FOLDER.');
-    if (flag === 'model') return '--model is empty; expected the path or the URL of a GGUF file.';
+    if (flag === 'model' && details.found === undefined)
+      return '--model is empty; expected the path or the URL of a GGUF file.';
+    if (flag === 'model') return message;
     const isTold = details.expected !== undefined && Object.hasOwn(options, flag);
     if (isTold) return `--${flag} is ${details.found}; expected ${details.expected}.`;
   }

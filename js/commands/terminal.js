@@ -1,6 +1,6 @@
 // The terminal that a command talks to: output that may break off, progress, Ctrl-C.
 import { NibbleError } from '../errors.js';
-import { reasonOf } from '../source.node.js';
+import { reasonOf } from '../system-errors.js';
 
 /**
  * @param {{ stdout: NodeJS.WriteStream, stderr: NodeJS.WriteStream, stdin: NodeJS.ReadStream }} streams
