@@ -7,6 +7,9 @@ import { fileURLToPath } from 'node:url';
 /** The folder that NIBBLE_FIXTURES names, else `shared/fixtures` beside the checkout. */
 export const FIXTURES = process.env.NIBBLE_FIXTURES ?? fileURLToPath(new URL('../../shared/fixtures', import.meta.url));
 
+// One sentence for all of them, the C tests' too, so that the summary of a run has them together.
+const ABSENT = 'the fixtures are absent (NIBBLE_FIXTURES names their folder)';
+
 /**
  * @param {string} path relative to the fixture folder
  * @returns {string | null} the full path, or null where the file is absent
@@ -22,6 +25,5 @@ export function fixture(path) {
  * @returns {string | false}
  */
 export function skipWithout(...paths) {
-  const missing = paths.filter((path) => fixture(path) === null);
-  return missing.length > 0 ? `fixtures are absent: ${missing.join(', ')} (set NIBBLE_FIXTURES)` : false;
+  return paths.every((path) => fixture(path) !== null) ? false : ABSENT;
 }

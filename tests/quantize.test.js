@@ -1,13 +1,12 @@
 import assert from 'node:assert/strict';
-import { existsSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { fileURLToPath } from 'node:url';
+import { FIXTURES, skipWithout } from './fixtures.js';
 import { byteLength, dequantize, FORMATS, fromHalf, quantize, toHalf } from './quantize.js';
 import { Random } from './random-model.js';
 
-const fixtures = process.env.NIBBLE_FIXTURES ?? fileURLToPath(new URL('../../shared/fixtures', import.meta.url));
-const vectors = join(fixtures, 'quant');
+const vectors = join(FIXTURES, 'quant');
 const floats = (bytes) => new Float32Array(bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.length));
 
 function randomWeights(count, scale) {
@@ -52,7 +51,7 @@ for (const type of Object.keys(FORMATS)) {
   });
 
   if (type === 'f32') continue;
-  test(`${type}: blocks equal ggml's`, { skip: !existsSync(vectors) && 'the fixtures are not there' }, () => {
+  test(`${type}: blocks equal ggml's`, { skip: skipWithout('quant') }, () => {
     const read = (file) => readFileSync(join(vectors, file));
     assert.ok(read(`${type}.quant.blocks`).equals(quantize(type, floats(read('source.f32')))));
     for (const set of ['quant', 'random']) {

@@ -1,7 +1,10 @@
 #!/usr/bin/env node
 // The whole test suite (npm test): format, C tests plain and under sanitizers, the builds, and every *.test.js.
 // usage: node tests/run.js [--only STEP[,STEP...]] [--fix]
-import { relative } from 'node:path';
+import { spawn } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { constants, setPriority, tmpdir } from 'node:os';
+import { join, relative } from 'node:path';
 import { parseArgs } from 'node:util';
 import { bundle } from '../js/bundle.js';
 import {
@@ -19,23 +22,38 @@ import {
 } from '../wasm/shell.js';
 import { BROWSERS, skipWithoutBrowser } from './browsers.js';
 import { requireChromium } from './chromium.js';
+import { FIXTURES } from './fixtures.js';
 import { printResults, runTestFiles } from './test-files.js';
+import { readVerdicts, summariseVerdicts } from './verdicts.js';
 
 const FORMATTER = ['clang-format-14', 'clang-format'];
 
+// Browsers wait for each other, for timers and for the disk: one lane more than processors keeps these busy.
+const LANES = Number(PROCESSORS) + 1;
 // Chromium answers about memory a minute after it is asked.
 const WAITING = ['tests/peak-memory.test.js'];
 // Begun first, so that none of them is left alone at the end.
-const LONG = ['any-browser', 'golden', 'weight-stream', 'saved-sessions', 'offline'].map(
-  (name) => `tests/${name}.test.js`,
-);
+const LONG = [
+  'any-browser',
+  'weight-stream',
+  'golden',
+  'saved-sessions',
+  'models-panel',
+  'offline',
+  'page-conversations',
+].map((name) => `tests/${name}.test.js`);
 
+/**
+ * What a step does: it returns what came of its tests, if it has any, and throws a BuildError where something is wrong.
+ * `execute(command, args, env)` runs a command.
+ */
 const STEPS = {
-  format: () => checkFormat(false),
-  native: () => testNative('build/native', []),
-  sanitize: () => testNative('build/sanitize', ['-DNIBBLE_SANITIZE=ON']),
-  build: bundle,
-  node: testNode,
+  format: { perform: () => checkFormat(false) },
+  native: { perform: (execute) => testNative(execute, 'build/native', []) },
+  build: { perform: bundle },
+  // Beside the test files, with what these leave of the processors.
+  sanitize: { perform: (execute) => testNative(execute, 'build/sanitize', ['-DNIBBLE_SANITIZE=ON']), beside: 'node' },
+  node: { perform: testNode },
 };
 
 const { values } = parseArgs({ options: { only: { type: 'string' }, fix: { type: 'boolean' } } });
@@ -48,34 +66,71 @@ await main(async () => {
   const unknown = names.find((name) => !Object.hasOwn(STEPS, name));
   if (unknown) throw new BuildError(`There is no step '${unknown}'; the steps are ${Object.keys(STEPS).join(', ')}.`);
   const results = [];
-  for (const name of names) results.push(await step(name));
+  const isBeside = (name) => names.includes(STEPS[name].beside);
+  for (const name of names.filter((candidate) => !isBeside(candidate))) {
+    const others = names.filter((other) => STEPS[other].beside === name);
+    const takeTurns = async () => {
+      for (const other of others) results.push(await step(other, executeQuietly));
+    };
+    await Promise.all([takeTurns(), step(name, execute).then((result) => results.push(result))]);
+  }
   summarise(results);
 });
 
-async function step(name) {
+async function step(name, executor) {
   console.log(`\n== ${name}`);
   const start = performance.now();
   let problem = null;
+  let results = [];
   try {
-    await STEPS[name]();
+    results = (await STEPS[name].perform(executor)) ?? [];
   } catch (error) {
     if (!(error instanceof BuildError)) throw error;
     problem = error.message;
+    results = error.results ?? [];
     console.error(problem);
   }
-  return { name, problem, seconds: (performance.now() - start) / 1000 };
+  return { name, problem, results, seconds: (performance.now() - start) / 1000 };
 }
 
-function summarise(results) {
+/** A step without tests of its own counts as one. */
+function summarise(steps) {
   console.log('\n== summary');
-  for (const { name, problem, seconds } of results) {
+  for (const { name, problem, seconds } of steps) {
     console.log(
       `  ${name.padEnd(10)} ${problem ? 'FAILED' : 'passed'} ${seconds.toFixed(1).padStart(7)} s  ${problem ?? ''}`,
     );
   }
-  const failed = results.filter((result) => result.problem).map((result) => result.name);
-  if (failed.length > 0) throw new BuildError(`Failed: ${failed.join(', ')}.`);
-  console.log('All passed.');
+  const counted = steps.flatMap(({ name, problem, results }) => {
+    const told = results.some(({ verdicts }) => verdicts.some(({ verdict }) => !problem || verdict === 'failed'));
+    const whole = { place: name, verdicts: [{ verdict: problem ? 'failed' : 'passed', name: 'the step' }] };
+    return told ? results : [...results, whole];
+  });
+  for (const line of summariseVerdicts(counted)) console.log(line);
+  if (steps.some(({ problem }) => problem)) process.exitCode = 1;
+}
+
+function execute(command, args, env = process.env) {
+  run(command, args, { env });
+}
+
+/** Runs a command at a low priority, and shows what it says when it has ended. @throws {BuildError} */
+async function executeQuietly(command, args, env = process.env) {
+  const child = spawn(command, args, { cwd: ROOT, env, stdio: ['ignore', 'pipe', 'pipe'] });
+  let text = '';
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.setEncoding('utf8').on('data', (piece) => {
+      text += piece;
+    });
+  }
+  if (child.pid) setPriority(child.pid, constants.priority.PRIORITY_BELOW_NORMAL);
+  const status = await new Promise((resolve) => {
+    child.once('error', (error) => resolve(error.message));
+    child.once('close', (code, signal) => resolve(code ?? signal));
+  });
+  const shown = `${command} ${args.join(' ')}`;
+  console.log(`\n${shown}\n${text.trim()}`);
+  if (status !== 0) throw new BuildError(`'${shown}' failed (${status}); its output above says why.`);
 }
 
 // Other versions of clang-format break lines differently, so only Debian 12's is asked.
@@ -86,19 +141,32 @@ function checkFormat(fix) {
   );
   const why = "The C sources are not in the project's format; 'npm run format' mends that.";
   if (formatter) run(formatter, fix ? ['-i', ...sources] : ['--dry-run', '-Werror', ...sources], { why });
-  else console.log('The format of the C sources is not checked: clang-format 14 is not installed.');
   const biome = 'node_modules/@biomejs/biome/bin/biome';
   run(process.execPath, [biome, 'check', ...(fix ? ['--write'] : ['--error-on-warnings']), '.'], {
     why: "Biome found something (above); 'npm run format' mends what it can.",
   });
+  const reason = 'clang-format 14 is not installed';
+  const missing = { verdict: 'skipped', name: 'the format of the C sources', reason };
+  return [{ place: 'format', verdicts: [{ verdict: 'passed', name: 'the step' }, ...(formatter ? [] : [missing])] }];
 }
 
-function testNative(folder, options) {
+async function testNative(executor, folder, options) {
   requireCmake();
   requireCompiler();
-  run('cmake', ['-B', folder, ...options]);
-  run('cmake', ['--build', folder, '--parallel', PROCESSORS]);
-  run('ctest', ['--test-dir', folder, '--parallel', PROCESSORS, '--output-on-failure', '--no-tests=error']);
+  await executor('cmake', ['-B', folder, ...options]);
+  await executor('cmake', ['--build', folder, '--parallel', PROCESSORS]);
+  const records = mkdtempSync(join(tmpdir(), 'nibble-verdicts-'));
+  const record = join(records, 'native');
+  const test = ['--test-dir', folder, '--parallel', PROCESSORS, '--output-on-failure', '--no-tests=error'];
+  const read = () => [{ place: folder, verdicts: readVerdicts(record) }];
+  try {
+    await executor('ctest', test, { NIBBLE_FIXTURES: FIXTURES, ...process.env, NIBBLE_VERDICTS: record });
+    return read();
+  } catch (error) {
+    throw Object.assign(error, { results: read() });
+  } finally {
+    rmSync(records, { recursive: true, force: true });
+  }
 }
 
 async function testNode() {
@@ -110,8 +178,9 @@ async function testNode() {
   }
   const files = filesBelow(['tests'], (path) => path.endsWith('.test.js')).map((path) => relative(ROOT, path));
   const ordered = [...LONG.filter((path) => files.includes(path)), ...files.filter((path) => !LONG.includes(path))];
-  const results = await runTestFiles(ordered, { lanes: Number(PROCESSORS), beside: WAITING });
+  const results = await runTestFiles(ordered, { lanes: LANES, beside: WAITING });
   printResults(results);
-  const failed = results.filter(({ passed }) => !passed).map(({ path }) => path);
-  if (failed.length > 0) throw new BuildError(`A test failed (above) in ${failed.join(', ')}.`);
+  const failed = results.filter(({ passed }) => !passed).map(({ place }) => place);
+  if (failed.length === 0) return results;
+  throw Object.assign(new BuildError(`A test failed (above) in ${failed.join(', ')}.`), { results });
 }

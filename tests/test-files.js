@@ -1,20 +1,26 @@
 // Runs test files beside each other, each in a process of its own, and tells what came of them.
 import { spawn } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve as resolvePath } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { ROOT } from '../wasm/shell.js';
+import { readVerdicts } from './verdicts.js';
 
 // A browser that hangs must end as a failed test, not as a run that never ends: far above the slowest file on a slow
 // machine, first for what runs in the file, then for its process.
 const TEST_MILLISECONDS = 8 * 60 * 1000;
 const FILE_MILLISECONDS = 10 * 60 * 1000;
 const LEFT_BEHIND_MILLISECONDS = 10_000;
-const SLOWEST = 10;
+const SLOWEST = 15;
+const REPORTER = fileURLToPath(new URL('verdicts.js', import.meta.url));
 
 /**
  * @typedef {object} FileResult
- * @property {string} path
+ * @property {string} place the path of the file
  * @property {boolean} passed
  * @property {number} seconds
- * @property {Record<string, number>} counts of the tests: `tests`, `pass`, `fail`, `cancelled`, `skipped`, `todo`
+ * @property {import('./verdicts.js').Verdict[]} verdicts at least one; one that failed where the file did not pass
  * @property {string} output
  */
 
@@ -27,24 +33,31 @@ const SLOWEST = 10;
  */
 export async function runTestFiles(paths, { lanes, beside = [] }) {
   const results = [];
+  const folder = mkdtempSync(join(tmpdir(), 'nibble-verdicts-'));
   const runOne = async (path) => {
-    const result = await runFile(path);
+    const result = await runFile(path, join(folder, String(paths.indexOf(path))));
     results.push(result);
-    const { counts, seconds, output } = result;
-    console.log(`\n${path}: ${counts.tests ?? 0} tests, ${seconds.toFixed(1)} s\n${output}`);
+    const { verdicts, seconds, output } = result;
+    console.log(`\n${path}: ${verdicts.length} tests, ${seconds.toFixed(1)} s\n${output}`);
   };
   const queue = paths.filter((path) => !beside.includes(path));
   const lane = async () => {
     while (queue.length > 0) await runOne(queue.shift());
   };
-  await Promise.all([...beside.map(runOne), ...Array.from({ length: lanes }, lane)]);
+  try {
+    await Promise.all([...beside.map(runOne), ...Array.from({ length: lanes }, lane)]);
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
   return results;
 }
 
-/** @returns {Promise<FileResult>} */
-function runFile(path) {
+/** @param {string} path @param {string} record where its verdicts are written @returns {Promise<FileResult>} */
+function runFile(path, record) {
   const start = performance.now();
-  const args = ['--test', '--test-reporter=spec', `--test-timeout=${TEST_MILLISECONDS}`, path];
+  const reporters = ['--test-reporter=spec', '--test-reporter-destination=stdout'];
+  reporters.push(`--test-reporter=${REPORTER}`, `--test-reporter-destination=${record}`);
+  const args = ['--test', ...reporters, `--test-timeout=${TEST_MILLISECONDS}`, path];
   const child = spawn(process.execPath, args, { cwd: ROOT, stdio: ['ignore', 'pipe', 'pipe'] });
   let text = '';
   for (const stream of [child.stdout, child.stderr]) {
@@ -60,10 +73,8 @@ function runFile(path) {
   return new Promise((resolve) => {
     const end = (status) => {
       clearTimeout(timer);
-      const { counts, output } = readSummary(text);
-      // A file that ends well without a test has not been run.
-      const passed = status === 0 && counts.tests > 0;
-      resolve({ path, passed, counts, output, seconds: (performance.now() - start) / 1000 });
+      const seconds = (performance.now() - start) / 1000;
+      resolve({ place: path, ...judge(path, status, readVerdicts(record)), output: text.trim(), seconds });
     };
     child.once('error', (error) => {
       text += String(error);
@@ -75,27 +86,25 @@ function runFile(path) {
   });
 }
 
-/** Takes the counts at the end of what the spec reporter writes from its text. */
-function readSummary(text) {
-  const counts = {};
-  const lines = text.split('\n').filter((line) => {
-    const found = /^ℹ (tests|suites|pass|fail|cancelled|skipped|todo|duration_ms) ([\d.]+)$/.exec(line);
-    if (found) counts[found[1]] = Number(found[2]);
-    return !found;
-  });
-  return { counts, output: lines.join('\n').trim() };
+/** A file without a test has not been run; what goes wrong outside of the tests is a failure of the file. */
+function judge(path, status, written) {
+  const file = resolvePath(ROOT, path);
+  const verdicts = written.filter(({ name }) => name !== file && name !== path);
+  const passed = status === 0 && verdicts.length > 0;
+  if (!passed && !verdicts.some(({ verdict }) => verdict === 'failed')) {
+    const name = status === 0 ? 'the file has no test' : `the file ended with ${status}`;
+    verdicts.push({ verdict: 'failed', name });
+  }
+  return { passed, verdicts };
 }
 
-/** Prints the counts of all, which files took longest, and what failed. */
+/** Prints which files took longest, and what failed. */
 export function printResults(results) {
-  const sum = (name) => results.reduce((total, { counts }) => total + (counts[name] ?? 0), 0);
-  const names = ['tests', 'pass', 'fail', 'cancelled', 'skipped', 'todo'];
-  console.log(`\n${results.length} files: ${names.map((name) => `${name} ${sum(name)}`).join(', ')}`);
-  console.log('The longest:');
+  console.log(`\n${results.length} files. The longest:`);
   const slowest = [...results].sort((a, b) => b.seconds - a.seconds).slice(0, SLOWEST);
-  for (const { path, seconds } of slowest) console.log(`  ${seconds.toFixed(1).padStart(7)} s  ${path}`);
-  for (const { path, output } of results.filter(({ passed }) => !passed)) {
+  for (const { place, seconds } of slowest) console.log(`  ${seconds.toFixed(1).padStart(7)} s  ${place}`);
+  for (const { place, output } of results.filter(({ passed }) => !passed)) {
     const failures = output.indexOf('✖ failing tests:');
-    console.log(`\nFAILED ${path}\n${failures < 0 ? output : output.slice(failures)}`);
+    console.log(`\nFAILED ${place}\n${failures < 0 ? output : output.slice(failures)}`);
   }
 }

@@ -248,7 +248,7 @@ TEST(unpacksAsGgmlDoes) {
   };
   size_t probed;
   uint8_t *probe = read_fixture(cases[0].name, "blocks", &probed);
-  if (probe == NULL) SKIP("NIBBLE_FIXTURES names no folder with quant/ in it");
+  if (probe == NULL) SKIP("the fixtures are absent (NIBBLE_FIXTURES names their folder)");
   free(probe);
   for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
     size_t bytes = 0, expected_bytes = 0;
