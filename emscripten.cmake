@@ -31,7 +31,6 @@ set(NIBBLE_WASM_LINK
     -pthread                    # shared memory, and the glue that starts workers
     -O3                         # lets wasm-opt and the glue's minifier do all they can
     -sMODULARIZE                # a factory: two engines are two modules, no globals
-    -sEXPORT_ES6                # import() and bundlers
     -sFILESYSTEM=0              # models come through js/engine.js, not through an emulated disk
     -sALLOW_MEMORY_GROWTH       # a small model takes little
     -Wno-pthreads-mem-growth    # growing is only slow for code that keeps views; js/engine.js takes them afresh
@@ -44,7 +43,7 @@ set(NIBBLE_WASM_LINK
     -sPTHREAD_POOL_SIZE_STRICT=2 # asking for a thread beyond the pool fails at once instead of waiting for ever
     -sABORTING_MALLOC=0         # out of memory is an error value, not an end
     -sEXPORTED_RUNTIME_METHODS=wasmMemory,PThread # js/engine.js reads the heap and ends the threads
-    -sINCOMING_MODULE_JS_API=wasmBinary,instantiateWasm,wasmMemory,print,printErr # what it passes in; glue for the rest goes
+    -sINCOMING_MODULE_JS_API=wasmBinary,instantiateWasm,wasmMemory,mainScriptUrlOrBlob,print,printErr # what it passes in; glue for the rest goes
     -sSUPPORT_LONGJMP=0         # not used
     -sWASM_BIGINT               # no i64 is split in two
     -sTEXTDECODER=2             # no decoder in JavaScript: every browser has one

@@ -6,22 +6,15 @@ import { createHash } from 'node:crypto';
 import { copyFileSync, existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { dirname, join, relative, sep } from 'node:path';
 import { buildWasm, OUTPUTS as WASM_OUTPUTS } from '../wasm/build.js';
-import {
-  BuildError,
-  filesBelow,
-  isMain,
-  main,
-  printSizes,
-  ROOT,
-  requireNode,
-  requirePackages,
-  Stamp,
-} from '../wasm/shell.js';
+import { filesBelow, isMain, main, printSizes, ROOT, requireNode, requirePackages, Stamp } from '../wasm/shell.js';
 
 // The checksum's is in worker.js.
 const WASM = WASM_OUTPUTS.filter((path) => /nibble-\w+\.wasm$/.test(path));
 const LIBRARY = 'build/web';
+// The worker is a classic script: module workers are newer than all else that is asked of a browser, and what some bundlers
+// make of a worker cannot be one.
 const LIBRARY_ENTRIES = { index: 'js/index.web.js', worker: 'js/worker.web.js' };
+const LIBRARY_FORMATS = { index: 'esm', worker: 'iife' };
 const LIBRARY_OUTPUTS = [
   ...Object.keys(LIBRARY_ENTRIES).map((name) => `${LIBRARY}/${name}.js`),
   ...WASM.map((path) => path.replace('build/wasm', LIBRARY)),
@@ -56,32 +49,26 @@ export async function bundle() {
   await bundleSite();
 }
 
-// A thread of the engine is the worker's own file again, wherever a bundler has put it. Emscripten writes the file's
-// name, with options that Vite cannot read and refuses to build.
-const OWN_ADDRESS = {
-  name: 'own-address',
-  setup({ onLoad }) {
-    onLoad({ filter: /wasm[\\/]web[\\/]worker\.js$/ }, ({ path }) => {
-      const code = readFileSync(path, 'utf8');
-      const contents = code.replace(
-        /new Worker\(new URL\("worker\.js", ?import\.meta\.url\)/,
-        'new Worker(self.location.href',
-      );
-      if (contents === code) throw new BuildError('The start of a thread was not found in build/wasm/web/worker.js.');
-      return { contents, loader: 'js' };
-    });
-  },
-};
-
-/** How esbuild makes the library. @param {object[]} [plugins] further ones */
-export const libraryBuild = (plugins = []) => ({
-  ...SHARED,
-  entryPoints: LIBRARY_ENTRIES,
-  format: 'esm',
-  conditions: ['browser'],
-  loader: { '.wasm': 'binary' },
-  plugins: [OWN_ADDRESS, ...plugins],
-});
+/**
+ * Makes the library's two scripts.
+ * @param {string} outdir
+ * @param {object[]} [plugins] of esbuild's
+ */
+export async function buildLibrary(outdir, plugins = []) {
+  // Imported here, since it may have been installed a moment ago.
+  const { build } = await import('esbuild');
+  const settings = {
+    ...SHARED,
+    conditions: ['browser'],
+    loader: { '.wasm': 'binary' },
+    banner: { js: '"use strict";' }, // which a classic script, unlike a module, has to say
+    outdir,
+    plugins,
+  };
+  for (const [name, format] of Object.entries(LIBRARY_FORMATS)) {
+    await build({ ...settings, entryPoints: { [name]: LIBRARY_ENTRIES[name] }, format });
+  }
+}
 
 // Its licence asks for its notice in every copy, and the bundler keeps only comments that are marked as such.
 const MARKDOWN_NOTICE = {
@@ -99,9 +86,7 @@ async function bundleLibrary() {
   const stamp = new Stamp(`${LIBRARY}/.sources`, inputs, LIBRARY_OUTPUTS);
   if (stamp.fresh()) return;
   stamp.clear();
-  // Imported here, since it may have been installed a moment ago.
-  const { build } = await import('esbuild');
-  await build({ ...libraryBuild(), outdir: LIBRARY });
+  await buildLibrary(LIBRARY);
   for (const path of WASM) copy(path, path.replace('build/wasm', LIBRARY));
   stamp.write();
   printSizes(LIBRARY_OUTPUTS);

@@ -1,19 +1,10 @@
 // The library's entry in a browser. The bundle of it lies beside worker.js and the two wasm files.
 import { NibbleError } from './errors.js';
 import { createLibrary } from './index.js';
-import { portOf } from './worker-port.web.js';
+import { startWorker } from './worker-port.web.js';
 
 export { NibbleError } from './errors.js';
 export { estimateSpeed } from './speed.js';
-
-function startWorker(workerUrl) {
-  // Bundlers look for this very expression.
-  const worker =
-    workerUrl === undefined
-      ? new Worker(new URL('./worker.js', import.meta.url), { type: 'module', name: 'nibble' })
-      : new Worker(workerUrl, { type: 'module', name: 'nibble' });
-  return portOf(worker);
-}
 
 /** Every text is a URL, relative to the page. */
 function locate(text) {
@@ -26,11 +17,14 @@ function locate(text) {
   }
 }
 
-// Bundlers look for these very expressions too, and bring the files along.
+// Bundlers look for these very expressions, and bring the files along as they are. Some give addresses without an origin.
+const WORKER_FILE = new URL('./worker.js', import.meta.url).href;
 const WASM_FILES = Object.freeze({
   relaxed: new URL('./nibble-relaxed.wasm', import.meta.url).href,
   simd128: new URL('./nibble-simd128.wasm', import.meta.url).href,
 });
+
+const wasmFiles = () => Object.fromEntries(Object.entries(WASM_FILES).map(([name, file]) => [name, locate(file).url]));
 
 /** Addresses are there to be asked again; a File stays with its owner. */
 const defaultStore = ({ url, stored }) =>
@@ -43,9 +37,9 @@ const persistence = {
 };
 
 export const { createEngine, describeModel, openModelStore, probeSpeed } = createLibrary({
-  startWorker,
+  startWorker: (workerUrl) => startWorker(locate(workerUrl ?? WORKER_FILE).url, 'nibble'),
   locate,
-  wasm: (folder) => (folder === undefined ? { files: WASM_FILES } : { url: locate(folder).url }),
+  wasm: (folder) => (folder === undefined ? { files: wasmFiles() } : { url: locate(folder).url }),
   defaultStore,
   persistence,
 });

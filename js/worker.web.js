@@ -1,18 +1,21 @@
 // The worker in a browser. Its bundle holds Emscripten's glue too, and the engine's threads are further workers of the
 // same file, named 'em-pthread': there the glue does all the work by itself. So are the workers that read for reader.js.
 import checksumWasm from '../build/wasm/checksum.wasm';
-import createModule from '../build/wasm/web/worker.js';
+import createGlue from '../build/wasm/web/nibble.cjs';
 import { Runtime } from './engine.js';
 import { NibbleError } from './errors.js';
 import { MAX_THREADS } from './options.js';
 import { wasmVariant } from './simd.js';
 import { serve, workersFor } from './worker.js';
-import { portOf } from './worker-port.web.js';
+import { startWorker } from './worker-port.web.js';
 
 const DEFAULT_MAX_THREADS = 8;
 // No event tells that a worker has ended. Where one is ended while its own workers still end, Chromium leaves both of
 // them behind for good, every sixth time or so; a pause of half as long was enough in each of 40 rounds.
 const END_MILLISECONDS = 100;
+
+// A thread is this very file again, wherever it lies.
+const createModule = (options) => createGlue(Object.assign(options, { mainScriptUrlOrBlob: self.location.href }));
 
 async function readWasm(url) {
   const response = await fetch(url);
@@ -79,7 +82,7 @@ async function startRuntime({ threads, early, kernelSet }, { url, files, binary 
   }
 }
 
-const startReader = () => portOf(new Worker(self.location.href, { type: 'module', name: 'nibble-reader' }));
+const startReader = () => startWorker(self.location.href, 'nibble-reader');
 
 if (!self.name.startsWith('em-pthread')) {
   const shared = sharesMemory();

@@ -84,7 +84,7 @@ for (const variant of ['relaxed', 'simd128']) {
   const path = `build/wasm/nibble-${variant}.wasm`;
   const skip = existsSync(new URL(`../${path}`, import.meta.url)) ? false : `${path} is not built`;
   test(`the ${variant} build and its glue offer them`, { skip }, () => {
-    for (const glue of ['build/wasm/node/nibble.mjs', 'build/wasm/web/worker.js']) {
+    for (const glue of ['build/wasm/node/nibble.mjs', 'build/wasm/web/nibble.cjs']) {
       const text = read(glue);
       for (const name of exported) assert.ok(text.includes(name), `${glue} lacks ${name}`);
     }

@@ -123,7 +123,7 @@ describe('the rules find what breaks them', () => {
       "import { Template } from '@huggingface/jinja';",
       "import { readFile } from 'node:fs/promises';",
       "export { NibbleError } from './errors.js';",
-      "import createModule from '../build/wasm/web/worker.js';",
+      "import createModule from '../build/wasm/web/nibble.cjs';",
       "/** @type {import('../web/page.js').Page} */",
       "// import x from '../web/page.js';",
     ];

@@ -1,3 +1,2 @@
 // The library's worker on a platform that refuses something.
-import './refusals.js';
-import '/nibble/worker.js';
+importScripts('refusals.js', '/nibble/worker.js');

@@ -21,7 +21,7 @@ export const OUTPUTS = [
   'build/wasm/nibble-simd128.wasm',
   'build/wasm/checksum.wasm',
   'build/wasm/node/nibble.mjs',
-  'build/wasm/web/worker.js',
+  'build/wasm/web/nibble.cjs',
 ];
 
 /** Brings build/wasm/ up to date. @throws {BuildError} */

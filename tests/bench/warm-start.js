@@ -6,8 +6,7 @@ import { copyFileSync, mkdirSync, readdirSync, readFileSync, writeFileSync } fro
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { build } from 'esbuild';
-import { libraryBuild } from '../../js/bundle.js';
+import { buildLibrary } from '../../js/bundle.js';
 import { isMain, main } from '../../wasm/shell.js';
 import { openChromium } from '../chromium.js';
 import { temporaryFolder } from '../small-model.js';
@@ -45,7 +44,7 @@ async function buildUnchecked() {
   const built = path('../../build/web');
   for (const name of readdirSync(built))
     if (name.endsWith('.wasm')) copyFileSync(join(built, name), join(folder, name));
-  await build({ ...libraryBuild([UNCHECKED]), outdir: folder });
+  await buildLibrary(folder, [UNCHECKED]);
   return folder;
 }
 
