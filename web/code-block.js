@@ -1,4 +1,5 @@
 // A block of code with its language and a button that copies it.
+import { copyText } from './clipboard.js';
 import { make } from './dom.js';
 import { icon } from './icons.js';
 import { setText } from './markdown-inline.js';
@@ -46,10 +47,7 @@ export class CodeBlock {
   }
 
   async #copy(button) {
-    const done = await navigator.clipboard.writeText(this.#text.data).then(
-      () => true,
-      () => false,
-    );
+    const done = await copyText(this.#text.data);
     const label = button.lastChild;
     label.data = this.#t(done ? 'copied' : 'copy.failed');
     setTimeout(() => {

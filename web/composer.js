@@ -1,5 +1,7 @@
 // The field to write in, and the button that sends or stops.
 import { find } from './dom.js';
+import { Drafts, NEW_CHAT } from './drafts.js';
+import { asMessage, enterKeyHint, sends } from './keys.js';
 
 const GROWS_BY_ITSELF = CSS.supports('field-sizing', 'content');
 
@@ -7,36 +9,43 @@ export class Composer {
   #field = find('prompt');
   #send = find('send');
   #stop = find('stop');
+  #form = find('composer');
+  #drafts = new Drafts();
+  /** Of what is being written: the conversation's id, or NEW_CHAT. */
+  #place;
+  #conversationId;
+  /** What is on its way, and comes back where it was not sent. */
+  #sending = '';
+  #onSend;
 
-  /** @param {{ onSend: (text: string) => Promise<boolean>, onStop: () => void, onEditLast: () => void }} handlers */
-  constructor({ onSend, onStop, onEditLast }) {
-    const form = find('composer');
-    const submit = async () => {
-      const text = this.#field.value.trim();
-      if (text === '' || !this.#stop.hidden || form.ariaBusy === 'true') return;
-      this.text = '';
-      form.ariaBusy = 'true';
-      const isSent = await onSend(text);
-      form.ariaBusy = 'false';
-      // What was not sent is not lost.
-      if (!isSent) this.text = [text, this.text].filter(Boolean).join('\n');
-    };
-    form.addEventListener('submit', (event) => {
+  /**
+   * @param {object} context
+   * @param {string | null} context.id of the conversation that will be shown first; null: a new one
+   * @param {(text: string) => Promise<boolean>} context.onSend
+   * @param {() => void} context.onStop
+   * @param {() => void} context.onEditLast
+   */
+  constructor({ id, onSend, onStop, onEditLast }) {
+    this.#onSend = onSend;
+    this.#conversationId = id;
+    this.#place = id ?? NEW_CHAT;
+    this.#restore();
+    this.#field.enterKeyHint = enterKeyHint();
+    this.#form.addEventListener('submit', (event) => {
       event.preventDefault();
-      submit();
+      this.#submit();
     });
     this.#field.addEventListener('keydown', (event) => {
       if (event.key === 'ArrowUp' && this.#field.value === '') {
         event.preventDefault();
         onEditLast();
       }
-      if (event.key !== 'Enter' || event.shiftKey || event.isComposing) return;
+      if (!sends(event)) return;
       event.preventDefault();
-      submit();
+      this.#submit();
     });
-    this.#field.addEventListener('input', () => this.#fit());
+    this.#field.addEventListener('input', () => this.#changed());
     this.#stop.addEventListener('click', onStop);
-    this.#fit();
   }
 
   get text() {
@@ -45,7 +54,7 @@ export class Composer {
 
   set text(value) {
     this.#field.value = value;
-    this.#fit();
+    this.#changed();
   }
 
   /** @param {boolean} answering whether there is something to stop */
@@ -57,14 +66,65 @@ export class Composer {
     if (focused) this.focus();
   }
 
+  /**
+   * Shows what was begun in a conversation; what was in another one is kept for it.
+   * @param {import('./conversations.js').Conversation} conversation
+   */
+  follow({ id, messages }) {
+    const place = messages.length === 0 ? NEW_CHAT : id;
+    // A new chat that has got its first message is still the same one.
+    const isSame = id === this.#conversationId;
+    this.#conversationId = id;
+    if (place === this.#place) return;
+    if (isSame) this.#drafts.set(this.#place, '');
+    this.#place = place;
+    if (isSame) this.#changed();
+    else this.text = this.#drafts.get(place);
+  }
+
+  /** A conversation is deleted, and what was begun in it. @param {string} id */
+  forget(id) {
+    this.#drafts.set(id, '');
+  }
+
   focus() {
     this.#field.focus();
   }
 
-  #fit() {
+  async #submit() {
+    const text = asMessage(this.#field.value);
+    if (text === '' || !this.#stop.hidden || this.#form.ariaBusy === 'true') return;
+    const place = this.#place;
+    this.#sending = text;
+    this.text = '';
+    this.#form.ariaBusy = 'true';
+    let isSent = false;
+    try {
+      isSent = await this.#onSend(text);
+    } finally {
+      this.#form.ariaBusy = 'false';
+      this.#sending = '';
+      // What was not sent is not lost.
+      if (!isSent && place === this.#place) this.text = join(text, this.text);
+      else if (!isSent) this.#drafts.set(place, join(text, this.#drafts.get(place)));
+      else this.#changed();
+    }
+  }
+
+  /** What was typed before the page was there, as during a reload, goes on with what was typed before that. */
+  #restore() {
+    const kept = this.#drafts.get(this.#place);
+    const typed = this.#field.value;
+    this.text = typed.startsWith(kept) ? typed : kept + typed;
+  }
+
+  #changed() {
+    this.#drafts.set(this.#place, join(this.#sending, this.#field.value));
     this.#send.disabled = this.#field.value.trim() === '';
     if (GROWS_BY_ITSELF) return;
     this.#field.style.height = 'auto';
     this.#field.style.height = `${this.#field.scrollHeight}px`;
   }
 }
+
+const join = (...texts) => texts.filter(Boolean).join('\n');

@@ -1,6 +1,8 @@
 // One message as the reader sees it.
+import { copyText } from './clipboard.js';
 import { make } from './dom.js';
 import { icon } from './icons.js';
+import { asMessage, enterKeyHint, isOfInputMethod, sends } from './keys.js';
 import { MarkdownWriter } from './markdown.js';
 import { ReasoningSplitter, withoutReasoning } from './reasoning.js';
 
@@ -115,7 +117,10 @@ export class MessageView {
   /** Puts a field in the place of the text. */
   edit() {
     const { message } = this;
-    const field = make('textarea', { class: 'edit-field', 'aria-label': this.#t('message.edit'), rows: 1 });
+    const field = make('textarea', {
+      ...{ class: 'edit-field', 'aria-label': this.#t('message.edit'), rows: 1, dir: 'auto' },
+      enterkeyhint: enterKeyHint(),
+    });
     field.value = message.content;
     const opener = document.activeElement;
     const restore = () => {
@@ -125,7 +130,7 @@ export class MessageView {
       (isGone ? this.foot.querySelector('.edit') : opener)?.focus();
     };
     const send = () => {
-      const content = field.value.trim();
+      const content = asMessage(field.value);
       if (content !== '') this.#actions.resend(message, content);
       restore();
     };
@@ -141,10 +146,11 @@ export class MessageView {
       ),
     );
     field.addEventListener('keydown', (event) => {
+      if (isOfInputMethod(event)) return;
       if (event.key === 'Escape') {
         event.stopPropagation();
         restore();
-      } else if (event.key === 'Enter' && !event.shiftKey && !event.isComposing) {
+      } else if (sends(event)) {
         event.preventDefault();
         send();
       }
@@ -220,10 +226,7 @@ export class MessageView {
 
   async #copy(text) {
     const button = this.foot.querySelector('.copy');
-    const done = await navigator.clipboard.writeText(text).then(
-      () => true,
-      () => false,
-    );
+    const done = await copyText(text);
     button.title = this.#t(done ? 'copied' : 'copy.failed');
     button.setAttribute('aria-label', button.title);
     button.replaceChildren(icon(done ? 'check' : 'alert'));

@@ -2,6 +2,7 @@
 import { confirm } from './dialog.js';
 import { make } from './dom.js';
 import { icon } from './icons.js';
+import { isOfInputMethod } from './keys.js';
 import { keepFocus, makeButton, makeSection } from './models-section.js';
 
 /** @typedef {import('./nibble/index.js').StoredModel} StoredModel */
@@ -240,7 +241,7 @@ export class ModelList {
       end();
     };
     const keydown = (event) => {
-      if (event.key !== 'Escape') return;
+      if (event.key !== 'Escape' || isOfInputMethod(event)) return;
       // The dialog around the panel would close as well.
       event.preventDefault();
       event.stopPropagation();

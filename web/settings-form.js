@@ -2,14 +2,13 @@
 import { find, make } from './dom.js';
 import { LANGUAGES } from './i18n.js';
 import { icon } from './icons.js';
+import { isOnScreen } from './keys.js';
 import { ANSWER_SETTINGS, DEFAULTS, MEMORY_BUDGETS, RANGES } from './settings.js';
 import { formatBytes } from './status.js';
 
 const SAMPLING_FIELDS = ['temperature', 'maxTokens', 'topP', 'topK', 'minP', 'repetitionPenalty', 'seed'];
 const ENGINE_FIELDS = ['contextSize', 'threads'];
 const SHORTCUTS = [
-  ['Enter', 'shortcut.send'],
-  ['Shift Enter', 'shortcut.line'],
   ['Esc', 'shortcut.stop'],
   ['↑', 'shortcut.edit'],
   ['Ctrl K', 'shortcut.search'],
@@ -112,11 +111,20 @@ export class SettingsForm {
   }
 
   #systemPrompt() {
-    const change = () => this.#settings.set('systemPrompt', field.value);
-    const field = make('textarea', { rows: 3, maxlength: RANGES.systemPrompt.most, on: { change } });
+    const { most } = RANGES.systemPrompt;
+    // A text that is cut would be taken for the whole of it.
+    const problem = make('p', { class: 'field-problem', role: 'alert' });
+    const change = () => {
+      const taken = this.#settings.set('systemPrompt', field.value);
+      field.setAttribute('aria-invalid', String(!taken));
+      problem.textContent = taken ? '' : this.#t('settings.systemPrompt.long', { count: field.value.length, most });
+    };
+    const field = make('textarea', { rows: 3, dir: 'auto', on: { change } });
     field.value = this.#settings.get('systemPrompt');
     field.placeholder = this.#t('settings.systemPrompt.placeholder');
-    return this.#field('systemPrompt', field);
+    const made = this.#field('systemPrompt', field);
+    made.append(problem);
+    return made;
   }
 
   #number(name) {
@@ -154,7 +162,13 @@ export class SettingsForm {
   }
 
   #shortcuts() {
-    const rows = SHORTCUTS.flatMap(([keys, key]) => [
+    const writing = isOnScreen()
+      ? [['Ctrl Enter', 'shortcut.send']]
+      : [
+          ['Enter', 'shortcut.send'],
+          ['Shift Enter', 'shortcut.line'],
+        ];
+    const rows = [...writing, ...SHORTCUTS].flatMap(([keys, key]) => [
       make('dt', {}, ...keys.split(' ').map((name) => make('kbd', {}, name))),
       make('dd', {}, this.#t(key)),
     ]);

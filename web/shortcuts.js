@@ -1,4 +1,5 @@
 // The keys that work wherever the focus is. Each has a modifier, so that none is struck by dictation or in a field.
+import { isOfInputMethod } from './keys.js';
 
 /**
  * @param {object} actions
@@ -11,7 +12,7 @@
  */
 export function listenToShortcuts({ stop, isAnswering, closeDrawer, search, newChat, settings }) {
   document.addEventListener('keydown', (event) => {
-    if (event.isComposing) return;
+    if (isOfInputMethod(event)) return;
     const command = event.ctrlKey || event.metaKey;
     const key = event.key.toLowerCase();
     const open = document.querySelector('dialog[open]') !== null;
