@@ -1,8 +1,9 @@
 // The answers that are being written, in whichever conversation: one after the other, each stopped by itself.
 
 import { ChatMemory } from './chat-memory.js';
-import { promptOf } from './context.js';
-import { OPENING, opensReasoning, ReasoningSplitter } from './reasoning.js';
+import { openedPrompt } from './context.js';
+import { ANSWER_MILLISECONDS, silent } from './engine-room.js';
+import { OPENING, ReasoningSplitter } from './reasoning.js';
 
 // The rate that is shown while an answer is written is that of this last while.
 const RATE_MILLISECONDS = 1000;
@@ -30,7 +31,7 @@ export class Answers {
   #jobs = new Map();
   #last = Promise.resolve();
   #listeners = new Set();
-  #memory = new ChatMemory();
+  #memory;
   #resumed = new WeakMap();
   #claims = new Map();
 
@@ -43,6 +44,7 @@ export class Answers {
     this.#room = room;
     this.#settings = settings;
     this.#conversations = conversations;
+    this.#memory = new ChatMemory((engine, error) => room.report(engine, error));
   }
 
   /** @param {(job: Job, text: string) => void} listener told of every step; `text` is what the answer grew by */
@@ -138,22 +140,28 @@ export class Answers {
     this.#memory.hold();
     this.#jobs.set(conversation.id, job);
     const before = this.#last;
-    this.#last = this.#run(job, { before, signal: controller.signal, continues });
+    const ended = this.#run(job, { before, signal: controller.signal, continues });
+    // One that is stopped while it waits ends at once, and others still wait for the one before it.
+    this.#last = Promise.all([before, ended]);
     return job;
   }
 
   async #run(job, { before, signal, continues }) {
     const { conversation, message } = job;
     this.#step(job);
+    let loan = null;
     try {
-      await before;
-      job.engine = await this.#room.ready(signal);
-      await this.#write(job, signal, continues);
+      await Promise.race([before, stopped(signal)]);
+      loan = await this.#room.borrow(signal);
+      job.engine = loan.engine;
+      await this.#whileItLives(loan, signal, this.#write(job, signal, continues));
     } catch (error) {
-      // An engine that made way for another one has only stopped.
-      const stopped = signal.aborted || ['CANCELLED', 'UNLOADED'].includes(error.code);
-      message.finish = stopped ? 'cancelled' : 'failed';
-      if (!stopped) job.error = error;
+      const isStopped = signal.aborted || error.code === 'CANCELLED';
+      message.finish = isStopped ? 'cancelled' : 'failed';
+      if (!isStopped) job.error = error;
+      this.#room.report(job.engine, error);
+    } finally {
+      loan?.release();
     }
     if (job.error !== null && message.content === '') {
       conversation.messages = conversation.messages.filter((other) => other !== message);
@@ -165,15 +173,33 @@ export class Answers {
     });
     this.#jobs.delete(conversation.id);
     this.unclaim(conversation.id);
+    // What was computed meanwhile of a conversation that is deleted goes too.
+    if (job.isDiscarded) this.forget(conversation.id);
     this.#step(job);
+  }
+
+  /** What is written with an engine ends with it at the latest, and soon after it is stopped. */
+  async #whileItLives({ engine, lost }, signal, written) {
+    let timer;
+    const patience = () => {
+      timer = setTimeout(() => this.#room.report(engine, silent()), ANSWER_MILLISECONDS);
+    };
+    signal.addEventListener('abort', patience);
+    written.catch(() => {});
+    try {
+      await Promise.race([written, lost]);
+    } finally {
+      signal.removeEventListener('abort', patience);
+      clearTimeout(timer);
+    }
   }
 
   async #write(job, signal, continues) {
     const { conversation, message, engine } = job;
     const end = conversation.messages.indexOf(message);
     const systemPrompt = this.#settings.get('systemPrompt');
-    const messages = promptOf(conversation, { systemPrompt, end, continues });
-    if (!continues && opensReasoning(await engine.render(messages))) message.content = OPENING;
+    const { messages, isOpened } = await openedPrompt(engine, conversation, { systemPrompt, end, continues });
+    if (!continues && isOpened) message.content = OPENING;
     message.model = engine.info.name;
     const onPrefill = (prefill) => {
       Object.assign(job, { prefill, phase: 'prefill' });
@@ -220,6 +246,12 @@ export class Answers {
     for (const listener of this.#listeners) listener(job, text);
   }
 }
+
+/** Rejects when the signal says so. @param {AbortSignal} signal @returns {Promise<never>} */
+const stopped = (signal) =>
+  new Promise((_, reject) => {
+    signal.addEventListener('abort', () => reject(signal.reason));
+  });
 
 const lockOf = (conversationId) => `nibble-conversation:${conversationId}`;
 

@@ -47,10 +47,13 @@ class App {
     // Whoever is quick has written before the rest is there.
     const { promise: begun, resolve: begin } = withResolvers();
     this.composer = new Composer({
+      id: this.address.id,
       onSend: (text) => begun.then(() => this.chat.send(text)),
       onStop: () => this.chat.stop(),
       onEditLast: () => this.chat?.editLast(),
     });
+    // Whoever was writing when the page was loaded anew goes on.
+    if (matchMedia('(hover: hover)').matches) this.composer.focus();
     await breathe();
     this.conversations = await openConversations();
     await breathe();
@@ -182,7 +185,7 @@ class App {
         answers.discard(id);
         answers.forget(id);
         if (id === this.chat.conversation.id) this.#leave();
-        this.sidebar.refresh();
+        this.composer.forget(id);
       },
       onRename: async (id) => {
         const renamed = await conversations.get(id);
@@ -235,23 +238,29 @@ class App {
     if (matchMedia('(hover: hover)').matches) this.composer.focus();
   }
 
-  /** Another tab has changed a conversation. */
+  /** Another tab has changed a conversation, or deleted it. */
   async #takeOver(id) {
     this.sidebar.refresh();
-    const { chat } = this;
-    const isOther = () => id !== chat.conversation.id || chat.job || chat.isUnsaved;
-    if (isOther()) return;
-    const conversation = await this.conversations.get(id);
-    if (isOther()) return;
-    if (conversation !== null) return chat.takeOver(conversation);
-    this.#leave();
-    find('missing').hidden = false;
+    const { answers, chat, conversations } = this;
+    const kept = await conversations.get(id).catch(() => undefined);
+    // What is in this page only is not missed elsewhere.
+    if (kept === null && conversations.isKept) {
+      answers.discard(id);
+      answers.forget(id);
+    }
+    if (id !== chat.conversation.id || chat.isUnsaved || kept === undefined) return;
+    if (kept === null && conversations.isKept) {
+      this.#leave();
+      find('missing').hidden = false;
+    } else if (kept !== null && !chat.job) chat.takeOver(kept);
   }
 
-  /** The conversation that is shown was deleted. */
+  /** The conversation that is shown was deleted. What was being written for it is not. */
   #leave() {
+    const { text } = this.composer;
     this.address.leave();
     this.chat.show();
+    if (this.composer.text === '') this.composer.text = text;
   }
 
   /** Shows what an address names. @param {string | null} id null: a new chat */
@@ -338,6 +347,7 @@ class App {
     const { chat, room } = this;
     if (this.#moves === 0) this.address.follow(chat.conversation);
     this.composer.show(Boolean(chat.job));
+    this.composer.follow(chat.conversation);
     find('log').classList.toggle('busy', Boolean(chat.job));
     find('title').textContent = chat.conversation.title || t('chat.new');
     document.title = chat.conversation.title ? `${chat.conversation.title} · Nibble` : 'Nibble';

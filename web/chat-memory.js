@@ -17,8 +17,11 @@ export class ChatMemory {
   #open = new Map();
   #unsaved = new Set();
   #timer = 0;
+  #onError;
 
-  constructor() {
+  /** @param {(engine: Engine, error: any) => void} onError told what a save failed with */
+  constructor(onError) {
+    this.#onError = onError;
     // The last moment at which a page can be sure to do something.
     document.addEventListener('visibilitychange', () => {
       if (document.visibilityState === 'hidden') this.#saveAll();
@@ -100,7 +103,7 @@ export class ChatMemory {
     const entry = this.#open.get(id);
     if (!this.#unsaved.delete(id) || entry === undefined || !isKept(entry.engine)) return;
     // Where it cannot be saved, as when the storage is full, the conversation is read again after a reload.
-    await entry.session.save(keyOf(id)).catch(() => {});
+    await entry.session.save(keyOf(id)).catch((error) => this.#onError(entry.engine, error));
   }
 }
 

@@ -265,18 +265,20 @@ export class Chat {
     const { error } = job;
     const { t, announce, room } = this.#context;
     if (error.code === 'CONTEXT_FULL' && job.engine !== null) return this.#full.tellTooLong(job);
-    if (error.code === 'CONVERSATION_CHANGED') return this.#offerCopy(error);
-    const { text, detail } = describeProblem(error, t);
-    const broken = ['ENGINE_CRASHED', 'WORKER_FAILED'].includes(error.code);
+    if (['CONVERSATION_CHANGED', 'CONVERSATION_DELETED'].includes(error.code)) return this.#offerCopy(error);
+    // What was wrong with a model that was not loaded stands below, with what else to do about it.
+    const isUnloaded = error === room.problem?.error;
+    const { text, detail } = isUnloaded ? { text: t('waiting.failed') } : describeProblem(error, t);
     const again = () => {
-      if (broken && room.model !== null) room.load(room.model, room);
+      const { engine, isLoading, problem } = room;
+      if (engine === null && !isLoading && problem !== null) room.load(problem.model, problem);
       this.#retry();
     };
     this.#view.notify({ text, detail, buttons: [{ label: t('retry'), action: again, accent: true }] });
     announce(text);
   }
 
-  /** Another tab has changed the conversation, which is kept as that tab has it. */
+  /** Another tab has changed the conversation, which is kept as that tab has it, or has deleted it. */
   #offerCopy(error) {
     const { t, announce, conversations } = this.#context;
     const { text } = describeProblem(error, t);
@@ -364,10 +366,14 @@ export class Chat {
     this.#keepFocus();
     const { conversations } = this.#context;
     try {
-      if (messages.length === 0) await conversations.delete(conversation.id);
-      else await conversations.save(conversation);
+      if (messages.length > 0) await conversations.save(conversation);
+      else {
+        await conversations.delete(conversation.id);
+        // What is written in it next begins it anew.
+        conversation.revision = 0;
+      }
     } catch (error) {
-      if (error.code !== 'CONVERSATION_CHANGED') throw error;
+      if (!['CONVERSATION_CHANGED', 'CONVERSATION_DELETED'].includes(error.code)) throw error;
       this.#offerCopy(error);
     }
     this.#context.onChange();

@@ -34,6 +34,23 @@ export function promptOf({ messages, start: kept }, { systemPrompt, start = kept
   return shown;
 }
 
+/**
+ * promptOf() for a model whose template may open the reasoning by itself: what such a prompt ends in is left out of an
+ * answer that is written on.
+ * @param {import('./nibble/index.js').Engine} engine
+ * @param {import('./conversations.js').Conversation} conversation
+ * @param {Parameters<typeof promptOf>[1]} options
+ * @returns {Promise<{ messages: { role: string, content: string }[], isOpened: boolean }>} isOpened: it opens it
+ */
+export async function openedPrompt(engine, conversation, options) {
+  const messages = promptOf(conversation, options);
+  const begun = options.continues ? messages.pop() : null;
+  const isOpened = opensReasoning(await engine.render(messages));
+  const isDouble = isOpened && begun?.content.startsWith(OPENING);
+  if (begun !== null) messages.push(isDouble ? { ...begun, content: begun.content.slice(OPENING.length) } : begun);
+  return { messages, isOpened };
+}
+
 /** How many tokens a chat is as the prompt of its next answer. */
 export async function countTokens(engine, messages) {
   return countText(engine, await engine.render(messages));

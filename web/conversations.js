@@ -63,6 +63,15 @@ export class ConversationChanged extends Error {
   }
 }
 
+/** Another tab has deleted a conversation since this one read it. */
+export class ConversationDeleted extends Error {
+  code = 'CONVERSATION_DELETED';
+
+  constructor() {
+    super('Another tab has deleted this conversation meanwhile; it was not stored again.');
+  }
+}
+
 /** A conversation of its own with the messages of another one. @param {Conversation} conversation @returns {Conversation} */
 export const copyOf = (conversation) => ({ ...conversation, id: newId(), revision: 0 });
 
@@ -89,8 +98,10 @@ function openDatabase() {
 
 /** Heads are listed without their messages, which may be many. */
 class Kept {
-  constructor(database) {
+  /** @param {import('idb').IDBPDatabase} database @param {boolean} [isRefilled] its data was cleared, not by this page */
+  constructor(database, isRefilled = false) {
     this.database = database;
+    this.isRefilled = isRefilled;
   }
 
   heads() {
@@ -109,6 +120,8 @@ class Kept {
   async put({ messages, ...head }) {
     const transaction = this.database.transaction(['heads', 'messages'], 'readwrite');
     const kept = await transaction.objectStore('heads').get(head.id);
+    // What was deleted does not come back by somebody who goes on with it.
+    if (kept === undefined && revisionOf(head) > 0 && !this.isRefilled) throw new ConversationDeleted();
     // Two tabs may write in it where the browser has no locks.
     if (revisionOf(kept) > revisionOf(head)) throw new ConversationChanged();
     const revision = revisionOf(kept) + 1;
@@ -169,7 +182,7 @@ export class Conversations {
   #store;
   #channel;
   #reopened = null;
-  #saving = Promise.resolve();
+  #changing = Promise.resolve();
   #onLost = () => {};
 
   constructor(store, channel, isKept) {
@@ -193,7 +206,7 @@ export class Conversations {
     }
     if (this.#store === store) {
       this.#reopened ??= openDatabase().then(
-        (database) => new Kept(database),
+        (database) => new Kept(database, true),
         () => null,
       );
       const reopened = await this.#reopened;
@@ -227,11 +240,17 @@ export class Conversations {
   /**
    * @param {Conversation} conversation replaces what is kept of it
    * @throws {ConversationChanged} where another tab has changed it meanwhile; then what that tab has saved stays
+   * @throws {ConversationDeleted} where it was deleted meanwhile; then it stays so
    */
   save(conversation) {
-    const saved = this.#saving.then(() => this.#save(conversation));
-    this.#saving = saved.catch(() => {});
-    return saved;
+    return this.#inTurn(() => this.#save(conversation));
+  }
+
+  /** One change after the other, as they were asked for. */
+  #inTurn(work) {
+    const done = this.#changing.then(work);
+    this.#changing = done.catch(() => {});
+    return done;
   }
 
   async #save(conversation) {
@@ -242,12 +261,13 @@ export class Conversations {
   }
 
   async rename(id, title) {
-    await this.#use((store) => store.rename(id, title.trim()));
+    await this.#inTurn(() => this.#use((store) => store.rename(id, title.trim())));
     this.#channel.postMessage(id);
   }
 
+  /** Behind the saves that wait: none of them brings it back. */
   async delete(id) {
-    await this.#use((store) => store.remove(id));
+    await this.#inTurn(() => this.#use((store) => store.remove(id)));
     this.#channel.postMessage(id);
   }
 
@@ -285,13 +305,21 @@ export class Conversations {
    */
   async import(json) {
     let count = 0;
-    for (const conversation of readArchive(json)) {
-      const present = await this.get(conversation.id);
-      if (present !== null && present.updatedAt >= conversation.updatedAt) continue;
-      await this.save({ ...conversation, revision: present?.revision });
-      count++;
-    }
+    for (const conversation of readArchive(json)) if (await this.#import(conversation)) count++;
     return count;
+  }
+
+  /** @returns {Promise<boolean>} whether it was added or replaced; not where another tab does something to it just now */
+  async #import(conversation) {
+    const present = await this.get(conversation.id);
+    if (present !== null && present.updatedAt >= conversation.updatedAt) return false;
+    try {
+      await this.save({ ...conversation, revision: present?.revision });
+      return true;
+    } catch (error) {
+      if (!['CONVERSATION_CHANGED', 'CONVERSATION_DELETED'].includes(error.code)) throw error;
+      return false;
+    }
   }
 }
 

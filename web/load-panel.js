@@ -4,7 +4,7 @@ import { INCLUDED_MODEL, isIncluded } from './engine-room.js';
 import { describeLoadProblem, isOfMemory } from './problem.js';
 import { formatBytes } from './status.js';
 
-const PHASES = ['download', 'load', 'read', 'mend', 'wait', 'retry', 'prepare'];
+const PHASES = ['answer', 'download', 'load', 'read', 'mend', 'wait', 'retry', 'prepare'];
 
 export class LoadPanel {
   #room;
@@ -67,7 +67,9 @@ export class LoadPanel {
   #describe(progress) {
     const t = this.#t;
     const phase = PHASES.includes(progress?.phase) ? progress.phase : 'start';
-    if (phase === 'start' || phase === 'prepare' || phase === 'wait' || !progress.total) return t(`loading.${phase}`);
+    if (this.#room.isRenewing) return t('loading.again');
+    const hasAmounts = !['start', 'prepare', 'wait', 'answer'].includes(phase) && progress.total > 0;
+    if (!hasAmounts) return t(`loading.${phase}`);
     const { loaded, total, bytesPerSecond, secondsLeft } = progress;
     const parts = [t('loading.of', { loaded: formatBytes(loaded), total: formatBytes(total) })];
     if (bytesPerSecond > 0) parts.push(`${formatBytes(bytesPerSecond)}/s`);

@@ -4,6 +4,7 @@ import { addressOf } from './address.js';
 import { confirm } from './dialog.js';
 import { find, make } from './dom.js';
 import { icon } from './icons.js';
+import { isOfInputMethod } from './keys.js';
 
 const SEARCH_MILLISECONDS = 150;
 const NARROW = matchMedia('(max-width: 760px)');
@@ -17,7 +18,7 @@ const NARROW = matchMedia('(max-width: 760px)');
  * @property {() => string} tag of the language, for Intl
  * @property {() => string} currentId
  * @property {(id: string) => void} onOpen
- * @property {(id: string) => void} onDelete
+ * @property {(id: string) => void} onDelete told before it is deleted
  * @property {() => void} onRename
  */
 
@@ -161,7 +162,7 @@ export class Sidebar {
       onRename(head.id);
     };
     field.addEventListener('keydown', (event) => {
-      if (event.isComposing) return;
+      if (isOfInputMethod(event)) return;
       if (event.key === 'Enter') finish(true);
       if (event.key !== 'Escape') return;
       event.stopPropagation();
@@ -183,10 +184,12 @@ export class Sidebar {
     });
     if (!sure) return;
     const next = row.nextElementSibling ?? row.previousElementSibling;
-    await conversations.delete(head.id);
     this.#focusNext = next?.querySelector('.open').dataset.id ?? null;
-    if (next === null) find('new-chat').focus();
+    // What is being written there ends first: nothing of it is kept any more.
     onDelete(head.id);
+    await conversations.delete(head.id);
+    if (next === null) find('new-chat').focus();
+    this.refresh();
   }
 
   #when(time) {

@@ -74,6 +74,7 @@ export default {
   'ending.unanswered': 'Not answered: the model does not see this message.',
 
   'waiting.model': 'Waiting for the model…',
+  'waiting.failed': 'There is no answer, since no model is loaded.',
   'waiting.elsewhere': 'Being written in another tab…',
   'waiting.turn': 'Waiting for another answer to end…',
   'waiting.prefill': 'Reading: {tokens} of {total} tokens',
@@ -125,6 +126,8 @@ export default {
   },
 
   'loading.start': 'Starting the engine',
+  'loading.again': 'The engine ended unexpectedly and is started again',
+  'loading.answer': 'The other model is loaded once the answer is written; stop it, and it is loaded at once',
   'loading.download': 'Downloading',
   'loading.load': 'Reading the file',
   'loading.read': 'Reading from this device',
@@ -221,6 +224,8 @@ export default {
   'settings.systemPrompt': 'Instructions to the model',
   'settings.systemPrompt.placeholder': 'For example: Answer in short sentences.',
   'settings.systemPrompt.help': 'Sent ahead of every conversation (the “system prompt”). Small models often ignore it.',
+  'settings.systemPrompt.long':
+    'This is too long: it has {count} characters, and {most} are kept at most. The earlier text stays in use.',
   'settings.temperature': 'Temperature',
   'settings.temperature.help': 'How daring the choice of words is. 0 always takes the likeliest; above 1 it gets wild.',
   'settings.topK': 'Top-k',
@@ -296,6 +301,8 @@ export default {
     'This model is larger than the memory that is set for it, and it could not be stored here to be read from while it runs. Allow it more memory, or make room in the storage.',
   'problem.CONVERSATION_CHANGED':
     'Another tab has written in this conversation meanwhile, and that is kept. What stands here is not.',
+  'problem.CONVERSATION_DELETED':
+    'This conversation was deleted in another tab meanwhile. What stands here is not kept.',
   'problem.PLATFORM_UNSUPPORTED': 'This browser is too old for the engine: it lacks WebAssembly SIMD.',
   'problem.MODEL_UNSUPPORTED': 'This kind of model is not supported yet.',
   'problem.SOURCE_UNREADABLE': 'The file could not be read.',

@@ -73,6 +73,7 @@ export default {
   'ending.unanswered': '未得到回答：模型看不到这条消息。',
 
   'waiting.model': '正在等待模型…',
+  'waiting.failed': '没有加载模型，因此没有回答。',
   'waiting.elsewhere': '正在另一个标签页中写……',
   'waiting.turn': '正在等待另一个回答结束…',
   'waiting.prefill': '正在阅读：{tokens} / {total} 个词元',
@@ -116,6 +117,8 @@ export default {
   'facts.dropped': { other: '从上下文中丢弃了 {count} 个旧词元' },
 
   'loading.start': '正在启动引擎',
+  'loading.again': '引擎意外结束，正在重新启动',
+  'loading.answer': '回答写完后加载另一个模型；停止回答则立即加载',
   'loading.download': '正在下载',
   'loading.load': '正在读取文件',
   'loading.read': '正在从本机读取',
@@ -202,6 +205,7 @@ export default {
   'settings.systemPrompt': '给模型的指示',
   'settings.systemPrompt.placeholder': '例如：请用短句回答。',
   'settings.systemPrompt.help': '放在每段对话的最前面（“系统提示词”）。小模型常常不理会它。',
+  'settings.systemPrompt.long': '太长了：有 {count} 个字符，最多保留 {most} 个。仍使用之前的内容。',
   'settings.temperature': '温度',
   'settings.temperature.help': '用词有多大胆。0 总是选最可能的词；大于 1 会变得很随意。',
   'settings.topK': 'Top-k',
@@ -273,6 +277,7 @@ export default {
   'problem.BUDGET_TOO_SMALL': '设定的内存对此模型太少。请多给一些，或换用更小的模型或更小的上下文。',
   'problem.not-streamed': '此模型比设定的内存大，又无法存储在这里以便边运行边读取。请给它更多内存，或腾出存储空间。',
   'problem.CONVERSATION_CHANGED': '另一个标签页同时写入了这段对话，那里的内容已保存，这里显示的没有保存。',
+  'problem.CONVERSATION_DELETED': '此对话已在另一个标签页中删除。这里的内容不会保存。',
   'problem.PLATFORM_UNSUPPORTED': '浏览器版本太旧，缺少 WebAssembly SIMD。',
   'problem.MODEL_UNSUPPORTED': '暂不支持这类模型。',
   'problem.SOURCE_UNREADABLE': '无法读取此文件。',
