@@ -1,10 +1,14 @@
 // A completion as the caller sees it, while the worker computes it.
 import { checkSignal } from './options.js';
 
-/** A completion under way. Iterate it once. */
+/**
+ * A completion under way. It may be iterated more than once, also at the same time and when it has ended: every iteration
+ * gives all tokens, from the first on. Leaving any of them before the end stops the completion.
+ */
 export class Completion {
   #tokens = [];
   #wake = () => {};
+  #news = this.#nextNews();
   #ended = false;
   #controller = new AbortController();
 
@@ -18,13 +22,13 @@ export class Completion {
       if (event.prefill) return onPrefill?.(event.prefill);
       if (event.dropped) return onDrop?.(event.dropped);
       this.#tokens.push(event);
-      this.#wake();
+      this.#tell();
     };
     /** @type {Promise<import('./completion.js').CompletionResult>} */
     this.result = client.call('complete', params, { signal: this.#controller.signal, onEvent }).finally(() => {
       signal?.removeEventListener('abort', stop);
       this.#ended = true;
-      this.#wake();
+      this.#tell();
     });
     // Whoever only iterates learns of an error there.
     this.result.catch(() => {});
@@ -35,14 +39,23 @@ export class Completion {
     this.#controller.abort();
   }
 
+  #nextNews() {
+    return new Promise((resolve) => {
+      this.#wake = resolve;
+    });
+  }
+
+  #tell() {
+    this.#wake();
+    this.#news = this.#nextNews();
+  }
+
   async *[Symbol.asyncIterator]() {
     try {
-      for (;;) {
-        while (this.#tokens.length > 0) yield this.#tokens.shift();
+      for (let next = 0; ; ) {
+        while (next < this.#tokens.length) yield this.#tokens[next++];
         if (this.#ended) break;
-        await new Promise((resolve) => {
-          this.#wake = resolve;
-        });
+        await this.#news;
       }
       await this.result;
     } finally {

@@ -1,13 +1,15 @@
 // Writes on from a prompt: prefill, then one token after the other.
+
+import { NibbleError } from './errors.js';
 import { extendWithRoom, readWithRoom } from './full-context.js';
 import { createStopMatcher } from './stop-strings.js';
 
 /**
  * @typedef {object} CompletionResult
- * @property {string} text
+ * @property {string} text whole characters: one that the answer ends within is left out, as continueLast writes it anew
  * @property {number[]} tokens
  * @property {'stop' | 'length' | 'context' | 'cancelled'} finishReason 'stop': the model ended its text, or a stop string came
- * @property {string | null} stopString the stop string that came
+ * @property {string | null} stopString the stop string that came; null also where the model ended its text by itself
  * @property {number} promptTokens
  * @property {number} reusedTokens tokens of the prompt that were computed for an earlier call
  * @property {number} completionTokens
@@ -39,6 +41,7 @@ import { createStopMatcher } from './stop-strings.js';
  * @param {{ signal: AbortSignal, onToken: (token: { text: string, token: number | null }) => void,
  *   onPrefill: (progress: Prefill) => void }} control
  * @returns {Promise<CompletionResult>}
+ * @throws {NibbleError} NO_TOKEN_ALLOWED where the options forbid every token, before anything is computed
  */
 export async function complete(
   { model, timeline, tokenizer, turn, room = null, shift = false },
@@ -72,22 +75,27 @@ export async function complete(
       return timeline.replace(prompt, { ...how, shift: shift || shorter });
     });
     if (!(await isMade(reading, signal))) {
-      return finish(createWriter(null, [], onToken), 'cancelled', prefill.lap(computed), stopwatch().lap(0));
+      return finish(
+        createWriter(null, [], onToken),
+        'cancelled',
+        prefill.lap(computed),
+        stopwatch().lap(0),
+        reusedTokens,
+      );
     }
     const prefilled = prefill.lap(computed);
-    for (const token of penalised(prompt, options)) sampler.accept(token);
+    for (const token of penalised(prompt, tokenizer, options)) sampler.accept(token);
 
     const decode = stopwatch();
     const started = prompt.some((token) => tokenizer?.isControl(token) === false);
-    const decoder = tokenizer?.createDecoder({ skipSpecial: true, atStart: !started }) ?? null;
-    const writer = createWriter(decoder, options.stop, onToken);
+    const writer = createWriter(tokenizer, options.stop, onToken, !started);
     const finishReason = await writeOn({ timeline, sampler, tokenizer, turn, signal, writer, room, options });
     return finish(writer, finishReason, prefilled, decode.lap(writer.computed), reusedTokens);
   } finally {
     sampler.close();
   }
 
-  function finish(writer, finishReason, prefilled, decoded, reusedTokens = 0) {
+  function finish(writer, finishReason, prefilled, decoded, reusedTokens) {
     return {
       text: writer.end(),
       tokens: writer.tokens,
@@ -108,8 +116,9 @@ async function writeOn({ timeline, sampler, tokenizer, turn, signal, writer, roo
   while (writer.tokens.length < most) {
     if (signal.aborted) return 'cancelled';
     const token = timeline.sample(sampler);
+    if (token === null) throw noTokenAllowed();
     if (tokenizer?.isEndOfGeneration(token) && !options.ignoreEos) return 'stop';
-    sampler.accept(token);
+    if (isPenalised(token, tokenizer)) sampler.accept(token);
     writer.push(token);
     if (writer.stopString !== null) return 'stop';
     if (writer.tokens.length >= most) break;
@@ -136,12 +145,8 @@ function createSampler(model, tokenizer, options) {
   const sampler = model.createSampler(options);
   try {
     for (const [token, bias] of options.logitBias) sampler.bias(token, bias);
-    if (options.ignoreEos && tokenizer !== null) {
-      const { vocabularySize } = model.info;
-      for (let token = 0; token < Math.min(vocabularySize, tokenizer.vocabularySize); token++) {
-        if (tokenizer.isEndOfGeneration(token)) sampler.bias(token, -Infinity);
-      }
-    }
+    for (const token of unwanted(model.info.vocabularySize, tokenizer, options)) sampler.bias(token, -Infinity);
+    if (!sampler.hasChoice()) throw noTokenAllowed();
     return sampler;
   } catch (error) {
     sampler.close();
@@ -149,14 +154,40 @@ function createSampler(model, tokenizer, options) {
   }
 }
 
-/** The tokens of the prompt that count as seen. */
-function penalised(prompt, { penaltyWindow }) {
-  return penaltyWindow === 0 ? prompt : prompt.slice(-penaltyWindow);
+/** Tokens that may not come: without a text in the vocabulary (some files fill it up), or with ignoreEos those that end it. */
+function* unwanted(vocabularySize, tokenizer, { ignoreEos }) {
+  if (tokenizer === null) return;
+  for (let token = tokenizer.vocabularySize; token < vocabularySize; token++) yield token;
+  for (let token = 0; ignoreEos && token < Math.min(vocabularySize, tokenizer.vocabularySize); token++) {
+    if (tokenizer.isEndOfGeneration(token)) yield token;
+  }
 }
 
-/** Turns tokens into text up to a stop string, and reports both. */
-function createWriter(decoder, stops, onToken) {
-  const matcher = createStopMatcher(stops);
+const noTokenAllowed = () =>
+  new NibbleError(
+    'NO_TOKEN_ALLOWED',
+    'No token may come next: logitBias, or it and ignoreEos together, forbid all of the vocabulary. Allow some of them.',
+  );
+
+/** Markers of turns and ends stand in every chat: were they penalised, answers would no longer end. */
+const isPenalised = (token, tokenizer) => tokenizer === null || !tokenizer.isMarker(token);
+
+/** The tokens of the prompt that count as seen. */
+function penalised(prompt, tokenizer, { penaltyWindow }) {
+  const seen = prompt.filter((token) => isPenalised(token, tokenizer));
+  return penaltyWindow === 0 ? seen : seen.slice(-penaltyWindow);
+}
+
+/** Turns tokens into text up to a stop string, and reports both. `atStart`: as createDecoder() has it. */
+function createWriter(tokenizer, stops, onToken, atStart = true) {
+  const decoder = tokenizer?.createDecoder({ skipSpecial: true, atStart }) ?? null;
+  const isControl = (token) => tokenizer?.isControl(token) ?? false;
+  const parse = (stop) => tokenizer?.encode(stop, { addSpecial: false, parseSpecial: true }) ?? [];
+  const marked = stops.filter((stop) => parse(stop).some(isControl));
+  const matcher = createStopMatcher(
+    stops.filter((stop) => !marked.includes(stop)),
+    marked,
+  );
   let text = '';
   const writer = {
     tokens: [],
@@ -165,16 +196,15 @@ function createWriter(decoder, stops, onToken) {
     stopString: null,
     push(token) {
       writer.tokens.push(token);
-      const found = matcher.push(decoder?.push(token) ?? '');
+      const marker = isControl(token) ? tokenizer.text(token) : '';
+      const found = matcher.push(decoder?.push(token) ?? '', marker);
       writer.stopString = found.stopped;
       text += found.text;
       onToken({ text: found.text, token });
     },
+    // What the decoder holds is no whole character.
     end() {
-      if (writer.stopString !== null) return text;
-      const last = matcher.push(decoder?.flush() ?? '');
-      writer.stopString = last.stopped;
-      const rest = last.text + matcher.flush();
+      const rest = writer.stopString === null ? matcher.flush() : '';
       text += rest;
       if (rest !== '') onToken({ text: rest, token: null });
       return text;

@@ -69,17 +69,24 @@ export { NibbleError } from './errors.js';
  *   'system', 'user', 'assistant', 'tool' or one that the template names; any other is refused, as it may be misspelt
  * @property {number[]} [tokens] token ids to continue
  * @property {number} [maxTokens] by default until the model ends its text or the context is full
- * @property {number} [temperature] 0: always the likeliest token; 0.8
+ * @property {number} [temperature] 0: always the likeliest token; 0.8. As in llama.cpp, tokens are chosen in this order:
+ *   logitBias, penalties, topK, topP, minP, and then the temperature, which sharpens or flattens the draw among what is
+ *   left; how many are left does not depend on it
  * @property {number} [topK] only the k likeliest tokens; 0: all; 40
- * @property {number} [topP] only the likeliest tokens that reach this probability together; 1: all; 0.95
+ * @property {number} [topP] only the likeliest tokens that reach this share of what topK leaves; 1: all; 0.95
  * @property {number} [minP] only tokens at least this likely, relative to the likeliest; 0: all; 0.05
- * @property {number} [repetitionPenalty] 1: none
- * @property {number} [presencePenalty] 0: none
- * @property {number} [frequencyPenalty] 0: none
- * @property {number} [penaltyWindow] how many of the last tokens the penalties look at; 0: all; 64
- * @property {Record<number, number> | Map<number, number>} [logitBias] added to a token's logit; -Infinity forbids it
+ * @property {number} [repetitionPenalty] divides the logits of tokens that are there already (negative ones are multiplied);
+ *   1: none. None of the penalties touches control tokens, those that end a text, and markers such as `<think>`: they
+ *   stand in every chat, and answers would no longer end
+ * @property {number} [presencePenalty] subtracted from them once; 0: none
+ * @property {number} [frequencyPenalty] subtracted from them for each time they are there; 0: none
+ * @property {number} [penaltyWindow] how many of the last tokens the penalties look at; 0: all, where llama.cpp's 0 means
+ *   none and -1 all; 64
+ * @property {Record<number, number> | Map<number, number>} [logitBias] added to a token's logit; -Infinity forbids it. Where
+ *   all are forbidden, the completion fails with NO_TOKEN_ALLOWED
  * @property {number} [seed] the same seed gives the same text; by default random, and told in the result
- * @property {string | string[]} [stop] text that ends the completion and is not part of it
+ * @property {string | string[]} [stop] text that ends the completion and is not part of it. It may be the text of a control
+ *   token, or have such in it: `<|eot_id|>`
  * @property {boolean} [ignoreEos] never choose a token that ends the text
  * @property {AbortSignal} [signal] stops the completion; its result then has finishReason 'cancelled'
  * @property {boolean} [reusePrefix] keep what the prompt has in common with the last one, or share what another

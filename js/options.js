@@ -79,8 +79,10 @@ const oneOf = (choices, fallback) => (name, value) => {
 const strings = (name, value) => {
   const list = value === undefined || value === null ? [] : typeof value === 'string' ? [value] : value;
   if (!Array.isArray(list)) throw invalid(name, value, 'a text or a list of texts, none of them empty');
-  for (const item of list)
+  for (const item of list) {
     if (typeof item !== 'string' || item === '') throw invalid(name, item, 'a text that is not empty');
+    if (/\p{Surrogate}/u.test(item)) throw invalid(name, item, 'a text of whole characters: half of one never comes');
+  }
   return list;
 };
 

@@ -96,9 +96,9 @@ export class Session {
     return pointer === 0 ? null : this.#runtime.copy(Float32Array, pointer, this.vocabularySize);
   }
 
-  /** The next token by `sampler`. */
-  sample(sampler) {
-    return sampler.sampleAt(this.#runtime.c._nibble_session_logits(this.#session));
+  /** The next token by `sampler`, of those that `allowed` names: see Sampler.sampleAt(). null: it may be none. */
+  sample(sampler, allowed = null) {
+    return sampler.sampleAt(this.#runtime.c._nibble_session_logits(this.#session), allowed);
   }
 
   /**

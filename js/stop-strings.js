@@ -3,10 +3,73 @@
 
 /**
  * @param {string[]} stops none of them empty
- * @returns {{ push: (text: string) => { text: string, stopped: string | null }, flush: () => string }} `push` gives the
- *   text that is certain by now and the stop string that ended it; `flush` what was held back
+ * @param {string[]} [marked] stop strings with markers in them, which are found in the text and its markers
+ * @returns {{ push: (text: string, marker?: string) => { text: string, stopped: string | null }, flush: () => string }}
+ *   `push` takes a piece of text, or in its place a marker that nobody is to see (a control token's own text), and gives
+ *   the text that is certain by now and the stop string that ended it; `flush` gives what was held back
  */
-export function createStopMatcher(stops) {
+export function createStopMatcher(stops, marked = []) {
+  const plain = createMatcher(stops);
+  if (marked.length === 0) return plain;
+  const full = createMatcher(marked);
+  const shown = createShownCount();
+  let held = '';
+  // How much of what is held each of the two is certain of.
+  let plainCertain = 0;
+  let fullCertain = 0;
+  return {
+    push(text, marker = '') {
+      held += text;
+      shown.add(text, marker);
+      const inPlain = plain.push(text);
+      const inFull = full.push(marker === '' ? text : marker);
+      plainCertain += inPlain.text.length;
+      fullCertain += shown.take(inFull.text.length);
+      const ends = [
+        ...(inPlain.stopped === null ? [] : [{ stopped: inPlain.stopped, end: plainCertain }]),
+        ...(inFull.stopped === null ? [] : [{ stopped: inFull.stopped, end: fullCertain }]),
+      ].sort((a, b) => a.end - b.end);
+      const { stopped, end } = ends[0] ?? { stopped: null, end: Math.min(plainCertain, fullCertain) };
+      const certain = held.slice(0, end);
+      held = stopped === null ? held.slice(end) : '';
+      plainCertain -= end;
+      fullCertain -= end;
+      return { text: certain, stopped };
+    },
+    flush() {
+      const rest = held;
+      held = '';
+      return rest;
+    },
+  };
+}
+
+/** Counts how much of a run of texts and markers is text. */
+function createShownCount() {
+  /** @type {{ length: number, isText: boolean }[]} */
+  const pieces = [];
+  return {
+    add(text, marker) {
+      if (marker !== '') pieces.push({ length: marker.length, isText: false });
+      else if (text !== '') pieces.push({ length: text.length, isText: true });
+    },
+    /** Takes the next `length` characters of the run; returns how many of them are text. */
+    take(length) {
+      let count = 0;
+      while (length > 0) {
+        const [piece] = pieces;
+        const taken = Math.min(length, piece.length);
+        if (piece.isText) count += taken;
+        piece.length -= taken;
+        length -= taken;
+        if (piece.length === 0) pieces.shift();
+      }
+      return count;
+    },
+  };
+}
+
+function createMatcher(stops) {
   let held = '';
   return {
     push(text) {

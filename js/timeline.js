@@ -236,8 +236,9 @@ export class Timeline {
     return scores;
   }
 
-  sample(sampler) {
-    return this.#session.sample(sampler);
+  /** As Session.sample(). */
+  sample(sampler, allowed = null) {
+    return this.#session.sample(sampler, allowed);
   }
 
   logits() {

@@ -26,7 +26,10 @@ import { readVocabulary, TokenType } from './tokenizer-vocabulary.js';
  *   is for text that continues a prompt: the space that SentencePiece puts before a text is dropped only at its start.
  * @property {(id: number) => boolean} isEndOfGeneration
  * @property {(id: number) => boolean} isControl
- * @property {(id: number) => string} text a token for showing: bytes as text, and the name of a byte that is none
+ * @property {(id: number) => boolean} isMarker whether a token is structure rather than text: a control token, one that
+ *   ends a text, one without a meaning, or a user-defined one that is written like a marker (`<think>`, `[INST]`)
+ * @property {(id: number) => string} text a token for showing: bytes as text, and those of half a character by their
+ *   names, such as `<0xF0>`
  * @property {{ bos?: number, eos?: number, eot?: number, unknown?: number, padding?: number }} ids
  * @property {boolean} addBos
  * @property {boolean} addEos
@@ -115,12 +118,12 @@ export function createTokenizer(metadata) {
     createDecoder,
     isEndOfGeneration: (id) => endOfGeneration.has(id),
     isControl: (id) => types[id] === TokenType.CONTROL,
-    text(id) {
-      check(id);
-      const raw = bytes(id);
-      const half = types[id] === TokenType.BYTE && raw[0] >= 0x80;
-      return half ? pieces.at(id) : new TextDecoder('utf-8', { ignoreBOM: true }).decode(raw);
-    },
+    isMarker: (id) =>
+      types[id] === TokenType.CONTROL ||
+      types[id] === TokenType.UNKNOWN ||
+      endOfGeneration.has(id) ||
+      (types[id] === TokenType.USER_DEFINED && MARKER.test(pieces.at(id))),
+    text: (id) => textOrNames(bytes(id)),
     ids,
     addBos,
     addEos,
@@ -129,7 +132,33 @@ export function createTokenizer(metadata) {
 }
 
 const SPACE = 0x20;
+const MARKER = /^(<.+>|\[.+\])$/s;
 const utf8 = new TextEncoder();
+
+/** Bytes as text, those that are no characters by their names. @param {Uint8Array} bytes @returns {string} */
+function textOrNames(bytes) {
+  const decoder = new TextDecoder('utf-8', { ignoreBOM: true, fatal: true });
+  if (isText(bytes, 0)) return decoder.decode(bytes);
+  let text = '';
+  for (let start = 0; start < bytes.length; ) {
+    const length = [1, 2, 3, 4].find((count) => isText(bytes.subarray(start, start + count), count));
+    if (length === undefined) text += `<0x${bytes[start].toString(16).toUpperCase().padStart(2, '0')}>`;
+    else text += decoder.decode(bytes.subarray(start, start + length));
+    start += length ?? 1;
+  }
+  return text;
+
+  /** @param {Uint8Array} part @param {number} least */
+  function isText(part, least) {
+    if (part.length < least) return false;
+    try {
+      decoder.decode(part);
+      return true;
+    } catch {
+      return false;
+    }
+  }
+}
 
 /** @param {string} text */
 const wellFormed = (text) => (/\p{Surrogate}/u.test(text) ? text.replace(/\p{Surrogate}/gu, '\uFFFD') : text);

@@ -1,5 +1,6 @@
 #include "sampler.h"
 
+#include <float.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -88,7 +89,9 @@ bool nibble_sampler_bias(NibbleSampler *sampler, int token, float bias, NibbleEr
                        token, (double)bias);
   if (sampler->bias == NULL) sampler->bias = calloc((size_t)sampler->vocabulary, sizeof *sampler->bias);
   if (sampler->bias == NULL) return nibble_fail(error, NIBBLE_OUT_OF_MEMORY, "No memory is left for a logit bias.");
-  sampler->bias[token] += bias;
+  // What is forbidden stays so, and the sum of large biases stays a number.
+  const double sum = (double)sampler->bias[token] + (double)bias;
+  sampler->bias[token] = sum > FLT_MAX ? FLT_MAX : sum < -FLT_MAX ? -INFINITY : (float)sum;
   return true;
 }
 
@@ -118,11 +121,19 @@ static void apply_penalties(NibbleSampler *sampler) {
   }
 }
 
-static void adjust(NibbleSampler *sampler, const float *logits) {
+// Whether mask and bias leave a token to be chosen.
+static bool is_allowed(const NibbleSampler *sampler, const uint32_t *allowed, int token) {
+  return (allowed == NULL || (allowed[token / 32] >> token % 32 & 1) != 0) &&
+         (sampler->bias == NULL || sampler->bias[token] != -INFINITY);
+}
+
+static void adjust(NibbleSampler *sampler, const float *logits, const uint32_t *allowed) {
   for (int i = 0; i < sampler->vocabulary; i++) {
     const float logit = sampler->bias == NULL ? logits[i] : logits[i] + sampler->bias[i];
     sampler->logits[i] = isnan(logit) ? -INFINITY : logit;
   }
+  for (int i = 0; i < sampler->vocabulary && allowed != NULL; i++)
+    if (!is_allowed(sampler, allowed, i)) sampler->logits[i] = -INFINITY;
   if (sampler->counts != NULL) apply_penalties(sampler);
 }
 
@@ -156,8 +167,13 @@ static void make_heap(NibbleSampler *sampler, int count, bool reversed) {
     sift_down(sampler, i, count, reversed);
 }
 
-// A token's weight: its probability times a constant.
+// A token's weight, by which the filters go: its probability times a constant.
 static double weight_of(const NibbleSampler *sampler, int32_t token, float max) {
+  return exp_f32(sampler->logits[token] - max);
+}
+
+// The same at the temperature, by which tokens are drawn.
+static double drawn_weight(const NibbleSampler *sampler, int32_t token, float max) {
   return exp_f32((sampler->logits[token] - max) / sampler->options.temperature);
 }
 
@@ -233,38 +249,47 @@ static double draw(NibbleSampler *sampler) {
   return (double)(z >> 11) * 0x1p-53;
 }
 
+// Of `count` candidates in ranked, those that are at least min_p times as likely as the likeliest; returns their
+// number.
+static int keep_min_p(NibbleSampler *sampler, int count, float max) {
+  const double least = (double)sampler->options.min_p;
+  int kept = 0;
+  for (int i = 0; i < count; i++) {
+    const int32_t token = sampler->ranked[i];
+    if (least == 0 || weight_of(sampler, token, max) >= least) sampler->ranked[kept++] = token;
+  }
+  return kept;
+}
+
 static int sample_weighted(NibbleSampler *sampler, int best) {
   const float max = sampler->logits[best];
-  const double least = (double)sampler->options.min_p;
-  const int filtered = filter(sampler, max);
+  const int count = keep_min_p(sampler, filter(sampler, max), max);
   double total = 0;
-  int count = 0;
-  for (int i = 0; i < filtered; i++) {
-    const int32_t token = sampler->ranked[i];
-    const double weight = weight_of(sampler, token, max);
-    if (weight < least) continue;
-    sampler->ranked[count++] = token;
-    total += weight;
-  }
+  for (int i = 0; i < count; i++)
+    total += drawn_weight(sampler, sampler->ranked[i], max);
   double left = draw(sampler) * total;
   int chosen = best;
   for (int i = 0; i < count; i++) {
     chosen = sampler->ranked[i];
-    left -= weight_of(sampler, chosen, max);
+    left -= drawn_weight(sampler, chosen, max);
     if (left < 0) break;
   }
   return chosen;
 }
 
-static int first_allowed(const NibbleSampler *sampler) {
+static int first_allowed(const NibbleSampler *sampler, const uint32_t *allowed) {
   for (int i = 0; i < sampler->vocabulary; i++)
-    if (sampler->bias == NULL || sampler->bias[i] != -INFINITY) return i;
-  return 0;
+    if (is_allowed(sampler, allowed, i)) return i;
+  return NIBBLE_NO_TOKEN;
 }
 
-int nibble_sampler_sample(NibbleSampler *sampler, const float *logits) {
-  adjust(sampler, logits);
+bool nibble_sampler_has_choice(const NibbleSampler *sampler, const uint32_t *allowed) {
+  return first_allowed(sampler, allowed) != NIBBLE_NO_TOKEN;
+}
+
+int nibble_sampler_sample(NibbleSampler *sampler, const float *logits, const uint32_t *allowed) {
+  adjust(sampler, logits, allowed);
   const int best = likeliest(sampler);
-  if (!isfinite(sampler->logits[best])) return sampler->logits[best] > 0 ? best : first_allowed(sampler);
+  if (!isfinite(sampler->logits[best])) return sampler->logits[best] > 0 ? best : first_allowed(sampler, allowed);
   return sampler->options.temperature == 0 ? best : sample_weighted(sampler, best);
 }

@@ -1,23 +1,27 @@
-// Chooses the next token from logits. The order is: logit bias, penalties, then greedy (temperature 0) or temperature,
-// top-k, top-p, min-p and one draw. The draw uses a generator of its own and no libm function whose last bit differs
-// between platforms, so the same seed and the same logits give the same token in every wasm engine.
+// Chooses the next token from logits. The order is that of llama.cpp, whose numbers are the usual defaults: the mask of
+// allowed tokens, logit bias, penalties; then at temperature 0 the likeliest token, else top-k, top-p, min-p, the
+// temperature and one draw. So what the three filters leave does not depend on the temperature: they look at the
+// probabilities as the model has them, and only the draw among what is left is sharpened or flattened.
+// The draw uses a generator of its own and no libm function whose last bit differs between platforms, so the same seed
+// and the same logits give the same token in every wasm engine.
 #ifndef NIBBLE_SAMPLER_H
 #define NIBBLE_SAMPLER_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 #include "error.h"
 
 typedef struct {
-  float temperature;  // 0: greedy; up to 100
+  float temperature;  // divides the logits of what the filters leave; 0: greedy; up to 100
   int32_t top_k;      // keep the k most likely tokens; 0: all
-  float top_p;        // keep the smallest set whose probabilities reach p; 1: all
+  float top_p;        // keep the smallest set whose share of what top-k keeps reaches p; 1: all
   float min_p;        // drop tokens less likely than min_p times the likeliest; 0: none
-  float
-      repetition_penalty;   // divides positive and multiplies negative logits of seen tokens; 1: off (arXiv:1909.05858)
+  // Divides positive and multiplies negative logits of seen tokens; 1: off (arXiv:1909.05858).
+  float repetition_penalty;
   float presence_penalty;   // subtracted once from the logit of a seen token; 0: off
   float frequency_penalty;  // subtracted once for each time a token was seen; 0: off
-  int32_t penalty_window;   // how many of the latest tokens count as seen; 0: all of them
+  int32_t penalty_window;   // how many of the latest accepted tokens count as seen; 0: all (in llama.cpp: none)
   uint64_t seed;
 } NibbleSamplerOptions;
 
@@ -30,15 +34,29 @@ NibbleSamplerOptions nibble_sampler_defaults(void);
 NibbleSampler *nibble_sampler_create(const NibbleSamplerOptions *options, int vocabulary, NibbleError *error);
 void nibble_sampler_free(NibbleSampler *sampler);
 
-// Adds `bias` to a token's logit before anything else; -infinity forbids the token.
+// Adds `bias` to a token's logit; biases of one token add up. -infinity forbids the token for good.
 bool nibble_sampler_bias(NibbleSampler *sampler, int token, float bias, NibbleError *error);
 
-// Tells the sampler that a token (of the prompt, or a sampled one) is part of the text, for the penalties.
+// Tells the sampler that a token (of the prompt, or a sampled one) is part of the text, for the penalties. A caller
+// leaves out those that are not to be penalised, such as the markers that every turn ends with.
 bool nibble_sampler_accept(NibbleSampler *sampler, int token, NibbleError *error);
 
-// The next token, given logits [vocabulary] (read only). NaN counts as minus infinity, and the lowest token whose logit
-// is infinite wins. Where every logit is minus infinity the result is the lowest token that the bias does not forbid (0
-// where it forbids all). Filters only leave tokens out: with one that keeps them all, a draw is as it is without it.
-int nibble_sampler_sample(NibbleSampler *sampler, const float *logits);
+// Words of a mask of allowed tokens: token t may come where bit t % 32 of word t / 32 is set. Bits behind the last
+// token do not matter.
+static inline size_t nibble_mask_words(int vocabulary) { return ((size_t)vocabulary + 31) / 32; }
+
+// What nibble_sampler_sample() returns where no token may come.
+enum { NIBBLE_NO_TOKEN = -1 };
+
+// The next token, given logits [vocabulary] and the mask of the tokens that are allowed this time
+// [nibble_mask_words(vocabulary)], NULL: all (both read only). NIBBLE_NO_TOKEN, and nothing is drawn, where mask and
+// bias leave no token.
+// NaN counts as minus infinity, and the lowest token whose logit is infinite wins. Where every logit is minus infinity
+// the result is the lowest token that mask and bias allow. Filters only leave tokens out: with one that keeps them all,
+// a draw is as it is without it; so it is with a mask of all tokens.
+int nibble_sampler_sample(NibbleSampler *sampler, const float *logits, const uint32_t *allowed);
+
+// Whether mask (as above) and bias leave a token, whatever the logits are.
+bool nibble_sampler_has_choice(const NibbleSampler *sampler, const uint32_t *allowed);
 
 #endif

@@ -289,6 +289,7 @@ export default {
   'problem.GGUF_TRUNCATED': 'This file is incomplete: it ends too early. Get it again.',
   'problem.GGUF_BAD_MAGIC': 'This file is no GGUF model. It is something else, such as an image or a text.',
   'problem.CONTEXT_FULL': 'The text is too long for this model.',
+  'problem.NO_TOKEN_ALLOWED': 'The settings forbid every word that could come next.',
   'problem.ENGINE_CRASHED': 'The engine has crashed. It can be started again; the conversation is kept.',
   'problem.WORKER_FAILED': 'The engine has ended unexpectedly. It can be started again; the conversation is kept.',
   'problem.WASM_UNAVAILABLE': 'A part of the page could not be read. Reload it when there is a network.',

@@ -268,6 +268,7 @@ export default {
   'problem.GGUF_TRUNCATED': '这个文件不完整：它提前结束了。请重新获取。',
   'problem.GGUF_BAD_MAGIC': '这个文件不是 GGUF 模型，而是其他内容，例如图片或文本。',
   'problem.CONTEXT_FULL': '文字对这个模型来说太长了。',
+  'problem.NO_TOKEN_ALLOWED': '设置禁止了接下来可能出现的所有词元。',
   'problem.ENGINE_CRASHED': '引擎崩溃了。可以重新启动，对话会保留。',
   'problem.WORKER_FAILED': '引擎意外结束。可以重新启动，对话会保留。',
   'problem.WASM_UNAVAILABLE': '页面的一部分无法读取。请在有网络时重新加载页面。',

@@ -85,7 +85,7 @@ export const ENGINE = {
 /** Options of the commands that write text. */
 export const SAMPLING = {
   'max-tokens': { kind: 'integer', short: 'n', value: 'N', least: 0, help: 'stop after so many tokens' },
-  temperature: { kind: 'number', value: 'X', least: 0, help: '0: always the likeliest token; 0.8' },
+  temperature: { kind: 'number', value: 'X', least: 0, help: '0: always the likeliest token; applied last; 0.8' },
   'top-k': { kind: 'integer', value: 'N', least: 0, help: 'only the N likeliest tokens; 0: all; 40' },
   'top-p': {
     kind: 'number',
@@ -103,7 +103,7 @@ export const SAMPLING = {
     kind: 'number',
     value: 'X',
     least: 0,
-    help: 'divide the logits of tokens already there; 1: off',
+    help: 'divide the logits of tokens already there, but for markers of turns; 1: off',
   },
   'presence-penalty': { kind: 'number', value: 'X', help: 'subtract from the logits of tokens already there; 0: off' },
   'frequency-penalty': { kind: 'number', value: 'X', help: 'the same for each time they were there; 0: off' },

@@ -409,7 +409,7 @@ static bool sample(Check *check, void *context, NibbleError *error) {
   if (sampler == NULL) return false;
   const bool biased = nibble_sampler_bias(sampler, 1, -INFINITY, error);
   CHECK(nibble_sampler_accept(sampler, 2, NULL));
-  CHECK(nibble_sampler_sample(sampler, (float[]){0, 50, 0, -100}) < (biased ? 3 : 2));
+  CHECK(nibble_sampler_sample(sampler, (float[]){0, 50, 0, -100}, NULL) < (biased ? 3 : 2));
   nibble_sampler_free(sampler);
   return biased;
 }

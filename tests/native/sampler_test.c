@@ -22,7 +22,7 @@ static void count_draws(Check *check, NibbleSamplerOptions options, const float 
   NibbleSampler *sampler = make(check, options, vocabulary);
   memset(counts, 0, (size_t)vocabulary * sizeof *counts);
   for (int i = 0; i < draws; i++) {
-    const int token = nibble_sampler_sample(sampler, logits);
+    const int token = nibble_sampler_sample(sampler, logits, NULL);
     if (CHECK(token >= 0 && token < vocabulary)) counts[token]++;
   }
   nibble_sampler_free(sampler);
@@ -31,10 +31,10 @@ static void count_draws(Check *check, NibbleSamplerOptions options, const float 
 // The one token that these options lead to, in a few draws; -1 where they lead to several.
 static int only_token(Check *check, NibbleSamplerOptions options, const float *logits, int vocabulary) {
   NibbleSampler *sampler = make(check, options, vocabulary);
-  const int token = nibble_sampler_sample(sampler, logits);
+  const int token = nibble_sampler_sample(sampler, logits, NULL);
   bool only = true;
   for (int i = 0; i < 200; i++)
-    only &= nibble_sampler_sample(sampler, logits) == token;
+    only &= nibble_sampler_sample(sampler, logits, NULL) == token;
   nibble_sampler_free(sampler);
   return only ? token : -1;
 }
@@ -167,13 +167,35 @@ TEST(drops_tokens_below_min_p_of_the_likeliest) {
   CHECK(chi_square(check, options, logits, 4, 3) < 15.2);
 }
 
+// What the filters keep at temperature 1, they keep at any, however sharp or flat the draw is.
+TEST(filters_before_the_temperature) {
+  const float temperatures[] = {0.25f, 0.5f, 1, 1.5f, 3, 100};
+  const float slopes[] = {3, 2, 1};  // 0.67, 0.24, 0.09
+  for (size_t i = 0; i < sizeof temperatures / sizeof *temperatures; i++) {
+    NibbleSamplerOptions options = nibble_sampler_defaults();
+    options.temperature = temperatures[i];
+    options.min_p = 0.3f;  // the second has 0.37 of the first
+    CHECK(chi_square(check, options, slopes, 3, 3) < 15.2);
+    options.min_p = 0.4f;
+    CHECK_INT(only_token(check, options, slopes, 3), 0);
+    options.min_p = 0;
+    options.top_p = 0.8f;
+    CHECK(chi_square(check, options, slopes, 3, 3) < 15.2);
+    options.top_p = 0.6f;
+    CHECK_INT(only_token(check, options, slopes, 3), 0);
+    options.top_p = 0.95f;
+    options.top_k = 2;
+    CHECK(chi_square(check, options, slopes, 3, 3) < 15.2);
+  }
+}
+
 enum { SEQUENCE = 64 };
 
 static void draw_sequence(Check *check, NibbleSamplerOptions options, const float *logits, int vocabulary,
                           int tokens[SEQUENCE]) {
   NibbleSampler *sampler = make(check, options, vocabulary);
   for (int i = 0; i < SEQUENCE; i++)
-    tokens[i] = nibble_sampler_sample(sampler, logits);
+    tokens[i] = nibble_sampler_sample(sampler, logits, NULL);
   nibble_sampler_free(sampler);
 }
 
@@ -212,12 +234,12 @@ TEST(adds_biases_before_anything_else) {
   options.temperature = 0;
   NibbleSampler *sampler = make(check, options, SLOPE);
   CHECK(nibble_sampler_bias(sampler, 5, 1, NULL));
-  CHECK_INT(nibble_sampler_sample(sampler, slope), 1);
+  CHECK_INT(nibble_sampler_sample(sampler, slope, NULL), 1);
   CHECK(nibble_sampler_bias(sampler, 5, 1.5f, NULL));  // biases of one token add up
-  CHECK_INT(nibble_sampler_sample(sampler, slope), 5);
+  CHECK_INT(nibble_sampler_sample(sampler, slope, NULL), 5);
   CHECK(nibble_sampler_bias(sampler, 5, -INFINITY, NULL));
   CHECK(nibble_sampler_bias(sampler, 5, 100, NULL));  // forbidden for good
-  CHECK_INT(nibble_sampler_sample(sampler, slope), 1);
+  CHECK_INT(nibble_sampler_sample(sampler, slope, NULL), 1);
   nibble_sampler_free(sampler);
 }
 
@@ -225,17 +247,69 @@ TEST(never_draws_a_forbidden_token) {
   NibbleSampler *sampler = make(check, nibble_sampler_defaults(), SLOPE);
   CHECK(nibble_sampler_bias(sampler, 1, -INFINITY, NULL) && nibble_sampler_bias(sampler, 3, -INFINITY, NULL));
   for (int i = 0; i < 2000; i++) {
-    const int token = nibble_sampler_sample(sampler, slope);
+    const int token = nibble_sampler_sample(sampler, slope, NULL);
     CHECK(token != 1 && token != 3);
   }
   // All that is not forbidden has no finite logit: the lowest of those.
   const float hopeless[] = {-INFINITY, 1, NAN, 2, -INFINITY, NAN};
-  CHECK_INT(nibble_sampler_sample(sampler, hopeless), 0);
+  CHECK_INT(nibble_sampler_sample(sampler, hopeless, NULL), 0);
   CHECK(nibble_sampler_bias(sampler, 0, -INFINITY, NULL));
-  CHECK_INT(nibble_sampler_sample(sampler, hopeless), 2);
-  for (int token = 0; token < SLOPE; token++)
-    CHECK(nibble_sampler_bias(sampler, token, -INFINITY, NULL));
-  CHECK_INT(nibble_sampler_sample(sampler, slope), 0);
+  CHECK_INT(nibble_sampler_sample(sampler, hopeless, NULL), 2);
+  nibble_sampler_free(sampler);
+}
+
+TEST(tells_where_no_token_may_come) {
+  const float hopeless[SLOPE] = {NAN, -INFINITY, INFINITY, NAN, 1, 2};
+  for (int greedy = 0; greedy < 2; greedy++) {
+    NibbleSamplerOptions options = nibble_sampler_defaults();
+    options.temperature = greedy ? 0 : 1;
+    options.top_k = 3;
+    NibbleSampler *sampler = make(check, options, SLOPE);
+    const uint32_t none = 0, behind = 0xffffffc0, last = 0xffffffe0;
+    CHECK_INT(nibble_sampler_sample(sampler, slope, &none), NIBBLE_NO_TOKEN);
+    CHECK_INT(nibble_sampler_sample(sampler, slope, &behind), NIBBLE_NO_TOKEN);
+    CHECK(!nibble_sampler_has_choice(sampler, &behind) && nibble_sampler_has_choice(sampler, &last));
+    for (int token = 0; token < SLOPE; token++) {
+      CHECK(nibble_sampler_has_choice(sampler, NULL));
+      CHECK(nibble_sampler_bias(sampler, token, -INFINITY, NULL));
+    }
+    CHECK(!nibble_sampler_has_choice(sampler, NULL) && !nibble_sampler_has_choice(sampler, &last));
+    CHECK_INT(nibble_sampler_sample(sampler, slope, NULL), NIBBLE_NO_TOKEN);
+    CHECK_INT(nibble_sampler_sample(sampler, hopeless, NULL), NIBBLE_NO_TOKEN);
+    CHECK_INT(nibble_sampler_sample(sampler, slope, &last), NIBBLE_NO_TOKEN);
+    nibble_sampler_free(sampler);
+  }
+}
+
+TEST(allows_what_the_mask_allows) {
+  NibbleSamplerOptions options = nibble_sampler_defaults();
+  options.temperature = 0;
+  NibbleSampler *sampler = make(check, options, SLOPE);
+  for (uint32_t mask = 1; mask < 1u << SLOPE; mask++) {
+    int best = -1;
+    for (int i = 0; i < SLOPE; i++)
+      if ((mask >> i & 1) != 0 && (best < 0 || slope[i] > slope[best])) best = i;
+    const uint32_t allowed = mask | 0xffffffc0;  // what is behind the vocabulary does not matter
+    CHECK_INT(nibble_sampler_sample(sampler, slope, &allowed), best);
+    CHECK_INT(nibble_sampler_sample(sampler, slope, NULL), 1);  // it holds for one token
+  }
+  // Allowed tokens without a finite logit: the lowest of them, and of infinite ones the lowest.
+  const float hopeless[SLOPE] = {5, NAN, -INFINITY, 4, NAN, INFINITY};
+  CHECK_INT(nibble_sampler_sample(sampler, hopeless, (uint32_t[]){1u << 2 | 1u << 4}), 2);
+  CHECK_INT(nibble_sampler_sample(sampler, hopeless, (uint32_t[]){1u << 1 | 1u << 2}), 1);
+  CHECK_INT(nibble_sampler_sample(sampler, hopeless, (uint32_t[]){1u << 2 | 1u << 5}), 5);
+  nibble_sampler_free(sampler);
+}
+
+TEST(keeps_biases_within_numbers_and_forbidden_tokens_forbidden) {
+  NibbleSamplerOptions options = nibble_sampler_defaults();
+  options.temperature = 0;
+  NibbleSampler *sampler = make(check, options, 3);
+  CHECK(nibble_sampler_bias(sampler, 2, 3e38f, NULL) && nibble_sampler_bias(sampler, 2, 3e38f, NULL));
+  CHECK_INT(nibble_sampler_sample(sampler, (float[]){0, 1, 2}, NULL), 2);
+  CHECK(nibble_sampler_bias(sampler, 2, -INFINITY, NULL));
+  CHECK_INT(nibble_sampler_sample(sampler, (float[]){0, 1, INFINITY}, NULL), 1);
+  CHECK_INT(nibble_sampler_sample(sampler, (float[]){0, 1, 2}, (uint32_t[]){4}), NIBBLE_NO_TOKEN);
   nibble_sampler_free(sampler);
 }
 
@@ -262,7 +336,7 @@ static int after(Check *check, NibbleSamplerOptions options, const float *logits
   NibbleSampler *sampler = make(check, options, vocabulary);
   for (int i = 0; i < length; i++)
     CHECK(nibble_sampler_accept(sampler, history[i], NULL));
-  const int token = nibble_sampler_sample(sampler, logits);
+  const int token = nibble_sampler_sample(sampler, logits, NULL);
   nibble_sampler_free(sampler);
   return token;
 }
@@ -320,6 +394,179 @@ TEST(counts_a_token_twice_in_the_window_twice) {
   CHECK_INT(after(check, options, slope, SLOPE, (int[]){1, 1, 1, 1}, 4), 3);
   CHECK_INT(after(check, options, slope, SLOPE, (int[]){1, 1, 1, 1, 2}, 5), 3);
   CHECK_INT(after(check, options, slope, SLOPE, (int[]){1, 1, 1, 1, 2, 2, 2}, 7), 1);
+}
+
+// The sampler as its header tells it, without a thought for speed: everything in double, every token looked at in turn.
+// `near` becomes whether rounding could have decided otherwise.
+typedef struct {
+  NibbleSamplerOptions options;
+  const float *logits, *bias;
+  const int *counts;
+  const uint32_t *allowed;
+  int vocabulary;
+  uint64_t random;
+} Plain;
+
+enum { PLAIN_MOST = 300 };
+
+static double plain_logit(const Plain *plain, int token) {
+  const NibbleSamplerOptions *options = &plain->options;
+  if (plain->allowed != NULL && (plain->allowed[token / 32] & 1u << token % 32) == 0) return -INFINITY;
+  double logit = (double)(plain->logits[token] + plain->bias[token]);
+  if (isnan(logit)) return -INFINITY;
+  if (plain->counts[token] == 0) return logit;
+  logit = logit > 0 ? logit / options->repetition_penalty : logit * options->repetition_penalty;
+  return logit - options->presence_penalty - options->frequency_penalty * plain->counts[token];
+}
+
+static double plain_draw(Plain *plain) {
+  uint64_t z = plain->random += 0x9e3779b97f4a7c15u;
+  z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
+  z = (z ^ z >> 27) * 0x94d049bb133111ebu;
+  return (double)((z ^ z >> 31) >> 11) / 9007199254740992.0;
+}
+
+static bool about(double a, double b) { return fabs(a - b) <= 1e-5 * (fabs(a) + fabs(b)); }
+
+// The place of a token among all by likelihood; 0: the likeliest.
+static int plain_rank(const double *logits, int vocabulary, int token) {
+  int rank = 0;
+  for (int i = 0; i < vocabulary; i++)
+    rank += logits[i] > logits[token] || (logits[i] == logits[token] && i < token);
+  return rank;
+}
+
+// Marks what the three filters keep of tokens with these logits, the likeliest of which has the logit `max`.
+static void plain_filter(const Plain *plain, const double *logits, double max, bool *kept, bool *near) {
+  const NibbleSamplerOptions *options = &plain->options;
+  const int most = options->top_k > 0 ? options->top_k : plain->vocabulary;
+  double total = 0, above[PLAIN_MOST];
+  for (int i = 0; i < plain->vocabulary; i++) {
+    kept[i] = logits[i] > -INFINITY && plain_rank(logits, plain->vocabulary, i) < most;
+    if (kept[i]) total += exp(logits[i] - max);
+  }
+  for (int i = 0; i < plain->vocabulary; i++) {
+    above[i] = 0;
+    for (int j = 0; j < plain->vocabulary && kept[i]; j++)
+      if (kept[j] && (logits[j] > logits[i] || (logits[j] == logits[i] && j < i))) above[i] += exp(logits[j] - max);
+  }
+  for (int i = 0; i < plain->vocabulary; i++) {
+    if (!kept[i]) continue;
+    *near |= options->top_p < 1 && about(above[i], options->top_p * total);
+    *near |= about(exp(logits[i] - max), options->min_p);
+    const bool in_top_p = options->top_p >= 1 || above[i] == 0 || above[i] < options->top_p * total;
+    kept[i] = in_top_p && exp(logits[i] - max) >= options->min_p;
+  }
+}
+
+static int plain_sample(Plain *plain, bool *near) {
+  double logits[PLAIN_MOST], max = -INFINITY, total = 0;
+  int best = NIBBLE_NO_TOKEN, lowest = NIBBLE_NO_TOKEN;
+  for (int i = plain->vocabulary - 1; i >= 0; i--) {
+    logits[i] = plain_logit(plain, i);
+    if (logits[i] >= max && logits[i] > -INFINITY) max = logits[best = i];
+    const bool in_mask = plain->allowed == NULL || (plain->allowed[i / 32] & 1u << i % 32) != 0;
+    if (in_mask && plain->bias[i] > -INFINITY) lowest = i;
+  }
+  if (best == NIBBLE_NO_TOKEN) return lowest;
+  if (isinf(max) || plain->options.temperature == 0) return best;
+  bool kept[PLAIN_MOST];
+  plain_filter(plain, logits, max, kept, near);
+  for (int i = 0; i < plain->vocabulary; i++)
+    if (kept[i]) total += exp((logits[i] - max) / plain->options.temperature);
+  double left = plain_draw(plain) * total;
+  for (int i = 0; i < plain->vocabulary; i++) {
+    if (!kept[i]) continue;
+    const double weight = exp((logits[i] - max) / plain->options.temperature);
+    *near |= fabs(left) < 1e-5 * total || fabs(left - weight) < 1e-5 * total;
+    left -= weight;
+    best = i;
+    if (left < 0) break;
+  }
+  return best;
+}
+
+static uint32_t random_bits(uint32_t *state) {
+  *state = *state * 1664525u + 1013904223u;
+  return *state >> 8;
+}
+
+static uint32_t random_word(uint32_t *state) { return random_bits(state) << 16 ^ random_bits(state); }
+
+static float random_between(uint32_t *state, float low, float high) {
+  return low + (high - low) * (float)random_bits(state) * 0x1p-24f;
+}
+
+static NibbleSamplerOptions random_options(uint32_t *state) {
+  NibbleSamplerOptions options = nibble_sampler_defaults();
+  static const float temperatures[] = {0, 0.3f, 0.8f, 1, 1.7f, 5};
+  options.temperature = temperatures[random_bits(state) % 6];
+  if (random_bits(state) % 2) options.top_k = (int)(random_bits(state) % 50);
+  if (random_bits(state) % 2) options.top_p = random_between(state, 0, 1);
+  if (random_bits(state) % 2) options.min_p = random_between(state, 0, 0.5f);
+  if (random_bits(state) % 2) options.repetition_penalty = random_between(state, 0.7f, 1.6f);
+  if (random_bits(state) % 2) options.presence_penalty = random_between(state, -1, 1);
+  if (random_bits(state) % 2) options.frequency_penalty = random_between(state, -1, 1);
+  options.seed = random_bits(state);
+  return options;
+}
+
+static float random_logit(uint32_t *state) {
+  switch (random_bits(state) % 40) {
+    case 0: return NAN;
+    case 1: return -INFINITY;
+    case 2: return random_bits(state) % 64 == 0 ? INFINITY : 0;
+    default: return random_between(state, -6, 6);
+  }
+}
+
+// A few tokens by the sampler and by the plain one, with the same logits, mask, biases and seen tokens; returns how
+// many of them rounding could have decided.
+static int compare_with_plain(Check *check, int vocabulary, uint32_t *state) {
+  float logits[PLAIN_MOST], bias[PLAIN_MOST] = {0};
+  int counts[PLAIN_MOST] = {0}, near_ones = 0;
+  Plain plain = {.options = random_options(state), .logits = logits, .bias = bias, .counts = counts};
+  plain.vocabulary = vocabulary;
+  plain.random = plain.options.seed;
+  NibbleSampler *sampler = make(check, plain.options, vocabulary);
+  for (uint32_t i = 0, biases = random_bits(state) % 20; i < biases; i++) {
+    const int token = (int)(random_bits(state) % (uint32_t)vocabulary);
+    const float value = random_bits(state) % 2 ? -INFINITY : random_between(state, -3, 3);
+    CHECK(nibble_sampler_bias(sampler, token, value, NULL));
+    bias[token] += value;
+  }
+  for (int draws = 0; draws < 8; draws++) {
+    uint32_t allowed[(PLAIN_MOST + 31) / 32];
+    const uint32_t density = random_bits(state) % 4;  // all, about one in two, few, none
+    for (int i = 0; i < vocabulary; i++)
+      logits[i] = random_logit(state);
+    for (size_t i = 0; i < nibble_mask_words(vocabulary); i++)
+      allowed[i] = density == 3 ? 0 : random_word(state) & (density == 2 ? random_word(state) : ~0u);
+    plain.allowed = density == 0 ? NULL : allowed;
+    // What is behind the vocabulary in the last word does not matter.
+    if (vocabulary % 32 != 0) allowed[vocabulary / 32] |= ~0u << vocabulary % 32;
+    bool near = false;
+    const int expected = plain_sample(&plain, &near);
+    const int found = nibble_sampler_sample(sampler, logits, plain.allowed);
+    near_ones += near;
+    if (!near) CHECK_INT(found, expected);
+    if (found == NIBBLE_NO_TOKEN) continue;
+    CHECK(nibble_sampler_accept(sampler, found, NULL));
+    counts[found]++;
+  }
+  nibble_sampler_free(sampler);
+  return near_ones;
+}
+
+TEST(chooses_what_a_plain_sampler_chooses) {
+  static const int vocabularies[] = {1, 2, 3, 7, 31, 32, 33, 63, 64, 65, 97, 128, 299};
+  enum { SIZES = sizeof vocabularies / sizeof *vocabularies, ROUNDS = 120 };
+  uint32_t state = 17;
+  int near_ones = 0;
+  for (int round = 0; round < ROUNDS; round++)
+    for (int i = 0; i < SIZES; i++)
+      near_ones += compare_with_plain(check, vocabularies[i], &state);
+  CHECK(near_ones < ROUNDS * SIZES * 8 / 50);
 }
 
 static void refuse(Check *check, NibbleSamplerOptions options, int vocabulary, const char *words) {
@@ -397,7 +644,7 @@ TEST(samples_from_a_huge_vocabulary) {
   options.presence_penalty = 0.5f;
   NibbleSampler *sampler = make(check, options, HUGE_VOCABULARY);
   for (int i = 0; i < 50; i++) {
-    const int token = nibble_sampler_sample(sampler, logits);
+    const int token = nibble_sampler_sample(sampler, logits, NULL);
     CHECK(logits[token] > 14.995f);
     CHECK(nibble_sampler_accept(sampler, i, NULL));
   }
@@ -413,7 +660,7 @@ TEST(leaves_the_logits_alone) {
   float logits[SLOPE];
   memcpy(logits, slope, sizeof slope);
   CHECK(nibble_sampler_accept(sampler, 1, NULL) && nibble_sampler_bias(sampler, 2, -1, NULL));
-  nibble_sampler_sample(sampler, logits);
+  nibble_sampler_sample(sampler, logits, NULL);
   CHECK(memcmp(logits, slope, sizeof slope) == 0);
   nibble_sampler_free(sampler);
   nibble_sampler_free(NULL);
@@ -429,14 +676,19 @@ int main(void) {
   RUN(&check, keeps_the_smallest_set_that_reaches_p);
   RUN(&check, measures_top_p_as_a_share_of_what_top_k_keeps);
   RUN(&check, drops_tokens_below_min_p_of_the_likeliest);
+  RUN(&check, filters_before_the_temperature);
   RUN(&check, repeats_a_sequence_for_the_same_seed_only);
   RUN(&check, draws_alike_whether_filters_keep_all_or_are_off);
   RUN(&check, adds_biases_before_anything_else);
   RUN(&check, never_draws_a_forbidden_token);
+  RUN(&check, tells_where_no_token_may_come);
+  RUN(&check, allows_what_the_mask_allows);
+  RUN(&check, keeps_biases_within_numbers_and_forbidden_tokens_forbidden);
   RUN(&check, survives_logits_that_are_no_numbers);
   RUN(&check, penalises_seen_tokens);
   RUN(&check, forgets_tokens_that_left_the_penalty_window);
   RUN(&check, counts_a_token_twice_in_the_window_twice);
+  RUN(&check, chooses_what_a_plain_sampler_chooses);
   RUN(&check, refuses_options_out_of_range);
   RUN(&check, refuses_tokens_outside_the_vocabulary_and_impossible_biases);
   RUN(&check, samples_from_a_huge_vocabulary);
