@@ -9,34 +9,18 @@
 // llama.cpp and the reference forward in disagreement.
 
 import { createHash } from 'node:crypto';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
-import { pathToFileURL } from 'node:url';
+import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { entropy, kl, logSoftmax } from './divergence.js';
 import { GOLDEN_MODELS, goldenBytes, goldenReference, goldenTokens, writeGoldenModel } from './golden-models.js';
+import { loadLlama } from './llama.js';
 import { referenceLogits } from './reference-forward.js';
 
 const ENTROPY = [1, 4];
 const LEAST_ROPE_KL = 1e-4;
 const MOST_DISAGREEMENT = 1e-6;
-
-async function loadLlama(folder) {
-  const home = folder ? resolve(folder, 'node_modules/node-llama-cpp') : null;
-  try {
-    const library = await import(home ? pathToFileURL(join(home, 'dist/index.js')).href : 'node-llama-cpp');
-    const llama = await library.getLlama({ gpu: false, build: 'never', logLevel: 'error' });
-    const version = home ? JSON.parse(readFileSync(join(home, 'package.json'), 'utf8')).version : '';
-    return { llama, version: `llama.cpp ${llama.llamaCppRelease.release}, node-llama-cpp ${version}`.trim() };
-  } catch (error) {
-    const where = home ?? 'this checkout';
-    throw new Error(
-      `node-llama-cpp could not be loaded from ${where} (${error.message}). Install it in a folder of its own, ` +
-        'npm install --prefix FOLDER --ignore-scripts node-llama-cpp@3.22, and name that folder by --llama FOLDER.',
-    );
-  }
-}
 
 // `exact`: F32 KV and plain attention; otherwise what llama.cpp does by default.
 async function llamaLogits(llama, modelPath, sequences, exact) {
