@@ -145,21 +145,14 @@ function createSampler(model, tokenizer, options) {
   const sampler = model.createSampler(options);
   try {
     for (const [token, bias] of options.logitBias) sampler.bias(token, bias);
-    for (const token of unwanted(model.info.vocabularySize, tokenizer, options)) sampler.bias(token, -Infinity);
+    for (let token = 0; options.ignoreEos && token < (tokenizer?.vocabularySize ?? 0); token++) {
+      if (tokenizer.isEndOfGeneration(token)) sampler.bias(token, -Infinity);
+    }
     if (!sampler.hasChoice()) throw noTokenAllowed();
     return sampler;
   } catch (error) {
     sampler.close();
     throw error;
-  }
-}
-
-/** Tokens that may not come: without a text in the vocabulary (some files fill it up), or with ignoreEos those that end it. */
-function* unwanted(vocabularySize, tokenizer, { ignoreEos }) {
-  if (tokenizer === null) return;
-  for (let token = tokenizer.vocabularySize; token < vocabularySize; token++) yield token;
-  for (let token = 0; ignoreEos && token < Math.min(vocabularySize, tokenizer.vocabularySize); token++) {
-    if (tokenizer.isEndOfGeneration(token)) yield token;
   }
 }
 

@@ -172,6 +172,13 @@ describe('run', () => {
     assert.deepEqual(biased.tokens, Array(12).fill(77));
   });
 
+  test('says that no token is left where all are forbidden', async () => {
+    const biases = Array.from({ length: 300 }, (_, id) => ['--logit-bias', `${id}=-inf`]).flat();
+    const { status, stdout, stderr } = await nibble([...raw, '-m', model, ...biases]);
+    assert.deepEqual([status, stdout], [1, '']);
+    assert.match(stderr, /No token may come next: logitBias/);
+  });
+
   test('reads the prompt from standard input, and tells timings where asked for', async () => {
     const [piped, direct] = [
       await nibble(['run', '--raw', '-p', '-', '-n', '4', '--temperature', '0', '-v', '-m', model], { input: 'hello' }),

@@ -70,6 +70,39 @@ describe('stop strings', () => {
       assert.equal(stopped !== null, places.length > 0);
     }
   });
+
+  test('random texts with markers between: each kind is found in what it looks at, and no marker is given', () => {
+    let state = 3;
+    const random = (bound) => {
+      state = (Math.imul(state, 1103515245) + 12345) & 0x7fffffff;
+      return (state >> 8) % bound;
+    };
+    const letters = (most, alphabet) =>
+      Array.from({ length: 1 + random(most) }, () => alphabet[random(alphabet.length)]);
+    let stops = 0;
+    for (let round = 0; round < 3000; round++) {
+      const [plain, marked] = [letters(3, 'ab').join(''), `${letters(2, 'ab|').join('')}|`];
+      const matcher = createStopMatcher([plain], [marked]);
+      let [shown, full, given, expected] = ['', '', '', null];
+      for (const piece of letters(9, 'ab|')) {
+        full += piece;
+        if (piece !== '|') shown += piece;
+        const { text, stopped } = matcher.push(piece === '|' ? '' : piece, piece === '|' ? '|' : '');
+        given += text;
+        assert.ok(shown.startsWith(given), `${given} of ${shown}`);
+        const ends = [];
+        if (shown.includes(plain)) ends.push(shown.indexOf(plain));
+        if (full.includes(marked)) ends.push(full.slice(0, full.indexOf(marked)).replaceAll('|', '').length);
+        if (ends.length > 0) expected = shown.slice(0, Math.min(...ends));
+        assert.equal(stopped !== null, expected !== null, `${plain} and ${marked} in ${full}`);
+        if (expected !== null) break;
+      }
+      stops += expected === null ? 0 : 1;
+      if (expected === null) given += matcher.flush();
+      assert.equal(given, expected ?? shown, `${plain} and ${marked} in ${full}`);
+    }
+    assert.ok(stops > 500, `${stops} stopped`);
+  });
 });
 
 describe('options', () => {
@@ -287,6 +320,34 @@ test('the likeliest tokens come in order, their probabilities add up, and -Infin
   assert.equal(all.at(-1).p, 0);
   assert.ok(Math.abs(all.reduce((sum, { p }) => sum + p, 0) - 1) < 1e-12);
   assert.equal(mostLikely(logits, 2).length, 2);
+});
+
+test('logits that are no numbers come last, and infinite ones share all the probability', () => {
+  const list = (...logits) => mostLikely(Float32Array.of(...logits), Infinity).map(({ id, p }) => [id, p]);
+  assert.deepEqual(list(NaN, 1, -Infinity, NaN), [
+    ...[
+      [1, 1],
+      [0, 0],
+    ],
+    ...[
+      [2, 0],
+      [3, 0],
+    ],
+  ]);
+  assert.deepEqual(list(2, Infinity, NaN, Infinity), [
+    ...[
+      [1, 0.5],
+      [3, 0.5],
+    ],
+    ...[
+      [0, 0],
+      [2, 0],
+    ],
+  ]);
+  assert.deepEqual(list(NaN, -Infinity), [
+    [0, 0],
+    [1, 0],
+  ]);
 });
 
 describe('sources', () => {

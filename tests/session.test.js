@@ -146,3 +146,35 @@ test('the KV type that was asked for is told, and INT8 takes little more than ha
   for (const session of sessions) session.close();
   half.close();
 });
+
+test('a session samples of the tokens that a mask allows', async () => {
+  for (const { model } of models) {
+    const session = await sessionWith(model, TEXT.slice(0, 20));
+    const { vocabularySize } = model.info;
+    const words = Math.ceil(vocabularySize / 32);
+    const sampler = model.createSampler({
+      ...{ temperature: 0, topK: 0, topP: 1, minP: 0, penaltyWindow: 0, seed: 0 },
+      ...{ repetitionPenalty: 1, presencePenalty: 0, frequencyPenalty: 0 },
+    });
+    const logits = session.logits();
+    for (let first = 0; first < vocabularySize; first += 37) {
+      // Room behind the vocabulary, whose bits do not matter.
+      const allowed = new Uint32Array(words + 3).fill(0xffffffff, words);
+      allowed[words - 1] = (0xffffffff << (vocabularySize % 32)) >>> 0;
+      let best = first;
+      for (let token = first; token < vocabularySize; token += 5) {
+        allowed[token >> 5] |= 1 << (token & 31);
+        if (logits[token] > logits[best]) best = token;
+      }
+      assert.equal(session.sample(sampler, allowed), best);
+    }
+    const none = new Uint32Array(words);
+    assert.equal(session.sample(sampler, none), null);
+    assert.deepEqual([sampler.hasChoice(none), sampler.hasChoice(), sampler.hasChoice(null)], [false, true, true]);
+    assert.equal(session.sample(sampler), logits.indexOf(Math.max(...logits)));
+    assert.throws(() => session.sample(sampler, new Uint32Array(words - 1)), /a mask of 9 words, where 10/);
+    assert.throws(() => session.sample(sampler, new Uint8Array(words * 4)), RangeError);
+    sampler.close();
+    session.close();
+  }
+});

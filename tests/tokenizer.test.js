@@ -96,6 +96,14 @@ test('streams whole characters only', () => {
   assert.equal(decoder.flush(), '');
 });
 
+test('shows the bytes of half a character by their names, in both kinds of vocabulary', () => {
+  const pieces = createTokenizer(sentencePiece(['▁', 'a']));
+  assert.deepEqual([0xf0 + 3, 0x41 + 3, FIRST + 1].map(pieces.text), ['<0xF0>', 'A', 'a']);
+  const bytes = createTokenizer(byteLevel([]));
+  const [first, second] = bytes.encode('é');
+  assert.deepEqual([first, second].map(bytes.text), ['<0xC3>', '<0xA9>']);
+});
+
 test('byte-level: an emoji split over tokens streams whole', () => {
   const tokenizer = createTokenizer(byteLevel([]));
   const ids = tokenizer.encode('é😀');

@@ -1,0 +1,53 @@
+// A model whose next token depends on its last one alone, as a script says: for tests of what is made of the tokens. Its
+// tokens are the 256 bytes, `special` ones from id 256 on, and letters up to a whole number of blocks.
+import { ggufBytes } from './gguf-writer.js';
+import { metadata, tensors } from './random-model.js';
+
+/** Values of `tokenizer.ggml.token_type`. */
+export const TYPES = Object.freeze({ normal: 1, control: 3, userDefined: 4 });
+
+export const BEGIN = 256;
+export const END = 257;
+
+/** A template whose turns end with <|end|>, and whose roles are text. */
+export const TEMPLATE =
+  "{% for m in messages %}{{ m['role'] + ':' + m['content'] + '<|end|>' }}{% endfor %}" +
+  "{% if add_generation_prompt %}{{ 'assistant:' }}{% endif %}";
+
+/**
+ * @param {{ script: (token: number) => Record<number, number>, special?: { text: string, type: number }[], template?: string }} what
+ *   script: for the last token the logits of those that may come next, the others have 0; special: from id 258 on
+ * @returns {Buffer} the file
+ */
+export function scriptedModel({ script, special = [], template = TEMPLATE }) {
+  const count = Math.ceil((258 + special.length) / 32) * 32;
+  const shape = {
+    ...{ name: 'scripted', context: 512, layers: 1, ffn: 32, heads: count / 32, kvHeads: 1, headSize: 32 },
+    ...{ width: count, vocabulary: count, tied: false, epsilon: 1e-6, ropeBase: 10000 },
+  };
+  const entries = metadata(shape).map(([key, type, value]) => {
+    const parts = special.map((token) => (key.endsWith('.tokens') ? token.text : token.type));
+    if (/\.tokens$|\.token_type$/.test(key)) return [key, type, value.toSpliced(258, parts.length, ...parts)];
+    return [key, type, value];
+  });
+  entries.push(['tokenizer.chat_template', 'string', template]);
+  return ggufBytes({
+    metadata: entries,
+    tensors: tensors(shape, () => 'f32'),
+    produce: ({ name, shape: size }) => [bytesOf(name, size, script, count)],
+  });
+}
+
+// Every token has a column of its own in the embedding; the norm before the output makes it as long as the square root
+// of the width; all that lies between is 0.
+function bytesOf(name, size, script, count) {
+  const values = new Float32Array(size.reduce((product, length) => product * length, 1));
+  if (name.includes('norm')) values.fill(1);
+  for (let token = 0; token < count && name === 'token_embd.weight'; token++) values[token * count + token] = 1;
+  for (let token = 0; token < count && name === 'output.weight'; token++) {
+    for (const [next, logit] of Object.entries(script(token))) {
+      values[Number(next) * count + token] = logit / Math.sqrt(count);
+    }
+  }
+  return new Uint8Array(values.buffer);
+}
