@@ -4,6 +4,7 @@
 import { HEADER, readManifest } from './manifest.js';
 import { knownId } from './model-id.js';
 import { openReader } from './reader.js';
+import { knownAs } from './stored-id.js';
 
 export class HeadStart {
   /** @type {Promise<import('./store-backends.js').Backend>} */
@@ -27,9 +28,10 @@ export class HeadStart {
   }
 
   async #look({ descriptor, store, platform }, runtime) {
-    const id = knownId(descriptor);
-    if (id === null) return null;
+    const wanted = knownId(descriptor);
+    if (wanted === null) return null;
     const backend = await this.backend;
+    const id = await knownAs(backend, wanted);
     const record = readManifest(await backend.get(id));
     if (record?.state !== 'complete') return null;
     if (this.#wantsReader && record.chunks.length > 1) {

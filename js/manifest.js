@@ -11,7 +11,8 @@ export const HEADER = -1;
 
 /**
  * @typedef {object} Manifest
- * @property {string} id `url:<address>`, `file:<name>:<size>:<last modified>` or `bytes:<checksum>`
+ * @property {string} id see model-id.js
+ * @property {string[]} [aliases] further ids that this model is known by
  * @property {number} format
  * @property {number} layout of packed bytes; see src/model.h
  * @property {'importing' | 'complete'} state
@@ -35,6 +36,9 @@ export const HEADER = -1;
  * @property {{ position: number, state: string } | null} [hash] SHA-256 under way
  */
 
+/** Whether a model can be got again from an address: what it stands for in this process, or in itself, is none. */
+export const isAddress = (url) => typeof url === 'string' && !/^(data|blob):/i.test(url);
+
 const isText = (value) => typeof value === 'string' && value !== '';
 const isCount = (value) => Number.isSafeInteger(value) && value >= 0;
 const isSize = (value) => isCount(value) && value > 0;
@@ -45,6 +49,7 @@ const isHash = (value) => isCount(value?.position) && /^(?:[0-9a-f]{2})+$/.test(
 
 const FIELDS = {
   id: isText,
+  aliases: (value) => value === undefined || (Array.isArray(value) && value.every(isText)),
   format: (value) => value === FORMAT,
   layout: isCount,
   state: (value) => value === 'importing' || value === 'complete',
@@ -121,7 +126,7 @@ export function newManifest({ id, descriptor, name, sha256, header, source, ...s
     format: FORMAT,
     state: 'importing',
     name: name ?? text('general.name') ?? source.name,
-    source: descriptor.url === undefined ? { file: source.name } : { url: descriptor.url },
+    source: isAddress(descriptor.url) ? { url: descriptor.url } : { file: source.name },
     etag: source.etag ?? null,
     lastModified: source.lastModified ?? null,
     headerBytes: header.dataOffset,
@@ -147,15 +152,36 @@ export function summaryOf(record) {
   }
   const { id } = record;
   if (manifest === null) {
-    const nothing = { source: null, fileBytes: null, receivedBytes: 0, storedBytes: 0, architecture: null };
+    const nothing = {
+      source: null,
+      etag: null,
+      lastModified: null,
+      fileBytes: null,
+      receivedBytes: 0,
+      storedBytes: 0,
+      architecture: null,
+    };
     const unknown = { quantization: null, contextLength: null, createdAt: null, usedAt: null };
     return { id, name: isText(record.name) ? record.name : id, state: 'damaged', ...nothing, ...unknown };
   }
-  const { name, source, state, fileBytes, filePosition, architecture, quantization, contextLength } = manifest;
+  const { name, source, etag, lastModified, state, fileBytes, filePosition } = manifest;
   const receivedBytes = state === 'complete' ? (fileBytes ?? filePosition) : filePosition;
-  const { createdAt, usedAt } = manifest;
+  const { architecture, quantization, contextLength, createdAt, usedAt } = manifest;
   const sizes = { fileBytes, receivedBytes, storedBytes: manifest.headerBytes + storedBytes(manifest) };
-  return { id, name, source, state, ...sizes, architecture, quantization, contextLength, createdAt, usedAt };
+  return {
+    id,
+    name,
+    source,
+    etag,
+    lastModified,
+    state,
+    ...sizes,
+    architecture,
+    quantization,
+    contextLength,
+    createdAt,
+    usedAt,
+  };
 }
 
 export const shortened = (text) => (String(text).length > 200 ? `${String(text).slice(0, 200)}…` : String(text));

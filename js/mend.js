@@ -24,18 +24,14 @@ function damaged({ id, chunks }, index, cause) {
 
 const isOther = () => new Error('what its source has there now is something else');
 
-/** Bytes `start` to `end` of the file that a model came from, in pieces. */
-async function* fileBytes({ descriptor, open, platform, signal }, record, start, end) {
+/** Bytes `start` to `end` of the file that a model came from, in pieces. They may be of another version of the file. */
+export async function* fileBytes({ descriptor, open, platform, signal }, record, start, end) {
   if (typeof descriptor.url === 'string') {
-    const { etag, lastModified, fileBytes: size } = record;
+    // Whoever asks compares the bytes: which version a server says it has, and which of several servers, is no matter.
+    const options = { ...platform.download, size: record.fileBytes, signal };
     for (let at = start; at < end; at += RANGE_BYTES) {
       checkCancelled(signal);
-      const known = { etag, lastModified, size };
-      yield await fetchRange(descriptor.url, at, Math.min(end, at + RANGE_BYTES), {
-        ...platform.download,
-        ...known,
-        signal,
-      });
+      yield await fetchRange(descriptor.url, at, Math.min(end, at + RANGE_BYTES), options);
     }
     return;
   }
@@ -61,8 +57,8 @@ function fileEnd(packer, end) {
   }
 }
 
-/** Packed bytes `start` to `end`, made anew. */
-async function packAgain(opening, record, packer, start, end) {
+/** Packed bytes `start` to `end`, made anew. They may be of another version of the file. */
+export async function packAgain(opening, record, packer, start, end) {
   const last = fileEnd(packer, end);
   packer.seek(start);
   const first = packer.filePosition;

@@ -9,6 +9,8 @@ import { describeSource } from './source.js';
  * @property {string} id
  * @property {string} name
  * @property {{ url: string } | { file: string } | null} source
+ * @property {string | null} etag what the server told of the file, and the same for lastModified, the date as it wrote it
+ * @property {string | null} lastModified
  * @property {'importing' | 'complete' | 'damaged'} state importing: an import that is under way or was interrupted, and
  *   goes on when it is asked for again; damaged: its record cannot be read by this version
  * @property {number | null} fileBytes
@@ -50,14 +52,48 @@ export class ModelStore {
     return this.#client.call('storeList', {});
   }
 
-  /** Whether a model is stored as a whole. @param {any} model as for createEngine(), or an id @returns {Promise<boolean>} */
+  /** Whether a model is stored as a whole. Asks no server. @param {any} model as for createEngine(), or an id @returns {Promise<boolean>} */
   has(model) {
-    const given = typeof model === 'string' && /^(url|file|bytes):/.test(model) && !/^file:\/\//.test(model);
-    return this.#callWithModel('storeHas', given ? { stored: model } : model, {}, {});
+    return this.#callWithModel('storeHas', storedOr(model), {}, {});
   }
 
   /**
-   * Stores a model, or goes on with an interrupted import of it.
+   * The id that a model is stored under here, or would be. Asks no server. A stream has another one each time.
+   * @param {any} model as for createEngine(), or an id
+   * @returns {Promise<string>}
+   */
+  idOf(model) {
+    return this.#callWithModel('storeIdOf', storedOr(model), {}, {});
+  }
+
+  /**
+   * Whether there is a newer file at the address that a stored model came from.
+   * @param {string} id
+   * @param {{ signal?: AbortSignal }} [options]
+   * @returns {Promise<import('./newer-file.js').Freshness>}
+   * @throws {NibbleError} where the server cannot be asked, as createEngine()
+   */
+  async check(id, options) {
+    const { signal } = optionsOf(options);
+    return this.#client.call('storeCheck', { id: readId(id) }, { signal });
+  }
+
+  /**
+   * Gets the newer file, if there is one, in place of the stored one, which is there until the newer one is whole. What
+   * was saved of its sessions goes with it. The new one has another id, and is found by the old one too.
+   * @param {string} id
+   * @param {{ signal?: AbortSignal, onProgress?: ImportOptions['onProgress'] }} [options] as import() has them
+   * @returns {Promise<StoredModel>} what is there now
+   */
+  async update(id, options) {
+    const { signal, onProgress } = optionsOf(options);
+    checkCallbacks({ onProgress });
+    return this.#client.call('storeUpdate', { id: readId(id) }, { signal, onEvent: onProgress });
+  }
+
+  /**
+   * Stores a model, or goes on with an interrupted import of it. Of one that is stored already, its server is asked
+   * whether it has a newer file, which then takes its place as update() does it.
    * @param {any} model as for createEngine()
    * @param {ImportOptions} [options]
    * @returns {Promise<StoredModel>}
@@ -128,6 +164,12 @@ export class ModelStore {
       source.close();
     }
   }
+}
+
+/** An id as a model; anything else as it is. */
+function storedOr(model) {
+  const isId = typeof model === 'string' && /^(url|file|bytes):/.test(model) && !/^file:\/\//.test(model);
+  return isId ? { stored: model } : model;
 }
 
 function readId(id) {

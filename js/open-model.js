@@ -2,11 +2,12 @@
 // source can be loaded from it.
 import { NibbleError } from './errors.js';
 import { withSource } from './loader.js';
-import { shortened } from './manifest.js';
+import { isAddress, shortened } from './manifest.js';
 import { modelId } from './model-id.js';
 import { openSource } from './source.js';
 import { isStored, withStored } from './store.js';
 import { CHUNK_BYTES, openBackend } from './store-backends.js';
+import { storedAs } from './stored-id.js';
 
 // Somebody waits for what a header tells, and has nothing to lose yet.
 const HEADER_DOWNLOAD = { stallMilliseconds: 8000, retries: 2 };
@@ -99,11 +100,12 @@ const sourceOpener =
 /** What a call comes to, for store.js. @returns {Promise<import('./store.js').Opening>} */
 export async function openingOf(call, backend, storage = noStorage(backend.kind)) {
   const { runtime, platform, signal, store } = call;
-  const id = await modelId(call.descriptor, { runtime, openPath: platform.openPath, signal });
+  const given = { ...call, backend, chunkBytes: store.chunkBytes ?? CHUNK_BYTES, storage };
+  const wanted = await modelId(call.descriptor, { runtime, openPath: platform.openPath, signal });
+  const id = await storedAs({ ...given, open: sourceOpener(call, call.descriptor) }, wanted);
   const descriptor = call.descriptor.stored === undefined ? call.descriptor : await sourceOfStored(backend, id);
   Object.assign(storage, { kind: backend.kind, id });
-  const chunkBytes = store.chunkBytes ?? CHUNK_BYTES;
-  return { ...call, backend, chunkBytes, id, descriptor, open: sourceOpener(call, descriptor), storage };
+  return { ...given, id, descriptor, open: sourceOpener(call, descriptor) };
 }
 
 /** Where a stored model came from, if that can be asked again; null otherwise. */
@@ -114,5 +116,5 @@ async function sourceOfStored(backend, id) {
     throw new NibbleError('STORE_MISSING', message, { details: { id } });
   }
   const url = record.source?.url ?? (id.startsWith('url:') ? id.slice(4) : null);
-  return typeof url === 'string' && /^https?:/i.test(url) ? { url } : null;
+  return isAddress(url) ? { url } : null;
 }

@@ -7,6 +7,9 @@ import { fetchPart } from './range-fetch.js';
 // What a signed address may answer with once it has expired.
 const EXPIRED = new Set([400, 401, 403, 404, 410]);
 const MOST_RENEWALS = 3;
+// Behind one address there may be several servers, each with an ETag of its own for the same bytes: one of them has told
+// the first ETag, and answers again sooner or later.
+const MOST_OTHERS = 5;
 
 export class RemoteFile {
   #url;
@@ -41,11 +44,12 @@ export class RemoteFile {
     if (lastTry && from === null && globalThis.location !== undefined) this.#parts = false;
     let known = from !== null && from.position > 0 ? from : null;
     let restarted = false;
-    for (;;) {
+    for (let others = 0; ; ) {
       const position = known?.position ?? 0;
       const answer = await this.#ask(this.#url, position, end, known);
       if (known !== null && isOther(answer, known)) {
         answer.cancel();
+        if (mayBeSame(answer, known) && others++ < MOST_OTHERS) continue;
         known = null;
         restarted = true;
       } else if (answer.status === 416 && known !== null) {
@@ -74,10 +78,10 @@ export class RemoteFile {
    * @returns {Promise<import('./range-fetch.js').Answer>} its next byte is the one at `start`
    */
   async part(start, end) {
-    for (let renewals = 0; ; renewals++) {
+    for (let renewals = 0, others = 0; ; ) {
       const { target } = this;
       const answer = await this.#ask(target, start, end, this.validators);
-      if (EXPIRED.has(answer.status) && target !== this.#url && renewals < MOST_RENEWALS) {
+      if (EXPIRED.has(answer.status) && target !== this.#url && renewals++ < MOST_RENEWALS) {
         // The address it was redirected to has expired: the original one leads to a new one.
         answer.cancel();
         if (this.target === target) this.target = this.#url;
@@ -85,6 +89,7 @@ export class RemoteFile {
       }
       if (isOther(answer, this.validators)) {
         answer.cancel();
+        if (mayBeSame(answer, this.validators) && others++ < MOST_OTHERS) continue;
         throw changed(this.#url);
       }
       this.#check(answer, true);
@@ -134,6 +139,10 @@ function isOther({ status, headers, range, size }, known) {
   if ((status !== 200 && status !== 206) || /^text\/html\b/i.test(headers.get('content-type') ?? '')) return false;
   return !sameVersion(known, validatorsOf(headers, size));
 }
+
+/** Whether it tells another ETag of a file that has the same size. */
+const mayBeSame = ({ headers, size }, known) =>
+  strongEtag(known) !== null && headers.get('etag') !== null && (known.size ?? null) !== null && size === known.size;
 
 /** Whether a part was refused because the file ends where it begins. */
 const endsAt = (position, range, known) => position === (range === null ? known.size : range.total);

@@ -24,6 +24,8 @@ const PIECES_AHEAD = 2;
  * @property {number} [position]
  * @property {string | null} [etag] of a download, and the same for lastModified
  * @property {string | null} [lastModified]
+ * @property {(start: number, length: number) => Promise<Uint8Array>} [readAt] of files: bytes from anywhere in it
+ * @property {string} [path] of a file on disk: where it really lies
  *
  * @typedef {{ position: number, etag?: string | null, lastModified?: string | null, size?: number | null }} From
  */
@@ -172,6 +174,13 @@ function portSource({ port, name, size }) {
 
 function blobSource(blob, name, begin = 0) {
   let position = begin;
+  const readAt = async (start, length) => {
+    try {
+      return new Uint8Array(await blob.slice(start, start + length).arrayBuffer());
+    } catch (error) {
+      throw unreadable(name, error.message, error);
+    }
+  };
   return {
     kind: 'load',
     position: begin,
@@ -181,12 +190,9 @@ function blobSource(blob, name, begin = 0) {
       if (position >= blob.size) return null;
       const start = position;
       position = Math.min(start + PIECE_BYTES, blob.size);
-      try {
-        return new Uint8Array(await blob.slice(start, position).arrayBuffer());
-      } catch (error) {
-        throw unreadable(name, error.message, error);
-      }
+      return readAt(start, position - start);
     },
+    readAt,
     close: async () => {},
   };
 }

@@ -1,5 +1,5 @@
 // A file on disk as a source (see source.js for the contract).
-import { open } from 'node:fs/promises';
+import { open, realpath } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { unreadable } from './source.js';
 import { reasonOf } from './system-errors.js';
@@ -39,6 +39,12 @@ export async function openFile(path, begin = 0) {
         position += bytesRead;
         return bytesRead === 0 ? null : buffer.subarray(0, bytesRead);
       },
+      async readAt(start, length) {
+        const bytes = new Uint8Array(length);
+        const { bytesRead } = await attempt(() => file.read(bytes, 0, length, start));
+        return bytes.subarray(0, bytesRead);
+      },
+      path: await attempt(() => realpath(path)),
       close: () => file.close(),
     };
   } catch (error) {

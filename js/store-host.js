@@ -2,8 +2,9 @@
 // them out of each other's way.
 import { NibbleError } from './errors.js';
 import { checkCancelled, progressReporter } from './loader.js';
-import { HEADER, readManifest, shortened, storedBytes, summaryOf } from './manifest.js';
+import { HEADER, isAddress, readManifest, shortened, storedBytes, summaryOf } from './manifest.js';
 import { modelId } from './model-id.js';
+import { checkFile, fetchNewer } from './newer-file.js';
 import { openingOf, openStore } from './open-model.js';
 import { readImportOptions, readStoredName } from './options.js';
 import { checksumOf } from './packer.js';
@@ -11,9 +12,13 @@ import { withRetries } from './retry-progress.js';
 import { isSavedSession, readSaved } from './saved-session.js';
 import { removeSavesOf } from './session-store.js';
 import { isStored, withStored } from './store.js';
+import { knownAs } from './stored-id.js';
 
 // As much as a rate is measured on, at most.
 const RATE_BYTES = 512 << 20;
+
+// How a server says nothing of its file: what is stored is as good as before.
+const UNREACHED = ['DOWNLOAD_FAILED', 'DOWNLOAD_STALLED', 'DOWNLOAD_OFFLINE', 'DOWNLOAD_NOT_A_MODEL'];
 
 export class StoreHost {
   #platform;
@@ -44,7 +49,7 @@ export class StoreHost {
     const backend = this.#open();
     const runtime = await this.#runtime();
     try {
-      const id = await modelId(source, { runtime, openPath: this.#platform.openPath, signal });
+      const id = await this.#idOf(source, { signal });
       return await isStored({ runtime, backend, id });
     } catch (error) {
       // A file that is not there cannot be told from others that might be stored.
@@ -53,13 +58,47 @@ export class StoreHost {
     }
   }
 
-  /** Stores a model; one that is stored already is left as it is. @returns what list() tells of it */
-  async storeImport({ source: descriptor, options }, { signal, onEvent }) {
-    const backend = this.#open();
+  /** The id that a model is stored under, or would be. Asks no server. */
+  async storeIdOf({ source }, { signal }) {
+    this.#open();
+    return this.#idOf(source, { signal });
+  }
+
+  async #idOf(source, { signal }) {
+    const runtime = await this.#runtime();
+    const id = await modelId(source, { runtime, openPath: this.#platform.openPath, signal });
+    return knownAs(this.#open(), id);
+  }
+
+  async #opening(descriptor, { signal, onEvent = () => {} }) {
     const runtime = await this.#runtime();
     const given = { runtime, platform: this.#platform, descriptor, store: this.#store, signal, onProgress: onEvent };
-    const call = withRetries(given);
-    const opening = { ...(await openingOf(call, backend)), ...readImportOptions(options) };
+    return openingOf(withRetries(given), this.#open());
+  }
+
+  /** Whether there is a newer file at the address that a stored model came from. */
+  async storeCheck({ id }, control) {
+    const opening = await this.#opening({ stored: id }, control);
+    return checkFile(opening, await this.#manifest(opening.id));
+  }
+
+  /** Gets the newer file, if there is one. @returns what list() tells of what is there now */
+  async storeUpdate({ id }, control) {
+    const backend = this.#open();
+    const opening = await this.#opening({ stored: id }, control);
+    const now = await fetchNewer(opening, await this.#manifest(opening.id));
+    return summaryOf(await backend.get(now));
+  }
+
+  /**
+   * Stores a model. One that is stored already is left as it is, unless its address has a newer file by now.
+   * @returns what list() tells of it
+   */
+  async storeImport({ source: descriptor, options }, control) {
+    const backend = this.#open();
+    const opening = { ...(await this.#opening(descriptor, control)), ...readImportOptions(options) };
+    const newer = await this.#newerOf(opening);
+    if (newer !== null) return newer;
     const before = await withStored(opening, async ({ storage, load }) => {
       if (storage.state === 'stored') return true;
       await load(null);
@@ -70,9 +109,25 @@ export class StoreHost {
     return summaryOf(record);
   }
 
+  /** What a newer file was stored as; null where there is none, or nobody can tell now. */
+  async #newerOf(opening) {
+    const { backend, descriptor, id, sha256 } = opening;
+    if (!isAddress(descriptor?.url) || !(await isStored(opening))) return null;
+    const record = await this.#manifest(id);
+    if (record.sha256 !== null && record.sha256 === sha256) return null;
+    try {
+      const now = await fetchNewer(opening, record);
+      return now === id ? null : summaryOf(await backend.get(now));
+    } catch (error) {
+      if (UNREACHED.includes(error.code)) return null;
+      throw error;
+    }
+  }
+
   /** Reads all of a stored model. `damaged`: the chunks that are not what they were, -1 for the header. */
-  async storeVerify({ id }, { signal, onEvent }) {
+  async storeVerify({ id: given }, { signal, onEvent }) {
     const backend = this.#open();
+    const id = await knownAs(backend, given);
     const runtime = await this.#runtime();
     return backend.lock(id, { shared: true, signal }, async () => {
       const record = await this.#manifest(id);
@@ -95,8 +150,9 @@ export class StoreHost {
   }
 
   /** What was saved of its sessions goes with it. */
-  async storeDelete({ id }) {
+  async storeDelete({ id: known }) {
     const backend = this.#open();
+    const id = await knownAs(backend, known);
     await backend.lock(id, { wait: false }, async () => {
       await backend.remove(id);
       await removeSavesOf(backend, id);
@@ -104,8 +160,9 @@ export class StoreHost {
     return null;
   }
 
-  async storeRename({ id, name }) {
+  async storeRename({ id: known, name }) {
     const backend = this.#open();
+    const id = await knownAs(backend, known);
     const given = readStoredName(name);
     await backend.lock(id, { wait: false }, async () => backend.put({ ...(await this.#manifest(id)), name: given }));
     return null;
@@ -122,8 +179,9 @@ export class StoreHost {
   }
 
   /** Bytes a second that the store gives of a model, read and dropped. */
-  async storeReadRate({ id }, { signal }) {
+  async storeReadRate({ id: given }, { signal }) {
     const backend = this.#open();
+    const id = await knownAs(backend, given);
     return backend.lock(id, { shared: true, signal }, async () => {
       const { chunks } = await this.#manifest(id);
       const start = performance.now();

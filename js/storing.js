@@ -1,10 +1,12 @@
 // Stores a model while it comes from its source: begins an import, or goes on with one that was interrupted.
 import { NibbleError } from './errors.js';
+import { strongEtag } from './http-headers.js';
 import { Importer } from './importer.js';
 import { nextPiece, progressReporter, readHeader, truncated, UNKNOWN_SIZE } from './loader.js';
 import { fileNameOf, HEADER, newManifest, storedBytes } from './manifest.js';
 import { checksumOf, Packer, packedLayout } from './packer.js';
 import { openReader } from './reader.js';
+import { seemsSame } from './same-file.js';
 import { storedHeader } from './stored-header.js';
 import { readWeights } from './stored-weights.js';
 import { readStreamedWeights } from './streamed-weights.js';
@@ -65,9 +67,13 @@ async function resume(opening, record) {
       packer.seek(storedBytes(record));
       source = await openRest(open, record, packer);
       const position = packer.filePosition;
-      if ((source.position ?? 0) === position)
+      if ((source.position ?? 0) === position && (await isAsBefore(opening, record, source)))
         return { header, packer, source, record, pieces: [], position, tail, problem: null };
       storage.restarted = true;
+      if ((source.position ?? 0) > 0) {
+        await source.close();
+        source = await open();
+      }
     }
   } catch (error) {
     packer?.close();
@@ -77,6 +83,18 @@ async function resume(opening, record) {
   packer.close();
   header.close();
   return source === undefined ? null : begin(opening, source);
+}
+
+/**
+ * Whether a server that gives the rest still has the file of which a part is stored. It says so by a strong ETag; else
+ * what is stored is compared. One that gives no parts sends all of it anyway, so that beginning anew costs nothing.
+ * @param {any} source
+ */
+async function isAsBefore(opening, record, source) {
+  if (source.kind !== 'download' || source.position === 0) return true;
+  const etag = strongEtag(source);
+  if (etag !== null && etag === record.etag) return true;
+  return source.ranged && seemsSame(opening, record);
 }
 
 /** The bytes of a last chunk that is to be filled up; where they are not what they were, the record forgets it. */

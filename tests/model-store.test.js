@@ -209,7 +209,14 @@ describe('a ModelStore', () => {
     assert.deepEqual([architecture, quantization, contextLength], ['llama', 'Q4_0', 256]);
     const asked = server.requests.length;
     assert.deepEqual(await models.import(server.url), imported);
-    assert.equal(server.requests.length, asked, 'what is stored is not fetched again');
+    assert.deepEqual(
+      server.requests.slice(asked),
+      [{ start: 0, end: 1 }],
+      'only whether there is a newer file is asked',
+    );
+    server.offline = true;
+    assert.deepEqual(await models.import(server.url), imported, 'and where it cannot be asked, all is as it was');
+    server.offline = false;
     assert.deepEqual(await models.list(), [imported]);
     assert.equal(await models.has(server.url), true);
     assert.equal(await models.has(id), true);

@@ -147,8 +147,8 @@ for (const [kind, open] of [
       const blob = new Blob([bytes]);
       const sources = [
         [descriptor(), id],
-        [{ blob: file, name: file.name }, `file:a.gguf:${bytes.length}:5`],
-        [{ path }, /^file:small\.gguf:\d+:\d+$/],
+        [{ blob: file, name: file.name }, new RegExp(`^file:a\\.gguf:${bytes.length}:5:[0-9a-f]{16}$`)],
+        [{ path }, /^file:small\.gguf:\d+:\d+:[0-9a-f]{16}$/],
         [{ blob, name: 'model' }, /^bytes:[0-9a-f]{16}$/],
       ];
       for (const [source, name] of sources) {
@@ -293,7 +293,7 @@ for (const [kind, open] of [
       await assert.rejects(rig.load({ stored: id }), named);
       const file = { blob: new File([bytes], 'a.gguf', { lastModified: 5 }), name: 'a.gguf' };
       await rig.store(file);
-      const fileId = `file:a.gguf:${bytes.length}:5`;
+      const { id: fileId } = await rig.opening(file);
       await damage(backend, fileId, 1, flipped);
       await assert.rejects(rig.load({ stored: fileId }), named);
       const { logits, storage } = await rig.load(file);
