@@ -27,9 +27,11 @@ const ALIGNMENT = 32;
 const PAGE = 1 << 16;
 
 /**
- * @typedef {[key: string, type: string, value: any]} Entry type is a scalar's name, or `name[]` for an array of them
- * @typedef {{name: string, type: import('./quantize.js').WeightType, shape: number[]}} TensorInfo shape in the file's
- *   order: the length of a row first
+ * @typedef {[key: string, type: string, value: any] | Buffer} Entry type is a scalar's name, or `name[]` for an array of
+ *   them; bytes are written as they are
+ * @typedef {{name: string, type: import('./quantize.js').WeightType, shape: number[], told?: object}} TensorInfo shape in
+ *   the file's order: the length of a row first; `told`: what the file says of the tensor where that is not so, as
+ *   `shape`, `dimensions` (their count), `type` (a number) and `offset`
  * @typedef {(tensor: TensorInfo) => Iterable<Uint8Array>} Producer gives a tensor's bytes in pieces of any size; a piece
  *   is read before the next is asked for, so one buffer may serve for all
  */
@@ -76,7 +78,12 @@ class Header {
     this.#append(size, (page, at) => write(page, at, value));
   }
 
-  entry([key, type, value]) {
+  entry(entry) {
+    if (Buffer.isBuffer(entry)) {
+      this.#append(entry.length, (page, at) => entry.copy(page, at));
+      return;
+    }
+    const [key, type, value] = entry;
     this.scalar('string', key);
     const element = type.endsWith('[]') ? type.slice(0, -2) : type;
     if (element !== type) {
@@ -107,11 +114,12 @@ function headerBytes(metadata, tensors) {
   for (const entry of metadata) header.entry(entry);
   let offset = 0;
   for (const tensor of tensors) {
+    const told = { shape: tensor.shape, type: FORMATS[tensor.type].id, offset, ...tensor.told };
     header.scalar('string', tensor.name);
-    header.scalar('u32', tensor.shape.length);
-    for (const size of tensor.shape) header.scalar('u64', size);
-    header.scalar('u32', FORMATS[tensor.type].id);
-    header.scalar('u64', offset);
+    header.scalar('u32', told.dimensions ?? told.shape.length);
+    for (const size of told.shape) header.scalar('u64', size);
+    header.scalar('u32', told.type);
+    header.scalar('u64', told.offset);
     const size = byteLength(tensor.type, weightCount(tensor));
     offset += size + padding(size);
   }
