@@ -3,7 +3,7 @@
 import { NibbleError } from './errors.js';
 import { checkCancelled, progressReporter } from './loader.js';
 import { HEADER, isAddress, readManifest, shortened, storedBytes, summaryOf } from './manifest.js';
-import { modelId } from './model-id.js';
+import { knownId, modelId } from './model-id.js';
 import { checkFile, fetchNewer } from './newer-file.js';
 import { openingOf, openStore } from './open-model.js';
 import { readImportOptions, readStoredName } from './options.js';
@@ -65,8 +65,8 @@ export class StoreHost {
   }
 
   async #idOf(source, { signal }) {
-    const runtime = await this.#runtime();
-    const id = await modelId(source, { runtime, openPath: this.#platform.openPath, signal });
+    const { openPath } = this.#platform;
+    const id = knownId(source) ?? (await modelId(source, { runtime: await this.#runtime(), openPath, signal }));
     return knownAs(this.#open(), id);
   }
 

@@ -196,7 +196,7 @@ export async function scriptEngine(page, script) {
   export const describeModel = async () => ({ problem: null });
   export const probeSpeed = async () => ({});
   export const estimateSpeed = () => ({});
-  export const openModelStore = async () => ({ list: async () => [], estimate: async () => ({ usage: 0, quota: 0, models: 0 }),
+  export const openModelStore = async () => ({ list: async () => [], idOf: async (model) => String(model.href ?? model.name), estimate: async () => ({ usage: 0, quota: 0, models: 0 }),
     persisted: async () => false, persist: async () => false, close() {} });
   `;
   await page.route('**/nibble/index.js', (route) => route.fulfill({ contentType: 'text/javascript', body }));

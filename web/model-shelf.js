@@ -100,6 +100,6 @@ export class ModelShelf {
   #currentId() {
     const { engine, model } = this.#context.room;
     if (engine === null) return null;
-    return isIncluded(model) ? `url:${model.href}` : engine.info.storage.id;
+    return isIncluded(model) ? model.href : engine.info.storage.id;
   }
 }

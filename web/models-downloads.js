@@ -15,10 +15,6 @@ import { Pace } from './pace.js';
  * @property {boolean} isWaiting nothing has come for a while
  */
 
-/** The id under which the store keeps a model. @param {URL | File} model */
-export const idOf = (model) =>
-  model instanceof URL ? `url:${model.href}` : `file:${model.name}:${model.size}:${model.lastModified}`;
-
 const CANCELLED = 'cancelled';
 // For so long nothing has come before a download is said to wait.
 const WAITING_MILLISECONDS = 2000;
@@ -56,13 +52,15 @@ export class Downloads {
    * @param {{ model: URL | File, name: string, sha256?: string | null }} wanted
    */
   async begin({ model, name, sha256 }) {
-    const id = idOf(model);
+    // Another place for models may be chosen meanwhile.
+    const store = this.#store();
+    // Where there is no store, that is told as any other failure of a download is.
+    const id = await store.then((opened) => opened.idOf(model)).catch(() => model.href ?? model.name);
     if (this.get(id)?.state === 'running') return;
     const controller = new AbortController();
     const download = { id, model, name, sha256, state: 'running', progress: null, problem: null };
     Object.assign(download, { isPausing: false, isWaiting: false });
-    // Another place for models may be chosen meanwhile.
-    const entry = { download, controller, store: this.#store(), ended: null };
+    const entry = { download, controller, store, ended: null };
     this.#running.set(id, entry);
     this.#onChange({ download, kind: 'begun' });
     entry.ended = this.#run(entry);

@@ -2,7 +2,6 @@
 import { make } from './dom.js';
 import { chooseFile, isModelFile } from './drop.js';
 import { readAddress } from './model-address.js';
-import { idOf } from './models-downloads.js';
 import { Offer } from './models-offer.js';
 import { keepFocus, makeButton, makeSection } from './models-section.js';
 
@@ -47,6 +46,11 @@ export class ModelSources {
   /** The entry that comes with the page, from the catalogue. */
   get included() {
     return this.#catalogue?.find(({ url }) => new URL(url, document.baseURI).href === this.#panel.includedUrl.href);
+  }
+
+  /** Addresses of the catalogue's entries. @returns {URL[]} */
+  get addresses() {
+    return (this.#catalogue ?? []).map(({ url }) => new URL(url, document.baseURI));
   }
 
   async load() {
@@ -98,7 +102,7 @@ export class ModelSources {
     const { t, format, locale, stored, downloads } = this.#panel;
     const { bytes, count, languages, list } = format();
     const model = new URL(entry.url, document.baseURI);
-    const id = idOf(model);
+    const id = this.#panel.idOf(model);
     const facts = [
       bytes(entry.bytes),
       t('models.parameters', { count: count(entry.parameters) }),

@@ -15,7 +15,7 @@ const INCLUDED = 'models/nibble-tiny.gguf';
  * @property {string | (() => string)} locale the tag of the language
  * @property {() => import('./nibble/index.js').ModelStore | Promise<import('./nibble/index.js').ModelStore>} store may
  *   throw or reject where the browser refuses one
- * @property {() => string | null} currentId of the model in use, as the store has it
+ * @property {() => string | null} currentId of the model in use, as the store has it; of the included one, its address
  * @property {(model: URL | File | { stored: string }, how?: { keeps?: boolean }) => void} onUse `keeps` false: it is not to
  *   be stored
  * @property {(text: string) => void} announce to a screen reader
@@ -50,6 +50,8 @@ export class Panel {
   #list;
   #sources;
   #space;
+  // The ids that the store has, or would have, for the addresses that the panel offers.
+  #ids = new Map();
   #problem = make('p', { class: 'models-problem bad', role: 'alert', hidden: true });
 
   /** @param {HTMLElement} root @param {PanelContext} context */
@@ -62,7 +64,6 @@ export class Panel {
     this.engineOptions = context.engineOptions;
     this.onMemoryBudget = context.onMemoryBudget;
     this.includedUrl = new URL(INCLUDED, document.baseURI);
-    this.includedId = `url:${this.includedUrl.href}`;
     this.downloads = new Downloads({
       store: () => this.store(),
       onChange: (event) => this.#follow(event),
@@ -87,8 +88,18 @@ export class Panel {
 
   stored = () => this.#list.models;
 
+  /** The id of a model that is offered here, as the store tells it; before it has, the address. @param {URL} address */
+  idOf = (address) => this.#ids.get(address.href) ?? address.href;
+
+  get includedId() {
+    return this.idOf(this.includedUrl);
+  }
+
   /** @param {string} id */
-  isCurrent = (id) => this.#context.currentId() === id;
+  isCurrent = (id) => {
+    const current = this.#context.currentId();
+    return current === id || (id === this.includedId && current === this.includedUrl.href);
+  };
 
   /** @param {URL | File | { stored: string }} model @param {{ keeps?: boolean }} [how] */
   use = (model, how) => this.#context.onUse(model, how);
@@ -112,6 +123,7 @@ export class Panel {
 
   async refresh() {
     await Promise.all([this.#sources.load(), this.#readStore()]);
+    await this.#readIds(this.#sources.addresses);
     this.render();
   }
 
@@ -169,12 +181,22 @@ export class Panel {
   async #readStore() {
     try {
       const store = await this.store();
+      await this.#readIds([this.includedUrl]);
       this.#list.show(await store.list());
     } catch (error) {
       if (error.code !== 'STORE_UNAVAILABLE') this.report(error);
       this.#list.show([]);
     }
     await this.#space.refresh();
+  }
+
+  /** @param {URL[]} addresses */
+  async #readIds(addresses) {
+    const store = await this.store().catch(() => null);
+    if (store === null) return;
+    await Promise.all(
+      addresses.map(async (url) => this.#ids.set(url.href, await store.idOf(url).catch(() => url.href))),
+    );
   }
 
   async #follow({ download: { id, name }, kind }) {
