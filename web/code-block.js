@@ -20,7 +20,7 @@ export class CodeBlock {
     const head = make('div', { class: 'code-head' }, make('span', { class: 'code-language' }, this.#language), copy);
     // What scrolls has to be reachable by the keyboard.
     const pre = make('pre', { tabindex: 0 }, make('code', {}, this.#text));
-    this.element = make('div', { class: 'code' }, head, pre);
+    this.element = make('div', { class: 'code', dir: 'ltr' }, head, pre);
   }
 
   /** @param {{ text: string, lang?: string }} token */

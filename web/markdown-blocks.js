@@ -17,12 +17,19 @@ const HEADINGS = ['h2', 'h3', 'h4', 'h5', 'h6', 'h6'];
 export class Blocks {
   #parent;
   #t;
+  #isOutermost;
   #drawn = [];
 
-  /** @param {HTMLElement} parent @param {(key: string) => string} t */
-  constructor(parent, t) {
+  /**
+   * @param {HTMLElement} parent
+   * @param {(key: string) => string} t
+   * @param {{ isOutermost?: boolean }} [place] whether they stand in no other block: such a one is written from the side
+   *   that its first letter asks for
+   */
+  constructor(parent, t, { isOutermost = false } = {}) {
     this.#parent = parent;
     this.#t = t;
+    this.#isOutermost = isOutermost;
   }
 
   /** @param {object[]} tokens all there is now @param {boolean} [isAnew] whether equal text may mean something else */
@@ -49,6 +56,7 @@ export class Blocks {
 
   #replace(index, token) {
     const block = makeBlock(token, this.#t);
+    if (this.#isOutermost) block.element.dir ||= 'auto';
     block.update(token, true);
     if (this.#drawn[index]) this.#drawn[index].block.element.replaceWith(block.element);
     else this.#parent.append(block.element);

@@ -68,8 +68,8 @@ function draw(token, t, isInLink = false) {
   if (type === 'text') return document.createTextNode(decode(raw));
   if (type === 'escape') return document.createTextNode(token.text);
   if (type === 'br' || (type === 'html' && LINE_BREAK.test(raw))) return make('br');
-  if (type === 'codespan') return make('code', {}, token.text);
-  if (type === 'formula') return make('span', { class: 'formula' }, raw);
+  if (type === 'codespan') return make('code', { dir: 'ltr' }, token.text);
+  if (type === 'formula') return make('span', { class: 'formula', dir: 'ltr' }, raw);
   if (type === 'checkbox') return checkbox(token);
   if (type === 'image') return drawImage(token, t, isInLink);
   if (type === 'link') return drawLink(token, t, isInLink);

@@ -1,6 +1,7 @@
 // Markdown's text as tokens: CommonMark and GFM, with formulas kept as they were written, and within bounds, since a
 // model's text may be anything. What goes beyond them is a text like any other.
 import { Lexer, Tokenizer } from 'marked';
+import markedCjkFriendly from 'marked-cjk-friendly';
 
 // A text that nests deeper than this is no text for people.
 const MOST_NESTED = 20;
@@ -13,8 +14,13 @@ const MOST_COMPARED = 3_000_000;
 const MARK = /[*_~`[\]<>!\\$&@:]/g;
 
 const DISPLAYED_FORMULA = /^ {0,3}(\$\$|\\\[)[ \t]*(?:\n|$)/;
-const FORMULA =
-  /^(?:\\\((?:[^\\]|\\(?!\)))+\\\)|\\\[(?:[^\\]|\\(?!\]))+\\\]|\$\$[^$]+\$\$|\$(?![\s$])[^$*`\n]*[^\s$*`\\]\$(?!\d))/;
+const FORMULA = /^(?:\\\((?:[^\\]|\\(?!\)))+\\\)|\\\[(?:[^\\]|\\(?!\]))+\\\]|\$\$[^$]+\$\$)/;
+// Between single dollars, which are mostly of prices, stars are taken for products only where there are no blanks, or
+// where more of it tells a formula.
+const SHORT_FORMULA = /^\$(?![\s$])(?:[^$*`\n]*|[^\s$`]*|(?=[^$`\n]*[\\^_={}])[^$`\n]*)[^\s$`\\]\$(?!\d)/;
+// Where a line has such letters, marks beside them need no blank: **注意：**这 is bold, as it is meant.
+const EAST_ASIAN = /[\u1100-\u11ff\u2e80-\uffef\u{1b000}-\u{1b2fb}\u{20000}-\u{3fffd}]/u;
+const { emStrong, del } = markedCjkFriendly().tokenizer;
 const CLOSING = { $$: '$$', '\\[': '\\]' };
 // Chinese needs no space behind an address.
 const ADDRESS = /^[^\s<，。、；：！？（）【】《》“”「」]+/;
@@ -40,7 +46,7 @@ function displayedFormula(source) {
 
 function formula(source) {
   if (source[0] !== '$' && source[0] !== '\\') return undefined;
-  const found = FORMULA.exec(source);
+  const found = FORMULA.exec(source) ?? SHORT_FORMULA.exec(source);
   return found ? { type: 'formula', raw: found[0], text: found[0] } : undefined;
 }
 
@@ -67,6 +73,18 @@ class PageTokenizer extends Tokenizer {
   url(source) {
     const address = ADDRESS.exec(source);
     return address ? super.url(address[0]) : undefined;
+  }
+
+  emStrong(source, line, before) {
+    if (!EAST_ASIAN.test(line)) return super.emStrong(source, line, before);
+    return emStrong.call(this, source, line, before) || undefined;
+  }
+
+  /** A single tilde is "about", or a range. */
+  del(source, line, before) {
+    if (!source.startsWith('~~')) return undefined;
+    if (!EAST_ASIAN.test(line)) return super.del(source, line, before);
+    return del.call(this, source, line, before) || undefined;
   }
 
   inlineText(source) {

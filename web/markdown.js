@@ -34,7 +34,7 @@ export class MarkdownWriter {
   /** @param {HTMLElement} root empty @param {(key: string) => string} t */
   constructor(root, t) {
     this.#root = root;
-    this.#blocks = new Blocks(root, t);
+    this.#blocks = new Blocks(root, t, { isOutermost: true });
   }
 
   /** @param {string} text any piece of the Markdown, in order */
@@ -87,7 +87,7 @@ export class MarkdownWriter {
 
   #addPlain(text = '') {
     const node = document.createTextNode(text);
-    this.#root.append(make('p', { class: 'plain' }, node));
+    this.#root.append(make('p', { class: 'plain', dir: 'auto' }, node));
     return node;
   }
 

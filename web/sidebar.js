@@ -125,7 +125,7 @@ export class Sidebar {
           },
         },
       },
-      make('span', { class: 'title' }, title),
+      make('span', { class: 'title', dir: 'auto' }, title),
       answers.jobOf(head.id)
         ? make('span', { class: 'writing', role: 'img', 'aria-label': t('sidebar.writing') })
         : null,
@@ -150,7 +150,13 @@ export class Sidebar {
 
   #rename(row, head) {
     const { t, conversations, onRename } = this.#context;
-    const field = make('input', { type: 'text', class: 'rename', maxlength: 200, 'aria-label': t('sidebar.name') });
+    const field = make('input', {
+      type: 'text',
+      class: 'rename',
+      maxlength: 200,
+      dir: 'auto',
+      'aria-label': t('sidebar.name'),
+    });
     field.value = head.title;
     let done = false;
     const finish = async (keep) => {
