@@ -145,7 +145,7 @@ describe('the memory for the model', () => {
         const rate = { bytesPerSecond: 1e9, name: 'Other', bytes: 1e9 };
         localStorage.setItem('nibble.rates', JSON.stringify({ indexeddb: rate }));
         const processors = crossOriginIsolated ? navigator.hardwareConcurrency : 1;
-        const probe = { processors, decodeBytesPerSecond: 1e10, prefillWeightsPerSecond: 1e10 };
+        const probe = { processors, at: Date.now(), decodeBytesPerSecond: 1e10, prefillWeightsPerSecond: 1e10 };
         localStorage.setItem('nibble.probe', JSON.stringify(probe));
       });
     };

@@ -127,8 +127,9 @@ describe('the page', () => {
     await driver.converse(page, 'Hello');
     await drop(page, PICTURE);
     await page.locator('#problem').waitFor();
-    assert.match(await page.locator('#problem').getAttribute('data-code'), /^GGUF_/);
-    assert.match(await text(page, 'problem-text'), /no GGUF model.* is still loaded\./s);
+    assert.equal(await page.locator('#problem').getAttribute('data-code'), 'GGUF_BAD_MAGIC');
+    assert.match(await text(page, 'problem-text'), /no GGUF model/);
+    assert.match(await text(page, 'problem-detail'), /was not opened\./);
     assert.equal(await page.locator('#remedy').isVisible(), false, 'the included model is the one in use');
     await driver.shoot(page, 'problem');
     await page.locator('#dismiss').click();
@@ -168,6 +169,15 @@ describe('the page', () => {
     assert.deepEqual(await drop(page, model), [true, true]);
     await page.waitForFunction(() => JSON.parse(localStorage.getItem('nibble.settings') ?? '{}').model?.stored);
     await driver.untilReady(page);
+    // What was only dropped is stored, which is said.
+    await page
+      .locator('#kept-text', { hasText: /^A copy of Nibble tiny is kept in this browser \(\d+ kB\)/ })
+      .waitFor();
+    await driver.shoot(page, 'kept');
+    await page.locator('#kept-models').click();
+    await page.locator('#models-panel').getByText('Nibble tiny').first().waitFor();
+    await page.keyboard.press('Escape');
+    await page.locator('#kept').waitFor({ state: 'hidden' });
     assert.match(await driver.converse(page, 'Hello'), /\p{L}/u);
     assert.deepEqual(await drag(page, ['dragover', 'drop'], { link: 'https://example.org/' }), [true, true]);
     assert.equal(page.url().split('#')[0], browser.server.url);

@@ -7,11 +7,12 @@ import { ContextNotice } from './context-notice.js';
 import { newConversation, openConversations } from './conversations.js';
 import { openDialog } from './dialog.js';
 import { breathe, find, make } from './dom.js';
-import { acceptDrops } from './drop.js';
+import { acceptDrops, purposeOf } from './drop.js';
 import { EngineRoom, INCLUDED_MODEL, isIncluded } from './engine-room.js';
 import { GoneNotice } from './gone-notice.js';
 import { chooseLocale, Language } from './i18n.js';
 import { placeIcons } from './icons.js';
+import { KeptNotice } from './kept-notice.js';
 import { LoadPanel } from './load-panel.js';
 import { ModelShelf } from './model-shelf.js';
 import { describeProblem } from './problem.js';
@@ -69,6 +70,7 @@ class App {
     this.updateNotice = new UpdateNotice({ offline, t, isBusy: () => this.answers.isBusy || room.isLoading });
     this.goneNotice = new GoneNotice({ settings, room, t });
     this.contextNotice = new ContextNotice(room, t);
+    this.keptNotice = new KeptNotice(t, { onModels: () => this.#openModels() });
     this.loadPanel = new LoadPanel(room, t, {
       onCancelled: () => this.composer.focus(),
       onSettings: () => this.openSettings('memoryBudget'),
@@ -99,6 +101,7 @@ class App {
 
   /** @param {import('./engine-room.js').Model} model @param {{ keeps?: boolean }} [how] as the room takes it */
   async load(model, how) {
+    this.keptNotice.tell(null);
     await this.room.load(model, how);
     const { engine, problem, keeps } = this.room;
     if (problem !== null || engine === null) return;
@@ -155,6 +158,7 @@ class App {
       room: this.room,
       rates: this.rates,
       onUse: (model, how) => this.load(model, how),
+      isBusy: () => this.answers.isBusy || this.room.isLoading,
       announce: (text) => this.announce(text),
       onStored: () => this.readouts.checkOffline(),
     });
@@ -217,7 +221,7 @@ class App {
     room.onChange(() => this.#refresh({ list: false }));
     conversations.onChangeElsewhere((id) => this.#takeOver(id));
     acceptDrops(find('drop'), {
-      onFile: (file) => (/\.json$/i.test(file.name) ? this.transfer.import(file) : this.load(file)),
+      onFile: (file) => this.#openFile(file),
       onUnclear: () => this.#refuseFiles(),
     });
     listenToShortcuts({
@@ -280,6 +284,26 @@ class App {
     find('missing').hidden = id === null || kept !== null;
   }
 
+  /** A file was dropped on the page. */
+  async #openFile(file) {
+    const { t } = this.language;
+    const purpose = await purposeOf(file);
+    if (purpose === 'archive') return this.transfer.import(file);
+    if (purpose === 'other') {
+      const problem = {
+        code: 'GGUF_BAD_MAGIC',
+        text: t('problem.GGUF_BAD_MAGIC'),
+        detail: t('problem.document', file),
+      };
+      this.loadPanel.showProblem(problem);
+      return this.announce(problem.text);
+    }
+    await this.load(file);
+    const { engine, model } = this.room;
+    if (engine === null || model !== file || engine.info.storage.state === 'none') return;
+    this.keptNotice.tell({ name: engine.info.name, bytes: file.size });
+  }
+
   #refuseFiles() {
     const text = this.language.t('problem.several');
     this.loadPanel.showProblem({ code: 'FILES_SEVERAL', text, detail: '' });
@@ -336,6 +360,7 @@ class App {
     this.loadPanel.render();
     this.goneNotice.render();
     this.contextNotice.render();
+    this.keptNotice.render();
     this.models.render();
     this.transfer.render();
     this.#refresh();

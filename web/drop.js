@@ -1,9 +1,31 @@
 // Files that are dragged onto the page. Without this the browser would leave the page for whatever is dropped on it.
 
+// What a model's file begins with.
+const MAGIC = 'GGUF';
+
 const bringsFiles = (event) => event.dataTransfer?.types.includes('Files') ?? false;
 
 /** @param {string} name of a file */
 export const isModelFile = (name) => /\.gguf$/i.test(name);
+
+/** @param {string} name of a file */
+const isArchive = (name) => /\.json$/i.test(name);
+
+/**
+ * What a file is for, by its name or else by its first bytes.
+ * @param {File} file
+ * @returns {Promise<'archive' | 'model' | 'other'>} one that is empty, or cannot be read, counts as a model, whose load
+ *   tells so
+ */
+export async function purposeOf(file) {
+  if (isArchive(file.name)) return 'archive';
+  if (isModelFile(file.name)) return 'model';
+  const head = await file
+    .slice(0, MAGIC.length)
+    .text()
+    .catch(() => '');
+  return head === '' || head === MAGIC ? 'model' : 'other';
+}
 
 /**
  * The file that is meant where several are dropped at once: the only model among them.

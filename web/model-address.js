@@ -13,6 +13,15 @@ const OWN_MACHINE = /^(localhost|.*\.localhost|127\.\d+\.\d+\.\d+|\[::1\])$/;
 
 const isAny = (patterns, name) => patterns.some((pattern) => pattern.test(name));
 
+/** URL.parse(), which browsers have only lately. */
+function parse(address) {
+  try {
+    return new URL(address);
+  } catch {
+    return null;
+  }
+}
+
 /**
  * @param {string} text what the reader has typed
  * @param {{ isSecure: boolean }} page whether it came over https, from where a browser loads nothing over plain http
@@ -21,7 +30,7 @@ const isAny = (patterns, name) => patterns.some((pattern) => pattern.test(name))
 export function readAddress(text, { isSecure }) {
   const address = text.trim();
   if (address === '') return { fault: 'models.url.empty' };
-  const url = URL.canParse(address) ? new URL(address) : null;
+  const url = parse(address);
   if (url === null || !['https:', 'http:'].includes(url.protocol)) return { fault: 'models.url.bad' };
   if (url.protocol === 'http:') {
     if (!isAny(LOCAL, url.hostname)) return { fault: 'models.url.bad' };

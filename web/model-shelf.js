@@ -22,6 +22,7 @@ export class ModelShelf {
    * @param {import('./engine-room.js').EngineRoom} context.room
    * @param {import('./read-rates.js').ReadRates} context.rates
    * @param {(model: import('./engine-room.js').Model, how?: { keeps?: boolean }) => void} context.onUse
+   * @param {() => boolean} context.isBusy
    * @param {(text: string) => void} context.announce
    * @param {() => void} context.onStored what is stored has changed, here or in another tab
    */
@@ -43,6 +44,7 @@ export class ModelShelf {
         const { store, ...options } = settings.engine();
         return options;
       },
+      isBusy: context.isBusy,
       onMemoryBudget: (bytes) => settings.set('memoryBudget', bytes),
       onStored: () => {
         this.#channel.postMessage(null);

@@ -5,6 +5,8 @@ import { estimateSpeed, probeSpeed } from './nibble/index.js';
 import { MEMORY_BUDGETS } from './settings.js';
 
 const KEY = 'nibble.probe';
+// A machine may have been busy when it was measured, or on its battery.
+const PROBE_MILLISECONDS = 24 * 3600 * 1000;
 // An English word is about four thirds of a token.
 const WORDS_PER_TOKEN = 0.75;
 // What a token costs besides its weights: sampling, turning it into text, waking the threads for each layer, and the way
@@ -42,14 +44,15 @@ const USUAL_GIGABYTES = 4;
  * @param {import('./nibble/index.js').ModelStore | null} context.store
  * @param {object} context.options of the engine, as they are set
  * @param {number | null} context.readRate of the store, bytes a second; null: not known
+ * @param {() => boolean} context.isBusy whether something else computes now
  * @param {AbortSignal} [context.signal]
  * @returns {Promise<Estimate>} rejects with the problem where the engine cannot run the model
  */
-export async function estimateModel(model, { store, options, readRate, signal }) {
+export async function estimateModel(model, { store, options, readRate, isBusy, signal }) {
   const description = await describeFitting(model, { ...options, signal });
   const { name, file, quantization, tensors, tensorBytes, memory, problem } = description;
   if (memory === null) throw problem;
-  const [probe, free] = await Promise.all([rememberedProbe(signal), freeBytes(store)]);
+  const [probe, free] = await Promise.all([rememberedProbe(isBusy, signal), freeBytes(store)]);
   const budget = options.memoryBudget ?? null;
   const bytes = Object.values(memory).reduce((sum, part) => sum + part, 0);
   const speed = probe && estimateSpeed(probe, workPerToken(tensors));
@@ -116,15 +119,18 @@ function workPerToken(tensors) {
   };
 }
 
-/** The probe runs once; another number of threads makes another speed. */
-async function rememberedProbe(signal) {
+/** The probe runs once a day; another number of threads makes another speed. */
+async function rememberedProbe(isBusy, signal) {
   const threads = globalThis.crossOriginIsolated ? navigator.hardwareConcurrency : 1;
   const remembered = readProbe();
-  if (remembered?.processors === threads) return remembered;
+  const age = Date.now() - remembered?.at;
+  const isFresh = age >= 0 && age < PROBE_MILLISECONDS;
+  // While something else computes, an old measurement is nearer to the truth than a new one.
+  if (remembered?.processors === threads && (isFresh || isBusy())) return remembered;
   try {
     const { decodeBytesPerSecond, prefillWeightsPerSecond } = await probeSpeed({ signal });
-    const measured = { processors: threads, decodeBytesPerSecond, prefillWeightsPerSecond };
-    writeProbe(measured);
+    const measured = { processors: threads, at: Date.now(), decodeBytesPerSecond, prefillWeightsPerSecond };
+    if (!isBusy()) writeProbe(measured);
     return measured;
   } catch (error) {
     if (signal?.aborted) throw error;

@@ -44,7 +44,7 @@ export class ModelList {
 
   /** @param {StoredModel[]} models */
   show(models) {
-    this.#models = models.toSorted((a, b) => (b.usedAt ?? 0) - (a.usedAt ?? 0));
+    this.#models = [...models].sort((a, b) => (b.usedAt ?? 0) - (a.usedAt ?? 0));
     this.render();
   }
 

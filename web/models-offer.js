@@ -36,7 +36,13 @@ export class Offer {
       const store = await panel.store().catch(() => null);
       const readRate = store && (panel.rates.get(store.kind)?.bytesPerSecond ?? null);
       this.#settled = {
-        estimate: await estimateModel(model, { store, options: panel.engineOptions(), readRate, signal }),
+        estimate: await estimateModel(model, {
+          store,
+          options: panel.engineOptions(),
+          readRate,
+          isBusy: panel.isBusy,
+          signal,
+        }),
       };
     } catch (problem) {
       if (signal.aborted) return;

@@ -122,7 +122,7 @@ export class ModelSpace {
 
   #largest() {
     const complete = this.#panel.stored().filter(({ state }) => state === 'complete');
-    return complete.toSorted((a, b) => b.storedBytes - a.storedBytes)[0];
+    return complete.sort((a, b) => b.storedBytes - a.storedBytes)[0];
   }
 
   async #measure({ id, name, storedBytes: bytes }) {

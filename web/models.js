@@ -23,6 +23,7 @@ const INCLUDED = 'models/nibble-tiny.gguf';
  * @property {(id: string, name: string) => void} [onDeleted] by id and name: a model is stored no more
  * @property {() => void} [onStored] what is stored has changed
  * @property {() => object} engineOptions those that a model would be loaded with
+ * @property {() => boolean} [isBusy] whether an answer is being written, or a model loaded
  * @property {(bytes: number) => void} onMemoryBudget a model is to take no more memory
  * @property {(kind: 'indexeddb' | 'opfs') => void | Promise<void>} [onStoreKind] another place for models was chosen;
  *   store() has to give that one from then on
@@ -62,6 +63,7 @@ export class Panel {
     this.onStoreKind = context.onStoreKind;
     this.rates = context.rates;
     this.engineOptions = context.engineOptions;
+    this.isBusy = context.isBusy ?? (() => false);
     this.onMemoryBudget = context.onMemoryBudget;
     this.includedUrl = new URL(INCLUDED, document.baseURI);
     this.downloads = new Downloads({

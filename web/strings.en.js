@@ -116,6 +116,9 @@ export default {
 
   'gone.text': '{name} is no longer on this device; this is the included model.',
 
+  'kept.text':
+    'A copy of {name} is kept in this browser ({size}), so that it opens at the next visit. Under Models it can be deleted.',
+
   'facts.resumed': {
     one: 'resumed after a reload: {count} token not read again',
     other: 'resumed after a reload: {count} tokens not read again',
@@ -288,6 +291,7 @@ export default {
   'problem.several': 'These are several files. Drop one .gguf file at a time.',
   'problem.GGUF_TRUNCATED': 'This file is incomplete: it ends too early. Get it again.',
   'problem.GGUF_BAD_MAGIC': 'This file is no GGUF model. It is something else, such as an image or a text.',
+  'problem.document': '{name} was not opened. To ask about what a text says, copy it into the message field.',
   'problem.CONTEXT_FULL': 'The text is too long for this model.',
   'problem.NO_TOKEN_ALLOWED': 'The settings forbid every word that could come next.',
   'problem.ENGINE_CRASHED': 'The engine has crashed. It can be started again; the conversation is kept.',

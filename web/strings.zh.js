@@ -113,6 +113,8 @@ export default {
 
   'gone.text': '{name} 已不在这台设备上；现在使用的是自带的模型。',
 
+  'kept.text': '此浏览器保存了 {name} 的一份副本（{size}），下次访问时可直接打开。可在“模型”中删除。',
+
   'facts.resumed': { other: '重新加载后接续：{count} 个词元无需重读' },
   'facts.dropped': { other: '从上下文中丢弃了 {count} 个旧词元' },
 
@@ -267,6 +269,7 @@ export default {
   'problem.empty': '这个文件是空的：{name}。',
   'problem.GGUF_TRUNCATED': '这个文件不完整：它提前结束了。请重新获取。',
   'problem.GGUF_BAD_MAGIC': '这个文件不是 GGUF 模型，而是其他内容，例如图片或文本。',
+  'problem.document': '没有打开 {name}。要询问一段文字的内容，请将其复制到消息框中。',
   'problem.CONTEXT_FULL': '文字对这个模型来说太长了。',
   'problem.NO_TOKEN_ALLOWED': '设置禁止了接下来可能出现的所有词元。',
   'problem.ENGINE_CRASHED': '引擎崩溃了。可以重新启动，对话会保留。',
