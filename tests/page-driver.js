@@ -136,27 +136,36 @@ export async function shoot(page, name) {
 /**
  * Puts an engine of the test's own in the place of the library's: its answers are what the test says, piece by piece.
  * @param {import('playwright-core').Page} page
- * @param {{ answers?: string[][], contextSize?: number, pause?: number, holdAt?: number, info?: object, result?: object }} script a list of pieces for each
- *   answer in turn, the last for all further ones; milliseconds between two pieces; before which piece an answer waits for release(), once a page; what else the engine tells of itself;
- *   and of an answer
+ * @param {object} script
+ * @param {string[][]} [script.answers] a list of pieces for each answer in turn, the last for all further ones
+ * @param {number} [script.contextSize]
+ * @param {number} [script.pause] milliseconds between two pieces
+ * @param {number} [script.holdAt] before which piece an answer waits for release(), once a page
+ * @param {number} [script.crashAt] before which piece of the first answer the engine crashes
+ * @param {number} [script.failures] how many loads fail, the first ones
+ * @param {boolean} [script.opens] whether the chat template opens the reasoning
+ * @param {object} [script.memory] what else the engine holds
+ * @param {object} [script.info] what else the engine tells of itself
+ * @param {object} [script.result] and of an answer
  */
 export async function scriptEngine(page, script) {
   const body = `export class NibbleError extends Error {
     constructor(code, message, { details } = {}) { super(message); Object.assign(this, { code, details, name: 'NibbleError' }); }
   }
-  const script = ${JSON.stringify({ answers: [['Hello.']], contextSize: 512, pause: 0, ...script })};
+  const script = ${JSON.stringify({ answers: [['Hello.']], contextSize: 512, pause: 0, failures: 0, ...script })};
   globalThis.calls = [];
+  globalThis.loads = globalThis.unloads = 0;
   const held = new Promise((resolve) => { globalThis.release = resolve; });
   const wait = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
-  const render = (messages) => messages.map(({ role, content }) => role + ': ' + content + ' ').join('');
+  const render = (messages) => messages.map(({ role, content }) => role + ': ' + content + ' ').join('') + (script.opens ? 'assistant: <think>\\n' : '');
   const count = (text) => text.trim().split(/\\s+/).length;
   class Engine {
     info = { name: 'scripted', quantization: { label: 'Q4_0' }, contextSize: script.contextSize, trainedContext: script.contextSize,
       threads: 1, kernelSet: 'scripted', wasm: 'simd128', storage: { kind: null, id: null, state: 'none', bytesPerSecond: 0, problem: null }, ...script.info };
-    async memory() { return { wasm: 2e6, weights: 1e6, kvCache: 5e5, activations: 1e5, other: 1e5, javascript: 3e6, total: 5e6 }; }
+    async memory() { return { wasm: 2e6, weights: 1e6, kvCache: 5e5, activations: 1e5, other: 1e5, javascript: 3e6, total: 5e6, ...script.memory }; }
     async render(messages) { return render(messages); }
     async tokenize(text) { return Array(count(text)).fill(0); }
-    async unload() {}
+    async unload() { globalThis.unloads++; }
     async createSession() { return this; }
     async restoreSession() { return null; }
     async savedSessions() { return []; }
@@ -180,6 +189,10 @@ export async function scriptEngine(page, script) {
         for (const text of pieces) {
           if (script.pause > 0) await wait(script.pause);
           if (tokens === script.holdAt) await held;
+          if (tokens === script.crashAt && globalThis.calls.length === 1) {
+            const error = new NibbleError('ENGINE_CRASHED', 'unreachable');
+            fail(error); throw error;
+          }
           if (signal?.aborted) { finishReason = 'cancelled'; break; }
           if (tokens >= (options.maxTokens ?? Infinity)) { finishReason = 'length'; break; }
           if (promptTokens + tokens >= script.contextSize) { finishReason = 'context'; break; }
@@ -192,7 +205,10 @@ export async function scriptEngine(page, script) {
       return { result, stop() {}, [Symbol.asyncIterator]: write };
     }
   }
-  export const createEngine = async () => new Engine();
+  export const createEngine = async () => {
+    if (++globalThis.loads <= script.failures) throw new NibbleError('DOWNLOAD_FAILED', 'HTTP 404', { details: {} });
+    return new Engine();
+  };
   export const describeModel = async () => ({ problem: null });
   export const probeSpeed = async () => ({});
   export const estimateSpeed = () => ({});

@@ -55,6 +55,7 @@ export class MessageView {
       this.notice,
       this.foot,
     );
+    if (isUser) this.text.dir = 'auto';
     if (isUser) this.text.textContent = message.content;
     else this.write(message.content);
   }

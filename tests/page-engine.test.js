@@ -1,0 +1,166 @@
+// The page and its engine: one that fails, crashes or vanishes, one that makes way for another, and answers meanwhile.
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+import * as driver from './page-driver.js';
+
+const LIMIT = { timeout: 180_000 };
+const pieces = (text) => text.match(/\s?\S+/g);
+
+let browser;
+
+before(async () => {
+  browser = await driver.startBrowser({ serviceWorkers: 'block' });
+});
+
+after(() => browser?.close());
+
+async function open(script, { isReady = true } = {}) {
+  const before = async (page) => {
+    await driver.forgetVisits(page);
+    if (script !== null) await driver.scriptEngine(page, script);
+  };
+  const opened = await driver.openPage(browser, { before });
+  if (isReady) await driver.untilReady(opened.page);
+  opened.complaints.length = 0;
+  return opened;
+}
+
+const answers = (page) => page.locator('.message.assistant .text').allTextContents();
+const ending = (page) => page.locator('.message.assistant .ending').allTextContents();
+const again = (page) => page.locator('.notice').getByRole('button', { name: 'Try again' });
+const calls = (page) => page.evaluate(() => globalThis.calls);
+const loads = (page) => page.evaluate(() => globalThis.loads);
+
+describe('an engine that crashes', () => {
+  test('is replaced; the answer says what happened, keeps what was written and goes on', LIMIT, async () => {
+    const opened = await open({ answers: [pieces('one two three'), pieces(' and four')], crashAt: 2 });
+    const { page } = opened;
+    await driver.ask(page, 'Count.');
+    await page.locator('.notice', { hasText: 'The engine has crashed.' }).waitFor();
+    assert.deepEqual(await answers(page), ['one two']);
+    assert.deepEqual(await ending(page), ['Broken off by a fault.']);
+    await driver.untilReady(page);
+    await driver.untilEqual(() => loads(page), 2);
+    await again(page).click();
+    await driver.untilIdle(page);
+    assert.deepEqual(await answers(page), ['one two and four']);
+    assert.deepEqual(await ending(page), []);
+    assert.doesNotMatch(await page.locator('body').innerText(), /is still loaded/);
+    await opened.close();
+  });
+
+  test('before its first word leaves a question that can be asked again', LIMIT, async () => {
+    const opened = await open({ answers: [['Hello.']], crashAt: 0 });
+    const { page } = opened;
+    await driver.ask(page, 'Hi.');
+    await again(page).click();
+    await driver.untilEqual(() => answers(page), ['Hello.']);
+    await driver.untilIdle(page);
+    await opened.close();
+  });
+});
+
+describe('a model that cannot be loaded', () => {
+  test('lets no message wait: it says so, and asks again where the reader wants it', LIMIT, async () => {
+    const opened = await open({ failures: 2 }, { isReady: false });
+    const { page } = opened;
+    await page.locator('#problem').waitFor();
+    await driver.ask(page, 'Hi.');
+    await page.locator('.notice', { hasText: 'There is no answer, since no model is loaded.' }).waitFor();
+    await driver.untilIdle(page);
+    assert.equal(await page.locator('.message.user .text').textContent(), 'Hi.');
+    await driver.shoot(page, 'no-model');
+    await again(page).click();
+    // The second load fails while the message waits for it.
+    await driver.untilEqual(() => loads(page), 2);
+    await page.locator('.notice', { hasText: 'There is no answer' }).waitFor();
+    await again(page).click();
+    await driver.untilEqual(() => answers(page), ['Hello.']);
+    await driver.untilReady(page);
+    opened.complaints.length = 0;
+    await opened.close();
+  });
+});
+
+describe('an answer', () => {
+  test('is written to its end while other settings or another model load', LIMIT, async () => {
+    const opened = await open({ answers: [pieces('a b c d e f'), ['Next.']], holdAt: 3 });
+    const { page } = opened;
+    await driver.ask(page, 'Go on.');
+    await driver.untilEqual(() => answers(page), ['a b c']);
+    await page.locator('#open-settings').click();
+    await page.locator('#setting-threads').fill('1');
+    await page.keyboard.press('Tab');
+    await page.keyboard.press('Escape');
+    await driver.untilEqual(() => loads(page), 2);
+    await driver.untilReady(page);
+    assert.equal(await page.evaluate(() => globalThis.unloads), 0, 'the engine that writes is still there');
+    await driver.release(page);
+    await driver.untilIdle(page);
+    assert.deepEqual(await answers(page), ['a b c d e f']);
+    assert.deepEqual(await ending(page), []);
+    await driver.untilEqual(() => page.evaluate(() => globalThis.unloads), 1);
+    assert.equal(await driver.converse(page, 'And?'), 'Next.');
+    await opened.close();
+  });
+
+  test('is waited for by a model that does not fit beside the present one, which says so', LIMIT, async () => {
+    const opened = await open({ answers: [pieces('a b c d'), ['Next.']], holdAt: 2, memory: { wasm: 6e8 } });
+    const { page } = opened;
+    await driver.ask(page, 'Go on.');
+    await driver.untilEqual(() => answers(page), ['a b']);
+    await page.locator('#open-settings').click();
+    await page.locator('#setting-threads').fill('1');
+    await page.keyboard.press('Tab');
+    await page.keyboard.press('Escape');
+    await page.locator('#loading-text', { hasText: 'once the answer is written' }).waitFor();
+    await driver.shoot(page, 'loading-waits');
+    assert.equal(await loads(page), 1);
+    await driver.release(page);
+    await driver.untilEqual(() => loads(page), 2);
+    await driver.untilReady(page);
+    await driver.untilIdle(page);
+    assert.deepEqual(await answers(page), ['a b c d']);
+    await opened.close();
+  });
+
+  test('that waits for another one ends as soon as it is stopped, and the next still waits', LIMIT, async () => {
+    const opened = await open({ answers: [pieces('a b c'), ['Third.']], holdAt: 1 });
+    const { page } = opened;
+    await driver.ask(page, 'First');
+    await driver.untilEqual(() => answers(page), ['a']);
+    await page.locator('#new-chat').click();
+    await driver.ask(page, 'Second');
+    await page.locator('.progress-note', { hasText: 'Waiting for another answer' }).waitFor();
+    await page.locator('#stop').click();
+    await driver.untilIdle(page);
+    assert.deepEqual(await ending(page), ['Stopped.']);
+    await page.locator('#new-chat').click();
+    await driver.ask(page, 'Third');
+    await page.locator('.progress-note', { hasText: 'Waiting for another answer' }).waitFor();
+    assert.equal((await calls(page)).length, 1);
+    await driver.release(page);
+    await driver.untilEqual(() => answers(page), ['Third.']);
+    await driver.untilIdle(page);
+    await opened.close();
+  });
+
+  test('goes on within thoughts that the template has opened, without opening them twice', LIMIT, async () => {
+    const opened = await open({ answers: [pieces('I think so'), pieces(' and so</think>Yes.')], opens: true });
+    const { page } = opened;
+    await page.locator('#open-settings').click();
+    await page.locator('#setting-maxTokens').fill('2');
+    await page.keyboard.press('Tab');
+    await page.keyboard.press('Escape');
+    await driver.ask(page, 'Really?');
+    await driver.untilIdle(page);
+    await page.locator('.message.assistant .foot .quiet').click();
+    await page.locator('.reasoning-text', { hasText: 'I think and so' }).waitFor({ state: 'attached' });
+    await driver.untilIdle(page);
+    const [, second] = await calls(page);
+    assert.equal(second.continueLast, true);
+    assert.equal(second.messages.at(-1).content, 'I think');
+    assert.deepEqual(await page.locator('.reasoning').count(), 1);
+    await opened.close();
+  });
+});
