@@ -4,7 +4,7 @@ import { posix } from 'node:path';
 
 const MOST_LINES = 500;
 export const LIBRARIES = ['@huggingface/jinja', '@huggingface/tokenizers', 'hash-wasm', 'idb'];
-const PAGE_LIBRARIES = ['marked', 'idb'];
+const PAGE_LIBRARIES = ['marked', 'marked-cjk-friendly', 'idb'];
 const WEB_ENTRY = './nibble/index.js';
 const HEAP_FILE = 'js/engine.js';
 // Scripts that build and serve: they run on the developer's machine and are no part of the library or the page.
