@@ -11,15 +11,27 @@ import { call, cancel, readReply } from './protocol.js';
  * @property {(busy: boolean) => void} [keepAlive] whether the process has to stay for it
  */
 
+// How long a worker whose engine has crashed may take to end its threads.
+const LEAVE_MILLISECONDS = 1000;
+
 export class Client {
   #port;
   #waiting = new Map();
   #lastId = 0;
   #failure = null;
+  #tellEnded;
+  #onLeft = () => {};
 
   /** @param {WorkerPort} port a worker that was just started */
   constructor(port) {
     this.#port = port;
+    /**
+     * Resolves with why it ended, once the worker is gone. Calls are rejected with the same as soon as that is known.
+     * @type {Promise<NibbleError>}
+     */
+    this.ended = new Promise((resolve) => {
+      this.#tellEnded = resolve;
+    });
     port.keepAlive?.(false);
     port.listen({
       onMessage: (data) => this.#receive(data),
@@ -68,13 +80,47 @@ export class Client {
     });
   }
 
+  /**
+   * Has the worker stop what runs, keep what it can and give back what it holds; then ends it, by force where that takes
+   * longer than it may. May be called twice, and beside close().
+   * @param {'unload' | 'storeClose'} method
+   * @param {NibbleError} reason as for close()
+   * @param {number} milliseconds that it may take
+   */
+  async end(method, reason, milliseconds) {
+    if (this.#failure === null) await within(milliseconds, this.call(method, {}));
+    await this.close(reason);
+  }
+
   /** Ends the worker; calls that wait and calls to come are rejected with `reason`. May be called twice. */
   async close(reason) {
-    if (this.#failure !== null) return;
+    if (this.#failure === null) this.#terminate(reason);
+    await this.ended;
+  }
+
+  /** `first` is waited for before the worker is ended. */
+  async #terminate(reason, first = null) {
     this.#failure = reason;
     for (const { reject } of this.#waiting.values()) reject(reason);
     this.#waiting.clear();
+    if (first !== null) await first();
     await this.#port.terminate();
+    this.#tellEnded(reason);
+  }
+
+  /**
+   * The worker is there, but not what it had in its heap: it can still end its threads. Nobody waits for a call any more,
+   * so the answer is one that nobody asked for.
+   */
+  #crashed(reason) {
+    const leave = () => {
+      this.#port.post(call(++this.#lastId, 'unload', {}));
+      const answered = new Promise((resolve) => {
+        this.#onLeft = resolve;
+      });
+      return within(LEAVE_MILLISECONDS, answered);
+    };
+    this.#terminate(reason, leave);
   }
 
   #receive(data) {
@@ -86,9 +132,14 @@ export class Client {
       return;
     }
     const waiting = this.#waiting.get(reply.id);
+    if (this.#failure !== null && reply.id === this.#lastId) this.#onLeft();
     if (waiting === undefined) return;
     if (reply.kind === 'event') {
       this.#report(reply, waiting.onEvent);
+      return;
+    }
+    if (reply.error?.code === 'ENGINE_CRASHED') {
+      this.#crashed(reply.error);
       return;
     }
     this.#settled(reply.id);
@@ -116,4 +167,14 @@ export class Client {
     this.#waiting.delete(id);
     if (this.#waiting.size === 0) this.#port.keepAlive?.(false);
   }
+}
+
+/** Waits until a promise has settled, or so long. */
+async function within(milliseconds, promise) {
+  let timer;
+  const patience = new Promise((resolve) => {
+    timer = setTimeout(resolve, milliseconds);
+  });
+  await Promise.race([promise.catch(() => {}), patience]);
+  clearTimeout(timer);
 }

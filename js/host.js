@@ -231,6 +231,13 @@ export class Host {
     return null;
   }
 
+  /** Ends threads and readers without a call into the wasm, which has crashed; resolves when this worker may be ended. */
+  async abandon() {
+    this.#runtime?.close();
+    if (this.#hasWorkers) await this.#platform.workersEnded?.();
+    return null;
+  }
+
   async #end() {
     await this.#loading?.catch(() => {});
     this.#loading = null;

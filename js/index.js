@@ -137,14 +137,13 @@ export function createLibrary(platform) {
     const { descriptor, transfer } = source;
     let client;
     let timer;
+    let patience = END_MILLISECONDS;
     try {
       const store = readStore('store', options.store === undefined ? platform.defaultStore(descriptor) : options.store);
+      if (store !== null) patience = KEEP_MILLISECONDS;
       const stop = () => {
         // The worker stops by itself; one that hangs is ended.
-        timer = setTimeout(
-          () => client.close(loadingCancelled()),
-          store === null ? END_MILLISECONDS : KEEP_MILLISECONDS,
-        );
+        timer = setTimeout(() => client.close(loadingCancelled()), patience);
       };
       client = new Client(startWorker(platform, options.workerUrl));
       signal?.addEventListener('abort', stop, { once: true });
@@ -158,7 +157,9 @@ export function createLibrary(platform) {
         signal?.removeEventListener('abort', stop);
       }
     } catch (error) {
-      if (!isEnding()) await client?.close(error);
+      // Whatever the worker was at, also where what was wrong is a callback of the caller's: it keeps what has come and
+      // gives back what it holds.
+      if (!isEnding()) await client?.end('unload', error, patience);
       throw error;
     } finally {
       clearTimeout(timer);
@@ -279,6 +280,14 @@ export class Engine extends SessionCalls {
     });
     // Whoever only makes calls learns of an error there.
     this.ready.catch(() => {});
+    /**
+     * Resolves when the engine has ended and its memory is given back: with undefined after unload(), otherwise with why,
+     * such as WORKER_FAILED or ENGINE_CRASHED. It is never rejected. As soon as that is known, calls that wait are
+     * rejected with the same error, and so are all later ones: create a new engine then. It also tells of a worker that a
+     * browser has ended without any event.
+     * @type {Promise<NibbleError | undefined>}
+     */
+    this.closed = client.ended.then((reason) => (reason.code === 'UNLOADED' ? undefined : reason));
   }
 
   /** Whether unload() was called. */
@@ -383,14 +392,7 @@ export class Engine extends SessionCalls {
   }
 
   async #unload() {
-    let timer;
-    const patience = new Promise((resolve) => {
-      timer = setTimeout(resolve, UNLOAD_MILLISECONDS);
-    });
-    // The worker stops what runs and answers; one that hangs is ended without an answer.
-    await Promise.race([this.#client.call('unload', {}).catch(() => {}), patience]);
-    clearTimeout(timer);
-    await this.#client.close(unloaded());
+    await this.#client.end('unload', unloaded(), UNLOAD_MILLISECONDS);
   }
 }
 

@@ -45,6 +45,8 @@ export class ModelStore {
     this.#persistence = persistence;
     /** @type {'indexeddb' | 'opfs' | 'folder' | 'memory'} */
     this.kind = kind;
+    /** As Engine.closed: undefined after close(), otherwise why no call is answered any more. @type {Promise<NibbleError | undefined>} */
+    this.closed = client.ended.then((reason) => (reason.code === CLOSED ? undefined : reason));
   }
 
   /** @returns {Promise<StoredModel[]>} */
@@ -149,10 +151,12 @@ export class ModelStore {
     return this.#client.call('storeReadRate', { id: readId(id) }, { signal });
   }
 
-  /** Ends the worker; what is stored stays. May be called twice. */
+  /**
+   * Stops what runs (CANCELLED), which keeps what has come, and ends the worker; what is stored stays. May be called
+   * twice.
+   */
   async close() {
-    await this.#client.call('storeClose', {}).catch(() => {});
-    await this.#client.close(new NibbleError('STORE_UNAVAILABLE', 'The store was closed. Open it again.'));
+    await this.#client.end('storeClose', storeClosed(), CLOSE_MILLISECONDS);
   }
 
   async #callWithModel(method, model, params, options) {
@@ -171,6 +175,11 @@ function storedOr(model) {
   const isId = typeof model === 'string' && /^(url|file|bytes):/.test(model) && !/^file:\/\//.test(model);
   return isId ? { stored: model } : model;
 }
+
+const CLOSED = 'STORE_UNAVAILABLE';
+const storeClosed = () => new NibbleError(CLOSED, 'The store was closed. Open it again.');
+// How long interrupted imports may take to keep what they have.
+const CLOSE_MILLISECONDS = 10_000;
 
 function readId(id) {
   if (typeof id !== 'string' || id === '') throw invalid('id', id, 'the id of a stored model');

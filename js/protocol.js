@@ -6,6 +6,7 @@
 //   from the worker  { id, event }                              any number of them while the call runs
 //                                                          ({ opened } of a load: calls run from now on, while it ends)
 //                    { id, result } or { id, error }            its end; error as NibbleError.toJSON() makes it
+//                    { lifeline }                            in browsers, once: see lifeline.web.js
 import { NibbleError } from './errors.js';
 
 /** The calls that are made on one of an engine's sessions: `params.session` is its number; without it, the engine's own. */

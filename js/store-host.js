@@ -196,8 +196,10 @@ export class StoreHost {
     });
   }
 
-  async storeClose() {
+  /** What runs has been told to stop; what an import has is kept, and its lock given back, before anything ends. */
+  async storeClose(_, { untilAlone }) {
     this.#closed = true;
+    await untilAlone();
     await this.#backend?.close();
     (await this.#starting?.catch(() => null))?.runtime.close();
     this.#backend = this.#starting = null;

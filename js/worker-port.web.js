@@ -1,4 +1,5 @@
 // Browsers' workers: how one is started from wherever its file lies, and as client.js takes it.
+import { watchLifeline } from './lifeline.web.js';
 
 /**
  * Starts a worker. Its file is a classic script, which a worker may be in every browser.
@@ -54,12 +55,14 @@ function foreignFailure(address, reason) {
  */
 function portOf(worker, { explain = (reason) => reason, onEnd = () => {} } = {}) {
   let isStarted = false;
+  const ended = new AbortController();
   return {
     post: (message, transfer = []) => worker.postMessage(message, transfer),
     listen({ onMessage, onFailure }) {
       worker.addEventListener('message', ({ data }) => {
         isStarted = true;
-        onMessage(data);
+        if (data?.lifeline === undefined) onMessage(data);
+        else watchLifeline(data.lifeline, ended.signal, () => onFailure('the browser has ended it'));
       });
       worker.addEventListener('messageerror', () => onFailure('a message could not be read'));
       worker.addEventListener('error', (event) => {
@@ -68,7 +71,8 @@ function portOf(worker, { explain = (reason) => reason, onEnd = () => {} } = {})
         onFailure(isStarted ? reason : explain(reason));
       });
     },
-    terminate: async () => {
+    async terminate() {
+      ended.abort();
       worker.terminate();
       onEnd();
     },

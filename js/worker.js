@@ -26,7 +26,7 @@ export function serve(port, platform) {
     if (ofStore(method)) return method.startsWith('store') ? storeHost : readerHost;
     return SESSION_METHODS.includes(method) ? host.sessions : host;
   };
-  // Its controller and its session's number, by the call's id.
+  // Its controller, its session's number and its end, by the call's id.
   const running = new Map();
   const cancelledBefore = new Set();
   let last = Promise.resolve();
@@ -40,17 +40,30 @@ export function serve(port, platform) {
     return done;
   };
 
+  function ended(id) {
+    running.get(id).settle();
+    running.delete(id);
+  }
+
+  /** Waits until all other calls have ended. */
+  async function untilAlone(id) {
+    while (running.size > (running.has(id) ? 1 : 0)) {
+      await Promise.all(Array.from(running, ([other, { done }]) => (other === id ? null : done)));
+    }
+  }
+
   /** `goOn` lets the next call begin before this one has ended. */
   async function run({ id, method, params }, controller, goOn) {
     const onEvent = (event) => port.post(eventReply(id, event));
-    const control = { signal: controller.signal, onEvent, goOn, behindOthers };
+    const control = { signal: controller.signal, onEvent, goOn, behindOthers, untilAlone: () => untilAlone(id) };
     try {
-      if (crash !== null) throw crash;
-      const result = await hostOf(method)[method](params ?? {}, control);
-      running.delete(id);
+      const isLeaving = crash !== null && ENDS.has(method);
+      if (crash !== null && !isLeaving) throw crash;
+      const result = await (isLeaving ? host.abandon() : hostOf(method)[method](params ?? {}, control));
+      ended(id);
       port.post(resultReply(id, result));
     } catch (error) {
-      running.delete(id);
+      ended(id);
       if (error instanceof WebAssembly.RuntimeError) crash = crashed(error);
       port.post(errorReply(id, crash ?? error));
     }
@@ -75,8 +88,14 @@ export function serve(port, platform) {
     if (cancelledBefore.delete(message.id)) controller.abort();
     const session = message.params?.session;
     for (const other of running.values()) if (ends(message.method, session, other)) other.controller.abort();
-    running.set(message.id, { controller, session });
-    if (AT_ONCE.has(message.method) || ofStore(message.method)) run(message, controller, () => {});
+    let settle;
+    const done = new Promise((resolve) => {
+      settle = resolve;
+    });
+    running.set(message.id, { controller, session, done, settle });
+    // What waits for wasm that has crashed may wait for ever.
+    const atOnce = AT_ONCE.has(message.method) || ofStore(message.method) || crash !== null;
+    if (atOnce) run(message, controller, () => {});
     else behindOthers(() => new Promise((goOn) => run(message, controller, goOn).then(goOn)));
   });
 }
@@ -85,7 +104,7 @@ export function serve(port, platform) {
 const ends = (method, session, other) =>
   ENDS.has(method) || (method === 'sessionClose' && session !== undefined && session === other.session);
 
-/** A trap of the wasm code leaves its memory in an unknown state: nothing more can be done with it. */
+/** A trap of the wasm code leaves its memory in an unknown state: nothing more can be done with it, but to leave it. */
 const crashed = (cause) =>
   new NibbleError(
     'ENGINE_CRASHED',

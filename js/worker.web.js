@@ -4,6 +4,7 @@ import checksumWasm from '../build/wasm/checksum.wasm';
 import createGlue from '../build/wasm/web/nibble.cjs';
 import { Runtime } from './engine.js';
 import { NibbleError } from './errors.js';
+import { holdLifeline } from './lifeline.web.js';
 import { MAX_THREADS } from './options.js';
 import { wasmVariant } from './simd.js';
 import { serve, workersFor } from './worker.js';
@@ -86,6 +87,7 @@ const startReader = () => startWorker(self.location.href, 'nibble-reader');
 
 if (!self.name.startsWith('em-pthread')) {
   const shared = sharesMemory();
+  holdLifeline((message) => self.postMessage(message));
   serve(
     {
       post: (message) => self.postMessage(message),
