@@ -17,6 +17,10 @@ static inline uint32_t bits_of_float(float value) {
   return bits;
 }
 
+// |x| as a whole number that grows with it: numbers, then infinity, then NaN.
+#define INFINITY_BITS 0x7f800000u
+static inline uint32_t magnitude_bits(float x) { return bits_of_float(x) & 0x7fffffffu; }
+
 // Adding this to |x| < 2^22 leaves x, rounded to nearest with ties to even, in the low bits of the sum.
 #define ROUND_MAGIC 12582912.0f
 

@@ -2,9 +2,9 @@
 
 #include <math.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "profile.h"
+#include "verification.h"
 
 // 512 x 1024 weights take 288 KiB: beyond the first-level cache, within the second.
 enum { MEASURE_ROWS = 512, MEASURE_COLUMNS = 1024 };
@@ -70,25 +70,6 @@ static double measure(MatmulKernel *matmul, const Kernels *kernels, const Workbe
   return products / seconds;
 }
 
-// A panel and a single token, over nine tiles (in streams: eight and one), by the set and by the reference.
-static bool agrees(const Kernels *kernels, const Workbench *bench) {
-  enum { TILES = 9, TOKENS = PANEL_TOKENS + 1, ROWS = TILES * TILE_ROWS };
-  const size_t token_bytes = MEASURE_COLUMNS / TILE_BLOCK * PACKED_BLOCK_BYTES;
-  const Activations input = {bench->x, MEASURE_COLUMNS, bench->packed, TOKENS, MEASURE_COLUMNS};
-  kernels_reference.pack(bench->x, MEASURE_COLUMNS, PANEL_TOKENS, MEASURE_COLUMNS, bench->packed);
-  kernels_reference.pack(bench->x + PANEL_TOKENS * MEASURE_COLUMNS, MEASURE_COLUMNS, 1, MEASURE_COLUMNS,
-                         bench->packed + PANEL_TOKENS * token_bytes);
-  float *found = bench->y, *expected = bench->y + TOKENS * ROWS;
-  kernels->matmul[TILE_Q4_0](bench->tiles, TILES, &input, found, ROWS, false);
-  kernels_reference.matmul[TILE_Q4_0](bench->tiles, TILES, &input, expected, ROWS, false);
-  if (memcmp(found, expected, TOKENS * ROWS * sizeof *found) != 0) return false;
-  if (kernels->matmul_streams[TILE_Q4_0] == NULL) return true;
-  const Activations last = {bench->x + PANEL_TOKENS * MEASURE_COLUMNS, MEASURE_COLUMNS,
-                            bench->packed + PANEL_TOKENS * token_bytes, 1, MEASURE_COLUMNS};
-  kernels->matmul_streams[TILE_Q4_0](bench->tiles, TILES, &last, found, ROWS, false);
-  return memcmp(found, expected + PANEL_TOKENS * ROWS, ROWS * sizeof *found) == 0;
-}
-
 // The best rates of a set so far, of one token and of a panel. `last` is the last round that raised one.
 typedef struct {
   double one, panel;
@@ -106,35 +87,45 @@ static void measure_round(const Kernels *kernels, const Workbench *bench, int ro
   raise(&rates->panel, measure(matmul, kernels, bench, PANEL_TOKENS), rates, round);
 }
 
+static void measure_all(const Kernels *const *sets, int count, const Workbench *bench, const bool *right,
+                        Rates *found) {
+  for (int round = 0, last = 0; round < MEASURE_ROUNDS && round <= last + MEASURE_QUIET_ROUNDS; round++)
+    for (int i = 0; i < count; i++) {
+      if (!right[i]) continue;
+      measure_round(sets[i], bench, round, &found[i]);
+      if (found[i].last > last) last = found[i].last;
+    }
+}
+
 void kernels_measure(const Kernels *const *sets, int count, double *rates) {
   Workbench bench;
   Rates found[MEASURE_SETS] = {{0}};
   bool right[MEASURE_SETS];
-  const bool ready = workbench_create(&bench) && count <= MEASURE_SETS;
+  Verification *verification = verification_create();
+  const bool ready = workbench_create(&bench) && verification != NULL && count <= MEASURE_SETS;
   for (int i = 0; i < count && ready; i++)
-    right[i] = agrees(sets[i], &bench);
-  for (int round = 0, last = 0; ready && round < MEASURE_ROUNDS && round <= last + MEASURE_QUIET_ROUNDS; round++)
-    for (int i = 0; i < count; i++) {
-      if (!right[i]) continue;
-      measure_round(sets[i], &bench, round, &found[i]);
-      if (found[i].last > last) last = found[i].last;
-    }
+    right[i] = verification_passes(verification, sets[i]);
+  if (ready) measure_all(sets, count, &bench, right, found);
   // Looked at again, now that a browser's better compiler has had its turn: either may be the wrong one.
-  for (int i = 0; i < count; i++)
-    rates[i] = ready && right[i] && agrees(sets[i], &bench) ? sqrt(found[i].one * found[i].panel) : 0;
+  for (int i = 0; i < count; i++) {
+    const bool passes = ready && right[i] && verification_passes(verification, sets[i]);
+    rates[i] = passes ? sqrt(found[i].one * found[i].panel) : 0;
+  }
+  verification_free(verification);
   workbench_free(&bench);
 }
 
 bool kernels_verify(const Kernels *kernels, NibbleError *error) {
-  Workbench bench;
-  bool right = workbench_create(&bench);
-  if (!right)
-    nibble_fail(error, NIBBLE_OUT_OF_MEMORY, "No memory is left to check the kernel set %s. Close other models first.",
-                kernels->name);
-  else if (!(right = agrees(kernels, &bench)))
-    nibble_fail(error, NIBBLE_KERNELS_WRONG,
-                "The kernel set %s computes wrong results on this platform. Use another, or let the engine choose.",
-                kernels->name);
-  workbench_free(&bench);
-  return right;
+  if (kernels == &kernels_reference) return true;
+  Verification *verification = verification_create();
+  if (verification == NULL)
+    return nibble_fail(error, NIBBLE_OUT_OF_MEMORY,
+                       "No memory is left to check the kernel set %s. Close other models first.", kernels->name);
+  const bool right = verification_passes(verification, kernels);
+  verification_free(verification);
+  return right ||
+         nibble_fail(
+             error, NIBBLE_KERNELS_WRONG,
+             "The kernel set %s computes wrong results on this platform. Use another, or let the engine choose.",
+             kernels->name);
 }

@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "error.h"
+#include "float_math.h"
 #include "tiles.h"
 
 enum {
@@ -19,8 +20,21 @@ enum {
   WEIGHT_LIMIT = 32767,     // so it does times 127 times KV_PAGE_TOKENS
 };
 
-// Below this a quotient by the largest number would overflow.
+// Of numbers that are all this small nothing is kept: a quotient by the largest would overflow.
 #define QUANTIZE_LEAST 1e-30f
+
+// The largest |x| of n numbers that are to be quantised; infinite where one of them is infinite or NaN.
+static inline float quantize_largest(const float *x, int n) {
+  uint32_t largest = 0;
+  for (int i = 0; i < n; i++)
+    largest = largest < magnitude_bits(x[i]) ? magnitude_bits(x[i]) : largest;
+  return float_of_bits(largest < INFINITY_BITS ? largest : INFINITY_BITS);
+}
+
+// By what they are multiplied, so that the largest becomes `limit`; 0: all of them become 0, whatever they are.
+static inline float quantize_factor(float largest, int limit) {
+  return largest > QUANTIZE_LEAST ? (float)limit / largest : 0;
+}
 
 // What the numbers of a KV page are.
 typedef enum { KV_F16, KV_F32, KV_INT8 } KvType;
@@ -63,7 +77,8 @@ typedef struct Kernels {
   int tile_streams;
 
   // Packs a panel of `tokens` (1 or PANEL_TOKENS) rows x[t * stride], `columns` a multiple of 32. Per block: scale =
-  // max|x| / 127, values rounded to nearest, ties to even.
+  // max|x| / 127, values rounded to nearest, ties to even. All values are 0 where no |x| is above QUANTIZE_LEAST, and
+  // where one is infinite or NaN: then the scale is infinite, so that products become NaN, as those of floats do.
   void (*pack)(const float *x, size_t stride, int tokens, int columns, uint8_t *packed);
 
   // y[i] = x[i] * weight[i] / sqrt(mean(x^2) + epsilon); the sum of squares runs in 8 lanes (lane i % 8), added up as
@@ -102,7 +117,8 @@ typedef struct Kernels {
   // pages' own rounding is all that counts.
 
   // q[i] = x[i] / scale, rounded to nearest, ties to even, with scale = max|x| / limit, which is returned; all 0 where
-  // no |x| is above QUANTIZE_LEAST. `n` any; where it is odd, a zero follows.
+  // no |x| is above QUANTIZE_LEAST, and, with an infinite scale, where one is infinite or NaN. `n` any; where it is
+  // odd, a zero follows.
   float (*quantize)(const float *x, int n, int limit, int16_t *q);
 
   // scores[r * KV_PAGE_TOKENS + t] = (sum over d of q[r * stride + d] * key d of token t) * (q_scales[r] *
@@ -122,9 +138,8 @@ extern const Kernels kernels_reference;
 // The yardstick of --exact: products of float activations with unpacked weights, summed in double.
 extern const Kernels kernels_exact;
 
-// Whether a set computes what the reference does, on a few products: an engine's relaxed instructions may be wrong (V8
-// 11, behind its flag, swaps the operands of the 32-bit dot product on CPUs with AVX-VNNI). False, and `error`, where
-// it does not, or where memory is short.
+// Whether every kernel of a set computes what the reference does (verification.h). False, and `error`, where one does
+// not, or where memory is short.
 bool kernels_verify(const Kernels *kernels, NibbleError *error);
 
 // Measures one thread's products in each set, on synthetic Q4_0 weights that fit the second-level cache: rates [count]

@@ -155,14 +155,11 @@ static void matmul_bf16(const uint8_t *tiles, int tile_count, const Activations 
 }
 
 static void pack_block(const float *x, int8_t *values, int value_stride, float *scale, int32_t *offset) {
-  float largest = 0;
-  for (int c = 0; c < TILE_BLOCK; c++)
-    largest = largest < fabsf(x[c]) ? fabsf(x[c]) : largest;
-  const float inverse = largest > 0 ? 127.0f / largest : 0;
+  const float largest = quantize_largest(x, TILE_BLOCK), factor = quantize_factor(largest, 127);
   *scale = largest / 127.0f * F16_UNBIAS;
   int32_t sum = 0;
   for (int c = 0; c < TILE_BLOCK; c++) {
-    const int8_t value = (int8_t)(bits_of_float(x[c] * inverse + ROUND_MAGIC) & 0xff);
+    const int8_t value = factor == 0 ? 0 : (int8_t)(bits_of_float(x[c] * factor + ROUND_MAGIC) & 0xff);
     values[c / 4 * value_stride + c % 4] = value;
     sum += value;
   }

@@ -70,12 +70,9 @@ void reference_f32_page_values(const float *scores, int rows, const void *values
 }
 
 float reference_quantize(const float *x, int n, int limit, int16_t *q) {
-  float largest = 0;
+  const float largest = quantize_largest(x, n), factor = quantize_factor(largest, limit);
   for (int i = 0; i < n; i++)
-    largest = largest < fabsf(x[i]) ? fabsf(x[i]) : largest;
-  const float factor = largest > QUANTIZE_LEAST ? (float)limit / largest : 0;
-  for (int i = 0; i < n; i++)
-    q[i] = (int16_t)(bits_of_float(x[i] * factor + ROUND_MAGIC) & 0xffff);
+    q[i] = factor == 0 ? 0 : (int16_t)(bits_of_float(x[i] * factor + ROUND_MAGIC) & 0xffff);
   if (n % 2 != 0) q[n] = 0;
   return largest / (float)limit;
 }

@@ -135,6 +135,8 @@ bool tile_kind_of(uint32_t tensor_type, TileKind *kind) {
 
 bool tile_is_quantized(TileKind kind) { return formats[kind].quantized; }
 
+int tile_block_columns(TileKind kind) { return formats[kind].block_columns; }
+
 size_t tile_row_bytes(TileKind kind, int columns) {
   return (size_t)(columns / formats[kind].block_columns) * (size_t)formats[kind].row_block_bytes;
 }

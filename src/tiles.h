@@ -40,6 +40,9 @@ bool tile_kind_of(uint32_t tensor_type, TileKind *kind);
 // Whether a kind multiplies packed (int8) activations.
 bool tile_is_quantized(TileKind kind);
 
+// Columns of one block of a row: the columns of a matrix are a multiple of it.
+int tile_block_columns(TileKind kind);
+
 // Bytes of one tile with this many columns, and of `columns` of one row as they stand in the file.
 size_t tile_bytes(TileKind kind, int columns);
 size_t tile_row_bytes(TileKind kind, int columns);

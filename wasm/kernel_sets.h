@@ -9,9 +9,6 @@ extern const Kernels kernels_simd128;      // every browser with SIMD
 extern const Kernels kernels_relaxed_i16;  // relaxed dot product, 16-bit sums: best where it becomes pmaddubsw
 extern const Kernels kernels_relaxed_i32;  // relaxed dot product with 32-bit sums: best on AVX-VNNI and Arm dotprod
 
-// Products of the less common formats, shared by both relaxed sets.
-MatmulKernel relaxed_matmul_q4_1, relaxed_matmul_q8_0;
-
 extern const Kernels *const kernel_sets[];
 extern const int kernel_set_count;
 

@@ -14,20 +14,13 @@ static inline Dot dot_add(Dot dot, v128_t a, v128_t w) {
 static inline v128_t dot_sum(Dot dot) { return wasm_i32x4_extadd_pairwise_i16x8(dot); }
 
 #define TILE_STREAMS 8
-#define MATMUL_ALL_KINDS
 #include "matmul.h"
 #include "vector_kernels.h"
-
-MATMUL_QUANTIZED(relaxed_matmul_q4_1, tile_q4_1, panel_q4_1, 160)
-MATMUL_QUANTIZED(relaxed_matmul_q8_0, tile_q8_0, panel_q8_0, 272)
 
 const Kernels kernels_relaxed_i16 = {
     .name = "relaxed-i16",
     .packs = true,
-    .matmul = {[TILE_Q4_0] = matmul_q4_0,
-               [TILE_Q4_1] = relaxed_matmul_q4_1,
-               [TILE_Q8_0] = relaxed_matmul_q8_0,
-               MATMUL_NUMBERS},
+    .matmul = {MATMUL_QUANTIZED_KINDS, MATMUL_NUMBERS},
     .matmul_streams = {[TILE_Q4_0] = matmul_streams_q4_0},
     .tile_streams = TILE_STREAMS,
     VECTOR_KERNELS,

@@ -16,10 +16,7 @@ static inline v128_t dot_sum(Dot dot) { return dot; }
 const Kernels kernels_relaxed_i32 = {
     .name = "relaxed-i32",
     .packs = true,
-    .matmul = {[TILE_Q4_0] = matmul_q4_0,
-               [TILE_Q4_1] = relaxed_matmul_q4_1,
-               [TILE_Q8_0] = relaxed_matmul_q8_0,
-               MATMUL_NUMBERS},
+    .matmul = {MATMUL_QUANTIZED_KINDS, MATMUL_NUMBERS},
     .matmul_streams = {[TILE_Q4_0] = matmul_streams_q4_0},
     .tile_streams = TILE_STREAMS,
     VECTOR_KERNELS,

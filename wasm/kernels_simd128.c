@@ -23,18 +23,14 @@ static inline v128_t dot_sum(Dot dot) {
 }
 
 #define TILE_STREAMS 4
-#define MATMUL_ALL_KINDS
 #include "matmul.h"
 #include "vector_kernels.h"
 
-static MATMUL_QUANTIZED(matmul_q4_1, tile_q4_1, panel_q4_1, 160) static MATMUL_QUANTIZED(matmul_q8_0, tile_q8_0,
-                                                                                         panel_q8_0, 272)
-
-    const Kernels kernels_simd128 = {
-        .name = "simd128",
-        .packs = true,
-        .matmul = {[TILE_Q4_0] = matmul_q4_0, [TILE_Q4_1] = matmul_q4_1, [TILE_Q8_0] = matmul_q8_0, MATMUL_NUMBERS},
-        .matmul_streams = {[TILE_Q4_0] = matmul_streams_q4_0},
-        .tile_streams = TILE_STREAMS,
-        VECTOR_KERNELS,
+const Kernels kernels_simd128 = {
+    .name = "simd128",
+    .packs = true,
+    .matmul = {MATMUL_QUANTIZED_KINDS, MATMUL_NUMBERS},
+    .matmul_streams = {[TILE_Q4_0] = matmul_streams_q4_0},
+    .tile_streams = TILE_STREAMS,
+    VECTOR_KERNELS,
 };

@@ -207,35 +207,6 @@ INLINE void panel_q4_0(const uint8_t *tile, int blocks, const uint8_t *a, float 
   store_panel(sums, y, y_stride, add);
 }
 
-// A product of whole panels and of the tokens that are left over.
-#define MATMUL_QUANTIZED(name, tile_product, panel_product, block_bytes)                                            \
-  void name(const uint8_t *tiles, int tile_count, const Activations *x, float *y, size_t y_stride, bool add) {      \
-    const int blocks = x->columns / TILE_BLOCK, in_panels = x->tokens / PANEL_TOKENS * PANEL_TOKENS;                \
-    const size_t token_bytes = (size_t)blocks * PACKED_BLOCK_BYTES, bytes = (size_t)blocks * block_bytes;           \
-    for (int i = 0; i < tile_count; i++, tiles += bytes, y += TILE_ROWS) {                                          \
-      for (int t = 0; t < in_panels; t += PANEL_TOKENS)                                                             \
-        panel_product(tiles, blocks, x->packed + (size_t)t * token_bytes, y + (size_t)t * y_stride, y_stride, add); \
-      for (int t = in_panels; t < x->tokens; t++)                                                                   \
-        tile_product(tiles, blocks, x->packed + (size_t)t * token_bytes, y + (size_t)t * y_stride, add);            \
-    }                                                                                                               \
-  }
-
-static MATMUL_QUANTIZED(matmul_q4_0, tile_q4_0, panel_q4_0, 144)
-
-    // x->tokens is 1.
-    static void matmul_streams_q4_0(const uint8_t *tiles, int tile_count, const Activations *x, float *y,
-                                    size_t y_stride, bool add) {
-  (void)y_stride;
-  const int blocks = x->columns / TILE_BLOCK;
-  const size_t bytes = (size_t)blocks * 144;
-  int i = 0;
-  for (; i + TILE_STREAMS <= tile_count; i += TILE_STREAMS)
-    streams_q4_0(tiles + (size_t)i * bytes, bytes, blocks, x->packed, y + i * TILE_ROWS, add);
-  for (; i < tile_count; i++)
-    tile_q4_0(tiles + (size_t)i * bytes, blocks, x->packed, y + i * TILE_ROWS, add);
-}
-
-#ifdef MATMUL_ALL_KINDS
 INLINE void tile_q4_1(const uint8_t *tile, int blocks, const uint8_t *a, float *y, bool add) {
   const v128_t eighth = wasm_f32x4_splat(-0.125f);
   const Masks masks = load_masks();
@@ -346,4 +317,35 @@ INLINE void panel_q8_0(const uint8_t *tile, int blocks, const uint8_t *a, float 
   store_panel(sums, y, y_stride, add);
 }
 
-#endif
+// A product of whole panels and of the tokens that are left over.
+#define MATMUL_QUANTIZED(name, tile_product, panel_product, block_bytes)                                              \
+  static void name(const uint8_t *tiles, int tile_count, const Activations *x, float *y, size_t y_stride, bool add) { \
+    const int blocks = x->columns / TILE_BLOCK, in_panels = x->tokens / PANEL_TOKENS * PANEL_TOKENS;                  \
+    const size_t token_bytes = (size_t)blocks * PACKED_BLOCK_BYTES, bytes = (size_t)blocks * block_bytes;             \
+    for (int i = 0; i < tile_count; i++, tiles += bytes, y += TILE_ROWS) {                                            \
+      for (int t = 0; t < in_panels; t += PANEL_TOKENS)                                                               \
+        panel_product(tiles, blocks, x->packed + (size_t)t * token_bytes, y + (size_t)t * y_stride, y_stride, add);   \
+      for (int t = in_panels; t < x->tokens; t++)                                                                     \
+        tile_product(tiles, blocks, x->packed + (size_t)t * token_bytes, y + (size_t)t * y_stride, add);              \
+    }                                                                                                                 \
+  }
+
+MATMUL_QUANTIZED(matmul_q4_0, tile_q4_0, panel_q4_0, 144)
+MATMUL_QUANTIZED(matmul_q4_1, tile_q4_1, panel_q4_1, 160)
+MATMUL_QUANTIZED(matmul_q8_0, tile_q8_0, panel_q8_0, 272)
+
+// x->tokens is 1.
+static void matmul_streams_q4_0(const uint8_t *tiles, int tile_count, const Activations *x, float *y, size_t y_stride,
+                                bool add) {
+  (void)y_stride;
+  const int blocks = x->columns / TILE_BLOCK;
+  const size_t bytes = (size_t)blocks * 144;
+  int i = 0;
+  for (; i + TILE_STREAMS <= tile_count; i += TILE_STREAMS)
+    streams_q4_0(tiles + (size_t)i * bytes, bytes, blocks, x->packed, y + i * TILE_ROWS, add);
+  for (; i < tile_count; i++)
+    tile_q4_0(tiles + (size_t)i * bytes, blocks, x->packed, y + i * TILE_ROWS, add);
+}
+
+// Each set has products of its own of every quantised kind, since each set is verified by what it computes itself.
+#define MATMUL_QUANTIZED_KINDS [TILE_Q4_0] = matmul_q4_0, [TILE_Q4_1] = matmul_q4_1, [TILE_Q8_0] = matmul_q8_0

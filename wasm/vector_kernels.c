@@ -57,12 +57,10 @@ MATMUL_NUMBERS_OF(vector_matmul_f16, TILE_F16)
 MATMUL_NUMBERS_OF(vector_matmul_bf16, TILE_BF16)
 
 static float largest_of(const float *x) {
-  v128_t largest = wasm_f32x4_abs(wasm_v128_load(x));
-  for (int i = 4; i < TILE_BLOCK; i += 4)
-    largest = wasm_f32x4_pmax(largest, wasm_f32x4_abs(wasm_v128_load(x + i)));
-  largest = wasm_f32x4_pmax(largest, wasm_i32x4_shuffle(largest, largest, 2, 3, 0, 1));
-  largest = wasm_f32x4_pmax(largest, wasm_i32x4_shuffle(largest, largest, 1, 0, 3, 2));
-  return wasm_f32x4_extract_lane(largest, 0);
+  v128_t largest = wasm_i32x4_splat(0);
+  for (int i = 0; i < TILE_BLOCK; i += 4)
+    largest = wasm_i32x4_max(largest, magnitude_bits_x4(wasm_v128_load(x + i)));
+  return largest_of_magnitudes(largest);
 }
 
 static v128_t round_to_int(const float *x, v128_t factor) {
@@ -75,12 +73,13 @@ void vector_pack(const float *x, size_t stride, int tokens, int columns, uint8_t
     for (int t = 0; t < tokens; t++) {
       const float *from = x + (size_t)t * stride + b * TILE_BLOCK;
       const float largest = largest_of(from), scale = largest / 127.0f * F16_UNBIAS;
-      const v128_t inverse = wasm_f32x4_splat(largest > 0 ? 127.0f / largest : 0);
+      const float factor = quantize_factor(largest, 127);
+      const v128_t factors = wasm_f32x4_splat(factor), kept = wasm_i32x4_splat(factor == 0 ? 0 : -1);
       v128_t sums = wasm_i32x4_splat(0);
       for (int half = 0; half < 2; half++) {
         v128_t values[4];
         for (int i = 0; i < 4; i++) {
-          values[i] = round_to_int(from + half * 16 + i * 4, inverse);
+          values[i] = wasm_v128_and(round_to_int(from + half * 16 + i * 4, factors), kept);
           sums = wasm_i32x4_add(sums, values[i]);
         }
         const v128_t bytes = wasm_i8x16_narrow_i16x8(wasm_i16x8_narrow_i32x4(values[0], values[1]),

@@ -135,24 +135,22 @@ void vector_page_values(const float *scores, int rows, const void *values, int f
 }
 
 float vector_quantize(const float *x, int n, int limit, int16_t *q) {
-  v128_t largest4 = wasm_f32x4_splat(0);
+  v128_t magnitudes = wasm_i32x4_splat(0);
   int i = 0;
   for (; i + 4 <= n; i += 4)
-    largest4 = wasm_f32x4_pmax(largest4, wasm_f32x4_abs(wasm_v128_load(x + i)));
-  largest4 = wasm_f32x4_pmax(largest4, wasm_i32x4_shuffle(largest4, largest4, 2, 3, 0, 1));
-  largest4 = wasm_f32x4_pmax(largest4, wasm_i32x4_shuffle(largest4, largest4, 1, 0, 3, 2));
-  float largest = wasm_f32x4_extract_lane(largest4, 0);
-  for (; i < n; i++)
-    largest = largest < fabsf(x[i]) ? fabsf(x[i]) : largest;
-  const float factor = largest > QUANTIZE_LEAST ? (float)limit / largest : 0;
+    magnitudes = wasm_i32x4_max(magnitudes, magnitude_bits_x4(wasm_v128_load(x + i)));
+  const float rest = quantize_largest(x + i, n - i), most = largest_of_magnitudes(magnitudes);
+  const float largest = most < rest ? rest : most, factor = quantize_factor(largest, limit);
   const v128_t factors = wasm_f32x4_splat(factor), magic = wasm_f32x4_splat(ROUND_MAGIC);
+  const v128_t kept = wasm_i32x4_splat(factor == 0 ? 0 : -1);
   for (i = 0; i + 4 <= n; i += 4) {
-    const v128_t bits = wasm_f32x4_add(wasm_f32x4_mul(wasm_v128_load(x + i), factors), magic);
+    const v128_t sum = wasm_f32x4_add(wasm_f32x4_mul(wasm_v128_load(x + i), factors), magic);
+    const v128_t bits = wasm_v128_and(sum, kept);
     // The number is in the low half of each lane.
     wasm_v128_store64_lane(q + i, wasm_i16x8_shuffle(bits, bits, 0, 2, 4, 6, 0, 2, 4, 6), 0);
   }
   for (; i < n; i++)
-    q[i] = (int16_t)(bits_of_float(x[i] * factor + ROUND_MAGIC) & 0xffff);
+    q[i] = factor == 0 ? 0 : (int16_t)(bits_of_float(x[i] * factor + ROUND_MAGIC) & 0xffff);
   if (n % 2 != 0) q[n] = 0;
   return largest / (float)limit;
 }

@@ -11,6 +11,16 @@ static inline v128_t halves_biased(v128_t upper, v128_t half_mask) {
   return wasm_v128_and(wasm_i32x4_shr(upper, 3), half_mask);
 }
 
+// magnitude_bits() of four numbers.
+static inline v128_t magnitude_bits_x4(v128_t x) { return wasm_v128_and(x, wasm_i32x4_splat(0x7fffffff)); }
+
+// The largest of four of them, and infinity in place of NaN: as quantize_largest() gives it.
+static inline float largest_of_magnitudes(v128_t bits) {
+  bits = wasm_i32x4_max(bits, wasm_i32x4_shuffle(bits, bits, 2, 3, 0, 1));
+  bits = wasm_i32x4_max(bits, wasm_i32x4_shuffle(bits, bits, 1, 0, 3, 2));
+  return wasm_f32x4_extract_lane(wasm_i32x4_min(bits, wasm_i32x4_splat(INFINITY_BITS)), 0);
+}
+
 // exp_f32() of four numbers.
 static inline v128_t exp_f32x4(v128_t x) {
   x = wasm_f32x4_pmax(x, wasm_f32x4_splat(EXP_LOW));

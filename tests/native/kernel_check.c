@@ -4,38 +4,17 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "all_sets.h"
 #include "check.h"
 #include "float_math.h"
 #include "kernel_bench.h"
 #include "kernels.h"
 #include "kv_cache.h"
+#include "pack_check.h"
 #include "quant.h"
 #include "random_product.h"
-#ifdef NIBBLE_WASM_KERNELS
-#include "kernel_sets.h"
-#endif
 
-enum { MAX_SETS = 8 };
 static const float poison = -1.2345e30f;
-
-typedef struct {
-  const Kernels *sets[MAX_SETS];
-  int count;
-} Sets;
-
-// Where the platform itself is known to be wrong (see kernels_verify()), a caller may ask to leave such sets out.
-static bool skip_wrong;
-
-static Sets all_sets(void) {
-  Sets sets = {{NULL}, 0};
-#ifdef NIBBLE_WASM_KERNELS
-  for (int i = 0; i < kernel_set_count; i++)
-    if (!skip_wrong || kernels_verify(kernel_sets[i], NULL)) sets.sets[sets.count++] = kernel_sets[i];
-#else
-  (void)skip_wrong;
-#endif
-  return sets;
-}
 
 static float *multiply_by(MatmulKernel *matmul, const Product *p, bool add) {
   float *y = allocate(p->y_floats * sizeof *y);
@@ -181,29 +160,6 @@ TEST(tilesUnpackToTheFile) {
       matrix_row(&matrix, r, found);
       CHECK(memcmp(found, expected, sizeof found) == 0);
     }
-    free_product(&p);
-  }
-}
-
-TEST(packEqualsReference) {
-  const Sets sets = all_sets();
-  if (sets.count == 0) SKIP("this build has the reference only");
-  uint32_t state = 5;
-  for (int i = 0; i < SHAPES; i++) {
-    Product p = make_product(TILE_Q4_0, 1, shapes[i].columns, shapes[i].tokens, &state);
-    for (int c = 0; c < 32; c++)
-      p.x[c] = 0;  // an all-zero block
-    const size_t bytes = (size_t)p.tokens * (size_t)(p.columns / TILE_BLOCK) * PACKED_BLOCK_BYTES;
-    uint8_t *expected = allocate(bytes + GUARD), *found = allocate(bytes + GUARD);
-    for (int s = 0; s < sets.count; s++) {
-      memset(expected, 0xa5, bytes + GUARD);
-      memset(found, 0xa5, bytes + GUARD);
-      pack_tokens(&kernels_reference, &p, expected);
-      pack_tokens(sets.sets[s], &p, found);
-      CHECK(memcmp(found, expected, bytes + GUARD) == 0);
-    }
-    free(expected);
-    free(found);
     free_product(&p);
   }
 }
@@ -392,18 +348,6 @@ TEST(int8PagesHoldExtremes) {
   free(q);
 }
 
-TEST(quantizesToTheNearest) {
-  float x[] = {0.5f, -2, 1.2494f, 0.0001f, 2};
-  int16_t q[6] = {7, 7, 7, 7, 7, 7};
-  CHECK(kernels_reference.quantize(x, 5, 1000, q) == 2.0f / 1000);
-  const int16_t expected[] = {250, -1000, 625, 0, 1000, 0};
-  CHECK(memcmp(q, expected, sizeof q) == 0);
-  x[0] = x[1] = x[2] = x[4] = 1e-38f, x[3] = 1e-42f;
-  CHECK(kernels_reference.quantize(x, 5, 32767, q) < 1e-30f);
-  for (int i = 0; i < 6; i++)
-    CHECK_INT(q[i], 0);
-}
-
 TEST(softmaxIsASoftmax) {
   uint32_t state = 8;
   float *scores = random_floats(KV_PAGE_TOKENS, &state), plain[KV_PAGE_TOKENS];
@@ -481,6 +425,9 @@ int main(int argc, char **argv) {
   RUN(check, paddingRowsAreZero);
   RUN(check, tilesUnpackToTheFile);
   RUN(check, packEqualsReference);
+  RUN(check, packsWhatIsNoNumberAlike);
+  RUN(check, packsTinyAndBrokenBlocksAsZeros);
+  RUN(check, quantizesWhatIsNoNumberAlike);
   RUN(check, rowKernelsEqualReference);
   RUN(check, pageKernelsEqualReference);
   RUN(check, int8PageKernelsEqualReference);
