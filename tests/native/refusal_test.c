@@ -125,7 +125,7 @@ TEST(chooses_kernels_even_where_measuring_them_finds_no_memory) {
   tiny_open(&tiny, &model);
   for (int n = 1, refused = true; refused; n++) {
     NibbleEngine *engine = nibble_engine_create(&tiny.gguf, &options, NULL);
-    if (!CHECK(engine != NULL) || !CHECK(n < 20)) break;
+    if (!CHECK(engine != NULL) || !CHECK(n < 20 * TILE_KINDS)) break;
     const int before = atomic_load(&live);
     atomic_store(&calls_left, n);
     nibble_engine_choose_kernels(engine);
