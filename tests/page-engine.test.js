@@ -113,7 +113,7 @@ describe('an answer', () => {
     await page.locator('#setting-threads').fill('1');
     await page.keyboard.press('Tab');
     await page.keyboard.press('Escape');
-    await page.locator('#loading-text', { hasText: 'once the answer is written' }).waitFor();
+    await page.locator('#loading-text', { hasText: 'Loads when the answer has ended' }).waitFor();
     await driver.shoot(page, 'loading-waits');
     assert.equal(await loads(page), 1);
     await driver.release(page);

@@ -180,8 +180,9 @@ describe('copying', () => {
       await page.locator('.code-head button').click();
       await page.locator('.code-head button', { hasText: 'Copied' }).waitFor();
       assert.equal(await page.evaluate(() => window.copied), 'let a;');
+      assert.equal(await page.locator('#announcer').textContent(), 'Copied');
       await page.locator('.message.assistant .foot .copy').click();
-      await page.locator('.message.assistant .foot .copy[aria-label=Copied]').waitFor();
+      await page.locator('.message.assistant .foot .copy[title=Copied]').waitFor();
       assert.equal(await page.evaluate(() => window.copied), 'Text.\n\n```js\nlet a;\n```\n');
       assert.equal(await page.evaluate(() => document.activeElement.className), 'icon copy', 'the focus stays');
       assert.equal(await page.locator('body > textarea').count(), 0);

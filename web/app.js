@@ -61,7 +61,11 @@ class App {
     this.answers = new Answers(room, settings, this.conversations);
     this.chat = this.#createChat();
     this.sidebar = this.#createSidebar();
-    const offline = new Offline({ onState: () => this.readouts.refresh(), onUpdate: () => this.updateNotice.offer() });
+    const offline = new Offline({
+      onState: () => this.readouts.refresh(),
+      onUpdate: () => this.updateNotice.offer(),
+      untilPause: () => this.composer.untilPause(),
+    });
     this.readouts = new Readouts({
       ...{ room, settings, answers: this.answers, offline, rates: this.rates, t },
       isStored: (info) => this.models.has(info),

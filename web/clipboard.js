@@ -1,8 +1,24 @@
 // Copies text, also where a browser gives a page no clipboard, as over plain http in a home network.
-import { make } from './dom.js';
+import { find, make } from './dom.js';
+
+const TOLD_MILLISECONDS = 1600;
+
+/**
+ * Copies a text and tells whether it could, for a while on the button as well. The button keeps its name.
+ * @param {string} text
+ * @param {(key: string) => string} t
+ * @param {(told: { done: boolean, label: string } | null) => void} show null: it is told no longer
+ */
+export async function copyAndTell(text, t, show) {
+  const done = await copyText(text);
+  const label = t(done ? 'copied' : 'copy.failed');
+  show({ done, label });
+  find('announcer').textContent = label;
+  setTimeout(() => show(null), TOLD_MILLISECONDS);
+}
 
 /** @param {string} text @returns {Promise<boolean>} whether it was copied; never rejects */
-export async function copyText(text) {
+async function copyText(text) {
   try {
     if (navigator.clipboard === undefined) return copySelected(text);
     await navigator.clipboard.writeText(text);

@@ -1,10 +1,8 @@
 // A block of code with its language and a button that copies it.
-import { copyText } from './clipboard.js';
+import { copyAndTell } from './clipboard.js';
 import { make } from './dom.js';
 import { icon } from './icons.js';
 import { setText } from './markdown-inline.js';
-
-const COPIED_MILLISECONDS = 1600;
 
 export class CodeBlock {
   #t;
@@ -15,7 +13,12 @@ export class CodeBlock {
   /** @param {(key: string) => string} t */
   constructor(t) {
     this.#t = t;
-    const copy = make('button', { type: 'button', class: 'quiet' }, icon('copy'), t('code.copy'));
+    const copy = make(
+      'button',
+      { type: 'button', class: 'quiet', 'aria-label': t('code.copy') },
+      icon('copy'),
+      t('code.copy'),
+    );
     copy.addEventListener('click', () => this.#copy(copy));
     const head = make('div', { class: 'code-head' }, make('span', { class: 'code-language' }, this.#language), copy);
     // What scrolls has to be reachable by the keyboard.
@@ -46,12 +49,10 @@ export class CodeBlock {
     return text.slice(0, text.length - this.#lineEnd.length);
   }
 
-  async #copy(button) {
-    const done = await copyText(this.#text.data);
-    const label = button.lastChild;
-    label.data = this.#t(done ? 'copied' : 'copy.failed');
-    setTimeout(() => {
-      label.data = this.#t('code.copy');
-    }, COPIED_MILLISECONDS);
+  #copy(button) {
+    const t = this.#t;
+    copyAndTell(this.#text.data, t, (told) => {
+      button.lastChild.data = told?.label ?? t('code.copy');
+    });
   }
 }

@@ -3,6 +3,10 @@ import { find } from './dom.js';
 import { Drafts, NEW_CHAT } from './drafts.js';
 import { asMessage, enterKeyHint, sends } from './keys.js';
 
+// Who has typed nothing for so long does not notice that the page is loaded anew; who goes on and on does not keep it from
+// that.
+const PAUSE_MILLISECONDS = 700;
+const LONGEST_MILLISECONDS = 10_000;
 const GROWS_BY_ITSELF = CSS.supports('field-sizing', 'content');
 
 export class Composer {
@@ -16,6 +20,8 @@ export class Composer {
   #conversationId;
   /** What is on its way, and comes back where it was not sent. */
   #sending = '';
+  #typedAt = Number.NEGATIVE_INFINITY;
+  #isComposing = false;
   #onSend;
 
   /**
@@ -44,7 +50,15 @@ export class Composer {
       event.preventDefault();
       this.#submit();
     });
-    this.#field.addEventListener('input', () => this.#changed());
+    this.#field.addEventListener('input', () => {
+      this.#typedAt = performance.now();
+      this.#changed();
+    });
+    for (const type of ['compositionstart', 'compositionend']) {
+      this.#field.addEventListener(type, () => {
+        this.#isComposing = type === 'compositionstart';
+      });
+    }
     this.#stop.addEventListener('click', onStop);
   }
 
@@ -91,6 +105,16 @@ export class Composer {
     this.#field.focus();
   }
 
+  /** Resolves when nobody is in the midst of writing. */
+  async untilPause() {
+    const end = performance.now() + LONGEST_MILLISECONDS;
+    for (let now = performance.now(); now < end; now = performance.now()) {
+      const rest = this.#typedAt + PAUSE_MILLISECONDS - now;
+      if (rest <= 0 && !this.#isComposing) return;
+      await new Promise((resolve) => setTimeout(resolve, Math.max(rest, 50)));
+    }
+  }
+
   async #submit() {
     const text = asMessage(this.#field.value);
     if (text === '' || !this.#stop.hidden || this.#form.ariaBusy === 'true') return;
@@ -115,6 +139,7 @@ export class Composer {
   #restore() {
     const kept = this.#drafts.get(this.#place);
     const typed = this.#field.value;
+    if (typed !== '') this.#typedAt = performance.now();
     this.text = typed.startsWith(kept) ? typed : kept + typed;
   }
 

@@ -1,12 +1,10 @@
 // One message as the reader sees it.
-import { copyText } from './clipboard.js';
+import { copyAndTell } from './clipboard.js';
 import { make } from './dom.js';
 import { icon } from './icons.js';
 import { asMessage, enterKeyHint, isOfInputMethod, sends } from './keys.js';
 import { MarkdownWriter } from './markdown.js';
 import { ReasoningSplitter, withoutReasoning } from './reasoning.js';
-
-const COPIED_MILLISECONDS = 1600;
 
 /**
  * @typedef {object} MessageActions what the reader may do with a message; each takes the message
@@ -225,16 +223,12 @@ export class MessageView {
     return make('button', properties, icon(drawing));
   }
 
-  async #copy(text) {
+  #copy(text) {
     const button = this.foot.querySelector('.copy');
-    const done = await copyText(text);
-    button.title = this.#t(done ? 'copied' : 'copy.failed');
-    button.setAttribute('aria-label', button.title);
-    button.replaceChildren(icon(done ? 'check' : 'alert'));
-    setTimeout(() => {
-      button.title = this.#t('message.copy');
-      button.setAttribute('aria-label', button.title);
-      button.replaceChildren(icon('copy'));
-    }, COPIED_MILLISECONDS);
+    copyAndTell(text, this.#t, (told) => {
+      button.title = told?.label ?? this.#t('message.copy');
+      const drawing = told?.done ? 'check' : 'alert';
+      button.replaceChildren(icon(told === null ? 'copy' : drawing));
+    });
   }
 }

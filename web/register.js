@@ -17,6 +17,7 @@ export class Offline {
   #state = 'installing';
   #onState;
   #onUpdate;
+  #untilPause;
   #registration = null;
   /** Set as soon as the page is in use, from when on only its user reloads it. */
   #started = false;
@@ -26,11 +27,15 @@ export class Offline {
   #checking = null;
 
   /**
-   * @param {{ onState?: (state: OfflineState) => void, onUpdate?: () => void, patience?: number }} [options]
-   *   `onUpdate`: a newer version is there and waits; it begins with the next start, or by applyUpdate().
-   *   `patience`: milliseconds that a first visit waits for its isolation before it goes on without
+   * @param {object} [options]
+   * @param {(state: OfflineState) => void} [options.onState]
+   * @param {() => void} [options.onUpdate] a newer version is there and waits; it begins with the next start, or by
+   *   applyUpdate()
+   * @param {() => Promise<void>} [options.untilPause] resolves when a reload interrupts nobody who is writing
+   * @param {number} [options.patience] milliseconds that a first visit waits for its isolation before it goes on without
    */
-  constructor({ onState = () => {}, onUpdate = () => {}, patience = 8000 } = {}) {
+  constructor({ onState = () => {}, onUpdate = () => {}, untilPause = async () => {}, patience = 8000 } = {}) {
+    this.#untilPause = untilPause;
     this.#onState = onState;
     this.#onUpdate = onUpdate;
     /**
@@ -134,7 +139,7 @@ export class Offline {
   }
 
   #reload(reason) {
-    this.#leaving = this.#leaving || reloadFor(reason);
+    this.#leaving = this.#leaving || reloadFor(reason, this.#untilPause);
     return this.#leaving;
   }
 
@@ -175,11 +180,11 @@ function elapse(milliseconds, value = undefined) {
   });
 }
 
-/** Reloads the page unless it has done so for this reason. @returns {boolean} whether it does */
-function reloadFor(reason) {
+/** Reloads the page, as soon as that interrupts nobody, unless it has done so for this reason. @returns {boolean} whether it does */
+function reloadFor(reason, untilPause) {
   // Where nothing can be remembered, nothing would end a loop.
   if (remembers(reason) || !remember(reason)) return false;
-  location.reload();
+  untilPause().then(() => location.reload());
   return true;
 }
 

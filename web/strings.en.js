@@ -130,7 +130,7 @@ export default {
 
   'loading.start': 'Starting the engine',
   'loading.again': 'The engine ended unexpectedly and is started again',
-  'loading.answer': 'The other model is loaded once the answer is written; stop it, and it is loaded at once',
+  'loading.answer': 'Loads when the answer has ended, or is stopped',
   'loading.download': 'Downloading',
   'loading.load': 'Reading the file',
   'loading.read': 'Reading from this device',
@@ -294,8 +294,8 @@ export default {
   'problem.document': '{name} was not opened. To ask about what a text says, copy it into the message field.',
   'problem.CONTEXT_FULL': 'The text is too long for this model.',
   'problem.NO_TOKEN_ALLOWED': 'The settings forbid every word that could come next.',
-  'problem.ENGINE_CRASHED': 'The engine has crashed. It can be started again; the conversation is kept.',
-  'problem.WORKER_FAILED': 'The engine has ended unexpectedly. It can be started again; the conversation is kept.',
+  'problem.ENGINE_CRASHED': 'The engine has crashed. The conversation is kept.',
+  'problem.WORKER_FAILED': 'The engine has ended unexpectedly. The conversation is kept.',
   'problem.WASM_UNAVAILABLE': 'A part of the page could not be read. Reload it when there is a network.',
   'problem.settings': 'Memory settings',
   'problem.OUT_OF_MEMORY':

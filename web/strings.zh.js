@@ -120,7 +120,7 @@ export default {
 
   'loading.start': '正在启动引擎',
   'loading.again': '引擎意外结束，正在重新启动',
-  'loading.answer': '回答写完后加载另一个模型；停止回答则立即加载',
+  'loading.answer': '回答结束或停止后加载',
   'loading.download': '正在下载',
   'loading.load': '正在读取文件',
   'loading.read': '正在从本机读取',
