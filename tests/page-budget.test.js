@@ -74,6 +74,7 @@ describe('the memory for the model', () => {
     await page.waitForFunction(() => document.activeElement.id === 'setting-memoryBudget');
     await driver.shoot(page, 'settings-budget');
     await choose(page, '');
+    await problem.waitFor({ state: 'hidden' });
     await driver.untilReady(page);
     assert.equal(await detail(page, 'Memory limit'), null);
     const answer = await driver.converse(page, 'Who are you?');
@@ -95,8 +96,12 @@ describe('the memory for the model', () => {
     // What is set is offered.
     await driver.untilEqual(() => page.locator('#setting-memoryBudget').inputValue(), String(least));
     await choose(page, PLENTY);
+    // The engine before is there until the new one is.
+    await driver.untilEqual(
+      async () => /^Memory limit\s+500 MB: all of the model stays in memory/.test(await detail(page, 'Memory limit')),
+      true,
+    );
     await driver.untilReady(page);
-    assert.match(await detail(page, 'Memory limit'), /500 MB: all of the model stays in memory/);
     await close(opened);
   });
 

@@ -12,7 +12,7 @@ import { temporaryFolder } from './small-model.js';
 const PICTURE = { name: 'picture.jpg', bytes: '\xff\xd8\xff\xe0 no model' };
 const FOLDER = temporaryFolder();
 const LIMIT = { timeout: 240_000 };
-const ROUNDS = 6;
+const ROUNDS = 2;
 const LONG_MILLISECONDS = 50;
 
 let browser;
@@ -259,11 +259,12 @@ describe('the page', () => {
   });
 
   // A long task is one of more than 50 ms. Where other work holds the machine up, a task is long that has hardly run: so
-  // what counts then is the processor's time. Both can only be made longer by others, so one good round is enough.
+  // what counts then is the processor's time, of which the busiest task takes a fifth of that. Every round has to be free,
+  // as a task that is long now and then is one too many.
   test('keeps the page free: no long task while it loads and answers', LIMIT, async (context) => {
     const rounds = [];
     const isFree = ({ long, busiest }) => long.length === 0 || busiest < LONG_MILLISECONDS;
-    for (let round = 0; round < ROUNDS && !rounds.some(isFree); round++) {
+    for (let round = 0; round < ROUNDS; round++) {
       const opened = await driver.openPage(browser, {
         before: async (page) => {
           await driver.forgetVisits(page);
@@ -294,7 +295,7 @@ describe('the page', () => {
     }
     const told = JSON.stringify(rounds);
     context.diagnostic(`long tasks and the busiest one's processor time in milliseconds, round by round: ${told}`);
-    assert.ok(rounds.some(isFree), `long tasks in each of ${ROUNDS} rounds: ${told}`);
+    assert.ok(rounds.every(isFree), `a long task in a round: ${told}`);
   });
 });
 
