@@ -132,8 +132,10 @@ export class Answer {
     this.#controller.abort();
   }
 
+  /** Ends when the action does, or once this is cancelled: not every read ends with its connection. */
   async #patiently(action) {
     const { stallMilliseconds } = this.#request;
+    const { signal } = this.#controller;
     let silent = false;
     const giveUp = () => {
       silent = true;
@@ -142,12 +144,18 @@ export class Answer {
     let timer = setTimeout(() => {
       timer = setTimeout(giveUp, GRACE_MILLISECONDS);
     }, stallMilliseconds);
+    let onCancel;
+    const cancelled = new Promise((_, reject) => {
+      onCancel = () => reject(signal.reason);
+      signal.addEventListener('abort', onCancel, { once: true });
+    });
     try {
-      return await action();
+      return await Promise.race([action(), cancelled]);
     } catch (error) {
       throw silent ? stalled(this.#asked, stallMilliseconds) : error;
     } finally {
       clearTimeout(timer);
+      signal.removeEventListener('abort', onCancel);
     }
   }
 }

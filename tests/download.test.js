@@ -115,6 +115,15 @@ describe('a server without parts', () => {
     assert.equal(server.requests.length, 1);
   });
 
+  test('is let go of once its file is whole: nothing waits for an end of the body that does not come', async () => {
+    const timers = () => process.getActiveResourcesInfo().filter((name) => name === 'Timeout').length;
+    const server = await serverOf(content, { ranges: false });
+    const before = timers();
+    await download(server.url);
+    await settled(server);
+    assert.equal(timers(), before);
+  });
+
   test('and without a length has no size, and ends where the body ends', async () => {
     const server = await serverOf(content, { ranges: false, length: false });
     const { source, bytes } = await download(server.url);
