@@ -18,12 +18,12 @@ export class ChildProcess {
    * Starts a program in a process group of its own, so that what it starts ends with it.
    * @param {string} command
    * @param {string[]} args
-   * @param {{ env?: NodeJS.ProcessEnv, pipe?: boolean }} [options] `pipe`: its file descriptor 3 can be read
+   * @param {{ env?: NodeJS.ProcessEnv, pipe?: boolean, cwd?: string }} [options] `pipe`: its file descriptor 3 can be read
    */
-  constructor(command, args, { env = process.env, pipe = false } = {}) {
+  constructor(command, args, { env = process.env, pipe = false, cwd } = {}) {
     this.command = command;
     const stdio = ['ignore', 'pipe', 'pipe', ...(pipe ? ['pipe'] : [])];
-    this.#process = spawn(command, args, { env, stdio, detached: true });
+    this.#process = spawn(command, args, { env, stdio, cwd, detached: true });
     this.#ended = new Promise((resolve) => {
       this.#process.once('exit', resolve);
       this.#process.once('error', resolve);
