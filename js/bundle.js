@@ -7,6 +7,7 @@ import { copyFileSync, existsSync, mkdirSync, readFileSync, rmSync } from 'node:
 import { dirname, join, relative, sep } from 'node:path';
 import { buildWasm, OUTPUTS as WASM_OUTPUTS } from '../wasm/build.js';
 import { filesBelow, isMain, main, printSizes, ROOT, requireNode, requirePackages, Stamp } from '../wasm/shell.js';
+import { buildTypes } from './declarations.js';
 
 // The checksum's is in worker.js.
 const WASM = WASM_OUTPUTS.filter((path) => /nibble-\w+\.wasm$/.test(path));
@@ -47,6 +48,7 @@ export async function bundle() {
   buildWasm();
   await bundleLibrary();
   await bundleSite();
+  buildTypes();
 }
 
 /**

@@ -24,7 +24,7 @@ export class Completion {
       this.#tokens.push(event);
       this.#tell();
     };
-    /** @type {Promise<import('./completion.js').CompletionResult>} */
+    /** @type {Promise<import('./public-types.js').CompletionResult>} */
     this.result = client.call('complete', params, { signal: this.#controller.signal, onEvent }).finally(() => {
       signal?.removeEventListener('abort', stop);
       this.#ended = true;
@@ -50,6 +50,7 @@ export class Completion {
     this.#news = this.#nextNews();
   }
 
+  /** @returns {AsyncGenerator<{ text: string, token: number | null }, void, undefined>} token null: text that was held back */
   async *[Symbol.asyncIterator]() {
     try {
       for (let next = 0; ; ) {

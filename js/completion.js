@@ -4,29 +4,8 @@ import { NibbleError } from './errors.js';
 import { extendWithRoom, readWithRoom } from './full-context.js';
 import { createStopMatcher } from './stop-strings.js';
 
-/**
- * @typedef {object} CompletionResult
- * @property {string} text whole characters: one that the answer ends within is left out, as continueLast writes it anew
- * @property {number[]} tokens
- * @property {'stop' | 'length' | 'context' | 'cancelled'} finishReason 'stop': the model ended its text, or a stop string came
- * @property {string | null} stopString the stop string that came; null also where the model ended its text by itself
- * @property {number} promptTokens
- * @property {number} reusedTokens tokens of the prompt that were computed for an earlier call
- * @property {number} completionTokens
- * @property {number} droppedTokens with onFull 'drop-oldest', how many tokens were dropped or left out to make room
- * @property {number} droppedMessages how many of the messages were left out whole
- * @property {{ tokens: number, milliseconds: number, tokensPerSecond: number }} prefill
- * @property {{ tokens: number, milliseconds: number, tokensPerSecond: number }} decode
- * @property {number} seed
- */
-
-/**
- * @typedef {object} Prefill how far the reading of the prompt is
- * @property {number} tokens computed by now
- * @property {number} total to be computed
- * @property {number} reusedTokens computed for an earlier call: together with `total` the length of the prompt
- * @property {number} tokensPerSecond 0 before the first are computed
- */
+/** @typedef {import('./public-types.js').CompletionResult} CompletionResult */
+/** @typedef {import('./public-types.js').Prefill} Prefill */
 
 /**
  * @param {object} context

@@ -59,7 +59,7 @@ export { NibbleError } from './errors.js';
  * @property {string | URL} [workerUrl] where the worker's file is, if not beside the library
  * @property {string | URL} [wasmUrl] the folder of nibble-relaxed.wasm and nibble-simd128.wasm, in a browser relative to the
  *   page, in Node an address or a path relative to where the process runs; by default beside the library, where bundlers such as Vite bring them along
- * @property {BufferSource} [wasmBinary] the wasm itself, instead of wasmUrl
+ * @property {ArrayBuffer | ArrayBufferView} [wasmBinary] the wasm itself, instead of wasmUrl
  */
 
 /**
@@ -96,7 +96,7 @@ export { NibbleError } from './errors.js';
  * @property {number} [keep] tokens of the head that stay, at most half of the context
  * @property {boolean} [continueLast] the last of the messages is an answer of the assistant's that was cut off: write on
  *   from its end; false
- * @property {(progress: import('./completion.js').Prefill) => void} [onPrefill] told as the prompt is computed; what it
+ * @property {(progress: import('./public-types.js').Prefill) => void} [onPrefill] told as the prompt is computed; what it
  *   throws ends the completion, whose result is rejected with it
  * @property {(dropped: { tokens: number, messages: number }) => void} [onDrop] told whenever tokens are dropped to make
  *   room, `messages` whole messages among them; with `messages`, first what of them does not fit
@@ -192,10 +192,9 @@ export function createLibrary(platform) {
      * Tells what a model file is from its header, without loading the weights.
      * @param {EngineOptions['model']} model
      * @param {Omit<EngineOptions, 'model'>} [options] contextSize and threads are what `memory` is told for
-     * @returns {Promise<object>} name, architecture, file (its `bytes` null where the source does not tell them),
-     *   quantization, metadata, tensors; `model` and `memory`, or where this engine cannot run it, null and a `problem`
-     *   { code, message }; where only contextSize is too large, or memoryBudget too small, `memory` alone is null. It is
-     *   what an engine takes at most, split as memory() has it: `other` counts what loading takes for a while as well
+     * @returns {Promise<import('./public-types.js').ModelDescription>} where this engine cannot run it, `model` and
+     *   `memory` are null and there is a `problem`; where only contextSize is too large, or memoryBudget too small, `memory`
+     *   alone is null
      */
     async describeModel(model, options) {
       const given = { ...optionsOf(options), model };
@@ -206,7 +205,7 @@ export function createLibrary(platform) {
 
     /**
      * Opens a store of models: to import, list and delete them without loading them. It has a worker of its own.
-     * @param {{ store?: EngineOptions['store'], workerUrl?: string | URL, wasmUrl?: string | URL, wasmBinary?: BufferSource }} [options]
+     * @param {{ store?: EngineOptions['store'], workerUrl?: string | URL, wasmUrl?: string | URL, wasmBinary?: ArrayBuffer | ArrayBufferView }} [options]
      *   store: in a browser IndexedDB unless given
      * @returns {Promise<import('./model-store.js').ModelStore>}
      */
@@ -219,8 +218,8 @@ export function createLibrary(platform) {
     /**
      * Measures what this machine makes of synthetic weights, in about a second and some 100 MB; estimateSpeed() tells
      * from it how fast a model will be.
-     * @param {{ threads?: number, signal?: AbortSignal, workerUrl?: string | URL, wasmUrl?: string | URL, wasmBinary?: BufferSource }} [options]
-     * @returns {Promise<import('./probe.js').Probe>}
+     * @param {{ threads?: number, signal?: AbortSignal, workerUrl?: string | URL, wasmUrl?: string | URL, wasmBinary?: ArrayBuffer | ArrayBufferView }} [options]
+     * @returns {Promise<import('./public-types.js').Probe>}
      */
     async probeSpeed(options) {
       const { threads, signal, workerUrl, ...rest } = optionsOf(options);
@@ -268,7 +267,7 @@ export class Engine extends SessionCalls {
     super(client);
     this.#client = client;
     this.#sessions = new Sessions(client);
-    /** Names, sizes, threads, kernel set and the like; see the README. */
+    /** @type {Readonly<import('./public-types.js').EngineInfo>} Names, sizes, threads, kernel set and the like. */
     this.info = Object.freeze(info);
     /**
      * Resolves when all weights are in place, and `info` is what it will be; at once unless the engine was created with
@@ -347,9 +346,10 @@ export class Engine extends SessionCalls {
 
   /**
    * The text of tokens; with `each`, a list with each token's own text, special tokens by their names.
+   * @template {boolean} [Each=false]
    * @param {number[]} tokens
-   * @param {{ each?: boolean }} [options]
-   * @returns {Promise<string | string[]>}
+   * @param {{ each?: Each }} [options]
+   * @returns {Promise<Each extends true ? string[] : string>}
    */
   async detokenize(tokens, options) {
     return this.#client.call('detokenize', { tokens, options: optionsOf(options) });

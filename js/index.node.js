@@ -5,6 +5,7 @@ import { NibbleError } from './errors.js';
 import { createLibrary } from './index.js';
 
 export { NibbleError } from './errors.js';
+export * from './public-types.js';
 export { estimateSpeed } from './speed.js';
 
 /** The small model that comes with the package. */

@@ -4,6 +4,7 @@ import { createLibrary } from './index.js';
 import { startWorker } from './worker-port.web.js';
 
 export { NibbleError } from './errors.js';
+export * from './public-types.js';
 export { estimateSpeed } from './speed.js';
 
 /** Every text is a URL, relative to the page. */

@@ -54,14 +54,14 @@ export class ModelStore {
     return this.#client.call('storeList', {});
   }
 
-  /** Whether a model is stored as a whole. Asks no server. @param {any} model as for createEngine(), or an id @returns {Promise<boolean>} */
+  /** Whether a model is stored as a whole. Asks no server. @param {import('./index.js').EngineOptions['model']} model as for createEngine(), or an id @returns {Promise<boolean>} */
   has(model) {
     return this.#callWithModel('storeHas', storedOr(model), {}, {});
   }
 
   /**
    * The id that a model is stored under here, or would be. Asks no server. A stream has another one each time.
-   * @param {any} model as for createEngine(), or an id
+   * @param {import('./index.js').EngineOptions['model']} model as for createEngine(), or an id
    * @returns {Promise<string>}
    */
   idOf(model) {
@@ -96,7 +96,7 @@ export class ModelStore {
   /**
    * Stores a model, or goes on with an interrupted import of it. Of one that is stored already, its server is asked
    * whether it has a newer file, which then takes its place as update() does it.
-   * @param {any} model as for createEngine()
+   * @param {import('./index.js').EngineOptions['model']} model
    * @param {ImportOptions} [options]
    * @returns {Promise<StoredModel>}
    */

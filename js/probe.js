@@ -13,14 +13,7 @@ const MEASURE_MILLISECONDS = 250;
 const LEAST_ROUNDS = 2;
 const MOST_ROUNDS = 200;
 
-/**
- * @typedef {object} Probe
- * @property {number} decodeBytesPerSecond bytes of weights, as in the file, that generation goes through
- * @property {number} prefillWeightsPerSecond weights times tokens of a prompt
- * @property {number} threads
- * @property {string} kernelSet
- * @property {number} milliseconds what the probe took
- */
+/** @typedef {import('./public-types.js').Probe} Probe */
 
 /**
  * @param {import('./engine.js').Runtime} runtime stays the caller's

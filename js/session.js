@@ -134,7 +134,7 @@ export class Session {
 }
 
 /** A moment of a session as bytes. The session may go on meanwhile. */
-class Save {
+export class Save {
   #runtime;
   #save;
 

@@ -4,7 +4,7 @@ import { invalid } from './options.js';
 /**
  * How fast a model will be: each token of an answer goes through all its bytes, each token of a prompt through all its
  * weights. An upper estimate for short conversations, since attention to what came before comes on top.
- * @param {Pick<import('./probe.js').Probe, 'decodeBytesPerSecond' | 'prefillWeightsPerSecond'>} probe
+ * @param {Pick<import('./public-types.js').Probe, 'decodeBytesPerSecond' | 'prefillWeightsPerSecond'>} probe
  * @param {{ bytesPerToken: number, parameters: number, bytesPerTokenStreamed?: number, readBytesPerSecond?: number }}
  *   model `bytesPerToken`: of the file's tensors without an embedding that is not also the output; `parameters`: weights,
  *   counted likewise; under a memory budget, `bytesPerTokenStreamed`: what is read from the store for each token, and

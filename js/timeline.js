@@ -181,7 +181,7 @@ export class Timeline {
     }
   }
 
-  /** The timeline as it is now, as bytes to be read: Save in session.js. */
+  /** The timeline as it is now, as bytes to be read. @returns {import('./session.js').Save} */
   save() {
     return this.#session.save();
   }

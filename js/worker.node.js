@@ -13,12 +13,14 @@ import { openFolder } from './store-folder.node.js';
 import { reasonOf } from './system-errors.js';
 import { serve, workersFor } from './worker.js';
 
-const BUILD = new URL('../build/wasm/', import.meta.url);
+const GLUE = new URL('../build/wasm/node/nibble.mjs', import.meta.url);
+// The same files that a page gets.
+const WASM = new URL('../build/web/', import.meta.url);
 const DEFAULT_MAX_THREADS = 8;
 
 /** The folder of the wasm files: an address, or a path relative to where the process runs. @param {string} [text] */
 function folderOf(text) {
-  if (!text) return BUILD;
+  if (!text) return WASM;
   const address = /^[a-z][a-z0-9+.-]+:/i.test(text) ? text : pathToFileURL(resolve(text)).href;
   return new URL(address.replace(/\/*$/, '/'));
 }
@@ -33,7 +35,7 @@ async function readWasm(file) {
 async function startRuntime({ threads, early, kernelSet }, { url, binary }) {
   const variant = wasmVariant(kernelSet);
   try {
-    const { default: createModule } = await import(new URL('node/nibble.mjs', BUILD).href);
+    const { default: createModule } = await import(GLUE.href);
     const bytes = binary ?? (await readWasm(new URL(`nibble-${variant}.wasm`, folderOf(url))));
     const workers = workersFor(threads, early);
     return { runtime: await Runtime.start(createModule, await WebAssembly.compile(bytes), workers), variant, threads };

@@ -8,11 +8,11 @@ const PAGE_LIBRARIES = ['marked', 'marked-cjk-friendly', 'idb'];
 const WEB_ENTRY = './nibble/index.js';
 const HEAP_FILE = 'js/engine.js';
 // Scripts that build and serve: they run on the developer's machine and are no part of the library or the page.
-const SCRIPTS = ['wasm/build.js', 'wasm/shell.js', 'js/bundle.js', 'web/serve.js'];
+const SCRIPTS = ['wasm/build.js', 'wasm/shell.js', 'js/bundle.js', 'js/declarations.js', 'web/serve.js'];
 
 export const TOP_LEVEL = [
   ...['src', 'wasm', 'js', 'web', 'models', 'tests'],
-  ...['CMakeLists.txt', 'emscripten.cmake', 'package.json', 'package-lock.json', 'biome.json'],
+  ...['CMakeLists.txt', 'emscripten.cmake', 'package.json', 'package-lock.json', 'biome.json', 'tsconfig.json'],
   ...['README.md', 'LICENSE', '.ci', '.clang-format', '.gitignore'],
 ];
 
@@ -60,7 +60,7 @@ export function checkIncludes(path, text, exists) {
 export function checkImports(path, text) {
   if (SCRIPTS.includes(path)) return [];
   const reason = {
-    js: 'js/ imports only js/, build/wasm/, its libraries and Node',
+    js: 'js/ imports only js/, build/wasm/, build/web/, its libraries and Node',
     web: `web/ imports only the public entry, ${WEB_ENTRY}, its few libraries and itself`,
   }[roomOf(path)];
   if (reason === undefined) return [];
@@ -76,7 +76,7 @@ function mayImport(path, name) {
   const own = relative && /^web\/[\w.-]+\.js$/.test(target);
   if (room === 'web') return name === WEB_ENTRY || PAGE_LIBRARIES.includes(name) || own;
   if (!relative) return LIBRARIES.includes(name) || name.startsWith('node:');
-  return /^(\.|js|js\/.*|build\/wasm(\/.*)?|package\.json|models\/.*\.gguf)$/.test(target.replace(/\/$/, ''));
+  return /^(\.|js|js\/.*|build\/(wasm|web)(\/.*)?|package\.json|models\/.*\.gguf)$/.test(target.replace(/\/$/, ''));
 }
 
 /** Only one file touches the heap. @param {string} path @param {string} text */

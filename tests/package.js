@@ -42,3 +42,13 @@ export function createProject(tarball, { packages = {}, files = {} } = {}) {
   const names = Object.keys(packages).join(', ') || 'the package';
   return { folder, problem: status === 0 ? null : `npm could not install ${names}: ${stderr.trim().slice(-500)}` };
 }
+
+/** Unpacks the package where a project looks for it, without what it depends on. */
+export function unpackInto(folder, tarball) {
+  const place = join(folder, 'node_modules/nibble-llm');
+  mkdirSync(place, { recursive: true });
+  const { status, stderr } = spawnSync('tar', ['-xzf', tarball, '-C', place, '--strip-components=1'], {
+    encoding: 'utf8',
+  });
+  if (status !== 0) throw new Error(`The package could not be unpacked: ${stderr}`);
+}
