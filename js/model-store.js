@@ -72,7 +72,7 @@ export class ModelStore {
    * Whether there is a newer file at the address that a stored model came from.
    * @param {string} id
    * @param {{ signal?: AbortSignal }} [options]
-   * @returns {Promise<import('./newer-file.js').Freshness>}
+   * @returns {Promise<import('./public-types.js').Freshness>}
    * @throws {NibbleError} where the server cannot be asked, as createEngine()
    */
   async check(id, options) {

@@ -8,14 +8,7 @@ import { removeSavesOf } from './session-store.js';
 import { withStored } from './store.js';
 import { knownAs, validatorsAt } from './stored-id.js';
 
-/**
- * What a server has now of a stored model.
- * @typedef {object} Freshness
- * @property {string} id
- * @property {boolean | null} isNewer null: there is nobody to ask, since the model came from no address
- * @property {import('./http-headers.js').Validators} stored what the server told of the file that is stored
- * @property {import('./http-headers.js').Validators | null} found and of the one that it has now
- */
+/** @typedef {import('./public-types.js').Freshness} Freshness */
 
 /**
  * @param {import('./store.js').Opening} opening of the stored model

@@ -157,4 +157,13 @@
  * @property {number} milliseconds what the probe took
  */
 
+/**
+ * What a server has now of a stored model.
+ * @typedef {object} Freshness
+ * @property {string} id
+ * @property {boolean | null} isNewer null: there is nobody to ask, since the model came from no address
+ * @property {import('./http-headers.js').Validators} stored what the server told of the file that is stored
+ * @property {import('./http-headers.js').Validators | null} found and of the one that it has now
+ */
+
 export {};
