@@ -1,0 +1,190 @@
+// What `object.name` and `object[key]` give, by the rules of Jinja's sandbox for what may not be changed.
+import { bind, REQUIRED } from './arguments.js';
+import { isEqual } from './compare.js';
+import { TemplateError } from './errors.js';
+import { formatBraces } from './format.js';
+import { characterStarts, isText, plain, slice, TextWriter } from './text.js';
+import { textMethod } from './text-methods.js';
+import {
+  Callable,
+  Dict,
+  Group,
+  isNone,
+  itemsOf,
+  Loop,
+  Namespace,
+  NO_CONTENT,
+  nameOf,
+  Range,
+  Record,
+  Tuple,
+  typeName,
+  Undefined,
+  View,
+  wholeNumber,
+} from './values.js';
+
+/** @typedef {import('./budget.js').Budget} Budget */
+
+/** Methods that would change the object; there are none in a sandbox. */
+const CHANGING = Object.freeze({
+  list: ['append', 'clear', 'pop', 'reverse', 'insert', 'sort', 'extend', 'remove'],
+  dict: ['clear', 'pop', 'popitem', 'setdefault', 'update'],
+});
+
+const missing = (object, name) => new Undefined(`${nameOf(object)} has no attribute '${name}'`);
+
+/** `object.name` @param {Budget} budget */
+export function getAttribute(object, name, budget) {
+  if (object instanceof Undefined) object.fail();
+  const found = ownAttribute(object, name, budget);
+  if (found !== undefined) return found;
+  return object instanceof Dict && object.has(name) ? object.get(name) : missing(object, name);
+}
+
+/** `object[key]` @param {Budget} budget */
+export function getItem(object, key, budget) {
+  if (object instanceof Undefined) object.fail();
+  if (object instanceof Dict) {
+    if (object.has(key)) return object.get(key);
+  } else if (['number', 'boolean'].includes(typeof key)) {
+    const item = itemAt(object, Number(key), budget);
+    if (item !== undefined) return item;
+  }
+  if (!isText(key)) return new Undefined(`${nameOf(object)} has no element ${key?.value ?? String(key)}`);
+  return ownAttribute(object, plain(key), budget) ?? missing(object, plain(key));
+}
+
+function itemAt(object, index, budget) {
+  if (object === NO_CONTENT) return undefined;
+  if (Array.isArray(object) && (!(object instanceof View) || object instanceof Range)) return object.at(index);
+  if (!isText(object)) return undefined;
+  const value = plain(object);
+  budget.charge(value.length >>> 6);
+  const starts = characterStarts(value);
+  const count = starts === null ? value.length : starts.length - 1;
+  const place = index < 0 ? index + count : index;
+  if (place < 0 || place >= count) return undefined;
+  return starts === null ? slice(object, place, place + 1) : slice(object, starts[place], starts[place + 1]);
+}
+
+/** `object[start:stop:step]`; each may be null. @param {Budget} budget */
+export function getSlice(object, start, stop, step, budget) {
+  if (object instanceof Undefined) object.fail();
+  const isList = Array.isArray(object) && (!(object instanceof View) || object instanceof Range);
+  if (object instanceof Dict) throw new TemplateError("unhashable type: 'slice'");
+  if (!isList && !isText(object) && object !== NO_CONTENT) return missing(object, 'slice');
+  const subject = object === NO_CONTENT ? '' : object;
+  const starts = isText(subject) ? characterStarts(plain(subject)) : null;
+  const { length } = isText(subject) ? plain(subject) : subject;
+  const places = slicePlaces(starts === null ? length : starts.length - 1, { start, stop, step });
+  budget.chargeItems(places.count);
+  if (isText(subject)) return slicedText(subject, starts, places);
+  const items = Array.from({ length: places.count }, (_, i) => subject[places.first + i * places.step]);
+  return object instanceof Tuple ? Tuple.from(items) : items;
+}
+
+/** Which of `length` places a slice takes, as Python's slice.indices() has it. */
+function slicePlaces(length, { start, stop, step: given }) {
+  const step = isNone(given) ? 1 : wholeNumber(given, 'the step of a slice');
+  if (step === 0) throw new TemplateError('slice step cannot be zero');
+  const [low, high] = step > 0 ? [0, length] : [-1, length - 1];
+  const place = (bound, fallback) => {
+    if (isNone(bound)) return fallback;
+    const index = wholeNumber(bound, 'the bound of a slice');
+    return Math.min(high, Math.max(low, index < 0 ? index + length : index));
+  };
+  const first = place(start, step > 0 ? low : high);
+  const end = place(stop, step > 0 ? high : low);
+  return { first, step, count: Math.max(0, Math.ceil((end - first) / step)) };
+}
+
+function slicedText(text, starts, { first, step, count }) {
+  const unit = (index) => (starts === null ? index : starts[index]);
+  if (step === 1) return slice(text, unit(first), unit(first + count));
+  const writer = new TextWriter();
+  for (let i = 0; i < count; i++) writer.add(slice(text, unit(first + i * step), unit(first + i * step + 1)));
+  return writer.text;
+}
+
+/** An attribute that is no item. @returns {any} undefined: there is none */
+function ownAttribute(object, name, budget) {
+  if (name.startsWith('_')) return undefined;
+  if (isText(object) || object === NO_CONTENT)
+    return attributeOfText(object === NO_CONTENT ? '' : object, name, budget);
+  if (object instanceof Namespace) return object.attributes.get(name);
+  if (object instanceof Loop) return ownAttribute(object.attributes, name, budget);
+  if (object instanceof Record) return Object.hasOwn(object.attributes, name) ? object.attributes[name]() : undefined;
+  if (object instanceof Dict) return attributeOfDict(object, name, budget);
+  if (Array.isArray(object) && !(object instanceof View)) return attributeOfList(object, name, budget);
+  return object instanceof Callable && name === 'name' ? object.name : undefined;
+}
+
+function attributeOfText(text, name, budget) {
+  if (name === 'format') {
+    return new Callable(name, (args, named) => {
+      const get = (object, key, isAttribute) =>
+        isAttribute ? getAttribute(object, key, budget) : getItem(object, key, budget);
+      return formatBraces(text, args, named, budget, get);
+    });
+  }
+  const method = textMethod(name);
+  return method && new Callable(name, (args, named) => method(text, args, named, budget));
+}
+
+function refused(object, name) {
+  return new Callable(name, () => {
+    throw new TemplateError(`access to attribute '${name}' of '${typeName(object)}' object is unsafe`);
+  });
+}
+
+function attributeOfList(list, name, budget) {
+  if (name === 'index') {
+    return method(name, { value: REQUIRED, start: 0, stop: null }, (value, start, stop) => {
+      const from = wholeNumber(start, 'start');
+      const to = isNone(stop) ? list.length : wholeNumber(stop, 'stop');
+      const at = list.findIndex((each, place) => place >= from && place < to && isEqual(each, value, budget));
+      if (at === -1) throw new TemplateError('the value is not in the list');
+      return at;
+    });
+  }
+  if (name === 'count') {
+    return method(name, { value: REQUIRED }, (value) => list.filter((each) => isEqual(each, value, budget)).length);
+  }
+  if (list instanceof Tuple) return list instanceof Group ? list.named(name) : undefined;
+  if (name === 'copy') return method(name, {}, () => [...list]);
+  return CHANGING.list.includes(name) ? refused(list, name) : undefined;
+}
+
+const method = (name, parameters, call) =>
+  new Callable(name, (args, named) => call(...bind(name, parameters, args, named)));
+
+function attributeOfDict(dict, name, budget) {
+  budget.charge(dict.size >>> 3);
+  switch (name) {
+    case 'get':
+      return method(name, { key: REQUIRED, default: null }, (key, fallback) =>
+        dict.has(key) ? dict.get(key) : fallback,
+      );
+    case 'items':
+      return method(name, {}, () =>
+        View.of(
+          'dict_items',
+          dict.entries().map((entry) => Tuple.from(entry)),
+        ),
+      );
+    case 'keys':
+      return method(name, {}, () => View.of('dict_keys', itemsOf(dict, budget)));
+    case 'values':
+      return method(name, {}, () =>
+        View.of(
+          'dict_values',
+          dict.entries().map(([, value]) => value),
+        ),
+      );
+    case 'copy':
+      return method(name, {}, () => new Dict(dict.entries()));
+    default:
+      return CHANGING.dict.includes(name) ? refused(dict, name) : undefined;
+  }
+}

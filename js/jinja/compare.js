@@ -1,0 +1,97 @@
+// When two values are equal, which of them comes first, and whether one is in another.
+import { TemplateError } from './errors.js';
+import { isText, plain } from './text.js';
+import {
+  Dict,
+  Generator,
+  isNone,
+  isNumber,
+  itemsOf,
+  NO_CONTENT,
+  numberOf,
+  Tuple,
+  typeName,
+  Undefined,
+} from './values.js';
+
+const MAX_NESTING = 100;
+
+/** @param {import('./budget.js').Budget} budget */
+export function isEqual(left, right, budget, depth = 0) {
+  budget.charge(1);
+  if (depth > MAX_NESTING) throw new TemplateError('compares values that nest too deeply');
+  if (isText(left) && isText(right)) {
+    budget.charge(plain(left).length >>> 6);
+    return plain(left) === plain(right);
+  }
+  if (isNumber(left) && isNumber(right)) return numberOf(left) === numberOf(right);
+  if (isNone(left)) return isNone(right);
+  if (left instanceof Undefined) return right instanceof Undefined;
+  if (Array.isArray(left) && Array.isArray(right)) {
+    const isSameKind = left instanceof Tuple === right instanceof Tuple;
+    return (
+      isSameKind &&
+      left.length === right.length &&
+      left.every((each, index) => isEqual(each, right[index], budget, depth + 1))
+    );
+  }
+  if (left instanceof Dict && right instanceof Dict) {
+    return (
+      left.size === right.size &&
+      left.entries().every(([key, value]) => right.has(key) && isEqual(value, right.get(key), budget, depth + 1))
+    );
+  }
+  return left === right;
+}
+
+/** Code point by code point, as Python compares, and not unit by unit. */
+function compareTexts(left, right) {
+  if (left === right) return 0;
+  const shorter = Math.min(left.length, right.length);
+  let at = 0;
+  while (at < shorter && left[at] === right[at]) at++;
+  if (at === shorter) return left.length - right.length;
+  const [a, b] = [left.charCodeAt(at), right.charCodeAt(at)];
+  const isSurrogate = (unit) => unit >= 0xd800 && unit < 0xe000;
+  if (isSurrogate(a) !== isSurrogate(b)) return isSurrogate(a) ? 1 : -1;
+  return a - b;
+}
+
+/** Negative, 0 or positive; an error for values that have no order. @param {string} operator for the error */
+export function compare(left, right, operator, budget, depth = 0) {
+  budget.charge(1);
+  if (depth > MAX_NESTING) throw new TemplateError('compares values that nest too deeply');
+  if (isNumber(left) && isNumber(right)) return numberOf(left) - numberOf(right);
+  if (isText(left) && isText(right)) {
+    budget.charge(Math.min(plain(left).length, plain(right).length) >>> 6);
+    return compareTexts(plain(left), plain(right));
+  }
+  const areLists = Array.isArray(left) && Array.isArray(right);
+  if (areLists && left instanceof Tuple === right instanceof Tuple) {
+    const place = left.findIndex((each, index) => index >= right.length || !isEqual(each, right[index], budget));
+    if (place === -1 || place >= right.length) return left.length - right.length;
+    return compare(left[place], right[place], operator, budget, depth + 1);
+  }
+  for (const each of [left, right]) if (each instanceof Undefined) each.fail();
+  throw new TemplateError(
+    `'${operator}' not supported between instances of '${typeName(left)}' and '${typeName(right)}'`,
+  );
+}
+
+/** `item in container` */
+export function contains(container, item, budget) {
+  if (container === NO_CONTENT || container instanceof Undefined) return false;
+  if (isText(container)) {
+    if (item instanceof Undefined) item.fail();
+    if (!isText(item)) {
+      throw new TemplateError(`'in <string>' requires string as left operand, not ${typeName(item)}`);
+    }
+    budget.charge(plain(container).length >>> 4);
+    return plain(container).includes(plain(item));
+  }
+  if (container instanceof Dict) return container.has(item);
+  if (Array.isArray(container) || container instanceof Generator) {
+    return itemsOf(container, budget).some((each) => isEqual(each, item, budget));
+  }
+  throw new TemplateError(`argument of type '${typeName(container)}' is not iterable`);
+}

@@ -1,0 +1,45 @@
+// Filters by name.
+import { getAttribute } from './access.js';
+import { bind } from './arguments.js';
+import { TemplateError } from './errors.js';
+import { CHOOSING_FILTERS, LIST_FILTERS } from './list-filters.js';
+import { toText } from './print.js';
+import { applyTest } from './tests.js';
+import { formatFilter, TEXT_FILTERS } from './text-filters.js';
+import { Callable } from './values.js';
+
+/**
+ * @typedef {object} Runtime what filters and tests work with
+ * @property {import('./budget.js').Budget} budget
+ * @property {(value: any) => import('./text.js').Text} text any value as a text
+ * @property {(name: string, value: any, args: any[], named: Map<string, any>) => any} filter
+ * @property {(name: string, value: any, args: any[], named: Map<string, any>) => boolean} test
+ * @property {(name: string) => boolean} hasFilter
+ * @property {(object: any, name: string) => boolean} isMethod
+ */
+
+const FREE = Object.freeze({ ...CHOOSING_FILTERS, format: formatFilter });
+const BOUND = Object.freeze({ ...TEXT_FILTERS, ...LIST_FILTERS });
+
+export const hasFilter = (name) => Object.hasOwn(BOUND, name) || Object.hasOwn(FREE, name);
+
+/** @param {import('./budget.js').Budget} budget @returns {Runtime} */
+export function createRuntime(budget) {
+  const runtime = {
+    budget,
+    text: (value) => toText(value, budget),
+    filter: (name, value, args, named) => applyFilter(runtime, name, value, args, named),
+    test: (name, value, args, named) => applyTest(runtime, name, value, args, named),
+    hasFilter,
+    isMethod: (object, name) => getAttribute(object, name, budget) instanceof Callable,
+  };
+  return runtime;
+}
+
+function applyFilter(runtime, name, value, args, named) {
+  if (!hasFilter(name)) throw new TemplateError(`there is no filter '${name}'`);
+  runtime.budget.charge(1);
+  if (Object.hasOwn(FREE, name)) return FREE[name](runtime, value, args, named);
+  const [parameters, filter] = BOUND[name];
+  return filter(runtime, value, ...bind(name, parameters, args, named));
+}

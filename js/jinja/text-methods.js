@@ -1,0 +1,319 @@
+// The methods of Python's strings. Whatever they cut and join keeps its marks.
+import { bind, REQUIRED, stringOf } from './arguments.js';
+import { TemplateError } from './errors.js';
+import { padded } from './format.js';
+import {
+  characterStarts,
+  countCharacters,
+  isText,
+  LINE_ENDS,
+  mapText,
+  markLike,
+  plain,
+  SPACES,
+  slice,
+  TextWriter,
+} from './text.js';
+import { isNone, itemsOf, Tuple, typeName, wholeNumber } from './values.js';
+
+/** @typedef {import('./text.js').Text} Text */
+/** @typedef {import('./budget.js').Budget} Budget */
+
+const LEADING = new RegExp(`^[${SPACES}]+`);
+const TRAILING = new RegExp(`[${SPACES}]+$`);
+const WORDS = new RegExp(`[^${SPACES}]+`, 'g');
+const LINES = new RegExp(`\\r\\n|[${LINE_ENDS}]`, 'g');
+
+/** Without white space, or the given characters, at its ends. @param {Text} text @param {any} characters */
+export function strip(text, characters, { left = true, right = true } = {}) {
+  const value = plain(text);
+  if (isNone(characters)) {
+    const start = left ? (LEADING.exec(value)?.[0].length ?? 0) : 0;
+    const end = right && start < value.length ? (TRAILING.exec(value)?.index ?? value.length) : value.length;
+    return slice(text, start, end);
+  }
+  const set = new Set(stringOf(characters, 'what is stripped'));
+  const all = Array.from(value);
+  let [start, end, from, to] = [0, all.length, 0, value.length];
+  while (left && start < end && set.has(all[start])) from += all[start++].length;
+  while (right && start < end && set.has(all[end - 1])) to -= all[--end].length;
+  return slice(text, from, to);
+}
+
+/** The places of a separator, at most so many. */
+function placesOf(value, separator, most, fromEnd) {
+  if (separator === '') throw new TemplateError('empty separator');
+  const places = [];
+  if (fromEnd) {
+    let at = value.lastIndexOf(separator);
+    while (at !== -1 && places.length < most) {
+      places.unshift(at);
+      at = at < separator.length ? -1 : value.lastIndexOf(separator, at - separator.length);
+    }
+    return places;
+  }
+  for (let at = value.indexOf(separator); at !== -1 && places.length < most; ) {
+    places.push(at);
+    at = value.indexOf(separator, at + separator.length);
+  }
+  return places;
+}
+
+function split(text, separator, maximum, budget, fromEnd) {
+  const value = plain(text);
+  const limit = wholeNumber(maximum, 'maxsplit');
+  const most = limit < 0 ? Infinity : limit;
+  budget.chargeText(value.length);
+  const parts = isNone(separator)
+    ? splitWords(text, most, fromEnd)
+    : cut(text, placesOf(value, stringOf(separator, 'the separator'), most, fromEnd), plain(separator).length);
+  budget.chargeItems(parts.length);
+  return parts;
+}
+
+function cut(text, places, length) {
+  const starts = [0, ...places.map((place) => place + length)];
+  const ends = [...places, plain(text).length];
+  return starts.map((start, index) => slice(text, start, ends[index]));
+}
+
+function splitWords(text, most, fromEnd) {
+  const words = [...plain(text).matchAll(WORDS)].map(({ index, 0: { length } }) => [index, index + length]);
+  if (words.length > most + 1 || (most === 0 && words.length > 0)) {
+    // What is left over is one part, from its first word on, or up to its last.
+    if (fromEnd) {
+      const kept = most === 0 ? [] : words.slice(-most);
+      const rest = words.slice(0, words.length - kept.length);
+      const first = slice(text, 0, rest.at(-1)[1]);
+      return [first, ...kept.map(([start, end]) => slice(text, start, end))];
+    }
+    const kept = words.slice(0, most);
+    const rest = slice(text, words[most][0]);
+    return [...kept.map(([start, end]) => slice(text, start, end)), rest];
+  }
+  return words.map(([start, end]) => slice(text, start, end));
+}
+
+function splitLines(text, keepEnds) {
+  const lines = [];
+  let start = 0;
+  for (const { index, 0: end } of plain(text).matchAll(LINES)) {
+    lines.push(slice(text, start, keepEnds ? index + end.length : index));
+    start = index + end.length;
+  }
+  if (start < plain(text).length) lines.push(slice(text, start));
+  return lines;
+}
+
+/** @param {Text} text @param {any} from @param {any} to @param {any} count @param {Budget} budget @returns {Text} */
+export function replace(text, from, to, count, budget) {
+  const [old, fresh] = [stringOf(from, 'what is replaced'), stringOf(to, 'what replaces it')];
+  const limit = isNone(count) ? -1 : wholeNumber(count, 'count');
+  const most = limit < 0 ? Infinity : limit;
+  const value = plain(text);
+  const places = old === '' ? everyPlace(value).slice(0, Math.min(most, 2 ** 31)) : placesOf(value, old, most, false);
+  budget.chargeText(value.length + places.length * Math.max(0, fresh.length - old.length));
+  budget.charge(places.length);
+  const writer = new TextWriter();
+  let end = 0;
+  for (const place of places) {
+    writer.add(slice(text, end, place));
+    writer.add(to);
+    end = place + old.length;
+  }
+  writer.add(slice(text, end));
+  return writer.text;
+}
+
+const everyPlace = (value) => characterStarts(value) ?? Array.from({ length: value.length + 1 }, (_, index) => index);
+
+/** Each word with a capital, the rest small; what a word is, `pattern` says. */
+export const title = (text, pattern = /\p{L}+/gu) =>
+  mapText(text, (part) => part.replace(pattern, (word) => capitalizeString(word)));
+
+function capitalizeString(word) {
+  const [first = '', ...rest] = Array.from(word);
+  return first.toUpperCase() + rest.join('').toLowerCase();
+}
+
+export function capitalize(text) {
+  const value = plain(text);
+  const changed = capitalizeString(value);
+  return changed.length === value.length ? mapText(text, () => changed) : markLike(changed, text);
+}
+
+/** @param {any[]} items @param {Text} separator @param {Budget} budget */
+export function joinTexts(items, separator, budget) {
+  const writer = new TextWriter(budget.checkText);
+  items.forEach((item, index) => {
+    if (index > 0) writer.add(separator);
+    if (!isText(item))
+      throw new TemplateError(`sequence item ${index}: expected str instance, ${typeName(item)} found`);
+    writer.add(item);
+  });
+  budget.charge(writer.length >>> 6);
+  return writer.text;
+}
+
+/** The part of a text that `start` and `end` name, in characters, and where it begins. */
+function part(text, start, end) {
+  const value = plain(text);
+  const starts = characterStarts(value);
+  const count = starts === null ? value.length : starts.length - 1;
+  const place = (given, fallback) => {
+    if (isNone(given)) return fallback;
+    const index = wholeNumber(given, 'an index');
+    return Math.min(count, Math.max(0, index < 0 ? index + count : index));
+  };
+  const [from, to] = [place(start, 0), place(end, count)];
+  const unit = (index) => (starts === null ? index : starts[index]);
+  const isPast = !isNone(start) && wholeNumber(start, 'an index') > count;
+  return { value: from <= to && !isPast ? value.slice(unit(from), unit(to)) : null, from };
+}
+
+function find(text, sought, start, end, last) {
+  const { value, from } = part(text, start, end);
+  if (value === null) return -1;
+  const string = stringOf(sought, 'what is sought');
+  const at = last ? value.lastIndexOf(string) : value.indexOf(string);
+  return at === -1 ? -1 : from + countCharacters(value.slice(0, at));
+}
+
+function index(text, sought, start, end, last) {
+  const at = find(text, sought, start, end, last);
+  if (at === -1) throw new TemplateError('substring not found');
+  return at;
+}
+
+function matches(text, sought, start, end, method) {
+  const { value } = part(text, start, end);
+  const all = sought instanceof Tuple ? sought : [sought];
+  return value !== null && all.some((each) => value[method](stringOf(each, 'what is sought')));
+}
+
+function partition(text, separator, last) {
+  const value = plain(text);
+  const string = stringOf(separator, 'the separator');
+  if (string === '') throw new TemplateError('empty separator');
+  const at = last ? value.lastIndexOf(string) : value.indexOf(string);
+  if (at === -1) return Tuple.from(last ? ['', '', text] : [text, '', '']);
+  return Tuple.from([slice(text, 0, at), slice(text, at, at + string.length), slice(text, at + string.length)]);
+}
+
+function zeroFilled(text, width) {
+  const value = plain(text);
+  const sign = /^[-+]/.exec(value)?.[0] ?? '';
+  const rest = padded(slice(text, sign.length), width - sign.length, '>', '0');
+  const writer = new TextWriter();
+  writer.add(slice(text, 0, sign.length));
+  writer.add(rest);
+  return writer.text;
+}
+
+const every = (pattern) => (text) => pattern.test(plain(text));
+const hasCase = (value) => value.toLowerCase() !== value.toUpperCase();
+const isTitle = (text) => hasCase(plain(text)) && plain(title(text)) === plain(text);
+const fillOf = (fill) => {
+  const string = stringOf(fill, 'the fill character');
+  if (countCharacters(string) !== 1) throw new TemplateError('The fill character must be exactly one character long');
+  return string;
+};
+const swapCase = (each) => (each === each.toUpperCase() ? each.toLowerCase() : each.toUpperCase());
+const IDENTIFIER = /^[\p{L}\p{Nl}_][\p{L}\p{Nl}\p{N}\p{M}_]*$/u;
+const NONE = Object.freeze({});
+const SOUGHT = Object.freeze({ sub: REQUIRED, start: null, end: null });
+const SPLIT = Object.freeze({ sep: null, maxsplit: -1 });
+const STRIP = Object.freeze({ chars: null });
+const PAD = Object.freeze({ width: REQUIRED, fillchar: ' ' });
+
+const pad = (align) => (budget, text, width, fill) => {
+  const wanted = wholeNumber(width, 'the width');
+  budget.chargeText(Math.max(wanted, plain(text).length));
+  return padded(text, wanted, align, fillOf(fill));
+};
+
+function without(text, affix, atEnd) {
+  const [value, string] = [plain(text), stringOf(affix, 'what is removed')];
+  if (string === '' || !(atEnd ? value.endsWith(string) : value.startsWith(string))) return text;
+  return atEnd ? slice(text, 0, value.length - string.length) : slice(text, string.length);
+}
+
+/** Python centres with the odd space on the left where the width is odd. */
+function center(budget, text, width, fill) {
+  const wanted = wholeNumber(width, 'the width');
+  budget.chargeText(Math.max(wanted, plain(text).length));
+  const missing = wanted - countCharacters(plain(text));
+  if (missing <= 0) return text;
+  const left = (missing >> 1) + (missing & wanted & 1);
+  const character = fillOf(fill);
+  return padded(padded(text, wanted - missing + left, '>', character), wanted, '<', character);
+}
+
+/** Name: parameters, and what is done with the budget, the text and a value for each. */
+const METHODS = Object.freeze({
+  capitalize: [NONE, (_, text) => capitalize(text)],
+  casefold: [NONE, (_, text) => mapText(text, (each) => each.toLowerCase().replaceAll('ß', 'ss'))],
+  center: [PAD, center],
+  count: [SOUGHT, (budget, text, sub, start, end) => countOf(text, sub, start, end, budget)],
+  endswith: [SOUGHT, (_, text, ...given) => matches(text, ...given, 'endsWith')],
+  find: [SOUGHT, (_, text, ...given) => find(text, ...given, false)],
+  index: [SOUGHT, (_, text, ...given) => index(text, ...given, false)],
+  isalnum: [NONE, (_, text) => every(/^[\p{L}\p{N}]+$/u)(text)],
+  isalpha: [NONE, (_, text) => every(/^\p{L}+$/u)(text)],
+  isascii: [NONE, (_, text) => every(/^[\0-\x7f]*$/)(text)],
+  isdecimal: [NONE, (_, text) => every(/^\p{Nd}+$/u)(text)],
+  isdigit: [NONE, (_, text) => every(/^[\p{Nd}\u00b2\u00b3\u00b9\u2070-\u2079\u2080-\u2089]+$/u)(text)],
+  isidentifier: [NONE, (_, text) => every(IDENTIFIER)(text)],
+  islower: [NONE, (_, text) => hasCase(plain(text)) && plain(text) === plain(text).toLowerCase()],
+  isnumeric: [NONE, (_, text) => every(/^\p{N}+$/u)(text)],
+  isprintable: [NONE, (_, text) => every(/^(?: |[^\p{C}\p{Z}])*$/u)(text)],
+  isspace: [NONE, (_, text) => every(new RegExp(`^[${SPACES}]+$`))(text)],
+  istitle: [NONE, (_, text) => isTitle(text)],
+  isupper: [NONE, (_, text) => hasCase(plain(text)) && plain(text) === plain(text).toUpperCase()],
+  join: [{ iterable: REQUIRED }, (budget, text, items) => joinTexts(itemsOf(items, budget), text, budget)],
+  ljust: [PAD, pad('<')],
+  lower: [NONE, (_, text) => mapText(text, (each) => each.toLowerCase())],
+  lstrip: [STRIP, (_, text, chars) => strip(text, chars, { right: false })],
+  partition: [{ sep: REQUIRED }, (_, text, sep) => partition(text, sep, false)],
+  removeprefix: [{ prefix: REQUIRED }, (_, text, prefix) => without(text, prefix, false)],
+  removesuffix: [{ suffix: REQUIRED }, (_, text, suffix) => without(text, suffix, true)],
+  replace: [{ old: REQUIRED, new: REQUIRED, count: -1 }, (budget, text, ...given) => replace(text, ...given, budget)],
+  rfind: [SOUGHT, (_, text, ...given) => find(text, ...given, true)],
+  rindex: [SOUGHT, (_, text, ...given) => index(text, ...given, true)],
+  rjust: [PAD, pad('>')],
+  rpartition: [{ sep: REQUIRED }, (_, text, sep) => partition(text, sep, true)],
+  rsplit: [SPLIT, (budget, text, sep, most) => split(text, sep, most, budget, true)],
+  rstrip: [STRIP, (_, text, chars) => strip(text, chars, { left: false })],
+  split: [SPLIT, (budget, text, sep, most) => split(text, sep, most, budget, false)],
+  splitlines: [{ keepends: false }, (_, text, keepends) => splitLines(text, keepends === true)],
+  startswith: [SOUGHT, (_, text, ...given) => matches(text, ...given, 'startsWith')],
+  strip: [STRIP, (_, text, chars) => strip(text, chars)],
+  swapcase: [NONE, (_, text) => mapText(text, (each) => Array.from(each, swapCase).join(''))],
+  title: [NONE, (_, text) => title(text)],
+  upper: [NONE, (_, text) => mapText(text, (each) => each.toUpperCase())],
+  zfill: [
+    { width: REQUIRED },
+    (budget, text, width) => {
+      budget.chargeText(wholeNumber(width, 'the width'));
+      return zeroFilled(text, width);
+    },
+  ],
+});
+
+function countOf(text, sub, start, end, budget) {
+  const { value } = part(text, start, end);
+  if (value === null) return 0;
+  budget.charge(value.length >>> 4);
+  const string = stringOf(sub, 'what is counted');
+  return string === '' ? countCharacters(value) + 1 : value.split(string).length - 1;
+}
+
+/** @param {string} name @returns {((text: Text, args: any[], named: Map<string, any>, budget: Budget) => any) | undefined} */
+export function textMethod(name) {
+  if (!Object.hasOwn(METHODS, name)) return undefined;
+  const [parameters, call] = METHODS[name];
+  return (text, args, named, budget) => {
+    budget.charge(1 + (plain(text).length >>> 6));
+    return call(budget, text, ...bind(name, parameters, args, named));
+  };
+}

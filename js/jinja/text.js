@@ -1,0 +1,139 @@
+// Texts that remember where they come from. What a caller said (a message, a tool's description) is marked, character by
+// character, and stays so through slices, splits, replacements and the like: so it is known of the finished prompt which
+// part of it the template wrote, and only that part may become control tokens.
+//
+//   'user: ' ~ content        user: Hello<|end|>
+//                                   ------------     marked
+
+/** A text of which some is marked; a text of which nothing is marked is a string. */
+export class Marked {
+  /** @param {string} value @param {number[]} spans start and end of each marked part in UTF-16 units, in order, none touches another */
+  constructor(value, spans) {
+    this.value = value;
+    this.spans = spans;
+  }
+}
+
+/** @typedef {string | Marked} Text */
+
+export const isText = (value) => typeof value === 'string' || value instanceof Marked;
+
+/** @param {Text} text @returns {string} */
+export const plain = (text) => (typeof text === 'string' ? text : text.value);
+
+/** @param {string} value @returns {Text} all of it marked */
+export const mark = (value) => (value === '' ? '' : new Marked(value, [0, value.length]));
+
+/** A text made of others in a way that nobody followed: marked as a whole if something of them is. */
+export const markLike = (value, ...sources) =>
+  sources.some((source) => source instanceof Marked) ? mark(value) : value;
+
+/** @param {Text} text @param {number} start @param {number} [end] UTF-16 units, from 0 to the length @returns {Text} */
+export function slice(text, start, end = plain(text).length) {
+  if (typeof text === 'string') return text.slice(start, end);
+  const spans = [];
+  for (let i = 0; i < text.spans.length; i += 2) {
+    const from = Math.max(text.spans[i], start);
+    const to = Math.min(text.spans[i + 1], end);
+    if (from < to) spans.push(from - start, to - start);
+  }
+  const value = text.value.slice(start, end);
+  return spans.length === 0 ? value : new Marked(value, spans);
+}
+
+/** @param {Text} text @returns {{ value: string, isMarked: boolean }[]} its parts in order */
+export function partsOf(text) {
+  if (typeof text === 'string') return [{ value: text, isMarked: false }];
+  const parts = [];
+  let end = 0;
+  const add = (to, isMarked) => {
+    if (to > end) parts.push({ value: text.value.slice(end, to), isMarked });
+    end = to;
+  };
+  for (let i = 0; i < text.spans.length; i += 2) {
+    add(text.spans[i], false);
+    add(text.spans[i + 1], true);
+  }
+  add(text.value.length, false);
+  return parts;
+}
+
+/** Changes a text part by part. @param {Text} text @param {(value: string) => string} change @returns {Text} */
+export function mapText(text, change) {
+  if (typeof text === 'string') return change(text);
+  const whole = change(text.value);
+  // Where no character becomes two, all stay in their places, and what depends on neighbours is right.
+  if (whole.length === text.value.length) return new Marked(whole, text.spans);
+  const writer = new TextWriter();
+  for (const { value, isMarked } of partsOf(text)) writer.add(isMarked ? mark(change(value)) : change(value));
+  return writer.text;
+}
+
+/** Puts a text together from pieces. */
+export class TextWriter {
+  #value = '';
+  #spans = [];
+  #check;
+
+  /** @param {(length: number) => void} [check] throws where a text is to become too long */
+  constructor(check = () => {}) {
+    this.#check = check;
+  }
+
+  get length() {
+    return this.#value.length;
+  }
+
+  /** @param {Text} piece */
+  add(piece) {
+    const start = this.#value.length;
+    const value = plain(piece);
+    this.#check(start + value.length);
+    this.#value += value;
+    if (typeof piece === 'string') return;
+    const spans = this.#spans;
+    for (let i = 0; i < piece.spans.length; i += 2) {
+      const from = start + piece.spans[i];
+      if (spans.length > 0 && spans.at(-1) === from) spans.pop();
+      else spans.push(from);
+      spans.push(start + piece.spans[i + 1]);
+    }
+  }
+
+  /** @returns {Text} */
+  get text() {
+    return this.#spans.length === 0 ? this.#value : new Marked(this.#value, [...this.#spans]);
+  }
+}
+
+const SURROGATE = /[\ud800-\udfff]/;
+
+/** Characters of a text as Python counts them. @param {string} value */
+export function countCharacters(value) {
+  if (!SURROGATE.test(value)) return value.length;
+  let count = 0;
+  for (const _ of value) count++;
+  return count;
+}
+
+/**
+ * Where each character begins, for texts whose characters are not all one UTF-16 unit.
+ * @param {string} value @returns {number[] | null} with the length at the end; null: the n-th unit is the n-th character
+ */
+export function characterStarts(value) {
+  if (!SURROGATE.test(value)) return null;
+  const starts = [];
+  let at = 0;
+  for (const character of value) {
+    starts.push(at);
+    at += character.length;
+  }
+  starts.push(at);
+  return starts;
+}
+
+/** What Python takes for white space, for a regular expression's character class. */
+export const SPACES = '\\t-\\r\\x1c- \\x85\\xa0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000';
+
+/** What Python takes for the end of a line, likewise. */
+export const LINE_ENDS = '\\n\\r\\v\\f\\x1c-\\x1e\\x85\\u2028\\u2029';

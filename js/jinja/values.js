@@ -1,0 +1,267 @@
+// Python's values, as far as a template meets them. Strings, see text.js; None is null; booleans and whole numbers are
+// JavaScript's, other numbers a Float, since 1.0 is not 1 to a template; lists are arrays. The rest is here.
+import { TemplateError } from './errors.js';
+import { isText, Marked, mark, plain } from './text.js';
+
+export class Float {
+  /** @param {number} value */
+  constructor(value) {
+    this.value = value;
+  }
+}
+
+/** What is not there: empty where it is printed or walked, an error where it is used. */
+export class Undefined {
+  /** @param {string} reason such as "'x' is undefined" */
+  constructor(reason) {
+    this.reason = reason;
+  }
+
+  /** @returns {never} */
+  fail() {
+    throw new TemplateError(this.reason);
+  }
+}
+
+/**
+ * The content of a message that has none, as beside tool calls: None to whoever asks, an empty text to whoever writes it,
+ * where Python would write "None" or fail.
+ */
+export const NO_CONTENT = Object.freeze({ kind: 'no content' });
+
+export const isNone = (value) => value === null || value === NO_CONTENT;
+
+export class Tuple extends Array {
+  static get [Symbol.species]() {
+    return Array;
+  }
+}
+
+/** What `groupby` gives for each group. */
+export class Group extends Tuple {
+  /** @param {string} name */
+  named(name) {
+    return { grouper: this[0], list: this[1] }[name];
+  }
+}
+
+/** What `dict.items()` and the like give: it can be walked, but has no index. */
+export class View extends Array {
+  /** Of what, for printing it. */
+  name = '';
+
+  static get [Symbol.species]() {
+    return Array;
+  }
+
+  static of(name, items) {
+    const view = View.from(items);
+    view.name = name;
+    return view;
+  }
+}
+
+/** What `range()` gives: a list that prints otherwise. */
+export class Range extends View {}
+
+/** What many filters give: it can be walked once. */
+export class Generator {
+  #items;
+
+  /** @param {any[]} items @param {string} [name] */
+  constructor(items, name = 'generator') {
+    this.#items = items;
+    this.name = name;
+  }
+
+  take() {
+    const items = this.#items;
+    this.#items = [];
+    return items;
+  }
+
+  first() {
+    return this.#items.shift();
+  }
+}
+
+export class Namespace {
+  /** @param {Map<string, any>} attributes */
+  constructor(attributes) {
+    this.attributes = attributes;
+  }
+}
+
+/** What can be called: a function, a method, a macro. */
+export class Callable {
+  isMacro = false;
+
+  /** @param {string} name @param {(args: any[], named: Map<string, any>) => any} call */
+  constructor(name, call) {
+    this.name = name;
+    this.call = call;
+  }
+}
+
+/** Something with attributes of its own, such as `loop`. */
+export class Record {
+  /** @param {string} name @param {Record<string, () => any>} attributes */
+  constructor(name, attributes) {
+    this.name = name;
+    this.attributes = attributes;
+  }
+}
+
+/** `loop`. It is called, too, where the loop is recursive: with what to walk one level further down. */
+export class Loop extends Callable {
+  /** @type {Record} */
+  attributes = new Record('LoopContext', {});
+}
+
+/** A mapping. Keys that are equal in Python are one: 1, 1.0 and True. */
+export class Dict {
+  /** @type {Map<string | number | null, [any, any]>} */
+  #entries = new Map();
+
+  /** @param {Iterable<[any, any]>} [entries] */
+  constructor(entries = []) {
+    for (const [key, value] of entries) this.set(key, value);
+  }
+
+  get size() {
+    return this.#entries.size;
+  }
+
+  set(key, value) {
+    const place = keyOf(key);
+    const entry = this.#entries.get(place);
+    if (entry === undefined) this.#entries.set(place, [key, value]);
+    else entry[1] = value;
+  }
+
+  has(key) {
+    return this.#entries.has(keyOf(key));
+  }
+
+  get(key) {
+    return this.#entries.get(keyOf(key))?.[1];
+  }
+
+  entries() {
+    return [...this.#entries.values()];
+  }
+
+  keys() {
+    return this.entries().map(([key]) => key);
+  }
+}
+
+/** What stands for a key: equal where the keys are. Strings have a sign before them. */
+export function keyOf(key) {
+  if (isText(key)) return `"${plain(key)}`;
+  if (typeof key === 'number') return key;
+  if (typeof key === 'boolean') return Number(key);
+  if (key instanceof Float) return key.value;
+  if (isNone(key)) return null;
+  if (key instanceof Tuple) return `(${key.map((each) => JSON.stringify(keyOf(each))).join()}`;
+  if (key instanceof Undefined) return '?';
+  throw new TemplateError(`unhashable type: '${typeName(key)}'`);
+}
+
+/** A value's type as Python calls it. */
+export function typeName(value) {
+  if (isText(value)) return 'str';
+  if (typeof value === 'number') return 'int';
+  if (typeof value === 'boolean') return 'bool';
+  if (value instanceof Float) return 'float';
+  if (isNone(value)) return 'NoneType';
+  if (value instanceof Range) return 'range';
+  if (value instanceof View) return value.name;
+  if (value instanceof Tuple) return 'tuple';
+  if (Array.isArray(value)) return 'list';
+  if (value instanceof Dict) return 'dict';
+  if (value instanceof Generator || value instanceof Record) return value.name;
+  return value.constructor.name;
+}
+
+/** How an error names what has no such attribute. */
+export const nameOf = (value) => (value instanceof Undefined || isNone(value) ? 'None' : `'${typeName(value)} object'`);
+
+export function isTrue(value) {
+  if (isText(value)) return plain(value) !== '';
+  if (typeof value === 'number') return value !== 0;
+  if (typeof value === 'boolean') return value;
+  if (value instanceof Float) return value.value !== 0;
+  if (isNone(value) || value instanceof Undefined) return false;
+  if (Array.isArray(value)) return value.length > 0;
+  if (value instanceof Dict) return value.size > 0;
+  return true;
+}
+
+export const isNumber = (value) => typeof value === 'number' || typeof value === 'boolean' || value instanceof Float;
+
+/** @param {any} value a number or boolean @returns {number} */
+export const numberOf = (value) => (value instanceof Float ? value.value : Number(value));
+
+/** A whole number; an error for anything else. @param {any} value @param {string} what it is */
+export function wholeNumber(value, what) {
+  if (typeof value === 'number' || typeof value === 'boolean') return Number(value);
+  if (value instanceof Undefined) value.fail();
+  throw new TemplateError(`${what} is a '${typeName(value)}' where a whole number is expected`);
+}
+
+/** A whole number that a computation gave. */
+export function checkedWhole(value) {
+  if (Number.isSafeInteger(value)) return value;
+  throw new TemplateError('a whole number grows beyond 2^53');
+}
+
+/** What a value consists of, to be walked. @param {import('./budget.js').Budget} budget @returns {any[]} not to be changed */
+export function itemsOf(value, budget) {
+  if (isText(value)) return charactersOf(value, budget);
+  let items;
+  if (Array.isArray(value)) items = value;
+  else if (value instanceof Dict) items = value.keys();
+  else if (value instanceof Undefined || value === NO_CONTENT) items = [];
+  else if (value instanceof Generator) items = value.take();
+  else throw new TemplateError(`'${typeName(value)}' object is not iterable`);
+  budget.chargeItems(items.length);
+  return items;
+}
+
+function charactersOf(text, budget) {
+  const value = plain(text);
+  budget.chargeItems(value.length);
+  if (!(text instanceof Marked)) return Array.from(value);
+  const { spans } = text;
+  let at = 0;
+  let span = 0;
+  return Array.from(value, (character) => {
+    while (span < spans.length && at >= spans[span + 1]) span += 2;
+    const isMarked = span < spans.length && at >= spans[span];
+    at += character.length;
+    return isMarked ? mark(character) : character;
+  });
+}
+
+const MAX_NESTING = 100;
+
+/**
+ * A value of JavaScript's, as JSON has them, as one of Python's.
+ * @param {unknown} value
+ * @param {{ budget: import('./budget.js').Budget, isText: boolean }} options isText: its strings, keys too, are what
+ *   somebody said
+ */
+export function fromJavaScript(value, options, depth = 0) {
+  options.budget.charge(1);
+  if (depth > MAX_NESTING) throw new TemplateError('a value that is given nests too deeply');
+  if (typeof value === 'string') return options.isText ? mark(value) : value;
+  if (value === null || value === undefined || typeof value === 'boolean') return value ?? null;
+  if (typeof value === 'number') return Number.isSafeInteger(value) ? value : new Float(value);
+  if (typeof value === 'bigint') return checkedWhole(Number(value));
+  const nested = (each) => fromJavaScript(each, options, depth + 1);
+  if (Array.isArray(value)) return value.map(nested);
+  if (typeof value !== 'object') return null;
+  const entries = Object.entries(value).filter(([, each]) => each !== undefined && typeof each !== 'function');
+  return new Dict(entries.map(([key, each]) => [nested(key), nested(each)]));
+}
