@@ -1,114 +1,237 @@
 // Chat templates: from messages to the text a model was trained on, by the Jinja template in its GGUF.
 
-import { compile, LimitError, limitsFor, run } from './chat-sandbox.js';
+import { createFallback } from './chat-fallback.js';
+import { checkMessages, inParts, isSystem, joined, withSystemInFront } from './chat-messages.js';
 import { NibbleError } from './errors.js';
-import { nearestName } from './options.js';
+import { compile, LimitError, RaisedError, raiseException, render, stringFunction } from './jinja/template.js';
+import { Marked, plain } from './jinja/text.js';
+import { Callable, NO_CONTENT } from './jinja/values.js';
+import { strftime } from './strftime.js';
 
 /** @typedef {import('./tokenizer.js').Tokenizer} Tokenizer */
 /** @typedef {import('./tokenizer.js').Metadata} Metadata */
+/** @typedef {import('./chat-messages.js').Message} Message */
+/** @typedef {import('./jinja/text.js').Text} Text */
 
 /**
- * @typedef {{ type: string, text?: string, [key: string]: unknown }} ContentPart
- * @typedef {{ role: string, content?: string | ContentPart[] | null, [key: string]: unknown }} Message
- */
-
-/**
- * @typedef {object} RenderOptions
+ * @typedef {object} WriteOptions
  * @property {boolean} [addGenerationPrompt] end with the opening of the assistant's turn; true unless given
- * @property {object[]} [tools] JSON schemas of functions, as the OpenAI API has them
- * @property {Record<string, unknown>} [variables] more template variables, e.g. `{ enable_thinking: false }`
+ * @property {object[] | null} [tools] JSON schemas of functions, as the OpenAI API has them
+ * @property {Record<string, unknown> | null} [templateVariables] more variables, e.g. `{ enable_thinking: false }`
  */
 
 /**
  * @typedef {object} ChatTemplate
  * @property {'model' | 'fallback'} source 'fallback' where the file has no template. Then ChatML is written if the
  *   vocabulary has its tokens, and else one line of `User: ...`, `Assistant: ...` or the like for each message.
- * @property {(messages: Message[], options?: RenderOptions) => string} render
+ * @property {boolean} [hasNames] chats are such lines
+ * @property {{ code: string, message: string }[]} warnings what is odd about it
+ * @property {(messages: Message[], options?: WriteOptions) => { text: Text, isSystemMoved: boolean }} write the text of a
+ *   chat, in which everything that was said is marked: contents, names, tools, their calls and results, and variables.
+ *   isSystemMoved: the template takes no system message, so its text stands in front of the first user message
  */
 
 const KEY = 'tokenizer.chat_template';
-/** The roles that a chat may always have; others are for a template that names them, as some do 'developer'. */
-const ROLES = Object.freeze(['system', 'user', 'assistant', 'tool']);
+const NEEDLE = 'needle';
+/** A warning. */
+export const SYSTEM_MOVED = Object.freeze({
+  code: 'SYSTEM_MESSAGE_MOVED',
+  message: "The model's chat template takes no system message; its text goes in front of the first user message.",
+});
+
+/** @param {number} inputLength UTF-16 units in the messages and tools @returns {import('./jinja/budget.js').Limits} */
+const limitsFor = (inputLength) => ({
+  steps: 4e6,
+  depth: 400,
+  text: (1 << 20) + 4 * inputLength,
+  items: 1 << 18,
+  milliseconds: 5000,
+});
+/** For what is tried out when a model is loaded. */
+const PROBE_LIMITS = Object.freeze({ steps: 2e5, depth: 400, text: 1 << 18, items: 1 << 16, milliseconds: 500 });
 
 /**
- * The template is compiled when first rendered, so a broken one does not keep a model from completing plain text.
+ * A template that cannot be used does not keep a model from completing plain text: `warnings` tells it, and `write` throws.
  * With tools, `tokenizer.chat_template.tool_use` is taken where the file has it.
  * @param {Metadata} metadata
  * @param {Tokenizer} tokenizer
  * @param {{ now?: () => Date }} [options] the clock behind `strftime_now`
- * @returns {ChatTemplate} `render` throws CHAT_BAD_MESSAGES, as for a role that neither is one of ROLES nor stands in the
- *   template, and CHAT_TEMPLATE_FAILED with the reason in
- *   `details.reason` for a template that is damaged, raises an error or goes beyond its bounds
+ * @returns {ChatTemplate} `write` throws CHAT_BAD_MESSAGES, as for a part that is no text or a role that neither is one of
+ *   the usual nor stands in the template, and CHAT_TEMPLATE_FAILED with the reason in `details.reason` for a template that
+ *   is damaged, raises an error or goes beyond its bounds
  */
 export function createChatTemplate(metadata, tokenizer, { now = () => new Date() } = {}) {
-  const plain = metadata.get(KEY);
-  const withTools = metadata.get(`${KEY}.tool_use`);
-  if (plain === undefined && withTools === undefined) return createFallback(tokenizer);
-  const specialTokens = {
-    bos_token: tokenText(tokenizer, tokenizer.ids.bos),
-    eos_token: tokenText(tokenizer, tokenizer.ids.eos),
-    unk_token: tokenText(tokenizer, tokenizer.ids.unknown),
-    pad_token: tokenText(tokenizer, tokenizer.ids.padding),
-  };
-  /** @type {Map<unknown, import('./chat-sandbox.js').CompiledTemplate>} */
-  const compiled = new Map();
+  const sources = { plain: metadata.get(KEY), withTools: metadata.get(`${KEY}.tool_use`) };
+  if (sources.plain === undefined && sources.withTools === undefined) return createFallback(tokenizer);
+  return new ModelTemplate(sources, variablesOf(tokenizer, now));
+}
 
-  /** @type {ChatTemplate['render']} */
-  function render(messages, { addGenerationPrompt = true, tools, variables = {} } = {}) {
-    checkMessages(messages);
-    const source = (tools !== undefined ? withTools : undefined) ?? plain ?? withTools;
-    checkRoles(messages, source);
+/** What every template finds beside the chat. */
+function variablesOf(tokenizer, now) {
+  const text = (/** @type {number | undefined} */ id) => (id === undefined ? '' : tokenizer.text(id));
+  const { bos, eos, unknown, padding } = tokenizer.ids;
+  return {
+    ...{ bos_token: text(bos), eos_token: text(eos), unk_token: text(unknown), pad_token: text(padding) },
+    strftime_now: stringFunction('strftime_now', (format) => strftime(now(), format)),
+    raise_exception: raiseException,
+  };
+}
+
+/** @implements {ChatTemplate} */
+class ModelTemplate {
+  source = /** @type {'model'} */ ('model');
+  #sources;
+  #variables;
+  #compiled = new Map();
+  #warnings = null;
+  /** Of each source, what it makes of a system message and of texts. */
+  #manners = new Map();
+
+  constructor(sources, variables) {
+    this.#sources = sources;
+    this.#variables = variables;
+  }
+
+  get warnings() {
+    this.#warnings ??= this.#findWarnings();
+    return this.#warnings;
+  }
+
+  #findWarnings() {
+    const source = this.#sources.plain ?? this.#sources.withTools;
     try {
-      if (typeof source !== 'string') throw new LimitError(`is a ${typeof source} and not a string`);
-      let template = compiled.get(source);
-      if (template === undefined) {
-        template = compile(source);
-        compiled.set(source, template);
-      }
-      const given = {
-        ...specialTokens,
-        strftime_now: (/** @type {unknown} */ format) => strftime(now(), format),
-        raise_exception: raiseException,
-        ...variables,
-        messages: readsParts(source) ? messages : messages.map(joinParts),
-        tools: tools ?? null,
-        add_generation_prompt: addGenerationPrompt,
-      };
-      return run(template, given, limitsFor(textLength([messages, tools, variables])));
+      this.#compile(source);
+    } catch (error) {
+      const { code, message } = failure(error);
+      return [{ code, message: `${message} Chats with it fail.` }];
+    }
+    return this.#mannersOf(source).takesSystem ? [] : [SYSTEM_MOVED];
+  }
+
+  /** @type {ChatTemplate['write']} */
+  write(messages, options = {}) {
+    const { plain: without, withTools } = this.#sources;
+    const source = (options.tools ? withTools : undefined) ?? without ?? withTools;
+    checkMessages(messages, source);
+    try {
+      const { takesSystem, wantsParts, takesParts } = this.#mannersOf(source);
+      const shaped = messages.map(wantsParts ? inParts : takesParts ? (message) => message : joined);
+      const mayMove = isSystem(messages[0]);
+      if (mayMove && !takesSystem) return this.#moved(source, shaped, options);
+      return this.#written(source, shaped, options, mayMove);
     } catch (error) {
       throw failure(error);
     }
   }
-  return { source: 'model', render };
+
+  /** @param {boolean} mayMove where the template refuses the messages, it may be the first that it refuses */
+  #written(source, messages, options, mayMove) {
+    try {
+      return { text: this.#run(source, messages, options), isSystemMoved: false };
+    } catch (error) {
+      if (!mayMove || !(error instanceof RaisedError)) throw error;
+      try {
+        return this.#moved(source, messages, options);
+      } catch {
+        throw error;
+      }
+    }
+  }
+
+  #moved(source, messages, options) {
+    return { text: this.#run(source, withSystemInFront(messages), options), isSystemMoved: true };
+  }
+
+  #compile(source) {
+    let template = this.#compiled.get(source);
+    if (template === undefined) {
+      if (typeof source !== 'string') throw new LimitError(`is a ${typeof source} and not a string`);
+      template = compile(source);
+      this.#compiled.set(source, template);
+    }
+    return template;
+  }
+
+  #run(source, messages, options, limits = null) {
+    const { addGenerationPrompt = true, tools = null, templateVariables = null } = options;
+    const given = templateVariables ?? {};
+    return render(
+      this.#compile(source),
+      (toValue) => ({
+        ...eachValue(this.#variables, (value) => toValue(value, false)),
+        ...eachValue(given, (value) => toValue(value, true)),
+        messages: messages.map((message) => messageValue(message, toValue)),
+        tools: toValue(tools, true),
+        add_generation_prompt: addGenerationPrompt,
+      }),
+      limits ?? limitsFor(textLength([messages, tools, given])),
+    );
+  }
+
+  /** What a template makes of a system message, and of texts that are no lists; known by trying. */
+  #mannersOf(source) {
+    let manners = this.#manners.get(source);
+    if (manners === undefined) {
+      manners = this.#tryOut(source);
+      this.#manners.set(source, manners);
+    }
+    return manners;
+  }
+
+  #tryOut(source) {
+    const user = { role: 'user', content: NEEDLE };
+    const shown = (messages) => {
+      try {
+        const text = plain(this.#run(source, messages, {}, PROBE_LIMITS));
+        return text.includes(NEEDLE) ? text : null;
+      } catch {
+        return null;
+      }
+    };
+    const [byText, byParts] = [shown([user]), shown([inParts(user)])];
+    const wantsParts = byText === null && byParts !== null;
+    const shape = wantsParts ? inParts : (message) => message;
+    const other = shape({ role: 'user', content: 'x' });
+    const isUsable = byText !== null || byParts !== null;
+    const takesSystem = !isUsable || shown([shape({ role: 'system', content: NEEDLE }), other]) !== null;
+    // A template that never looks at parts would print the list as it is.
+    return { wantsParts, takesParts: byText !== null && byText === byParts, takesSystem };
+  }
+}
+
+const eachValue = (object, change) =>
+  Object.fromEntries(
+    Object.entries(object).map(([name, value]) => [name, isJavaScript(value) ? change(value) : value]),
+  );
+const isJavaScript = (value) => !(value instanceof Callable);
+
+/** A message whose content is missing or null is one without content; its role is the template's own word. */
+function messageValue(message, toValue) {
+  const value = toValue(message, true);
+  value.set('role', message.role);
+  if (message.content === undefined || message.content === null) value.set('content', NO_CONTENT);
+  return value;
 }
 
 /**
- * Tokens of a rendered chat. Exactly one BOS where the model wants one, whether the template wrote it or not, and no
- * EOS, since the text is to be continued.
+ * Tokens of a chat. Exactly one BOS where the model wants one, whether the template wrote it or not, and no EOS, since
+ * the text is to be continued. What somebody said becomes no control token.
  * @param {Tokenizer} tokenizer
- * @param {string} text what `render` returned
+ * @param {Text} text what `write` gave
+ * @param {{ parseSpecial?: boolean }} [options] parseSpecial: control tokens that are said are ones, too
  * @returns {number[]}
  */
-export function encodeChat(tokenizer, text) {
-  const ids = tokenizer.encode(text, { addSpecial: false, parseSpecial: true });
+export function encodeChat(tokenizer, text, { parseSpecial = false } = {}) {
+  const said = text instanceof Marked && !parseSpecial ? text.spans : [];
+  const ids = tokenizer.encode(plain(text), { addSpecial: false, said });
   const { bos } = tokenizer.ids;
   if (tokenizer.addBos && bos !== undefined && ids[0] !== bos) ids.unshift(bos);
   return ids;
 }
 
-/** @param {Tokenizer} tokenizer @param {number | undefined} id */
-const tokenText = (tokenizer, id) => (id === undefined ? '' : tokenizer.text(id));
-
-/** What a template itself reports by `raise_exception`. */
-class RaisedError extends Error {}
-
-/** @param {unknown} message @returns {never} */
-function raiseException(message) {
-  throw new RaisedError(typeof message === 'string' ? message.slice(0, 1000) : 'no reason given');
-}
-
 /** @param {any} error */
 function failure(error) {
+  if (error instanceof NibbleError) return error;
   const message = String(error?.message ?? error).slice(0, 1000);
   let reason = `it could not be run: ${message}`;
   if (error instanceof RaisedError) reason = `it refuses these messages: ${message}`;
@@ -118,66 +241,6 @@ function failure(error) {
     cause: error,
     details: { reason },
   });
-}
-
-/** @param {string} found @returns {never} */
-function badMessages(found) {
-  throw new NibbleError('CHAT_BAD_MESSAGES', `${found}; expected a list of { role: 'user', content: 'text' }.`);
-}
-
-/** @param {unknown} messages */
-function checkMessages(messages) {
-  if (!Array.isArray(messages)) badMessages(`The messages are ${messages === null ? 'null' : `a ${typeof messages}`}`);
-  if (messages.length === 0) badMessages('The list of messages is empty');
-  messages.forEach((message, index) => {
-    const name = `Message ${index + 1}`;
-    if (message === null || typeof message !== 'object') badMessages(`${name} is not an object`);
-    if (typeof message.role !== 'string' || message.role === '') badMessages(`${name} has no role`);
-    const { content } = message;
-    if (typeof content === 'string' || content === undefined || content === null) {
-      const absent = typeof content !== 'string' && message.tool_calls === undefined;
-      if (absent) badMessages(`${name} has neither content nor tool_calls`);
-    } else if (Array.isArray(content)) for (const part of content) checkPart(part, name);
-    else badMessages(`${name} has content that is neither a string nor a list of parts`);
-  });
-}
-
-/**
- * Most templates write whatever role they are given, so that a misspelt one would only make the answers worse.
- * @param {Message[]} messages
- * @param {unknown} source of the template, if there is one
- */
-function checkRoles(messages, source) {
-  const index = messages.findIndex(({ role }) => !ROLES.includes(role) && !namesRole(source, role));
-  if (index === -1) return;
-  const { role } = messages[index];
-  const meant = role === 'developer' ? 'system' : nearestName(role, ROLES);
-  const instead = meant === null ? `expected ${ROLES.join(', ')} or one that the template names` : `${meant} is meant?`;
-  const message = `Message ${index + 1} has the role ${JSON.stringify(role.slice(0, 60))}; ${instead}`;
-  throw new NibbleError('CHAT_BAD_MESSAGES', message.replace(/[^?]$/, '$&.'), {
-    details: { index, role: role.slice(0, 60), roles: ROLES },
-  });
-}
-
-/** @param {unknown} source @param {string} role */
-const namesRole = (source, role) =>
-  typeof source === 'string' && [`'${role}'`, `"${role}"`].some((literal) => source.includes(literal));
-
-/** @param {any} part @param {string} name */
-function checkPart(part, name) {
-  if (part === null || typeof part !== 'object' || typeof part.type !== 'string') {
-    badMessages(`${name} has a content part without a type`);
-  }
-  if (part.type === 'text' && typeof part.text !== 'string') badMessages(`${name} has a text part without text`);
-}
-
-/** A template that never looks at a part's type would print a list as it is. */
-const readsParts = (/** @type {string} */ source) => /\[\s*['"]type['"]\s*\]|\.type\b/.test(source);
-
-/** @param {Message} message @returns {Message} with text parts joined; other parts are left to the template */
-function joinParts(message) {
-  if (!Array.isArray(message.content) || !message.content.every((part) => part.type === 'text')) return message;
-  return { ...message, content: message.content.map((part) => part.text).join('\n') };
 }
 
 /** @param {unknown} value @returns {number} characters in all strings, which is what a template may have to print */
@@ -197,64 +260,3 @@ function textLength(value) {
   }
   return length;
 }
-
-const MONTHS = 'January February March April May June July August September October November December'.split(' ');
-const DAYS = 'Sunday Monday Tuesday Wednesday Thursday Friday Saturday'.split(' ');
-
-/**
- * Python's strftime in its C locale and local time; a directive it does not know stays as it is.
- * @param {Date} date @param {unknown} format
- */
-function strftime(date, format) {
-  if (typeof format !== 'string') throw new Error('strftime_now() takes a format string');
-  const two = (/** @type {number} */ value) => String(value).padStart(2, '0');
-  const midnight = new Date(date.getFullYear(), 0, 1);
-  /** @type {Record<string, () => string>} */
-  const directives = {
-    Y: () => String(date.getFullYear()),
-    y: () => two(date.getFullYear() % 100),
-    m: () => two(date.getMonth() + 1),
-    d: () => two(date.getDate()),
-    B: () => MONTHS[date.getMonth()],
-    b: () => MONTHS[date.getMonth()].slice(0, 3),
-    A: () => DAYS[date.getDay()],
-    a: () => DAYS[date.getDay()].slice(0, 3),
-    H: () => two(date.getHours()),
-    I: () => two(date.getHours() % 12 || 12),
-    p: () => (date.getHours() < 12 ? 'AM' : 'PM'),
-    M: () => two(date.getMinutes()),
-    S: () => two(date.getSeconds()),
-    j: () => String(1 + Math.floor((date.getTime() - midnight.getTime()) / 86_400_000 + 1 / 24)).padStart(3, '0'),
-    '%': () => '%',
-  };
-  return format.replace(/%([a-zA-Z%])/g, (whole, letter) => directives[letter]?.() ?? whole);
-}
-
-/** @param {Tokenizer} tokenizer @returns {ChatTemplate} */
-function createFallback(tokenizer) {
-  const isToken = (/** @type {string} */ text) => {
-    const ids = tokenizer.encode(text, { addSpecial: false });
-    return ids.length === 1 && tokenizer.text(ids[0]) === text;
-  };
-  const chatml = isToken('<|im_start|>') && isToken('<|im_end|>');
-  return {
-    source: 'fallback',
-    render(messages, { addGenerationPrompt = true } = {}) {
-      checkMessages(messages);
-      checkRoles(messages, undefined);
-      const turns = messages.map(({ role, content }) => {
-        const text = typeof content === 'string' ? content : partsText(content);
-        return chatml ? `<|im_start|>${role}\n${text}<|im_end|>\n` : `${title(role)}: ${text}\n`;
-      });
-      if (addGenerationPrompt) turns.push(chatml ? '<|im_start|>assistant\n' : 'Assistant:');
-      return turns.join('');
-    },
-  };
-}
-
-/** @param {Message['content']} content @returns {string} */
-const partsText = (content) =>
-  (Array.isArray(content) ? content : []).flatMap((part) => (part.type === 'text' ? [part.text] : [])).join('\n');
-
-/** @param {string} role */
-const title = (role) => role[0].toUpperCase() + role.slice(1);

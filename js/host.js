@@ -11,7 +11,7 @@ import * as read from './options.js';
 import { probe } from './probe.js';
 import { withReaderCount } from './reader.js';
 import { withRetries } from './retry-progress.js';
-import { SessionHost } from './session-host.js';
+import { chatPrompt, SessionHost } from './session-host.js';
 import { SessionStore } from './session-store.js';
 import { checkKernelSet } from './simd.js';
 import { Texts } from './texts.js';
@@ -183,6 +183,20 @@ export class Host {
     return this.#text().vocabulary.encode(read.readText('text', text), read.readTokenizeOptions(options));
   }
 
+  countTokens({ options: given }) {
+    const { tokens, ...start } = read.readCountOptions(given);
+    return tokens?.length ?? this.#text().readStart(start).tokens.length;
+  }
+
+  /** How many messages to leave out so that a chat fits. */
+  fitMessages({ messages, options: given }) {
+    const { maxTokens, ...chat } = read.readFitOptions(messages, given);
+    const { contextSize } = this.#loaded().info;
+    const prompt = chatPrompt(this.#text(), chat);
+    const leftOut = prompt.fit({ contextSize, maxTokens, onTimeline: [] });
+    return { leftOut, tokens: prompt.without(leftOut).length };
+  }
+
   detokenize({ tokens: given, options }) {
     const tokens = read.readTokens('tokens', given);
     const { vocabulary } = this.#text();
@@ -191,8 +205,8 @@ export class Host {
       : vocabulary.decode(tokens);
   }
 
-  render({ messages }) {
-    return this.#text().render(read.readMessages(messages));
+  render({ messages, options }) {
+    return this.#text().render(read.readMessages(messages), read.readRenderOptions(messages, options));
   }
 
   async benchmark({ options }, { signal }) {

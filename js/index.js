@@ -62,11 +62,26 @@ export { NibbleError } from './errors.js';
  * @property {ArrayBuffer | ArrayBufferView} [wasmBinary] the wasm itself, instead of wasmUrl
  */
 
+/** @typedef {import('./chat-messages.js').Message} Message */
+
 /**
- * @typedef {object} CompletionOptions one of prompt, messages and tokens is needed
- * @property {string} [prompt] text to continue, as it is
- * @property {{ role: string, content: any }[]} [messages] a chat to answer, by the model's own chat template. A role is
- *   'system', 'user', 'assistant', 'tool' or one that the template names; any other is refused, as it may be misspelt
+ * @typedef {object} TextOptions how texts become tokens
+ * @property {boolean} [parseSpecial] whether control tokens that are written out in a text are ones. By default in a
+ *   `prompt`, which is the caller's own program, and not in what `messages` and `tools` say: there they are text
+ * @property {object[]} [tools] what the model may call: JSON schemas of functions, as the OpenAI API has them. They, and
+ *   `tool_calls` of messages, are for the chat template, if it knows tools
+ * @property {Record<string, unknown>} [templateVariables] more variables of the chat template, such as
+ *   { enable_thinking: false }; `variables` for short
+ */
+
+/**
+ * @typedef {object} ChoiceOptions one of prompt, messages and tokens is needed
+ * @property {string} [prompt] text to continue, as it is. Where it begins with the token that begins a text, as what
+ *   render() gives may, no second one is put before it
+ * @property {Message[]} [messages] a chat to answer, by the model's own chat template. A role is 'system', 'user',
+ *   'assistant', 'tool' or one that the template names; any other is refused, as it may be misspelt, and so is content that
+ *   is no text. Beside `tool_calls` content may be missing or null. Where the template takes no system message, its text
+ *   goes in front of the first user message, and `warnings` of the result say so
  * @property {number[]} [tokens] token ids to continue
  * @property {number} [maxTokens] by default until the model ends its text or the context is full
  * @property {number} [temperature] 0: always the likeliest token; 0.8. As in llama.cpp, tokens are chosen in this order:
@@ -101,6 +116,8 @@ export { NibbleError } from './errors.js';
  * @property {(dropped: { tokens: number, messages: number }) => void} [onDrop] told whenever tokens are dropped to make
  *   room, `messages` whole messages among them; with `messages`, first what of them does not fit
  */
+
+/** @typedef {ChoiceOptions & TextOptions} CompletionOptions */
 
 /**
  * @typedef {object} Platform
@@ -339,7 +356,14 @@ export class Engine extends SessionCalls {
     await this.#sessions.delete(key);
   }
 
-  /** @param {string} text @param {{ addSpecial?: boolean, parseSpecial?: boolean }} [options] @returns {Promise<number[]>} */
+  /**
+   * The tokens of a text, with BOS and EOS where the model wants them (`addSpecial`) and the text has none there, and with
+   * control tokens where they are written out in it (`parseSpecial`); both are true unless given. For what a person or a
+   * document says, `parseSpecial` is false. Of a chat, countTokens() tells how many tokens it is.
+   * @param {string} text
+   * @param {{ addSpecial?: boolean, parseSpecial?: boolean }} [options]
+   * @returns {Promise<number[]>}
+   */
   async tokenize(text, options) {
     return this.#client.call('tokenize', { text, options: optionsOf(options) });
   }
@@ -355,9 +379,38 @@ export class Engine extends SessionCalls {
     return this.#client.call('detokenize', { tokens, options: optionsOf(options) });
   }
 
-  /** The text that a chat becomes. @param {{ role: string, content: any }[]} messages @returns {Promise<string>} */
-  render(messages) {
-    return this.#client.call('render', { messages });
+  /**
+   * How many tokens a completion with these options begins with: of a chat, with everything that its template writes.
+   * @param {TextOptions & { prompt?: string, messages?: Message[], tokens?: number[], continueLast?: boolean, addGenerationPrompt?: boolean }} options
+   *   one of prompt, messages and tokens; addGenerationPrompt false: without the opening of the answer that is to come
+   * @returns {Promise<number>}
+   */
+  async countTokens(options) {
+    const { prompt, messages, tokens, ...rest } = optionsOf(options);
+    return this.#client.call('countTokens', { options: { prompt, messages, tokens, ...rest } });
+  }
+
+  /**
+   * How many messages of a chat have to be left out, the oldest behind the system message, so that it fits into the
+   * context with room for an answer, as 'drop-oldest' does it. CONTEXT_FULL where not even the last turn fits.
+   * @param {Message[]} messages
+   * @param {TextOptions & { continueLast?: boolean, maxTokens?: number }} [options] those of the completion
+   * @returns {Promise<{ leftOut: number, tokens: number }>} tokens: of what is left
+   */
+  async fitMessages(messages, options) {
+    return this.#client.call('fitMessages', { messages, options: optionsOf(options) });
+  }
+
+  /**
+   * The text that a chat becomes. It does not tell any more what was said and what the template wrote, so tokens of a chat
+   * are better had from complete({ messages }) and countTokens({ messages }).
+   * @param {Message[]} messages
+   * @param {TextOptions & { continueLast?: boolean, addGenerationPrompt?: boolean }} [options] addGenerationPrompt false:
+   *   without the opening of the answer that is to come
+   * @returns {Promise<string>}
+   */
+  async render(messages, options) {
+    return this.#client.call('render', { messages, options: optionsOf(options) });
   }
 
   /**

@@ -116,7 +116,10 @@ function messages(name, value) {
   const valid =
     Array.isArray(value) &&
     value.length > 0 &&
-    value.every((message) => typeof message?.role === 'string' && message.content !== undefined);
+    value.every(
+      (message) =>
+        typeof message?.role === 'string' && (message.content !== undefined || message.tool_calls !== undefined),
+    );
   if (!valid) throw invalid(name, value, 'a list of messages, each with a role and a content');
   return value;
 }
@@ -245,22 +248,89 @@ const SAMPLING_READERS = {
 /** The options of complete() that say how to go on, without what from. */
 export const readSamplingOptions = readAll(SAMPLING_READERS);
 
-const readCompletion = readAll({ ...SAMPLING_READERS, continueLast: boolean(false) }, START_OPTIONS);
+/** What is JSON, as a copy of it. */
+const json = (expected, isIt) => (name, value) => {
+  if (value === undefined || value === null) return null;
+  let copy;
+  try {
+    copy = JSON.parse(JSON.stringify(value));
+  } catch {
+    throw invalid(name, value, `${expected}, of what JSON can hold`);
+  }
+  if (isIt(copy)) return copy;
+  throw invalid(name, value, expected);
+};
+
+const isObject = (value) => typeof value === 'object' && value !== null && !Array.isArray(value);
+/** Those that have options of their own. */
+const TAKEN_VARIABLES = ['messages', 'tools', 'add_generation_prompt'];
+
+const TEXT_READERS = {
+  parseSpecial: boolean(null),
+  tools: json('a list of tools, each an object', (value) => Array.isArray(value) && value.every(isObject)),
+  templateVariables: variables,
+  variables,
+};
+
+function variables(name, value) {
+  const read = json('an object with template variables', isObject)(name, value);
+  const taken = Object.keys(read ?? {}).find((key) => TAKEN_VARIABLES.includes(key));
+  if (taken !== undefined)
+    throw invalid(`${name}.${taken}`, read[taken], 'no such variable; it has an option of its own');
+  return read;
+}
+
+/** `variables` is a short name of templateVariables. */
+const withVariables = ({ variables: short, templateVariables, ...read }) => ({
+  ...read,
+  templateVariables: templateVariables ?? short,
+});
+
+const readRender = readAll({ ...TEXT_READERS, addGenerationPrompt: boolean(true), continueLast: boolean(false) });
+
+/** Options of render(): what the template is given beside the messages. */
+export function readRenderOptions(list, options) {
+  const read = withVariables(readRender(options));
+  checkContinued(read, list);
+  return read;
+}
+
+const readCompletion = readAll({ ...SAMPLING_READERS, ...TEXT_READERS, continueLast: boolean(false) }, START_OPTIONS);
 
 /** Options of complete(): one of prompt, messages and tokens, and how to go on from it. */
-export function readCompletionOptions(options = {}) {
-  const read = readCompletion(options);
+export const readCompletionOptions = (options) => readStart('A completion', readCompletion, options);
+
+const readCount = readAll(
+  { ...TEXT_READERS, continueLast: boolean(false), addGenerationPrompt: boolean(true) },
+  START_OPTIONS,
+);
+
+/** Options of countTokens(): one of prompt, messages and tokens. */
+export const readCountOptions = (options) => readStart('countTokens()', readCount, options);
+
+const readFit = readAll({ ...TEXT_READERS, continueLast: boolean(false), maxTokens: SAMPLING_READERS.maxTokens }, [
+  'messages',
+]);
+
+/** Options of fitMessages(). */
+export const readFitOptions = (list, options) => readStart('fitMessages()', readFit, { ...options, messages: list });
+
+function checkContinued({ continueLast }, list) {
+  if (!continueLast || endsWithText(list)) return;
+  throw invalid('continueLast', true, 'false, unless the last of several messages is a text of the assistant');
+}
+
+function readStart(what, reader, options = {}) {
+  const read = withVariables(reader(options));
   const given = START_OPTIONS.filter((name) => options[name] !== undefined);
   if (given.length !== 1) {
     const found = given.length === 0 ? 'none of them was' : `${given.join(' and ')} were`;
-    throw new NibbleError('INVALID_ARGUMENT', `A completion takes one of prompt, messages and tokens; ${found} given.`);
+    throw new NibbleError('INVALID_ARGUMENT', `${what} takes one of prompt, messages and tokens; ${found} given.`);
   }
   const { prompt } = options;
   if (prompt !== undefined && typeof prompt !== 'string') throw invalid('prompt', prompt, 'a text');
   if (options.messages !== undefined) messages('messages', options.messages);
-  if (read.continueLast && !endsWithText(options.messages)) {
-    throw invalid('continueLast', true, 'false, unless the last of several messages is a text of the assistant');
-  }
+  checkContinued(read, options.messages);
   const tokens = options.tokens === undefined ? undefined : readTokens('tokens', options.tokens);
   return { ...read, prompt, messages: options.messages, tokens };
 }

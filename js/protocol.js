@@ -33,6 +33,8 @@ export const METHODS = Object.freeze([
   'load',
   'describe',
   'tokenize',
+  'countTokens',
+  'fitMessages',
   'detokenize',
   'render',
   'benchmark',

@@ -55,7 +55,7 @@ export class SessionHost {
       dropped.messages += messages;
       onEvent({ dropped: { tokens, messages } });
     };
-    const { prompt, room, left } = this.#plan(session, options, onDrop);
+    const { prompt, room, left, warnings } = this.#plan(session, options, onDrop);
     if (left.tokens > 0) onDrop(left);
     const { tokenizer } = this.#texts;
     const context = { model: this.#model, timeline, tokenizer, turn: this.#turn, room, shift: left.tokens > 0 };
@@ -66,7 +66,7 @@ export class SessionHost {
     const result = await completing.finally(() => {
       session.shortOfMemory ||= room?.shortOfMemory ?? false;
     });
-    return { ...result, droppedTokens: dropped.tokens, droppedMessages: dropped.messages };
+    return { ...result, droppedTokens: dropped.tokens, droppedMessages: dropped.messages, warnings };
   }
 
   /** The prompt, what of it was left out since it does not fit, and how room is made later; null: it is not. */
@@ -75,18 +75,19 @@ export class SessionHost {
     const { contextSize } = timeline;
     const nothing = { tokens: 0, messages: 0 };
     if ((options.onFull ?? session.onFull) === 'stop') {
-      return { prompt: this.#promptTokens(options), room: null, left: nothing };
+      const { tokens: prompt, warnings } = this.#start(options);
+      return { prompt, room: null, left: nothing, warnings };
     }
     const kept = options.keep ?? session.keep;
     if (options.messages === undefined) {
       const keep = headLength(kept ?? 0, contextSize);
-      const { tokens: prompt, droppedTokens } = trimTokens(this.#promptTokens(options), { contextSize, keep });
+      const { tokens: given, warnings } = this.#start(options);
+      const { tokens: prompt, droppedTokens } = trimTokens(given, { contextSize, keep });
       const room = new Room({ timeline, keep, chat: null, leftOut: null, onDrop });
-      return { prompt, room, left: { tokens: droppedTokens, messages: 0 } };
+      return { prompt, room, left: { tokens: droppedTokens, messages: 0 }, warnings };
     }
-    const { continueLast, maxTokens } = options;
-    const encode = (messages, more) => this.#texts.chatTokens(messages, more ?? { continueLast });
-    const chat = new ChatPrompt(options.messages, encode);
+    const { maxTokens } = options;
+    const chat = chatPrompt(this.#texts, options);
     const leftOut = chat.fit({
       contextSize,
       maxTokens,
@@ -96,7 +97,8 @@ export class SessionHost {
     const prompt = chat.without(leftOut);
     const keep = headLength(kept ?? chat.headLength, contextSize);
     const room = new Room({ timeline, keep, chat, leftOut, onDrop });
-    return { prompt, room, left: { tokens: chat.without(0).length - prompt.length, messages: leftOut } };
+    const { warnings } = this.#texts.readChat(options.messages, options);
+    return { prompt, room, left: { tokens: chat.without(0).length - prompt.length, messages: leftOut }, warnings };
   }
 
   /** The likeliest next tokens after `tokens`. */
@@ -267,10 +269,9 @@ export class SessionHost {
     return trimTokens(tokens, { contextSize, keep: headLength(keep ?? 0, contextSize) });
   }
 
-  #promptTokens({ prompt, messages, tokens, continueLast }) {
-    if (tokens !== undefined) return this.#knownTokens(tokens);
-    if (messages === undefined) return this.#texts.vocabulary.encode(prompt);
-    return this.#texts.chatTokens(messages, { continueLast });
+  #start(options) {
+    if (options.tokens !== undefined) return { tokens: this.#knownTokens(options.tokens), warnings: [] };
+    return this.#texts.readStart(options);
   }
 
   #knownTokens(given) {
@@ -280,6 +281,16 @@ export class SessionHost {
     if (unknown === undefined) return tokens;
     throw new NibbleError('INVALID_ARGUMENT', `${unknown} is not a token: ids go from 0 to ${vocabularySize - 1}.`);
   }
+}
+
+/**
+ * A chat as a prompt that can be made shorter.
+ * @param {import('./texts.js').Texts} texts
+ * @param {{ messages: object[] } & import('./texts.js').ChatOptions} options
+ */
+export function chatPrompt(texts, { messages, continueLast, parseSpecial, tools, templateVariables }) {
+  const options = { continueLast, parseSpecial, tools, templateVariables };
+  return new ChatPrompt(messages, (fewer, more = {}) => texts.chatTokens(fewer, { ...options, ...more }));
 }
 
 async function withSave(timeline, use) {

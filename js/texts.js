@@ -1,10 +1,20 @@
 // What a model reads and writes: its vocabulary, its chat template, and the prompts that are made with them.
-import { createChatTemplate, encodeChat } from './chat.js';
+import { createChatTemplate, encodeChat, SYSTEM_MOVED } from './chat.js';
 import { NibbleError } from './errors.js';
+import { mark, plain, TextWriter } from './jinja/text.js';
 import { createTokenizer } from './tokenizer.js';
 
 // Where a model without a template chats by names, it would write the user's next line itself.
 const FALLBACK_STOPS = ['\nUser:'];
+
+/** A tag that opens the model's thoughts, at the end of a prompt or the head of an answer. */
+const OPENED = /(<[a-z][a-z_-]*>|\[[A-Z]+\])\s*$/;
+
+/**
+ * @typedef {import('./chat.js').WriteOptions & { continueLast?: boolean, parseSpecial?: boolean }} ChatOptions
+ *   continueLast: the last message is the beginning of the answer; parseSpecial: control tokens that are written out in
+ *   messages are ones
+ */
 
 /** The texts of one model. A model without a vocabulary runs by token ids; one with a damaged vocabulary does not run. */
 export class Texts {
@@ -25,8 +35,13 @@ export class Texts {
       chatTemplate: this.#chat?.source ?? null,
       specialTokens: this.tokenizer?.ids ?? {},
       addBos: this.tokenizer?.addBos ?? false,
-      warnings: this.tokenizer?.warnings ?? [],
+      warnings: this.#warnings,
     };
+  }
+
+  /** @returns {{ code: string, message: string }[]} */
+  get #warnings() {
+    return [...(this.tokenizer?.warnings ?? []), ...(this.#chat?.warnings ?? [])];
   }
 
   /** The tokenizer, of a model that has one. @throws {NibbleError} TOKENIZER_MISSING */
@@ -45,29 +60,70 @@ export class Texts {
 
   /** Texts that end an answer to a chat beside those that the caller names. */
   get chatStops() {
-    return this.#chat?.source === 'fallback' ? FALLBACK_STOPS : [];
+    return this.#chat?.hasNames ? FALLBACK_STOPS : [];
   }
 
-  /** The text that a chat becomes. */
+  /** The text that a chat becomes. @param {object[]} messages @param {ChatOptions} [options] @returns {string} */
   render(messages, options) {
-    this.#check();
-    return this.#chat.render(messages, options);
+    return plain(this.#write(messages, options).text);
   }
 
   /**
    * The tokens that a chat becomes.
    * @param {object[]} messages
-   * @param {{ continueLast?: boolean, addGenerationPrompt?: boolean }} [options] continueLast: the last message is the
-   *   beginning of the answer
+   * @param {ChatOptions} [options]
+   * @returns {number[]}
    */
-  chatTokens(messages, { continueLast = false, ...options } = {}) {
-    const { vocabulary } = this;
-    if (!continueLast) return encodeChat(vocabulary, this.render(messages, options));
-    return encodeChat(vocabulary, this.render(messages.slice(0, -1)) + messages.at(-1).content);
+  chatTokens(messages, options) {
+    return this.readChat(messages, options).tokens;
+  }
+
+  /**
+   * The tokens that a chat becomes, and what of it was done otherwise than one would expect.
+   * @param {object[]} messages
+   * @param {ChatOptions} [options]
+   * @returns {{ tokens: number[], warnings: { code: string, message: string }[] }}
+   */
+  readChat(messages, options = {}) {
+    const { text, isSystemMoved } = this.#write(messages, options);
+    const parseSpecial = options.parseSpecial ?? false;
+    return {
+      tokens: encodeChat(this.vocabulary, text, { parseSpecial }),
+      warnings: isSystemMoved ? [SYSTEM_MOVED] : [],
+    };
+  }
+
+  /**
+   * The tokens that a completion begins with: those of a prompt or of a chat.
+   * @param {{ prompt?: string, messages?: object[] } & ChatOptions} start
+   */
+  readStart({ prompt, messages, ...options }) {
+    if (messages !== undefined) return this.readChat(messages, options);
+    const tokens = this.vocabulary.encode(prompt, { parseSpecial: options.parseSpecial ?? true });
+    return { tokens, warnings: [] };
+  }
+
+  #write(messages, { continueLast = false, ...options } = {}) {
+    this.#check();
+    if (!continueLast) return this.#chat.write(messages, options);
+    const { text, isSystemMoved } = this.#chat.write(messages.slice(0, -1), options);
+    const writer = new TextWriter();
+    writer.add(text);
+    writer.add(mark(withoutOpening(messages.at(-1).content, plain(text))));
+    return { text: writer.text, isSystemMoved };
   }
 
   /** A token's own text; empty where there is none. */
   tokenText(id) {
     return this.tokenizer !== null && id < this.tokenizer.vocabularySize ? this.tokenizer.text(id) : '';
   }
+}
+
+/** An answer that has begun, without the tag that opens its thoughts where the prompt ends in that tag. */
+function withoutOpening(answer, prompt) {
+  const tag = OPENED.exec(prompt);
+  if (tag === null || !answer.trimStart().startsWith(tag[1])) return answer;
+  const rest = answer.trimStart().slice(tag[1].length);
+  const space = tag[0].slice(tag[1].length);
+  return space !== '' && rest.startsWith(space) ? rest.slice(space.length) : rest;
 }

@@ -193,7 +193,8 @@ export function createByteLevelModel({ pieces, merges: given, preTokenizer, ids:
   const found = findPreTokenizer(preTokenizer);
   if (found === undefined) {
     const what = preTokenizer === undefined ? 'is missing' : `names ${JSON.stringify(preTokenizer.slice(0, 40))}`;
-    warnings.push(`tokenizer.ggml.pre ${what}; words are split in the default way, which may cost some quality.`);
+    const message = `tokenizer.ggml.pre ${what}; words are split in the default way, which may cost some quality.`;
+    warnings.push({ code: 'PRE_TOKENIZER_UNKNOWN', message });
   }
   const { patterns, ignoreMerges = false } = found ?? PRE_TOKENIZERS.default;
   const splitters = patterns.map(

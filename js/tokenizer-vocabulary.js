@@ -28,7 +28,7 @@ export const TokenType = Object.freeze({ NORMAL: 1, UNKNOWN: 2, CONTROL: 3, USER
  * @property {boolean} addSpacePrefix
  * @property {string | undefined} preTokenizer `tokenizer.ggml.pre`
  * @property {Set<number>} rightStripped tokens that swallow the white space after them
- * @property {string[]} warnings
+ * @property {Warning[]} warnings what is odd about the file
  */
 
 const KEY = 'tokenizer.ggml.';
@@ -69,6 +69,11 @@ const END_OF_GENERATION = [
 const ALWAYS_SHOWN = ['<|channel|>', '<|message|>', '<|start|>', '<|constrain|>'];
 const LLAMA_DEFAULT_IDS = { bos: 1, eos: 2, unknown: 0 };
 
+/** @typedef {{ code: 'VOCABULARY_ODD' | 'PRE_TOKENIZER_UNKNOWN', message: string }} Warning */
+
+/** @param {string} message @returns {Warning} */
+const odd = (message) => ({ code: 'VOCABULARY_ODD', message });
+
 /** @param {string} message @returns {NibbleError} */
 const bad = (message) =>
   new NibbleError('TOKENIZER_BAD_METADATA', `${message} The model file is damaged or was converted wrongly.`);
@@ -101,13 +106,13 @@ function readTexts(metadata, name) {
   return TextTable.of(texts);
 }
 
-/** @param {Metadata} metadata @param {string[]} warnings @returns {TextTable} */
+/** @param {Metadata} metadata @param {Warning[]} warnings @returns {TextTable} */
 function readPieces(metadata, warnings) {
   const pieces = readTexts(metadata, 'tokens');
   const { length, empty, repeated } = pieces;
   if (length === 0) throw bad(`${KEY}tokens is empty.`);
-  if (empty > 0) warnings.push(`${empty} tokens have an empty piece; text never becomes one of them.`);
-  if (repeated > 0) warnings.push(`${repeated} tokens repeat an earlier piece; text becomes the earlier one.`);
+  if (empty > 0) warnings.push(odd(`${empty} tokens have an empty piece; text never becomes one of them.`));
+  if (repeated > 0) warnings.push(odd(`${repeated} tokens repeat an earlier piece; text becomes the earlier one.`));
   return pieces;
 }
 
@@ -151,23 +156,23 @@ function checkBytePieces(pieces, types) {
   }
 }
 
-/** @param {Metadata} metadata @param {TextTable} pieces @param {string[]} warnings @returns {TextTable} */
+/** @param {Metadata} metadata @param {TextTable} pieces @param {Warning[]} warnings @returns {TextTable} */
 function readMerges(metadata, pieces, warnings) {
   const merges = readTexts(metadata, 'merges');
   const { wrong, unknown } = merges.comparePairs(pieces);
   if (wrong >= 0) throw bad(`${KEY}merges[${wrong}] is not two pieces with one space between them.`);
-  if (unknown > 0) warnings.push(`${unknown} merges make a piece that the vocabulary lacks.`);
+  if (unknown > 0) warnings.push(odd(`${unknown} merges make a piece that the vocabulary lacks.`));
   return merges;
 }
 
-/** @param {Metadata} metadata @param {string} name @param {number | undefined} fallback @param {number} count @param {string[]} warnings */
+/** @param {Metadata} metadata @param {string} name @param {number | undefined} fallback @param {number} count @param {Warning[]} warnings */
 function readId(metadata, name, fallback, count, warnings) {
   const key = `${KEY}${name}_token_id`;
   const usable = fallback !== undefined && fallback < count ? fallback : undefined;
   const value = optional(metadata, key, 'number');
   if (value === undefined) return usable;
   if (Number.isInteger(value) && value >= 0 && value < count) return value;
-  warnings.push(`${key} is ${value}, but there are only ${count} tokens; the key is ignored.`);
+  warnings.push(odd(`${key} is ${value}, but there are only ${count} tokens; the key is ignored.`));
   return usable;
 }
 
@@ -228,14 +233,14 @@ export function readVocabulary(metadata, addsBosByDefault) {
     );
   }
   const spm = model === 'llama';
-  /** @type {string[]} */
+  /** @type {Warning[]} */
   const warnings = [];
   const pieces = readPieces(metadata, warnings);
   const count = pieces.length;
   const scores = readNumbers(metadata, 'scores', [Float32Array, Float64Array, Int32Array], count);
   const types = readTypes(readNumbers(metadata, 'token_type', [Int32Array, Uint32Array], count), count);
   if (spm) checkBytePieces(pieces, types);
-  if (spm && scores === undefined) warnings.push(`${KEY}scores is missing; every piece counts as equally likely.`);
+  if (spm && scores === undefined) warnings.push(odd(`${KEY}scores is missing; every piece counts as equally likely.`));
   const preTokenizer = optional(metadata, `${KEY}pre`, 'string');
   const defaults = spm ? LLAMA_DEFAULT_IDS : {};
   const id = (/** @type {string} */ name, /** @type {number=} */ fallback) =>
@@ -275,5 +280,5 @@ export function readVocabulary(metadata, addsBosByDefault) {
 function requireSpecial(vocabulary, flag, name) {
   if (!vocabulary[flag] || vocabulary.ids[name] !== undefined) return;
   vocabulary[flag] = false;
-  vocabulary.warnings.push(`The file asks for a ${name} token around each text, but names none; none is added.`);
+  vocabulary.warnings.push(odd(`The file asks for a ${name} token around each text, but names none; none is added.`));
 }

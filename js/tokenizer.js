@@ -1,6 +1,7 @@
 // A tokenizer made from a GGUF's own metadata. Same ids as llama.cpp for the same file and text.
 
 import { NibbleError } from './errors.js';
+import { createPartition } from './special-tokens.js';
 import { addsBosByDefault, createByteLevelModel, createSentencePieceModel } from './tokenizer-models.js';
 import { readVocabulary, TokenType } from './tokenizer-vocabulary.js';
 
@@ -16,9 +17,10 @@ import { readVocabulary, TokenType } from './tokenizer-vocabulary.js';
 /**
  * @typedef {object} Tokenizer
  * @property {number} vocabularySize
- * @property {(text: string, options?: { addSpecial?: boolean, parseSpecial?: boolean }) => number[]} encode
- *   `addSpecial` adds BOS and EOS where the file asks for them; `parseSpecial` reads control tokens written out in the
- *   text as such (user-defined tokens always are). Text that is not well-formed UTF-16 gets U+FFFD.
+ * @property {(text: string, options?: { addSpecial?: boolean, parseSpecial?: boolean, said?: readonly number[] }) => number[]} encode
+ *   `addSpecial` adds BOS and EOS where the file asks for them and the text has none there; `parseSpecial` reads control
+ *   tokens written out in the text as such (user-defined tokens that are no markers always are), but for those in a part
+ *   that is `said`: start and end of each such part, in order. Text that is not well-formed UTF-16 gets U+FFFD.
  * @property {(ids: Iterable<number>, options?: { skipSpecial?: boolean }) => string} decode
  * @property {(id: number, options?: { skipSpecial?: boolean }) => Uint8Array} bytes of one token, not always whole
  *   characters; empty for a control or unknown token with `skipSpecial`. The caller owns the array.
@@ -33,7 +35,7 @@ import { readVocabulary, TokenType } from './tokenizer-vocabulary.js';
  * @property {{ bos?: number, eos?: number, eot?: number, unknown?: number, padding?: number }} ids
  * @property {boolean} addBos
  * @property {boolean} addEos
- * @property {string[]} warnings what is odd about the file, as sentences
+ * @property {import('./tokenizer-vocabulary.js').Warning[]} warnings what is odd about the file
  */
 
 /**
@@ -57,19 +59,20 @@ export function createTokenizer(metadata) {
   }
 
   /** @type {Tokenizer['encode']} */
-  function encode(text, { addSpecial = true, parseSpecial = true } = {}) {
+  function encode(text, { addSpecial = true, parseSpecial = true, said = [] } = {}) {
     if (typeof text !== 'string') {
       throw new NibbleError('TOKENIZER_BAD_TEXT', `The text to encode has to be a string; it is a ${typeof text}.`);
     }
+    const fragments = partition(wellFormed(text), parseSpecial ? said : [0, text.length]);
     /** @type {number[]} */
-    const output = addSpecial && addBos ? [/** @type {number} */ (ids.bos)] : [];
+    const output = addSpecial && addBos && fragments[0] !== ids.bos ? [/** @type {number} */ (ids.bos)] : [];
     let afterSpecial = true;
-    for (const fragment of partition(wellFormed(text), parseSpecial)) {
+    for (const fragment of fragments) {
       if (typeof fragment === 'number') output.push(fragment);
       else encodeText(sentencePiece && addSpacePrefix && afterSpecial ? ` ${fragment}` : fragment, output);
       afterSpecial = typeof fragment === 'number';
     }
-    if (addSpecial && addEos) output.push(/** @type {number} */ (ids.eos));
+    if (addSpecial && addEos && fragments.at(-1) !== ids.eos) output.push(/** @type {number} */ (ids.eos));
     return output;
   }
 
@@ -193,42 +196,3 @@ const BYTE_OF_CHARACTER = new Map(
     });
   })(),
 );
-
-/**
- * Splits text at the special tokens written in it, longest first as llama.cpp does, each over the whole text.
- * @param {Vocabulary} vocabulary
- * @returns {(text: string, parseSpecial: boolean) => (string | number)[]} texts and ids in order, no empty texts
- */
-function createPartition({ pieces, types, rightStripped }) {
-  const special = [];
-  for (let id = 0; id < pieces.length; id++) {
-    const type = types[id];
-    const splits = type === TokenType.CONTROL || type === TokenType.UNKNOWN || type === TokenType.USER_DEFINED;
-    if (splits && pieces.get(pieces.at(id)) === id) special.push({ id, piece: pieces.at(id), type });
-  }
-  const length = new Map(special.map(({ id, piece }) => [id, utf8.encode(piece).length]));
-  special.sort((a, b) => /** @type {number} */ (length.get(b.id)) - /** @type {number} */ (length.get(a.id)));
-  return (text, parseSpecial) => {
-    /** @type {(string | number)[]} */
-    let fragments = text === '' ? [] : [text];
-    for (const { id, piece, type } of special) {
-      if ((!parseSpecial && type !== TokenType.USER_DEFINED) || !text.includes(piece)) continue;
-      fragments = fragments.flatMap((fragment) => {
-        return typeof fragment === 'number' ? fragment : splitAt(fragment, piece, id, rightStripped.has(id));
-      });
-    }
-    return fragments;
-  };
-}
-
-/** @param {string} text @param {string} piece @param {number} id @param {boolean} strip @returns {(string | number)[]} */
-function splitAt(text, piece, id, strip) {
-  /** @type {(string | number)[]} */
-  const fragments = [];
-  text.split(piece).forEach((part, index) => {
-    if (index > 0) fragments.push(id);
-    const kept = strip && index > 0 ? part.replace(/^[ \t\n\v\f\r]+/, '') : part;
-    if (kept !== '') fragments.push(kept);
-  });
-  return fragments;
-}

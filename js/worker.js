@@ -9,7 +9,7 @@ import { StoreHost } from './store-host.js';
 /** Workers that the wasm's threads take beside the calling one; a pass of an `early` engine has one more (src/driver.h). */
 export const workersFor = (threads, early = false) => threads - 1 + (early ? 1 : 0);
 
-const AT_ONCE = new Set(['tokenize', 'detokenize', 'render', 'memory', 'sessionList']);
+const AT_ONCE = new Set(['tokenize', 'countTokens', 'fitMessages', 'detokenize', 'render', 'memory', 'sessionList']);
 const ENDS = new Set(['unload', 'storeClose']);
 
 /**

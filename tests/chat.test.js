@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import test from 'node:test';
 import { createChatTemplate, encodeChat } from '../js/chat.js';
+import { plain } from '../js/jinja/text.js';
 import { createTokenizer } from '../js/tokenizer.js';
 import { fixture, skipWithout } from './fixtures.js';
 import { readMetadata } from './gguf-reader.js';
@@ -14,7 +15,8 @@ const NOON = new Date(2024, 6, 26, 12, 0, 0);
 const tokens = (bos = '', eos = '') => ({ ids: { bos: 0, eos: 1 }, text: (id) => [bos, eos][id] });
 const chat = (template, tokenizer = tokens('<s>', '</s>'), now = () => NOON) =>
   createChatTemplate({ get: (key) => (key === KEY ? template : undefined) }, tokenizer, { now });
-const render = (template, messages = HELLO, options = {}) => chat(template).render(messages, options);
+const textOf = (template, messages, options) => plain(template.write(messages, options).text);
+const render = (template, messages = HELLO, options = {}) => textOf(chat(template), messages, options);
 const fails = (template, reason) =>
   assert.throws(
     () => render(template),
@@ -50,7 +52,7 @@ test('gives a template the messages, the special tokens and the clock', () => {
     "{{ bos_token }}{% for m in messages %}{{ m.role }}: {{ m['content'] }}\n{% endfor %}" +
     "{% if add_generation_prompt %}assistant:{% endif %}{{ strftime_now('%d %b %Y') }}{{ x }}";
   assert.equal(render(template), '<s>user: Hello\nassistant:26 Jul 2024');
-  const options = { addGenerationPrompt: false, variables: { x: '!' } };
+  const options = { addGenerationPrompt: false, templateVariables: { x: '!' } };
   assert.equal(render(template, HELLO, options), '<s>user: Hello\n26 Jul 2024!');
   assert.equal(chat(template).source, 'model');
 });
@@ -58,8 +60,8 @@ test('gives a template the messages, the special tokens and the clock', () => {
 test('takes the tool_use template when there are tools', () => {
   const keys = { [KEY]: 'plain', [`${KEY}.tool_use`]: '{{ tools | length }} tools' };
   const template = createChatTemplate({ get: (key) => keys[key] }, tokens());
-  assert.equal(template.render(HELLO), 'plain');
-  assert.equal(template.render(HELLO, { tools: [{}, {}] }), '2 tools');
+  assert.equal(textOf(template, HELLO), 'plain');
+  assert.equal(textOf(template, HELLO, { tools: [{}, {}] }), '2 tools');
 });
 
 test('joins text parts for a template that knows only strings', () => {
@@ -73,14 +75,14 @@ test('joins text parts for a template that knows only strings', () => {
 });
 
 test('falls back to ChatML or to plain lines', () => {
-  const plain = createChatTemplate({ get: () => undefined }, byteTokenizer([]));
-  assert.equal(plain.source, 'fallback');
+  const lines = createChatTemplate({ get: () => undefined }, byteTokenizer([]));
+  assert.equal(lines.source, 'fallback');
   assert.equal(
-    plain.render([{ role: 'system', content: 'Be brief.' }, ...HELLO]),
+    textOf(lines, [{ role: 'system', content: 'Be brief.' }, ...HELLO]),
     'System: Be brief.\nUser: Hello\nAssistant:',
   );
   const chatml = createChatTemplate({ get: () => undefined }, byteTokenizer(['<|im_start|>', '<|im_end|>']));
-  assert.equal(chatml.render(HELLO), '<|im_start|>user\nHello<|im_end|>\n<|im_start|>assistant\n');
+  assert.equal(textOf(chatml, HELLO), '<|im_start|>user\nHello<|im_end|>\n<|im_start|>assistant\n');
 });
 
 test('encodes one BOS, whoever writes it, and no EOS', () => {
@@ -117,8 +119,8 @@ test('says what is wrong with messages', () => {
 test('takes the usual roles and those that a template names, and asks about any other', () => {
   const as = (role) => [{ role, content: 'Hello' }];
   for (const role of ['system', 'user', 'assistant', 'tool']) render('x', as(role));
-  render("{% if m.role == 'observation' %}{% endif %}", as('observation'));
-  render('{% if m.role == "ipython" %}{% endif %}', as('ipython'));
+  render("{% if messages[0].role == 'observation' %}{% endif %}", as('observation'));
+  render('{% if messages[0].role == "ipython" %}{% endif %}', as('ipython'));
   const wrong = [
     ['asistant', 'Message 1 has the role "asistant"; assistant is meant?'],
     ['developer', 'Message 1 has the role "developer"; system is meant?'],
@@ -130,7 +132,7 @@ test('takes the usual roles and those that a template names, and asks about any 
   ];
   for (const [role, message] of wrong) {
     assert.throws(() => render('observation', as(role)), { code: 'CHAT_BAD_MESSAGES', message });
-    assert.throws(() => createChatTemplate({ get: () => undefined }, byteTokenizer([])).render(as(role)), { message });
+    assert.throws(() => createChatTemplate({ get: () => undefined }, byteTokenizer([])).write(as(role)), { message });
   }
   assert.throws(() => render('narrators speak', as('narrator')), { code: 'CHAT_BAD_MESSAGES' });
 });
@@ -162,7 +164,7 @@ const BOMBS = {
   'doubling a list': '{% set ns = namespace(a=[1]) %}{% for i in range(64) %}{% set ns.a = ns.a + ns.a %}{% endfor %}',
   'printing a tree of shared lists': `${NESTED}{{ ns.a }}`,
   'JSON of a tree of shared lists': `${NESTED}{{ ns.a | tojson }}`,
-  'comparing a tree of shared lists': `${NESTED}{{ ns.a == "x" }}`,
+  'comparing trees of shared lists': `${NESTED}{% set ms = namespace(a=["x"]) %}{% for i in range(60) %}{% set ms.a = [ms.a, ms.a] %}{% endfor %}{{ ns.a == ms.a }}`,
   'adding a tree of shared lists': `${NESTED}{{ "x" + ns.a }}`,
   'joining a tree of shared lists': `${NESTED}{{ ns.a | join }}`,
   'printing it in a macro': `${NESTED}{% macro m(x) %}{{ x }}{% endmacro %}{% set y = m(ns.a) %}`,
@@ -180,7 +182,6 @@ const BOMBS = {
   'deep parentheses': `{{ ${'('.repeat(40_000)} }}`,
   'deep blocks': '{% if x %}'.repeat(20_000),
   'a long sum': `{{ ${'1+'.repeat(100_000)}1 }}`,
-  'much white space': `${' '.repeat(200_000)}x`,
   'a long template': 'x'.repeat(300_000),
   'walking to constructors': '{{ "".constructor.constructor("return process")() }}',
 };
@@ -191,6 +192,10 @@ for (const [name, template] of Object.entries(BOMBS)) {
     assert.ok(performance.now() - started < 20_000);
   });
 }
+
+test('much white space is only that', () => {
+  assert.equal(render(`${' '.repeat(200_000)}{{- messages[0].content -}}${'\n'.repeat(50_000)}`), 'Hello');
+});
 
 test('a long chat stays within the bounds', () => {
   const template = "{% for m in messages %}{{ '<|' + m.role + '|>' + m.content | trim + eos_token }}{% endfor %}";
@@ -203,22 +208,27 @@ for (const name of ['141-tmpl-deep-parens', '143-tmpl-huge-range', '145-tmpl-sst
   test(`damaged file ${name}`, { skip: skipWithout(path) }, () => {
     const keys = readMetadata(fixture(path));
     const template = createChatTemplate(keys, createTokenizer(keys));
-    assert.throws(() => template.render(HELLO), { code: 'CHAT_TEMPLATE_FAILED' });
+    assert.throws(() => template.write(HELLO), { code: 'CHAT_TEMPLATE_FAILED' });
   });
 }
 
 /** Renders a case whose data are template variables, messages and tools among them. */
 function renderCase(template, data, special, now) {
   const { messages, add_generation_prompt: addGenerationPrompt = false, tools, ...variables } = data;
-  const options = { addGenerationPrompt, tools: tools ?? undefined, variables };
-  return chat(template, tokens(special.bos_token, special.eos_token), () => now).render(messages, options);
+  const options = { addGenerationPrompt, tools: tools ?? undefined, templateVariables: variables };
+  return textOf(
+    chat(template, tokens(special.bos_token, special.eos_token), () => now),
+    messages,
+    options,
+  );
 }
 
 const E2E = 'chat-templates/hfjs_e2e_cases.json';
 test('the templates the library is tested with', { skip: skipWithout(E2E) }, () => {
   const { cases } = JSON.parse(readFileSync(fixture(E2E), 'utf8'));
   const now = new Date('2025-07-10T12:00:00Z');
-  const differ = cases.filter(({ chat_template: template, data, target }) => {
+  const readable = cases.filter(({ data }) => !JSON.stringify(data.messages).includes('"type":"image"'));
+  const differ = readable.filter(({ chat_template: template, data, target }) => {
     // Some templates write the assistant's opening where nothing is said about it.
     const variants = 'add_generation_prompt' in data ? [data] : [data, { ...data, add_generation_prompt: true }];
     return !variants.some((variant) => renderCase(template, variant, data, now) === target);
@@ -226,22 +236,23 @@ test('the templates the library is tested with', { skip: skipWithout(E2E) }, () 
   assert.ok(cases.length > 50);
   assert.deepEqual(
     differ.map(({ name }) => name),
-    [],
+    // One drops the system message, whose text is kept here; one expects JSON where a list is printed, as Python has it.
+    ['mistralai/Mistral-7B-Instruct-v0.3 (JSON Schema)', 'MadeAgents/Hammer2.1'],
   );
 });
 
-// What the library cannot do yet: whole-number keys, `string` of a mapping, loops over tuples, `min`, methods it lacks.
-const LIBRARY_LIMITS =
-  /^(ByteDance-Seed|Apriel-1\.6|unsloth-Apriel|meetkai-functionary|openbmb-MiniCPM5|tencent-Hy3|llama-cpp-deepseek-r1)/;
+// Where the prompt is meant to be another: HTML's `&#34;` in JSON, as `safe` makes Jinja2 escape what is added to it.
+const ESCAPES_HTML = 'meetkai-functionary-medium-v3.1.jinja';
 const GOLDEN = 'chat-templates/jinja2_golden.json';
 test('real templates render as Jinja2 renders them', { skip: skipWithout(GOLDEN) }, () => {
   const { common, contexts, results } = JSON.parse(readFileSync(fixture(GOLDEN), 'utf8'));
   let compared = 0;
   for (const { template, case: name, expected } of results) {
-    if (expected === undefined || name === 'empty_messages' || LIBRARY_LIMITS.test(template)) continue;
+    if (expected === undefined || name === 'empty_messages' || (template === ESCAPES_HTML && name.startsWith('tool')))
+      continue;
     const source = readFileSync(fixture(`chat-templates/jinja/${template}`), 'utf8');
     assert.equal(renderCase(source, contexts[name], common, NOON), expected, `${template}, ${name}`);
     compared++;
   }
-  assert.ok(compared > 450, `only ${compared} compared`);
+  assert.ok(compared > 580, `only ${compared} compared`);
 });

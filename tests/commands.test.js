@@ -142,6 +142,7 @@ describe('a person in a chat', () => {
     const asked = [];
     const engine = {
       asked,
+      info: { warnings: [] },
       complete({ messages }) {
         asked.push(messages.at(-1).content);
         const stream = new PassThrough({ objectMode: true });
@@ -150,7 +151,7 @@ describe('a person in a chat', () => {
         engine.end = () => stream.end();
         return {
           [Symbol.asyncIterator]: () => stream[Symbol.asyncIterator](),
-          result: new Promise((resolve) => stream.on('end', () => resolve({ text: 'x', finishReason }))),
+          result: new Promise((resolve) => stream.on('end', () => resolve({ text: 'x', finishReason, warnings: [] }))),
           stop() {
             finishReason = 'cancelled';
             engine.stopped = true;

@@ -3,7 +3,7 @@
 import { posix } from 'node:path';
 
 const MOST_LINES = 500;
-export const LIBRARIES = ['@huggingface/jinja', '@huggingface/tokenizers', 'hash-wasm', 'idb'];
+export const LIBRARIES = ['@huggingface/tokenizers', 'hash-wasm', 'idb'];
 const PAGE_LIBRARIES = ['marked', 'marked-cjk-friendly', 'idb'];
 const WEB_ENTRY = './nibble/index.js';
 const HEAP_FILE = 'js/engine.js';

@@ -111,7 +111,7 @@ describe('the rules find what breaks them', () => {
     ['web/page.js', "import { Host } from './nibble/host.js';"],
     ['web/page.js', "import fs from 'node:fs';"],
     ['web/page.js', "new Worker(new URL('../build/web/worker.js', import.meta.url));"],
-    ['web/page.js', "import { x } from '@huggingface/jinja';"],
+    ['web/page.js', "import { x } from '@huggingface/tokenizers';"],
     ['web/page.js', "import 'https://example.org/x.js';"],
   ];
   for (const [path, text] of BAD_IMPORTS) {
@@ -120,7 +120,7 @@ describe('the rules find what breaks them', () => {
 
   test('good imports pass', () => {
     const library = [
-      "import { Template } from '@huggingface/jinja';",
+      "import { Tokenizer } from '@huggingface/tokenizers';",
       "import { readFile } from 'node:fs/promises';",
       "export { NibbleError } from './errors.js';",
       "import createModule from '../build/wasm/web/nibble.cjs';",

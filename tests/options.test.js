@@ -15,6 +15,7 @@ import { ModelStore } from '../js/model-store.js';
 import { Session } from '../js/session-client.js';
 
 const TOKENS = [1, 2, 3];
+const MESSAGES = [{ role: 'user', content: 'Hi' }];
 const NO_OPTIONS = [
   [null, 'null'],
   [5, '5'],
@@ -39,6 +40,9 @@ const ENGINE = {
   restoreSession: (options) => own.engine.restoreSession('key', options),
   importSession: (options) => own.engine.importSession(new Blob([]), options),
   tokenize: (options) => own.engine.tokenize('text', options),
+  countTokens: (options) => own.engine.countTokens(options),
+  fitMessages: (options) => own.engine.fitMessages(MESSAGES, options),
+  render: (options) => own.engine.render(MESSAGES, options),
   detokenize: (options) => own.engine.detokenize(TOKENS, options),
   benchmark: (options) => own.engine.benchmark(options),
 };
@@ -58,7 +62,7 @@ const MODELS = {
 };
 // What takes no options; a new method has to be put here or above.
 const WITHOUT = {
-  engine: ['isUnloading', 'savedSessions', 'deleteSavedSession', 'render', 'memory', 'unload'],
+  engine: ['isUnloading', 'savedSessions', 'deleteSavedSession', 'memory', 'unload'],
   session: ['truncate', 'tokens', 'close'],
   models: ['list', 'has', 'delete', 'rename', 'estimate', 'persist', 'persisted', 'close'],
 };

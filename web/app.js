@@ -73,7 +73,7 @@ class App {
     });
     this.updateNotice = new UpdateNotice({ offline, t, isBusy: () => this.answers.isBusy || room.isLoading });
     this.goneNotice = new GoneNotice({ settings, room, t });
-    this.contextNotice = new ContextNotice(room, t);
+    this.contextNotice = new ContextNotice(room, settings, t);
     this.keptNotice = new KeptNotice(t, { onModels: () => this.#openModels() });
     this.loadPanel = new LoadPanel(room, t, {
       onCancelled: () => this.composer.focus(),

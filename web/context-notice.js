@@ -1,17 +1,21 @@
-// Tells that a model has less context than the settings ask for, until that is closed.
+// Tells what is odd about the model in use until that is closed: a smaller context than the settings ask for, a template
+// or a vocabulary that are not what they should be.
 import { find } from './dom.js';
 
 export class ContextNotice {
   #room;
+  #settings;
   #t;
   #closed = null;
 
   /**
    * @param {import('./engine-room.js').EngineRoom} room
+   * @param {import('./settings.js').Settings} settings
    * @param {(key: string, values?: object) => string} t
    */
-  constructor(room, t) {
+  constructor(room, settings, t) {
     this.#room = room;
+    this.#settings = settings;
     this.#t = t;
     room.onChange(() => this.render());
     find('close-shortened').addEventListener('click', () => {
@@ -21,12 +25,24 @@ export class ContextNotice {
     });
   }
 
-  /** What there is to tell of the engine in use; empty: it has the context that is set. */
+  /** What there is to tell of the engine in use; empty: nothing. */
   get text() {
+    const { engine } = this.#room;
+    if (engine === null) return '';
+    const warnings = engine.info.warnings.filter(({ code }) => this.#matters(code));
+    return [this.#shortened, ...warnings.map(({ code }) => this.#t(`warning.${code}`))].filter(Boolean).join(' ');
+  }
+
+  get #shortened() {
     const { engine, options } = this.#room;
-    if (engine === null || !(options.contextSize > engine.info.trainedContext)) return '';
     const { name, trainedContext } = engine.info;
+    if (!(options.contextSize > trainedContext)) return '';
     return this.#t('context.shortened', { name, size: trainedContext, asked: options.contextSize });
+  }
+
+  /** Where instructions go matters where there are some. */
+  #matters(code) {
+    return code !== 'SYSTEM_MESSAGE_MOVED' || this.#settings.get('systemPrompt').trim() !== '';
   }
 
   render() {

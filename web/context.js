@@ -1,9 +1,6 @@
 // What of a conversation the model is shown, and whether it fits into its context.
 import { OPENING, opensReasoning, withoutReasoning } from './reasoning.js';
 
-/** The part of the context that is left for an answer when old turns are dropped. */
-const ROOM_FOR_ANSWER = 0.25;
-
 /**
  * Whether the reader went on from a message that got no answer, as one that is too long. The model is not shown it: it
  * would not fit any better now, and many chat templates refuse two messages of one side in a row.
@@ -52,9 +49,7 @@ export async function openedPrompt(engine, conversation, options) {
 }
 
 /** How many tokens a chat is as the prompt of its next answer. */
-export async function countTokens(engine, messages) {
-  return countText(engine, await engine.render(messages));
-}
+export const countTokens = (engine, messages) => engine.countTokens({ messages });
 
 /**
  * How many tokens of the context a conversation has taken: with its last answer, and without what would open the next.
@@ -66,39 +61,33 @@ export async function countUsed(engine, conversation, systemPrompt) {
   const { messages } = conversation;
   const answer = messages.at(-1)?.role === 'assistant' ? messages.at(-1).content : '';
   const end = answer === '' ? messages.length : messages.length - 1;
-  const prompt = await engine.render(promptOf(conversation, { systemPrompt, end }));
-  // Where the template opens the reasoning, the answer has its opening too.
-  return countText(engine, prompt + (opensReasoning(prompt) ? answer.replace(OPENING, '') : answer));
-}
-
-/** The tokens of a rendered chat, as complete() makes them: with the one that begins a text, where the model has one. */
-async function countText(engine, text) {
-  const ids = await engine.tokenize(text, { addSpecial: false, parseSpecial: true });
-  const [first] = await engine.tokenize('', { addSpecial: true });
-  return ids.length + (first === undefined || first === ids[0] ? 0 : 1);
+  const continues = answer !== '';
+  if (messages.length === 0) return 0;
+  return engine.countTokens({
+    messages: promptOf(conversation, { systemPrompt, end, continues }),
+    continueLast: continues,
+  });
 }
 
 /**
- * The first message to go on from when the oldest turns are dropped: as many turns stay as leave room for an answer.
+ * The first message to go on from when the oldest turns are dropped: as many turns stay as the library lets stay.
  * @param {import('./nibble/index.js').Engine} engine
  * @param {import('./conversations.js').Conversation} conversation
  * @param {{ systemPrompt: string, end: number, continues?: boolean }} options those of promptOf()
  * @returns {Promise<number | null>} null: not even the last turn fits
  */
 export async function startThatFits(engine, conversation, options) {
-  const { contextSize } = engine.info;
-  const turns = conversation.messages
-    .map(({ role }, index) => (role === 'user' && index > conversation.start && index < options.end ? index : -1))
-    .filter((index) => index !== -1);
-  if (turns.length === 0) return null;
-  const tokensFrom = (start) => countTokens(engine, promptOf(conversation, { ...options, start }));
-  // The later the start the fewer the tokens, so the first that fits is found by halves.
-  let low = 0;
-  let high = turns.length - 1;
-  while (low < high) {
-    const middle = (low + high) >> 1;
-    if ((await tokensFrom(turns[middle])) <= contextSize * (1 - ROOM_FOR_ANSWER)) high = middle;
-    else low = middle + 1;
+  const messages = promptOf(conversation, options);
+  const { leftOut, tokens } = await engine.fitMessages(messages, { continueLast: options.continues });
+  return leftOut === 0 || tokens >= engine.info.contextSize ? null : placeOf(conversation, options, leftOut);
+}
+
+/** Which message of a conversation stands behind the first `count` that the model is shown. */
+function placeOf({ messages, start }, { end }, count) {
+  let left = count;
+  for (let index = start; index < end; index++) {
+    if (isPassedOver(messages, index)) continue;
+    if (left-- === 0) return index;
   }
-  return (await tokensFrom(turns[low])) < contextSize ? turns[low] : null;
+  return null;
 }

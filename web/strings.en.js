@@ -80,6 +80,13 @@ export default {
   'waiting.prefill': 'Reading: {tokens} of {total} tokens',
 
   'context.dropped': 'The model no longer sees what is above',
+  'warning.VOCABULARY_ODD': 'Something in the vocabulary of this model’s file is not as it should be.',
+  'warning.PRE_TOKENIZER_UNKNOWN':
+    'This model splits text into words in a way that Nibble does not know; its answers may be worse for it.',
+  'warning.CHAT_TEMPLATE_MISSING': 'This model’s file does not say how a chat is written; its answers may be odd.',
+  'warning.CHAT_TEMPLATE_FAILED': 'This model’s file says how a chat is written, but not in a way that works.',
+  'warning.SYSTEM_MESSAGE_MOVED':
+    'This model takes no instructions of its own; they go in front of your first message.',
   'context.shortened': '{name} reads at most {size} tokens, so its context is {size}, not the {asked} of the settings.',
   'full.before': 'This conversation is too long for the model now: {tokens} tokens, and {size} fit.',
   'full.cut': 'The context is full, so the answer ends here.',

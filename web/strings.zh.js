@@ -79,6 +79,11 @@ export default {
   'waiting.prefill': '正在阅读：{tokens} / {total} 个词元',
 
   'context.dropped': '模型不再看到以上内容',
+  'warning.VOCABULARY_ODD': '该模型文件的词表有不合规之处。',
+  'warning.PRE_TOKENIZER_UNKNOWN': '该模型的分词方式 Nibble 尚不了解，回答质量可能受影响。',
+  'warning.CHAT_TEMPLATE_MISSING': '该模型文件没有对话模板，回答可能不太自然。',
+  'warning.CHAT_TEMPLATE_FAILED': '该模型文件的对话模板无法使用。',
+  'warning.SYSTEM_MESSAGE_MOVED': '该模型不接受单独的指令，因此指令放在你的第一条消息之前。',
   'context.shortened': '{name} 最多读 {size} 个词元，因此上下文用 {size}，而不是设定的 {asked}。',
   'full.before': '这段对话对模型来说已经太长：共 {tokens} 个词元，最多容纳 {size} 个。',
   'full.cut': '上下文已满，回答到此为止。',

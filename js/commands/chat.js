@@ -1,7 +1,7 @@
 // nibble chat: a conversation in the terminal.
 import { ENGINE, SAMPLING } from './arguments.js';
 import { createLineInput } from './line-input.js';
-import { loadEngine, samplingOptions, timingsLine } from './model.js';
+import { chatWarnings, loadEngine, samplingOptions, timingsLine } from './model.js';
 import { sentence } from './sentences.js';
 
 const HELP = [
@@ -58,12 +58,14 @@ export class Conversation {
   #leaving = false;
   #messages = [];
   #system;
+  #warn;
 
   constructor(engine, values, terminal) {
     this.#engine = engine;
     this.#values = values;
     this.#terminal = terminal;
     this.#system = values.system;
+    this.#warn = chatWarnings(engine, terminal);
     this.#reset();
   }
 
@@ -135,6 +137,7 @@ export class Conversation {
       this.#completion = this.#engine.complete({ messages: this.#messages, onFull, ...this.#values.sampling });
       for await (const { text } of this.#completion) if (!this.#values.json) terminal.write(text);
       const result = await this.#completion.result;
+      this.#warn(result);
       this.#messages.push({ role: 'assistant', content: result.text });
       if (this.#values.json)
         terminal.write(`${JSON.stringify({ role: 'assistant', content: result.text, ...result })}\n`);

@@ -26,7 +26,30 @@ export async function loadEngine(values, terminal, overrides = {}) {
   }).finally(terminal.clear);
   const problem = values.store === undefined ? null : engine.info.storage.problem;
   if (problem !== null) terminal.note(`The model is not stored: ${problem.message}`);
+  for (const { code, message } of engine.info.warnings) if (!OF_CHATS.includes(code)) terminal.note(message);
   return engine;
+}
+
+/** Warnings that are for whoever has a chat with the model. */
+const OF_CHATS = ['CHAT_TEMPLATE_MISSING', 'CHAT_TEMPLATE_FAILED', 'SYSTEM_MESSAGE_MOVED'];
+
+/**
+ * Says once each what is odd about chats with a model: in the beginning, and of each answer's result.
+ * @param {import('../index.js').Engine} engine
+ * @param {object} terminal
+ * @returns {(result: import('../completion.js').CompletionResult) => void}
+ */
+export function chatWarnings(engine, terminal) {
+  const said = new Set();
+  const say = (warnings) => {
+    for (const { code, message } of warnings) {
+      if (OF_CHATS.includes(code) && !said.has(code)) terminal.note(message);
+      said.add(code);
+    }
+  };
+  // That one only matters where there is a system message; a result tells.
+  say(engine.info.warnings.filter(({ code }) => code !== 'SYSTEM_MESSAGE_MOVED'));
+  return ({ warnings }) => say(warnings);
 }
 
 /** One line for a progress event. */

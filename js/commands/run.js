@@ -1,6 +1,6 @@
 // nibble run: one prompt, one answer.
 import { ENGINE, SAMPLING, UsageError } from './arguments.js';
-import { loadEngine, samplingOptions, timingsLine } from './model.js';
+import { chatWarnings, loadEngine, samplingOptions, timingsLine } from './model.js';
 
 export default {
   usage: '--prompt TEXT [OPTIONS]',
@@ -39,6 +39,7 @@ export default {
         last = text;
       }
       const result = await completion.result;
+      if (start.messages !== undefined) chatWarnings(engine, terminal)(result);
       if (values.json) terminal.json(result);
       else if (last !== '' && !last.endsWith('\n')) terminal.write('\n');
       if (values.verbose) terminal.note(timingsLine(result));

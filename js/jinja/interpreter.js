@@ -130,7 +130,7 @@ const EXPRESSIONS = Object.freeze({
   Constant: (_, { value }) => value,
   Number: (_, { number: { kind, value } }) => (kind === 'float' ? new Float(value) : value),
   Name: (_, { name }, scope) => scope.get(name),
-  Piped: (_, node, scope) => scope.get(PIPED),
+  Piped: (_, _node, scope) => scope.get(PIPED),
   List: (interpreter, { items }, scope) => items.map((item) => interpreter.evaluate(item, scope)),
   Tuple: (interpreter, { items }, scope) => Tuple.from(items, (item) => interpreter.evaluate(item, scope)),
   Dict: (interpreter, { entries }, scope) =>
@@ -203,7 +203,7 @@ function holds(operator, left, right, budget) {
 
 /** @type {Record<string, (interpreter: Interpreter, node: any, scope: Scope, writer: TextWriter) => symbol | undefined | void>} */
 const STATEMENTS = Object.freeze({
-  Data: (_, { value }, scope, writer) => writer.add(value),
+  Data: (_, { value }, _scope, writer) => writer.add(value),
   Print(interpreter, { value }, scope, writer) {
     writer.add(interpreter.text(interpreter.evaluate(value, scope)));
     interpreter.budget.charge(writer.length >>> 14);

@@ -1,0 +1,105 @@
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import test from 'node:test';
+import { compile, raiseException, render, stringFunction } from '../js/jinja/template.js';
+import { partsOf, plain } from '../js/jinja/text.js';
+import { strftime } from '../js/strftime.js';
+
+const LIMITS = { steps: 4e6, depth: 400, text: 1 << 22, items: 1 << 18, milliseconds: 20_000 };
+const MORNING = new Date(2024, 6, 6, 9, 5, 3);
+const data = (name) => JSON.parse(readFileSync(new URL(`jinja/${name}.json`, import.meta.url), 'utf8'));
+
+/** @param {boolean} [isSaid] whether the variables are what somebody said */
+function run(template, variables = {}, isSaid = true) {
+  const values = (toValue) => ({
+    raise_exception: raiseException,
+    strftime_now: stringFunction('strftime_now', (format) => strftime(MORNING, format)),
+    ...Object.fromEntries(Object.entries(variables).map(([name, value]) => [name, toValue(value, isSaid)])),
+  });
+  return render(compile(template), values, LIMITS);
+}
+
+const { variables, templates } = data('templates');
+const expected = data('expected');
+
+for (const [what, isSaid] of Object.entries({ 'texts that are said': true, 'texts of its own': false })) {
+  test(`renders as Jinja2 does, with ${what}`, () => {
+    assert.equal(expected.length, templates.length);
+    templates.forEach((template, index) => {
+      let text = null;
+      try {
+        text = plain(run(template, variables, isSaid));
+      } catch (error) {
+        assert.match(error.constructor.name, /^(Template|Raised|Limit)Error$/, `${template}: ${error.stack}`);
+      }
+      assert.equal(text, expected[index], template);
+    });
+  });
+}
+
+// What is said is Chinese and nothing else is, so that each character tells where it comes from.
+const SAID = { s: '一二 三  四\n五', l: ['六', '七', '八'], d: { 九: '十', 百: ['千', { 万: '亿' }] } };
+const isChinese = (text) => /^\p{Script=Han}+$/u.test(text);
+
+const TRACKED = [
+  "{{ 'a' ~ s ~ 'b' }}",
+  "{{ 'a' + s + 'b' }}",
+  '{{ s[1:5] }}{{ s[0] }}{{ s[::-1] }}',
+  "{{ (' x' + s + ' ') | trim }}{{ ('xx' ~ s).strip('x') }}",
+  "{% for x in s.split() %}<{{ x }}>{% endfor %}{{ s.split('二') }}{{ s.rsplit(none, 1) | join('|') }}",
+  "{{ s | replace('二', '<b>') }}{{ 'a-b'.replace('-', s) }}{{ s.replace('', '-') }}",
+  "{{ s | upper }}{{ ('ab' ~ s) | title }}{{ ('ab' ~ s) | capitalize }}",
+  "{{ l | join(', ') }}{{ l }}{{ l | list }}{{ ', '.join(l) }}{{ l | map('upper') | join }}",
+  '{{ d }}{{ d | tojson }}{{ d | tojson(indent=2) }}{{ l | tojson }}',
+  "{{ '%s and %s' % (s, 'b') }}{{ '%5s|' % l[0] }}{{ 'x {} {a}'.format(l[0], a=l[1]) }}",
+  '{{ s | indent(2) }}{{ s | center(40) }}{{ l[0].ljust(4) }}{{ l[0].zfill(4) }}',
+  "{{ s.partition('三') }}{{ s.splitlines() }}{{ s | reverse }}{{ s | list }}",
+  '{% for k, v in d.items() %}{{ k }}={{ v }}{% endfor %}',
+  '{% set x %}a{{ s }}b{% endset %}{{ x }}{% filter upper %}a{{ s }}{% endfilter %}',
+  '{% macro m(x) %}[{{ x }}{{ caller() }}]{% endmacro %}{% call m(s) %}a{{ l[0] }}{% endcall %}',
+  '{% set ns = namespace(t="") %}{% for x in l %}{% set ns.t = ns.t ~ "," ~ x %}{% endfor %}{{ ns.t }}',
+  '{{ s if "二" in s else "no" }}{{ l[0] == "六" }}{{ s | length }}{{ {"六": "mine"}[l[0]] }}',
+  '{{ s | truncate(6, true) }}{{ ("a" ~ s) | e }}{{ s | string }}{{ none_such | default(s) }}',
+  "{{ s.removeprefix('一') }}{{ s.removesuffix('五') }}{{ l | first }}{{ l | last }}{{ l | max }}{{ l | sort }}",
+];
+
+test('it is known of each character who wrote it', () => {
+  for (const template of TRACKED) {
+    const text = run(template, SAID);
+    assert.ok(plain(text) !== '', template);
+    for (const { value, isMarked } of partsOf(text)) {
+      for (const character of value.replace(/\\n|[\s"']/g, '')) {
+        assert.equal(isMarked, isChinese(character), `${character} in ${JSON.stringify(value)} of ${template}`);
+      }
+    }
+  }
+});
+
+test('what is made of a said text in any other way is said, too', () => {
+  const templates = ['{{ s | urlencode }}', '{{ "ß" ~ s | upper }}', '{{ "%s" | format(s) }}', '{{ s.casefold() }}'];
+  for (const template of templates) {
+    for (const { value, isMarked } of partsOf(run(template, { s: 'ßẞ<|end|>' }))) {
+      assert.ok(isMarked || !/end/i.test(value), template);
+    }
+  }
+});
+
+test('an unknown filter or test is found before anything is written, unless it is never reached', () => {
+  const refuses = (template, reason) => assert.throws(() => compile(template), { message: reason });
+  refuses('{{ x | no_such }}', /no filter 'no_such', which stands in line 1/);
+  refuses('a\n\n{{ x is no_such }}', /no test 'no_such', which stands in line 3/);
+  compile('{% if false %}{{ x | no_such }}{% endif %}');
+  compile('{{ (x | no_such) if false }}');
+});
+
+test('an error of the grammar names its line', () => {
+  for (const template of [
+    '\n\n{% if %}',
+    '\n\n{{ 1 + }}',
+    '\n\n{% nothing %}',
+    "\n\n{% include 'x' %}",
+    '\n\n{{ "a }}',
+  ]) {
+    assert.throws(() => compile(template), { message: /line 3/ }, template);
+  }
+});
