@@ -72,8 +72,9 @@ function itemAt(object, index, budget) {
 export function getSlice(object, start, stop, step, budget) {
   if (object instanceof Undefined) object.fail();
   const isList = Array.isArray(object) && (!(object instanceof View) || object instanceof Range);
-  if (object instanceof Dict) throw new TemplateError("unhashable type: 'slice'");
-  if (!isList && !isText(object) && object !== NO_CONTENT) return missing(object, 'slice');
+  if (!isList && !isText(object) && object !== NO_CONTENT) {
+    throw new TemplateError(`'${typeName(object)}' object has no slices`);
+  }
   const subject = object === NO_CONTENT ? '' : object;
   const starts = isText(subject) ? characterStarts(plain(subject)) : null;
   const { length } = isText(subject) ? plain(subject) : subject;

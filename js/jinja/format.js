@@ -32,7 +32,9 @@ export function formatPercent(text, given, budget) {
     }
   }
   writer.add(slice(text, end));
-  const isMapping = given instanceof Dict;
+  // Python asks whether it has items, which lists have, too.
+  const isMapping =
+    given instanceof Dict || given instanceof Undefined || (Array.isArray(given) && !(given instanceof Tuple));
   if (next < values.length && !isMapping)
     throw new TemplateError('not all arguments converted during string formatting');
   return writer.text;

@@ -8,7 +8,7 @@ import { BREAK, CONTINUE, runLoop } from './loop.js';
 import { createMacro } from './macro.js';
 import { concatenate, operate, signed } from './operators.js';
 import { Scope } from './scope.js';
-import { plain, TextWriter } from './text.js';
+import { isText, plain, TextWriter } from './text.js';
 import { Callable, Dict, Float, isTrue, itemsOf, Namespace, Tuple, typeName, Undefined } from './values.js';
 
 /** @typedef {import('./expressions.js').Node} Node */
@@ -224,7 +224,9 @@ const STATEMENTS = Object.freeze({
   },
   FilterBlock(interpreter, { value, body }, scope, writer) {
     const text = interpreter.render(body, new Scope(scope));
-    writer.add(interpreter.text(piped(interpreter, value, text, scope)));
+    const filtered = piped(interpreter, value, text, scope);
+    if (!isText(filtered)) throw new TemplateError('what the filters of a block make has to be a text');
+    writer.add(filtered);
   },
   With(interpreter, { assignments, body }, scope, writer) {
     const inner = new Scope(scope);

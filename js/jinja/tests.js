@@ -36,7 +36,7 @@ const isSequence = (value) =>
 /** Name: parameters behind the value, and the answer. */
 const TESTS = Object.freeze({
   boolean: [NONE, (_, value) => typeof value === 'boolean'],
-  callable: [NONE, (_, value) => value instanceof Callable],
+  callable: [NONE, (_, value) => value instanceof Callable || value instanceof Undefined],
   defined: [NONE, (_, value) => !(value instanceof Undefined)],
   divisibleby: [{ num: REQUIRED }, remainder],
   eq: equal,

@@ -15,6 +15,7 @@ import {
   isNumber,
   isTrue,
   itemsOf,
+  NO_CONTENT,
   numberOf,
   Tuple,
   typeName,
@@ -105,8 +106,16 @@ function round(_, value, precision, how) {
   return new Float(Math[name](number * 10 ** digits) / 10 ** digits);
 }
 
+/** A text; other values are none to these filters. @returns {import('./text.js').Text} */
+function textOnly(value) {
+  if (isText(value)) return value;
+  if (value instanceof Undefined) value.fail();
+  if (value === NO_CONTENT) return '';
+  throw new TemplateError(`a text is expected, not '${typeName(value)}'`);
+}
+
 function indent(runtime, value, width, first, blank) {
-  const text = runtime.text(value);
+  const text = textOnly(value);
   const isWhole = !isText(width);
   const count = isWhole ? wholeNumber(width, 'width') : 0;
   if (count > MAX_INDENT || plain(isWhole ? '' : width).length > MAX_INDENT) {
@@ -129,7 +138,7 @@ function indent(runtime, value, width, first, blank) {
 }
 
 function truncate(runtime, value, length, killWords, end, leeway) {
-  const text = runtime.text(value);
+  const text = textOnly(value);
   const tail = runtime.text(end);
   const starts = characterStarts(plain(text));
   const count = starts === null ? plain(text).length : starts.length - 1;
@@ -162,8 +171,8 @@ function tojson(runtime, value, ascii, indentation, separators, sortKeys) {
 }
 
 function filesize(_, value, binary) {
-  const isString = isText(value);
-  const bytes = isString ? Number(plain(value)) : numberOf(value);
+  const bytes = isText(value) ? parseFloatText(plain(strip(value, null))) : isNumber(value) ? numberOf(value) : null;
+  if (bytes === null) throw new TemplateError('a number of bytes is expected');
   const base = isTrue(binary) ? 1024 : 1000;
   const units = isTrue(binary)
     ? ['KiB', 'MiB', 'GiB', 'TiB', 'PiB', 'EiB', 'ZiB', 'YiB']
