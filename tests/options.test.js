@@ -58,13 +58,15 @@ const SESSION = {
 const MODELS = {
   import: (options) => own.models.import(defaultModel, options),
   verify: (options) => own.models.verify('id', options),
+  check: (options) => own.models.check('id', options),
+  update: (options) => own.models.update('id', options),
   readRate: (options) => own.models.readRate('id', options),
 };
 // What takes no options; a new method has to be put here or above.
 const WITHOUT = {
   engine: ['isUnloading', 'savedSessions', 'deleteSavedSession', 'memory', 'unload'],
   session: ['truncate', 'tokens', 'close'],
-  models: ['list', 'has', 'delete', 'rename', 'estimate', 'persist', 'persisted', 'close'],
+  models: ['list', 'has', 'idOf', 'delete', 'rename', 'estimate', 'persist', 'persisted', 'close'],
 };
 
 const methodsOf = (...classes) =>

@@ -49,9 +49,12 @@ for (const { names, plain, special } of records) {
       }
 
       test('and back to the text', () => {
-        // A SentencePiece vocabulary writes a space as ▁; one without a space prefix takes a leading space for one.
+        // A SentencePiece vocabulary writes a space as ▁, and one behind each user-defined token; one without a space
+        // prefix takes a leading space for one.
         const isLost = (text) =>
-          (/^sentence/.test(name) && text.includes('▁')) || (/without/.test(name) && text[0] === ' ');
+          (name === 'sentencepiece' && text.includes('<tool>')) ||
+          (/^sentence/.test(name) && text.includes('▁')) ||
+          (/without/.test(name) && text[0] === ' ');
         for (const text of TEXTS.filter((candidate) => !isLost(candidate))) {
           const ids = tokenizer.encode(text, { addSpecial: false, parseSpecial: false });
           assert.equal(tokenizer.decode(ids), text);
