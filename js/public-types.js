@@ -11,6 +11,9 @@
 /** @typedef {import('./model-store.js').ModelStore} ModelStore */
 /** @typedef {import('./model-store.js').StoredModel} StoredModel */
 /** @typedef {import('./model-store.js').ImportOptions} ImportOptions */
+/** @typedef {import('./index.js').TextOptions} TextOptions */
+/** @typedef {import('./chat-messages.js').Message} Message */
+/** @typedef {{ code: string, message: string }} Warning a stable code, and a sentence */
 /** @typedef {EngineOptions['model']} ModelSource what a model may come from */
 /** @typedef {Parameters<NonNullable<EngineOptions['onProgress']>>[0]} Progress what onProgress of createEngine() is told */
 
@@ -77,7 +80,8 @@
  * @property {string | null} chatTemplate where the template of chats is from; null: there is no vocabulary
  * @property {Record<string, number | undefined>} specialTokens ids by what they are for
  * @property {boolean} addBos
- * @property {string[]} warnings
+ * @property {Warning[]} warnings what is odd about its texts: VOCABULARY_ODD, PRE_TOKENIZER_UNKNOWN, CHAT_TEMPLATE_MISSING,
+ *   CHAT_TEMPLATE_FAILED (chats fail) or SYSTEM_MESSAGE_MOVED (the template takes none)
  * @property {Storage} storage what became of the model in the store
  * @property {number | null} loadMilliseconds null: weights still arrive
  */
@@ -125,6 +129,7 @@
  * @property {{ tokens: number, milliseconds: number, tokensPerSecond: number }} prefill
  * @property {{ tokens: number, milliseconds: number, tokensPerSecond: number }} decode
  * @property {number} seed
+ * @property {Warning[]} warnings what was done otherwise than one would expect: SYSTEM_MESSAGE_MOVED
  */
 
 /**
