@@ -1,8 +1,11 @@
 // The library's entry in Node.
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Worker } from 'node:worker_threads';
 import { NibbleError } from './errors.js';
 import { createLibrary } from './index.js';
+import { LOCKS } from './store-folder.node.js';
+import { releaseThread } from './store-locks.node.js';
 
 export { NibbleError } from './errors.js';
 export * from './public-types.js';
@@ -13,11 +16,14 @@ export const defaultModel = new URL('../models/nibble-tiny.gguf', import.meta.ur
 
 function startWorker(workerUrl) {
   const worker = new Worker(new URL(workerUrl ?? './worker.node.js', import.meta.url), { name: 'nibble' });
+  const thread = worker.threadId;
+  /** @type {Set<string>} those of stores, which the worker has locks in */
+  const folders = new Set();
   let ending = false;
   return {
     post: (message, transfer) => worker.postMessage(message, transfer),
     listen({ onMessage, onFailure }) {
-      worker.on('message', onMessage);
+      worker.on('message', (data) => (data?.folder === undefined ? onMessage(data) : folders.add(data.folder)));
       worker.on('error', (error) => onFailure(error?.message ?? String(error)));
       worker.on('messageerror', (error) => onFailure(error.message));
       worker.on('exit', (code) => {
@@ -27,6 +33,7 @@ function startWorker(workerUrl) {
     async terminate() {
       ending = true;
       await worker.terminate();
+      for (const folder of folders) await releaseThread(join(folder, LOCKS), thread).catch(() => {});
     },
     keepAlive: (busy) => (busy ? worker.ref() : worker.unref()),
   };

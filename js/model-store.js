@@ -26,7 +26,7 @@ import { describeSource } from './source.js';
 /**
  * @typedef {object} ImportOptions
  * @property {AbortSignal} [signal] stops the import, with code CANCELLED; what came is kept
- * @property {(progress: { phase: 'download' | 'load' | 'wait' | 'retry', loaded: number, total: number, bytesPerSecond: number, secondsLeft: number | null, restarted?: boolean, attempt?: number }) => void} [onProgress]
+ * @property {(progress: { phase: 'download' | 'load' | 'wait' | 'retry', loaded: number, total: number, bytesPerSecond: number, secondsLeft: number | null, restarted?: boolean, attempt?: number, holder?: import('./store-leases.js').Holder }) => void} [onProgress]
  *   as createEngine() tells it; `restarted`: an interrupted import began anew, since the file has changed
  * @property {string} [name] instead of the one in the file
  * @property {string} [sha256] what the file's has to be: 64 hexadecimal digits

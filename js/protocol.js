@@ -7,6 +7,7 @@
 //                                                          ({ opened } of a load: calls run from now on, while it ends)
 //                    { id, result } or { id, error }            its end; error as NibbleError.toJSON() makes it
 //                    { lifeline }                            in browsers, once: see lifeline.web.js
+//                    { folder }                              in Node: that of a store in which it takes locks from now on
 import { NibbleError } from './errors.js';
 
 /** The calls that are made on one of an engine's sessions: `params.session` is its number; without it, the engine's own. */

@@ -33,6 +33,20 @@ export const chunkMissing = (id, index, found, cause) =>
     details: { id, index },
   });
 
+/** @param {string} name @param {import('./store-leases.js').Holder} [holder] */
+export function lockTaken(name, holder = {}) {
+  const who =
+    holder.name ?? 'something else: another tab, an engine that reads it for every token (memoryBudget), or an import';
+  const message = `The stored model "${name}" is being used by ${who}. Try again when that is done.`;
+  return new NibbleError('STORE_BUSY', message, { details: { id: name, holder } });
+}
+
+/** @param {string} id */
+export const lockLost = (id) =>
+  storeBusy(
+    `This program stood still for so long that another has taken over the stored model "${id}", so nothing more is written to it. Try again.`,
+  );
+
 /** @param {unknown} [cause] */
 export const lockCancelled = (cause) =>
   new NibbleError('CANCELLED', 'The wait for the stored model was cancelled.', { cause });

@@ -10,28 +10,31 @@ import { join } from 'node:path';
 import { NibbleError } from './errors.js';
 import { piecesOf, totalBytes } from './store-bytes.js';
 import { attempt, chunkMissing, isFull, storeUnavailable } from './store-errors.js';
-import { folderLock } from './store-locks.node.js';
+import { folderLeases } from './store-locks.node.js';
 import { isRecord, parseJson } from './store-record.js';
 import { reasonOf } from './system-errors.js';
 
+/** The folder of the locks in that of a store. */
+export const LOCKS = 'locks';
 const RECORD = 'record.json';
 const CHUNK_NAME = /^(-?\d+)\.chunk$/;
 const UNFINISHED = '.partial';
 
 /**
  * @param {string} path made where it is absent
+ * @param {typeof import('./store-leases.js').LEASE_TIMES} [times] of its locks, other than the usual
  * @returns {Promise<import('./store-backends.js').Backend>}
  */
-export async function openFolder(path) {
+export async function openFolder(path, times) {
   await system(path, 'Opening the folder', async () => {
     try {
-      for (const name of ['models', 'locks']) await mkdir(join(path, name), { recursive: true });
+      for (const name of ['models', LOCKS]) await mkdir(join(path, name), { recursive: true });
     } catch (error) {
       const found = await stat(path).catch(() => null);
       throw found !== null && !found.isDirectory() ? notFolder(path, error) : error;
     }
   });
-  return new FolderBackend(path);
+  return new FolderBackend(path, times);
 }
 
 const notFolder = (path, cause) =>
@@ -43,15 +46,17 @@ const notFolder = (path, cause) =>
 class FolderBackend {
   kind = 'folder';
   #path;
+  #leases;
   #closed = false;
   // Chunks that may not be on the medium yet: their paths by id.
   /** @type {Map<string, Set<string>>} */
   #unsynced = new Map();
 
-  /** @param {string} path */
-  constructor(path) {
+  /** @param {string} path @param {typeof import('./store-leases.js').LEASE_TIMES} [times] */
+  constructor(path, times) {
     this.#path = path;
-    this.lock = folderLock(join(path, 'locks'));
+    this.#leases = folderLeases(join(path, LOCKS), times);
+    this.lock = this.#leases.lock;
   }
 
   async list(what = 'the models') {
@@ -73,7 +78,8 @@ class FolderBackend {
       const chunks = this.#unsynced.get(record.id) ?? new Set();
       this.#unsynced.delete(record.id);
       for (const path of chunks) await syncPath(path);
-      await replaceFile(join(folder, RECORD), [Buffer.from(JSON.stringify(record))], { sync: true });
+      const parts = [Buffer.from(JSON.stringify(record))];
+      await replaceFile(join(folder, RECORD), parts, { sync: true, check: () => this.#leases.check(record.id) });
       await syncPath(folder);
     });
   }
@@ -81,6 +87,7 @@ class FolderBackend {
   async remove(id) {
     await this.#system(`Deleting "${id}"`, async () => {
       const folder = this.#folderOf(id);
+      await this.#leases.check(id);
       this.#unsynced.delete(id);
       await rm(join(folder, RECORD), { recursive: true, force: true });
       await rm(folder, { recursive: true, force: true });
@@ -90,7 +97,7 @@ class FolderBackend {
   async writeChunk(id, index, parts) {
     await this.#system(`Storing chunk ${index} of "${id}" (${totalBytes(parts)} bytes)`, async () => {
       const path = join(await this.#makeFolder(id), `${index}.chunk`);
-      await replaceFile(path, parts, { sync: false });
+      await replaceFile(path, parts, { sync: false, check: () => this.#leases.check(id) });
       this.#unsynced.set(id, (this.#unsynced.get(id) ?? new Set()).add(path));
     });
   }
@@ -117,6 +124,7 @@ class FolderBackend {
   async removeChunks(id, from) {
     await this.#system(`Deleting chunks of "${id}"`, async () => {
       const folder = this.#folderOf(id);
+      await this.#leases.check(id);
       for (const name of (await orNull(readdir(folder))) ?? []) {
         const index = CHUNK_NAME.exec(name)?.[1];
         const drop = name.endsWith(UNFINISHED) || (index !== undefined && Number(index) >= from);
@@ -186,8 +194,8 @@ async function readRecord(folder) {
   return isRecord(value) ? value : null;
 }
 
-/** Writes beside the place and renames: whoever reads sees the old file or the new one. */
-async function replaceFile(path, parts, { sync }) {
+/** Writes beside the place and renames: whoever reads sees the old file or the new one. `check` may refuse it, at the last moment. */
+async function replaceFile(path, parts, { sync, check }) {
   const unfinished = `${path}.${randomUUID()}${UNFINISHED}`;
   try {
     const file = await open(unfinished, 'wx');
@@ -197,6 +205,7 @@ async function replaceFile(path, parts, { sync }) {
     } finally {
       await file.close();
     }
+    await check();
     await rename(unfinished, path);
   } catch (error) {
     await rm(unfinished, { force: true });

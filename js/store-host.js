@@ -11,7 +11,7 @@ import { checksumOf } from './packer.js';
 import { withRetries } from './retry-progress.js';
 import { isSavedSession, readSaved } from './saved-session.js';
 import { removeSavesOf } from './session-store.js';
-import { isStored, withStored } from './store.js';
+import { changeRecord, isStored, withStored } from './store.js';
 import { knownAs } from './stored-id.js';
 
 // As much as a rate is measured on, at most.
@@ -164,7 +164,10 @@ export class StoreHost {
     const backend = this.#open();
     const id = await knownAs(backend, known);
     const given = readStoredName(name);
-    await backend.lock(id, { wait: false }, async () => backend.put({ ...(await this.#manifest(id)), name: given }));
+    await backend.lock(id, { shared: true, wait: false }, async () => {
+      await this.#manifest(id);
+      await changeRecord(backend, id, (record) => ({ ...record, name: given }));
+    });
     return null;
   }
 

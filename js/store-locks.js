@@ -1,19 +1,16 @@
-// Locks by name: shared by readers or held by one writer. In browsers they hold between tabs, by the Web Locks API;
-// where there is none, between the users of one store only.
-import { lockCancelled, storeBusy } from './store-errors.js';
+// Locks by name: shared by readers or held by one writer. In browsers they hold between tabs, by the Web Locks API, and
+// end with their tab or worker. Where there is none see store-leases.js.
+import { lockCancelled, lockTaken } from './store-errors.js';
 
 /**
  * @typedef {object} LockOptions
  * @property {boolean} [shared] together with other shared holders; alone otherwise
  * @property {boolean} [wait] false: STORE_BUSY where it is taken; by default the lock is waited for
  * @property {AbortSignal} [signal] ends the waiting, with CANCELLED; no longer of use once the lock is held
+ * @property {(holder: import('./store-leases.js').Holder) => void} [onWait] told once where the lock has to be waited for
  */
 
 /** @callback Lock @param {string} name @param {LockOptions} options @param {() => any} use @returns {Promise<any>} what `use` gives */
-
-/** @param {string} name */
-export const lockTaken = (name) =>
-  storeBusy(`Something else is using the stored model "${name}" now, perhaps another tab. Try again when it is done.`);
 
 /**
  * @param {string} prefix keeps the names apart from other stores'
@@ -22,6 +19,26 @@ export const lockTaken = (name) =>
  */
 export function createLock(prefix, manager = globalThis.navigator?.locks) {
   if (!manager) return processLock();
+  const take = webLock(prefix, manager);
+  return async (name, options = {}, use) => {
+    if (options.onWait === undefined || options.wait === false) return take(name, options, use);
+    let held = false;
+    const begin = () => {
+      held = true;
+      return use();
+    };
+    try {
+      return await take(name, { ...options, wait: false }, begin);
+    } catch (error) {
+      if (held || error.code !== 'STORE_BUSY') throw error;
+    }
+    options.onWait({});
+    return take(name, options, use);
+  };
+}
+
+/** @returns {Lock} without onWait */
+function webLock(prefix, manager) {
   return async (name, { shared = false, wait = true, signal } = {}, use) => {
     if (signal?.aborted) throw lockCancelled(signal.reason);
     let held = false;
@@ -62,7 +79,7 @@ export function processLock() {
     if (state.holders.length === 0) states.delete(name);
   }
 
-  return async (name, { shared = false, wait = true, signal } = {}, use) => {
+  return async (name, { shared = false, wait = true, signal, onWait } = {}, use) => {
     if (signal?.aborted) throw lockCancelled(signal.reason);
     const state = states.get(name) ?? { holders: [], waiting: [] };
     states.set(name, state);
@@ -79,6 +96,7 @@ export function processLock() {
     signal?.addEventListener('abort', giveUp);
     state.waiting.push(request);
     admit(name, state);
+    if (state.waiting.includes(request)) onWait?.({});
     try {
       await promise;
     } finally {

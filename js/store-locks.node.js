@@ -1,91 +1,116 @@
-// Locks between processes that share a folder. Whoever wants a lock first announces itself by a file of its own, then
-// looks whether an announced one stands in the way; if so it takes its file back. Of two that come at once at least one
-// sees the other, so no two hold what excludes them. Files of ended processes are swept away.
-import { createHash, randomUUID } from 'node:crypto';
-import { mkdir, readdir, rm, stat, writeFile } from 'node:fs/promises';
-import { hostname, uptime } from 'node:os';
+// Locks between processes that share a folder, of one machine or of several: leases whose entries are empty-handed files.
+//
+//   <store>/locks/<hash of the lock's name> alone <process>.<thread>.<its start>.<machine> <number>
+//
+// On one machine the system tells whether a process has ended, and by its start whether its number was given again. Of a
+// worker that has ended in a process that goes on, the process itself tells: releaseThread().
+import { createHash } from 'node:crypto';
+import { readFileSync, readlinkSync } from 'node:fs';
+import { open, readdir, rm, writeFile } from 'node:fs/promises';
+import { hostname } from 'node:os';
 import { join } from 'node:path';
-import { attempt, lockCancelled } from './store-errors.js';
-import { lockTaken } from './store-locks.js';
+import { threadId } from 'node:worker_threads';
+import { Leases } from './store-leases.js';
 
-const PAUSE_MILLISECONDS = 25;
-// Two that came at once may both have stepped back: without waiting, this often is tried before the lock counts as taken.
-const TRIES = 3;
+const hash = (text, digits) => createHash('sha256').update(text).digest('hex').slice(0, digits);
 
 /**
  * @param {string} folder
- * @returns {import('./store-locks.js').Lock}
+ * @param {typeof import('./store-leases.js').LEASE_TIMES} [times]
+ * @returns {Leases}
  */
-export function folderLock(folder) {
-  return async (name, { shared = false, wait = true, signal } = {}, use) => {
-    const place = join(folder, createHash('sha256').update(name).digest('hex'));
-    for (let tries = 1; ; tries++) {
-      if (signal?.aborted) throw lockCancelled(signal.reason);
-      const own = await attempt(`Locking "${name}"`, () => announce(place, shared));
-      if (own !== null) {
+export function folderLeases(folder, times) {
+  const machine = machineName();
+  const owner = `${ownerPrefix(threadId)}${startOf(process.pid) ?? 0}.${machine}`;
+  const pathOf = (entry) => join(folder, entry);
+  return new Leases(
+    {
+      owner,
+      keyOf: (name) => hash(name, 40),
+      list: () => readdir(folder),
+      async read(entry) {
+        const file = await orNull(open(pathOf(entry), 'r'));
+        if (file === null) return null;
         try {
-          return await use();
+          // Opened anew each time: a network's file system then asks its server.
+          const { mtimeMs } = await file.stat();
+          return { text: await file.readFile('utf8'), age: Date.now() - mtimeMs };
         } finally {
-          await rm(own, { force: true });
+          await file.close();
         }
-      }
-      if (!wait && tries === TRIES) throw lockTaken(name);
-      await pause(PAUSE_MILLISECONDS * (0.5 + Math.random()), signal);
-    }
-  };
+      },
+      add: (entry, text) => writeFile(pathOf(entry), text),
+      async renew(entry, text) {
+        const file = await orNull(open(pathOf(entry), 'r+'));
+        if (file === null) return false;
+        await file.write(text, 0).finally(() => file.close());
+        return true;
+      },
+      remove: (entry) => rm(pathOf(entry), { recursive: true, force: true }),
+      isGone: (other) => isGone(other, machine),
+    },
+    `process ${process.pid} on ${hostname()}`,
+    times,
+  );
 }
 
-/** The path of the file that holds the lock; null where another stands in the way. */
-async function announce(place, shared) {
-  await mkdir(place, { recursive: true });
-  const name = [shared ? 'shared' : 'alone', process.pid, encodeURIComponent(hostname()), randomUUID()].join(' ');
-  const own = join(place, name);
-  await writeFile(own, '');
-  try {
-    if (!(await isInTheWay(place, name, shared))) return own;
-  } catch (error) {
-    await rm(own, { force: true });
-    throw error;
+/**
+ * Removes what a thread of this process has left in a store's folder. To be called once it has ended.
+ * @param {string} folder of the locks
+ * @param {number} thread
+ */
+export async function releaseThread(folder, thread) {
+  const machine = machineName();
+  for (const entry of (await orNull(readdir(folder))) ?? []) {
+    const owner = entry.split(' ')[2] ?? '';
+    if (owner.startsWith(ownerPrefix(thread)) && owner.endsWith(`.${machine}`))
+      await rm(join(folder, entry), { force: true });
   }
-  await rm(own, { force: true });
-  return null;
 }
 
-/** Whether somebody else holds what excludes us; what is left of ended processes is swept away on the way. */
-async function isInTheWay(place, name, shared) {
-  const others = (await readdir(place)).filter((other) => other !== name);
-  for (const other of others) {
-    if (shared && other.startsWith('shared ')) continue;
-    if (await isHeld(place, other)) return true;
-    await rm(join(place, other), { recursive: true, force: true });
-  }
-  return false;
+const ownerPrefix = (thread) => `${process.pid}.${thread}.`;
+
+/** Of processes that number one another alike: a machine since its start, and in it a container. */
+function machineName() {
+  const facts = [
+    orUndefined(() => readFileSync('/proc/sys/kernel/random/boot_id', 'utf8')),
+    orUndefined(() => readlinkSync('/proc/self/ns/pid')),
+  ];
+  return hash(facts.includes(undefined) ? hostname() : facts.join(), 16);
 }
 
-/** Whether the process that announced itself by this file still runs; of another machine's nobody here can tell. */
-async function isHeld(place, name) {
-  const [, pid, host] = name.split(' ');
-  if (host !== encodeURIComponent(hostname())) return host !== undefined;
-  const facts = await stat(join(place, name)).catch(() => null);
-  if (facts === null) return false;
-  // Process numbers are given again after a start of the machine.
-  if (facts.mtimeMs < Date.now() - uptime() * 1000) return false;
+/** When a process began, in the system's own units; undefined where the system does not tell. */
+function startOf(pid) {
+  const stat = orUndefined(() => readFileSync(`/proc/${pid}/stat`, 'utf8'));
+  // The name of the program, in brackets, may hold anything.
+  return stat?.slice(stat.lastIndexOf(')') + 2).split(' ')[19];
+}
+
+async function isGone(owner, machine) {
+  const [pid, , start, itsMachine] = owner?.split('.') ?? [];
+  if (itsMachine !== machine) return false;
   try {
     process.kill(Number(pid), 0);
-    return true;
   } catch (error) {
-    return error.code === 'EPERM';
+    if (error.code !== 'EPERM') return true;
+  }
+  const found = startOf(pid);
+  return found !== undefined && start !== '0' && found !== start;
+}
+
+function orUndefined(read) {
+  try {
+    return read();
+  } catch {
+    return undefined;
   }
 }
 
-function pause(milliseconds, signal) {
-  return new Promise((resolve) => {
-    const timer = setTimeout(done, milliseconds);
-    signal?.addEventListener('abort', done);
-    function done() {
-      clearTimeout(timer);
-      signal?.removeEventListener('abort', done);
-      resolve();
-    }
-  });
+async function orNull(promise) {
+  try {
+    return await promise;
+  } catch (error) {
+    if (error.code === 'ENOENT' || error.code === 'EISDIR') return null;
+    throw error;
+  }
 }

@@ -64,19 +64,26 @@ async function find({ runtime, backend, id }) {
   return record?.id === id && record.layout === packedLayout(runtime) ? record : null;
 }
 
-async function withLock({ backend, id, signal, onProgress }, { shared }, use) {
-  let held = false;
-  const begin = () => {
-    held = true;
-    return use();
-  };
-  try {
-    return await backend.lock(id, { shared, wait: false, signal }, begin);
-  } catch (error) {
-    if (held || error.code !== 'STORE_BUSY') throw error;
-  }
-  onProgress({ phase: 'wait', loaded: 0, total: 0, bytesPerSecond: 0, secondsLeft: null });
-  return backend.lock(id, { shared, wait: true, signal }, begin);
+/** Another that is in the way is waited for, which is told. */
+const withLock = ({ backend, id, signal, onProgress }, { shared }, use) => {
+  const nothing = { loaded: 0, total: 0, bytesPerSecond: 0, secondsLeft: null };
+  const onWait = (holder) => onProgress({ phase: 'wait', ...nothing, holder });
+  return backend.lock(id, { shared, signal, onWait }, use);
+};
+
+/**
+ * Changes a record that is there, under a lock of its own: whoever only reads the model is in nobody's way. Nothing happens
+ * where there is none.
+ * @template {{ id: string }} R
+ * @param {import('./store-backends.js').Backend} backend
+ * @param {string} id
+ * @param {(record: any) => R} change
+ */
+export async function changeRecord(backend, id, change) {
+  await backend.lock(`${id}#record`, {}, async () => {
+    const record = await backend.get(id);
+    if (record !== null) await backend.put(change(record));
+  });
 }
 
 function incomplete(id, record) {
@@ -110,7 +117,7 @@ async function fromStore(opening, record, use) {
       storage.mendedChunks++;
     };
     // When a model was used last is nice to know, and no reason to fail.
-    const used = backend.put({ ...record, usedAt: Date.now() }).catch(() => {});
+    const used = changeRecord(backend, record.id, (now) => ({ ...now, usedAt: Date.now() })).catch(() => {});
     const parts = { reader, runtime, record, model, signal, onRead, mend };
     const { verifyMilliseconds } = model.streams ? await readStreamedWeights(parts) : await readWeights(parts);
     storage.bytesPerSecond = read / Math.max(0.001, (performance.now() - start) / 1000);

@@ -55,6 +55,12 @@ function javascriptBytes() {
   return heapUsed + arrayBuffers;
 }
 
+/** What this thread leaves in there, where it is ended by force, the one that started it removes. */
+function openFolderOf(path) {
+  parentPort.postMessage({ folder: path });
+  return openFolder(path);
+}
+
 serve(
   {
     post: (message) => parentPort.postMessage(message),
@@ -63,7 +69,7 @@ serve(
   {
     startRuntime,
     openPath: openFile,
-    openFolder,
+    openFolder: openFolderOf,
     javascriptBytes,
     threads: Math.min(DEFAULT_MAX_THREADS, availableParallelism()),
     maxThreads: MAX_THREADS,

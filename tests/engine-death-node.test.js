@@ -32,7 +32,7 @@ for (const [way, expected] of Object.entries(DEATHS)) {
       await engine.unload();
     });
 
-    test.skip('while a folder is written: nothing stays locked', async () => {
+    test('while a folder is written: nothing stays locked', async () => {
       const store = { folder: temporaryFolder() };
       const onProgress = ({ phase }) => phase === 'load' && channel.postMessage(way);
       let given = 0;

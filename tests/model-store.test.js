@@ -259,14 +259,21 @@ describe('a ModelStore', () => {
     assert.deepEqual((await models.verify(id)).damaged, []);
   });
 
-  test('what another is storing or reading is neither deleted nor renamed', async () => {
+  test('what another is reading is not deleted, what another is storing not renamed either', async () => {
     const models = await openStore();
     await models.import(server.url);
     const backend = await openFolder(folder);
     await backend.lock(id, { shared: true }, async () => {
       await assert.rejects(models.delete(id), code('STORE_BUSY'));
-      await assert.rejects(models.rename(id, 'x'), code('STORE_BUSY'));
+      await models.rename(id, 'x');
       assert.deepEqual((await models.verify(id)).damaged, []);
+    });
+    assert.equal((await models.list())[0].name, 'x');
+    await backend.lock(id, {}, async () => {
+      await assert.rejects(
+        models.rename(id, 'y'),
+        (error) => code('STORE_BUSY')(error) && /process \d+ on/.test(error.message),
+      );
     });
     await models.delete(id);
     await backend.close();

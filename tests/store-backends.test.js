@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { openBackend } from '../js/store-backends.js';
 import { openFolder } from '../js/store-folder.node.js';
-import { folderLock } from '../js/store-locks.node.js';
+import { folderLeases } from '../js/store-locks.node.js';
 import { openMemory } from '../js/store-memory.js';
 import { temporaryFolder } from './small-model.js';
 import { equal, PROMISES, pattern, readAll, refuses, sameBytes } from './store-contract.js';
@@ -132,9 +132,9 @@ describe('locks in a folder', () => {
 
   /** Another process that holds a lock until it is ended. */
   async function holder(folder, options) {
-    const hold = `const { folderLock } = await import(${LIBRARY});
+    const hold = `const { folderLeases } = await import(${LIBRARY});
       const [folder, options] = JSON.parse(process.argv[1]);
-      await folderLock(folder)('a', options, () => new Promise(() => { console.log('held'); setTimeout(() => {}, 60000); }));`;
+      await folderLeases(folder).lock('a', options, () => new Promise(() => { console.log('held'); setTimeout(() => {}, 60000); }));`;
     const child = spawn(process.execPath, ['--input-type=module', '-e', hold, JSON.stringify([folder, options])], {
       stdio: ['ignore', 'pipe', 'inherit'],
     });
@@ -148,7 +148,7 @@ describe('locks in a folder', () => {
 
   test('hold between processes, and end with the process that is killed', async () => {
     const folder = newFolder();
-    const lock = folderLock(folder);
+    const lock = folderLeases(folder).lock;
     const kill = await holder(folder, {});
     try {
       await refuses(
@@ -171,7 +171,7 @@ describe('locks in a folder', () => {
 
   test('are shared by the readers of several processes', async () => {
     const folder = newFolder();
-    const lock = folderLock(folder);
+    const lock = folderLeases(folder).lock;
     const kill = await holder(folder, { shared: true });
     try {
       assert.equal(await lock('a', { wait: false, shared: true }, () => 'read'), 'read');
@@ -196,7 +196,7 @@ describe('locks in a folder', () => {
       holders--;
       turns++;
     };
-    await Promise.all(Array.from({ length: 8 }, () => folderLock(folder)('a', {}, turn)));
+    await Promise.all(Array.from({ length: 8 }, () => folderLeases(folder).lock('a', {}, turn)));
     assert.equal(turns, 8);
   });
 });

@@ -21,7 +21,7 @@ export async function loadEngine(values, terminal, overrides = {}) {
     tileStreams: values['tile-streams'],
     exact: values.exact,
     signal: terminal.interrupted,
-    onProgress: (progress) => terminal.progress(progressLine(progress)),
+    onProgress: (progress) => tellProgress(terminal, progress),
     ...overrides,
   }).finally(terminal.clear);
   const problem = values.store === undefined ? null : engine.info.storage.problem;
@@ -52,14 +52,26 @@ export function chatWarnings(engine, terminal) {
   return ({ warnings }) => say(warnings);
 }
 
+/** Shows a progress event; a wait for another program is said in any case, since nobody knows how long it will be. */
+export function tellProgress(terminal, progress) {
+  if (progress.phase === 'wait') terminal.note(progressLine(progress));
+  else terminal.progress(progressLine(progress));
+}
+
 /** One line for a progress event. */
-export function progressLine({ phase, loaded, total, bytesPerSecond, secondsLeft }) {
+export function progressLine({ phase, loaded, total, bytesPerSecond, secondsLeft, holder }) {
+  if (phase === 'wait') return waitLine(holder);
   if (phase === 'prepare') return 'preparing the model';
   if (phase === 'retry') return `nothing comes from the server; asking again in ${duration(secondsLeft)}`;
   const percent = total === 0 ? 100 : Math.floor((loaded * 100) / total);
   const verb = phase === 'download' ? 'downloading' : 'loading';
   const left = secondsLeft > 1 ? `, ${duration(secondsLeft)} left` : '';
   return `${verb} ${percent}% of ${bytes(total)}, ${bytes(Math.round(bytesPerSecond))}/s${left}`;
+}
+
+function waitLine({ name = 'another program', since } = {}) {
+  const time = since === undefined ? '' : `, since ${new Date(since).toISOString().replace('T', ' ').slice(0, 19)} UTC`;
+  return `waiting for ${name}, which is using this model${time}; Ctrl-C gives up`;
 }
 
 /** Parsed SAMPLING options as options of engine.complete(), checked before a model is loaded for them. */

@@ -2,7 +2,7 @@
 import { existsSync } from 'node:fs';
 import { NibbleError, openModelStore } from '../index.node.js';
 import { UsageError } from './arguments.js';
-import { progressLine } from './model.js';
+import { tellProgress } from './model.js';
 import { bytes, columns } from './units.js';
 
 /** What is done, on what, and how it is told. */
@@ -65,7 +65,7 @@ export default {
     const store = await openModelStore({ store: { folder: values.store } });
     const control = {
       signal: terminal.interrupted,
-      onProgress: (progress) => terminal.progress(progressLine(progress)),
+      onProgress: (progress) => tellProgress(terminal, progress),
     };
     try {
       const result = await run(store, subject, control);
