@@ -43,7 +43,7 @@ export function slice(text, start, end = plain(text).length) {
 
 /** @param {Text} text @returns {{ value: string, isMarked: boolean }[]} its parts in order */
 export function partsOf(text) {
-  if (typeof text === 'string') return [{ value: text, isMarked: false }];
+  if (typeof text === 'string') return text === '' ? [] : [{ value: text, isMarked: false }];
   const parts = [];
   let end = 0;
   const add = (to, isMarked) => {

@@ -1,0 +1,32 @@
+// Tries cases of one fuzzer, in a thread that can be ended from outside where one of them does not end.
+import { parentPort, workerData } from 'node:worker_threads';
+import { FUZZERS } from './fuzzers.js';
+import { createRandom, seedOf } from './random.js';
+
+const { name, seed, first, count } = workerData;
+const fuzzer = (await FUZZERS[name]()).default;
+
+for (let index = first; index < first + count; index++) {
+  parentPort.postMessage({ begun: index });
+  const problem = attempt(fuzzer.describe(createRandom(seedOf(seed, index))));
+  if (problem !== null) parentPort.postMessage({ fault: { index, ...problem } });
+}
+
+/** @returns {{ message: string, tried: string } | null} null: a result, or a NibbleError with a code */
+function attempt(tried) {
+  try {
+    fuzzer.run(tried);
+  } catch (error) {
+    if (error?.name === 'NibbleError' && /^[A-Z_]+$/.test(error.code) && error.code !== 'INTERNAL') return null;
+    return { message: String(error?.stack ?? error), tried: show(tried) };
+  }
+  return null;
+}
+
+function show(tried) {
+  const plain = (_, value) => {
+    if (typeof value === 'bigint') return `${value}n`;
+    return value instanceof Map ? Object.fromEntries(value) : value;
+  };
+  return JSON.stringify(tried, plain).slice(0, 4000);
+}
