@@ -1,5 +1,6 @@
 // nibble chat: a conversation in the terminal.
 import { ENGINE, SAMPLING } from './arguments.js';
+import { CHAT, chatOptions } from './chat-options.js';
 import { createLineInput } from './line-input.js';
 import { chatWarnings, loadEngine, samplingOptions, timingsLine } from './model.js';
 import { sentence } from './sentences.js';
@@ -25,13 +26,14 @@ export default {
       default: 'stop',
       help: 'where the context is full: stop, or drop-oldest, which leaves the oldest messages out and goes on',
     },
+    ...CHAT,
     verbose: { kind: 'flag', short: 'v', help: 'tell what each answer took' },
     ...ENGINE,
     ...SAMPLING,
   },
 
   async run({ values, terminal }) {
-    const sampling = samplingOptions(values);
+    const sampling = { ...samplingOptions(values), ...(await chatOptions(values)) };
     const stopLoading = () => terminal.interrupt();
     process.once('SIGINT', stopLoading);
     const engine = await loadEngine(values, terminal);

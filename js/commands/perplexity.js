@@ -37,7 +37,8 @@ export default {
       const { trainedContext } = engine.info;
       const size = values.context ?? Math.min(DEFAULT_CHUNK, trainedContext - (trainedContext % 2));
       checkContext({ context: size, all: values.all });
-      const tokens = await engine.tokenize(text);
+      // A document is text, whatever stands in it.
+      const tokens = await engine.tokenize(text, { parseSpecial: false });
       const result = await measure(engine, tokens, size, values, terminal);
       if (values.json) terminal.json(result);
       else terminal.write(`Final estimate: PPL = ${result.perplexity.toFixed(4)} +/- ${result.error.toFixed(5)}\n`);

@@ -1,5 +1,6 @@
 // nibble run: one prompt, one answer.
 import { ENGINE, SAMPLING, UsageError } from './arguments.js';
+import { CHAT, chatOptions } from './chat-options.js';
 import { chatWarnings, loadEngine, samplingOptions, timingsLine } from './model.js';
 
 export default {
@@ -19,6 +20,8 @@ export default {
     },
     system: { kind: 'text', value: 'TEXT', help: 'a system message before it' },
     raw: { kind: 'flag', help: "continue the prompt as plain text, without the model's chat template" },
+    'no-parse': { kind: 'flag', help: 'with --raw: read the names of special tokens in the prompt as plain text' },
+    ...CHAT,
     verbose: { kind: 'flag', short: 'v', help: 'tell what it took, on standard error' },
     ...ENGINE,
     ...SAMPLING,
@@ -26,7 +29,9 @@ export default {
 
   async run({ values, terminal }) {
     if (values.raw && values.system !== undefined) throw new UsageError('--system has no place in a --raw prompt.');
-    const sampling = samplingOptions(values);
+    if (values['no-parse'] && !values.raw)
+      throw new UsageError('--no-parse is for a --raw prompt; what is said in a chat is plain text anyway.');
+    const sampling = { ...samplingOptions(values), ...(await chatOptions(values)) };
     const prompt = values.prompt === '-' ? await terminal.readInput() : values.prompt;
     const engine = await loadEngine(values, terminal);
     try {
@@ -50,9 +55,9 @@ export default {
 };
 
 /** A chat where the model knows how to chat, or a system message asks for it; else plain text to continue. */
-function request(engine, prompt, { raw, system }) {
+function request(engine, prompt, { raw, system, 'no-parse': noParse }) {
   const asChat = !raw && (engine.info.chatTemplate === 'model' || system !== undefined);
-  if (!asChat) return { prompt };
+  if (!asChat) return { prompt, parseSpecial: !noParse };
   const first = system === undefined ? [] : [{ role: 'system', content: system }];
   return { messages: [...first, { role: 'user', content: prompt }] };
 }

@@ -1,5 +1,8 @@
 // Chat templates in Jinja: the language as Jinja2 3.1 has it, in the sandbox that transformers runs it in. No other
 // library keeps track of which part of the output the template wrote and which its input, or can be stopped.
+// What differs from Jinja2, on purpose: a loop over none is empty; a message's missing content is an empty text that `is
+// none`; `safe` changes nothing, so that nothing is escaped for HTML; whole numbers end at 2^53; there are no other templates
+// to include, no autoescape, and none of lipsum, random, pprint, striptags, urlize, wordwrap and xmlattr.
 import { Budget } from './budget.js';
 import { LimitError, RaisedError, TemplateError } from './errors.js';
 import { hasFilter } from './filters.js';

@@ -1,0 +1,50 @@
+// Options of the commands that chat: what the template is given beside the messages.
+import { readFile } from 'node:fs/promises';
+import { UsageError } from './arguments.js';
+
+export const CHAT = {
+  tools: {
+    kind: 'text',
+    value: 'FILE',
+    help: 'a JSON file with the tools that the model may call, as a list of schemas',
+  },
+  variable: {
+    kind: 'text',
+    value: 'NAME=VALUE',
+    multiple: true,
+    help: 'a variable of the chat template, such as enable_thinking=false; may be repeated',
+  },
+};
+
+/**
+ * @param {{ tools?: string, variable?: string[] }} values parsed CHAT options
+ * @returns {Promise<{ tools?: object[], templateVariables?: Record<string, unknown> }>} as complete() takes them
+ */
+export async function chatOptions({ tools, variable = [] }) {
+  return {
+    ...(tools !== undefined && { tools: await readTools(tools) }),
+    ...(variable.length > 0 && { templateVariables: Object.fromEntries(variable.map(readVariable)) }),
+  };
+}
+
+async function readTools(file) {
+  let list;
+  try {
+    list = JSON.parse(await readFile(file, 'utf8'));
+  } catch {
+    throw new UsageError(`--tools "${file}" could not be read; expected a file with a JSON list of tools.`);
+  }
+  if (Array.isArray(list) && list.every((tool) => typeof tool === 'object' && tool !== null)) return list;
+  throw new UsageError(`--tools "${file}" holds something else; expected a JSON list of tools, each an object.`);
+}
+
+function readVariable(given) {
+  const [, name, value] = /^([A-Za-z_]\w*)=(.*)$/s.exec(given) ?? [];
+  if (name === undefined) throw new UsageError(`--variable is ${JSON.stringify(given)}; expected NAME=VALUE.`);
+  try {
+    return [name, JSON.parse(value)];
+  } catch {
+    // What is no JSON is a text.
+    return [name, value];
+  }
+}
