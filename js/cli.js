@@ -2,7 +2,8 @@
 // The command line. Exit codes: 0 done, 1 an error, 2 used wrongly, 130 stopped by Ctrl-C.
 import { readFileSync, realpathSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { COMMON, help, parse, UsageError } from './commands/arguments.js';
+import { COMMON, didYouMean, help, parse, UsageError } from './commands/arguments.js';
+import { plainJson } from './commands/plain-text.js';
 import { sentence } from './commands/sentences.js';
 import { createTerminal } from './commands/terminal.js';
 
@@ -26,7 +27,7 @@ function overview() {
     '',
     ...names,
     '',
-    '"nibble COMMAND --help" tells the options of a command; "nibble --version" the version.',
+    '"nibble COMMAND --help", or "nibble help COMMAND", tells the options of a command; "nibble --version" the version.',
     '',
   ].join('\n');
 }
@@ -38,7 +39,7 @@ function version() {
 function reportError(terminal, error, { asJson, command }) {
   const code = error.code ?? 'INTERNAL';
   const message = sentence(error, command?.options);
-  if (asJson) terminal.complain(JSON.stringify({ error: { code, message } }));
+  if (asJson) terminal.complain(plainJson(JSON.stringify({ error: { code, message } })));
   else terminal.complain(`nibble: ${code}: ${message}`);
 }
 
@@ -64,8 +65,16 @@ async function main(args) {
   return 1;
 }
 
+function noCommand(name, rest) {
+  const names = Object.keys(COMMANDS);
+  const command = rest.find((word) => names.includes(word));
+  if (name.startsWith('-') && command !== undefined) return `The command comes first: "nibble ${command} ${name} ...".`;
+  return `There is no command "${name}"; there are ${names.join(', ')}.${didYouMean(name, names)}`;
+}
+
 async function perform(args, terminal) {
-  const [name, ...rest] = args;
+  // "help run" is "run --help".
+  const [name, ...rest] = args[0] === 'help' && args.length > 1 ? [args[1], '--help'] : args;
   if (name === undefined || name === '--help' || name === '-h' || name === 'help') {
     if (name !== undefined) terminal.write(overview());
     else terminal.note(overview().trimEnd());
@@ -78,9 +87,7 @@ async function perform(args, terminal) {
   const asJson = rest.includes('--json');
   let command;
   try {
-    if (!Object.hasOwn(COMMANDS, name)) {
-      throw new UsageError(`There is no command "${name}"; there are ${Object.keys(COMMANDS).join(', ')}.`);
-    }
+    if (!Object.hasOwn(COMMANDS, name)) throw new UsageError(noCommand(name, rest));
     const module = await import(`./commands/${name}.js`);
     command = { ...module.default, name, summary: COMMANDS[name], options: { ...module.default.options, ...COMMON } };
     const { values, positionals } = parse(command, rest);
@@ -89,8 +96,8 @@ async function perform(args, terminal) {
       return 0;
     }
     if (!command.ownInterrupts) watchInterrupts(terminal);
-    await command.run({ values, positionals, terminal });
-    return terminal.interrupted.aborted && !terminal.broken ? 130 : 0;
+    const status = await command.run({ values, positionals, terminal });
+    return terminal.interrupted.aborted && !terminal.broken ? 130 : (status ?? 0);
   } catch (error) {
     if (terminal.broken) return 0;
     if (terminal.interrupted.aborted && error.code === 'CANCELLED') return 130;

@@ -42,7 +42,7 @@ test('models are imported into a folder, listed, verified, found damaged, and de
 
 test('models that are asked for wrongly are exit code 2', () => {
   const cases = [
-    [[], /there are list, import, verify, delete/],
+    [[], /there are list, import, check, update, verify, delete/],
     [['burn', 'x'], /^nibble: USAGE: burn cannot be done here/],
     [['import'], /needs a GGUF file or its URL/],
     [['list', 'x'], /One at a time/],
@@ -66,6 +66,48 @@ test('a chat whose context is full drops its oldest messages where it is told to
   const goesOn = nibble([...args, '--on-full', 'drop-oldest'], input);
   assert.equal(goesOn.status, 0, goesOn.stderr);
   assert.doesNotMatch(goesOn.stderr, /CONTEXT_FULL/);
+  assert.equal(goesOn.stderr.match(/The context is full/g).length, 1, 'it is said once');
   assert.match(goesOn.stderr, /the oldest \d+ messages were left out/);
   assert.equal(nibble([...args, '--on-full', 'burn']).status, 2);
+});
+
+test('in JSON each question of a chat has its line, also one that fails, and the exit code tells that', () => {
+  const args = ['chat', '-m', writeSmallModel(), '-c', '64', '-n', '4', '--json'];
+  const { status, stdout, stderr } = nibble(args, `one\n${'word '.repeat(200)}\n/nope\ntwo\n`);
+  const lines = stdout
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line));
+  assert.deepEqual(
+    lines.map(({ role, error }) => role ?? error.code),
+    ['assistant', 'CONTEXT_FULL', 'USAGE', 'assistant'],
+  );
+  assert.deepEqual([status, stderr], [1, '']);
+});
+
+test('a stored model is meant by its id or its name, wherever a model is asked for', () => {
+  const store = temporaryFolder();
+  const imported = nibble(['models', 'import', writeSmallModel(), '--store', store, '--json']);
+  const { id, name } = JSON.parse(imported.stdout);
+  for (const model of [id, name, name.toUpperCase(), 'small.gguf']) {
+    for (const args of [['run', '-p', 'x', '-n', '1'], ['info'], ['tokenize', '--text', 'x']]) {
+      const { status, stderr } = nibble([...args, '--model', model, '--store', store]);
+      assert.equal(status, 0, `${args[0]} ${model}: ${stderr}`);
+    }
+    assert.equal(nibble(['models', 'verify', model, '--store', store]).status, 0);
+  }
+  const absent = nibble(['run', '-p', 'x', '-m', 'nope', '--store', store]);
+  assert.match(absent.stderr, /STORE_MISSING: There is no file "nope", and no model of that name in .*"random small"/);
+  assert.match(nibble(['run', '-p', 'x', '-m', id]).stderr, /name its folder with --store FOLDER/);
+  assert.match(nibble(['models', 'check', name, '--store', store]).stdout, /came from no address/);
+  assert.equal(nibble(['models', 'delete', name, '--store', store]).status, 0);
+});
+
+test('what is typed first, and what is mistyped, leads on', () => {
+  assert.match(nibble(['help', 'run']).stdout, /^nibble run: /);
+  assert.match(nibble(['help', 'nope']).stderr, /There is no command "nope"/);
+  assert.match(nibble(['rnu', '-p', 'x']).stderr, /Did you mean run\?/);
+  assert.match(nibble(['--model', 'x', 'run']).stderr, /The command comes first: "nibble run --model/);
+  assert.match(nibble(['run', 'Hello']).stderr, /Did you mean "nibble run --prompt Hello"\?/);
+  assert.match(nibble(['models', 'lst', '--store', 'x']).stderr, /Did you mean list\?/);
 });

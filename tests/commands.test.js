@@ -6,7 +6,10 @@ import { help, parse, UsageError } from '../js/commands/arguments.js';
 import { testsOf } from '../js/commands/bench.js';
 import { statistics } from '../js/commands/bench-report.js';
 import { Conversation } from '../js/commands/chat.js';
+import { findStored } from '../js/commands/model.js';
+import { linesOf, withPastes } from '../js/commands/paste.js';
 import { checkContext, createEstimate, tooShort } from '../js/commands/perplexity.js';
+import run from '../js/commands/run.js';
 import { sentence } from '../js/commands/sentences.js';
 import { createTerminal } from '../js/commands/terminal.js';
 import { binaryBytes, bytes, columns, duration, parameters, sizeLabel } from '../js/commands/units.js';
@@ -119,7 +122,7 @@ describe('sentences', () => {
     for (const right of [{}, { context: 4 }, { context: 2, all: true }, { context: 3, all: true }]) checkContext(right);
     assert.match(tooShort(15, 512), /has 15 tokens; two chunks of 512, 1024 tokens, .* or -c 6\.$/);
     assert.match(tooShort(15, 512, true), /or -c 7\.$/);
-    assert.match(tooShort(1, 512), /has 1 token; .* of 8 tokens at least\.$/);
+    assert.match(tooShort(1, 512), /has 1 token; .* a longer text; with -c 4, 8 tokens are enough\.$/);
   });
 
   test('kernel sets that this platform lacks are refused with those that it has', () => {
@@ -232,6 +235,143 @@ describe('a person in a chat', () => {
     await done;
     assert.ok(engine.stopped);
     assert.deepEqual(engine.asked, ['one']);
+  });
+});
+
+describe('a paste into a chat', () => {
+  const ENTER = '\r';
+  const [BEGIN, END] = ['\x1b[200~', '\x1b[201~'];
+
+  /** What readline would be given of pieces that come one after the other. */
+  async function seen(pieces, mayBurst = true) {
+    const stdin = new PassThrough();
+    const { input, close } = withPastes(stdin, () => mayBurst);
+    let text = '';
+    input.on('data', (piece) => {
+      text += piece;
+    });
+    for (const piece of pieces) {
+      stdin.write(piece);
+      await new Promise((resolve) => setTimeout(resolve, 1));
+    }
+    stdin.end();
+    await new Promise((resolve) => input.on('end', resolve));
+    close();
+    return text;
+  }
+
+  test('of several lines is one question, whole, however its bytes come', async () => {
+    const lines = 'def f():\r\n\treturn "é"\nend';
+    const whole = `${BEGIN}${lines}${END}${ENTER}`;
+    const cuts = [[whole], [...whole], [Buffer.from(whole).subarray(0, 29), Buffer.from(whole).subarray(29)]];
+    for (const pieces of cuts) {
+      const text = await seen(pieces);
+      assert.equal(text.at(-1), ENTER);
+      assert.equal(text.match(/[\r\n]/g).length, 1, JSON.stringify(text));
+      assert.equal(linesOf(text.slice(0, -1)), 'def f():\n\treturn "é"\nend');
+    }
+  });
+
+  test('brings no keys along: what it holds of control characters is shown', async () => {
+    const text = await seen([`${BEGIN}a\x03\x04\x1b[2Jb\x7f${END}`]);
+    assert.equal(text, 'a\u2403\u2404\u241b[2Jb\u2421');
+  });
+
+  test('without brackets it is several lines at once; lines one by one, commands and keys stay as they are', async () => {
+    const burst = await seen(['line a\nline b\nli', 'ne c\n']);
+    assert.deepEqual([linesOf(burst.slice(0, -1)), burst.at(-1)], ['line a\nline b\nline c', ENTER]);
+    for (const pieces of [['one\r', 'two\r'], ['/reset\nHello\n'], ['\x1b', 'x'], ['\x1b[A\x1b[B'], ['a\r']]) {
+      assert.equal(await seen(pieces), pieces.join(''));
+    }
+    assert.equal(await seen(['two\rthr'], false), 'two\rthr');
+  });
+});
+
+describe('what models and files say', () => {
+  const EVIL = 'a\x1b]52;c;ZXZpbA==\x07b\x9b2J\x7f\u0085\r\nc\td\re';
+
+  /** What a command that says it writes, on a terminal and into a pipe. */
+  function written(isTTY, say) {
+    const streams = { stdin: new PassThrough(), stdout: new PassThrough(), stderr: new PassThrough() };
+    let text = '';
+    for (const stream of [streams.stdout, streams.stderr]) {
+      stream.isTTY = isTTY;
+      stream.on('data', (piece) => {
+        text += piece;
+      });
+    }
+    say(createTerminal(streams));
+    return text;
+  }
+
+  test('is no command for a terminal, whoever tells it: answers, notes, errors, progress, JSON', () => {
+    for (const way of ['write', 'note', 'complain', 'progress', 'json']) {
+      const text = written(true, (terminal) => terminal[way](EVIL));
+      assert.doesNotMatch(text.replace(/^\r/, ''), /(?![\n\t])\p{Cc}/u, way);
+      assert.match(text, /52;c;ZXZpbA==/, 'what was hidden is shown');
+    }
+    assert.match(
+      written(true, (terminal) => terminal.write('ünï\t日本\n👍')),
+      /^ünï\t日本\n👍$/,
+    );
+  });
+
+  test('goes into a pipe as it is, and as JSON is the same', () => {
+    assert.equal(
+      written(false, (terminal) => terminal.write(EVIL)),
+      EVIL,
+    );
+    for (const isTTY of [true, false]) {
+      assert.equal(JSON.parse(written(isTTY, (terminal) => terminal.json({ EVIL }))).EVIL, EVIL);
+      const line = written(isTTY, (terminal) => terminal.json({ EVIL }, { oneLine: true }));
+      assert.deepEqual([JSON.parse(line).EVIL, line.indexOf('\n')], [EVIL, line.length - 1]);
+    }
+  });
+
+  test('stays on its row of a table', () => {
+    assert.equal(
+      columns([
+        ['a\nb', 'c'],
+        ['\x1b[1m', 'd'],
+      ]).split('\n').length,
+      2,
+    );
+  });
+});
+
+describe('what is mistyped', () => {
+  const { options, bare } = run;
+  const told = (args) => {
+    try {
+      parse({ name: 'run', options, bare }, args);
+    } catch (error) {
+      return error.message;
+    }
+    return null;
+  };
+
+  test('is told with what was probably meant', () => {
+    assert.match(told(['Hello there']), /Did you mean "nibble run --prompt "Hello there""\?$/);
+    assert.match(
+      told(['-p', 'x', '--temprature', '1']),
+      /^There is no option --temprature\. Did you mean --temperature\?$/,
+    );
+    assert.equal(told(['-p', 'x', '--quite-another=1']), 'There is no option --quite-another.');
+    assert.match(told(['-p', 'x', '-Z']), /^There is no option -Z\.$/);
+  });
+
+  test('stored models are meant by id, name or file, and never guessed', () => {
+    const models = [
+      { id: 'url:https://a.test/one.gguf', name: 'One', source: { url: 'https://a.test/one.gguf?x=1' } },
+      { id: 'file:b.gguf:1:2:ab', name: 'Two', source: { file: 'b.gguf' } },
+      { id: 'bytes:1', name: 'two', source: { file: 'model' } },
+    ];
+    assert.equal(findStored(models, 'one'), models[0]);
+    assert.equal(findStored(models, 'one.gguf'), models[0]);
+    assert.equal(findStored(models, 'b.gguf'), models[1]);
+    assert.equal(findStored(models, 'bytes:1'), models[2]);
+    assert.equal(findStored(models, 'On'), null);
+    assert.throws(() => findStored(models, 'two'), { code: 'STORE_AMBIGUOUS', message: /file:b\.gguf.*bytes:1/ });
   });
 });
 

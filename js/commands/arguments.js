@@ -1,5 +1,6 @@
 // Command-line options: declared once for each command, parsed by node:util, checked, and printed as help.
 import { parseArgs } from 'node:util';
+import { nearestName } from '../options.js';
 import { KERNEL_SETS } from '../simd.js';
 
 /** A command that was used wrongly: exit code 2. */
@@ -32,7 +33,7 @@ export const ENGINE = {
     kind: 'text',
     short: 'm',
     value: 'FILE',
-    help: 'GGUF file, or its URL; the small model of the package if none is given',
+    help: 'GGUF file, its URL, or the id or name of a model in --store; the small model of the package if none is given',
   },
   threads: {
     kind: 'integer',
@@ -207,8 +208,32 @@ function refuseRepeated(tokens, options) {
   }
 }
 
+/** ", did you mean ...?" or nothing. @param {string} given @param {string[]} known @param {string} [before] the name */
+export function didYouMean(given, known, before = '') {
+  const nearest = nearestName(given, known);
+  return nearest === null ? '' : ` Did you mean ${before}${nearest}?`;
+}
+
+/** A word in the way that a shell takes it. */
+const quoted = (word) => (/^[\w./:@%+=-]+$/.test(word) ? word : `"${word.replace(/["\\$`]/g, '\\$&')}"`);
+
+/** What was given without an option, or with one that there is not; null for other errors of parseArgs(). */
+function hintFor({ name = '', options, bare }, { code, message }) {
+  const word = /'(.*?)'/s.exec(message)?.[1] ?? '';
+  if (code === 'ERR_PARSE_ARGS_UNKNOWN_OPTION') {
+    const given = word.replace(/^-+/, '').split('=')[0];
+    const hint = word.startsWith('--') ? didYouMean(given, Object.keys(options), '--') : '';
+    return `There is no option ${word}.${hint}`;
+  }
+  if (code !== 'ERR_PARSE_ARGS_UNEXPECTED_POSITIONAL') return null;
+  const shown = word.length > 60 ? `${word.slice(0, 60)}…` : word;
+  const way = bare === undefined ? '' : ` Did you mean "nibble ${name} --${bare} ${quoted(shown)}"?`;
+  return `${quoted(shown)} belongs to no option.${way}`;
+}
+
 /**
- * @param {{ options: Record<string, Option>, positionals?: string }} command
+ * @param {{ name?: string, options: Record<string, Option>, positionals?: string, bare?: string }} command `bare`: the
+ *   option that somebody means who gives a word without one
  * @param {string[]} args
  * @returns {{ values: Record<string, any>, positionals: string[] }} options by their long names; undefined where not given
  */
@@ -229,6 +254,8 @@ export function parse(command, args) {
       tokens: true,
     });
   } catch (error) {
+    const hint = hintFor(command, error);
+    if (hint !== null) throw new UsageError(hint);
     const isValue = error.code === 'ERR_PARSE_ARGS_INVALID_OPTION_VALUE';
     const message = isValue ? error.message.replaceAll('\n', ' ') : error.message.split('\n')[0];
     throw new UsageError(message.replace(/\.?$/, '.'));

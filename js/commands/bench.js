@@ -8,6 +8,7 @@ import { sizeLabel } from './units.js';
 const FORMATS = { md: markdownTable, csv: csvTable, json: jsonRows };
 
 export default {
+  bare: 'model',
   usage: '[OPTIONS]',
   examples: ['nibble bench -m model.gguf', 'nibble bench -m model.gguf -p 128,512 -n 64 -d 0,2000 -r 3 -t 1,2 -o json'],
   options: {

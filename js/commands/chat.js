@@ -14,6 +14,7 @@ const HELP = [
 ].join('\n');
 
 export default {
+  bare: 'model',
   usage: '[OPTIONS]',
   examples: ['nibble chat', 'nibble chat -m model.gguf --system "Answer in one sentence."'],
   ownInterrupts: true,
@@ -43,7 +44,8 @@ export default {
         const { name, threads, contextSize } = engine.info;
         terminal.note(`${name}: ${contextSize} tokens of context, ${threads} threads. /help lists the commands.`);
       }
-      await new Conversation(engine, { ...values, sampling }, terminal).run();
+      const failures = await new Conversation(engine, { ...values, sampling }, terminal).run();
+      return values.json && failures > 0 ? 1 : 0;
     } finally {
       await engine.unload();
     }
@@ -61,6 +63,8 @@ export class Conversation {
   #messages = [];
   #system;
   #warn;
+  #failures = 0;
+  #isFull = false;
 
   constructor(engine, values, terminal) {
     this.#engine = engine;
@@ -71,7 +75,7 @@ export class Conversation {
     this.#reset();
   }
 
-  /** Reads lines until the end of the input. */
+  /** Reads lines until the end of the input. @returns {Promise<number>} how many questions had no answer */
   async run() {
     const { stdin, stdout } = this.#terminal;
     const person = stdin.isTTY === true && !this.#values.json;
@@ -89,6 +93,7 @@ export class Conversation {
         if (!(await this.#take(line))) break;
       }
       if (person) this.#terminal.write('\n');
+      return this.#failures;
     } finally {
       process.off('SIGINT', interrupt);
       this.#lines.close();
@@ -96,6 +101,7 @@ export class Conversation {
   }
 
   #reset() {
+    this.#isFull = false;
     this.#messages = this.#system ? [{ role: 'system', content: this.#system }] : [];
   }
 
@@ -118,6 +124,11 @@ export class Conversation {
 
   /** One line of input; false where it ends the chat. */
   async #take(line) {
+    // What has several lines was pasted, and is a question whatever it begins with.
+    if (line.trim().includes('\n')) {
+      await this.#answer(line);
+      return !this.#terminal.broken;
+    }
     const [word, ...rest] = line.trim().split(/\s+/);
     if (word === '') return true;
     if (word === '/exit' || word === '/quit') return false;
@@ -126,9 +137,26 @@ export class Conversation {
     else if (word === '/system') {
       this.#system = rest.join(' ');
       this.#reset();
-    } else if (/^\/[a-z]+$/.test(word)) this.#terminal.note(`There is no command ${word}; /help lists them.`);
+    } else if (/^\/[a-z]+$/.test(word)) this.#refuse('USAGE', `There is no command ${word}; /help lists them.`);
     else await this.#answer(line);
     return !this.#terminal.broken;
+  }
+
+  /** A line that has no answer. Whoever reads JSON gets one for each line that is neither empty nor a command. */
+  #refuse(code, message) {
+    this.#failures++;
+    if (this.#values.json) this.#terminal.json({ error: { code, message } }, { oneLine: true });
+    else this.#terminal.note(code === 'USAGE' ? message : `nibble: ${code}: ${message}`);
+  }
+
+  /** Once: from then on every answer leaves something out. */
+  #tellFull(count) {
+    if (this.#isFull) return;
+    this.#isFull = true;
+    const left = count === 1 ? 'oldest message was' : `oldest ${count} messages were`;
+    this.#terminal.note(
+      `(The context is full: the ${left} left out, as older ones will be from now on. /reset begins anew.)`,
+    );
   }
 
   async #answer(question) {
@@ -141,18 +169,16 @@ export class Conversation {
       const result = await this.#completion.result;
       this.#warn(result);
       this.#messages.push({ role: 'assistant', content: result.text });
-      if (this.#values.json)
-        terminal.write(`${JSON.stringify({ role: 'assistant', content: result.text, ...result })}\n`);
+      if (this.#values.json) terminal.json({ role: 'assistant', content: result.text, ...result }, { oneLine: true });
       else terminal.write('\n');
       if (result.finishReason === 'context') terminal.note('(The context is full; /reset begins anew.)');
-      if (result.droppedMessages > 0)
-        terminal.note(`(The context is full: the oldest ${result.droppedMessages} messages were left out.)`);
+      if (result.droppedMessages > 0) this.#tellFull(result.droppedMessages);
       if (this.#values.verbose) terminal.note(timingsLine(result));
     } catch (error) {
       this.#messages.pop();
       // A question that does not fit should not end the conversation.
       if (error.code !== 'CONTEXT_FULL' && error.code !== 'CHAT_TEMPLATE_FAILED') throw error;
-      terminal.note(`nibble: ${error.code}: ${sentence(error, undefined, { inChat: true })}`);
+      this.#refuse(error.code, sentence(error, undefined, { inChat: true }));
     } finally {
       this.#completion = null;
     }

@@ -7,6 +7,7 @@ import { columns } from './units.js';
 const LONG_LIST = 4096;
 
 export default {
+  bare: 'tokens',
   usage: '--tokens 1,2,3 [OPTIONS]',
   examples: [
     'nibble eval --tokens 1,403,407 --top 5',

@@ -1,6 +1,7 @@
 // nibble info: what is in a model file.
-import { defaultModel, describeModel, NibbleError } from '../index.node.js';
+import { describeModel, NibbleError } from '../index.node.js';
 import { ENGINE, UsageError } from './arguments.js';
+import { modelOf } from './model.js';
 import { bytes, columns, parameters } from './units.js';
 
 export default {
@@ -10,6 +11,7 @@ export default {
   options: {
     model: { ...ENGINE.model, help: 'the same as FILE; the small model of the package if none is given' },
     context: { ...ENGINE.context, help: 'tokens of context to tell the memory for' },
+    store: { ...ENGINE.store, help: 'the folder with the model, if FILE is the id or the name of a stored one' },
     threads: ENGINE.threads,
     batch: ENGINE.batch,
     exact: ENGINE.exact,
@@ -30,7 +32,9 @@ export default {
     if (values['read-rate'] !== undefined && values.budget === undefined) {
       throw new UsageError('--read-rate tells something under a --budget only.');
     }
-    const description = await describeModel(positionals[0] ?? values.model ?? defaultModel, {
+    const model = await modelOf({ model: positionals[0] ?? values.model, store: values.store });
+    const description = await describeModel(model, {
+      ...(values.store !== undefined && { store: { folder: values.store } }),
       contextSize: values.context,
       threads: values.threads,
       batchSize: values.batch,
@@ -41,9 +45,9 @@ export default {
     });
     if (values.json) terminal.json(description);
     else terminal.write(page(description, values.tensors, values['read-rate']));
-    const { model, problem } = description;
+    const { problem } = description;
     // What was asked for is told all the same; that it cannot be had is an error.
-    if (model !== null && problem !== null) throw new NibbleError(problem.code, problem.message);
+    if (description.model !== null && problem !== null) throw new NibbleError(problem.code, problem.message);
   },
 };
 

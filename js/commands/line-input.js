@@ -2,6 +2,8 @@
 // is not echoed into the answer: it shows at the next prompt.
 import { createInterface } from 'node:readline';
 import { Writable } from 'node:stream';
+import { BRACKETS, linesOf, onOneLine, withPastes } from './paste.js';
+import { plainText } from './plain-text.js';
 
 const PROMPT = '> ';
 
@@ -28,17 +30,22 @@ export function createLineInput({ stdin, stdout, person, onInterrupt, onEnd }) {
   let ended = false;
   let wake = () => {};
   const output = person ? echoOf(stdout, () => answering) : undefined;
-  const lines = createInterface({ input: stdin, output, terminal: person, prompt: PROMPT });
+  const pastes = person ? withPastes(stdin, () => !answering) : null;
+  const lines = createInterface({ input: pastes?.input ?? stdin, output, terminal: person, prompt: PROMPT });
+  const hasBrackets = person && stdout.isTTY === true;
+  if (hasBrackets) stdout.write(BRACKETS.on);
   const resized = () => output?.emit('resize');
   stdout.on('resize', resized);
 
   lines.on('line', (text) => {
-    waiting.push({ text, unseen: answering });
+    waiting.push({ text: person ? linesOf(text) : text, unseen: answering });
     wake();
   });
   lines.on('close', () => {
     ended = true;
     stdout.off('resize', resized);
+    pastes?.close();
+    if (hasBrackets) stdout.write(BRACKETS.off);
     onEnd();
     wake();
   });
@@ -73,7 +80,7 @@ export function createLineInput({ stdin, stdout, person, onInterrupt, onEnd }) {
       }
       const line = waiting.shift();
       if (line === undefined) return null;
-      if (person && line.unseen) stdout.write(`${PROMPT}${line.text}\n`);
+      if (person && line.unseen) stdout.write(`${PROMPT}${plainText(onOneLine(line.text))}\n`);
       answering = true;
       return line.text;
     },

@@ -1,7 +1,68 @@
 // Loading a model for a command.
-import { createEngine, defaultModel } from '../index.node.js';
+import { existsSync } from 'node:fs';
+import { createEngine, defaultModel, NibbleError, openModelStore } from '../index.node.js';
 import { readSamplingOptions } from '../options.js';
 import { bytes, duration } from './units.js';
+
+const isId = (text) => /^(url|file|bytes):/i.test(text) && !/^file:\/\//i.test(text);
+const isAddress = (text) => /^[a-z][a-z0-9+.-]+:/i.test(text);
+
+/**
+ * What --model names: a file, an address, or a model in the folder of --store by its id or name.
+ * @param {{ model?: string, store?: string }} values
+ * @returns {Promise<any>} as createEngine() takes it
+ */
+export async function modelOf({ model, store }) {
+  if (model === undefined) return defaultModel;
+  if (isId(model) && store === undefined && !existsSync(model)) {
+    throw new NibbleError(
+      'STORE_MISSING',
+      `"${model}" is the id of a stored model; name its folder with --store FOLDER.`,
+    );
+  }
+  if (model === '' || store === undefined || existsSync(model) || (isAddress(model) && !isId(model))) return model;
+  const models = existsSync(store) ? await listOf(store) : [];
+  const found = findStored(models, model);
+  if (found !== null) return { stored: found.id };
+  // An id that is not listed may be one that a model is known by beside its own.
+  if (isId(model)) return { stored: model };
+  const names = models.map(({ name }) => `"${name}"`).slice(0, 10);
+  const there = names.length === 0 ? 'no model is stored there' : `stored there are ${names.join(', ')}`;
+  throw new NibbleError(
+    'STORE_MISSING',
+    `There is no file "${model}", and no model of that name in "${store}": ${there}.`,
+  );
+}
+
+/**
+ * The stored model that somebody means by its id, its name or the name of its file; null where it is none.
+ * @param {import('../model-store.js').StoredModel[]} models
+ * @param {string} text
+ * @throws {NibbleError} STORE_AMBIGUOUS where several have that name
+ */
+export function findStored(models, text) {
+  const wanted = text.toLowerCase();
+  const fileOf = ({ source }) =>
+    (source?.file ?? source?.url?.split(/[?#]/, 1)[0].split('/').at(-1) ?? '').toLowerCase();
+  const byId = models.find(({ id }) => id === text);
+  if (byId !== undefined) return byId;
+  const named = models.filter((model) => model.name.toLowerCase() === wanted || fileOf(model) === wanted);
+  if (named.length < 2) return named[0] ?? null;
+  const ids = named.map(({ id }) => id).join(', ');
+  throw new NibbleError(
+    'STORE_AMBIGUOUS',
+    `${named.length} stored models are called "${text}". Give the id of one: ${ids}.`,
+  );
+}
+
+async function listOf(folder) {
+  const store = await openModelStore({ store: { folder } });
+  try {
+    return await store.list();
+  } finally {
+    await store.close();
+  }
+}
 
 /**
  * @param {Record<string, any>} values parsed ENGINE options
@@ -10,7 +71,7 @@ import { bytes, duration } from './units.js';
  */
 export async function loadEngine(values, terminal, overrides = {}) {
   const engine = await createEngine({
-    model: values.model ?? defaultModel,
+    model: await modelOf(values),
     threads: values.threads,
     contextSize: values.context,
     batchSize: values.batch,

@@ -1,8 +1,8 @@
 // nibble models: the models that a folder keeps for --store.
 import { existsSync } from 'node:fs';
 import { NibbleError, openModelStore } from '../index.node.js';
-import { UsageError } from './arguments.js';
-import { tellProgress } from './model.js';
+import { didYouMean, UsageError } from './arguments.js';
+import { findStored, tellProgress } from './model.js';
 import { bytes, columns } from './units.js';
 
 /** What is done, on what, and how it is told. */
@@ -16,22 +16,45 @@ const ACTIONS = {
     run: (store, file, control) => store.import(file, control),
     text: ({ id, storedBytes }) => `${id}: ${bytes(storedBytes)} stored`,
   },
+  check: {
+    takes: 'the id or the name of a model; "nibble models list" tells it',
+    run: async (store, given, control) => store.check(await idOf(store, given), control),
+    text: ({ id, isNewer }) => `${id}: ${FRESHNESS.get(isNewer)}`,
+  },
+  update: {
+    takes: 'the id or the name of a model; "nibble models list" tells it',
+    run: async (store, given, control) => store.update(await idOf(store, given), control),
+    text: ({ id, storedBytes }) => `${id}: ${bytes(storedBytes)} stored, as new as the file at its address`,
+  },
   verify: {
-    takes: 'the id of a model; "nibble models list" tells it',
-    run: (store, id, control) => store.verify(id, control),
+    takes: 'the id or the name of a model; "nibble models list" tells it',
+    run: async (store, given, control) => store.verify(await idOf(store, given), control),
     text: ({ id, chunks }) => `${id}: ${chunks} chunks, all as they were stored`,
   },
   delete: {
-    takes: 'the id of a model; "nibble models list" tells it',
-    run: async (store, id) => {
-      const isThere = (await store.list()).some((model) => model.id === id);
-      if (!isThere) throw missing(`The model "${id}" is not in this folder; "nibble models list" tells which are.`);
+    takes: 'the id or the name of a model; "nibble models list" tells it',
+    run: async (store, given) => {
+      const id = await idOf(store, given);
       await store.delete(id);
       return { id };
     },
     text: ({ id }) => `${id}: deleted`,
   },
 };
+
+const FRESHNESS = new Map([
+  [true, 'there is a newer file at its address; "nibble models update" gets it'],
+  [false, 'the file at its address is the one that is stored'],
+  [null, 'it came from no address that could be asked'],
+]);
+
+/** The id of a stored model that is named by it, by another id it is known by, or by its name. */
+async function idOf(store, given) {
+  const models = await store.list();
+  const id = findStored(models, given)?.id ?? (await store.idOf({ stored: given }));
+  if (models.some((model) => model.id === id)) return id;
+  throw missing(`The model "${given}" is not in this folder; "nibble models list" tells which are.`);
+}
 
 const row = ({ id, name, state, storedBytes, quantization }) => [
   id,
@@ -41,7 +64,7 @@ const row = ({ id, name, state, storedBytes, quantization }) => [
 ];
 
 export default {
-  usage: 'list | import FILE | verify ID | delete ID  --store FOLDER',
+  usage: 'list | import FILE | (check | update | verify | delete) ID  --store FOLDER',
   examples: [
     'nibble models import model.gguf --store models-cache',
     'nibble models list --store models-cache',
@@ -54,7 +77,9 @@ export default {
 
   async run({ values, positionals: [action, subject, ...more], terminal }) {
     if (!Object.hasOwn(ACTIONS, action ?? '')) {
-      throw new UsageError(`${action ?? 'Nothing'} cannot be done here; there are ${Object.keys(ACTIONS).join(', ')}.`);
+      const names = Object.keys(ACTIONS);
+      const hint = didYouMean(action ?? '', names);
+      throw new UsageError(`${action ?? 'Nothing'} cannot be done here; there are ${names.join(', ')}.${hint}`);
     }
     const { takes, run, text } = ACTIONS[action];
     if (takes && subject === undefined) throw new UsageError(`"nibble models ${action}" needs ${takes}.`);

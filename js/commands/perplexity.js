@@ -16,6 +16,7 @@ const CONTEXT_HELP =
   '512, or as many as the model was trained for';
 
 export default {
+  bare: 'file',
   usage: '--file FILE [OPTIONS]',
   examples: [
     'nibble perplexity -m model.gguf --file wiki.test.raw',
@@ -66,7 +67,8 @@ export function checkContext({ context, all }) {
 export function tooShort(count, size, all) {
   const [step, least] = all ? [1, LEAST_WHOLE_CHUNK] : [2, LEAST_CHUNK];
   const largest = Math.floor(count / 2 / step) * step;
-  const way = largest >= least ? `a longer text, or -c ${largest}` : `a longer text, of ${2 * least} tokens at least`;
+  const shortest = `a longer text; with -c ${least}, ${2 * least} tokens are enough`;
+  const way = largest >= least ? `a longer text, or -c ${largest}` : shortest;
   const has = `The text has ${count} ${count === 1 ? 'token' : 'tokens'}`;
   return `${has}; two chunks of ${size}, ${2 * size} tokens, are needed. Use ${way}.`;
 }

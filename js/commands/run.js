@@ -4,6 +4,7 @@ import { CHAT, chatOptions } from './chat-options.js';
 import { chatWarnings, loadEngine, samplingOptions, timingsLine } from './model.js';
 
 export default {
+  bare: 'prompt',
   usage: '--prompt TEXT [OPTIONS]',
   examples: [
     'nibble run --prompt "Hello"',

@@ -30,6 +30,7 @@ export function sentence(error, options = {}, { inChat = false } = {}) {
     const isTold = details.expected !== undefined && Object.hasOwn(options, flag);
     if (isTold) return `--${flag} is ${details.found}; expected ${details.expected}.`;
   }
+  if (code === 'STORE_MISSING') return message.replace('list() tells', '"nibble models list" tells');
   if (code === 'CONTEXT_FULL') {
     const way = inChat ? ', begin anew with /reset, or start with' : ', or run it with';
     return message

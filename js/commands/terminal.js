@@ -1,6 +1,7 @@
 // The terminal that a command talks to: output that may break off, progress, Ctrl-C.
 import { NibbleError } from '../errors.js';
 import { reasonOf } from '../system-errors.js';
+import { plainJson, plainLine, plainText } from './plain-text.js';
 
 /**
  * @param {{ stdout: NodeJS.WriteStream, stderr: NodeJS.WriteStream, stdin: NodeJS.ReadStream }} streams
@@ -21,6 +22,8 @@ export function createTerminal({ stdout, stderr, stdin }) {
   stdout.on('error', onError);
   stderr.on('error', onError);
 
+  // A pipe gets all as it is.
+  const plain = (stream, text) => (stream.isTTY ? plainText(text) : text);
   const clear = () => {
     if (state.line !== '') stderr.write(`\r${' '.repeat(state.line.length)}\r`);
     state.line = '';
@@ -45,24 +48,25 @@ export function createTerminal({ stdout, stderr, stdin }) {
     },
     write(text) {
       clear();
-      if (!state.broken) stdout.write(text);
+      if (!state.broken) stdout.write(plain(stdout, text));
     },
-    json(value) {
-      this.write(`${JSON.stringify(value, plainJson, 2)}\n`);
+    /** @param {any} value @param {{ oneLine?: boolean }} [how] */
+    json(value, { oneLine = false } = {}) {
+      this.write(`${plainJson(JSON.stringify(value, ofJson, oneLine ? 0 : 2))}\n`);
     },
     note(text) {
       clear();
-      if (!state.broken) stderr.write(`${text}\n`);
+      if (!state.broken) stderr.write(`${plain(stderr, text)}\n`);
     },
     /** A last sentence, said even where the output has failed. */
     complain(text) {
       clear();
-      if (!stderr.destroyed) stderr.write(`${text}\n`);
+      if (!stderr.destroyed) stderr.write(`${plain(stderr, text)}\n`);
     },
     /** A line that the next one replaces; only where a person looks on. */
     progress(text) {
       if (!stderr.isTTY || state.broken) return;
-      const line = text.slice(0, (stderr.columns ?? 80) - 1);
+      const line = plainLine(text).slice(0, (stderr.columns ?? 80) - 1);
       stderr.write(`\r${line.padEnd(state.line.length)}`);
       state.line = line;
     },
@@ -75,7 +79,7 @@ export function createTerminal({ stdout, stderr, stdin }) {
   };
 }
 
-function plainJson(_key, value) {
+function ofJson(_key, value) {
   if (typeof value === 'bigint') return value.toString();
   return ArrayBuffer.isView(value) ? Array.from(value) : value;
 }

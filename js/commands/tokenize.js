@@ -7,6 +7,7 @@ import { loadEngine } from './model.js';
 import { columns } from './units.js';
 
 export default {
+  bare: 'text',
   usage: '--text TEXT [OPTIONS]',
   examples: ['nibble tokenize --text "Hello there"', 'nibble tokenize -m model.gguf --file story.txt --json'],
   options: {
@@ -15,6 +16,7 @@ export default {
     'no-special': { kind: 'flag', help: 'add no begin or end token' },
     'no-parse': { kind: 'flag', help: 'read the names of special tokens in the text as plain text' },
     model: ENGINE.model,
+    store: ENGINE.store,
   },
 
   async run({ values, terminal }) {

@@ -1,4 +1,5 @@
 // Numbers for people.
+import { plainLine } from './plain-text.js';
 
 function scaled(count, base, units) {
   let value = count;
@@ -40,8 +41,9 @@ export function duration(seconds) {
   return minutes < 60 ? `${minutes}m${Math.round(seconds % 60)}s` : `${Math.floor(minutes / 60)}h${minutes % 60}m`;
 }
 
-/** Columns of text, as wide as they need to be; `right` lists the columns that are set to the right. */
-export function columns(rows, right = []) {
+/** Columns of text, each row on one line, as wide as they need to be; `right` lists the columns that are set to the right. */
+export function columns(given, right = []) {
+  const rows = given.map((row) => row.map(plainLine));
   const widths = rows[0].map((_, column) => Math.max(...rows.map((row) => row[column].length)));
   return rows
     .map((row) =>
