@@ -48,7 +48,7 @@ const limitsFor = (inputLength) => ({
   milliseconds: 5000,
 });
 /** For what is tried out when a model is loaded. */
-const PROBE_LIMITS = Object.freeze({ steps: 2e5, depth: 400, text: 1 << 18, items: 1 << 16, milliseconds: 500 });
+const PROBE_LIMITS = Object.freeze({ steps: 2e5, depth: 400, text: 1 << 18, items: 1 << 16, milliseconds: 5000 });
 
 /**
  * A template that cannot be used does not keep a model from completing plain text: `warnings` tells it, and `write` throws.

@@ -161,10 +161,23 @@ export async function scriptEngine(page, script) {
   const count = (text) => text.trim().split(/\\s+/).length;
   class Engine {
     info = { name: 'scripted', quantization: { label: 'Q4_0' }, contextSize: script.contextSize, trainedContext: script.contextSize,
-      threads: 1, kernelSet: 'scripted', wasm: 'simd128', storage: { kind: null, id: null, state: 'none', bytesPerSecond: 0, problem: null }, ...script.info };
+      threads: 1, kernelSet: 'scripted', warnings: [], wasm: 'simd128', storage: { kind: null, id: null, state: 'none', bytesPerSecond: 0, problem: null }, ...script.info };
     async memory() { return { wasm: 2e6, weights: 1e6, kvCache: 5e5, activations: 1e5, other: 1e5, javascript: 3e6, total: 5e6, ...script.memory }; }
     async render(messages) { return render(messages); }
-    async tokenize(text) { return Array(count(text)).fill(0); }
+    async countTokens({ messages, continueLast }) {
+      return count(continueLast ? render(messages.slice(0, -1)) + messages.at(-1).content : render(messages));
+    }
+    async fitMessages(messages, { continueLast } = {}) {
+      const start = messages.findIndex(({ role }) => role !== 'system');
+      const without = (cut) => this.countTokens({ messages: [...messages.slice(0, start), ...messages.slice(start + cut)], continueLast });
+      const cuts = messages.flatMap(({ role }, place) => (place > start && role === 'user' ? [place - start] : []));
+      if ((await without(0)) <= script.contextSize * 7 / 8) return { leftOut: 0, tokens: await without(0) };
+      for (const leftOut of cuts) if ((await without(leftOut)) <= script.contextSize / 2) return { leftOut, tokens: await without(leftOut) };
+      const leftOut = cuts.at(-1) ?? 0;
+      const tokens = await without(leftOut);
+      if (tokens > script.contextSize) throw new NibbleError('CONTEXT_FULL', 'Too long.', { details: { tokens, contextSize: script.contextSize } });
+      return { leftOut, tokens };
+    }
     async unload() { globalThis.unloads++; }
     async createSession() { return this; }
     async restoreSession() { return null; }
@@ -200,7 +213,7 @@ export async function scriptEngine(page, script) {
           yield { text, token: tokens };
         }
         const rate = { tokens, milliseconds: 10, tokensPerSecond: 100 };
-        settle({ finishReason, reusedTokens: 0, droppedTokens: 0, droppedMessages: 0, ...script.result, prefill: rate, decode: rate, promptTokens, completionTokens: tokens });
+        settle({ finishReason, reusedTokens: 0, droppedTokens: 0, droppedMessages: 0, warnings: [], ...script.result, prefill: rate, decode: rate, promptTokens, completionTokens: tokens });
       }
       return { result, stop() {}, [Symbol.asyncIterator]: write };
     }
