@@ -1,14 +1,14 @@
 // Stores a model as its bytes arrive: packs them, cuts the packed bytes into chunks, writes each with its checksum, and
-// the record after each, so that what came before an interruption is kept. A chunk that fills slowly is written now and
-// then as far as it goes. With a model in the heap, the same bytes go into place there. At most two chunks are in
+// the record after each, so that what came before an interruption is kept. A chunk that fills slowly is appended to now
+// and then, and what is there is never written again: a kill in the middle harms nothing that was there before. With a model in the heap, the same bytes go into place there. At most two chunks are in
 // JavaScript's memory: the one being written and the one being filled.
 import { createSHA256 } from 'hash-wasm';
 import { NibbleError } from './errors.js';
 import { storedBytes } from './manifest.js';
 import { checksumOf } from './packer.js';
+import { cut } from './store-bytes.js';
 
-// What is lost where a tab is closed: what came in this time or this much, whichever is more. Each time, all of a chunk
-// is written once more, so less would be much to write.
+// What is lost where a tab is closed: what came in this time or this much, whichever is more.
 const SAVE_EVERY = { bytes: 8 << 20, milliseconds: 5000 };
 
 const fromHex = (text) => Uint8Array.from(text.match(/../g), (digits) => Number.parseInt(digits, 16));
@@ -22,6 +22,9 @@ export class Importer {
   #model;
   #parts = [];
   #held = 0;
+  // Of the chunk that is filled, as far as it is written.
+  #heldWritten = 0;
+  #isOver = false;
   #position = 0;
   #flushed = 0;
   #saveEvery;
@@ -51,7 +54,7 @@ export class Importer {
     this.#saveEvery = saveEvery;
     if (tail === null) return;
     this.#parts = [tail];
-    this.#held = tail.length;
+    this.#held = this.#heldWritten = tail.length;
   }
 
   get done() {
@@ -118,9 +121,11 @@ export class Importer {
   async #writeChunk(end, ends = true) {
     const chunk = { bytes: this.#held, checksum: checksumOf(this.#runtime, this.#parts) };
     const index = Math.ceil(end / this.#record.chunkBytes) - 1;
-    const parts = ends ? this.#parts : [...this.#parts];
+    const offset = this.#heldWritten;
+    const parts = cut(this.#parts, offset, this.#held);
     const filePosition = this.#packer.filePosition;
     const hash = this.#hasher && { position: this.#hashed, state: toHex(this.#hasher.save()) };
+    this.#heldWritten = ends ? 0 : this.#held;
     if (ends) {
       this.#parts = [];
       this.#held = 0;
@@ -129,45 +134,41 @@ export class Importer {
     this.#savedAt = performance.now();
     await this.#written();
     if (this.problem !== null) return;
-    this.#busy = true;
-    this.#writing = (async () => {
-      try {
-        await this.#replaceChunk(index, parts);
-        this.#record.chunks[index] = chunk;
-        Object.assign(this.#record, { filePosition, hash });
-        await this.#backend.put(this.#record);
-      } catch (error) {
-        if (ends) throw error;
-        // All of it is still there to be written when it is full.
-        this.#saveEvery = { bytes: Infinity, milliseconds: Infinity };
-      } finally {
-        this.#busy = false;
-      }
-    })();
+    this.#writing = this.#store(index, offset, parts, { chunk, filePosition, hash });
     // It is waited for later; until then nobody listens.
     this.#writing.catch(() => {});
   }
 
-  /** There may be room for a chunk, but not for it beside the part of it that was written before. */
-  async #replaceChunk(index, parts) {
+  async #store(index, offset, parts, { chunk, ...progress }) {
     const { id, chunks } = this.#record;
+    const before = chunks.slice(0, index + 1);
+    this.#busy = true;
     try {
-      await this.#backend.writeChunk(id, index, parts);
+      if (offset === 0) await this.#backend.writeChunk(id, index, parts);
+      else await this.#backend.appendChunk(id, index, offset, parts);
+      chunks[index] = chunk;
+      Object.assign(this.#record, progress);
+      await this.#backend.put(this.#record);
     } catch (error) {
-      if (error.code !== 'STORE_FULL' || chunks[index] === undefined) throw error;
-      await this.#backend.removeChunks(id, index);
-      await this.#backend.writeChunk(id, index, parts);
+      this.#record.chunks = before;
+      throw error;
+    } finally {
+      this.#busy = false;
     }
   }
 
-  /** Waits for the chunk being written. Where storing fails, a model in the heap goes on without. */
+  /**
+   * Waits for the chunk being written. Where storing fails, a model in the heap goes on without, and makes room; otherwise
+   * what was stored before stays, to go on with once there is room.
+   */
   async #written() {
     try {
       await this.#writing;
     } catch (error) {
       this.#writing = Promise.resolve();
-      await this.drop();
+      this.#isOver = true;
       if (this.#model === null) throw error;
+      await this.drop();
       this.problem = error;
       this.#parts = [];
       this.#held = 0;
@@ -203,7 +204,8 @@ export class Importer {
   /** Keeps what has come so far, up to the last byte that can be used, for another time. Never fails. */
   async keep() {
     try {
-      if (this.problem === null && this.#position > this.#flushed) await this.#writeChunk(this.#position);
+      if (this.problem === null && !this.#isOver && this.#position > this.#flushed)
+        await this.#writeChunk(this.#position);
       await this.#writing;
     } catch {
       // What was stored before is kept.

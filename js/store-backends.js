@@ -27,6 +27,9 @@ export const READS_IN_FLIGHT = 2;
  * @property {(id: string, index: number, parts: Uint8Array[]) => Promise<void>} writeChunk replaces a chunk by the parts
  *   one after the other; they may lie in shared memory and are not kept. After a failure that chunk may be gone, all
  *   others are as they were
+ * @property {(id: string, index: number, offset: number, parts: Uint8Array[]) => Promise<void>} appendChunk writes the parts
+ *   from an offset on, behind bytes that were written before: these are never touched, whatever happens meanwhile; what
+ *   was behind the offset goes. STORE_CHUNK_MISSING where the chunk is absent or ends before
  * @property {(id: string, index: number, offset: number, target: Uint8Array | Uint8Array[], onFilled?: (part: Uint8Array) => void) => Promise<void>} readChunk
  *   fills the target, which may lie in shared memory, from an offset on. One call with several targets is cheaper than
  *   several calls. STORE_CHUNK_MISSING where the chunk is absent or ends before the target is full. The two of browsers

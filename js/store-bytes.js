@@ -23,6 +23,16 @@ export function fill(pieces, bytes, onFilled) {
   }
 }
 
+/** The ranges that bytes `from` to `to` of the pieces lie in. @param {Uint8Array[]} pieces */
+export function cut(pieces, from, to) {
+  let start = 0;
+  return pieces.flatMap((piece) => {
+    const part = piece.subarray(Math.max(0, from - start), Math.max(0, to - start));
+    start += piece.length;
+    return part.length > 0 ? [part] : [];
+  });
+}
+
 /** The parts as one array of their own. @param {Uint8Array[]} parts */
 export function join(parts) {
   const bytes = new Uint8Array(totalBytes(parts));

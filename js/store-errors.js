@@ -33,6 +33,12 @@ export const chunkMissing = (id, index, found, cause) =>
     details: { id, index },
   });
 
+/** Whether a chunk of so many bytes, null where there is none, can be gone on with at an offset. */
+export function checkReach(id, index, found, offset) {
+  if (found === null) throw chunkMissing(id, index, 'is missing');
+  if (found < offset) throw chunkMissing(id, index, `ends at ${found} of ${offset} bytes`);
+}
+
 /** @param {string} name @param {import('./store-leases.js').Holder} [holder] */
 export function lockTaken(name, holder = {}) {
   const who =

@@ -9,7 +9,7 @@ import { mkdir, open, readdir, readFile, rename, rm, stat, statfs } from 'node:f
 import { join } from 'node:path';
 import { NibbleError } from './errors.js';
 import { piecesOf, totalBytes } from './store-bytes.js';
-import { attempt, chunkMissing, isFull, storeUnavailable } from './store-errors.js';
+import { attempt, checkReach, chunkMissing, isFull, storeUnavailable } from './store-errors.js';
 import { folderLeases } from './store-locks.node.js';
 import { isRecord, parseJson } from './store-record.js';
 import { reasonOf } from './system-errors.js';
@@ -98,8 +98,26 @@ class FolderBackend {
     await this.#system(`Storing chunk ${index} of "${id}" (${totalBytes(parts)} bytes)`, async () => {
       const path = join(await this.#makeFolder(id), `${index}.chunk`);
       await replaceFile(path, parts, { sync: false, check: () => this.#leases.check(id) });
-      this.#unsynced.set(id, (this.#unsynced.get(id) ?? new Set()).add(path));
+      this.#toSync(id, path);
     });
+  }
+
+  async appendChunk(id, index, offset, parts) {
+    await this.#system(`Storing chunk ${index} of "${id}" (${totalBytes(parts)} bytes)`, async () => {
+      const path = join(this.#folderOf(id), `${index}.chunk`);
+      const file = await orNull(open(path, 'r+'));
+      try {
+        checkReach(id, index, file && (await file.stat()).size, offset);
+        this.#toSync(id, path);
+        await appendFile(file, offset, parts, () => this.#leases.check(id));
+      } finally {
+        await file?.close();
+      }
+    });
+  }
+
+  #toSync(id, path) {
+    this.#unsynced.set(id, (this.#unsynced.get(id) ?? new Set()).add(path));
   }
 
   async readChunk(id, index, offset, target) {
@@ -213,9 +231,30 @@ async function replaceFile(path, parts, { sync, check }) {
   }
 }
 
-async function writeAll(file, part) {
+/** Where that fails, the file ends where it was to go on. `check` may refuse it, part by part. */
+async function appendFile(file, offset, parts, check) {
+  let position = offset;
+  try {
+    for (const part of parts) {
+      await check();
+      await writeAll(file, part, position);
+      position += part.length;
+    }
+    await file.truncate(position);
+  } catch (error) {
+    await check().then(
+      () => file.truncate(offset),
+      () => {},
+    );
+    throw error;
+  }
+}
+
+/** @param {number | null} [position] null: behind what was written last */
+async function writeAll(file, part, position = null) {
   for (let done = 0; done < part.length; ) {
-    const { bytesWritten } = await file.write(part, done, part.length - done);
+    const at = position === null ? null : position + done;
+    const { bytesWritten } = await file.write(part, done, part.length - done, at);
     done += bytesWritten;
   }
 }

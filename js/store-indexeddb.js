@@ -4,9 +4,10 @@
 import { openDB } from 'idb';
 import { NibbleError } from './errors.js';
 import { BlobReader } from './store-blob.js';
-import { fill, join, piecesOf, totalBytes, unshared } from './store-bytes.js';
+import { cut, fill, join, piecesOf, totalBytes, unshared } from './store-bytes.js';
 import {
   attempt,
+  checkReach,
   chunkMissing,
   isFull,
   storeBusy,
@@ -19,7 +20,7 @@ import { createLock } from './store-locks.js';
 import { copyRecord, isRecord } from './store-record.js';
 
 const VERSION = 1;
-// records: by id. chunks: Blob or ArrayBuffer by [id, index]. facts: what was found out about this database.
+// records: by id. chunks: Blob or ArrayBuffer by [id, index], what was appended by [id, index, offset]. facts: what was found out about this database.
 const STORES = ['records', 'chunks', 'facts'];
 const BLOBS_FACT = 'blobs';
 // No index of a chunk is that low.
@@ -106,32 +107,67 @@ class IndexedDbBackend {
 
   async writeChunk(id, index, parts) {
     const what = `Storing chunk ${index} of "${id}" (${totalBytes(parts)} bytes)`;
-    const value = await attempt(what, () => (this.#blobs ? new Blob(parts.map(unshared)) : join(parts).buffer));
-    await this.#write(what, ['chunks'], 'relaxed', ({ chunks }) => chunks.put(value, [id, index]));
+    const value = await this.#valueOf(what, parts);
+    await this.#write(what, ['chunks'], 'relaxed', ({ chunks }) =>
+      Promise.all([chunks.delete(keysOf(id, index)), chunks.put(value, [id, index])]),
+    );
+  }
+
+  async appendChunk(id, index, offset, parts) {
+    const what = `Storing chunk ${index} of "${id}" (${totalBytes(parts)} bytes)`;
+    const pieces = await this.#pieces(id, index);
+    checkReach(id, index, pieces === null ? null : sum(pieces), offset);
+    const isBorder = pieces.some((_, place) => sum(pieces.slice(0, place)) === offset) || sum(pieces) === offset;
+    if (!isBorder) throw storeDamaged(`Chunk ${index} of the stored model "${id}" does not end at byte ${offset}.`);
+    const value = await this.#valueOf(what, parts);
+    await this.#write(what, ['chunks'], 'relaxed', ({ chunks }) =>
+      Promise.all([chunks.delete(keysOf(id, index, offset)), chunks.put(value, [id, index, offset])]),
+    );
+  }
+
+  #valueOf(what, parts) {
+    return attempt(what, () => (this.#blobs ? new Blob(parts.map(unshared)) : join(parts).buffer));
+  }
+
+  /** What a chunk consists of, in order; null where there is no such chunk. */
+  async #pieces(id, index) {
+    try {
+      const found = await this.#transact(`Reading chunk ${index} of "${id}"`, ['chunks'], {}, ({ chunks }) =>
+        chunks.getAll(keysOf(id, index)),
+      );
+      return found.length === 0 ? null : found;
+    } catch (error) {
+      throw UNREADABLE.has(error.cause?.name) ? chunkMissing(id, index, 'cannot be read', error) : error;
+    }
   }
 
   async readChunk(id, index, offset, target, onFilled) {
     const pieces = piecesOf(target);
     const end = offset + totalBytes(pieces);
-    let value;
-    try {
-      value = await this.#transact(`Reading chunk ${index} of "${id}"`, ['chunks'], {}, ({ chunks }) =>
-        chunks.get([id, index]),
-      );
-    } catch (error) {
-      throw UNREADABLE.has(error.cause?.name) ? chunkMissing(id, index, 'cannot be read', error) : error;
+    const values = await this.#pieces(id, index);
+    if (values === null) throw chunkMissing(id, index, 'is missing');
+    if (values.some((value) => sizeOf(value) === null)) throw chunkMissing(id, index, 'holds no bytes');
+    if (sum(values) < end) throw chunkMissing(id, index, `ends at ${sum(values)} of ${end} bytes`);
+    let start = 0;
+    for (const value of values) {
+      const from = Math.max(offset, start);
+      const to = Math.min(end, start + sizeOf(value));
+      const part = cut(pieces, from - offset, to - offset);
+      if (from < to) await this.#readValue({ id, index }, value, from - start, part, onFilled);
+      start += sizeOf(value);
     }
-    const size = value instanceof Blob ? value.size : value instanceof ArrayBuffer ? value.byteLength : null;
-    if (size === null) throw chunkMissing(id, index, value === undefined ? 'is missing' : 'holds no bytes');
-    if (size < end) throw chunkMissing(id, index, `ends at ${size} of ${end} bytes`);
-    if (value instanceof ArrayBuffer) return fill(pieces, new Uint8Array(value, offset, end - offset), onFilled);
+  }
+
+  async #readValue({ id, index }, value, offset, pieces, onFilled) {
+    const bytes = totalBytes(pieces);
+    if (value instanceof ArrayBuffer) return fill(pieces, new Uint8Array(value, offset, bytes), onFilled);
     let found;
     try {
       found = await this.#blobReader.read(value, offset, pieces, onFilled);
     } catch (error) {
       throw chunkMissing(id, index, 'cannot be read', error);
     }
-    if (offset + found < end) throw chunkMissing(id, index, `gives ${offset + found} of ${end} bytes`);
+    if (found < bytes) throw chunkMissing(id, index, `gives ${offset + found} of ${offset + bytes} bytes`);
   }
 
   async removeChunks(id, from) {
@@ -206,6 +242,12 @@ class IndexedDbBackend {
   }
 }
 
+const sizeOf = (value) => (value instanceof Blob ? value.size : value instanceof ArrayBuffer ? value.byteLength : null);
+const sum = (values) => values.reduce((total, value) => total + (sizeOf(value) ?? 0), 0);
+
+/** All of a chunk, or what was appended to it from an offset on: an array is above all numbers. */
+const keysOf = (id, index, from) =>
+  IDBKeyRange.bound(from === undefined ? [id, index] : [id, index, from], [id, index, []]);
 const keysFrom = (id, from) => IDBKeyRange.bound([id, from], [id, Number.POSITIVE_INFINITY]);
 
 /** @returns {Promise<{ usage: number | null, quota: number | null }>} of all that this site stores */

@@ -1,6 +1,6 @@
 // The backend that forgets: for tests, and for pages that may not or should not keep anything.
 import { fill, join, piecesOf, totalBytes } from './store-bytes.js';
-import { chunkMissing, storeFull, storeUnavailable } from './store-errors.js';
+import { checkReach, chunkMissing, storeFull, storeUnavailable } from './store-errors.js';
 import { processLock } from './store-locks.js';
 import { copyRecord } from './store-record.js';
 
@@ -48,6 +48,13 @@ class MemoryBackend {
     }
     const chunks = this.#chunks.get(id) ?? new Map();
     this.#chunks.set(id, chunks.set(index, bytes));
+  }
+
+  async appendChunk(id, index, offset, parts) {
+    this.#check();
+    const before = this.#chunks.get(id)?.get(index);
+    checkReach(id, index, before?.length ?? null, offset);
+    await this.writeChunk(id, index, [before.subarray(0, offset), ...parts]);
   }
 
   async readChunk(id, index, offset, target) {

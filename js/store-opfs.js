@@ -5,7 +5,7 @@
 //                         record-1.json                          written next: a torn write leaves the old record
 //                         <index>.chunk
 import { fill, piecesOf, totalBytes } from './store-bytes.js';
-import { attempt, chunkMissing, storeBusy, storeFull, storeUnavailable } from './store-errors.js';
+import { attempt, checkReach, chunkMissing, storeBusy, storeFull, storeUnavailable } from './store-errors.js';
 import { estimateStorage } from './store-indexeddb.js';
 import { createLock } from './store-locks.js';
 import { isRecord, parseJson } from './store-record.js';
@@ -104,6 +104,20 @@ class OpfsBackend {
   async writeChunk(id, index, parts) {
     await this.#attempt(`Storing chunk ${index} of "${id}" (${totalBytes(parts)} bytes)`, async () => {
       await writeFile(await this.#find(id, true), chunkName(index), parts, id);
+    });
+  }
+
+  async appendChunk(id, index, offset, parts) {
+    await this.#attempt(`Storing chunk ${index} of "${id}" (${totalBytes(parts)} bytes)`, async () => {
+      const file = await this.#findChunk(id, index);
+      if (file === null) throw chunkMissing(id, index, 'is missing');
+      const handle = await patiently(id, () => file.createSyncAccessHandle());
+      try {
+        checkReach(id, index, handle.getSize(), offset);
+        appendTo(handle, offset, parts);
+      } finally {
+        handle.close();
+      }
     });
   }
 
@@ -265,6 +279,19 @@ async function writeFile(folder, name, parts, id) {
   if (failure === null) return;
   await folder.removeEntry(name).catch(() => {});
   throw failure;
+}
+
+/** Where that fails, the file ends where it was to go on. */
+function appendTo(handle, offset, parts) {
+  try {
+    handle.truncate(offset);
+    let position = offset;
+    for (const part of parts) position += writeAll(handle, part, position);
+    handle.flush();
+  } catch (error) {
+    handle.truncate(offset);
+    throw error;
+  }
 }
 
 function writeAll(handle, part, at) {

@@ -3,7 +3,6 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { after, before, beforeEach, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { NibbleError } from '../js/errors.js';
 import { openMemory } from '../js/store-memory.js';
 import { writeSmallModel } from './small-model.js';
 import { createRig, serveFile, startRuntime } from './store-rig.js';
@@ -58,7 +57,13 @@ describe('a chunk that is not full yet', () => {
     server.limit = 48_000;
     let dead = false;
     const nothing = () => (dead ? Promise.resolve() : undefined);
-    const killed = watch({ writeChunk: nothing, put: nothing, remove: nothing, removeChunks: nothing });
+    const killed = watch({
+      writeChunk: nothing,
+      appendChunk: nothing,
+      put: nothing,
+      remove: nothing,
+      removeChunks: nothing,
+    });
     const controller = new AbortController();
     const importing = killed.store({ url: server.url }, { signal: controller.signal, saveEvery: OFTEN });
     const ended = assert.rejects(importing, (error) => error.code === 'CANCELLED');
@@ -90,36 +95,28 @@ describe('a chunk that is not full yet', () => {
     assert.equal(writes, 2, 'the header and the one chunk');
   });
 
-  test('makes room for the full one where there is none for both, and fails nothing where there is none for it', async () => {
-    const full = () => Promise.reject(new NibbleError('STORE_FULL', 'The storage is full: a chunk did not fit.'));
+  test('is gone on with, and no byte of it is written twice', async () => {
     const { packedBytes } = await rig.store({ url: server.url });
     await backend.remove(`url:${server.url}`);
-    for (const refuses of [(size, there) => size === packedBytes && there, (size) => size < packedBytes]) {
-      let there = false;
-      let refusals = 0;
-      const tight = watch({
-        removeChunks: () => {
-          there = false;
-        },
-        writeChunk: (_id, index, parts) => {
-          if (index < 0) return undefined;
-          if (
-            refuses(
-              parts.reduce((sum, { length }) => sum + length, 0),
-              there,
-            )
-          ) {
-            refusals++;
-            return full();
-          }
-          there = true;
-          return undefined;
-        },
-      });
-      await tight.store({ url: server.url }, { platform, saveEvery: OFTEN });
-      const { state, chunks } = await record();
-      assert.deepEqual([state, chunks[0].bytes, refusals], ['complete', packedBytes, 1]);
-      await backend.remove(`url:${server.url}`);
+    const written = [];
+    const length = (parts) => parts.reduce((sum, part) => sum + part.length, 0);
+    const counted = watch({
+      writeChunk: (_id, index, parts) => {
+        if (index >= 0) written.push({ offset: 0, bytes: length(parts) });
+      },
+      appendChunk: (_id, _index, offset, parts) => {
+        written.push({ offset, bytes: length(parts) });
+      },
+    });
+    await counted.store({ url: server.url }, { platform, saveEvery: OFTEN });
+    assert.ok(written.length > 3);
+    let end = 0;
+    for (const { offset, bytes: count } of written) {
+      assert.equal(offset, end);
+      end += count;
     }
+    assert.equal(end, packedBytes);
+    const { state, chunks } = await record();
+    assert.deepEqual([state, chunks[0].bytes], ['complete', packedBytes]);
   });
 });

@@ -90,6 +90,38 @@ export const PROMISES = [
     },
   },
   {
+    name: 'a chunk is gone on with where it ends or earlier, and what is before is as it was',
+    async run(open) {
+      const backend = await open();
+      await backend.put({ id: 'a' });
+      await refuses(backend.appendChunk('a', 0, 0, [pattern(1)]), 'STORE_CHUNK_MISSING', 'going on with no chunk');
+      const whole = pattern(1000);
+      await backend.writeChunk('a', 0, [whole.subarray(0, 300)]);
+      await refuses(backend.appendChunk('a', 0, 301, [pattern(1)]), 'STORE_CHUNK_MISSING', 'going on behind its end');
+      await backend.appendChunk('a', 0, 300, [whole.subarray(300, 400), whole.subarray(400, 500)]);
+      await backend.appendChunk('a', 0, 500, [pattern(450, 7)]);
+      // What was written last is not in the record, so it comes again.
+      await backend.appendChunk('a', 0, 500, [whole.subarray(500, 600)]);
+      await backend.appendChunk('a', 0, 600, [whole.subarray(600)]);
+      await backend.writeChunk('a', 1, [pattern(10, 3)]);
+      sameBytes(await readAll(backend, 'a', 0, 1000), whole, 'the chunk');
+      sameBytes(await readAll(backend, 'a', 0, 400, 250), whole.subarray(250, 650), 'the middle of the chunk');
+      const pieces = [new Uint8Array(280), new Uint8Array(0), new Uint8Array(320)];
+      await backend.readChunk('a', 0, 10, pieces);
+      sameBytes(pieces[2], whole.subarray(290, 610), 'a piece');
+      await refuses(readAll(backend, 'a', 0, 1001), 'STORE_CHUNK_MISSING', 'reading beyond its end');
+      await backend.writeChunk('a', 0, [pattern(20, 4)]);
+      sameBytes(await readAll(backend, 'a', 0, 20), pattern(20, 4), 'the chunk that came instead');
+      await refuses(readAll(backend, 'a', 0, 21), 'STORE_CHUNK_MISSING', 'reading what was there before');
+      await backend.appendChunk('a', 0, 20, [pattern(5)]);
+      await backend.removeChunks('a', 1);
+      sameBytes(await readAll(backend, 'a', 0, 5, 20), pattern(5), 'the end of the chunk');
+      await backend.removeChunks('a', 0);
+      await refuses(readAll(backend, 'a', 0, 1), 'STORE_CHUNK_MISSING', 'reading what was removed');
+      await backend.close();
+    },
+  },
+  {
     name: 'every id is one of its own, whatever characters it has',
     async run(open) {
       const backend = await open();

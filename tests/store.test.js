@@ -313,13 +313,39 @@ for (const [kind, open] of [
         assert.equal(logits, expected, `after ${most} chunks`);
         assert.deepEqual([storage.state, storage.problem.code], ['none', 'STORE_FULL']);
         assert.deepEqual(await backend.list(), []);
-        written = 0;
-        await assert.rejects(small.store(descriptor()), code('STORE_FULL'));
-        assert.deepEqual(await backend.list(), []);
       }
       const noRecord = createRig(runtime, altered(backend, { put: failing(full) }), CHUNK);
       assert.equal((await noRecord.load(descriptor())).storage.problem.code, 'STORE_FULL');
       assert.deepEqual(await backend.list(), []);
+    });
+
+    test('where the storage is full, an import keeps what is whole, and goes on there once there is room', async () => {
+      for (let most = 0; most < 7; most++) {
+        Object.assign(server, { requests: [] });
+        let room = most;
+        // As a storage does: what is removed makes room.
+        const writeChunk = (...args) => (room-- > 0 ? backend.writeChunk(...args) : failing(full)());
+        const remove = async (...args) => {
+          await backend.remove(...args);
+          room = most;
+        };
+        const small = createRig(runtime, altered(backend, { writeChunk, remove }), CHUNK);
+        await assert.rejects(small.store(descriptor()), code('STORE_FULL'));
+        const [record, ...others] = await backend.list();
+        assert.deepEqual(others, []);
+        if (most < 2) {
+          assert.equal(record, undefined, 'the header alone is of no use');
+          continue;
+        }
+        assert.ok(readManifest(record) !== null, `a record that can be read, after ${most} chunks`);
+        assert.deepEqual([record.state, record.chunks.length], ['importing', most - 1]);
+        const before = server.requests.length;
+        const { logits } = await rig.load(descriptor());
+        assert.equal(logits, expected);
+        const starts = server.requests.slice(before).map(({ start }) => start);
+        assert.ok(Math.min(...starts) > (most - 2) * CHUNK, `goes on at ${starts} after ${most} chunks`);
+        await backend.remove(record.id);
+      }
     });
 
     test('a complete record is written last', async () => {
