@@ -1,4 +1,4 @@
-// Stored models, over a store in memory and one in a folder: whatever is interrupted, damaged, full or changed, the
+// Stored models, over a store in memory and one in a folder: whatever is interrupted, damaged or changed, the
 // model that comes out computes what the file says.
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
@@ -61,17 +61,11 @@ const altered = (backend, calls) =>
     },
   });
 
-const failing = (error) => async () => {
-  throw error;
-};
-
 /** Some time, and enough turns of the event loop that everything sent has been taken in. */
 async function settled() {
   await new Promise((resolve) => setTimeout(resolve, 50));
   for (let turn = 0; turn < 200; turn++) await new Promise((resolve) => setImmediate(resolve));
 }
-
-const full = new NibbleError('STORE_FULL', 'The storage is full: a chunk did not fit.');
 
 /** Changes a stored chunk, or removes it where `change` gives null. */
 async function damage(backend, id, index, change) {
@@ -302,50 +296,6 @@ for (const [kind, open] of [
       assert.equal((await rig.load({ stored: fileId })).storage.mendedChunks, 0);
       await damage(backend, fileId, -1, flipped);
       await assert.rejects(rig.load({ stored: fileId }), code('STORE_DAMAGED'));
-    });
-
-    test('where the storage is full, the model goes on from memory, says so, and leaves nothing', async () => {
-      for (let most = 0; most < 7; most++) {
-        let written = 0;
-        const writeChunk = (...args) => (written++ < most ? backend.writeChunk(...args) : failing(full)());
-        const small = createRig(runtime, altered(backend, { writeChunk }), CHUNK);
-        const { logits, storage } = await small.load(descriptor());
-        assert.equal(logits, expected, `after ${most} chunks`);
-        assert.deepEqual([storage.state, storage.problem.code], ['none', 'STORE_FULL']);
-        assert.deepEqual(await backend.list(), []);
-      }
-      const noRecord = createRig(runtime, altered(backend, { put: failing(full) }), CHUNK);
-      assert.equal((await noRecord.load(descriptor())).storage.problem.code, 'STORE_FULL');
-      assert.deepEqual(await backend.list(), []);
-    });
-
-    test('where the storage is full, an import keeps what is whole, and goes on there once there is room', async () => {
-      for (let most = 0; most < 7; most++) {
-        Object.assign(server, { requests: [] });
-        let room = most;
-        // As a storage does: what is removed makes room.
-        const writeChunk = (...args) => (room-- > 0 ? backend.writeChunk(...args) : failing(full)());
-        const remove = async (...args) => {
-          await backend.remove(...args);
-          room = most;
-        };
-        const small = createRig(runtime, altered(backend, { writeChunk, remove }), CHUNK);
-        await assert.rejects(small.store(descriptor()), code('STORE_FULL'));
-        const [record, ...others] = await backend.list();
-        assert.deepEqual(others, []);
-        if (most < 2) {
-          assert.equal(record, undefined, 'the header alone is of no use');
-          continue;
-        }
-        assert.ok(readManifest(record) !== null, `a record that can be read, after ${most} chunks`);
-        assert.deepEqual([record.state, record.chunks.length], ['importing', most - 1]);
-        const before = server.requests.length;
-        const { logits } = await rig.load(descriptor());
-        assert.equal(logits, expected);
-        const starts = server.requests.slice(before).map(({ start }) => start);
-        assert.ok(Math.min(...starts) > (most - 2) * CHUNK, `goes on at ${starts} after ${most} chunks`);
-        await backend.remove(record.id);
-      }
     });
 
     test('a complete record is written last', async () => {
