@@ -9,7 +9,7 @@ import { TokenType } from './tokenizer-vocabulary.js';
  * have markers of turns among them.
  */
 const TURN_MARKER =
-  /^(?:<\|.*\|>|<｜.*｜>|<(?:start|end)_of_turn>|<\/?s>|<[\w-]*(?:bos|eos)[\w-]*>|\[\/?[A-Z][A-Z_]*\])$/s;
+  /^(?:<\|.*>|<.*\|>|<｜.*｜>|<(?:start|end)_of_turn>|<\/?s>|<[\w-]*(?:bos|eos)[\w-]*>|\[\/?[A-Z][A-Z_]*\])$/s;
 const LEADING_SPACE = /^[ \t\n\v\f\r]+/;
 
 const utf8 = new TextEncoder();

@@ -323,6 +323,27 @@ describe('a full context', () => {
     await opened.close();
   });
 
+  test(
+    'what is odd about the model is told until it is closed, of instructions only where there are some',
+    LIMIT,
+    async () => {
+      const warnings = ['PRE_TOKENIZER_UNKNOWN', 'SYSTEM_MESSAGE_MOVED'].map((code) => ({ code, message: '' }));
+      const opened = await open({ info: { warnings } });
+      const { page } = opened;
+      const shown = () => page.locator('#shortened-text').textContent();
+      await driver.untilEqual(async () => /splits text into words in a way/.test(await shown()), true);
+      assert.doesNotMatch(await shown(), /instructions/);
+      await page.locator('#open-settings').click();
+      await page.locator('#setting-systemPrompt').fill('Be brief.');
+      await page.keyboard.press('Tab');
+      await page.keyboard.press('Escape');
+      await driver.untilEqual(async () => /they go in front of your first message/.test(await shown()), true);
+      await page.locator('#close-shortened').click();
+      await page.locator('#shortened').waitFor({ state: 'hidden' });
+      await opened.close();
+    },
+  );
+
   test('leads to the setting where the model could have more of it', LIMIT, async () => {
     const answer = pieces('a b c d e f g h i j k l m n o p q r s t');
     const opened = await open({ answers: [answer], contextSize: 10, info: { trainedContext: 512 } });

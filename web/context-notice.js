@@ -18,6 +18,7 @@ export class ContextNotice {
     this.#settings = settings;
     this.#t = t;
     room.onChange(() => this.render());
+    settings.onChange(() => this.render());
     find('close-shortened').addEventListener('click', () => {
       this.#closed = this.text;
       this.render();

@@ -11,7 +11,7 @@ import { Interpreter } from './interpreter.js';
 import { parse } from './parser.js';
 import { Scope } from './scope.js';
 import { hasTest } from './tests.js';
-import { isText, plain } from './text.js';
+import { isText, markLike, plain } from './text.js';
 import { Callable, fromJavaScript } from './values.js';
 
 export { LimitError, RaisedError, TemplateError } from './errors.js';
@@ -67,5 +67,5 @@ export const raiseException = new Callable('raise_exception', ([message]) => {
 export const stringFunction = (name, call) =>
   new Callable(name, ([given]) => {
     if (!isText(given)) throw new TemplateError(`${name}() takes a string`);
-    return call(plain(given));
+    return markLike(call(plain(given)), given);
   });
