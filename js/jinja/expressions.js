@@ -195,7 +195,6 @@ export class ExpressionParser {
 
   #item(object) {
     const keys = this.#items(']', () => this.#key());
-    if (keys.length === 0) throw this.tokens.error('an index is missing');
     return this.node('Item', { object, key: keys.length === 1 ? keys[0] : this.node('Tuple', { items: keys }) });
   }
 

@@ -4,6 +4,7 @@ import { getAttribute } from './access.js';
 import { REQUIRED, stringOf } from './arguments.js';
 import { LimitError, TemplateError } from './errors.js';
 import { fixed, formatPercent } from './format.js';
+import { lengthOf } from './operators.js';
 import { toJson } from './print.js';
 import { characterStarts, isText, mapText, markLike, plain, SPACES, slice, TextWriter } from './text.js';
 import { capitalize, replace, strip, textMethod } from './text-methods.js';
@@ -138,12 +139,12 @@ function indent(runtime, value, width, first, blank) {
 }
 
 function truncate(runtime, value, length, killWords, end, leeway) {
+  const longest = wholeNumber(length, 'length') + (isNone(leeway) ? 5 : wholeNumber(leeway, 'leeway'));
+  if (lengthOf(value, runtime.budget) <= longest) return value;
   const text = textOnly(value);
   const tail = runtime.text(end);
   const starts = characterStarts(plain(text));
-  const count = starts === null ? plain(text).length : starts.length - 1;
   const most = wholeNumber(length, 'length');
-  if (count <= most + (isNone(leeway) ? 5 : wholeNumber(leeway, 'leeway'))) return text;
   const kept = Math.max(0, most - plain(tail).length);
   const cut = slice(text, 0, starts === null ? kept : starts[kept]);
   const space = plain(cut).lastIndexOf(' ');
