@@ -2,6 +2,7 @@
 
 import { NibbleError } from './errors.js';
 import { extendWithRoom, readWithRoom } from './full-context.js';
+import { halfCharacterAt } from './half-character.js';
 import { createStopMatcher } from './stop-strings.js';
 
 /** @typedef {import('./public-types.js').CompletionResult} CompletionResult */
@@ -19,7 +20,8 @@ import { createStopMatcher } from './stop-strings.js';
  * @param {object} options as readCompletionOptions() gives them
  * @param {{ signal: AbortSignal, onToken: (token: { text: string, token: number | null }) => void,
  *   onPrefill: (progress: Prefill) => void }} control
- * @returns {Promise<CompletionResult>}
+ * @returns {Promise<CompletionResult & { half: import('./half-character.js').HalfCharacter | null }>} half: the
+ *   character that all of it ends within. Where a prompt ends within one, the answer begins with what completes it
  * @throws {NibbleError} NO_TOKEN_ALLOWED where the options forbid every token, before anything is computed
  */
 export async function complete(
@@ -67,7 +69,8 @@ export async function complete(
 
     const decode = stopwatch();
     const started = prompt.some((token) => tokenizer?.isControl(token) === false);
-    const writer = createWriter(tokenizer, options.stop, onToken, !started);
+    const begun = halfCharacterAt(tokenizer, prompt)?.tokens ?? [];
+    const writer = createWriter(tokenizer, options.stop, onToken, { atStart: !started, begun });
     const finishReason = await writeOn({ timeline, sampler, tokenizer, turn, signal, writer, room, options });
     return finish(writer, finishReason, prefilled, decode.lap(writer.computed), reusedTokens);
   } finally {
@@ -86,6 +89,7 @@ export async function complete(
       prefill: prefilled,
       decode: decoded,
       seed,
+      half: halfCharacterAt(tokenizer, [...prompt, ...writer.tokens]),
     };
   }
 }
@@ -150,9 +154,13 @@ function penalised(prompt, tokenizer, { penaltyWindow }) {
   return penaltyWindow === 0 ? seen : seen.slice(-penaltyWindow);
 }
 
-/** Turns tokens into text up to a stop string, and reports both. `atStart`: as createDecoder() has it. */
-function createWriter(tokenizer, stops, onToken, atStart = true) {
+/**
+ * Turns tokens into text up to a stop string, and reports both. `atStart`: as createDecoder() has it; `begun`: tokens of a
+ * character that the prompt ends within.
+ */
+function createWriter(tokenizer, stops, onToken, { atStart = true, begun = [] } = {}) {
   const decoder = tokenizer?.createDecoder({ skipSpecial: true, atStart }) ?? null;
+  for (const token of begun) decoder?.push(token);
   const isControl = (token) => tokenizer?.isControl(token) ?? false;
   const parse = (stop) => tokenizer?.encode(stop, { addSpecial: false, parseSpecial: true }) ?? [];
   const marked = stops.filter((stop) => parse(stop).some(isControl));

@@ -3,6 +3,7 @@
 import { complete } from './completion.js';
 import { NibbleError } from './errors.js';
 import { ChatPrompt, headLength, Room, readWithRoom, trimTokens } from './full-context.js';
+import { withHalfCharacter } from './half-character.js';
 import * as read from './options.js';
 import { mostLikely } from './probabilities.js';
 import { exportImage, importImage } from './session-image.js';
@@ -13,6 +14,7 @@ import { Timeline } from './timeline.js';
  * @property {Timeline} timeline
  * @property {'stop' | 'drop-oldest'} onFull
  * @property {number | null} keep tokens of the head; null: the system prompt
+ * @property {import('./half-character.js').HalfCharacter | null} [half] the character that its last answer ends within
  * @property {boolean} [shortOfMemory] whether it has lost something because memory did not suffice
  */
 
@@ -62,10 +64,13 @@ export class SessionHost {
     const stop = options.messages ? [...options.stop, ...this.#texts.chatStops] : options.stop;
     const onPrefill = (prefill) => onEvent({ prefill });
     const control = { signal, onToken: onEvent, onPrefill };
-    const completing = complete(context, prompt, { ...options, stop }, control);
-    const result = await completing.finally(() => {
+    const half = options.continueLast ? (session.half ?? null) : null;
+    const begun = withHalfCharacter(prompt, half, timeline.contextSize);
+    const completing = complete(context, begun, { ...options, stop }, control);
+    const { half: open, ...result } = await completing.finally(() => {
       session.shortOfMemory ||= room?.shortOfMemory ?? false;
     });
+    session.half = open;
     return { ...result, droppedTokens: dropped.tokens, droppedMessages: dropped.messages, warnings };
   }
 

@@ -193,6 +193,40 @@ describe('half characters', async () => {
     }
   });
 
+  test('an answer of a token or a few at a time gets past it, on the session that it is on', async () => {
+    const text = await open({
+      script: (last) => (last === id('!') ? { [emoji[0]]: 20 } : last === id(':') ? { [id('!')]: 20 } : script(last)),
+    });
+    for (let maxTokens = 1; maxTokens <= 4; maxTokens++) {
+      const session = await text.createSession();
+      let content = '';
+      let finishReason = 'length';
+      for (let calls = 0; finishReason === 'length' && calls < 8; calls++) {
+        const messages = calls === 0 ? CHAT : [...CHAT, { role: 'assistant', content }];
+        const continueLast = calls > 0;
+        const completion = session.complete({ messages, continueLast, ...GREEDY, maxTokens });
+        let streamed = '';
+        for await (const piece of completion) streamed += piece.text;
+        const result = await completion.result;
+        assert.equal(streamed, result.text);
+        assert.equal('half' in result, false);
+        content += result.text;
+        finishReason = result.finishReason;
+      }
+      assert.deepEqual([content, finishReason], ['!😀', 'stop'], `${maxTokens} at a time`);
+      await session.close();
+    }
+  });
+
+  test('what was begun is not added to another text', async () => {
+    const session = await engine.createSession();
+    assert.equal((await session.complete({ messages: CHAT, ...GREEDY, maxTokens: 2 }).result).text, '');
+    const other = [...CHAT, { role: 'assistant', content: 'Other' }];
+    const { text } = await session.complete({ messages: other, continueLast: true, ...GREEDY }).result;
+    assert.equal(text, '😀');
+    await session.close();
+  });
+
   test('the pieces make up the text, whichever way it ends', async () => {
     const ends = [
       { maxTokens: 2 },
