@@ -11,7 +11,8 @@ const TURN = /^(?=(?:System|User|Assistant|Tool):)/gm;
 
 /**
  * @param {import('./tokenizer.js').Tokenizer} tokenizer
- * @returns {import('./chat.js').ChatTemplate}
+ * @returns {Omit<import('./chat.js').ChatTemplate, 'write'> & { write: (messages: import('./chat-messages.js').Message[],
+ *   options?: import('./chat.js').WriteOptions) => import('./jinja/text.js').Text }}
  */
 export function createFallback(tokenizer) {
   const isToken = (/** @type {string} */ text) => {
@@ -20,7 +21,6 @@ export function createFallback(tokenizer) {
   };
   const isChatMl = isToken('<|im_start|>') && isToken('<|im_end|>');
 
-  /** @type {import('./chat.js').ChatTemplate['write']} */
   function write(messages, { addGenerationPrompt = true } = {}) {
     checkMessages(messages);
     const writer = new TextWriter();
@@ -31,7 +31,7 @@ export function createFallback(tokenizer) {
       writer.add(isChatMl ? '<|im_end|>\n' : '\n');
     }
     if (addGenerationPrompt) writer.add(isChatMl ? '<|im_start|>assistant\n' : 'Assistant:');
-    return { text: writer.text, isSystemMoved: false };
+    return writer.text;
   }
   const how = isChatMl ? 'as ChatML' : 'as lines such as "User: Hello"';
   const message = `The model file has no chat template; chats are written ${how}, which the model may not have learnt.`;

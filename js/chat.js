@@ -12,6 +12,7 @@ import { strftime } from './strftime.js';
 /** @typedef {import('./tokenizer.js').Metadata} Metadata */
 /** @typedef {import('./chat-messages.js').Message} Message */
 /** @typedef {import('./jinja/text.js').Text} Text */
+/** @typedef {{ code: string, message: string }} Warning */
 
 /**
  * @typedef {object} WriteOptions
@@ -25,30 +26,38 @@ import { strftime } from './strftime.js';
  * @property {'model' | 'fallback'} source 'fallback' where the file has no template. Then ChatML is written if the
  *   vocabulary has its tokens, and else one line of `User: ...`, `Assistant: ...` or the like for each message.
  * @property {boolean} [hasNames] chats are such lines
- * @property {{ code: string, message: string }[]} warnings what is odd about it
- * @property {(messages: Message[], options?: WriteOptions) => { text: Text, isSystemMoved: boolean }} write the text of a
+ * @property {Warning[]} warnings what is odd about it
+ * @property {(messages: Message[], options?: WriteOptions) => { text: Text, warnings: Warning[] }} write the text of a
  *   chat, in which everything that was said is marked: contents, names, tools, their calls and results, and variables.
- *   isSystemMoved: the template takes no system message, so its text stands in front of the first user message
+ *   warnings: SYSTEM_MOVED, TOOLS_IGNORED
  */
 
 const KEY = 'tokenizer.chat_template';
 const NEEDLE = 'needle';
-/** A warning. */
-export const SYSTEM_MOVED = Object.freeze({
+const SYSTEM_MOVED = Object.freeze({
   code: 'SYSTEM_MESSAGE_MOVED',
   message: "The model's chat template takes no system message; its text goes in front of the first user message.",
 });
 
+const TOOLS_IGNORED = Object.freeze({
+  code: 'TOOLS_IGNORED',
+  message: "The model's chat template knows no tools; those that were given are left out.",
+});
+
+/** What is said of tools that a template does not know. @param {unknown} source @param {WriteOptions} options @returns {Warning[]} */
+const ofTools = (source, { tools }) =>
+  tools && tools.length > 0 && !(typeof source === 'string' && /\btools\b/.test(source)) ? [TOOLS_IGNORED] : [];
+
 /** @param {number} inputLength UTF-16 units in the messages and tools @returns {import('./jinja/budget.js').Limits} */
 const limitsFor = (inputLength) => ({
   steps: 4e6,
-  depth: 400,
+  depth: 600,
   text: (1 << 20) + 4 * inputLength,
   items: 1 << 18,
   milliseconds: 5000,
 });
 /** For what is tried out when a model is loaded. */
-const PROBE_LIMITS = Object.freeze({ steps: 2e5, depth: 400, text: 1 << 18, items: 1 << 16, milliseconds: 5000 });
+const PROBE_LIMITS = Object.freeze({ steps: 2e5, depth: 600, text: 1 << 18, items: 1 << 16, milliseconds: 5000 });
 
 /**
  * A template that cannot be used does not keep a model from completing plain text: `warnings` tells it, and `write` throws.
@@ -62,7 +71,13 @@ const PROBE_LIMITS = Object.freeze({ steps: 2e5, depth: 400, text: 1 << 18, item
  */
 export function createChatTemplate(metadata, tokenizer, { now = () => new Date() } = {}) {
   const sources = { plain: metadata.get(KEY), withTools: metadata.get(`${KEY}.tool_use`) };
-  if (sources.plain === undefined && sources.withTools === undefined) return createFallback(tokenizer);
+  if (sources.plain === undefined && sources.withTools === undefined) {
+    const { write, ...fallback } = createFallback(tokenizer);
+    return {
+      ...fallback,
+      write: (messages, options = {}) => ({ text: write(messages, options), warnings: ofTools(null, options) }),
+    };
+  }
   return new ModelTemplate(sources, variablesOf(tokenizer, now));
 }
 
@@ -127,7 +142,7 @@ class ModelTemplate {
   /** @param {boolean} mayMove where the template refuses the messages, it may be the first that it refuses */
   #written(source, messages, options, mayMove) {
     try {
-      return { text: this.#run(source, messages, options), isSystemMoved: false };
+      return { text: this.#run(source, messages, options), warnings: ofTools(source, options) };
     } catch (error) {
       if (!mayMove || !(error instanceof RaisedError)) throw error;
       try {
@@ -139,7 +154,8 @@ class ModelTemplate {
   }
 
   #moved(source, messages, options) {
-    return { text: this.#run(source, withSystemInFront(messages), options), isSystemMoved: true };
+    const text = this.#run(source, withSystemInFront(messages), options);
+    return { text, warnings: [SYSTEM_MOVED, ...ofTools(source, options)] };
   }
 
   #compile(source) {

@@ -129,7 +129,8 @@
  * @property {{ tokens: number, milliseconds: number, tokensPerSecond: number }} prefill
  * @property {{ tokens: number, milliseconds: number, tokensPerSecond: number }} decode
  * @property {number} seed
- * @property {Warning[]} warnings what was done otherwise than one would expect: SYSTEM_MESSAGE_MOVED
+ * @property {Warning[]} warnings what was done otherwise than one would expect:
+ *   SYSTEM_MESSAGE_MOVED, TOOLS_IGNORED (the template knows none)
  */
 
 /**

@@ -1,5 +1,5 @@
 // What a model reads and writes: its vocabulary, its chat template, and the prompts that are made with them.
-import { createChatTemplate, encodeChat, SYSTEM_MOVED } from './chat.js';
+import { createChatTemplate, encodeChat } from './chat.js';
 import { NibbleError } from './errors.js';
 import { mark, plain, TextWriter } from './jinja/text.js';
 import { createTokenizer } from './tokenizer.js';
@@ -85,12 +85,9 @@ export class Texts {
    * @returns {{ tokens: number[], warnings: { code: string, message: string }[] }}
    */
   readChat(messages, options = {}) {
-    const { text, isSystemMoved } = this.#write(messages, options);
+    const { text, warnings } = this.#write(messages, options);
     const parseSpecial = options.parseSpecial ?? false;
-    return {
-      tokens: encodeChat(this.vocabulary, text, { parseSpecial }),
-      warnings: isSystemMoved ? [SYSTEM_MOVED] : [],
-    };
+    return { tokens: encodeChat(this.vocabulary, text, { parseSpecial }), warnings };
   }
 
   /**
@@ -106,11 +103,11 @@ export class Texts {
   #write(messages, { continueLast = false, ...options } = {}) {
     this.#check();
     if (!continueLast) return this.#chat.write(messages, options);
-    const { text, isSystemMoved } = this.#chat.write(messages.slice(0, -1), options);
+    const { text, warnings } = this.#chat.write(messages.slice(0, -1), options);
     const writer = new TextWriter();
     writer.add(text);
     writer.add(mark(withoutOpening(messages.at(-1).content, plain(text))));
-    return { text: writer.text, isSystemMoved };
+    return { text: writer.text, warnings };
   }
 
   /** A token's own text; empty where there is none. */

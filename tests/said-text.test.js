@@ -147,6 +147,16 @@ describe('a template that takes no system message', () => {
     assert.deepEqual(chatWarningsOf(engines.plain), []);
   });
 
+  test('tools that a template does not know are said to be left out', async () => {
+    const tools = [{ name: 'f' }];
+    const { warnings } = (await read(engines.refuses, { messages: [user], tools })).result;
+    assert.deepEqual(
+      warnings.map(({ code }) => code),
+      ['TOOLS_IGNORED'],
+    );
+    assert.deepEqual((await read(engines.plain, { messages: [user], tools })).result.warnings, []);
+  });
+
   test('keeps it in front where the oldest turns are left out', async () => {
     const turns = Array.from({ length: 30 }, (_, index) => ({
       role: index % 2 ? 'assistant' : 'user',

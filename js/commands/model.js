@@ -92,7 +92,7 @@ export async function loadEngine(values, terminal, overrides = {}) {
 }
 
 /** Warnings that are for whoever has a chat with the model. */
-const OF_CHATS = ['CHAT_TEMPLATE_MISSING', 'CHAT_TEMPLATE_FAILED', 'SYSTEM_MESSAGE_MOVED'];
+const OF_CHATS = ['CHAT_TEMPLATE_MISSING', 'CHAT_TEMPLATE_FAILED', 'SYSTEM_MESSAGE_MOVED', 'TOOLS_IGNORED'];
 
 /**
  * Says once each what is odd about chats with a model: in the beginning, and of each answer's result.
