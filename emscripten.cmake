@@ -49,6 +49,17 @@ set(NIBBLE_WASM_LINK
     -sTEXTDECODER=2             # no decoder in JavaScript: every browser has one
     -sASSERTIONS=0)             # the core checks its input itself
 
+# The native tests as programs for Node.
+set(NIBBLE_WASM_TEST_LINK
+    -pthread -O1                # nothing is optimised again
+    -sENVIRONMENT=node
+    -sEXIT_RUNTIME              # main() ends the process, with its status
+    -sPROXY_TO_PTHREAD          # main() may wait for threads, which only a free event loop can start
+    -sALLOW_MEMORY_GROWTH -Wno-pthreads-mem-growth
+    -sMAXIMUM_MEMORY=4GB        # what the engine can have
+    -sABORTING_MALLOC=0         # and how it learns that there is no more
+    -sSTACK_SIZE=1MB -sDEFAULT_PTHREAD_STACK_SIZE=1MB) # tests keep arrays there
+
 # src/checksum.c as a module of its own.
 set(NIBBLE_CHECKSUM_LINK
     --no-entry --strip-all

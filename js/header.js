@@ -103,7 +103,7 @@ export class Header extends Metadata {
 
   #writePlan(pointer, memoryBudget, { besides, loading, javascript }) {
     const caller = this.#runtime.codeBytes + besides + javascript + GROWTH_BYTES;
-    this.#runtime.write(pointer, Float64Array.of(memoryBudget ?? 0, caller, loading));
+    this.#runtime.write(pointer, Float64Array.of(memoryBudget ?? -1, caller, loading));
     return pointer;
   }
 

@@ -141,8 +141,13 @@ bool engine_prepare(NibbleEngine *engine, NibbleError *error) {
 
 void engine_settle(NibbleEngine *engine) {
   if (!engine->arrived || engine->complete) return;
-  tune(engine);
   engine->complete = true;
+}
+
+void engine_tune(NibbleEngine *engine) {
+  if (!engine->complete || engine->tuned) return;
+  engine->tuned = true;
+  tune(engine);
 }
 
 bool nibble_engine_finish(NibbleEngine *engine, NibbleError *error) {
@@ -150,8 +155,10 @@ bool nibble_engine_finish(NibbleEngine *engine, NibbleError *error) {
   if (!engine_prepare(engine, error)) return false;
   loader_free(&engine->loader);
   engine->arrived = true;
-  // What is measured would spoil the buffers of a pass: then its end does it.
-  if (engine->pass == NULL) engine_settle(engine);
+  // What is measured would spoil the buffers of a pass, and hold up the token that it is for: the next one does it.
+  if (engine->pass != NULL) return true;
+  engine_settle(engine);
+  engine_tune(engine);
   return true;
 }
 

@@ -17,6 +17,9 @@ enum {
   SAMPLER_BYTES = 20,   // of an entry of the vocabulary
 };
 
+// Of what a caller counts, so that no sum of it wraps: what a double holds exactly.
+#define LIMIT_BYTES (UINT64_C(1) << 53)
+
 static bool check_range(const char *name, int value, int low, int high, NibbleError *error) {
   return (value >= low && value <= high) ||
          nibble_fail(error, NIBBLE_INVALID_ARGUMENT, "%s is %d; a number from %d to %d was expected.", name, value, low,
@@ -43,6 +46,10 @@ static bool settle_options(const NibbleOptions *options, const Shape *shape, con
       !check_range("The number of tile streams", settled->tile_streams, 0, NIBBLE_MAX_TILE_STREAMS, error) ||
       !check_range("The type of the KV cache", (int)settled->kv_type, NIBBLE_KV_DEFAULT, NIBBLE_KV_INT8, error))
     return false;
+  if (settled->caller_bytes > LIMIT_BYTES || settled->loading_bytes > LIMIT_BYTES)
+    return nibble_fail(error, NIBBLE_INVALID_ARGUMENT,
+                       "The caller takes %llu bytes, and %llu while weights load; at most 2^53 were expected.",
+                       (unsigned long long)settled->caller_bytes, (unsigned long long)settled->loading_bytes);
   if (settled->context_size < 1 || settled->context_size > shape->trained_context)
     return nibble_fail(error, NIBBLE_INVALID_ARGUMENT,
                        "The context size is %d; this model was trained for up to %d tokens. Ask for that or fewer.",
@@ -84,9 +91,11 @@ static int most_pages(const KvShape *kv, int layer, int context, int sweep) {
 // Of all layers.
 static uint64_t kv_pages(const EnginePlan *plan) {
   uint64_t pages = 0;
+  const uint64_t all = (uint64_t)kv_page_count(plan->options.context_size) * (uint64_t)plan->kv.layers;
   for (int layer = 0; layer < plan->kv.layers; layer++)
     pages += (uint64_t)most_pages(&plan->kv, layer, plan->options.context_size, plan->sizes.sweep);
-  return pages;
+  // A shift takes a page before it gives the first one back.
+  return pages < all ? pages + 1 : pages;
 }
 
 // What does not lie in the arena, the run state or the KV pages while sessions run: tables, a session, a pass.
@@ -100,7 +109,7 @@ static uint64_t session_bytes(const EnginePlan *plan, const Model *model) {
          ROWS_AT_ONCE * segment_embedding_tile(model, 0, &position);
 }
 
-static uint64_t kv_bytes(const EnginePlan *plan) { return kv_pages(plan) * kv_page_bytes(&plan->kv); }
+static uint64_t kv_bytes(const EnginePlan *plan) { return kv_pages_bytes(&plan->kv, kv_pages(plan)); }
 
 // The same and what loading takes beyond all that sessions take, since it is gone before they begin. A page may not fit
 // into the place that it leaves.

@@ -26,7 +26,8 @@ struct NibbleEngine {
   ThreadRate thread_rates[TUNING_THREAD_COUNTS];
   int thread_rate_count;
   bool arrived;   // every weight is in place
-  bool complete;  // and what depends on them is chosen
+  bool complete;  // and sessions may use them
+  bool tuned;     // and what was left to the engine has been measured
   uint64_t session_bytes;
   uint64_t fingerprint;  // of the model; 0: not computed yet
   uint8_t *samples;      /* [SAMPLES, SAMPLE_BYTES] of an engine that streams; see streaming.c */
@@ -41,6 +42,7 @@ struct NibbleSession {
   KvTable kv;
   int length;
   bool has_logits;
+  bool in_pass;  // one is under way that appends to it
   float *logits;   /* [logits_stride] */
   int32_t *tokens; /* [context_size] */
 };
@@ -67,6 +69,9 @@ bool engine_prepare(NibbleEngine *engine, NibbleError *error);
 
 // Completes an engine whose weights are in place; between two passes.
 void engine_settle(NibbleEngine *engine);
+
+// Measures what was left to a complete engine, once; between two passes.
+void engine_tune(NibbleEngine *engine);
 
 bool engine_check_tokens(const NibbleSession *session, const int32_t *tokens, int count, const int32_t *targets,
                          NibbleError *error);

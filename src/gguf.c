@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "checksum.h"
+#include "gguf_tables.h"
 #include "quant.h"
 #include "text.h"
 
@@ -237,7 +239,9 @@ static bool read_pair(Cursor *cursor, GgufPair *pair) {
 }
 
 static bool read_alignment(const Gguf *gguf, NibbleError *error, uint64_t *alignment) {
-  const GgufPair *pair = gguf_find(gguf, "general.alignment");
+  const GgufPair *pair = NULL;  // the keys are not sorted yet
+  for (size_t i = 0; i < gguf->pair_count && pair == NULL; i++)
+    if (gguf_string_is(gguf->pairs[i].key, "general.alignment")) pair = &gguf->pairs[i];
   *alignment = DEFAULT_ALIGNMENT;
   if (pair == NULL) return true;
   if (pair->type != GGUF_U32) {
@@ -330,8 +334,21 @@ static bool read_tensor(Cursor *cursor, uint64_t alignment, GgufTensor *tensor) 
   return true;
 }
 
+// What the vocabulary is like does not change what the model computes.
+static bool is_of_tokenizer(GgufString key) {
+  static const char prefix[] = "tokenizer.";
+  const size_t length = sizeof prefix - 1;
+  return key.length >= length && memcmp(key.data, prefix, length) == 0;
+}
+
+static void add_bytes(Checksum *checksum, const Cursor *cursor, uint64_t begin) {
+  checksum_update(checksum, cursor->data + (size_t)begin, (size_t)(cursor->position - begin));
+}
+
 static bool read_tables(Cursor *cursor, Gguf *gguf) {
-  uint64_t tensors, pairs;
+  uint64_t tensors, pairs, begin;
+  Checksum checksum;
+  checksum_begin(&checksum);
   if (!read_start(cursor, &gguf->version)) return false;
   if (!read_count(cursor, "tensor count", TENSOR_MINIMUM, &tensors)) return false;
   if (!read_count(cursor, "metadata pair count", PAIR_MINIMUM, &pairs)) return false;
@@ -349,102 +366,21 @@ static bool read_tables(Cursor *cursor, Gguf *gguf) {
     cursor->entry = "metadata pair";
     cursor->index = gguf->pair_count;
     cursor->subject = (GgufString){NULL, 0};
+    begin = cursor->position;
     if (!read_pair(cursor, &gguf->pairs[gguf->pair_count])) return false;
+    if (!is_of_tokenizer(gguf->pairs[gguf->pair_count].key)) add_bytes(&checksum, cursor, begin);
   }
   if (!read_alignment(gguf, cursor->error, &gguf->alignment)) return false;
   for (; gguf->tensor_count < tensors; gguf->tensor_count++) {
     cursor->entry = "tensor";
     cursor->index = gguf->tensor_count;
     cursor->subject = (GgufString){NULL, 0};
+    begin = cursor->position;
     if (!read_tensor(cursor, gguf->alignment, &gguf->tensors[gguf->tensor_count])) return false;
+    add_bytes(&checksum, cursor, begin);
   }
+  gguf->checksum = checksum_end(&checksum);
   gguf->data_offset = (cursor->position + gguf->alignment - 1) & ~(gguf->alignment - 1);
-  return true;
-}
-
-static int compare_names(const void *left, const void *right) {
-  const GgufString a = **(const GgufString *const *)left, b = **(const GgufString *const *)right;
-  const int order = memcmp(a.data, b.data, a.length < b.length ? a.length : b.length);
-  return order != 0 ? order : (a.length > b.length) - (a.length < b.length);
-}
-
-// Checks that no two of `count` names are equal; `first` is the name inside the first of structs of `stride` bytes.
-static bool check_unique(const GgufString *first, size_t stride, size_t count, const char *what, NibbleError *error) {
-  char quoted[TEXT_QUOTED_SIZE];
-  const GgufString **sorted = malloc((count + 1) * sizeof *sorted);
-  if (sorted == NULL)
-    return nibble_fail(error, NIBBLE_OUT_OF_MEMORY, "No memory is left to sort %zu %ss.", count, what);
-  for (size_t i = 0; i < count; i++)
-    sorted[i] = (const GgufString *)(const void *)((const char *)first + i * stride);
-  qsort(sorted, count, sizeof *sorted, compare_names);
-  bool unique = true;
-  for (size_t i = 1; i < count && unique; i++) {
-    if (compare_names(&sorted[i - 1], &sorted[i]) != 0) continue;
-    unique = nibble_fail(error, NIBBLE_GGUF_DUPLICATE, "The %s %s stands in the file twice, expected once.", what,
-                         quote_string(*sorted[i], quoted));
-  }
-  free(sorted);
-  return unique;
-}
-
-static int compare_offsets(const void *left, const void *right) {
-  const uint64_t a = (*(const GgufTensor *const *)left)->offset, b = (*(const GgufTensor *const *)right)->offset;
-  return (a > b) - (a < b);
-}
-
-// Needs offsets and extents that are known to lie inside the file.
-static bool check_overlap(const Gguf *gguf, NibbleError *error) {
-  char quoted[TEXT_QUOTED_SIZE];
-  const size_t count = gguf->tensor_count;
-  const GgufTensor **sorted = malloc((count + 1) * sizeof *sorted);
-  if (sorted == NULL) return nibble_fail(error, NIBBLE_OUT_OF_MEMORY, "No memory is left to sort %zu tensors.", count);
-  for (size_t i = 0; i < count; i++)
-    sorted[i] = &gguf->tensors[i];
-  qsort(sorted, count, sizeof *sorted, compare_offsets);
-  bool apart = true;
-  for (size_t i = 1; i < count && apart; i++) {
-    const uint64_t end = sorted[i - 1]->offset + sorted[i - 1]->bytes;
-    if (end <= sorted[i]->offset) continue;
-    apart = nibble_fail(error, NIBBLE_GGUF_BAD_OFFSET,
-                        "The data of tensor %s begins at byte %" PRIu64 ", expected byte %" PRIu64
-                        " or later: another tensor's data ends there.",
-                        quote_string(sorted[i]->name, quoted), sorted[i]->offset, end);
-  }
-  free(sorted);
-  return apart;
-}
-
-static uint64_t add_saturating(uint64_t a, uint64_t b) { return a > UINT64_MAX - b ? UINT64_MAX : a + b; }
-
-// Turns the tensors' offsets into offsets from the start of the file, once they are known to lie inside it.
-static bool place_tensors(Gguf *gguf, NibbleError *error) {
-  char quoted[TEXT_QUOTED_SIZE];
-  // A file whose tensors follow each other closely ends at `dense`. A tensor up to there that the file does not hold
-  // means that the file was cut; one behind it, that the offset lies.
-  uint64_t dense = gguf->data_offset, end_of_all = 0;
-  for (size_t i = 0; i < gguf->tensor_count; i++) {
-    const GgufTensor *tensor = &gguf->tensors[i];
-    dense = add_saturating(dense, (tensor->bytes + gguf->alignment - 1) & ~(gguf->alignment - 1));
-    const uint64_t end = add_saturating(gguf->data_offset, add_saturating(tensor->offset, tensor->bytes));
-    if (end > end_of_all) end_of_all = end;
-  }
-  for (size_t i = 0; i < gguf->tensor_count; i++) {
-    GgufTensor *tensor = &gguf->tensors[i];
-    const uint64_t end = add_saturating(gguf->data_offset, add_saturating(tensor->offset, tensor->bytes));
-    if (end > gguf->file_size && end > dense) {
-      return nibble_fail(error, NIBBLE_GGUF_BAD_OFFSET,
-                         "The offset of tensor %s is %" PRIu64 ", but its %" PRIu64
-                         " bytes have to end within the %" PRIu64 " of the file; the file is damaged.",
-                         quote_string(tensor->name, quoted), tensor->offset, tensor->bytes, gguf->file_size);
-    }
-    if (end > gguf->file_size) {
-      return nibble_fail(error, NIBBLE_GGUF_TRUNCATED,
-                         "The data of tensor %s ends at byte %" PRIu64 ", but the file has %" PRIu64
-                         " bytes, expected %" PRIu64 "; it was cut short: fetch it again.",
-                         quote_string(tensor->name, quoted), end, gguf->file_size, end_of_all);
-    }
-    tensor->offset += gguf->data_offset;
-  }
   return true;
 }
 
@@ -458,17 +394,16 @@ bool gguf_parse(const uint8_t *header, size_t available, uint64_t file_size, Ggu
   if (file_size >= SIZE_LIMIT)
     return nibble_fail(error, NIBBLE_INVALID_ARGUMENT, "The file has 2^63 bytes or more; fewer were expected.");
   Cursor cursor = {.data = header, .available = available, .file_size = file_size, .error = error};
-  if (read_tables(&cursor, gguf) &&
-      check_unique(&gguf->pairs[0].key, sizeof gguf->pairs[0], gguf->pair_count, "metadata key", error) &&
-      check_unique(&gguf->tensors[0].name, sizeof gguf->tensors[0], gguf->tensor_count, "tensor name", error) &&
-      place_tensors(gguf, error) && check_overlap(gguf, error)) {
+  if (read_tables(&cursor, gguf) && gguf_sort_names(gguf, error) && gguf_place_tensors(gguf, error) &&
+      gguf_check_overlap(gguf, error))
     return true;
-  }
   gguf_free(gguf);
   return false;
 }
 
 void gguf_free(Gguf *gguf) {
+  free(gguf->keys);
+  free(gguf->names);
   free(gguf->pairs);
   free(gguf->tensors);
   *gguf = (Gguf){0};

@@ -59,6 +59,9 @@ typedef struct {
   size_t pair_count;
   GgufTensor *tensors;  // in the order of the table
   size_t tensor_count;
+  const GgufString **keys;  /* [pair_count] the pairs' keys, sorted by their bytes */
+  const GgufString **names; /* [tensor_count] the tensors' names, likewise */
+  uint64_t checksum;        // of all pairs but the tokenizer's, and of all tensors, as they stand in the file
 } Gguf;
 
 // Parses a header. `header` holds the file's first `available` bytes, and the file has `file_size` bytes in all; where

@@ -23,20 +23,6 @@ bool gguf_string_is(GgufString string, const char *other) {
   return string.length == strlen(other) && memcmp(string.data, other, string.length) == 0;
 }
 
-const GgufPair *gguf_find(const Gguf *gguf, const char *key) {
-  for (size_t i = 0; i < gguf->pair_count; i++) {
-    if (gguf_string_is(gguf->pairs[i].key, key)) return &gguf->pairs[i];
-  }
-  return NULL;
-}
-
-const GgufTensor *gguf_find_tensor(const Gguf *gguf, const char *name) {
-  for (size_t i = 0; i < gguf->tensor_count; i++) {
-    if (gguf_string_is(gguf->tensors[i].name, name)) return &gguf->tensors[i];
-  }
-  return NULL;
-}
-
 // Element `index` as a little-endian number of the type's size; false where there is none, and for strings.
 static bool load_element(const GgufPair *pair, uint64_t index, uint64_t *bits) {
   const size_t size = gguf_type_size(pair->element);

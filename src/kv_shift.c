@@ -2,60 +2,115 @@
 
 #include <stdlib.h>
 
-// The first token that the layer's tokens behind the shift need, as numbered then.
-static int needed_from(const KvTable *table, int layer, int length) {
-  return kv_visible_from(kv_window(table->shape, layer), length);
+// What a shift does to one layer, in tokens as they are numbered behind it.
+typedef struct {
+  int begin, end;  // these are moved, each from `drop` tokens further on
+  int from;        // the first that is there afterwards
+} LayerShift;
+
+// Everything that is held is moved, as far back as a table keeps it: truncations live on what lies behind a window.
+static LayerShift plan_layer(const KvTable *table, int layer, int length, int keep, int drop) {
+  const int held = table->from[layer], kept = kv_first_kept_page(table->shape, layer, length) * KV_PAGE_TOKENS;
+  const int first = held - drop > kept ? held - drop : kept, begin = first > keep ? first : keep;
+  return (LayerShift){begin, length, held < keep && kept <= keep ? held : begin};
 }
 
-// Whether a layer still has all that it will need.
-static bool has_needed(const KvTable *table, int layer, int length, int keep, int drop) {
-  const int held = table->first[layer] * KV_PAGE_TOKENS, from = needed_from(table, layer, length);
-  if (from < keep && from < held) return false;
-  return length <= keep || (from > keep ? from : keep) + drop >= held;
+// Whether the layer will have all that its next token sees.
+static bool has_needed(const KvTable *table, int layer, int length, const LayerShift *shift) {
+  return kv_visible_from(kv_window(table->shape, layer), length) >= shift->from;
 }
 
-static void move_token(KvTable *table, int layer, int from, int to, const KvRotation *rotation, float *rows) {
-  const int n = table->shape->head_size;
-  for (int h = 0; h < table->shape->kv_heads; h++) {
-    float *keys = rows + (size_t)h * (size_t)n;
-    for (int d = 0; d < n; d++)
-      keys[d] = kv_table_key(table, layer, from, h, d);
-    rotation->kernels->rope(keys, rotation->cosine, rotation->sine, rotation->pairs, rotation->adjacent);
-    kv_table_write_key(table, layer, to, h, keys);
-    kv_table_copy_value(table, layer, from, to, h);
+static int page_of(int token) { return token / KV_PAGE_TOKENS; }
+
+// The walk through a layer's pages, from the first that is written on: page by page it is made the table's own,
+// written, and what has been read goes back to the pool, so that a shift takes little beyond what it moves.
+typedef struct {
+  int page, first, end;  // the page being written, and the tokens that go there
+  int given;             // pages between `page` and this one are given back before the next step
+} Walk;
+
+static bool next_page(Walk *walk, const LayerShift *shift, int drop, int count) {
+  walk->page = walk->page < 0 ? page_of(shift->begin) : walk->page + 1;
+  walk->first = walk->page * KV_PAGE_TOKENS > shift->begin ? walk->page * KV_PAGE_TOKENS : shift->begin;
+  walk->end = (walk->page + 1) * KV_PAGE_TOKENS < shift->end ? (walk->page + 1) * KV_PAGE_TOKENS : shift->end;
+  walk->given = walk->end == shift->end ? count : page_of(walk->end + drop);
+  return walk->first < walk->end;
+}
+
+// Adds to *taken the pages that the layer's shift takes from the pool and gives back, and keeps the most of it.
+static void count_pages(const KvTable *table, int layer, const LayerShift *shift, int drop, int64_t *taken,
+                        int64_t *most) {
+  const int held = page_of(table->from[layer]), begin = page_of(shift->begin) + 1;
+  int given = begin > held ? begin : held;  // pages from `begin` to here are back in the pool
+  for (Walk walk = {.page = -1}; next_page(&walk, shift, drop, table->count);) {
+    const bool there = walk.page >= held && (walk.page < begin || walk.page >= given);
+    *taken += !there || kv_table_is_shared(table, layer, walk.page);
+    if (*taken > *most) *most = *taken;
+    if (given <= walk.page) given = walk.page + 1;
+    for (; given < walk.given; given++)
+      *taken -= !kv_table_is_shared(table, layer, given);
   }
 }
 
-static void shift_layer(KvTable *table, int layer, int length, int keep, int drop, const KvRotation *rotation,
-                        float *rows) {
-  // Behind a window there may be tokens whose old places are gone; nobody will ask for them.
-  const int first = needed_from(table, layer, length);
-  for (int to = first > keep ? first : keep; to < length; to++)
-    move_token(table, layer, to + drop, to, rotation, rows);
+static void move_token(KvTable *table, int layer, int from, int to, const KvRotation *rotation, float *key) {
+  const KvShape *shape = table->shape;
+  const uint8_t *source = kv_table_page(table, layer, page_of(from));
+  uint8_t *target = kv_table_page(table, layer, page_of(to));
+  const int read = from % KV_PAGE_TOKENS, written = to % KV_PAGE_TOKENS;
+  for (int h = 0; h < shape->kv_heads; h++) {
+    for (int d = 0; d < shape->head_size; d++)
+      key[d] = kv_page_key(shape, source, h, read, d);
+    rotation->kernels->rope(key, rotation->cosine, rotation->sine, rotation->pairs, rotation->adjacent);
+    kv_page_write_key(shape, target, h, written, key);
+    kv_page_copy_value(shape, source, read, target, written, h);
+  }
+}
+
+static void shift_layer(KvTable *table, int layer, const LayerShift *shift, int drop, const KvRotation *rotation,
+                        float *key) {
+  int given = page_of(table->from[layer]);
+  for (Walk walk = {.page = -1}; next_page(&walk, shift, drop, table->count);) {
+    kv_table_own_page(table, layer, walk.page);
+    for (int to = walk.first; to < walk.end; to++)
+      move_token(table, layer, to + drop, to, rotation, key);
+    if (given <= walk.page) given = walk.page + 1;
+    for (; given < walk.given; given++)
+      kv_table_drop_page(table, layer, given);
+  }
+  table->from[layer] = shift->from;
 }
 
 bool kv_table_shift(KvTable *table, int length, int keep, int drop, const KvRotation *rotation, NibbleError *error) {
   const KvShape *shape = table->shape;
   const int left = length - drop;
-  for (int layer = 0; layer < shape->layers; layer++)
-    if (!has_needed(table, layer, left, keep, drop))
+  int64_t taken = 0, most = 0;
+  for (int layer = 0; layer < shape->layers; layer++) {
+    const LayerShift shift = plan_layer(table, layer, left, keep, drop);
+    if (!has_needed(table, layer, left, &shift))
       return nibble_fail(error, NIBBLE_INVALID_ARGUMENT,
                          "With %d tokens dropped, the sliding window of layer %d would reach tokens that it has let go "
                          "of. Drop fewer, or begin anew with the text that is to be kept.",
                          drop, layer);
-  float *rows = malloc((size_t)shape->kv_heads * (size_t)shape->head_size * sizeof *rows);
-  if (rows == NULL) return nibble_fail(error, NIBBLE_OUT_OF_MEMORY, "No memory is left to shift a session.");
-  const bool owned = kv_table_own(table, keep, left, NULL);
-  if (!owned)
+    count_pages(table, layer, &shift, drop, &taken, &most);
+  }
+  float *key = malloc((size_t)shape->head_size * sizeof *key);
+  if (key == NULL) return nibble_fail(error, NIBBLE_OUT_OF_MEMORY, "No memory is left to shift a session.");
+  const bool reserved = kv_pool_reserve(table->pool, (uint64_t)most);
+  if (!reserved)
     nibble_fail(
         error, NIBBLE_OUT_OF_MEMORY,
         "With %d tokens dropped, the %d that stay would have to be copied, since a fork or another session shares "
         "them, and there is no memory for both under the memory budget or on this device. Close the fork or that "
         "session, or create the engine with a larger context.",
         drop, left);
-  for (int layer = 0; owned && layer < shape->layers; layer++)
-    shift_layer(table, layer, left, keep, drop, rotation, rows);
-  if (owned) kv_table_shrink(table, left);
-  free(rows);
-  return owned;
+  for (int layer = 0; reserved && layer < shape->layers; layer++) {
+    const LayerShift shift = plan_layer(table, layer, left, keep, drop);
+    shift_layer(table, layer, &shift, drop, rotation, key);
+  }
+  if (reserved) {
+    kv_table_shrink(table, left);
+    kv_table_release(table, left);
+  }
+  free(key);
+  return reserved;
 }

@@ -255,6 +255,7 @@ static bool allocate_plan(Plan *plan) {
 
 bool model_plan(Model *model, const Gguf *gguf, NibbleError *error) {
   memset(model, 0, sizeof *model);
+  model->header_checksum = gguf->checksum;
   Plan plan = {.model = model, .gguf = gguf, .error = error};
   if (shape_read(gguf, &model->shape, error) && read_vocabulary(&plan) && allocate_plan(&plan) && plan_weights(&plan))
     return true;

@@ -56,8 +56,9 @@ typedef struct {
 
   WeightSource *sources;  // in the order of the file
   int source_count;
-  uint64_t parameters;    // elements of all tensors
-  uint64_t packed_bytes;  // of all weights
+  uint64_t header_checksum;  // of the file (Gguf.checksum)
+  uint64_t parameters;       // elements of all tensors
+  uint64_t packed_bytes;     // of all weights
   Residency residency;
   uint64_t arena_bytes;  // the weights that stay and the ring
   uint8_t *arena;        // weights in the order embedding, blocks, output; NULL until model_reserve()

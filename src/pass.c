@@ -52,14 +52,15 @@ static void pass_free(NibblePass *pass) {
   free(pass);
 }
 
-static size_t stream_bytes(const NibblePass *pass) {
-  return (size_t)pass->count * (size_t)pass->session->engine->run.width_stride * sizeof(float);
+static uint64_t stream_row_bytes(const NibblePass *pass) {
+  return (uint64_t)pass->session->engine->run.width_stride * sizeof(float);
 }
 
 static bool allocate(NibblePass *pass) {
   const Model *model = model_of(pass);
   const Run *run = &pass->session->engine->run;
-  pass->stream = pass->count <= run->sweep_size ? run->stream : calloc(1, stream_bytes(pass));
+  pass->stream =
+      pass->count <= run->sweep_size ? run->stream : calloc((size_t)pass->count, (size_t)stream_row_bytes(pass));
   if (pass->stream == NULL) return false;
   const size_t logits = (size_t)engine_logits_bytes(&model->shape);
   uint64_t position;
@@ -107,6 +108,7 @@ NibblePass *nibble_pass_begin(NibbleSession *session, const int32_t *tokens, int
   if (!engine_check_tokens(session, tokens, count, targets, error) || !may_begin(session, count, error) ||
       !engine_prepare(session->engine, error))
     return NULL;
+  engine_tune(session->engine);
   NibblePass *pass = calloc(1, sizeof *pass);
   if (pass != NULL)
     *pass = (NibblePass){.session = session,
@@ -125,7 +127,8 @@ NibblePass *nibble_pass_begin(NibbleSession *session, const int32_t *tokens, int
     return NULL;
   }
   session->engine->pass = pass;
-  session->engine->pass_bytes = owns_stream(pass) ? stream_bytes(pass) : 0;
+  session->in_pass = true;
+  session->engine->pass_bytes = owns_stream(pass) ? (uint64_t)pass->count * stream_row_bytes(pass) : 0;
   if (!model_of(pass)->residency.embedding_streams) begin_blocks(pass);
   return pass;
 }
@@ -303,6 +306,7 @@ void nibble_pass_finish(NibblePass *pass) {
     kv_pool_trim(engine->pool);
   }
   engine->pass = NULL;
+  session->in_pass = false;
   engine->pass_bytes = 0;
   pass_free(pass);
   engine_settle(engine);

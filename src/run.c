@@ -89,7 +89,9 @@ bool run_create(Run *run, const Model *model, const Kernels *kernels, Threads *t
   run->kernels = kernels;
   run->threads = threads;
   visit_buffers(run, threads_count(threads), add_bytes, &run->bytes);
-  const bool allocated = visit_buffers(run, threads_count(threads), allocate, NULL);
+  // Splits and heads are counted together, and their rows are numbered by int.
+  const bool counted = (int64_t)run_splits(run->context_size) * model->shape.heads <= INT32_MAX;
+  const bool allocated = counted && visit_buffers(run, threads_count(threads), allocate, NULL);
   run->x = run->stream;
   if (allocated) return true;
   const double megabytes = (double)run->bytes / 1e6;

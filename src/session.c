@@ -45,7 +45,14 @@ void nibble_session_free(NibbleSession *session) {
   free(session);
 }
 
+// Between two steps of a pass its session is neither as it was nor as it will be.
+static bool check_idle(const NibbleSession *session, NibbleError *error) {
+  return !session->in_pass ||
+         nibble_fail(error, NIBBLE_INVALID_ARGUMENT, "A pass is under way in this session. Finish it first.");
+}
+
 NibbleSession *nibble_session_fork(const NibbleSession *session, NibbleError *error) {
+  if (!check_idle(session, error)) return NULL;
   NibbleSession *fork = nibble_session_create(session->engine, error);
   if (fork == NULL) return NULL;
   kv_table_share(&fork->kv, &session->kv);
@@ -131,6 +138,7 @@ bool nibble_session_evaluate(NibbleSession *session, const int32_t *tokens, int 
                        session->engine->pass != NULL
                            ? "A pass is under way in this engine. Finish it first."
                            : "Not all weights are in memory: compute the tokens in a pass, block by block.");
+  engine_tune(session->engine);
   float *scored_logits = NULL;
   if (targets != NULL) {
     scored_logits = malloc(SCORED_TOKENS * (size_t)engine_logits_bytes(&session->engine->model.shape));
@@ -158,7 +166,7 @@ const int32_t *nibble_session_tokens(const NibbleSession *session) { return sess
 
 int nibble_session_truncate(NibbleSession *session, int length) {
   if (length < 0) length = 0;
-  if (length >= session->length) return session->length;
+  if (length >= session->length || session->in_pass) return session->length;
   if (!kv_table_reaches(&session->kv, length)) length = 0;
   session->length = length;
   session->has_logits = false;
@@ -169,6 +177,7 @@ int nibble_session_truncate(NibbleSession *session, int length) {
 bool nibble_session_shift(NibbleSession *session, int keep, int drop, NibbleError *error) {
   const Run *run = &session->engine->run;
   const int pairs = run->rope.pairs;
+  if (!check_idle(session, error)) return false;
   if (keep < 0 || drop < 1 || keep > session->length || drop > session->length - keep)
     return nibble_fail(error, NIBBLE_INVALID_ARGUMENT,
                        "%d tokens behind the first %d cannot be dropped: the session has %d. Drop at least one, and no "

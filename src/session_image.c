@@ -1,12 +1,13 @@
-// A session as bytes:
+// A session as bytes, little-endian:
 //
-//   header   64 bytes, as Header below, little-endian
+//   header   64 bytes, as Header below
 //   tokens   int32 [tokens], and one 0 more where that makes a multiple of 8 bytes
-//   pages    of every layer, those that the next token needs: kv_page_data_bytes() bytes as they stand in memory, with
-//            zeros for tokens that are not there, and a checksum
+//   layers   a LayerHeader for each: from where on it has keys and values, and in how many units of how many bytes
+//   units    of every layer: the pages that the next token needs, each kv_page_data_bytes() bytes as they stand in
+//            memory, with zeros for tokens that are not there, and a checksum
 //
-// The header's checksum covers the header before it and the tokens; a page's covers the header's checksum, the layer,
-// the page's number and its bytes, so that no page can take another's place.
+// The header's checksum covers the header before it, the tokens and the layers; a unit's covers the header's checksum,
+// the layer, the page's number and its bytes, so that no page can take another's place.
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,15 +16,22 @@
 #include "engine_state.h"
 
 // Raise it whenever the layout of the image or of a page changes.
-enum { IMAGE_VERSION = 2, CHECKSUM_BYTES = 8 };
+enum { IMAGE_VERSION = 3, CHECKSUM_BYTES = 8 };
 static const char image_magic[8] = {'N', 'I', 'B', 'B', 'L', 'E', 'K', 'V'};
 
 typedef struct {
   char magic[8];
-  uint32_t version, kv_type, layers, kv_heads, head_size, page_tokens, tokens, zero;
+  uint32_t version, kv_type, layers, page_tokens, tokens, zeros[3];
   uint64_t fingerprint, bytes, checksum;
 } Header;
 _Static_assert(sizeof(Header) == 64, "the header is written as it stands in memory");
+
+typedef struct {
+  uint32_t from;        // the first token whose key and value are there
+  uint32_t units;       // pages, from the one with that token on
+  uint64_t unit_bytes;  // of each, its checksum left out
+} LayerHeader;
+_Static_assert(sizeof(LayerHeader) == 16, "layers are written as they stand in memory");
 
 // One step of an image: the page that comes next.
 typedef struct {
@@ -34,61 +42,49 @@ static size_t token_bytes(int tokens) { return (size_t)(tokens + 1) / 2 * 8; }
 
 static size_t page_unit_bytes(const KvShape *shape) { return kv_page_data_bytes(shape) + CHECKSUM_BYTES; }
 
-static uint64_t image_bytes(const KvShape *shape, int tokens) {
-  uint64_t pages = 0;
-  for (int layer = 0; layer < shape->layers; layer++)
-    pages += (uint64_t)(kv_page_count(tokens) - kv_first_page(shape, layer, tokens));
-  return sizeof(Header) + token_bytes(tokens) + pages * page_unit_bytes(shape);
+static size_t layers_bytes(const KvShape *shape) { return (size_t)shape->layers * sizeof(LayerHeader); }
+
+// What lies between the header and the units.
+static size_t timeline_bytes(const KvShape *shape, int tokens) { return token_bytes(tokens) + layers_bytes(shape); }
+
+static LayerHeader layer_header(const KvShape *shape, int tokens, int from) {
+  const uint32_t units = (uint32_t)(kv_page_count(tokens) - from / KV_PAGE_TOKENS);
+  return (LayerHeader){(uint32_t)from, units, kv_page_data_bytes(shape)};
 }
 
-// Moves to the next page that exists; false behind the last.
-static bool next_place(Place *place, const KvShape *shape, int tokens) {
+static uint64_t image_bytes(const KvShape *shape, int tokens, const int *from) {
+  uint64_t bytes = sizeof(Header) + timeline_bytes(shape, tokens);
+  for (int layer = 0; layer < shape->layers; layer++) {
+    const LayerHeader header = layer_header(shape, tokens, from[layer]);
+    bytes += header.units * (header.unit_bytes + CHECKSUM_BYTES);
+  }
+  return bytes;
+}
+
+// Moves to the next page that exists; false behind the last. `from` is the table's.
+static bool next_place(Place *place, const KvShape *shape, int tokens, const int *from) {
   place->page++;
   while (place->layer < shape->layers && place->page >= kv_page_count(tokens)) {
     place->layer++;
-    if (place->layer < shape->layers) place->page = kv_first_page(shape, place->layer, tokens);
+    if (place->layer < shape->layers) place->page = from[place->layer] / KV_PAGE_TOKENS;
   }
   return place->layer < shape->layers;
 }
 
 static Place first_place(void) { return (Place){-1, INT32_MAX - 1}; }
 
-static void add_number(Checksum *checksum, double number) {
-  checksum_update(checksum, (const uint8_t *)&number, sizeof number);
-}
-
-// Of the model's shape and of a sample of its weights.
+// Of the model's header and of a sample of its weights: fine-tunes have the same header, and some have the same weights
+// with other numbers in it.
 static uint64_t fingerprint_of(NibbleEngine *engine) {
   if (engine->fingerprint != 0) return engine->fingerprint;
-  const Model *model = &engine->model;
-  const Shape *shape = &model->shape;
-  const RopeShape *rope = &shape->rope;
-  const double numbers[] = {shape->vocabulary,
-                            shape->width,
-                            shape->blocks,
-                            shape->block_repeat,
-                            shape->heads,
-                            shape->kv_heads,
-                            shape->head_size,
-                            shape->feed_forward,
-                            (double)shape->norm_epsilon,
-                            rope->dimensions,
-                            (double)rope->base,
-                            rope->scaling,
-                            (double)rope->factor,
-                            (double)rope->original_context,
-                            (double)rope->attention_factor,
-                            (double)rope->extrapolation,
-                            (double)rope->beta_fast,
-                            (double)rope->beta_slow,
-                            (double)model->packed_bytes};
+  const uint64_t header = engine->model.header_checksum;
   Checksum checksum;
   checksum_begin(&checksum);
-  checksum_update(&checksum, (const uint8_t *)shape->architecture->name, strlen(shape->architecture->name));
-  for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
-    add_number(&checksum, numbers[i]);
-  for (int layer = 0; layer < shape_layers(shape); layer++)
-    add_number(&checksum, shape_window(shape, layer));
+  checksum_update(&checksum, (const uint8_t *)&header, sizeof header);
+  // So small a tensor no sample may hit.
+  if (engine->model.rope_factors != NULL)
+    checksum_update(&checksum, (const uint8_t *)engine->model.rope_factors,
+                    (size_t)(engine->model.shape.rope.dimensions / 2) * sizeof(float));
   uint8_t sample[SAMPLE_BYTES];
   for (int i = 0; i < SAMPLES; i++) {
     engine_sample(engine, i, sample);
@@ -98,11 +94,11 @@ static uint64_t fingerprint_of(NibbleEngine *engine) {
   return engine->fingerprint;
 }
 
-static uint64_t header_checksum(const Header *header, const uint8_t *tokens) {
+static uint64_t header_checksum(const KvShape *shape, const Header *header, const uint8_t *timeline) {
   Checksum checksum;
   checksum_begin(&checksum);
   checksum_update(&checksum, (const uint8_t *)header, offsetof(Header, checksum));
-  checksum_update(&checksum, tokens, token_bytes((int)header->tokens));
+  checksum_update(&checksum, timeline, timeline_bytes(shape, (int)header->tokens));
   return checksum_end(&checksum);
 }
 
@@ -110,23 +106,21 @@ static uint64_t page_checksum(const KvShape *shape, uint64_t header, Place place
   Checksum checksum;
   checksum_begin(&checksum);
   checksum_update(&checksum, (const uint8_t *)&header, sizeof header);
-  add_number(&checksum, place.layer);
-  add_number(&checksum, place.page);
+  const uint32_t numbers[] = {(uint32_t)place.layer, (uint32_t)place.page};
+  checksum_update(&checksum, (const uint8_t *)numbers, sizeof numbers);
   checksum_update(&checksum, data, kv_page_data_bytes(shape));
   return checksum_end(&checksum);
 }
 
+// All but the checksum and the bytes.
 static Header header_of(NibbleEngine *engine, int tokens) {
   const KvShape *shape = &engine->kv_shape;
   Header header = {.version = IMAGE_VERSION,
                    .kv_type = shape->type,
                    .layers = (uint32_t)shape->layers,
-                   .kv_heads = (uint32_t)shape->kv_heads,
-                   .head_size = (uint32_t)shape->head_size,
                    .page_tokens = KV_PAGE_TOKENS,
                    .tokens = (uint32_t)tokens,
-                   .fingerprint = fingerprint_of(engine),
-                   .bytes = image_bytes(shape, tokens)};
+                   .fingerprint = fingerprint_of(engine)};
   memcpy(header.magic, image_magic, sizeof header.magic);
   return header;
 }
@@ -135,9 +129,32 @@ struct NibbleSave {
   NibbleSession *session;
   uint64_t checksum;  // of the header
   Place place;        // of the page in `unit`
-  uint8_t *unit;      // the part of the image that is being read: header and tokens, or a page
+  uint8_t *unit;      // the part of the image that is being read: all before the pages, or a page
   size_t unit_bytes, read;
 };
+
+// Lets the saved table forget what the next token does not need, so that the image depends on nothing else.
+static void forget_slack(KvTable *table, int tokens) {
+  for (int layer = 0; layer < table->shape->layers; layer++) {
+    const int needed = kv_first_page(table->shape, layer, tokens) * KV_PAGE_TOKENS;
+    if (table->from[layer] < needed) table->from[layer] = needed;
+  }
+}
+
+static void write_head(NibbleSave *save) {
+  const NibbleSession *session = save->session;
+  const KvShape *shape = session->kv.shape;
+  uint8_t *timeline = save->unit + sizeof(Header), *layers = timeline + token_bytes(session->length);
+  memcpy(timeline, session->tokens, (size_t)session->length * sizeof *session->tokens);
+  for (int layer = 0; layer < shape->layers; layer++) {
+    const LayerHeader header = layer_header(shape, session->length, session->kv.from[layer]);
+    memcpy(layers + (size_t)layer * sizeof header, &header, sizeof header);
+  }
+  Header header = header_of(session->engine, session->length);
+  header.bytes = image_bytes(shape, session->length, session->kv.from);
+  save->checksum = header.checksum = header_checksum(shape, &header, timeline);
+  memcpy(save->unit, &header, sizeof header);
+}
 
 NibbleSave *nibble_save_create(const NibbleSession *session, NibbleError *error) {
   if (!engine_check_complete(session->engine, error)) return NULL;
@@ -146,8 +163,8 @@ NibbleSave *nibble_save_create(const NibbleSession *session, NibbleError *error)
     nibble_fail(error, NIBBLE_OUT_OF_MEMORY, "No memory is left to save a session.");
     return NULL;
   }
-  const size_t head = sizeof(Header) + token_bytes(session->length);
-  const size_t page = page_unit_bytes(&session->engine->kv_shape);
+  const KvShape *shape = &session->engine->kv_shape;
+  const size_t head = sizeof(Header) + timeline_bytes(shape, session->length), page = page_unit_bytes(shape);
   save->unit = calloc(1, head > page ? head : page);
   if (save->unit == NULL) nibble_fail(error, NIBBLE_OUT_OF_MEMORY, "No memory is left to save a session.");
   if (save->unit != NULL) save->session = nibble_session_fork(session, error);
@@ -155,11 +172,8 @@ NibbleSave *nibble_save_create(const NibbleSession *session, NibbleError *error)
     nibble_save_free(save);
     return NULL;
   }
-  Header header = header_of(session->engine, session->length);
-  uint8_t *tokens = save->unit + sizeof header;
-  memcpy(tokens, session->tokens, (size_t)session->length * sizeof *session->tokens);
-  save->checksum = header.checksum = header_checksum(&header, tokens);
-  memcpy(save->unit, &header, sizeof header);
+  forget_slack(&save->session->kv, session->length);
+  write_head(save);
   save->unit_bytes = head;
   save->place = first_place();
   return save;
@@ -173,19 +187,21 @@ void nibble_save_free(NibbleSave *save) {
 }
 
 uint64_t nibble_save_bytes(const NibbleSave *save) {
-  return image_bytes(&save->session->engine->kv_shape, save->session->length);
+  return image_bytes(save->session->kv.shape, save->session->length, save->session->kv.from);
 }
 
 static bool next_unit(NibbleSave *save) {
   const KvTable *table = &save->session->kv;
   const KvShape *shape = table->shape;
   const int tokens = save->session->length;
-  if (!next_place(&save->place, shape, tokens)) return false;
+  if (!next_place(&save->place, shape, tokens, table->from)) return false;
   const size_t bytes = kv_page_data_bytes(shape);
-  const int filled = tokens - save->place.page * KV_PAGE_TOKENS;
+  const int first = save->place.page * KV_PAGE_TOKENS;
+  const int filled = tokens - first, stale = table->from[save->place.layer] - first;
   memcpy(save->unit, kv_table_page(table, save->place.layer, save->place.page), bytes);
-  // What a truncation has left behind is nobody's business.
-  if (filled < KV_PAGE_TOKENS) kv_page_clear(shape, save->unit, filled);
+  // What a truncation or a shift has left behind is nobody's business.
+  kv_page_clear(shape, save->unit, 0, stale);
+  kv_page_clear(shape, save->unit, filled, KV_PAGE_TOKENS);
   const uint64_t checksum = page_checksum(shape, save->checksum, save->place, save->unit);
   memcpy(save->unit + bytes, &checksum, sizeof checksum);
   save->unit_bytes = bytes + CHECKSUM_BYTES;
@@ -204,7 +220,7 @@ size_t nibble_save_read(NibbleSave *save, uint8_t *bytes, size_t count) {
   return done;
 }
 
-typedef enum { STAGE_HEADER, STAGE_TOKENS, STAGE_PAGES, STAGE_DONE } Stage;
+typedef enum { STAGE_HEADER, STAGE_TIMELINE, STAGE_PAGES, STAGE_DONE } Stage;
 
 struct NibbleRestore {
   NibbleEngine *engine;
@@ -221,7 +237,8 @@ NibbleRestore *nibble_restore_create(NibbleEngine *engine, NibbleError *error) {
   NibbleSession *session = nibble_session_create(engine, error);
   if (session == NULL) return NULL;
   NibbleRestore *restore = calloc(1, sizeof *restore);
-  const size_t head = sizeof(Header) + token_bytes(engine->run.context_size), page = page_unit_bytes(&engine->kv_shape);
+  const size_t head = sizeof(Header) + timeline_bytes(&engine->kv_shape, engine->run.context_size);
+  const size_t page = page_unit_bytes(&engine->kv_shape);
   uint8_t *unit = malloc(head > page ? head : page);
   if (restore == NULL || unit == NULL) {
     free(restore);
@@ -266,21 +283,43 @@ static bool take_header(NibbleRestore *restore, NibbleError *error) {
     return nibble_fail(error, NIBBLE_SAVE_MISMATCH,
                        "The saved session is one of another model, or of this one with another type of KV cache. Let "
                        "the model read the text again.");
+  expected.bytes = header->bytes;
   expected.checksum = header->checksum;
   if (memcmp(header, &expected, sizeof expected) != 0) return damaged("its header contradicts itself", error);
   return true;
 }
 
-static bool take_tokens(NibbleRestore *restore, NibbleError *error) {
+// Takes where each layer begins: no later than the next token needs it.
+static bool take_layers(NibbleRestore *restore, const uint8_t *layers, int tokens, NibbleError *error) {
+  KvTable *table = &restore->session->kv;
+  const KvShape *shape = table->shape;
+  int *from = malloc((size_t)shape->layers * sizeof *from);
+  if (from == NULL) return nibble_fail(error, NIBBLE_OUT_OF_MEMORY, "No memory is left to restore a session.");
+  bool good = true;
+  for (int layer = 0; layer < shape->layers && good; layer++) {
+    LayerHeader found;
+    memcpy(&found, layers + (size_t)layer * sizeof found, sizeof found);
+    good = found.from <= (uint32_t)kv_visible_from(kv_window(shape, layer), tokens);
+    from[layer] = good ? (int)found.from : 0;
+    const LayerHeader expected = layer_header(shape, tokens, from[layer]);
+    good = good && memcmp(&found, &expected, sizeof found) == 0;
+  }
+  good = good && restore->header.bytes == image_bytes(shape, tokens, from);
+  const bool filled = good && kv_table_fill(table, from, tokens, error);
+  free(from);
+  return good ? filled : damaged("its layers contradict the header", error);
+}
+
+static bool take_timeline(NibbleRestore *restore, NibbleError *error) {
   const int tokens = (int)restore->header.tokens;
-  if (header_checksum(&restore->header, restore->unit) != restore->header.checksum)
-    return damaged("the checksum of its tokens is another", error);
   NibbleSession *session = restore->session;
+  if (header_checksum(session->kv.shape, &restore->header, restore->unit) != restore->header.checksum)
+    return damaged("the checksum of its tokens is another", error);
   memcpy(session->tokens, restore->unit, (size_t)tokens * sizeof *session->tokens);
   for (int t = 0; t < tokens; t++)
     if (session->tokens[t] < 0 || session->tokens[t] >= restore->engine->model.shape.vocabulary)
       return damaged("it has tokens that are not in the vocabulary", error);
-  if (!kv_table_fill(&session->kv, tokens, error)) return false;
+  if (!take_layers(restore, restore->unit + token_bytes(tokens), tokens, error)) return false;
   session->length = tokens;
   return true;
 }
@@ -302,12 +341,13 @@ static bool take_unit(NibbleRestore *restore, NibbleError *error) {
   restore->filled = 0;
   if (restore->stage == STAGE_HEADER) {
     if (!take_header(restore, error)) return false;
-    restore->stage = STAGE_TOKENS;
-    restore->unit_bytes = token_bytes((int)restore->header.tokens);
+    restore->stage = STAGE_TIMELINE;
+    restore->unit_bytes = timeline_bytes(shape, (int)restore->header.tokens);
     return true;
   }
-  if (restore->stage == STAGE_TOKENS ? !take_tokens(restore, error) : !take_page(restore, error)) return false;
-  restore->stage = next_place(&restore->place, shape, (int)restore->header.tokens) ? STAGE_PAGES : STAGE_DONE;
+  if (restore->stage == STAGE_TIMELINE ? !take_timeline(restore, error) : !take_page(restore, error)) return false;
+  const int *from = restore->session->kv.from;
+  restore->stage = next_place(&restore->place, shape, (int)restore->header.tokens, from) ? STAGE_PAGES : STAGE_DONE;
   restore->unit_bytes = page_unit_bytes(shape);
   return true;
 }

@@ -209,6 +209,14 @@ static bool refuse_unknown_features(const Reader *reader) {
   return true;
 }
 
+// A window that no context fills is none.
+static bool read_window(const Reader *reader, Shape *shape) {
+  int window;
+  if (!read_int(reader, "attention.sliding_window", 0, INT32_MAX, 0, &window)) return false;
+  shape->sliding_window = window < shape->trained_context ? window : 0;
+  return true;
+}
+
 bool shape_read(const Gguf *gguf, Shape *shape, NibbleError *error) {
   memset(shape, 0, sizeof *shape);
   if (!read_architecture(gguf, shape, error)) return false;
@@ -219,7 +227,7 @@ bool shape_read(const Gguf *gguf, Shape *shape, NibbleError *error) {
          read_int(&reader, "embedding_length", 1, LIMIT_SIZE, -1, &shape->width) &&
          read_per_block(&reader, "feed_forward_length", LIMIT_SIZE, -1, shape->blocks, &shape->feed_forward) &&
          read_int(&reader, "context_length", 1, LIMIT_CONTEXT, -1, &shape->trained_context) &&
-         read_int(&reader, "attention.sliding_window", 0, INT32_MAX, 0, &shape->sliding_window) &&
+         read_window(&reader, shape) &&
          read_float(&reader, "attention.layer_norm_rms_epsilon", 0, 1, NAN, &shape->norm_epsilon) &&
          read_heads(&reader, shape) && read_rope(&reader, shape) && refuse_unknown_features(&reader);
 }

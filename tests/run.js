@@ -43,6 +43,9 @@ const LONG = [
   'page-conversations',
 ].map((name) => `tests/${name}.test.js`);
 
+// Those in which threads meet: the pool's, and one that computes while another loads.
+const THREADED = ['threads_test', 'arrival_test'];
+
 /**
  * What a step does: it returns what came of its tests, if it has any, and throws a BuildError where something is wrong.
  * `execute(command, args, env)` runs a command.
@@ -53,6 +56,10 @@ const STEPS = {
   build: { perform: bundle },
   // Beside the test files, with what these leave of the processors.
   sanitize: { perform: (execute) => testNative(execute, 'build/sanitize', ['-DNIBBLE_SANITIZE=ON']), beside: 'node' },
+  races: {
+    perform: (execute) => testNative(execute, 'build/thread', ['-DNIBBLE_SANITIZE=thread'], THREADED),
+    beside: 'node',
+  },
   node: { perform: testNode },
 };
 
@@ -150,14 +157,15 @@ function checkFormat(fix) {
   return [{ place: 'format', verdicts: [{ verdict: 'passed', name: 'the step' }, ...(formatter ? [] : [missing])] }];
 }
 
-async function testNative(executor, folder, options) {
+async function testNative(executor, folder, options, tests = null) {
   requireCmake();
   requireCompiler();
   await executor('cmake', ['-B', folder, ...options]);
-  await executor('cmake', ['--build', folder, '--parallel', PROCESSORS]);
+  await executor('cmake', ['--build', folder, '--parallel', PROCESSORS, ...(tests ? ['--target', ...tests] : [])]);
   const records = mkdtempSync(join(tmpdir(), 'nibble-verdicts-'));
   const record = join(records, 'native');
   const test = ['--test-dir', folder, '--parallel', PROCESSORS, '--output-on-failure', '--no-tests=error'];
+  if (tests) test.push('--tests-regex', `^(${tests.join('|')})$`);
   const read = () => [{ place: folder, verdicts: readVerdicts(record) }];
   try {
     await executor('ctest', test, { NIBBLE_FIXTURES: FIXTURES, ...process.env, NIBBLE_VERDICTS: record });

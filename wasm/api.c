@@ -1,7 +1,9 @@
 // Flat versions of those calls of src/ that take structs or 64-bit numbers, so that JavaScript needs no struct layout
 // but the arrays described here. Calls that are flat already (nibble_engine_load(), nibble_session_evaluate(), ...) are
 // exported as they are. exports.txt lists all of them, js/engine.js calls them, and a test holds the three together.
-// Sizes that may pass 2^32 travel as doubles. `error` points at api_error_size() bytes: an int32 code, then the
+// js/engine.js and its neighbours are the only callers: they hand pointers that calls of this file have returned and that
+// are not freed, and positions and sizes that are whole numbers from 0 to 2^53; an index behind the last entry is
+// answered, by 0 or zeros. Sizes that may pass 2^32 travel as doubles. `error` points at api_error_size() bytes: an int32 code, then the
 // message.
 #include <malloc.h>
 #include <stdlib.h>
@@ -48,6 +50,8 @@ EXPORT int api_gguf_tensor_count(const Gguf *gguf) { return (int)gguf->tensor_co
 
 // fields: key pointer, key length, type, element type, count, value pointer, value bytes.
 EXPORT void api_gguf_pair(const Gguf *gguf, int index, uint32_t fields[7]) {
+  memset(fields, 0, 7 * sizeof *fields);
+  if (index < 0 || (size_t)index >= gguf->pair_count) return;
   const GgufPair *pair = &gguf->pairs[index];
   const uint32_t values[7] = {
       (uint32_t)(uintptr_t)pair->key.data, (uint32_t)pair->key.length, pair->type, pair->element, (uint32_t)pair->count,
@@ -57,6 +61,8 @@ EXPORT void api_gguf_pair(const Gguf *gguf, int index, uint32_t fields[7]) {
 
 // fields: name pointer, name length, type, dimensions, size[0..3], offset, bytes.
 EXPORT void api_gguf_tensor(const Gguf *gguf, int index, double fields[10]) {
+  memset(fields, 0, 10 * sizeof *fields);
+  if (index < 0 || (size_t)index >= gguf->tensor_count) return;
   const GgufTensor *tensor = &gguf->tensors[index];
   fields[0] = (double)(uintptr_t)tensor->name.data;
   fields[1] = (double)tensor->name.length;
@@ -73,8 +79,8 @@ EXPORT const char *api_tensor_type_name(uint32_t type) {
   return format == NULL ? "unknown" : format->name;
 }
 
-// budget: [3] bytes that everything may take (0: as many as it needs), what of them the caller takes itself, and what
-// besides while the weights load.
+// budget: [3] bytes that everything may take (negative: as many as it needs), what of them the caller takes itself, and
+// what besides while the weights load. A budget of nothing is one, of which no byte is of use.
 static NibbleOptions options_of(int threads, int choose_threads, int context_size, int batch_size, int exact,
                                 int kv_type, const char *kernel_set, int tile_streams, const double budget[3]) {
   return (NibbleOptions){.threads = threads,
@@ -87,7 +93,7 @@ static NibbleOptions options_of(int threads, int choose_threads, int context_siz
                          .kernel_set_count = kernel_set_count,
                          .kernel_set = kernel_set,
                          .tile_streams = tile_streams,
-                         .memory_budget = (uint64_t)budget[0],
+                         .memory_budget = budget[0] < 0 ? 0 : budget[0] < 1 ? 1 : (uint64_t)budget[0],
                          .caller_bytes = (uint64_t)budget[1],
                          .loading_bytes = (uint64_t)budget[2]};
 }

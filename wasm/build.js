@@ -26,12 +26,37 @@ export const OUTPUTS = [
 
 /** Brings build/wasm/ up to date. @throws {BuildError} */
 export function buildWasm() {
-  const sources = filesBelow(
+  const stamp = new Stamp('build/wasm/.sources', sources(), OUTPUTS);
+  if (stamp.fresh()) return;
+  stamp.clear();
+  build();
+  for (const path of OUTPUTS) {
+    if (filesBelow([path]).length === 0) throw new BuildError(`The wasm build ended without writing ${path}.`);
+  }
+  stamp.write();
+  printSizes(OUTPUTS);
+}
+
+/** The native tests as programs for Node; see CMakeLists.txt. */
+export const NATIVE_TESTS = ['build/wasm/native-tests.cjs', 'build/wasm/native-tests-wrapped.cjs'];
+
+/** Brings NATIVE_TESTS up to date. @throws {BuildError} */
+export function buildNativeTests() {
+  const stamp = new Stamp('build/wasm/.native-tests', sources(), NATIVE_TESTS);
+  if (stamp.fresh()) return;
+  stamp.clear();
+  build(['--target', 'native_tests_wasm']);
+  stamp.write();
+}
+
+function sources() {
+  return filesBelow(
     ['src', 'wasm', 'tests/native', 'CMakeLists.txt', 'emscripten.cmake'],
     (path) => /\.([ch]|txt|cmake)$/.test(path) || path.endsWith('get-emscripten.sh'),
   );
-  const stamp = new Stamp('build/wasm/.sources', sources, OUTPUTS);
-  if (stamp.fresh()) return;
+}
+
+function build(options = []) {
   requireNode();
   requireCmake();
   const emscripten = run('sh', [join('wasm', 'get-emscripten.sh')], {
@@ -44,15 +69,9 @@ export function buildWasm() {
     delete env.EM_CONFIG;
     delete env.EM_CACHE;
   }
-  stamp.clear();
   dropOtherCompiler(emscripten);
   run('cmake', ['-B', 'build/wasm-cmake', '-DCMAKE_TOOLCHAIN_FILE=emscripten.cmake'], { env });
-  run('cmake', ['--build', 'build/wasm-cmake', '--parallel', PROCESSORS], { env });
-  for (const path of OUTPUTS) {
-    if (filesBelow([path]).length === 0) throw new BuildError(`The wasm build ended without writing ${path}.`);
-  }
-  stamp.write();
-  printSizes(OUTPUTS);
+  run('cmake', ['--build', 'build/wasm-cmake', '--parallel', PROCESSORS, ...options], { env });
 }
 
 // CMake remembers the compiler that it was configured with, even where another one is found now.

@@ -95,10 +95,17 @@ static void reverse(TinyModel *model) {
   }
 }
 
+// The search for races looks at passes that are driven beside the loader, in some models: it takes ten times as long.
+#ifdef NIBBLE_RACES
+enum { FIRST_ROUND = 4, CONFIG_STEP = 3 };
+#else
+enum { FIRST_ROUND = 0, CONFIG_STEP = 1 };
+#endif
+
 TEST(a_text_read_while_weights_arrive_gives_the_same_to_the_last_bit) {
   int early = 0;
-  for (int i = 0; i < TINY_CONFIGS; i++)
-    for (int round = 0; round < 6; round++) {
+  for (int i = 0; i < TINY_CONFIGS; i += CONFIG_STEP)
+    for (int round = FIRST_ROUND; round < 6; round++) {
       const bool scored = round % 2 == 1, forwards = round >= 2, driven = round >= 4;
       TinyConfig config = tiny_configs[i];
       config.blocks = 5;
@@ -133,7 +140,7 @@ TEST(a_text_read_while_weights_arrive_gives_the_same_to_the_last_bit) {
       arrival_close(&arrival);
       rig_close(&rig);
     }
-  CHECK(early >= 4 * TINY_CONFIGS);
+  CHECK(FIRST_ROUND > 0 || early >= 4 * TINY_CONFIGS);
 }
 
 TEST(a_pass_whose_weights_never_come_leaves_the_session_as_it_was) {
@@ -192,10 +199,34 @@ TEST(a_driven_pass_that_is_halted_leaves_the_session_as_it_was_and_the_next_one_
   tiny_close(&tiny);
 }
 
+// What was left to the engine to measure takes a while, which the first token does not wait for.
+TEST(an_early_pass_ends_before_anything_is_measured) {
+  const TinyModel model = tiny_model(&tiny_configs[0]);
+  NibbleOptions options = tiny_options();
+  options.threads = 2;
+  options.choose_threads = true;
+  TinyFile tiny;
+  Arrival arrival;
+  tiny_open(&tiny, &model);
+  if (!arrival_open(check, &arrival, &tiny, &options)) return;
+  int32_t text[20];
+  double rate;
+  fill_text(text, 20, 90);
+  pass_over(check, &arrival, text, 20, NULL, NULL);
+  CHECK_INT((long long)nibble_engine_remaining(arrival.engine), 0);
+  CHECK(nibble_session_logits(arrival.session) != NULL);
+  CHECK_INT(nibble_engine_thread_rate(arrival.engine, 0, &rate), 0);
+  append(check, arrival.session, text, 1);
+  CHECK(nibble_engine_thread_rate(arrival.engine, 0, &rate) > 0 && rate > 0);
+  arrival_close(&arrival);
+  tiny_close(&tiny);
+}
+
 int main(void) {
   Check check = {0};
   RUN(&check, a_text_read_while_weights_arrive_gives_the_same_to_the_last_bit);
   RUN(&check, a_pass_whose_weights_never_come_leaves_the_session_as_it_was);
   RUN(&check, a_driven_pass_that_is_halted_leaves_the_session_as_it_was_and_the_next_one_begins_anew);
+  RUN(&check, an_early_pass_ends_before_anything_is_measured);
   return check_finish(&check);
 }

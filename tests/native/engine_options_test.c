@@ -301,6 +301,48 @@ TEST(refuses_options_out_of_range) {
   tiny_close(&tiny);
 }
 
+// Also where the numbers are so large that sums of them would wrap.
+TEST(a_window_that_no_context_fills_is_none) {
+  const uint32_t windows[] = {512, 513, 1000000, 2147483500, 2147483647};
+  NibbleOptions options = tiny_options();
+  options.memory_budget = 1 << 30;
+  NibbleModelInfo info;
+  NibbleMemory expected, memory;
+  TinyModel model = tiny_model(&tiny_configs[0]);  // its context is 512
+  TinyFile tiny;
+  tiny_open(&tiny, &model);
+  CHECK(nibble_describe(&tiny.gguf, &options, NULL, &expected, NULL));
+  tiny_close(&tiny);
+  for (size_t i = 0; i < sizeof windows / sizeof *windows; i++) {
+    tiny_set_u32(&model, "llama.attention.sliding_window", windows[i]);
+    tiny_open(&tiny, &model);
+    CHECK(nibble_describe(&tiny.gguf, &options, &info, &memory, NULL));
+    CHECK_INT(info.sliding_window, 0);
+    CHECK(memcmp(&memory, &expected, sizeof memory) == 0);
+    tiny_close(&tiny);
+  }
+  tiny_set_u32(&model, "llama.attention.sliding_window", 511);
+  tiny_open(&tiny, &model);
+  CHECK(nibble_describe(&tiny.gguf, &options, &info, NULL, NULL));
+  CHECK_INT(info.sliding_window, 511);
+  tiny_close(&tiny);
+}
+
+TEST(bytes_that_a_caller_cannot_take_are_refused) {
+  const TinyModel model = tiny_model(&tiny_configs[0]);
+  TinyFile tiny;
+  tiny_open(&tiny, &model);
+  for (int loading = 0; loading < 2; loading++) {
+    NibbleOptions options = tiny_options();
+    NibbleError error = {.code = NIBBLE_OK};
+    options.memory_budget = 1 << 20;
+    *(loading ? &options.loading_bytes : &options.caller_bytes) = UINT64_MAX - 100;
+    CHECK(!nibble_describe(&tiny.gguf, &options, NULL, NULL, &error));
+    CHECK_STR(nibble_error_name((int)error.code), "INVALID_ARGUMENT");
+  }
+  tiny_close(&tiny);
+}
+
 int main(void) {
   Check check = {0};
   RUN(&check, describes_what_an_engine_then_uses);
@@ -312,5 +354,7 @@ int main(void) {
   RUN(&check, gives_the_same_logits_with_chosen_threads);
   RUN(&check, uses_no_kernel_set_that_computes_wrongly);
   RUN(&check, refuses_options_out_of_range);
+  RUN(&check, a_window_that_no_context_fills_is_none);
+  RUN(&check, bytes_that_a_caller_cannot_take_are_refused);
   return check_finish(&check);
 }

@@ -425,6 +425,32 @@ TEST(findsOneDuplicateAmong100000Keys) {
   refuse(check, &file, NIBBLE_GGUF_DUPLICATE, "metadata key \"key.4321\"");
 }
 
+// So many that a look-up which goes past all of them would not come to an end here.
+TEST(finds_each_of_very_many_names) {
+  enum { COUNT = 150000 };
+  Builder file = begin_file(3, COUNT, 1);
+  put_pair_u32(&file, "a.key", 7);
+  char name[32];
+  for (int i = 0; i < COUNT; i++) {
+    snprintf(name, sizeof name, "%x", i * 7919 % COUNT);  // in no order, and many are beginnings of others
+    put_vector(&file, name, 1, GGML_F32, (uint64_t)i * 32);
+  }
+  Gguf gguf;
+  if (!CHECK(gguf_parse(file.bytes, file.size, file.size + UINT64_C(32) * COUNT + 64, &gguf, NULL))) return;
+  int wrong = 0;
+  for (int i = 0; i < COUNT; i++) {
+    snprintf(name, sizeof name, "%x", i * 7919 % COUNT);
+    wrong += gguf_find_tensor(&gguf, name) != &gguf.tensors[i];
+  }
+  CHECK_INT(wrong, 0);
+  CHECK(gguf_find_tensor(&gguf, "") == NULL && gguf_find_tensor(&gguf, "1z") == NULL);
+  CHECK(gguf_find_tensor(&gguf, "zzzz") == NULL && gguf_find(&gguf, "a.ke") == NULL &&
+        gguf_find(&gguf, "a.keys") == NULL);
+  CHECK(gguf_find(&gguf, "a.key") == &gguf.pairs[0]);
+  gguf_free(&gguf);
+  free(file.bytes);
+}
+
 int main(void) {
   Check check = {0};
   RUN(&check, readsVersions2And3);
@@ -449,5 +475,6 @@ int main(void) {
   RUN(&check, refusesKeysThatStandTwice);
   RUN(&check, comparesNoKeyBeyondItsEnd);
   RUN(&check, findsOneDuplicateAmong100000Keys);
+  RUN(&check, finds_each_of_very_many_names);
   return check_finish(&check);
 }

@@ -306,6 +306,30 @@ TEST(shares_pages_and_copies_those_that_are_written) {
   end_cache(&cache);
 }
 
+TEST(takes_no_more_pages_than_its_limit_and_none_where_that_is_0) {
+  const KvShape shape = {2, 1, 4, KV_F16, NULL};
+  for (int limit = 0; limit < 5; limit++) {
+    Cache cache;
+    NibbleError error = {.code = NIBBLE_OK};
+    if (!begin_cache(check, &cache, &shape, 300)) return;
+    kv_pool_limit(cache.pool, (uint64_t)limit);
+    CHECK(kv_table_grow(&cache.table, 0, 64, &error) == (limit >= 2));
+    CHECK(kv_table_grow(&cache.table, 64, 65, &error) == (limit >= 4));
+    CHECK_STR(nibble_error_name((int)error.code), limit < 4 ? "OUT_OF_MEMORY" : "OK");
+    kv_table_shrink(&cache.table, 0);
+    kv_pool_limit(cache.pool, KV_NO_LIMIT);
+    CHECK(kv_table_grow(&cache.table, 0, 300, NULL));
+    end_cache(&cache);
+  }
+}
+
+TEST(counts_bytes_that_no_number_holds_as_too_many) {
+  const KvShape shape = {1 << 18, 1 << 16, 16, KV_F32, NULL};
+  CHECK(kv_cache_bytes(&shape, 1 << 28) >= UINT64_C(1) << 62);
+  CHECK(kv_pages_bytes(&shape, UINT64_MAX) >= UINT64_C(1) << 62);
+  CHECK_INT((long long)kv_pages_bytes(&shape, 3), 3 * (long long)kv_page_bytes(&shape));
+}
+
 TEST(frees_what_was_never_made) {
   KvTable table = {0};
   kv_table_free(&table);
@@ -327,6 +351,8 @@ int main(void) {
   RUN(&check, keeps_tables_of_one_pool_apart);
   RUN(&check, lets_go_of_what_lies_behind_each_layers_window);
   RUN(&check, shares_pages_and_copies_those_that_are_written);
+  RUN(&check, takes_no_more_pages_than_its_limit_and_none_where_that_is_0);
+  RUN(&check, counts_bytes_that_no_number_holds_as_too_many);
   RUN(&check, frees_what_was_never_made);
   return check_finish(&check);
 }

@@ -436,6 +436,36 @@ TEST(the_engine_chooses_a_context_that_leaves_room_for_weights) {
   rig_close(&rig);
 }
 
+// 16,384 tokens of a width of 65,536 floats: 2^32 bytes, which a size of 32 bits takes for none.
+TEST(a_pass_whose_residual_stream_no_memory_holds_is_refused) {
+  if (SIZE_MAX > UINT32_MAX) SKIP("sizes have more than 32 bits here");
+  enum { TOKENS = 1 << 14 };
+  const TinyConfig config = {.width = 1 << 16,
+                             .feed_forward = 1,
+                             .heads = 1,
+                             .kv_heads = 1,
+                             .head_size = 2,
+                             .vocabulary = 8,
+                             .blocks = 1,
+                             .context = TOKENS,
+                             .type = GGML_F16,
+                             .tied = true};
+  const NibbleOptions options = {.threads = 1, .kernel_set = "reference", .context_size = TOKENS};
+  Rig rig;
+  open_config(check, &rig, &config, &options);
+  int32_t *tokens = calloc(TOKENS, sizeof *tokens);
+  NibbleMemory before, after;
+  nibble_engine_memory(rig.engine, &before);
+  NibbleError error = {.code = NIBBLE_OK};
+  CHECK(tokens != NULL && nibble_pass_begin(rig.session, tokens, TOKENS, NULL, NULL, &error) == NULL);
+  CHECK_STR(nibble_error_name((int)error.code), "OUT_OF_MEMORY");
+  nibble_engine_memory(rig.engine, &after);
+  CHECK(memcmp(&before, &after, sizeof before) == 0);
+  append(check, rig.session, tokens, 2);
+  free(tokens);
+  rig_close(&rig);
+}
+
 int main(void) {
   Check check = {0};
   RUN(&check, streamed_results_are_those_of_weights_in_memory_to_the_last_bit);
@@ -449,5 +479,6 @@ int main(void) {
   RUN(&check, sessions_are_saved_alike_whether_weights_stream_or_not);
   RUN(&check, threads_share_out_streamed_blocks_without_a_change);
   RUN(&check, the_engine_chooses_a_context_that_leaves_room_for_weights);
+  RUN(&check, a_pass_whose_residual_stream_no_memory_holds_is_refused);
   return check_finish(&check);
 }

@@ -23,12 +23,12 @@ static int refuse_each(Check *check, Attempt *attempt, void *context) {
   enum { MOST_CALLS = 5000 };
   for (int n = 0; n < MOST_CALLS; n++) {
     NibbleError error = {.code = NIBBLE_OK};
-    const int before = atomic_load(&live);
+    const int before = live_allocations();
     atomic_store(&calls_left, n);
     const bool succeeded = attempt(check, context, &error);
     const bool met = atomic_load(&calls_left) < 0;
     atomic_store(&calls_left, -1);
-    if (!CHECK_INT(atomic_load(&live), before)) printf("  allocation %d was refused\n", n);
+    if (!CHECK_INT(live_allocations(), before)) printf("  allocation %d was refused\n", n);
     if (!met) {
       CHECK(succeeded);
       return n;
@@ -126,7 +126,7 @@ TEST(chooses_kernels_even_where_measuring_them_finds_no_memory) {
   for (int n = 1, refused = true; refused; n++) {
     NibbleEngine *engine = nibble_engine_create(&tiny.gguf, &options, NULL);
     if (!CHECK(engine != NULL) || !CHECK(n < 20 * TILE_KINDS)) break;
-    const int before = atomic_load(&live);
+    const int before = live_allocations();
     atomic_store(&calls_left, n);
     nibble_engine_choose_kernels(engine);
     refused = atomic_exchange(&calls_left, -1) < 0;
@@ -134,7 +134,7 @@ TEST(chooses_kernels_even_where_measuring_them_finds_no_memory) {
     CHECK_STR(nibble_engine_kernel_set(engine), "reference");
     CHECK(nibble_engine_kernel_rate(engine, 0, &rate) != NULL && (rate > 0) == !refused);
     CHECK(n > 1 || refused);
-    CHECK_INT(atomic_load(&live), before);
+    CHECK_INT(live_allocations(), before);
     nibble_engine_free(engine);
   }
   tiny_close(&tiny);
@@ -183,7 +183,7 @@ TEST(finishes_loading_where_measuring_threads_finds_no_memory) {
   const size_t begin = (size_t)tiny.gguf.data_offset;
   int refused = 0;
   for (int n = 1; n < 100; n++) {
-    const int before = atomic_load(&live);
+    const int before = live_allocations();
     NibbleEngine *engine = nibble_engine_create(&tiny.gguf, &options, NULL);
     if (!CHECK(engine != NULL)) break;
     atomic_store(&calls_left, n);
@@ -193,7 +193,7 @@ TEST(finishes_loading_where_measuring_threads_finds_no_memory) {
     CHECK_INT(nibble_engine_thread_rate(engine, 0, &rate), met ? 0 : 1);
     if (met) CHECK_INT(nibble_engine_threads(engine), 2);
     nibble_engine_free(engine);
-    CHECK_INT(atomic_load(&live), before);
+    CHECK_INT(live_allocations(), before);
     if (!met) break;
     refused++;
   }
@@ -229,7 +229,7 @@ static bool go_on(Check *check, void *context, NibbleError *error) {
   // A session's spare pages stay in the pool until a session is freed: with none spare, growing has to allocate.
   nibble_session_free(nibble_session_create(talk->rig.engine, NULL));
   nibble_engine_memory(talk->rig.engine, &before);
-  const int live_before = atomic_load(&live);
+  const int live_before = live_allocations();
   float scores[TEXT];
   atomic_store(&calls_left, allowed);
   const bool done =
@@ -244,7 +244,7 @@ static bool go_on(Check *check, void *context, NibbleError *error) {
   CHECK(same_logits(session, talk->expected, talk->rig.vocabulary));
   nibble_session_truncate(session, KEPT);
   nibble_session_free(nibble_session_create(talk->rig.engine, NULL));
-  CHECK_INT(atomic_load(&live), live_before);
+  CHECK_INT(live_allocations(), live_before);
   atomic_store(&calls_left, left);
   return done;
 }
@@ -300,12 +300,12 @@ TEST(computes_a_pass_by_itself_where_it_gets_no_driver_for_it) {
   for (int i = 0; i <= 2; i++) {
     NibblePass *pass = nibble_pass_begin(talk->rig.session, talk->text + KEPT, TEXT - KEPT, NULL, NULL, NULL);
     if (!CHECK(pass != NULL)) break;
-    const int before = atomic_load(&live), steps = nibble_pass_steps(pass);
+    const int before = live_allocations(), steps = nibble_pass_steps(pass);
     if (i < 2) atomic_store(refusals[i], 0);
     CHECK(nibble_pass_drive(pass, steps) == (i == 2));  // in the end there is a thread for it
     if (i < 2) {
       atomic_store(refusals[i], -1);
-      CHECK_INT(atomic_load(&live), before);
+      CHECK_INT(live_allocations(), before);
       CHECK_INT(nibble_pass_driven(pass), 0);
       while (nibble_pass_next(pass) != NIBBLE_PASS_DONE)
         nibble_pass_step(pass, 0);
@@ -419,7 +419,7 @@ TEST(makes_samplers_whole_or_not_at_all) { CHECK_INT(refuse_each(check, sample, 
 TEST(says_how_many_threads_the_platform_gave) {
   for (int count = 2; count <= 6; count++)
     for (int given = 1; given < count; given++) {
-      const int before = atomic_load(&live);
+      const int before = live_allocations();
       NibbleError error = {.code = NIBBLE_OK};
       atomic_store(&threads_left, given - 1);
       Threads *threads = threads_create(count, &error);
@@ -429,7 +429,7 @@ TEST(says_how_many_threads_the_platform_gave) {
       char words[40];
       snprintf(words, sizeof words, "%d of %d threads", given, count);
       CHECK(strstr(error.message, words) != NULL);
-      CHECK_INT(atomic_load(&live), before);
+      CHECK_INT(live_allocations(), before);
     }
 }
 
@@ -473,6 +473,7 @@ TEST(refuses_page_tables_larger_than_any_memory) {
 
 int main(void) {
   Check check = {0};
+  counts = true;
   RUN(&check, reads_headers_or_says_that_memory_is_short);
   RUN(&check, builds_engines_whole_or_not_at_all);
   RUN(&check, builds_engines_under_a_budget_whole_or_not_at_all);

@@ -184,7 +184,7 @@ TEST(refuses_an_image_cut_short_or_gone_on_with) {
 TEST(refuses_an_image_whose_pages_changed_places) {
   Rig rig;
   const Image image = small_image(check, &rig);
-  const size_t head = 64 + 66 * sizeof(int32_t), page = (image.count - head) / 4;
+  const size_t layers = 2, head = 64 + 66 * sizeof(int32_t) + 16 * layers, page = (image.count - head) / 4;
   uint8_t *kept = malloc(page);
   if (kept == NULL) abort();
   memcpy(kept, image.bytes + head, page);
@@ -234,6 +234,70 @@ TEST(refuses_what_other_weights_of_the_same_shape_have_saved) {
   rig_close(&rig);
 }
 
+// Whether an engine for this model takes the image.
+static bool takes(Check *check, const TinyModel *model, const Image *image) {
+  NibbleOptions options = tiny_options();
+  options.kv_type = NIBBLE_KV_INT8;
+  Rig rig;
+  NibbleError error = {.code = NIBBLE_OK};
+  rig_open(check, &rig, model, &options, SIZE_MAX / 2);
+  NibbleSession *session = restore(check, rig.engine, image, SIZE_MAX / 2, &error);
+  CHECK(session != NULL || error.code == NIBBLE_SAVE_MISMATCH);
+  nibble_session_free(session);
+  rig_close(&rig);
+  return session != NULL;
+}
+
+// Numbers that this version of the engine reads and those that it does not, types of tensors, and small tensors.
+TEST(refuses_what_a_model_with_another_header_has_saved) {
+  NibbleOptions options = tiny_options();
+  options.kv_type = NIBBLE_KV_INT8;
+  const TinyConfig config = tiny_configs[9];  // it has rope factors
+  const TinyModel model = tiny_model(&config);
+  Rig rig;
+  int32_t text[70];
+  rig_open(check, &rig, &model, &options, SIZE_MAX / 2);
+  fill_text(text, 70, rig.vocabulary);
+  append(check, rig.session, text, 70);
+  const Image image = save(check, rig.session, SIZE_MAX / 2);
+  rig_close(&rig);
+  CHECK(takes(check, &model, &image));
+  TinyModel other = model;
+  tiny_set_u32(&other, "tokenizer.ggml.bos_token_id", 3);
+  CHECK(takes(check, &other, &image));
+  other = model;
+  tiny_set_f32(&other, "llama.final_logit_softcapping", 30);
+  CHECK(!takes(check, &other, &image));
+  other = model;
+  tiny_set_f32(&other, "llama.attention.layer_norm_rms_epsilon", 1e-6f);
+  CHECK(!takes(check, &other, &image));
+  other = model;
+  tiny_tensor(&other, "output_norm.weight")->type = GGML_F16;
+  CHECK(!takes(check, &other, &image));
+  free(image.bytes);
+}
+
+TEST(refuses_what_other_rope_factors_have_saved) {
+  NibbleOptions options = tiny_options();
+  options.kv_type = NIBBLE_KV_INT8;
+  Rig rig;
+  int32_t text[70];
+  open_config(check, &rig, &tiny_configs[9], &options);
+  fill_text(text, 70, rig.vocabulary);
+  append(check, rig.session, text, 70);
+  const Image image = save(check, rig.session, SIZE_MAX / 2);
+  TinyFile *tiny = &rig.tiny;
+  const GgufTensor *factors = gguf_find_tensor(&tiny->gguf, "rope_freqs.weight");
+  if (!CHECK(factors != NULL)) return;
+  tiny->file.bytes[factors->offset + 1] ^= 1;
+  NibbleEngine *engine = nibble_engine_create(&tiny->gguf, &options, NULL);
+  CHECK(tiny_load(engine, tiny, SIZE_MAX / 2, NULL));
+  check_refused(check, engine, &image, "SAVE_MISMATCH");
+  nibble_engine_free(engine);
+  free(image.bytes);
+  rig_close(&rig);
+}
+
 int main(void) {
   Check check = {0};
   RUN(&check, goes_on_where_a_saved_session_was);
@@ -244,5 +308,7 @@ int main(void) {
   RUN(&check, refuses_an_image_whose_pages_changed_places);
   RUN(&check, refuses_what_another_engine_has_saved);
   RUN(&check, refuses_what_other_weights_of_the_same_shape_have_saved);
+  RUN(&check, refuses_what_a_model_with_another_header_has_saved);
+  RUN(&check, refuses_what_other_rope_factors_have_saved);
   return check_finish(&check);
 }

@@ -1,0 +1,126 @@
+#include "kv_page.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "float_math.h"
+#include "quant.h"
+
+#define F16_LARGEST 65504.0f
+
+static size_t number_bytes(KvType type) { return type == KV_F32 ? 4 : type == KV_F16 ? 2 : 1; }
+
+static size_t key_bytes(const KvShape *shape) {
+  return (size_t)kv_key_stride(shape->head_size, shape->type) * KV_PAGE_TOKENS * number_bytes(shape->type);
+}
+
+static size_t value_bytes(const KvShape *shape) {
+  return (size_t)kv_value_stride(shape->head_size, shape->type) * KV_PAGE_TOKENS * number_bytes(shape->type);
+}
+
+static size_t head_bytes(const KvShape *shape) {
+  const size_t scales = shape->type == KV_INT8 ? 2 * KV_PAGE_TOKENS * sizeof(float) : 0;
+  return key_bytes(shape) + value_bytes(shape) + scales;
+}
+
+size_t kv_page_data_bytes(const KvShape *shape) { return (size_t)shape->kv_heads * head_bytes(shape); }
+
+// The same range as F16's, so that nothing infinite gets in.
+static float clamped(float x) { return x > F16_LARGEST ? F16_LARGEST : x < -F16_LARGEST ? -F16_LARGEST : x; }
+
+// What a number of a row is multiplied with to become an INT8; *scale takes it back.
+static float int8_factor(const float *row, int n, float *scale) {
+  float largest = 0;
+  for (int d = 0; d < n; d++) {
+    const float size = fabsf(clamped(row[d]));
+    largest = largest < size ? size : largest;
+  }
+  *scale = largest / 127.0f;
+  return largest > QUANTIZE_LEAST ? 127.0f / largest : 0;
+}
+
+static int8_t int8_of(float x, float factor) {
+  return (int8_t)(bits_of_float(clamped(x) * factor + ROUND_MAGIC) & 0xff);
+}
+
+KvHead kv_page_head(const KvShape *shape, const uint8_t *page, int head) {
+  const uint8_t *keys = page + (size_t)head * head_bytes(shape);
+  const uint8_t *values = keys + key_bytes(shape);
+  const float *scales = shape->type == KV_INT8 ? (const float *)(values + value_bytes(shape)) : NULL;
+  return (KvHead){keys, values, scales, scales != NULL ? scales + KV_PAGE_TOKENS : NULL};
+}
+
+void kv_page_write_key(const KvShape *shape, uint8_t *page, int head, int at, const float *key) {
+  const KvHead there = kv_page_head(shape, page, head);
+  const int n = shape->head_size;
+  if (shape->type == KV_F32) {
+    for (int d = 0; d < n; d++)
+      ((float *)there.keys)[kv_key_index(n, d, at, KV_F32)] = key[d];
+  } else if (shape->type == KV_F16) {
+    for (int d = 0; d < n; d++)
+      ((uint16_t *)there.keys)[kv_key_index(n, d, at, KV_F16)] = f32_to_f16(key[d]);
+  } else {
+    const float factor = int8_factor(key, n, (float *)&there.key_scales[at]);
+    for (int d = 0; d < n; d++)
+      ((int8_t *)there.keys)[kv_key_index(n, d, at, KV_INT8)] = int8_of(key[d], factor);
+  }
+}
+
+void kv_page_write_value(const KvShape *shape, uint8_t *page, int head, int at, const float *value) {
+  const KvHead there = kv_page_head(shape, page, head);
+  const int n = shape->head_size;
+  if (shape->type == KV_F32) {
+    memcpy((float *)there.values + kv_value_index(n, 0, at, KV_F32), value, (size_t)n * sizeof *value);
+  } else if (shape->type == KV_F16) {
+    for (int d = 0; d < n; d++)
+      ((uint16_t *)there.values)[kv_value_index(n, d, at, KV_F16)] = f32_to_f16(value[d]);
+  } else {
+    const float factor = int8_factor(value, n, (float *)&there.value_scales[at]);
+    for (int d = 0; d < n; d++)
+      ((int8_t *)there.values)[kv_value_index(n, d, at, KV_INT8)] = int8_of(value[d], factor);
+  }
+}
+
+void kv_page_copy_value(const KvShape *shape, const uint8_t *source, int from, uint8_t *target, int to, int head) {
+  const KvHead read = kv_page_head(shape, source, head), written = kv_page_head(shape, target, head);
+  const size_t bytes = number_bytes(shape->type);
+  const int n = shape->head_size;
+  for (int d = 0; d < n; d++)
+    memcpy((uint8_t *)written.values + kv_value_index(n, d, to, shape->type) * bytes,
+           (const uint8_t *)read.values + kv_value_index(n, d, from, shape->type) * bytes, bytes);
+  if (shape->type == KV_INT8) ((float *)written.value_scales)[to] = read.value_scales[from];
+}
+
+void kv_page_clear(const KvShape *shape, uint8_t *page, int from, int to) {
+  const size_t bytes = number_bytes(shape->type);
+  for (int h = 0; h < shape->kv_heads; h++) {
+    const KvHead head = kv_page_head(shape, page, h);
+    for (int t = from; t < to; t++) {
+      for (int d = 0; d < shape->head_size; d++) {
+        memset((uint8_t *)head.keys + kv_key_index(shape->head_size, d, t, shape->type) * bytes, 0, bytes);
+        memset((uint8_t *)head.values + kv_value_index(shape->head_size, d, t, shape->type) * bytes, 0, bytes);
+      }
+      if (shape->type == KV_INT8) memset((float *)head.key_scales + t, 0, sizeof(float));
+      if (shape->type == KV_INT8) memset((float *)head.value_scales + t, 0, sizeof(float));
+    }
+  }
+}
+
+static float number_at(KvType type, const void *numbers, size_t index, const float *scales, int token) {
+  switch (type) {
+    case KV_F32: return ((const float *)numbers)[index];
+    case KV_F16: return f16_finite(((const uint16_t *)numbers)[index]);
+    default: return (float)((const int8_t *)numbers)[index] * scales[token];
+  }
+}
+
+float kv_page_key(const KvShape *shape, const uint8_t *page, int head, int at, int d) {
+  const KvHead there = kv_page_head(shape, page, head);
+  return number_at(shape->type, there.keys, kv_key_index(shape->head_size, d, at, shape->type), there.key_scales, at);
+}
+
+float kv_page_value(const KvShape *shape, const uint8_t *page, int head, int at, int d) {
+  const KvHead there = kv_page_head(shape, page, head);
+  return number_at(shape->type, there.values, kv_value_index(shape->head_size, d, at, shape->type), there.value_scales,
+                   at);
+}

@@ -1,0 +1,79 @@
+// A page of keys and values: KV_PAGE_TOKENS tokens of one layer, all KV heads.
+//
+//   for each KV head:   keys   [head_size][KV_PAGE_TOKENS]   so that a vector holds one dimension of many tokens
+//                       values [KV_PAGE_TOKENS][head_size]   so that a vector holds many dimensions of one token
+//
+// Numbers are F32 in the exact mode, else F16 or INT8. Of F16, each group of 8 tokens (of keys) or dimensions (of
+// values) stands in the order 0, 4, 1, 5, 2, 6, 3, 7, so that one vector load brings 0 to 3 in the low and 4 to 7 in
+// the high halves of its lanes; and a token's values are padded with zeros to a multiple of 8.
+//
+// INT8 numbers have a scale (F32) for each token's key and each token's value, behind the head's numbers: [2]
+// [KV_PAGE_TOKENS]. They stand in pairs, for products of 16-bit pairs with 32-bit sums: keys of two dimensions of one
+// token, values of two tokens in one dimension. An odd dimension's partner is 0, and values are padded as those of F16.
+#ifndef NIBBLE_KV_PAGE_H
+#define NIBBLE_KV_PAGE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "kernels.h"
+
+// What all pages of an engine have in common.
+typedef struct {
+  int layers, kv_heads, head_size;
+  KvType type;
+  const int *windows; /* [layers] tokens that a token sees, itself included; 0: all. NULL: all in every layer */
+} KvShape;
+
+static inline int kv_page_count(int tokens) { return (tokens + KV_PAGE_TOKENS - 1) / KV_PAGE_TOKENS; }
+
+// Bytes of a page's keys and values.
+size_t kv_page_data_bytes(const KvShape *shape);
+
+// Where, in such a group order, element i stands.
+static inline int kv_slot(int i) { return i / 8 * 8 + i % 4 * 2 + i / 4 % 2; }
+
+// Numbers that a token's key, and its value, of one head take in a page.
+static inline int kv_key_stride(int head_size, KvType type) {
+  return type == KV_INT8 ? (head_size + 1) / 2 * 2 : head_size;
+}
+static inline int kv_value_stride(int head_size, KvType type) {
+  return type == KV_F32 ? head_size : (head_size + 7) / 8 * 8;
+}
+
+// Where dimension d of token t's key stands among a head's keys.
+static inline size_t kv_key_index(int head_size, int d, int t, KvType type) {
+  const size_t group = (size_t)(t / 8) * (size_t)kv_key_stride(head_size, type) * 8;
+  if (type == KV_INT8) return group + (size_t)(d / 2 * 16 + t % 8 * 2 + d % 2);
+  return group + (size_t)d * 8 + (size_t)(type == KV_F32 ? t % 8 : kv_slot(t % 8));
+}
+
+// Where dimension d of token t's value stands among a head's values.
+static inline size_t kv_value_index(int head_size, int d, int t, KvType type) {
+  const size_t stride = (size_t)kv_value_stride(head_size, type);
+  if (type == KV_INT8) return (size_t)(t / 2) * stride * 2 + (size_t)(d * 2 + t % 2);
+  return (size_t)t * stride + (size_t)(type == KV_F32 ? d : kv_slot(d));
+}
+
+// One KV head of a page, as it stands there.
+typedef struct {
+  const void *keys, *values;
+  const float *key_scales, *value_scales; /* [KV_PAGE_TOKENS]; NULL where numbers are not INT8 */
+} KvHead;
+KvHead kv_page_head(const KvShape *shape, const uint8_t *page, int head);
+
+// Writes the key, and the value [head_size], of one head of token `at` of the page.
+void kv_page_write_key(const KvShape *shape, uint8_t *page, int head, int at, const float *key);
+void kv_page_write_value(const KvShape *shape, uint8_t *page, int head, int at, const float *value);
+
+// Copies the value of one head bit for bit, from token `from` of one page to token `to` of another, or of the same.
+void kv_page_copy_value(const KvShape *shape, const uint8_t *source, int from, uint8_t *target, int to, int head);
+
+// Makes the page's tokens from <= t < to zeros.
+void kv_page_clear(const KvShape *shape, uint8_t *page, int from, int to);
+
+// Reads a number back: dimension d of the key, or the value, of token `at`.
+float kv_page_key(const KvShape *shape, const uint8_t *page, int head, int at, int d);
+float kv_page_value(const KvShape *shape, const uint8_t *page, int head, int at, int d);
+
+#endif
