@@ -237,10 +237,9 @@ const float *nibble_session_logits(const NibbleSession *session);
 int nibble_session_length(const NibbleSession *session);
 const int32_t *nibble_session_tokens(const NibbleSession *session);
 
-// Keeps the first `length` tokens and gives back the pages of the rest; no effect where the session is shorter, or where
-// a pass is under way in it. Layers
-// with a sliding window have let go of what lies a page behind it: where a timeline of `length` tokens would need some
-// of that, nothing is kept. Returns how many tokens the session has now.
+// Keeps the first `length` tokens and gives back the pages of the rest; no effect where the session is shorter, or
+// where a pass is under way in it. Layers with a sliding window have let go of what lies a page behind it: where a
+// timeline of `length` tokens would need some of that, nothing is kept. Returns how many tokens the session has now.
 int nibble_session_truncate(NibbleSession *session, int length);
 
 // Makes room in a full context: keeps the first `keep` tokens, removes the `drop` tokens behind them, and moves the

@@ -42,7 +42,7 @@ struct NibbleSession {
   KvTable kv;
   int length;
   bool has_logits;
-  bool in_pass;  // one is under way that appends to it
+  bool in_pass;    // one is under way that appends to it
   float *logits;   /* [logits_stride] */
   int32_t *tokens; /* [context_size] */
 };

@@ -201,7 +201,8 @@ TEST(a_driven_pass_that_is_halted_leaves_the_session_as_it_was_and_the_next_one_
 
 // What was left to the engine to measure takes a while, which the first token does not wait for.
 TEST(an_early_pass_ends_before_anything_is_measured) {
-  const TinyModel model = tiny_model(&tiny_configs[0]);
+  TinyModel model = tiny_model(&tiny_configs[0]);
+  reverse(&model);
   NibbleOptions options = tiny_options();
   options.threads = 2;
   options.choose_threads = true;

@@ -395,8 +395,8 @@ TEST(forks_shifts_and_saves_whole_or_not_at_all) {
   CHECK_INT(refuse_each(check, branch, talk), 10);
   // The angles, the keys on their way, and a page in each layer.
   CHECK_INT(refuse_each(check, shift, talk), 4);
-  // Two sessions, two objects with a buffer each, and two pages in each of two layers.
-  CHECK_INT(refuse_each(check, save_and_restore, talk), 16);
+  // Two sessions, two objects with a buffer each, where the layers begin, and two pages in each of two layers.
+  CHECK_INT(refuse_each(check, save_and_restore, talk), 17);
   talk_close(talk);
 }
 
@@ -473,7 +473,7 @@ TEST(refuses_page_tables_larger_than_any_memory) {
 
 int main(void) {
   Check check = {0};
-  counts = true;
+  refusing = true;
   RUN(&check, reads_headers_or_says_that_memory_is_short);
   RUN(&check, builds_engines_whole_or_not_at_all);
   RUN(&check, builds_engines_under_a_budget_whole_or_not_at_all);

@@ -10,10 +10,10 @@
 
 // Wrapped functions have no context to be handed, hence these variables.
 static atomic_int calls_left = -1;  // allocations until one is refused; negative: none is
-static atomic_int live;             // allocations not freed yet, of threads that count
+static atomic_int live;             // allocations not freed yet
 static atomic_int threads_left = -1;
-// This thread's allocations count: those of the test, not what the platform makes of threads beside it.
-static _Thread_local bool counts;
+// Calls of this thread may be refused: the test's, not what the platform does for threads beside it.
+static _Thread_local bool refusing;
 
 void *__real_malloc(size_t size);
 void *__real_calloc(size_t count, size_t size);
@@ -21,10 +21,10 @@ void *__real_aligned_alloc(size_t alignment, size_t size);
 void __real_free(void *block);
 int __real_pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*start)(void *), void *argument);
 
-static bool refused(atomic_int *left) { return counts && atomic_load(left) >= 0 && atomic_fetch_sub(left, 1) == 0; }
+static bool refused(atomic_int *left) { return refusing && atomic_load(left) >= 0 && atomic_fetch_sub(left, 1) == 0; }
 
 static void *counted(void *block) {
-  if (block != NULL && counts) atomic_fetch_add(&live, 1);
+  if (block != NULL) atomic_fetch_add(&live, 1);
   return block;
 }
 
@@ -43,7 +43,7 @@ void *__wrap_aligned_alloc(size_t alignment, size_t size) {
 
 void __wrap_free(void *block);
 void __wrap_free(void *block) {
-  if (block != NULL && counts) atomic_fetch_sub(&live, 1);
+  if (block != NULL) atomic_fetch_sub(&live, 1);
   __real_free(block);
 }
 
@@ -60,10 +60,10 @@ static int live_allocations(void) {
 int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*start)(void *), void *argument);
 int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*start)(void *), void *argument) {
   if (refused(&threads_left)) return 11;
-  const bool before = counts;
-  counts = false;
+  const bool before = refusing;
+  refusing = false;
   const int status = __real_pthread_create(thread, attributes, start, argument);
-  counts = before;
+  refusing = before;
   return status;
 }
 
