@@ -1,6 +1,6 @@
 // libFuzzer entry for the GGUF reader. Build it alone with the reader, never into the library:
-//   clang -std=c11 -g -O1 -fsanitize=fuzzer,address,undefined src/gguf_fuzz.c src/gguf.c src/gguf_value.c src/quant.c
-//         src/text.c src/error.c -o build/gguf_fuzz
+//   clang -std=c11 -g -O1 -fsanitize=fuzzer,address,undefined src/gguf_fuzz.c src/gguf.c src/gguf_tables.c
+//         src/gguf_value.c src/checksum.c src/quant.c src/text.c src/error.c -o build/gguf_fuzz
 // Besides crashes it looks for broken promises: a tensor outside the file, a value outside the header, and a prefix
 // judged otherwise than the whole.
 #include <stdlib.h>

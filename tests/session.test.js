@@ -147,6 +147,22 @@ test('the KV type that was asked for is told, and INT8 takes little more than ha
   half.close();
 });
 
+test('a memory budget of nothing is one, and none is none', async () => {
+  const runtime = await Runtime.start(
+    (await import(new URL('node/nibble.mjs', WASM).href)).default,
+    await WebAssembly.compile(readFileSync(new URL('nibble-simd128.wasm', WASM))),
+    0,
+  );
+  const pieces = [new Uint8Array(readFileSync(path))];
+  const { header } = await readHeader(runtime, { size: pieces[0].length, read: async () => pieces.shift() ?? null });
+  for (const memoryBudget of [0, 0.5, 1]) {
+    assert.throws(() => header.describe({ ...OPTIONS, memoryBudget }), { code: 'BUDGET_TOO_SMALL' });
+  }
+  assert.equal(header.describe({ ...OPTIONS, memoryBudget: null }).info.budget, null);
+  header.close();
+  runtime.close();
+});
+
 test('a session samples of the tokens that a mask allows', async () => {
   for (const { model } of models) {
     const session = await sessionWith(model, TEXT.slice(0, 20));
