@@ -23,6 +23,8 @@ const LIBRARY_OUTPUTS = [
 
 export const SITE = 'build/site';
 const SERVICE_WORKER = 'sw.js';
+// As it is: what would be made of it may be too new for the browsers that it is for.
+const START = 'start.js';
 const SERVICE_WORKER_SOURCES = ['web/sw.js', 'web/headers.js'];
 const PAGE_ENTRIES = [
   { in: 'web/app.js', out: 'app' },
@@ -113,7 +115,7 @@ async function bundleSite() {
   for (const path of library) copy(path, path.replace(LIBRARY, `${SITE}/nibble`));
   for (const path of MODELS) if (existsSync(join(ROOT, path))) copy(path, `${SITE}/${path}`);
   for (const name of namesIn('web')) {
-    if (/\.(html|webmanifest|svg|png)$/.test(name)) copy(`web/${name}`, `${SITE}/${name}`);
+    if (name === START || /\.(html|webmanifest|svg|png)$/.test(name)) copy(`web/${name}`, `${SITE}/${name}`);
   }
   await sealSite(join(ROOT, SITE));
   stamp.write();

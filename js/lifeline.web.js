@@ -35,12 +35,21 @@ export function watchLifeline({ lock, database }, signal, onEnd) {
 }
 
 function holdDatabase(name, post) {
-  const request = globalThis.indexedDB?.open(name);
-  if (request === undefined) return;
+  const request = openDatabase(name);
+  if (request === null) return;
   // A connection that is asked to close, and does not, stays open.
   request.onsuccess = () => post({ lifeline: { database: name } });
   request.onerror = (event) => event.preventDefault();
   discardOthers(name).catch(() => {});
+}
+
+/** Null where a page may store nothing, as in a sandboxed frame. */
+function openDatabase(name) {
+  try {
+    return globalThis.indexedDB?.open(name) ?? null;
+  } catch {
+    return null;
+  }
 }
 
 /** What pages left that were ended by force. Those of living workers go when these end. */

@@ -226,6 +226,21 @@ test('a port that is taken is passed over', async () => {
   await new Promise((resolve) => other.close(resolve));
 });
 
+test('listening on all addresses, the server names those that can be opened', async () => {
+  for (const host of ['0.0.0.0', '::']) {
+    const open = await serve({ port: 0, host, root: site });
+    try {
+      for (const url of [open.url, ...open.others]) {
+        assert.doesNotMatch(url, /0\.0\.0\.0|\[::\]/);
+        assert.equal((await fetch(url)).status, 200, url);
+      }
+      assert.ok(open.others.every((url) => !/127\.|localhost/.test(url)));
+    } finally {
+      await open.close();
+    }
+  }
+});
+
 describe('the command line', () => {
   const REFUSED = [
     ['--port', 'abc'],

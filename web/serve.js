@@ -4,6 +4,7 @@
 import { createReadStream, existsSync } from 'node:fs';
 import { realpath, stat } from 'node:fs/promises';
 import { createServer } from 'node:http';
+import { networkInterfaces } from 'node:os';
 import { extname, join, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
@@ -125,7 +126,8 @@ function listen(server, port, host) {
  * Serves the page as js/bundle.js has built it.
  * @param {{ port?: number, host?: string, root?: string }} [options] Where `port` is taken, the next free one of the
  *   twenty after it is used; 0 lets the system choose. `root` is the folder to serve.
- * @returns {Promise<{ url: string, close: () => Promise<void> }>}
+ * @returns {Promise<{ url: string, others: string[], close: () => Promise<void> }>} `url`: where it can be opened here;
+ *   `others`: where other machines find it, if `host` stands for all addresses of this one
  */
 export async function serve({ port = 8080, host = '127.0.0.1', root = SITE } = {}) {
   const server = createServer((request, response) => {
@@ -140,13 +142,27 @@ export async function serve({ port = 8080, host = '127.0.0.1', root = SITE } = {
       if (!another) throw error;
     }
   }
-  const name = host.includes(':') ? `[${host}]` : host;
+  const { port: taken } = server.address();
+  const isAny = ANY.includes(host);
   const close = () =>
     new Promise((resolve) => {
       server.close(resolve);
       server.closeAllConnections();
     });
-  return { url: `http://${name}:${server.address().port}/`, close };
+  const others = isAny ? addressesOfThisMachine().map((address) => urlOf(address, taken)) : [];
+  return { url: urlOf(isAny ? (host === '::' ? 'localhost' : '127.0.0.1') : host, taken), others, close };
+}
+
+// What a server listens on for all of its machine's addresses, and what nobody can open.
+const ANY = ['0.0.0.0', '::', ''];
+const LOOPBACK = ['localhost', '127.0.0.1', '::1'];
+
+const urlOf = (host, port) => `http://${host.includes(':') ? `[${host}]` : host}:${port}/`;
+
+/** Those of IPv4, which people can type. */
+function addressesOfThisMachine() {
+  const all = Object.values(networkInterfaces()).flat();
+  return all.filter(({ family, internal }) => family === 'IPv4' && !internal).map(({ address }) => address);
 }
 
 /** The command line as { port, host, help }. @throws {UsageError} */
@@ -172,9 +188,10 @@ async function main() {
   const { port, host, help } = readCommandLine();
   if (help) return console.log(USAGE);
   if (!existsSync(join(SITE, 'index.html'))) throw new UsageError("The page is not built yet; 'npm start' builds it.");
-  const { url } = await serve({ port, host });
+  const { url, others } = await serve({ port, host });
   console.log(`Nibble is at ${url} (Ctrl-C ends it).`);
-  if (!['localhost', '127.0.0.1', '::1'].includes(host)) {
+  if (others.length > 0) console.log(`Other machines find it at ${others.join(' and ')}.`);
+  if (!LOOPBACK.includes(host)) {
     console.log(
       'Threads need a secure context: over plain HTTP other machines get one thread. Put HTTPS in front of it.',
     );

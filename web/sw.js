@@ -1,7 +1,7 @@
 // The service worker: keeps the whole page for when there is no network, and gives it the headers of isolation where
 // its host sends none. One service worker serves one version: the files that js/bundle.js listed in self.SITE, each
 // checked by its hash before any of them counts.
-import { HEADERS } from './headers.js';
+import { PAGE_HEADERS } from './headers.js';
 
 const { version, files } = self.SITE;
 const { scope } = self.registration;
@@ -15,6 +15,12 @@ const PATHS = new Set(files.map(({ path }) => path));
 // A host may send /index.html on to /, so the page goes by that name.
 const PAGE = 'index.html';
 const FETCH_MILLISECONDS = 240_000;
+// One's own machine, where one port serves one project today and another tomorrow.
+const LOOPBACK = /^(localhost|.*\.localhost|127(\.\d+){3}|\[::1\])$/;
+const LOOPBACK_MILLISECONDS = 3000;
+// As index.html has it, in any version.
+const MARK = 'name="application-name" content="Nibble"';
+const GONE = [404, 410];
 
 self.addEventListener('install', (event) => event.waitUntil(install()));
 
@@ -32,8 +38,11 @@ self.addEventListener('fetch', (event) => {
   const { request } = event;
   const path = pathOf(request.url);
   if (path === null || !['GET', 'HEAD'].includes(request.method)) return;
-  if (PATHS.has(path)) event.respondWith(answerFromCache(request, path));
-  else if (request.mode === 'navigate' || request.destination === 'worker') event.respondWith(answerIsolated(request));
+  // Other pages below this one are none of its business.
+  if (!PATHS.has(path)) return;
+  const isVisit = path === PAGE && request.mode === 'navigate';
+  if (isVisit && LOOPBACK.test(self.location.hostname)) event.respondWith(answerOnLoopback(request));
+  else event.respondWith(answerFromCache(request, path));
 });
 
 /** Brings every file into this version's cache, or none. */
@@ -85,7 +94,7 @@ async function digest(bytes) {
 function headersToKeep(response, sha256, bytes) {
   const kept = KEPT_HEADERS.filter((name) => response.headers.has(name));
   return {
-    ...HEADERS,
+    ...PAGE_HEADERS,
     ...Object.fromEntries(kept.map((name) => [name, response.headers.get(name)])),
     'Content-Length': bytes.byteLength,
     'Accept-Ranges': 'bytes',
@@ -101,6 +110,11 @@ async function dropOthers() {
 
 /** Whether everything is kept; what the browser has dropped is fetched again. */
 async function tellState() {
+  // Not before the page has registered this one anew, which would bring it back.
+  if (await isGone()) {
+    await leave();
+    return { version, complete: false };
+  }
   const complete = await install().then(
     () => true,
     () => false,
@@ -156,13 +170,36 @@ async function cut(found, range) {
   return new Response(body.slice(start, end), { status: 206, headers });
 }
 
+/** The page as it is kept, unless what is served at its address is no Nibble any more: then that, and this one leaves. */
+async function answerOnLoopback(request) {
+  const signal = AbortSignal.timeout(LOOPBACK_MILLISECONDS);
+  const response = await fetch(request.url, { cache: 'no-cache', signal }).catch(() => null);
+  const isPage = response?.ok && (await response.clone().text()).includes(MARK);
+  if (response === null || isPage || !(response.ok || GONE.includes(response.status)))
+    return answerFromCache(request, PAGE);
+  await leave();
+  return response.redirected ? Response.redirect(response.url) : response;
+}
+
+/** Whether the site was taken down, or replaced by another: it is not shown for ever then. */
+async function isGone() {
+  const answer = await fetch(self.location.href, { method: 'HEAD', cache: 'no-store' }).catch(() => null);
+  return GONE.includes(answer?.status);
+}
+
+/** What is kept goes first: pages that are open are asked for through this service worker to their end. */
+async function leave() {
+  for (const name of await caches.keys()) if (name.startsWith(PREFIX)) await caches.delete(name);
+  await self.registration.unregister();
+}
+
 /** What is not kept comes from the network, with the headers without which an isolated page may not have it. */
 async function answerIsolated(request) {
   const response = await fetch(request);
   // A redirect of a navigation is the browser's to follow, and nobody may look into it.
   if (response.type === 'opaqueredirect' || response.status === 0 || response.redirected) return response;
   const headers = new Headers(response.headers);
-  for (const [name, value] of Object.entries(HEADERS)) headers.set(name, value);
+  for (const [name, value] of Object.entries(PAGE_HEADERS)) headers.set(name, value);
   const { status, statusText } = response;
   return new Response([101, 204, 205, 304].includes(status) ? null : response.body, { status, statusText, headers });
 }
