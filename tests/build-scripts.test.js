@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
 import { after, describe, test } from 'node:test';
@@ -51,6 +51,32 @@ describe('get-emscripten.sh', () => {
     const { status, stdout, stderr } = find({ PATH: `${emcc('too-old', '3.1.68')}:${bin}` });
     assert.deepEqual([status, stdout], [1, '']);
     assert.match(stderr, /^get-emscripten: Emscripten 3\.1\.69 was not found.*install.*PATH.*EMSDK\.\n$/);
+  });
+
+  test('names no host that packages come from: apt says where', () => {
+    const text = readFileSync(script, 'utf8');
+    const hosts = [...text.matchAll(/https?:\/\/([\w.-]+)/g)].map(([, host]) => host);
+    // Where a person reads how to install it by hand.
+    assert.deepEqual(hosts, ['emscripten.org']);
+    assert.doesNotMatch(text, /debian\.org|registry|mirrors?\./);
+  });
+
+  test('says so where apt knows no place that has packages', () => {
+    const checkout = join(folder, 'checkout');
+    mkdirSync(join(checkout, 'wasm'), { recursive: true });
+    const copy = join(checkout, 'wasm/get-emscripten.sh');
+    // A keyring and a compiler, as on a machine where apt has no sources.
+    const ready = readFileSync(script, 'utf8')
+      .replace(/^keyring=.*$/m, `keyring=${copy}`)
+      .replace(/^llvm=.*$/m, `llvm=${join(folder, 'llvm')}`);
+    writeFileSync(copy, ready, { mode: 0o755 });
+    const place = binaries('debian', ['sh', 'dirname', 'sort', 'head', 'mkdir', 'rm', 'id', 'flock', 'tail', 'node']);
+    mkdirSync(join(folder, 'llvm'));
+    const tools = ['llvm/clang', 'llvm/wasm-ld', 'llvm/llvm-ar', 'debian/python3', 'debian/apt-get', 'debian/dpkg-deb'];
+    for (const tool of [...tools, 'debian/sudo']) writeFileSync(join(folder, tool), '#!/bin/sh\n', { mode: 0o755 });
+    const { status, stderr } = spawnSync('/bin/sh', [copy], { env: { PATH: place }, encoding: 'utf8' });
+    assert.equal(status, 1);
+    assert.match(stderr, /^get-emscripten: apt knows no place .*sources\.list.*PATH.*EMSDK\.\n$/);
   });
 });
 

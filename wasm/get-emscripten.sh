@@ -81,10 +81,10 @@ install_compiler() {
     fail "the Debian packages$missing could not be installed (the lines above say why); install them by hand, then run this again."
 }
 
+# Where apt finds Debian's packages, by its own configuration.
 mirror() {
   # shellcheck disable=SC2016  # apt-get fills in $(SITE)
-  site=$(apt-get indextargets --format '$(SITE)' 'Created-By: Packages' 'Label: Debian' 2>/dev/null | head -n 1)
-  printf '%s\n' "${site:-http://deb.debian.org/debian}"
+  apt-get indextargets --format '$(SITE)' 'Created-By: Packages' 'Label: Debian' 2>/dev/null | head -n 1
 }
 
 # apt-get on lists of its own that know Debian 13, so that the machine's own sources stay as they are.
@@ -96,6 +96,13 @@ apt13() {
 download() {
   mkdir -p "$work/apt/lists/partial" "$work/apt/cache/archives/partial" "$work/debs"
   site=$(mirror)
+  if [ -z "$site" ]; then
+    # Never updated, apt does not say yet where its lists are from.
+    quietly as_root apt-get update -q || true
+    site=$(mirror)
+  fi
+  [ -n "$site" ] ||
+    fail "apt knows no place that has Debian's packages, so Emscripten $minimum cannot be fetched; name one in apt's sources (man sources.list), or $elsewhere."
   printf 'deb [signed-by=%s] %s trixie main\n' "$keyring" "$site" >"$work/apt/sources.list"
   say "Fetching Emscripten $minimum from $site."
   quietly apt13 update ||
