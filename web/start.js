@@ -7,11 +7,15 @@
       zh: '浏览器不能从文件直接运行此页面，只能通过网页服务器打开：请在 Nibble 的文件夹中运行“npm start”，然后打开它显示的地址。',
     },
     old: {
-      en: 'This browser is too old for this page: it takes Chrome or Edge 98, Firefox 100, Safari 16.4, or a newer one.',
-      zh: '此浏览器版本过旧，无法运行此页面：请使用 Chrome 或 Edge 98、Firefox 100、Safari 16.4 或更新的版本。',
+      en: 'This browser is too old for this page: it takes Chrome or Edge 103, Firefox 104, Safari 16.4, or a newer one.',
+      zh: '此浏览器版本过旧，无法运行此页面：请使用 Chrome 或 Edge 103、Firefox 104、Safari 16.4 或更新的版本。',
     },
   };
-  const isOld = typeof structuredClone !== 'function' || !AbortSignal.abort || typeof HTMLDialogElement !== 'function';
+  const isOld =
+    typeof structuredClone !== 'function' ||
+    !AbortSignal.timeout ||
+    ![].findLast ||
+    typeof HTMLDialogElement !== 'function';
   const problem = location.protocol === 'file:' ? 'file' : isOld ? 'old' : null;
   if (problem === null) return;
   const place = document.getElementById('cannot-start');
