@@ -177,6 +177,23 @@ describe('what is kept of a conversation that another tab deletes', () => {
       },
       { code: null, titles: [] },
     ],
+    'a save after a new name was given': [
+      async ({ ours, theirs, conversation }) => {
+        await theirs.rename(conversation.id, 'Renamed');
+        await ours.save(conversation);
+        if (conversation.title !== 'Renamed' || !conversation.renamed) throw new Error(conversation.title);
+      },
+      { code: null, titles: ['Renamed'] },
+    ],
+    'an import of a newer one of another name': [
+      async ({ ours, theirs, conversation, archive }) => {
+        await theirs.rename(conversation.id, 'Renamed');
+        const newer = JSON.parse(archive);
+        Object.assign(newer.conversations[0], { title: 'Imported', renamed: true, updatedAt: Date.now() + 1000 });
+        await ours.import(JSON.stringify(newer));
+      },
+      { code: null, titles: ['Imported'] },
+    ],
     'an import of a newer one as it is deleted': [
       async ({ ours, theirs, conversation, archive }) => {
         const newer = JSON.parse(archive);

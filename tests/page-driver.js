@@ -162,6 +162,7 @@ export async function scriptEngine(page, script) {
   class Engine {
     info = { name: 'scripted', quantization: { label: 'Q4_0' }, contextSize: script.contextSize, trainedContext: script.contextSize,
       threads: 1, kernelSet: 'scripted', warnings: [], wasm: 'simd128', storage: { kind: null, id: null, state: 'none', bytesPerSecond: 0, problem: null }, ...script.info };
+    closed = new Promise((resolve) => { this.end = resolve; });
     async memory() { return { wasm: 2e6, weights: 1e6, kvCache: 5e5, activations: 1e5, other: 1e5, javascript: 3e6, total: 5e6, ...script.memory }; }
     async render(messages) { return render(messages); }
     async countTokens({ messages, continueLast }) {
@@ -178,7 +179,7 @@ export async function scriptEngine(page, script) {
       if (tokens > script.contextSize) throw new NibbleError('CONTEXT_FULL', 'Too long.', { details: { tokens, contextSize: script.contextSize } });
       return { leftOut, tokens };
     }
-    async unload() { globalThis.unloads++; }
+    async unload() { globalThis.unloads++; this.end(); }
     async createSession() { return this; }
     async restoreSession() { return null; }
     async savedSessions() { return []; }
@@ -187,6 +188,7 @@ export async function scriptEngine(page, script) {
     async close() {}
     complete({ signal, onPrefill, ...options }) {
       globalThis.calls.push(options);
+      const { end } = this;
       const promptTokens = count(render(options.messages));
       const pieces = script.answers[Math.min(globalThis.calls.length, script.answers.length) - 1];
       let settle, fail;
@@ -204,7 +206,7 @@ export async function scriptEngine(page, script) {
           if (tokens === script.holdAt) await held;
           if (tokens === script.crashAt && globalThis.calls.length === 1) {
             const error = new NibbleError('ENGINE_CRASHED', 'unreachable');
-            fail(error); throw error;
+            end(error); fail(error); throw error;
           }
           if (signal?.aborted) { finishReason = 'cancelled'; break; }
           if (tokens >= (options.maxTokens ?? Infinity)) { finishReason = 'length'; break; }

@@ -164,3 +164,89 @@ describe('an answer', () => {
     await opened.close();
   });
 });
+
+/**
+ * Before `goto`: the engine's worker is gone, without a word, as soon as it is asked for something or tells something.
+ * @param {import('playwright-core').Page} page
+ * @param {{ asked?: string, told?: string }} when the method that is called, or the kind of event that comes, first
+ */
+const killWorker = (page, when) =>
+  page.addInitScript(({ asked, told }) => {
+    window.asked = [];
+    let isKilled = false;
+    const kill = (worker) => {
+      if (isKilled) return;
+      isKilled = true;
+      worker.terminate();
+    };
+    window.Worker = class extends Worker {
+      constructor(...given) {
+        super(...given);
+        this.addEventListener('message', ({ data }) => {
+          if (told !== undefined && data?.event?.[told] !== undefined) kill(this);
+        });
+      }
+
+      postMessage(message, ...rest) {
+        super.postMessage(message, ...rest);
+        window.asked.push(message?.method);
+        if (message?.method === asked) kill(this);
+      }
+    };
+  }, when);
+
+describe('a worker that is gone', () => {
+  const started = async (when) => {
+    const before = async (page) => {
+      await driver.forgetVisits(page);
+      await killWorker(page, when);
+    };
+    return driver.openPage(browser, { before });
+  };
+  const close = (opened) => {
+    opened.complaints.length = 0;
+    return opened.close();
+  };
+  const asked = (page, method) =>
+    page.evaluate((name) => window.asked.filter((other) => other === name).length, method);
+
+  test('at the start can be started again', LIMIT, async () => {
+    const opened = await started({ told: 'phase' });
+    const { page } = opened;
+    await page.locator('#problem[data-code=WORKER_FAILED]').waitFor();
+    assert.doesNotMatch(await page.locator('#problem').innerText(), /still loaded/);
+    await page.locator('#remedy').click();
+    await page.locator('#model-state[data-state=ready]').waitFor();
+    assert.match(await driver.converse(page, 'Hello'), /\p{L}/u);
+    await close(opened);
+  });
+
+  const PHASES = { 'as it reads a prompt': { asked: 'complete' }, 'in an answer': { told: 'text' } };
+  for (const [phase, when] of Object.entries(PHASES)) {
+    test(`${phase} is replaced, and the answer is there after all`, LIMIT, async () => {
+      const opened = await started(when);
+      const { page } = opened;
+      await driver.untilReady(page);
+      await driver.ask(page, 'What is 3 + 4?');
+      await page.locator('.notice', { hasText: 'The engine has ended unexpectedly.' }).waitFor();
+      await again(page).click();
+      await page.waitForFunction(() => /7/.test(document.querySelector('.message.assistant .text')?.textContent));
+      await driver.untilIdle(page);
+      await driver.untilReady(page);
+      assert.equal(await asked(page, 'load'), 2);
+      await close(opened);
+    });
+  }
+
+  test('in a save is replaced, and nothing is lost', LIMIT, async () => {
+    const opened = await started({ asked: 'sessionSave' });
+    const { page } = opened;
+    await driver.untilReady(page);
+    const answer = await driver.converse(page, 'Hello');
+    await driver.untilEqual(() => asked(page, 'load'), 2);
+    await driver.untilReady(page);
+    assert.match(await driver.converse(page, 'Who are you?'), /\p{L}/u);
+    assert.equal((await answers(page))[0], answer);
+    await close(opened);
+  });
+});

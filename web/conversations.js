@@ -124,13 +124,15 @@ class Kept {
     if (kept === undefined && revisionOf(head) > 0 && !this.isRefilled) throw new ConversationDeleted();
     // Two tabs may write in it where the browser has no locks.
     if (revisionOf(kept) > revisionOf(head)) throw new ConversationChanged();
-    const revision = revisionOf(kept) + 1;
+    // A name that a reader has given it, in whichever tab, stays.
+    const { title, renamed } = kept?.renamed ? kept : head;
+    const changes = { title, renamed, revision: revisionOf(kept) + 1 };
     await Promise.all([
-      transaction.objectStore('heads').put({ ...head, revision }),
+      transaction.objectStore('heads').put({ ...head, ...changes }),
       transaction.objectStore('messages').put(messages, head.id),
       transaction.done,
     ]);
-    return revision;
+    return changes;
   }
 
   async rename(id, title) {
@@ -165,7 +167,7 @@ class Unkept {
 
   async put(conversation) {
     this.#all.set(conversation.id, structuredClone(conversation));
-    return revisionOf(conversation);
+    return {};
   }
 
   async rename(id, title) {
@@ -256,7 +258,7 @@ export class Conversations {
   async #save(conversation) {
     const first = conversation.messages.find(({ role }) => role === 'user');
     if (!conversation.renamed && first) conversation.title = titleFrom(first.content);
-    conversation.revision = await this.#use((store) => store.put(conversation));
+    Object.assign(conversation, await this.#use((store) => store.put(conversation)));
     this.#channel.postMessage(conversation.id);
   }
 
@@ -315,6 +317,7 @@ export class Conversations {
     if (present !== null && present.updatedAt >= conversation.updatedAt) return false;
     try {
       await this.save({ ...conversation, revision: present?.revision });
+      if (present?.renamed) await this.rename(conversation.id, conversation.title);
       return true;
     } catch (error) {
       if (!['CONVERSATION_CHANGED', 'CONVERSATION_DELETED'].includes(error.code)) throw error;

@@ -6,7 +6,7 @@ import { Pace } from './pace.js';
 // From this size on a machine may not hold two models at once, in bytes.
 const LARGE_MODEL = 5e8;
 /** A worker answers between two steps of what it computes, which may be long ones. One that is gone never does. */
-export const ANSWER_MILLISECONDS = 20_000;
+export const ANSWER_MILLISECONDS = 60_000;
 
 /** The errors after which an engine is of no more use. */
 const FATAL = ['ENGINE_CRASHED', 'WORKER_FAILED'];
@@ -218,7 +218,7 @@ export class EngineRoom {
     this.engine = engine;
     Object.assign(this, { model, options, keeps });
     this.#isUntried = this.isRenewing;
-    engine.closed?.then((reason) => this.#lose(engine, reason));
+    engine.closed.then((reason) => reason && this.#lose(engine, reason));
     if (previous !== null) this.#unload(previous);
   }
 
