@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { mkdirSync, readFileSync, renameSync, utimesSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { join } from 'node:path';
-import { after, before, beforeEach, describe, test } from 'node:test';
+import { afterEach, before, beforeEach, describe, test } from 'node:test';
 import { createEngine, openModelStore } from '../js/index.node.js';
 import { readManifest } from '../js/manifest.js';
 import { addressOf, fileFacts } from '../js/model-id.js';
@@ -37,8 +37,14 @@ async function load(model, options = {}) {
   return { tokens: tokens.join(), ...storage };
 }
 
-const textOf = async (bytes) =>
-  (await load(bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.length), { store: null })).tokens;
+// By the bytes of a model.
+const texts = new Map();
+/** What a model of these bytes writes. */
+async function textOf(bytes) {
+  const copy = () => bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.length);
+  if (!texts.has(bytes)) texts.set(bytes, (await load(copy(), { store: null })).tokens);
+  return texts.get(bytes);
+}
 
 async function withStore(use) {
   const models = await openModelStore({ store });
@@ -82,6 +88,7 @@ async function serve(files) {
     response.write(bytes.subarray(start, Math.max(start, limit)));
   });
   server.listen(0, '127.0.0.1');
+  server.unref();
   await once(server, 'listening');
   const close = () => {
     server.closeAllConnections();
@@ -367,7 +374,7 @@ describe('a newer file', () => {
     web = await serve({ '/m.gguf': file });
     url = `${web.url}/m.gguf`;
   });
-  after(() => web?.close());
+  afterEach(() => web.close());
   const replace = () => Object.assign(file, { bytes: two, etag: '"new"', lastModified: new Date(2e12).toUTCString() });
 
   test('is told by check(), with what the server says of both; what is stored stays until it is asked for', async () => {
