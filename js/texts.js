@@ -9,6 +9,7 @@ const FALLBACK_STOPS = ['\nUser:'];
 
 /** A tag that opens the model's thoughts, at the end of a prompt or the head of an answer. */
 const OPENED = /(<[a-z][a-z_-]*>|\[[A-Z]+\])\s*$/;
+const MOST_OPENING = 200;
 
 /**
  * @typedef {import('./chat.js').WriteOptions & { continueLast?: boolean, parseSpecial?: boolean }} ChatOptions
@@ -118,7 +119,7 @@ export class Texts {
 
 /** An answer that has begun, without the tag that opens its thoughts where the prompt ends in that tag. */
 function withoutOpening(answer, prompt) {
-  const tag = OPENED.exec(prompt);
+  const tag = OPENED.exec(prompt.slice(-MOST_OPENING));
   if (tag === null || !answer.trimStart().startsWith(tag[1])) return answer;
   const rest = answer.trimStart().slice(tag[1].length);
   const space = tag[0].slice(tag[1].length);

@@ -278,6 +278,12 @@ for (const [name, template] of Object.entries(BOMBS)) {
 
 test('much white space is only that', () => {
   assert.equal(render(`${' '.repeat(200_000)}{{- messages[0].content -}}${'\n'.repeat(50_000)}`), 'Hello');
+  assert.equal(render(`x${' '.repeat(200_000)}x{{- 1 }}`), `x${' '.repeat(200_000)}x1`);
+  // Time in the square of it would be hours.
+  const long = `${' '.repeat(2_000_000)}x`;
+  const trims =
+    '{{ messages[0].content | trim }}{{ messages[0].content.rstrip() | length }}{{ messages[0].content.split() }}';
+  assert.equal(render(trims, [{ role: 'user', content: long }]), "x2000001['x']");
 });
 
 test('a long chat stays within the bounds', () => {

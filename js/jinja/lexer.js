@@ -1,7 +1,7 @@
 // Splits a template into the text between tags and the words inside of them, as Jinja2 does with trim_blocks and
 // lstrip_blocks: the line break behind a block tag goes, and so does the blank before one that begins its line.
 import { TemplateError } from './errors.js';
-import { SPACES } from './text.js';
+import { endOfText, SPACES } from './text.js';
 
 /**
  * @typedef {object} Token
@@ -11,7 +11,6 @@ import { SPACES } from './text.js';
  */
 
 const SPACE = new RegExp(`[${SPACES}]*`, 'y');
-const TRAILING_SPACE = new RegExp(`[${SPACES}]+$`);
 const ONLY_SPACE = new RegExp(`^[${SPACES}]*$`);
 const TAG = /\{\{|\{%|\{#/g;
 const RAW = new RegExp(`\\{%([-+]?)[${SPACES}]*raw[${SPACES}]*(-?)%\\}`, 'y');
@@ -66,7 +65,7 @@ class Lexer {
   }
 
   #stripped(text, tag, sign, start) {
-    if (sign === '-') return text.replace(TRAILING_SPACE, '');
+    if (sign === '-') return text.slice(0, endOfText(text));
     if (sign === '+' || tag === '{{') return text;
     const line = text.lastIndexOf('\n') + 1;
     const beginsLine = line > 0 || start === 0 || this.#source[start - 1] === '\n';

@@ -55,7 +55,7 @@ function title(runtime, value) {
 function toInteger(_, value, fallback, base) {
   if (value instanceof Undefined) value.fail();
   if (isText(value)) {
-    const digits = plain(strip(value, null)).replace(/(?<=\w)_(?=\w)/g, '');
+    const digits = plain(strip(value, null)).replace(/(\w)_(?=\w)/g, '$1');
     const radix = wholeNumber(base, 'base');
     const whole = parseWhole(digits, radix);
     if (whole !== null) return checkedWhole(whole);
@@ -88,7 +88,7 @@ function parseFloatText(text) {
 function toFloat(_, value, fallback) {
   if (value instanceof Undefined) value.fail();
   if (isNumber(value)) return new Float(numberOf(value));
-  const float = isText(value) ? parseFloatText(plain(strip(value, null)).replace(/(?<=\d)_(?=\d)/g, '')) : null;
+  const float = isText(value) ? parseFloatText(plain(strip(value, null)).replace(/(\d)_(?=\d)/g, '$1')) : null;
   return float === null ? fallback : new Float(float);
 }
 

@@ -5,6 +5,7 @@ import { padded } from './format.js';
 import {
   characterStarts,
   countCharacters,
+  endOfText,
   isText,
   LINE_ENDS,
   mapText,
@@ -20,7 +21,6 @@ import { isNone, itemsOf, Tuple, typeName, wholeNumber } from './values.js';
 /** @typedef {import('./budget.js').Budget} Budget */
 
 const LEADING = new RegExp(`^[${SPACES}]+`);
-const TRAILING = new RegExp(`[${SPACES}]+$`);
 const WORDS = new RegExp(`[^${SPACES}]+`, 'g');
 const LINES = new RegExp(`\\r\\n|[${LINE_ENDS}]`, 'g');
 
@@ -29,7 +29,7 @@ export function strip(text, characters, { left = true, right = true } = {}) {
   const value = plain(text);
   if (isNone(characters)) {
     const start = left ? (LEADING.exec(value)?.[0].length ?? 0) : 0;
-    const end = right && start < value.length ? (TRAILING.exec(value)?.index ?? value.length) : value.length;
+    const end = right ? Math.max(start, endOfText(value)) : value.length;
     return slice(text, start, end);
   }
   const set = new Set(stringOf(characters, 'what is stripped'));

@@ -135,5 +135,14 @@ export function characterStarts(value) {
 /** What Python takes for white space, for a regular expression's character class. */
 export const SPACES = '\\t-\\r\\x1c- \\x85\\xa0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000';
 
+const SPACE = new RegExp(`[${SPACES}]`);
+
+/** Where the white space at the end of a text begins. A regular expression takes time in the square of a run of it. */
+export function endOfText(/** @type {string} */ value) {
+  let end = value.length;
+  while (end > 0 && SPACE.test(value[end - 1])) end--;
+  return end;
+}
+
 /** What Python takes for the end of a line, likewise. */
 export const LINE_ENDS = '\\n\\r\\v\\f\\x1c-\\x1e\\x85\\u2028\\u2029';
