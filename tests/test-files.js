@@ -45,7 +45,10 @@ export async function runTestFiles(paths, { lanes, beside = [] }) {
     while (queue.length > 0) await runOne(queue.shift());
   };
   try {
-    await Promise.all([...beside.map(runOne), ...Array.from({ length: lanes }, lane)]);
+    await Promise.all([
+      ...paths.filter((path) => beside.includes(path)).map(runOne),
+      ...Array.from({ length: lanes }, lane),
+    ]);
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
