@@ -12,6 +12,7 @@ const PERCENT = /%(?:\(([^)]*)\))?([-+ 0#]*)(\d*)(?:\.(\d*))?([a-zA-Z%])/y;
 /** @param {import('./text.js').Text} text @param {any} given @param {Budget} budget */
 export function formatPercent(text, given, budget) {
   const pattern = plain(text);
+  const directive = new RegExp(PERCENT);
   const values = given instanceof Tuple ? [...given] : [given];
   const writer = new TextWriter(budget.checkText);
   let next = 0;
@@ -19,10 +20,10 @@ export function formatPercent(text, given, budget) {
   for (let at = pattern.indexOf('%'); at !== -1; at = pattern.indexOf('%', end)) {
     budget.charge(1);
     writer.add(slice(text, end, at));
-    PERCENT.lastIndex = at;
-    const found = PERCENT.exec(pattern);
+    directive.lastIndex = at;
+    const found = directive.exec(pattern);
     if (found === null) throw new TemplateError('incomplete format');
-    end = PERCENT.lastIndex;
+    end = directive.lastIndex;
     const [, key, flags, width, precision, letter] = found;
     if (letter === '%') writer.add('%');
     else {

@@ -10,16 +10,19 @@ import { endOfText, SPACES } from './text.js';
  * @property {number} line
  */
 
-const SPACE = new RegExp(`[${SPACES}]*`, 'y');
 const ONLY_SPACE = new RegExp(`^[${SPACES}]*$`);
-const TAG = /\{\{|\{%|\{#/g;
-const RAW = new RegExp(`\\{%([-+]?)[${SPACES}]*raw[${SPACES}]*(-?)%\\}`, 'y');
-const END_RAW = new RegExp(`\\{%([-+]?)[${SPACES}]*endraw[${SPACES}]*([-+]?)%\\}`, 'g');
-const FLOAT = /(?:\d+_)*\d+(?:(?:\.(?:\d+_)*\d+)?e[+-]?(?:\d+_)*\d+|\.(?:\d+_)*\d+)/iy;
-const INTEGER = /0b(?:_?[01])+|0o(?:_?[0-7])+|0x(?:_?[\da-f])+|[1-9](?:_?\d)*|0(?:_?0)*/iy;
-const NAME = /[\p{L}\p{N}_][\p{L}\p{N}\p{M}_]*/uy;
-const STRING = /'(?:[^'\\]|\\[\s\S])*'|"(?:[^"\\]|\\[\s\S])*"/y;
-const OPERATOR = /\/\/|\*\*|==|!=|>=|<=|[-+/*%~[\](){}><=.:|,;]/y;
+/** A lexer's own: such patterns know where they stand. */
+const createPatterns = () => ({
+  space: new RegExp(`[${SPACES}]*`, 'y'),
+  tag: /\{\{|\{%|\{#/g,
+  raw: new RegExp(`\\{%([-+]?)[${SPACES}]*raw[${SPACES}]*(-?)%\\}`, 'y'),
+  endRaw: new RegExp(`\\{%([-+]?)[${SPACES}]*endraw[${SPACES}]*([-+]?)%\\}`, 'g'),
+  float: /(?:\d+_)*\d+(?:(?:\.(?:\d+_)*\d+)?e[+-]?(?:\d+_)*\d+|\.(?:\d+_)*\d+)/iy,
+  integer: /0b(?:_?[01])+|0o(?:_?[0-7])+|0x(?:_?[\da-f])+|[1-9](?:_?\d)*|0(?:_?0)*/iy,
+  name: /[\p{L}\p{N}_][\p{L}\p{N}\p{M}_]*/uy,
+  string: /'(?:[^'\\]|\\[\s\S])*'|"(?:[^"\\]|\\[\s\S])*"/y,
+  operator: /\/\/|\*\*|==|!=|>=|<=|[-+/*%~[\](){}><=.:|,;]/y,
+});
 const CLOSES = Object.freeze({ ')': '(', ']': '[', '}': '{' });
 
 /** @param {string} source @returns {Token[]} with one of kind 'end' behind the last */
@@ -33,6 +36,7 @@ class Lexer {
   #line = 1;
   #counted = 0;
   #tokens = [];
+  #patterns = createPatterns();
 
   constructor(source) {
     this.#source = source;
@@ -41,8 +45,8 @@ class Lexer {
   run() {
     const source = this.#source;
     while (this.#at < source.length) {
-      TAG.lastIndex = this.#at;
-      const tag = TAG.exec(source);
+      this.#patterns.tag.lastIndex = this.#at;
+      const tag = this.#patterns.tag.exec(source);
       if (tag === null) {
         this.#push('data', source.slice(this.#at));
         break;
@@ -82,21 +86,21 @@ class Lexer {
 
   /** What a block's or comment's end takes of the text behind it. */
   #behind(sign) {
-    if (sign === '-') this.#at = this.#match(SPACE).end;
+    if (sign === '-') this.#at = this.#match(this.#patterns.space).end;
     else if (sign !== '+' && this.#source[this.#at] === '\n') this.#at++;
   }
 
   #raw() {
-    const raw = this.#match(RAW);
+    const raw = this.#match(this.#patterns.raw);
     if (raw.groups === null) return false;
     this.#at = raw.end;
-    if (raw.groups[2] === '-') this.#at = this.#match(SPACE).end;
-    END_RAW.lastIndex = this.#at;
-    const end = END_RAW.exec(this.#source);
+    if (raw.groups[2] === '-') this.#at = this.#match(this.#patterns.space).end;
+    this.#patterns.endRaw.lastIndex = this.#at;
+    const end = this.#patterns.endRaw.exec(this.#source);
     if (end === null) throw this.#error('a raw block is not closed');
     const text = this.#stripped(this.#source.slice(this.#at, end.index), '{%', end[1], this.#at);
     if (text !== '') this.#push('data', text);
-    this.#at = END_RAW.lastIndex;
+    this.#at = this.#patterns.endRaw.lastIndex;
     this.#behind(end[2]);
     return true;
   }
@@ -107,7 +111,7 @@ class Lexer {
     if ('-+'.includes(this.#source[this.#at])) this.#at++;
     const open = [];
     for (;;) {
-      this.#at = this.#match(SPACE).end;
+      this.#at = this.#match(this.#patterns.space).end;
       if (this.#at >= this.#source.length) throw this.#error('a tag is not closed');
       if (open.length === 0 && this.#closed(endKind, closing)) return;
       this.#word(open);
@@ -122,22 +126,22 @@ class Lexer {
     this.#push(kind, '');
     this.#at += sign.length + closing.length;
     if (kind === 'block_end') this.#behind(sign);
-    else if (sign === '-') this.#at = this.#match(SPACE).end;
+    else if (sign === '-') this.#at = this.#match(this.#patterns.space).end;
     return true;
   }
 
   #word(open) {
     // A float does not follow a point: a.0.1 are two indices.
     const afterPoint = this.#source[this.#at - 1] === '.';
-    const float = afterPoint ? { groups: null } : this.#match(FLOAT);
+    const float = afterPoint ? { groups: null } : this.#match(this.#patterns.float);
     if (float.groups) return this.#take('float', Number(float.groups[0].replaceAll('_', '')), float.end);
-    const integer = this.#match(INTEGER);
+    const integer = this.#match(this.#patterns.integer);
     if (integer.groups) return this.#take('integer', this.#whole(integer.groups[0]), integer.end);
-    const name = this.#match(NAME);
+    const name = this.#match(this.#patterns.name);
     if (name.groups) return this.#take('name', name.groups[0], name.end);
-    const string = this.#match(STRING);
+    const string = this.#match(this.#patterns.string);
     if (string.groups) return this.#take('string', unescaped(string.groups[0].slice(1, -1)), string.end);
-    const operator = this.#match(OPERATOR);
+    const operator = this.#match(this.#patterns.operator);
     if (!operator.groups) throw this.#error(`${JSON.stringify(this.#source[this.#at])} is unexpected`);
     const [value] = operator.groups;
     if ('([{'.includes(value)) open.push(value);
