@@ -14,8 +14,11 @@ export { estimateSpeed } from './speed.js';
 /** The small model that comes with the package. */
 export const defaultModel = new URL('../models/nibble-tiny.gguf', import.meta.url);
 
+// How the program itself was started (node --input-type=module --eval …) is nothing for a worker's file.
+const execArgv = Object.freeze(process.execArgv.filter((option) => !option.startsWith('--input-type')));
+
 function startWorker(workerUrl) {
-  const worker = new Worker(new URL(workerUrl ?? './worker.node.js', import.meta.url), { name: 'nibble' });
+  const worker = new Worker(new URL(workerUrl ?? './worker.node.js', import.meta.url), { name: 'nibble', execArgv });
   const thread = worker.threadId;
   /** @type {Set<string>} those of stores, which the worker has locks in */
   const folders = new Set();

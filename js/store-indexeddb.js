@@ -267,7 +267,10 @@ async function isNearQuota() {
 
 /** @param {string} name @param {() => void} onGone the connection closed by itself */
 async function openDatabase(name, onGone) {
-  if (!globalThis.indexedDB) throw storeUnavailable('There is no IndexedDB here, so models cannot be stored in it.');
+  if (!globalThis.indexedDB)
+    throw storeUnavailable(
+      'There is no IndexedDB here, which is a store of browsers; in Node use { folder }, or "memory".',
+    );
   let refuse;
   const blocked = new Promise((_, reject) => {
     refuse = reject;

@@ -27,6 +27,9 @@ const PART_BYTES = 1 << 18;
  * @returns {Promise<import('./store-backends.js').Backend>}
  */
 export async function openOpfs({ name = 'nibble' } = {}) {
+  if (globalThis.process?.versions?.node !== undefined && !globalThis.navigator?.storage) {
+    throw storeUnavailable('"opfs" is a store of browsers, and Node has none of it; use { folder }, or "memory".');
+  }
   if (!globalThis.navigator?.storage?.getDirectory) {
     throw storeUnavailable('This browser has no private file system here (it needs https); use the store "indexeddb".');
   }
