@@ -36,7 +36,9 @@ test('every file in it is one that a user needs', () => {
   const others = pack.files.filter((path) => !WANTED.some((wanted) => wanted.test(path)));
   assert.deepEqual(others, []);
   // What the bundles were made from is in the bundles.
-  const sources = pack.files.filter((path) => /\.web\.js$|test|js\/(bundle|declarations)\.js/.test(path));
+  const sources = pack.files.filter((path) =>
+    /\.web\.js$|\.test\.js$|^tests\/|^js\/(bundle|declarations)\.js/.test(path),
+  );
   assert.deepEqual(sources, []);
 });
 
