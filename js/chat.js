@@ -2,6 +2,7 @@
 
 import { createFallback } from './chat-fallback.js';
 import { checkMessages, inParts, isSystem, joined, withSystemInFront } from './chat-messages.js';
+import { findCallManners, haveCalls, withFittingArguments } from './chat-tool-calls.js';
 import { NibbleError } from './errors.js';
 import { compile, LimitError, RaisedError, raiseException, render, stringFunction } from './jinja/template.js';
 import { Marked, plain } from './jinja/text.js';
@@ -101,6 +102,7 @@ class ModelTemplate {
   #warnings = null;
   /** Of each source, what it makes of a system message and of texts. */
   #manners = new Map();
+  #callManners = new Map();
 
   constructor(sources, variables) {
     this.#sources = sources;
@@ -130,7 +132,8 @@ class ModelTemplate {
     checkMessages(messages, source);
     try {
       const { takesSystem, wantsParts, takesParts } = this.#mannersOf(source);
-      const shaped = messages.map(wantsParts ? inParts : takesParts ? (message) => message : joined);
+      const fitting = haveCalls(messages) ? withFittingArguments(messages, this.#callMannersOf(source)) : messages;
+      const shaped = fitting.map(wantsParts ? inParts : takesParts ? (message) => message : joined);
       const mayMove = isSystem(messages[0]);
       if (mayMove && !takesSystem) return this.#moved(source, shaped, options);
       return this.#written(source, shaped, options, mayMove);
@@ -194,16 +197,28 @@ class ModelTemplate {
     return manners;
   }
 
+  #callMannersOf(source) {
+    let manners = this.#callManners.get(source);
+    if (manners === undefined) {
+      manners = findCallManners(NEEDLE, (messages) => this.#shown(source, messages));
+      this.#callManners.set(source, manners);
+    }
+    return manners;
+  }
+
+  /** What a template makes of messages with a needle in them; null: nothing in which that is found. */
+  #shown(source, messages) {
+    try {
+      const text = plain(this.#run(source, messages, {}, PROBE_LIMITS));
+      return text.includes(NEEDLE) ? text : null;
+    } catch {
+      return null;
+    }
+  }
+
   #tryOut(source) {
     const user = { role: 'user', content: NEEDLE };
-    const shown = (messages) => {
-      try {
-        const text = plain(this.#run(source, messages, {}, PROBE_LIMITS));
-        return text.includes(NEEDLE) ? text : null;
-      } catch {
-        return null;
-      }
-    };
+    const shown = (messages) => this.#shown(source, messages);
     const [byText, byParts] = [shown([user]), shown([inParts(user)])];
     const wantsParts = byText === null && byParts !== null;
     const shape = wantsParts ? inParts : (message) => message;

@@ -69,7 +69,8 @@ export { NibbleError } from './errors.js';
  * @property {boolean} [parseSpecial] whether control tokens that are written out in a text are ones. By default in a
  *   `prompt`, which is the caller's own program, and not in what `messages` and `tools` say: there they are text
  * @property {object[]} [tools] what the model may call: JSON schemas of functions, as the OpenAI API has them. They, and
- *   `tool_calls` of messages, are for the chat template, if it knows tools
+ *   `tool_calls` of messages, whose arguments are objects or JSON, are for the chat template; where it knows no tools,
+ *   `warnings` of the result say so
  * @property {Record<string, unknown>} [templateVariables] more variables of the chat template, such as
  *   { enable_thinking: false }; `variables` for short
  */

@@ -152,6 +152,28 @@ test('a template that cannot be used is told of before it is', () => {
   assert.deepEqual(codes(5), ['CHAT_TEMPLATE_FAILED']);
 });
 
+test('gives a template the arguments of tool calls as it can write them', () => {
+  const chatOf = (given) => [
+    { role: 'user', content: 'Hi' },
+    { role: 'assistant', tool_calls: [{ function: { name: 'f', arguments: given } }] },
+  ];
+  const object = { city: 'Oslo' };
+  const text = '{"city": "Oslo"}';
+  const each = (write) => `{% for m in messages %}{% for c in m.tool_calls or [] %}${write}{% endfor %}{% endfor %}`;
+  const ways = {
+    'as JSON': '{{ c.function.arguments | tojson }}',
+    'one by one':
+      '{{ \'{\' }}{% for k, v in c.function.arguments.items() %}"{{ k }}": "{{ v }}"{% endfor %}{{ \'}\' }}',
+    'as a text': "{{ '' + c.function.arguments }}",
+    'as either': '{% set a = c.function.arguments %}{{ a if a is string else a | tojson }}',
+  };
+  for (const [way, write] of Object.entries(ways)) {
+    for (const given of [object, text])
+      assert.equal(render(each(write), chatOf(given)).replace(/:(?=\S)/, ': '), text, way);
+  }
+  assert.equal(render(each(ways['as JSON']), chatOf('no JSON')), '"no JSON"');
+});
+
 test('content that is missing is none to a template that asks, and empty to one that writes', () => {
   const calls = [{ function: { name: 'f', arguments: {} } }];
   for (const message of [
