@@ -170,7 +170,7 @@ describe('the models panel', () => {
     const remember = (page) =>
       page.addInitScript((measured) => {
         const processors = globalThis.crossOriginIsolated ? navigator.hardwareConcurrency : 1;
-        localStorage.setItem('nibble.probe', JSON.stringify({ processors, ...measured }));
+        localStorage.setItem('nibble.probe', JSON.stringify({ processors, at: Date.now(), ...measured }));
       }, probe);
     const { page, close } = await openPanel(remember);
     await enterAddress(page, 'fast.gguf');
