@@ -220,7 +220,6 @@ function checkText(text) {
 }
 
 export default {
-  runs: 8000,
   /** @param {import('./random.js').Random} random @returns what was tried, for whoever looks at a fault */
   describe(random) {
     const template = random.once(200) ? random.pick([5, null, ['x'], true, 7n]) : randomTemplate(random);

@@ -1,16 +1,25 @@
 // Runs a fuzzer within bounds of time and memory.
 import { Worker } from 'node:worker_threads';
+import { FUZZERS } from './fuzzers.js';
+import { fuzzTarget } from './native.js';
 
 /** Far more than any case takes: what is bounded by 5 s of work may take longer on a busy machine, but not for ever. */
 const PATIENCE_MILLISECONDS = 120_000;
 const MEGABYTES = 512;
 
+/** @typedef {{ index: number, message: string, tried?: string, again?: string }} Fault `again`: the command that shows it */
+
 /**
- * @param {string} name one of FUZZERS
- * @param {{ seed: number, first?: number, count: number }} cases
- * @returns {Promise<{ index: number, message: string, tried?: string }[]>} what is wrong; empty: nothing
+ * @param {string} name one of FUZZERS; where that is in C, buildTargets() has built it
+ * @param {{ seed: number, first?: number, count: number, keep?: boolean }} cases
+ * @returns {Promise<Fault[]>} what is wrong; empty: nothing
  */
-export function fuzz(name, { seed, first = 0, count }) {
+export function fuzz(name, { seed, first = 0, count, keep = false }) {
+  const { load, longest } = FUZZERS[name];
+  return load ? fuzzInWorker(name, { seed, first, count }) : fuzzTarget(name, { seed, first, count, longest, keep });
+}
+
+function fuzzInWorker(name, { seed, first, count }) {
   return new Promise((resolve) => {
     const faults = [];
     let index = first;

@@ -1,8 +1,19 @@
-// The fuzzers by name. Each module's default export has `runs`, how many cases the test suite tries; `describe(random)`,
-// which makes a case; and `run(case)`, which throws nothing but a NibbleError unless something is wrong.
+// The fuzzers by name. Of one in JavaScript, the module's default export has `describe(random)`, which makes a case, and
+// `run(case)`, which throws nothing but a NibbleError unless something is wrong. One in C is `NAME_fuzz.c` beside this
+// file, which libFuzzer drives, from what is in `corpus/NAME`.
 
-/** @type {Record<string, () => Promise<{ default: { runs: number, describe: (random: any) => any, run: (tried: any) => any } }>>} */
+/**
+ * @typedef {object} Fuzzer
+ * @property {number} runs how many cases the test suite tries, which takes some ten seconds; and the script at a time
+ * @property {() => Promise<{ default: { describe: (random: any) => any, run: (tried: any) => any } }>} [load] the module
+ * @property {number} [longest] the longest input in bytes, of one in C
+ */
+
+/** @type {Readonly<Record<string, Fuzzer>>} */
 export const FUZZERS = Object.freeze({
-  'chat-template': () => import('./chat-template.js'),
-  'tokenizer-metadata': () => import('./tokenizer-metadata.js'),
+  'chat-template': { runs: 8000, load: () => import('./chat-template.js') },
+  'tokenizer-metadata': { runs: 2500, load: () => import('./tokenizer-metadata.js') },
+  gguf: { runs: 60_000, longest: 4096 },
+  model: { runs: 4000, longest: 4096 },
+  'session-image': { runs: 4000, longest: 16_384 },
 });

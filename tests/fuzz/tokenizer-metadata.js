@@ -116,7 +116,6 @@ function checkTokenizer(tokenizer, { texts, said }) {
 }
 
 export default {
-  runs: 2500,
   /** @param {import('./random.js').Random} random */
   describe(random) {
     const entries = new Map(random.pick(CORPUS));

@@ -4,7 +4,7 @@ import { FUZZERS } from './fuzzers.js';
 import { createRandom, seedOf } from './random.js';
 
 const { name, seed, first, count } = workerData;
-const fuzzer = (await FUZZERS[name]()).default;
+const fuzzer = (await FUZZERS[name].load()).default;
 
 for (let index = first; index < first + count; index++) {
   parentPort.postMessage({ begun: index });
