@@ -190,18 +190,22 @@ uint64_t nibble_save_bytes(const NibbleSave *save) {
   return image_bytes(save->session->kv.shape, save->session->length, save->session->kv.from);
 }
 
+// Makes zeros of what a page has for tokens that are not there: what a truncation or a shift has left behind is
+// nobody's business, and kernels multiply it by 0, which NaN outlives.
+static void clear_absent(const KvTable *table, Place place, int tokens, uint8_t *page) {
+  const int first = place.page * KV_PAGE_TOKENS;
+  kv_page_clear(table->shape, page, 0, table->from[place.layer] - first);
+  kv_page_clear(table->shape, page, tokens - first, KV_PAGE_TOKENS);
+}
+
 static bool next_unit(NibbleSave *save) {
   const KvTable *table = &save->session->kv;
   const KvShape *shape = table->shape;
   const int tokens = save->session->length;
   if (!next_place(&save->place, shape, tokens, table->from)) return false;
   const size_t bytes = kv_page_data_bytes(shape);
-  const int first = save->place.page * KV_PAGE_TOKENS;
-  const int filled = tokens - first, stale = table->from[save->place.layer] - first;
   memcpy(save->unit, kv_table_page(table, save->place.layer, save->place.page), bytes);
-  // What a truncation or a shift has left behind is nobody's business.
-  kv_page_clear(shape, save->unit, 0, stale);
-  kv_page_clear(shape, save->unit, filled, KV_PAGE_TOKENS);
+  clear_absent(table, save->place, tokens, save->unit);
   const uint64_t checksum = page_checksum(shape, save->checksum, save->place, save->unit);
   memcpy(save->unit + bytes, &checksum, sizeof checksum);
   save->unit_bytes = bytes + CHECKSUM_BYTES;
@@ -331,7 +335,9 @@ static bool take_page(NibbleRestore *restore, NibbleError *error) {
   memcpy(&checksum, restore->unit + bytes, sizeof checksum);
   if (page_checksum(table->shape, restore->header.checksum, restore->place, restore->unit) != checksum)
     return damaged("the checksum of a page is another", error);
-  memcpy(kv_table_page(table, restore->place.layer, restore->place.page), restore->unit, bytes);
+  uint8_t *page = kv_table_page(table, restore->place.layer, restore->place.page);
+  memcpy(page, restore->unit, bytes);
+  clear_absent(table, restore->place, (int)restore->header.tokens, page);
   return true;
 }
 
