@@ -15,7 +15,7 @@
 enum {
   PANEL_TOKENS = 4,         // tokens whose packed activations are interleaved
   KV_PAGE_TOKENS = 64,      // tokens in a KV page
-  PACKED_BLOCK_BYTES = 40,  // of one token: 32 int8, an f32 scale, an int32 offset
+  PACKED_BLOCK_BYTES = 40,  // of one token: 32 int8, an f32 scale, two int16 offsets
   QUERY_LIMIT = 4095,       // times 127 times 4096, the largest head, it stays within 32 bits
   WEIGHT_LIMIT = 32767,     // so it does times 127 times KV_PAGE_TOKENS
 };
@@ -48,7 +48,7 @@ static inline float page_scale(KvType type) { return type == KV_F16 ? F16_UNBIAS
 // columns,
 //     int8  value[8 groups of 4 columns][N tokens][4]
 //     f32   scale[N]     the block's scale x F16_UNBIAS (see tiles.h)
-//     int32 offset[N]    -8 x the sum of the 32 values: what takes the 8 off each Q4_0 nibble
+//     int16 offset[N][2] -8 x the sum of values 0-15 and of values 16-31: what takes the 8 off each Q4_0 nibble
 typedef struct {
   const float *values;  // [tokens, stride]
   size_t stride;
@@ -59,8 +59,9 @@ typedef struct {
 // y = x @ W^T (or y += x @ W^T), for `tile_count` tiles of TILE_ROWS rows each: y[t * y_stride + r] for every row r of
 // the tiles, rows that only fill up the last tile included (their result is 0, or what was there).
 // Quantised weights: the integer dot product of each block of 32 columns is exact; its float is multiplied with
-// (activation scale x weight scale) and added to a float sum, block after block from the first. Q4_1 adds the block's
-// minimum x activation sum as a second term after the first. Float weights: column after column from the first.
+// (activation scale x weight scale) and added to a float sum, block after block from the first. A kind with scales for 16
+// columns has two such terms a block, the first half's first. A kind with minima then adds activation sum x (activation
+// scale x minimum), in the same order. Float weights: column after column from the first.
 typedef void MatmulKernel(const uint8_t *tiles, int tile_count, const Activations *x, float *y, size_t y_stride,
                           bool add);
 

@@ -6,6 +6,7 @@
 #include "float_math.h"
 #include "kernels.h"
 #include "page_kernels.h"
+#include "tile_formats.h"
 
 // Where one token's part of a packed panel is, and the strides within it.
 typedef struct {
@@ -32,86 +33,62 @@ static float packed_scale(const PackedToken *p) {
   return scale;
 }
 
-static int32_t packed_offset(const PackedToken *p) {
-  int32_t offset;
-  memcpy(&offset, p->block + 36 * p->tokens + 4 * p->token, sizeof offset);
+// -8 x the sum of the values of one half of the block.
+static int packed_offset(const PackedToken *p, int half) {
+  int16_t offset;
+  memcpy(&offset, p->block + 36 * p->tokens + 4 * p->token + 2 * half, sizeof offset);
   return offset;
 }
 
 static void next_block(PackedToken *p) { p->block += (size_t)p->tokens * PACKED_BLOCK_BYTES; }
 
-static float scale_at(const uint8_t *scales, int row) {
-  uint16_t half;
-  memcpy(&half, scales + 2 * (row % 4 * 2 + row / 4), 2);
-  return f16_biased(half);
-}
-
-static int dot_nibbles(const uint8_t *block, int row, const PackedToken *a) {
-  int dot = 0;
-  for (int c = 0; c < 16; c++) {
-    const uint8_t pair = block[(c / 4 * TILE_ROWS + row) * 4 + c % 4];
-    dot += (pair & 15) * packed_value(a, c) + (pair >> 4) * packed_value(a, c + 16);
-  }
-  return dot;
-}
-
-static float row_q4_0(const uint8_t *tile, int row, PackedToken a, int blocks) {
-  float sum = 0;
-  for (int b = 0; b < blocks; b++, tile += 144, next_block(&a)) {
-    const int dot = dot_nibbles(tile, row, &a) + packed_offset(&a);
-    sum += (float)dot * (packed_scale(&a) * scale_at(tile + 128, row));
-  }
-  return sum;
-}
-
-static float row_q4_1(const uint8_t *tile, int row, PackedToken a, int blocks) {
-  float sum = 0;
-  for (int b = 0; b < blocks; b++, tile += 160, next_block(&a)) {
-    sum += (float)dot_nibbles(tile, row, &a) * (packed_scale(&a) * scale_at(tile + 128, row));
-    sum += (float)packed_offset(&a) * -0.125f * (packed_scale(&a) * scale_at(tile + 144, row));
-  }
-  return sum;
-}
-
-static float row_q8_0(const uint8_t *tile, int row, PackedToken a, int blocks) {
-  float sum = 0;
-  for (int b = 0; b < blocks; b++, tile += 272, next_block(&a)) {
+// One row's product with one token over a block of 32 columns, added to `sum` as kernels.h says.
+static float add_block(const TileFormat *format, const uint8_t *superblock, const uint8_t *block, int row,
+                       const PackedToken *a, float sum) {
+  int8_t values[TILE_BLOCK];
+  tile_values(format, superblock, block, row, values);
+  const int halves = tile_has_halves(format) ? 2 : 1, columns = TILE_BLOCK / halves;
+  for (int half = 0; half < halves; half++) {
     int dot = 0;
-    for (int c = 0; c < 32; c++)
-      dot += (tile[(c / 4 * TILE_ROWS + row) * 4 + c % 4] - 128) * packed_value(&a, c);
-    sum += (float)dot * (packed_scale(&a) * scale_at(tile + 256, row));
+    for (int c = half * columns; c < (half + 1) * columns; c++)
+      dot += values[c] * packed_value(a, c);
+    sum += (float)dot * (packed_scale(a) * (tile_scale(format, superblock, block, row, half) / F16_UNBIAS));
+  }
+  for (int half = 0; half < halves && format->minima != MINIMA_NONE; half++) {
+    const int offset = halves == 2 ? packed_offset(a, half) : packed_offset(a, 0) + packed_offset(a, 1);
+    const float minimum = tile_minimum(format, superblock, block, row, half) / F16_UNBIAS;
+    sum += (float)offset * -0.125f * (packed_scale(a) * minimum);
   }
   return sum;
 }
 
-typedef float PackedRow(const uint8_t *tile, int row, PackedToken a, int blocks);
+static float row_quantized(const TileFormat *format, const uint8_t *tile, int row, PackedToken a, int columns) {
+  float sum = 0;
+  for (int c = 0; c < columns; c += format->blocks * TILE_BLOCK, tile += tile_superblock_bytes(format))
+    for (int b = 0; b < format->blocks; b++, next_block(&a))
+      sum = add_block(format, tile, tile + format->header_bytes + b * tile_block_bytes(format), row, &a, sum);
+  return sum;
+}
 
-static void matmul_packed(PackedRow *product, TileKind kind, const uint8_t *tiles, int tile_count, const Activations *x,
-                          float *y, size_t y_stride, bool add) {
+static void matmul_quantized(TileKind kind, const uint8_t *tiles, int tile_count, const Activations *x, float *y,
+                             size_t y_stride, bool add) {
   const size_t bytes = tile_bytes(kind, x->columns);
   for (int t = 0; t < x->tokens; t++)
     for (int r = 0; r < tile_count * TILE_ROWS; r++) {
       const uint8_t *tile = tiles + (size_t)(r / TILE_ROWS) * bytes;
-      const float sum = product(tile, r % TILE_ROWS, packed_token(x, t), x->columns / TILE_BLOCK);
+      const float sum = row_quantized(&tile_formats[kind], tile, r % TILE_ROWS, packed_token(x, t), x->columns);
       float *out = y + (size_t)t * y_stride + r;
       *out = add ? *out + sum : sum;
     }
 }
 
-static void matmul_q4_0(const uint8_t *tiles, int tile_count, const Activations *x, float *y, size_t y_stride,
-                        bool add) {
-  matmul_packed(row_q4_0, TILE_Q4_0, tiles, tile_count, x, y, y_stride, add);
-}
-
-static void matmul_q4_1(const uint8_t *tiles, int tile_count, const Activations *x, float *y, size_t y_stride,
-                        bool add) {
-  matmul_packed(row_q4_1, TILE_Q4_1, tiles, tile_count, x, y, y_stride, add);
-}
-
-static void matmul_q8_0(const uint8_t *tiles, int tile_count, const Activations *x, float *y, size_t y_stride,
-                        bool add) {
-  matmul_packed(row_q8_0, TILE_Q8_0, tiles, tile_count, x, y, y_stride, add);
-}
+#define REFERENCE(kind)                                                                                            \
+  static void matmul_##kind(const uint8_t *tiles, int tile_count, const Activations *x, float *y, size_t y_stride, \
+                            bool add) {                                                                            \
+    matmul_quantized(TILE_##kind, tiles, tile_count, x, y, y_stride, add);                                         \
+  }
+TILE_QUANTIZED_KINDS(REFERENCE)
+#undef REFERENCE
 
 static float number_at(TileKind kind, const uint8_t *numbers, size_t index) {
   if (kind == TILE_F32) {
@@ -154,26 +131,27 @@ static void matmul_bf16(const uint8_t *tiles, int tile_count, const Activations 
   matmul_numbers(TILE_BF16, tiles, tile_count, x, y, y_stride, add);
 }
 
-static void pack_block(const float *x, int8_t *values, int value_stride, float *scale, int32_t *offset) {
+static void pack_block(const float *x, int8_t *values, int value_stride, float *scale, int16_t offsets[2]) {
   const float largest = quantize_largest(x, TILE_BLOCK), factor = quantize_factor(largest, 127);
   *scale = largest / 127.0f * F16_UNBIAS;
-  int32_t sum = 0;
+  int sums[2] = {0, 0};
   for (int c = 0; c < TILE_BLOCK; c++) {
     const int8_t value = factor == 0 ? 0 : (int8_t)(bits_of_float(x[c] * factor + ROUND_MAGIC) & 0xff);
     values[c / 4 * value_stride + c % 4] = value;
-    sum += value;
+    sums[c / TILE_HALF] += value;
   }
-  *offset = -8 * sum;
+  for (int half = 0; half < 2; half++)
+    offsets[half] = (int16_t)(-8 * sums[half]);
 }
 
 static void pack(const float *x, size_t stride, int tokens, int columns, uint8_t *packed) {
   for (int b = 0; b < columns / TILE_BLOCK; b++, packed += tokens * PACKED_BLOCK_BYTES)
     for (int t = 0; t < tokens; t++) {
       float scale;
-      int32_t offset;
-      pack_block(x + (size_t)t * stride + b * TILE_BLOCK, (int8_t *)packed + 4 * t, 4 * tokens, &scale, &offset);
+      int16_t offsets[2];
+      pack_block(x + (size_t)t * stride + b * TILE_BLOCK, (int8_t *)packed + 4 * t, 4 * tokens, &scale, offsets);
       memcpy(packed + 32 * tokens + 4 * t, &scale, sizeof scale);
-      memcpy(packed + 36 * tokens + 4 * t, &offset, sizeof offset);
+      memcpy(packed + 36 * tokens + 4 * t, offsets, sizeof offsets);
     }
 }
 
@@ -201,15 +179,12 @@ static void swiglu(float *gate, const float *up, int n) {
     gate[i] = gate[i] / (1.0f + exp_f32(-gate[i])) * up[i];
 }
 
+#define MATMUL_OF(kind) [TILE_##kind] = matmul_##kind,
 const Kernels kernels_reference = {
     .name = "reference",
     .packs = true,
-    .matmul = {[TILE_Q4_0] = matmul_q4_0,
-               [TILE_Q4_1] = matmul_q4_1,
-               [TILE_Q8_0] = matmul_q8_0,
-               [TILE_F32] = matmul_f32,
-               [TILE_F16] = matmul_f16,
-               [TILE_BF16] = matmul_bf16},
+    .matmul =
+        {TILE_QUANTIZED_KINDS(MATMUL_OF)[TILE_F32] = matmul_f32, [TILE_F16] = matmul_f16, [TILE_BF16] = matmul_bf16},
     .pack = pack,
     .rms_norm = rms_norm,
     .rope = rope,
@@ -245,30 +220,24 @@ static void exact_matmul(TileKind kind, const uint8_t *tiles, int tile_count, co
     exact_row(kind, tiles + (size_t)(r / TILE_ROWS) * bytes, r % TILE_ROWS, x, y + r, y_stride, add);
 }
 
-#define EXACT(name, kind)                                                                                             \
-  static void name(const uint8_t *tiles, int tile_count, const Activations *x, float *y, size_t y_stride, bool add) { \
-    exact_matmul(kind, tiles, tile_count, x, y, y_stride, add);                                                       \
+#define EXACT(kind)                                                                                               \
+  static void exact_##kind(const uint8_t *tiles, int tile_count, const Activations *x, float *y, size_t y_stride, \
+                           bool add) {                                                                            \
+    exact_matmul(TILE_##kind, tiles, tile_count, x, y, y_stride, add);                                            \
   }
-EXACT(exact_q4_0, TILE_Q4_0)
-EXACT(exact_q4_1, TILE_Q4_1)
-EXACT(exact_q8_0, TILE_Q8_0)
-EXACT(exact_f32, TILE_F32)
-EXACT(exact_f16, TILE_F16)
-EXACT(exact_bf16, TILE_BF16)
+TILE_QUANTIZED_KINDS(EXACT)
+EXACT(F32)
+EXACT(F16) EXACT(BF16)
 #undef EXACT
 
-const Kernels kernels_exact = {
-    .name = "exact",
-    .packs = false,
-    .matmul = {[TILE_Q4_0] = exact_q4_0,
-               [TILE_Q4_1] = exact_q4_1,
-               [TILE_Q8_0] = exact_q8_0,
-               [TILE_F32] = exact_f32,
-               [TILE_F16] = exact_f16,
-               [TILE_BF16] = exact_bf16},
-    .pack = pack,
-    .rms_norm = rms_norm,
-    .rope = rope,
-    .swiglu = swiglu,
-    REFERENCE_F32_PAGES,
+#define EXACT_OF(kind) [TILE_##kind] = exact_##kind,
+    const Kernels kernels_exact = {
+        .name = "exact",
+        .packs = false,
+        .matmul = {TILE_QUANTIZED_KINDS(EXACT_OF) EXACT_OF(F32) EXACT_OF(F16) EXACT_OF(BF16)},
+        .pack = pack,
+        .rms_norm = rms_norm,
+        .rope = rope,
+        .swiglu = swiglu,
+        REFERENCE_F32_PAGES,
 };

@@ -68,10 +68,10 @@ static void place_group(Loader *loader, const WeightSource *source, const uint8_
   if (source->matrix != NULL) {
     const Matrix *matrix = source->matrix;
     used = tile_bytes(matrix->kind, matrix->columns);
-    tile_pack(matrix->kind, matrix->columns, bytes, rows, target);
+    tile_pack(source->type, matrix->columns, bytes, rows, target);
   } else {
     used = (size_t)source->columns * sizeof(float);
-    quant_format(source->type)->unpack(bytes, (float *)target, (size_t)source->columns);
+    quant_unpack(quant_format(source->type), bytes, (float *)target, (size_t)source->columns);
   }
   memset(target + used, 0, size - used);
   loader->written += size;

@@ -33,11 +33,12 @@ static bool bad_shape(const Plan *plan, const GgufTensor *tensor, const char *na
                      name, found, columns, rows);
 }
 
-static bool bad_type(const Plan *plan, const GgufTensor *tensor, const char *name, const char *expected) {
+static bool bad_type(const Plan *plan, const GgufTensor *tensor, const char *name) {
   const QuantFormat *format = quant_format(tensor->type);
   return nibble_fail(plan->error, NIBBLE_MODEL_UNSUPPORTED,
-                     "The tensor %s is of type %s; this engine runs %s there. Use a file quantised that way.", name,
-                     format == NULL ? "unknown" : format->name, expected);
+                     "The tensor %s is of type %s, which holds no weights. Use a file whose weights are floats or of a "
+                     "quantised type such as Q4_0, Q4_K or Q8_0.",
+                     name, format == NULL ? "unknown" : format->name);
 }
 
 static void add_source(Plan *plan, const GgufTensor *tensor, WeightSource source, uint64_t arena_bytes) {
@@ -65,7 +66,7 @@ static bool plan_matrix(Plan *plan, const char *name, int columns, int rows, Mat
   if (tensor->dimensions != 2 || tensor->size[0] != (uint64_t)columns || tensor->size[1] != (uint64_t)rows)
     return bad_shape(plan, tensor, name, columns, rows);
   TileKind kind;
-  if (!tile_kind_of(tensor->type, &kind)) return bad_type(plan, tensor, name, "F32, F16, BF16, Q8_0, Q4_0 and Q4_1");
+  if (!tile_kind_of(tensor->type, &kind)) return bad_type(plan, tensor, name);
   *matrix = (Matrix){.kind = kind, .rows = rows, .columns = columns};
   add_source(plan, tensor, (WeightSource){.rows = rows, .columns = columns, .matrix = matrix},
              (uint64_t)tile_count(matrix) * tile_bytes(kind, columns));
@@ -76,8 +77,8 @@ static bool plan_floats(Plan *plan, const char *name, int count, float **floats)
   const GgufTensor *tensor = require(plan, name);
   if (tensor == NULL) return false;
   if (tensor->dimensions != 1 || tensor->size[0] != (uint64_t)count) return bad_shape(plan, tensor, name, count, 1);
-  if (tensor->type != GGML_F32 && tensor->type != GGML_F16 && tensor->type != GGML_BF16)
-    return bad_type(plan, tensor, name, "F32, F16 and BF16");
+  TileKind kind;
+  if (!tile_kind_of(tensor->type, &kind)) return bad_type(plan, tensor, name);
   add_source(plan, tensor, (WeightSource){.rows = 1, .columns = count, .floats = floats},
              (uint64_t)count * sizeof(float));
   return true;
@@ -313,7 +314,7 @@ static uint64_t matrix_bytes(const Matrix *matrix) {
 
 uint64_t model_bytes_per_token(const Model *model) {
   uint64_t bytes = matrix_bytes(model->tied_output ? &model->embedding : &model->output) +
-                   tile_row_bytes(model->embedding.kind, model->embedding.columns);
+                   tile_bytes(model->embedding.kind, model->embedding.columns) / TILE_ROWS;
   for (int i = 0; i < model->shape.blocks; i++) {
     const Block *block = &model->blocks[i];
     bytes += (uint64_t)model->shape.block_repeat *

@@ -2,167 +2,232 @@
 
 #include <string.h>
 
+#include "bytes.h"
 #include "float_math.h"
 #include "quant.h"
+#include "tile_formats.h"
+#include "tile_rows.h"
 
-typedef struct {
-  uint32_t tensor_type;
-  bool quantized;
-  int block_columns, row_block_bytes;  // of one row in the file; a tile holds TILE_ROWS times as many
-  void (*pack_block)(const uint8_t *const rows[TILE_ROWS], uint8_t *block);  // a NULL row is a row of zeros
-  void (*unpack_block)(const uint8_t *block, int row, float *values);
-} TileFormat;
+// Where row r's F16 number stands among eight: low halves of four lanes hold rows 0-3, high halves rows 4-7.
+static int half_slot(int row) { return row % 4 * 2 + row / 4; }
 
-// Where row r's scale stands among eight: low halves of four lanes hold rows 0-3, high halves rows 4-7.
-static int scale_slot(int row) { return row % 4 * 2 + row / 4; }
+static float half_at(const uint8_t *halves, int row) { return f16_finite(load_u16(halves + 2 * half_slot(row))); }
 
-static void pack_half(const uint8_t *source, int row, uint8_t *scales) {
-  uint8_t *slot = scales + 2 * scale_slot(row);
-  if (source == NULL)
-    slot[0] = slot[1] = 0;
-  else
-    memcpy(slot, source, 2);
-}
+// Four bytes of a plane: those of vector `vector`, and of one row.
+static size_t plane_at(int vector, int row) { return (size_t)(vector * TILE_ROWS + row) * 4; }
 
-static float unpack_half(const uint8_t *scales, int row) {
-  uint16_t half;
-  memcpy(&half, scales + 2 * scale_slot(row), 2);
-  return f16_finite(half);
-}
+// The group of four columns that the i-th bits of a vector's bytes belong to: nibbles of a byte are 16 columns apart,
+// bits and pairs of bits four.
+static int plane_group(int bits, int vector, int i) { return bits == 4 ? vector + 4 * i : vector * (8 / bits) + i; }
 
-// Interleaves `groups` groups of 4 bytes from each row. All that is loaded goes through here.
-static void pack_groups(const uint8_t *const rows[TILE_ROWS], int skip, int groups, uint8_t flip, uint8_t *block) {
-  for (int j = 0; j < groups; j++)
-    for (int r = 0; r < TILE_ROWS; r++, block += 4) {
-      uint32_t group = 0;
-      if (rows[r] != NULL) memcpy(&group, rows[r] + skip + 4 * j, 4);
-      group ^= flip * UINT32_C(0x01010101);
-      memcpy(block, &group, 4);
+// Adds a plane's bits, moved up by `shift`, to a row's codes.
+static void add_plane(const uint8_t *plane, int bits, int row, int shift, uint8_t codes[TILE_BLOCK]) {
+  const int groups = 8 / bits;  // that share a vector's byte
+  const uint32_t mask = ((UINT32_C(1) << bits) - 1) * UINT32_C(0x01010101);
+  for (int vector = 0; vector < bits; vector++) {
+    const uint32_t word = load_u32(plane + plane_at(vector, row));
+    for (int i = 0; i < groups; i++) {
+      const uint32_t group = (word >> (i * bits) & mask) << shift;
+      uint8_t *to = codes + 4 * plane_group(bits, vector, i);
+      for (int c = 0; c < 4; c++)
+        to[c] |= (uint8_t)(group >> (8 * c));
     }
-}
-
-static const uint8_t *group_of(const uint8_t *block, int group, int row) {
-  return block + (group * TILE_ROWS + row) * 4;
-}
-
-static void pack_q4_0(const uint8_t *const rows[TILE_ROWS], uint8_t *block) {
-  pack_groups(rows, 2, 4, 0, block);
-  for (int r = 0; r < TILE_ROWS; r++)
-    pack_half(rows[r], r, block + 128);
-}
-
-static void unpack_q4_0(const uint8_t *block, int row, float *values) {
-  const float scale = unpack_half(block + 128, row);
-  for (int c = 0; c < 16; c++) {
-    const uint8_t pair = group_of(block, c / 4, row)[c % 4];
-    values[c] = (float)((pair & 15) - 8) * scale;
-    values[c + 16] = (float)((pair >> 4) - 8) * scale;
   }
 }
 
-static void pack_q4_1(const uint8_t *const rows[TILE_ROWS], uint8_t *block) {
-  pack_groups(rows, 4, 4, 0, block);
-  for (int r = 0; r < TILE_ROWS; r++) {
-    pack_half(rows[r], r, block + 128);
-    pack_half(rows[r] == NULL ? NULL : rows[r] + 2, r, block + 144);
+void tile_values(const TileFormat *format, const uint8_t *superblock, const uint8_t *block, int row,
+                 int8_t values[TILE_BLOCK]) {
+  uint8_t codes[TILE_BLOCK] = {0};
+  add_plane(block, format->low_bits, row, 0, codes);
+  if (format->high_bits > 0) add_plane(block + tile_low_bytes(format), format->high_bits, row, format->low_bits, codes);
+  const int8_t *codebook = format->codes == CODES_IQ4      ? iq4_values
+                           : format->codes == CODES_FP4    ? fp4_values
+                           : format->codes == CODES_HEADER ? (const int8_t *)superblock + 2 * TILE_ROWS
+                                                           : NULL;
+  for (int c = 0; c < TILE_BLOCK; c++)
+    values[c] = codebook != NULL ? codebook[codes[c]] : (int8_t)(codes[c] * format->step - format->offset);
+}
+
+float tile_scale(const TileFormat *format, const uint8_t *superblock, const uint8_t *block, int row, int half) {
+  const uint8_t *scales = block + tile_scales_at(format), *of_half = scales + half * TILE_ROWS;
+  const float whole = format->header_bytes > 0 ? half_at(superblock, row) * format->unit : format->unit;
+  switch (format->scales) {
+    case SCALES_F16: return half_at(scales, row);
+    case SCALES_U8: return whole * (float)scales[row];
+    case SCALES_I8: return whole * (float)(int8_t)scales[row];
+    case SCALES_U8_HALVES: return whole * (float)of_half[row];
+    case SCALES_I8_HALVES: return whole * (float)(int8_t)of_half[row];
+    case SCALES_U4_HALVES: return whole * (float)(of_half[row] & 15);
+    case SCALES_E8M0: return e8m0_half_to_f32(scales[row]);
+    case SCALES_E4M3_HALVES: return e4m3_half_to_f32(of_half[row]);
+    default: return whole;
   }
 }
 
-static void unpack_q4_1(const uint8_t *block, int row, float *values) {
-  const float scale = unpack_half(block + 128, row), minimum = unpack_half(block + 144, row);
-  for (int c = 0; c < 16; c++) {
-    const uint8_t pair = group_of(block, c / 4, row)[c % 4];
-    values[c] = (float)(pair & 15) * scale + minimum;
-    values[c + 16] = (float)(pair >> 4) * scale + minimum;
+float tile_minimum(const TileFormat *format, const uint8_t *superblock, const uint8_t *block, int row, int half) {
+  const uint8_t *minima = block + tile_minima_at(format), *whole = superblock + 2 * TILE_ROWS;
+  switch (format->minima) {
+    case MINIMA_F16: return half_at(minima, row);
+    case MINIMA_U8: return -half_at(whole, row) * (float)minima[row];
+    case MINIMA_U4_HALVES:
+      return -half_at(whole, row) * (float)(block[tile_scales_at(format) + half * TILE_ROWS + row] >> 4);
+    default: return 0;
   }
 }
 
-static void pack_q8_0(const uint8_t *const rows[TILE_ROWS], uint8_t *block) {
-  pack_groups(rows, 2, 8, 0x80, block);
-  for (int r = 0; r < TILE_ROWS; r++)
-    pack_half(rows[r], r, block + 256);
-}
-
-static void unpack_q8_0(const uint8_t *block, int row, float *values) {
-  const float scale = unpack_half(block + 256, row);
-  for (int c = 0; c < 32; c++)
-    values[c] = (float)(group_of(block, c / 4, row)[c % 4] - 128) * scale;
-}
-
-static void pack_numbers(const uint8_t *const rows[TILE_ROWS], size_t bytes, uint8_t *block) {
-  for (int r = 0; r < TILE_ROWS; r++) {
-    if (rows[r] == NULL)
-      memset(block + (size_t)r * bytes, 0, bytes);
-    else
-      memcpy(block + (size_t)r * bytes, rows[r], bytes);
+static void unpack_block(const TileFormat *format, const uint8_t *superblock, const uint8_t *block, int row,
+                         float *weights) {
+  int8_t values[TILE_BLOCK];
+  tile_values(format, superblock, block, row, values);
+  for (int half = 0; half < 2; half++) {
+    const float scale = tile_scale(format, superblock, block, row, half);
+    const float minimum = tile_minimum(format, superblock, block, row, half);
+    for (int c = half * TILE_HALF; c < (half + 1) * TILE_HALF; c++) {
+      const float product = scale * (float)values[c];
+      weights[c] = format->minima == MINIMA_NONE ? product : product + minimum;
+    }
   }
 }
 
-static void pack_f32(const uint8_t *const rows[TILE_ROWS], uint8_t *block) { pack_numbers(rows, 4, block); }
-static void pack_f16(const uint8_t *const rows[TILE_ROWS], uint8_t *block) { pack_numbers(rows, 2, block); }
-
-static void unpack_f32(const uint8_t *block, int row, float *values) { memcpy(values, block + row * 4, 4); }
-
-static void unpack_f16(const uint8_t *block, int row, float *values) {
-  uint16_t half;
-  memcpy(&half, block + row * 2, 2);
-  *values = f16_finite(half);
+static void unpack_quantized(const TileFormat *format, int columns, const uint8_t *tile, int row, float *values) {
+  const int superblock_columns = format->blocks * TILE_BLOCK;
+  for (int first = 0; first < columns; first += superblock_columns, tile += tile_superblock_bytes(format))
+    for (int b = 0; b < format->blocks; b++)
+      unpack_block(format, tile, tile + format->header_bytes + b * tile_block_bytes(format), row,
+                   values + first + b * TILE_BLOCK);
 }
 
-static void unpack_bf16(const uint8_t *block, int row, float *values) {
-  uint16_t half;
-  memcpy(&half, block + row * 2, 2);
-  *values = float_of_bits((uint32_t)half << 16);
+static size_t number_bytes(TileKind kind) { return kind == TILE_F32 ? 4 : 2; }
+
+static float number_at(TileKind kind, const uint8_t *number) {
+  if (kind == TILE_F32) return float_of_bits(load_u32(number));
+  const uint16_t half = load_u16(number);
+  return kind == TILE_F16 ? f16_finite(half) : float_of_bits((uint32_t)half << 16);
 }
 
-static const TileFormat formats[TILE_KINDS] = {
-    [TILE_Q4_0] = {GGML_Q4_0, true, TILE_BLOCK, 18, pack_q4_0, unpack_q4_0},
-    [TILE_Q4_1] = {GGML_Q4_1, true, TILE_BLOCK, 20, pack_q4_1, unpack_q4_1},
-    [TILE_Q8_0] = {GGML_Q8_0, true, TILE_BLOCK, 34, pack_q8_0, unpack_q8_0},
-    [TILE_F32] = {GGML_F32, false, 1, 4, pack_f32, unpack_f32},
-    [TILE_F16] = {GGML_F16, false, 1, 2, pack_f16, unpack_f16},
-    [TILE_BF16] = {GGML_BF16, false, 1, 2, pack_f16, unpack_bf16},
+// One row's part of a plane of `bits` bits, which are those of the codes from bit `from` on.
+static void pack_plane(const uint8_t codes[TILE_BLOCK], int r, int from, int bits, uint8_t *plane) {
+  const uint32_t mask = ((UINT32_C(1) << bits) - 1) * UINT32_C(0x01010101);
+  for (int vector = 0; vector < bits; vector++) {
+    uint32_t word = 0;
+    for (int i = 0; i < 8 / bits; i++)
+      word |= (load_u32(codes + 4 * plane_group(bits, vector, i)) >> from & mask) << (i * bits);
+    memcpy(plane + plane_at(vector, r), &word, sizeof word);
+  }
+}
+
+static void put_half(const uint8_t *half, int row, uint8_t *halves) { memcpy(halves + 2 * half_slot(row), half, 2); }
+
+static void pack_row(const TileFormat *format, const TileRow *row, int r, uint8_t *superblock) {
+  const bool f16_scales = format->scales == SCALES_F16, f16_minima = format->minima == MINIMA_F16;
+  if (format->header_bytes > 0) put_half(row->scale, r, superblock);
+  if (format->header_bytes > 2 * TILE_ROWS && format->codes != CODES_HEADER)
+    put_half(row->minimum, r, superblock + 2 * TILE_ROWS);
+  for (int b = 0; b < format->blocks; b++) {
+    uint8_t *block = superblock + format->header_bytes + b * tile_block_bytes(format);
+    uint8_t *scales = block + tile_scales_at(format), *minima = block + tile_minima_at(format);
+    const uint8_t *codes = row->codes + b * TILE_BLOCK;
+    pack_plane(codes, r, 0, format->low_bits, block);
+    if (format->high_bits > 0)
+      pack_plane(codes, r, format->low_bits, format->high_bits, block + tile_low_bytes(format));
+    if (f16_scales) put_half(row->scales + 2 * b, r, scales);
+    if (f16_minima) put_half(row->minima + 2 * b, r, minima);
+    for (int half = 0; !f16_scales && half < tile_scale_bytes(format) / TILE_ROWS; half++)
+      scales[half * TILE_ROWS + r] = row->scales[2 * b + half];
+    if (format->minima == MINIMA_U8) minima[r] = row->minima[2 * b];
+  }
+}
+
+static void pack_quantized(const TileFormat *format, uint32_t type, int columns, const uint8_t *file_rows, int rows,
+                           uint8_t *tile) {
+  static const TileRow zeros = {.codes = {0}};
+  const QuantFormat *file = quant_format(type);
+  const int superblock_columns = format->blocks * TILE_BLOCK;
+  const size_t step = (size_t)(superblock_columns / file->block_elements * file->block_bytes);
+  const size_t row_bytes = (size_t)(columns / superblock_columns) * step;
+  TileRowReader reader;
+  tile_row_reader(type, &reader);
+  for (int first = 0; first < columns; first += superblock_columns, file_rows += step) {
+    if (format->codes == CODES_HEADER) memcpy(tile + 2 * TILE_ROWS, reader.codebook, sizeof reader.codebook);
+    for (int r = 0; r < TILE_ROWS; r++) {
+      TileRow row;
+      if (r < rows) tile_row_read(&reader, file_rows + (size_t)r * row_bytes, &row);
+      pack_row(format, r < rows ? &row : &zeros, r, tile);
+    }
+    tile += tile_superblock_bytes(format);
+  }
+}
+
+static const struct {
+  uint32_t type;
+  TileKind kind;
+} kinds[] = {
+    {GGML_F32, TILE_F32},      {GGML_F16, TILE_F16},       {GGML_BF16, TILE_BF16},     {GGML_Q4_0, TILE_Q4_0},
+    {GGML_Q4_1, TILE_Q4_1},    {GGML_Q5_0, TILE_Q5_0},     {GGML_Q5_1, TILE_Q5_1},     {GGML_Q8_0, TILE_Q8_0},
+    {GGML_Q2_K, TILE_Q2_K},    {GGML_Q3_K, TILE_Q3_K},     {GGML_Q4_K, TILE_Q4_K},     {GGML_Q5_K, TILE_Q5_K},
+    {GGML_Q6_K, TILE_Q6_K},    {GGML_IQ4_NL, TILE_IQ4_NL}, {GGML_IQ4_XS, TILE_IQ4_XS}, {GGML_IQ1_S, TILE_GRID},
+    {GGML_IQ1_M, TILE_GRID},   {GGML_IQ2_XXS, TILE_GRID},  {GGML_IQ2_XS, TILE_GRID},   {GGML_IQ2_S, TILE_GRID},
+    {GGML_IQ3_XXS, TILE_GRID}, {GGML_IQ3_S, TILE_GRID},    {GGML_MXFP4, TILE_MXFP4},   {GGML_NVFP4, TILE_NVFP4},
+    {GGML_Q1_0, TILE_Q1_0},    {GGML_Q2_0, TILE_Q2_0},     {GGML_TQ1_0, TILE_TERNARY}, {GGML_TQ2_0, TILE_TERNARY},
 };
 
 bool tile_kind_of(uint32_t tensor_type, TileKind *kind) {
-  for (int i = 0; i < TILE_KINDS; i++) {
-    if (formats[i].tensor_type != tensor_type) continue;
-    *kind = (TileKind)i;
+  for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
+    if (kinds[i].type != tensor_type) continue;
+    *kind = kinds[i].kind;
     return true;
   }
   return false;
 }
 
-bool tile_is_quantized(TileKind kind) { return formats[kind].quantized; }
-
-int tile_block_columns(TileKind kind) { return formats[kind].block_columns; }
-
-size_t tile_row_bytes(TileKind kind, int columns) {
-  return (size_t)(columns / formats[kind].block_columns) * (size_t)formats[kind].row_block_bytes;
+uint32_t tile_type_of(TileKind kind) {
+  for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++)
+    if (kinds[i].kind == kind) return kinds[i].type;
+  return GGML_F32;
 }
 
-size_t tile_bytes(TileKind kind, int columns) { return tile_row_bytes(kind, columns) * TILE_ROWS; }
+const char *tile_kind_name(TileKind kind) {
+#define TILE_TEXT(kind) #kind,
+  static const char *const names[TILE_KINDS] = {TILE_QUANTIZED_KINDS(TILE_TEXT) "F32", "F16", "BF16"};
+#undef TILE_TEXT
+  return names[kind];
+}
+
+bool tile_is_quantized(TileKind kind) { return kind < TILE_QUANTIZED; }
+
+int tile_columns(TileKind kind) { return tile_is_quantized(kind) ? tile_formats[kind].blocks * TILE_BLOCK : 1; }
+
+size_t tile_bytes(TileKind kind, int columns) {
+  if (!tile_is_quantized(kind)) return (size_t)columns * number_bytes(kind) * TILE_ROWS;
+  return (size_t)(columns / tile_columns(kind)) * (size_t)tile_superblock_bytes(&tile_formats[kind]);
+}
 
 int tile_count(const Matrix *matrix) { return (matrix->rows + TILE_ROWS - 1) / TILE_ROWS; }
 
-void tile_pack(TileKind kind, int columns, const uint8_t *file_rows, int rows, uint8_t *tile) {
-  const TileFormat *format = &formats[kind];
-  const size_t row_bytes = tile_row_bytes(kind, columns);
-  const int blocks = columns / format->block_columns;
-  for (int b = 0; b < blocks; b++) {
-    const uint8_t *block_rows[TILE_ROWS];
-    for (int r = 0; r < TILE_ROWS; r++)
-      block_rows[r] = r < rows ? file_rows + (size_t)r * row_bytes + (size_t)(b * format->row_block_bytes) : NULL;
-    format->pack_block(block_rows, tile + (size_t)b * (size_t)(format->row_block_bytes * TILE_ROWS));
+void tile_pack(uint32_t tensor_type, int columns, const uint8_t *file_rows, int rows, uint8_t *tile) {
+  TileKind kind;
+  if (!tile_kind_of(tensor_type, &kind)) return;
+  if (tile_is_quantized(kind)) {
+    pack_quantized(&tile_formats[kind], tensor_type, columns, file_rows, rows, tile);
+    return;
   }
+  const size_t bytes = number_bytes(kind), row_bytes = (size_t)columns * bytes;
+  for (size_t c = 0; c < (size_t)columns; c++)
+    for (int r = 0; r < TILE_ROWS; r++, tile += bytes) {
+      if (r < rows)
+        memcpy(tile, file_rows + (size_t)r * row_bytes + c * bytes, bytes);
+      else
+        memset(tile, 0, bytes);
+    }
 }
 
 void tile_unpack_row(TileKind kind, int columns, const uint8_t *tile, int row, float *values) {
-  const TileFormat *format = &formats[kind];
-  const int blocks = columns / format->block_columns;
-  for (int b = 0; b < blocks; b++)
-    format->unpack_block(tile + (size_t)b * (size_t)(format->row_block_bytes * TILE_ROWS), row,
-                         values + (size_t)b * (size_t)format->block_columns);
+  if (tile_is_quantized(kind)) {
+    unpack_quantized(&tile_formats[kind], columns, tile, row, values);
+    return;
+  }
+  for (int c = 0; c < columns; c++)
+    values[c] = number_at(kind, tile + (size_t)(c * TILE_ROWS + row) * number_bytes(kind));
 }
 
 void matrix_row(const Matrix *matrix, int row, float *values) {

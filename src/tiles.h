@@ -1,18 +1,27 @@
 // Weight matrices as the kernels stream them. Rows are taken TILE_ROWS at a time; a tile holds all columns of its rows.
-// Quantised tiles are a sequence of blocks of 32 columns, each 8 rows x 32 columns in as many bytes as the GGUF has:
+// A vector register of 16 bytes holds four columns of four rows, so a lane is a row, activations enter by a splat, and
+// no sum ever runs across lanes. Vectors of rows 0-3 and of rows 4-7 alternate.
 //
-//   Q4_0   16 B: columns 0-3 (low nibbles) and 16-19 (high nibbles) of rows 0, 1, 2, 3     lane = row,
-//          16 B: the same of rows 4, 5, 6, 7                                               byte in lane = column
-//          16 B: columns 4-7 and 20-23 of rows 0-3, 16 B: of rows 4-7, ... columns 12-15 and 28-31: 128 B in all
-//          16 B: eight F16 scales, in the order of rows 0, 4, 1, 5, 2, 6, 3, 7
-//   Q4_1   the same, and 16 B: eight F16 minima in the same order
-//   Q8_0   16 B: columns 0-3 of rows 0-3, each value + 128; 16 B: of rows 4-7; ... columns 28-31: 256 B in all
-//          16 B: eight F16 scales
-//   F32, F16, BF16: for each column, the values of rows 0 to 7
+// A quantised tile is a sequence of superblocks; tile_formats.h says of what each kind's are made:
 //
-// So a vector register holds four rows, activations enter by a splat, and no sum ever runs across lanes. Q4 nibbles
-// stay unsigned (0 to 15): the -8 of Q4_0 is the activations' sum times 8, subtracted once a block. Q8_0 is taken apart
-// the same way, value + 128 = 16 * high nibble + low nibble, so both reach the dot product as 7-bit operands.
+//   superblock = header, then 1 to 8 blocks of 32 columns
+//   header     = eight F16 scales | eight F16 minima, or a codebook of sixteen values
+//   block      = low plane | high plane | scales | minima
+//
+// A plane holds some bits of each weight's code, c0 to c31 the codes of a row's 32 columns:
+//
+//   8 bits  256 B: 8 x (16 B of rows 0-3, 16 B of rows 4-7), the j-th with columns 4 j to 4 j + 3
+//   4 bits  128 B: 4 x the same, byte = column 4 j + i (low nibble) and column 4 j + i + 16 (high nibble)
+//   2 bits   64 B: 2 x the same, byte = columns 16 j + i, 16 j + i + 4, + 8, + 12, from the lowest bits to the highest
+//   1 bit    32 B: 1 x the same, byte = columns i, i + 4, ... i + 28, from the lowest bit to the highest
+//
+// Scales and minima of eight rows are F16 in the order of rows 0, 4, 1, 5, 2, 6, 3, 7, or bytes in the order of the
+// rows; where there is one for 16 columns, those of columns 0-15 stand before those of columns 16-31.
+//
+// F32, F16 and BF16: for each column, the values of rows 0 to 7.
+//
+// Codes stay unsigned: what a format subtracts from them is the activations' sum times that, subtracted once. Codes of
+// more than 6 bits are multiplied as two halves of 4 bits. So all reach the dot product as 7-bit operands.
 #ifndef NIBBLE_TILES_H
 #define NIBBLE_TILES_H
 
@@ -20,9 +29,21 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { TILE_ROWS = 8, TILE_BLOCK = 32 };
+enum { TILE_ROWS = 8, TILE_BLOCK = 32, TILE_SUPERBLOCK = 256, TILE_HALF = 16 };
 
-typedef enum { TILE_Q4_0, TILE_Q4_1, TILE_Q8_0, TILE_F32, TILE_F16, TILE_BF16, TILE_KINDS } TileKind;
+// The kinds whose weights are multiplied with packed (int8) activations, and then the others.
+#define TILE_QUANTIZED_KINDS(X)                                                                                \
+  X(Q4_0)                                                                                                      \
+  X(Q4_1) X(Q5_0) X(Q5_1) X(Q8_0) X(Q2_K) X(Q3_K) X(Q4_K) X(Q5_K) X(Q6_K) X(IQ4_NL) X(IQ4_XS) X(GRID) X(MXFP4) \
+      X(NVFP4) X(Q1_0) X(Q2_0) X(TERNARY)
+#define TILE_NAME(kind) TILE_##kind,
+typedef enum {
+  TILE_QUANTIZED_KINDS(TILE_NAME) TILE_F32,
+  TILE_F16,
+  TILE_BF16,
+  TILE_KINDS,
+  TILE_QUANTIZED = TILE_F32,  // how many of them are quantised
+} TileKind;
 
 // An F16 scale becomes a float by one shift and one mask, 2^112 too small; activations carry the factor back.
 #define F16_UNBIAS 0x1p112f
@@ -34,26 +55,31 @@ typedef struct {
   uint8_t *tiles;     // tile_count() tiles of tile_bytes() each, 64-byte aligned; not owned
 } Matrix;
 
-// The kind that holds a tensor type; false where the engine has none.
+// The kind that holds a tensor type; false where no matrix can be of that type.
 bool tile_kind_of(uint32_t tensor_type, TileKind *kind);
+
+// The first of the tensor types that a kind holds.
+uint32_t tile_type_of(TileKind kind);
+
+const char *tile_kind_name(TileKind kind);
 
 // Whether a kind multiplies packed (int8) activations.
 bool tile_is_quantized(TileKind kind);
 
-// Columns of one block of a row: the columns of a matrix are a multiple of it.
-int tile_block_columns(TileKind kind);
+// Columns that a kind's superblock has; a row of a matrix has a multiple of them.
+int tile_columns(TileKind kind);
 
-// Bytes of one tile with this many columns, and of `columns` of one row as they stand in the file.
+// Bytes of one tile with this many columns.
 size_t tile_bytes(TileKind kind, int columns);
-size_t tile_row_bytes(TileKind kind, int columns);
 
 int tile_count(const Matrix *matrix);
 
-// Tiles up to TILE_ROWS rows, `rows` of them present (the others become zeros), each tile_row_bytes() long in the
-// file's own layout, one behind the other.
-void tile_pack(TileKind kind, int columns, const uint8_t *file_rows, int rows, uint8_t *tile);
+// Tiles up to TILE_ROWS rows of a tensor type that has a kind, `rows` of them present (the others become zeros), one
+// behind the other in the file's own layout.
+void tile_pack(uint32_t tensor_type, int columns, const uint8_t *file_rows, int rows, uint8_t *tile);
 
-// Unpacks one row of a tile to floats [columns].
+// Unpacks one row of a tile to floats [columns]. Every weight is to the bit what quant_unpack() makes of it in the
+// file.
 void tile_unpack_row(TileKind kind, int columns, const uint8_t *tile, int row, float *values);
 
 // The same for a row of a whole matrix.

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "kv_cache.h"
+#include "quant.h"
 
 // Nine tiles: side by side eight or two times four, and one. Two panels of tokens and a single one.
 enum { TILES = 9, ROWS = TILES * TILE_ROWS, TOKENS = 2 * PANEL_TOKENS + 1, SINGLES = 3, POOL = 32 };
@@ -30,6 +31,11 @@ static uint32_t next_random(uint32_t *state) {
 
 static float random_float(uint32_t *state) { return (float)next_random(state) * 0x1p-23f - 1.0f; }
 
+static size_t row_bytes_of(TileKind kind, int columns) {
+  const QuantFormat *format = quant_format(tile_type_of(kind));
+  return (size_t)(columns / format->block_elements * format->block_bytes);
+}
+
 // Blocks of one row as a file has them, whose numbers are of a usual size.
 typedef struct {
   TileKind kind;
@@ -41,7 +47,7 @@ typedef struct {
 } Pool;
 
 static bool is_usual(const Pool *pool, const uint8_t *block) {
-  tile_pack(pool->kind, pool->columns, block, 1, pool->tile);
+  tile_pack(tile_type_of(pool->kind), pool->columns, block, 1, pool->tile);
   tile_unpack_row(pool->kind, pool->columns, pool->tile, 0, pool->values);
   const float largest = quantize_largest(pool->values, pool->columns);
   return largest >= 0x1p-10f && largest <= 0x1p10f;
@@ -70,21 +76,21 @@ static void fill_pool(const Pool *pool, uint32_t *state) {
 }
 
 static void fill_tiles(const Pool *pool, KindExample *example, uint8_t *rows, uint32_t *state) {
-  const size_t row_bytes = tile_row_bytes(pool->kind, example->columns);
+  const size_t row_bytes = row_bytes_of(pool->kind, example->columns);
   for (size_t at = 0; at < row_bytes * ROWS; at += pool->bytes)
     memcpy(rows + at, pool->blocks + next_random(state) % POOL * pool->bytes, pool->bytes);
   for (int t = 0; t < TILES; t++)
-    tile_pack(pool->kind, example->columns, rows + (size_t)t * TILE_ROWS * row_bytes, TILE_ROWS,
+    tile_pack(tile_type_of(pool->kind), example->columns, rows + (size_t)t * TILE_ROWS * row_bytes, TILE_ROWS,
               example->tiles + (size_t)t * tile_bytes(pool->kind, example->columns));
 }
 
 static bool make_tiles(TileKind kind, KindExample *example, uint32_t *state) {
-  Pool pool = {.kind = kind, .columns = tile_block_columns(kind)};
-  pool.bytes = tile_row_bytes(kind, pool.columns);
+  Pool pool = {.kind = kind, .columns = tile_columns(kind)};
+  pool.bytes = row_bytes_of(kind, pool.columns);
   pool.blocks = malloc(POOL * pool.bytes);
   pool.tile = malloc(tile_bytes(kind, pool.columns));
   pool.values = malloc((size_t)pool.columns * sizeof *pool.values);
-  uint8_t *rows = malloc(tile_row_bytes(kind, example->columns) * ROWS);
+  uint8_t *rows = malloc(row_bytes_of(kind, example->columns) * ROWS);
   const bool ready = pool.blocks != NULL && pool.tile != NULL && pool.values != NULL && rows != NULL;
   if (ready) {
     fill_pool(&pool, state);
@@ -118,7 +124,7 @@ static void pack_all(const Kernels *kernels, const KindExample *example, uint8_t
 }
 
 static bool make_example(TileKind kind, KindExample *example, uint32_t *state) {
-  const int block = tile_block_columns(kind);
+  const int block = tile_columns(kind);
   const int columns = example->columns = 2 * (block < TILE_BLOCK ? TILE_BLOCK : block);
   const size_t token_bytes = (size_t)(columns / TILE_BLOCK) * PACKED_BLOCK_BYTES;
   example->tiles = malloc(tile_bytes(kind, columns) * TILES);

@@ -3,21 +3,15 @@
 
 typedef v128_t Dot;
 
-static inline Dot dot_start(v128_t value) { return value; }
+static inline Dot dot_start(v128_t pairs) { return wasm_i32x4_extadd_pairwise_i16x8(pairs); }
 
 static inline Dot dot_add(Dot dot, v128_t a, v128_t w) { return wasm_i32x4_relaxed_dot_i8x16_i7x16_add(a, w, dot); }
 
 static inline v128_t dot_sum(Dot dot) { return dot; }
 
+#define DOT_CAPACITY INT32_MAX
 #define TILE_STREAMS 8
 #include "matmul.h"
 #include "vector_kernels.h"
 
-const Kernels kernels_relaxed_i32 = {
-    .name = "relaxed-i32",
-    .packs = true,
-    .matmul = {MATMUL_QUANTIZED_KINDS, MATMUL_NUMBERS},
-    .matmul_streams = {[TILE_Q4_0] = matmul_streams_q4_0},
-    .tile_streams = TILE_STREAMS,
-    VECTOR_KERNELS,
-};
+const Kernels kernels_relaxed_i32 = {.name = "relaxed-i32", .packs = true, MATMUL_KERNELS, VECTOR_KERNELS};

@@ -6,8 +6,8 @@ typedef struct {
   v128_t rows01, rows23;
 } Dot;
 
-static inline Dot dot_start(v128_t value) {
-  const v128_t zero = wasm_i32x4_splat(0);
+static inline Dot dot_start(v128_t pairs) {
+  const v128_t zero = wasm_i32x4_splat(0), value = wasm_i32x4_extadd_pairwise_i16x8(pairs);
   return (Dot){wasm_i32x4_shuffle(value, zero, 0, 4, 1, 5), wasm_i32x4_shuffle(value, zero, 2, 6, 3, 7)};
 }
 
@@ -22,15 +22,9 @@ static inline v128_t dot_sum(Dot dot) {
                         wasm_i32x4_shuffle(dot.rows01, dot.rows23, 1, 3, 5, 7));
 }
 
+#define DOT_CAPACITY INT32_MAX
 #define TILE_STREAMS 4
 #include "matmul.h"
 #include "vector_kernels.h"
 
-const Kernels kernels_simd128 = {
-    .name = "simd128",
-    .packs = true,
-    .matmul = {MATMUL_QUANTIZED_KINDS, MATMUL_NUMBERS},
-    .matmul_streams = {[TILE_Q4_0] = matmul_streams_q4_0},
-    .tile_streams = TILE_STREAMS,
-    VECTOR_KERNELS,
-};
+const Kernels kernels_simd128 = {.name = "simd128", .packs = true, MATMUL_KERNELS, VECTOR_KERNELS};

@@ -75,9 +75,8 @@ void vector_pack(const float *x, size_t stride, int tokens, int columns, uint8_t
       const float largest = largest_of(from), scale = largest / 127.0f * F16_UNBIAS;
       const float factor = quantize_factor(largest, 127);
       const v128_t factors = wasm_f32x4_splat(factor), kept = wasm_i32x4_splat(factor == 0 ? 0 : -1);
-      v128_t sums = wasm_i32x4_splat(0);
       for (int half = 0; half < 2; half++) {
-        v128_t values[4];
+        v128_t values[4], sums = wasm_i32x4_splat(0);
         for (int i = 0; i < 4; i++) {
           values[i] = wasm_v128_and(round_to_int(from + half * 16 + i * 4, factors), kept);
           sums = wasm_i32x4_add(sums, values[i]);
@@ -89,11 +88,11 @@ void vector_pack(const float *x, size_t stride, int tokens, int columns, uint8_t
         wasm_v128_store32_lane(to + 4 * tokens, bytes, 1);
         wasm_v128_store32_lane(to + 8 * tokens, bytes, 2);
         wasm_v128_store32_lane(to + 12 * tokens, bytes, 3);
+        const int16_t offset = (int16_t)(-8 * (wasm_i32x4_extract_lane(sums, 0) + wasm_i32x4_extract_lane(sums, 1) +
+                                               wasm_i32x4_extract_lane(sums, 2) + wasm_i32x4_extract_lane(sums, 3)));
+        memcpy(packed + 36 * tokens + 4 * t + 2 * half, &offset, sizeof offset);
       }
-      const int32_t offset = -8 * (wasm_i32x4_extract_lane(sums, 0) + wasm_i32x4_extract_lane(sums, 1) +
-                                   wasm_i32x4_extract_lane(sums, 2) + wasm_i32x4_extract_lane(sums, 3));
       memcpy(packed + 32 * tokens + 4 * t, &scale, sizeof scale);
-      memcpy(packed + 36 * tokens + 4 * t, &offset, sizeof offset);
     }
 }
 

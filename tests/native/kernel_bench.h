@@ -54,20 +54,21 @@ static inline double read_rate(void) {
 }
 
 // One line of the table: a set's product of one kind, or the form of it that reads tiles side by side.
-static inline void bench_product(const Kernels *set, TileKind kind, bool streams) {
-  static const char *const names[TILE_KINDS] = {"Q4_0", "Q4_1", "Q8_0", "F32", "F16", "BF16"};
+static inline void bench_product(const Kernels *set, int type, bool streams) {
+  TileKind kind;
+  if (!tile_kind_of(weight_types[type].type, &kind)) return;
   MatmulKernel *const matmul = streams ? set->matmul_streams[kind] : set->matmul[kind];
   if (matmul == NULL) return;
   const int columns = 2048;
-  const double bytes = (double)tile_row_bytes(kind, columns) / columns;
+  const double bytes = (double)tile_bytes(kind, columns) / TILE_ROWS / columns;
   const int rows = (int)(64e6 / bytes / columns) / TILE_ROWS * TILE_ROWS;
   uint32_t state = 1;
-  Product large = make_product(kind, rows, columns, 1, &state);
-  Product small = make_product(kind, 256, columns, 1, &state);
-  Product wide = make_product(kind, 256, columns, 32, &state);
+  Product large = make_product(type, rows, columns, 1, &state);
+  Product small = make_product(type, 256, columns, 1, &state);
+  Product wide = make_product(type, 256, columns, 32, &state);
   const double rate = rate_of(matmul, &large);
-  printf("| %s | %s | %d | %.2f | %.2f | %.2f |", set->name, names[kind], streams ? set->tile_streams : 1, rate * 1e-9,
-         rate * bytes * 1e-9, rate_of(matmul, &small) * 1e-9);
+  printf("| %s | %s | %d | %.2f | %.2f | %.2f |", set->name, quant_format(weight_types[type].type)->name,
+         streams ? set->tile_streams : 1, rate * 1e-9, rate * bytes * 1e-9, rate_of(matmul, &small) * 1e-9);
   if (streams)
     printf(" |\n");
   else
@@ -85,9 +86,9 @@ static inline void kernel_bench(const Kernels *const *platform_sets, int count) 
       "GB/s | in cache | matrix x 32: GMAC/s |\n|---|---|---|---|---|---|---|\n",
       read_rate() * 1e-9);
   for (int s = 0; s <= count; s++)
-    for (int kind = 0; kind < TILE_KINDS; kind++)
+    for (int type = 0; type < WEIGHT_TYPES; type++)
       for (int streams = 0; streams < 2; streams++)
-        bench_product(s < count ? platform_sets[s] : &kernels_reference, (TileKind)kind, streams);
+        bench_product(s < count ? platform_sets[s] : &kernels_reference, type, streams);
 }
 
 #endif

@@ -4,6 +4,7 @@
 
 #include "check.h"
 #include "quant.h"
+#include "quant_records.h"
 
 static float float_of(uint32_t bits) {
   float value;
@@ -150,7 +151,7 @@ static void expect_unpacked(Check *check, uint32_t type, const uint8_t *blocks, 
     memcpy(odd + 1, blocks, bytes);
     for (size_t i = 0; i <= elements; i++)
       values[i] = 12345;
-    quant_format(type)->unpack(odd + 1, values, elements);
+    CHECK(quant_unpack(quant_format(type), odd + 1, values, elements));
     for (size_t i = 0; i < elements; i++) {
       if (bits_of(values[i]) != bits_of(expected[i]) && !(isnan(values[i]) && isnan(expected[i]))) {
         CHECK(!"every value equals its expected one");
@@ -213,6 +214,48 @@ TEST(q4_1Unpacks) {
   expect_unpacked(check, GGML_Q4_1, blocks, sizeof blocks, expected, 64);
 }
 
+// FNV-1a over the words of the floats; every NaN counts as one and the same.
+static uint64_t checksum_of(const float *values, size_t count) {
+  uint64_t checksum = UINT64_C(0xcbf29ce484222325);
+  for (size_t i = 0; i < count; i++)
+    checksum = (checksum ^ (isnan(values[i]) ? 0x7fc00000 : bits_of(values[i]))) * UINT64_C(0x100000001b3);
+  return checksum;
+}
+
+// Random bytes are a fair sample of blocks: no bit pattern is refused, and scales are negative, tiny, infinite and NaN.
+TEST(randomBlocksUnpackAsGgmlDoes) {
+  for (size_t r = 0; r < sizeof quant_records / sizeof quant_records[0]; r++) {
+    const QuantFormat *format = quant_format(quant_records[r].type);
+    const size_t bytes = QUANT_RECORD_BLOCKS * (size_t)format->block_bytes;
+    const size_t elements = QUANT_RECORD_BLOCKS * (size_t)format->block_elements;
+    uint8_t *blocks = malloc(bytes);
+    float *values = malloc(elements * sizeof *values);
+    if (CHECK(blocks != NULL && values != NULL)) {
+      uint32_t state = format->type;
+      for (size_t i = 0; i < bytes; i++)
+        blocks[i] = (uint8_t)((state = state * 1664525u + 1013904223u) >> 24);
+      CHECK(quant_unpack(format, blocks, values, elements));
+      if (!CHECK(checksum_of(values, elements) == quant_records[r].checksum)) printf("  of %s\n", format->name);
+    }
+    free(blocks);
+    free(values);
+  }
+}
+
+TEST(everyTypeThatHoldsWeightsUnpacks) {
+  static const uint32_t none[] = {9, 15, 24, 25, 26, 27, 28};  // activations' types, integers, F64
+  for (uint32_t type = 0; type < 64; type++) {
+    const QuantFormat *format = quant_format(type);
+    if (format == NULL) continue;
+    bool expected = true;
+    for (size_t i = 0; i < sizeof none / sizeof none[0]; i++)
+      expected = expected && none[i] != type;
+    uint8_t block[512] = {0};
+    float values[512];
+    CHECK_INT(quant_unpack(format, block, values, (size_t)format->block_elements), expected);
+  }
+}
+
 // The contents of a fixture, or NULL.
 static uint8_t *read_fixture(const char *name, const char *suffix, size_t *size) {
   const char *folder = getenv("NIBBLE_FIXTURES");
@@ -242,9 +285,16 @@ TEST(unpacksAsGgmlDoes) {
     uint32_t type;
     const char *name;
   } cases[] = {
-      {GGML_F16, "f16.quant"},   {GGML_F16, "f16.random"},   {GGML_BF16, "bf16.quant"}, {GGML_BF16, "bf16.random"},
-      {GGML_Q4_0, "q4_0.quant"}, {GGML_Q4_0, "q4_0.random"}, {GGML_Q4_1, "q4_1.quant"}, {GGML_Q4_1, "q4_1.random"},
-      {GGML_Q8_0, "q8_0.quant"}, {GGML_Q8_0, "q8_0.random"},
+      {GGML_F16, "f16.quant"},        {GGML_F16, "f16.random"},       {GGML_BF16, "bf16.quant"},
+      {GGML_BF16, "bf16.random"},     {GGML_Q4_0, "q4_0.quant"},      {GGML_Q4_0, "q4_0.random"},
+      {GGML_Q4_1, "q4_1.quant"},      {GGML_Q4_1, "q4_1.random"},     {GGML_Q8_0, "q8_0.quant"},
+      {GGML_Q8_0, "q8_0.random"},     {GGML_Q5_0, "q5_0.quant"},      {GGML_Q5_0, "q5_0.random"},
+      {GGML_Q5_1, "q5_1.quant"},      {GGML_Q5_1, "q5_1.random"},     {GGML_Q2_K, "q2_K.quant"},
+      {GGML_Q2_K, "q2_K.random"},     {GGML_Q3_K, "q3_K.quant"},      {GGML_Q3_K, "q3_K.random"},
+      {GGML_Q4_K, "q4_K.quant"},      {GGML_Q4_K, "q4_K.random"},     {GGML_Q5_K, "q5_K.quant"},
+      {GGML_Q5_K, "q5_K.random"},     {GGML_Q6_K, "q6_K.quant"},      {GGML_Q6_K, "q6_K.random"},
+      {GGML_IQ4_NL, "iq4_nl.quant"},  {GGML_IQ4_NL, "iq4_nl.random"}, {GGML_IQ4_XS, "iq4_xs.quant"},
+      {GGML_IQ4_XS, "iq4_xs.random"}, {GGML_MXFP4, "mxfp4.quant"},    {GGML_MXFP4, "mxfp4.random"},
   };
   size_t probed;
   uint8_t *probe = read_fixture(cases[0].name, "blocks", &probed);
@@ -283,6 +333,8 @@ int main(void) {
   RUN(&check, q8_0Unpacks);
   RUN(&check, q4_0Unpacks);
   RUN(&check, q4_1Unpacks);
+  RUN(&check, randomBlocksUnpackAsGgmlDoes);
+  RUN(&check, everyTypeThatHoldsWeightsUnpacks);
   RUN(&check, unpacksAsGgmlDoes);
   return check_finish(&check);
 }

@@ -1,0 +1,116 @@
+// Of what the superblocks of each quantised kind of tile are made; tiles.h draws the parts. The table is known where
+// kernels are compiled, so that one template makes each of them, and the scalar reference reads it as it runs.
+#ifndef NIBBLE_TILE_FORMATS_H
+#define NIBBLE_TILE_FORMATS_H
+
+#include "tiles.h"
+
+// What the scales of a block are.
+typedef enum {
+  SCALES_NONE,         // the header's scale alone
+  SCALES_F16,          // one for 32 columns
+  SCALES_U8,           // a whole number for 32 columns, times the header's scale
+  SCALES_I8,           // the same, signed
+  SCALES_U8_HALVES,    // a whole number for 16 columns, times the header's scale
+  SCALES_I8_HALVES,    // the same, signed
+  SCALES_U4_HALVES,    // the low nibble of a byte for 16 columns, times the header's scale
+  SCALES_E8M0,         // a power of two for 32 columns: 2^(byte - 128)
+  SCALES_E4M3_HALVES,  // a float of 8 bits for 16 columns
+} TileScales;
+
+// What is added to each weight.
+typedef enum {
+  MINIMA_NONE,
+  MINIMA_F16,        // one for 32 columns
+  MINIMA_U8,         // a whole number for 32 columns, times minus the header's minimum
+  MINIMA_U4_HALVES,  // the high nibble of the byte that has the scale of 16 columns, times minus the header's minimum
+} TileMinima;
+
+// What a code means.
+typedef enum {
+  CODES_OFFSET,  // code x step - offset
+  CODES_IQ4,     // iq4_values[code]
+  CODES_FP4,     // fp4_values[code]
+  CODES_HEADER,  // the header's codebook[code]
+} TileCodes;
+
+typedef struct {
+  int blocks;        // in a superblock
+  int header_bytes;  // 0, 16 (scales) or 32
+  int low_bits, high_bits;
+  TileScales scales;
+  TileMinima minima;
+  TileCodes codes;
+  int step, offset;  // of CODES_OFFSET
+  float unit;        // a power of two that every scale is multiplied with
+} TileFormat;
+
+//                          blocks header low high scales             minima            codes         step offset unit
+static const TileFormat tile_formats[TILE_QUANTIZED] = {
+    // clang-format off
+    [TILE_Q4_0]    = {1,  0, 4, 0, SCALES_F16,         MINIMA_NONE,      CODES_OFFSET, 1,   8, 1},
+    [TILE_Q4_1]    = {1,  0, 4, 0, SCALES_F16,         MINIMA_F16,       CODES_OFFSET, 1,   0, 1},
+    [TILE_Q5_0]    = {1,  0, 4, 1, SCALES_F16,         MINIMA_NONE,      CODES_OFFSET, 1,  16, 1},
+    [TILE_Q5_1]    = {1,  0, 4, 1, SCALES_F16,         MINIMA_F16,       CODES_OFFSET, 1,   0, 1},
+    [TILE_Q8_0]    = {1,  0, 8, 0, SCALES_F16,         MINIMA_NONE,      CODES_OFFSET, 1, 128, 1},
+    [TILE_Q2_K]    = {8, 32, 2, 0, SCALES_U4_HALVES,   MINIMA_U4_HALVES, CODES_OFFSET, 1,   0, 1},
+    [TILE_Q3_K]    = {8, 16, 2, 1, SCALES_I8_HALVES,   MINIMA_NONE,      CODES_OFFSET, 1,   4, 1},
+    [TILE_Q4_K]    = {8, 32, 4, 0, SCALES_U8,          MINIMA_U8,        CODES_OFFSET, 1,   0, 1},
+    [TILE_Q5_K]    = {8, 32, 4, 1, SCALES_U8,          MINIMA_U8,        CODES_OFFSET, 1,   0, 1},
+    [TILE_Q6_K]    = {8, 16, 4, 2, SCALES_I8_HALVES,   MINIMA_NONE,      CODES_OFFSET, 1,  32, 1},
+    [TILE_IQ4_NL]  = {1,  0, 4, 0, SCALES_F16,         MINIMA_NONE,      CODES_IQ4,    1,   0, 1},
+    [TILE_IQ4_XS]  = {8, 16, 4, 0, SCALES_I8,          MINIMA_NONE,      CODES_IQ4,    1,   0, 1},
+    [TILE_GRID]    = {8, 32, 4, 0, SCALES_U8_HALVES,   MINIMA_NONE,      CODES_HEADER, 1,   0, 0.125f},
+    [TILE_MXFP4]   = {1,  0, 4, 0, SCALES_E8M0,        MINIMA_NONE,      CODES_FP4,    1,   0, 1},
+    [TILE_NVFP4]   = {2,  0, 4, 0, SCALES_E4M3_HALVES, MINIMA_NONE,      CODES_FP4,    1,   0, 1},
+    [TILE_Q1_0]    = {4, 16, 1, 0, SCALES_NONE,        MINIMA_NONE,      CODES_OFFSET, 2,   1, 1},
+    [TILE_Q2_0]    = {2, 16, 2, 0, SCALES_NONE,        MINIMA_NONE,      CODES_OFFSET, 1,   1, 1},
+    [TILE_TERNARY] = {8, 16, 2, 0, SCALES_NONE,        MINIMA_NONE,      CODES_OFFSET, 1,   1, 1},
+    // clang-format on
+};
+
+// Bytes of the parts of a block, and where they begin in it. A plane has TILE_ROWS x TILE_BLOCK codes.
+static inline int tile_low_bytes(const TileFormat *format) { return format->low_bits * TILE_BLOCK; }
+static inline int tile_high_bytes(const TileFormat *format) { return format->high_bits * TILE_BLOCK; }
+
+static inline int tile_scale_bytes(const TileFormat *format) {
+  switch (format->scales) {
+    case SCALES_NONE: return 0;
+    case SCALES_U8:
+    case SCALES_I8:
+    case SCALES_E8M0: return TILE_ROWS;
+    default: return 2 * TILE_ROWS;
+  }
+}
+
+static inline int tile_minimum_bytes(const TileFormat *format) {
+  switch (format->minima) {
+    case MINIMA_F16: return 2 * TILE_ROWS;
+    case MINIMA_U8: return TILE_ROWS;
+    default: return 0;
+  }
+}
+
+static inline int tile_scales_at(const TileFormat *format) { return tile_low_bytes(format) + tile_high_bytes(format); }
+static inline int tile_minima_at(const TileFormat *format) { return tile_scales_at(format) + tile_scale_bytes(format); }
+static inline int tile_block_bytes(const TileFormat *format) {
+  return tile_minima_at(format) + tile_minimum_bytes(format);
+}
+static inline int tile_superblock_bytes(const TileFormat *format) {
+  return format->header_bytes + format->blocks * tile_block_bytes(format);
+}
+
+// Whether columns 0-15 and 16-31 of a block have scales of their own.
+static inline bool tile_has_halves(const TileFormat *format) {
+  return format->scales == SCALES_U8_HALVES || format->scales == SCALES_I8_HALVES ||
+         format->scales == SCALES_U4_HALVES || format->scales == SCALES_E4M3_HALVES;
+}
+
+// A row's part of a block: its 32 values, and what they are multiplied with and what is added. `superblock` begins with
+// its header; `block` is one of its blocks; `half` is 0 or 1. weight = scale * value + minimum.
+void tile_values(const TileFormat *format, const uint8_t *superblock, const uint8_t *block, int row,
+                 int8_t values[TILE_BLOCK]);
+float tile_scale(const TileFormat *format, const uint8_t *superblock, const uint8_t *block, int row, int half);
+float tile_minimum(const TileFormat *format, const uint8_t *superblock, const uint8_t *block, int row, int half);
+
+#endif

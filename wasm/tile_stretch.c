@@ -1,0 +1,44 @@
+#include "tile_stretch.h"
+
+#include "quant.h"
+#include "tile_vectors.h"
+
+INLINE void unpack_block(const TileFormat *format, const uint8_t *superblock, const uint8_t *block, Operands table,
+                         TileStretch *out, int at) {
+  const int halves = tile_has_halves(format) ? 2 : 1;
+#pragma clang loop unroll(disable)
+  for (int g = 0; g < GROUPS; g++) {
+#pragma unroll
+    for (int j = 0; j < BLOCK_GROUPS; j++) {
+      const Operands operands = operands_of(format, table, block, g, j);
+      wasm_v128_store(out->low[at] + (j * GROUPS + g) * 16, operands.low);
+      if (format_is_split(format)) wasm_v128_store(out->high[at] + (j * GROUPS + g) * 16, operands.high);
+    }
+    const v128_t header = header_scales(format, superblock, g);
+    for (int half = 0; half < halves; half++) {
+      wasm_v128_store(out->scales[at][half] + 4 * g, scales_vector(format, header, block, g, half));
+      if (format->minima != MINIMA_NONE)
+        wasm_v128_store(out->minima[at][half] + 4 * g, minima_vector(format, superblock, block, g, half));
+    }
+  }
+}
+
+INLINE void unpack_stretch(const TileFormat *format, const uint8_t *superblock, int blocks, TileStretch *out) {
+  for (int at = 0; at < blocks; superblock += tile_superblock_bytes(format)) {
+    const Operands table = name_table(format, superblock);
+    const uint8_t *block = superblock + format->header_bytes;
+#pragma clang loop unroll(disable)
+    for (int b = 0; b < format->blocks; b++, at++, block += tile_block_bytes(format))
+      unpack_block(format, superblock, block, table, out, at);
+  }
+}
+
+void tile_unpack_stretch(TileKind kind, const uint8_t *superblocks, int blocks, TileStretch *out) {
+  switch (kind) {
+#define UNPACK(kind) \
+  case TILE_##kind: unpack_stretch(&tile_formats[TILE_##kind], superblocks, blocks, out); return;
+    TILE_QUANTIZED_KINDS(UNPACK)
+#undef UNPACK
+    default: return;
+  }
+}

@@ -1,0 +1,21 @@
+// A stretch of a tile unpacked once for many tokens: its operands a byte each, its scales and minima floats. The same
+// in every kernel set, and the way of each kind whose products have no form of their own.
+#ifndef NIBBLE_TILE_STRETCH_H
+#define NIBBLE_TILE_STRETCH_H
+
+#include "tiles.h"
+
+enum { STRETCH_BLOCKS = 32 };  // 8 to 24 KB: within the first-level cache
+
+typedef struct {
+  // Of each block of 32 columns: four columns of rows 0-3, the same of rows 4-7, the next four columns, ...
+  _Alignas(16) uint8_t low[STRETCH_BLOCKS][TILE_ROWS * TILE_BLOCK];
+  _Alignas(16) uint8_t high[STRETCH_BLOCKS][TILE_ROWS * TILE_BLOCK];  // of split codes
+  _Alignas(16) float scales[STRETCH_BLOCKS][2][TILE_ROWS];  // of each half; the first alone where one is for both
+  _Alignas(16) float minima[STRETCH_BLOCKS][2][TILE_ROWS];  // where a kind has them
+} TileStretch;
+
+// Unpacks whole superblocks of a kind, `blocks` blocks of 32 columns in all, at most STRETCH_BLOCKS.
+void tile_unpack_stretch(TileKind kind, const uint8_t *superblocks, int blocks, TileStretch *stretch);
+
+#endif

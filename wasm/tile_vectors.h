@@ -1,0 +1,157 @@
+// Vectors out of a tile, the same in every kernel set: codes of four columns of four rows, scales, minima. `format` is
+// a constant wherever these are called, so that only what a kind has is left of them.
+#ifndef NIBBLE_TILE_VECTORS_H
+#define NIBBLE_TILE_VECTORS_H
+
+#include <wasm_simd128.h>
+
+#include "kernel_sets.h"
+#include "quant.h"
+#include "tile_formats.h"
+#include "vectors.h"
+
+#define INLINE static inline __attribute__((always_inline))
+#define NOINLINE __attribute__((noinline))  // code that several kinds share, or that would be laid down twice
+
+enum { GROUPS = TILE_ROWS / 4, BLOCK_GROUPS = TILE_BLOCK / 4 };
+
+// Codes that take two products: value + 128 = 16 x high + low, of 4 bits each.
+INLINE bool format_is_split(const TileFormat *format) {
+  return format->low_bits == 8 || format->codes == CODES_IQ4 || format->codes == CODES_HEADER;
+}
+
+// The largest operand that the dot product meets.
+INLINE int format_largest(const TileFormat *format) {
+  if (format_is_split(format)) return 15;
+  if (format->codes == CODES_FP4) return 24;
+  return ((1 << (format->low_bits + format->high_bits)) - 1) * format->step;
+}
+
+// What is subtracted from the operands: of split codes 8 from the high halves.
+INLINE int format_offset(const TileFormat *format) {
+  if (format_is_split(format)) return 8;
+  return format->codes == CODES_FP4 ? 12 : format->offset;
+}
+
+// Shifts bytes; what comes in from the neighbour has to be masked away. Shifting 16-bit lanes beats i8x16.shr_u, which
+// V8 expands.
+INLINE v128_t shift_bytes(v128_t bytes, const int left) {
+  return left == 0 ? bytes : left > 0 ? wasm_i16x8_shl(bytes, left) : wasm_u16x8_shr(bytes, -left);
+}
+
+// The bits that a plane has of group j of four columns, of rows 4 g to 4 g + 3, at bit `to` of each byte.
+INLINE v128_t plane_vector(const uint8_t *plane, const int bits, const int g, const int j, const int to) {
+  const int vector = bits == 1 ? 0 : bits == 2 ? j / 4 : bits == 4 ? j % 4 : j;
+  const int from = bits == 1 ? j : bits == 2 ? j % 4 * 2 : bits == 4 ? j / 4 * 4 : 0;
+  const v128_t bytes = wasm_v128_load(plane + (vector * GROUPS + g) * 16);
+  if (bits == 8) return bytes;
+  const v128_t mask =
+      bits == 4 && to == 0 ? wasm_v128_load(kernel_nibble_mask) : wasm_i8x16_splat((int8_t)(((1 << bits) - 1) << to));
+  return wasm_v128_and(shift_bytes(bytes, to - from), mask);
+}
+
+INLINE v128_t codes_vector(const TileFormat *format, const uint8_t *block, const int g, const int j) {
+  if (format->step == 2) return plane_vector(block, format->low_bits, g, j, 1);
+  const v128_t low = plane_vector(block, format->low_bits, g, j, 0);
+  if (format->high_bits == 0) return low;
+  return wasm_v128_or(low, plane_vector(block + tile_low_bytes(format), format->high_bits, g, j, format->low_bits));
+}
+
+// The codebooks as operands: +12, or +128 and then halves of it.
+INLINE v128_t named_values(const TileFormat *format, const uint8_t *superblock) {
+  if (format->codes == CODES_FP4) return wasm_i8x16_add(wasm_v128_load(fp4_values), wasm_i8x16_splat(12));
+  const v128_t values = wasm_v128_load(format->codes == CODES_IQ4 ? (const void *)iq4_values
+                                                                  : (const void *)(superblock + 2 * TILE_ROWS));
+  return wasm_v128_xor(values, wasm_i8x16_splat((int8_t)0x80));
+}
+
+typedef struct {
+  v128_t low, high;  // the second of split codes alone
+} Operands;
+
+// What of a superblock all its vectors need: sixteen values, where codes name them, as operands.
+INLINE Operands name_table(const TileFormat *format, const uint8_t *superblock) {
+  Operands table = {wasm_i8x16_splat(0), wasm_i8x16_splat(0)};
+  if (format->codes == CODES_OFFSET) return table;
+  const v128_t values = named_values(format, superblock);
+  if (format->codes == CODES_FP4) {
+    table.low = values;
+  } else {
+    table.low = wasm_v128_and(values, wasm_v128_load(kernel_nibble_mask));
+    table.high = wasm_v128_and(wasm_u16x8_shr(values, 4), wasm_v128_load(kernel_nibble_mask));
+  }
+  return table;
+}
+
+INLINE Operands operands_of(const TileFormat *format, Operands table, const uint8_t *block, const int g, const int j) {
+  const v128_t codes = codes_vector(format, block, g, j), mask = wasm_v128_load(kernel_nibble_mask);
+  if (format->low_bits == 8)
+    return (Operands){wasm_v128_and(codes, mask), wasm_v128_and(wasm_u16x8_shr(codes, 4), mask)};
+  if (format->codes == CODES_OFFSET) return (Operands){codes, codes};
+  return (Operands){wasm_i8x16_swizzle(table.low, codes), wasm_i8x16_swizzle(table.high, codes)};
+}
+
+// Eight F16 numbers: those of rows 4 g to 4 g + 3, 2^112 too small.
+INLINE v128_t halves_vector(const uint8_t *halves, const int g) {
+  const v128_t eight = wasm_v128_load(halves);
+  return halves_biased(g == 0 ? wasm_i32x4_shl(eight, 16) : eight, wasm_v128_load(kernel_half_mask));
+}
+
+// Eight bytes: those of rows 4 g to 4 g + 3, widened.
+INLINE v128_t bytes_vector(const uint8_t *bytes, const bool is_signed, const int g) {
+  if (is_signed) {
+    const v128_t eight = wasm_i16x8_load8x8(bytes);
+    return g == 0 ? wasm_i32x4_extend_low_i16x8(eight) : wasm_i32x4_extend_high_i16x8(eight);
+  }
+  const v128_t eight = wasm_u16x8_load8x8(bytes);
+  return g == 0 ? wasm_u32x4_extend_low_u16x8(eight) : wasm_u32x4_extend_high_u16x8(eight);
+}
+
+// The header's scales, of rows 4 g to 4 g + 3; of no use where a format has no header.
+INLINE v128_t header_scales(const TileFormat *format, const uint8_t *superblock, const int g) {
+  if (format->header_bytes == 0) return wasm_f32x4_splat(0);
+  const v128_t scales = halves_vector(superblock, g);
+  return format->unit == 1 ? scales : wasm_f32x4_mul(scales, wasm_f32x4_splat(format->unit));
+}
+
+// The twin of tile_scale() of four rows, 2^112 too small.
+INLINE v128_t scales_vector(const TileFormat *format, v128_t header, const uint8_t *block, const int g,
+                            const int half) {
+  const uint8_t *scales = block + tile_scales_at(format), *of_half = scales + half * TILE_ROWS;
+  switch (format->scales) {
+    case SCALES_F16: return halves_vector(scales, g);
+    case SCALES_U8: return wasm_f32x4_mul(header, wasm_f32x4_convert_i32x4(bytes_vector(scales, false, g)));
+    case SCALES_I8: return wasm_f32x4_mul(header, wasm_f32x4_convert_i32x4(bytes_vector(scales, true, g)));
+    case SCALES_U8_HALVES: return wasm_f32x4_mul(header, wasm_f32x4_convert_i32x4(bytes_vector(of_half, false, g)));
+    case SCALES_I8_HALVES: return wasm_f32x4_mul(header, wasm_f32x4_convert_i32x4(bytes_vector(of_half, true, g)));
+    case SCALES_U4_HALVES: {
+      const v128_t low = wasm_v128_and(bytes_vector(of_half, false, g), wasm_i32x4_splat(15));
+      return wasm_f32x4_mul(header, wasm_f32x4_convert_i32x4(low));
+    }
+    case SCALES_E8M0: {
+      // Exponents 0 and 1 mean numbers that are 0 anyway, 2^112 too small.
+      const v128_t exponents = wasm_i32x4_max(bytes_vector(scales, false, g), wasm_i32x4_splat(1));
+      const v128_t powers = wasm_i32x4_shl(wasm_i32x4_sub(exponents, wasm_i32x4_splat(1)), 23);
+      return wasm_f32x4_mul(powers, wasm_f32x4_splat(0x1p-112f));
+    }
+    case SCALES_E4M3_HALVES: {
+      const v128_t numbers = wasm_v128_and(bytes_vector(of_half, false, g), wasm_i32x4_splat(0x7f));
+      return wasm_f32x4_mul(wasm_i32x4_shl(numbers, 20), wasm_f32x4_splat(0x1p7f));
+    }
+    default: return header;
+  }
+}
+
+// The twin of tile_minimum() of four rows, 2^112 too small.
+INLINE v128_t minima_vector(const TileFormat *format, const uint8_t *superblock, const uint8_t *block, const int g,
+                            const int half) {
+  if (format->minima == MINIMA_F16) return halves_vector(block + tile_minima_at(format), g);
+  const v128_t header = halves_vector(superblock + 2 * TILE_ROWS, g);
+  const v128_t minima =
+      format->minima == MINIMA_U8
+          ? bytes_vector(block + tile_minima_at(format), false, g)
+          : wasm_u32x4_shr(bytes_vector(block + tile_scales_at(format) + half * TILE_ROWS, false, g), 4);
+  return wasm_f32x4_neg(wasm_f32x4_mul(header, wasm_f32x4_convert_i32x4(minima)));
+}
+
+#endif
