@@ -93,7 +93,7 @@ TEST(matmulHoldsExtremes) {
       const size_t bytes = file_row_bytes(p.type, p.columns) * 8;
       memset(p.file, fills[fill], bytes);
       for (size_t i = 0; i < bytes; i += (size_t)format->block_bytes)
-        set_scales(type, p.file + i, &state);
+        set_scales(&weight_types[type], p.file + i, 0.7f, random_float(&state));
       free(p.tiles);
       p.tiles = tile_up(p.type, p.columns, 8, p.file);
       for (size_t i = 0; i < 5 * p.stride; i++)

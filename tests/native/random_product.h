@@ -7,6 +7,7 @@
 
 #include "kernels.h"
 #include "quant.h"
+#include "weight_types.h"
 
 enum { GUARD = 64 };  // floats behind an output, which nobody may touch
 
@@ -30,44 +31,6 @@ static inline float *random_floats(size_t count, uint32_t *state) {
   return values;
 }
 
-// Every type that a matrix can be of, and where in a block of the file its F16 scale and minimum stand; -1: it has
-// none.
-static const struct {
-  uint32_t type;
-  int scale, minimum;
-} weight_types[] = {
-    {GGML_Q4_0, 0, -1},   {GGML_Q4_1, 0, 2},    {GGML_Q5_0, 0, -1},  {GGML_Q5_1, 0, 2},     {GGML_Q8_0, 0, -1},
-    {GGML_Q2_K, 80, 82},  {GGML_Q3_K, 108, -1}, {GGML_Q4_K, 0, 2},   {GGML_Q5_K, 0, 2},     {GGML_Q6_K, 208, -1},
-    {GGML_IQ4_NL, 0, -1}, {GGML_IQ4_XS, 0, -1}, {GGML_IQ1_S, 0, -1}, {GGML_IQ1_M, -1, -1},  {GGML_IQ2_XXS, 0, -1},
-    {GGML_IQ2_XS, 0, -1}, {GGML_IQ2_S, 0, -1},  {GGML_IQ3_S, 0, -1}, {GGML_IQ3_XXS, 0, -1}, {GGML_MXFP4, -1, -1},
-    {GGML_NVFP4, -1, -1}, {GGML_Q1_0, 0, -1},   {GGML_Q2_0, 0, -1},  {GGML_TQ1_0, 52, -1},  {GGML_TQ2_0, 64, -1},
-    {GGML_F32, -1, -1},   {GGML_F16, 0, -1},    {GGML_BF16, -1, -1},
-};
-enum { WEIGHT_TYPES = sizeof weight_types / sizeof *weight_types };
-
-static inline size_t file_row_bytes(uint32_t type, int columns) {
-  const QuantFormat *format = quant_format(type);
-  return (size_t)(columns / format->block_elements * format->block_bytes);
-}
-
-// Gives a block of random bytes scales of a real size.
-static inline void set_scales(int index, uint8_t *block, uint32_t *state) {
-  const uint16_t half = f32_to_f16(random_float(state) * 0.1f), minimum = f32_to_f16(random_float(state));
-  const float number = random_float(state);
-  if (weight_types[index].scale >= 0) memcpy(block + weight_types[index].scale, &half, 2);
-  if (weight_types[index].minimum >= 0) memcpy(block + weight_types[index].minimum, &minimum, 2);
-  switch (weight_types[index].type) {
-    case GGML_F32: memcpy(block, &number, 4); break;
-    case GGML_BF16: memcpy(block, (const uint8_t *)&number + 2, 2); break;
-    case GGML_MXFP4: block[0] = (uint8_t)(120 + block[0] % 8); break;
-    case GGML_IQ1_M:  // a nibble of the scale in each of four numbers
-      for (int i = 0; i < 4; i++)
-        block[49 + 2 * i] = (uint8_t)((block[49 + 2 * i] & 15) | (half >> (4 * i) & 15) << 4);
-      break;
-    default: break;
-  }
-}
-
 // Rows of a tensor as they stand in a file, of random bytes with scales of a real size.
 static inline uint8_t *random_rows(int index, int columns, int rows, uint32_t *state) {
   const size_t bytes = file_row_bytes(weight_types[index].type, columns) * (size_t)rows;
@@ -76,7 +39,7 @@ static inline uint8_t *random_rows(int index, int columns, int rows, uint32_t *s
   for (size_t i = 0; i < bytes; i++)
     file[i] = (uint8_t)next_random(state);
   for (size_t i = 0; i < bytes; i += block)
-    set_scales(index, file + i, state);
+    set_scales(&weight_types[index], file + i, 0.7f, random_float(state));
   return file;
 }
 

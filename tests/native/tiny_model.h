@@ -8,6 +8,8 @@
 #include <stdio.h>
 
 #include "gguf_builder.h"
+#include "tiles.h"
+#include "weight_types.h"
 
 enum { TINY_PAIRS = 40, TINY_TENSORS = 64, TINY_ALIGNMENT = 32 };
 
@@ -195,27 +197,20 @@ static inline void put_f32(Builder *file, float value) {
 
 static inline void put_f16(Builder *file, float value) { put_integer(file, f32_to_f16(value), 2); }
 
-// One block of weights of about `size`.
+// One block of weights of about `size`; zeros of a type that holds no weights.
 static inline void put_weights(Builder *file, uint32_t type, float size, uint64_t *state) {
-  uint32_t bits;
-  const float value = tiny_random_float(state);
-  switch (type) {
-    case GGML_F32: put_f32(file, value * size); return;
-    case GGML_F16: put_f16(file, value * size); return;
-    case GGML_BF16:
-      memcpy(&bits, &(float){value * size}, sizeof bits);
-      put_integer(file, bits >> 16, 2);
-      return;
-    case GGML_Q4_0: put_f16(file, size * (0.75f + 0.25f * value) / 8); break;
-    case GGML_Q4_1:
-      put_f16(file, size * (0.75f + 0.25f * value) / 8);
-      put_f16(file, -size * (0.75f - 0.25f * value));
-      break;
-    case GGML_Q8_0: put_f16(file, size * (0.75f + 0.25f * value) / 127); break;
-    default: put_zeros(file, (size_t)quant_format(type)->block_bytes); return;  // a type that the engine refuses
+  const QuantFormat *format = quant_format(type);
+  TileKind kind;
+  uint8_t block[512];
+  const float number = tiny_random_float(state);
+  if (!tile_kind_of(type, &kind)) {
+    put_zeros(file, (size_t)format->block_bytes);
+    return;
   }
-  for (int i = 0; i < (type == GGML_Q8_0 ? 32 : 16); i++)
-    put_integer(file, tiny_random(state) & 255, 1);
+  for (int i = 0; i < format->block_bytes && format->block_elements > 1; i++)
+    block[i] = (uint8_t)(tiny_random(state) & 255);
+  set_scales(weight_type(type), block, size, number);
+  put_bytes(file, block, (size_t)format->block_bytes);
 }
 
 static inline void put_tensor_data(Builder *file, const TinyTensor *tensor) {
