@@ -23,7 +23,7 @@ static const Kernels *first_kernels(NibbleEngine *engine, const NibbleOptions *o
   if (engine->choose_kernels) return &kernels_reference;
   for (int i = 0; i < engine->set_count; i++) {
     if (strcmp(engine->sets[i]->name, options->kernel_set) != 0) continue;
-    return kernels_verify(engine->sets[i], error) ? engine->sets[i] : NULL;
+    return kernels_verify(engine->sets[i], model_kinds(&engine->model), error) ? engine->sets[i] : NULL;
   }
   nibble_fail(error, NIBBLE_INVALID_ARGUMENT, "The kernel set %.40s is not one of this build's. The first is %s.",
               options->kernel_set, engine->sets[0]->name);
@@ -35,7 +35,7 @@ void nibble_engine_choose_kernels(NibbleEngine *engine) {
   engine->choose_kernels = false;
   // The reference is there to compare with: it is not measured where the platform has sets of its own.
   const int candidates = engine->set_count > 1 ? engine->set_count - 1 : 1;
-  kernels_measure(engine->sets, candidates, engine->rates);
+  kernels_measure(engine->sets, candidates, model_kinds(&engine->model), engine->rates);
   int best = 0;
   for (int i = 1; i < candidates; i++)
     if (engine->rates[i] > engine->rates[best]) best = i;

@@ -97,11 +97,11 @@ static void measure_all(const Kernels *const *sets, int count, const Workbench *
     }
 }
 
-void kernels_measure(const Kernels *const *sets, int count, double *rates) {
+void kernels_measure(const Kernels *const *sets, int count, uint32_t kinds, double *rates) {
   Workbench bench;
   Rates found[MEASURE_SETS] = {{0}};
   bool right[MEASURE_SETS];
-  Verification *verification = verification_create();
+  Verification *verification = verification_create(kinds | 1 << TILE_Q4_0);
   const bool ready = workbench_create(&bench) && verification != NULL && count <= MEASURE_SETS;
   for (int i = 0; i < count && ready; i++)
     right[i] = verification_passes(verification, sets[i]);
@@ -115,9 +115,9 @@ void kernels_measure(const Kernels *const *sets, int count, double *rates) {
   workbench_free(&bench);
 }
 
-bool kernels_verify(const Kernels *kernels, NibbleError *error) {
+bool kernels_verify(const Kernels *kernels, uint32_t kinds, NibbleError *error) {
   if (kernels == &kernels_reference) return true;
-  Verification *verification = verification_create();
+  Verification *verification = verification_create(kinds);
   if (verification == NULL)
     return nibble_fail(error, NIBBLE_OUT_OF_MEMORY,
                        "No memory is left to check the kernel set %s. Close other models first.", kernels->name);

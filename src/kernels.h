@@ -59,9 +59,9 @@ typedef struct {
 // y = x @ W^T (or y += x @ W^T), for `tile_count` tiles of TILE_ROWS rows each: y[t * y_stride + r] for every row r of
 // the tiles, rows that only fill up the last tile included (their result is 0, or what was there).
 // Quantised weights: the integer dot product of each block of 32 columns is exact; its float is multiplied with
-// (activation scale x weight scale) and added to a float sum, block after block from the first. A kind with scales for 16
-// columns has two such terms a block, the first half's first. A kind with minima then adds activation sum x (activation
-// scale x minimum), in the same order. Float weights: column after column from the first.
+// (activation scale x weight scale) and added to a float sum, block after block from the first. A kind with scales for
+// 16 columns has two such terms a block, the first half's first. A kind with minima then adds activation sum x
+// (activation scale x minimum), in the same order. Float weights: column after column from the first.
 typedef void MatmulKernel(const uint8_t *tiles, int tile_count, const Activations *x, float *y, size_t y_stride,
                           bool add);
 
@@ -139,13 +139,13 @@ extern const Kernels kernels_reference;
 // The yardstick of --exact: products of float activations with unpacked weights, summed in double.
 extern const Kernels kernels_exact;
 
-// Whether every kernel of a set computes what the reference does (verification.h). False, and `error`, where one does
-// not, or where memory is short.
-bool kernels_verify(const Kernels *kernels, NibbleError *error);
+// Whether every kernel of a set computes what the reference does (verification.h), of products those of a set of kinds
+// of tiles. False, and `error`, where one does not, or where memory is short.
+bool kernels_verify(const Kernels *kernels, uint32_t kinds, NibbleError *error);
 
 // Measures one thread's products in each set, on synthetic Q4_0 weights that fit the second-level cache: rates [count]
 // in weights x tokens a second, the geometric mean of one token's and a panel's; 0 for a set that kernels_verify()
-// refuses, or for all where memory is short. Takes 30 to 100 ms for each set. At most 8 sets.
-void kernels_measure(const Kernels *const *sets, int count, double *rates);
+// refuses for `kinds`, or for all where memory is short. Takes 30 to 100 ms for each set. At most 8 sets.
+void kernels_measure(const Kernels *const *sets, int count, uint32_t kinds, double *rates);
 
 #endif

@@ -227,7 +227,8 @@ static void exact_matmul(TileKind kind, const uint8_t *tiles, int tile_count, co
   }
 TILE_QUANTIZED_KINDS(EXACT)
 EXACT(F32)
-EXACT(F16) EXACT(BF16)
+EXACT(F16)
+EXACT(BF16)
 #undef EXACT
 
 #define EXACT_OF(kind) [TILE_##kind] = exact_##kind,

@@ -312,6 +312,13 @@ static uint64_t matrix_bytes(const Matrix *matrix) {
   return (uint64_t)tile_count(matrix) * tile_bytes(matrix->kind, matrix->columns);
 }
 
+uint32_t model_kinds(const Model *model) {
+  uint32_t kinds = 0;
+  for (int i = 0; i < model->source_count; i++)
+    if (model->sources[i].matrix != NULL) kinds |= UINT32_C(1) << model->sources[i].matrix->kind;
+  return kinds;
+}
+
 uint64_t model_bytes_per_token(const Model *model) {
   uint64_t bytes = matrix_bytes(model->tied_output ? &model->embedding : &model->output) +
                    tile_bytes(model->embedding.kind, model->embedding.columns) / TILE_ROWS;

@@ -92,6 +92,9 @@ const Matrix *model_output(const Model *model);
 // Points a source's matrix or vector to its bytes.
 void model_point(const WeightSource *source, uint8_t *bytes);
 
+// The kinds of tiles that its matrices are of.
+uint32_t model_kinds(const Model *model);
+
 // Weight bytes that one token's computation reads.
 uint64_t model_bytes_per_token(const Model *model);
 

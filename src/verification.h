@@ -5,17 +5,17 @@
 
 #include "kernels.h"
 
-// Small products of every kind of tiles, and what the reference makes of them. A kind needs nothing here of its own:
+// Small products of some kinds of tiles, and what the reference makes of them. A kind needs nothing here of its own:
 // its weights are random bytes that its tile format (tiles.h) unpacks to numbers of a usual size.
 typedef struct Verification Verification;
 
-// NULL where memory is short. Takes a few milliseconds.
-Verification *verification_create(void);
+// Of a set of kinds. NULL where memory is short. Takes about a millisecond for each.
+Verification *verification_create(uint32_t kinds);
 void verification_free(Verification *verification);
 
-// Whether every kernel of the set gives what the reference gives, bit for bit: each kind of weights in each form of the
-// product (a panel, one token, tiles side by side), packing, and the kernels of rows and of pages. The reference's own
-// kernels are not compared with themselves. Takes about a millisecond.
+// Whether every kernel of the set gives what the reference gives, bit for bit: each of those kinds of weights in each
+// form of the product (a panel, one token, tiles side by side), packing, and the kernels of rows and of pages. The
+// reference's own kernels are not compared with themselves. Takes about a millisecond.
 bool verification_passes(const Verification *verification, const Kernels *kernels);
 
 #endif

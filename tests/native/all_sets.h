@@ -21,7 +21,7 @@ static inline Sets all_sets(void) {
   Sets sets = {{NULL}, 0};
 #ifdef NIBBLE_WASM_KERNELS
   for (int i = 0; i < kernel_set_count; i++)
-    if (!skip_wrong || kernels_verify(kernel_sets[i], NULL)) sets.sets[sets.count++] = kernel_sets[i];
+    if (!skip_wrong || kernels_verify(kernel_sets[i], TILE_ALL_KINDS, NULL)) sets.sets[sets.count++] = kernel_sets[i];
 #else
   (void)skip_wrong;
 #endif

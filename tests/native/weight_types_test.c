@@ -7,7 +7,7 @@
 #include "plain_forward.h"
 #include "weight_types.h"
 
-enum { LENGTH = 24 };
+enum { LENGTH = 6 };
 
 // Heads of 64, and rows that are one and two superblocks of the widest kind.
 static const TinyConfig config_of_type = {
