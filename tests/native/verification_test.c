@@ -186,7 +186,7 @@ TEST(measures_no_set_with_a_wrong_kernel) {
   wrong_kind = TILE_BF16;
   wrong_how = LOW_BIT;
   double rates[2];
-  kernels_measure((const Kernels *const[]){&wrong, &right}, 2, 0, rates);
+  kernels_measure((const Kernels *const[]){&wrong, &right}, 2, TILE_ALL_KINDS, rates);
   CHECK(rates[0] == 0 && rates[1] > 0);
   NibbleError error = {.code = NIBBLE_OK};
   CHECK(!kernels_verify(&wrong, TILE_ALL_KINDS, &error));
