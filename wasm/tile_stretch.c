@@ -8,7 +8,7 @@ INLINE void unpack_block(const TileFormat *format, const uint8_t *superblock, co
   const int halves = tile_has_halves(format) ? 2 : 1;
 #pragma clang loop unroll(disable)
   for (int g = 0; g < GROUPS; g++) {
-#pragma unroll
+#pragma clang loop unroll(disable)
     for (int j = 0; j < BLOCK_GROUPS; j++) {
       const Operands operands = operands_of(format, table, block, g, j);
       wasm_v128_store(out->low[at] + (j * GROUPS + g) * 16, operands.low);

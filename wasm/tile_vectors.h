@@ -33,13 +33,8 @@ INLINE int format_offset(const TileFormat *format) {
   return format->codes == CODES_FP4 ? 12 : format->offset;
 }
 
-// Shifts bytes; what comes in from the neighbour has to be masked away. Shifting 16-bit lanes beats i8x16.shr_u, which
-// V8 expands.
-INLINE v128_t shift_bytes(v128_t bytes, const int left) {
-  return left == 0 ? bytes : left > 0 ? wasm_i16x8_shl(bytes, left) : wasm_u16x8_shr(bytes, -left);
-}
-
-// The bits that a plane has of group j of four columns, of rows 4 g to 4 g + 3, at bit `to` of each byte.
+// The bits that a plane has of group j of four columns, of rows 4 g to 4 g + 3, at bit `to` of each byte. Shifting
+// 16-bit lanes and masking beats i8x16.shr_u, which V8 expands. Where g and j are no constants, neither are the shifts.
 INLINE v128_t plane_vector(const uint8_t *plane, const int bits, const int g, const int j, const int to) {
   const int vector = bits == 1 ? 0 : bits == 2 ? j / 4 : bits == 4 ? j % 4 : j;
   const int from = bits == 1 ? j : bits == 2 ? j % 4 * 2 : bits == 4 ? j / 4 * 4 : 0;
@@ -47,7 +42,12 @@ INLINE v128_t plane_vector(const uint8_t *plane, const int bits, const int g, co
   if (bits == 8) return bytes;
   const v128_t mask =
       bits == 4 && to == 0 ? wasm_v128_load(kernel_nibble_mask) : wasm_i8x16_splat((int8_t)(((1 << bits) - 1) << to));
-  return wasm_v128_and(shift_bytes(bytes, to - from), mask);
+  if (!__builtin_constant_p(from) && to > 0)
+    return wasm_v128_and(wasm_i16x8_shl(wasm_u16x8_shr(bytes, (uint32_t)from), (uint32_t)to), mask);
+  return wasm_v128_and(from > to   ? wasm_u16x8_shr(bytes, (uint32_t)(from - to))
+                       : from < to ? wasm_i16x8_shl(bytes, (uint32_t)(to - from))
+                                   : bytes,
+                       mask);
 }
 
 INLINE v128_t codes_vector(const TileFormat *format, const uint8_t *block, const int g, const int j) {
