@@ -232,13 +232,13 @@ EXACT(BF16)
 #undef EXACT
 
 #define EXACT_OF(kind) [TILE_##kind] = exact_##kind,
-    const Kernels kernels_exact = {
-        .name = "exact",
-        .packs = false,
-        .matmul = {TILE_QUANTIZED_KINDS(EXACT_OF) EXACT_OF(F32) EXACT_OF(F16) EXACT_OF(BF16)},
-        .pack = pack,
-        .rms_norm = rms_norm,
-        .rope = rope,
-        .swiglu = swiglu,
-        REFERENCE_F32_PAGES,
+const Kernels kernels_exact = {
+    .name = "exact",
+    .packs = false,
+    .matmul = {TILE_QUANTIZED_KINDS(EXACT_OF) EXACT_OF(F32) EXACT_OF(F16) EXACT_OF(BF16)},
+    .pack = pack,
+    .rms_norm = rms_norm,
+    .rope = rope,
+    .swiglu = swiglu,
+    REFERENCE_F32_PAGES,
 };
