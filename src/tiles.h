@@ -36,8 +36,9 @@ enum { TILE_ROWS = 8, TILE_BLOCK = 32, TILE_SUPERBLOCK = 256, TILE_HALF = 16 };
   X(Q4_0)                                                                                                       \
   X(Q4_1)                                                                                                       \
   X(Q5_0)                                                                                                       \
-  X(Q5_1) X(Q8_0) X(Q2_K) X(Q3_K) X(Q4_K) X(Q5_K) X(Q6_K) X(IQ4_NL) X(IQ4_XS) X(GRID) X(MXFP4) X(NVFP4) X(Q1_0) \
-      X(Q2_0) X(TERNARY)
+  X(Q5_1)                                                                                                       \
+  X(Q8_0) X(Q2_K) X(Q3_K) X(Q4_K) X(Q5_K) X(Q6_K) X(IQ4_NL) X(IQ4_XS) X(GRID) X(MXFP4) X(NVFP4) X(Q1_0) X(Q2_0) \
+      X(TERNARY)
 #define TILE_NAME(kind) TILE_##kind,
 typedef enum {
   TILE_QUANTIZED_KINDS(TILE_NAME) TILE_F32,
