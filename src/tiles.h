@@ -32,21 +32,24 @@
 enum { TILE_ROWS = 8, TILE_BLOCK = 32, TILE_SUPERBLOCK = 256, TILE_HALF = 16 };
 
 // The kinds whose weights are multiplied with packed (int8) activations, and then the others.
-#define TILE_QUANTIZED_KINDS(X)                                                                                 \
-  X(Q4_0)                                                                                                       \
-  X(Q4_1)                                                                                                       \
-  X(Q5_0)                                                                                                       \
-  X(Q5_1)                                                                                                       \
-  X(Q8_0) X(Q2_K) X(Q3_K) X(Q4_K) X(Q5_K) X(Q6_K) X(IQ4_NL) X(IQ4_XS) X(GRID) X(MXFP4) X(NVFP4) X(Q1_0) X(Q2_0) \
-      X(TERNARY)
+#define TILE_QUANTIZED_KINDS(X) \
+  X(Q4_0)                       \
+  X(Q4_1)                       \
+  X(Q5_0)                       \
+  X(Q5_1)                       \
+  X(Q8_0)                       \
+  X(Q2_K) X(Q3_K) X(Q4_K) X(Q5_K) X(Q6_K) X(IQ4_NL) X(IQ4_XS) X(GRID) X(MXFP4) X(NVFP4) X(Q1_0) X(Q2_0) X(TERNARY)
 #define TILE_NAME(kind) TILE_##kind,
+// clang-format off
 typedef enum {
-  TILE_QUANTIZED_KINDS(TILE_NAME) TILE_F32,
+  TILE_QUANTIZED_KINDS(TILE_NAME)
+  TILE_F32,
   TILE_F16,
   TILE_BF16,
   TILE_KINDS,
   TILE_QUANTIZED = TILE_F32,  // how many of them are quantised
 } TileKind;
+// clang-format on
 
 // An F16 scale becomes a float by one shift and one mask, 2^112 too small; activations carry the factor back.
 #define F16_UNBIAS 0x1p112f
