@@ -2,7 +2,7 @@
 // of it at once where the server gives parts.
 //
 //   file       read already | head    | segment | segment | not asked for yet ...
-//                           [==>      ][====>   ][==>     ]      rangeBytes each, at most connections + 1 of them
+//                           [==>      ][====>   ][==>     ]      rangeBytes each, less on a slow line; at most connections + 1 of them
 //
 // The first request is for everything behind `from`, and its answer tells what the server can do. With parts, each
 // connection takes the next segment; an answer that goes on into that segment is simply read on. Without parts, or
@@ -14,6 +14,10 @@ import { brokenOff, cancelled, changed, failed } from './download-errors.js';
 import { Gate } from './gate.js';
 import { nameOf } from './http-headers.js';
 import { RemoteFile } from './remote-file.js';
+
+// What has arrived and is not read yet is lost where a tab is closed. So each connection asks for what comes on it in this
+// time, but not for less than so much; and a single one that has no end waits with so much.
+const AHEAD = { milliseconds: 1500, bytes: 1 << 20, endlessBytes: 4 << 20 };
 
 const DEFAULTS = {
   connections: 4,
@@ -38,7 +42,8 @@ const BUSY = new Set([429, 503]);
  *   an earlier download stopped, and what it had learnt of the file
  * @property {number | null} [end] read no further than this byte of the file
  * @property {number} [connections] at most so many requests at a time; 4
- * @property {number} [rangeBytes] how much is asked for at once; at most connections + 1 times as much waits to be read
+ * @property {number} [rangeBytes] how much is asked for at once, at most: less on a slow line; at most connections + 1
+ *   times as much waits to be read
  * @property {number} [stallMilliseconds] a connection that is silent for as long is given up
  * @property {number} [retries] failures in a row, without a byte between them, after which a connection still goes on
  * @property {number} [retryMilliseconds] the first wait, doubled by every failure in a row
@@ -167,6 +172,8 @@ class Transfer {
   #error = null;
   #connections = 0;
   #limit = 1;
+  // How much a connection asks for next.
+  #ahead = AHEAD.bytes;
   #buffers = new BufferPool();
   // The piece that was read last.
   #given = null;
@@ -278,7 +285,10 @@ class Transfer {
     this.#connections++;
     try {
       for (let segment = await this.#take(connection); segment !== null; segment = await this.#take(connection)) {
+        const [from, since] = [segment.position, performance.now()];
         await this.#receive(segment, connection);
+        const rate = (segment.position - from) / Math.max(1, performance.now() - since);
+        this.#ahead = Math.max(AHEAD.bytes, Math.round(rate * AHEAD.milliseconds));
       }
     } catch (error) {
       this.#fail(error);
@@ -314,7 +324,8 @@ class Transfer {
   }
 
   #append() {
-    const end = this.#bounded() ? Math.min(this.#next + this.#options.rangeBytes, this.#end) : this.#end;
+    const bytes = Math.min(this.#options.rangeBytes, this.#ahead);
+    const end = this.#bounded() ? Math.min(this.#next + bytes, this.#end) : this.#end;
     const segment = new Segment(this.#next, end);
     this.#next = end;
     this.#segments.push(segment);
@@ -366,8 +377,9 @@ class Transfer {
 
   async #fill(segment, answer) {
     const start = segment.position;
+    const most = Math.min(this.#options.rangeBytes, segment.end < Infinity ? Infinity : AHEAD.endlessBytes);
     while (!segment.complete) {
-      while (segment.waiting >= this.#options.rangeBytes && this.#error === null) await this.#gate.wait();
+      while (segment.waiting >= most && this.#error === null) await this.#gate.wait();
       const piece = await answer.read(segment.end - segment.position);
       if (piece === null) {
         this.#conclude(segment, answer, start);

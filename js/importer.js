@@ -1,15 +1,18 @@
 // Stores a model as its bytes arrive: packs them, cuts the packed bytes into chunks, writes each with its checksum, and
 // the record after each, so that what came before an interruption is kept. A chunk that fills slowly is appended to now
-// and then, and what is there is never written again: a kill in the middle harms nothing that was there before. With a model in the heap, the same bytes go into place there. At most two chunks are in
-// JavaScript's memory: the one being written and the one being filled.
+// and then, and what is there is never written again: a kill in the middle harms nothing that was there before. Where the
+// store is slower than what comes, what comes is held back. With a model in the heap, the same bytes go into place there.
+// At most two chunks are in JavaScript's memory: the one being written and the one being filled.
 import { createSHA256 } from 'hash-wasm';
 import { NibbleError } from './errors.js';
 import { storedBytes } from './manifest.js';
 import { checksumOf } from './packer.js';
 import { cut } from './store-bytes.js';
 
-// What is lost where a tab is closed: what came in this time or this much, whichever is more.
-const SAVE_EVERY = { bytes: 8 << 20, milliseconds: 5000 };
+// Where a tab is closed, what came in the last 5 s is lost, or 8 MiB if that is more. About half of either is on its way
+// to here (download.js has as much); of the rest, some waits to be written, and some comes while that is written.
+const SAVE_EVERY = { bytes: 1 << 20, milliseconds: 1500 };
+const MOST_UNSAVED = { bytes: 2 << 20, milliseconds: 3000 };
 
 const fromHex = (text) => Uint8Array.from(text.match(/../g), (digits) => Number.parseInt(digits, 16));
 const toHex = (bytes) => Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');
@@ -28,7 +31,10 @@ export class Importer {
   #position = 0;
   #flushed = 0;
   #saveEvery;
-  #savedAt = performance.now();
+  // When what is flushed was collected, and the same of what is in the store.
+  #flushedAt = performance.now();
+  #kept = 0;
+  #keptAt = this.#flushedAt;
   #busy = false;
   #writing = Promise.resolve();
   #hasher = null;
@@ -76,7 +82,8 @@ export class Importer {
       this.#hashed = hash?.position ?? 0;
     }
     this.#position = storedBytes(this.#record);
-    this.#flushed = this.#position;
+    this.#flushed = this.#kept = this.#position;
+    this.#flushedAt = this.#keptAt = performance.now();
     this.#packer.seek(this.#position);
   }
 
@@ -108,13 +115,36 @@ export class Importer {
       if (this.#held === chunkBytes) await this.#writeChunk(this.#position - bytes.length + done);
     }
     if (this.#isDue()) await this.#writeChunk(this.#position, false);
+    if (this.#isBehind()) await this.#written();
   }
 
-  /** Never while a chunk is being written: what comes meanwhile is not held up for this. */
+  /** Waits for what comes next; what has come is saved meanwhile, however long that takes. @template T @param {Promise<T>} next */
+  async whileWaiting(next) {
+    let begun = Promise.resolve();
+    const save = () => {
+      if (this.#isDue()) begun = this.#writeChunk(this.#position, false);
+    };
+    const timer = setInterval(save, this.#saveEvery.milliseconds);
+    try {
+      return await next;
+    } finally {
+      clearInterval(timer);
+      await begun;
+    }
+  }
+
+  /** Never while a chunk is being written. */
   #isDue() {
     const { bytes, milliseconds } = this.#saveEvery;
     if (this.problem !== null || this.#busy || this.done || this.#position - this.#flushed < bytes) return false;
-    return performance.now() - this.#savedAt >= milliseconds;
+    return performance.now() - this.#flushedAt >= milliseconds;
+  }
+
+  /** Whether a kill now would cost more than it may, for want of what is being written. */
+  #isBehind() {
+    const { bytes, milliseconds } = MOST_UNSAVED;
+    if (!this.#busy || this.#position - this.#kept < bytes) return false;
+    return performance.now() - this.#keptAt >= milliseconds;
   }
 
   /** Writes what has been collected, in the background; waits for the chunk before it. It goes on filling unless `ends`. */
@@ -130,11 +160,15 @@ export class Importer {
       this.#parts = [];
       this.#held = 0;
     }
+    const at = performance.now();
     this.#flushed = end;
-    this.#savedAt = performance.now();
+    this.#flushedAt = at;
     await this.#written();
     if (this.problem !== null) return;
-    this.#writing = this.#store(index, offset, parts, { chunk, filePosition, hash });
+    this.#writing = this.#store(index, offset, parts, { chunk, filePosition, hash }).then(() => {
+      this.#kept = end;
+      this.#keptAt = at;
+    });
     // It is waited for later; until then nobody listens.
     this.#writing.catch(() => {});
   }

@@ -14,11 +14,24 @@ export { estimateSpeed } from './speed.js';
 /** The small model that comes with the package. */
 export const defaultModel = new URL('../models/nibble-tiny.gguf', import.meta.url);
 
-// How the program itself was started (node --input-type=module --eval …) is nothing for a worker's file.
-const execArgv = Object.freeze(process.execArgv.filter((option) => !option.startsWith('--input-type')));
+/**
+ * How the program itself was started (node --input-type=module --eval …) is nothing for a worker's file. Options of the
+ * whole process (--max-old-space-size=…) are refused where a worker is given any, but not where it inherits them.
+ */
+function newWorker(address) {
+  const { execArgv } = process;
+  const own = execArgv.filter((option) => !option.startsWith('--input-type'));
+  if (own.length === execArgv.length) return new Worker(address, { name: 'nibble' });
+  try {
+    return new Worker(address, { name: 'nibble', execArgv: own });
+  } catch (error) {
+    if (error.code !== 'ERR_WORKER_INVALID_EXEC_ARGV') throw error;
+    return new Worker(address, { name: 'nibble', execArgv: [] });
+  }
+}
 
 function startWorker(workerUrl) {
-  const worker = new Worker(new URL(workerUrl ?? './worker.node.js', import.meta.url), { name: 'nibble', execArgv });
+  const worker = newWorker(new URL(workerUrl ?? './worker.node.js', import.meta.url));
   const thread = worker.threadId;
   /** @type {Set<string>} those of stores, which the worker has locks in */
   const folders = new Set();

@@ -25,6 +25,12 @@ const refused = (cause) =>
   );
 
 /**
+ * Whether an error of a call into the wasm says that its code has crashed: it trapped, or it is left because a thread that
+ * it waits for has, for which Emscripten's glue throws no error but this word.
+ */
+export const isCrash = (error) => error instanceof WebAssembly.RuntimeError || error === 'unwind';
+
+/**
  * A memory as large as it may grow: a phone's browser refuses to reserve what a computer's does.
  * @returns {WebAssembly.Memory}
  * @throws {NibbleError} OUT_OF_MEMORY where even the smallest that is of use is refused

@@ -267,7 +267,7 @@ async function feed(opening, started, importer) {
   };
   for (const piece of pieces.splice(0)) await take(piece);
   while (importer.wantsMore) {
-    const piece = await nextPiece(source, signal);
+    const piece = await importer.whileWaiting(nextPiece(source, signal));
     if (piece === null) break;
     await take(piece);
   }

@@ -2,6 +2,7 @@
 // other in the order they came; the rest is answered between two tokens, and so is what concerns a store or a reader.
 import { NibbleError } from './errors.js';
 import { Host } from './host.js';
+import { isCrash } from './instantiate.js';
 import { CANCEL, errorReply, eventReply, readCall, resultReply, SESSION_METHODS } from './protocol.js';
 import { ReaderHost } from './reader-host.js';
 import { StoreHost } from './store-host.js';
@@ -64,7 +65,7 @@ export function serve(port, platform) {
       port.post(resultReply(id, result));
     } catch (error) {
       ended(id);
-      if (error instanceof WebAssembly.RuntimeError) crash = crashed(error);
+      if (isCrash(error)) crash = crashed(error);
       port.post(errorReply(id, crash ?? error));
     }
   }
@@ -105,9 +106,8 @@ const ends = (method, session, other) =>
   ENDS.has(method) || (method === 'sessionClose' && session !== undefined && session === other.session);
 
 /** A trap of the wasm code leaves its memory in an unknown state: nothing more can be done with it, but to leave it. */
-const crashed = (cause) =>
-  new NibbleError(
-    'ENGINE_CRASHED',
-    `The WebAssembly engine crashed (${cause.message}). Unload this engine and create a new one.`,
-    { cause, details: { reason: cause.message } },
-  );
+function crashed(cause) {
+  const reason = cause.message ?? 'one of its threads has trapped';
+  const message = `The WebAssembly engine crashed (${reason}). Unload this engine and create a new one.`;
+  return new NibbleError('ENGINE_CRASHED', message, { cause, details: { reason } });
+}

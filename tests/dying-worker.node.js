@@ -1,6 +1,18 @@
 // The library's worker in Node, with ways to die, which it is told by a channel.
+import { syncBuiltinESMExports } from 'node:module';
+import workerThreads from 'node:worker_threads';
 import './trap.js';
-import '../js/worker.node.js';
+
+// The engine's threads can die too.
+const TRAP = new URL('./trap.js', import.meta.url).href;
+const { Worker } = workerThreads;
+workerThreads.Worker = class extends Worker {
+  constructor(url, options) {
+    super(url, { ...options, execArgv: [...process.execArgv, '--import', TRAP] });
+  }
+};
+syncBuiltinESMExports();
+await import('../js/worker.node.js');
 
 const WAYS = {
   throw: () => {
@@ -13,6 +25,7 @@ const WAYS = {
   trap: () => {
     globalThis.dieOfTrap = true;
   },
+  thread: () => globalThis.armThreads(),
 };
 
 const channel = new BroadcastChannel('nibble-test-death');

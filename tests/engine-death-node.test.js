@@ -56,6 +56,32 @@ for (const [way, expected] of Object.entries(DEATHS)) {
   });
 }
 
+test('a thread that traps while the engine waits for it is told by this call, all later ones and closed', async () => {
+  const engine = await createEngine({ model, threads: 2, workerUrl });
+  const completion = engine.complete({ prompt: 'ab', ignoreEos: true });
+  const ends = (error) => ['ENGINE_CRASHED', 'WORKER_FAILED'].includes(error.code);
+  await assert.rejects(async () => {
+    for await (const _ of completion) channel.postMessage('thread');
+  }, ends);
+  await assert.rejects(engine.memory(), ends);
+  assert.ok(ends(await engine.closed));
+  await engine.unload();
+});
+
+test('a program may be started with options of the whole process, and from a text', async () => {
+  const program = `
+    const { createEngine } = await import(${JSON.stringify(new URL('../js/index.node.js', import.meta.url).href)});
+    await (await createEngine({ model: ${JSON.stringify(model)}, threads: 2 })).unload();`;
+  const file = join(temporaryFolder(), 'program.mjs');
+  writeFileSync(file, program);
+  const text = ['--input-type=module', '--eval', program];
+  for (const args of [[file], ['--max-old-space-size=500', file], text, ['--max-old-space-size=500', ...text]]) {
+    const child = new ChildProcess(process.execPath, args);
+    assert.equal(await child.ended, 0, child.output);
+    await child.end();
+  }
+});
+
 test('unload() resolves closed with undefined', async () => {
   const engine = await createEngine({ model, threads: 1 });
   await engine.unload();

@@ -1,10 +1,11 @@
 // Ends imports by force at random moments, again and again, and looks at what is left: nothing is damaged, what was there
 // before is there, and no more is lost than the README says. As a program, for as long as one likes:
 //
-//   node tests/import-kills.js --runs 1000 --store folder        or indexeddb, or opfs
+//   node tests/import-kills.js --runs 1000 --store folder        or indexeddb, or opfs; with --chunk 4 in chunks of 4 MiB,
+//                                                                 each kill when one of them is full
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -16,22 +17,77 @@ import { openChromium } from './chromium.js';
 import { writeSmallModel } from './small-model.js';
 
 const path = (relative) => fileURLToPath(new URL(relative, import.meta.url));
-// Some 40 MB, in one chunk of the usual size: it is appended to several times.
-const SHAPE = { width: 1024, ffn: 4096, layers: 4, heads: 16, kvHeads: 16, headSize: 64, vocabulary: 4000 };
-const RATE = 15e6;
+// Some 80 MB: a chunk of the usual size, which is appended to many times, and the next.
+const SHAPE = { width: 1024, ffn: 4096, layers: 8, heads: 16, kvHeads: 16, headSize: 64, vocabulary: 8000 };
+const RATE = 25e6;
 const MIB = 1 << 20;
-// 8 MiB are not written yet, as much may come while they are, and a piece of the download is on its way.
-const MOST_LOST = 24 * MIB;
+// What the README promises: what came in the last 5 s, which a worker in a hurry takes for 50 ms, or 8 MiB if that is more.
+const PROMISE = { bytes: 8 * MIB, milliseconds: 50 };
+// The server counts what it sends, and cannot know of a piece that is on its way: in buffers of the system and the browser.
+const ON_THE_WAY = 4 * MIB;
 // A kill comes within so many bytes of where the last import had got, and a moment later.
 const MOST_BYTES = 16 * MIB;
 const MOST_MILLISECONDS = 100;
 const PATIENCE_MILLISECONDS = 20_000;
 const BROWSER_KILL_EVERY = 10;
 
-/** Waits until so much has come, and a moment longer; not for ever, since an import may be done before. */
-async function reached(bytes, loaded) {
+/** What the server has sent of the model. */
+class Traffic {
+  #requests = [];
+  #log = [];
+
+  /** For serveBenchmark(). */
+  onRequest = (start) => {
+    const request = { start, end: start };
+    this.#requests.push(request);
+    return (bytes) => {
+      request.end += bytes;
+      this.#log.push({ at: performance.now(), bytes });
+    };
+  };
+
+  /** Where the first request began; null where there was none. */
+  get first() {
+    return this.#requests[0]?.start ?? null;
+  }
+
+  /** How far the file has come without a gap, from where it was first asked for. */
+  get reached() {
+    let reached = this.first ?? 0;
+    for (const { start, end } of this.#sorted()) if (start <= reached) reached = Math.max(reached, end);
+    return reached;
+  }
+
+  /** How many bytes of the file behind a position were sent, each counted once. */
+  behind(position) {
+    let total = 0;
+    for (const { start, end } of this.#sorted()) {
+      total += Math.max(0, end - Math.max(start, position));
+      position = Math.max(position, end);
+    }
+    return total;
+  }
+
+  /** How many bytes were sent in the last so many milliseconds before a time. */
+  last(milliseconds, until) {
+    const those = this.#log.filter(({ at }) => at <= until && at >= until - milliseconds);
+    return those.reduce((sum, { bytes }) => sum + bytes, 0);
+  }
+
+  clear() {
+    this.#requests = [];
+    this.#log = [];
+  }
+
+  #sorted() {
+    return this.#requests.toSorted((a, b) => a.start - b.start);
+  }
+}
+
+/** Waits until so much has been sent, and a moment longer; not for ever, since an import may be done before. */
+async function reached(bytes, traffic) {
   const end = Date.now() + PATIENCE_MILLISECONDS;
-  while (loaded() < bytes && Date.now() < end) await sleep(5);
+  while (traffic.reached < bytes && Date.now() < end) await sleep(2);
   await sleep(Math.random() * MOST_MILLISECONDS);
 }
 
@@ -39,35 +95,30 @@ async function reached(bytes, loaded) {
 class FolderImports {
   #folder = mkdtempSync(join(tmpdir(), 'nibble-kills-'));
 
-  constructor(url) {
-    this.url = url;
+  constructor(url, chunkBytes) {
+    Object.assign(this, { url, store: { folder: this.#folder, chunkBytes } });
   }
 
-  async killAfter(bytes) {
+  async killAfter(moment) {
     const program = `
       const { openModelStore } = await import(${JSON.stringify(new URL('../js/index.node.js', import.meta.url).href)});
       const workerUrl = ${JSON.stringify(new URL('./hasty-worker.node.js', import.meta.url).href)};
-      const models = await openModelStore({ store: { folder: process.argv[1] }, workerUrl });
-      const onProgress = ({ loaded }) => process.stdout.write(loaded + '\\n');
-      await models.import(process.argv[2], { onProgress });
+      const models = await openModelStore({ store: ${JSON.stringify(this.store)}, workerUrl });
+      await models.import(process.argv[1]);
       await models.close();`;
-    const child = spawn(process.execPath, ['--input-type=module', '-e', program, this.#folder, this.url], {
-      stdio: ['ignore', 'pipe', 'inherit'],
-    });
-    let said = '';
-    child.stdout.on('data', (text) => {
-      said += text;
+    const child = spawn(process.execPath, ['--input-type=module', '-e', program, this.url], {
+      stdio: ['ignore', 'ignore', 'inherit'],
     });
     const closed = new Promise((resolve) => child.once('close', resolve));
-    const loaded = () => Math.max(0, ...said.split('\n').slice(0, -1).map(Number));
-    await Promise.race([reached(bytes, loaded), closed]);
+    await Promise.race([moment(), closed]);
+    const at = performance.now();
     child.kill('SIGKILL');
     await closed;
-    return loaded();
+    return at;
   }
 
   async look({ finish = false } = {}) {
-    const models = await openModelStore({ store: { folder: this.#folder } });
+    const models = await openModelStore({ store: this.store });
     try {
       return await lookAt(models, this.url, finish);
     } finally {
@@ -93,37 +144,38 @@ async function lookAt(models, url, finish) {
 class BrowserImports {
   #profile = mkdtempSync(join(tmpdir(), 'nibble-kills-'));
   #browser = null;
+  #page = null;
   #kills = 0;
 
-  constructor(kind, origin, url) {
-    Object.assign(this, { kind, origin, url });
+  constructor(kind, { url, chunkBytes, origin }) {
+    Object.assign(this, { url, store: { kind, chunkBytes }, origin });
   }
 
-  async #page() {
+  async #open() {
+    if (this.#page !== null) return this.#page;
     this.#browser ??= await openChromium({ profile: this.#profile });
     const page = await this.#browser.context.newPage();
     await page.goto(`${this.origin}/test/library-page.html`);
     await page.waitForFunction(() => 'nibble' in globalThis);
+    this.#page = page;
     return page;
   }
 
-  async killAfter(bytes) {
-    const page = await this.#page();
-    let loaded = 0;
-    await page.exposeFunction('tell', (bytes) => {
-      loaded = Math.max(loaded, bytes);
-    });
+  async killAfter(moment) {
+    const page = await this.#open();
     await page.evaluate(
       async ([store, url]) => {
         const models = await globalThis.nibble.openModelStore({ store, workerUrl: '/test/hasty-worker.js' });
-        models.import(url, { onProgress: (progress) => globalThis.tell(progress.loaded) }).catch(() => {});
+        models.import(url).catch(() => {});
       },
-      [this.kind, this.url],
+      [this.store, this.url],
     );
-    await reached(bytes, () => loaded);
+    await moment();
+    const at = performance.now();
     if (++this.#kills % BROWSER_KILL_EVERY === 0) await this.#killBrowser();
     else await crash(page);
-    return loaded;
+    this.#page = null;
+    return at;
   }
 
   async #killBrowser() {
@@ -137,20 +189,16 @@ class BrowserImports {
   }
 
   async look({ finish = false } = {}) {
-    const page = await this.#page();
-    try {
-      return await page.evaluate(
-        async ([store, url, last, use]) => {
-          const models = await globalThis.nibble.openModelStore({ store });
-          const found = await new Function(`return ${use}`)()(models, url, last);
-          await models.close();
-          return found;
-        },
-        [this.kind, this.url, finish, lookAt.toString()],
-      );
-    } finally {
-      await page.close();
-    }
+    const page = await this.#open();
+    return page.evaluate(
+      async ([store, url, last, use]) => {
+        const models = await globalThis.nibble.openModelStore({ store });
+        const found = await new Function(`return ${use}`)()(models, url, last);
+        await models.close();
+        return found;
+      },
+      [this.store, this.url, finish, lookAt.toString()],
+    );
   }
 
   async close() {
@@ -167,33 +215,51 @@ async function crash(page) {
   await page.close();
 }
 
+/** How much was lost by a kill, of what may be. */
+function lossOf(traffic, { state, received }, at) {
+  if (state === 'complete') return { lost: 0, allowed: 0 };
+  const lost = traffic.behind(received);
+  return { lost, allowed: Math.max(PROMISE.bytes, traffic.last(PROMISE.milliseconds, at)) + ON_THE_WAY };
+}
+
 /**
  * @param {'folder' | 'indexeddb' | 'opfs'} kind
- * @param {{ runs: number, onRun?: (run: object) => void }} options
+ * @param {{ runs: number, chunkBytes?: number, onRun?: (run: object) => void }} options with `chunkBytes`, kills come when
+ *   a chunk is full and is written, with its record; otherwise at any time, in chunks of the usual size
  * @returns {Promise<{ kept: number, most: number }>} how often something was kept, and the most that was lost, in bytes
  */
-export async function killImports(kind, { runs, onRun = () => {} }) {
+export async function killImports(kind, { runs, chunkBytes, onRun = () => {} }) {
   const modelPath = writeSmallModel(SHAPE);
   const folders = { '/nibble/': path('../build/web'), '/test/': path('.') };
-  const server = await serveBenchmark({ folders, modelPath, bytesPerSecond: RATE });
-  const size = readFileSync(modelPath).length;
+  const traffic = new Traffic();
+  const server = await serveBenchmark({ folders, modelPath, bytesPerSecond: RATE, onRequest: traffic.onRequest });
+  const size = statSync(modelPath).size;
+  const { url: origin, modelUrl: url } = server;
   const imports =
-    kind === 'folder' ? new FolderImports(server.modelUrl) : new BrowserImports(kind, server.url, server.modelUrl);
+    kind === 'folder' ? new FolderImports(url, chunkBytes) : new BrowserImports(kind, { url, chunkBytes, origin });
   let before = 0;
   let kept = 0;
   let most = 0;
   try {
     for (let run = 1; run <= runs; run++) {
-      const target = Math.min(size, before + Math.random() * MOST_BYTES);
-      const loaded = await imports.killAfter(target);
+      // Where all has come and only the last record is missing, nothing is asked for.
+      const isWhole = before === size;
+      const somewhere = before + Math.random() * MOST_BYTES;
+      const border = chunkBytes ? Math.ceil(somewhere / chunkBytes) * chunkBytes : somewhere;
+      const target = isWhole ? 0 : Math.min(size, border);
+      traffic.clear();
+      const at = await imports.killAfter(() => reached(target, traffic));
       const found = await imports.look();
       const { state, received, damaged } = found;
-      const what = `run ${run} of ${kind}, killed after ${loaded} bytes: ${JSON.stringify(found)}`;
-      onRun({ run, loaded, ...found });
+      const { lost, allowed } = lossOf(traffic, found, at);
+      const { first, reached: sent } = traffic;
+      const what = `run ${run} of ${kind}, killed after ${sent} bytes: ${JSON.stringify(found)}`;
+      onRun({ run, sent, lost, allowed, ...found });
       assert.ok([null, 'importing', 'complete'].includes(state), what);
       assert.deepEqual(damaged, [], what);
-      const lost = state === 'complete' ? 0 : loaded - received;
-      assert.ok(lost <= MOST_LOST, `${lost} bytes are lost: ${what}`);
+      assert.ok(lost <= allowed, `${lost} bytes are lost, ${allowed} may be: ${what}`);
+      const isWhereItWas = first === null ? isWhole : first <= before && first > before - MIB;
+      assert.ok(isWhereItWas, `asked for bytes from ${first} on, ${before} were kept: ${what}`);
       assert.ok(state === 'complete' || received >= before, `${before} bytes were there before: ${what}`);
       if (received > before) kept++;
       most = Math.max(most, lost);
@@ -209,9 +275,15 @@ export async function killImports(kind, { runs, onRun = () => {} }) {
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  const options = { runs: { type: 'string', default: '1000' }, store: { type: 'string', default: 'folder' } };
-  const { values } = parseArgs({ options });
+  const { values } = parseArgs({
+    options: {
+      runs: { type: 'string', default: '1000' },
+      store: { type: 'string', default: 'folder' },
+      chunk: { type: 'string' },
+    },
+  });
   const onRun = (run) => console.log(JSON.stringify(run));
-  const { kept, most } = await killImports(values.store, { runs: Number(values.runs), onRun });
+  const chunkBytes = values.chunk && Number(values.chunk) * MIB;
+  const { kept, most } = await killImports(values.store, { runs: Number(values.runs), chunkBytes, onRun });
   console.log(`${values.runs} kills: something new was kept ${kept} times, ${most} bytes were lost at most.`);
 }

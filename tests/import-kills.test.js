@@ -1,14 +1,22 @@
-// Imports that are ended by force at random moments, into a folder; import-kills.js does the same in browsers.
+// Imports that are ended by force, into each kind of store: a process, a tab, a whole browser; import-kills.js does the
+// same for as long as one likes.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { killImports } from './import-kills.js';
 
-const RUNS = 30;
+const MOMENTS = {
+  'at any moment': { runs: 30 },
+  'as a chunk is full': { runs: 10, chunkBytes: 4 << 20 },
+};
 
-for (const kind of ['folder']) {
-  test(`${RUNS} imports into ${kind} that are killed leave nothing damaged, and lose little`, async (t) => {
-    const { kept, most } = await killImports(kind, { runs: RUNS });
-    t.diagnostic(`something new was kept ${kept} times; at most ${(most / 1e6).toFixed(1)} MB were lost`);
-    assert.ok(kept > 0);
-  });
+for (const kind of ['folder', 'opfs', 'indexeddb']) {
+  for (const [moment, options] of Object.entries(MOMENTS)) {
+    test(`imports into ${kind} that are killed ${moment} leave nothing damaged, and lose little`, async (t) => {
+      const { kept, most } = await killImports(kind, options);
+      t.diagnostic(
+        `${options.runs} kills: something new was kept ${kept} times; at most ${(most / 1e6).toFixed(1)} MB were lost`,
+      );
+      assert.ok(kept > 0);
+    });
+  }
 }

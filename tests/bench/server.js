@@ -49,10 +49,15 @@ function lineOf(bytesPerSecond) {
   };
 }
 
-const through = (line) =>
+/** Lets pieces through as a line does, and tells how many bytes of each. */
+const through = (line, onSent) =>
   new Transform({
     transform(piece, _, done) {
-      line(piece.length).then(() => done(null, piece), done);
+      const pass = () => {
+        onSent(piece.length);
+        done(null, piece);
+      };
+      line(piece.length).then(pass, done);
     },
   });
 
@@ -81,15 +86,16 @@ async function respond(request, response, places) {
     ...(whole ? {} : { 'Content-Range': `bytes ${start}-${end}/${found.size}` }),
   });
   if (request.method === 'HEAD' || found.size === 0) return response.end();
-  const slow = places.line && file === places.modelPath ? [through(places.line)] : [];
+  const isSlow = places.line && file === places.modelPath;
+  const slow = isSlow ? [through(places.line, places.onRequest?.(start) ?? (() => {}))] : [];
   const body = createReadStream(file, { start, end, highWaterMark: slow.length > 0 ? 64 << 10 : 1 << 20 });
   pipeline([body, ...slow, response], () => {});
 }
 
 /**
- * @param {{ folders: Record<string, string>, modelPath: string, isolated?: boolean, bytesPerSecond?: number }} given
- *   `folders`: what lies at a path prefix; `isolated`: whether pages get threads, true; `bytesPerSecond`: of the model, all
- *   connections together
+ * @param {{ folders: Record<string, string>, modelPath: string, isolated?: boolean, bytesPerSecond?: number,
+ *   onRequest?: (start: number) => (bytes: number) => void }} given `folders`: what lies at a path prefix; `isolated`: whether pages get threads, true; `bytesPerSecond`: of the model, all
+ *   connections together; `onRequest`: of the model where it has a rate, with its first byte: gives what is told as bytes go
  * @returns {Promise<{ url: string, modelUrl: string, close: () => Promise<void> }>}
  */
 export async function serveBenchmark({ bytesPerSecond = Infinity, ...given }) {
