@@ -66,7 +66,6 @@ static inline void fuzz_fill(NibbleEngine *engine, const uint8_t *packed, uint64
     else
       nibble_engine_pass_by(engine, at, packed + at, (size_t)run);
   }
-  PROMISE(nibble_engine_finish(engine, NULL));
 }
 
 static inline void fuzz_fill_slot(const FuzzModel *model, int segment, int slot) {
