@@ -104,7 +104,7 @@ static void write_type(const char *folder, uint32_t type) {
                              .tied = true,
                              .type = type};
   const TinyModel model = tiny_model(&config);
-  const FuzzModelControl control = {.data = 1, .tokens = 2, .drop = 1};
+  const FuzzModelControl control = {.data = 1, .drop = 1};
   Builder file = tiny_build(&model);
   Gguf gguf;
   PROMISE(gguf_parse(file.bytes, file.size, file.size, &gguf, NULL));
