@@ -17,10 +17,12 @@ import {
   storeUnavailable,
 } from './store-errors.js';
 import { createLock } from './store-locks.js';
+import { databaseLeases } from './store-locks-indexeddb.js';
 import { copyRecord, isRecord } from './store-record.js';
 
 const VERSION = 1;
-// records: by id. chunks: Blob or ArrayBuffer by [id, index], what was appended by [id, index, offset]. facts: what was found out about this database.
+// records: by id. chunks: Blob or ArrayBuffer by [id, index], what was appended by [id, index, offset].
+// facts: what was found out about this database, and who holds a lock where browsers have none.
 const STORES = ['records', 'chunks', 'facts'];
 const BLOBS_FACT = 'blobs';
 // No index of a chunk is that low.
@@ -29,12 +31,13 @@ const PROBE_KEY = ['', -1000];
 const UNREADABLE = new Set(['NotReadableError', 'NotFoundError', 'DataError']);
 
 /**
- * @param {{ name?: string, blobs?: boolean }} [options] the database's name; whether to write Blobs, which is tested
- *   where it is not told
+ * @param {{ name?: string, blobs?: boolean, times?: typeof import('./store-leases.js').LEASE_TIMES }} [options] the
+ *   database's name; whether to write Blobs, which is tested where it is not told; of locks that are leases, others
+ *   than the usual
  * @returns {Promise<import('./store-backends.js').Backend>}
  */
-export async function openIndexedDb({ name = 'nibble', blobs } = {}) {
-  const backend = new IndexedDbBackend(name);
+export async function openIndexedDb({ name = 'nibble', blobs, times } = {}) {
+  const backend = new IndexedDbBackend(name, times);
   try {
     await backend.probe(blobs);
     return backend;
@@ -52,10 +55,15 @@ class IndexedDbBackend {
   #closed = false;
   #blobs = false;
   #blobReader = new BlobReader();
+  /** @type {import('./store-leases.js').Leases | null} where there are no Web Locks */
+  #leases = null;
 
-  constructor(name) {
+  constructor(name, times) {
     this.#name = name;
-    this.lock = createLock(`${name}-indexeddb`);
+    const transact = (mode, use) =>
+      this.#transact('Locking', ['facts'], { mode, durability: 'relaxed' }, ({ facts }) => use(facts));
+    if (globalThis.navigator?.locks === undefined) this.#leases = databaseLeases(transact, times);
+    this.lock = this.#leases?.lock ?? createLock(`${name}-indexeddb`);
   }
 
   /** Opens the database, and finds out whether it takes Blobs where that is not told. @param {boolean} [told] */
@@ -96,10 +104,12 @@ class IndexedDbBackend {
 
   async put(record) {
     const what = `Storing the record of "${record.id}"`;
+    await this.#leases?.check(record.id);
     await this.#write(what, ['records'], 'strict', ({ records }) => records.put(copyRecord(record)));
   }
 
   async remove(id) {
+    await this.#leases?.check(id);
     await this.#write(`Deleting "${id}"`, ['records', 'chunks'], 'strict', ({ records, chunks }) =>
       Promise.all([records.delete(id), chunks.delete(keysFrom(id, Number.NEGATIVE_INFINITY))]),
     );
@@ -108,6 +118,7 @@ class IndexedDbBackend {
   async writeChunk(id, index, parts) {
     const what = `Storing chunk ${index} of "${id}" (${totalBytes(parts)} bytes)`;
     const value = await this.#valueOf(what, parts);
+    await this.#leases?.check(id);
     await this.#write(what, ['chunks'], 'relaxed', ({ chunks }) =>
       Promise.all([chunks.delete(keysOf(id, index)), chunks.put(value, [id, index])]),
     );
@@ -120,6 +131,7 @@ class IndexedDbBackend {
     const isBorder = pieces.some((_, place) => sum(pieces.slice(0, place)) === offset) || sum(pieces) === offset;
     if (!isBorder) throw storeDamaged(`Chunk ${index} of the stored model "${id}" does not end at byte ${offset}.`);
     const value = await this.#valueOf(what, parts);
+    await this.#leases?.check(id);
     await this.#write(what, ['chunks'], 'relaxed', ({ chunks }) =>
       Promise.all([chunks.delete(keysOf(id, index, offset)), chunks.put(value, [id, index, offset])]),
     );
@@ -172,6 +184,7 @@ class IndexedDbBackend {
 
   async removeChunks(id, from) {
     const what = `Deleting chunks of "${id}"`;
+    await this.#leases?.check(id);
     await this.#write(what, ['chunks'], 'relaxed', ({ chunks }) => chunks.delete(keysFrom(id, from)));
   }
 

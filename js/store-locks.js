@@ -1,5 +1,5 @@
 // Locks by name: shared by readers or held by one writer. In browsers they hold between tabs, by the Web Locks API, and
-// end with their tab or worker. Where there is none see store-leases.js.
+// end with their tab or worker. Where there are none see store-leases.js.
 import { lockCancelled, lockTaken } from './store-errors.js';
 
 /**

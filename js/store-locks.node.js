@@ -6,7 +6,7 @@
 // worker that has ended in a process that goes on, the process itself tells: releaseThread().
 import { createHash } from 'node:crypto';
 import { readFileSync, readlinkSync } from 'node:fs';
-import { open, readdir, rm, writeFile } from 'node:fs/promises';
+import { mkdir, open, readdir, rm, writeFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { threadId } from 'node:worker_threads';
@@ -27,7 +27,7 @@ export function folderLeases(folder, times) {
     {
       owner,
       keyOf: (name) => hash(name, 40),
-      list: () => readdir(folder),
+      list: async () => (await orNull(readdir(folder))) ?? [],
       async read(entry) {
         const file = await orNull(open(pathOf(entry), 'r'));
         if (file === null) return null;
@@ -39,7 +39,11 @@ export function folderLeases(folder, times) {
           await file.close();
         }
       },
-      add: (entry, text) => writeFile(pathOf(entry), text),
+      async add(entry, text) {
+        // As all else of a store it is made anew where somebody removed it.
+        await mkdir(folder, { recursive: true });
+        await writeFile(pathOf(entry), text);
+      },
       async renew(entry, text) {
         const file = await orNull(open(pathOf(entry), 'r+'));
         if (file === null) return false;

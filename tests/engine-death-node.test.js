@@ -1,9 +1,11 @@
 // A worker that dies in Node: the caller is told at once, by its call and by engine.closed, and the next engine starts.
 import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { after, describe, test } from 'node:test';
+import { after, before, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { promisify } from 'node:util';
 import { createEngine, openModelStore } from '../js/index.node.js';
 import { ChildProcess } from './child-process.js';
 import { temporaryFolder, writeSmallModel } from './small-model.js';
@@ -112,4 +114,27 @@ test('a worker that runs out of memory is told as one that ended', async () => {
   } finally {
     await child.end();
   }
+});
+
+describe('a program starts an engine, however it was started itself', () => {
+  const program = `
+    import { createEngine } from ${JSON.stringify(new URL('../js/index.node.js', import.meta.url).href)};
+    const engine = await createEngine({ model: ${JSON.stringify(model)}, threads: 2 });
+    console.log((await engine.complete({ prompt: 'ab', maxTokens: 1 }).result).finishReason);
+    await engine.unload();`;
+  const file = join(temporaryFolder(), 'any.mjs');
+  before(() => writeFileSync(file, program));
+
+  const WAYS = {
+    'with an option of V8': ['--max-old-space-size=200', file],
+    'with an option of Node': ['--no-warnings', file],
+    'as a text': ['--input-type=module', '-e', program],
+    'as a text, its kind apart': ['--input-type', 'module', '--eval', program],
+    'as a text with options': ['--no-warnings', '--max-old-space-size=200', '--input-type=module', '-e', program],
+  };
+  for (const [way, args] of Object.entries(WAYS))
+    test(way, async () => {
+      const { stdout } = await promisify(execFile)(process.execPath, args, { timeout: 60_000 });
+      assert.equal(stdout.trim(), 'length');
+    });
 });

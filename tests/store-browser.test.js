@@ -27,14 +27,15 @@ const refuseBlobs = () => {
 const BACKENDS = [
   { title: 'IndexedDB', kind: 'indexeddb' },
   { title: 'IndexedDB that refuses Blobs', kind: 'indexeddb', prepare: refuseBlobs },
+  { title: 'IndexedDB of plain http', kind: 'indexeddb', plain: true },
   { title: 'the private file system', kind: 'opfs' },
 ];
 
-for (const { title, kind, prepare } of BACKENDS) {
+for (const { title, kind, prepare, plain } of BACKENDS) {
   describe(title, () => {
     let opened;
     before(async () => {
-      opened = await pages.newWorker();
+      opened = await pages.newWorker(undefined, { plain });
       if (prepare) await opened.worker.evaluate(prepare);
     });
     after(() => opened?.page.close());

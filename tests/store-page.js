@@ -1,10 +1,12 @@
-// A page of a secure, isolated origin whose worker has the store's backends, in a real Chromium.
+// Pages whose workers have the store's backends, in a real Chromium: of a secure, isolated origin and of plain http.
 import { once } from 'node:events';
 import { createServer } from 'node:http';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 import { openChromium } from './chromium.js';
 
+// A name in a home network is no secure origin, as localhost is.
+const PLAIN_HOST = 'nibble.test';
 const HEADERS = { 'cross-origin-opener-policy': 'same-origin', 'cross-origin-embedder-policy': 'require-corp' };
 
 /** Bundles a module of the tests for a browser. @param {string} path @returns {Promise<string>} */
@@ -23,8 +25,8 @@ export async function bundleForWorker(path) {
 /**
  * @param {string} path the module that runs in the worker, from this folder
  * @param {string[]} [args] of the browser, on top of the usual ones
- * @returns {Promise<{ origin: string, browser: any, newWorker: (page?: any) => Promise<{ page: any, worker: any }>, close: () => Promise<void> }>} a worker
- *   is that of a new page, or one more of a page
+ * @returns {Promise<{ origin: string, browser: any, newWorker: (page?: any, options?: { plain?: boolean }) => Promise<{ page: any, worker: any }>, close: () => Promise<void> }>} a
+ *   worker is that of a new page, of the secure origin unless `plain`, or one more of a page
  */
 export async function openWorkerPages(path, args = []) {
   const script = await bundleForWorker(path);
@@ -41,13 +43,13 @@ export async function openWorkerPages(path, args = []) {
     await new Promise((resolve) => server.close(resolve));
   };
   try {
-    const browser = await openChromium({ args });
+    const browser = await openChromium({ args: [...args, `--host-resolver-rules=MAP ${PLAIN_HOST} localhost`] });
     return {
       origin,
       browser,
-      async newWorker(existing) {
+      async newWorker(existing, { plain = false } = {}) {
         const page = existing ?? (await browser.context.newPage());
-        if (existing === undefined) await page.goto(origin);
+        if (existing === undefined) await page.goto(plain ? origin.replace('localhost', PLAIN_HOST) : origin);
         const [worker] = await Promise.all([
           page.waitForEvent('worker'),
           page.evaluate(() => {

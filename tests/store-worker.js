@@ -9,7 +9,7 @@ const OPEN = { indexeddb: openIndexedDb, opfs: openOpfs };
 self.store = {
   ...contract,
   openBackend,
-  open: (kind, name) => OPEN[kind]({ name }),
+  open: (kind, name, options = {}) => OPEN[kind]({ name, ...options }),
   codeOf: (promise) =>
     promise.then(
       () => null,
