@@ -223,11 +223,11 @@ static void attend_block(const Queries *queries, const Scratch *scratch) {
   }
 }
 
-static void attend_many(Run *run, int layer, int thread, const Scratch *scratch) {
+static void attend_many(Run *run, int layer, int from, int thread, const Scratch *scratch) {
   const Shape *shape = &run->model->shape;
-  const int blocks = (run->count + BLOCK_TOKENS - 1) / BLOCK_TOKENS;
+  const int blocks = (run->count - from + BLOCK_TOKENS - 1) / BLOCK_TOKENS;
   for (int unit; (unit = threads_claim(run->threads, blocks * shape->kv_heads)) >= 0;) {
-    const int first = unit / shape->kv_heads * BLOCK_TOKENS, left = run->count - first;
+    const int first = from + unit / shape->kv_heads * BLOCK_TOKENS, left = run->count - first;
     const Queries queries = {run,
                              layer,
                              unit % shape->kv_heads,
@@ -240,14 +240,14 @@ static void attend_many(Run *run, int layer, int thread, const Scratch *scratch)
 }
 
 // Decode: one token has few KV heads to share out, so its splits are pieces of work too, and are merged afterwards.
-static void attend_one(Run *run, int layer, int thread, const Scratch *scratch) {
+static void attend_one(Run *run, int layer, int token, int thread, const Scratch *scratch) {
   const Shape *shape = &run->model->shape;
-  const int group = shape->heads / shape->kv_heads, size = shape->head_size;
-  const int first = visible_from(run, layer, run->position) / SPLIT_TOKENS,
-            splits = run_splits(run->position + 1) - first;
+  const int group = shape->heads / shape->kv_heads, size = shape->head_size, position = run->position + token;
+  const int first = visible_from(run, layer, position) / SPLIT_TOKENS, splits = run_splits(position + 1) - first;
+  float *mixed = run->mixed + (size_t)token * (size_t)run->query_stride;
   for (int unit; (unit = threads_claim(run->threads, splits * shape->kv_heads)) >= 0;) {
     const int split = unit / shape->kv_heads, kv_head = unit % shape->kv_heads;
-    const Queries queries = {run, layer, kv_head, group, 0, 1};
+    const Queries queries = {run, layer, kv_head, group, token, 1};
     const AttentionState state = state_rows(&run->partial, split * shape->heads + kv_head * group, size);
     quantize_queries(&queries, scratch);
     attend_split(&queries, first + split, scratch, &state);
@@ -260,15 +260,15 @@ static void attend_one(Run *run, int layer, int thread, const Scratch *scratch) 
       const AttentionState part = state_rows(&run->partial, split * shape->heads + head, size);
       merge_row(&total, &part, size);
     }
-    store_row(&total, size, run->mixed + (size_t)head * (size_t)size);
+    store_row(&total, size, mixed + (size_t)head * (size_t)size);
   }
   run_finish_step(run, thread, PROFILE_ATTENTION);
 }
 
-void attention_run(Run *run, int layer, int thread) {
+void attention_run(Run *run, int layer, int from, int thread) {
   const Scratch scratch = scratch_of(run, thread);
-  if (run->count == 1)
-    attend_one(run, layer, thread, &scratch);
+  if (run->count - from == 1)
+    attend_one(run, layer, from, thread, &scratch);
   else
-    attend_many(run, layer, thread, &scratch);
+    attend_many(run, layer, from, thread, &scratch);
 }

@@ -8,8 +8,8 @@
 // A thread's scratch memory.
 size_t attention_scratch_bytes(const Shape *shape);
 
-// Part of a task: every thread of run->threads calls it. Reads run->query (scaled by page_scale() / sqrt(head_size))
-// and the pages of `layer`, writes run->mixed. Ends with a barrier.
-void attention_run(Run *run, int layer, int thread);
+// Part of a task: every thread of run->threads calls it. Reads run->query (scaled by page_scale() / sqrt(head_size)) of
+// the batch's tokens from `from` on and the pages of `layer`, writes run->mixed of them. Ends with a barrier.
+void attention_run(Run *run, int layer, int from, int thread);
 
 #endif

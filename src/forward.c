@@ -75,21 +75,21 @@ static Activations prepare(Run *run, int thread, const Input *input, const float
   return (Activations){target, stride, packing ? run->packed : NULL, input->count, input->columns};
 }
 
-static int chunk_tiles(const Run *run, const Matrix *matrix) {
-  int tiles = run->count == 1 ? LONG_CHUNK_TILES : CHUNK_TILES;
+static int chunk_tiles(const Run *run, const Matrix *matrix, int tokens) {
+  int tiles = tokens == 1 ? LONG_CHUNK_TILES : CHUNK_TILES;
   while (tiles > CHUNK_TILES && tile_count(matrix) < tiles * LEAST_CHUNKS_A_THREAD * threads_count(run->threads))
     tiles /= 2;
   return tiles;
 }
 
-static int chunk_count(const Run *run, const Matrix *matrix) {
-  const int tiles = chunk_tiles(run, matrix);
+static int chunk_count(const Run *run, const Matrix *matrix, int tokens) {
+  const int tiles = chunk_tiles(run, matrix, tokens);
   return (tile_count(matrix) + tiles - 1) / tiles;
 }
 
 static void multiply_chunk(const Run *run, const Product *product, const Activations *input, int chunk) {
   const Matrix *matrix = product->matrix;
-  const int tiles = chunk_tiles(run, matrix), first = chunk * tiles, left = tile_count(matrix) - first;
+  const int tiles = chunk_tiles(run, matrix, input->tokens), first = chunk * tiles, left = tile_count(matrix) - first;
   MatmulKernel *const streams = run->kernels->matmul_streams[matrix->kind];
   const bool streamed = streams != NULL && run->tile_streams > 1 && input->tokens == 1;
   MatmulKernel *const matmul = streamed ? streams : run->kernels->matmul[matrix->kind];
@@ -102,11 +102,11 @@ static void multiply(Run *run, int thread, ProfileOperation operation, const Act
                      const Product *products, int count) {
   int chunks = 0;
   for (int i = 0; i < count; i++)
-    chunks += chunk_count(run, products[i].matrix);
+    chunks += chunk_count(run, products[i].matrix, input->tokens);
   for (int chunk; (chunk = threads_claim(run->threads, chunks)) >= 0;) {
     const Product *product = products;
-    while (chunk >= chunk_count(run, product->matrix))
-      chunk -= chunk_count(run, product++->matrix);
+    while (chunk >= chunk_count(run, product->matrix, input->tokens))
+      chunk -= chunk_count(run, product++->matrix, input->tokens);
     multiply_chunk(run, product, input, chunk);
   }
   run_finish_step(run, thread, operation);
@@ -154,19 +154,28 @@ static void rotate_and_store(Run *run, int layer, int thread) {
   run_finish_step(run, thread, PROFILE_ROPE_AND_STORE);
 }
 
-static Input stream(const Run *run) { return (Input){run->x, run->width_stride, run->count, run->model->shape.width}; }
+// The rows of a buffer from token `from` on.
+static float *rows_from(float *buffer, int stride, int from) { return buffer + (size_t)from * (size_t)stride; }
 
-static void attention(Run *run, const Block *block, int layer, int thread) {
-  const Input x = stream(run);
+static Input stream(const Run *run, int from) {
+  return (Input){rows_from(run->x, run->width_stride, from), run->width_stride, run->count - from,
+                 run->model->shape.width};
+}
+
+// Keys and values of all tokens, and what those from `from` on read of them.
+static void attention(Run *run, const Block *block, int layer, int from, int thread) {
+  const Input x = stream(run, 0);
   const Product products[] = {{&block->query, run->query, run->query_stride, false},
                               {&block->key, run->key, run->key_stride, false},
                               {&block->value, run->value, run->key_stride, false}};
   const Activations normed = prepare(run, thread, &x, block->attention_norm, products, 3);
   multiply(run, thread, PROFILE_QUERY_KEY_VALUE, &normed, products, 3);
   rotate_and_store(run, layer, thread);
-  attention_run(run, layer, thread);
-  const Product output = {&block->attention_output, run->x, run->width_stride, true};
-  const Input mixed = {run->mixed, run->query_stride, run->count, block->attention_output.columns};
+  if (from == run->count) return;
+  attention_run(run, layer, from, thread);
+  const Product output = {&block->attention_output, stream(run, from).rows, run->width_stride, true};
+  const Input mixed = {rows_from(run->mixed, run->query_stride, from), run->query_stride, run->count - from,
+                       block->attention_output.columns};
   const Activations attended = prepare(run, thread, &mixed, NULL, &output, 1);
   multiply(run, thread, PROFILE_ATTENTION_OUTPUT, &attended, &output, 1);
 }
@@ -174,32 +183,34 @@ static void attention(Run *run, const Block *block, int layer, int thread) {
 // Multiplies gate and up in a chunk of rows (a block of the next product's input), and packs it while it is in the
 // cache.
 static void hidden_chunk(const Run *run, const Block *block, const Activations *input, int chunk, uint8_t *packed) {
-  const int stride = run->forward_stride, most = chunk_tiles(run, &block->gate) * TILE_ROWS, first = chunk * most;
+  const int stride = run->forward_stride, count = input->tokens;
+  const int most = chunk_tiles(run, &block->gate, count) * TILE_ROWS, first = chunk * most;
   const int rows = stride - first < most ? stride - first : most;
   multiply_chunk(run, &(Product){&block->gate, run->gate, stride, false}, input, chunk);
   multiply_chunk(run, &(Product){&block->up, run->up, stride, false}, input, chunk);
   float *gate = run->gate + first, *up = run->up + first;
-  for (int t = 0; t < run->count; t++)
+  for (int t = 0; t < count; t++)
     run->kernels->swiglu(gate + (size_t)t * (size_t)stride, up + (size_t)t * (size_t)stride, rows);
-  for (int panel = 0; packed != NULL && panel < panel_count(run->count); panel++) {
-    const int token = panel_first(run->count, panel), tokens = panel_tokens(run->count, panel);
+  for (int panel = 0; packed != NULL && panel < panel_count(count); panel++) {
+    const int token = panel_first(count, panel), tokens = panel_tokens(count, panel);
     run->kernels->pack(
         gate + (size_t)token * (size_t)stride, (size_t)stride, tokens, rows,
         packed + (size_t)token * packed_bytes(block->down.columns) + (size_t)tokens * packed_bytes(first));
   }
 }
 
-static void feed_forward(Run *run, const Block *block, int thread) {
-  const Input x = stream(run);
+static void feed_forward(Run *run, const Block *block, int from, int thread) {
+  if (from == run->count) return;
+  const Input x = stream(run, from);
   const Product products[] = {{&block->gate, run->gate, run->forward_stride, false},
                               {&block->up, run->up, run->forward_stride, false}};
-  const Product down = {&block->down, run->x, run->width_stride, true};
+  const Product down = {&block->down, x.rows, run->width_stride, true};
   uint8_t *packed = needs_packing(run, &down, 1) ? run->packed_hidden : NULL;
   const Activations normed = prepare(run, thread, &x, block->feed_forward_norm, products, 2);
-  for (int chunk; (chunk = threads_claim(run->threads, chunk_count(run, &block->gate))) >= 0;)
+  for (int chunk; (chunk = threads_claim(run->threads, chunk_count(run, &block->gate, x.count))) >= 0;)
     hidden_chunk(run, block, &normed, chunk, packed);
   run_finish_step(run, thread, PROFILE_GATE_AND_UP);
-  const Activations hidden = {run->gate, (size_t)run->forward_stride, packed, run->count, block->down.columns};
+  const Activations hidden = {run->gate, (size_t)run->forward_stride, packed, x.count, block->down.columns};
   multiply(run, thread, PROFILE_DOWN, &hidden, &down, 1);
 }
 
@@ -207,15 +218,20 @@ static const Block *layer_block(const Run *run, int layer) {
   return &run->model->blocks[layer / run->model->shape.block_repeat];
 }
 
+// Of the last layer, nobody reads more than the wanted tokens' output.
+static void layers(Run *run, int first, int end, int thread) {
+  for (int layer = first; layer < end; layer++) {
+    const int from = layer == shape_layers(&run->model->shape) - 1 ? run->wanted : 0;
+    attention(run, layer_block(run, layer), layer, from, thread);
+    feed_forward(run, layer_block(run, layer), from, thread);
+  }
+}
+
 static void layers_task(void *context, int thread) {
   Run *run = context;
   if (run->profile != NULL) profile_begin(&run->profile[thread]);
   each_token(run, thread, embed);
-  for (int layer = 0; layer < shape_layers(&run->model->shape); layer++) {
-    const Block *block = layer_block(run, layer);
-    attention(run, block, layer, thread);
-    feed_forward(run, block, thread);
-  }
+  layers(run, 0, shape_layers(&run->model->shape), thread);
 }
 
 void forward_layers(Run *run) { threads_run(run->threads, layers_task, run); }
@@ -239,10 +255,7 @@ static void block_task(void *context, int thread) {
   const int repeat = run->model->shape.block_repeat, first = task->block * repeat;
   if (run->profile != NULL) profile_begin(&run->profile[thread]);
   each_token(run, thread, find_angles);
-  for (int layer = first; layer < first + repeat; layer++) {
-    attention(run, layer_block(run, layer), layer, thread);
-    feed_forward(run, layer_block(run, layer), thread);
-  }
+  layers(run, first, first + repeat, thread);
 }
 
 void forward_block(Run *run, int block) {
@@ -285,9 +298,7 @@ typedef struct {
 
 static void sample_task(void *context, int thread) {
   const SampleTask *task = context;
-  const Block *block = layer_block(task->run, task->layer);
-  attention(task->run, block, task->layer, thread);
-  feed_forward(task->run, block, thread);
+  layers(task->run, task->layer, task->layer + 1, thread);
 }
 
 uint64_t forward_sample(Run *run, int layer) {
@@ -296,6 +307,7 @@ uint64_t forward_sample(Run *run, int layer) {
                                     &block->gate,  &block->up,  &block->down};
   SampleTask task = {run, layer};
   run->count = 1;
+  run->wanted = 0;
   run->position = 0;
   threads_run(run->threads, sample_task, &task);
   uint64_t bytes = 0;

@@ -34,6 +34,7 @@ typedef struct {
   KvTable *kv;
   const int32_t *tokens;
   int count, position;  // tokens in the batch; position of its first
+  int wanted;           // the first of them whose output of the last layer is read; count: none is
 
   // Buffers. Strides are the sizes rounded up to TILE_ROWS.
   int width_stride, query_stride, key_stride, forward_stride, logits_stride;

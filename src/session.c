@@ -121,6 +121,7 @@ static bool evaluate(NibbleSession *session, const int32_t *tokens, int count, c
     run->position = session->length + done;
     run->count = count - done < run->batch_size ? count - done : run->batch_size;
     if (!kv_table_grow(&session->kv, run->position, run->position + run->count, error)) return false;
+    run->wanted = targets != NULL ? 0 : done + run->count == count ? run->count - 1 : run->count;
     forward_layers(run);
     if (targets != NULL) score_batch(run, targets + done, log_probabilities + done, scored_logits);
     kv_table_release(&session->kv, run->position + run->count);
