@@ -19,8 +19,9 @@
 #include "attention.h"
 
 // Tiles of a matrix that are claimed at once: enough to stream, few enough to share out evenly, and whole blocks of the
-// next product's input. One token's product streams longer, as nothing of it is used twice.
-enum { CHUNK_TILES = 8, LONG_CHUNK_TILES = 32, LEAST_CHUNKS_A_THREAD = 4 };
+// next product's input. One token's product streams longer, as nothing of it is used twice: as many bytes as 32 tiles
+// of Q4_0 have, but at most 128 tiles.
+enum { CHUNK_TILES = 8, LONG_CHUNK_TILES = 32, MOST_CHUNK_TILES = 128, LEAST_CHUNKS_A_THREAD = 4 };
 
 // One product of a step: y = input @ W^T, or y += ....
 typedef struct {
@@ -76,7 +77,14 @@ static Activations prepare(Run *run, int thread, const Input *input, const float
 }
 
 static int chunk_tiles(const Run *run, const Matrix *matrix, int tokens) {
-  int tiles = tokens == 1 ? LONG_CHUNK_TILES : CHUNK_TILES;
+  int tiles = CHUNK_TILES;
+  if (tokens == 1) {
+    const size_t bytes = tile_bytes(matrix->kind, TILE_SUPERBLOCK);
+    const size_t most = LONG_CHUNK_TILES * tile_bytes(TILE_Q4_0, TILE_SUPERBLOCK);
+    tiles = LONG_CHUNK_TILES;
+    while (tiles < MOST_CHUNK_TILES && 2 * (size_t)tiles * bytes <= most)
+      tiles *= 2;
+  }
   while (tiles > CHUNK_TILES && tile_count(matrix) < tiles * LEAST_CHUNKS_A_THREAD * threads_count(run->threads))
     tiles /= 2;
   return tiles;

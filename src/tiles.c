@@ -35,10 +35,19 @@ static void add_plane(const uint8_t *plane, int bits, int row, int shift, uint8_
   }
 }
 
+// The same of codes of one bit: a byte has eight columns of a row.
+static void add_row_bits(const uint8_t *plane, int row, uint8_t codes[TILE_BLOCK]) {
+  for (int c = 0; c < TILE_BLOCK; c++)
+    codes[c] |= plane[c / 8 * TILE_ROWS + row] >> (c % 8) & 1;
+}
+
 void tile_values(const TileFormat *format, const uint8_t *superblock, const uint8_t *block, int row,
                  int8_t values[TILE_BLOCK]) {
   uint8_t codes[TILE_BLOCK] = {0};
-  add_plane(block, format->low_bits, row, 0, codes);
+  if (format->low_bits == 1)
+    add_row_bits(block, row, codes);
+  else
+    add_plane(block, format->low_bits, row, 0, codes);
   if (format->high_bits > 0) add_plane(block + tile_low_bytes(format), format->high_bits, row, format->low_bits, codes);
   const int8_t *codebook = format->codes == CODES_IQ4      ? iq4_values
                            : format->codes == CODES_FP4    ? fp4_values
@@ -116,6 +125,15 @@ static void pack_plane(const uint8_t codes[TILE_BLOCK], int r, int from, int bit
   }
 }
 
+static void pack_row_bits(const uint8_t codes[TILE_BLOCK], int r, uint8_t *plane) {
+  for (int byte = 0; byte < TILE_BLOCK / 8; byte++) {
+    int bits = 0;
+    for (int i = 0; i < 8; i++)
+      bits |= codes[8 * byte + i] << i;
+    plane[byte * TILE_ROWS + r] = (uint8_t)bits;
+  }
+}
+
 static void put_half(const uint8_t *half, int row, uint8_t *halves) { memcpy(halves + 2 * half_slot(row), half, 2); }
 
 static void pack_row(const TileFormat *format, const TileRow *row, int r, uint8_t *superblock) {
@@ -127,7 +145,10 @@ static void pack_row(const TileFormat *format, const TileRow *row, int r, uint8_
     uint8_t *block = superblock + format->header_bytes + b * tile_block_bytes(format);
     uint8_t *scales = block + tile_scales_at(format), *minima = block + tile_minima_at(format);
     const uint8_t *codes = row->codes + b * TILE_BLOCK;
-    pack_plane(codes, r, 0, format->low_bits, block);
+    if (format->low_bits == 1)
+      pack_row_bits(codes, r, block);
+    else
+      pack_plane(codes, r, 0, format->low_bits, block);
     if (format->high_bits > 0)
       pack_plane(codes, r, format->low_bits, format->high_bits, block + tile_low_bytes(format));
     if (f16_scales) put_half(row->scales + 2 * b, r, scales);

@@ -13,6 +13,7 @@ static inline Dot dot_add(Dot dot, v128_t a, v128_t w) {
 
 static inline v128_t dot_sum(Dot dot) { return wasm_i32x4_extadd_pairwise_i16x8(dot); }
 
+#define LOOKUP wasm_i8x16_relaxed_swizzle
 #define DOT_CAPACITY 32767
 #define TILE_STREAMS 8
 #include "matmul.h"

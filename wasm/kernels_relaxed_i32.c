@@ -9,6 +9,7 @@ static inline Dot dot_add(Dot dot, v128_t a, v128_t w) { return wasm_i32x4_relax
 
 static inline v128_t dot_sum(Dot dot) { return dot; }
 
+#define LOOKUP wasm_i8x16_relaxed_swizzle
 #define DOT_CAPACITY INT32_MAX
 #define TILE_STREAMS 8
 #include "matmul.h"

@@ -22,6 +22,7 @@ static inline v128_t dot_sum(Dot dot) {
                         wasm_i32x4_shuffle(dot.rows01, dot.rows23, 1, 3, 5, 7));
 }
 
+#define LOOKUP wasm_i8x16_swizzle
 #define DOT_CAPACITY INT32_MAX
 #define TILE_STREAMS 4
 #include "matmul.h"

@@ -7,6 +7,7 @@
 //   dot_add(d, a, w) adds, for row i = 0..3, the products of the 4 bytes of `a` (int8, the same for each row) with
 //                    bytes 4 i .. 4 i + 3 of `w` (0 to 127)
 //   dot_sum(d)       the four sums as i32x4
+//   LOOKUP(t, i)     bytes of a table of sixteen by indices below 16
 //   DOT_CAPACITY     what a sum under way may hold; sums are emptied before they could exceed it
 //   TILE_STREAMS     how many tiles the other form of a product with one token reads side by side (see kernels.h)
 //
@@ -16,6 +17,8 @@
 // the vectors that all of them share are spilled. Hence loops that stay loops, and float sums that stay in memory.
 #include "tile_stretch.h"
 #include "tile_vectors.h"
+// Needs what is above.
+#include "lookup.h"
 
 // Keeps vectors in memory, where they are aligned. V8 spills to wherever its stack happens to be.
 #define IN_MEMORY(vectors) __asm__ volatile("" : : "r"(vectors) : "memory")
@@ -403,7 +406,7 @@ static NOINLINE void multiply_streams(TileKind kind, TokenProduct *token, const 
 
 // The kinds that most weights of most files are of multiply one token with tiles as they are; the others a stretch.
 #define DIRECT_KINDS(X) X(Q4_0) X(Q4_1) X(Q5_0) X(Q8_0) X(Q4_K) X(Q5_K) X(Q6_K) X(IQ4_NL) X(IQ4_XS)
-#define STRETCH_KINDS(X) X(Q5_1) X(Q2_K) X(Q3_K) X(GRID) X(MXFP4) X(NVFP4) X(Q1_0) X(Q2_0) X(TERNARY)
+#define STRETCH_KINDS(X) X(Q5_1) X(Q2_K) X(Q3_K) X(GRID) X(MXFP4) X(NVFP4) X(Q2_0) X(TERNARY)
 
 #define DIRECT(kind)                                                                                                \
   static NOINLINE void token_##kind(const uint8_t *tiles, size_t bytes, int count, int blocks, const uint8_t *a,    \
@@ -427,6 +430,24 @@ DIRECT_KINDS(DIRECT)
     multiply_tiles(TILE_##kind, NULL, tiles, tile_count, x, y, y_stride, add);                                     \
   }
 STRETCH_KINDS(STRETCH)
+
+// One-bit weights look one token's sums up.
+static NOINLINE void lookup_Q1_0(const uint8_t *tiles, int tile_count, const Activations *x, float *y, bool add) {
+  const TileFormat *format = &tile_formats[TILE_Q1_0];
+  const size_t bytes = tile_bytes(TILE_Q1_0, x->columns);
+  LookupSpace space;
+  for (int i = 0; i < tile_count; i += LOOKUP_TILES)
+    lookup_run(format, tiles + (size_t)i * bytes, bytes, tile_count - i < LOOKUP_TILES ? tile_count - i : LOOKUP_TILES,
+               x->columns / TILE_BLOCK, x->packed, y + i * TILE_ROWS, add, &space);
+}
+
+static void matmul_Q1_0(const uint8_t *tiles, int tile_count, const Activations *x, float *y, size_t y_stride,
+                        bool add) {
+  if (x->tokens == 1)
+    lookup_Q1_0(tiles, tile_count, x, y, add);
+  else
+    multiply_tiles(TILE_Q1_0, NULL, tiles, tile_count, x, y, y_stride, add);
+}
 
 #define MATMUL_OF(kind) [TILE_##kind] = matmul_##kind,
 #define STREAMS_OF(kind) [TILE_##kind] = streams_##kind,

@@ -50,8 +50,16 @@ INLINE v128_t plane_vector(const uint8_t *plane, const int bits, const int g, co
                        mask);
 }
 
+// Codes of one bit times two, of the bytes that hold eight columns of a row each.
+INLINE v128_t row_bits_vector(const uint8_t *plane, const int g, const int j) {
+  const v128_t rows = wasm_v128_load32_splat(plane + j / 2 * TILE_ROWS + g * 4);
+  const v128_t bytes = wasm_i8x16_shuffle(rows, rows, 0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3);
+  const v128_t bits = wasm_i32x4_splat(j % 2 == 0 ? 0x08040201 : (int32_t)0x80402010);
+  return wasm_v128_and(wasm_i8x16_ne(wasm_v128_and(bytes, bits), wasm_i8x16_splat(0)), wasm_i8x16_splat(2));
+}
+
 INLINE v128_t codes_vector(const TileFormat *format, const uint8_t *block, const int g, const int j) {
-  if (format->step == 2) return plane_vector(block, format->low_bits, g, j, 1);
+  if (format->low_bits == 1) return row_bits_vector(block, g, j);
   const v128_t low = plane_vector(block, format->low_bits, g, j, 0);
   if (format->high_bits == 0) return low;
   return wasm_v128_or(low, plane_vector(block + tile_low_bytes(format), format->high_bits, g, j, format->low_bits));

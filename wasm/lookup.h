@@ -1,0 +1,127 @@
+// One token with tiles of one-bit weights: sums of four activations are looked up instead of added. For each group of
+// four columns a table has the sixteen sums that their bits choose; a vector of sixteen rows looks them up at once. The
+// sums are exact, and so is the product bit-equal to the one by multiplication. The file that includes this has defined
+// LOOKUP(table, indices), sixteen bytes out of a table by indices below 16.
+#include <wasm_simd128.h>
+
+#include "tile_formats.h"
+#include "vectors.h"
+
+enum {
+  LOOKUP_BLOCKS = 64,       // of 32 columns that tables are made for at once: they take 16 KB
+  LOOKUP_BIAS = 508,        // 4 x 127: no sum is below 0 with it
+  LOOKUP_GROUP_BYTES = 32,  // a table of the sums' lower seven bits, and one of what is above
+  LOOKUP_BLOCK_BYTES = 8 * LOOKUP_GROUP_BYTES,
+  LOOKUP_TILES = 128,  // whose sums are kept while the tables are there
+};
+
+typedef struct {
+  _Alignas(16) uint8_t tables[LOOKUP_BLOCKS][LOOKUP_BLOCK_BYTES];
+  v128_t sums[LOOKUP_TILES][2];  // of each tile the even rows and the odd ones
+} LookupSpace;
+
+// The tables of one group of four activations.
+INLINE void tabulate_group(const uint8_t *activations, uint8_t *tables) {
+  const v128_t a = wasm_i16x8_extend_low_i8x16(wasm_v128_load32_zero(activations));
+  const v128_t first = wasm_i16x8_shuffle(a, a, 0, 0, 0, 0, 0, 0, 0, 0),
+               second = wasm_i16x8_shuffle(a, a, 1, 1, 1, 1, 1, 1, 1, 1);
+  const v128_t third = wasm_i16x8_shuffle(a, a, 2, 2, 2, 2, 2, 2, 2, 2),
+               fourth = wasm_i16x8_shuffle(a, a, 3, 3, 3, 3, 3, 3, 3, 3);
+  const v128_t low = wasm_i16x8_add(wasm_i16x8_add(wasm_v128_and(first, wasm_i16x8_const(0, -1, 0, -1, 0, -1, 0, -1)),
+                                                   wasm_v128_and(second, wasm_i16x8_const(0, 0, -1, -1, 0, 0, -1, -1))),
+                                    wasm_i16x8_add(wasm_v128_and(third, wasm_i16x8_const(0, 0, 0, 0, -1, -1, -1, -1)),
+                                                   wasm_i16x8_splat(LOOKUP_BIAS)));
+  const v128_t high = wasm_i16x8_add(low, fourth), seven = wasm_i16x8_splat(127);
+  wasm_v128_store(tables, wasm_u8x16_narrow_i16x8(wasm_v128_and(low, seven), wasm_v128_and(high, seven)));
+  wasm_v128_store(tables + 16, wasm_u8x16_narrow_i16x8(wasm_u16x8_shr(low, 7), wasm_u16x8_shr(high, 7)));
+}
+
+// The integer dot products of a block of two tiles with a token: of even rows and of odd ones, the first tile's before
+// the second's, as int16. `offset` is the activations' sum, negative.
+INLINE void lookup_block(const uint8_t *first, const uint8_t *second, const uint8_t *tables, int offset,
+                         v128_t dots[2]) {
+  const v128_t mask = wasm_v128_load(kernel_nibble_mask);
+  v128_t all = wasm_i16x8_splat(0), odd = all, tops = all;
+#pragma unroll
+  for (int i = 0; i < 4; i++, tables += 2 * LOOKUP_GROUP_BYTES) {
+    const v128_t bits = wasm_v128_load64_lane(second + i * TILE_ROWS, wasm_v128_load64_zero(first + i * TILE_ROWS), 1);
+    const v128_t low = wasm_v128_and(bits, mask), high = wasm_v128_and(wasm_u16x8_shr(bits, 4), mask);
+    // Two sums of seven bits fit a byte.
+    const v128_t pair = wasm_i8x16_add(LOOKUP(wasm_v128_load(tables), low), LOOKUP(wasm_v128_load(tables + 32), high));
+    tops = wasm_i8x16_add(
+        tops, wasm_i8x16_add(LOOKUP(wasm_v128_load(tables + 16), low), LOOKUP(wasm_v128_load(tables + 48), high)));
+    all = wasm_i16x8_add(all, pair);
+    odd = wasm_i16x8_add(odd, wasm_u16x8_shr(pair, 8));
+  }
+  const v128_t even = wasm_i16x8_sub(all, wasm_i16x8_shl(odd, 8));
+  const v128_t top_even = wasm_v128_and(tops, wasm_i16x8_splat(0xff)), top_odd = wasm_u16x8_shr(tops, 8);
+  // A weight is 2 x bit - 1.
+  const v128_t constant = wasm_i16x8_splat((int16_t)(offset - 2 * 8 * LOOKUP_BIAS));
+  dots[0] = wasm_i16x8_add(wasm_i16x8_shl(wasm_i16x8_add(even, wasm_i16x8_shl(top_even, 7)), 1), constant);
+  dots[1] = wasm_i16x8_add(wasm_i16x8_shl(wasm_i16x8_add(odd, wasm_i16x8_shl(top_odd, 7)), 1), constant);
+}
+
+// The scales of a tile's even rows, or of its odd ones, 2^112 too small.
+INLINE v128_t lookup_scales(const uint8_t *superblock, const bool odd) {
+  const v128_t halves = wasm_v128_load(superblock), mask = wasm_v128_load(kernel_half_mask);
+  const v128_t low = halves_biased(wasm_i32x4_shl(halves, 16), mask), high = halves_biased(halves, mask);
+  return odd ? wasm_i32x4_shuffle(low, high, 1, 3, 5, 7) : wasm_i32x4_shuffle(low, high, 0, 2, 4, 6);
+}
+
+// Two tiles over the blocks that there are tables of.
+INLINE void lookup_tiles(const TileFormat *format, const uint8_t *first, const uint8_t *second, int blocks,
+                         const uint8_t *a, const LookupSpace *space, v128_t *first_sums, v128_t *second_sums) {
+  v128_t sums[4] = {first_sums[0], first_sums[1], second_sums[0], second_sums[1]};
+  for (int at = 0; at < blocks;) {
+    const v128_t scales[4] = {lookup_scales(first, false), lookup_scales(first, true), lookup_scales(second, false),
+                              lookup_scales(second, true)};
+    const uint8_t *one = first + format->header_bytes, *two = second + format->header_bytes;
+#pragma clang loop unroll(disable)
+    for (int b = 0; b < format->blocks; b++, at++, a += PACKED_BLOCK_BYTES) {
+      int16_t offsets[2];
+      __builtin_memcpy(offsets, a + 36, sizeof offsets);
+      v128_t dots[2];
+      lookup_block(one, two, space->tables[at], (offsets[0] + offsets[1]) / 8, dots);
+      const v128_t scale = wasm_v128_load32_splat(a + 32);
+#pragma unroll
+      for (int i = 0; i < 4; i++) {
+        const v128_t dot = i < 2 ? wasm_i32x4_extend_low_i16x8(dots[i]) : wasm_i32x4_extend_high_i16x8(dots[i - 2]);
+        sums[i] =
+            wasm_f32x4_add(sums[i], wasm_f32x4_mul(wasm_f32x4_convert_i32x4(dot), wasm_f32x4_mul(scale, scales[i])));
+      }
+      one += tile_block_bytes(format);
+      two += tile_block_bytes(format);
+    }
+    first += tile_superblock_bytes(format);
+    second += tile_superblock_bytes(format);
+  }
+  first_sums[0] = sums[0], first_sums[1] = sums[1];
+  second_sums[0] = sums[2], second_sums[1] = sums[3];
+}
+
+// One token with up to LOOKUP_TILES tiles, `bytes` apart. The last of an odd number is computed twice.
+INLINE void lookup_run(const TileFormat *format, const uint8_t *tiles, size_t bytes, int count, int blocks,
+                       const uint8_t *a, float *y, bool add, LookupSpace *space) {
+  v128_t unused[2] = {wasm_f32x4_splat(0), wasm_f32x4_splat(0)};
+  for (int i = 0; i < count; i++)
+    space->sums[i][0] = space->sums[i][1] = wasm_f32x4_splat(0);
+  for (int begin = 0; begin < blocks; begin += LOOKUP_BLOCKS, a += LOOKUP_BLOCKS * PACKED_BLOCK_BYTES) {
+    const int length = blocks - begin < LOOKUP_BLOCKS ? blocks - begin : LOOKUP_BLOCKS;
+    const size_t skip = (size_t)(begin / format->blocks) * (size_t)tile_superblock_bytes(format);
+    for (int group = 0; group < length * 8; group++)
+      tabulate_group(a + (size_t)(group / 8) * PACKED_BLOCK_BYTES + 4 * (group % 8),
+                     space->tables[group / 8] + group % 8 * LOOKUP_GROUP_BYTES);
+    for (int i = 0; i < count; i += 2) {
+      const uint8_t *tile = tiles + (size_t)i * bytes + skip;
+      const bool alone = i + 1 == count;
+      lookup_tiles(format, tile, alone ? tile : tile + bytes, length, a, space, space->sums[i],
+                   alone ? unused : space->sums[i + 1]);
+    }
+  }
+  for (int i = 0; i < count; i++, y += TILE_ROWS) {
+    const v128_t even = space->sums[i][0], odd = space->sums[i][1];
+    const v128_t rows[2] = {wasm_i32x4_shuffle(even, odd, 0, 4, 1, 5), wasm_i32x4_shuffle(even, odd, 2, 6, 3, 7)};
+    for (int g = 0; g < 2; g++)
+      wasm_v128_store(y + 4 * g, add ? wasm_f32x4_add(wasm_v128_load(y + 4 * g), rows[g]) : rows[g]);
+  }
+}
