@@ -15,5 +15,5 @@ export const FUZZERS = Object.freeze({
   'tokenizer-metadata': { runs: 2500, load: () => import('./tokenizer-metadata.js') },
   gguf: { runs: 60_000, longest: 4096 },
   model: { runs: 4000, longest: 4096 },
-  'session-image': { runs: 4000, longest: 16_384 },
+  'session-image': { runs: 3000, longest: 16_384 },
 });
