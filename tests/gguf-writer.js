@@ -6,7 +6,7 @@
 
 import { createHash } from 'node:crypto';
 import { closeSync, openSync, writeSync } from 'node:fs';
-import { byteLength, FORMATS } from './quantize.js';
+import { byteLength, FORMATS } from './weight-formats.js';
 
 const VALUE_TYPES = {
   u8: 0,
@@ -29,7 +29,7 @@ const PAGE = 1 << 16;
 /**
  * @typedef {[key: string, type: string, value: any] | Buffer} Entry type is a scalar's name, or `name[]` for an array of
  *   them; bytes are written as they are
- * @typedef {{name: string, type: import('./quantize.js').WeightType, shape: number[], told?: object}} TensorInfo shape in
+ * @typedef {{name: string, type: import('./weight-formats.js').WeightType, shape: number[], told?: object}} TensorInfo shape in
  *   the file's order: the length of a row first; `told`: what the file says of the tensor where that is not so, as
  *   `shape`, `dimensions` (their count), `type` (a number) and `offset`
  * @typedef {(tensor: TensorInfo) => Iterable<Uint8Array>} Producer gives a tensor's bytes in pieces of any size; a piece

@@ -3,9 +3,13 @@
 // bytes are the same on every machine and their SHA-256 is part of the record.
 
 import { readFileSync } from 'node:fs';
+import { dequantize } from './dequantize.js';
 import { ggufBytes, writeGguf } from './gguf-writer.js';
-import { dequantize, quantize } from './quantize.js';
-import { deviation, metadata, Random, tensors } from './random-model.js';
+import { QUANTIZABLE, quantize } from './quantize.js';
+import { blockShaper } from './random-blocks.js';
+import { deviation, metadata, tensors } from './random-model.js';
+import { Random } from './random-numbers.js';
+import { byteLength } from './weight-formats.js';
 
 /** Lengths of the recorded sequences. */
 export const LENGTHS = Object.freeze([1, 5, 17, 64, 300]);
@@ -19,10 +23,13 @@ const blend = (pairs, factor) =>
     return Math.fround(1 / ((1 - smooth) / factor + smooth));
   });
 
+/** @typedef {import('./weight-formats.js').WeightType} WeightType */
+
 /**
  * @typedef {object} GoldenModel
- * @property {import('./random-model.js').Shape} shape
- * @property {Record<string, import('./quantize.js').WeightType>} types of 'block', 'embedding' and 'output' matrices
+ * @property {import('./model-shapes.js').Shape} shape
+ * @property {Record<string, WeightType | WeightType[]>} types of 'block', 'embedding' and 'output' matrices, and of
+ *   'norm' where it is not F32; of a list, its tensors get one after the other in turn
  * @property {'llama.cpp' | 'reference'} source of the recorded probabilities: reference-forward.js where llama.cpp has
  *   no such model
  * @property {object} [gains] see tensors() in random-model.js
@@ -177,6 +184,32 @@ function randomWeights(tensor, shape, seed) {
   return weights.map((value) => value * sigma);
 }
 
+// Of a type that nothing quantises to, random bits with scales of the right size.
+function randomTensor(tensor, shape, seed) {
+  if (QUANTIZABLE.includes(tensor.type)) return quantize(tensor.type, randomWeights(tensor, shape, seed));
+  const count = tensor.shape.reduce((product, size) => product * size, 1);
+  const size = byteLength(tensor.type, count);
+  const words = new Uint32Array(Math.ceil(size / 4));
+  new Random(`golden ${shape.name} ${seed} ${tensor.name}`).fill(words);
+  blockShaper(
+    tensor.type,
+    tensor.role === 'norm' ? tensor.gain : deviation(tensor),
+  )(new DataView(words.buffer, 0, size));
+  return new Uint8Array(words.buffer, 0, size);
+}
+
+// Each tensor with the type that its role has, or the next of a list.
+function withTypes(list, types) {
+  const used = new Map();
+  return list.map((tensor) => {
+    const choice = types[tensor.role];
+    if (!Array.isArray(choice)) return choice ? { ...tensor, type: choice } : tensor;
+    const turn = used.get(tensor.role) ?? 0;
+    used.set(tensor.role, turn + 1);
+    return { ...tensor, type: choice[turn % choice.length] };
+  });
+}
+
 // A model that computes each stored block twice, written as the plain model it equals.
 function unshare(list, { layers, blockRepeat }) {
   const blocks = list.filter(({ name }) => name.startsWith('blk.'));
@@ -196,8 +229,11 @@ function unshare(list, { layers, blockRepeat }) {
  */
 export function goldenFile(name, { twin = false, plain = false } = {}) {
   const { shape, types, gains, seed = 1 } = find(name);
-  let list = tensors(shape, (role) => types[role], gains).map((tensor) => {
-    const bytes = quantize(tensor.type, randomWeights(tensor, shape, seed));
+  let list = withTypes(
+    tensors(shape, () => 'f32', gains),
+    types,
+  ).map((tensor) => {
+    const bytes = randomTensor(tensor, shape, seed);
     return twin
       ? { ...tensor, type: 'f32', bytes: quantize('f32', dequantize(tensor.type, bytes)) }
       : { ...tensor, bytes };

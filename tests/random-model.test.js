@@ -5,14 +5,17 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { dequantize } from './dequantize.js';
 import { ggufBytes } from './gguf-writer.js';
-import { dequantize, FORMATS, fromHalf } from './quantize.js';
-import { deviation, Random, SHAPES, tensors, vocabulary, writeRandomModel } from './random-model.js';
+import { SHAPES } from './model-shapes.js';
+import { deviation, tensors, vocabulary, writeRandomModel } from './random-model.js';
+import { Random } from './random-numbers.js';
+import { FORMATS, fromHalf } from './weight-formats.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'random-model-'));
 after(() => rmSync(folder, { recursive: true }));
 
-const small = { ...SHAPES['llama-3.2-1b'], name: 'small', width: 128, layers: 2, ffn: 256, heads: 2, kvHeads: 1 };
+const small = { ...SHAPES['llama-3.2-1b'], name: 'small', width: 256, layers: 2, ffn: 256, heads: 4, kvHeads: 1 };
 small.vocabulary = 300;
 
 // The first matrix stands first in the data: its bytes, found from the end of the file.
@@ -56,6 +59,35 @@ test('no scale of a block is denormal, for every real shape', () => {
   writeRandomModel(path, { shape: small, type: 'q4_0' });
   const { bytes } = embedding(readFileSync(path), 'q4_0');
   for (let at = 0; at < bytes.length; at += 18) assert.ok(Math.abs(fromHalf(bytes.readUInt16LE(at))) > 2 ** -14);
+});
+
+test('a file type puts its number and its mixture into the file', () => {
+  const [mixed, pure] = ['mixed', 'pure'].map((name) => join(folder, `${name}.gguf`));
+  writeRandomModel(mixed, { shape: small, type: 'Q4_K_M' });
+  writeRandomModel(pure, { shape: small, type: 'q6_k' });
+  const size = (types) =>
+    tensors(small, (role) => types[role]).reduce((sum, { type, shape }) => {
+      const { weights, bytes } = FORMATS[type];
+      return sum + (shape.reduce((a, b) => a * b, 1) / weights) * bytes;
+    }, 0);
+  const [found, largest] = [mixed, pure].map((path) => readFileSync(path).length);
+  assert.ok(found < largest && found > size({ embedding: 'q4_k', block: 'q4_k' }), `${found} of ${largest} bytes`);
+  for (const [path, number] of [
+    [mixed, 15],
+    [pure, 18],
+  ]) {
+    const file = readFileSync(path);
+    const key = file.indexOf('general.file_type');
+    assert.equal(file.readUInt32LE(key + 'general.file_type'.length + 4), number);
+  }
+});
+
+test('rows that are no whole blocks of a type are refused', () => {
+  const path = join(folder, 'rows.gguf');
+  assert.throws(
+    () => writeRandomModel(path, { shape: { ...small, width: 128 }, type: 'q4_k' }),
+    /128 weights do not fill/,
+  );
 });
 
 test('vocabularies have the asked size, no piece twice, and merges of pieces that are there', () => {
