@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "checksum.h"
+#include "foreign_types.h"
 #include "gguf_tables.h"
 #include "quant.h"
 #include "text.h"
@@ -295,11 +296,9 @@ static bool read_format(Cursor *cursor, GgufTensor *tensor) {
   if (!read_u32(cursor, "type", &tensor->type)) return false;
   const QuantFormat *format = quant_format(tensor->type);
   if (format == NULL) {
-    return nibble_fail(cursor->error, NIBBLE_GGUF_BAD_TYPE,
-                       "%s is %" PRIu32
-                       ", which is no tensor type this reader knows; "
-                       "the file is damaged, too old or too new: convert the model anew.",
-                       place(cursor, "type", text), tensor->type);
+    char foreign[FOREIGN_TYPE_TEXT_SIZE];
+    foreign_type_text(tensor->type, foreign);
+    return nibble_fail(cursor->error, NIBBLE_GGUF_BAD_TYPE, "%s is %s.", place(cursor, "type", text), foreign);
   }
   const uint64_t columns = tensor->size[0];
   if (columns % (uint64_t)format->block_elements != 0) {

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "quant.h"
 #include "text.h"
 
 static int compare(const char *a, size_t a_length, const char *b, size_t b_length) {
@@ -79,6 +80,28 @@ static int compare_offsets(const void *left, const void *right) {
   return (a > b) - (a < b);
 }
 
+// Before ggml had Q2_0, files used its number for groups of 128 weights: 34 bytes each, where two groups of 64 take 36.
+enum { OLD_GROUP = 128, OLD_GROUP_BYTES = 34 };
+
+// Whether a tensor that has `room` bytes up to the next one, or to the end of the file, is of that kind.
+static bool is_old_q2_0(const GgufTensor *tensor, uint64_t room, uint64_t alignment) {
+  if (tensor->type != GGML_Q2_0 || tensor->size[0] % OLD_GROUP != 0) return false;
+  const QuantFormat *format = quant_format(GGML_Q2_0);
+  const uint64_t groups = tensor->bytes / (uint64_t)(format->block_bytes * OLD_GROUP / format->block_elements);
+  const uint64_t bytes = groups * OLD_GROUP_BYTES, padded = (bytes + alignment - 1) & ~(alignment - 1);
+  return room < tensor->bytes && (room == bytes || room == padded);
+}
+
+static bool refuse_old_q2_0(const GgufTensor *tensor, NibbleError *error) {
+  char quoted[TEXT_QUOTED_SIZE];
+  return nibble_fail(
+      error, NIBBLE_GGUF_BAD_TYPE,
+      "The type of tensor %s is Q2_0 (%u) with groups of 128 weights, as its size tells; only files from "
+      "before llama.cpp had Q2_0, whose groups have 64, are like that: use the model's newer file (its "
+      "name often says Q2_g64), or convert the model anew.",
+      text_quote(tensor->name.data, tensor->name.length, quoted), (unsigned)GGML_Q2_0);
+}
+
 bool gguf_check_overlap(const Gguf *gguf, NibbleError *error) {
   char quoted[TEXT_QUOTED_SIZE];
   const size_t count = gguf->tensor_count;
@@ -91,6 +114,10 @@ bool gguf_check_overlap(const Gguf *gguf, NibbleError *error) {
   for (size_t i = 1; i < count && apart; i++) {
     const uint64_t end = sorted[i - 1]->offset + sorted[i - 1]->bytes;
     if (end <= sorted[i]->offset) continue;
+    if (is_old_q2_0(sorted[i - 1], sorted[i]->offset - sorted[i - 1]->offset, gguf->alignment)) {
+      apart = refuse_old_q2_0(sorted[i - 1], error);
+      break;
+    }
     apart = nibble_fail(error, NIBBLE_GGUF_BAD_OFFSET,
                         "The data of tensor %s begins at byte %" PRIu64 ", expected byte %" PRIu64
                         " or later: another tensor's data ends there.",
@@ -101,6 +128,17 @@ bool gguf_check_overlap(const Gguf *gguf, NibbleError *error) {
 }
 
 static uint64_t add_saturating(uint64_t a, uint64_t b) { return a > UINT64_MAX - b ? UINT64_MAX : a + b; }
+
+// Bytes up to the next tensor, or to the end of the file. Offsets still count from the start of the data section.
+static uint64_t room_of(const Gguf *gguf, const GgufTensor *tensor) {
+  const uint64_t begin = add_saturating(gguf->data_offset, tensor->offset);
+  uint64_t room = begin < gguf->file_size ? gguf->file_size - begin : 0;
+  for (size_t i = 0; i < gguf->tensor_count; i++) {
+    const uint64_t offset = gguf->tensors[i].offset;
+    if (offset > tensor->offset && offset - tensor->offset < room) room = offset - tensor->offset;
+  }
+  return room;
+}
 
 bool gguf_place_tensors(Gguf *gguf, NibbleError *error) {
   char quoted[TEXT_QUOTED_SIZE];
@@ -114,8 +152,10 @@ bool gguf_place_tensors(Gguf *gguf, NibbleError *error) {
     if (end > end_of_all) end_of_all = end;
   }
   for (size_t i = 0; i < gguf->tensor_count; i++) {
-    GgufTensor *tensor = &gguf->tensors[i];
+    const GgufTensor *tensor = &gguf->tensors[i];
     const uint64_t end = add_saturating(gguf->data_offset, add_saturating(tensor->offset, tensor->bytes));
+    if (end > gguf->file_size && is_old_q2_0(tensor, room_of(gguf, tensor), gguf->alignment))
+      return refuse_old_q2_0(tensor, error);
     if (end > gguf->file_size && end > dense) {
       return nibble_fail(error, NIBBLE_GGUF_BAD_OFFSET,
                          "The offset of tensor %s is %" PRIu64 ", but its %" PRIu64
@@ -129,7 +169,8 @@ bool gguf_place_tensors(Gguf *gguf, NibbleError *error) {
                          " bytes, expected %" PRIu64 "; it was cut short: fetch it again.",
                          text_quote(tensor->name.data, tensor->name.length, quoted), end, gguf->file_size, end_of_all);
     }
-    tensor->offset += gguf->data_offset;
   }
+  for (size_t i = 0; i < gguf->tensor_count; i++)
+    gguf->tensors[i].offset += gguf->data_offset;
   return true;
 }

@@ -203,8 +203,7 @@ static void unpack_q2_0(const uint8_t *blocks, float *values, size_t elements) {
 }
 
 const QuantFormat *quant_format(uint32_t type) {
-  // Removed from ggml and never to be used again: 4, 5 (Q4_2, Q4_3), 31-33 (Q4_0 interleaved), 36-38 (IQ4_NL
-  // interleaved). They, and numbers not given out yet, have no name here.
+  // Types that ggml removed, and those of forks, stand in foreign_types.c.
   static const QuantFormat formats[] = {
       [GGML_F32] = {GGML_F32, "F32", 1, 4, unpack_f32, NULL},
       [GGML_F16] = {GGML_F16, "F16", 1, 2, unpack_f16, NULL},

@@ -30,6 +30,74 @@ TEST(refusesTypesThatAreUnknownOrRemoved) {
   }
 }
 
+TEST(namesRemovedAndForeignTypesAndSaysWhatToDo) {
+  static const struct {
+    uint32_t type;
+    const char *words;
+  } cases[] = {{4, "is Q4_2 (4), and llama.cpp has removed it: convert the model anew."},
+               {5, "is Q4_3 (5)"},
+               {31, "is Q4_0_4_4 (31), and llama.cpp has removed it: use the Q4_0 file"},
+               {32, "is Q4_0_4_8 (32)"},
+               {33, "is Q4_0_8_8 (33)"},
+               {36, "is I2_S (36), and only Microsoft's bitnet.cpp reads it: use the TQ1_0 or TQ2_0 file"},
+               {37, "is IQ4_NL_4_8 (37), and llama.cpp has removed it: use the IQ4_NL file"},
+               {38, "is IQ4_NL_8_8 (38)"},
+               {133, "is Q6_0 (133), and only the fork ik_llama.cpp reads it"},
+               {137, "is IQ2_K (137)"},
+               {139, "is IQ4_K (139)"},
+               {144, "is IQ4_KS (144)"},
+               {158, "is IQ1_KT (158)"},
+               {202, "is Q4_0 with interleaved rows (202), and only the fork ik_llama.cpp reads it"},
+               {212, "is Q4_K with interleaved rows (212)"},
+               {339, "is IQ4_K with interleaved rows (339)"},
+               {43, "is 43, which is no tensor type this reader knows"},
+               {243, "is 243, which is no"},
+               {UINT32_MAX, "is 4294967295, which is no"}};
+  for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+    Builder file = file_with_dimensions(1, (uint64_t[]){256}, cases[i].type, 4096);
+    refuse(check, &file, NIBBLE_GGUF_BAD_TYPE, cases[i].words);
+  }
+}
+
+// Matrices of 256 x 24 in Q2_0, in groups of 128 or 64 weights, and a vector of floats before, between or behind them.
+static Builder file_with_groups(int group, int vector_at, size_t lacking) {
+  const uint64_t size[] = {256, 24}, bytes = (uint64_t)(2 + group / 4) * 256 * 24 / (uint64_t)group,
+                 aligned = (bytes + 31) / 32 * 32;
+  Builder file = begin_file(3, 3, 0);
+  uint64_t offset = 0, end = 0;
+  for (int i = 0; i < 3; i++) {
+    const char *name = (const char *[]){"a", "b", "c"}[i];
+    if (i == vector_at)
+      put_vector(&file, name, 8, GGML_F32, offset);
+    else
+      put_tensor(&file, name, 2, size, GGML_Q2_0, offset);
+    end = offset + (i == vector_at ? 32 : bytes);
+    offset += i == vector_at ? 32 : aligned;
+  }
+  pad_to(&file, 32);
+  put_zeros(&file, (size_t)end - lacking);
+  return file;
+}
+
+TEST(tellsOldGroupsOfQ2_0ByTheirSize) {
+  for (int vector_at = 0; vector_at < 3; vector_at++) {
+    Builder file = file_with_groups(64, vector_at, 0);
+    accept(check, &file);
+    file = file_with_groups(128, vector_at, 0);
+    refuse(check, &file, NIBBLE_GGUF_BAD_TYPE, "is Q2_0 (42) with groups of 128 weights");
+    file = file_with_groups(64, vector_at, 1);
+    refuse(check, &file, NIBBLE_GGUF_TRUNCATED, "it was cut short");
+  }
+  // One of them alone, which ends where the file does.
+  Builder file = file_with_dimensions(2, (uint64_t[]){128, 1}, GGML_Q2_0, 34);
+  refuse(check, &file, NIBBLE_GGUF_BAD_TYPE, "Q2_g64");
+  // No room for groups of either size, and rows that have no whole groups of 128.
+  file = file_with_dimensions(2, (uint64_t[]){128, 1}, GGML_Q2_0, 33);
+  refuse(check, &file, NIBBLE_GGUF_TRUNCATED, "it was cut short");
+  file = file_with_dimensions(2, (uint64_t[]){64, 4}, GGML_Q2_0, 68);
+  refuse(check, &file, NIBBLE_GGUF_TRUNCATED, "it was cut short");
+}
+
 TEST(takesEveryTypeInExactlyItsSize) {
   int known = 0;
   for (uint32_t type = 0; type < 64; type++) {
@@ -47,6 +115,18 @@ TEST(takesEveryTypeInExactlyItsSize) {
 }
 
 TEST(refusesRowsThatAreNoWholeBlocks) {
+  for (uint32_t type = 0; type < 64; type++) {
+    const QuantFormat *format = quant_format(type);
+    if (format == NULL || format->block_elements == 1) continue;
+    char words[96];
+    for (int more = 1; more < format->block_elements; more += format->block_elements / 2 - 1) {
+      const uint64_t columns = (uint64_t)(2 * format->block_elements + more);
+      snprintf(words, sizeof words, "(\"t\") is %d, expected a multiple of %d, as %s needs.", (int)columns,
+               format->block_elements, format->name);
+      Builder file = file_with_dimensions(2, (uint64_t[]){columns, 3}, type, 4096);
+      refuse(check, &file, NIBBLE_GGUF_BAD_DIMENSION, words);
+    }
+  }
   Builder file = file_with_dimensions(2, (uint64_t[]){48, 2}, GGML_Q4_0, 4096);
   refuse(check, &file, NIBBLE_GGUF_BAD_DIMENSION, "multiple of 32, as Q4_0 needs");
   file = file_with_dimensions(2, (uint64_t[]){32, 8}, 12, 4096);
@@ -220,6 +300,8 @@ TEST(findsOneDuplicateAmong100000Names) {
 int main(void) {
   Check check = {0};
   RUN(&check, refusesTypesThatAreUnknownOrRemoved);
+  RUN(&check, namesRemovedAndForeignTypesAndSaysWhatToDo);
+  RUN(&check, tellsOldGroupsOfQ2_0ByTheirSize);
   RUN(&check, takesEveryTypeInExactlyItsSize);
   RUN(&check, refusesRowsThatAreNoWholeBlocks);
   RUN(&check, refusesDimensionCountsOtherThan1To4);
