@@ -40,7 +40,10 @@ export class Packer {
     this.#runtime.c._api_packer_seek(this.#packer, position);
   }
 
-  /** Takes the next bytes of the file; yields copies of the packed bytes they make. */
+  /**
+   * Takes the next bytes of the file; yields copies of the packed bytes they make.
+   * @throws {NibbleError} MODEL_BAD_TENSOR where they hold scales that are infinite or not numbers
+   */
   *push(bytes) {
     const runtime = this.#runtime;
     for (let start = 0; start < bytes.length; start += STAGING_BYTES) {
@@ -48,6 +51,7 @@ export class Packer {
       runtime.write(this.#staging, piece);
       for (let done = 0, taken = -1; done < piece.length && taken !== 0; done += taken) {
         taken = runtime.c._nibble_packer_push(this.#packer, this.#staging + done, piece.length - done);
+        runtime.checked((error) => runtime.c._nibble_packer_check(this.#packer, error));
         const made = runtime.c._nibble_packer_output_bytes(this.#packer);
         if (made > 0) yield runtime.copy(Uint8Array, runtime.c._nibble_packer_output(this.#packer), made);
       }

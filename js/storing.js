@@ -186,7 +186,8 @@ async function importWeights(opening, started, model) {
     model?.finish();
   } catch (error) {
     // A source that cannot begin behind its front is of no use for going on.
-    const kept = keepPartial && started.source.position !== undefined && error.code !== 'HASH_MISMATCH';
+    const useless = ['HASH_MISMATCH', 'MODEL_BAD_TENSOR'].includes(error.code);
+    const kept = keepPartial && started.source.position !== undefined && !useless;
     await (kept ? importer.keep() : importer.drop());
     throw error;
   }

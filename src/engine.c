@@ -97,6 +97,7 @@ bool nibble_engine_load(NibbleEngine *engine, const uint8_t *bytes, size_t count
     return nibble_fail(error, NIBBLE_INVALID_ARGUMENT,
                        "Not all weights stay in memory under this budget: they have to come from a store.");
   loader_push(&engine->loader, bytes, count);
+  if (!loader_check(&engine->loader, error)) return false;
   return loader_remaining(&engine->loader) > 0 || nibble_engine_finish(engine, error);
 }
 

@@ -106,7 +106,8 @@ void nibble_engine_free(NibbleEngine *engine);  // after its sessions; safe on N
 void nibble_engine_choose_kernels(NibbleEngine *engine);
 
 // Takes the next `count` bytes of the file, from gguf.data_offset on, in file order and in pieces of any size, and
-// re-tiles them into place. Bytes behind the last tensor are ignored.
+// re-tiles them into place. Bytes behind the last tensor are ignored. False where a matrix has a scale, or an F16
+// weight, that is infinite or NaN (NIBBLE_MODEL_BAD_TENSOR): the engine then never has all of its weights.
 bool nibble_engine_load(NibbleEngine *engine, const uint8_t *bytes, size_t count, NibbleError *error);
 
 // Where the packed bytes from `position` on belong, and how many of them in one piece; NULL for those that do not stay

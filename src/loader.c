@@ -68,7 +68,10 @@ static void place_group(Loader *loader, const WeightSource *source, const uint8_
   if (source->matrix != NULL) {
     const Matrix *matrix = source->matrix;
     used = tile_bytes(matrix->kind, matrix->columns);
-    tile_pack(source->type, matrix->columns, bytes, rows, target);
+    if (!tile_pack(source->type, matrix->columns, bytes, rows, target) && loader->refused == NULL) {
+      loader->refused = source;
+      loader->refused_row = loader->rows_done;
+    }
   } else {
     used = (size_t)source->columns * sizeof(float);
     quant_unpack(quant_format(source->type), bytes, (float *)target, (size_t)source->columns);
@@ -118,6 +121,19 @@ size_t loader_push(Loader *loader, const uint8_t *bytes, size_t count) {
   return taken;
 }
 
+bool loader_check(const Loader *loader, NibbleError *error) {
+  const WeightSource *source = loader->refused;
+  if (source == NULL) return true;
+  const int rows = group_rows(source, loader->refused_row);
+  return nibble_fail(
+      error, NIBBLE_MODEL_BAD_TENSOR,
+      "The tensor %s (%s) has a %s that is infinite or not a number, in rows %d to %d of %d: no text "
+      "comes of such weights. The file is damaged or was converted wrongly; fetch it again or use another "
+      "one.",
+      source->name, quant_format(source->type)->name, source->type == GGML_F16 ? "weight" : "scale",
+      loader->refused_row, loader->refused_row + rows - 1, source->rows);
+}
+
 uint64_t loader_packed_position(const Loader *loader) {
   const Model *model = loader->model;
   if (loader->source == model->source_count) return model->packed_bytes;
@@ -130,6 +146,7 @@ void loader_seek(Loader *loader, uint64_t packed_position) {
   const WeightSource *source = model_source_at(model, packed_position);
   loader->staged = 0;
   loader->rows_done = 0;
+  loader->refused = NULL;
   if (source == NULL) {
     const WeightSource *last = &model->sources[model->source_count - 1];
     loader->source = model->source_count;

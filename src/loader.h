@@ -18,6 +18,8 @@ typedef struct {
   size_t staged;
   uint8_t *output;  // where packed bytes go, one group behind the other; NULL: into the arena
   size_t capacity, written;
+  const WeightSource *refused;  // the first that was found to hold numbers that are not finite, or NULL
+  int refused_row;              // the first of the rows with one of them
 } Loader;
 
 // A loader for a reserved model, whose first byte will be the one at `data_offset` of the file. Where `output` is set
@@ -33,6 +35,10 @@ size_t loader_group_bytes(const Model *model);
 // Returns how many bytes it took: fewer than `count` where the next group would not fit into `output`, or where the
 // last weight has come.
 size_t loader_push(Loader *loader, const uint8_t *bytes, size_t count);
+
+// Whether all that has been re-tiled can be computed with; false where a number of the file is infinite or NaN that a
+// tile holds as F16 or E8M0 (see tile_pack()). Later bytes do not change that; loader_seek() does.
+bool loader_check(const Loader *loader, NibbleError *error);
 
 // The packed position behind everything that has been re-tiled so far.
 uint64_t loader_packed_position(const Loader *loader);

@@ -41,13 +41,31 @@ static bool bad_type(const Plan *plan, const GgufTensor *tensor, const char *nam
                      name, format == NULL ? "unknown" : format->name);
 }
 
-static void add_source(Plan *plan, const GgufTensor *tensor, WeightSource source, uint64_t arena_bytes) {
+static uint64_t aligned(uint64_t bytes) { return (bytes + ARENA_ALIGNMENT - 1) / ARENA_ALIGNMENT * ARENA_ALIGNMENT; }
+
+bool model_packing(const GgufTensor *tensor, TileKind *kind, uint64_t *bytes) {
+  if (!tile_kind_of(tensor->type, kind)) return false;
+  if (tensor->dimensions == 1) {
+    *kind = TILE_F32;
+    *bytes = aligned(tensor->size[0] * sizeof(float));
+    return true;
+  }
+  const uint64_t rows = tensor->size[1] * tensor->size[2] * tensor->size[3];
+  const uint64_t tiles = rows / TILE_ROWS + (rows % TILE_ROWS != 0);
+  const int columns = tile_columns(*kind);
+  *bytes = aligned(tiles * (tensor->size[0] / (uint64_t)columns) * tile_bytes(*kind, columns));
+  return true;
+}
+
+static void add_source(Plan *plan, const GgufTensor *tensor, WeightSource source) {
   Model *model = plan->model;
+  snprintf(source.name, sizeof source.name, "%.*s", (int)tensor->name.length, tensor->name.data);
   source.file_offset = tensor->offset;
   source.file_bytes = tensor->bytes;
   source.type = tensor->type;
   source.block = plan->block;
-  source.arena_bytes = (arena_bytes + ARENA_ALIGNMENT - 1) / ARENA_ALIGNMENT * ARENA_ALIGNMENT;
+  TileKind kind;
+  model_packing(tensor, &kind, &source.arena_bytes);
   model->sources[model->source_count++] = source;
 }
 
@@ -68,8 +86,7 @@ static bool plan_matrix(Plan *plan, const char *name, int columns, int rows, Mat
   TileKind kind;
   if (!tile_kind_of(tensor->type, &kind)) return bad_type(plan, tensor, name);
   *matrix = (Matrix){.kind = kind, .rows = rows, .columns = columns};
-  add_source(plan, tensor, (WeightSource){.rows = rows, .columns = columns, .matrix = matrix},
-             (uint64_t)tile_count(matrix) * tile_bytes(kind, columns));
+  add_source(plan, tensor, (WeightSource){.rows = rows, .columns = columns, .matrix = matrix});
   return true;
 }
 
@@ -79,8 +96,7 @@ static bool plan_floats(Plan *plan, const char *name, int count, float **floats)
   if (tensor->dimensions != 1 || tensor->size[0] != (uint64_t)count) return bad_shape(plan, tensor, name, count, 1);
   TileKind kind;
   if (!tile_kind_of(tensor->type, &kind)) return bad_type(plan, tensor, name);
-  add_source(plan, tensor, (WeightSource){.rows = 1, .columns = count, .floats = floats},
-             (uint64_t)count * sizeof(float));
+  add_source(plan, tensor, (WeightSource){.rows = 1, .columns = count, .floats = floats});
   return true;
 }
 
@@ -339,8 +355,6 @@ const WeightSource *model_matrix_source(const Model *model, const Matrix *matrix
 }
 
 const Matrix *model_output(const Model *model) { return model->tied_output ? &model->embedding : &model->output; }
-
-static uint64_t aligned(uint64_t bytes) { return (bytes + ARENA_ALIGNMENT - 1) / ARENA_ALIGNMENT * ARENA_ALIGNMENT; }
 
 void model_need(const Model *model, uint64_t *block_bytes, BudgetNeed *need) {
   const Matrix *output = model_output(model);

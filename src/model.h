@@ -34,6 +34,7 @@ enum { PACKED_LAYOUT = 1 };
 // Where a tensor of the file goes: a matrix, or plain floats. The arena is in the order of the layers. "Packed order"
 // is that of the file: the arena bytes of each source, padding included, one source behind the other.
 typedef struct {
+  char name[64];  // of the tensor, for messages
   uint64_t file_offset, file_bytes;
   uint32_t type;
   int rows, columns;
@@ -68,6 +69,10 @@ typedef struct {
 // Checks metadata and tensors against each other and plans where everything goes; reserves no weights. On failure there
 // is nothing to free. `model` must stay where it is: the sources point into it.
 bool model_plan(Model *model, const Gguf *gguf, NibbleError *error);
+
+// What a tensor becomes in the arena: matrices become tiles of a kind, vectors plain floats (TILE_F32); `bytes` are
+// with the padding. False where its type holds no weights. It need not be one that a model here uses.
+bool model_packing(const GgufTensor *tensor, TileKind *kind, uint64_t *bytes);
 
 // What the model takes for a budget, but for need->fixed. `block_bytes` [shape.blocks] is filled, and referred to.
 void model_need(const Model *model, uint64_t *block_bytes, BudgetNeed *need);

@@ -48,6 +48,10 @@ size_t nibble_packer_push(NibblePacker *packer, const uint8_t *bytes, size_t cou
   return loader_push(&packer->loader, bytes, count);
 }
 
+bool nibble_packer_check(const NibblePacker *packer, NibbleError *error) {
+  return loader_check(&packer->loader, error);
+}
+
 size_t nibble_packer_output_bytes(const NibblePacker *packer) { return packer->loader.written; }
 const uint8_t *nibble_packer_output(const NibblePacker *packer) { return packer->loader.output; }
 

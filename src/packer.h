@@ -4,7 +4,8 @@
 //   NibblePacker *  nibble_packer_create(&gguf, ...)
 //                   nibble_packer_seek(packer, position)     optional: begin there; says which file byte has to come
 //                   next nibble_packer_push(packer, ...)          again and again, until the position is packed_bytes()
-//                   nibble_packer_output(packer)             after each push: what it made
+//                   nibble_packer_check(packer, ...)         after each push: whether that is of use
+//                   nibble_packer_output(packer)             and then: what it made
 #ifndef NIBBLE_PACKER_H
 #define NIBBLE_PACKER_H
 
@@ -27,6 +28,10 @@ void nibble_packer_free(NibblePacker *packer);  // safe on NULL
 // Takes bytes of the file, in file order and in pieces of any size. Returns how many it took: fewer than `count` where
 // its output is full, or where the last weight has come.
 size_t nibble_packer_push(NibblePacker *packer, const uint8_t *bytes, size_t count);
+
+// Whether the engine computes with all that was packed since the last seek: false, and `error`, where a matrix has a
+// scale, or an F16 weight, that is infinite or NaN. Such packed bytes are not to be kept.
+bool nibble_packer_check(const NibblePacker *packer, NibbleError *error);
 
 // What the last push made: so many bytes, which end at the position, valid until the next push.
 size_t nibble_packer_output_bytes(const NibblePacker *packer);

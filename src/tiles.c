@@ -8,6 +8,8 @@
 #include "tile_formats.h"
 #include "tile_rows.h"
 
+enum { E8M0_NAN = 0xff };
+
 // Where row r's F16 number stands among eight: low halves of four lanes hold rows 0-3, high halves rows 4-7.
 static int half_slot(int row) { return row % 4 * 2 + row / 4; }
 
@@ -134,13 +136,21 @@ static void pack_row_bits(const uint8_t codes[TILE_BLOCK], int r, uint8_t *plane
   }
 }
 
-static void put_half(const uint8_t *half, int row, uint8_t *halves) { memcpy(halves + 2 * half_slot(row), half, 2); }
+static bool is_finite_half(const uint8_t *half) { return (load_u16(half) & 0x7c00) != 0x7c00; }
 
-static void pack_row(const TileFormat *format, const TileRow *row, int r, uint8_t *superblock) {
+// Returns whether the number is finite.
+static bool put_half(const uint8_t *half, int row, uint8_t *halves) {
+  memcpy(halves + 2 * half_slot(row), half, 2);
+  return is_finite_half(half);
+}
+
+// Returns whether all of the row's scales and minima are finite.
+static bool pack_row(const TileFormat *format, const TileRow *row, int r, uint8_t *superblock) {
   const bool f16_scales = format->scales == SCALES_F16, f16_minima = format->minima == MINIMA_F16;
-  if (format->header_bytes > 0) put_half(row->scale, r, superblock);
+  bool finite = true;
+  if (format->header_bytes > 0) finite &= put_half(row->scale, r, superblock);
   if (format->header_bytes > 2 * TILE_ROWS && format->codes != CODES_HEADER)
-    put_half(row->minimum, r, superblock + 2 * TILE_ROWS);
+    finite &= put_half(row->minimum, r, superblock + 2 * TILE_ROWS);
   for (int b = 0; b < format->blocks; b++) {
     uint8_t *block = superblock + format->header_bytes + b * tile_block_bytes(format);
     uint8_t *scales = block + tile_scales_at(format), *minima = block + tile_minima_at(format);
@@ -151,21 +161,24 @@ static void pack_row(const TileFormat *format, const TileRow *row, int r, uint8_
       pack_plane(codes, r, 0, format->low_bits, block);
     if (format->high_bits > 0)
       pack_plane(codes, r, format->low_bits, format->high_bits, block + tile_low_bytes(format));
-    if (f16_scales) put_half(row->scales + 2 * b, r, scales);
-    if (f16_minima) put_half(row->minima + 2 * b, r, minima);
+    if (f16_scales) finite &= put_half(row->scales + 2 * b, r, scales);
+    if (f16_minima) finite &= put_half(row->minima + 2 * b, r, minima);
+    if (format->scales == SCALES_E8M0) finite &= row->scales[2 * b] != E8M0_NAN;
     for (int half = 0; !f16_scales && half < tile_scale_bytes(format) / TILE_ROWS; half++)
       scales[half * TILE_ROWS + r] = row->scales[2 * b + half];
     if (format->minima == MINIMA_U8) minima[r] = row->minima[2 * b];
   }
+  return finite;
 }
 
-static void pack_quantized(const TileFormat *format, uint32_t type, int columns, const uint8_t *file_rows, int rows,
+static bool pack_quantized(const TileFormat *format, uint32_t type, int columns, const uint8_t *file_rows, int rows,
                            uint8_t *tile) {
   static const TileRow zeros = {.codes = {0}};
   const QuantFormat *file = quant_format(type);
   const int superblock_columns = format->blocks * TILE_BLOCK;
   const size_t step = (size_t)(superblock_columns / file->block_elements * file->block_bytes);
   const size_t row_bytes = (size_t)(columns / superblock_columns) * step;
+  bool finite = true;
   TileRowReader reader;
   tile_row_reader(type, &reader);
   for (int first = 0; first < columns; first += superblock_columns, file_rows += step) {
@@ -173,10 +186,11 @@ static void pack_quantized(const TileFormat *format, uint32_t type, int columns,
     for (int r = 0; r < TILE_ROWS; r++) {
       TileRow row;
       if (r < rows) tile_row_read(&reader, file_rows + (size_t)r * row_bytes, &row);
-      pack_row(format, r < rows ? &row : &zeros, r, tile);
+      finite &= pack_row(format, r < rows ? &row : &zeros, r, tile);
     }
     tile += tile_superblock_bytes(format);
   }
+  return finite;
 }
 
 static const struct {
@@ -225,21 +239,25 @@ size_t tile_bytes(TileKind kind, int columns) {
 
 int tile_count(const Matrix *matrix) { return (matrix->rows + TILE_ROWS - 1) / TILE_ROWS; }
 
-void tile_pack(uint32_t tensor_type, int columns, const uint8_t *file_rows, int rows, uint8_t *tile) {
-  TileKind kind;
-  if (!tile_kind_of(tensor_type, &kind)) return;
-  if (tile_is_quantized(kind)) {
-    pack_quantized(&tile_formats[kind], tensor_type, columns, file_rows, rows, tile);
-    return;
-  }
+static bool pack_numbers(TileKind kind, int columns, const uint8_t *file_rows, int rows, uint8_t *tile) {
   const size_t bytes = number_bytes(kind), row_bytes = (size_t)columns * bytes;
+  bool finite = true;
   for (size_t c = 0; c < (size_t)columns; c++)
     for (int r = 0; r < TILE_ROWS; r++, tile += bytes) {
       if (r < rows)
         memcpy(tile, file_rows + (size_t)r * row_bytes + c * bytes, bytes);
       else
         memset(tile, 0, bytes);
+      if (kind == TILE_F16) finite &= is_finite_half(tile);
     }
+  return finite;
+}
+
+bool tile_pack(uint32_t tensor_type, int columns, const uint8_t *file_rows, int rows, uint8_t *tile) {
+  TileKind kind;
+  if (!tile_kind_of(tensor_type, &kind)) return false;
+  if (!tile_is_quantized(kind)) return pack_numbers(kind, columns, file_rows, rows, tile);
+  return pack_quantized(&tile_formats[kind], tensor_type, columns, file_rows, rows, tile);
 }
 
 void tile_unpack_row(TileKind kind, int columns, const uint8_t *tile, int row, float *values) {

@@ -3,19 +3,21 @@
 import { ggufBytes } from './gguf-writer.js';
 import { metadata, tensors } from './random-model.js';
 import { SMALL_SHAPE } from './small-model.js';
+import { BLOCK_TYPES, blocksOf, setScale } from './weight-types.js';
 
 const VERSION_AT = 4;
 const TENSORS_AT = 8;
 const ENTRIES_AT = 16;
 
 /** The model as it should be, with `entries` in place of those of the same keys or behind all, and `change`d tensors. */
-function model({ entries = [], change = (list) => list, value = 1 } = {}) {
+function model({ entries = [], change = (list) => list, value = 1, shape = SMALL_SHAPE } = {}) {
   const keyOf = (entry) => (Buffer.isBuffer(entry) ? null : entry[0]);
   const replaced = new Set(entries.map(keyOf));
-  const kept = metadata(SMALL_SHAPE).filter((entry) => !replaced.has(keyOf(entry)));
-  const list = change(tensors(SMALL_SHAPE, () => 'f32'));
-  const produce = function* ({ shape }) {
-    yield Buffer.from(new Float32Array(shape.reduce((product, size) => product * size, 1)).fill(value / 100).buffer);
+  const kept = metadata(shape).filter((entry) => !replaced.has(keyOf(entry)));
+  const list = change(tensors(shape, () => 'f32'));
+  const produce = function* ({ shape: sizes, data }) {
+    const count = sizes.reduce((product, size) => product * size, 1);
+    yield data ?? Buffer.from(new Float32Array(count).fill(value / 100).buffer);
   };
   // Keys that are to be absent have the type 'none'.
   const written = [...kept, ...entries].filter((entry) => Buffer.isBuffer(entry) || entry[1] !== 'none');
@@ -56,6 +58,54 @@ const telling = (told) => () => model({ change: ([first, ...others]) => [{ ...fi
 const without = (name) => () => model({ change: (list) => list.filter((tensor) => tensor.name !== name) });
 const reshaped = (name, shape) => () =>
   model({ change: (list) => list.map((tensor) => (tensor.name === name ? { ...tensor, shape } : tensor)) });
+
+// Rows of 256 weights are whole blocks of every type.
+const WIDE = { ...SMALL_SHAPE, ffn: 256 };
+
+/**
+ * Blocks of a type in place of a tensor, as they are or spoilt; `told`: what else the file says of it. For the writer
+ * they are numbers of two bytes.
+ */
+function ofType(type, spoil = (_blocks) => {}, { name = 'blk.1.ffn_down.weight', told = {} } = {}) {
+  const { id, weights, bytes } = BLOCK_TYPES[type];
+  const become = (tensor) => {
+    const data = blocksOf(type, tensor.shape.reduce((product, size) => product * size, 1) / weights);
+    spoil(data, bytes);
+    return {
+      name,
+      type: /** @type {const} */ ('f16'),
+      shape: [data.length / 2],
+      data,
+      told: { shape: tensor.shape, type: id, ...told },
+    };
+  };
+  return () => model({ shape: WIDE, change: (list) => list.map((one) => (one.name === name ? become(one) : one)) });
+}
+
+/** Spoils one scale or minimum of the last block. */
+const lastScale = (type, half, index) => (blocks, bytes) =>
+  setScale(type, blocks.subarray(blocks.length - bytes), half, { index, byte: 0xff });
+
+/** For each type with blocks: { name of a case: its file }. @param {(type: string) => Record<string, () => Uint8Array>} makers */
+const eachType = (makers) => Object.assign({}, ...Object.keys(BLOCK_TYPES).map(makers));
+
+/** A file whose matrices are all Q2_0, in groups of so many weights. */
+function inGroups(group) {
+  const shape = { ...WIDE, width: 256, headSize: 64 };
+  const become = (tensor) => {
+    if (tensor.shape.length === 1) return tensor;
+    const weights = tensor.shape.reduce((product, size) => product * size, 1);
+    const data = Buffer.alloc((weights / group) * (2 + group / 4));
+    return {
+      ...tensor,
+      type: /** @type {const} */ ('f16'),
+      shape: [data.length / 2],
+      data,
+      told: { shape: tensor.shape, type: 42 },
+    };
+  };
+  return () => model({ shape, change: (list) => list.map(become) });
+}
 
 function nested(depth) {
   const levels = Array.from({ length: depth }, () => array(TYPE.array, 1)).flat();
@@ -133,6 +183,18 @@ export const DAMAGED_MODELS = {
     'a size of blocks that wraps': telling({ shape: [2n ** 61n, 16], type: 2 }),
     'a row that is no whole block': telling({ shape: [48, 400], type: 2 }),
     'a type that was removed': telling({ type: 4 }),
+    'a type of BitNet files': telling({ type: 36 }),
+    'a type of a fork': telling({ type: 139 }),
+    'a type of a fork with interleaved rows': telling({ type: 339 }),
+    'Q2_0 in groups of 128, as before it was in llama.cpp': inGroups(128),
+    ...eachType((type) => ({
+      [`rows that are no whole blocks of ${type}`]: telling({
+        shape: [BLOCK_TYPES[type].weights * 3 - BLOCK_TYPES[type].weights / 2, 8],
+        type: BLOCK_TYPES[type].id,
+      }),
+      [`a size of ${type} that wraps`]: telling({ shape: [2n ** 60n, 8n], type: BLOCK_TYPES[type].id }),
+      [`an offset of ${type} behind the file`]: ofType(type, undefined, { told: { offset: 2 ** 40 } }),
+    })),
     'a type that is unknown': telling({ type: 99 }),
     'a type of 2^32 - 1': telling({ type: 0xffffffff }),
     'an offset that is not aligned': telling({ offset: 1 }),
@@ -182,6 +244,25 @@ export const DAMAGED_MODELS = {
     'a window of 2^31': withKey('llama.attention.sliding_window', 'u32', 2 ** 31),
     'a rotation base of 0': withKey('llama.rope.freq_base', 'f32', 0),
     'one of 65,535 files': withKeys(['split.count', 'u16', 65535], ['split.no', 'u16', 0]),
+  }),
+  // Of NVFP4, whose scales have no infinity, the one NaN is a zero.
+  ...all(
+    /^MODEL_BAD_TENSOR$/,
+    eachType((type) => {
+      const parts = Math.max(1, BLOCK_TYPES[type].halves.length);
+      const spoilt = Array.from({ length: parts }, (_, index) => [
+        [`${type} with an infinite scale ${index}`, ofType(type, lastScale(type, 0x7c00, index))],
+        [`${type} with a scale ${index} that is no number`, ofType(type, lastScale(type, 0xfe00, index))],
+      ]);
+      return type === 'NVFP4' ? {} : Object.fromEntries(spoilt.flat());
+    }),
+  ),
+  ...all('accept', {
+    'Q2_0 in groups of 64': inGroups(64),
+    'a scale of NVFP4 that is NaN': ofType('NVFP4', (blocks) => blocks.fill(0x7f, 0, 4)),
+    ...eachType((type) => ({
+      [`a matrix of ${type}`]: ofType(type),
+    })),
   }),
   ...all('accept', {
     'weights that are infinite': () => model({ value: Number.POSITIVE_INFINITY }),

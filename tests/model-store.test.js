@@ -1,6 +1,7 @@
 // Stored models as callers meet them: createEngine() with a store, openModelStore(), and what either refuses.
 import assert from 'node:assert/strict';
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { after, before, beforeEach, describe, test } from 'node:test';
 import { createEngine, describeModel, NibbleError, openModelStore } from '../js/index.node.js';
 import { openFolder } from '../js/store-folder.node.js';
@@ -186,6 +187,23 @@ async function load0(options) {
 }
 
 describe('a ModelStore', () => {
+  test('a file with a scale that is no number is refused, and leaves nothing behind', async () => {
+    const spoilt = Buffer.from(bytes);
+    const { tensors } = await describeModel(path);
+    const last = tensors.filter(({ type }) => type === 'Q4_0').sort((a, b) => b.offset - a.offset)[0];
+    spoilt.writeUInt16LE(0x7e00, last.offset + last.bytes - 18);
+    const file = join(temporaryFolder(), 'spoilt.gguf');
+    writeFileSync(file, spoilt);
+    const refused = (error) =>
+      code('MODEL_BAD_TENSOR')(error) && error.message.includes(`The tensor ${last.name} (Q4_0) has a scale`);
+    const models = await openStore();
+    await assert.rejects(models.import(file), refused);
+    await assert.rejects(load({ model: file, store }), refused);
+    await assert.rejects(load({ model: file }), refused);
+    assert.deepEqual(await models.list(), []);
+    assert.equal(chunksStored(), 0);
+  });
+
   test('imports, lists, verifies, renames and deletes', async () => {
     const models = await openStore();
     assert.equal(models.kind, 'folder');

@@ -12,6 +12,7 @@
 #include "checksum.h"
 #include "engine.h"
 #include "kernel_sets.h"
+#include "model.h"
 #include "packer.h"
 #include "quant.h"
 
@@ -59,9 +60,10 @@ EXPORT void api_gguf_pair(const Gguf *gguf, int index, uint32_t fields[7]) {
   memcpy(fields, values, sizeof values);
 }
 
-// fields: name pointer, name length, type, dimensions, size[0..3], offset, bytes.
-EXPORT void api_gguf_tensor(const Gguf *gguf, int index, double fields[10]) {
-  memset(fields, 0, 10 * sizeof *fields);
+// fields: name pointer, name length, type, dimensions, size[0..3], offset, bytes; what it becomes in memory: TileKind,
+// -1 where it holds no weights, and bytes.
+EXPORT void api_gguf_tensor(const Gguf *gguf, int index, double fields[12]) {
+  memset(fields, 0, 12 * sizeof *fields);
   if (index < 0 || (size_t)index >= gguf->tensor_count) return;
   const GgufTensor *tensor = &gguf->tensors[index];
   fields[0] = (double)(uintptr_t)tensor->name.data;
@@ -72,11 +74,20 @@ EXPORT void api_gguf_tensor(const Gguf *gguf, int index, double fields[10]) {
     fields[4 + i] = (double)tensor->size[i];
   fields[8] = (double)tensor->offset;
   fields[9] = (double)tensor->bytes;
+  TileKind kind;
+  uint64_t packed_bytes;
+  const bool packs = model_packing(tensor, &kind, &packed_bytes);
+  fields[10] = packs ? (double)kind : -1;
+  fields[11] = packs ? (double)packed_bytes : 0;
 }
 
 EXPORT const char *api_tensor_type_name(uint32_t type) {
   const QuantFormat *format = quant_format(type);
   return format == NULL ? "unknown" : format->name;
+}
+
+EXPORT const char *api_tile_kind_name(int kind) {
+  return kind >= 0 && kind < TILE_KINDS ? tile_kind_name((TileKind)kind) : "unknown";
 }
 
 // budget: [3] bytes that everything may take (negative: as many as it needs), what of them the caller takes itself, and

@@ -38,8 +38,8 @@ static inline uint32_t fuzz_random(uint64_t *state) {
   return (uint32_t)(*state >> 33);
 }
 
-// The packed bytes of a file, for the caller to free.
-static inline uint8_t *fuzz_pack(const Gguf *gguf, const uint8_t *file, uint64_t bytes) {
+// The packed bytes of a file, for the caller to free; NULL, and `error`, where they are refused.
+static inline uint8_t *fuzz_pack(const Gguf *gguf, const uint8_t *file, uint64_t bytes, NibbleError *error) {
   uint8_t *packed = malloc((size_t)bytes);
   NibblePacker *packer = nibble_packer_create(gguf, NULL);
   PROMISE(packed != NULL && packer != NULL && nibble_packer_packed_bytes(packer) == bytes);
@@ -51,6 +51,10 @@ static inline uint8_t *fuzz_pack(const Gguf *gguf, const uint8_t *file, uint64_t
     const uint64_t position = nibble_packer_position(packer);
     PROMISE((taken > 0 || made > 0) && position == before + made && position <= bytes);
     memcpy(packed + before, nibble_packer_output(packer), made);
+    if (nibble_packer_check(packer, error)) continue;
+    free(packed);
+    packed = NULL;
+    break;
   }
   nibble_packer_free(packer);
   return packed;

@@ -4,6 +4,8 @@
 
 #include "check.h"
 #include "engine_fixture.h"
+#include "model.h"
+#include "packer.h"
 #include "plain_forward.h"
 #include "weight_types.h"
 
@@ -49,9 +51,121 @@ TEST(normsMayBeOfEveryType) {
   }
 }
 
+// Writes an F16 number over a block's scale or minimum; 0xff over the scale of MXFP4.
+static void spoil(const WeightType *weight, uint8_t *block, bool minimum, uint16_t half) {
+  const int at = minimum ? weight->minimum : weight->scale;
+  if (at >= 0) memcpy(block + at, &half, 2);
+  if (weight->type == GGML_MXFP4) block[0] = 0xff;
+  for (int i = 0; weight->type == GGML_IQ1_M && i < 4; i++)
+    block[49 + 2 * i] = (uint8_t)((block[49 + 2 * i] & 15) | (half >> (4 * i) & 15) << 4);
+}
+
+// Whether a number of this type may be one that tiles know no answer to.
+static bool has_halves(const WeightType *weight) {
+  return weight->scale >= 0 || weight->type == GGML_IQ1_M || weight->type == GGML_MXFP4;
+}
+
+static bool loads(const TinyFile *tiny, size_t piece, NibbleError *error) {
+  const NibbleOptions options = tiny_options();
+  NibbleEngine *engine = nibble_engine_create(&tiny->gguf, &options, error);
+  if (engine == NULL) abort();
+  const bool loaded = tiny_load(engine, tiny, piece, error);
+  nibble_engine_free(engine);
+  return loaded;
+}
+
+static bool packs(const TinyFile *tiny, NibbleError *error) {
+  NibblePacker *packer = nibble_packer_create(&tiny->gguf, error);
+  if (packer == NULL) abort();
+  bool good = true;
+  while (good && nibble_packer_position(packer) < nibble_packer_packed_bytes(packer)) {
+    const size_t at = (size_t)nibble_packer_file_position(packer);
+    nibble_packer_push(packer, tiny->file.bytes + at, tiny->file.size - at);
+    good = nibble_packer_check(packer, error);
+  }
+  // What it finds elsewhere is no matter of what it found here.
+  nibble_packer_seek(packer, nibble_packer_packed_bytes(packer));
+  if (!nibble_packer_check(packer, NULL)) abort();
+  nibble_packer_free(packer);
+  return good;
+}
+
+static void refuse_numbers(Check *check, const WeightType *weight, TinyFile *tiny, bool minimum, uint16_t half) {
+  const QuantFormat *format = quant_format(weight->type);
+  const GgufTensor *tensor = gguf_find_tensor(&tiny->gguf, "blk.1.attn_k.weight");
+  // In row 21 of 128, which is in the tile of rows 16 to 23; its last block.
+  const size_t row = (size_t)tensor->bytes / (size_t)tensor->size[1];
+  uint8_t *block = tiny->file.bytes + (size_t)tensor->offset + 22 * row - (size_t)format->block_bytes, kept[512];
+  memcpy(kept, block, (size_t)format->block_bytes);
+  spoil(weight, block, minimum, half);
+  char words[160];
+  snprintf(words, sizeof words,
+           "The tensor blk.1.attn_k.weight (%s) has a %s that is infinite or not a number, in rows 16 to 23 of 128:",
+           format->name, weight->type == GGML_F16 ? "weight" : "scale");
+  const size_t pieces[] = {777, SIZE_MAX / 2};
+  for (int way = 0; way < 3; way++) {
+    NibbleError error = {.code = NIBBLE_OK};
+    CHECK(!(way == 2 ? packs(tiny, &error) : loads(tiny, pieces[way], &error)));
+    CHECK_STR(nibble_error_name((int)error.code), "MODEL_BAD_TENSOR");
+    if (!CHECK(strncmp(error.message, words, strlen(words)) == 0)) printf("  %s\n", error.message);
+  }
+  memcpy(block, kept, (size_t)format->block_bytes);
+}
+
+TEST(refusesScalesThatAreInfiniteOrNoNumbers) {
+  static const uint16_t halves[] = {0x7c00, 0xfc00, 0x7e00, 0x7c01, 0xffff};
+  int refused = 0;
+  for (int i = 0; i < WEIGHT_TYPES; i++) {
+    const WeightType *weight = &weight_types[i];
+    if (!has_halves(weight)) continue;
+    refused++;
+    TinyConfig config = config_of_type;
+    config.type = weight->type;
+    const TinyModel model = tiny_model(&config);
+    TinyFile tiny;
+    tiny_open(&tiny, &model);
+    for (size_t h = 0; h < sizeof halves / sizeof *halves; h++)
+      for (int minimum = 0; minimum <= (weight->minimum >= 0); minimum++)
+        refuse_numbers(check, weight, &tiny, minimum, halves[h]);
+    NibbleError error = {.code = NIBBLE_OK};
+    CHECK(loads(&tiny, SIZE_MAX / 2, &error) && packs(&tiny, &error));
+    tiny_close(&tiny);
+  }
+  // All but F32, BF16, and NVFP4, whose NaN is 0.
+  CHECK_INT(refused, WEIGHT_TYPES - 3);
+}
+
+// What a matrix becomes is told of each tensor, and adds up to what the model takes.
+TEST(tellsWhatEveryTypeBecomes) {
+  for (int i = 0; i < WEIGHT_TYPES; i++) {
+    TinyConfig config = config_of_type;
+    config.type = weight_types[i].type;
+    const TinyModel model = tiny_model(&config);
+    NibbleError error = {.code = NIBBLE_OK};
+    TinyFile tiny;
+    Model plan;
+    tiny_open(&tiny, &model);
+    if (!CHECK(model_plan(&plan, &tiny.gguf, &error))) abort();
+    uint64_t all = 0;
+    for (size_t t = 0; t < tiny.gguf.tensor_count; t++) {
+      const GgufTensor *tensor = &tiny.gguf.tensors[t];
+      TileKind kind, expected;
+      uint64_t bytes = 0;
+      CHECK(model_packing(tensor, &kind, &bytes) && tile_kind_of(config.type, &expected));
+      CHECK_INT((int)kind, (int)(tensor->dimensions == 1 ? TILE_F32 : expected));
+      all += bytes;
+    }
+    CHECK_INT((long long)all, (long long)plan.packed_bytes);
+    model_free(&plan);
+    tiny_close(&tiny);
+  }
+}
+
 int main(void) {
   Check check = {0};
   RUN(&check, everyTypeComputesTheFormulas);
   RUN(&check, normsMayBeOfEveryType);
+  RUN(&check, refusesScalesThatAreInfiniteOrNoNumbers);
+  RUN(&check, tellsWhatEveryTypeBecomes);
   return check_finish(&check);
 }
