@@ -1,23 +1,8 @@
 // What a model file is, told from its header.
 import { NibbleError } from './errors.js';
+import { quantizationOf } from './quantization.js';
 
 const ARRAY_PREVIEW = 8;
-
-/**
- * Bytes by tensor type, and the type that most of the weights have.
- * @param {{ type: string, shape: number[], bytes: number }[]} tensors
- * @returns {{ label: string, types: Record<string, number> }}
- */
-export function quantizationOf(tensors) {
-  const types = {};
-  const weights = {};
-  for (const { type, shape, bytes } of tensors) {
-    types[type] = (types[type] ?? 0) + bytes;
-    weights[type] = (weights[type] ?? 0) + shape.reduce((product, size) => product * size, 1);
-  }
-  const [label] = Object.entries(weights).sort(([, a], [, b]) => b - a)[0] ?? ['none'];
-  return { label, types };
-}
 
 /**
  * The options as the core takes them, for which a context of 0 is its own choice and not the trained one. A larger one
@@ -43,7 +28,7 @@ export function identityOf(header, fileName, fileSize) {
     name: text('general.name') ?? fileName.replace(/\.gguf$/i, ''),
     architecture: text('general.architecture'),
     file: { name: fileName, bytes: fileSize, ggufVersion: header.version },
-    quantization: quantizationOf(tensors),
+    quantization: quantizationOf(header),
     tensorBytes: tensors.reduce((sum, { bytes }) => sum + bytes, 0),
   };
 }

@@ -38,20 +38,25 @@ export class Header extends Metadata {
     });
   }
 
-  /** [{ name, type, shape, offset, bytes }]; shape[0] is the contiguous dimension, offset counts from the file's start. */
+  /**
+   * [{ name, type, shape, offset, bytes, kind, packedBytes }]; shape[0] is the contiguous dimension, offset counts from
+   * the file's start. `kind` and `packedBytes` are what it becomes in memory; null and 0: it holds no weights.
+   */
   tensors() {
     const runtime = this.#runtime;
     const { c } = runtime;
-    return runtime.scratch(80, (fields) =>
+    return runtime.scratch(96, (fields) =>
       Array.from({ length: c._api_gguf_tensor_count(this.#gguf) }, (_, index) => {
         c._api_gguf_tensor(this.#gguf, index, fields);
-        const [name, nameLength, type, dimensions, ...rest] = runtime.copy(Float64Array, fields, 10);
+        const [name, nameLength, type, dimensions, ...rest] = runtime.copy(Float64Array, fields, 12);
         return {
           name: runtime.text(name, nameLength),
           type: runtime.text(c._api_tensor_type_name(type)),
           shape: rest.slice(0, dimensions),
           offset: rest[4],
           bytes: rest[5],
+          kind: rest[6] < 0 ? null : runtime.text(c._api_tile_kind_name(rest[6])),
+          packedBytes: rest[7],
         };
       }),
     );

@@ -18,7 +18,8 @@ export { NibbleError } from './errors.js';
 /**
  * @typedef {object} EngineOptions
  * @property {string | URL | Blob | ArrayBuffer | ArrayBufferView | ReadableStream | { stream: ReadableStream, size?: number, name?: string } | { stored: string }} model
- *   a GGUF file: its URL (in Node also a path), a File or Blob, its bytes, or a stream of them; or the id of a stored one
+ *   a GGUF file of the llama family, with weights of any of its types: its URL (in Node also a path), a File or Blob, its
+ *   bytes, or a stream of them; or the id of a stored one
  * @property {'indexeddb' | 'opfs' | 'memory' | { folder: string } | { kind: string, chunkBytes?: number } | null} [store]
  *   where the model is kept for the next time, and taken from where it is kept already; null: nowhere. By default, in a
  *   browser, IndexedDB for models from a URL. What became of it stands in `engine.info.storage`

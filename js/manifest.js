@@ -1,8 +1,8 @@
 // The record of a stored model: what a store knows of it beside its chunks. What is read back is untrusted: a record is
 // used only after readManifest() has looked at every field.
-import { quantizationOf } from './describe.js';
 import { NibbleError } from './errors.js';
 import { nameOf } from './http-headers.js';
+import { quantizationOf } from './quantization.js';
 
 /** The format of records and of what they describe. */
 export const FORMAT = 1;
@@ -134,7 +134,7 @@ export function newManifest({ id, descriptor, name, sha256, header, source, ...s
     chunks: [],
     filePosition: header.dataOffset,
     architecture,
-    quantization: quantizationOf(header.tensors()).label,
+    quantization: quantizationOf(header).label,
     contextLength: isCount(contextLength) ? contextLength : null,
     createdAt: Date.now(),
     usedAt: Date.now(),

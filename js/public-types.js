@@ -18,12 +18,27 @@
 /** @typedef {Parameters<NonNullable<EngineOptions['onProgress']>>[0]} Progress what onProgress of createEngine() is told */
 
 /**
+ * @typedef {object} WeightTypes tensors of one type that become the same kind of tile
+ * @property {string} type in the file
+ * @property {string | null} kind in memory; null: it holds no weights
+ * @property {number} tensors how many
+ * @property {number} weights
+ * @property {number} bytes in the file
+ * @property {number} packedBytes in memory
+ */
+
+/**
+ * @typedef {{ name: string, type: string, shape: number[], offset: number, bytes: number, kind: string | null,
+ *   packedBytes: number }} Tensor `kind` and `packedBytes`: what it becomes in memory; null: it holds no weights
+ */
+
+/**
  * What a file says of the model in it.
  * @typedef {object} ModelIdentity
  * @property {string} name
  * @property {string | null} architecture such as 'llama'
  * @property {{ name: string, bytes: number | null, ggufVersion: number }} file `bytes` null: its source does not tell
- * @property {{ label: string, types: Record<string, number> }} quantization the type of most weights, and the bytes of each
+ * @property {{ label: string, types: WeightTypes[] }} quantization what people call it, such as 'Q4_K_M', and the types
  * @property {number} tensorBytes
  */
 
@@ -31,7 +46,7 @@
  * What the core makes of it.
  * @typedef {object} ModelShape
  * @property {number} parameters weights that a token goes through
- * @property {number} bytesPerToken and their bytes in the file
+ * @property {number} bytesPerToken and their bytes in memory
  * @property {number} vocabularySize
  * @property {number} width
  * @property {number} blocks
@@ -106,7 +121,7 @@
  * @typedef {object} ModelFacts
  * @property {number} dataOffset
  * @property {Record<string, any>} metadata long lists are cut
- * @property {{ name: string, type: string, shape: number[], offset: number, bytes: number }[]} tensors
+ * @property {Tensor[]} tensors
  * @property {ModelShape | null} model null: this engine cannot run it
  * @property {MemoryUse | null} memory what an engine takes at most: `other` counts what loading takes for a while as well.
  *   null: it cannot be run so

@@ -6,8 +6,8 @@ import { invalid } from './options.js';
  * weights. An upper estimate for short conversations, since attention to what came before comes on top.
  * @param {Pick<import('./public-types.js').Probe, 'decodeBytesPerSecond' | 'prefillWeightsPerSecond'>} probe
  * @param {{ bytesPerToken: number, parameters: number, bytesPerTokenStreamed?: number, readBytesPerSecond?: number }}
- *   model `bytesPerToken`: of the file's tensors without an embedding that is not also the output; `parameters`: weights,
- *   counted likewise; under a memory budget, `bytesPerTokenStreamed`: what is read from the store for each token, and
+ *   model `bytesPerToken`: `packedBytes` of the tensors but for an embedding that is not also the output; `parameters`:
+ *   weights, counted likewise; under a memory budget, `bytesPerTokenStreamed`: what is read from the store for each token, and
  *   `readBytesPerSecond`: how fast that reads
  * @returns {{ decodeTokensPerSecond: number, prefillTokensPerSecond: number }}
  */

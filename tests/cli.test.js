@@ -245,11 +245,17 @@ describe('chat', () => {
 });
 
 describe('info, tokenize, eval, perplexity, bench', () => {
+  const sum = (list) => list.reduce((bytes, one) => bytes + one.packedBytes, 0);
   test('info tells model and memory', async () => {
     const page = (await nibble(['info', model, '-c', '64', '--tensors'])).stdout;
     for (const text of ['random small', 'Q4_0', '64 tokens of context', 'token_embd.weight', 'general.architecture']) {
       assert.ok(page.includes(text), text);
     }
+    assert.match(page, /^weights +Q4_0: 20 tensors, /m);
+    assert.match(page, /^TYPE +TENSORS +WEIGHTS +IN THE FILE +AS +IN MEMORY +BITS A WEIGHT$/m);
+    assert.match(page, /^Q4_0 +15 .* Q4_0 +[\d.]+ kB +4\.\d\d$/m);
+    assert.match(page, /^F32 +5 .* F32 +[\d.]+ kB +32\.00$/m);
+    assert.match(page, /^token_embd\.weight .* Q4_0 +[\d.]+ kB$/m);
     const compact = await nibble(['info', model, '-c', '64', '--kv-type', 'int8']);
     assert.match(page, /KV cache .*\(f16\)/);
     assert.match(compact.stdout, /KV cache .*\(int8\)/);
@@ -271,6 +277,9 @@ describe('info, tokenize, eval, perplexity, bench', () => {
     const description = await json(['info', model]);
     assert.equal(description.model.layers, 2);
     assert.equal(description.tensors.length, 20);
+    const { packedBytes } = description.model;
+    assert.equal(sum(description.tensors), packedBytes);
+    assert.equal(sum(description.quantization.types), packedBytes);
   });
 
   test('tokenize lists tokens with their texts', async () => {

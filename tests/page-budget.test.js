@@ -137,8 +137,9 @@ describe('the memory for the model', () => {
       export const describeModel = async (model, { memoryBudget = null }) => {
         globalThis.described = [...(globalThis.described ?? []), memoryBudget];
         const budget = memoryBudget && { bytes: memoryBudget, streams: true, bytesPerTokenStreamed: 3e9 };
-        return { name: 'Large', file: { bytes: 4e9 }, quantization: { label: 'Q4_0' }, problem: null, model: { budget },
-          tensors: [{ name: 'output.weight', bytes: 4e9, shape: [4096, 4096] }],
+        return { name: 'Large', file: { bytes: 4e9 }, quantization: { label: 'Q4_0' }, problem: null,
+          model: { budget, packedBytes: 4e9 }, dataOffset: 1e6,
+          tensors: [{ name: 'output.weight', packedBytes: 4e9, shape: [4096, 4096] }],
           memory: memoryBudget ? { weights: memoryBudget } : { weights: 6e9 } };
       };`;
     const before = async (page) => {

@@ -25,8 +25,8 @@ const USUAL_GIGABYTES = 4;
  * @typedef {object} Estimate
  * @property {string} name
  * @property {number | null} fileBytes null: its server does not tell
- * @property {number} keptBytes what it takes to keep it: about as much as the file
- * @property {string} type of most weights
+ * @property {number} keptBytes what it takes to keep it: its header, and its weights as they lie in memory
+ * @property {string} type what its weights are called
  * @property {number} memory bytes, those of the engine itself among them
  * @property {number | null} wordsPerSecond null where it could not be measured
  * @property {Streaming | null} streaming how it runs under the memory budget that is set; null: none is, or all fits
@@ -50,7 +50,7 @@ const USUAL_GIGABYTES = 4;
  */
 export async function estimateModel(model, { store, options, readRate, isBusy, signal }) {
   const description = await describeFitting(model, { ...options, signal });
-  const { name, file, quantization, tensors, tensorBytes, memory, problem } = description;
+  const { name, file, quantization, tensors, dataOffset, memory, problem } = description;
   if (memory === null) throw problem;
   const [probe, free] = await Promise.all([rememberedProbe(isBusy, signal), freeBytes(store)]);
   const budget = options.memoryBudget ?? null;
@@ -58,7 +58,7 @@ export async function estimateModel(model, { store, options, readRate, isBusy, s
   const speed = probe && estimateSpeed(probe, workPerToken(tensors));
   const wordsWhen = (streaming) => speed && wordsPerSecond(speed, streaming?.bytesPerToken ?? 0, readRate);
   const streaming = streamingOf(description);
-  const keptBytes = file.bytes ?? tensorBytes;
+  const keptBytes = dataOffset + description.model.packedBytes;
   const tight = findTightness({ bytes, keptBytes, free });
   const lesser = tight === 'memory' && budget === null ? await underBudget(model, options, signal) : null;
   return {
@@ -114,7 +114,7 @@ function workPerToken(tensors) {
   const read = tensors.filter(({ name }) => !(hasOutput && name === 'token_embd.weight'));
   const sizeOf = (shape) => shape.reduce((product, size) => product * size, 1);
   return {
-    bytesPerToken: read.reduce((sum, { bytes }) => sum + bytes, 0),
+    bytesPerToken: read.reduce((sum, { packedBytes }) => sum + packedBytes, 0),
     parameters: read.reduce((sum, { shape }) => sum + sizeOf(shape), 0),
   };
 }

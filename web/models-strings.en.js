@@ -75,7 +75,7 @@ export default {
   'models.listed': 'listed above',
   'models.url': 'Address of a .gguf file',
   'models.url.check': 'Check',
-  'models.url.help': 'Of the llama family, with weights in Q4_0, Q4_1, Q8_0, F16, BF16 or F32.',
+  'models.url.help': 'Of the llama family, with weights of any type that GGUF files have.',
   'models.url.empty': 'Enter an address.',
   'models.url.bad':
     'This is not an address that the page can load from. It has to begin with https://; http:// is for this machine and the local network.',

@@ -61,7 +61,7 @@ export class Status {
     if (info !== null) {
       const texts = this.#texts();
       rows.push(
-        ['details.model', `${info.name} · ${info.quantization.label}`, t('details.model.help')],
+        ['details.model', `${info.name} · ${info.quantization.label}`, this.#modelHelp(info)],
         ['details.speed', texts.speed || '–', t('details.speed.help')],
         ['details.context', texts.context, t('details.context.help', { size: info.contextSize })],
         ['details.memory', memory === null ? '–' : formatBytes(memory.total), this.#memoryHelp(memory)],
@@ -120,6 +120,12 @@ export class Status {
     if (memory === null) return '';
     const used = formatBytes(memory.total);
     return budget ? this.#t('status.memory', { used, budget: formatBytes(budget.bytes) }) : used;
+  }
+
+  /** What the model's weights are, and what those of each type take in memory. */
+  #modelHelp({ quantization }) {
+    const parts = quantization.types.map(({ type, packedBytes }) => `${type} ${formatBytes(packedBytes)}`);
+    return [this.#t('details.model.help'), parts.join(', ')].filter(Boolean).join(' ');
   }
 
   #memoryHelp(memory) {

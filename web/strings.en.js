@@ -178,7 +178,7 @@ export default {
 
   'details.title': 'What runs here',
   'details.model': 'Model',
-  'details.model.help': 'Its name and the format of its weights.',
+  'details.model.help': 'Its name, what its weights are called, and the memory that those of each type take:',
   'details.speed': 'Speed',
   'details.speed.help':
     'Tokens a second: how fast your text is read (prefill), and how fast the answer is written (decode). A token is a short piece of a word.',

@@ -161,7 +161,7 @@ export default {
 
   'details.title': '运行情况',
   'details.model': '模型',
-  'details.model.help': '它的名称和权重的格式。',
+  'details.model.help': '它的名称、权重的格式，以及每种格式的权重占用的内存：',
   'details.speed': '速度',
   'details.speed.help': '每秒词元数：阅读您的文字有多快（预填充），写回答有多快（解码）。词元是词的一小段。',
   'details.context': '上下文',

@@ -52,14 +52,15 @@ export default {
 };
 
 function page(description, withTensors, readRate) {
-  const sections = [summary(description, readRate), metadataTable(description.metadata)];
+  const sections = [summary(description, readRate)];
+  if (description.tensors.length > 0) sections.push(typeTable(description.quantization.types));
+  sections.push(metadataTable(description.metadata));
   if (withTensors) sections.push(tensorTable(description.tensors));
   return `${sections.join('\n\n')}\n`;
 }
 
 function summary(description, readRate) {
   const { name, architecture, file, quantization, tensors, tensorBytes, model, memory, problem } = description;
-  const types = Object.entries(quantization.types).map(([type, size]) => `${type} ${bytes(size)}`);
   const rows = [
     ['name', name],
     [
@@ -67,7 +68,7 @@ function summary(description, readRate) {
       `${file.name}, ${file.bytes === null ? 'of unknown size' : bytes(file.bytes)}, GGUF version ${file.ggufVersion}`,
     ],
     ['architecture', architecture ?? 'not named'],
-    ['tensors', `${tensors.length}, ${bytes(tensorBytes)}: ${types.join(', ') || 'none'}`],
+    ['weights', `${quantization.label}: ${tensors.length} tensors, ${bytes(tensorBytes)}`],
   ];
   if (model !== null) rows.push(...modelRows(model));
   if (memory !== null) rows.push(...memoryRows(memory, model));
@@ -119,6 +120,23 @@ function budgetRows(budget, tied, readRate) {
   ];
 }
 
+/** What the file holds, what it becomes in memory, and what that takes. */
+function typeTable(types) {
+  const rows = types.map(({ type, kind, tensors, weights, bytes: size, packedBytes }) => [
+    type,
+    `${tensors}`,
+    parameters(weights),
+    bytes(size),
+    kind ?? 'not weights',
+    bytes(packedBytes),
+    ((8 * packedBytes) / weights).toFixed(2),
+  ]);
+  return columns(
+    [['TYPE', 'TENSORS', 'WEIGHTS', 'IN THE FILE', 'AS', 'IN MEMORY', 'BITS A WEIGHT'], ...rows],
+    [1, 2, 3, 5, 6],
+  );
+}
+
 function shown({ type, count, value }) {
   if (value === null) return `[${count} lists]`;
   const single = type.startsWith('f32');
@@ -146,6 +164,13 @@ function metadataTable(metadata) {
 }
 
 function tensorTable(tensors) {
-  const rows = tensors.map(({ name, type, shape, bytes: size }) => [name, type, shape.join(' x '), bytes(size)]);
-  return columns([['TENSOR', 'TYPE', 'SHAPE', 'SIZE'], ...rows], [3]);
+  const rows = tensors.map(({ name, type, shape, bytes: size, kind, packedBytes }) => [
+    name,
+    type,
+    shape.join(' x '),
+    bytes(size),
+    kind ?? 'not weights',
+    bytes(packedBytes),
+  ]);
+  return columns([['TENSOR', 'TYPE', 'SHAPE', 'SIZE', 'AS', 'IN MEMORY'], ...rows], [3, 5]);
 }
