@@ -241,6 +241,20 @@ describe('the read-outs', () => {
     await opened.close();
   });
 
+  test('tell what the weights of each type take', LIMIT, async () => {
+    const types = [
+      { type: 'IQ3_S', packedBytes: 2.5e9 },
+      { type: 'F32', packedBytes: 4e6 },
+    ];
+    const opened = await open({ info: { quantization: { label: 'IQ3_M', types } } });
+    const { page } = opened;
+    await page.locator('#open-details').click();
+    const details = await page.locator('#details-list > div', { hasText: 'weights are called' }).innerText();
+    assert.match(details, /· IQ3_M/);
+    assert.match(details, /take: IQ3_S 2\.5 GB, F32 4\.0 MB/);
+    await opened.close();
+  });
+
   for (const [size, tensorBytes, shown] of [
     ['a model large enough to tell', 32e6, 'OPFS · 1.5 GB/s'],
     ['none of a smaller one', 31e6, 'OPFS'],
