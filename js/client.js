@@ -1,18 +1,23 @@
 // The caller's side of protocol.js: sends calls, matches replies by id, and fails all that waits when the worker dies.
 import { NibbleError } from './errors.js';
 import { checkSignal } from './options.js';
+import { START_SECONDS, startPatience } from './patience.js';
 import { call, cancel, readReply } from './protocol.js';
 
 /**
  * @typedef {object} WorkerPort
  * @property {(message: object, transfer?: Transferable[]) => void} post
- * @property {(handlers: { onMessage: (data: any) => void, onFailure: (reason: string) => void }) => void} listen
+ * @property {(handlers: { onMessage: (data: any) => void, onFailure: (reason: string) => void, onStarted: () => void }) => void} listen
+ *   onStarted: the worker's script has begun, and from now on its end is seen
  * @property {() => Promise<void>} terminate
  * @property {(busy: boolean) => void} [keepAlive] whether the process has to stay for it
  */
 
 // How long a worker whose engine has crashed may take to end its threads.
 const LEAVE_MILLISECONDS = 1000;
+const NOT_STARTED =
+  `The engine's worker has not started within ${START_SECONDS} seconds: its file does not arrive or is another one, or ` +
+  'the worker was ended before it began. Look whether its file is there, then create a new engine.';
 
 export class Client {
   #port;
@@ -21,6 +26,7 @@ export class Client {
   #failure = null;
   #tellEnded;
   #onLeft = () => {};
+  #started;
 
   /** @param {WorkerPort} port a worker that was just started */
   constructor(port) {
@@ -33,12 +39,13 @@ export class Client {
       this.#tellEnded = resolve;
     });
     port.keepAlive?.(false);
+    const fail = (reason, message) => this.close(new NibbleError('WORKER_FAILED', message, { details: { reason } }));
+    // No event tells of a worker that was ended before its script began, or whose file never comes.
+    this.#started = startPatience(START_SECONDS, () => fail('it has not started', NOT_STARTED));
     port.listen({
       onMessage: (data) => this.#receive(data),
-      onFailure: (reason) => {
-        const message = `The engine's worker ended unexpectedly: ${reason}. Create a new engine.`;
-        this.close(new NibbleError('WORKER_FAILED', message, { details: { reason } }));
-      },
+      onFailure: (reason) => fail(reason, `The engine's worker ended unexpectedly: ${reason}. Create a new engine.`),
+      onStarted: () => this.#started(),
     });
   }
 
@@ -101,6 +108,7 @@ export class Client {
   /** `first` is waited for before the worker is ended. */
   async #terminate(reason, first = null) {
     this.#failure = reason;
+    this.#started();
     for (const { reject } of this.#waiting.values()) reject(reason);
     this.#waiting.clear();
     if (first !== null) await first();
@@ -124,6 +132,7 @@ export class Client {
   }
 
   #receive(data) {
+    this.#started();
     let reply;
     try {
       reply = readReply(data);

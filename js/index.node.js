@@ -38,8 +38,12 @@ function startWorker(workerUrl) {
   let ending = false;
   return {
     post: (message, transfer) => worker.postMessage(message, transfer),
-    listen({ onMessage, onFailure }) {
-      worker.on('message', (data) => (data?.folder === undefined ? onMessage(data) : folders.add(data.folder)));
+    listen({ onMessage, onFailure, onStarted }) {
+      worker.on('message', (data) => {
+        if (data?.lifeline !== undefined) onStarted();
+        else if (data?.folder !== undefined) folders.add(data.folder);
+        else onMessage(data);
+      });
       worker.on('error', (error) => onFailure(error?.message ?? String(error)));
       worker.on('messageerror', (error) => onFailure(error.message));
       worker.on('exit', (code) => {

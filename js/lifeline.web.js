@@ -1,7 +1,7 @@
 // How a page learns that a worker of its is gone where no event tells: the browser has ended it, or it has closed itself.
 // A worker holds a lock as long as it lives, and the page waits for that lock. Where pages have no Web Locks (plain http)
 // it is the connection to an empty database: who asks to delete a database waits until its connections have ended. Where
-// both are refused (an opaque origin) nothing tells.
+// both are refused (an opaque origin) nothing tells, which the worker says by a lifeline without a name.
 
 const PREFIX = 'nibble-worker-';
 
@@ -16,12 +16,12 @@ export function holdLifeline(post) {
     post({ lifeline: { lock: name } });
     return new Promise(() => {});
   };
-  locks.request(name, hold).catch(() => {});
+  locks.request(name, hold).catch(() => post({ lifeline: {} }));
 }
 
 /**
  * In the page: watches a worker.
- * @param {{ lock: string } | { database: string }} lifeline as the worker told it
+ * @param {{ lock?: string, database?: string }} lifeline as the worker told it
  * @param {AbortSignal} signal of who does not want to know any more
  * @param {() => void} onEnd
  */
@@ -30,16 +30,23 @@ export function watchLifeline({ lock, database }, signal, onEnd) {
     globalThis.navigator.locks.request(lock, { signal }, onEnd).catch(() => {});
     return;
   }
+  if (database === undefined) return;
   const request = indexedDB.deleteDatabase(database);
   request.onsuccess = () => signal.aborted || onEnd();
 }
 
 function holdDatabase(name, post) {
   const request = openDatabase(name);
-  if (request === null) return;
+  if (request === null) {
+    post({ lifeline: {} });
+    return;
+  }
   // A connection that is asked to close, and does not, stays open.
   request.onsuccess = () => post({ lifeline: { database: name } });
-  request.onerror = (event) => event.preventDefault();
+  request.onerror = (event) => {
+    event.preventDefault();
+    post({ lifeline: {} });
+  };
   discardOthers(name).catch(() => {});
 }
 

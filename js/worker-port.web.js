@@ -58,11 +58,15 @@ function portOf(worker, { explain = (reason) => reason, onEnd = () => {} } = {})
   const ended = new AbortController();
   return {
     post: (message, transfer = []) => worker.postMessage(message, transfer),
-    listen({ onMessage, onFailure }) {
+    listen({ onMessage, onFailure, onStarted }) {
       worker.addEventListener('message', ({ data }) => {
         isStarted = true;
-        if (data?.lifeline === undefined) onMessage(data);
-        else watchLifeline(data.lifeline, ended.signal, () => onFailure('the browser has ended it'));
+        if (data?.lifeline === undefined) {
+          onMessage(data);
+          return;
+        }
+        onStarted();
+        watchLifeline(data.lifeline, ended.signal, () => onFailure('the browser has ended it'));
       });
       worker.addEventListener('messageerror', () => onFailure('a message could not be read'));
       worker.addEventListener('error', (event) => {

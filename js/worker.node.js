@@ -61,6 +61,8 @@ function openFolderOf(path) {
   return openFolder(path);
 }
 
+// Node tells of a worker's end by itself; this is that it has begun.
+parentPort.postMessage({ lifeline: {} });
 serve(
   {
     post: (message) => parentPort.postMessage(message),

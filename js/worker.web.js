@@ -6,6 +6,7 @@ import { Runtime } from './engine.js';
 import { NibbleError } from './errors.js';
 import { holdLifeline } from './lifeline.web.js';
 import { MAX_THREADS } from './options.js';
+import { START_SECONDS, startPatience } from './patience.js';
 import { wasmVariant } from './simd.js';
 import { serve, workersFor } from './worker.js';
 import { startWorker } from './worker-port.web.js';
@@ -34,7 +35,10 @@ const NO_SHARING = Object.freeze({
     'Memory cannot be shared with threads here: that takes a page with the headers Cross-Origin-Opener-Policy and Cross-Origin-Embedder-Policy, and a browser that can.',
 });
 
-/** Rejects when a thread does not start, which Emscripten's glue tells nobody but the global scope. */
+/**
+ * Rejects when a thread does not start, which Emscripten's glue tells nobody but the global scope; and nobody at all of one
+ * that was ended before it began.
+ */
 function watchThreads() {
   let reject;
   const failed = new Promise((_, refuse) => {
@@ -46,9 +50,12 @@ function watchThreads() {
     const { message } = event.reason ?? event.error ?? event;
     reject(new Error(`a thread did not start: ${message || 'its file could not be loaded'}`));
   };
+  const tooLate = () => reject(new Error(`a thread did not start within ${START_SECONDS} seconds`));
+  const started = startPatience(START_SECONDS, tooLate);
   const events = ['error', 'unhandledrejection'];
   for (const name of events) self.addEventListener(name, onFailure);
   const end = () => {
+    started();
     for (const name of events) self.removeEventListener(name, onFailure);
   };
   return { failed, end };

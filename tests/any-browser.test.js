@@ -209,7 +209,7 @@ for (const name of BROWSERS) {
     check('where threads do not start, the engine runs on one', async () => {
       const page = await openLibrary(browser, isolated);
       const { sharedMemory } = await findAbilities(page);
-      for (const refusal of ['?post', '?file']) {
+      for (const refusal of ['?post', '?file', '?silent']) {
         const found = await write(page, isolated, { threads: 2, workerUrl: `/test/refusing-worker.js${refusal}` });
         assert.deepEqual(
           found.refusals,

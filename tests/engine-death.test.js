@@ -234,3 +234,42 @@ test('over plain http, where no locks tell it, an end without any event is seen 
   assert.deepEqual([call.code, closed.code], ['WORKER_FAILED', 'WORKER_FAILED']);
   await page.close();
 });
+
+test('a worker that is ended before it begins, or is another script, is not waited for without end', async () => {
+  const page = await openPage();
+  const found = await page.evaluate(
+    async ([model, milliseconds]) => {
+      // A minute that is over in a moment.
+      const { setInterval } = globalThis;
+      globalThis.setInterval = (use, every) => setInterval(use, every / 100);
+      const failure = (promise) =>
+        Promise.race([
+          promise.then(
+            () => 'done',
+            ({ code, message }) => ({ code, message }),
+          ),
+          new Promise((resolve) => setTimeout(resolve, milliseconds, 'nothing')),
+        ]);
+      const { createEngine, openModelStore } = globalThis.nibble;
+      const workerUrl = '/nibble/worker.js';
+      const another = 'data:text/javascript,';
+      const results = [await failure(createEngine({ model, workerUrl: another }))];
+      const { Worker } = globalThis;
+      globalThis.Worker = class extends Worker {
+        constructor(...from) {
+          super(...from);
+          this.terminate();
+        }
+      };
+      results.push(await failure(createEngine({ model, workerUrl })));
+      results.push(await failure(openModelStore({ workerUrl })));
+      return results;
+    },
+    [server.modelUrl, PATIENCE_MILLISECONDS],
+  );
+  for (const { code, message } of found) {
+    assert.equal(code, 'WORKER_FAILED');
+    assert.match(message, /has not started within 60 seconds/);
+  }
+  await page.close();
+});

@@ -9,6 +9,7 @@ import { NibbleError } from '../js/errors.js';
 import { contentLength, nameOf } from '../js/http-headers.js';
 import { decodeValue, typeName } from '../js/metadata.js';
 import { readCompletionOptions, readEngineOptions } from '../js/options.js';
+import { START_SECONDS } from '../js/patience.js';
 import { mostLikely } from '../js/probabilities.js';
 import { call, cancel, errorReply, readCall, readReply } from '../js/protocol.js';
 import { describeSource, openSource } from '../js/source.js';
@@ -200,6 +201,33 @@ describe('client', () => {
     await assert.rejects(waiting, code('WORKER_FAILED'));
     await assert.rejects(client.call('memory', {}), code('WORKER_FAILED'));
     assert.equal(port.terminated, 1);
+  });
+
+  test('a worker that gives no sign of life fails its calls, and none that has given one', async (t) => {
+    t.mock.timers.enable({ apis: ['setInterval'] });
+    const minute = (port) => {
+      const client = new Client(port);
+      const waiting = client.call('load', {});
+      return { client, waiting };
+    };
+    const [silent, started, answering] = [fakePort(), fakePort(), fakePort()];
+    const { waiting, client } = minute(silent);
+    const others = [minute(started), minute(answering)];
+    started.onStarted();
+    answering.onMessage({ id: 1, event: {} });
+    // A machine that sleeps wakes to one late tick; it takes many of them.
+    for (let second = 0; second < START_SECONDS - 1; second++) t.mock.timers.tick(1000);
+    assert.equal(silent.terminated, 0);
+    t.mock.timers.tick(1000);
+    await assert.rejects(waiting, { code: 'WORKER_FAILED', message: /has not started within 60 seconds/ });
+    assert.equal((await client.ended).code, 'WORKER_FAILED');
+    assert.equal(silent.terminated, 1);
+    t.mock.timers.tick(1000 * START_SECONDS);
+    for (const [index, port] of [started, answering].entries()) {
+      port.onMessage({ id: 1, result: index });
+      assert.equal(await others[index].waiting, index);
+      assert.equal(port.terminated, 0);
+    }
   });
 
   test('a reply that is none ends the worker', async () => {

@@ -1,12 +1,25 @@
 // A platform that refuses something, by the query of the worker's address:
 //   ?post     shared memory cannot be posted to a thread
 //   ?file     a thread's file cannot be loaded
+//   ?silent   a thread is ended before it begins, and a minute is over in a moment
 //   ?reserve  only a quarter of the address space can be reserved
 //   ?grow     a memory grows to 32 MiB, no further
 //   ?relaxed  no module with relaxed SIMD is valid, as where a browser has none
 // Each refusal is told to the page, on the channel 'refusals'.
 const refusal = self.location.search;
 const told = new BroadcastChannel('refusals');
+
+if (refusal === '?silent') {
+  const { Worker, setInterval } = self;
+  self.setInterval = (use, milliseconds) => setInterval(use, milliseconds / 100);
+  self.Worker = class extends Worker {
+    constructor(url, options) {
+      super(url, options);
+      this.terminate();
+      told.postMessage(refusal);
+    }
+  };
+}
 
 if (refusal === '?post' || refusal === '?file') {
   const { Worker } = self;
