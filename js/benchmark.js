@@ -1,6 +1,6 @@
 // Measures prompt processing and generation as llama-bench does: made-up tokens, no tokenizer and no sampler, each
 // repetition on an empty timeline or, with a depth, behind that many tokens.
-import { NibbleError } from './errors.js';
+import { contextFull, NibbleError } from './errors.js';
 import { checkCancelled } from './loader.js';
 import { readCompletionOptions } from './options.js';
 
@@ -32,11 +32,8 @@ export async function benchmark({ model, timeline, turn }, options, signal) {
     );
   }
   if (needed > contextSize) {
-    throw new NibbleError(
-      'CONTEXT_FULL',
-      `The benchmark takes ${needed} tokens, and the context holds ${contextSize}. Create the engine with a larger contextSize.`,
-      { details: { tokens: needed, contextSize } },
-    );
+    const problem = `The benchmark takes ${needed} tokens, and the context holds ${contextSize}.`;
+    throw contextFull(problem, { tokens: needed, contextSize, shorten: null });
   }
   const random = randomTokens(vocabularySize);
   const whole = { turn, signal, wholeBatches: true };

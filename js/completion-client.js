@@ -1,4 +1,5 @@
 // A completion as the caller sees it, while the worker computes it.
+import { keeping } from './disposal.js';
 import { checkSignal } from './options.js';
 
 /**
@@ -13,7 +14,7 @@ export class Completion {
   #controller = new AbortController();
 
   /** What complete() makes; not for others to call. */
-  constructor(client, params, { signal, onPrefill, onDrop }) {
+  constructor(client, params, { signal, onPrefill, onDrop, owner }) {
     const stop = () => this.stop();
     checkSignal(signal);
     signal?.addEventListener('abort', stop, { once: true });
@@ -24,8 +25,9 @@ export class Completion {
       this.#tokens.push(event);
       this.#tell();
     };
+    const running = client.call('complete', params, { signal: this.#controller.signal, onEvent });
     /** @type {Promise<import('./public-types.js').CompletionResult>} */
-    this.result = client.call('complete', params, { signal: this.#controller.signal, onEvent }).finally(() => {
+    this.result = keeping(owner, running).finally(() => {
       signal?.removeEventListener('abort', stop);
       this.#ended = true;
       this.#tell();

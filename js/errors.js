@@ -41,6 +41,42 @@ export class NibbleError extends Error {
   }
 }
 
+/**
+ * An error whose way out callers may put into words of their own, as the command line does: its message is `problem`, what
+ * was found and expected, and `remedy`, what to do with the library. Both stand in the details too, the remedy by its name.
+ * @param {string} code
+ * @param {string} problem one sentence or more
+ * @param {{ name: 'larger-context' | 'name-a-store' | 'list-models', sentence: string }} remedy
+ * @param {{ cause?: unknown, details?: Record<string, unknown> }} [options]
+ */
+export const withRemedy = (code, problem, { name, sentence }, { cause, details } = {}) =>
+  new NibbleError(code, `${problem} ${sentence}`, { cause, details: { ...details, problem, remedy: name } });
+
+/** A text is longer than the context. @param {string} problem @param {{ tokens: number, contextSize: number, shorten: string | null }} details `shorten`: what may become shorter */
+export function contextFull(problem, details) {
+  const way = 'create the engine with a larger contextSize.';
+  const sentence = details.shorten === null ? `C${way.slice(1)}` : `Shorten ${details.shorten}, or ${way}`;
+  return withRemedy('CONTEXT_FULL', problem, { name: 'larger-context', sentence }, { details });
+}
+
+/** @param {string} name as it was asked for @param {string} id */
+export const notStored = (name, id) =>
+  withRemedy(
+    'STORE_MISSING',
+    `There is no stored model "${name}".`,
+    { name: 'list-models', sentence: 'list() tells which there are.' },
+    { details: { id } },
+  );
+
+/** Weights are to come from a store, and none that is fit is named. @param {string} problem */
+export const storeNeeded = (problem) =>
+  withRemedy(
+    'INVALID_ARGUMENT',
+    problem,
+    { name: 'name-a-store', sentence: 'Pass store: "opfs" or "indexeddb" in a browser, { folder } in Node.' },
+    { details: { option: 'store' } },
+  );
+
 /** Ends the loading of a model, the calls that wait for it and all later ones. @param {unknown} [cause] */
 export const loadingCancelled = (cause) =>
   new NibbleError('CANCELLED', 'Loading the model was cancelled. Create a new engine to use it.', { cause });

@@ -1,6 +1,6 @@
 // What becomes of a text that has outgrown the context, where the caller wants to go on: its head is kept, its oldest
 // part goes, and so much at once that it happens seldom.
-import { NibbleError } from './errors.js';
+import { contextFull } from './errors.js';
 import { commonPrefix, longestRun } from './token-runs.js';
 
 // The first tokens take the attention that has nowhere else to go (attention sinks); without them a model loses itself.
@@ -128,17 +128,11 @@ export class ChatPrompt {
     if (length <= contextSize) return;
     const system = this.#system > 0 ? this.headLength : 0;
     if (system > contextSize >> 1) {
-      throw new NibbleError(
-        'CONTEXT_FULL',
-        `The system message of the chat has ${system} tokens, ${length} with the last turn, and the context holds ${contextSize}. Shorten the system message, or create the engine with a larger contextSize.`,
-        { details: { tokens: length, contextSize } },
-      );
+      const problem = `The system message of the chat has ${system} tokens, ${length} with the last turn, and the context holds ${contextSize}.`;
+      throw contextFull(problem, { tokens: length, contextSize, shorten: 'the system message' });
     }
-    throw new NibbleError(
-      'CONTEXT_FULL',
-      `The last turn of the chat has ${length} tokens with what is kept before it, and the context holds ${contextSize}. Shorten it, or create the engine with a larger contextSize.`,
-      { details: { tokens: length, contextSize } },
-    );
+    const problem = `The last turn of the chat has ${length} tokens with what is kept before it, and the context holds ${contextSize}.`;
+    throw contextFull(problem, { tokens: length, contextSize, shorten: 'it' });
   }
 }
 

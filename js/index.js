@@ -1,5 +1,6 @@
 // The library, apart from what differs between Node and a browser. index.node.js and index.web.js are its entries.
 import { Client } from './client.js';
+import { endedBy } from './disposal.js';
 import { loadingCancelled, NibbleError } from './errors.js';
 import { startModelStore } from './model-store.js';
 import {
@@ -450,5 +451,7 @@ export class Engine extends SessionCalls {
     await this.#client.end('unload', unloaded(), UNLOAD_MILLISECONDS);
   }
 }
+
+endedBy(Engine, 'unload');
 
 const unloaded = () => new NibbleError('UNLOADED', 'The engine was unloaded; create a new one.');

@@ -1,6 +1,6 @@
 // Reads a model from a source into the heap, in the order of the file and once: the header first, then the weights as
 // they arrive. Nothing of the file is kept outside the heap but the pieces that the header came in.
-import { NibbleError } from './errors.js';
+import { NibbleError, storeNeeded } from './errors.js';
 import { Header } from './header.js';
 import { STAGING_BYTES } from './heap-sizes.js';
 
@@ -117,24 +117,17 @@ export async function loadWeights({ runtime, model, source, pieces, dataOffset, 
 /** Refuses a store that weights cannot stream from, before anything is read. @param {any} store as readStore() gives it */
 export function checkStreamable(model, store) {
   if (!model.streams || store?.kind !== 'memory') return;
-  throw new NibbleError(
-    'INVALID_ARGUMENT',
-    'Not all weights fit into the memoryBudget, and the store "memory" cannot stream them: it would hold them in memory itself. Pass store: "opfs" or "indexeddb" in a browser, { folder } in Node.',
-    { details: { option: 'store' } },
+  throw storeNeeded(
+    'Not all weights fit into the memoryBudget, and the store "memory" cannot stream them: it would hold them in memory itself.',
   );
 }
 
 function needsStore({ info }, { kind, problem }) {
   const megabytes = (bytes) => `${(bytes / 1e6).toFixed(0)} MB`;
-  const way =
-    problem === null
-      ? 'Pass store: "opfs" or "indexeddb" in a browser, { folder } in Node.'
-      : `The store "${kind}" cannot be used: ${problem.message}`;
-  return new NibbleError(
-    'INVALID_ARGUMENT',
-    `The model's weights take ${megabytes(info.packedBytes)}, and not all of them fit into the memoryBudget of ${megabytes(info.budget.bytes)}: the others have to be read from a store again and again. ${way}`,
-    { details: { option: 'store' }, cause: problem },
-  );
+  const found = `The model's weights take ${megabytes(info.packedBytes)}, and not all of them fit into the memoryBudget of ${megabytes(info.budget.bytes)}: the others have to be read from a store again and again.`;
+  if (problem === null) return storeNeeded(found);
+  const message = `${found} The store "${kind}" cannot be used: ${problem.message}`;
+  return new NibbleError('INVALID_ARGUMENT', message, { details: { option: 'store' }, cause: problem });
 }
 
 export function truncated(name, position, missing) {

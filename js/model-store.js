@@ -1,5 +1,7 @@
 // A store of models, as the page or the program sees it: the caller's half. It has a worker of its own.
+
 import { Client } from './client.js';
+import { endedBy } from './disposal.js';
 import { NibbleError } from './errors.js';
 import { checkCallbacks, invalid, optionsOf, readImportOptions, readStore, readStoredName } from './options.js';
 import { describeSource } from './source.js';
@@ -169,6 +171,8 @@ export class ModelStore {
     }
   }
 }
+
+endedBy(ModelStore, 'close');
 
 /** An id as a model; anything else as it is. */
 function storedOr(model) {

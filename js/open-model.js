@@ -1,6 +1,6 @@
 // Opens the model of a call: out of a store, into one, or past it. Whatever is wrong with the store, a model that has a
 // source can be loaded from it.
-import { NibbleError } from './errors.js';
+import { notStored, storeNeeded } from './errors.js';
 import { withSource } from './loader.js';
 import { isAddress, shortened } from './manifest.js';
 import { modelId } from './model-id.js';
@@ -63,11 +63,7 @@ export async function openModel(call, use) {
 
 function pastStore(call, storage, use) {
   if (call.descriptor.stored !== undefined) {
-    throw new NibbleError(
-      'INVALID_ARGUMENT',
-      'A stored model was asked for without a store to take it from. Pass store, such as "indexeddb" or { folder }.',
-      { details: { option: 'store' } },
-    );
+    throw storeNeeded('A stored model was asked for without a store to take it from.');
   }
   return withSource({ ...call, open: sourceOpener(call, call.descriptor), storage }, use);
 }
@@ -101,8 +97,7 @@ export async function openingOf(call, backend, storage = noStorage(backend.kind)
 async function sourceOfStored(backend, id) {
   const record = await backend.get(id);
   if (record === null) {
-    const message = `There is no stored model "${shortened(id)}". list() tells which there are.`;
-    throw new NibbleError('STORE_MISSING', message, { details: { id } });
+    throw notStored(shortened(id), id);
   }
   const url = record.source?.url ?? (id.startsWith('url:') ? id.slice(4) : null);
   return isAddress(url) ? { url } : null;

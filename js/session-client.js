@@ -1,5 +1,6 @@
 // The sessions of an engine as the caller sees them.
 import { Completion } from './completion-client.js';
+import { endedBy, Forgotten, keeping } from './disposal.js';
 import { NibbleError } from './errors.js';
 import {
   checkCallbacks,
@@ -53,7 +54,8 @@ export class SessionCalls {
     const { signal, onPrefill, onDrop, ...rest } = optionsOf(options);
     readCompletionOptions(rest);
     checkCallbacks({ onPrefill, onDrop });
-    return new Completion(this.#client, { ...rest, session: this.#number }, { signal, onPrefill, onDrop });
+    const params = { ...rest, session: this.#number };
+    return new Completion(this.#client, params, { signal, onPrefill, onDrop, owner: this });
   }
 
   /**
@@ -65,7 +67,8 @@ export class SessionCalls {
    */
   async evaluate(tokens, options) {
     const { signal, ...rest } = optionsOf(options);
-    return this.#client.call('evaluate', { session: this.#number, tokens, options: rest }, { signal });
+    const params = { session: this.#number, tokens, options: rest };
+    return keeping(this, this.#client.call('evaluate', params, { signal }));
   }
 
   /**
@@ -77,23 +80,28 @@ export class SessionCalls {
    */
   async score(tokens, options) {
     const { signal, ...rest } = optionsOf(options);
-    return this.#client.call('score', { session: this.#number, tokens, options: rest }, { signal });
+    const params = { session: this.#number, tokens, options: rest };
+    return keeping(this, this.#client.call('score', params, { signal }));
   }
 }
 
 /**
  * One timeline of tokens, and what the model has computed of it. An engine has any number of them beside its own. Calls
- * on all of them queue up together: one is computed after the other. After close() all fail with SESSION_CLOSED.
+ * on all of them queue up together: one is computed after the other. After close() all fail with SESSION_CLOSED. One that
+ * nobody can reach any more is closed some time after, where the platform can tell; `await using` closes it at once.
  */
 export class Session extends SessionCalls {
   #client;
   #number;
+  #forgotten;
 
   /** What Engine and fork() make; not for others to call. */
-  constructor(client, number) {
+  constructor(client, number, forgotten) {
     super(client, number);
     this.#client = client;
     this.#number = number;
+    this.#forgotten = forgotten;
+    forgotten.add(this, number);
   }
 
   /**
@@ -123,7 +131,7 @@ export class Session extends SessionCalls {
   async fork(options) {
     readSessionOptions(options);
     const { session } = await this.#call('sessionFork', { options });
-    return new Session(this.#client, session);
+    return new Session(this.#client, session, this.#forgotten);
   }
 
   /**
@@ -164,28 +172,33 @@ export class Session extends SessionCalls {
 
   /** Stops what runs on it and gives its memory back. May be called twice, and after unload(). */
   async close() {
+    this.#forgotten.drop(this);
     await this.#call('sessionClose', {}).catch((error) => {
       if (error.code !== 'UNLOADED') throw error;
     });
   }
 
   #call(method, params, options) {
-    return this.#client.call(method, { session: this.#number, ...params }, options);
+    return keeping(this, this.#client.call(method, { session: this.#number, ...params }, options));
   }
 }
+
+endedBy(Session, 'close');
 
 /** What Engine does with sessions. */
 export class Sessions {
   #client;
+  #forgotten;
 
   constructor(client) {
     this.#client = client;
+    this.#forgotten = new Forgotten((session) => client.call('sessionClose', { session }).catch(() => {}));
   }
 
   async create(options) {
     readSessionOptions(options);
     const { session } = await this.#client.call('sessionCreate', { options });
-    return new Session(this.#client, session);
+    return this.#session(session);
   }
 
   async restore(key, options) {
@@ -195,7 +208,7 @@ export class Sessions {
     const params = { key: readSaveKey(key), options: rest };
     const { session, problem } = await this.#client.call('sessionRestore', params, { signal });
     if (problem !== null) onDropped?.(NibbleError.fromJSON(problem));
-    return session === null ? null : new Session(this.#client, session);
+    return session === null ? null : this.#session(session);
   }
 
   async import(image, options) {
@@ -204,7 +217,11 @@ export class Sessions {
     const bytes = image instanceof ArrayBuffer || ArrayBuffer.isView(image);
     const params = { image: bytes ? new Blob([image]) : image, options: rest };
     const { session } = await this.#client.call('sessionImport', params, { signal });
-    return new Session(this.#client, session);
+    return this.#session(session);
+  }
+
+  #session(number) {
+    return new Session(this.#client, number, this.#forgotten);
   }
 
   list() {

@@ -1,6 +1,6 @@
 // A store as it lives in its worker: the calls of protocol.js that a ModelStore makes. They run side by side; locks keep
 // them out of each other's way.
-import { NibbleError } from './errors.js';
+import { NibbleError, notStored } from './errors.js';
 import { checkCancelled, progressReporter } from './loader.js';
 import { HEADER, isAddress, readManifest, shortened, storedBytes, summaryOf } from './manifest.js';
 import { knownId, modelId } from './model-id.js';
@@ -225,9 +225,7 @@ export class StoreHost {
   async #manifest(id) {
     const record = await this.#open().get(id);
     const name = shortened(id);
-    if (record === null) {
-      throw new NibbleError('STORE_MISSING', `There is no stored model "${name}". list() tells which there are.`);
-    }
+    if (record === null) throw notStored(name, id);
     const manifest = readManifest(record);
     if (manifest !== null) return manifest;
     throw new NibbleError('STORE_DAMAGED', `The record of the stored model "${name}" is damaged. Delete it.`);

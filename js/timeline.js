@@ -1,5 +1,5 @@
 // A session together with the tokens that are on it, so that a new prompt reuses what it has in common with the last.
-import { NibbleError } from './errors.js';
+import { contextFull, NibbleError } from './errors.js';
 import { checkCancelled } from './loader.js';
 import { commonPrefix, longestRun } from './token-runs.js';
 
@@ -260,10 +260,8 @@ export class Timeline {
 
   #checkRoom(length) {
     if (length <= this.contextSize) return;
-    throw new NibbleError(
-      'CONTEXT_FULL',
-      `The text has ${length} tokens, and the context holds ${this.contextSize}. Shorten it, or create the engine with a larger contextSize.`,
-      { details: { tokens: length, contextSize: this.contextSize } },
-    );
+    const { contextSize } = this;
+    const problem = `The text has ${length} tokens, and the context holds ${contextSize}.`;
+    throw contextFull(problem, { tokens: length, contextSize, shorten: 'it' });
   }
 }

@@ -61,12 +61,23 @@ function watchThreads() {
   return { failed, end };
 }
 
+/** Of a thread that traps later, the glue throws the event itself, of which nothing would be told but that it is one. */
+function explainThread(event) {
+  if (!(event.error instanceof ErrorEvent)) return;
+  event.preventDefault();
+  const { message } = event.error;
+  setTimeout(() => {
+    throw new Error(`one of its threads has trapped (${message})`);
+  });
+}
+
 /** With as many threads as are wanted, or with one where a browser refuses the others; `threadProblem` says why. */
 async function startThreads(wasm, threads, workers) {
   if (workers === 0) return { runtime: await Runtime.start(createModule, wasm, 0), threads, threadProblem: null };
   const watcher = watchThreads();
   try {
     const runtime = await Runtime.start(createModule, wasm, workers, watcher.failed);
+    self.addEventListener('error', explainThread);
     return { runtime, threads, threadProblem: null };
   } catch (error) {
     const threadProblem = { code: error.code ?? 'WORKER_FAILED', message: error.message };

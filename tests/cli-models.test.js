@@ -2,9 +2,13 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { openModelStore } from '../js/index.node.js';
+import { ChildProcess } from './child-process.js';
 import { temporaryFolder, writeSmallModel } from './small-model.js';
 
 const CLI = fileURLToPath(new URL('../js/cli.js', import.meta.url));
@@ -38,6 +42,37 @@ test('models are imported into a folder, listed, verified, found damaged, and de
   assert.equal(models('delete', id).status, 0);
   assert.equal(models('list').stdout, 'No models.\n');
   assert.match(models('verify', id).stderr, /^nibble: STORE_MISSING: [^\n]+\.\n/);
+});
+
+test('a wait for another process is told without a terminal too, and by whom', async () => {
+  const bytes = readFileSync(writeSmallModel());
+  // The half of it, and then nothing.
+  const server = createServer((_, response) => {
+    response.writeHead(200, { 'Content-Length': bytes.length });
+    response.write(bytes.subarray(0, bytes.length / 2));
+  });
+  await new Promise((resolve) => server.listen(0, 'localhost', resolve));
+  const url = `http://localhost:${server.address().port}/m.gguf`;
+  const folder = temporaryFolder();
+  const models = await openModelStore({ store: { folder } });
+  const controller = new AbortController();
+  let waiter;
+  try {
+    await new Promise((resolve, reject) => {
+      models.import(url, { signal: controller.signal, onProgress: resolve }).catch(reject);
+    });
+    waiter = new ChildProcess(process.execPath, [CLI, 'models', 'import', url, '--store', folder]);
+    while (waiter.runs && !waiter.output.includes('\n') && !waiter.output.includes('gives up')) await sleep(20);
+    assert.match(
+      waiter.output,
+      /^waiting for .*process \d+.*, which is using this model, since .* UTC; Ctrl-C gives up$/,
+    );
+  } finally {
+    await waiter?.end();
+    await models.close();
+    server.closeAllConnections();
+    server.close();
+  }
 });
 
 test('models that are asked for wrongly are exit code 2', () => {

@@ -13,7 +13,7 @@ import run from '../js/commands/run.js';
 import { sentence } from '../js/commands/sentences.js';
 import { createTerminal } from '../js/commands/terminal.js';
 import { binaryBytes, bytes, columns, duration, parameters, sizeLabel } from '../js/commands/units.js';
-import { NibbleError } from '../js/errors.js';
+import { contextFull, NibbleError, notStored, storeNeeded } from '../js/errors.js';
 import { checkKernelSet, KERNEL_SETS } from '../js/simd.js';
 
 describe('option parsing', () => {
@@ -105,8 +105,14 @@ describe('sentences', () => {
     });
     assert.equal(sentence(wrong, known), '--top-p is 2; expected less.');
     assert.equal(sentence(wrong, {}), 'The option topP is 2.');
-    const said = 'The text has 9 tokens. Shorten it, or create the engine with a larger contextSize.';
-    const full = new NibbleError('CONTEXT_FULL', said, { details: { tokens: 9, contextSize: 8 } });
+    const full = contextFull('The text has 9 tokens.', { tokens: 9, contextSize: 8, shorten: 'it' });
+    assert.equal(full.message, 'The text has 9 tokens. Shorten it, or create the engine with a larger contextSize.');
+    const timed = contextFull('It takes 9 tokens.', { tokens: 9, contextSize: 8, shorten: null });
+    assert.equal(timed.message, 'It takes 9 tokens. Create the engine with a larger contextSize.');
+    assert.equal(sentence(timed, known), 'It takes 9 tokens. Run it with a larger --context.');
+    assert.match(sentence(storeNeeded('None is named.'), known), /^None is named\. Say where with --store FOLDER\.$/);
+    const missing = NibbleError.fromJSON(notStored('a', 'url:a').toJSON());
+    assert.equal(sentence(missing, known), 'There is no stored model "a". "nibble models list" tells which there are.');
     assert.equal(sentence(full, known), 'The text has 9 tokens. Shorten it, or run it with a larger --context.');
     assert.match(
       sentence(full, known, { inChat: true }),

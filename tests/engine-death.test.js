@@ -219,6 +219,45 @@ for (const [death, { kill, code, reason }] of Object.entries(DEATHS)) {
   });
 }
 
+test('an onProgress that throws ends the load: threads end, what came is kept, and the next load goes on from there', async () => {
+  const page = await openPage(slow.url);
+  const store = 'opfs';
+  const found = await page.evaluate(
+    async ([model, where]) => {
+      const onProgress = ({ phase, loaded, total }) => {
+        if (phase === 'download' && loaded > total / 3) throw new RangeError('enough');
+      };
+      const urls = { workerUrl: '/test/dying-worker.js', wasmUrl: '/nibble/' };
+      const loading = globalThis.nibble.createEngine({ model, store: where, onProgress, ...urls, threads: 2 });
+      const { name, message } = await loading.catch((error) => error);
+      const models = await globalThis.nibble.openModelStore({ store: where });
+      const [{ state, receivedBytes, fileBytes }] = await models.list();
+      await models.close();
+      return { name, message, state, part: receivedBytes / fileBytes };
+    },
+    [slow.modelUrl, store],
+  );
+  assert.equal(await workersLeft(page), 0);
+  const { part, ...rest } = found;
+  assert.deepEqual(rest, { name: 'RangeError', message: 'enough', state: 'importing' });
+  assert.ok(part > 0.3 && part < 1, `${part} of it was kept`);
+  const first = await page.evaluate(
+    async ([model, where]) => {
+      let least = 1;
+      const onProgress = ({ phase, loaded, total }) => {
+        if (phase === 'download') least = Math.min(least, loaded / total);
+      };
+      const engine = await globalThis.nibble.createEngine({ model, store: where, onProgress, threads: 2 });
+      await engine.unload();
+      return least;
+    },
+    [slow.modelUrl, store],
+  );
+  assert.ok(first > 0.3, `it went on at ${first} of it`);
+  await checkNext(page, slow.modelUrl, store);
+  await page.close();
+});
+
 test('over plain http, where no locks tell it, an end without any event is seen too', async () => {
   const page = await openPage(server.url.replace('localhost', PLAIN_HOST));
   assert.equal(await page.evaluate(() => globalThis.isSecureContext || 'locks' in navigator), false);

@@ -57,7 +57,8 @@ describe('onFull: stop', () => {
     assert.equal(await codeOf(session.sync(TEXT)), 'CONTEXT_FULL');
     const error = await session.complete({ tokens: TEXT }).result.catch((reason) => reason);
     assert.equal(error.code, 'CONTEXT_FULL');
-    assert.deepEqual(error.details, { tokens: 600, contextSize: CONTEXT });
+    const { tokens, contextSize, shorten } = error.details;
+    assert.deepEqual({ tokens, contextSize, shorten }, { tokens: 600, contextSize: CONTEXT, shorten: 'it' });
     assert.equal(await codeOf(session.complete({ messages: chatOf(30) }).result), 'CONTEXT_FULL');
     await session.close();
   });

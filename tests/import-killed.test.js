@@ -9,6 +9,7 @@ import { fileURLToPath } from 'node:url';
 import { createEngine } from '../js/index.node.js';
 import { serveBenchmark } from './bench/server.js';
 import { openChromium } from './chromium.js';
+import { crashPage, killBrowser } from './killing.js';
 import { serveModels } from './model-server.js';
 import { writeSmallModel } from './small-model.js';
 
@@ -105,23 +106,6 @@ const askedSince = (count) =>
     const [, start, end] = /^bytes=(\d+)-(\d*)$/.exec(range ?? 'bytes=0-');
     return [Number(start), end === '' ? bytes.length : Number(end) + 1];
   });
-
-async function crashPage(page) {
-  const session = await page.context().newCDPSession(page);
-  const crashed = page.waitForEvent('crash');
-  session.send('Page.crash').catch(() => {});
-  await crashed;
-  await page.close();
-}
-
-/** Kills every process of the browser from outside, as a full memory or a power cut does. */
-async function killBrowser(browser) {
-  const session = await browser.context.browser().newBrowserCDPSession();
-  const { processInfo } = await session.send('SystemInfo.getProcessInfo');
-  const closed = new Promise((resolve) => browser.context.once('close', resolve));
-  process.kill(processInfo.find(({ type }) => type === 'browser').id, 'SIGKILL');
-  await closed;
-}
 
 async function checkResumed(page, store) {
   const found = await look(page, store);

@@ -14,6 +14,7 @@ import { parseArgs } from 'node:util';
 import { openModelStore } from '../js/index.node.js';
 import { serveBenchmark } from './bench/server.js';
 import { openChromium } from './chromium.js';
+import { crashPage, killBrowser } from './killing.js';
 import { writeSmallModel } from './small-model.js';
 
 const path = (relative) => fileURLToPath(new URL(relative, import.meta.url));
@@ -172,20 +173,13 @@ class BrowserImports {
     );
     await moment();
     const at = performance.now();
-    if (++this.#kills % BROWSER_KILL_EVERY === 0) await this.#killBrowser();
-    else await crash(page);
     this.#page = null;
+    if (++this.#kills % BROWSER_KILL_EVERY !== 0) await crashPage(page);
+    else {
+      await killBrowser(this.#browser);
+      this.#browser = null;
+    }
     return at;
-  }
-
-  async #killBrowser() {
-    const { context } = this.#browser;
-    const session = await context.browser().newBrowserCDPSession();
-    const { processInfo } = await session.send('SystemInfo.getProcessInfo');
-    const closed = new Promise((resolve) => context.once('close', resolve));
-    process.kill(processInfo.find(({ type }) => type === 'browser').id, 'SIGKILL');
-    await closed;
-    this.#browser = null;
   }
 
   async look({ finish = false } = {}) {
@@ -205,14 +199,6 @@ class BrowserImports {
     await this.#browser?.close();
     rmSync(this.#profile, { recursive: true, force: true, maxRetries: 5 });
   }
-}
-
-async function crash(page) {
-  const session = await page.context().newCDPSession(page);
-  const crashed = page.waitForEvent('crash');
-  session.send('Page.crash').catch(() => {});
-  await crashed;
-  await page.close();
 }
 
 /** How much was lost by a kill, of what may be. */

@@ -13,6 +13,17 @@ const FLAGS = {
 
 const flagOf = (name) => FLAGS[name] ?? name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
 
+/** What to do, with the command line, where an error of the library names it. */
+const REMEDIES = {
+  'name-a-store': () => 'Say where with --store FOLDER.',
+  'list-models': () => '"nibble models list" tells which there are.',
+  'larger-context': ({ shorten }, inChat) => {
+    if (shorten === null) return 'Run it with a larger --context.';
+    const way = inChat ? 'begin anew with /reset, or start with' : 'or run it with';
+    return `Shorten ${shorten}, ${way} a larger --context.`;
+  },
+};
+
 /**
  * @param {Error & { code?: string, details?: Record<string, any> }} error
  * @param {Record<string, object>} [options] of the command
@@ -21,21 +32,16 @@ const flagOf = (name) => FLAGS[name] ?? name.replace(/[A-Z]/g, (letter) => `-${l
  */
 export function sentence(error, options = {}, { inChat = false } = {}) {
   const { code, details = {}, message } = error;
+  if (Object.hasOwn(REMEDIES, details.remedy ?? '')) {
+    return `${details.problem} ${REMEDIES[details.remedy](details, inChat)}`;
+  }
   if (code === 'INVALID_ARGUMENT' && typeof details.option === 'string') {
     const flag = flagOf(details.option);
-    if (flag === 'store') return message.replace(/ Pass store: .*/, ' Say where with --store FOLDER.');
     if (flag === 'model' && details.found === undefined)
       return '--model is empty; expected the path or the URL of a GGUF file.';
     if (flag === 'model') return message;
     const isTold = details.expected !== undefined && Object.hasOwn(options, flag);
     if (isTold) return `--${flag} is ${details.found}; expected ${details.expected}.`;
-  }
-  if (code === 'STORE_MISSING') return message.replace('list() tells', '"nibble models list" tells');
-  if (code === 'CONTEXT_FULL') {
-    const way = inChat ? ', begin anew with /reset, or start with' : ', or run it with';
-    return message
-      .replace(/, or create the engine with a larger contextSize\.$/, `${way} a larger --context.`)
-      .replace(/Create the engine with a larger contextSize\.$/, 'Run it with a larger --context.');
   }
   if (code === 'WORKER_FAILED' && details.reason !== undefined) {
     return `The engine's worker ended unexpectedly: ${details.reason}. Run the command again.`;
