@@ -18,9 +18,9 @@ export { NibbleError } from './errors.js';
 
 /**
  * @typedef {object} EngineOptions
- * @property {string | URL | Blob | ArrayBuffer | ArrayBufferView | ReadableStream | { stream: ReadableStream, size?: number, name?: string } | { stored: string }} model
+ * @property {string | URL | Blob | ArrayBuffer | ArrayBufferView | ReadableStream | Response | { stream: ReadableStream, size?: number, name?: string } | { stored: string }} model
  *   a GGUF file of the llama family, with weights of any of its types: its URL (in Node also a path), a File or Blob, its
- *   bytes, or a stream of them; or the id of a stored one
+ *   bytes, a stream of them, or a Response that nobody has read; or the id of a stored one
  * @property {'indexeddb' | 'opfs' | 'memory' | { folder: string } | { kind: string, chunkBytes?: number } | null} [store]
  *   where the model is kept for the next time, and taken from where it is kept already; null: nowhere. By default, in a
  *   browser, IndexedDB for models from a URL. What became of it stands in `engine.info.storage`
@@ -434,7 +434,7 @@ export class Engine extends SessionCalls {
    * beside it, mostly for the vocabulary: in Node as V8 tells, with what is not collected yet; in a browser, which tells
    * a worker nothing, counted, and with the workers that read weights as long as there are any. `total`, of `wasm` and
    * `javascript`, is within 2% of what Chromium measures of these workers, with the heap that they share taken once: it
-   * adds that to each. Each further thread takes some 1.3 MB of JavaScript more, which no browser measures while it waits.
+   * adds that to each. Each further thread takes some 1.7 MB of JavaScript more, which no browser measures while it waits.
    * @returns {Promise<{ weights: number, ring: number, kvCache: number, activations: number, code: number, other: number, unused: number, wasm: number, javascript: number, total: number }>}
    */
   memory() {

@@ -9,6 +9,7 @@
 // MessagePort piece by piece, so that no model is ever held twice.
 import { openDownload } from './download.js';
 import { NibbleError } from './errors.js';
+import { nameOf } from './http-headers.js';
 
 const PIECE_BYTES = 4 << 20;
 // How many pieces a port asks for ahead of use: enough to hide the trip, too few to matter for memory.
@@ -32,7 +33,7 @@ const PIECES_AHEAD = 2;
 
 /**
  * Turns what a caller passed as `model` into a descriptor for the worker.
- * @param {string | URL | Blob | ArrayBuffer | ArrayBufferView | ReadableStream | { stream: ReadableStream, size?: number, name?: string }} model
+ * @param {string | URL | Blob | ArrayBuffer | ArrayBufferView | ReadableStream | Response | { stream: ReadableStream, size?: number, name?: string }} model
  * @param {(text: string) => { url: string } | { path: string }} locate how this platform reads a string
  * @returns {{ descriptor: object, transfer: Transferable[], close: () => void }}
  */
@@ -48,6 +49,7 @@ export function describeSource(model, locate) {
       : new Uint8Array(model);
     return port({ name: 'model', size: bytes.length }, slices(bytes), slices(bytes));
   }
+  if (model instanceof Response) return describeSource(bodyOf(model), locate);
   const stream = model instanceof ReadableStream ? model : model?.stream;
   if (stream instanceof ReadableStream) {
     const size = model.size ?? null;
@@ -59,9 +61,23 @@ export function describeSource(model, locate) {
   const way = typeof model?.pipe === 'function' ? ' A stream of Node becomes one by Readable.toWeb().' : '';
   throw new NibbleError(
     'INVALID_ARGUMENT',
-    `The model is none of the kinds this can read: pass a URL or a path, a File or Blob, bytes, or a ReadableStream.${way}`,
+    `The model is none of the kinds this can read: pass a URL or a path, a File or Blob, bytes, a ReadableStream or a Response.${way}`,
     { details: { option: 'model' } },
   );
+}
+
+/**
+ * What was fetched already. Its size is not told: a packed body's header has that of what is packed, and of another
+ * origin nobody knows whether it is.
+ */
+function bodyOf(response) {
+  const found = response.bodyUsed ? 'was read already' : response.body === null ? 'has no body' : null;
+  const wrong = response.ok ? found : `has status ${response.status}`;
+  if (wrong !== null) {
+    const message = `The response that was passed as the model ${wrong}; expected one that succeeded and was not read.`;
+    throw new NibbleError('INVALID_ARGUMENT', message, { details: { option: 'model', found: wrong } });
+  }
+  return { stream: response.body, name: nameOf(response.url) };
 }
 
 async function* slices(bytes) {

@@ -1,6 +1,6 @@
 // The library in a real browser against the library in Node: the same file, the same seed, the same text.
 import assert from 'node:assert/strict';
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { after, before, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
@@ -8,6 +8,7 @@ import { createEngine } from '../js/index.node.js';
 import { serve } from '../web/serve.js';
 import { serveBenchmark } from './bench/server.js';
 import { openChromium } from './chromium.js';
+import { serveModels } from './model-server.js';
 import { temporaryFolder, writeSmallModel } from './small-model.js';
 
 const LIBRARY = fileURLToPath(new URL('../build/web/', import.meta.url));
@@ -81,26 +82,29 @@ test('two engines live side by side in one page', async () => {
 });
 
 test('a model from an address is kept in IndexedDB unless told otherwise, and comes from there the next time', async () => {
-  const found = await inPage(async (completion) => {
-    const { createEngine: create, openModelStore } = await import('/nibble/index.js');
-    const models = await openModelStore();
-    // The page itself stores this file too; under another address it is another model.
-    const model = '/models/nibble-tiny.gguf?own';
-    const results = [];
-    for (const store of [null, 'opfs', 'opfs', undefined, undefined]) {
-      const engine = await create({ model, store });
-      const { text } = await engine.complete(completion).result;
-      results.push({ text, storage: engine.info.storage, milliseconds: engine.info.loadMilliseconds });
-      await engine.unload();
-    }
-    const own = async () => (await models.list()).filter(({ id }) => id.endsWith('?own'));
-    const [{ id }] = await own();
-    const verified = await models.verify(id);
-    await models.delete(id);
-    const left = await own();
-    await models.close();
-    return { results, id, verified, left };
-  }, COMPLETION);
+  // Not the file that the page itself stores: under any address that is one model.
+  const site = await serveModels({ '/own.gguf': { bytes: readFileSync(writeSmallModel()) } });
+  const found = await inPage(
+    async ({ model, completion }) => {
+      const { createEngine: create, openModelStore } = await import('/nibble/index.js');
+      const models = await openModelStore();
+      const results = [];
+      for (const store of [null, 'opfs', 'opfs', undefined, undefined]) {
+        const engine = await create({ model, store });
+        const { text } = await engine.complete(completion).result;
+        results.push({ text, storage: engine.info.storage, milliseconds: engine.info.loadMilliseconds });
+        await engine.unload();
+      }
+      const own = async () => (await models.list()).filter(({ id }) => id.endsWith('own.gguf'));
+      const [{ id }] = await own();
+      const verified = await models.verify(id);
+      await models.delete(id);
+      const left = await own();
+      await models.close();
+      return { results, id, verified, left };
+    },
+    { model: `${site.url}own.gguf`, completion: COMPLETION },
+  ).finally(site.close);
   const states = found.results.map(({ storage }) => [storage.kind, storage.state]);
   assert.deepEqual(states, [
     [null, 'none'],
@@ -113,7 +117,7 @@ test('a model from an address is kept in IndexedDB unless told otherwise, and co
     assert.equal(text, found.results[0].text);
     assert.equal(storage.problem, null);
   }
-  assert.match(found.id, /^url:http.*nibble-tiny\.gguf\?own$/);
+  assert.match(found.id, /^url:http.*\/own\.gguf$/);
   assert.deepEqual(found.verified.damaged, []);
   assert.deepEqual(found.left, []);
 });
@@ -121,7 +125,6 @@ test('a model from an address is kept in IndexedDB unless told otherwise, and co
 test('relaxed and plain builds give equal logits, bit for bit', async () => {
   // In Node 20 only one of the two runs, so the browser compares them; a random model's logits are all different.
   const path = writeSmallModel();
-  const { readFileSync } = await import('node:fs');
   const bytes = [...readFileSync(path)];
   const logits = await inPage(async (model) => {
     const { createEngine: create } = await import('/nibble/index.js');

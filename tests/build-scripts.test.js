@@ -114,3 +114,24 @@ test('files below a folder are listed in order, hidden ones and installed packag
     ['a.c', 'b/2.c'],
   );
 });
+
+describe('the scripts that measure and generate', () => {
+  const PROGRAMS = filesBelow(['tests'], (path) => path.endsWith('.js')).filter((path) => {
+    const text = readFileSync(path, 'utf8');
+    return text.startsWith('#!') && /\b(parseArgs|readOptions)\(/.test(text);
+  });
+
+  test('are found', () => assert.ok(PROGRAMS.length > 8));
+
+  for (const path of PROGRAMS)
+    test(`${relative(ROOT, path)} says in a sentence that it does not know an option, and how it is used`, async () => {
+      const { status, stderr } = spawnSync(process.execPath, [path, '--nonsense'], {
+        encoding: 'utf8',
+        timeout: 60_000,
+      });
+      assert.notEqual(status, 0);
+      assert.match(stderr, /--nonsense/);
+      assert.match(stderr, /node tests\/|--help" tells/);
+      assert.doesNotMatch(stderr, /^\s+at /m);
+    });
+});

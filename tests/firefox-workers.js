@@ -10,7 +10,7 @@ import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { parseArgs } from 'node:util';
+import { readOptions } from '../wasm/shell.js';
 import { ChildProcess } from './child-process.js';
 import { openFirefox, requireFirefox } from './firefox.js';
 
@@ -45,7 +45,7 @@ const PAGE = `<!doctype html><title>Workers</title><script type="module">
   location.reload();
 </script>`;
 
-const { values } = parseArgs({ options: { seconds: { type: 'string', default: '60' }, alone: { type: 'boolean' } } });
+const { values } = readOptions({ options: { seconds: { type: 'string', default: '60' }, alone: { type: 'boolean' } } });
 const reports = new Map();
 const server = createServer(({ url }, response) => {
   const [path, report] = url.split('?');

@@ -10,8 +10,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { parseArgs } from 'node:util';
 import { openModelStore } from '../js/index.node.js';
+import { readOptions } from '../wasm/shell.js';
 import { serveBenchmark } from './bench/server.js';
 import { openChromium } from './chromium.js';
 import { crashPage, killBrowser } from './killing.js';
@@ -261,7 +261,7 @@ export async function killImports(kind, { runs, chunkBytes, onRun = () => {} }) 
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  const { values } = parseArgs({
+  const { values } = readOptions({
     options: {
       runs: { type: 'string', default: '1000' },
       store: { type: 'string', default: 'folder' },

@@ -444,6 +444,7 @@ describe('sources', () => {
       ['ArrayBuffer', content.buffer, content, content.length, 'model'],
       ['Uint8Array', middle, middle, middle.length, 'model'],
       ['stream', stream([content.subarray(0, 10), content.subarray(10)]), content, null, 'model'],
+      ['Response', await fetch(`${origin}/models/a%20b.gguf`), content, null, 'a b.gguf'],
       ['stream with a size', { stream: stream([content]), size: 1e7, name: 'm' }, content, 1e7, 'm'],
       ['nothing', new Uint8Array(0), new Uint8Array(0), 0, 'model'],
     ];
@@ -477,6 +478,15 @@ describe('sources', () => {
     }
     for (const model of [undefined, null, '', 5, {}, { stream: stream([]), size: -1 }]) {
       await assert.rejects(readAll(model), code('INVALID_ARGUMENT'));
+    }
+    const read = new Response(content);
+    await read.arrayBuffer();
+    for (const [response, reason] of [
+      [await fetch(`${origin}/absent`), /has status 404/],
+      [read, /was read already/],
+      [new Response(null), /has no body/],
+    ]) {
+      await assert.rejects(readAll(response), (error) => code('INVALID_ARGUMENT')(error) && reason.test(error.message));
     }
   });
 

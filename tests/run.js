@@ -5,7 +5,6 @@ import { spawn } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { constants, setPriority, tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
-import { parseArgs } from 'node:util';
 import { bundle } from '../js/bundle.js';
 import {
   BuildError,
@@ -14,6 +13,7 @@ import {
   main,
   PROCESSORS,
   ROOT,
+  readOptions,
   requireCmake,
   requireCompiler,
   requireNode,
@@ -63,7 +63,7 @@ const STEPS = {
   node: { perform: testNode },
 };
 
-const { values } = parseArgs({ options: { only: { type: 'string' }, fix: { type: 'boolean' } } });
+const { values } = readOptions({ options: { only: { type: 'string' }, fix: { type: 'boolean' } } });
 
 await main(async () => {
   requireNode();

@@ -6,7 +6,7 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { parseArgs } from 'node:util';
+import { readOptions } from '../wasm/shell.js';
 import { writeGguf } from './gguf-writer.js';
 import { loadLlama } from './llama.js';
 import { temporaryFolder } from './small-model.js';
@@ -23,7 +23,7 @@ async function idsOf(llama, modelPath) {
   return found;
 }
 
-const { values } = parseArgs({ options: { llama: { type: 'string' } } });
+const { values } = readOptions({ options: { llama: { type: 'string' } } });
 const { llama, version } = await loadLlama(values.llama);
 const folder = temporaryFolder();
 // Names that split alike have one record.

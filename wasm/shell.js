@@ -6,6 +6,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, wri
 import { availableParallelism } from 'node:os';
 import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
 import { gzipSync } from 'node:zlib';
 
 export const ROOT = fileURLToPath(new URL('..', import.meta.url));
@@ -173,6 +174,36 @@ export async function main(action) {
     console.error(error.message);
     process.exitCode = 1;
   }
+}
+
+/**
+ * The options of the script that was started, by parseArgs() of Node. --help tells how it is used, which is what its
+ * first comment says, and a wrong option is told with that: the process ends then, with exit code 0 or 1.
+ * @param {import('node:util').ParseArgsConfig} config
+ */
+export function readOptions(config) {
+  const use = heading(process.argv[1]);
+  if (process.argv.slice(2).includes('--help')) {
+    console.log(use);
+    process.exit(0);
+  }
+  try {
+    return parseArgs(config);
+  } catch (error) {
+    console.error(`${error.message.split('. ')[0].replace(/\.$/, '')}.\n${use}`);
+    process.exit(1);
+  }
+}
+
+/** The comment that a script begins with, behind the line for the shell. */
+function heading(path) {
+  const lines = readFileSync(path, 'utf8').split('\n');
+  const start = lines[0].startsWith('#!') ? 1 : 0;
+  const end = lines.findIndex((line, place) => place >= start && !line.startsWith('//'));
+  return lines
+    .slice(start, end)
+    .join('\n')
+    .replaceAll(/^\/\/ ?/gm, '');
 }
 
 /** Whether a module (its import.meta.url) is the script that was started. */

@@ -8,9 +8,8 @@ import { once } from 'node:events';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { parseArgs } from 'node:util';
 import * as library from '../../js/index.node.js';
-import { isMain, main } from '../../wasm/shell.js';
+import { isMain, main, readOptions } from '../../wasm/shell.js';
 import { openChromium } from '../chromium.js';
 import { busyProcessors, loadAverage, machineFacts, modelFacts, sourceFacts } from './machine.js';
 import { summary } from './statistics.js';
@@ -99,7 +98,7 @@ async function measurePlace(place, server, { rounds, ...options }) {
 }
 
 async function command() {
-  const { values } = parseArgs({
+  const { values } = readOptions({
     options: {
       model: { type: 'string' },
       rate: { type: 'string', default: '35' },

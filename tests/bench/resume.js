@@ -5,9 +5,8 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { parseArgs } from 'node:util';
 import * as library from '../../js/index.node.js';
-import { isMain, main } from '../../wasm/shell.js';
+import { isMain, main, readOptions } from '../../wasm/shell.js';
 import { openChromium } from '../chromium.js';
 import { temporaryFolder } from '../small-model.js';
 import { busyProcessors, loadAverage, machineFacts, modelFacts, sourceFacts } from './machine.js';
@@ -139,7 +138,7 @@ const listOf = (name, text, known) => {
 };
 
 async function command() {
-  const { values } = parseArgs({
+  const { values } = readOptions({
     options: {
       model: { type: 'string' },
       tokens: { type: 'string', default: '2000' },

@@ -3,8 +3,7 @@
 // flight and workers. usage: node tests/bench/storage.js [--megabytes 512] [--rounds 3] [--seconds 270] [--out FILE]
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { parseArgs } from 'node:util';
-import { isMain, main } from '../../wasm/shell.js';
+import { isMain, main, readOptions } from '../../wasm/shell.js';
 import { openWorkerPages } from '../store-page.js';
 import { busyProcessors, loadAverage, machineFacts, sourceFacts } from './machine.js';
 import { summary } from './statistics.js';
@@ -93,7 +92,7 @@ export async function measureStorage({ megabytes, rounds, seconds, sizes = SIZES
 }
 
 async function command() {
-  const { values } = parseArgs({
+  const { values } = readOptions({
     options: {
       megabytes: { type: 'string', default: '512' },
       rounds: { type: 'string', default: '3' },

@@ -13,9 +13,8 @@ import { spawn } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { parseArgs } from 'node:util';
 import * as library from '../../js/index.node.js';
-import { isMain, main } from '../../wasm/shell.js';
+import { isMain, main, readOptions } from '../../wasm/shell.js';
 import { openChromium } from '../chromium.js';
 import { temporaryFolder } from '../small-model.js';
 import { busyProcessors, loadAverage, machineFacts, modelFacts, sourceFacts } from './machine.js';
@@ -129,7 +128,7 @@ function row({ place, turns, prefillTokensPerSecond, budget }) {
 const HEAD = ['place', 'store, GB/s', 'tok/s', 'share of what that allows', 'prompt, tok/s', 'read a token, MB'];
 
 async function command() {
-  const { values } = parseArgs({
+  const { values } = readOptions({
     options: {
       model: { type: 'string' },
       budget: { type: 'string', default: '1e9' },

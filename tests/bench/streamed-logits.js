@@ -9,9 +9,8 @@ import { createHash } from 'node:crypto';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { parseArgs } from 'node:util';
 import * as library from '../../js/index.node.js';
-import { BuildError, isMain, main, PROCESSORS, ROOT, run } from '../../wasm/shell.js';
+import { BuildError, isMain, main, PROCESSORS, ROOT, readOptions, run } from '../../wasm/shell.js';
 import { openChromium } from '../chromium.js';
 import { temporaryFolder } from '../small-model.js';
 import { machineFacts, modelFacts, sourceFacts } from './machine.js';
@@ -94,7 +93,7 @@ function describe({ place, hashes, kernelSet, memory, budget, tokensPerSecond })
 }
 
 async function command() {
-  const { values } = parseArgs({
+  const { values } = readOptions({
     options: {
       model: { type: 'string' },
       budget: { type: 'string', default: '1e9' },

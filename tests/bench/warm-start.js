@@ -5,9 +5,8 @@
 import { copyFileSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { parseArgs } from 'node:util';
 import { buildLibrary } from '../../js/bundle.js';
-import { isMain, main } from '../../wasm/shell.js';
+import { isMain, main, readOptions } from '../../wasm/shell.js';
 import { openChromium } from '../chromium.js';
 import { temporaryFolder } from '../small-model.js';
 import { bundleForWorker } from '../store-page.js';
@@ -148,7 +147,7 @@ function row({ kind, samples, ratios, streamRatios, checkRatios }) {
 }
 
 async function command() {
-  const { values } = parseArgs({
+  const { values } = readOptions({
     options: {
       model: { type: 'string' },
       rounds: { type: 'string', default: '5' },

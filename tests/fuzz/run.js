@@ -4,13 +4,12 @@
 // usage: node tests/fuzz/run.js [NAME...] [--runs N | --hours H] [--seed S] [--from INDEX]
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { parseArgs } from 'node:util';
-import { main, ROOT } from '../../wasm/shell.js';
+import { main, ROOT, readOptions } from '../../wasm/shell.js';
 import { fuzz } from './fuzz.js';
 import { FUZZERS } from './fuzzers.js';
 import { buildTargets, FINDINGS } from './native.js';
 
-const { values, positionals } = parseArgs({
+const { values, positionals } = readOptions({
   allowPositionals: true,
   options: {
     runs: { type: 'string' },
