@@ -58,9 +58,9 @@ export async function isSame(opening, record) {
   });
 }
 
-/** Whether a download failed since the file has another size now. */
+/** Whether a download failed since the file has another size now, or has weights that would never have been stored. */
 const isOther = ({ code, details }) =>
-  code === 'DOWNLOAD_CHANGED' || (code === 'DOWNLOAD_FAILED' && details?.status === 416);
+  ['DOWNLOAD_CHANGED', 'MODEL_BAD_TENSOR'].includes(code) || (code === 'DOWNLOAD_FAILED' && details?.status === 416);
 
 async function withHeader(opening, record, use) {
   const header = await storedHeader({ ...opening, ahead: null }, record);

@@ -1,7 +1,7 @@
 // Stored models as callers meet them: createEngine() with a store, openModelStore(), and what either refuses.
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { after, before, beforeEach, describe, test } from 'node:test';
 import { createEngine, describeModel, NibbleError, openModelStore } from '../js/index.node.js';
 import { openFolder } from '../js/store-folder.node.js';
@@ -192,7 +192,7 @@ describe('a ModelStore', () => {
     const { tensors } = await describeModel(path);
     const last = tensors.filter(({ type }) => type === 'Q4_0').sort((a, b) => b.offset - a.offset)[0];
     spoilt.writeUInt16LE(0x7e00, last.offset + last.bytes - 18);
-    const file = join(temporaryFolder(), 'spoilt.gguf');
+    const file = join(dirname(path), 'spoilt.gguf');
     writeFileSync(file, spoilt);
     const refused = (error) =>
       code('MODEL_BAD_TENSOR')(error) && error.message.includes(`The tensor ${last.name} (Q4_0) has a scale`);
@@ -202,6 +202,16 @@ describe('a ModelStore', () => {
     await assert.rejects(load({ model: file }), refused);
     assert.deepEqual(await models.list(), []);
     assert.equal(chunksStored(), 0);
+    // Where a server has it in place of what is stored, that is another file.
+    try {
+      server.etag = 'W/"weak"';
+      await models.import(server.url);
+      assert.equal((await models.check(id)).isNewer, false);
+      server.bytes = spoilt;
+      assert.equal((await models.check(id)).isNewer, true);
+    } finally {
+      Object.assign(server, { bytes, etag: '"one"' });
+    }
   });
 
   test('imports, lists, verifies, renames and deletes', async () => {
