@@ -28,7 +28,8 @@ function badMessages(found) {
 export function checkMessages(messages, template) {
   if (!Array.isArray(messages)) badMessages(`The messages are ${messages === null ? 'null' : `a ${typeof messages}`}`);
   if (messages.length === 0) badMessages('The list of messages is empty');
-  messages.forEach((message, index) => {
+  // forEach() would leave out the holes of a list.
+  Array.from(messages).forEach((message, index) => {
     const name = `Message ${index + 1}`;
     if (message === null || typeof message !== 'object') badMessages(`${name} is not an object`);
     if (typeof message.role !== 'string' || message.role === '') badMessages(`${name} has no role`);

@@ -104,6 +104,12 @@ test('what is said in a chat without a template is text, too', () => {
   );
 });
 
+test('a hole in the list of messages is no message', () => {
+  const hollow = [{ role: 'user', content: 'a' }];
+  hollow[2] = { role: 'user', content: 'b' };
+  assert.throws(() => render('x', hollow), { code: 'CHAT_BAD_MESSAGES', message: /Message 2 is not an object/ });
+});
+
 test('gives a template the shape of content that it reads', () => {
   const text = [{ role: 'user', content: 'a' }];
   const parts = [{ role: 'user', content: [{ type: 'text', text: 'a' }] }];
