@@ -8,6 +8,7 @@ import { test } from 'node:test';
 import { entropy, kl, logSoftmax } from './divergence.js';
 import { GOLDEN_MODELS, goldenBytes, goldenReference, goldenTokens, LENGTHS, readGolden } from './golden-models.js';
 import { referenceLogits } from './reference-forward.js';
+import { FORMATS } from './weight-formats.js';
 
 const names = Object.keys(GOLDEN_MODELS);
 const folder = new URL('golden/', import.meta.url);
@@ -61,6 +62,18 @@ for (const name of names) {
     }
   });
 }
+
+test('every weight type is an embedding, an output and a matrix of a block in a golden model of llama.cpp', () => {
+  const held = { block: new Set(), embedding: new Set(), output: new Set() };
+  for (const { types } of Object.values(GOLDEN_MODELS).filter(({ source }) => source === 'llama.cpp')) {
+    for (const type of [types.block].flat()) held.block.add(type);
+    held.embedding.add(types.embedding);
+    held.output.add(types.output ?? types.embedding);
+  }
+  for (const [role, types] of Object.entries(held)) {
+    assert.deepEqual([...types].sort(), Object.keys(FORMATS).sort(), role);
+  }
+});
 
 function divergenceWhen(name, key, value) {
   const model = goldenReference(name);

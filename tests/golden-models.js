@@ -5,6 +5,7 @@
 import { readFileSync } from 'node:fs';
 import { dequantize } from './dequantize.js';
 import { ggufBytes, writeGguf } from './gguf-writer.js';
+import { TYPE_MODELS } from './golden-types.js';
 import { QUANTIZABLE, quantize } from './quantize.js';
 import { blockShaper } from './random-blocks.js';
 import { deviation, metadata, tensors } from './random-model.js';
@@ -154,6 +155,7 @@ export const GOLDEN_MODELS = {
     types: { block: 'q8_0', embedding: 'q8_0', output: 'q8_0' },
     shape: { ...base, width: 128, heads: 2, kvHeads: 2, headSize: 64, ropeSize: 32, ffn: 160, vocabulary: 342 },
   },
+  ...TYPE_MODELS,
 };
 
 for (const [name, model] of Object.entries(GOLDEN_MODELS)) model.shape.name = name;
