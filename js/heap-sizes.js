@@ -17,6 +17,9 @@ const TENSOR_BYTES = 160;
 const STAGINGS = 4;
 const LATER_STAGINGS = 2;
 
+// Products of each weight type that the model has, by which the kernels are verified, and those that they are measured by.
+const VERIFYING_BYTES = 1 << 20;
+
 /** What an engine takes beside what the core counts: its threads' stacks, and what bytes go through. */
 export const besidesBytes = (threads) => threads * THREAD_BYTES + LATER_STAGINGS * STAGING_BYTES;
 
@@ -25,4 +28,8 @@ export const besidesBytes = (threads) => threads * THREAD_BYTES + LATER_STAGINGS
  * @param {{ headerBytes: number, pairs: number, tensors: number }} of
  */
 export const loadingBytes = ({ headerBytes, pairs, tensors }) =>
-  headerBytes + pairs * PAIR_BYTES + tensors * TENSOR_BYTES + (STAGINGS - LATER_STAGINGS) * STAGING_BYTES;
+  headerBytes +
+  pairs * PAIR_BYTES +
+  tensors * TENSOR_BYTES +
+  VERIFYING_BYTES +
+  (STAGINGS - LATER_STAGINGS) * STAGING_BYTES;

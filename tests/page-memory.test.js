@@ -98,7 +98,7 @@ describe('the page', () => {
       const { page } = opened;
       await driver.converse(page, 'Hello');
       await page.locator('#open-details').click();
-      const memory = page.locator('#details-list > div', { hasText: 'Memory' });
+      const memory = page.locator('#details-list > div').filter({ has: page.getByText('Memory', { exact: true }) });
       const [, amount, unit] = /context (\d+(?:\.\d)?) (k?B)/.exec(await memory.innerText());
       sizes.push(Number(amount) * (unit === 'kB' ? 1000 : 1));
       await opened.close();

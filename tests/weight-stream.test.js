@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { before, describe, test } from 'node:test';
 import { createEngine, describeModel, openModelStore } from '../js/index.node.js';
 import { GOLDEN_MODELS, goldenBytes, readGolden } from './golden-models.js';
+import { TYPE_MODELS } from './golden-types.js';
 import { SMALL_SHAPE, temporaryFolder, writeSmallModel } from './small-model.js';
 
 const code = (name) => (error) => error.code === name && /\.$/.test(error.message);
@@ -57,7 +58,10 @@ async function withEngine(options, use) {
   }
 }
 
-for (const name of Object.keys(GOLDEN_MODELS)) {
+// Of the weight types, which the kernels' tests compare one by one, some of each make.
+const STREAMED = ['q4_k-tied', 'q6_k-tied', 'nvfp4-q2_0', 'iq3_s-tied', 'q1_0-tied'];
+
+for (const name of Object.keys(GOLDEN_MODELS).filter((name) => !TYPE_MODELS[name] || STREAMED.includes(name))) {
   test(`${name}: streamed weights compute the same to the last bit`, async () => {
     const model = goldenBytes(name);
     const { tokens } = readGolden(name).sequences.at(-2);
