@@ -95,9 +95,10 @@ static int chunk_count(const Run *run, const Matrix *matrix, int tokens) {
   return (tile_count(matrix) + tiles - 1) / tiles;
 }
 
-static void multiply_chunk(const Run *run, const Product *product, const Activations *input, int chunk) {
+// `tiles` of a product's matrix from tile `first` on, or as many of them as there are.
+static void multiply_tiles(const Run *run, const Product *product, const Activations *input, int first, int tiles) {
   const Matrix *matrix = product->matrix;
-  const int tiles = chunk_tiles(run, matrix, input->tokens), first = chunk * tiles, left = tile_count(matrix) - first;
+  const int left = tile_count(matrix) - first;
   MatmulKernel *const streams = run->kernels->matmul_streams[matrix->kind];
   const bool streamed = streams != NULL && run->tile_streams > 1 && input->tokens == 1;
   MatmulKernel *const matmul = streamed ? streams : run->kernels->matmul[matrix->kind];
@@ -115,7 +116,8 @@ static void multiply(Run *run, int thread, ProfileOperation operation, const Act
     const Product *product = products;
     while (chunk >= chunk_count(run, product->matrix, input->tokens))
       chunk -= chunk_count(run, product++->matrix, input->tokens);
-    multiply_chunk(run, product, input, chunk);
+    const int tiles = chunk_tiles(run, product->matrix, input->tokens);
+    multiply_tiles(run, product, input, chunk * tiles, tiles);
   }
   run_finish_step(run, thread, operation);
 }
@@ -189,13 +191,13 @@ static void attention(Run *run, const Block *block, int layer, int from, int thr
 }
 
 // Multiplies gate and up in a chunk of rows (a block of the next product's input), and packs it while it is in the
-// cache.
+// cache. The rows are the same of both, whose chunks would differ where their kinds do: gate's count.
 static void hidden_chunk(const Run *run, const Block *block, const Activations *input, int chunk, uint8_t *packed) {
   const int stride = run->forward_stride, count = input->tokens;
-  const int most = chunk_tiles(run, &block->gate, count) * TILE_ROWS, first = chunk * most;
+  const int tiles = chunk_tiles(run, &block->gate, count), most = tiles * TILE_ROWS, first = chunk * most;
   const int rows = stride - first < most ? stride - first : most;
-  multiply_chunk(run, &(Product){&block->gate, run->gate, stride, false}, input, chunk);
-  multiply_chunk(run, &(Product){&block->up, run->up, stride, false}, input, chunk);
+  multiply_tiles(run, &(Product){&block->gate, run->gate, stride, false}, input, chunk * tiles, tiles);
+  multiply_tiles(run, &(Product){&block->up, run->up, stride, false}, input, chunk * tiles, tiles);
   float *gate = run->gate + first, *up = run->up + first;
   for (int t = 0; t < count; t++)
     run->kernels->swiglu(gate + (size_t)t * (size_t)stride, up + (size_t)t * (size_t)stride, rows);

@@ -15,20 +15,25 @@ enum { LENGTH = 6 };
 static const TinyConfig config_of_type = {
     .width = 256, .feed_forward = 512, .heads = 4, .kv_heads = 2, .vocabulary = 43};
 
-static void compare(Check *check, const TinyModel *model, const char *what, bool exact, double tolerance) {
+static void compare_as(Check *check, const TinyConfig *config, const TinyModel *model, const char *what, bool exact,
+                       double tolerance) {
   Rig rig;
   NibbleOptions options = tiny_options();
   options.exact = exact;
   rig_open(check, &rig, model, &options, 999);
   int32_t text[LENGTH];
   fill_text(text, LENGTH, rig.vocabulary);
-  double *expected = plain_forward(&rig.tiny.gguf, rig.tiny.file.bytes, &config_of_type, text, LENGTH);
+  double *expected = plain_forward(&rig.tiny.gguf, rig.tiny.file.bytes, config, text, LENGTH);
   append(check, rig.session, text, LENGTH);
   const double share = error_share(nibble_session_logits(rig.session),
                                    expected + (size_t)(LENGTH - 1) * (size_t)rig.vocabulary, rig.vocabulary);
   if (!CHECK(share < tolerance)) printf("  %s: %g\n", what, share);
   free(expected);
   rig_close(&rig);
+}
+
+static void compare(Check *check, const TinyModel *model, const char *what, bool exact, double tolerance) {
+  compare_as(check, &config_of_type, model, what, exact, tolerance);
 }
 
 TEST(everyTypeComputesTheFormulas) {
@@ -38,6 +43,25 @@ TEST(everyTypeComputesTheFormulas) {
     const TinyModel model = tiny_model(&config);
     compare(check, &model, quant_format(config.type)->name, true, 2e-5);
     compare(check, &model, quant_format(config.type)->name, false, 0.06);
+  }
+}
+
+// Gate and up are multiplied together, run of rows by run of rows. One token's product takes longer runs of small
+// types, where a matrix has rows enough for that.
+TEST(gateAndUpMayBeOfDifferentTypes) {
+  static const uint32_t types[] = {GGML_Q1_0, GGML_Q2_0, GGML_TQ1_0, GGML_Q8_0};
+  enum { TYPES = sizeof types / sizeof *types };
+  TinyConfig config = config_of_type;
+  config.blocks = 1;
+  config.feed_forward = 4096;
+  for (int pair = 0; pair < TYPES * TYPES; pair++) {
+    const uint32_t gate = types[pair / TYPES], up = types[pair % TYPES];
+    TinyModel model = tiny_model(&config);
+    tiny_tensor(&model, "blk.0.ffn_gate.weight")->type = gate;
+    tiny_tensor(&model, "blk.0.ffn_up.weight")->type = up;
+    char what[64];
+    snprintf(what, sizeof what, "%s with %s", quant_format(gate)->name, quant_format(up)->name);
+    compare_as(check, &config, &model, what, true, 2e-5);
   }
 }
 
@@ -166,6 +190,7 @@ TEST(tellsWhatEveryTypeBecomes) {
 int main(void) {
   Check check = {0};
   RUN(&check, everyTypeComputesTheFormulas);
+  RUN(&check, gateAndUpMayBeOfDifferentTypes);
   RUN(&check, normsMayBeOfEveryType);
   RUN(&check, refusesScalesThatAreInfiniteOrNoNumbers);
   RUN(&check, tellsWhatEveryTypeBecomes);
