@@ -34,7 +34,8 @@ static bool next_page(Walk *walk, const LayerShift *shift, int drop, int count) 
   walk->first = walk->page * KV_PAGE_TOKENS > shift->begin ? walk->page * KV_PAGE_TOKENS : shift->begin;
   walk->end = (walk->page + 1) * KV_PAGE_TOKENS < shift->end ? (walk->page + 1) * KV_PAGE_TOKENS : shift->end;
   walk->given = walk->end == shift->end ? count : page_of(walk->end + drop);
-  return walk->first < walk->end;
+  // Where nothing is moved, the page that the next token goes to has to be there all the same.
+  return walk->first < walk->end || (walk->first == shift->begin && shift->begin % KV_PAGE_TOKENS != 0);
 }
 
 // Adds to *taken the pages that the layer's shift takes from the pool and gives back, and keeps the most of it.

@@ -182,11 +182,39 @@ TEST(a_shifted_session_is_saved_with_what_it_has) {
     }
 }
 
+// Where a token sees itself alone, a restored session has nothing to move: not even the page that the next token goes
+// to.
+TEST(a_window_of_one_token_can_be_shifted) {
+  const TinyConfig config = {
+      .width = 32, .feed_forward = 64, .heads = 2, .kv_heads = 2, .vocabulary = 50, .sliding_window = 1};
+  for (int total = 190; total < 195; total++)
+    for (int keep = 0; keep <= 64; keep += 32) {
+      const NibbleOptions options = options_of(total % 3);
+      Rig rig;
+      int32_t text[TEXT];
+      open_config(check, &rig, &config, &options);
+      fill_text(text, TEXT, rig.vocabulary);
+      append(check, rig.session, text, total);
+      const Image image = save(check, rig.session);
+      NibbleSession *again = restore(check, rig.engine, &image);
+      CHECK(nibble_session_shift(again, keep, 100, NULL) && nibble_session_shift(rig.session, keep, 100, NULL));
+      const Image shifted = save(check, again);
+      append(check, again, text, 3);
+      append(check, rig.session, text, 3);
+      CHECK(same_logits(again, nibble_session_logits(rig.session), rig.vocabulary));
+      free(image.bytes);
+      free(shifted.bytes);
+      nibble_session_free(again);
+      rig_close(&rig);
+    }
+}
+
 int main(void) {
   Check check = {0};
   RUN(&check, tokens_can_be_taken_back_behind_a_shift);
   RUN(&check, a_second_shift_gives_what_the_two_give_in_the_other_order);
   RUN(&check, a_full_context_under_a_budget_can_be_shifted_again_and_again);
   RUN(&check, a_shifted_session_is_saved_with_what_it_has);
+  RUN(&check, a_window_of_one_token_can_be_shifted);
   return check_finish(&check);
 }
