@@ -73,6 +73,8 @@ export async function runPass(runtime, call, weights, { signal, onPart } = {}) {
     }
   } finally {
     runtime.c._nibble_pass_finish(pass);
+    // The slot of a block that was called off.
+    weights.release();
   }
 }
 

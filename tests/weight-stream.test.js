@@ -145,6 +145,19 @@ describe('a model of which some blocks stay and some stream', () => {
     });
   });
 
+  test('prompts that are stopped between two blocks, again and again, leave it all its room to read weights into', async () => {
+    await withEngine(options({ memoryBudget: budgets[0] }), async (engine) => {
+      const session = await engine.createSession();
+      for (let time = 0; time < 20; time++) {
+        const controller = new AbortController();
+        const onProgress = (progress) => progress.tokens > 0 && controller.abort();
+        const stopped = session.sync([time, ...tokens.slice(1)], { signal: controller.signal, onProgress });
+        await assert.rejects(stopped, code('CANCELLED'));
+      }
+      assert.deepEqual(await computed(engine, tokens), expected);
+    });
+  });
+
   test('sessions and forks go their own ways', async () => {
     await withEngine(options(), async (engine) => {
       const session = await engine.createSession();
