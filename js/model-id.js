@@ -105,11 +105,16 @@ async function sampleOf(source) {
   return hash.digest('hex').slice(0, DIGITS);
 }
 
-/** The id of a newer file of an address. @param {string} url @param {import('./http-headers.js').Validators} validators */
-export async function versionId(url, { etag, lastModified, size }) {
+/**
+ * The id of a newer file of an address.
+ * @param {string} url
+ * @param {import('./http-headers.js').Validators} validators
+ * @param {string} [older] the id of the file that it is newer than, where validators do not tell the two from each other
+ */
+export async function versionId(url, { etag, lastModified, size }, older) {
   const hash = await createSHA256();
   hash.init();
-  hash.update(JSON.stringify([etag, lastModified, size]));
+  hash.update(JSON.stringify([etag, lastModified, size, ...(older === undefined ? [] : [older])]));
   return `url:${addressOf(url)}#${hash.digest('hex').slice(0, DIGITS)}`;
 }
 

@@ -46,10 +46,10 @@ async function isSameFile(opening, record, stored, found) {
  * @returns {Promise<string>} the id of what is there now
  */
 export async function fetchNewer(opening, record) {
-  const { isNewer, found } = await checkFile(opening, record);
+  const { isNewer, stored, found } = await checkFile(opening, record);
   if (!isNewer) return record.id;
   const { backend, descriptor, signal } = opening;
-  const id = await versionId(descriptor.url, found);
+  const id = await idOfNewer(descriptor.url, record.id, stored, found);
   const storage = { ...opening.storage, id };
   await withStored({ ...opening, id, storage, name: opening.name ?? record.name }, async ({ storage: made, load }) => {
     if (made.state !== 'stored') await load(null);
@@ -62,6 +62,12 @@ export async function fetchNewer(opening, record) {
   });
   await removeOlder(backend, record.id);
   return knownAs(backend, id);
+}
+
+/** Never the older one's: a server that tells little, or another thing each time, may tell of both the same. */
+async function idOfNewer(url, older, stored, found) {
+  const id = await versionId(url, found);
+  return id === older || sameVersion(stored, found) ? versionId(url, found, older) : id;
 }
 
 async function removeOlder(backend, id) {

@@ -455,6 +455,41 @@ describe('a newer file', () => {
     });
   });
 
+  test('takes the place of one that took another place, also where the server tells nothing of its files', async () => {
+    Object.assign(file, { etag: undefined, lastModified: undefined });
+    await load(url);
+    await withStore(async (models) => {
+      for (const bytes of [two, one, two]) {
+        file.bytes = bytes;
+        const { id } = await models.update((await models.list())[0].id);
+        const all = await models.list();
+        assert.deepEqual(
+          all.map((model) => [model.id, model.state]),
+          [[id, 'complete']],
+        );
+        assert.equal((await load(url)).tokens, await textOf(bytes));
+      }
+    });
+  });
+
+  test('of servers that each tell another ETag never takes its own place', async () => {
+    let turn = 0;
+    const mirrors = await serve({ '/m.gguf': () => ({ bytes: one, etag: `"node-${turn++ % 2}"` }) });
+    await withStore(async (models) => {
+      await models.import(`${mirrors.url}/m.gguf`);
+      for (let time = 0; time < 6; time++) {
+        // Either of them is asked first.
+        turn = time % 3;
+        const { id } = await models.update((await models.list())[0].id);
+        assert.deepEqual(
+          (await models.list()).map((model) => [model.id, model.state]),
+          [[id, 'complete']],
+        );
+      }
+    });
+    mirrors.close();
+  });
+
   test('with another ETag and date is none, where the bytes and the date are the same', async () => {
     const { id } = await load(url);
     file.etag = '"node-2"';
