@@ -41,8 +41,12 @@ function holdDatabase(name, post) {
     post({ lifeline: {} });
     return;
   }
-  // A connection that is asked to close, and does not, stays open.
-  request.onsuccess = () => post({ lifeline: { database: name } });
+  request.onsuccess = () => {
+    // A connection that is asked to close, and does not, stays open. One that nobody refers to and that listens to nothing
+    // is closed by the garbage collector.
+    request.result.addEventListener('versionchange', () => {});
+    post({ lifeline: { database: name } });
+  };
   request.onerror = (event) => {
     event.preventDefault();
     post({ lifeline: {} });

@@ -24,7 +24,8 @@ before(async () => {
   const modelPath = writeSmallModel(SHAPE);
   server = await serveBenchmark({ folders, modelPath });
   slow = await serveBenchmark({ folders, modelPath, bytesPerSecond: 4e6 });
-  browser = await openChromium({ args: [`--host-resolver-rules=MAP ${PLAIN_HOST} localhost`] });
+  const flags = ['--js-flags=--expose-gc', `--host-resolver-rules=MAP ${PLAIN_HOST} localhost`];
+  browser = await openChromium({ args: flags });
 });
 
 after(async () => {
@@ -271,6 +272,26 @@ test('over plain http, where no locks tell it, an end without any event is seen 
   });
   const { call, closed } = await look(page);
   assert.deepEqual([call.code, closed.code], ['WORKER_FAILED', 'WORKER_FAILED']);
+  await page.close();
+});
+
+test('over plain http, a worker that collects its garbage is not taken for one that has ended', async () => {
+  const page = await openPage(server.url.replace('localhost', PLAIN_HOST));
+  await load(page, server.modelUrl.replace('localhost', PLAIN_HOST));
+  for (let time = 0; time < 3; time++) {
+    await page.workers()[0].evaluate(() => self.gc());
+    // What the collector has closed is told before this is.
+    await page.evaluate(async () => {
+      const settled = (request) =>
+        new Promise((resolve, reject) => Object.assign(request, { onsuccess: resolve, onerror: reject }));
+      const opened = await settled(indexedDB.open('another'));
+      opened.target.result.close();
+      await settled(indexedDB.deleteDatabase('another'));
+    });
+  }
+  assert.equal(await page.evaluate(() => globalThis.whyClosed), 'not yet');
+  assert.ok((await page.evaluate(() => globalThis.engine.memory())).wasm > 0);
+  await page.evaluate(() => globalThis.engine.unload());
   await page.close();
 });
 
