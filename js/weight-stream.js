@@ -158,8 +158,9 @@ export class WeightStream {
     while (this.#queue.length > 0) await this.#drop(this.#queue.shift());
     this.turn.close();
     await this.#reader.close();
-    await this.#backend.close();
+    // A lock may lie in the store itself.
     await this.#release();
+    await this.#backend.close();
   }
 
   /** Starts to fill the slots that are free. */

@@ -13,6 +13,8 @@ import { SMALL_SHAPE, temporaryFolder, writeSmallModel } from './small-model.js'
 const LIBRARY = fileURLToPath(new URL('../build/web/', import.meta.url));
 const FILES = ['index.js', 'worker.js', 'nibble-relaxed.wasm', 'nibble-simd128.wasm'];
 const TOKENS = Array.from({ length: 70 }, (_, i) => (i * 37) % 256);
+// A page of it has no Web Locks: it is this machine, and not so by its name.
+const PLAIN_HOST = 'nibble.test';
 const DEEP = { ...SMALL_SHAPE, name: 'deep', layers: 12, width: 128, ffn: 512, heads: 8, tied: false };
 
 let browser;
@@ -37,7 +39,7 @@ before(async () => {
   const places = { folders: { '/app/': folder }, modelPath: path };
   isolated = await serveBenchmark(places);
   plain = await serveBenchmark({ ...places, isolated: false });
-  browser = await openChromium();
+  browser = await openChromium({ args: [`--host-resolver-rules=MAP ${PLAIN_HOST} localhost`] });
 });
 
 after(async () => {
@@ -156,3 +158,24 @@ for (const store of ['opfs', 'indexeddb']) {
     });
   });
 }
+
+test('over plain http, a model can be deleted as soon as the engine that read it is unloaded', async () => {
+  const [url, model] = [plain.url, plain.modelUrl].map((address) => address.replace('localhost', PLAIN_HOST));
+  const given = { model, store: 'indexeddb', memoryBudget: budgets.alone };
+  const found = await withPage(`${url}/app/index.html`, (page) =>
+    page.evaluate(async (options) => {
+      const { createEngine: create, openModelStore } = await import(new URL('index.js', location.href).href);
+      const engine = await create(options);
+      const models = await openModelStore({ store: options.store });
+      const deleting = () =>
+        models.delete(engine.info.storage.id).then(
+          () => null,
+          ({ code }) => code,
+        );
+      const during = await deleting();
+      await engine.unload();
+      return ['locks' in navigator, engine.info.budget.streams, during, await deleting()];
+    }, given),
+  );
+  assert.deepEqual(found, [false, true, 'STORE_BUSY', null]);
+});
