@@ -56,11 +56,13 @@ export class Downloads {
     const store = this.#store();
     // Where there is no store, that is told as any other failure of a download is.
     const id = await store.then((opened) => opened.idOf(model)).catch(() => model.href ?? model.name);
+    // Of a stored model, what comes is a newer file.
+    const wasWhole = await store.then((opened) => opened.has(id)).catch(() => false);
     if (this.get(id)?.state === 'running') return;
     const controller = new AbortController();
     const download = { id, model, name, sha256, state: 'running', progress: null, problem: null };
     Object.assign(download, { isPausing: false, isWaiting: false });
-    const entry = { download, controller, store, ended: null };
+    const entry = { download, controller, store, wasWhole, ended: null };
     this.#running.set(id, entry);
     this.#onChange({ download, kind: 'begun' });
     entry.ended = this.#run(entry);
@@ -77,7 +79,7 @@ export class Downloads {
     await entry.ended;
   }
 
-  /** Stops, and drops what has come. @param {string} id */
+  /** Stops, and drops what has come; a model that was stored whole before stays. @param {string} id */
   async cancel(id) {
     const entry = this.#running.get(id);
     if (!entry) return;
@@ -85,7 +87,7 @@ export class Downloads {
     controller.abort(CANCELLED);
     await entry.ended;
     const store = await entry.store.catch(() => null);
-    await store?.delete(id);
+    if (store !== null) for (const part of await partsOf(store, entry)) await store.delete(part);
     this.#running.delete(id);
     this.#onChange({ download, kind: 'cancelled' });
   }
@@ -136,4 +138,11 @@ export class Downloads {
     const timer = setInterval(look, WAITING_MILLISECONDS / 4);
     return () => clearInterval(timer);
   }
+}
+
+/** The ids of what a download has brought: a part of a newer file has one of its own. */
+async function partsOf(store, { download: { id, model }, wasWhole }) {
+  if (!wasWhole) return [id];
+  const parts = (await store.list()).filter(({ state, source }) => state === 'importing' && source.url === model.href);
+  return parts.map((part) => part.id);
 }
