@@ -4,6 +4,7 @@
 
 import { BPE, ByteLevelPreTokenizer, SplitPreTokenizer } from '@huggingface/tokenizers';
 import { mergeWord } from './tokenizer-merge.js';
+import { TokenType } from './tokenizer-vocabulary.js';
 
 /** @typedef {import('./tokenizer-vocabulary.js').Vocabulary} Vocabulary */
 
@@ -131,10 +132,15 @@ const byteName = (byte) => `<0x${byte.toString(16).toUpperCase().padStart(2, '0'
  * @param {Vocabulary} vocabulary
  * @returns {(text: string, ids: number[]) => void} appends to ids
  */
-export function createSentencePieceModel({ pieces, scores, ids: special }) {
+export function createSentencePieceModel({ pieces, types, scores, ids: special }) {
   const rankOf = rankByScore(scores, pieces.length);
+  // What is left of a text to be merged is text, though its parts may make what a control token is written as.
+  const textId = (/** @type {string} */ piece) => {
+    const id = pieces.get(piece);
+    return id === undefined || types[id] === TokenType.CONTROL || types[id] === TokenType.UNKNOWN ? undefined : id;
+  };
   const bpe = new RankedBpe((left, right) => {
-    const id = pieces.get(left + right);
+    const id = textId(left + right);
     return id === undefined ? undefined : rankOf(id);
   }, pieces.longest);
   const splitWords = createWordSplitter(pieces);
@@ -148,7 +154,7 @@ export function createSentencePieceModel({ pieces, scores, ids: special }) {
 
   /** @param {string} piece @param {number[]} ids */
   function append(piece, ids) {
-    const id = pieces.get(piece);
+    const id = textId(piece);
     if (id !== undefined) ids.push(id);
     else {
       const spelt = Array.from(encoder.encode(piece), (byte) => byteIds[byte]);

@@ -143,6 +143,17 @@ test('white space is Unicode white space, not that of JavaScript', () => {
   assert.equal(whole('!\uFEFF!'), 5);
 });
 
+test('text never merges into a control token, whatever pieces its parts make', () => {
+  const pieces = ['▁', '<', 's', '>', '/', '<s', '</', '</s', 's>', '<u', 'u', 'n', 'k', '<un', '<unk'];
+  const tokenizer = createTokenizer(sentencePiece(pieces));
+  for (const text of ['<s>', 'a<s>b', '</s>', '<unk>', '<s></s>']) {
+    const ids = tokenizer.encode(text, { addSpecial: false, parseSpecial: false });
+    assert.ok(Math.min(...ids) >= 3, `${text}: ${ids}`);
+    assert.equal(tokenizer.decode(ids), text);
+  }
+  assert.deepEqual(tokenizer.encode('<s>', { addSpecial: false }), [1]);
+});
+
 test('reads special tokens in a text only when asked, user-defined ones always', () => {
   const special = ['<|im_start|>', '<|im_end|>', '<tool>'];
   const base = byteLevel([], special);
