@@ -122,7 +122,10 @@ export class Importer {
   async whileWaiting(next) {
     let begun = Promise.resolve();
     const save = () => {
-      if (this.#isDue()) begun = this.#writeChunk(this.#position, false);
+      if (!this.#isDue()) return;
+      begun = this.#writeChunk(this.#position, false);
+      // It is waited for below; until then nobody listens.
+      begun.catch(() => {});
     };
     const timer = setInterval(save, this.#saveEvery.milliseconds);
     try {

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { after, before, beforeEach, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { Importer } from '../js/importer.js';
 import { openMemory } from '../js/store-memory.js';
 import { writeSmallModel } from './small-model.js';
 import { createRig, serveFile, startRuntime } from './store-rig.js';
@@ -119,4 +120,42 @@ describe('a chunk that is not full yet', () => {
     const { state, chunks } = await record();
     assert.deepEqual([state, chunks[0].bytes], ['complete', packedBytes]);
   });
+});
+
+test('a store that fails while nothing comes ends the import with its error, and nothing else', async () => {
+  let fail;
+  const full = Object.assign(new Error('no room'), { code: 'STORE_FULL' });
+  const failing = {
+    put: async () => {},
+    writeChunk: () =>
+      new Promise((_, reject) => {
+        fail = () => reject(full);
+      }),
+  };
+  const packer = {
+    position: 0,
+    filePosition: 0,
+    seek: () => {},
+    *push(piece) {
+      packer.position += piece.length;
+      packer.filePosition += piece.length;
+      yield piece;
+    },
+  };
+  const manifest = { id: 'a', chunkBytes: CHUNK, packedBytes: CHUNK, chunks: [], sha256: null };
+  const parts = { backend: failing, runtime, packer, record: manifest, model: null, tail: null, problem: null };
+  const importer = new Importer({ ...parts, saveEvery: { bytes: 100, milliseconds: 1 } });
+  await importer.begin();
+  await sleep(5);
+  await importer.push(new Uint8Array(200), 0);
+  await importer.push(new Uint8Array(200), 200);
+  let arrive;
+  const next = new Promise((resolve) => {
+    arrive = resolve;
+  });
+  const waiting = importer.whileWaiting(next);
+  fail();
+  await sleep(50);
+  arrive(null);
+  await assert.rejects(waiting, full);
 });
