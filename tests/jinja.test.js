@@ -103,3 +103,10 @@ test('an error of the grammar names its line', () => {
     assert.throws(() => compile(template), { message: /line 3/ }, template);
   }
 });
+
+test('a million digits that are no number are soon known for none', () => {
+  const digits = `${'1'.repeat(1 << 20)}x`;
+  for (const filter of ['float', 'int']) assert.equal(run(`{{ said|${filter}(7) }}`, { said: digits }), '7');
+  for (const [text, number] of Object.entries({ '1.': '1.0', '.5': '0.5', '1.5e3': '1500.0', '1e': '7', '.': '7' }))
+    assert.equal(run('{{ said|float(7) }}', { said: text }), number, text);
+});

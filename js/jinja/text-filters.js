@@ -82,7 +82,7 @@ function parseWhole(digits, radix) {
 function parseFloatText(text) {
   const special = /^([-+]?)(inf|infinity|nan)$/i.exec(text);
   if (special !== null) return special[2].toLowerCase() === 'nan' ? NaN : Infinity * (special[1] === '-' ? -1 : 1);
-  return /^[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?$/i.test(text) ? Number(text) : null;
+  return /^[-+]?(?:\d+(?:\.\d*)?|\.\d+)(?:e[-+]?\d+)?$/i.test(text) ? Number(text) : null;
 }
 
 function toFloat(_, value, fallback) {
