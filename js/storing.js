@@ -78,6 +78,7 @@ async function resume(opening, record) {
   } catch (error) {
     packer?.close();
     header.close();
+    await source?.close();
     throw error;
   }
   packer.close();
