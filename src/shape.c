@@ -7,7 +7,13 @@
 #include "text.h"
 
 // Bounds that keep every product of two numbers far from overflow; no model comes near them.
-enum { LIMIT_SIZE = 1 << 20, LIMIT_BLOCKS = 1 << 12, LIMIT_CONTEXT = 1 << 28, LIMIT_REPEAT = 64 };
+enum {
+  LIMIT_SIZE = 1 << 20,
+  LIMIT_BLOCKS = 1 << 12,
+  LIMIT_CONTEXT = 1 << 28,
+  LIMIT_REPEAT = 64,
+  LIMIT_HEAD_SIZE = 1 << 12,
+};
 
 typedef struct {
   const Gguf *gguf;
@@ -27,14 +33,20 @@ static bool missing(const Reader *reader, const char *key) {
                      key, reader->prefix);
 }
 
-// An integer key in [low, high]; `fallback` where it is missing, or an error if that is negative.
+// An integer key in [low, high]; where it is missing `fallback`, which other keys may have made, so that the same
+// bounds hold for it, or an error if that is negative.
 static bool read_int(const Reader *reader, const char *suffix, int64_t low, int64_t high, int64_t fallback,
                      int *value) {
   char key[96];
   const GgufPair *pair = find(reader, suffix, key);
   if (pair == NULL) {
     *value = (int)fallback;
-    return fallback >= 0 || missing(reader, key);
+    if (fallback < 0) return missing(reader, key);
+    return (fallback >= low && fallback <= high) ||
+           nibble_fail(reader->error, NIBBLE_MODEL_BAD_KEY,
+                       "The metadata key %s is missing, and what the other keys make of it is %lld; a number from %lld "
+                       "to %lld was expected.",
+                       key, (long long)fallback, (long long)low, (long long)high);
   }
   uint64_t number = 0;
   if (pair->type == GGUF_ARRAY || !gguf_unsigned(pair, 0, &number))
@@ -77,7 +89,8 @@ static bool read_per_block(const Reader *reader, const char *suffix, int64_t hig
   return true;
 }
 
-// A finite number above `low` and up to `high`; `fallback` where the key is missing, or an error if that is NaN.
+// A finite number above `low` and up to `high`, as a float too, which may be its bound where a double is not yet;
+// `fallback` where the key is missing, or an error if that is NaN.
 static bool read_float(const Reader *reader, const char *suffix, double low, double high, double fallback,
                        float *value) {
   char key[96];
@@ -90,7 +103,7 @@ static bool read_float(const Reader *reader, const char *suffix, double low, dou
   if (pair->type == GGUF_ARRAY || !gguf_float(pair, 0, &number))
     return nibble_fail(reader->error, NIBBLE_MODEL_BAD_KEY, "The metadata key %s is of type %s; a number was expected.",
                        key, gguf_type_name(pair->type));
-  if (!(number > low && number <= high))
+  if (!(number > low && (float)number > (float)low && number <= high))
     return nibble_fail(reader->error, NIBBLE_MODEL_BAD_KEY,
                        "The metadata key %s is %g; a number above %g and up to %g was expected.", key, number, low,
                        high);
@@ -144,8 +157,9 @@ static bool read_rope(const Reader *reader, Shape *shape) {
   if (rope->scaling == ROPE_SCALING_NONE) rope->factor = 1;
   if (rope->dimensions % 2 == 0) return true;
   return nibble_fail(reader->error, NIBBLE_MODEL_BAD_KEY,
-                     "The metadata key %s.rope.dimension_count is %d; an even number was expected.", reader->prefix,
-                     rope->dimensions);
+                     "The model rotates %d of a head's dimensions (%s.rope.dimension_count, or all of them where it is "
+                     "missing); an even number was expected.",
+                     rope->dimensions, reader->prefix);
 }
 
 static bool read_heads(const Reader *reader, Shape *shape) {
@@ -163,8 +177,8 @@ static bool read_heads(const Reader *reader, Shape *shape) {
                        "the key %s, was expected.",
                        shape->width, shape->heads, key);
   int value_size;
-  if (!read_int(reader, "attention.key_length", 1, 4096, shape->width / shape->heads, &shape->head_size) ||
-      !read_int(reader, "attention.value_length", 1, 4096, shape->head_size, &value_size))
+  if (!read_int(reader, "attention.key_length", 1, LIMIT_HEAD_SIZE, shape->width / shape->heads, &shape->head_size) ||
+      !read_int(reader, "attention.value_length", 1, LIMIT_HEAD_SIZE, shape->head_size, &value_size))
     return false;
   if (shape->head_size > LIMIT_SIZE / shape->heads)
     return nibble_fail(reader->error, NIBBLE_MODEL_BAD_KEY,

@@ -227,6 +227,41 @@ TEST(refuses_heads_whose_sizes_overflow) {
   refuse_model(check, &model, "MODEL_BAD_KEY", "1048576");
 }
 
+// A file may leave numbers to be derived from others: they pass the checks that given ones pass.
+TEST(refuses_derived_numbers_as_it_refuses_given_ones) {
+  TinyModel model = tiny_model(&config);
+  tiny_set_u32(&model, "llama.embedding_length", 4097);
+  tiny_set_u32(&model, "llama.attention.head_count", 1);
+  tiny_set_u32(&model, "llama.attention.head_count_kv", 1);
+  refuse_model(check, &model, "MODEL_BAD_KEY", "llama.attention.key_length is missing");
+  refuse_model(check, &model, "MODEL_BAD_KEY", "is 4097; a number from 1 to 4096");
+  tiny_set_u32(&model, "llama.embedding_length", 4096);
+  refuse_model(check, &model, "MODEL_BAD_TENSOR", "call for 4096");
+  model = tiny_model(&config);
+  tiny_set_u32(&model, "llama.attention.head_count", 64);
+  refuse_model(check, &model, "MODEL_BAD_KEY", "llama.rope.dimension_count is missing");
+  model = tiny_model(&config);
+  tiny_set_u32(&model, "llama.embedding_length", 60);
+  refuse_model(check, &model, "MODEL_BAD_KEY", "rotates 15 of a head's dimensions");
+}
+
+// As floats, in which they are computed with: what a double tells apart from its bound may be the bound.
+TEST(refuses_numbers_that_are_out_of_range_once_they_are_floats) {
+  const char *const keys[] = {"llama.attention.layer_norm_rms_epsilon", "llama.rope.freq_base",
+                              "llama.rope.scale_linear", "llama.rope.scaling.factor",
+                              "llama.rope.scaling.original_context_length"};
+  for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
+    TinyModel model = tiny_model(&config);
+    tiny_set_f64(&model, keys[i], 1e-60);
+    refuse_model(check, &model, "MODEL_BAD_KEY", keys[i]);
+    refuse_model(check, &model, "MODEL_BAD_KEY", "is 1e-60");
+  }
+  TinyModel model = tiny_model(&config), wide = model;
+  tiny_set_f32(&model, "llama.rope.freq_base", 500);
+  tiny_set_f64(&wide, "llama.rope.freq_base", 500);
+  CHECK(alike(check, &wide, &model));
+}
+
 TEST(refuses_vocabularies_whose_logits_overflow) {
   TinyModel model = tiny_model(&config);
   TinyFile tiny;
@@ -380,6 +415,8 @@ int main(void) {
   RUN(&check, refuses_numbers_out_of_range);
   RUN(&check, refuses_more_blocks_than_there_are_tensors);
   RUN(&check, refuses_heads_whose_sizes_overflow);
+  RUN(&check, refuses_derived_numbers_as_it_refuses_given_ones);
+  RUN(&check, refuses_numbers_that_are_out_of_range_once_they_are_floats);
   RUN(&check, refuses_vocabularies_whose_logits_overflow);
   RUN(&check, refuses_keys_and_values_of_different_sizes);
   RUN(&check, refuses_a_tokenizer_of_another_size);

@@ -15,11 +15,11 @@ enum { TINY_PAIRS = 40, TINY_TENSORS = 64, TINY_ALIGNMENT = 32 };
 
 typedef struct {
   char key[64];
-  uint32_t type;     // GGUF_U32, GGUF_F32, GGUF_STRING, or GGUF_ARRAY: of `count` numbers, or of strings
+  uint32_t type;     // GGUF_U32, GGUF_F32, GGUF_F64, GGUF_STRING, or GGUF_ARRAY: of `count` numbers, or of strings
   uint32_t element;  // of an array
   uint64_t count;    // of an array
   uint32_t numbers[8];
-  float number;
+  double number;
   char text[32];
 } TinyPair;
 
@@ -69,6 +69,12 @@ static inline void tiny_set_u32(TinyModel *model, const char *key, uint32_t valu
 static inline void tiny_set_f32(TinyModel *model, const char *key, float value) {
   TinyPair *pair = tiny_pair(model, key);
   pair->type = GGUF_F32;
+  pair->number = value;
+}
+
+static inline void tiny_set_f64(TinyModel *model, const char *key, double value) {
+  TinyPair *pair = tiny_pair(model, key);
+  pair->type = GGUF_F64;
   pair->number = value;
 }
 
@@ -195,7 +201,11 @@ static inline void put_f32(Builder *file, float value) {
   put_u32(file, bits);
 }
 
-static inline void put_f16(Builder *file, float value) { put_integer(file, f32_to_f16(value), 2); }
+static inline void put_f64(Builder *file, double value) {
+  uint64_t bits;
+  memcpy(&bits, &value, sizeof bits);
+  put_integer(file, bits, sizeof bits);
+}
 
 // One block of weights of about `size`; zeros of a type that holds no weights.
 static inline void put_weights(Builder *file, uint32_t type, float size, uint64_t *state) {
@@ -235,7 +245,10 @@ static inline void put_tiny_pair(Builder *file, const TinyPair *pair) {
     put_pair_string(file, pair->key, pair->text);
   } else if (pair->type == GGUF_F32) {
     put_key(file, pair->key, GGUF_F32);
-    put_f32(file, pair->number);
+    put_f32(file, (float)pair->number);
+  } else if (pair->type == GGUF_F64) {
+    put_key(file, pair->key, GGUF_F64);
+    put_f64(file, pair->number);
   } else if (pair->type != GGUF_ARRAY) {
     put_key(file, pair->key, pair->type);
     put_u32(file, pair->numbers[0]);
