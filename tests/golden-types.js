@@ -53,8 +53,9 @@ const model = ([width, vocabulary, embedding, output, block, gains, seed = 1]) =
   },
 ];
 
-// llama.cpp runs every type above wherever a matrix stands. With norms that are not F32 it gives no answer (tried with
-// F16: the process hangs).
+// The records above are llama.cpp's. These are those of reference-forward.js, so they show that the engine reads such
+// norms as this project's own second opinion does, and not that another engine does: when they were made, llama.cpp hung
+// with norms of F16, and no other type was tried with it.
 const norms = {
   gains: { logits: 2.5 },
   seed: 2,

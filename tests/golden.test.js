@@ -1,5 +1,6 @@
-// The engine against native llama.cpp's recorded logits: exactly in the exact mode, and in the default mode as near as
-// llama.cpp's own default mode is. golden-models.js makes the models, golden-generate.js made the records.
+// The engine against recorded logits, native llama.cpp's or, where there are none, those of reference-forward.js:
+// exactly in the exact mode, and in the default mode as near as llama.cpp's own default mode is. golden-models.js makes
+// the models, golden-generate.js made the records.
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { setFlagsFromString } from 'node:v8';
@@ -49,8 +50,9 @@ function median(values) {
 }
 
 for (const name of Object.keys(GOLDEN_MODELS)) {
-  test(`${name}: the exact mode gives llama.cpp's probabilities`, async () => {
-    const golden = readGolden(name);
+  const golden = readGolden(name);
+  const whose = golden.source === 'llama.cpp' ? "llama.cpp's" : "the reference's";
+  test(`${name}: the exact mode gives ${whose} probabilities`, async () => {
     const found = await divergences(name, { exact: true });
     found.forEach((value, i) => {
       assert.ok(value <= EXACT_BAR, `${golden.sequences[i].tokens.length} tokens: KL ${value}`);
