@@ -12,7 +12,7 @@ enum {
   LEAST_CONTEXT = 512,  // that the engine chooses under a memory budget
   KV_SHARE = 4,         // of the budget, that the context which it chooses takes at most
   STREAM_SHARE = 32,    // of the budget, that the residual stream of a sweep takes at most
-  TOKEN_BYTES = 16,     // of a context: a token on the timeline; a token, a target and a score of a pass
+  TOKEN_BYTES = 16,     // of a context: a token on the timeline; a token, a target and a result of a pass
   PAGE_BESIDES = 80,    // of a page: its place in a table, and what aligning it costs
   SAMPLER_BYTES = 20,   // of an entry of the vocabulary
 };
@@ -105,6 +105,7 @@ static uint64_t session_bytes(const EnginePlan *plan, const Model *model) {
   if (plan->options.memory_budget == 0) return bytes;
   const uint64_t context = (uint64_t)plan->options.context_size, pages = kv_pages(plan);
   bytes += context * TOKEN_BYTES + pages * PAGE_BESIDES + (uint64_t)model->shape.vocabulary * SAMPLER_BYTES;
+  bytes += (uint64_t)plan->sizes.sweep * sizeof(Score);
   return bytes + logits * (1 + SCORED_TOKENS) + SAMPLES * SAMPLE_BYTES +
          ROWS_AT_ONCE * segment_embedding_tile(model, 0, &position);
 }

@@ -53,6 +53,13 @@ enum { SAMPLES = 4096, SAMPLE_BYTES = 64 };
 // Tokens whose logits are held at once when all of a text is scored, and whose embedding rows when those are read.
 enum { SCORED_TOKENS = 8, ROWS_AT_ONCE = 32 };
 
+// A token's logits as far as they were seen where the output streams: all pieces for the largest, and then all pieces
+// again for the sum, whose order is that of the vocabulary as in engine_log_probability().
+typedef struct {
+  float largest, target;
+  double sum;
+} Score;
+
 // The packed position of a sample.
 static inline uint64_t engine_sample_position(const Model *model, int index) {
   return model->packed_bytes / SAMPLE_BYTES * (uint64_t)index / SAMPLES * SAMPLE_BYTES;

@@ -12,13 +12,6 @@
 
 typedef enum { STAGE_ROWS, STAGE_BLOCKS, STAGE_OUTPUT, STAGE_DONE } Stage;
 
-// A token's logits as far as they were seen: all pieces for the largest, and then all pieces again for the sum, whose
-// order is that of the vocabulary as in engine_log_probability().
-typedef struct {
-  float largest, target;
-  double sum;
-} Score;
-
 struct NibblePass {
   NibbleSession *session;
   const int32_t *tokens;
@@ -36,7 +29,7 @@ struct NibblePass {
   uint8_t *row_tiles; /* [ROWS_AT_ONCE, tile] */
   float *logits;      /* [logits_stride] of the last token */
   float *scored;      /* [SCORED_TOKENS, logits_stride] */
-  Score *scores;      /* [count] */
+  Score *scores;      /* [count], where the output streams; NULL: none are needed */
 };
 
 static const Model *model_of(const NibblePass *pass) { return &pass->session->engine->model; }
