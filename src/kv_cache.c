@@ -177,8 +177,11 @@ static int first_page(const KvTable *table, int layer) { return table->from[laye
 static int layer_demand(const KvTable *table, int layer, int length, int tokens, int batch) {
   const int begin = first_page(table, layer), count = table->count, last = length / KV_PAGE_TOKENS;
   const int copied = last < count && kv_table_is_shared(table, layer, last);
+  // Only where pages fall behind the window on the way does it matter whether others share them: reading the headers of
+  // all of a long context's pages for each token would cost more than the rest of this.
+  const bool lets_go = kv_first_kept_page(table->shape, layer, tokens) > begin;
   int shared = 0, most = 0, first = begin;
-  for (int page = begin; page < count; page++)
+  for (int page = begin; page < count && lets_go; page++)
     shared += kv_table_is_shared(table, layer, page);
   for (int at = length; at < tokens; at += batch) {
     const int end = tokens - at < batch ? tokens : at + batch;
