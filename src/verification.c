@@ -32,23 +32,58 @@ static uint32_t next_random(uint32_t *state) {
 
 static float random_float(uint32_t *state) { return (float)next_random(state) * 0x1p-23f - 1.0f; }
 
-static size_t row_bytes_of(TileKind kind, int columns) {
-  const QuantFormat *format = quant_format(tile_type_of(kind));
-  return (size_t)(columns / format->block_elements * format->block_bytes);
+// The tensor types whose blocks a kind's example is made of: one for each meaning that codes have in it.
+enum { MOST_TYPES = 4 };
+
+static int types_of(TileKind kind, uint32_t types[MOST_TYPES]) {
+  static const uint32_t codebooks[MOST_TYPES] = {GGML_IQ1_S, GGML_IQ2_XXS, GGML_IQ3_XXS, GGML_IQ3_S};
+  if (kind == TILE_GRID) {
+    memcpy(types, codebooks, sizeof codebooks);
+    return MOST_TYPES;
+  }
+  types[0] = tile_type_of(kind);
+  return 1;
 }
 
-// Blocks of one row as a file has them, whose numbers are of a usual size.
+// A superblock of each type and at least two, in blocks that can be packed.
+static int example_columns(TileKind kind) {
+  uint32_t types[MOST_TYPES];
+  const int count = types_of(kind, types), block = tile_columns(kind);
+  return (count > 2 ? count : 2) * (block < TILE_BLOCK ? TILE_BLOCK : block);
+}
+
+// Superblocks of one row as a file has them, whose numbers are of a usual size.
 typedef struct {
   TileKind kind;
+  uint32_t type;
   int columns;
   size_t bytes;
   uint8_t *blocks; /* [POOL, bytes] */
+  uint8_t *rows;   /* [TILE_ROWS, bytes] */
   uint8_t *tile;   /* of one block of columns */
   float *values;   /* [columns] */
 } Pool;
 
+static bool pool_create(Pool *pool, TileKind kind, uint32_t type) {
+  const QuantFormat *format = quant_format(type);
+  *pool = (Pool){.kind = kind, .type = type, .columns = tile_columns(kind)};
+  pool->bytes = (size_t)(pool->columns / format->block_elements * format->block_bytes);
+  pool->blocks = malloc(POOL * pool->bytes);
+  pool->rows = malloc(TILE_ROWS * pool->bytes);
+  pool->tile = malloc(tile_bytes(kind, pool->columns));
+  pool->values = malloc((size_t)pool->columns * sizeof *pool->values);
+  return pool->blocks != NULL && pool->rows != NULL && pool->tile != NULL && pool->values != NULL;
+}
+
+static void pool_free(Pool *pool) {
+  free(pool->blocks);
+  free(pool->rows);
+  free(pool->tile);
+  free(pool->values);
+}
+
 static bool is_usual(const Pool *pool, const uint8_t *block) {
-  tile_pack(tile_type_of(pool->kind), pool->columns, block, 1, pool->tile);
+  tile_pack(pool->type, pool->columns, block, 1, pool->tile);
   tile_unpack_row(pool->kind, pool->columns, pool->tile, 0, pool->values);
   const float largest = quantize_largest(pool->values, pool->columns);
   return largest >= 0x1p-10f && largest <= 0x1p10f;
@@ -76,31 +111,34 @@ static void fill_pool(const Pool *pool, uint32_t *state) {
   make_extreme(pool, pool->blocks + 2 * pool->bytes, 0x80);
 }
 
-static void fill_tiles(const Pool *pool, KindExample *example, uint8_t *rows, uint32_t *state) {
-  const size_t row_bytes = row_bytes_of(pool->kind, example->columns);
-  for (size_t at = 0; at < row_bytes * ROWS; at += pool->bytes)
-    memcpy(rows + at, pool->blocks + next_random(state) % POOL * pool->bytes, pool->bytes);
+// Fills every `count`-th superblock, a later one in each next tile: so every tile has all types, and no two neighbours
+// begin alike.
+static void fill_tiles(const Pool *pool, int index, int count, KindExample *example, uint32_t *state) {
+  const size_t superblock = tile_bytes(pool->kind, pool->columns);
+  const int superblocks = example->columns / pool->columns;
   for (int t = 0; t < TILES; t++)
-    tile_pack(tile_type_of(pool->kind), example->columns, rows + (size_t)t * TILE_ROWS * row_bytes, TILE_ROWS,
-              example->tiles + (size_t)t * tile_bytes(pool->kind, example->columns));
+    for (int s = 0; s < superblocks; s++) {
+      if ((s + t) % count != index) continue;
+      for (size_t row = 0; row < TILE_ROWS; row++)
+        memcpy(pool->rows + row * pool->bytes, pool->blocks + next_random(state) % POOL * pool->bytes, pool->bytes);
+      tile_pack(pool->type, pool->columns, pool->rows, TILE_ROWS,
+                example->tiles + (size_t)(t * superblocks + s) * superblock);
+    }
 }
 
 static bool make_tiles(TileKind kind, KindExample *example, uint32_t *state) {
-  Pool pool = {.kind = kind, .columns = tile_columns(kind)};
-  pool.bytes = row_bytes_of(kind, pool.columns);
-  pool.blocks = malloc(POOL * pool.bytes);
-  pool.tile = malloc(tile_bytes(kind, pool.columns));
-  pool.values = malloc((size_t)pool.columns * sizeof *pool.values);
-  uint8_t *rows = malloc(row_bytes_of(kind, example->columns) * ROWS);
-  const bool ready = pool.blocks != NULL && pool.tile != NULL && pool.values != NULL && rows != NULL;
-  if (ready) {
-    fill_pool(&pool, state);
-    fill_tiles(&pool, example, rows, state);
+  uint32_t types[MOST_TYPES];
+  const int count = types_of(kind, types);
+  bool ready = true;
+  for (int i = 0; i < count && ready; i++) {
+    Pool pool;
+    ready = pool_create(&pool, kind, types[i]);
+    if (ready) {
+      fill_pool(&pool, state);
+      fill_tiles(&pool, i, count, example, state);
+    }
+    pool_free(&pool);
   }
-  free(pool.blocks);
-  free(pool.tile);
-  free(pool.values);
-  free(rows);
   return ready;
 }
 
@@ -125,8 +163,7 @@ static void pack_all(const Kernels *kernels, const KindExample *example, uint8_t
 }
 
 static bool make_example(TileKind kind, KindExample *example, uint32_t *state) {
-  const int block = tile_columns(kind);
-  const int columns = example->columns = 2 * (block < TILE_BLOCK ? TILE_BLOCK : block);
+  const int columns = example->columns = example_columns(kind);
   const size_t token_bytes = (size_t)(columns / TILE_BLOCK) * PACKED_BLOCK_BYTES;
   example->tiles = malloc(tile_bytes(kind, columns) * TILES);
   example->x = malloc((size_t)(TOKENS * columns) * sizeof *example->x);

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "check.h"
+#include "quant.h"
 
 // A kernel that is added to the struct has to be verified and to get its line below.
 typedef struct {
@@ -74,6 +75,50 @@ TEST(finds_a_wrong_product_of_every_kind_in_every_form) {
     }
   set.matmul[TILE_Q8_0] = NULL;
   CHECK(!passes_with(check, &set, TILE_ALL_KINDS));
+}
+
+// The codebook whose values are misread now, and at which code.
+static uint8_t wrong_book[16];
+static int wrong_code;
+
+static void wrong_grid_matmul(const uint8_t *tiles, int tile_count, const Activations *x, float *y, size_t y_stride,
+                              bool add) {
+  const size_t superblock = tile_bytes(TILE_GRID, TILE_SUPERBLOCK), bytes = tile_bytes(TILE_GRID, x->columns);
+  uint8_t *misread = malloc((size_t)tile_count * bytes);
+  if (misread == NULL) abort();
+  memcpy(misread, tiles, (size_t)tile_count * bytes);
+  for (size_t at = 0; at < (size_t)tile_count * bytes; at += superblock) {
+    uint8_t *book = misread + at + 2 * TILE_ROWS;
+    if (memcmp(book, wrong_book, sizeof wrong_book) == 0) book[wrong_code]++;
+  }
+  kernels_reference.matmul[TILE_GRID](misread, tile_count, x, y, y_stride, add);
+  free(misread);
+}
+
+// The header of a tile says what its codes mean; no type's header may be misread unseen.
+TEST(finds_a_wrong_value_of_every_codebook) {
+  enum { MOST_TYPES = 64, MOST_BYTES = 128 };
+  int types = 0, codes = 0;
+  for (uint32_t type = 0; type < MOST_TYPES; type++) {
+    TileKind kind;
+    if (!tile_kind_of(type, &kind) || kind != TILE_GRID) continue;
+    const uint8_t block[MOST_BYTES] = {0};
+    uint8_t *tile = malloc(tile_bytes(TILE_GRID, TILE_SUPERBLOCK));
+    if (tile == NULL || !CHECK(quant_format(type)->block_bytes <= MOST_BYTES)) abort();
+    tile_pack(type, TILE_SUPERBLOCK, block, 1, tile);
+    memcpy(wrong_book, tile + 2 * TILE_ROWS, sizeof wrong_book);
+    free(tile);
+    types++;
+    // A value of 0 stands behind the last of a shorter book: no code names it.
+    for (wrong_code = 0; wrong_code < 16 && wrong_book[wrong_code] != 0; wrong_code++, codes++)
+      for (int streams = 0; streams < 2; streams++) {
+        Kernels set = kernels_reference;
+        (streams ? set.matmul_streams : set.matmul)[TILE_GRID] = wrong_grid_matmul;
+        if (!CHECK(!passes_with(check, &set, 1 << TILE_GRID))) printf("  type %u, code %d\n", type, wrong_code);
+      }
+  }
+  CHECK_INT(types, 7);
+  CHECK_INT(codes, 2 * 6 + 3 * 6 + 2 * 16);
 }
 
 static void wrong_pack(const float *x, size_t stride, int tokens, int columns, uint8_t *packed) {
@@ -197,6 +242,7 @@ TEST(measures_no_set_with_a_wrong_kernel) {
 int main(void) {
   Check check = {0};
   RUN(&check, finds_a_wrong_product_of_every_kind_in_every_form);
+  RUN(&check, finds_a_wrong_value_of_every_codebook);
   RUN(&check, finds_wrong_packing_of_panels_tokens_and_broken_blocks);
   RUN(&check, finds_every_wrong_kernel_of_rows_and_pages);
   RUN(&check, measures_no_set_with_a_wrong_kernel);
