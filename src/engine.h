@@ -264,7 +264,8 @@ size_t nibble_save_read(NibbleSave *save, uint8_t *bytes, size_t count);  // how
 // Takes the bytes of a save, in order and in pieces of any size, and makes a session of them, without logits. The bytes
 // are not trusted. SAVE_MISMATCH: the save is another model's, KV type's or version's; SAVE_DAMAGED: it is no save, or
 // damaged, or cut short; CONTEXT_FULL: this engine's context is too small for it. After an error only
-// nibble_restore_free() is left to call; no session has changed.
+// nibble_restore_free() is left to call; no session has changed. A forged save brings finite numbers only, but for
+// one of F32 keys and values, whose session may compute NaN as a model's own weights may.
 typedef struct NibbleRestore NibbleRestore;
 NibbleRestore *nibble_restore_create(NibbleEngine *engine, NibbleError *error);
 void nibble_restore_free(NibbleRestore *restore);  // before its engine; safe on NULL

@@ -7,6 +7,7 @@
 #include "quant.h"
 
 #define F16_LARGEST 65504.0f
+#define INT8_LARGEST 127.0f
 
 static size_t number_bytes(KvType type) { return type == KV_F32 ? 4 : type == KV_F16 ? 2 : 1; }
 
@@ -35,8 +36,8 @@ static float int8_factor(const float *row, int n, float *scale) {
     const float size = fabsf(clamped(row[d]));
     largest = largest < size ? size : largest;
   }
-  *scale = largest / 127.0f;
-  return largest > QUANTIZE_LEAST ? 127.0f / largest : 0;
+  *scale = largest / INT8_LARGEST;
+  return largest > QUANTIZE_LEAST ? INT8_LARGEST / largest : 0;
 }
 
 static int8_t int8_of(float x, float factor) {
@@ -104,6 +105,15 @@ void kv_page_clear(const KvShape *shape, uint8_t *page, int from, int to) {
       if (shape->type == KV_INT8) memset((float *)head.value_scales + t, 0, sizeof(float));
     }
   }
+}
+
+bool kv_page_scales_hold(const KvShape *shape, const uint8_t *page) {
+  for (int h = 0; h < shape->kv_heads && shape->type == KV_INT8; h++) {
+    const float *scales = kv_page_head(shape, page, h).key_scales;  // and those of values behind them
+    for (int t = 0; t < 2 * KV_PAGE_TOKENS; t++)
+      if (!(scales[t] >= 0 && scales[t] <= F16_LARGEST / INT8_LARGEST)) return false;
+  }
+  return true;
 }
 
 static float number_at(KvType type, const void *numbers, size_t index, const float *scales, int token) {

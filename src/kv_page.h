@@ -13,6 +13,7 @@
 #ifndef NIBBLE_KV_PAGE_H
 #define NIBBLE_KV_PAGE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -71,6 +72,11 @@ void kv_page_copy_value(const KvShape *shape, const uint8_t *source, int from, u
 
 // Makes the page's tokens from <= t < to zeros.
 void kv_page_clear(const KvShape *shape, uint8_t *page, int from, int to);
+
+// Whether a page that came from outside has only scales that writing keys and values can have made: neither NaN nor
+// infinite, negative or too large. Its other numbers need no check: any INT8 is one, kernels read any F16 as a finite
+// number, and F32 ones may be NaN or infinite where a model computes such.
+bool kv_page_scales_hold(const KvShape *shape, const uint8_t *page);
 
 // Reads a number back: dimension d of the key, or the value, of token `at`.
 float kv_page_key(const KvShape *shape, const uint8_t *page, int head, int at, int d);

@@ -338,7 +338,7 @@ static bool take_page(NibbleRestore *restore, NibbleError *error) {
   uint8_t *page = kv_table_page(table, restore->place.layer, restore->place.page);
   memcpy(page, restore->unit, bytes);
   clear_absent(table, restore->place, (int)restore->header.tokens, page);
-  return true;
+  return kv_page_scales_hold(table->shape, page) || damaged("a page has a scale that no key or value can have", error);
 }
 
 // A part of the image is complete: checks it, and says what comes next.

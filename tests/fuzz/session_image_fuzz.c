@@ -1,49 +1,12 @@
 // nibble_restore_write() with images of sessions, good and bad, in pieces of any size; a session that comes of one is
 // then used. An input is a FuzzImageControl and an image. Checksums would stop nearly all that is changed: the control
 // may have them made anew, so that what is behind them is reached.
-#include "checksum.h"
 #include "fuzz_images.h"
 #include "fuzz_model.h"
+#include "image_seal.h"
 
 // What of an image is made good before it is written.
 enum { SEAL_IDENTITY = 1, SEAL_BYTES = 2, SEAL_CHECKSUMS = 4 };
-
-// Where things stand in an image; session_image.c draws it.
-enum {
-  AT_LAYERS = 16,
-  AT_TOKENS = 24,
-  AT_FINGERPRINT = 40,
-  AT_BYTES = 48,
-  AT_CHECKSUM = 56,
-  HEADER = 64,
-  LAYER = 16,
-  PAGE_TOKENS = 64,
-  CHECKSUM = 8
-};
-
-static uint32_t read_u32(const uint8_t *bytes) {
-  uint32_t value;
-  memcpy(&value, bytes, sizeof value);
-  return value;
-}
-
-static void write_u64(uint8_t *bytes, uint64_t value) { memcpy(bytes, &value, sizeof value); }
-
-// Seals the pages of a layer as far as they are there; returns where the next layer's begin.
-static size_t seal_layer(uint8_t *image, size_t size, size_t at, uint32_t layer, const uint8_t *header) {
-  const uint32_t first = read_u32(header) / PAGE_TOKENS, units = read_u32(header + 4), data = read_u32(header + 8);
-  for (uint32_t i = 0; i < units && at < size && size - at >= (size_t)data + CHECKSUM; i++) {
-    Checksum checksum;
-    checksum_begin(&checksum);
-    checksum_update(&checksum, image + AT_CHECKSUM, CHECKSUM);
-    const uint32_t numbers[] = {layer, first + i};
-    checksum_update(&checksum, (const uint8_t *)numbers, sizeof numbers);
-    checksum_update(&checksum, image + at, data);
-    write_u64(image + at + data, checksum_end(&checksum));
-    at += (size_t)data + CHECKSUM;
-  }
-  return at;
-}
 
 // `good` is an image that this engine has made.
 static void seal(uint8_t *image, size_t size, const uint8_t *good, const FuzzImages *images, int parts) {
@@ -52,19 +15,8 @@ static void seal(uint8_t *image, size_t size, const uint8_t *good, const FuzzIma
     memcpy(image, good, AT_LAYERS);
     memcpy(image + AT_FINGERPRINT, good + AT_FINGERPRINT, 8);
   }
-  if (parts & SEAL_BYTES) write_u64(image + AT_BYTES, size);
-  if (!(parts & SEAL_CHECKSUMS)) return;
-  const size_t tokens = read_u32(image + AT_TOKENS);
-  const size_t layers = HEADER + (tokens + 1) / 2 * 8, pages = layers + (size_t)images->info.layers * LAYER;
-  if (tokens > size || pages > size) return;
-  Checksum checksum;
-  checksum_begin(&checksum);
-  checksum_update(&checksum, image, AT_CHECKSUM);
-  checksum_update(&checksum, image + HEADER, pages - HEADER);
-  write_u64(image + AT_CHECKSUM, checksum_end(&checksum));
-  size_t at = pages;
-  for (int layer = 0; layer < images->info.layers; layer++)
-    at = seal_layer(image, size, at, (uint32_t)layer, image + layers + (size_t)layer * LAYER);
+  if (parts & SEAL_BYTES) image_put_u64(image + AT_BYTES, size);
+  if (parts & SEAL_CHECKSUMS) image_seal(image, size, images->info.layers);
 }
 
 // The session, or NULL. Each piece lies in a block of its own.
@@ -94,13 +46,21 @@ static void check_session(const NibbleSession *session, const NibbleModelInfo *i
     PROMISE(nibble_session_tokens(session)[i] >= 0 && nibble_session_tokens(session)[i] < info->vocabulary);
 }
 
+// Whatever numbers an image has, but for F32 ones, which are taken as they stand.
+static void check_logits(const NibbleSession *session, const NibbleModelInfo *info) {
+  const float *logits = nibble_session_logits(session);
+  PROMISE(logits != NULL);
+  for (int i = 0; i < info->vocabulary && info->kv_type != KV_F32; i++)
+    PROMISE(isfinite(logits[i]));
+}
+
 // A session that was made of untrusted bytes does all that sessions do.
 static void live(const FuzzImages *images, NibbleSession *session, uint8_t use) {
   const FuzzModel model = {images->engine, &images->info, NULL, false};
   check_session(session, &images->info);
   const int32_t tokens[] = {0, images->info.vocabulary - 1, 1};
   const int room = images->info.context_size - nibble_session_length(session);
-  fuzz_evaluate(&model, session, tokens, room < 3 ? room : 3);
+  if (fuzz_evaluate(&model, session, tokens, room < 3 ? room : 3) && room > 0) check_logits(session, &images->info);
   const int length = nibble_session_length(session), keep = use % 8 < length ? use % 8 : 0;
   if (length > 0) nibble_session_shift(session, keep, 1 + use % (length - keep), NULL);
   nibble_session_truncate(session, nibble_session_length(session) - use % 3);

@@ -1,9 +1,12 @@
 // The promises of engine.h that concern saved sessions.
+#include <math.h>
 #include <stdlib.h>
 
 #include "check.h"
 #include "engine.h"
 #include "engine_fixture.h"
+#include "image_seal.h"
+#include "kv_page.h"
 #include "tiny_model.h"
 
 enum { TEXT = 340, MORE = 30 };
@@ -196,6 +199,60 @@ TEST(refuses_an_image_whose_pages_changed_places) {
   rig_close(&rig);
 }
 
+// Its checksums are right, so only the numbers tell that no engine has written it.
+TEST(refuses_int8_scales_that_no_key_or_value_can_have) {
+  const float scales[] = {NAN, INFINITY, -INFINITY, -1, 600};
+  Rig rig;
+  const Image image = small_image(check, &rig);
+  const KvShape shape = {2, 5, 4, KV_INT8, NULL};
+  const size_t unit = kv_page_data_bytes(&shape) + CHECKSUM, pages = image_pages(image.bytes, image.count, 2);
+  CHECK_INT((long long)image.count, (long long)(pages + 4 * unit));
+  for (int page = 0; page < 4; page++)
+    for (int head = 0; head < 5; head++)
+      for (int i = 0; i < 20; i++) {
+        const KvHead there = kv_page_head(&shape, image.bytes + pages + (size_t)page * unit, head);
+        const int token = page % 2 ? i / 10 : i / 10 * 63;  // the second page has two
+        uint8_t *place = (uint8_t *)((i % 2 ? there.value_scales : there.key_scales) + token);
+        float kept;
+        memcpy(&kept, place, sizeof kept);
+        memcpy(place, &scales[i / 2 % 5], sizeof kept);
+        image_seal(image.bytes, image.count, 2);
+        check_refused(check, rig.engine, &image, "SAVE_DAMAGED");
+        memcpy(place, &kept, sizeof kept);
+      }
+  image_seal(image.bytes, image.count, 2);
+  NibbleSession *session = restore(check, rig.engine, &image, SIZE_MAX / 2, NULL);
+  CHECK(session != NULL);
+  nibble_session_free(session);
+  free(image.bytes);
+  rig_close(&rig);
+}
+
+// All of an image's numbers are such that F16 and F32 call them NaN, in places of tokens that are not there too.
+TEST(takes_f16_numbers_of_any_bits_as_finite_ones_and_f32_numbers_as_they_stand) {
+  for (int exact = 0; exact < 2; exact++) {
+    NibbleOptions options = tiny_options();
+    options.exact = exact == 1;
+    Rig rig;
+    int32_t text[70];
+    open_config(check, &rig, &tiny_configs[5], &options);
+    fill_text(text, 70, rig.vocabulary);
+    append(check, rig.session, text, 66);
+    const Image image = save(check, rig.session, SIZE_MAX / 2);
+    const size_t pages = image_pages(image.bytes, image.count, 2);
+    memset(image.bytes + pages, 0xff, image.count - pages);
+    image_seal(image.bytes, image.count, 2);
+    NibbleSession *session = restore(check, rig.engine, &image, SIZE_MAX / 2, NULL);
+    if (CHECK(session != NULL)) append(check, session, text + 66, 1);
+    if (session != NULL)
+      for (int i = 0; i < rig.vocabulary; i++)
+        CHECK(!isfinite(nibble_session_logits(session)[i]) == (exact == 1));
+    nibble_session_free(session);
+    free(image.bytes);
+    rig_close(&rig);
+  }
+}
+
 TEST(refuses_what_another_engine_has_saved) {
   Rig rig, other;
   const Image image = small_image(check, &rig);
@@ -306,6 +363,8 @@ int main(void) {
   RUN(&check, refuses_an_image_with_any_byte_changed);
   RUN(&check, refuses_an_image_cut_short_or_gone_on_with);
   RUN(&check, refuses_an_image_whose_pages_changed_places);
+  RUN(&check, refuses_int8_scales_that_no_key_or_value_can_have);
+  RUN(&check, takes_f16_numbers_of_any_bits_as_finite_ones_and_f32_numbers_as_they_stand);
   RUN(&check, refuses_what_another_engine_has_saved);
   RUN(&check, refuses_what_other_weights_of_the_same_shape_have_saved);
   RUN(&check, refuses_what_a_model_with_another_header_has_saved);
