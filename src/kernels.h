@@ -16,8 +16,8 @@ enum {
   PANEL_TOKENS = 4,         // tokens whose packed activations are interleaved
   KV_PAGE_TOKENS = 64,      // tokens in a KV page
   PACKED_BLOCK_BYTES = 40,  // of one token: 32 int8, an f32 scale, two int16 offsets
-  QUERY_LIMIT = 4095,       // times 127 times 4096, the largest head, it stays within 32 bits
-  WEIGHT_LIMIT = 32767,     // so it does times 127 times KV_PAGE_TOKENS
+  QUERY_LIMIT = 4095,       // times 128 times 4096, the largest head, it stays within 32 bits
+  WEIGHT_LIMIT = 32767,     // so it does times 128 times KV_PAGE_TOKENS
 };
 
 // Of numbers that are all this small nothing is kept: a quotient by the largest would overflow.
