@@ -3,6 +3,8 @@
 // "whole-" go through all of their target.
 #include "fuzz_images.h"
 #include "fuzz_model.h"
+#include "image_seal.h"
+#include "kv_page.h"
 
 static void write_input(const char *folder, const char *target, const char *name, const void *head, size_t head_bytes,
                         const void *bytes, size_t count) {
@@ -151,8 +153,18 @@ static void write_models(const char *folder) {
               &(FuzzModelControl){.data = 0, .piece = 9, .tokens = 30, .heat = 70, .top_k = 3});
 }
 
-// `odd`: what stands in the pages for tokens that are not there is NaN, not 0.
-static void write_image(const char *folder, uint8_t engine, int count, bool odd) {
+// PLAIN: as it is saved. ODD: what stands in the pages for tokens that are not there is NaN, not 0. FORGED: the scale
+// of a key of INT8 numbers is NaN.
+typedef enum { PLAIN, ODD, FORGED } ImageForm;
+
+static void forge_scale(uint8_t *image, size_t bytes, const NibbleModelInfo *info) {
+  const KvShape shape = {info->layers, info->kv_heads, info->head_size, KV_INT8, NULL};
+  const KvHead head = kv_page_head(&shape, image + image_pages(image, bytes, info->layers), 0);
+  const float scale = NAN;
+  memcpy((uint8_t *)head.key_scales, &scale, sizeof scale);
+}
+
+static void write_image(const char *folder, uint8_t engine, int count, ImageForm form) {
   FuzzImages images;
   fuzz_images_open(&images, engine);
   NibbleSession *session = nibble_session_create(images.engine, NULL);
@@ -165,13 +177,15 @@ static void write_image(const char *folder, uint8_t engine, int count, bool odd)
   const size_t bytes = (size_t)nibble_save_bytes(save);
   uint8_t *image = malloc(bytes);
   PROMISE(image != NULL && nibble_save_read(save, image, bytes) == bytes);
-  const size_t page = odd ? bytes / (size_t)images.info.layers * 3 / 4 : 0;
+  if (form == FORGED) forge_scale(image, bytes, &images.info);
+  const size_t page = form == ODD ? bytes / (size_t)images.info.layers * 3 / 4 : 0;
   for (size_t i = bytes - page; i < bytes; i++)
     if (image[i] == 0) image[i] = 0xff;
   // Not sealed, and sealed in all parts.
-  const FuzzImageControl control = {engine, (uint8_t)(engine % 2 * 7), (uint8_t)(count % 5), (uint8_t)count};
+  const FuzzImageControl control = {engine, engine % 2 || form == FORGED ? 7 : 0, (uint8_t)(count % 5), (uint8_t)count};
   char name[64];
-  snprintf(name, sizeof name, "whole-engine-%d-tokens-%d%s", engine, count, odd ? "-odd" : "");
+  snprintf(name, sizeof name, "%s-engine-%d-tokens-%d%s", form == FORGED ? "forged" : "whole", engine, count,
+           form == ODD ? "-odd" : "");
   write_input(folder, "session-image", name, &control, sizeof control, image, bytes);
   free(image);
   nibble_save_free(save);
@@ -187,9 +201,10 @@ int main(int argc, char **argv) {
   write_files(argv[1]);
   write_models(argv[1]);
   for (uint8_t engine = 0; engine < FUZZ_ENGINES; engine++) {
-    write_image(argv[1], engine, engine == 0 ? 0 : 1 + engine * 13, false);
-    write_image(argv[1], engine, 199 - engine * 13, false);
-    if (engine % 2 == 1) write_image(argv[1], engine, 20, true);
+    write_image(argv[1], engine, engine == 0 ? 0 : 1 + engine * 13, PLAIN);
+    write_image(argv[1], engine, 199 - engine * 13, PLAIN);
+    if (engine % 2 == 1) write_image(argv[1], engine, 20, ODD);
   }
+  write_image(argv[1], 2, 20, FORGED);
   return 0;
 }
