@@ -142,6 +142,24 @@ export function newManifest({ id, descriptor, name, sha256, header, source, ...s
   };
 }
 
+/**
+ * Throws where a model is stored already, and not with the SHA-256 that is expected: its file cannot be looked at again,
+ * since only its packed weights are there.
+ * @param {any} record null: it is gone
+ * @param {string | null} [expected] null: any will do
+ * @throws {NibbleError} HASH_MISMATCH
+ */
+export function checkHash(record, expected) {
+  if (!expected || record === null || record.sha256 === expected) return;
+  const known =
+    record.sha256 === null ? 'was stored without a SHA-256' : `was stored with the SHA-256 ${record.sha256}`;
+  throw new NibbleError(
+    'HASH_MISMATCH',
+    `The stored model "${record.name}" ${known}, and ${expected} is expected now. Delete it and import it again to have it checked.`,
+    { details: { id: record.id } },
+  );
+}
+
 /** What list() tells of a record, whatever it holds. */
 export function summaryOf(record) {
   let manifest = null;

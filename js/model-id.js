@@ -14,6 +14,7 @@ import { openSource } from './source.js';
 const SAMPLES = 64;
 const SAMPLE_BYTES = 16 << 10;
 const DIGITS = 16;
+const VERSION = /#[0-9a-f]{16}$/;
 
 // Parts of a query that say how a file is sent, or who may have it and for how long; never which file it is.
 const SENDING = /^(download|dl|response-content-(disposition|type)|utm_[a-z]+|x-(amz|goog|oss|cos)-.*)$/i;
@@ -117,6 +118,9 @@ export async function versionId(url, { etag, lastModified, size }, older) {
   hash.update(JSON.stringify([etag, lastModified, size, ...(older === undefined ? [] : [older])]));
   return `url:${addressOf(url)}#${hash.digest('hex').slice(0, DIGITS)}`;
 }
+
+/** Whether an id is that of an address, or of a newer file there. @param {string} id @param {string} url */
+export const isVersionOf = (id, url) => id.replace(VERSION, '') === `url:${addressOf(url)}`;
 
 async function contentId(source, runtime, signal) {
   const checksum = new Checksum(runtime);

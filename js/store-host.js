@@ -2,7 +2,7 @@
 // them out of each other's way.
 import { NibbleError, notStored } from './errors.js';
 import { checkCancelled, progressReporter } from './loader.js';
-import { HEADER, isAddress, readManifest, shortened, storedBytes, summaryOf } from './manifest.js';
+import { checkHash, HEADER, isAddress, readManifest, shortened, storedBytes, summaryOf } from './manifest.js';
 import { knownId, modelId } from './model-id.js';
 import { checkFile, fetchNewer } from './newer-file.js';
 import { openingOf, openStore } from './open-model.js';
@@ -242,15 +242,4 @@ async function holds(backend, runtime, id, index, target, checksum) {
     if (['STORE_CHUNK_MISSING', 'STORE_DAMAGED'].includes(error.code)) return false;
     throw error;
   }
-}
-
-/** The file of a model that is stored already cannot be looked at again: only its packed weights are there. */
-function checkHash(record, expected) {
-  if (!expected || record === null || record.sha256 === expected) return;
-  const known =
-    record.sha256 === null ? 'was stored without a SHA-256' : `was stored with the SHA-256 ${record.sha256}`;
-  throw new NibbleError(
-    'HASH_MISMATCH',
-    `The stored model "${record.name}" ${known}, and ${expected} is expected now. Delete it and import it again to have it checked.`,
-  );
 }

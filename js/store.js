@@ -64,8 +64,15 @@ async function find({ runtime, backend, id }) {
   return record?.id === id && record.layout === packedLayout(runtime) ? record : null;
 }
 
-/** Another that is in the way is waited for, which is told. */
-const withLock = ({ backend, id, signal, onProgress }, { shared }, use) => {
+/**
+ * Another that is in the way is waited for, which is told, until the signal is given.
+ * @template T
+ * @param {Pick<Opening, 'backend' | 'id' | 'signal' | 'onProgress'>} opening
+ * @param {{ shared: boolean }} how
+ * @param {() => Promise<T>} use
+ * @returns {Promise<T>}
+ */
+export const withLock = ({ backend, id, signal, onProgress }, { shared }, use) => {
   const nothing = { loaded: 0, total: 0, bytesPerSecond: 0, secondsLeft: null };
   const onWait = (holder) => onProgress({ phase: 'wait', ...nothing, holder });
   return backend.lock(id, { shared, signal, onWait }, use);
@@ -78,9 +85,11 @@ const withLock = ({ backend, id, signal, onProgress }, { shared }, use) => {
  * @param {import('./store-backends.js').Backend} backend
  * @param {string} id
  * @param {(record: any) => R} change
+ * @param {Partial<Pick<Opening, 'signal' | 'onProgress'>>} [control] for another change that is waited for
  */
-export async function changeRecord(backend, id, change) {
-  await backend.lock(`${id}#record`, {}, async () => {
+export async function changeRecord(backend, id, change, { signal, onProgress = () => {} } = {}) {
+  const lock = { backend, id: `${id}#record`, signal, onProgress };
+  await withLock(lock, { shared: false }, async () => {
     const record = await backend.get(id);
     if (record !== null) await backend.put(change(record));
   });

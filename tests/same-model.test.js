@@ -1,101 +1,25 @@
 // One file is stored once, however it is asked for; two files are never one; and a part of one is never joined to another.
 import assert from 'node:assert/strict';
-import { once } from 'node:events';
-import { mkdirSync, readFileSync, renameSync, utimesSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:http';
+import { mkdirSync, renameSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterEach, before, beforeEach, describe, test } from 'node:test';
-import { createEngine, openModelStore } from '../js/index.node.js';
+import { before, beforeEach, describe, test } from 'node:test';
 import { readManifest } from '../js/manifest.js';
 import { addressOf, fileFacts } from '../js/model-id.js';
 import { openFolder } from '../js/store-folder.node.js';
-import { writeRandomModel } from './random-model.js';
-import { SMALL_SHAPE, temporaryFolder, writeSmallModel } from './small-model.js';
+import { temporaryFolder } from './small-model.js';
+import { CHUNK, loadThrough, one, serve, textOf, two, withModels } from './two-models.js';
 
-const CHUNK = 16 << 10;
-const PROMPT = { tokens: [104, 105], temperature: 0, maxTokens: 12, ignoreEos: true };
 const code = (expected) => (error) => error.code === expected;
 
-const [one, two] = [1, 2].map((seed) => {
-  const path = join(temporaryFolder(), 'small.gguf');
-  writeRandomModel(path, { shape: SMALL_SHAPE, type: 'q4_0', seed });
-  return readFileSync(path);
-});
 let store;
+const load = (model, options) => loadThrough(store, model, options);
+const withStore = (use) => withModels(store, use);
+const list = () => withStore((models) => models.list());
 
 before(() => assert.equal(one.length, two.length));
 beforeEach(() => {
   store = { folder: temporaryFolder(), chunkBytes: CHUNK };
 });
-
-/** What a model writes, and what became of its store. */
-async function load(model, options = {}) {
-  const engine = await createEngine({ threads: 1, store, model, ...options });
-  const { tokens } = await engine.complete(PROMPT).result;
-  const { storage } = engine.info;
-  await engine.unload();
-  return { tokens: tokens.join(), ...storage };
-}
-
-// By the bytes of a model.
-const texts = new Map();
-/** What a model of these bytes writes. */
-async function textOf(bytes) {
-  const copy = () => bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.length);
-  if (!texts.has(bytes)) texts.set(bytes, (await load(copy(), { store: null })).tokens);
-  return texts.get(bytes);
-}
-
-async function withStore(use) {
-  const models = await openModelStore({ store });
-  try {
-    return await use(models);
-  } finally {
-    await models.close();
-  }
-}
-const list = () => withStore((models) => models.list());
-
-/**
- * Answers by path: `files` maps the path and query, or the path, to { bytes, etag, lastModified, ranges, limit }.
- */
-async function serve(files) {
-  const requests = [];
-  const server = createServer((request, response) => {
-    const file = files[request.url] ?? files[request.url.split('?', 1)[0]];
-    const { range, 'if-range': condition } = request.headers;
-    requests.push({ url: request.url, range });
-    if (file === undefined) return response.writeHead(404).end();
-    const {
-      bytes,
-      etag,
-      lastModified,
-      ranges = true,
-      limit = Infinity,
-      honours = true,
-    } = typeof file === 'function' ? file() : file;
-    const [, from, to] = /^bytes=(\d+)-(\d*)$/.exec(range ?? '') ?? [];
-    const isPart = ranges && from !== undefined && !(honours && condition !== undefined && condition !== etag);
-    const start = isPart ? Number(from) : 0;
-    const end = isPart && to !== '' ? Math.min(bytes.length, Number(to) + 1) : bytes.length;
-    response.writeHead(isPart ? 206 : 200, {
-      ...(etag && { etag }),
-      ...(lastModified && { 'last-modified': lastModified }),
-      ...(isPart && { 'content-range': `bytes ${start}-${end - 1}/${bytes.length}` }),
-      'content-length': end - start,
-    });
-    if (limit >= end) return response.end(bytes.subarray(start, end));
-    response.write(bytes.subarray(start, Math.max(start, limit)));
-  });
-  server.listen(0, '127.0.0.1');
-  server.unref();
-  await once(server, 'listening');
-  const close = () => {
-    server.closeAllConnections();
-    server.close();
-  };
-  return { url: `http://127.0.0.1:${server.address().port}`, requests, close };
-}
 
 describe('addresses of one file', () => {
   const SAME = [
@@ -362,137 +286,5 @@ describe('an interrupted import without a strong ETag', () => {
     const { restarted, tokens } = await load(`${web.url}/m.gguf`);
     assert.deepEqual([restarted, tokens], [true, await textOf(two)]);
     web.close();
-  });
-});
-
-describe('a newer file', () => {
-  let file;
-  let web;
-  let url;
-  beforeEach(async () => {
-    file = { bytes: one, etag: '"old"', lastModified: new Date(1e12).toUTCString() };
-    web = await serve({ '/m.gguf': file });
-    url = `${web.url}/m.gguf`;
-  });
-  afterEach(() => web.close());
-  const replace = () => Object.assign(file, { bytes: two, etag: '"new"', lastModified: new Date(2e12).toUTCString() });
-
-  test('is told by check(), with what the server says of both; what is stored stays until it is asked for', async () => {
-    const { id } = await load(url);
-    await withStore(async (models) => {
-      assert.deepEqual(
-        (await models.list()).map(({ etag, lastModified, fileBytes }) => [etag, lastModified, fileBytes]),
-        [['"old"', file.lastModified, one.length]],
-      );
-      assert.equal((await models.check(id)).isNewer, false);
-      replace();
-      const { isNewer, stored, found } = await models.check(id);
-      assert.deepEqual([isNewer, stored.etag, found.etag, found.size], [true, '"old"', '"new"', two.length]);
-      assert.equal((await load(url)).tokens, await textOf(one));
-      web.close();
-      await assert.rejects(models.check(id), code('DOWNLOAD_FAILED'));
-      await assert.rejects(models.check('url:absent'), code('STORE_MISSING'));
-    });
-  });
-
-  for (const how of ['update', 'import']) {
-    test(`takes the older one's place by ${how}(), which is found by its old id and address`, async () => {
-      const { id } = await load(url);
-      replace();
-      await withStore(async (models) => {
-        await models.rename(id, 'mine');
-        const now = await (how === 'update' ? models.update(id) : models.import(url));
-        assert.deepEqual([now.name, now.state, now.etag], ['mine', 'complete', '"new"']);
-        assert.deepEqual(
-          (await models.list()).map((model) => model.id),
-          [now.id],
-        );
-        for (const model of [url, { stored: id }, { stored: now.id }]) {
-          const found = await load(model);
-          assert.deepEqual([found.state, found.tokens, found.id], ['stored', await textOf(two), now.id]);
-        }
-        assert.equal((await models.check(id)).isNewer, false);
-        assert.equal((await models.update(id)).id, now.id);
-        await models.delete(id);
-        assert.deepEqual(await models.list(), []);
-      });
-    });
-  }
-
-  test('that is interrupted leaves the older one, and goes on the next time', async () => {
-    const { id } = await load(url);
-    replace();
-    file.limit = 50_000;
-    await withStore(async (models) => {
-      const controller = new AbortController();
-      let quiet;
-      const onProgress = () => {
-        clearTimeout(quiet);
-        quiet = setTimeout(() => controller.abort(), 300);
-      };
-      await assert.rejects(models.update(id, { signal: controller.signal, onProgress }), code('CANCELLED'));
-      assert.equal((await load(url)).tokens, await textOf(one));
-      file.limit = Infinity;
-      web.requests.length = 0;
-      await models.update(id);
-      assert.ok(web.requests.every(({ range }) => range !== 'bytes=0-'));
-      assert.equal((await load(url)).tokens, await textOf(two));
-      assert.equal((await models.list()).length, 1);
-    });
-  });
-
-  test('of which nobody can tell by validators is seen by its bytes; a model from a file has nobody to ask', async () => {
-    Object.assign(file, { etag: undefined, lastModified: undefined });
-    const { id } = await load(url);
-    const path = writeSmallModel();
-    await withStore(async (models) => {
-      assert.equal((await models.check(id)).isNewer, false);
-      file.bytes = two;
-      assert.equal((await models.check(id)).isNewer, true);
-      const { id: fileId } = await models.import(path);
-      assert.deepEqual(await models.check(fileId).then(({ isNewer, found }) => [isNewer, found]), [null, null]);
-      assert.equal((await models.update(fileId)).id, fileId);
-    });
-  });
-
-  test('takes the place of one that took another place, also where the server tells nothing of its files', async () => {
-    Object.assign(file, { etag: undefined, lastModified: undefined });
-    await load(url);
-    await withStore(async (models) => {
-      for (const bytes of [two, one, two]) {
-        file.bytes = bytes;
-        const { id } = await models.update((await models.list())[0].id);
-        const all = await models.list();
-        assert.deepEqual(
-          all.map((model) => [model.id, model.state]),
-          [[id, 'complete']],
-        );
-        assert.equal((await load(url)).tokens, await textOf(bytes));
-      }
-    });
-  });
-
-  test('of servers that each tell another ETag never takes its own place', async () => {
-    let turn = 0;
-    const mirrors = await serve({ '/m.gguf': () => ({ bytes: one, etag: `"node-${turn++ % 2}"` }) });
-    await withStore(async (models) => {
-      await models.import(`${mirrors.url}/m.gguf`);
-      for (let time = 0; time < 6; time++) {
-        // Either of them is asked first.
-        turn = time % 3;
-        const { id } = await models.update((await models.list())[0].id);
-        assert.deepEqual(
-          (await models.list()).map((model) => [model.id, model.state]),
-          [[id, 'complete']],
-        );
-      }
-    });
-    mirrors.close();
-  });
-
-  test('with another ETag and date is none, where the bytes and the date are the same', async () => {
-    const { id } = await load(url);
-    file.etag = '"node-2"';
-    await withStore(async (models) => assert.equal((await models.check(id)).isNewer, false));
   });
 });
