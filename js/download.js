@@ -89,27 +89,25 @@ export async function openDownload(url, options = {}) {
 }
 
 /**
- * The bytes from start to end of a file that was downloaded before.
+ * The bytes from start to end of a file that was downloaded before, in pieces; each is valid until the next is asked for.
  * @param {string} url
  * @param {number} start
  * @param {number} end the first byte behind
  * @param {Omit<DownloadOptions, 'from' | 'end'> & Partial<import('./http-headers.js').Validators>} [options]
- * @returns {Promise<Uint8Array>}
+ * @returns {AsyncGenerator<Uint8Array, void>}
  * @throws {NibbleError} as openDownload(); DOWNLOAD_CHANGED where the file is another by now
  */
-export async function fetchRange(url, start, end, { etag, lastModified, size, ...options } = {}) {
+export async function* fetchRange(url, start, end, { etag, lastModified, size, ...options } = {}) {
   const from = { position: start, etag, lastModified, size };
   const source = await openDownload(url, { ...options, from, end });
   try {
     if (source.restarted) throw changed(url);
-    const bytes = new Uint8Array(end - start);
-    let position = 0;
+    let position = start;
     for (let piece = await source.read(); piece !== null; piece = await source.read()) {
-      bytes.set(piece, position);
       position += piece.length;
+      yield piece;
     }
-    if (position < bytes.length) throw failed(url, `the file ends ${bytes.length - position} bytes too early`);
-    return bytes;
+    if (position < end) throw failed(url, `the file ends ${end - position} bytes too early`);
   } finally {
     await source.close();
   }

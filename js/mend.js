@@ -6,9 +6,6 @@ import { HEADER, shortened } from './manifest.js';
 import { checksumOf, Packer } from './packer.js';
 import { checkedHeader, storedHeader } from './stored-header.js';
 
-// Small enough that a slow line shows that it goes on.
-const RANGE_BYTES = 2 << 20;
-
 function damaged({ id, chunks }, index, cause) {
   const part = index === HEADER ? 'The header' : `Chunk ${index + 1} of ${chunks.length}`;
   const reason =
@@ -24,14 +21,15 @@ function damaged({ id, chunks }, index, cause) {
 
 const isOther = () => new Error('what its source has there now is something else');
 
-/** Bytes `start` to `end` of the file that a model came from, in pieces. They may be of another version of the file. */
+/** Bytes `start` to `end` of the file that a model came from, in pieces that are valid until the next. They may be of another version of the file. */
 export async function* fileBytes({ descriptor, open, platform, signal }, record, start, end) {
   if (typeof descriptor.url === 'string') {
     // Whoever asks compares the bytes: which version a server says it has, and which of several servers, is no matter.
-    const options = { ...platform.download, size: record.fileBytes, signal };
-    for (let at = start; at < end; at += RANGE_BYTES) {
+    // And one connection gets all of it by one request, also from a server that sends the file from its front each time.
+    const options = { ...platform.download, connections: 1, size: record.fileBytes, signal };
+    for await (const piece of fetchRange(descriptor.url, start, end, options)) {
       checkCancelled(signal);
-      yield await fetchRange(descriptor.url, at, Math.min(end, at + RANGE_BYTES), options);
+      yield piece;
     }
     return;
   }

@@ -19,19 +19,32 @@ export async function startRuntime() {
 /**
  * Serves bytes under one address with ranges and an ETag.
  * @returns {Promise<object>} `url`; `requests`: [{ start, end }] so far; `sent`: bytes of bodies so far; `limit`: where a
- *   body stalls for ever; `onStall`; `bytes` and `etag` may be changed; `offline`: connections break
+ *   body stalls for ever; `onStall`; `bytes` and `etag` may be changed; `ranges`: false where it sends all of
+ *   the file to whoever asks; `offline`: connections break
  */
 export async function serveFile(bytes) {
-  const state = { bytes, etag: '"one"', requests: [], limit: Infinity, onStall: () => {}, offline: false };
+  const state = {
+    bytes,
+    etag: '"one"',
+    requests: [],
+    limit: Infinity,
+    onStall: () => {},
+    offline: false,
+    ranges: true,
+  };
   const server = createServer((request, response) => {
     if (state.offline) return request.socket.destroy();
-    const asked = /^bytes=(\d+)-(\d*)$/.exec(request.headers.range ?? '');
+    const asked = state.ranges && /^bytes=(\d+)-(\d*)$/.exec(request.headers.range ?? '');
     const same = (request.headers['if-range'] ?? state.etag) === state.etag;
     const size = state.bytes.length;
     const start = asked && same ? Number(asked[1]) : 0;
     const end = asked && same && asked[2] !== '' ? Math.min(size, Number(asked[2]) + 1) : size;
     if (request.method !== 'HEAD') state.requests.push({ start, end });
-    const headers = { etag: state.etag, 'accept-ranges': 'bytes', 'content-length': end - start };
+    const headers = {
+      etag: state.etag,
+      'accept-ranges': state.ranges ? 'bytes' : 'none',
+      'content-length': end - start,
+    };
     if (asked && same) headers['content-range'] = `bytes ${start}-${end - 1}/${size}`;
     response.writeHead(asked && same ? 206 : 200, headers);
     if (request.method === 'HEAD') return response.end();

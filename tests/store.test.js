@@ -100,7 +100,15 @@ for (const [kind, open] of [
     after(() => server?.close());
 
     beforeEach(async () => {
-      Object.assign(server, { bytes, etag: '"one"', requests: [], limit: Infinity, onStall: () => {}, offline: false });
+      Object.assign(server, {
+        bytes,
+        etag: '"one"',
+        requests: [],
+        limit: Infinity,
+        onStall: () => {},
+        offline: false,
+        ranges: true,
+      });
       backend = await open();
       rig = createRig(runtime, backend, CHUNK);
     });
@@ -257,6 +265,22 @@ for (const [kind, open] of [
       const { logits, storage } = await rig.load({ stored: id });
       assert.equal(logits, expected);
       assert.equal(storage.mendedChunks, 2);
+    });
+
+    test('a damaged chunk comes by one request, also from a server that gives no parts', async () => {
+      // Larger than what a server is asked for at once elsewhere.
+      const large = readFileSync(writeSmallModel({ width: 256, ffn: 1024, layers: 8, vocabulary: 512 }));
+      assert.ok(large.length > 3 << 20, `${large.length} bytes`);
+      const wide = createRig(runtime, backend, large.length);
+      Object.assign(server, { bytes: large });
+      await wide.store(descriptor());
+      for (const ranges of [true, false]) {
+        Object.assign(server, { ranges, requests: [] });
+        await damage(backend, id, 0, flipped);
+        const { storage } = await wide.load({ stored: id });
+        assert.deepEqual([storage.mendedChunks, server.requests.length], [1, 1]);
+        assert.equal((await wide.load({ stored: id })).storage.mendedChunks, 0);
+      }
     });
 
     test('a damaged header comes again alone', async () => {
