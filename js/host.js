@@ -118,7 +118,7 @@ export class Host {
     // Behind the loading, whose own hold on the store may exclude others.
     if (this.#model?.streams) {
       const parts = { store, platform: this.#platform, runtime: this.#runtime, model: this.#model };
-      this.#model.weights = await openWeightStream({ ...parts, record });
+      this.#model.weights = await openWeightStream({ ...parts, record, signal, onProgress });
     }
     return loaded;
   }

@@ -6,6 +6,7 @@ import { NibbleError } from './errors.js';
 import { readManifest, shortened } from './manifest.js';
 import { openStore } from './open-model.js';
 import { openReader } from './reader.js';
+import { withLock } from './store.js';
 import { createTurn } from './turn.js';
 
 const vanished = (id, cause) =>
@@ -17,14 +18,16 @@ const vanished = (id, cause) =>
 
 /**
  * @param {{ store: any, platform: import('./host.js').Platform, runtime: import('./engine.js').Runtime,
- *   model: import('./engine.js').Model, record: import('./manifest.js').Manifest }} parts `store`: as readStore() in
- *   options.js gives it; `record`: of the model whose weights were loaded
+ *   model: import('./engine.js').Model, record: import('./manifest.js').Manifest, signal?: AbortSignal,
+ *   onProgress: (progress: object) => void }} parts `store`: as readStore() in options.js gives it; `record`: of the
+ *   model whose weights were loaded; `signal` ends the wait for another who changes the model, of which `onProgress` is told
  * @returns {Promise<WeightStream>} nobody deletes the stored model until it is closed
+ * @throws {NibbleError} CANCELLED, STORE_MISSING
  */
-export async function openWeightStream({ store, platform, runtime, model, record }) {
+export async function openWeightStream({ store, platform, runtime, model, record, signal, onProgress }) {
   const backend = await openStore(store, platform);
   try {
-    const release = await holdLock(backend, record.id);
+    const release = await holdLock({ backend, id: record.id, signal, onProgress });
     try {
       const found = readManifest(await backend.get(record.id));
       if (JSON.stringify(found?.chunks) !== JSON.stringify(record.chunks)) throw vanished(record.id);
@@ -41,7 +44,7 @@ export async function openWeightStream({ store, platform, runtime, model, record
 }
 
 /** Takes a shared lock, and returns what gives it back, which is done when that resolves. */
-function holdLock(backend, id) {
+function holdLock(opening) {
   return new Promise((resolve, reject) => {
     const hold = () =>
       new Promise((letGo) => {
@@ -50,7 +53,7 @@ function holdLock(backend, id) {
           await held.catch(() => {});
         });
       });
-    const held = backend.lock(id, { shared: true, wait: true }, hold);
+    const held = withLock(opening, { shared: true }, hold);
     held.catch(reject);
   });
 }

@@ -5,6 +5,8 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, s
 import { join } from 'node:path';
 import { before, describe, test } from 'node:test';
 import { createEngine, describeModel, openModelStore } from '../js/index.node.js';
+import { openFolder } from '../js/store-folder.node.js';
+import { openWeightStream } from '../js/weight-stream.js';
 import { GOLDEN_MODELS, goldenBytes, readGolden } from './golden-models.js';
 import { TYPE_MODELS } from './golden-types.js';
 import { SMALL_SHAPE, temporaryFolder, writeSmallModel } from './small-model.js';
@@ -193,6 +195,23 @@ describe('a model of which some blocks stay and some stream', () => {
       assert.deepEqual(await computed(engine, tokens), expected);
     });
     await models.close();
+  });
+
+  test('a stored model that another changes is waited for, which is told and ends with the signal', async () => {
+    const own = temporaryFolder();
+    const other = await openFolder(own);
+    const controller = new AbortController();
+    const told = [];
+    const onProgress = (progress) => {
+      told.push(progress.phase);
+      controller.abort();
+    };
+    const parts = { store: { folder: own }, platform: { openFolder }, record: { id: 'mine' } };
+    const opening = () => openWeightStream({ ...parts, signal: controller.signal, onProgress });
+    await other.lock('mine', {}, () => assert.rejects(opening(), code('CANCELLED')));
+    assert.deepEqual(told, ['wait']);
+    await assert.rejects(opening(), code('CANCELLED'));
+    await other.close();
   });
 
   test('a chunk that is damaged is found when the model is opened', async () => {
