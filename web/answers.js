@@ -148,7 +148,31 @@ export class Answers {
 
   async #run(job, { before, signal, continues }) {
     const { conversation, message } = job;
+    try {
+      this.#step(job);
+      await this.#writeWithEngine(job, { before, signal, continues });
+      if (job.error !== null && message.content === '') {
+        conversation.messages = conversation.messages.filter((other) => other !== message);
+      }
+      conversation.updatedAt = Date.now();
+      job.phase = 'ended';
+      await this.#save(job);
+    } catch (error) {
+      message.finish ??= 'failed';
+      job.error ??= error;
+    } finally {
+      job.phase = 'ended';
+      this.#jobs.delete(conversation.id);
+      this.unclaim(conversation.id);
+      // What was computed meanwhile of a conversation that is deleted goes too.
+      if (job.isDiscarded) this.forget(conversation.id);
+    }
     this.#step(job);
+  }
+
+  /** Never fails: what was wrong is the job's error. */
+  async #writeWithEngine(job, { before, signal, continues }) {
+    const { message } = job;
     let loan = null;
     try {
       await Promise.race([before, stopped(signal)]);
@@ -163,19 +187,6 @@ export class Answers {
     } finally {
       loan?.release();
     }
-    if (job.error !== null && message.content === '') {
-      conversation.messages = conversation.messages.filter((other) => other !== message);
-    }
-    conversation.updatedAt = Date.now();
-    job.phase = 'ended';
-    await this.#save(job).catch((error) => {
-      job.error ??= error;
-    });
-    this.#jobs.delete(conversation.id);
-    this.unclaim(conversation.id);
-    // What was computed meanwhile of a conversation that is deleted goes too.
-    if (job.isDiscarded) this.forget(conversation.id);
-    this.#step(job);
   }
 
   /** What is written with an engine ends with it at the latest, and soon after it is stopped. */
@@ -242,8 +253,15 @@ export class Answers {
     if (!isDiscarded) await this.#conversations.save(conversation);
   }
 
+  /** Whoever is told and fails keeps no answer from being written. */
   #step(job, text = '') {
-    for (const listener of this.#listeners) listener(job, text);
+    for (const listener of this.#listeners) {
+      try {
+        listener(job, text);
+      } catch (error) {
+        reportError(error);
+      }
+    }
   }
 }
 

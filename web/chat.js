@@ -197,10 +197,10 @@ export class Chat {
       const isThere = message === undefined || this.conversation.messages.includes(message);
       if (this.conversation.id === id && isThere) work();
       this.#keepFocus();
-      if (!answers.jobOf(id)) answers.unclaim(id);
       return isThere && Boolean(answers.jobOf(id));
     } finally {
       this.#isClaiming = false;
+      if (!answers.jobOf(id)) answers.unclaim(id);
     }
   }
 
