@@ -1,8 +1,8 @@
 // The functions that every template has.
 import { bind } from './arguments.js';
 import { TemplateError } from './errors.js';
-import { isText, plain } from './text.js';
-import { Callable, Dict, itemsOf, Namespace, Range, Record, wholeNumber } from './values.js';
+import { isText } from './text.js';
+import { Callable, Dict, itemsOf, Named, Namespace, Range, Record, wholeNumber } from './values.js';
 
 /** As Jinja's sandbox has it. */
 const MAX_RANGE = 100_000;
@@ -26,14 +26,14 @@ function entriesOf(args, named, budget) {
   const entries = args.flatMap((given) =>
     given instanceof Dict ? given.entries() : itemsOf(given, budget).map((pair) => itemsOf(pair, budget)),
   );
-  return [...entries, ...named];
+  return [...entries, ...named.entriesAsSaid()];
 }
 
 function namespace(args, named, budget) {
-  const attributes = new Map();
+  const attributes = new Named();
   for (const [name, value] of entriesOf(args, named, budget)) {
     if (!isText(name)) throw new TemplateError('the attributes of a namespace have names');
-    attributes.set(plain(name), value);
+    attributes.add(name, value);
   }
   return new Namespace(attributes);
 }

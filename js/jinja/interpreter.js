@@ -8,8 +8,8 @@ import { BREAK, CONTINUE, runLoop } from './loop.js';
 import { createMacro } from './macro.js';
 import { concatenate, operate, signed } from './operators.js';
 import { Scope } from './scope.js';
-import { isText, plain, TextWriter } from './text.js';
-import { Callable, Dict, Float, isTrue, itemsOf, Namespace, Tuple, typeName, Undefined } from './values.js';
+import { isText, TextWriter } from './text.js';
+import { Callable, Dict, Float, isTrue, itemsOf, Named, Namespace, Tuple, typeName, Undefined } from './values.js';
 
 /** @typedef {import('./expressions.js').Node} Node */
 
@@ -66,12 +66,16 @@ export class Interpreter {
   /** The arguments of a call, a filter or a test. */
   argumentsOf({ positional, named, list, mapping }, scope) {
     const args = positional.map((node) => this.evaluate(node, scope));
-    const byName = new Map(named.map(({ name, value }) => [name, this.evaluate(value, scope)]));
+    const byName = new Named();
+    for (const { name, value } of named) byName.add(name, this.evaluate(value, scope));
     if (list !== null) args.push(...itemsOf(this.evaluate(list, scope), this.budget));
     if (mapping !== null) {
       const given = this.evaluate(mapping, scope);
       if (!(given instanceof Dict)) throw new TemplateError('what stands behind ** has to be a mapping');
-      for (const [key, value] of given.entries()) byName.set(plain(key), value);
+      for (const [key, value] of given.entries()) {
+        if (!isText(key)) throw new TemplateError('what is passed by name has a text for its name');
+        byName.add(key, value);
+      }
     }
     return { args, named: byName };
   }

@@ -7,7 +7,7 @@ import { Callable, Dict, Tuple, Undefined } from './values.js';
 export function createMacro(interpreter, node, scope) {
   const macro = new Callable(node.name, (args, named) => {
     const inner = new Scope(scope);
-    bindParameters(interpreter, node, inner, args, new Map(named));
+    bindParameters(interpreter, node, inner, args, named.copy());
     return interpreter.render(node.body, inner);
   });
   macro.isMacro = true;
@@ -23,7 +23,7 @@ function bindParameters(interpreter, { name, parameters, takesCaller, takesMore,
     scope.set('caller', named.get('caller') ?? new Undefined('No caller defined'));
     named.delete('caller');
   }
-  if (takesOther) scope.set('kwargs', new Dict(named));
+  if (takesOther) scope.set('kwargs', new Dict(named.entriesAsSaid()));
   else if (named.size > 0) {
     const [first] = named.keys();
     const found =

@@ -58,7 +58,7 @@ function write(value, writer, budget, depth) {
   else if (value instanceof Dict) all(value.entries(), ['{', '}'], entry);
   else if (value instanceof Namespace) {
     writer.add('<Namespace ');
-    all([...value.attributes], ['{', '}>'], entry);
+    all(value.attributes.entriesAsSaid(), ['{', '}>'], entry);
   } else writer.add(atom(value));
 }
 

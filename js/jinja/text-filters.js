@@ -266,7 +266,7 @@ export const TEXT_FILTERS = Object.freeze({
 
 /** `format`, which takes any arguments. */
 export function formatFilter(runtime, value, args, named) {
-  const given = named.size > 0 ? new Dict([...named]) : Tuple.from(args);
+  const given = named.size > 0 ? new Dict(named.entriesAsSaid()) : Tuple.from(args);
   if (named.size > 0 && args.length > 0) throw new TemplateError('format takes values with names, or without');
   return formatPercent(runtime.text(value), given, runtime.budget);
 }

@@ -85,8 +85,31 @@ export class Generator {
   }
 }
 
+/** What is passed by name. A name that somebody said, as `**` passes it, is marked where it becomes a key again. */
+export class Named extends Map {
+  /** @type {Map<string, import('./text.js').Text>} */
+  #texts = new Map();
+
+  /** @param {import('./text.js').Text} name @param {any} value */
+  add(name, value) {
+    this.set(plain(name), value);
+    this.#texts.set(plain(name), name);
+  }
+
+  copy() {
+    const copy = new Named();
+    for (const [name, value] of this.entriesAsSaid()) copy.add(name, value);
+    return copy;
+  }
+
+  /** @returns {[import('./text.js').Text, any][]} */
+  entriesAsSaid() {
+    return Array.from(this, ([name, value]) => [this.#texts.get(name) ?? name, value]);
+  }
+}
+
 export class Namespace {
-  /** @param {Map<string, any>} attributes */
+  /** @param {Named} attributes */
   constructor(attributes) {
     this.attributes = attributes;
   }
@@ -96,7 +119,7 @@ export class Namespace {
 export class Callable {
   isMacro = false;
 
-  /** @param {string} name @param {(args: any[], named: Map<string, any>) => any} call */
+  /** @param {string} name @param {(args: any[], named: Named) => any} call */
   constructor(name, call) {
     this.name = name;
     this.call = call;
