@@ -422,21 +422,38 @@ describe('under a memory budget for one short context', () => {
     return openSmall({ ...options, memoryBudget });
   }
 
+  /** Sessions of one page of each layer, until there is no room for another: how many that are is the engine's to say. */
+  async function fill(budgeted) {
+    const sessions = [];
+    for (let first = 0; first < 250; first++) {
+      const session = await budgeted.createSession();
+      const reading = session.sync([first, ...FULL.slice(1, SHORT.length)]);
+      if (await reading.then(() => true).catch(() => false)) sessions.push(session);
+      else {
+        await refused(reading);
+        await session.close();
+        return sessions;
+      }
+    }
+    throw new Error('the budget has no end');
+  }
+
   test('a fork with no page to copy to is refused, and both go on', async () => {
     const budgeted = await openBudgeted();
     const origin = await budgeted.createSession();
     await origin.sync(SHORT);
-    const other = await budgeted.createSession();
-    await other.sync(FULL.slice(0, SHORT.length));
-    const { kvCache } = await budgeted.memory();
     const fork = await origin.fork();
+    const others = await fill(budgeted);
+    assert.ok(others.length > 0);
+    const { kvCache } = await budgeted.memory();
     for (const call of [() => fork.sync([...SHORT, 1]), () => fork.complete({ tokens: [...SHORT, 2] }).result]) {
       await refused(call());
       assert.deepEqual(await fork.tokens(), SHORT);
       assert.equal((await budgeted.memory()).kvCache, kvCache);
     }
-    await other.close();
+    await others.pop().close();
     assert.equal((await fork.sync([...SHORT, 1])).computed, 1);
+    for (const other of others) await other.close();
     assert.deepEqual(await logitsAfter(origin, SHORT), await logitsAfter(origin, SHORT, { reusePrefix: false }));
     await fork.close();
     assert.equal((await origin.sync(FULL)).computed > 0, true);
@@ -465,7 +482,9 @@ describe('under a memory budget for one short context', () => {
         if (ended) await refused(made);
       }
       counts.push(opened.length);
-      await refused(budgeted.evaluate(FULL));
+      // The page that its short text left free may be there still, or may have gone to a session.
+      const own = budgeted.evaluate(FULL);
+      if (!(await own.then(() => true).catch(() => false))) await refused(own);
       await refused(opened.at(-1).sync(FULL));
       for (const session of opened) await session.close();
       assert.ok(Math.abs((await taken()) - before) < 1024, 'all is given back');
