@@ -3,9 +3,11 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { existsSync, openSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { PassThrough, Readable } from 'node:stream';
 import { before, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { csvTable, markdownTable } from '../js/commands/bench-report.js';
+import { createLineInput } from '../js/commands/line-input.js';
 import { createEngine } from '../js/index.node.js';
 import { temporaryFolder, writeSmallModel } from './small-model.js';
 
@@ -22,9 +24,9 @@ before(() => {
 
 /**
  * Runs the command; `watch(child, stdout so far)` is called for each piece of output. With `input` null the standard
- * input stays open after `first`.
+ * input stays open after `first`, and gets what `pipe` gives.
  */
-function nibble(args, { input = '', first = '', watch } = {}) {
+function nibble(args, { input = '', first = '', watch, pipe } = {}) {
   return new Promise((resolve) => {
     const child = spawn(process.execPath, [CLI, ...args]);
     let stdout = '';
@@ -38,6 +40,7 @@ function nibble(args, { input = '', first = '', watch } = {}) {
     });
     child.on('close', (status, signal) => resolve({ status, signal, stdout, stderr }));
     child.stdin.on('error', () => {});
+    pipe?.pipe(child.stdin);
     if (first !== '') child.stdin.write(first);
     if (input !== null) child.stdin.end(input);
   });
@@ -226,6 +229,35 @@ describe('chat', () => {
       answers.map(({ role }) => role),
       ['assistant', 'assistant'],
     );
+  });
+
+  test('input that goes on without end is an error, and more lines than are answered wait', async () => {
+    const endless = () =>
+      Readable.from(
+        (function* () {
+          for (;;) yield Buffer.alloc(1 << 20);
+        })(),
+      );
+    for (const args of [
+      ['chat', '-m', model],
+      ['run', '-m', model, '-p', '-'],
+    ]) {
+      const { status, stderr } = await nibble(args, { input: null, pipe: endless() });
+      assert.equal(status, 1);
+      assert.match(stderr, /^nibble: INPUT_TOO_LONG: [^\n]+\n$/m);
+    }
+    let pulled = 0;
+    const many = function* () {
+      while (pulled < 500) yield `${++pulled}\n`.repeat(100);
+    };
+    const streams = { stdin: Readable.from(many()), stdout: new PassThrough() };
+    const lines = createLineInput({ ...streams, person: false, onInterrupt() {}, onEnd() {} });
+    assert.equal(await lines.next(), '1');
+    for (let turn = 0; turn < 1000; turn++) await new Promise((resolve) => setImmediate(resolve));
+    assert.ok(pulled < 100, `${pulled} pieces were read`);
+    let count = 1;
+    while ((await lines.next()) !== null) count++;
+    assert.equal(count, 50_000);
   });
 
   test('Ctrl-C stops the answer and not the chat', async () => {

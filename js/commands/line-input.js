@@ -4,8 +4,13 @@ import { createInterface } from 'node:readline';
 import { Writable } from 'node:stream';
 import { BRACKETS, linesOf, onOneLine, withPastes } from './paste.js';
 import { plainText } from './plain-text.js';
+import { inputTooLong } from './terminal.js';
 
 const PROMPT = '> ';
+// Far more than any context holds; what never ends a line would fill the memory.
+const MOST_LINE_BYTES = 64 << 20;
+// Lines that wait to be answered: where a pipe has more, it waits.
+const MOST_WAITING = 64;
 
 /** The terminal as readline sees it: silent where `isQuiet` says so. */
 function echoOf(stdout, isQuiet) {
@@ -26,6 +31,7 @@ function echoOf(stdout, isQuiet) {
  */
 export function createLineInput({ stdin, stdout, person, onInterrupt, onEnd }) {
   const waiting = [];
+  let failure = null;
   let answering = false;
   let ended = false;
   let wake = () => {};
@@ -39,10 +45,22 @@ export function createLineInput({ stdin, stdout, person, onInterrupt, onEnd }) {
 
   lines.on('line', (text) => {
     waiting.push({ text: person ? linesOf(text) : text, unseen: answering });
+    if (!person && waiting.length >= MOST_WAITING) lines.pause();
     wake();
   });
+  let lineBytes = 0;
+  const count = (piece) => {
+    const end = piece.lastIndexOf('\n');
+    lineBytes = end < 0 ? lineBytes + piece.length : piece.length - end - 1;
+    if (lineBytes <= MOST_LINE_BYTES) return;
+    failure = inputTooLong('A line of the input', MOST_LINE_BYTES);
+    waiting.length = 0;
+    lines.close();
+  };
+  if (!person) stdin.on('data', count);
   lines.on('close', () => {
     ended = true;
+    stdin.off('data', count);
     stdout.off('resize', resized);
     pastes?.close();
     if (hasBrackets) stdout.write(BRACKETS.off);
@@ -68,16 +86,21 @@ export function createLineInput({ stdin, stdout, person, onInterrupt, onEnd }) {
     prompt: () => {
       if (person && !ended) lines.prompt();
     },
-    /** The next line, after a prompt; null at the end. Until it is asked for the next, the last one is being answered. */
+    /**
+     * The next line, after a prompt; null at the end. Until it is asked for the next, the last one is being answered.
+     * @throws {NibbleError} INPUT_TOO_LONG where a line has no end
+     */
     async next() {
       answering = false;
       // What was typed so far stays, behind the new prompt.
       if (person && !ended && waiting.length === 0) lines.prompt(true);
       while (waiting.length === 0 && !ended) {
+        if (!person) lines.resume();
         await new Promise((resolve) => {
           wake = resolve;
         });
       }
+      if (failure !== null) throw failure;
       const line = waiting.shift();
       if (line === undefined) return null;
       if (person && line.unseen) stdout.write(`${PROMPT}${plainText(onOneLine(line.text))}\n`);

@@ -3,6 +3,17 @@ import { NibbleError } from '../errors.js';
 import { reasonOf } from '../system-errors.js';
 import { plainJson, plainLine, plainText } from './plain-text.js';
 
+// More than any context holds, and less than a string may have; what never ends would fill the memory.
+const MOST_INPUT_BYTES = 256 << 20;
+
+/** @param {string} what @param {number} most bytes */
+export const inputTooLong = (what, most) =>
+  new NibbleError(
+    'INPUT_TOO_LONG',
+    `${what} goes on behind ${most >> 20} MiB, and no more is read. Give it a text of fewer bytes.`,
+    { details: { most } },
+  );
+
 /**
  * @param {{ stdout: NodeJS.WriteStream, stderr: NodeJS.WriteStream, stdin: NodeJS.ReadStream }} streams
  * @returns the terminal; `interrupted` is the signal that Ctrl-C gives
@@ -71,9 +82,15 @@ export function createTerminal({ stdout, stderr, stdin }) {
       state.line = line;
     },
     clear,
+    /** @throws {NibbleError} INPUT_TOO_LONG */
     async readInput() {
       const pieces = [];
-      for await (const piece of stdin) pieces.push(piece);
+      let bytes = 0;
+      for await (const piece of stdin) {
+        bytes += piece.length;
+        if (bytes > MOST_INPUT_BYTES) throw inputTooLong('The input', MOST_INPUT_BYTES);
+        pieces.push(piece);
+      }
       return Buffer.concat(pieces).toString('utf8');
     },
   };
