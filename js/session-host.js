@@ -57,7 +57,7 @@ export class SessionHost {
       dropped.messages += messages;
       onEvent({ dropped: { tokens, messages } });
     };
-    const { prompt, room, left, warnings } = this.#plan(session, options, onDrop);
+    const { prompt, room, left, warnings } = await this.#planUnlessStopped(session, options, { onDrop, signal });
     if (left.tokens > 0) onDrop(left);
     const { tokenizer } = this.#texts;
     const context = { model: this.#model, timeline, tokenizer, turn: this.#turn, room, shift: left.tokens > 0 };
@@ -72,6 +72,23 @@ export class SessionHost {
     });
     session.half = open;
     return { ...result, droppedTokens: dropped.tokens, droppedMessages: dropped.messages, warnings };
+  }
+
+  /**
+   * A long text is read at a stretch, while no message comes in. Whoever has stopped meanwhile is told that it was stopped,
+   * and not that it would not have fitted.
+   */
+  async #planUnlessStopped(session, options, { onDrop, signal }) {
+    let failure;
+    let plan = { prompt: [], room: null, left: { tokens: 0, messages: 0 }, warnings: [] };
+    try {
+      plan = this.#plan(session, options, onDrop);
+    } catch (error) {
+      failure = error;
+    }
+    await this.#turn.next();
+    if (failure !== undefined && !signal.aborted) throw failure;
+    return plan;
   }
 
   /** The prompt, what of it was left out since it does not fit, and how room is made later; null: it is not. */

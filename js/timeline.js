@@ -79,6 +79,7 @@ export class Timeline {
    * @returns {Promise<number>} how many tokens were kept
    */
   async replace(tokens, { reuse, shift = false, wantsLogits = true, onStart, ...options }) {
+    checkCancelled(options.signal);
     if (tokens.length === 0) {
       throw new NibbleError(
         'INVALID_ARGUMENT',
@@ -86,7 +87,6 @@ export class Timeline {
       );
     }
     this.#checkRoom(tokens.length);
-    checkCancelled(options.signal);
     const kept = reuse ? this.#reuse(tokens, shift, wantsLogits) : this.truncate(0);
     onStart?.(kept);
     await this.append(tokens.slice(kept), options);

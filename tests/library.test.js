@@ -371,6 +371,15 @@ describe('completions', () => {
       const { finishReason, prefill } = await prefilling.result;
       assert.equal(finishReason, 'cancelled');
       assert.ok(prefill.tokens < 16000, 'the prompt is not read to its end');
+
+      // Far too long for the context, and long to read: whoever stops it meanwhile is not told that it does not fit.
+      const text = 'a word and another, '.repeat(40_000);
+      for (const start of [{ prompt: text }, { messages: [{ role: 'user', content: text }], onFull: 'drop-oldest' }]) {
+        const reading = patient.complete(start);
+        setTimeout(() => reading.stop(), 20);
+        assert.equal((await reading.result).finishReason, 'cancelled');
+        await assert.rejects(patient.complete(start).result, { code: 'CONTEXT_FULL' });
+      }
     } finally {
       await patient.unload();
     }
