@@ -42,9 +42,12 @@ async function look(engine) {
   };
   const session = await engine.restoreSession('mine', { onDropped });
   const tokens = await session?.tokens();
+  const { storage } = engine.info;
   await engine.unload();
   return {
     problem,
+    // Whether the store could be opened, and whether it has the model still: a save may be gone with all of it.
+    store: storage.problem ?? `${storage.kind}, ${storage.state}`,
     count: tokens?.length ?? 0,
     isRight: tokens?.every((token, place) => token === place % 250) ?? true,
   };
@@ -155,7 +158,7 @@ before(async () => {
 after(() => server?.close());
 
 describe('a save that is ended by force leaves the earlier one of its key', () => {
-  for (const kind of ['folder', 'opfs']) {
+  for (const kind of ['folder', 'opfs', 'indexeddb']) {
     test(`in ${kind}`, async (t) => {
       const saves = kind === 'folder' ? new FolderSaves() : new BrowserSaves(kind, server);
       let last = 0;
@@ -167,7 +170,7 @@ describe('a save that is ended by force leaves the earlier one of its key', () =
           const found = await saves.look();
           const before = Math.max(last, told.done);
           const what = `run ${run}: ${before} tokens were saved, ${told.begun} were to be: ${JSON.stringify(found)}`;
-          assert.deepEqual([found.problem, found.isRight], [null, true], what);
+          assert.deepEqual([found.store, found.problem, found.isRight], [`${kind}, stored`, null, true], what);
           // Of the very last save nobody may have heard any more that it was done, and of the next that it had begun.
           assert.ok(found.count >= before && found.count <= told.begun + 1, what);
           if (found.count < told.begun) interrupted++;
