@@ -212,6 +212,25 @@ describe('the models panel', () => {
     await close();
   });
 
+  test('lets a name be typed to its end while a download goes on and is paused', async () => {
+    const { page, close } = await openPanel();
+    await download(page, 'fast.gguf');
+    const rename = page.getByRole('button', { name: 'Rename Nibble tiny', exact: true });
+    await rename.waitFor();
+    await download(page, 'slow.gguf');
+    await page.waitForFunction(() => document.querySelector('#models-panel progress')?.value > 0);
+    await rename.click();
+    await page.keyboard.type('Half');
+    // As another tab, or the network, would have it: the keyboard stays where it is.
+    await page.getByRole('button', { name: 'Pause the download of slow.gguf' }).evaluate((pause) => pause.click());
+    await page.getByRole('button', { name: 'Resume the download of slow.gguf' }).waitFor();
+    await page.keyboard.type(' and half');
+    await page.keyboard.press('Enter');
+    await page.getByRole('button', { name: 'Use Half and half', exact: true }).waitFor();
+    await clear(page);
+    await close();
+  });
+
   test('says what is wrong with an address, a page, a file that is none, and one cut short', async () => {
     const { page, close } = await openPanel();
     const field = page.getByLabel('Address of a .gguf file');
@@ -231,6 +250,7 @@ describe('the models panel', () => {
       ['page.gguf', /DOWNLOAD|SOURCE/],
       ['absent.gguf', /DOWNLOAD|SOURCE/],
       ['picture.gguf', /GGUF_/],
+      ['100%.gguf', /DOWNLOAD|SOURCE/],
     ]) {
       await enterAddress(page, path);
       await page.locator('.models-offer .bad').getByText(code).waitFor();

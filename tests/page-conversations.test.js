@@ -408,6 +408,46 @@ describe('conversations', () => {
     });
   });
 
+  test(
+    'what an earlier version took out of a file hides no other conversation, and can be deleted',
+    LIMIT,
+    async () => {
+      await withPage({}, async ({ page, close }, open) => {
+        await startChat(page, 'About apples');
+        await untilTitles(page, ['About apples']);
+        await page.evaluate(async () => {
+          const request = indexedDB.open('nibble-conversations');
+          const database = await new Promise((resolve) => {
+            request.onsuccess = () => resolve(request.result);
+          });
+          const transaction = database.transaction(['heads', 'messages'], 'readwrite');
+          for (const [id, updatedAt] of [
+            ['half \ud800', 1],
+            ['late', 1e300],
+          ]) {
+            transaction.objectStore('heads').put({ id, title: id.slice(0, 4), renamed: true, updatedAt, start: 0 });
+            transaction.objectStore('messages').put([], id);
+          }
+          await new Promise((resolve) => {
+            transaction.oncomplete = resolve;
+          });
+          database.close();
+        });
+        await close();
+        const { page: later, close: closeLater } = await open();
+        await untilTitles(later, ['late', 'About apples', 'half']);
+        for (const title of ['half', 'late']) {
+          await row(later, title).hover();
+          await row(later, title).locator('.icon').last().click();
+          await later.locator('dialog.confirm .danger').click();
+          await row(later, title).waitFor({ state: 'detached' });
+        }
+        await untilTitles(later, ['About apples']);
+        await closeLater();
+      });
+    },
+  );
+
   test('an import that works takes away what was said of one that did not', LIMIT, async () => {
     const good = { id: 'a', title: 'A', createdAt: 1, updatedAt: 1, messages: [] };
     await withPage({}, async ({ page, close }) => {
@@ -446,6 +486,18 @@ describe('an archive', () => {
       messages: [{ ...message, html: '<b>', speed: { prefill: 'x' } }],
     };
     assert.deepEqual(readArchive(writeArchive([changed])), [conversation]);
+  });
+
+  test('takes no moment that no date can tell', () => {
+    const changed = { ...conversation, createdAt: 1e16, updatedAt: 1e300, messages: [{ ...message, createdAt: 1e16 }] };
+    const [read] = readArchive(writeArchive([changed]));
+    for (const time of [read.createdAt, read.updatedAt, read.messages[0].createdAt])
+      assert.ok(time <= Date.now(), time);
+  });
+
+  test('refuses half a character for an id, which no address can have', () => {
+    const message = { name: 'ArchiveError', code: 'ARCHIVE_DAMAGED' };
+    assert.throws(() => readArchive(writeArchive([{ ...conversation, id: '\ud800' }])), message);
   });
 
   for (const broken of ['null', '[]', '{}', '{"format":"nibble-conversations","version":1,"conversations":{}}']) {

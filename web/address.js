@@ -3,8 +3,8 @@
 
 const PREFIX = '#chat-';
 
-/** @param {string} id of a conversation */
-export const addressOf = (id) => PREFIX + encodeURIComponent(id);
+/** @param {string} id of a conversation; one that earlier versions took out of a file may hold half a character */
+export const addressOf = (id) => PREFIX + encodeURIComponent(id.replace(/\p{Surrogate}/gu, '\uFFFD'));
 
 export class Address {
   #shown = null;

@@ -4,6 +4,8 @@ const FORMAT = 'nibble-conversations';
 const VERSION = 1;
 const ROLES = ['user', 'assistant'];
 const FINISHES = ['stop', 'length', 'context', 'cancelled', 'failed'];
+// The last moment that a date can tell, in milliseconds since 1970.
+const LAST_MOMENT = 8.64e15;
 
 /** Why a file is no archive. `code`: ARCHIVE_BAD_JSON, ARCHIVE_UNKNOWN, ARCHIVE_VERSION or ARCHIVE_DAMAGED */
 export class ArchiveError extends Error {
@@ -81,6 +83,8 @@ function readMessage(given, name) {
   return message;
 }
 
-const isId = (value) => typeof value === 'string' && value !== '' && value.length <= 200;
+// Ids become addresses, which half a character cannot.
+const isId = (value) =>
+  typeof value === 'string' && value !== '' && value.length <= 200 && !/\p{Surrogate}/u.test(value);
 const isAmount = (value) => typeof value === 'number' && Number.isFinite(value) && value >= 0;
-const time = (value) => (isAmount(value) ? value : Date.now());
+const time = (value) => (isAmount(value) && value <= LAST_MOMENT ? value : Date.now());

@@ -85,9 +85,11 @@ export class Chat {
    */
   takeOver(kept) {
     const { messages, start } = this.conversation;
-    const merged = kept.messages.map((message, index) =>
-      isSameMessage(messages[index], message) ? messages[index] : message,
-    );
+    const known = new Map(messages.map((message) => [message.id, message]));
+    const merged = kept.messages.map((message) => {
+      const present = known.get(message.id);
+      return isSameMessage(present, message) ? present : message;
+    });
     const changed = merged.findIndex((message, index) => message !== messages[index]);
     const same = changed === -1 ? merged.length : changed;
     this.conversation = { ...kept, messages: merged };
@@ -339,32 +341,39 @@ export class Chat {
   }
 
   async #resend(message, content) {
-    const index = this.conversation.messages.indexOf(message);
-    if (this.job || index === -1) return;
-    const after = this.conversation.messages.length - index - 1;
+    const place = () => this.conversation.messages.indexOf(message);
+    if (this.job || place() === -1) return;
+    const after = this.conversation.messages.length - place() - 1;
     if (after > 1 && !(await this.#sure('resend', after))) return;
     await this.#alone(() => {
       message.content = content;
-      this.#truncate(index + 1);
+      this.#view.endEdit(message);
+      // Another tab may have deleted what stood before it.
+      this.#truncate(place() + 1);
       this.#answer();
     }, message);
   }
 
   /** Deletes a message together with its answer or its question. */
   async #delete(message) {
-    const { messages } = this.conversation;
     if (this.job || !(await this.#sure('delete', 2))) return;
+    // Another tab may have gone on in the conversation while the question was open.
+    await this.#alone(() => this.#remove(message), message);
+  }
+
+  async #remove(message) {
+    const { conversation } = this;
+    const { messages } = conversation;
     let from = messages.indexOf(message);
     while (from > 0 && messages[from].role !== 'user') from--;
     let to = from + 1;
     while (to < messages.length && messages[to].role !== 'user') to++;
     messages.splice(from, to - from);
-    const { conversation } = this;
     if (conversation.start > from) conversation.start = Math.max(from, conversation.start - (to - from));
     if (conversation.start >= messages.length) conversation.start = 0;
     this.#draw();
     this.#keepFocus();
-    const { conversations } = this.#context;
+    const { announce, conversations, t } = this.#context;
     try {
       if (messages.length > 0) await conversations.save(conversation);
       else {
@@ -373,8 +382,8 @@ export class Chat {
         conversation.revision = 0;
       }
     } catch (error) {
-      if (!['CONVERSATION_CHANGED', 'CONVERSATION_DELETED'].includes(error.code)) throw error;
-      this.#offerCopy(error);
+      if (['CONVERSATION_CHANGED', 'CONVERSATION_DELETED'].includes(error.code)) this.#offerCopy(error);
+      else announce(describeProblem(error, t).text);
     }
     this.#context.onChange();
   }

@@ -14,6 +14,8 @@ export class ConversationView {
   #log;
   #scroller;
   #context;
+  /** What is being made of the reader's messages, by their ids. @type {Map<string, string>} */
+  #edits = new Map();
   #views = new Map();
   #pending = new Map();
   #frame = 0;
@@ -23,13 +25,13 @@ export class ConversationView {
   /**
    * @param {HTMLElement} log
    * @param {HTMLElement} scroller the element that scrolls it
-   * @param {import('./message.js').MessageContext} context
+   * @param {Omit<import('./message.js').MessageContext, 'edits'>} context
    * @param {(atEnd: boolean) => void} onScroll told whether the end is in sight
    */
   constructor(log, scroller, context, onScroll) {
     this.#log = log;
     this.#scroller = scroller;
-    this.#context = context;
+    this.#context = { ...context, edits: this.#edits };
     const look = () => {
       this.#atEnd = scroller.scrollHeight - scroller.scrollTop - scroller.clientHeight < NEAR_END;
       onScroll(this.#atEnd);
@@ -43,12 +45,30 @@ export class ConversationView {
 
   /** @param {import('./conversations.js').Conversation} conversation an answer that has not ended is left open */
   show(conversation) {
-    this.#reset();
-    const { messages } = conversation;
-    const from = Math.max(0, messages.length - SHOWN);
-    this.#log.append(...this.#elementsFor(conversation, { from, to: messages.length }));
-    this.#showEarlier(conversation, from);
-    this.scrollToEnd();
+    this.#keepingFocus(() => {
+      this.#reset();
+      const { messages } = conversation;
+      const from = Math.max(0, messages.length - SHOWN);
+      this.#log.append(...this.#elementsFor(conversation, { from, to: messages.length }));
+      this.#showEarlier(conversation, from);
+      this.scrollToEnd();
+    });
+  }
+
+  /** Nothing more is made of a message. @param {import('./conversations.js').Message} message */
+  endEdit(message) {
+    this.#edits.delete(message.id);
+  }
+
+  /** Draws anew; whoever was typing in a message goes on there. */
+  #keepingFocus(draw) {
+    const edited = [...this.#views.values()].find(({ field }) => field !== null && field === document.activeElement);
+    const { selectionStart, selectionEnd } = edited?.field ?? {};
+    draw();
+    const field = edited && this.viewOf(edited.message)?.field;
+    if (!field || field === document.activeElement) return;
+    field.focus();
+    field.setSelectionRange(selectionStart, selectionEnd);
   }
 
   /**
@@ -166,6 +186,7 @@ export class ConversationView {
       // An earlier version of the page may have left one open in the midst.
       const hasEnded = message.role === 'user' || message.finish !== undefined || !isLast;
       if (hasEnded) view.end({ isLast, isPassedOver: isPassedOver(messages, index) });
+      if (this.#edits.has(message.id)) view.edit({ takesFocus: false });
       view.element.classList.toggle('dropped', index < start);
       const divider = start > 0 && index === start ? [this.#divider()] : [];
       return [...divider, view.element];

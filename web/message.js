@@ -19,12 +19,14 @@ import { ReasoningSplitter, withoutReasoning } from './reasoning.js';
  * @property {(key: string, values?: object) => string} t
  * @property {MessageActions} actions
  * @property {(message: object) => number} resumedTokensOf how many tokens an answer of this visit needed no reading of
+ * @property {Map<string, string>} edits what is being made of the reader's messages, by their ids
  */
 
 export class MessageView {
   #t;
   #actions;
   #resumedTokensOf;
+  #edits;
   #writer = null;
   #splitter = new ReasoningSplitter();
   #reasoning = null;
@@ -33,11 +35,14 @@ export class MessageView {
    * @param {import('./conversations.js').Message} message
    * @param {MessageContext} context
    */
-  constructor(message, { t, actions, resumedTokensOf }) {
+  constructor(message, { t, actions, resumedTokensOf, edits }) {
     this.message = message;
+    /** That the message is mended in; null: it is not. @type {HTMLTextAreaElement | null} */
+    this.field = null;
     this.#t = t;
     this.#actions = actions;
     this.#resumedTokensOf = resumedTokensOf;
+    this.#edits = edits;
     const isUser = message.role === 'user';
     this.text = make('div', { class: isUser ? 'text' : 'text prose' });
     this.notice = make('p', { class: 'progress-note', hidden: true });
@@ -113,16 +118,26 @@ export class MessageView {
     );
   }
 
-  /** Puts a field in the place of the text. */
-  edit() {
+  /**
+   * Puts a field in the place of the text. What is typed there stays to be gone on with, however often the message is
+   * drawn anew, until it is sent or called off.
+   * @param {{ takesFocus?: boolean }} [how]
+   */
+  edit({ takesFocus = true } = {}) {
+    if (this.field !== null) return this.field.focus();
     const { message } = this;
+    const edits = this.#edits;
     const field = make('textarea', {
       ...{ class: 'edit-field', 'aria-label': this.#t('message.edit'), rows: 1, dir: 'auto' },
       enterkeyhint: enterKeyHint(),
     });
-    field.value = message.content;
+    field.value = edits.get(message.id) ?? message.content;
+    edits.set(message.id, field.value);
+    this.field = field;
     const opener = document.activeElement;
     const restore = () => {
+      edits.delete(message.id);
+      this.field = null;
       editor.replaceWith(this.text);
       this.foot.hidden = false;
       const isGone = opener === document.body || !opener.isConnected;
@@ -130,8 +145,8 @@ export class MessageView {
     };
     const send = () => {
       const content = asMessage(field.value);
-      if (content !== '') this.#actions.resend(message, content);
-      restore();
+      if (content === '') restore();
+      else this.#actions.resend(message, content);
     };
     const editor = make(
       'div',
@@ -144,6 +159,7 @@ export class MessageView {
         make('button', { type: 'button', class: 'accent', on: { click: send } }, this.#t('message.resend')),
       ),
     );
+    field.addEventListener('input', () => edits.set(message.id, field.value));
     field.addEventListener('keydown', (event) => {
       if (isOfInputMethod(event)) return;
       if (event.key === 'Escape') {
@@ -156,7 +172,7 @@ export class MessageView {
     });
     this.text.replaceWith(editor);
     this.foot.hidden = true;
-    field.focus();
+    if (takesFocus) field.focus();
   }
 
   #append(parts) {

@@ -7,6 +7,16 @@ import { keepFocus, makeButton, makeSection } from './models-section.js';
 
 const CATALOGUE = 'models/catalog.json';
 
+/** The last part of an address; as it stands there where that is no text, as with a single percent sign. @param {URL} url */
+function fileNameOf({ pathname }) {
+  const last = pathname.split('/').pop();
+  try {
+    return decodeURIComponent(last);
+  } catch {
+    return last;
+  }
+}
+
 export class ModelSources {
   #panel;
   #section = makeSection('models-get');
@@ -168,7 +178,7 @@ export class ModelSources {
         this.#offer?.close();
         return field.focus();
       }
-      this.#open({ model: url, name: decodeURIComponent(url.pathname.split('/').pop()) || url.host }, form);
+      this.#open({ model: url, name: fileNameOf(url) || url.host }, form);
     };
     const form = make(
       'form',

@@ -23,6 +23,7 @@ export class ModelList {
   #bars = new Map();
   /** What a row says beside its facts: a check under way, the outcome of one, a problem. */
   #notes = new Map();
+  /** The model that gets another name, and what is typed of it. @type {{ id: string, text: string } | null} */
   #renaming = null;
   /** The picker that asks for the file of an interrupted import. */
   #picker = make('input', { type: 'file', accept: '.gguf', hidden: true });
@@ -101,7 +102,7 @@ export class ModelList {
       quantization,
       wasUsed ? t('models.used', { ago: format().ago(usedAt) }) : null,
     ];
-    if (this.#renaming === id) return this.#renameRow(model);
+    if (this.#renaming?.id === id) return this.#renameRow(model);
     const button = (what, drawing, action) =>
       makeButton({
         label: t(`models.${what}`),
@@ -112,7 +113,7 @@ export class ModelList {
       });
     return this.#row(id, name, facts, [
       this.#useButton(model, { stored: id }),
-      button('rename', 'pencil', () => this.#rename(id)),
+      button('rename', 'pencil', () => this.#rename(model)),
       button('verify', 'shield', () => this.#verify(model)),
       button('delete', 'trash', () => this.#delete(model)),
     ]);
@@ -223,11 +224,17 @@ export class ModelList {
     const { t } = this.#panel;
     const field = make('input', {
       type: 'text',
-      value: name,
+      value: this.#renaming.text,
       maxlength: 120,
       required: true,
       'data-key': `name ${id}`,
       'aria-label': t('models.rename.label', { name }),
+      on: {
+        // The list may be drawn anew before it is all there.
+        input: () => {
+          if (this.#renaming?.id === id) this.#renaming.text = field.value;
+        },
+      },
     });
     const end = () => {
       this.#renaming = null;
@@ -317,8 +324,8 @@ export class ModelList {
     ]);
   }
 
-  #rename(id) {
-    this.#renaming = id;
+  #rename({ id, name }) {
+    this.#renaming = { id, text: name };
     this.render();
     const field = this.#section.root.querySelector(`[data-key="${CSS.escape(`name ${id}`)}"]`);
     field.focus();

@@ -30,6 +30,8 @@ export class Sidebar {
   #open = false;
   /** Of the row that gets the focus when the list is next drawn. */
   #focusNext = null;
+  /** The field that somebody types a new name into, in one of the rows. */
+  #renaming = null;
 
   /** @param {SidebarContext} context */
   constructor(context) {
@@ -70,7 +72,7 @@ export class Sidebar {
     this.#search.focus();
   }
 
-  /** Reads the list again. */
+  /** Reads the list again; while a name is being typed into it, once that is done. */
   async refresh() {
     this.#searching.abort();
     this.#searching = new AbortController();
@@ -78,7 +80,7 @@ export class Sidebar {
     const { conversations, t } = this.#context;
     const query = this.#search.value.trim();
     const heads = await (query === '' ? conversations.list() : conversations.search(query, signal));
-    if (signal.aborted) return;
+    if (signal.aborted || this.#renaming !== null) return;
     const empty = find('no-conversations');
     empty.hidden = heads.length > 0;
     empty.textContent = t(query === '' ? 'sidebar.empty' : 'sidebar.nothing');
@@ -164,8 +166,12 @@ export class Sidebar {
       done = true;
       // Whoever has clicked elsewhere stays there.
       if (document.activeElement === field) this.#focusNext = head.id;
-      if (keep && field.value.trim() !== '') await conversations.rename(head.id, field.value);
-      onRename(head.id);
+      try {
+        if (keep && field.value.trim() !== '') await conversations.rename(head.id, field.value);
+      } finally {
+        if (this.#renaming === field) this.#renaming = null;
+        onRename(head.id);
+      }
     };
     field.addEventListener('keydown', (event) => {
       if (isOfInputMethod(event)) return;
@@ -175,6 +181,7 @@ export class Sidebar {
       finish(false);
     });
     field.addEventListener('blur', () => finish(true));
+    this.#renaming = field;
     row.replaceChildren(field);
     field.select();
     field.focus();
@@ -199,6 +206,8 @@ export class Sidebar {
   }
 
   #when(time) {
+    // Earlier versions took any number out of a file.
+    if (Number.isNaN(new Date(time).getTime())) return '';
     return new Intl.DateTimeFormat(this.#context.tag(), { dateStyle: 'medium', timeStyle: 'short' }).format(time);
   }
 }
