@@ -5,9 +5,10 @@
 //                                  <index>.chunk
 //   <folder>/locks/                              see store-locks.node.js
 import { createHash, randomUUID } from 'node:crypto';
-import { mkdir, open, readdir, readFile, rename, rm, stat, statfs } from 'node:fs/promises';
+import { open, readdir, readFile, rename, rm, stat, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
 import { NibbleError } from './errors.js';
+import { makeFolder } from './folders.node.js';
 import { piecesOf, totalBytes } from './store-bytes.js';
 import { attempt, checkReach, chunkMissing, isFull, storeUnavailable } from './store-errors.js';
 import { folderLeases } from './store-locks.node.js';
@@ -28,7 +29,7 @@ const UNFINISHED = '.partial';
 export async function openFolder(path, times) {
   await system(path, 'Opening the folder', async () => {
     try {
-      for (const name of ['models', LOCKS]) await mkdir(join(path, name), { recursive: true });
+      for (const name of ['models', LOCKS]) await makeFolder(join(path, name));
     } catch (error) {
       const found = await stat(path).catch(() => null);
       throw found !== null && !found.isDirectory() ? notFolder(path, error) : error;
@@ -179,7 +180,7 @@ class FolderBackend {
 
   async #makeFolder(id) {
     const folder = this.#folderOf(id);
-    await mkdir(folder, { recursive: true });
+    await makeFolder(folder);
     return folder;
   }
 }

@@ -6,10 +6,11 @@
 // worker that has ended in a process that goes on, the process itself tells: releaseThread().
 import { createHash } from 'node:crypto';
 import { readFileSync, readlinkSync } from 'node:fs';
-import { mkdir, open, readdir, rm, writeFile } from 'node:fs/promises';
+import { open, readdir, rm, writeFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { threadId } from 'node:worker_threads';
+import { makeFolder } from './folders.node.js';
 import { Leases } from './store-leases.js';
 
 const hash = (text, digits) => createHash('sha256').update(text).digest('hex').slice(0, digits);
@@ -41,7 +42,7 @@ export function folderLeases(folder, times) {
       },
       async add(entry, text) {
         // As all else of a store it is made anew where somebody removed it.
-        await mkdir(folder, { recursive: true });
+        await makeFolder(folder);
         await writeFile(pathOf(entry), text);
       },
       async renew(entry, text) {

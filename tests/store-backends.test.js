@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, readdirSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
@@ -46,6 +46,11 @@ describe('a folder', () => {
     const [name] = readdirSync(join(path, 'models'));
     return { path, backend, model: join(path, 'models', name) };
   }
+
+  const PROC = existsSync('/proc/self') ? false : 'there is no file system here that makes no folders';
+  test('is refused where the system makes no folders', { skip: PROC, timeout: 20_000 }, async () => {
+    await refuses(openFolder('/proc/nibble-test/store'), 'STORE_UNAVAILABLE');
+  });
 
   test('no id makes a file outside of the folder', async () => {
     const { path, backend, model } = await filled();
