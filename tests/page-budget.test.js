@@ -105,6 +105,21 @@ describe('the memory for the model', () => {
     await close(opened);
   });
 
+  test('is there for the conversation that is answered, however much of it another one took', LIMIT, async () => {
+    const opened = await open({ memoryBudget: PLENTY, temperature: 0, contextSize: 512, maxTokens: 16 });
+    const { page } = opened;
+    await driver.untilReady(page);
+    // Either fills more than half of the context.
+    const [apples, rivers] = ['apple ', 'river '].map((word) => word.repeat(150));
+    await driver.converse(page, apples);
+    await page.locator('#new-chat').click();
+    assert.match(await driver.converse(page, rivers), /\p{L}/u);
+    await page.locator('#conversations .open', { hasText: 'apple' }).click();
+    assert.match(await driver.converse(page, 'Hello'), /\p{L}/u);
+    assert.equal(await page.locator('.notice').count(), 0);
+    await close(opened);
+  });
+
   test('that needs a store says so where the storage is full', LIMIT, async () => {
     // A browser asks for the quota once and remembers it for a while, so this one is new.
     const full = await driver.startBrowser({ serviceWorkers: 'block' });

@@ -2,8 +2,9 @@
 // memory while the page is open, and beside the model in its store across a reload.
 
 const PREFIX = 'chat:';
-// Each holds up to a whole context in memory.
-const MOST_OPEN = 2;
+// Each holds up to a whole context in memory. A memory budget has room for one context: what another conversation keeps of
+// it would be missing to the one that is answered.
+const mostOpen = ({ info }) => (info.budget ? 1 : 2);
 // A save waits for a pause; an answer that follows at once would only have to wait for it.
 const SAVE_MILLISECONDS = 2000;
 
@@ -41,11 +42,11 @@ export class ChatMemory {
       this.#open.set(id, present);
       return { session: present.session, isRestored: false };
     }
+    await this.#closeOldest(engine, mostOpen(engine) - 1);
     // A save that cannot be used, for whatever reason, costs the time of reading again and nothing else.
     const restored = isKept(engine) ? await engine.restoreSession(keyOf(id)).catch(() => null) : null;
     const session = restored ?? (await engine.createSession());
     this.#open.set(id, { engine, session });
-    await this.#closeOldest(engine);
     return { session, isRestored: restored !== null };
   }
 
@@ -83,11 +84,12 @@ export class ChatMemory {
     }
   }
 
-  async #closeOldest(engine) {
+  /** Closes, of the sessions that are in memory, those used longest ago, until `most` are left. */
+  async #closeOldest(engine, most) {
     for (const [id, entry] of this.#open) {
       if (entry.engine !== engine) this.#open.delete(id);
     }
-    for (const [id, { session }] of [...this.#open].slice(0, -MOST_OPEN)) {
+    for (const [id, { session }] of [...this.#open].slice(0, Math.max(0, this.#open.size - most))) {
       await this.#save(id);
       this.#open.delete(id);
       await session.close().catch(() => {});
