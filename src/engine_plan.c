@@ -13,6 +13,7 @@ enum {
   KV_SHARE = 4,         // of the budget, that the context which it chooses takes at most
   STREAM_SHARE = 32,    // of the budget, that the residual stream of a sweep takes at most
   TOKEN_BYTES = 16,     // of a context: a token on the timeline; a token, a target and a result of a pass
+  SHIFT_PAGES = 2,      // that a shift takes before it gives pages back
   PAGE_BESIDES = 80,    // of a page: its place in a table, and what aligning it costs
   SAMPLER_BYTES = 20,   // of an entry of the vocabulary
 };
@@ -94,8 +95,9 @@ static uint64_t kv_pages(const EnginePlan *plan) {
   const uint64_t all = (uint64_t)kv_page_count(plan->options.context_size) * (uint64_t)plan->kv.layers;
   for (int layer = 0; layer < plan->kv.layers; layer++)
     pages += (uint64_t)most_pages(&plan->kv, layer, plan->options.context_size, plan->sizes.sweep);
-  // A shift takes a page before it gives the first one back.
-  return pages < all ? pages + 1 : pages;
+  // A shift that moves tokens to other places within a page reads two pages for one that it writes: it has taken two
+  // before it gives the first one back. No layer has a page twice.
+  return pages + SHIFT_PAGES < all ? pages + SHIFT_PAGES : all;
 }
 
 // What does not lie in the arena, the run state or the KV pages while sessions run: tables, a session, a pass.

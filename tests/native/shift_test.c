@@ -128,6 +128,30 @@ TEST(a_full_context_under_a_budget_can_be_shifted_again_and_again) {
   }
 }
 
+// Where tokens move to other places within their pages, two are read for one that is written.
+TEST(a_context_with_a_window_under_a_budget_can_be_shifted_by_any_number_of_tokens) {
+  const int windows[] = {5, 43, 64, 115, 240}, count = sizeof windows / sizeof *windows;
+  for (int i = 0; i < 2 * count; i++) {
+    TinyConfig config = {.width = 4, .feed_forward = 4, .heads = 1, .kv_heads = 1, .vocabulary = 5, .type = GGML_F32};
+    config.sliding_window = windows[i / 2];
+    NibbleOptions options = options_of(i % 2);
+    options.batch_size = 1 + i % 8;
+    options.memory_budget = 1u << 28;
+    Rig rig;
+    int32_t text[TEXT];
+    open_config(check, &rig, &config, &options);
+    fill_text(text, TEXT, rig.vocabulary);
+    for (int drop = 61; drop <= 200; drop++) {
+      NibbleError error = {.code = NIBBLE_OK};
+      append(check, rig.session, text, TEXT - drop % 61 - nibble_session_length(rig.session));
+      if (CHECK(nibble_session_shift(rig.session, 4, drop, &error))) continue;
+      printf("  with a window of %d tokens: %s\n", config.sliding_window, error.message);
+      break;
+    }
+    rig_close(&rig);
+  }
+}
+
 typedef struct {
   uint8_t *bytes;
   size_t count;
@@ -214,6 +238,7 @@ int main(void) {
   RUN(&check, tokens_can_be_taken_back_behind_a_shift);
   RUN(&check, a_second_shift_gives_what_the_two_give_in_the_other_order);
   RUN(&check, a_full_context_under_a_budget_can_be_shifted_again_and_again);
+  RUN(&check, a_context_with_a_window_under_a_budget_can_be_shifted_by_any_number_of_tokens);
   RUN(&check, a_shifted_session_is_saved_with_what_it_has);
   RUN(&check, a_window_of_one_token_can_be_shifted);
   return check_finish(&check);
