@@ -448,6 +448,32 @@ describe('conversations', () => {
     },
   );
 
+  test('are read a few times, however many of them another tab changes at once', LIMIT, async () => {
+    await withPage({}, async ({ page, close }) => {
+      await startChat(page, 'About apples');
+      await untilTitles(page, ['About apples']);
+      const readings = await page.evaluate(async () => {
+        const { getAll } = IDBObjectStore.prototype;
+        let count = 0;
+        IDBObjectStore.prototype.getAll = function (...given) {
+          count++;
+          return getAll.apply(this, given);
+        };
+        const channel = new BroadcastChannel('nibble-conversations');
+        for (let index = 0; index < 500; index++) channel.postMessage('elsewhere');
+        channel.close();
+        const list = document.querySelector('#conversations');
+        await new Promise((resolve) => {
+          new MutationObserver(resolve).observe(list, { childList: true });
+        });
+        await new Promise((resolve) => setTimeout(resolve, 500));
+        return count;
+      });
+      assert.ok(readings > 0 && readings < 250, `the list was read ${readings} times`);
+      await close();
+    });
+  });
+
   test('an import that works takes away what was said of one that did not', LIMIT, async () => {
     const good = { id: 'a', title: 'A', createdAt: 1, updatedAt: 1, messages: [] };
     await withPage({}, async ({ page, close }) => {

@@ -27,6 +27,8 @@ export class Sidebar {
   #list = find('conversations');
   #search = find('search');
   #searching = new AbortController();
+  #isStale = false;
+  #refreshing = null;
   #open = false;
   /** Of the row that gets the focus when the list is next drawn. */
   #focusNext = null;
@@ -72,9 +74,27 @@ export class Sidebar {
     this.#search.focus();
   }
 
-  /** Reads the list again; while a name is being typed into it, once that is done. */
-  async refresh() {
+  /**
+   * Reads the list again; while a name is being typed into it, once that is done. However many changes come while it is
+   * read, as from another tab that imports, it is read once more behind that.
+   */
+  refresh() {
+    this.#isStale = true;
     this.#searching.abort();
+    this.#refreshing ??= this.#follow().finally(() => {
+      this.#refreshing = null;
+    });
+    return this.#refreshing;
+  }
+
+  async #follow() {
+    while (this.#isStale) {
+      this.#isStale = false;
+      await this.#read();
+    }
+  }
+
+  async #read() {
     this.#searching = new AbortController();
     const { signal } = this.#searching;
     const { conversations, t } = this.#context;
@@ -87,7 +107,8 @@ export class Sidebar {
     const focused =
       this.#focusNext ?? (this.#list.contains(document.activeElement) && document.activeElement.dataset.id);
     this.#focusNext = null;
-    this.#list.replaceChildren(...heads.map((head) => this.#row(head)));
+    const format = new Intl.DateTimeFormat(this.#context.tag(), { dateStyle: 'medium', timeStyle: 'short' });
+    this.#list.replaceChildren(...heads.map((head) => this.#row(head, format)));
     if (focused) this.#list.querySelector(`[data-id="${CSS.escape(focused)}"]`)?.focus();
   }
 
@@ -106,7 +127,7 @@ export class Sidebar {
     find('open-sidebar').hidden = open && !drawer;
   }
 
-  #row(head) {
+  #row(head, format) {
     const { t, currentId, onOpen, answers } = this.#context;
     const title = head.title || t('chat.untitled');
     const isCurrent = head.id === currentId();
@@ -117,7 +138,7 @@ export class Sidebar {
         class: 'open',
         'data-id': head.id,
         'aria-current': isCurrent ? 'page' : null,
-        title: `${title}\n${this.#when(head.updatedAt)}`,
+        title: `${title}\n${when(head.updatedAt, format)}`,
         on: {
           click: (event) => {
             // A click that means another tab or window is the browser's.
@@ -204,10 +225,7 @@ export class Sidebar {
     if (next === null) find('new-chat').focus();
     this.refresh();
   }
-
-  #when(time) {
-    // Earlier versions took any number out of a file.
-    if (Number.isNaN(new Date(time).getTime())) return '';
-    return new Intl.DateTimeFormat(this.#context.tag(), { dateStyle: 'medium', timeStyle: 'short' }).format(time);
-  }
 }
+
+/** Earlier versions took any number out of a file. */
+const when = (time, format) => (Number.isNaN(new Date(time).getTime()) ? '' : format.format(time));
