@@ -328,8 +328,8 @@ class App {
   /** How to find a model again at the next visit; null: it is the one included, or it is not kept. */
   #placeOf(model, engine) {
     if (isIncluded(model)) return null;
-    const { id, state } = engine.info.storage;
-    if (state !== 'none') return { stored: id };
+    const { id, kind, state } = engine.info.storage;
+    if (state !== 'none') return { stored: id, kind };
     return model instanceof URL ? { url: model.href } : null;
   }
 

@@ -17,7 +17,7 @@ export const INCLUDED_MODEL = new URL('models/nibble-tiny.gguf', document.baseUR
 /** The error of an engine whose worker is gone without a word. */
 export const silent = () => new NibbleError('WORKER_FAILED', "The engine's worker does not answer any more.");
 
-/** @typedef {URL | File | { stored: string }} Model */
+/** @typedef {URL | File | { stored: string, kind?: 'indexeddb' | 'opfs' }} Model `kind`: the store that has it, if not the one that is set */
 
 /** @param {Model | null} model */
 export const isIncluded = (model) => model instanceof URL && model.href === INCLUDED_MODEL.href;
@@ -76,7 +76,7 @@ export class EngineRoom {
   /** Whether the settings ask for another engine than the one that is wanted. */
   get isOutdated() {
     const { model, options, keeps } = this.wanted;
-    return model !== null && JSON.stringify(options) !== JSON.stringify(this.#optionsFor(keeps));
+    return model !== null && JSON.stringify(options) !== JSON.stringify(this.#optionsFor(keeps, model));
   }
 
   get isLoading() {
@@ -91,7 +91,7 @@ export class EngineRoom {
    */
   load(model, { keeps = true } = {}) {
     this.isRenewing = false;
-    return this.#load({ model, options: this.#optionsFor(keeps), keeps });
+    return this.#load({ model, options: this.#optionsFor(keeps, model), keeps });
   }
 
   async #load(next) {
@@ -194,9 +194,16 @@ export class EngineRoom {
     });
   }
 
-  #optionsFor(keeps) {
+  #optionsFor(keeps, model) {
     const options = this.#settings.engine();
-    return keeps ? options : { ...options, store: null };
+    return { ...options, store: keeps ? (this.#storeOf(model) ?? options.store) : null };
+  }
+
+  /** Models stay where they were stored, whichever place is set for others; null: it is stored nowhere yet. */
+  #storeOf(model) {
+    if (model?.kind !== undefined) return model.kind;
+    const { storage } = (model === this.model && this.engine?.info) || {};
+    return storage === undefined || storage.state === 'none' || isIncluded(model) ? null : storage.kind;
   }
 
   async #replace({ model, options, keeps }, loading) {
@@ -276,7 +283,7 @@ export class EngineRoom {
     for (const look of this.#onReturned) look();
     if (this.engine !== engine) return;
     engine.unload().catch(() => {});
-    const lost = { model: this.model, options: this.#optionsFor(this.keeps), keeps: this.keeps };
+    const lost = { model: this.model, options: this.#optionsFor(this.keeps, this.model), keeps: this.keeps };
     this.engine = this.model = this.options = null;
     if (this.isLoading) return this.#changed();
     if (this.#isUntried) {

@@ -52,7 +52,8 @@ export class ModelShelf {
       },
       // The next visit would look for it in vain.
       onDeleted: (id, name) => {
-        if (settings.get('model')?.stored !== id) return;
+        const { stored, kind = settings.get('store') } = settings.get('model') ?? {};
+        if (stored !== id || kind !== settings.get('store')) return;
         settings.set('model', null);
         settings.set('deletedModel', name.slice(0, 200));
       },
@@ -102,6 +103,8 @@ export class ModelShelf {
   #currentId() {
     const { engine, model } = this.#context.room;
     if (engine === null) return null;
-    return isIncluded(model) ? model.href : engine.info.storage.id;
+    if (isIncluded(model)) return model.href;
+    const { id, kind } = engine.info.storage;
+    return kind === this.#context.settings.get('store') ? id : null;
   }
 }

@@ -20,6 +20,7 @@ export class ModelList {
   #panel;
   #section = makeSection('models-here');
   #models = [];
+  #kind;
   #bars = new Map();
   /** What a row says beside its facts: a check under way, the outcome of one, a problem. */
   #notes = new Map();
@@ -43,8 +44,9 @@ export class ModelList {
     return this.#models;
   }
 
-  /** @param {StoredModel[]} models */
-  show(models) {
+  /** @param {StoredModel[]} models @param {'indexeddb' | 'opfs'} [kind] of the store that has them */
+  show(models, kind) {
+    this.#kind = kind;
     this.#models = [...models].sort((a, b) => (b.usedAt ?? 0) - (a.usedAt ?? 0));
     this.render();
   }
@@ -112,7 +114,7 @@ export class ModelList {
         action,
       });
     return this.#row(id, name, facts, [
-      this.#useButton(model, { stored: id }),
+      this.#useButton(model, { stored: id, kind: this.#kind }),
       button('rename', 'pencil', () => this.#rename(model)),
       button('verify', 'shield', () => this.#verify(model)),
       button('delete', 'trash', () => this.#delete(model)),

@@ -184,7 +184,7 @@ export class Panel {
     try {
       const store = await this.store();
       await this.#readIds([this.includedUrl]);
-      this.#list.show(await store.list());
+      this.#list.show(await store.list(), store.kind);
     } catch (error) {
       if (error.code !== 'STORE_UNAVAILABLE') this.report(error);
       this.#list.show([]);

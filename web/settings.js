@@ -21,11 +21,14 @@ const text = (most) => ({ most, check: (value) => typeof value === 'string' && v
 /** What is offered as the memory of an engine, in bytes. */
 export const MEMORY_BUDGETS = Object.freeze([5e8, 1e9, 1.5e9, 2e9, 3e9]);
 
+/** Where models may be kept. */
+const STORES = ['indexeddb', 'opfs'];
+
 /** What each setting may be. @type {Readonly<Record<string, any>>} */
 export const RANGES = Object.freeze({
   language: choice('auto', 'en', 'zh'),
   theme: choice('auto', 'light', 'dark'),
-  store: choice('indexeddb', 'opfs'),
+  store: choice(...STORES),
   systemPrompt: text(20_000),
   temperature: number(0, 2, 0.05),
   topK: whole(0, 1000),
@@ -76,11 +79,12 @@ export const ANSWER_SETTINGS = Object.freeze([
 const SAMPLING = ['temperature', 'topK', 'topP', 'minP', 'repetitionPenalty', 'seed', 'maxTokens', 'onFull'];
 const ENGINE = ['contextSize', 'threads', 'kvType', 'memoryBudget', 'store'];
 
-/** Where the last model is: { url } or { stored }. */
+/** Where the last model is: { url } or { stored, kind }; an earlier version of the page has written no kind. */
 function isModel(value) {
   if (value === null) return true;
   const [[name, place] = []] = Object.entries(value ?? {});
-  return ['url', 'stored'].includes(name) && typeof place === 'string';
+  const isKnown = value?.kind === undefined || STORES.includes(value.kind);
+  return ['url', 'stored'].includes(name) && typeof place === 'string' && isKnown;
 }
 
 export class Settings {

@@ -273,7 +273,8 @@ export default {
   'settings.memoryBudget.help':
     'With a limit, a model that is larger than this device’s memory runs all the same: what does not fit is read from storage for every token. That is slow, and less so from OPFS. The context is shorter then, unless its size is set above.',
   'settings.store': 'Where models are kept',
-  'settings.store.help': 'IndexedDB works in every browser. OPFS reads faster where it exists.',
+  'settings.store.help':
+    'IndexedDB works in every browser. OPFS reads faster where it exists. Models stay where they were stored.',
   'settings.store.rate': 'Measured here: {rates}.',
 
   'shortcut.send': 'Send the message',

@@ -249,7 +249,7 @@ export default {
   'settings.memoryBudget.help':
     '设了上限，比本机内存更大的模型也能运行：放不下的部分在每个词元时从存储中读取。这样很慢，用 OPFS 会快一些。上下文也会变短，除非在上面设定了大小。',
   'settings.store': '模型保存在哪里',
-  'settings.store.help': 'IndexedDB 在所有浏览器中可用。OPFS 在支持它的浏览器中读取更快。',
+  'settings.store.help': 'IndexedDB 在所有浏览器中可用。OPFS 在支持它的浏览器中读取更快。模型留在保存时的位置。',
   'settings.store.rate': '在此实测：{rates}。',
 
   'shortcut.send': '发送消息',
