@@ -79,17 +79,24 @@ export class Downloads {
     await entry.ended;
   }
 
-  /** Stops, and drops what has come; a model that was stored whole before stays. @param {string} id */
+  /**
+   * Stops, and drops what has come. A model that is whole stays, also where another tab has made it so meanwhile, and so
+   * does one that another tab is storing now.
+   * @param {string} id
+   */
   async cancel(id) {
     const entry = this.#running.get(id);
     if (!entry) return;
     const { download, controller } = entry;
     controller.abort(CANCELLED);
     await entry.ended;
-    const store = await entry.store.catch(() => null);
-    if (store !== null) for (const part of await partsOf(store, entry)) await store.delete(part);
-    this.#running.delete(id);
-    this.#onChange({ download, kind: 'cancelled' });
+    try {
+      const store = await entry.store.catch(() => null);
+      if (store !== null) for (const part of await partsOf(store, entry)) await dropPart(store, part);
+    } finally {
+      this.#running.delete(id);
+      this.#onChange({ download, kind: 'cancelled' });
+    }
   }
 
   async #run({ download, controller, store: opening }) {
@@ -140,9 +147,18 @@ export class Downloads {
   }
 }
 
-/** The ids of what a download has brought: a part of a newer file has one of its own. */
+/** The ids of what there is in part of a download: a part of a newer file has one of its own. */
 async function partsOf(store, { download: { id, model }, wasWhole }) {
-  if (!wasWhole) return [id];
-  const parts = (await store.list()).filter(({ state, source }) => state === 'importing' && source.url === model.href);
-  return parts.map((part) => part.id);
+  const parts = (await store.list()).filter(({ state }) => state === 'importing');
+  const isOfIt = (part) => (wasWhole ? model instanceof URL && part.source?.url === model.href : part.id === id);
+  return parts.filter(isOfIt).map((part) => part.id);
+}
+
+async function dropPart(store, id) {
+  try {
+    await store.delete(id);
+  } catch (error) {
+    // Another tab stores it: it waited for this one, or this one for it.
+    if (error.code !== 'STORE_BUSY') throw error;
+  }
 }
