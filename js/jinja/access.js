@@ -79,8 +79,12 @@ export function getSlice(object, start, stop, step, budget) {
   const starts = isText(subject) ? characterStarts(plain(subject)) : null;
   const { length } = isText(subject) ? plain(subject) : subject;
   const places = slicePlaces(starts === null ? length : starts.length - 1, { start, stop, step });
+  if (isText(subject)) {
+    budget.chargeValue(subject);
+    if (places.step !== 1) budget.charge(places.count);
+    return slicedText(subject, starts, places);
+  }
   budget.chargeItems(places.count);
-  if (isText(subject)) return slicedText(subject, starts, places);
   const items = Array.from({ length: places.count }, (_, i) => subject[places.first + i * places.step]);
   return object instanceof Tuple ? Tuple.from(items) : items;
 }
@@ -153,7 +157,7 @@ function attributeOfList(list, name, budget) {
     return method(name, { value: REQUIRED }, (value) => list.filter((each) => isEqual(each, value, budget)).length);
   }
   if (list instanceof Tuple) return list instanceof Group ? list.named(name) : undefined;
-  if (name === 'copy') return method(name, {}, () => [...list]);
+  if (name === 'copy') return method(name, {}, () => [...itemsOf(list, budget)]);
   return CHANGING.list.includes(name) ? refused(list, name) : undefined;
 }
 
@@ -161,30 +165,29 @@ const method = (name, parameters, call) =>
   new Callable(name, (args, named) => call(...bind(name, parameters, args, named)));
 
 function attributeOfDict(dict, name, budget) {
-  budget.charge(dict.size >>> 3);
+  // What is made of all entries is paid for when it is made: a method may be kept, and called again.
+  const walked = (make) =>
+    method(name, {}, () => {
+      budget.chargeItems(dict.size);
+      return make();
+    });
+  const pairs = () => dict.entries().map((entry) => Tuple.from(entry));
   switch (name) {
     case 'get':
       return method(name, { key: REQUIRED, default: null }, (key, fallback) =>
         dict.has(key) ? dict.get(key) : fallback,
       );
     case 'items':
-      return method(name, {}, () =>
-        View.of(
-          'dict_items',
-          dict.entries().map((entry) => Tuple.from(entry)),
-        ),
-      );
+      return walked(() => View.of('dict_items', pairs()));
     case 'keys':
-      return method(name, {}, () => View.of('dict_keys', itemsOf(dict, budget)));
+      return walked(() => View.of('dict_keys', dict.keys()));
     case 'values':
-      return method(name, {}, () =>
-        View.of(
-          'dict_values',
-          dict.entries().map(([, value]) => value),
-        ),
-      );
+      return walked(() => {
+        const values = dict.entries().map(([, value]) => value);
+        return View.of('dict_values', values);
+      });
     case 'copy':
-      return method(name, {}, () => new Dict(dict.entries()));
+      return walked(() => new Dict(dict.entries()));
     default:
       return CHANGING.dict.includes(name) ? refused(dict, name) : undefined;
   }

@@ -1,5 +1,6 @@
 // The bounds of a template that nobody vouches for: whatever it does is counted before it is done.
 import { LimitError } from './errors.js';
+import { isText, weightOf } from './text.js';
 
 /**
  * @typedef {object} Limits
@@ -42,6 +43,11 @@ export class Budget {
   chargeText(length) {
     this.checkText(length);
     this.charge(length >>> 6);
+  }
+
+  /** A value is about to be given to something that goes through all of it where it is a text. @param {any} value */
+  chargeValue(value) {
+    this.charge(isText(value) ? 1 + (weightOf(value) >>> 6) : 1);
   }
 
   /** A list or mapping is about to be made, or walked. @param {number} length */

@@ -38,7 +38,7 @@ export function createRuntime(budget) {
 
 function applyFilter(runtime, name, value, args, named) {
   if (!hasFilter(name)) throw new TemplateError(`there is no filter '${name}'`);
-  runtime.budget.charge(1);
+  runtime.budget.chargeValue(value);
   if (Object.hasOwn(FREE, name)) return FREE[name](runtime, value, args, named);
   const [parameters, filter] = BOUND[name];
   return filter(runtime, value, ...bind(name, parameters, args, named));

@@ -156,6 +156,7 @@ export function formatBraces(text, args, named, budget, get) {
 }
 
 function field(path, args, named, get) {
+  if (path.length > MAX_WIDTH) throw new TemplateError(`a format names a value by more than ${MAX_WIDTH} characters`);
   const [first, ...rest] = path.match(/^[^.[]+|\.[^.[]+|\[[^\]]*\]/g) ?? [path];
   const isIndex = /^\d+$/.test(first);
   let value = isIndex ? args[Number(first)] : named.get(first);

@@ -26,6 +26,7 @@ function entriesOf(args, named, budget) {
   const entries = args.flatMap((given) =>
     given instanceof Dict ? given.entries() : itemsOf(given, budget).map((pair) => itemsOf(pair, budget)),
   );
+  for (const [name] of entries) budget.chargeValue(name);
   return [...entries, ...named.entriesAsSaid()];
 }
 

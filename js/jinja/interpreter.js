@@ -72,6 +72,7 @@ export class Interpreter {
     if (mapping !== null) {
       const given = this.evaluate(mapping, scope);
       if (!(given instanceof Dict)) throw new TemplateError('what stands behind ** has to be a mapping');
+      this.budget.charge(given.size);
       for (const [key, value] of given.entries()) {
         if (!isText(key)) throw new TemplateError('what is passed by name has a text for its name');
         byName.add(key, value);

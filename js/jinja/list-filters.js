@@ -38,6 +38,7 @@ function getter(runtime, attribute, fallback = null) {
   return (item) => {
     let value = item;
     for (const part of parts) {
+      runtime.budget.charge(1);
       value = getItem(value, part, runtime.budget);
       if (value instanceof Undefined && !isNone(fallback)) value = fallback;
     }
@@ -48,10 +49,10 @@ function getter(runtime, attribute, fallback = null) {
 /** A key to sort by: texts without their case, unless that counts. */
 function sortKey(runtime, attribute, caseSensitive) {
   const get = getter(runtime, attribute);
-  if (isTrue(caseSensitive)) return get;
   return (item) => {
     const value = get(item);
-    return isText(value) ? plain(value).toLowerCase() : value;
+    runtime.budget.chargeValue(value);
+    return isText(value) && !isTrue(caseSensitive) ? plain(value).toLowerCase() : value;
   };
 }
 
@@ -73,8 +74,9 @@ function sort(runtime, value, reverse, caseSensitive, attribute) {
 
 function dictsort(runtime, value, caseSensitive, by, reverse) {
   if (!(value instanceof Dict)) throw new TemplateError(`dictsort takes a mapping, not '${typeName(value)}'`);
-  const place = { key: 0, value: 1 }[plain(by)];
-  if (place === undefined) throw new TemplateError('dictsort sorts by "key" or by "value"');
+  const place = ['key', 'value'].indexOf(plain(by));
+  if (place === -1) throw new TemplateError('dictsort sorts by "key" or by "value"');
+  runtime.budget.chargeItems(value.size);
   const items = value.entries().map((entry) => Tuple.from(entry));
   return sorted(items, sortKey(runtime, place, caseSensitive), isTrue(reverse), runtime.budget);
 }
@@ -184,9 +186,10 @@ function join(runtime, value, separator, attribute) {
   return writer.text;
 }
 
-function items(_, value) {
+function items({ budget }, value) {
   if (value instanceof Undefined || value === NO_CONTENT) return new Generator([]);
   if (!(value instanceof Dict)) throw new TemplateError('Can only get item pairs from a mapping.');
+  budget.chargeItems(value.size);
   return new Generator(value.entries().map((entry) => Tuple.from(entry)));
 }
 

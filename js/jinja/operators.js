@@ -22,8 +22,9 @@ import {
 export function concatenate(values, budget) {
   const writer = new TextWriter(budget.checkText);
   for (const value of values) writer.add(toText(value, budget));
-  budget.charge(writer.length >>> 6);
-  return writer.text;
+  const { text } = writer;
+  budget.chargeValue(text);
+  return text;
 }
 
 /** @param {any} value @param {number} count @param {Budget} budget */

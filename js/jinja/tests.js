@@ -81,6 +81,7 @@ export const hasTest = (name) => Object.hasOwn(TESTS, name);
 /** @param {import('./filters.js').Runtime} runtime @returns {boolean} */
 export function applyTest(runtime, name, value, args, named) {
   if (!hasTest(name)) throw new TemplateError(`there is no test '${name}'`);
+  runtime.budget.chargeValue(value);
   const [parameters, test] = TESTS[name];
   return test(runtime, value, ...bind(name, parameters, args, named));
 }

@@ -47,10 +47,10 @@ function placesOf(value, separator, most, fromEnd) {
   if (fromEnd) {
     let at = value.lastIndexOf(separator);
     while (at !== -1 && places.length < most) {
-      places.unshift(at);
+      places.push(at);
       at = at < separator.length ? -1 : value.lastIndexOf(separator, at - separator.length);
     }
-    return places;
+    return places.reverse();
   }
   for (let at = value.indexOf(separator); at !== -1 && places.length < most; ) {
     places.push(at);
@@ -313,7 +313,7 @@ export function textMethod(name) {
   if (!Object.hasOwn(METHODS, name)) return undefined;
   const [parameters, call] = METHODS[name];
   return (text, args, named, budget) => {
-    budget.charge(1 + (plain(text).length >>> 6));
+    budget.chargeValue(text);
     return call(budget, text, ...bind(name, parameters, args, named));
   };
 }

@@ -24,6 +24,9 @@ export const plain = (text) => (typeof text === 'string' ? text : text.value);
 /** @param {string} value @returns {Text} all of it marked */
 export const mark = (value) => (value === '' ? '' : new Marked(value, [0, value.length]));
 
+/** What a text weighs where it is gone through or copied, in UTF-16 units: many marks weigh more than their text. @param {Text} text */
+export const weightOf = (text) => (typeof text === 'string' ? text.length : text.value.length + 8 * text.spans.length);
+
 /** A text made of others in a way that nobody followed: marked as a whole if something of them is. */
 export const markLike = (value, ...sources) =>
   sources.some((source) => source instanceof Marked) ? mark(value) : value;
@@ -32,13 +35,24 @@ export const markLike = (value, ...sources) =>
 export function slice(text, start, end = plain(text).length) {
   if (typeof text === 'string') return text.slice(start, end);
   const spans = [];
-  for (let i = 0; i < text.spans.length; i += 2) {
+  for (let i = firstSpan(text.spans, start); i < text.spans.length && text.spans[i] < end; i += 2) {
     const from = Math.max(text.spans[i], start);
     const to = Math.min(text.spans[i + 1], end);
     if (from < to) spans.push(from - start, to - start);
   }
   const value = text.value.slice(start, end);
   return spans.length === 0 ? value : new Marked(value, spans);
+}
+
+/** Where the first span stands that ends behind a place: a text may have as many as characters, and be cut at each. */
+function firstSpan(spans, place) {
+  let [low, high] = [0, spans.length >> 1];
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (spans[2 * middle + 1] > place) high = middle;
+    else low = middle + 1;
+  }
+  return 2 * low;
 }
 
 /** @param {Text} text @returns {{ value: string, isMarked: boolean }[]} its parts in order */

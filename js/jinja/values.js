@@ -1,6 +1,6 @@
 // Python's values, as far as a template meets them. Strings, see text.js; None is null; booleans and whole numbers are
 // JavaScript's, other numbers a Float, since 1.0 is not 1 to a template; lists are arrays. The rest is here.
-import { TemplateError } from './errors.js';
+import { LimitError, TemplateError } from './errors.js';
 import { isText, Marked, mark, plain } from './text.js';
 
 export class Float {
@@ -9,6 +9,9 @@ export class Float {
     this.value = value;
   }
 }
+
+/** Values and UTF-16 units in a tuple that is a key. One that has another twice, and that a third, would never end. */
+const MAX_TUPLE_KEY = 1 << 16;
 
 /** What is not there: empty where it is printed or walked, an error where it is used. */
 export class Undefined {
@@ -41,7 +44,8 @@ export class Tuple extends Array {
 export class Group extends Tuple {
   /** @param {string} name */
   named(name) {
-    return { grouper: this[0], list: this[1] }[name];
+    const place = ['grouper', 'list'].indexOf(name);
+    return place === -1 ? undefined : this[place];
   }
 }
 
@@ -186,9 +190,22 @@ export function keyOf(key) {
   if (typeof key === 'boolean') return Number(key);
   if (key instanceof Float) return key.value;
   if (isNone(key)) return null;
-  if (key instanceof Tuple) return `(${key.map((each) => JSON.stringify(keyOf(each))).join()}`;
+  if (key instanceof Tuple) return tupleKey(key);
   if (key instanceof Undefined) return '?';
   throw new TemplateError(`unhashable type: '${typeName(key)}'`);
+}
+
+/** Texts with their lengths before them, so that no two tuples are written alike. */
+function tupleKey(tuple) {
+  let room = MAX_TUPLE_KEY;
+  const write = (value) => {
+    const key = value instanceof Tuple ? '' : keyOf(value);
+    room -= 1 + (typeof key === 'string' ? key.length : 0);
+    if (room < 0) throw new LimitError('has a tuple for a key that is too long or nests too deeply');
+    if (value instanceof Tuple) return `(${value.map(write).join()})`;
+    return typeof key === 'string' ? `${key.length}:${key}` : String(key);
+  };
+  return write(tuple);
 }
 
 /** A value's type as Python calls it. */
