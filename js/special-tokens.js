@@ -70,16 +70,18 @@ function overlaps(said, start, end) {
 function splitAt(text, { start: begin, end }, { piece, id, strip, refuses }) {
   /** @type {(Range | number)[]} */
   const fragments = [];
-  let start = begin;
-  for (let at = text.indexOf(piece, start); at !== -1 && at + piece.length <= end; ) {
-    if (refuses(at)) at = text.indexOf(piece, at + 1);
+  // Only in the fragment: a search that went on to the end of the text from each of many would take their product.
+  const own = text.slice(begin, end);
+  let start = 0;
+  for (let at = own.indexOf(piece); at !== -1; ) {
+    if (refuses(begin + at)) at = own.indexOf(piece, at + 1);
     else {
-      fragments.push({ start, end: at }, id);
+      fragments.push({ start: begin + start, end: begin + at }, id);
       start = at + piece.length;
-      if (strip) start += LEADING_SPACE.exec(text.slice(start, end))?.[0].length ?? 0;
-      at = text.indexOf(piece, start);
+      if (strip) start += LEADING_SPACE.exec(own.slice(start))?.[0].length ?? 0;
+      at = own.indexOf(piece, start);
     }
   }
-  fragments.push({ start, end });
+  fragments.push({ start: begin + start, end });
   return fragments;
 }

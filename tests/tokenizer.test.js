@@ -207,6 +207,23 @@ test('takes linear time on texts without borders', () => {
   assert.ok(performance.now() - started < 15_000);
 });
 
+test('each of many special tokens is looked for once, however many there are before it', (t) => {
+  const tokenizer = createTokenizer(byteLevel([], ['<|im_start|>', '<|user|>', '<|im_end|>']));
+  const text = `${'<|im_start|>a'.repeat(3000)}<|user|><|im_end|>`;
+  let seen = 0;
+  const { indexOf } = String.prototype;
+  t.mock.method(String.prototype, 'indexOf', function counted(sought, from = 0) {
+    const at = indexOf.call(this, sought, from);
+    seen += (at === -1 ? this.length : at) - from;
+    return at;
+  });
+  const ids = tokenizer.encode(text);
+  t.mock.restoreAll();
+  assert.deepEqual(ids.slice(-4), [256, 97, 257, 258]);
+  assert.equal(ids.length, 6002);
+  assert.ok(seen < 8 * text.length, `${seen} characters of ${text.length}`);
+});
+
 test('malformed metadata is refused with a code', () => {
   const bad = 'TOKENIZER_BAD_METADATA';
   refuses('TOKENIZER_UNSUPPORTED', metadata({ model: 'bert', tokens: ['a'] }));
