@@ -19,6 +19,7 @@ const SAVE_MILLISECONDS = 2000;
  * @property {number} tokens written by now
  * @property {number} tokensPerSecond
  * @property {any} error why it failed
+ * @property {boolean} isWritten it was not for the writing, but for the keeping
  * @property {number} droppedTokens how many left the context to make room
  * @property {boolean} isDiscarded its conversation was deleted
  * @property {() => void} stop
@@ -133,7 +134,7 @@ export class Answers {
     const controller = new AbortController();
     const job = {
       ...{ conversation, message, phase: 'waiting', engine: null, prefill: null },
-      ...{ tokens: 0, tokensPerSecond: 0, droppedTokens: 0, error: null, isDiscarded: false },
+      ...{ tokens: 0, tokensPerSecond: 0, droppedTokens: 0, error: null, isWritten: false, isDiscarded: false },
       stop: () => controller.abort(),
     };
     delete message.finish;
@@ -159,6 +160,7 @@ export class Answers {
       await this.#save(job);
     } catch (error) {
       message.finish ??= 'failed';
+      job.isWritten = job.error === null;
       job.error ??= error;
     } finally {
       job.phase = 'ended';

@@ -178,7 +178,11 @@ class App {
         if (find('problem').dataset.code?.startsWith('ARCHIVE_')) find('problem').hidden = true;
         this.sidebar.refresh();
       },
-      onRefused: (error) => loadPanel.showProblem(describeProblem(error, language.t)),
+      onRefused: (error) => {
+        loadPanel.showProblem(describeProblem(error, language.t));
+        // Where the storage is full, some of them are there.
+        this.sidebar.refresh();
+      },
     });
   }
 
@@ -256,7 +260,7 @@ class App {
       answers.discard(id);
       answers.forget(id);
     }
-    if (id !== chat.conversation.id || chat.isUnsaved || kept === undefined) return;
+    if (id !== chat.conversation.id || chat.isUnsaved || chat.isUnkept || kept === undefined) return;
     if (kept === null && conversations.isKept) {
       this.#leave();
       find('missing').hidden = false;

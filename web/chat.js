@@ -36,6 +36,8 @@ export class Chat {
     this.#context = context;
     /** What is shown is not what is kept: another tab has changed that. */
     this.isUnsaved = false;
+    /** The last changes could not be kept, as where the storage is full. */
+    this.isUnkept = false;
     /** @type {import('./conversations.js').Conversation} */
     this.conversation = newConversation();
     const { log, scroller, t, onScroll } = context;
@@ -73,7 +75,7 @@ export class Chat {
   show(conversation = newConversation()) {
     const job = this.#context.answers.jobOf(conversation.id);
     this.conversation = job?.conversation ?? conversation;
-    this.isUnsaved = false;
+    this.isUnsaved = this.isUnkept = false;
     this.#isRefused = false;
     this.#draw();
     this.#context.onChange();
@@ -194,7 +196,7 @@ export class Chat {
       }
       // What another tab has just written may not have been told yet.
       const kept = await conversations.get(id).catch(() => null);
-      const isNewer = (kept?.revision ?? 0) > (this.conversation.revision ?? 0);
+      const isNewer = !this.isUnkept && (kept?.revision ?? 0) > (this.conversation.revision ?? 0);
       if (this.conversation.id === id && isNewer) this.takeOver(kept);
       const isThere = message === undefined || this.conversation.messages.includes(message);
       if (this.conversation.id === id && isThere) work();
@@ -225,7 +227,7 @@ export class Chat {
     try {
       await conversations.save(conversation);
     } catch (error) {
-      // The conversation goes on, though it is not kept.
+      // The conversation goes on, though it is not kept; whether it is in the end, the end of the answer tells.
       announce(describeProblem(error, t).text);
     }
     this.#context.onChange();
@@ -255,7 +257,9 @@ export class Chat {
     if (conversation.messages.includes(message)) this.#view.end(message, { isLast: true });
     else this.#view.remove(message);
     if (job.droppedTokens > 0) this.#draw();
-    if (error) this.#explain(job);
+    if (!error) this.isUnkept = false;
+    if (job.isWritten && error) this.#offerSave(error);
+    else if (error) this.#explain(job);
     else if (message.finish === 'context') this.#full.tellCut(message);
     this.#keepFocus();
     if (!error) announce(withoutReasoning(message.content) || t(`ending.${message.finish}`));
@@ -267,7 +271,6 @@ export class Chat {
     const { error } = job;
     const { t, announce, room } = this.#context;
     if (error.code === 'CONTEXT_FULL' && job.engine !== null) return this.#full.tellTooLong(job);
-    if (['CONVERSATION_CHANGED', 'CONVERSATION_DELETED'].includes(error.code)) return this.#offerCopy(error);
     // What was wrong with a model that was not loaded stands below, with what else to do about it.
     const isUnloaded = error === room.problem?.error;
     const { text, detail } = isUnloaded ? { text: t('waiting.failed') } : describeProblem(error, t);
@@ -278,6 +281,40 @@ export class Chat {
     };
     this.#view.notify({ text, detail, buttons: [{ label: t('retry'), action: again, accent: true }] });
     announce(text);
+  }
+
+  /** What is shown could not be kept. Trying again keeps it, and writes nothing anew. */
+  #offerSave(error) {
+    if (['CONVERSATION_CHANGED', 'CONVERSATION_DELETED'].includes(error.code)) return this.#offerCopy(error);
+    const { t, announce } = this.#context;
+    const { conversation } = this;
+    this.isUnkept = true;
+    const again = () => this.#keep(conversation);
+    const text = t('chat.unkept');
+    const detail = describeProblem(error, t).text;
+    this.#view.notify({ text, detail, buttons: [{ label: t('retry'), action: again, accent: true }] });
+    announce(`${text} ${detail}`);
+  }
+
+  /** Keeps a conversation as it is shown now; one without messages is kept no more. Where that fails, it says so. */
+  async #keep(conversation) {
+    const { conversations, onChange } = this.#context;
+    try {
+      if (conversation.messages.length > 0) await conversations.save(conversation);
+      else {
+        await conversations.delete(conversation.id);
+        // What is written in it next begins it anew.
+        conversation.revision = 0;
+      }
+      if (conversation === this.conversation && this.isUnkept) {
+        this.isUnkept = false;
+        if (!this.job) this.#view.clearNotice();
+        this.#keepFocus();
+      }
+    } catch (error) {
+      if (conversation === this.conversation && !this.job) this.#offerSave(error);
+    }
+    onChange();
   }
 
   /** Another tab has changed the conversation, which is kept as that tab has it, or has deleted it. */
@@ -373,19 +410,7 @@ export class Chat {
     if (conversation.start >= messages.length) conversation.start = 0;
     this.#draw();
     this.#keepFocus();
-    const { announce, conversations, t } = this.#context;
-    try {
-      if (messages.length > 0) await conversations.save(conversation);
-      else {
-        await conversations.delete(conversation.id);
-        // What is written in it next begins it anew.
-        conversation.revision = 0;
-      }
-    } catch (error) {
-      if (['CONVERSATION_CHANGED', 'CONVERSATION_DELETED'].includes(error.code)) this.#offerCopy(error);
-      else announce(describeProblem(error, t).text);
-    }
-    this.#context.onChange();
+    await this.#keep(conversation);
   }
 
   /** The button that was pressed may be gone with what it stood in. */

@@ -45,6 +45,7 @@ export default {
   'chat.elsewhere': 'This conversation is answering in another tab. Send again when it has ended.',
   'chat.copy': 'Keep this as another conversation',
   'chat.missing': 'The conversation of this address is not kept in this browser, or was deleted.',
+  'chat.unkept': 'What was changed last is not stored: it is lost when this page is closed.',
   'chat.unanswered': 'This message has no answer yet.',
   'chat.answer': 'Answer it',
 

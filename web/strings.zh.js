@@ -44,6 +44,7 @@ export default {
   'chat.elsewhere': '这段对话正在另一个标签页中回答。请等它结束后再发送。',
   'chat.copy': '另存为一段新对话',
   'chat.missing': '这个地址的对话没有保存在本浏览器中，或已被删除。',
+  'chat.unkept': '最近的更改没有保存：关闭本页面后就会丢失。',
   'chat.unanswered': '这条消息还没有回答。',
   'chat.answer': '回答它',
 
