@@ -1,5 +1,6 @@
 // SIMD128 twins of the attention kernels in src/page_kernels.c: the same operations in the same order, four at a time.
 #include <math.h>
+#include <stdbool.h>
 #include <wasm_simd128.h>
 
 #include "kernel_sets.h"
@@ -9,41 +10,86 @@
 
 #define INLINE static inline __attribute__((always_inline))
 
-// Rows of queries that share each unpacked vector of a page.
-enum { PAGE_ROWS = 4 };
+// Rows of queries that share each vector of a page. More rows share a strip of it that was unpacked to floats: eight
+// tokens' keys, or eight dimensions of all values, as far as they fit.
+enum { PAGE_ROWS = 4, STRIP = 256 };
 
-INLINE void scores_block(const float *queries, size_t stride, const uint16_t *keys, int head_size, int to,
-                         float *scores, const int rows) {
-  const v128_t half_mask = wasm_v128_load(kernel_half_mask);
-  for (int t = 0; t < to; t += 8) {
-    v128_t low[PAGE_ROWS], high[PAGE_ROWS];
-    for (int r = 0; r < rows; r++)
-      low[r] = high[r] = wasm_f32x4_splat(0);
-    const uint16_t *key = keys + t * head_size;
-    for (int d = 0; d < head_size; d++, key += 8) {
-      const v128_t halves = wasm_v128_load(key);
-      const v128_t k0 = halves_biased(wasm_i32x4_shl(halves, 16), half_mask), k1 = halves_biased(halves, half_mask);
+typedef struct {
+  v128_t numbers[STRIP][2];
+} Strip;
+
+INLINE void unpack_eight(const uint16_t *halves, v128_t out[2]) {
+  const v128_t eight = wasm_v128_load(halves), half_mask = wasm_v128_load(kernel_half_mask);
+  out[0] = halves_biased(wasm_i32x4_shl(eight, 16), half_mask);
+  out[1] = halves_biased(eight, half_mask);
+}
+
+INLINE void unpack_strip(const uint16_t *halves, int count, size_t step, Strip *strip) {
+#pragma clang loop unroll(disable)
+  for (int i = 0; i < count; i++, halves += step)
+    unpack_eight(halves, strip->numbers[i]);
+}
+
+// sums += a factor of each row x the eight numbers that the rows share.
+INLINE void add_eight(const v128_t eight[2], const float *factors, size_t stride, v128_t low[PAGE_ROWS],
+                      v128_t high[PAGE_ROWS], const int rows) {
 #pragma unroll
-      for (int r = 0; r < rows; r++) {
-        const v128_t q = wasm_v128_load32_splat(queries + (size_t)r * stride + d);
-        low[r] = wasm_f32x4_add(low[r], wasm_f32x4_mul(q, k0));
-        high[r] = wasm_f32x4_add(high[r], wasm_f32x4_mul(q, k1));
-      }
-    }
-    for (int r = 0; r < rows; r++) {
-      wasm_v128_store(scores + r * KV_PAGE_TOKENS + t, low[r]);
-      wasm_v128_store(scores + r * KV_PAGE_TOKENS + t + 4, high[r]);
-    }
+  for (int r = 0; r < rows; r++) {
+    const v128_t factor = wasm_v128_load32_splat(factors + (size_t)r * stride);
+    low[r] = wasm_f32x4_add(low[r], wasm_f32x4_mul(factor, eight[0]));
+    high[r] = wasm_f32x4_add(high[r], wasm_f32x4_mul(factor, eight[1]));
+  }
+}
+
+// sums += the products of `count` factors of each row with as many eights: those of a strip, or, where that is NULL, of
+// numbers that lie `step` apart.
+INLINE void add_eights(const Strip *strip, const uint16_t *halves, size_t step, int count, const float *factors,
+                       size_t stride, v128_t low[PAGE_ROWS], v128_t high[PAGE_ROWS], const int rows) {
+#pragma clang loop unroll(disable)
+  for (int i = 0; i < count; i++) {
+    v128_t eight[2];
+    if (strip != NULL)
+      eight[0] = strip->numbers[i][0], eight[1] = strip->numbers[i][1];
+    else
+      unpack_eight(halves + (size_t)i * step, eight);
+    add_eight(eight, factors + i, stride, low, high, rows);
+  }
+}
+
+INLINE void score_rows(const Strip *strip, const uint16_t *keys, const float *queries, size_t stride, int head_size,
+                       float *scores, const int rows) {
+  v128_t low[PAGE_ROWS], high[PAGE_ROWS];
+  for (int r = 0; r < rows; r++)
+    low[r] = high[r] = wasm_f32x4_splat(0);
+  add_eights(strip, keys, 8, head_size, queries, stride, low, high, rows);
+  for (int r = 0; r < rows; r++) {
+    wasm_v128_store(scores + r * KV_PAGE_TOKENS, low[r]);
+    wasm_v128_store(scores + r * KV_PAGE_TOKENS + 4, high[r]);
   }
 }
 
 void vector_page_scores(const float *queries, size_t stride, int rows, const void *keys, int head_size, int to,
                         float *scores) {
-  int r = 0;
-  for (; r + PAGE_ROWS <= rows; r += PAGE_ROWS)
-    scores_block(queries + (size_t)r * stride, stride, keys, head_size, to, scores + r * KV_PAGE_TOKENS, PAGE_ROWS);
-  for (; r < rows; r++)
-    scores_block(queries + (size_t)r * stride, stride, keys, head_size, to, scores + r * KV_PAGE_TOKENS, 1);
+  Strip strip;
+  const bool unpacks = rows > PAGE_ROWS && head_size <= STRIP;
+  for (int t = 0; t < to; t += 8) {
+    const uint16_t *eights = (const uint16_t *)keys + t * head_size;
+    if (unpacks) unpack_strip(eights, head_size, 8, &strip);
+    for (int r = 0; r < rows;) {
+      const float *of_row = queries + (size_t)r * stride;
+      float *out = scores + r * KV_PAGE_TOKENS + t;
+      if (rows - r < PAGE_ROWS) {
+        score_rows(NULL, eights, of_row, stride, head_size, out, 1);
+        r++;
+        continue;
+      }
+      if (unpacks)
+        score_rows(&strip, NULL, of_row, stride, head_size, out, PAGE_ROWS);
+      else
+        score_rows(NULL, eights, of_row, stride, head_size, out, PAGE_ROWS);
+      r += PAGE_ROWS;
+    }
+  }
 }
 
 // All ones in the lanes of tokens t .. t + 3 that are in [from, to).
@@ -75,27 +121,16 @@ float vector_page_softmax(float *scores, int from, int to, float *max, float sca
          (wasm_f32x4_extract_lane(sums, 2) + wasm_f32x4_extract_lane(sums, 3));
 }
 
-// A strip of 8 dimensions of one head, and some rows.
-INLINE void values_block(const float *scores, const uint16_t *values, int from, int to, int value_stride,
-                         const float *corrections, float *out, size_t stride, const int rows) {
-  const v128_t half_mask = wasm_v128_load(kernel_half_mask);
+// Eight dimensions of one head, and some rows.
+INLINE void value_rows(const Strip *strip, const uint16_t *values, size_t value_stride, const float *scores, int count,
+                       const float *corrections, float *out, size_t stride, const int rows) {
   v128_t low[PAGE_ROWS], high[PAGE_ROWS];
   for (int r = 0; r < rows; r++) {
     const v128_t correction = wasm_v128_load32_splat(corrections + r);
     low[r] = wasm_f32x4_mul(wasm_v128_load(out + (size_t)r * stride), correction);
     high[r] = wasm_f32x4_mul(wasm_v128_load(out + (size_t)r * stride + 4), correction);
   }
-  const uint16_t *value = values + (size_t)from * (size_t)value_stride;
-  for (int t = from; t < to; t++, value += value_stride) {
-    const v128_t halves = wasm_v128_load(value);
-    const v128_t v0 = halves_biased(wasm_i32x4_shl(halves, 16), half_mask), v1 = halves_biased(halves, half_mask);
-#pragma unroll
-    for (int r = 0; r < rows; r++) {
-      const v128_t weight = wasm_v128_load32_splat(scores + r * KV_PAGE_TOKENS + t);
-      low[r] = wasm_f32x4_add(low[r], wasm_f32x4_mul(weight, v0));
-      high[r] = wasm_f32x4_add(high[r], wasm_f32x4_mul(weight, v1));
-    }
-  }
+  add_eights(strip, values, value_stride, count, scores, KV_PAGE_TOKENS, low, high, rows);
   for (int r = 0; r < rows; r++) {
     wasm_v128_store(out + (size_t)r * stride, low[r]);
     wasm_v128_store(out + (size_t)r * stride + 4, high[r]);
@@ -115,23 +150,30 @@ static void values_rest(const float *scores, const uint16_t *values, int from, i
 
 void vector_page_values(const float *scores, int rows, const void *values, int from, int to, int head_size,
                         const float *corrections, float *out, size_t stride) {
-  const int value_stride = kv_value_stride(head_size, KV_F16);
-  for (int r = 0; r < rows;) {
-    const int count = rows - r < PAGE_ROWS ? 1 : PAGE_ROWS;
-    const float *row_scores = scores + r * KV_PAGE_TOKENS;
-    float *to_rows = out + (size_t)r * stride;
-    for (int d = 0; d + 8 <= head_size; d += 8) {
-      const uint16_t *strip = (const uint16_t *)values + d;
-      if (count == PAGE_ROWS)
-        values_block(row_scores, strip, from, to, value_stride, corrections + r, to_rows + d, stride, PAGE_ROWS);
+  const int value_stride = kv_value_stride(head_size, KV_F16), count = to - from;
+  Strip strip;
+  const bool unpacks = rows > PAGE_ROWS;
+  for (int d = 0; d + 8 <= head_size; d += 8) {
+    const uint16_t *eights = (const uint16_t *)values + (size_t)from * (size_t)value_stride + d;
+    if (unpacks) unpack_strip(eights, count, (size_t)value_stride, &strip);
+    for (int r = 0; r < rows;) {
+      const float *weights = scores + r * KV_PAGE_TOKENS + from;
+      float *of_row = out + (size_t)r * stride + d;
+      if (rows - r < PAGE_ROWS) {
+        value_rows(NULL, eights, (size_t)value_stride, weights, count, corrections + r, of_row, stride, 1);
+        r++;
+        continue;
+      }
+      if (unpacks)
+        value_rows(&strip, NULL, 0, weights, count, corrections + r, of_row, stride, PAGE_ROWS);
       else
-        values_block(row_scores, strip, from, to, value_stride, corrections + r, to_rows + d, stride, 1);
+        value_rows(NULL, eights, (size_t)value_stride, weights, count, corrections + r, of_row, stride, PAGE_ROWS);
+      r += PAGE_ROWS;
     }
-    for (int i = 0; i < count; i++)
-      values_rest(row_scores + i * KV_PAGE_TOKENS, values, from, to, head_size, value_stride, corrections[r + i],
-                  to_rows + (size_t)i * stride);
-    r += count;
   }
+  for (int r = 0; r < rows; r++)
+    values_rest(scores + r * KV_PAGE_TOKENS, values, from, to, head_size, value_stride, corrections[r],
+                out + (size_t)r * stride);
 }
 
 float vector_quantize(const float *x, int n, int limit, int16_t *q) {
