@@ -1,6 +1,6 @@
 // Compares every kernel of every set with its scalar twin, bit for bit, on odd sizes and with poisoned outputs; where
-// there is only the reference (natively), it is compared with plain double arithmetic instead. With --bench it
-// measures; with --skip-wrong it leaves out sets that this platform computes wrongly.
+// there is only the reference (natively), it is compared with plain double arithmetic instead. With --bench or
+// --bench=TYPE,TYPE it measures; with --skip-wrong it leaves out sets that this platform computes wrongly.
 #include <math.h>
 #include <stdlib.h>
 
@@ -454,13 +454,15 @@ TEST(pagesAttendAsTheFormulaSays) {
 
 int main(int argc, char **argv) {
   bool benching = false;
+  const char *types = NULL;
   for (int i = 1; i < argc; i++) {
-    benching |= strcmp(argv[i], "--bench") == 0;
+    benching |= strncmp(argv[i], "--bench", 7) == 0;
+    if (strncmp(argv[i], "--bench=", 8) == 0) types = argv[i] + 8;
     skip_wrong |= strcmp(argv[i], "--skip-wrong") == 0;
   }
   if (benching) {
     const Sets sets = all_sets();
-    kernel_bench(sets.sets, sets.count);
+    kernel_bench(sets.sets, sets.count, types);
     return 0;
   }
   Check checks = {0}, *check = &checks;
