@@ -17,7 +17,7 @@ find_program(NIBBLE_WASM_LD wasm-ld HINTS "${NIBBLE_LLVM}" REQUIRED)
 if(NOT CMAKE_BUILD_TYPE)
   set(CMAKE_BUILD_TYPE Release CACHE STRING "" FORCE)
 endif()
-set(CMAKE_C_FLAGS_RELEASE "-Os -DNDEBUG" CACHE STRING "" FORCE) # small: most of the code runs once
+set(CMAKE_C_FLAGS_RELEASE "-Oz -DNDEBUG" CACHE STRING "" FORCE) # small: most of the code runs once
 set(NIBBLE_WASM_HOT -O3) # where every token passes through
 
 set(NIBBLE_WASM_COMPILE
@@ -29,7 +29,7 @@ set(NIBBLE_WASM_RELAXED -mrelaxed-simd)
 
 set(NIBBLE_WASM_LINK
     -pthread                    # shared memory, and the glue that starts workers
-    -O3                         # lets wasm-opt and the glue's minifier do all they can
+    -Oz                         # wasm-opt keeps what the compiler made, and the glue's minifier does all it can
     -sMODULARIZE                # a factory: two engines are two modules, no globals
     -sFILESYSTEM=0              # models come through js/engine.js, not through an emulated disk
     -sALLOW_MEMORY_GROWTH       # a small model takes little
@@ -41,6 +41,7 @@ set(NIBBLE_WASM_LINK
     -sDEFAULT_PTHREAD_STACK_SIZE=128KB
     -sPTHREAD_POOL_SIZE=Module.pthreadPoolSize # workers start before C does, which cannot wait for them
     -sPTHREAD_POOL_SIZE_STRICT=2 # asking for a thread beyond the pool fails at once instead of waiting for ever
+    -sMALLOC=emmalloc           # half the size; the core asks for few and large pieces
     -sABORTING_MALLOC=0         # out of memory is an error value, not an end
     -sEXPORTED_RUNTIME_METHODS=wasmMemory,PThread # js/engine.js reads the heap and ends the threads
     -sINCOMING_MODULE_JS_API=wasmBinary,instantiateWasm,wasmMemory,mainScriptUrlOrBlob,print,printErr # what it passes in; glue for the rest goes
