@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "error.h"
 #include "float_math.h"
@@ -15,7 +16,7 @@
 enum {
   PANEL_TOKENS = 4,         // tokens whose packed activations are interleaved
   KV_PAGE_TOKENS = 64,      // tokens in a KV page
-  PACKED_BLOCK_BYTES = 40,  // of one token: 32 int8, an f32 scale, two int16 offsets
+  PACKED_BLOCK_BYTES = 48,  // of one token: 32 int8 and four numbers
   QUERY_LIMIT = 4095,       // times 128 times 4096, the largest head, it stays within 32 bits
   WEIGHT_LIMIT = 32767,     // so it does times 128 times KV_PAGE_TOKENS
 };
@@ -48,7 +49,21 @@ static inline float page_scale(KvType type) { return type == KV_F16 ? F16_UNBIAS
 // columns,
 //     int8  value[8 groups of 4 columns][N tokens][4]
 //     f32   scale[N]     the block's scale x F16_UNBIAS (see tiles.h)
-//     int16 offset[N][2] -8 x the sum of values 0-15 and of values 16-31: what takes the 8 off each Q4_0 nibble
+//     int32 offset[N]    -8 x the sum of all values: what takes the 8 off each Q4_0 nibble
+//     int32 first[N]     -8 x the sum of values 0-15, for kinds with scales for 16 columns
+//     f32   sum[N]       the sum of all values x the block's scale: what minima are multiplied with
+typedef struct {
+  float scale;
+  int32_t offset, first;
+  float sum;
+} PackedNumbers;
+
+// Puts the numbers of one token into a block of a packed panel.
+static inline void packed_put(uint8_t *block, int tokens, int token, const PackedNumbers *numbers) {
+  for (int i = 0; i < 4; i++)
+    memcpy(block + (32 + 4 * i) * tokens + 4 * token, (const uint8_t *)numbers + 4 * i, 4);
+}
+
 typedef struct {
   const float *values;  // [tokens, stride]
   size_t stride;
@@ -58,10 +73,14 @@ typedef struct {
 
 // y = x @ W^T (or y += x @ W^T), for `tile_count` tiles of TILE_ROWS rows each: y[t * y_stride + r] for every row r of
 // the tiles, rows that only fill up the last tile included (their result is 0, or what was there).
-// Quantised weights: the integer dot product of each block of 32 columns is exact; its float is multiplied with
-// (activation scale x weight scale) and added to a float sum, block after block from the first. A kind with scales for
-// 16 columns has two such terms a block, the first half's first. A kind with minima then adds activation sum x
-// (activation scale x minimum), in the same order. Float weights: column after column from the first.
+// Quantised weights: the integer dot product of each block of 32 columns is exact. Without a header, its float is
+// multiplied with (activation scale x weight scale) and added to a float sum, block after block from the first; a kind
+// with scales for 16 columns has two such terms a block, the first half's first; a kind with minima then adds
+// (activation sum x activation scale) x minimum. With a header, a superblock has a float sum of its own: each block
+// adds the float of (dot product x whole scale, both halves' together) x activation scale. Times the header's scale it
+// is added to the row's sum. So are minima: (activation sum x activation scale) x whole minimum, half after half, block
+// after block, and their sum times the header's minimum is subtracted behind the scales' sum.
+// Float weights: column after column from the first.
 typedef void MatmulKernel(const uint8_t *tiles, int tile_count, const Activations *x, float *y, size_t y_stride,
                           bool add);
 

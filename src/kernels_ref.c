@@ -33,40 +33,79 @@ static float packed_scale(const PackedToken *p) {
   return scale;
 }
 
-// -8 x the sum of the values of one half of the block.
-static int packed_offset(const PackedToken *p, int half) {
-  int16_t offset;
-  memcpy(&offset, p->block + 36 * p->tokens + 4 * p->token + 2 * half, sizeof offset);
+// -8 x the sum of the values of the block, or of its first half.
+static int packed_offset(const PackedToken *p, const bool first) {
+  int32_t offset;
+  memcpy(&offset, p->block + (first ? 40 : 36) * p->tokens + 4 * p->token, sizeof offset);
   return offset;
+}
+
+// The sum of the values of the block times its scale.
+static float packed_sum(const PackedToken *p) {
+  float sum;
+  memcpy(&sum, p->block + 44 * p->tokens + 4 * p->token, sizeof sum);
+  return sum;
 }
 
 static void next_block(PackedToken *p) { p->block += (size_t)p->tokens * PACKED_BLOCK_BYTES; }
 
-// One row's product with one token over a block of 32 columns, added to `sum` as kernels.h says.
-static float add_block(const TileFormat *format, const uint8_t *superblock, const uint8_t *block, int row,
-                       const PackedToken *a, float sum) {
+// The sum of the activations of one half of a block.
+static float half_sum(const PackedToken *a, int half) {
+  const int first = packed_offset(a, true), offset = half == 0 ? first : packed_offset(a, false) - first;
+  return (float)offset * -0.125f * (packed_scale(a) / F16_UNBIAS);
+}
+
+static int dot_columns(const int8_t *values, const PackedToken *a, int first, int count) {
+  int dot = 0;
+  for (int c = first; c < first + count; c++)
+    dot += values[c] * packed_value(a, c);
+  return dot;
+}
+
+// One row's product with one token over a block of 32 columns, added to `sum` as kernels.h says: of a kind without
+// headers.
+static float add_block(const TileFormat *format, const uint8_t *block, int row, const PackedToken *a, float sum) {
   int8_t values[TILE_BLOCK];
-  tile_values(format, superblock, block, row, values);
+  tile_values(format, block, block, row, values);
   const int halves = tile_has_halves(format) ? 2 : 1, columns = TILE_BLOCK / halves;
   for (int half = 0; half < halves; half++) {
+    const float scale = tile_scale(format, block, block, row, half) / F16_UNBIAS;
+    sum += (float)dot_columns(values, a, half * columns, columns) * (packed_scale(a) * scale);
+  }
+  if (format->minima == MINIMA_NONE) return sum;
+  return sum + packed_sum(a) * tile_minimum(format, block, block, row, 0);
+}
+
+// The same over a superblock, whose header's floats are multiplied with once.
+static float add_superblock(const TileFormat *format, const uint8_t *superblock, int row, PackedToken *a, float sum) {
+  const int halves = tile_has_halves(format) ? 2 : 1, columns = TILE_BLOCK / halves;
+  const uint8_t *block = superblock + format->header_bytes;
+  float dots = 0, minima = 0;
+  for (int b = 0; b < format->blocks; b++, block += tile_block_bytes(format), next_block(a)) {
+    int8_t values[TILE_BLOCK];
+    tile_values(format, superblock, block, row, values);
+    const float scale = packed_scale(a) / F16_UNBIAS;
     int dot = 0;
-    for (int c = half * columns; c < (half + 1) * columns; c++)
-      dot += values[c] * packed_value(a, c);
-    sum += (float)dot * (packed_scale(a) * (tile_scale(format, superblock, block, row, half) / F16_UNBIAS));
+    for (int half = 0; half < halves; half++)
+      dot += dot_columns(values, a, half * columns, columns) * tile_whole_scale(format, block, row, half);
+    dots += (float)dot * scale;
+    for (int half = 0; half < halves; half++)
+      minima += (halves == 2 ? half_sum(a, half) : packed_sum(a)) * (float)tile_whole_minimum(format, block, row, half);
   }
-  for (int half = 0; half < halves && format->minima != MINIMA_NONE; half++) {
-    const int offset = halves == 2 ? packed_offset(a, half) : packed_offset(a, 0) + packed_offset(a, 1);
-    const float minimum = tile_minimum(format, superblock, block, row, half) / F16_UNBIAS;
-    sum += (float)offset * -0.125f * (packed_scale(a) * minimum);
-  }
-  return sum;
+  sum += dots * tile_header_scale(format, superblock, row);
+  return format->minima == MINIMA_NONE ? sum : sum - minima * tile_header_minimum(superblock, row);
 }
 
 static float row_quantized(const TileFormat *format, const uint8_t *tile, int row, PackedToken a, int columns) {
   float sum = 0;
-  for (int c = 0; c < columns; c += format->blocks * TILE_BLOCK, tile += tile_superblock_bytes(format))
+  for (int c = 0; c < columns; c += format->blocks * TILE_BLOCK, tile += tile_superblock_bytes(format)) {
+    if (tile_has_header(format)) {
+      sum = add_superblock(format, tile, row, &a, sum);
+      continue;
+    }
     for (int b = 0; b < format->blocks; b++, next_block(&a))
-      sum = add_block(format, tile, tile + format->header_bytes + b * tile_block_bytes(format), row, &a, sum);
+      sum = add_block(format, tile + b * tile_block_bytes(format), row, &a, sum);
+  }
   return sum;
 }
 
@@ -131,27 +170,25 @@ static void matmul_bf16(const uint8_t *tiles, int tile_count, const Activations 
   matmul_numbers(TILE_BF16, tiles, tile_count, x, y, y_stride, add);
 }
 
-static void pack_block(const float *x, int8_t *values, int value_stride, float *scale, int16_t offsets[2]) {
+static void pack_block(const float *x, int8_t *values, int value_stride, PackedNumbers *numbers) {
   const float largest = quantize_largest(x, TILE_BLOCK), factor = quantize_factor(largest, 127);
-  *scale = largest / 127.0f * F16_UNBIAS;
+  const float scale = largest / 127.0f;
   int sums[2] = {0, 0};
   for (int c = 0; c < TILE_BLOCK; c++) {
     const int8_t value = factor == 0 ? 0 : (int8_t)(bits_of_float(x[c] * factor + ROUND_MAGIC) & 0xff);
     values[c / 4 * value_stride + c % 4] = value;
     sums[c / TILE_HALF] += value;
   }
-  for (int half = 0; half < 2; half++)
-    offsets[half] = (int16_t)(-8 * sums[half]);
+  *numbers =
+      (PackedNumbers){scale * F16_UNBIAS, -8 * (sums[0] + sums[1]), -8 * sums[0], (float)(sums[0] + sums[1]) * scale};
 }
 
 static void pack(const float *x, size_t stride, int tokens, int columns, uint8_t *packed) {
   for (int b = 0; b < columns / TILE_BLOCK; b++, packed += tokens * PACKED_BLOCK_BYTES)
     for (int t = 0; t < tokens; t++) {
-      float scale;
-      int16_t offsets[2];
-      pack_block(x + (size_t)t * stride + b * TILE_BLOCK, (int8_t *)packed + 4 * t, 4 * tokens, &scale, offsets);
-      memcpy(packed + 32 * tokens + 4 * t, &scale, sizeof scale);
-      memcpy(packed + 36 * tokens + 4 * t, offsets, sizeof offsets);
+      PackedNumbers numbers;
+      pack_block(x + (size_t)t * stride + b * TILE_BLOCK, (int8_t *)packed + 4 * t, 4 * tokens, &numbers);
+      packed_put(packed, tokens, t, &numbers);
     }
 }
 

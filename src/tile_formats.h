@@ -106,11 +106,21 @@ static inline bool tile_has_halves(const TileFormat *format) {
          format->scales == SCALES_U4_HALVES || format->scales == SCALES_E4M3_HALVES;
 }
 
+// Whether a superblock's header has floats that the numbers of its blocks are multiplied with.
+static inline bool tile_has_header(const TileFormat *format) { return format->header_bytes > 0; }
+
 // A row's part of a block: its 32 values, and what they are multiplied with and what is added. `superblock` begins with
 // its header; `block` is one of its blocks; `half` is 0 or 1. weight = scale * value + minimum.
 void tile_values(const TileFormat *format, const uint8_t *superblock, const uint8_t *block, int row,
                  int8_t values[TILE_BLOCK]);
 float tile_scale(const TileFormat *format, const uint8_t *superblock, const uint8_t *block, int row, int half);
 float tile_minimum(const TileFormat *format, const uint8_t *superblock, const uint8_t *block, int row, int half);
+
+// The factors of both where there is a header: scale = header scale * whole scale, minimum = - header minimum * whole
+// minimum.
+float tile_header_scale(const TileFormat *format, const uint8_t *superblock, int row);
+float tile_header_minimum(const uint8_t *superblock, int row);
+int tile_whole_scale(const TileFormat *format, const uint8_t *block, int row, int half);
+int tile_whole_minimum(const TileFormat *format, const uint8_t *block, int row, int half);
 
 #endif

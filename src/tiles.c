@@ -59,31 +59,46 @@ void tile_values(const TileFormat *format, const uint8_t *superblock, const uint
     values[c] = codebook != NULL ? codebook[codes[c]] : (int8_t)(codes[c] * format->step - format->offset);
 }
 
-float tile_scale(const TileFormat *format, const uint8_t *superblock, const uint8_t *block, int row, int half) {
+float tile_header_scale(const TileFormat *format, const uint8_t *superblock, int row) {
+  return half_at(superblock, row) * format->unit;
+}
+
+float tile_header_minimum(const uint8_t *superblock, int row) { return half_at(superblock + 2 * TILE_ROWS, row); }
+
+int tile_whole_scale(const TileFormat *format, const uint8_t *block, int row, int half) {
   const uint8_t *scales = block + tile_scales_at(format), *of_half = scales + half * TILE_ROWS;
-  const float whole = format->header_bytes > 0 ? half_at(superblock, row) * format->unit : format->unit;
+  switch (format->scales) {
+    case SCALES_U8: return scales[row];
+    case SCALES_I8: return (int8_t)scales[row];
+    case SCALES_U8_HALVES: return of_half[row];
+    case SCALES_I8_HALVES: return (int8_t)of_half[row];
+    case SCALES_U4_HALVES: return of_half[row] & 15;
+    default: return 1;
+  }
+}
+
+int tile_whole_minimum(const TileFormat *format, const uint8_t *block, int row, int half) {
+  switch (format->minima) {
+    case MINIMA_U8: return block[tile_minima_at(format) + row];
+    case MINIMA_U4_HALVES: return block[tile_scales_at(format) + half * TILE_ROWS + row] >> 4;
+    default: return 0;
+  }
+}
+
+float tile_scale(const TileFormat *format, const uint8_t *superblock, const uint8_t *block, int row, int half) {
+  const uint8_t *scales = block + tile_scales_at(format);
   switch (format->scales) {
     case SCALES_F16: return half_at(scales, row);
-    case SCALES_U8: return whole * (float)scales[row];
-    case SCALES_I8: return whole * (float)(int8_t)scales[row];
-    case SCALES_U8_HALVES: return whole * (float)of_half[row];
-    case SCALES_I8_HALVES: return whole * (float)(int8_t)of_half[row];
-    case SCALES_U4_HALVES: return whole * (float)(of_half[row] & 15);
     case SCALES_E8M0: return e8m0_half_to_f32(scales[row]);
-    case SCALES_E4M3_HALVES: return e4m3_half_to_f32(of_half[row]);
-    default: return whole;
+    case SCALES_E4M3_HALVES: return e4m3_half_to_f32(scales[half * TILE_ROWS + row]);
+    default: return tile_header_scale(format, superblock, row) * (float)tile_whole_scale(format, block, row, half);
   }
 }
 
 float tile_minimum(const TileFormat *format, const uint8_t *superblock, const uint8_t *block, int row, int half) {
-  const uint8_t *minima = block + tile_minima_at(format), *whole = superblock + 2 * TILE_ROWS;
-  switch (format->minima) {
-    case MINIMA_F16: return half_at(minima, row);
-    case MINIMA_U8: return -half_at(whole, row) * (float)minima[row];
-    case MINIMA_U4_HALVES:
-      return -half_at(whole, row) * (float)(block[tile_scales_at(format) + half * TILE_ROWS + row] >> 4);
-    default: return 0;
-  }
+  if (format->minima == MINIMA_NONE) return 0;
+  if (format->minima == MINIMA_F16) return half_at(block + tile_minima_at(format), row);
+  return -tile_header_minimum(superblock, row) * (float)tile_whole_minimum(format, block, row, half);
 }
 
 static void unpack_block(const TileFormat *format, const uint8_t *superblock, const uint8_t *block, int row,

@@ -3,6 +3,11 @@
 #define FOUR(x) \
   { x, x, x, x }
 const uint32_t kernel_nibble_mask[4] = FOUR(0x0f0f0f0f);
+const uint32_t kernel_bit_masks[5][4] = {FOUR(0x0f0f0f0f), FOUR(0x03030303), FOUR(0x30303030), FOUR(0x04040404),
+                                         FOUR(0x10101010)};
+const float kernel_true_scale[4] = FOUR(1 / F16_UNBIAS);
+const float kernel_sum_scale[4] = FOUR(-0.125f / F16_UNBIAS);
+const uint32_t kernel_low_halves[4] = FOUR(0xffff);
 const uint32_t kernel_half_mask[4] = FOUR(0x8fffe000);
 
 const Kernels *const kernel_sets[] = {

@@ -2,10 +2,12 @@
 // the instruction has one meaning on every CPU; sums are emptied before they would not fit.
 #include <wasm_simd128.h>
 
+#include "kernel_sets.h"
+
 typedef v128_t Dot;
 
 // A pair of 16-bit lanes holds a row's sum. What overflows on the way wraps, and the whole sum fits.
-static inline Dot dot_start(v128_t pairs) { return pairs; }
+static inline Dot dot_start(v128_t start) { return wasm_v128_and(start, wasm_v128_load(kernel_low_halves)); }
 
 static inline Dot dot_add(Dot dot, v128_t a, v128_t w) {
   return wasm_i16x8_add(dot, wasm_i16x8_relaxed_dot_i8x16_i7x16(a, w));
@@ -13,6 +15,10 @@ static inline Dot dot_add(Dot dot, v128_t a, v128_t w) {
 
 static inline v128_t dot_sum(Dot dot) { return wasm_i32x4_extadd_pairwise_i16x8(dot); }
 
+static inline Dot dot_times_16(Dot dot) { return dot; }
+
+#define WIDE_SUMS
+#define DOT_STARTS_ANY 0
 #define LOOKUP wasm_i8x16_relaxed_swizzle
 #define DOT_CAPACITY 32767
 #define TILE_STREAMS 8

@@ -3,12 +3,16 @@
 
 typedef v128_t Dot;
 
-static inline Dot dot_start(v128_t pairs) { return wasm_i32x4_extadd_pairwise_i16x8(pairs); }
+static inline Dot dot_start(v128_t start) { return start; }
 
 static inline Dot dot_add(Dot dot, v128_t a, v128_t w) { return wasm_i32x4_relaxed_dot_i8x16_i7x16_add(a, w, dot); }
 
 static inline v128_t dot_sum(Dot dot) { return dot; }
 
+static inline Dot dot_times_16(Dot dot) { return wasm_i32x4_shl(dot, 4); }
+
+#define WIDE_SUMS
+#define DOT_STARTS_ANY 1
 #define LOOKUP wasm_i8x16_relaxed_swizzle
 #define DOT_CAPACITY INT32_MAX
 #define TILE_STREAMS 8

@@ -6,9 +6,9 @@ typedef struct {
   v128_t rows01, rows23;
 } Dot;
 
-static inline Dot dot_start(v128_t pairs) {
-  const v128_t zero = wasm_i32x4_splat(0), value = wasm_i32x4_extadd_pairwise_i16x8(pairs);
-  return (Dot){wasm_i32x4_shuffle(value, zero, 0, 4, 1, 5), wasm_i32x4_shuffle(value, zero, 2, 6, 3, 7)};
+static inline Dot dot_start(v128_t start) {
+  const v128_t zero = wasm_i32x4_splat(0);
+  return (Dot){wasm_i32x4_shuffle(start, zero, 0, 4, 1, 5), wasm_i32x4_shuffle(start, zero, 2, 6, 3, 7)};
 }
 
 static inline Dot dot_add(Dot dot, v128_t a, v128_t w) {
@@ -22,6 +22,9 @@ static inline v128_t dot_sum(Dot dot) {
                         wasm_i32x4_shuffle(dot.rows01, dot.rows23, 1, 3, 5, 7));
 }
 
+static inline Dot dot_times_16(Dot dot) { return (Dot){wasm_i32x4_shl(dot.rows01, 4), wasm_i32x4_shl(dot.rows23, 4)}; }
+
+#define DOT_STARTS_ANY 1
 #define LOOKUP wasm_i8x16_swizzle
 #define DOT_CAPACITY INT32_MAX
 #define TILE_STREAMS 4

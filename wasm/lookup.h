@@ -61,42 +61,40 @@ INLINE void lookup_block(const uint8_t *first, const uint8_t *second, const uint
   dots[1] = wasm_i16x8_add(wasm_i16x8_shl(wasm_i16x8_add(odd, wasm_i16x8_shl(top_odd, 7)), 1), constant);
 }
 
-// The scales of a tile's even rows, or of its odd ones, 2^112 too small.
-INLINE v128_t lookup_scales(const uint8_t *superblock, const bool odd) {
-  const v128_t halves = wasm_v128_load(superblock), mask = wasm_v128_load(kernel_half_mask);
-  const v128_t low = halves_biased(wasm_i32x4_shl(halves, 16), mask), high = halves_biased(halves, mask);
+// The scales of a tile's even rows, or of its odd ones.
+INLINE v128_t lookup_scales(const TileFormat *format, const uint8_t *superblock, const bool odd) {
+  const v128_t low = header_scales(format, superblock, 0), high = header_scales(format, superblock, 1);
   return odd ? wasm_i32x4_shuffle(low, high, 1, 3, 5, 7) : wasm_i32x4_shuffle(low, high, 0, 2, 4, 6);
 }
 
 // Two tiles over the blocks that there are tables of.
 INLINE void lookup_tiles(const TileFormat *format, const uint8_t *first, const uint8_t *second, int blocks,
-                         const uint8_t *a, const LookupSpace *space, v128_t *first_sums, v128_t *second_sums) {
-  v128_t sums[4] = {first_sums[0], first_sums[1], second_sums[0], second_sums[1]};
+                         const uint8_t *a, const LookupSpace *space, v128_t *first_rows, v128_t *second_rows) {
   for (int at = 0; at < blocks;) {
-    const v128_t scales[4] = {lookup_scales(first, false), lookup_scales(first, true), lookup_scales(second, false),
-                              lookup_scales(second, true)};
     const uint8_t *one = first + format->header_bytes, *two = second + format->header_bytes;
+    v128_t sums[4] = {wasm_f32x4_splat(0), wasm_f32x4_splat(0), wasm_f32x4_splat(0), wasm_f32x4_splat(0)};
 #pragma clang loop unroll(disable)
     for (int b = 0; b < format->blocks; b++, at++, a += PACKED_BLOCK_BYTES) {
-      int16_t offsets[2];
-      __builtin_memcpy(offsets, a + 36, sizeof offsets);
+      int32_t offset;
+      memcpy(&offset, a + 36, sizeof offset);
       v128_t dots[2];
-      lookup_block(one, two, space->tables[at], (offsets[0] + offsets[1]) / 8, dots);
-      const v128_t scale = wasm_v128_load32_splat(a + 32);
+      lookup_block(one, two, space->tables[at], offset / 8, dots);
+      const v128_t scale = wasm_f32x4_mul(wasm_v128_load32_splat(a + 32), wasm_v128_load(kernel_true_scale));
 #pragma unroll
       for (int i = 0; i < 4; i++) {
         const v128_t dot = i < 2 ? wasm_i32x4_extend_low_i16x8(dots[i]) : wasm_i32x4_extend_high_i16x8(dots[i - 2]);
-        sums[i] =
-            wasm_f32x4_add(sums[i], wasm_f32x4_mul(wasm_f32x4_convert_i32x4(dot), wasm_f32x4_mul(scale, scales[i])));
+        sums[i] = add_product(sums[i], wasm_f32x4_convert_i32x4(dot), scale);
       }
       one += tile_block_bytes(format);
       two += tile_block_bytes(format);
     }
+    for (int odd = 0; odd < 2; odd++) {
+      first_rows[odd] = add_product(first_rows[odd], sums[odd], lookup_scales(format, first, odd));
+      second_rows[odd] = add_product(second_rows[odd], sums[2 + odd], lookup_scales(format, second, odd));
+    }
     first += tile_superblock_bytes(format);
     second += tile_superblock_bytes(format);
   }
-  first_sums[0] = sums[0], first_sums[1] = sums[1];
-  second_sums[0] = sums[2], second_sums[1] = sums[3];
 }
 
 // One token with up to LOOKUP_TILES tiles, `bytes` apart. The last of an odd number is computed twice.

@@ -11,8 +11,13 @@ typedef struct {
   // Of each block of 32 columns: four columns of rows 0-3, the same of rows 4-7, the next four columns, ...
   _Alignas(16) uint8_t low[STRETCH_BLOCKS][TILE_ROWS * TILE_BLOCK];
   _Alignas(16) uint8_t high[STRETCH_BLOCKS][TILE_ROWS * TILE_BLOCK];  // of split codes
-  _Alignas(16) float scales[STRETCH_BLOCKS][2][TILE_ROWS];  // of each half; the first alone where one is for both
-  _Alignas(16) float minima[STRETCH_BLOCKS][2][TILE_ROWS];  // where a kind has them
+  // Scales of each half, the first alone where one is for both: whole ones as int32 where there are headers, else
+  // floats 2^112 too small. Minima, where a kind has them: whole ones as floats, else
+  // as they are.
+  _Alignas(16) uint8_t scales[STRETCH_BLOCKS][2][4 * TILE_ROWS];
+  _Alignas(16) float minima[STRETCH_BLOCKS][2][TILE_ROWS];
+  // Of each block that begins a superblock with a header: its scales and what sums of minima are multiplied with.
+  _Alignas(16) float headers[STRETCH_BLOCKS][2][TILE_ROWS];
 } TileStretch;
 
 // Unpacks whole superblocks of a kind, `blocks` blocks of 32 columns in all, at most STRETCH_BLOCKS.

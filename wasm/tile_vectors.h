@@ -1,5 +1,6 @@
 // Vectors out of a tile, the same in every kernel set: codes of four columns of four rows, scales, minima. `format` is
-// a constant wherever these are called, so that only what a kind has is left of them.
+// a constant wherever these are called, so that only what a kind has is left of them. The file that includes this has
+// defined LOOKUP(table, indices), sixteen bytes out of a table by indices below 16.
 #ifndef NIBBLE_TILE_VECTORS_H
 #define NIBBLE_TILE_VECTORS_H
 
@@ -7,13 +8,12 @@
 
 #include "kernel_sets.h"
 #include "quant.h"
+#include "stretch_product.h"
 #include "tile_formats.h"
 #include "vectors.h"
 
 #define INLINE static inline __attribute__((always_inline))
 #define NOINLINE __attribute__((noinline))  // code that several kinds share, or that would be laid down twice
-
-enum { GROUPS = TILE_ROWS / 4, BLOCK_GROUPS = TILE_BLOCK / 4 };
 
 // Codes that take two products: value + 128 = 16 x high + low, of 4 bits each.
 INLINE bool format_is_split(const TileFormat *format) {
@@ -33,6 +33,9 @@ INLINE int format_offset(const TileFormat *format) {
   return format->codes == CODES_FP4 ? 12 : format->offset;
 }
 
+// Which of kernel_bit_masks has `bits` bits from bit `to` on.
+INLINE int bit_mask(const int bits, const int to) { return bits == 4 ? 0 : bits == 2 ? 1 + to / 4 : 2 + to / 2; }
+
 // The bits that a plane has of group j of four columns, of rows 4 g to 4 g + 3, at bit `to` of each byte. Shifting
 // 16-bit lanes and masking beats i8x16.shr_u, which V8 expands. Where g and j are no constants, neither are the shifts.
 INLINE v128_t plane_vector(const uint8_t *plane, const int bits, const int g, const int j, const int to) {
@@ -40,8 +43,7 @@ INLINE v128_t plane_vector(const uint8_t *plane, const int bits, const int g, co
   const int from = bits == 1 ? j : bits == 2 ? j % 4 * 2 : bits == 4 ? j / 4 * 4 : 0;
   const v128_t bytes = wasm_v128_load(plane + (vector * GROUPS + g) * 16);
   if (bits == 8) return bytes;
-  const v128_t mask =
-      bits == 4 && to == 0 ? wasm_v128_load(kernel_nibble_mask) : wasm_i8x16_splat((int8_t)(((1 << bits) - 1) << to));
+  const v128_t mask = wasm_v128_load(kernel_bit_masks[bit_mask(bits, to)]);
   if (!__builtin_constant_p(from) && to > 0)
     return wasm_v128_and(wasm_i16x8_shl(wasm_u16x8_shr(bytes, (uint32_t)from), (uint32_t)to), mask);
   return wasm_v128_and(from > to   ? wasm_u16x8_shr(bytes, (uint32_t)(from - to))
@@ -96,7 +98,7 @@ INLINE Operands operands_of(const TileFormat *format, Operands table, const uint
   if (format->low_bits == 8)
     return (Operands){wasm_v128_and(codes, mask), wasm_v128_and(wasm_u16x8_shr(codes, 4), mask)};
   if (format->codes == CODES_OFFSET) return (Operands){codes, codes};
-  return (Operands){wasm_i8x16_swizzle(table.low, codes), wasm_i8x16_swizzle(table.high, codes)};
+  return (Operands){LOOKUP(table.low, codes), LOOKUP(table.high, codes)};
 }
 
 // Eight F16 numbers: those of rows 4 g to 4 g + 3, 2^112 too small.
@@ -115,51 +117,49 @@ INLINE v128_t bytes_vector(const uint8_t *bytes, const bool is_signed, const int
   return g == 0 ? wasm_u32x4_extend_low_u16x8(eight) : wasm_u32x4_extend_high_u16x8(eight);
 }
 
-// The header's scales, of rows 4 g to 4 g + 3; of no use where a format has no header.
+// The header's scales of rows 4 g to 4 g + 3.
 INLINE v128_t header_scales(const TileFormat *format, const uint8_t *superblock, const int g) {
-  if (format->header_bytes == 0) return wasm_f32x4_splat(0);
-  const v128_t scales = halves_vector(superblock, g);
-  return format->unit == 1 ? scales : wasm_f32x4_mul(scales, wasm_f32x4_splat(format->unit));
+  return wasm_f32x4_mul(halves_vector(superblock, g), wasm_f32x4_splat(F16_UNBIAS * format->unit));
 }
 
-// The twin of tile_scale() of four rows, 2^112 too small.
-INLINE v128_t scales_vector(const TileFormat *format, v128_t header, const uint8_t *block, const int g,
-                            const int half) {
-  const uint8_t *scales = block + tile_scales_at(format), *of_half = scales + half * TILE_ROWS;
-  switch (format->scales) {
-    case SCALES_F16: return halves_vector(scales, g);
-    case SCALES_U8: return wasm_f32x4_mul(header, wasm_f32x4_convert_i32x4(bytes_vector(scales, false, g)));
-    case SCALES_I8: return wasm_f32x4_mul(header, wasm_f32x4_convert_i32x4(bytes_vector(scales, true, g)));
-    case SCALES_U8_HALVES: return wasm_f32x4_mul(header, wasm_f32x4_convert_i32x4(bytes_vector(of_half, false, g)));
-    case SCALES_I8_HALVES: return wasm_f32x4_mul(header, wasm_f32x4_convert_i32x4(bytes_vector(of_half, true, g)));
-    case SCALES_U4_HALVES: {
-      const v128_t low = wasm_v128_and(bytes_vector(of_half, false, g), wasm_i32x4_splat(15));
-      return wasm_f32x4_mul(header, wasm_f32x4_convert_i32x4(low));
-    }
-    case SCALES_E8M0: {
-      // Exponents 0 and 1 mean numbers that are 0 anyway, 2^112 too small.
-      const v128_t exponents = wasm_i32x4_max(bytes_vector(scales, false, g), wasm_i32x4_splat(1));
-      const v128_t powers = wasm_i32x4_shl(wasm_i32x4_sub(exponents, wasm_i32x4_splat(1)), 23);
-      return wasm_f32x4_mul(powers, wasm_f32x4_splat(0x1p-112f));
-    }
-    case SCALES_E4M3_HALVES: {
-      const v128_t numbers = wasm_v128_and(bytes_vector(of_half, false, g), wasm_i32x4_splat(0x7f));
-      return wasm_f32x4_mul(wasm_i32x4_shl(numbers, 20), wasm_f32x4_splat(0x1p7f));
-    }
-    default: return header;
-  }
+// What a sum of minima is multiplied with.
+INLINE v128_t header_minima(const uint8_t *superblock, const int g) {
+  return wasm_f32x4_mul(halves_vector(superblock + 2 * TILE_ROWS, g), wasm_f32x4_splat(F16_UNBIAS));
 }
 
-// The twin of tile_minimum() of four rows, 2^112 too small.
-INLINE v128_t minima_vector(const TileFormat *format, const uint8_t *superblock, const uint8_t *block, const int g,
-                            const int half) {
-  if (format->minima == MINIMA_F16) return halves_vector(block + tile_minima_at(format), g);
-  const v128_t header = halves_vector(superblock + 2 * TILE_ROWS, g);
-  const v128_t minima =
+// The twin of tile_whole_scale() of four rows.
+INLINE v128_t whole_scales(const TileFormat *format, const uint8_t *block, const int g, const int half) {
+  const uint8_t *scales = block + tile_scales_at(format) + half * TILE_ROWS;
+  if (format->scales == SCALES_NONE) return wasm_i32x4_splat(1);
+  if (format->scales == SCALES_U4_HALVES) return wasm_v128_and(bytes_vector(scales, false, g), wasm_i32x4_splat(15));
+  return bytes_vector(scales, format->scales == SCALES_I8 || format->scales == SCALES_I8_HALVES, g);
+}
+
+// The twin of tile_whole_minimum() of four rows, as floats.
+INLINE v128_t whole_minima(const TileFormat *format, const uint8_t *block, const int g, const int half) {
+  return wasm_f32x4_convert_i32x4(
       format->minima == MINIMA_U8
           ? bytes_vector(block + tile_minima_at(format), false, g)
-          : wasm_u32x4_shr(bytes_vector(block + tile_scales_at(format) + half * TILE_ROWS, false, g), 4);
-  return wasm_f32x4_neg(wasm_f32x4_mul(header, wasm_f32x4_convert_i32x4(minima)));
+          : wasm_u32x4_shr(bytes_vector(block + tile_scales_at(format) + half * TILE_ROWS, false, g), 4));
+}
+
+// The twin of tile_scale() of four rows where there is no header, 2^112 too small.
+INLINE v128_t block_scales(const TileFormat *format, const uint8_t *block, const int g, const int half) {
+  const uint8_t *scales = block + tile_scales_at(format);
+  if (format->scales == SCALES_F16) return halves_vector(scales, g);
+  if (format->scales == SCALES_E8M0) {
+    // Exponents 0 and 1 mean numbers that are 0 anyway, 2^112 too small.
+    const v128_t exponents = wasm_i32x4_max(bytes_vector(scales, false, g), wasm_i32x4_splat(1));
+    const v128_t powers = wasm_i32x4_shl(wasm_i32x4_sub(exponents, wasm_i32x4_splat(1)), 23);
+    return wasm_f32x4_mul(powers, wasm_f32x4_splat(0x1p-112f));
+  }
+  const v128_t numbers = wasm_v128_and(bytes_vector(scales + half * TILE_ROWS, false, g), wasm_i32x4_splat(0x7f));
+  return wasm_f32x4_mul(wasm_i32x4_shl(numbers, 20), wasm_f32x4_splat(0x1p7f));
+}
+
+// Minima of F16.
+INLINE v128_t block_minima(const TileFormat *format, const uint8_t *block, const int g) {
+  return wasm_f32x4_mul(halves_vector(block + tile_minima_at(format), g), wasm_f32x4_splat(F16_UNBIAS));
 }
 
 #endif

@@ -72,9 +72,10 @@ void vector_pack(const float *x, size_t stride, int tokens, int columns, uint8_t
   for (int b = 0; b < columns / TILE_BLOCK; b++, packed += tokens * PACKED_BLOCK_BYTES)
     for (int t = 0; t < tokens; t++) {
       const float *from = x + (size_t)t * stride + b * TILE_BLOCK;
-      const float largest = largest_of(from), scale = largest / 127.0f * F16_UNBIAS;
+      const float largest = largest_of(from), scale = largest / 127.0f;
       const float factor = quantize_factor(largest, 127);
       const v128_t factors = wasm_f32x4_splat(factor), kept = wasm_i32x4_splat(factor == 0 ? 0 : -1);
+      int32_t of_half[2];
       for (int half = 0; half < 2; half++) {
         v128_t values[4], sums = wasm_i32x4_splat(0);
         for (int i = 0; i < 4; i++) {
@@ -88,11 +89,12 @@ void vector_pack(const float *x, size_t stride, int tokens, int columns, uint8_t
         wasm_v128_store32_lane(to + 4 * tokens, bytes, 1);
         wasm_v128_store32_lane(to + 8 * tokens, bytes, 2);
         wasm_v128_store32_lane(to + 12 * tokens, bytes, 3);
-        const int16_t offset = (int16_t)(-8 * (wasm_i32x4_extract_lane(sums, 0) + wasm_i32x4_extract_lane(sums, 1) +
-                                               wasm_i32x4_extract_lane(sums, 2) + wasm_i32x4_extract_lane(sums, 3)));
-        memcpy(packed + 36 * tokens + 4 * t + 2 * half, &offset, sizeof offset);
+        of_half[half] = wasm_i32x4_extract_lane(sums, 0) + wasm_i32x4_extract_lane(sums, 1) +
+                        wasm_i32x4_extract_lane(sums, 2) + wasm_i32x4_extract_lane(sums, 3);
       }
-      memcpy(packed + 32 * tokens + 4 * t, &scale, sizeof scale);
+      const int32_t sum = of_half[0] + of_half[1];
+      const PackedNumbers numbers = {scale * F16_UNBIAS, -8 * sum, -8 * of_half[0], (float)sum * scale};
+      packed_put(packed, tokens, t, &numbers);
     }
 }
 

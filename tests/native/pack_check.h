@@ -87,27 +87,27 @@ TEST(packsTinyAndBrokenBlocksAsZeros) {
   uint32_t state = 13;
   for (int kind = 0; kind < ODD_BLOCKS; kind++)
     for (int s = -1; s < sets.count; s++) {
-      float x[TILE_BLOCK], scale, largest = 0;
+      float x[TILE_BLOCK], largest = 0;
       uint8_t packed[PACKED_BLOCK_BYTES];
       bool broken = false;
-      int16_t offsets[2];
+      PackedNumbers numbers;
       for (int c = 0; c < TILE_BLOCK; c++) {
         x[c] = odd_number(kind, c, &state);
         broken |= !isfinite(x[c]);
         if (fabsf(x[c]) > largest) largest = fabsf(x[c]);
       }
       (s < 0 ? &kernels_reference : sets.sets[s])->pack(x, TILE_BLOCK, 1, TILE_BLOCK, packed);
-      memcpy(&scale, packed + 32, sizeof scale);
-      memcpy(offsets, packed + 36, sizeof offsets);
-      CHECK(broken ? scale == INFINITY : scale == largest / 127.0f * F16_UNBIAS);
+      memcpy(&numbers, packed + 32, sizeof numbers);
+      CHECK(broken ? numbers.scale == INFINITY : numbers.scale == largest / 127.0f * F16_UNBIAS);
       int sums[2] = {0, 0}, furthest = 0;
       for (int c = 0; c < TILE_BLOCK; c++) {
         sums[c / TILE_HALF] += (int8_t)packed[c];
         if (abs((int8_t)packed[c]) > furthest) furthest = abs((int8_t)packed[c]);
       }
       CHECK_INT(furthest, broken || largest <= QUANTIZE_LEAST ? 0 : 127);
-      for (int half = 0; half < 2; half++)
-        CHECK_INT(offsets[half], -8 * sums[half]);
+      CHECK_INT(numbers.offset, -8 * (sums[0] + sums[1]));
+      CHECK_INT(numbers.first, -8 * sums[0]);
+      CHECK(broken || numbers.sum == (float)(sums[0] + sums[1]) * (largest / 127.0f));
     }
 }
 

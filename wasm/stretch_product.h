@@ -1,0 +1,36 @@
+// What a product with a stretch of a tile (tile_stretch.h) is given, whatever kernel set computes it.
+#ifndef NIBBLE_STRETCH_PRODUCT_H
+#define NIBBLE_STRETCH_PRODUCT_H
+
+#include <wasm_simd128.h>
+
+#include "kernels.h"
+#include "tile_stretch.h"
+
+enum { GROUPS = TILE_ROWS / 4, BLOCK_GROUPS = TILE_BLOCK / 4 };
+
+// What the products of a kind need: kinds that need the same share their code.
+typedef struct {
+  bool split;    // two operands to a code (see tile_vectors.h)
+  bool halves;   // scales for 16 columns
+  bool minima;   // there are some
+  bool header;   // floats that a superblock's sums are multiplied with
+  bool whole;    // whole scales, that dot products are multiplied with
+  int interval;  // groups of four columns that a sum under way can take
+} ProductClass;
+
+// What a panel and a tile have for each token and group of rows.
+typedef v128_t PanelVectors[PANEL_TOKENS][GROUPS];
+
+// What of a kind products of its stretches need.
+typedef struct {
+  ProductClass class;
+  int offset, superblock;  // what is subtracted; blocks of a superblock
+} StretchKind;
+
+// One product of a stretch of `blocks` blocks: with the panels that begin at `a`, `panel_bytes` apart, or with one
+// token.
+typedef void StretchProduct(const TileStretch *stretch, StretchKind kind, int blocks, const uint8_t *a,
+                            size_t panel_bytes, int panels, PanelVectors *sums);
+
+#endif

@@ -1,0 +1,178 @@
+// One token with tiles as they are: the product that writing a text waits for.
+#include "products.h"
+
+// One token's block of activations: each group of four columns in every lane. Two loads and eight shuffles are fewer
+// instructions than eight splats from memory, whose addresses V8 computes one by one. Of each half, or of the whole
+// block alone: what is subtracted, and what minima are multiplied with.
+typedef struct {
+  v128_t groups[BLOCK_GROUPS], scale, offsets[2], factors[2];
+} TokenBlock;
+
+INLINE TokenBlock load_token(const ProductClass class, const int offset, const uint8_t *a) {
+  TokenBlock token;
+  const v128_t first = wasm_v128_load(a), second = wasm_v128_load(a + 16);
+#pragma unroll
+  for (int j = 0; j < 4; j++) {
+    token.groups[j] = splat_lane(first, j);
+    token.groups[j + 4] = splat_lane(second, j);
+  }
+  token.scale = packed_number(a, 1, 0, 0);
+  if (class.header) token.scale = wasm_f32x4_mul(token.scale, wasm_v128_load(kernel_true_scale));
+#pragma unroll
+  for (int half = 0; half <= class.halves; half++) {
+    token.offsets[half] = offset_times(packed_offset(a, 1, 0, class.halves, half), offset);
+    token.factors[half] = packed_sum(a, 1, 0, class.halves, half);
+  }
+  return token;
+}
+
+// A sum under way and what of it was emptied already.
+typedef struct {
+  Dot dot;
+  v128_t total;
+  int groups;  // that it took; all is unrolled, so that these are constants
+  bool emptied;
+} TokenDot;
+
+INLINE void take_group(TokenDot *sum, const int interval, v128_t activations, v128_t operands) {
+  if (sum->groups == interval) {
+    sum->total = sum->emptied ? wasm_i32x4_add(sum->total, dot_sum(sum->dot)) : dot_sum(sum->dot);
+    *sum = (TokenDot){dot_start(wasm_i32x4_splat(0)), sum->total, 0, true};
+  }
+  sum->dot = dot_add(sum->dot, activations, operands);
+  sum->groups++;
+}
+
+INLINE v128_t token_dot_sum(const TokenDot *sum) {
+  return sum->emptied ? wasm_i32x4_add(sum->total, dot_sum(sum->dot)) : dot_sum(sum->dot);
+}
+
+// The dot products of one token with four rows over the halves of a block, or over the whole of it, what the kind
+// subtracts included. Groups j and j + 4 take turns: codes of four bits come out of the same bytes.
+INLINE void dot_token(const TileFormat *format, const ProductClass class, const uint8_t *block, Operands table,
+                      const TokenBlock *token, const int g, v128_t dots[2]) {
+  const int offset = format_offset(format);
+  const bool starts = offset != 0 && dots_start_with_offset(class, offset);
+  const v128_t zero = wasm_i32x4_splat(0);
+  TokenDot low[2], high[2];
+#pragma unroll
+  for (int half = 0; half <= class.halves; half++) {
+    const v128_t start = starts ? token->offsets[half] : zero;
+    low[half] = (TokenDot){dot_start(class.split ? zero : start), zero, 0, false};
+    high[half] = (TokenDot){dot_start(start), zero, 0, false};
+  }
+#pragma unroll
+  for (int i = 0; i < BLOCK_GROUPS; i++) {
+    const int j = i / 2 + i % 2 * 4, half = class.halves ? i % 2 : 0;
+    const Operands w = operands_of(format, table, block, g, j);
+    take_group(&low[half], class.interval, token->groups[j], w.low);
+    if (class.split) take_group(&high[half], class.interval, token->groups[j], w.high);
+  }
+#pragma unroll
+  for (int half = 0; half <= class.halves; half++) {
+    v128_t upper = token_dot_sum(class.split ? &high[half] : &low[half]);
+    if (!starts && offset != 0) upper = wasm_i32x4_add(upper, token->offsets[half]);
+    dots[half] = class.split ? wasm_i32x4_add(token_dot_sum(&low[half]), wasm_i32x4_shl(upper, 4)) : upper;
+  }
+}
+
+// What a tile's rows have come to: without a header `rows` alone.
+typedef struct {
+  v128_t rows[GROUPS];                  // over superblocks
+  v128_t dots[GROUPS], minima[GROUPS];  // of the superblock under way
+} TokenSums;
+
+// A block of a tile with one token.
+INLINE void add_token_block(const TileFormat *format, const ProductClass class, const uint8_t *block, Operands table,
+                            const TokenBlock *token, TokenSums *sums) {
+#pragma unroll
+  for (int g = 0; g < GROUPS; g++) {
+    v128_t dots[2];
+    dot_token(format, class, block, table, token, g, dots);
+    if (class.header) {
+#pragma unroll
+      for (int half = 0; class.whole && half <= class.halves; half++)
+        dots[half] = wasm_i32x4_mul(dots[half], whole_scales(format, block, g, half));
+      const v128_t dot = class.halves ? wasm_i32x4_add(dots[0], dots[1]) : dots[0];
+      sums->dots[g] = add_product(sums->dots[g], wasm_f32x4_convert_i32x4(dot), token->scale);
+#pragma unroll
+      for (int half = 0; class.minima && half <= class.halves; half++)
+        sums->minima[g] = add_product(sums->minima[g], token->factors[half], whole_minima(format, block, g, half));
+    } else {
+#pragma unroll
+      for (int half = 0; half <= class.halves; half++)
+        sums->rows[g] = add_product(sums->rows[g], wasm_f32x4_convert_i32x4(dots[half]),
+                                    wasm_f32x4_mul(token->scale, block_scales(format, block, g, half)));
+      if (class.minima) sums->rows[g] = add_product(sums->rows[g], token->factors[0], block_minima(format, block, g));
+    }
+  }
+}
+
+INLINE void begin_superblock(TokenSums *sums) {
+  for (int g = 0; g < GROUPS; g++)
+    sums->dots[g] = sums->minima[g] = wasm_f32x4_splat(0);
+}
+
+INLINE void end_superblock(const TileFormat *format, const uint8_t *superblock, TokenSums *sums) {
+#pragma unroll
+  for (int g = 0; g < GROUPS; g++) {
+    sums->rows[g] = add_product(sums->rows[g], sums->dots[g], header_scales(format, superblock, g));
+    if (format->minima != MINIMA_NONE)
+      sums->rows[g] = wasm_f32x4_sub(sums->rows[g], wasm_f32x4_mul(sums->minima[g], header_minima(superblock, g)));
+  }
+}
+
+// One tile: its sums stay in registers.
+INLINE void token_tile(const TileFormat *format, const uint8_t *tile, int blocks, const uint8_t *a, float *y,
+                       bool add) {
+  const ProductClass class = product_class(format);
+  TokenSums sums = {{wasm_f32x4_splat(0), wasm_f32x4_splat(0)}, {0}, {0}};
+  for (int done = 0; done < blocks; done += format->blocks) {
+    const Operands table = name_table(format, tile);
+    const uint8_t *block = tile + format->header_bytes;
+    if (class.header) begin_superblock(&sums);
+#pragma clang loop unroll(disable)
+    for (int b = 0; b < format->blocks; b++, block += tile_block_bytes(format), a += PACKED_BLOCK_BYTES) {
+      const TokenBlock token = load_token(class, format_offset(format), a);
+      add_token_block(format, class, block, table, &token, &sums);
+    }
+    if (class.header) end_superblock(format, tile, &sums);
+    tile += tile_superblock_bytes(format);
+  }
+  for (int g = 0; g < GROUPS; g++)
+    store_rows(y + 4 * g, sums.rows[g], add);
+}
+
+// Up to TILE_STREAMS tiles, `bytes` apart, read side by side.
+INLINE void token_streams(const TileFormat *format, const uint8_t *tiles, size_t bytes, int count, int blocks,
+                          const uint8_t *a, float *y, bool add) {
+  const ProductClass class = product_class(format);
+  TokenSums sums[TILE_STREAMS];
+#pragma clang loop unroll(disable)
+  for (int i = 0; i < count; i++)
+    sums[i].rows[0] = sums[i].rows[1] = wasm_f32x4_splat(0);
+  for (int done = 0; done < blocks; done += format->blocks, tiles += tile_superblock_bytes(format)) {
+    const uint8_t *block = tiles + format->header_bytes;
+#pragma clang loop unroll(disable)
+    for (int i = 0; class.header && i < count; i++)
+      begin_superblock(&sums[i]);
+#pragma clang loop unroll(disable)
+    for (int b = 0; b < format->blocks; b++, block += tile_block_bytes(format), a += PACKED_BLOCK_BYTES) {
+      IN_MEMORY(sums);
+      const TokenBlock token = load_token(class, format_offset(format), a);
+#pragma clang loop unroll(disable)
+      for (int i = 0; i < count; i++)
+        add_token_block(format, class, block + (size_t)i * bytes, name_table(format, tiles + (size_t)i * bytes), &token,
+                        &sums[i]);
+    }
+    IN_MEMORY(sums);
+#pragma clang loop unroll(disable)
+    for (int i = 0; class.header && i < count; i++)
+      end_superblock(format, tiles + (size_t)i * bytes, &sums[i]);
+  }
+  IN_MEMORY(sums);
+#pragma clang loop unroll(disable)
+  for (int i = 0; i < count; i++)
+    for (int g = 0; g < GROUPS; g++)
+      store_rows(y + i * TILE_ROWS + 4 * g, sums[i].rows[g], add);
+}
