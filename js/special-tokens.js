@@ -10,6 +10,12 @@ import { TokenType } from './tokenizer-vocabulary.js';
  */
 const TURN_MARKER =
   /^(?:<\|.*>|<.*\|>|<｜.*｜>|<(?:start|end)_of_turn>|<\/?s>|<[\w-]*(?:bos|eos)[\w-]*>|\[\/?[A-Z][A-Z_]*\])$/s;
+/** Whether a token is structure to the model, which what somebody said must not become. @param {number} type @param {string} piece */
+export const isStructure = (type, piece) =>
+  type === TokenType.CONTROL ||
+  type === TokenType.UNKNOWN ||
+  (type === TokenType.USER_DEFINED && TURN_MARKER.test(piece));
+
 const LEADING_SPACE = /^[ \t\n\v\f\r]+/;
 
 const utf8 = new TextEncoder();
@@ -27,7 +33,7 @@ export function createPartition({ pieces, types, rightStripped }) {
     const splits = type === TokenType.CONTROL || type === TokenType.UNKNOWN || type === TokenType.USER_DEFINED;
     if (!splits || pieces.get(pieces.at(id)) !== id) continue;
     const piece = pieces.at(id);
-    const isText = type === TokenType.USER_DEFINED && !TURN_MARKER.test(piece);
+    const isText = !isStructure(type, piece);
     special.push({ id, piece, isText, bytes: utf8.encode(piece).length });
   }
   special.sort((a, b) => b.bytes - a.bytes);

@@ -3,8 +3,8 @@
 // they are, so that nothing is derived when a 256k vocabulary is opened, and ties fall as they do in llama.cpp.
 
 import { BPE, ByteLevelPreTokenizer, SplitPreTokenizer } from '@huggingface/tokenizers';
+import { isStructure } from './special-tokens.js';
 import { mergeWord } from './tokenizer-merge.js';
-import { TokenType } from './tokenizer-vocabulary.js';
 
 /** @typedef {import('./tokenizer-vocabulary.js').Vocabulary} Vocabulary */
 
@@ -123,6 +123,18 @@ function rankByScore(scores, count) {
   };
 }
 
+/**
+ * What is left of a text to be merged is text, though its parts may make what a control token is written as.
+ * @param {Pick<Vocabulary, 'pieces' | 'types'>} vocabulary
+ * @returns {(piece: string) => number | undefined} the id of a piece that text may become
+ */
+function createTextId({ pieces, types }) {
+  return (piece) => {
+    const id = pieces.get(piece);
+    return id === undefined || isStructure(types[id], piece) ? undefined : id;
+  };
+}
+
 /** @param {number} byte */
 const byteName = (byte) => `<0x${byte.toString(16).toUpperCase().padStart(2, '0')}>`;
 
@@ -134,11 +146,7 @@ const byteName = (byte) => `<0x${byte.toString(16).toUpperCase().padStart(2, '0'
  */
 export function createSentencePieceModel({ pieces, types, scores, ids: special }) {
   const rankOf = rankByScore(scores, pieces.length);
-  // What is left of a text to be merged is text, though its parts may make what a control token is written as.
-  const textId = (/** @type {string} */ piece) => {
-    const id = pieces.get(piece);
-    return id === undefined || types[id] === TokenType.CONTROL || types[id] === TokenType.UNKNOWN ? undefined : id;
-  };
+  const textId = createTextId({ pieces, types });
   const bpe = new RankedBpe((left, right) => {
     const id = textId(left + right);
     return id === undefined ? undefined : rankOf(id);
@@ -195,7 +203,7 @@ function createWordSplitter(pieces) {
  * @param {Vocabulary} vocabulary adds to `warnings` when `preTokenizer` is missing or not known
  * @returns {(text: string, ids: number[]) => void} appends to ids
  */
-export function createByteLevelModel({ pieces, merges: given, preTokenizer, ids: special, warnings }) {
+export function createByteLevelModel({ pieces, types, merges: given, preTokenizer, ids: special, warnings }) {
   const found = findPreTokenizer(preTokenizer);
   if (found === undefined) {
     const what = preTokenizer === undefined ? 'is missing' : `names ${JSON.stringify(preTokenizer.slice(0, 40))}`;
@@ -207,6 +215,7 @@ export function createByteLevelModel({ pieces, merges: given, preTokenizer, ids:
     (Regex) => new SplitPreTokenizer({ type: 'Split', pattern: { Regex }, behavior: 'Isolated', invert: false }),
   );
   const byteLevel = new ByteLevelPreTokenizer({ type: 'ByteLevel', add_prefix_space: false, use_regex: false });
+  const textId = createTextId({ pieces, types });
   const merges = /** @type {import('./text-table.js').TextTable} */ (given);
   const bpe = new RankedBpe((left, right) => merges.get(`${left} ${right}`), merges.longest);
   return (text, ids) => {
@@ -216,23 +225,23 @@ export function createByteLevelModel({ pieces, merges: given, preTokenizer, ids:
       words = words.flatMap((word) => (word.length > 1 ? splitter.pre_tokenize_text(word) : word));
     }
     for (const word of byteLevel.pre_tokenize(words)) {
-      const whole = ignoreMerges ? pieces.get(word) : undefined;
+      const whole = ignoreMerges ? textId(word) : undefined;
       if (whole !== undefined) {
         ids.push(whole);
         continue;
       }
       for (const piece of bpe.bpe(word)) {
-        const id = pieces.get(piece);
+        const id = textId(piece);
         if (id !== undefined) ids.push(id);
         else spell(piece, ids);
       }
     }
   };
 
-  /** @param {string} piece @param {number[]} ids a piece that only a merge knows becomes its bytes */
+  /** @param {string} piece @param {number[]} ids a piece that only a merge knows, or that is no text, becomes its bytes */
   function spell(piece, ids) {
     for (const byte of piece) {
-      const id = pieces.get(byte) ?? special.unknown;
+      const id = textId(byte) ?? special.unknown;
       if (id !== undefined) ids.push(id);
     }
   }

@@ -23,8 +23,9 @@ NibbleSamplerOptions nibble_sampler_defaults(void) {
   return (NibbleSamplerOptions){.temperature = 1, .top_p = 1, .repetition_penalty = 1};
 }
 
+// The least of a float's range is itself one of the values, as the nearest float.
 static bool check(const char *name, double value, double low, double high, NibbleError *error) {
-  return (value >= low && value <= high) ||
+  return (value >= (double)(float)low && value <= high) ||
          nibble_fail(error, NIBBLE_INVALID_ARGUMENT,
                      "The sampling setting %s is %g; a number from %g to %g was expected.", name, value, low, high);
 }

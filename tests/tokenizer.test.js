@@ -154,6 +154,30 @@ test('text never merges into a control token, whatever pieces its parts make', (
   assert.deepEqual(tokenizer.encode('<s>', { addSpecial: false }), [1]);
 });
 
+test('text never becomes a control token in a byte-level vocabulary either, nor a marker of turns', () => {
+  const special = ['STOP', '>>', '<<'];
+  const text = 'STOP >> << STOPS';
+  for (const [pre, merges] of [
+    ['llama-bpe', []],
+    ['gpt-2', ['S T', 'ST O', 'STO P', 'STOP S', '> >', '< <']],
+  ]) {
+    const tokens = [...new Set([...ALPHABET, ...special, ...merges.map((merge) => merge.replace(' ', ''))])];
+    const token_type = Int32Array.from(tokens, (piece) => (special.includes(piece) ? 3 : 1));
+    const tokenizer = createTokenizer(metadata({ model: 'gpt2', pre, tokens, token_type, merges }));
+    const ids = tokenizer.encode(text, { parseSpecial: false });
+    assert.ok(!ids.some(tokenizer.isControl), `${pre}: ${ids}`);
+    assert.equal(tokenizer.decode(ids), text);
+    assert.ok(tokenizer.isControl(tokenizer.encode('STOP')[0]));
+  }
+  const pieces = ['▁', '<', 'b', 'bo', 'bos', '<bos', '>', '<bos>'];
+  const base = sentencePiece(pieces);
+  base.get(`${KEY}token_type`)[FIRST + 7] = 4;
+  const tokenizer = createTokenizer(base);
+  const encode = (parseSpecial) => tokenizer.encode('<bos>', { addSpecial: false, parseSpecial });
+  assert.ok(!encode(false).includes(FIRST + 7));
+  assert.deepEqual(encode(true), [FIRST + 7]);
+});
+
 test('reads special tokens in a text only when asked, user-defined ones always', () => {
   const special = ['<|im_start|>', '<|im_end|>', '<tool>'];
   const base = byteLevel([], special);

@@ -382,6 +382,29 @@ TEST(refuses_options_out_of_range) {
   refuse(check, defaults, -5, "vocabulary");
 }
 
+TEST(takes_the_first_and_the_last_value_of_each_range) {
+  const NibbleSamplerOptions ends[] = {
+      {.repetition_penalty = 0.01f, .presence_penalty = -100, .frequency_penalty = -100},
+      {.temperature = 100,
+       .top_k = INT32_MAX,
+       .top_p = 1,
+       .min_p = 1,
+       .repetition_penalty = 100,
+       .presence_penalty = 100,
+       .frequency_penalty = 100,
+       .penalty_window = 64},
+  };
+  const float logits[] = {1, 3, 2};
+  for (int i = 0; i < 2; i++) {
+    NibbleSampler *sampler = make(check, ends[i], 3);
+    if (sampler == NULL) continue;
+    CHECK(nibble_sampler_accept(sampler, 0, NULL));
+    // The strongest rewards and the strongest penalties.
+    CHECK_INT(nibble_sampler_sample(sampler, logits, NULL), i == 0 ? 0 : 1);
+    nibble_sampler_free(sampler);
+  }
+}
+
 TEST(refuses_tokens_outside_the_vocabulary_and_impossible_biases) {
   NibbleSamplerOptions options = nibble_sampler_defaults();
   options.presence_penalty = 1;
@@ -458,6 +481,7 @@ int main(void) {
   RUN(&check, forgets_tokens_that_left_the_penalty_window);
   RUN(&check, counts_a_token_twice_in_the_window_twice);
   RUN(&check, refuses_options_out_of_range);
+  RUN(&check, takes_the_first_and_the_last_value_of_each_range);
   RUN(&check, refuses_tokens_outside_the_vocabulary_and_impossible_biases);
   RUN(&check, samples_from_a_huge_vocabulary);
   RUN(&check, leaves_the_logits_alone);
