@@ -24,6 +24,12 @@ const COSTLY = {
     {% for i in range(2000) %}{% set x = f() %}{% endfor %}`,
   'the entries of a mapping, by the filter': `{% set d = dict(range(50000) | batch(2)) %}
     {% for i in range(2000) %}{% set x = d | items %}{% endfor %}`,
+  'copies of a mapping': `{% set f = dict(range(50000) | batch(2)).copy %}
+    {% for i in range(1000) %}{% set x = f() %}{% endfor %}`,
+  'many short lines': `{% set s = 'ab\n' * 340000 %}
+    {% for i in range(100) %}{% set x = s.splitlines() %}{% endfor %}`,
+  'many short rows': `{% set r = range(100000) %}
+    {% for i in range(100) %}{% set x = r | batch(1) %}{% endfor %}`,
   'arguments by name': `{% macro m() %}{{ kwargs | length }}{% endmacro %}
     {% set d = dict(range(50000) | map('string') | batch(2)) %}
     {% for i in range(2000) %}{% set x = m(**d) %}{% endfor %}`,

@@ -168,7 +168,7 @@ function attributeOfDict(dict, name, budget) {
   // What is made of all entries is paid for when it is made: a method may be kept, and called again.
   const walked = (make) =>
     method(name, {}, () => {
-      budget.chargeItems(dict.size);
+      budget.charge(dict.size);
       return make();
     });
   const pairs = () => dict.entries().map((entry) => Tuple.from(entry));

@@ -76,7 +76,7 @@ function dictsort(runtime, value, caseSensitive, by, reverse) {
   if (!(value instanceof Dict)) throw new TemplateError(`dictsort takes a mapping, not '${typeName(value)}'`);
   const place = ['key', 'value'].indexOf(plain(by));
   if (place === -1) throw new TemplateError('dictsort sorts by "key" or by "value"');
-  runtime.budget.chargeItems(value.size);
+  runtime.budget.charge(value.size);
   const items = value.entries().map((entry) => Tuple.from(entry));
   return sorted(items, sortKey(runtime, place, caseSensitive), isTrue(reverse), runtime.budget);
 }
@@ -122,6 +122,7 @@ function groupby(runtime, value, attribute, fallback, caseSensitive) {
 function batch(runtime, value, count, fill) {
   const size = Math.max(1, wholeNumber(count, 'linecount'));
   const items = itemsOf(value, runtime.budget);
+  runtime.budget.charge(Math.ceil(items.length / size));
   const rows = [];
   for (let at = 0; at < items.length; at += size) rows.push(items.slice(at, at + size));
   if (!isNone(fill) && rows.length > 0) {
@@ -136,6 +137,7 @@ function slices(runtime, value, count, fill) {
   const columns = wholeNumber(count, 'slices');
   if (columns < 1) throw new TemplateError('slices has to be 1 or more');
   runtime.budget.chargeItems(columns);
+  runtime.budget.charge(columns);
   const least = Math.floor(items.length / columns);
   const longer = items.length % columns;
   const rows = [];
@@ -189,7 +191,7 @@ function join(runtime, value, separator, attribute) {
 function items({ budget }, value) {
   if (value instanceof Undefined || value === NO_CONTENT) return new Generator([]);
   if (!(value instanceof Dict)) throw new TemplateError('Can only get item pairs from a mapping.');
-  budget.chargeItems(value.size);
+  budget.charge(value.size);
   return new Generator(value.entries().map((entry) => Tuple.from(entry)));
 }
 

@@ -285,7 +285,14 @@ const METHODS = Object.freeze({
   rsplit: [SPLIT, (budget, text, sep, most) => split(text, sep, most, budget, true)],
   rstrip: [STRIP, (_, text, chars) => strip(text, chars, { left: false })],
   split: [SPLIT, (budget, text, sep, most) => split(text, sep, most, budget, false)],
-  splitlines: [{ keepends: false }, (_, text, keepends) => splitLines(text, keepends === true)],
+  splitlines: [
+    { keepends: false },
+    (budget, text, keepends) => {
+      const lines = splitLines(text, keepends === true);
+      budget.charge(lines.length >>> 2);
+      return lines;
+    },
+  ],
   startswith: [SOUGHT, (_, text, ...given) => matches(text, ...given, 'startsWith')],
   strip: [STRIP, (_, text, chars) => strip(text, chars)],
   swapcase: [NONE, (_, text) => mapText(text, (each) => Array.from(each, swapCase).join(''))],
