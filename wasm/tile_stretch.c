@@ -21,10 +21,14 @@ INLINE void unpack_block(const TileFormat *format, const uint8_t *block, Operand
 #pragma clang loop unroll(disable)
   for (int g = 0; g < GROUPS; g++) {
 #pragma clang loop unroll(disable)
-    for (int j = 0; j < BLOCK_GROUPS; j++) {
-      const Operands operands = operands_of(format, table, block, g, j);
-      wasm_v128_store(out->low[at] + (j * GROUPS + g) * 16, operands.low);
-      if (format_is_split(format)) wasm_v128_store(out->high[at] + (j * GROUPS + g) * 16, operands.high);
+    for (int i = 0; i < 4; i++) {
+#pragma unroll
+      for (int k = 0; k < 2; k++) {
+        const Operands operands = operands_of(format, table, block, g, i, k);
+        const int to = ((i + 4 * k) * GROUPS + g) * 16;
+        wasm_v128_store(out->low[at] + to, operands.low);
+        if (format_is_split(format)) wasm_v128_store(out->high[at] + to, operands.high);
+      }
     }
     unpack_scales(format, block, g, out, at);
   }

@@ -36,11 +36,12 @@ INLINE int format_offset(const TileFormat *format) {
 // Which of kernel_bit_masks has `bits` bits from bit `to` on.
 INLINE int bit_mask(const int bits, const int to) { return bits == 4 ? 0 : bits == 2 ? 1 + to / 4 : 2 + to / 2; }
 
-// The bits that a plane has of group j of four columns, of rows 4 g to 4 g + 3, at bit `to` of each byte. Shifting
-// 16-bit lanes and masking beats i8x16.shr_u, which V8 expands. Where g and j are no constants, neither are the shifts.
-INLINE v128_t plane_vector(const uint8_t *plane, const int bits, const int g, const int j, const int to) {
-  const int vector = bits == 1 ? 0 : bits == 2 ? j / 4 : bits == 4 ? j % 4 : j;
-  const int from = bits == 1 ? j : bits == 2 ? j % 4 * 2 : bits == 4 ? j / 4 * 4 : 0;
+// The bits that a plane has of group i + 4 k of four columns (i below 4, k 0 or 1), of rows 4 g to 4 g + 3, at bit `to`
+// of each byte. Shifting 16-bit lanes and masking beats i8x16.shr_u, which V8 expands. Shifts of planes of four bits
+// are constants where k is one, those of others where i is one too.
+INLINE v128_t plane_vector(const uint8_t *plane, const int bits, const int g, const int i, const int k, const int to) {
+  const int vector = bits == 1 ? 0 : bits == 2 ? k : bits == 4 ? i : i + 4 * k;
+  const int from = bits == 1 ? i + 4 * k : bits == 2 ? i * 2 : bits == 4 ? 4 * k : 0;
   const v128_t bytes = wasm_v128_load(plane + (vector * GROUPS + g) * 16);
   if (bits == 8) return bytes;
   const v128_t mask = wasm_v128_load(kernel_bit_masks[bit_mask(bits, to)]);
@@ -53,18 +54,19 @@ INLINE v128_t plane_vector(const uint8_t *plane, const int bits, const int g, co
 }
 
 // Codes of one bit times two, of the bytes that hold eight columns of a row each.
-INLINE v128_t row_bits_vector(const uint8_t *plane, const int g, const int j) {
+INLINE v128_t row_bits_vector(const uint8_t *plane, const int g, const int i, const int k) {
+  const int j = i + 4 * k;
   const v128_t rows = wasm_v128_load32_splat(plane + j / 2 * TILE_ROWS + g * 4);
   const v128_t bytes = wasm_i8x16_shuffle(rows, rows, 0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3);
   const v128_t bits = wasm_i32x4_splat(j % 2 == 0 ? 0x08040201 : (int32_t)0x80402010);
   return wasm_v128_and(wasm_i8x16_ne(wasm_v128_and(bytes, bits), wasm_i8x16_splat(0)), wasm_i8x16_splat(2));
 }
 
-INLINE v128_t codes_vector(const TileFormat *format, const uint8_t *block, const int g, const int j) {
-  if (format->low_bits == 1) return row_bits_vector(block, g, j);
-  const v128_t low = plane_vector(block, format->low_bits, g, j, 0);
+INLINE v128_t codes_vector(const TileFormat *format, const uint8_t *block, const int g, const int i, const int k) {
+  if (format->low_bits == 1) return row_bits_vector(block, g, i, k);
+  const v128_t low = plane_vector(block, format->low_bits, g, i, k, 0);
   if (format->high_bits == 0) return low;
-  return wasm_v128_or(low, plane_vector(block + tile_low_bytes(format), format->high_bits, g, j, format->low_bits));
+  return wasm_v128_or(low, plane_vector(block + tile_low_bytes(format), format->high_bits, g, i, k, format->low_bits));
 }
 
 // The codebooks as operands: +12, or +128 and then halves of it.
@@ -93,8 +95,9 @@ INLINE Operands name_table(const TileFormat *format, const uint8_t *superblock) 
   return table;
 }
 
-INLINE Operands operands_of(const TileFormat *format, Operands table, const uint8_t *block, const int g, const int j) {
-  const v128_t codes = codes_vector(format, block, g, j), mask = wasm_v128_load(kernel_nibble_mask);
+INLINE Operands operands_of(const TileFormat *format, Operands table, const uint8_t *block, const int g, const int i,
+                            const int k) {
+  const v128_t codes = codes_vector(format, block, g, i, k), mask = wasm_v128_load(kernel_nibble_mask);
   if (format->low_bits == 8)
     return (Operands){wasm_v128_and(codes, mask), wasm_v128_and(wasm_u16x8_shr(codes, 4), mask)};
   if (format->codes == CODES_OFFSET) return (Operands){codes, codes};

@@ -64,7 +64,7 @@ INLINE void dot_token(const TileFormat *format, const ProductClass class, const 
 #pragma unroll
   for (int i = 0; i < BLOCK_GROUPS; i++) {
     const int j = i / 2 + i % 2 * 4, half = class.halves ? i % 2 : 0;
-    const Operands w = operands_of(format, table, block, g, j);
+    const Operands w = operands_of(format, table, block, g, i / 2, i % 2);
     take_group(&low[half], class.interval, token->groups[j], w.low);
     if (class.split) take_group(&high[half], class.interval, token->groups[j], w.high);
   }
