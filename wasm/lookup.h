@@ -7,8 +7,15 @@
 #include "tile_formats.h"
 #include "vectors.h"
 
+
+
+
+
+
+
+
 enum {
-  LOOKUP_BLOCKS = 64,       // of 32 columns that tables are made for at once: they take 16 KB
+  LOOKUP_BLOCKS = 64, // of 32 columns that tables are made for at once: they take 16 KB
   LOOKUP_BIAS = 508,        // 4 x 127: no sum is below 0 with it
   LOOKUP_GROUP_BYTES = 32,  // a table of the sums' lower seven bits, and one of what is above
   LOOKUP_BLOCK_BYTES = 8 * LOOKUP_GROUP_BYTES,
@@ -18,6 +25,7 @@ enum {
 typedef struct {
   _Alignas(16) uint8_t tables[LOOKUP_BLOCKS][LOOKUP_BLOCK_BYTES];
   v128_t sums[LOOKUP_TILES][2];  // of each tile the even rows and the odd ones
+  uint32_t touched;
 } LookupSpace;
 
 // The tables of one group of four activations.
@@ -67,9 +75,20 @@ INLINE v128_t lookup_scales(const TileFormat *format, const uint8_t *superblock,
   return odd ? wasm_i32x4_shuffle(low, high, 1, 3, 5, 7) : wasm_i32x4_shuffle(low, high, 0, 2, 4, 6);
 }
 
+// What memory is asked for ahead of its use, since wasm has no prefetch and two tiles side by side leave the
+// processor's own to guess wrong: the two tiles that come next, block by block. Where they lie in one piece they are
+// touched as one.
+typedef struct {
+  const uint8_t *first;
+  size_t apart, step;
+} Ahead;
+
 // Two tiles over the blocks that there are tables of.
 INLINE void lookup_tiles(const TileFormat *format, const uint8_t *first, const uint8_t *second, int blocks,
-                         const uint8_t *a, const LookupSpace *space, v128_t *first_rows, v128_t *second_rows) {
+                         const uint8_t *a, LookupSpace *space, const Ahead *next, v128_t *first_rows,
+                         v128_t *second_rows) {
+  const uint8_t *ahead = next->first;
+  uint32_t touched = 0;
   for (int at = 0; at < blocks;) {
     const uint8_t *one = first + format->header_bytes, *two = second + format->header_bytes;
     v128_t sums[4] = {wasm_f32x4_splat(0), wasm_f32x4_splat(0), wasm_f32x4_splat(0), wasm_f32x4_splat(0)};
@@ -77,6 +96,8 @@ INLINE void lookup_tiles(const TileFormat *format, const uint8_t *first, const u
     for (int b = 0; b < format->blocks; b++, at++, a += PACKED_BLOCK_BYTES) {
       int32_t offset;
       memcpy(&offset, a + 36, sizeof offset);
+      touched ^= *(const uint32_t *)ahead ^ *(const uint32_t *)(ahead + next->apart);
+      ahead += next->step;
       v128_t dots[2];
       lookup_block(one, two, space->tables[at], offset / 8, dots);
       const v128_t scale = wasm_f32x4_mul(wasm_v128_load32_splat(a + 32), wasm_v128_load(kernel_true_scale));
@@ -95,6 +116,7 @@ INLINE void lookup_tiles(const TileFormat *format, const uint8_t *first, const u
     first += tile_superblock_bytes(format);
     second += tile_superblock_bytes(format);
   }
+  space->touched = touched;
 }
 
 // One token with up to LOOKUP_TILES tiles, `bytes` apart. The last of an odd number is computed twice.
@@ -112,7 +134,10 @@ INLINE void lookup_run(const TileFormat *format, const uint8_t *tiles, size_t by
     for (int i = 0; i < count; i += 2) {
       const uint8_t *tile = tiles + (size_t)i * bytes + skip;
       const bool alone = i + 1 == count;
-      lookup_tiles(format, tile, alone ? tile : tile + bytes, length, a, space, space->sums[i],
+      const size_t block = (size_t)tile_superblock_bytes(format) / (size_t)format->blocks;
+      const uint8_t *behind = i + 4 <= count ? tile + 2 * bytes : tile;
+      const Ahead next = length == blocks ? (Ahead){behind, block, 2 * block} : (Ahead){behind, bytes, block};
+      lookup_tiles(format, tile, alone ? tile : tile + bytes, length, a, space, &next, space->sums[i],
                    alone ? unused : space->sums[i + 1]);
     }
   }
