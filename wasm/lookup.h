@@ -7,15 +7,8 @@
 #include "tile_formats.h"
 #include "vectors.h"
 
-
-
-
-
-
-
-
 enum {
-  LOOKUP_BLOCKS = 64, // of 32 columns that tables are made for at once: they take 16 KB
+  LOOKUP_BLOCKS = 64,       // of 32 columns that tables are made for at once: they take 16 KB
   LOOKUP_BIAS = 508,        // 4 x 127: no sum is below 0 with it
   LOOKUP_GROUP_BYTES = 32,  // a table of the sums' lower seven bits, and one of what is above
   LOOKUP_BLOCK_BYTES = 8 * LOOKUP_GROUP_BYTES,

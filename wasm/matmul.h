@@ -63,9 +63,17 @@ static StretchProduct *stretch_product(TileKind kind, const ProductClass class, 
 enum { RUN_PANELS = 32, RUN_TILES = 8 };
 
 typedef struct {
+  uint32_t touched;
   TileStretch stretch;
   PanelVectors sums[RUN_TILES][RUN_PANELS];
 } Workspace;
+
+// Asks memory for what is unpacked next, since wasm has no prefetch: all of it is on its way while a product computes.
+INLINE void touch(const uint8_t *memory, size_t bytes, Workspace *work) {
+#pragma clang loop unroll(disable)
+  for (size_t at = 0; at < bytes; at += 64)
+    work->touched ^= *(const volatile uint32_t *)(memory + at);
+}
 
 // Up to RUN_TILES tiles with up to RUN_PANELS panels of tokens, or with one token, a stretch at a time.
 static NOINLINE void multiply_stretches(TileKind kind, const uint8_t *tiles, size_t bytes, int tile_count, int blocks,
@@ -79,9 +87,11 @@ static NOINLINE void multiply_stretches(TileKind kind, const uint8_t *tiles, siz
   for (int first = 0; first < blocks; first += STRETCH_BLOCKS) {
     const int count = blocks - first < STRETCH_BLOCKS ? blocks - first : STRETCH_BLOCKS;
     const size_t skip = (size_t)(first / format->blocks) * (size_t)tile_superblock_bytes(format);
+    const size_t stretch_bytes = (size_t)(count / format->blocks) * (size_t)tile_superblock_bytes(format);
     const uint8_t *from = a + (size_t)first * PACKED_BLOCK_BYTES * (size_t)tokens;
     for (int i = 0; i < tile_count; i++) {
       tile_unpack_stretch(kind, tiles + (size_t)i * bytes + skip, count, &work->stretch);
+      if (i + 1 < tile_count) touch(tiles + (size_t)(i + 1) * bytes + skip, stretch_bytes, work);
       product(&work->stretch, stretch_kind, count, from, panel_bytes, panels, work->sums[i]);
     }
   }
