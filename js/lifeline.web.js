@@ -2,8 +2,14 @@
 // A worker holds a lock as long as it lives, and the page waits for that lock. Where pages have no Web Locks (plain http)
 // it is the connection to an empty database: who asks to delete a database waits until its connections have ended. Where
 // both are refused (an opaque origin) nothing tells, which the worker says by a lifeline without a name.
+//
+// Where the site's data is cleared while a page is open, the page has other locks from then on than workers that it starts:
+// the one that such a worker holds is free to the page. So it asks the worker, who takes a database instead.
 
 const PREFIX = 'nibble-worker-';
+const ASK = Object.freeze({ lifeline: 'database' });
+// A worker that has said that it holds a lock, and is there, answers at once or behind the call that it was given first.
+const ANSWER_MILLISECONDS = 20_000;
 
 const freshName = () => PREFIX + Array.from(crypto.getRandomValues(new Uint32Array(4))).join('-');
 
@@ -17,22 +23,55 @@ export function holdLifeline(post) {
     return new Promise(() => {});
   };
   locks.request(name, hold).catch(() => post({ lifeline: {} }));
+  globalThis.addEventListener('message', (event) => {
+    if (event.data?.lifeline !== ASK.lifeline) return;
+    event.stopImmediatePropagation();
+    holdDatabase(name, post);
+  });
 }
 
-/**
- * In the page: watches a worker.
- * @param {{ lock?: string, database?: string }} lifeline as the worker told it
- * @param {AbortSignal} signal of who does not want to know any more
- * @param {() => void} onEnd
- */
-export function watchLifeline({ lock, database }, signal, onEnd) {
-  if (lock !== undefined) {
-    globalThis.navigator.locks.request(lock, { signal }, onEnd).catch(() => {});
-    return;
+/** In the page: watches a worker. */
+export class Lifeline {
+  #post;
+  #onEnd;
+  #ended = new AbortController();
+  #patience = 0;
+
+  /** @param {(message: object) => void} post to the worker @param {() => void} onEnd */
+  constructor(post, onEnd) {
+    this.#post = post;
+    this.#onEnd = onEnd;
   }
-  if (database === undefined) return;
-  const request = indexedDB.deleteDatabase(database);
-  request.onsuccess = () => signal.aborted || onEnd();
+
+  /** @param {{ lock?: string, database?: string }} lifeline as the worker told it */
+  async watch({ lock, database }) {
+    clearTimeout(this.#patience);
+    if (lock !== undefined) await this.#watchLock(lock).catch(() => {});
+    else if (database !== undefined) this.#watchDatabase(database);
+  }
+
+  /** Nobody wants to know any more. */
+  close() {
+    clearTimeout(this.#patience);
+    this.#ended.abort();
+  }
+
+  async #watchLock(name) {
+    const { locks } = globalThis.navigator;
+    const { signal } = this.#ended;
+    const isHeld = await locks.request(name, { ifAvailable: true }, (lock) => lock === null);
+    if (signal.aborted) return;
+    if (isHeld) await locks.request(name, { signal }, this.#onEnd);
+    else {
+      this.#patience = setTimeout(this.#onEnd, ANSWER_MILLISECONDS);
+      this.#post(ASK);
+    }
+  }
+
+  #watchDatabase(name) {
+    const request = indexedDB.deleteDatabase(name);
+    request.onsuccess = () => this.#ended.signal.aborted || this.#onEnd();
+  }
 }
 
 function holdDatabase(name, post) {

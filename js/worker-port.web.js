@@ -1,5 +1,5 @@
 // Browsers' workers: how one is started from wherever its file lies, and as client.js takes it.
-import { watchLifeline } from './lifeline.web.js';
+import { Lifeline } from './lifeline.web.js';
 
 /**
  * Starts a worker. Its file is a classic script, which a worker may be in every browser.
@@ -55,10 +55,12 @@ function foreignFailure(address, reason) {
  */
 function portOf(worker, { explain = (reason) => reason, onEnd = () => {} } = {}) {
   let isStarted = false;
-  const ended = new AbortController();
+  let lifeline = null;
+  const post = (message, transfer = []) => worker.postMessage(message, transfer);
   return {
-    post: (message, transfer = []) => worker.postMessage(message, transfer),
+    post,
     listen({ onMessage, onFailure, onStarted }) {
+      lifeline = new Lifeline(post, () => onFailure('the browser has ended it'));
       worker.addEventListener('message', ({ data }) => {
         isStarted = true;
         if (data?.lifeline === undefined) {
@@ -66,7 +68,7 @@ function portOf(worker, { explain = (reason) => reason, onEnd = () => {} } = {})
           return;
         }
         onStarted();
-        watchLifeline(data.lifeline, ended.signal, () => onFailure('the browser has ended it'));
+        lifeline.watch(data.lifeline);
       });
       worker.addEventListener('messageerror', () => onFailure('a message could not be read'));
       worker.addEventListener('error', (event) => {
@@ -76,7 +78,7 @@ function portOf(worker, { explain = (reason) => reason, onEnd = () => {} } = {})
       });
     },
     async terminate() {
-      ended.abort();
+      lifeline?.close();
       worker.terminate();
       onEnd();
     },
