@@ -160,6 +160,36 @@ describe('the page', () => {
     await opened.close();
   });
 
+  test('can be worked where it is magnified four times, with something to tell', LIMIT, async () => {
+    const opened = await open();
+    const { page } = opened;
+    await driver.converse(page, 'Hello');
+    await page.setViewportSize({ width: 320, height: 256 });
+    const bad = { name: 'bad.json', mimeType: 'application/json', buffer: Buffer.from('{') };
+    await page.locator('#import-file').setInputFiles(bad);
+    await page.locator('#problem').waitFor();
+    await driver.shoot(page, 'magnified');
+    // What does not fit and cannot be scrolled is out of reach.
+    const outOfReach = () =>
+      page.evaluate(() =>
+        ['body', '#main', '#foot', '#sidebar'].filter((name) => {
+          const { scrollHeight, clientHeight } = document.querySelector(name);
+          const { overflowY } = getComputedStyle(document.querySelector(name));
+          return scrollHeight > clientHeight + 1 && overflowY !== 'auto';
+        }),
+      );
+    assert.deepEqual(await outOfReach(), []);
+    const field = await page.locator('#composer').boundingBox();
+    assert.ok(field.y + field.height <= 256, `the field ends at ${field.y + field.height}`);
+    await page.locator('#dismiss').click();
+    await page.locator('#open-sidebar').click();
+    await driver.shoot(page, 'magnified-sidebar');
+    assert.deepEqual(await outOfReach(), []);
+    const list = await page.locator('#conversations').boundingBox();
+    assert.ok(list.height > 30, `the list is ${list.height} pixels high`);
+    await opened.close();
+  });
+
   test('shows all read-outs on a wide screen; what a phone has no room for is in the details', LIMIT, async () => {
     const opened = await open();
     const { page } = opened;
