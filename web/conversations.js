@@ -114,7 +114,7 @@ class Kept {
       transaction.objectStore('heads').get(id),
       transaction.objectStore('messages').get(id),
     ]);
-    return head ? { ...head, messages: messages ?? [] } : null;
+    return head ? soundOf(head, messages) : null;
   }
 
   async put({ messages, ...head }) {
@@ -153,6 +153,17 @@ class Kept {
 }
 
 const revisionOf = (head) => head?.revision ?? 0;
+
+const isMessage = (value) =>
+  typeof value?.id === 'string' && ['user', 'assistant'].includes(value.role) && typeof value.content === 'string';
+
+/** What is no message, as a damaged record or another version of the page may have it, is left out: the others can be read. */
+function soundOf(head, kept) {
+  const messages = Array.isArray(kept) ? kept.filter(isMessage) : [];
+  const title = typeof head.title === 'string' ? head.title : '';
+  const start = Number.isInteger(head.start) && head.start >= 0 && head.start < messages.length ? head.start : 0;
+  return { ...head, title, start, messages };
+}
 
 class Unkept {
   #all = new Map();
