@@ -23,7 +23,7 @@ export const ENGINES = {
   nibble: { label: 'Nibble', runsIn: 'page', driver: 'nibble-page' },
   'nibble-node': { label: 'Nibble in Node', runsIn: 'process', driver: 'nibble-node' },
   'wllama-2': { label: 'wllama 2', runsIn: 'page', driver: 'wllama-2', package: '@wllama/wllama', version: '2.3.1' },
-  'wllama-3': { label: 'wllama 3', runsIn: 'page', driver: 'wllama-3', package: '@wllama/wllama', version: '3.8.1' },
+  'wllama-3': { label: 'wllama 3', runsIn: 'page', driver: 'wllama-3', package: '@wllama/wllama', version: '3.13.0' },
   'llama.cpp': {
     label: 'node-llama-cpp',
     runsIn: 'process',
