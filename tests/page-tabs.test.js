@@ -169,6 +169,50 @@ describe('two tabs', () => {
     }
   });
 
+  test(
+    'with another place for models chosen in one, the other lists that, and deletes what it has asked about',
+    LIMIT,
+    async () => {
+      const browser = await startTabs();
+      try {
+        const [one, other] = await openTabs(browser);
+        for (const { page } of [one, other]) await driver.untilReady(page);
+        const places = () =>
+          one.page.evaluate(async () => {
+            const { openModelStore } = await import('/nibble/index.js');
+            const found = {};
+            for (const kind of ['indexeddb', 'opfs']) {
+              const store = await openModelStore({ store: kind });
+              found[kind] = (await store.list()).map(({ name }) => name);
+              await store.close();
+            }
+            return found;
+          });
+        await one.page.evaluate(async () => {
+          const { openModelStore } = await import('/nibble/index.js');
+          const response = await fetch('/models/nibble-tiny.gguf');
+          const file = new File([await response.blob()], 'twice.gguf', { lastModified: 1 });
+          for (const kind of ['indexeddb', 'opfs']) {
+            const store = await openModelStore({ store: kind });
+            const { id } = await store.import(file);
+            await store.rename(id, `twice in ${kind}`);
+            await store.close();
+          }
+        });
+        for (const { page } of [one, other]) await openModels(page);
+        await one.page.getByRole('button', { name: 'Delete twice in indexeddb', exact: true }).click();
+        await other.page.locator('#models-kind').selectOption('opfs');
+        await one.page.locator('.models-row', { hasText: 'twice in opfs' }).waitFor();
+        assert.equal(await one.page.locator('#models-kind').inputValue(), 'opfs');
+        await one.page.locator('dialog.confirm .danger').click();
+        await driver.untilEqual(places, { indexeddb: ['Nibble tiny'], opfs: ['twice in opfs'] });
+        for (const { complaints } of [one, other]) assert.deepEqual(complaints, []);
+      } finally {
+        await browser.close();
+      }
+    },
+  );
+
   test('take over from each other what is set', LIMIT, async () => {
     const browser = await startTabs();
     try {

@@ -51,15 +51,17 @@ export class ModelShelf {
         context.onStored();
       },
       // The next visit would look for it in vain.
-      onDeleted: (id, name) => {
+      onDeleted: (id, name, place) => {
         const { stored, kind = settings.get('store') } = settings.get('model') ?? {};
-        if (stored !== id || kind !== settings.get('store')) return;
+        if (stored !== id || kind !== place) return;
         settings.set('model', null);
         settings.set('deletedModel', name.slice(0, 200));
       },
       onStoreKind: (kind) => settings.set('store', kind),
     });
     this.#channel.addEventListener('message', context.onStored);
+    // Another tab may choose another place for models too.
+    settings.onChange((name) => name === 'store' && dialog.open && this.open());
     let engine = null;
     room.onChange(() => {
       if (room.engine === engine) return;

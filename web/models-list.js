@@ -344,7 +344,7 @@ export class ModelList {
     const part = (share) => t('models.verify.running', { percent: format().percent(share) });
     say(part(0));
     try {
-      const store = await this.#panel.store();
+      const store = await this.#panel.listedStore();
       const onProgress = ({ loaded, total }) => {
         const line = this.#section.root.querySelector(`[data-id="${CSS.escape(id)}"] .models-note`);
         if (line && total > 0) line.textContent = part(loaded / total);
@@ -359,13 +359,15 @@ export class ModelList {
   }
 
   async #delete({ id, name, storedBytes }) {
-    const { t, format, isCurrent } = this.#panel;
+    const { t, format, isCurrent, listedStore } = this.#panel;
+    // Another place may be listed by the time that the question is answered.
+    const store = await listedStore();
     const text = t('models.delete.text', { name, size: format().bytes(storedBytes) });
     const more = isCurrent(id) ? ` ${t('models.delete.inUse')}` : '';
     const words = { title: t('models.delete.title'), text: text + more };
     if (!(await confirm({ ...words, action: t('models.delete'), cancel: t('cancel') }))) return;
     this.#notes.delete(id);
-    await this.#panel.remove(id, name);
+    await this.#panel.remove(id, name, store);
   }
 
   /** An interrupted import of a file goes on with the file only, which a page may not keep. */

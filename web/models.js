@@ -20,7 +20,8 @@ const INCLUDED = 'models/nibble-tiny.gguf';
  *   be stored
  * @property {(text: string) => void} announce to a screen reader
  * @property {import('./read-rates.js').ReadRates} rates
- * @property {(id: string, name: string) => void} [onDeleted] by id and name: a model is stored no more
+ * @property {(id: string, name: string, kind: 'indexeddb' | 'opfs') => void} [onDeleted] by id and name: a model is stored
+ *   no more in a place
  * @property {() => void} [onStored] what is stored has changed
  * @property {() => object} engineOptions those that a model would be loaded with
  * @property {() => boolean} [isBusy] whether an answer is being written, or a model loaded
@@ -51,6 +52,8 @@ export class Panel {
   #list;
   #sources;
   #space;
+  // The store that is listed: another tab may have chosen another place since.
+  #listed = null;
   // The ids that the store has, or would have, for the addresses that the panel offers.
   #ids = new Map();
   #problem = make('p', { class: 'models-problem bad', role: 'alert', hidden: true });
@@ -80,6 +83,9 @@ export class Panel {
   }
 
   store = async () => this.#context.store();
+
+  /** The store that has what is listed. */
+  listedStore = async () => this.#listed ?? this.store();
 
   locale = () => {
     const { locale } = this.#context;
@@ -160,11 +166,11 @@ export class Panel {
     });
   }
 
-  /** @param {string} id @param {string} name */
-  async remove(id, name) {
-    await this.#attempt(async (store) => {
+  /** @param {string} id @param {string} name @param {import('./nibble/index.js').ModelStore} store that has it */
+  async remove(id, name, store) {
+    await this.#attempt(async () => {
       await store.delete(id);
-      this.#context.onDeleted?.(id, name);
+      this.#context.onDeleted?.(id, name, store.kind);
       this.#context.onStored?.();
       this.announce(this.t('models.deleted', { name }));
     });
@@ -173,7 +179,7 @@ export class Panel {
   async #attempt(action) {
     this.#problem.hidden = true;
     try {
-      await action(await this.store());
+      await action(await this.listedStore());
     } catch (error) {
       this.report(error);
     }
@@ -184,7 +190,9 @@ export class Panel {
     try {
       const store = await this.store();
       await this.#readIds([this.includedUrl]);
-      this.#list.show(await store.list(), store.kind);
+      const models = await store.list();
+      this.#listed = store;
+      this.#list.show(models, store.kind);
     } catch (error) {
       if (error.code !== 'STORE_UNAVAILABLE') this.report(error);
       this.#list.show([]);
