@@ -17,8 +17,9 @@ const TENSOR_BYTES = 160;
 const STAGINGS = 4;
 const LATER_STAGINGS = 2;
 
-// Products of each weight type that the model has, by which the kernels are verified, and those that they are measured by.
-const VERIFYING_BYTES = 384 << 10;
+// Products by which the kernels are verified, of every weight type that a model could have (600 KB), and those that they
+// are measured by (325 KB).
+const VERIFYING_BYTES = 1 << 20;
 
 /** What an engine takes beside what the core counts: its threads' stacks, and what bytes go through. */
 export const besidesBytes = (threads) => threads * THREAD_BYTES + LATER_STAGINGS * STAGING_BYTES;

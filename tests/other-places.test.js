@@ -33,8 +33,10 @@ async function withPage(use, context = browser.context) {
 }
 
 /** Ends when the service worker has everything. */
-const untilKept = (page) =>
-  page.evaluate(async () => {
+async function untilKept(page) {
+  // The first visit is loaded once more by itself, under the service worker; a visit elsewhere must not meet that.
+  await page.waitForFunction(() => crossOriginIsolated);
+  await page.evaluate(async () => {
     await navigator.serviceWorker.ready;
     const isKept = async () =>
       (
@@ -44,6 +46,7 @@ const untilKept = (page) =>
       ).some(Boolean);
     while (!(await isKept())) await new Promise((resolve) => setTimeout(resolve, 50));
   });
+}
 
 /** A server of a few pages. `answer(path)`: what is sent, or null. */
 async function serveAnswers(answer, { port = 0, headers = {} } = {}) {
