@@ -10,7 +10,7 @@ const RELAXED_DOT = Uint8Array.of(
   ...[0x0a, 0x0b, 0x01, 0x09, 0x00, 0x20, 0x00, 0x20, 0x01, 0xfd, 0x92, 0x02, 0x0b], // code
 );
 
-const RELAXED_SETS = ['relaxed-i16', 'relaxed-i32'];
+const RELAXED_SETS = ['relaxed-i16', 'relaxed-i32', 'relaxed-u8'];
 const PLAIN_SETS = ['simd128', 'reference'];
 
 /** Every kernel set there is; wasm/kernel_sets.c has them. */
@@ -24,7 +24,7 @@ export function checkKernelSet(kernelSet, relaxed = runsRelaxed()) {
   if (kernelSet === null || available.includes(kernelSet)) return;
   const expected = `one of ${available.join(', ')}`;
   const reason =
-    `${RELAXED_SETS.join(' and ')} need relaxed SIMD: a newer browser, or in Node a newer version or ` +
+    `${RELAXED_SETS.join(', ')} need relaxed SIMD: a newer browser, or in Node a newer version or ` +
     'its option --experimental-wasm-relaxed-simd';
   throw invalid('kernelSet', kernelSet, relaxed ? expected : `${expected} (${reason})`);
 }

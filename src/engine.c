@@ -30,6 +30,10 @@ static const Kernels *first_kernels(NibbleEngine *engine, const NibbleOptions *o
   return NULL;
 }
 
+// Sets stand in the order in which one is preferred that is as fast with Q4_0, which is what is measured: the next one
+// does better with other kinds.
+static const double nearly = 0.95;
+
 void nibble_engine_choose_kernels(NibbleEngine *engine) {
   if (!engine->choose_kernels) return;
   engine->choose_kernels = false;
@@ -38,7 +42,7 @@ void nibble_engine_choose_kernels(NibbleEngine *engine) {
   kernels_measure(engine->sets, candidates, model_kinds(&engine->model), engine->rates);
   int best = 0;
   for (int i = 1; i < candidates; i++)
-    if (engine->rates[i] > engine->rates[best]) best = i;
+    if (engine->rates[i] > nearly * engine->rates[best]) best = i;
   if (engine->rates[best] > 0) engine->run.kernels = engine->sets[best];
 }
 

@@ -92,7 +92,12 @@ for (const variant of ['relaxed', 'simd128']) {
 }
 
 test('js/simd.js knows the kernel sets that C has', () => {
-  const files = ['wasm/kernels_relaxed_i16.c', 'wasm/kernels_relaxed_i32.c', 'wasm/kernels_simd128.c'];
+  const files = [
+    'wasm/kernels_relaxed_i16.c',
+    'wasm/kernels_relaxed_i32.c',
+    'wasm/kernels_relaxed_u8.c',
+    'wasm/kernels_simd128.c',
+  ];
   const named = (path) => [...read(path).matchAll(/\.name = "([^"]+)"/g)].map(([, name]) => name);
   // The exact set is no choice: it comes with the exact mode.
   const sets = [...files, 'src/kernels_ref.c'].flatMap(named).filter((name) => name !== 'exact');

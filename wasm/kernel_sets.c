@@ -14,6 +14,7 @@ const Kernels *const kernel_sets[] = {
 #ifdef NIBBLE_RELAXED_SIMD
     &kernels_relaxed_i16,
     &kernels_relaxed_i32,
+    &kernels_relaxed_u8,
 #else
     &kernels_simd128,
 #endif

@@ -8,6 +8,7 @@
 extern const Kernels kernels_simd128;      // every browser with SIMD
 extern const Kernels kernels_relaxed_i16;  // relaxed dot product, 16-bit sums: best where it becomes pmaddubsw
 extern const Kernels kernels_relaxed_i32;  // relaxed dot product with 32-bit sums: best on AVX-VNNI and Arm dotprod
+extern const Kernels kernels_relaxed_u8;   // the same with weights of 8 bits: best on AVX-VNNI, wrong elsewhere
 
 extern const Kernels *const kernel_sets[];
 extern const int kernel_set_count;

@@ -18,6 +18,8 @@ static inline v128_t dot_sum(Dot dot) { return wasm_i32x4_extadd_pairwise_i16x8(
 static inline Dot dot_times_16(Dot dot) { return dot; }
 
 #define WIDE_SUMS
+#define LINKAGE static
+#define WIDE_OPERANDS 0
 #define DOT_STARTS_ANY 0
 #define LOOKUP wasm_i8x16_relaxed_swizzle
 #define DOT_CAPACITY 32767

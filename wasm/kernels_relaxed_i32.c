@@ -12,6 +12,8 @@ static inline v128_t dot_sum(Dot dot) { return dot; }
 static inline Dot dot_times_16(Dot dot) { return wasm_i32x4_shl(dot, 4); }
 
 #define WIDE_SUMS
+#define LINKAGE  // kernels_relaxed_u8.c takes what is the same
+#define WIDE_OPERANDS 0
 #define DOT_STARTS_ANY 1
 #define LOOKUP wasm_i8x16_relaxed_swizzle
 #define DOT_CAPACITY INT32_MAX

@@ -24,6 +24,8 @@ static inline v128_t dot_sum(Dot dot) {
 
 static inline Dot dot_times_16(Dot dot) { return (Dot){wasm_i32x4_shl(dot.rows01, 4), wasm_i32x4_shl(dot.rows23, 4)}; }
 
+#define LINKAGE static
+#define WIDE_OPERANDS 0
 #define DOT_STARTS_ANY 1
 #define LOOKUP wasm_i8x16_swizzle
 #define DOT_CAPACITY INT32_MAX

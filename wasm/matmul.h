@@ -11,19 +11,33 @@
 //   dot_sum(d)       the four sums as i32x4
 //   LOOKUP(t, i)     bytes of a table of sixteen by indices below 16
 //   WIDE_SUMS        where it takes products out of wide_sums.c
+//   WIDE_OPERANDS    1 where bytes of w may be 0 to 255
+//   LINKAGE          static, or empty where another set takes products out of this one
 //   DOT_CAPACITY     what a sum under way may hold; sums are emptied before they could exceed it
 //   TILE_STREAMS     how many tiles the other form of a product with one token reads side by side (see kernels.h)
 //
 // One token is multiplied with tiles as they are; panels with a stretch of a tile that was unpacked for all of them.
 #include "panel_product.h"
+#include "tile_unpack.h"
 #include "token_product.h"
 #include "wide_sums.h"
+#if !WIDE_OPERANDS
 // Needs what is above.
 #include "lookup.h"
+#endif
 
-STRETCH_PRODUCT(static, panels_plain, SHAPE(false, false, false), kind.offset, PANEL_TOKENS)
+#if WIDE_OPERANDS
+// Operands of any size enter these as they do there.
+StretchProduct panels_plain, panels_header;
+
+static StretchProduct *stretch_product(TileKind kind, const ProductClass class, int tokens) {
+  (void)kind, (void)tokens;  // one token is multiplied with tiles as they are
+  return class.header ? panels_header : panels_plain;
+}
+#else
+STRETCH_PRODUCT(LINKAGE, panels_plain, SHAPE(false, false, false), kind.offset, PANEL_TOKENS)
 STRETCH_PRODUCT(static, panels_split, SHAPE(true, false, false), kind.offset, PANEL_TOKENS)
-STRETCH_PRODUCT(static, panels_header, SHAPE(false, false, true), kind.offset, PANEL_TOKENS)
+STRETCH_PRODUCT(LINKAGE, panels_header, SHAPE(false, false, true), kind.offset, PANEL_TOKENS)
 STRETCH_PRODUCT(static, panels_split_header, SHAPE(true, false, true), kind.offset, PANEL_TOKENS)
 
 #if DOT_STARTS_ANY
@@ -58,6 +72,7 @@ static StretchProduct *stretch_product(TileKind kind, const ProductClass class, 
 #endif
   return products[class.split + 2 * class.halves + 4 * class.header];
 }
+#endif
 
 // What shares a stretch's activations while they are in the second-level cache: tokens and tiles. Sums take 32 KB.
 enum { RUN_PANELS = 32, RUN_TILES = 8 };
@@ -75,6 +90,19 @@ INLINE void touch(const uint8_t *memory, size_t bytes, Workspace *work) {
     work->touched ^= *(const volatile uint32_t *)(memory + at);
 }
 
+#if WIDE_OPERANDS
+static NOINLINE void unpack_wide_stretch(TileKind kind, const uint8_t *superblocks, int blocks, TileStretch *out) {
+  switch (kind) {
+    case TILE_Q8_0: unpack_stretch(&tile_formats[TILE_Q8_0], superblocks, blocks, out); return;
+    case TILE_IQ4_NL: unpack_stretch(&tile_formats[TILE_IQ4_NL], superblocks, blocks, out); return;
+    default: unpack_stretch(&tile_formats[TILE_IQ4_XS], superblocks, blocks, out); return;
+  }
+}
+#define UNPACK_STRETCH unpack_wide_stretch
+#else
+#define UNPACK_STRETCH tile_unpack_stretch
+#endif
+
 // Up to RUN_TILES tiles with up to RUN_PANELS panels of tokens, or with one token, a stretch at a time.
 static NOINLINE void multiply_stretches(TileKind kind, const uint8_t *tiles, size_t bytes, int tile_count, int blocks,
                                         const uint8_t *a, size_t panel_bytes, int panels, int tokens, float *y,
@@ -90,7 +118,7 @@ static NOINLINE void multiply_stretches(TileKind kind, const uint8_t *tiles, siz
     const size_t stretch_bytes = (size_t)(count / format->blocks) * (size_t)tile_superblock_bytes(format);
     const uint8_t *from = a + (size_t)first * PACKED_BLOCK_BYTES * (size_t)tokens;
     for (int i = 0; i < tile_count; i++) {
-      tile_unpack_stretch(kind, tiles + (size_t)i * bytes + skip, count, &work->stretch);
+      UNPACK_STRETCH(kind, tiles + (size_t)i * bytes + skip, count, &work->stretch);
       if (i + 1 < tile_count) touch(tiles + (size_t)(i + 1) * bytes + skip, stretch_bytes, work);
       product(&work->stretch, stretch_kind, count, from, panel_bytes, panels, work->sums[i]);
     }
@@ -146,9 +174,25 @@ static NOINLINE void multiply_streams(TileKind kind, TokenStreams *token, const 
 // The kinds that most weights of most files are of multiply one token with tiles as they are; the others a stretch. The
 // two that are met most have a form of their own for tiles one behind the other, whose sums stay in registers; it is
 // worth a sixth of Q4_K's rate and a quarter of Q4_0's, and a twentieth of others'.
+#if WIDE_OPERANDS
+#define FASTEST_KINDS(X)
+#define DIRECT_KINDS(X) X(Q8_0) X(IQ4_NL) X(IQ4_XS)
+#define STRETCH_KINDS(X)
+// Products of relaxed-i32.
+#define SHARED_STREAMS(X) X(Q4_0) X(Q4_1) X(Q5_0) X(Q4_K) X(Q5_K) X(Q6_K)
+#define SHARED_KINDS(X) \
+  SHARED_STREAMS(X)     \
+  X(Q5_1) X(Q2_K) X(Q3_K) X(GRID) X(MXFP4) X(NVFP4) X(Q1_0) X(Q2_0) X(TERNARY)
+#define DECLARE_MATMUL(kind) MatmulKernel matmul_##kind;
+#define DECLARE_STREAMS(kind) MatmulKernel streams_##kind;
+SHARED_KINDS(DECLARE_MATMUL)
+SHARED_STREAMS(DECLARE_STREAMS)
+#else
+#define SHARED_STREAMS(X)
 #define FASTEST_KINDS(X) X(Q4_0) X(Q4_K)
 #define DIRECT_KINDS(X) X(Q4_1) X(Q5_0) X(Q8_0) X(Q5_K) X(Q6_K) X(IQ4_NL) X(IQ4_XS)
 #define STRETCH_KINDS(X) X(Q5_1) X(Q2_K) X(Q3_K) X(GRID) X(MXFP4) X(NVFP4) X(Q2_0) X(TERNARY)
+#endif
 
 #define TOKEN(kind)                                                                                          \
   static NOINLINE void token_##kind(const uint8_t *tile, int blocks, const uint8_t *a, float *y, bool add) { \
@@ -163,15 +207,15 @@ static NOINLINE void multiply_streams(TileKind kind, TokenStreams *token, const 
                                            const uint8_t *a, float *y, bool add) {                    \
     token_streams(&tile_formats[TILE_##kind], tiles, bytes, count, blocks, a, y, add);                \
   }
-#define DIRECT(kind)                                                                                                \
-  static void matmul_##kind(const uint8_t *tiles, int tile_count, const Activations *x, float *y, size_t y_stride,  \
-                            bool add) {                                                                             \
-    multiply_tiles(TILE_##kind, token_##kind, tiles, tile_count, x, y, y_stride, add);                              \
-  }                                                                                                                 \
-  static void streams_##kind(const uint8_t *tiles, int tile_count, const Activations *x, float *y, size_t y_stride, \
-                             bool add) {                                                                            \
-    (void)y_stride;                                                                                                 \
-    multiply_streams(TILE_##kind, side_by_side_##kind, tiles, tile_count, x, y, add);                               \
+#define DIRECT(kind)                                                                                                 \
+  LINKAGE void matmul_##kind(const uint8_t *tiles, int tile_count, const Activations *x, float *y, size_t y_stride,  \
+                             bool add) {                                                                             \
+    multiply_tiles(TILE_##kind, token_##kind, tiles, tile_count, x, y, y_stride, add);                               \
+  }                                                                                                                  \
+  LINKAGE void streams_##kind(const uint8_t *tiles, int tile_count, const Activations *x, float *y, size_t y_stride, \
+                              bool add) {                                                                            \
+    (void)y_stride;                                                                                                  \
+    multiply_streams(TILE_##kind, side_by_side_##kind, tiles, tile_count, x, y, add);                                \
   }
 FASTEST_KINDS(TOKEN)
 FASTEST_KINDS(STREAMS)
@@ -180,13 +224,14 @@ DIRECT_KINDS(TOKEN_BY_STREAMS)
 FASTEST_KINDS(DIRECT)
 DIRECT_KINDS(DIRECT)
 
-#define STRETCH(kind)                                                                                              \
-  static void matmul_##kind(const uint8_t *tiles, int tile_count, const Activations *x, float *y, size_t y_stride, \
-                            bool add) {                                                                            \
-    multiply_tiles(TILE_##kind, NULL, tiles, tile_count, x, y, y_stride, add);                                     \
+#define STRETCH(kind)                                                                                               \
+  LINKAGE void matmul_##kind(const uint8_t *tiles, int tile_count, const Activations *x, float *y, size_t y_stride, \
+                             bool add) {                                                                            \
+    multiply_tiles(TILE_##kind, NULL, tiles, tile_count, x, y, y_stride, add);                                      \
   }
 STRETCH_KINDS(STRETCH)
 
+#if !WIDE_OPERANDS
 // One-bit weights look one token's sums up.
 static NOINLINE void lookup_Q1_0(const uint8_t *tiles, int tile_count, const Activations *x, float *y, bool add) {
   const TileFormat *format = &tile_formats[TILE_Q1_0];
@@ -197,16 +242,18 @@ static NOINLINE void lookup_Q1_0(const uint8_t *tiles, int tile_count, const Act
                x->columns / TILE_BLOCK, x->packed, y + i * TILE_ROWS, add, &space);
 }
 
-static void matmul_Q1_0(const uint8_t *tiles, int tile_count, const Activations *x, float *y, size_t y_stride,
-                        bool add) {
+LINKAGE void matmul_Q1_0(const uint8_t *tiles, int tile_count, const Activations *x, float *y, size_t y_stride,
+                         bool add) {
   if (x->tokens == 1)
     lookup_Q1_0(tiles, tile_count, x, y, add);
   else
     multiply_tiles(TILE_Q1_0, NULL, tiles, tile_count, x, y, y_stride, add);
 }
+#endif
 
 #define MATMUL_OF(kind) [TILE_##kind] = matmul_##kind,
 #define STREAMS_OF(kind) [TILE_##kind] = streams_##kind,
-#define MATMUL_KERNELS                                        \
-  .matmul = {TILE_QUANTIZED_KINDS(MATMUL_OF) MATMUL_NUMBERS}, \
-  .matmul_streams = {FASTEST_KINDS(STREAMS_OF) DIRECT_KINDS(STREAMS_OF)}, .tile_streams = TILE_STREAMS
+#define MATMUL_KERNELS                                                                               \
+  .matmul = {TILE_QUANTIZED_KINDS(MATMUL_OF) MATMUL_NUMBERS},                                        \
+  .matmul_streams = {FASTEST_KINDS(STREAMS_OF) DIRECT_KINDS(STREAMS_OF) SHARED_STREAMS(STREAMS_OF)}, \
+  .tile_streams = TILE_STREAMS

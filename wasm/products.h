@@ -74,6 +74,7 @@ INLINE v128_t offset_times(v128_t sum, const int offset) {
     case 8: return sum;
     case 16: return wasm_i32x4_shl(sum, 1);
     case 32: return wasm_i32x4_shl(sum, 2);
+    case 128: return wasm_i32x4_shl(sum, 4);
     default: return wasm_i32x4_shr(wasm_i32x4_mul(sum, wasm_i32x4_splat(offset)), 3);
   }
 }

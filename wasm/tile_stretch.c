@@ -1,56 +1,10 @@
 #include "tile_stretch.h"
 
-#include "quant.h"
+#include <wasm_simd128.h>
 
 #define LOOKUP wasm_i8x16_swizzle
-#include "tile_vectors.h"
-
-INLINE void unpack_scales(const TileFormat *format, const uint8_t *block, const int g, TileStretch *out, int at) {
-  const int halves = tile_has_halves(format) ? 2 : 1;
-#pragma clang loop unroll(disable)
-  for (int half = 0; half < halves; half++) {
-    wasm_v128_store(out->scales[at][half] + 16 * g, tile_has_header(format) ? whole_scales(format, block, g, half)
-                                                                            : block_scales(format, block, g, half));
-    if (format->minima != MINIMA_NONE)
-      wasm_v128_store(out->minima[at][half] + 4 * g,
-                      tile_has_header(format) ? whole_minima(format, block, g, half) : block_minima(format, block, g));
-  }
-}
-
-INLINE void unpack_block(const TileFormat *format, const uint8_t *block, Operands table, TileStretch *out, int at) {
-#pragma clang loop unroll(disable)
-  for (int g = 0; g < GROUPS; g++) {
-#pragma clang loop unroll(disable)
-    for (int i = 0; i < 4; i++) {
-#pragma unroll
-      for (int k = 0; k < 2; k++) {
-        const Operands operands = operands_of(format, table, block, g, i, k);
-        const int to = ((i + 4 * k) * GROUPS + g) * 16;
-        wasm_v128_store(out->low[at] + to, operands.low);
-        if (format_is_split(format)) wasm_v128_store(out->high[at] + to, operands.high);
-      }
-    }
-    unpack_scales(format, block, g, out, at);
-  }
-}
-
-INLINE void unpack_header(const TileFormat *format, const uint8_t *superblock, TileStretch *out, int at) {
-  for (int g = 0; g < GROUPS; g++) {
-    wasm_v128_store(out->headers[at][0] + 4 * g, header_scales(format, superblock, g));
-    if (format->minima != MINIMA_NONE) wasm_v128_store(out->headers[at][1] + 4 * g, header_minima(superblock, g));
-  }
-}
-
-INLINE void unpack_stretch(const TileFormat *format, const uint8_t *superblock, int blocks, TileStretch *out) {
-  for (int at = 0; at < blocks; superblock += tile_superblock_bytes(format)) {
-    const Operands table = name_table(format, superblock);
-    const uint8_t *block = superblock + format->header_bytes;
-    if (tile_has_header(format)) unpack_header(format, superblock, out, at);
-#pragma clang loop unroll(disable)
-    for (int b = 0; b < format->blocks; b++, at++, block += tile_block_bytes(format))
-      unpack_block(format, block, table, out, at);
-  }
-}
+#define WIDE_OPERANDS 0
+#include "tile_unpack.h"
 
 void tile_unpack_stretch(TileKind kind, const uint8_t *superblocks, int blocks, TileStretch *out) {
   switch (kind) {

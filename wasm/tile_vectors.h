@@ -1,6 +1,6 @@
 // Vectors out of a tile, the same in every kernel set: codes of four columns of four rows, scales, minima. `format` is
 // a constant wherever these are called, so that only what a kind has is left of them. The file that includes this has
-// defined LOOKUP(table, indices), sixteen bytes out of a table by indices below 16.
+// defined LOOKUP(table, indices), sixteen bytes out of a table by indices below 16, and WIDE_OPERANDS.
 #ifndef NIBBLE_TILE_VECTORS_H
 #define NIBBLE_TILE_VECTORS_H
 
@@ -15,14 +15,18 @@
 #define INLINE static inline __attribute__((always_inline))
 #define NOINLINE __attribute__((noinline))  // code that several kinds share, or that would be laid down twice
 
-// Codes that take two products: value + 128 = 16 x high + low, of 4 bits each.
-INLINE bool format_is_split(const TileFormat *format) {
+// Codes of 8 bits, value + 128. Where a set's operands have 7 bits (WIDE_OPERANDS is 0) they take two products: value +
+// 128 = 16 x high + low, of 4 bits each.
+INLINE bool format_has_bytes(const TileFormat *format) {
   return format->low_bits == 8 || format->codes == CODES_IQ4 || format->codes == CODES_HEADER;
 }
+
+INLINE bool format_is_split(const TileFormat *format) { return !WIDE_OPERANDS && format_has_bytes(format); }
 
 // The largest operand that the dot product meets.
 INLINE int format_largest(const TileFormat *format) {
   if (format_is_split(format)) return 15;
+  if (format_has_bytes(format)) return 255;
   if (format->codes == CODES_FP4) return 24;
   return ((1 << (format->low_bits + format->high_bits)) - 1) * format->step;
 }
@@ -30,6 +34,7 @@ INLINE int format_largest(const TileFormat *format) {
 // What is subtracted from the operands: of split codes 8 from the high halves.
 INLINE int format_offset(const TileFormat *format) {
   if (format_is_split(format)) return 8;
+  if (format_has_bytes(format)) return 128;
   return format->codes == CODES_FP4 ? 12 : format->offset;
 }
 
@@ -86,7 +91,7 @@ INLINE Operands name_table(const TileFormat *format, const uint8_t *superblock) 
   Operands table = {wasm_i8x16_splat(0), wasm_i8x16_splat(0)};
   if (format->codes == CODES_OFFSET) return table;
   const v128_t values = named_values(format, superblock);
-  if (format->codes == CODES_FP4) {
+  if (format->codes == CODES_FP4 || WIDE_OPERANDS) {
     table.low = values;
   } else {
     table.low = wasm_v128_and(values, wasm_v128_load(kernel_nibble_mask));
@@ -98,6 +103,7 @@ INLINE Operands name_table(const TileFormat *format, const uint8_t *superblock) 
 INLINE Operands operands_of(const TileFormat *format, Operands table, const uint8_t *block, const int g, const int i,
                             const int k) {
   const v128_t codes = codes_vector(format, block, g, i, k), mask = wasm_v128_load(kernel_nibble_mask);
+  if (format->low_bits == 8 && WIDE_OPERANDS) return (Operands){codes, codes};
   if (format->low_bits == 8)
     return (Operands){wasm_v128_and(codes, mask), wasm_v128_and(wasm_u16x8_shr(codes, 4), mask)};
   if (format->codes == CODES_OFFSET) return (Operands){codes, codes};

@@ -14,6 +14,7 @@ static inline v128_t dot_sum(Dot dot) { return dot; }
 
 static inline Dot dot_times_16(Dot dot) { return wasm_i32x4_shl(dot, 4); }
 
+#define WIDE_OPERANDS 0
 #define DOT_STARTS_ANY 1
 #define DOT_CAPACITY INT32_MAX
 #define LOOKUP wasm_i8x16_relaxed_swizzle
