@@ -43,15 +43,7 @@ typedef enum { KV_F16, KV_F32, KV_INT8 } KvType;
 // By what queries and weights are scaled for a kind of pages.
 static inline float page_scale(KvType type) { return type == KV_F16 ? F16_UNBIAS : 1; }
 
-// The input of a matrix product: `tokens` rows of `columns` floats, and, for quantised weights, the same packed to
-// int8. Packed, a token takes columns / 32 * PACKED_BLOCK_BYTES; token t begins at t times that. Tokens are packed in
-// panels of PANEL_TOKENS, the last tokens % PANEL_TOKENS one by one. A panel of N tokens holds, for each block of 32
-// columns,
-//     int8  value[8 groups of 4 columns][N tokens][4]
-//     f32   scale[N]     the block's scale x F16_UNBIAS (see tiles.h)
-//     int32 offset[N]    -8 x the sum of all values: what takes the 8 off each Q4_0 nibble
-//     int32 first[N]     -8 x the sum of values 0-15, for kinds with scales for 16 columns
-//     f32   sum[N]       the sum of all values x the block's scale: what minima are multiplied with
+// What a packed block has for each token beside its values; Activations draws where.
 typedef struct {
   float scale;
   int32_t offset, first;
@@ -64,6 +56,15 @@ static inline void packed_put(uint8_t *block, int tokens, int token, const Packe
     memcpy(block + (32 + 4 * i) * tokens + 4 * token, (const uint8_t *)numbers + 4 * i, 4);
 }
 
+// The input of a matrix product: `tokens` rows of `columns` floats, and, for quantised weights, the same packed to
+// int8. Packed, a token takes columns / 32 * PACKED_BLOCK_BYTES; token t begins at t times that. Tokens are packed in
+// panels of PANEL_TOKENS, the last tokens % PANEL_TOKENS one by one. A panel of N tokens holds, for each block of 32
+// columns,
+//     int8  value[8 groups of 4 columns][N tokens][4]
+//     f32   scale[N]     the block's scale x F16_UNBIAS (see tiles.h)
+//     int32 offset[N]    -8 x the sum of all values: what takes the 8 off each Q4_0 nibble
+//     int32 first[N]     -8 x the sum of values 0-15, for kinds with scales for 16 columns
+//     f32   sum[N]       the sum of all values x the block's scale: what minima are multiplied with
 typedef struct {
   const float *values;  // [tokens, stride]
   size_t stride;

@@ -1,5 +1,5 @@
 // The kernel sets of this build, which nibble_engine_create() chooses from. There are two builds, since a browser
-// without the relaxed instructions refuses a module that holds any: both relaxed sets, or plain SIMD128.
+// without the relaxed instructions refuses a module that holds any: the relaxed sets, or plain SIMD128.
 #ifndef NIBBLE_KERNEL_SETS_H
 #define NIBBLE_KERNEL_SETS_H
 

@@ -8,7 +8,7 @@
 #include "vectors.h"
 
 enum {
-  LOOKUP_BLOCKS = 64,       // of 32 columns that tables are made for at once: they take 16 KB
+  LOOKUP_BLOCKS = 128,      // of 32 columns that tables are made for at once: they take 32 KB
   LOOKUP_BIAS = 508,        // 4 x 127: no sum is below 0 with it
   LOOKUP_GROUP_BYTES = 32,  // a table of the sums' lower seven bits, and one of what is above
   LOOKUP_BLOCK_BYTES = 8 * LOOKUP_GROUP_BYTES,
@@ -128,8 +128,10 @@ INLINE void lookup_run(const TileFormat *format, const uint8_t *tiles, size_t by
       const uint8_t *tile = tiles + (size_t)i * bytes + skip;
       const bool alone = i + 1 == count;
       const size_t block = (size_t)tile_superblock_bytes(format) / (size_t)format->blocks;
-      const uint8_t *behind = i + 4 <= count ? tile + 2 * bytes : tile;
-      const Ahead next = length == blocks ? (Ahead){behind, block, 2 * block} : (Ahead){behind, bytes, block};
+      // Where no two tiles come next, the same place again: behind the last one there may be no memory.
+      Ahead next = {tile, 0, 0};
+      if (i + 4 <= count)
+        next = length == blocks ? (Ahead){tile + 2 * bytes, block, 2 * block} : (Ahead){tile + 2 * bytes, bytes, block};
       lookup_tiles(format, tile, alone ? tile : tile + bytes, length, a, space, &next, space->sums[i],
                    alone ? unused : space->sums[i + 1]);
     }

@@ -1,4 +1,4 @@
-// Products with stretches that both relaxed kernel sets share, for the sake of the wasm's size. Their sums have 32
+// Products with stretches that the relaxed kernel sets share, for the sake of the wasm's size. Their sums have 32
 // bits, made of the relaxed dot product that has one meaning on every CPU and in every browser.
 #ifndef NIBBLE_WIDE_SUMS_H
 #define NIBBLE_WIDE_SUMS_H
