@@ -13,21 +13,7 @@
 #include "pack_check.h"
 #include "quant.h"
 #include "random_product.h"
-
-static const float poison = -1.2345e30f;
-
-static float *multiply_by(MatmulKernel *matmul, const Product *p, bool add) {
-  float *y = allocate(p->y_floats * sizeof *y);
-  for (size_t i = 0; i < p->y_floats; i++)
-    y[i] = add ? (float)(i % 13) : poison;
-  const Activations input = {p->x, p->stride, p->packed, p->tokens, p->columns};
-  matmul(p->tiles, (p->rows + TILE_ROWS - 1) / TILE_ROWS, &input, y, p->y_stride, add);
-  return y;
-}
-
-static float *multiply(const Kernels *kernels, const Product *p, bool add) {
-  return multiply_by(kernels->matmul[p->kind], p, add);
-}
+#include "tile_end_check.h"
 
 static const struct {
   int rows, columns, tokens;
@@ -77,36 +63,6 @@ TEST(streamsEqualReference) {
         free_product(&p);
       }
 }
-
-#ifdef NIBBLE_WASM_KERNELS
-// Tiles at the very end of memory: whoever reads on behind them traps. Nothing else is allocated that far up.
-TEST(readsNothingBehindTheTiles) {
-  const Sets sets = all_sets();
-  uint32_t state = 15;
-  for (int type = 0; type < WEIGHT_TYPES; type++)
-    for (int tiles = 1; tiles < 6; tiles++)
-      for (int tokens = 1; tokens < 6; tokens += 4) {
-        Product p = make_product(type, tiles * TILE_ROWS, tiles < 3 ? 4352 : 512, tokens, &state);
-        const size_t bytes = tile_bytes(p.kind, p.columns) * (size_t)tiles;
-        uint8_t *const own = p.tiles, *const end = (uint8_t *)(__builtin_wasm_memory_size(0) * 65536);
-        float *expected = multiply(&kernels_reference, &p, false);
-        p.tiles = memcpy(end - bytes, own, bytes);
-        for (int s = 0; s < sets.count; s++) {
-          float *found = multiply(sets.sets[s], &p, false);
-          CHECK(memcmp(found, expected, p.y_floats * sizeof *found) == 0);
-          free(found);
-          MatmulKernel *const streams = tokens == 1 ? sets.sets[s]->matmul_streams[p.kind] : NULL;
-          if (streams == NULL) continue;
-          found = multiply_by(streams, &p, false);
-          CHECK(memcmp(found, expected, p.y_floats * sizeof *found) == 0);
-          free(found);
-        }
-        free(expected);
-        p.tiles = own;
-        free_product(&p);
-      }
-}
-#endif
 
 // The largest activations and weights that can meet: nothing may overflow on the way. Scales stay as they are.
 TEST(matmulHoldsExtremes) {

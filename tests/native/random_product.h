@@ -99,4 +99,20 @@ static inline void free_product(Product *p) {
   free(p->x);
 }
 
+// What a product leaves: `y` is poisoned before, or holds what is added to.
+static const float poison = -1.2345e30f;
+
+static inline float *multiply_by(MatmulKernel *matmul, const Product *p, bool add) {
+  float *y = allocate(p->y_floats * sizeof *y);
+  for (size_t i = 0; i < p->y_floats; i++)
+    y[i] = add ? (float)(i % 13) : poison;
+  const Activations input = {p->x, p->stride, p->packed, p->tokens, p->columns};
+  matmul(p->tiles, (p->rows + TILE_ROWS - 1) / TILE_ROWS, &input, y, p->y_stride, add);
+  return y;
+}
+
+static inline float *multiply(const Kernels *kernels, const Product *p, bool add) {
+  return multiply_by(kernels->matmul[p->kind], p, add);
+}
+
 #endif
