@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, describe, test } from 'node:test';
 import { createEngine, NibbleError } from '../js/index.node.js';
+import { holdPrompts } from './held-prompt.js';
 import { BEGIN, END, scriptedModel, TYPES } from './scripted-model.js';
 
 const code = (expected) => (error) => error instanceof NibbleError && error.code === expected;
@@ -12,8 +13,8 @@ const CHAT = [{ role: 'user', content: 'hi' }];
 const engines = [];
 after(() => Promise.all(engines.map((engine) => engine.unload())));
 
-async function open(what) {
-  const engine = await createEngine({ model: scriptedModel(what), threads: 1 });
+async function open(what, options = {}) {
+  const engine = await createEngine({ model: scriptedModel(what), threads: 1, ...options });
   engines.push(engine);
   return engine;
 }
@@ -285,13 +286,16 @@ describe('a completion under way', async () => {
   });
 
   test('tells what was reused also where it is cancelled in its prompt', async () => {
+    const { workerUrl, within } = holdPrompts();
+    const held = await open({ script: inOrder([id('a'), END]) }, { workerUrl });
     const tokens = Array.from({ length: 400 }, (_, i) => 97 + (i % 20));
-    await engine.complete({ tokens: tokens.slice(0, 100), maxTokens: 1 }).result;
-    const controller = new AbortController();
-    const completion = engine.complete({ tokens, signal: controller.signal, onPrefill: () => controller.abort() });
-    const { finishReason, reusedTokens, completionTokens } = await completion.result;
+    await held.complete({ tokens: tokens.slice(0, 100), maxTokens: 1 }).result;
+    const session = await held.createSession();
+    const completion = session.complete({ tokens, onPrefill: within(() => completion.stop()) });
+    const { finishReason, reusedTokens, completionTokens, prefill } = await completion.result;
     assert.deepEqual([finishReason, completionTokens], ['cancelled', 0]);
-    assert.ok(reusedTokens >= 99, `${reusedTokens} reused`);
+    assert.ok(reusedTokens >= 99 && reusedTokens <= 101, `${reusedTokens} reused`);
+    assert.ok(prefill.tokens > 0 && reusedTokens + prefill.tokens < tokens.length, `${prefill.tokens} computed`);
   });
 });
 

@@ -5,6 +5,7 @@ import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { createEngine, describeModel, NibbleError } from '../js/index.node.js';
+import { holdPrompts } from './held-prompt.js';
 import { SMALL_SHAPE, temporaryFolder, writeSmallModel } from './small-model.js';
 
 const code = (expected) => (error) => error instanceof NibbleError && error.code === expected;
@@ -350,7 +351,8 @@ describe('completions', () => {
 
   test('a signal, stop() and leaving the loop end a completion with what it has', async () => {
     // Long enough that a completion which is not stopped goes on for a while.
-    const patient = await createEngine({ model: writeSmallModel({ context: 16384 }), contextSize: 0 });
+    const { workerUrl, within } = holdPrompts();
+    const patient = await createEngine({ model: writeSmallModel({ context: 16384 }), contextSize: 0, workerUrl });
     try {
       const options = { prompt: 'abc', ...GREEDY };
       const controller = new AbortController();
@@ -366,8 +368,8 @@ describe('completions', () => {
       const early = await patient.complete({ ...options, signal: AbortSignal.abort() }).result;
       assert.deepEqual([early.finishReason, early.completionTokens], ['cancelled', 0]);
 
-      const prefilling = patient.complete({ tokens: Array(16000).fill(65), maxTokens: 1 });
-      setTimeout(() => prefilling.stop(), 50);
+      const onPrefill = within(() => prefilling.stop());
+      const prefilling = patient.complete({ tokens: Array(16000).fill(66), maxTokens: 1, onPrefill });
       const { finishReason, prefill } = await prefilling.result;
       assert.equal(finishReason, 'cancelled');
       assert.ok(prefill.tokens < 16000, 'the prompt is not read to its end');

@@ -4,6 +4,7 @@ import { after, before, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { Worker } from 'node:worker_threads';
 import { createEngine, describeModel } from '../js/index.node.js';
+import { holdPrompts } from './held-prompt.js';
 import { writeSmallModel } from './small-model.js';
 
 const MODEL = fileURLToPath(new URL('../models/nibble-tiny.gguf', import.meta.url));
@@ -290,9 +291,12 @@ describe('sync()', () => {
   });
 
   test('what was computed before a cancel stays, and is not computed again', async () => {
-    const session = await engine.createSession();
+    const { workerUrl, within } = holdPrompts();
+    const held = await createEngine({ model: MODEL, threads: 1, contextSize: 512, workerUrl });
+    open.push(held);
+    const session = await held.createSession();
     const controller = new AbortController();
-    const onProgress = ({ tokens }) => tokens > 0 && controller.abort();
+    const onProgress = within(() => controller.abort());
     const long = [...TEXT, ...OTHER, ...TEXT];
     assert.equal(await codeOf(session.sync(long, { signal: controller.signal, onProgress })), 'CANCELLED');
     const done = (await session.tokens()).length;

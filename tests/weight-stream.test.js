@@ -9,6 +9,7 @@ import { openFolder } from '../js/store-folder.node.js';
 import { openWeightStream } from '../js/weight-stream.js';
 import { GOLDEN_MODELS, goldenBytes, readGolden } from './golden-models.js';
 import { TYPE_MODELS } from './golden-types.js';
+import { holdPrompts } from './held-prompt.js';
 import { SMALL_SHAPE, temporaryFolder, writeSmallModel } from './small-model.js';
 
 const code = (name) => (error) => error.code === name && /\.$/.test(error.message);
@@ -148,11 +149,12 @@ describe('a model of which some blocks stay and some stream', () => {
   });
 
   test('prompts that are stopped between two blocks, again and again, leave it all its room to read weights into', async () => {
-    await withEngine(options({ memoryBudget: budgets[0] }), async (engine) => {
+    const { workerUrl, within } = holdPrompts();
+    await withEngine(options({ memoryBudget: budgets[0], workerUrl }), async (engine) => {
       const session = await engine.createSession();
       for (let time = 0; time < 20; time++) {
         const controller = new AbortController();
-        const onProgress = (progress) => progress.tokens > 0 && controller.abort();
+        const onProgress = within(() => controller.abort());
         const stopped = session.sync([time, ...tokens.slice(1)], { signal: controller.signal, onProgress });
         await assert.rejects(stopped, code('CANCELLED'));
       }
