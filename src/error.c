@@ -1,14 +1,15 @@
 #include "error.h"
 
 #include <stdarg.h>
-#include <stdio.h>
+
+#include "text.h"
 
 bool nibble_fail(NibbleError *error, NibbleErrorCode code, const char *format, ...) {
   if (error == NULL) return false;
   error->code = code;
   va_list arguments;
   va_start(arguments, format);
-  vsnprintf(error->message, sizeof error->message, format, arguments);
+  text_format_list(error->message, sizeof error->message, format, arguments);
   va_end(arguments);
   return false;
 }

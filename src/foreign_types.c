@@ -2,9 +2,9 @@
 
 #include <inttypes.h>
 #include <stddef.h>
-#include <stdio.h>
 
 #include "quant.h"
+#include "text.h"
 
 // What to do about a type, by whose it is.
 static const char rows_apart[] = "llama.cpp has removed it: use the Q4_0 file of this model, or convert the model anew";
@@ -79,11 +79,12 @@ void foreign_type_text(uint32_t type, char text[FOREIGN_TYPE_TEXT_SIZE]) {
     advice = fork;
   }
   if (name != NULL)
-    snprintf(text, FOREIGN_TYPE_TEXT_SIZE, "%s%s (%" PRIu32 "), and %s", name, rows, type, advice);
+    text_format(text, FOREIGN_TYPE_TEXT_SIZE, "%s%s (%" PRIu32 "), and %s", name, rows, type, advice);
   else
-    snprintf(text, FOREIGN_TYPE_TEXT_SIZE,
-             "%" PRIu32
-             ", which is no tensor type this reader knows; the file is damaged, too old or too new: convert the model "
-             "anew",
-             type);
+    text_format(
+        text, FOREIGN_TYPE_TEXT_SIZE,
+        "%" PRIu32
+        ", which is no tensor type this reader knows; the file is damaged, too old or too new: convert the model "
+        "anew",
+        type);
 }

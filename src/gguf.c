@@ -4,7 +4,6 @@
 #include "gguf.h"
 
 #include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -47,12 +46,12 @@ static const char *quote_string(GgufString string, char quoted[TEXT_QUOTED_SIZE]
 static const char *place(const Cursor *cursor, const char *field, char text[PLACE_SIZE]) {
   char quoted[TEXT_QUOTED_SIZE];
   if (cursor->entry == NULL) {
-    snprintf(text, PLACE_SIZE, "The %s", field);
+    text_format(text, PLACE_SIZE, "The %s", field);
   } else if (cursor->subject.length == 0) {
-    snprintf(text, PLACE_SIZE, "The %s of %s %" PRIu64, field, cursor->entry, cursor->index);
+    text_format(text, PLACE_SIZE, "The %s of %s %" PRIu64, field, cursor->entry, cursor->index);
   } else {
-    snprintf(text, PLACE_SIZE, "The %s of %s %" PRIu64 " (%s)", field, cursor->entry, cursor->index,
-             quote_string(cursor->subject, quoted));
+    text_format(text, PLACE_SIZE, "The %s of %s %" PRIu64 " (%s)", field, cursor->entry, cursor->index,
+                quote_string(cursor->subject, quoted));
   }
   return text;
 }

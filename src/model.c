@@ -1,6 +1,5 @@
 #include "model.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -22,8 +21,8 @@ typedef struct {
 static bool bad_shape(const Plan *plan, const GgufTensor *tensor, const char *name, int columns, int rows) {
   char found[100] = "";
   for (int i = 0; i < tensor->dimensions; i++)
-    snprintf(found + strlen(found), sizeof found - strlen(found), "%s%llu", i > 0 ? " x " : "",
-             (unsigned long long)tensor->size[i]);
+    text_format(found + strlen(found), sizeof found - strlen(found), "%s%llu", i > 0 ? " x " : "",
+                (unsigned long long)tensor->size[i]);
   if (rows == 1)
     return nibble_fail(plan->error, NIBBLE_MODEL_BAD_TENSOR,
                        "The tensor %s has the shape %s; its metadata call for %d. The file contradicts itself.", name,
@@ -59,7 +58,7 @@ bool model_packing(const GgufTensor *tensor, TileKind *kind, uint64_t *bytes) {
 
 static void add_source(Plan *plan, const GgufTensor *tensor, WeightSource source) {
   Model *model = plan->model;
-  snprintf(source.name, sizeof source.name, "%.*s", (int)tensor->name.length, tensor->name.data);
+  text_format(source.name, sizeof source.name, "%.*s", (int)tensor->name.length, tensor->name.data);
   source.file_offset = tensor->offset;
   source.file_bytes = tensor->bytes;
   source.type = tensor->type;
@@ -105,7 +104,7 @@ static bool plan_block(Plan *plan, int index) {
   Block *block = &plan->model->blocks[index];
   const int query = shape->heads * shape->head_size, key = shape->kv_heads * shape->head_size;
   char name[64];
-#define NAME(suffix) (snprintf(name, sizeof name, "blk.%d." suffix ".weight", index), name)
+#define NAME(suffix) (text_format(name, sizeof name, "blk.%d." suffix ".weight", index), name)
   return plan_floats(plan, NAME("attn_norm"), shape->width, &block->attention_norm) &&
          plan_matrix(plan, NAME("attn_q"), shape->width, query, &block->query) &&
          plan_matrix(plan, NAME("attn_k"), shape->width, key, &block->key) &&

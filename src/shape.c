@@ -1,7 +1,6 @@
 #include "shape.h"
 
 #include <math.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "text.h"
@@ -22,7 +21,7 @@ typedef struct {
 } Reader;
 
 static const GgufPair *find(const Reader *reader, const char *suffix, char key[96]) {
-  snprintf(key, 96, "%s.%s", reader->prefix, suffix);
+  text_format(key, 96, "%s.%s", reader->prefix, suffix);
   return gguf_find(reader->gguf, key);
 }
 
@@ -202,7 +201,8 @@ static bool read_architecture(const Gguf *gguf, Shape *shape, NibbleError *error
   if (shape->architecture != NULL) return true;
   char quoted[TEXT_QUOTED_SIZE], known[200] = "";
   for (size_t i = 0; architecture_at(i) != NULL; i++)
-    snprintf(known + strlen(known), sizeof known - strlen(known), "%s%s", i > 0 ? ", " : "", architecture_at(i)->name);
+    text_format(known + strlen(known), sizeof known - strlen(known), "%s%s", i > 0 ? ", " : "",
+                architecture_at(i)->name);
   return nibble_fail(error, NIBBLE_MODEL_UNSUPPORTED,
                      "The model is of the family %s; this engine runs: %s. Choose a model of one of these.",
                      text_quote(name.data, name.length, quoted), known);

@@ -56,6 +56,23 @@ export function checkIncludes(path, text, exists) {
   return problems;
 }
 
+const STRING = /"(?:[^"\\\n]|\\.)*"/g;
+// The last is where a macro such as PRIu64 goes on.
+const CONVERSION = /^%(s|\.\d+s|\.\*s|(l|ll|z)?[du]|(0\d)?x|g|\.\df|(0\d)?")/;
+
+/** What the wasm holds writes messages with text_format() alone, and with what it knows. */
+export function checkFormats(path, text) {
+  const problems = [];
+  if (includesOf(text).some(({ name }) => name === 'stdio.h'))
+    problems.push(`${path} includes stdio.h: its functions take 7 KB of wasm; text_format() writes messages.`);
+  for (const [string] of text.matchAll(STRING)) {
+    for (const [conversion] of string.replaceAll('%%', '').matchAll(/%.{0,5}/g)) {
+      if (!CONVERSION.test(conversion)) problems.push(`${path}: text_format() has no conversion ${conversion}.`);
+    }
+  }
+  return problems;
+}
+
 /** @param {string} path @param {string} text */
 export function checkImports(path, text) {
   if (SCRIPTS.includes(path)) return [];

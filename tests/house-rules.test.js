@@ -40,6 +40,10 @@ describe('the checkout', () => {
     );
   });
 
+  test('C writes messages with conversions that are known', () => {
+    assert.deepEqual(survey(/^(src|wasm)\/.*\.[ch]$/, rules.checkFormats), []);
+  });
+
   test('JavaScript depends rightwards only', () => {
     assert.deepEqual(survey(/^(js|web)\/.*\.m?js$/, rules.checkImports), []);
   });
@@ -97,6 +101,24 @@ describe('the rules find what breaks them', () => {
       rules.checkIncludes('wasm/a.c', '#include <wasm_simd128.h>\n#include "engine.h"\n#include "api.h"', exists),
       [],
     );
+  });
+
+  const BAD_FORMATS = [
+    '#include <stdio.h>',
+    'f("%5d")',
+    'f("%i %d")',
+    'f("a %\\n")',
+    'f("%*d")',
+    'f("%.40s", "%hu")',
+    'f("%f")',
+  ];
+  for (const text of BAD_FORMATS) {
+    test(text, () => assert.equal(rules.checkFormats('src/a.c', text).length, 1));
+  }
+
+  test('good formats pass', () => {
+    const text = 'f("%s, %.*s, %.40s: %d %llu %zu 100%% 0x%02x %g %.1f %" PRIu64 " 0x%08" PRIx32 "%%");';
+    assert.deepEqual(rules.checkFormats('src/a.c', text), []);
   });
 
   const BAD_IMPORTS = [
