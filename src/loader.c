@@ -67,8 +67,10 @@ static void place_group(Loader *loader, const WeightSource *source, const uint8_
   size_t used;
   if (source->matrix != NULL) {
     const Matrix *matrix = source->matrix;
+    TileRowReader *reader = &loader->reader;
+    if (reader->file == NULL || reader->type != source->type) tile_row_reader(source->type, reader);
     used = tile_bytes(matrix->kind, matrix->columns);
-    if (!tile_pack(source->type, matrix->columns, bytes, rows, target) && loader->refused == NULL) {
+    if (!tile_pack(reader, matrix->columns, bytes, rows, target) && loader->refused == NULL) {
       loader->refused = source;
       loader->refused_row = loader->rows_done;
     }

@@ -8,6 +8,7 @@
 
 #include "error.h"
 #include "model.h"
+#include "tile_rows.h"
 
 typedef struct {
   const Model *model;
@@ -20,6 +21,7 @@ typedef struct {
   size_t capacity, written;
   const WeightSource *refused;  // the first that was found to hold numbers that are not finite, or NULL
   int refused_row;              // the first of the rows with one of them
+  TileRowReader reader;         // of the type of the last matrix, once there was one
 } Loader;
 
 // A loader for a reserved model, whose first byte will be the one at `data_offset` of the file. Where `output` is set

@@ -251,8 +251,11 @@ bool quant_unpack(const QuantFormat *format, const uint8_t *blocks, float *value
     return true;
   }
   if (format->read == NULL) return false;
+  uint16_t grid[SUPERBLOCK_GRID];
+  superblock_grid(format->type, grid);
   for (size_t first = 0; first < elements; first += SUPERBLOCK, blocks += format->block_bytes) {
     Superblock block;
+    block.grid = grid;
     format->read(blocks, &block);
     superblock_weights(&block, values + first);
   }

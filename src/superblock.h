@@ -6,16 +6,22 @@
 #include <stdint.h>
 
 enum { SUPERBLOCK = 256, SUPERBLOCK_GROUP = 16, SUPERBLOCK_GROUPS = SUPERBLOCK / SUPERBLOCK_GROUP };
+enum { SUPERBLOCK_GRID = 2048 };  // the most values that a grid has
 
 // weight[i] = scale * unit * scales[i / 16] * values[i] - minimum * minima[i / 16]
 // Every product is exact in binary32, so whoever computes a weight rounds at most once, at the difference.
 typedef struct {
+  const uint16_t *grid;               // what superblock_grid() made of the type; set before a block is read
   uint16_t scale, minimum;            // binary16, of the whole block; minimum is 0 where a format has none
   float unit;                         // a power of two, the same for all blocks of a format
   int16_t scales[SUPERBLOCK_GROUPS];  // where a format has one for 32 weights, it stands here twice
   uint8_t minima[SUPERBLOCK_GROUPS];
   int8_t values[SUPERBLOCK];
 } Superblock;
+
+// Lists the grid that a type's indices point into: numbers of 2 bits for each of eight weights, or of 3 bits for each
+// of four, the first weight in the lowest bits. Leaves `list` as it is where a type has no grid.
+void superblock_grid(uint32_t type, uint16_t list[SUPERBLOCK_GRID]);
 
 // Takes one block of a row apart, as it stands in the file.
 typedef void SuperblockReader(const uint8_t *block, Superblock *out);

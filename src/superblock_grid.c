@@ -14,8 +14,49 @@
 #include <stdbool.h>
 
 #include "bytes.h"
+#include "quant.h"
 #include "superblock.h"
 #include "superblock_grids.h"
+
+static uint32_t parity(uint32_t bits) {
+  bits ^= bits >> 8;
+  bits ^= bits >> 4;
+  bits ^= bits >> 2;
+  return (bits ^ bits >> 1) & 1;
+}
+
+typedef struct {
+  const uint8_t *bits;
+  int digit_bits;  // 2 of three values, or 3 of eight
+  bool even;       // has no number whose digits' sum is odd
+} Grid;
+
+static void list_grid(Grid grid, uint16_t *list) {
+  const bool pairs = grid.digit_bits == 2;
+  const uint32_t end = pairs ? 1 << 16 : 1 << 12, lowest = pairs ? 0x5555 : 01111;
+  uint32_t bit = 0;
+  for (uint32_t number = 0; number < end; number++) {
+    // A digit of three values carries from the fourth.
+    for (int at = 0; pairs && (number >> at & 3) == 3; at += 2)
+      number += UINT32_C(1) << at;
+    if (number == end || (grid.even && parity(number & lowest))) continue;
+    if (grid.bits[bit / 8] >> (bit % 8) & 1) *list++ = (uint16_t)number;
+    bit++;
+  }
+}
+
+void superblock_grid(uint32_t type, uint16_t list[SUPERBLOCK_GRID]) {
+  switch (type) {
+    case GGML_IQ1_S:
+    case GGML_IQ1_M: list_grid((Grid){iq1_grid, 2, false}, list); break;
+    case GGML_IQ2_XXS: list_grid((Grid){iq2_xxs_grid, 2, true}, list); break;
+    case GGML_IQ2_XS: list_grid((Grid){iq2_xs_grid, 2, true}, list); break;
+    case GGML_IQ2_S: list_grid((Grid){iq2_s_grid, 2, true}, list); break;
+    case GGML_IQ3_XXS: list_grid((Grid){iq3_xxs_grid, 3, true}, list); break;
+    case GGML_IQ3_S: list_grid((Grid){iq3_s_grid, 3, false}, list); break;
+    default: break;
+  }
+}
 
 static void begin(const uint8_t *scale, float unit, Superblock *out) {
   out->scale = load_u16(scale);
@@ -33,10 +74,7 @@ static void set_scales(Superblock *out, int run, int first, int second) {
 // All eight signs of the seven that are stored.
 static int whole_signs(uint32_t seven) {
   const uint32_t bits = seven & 127;
-  uint32_t parity = bits ^ bits >> 4;
-  parity ^= parity >> 2;
-  parity ^= parity >> 1;
-  return (int)(bits | (parity & 1) << 7);
+  return (int)(bits | parity(bits) << 7);
 }
 
 static int8_t with_sign(int value, int signs, int i) { return (int8_t)(signs >> i & 1 ? -value : value); }
@@ -53,9 +91,9 @@ static void put_four(uint16_t grid, const int8_t levels[8], int signs, int8_t va
 }
 
 // Eight weights of IQ1, in eighths.
-static void put_eighths(int index, bool below, int8_t values[8]) {
+static void put_eighths(uint16_t grid, bool below, int8_t values[8]) {
   for (int i = 0; i < 8; i++)
-    values[i] = (int8_t)(8 * ((iq1_grid[index] >> (2 * i) & 3) - 1) + (below ? -1 : 1));
+    values[i] = (int8_t)(8 * ((grid >> (2 * i) & 3) - 1) + (below ? -1 : 1));
 }
 
 void superblock_read_iq1_s(const uint8_t *block, Superblock *out) {
@@ -65,7 +103,7 @@ void superblock_read_iq1_s(const uint8_t *block, Superblock *out) {
     set_scales(out, run, top >> 12 & 7, top >> 12 & 7);
     for (int l = 0; l < 4; l++) {
       const int index = block[2 + 4 * run + l] | (top >> (3 * l) & 7) << 8;
-      put_eighths(index, top >> 15, out->values + 32 * run + 8 * l);
+      put_eighths(out->grid[index], top >> 15, out->values + 32 * run + 8 * l);
     }
   }
 }
@@ -81,7 +119,7 @@ void superblock_read_iq1_m(const uint8_t *block, Superblock *out) {
     set_scales(out, run, pair & 7, pair >> 3 & 7);
     for (int l = 0; l < 4; l++) {
       const int top = tops[2 * run + l / 2] >> (l % 2 * 4) & 15;
-      put_eighths(block[4 * run + l] | (top & 7) << 8, top >> 3, out->values + 32 * run + 8 * l);
+      put_eighths(out->grid[block[4 * run + l] | (top & 7) << 8], top >> 3, out->values + 32 * run + 8 * l);
     }
   }
 }
@@ -93,7 +131,7 @@ void superblock_read_iq2_xxs(const uint8_t *block, Superblock *out) {
     const uint32_t rest = load_u32(index + 4);
     set_scales(out, run, (int)(rest >> 28), (int)(rest >> 28));
     for (int l = 0; l < 4; l++)
-      put_eight(iq2_xxs_grid[index[l]], whole_signs(rest >> (7 * l)), out->values + 32 * run + 8 * l);
+      put_eight(out->grid[index[l]], whole_signs(rest >> (7 * l)), out->values + 32 * run + 8 * l);
   }
 }
 
@@ -103,7 +141,7 @@ void superblock_read_iq2_xs(const uint8_t *block, Superblock *out) {
     set_scales(out, run, block[66 + run] & 15, block[66 + run] >> 4);
     for (int l = 0; l < 4; l++) {
       const uint16_t index = load_u16(block + 2 + 2 * (4 * run + l));
-      put_eight(iq2_xs_grid[index & 511], whole_signs(index >> 9), out->values + 32 * run + 8 * l);
+      put_eight(out->grid[index & 511], whole_signs(index >> 9), out->values + 32 * run + 8 * l);
     }
   }
 }
@@ -115,7 +153,7 @@ void superblock_read_iq2_s(const uint8_t *block, Superblock *out) {
     set_scales(out, run, block[74 + run] & 15, block[74 + run] >> 4);
     for (int l = 0; l < 4; l++) {
       const int index = block[2 + 4 * run + l] | (top[run] >> (2 * l) & 3) << 8;
-      put_eight(iq2_s_grid[index], signs[4 * run + l], out->values + 32 * run + 8 * l);
+      put_eight(out->grid[index], signs[4 * run + l], out->values + 32 * run + 8 * l);
     }
   }
 }
@@ -128,7 +166,7 @@ void superblock_read_iq3_xxs(const uint8_t *block, Superblock *out) {
     const uint32_t rest = load_u32(block + 66 + 4 * run);
     set_scales(out, run, (int)(rest >> 28), (int)(rest >> 28));
     for (int l = 0; l < 8; l++)
-      put_four(iq3_xxs_grid[index[l]], levels, whole_signs(rest >> (l / 2 * 7)) >> (l % 2 * 4),
+      put_four(out->grid[index[l]], levels, whole_signs(rest >> (l / 2 * 7)) >> (l % 2 * 4),
                out->values + 32 * run + 4 * l);
   }
 }
@@ -142,7 +180,7 @@ void superblock_read_iq3_s(const uint8_t *block, Superblock *out) {
     set_scales(out, run, scale, scale);
     for (int l = 0; l < 8; l++) {
       const int index = block[2 + 8 * run + l] | (top[run] >> l & 1) << 8;
-      put_four(iq3_s_grid[index], levels, signs[4 * run + l / 2] >> (l % 2 * 4), out->values + 32 * run + 4 * l);
+      put_four(out->grid[index], levels, signs[4 * run + l / 2] >> (l % 2 * 4), out->values + 32 * run + 4 * l);
     }
   }
 }

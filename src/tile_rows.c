@@ -37,6 +37,7 @@ static int offset_of(uint32_t type) {
 
 void tile_row_reader(uint32_t tensor_type, TileRowReader *reader) {
   *reader = (TileRowReader){.type = tensor_type, .file = quant_format(tensor_type), .scale_factor = 1};
+  superblock_grid(tensor_type, reader->grid);
   const int8_t *codebook = codebook_of(tensor_type);
   for (int value = -128; value < 128; value++)
     reader->code_of[(uint8_t)value] = (uint8_t)(value + offset_of(tensor_type));
@@ -53,6 +54,7 @@ void tile_row_reader(uint32_t tensor_type, TileRowReader *reader) {
 // A superblock of the file is one of the tile.
 static void read_superblock(const TileRowReader *reader, const uint8_t *blocks, TileRow *row) {
   Superblock block;
+  block.grid = reader->grid;
   reader->file->read(blocks, &block);
   for (int i = 0; i < SUPERBLOCK; i++)
     row->codes[i] = reader->code_of[(uint8_t)block.values[i]];

@@ -14,15 +14,16 @@ typedef struct {
   uint8_t scales[2 * TILE_SUPERBLOCK / TILE_BLOCK], minima[2 * TILE_SUPERBLOCK / TILE_BLOCK];
 } TileRow;
 
-typedef struct {
+struct TileRowReader {
   uint32_t type;
   const QuantFormat *file;
   int8_t codebook[16];   // of a type whose codes name values, else zeros
   uint8_t code_of[256];  // the code of each value (as a byte) of its superblocks
   int scale_factor;      // by which whole scales are multiplied
-} TileRowReader;
+  uint16_t grid[SUPERBLOCK_GRID];
+};
 
-// Prepares to read rows of a type that has a kind of quantised tile.
+// Prepares to read rows of a type that has a kind of tile: for many tiles, since it lists the type's grid.
 void tile_row_reader(uint32_t tensor_type, TileRowReader *reader);
 
 // Reads what one superblock of the tile has of a row, from the blocks of the file that hold it.

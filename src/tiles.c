@@ -186,21 +186,19 @@ static bool pack_row(const TileFormat *format, const TileRow *row, int r, uint8_
   return finite;
 }
 
-static bool pack_quantized(const TileFormat *format, uint32_t type, int columns, const uint8_t *file_rows, int rows,
-                           uint8_t *tile) {
+static bool pack_quantized(const TileFormat *format, const TileRowReader *reader, int columns, const uint8_t *file_rows,
+                           int rows, uint8_t *tile) {
   static const TileRow zeros = {.codes = {0}};
-  const QuantFormat *file = quant_format(type);
+  const QuantFormat *file = reader->file;
   const int superblock_columns = format->blocks * TILE_BLOCK;
   const size_t step = (size_t)(superblock_columns / file->block_elements * file->block_bytes);
   const size_t row_bytes = (size_t)(columns / superblock_columns) * step;
   bool finite = true;
-  TileRowReader reader;
-  tile_row_reader(type, &reader);
   for (int first = 0; first < columns; first += superblock_columns, file_rows += step) {
-    if (format->codes == CODES_HEADER) memcpy(tile + 2 * TILE_ROWS, reader.codebook, sizeof reader.codebook);
+    if (format->codes == CODES_HEADER) memcpy(tile + 2 * TILE_ROWS, reader->codebook, sizeof reader->codebook);
     for (int r = 0; r < TILE_ROWS; r++) {
       TileRow row;
-      if (r < rows) tile_row_read(&reader, file_rows + (size_t)r * row_bytes, &row);
+      if (r < rows) tile_row_read(reader, file_rows + (size_t)r * row_bytes, &row);
       finite &= pack_row(format, r < rows ? &row : &zeros, r, tile);
     }
     tile += tile_superblock_bytes(format);
@@ -268,11 +266,11 @@ static bool pack_numbers(TileKind kind, int columns, const uint8_t *file_rows, i
   return finite;
 }
 
-bool tile_pack(uint32_t tensor_type, int columns, const uint8_t *file_rows, int rows, uint8_t *tile) {
+bool tile_pack(const TileRowReader *reader, int columns, const uint8_t *file_rows, int rows, uint8_t *tile) {
   TileKind kind;
-  if (!tile_kind_of(tensor_type, &kind)) return false;
+  if (!tile_kind_of(reader->type, &kind)) return false;
   if (!tile_is_quantized(kind)) return pack_numbers(kind, columns, file_rows, rows, tile);
-  return pack_quantized(&tile_formats[kind], tensor_type, columns, file_rows, rows, tile);
+  return pack_quantized(&tile_formats[kind], reader, columns, file_rows, rows, tile);
 }
 
 void tile_unpack_row(TileKind kind, int columns, const uint8_t *tile, int row, float *values) {

@@ -6,6 +6,7 @@
 
 #include "kv_cache.h"
 #include "quant.h"
+#include "tile_rows.h"
 
 // Nine tiles: side by side eight or two times four, and one. Two panels of tokens and a single one.
 enum { TILES = 9, ROWS = TILES * TILE_ROWS, TOKENS = 2 * PANEL_TOKENS + 1, SINGLES = 3, POOL = 32 };
@@ -55,8 +56,8 @@ static int example_columns(TileKind kind) {
 // Superblocks of one row as a file has them, whose numbers are of a usual size.
 typedef struct {
   TileKind kind;
-  uint32_t type;
   int columns;
+  TileRowReader reader;
   size_t bytes;
   uint8_t *blocks; /* [POOL, bytes] */
   uint8_t *rows;   /* [TILE_ROWS, bytes] */
@@ -66,7 +67,8 @@ typedef struct {
 
 static bool pool_create(Pool *pool, TileKind kind, uint32_t type) {
   const QuantFormat *format = quant_format(type);
-  *pool = (Pool){.kind = kind, .type = type, .columns = tile_columns(kind)};
+  *pool = (Pool){.kind = kind, .columns = tile_columns(kind)};
+  tile_row_reader(type, &pool->reader);
   pool->bytes = (size_t)(pool->columns / format->block_elements * format->block_bytes);
   pool->blocks = malloc(POOL * pool->bytes);
   pool->rows = malloc(TILE_ROWS * pool->bytes);
@@ -83,7 +85,7 @@ static void pool_free(Pool *pool) {
 }
 
 static bool is_usual(const Pool *pool, const uint8_t *block) {
-  tile_pack(pool->type, pool->columns, block, 1, pool->tile);
+  tile_pack(&pool->reader, pool->columns, block, 1, pool->tile);
   tile_unpack_row(pool->kind, pool->columns, pool->tile, 0, pool->values);
   const float largest = quantize_largest(pool->values, pool->columns);
   return largest >= 0x1p-10f && largest <= 0x1p10f;
@@ -121,7 +123,7 @@ static void fill_tiles(const Pool *pool, int index, int count, KindExample *exam
       if ((s + t) % count != index) continue;
       for (size_t row = 0; row < TILE_ROWS; row++)
         memcpy(pool->rows + row * pool->bytes, pool->blocks + next_random(state) % POOL * pool->bytes, pool->bytes);
-      tile_pack(pool->type, pool->columns, pool->rows, TILE_ROWS,
+      tile_pack(&pool->reader, pool->columns, pool->rows, TILE_ROWS,
                 example->tiles + (size_t)(t * superblocks + s) * superblock);
     }
 }

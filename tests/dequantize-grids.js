@@ -14,16 +14,28 @@ import { fromHalf } from './weight-formats.js';
 
 const source = readFileSync(new URL('../src/superblock_grids.h', import.meta.url), 'utf8');
 
-function readGrid(name) {
-  const table = source.match(new RegExp(`${name}\\[(\\d+)\\] = \\{([^}]*)\\}`));
-  const numbers = table?.[2].match(/\d+/g)?.map(Number) ?? [];
-  if (numbers.length === 0 || numbers.length !== Number(table[1])) throw new Error(`src/ has no grid ${name}.`);
+// The numbers whose bits are set, of all that the digits make.
+function readGrid(name, size, { digitBits, even }) {
+  const table = source.match(new RegExp(`${name}_grid\\[\\d+\\] = \\{.*\\n([^}]*)\\}`));
+  const bytes = table?.[1].match(/\d+/g)?.map(Number) ?? [];
+  const possible = Array.from({ length: 2 ** (digitBits === 2 ? 16 : 12) }, (_, number) => number).filter((number) => {
+    const digits = number.toString(2 ** digitBits);
+    const sum = [...digits].reduce((total, digit) => total + Number(digit), 0);
+    return !(digitBits === 2 && digits.includes('3')) && !(even && sum % 2 !== 0);
+  });
+  const numbers = possible.filter((_, place) => (bytes[place >> 3] >> (place & 7)) & 1);
+  if (numbers.length !== size) throw new Error(`src/ has ${numbers.length} numbers of the grid ${name}, not ${size}.`);
   return numbers;
 }
 
-const GRIDS = Object.fromEntries(
-  ['iq1', 'iq2_xxs', 'iq2_xs', 'iq2_s', 'iq3_xxs', 'iq3_s'].map((name) => [name, readGrid(`${name}_grid`)]),
-);
+const GRIDS = {
+  iq1: readGrid('iq1', 2048, { digitBits: 2, even: false }),
+  iq2_xxs: readGrid('iq2_xxs', 256, { digitBits: 2, even: true }),
+  iq2_xs: readGrid('iq2_xs', 512, { digitBits: 2, even: true }),
+  iq2_s: readGrid('iq2_s', 1024, { digitBits: 2, even: true }),
+  iq3_xxs: readGrid('iq3_xxs', 256, { digitBits: 3, even: true }),
+  iq3_s: readGrid('iq3_s', 512, { digitBits: 3, even: false }),
+};
 
 const IQ2_LEVELS = [8, 25, 43];
 const IQ3_XXS_LEVELS = [4, 12, 20, 28, 36, 44, 52, 62];

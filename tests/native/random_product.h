@@ -7,6 +7,7 @@
 
 #include "kernels.h"
 #include "quant.h"
+#include "tile_rows.h"
 #include "weight_types.h"
 
 enum { GUARD = 64 };  // floats behind an output, which nobody may touch
@@ -49,9 +50,11 @@ static inline uint8_t *tile_up(uint32_t type, int columns, int rows, const uint8
   const size_t bytes = tile_bytes(kind, columns), row_bytes = file_row_bytes(type, columns);
   const int tiles = (rows + TILE_ROWS - 1) / TILE_ROWS;
   uint8_t *packed = allocate(bytes * (size_t)tiles);
+  TileRowReader reader;
+  tile_row_reader(type, &reader);
   for (int i = 0; i < tiles; i++) {
     const int left = rows - i * TILE_ROWS;
-    tile_pack(type, columns, file + (size_t)i * TILE_ROWS * row_bytes, left < TILE_ROWS ? left : TILE_ROWS,
+    tile_pack(&reader, columns, file + (size_t)i * TILE_ROWS * row_bytes, left < TILE_ROWS ? left : TILE_ROWS,
               packed + (size_t)i * bytes);
   }
   return packed;

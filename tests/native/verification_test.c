@@ -7,6 +7,7 @@
 
 #include "check.h"
 #include "quant.h"
+#include "tile_rows.h"
 
 // A kernel that is added to the struct has to be verified and to get its line below.
 typedef struct {
@@ -105,7 +106,9 @@ TEST(finds_a_wrong_value_of_every_codebook) {
     const uint8_t block[MOST_BYTES] = {0};
     uint8_t *tile = malloc(tile_bytes(TILE_GRID, TILE_SUPERBLOCK));
     if (tile == NULL || !CHECK(quant_format(type)->block_bytes <= MOST_BYTES)) abort();
-    tile_pack(type, TILE_SUPERBLOCK, block, 1, tile);
+    TileRowReader reader;
+    tile_row_reader(type, &reader);
+    tile_pack(&reader, TILE_SUPERBLOCK, block, 1, tile);
     memcpy(wrong_book, tile + 2 * TILE_ROWS, sizeof wrong_book);
     free(tile);
     types++;
