@@ -4,6 +4,7 @@ import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join, relative, sep } from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import { gzipSync } from 'node:zlib';
 import { SITE } from '../js/bundle.js';
 import { filesBelow, ROOT } from '../wasm/shell.js';
 import { readAddress } from '../web/model-address.js';
@@ -63,6 +64,15 @@ describe('the site', () => {
     const bytes = files.filter((path) => !path.endsWith('.gguf')).reduce((sum, path) => sum + read(path).length, 0);
     assert.ok(bytes < 1_120_000, `${bytes} bytes`);
   });
+
+  for (const name of ['nibble-relaxed.wasm', 'nibble-simd128.wasm']) {
+    test(`${name} weighs less than 230 kB, and less than 90 kB as a server sends it`, () => {
+      const wasm = read(`nibble/${name}`);
+      const sent = gzipSync(wasm, { level: 9 }).length;
+      assert.ok(wasm.length < 230_000, `${wasm.length} bytes, 230,000 are too many`);
+      assert.ok(sent < 90_000, `${sent} bytes compressed, 90,000 are too many`);
+    });
+  }
 });
 
 test('the manifest names icons of the sizes that it says', () => {
