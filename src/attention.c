@@ -226,7 +226,7 @@ static void attend_block(const Queries *queries, const Scratch *scratch) {
 static void attend_many(Run *run, int layer, int from, int thread, const Scratch *scratch) {
   const Shape *shape = &run->model->shape;
   const int blocks = (run->count - from + BLOCK_TOKENS - 1) / BLOCK_TOKENS;
-  for (int unit; (unit = threads_claim(run->threads, blocks * shape->kv_heads)) >= 0;) {
+  for (int unit; (unit = threads_claim(run->threads, thread, blocks * shape->kv_heads)) >= 0;) {
     const int first = from + unit / shape->kv_heads * BLOCK_TOKENS, left = run->count - first;
     const Queries queries = {run,
                              layer,
@@ -245,7 +245,7 @@ static void attend_one(Run *run, int layer, int token, int thread, const Scratch
   const int group = shape->heads / shape->kv_heads, size = shape->head_size, position = run->position + token;
   const int first = visible_from(run, layer, position) / SPLIT_TOKENS, splits = run_splits(position + 1) - first;
   float *mixed = run->mixed + (size_t)token * (size_t)run->query_stride;
-  for (int unit; (unit = threads_claim(run->threads, splits * shape->kv_heads)) >= 0;) {
+  for (int unit; (unit = threads_claim(run->threads, thread, splits * shape->kv_heads)) >= 0;) {
     const int split = unit / shape->kv_heads, kv_head = unit % shape->kv_heads;
     const Queries queries = {run, layer, kv_head, group, token, 1};
     const AttentionState state = state_rows(&run->partial, split * shape->heads + kv_head * group, size);
@@ -253,7 +253,7 @@ static void attend_one(Run *run, int layer, int token, int thread, const Scratch
     attend_split(&queries, first + split, scratch, &state);
   }
   run_finish_step(run, thread, PROFILE_ATTENTION);
-  for (int head; (head = threads_claim(run->threads, shape->heads)) >= 0;) {
+  for (int head; (head = threads_claim(run->threads, thread, shape->heads)) >= 0;) {
     const AttentionState total = state_rows(&scratch->merged, 0, size);
     state_reset(&total, 1, size);
     for (int split = 0; split < splits; split++) {

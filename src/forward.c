@@ -18,10 +18,10 @@
 
 #include "attention.h"
 
-// Tiles of a matrix that are claimed at once: enough to stream, few enough to share out evenly, and whole blocks of the
-// next product's input. One token's product streams longer, as nothing of it is used twice: as many bytes as 32 tiles
-// of Q4_0 have, but at most 128 tiles.
-enum { CHUNK_TILES = 8, LONG_CHUNK_TILES = 32, MOST_CHUNK_TILES = 128, LEAST_CHUNKS_A_THREAD = 4 };
+// Tiles of a matrix that are claimed at once: few enough to share out evenly, whole blocks of the next product's input,
+// and what kernels take at once. One token's product takes as many as some bytes hold, so that claims cost next to
+// nothing, and with one-bit weights more of them, as it makes tables for each claim.
+enum { CHUNK_TILES = 8, MOST_CHUNK_TILES = 128, CHUNK_BYTES = 320 << 10, LEAST_CHUNKS_A_THREAD = 4 };
 
 // One product of a step: y = input @ W^T, or y += ....
 typedef struct {
@@ -55,38 +55,48 @@ typedef struct {
   int stride, count, columns;
 } Input;
 
-// Normalises the rows into run->normed (where there is a norm), and packs them where a product wants that; a piece of
-// work is a panel.
+// Normalises rows `first` to `first + tokens` into `target` (where there is a norm), and packs them (where there is
+// `packed`).
+static void prepare_rows(const Run *run, const Input *input, const float *norm, int first, int tokens, float *target,
+                         uint8_t *packed) {
+  const size_t stride = (size_t)input->stride;
+  float *rows = input->rows + (size_t)first * stride;
+  for (int t = 0; norm != NULL && t < tokens; t++)
+    run->kernels->rms_norm(rows + (size_t)t * stride, norm, input->columns, run->model->shape.norm_epsilon,
+                           target + (size_t)t * stride);
+  if (packed != NULL) run->kernels->pack(norm != NULL ? target : rows, stride, tokens, input->columns, packed);
+}
+
+// The rows as products take them: normalised (where there is a norm), and packed where a product wants that. Of several
+// a piece of work is a panel. One row each thread prepares for itself: the others would wait for it as long.
 static Activations prepare(Run *run, int thread, const Input *input, const float *norm, const Product *products,
                            int count) {
-  const bool packing = needs_packing(run, products, count);
+  const bool packing = needs_packing(run, products, count), own = input->count == 1;
   const size_t stride = (size_t)input->stride;
-  float *target = norm != NULL ? run->normed : input->rows;
-  for (int panel; (panel = threads_claim(run->threads, panel_count(input->count))) >= 0;) {
-    const int first = panel_first(input->count, panel), tokens = panel_tokens(input->count, panel);
-    float *rows = target + (size_t)first * stride;
-    for (int t = 0; norm != NULL && t < tokens; t++)
-      run->kernels->rms_norm(input->rows + (size_t)(first + t) * stride, norm, input->columns,
-                             run->model->shape.norm_epsilon, rows + (size_t)t * stride);
-    if (packing)
-      run->kernels->pack(rows, stride, tokens, input->columns,
-                         run->packed + (size_t)first * packed_bytes(input->columns));
+  float *normed = own ? run->own_row + (size_t)thread * (size_t)run->width_stride : run->normed;
+  uint8_t *packed = own ? run->own_packed + (size_t)thread * run->own_packed_bytes : run->packed;
+  if (own) {
+    prepare_rows(run, input, norm, 0, 1, normed, packing ? packed : NULL);
+    run_book_step(run, thread, PROFILE_NORM_AND_PACK);
+  } else {
+    for (int panel; (panel = threads_claim(run->threads, thread, panel_count(input->count))) >= 0;) {
+      const int first = panel_first(input->count, panel), tokens = panel_tokens(input->count, panel);
+      prepare_rows(run, input, norm, first, tokens, normed + (size_t)first * stride,
+                   packing ? packed + (size_t)first * packed_bytes(input->columns) : NULL);
+    }
+    run_finish_step(run, thread, PROFILE_NORM_AND_PACK);
   }
-  run_finish_step(run, thread, PROFILE_NORM_AND_PACK);
-  return (Activations){target, stride, packing ? run->packed : NULL, input->count, input->columns};
+  return (Activations){norm != NULL ? normed : input->rows, stride, packing ? packed : NULL, input->count,
+                       input->columns};
 }
 
 static int chunk_tiles(const Run *run, const Matrix *matrix, int tokens) {
+  const size_t bytes = tile_bytes(matrix->kind, matrix->columns);
+  const bool tables = matrix->kind == TILE_Q1_0;
   int tiles = CHUNK_TILES;
-  if (tokens == 1) {
-    const size_t bytes = tile_bytes(matrix->kind, TILE_SUPERBLOCK);
-    const size_t most = LONG_CHUNK_TILES * tile_bytes(TILE_Q4_0, TILE_SUPERBLOCK);
-    tiles = LONG_CHUNK_TILES;
-    while (tiles < MOST_CHUNK_TILES && 2 * (size_t)tiles * bytes <= most)
-      tiles *= 2;
-  }
-  while (tiles > CHUNK_TILES && tile_count(matrix) < tiles * LEAST_CHUNKS_A_THREAD * threads_count(run->threads))
-    tiles /= 2;
+  while (tokens == 1 && tiles < MOST_CHUNK_TILES && (tables || 2 * (size_t)tiles * bytes <= CHUNK_BYTES) &&
+         tile_count(matrix) >= 2 * tiles * LEAST_CHUNKS_A_THREAD * threads_active(run->threads))
+    tiles *= 2;
   return tiles;
 }
 
@@ -112,7 +122,7 @@ static void multiply(Run *run, int thread, ProfileOperation operation, const Act
   int chunks = 0;
   for (int i = 0; i < count; i++)
     chunks += chunk_count(run, products[i].matrix, input->tokens);
-  for (int chunk; (chunk = threads_claim(run->threads, chunks)) >= 0;) {
+  for (int chunk; (chunk = threads_claim(run->threads, thread, chunks)) >= 0;) {
     const Product *product = products;
     while (chunk >= chunk_count(run, product->matrix, input->tokens))
       chunk -= chunk_count(run, product++->matrix, input->tokens);
@@ -133,7 +143,7 @@ static void find_angles(Run *run, int t) {
 
 // Makes something for each token of the batch.
 static void each_token(Run *run, int thread, void make(Run *run, int t)) {
-  for (int t; (t = threads_claim(run->threads, run->count)) >= 0;)
+  for (int t; (t = threads_claim(run->threads, thread, run->count)) >= 0;)
     make(run, t);
   run_finish_step(run, thread, PROFILE_EMBEDDING);
 }
@@ -148,7 +158,7 @@ static void rotate_and_store(Run *run, int layer, int thread) {
   const Shape *shape = &run->model->shape;
   const int group = shape->heads / shape->kv_heads, size = shape->head_size, pairs = run->rope.pairs;
   const float scale = page_scale(run->kv->shape->type) / sqrtf((float)size);
-  for (int unit; (unit = threads_claim(run->threads, run->count * shape->kv_heads)) >= 0;) {
+  for (int unit; (unit = threads_claim(run->threads, thread, run->count * shape->kv_heads)) >= 0;) {
     const int t = unit / shape->kv_heads, kv_head = unit % shape->kv_heads;
     const float *cosine = run->cosine + t * pairs, *sine = run->sine + t * pairs;
     float *query = run->query + (size_t)t * (size_t)run->query_stride + (size_t)(kv_head * group) * (size_t)size;
@@ -190,23 +200,36 @@ static void attention(Run *run, const Block *block, int layer, int from, int thr
   multiply(run, thread, PROFILE_ATTENTION_OUTPUT, &attended, &output, 1);
 }
 
-// Multiplies gate and up in a chunk of rows (a block of the next product's input), and packs it while it is in the
-// cache. The rows are the same of both, whose chunks would differ where their kinds do: gate's count.
-static void hidden_chunk(const Run *run, const Block *block, const Activations *input, int chunk, uint8_t *packed) {
-  const int stride = run->forward_stride, count = input->tokens;
-  const int tiles = chunk_tiles(run, &block->gate, count), most = tiles * TILE_ROWS, first = chunk * most;
-  const int rows = stride - first < most ? stride - first : most;
-  multiply_tiles(run, &(Product){&block->gate, run->gate, stride, false}, input, chunk * tiles, tiles);
-  multiply_tiles(run, &(Product){&block->up, run->up, stride, false}, input, chunk * tiles, tiles);
+// Gate times up in rows `first` to `first + rows`, blocks of the next product's input, and packs it.
+static void activate(const Run *run, const Block *block, int count, int first, int rows, uint8_t *packed) {
+  const size_t stride = (size_t)run->forward_stride;
   float *gate = run->gate + first, *up = run->up + first;
   for (int t = 0; t < count; t++)
-    run->kernels->swiglu(gate + (size_t)t * (size_t)stride, up + (size_t)t * (size_t)stride, rows);
+    run->kernels->swiglu(gate + (size_t)t * stride, up + (size_t)t * stride, rows);
   for (int panel = 0; packed != NULL && panel < panel_count(count); panel++) {
     const int token = panel_first(count, panel), tokens = panel_tokens(count, panel);
     run->kernels->pack(
-        gate + (size_t)token * (size_t)stride, (size_t)stride, tokens, rows,
+        gate + (size_t)token * stride, stride, tokens, rows,
         packed + (size_t)token * packed_bytes(block->down.columns) + (size_t)tokens * packed_bytes(first));
   }
+}
+
+// Rows of gate and up: what of them is activated at once.
+enum { HIDDEN_ROWS = CHUNK_TILES * TILE_ROWS };
+
+// A piece of several tokens' rows is activated while it is in the cache. One token's is so small that it matters more
+// to go through the weights in one run.
+static void hidden(Run *run, const Block *block, const Activations *input, const Product *products, uint8_t *packed,
+                   int thread) {
+  const int rows = run->forward_stride, count = input->tokens;
+  if (count == 1) multiply(run, thread, PROFILE_GATE_AND_UP, input, products, 2);
+  for (int piece; (piece = threads_claim(run->threads, thread, (rows + HIDDEN_ROWS - 1) / HIDDEN_ROWS)) >= 0;) {
+    const int first = piece * HIDDEN_ROWS, left = rows - first;
+    for (int i = 0; count > 1 && i < 2; i++)
+      multiply_tiles(run, &products[i], input, piece * CHUNK_TILES, CHUNK_TILES);
+    activate(run, block, count, first, left < HIDDEN_ROWS ? left : HIDDEN_ROWS, packed);
+  }
+  run_finish_step(run, thread, PROFILE_GATE_AND_UP);
 }
 
 static void feed_forward(Run *run, const Block *block, int from, int thread) {
@@ -217,11 +240,9 @@ static void feed_forward(Run *run, const Block *block, int from, int thread) {
   const Product down = {&block->down, x.rows, run->width_stride, true};
   uint8_t *packed = needs_packing(run, &down, 1) ? run->packed_hidden : NULL;
   const Activations normed = prepare(run, thread, &x, block->feed_forward_norm, products, 2);
-  for (int chunk; (chunk = threads_claim(run->threads, chunk_count(run, &block->gate, x.count))) >= 0;)
-    hidden_chunk(run, block, &normed, chunk, packed);
-  run_finish_step(run, thread, PROFILE_GATE_AND_UP);
-  const Activations hidden = {run->gate, (size_t)run->forward_stride, packed, x.count, block->down.columns};
-  multiply(run, thread, PROFILE_DOWN, &hidden, &down, 1);
+  hidden(run, block, &normed, products, packed, thread);
+  const Activations activated = {run->gate, (size_t)run->forward_stride, packed, x.count, block->down.columns};
+  multiply(run, thread, PROFILE_DOWN, &activated, &down, 1);
 }
 
 static const Block *layer_block(const Run *run, int layer) {

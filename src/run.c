@@ -11,6 +11,10 @@ int run_round_up(int n, int multiple) { return (n + multiple - 1) / multiple * m
 
 int run_splits(int tokens) { return (tokens + SPLIT_TOKENS - 1) / SPLIT_TOKENS; }
 
+static size_t packed_bytes(int columns) {
+  return (size_t)(run_round_up(columns, TILE_BLOCK) / TILE_BLOCK) * PACKED_BLOCK_BYTES;
+}
+
 // One list of buffers serves measuring, allocating and freeing: visit(context, &pointer, bytes).
 typedef bool VisitBuffer(void *context, void **buffer, uint64_t bytes);
 
@@ -18,9 +22,7 @@ static bool visit_buffers(Run *run, int threads, VisitBuffer *visit, void *conte
   const Shape *shape = &run->model->shape;
   const uint64_t batch = (uint64_t)run->batch_size, f = sizeof(float);
   const uint64_t partials = (uint64_t)run_splits(run->context_size) * (uint64_t)shape->heads;
-  const int widest = run->width_stride > run->query_stride ? run->width_stride : run->query_stride;
-  const uint64_t packed = (uint64_t)(run_round_up(widest, TILE_BLOCK) / TILE_BLOCK) * PACKED_BLOCK_BYTES;
-  const uint64_t hidden = (uint64_t)(run_round_up(run->forward_stride, TILE_BLOCK) / TILE_BLOCK) * PACKED_BLOCK_BYTES;
+  const uint64_t packed = run->own_packed_bytes, hidden = packed_bytes(run->forward_stride);
   const struct {
     void **buffer;
     uint64_t bytes;
@@ -35,6 +37,8 @@ static bool visit_buffers(Run *run, int threads, VisitBuffer *visit, void *conte
       {(void **)&run->up, batch * (uint64_t)run->forward_stride * f},
       {(void **)&run->packed, batch * packed},
       {(void **)&run->packed_hidden, batch * hidden},
+      {(void **)&run->own_row, (uint64_t)threads * (uint64_t)run->width_stride * f},
+      {(void **)&run->own_packed, (uint64_t)threads * packed},
       {(void **)&run->cosine, batch * (uint64_t)(shape->rope.dimensions / 2) * f},
       {(void **)&run->sine, batch * (uint64_t)(shape->rope.dimensions / 2) * f},
       {(void **)&run->partial.max, partials * f},
@@ -80,6 +84,8 @@ static void measure(Run *run, const Model *model, RunSizes sizes) {
                .key_stride = run_round_up(shape->kv_heads * shape->head_size, TILE_ROWS),
                .forward_stride = run_round_up(shape->feed_forward, TILE_ROWS),
                .logits_stride = run_round_up(shape->vocabulary, TILE_ROWS)};
+  const int widest = run->width_stride > run->query_stride ? run->width_stride : run->query_stride;
+  run->own_packed_bytes = packed_bytes(widest);
   run->scratch_bytes = (attention_scratch_bytes(shape) + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
 }
 
@@ -119,12 +125,12 @@ uint64_t run_bytes(const Model *model, int threads, RunSizes sizes) {
 
 void *run_scratch(const Run *run, int thread) { return run->scratch + (size_t)thread * run->scratch_bytes; }
 
+void run_book_step(Run *run, int thread, ProfileOperation operation) {
+  if (run->profile != NULL) profile_book(&run->profile[thread], operation);
+}
+
 void run_finish_step(Run *run, int thread, ProfileOperation operation) {
-  if (run->profile == NULL) {
-    threads_barrier(run->threads);
-    return;
-  }
-  profile_book(&run->profile[thread], operation);
+  run_book_step(run, thread, operation);
   threads_barrier(run->threads);
-  profile_book(&run->profile[thread], PROFILE_WAIT);
+  run_book_step(run, thread, PROFILE_WAIT);
 }

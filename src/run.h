@@ -47,9 +47,12 @@ typedef struct {
   float *gate, *up;        /* [batch, feed_forward] */
   uint8_t *packed;         // the input of the product under way, as kernels.h packs it
   uint8_t *packed_hidden;  // the same of gate, while packed is still read
-  float *cosine, *sine;    /* [batch, rope.pairs] */
-  AttentionState partial;  /* [splits, heads]: one token's splits, computed side by side */
-  uint8_t *scratch;        // scratch_bytes for each thread
+  float *own_row;          /* [threads, width] one token's input, which each thread prepares for itself */
+  uint8_t *own_packed;     // the same packed, own_packed_bytes for each thread
+  size_t own_packed_bytes;
+  float *cosine, *sine;   /* [batch, rope.pairs] */
+  AttentionState partial; /* [splits, heads]: one token's splits, computed side by side */
+  uint8_t *scratch;       // scratch_bytes for each thread
   size_t scratch_bytes;
   uint64_t bytes;          // of all buffers
   ProfileThread *profile;  // one for each thread; NULL while it is off
@@ -75,6 +78,9 @@ uint64_t run_bytes(const Model *model, int threads, RunSizes sizes);
 
 // Ends a step of the pass: all threads meet, and what this one did goes on the books.
 void run_finish_step(Run *run, int thread, ProfileOperation operation);
+
+// The same of a step behind which nobody has to wait.
+void run_book_step(Run *run, int thread, ProfileOperation operation);
 
 // This thread's scratch memory.
 void *run_scratch(const Run *run, int thread);

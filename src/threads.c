@@ -25,6 +25,11 @@ enum { CROWDED_SPINS = SPINS / 100, CROWDED_WAITS = 1000, LATE_WAITS = 4 };
 // What begins a run, in one word that is seen as a whole: the number of the run, and how many threads take part.
 enum { START_THREADS = 1 << 16 };
 
+// How many pieces of one thread's part are claimed. Apart, so that claiming disturbs nobody.
+typedef struct {
+  _Alignas(64) atomic_int claimed;
+} Part;
+
 struct Threads {
   int count, started;
   int active;   // threads that take part in the runs to come
@@ -32,9 +37,9 @@ struct Threads {
   pthread_t *handles;
   ThreadTask *task;  // NULL: leave
   void *context;
+  Part *parts;  // one for each thread
 
-  // Apart, so that claiming does not disturb those who watch the generation.
-  _Alignas(64) atomic_int next;
+  // Apart from what is watched.
   _Alignas(64) atomic_int arrived;
   _Alignas(64) atomic_uint generation;
   _Alignas(64) _Atomic uint64_t start;
@@ -127,11 +132,16 @@ static uint64_t await_part(Threads *threads, int thread) {
   return start;
 }
 
+static void refill(Threads *threads, int active) {
+  for (int i = 0; i < active; i++)
+    atomic_store_explicit(&threads->parts[i].claimed, 0, memory_order_relaxed);
+}
+
 // Whether this thread is the last of those that take part; it then opens the next step.
 static bool arrive(Threads *threads) {
   const int active = threads->active;  // read here: once all have arrived, the caller may set it anew
   if (atomic_fetch_add(&threads->arrived, 1) + 1 < active) return false;
-  atomic_store(&threads->next, 0);
+  refill(threads, active);
   atomic_store(&threads->arrived, 0);
   atomic_fetch_add(&threads->generation, 1);
   post(threads);
@@ -140,16 +150,25 @@ static bool arrive(Threads *threads) {
 
 void threads_barrier(Threads *threads) {
   if (threads->active == 1) {
-    atomic_store_explicit(&threads->next, 0, memory_order_relaxed);
+    refill(threads, 1);
     return;
   }
   const unsigned seen = atomic_load(&threads->generation);
   if (!arrive(threads)) await_generation(threads, seen);
 }
 
-int threads_claim(Threads *threads, int count) {
-  const int index = atomic_fetch_add_explicit(&threads->next, 1, memory_order_relaxed);
-  return index < count ? index : -1;
+int threads_claim(Threads *threads, int thread, int count) {
+  const int active = threads->active;
+  for (int i = 0; i < active; i++) {
+    const int owner = thread + i < active ? thread + i : thread + i - active;
+    const int first = (int)((int64_t)count * owner / active), end = (int)((int64_t)count * (owner + 1) / active);
+    atomic_int *const claimed = &threads->parts[owner].claimed;
+    // A look first: what is used up is not written any more.
+    if (atomic_load_explicit(claimed, memory_order_relaxed) >= end - first) continue;
+    const int index = atomic_fetch_add_explicit(claimed, 1, memory_order_relaxed);
+    if (index < end - first) return first + index;
+  }
+  return -1;
 }
 
 // A worker's life. Behind a task it need not wait for the others: the next start comes after all have arrived.
@@ -197,13 +216,16 @@ static bool start_worker(Threads *threads, int index) {
 Threads *threads_create(int count, NibbleError *error) {
   Threads *threads = aligned_alloc(64, (sizeof(Threads) + 63) / 64 * 64);
   pthread_t *handles = calloc((size_t)count, sizeof *handles);
-  if (threads == NULL || handles == NULL) {
+  Part *parts = aligned_alloc(64, (size_t)count * sizeof *parts);
+  if (threads == NULL || handles == NULL || parts == NULL) {
     free(threads);
     free(handles);
+    free(parts);
     nibble_fail(error, NIBBLE_OUT_OF_MEMORY, "No memory is left for %d threads. Ask for fewer.", count);
     return NULL;
   }
-  *threads = (Threads){.count = count, .started = 1, .active = count, .handles = handles};
+  *threads = (Threads){.count = count, .started = 1, .active = count, .handles = handles, .parts = parts};
+  refill(threads, count);
   pthread_mutex_init(&threads->mutex, NULL);
   pthread_cond_init(&threads->changed, NULL);
   pthread_cond_init(&threads->resumed, NULL);
@@ -227,6 +249,7 @@ void threads_free(Threads *threads) {
   pthread_mutex_destroy(&threads->mutex);
   pthread_cond_destroy(&threads->changed);
   pthread_cond_destroy(&threads->resumed);
+  free(threads->parts);
   free(threads->handles);
   free(threads);
 }

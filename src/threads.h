@@ -26,8 +26,9 @@ void threads_run(Threads *threads, ThreadTask *task, void *context);
 // Inside a task: waits until every active thread is here. All writes before it are seen after it.
 void threads_barrier(Threads *threads);
 
-// Inside a task: claims the next of `count` pieces of work, -1 when none are left. The counter is back at 0 behind each
-// barrier, so between two barriers all threads share out one list; fast cores take more of it.
-int threads_claim(Threads *threads, int count);
+// Inside a task: claims the next of `count` pieces of work for `thread`, -1 when none are left. Each thread has a part
+// of the list that it goes through from front to back, so that it reads memory in one long run; one that has finished
+// its part takes pieces of the others', so fast cores do more. The lists are full again behind each barrier.
+int threads_claim(Threads *threads, int thread, int count);
 
 #endif

@@ -9,6 +9,9 @@ const float kernel_true_scale[4] = FOUR(1 / F16_UNBIAS);
 const float kernel_sum_scale[4] = FOUR(-0.125f / F16_UNBIAS);
 const uint32_t kernel_low_halves[4] = FOUR(0xffff);
 const uint32_t kernel_half_mask[4] = FOUR(0x8fffe000);
+const uint32_t kernel_sign_bit[4] = FOUR(0x80000000);
+const uint32_t kernel_half_rebias[4] = FOUR(112 << 23);
+const float kernel_least_half[4] = FOUR(0x1p-14f);
 
 const Kernels *const kernel_sets[] = {
 #ifdef NIBBLE_RELAXED_SIMD

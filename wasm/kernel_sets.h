@@ -22,5 +22,8 @@ extern const float kernel_true_scale[4];  // 1 / F16_UNBIAS: what takes from an 
 extern const float kernel_sum_scale[4];   // the same times -1/8, for the activations' sums
 extern const uint32_t kernel_low_halves[4];  // the lower half of each of four numbers
 extern const uint32_t kernel_half_mask[4];   // the sign and the magnitude of an F16 number that was shifted into place
+extern const uint32_t kernel_sign_bit[4];
+extern const uint32_t kernel_half_rebias[4];  // what takes a normal F16 number's exponent to a float's
+extern const float kernel_least_half[4];      // the least normal F16 number, 2^-14
 
 #endif

@@ -62,10 +62,11 @@ INLINE void lookup_block(const uint8_t *first, const uint8_t *second, const uint
   dots[1] = wasm_i16x8_add(wasm_i16x8_shl(wasm_i16x8_add(odd, wasm_i16x8_shl(top_odd, 7)), 1), constant);
 }
 
-// The scales of a tile's even rows, or of its odd ones.
-INLINE v128_t lookup_scales(const TileFormat *format, const uint8_t *superblock, const bool odd) {
+// rows += a superblock's sums, of even rows and of odd ones, times the tile's scales.
+INLINE void add_lookup_rows(const TileFormat *format, const uint8_t *superblock, const v128_t sums[2], v128_t *rows) {
   const v128_t low = header_scales(format, superblock, 0), high = header_scales(format, superblock, 1);
-  return odd ? wasm_i32x4_shuffle(low, high, 1, 3, 5, 7) : wasm_i32x4_shuffle(low, high, 0, 2, 4, 6);
+  rows[0] = add_product(rows[0], sums[0], wasm_i32x4_shuffle(low, high, 0, 2, 4, 6));
+  rows[1] = add_product(rows[1], sums[1], wasm_i32x4_shuffle(low, high, 1, 3, 5, 7));
 }
 
 // What memory is asked for ahead of its use, since wasm has no prefetch and two tiles side by side leave the
@@ -102,10 +103,8 @@ INLINE void lookup_tiles(const TileFormat *format, const uint8_t *first, const u
       one += tile_block_bytes(format);
       two += tile_block_bytes(format);
     }
-    for (int odd = 0; odd < 2; odd++) {
-      first_rows[odd] = add_product(first_rows[odd], sums[odd], lookup_scales(format, first, odd));
-      second_rows[odd] = add_product(second_rows[odd], sums[2 + odd], lookup_scales(format, second, odd));
-    }
+    add_lookup_rows(format, first, sums, first_rows);
+    add_lookup_rows(format, second, sums + 2, second_rows);
     first += tile_superblock_bytes(format);
     second += tile_superblock_bytes(format);
   }

@@ -34,7 +34,8 @@ INLINE void unpack_block(const TileFormat *format, const uint8_t *block, Operand
   }
 }
 
-INLINE void unpack_header(const TileFormat *format, const uint8_t *superblock, TileStretch *out, int at) {
+// Not worth a form for each kind.
+static NOINLINE void unpack_header(const TileFormat *format, const uint8_t *superblock, TileStretch *out, int at) {
   for (int g = 0; g < GROUPS; g++) {
     wasm_v128_store(out->headers[at][0] + 4 * g, header_scales(format, superblock, g));
     if (format->minima != MINIMA_NONE) wasm_v128_store(out->headers[at][1] + 4 * g, header_minima(superblock, g));

@@ -13,6 +13,7 @@
 #include "pack_check.h"
 #include "quant.h"
 #include "random_product.h"
+#include "scale_check.h"
 #include "tile_end_check.h"
 
 static const struct {
@@ -80,7 +81,7 @@ TEST(matmulHoldsExtremes) {
       const size_t bytes = file_row_bytes(p.type, p.columns) * 8;
       memset(p.file, fills[fill], bytes);
       for (size_t i = 0; i < bytes; i += (size_t)format->block_bytes)
-        set_scales(&weight_types[type], p.file + i, 0.7f, random_float(&state));
+        set_scales(&weight_types[type], p.file + i, LARGEST_WEIGHT, random_float(&state));
       free(p.tiles);
       p.tiles = tile_up(p.type, p.columns, 8, p.file);
       for (size_t i = 0; i < 5 * p.stride; i++)
@@ -459,6 +460,7 @@ int main(int argc, char **argv) {
 #endif
     RUN(check, matmulEqualsReference);
     RUN(check, streamsEqualReference);
+    RUN(check, everyScaleEqualsReference);
     RUN(check, rowKernelsEqualReference);
     RUN(check, pageKernelsEqualReference);
     RUN(check, pageKernelsEqualReferenceAtTheFloorOfFloats);

@@ -10,6 +10,9 @@
 #include "tile_rows.h"
 #include "weight_types.h"
 
+// Of a block, as real models have them: then the scales of K formats lie below the normal numbers of F16.
+#define LARGEST_WEIGHT 0.05f
+
 enum { GUARD = 64 };  // floats behind an output, which nobody may touch
 
 static inline uint32_t next_random(uint32_t *state) {
@@ -40,7 +43,7 @@ static inline uint8_t *random_rows(int index, int columns, int rows, uint32_t *s
   for (size_t i = 0; i < bytes; i++)
     file[i] = (uint8_t)next_random(state);
   for (size_t i = 0; i < bytes; i += block)
-    set_scales(&weight_types[index], file + i, 0.7f, random_float(state));
+    set_scales(&weight_types[index], file + i, LARGEST_WEIGHT, random_float(state));
   return file;
 }
 

@@ -91,12 +91,11 @@ typedef struct {
 } ClaimLog;
 
 static void claim_all(void *context, int thread) {
-  (void)thread;
   ClaimLog *log = context;
   for (int round = 0; round < log->rounds; round++) {
     // Lists of other lengths in between, as the forward pass has them; a list may also be shorter than the threads are.
     const int pieces = round % 3 == 2 ? 1 : PIECES;
-    for (int piece; (piece = threads_claim(log->threads, pieces)) >= 0;) {
+    for (int piece; (piece = threads_claim(log->threads, thread, pieces)) >= 0;) {
       if (piece >= pieces) atomic_fetch_add(&log->strays, 1);
       if (pieces == PIECES) atomic_fetch_add(&log->claimed[piece], 1);
     }
@@ -122,10 +121,40 @@ TEST(hands_out_each_piece_of_work_exactly_once) {
   }
 }
 
+typedef struct {
+  Threads *threads;
+  int count, first[MOST_THREADS], strays[MOST_THREADS];
+} PartLog;
+
+// All claim one piece; then each in turn claims all there are, alone.
+static void claim_parts(void *context, int thread) {
+  PartLog *log = context;
+  log->first[thread] = threads_claim(log->threads, thread, PIECES);
+  threads_barrier(log->threads);
+  for (int turn = 0; turn < log->count; turn++) {
+    for (int i = 0; turn == thread && i < PIECES; i++)
+      log->strays[thread] += threads_claim(log->threads, thread, PIECES) != (PIECES * thread / log->count + i) % PIECES;
+    threads_barrier(log->threads);
+  }
+}
+
+TEST(gives_each_thread_a_part_of_its_own_in_order_and_then_those_of_others) {
+  for (int count = 1; count <= MOST_THREADS; count++) {
+    Threads *threads = start(check, count);
+    if (threads == NULL) return;
+    PartLog log = {.threads = threads, .count = count};
+    threads_run(threads, claim_parts, &log);
+    for (int t = 0; t < count; t++) {
+      CHECK_INT(log.first[t], PIECES * t / count);
+      CHECK_INT(log.strays[t], 0);
+    }
+    threads_free(threads);
+  }
+}
+
 static void claim_without_barrier(void *context, int thread) {
-  (void)thread;
   ClaimLog *log = context;
-  for (int piece; (piece = threads_claim(log->threads, PIECES)) >= 0;)
+  for (int piece; (piece = threads_claim(log->threads, thread, PIECES)) >= 0;)
     atomic_fetch_add(&log->claimed[piece], 1);
 }
 
@@ -296,6 +325,7 @@ int main(void) {
   RUN(&check, shows_writes_before_a_barrier_to_all_behind_it);
   RUN(&check, holds_barriers_for_a_thread_so_slow_that_the_others_sleep);
   RUN(&check, hands_out_each_piece_of_work_exactly_once);
+  RUN(&check, gives_each_thread_a_part_of_its_own_in_order_and_then_those_of_others);
   RUN(&check, begins_every_run_with_a_full_list_of_work);
   RUN(&check, wakes_threads_that_sleep_between_runs);
   RUN(&check, sleeps_while_there_is_nothing_to_do);
