@@ -179,10 +179,10 @@ static NOINLINE void multiply_streams(TileKind kind, TokenStreams *token, const 
 #define DIRECT_KINDS(X) X(Q8_0) X(IQ4_NL) X(IQ4_XS)
 #define STRETCH_KINDS(X)
 // Products of relaxed-i32.
-#define SHARED_STREAMS(X) X(Q4_0) X(Q4_1) X(Q5_0) X(Q4_K) X(Q5_K) X(Q6_K)
+#define SHARED_STREAMS(X) X(Q4_0) X(Q4_1) X(Q5_0) X(Q4_K) X(Q5_K) X(Q6_K) X(Q2_0) X(TERNARY)
 #define SHARED_KINDS(X) \
   SHARED_STREAMS(X)     \
-  X(Q5_1) X(Q2_K) X(Q3_K) X(GRID) X(MXFP4) X(NVFP4) X(Q1_0) X(Q2_0) X(TERNARY)
+  X(Q5_1) X(Q2_K) X(Q3_K) X(GRID) X(MXFP4) X(NVFP4) X(Q1_0)
 #define DECLARE_MATMUL(kind) MatmulKernel matmul_##kind;
 #define DECLARE_STREAMS(kind) MatmulKernel streams_##kind;
 SHARED_KINDS(DECLARE_MATMUL)
@@ -190,8 +190,8 @@ SHARED_STREAMS(DECLARE_STREAMS)
 #else
 #define SHARED_STREAMS(X)
 #define FASTEST_KINDS(X) X(Q4_0) X(Q4_K)
-#define DIRECT_KINDS(X) X(Q4_1) X(Q5_0) X(Q8_0) X(Q5_K) X(Q6_K) X(IQ4_NL) X(IQ4_XS)
-#define STRETCH_KINDS(X) X(Q5_1) X(Q2_K) X(Q3_K) X(GRID) X(MXFP4) X(NVFP4) X(Q2_0) X(TERNARY)
+#define DIRECT_KINDS(X) X(Q4_1) X(Q5_0) X(Q8_0) X(Q5_K) X(Q6_K) X(IQ4_NL) X(IQ4_XS) X(Q2_0) X(TERNARY)
+#define STRETCH_KINDS(X) X(Q5_1) X(Q2_K) X(Q3_K) X(GRID) X(MXFP4) X(NVFP4)
 #endif
 
 #define TOKEN(kind)                                                                                          \
