@@ -20,8 +20,8 @@
 
 // Tiles of a matrix that are claimed at once: few enough to share out evenly, whole blocks of the next product's input,
 // and what kernels take at once. One token's product takes as many as some bytes hold, so that claims cost next to
-// nothing, and with one-bit weights more of them, as it makes tables for each claim.
-enum { CHUNK_TILES = 8, MOST_CHUNK_TILES = 128, CHUNK_BYTES = 320 << 10, LEAST_CHUNKS_A_THREAD = 4 };
+// nothing.
+enum { CHUNK_TILES = 8, MOST_CHUNK_TILES = 64, CHUNK_BYTES = 320 << 10, LEAST_CHUNKS_A_THREAD = 4 };
 
 // One product of a step: y = input @ W^T, or y += ....
 typedef struct {
@@ -55,6 +55,18 @@ typedef struct {
   int stride, count, columns;
 } Input;
 
+// One token's rows with this thread's tables of them, where a product looks them up.
+static Activations with_tables(const Run *run, int thread, Activations x, const Product *products, int count) {
+  bool looks_up = false;
+  for (int i = 0; i < count; i++)
+    looks_up |= products[i].matrix->kind == TILE_Q1_0;
+  if (!looks_up || x.tokens > 1 || run->kernels->tabulate == NULL) return x;
+  uint8_t *tables = run->own_tables + (size_t)thread * run->own_table_bytes;
+  run->kernels->tabulate(x.packed, x.columns, tables);
+  x.tables = tables;
+  return x;
+}
+
 // Normalises rows `first` to `first + tokens` into `target` (where there is a norm), and packs them (where there is
 // `packed`).
 static void prepare_rows(const Run *run, const Input *input, const float *norm, int first, int tokens, float *target,
@@ -75,26 +87,30 @@ static Activations prepare(Run *run, int thread, const Input *input, const float
   const size_t stride = (size_t)input->stride;
   float *normed = own ? run->own_row + (size_t)thread * (size_t)run->width_stride : run->normed;
   uint8_t *packed = own ? run->own_packed + (size_t)thread * run->own_packed_bytes : run->packed;
+  const Activations x = {.values = norm != NULL ? normed : input->rows,
+                         .stride = stride,
+                         .packed = packing ? packed : NULL,
+                         .tokens = input->count,
+                         .columns = input->columns};
   if (own) {
     prepare_rows(run, input, norm, 0, 1, normed, packing ? packed : NULL);
+    const Activations tabulated = with_tables(run, thread, x, products, count);
     run_book_step(run, thread, PROFILE_NORM_AND_PACK);
-  } else {
-    for (int panel; (panel = threads_claim(run->threads, thread, panel_count(input->count))) >= 0;) {
-      const int first = panel_first(input->count, panel), tokens = panel_tokens(input->count, panel);
-      prepare_rows(run, input, norm, first, tokens, normed + (size_t)first * stride,
-                   packing ? packed + (size_t)first * packed_bytes(input->columns) : NULL);
-    }
-    run_finish_step(run, thread, PROFILE_NORM_AND_PACK);
+    return tabulated;
   }
-  return (Activations){norm != NULL ? normed : input->rows, stride, packing ? packed : NULL, input->count,
-                       input->columns};
+  for (int panel; (panel = threads_claim(run->threads, thread, panel_count(input->count))) >= 0;) {
+    const int first = panel_first(input->count, panel), tokens = panel_tokens(input->count, panel);
+    prepare_rows(run, input, norm, first, tokens, normed + (size_t)first * stride,
+                 packing ? packed + (size_t)first * packed_bytes(input->columns) : NULL);
+  }
+  run_finish_step(run, thread, PROFILE_NORM_AND_PACK);
+  return x;
 }
 
 static int chunk_tiles(const Run *run, const Matrix *matrix, int tokens) {
   const size_t bytes = tile_bytes(matrix->kind, matrix->columns);
-  const bool tables = matrix->kind == TILE_Q1_0;
   int tiles = CHUNK_TILES;
-  while (tokens == 1 && tiles < MOST_CHUNK_TILES && (tables || 2 * (size_t)tiles * bytes <= CHUNK_BYTES) &&
+  while (tokens == 1 && tiles < MOST_CHUNK_TILES && 2 * (size_t)tiles * bytes <= CHUNK_BYTES &&
          tile_count(matrix) >= 2 * tiles * LEAST_CHUNKS_A_THREAD * threads_active(run->threads))
     tiles *= 2;
   return tiles;
@@ -241,7 +257,13 @@ static void feed_forward(Run *run, const Block *block, int from, int thread) {
   uint8_t *packed = needs_packing(run, &down, 1) ? run->packed_hidden : NULL;
   const Activations normed = prepare(run, thread, &x, block->feed_forward_norm, products, 2);
   hidden(run, block, &normed, products, packed, thread);
-  const Activations activated = {run->gate, (size_t)run->forward_stride, packed, x.count, block->down.columns};
+  const Activations activated = with_tables(run, thread,
+                                            (Activations){.values = run->gate,
+                                                          .stride = (size_t)run->forward_stride,
+                                                          .packed = packed,
+                                                          .tokens = x.count,
+                                                          .columns = block->down.columns},
+                                            &down, 1);
   multiply(run, thread, PROFILE_DOWN, &activated, &down, 1);
 }
 

@@ -58,7 +58,7 @@ static void workbench_free(Workbench *bench) {
 // Products of a weight and an activation a second in one turn, for one token or a panel, by one form of the product.
 static double measure(MatmulKernel *matmul, const Kernels *kernels, const Workbench *bench, int tokens) {
   if (matmul == NULL) return 0;
-  const Activations input = {bench->x, MEASURE_COLUMNS, bench->packed, tokens, MEASURE_COLUMNS};
+  const Activations input = {bench->x, MEASURE_COLUMNS, bench->packed, tokens, MEASURE_COLUMNS, NULL};
   kernels->pack(bench->x, MEASURE_COLUMNS, tokens, MEASURE_COLUMNS, bench->packed);
   const double begin = profile_clock();
   double seconds = 0, products = 0;

@@ -70,7 +70,12 @@ typedef struct {
   size_t stride;
   const uint8_t *packed;  // NULL where no quantised weight is multiplied
   int tokens, columns;
+  const uint8_t *tables;  // what tabulate() made of one token; NULL: nothing, which products with one-bit weights are
+                          // slower without
 } Activations;
+
+// Bytes of what tabulate() makes of a block of 32 columns.
+enum { TABLE_BLOCK_BYTES = 256 };
 
 // y = x @ W^T (or y += x @ W^T), for `tile_count` tiles of TILE_ROWS rows each: y[t * y_stride + r] for every row r of
 // the tiles, rows that only fill up the last tile included (their result is 0, or what was there).
@@ -101,6 +106,10 @@ typedef struct Kernels {
   // max|x| / 127, values rounded to nearest, ties to even. All values are 0 where no |x| is above QUANTIZE_LEAST, and
   // where one is infinite or NaN: then the scale is infinite, so that products become NaN, as those of floats do.
   void (*pack)(const float *x, size_t stride, int tokens, int columns, uint8_t *packed);
+
+  // Makes tables of one packed token's sums, which products with one-bit weights look up: of `columns` / 32 blocks,
+  // aligned to 16 bytes. NULL where a set looks nothing up.
+  void (*tabulate)(const uint8_t *packed, int columns, uint8_t *tables);
 
   // y[i] = x[i] * weight[i] / sqrt(mean(x^2) + epsilon); the sum of squares runs in 8 lanes (lane i % 8), added up as
   // ((0+4)+(2+6)) + ((1+5)+(3+7)). Any n.

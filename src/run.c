@@ -39,6 +39,7 @@ static bool visit_buffers(Run *run, int threads, VisitBuffer *visit, void *conte
       {(void **)&run->packed_hidden, batch * hidden},
       {(void **)&run->own_row, (uint64_t)threads * (uint64_t)run->width_stride * f},
       {(void **)&run->own_packed, (uint64_t)threads * packed},
+      {(void **)&run->own_tables, (uint64_t)threads * run->own_table_bytes},
       {(void **)&run->cosine, batch * (uint64_t)(shape->rope.dimensions / 2) * f},
       {(void **)&run->sine, batch * (uint64_t)(shape->rope.dimensions / 2) * f},
       {(void **)&run->partial.max, partials * f},
@@ -60,6 +61,7 @@ static bool add_bytes(void *context, void **buffer, uint64_t bytes) {
 static bool allocate(void *context, void **buffer, uint64_t bytes) {
   (void)context;
   if (bytes > SIZE_MAX / 2) return false;
+  if (bytes == 0) return true;
   *buffer = aligned_alloc(ALIGNMENT, (size_t)bytes);
   // Rows that only pad a tile are read by nobody, but adding to them must not meet NaN.
   if (*buffer != NULL) memset(*buffer, 0, (size_t)bytes);
@@ -86,6 +88,10 @@ static void measure(Run *run, const Model *model, RunSizes sizes) {
                .logits_stride = run_round_up(shape->vocabulary, TILE_ROWS)};
   const int widest = run->width_stride > run->query_stride ? run->width_stride : run->query_stride;
   run->own_packed_bytes = packed_bytes(widest);
+  if ((model_kinds(model) >> TILE_Q1_0 & 1) != 0) {
+    const int columns = widest > run->forward_stride ? widest : run->forward_stride;
+    run->own_table_bytes = (size_t)(run_round_up(columns, TILE_BLOCK) / TILE_BLOCK) * TABLE_BLOCK_BYTES;
+  }
   run->scratch_bytes = (attention_scratch_bytes(shape) + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
 }
 

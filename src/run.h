@@ -50,6 +50,8 @@ typedef struct {
   float *own_row;          /* [threads, width] one token's input, which each thread prepares for itself */
   uint8_t *own_packed;     // the same packed, own_packed_bytes for each thread
   size_t own_packed_bytes;
+  uint8_t *own_tables;  // tables of it, own_table_bytes for each thread; none where no weights have one bit
+  size_t own_table_bytes;
   float *cosine, *sine;   /* [batch, rope.pairs] */
   AttentionState partial; /* [splits, heads]: one token's splits, computed side by side */
   uint8_t *scratch;       // scratch_bytes for each thread

@@ -178,7 +178,7 @@ static bool make_example(TileKind kind, KindExample *example, uint32_t *state) {
   for (int i = 0; i < TOKENS * columns; i++)
     example->x[i] = activation(i / columns, i % columns, state);
   pack_all(&kernels_reference, example, example->packed, example->singles);
-  const Activations input = {example->x, (size_t)columns, example->packed, TOKENS, columns};
+  const Activations input = {example->x, (size_t)columns, example->packed, TOKENS, columns, NULL};
   kernels_reference.matmul[kind](example->tiles, TILES, &input, example->expected, Y_STRIDE, false);
   return true;
 }
@@ -213,11 +213,11 @@ void verification_free(Verification *verification) {
 static float before_at(int index, bool add) { return add ? (float)(index % 13) : -1.2345e30f; }
 
 // One product of `tokens` tokens from `first` on, in `packed`, by one form of the product.
-static bool product_agrees(MatmulKernel *matmul, const KindExample *example, const uint8_t *packed, int first,
-                           int tokens, bool add) {
+static bool product_agrees(MatmulKernel *matmul, const KindExample *example, const uint8_t *packed,
+                           const uint8_t *tables, int first, int tokens, bool add) {
   float y[TOKENS * Y_STRIDE];
   const size_t stride = (size_t)example->columns;
-  const Activations input = {example->x + (size_t)first * stride, stride, packed, tokens, example->columns};
+  const Activations input = {example->x + (size_t)first * stride, stride, packed, tokens, example->columns, tables};
   for (int i = 0; i < tokens * Y_STRIDE; i++)
     y[i] = before_at(i, add);
   matmul(example->tiles, TILES, &input, y, Y_STRIDE, add);
@@ -229,18 +229,29 @@ static bool product_agrees(MatmulKernel *matmul, const KindExample *example, con
   return true;
 }
 
+// One token's product with one-bit weights, whose sums are looked up.
+static bool lookups_agree(const Kernels *kernels, const KindExample *example) {
+  enum { BLOCKS = 8 };
+  _Alignas(16) uint8_t tables[BLOCKS * TABLE_BLOCK_BYTES];
+  if (example->columns > BLOCKS * TILE_BLOCK) return false;
+  kernels->tabulate(example->singles, example->columns, tables);
+  for (int add = 0; add < 2; add++)
+    if (!product_agrees(kernels->matmul[TILE_Q1_0], example, example->singles, tables, 0, 1, add)) return false;
+  return true;
+}
+
 static bool kind_agrees(const Kernels *kernels, TileKind kind, const KindExample *example) {
   MatmulKernel *const matmul = kernels->matmul[kind], *const streams = kernels->matmul_streams[kind];
   const size_t token_bytes = (size_t)(example->columns / TILE_BLOCK) * PACKED_BLOCK_BYTES;
   if (matmul == NULL) return false;
   for (int add = 0; add < 2 && matmul != kernels_reference.matmul[kind]; add++)
-    if (!product_agrees(matmul, example, example->packed, 0, TOKENS, add) ||
-        !product_agrees(matmul, example, example->singles, 0, SINGLES, add))
+    if (!product_agrees(matmul, example, example->packed, NULL, 0, TOKENS, add) ||
+        !product_agrees(matmul, example, example->singles, NULL, 0, SINGLES, add))
       return false;
   for (int t = 0; t < SINGLES && streams != NULL; t++)
     for (int add = 0; add < 2; add++)
-      if (!product_agrees(streams, example, example->singles + (size_t)t * token_bytes, t, 1, add)) return false;
-  return true;
+      if (!product_agrees(streams, example, example->singles + (size_t)t * token_bytes, NULL, t, 1, add)) return false;
+  return kind != TILE_Q1_0 || kernels->tabulate == NULL || lookups_agree(kernels, example);
 }
 
 // Numbers of a usual size, none at all, tiny and denormal ones, and such as are no numbers: what packing takes apart.

@@ -1,22 +1,21 @@
 // One token with tiles of one-bit weights: sums of four activations are looked up instead of added. For each group of
 // four columns a table has the sixteen sums that their bits choose; a vector of sixteen rows looks them up at once. The
 // sums are exact, and so is the product bit-equal to the one by multiplication. The file that includes this has defined
-// LOOKUP(table, indices), sixteen bytes out of a table by indices below 16.
+// LOOKUP(table, indices), sixteen bytes out of a table by indices below 16, and LINKAGE.
 #include <wasm_simd128.h>
 
+#include "kernels.h"
 #include "tile_formats.h"
 #include "vectors.h"
 
 enum {
-  LOOKUP_BLOCKS = 128,      // of 32 columns that tables are made for at once: they take 32 KB
+  LOOKUP_BLOCKS = 128,      // of 32 columns whose tables are gone through at once: they take 32 KB
   LOOKUP_BIAS = 508,        // 4 x 127: no sum is below 0 with it
   LOOKUP_GROUP_BYTES = 32,  // a table of the sums' lower seven bits, and one of what is above
-  LOOKUP_BLOCK_BYTES = 8 * LOOKUP_GROUP_BYTES,
-  LOOKUP_TILES = 128,  // whose sums are kept while the tables are there
+  LOOKUP_TILES = 128,       // whose sums are kept while the tables are there
 };
 
 typedef struct {
-  _Alignas(16) uint8_t tables[LOOKUP_BLOCKS][LOOKUP_BLOCK_BYTES];
   v128_t sums[LOOKUP_TILES][2];  // of each tile the even rows and the odd ones
   uint32_t touched;
 } LookupSpace;
@@ -35,6 +34,13 @@ INLINE void tabulate_group(const uint8_t *activations, uint8_t *tables) {
   const v128_t high = wasm_i16x8_add(low, fourth), seven = wasm_i16x8_splat(127);
   wasm_v128_store(tables, wasm_u8x16_narrow_i16x8(wasm_v128_and(low, seven), wasm_v128_and(high, seven)));
   wasm_v128_store(tables + 16, wasm_u8x16_narrow_i16x8(wasm_u16x8_shr(low, 7), wasm_u16x8_shr(high, 7)));
+}
+
+// The tables of one token.
+LINKAGE void tabulate(const uint8_t *packed, int columns, uint8_t *tables) {
+  for (int b = 0; b < columns / TILE_BLOCK; b++, packed += PACKED_BLOCK_BYTES)
+    for (int group = 0; group < 8; group++, tables += LOOKUP_GROUP_BYTES)
+      tabulate_group(packed + 4 * group, tables);
 }
 
 // The integer dot products of a block of two tiles with a token: of even rows and of odd ones, the first tile's before
@@ -79,8 +85,8 @@ typedef struct {
 
 // Two tiles over the blocks that there are tables of.
 INLINE void lookup_tiles(const TileFormat *format, const uint8_t *first, const uint8_t *second, int blocks,
-                         const uint8_t *a, LookupSpace *space, const Ahead *next, v128_t *first_rows,
-                         v128_t *second_rows) {
+                         const uint8_t *a, const uint8_t *tables, LookupSpace *space, const Ahead *next,
+                         v128_t *first_rows, v128_t *second_rows) {
   const uint8_t *ahead = next->first;
   uint32_t touched = 0;
   for (int at = 0; at < blocks;) {
@@ -93,7 +99,7 @@ INLINE void lookup_tiles(const TileFormat *format, const uint8_t *first, const u
       touched ^= *(const uint32_t *)ahead ^ *(const uint32_t *)(ahead + next->apart);
       ahead += next->step;
       v128_t dots[2];
-      lookup_block(one, two, space->tables[at], offset / 8, dots);
+      lookup_block(one, two, tables + at * TABLE_BLOCK_BYTES, offset / 8, dots);
       const v128_t scale = wasm_f32x4_mul(wasm_v128_load32_splat(a + 32), wasm_v128_load(kernel_true_scale));
 #pragma unroll
       for (int i = 0; i < 4; i++) {
@@ -113,16 +119,13 @@ INLINE void lookup_tiles(const TileFormat *format, const uint8_t *first, const u
 
 // One token with up to LOOKUP_TILES tiles, `bytes` apart. The last of an odd number is computed twice.
 INLINE void lookup_run(const TileFormat *format, const uint8_t *tiles, size_t bytes, int count, int blocks,
-                       const uint8_t *a, float *y, bool add, LookupSpace *space) {
+                       const uint8_t *a, const uint8_t *tables, float *y, bool add, LookupSpace *space) {
   v128_t unused[2] = {wasm_f32x4_splat(0), wasm_f32x4_splat(0)};
   for (int i = 0; i < count; i++)
     space->sums[i][0] = space->sums[i][1] = wasm_f32x4_splat(0);
   for (int begin = 0; begin < blocks; begin += LOOKUP_BLOCKS, a += LOOKUP_BLOCKS * PACKED_BLOCK_BYTES) {
     const int length = blocks - begin < LOOKUP_BLOCKS ? blocks - begin : LOOKUP_BLOCKS;
     const size_t skip = (size_t)(begin / format->blocks) * (size_t)tile_superblock_bytes(format);
-    for (int group = 0; group < length * 8; group++)
-      tabulate_group(a + (size_t)(group / 8) * PACKED_BLOCK_BYTES + 4 * (group % 8),
-                     space->tables[group / 8] + group % 8 * LOOKUP_GROUP_BYTES);
     for (int i = 0; i < count; i += 2) {
       const uint8_t *tile = tiles + (size_t)i * bytes + skip;
       const bool alone = i + 1 == count;
@@ -131,8 +134,8 @@ INLINE void lookup_run(const TileFormat *format, const uint8_t *tiles, size_t by
       Ahead next = {tile, 0, 0};
       if (i + 4 <= count)
         next = length == blocks ? (Ahead){tile + 2 * bytes, block, 2 * block} : (Ahead){tile + 2 * bytes, bytes, block};
-      lookup_tiles(format, tile, alone ? tile : tile + bytes, length, a, space, &next, space->sums[i],
-                   alone ? unused : space->sums[i + 1]);
+      lookup_tiles(format, tile, alone ? tile : tile + bytes, length, a, tables + begin * TABLE_BLOCK_BYTES, space,
+                   &next, space->sums[i], alone ? unused : space->sums[i + 1]);
     }
   }
   for (int i = 0; i < count; i++, y += TILE_ROWS) {

@@ -239,12 +239,12 @@ static NOINLINE void lookup_Q1_0(const uint8_t *tiles, int tile_count, const Act
   LookupSpace space;
   for (int i = 0; i < tile_count; i += LOOKUP_TILES)
     lookup_run(format, tiles + (size_t)i * bytes, bytes, tile_count - i < LOOKUP_TILES ? tile_count - i : LOOKUP_TILES,
-               x->columns / TILE_BLOCK, x->packed, y + i * TILE_ROWS, add, &space);
+               x->columns / TILE_BLOCK, x->packed, x->tables, y + i * TILE_ROWS, add, &space);
 }
 
 LINKAGE void matmul_Q1_0(const uint8_t *tiles, int tile_count, const Activations *x, float *y, size_t y_stride,
                          bool add) {
-  if (x->tokens == 1)
+  if (x->tokens == 1 && x->tables != NULL)
     lookup_Q1_0(tiles, tile_count, x, y, add);
   else
     multiply_tiles(TILE_Q1_0, NULL, tiles, tile_count, x, y, y_stride, add);
@@ -253,7 +253,10 @@ LINKAGE void matmul_Q1_0(const uint8_t *tiles, int tile_count, const Activations
 
 #define MATMUL_OF(kind) [TILE_##kind] = matmul_##kind,
 #define STREAMS_OF(kind) [TILE_##kind] = streams_##kind,
+#if WIDE_OPERANDS
+void tabulate(const uint8_t *packed, int columns, uint8_t *tables);
+#endif
 #define MATMUL_KERNELS                                                                               \
   .matmul = {TILE_QUANTIZED_KINDS(MATMUL_OF) MATMUL_NUMBERS},                                        \
   .matmul_streams = {FASTEST_KINDS(STREAMS_OF) DIRECT_KINDS(STREAMS_OF) SHARED_STREAMS(STREAMS_OF)}, \
-  .tile_streams = TILE_STREAMS
+  .tabulate = tabulate, .tile_streams = TILE_STREAMS

@@ -67,7 +67,7 @@ typedef struct {
   uint32_t type;
   TileKind kind;
   int rows, columns, tokens;
-  uint8_t *file, *tiles, *packed;
+  uint8_t *file, *tiles, *packed, *tables;
   float *x;
   size_t stride, y_floats, y_stride;
 } Product;
@@ -102,6 +102,7 @@ static inline void free_product(Product *p) {
   free(p->file);
   free(p->tiles);
   free(p->packed);
+  free(p->tables);
   free(p->x);
 }
 
@@ -112,12 +113,17 @@ static inline float *multiply_by(MatmulKernel *matmul, const Product *p, bool ad
   float *y = allocate(p->y_floats * sizeof *y);
   for (size_t i = 0; i < p->y_floats; i++)
     y[i] = add ? (float)(i % 13) : poison;
-  const Activations input = {p->x, p->stride, p->packed, p->tokens, p->columns};
+  const Activations input = {p->x, p->stride, p->packed, p->tokens, p->columns, p->tables};
   matmul(p->tiles, (p->rows + TILE_ROWS - 1) / TILE_ROWS, &input, y, p->y_stride, add);
   return y;
 }
 
-static inline float *multiply(const Kernels *kernels, const Product *p, bool add) {
+// As the forward pass does it: one token's tables are made where the kind has use for them.
+static inline float *multiply(const Kernels *kernels, Product *p, bool add) {
+  const bool looks_up = p->tokens == 1 && p->kind == TILE_Q1_0 && kernels->tabulate != NULL;
+  free(p->tables);
+  p->tables = looks_up ? allocate((size_t)(p->columns / TILE_BLOCK) * TABLE_BLOCK_BYTES) : NULL;
+  if (looks_up) kernels->tabulate(p->packed, p->columns, p->tables);
   return multiply_by(kernels->matmul[p->kind], p, add);
 }
 

@@ -16,7 +16,7 @@ typedef struct {
   void (*matmul[TILE_KINDS])(void);
   void (*matmul_streams[TILE_KINDS])(void);
   int tile_streams;
-  void (*rows[4])(void);
+  void (*rows[5])(void);
   bool f32_pages;
   void (*pages[6])(void);
 } Known;
@@ -150,6 +150,30 @@ TEST(finds_wrong_packing_of_panels_tokens_and_broken_blocks) {
   }
 }
 
+static void wrong_tabulate(const uint8_t *packed, int columns, uint8_t *tables) {
+  (void)packed;
+  memset(tables, 1, (size_t)(columns / TILE_BLOCK) * TABLE_BLOCK_BYTES);
+  tables[columns / TILE_BLOCK * TABLE_BLOCK_BYTES - 1] += wrong_how != RIGHT;
+}
+
+// Reads the tables, where there are some.
+static void table_matmul(const uint8_t *tiles, int tile_count, const Activations *x, float *y, size_t y_stride,
+                         bool add) {
+  kernels_reference.matmul[TILE_Q1_0](tiles, tile_count, x, y, y_stride, add);
+  for (int i = 0; x->tables != NULL && i < x->columns / TILE_BLOCK * TABLE_BLOCK_BYTES; i++)
+    y[0] += (float)(x->tables[i] - 1);
+}
+
+TEST(finds_wrong_tables_of_sums) {
+  Kernels set = kernels_reference;
+  set.tabulate = wrong_tabulate;
+  set.matmul[TILE_Q1_0] = table_matmul;
+  wrong_how = RIGHT;
+  CHECK(passes_with(check, &set, 1 << TILE_Q1_0));
+  wrong_how = LOW_BIT;
+  CHECK(!passes_with(check, &set, 1 << TILE_Q1_0));
+}
+
 static void wrong_rms_norm(const float *x, const float *weight, int n, float epsilon, float *y) {
   kernels_reference.rms_norm(x, weight, n, epsilon, y);
   y[n - 1] = nextafterf(y[n - 1], 9);
@@ -246,6 +270,7 @@ int main(void) {
   Check check = {0};
   RUN(&check, finds_a_wrong_product_of_every_kind_in_every_form);
   RUN(&check, finds_a_wrong_value_of_every_codebook);
+  RUN(&check, finds_wrong_tables_of_sums);
   RUN(&check, finds_wrong_packing_of_panels_tokens_and_broken_blocks);
   RUN(&check, finds_every_wrong_kernel_of_rows_and_pages);
   RUN(&check, measures_no_set_with_a_wrong_kernel);
