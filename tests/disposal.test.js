@@ -79,7 +79,9 @@ describe('a session that nobody can reach any more', () => {
   });
 });
 
-test('await using ends sessions, engines and stores', { skip: Symbol.asyncDispose === undefined }, async () => {
+test('await using ends sessions, engines and stores', {
+  skip: Symbol.asyncDispose === undefined && 'this Node has no Symbol.asyncDispose',
+}, async () => {
   const own = await createEngine({ model, threads: 1 });
   const session = await own.createSession();
   await session[Symbol.asyncDispose]();

@@ -89,12 +89,16 @@ function runFile(path, record) {
   });
 }
 
-/** A file without a test has not been run; what goes wrong outside of the tests is a failure of the file. */
+/**
+ * A file without a test has not been run; what goes wrong outside of the tests is a failure of the file, and so is a test
+ * that is skipped without a reason, which node:test lets pass.
+ */
 function judge(path, status, written) {
   const file = resolvePath(ROOT, path);
   const verdicts = written.filter(({ name }) => name !== file && name !== path);
-  const passed = status === 0 && verdicts.length > 0;
-  if (!passed && !verdicts.some(({ verdict }) => verdict === 'failed')) {
+  const isFailed = verdicts.some(({ verdict }) => verdict === 'failed');
+  const passed = status === 0 && verdicts.length > 0 && !isFailed;
+  if (!passed && !isFailed) {
     const name = status === 0 ? 'the file has no test' : `the file ended with ${status}`;
     verdicts.push({ verdict: 'failed', name });
   }
@@ -106,8 +110,9 @@ export function printResults(results) {
   console.log(`\n${results.length} files. The longest:`);
   const slowest = [...results].sort((a, b) => b.seconds - a.seconds).slice(0, SLOWEST);
   for (const { place, seconds } of slowest) console.log(`  ${seconds.toFixed(1).padStart(7)} s  ${place}`);
-  for (const { place, output } of results.filter(({ passed }) => !passed)) {
+  for (const { place, output, verdicts } of results.filter(({ passed }) => !passed)) {
     const failures = output.indexOf('✖ failing tests:');
-    console.log(`\nFAILED ${place}\n${failures < 0 ? output : output.slice(failures)}`);
+    const failed = verdicts.filter(({ verdict }) => verdict === 'failed').map(({ name }) => `  ${name}`);
+    console.log(`\nFAILED ${place}\n${failed.join('\n')}\n${failures < 0 ? output : output.slice(failures)}`);
   }
 }

@@ -19,7 +19,14 @@ const FILES = {
       describe('within', () => test('fails', () => { throw new Error('as it should'); }));
     });
     describe('a whole suite', { skip: 'no such thing' }, () => { test('is not run', () => {}); });
-    test('has parts', async (t) => { await t.test('a part', { skip: true }, () => {}); });`,
+    test('has parts', async (t) => { await t.test('a part', { skip: 'no such part' }, () => {}); });`,
+  'silent.test.js': `
+    import { describe, test } from 'node:test';
+    test('passes', () => {});
+    test('is told to', { skip: true }, () => {});
+    test('skips itself', (t) => t.skip());
+    test.skip('by its name', () => {});
+    describe('a suite', { skip: true }, () => { test('is not run', () => {}); });`,
   'good.test.js': "import { test } from 'node:test'; test('passes', () => {});",
   'hook.test.js': `
     import { after, describe, test } from 'node:test';
@@ -61,7 +68,7 @@ describe('a run of test files', () => {
       { verdict: 'skipped', name: 'a suite: lacks something', reason: 'no such thing' },
       { verdict: 'failed', name: 'a suite: within: fails' },
       { verdict: 'skipped', name: 'a whole suite', reason: 'no such thing' },
-      { verdict: 'skipped', name: 'has parts: a part', reason: 'no reason is given' },
+      { verdict: 'skipped', name: 'has parts: a part', reason: 'no such part' },
       { verdict: 'passed', name: 'has parts' },
     ]);
     assert.match(output, /as it should/);
@@ -78,6 +85,15 @@ describe('a run of test files', () => {
     assert.equal(resultOf('hook.test.js').verdicts.filter(({ verdict }) => verdict === 'passed').length, 1);
   });
 
+  test('fails where a test is skipped without a reason, however that is written', () => {
+    assert.equal(resultOf('silent.test.js').passed, false);
+    assert.deepEqual(
+      failuresOf('silent.test.js').map(({ name }) => name),
+      ['is told to', 'skips itself', 'by its name', 'a suite'].map((name) => `${name}: is skipped without a reason`),
+    );
+    assert.ok(!resultOf('silent.test.js').verdicts.some(({ verdict }) => verdict === 'skipped'));
+  });
+
   test('ends with each reason, what was skipped for it, and the counts', () => {
     const lines = summariseVerdicts([
       ...results.filter(({ place }) => /mixed|good/.test(place)),
@@ -88,7 +104,7 @@ describe('a run of test files', () => {
       `    ${FOLDER}/mixed.test.js: a suite: lacks something`,
       `    ${FOLDER}/mixed.test.js: a whole suite`,
       '    native: unpacks',
-      '1 skipped: no reason is given',
+      '1 skipped: no such part',
       `    ${FOLDER}/mixed.test.js: has parts: a part`,
       '3 passed, 1 failed, 4 skipped',
     ]);

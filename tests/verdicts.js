@@ -9,7 +9,7 @@ import { existsSync, readFileSync } from 'node:fs';
  * @property {string} [reason] why it was skipped
  */
 
-/** The reporter. A suite has no verdict of its own, unless all of it is skipped. */
+/** The reporter. A suite has no verdict of its own, unless all of it is skipped; whoever skips has to say why. */
 export default async function* report(source) {
   const names = [];
   for await (const { type, data } of source) {
@@ -21,9 +21,10 @@ export default async function* report(source) {
     const skipped = data.skip !== undefined && data.skip !== false;
     if (data.details?.type === 'suite' && !skipped) continue;
     const name = [...names.slice(0, data.nesting), data.name].join(': ');
-    if (skipped)
-      yield line({ verdict: 'skipped', name, reason: data.skip === true ? 'no reason is given' : data.skip });
-    else yield line({ verdict: type === 'test:pass' ? 'passed' : 'failed', name });
+    const reason = typeof data.skip === 'string' ? data.skip.trim() : '';
+    if (!skipped) yield line({ verdict: type === 'test:pass' ? 'passed' : 'failed', name });
+    else if (reason === '') yield line({ verdict: 'failed', name: `${name}: is skipped without a reason` });
+    else yield line({ verdict: 'skipped', name, reason });
   }
 }
 
