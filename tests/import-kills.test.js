@@ -1,12 +1,15 @@
 // Imports that are ended by force, into each kind of store: a process, a tab, a whole browser; import-kills.js does the
-// same for as long as one likes.
+// same for as long as one likes, and NIBBLE_KILLS=100 this test.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { killImports } from './import-kills.js';
 
+const RUNS = Number(process.env.NIBBLE_KILLS ?? 12);
+
 const MOMENTS = {
-  'at any moment': { runs: 30 },
-  'as a chunk is full': { runs: 10, chunkBytes: 4 << 20 },
+  // Every tenth kill takes the whole browser.
+  'at any moment': { runs: RUNS },
+  'as a chunk is full': { runs: Math.ceil(RUNS / 2), chunkBytes: 4 << 20 },
 };
 
 for (const kind of ['folder', 'opfs', 'indexeddb']) {

@@ -30,17 +30,21 @@ const FORMATTER = ['clang-format-14', 'clang-format'];
 
 // Browsers wait for each other, for timers and for the disk: one lane more than processors keeps these busy.
 const LANES = Number(PROCESSORS) + 1;
-// Chromium answers about memory a minute after it is asked.
-const WAITING = ['tests/peak-memory.test.js'];
+// Chromium answers about memory a minute after it is asked; imports come as fast as a server sends them.
+const WAITING = ['peak-memory', 'import-kills'].map((name) => `tests/${name}.test.js`);
 // Begun first, so that none of them is left alone at the end.
 const LONG = [
-  'any-browser',
-  'weight-stream',
+  'native-wasm',
   'golden',
-  'saved-sessions',
+  'weight-stream',
+  'page-conversations',
+  'any-browser',
+  'gguf-robustness',
   'models-panel',
   'offline',
-  'page-conversations',
+  'engine-death',
+  'same-model',
+  'save-kills',
 ].map((name) => `tests/${name}.test.js`);
 
 // Those in which threads meet: the pool's, and one that computes while another loads.
