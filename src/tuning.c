@@ -43,13 +43,17 @@ static double measure(Run *run, const Turn *turn, int *layer) {
   return (double)bytes / seconds;
 }
 
+// A small model need not be gone through more often than tells.
+static Turn turn_for(const Run *run, const Turn *most) {
+  const uint64_t bytes = run->model->packed_bytes * TOKENS_A_TURN;
+  return (Turn){bytes < most->bytes ? bytes : most->bytes, most->seconds};
+}
+
 static void do_nothing(void *context, int thread) { (void)context, (void)thread; }
 
 int tuning_choose_threads(Run *run, ThreadRate rates[TUNING_THREAD_COUNTS]) {
   const int all = threads_count(run->threads);
-  // A small model need not be gone through more often than tells.
-  const uint64_t bytes = run->model->packed_bytes * TOKENS_A_TURN;
-  const Turn turn = {bytes < thread_turn.bytes ? bytes : thread_turn.bytes, thread_turn.seconds};
+  const Turn turn = turn_for(run, &thread_turn);
   int count = 0, best = 0, layer = 0;
   for (int threads = 1; threads < all; threads *= 2)
     rates[count++] = (ThreadRate){threads, 0};
@@ -71,9 +75,10 @@ int tuning_choose_threads(Run *run, ThreadRate rates[TUNING_THREAD_COUNTS]) {
 void tuning_choose_streams(Run *run) {
   double best[2] = {0};
   const int streams[2] = {1, run->kernels->tile_streams};
+  const Turn turn = turn_for(run, &stream_turn);
   for (int i = 0, layer = 0; has_choice(run) && i < 2 * TURNS; i++) {
     run->tile_streams = streams[i % 2];
-    const double rate = measure(run, &stream_turn, &layer);
+    const double rate = measure(run, &turn, &layer);
     if (rate > best[i % 2]) best[i % 2] = rate;
   }
   run->tile_streams = best[1] > best[0] ? streams[1] : 1;

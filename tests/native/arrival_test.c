@@ -103,9 +103,10 @@ enum { FIRST_ROUND = 0, CONFIG_STEP = 1 };
 #endif
 
 TEST(a_text_read_while_weights_arrive_gives_the_same_to_the_last_bit) {
+  const int stride = check_stride(2);
   int early = 0;
   for (int i = 0; i < TINY_CONFIGS; i += CONFIG_STEP)
-    for (int round = FIRST_ROUND; round < 6; round++) {
+    for (int round = FIRST_ROUND + i % stride; round < 6; round += stride) {
       const bool scored = round % 2 == 1, forwards = round >= 2, driven = round >= 4;
       TinyConfig config = tiny_configs[i];
       config.blocks = 5;
@@ -129,7 +130,7 @@ TEST(a_text_read_while_weights_arrive_gives_the_same_to_the_last_bit) {
       if (driven)
         drive_over(check, &arrival, text, TEXT, scored ? targets : NULL, found);
       else
-        early += pass_over(check, &arrival, text, TEXT, scored ? targets : NULL, found);
+        early += stride * pass_over(check, &arrival, text, TEXT, scored ? targets : NULL, found);
       CHECK(same_logits(arrival.session, nibble_session_logits(rig.session), rig.vocabulary));
       CHECK(memcmp(expected, found, sizeof expected) == 0);
       // The engine is complete: it goes on as any other.
