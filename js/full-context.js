@@ -10,6 +10,8 @@ const ANSWER_PART = 8;
 // Fewer tokens may be the same by chance.
 const LEAST_RUN = 8;
 const SYSTEM_ROLES = ['system', 'developer'];
+// In the place of a chat's first question: no text begins with both.
+const STAND_INS = ['?', 'A'];
 
 const halfBehind = (keep, length) => (length - keep) >> 1;
 
@@ -37,6 +39,7 @@ export class ChatPrompt {
   #encode;
   #system;
   #known = new Map();
+  #headLength = null;
 
   /**
    * @param {{ role: string, content: any }[]} messages
@@ -59,10 +62,19 @@ export class ChatPrompt {
     return this.#known.get(count);
   }
 
-  /** How many tokens the prompt begins with whatever is left out: the system prompt, and what opens a turn. */
+  /**
+   * How many tokens the prompt begins with whatever is left out: the system prompt, and what opens a turn. Words that
+   * its first question and a later one both begin with are none of them.
+   */
   get headLength() {
-    const other = this.cuts.length > 0 ? this.without(this.cuts.at(-1)) : this.#encode(this.#otherQuestion());
-    return commonPrefix(this.without(0), other);
+    this.#headLength ??= this.#measureHead();
+    return this.#headLength;
+  }
+
+  #measureHead() {
+    const others = STAND_INS.map((content) => this.#encode(this.#withQuestion(content)));
+    if (this.cuts.length > 0) others.push(this.without(this.cuts.at(-1)));
+    return Math.min(...others.map((other) => commonPrefix(this.without(0), other)));
   }
 
   /**
@@ -97,18 +109,21 @@ export class ChatPrompt {
   }
 
   /**
-   * The fewest further messages to leave out so that at least `least` tokens go from behind the first `keep`, as whole
-   * turns; null where there are none, or where the template writes a shorter chat otherwise.
-   * @returns {{ cut: number, tokens: number } | null} `cut`: how many messages are left out then
+   * The fewest further messages to leave out so that at least `least` tokens go from behind the head, as whole turns, or
+   * all but the last turn where that is less; null where there are none, or where the template writes a shorter chat
+   * otherwise.
+   * @returns {{ cut: number, keep: number, tokens: number } | null} `cut`: how many messages are left out then; `keep`:
+   *   behind how many tokens the `tokens` go
    */
-  nextCut(count, keep, least) {
+  nextCut(count, least) {
+    const keep = this.headLength;
     const tokens = this.without(count);
     const gone = (cut) => tokens.length - this.without(cut).length;
     const cuts = this.cuts.filter((each) => each > count);
-    const cut = firstWhere(cuts, (each) => gone(each) >= least);
-    if (cut === undefined) return null;
+    const cut = firstWhere(cuts, (each) => gone(each) >= least) ?? cuts.at(-1);
+    if (cut === undefined || gone(cut) <= 0) return null;
     const rest = [...tokens.slice(0, keep), ...tokens.slice(keep + gone(cut))];
-    return commonPrefix(rest, this.without(cut)) === rest.length ? { cut, tokens: gone(cut) } : null;
+    return commonPrefix(rest, this.without(cut)) === rest.length ? { cut, keep, tokens: gone(cut) } : null;
   }
 
   /** How many tokens all turns but the last take in the prompt without the `count` oldest messages. */
@@ -120,8 +135,8 @@ export class ChatPrompt {
     return [...this.#messages.slice(0, this.#system), ...this.#messages.slice(this.#system + count)];
   }
 
-  #otherQuestion() {
-    return this.#messages.map((message, place) => (place === this.#system ? { ...message, content: '?' } : message));
+  #withQuestion(content) {
+    return this.#messages.map((message, place) => (place === this.#system ? { ...message, content } : message));
   }
 
   #checkLast(length, contextSize) {
@@ -201,7 +216,7 @@ export class Room {
   /**
    * @param {object} parts
    * @param {import('./timeline.js').Timeline} parts.timeline
-   * @param {number} parts.keep tokens of the head
+   * @param {number | null} parts.keep tokens of the head, as they were asked for; null: what a chat begins with
    * @param {ChatPrompt | null} parts.chat
    * @param {number | null} parts.leftOut how many of its messages the timeline lacks; null: it has none
    * @param {(dropped: { tokens: number, messages: number }) => void} parts.onDrop
@@ -216,33 +231,42 @@ export class Room {
 
   /** Whether there is something to drop: a timeline that memory ends may be shorter than the head. */
   get canMake() {
-    return halfBehind(this.#keep, this.#timeline.length) > 0;
+    return halfBehind(this.#head, this.#timeline.length) > 0;
   }
 
   /** @param {object} options of Timeline.append(), for what has to be computed anew */
   async make(options) {
-    const dropped = this.#next(Math.max(1, halfBehind(this.#keep, this.#timeline.length)));
-    await this.#timeline.drop(this.#keep, dropped.tokens, options);
-    this.#onDrop(dropped);
+    const dropped = this.#next(Math.max(1, halfBehind(this.#head, this.#timeline.length)));
+    await this.#timeline.drop(dropped.keep, dropped.tokens, options);
+    this.#tell(dropped);
   }
 
   /** A prompt without its oldest half, or its oldest turns; null where that would take of the head or the last turn. */
   shorten(prompt) {
-    const half = halfBehind(this.#keep, prompt.length);
+    const half = halfBehind(this.#head, prompt.length);
     const most = this.#leftOut === null ? half : this.#chat.droppable(this.#leftOut);
     if (Math.min(half, most) <= 0) return null;
     this.shortOfMemory = true;
     const dropped = this.#next(Math.min(half, most));
-    this.#onDrop(dropped);
-    return [...prompt.slice(0, this.#keep), ...prompt.slice(this.#keep + dropped.tokens)];
+    this.#tell(dropped);
+    return [...prompt.slice(0, dropped.keep), ...prompt.slice(dropped.keep + dropped.tokens)];
+  }
+
+  // A chat's is measured only where something has to go.
+  get #head() {
+    return headLength(this.#keep ?? this.#chat?.headLength ?? 0, this.#timeline.contextSize);
   }
 
   /** What goes so that at least `half` tokens do. */
   #next(half) {
-    const turns = this.#leftOut === null ? null : this.#chat.nextCut(this.#leftOut, this.#keep, half);
+    const turns = this.#leftOut === null ? null : this.#chat.nextCut(this.#leftOut, half);
     const messages = turns === null ? 0 : turns.cut - this.#leftOut;
     // Where it is cut in the middle of a turn, there are no whole ones to be counted any more.
     this.#leftOut = turns?.cut ?? null;
-    return { tokens: turns?.tokens ?? half, messages };
+    return { keep: turns?.keep ?? this.#head, tokens: turns?.tokens ?? half, messages };
+  }
+
+  #tell({ tokens, messages }) {
+    this.#onDrop({ tokens, messages });
   }
 }

@@ -46,7 +46,7 @@ export { NibbleError } from './errors.js';
  *   side as the kernel set has; 0, the default: measured once they are loaded (`engine.info.tileStreams`)
  * @property {'stop' | 'drop-oldest'} [onFull] what happens where the context is full: see SessionOptions in
  *   session-client.js; 'stop'. It and `keep` hold for the engine's own session, and for others unless told otherwise
- * @property {number} [keep] tokens of the head that stay, at most half of the context
+ * @property {number} [keep] tokens of the head that stay, at most half of the context; of a chat only where no whole turns are left to go
  * @property {number} [maxSaves] how many saved sessions the store may hold, of all models; 20. Beyond it, those that were
  *   used longest ago are dropped
  * @property {number} [maxSavedBytes] and how many bytes they may take together; 1 GiB
@@ -111,7 +111,7 @@ export { NibbleError } from './errors.js';
  *   session of the engine has in common with it; true
  * @property {'stop' | 'drop-oldest'} [onFull] what happens where the context is full, in this call: see SessionOptions in
  *   session-client.js; by default as the session has it, and so with `keep`
- * @property {number} [keep] tokens of the head that stay, at most half of the context
+ * @property {number} [keep] tokens of the head that stay, at most half of the context; of a chat only where no whole turns are left to go
  * @property {boolean} [continueLast] the last of the messages is an answer of the assistant's that was cut off: write on
  *   from its end; false
  * @property {(progress: import('./public-types.js').Prefill) => void} [onPrefill] told as the prompt is computed; what it

@@ -105,7 +105,7 @@ export class SessionHost {
       const keep = headLength(kept ?? 0, contextSize);
       const { tokens: given, warnings } = this.#start(options);
       const { tokens: prompt, droppedTokens } = trimTokens(given, { contextSize, keep });
-      const room = new Room({ timeline, keep, chat: null, leftOut: null, onDrop });
+      const room = new Room({ timeline, keep: kept, chat: null, leftOut: null, onDrop });
       return { prompt, room, left: { tokens: droppedTokens, messages: 0 }, warnings };
     }
     const { maxTokens } = options;
@@ -117,8 +117,7 @@ export class SessionHost {
       shortOfMemory: session.shortOfMemory,
     });
     const prompt = chat.without(leftOut);
-    const keep = headLength(kept ?? chat.headLength, contextSize);
-    const room = new Room({ timeline, keep, chat, leftOut, onDrop });
+    const room = new Room({ timeline, keep: kept, chat, leftOut, onDrop });
     const { warnings } = this.#texts.readChat(options.messages, options);
     return { prompt, room, left: { tokens: chat.without(0).length - prompt.length, messages: leftOut }, warnings };
   }
@@ -193,7 +192,7 @@ export class SessionHost {
   /** What makes room where memory ends before the context; null: nothing does. */
   #syncRoom({ timeline, onFull, keep }, onDrop) {
     if (onFull === 'stop') return null;
-    return new Room({ timeline, keep: headLength(keep ?? 0, timeline.contextSize), chat: null, leftOut: null, onDrop });
+    return new Room({ timeline, keep, chat: null, leftOut: null, onDrop });
   }
 
   sessionTruncate({ session: number, length }) {

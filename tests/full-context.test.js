@@ -353,6 +353,44 @@ describe('a chat that does not fit', () => {
     await session.close();
   });
 
+  for (const [alike, first, last] of [
+    ['begin alike', 'What is an apple?', 'What is 3 + 4?'],
+    ['are the same', 'What is 3 + 4?', 'What is 3 + 4?'],
+    ['begin as a stand-in does', '? What is an apple', '? What is 3 + 4'],
+    ['begin with another letter', 'An apple is what?', 'And 3 + 4?'],
+  ]) {
+    test(`loses whole turns where its first and its last question ${alike}`, async () => {
+      const session = await engine.createSession({ onFull: 'drop-oldest' });
+      const messages = chatOf(5, 2);
+      [messages[1].content, messages.at(-1).content] = [first, last];
+      const told = [];
+      const onDrop = (dropped) => told.push(dropped);
+      const { promptTokens } = await session.complete({ messages, maxTokens: 150, onDrop, ...GREEDY }).result;
+      const whole = await engine.countTokens({ messages });
+      assert.equal(promptTokens, whole, 'at first it fits');
+      assert.ok(told[0].messages > 0 && told[0].messages % 2 === 0, JSON.stringify(told));
+      const left = [SYSTEM, ...messages.slice(1 + told[0].messages)];
+      const expected = await engine.tokenize(await engine.render(left), { addSpecial: false });
+      assert.deepEqual((await session.tokens()).slice(0, expected.length), expected);
+      await session.close();
+    });
+  }
+
+  test('loses whole turns whatever else of its head was to be kept', async () => {
+    for (const keep of [0, 7, 60]) {
+      const session = await engine.createSession({ onFull: 'drop-oldest', keep });
+      const messages = chatOf(5, 2);
+      const told = [];
+      const onDrop = (dropped) => told.push(dropped);
+      await session.complete({ messages, maxTokens: 150, onDrop, ...GREEDY }).result;
+      assert.ok(told[0]?.messages > 0, `keep ${keep}: ${JSON.stringify(told)}`);
+      const left = [SYSTEM, ...messages.slice(1 + told[0].messages)];
+      const expected = await engine.tokenize(await engine.render(left), { addSpecial: false });
+      assert.deepEqual((await session.tokens()).slice(0, expected.length), expected);
+      await session.close();
+    }
+  });
+
   test('is refused where not even the last question fits', async () => {
     const messages = [SYSTEM, ...chatOf(3).slice(1, -1), { role: 'user', content: 'long '.repeat(400) }];
     const error = await engine.complete({ messages, onFull: 'drop-oldest' }).result.catch((reason) => reason);
@@ -409,10 +447,11 @@ describe('the parts', () => {
     // The number of messages stands in front, so no part of one prompt is part of another.
     const encode = (messages) => [messages.length, ...messages.flatMap(({ content }) => [content, content])];
     const messages = [1, 2, 3, 4, 5].map((content, place) => ({ role: place % 2 ? 'assistant' : 'user', content }));
-    assert.equal(new ChatPrompt(messages, encode).nextCut(0, 1, 2), null);
+    assert.equal(new ChatPrompt(messages, encode).nextCut(0, 2), null);
     const plain = new ChatPrompt(messages, (list) => [9, ...list.flatMap(({ content }) => [content, content])]);
-    assert.deepEqual(plain.nextCut(0, 1, 3), { cut: 2, tokens: 4 });
-    assert.deepEqual(plain.nextCut(2, 1, 1), { cut: 4, tokens: 4 });
-    assert.equal(plain.nextCut(4, 1, 1), null);
+    assert.deepEqual(plain.nextCut(0, 3), { cut: 2, keep: 1, tokens: 4 });
+    assert.deepEqual(plain.nextCut(2, 1), { cut: 4, keep: 1, tokens: 4 });
+    assert.deepEqual(plain.nextCut(0, 99), { cut: 4, keep: 1, tokens: 8 });
+    assert.equal(plain.nextCut(4, 1), null);
   });
 });
