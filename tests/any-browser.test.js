@@ -192,7 +192,7 @@ for (const name of BROWSERS) {
       const found = await page.evaluate(
         async (model, completion) => {
           const engine = await globalThis.nibble.createEngine({ model, threads: 2 });
-          const endless = engine.complete({ ...completion, maxTokens: 500 });
+          const endless = engine.complete({ ...completion, maxTokens: undefined, onFull: 'drop-oldest' });
           let heard = 0;
           for await (const _ of endless) if (++heard === 3) break;
           const stopped = await endless.result;
@@ -206,7 +206,7 @@ for (const name of BROWSERS) {
       );
       assert.equal(found.heard, 3);
       assert.equal(found.reason, 'cancelled');
-      assert.ok(found.written >= 3 && found.written < 500, `${found.written} tokens were written`);
+      assert.ok(found.written >= 3, `${found.written} tokens were written`);
       assert.deepEqual(found.next, expected);
       assert.equal(found.refused, 'UNLOADED');
       await page.close();

@@ -74,14 +74,16 @@ const MOMENTS = {
       const onPrefill = () => {
         globalThis.isUnderWay = true;
       };
+      // However late the kill comes, the call has not ended.
+      const endless = { ignoreEos: true, onFull: 'drop-oldest' };
       const prompt = 'ab '.repeat(1200);
-      const { result } = globalThis.engine.complete({ prompt, maxTokens: 4, onPrefill });
+      const { result } = globalThis.engine.complete({ prompt, ...endless, onPrefill });
       globalThis.call = () => result;
     },
   },
   'in an answer': {
     begin: () => {
-      const completion = globalThis.engine.complete({ prompt: 'ab', maxTokens: 4000, ignoreEos: true });
+      const completion = globalThis.engine.complete({ prompt: 'ab', ignoreEos: true, onFull: 'drop-oldest' });
       globalThis.call = async () => {
         for await (const _ of completion) globalThis.isUnderWay = true;
       };

@@ -246,7 +246,7 @@ describe('half characters', async () => {
   });
 
   test('so it is where it is stopped', async () => {
-    const completion = engine.complete({ prompt: 'x', ...GREEDY, ignoreEos: true });
+    const completion = engine.complete({ prompt: 'x', ...GREEDY, ignoreEos: true, onFull: 'drop-oldest' });
     let pieces = 0;
     for await (const _ of completion) if (++pieces === 6) break;
     const { finishReason, text } = await completion.result;

@@ -350,11 +350,11 @@ describe('completions', () => {
   });
 
   test('a signal, stop() and leaving the loop end a completion with what it has', async () => {
-    // Long enough that a completion which is not stopped goes on for a while.
+    // A completion that is not stopped has no end.
     const { workerUrl, within } = holdPrompts();
     const patient = await createEngine({ model: writeSmallModel({ context: 16384 }), contextSize: 0, workerUrl });
     try {
-      const options = { prompt: 'abc', ...GREEDY };
+      const options = { prompt: 'abc', ...GREEDY, onFull: 'drop-oldest' };
       const controller = new AbortController();
       const aborted = patient.complete({ ...options, signal: controller.signal });
       let seen = 0;

@@ -141,7 +141,7 @@ describe('a model of which some blocks stay and some stream', () => {
         setTimeout(() => controller.abort(), delay);
         await running.catch((error) => assert.equal(error.code, 'CANCELLED'));
       }
-      const completion = engine.complete({ tokens, ignoreEos: true });
+      const completion = engine.complete({ tokens, ignoreEos: true, onFull: 'drop-oldest' });
       for await (const { token } of completion) if (token !== null) break;
       assert.equal((await completion.result).finishReason, 'cancelled');
       assert.deepEqual(await computed(engine, tokens), expected);
