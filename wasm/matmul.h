@@ -175,8 +175,8 @@ static NOINLINE void multiply_streams(TileKind kind, TokenStreams *token, const 
 // two that are met most have a form of their own for tiles one behind the other, whose sums stay in registers; it is
 // worth a sixth of Q4_K's rate and a quarter of Q4_0's, and a twentieth of others'.
 #if WIDE_OPERANDS
-#define FASTEST_KINDS(X)
-#define DIRECT_KINDS(X) X(Q8_0) X(IQ4_NL) X(IQ4_XS)
+#define FASTEST_KINDS(X) X(IQ4_XS)
+#define DIRECT_KINDS(X) X(Q8_0) X(IQ4_NL)
 #define STRETCH_KINDS(X)
 // Products of relaxed-i32.
 #define SHARED_STREAMS(X) X(Q4_0) X(Q4_1) X(Q5_0) X(Q4_K) X(Q5_K) X(Q6_K) X(Q2_0) X(TERNARY)
@@ -189,8 +189,8 @@ SHARED_KINDS(DECLARE_MATMUL)
 SHARED_STREAMS(DECLARE_STREAMS)
 #else
 #define SHARED_STREAMS(X)
-#define FASTEST_KINDS(X) X(Q4_0) X(Q4_K)
-#define DIRECT_KINDS(X) X(Q4_1) X(Q5_0) X(Q8_0) X(Q5_K) X(Q6_K) X(IQ4_NL) X(IQ4_XS) X(Q2_0) X(TERNARY)
+#define FASTEST_KINDS(X) X(Q4_0) X(Q4_K) X(Q5_K) X(Q6_K)
+#define DIRECT_KINDS(X) X(Q4_1) X(Q5_0) X(Q8_0) X(IQ4_NL) X(IQ4_XS) X(Q2_0) X(TERNARY)
 #define STRETCH_KINDS(X) X(Q5_1) X(Q2_K) X(Q3_K) X(GRID) X(MXFP4) X(NVFP4)
 #endif
 
