@@ -50,14 +50,14 @@ static const TileFormat tile_formats[TILE_QUANTIZED] = {
     // clang-format off
     [TILE_Q4_0]    = {1,  0, 4, 0, SCALES_F16,         MINIMA_NONE,      CODES_OFFSET, 1,   8, 1},
     [TILE_Q4_1]    = {1,  0, 4, 0, SCALES_F16,         MINIMA_F16,       CODES_OFFSET, 1,   0, 1},
-    [TILE_Q5_0]    = {1,  0, 4, 1, SCALES_F16,         MINIMA_NONE,      CODES_OFFSET, 1,  16, 1},
-    [TILE_Q5_1]    = {1,  0, 4, 1, SCALES_F16,         MINIMA_F16,       CODES_OFFSET, 1,   0, 1},
+    [TILE_Q5_0]    = {1,  0, 5, 0, SCALES_F16,         MINIMA_NONE,      CODES_OFFSET, 1,  16, 1},
+    [TILE_Q5_1]    = {1,  0, 5, 0, SCALES_F16,         MINIMA_F16,       CODES_OFFSET, 1,   0, 1},
     [TILE_Q8_0]    = {1,  0, 8, 0, SCALES_F16,         MINIMA_NONE,      CODES_OFFSET, 1, 128, 1},
     [TILE_Q2_K]    = {8, 32, 2, 0, SCALES_U4_HALVES,   MINIMA_U4_HALVES, CODES_OFFSET, 1,   0, 1},
     [TILE_Q3_K]    = {8, 16, 2, 1, SCALES_I8_HALVES,   MINIMA_NONE,      CODES_OFFSET, 1,   4, 1},
     [TILE_Q4_K]    = {8, 32, 4, 0, SCALES_U8,          MINIMA_U8,        CODES_OFFSET, 1,   0, 1},
-    [TILE_Q5_K]    = {8, 32, 4, 1, SCALES_U8,          MINIMA_U8,        CODES_OFFSET, 1,   0, 1},
-    [TILE_Q6_K]    = {8, 16, 4, 2, SCALES_I8_HALVES,   MINIMA_NONE,      CODES_OFFSET, 1,  32, 1},
+    [TILE_Q5_K]    = {8, 32, 5, 0, SCALES_U8,          MINIMA_U8,        CODES_OFFSET, 1,   0, 1},
+    [TILE_Q6_K]    = {8, 16, 6, 0, SCALES_I8_HALVES,   MINIMA_NONE,      CODES_OFFSET, 1,  32, 1},
     [TILE_IQ4_NL]  = {1,  0, 4, 0, SCALES_F16,         MINIMA_NONE,      CODES_IQ4,    1,   0, 1},
     [TILE_IQ4_XS]  = {8, 16, 4, 0, SCALES_I8,          MINIMA_NONE,      CODES_IQ4,    1,   0, 1},
     [TILE_GRID]    = {8, 32, 4, 0, SCALES_U8_HALVES,   MINIMA_NONE,      CODES_HEADER, 1,   0, 0.125f},
@@ -68,6 +68,24 @@ static const TileFormat tile_formats[TILE_QUANTIZED] = {
     [TILE_TERNARY] = {8, 16, 2, 0, SCALES_NONE,        MINIMA_NONE,      CODES_OFFSET, 1,   1, 1},
     // clang-format on
 };
+
+// A plane of 5 or 6 bits: byte vectors of the first 5 or 6 groups of four columns, and above their codes the bits of
+// the groups that are left. Of such a group's code bits `from` to `from + count` stand in vector `vector`, from bit
+// `at` on.
+typedef struct {
+  int group, from, count, vector, at;
+} DensePart;
+
+static const DensePart dense_five[] = {{5, 0, 3, 0, 5}, {5, 3, 2, 1, 5}, {6, 0, 3, 2, 5}, {6, 3, 2, 3, 5},
+                                       {7, 0, 3, 4, 5}, {7, 3, 1, 1, 7}, {7, 4, 1, 3, 7}};
+static const DensePart dense_six[] = {{6, 0, 2, 0, 6}, {6, 2, 2, 1, 6}, {6, 4, 2, 2, 6},
+                                      {7, 0, 2, 3, 6}, {7, 2, 2, 4, 6}, {7, 4, 2, 5, 6}};
+enum {
+  DENSE_FIVE_PARTS = sizeof dense_five / sizeof *dense_five,
+  DENSE_SIX_PARTS = sizeof dense_six / sizeof *dense_six
+};
+
+static inline bool plane_is_dense(int bits) { return bits == 5 || bits == 6; }
 
 // Bytes of the parts of a block, and where they begin in it. A plane has TILE_ROWS x TILE_BLOCK codes.
 static inline int tile_low_bytes(const TileFormat *format) { return format->low_bits * TILE_BLOCK; }

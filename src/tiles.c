@@ -37,6 +37,37 @@ static void add_plane(const uint8_t *plane, int bits, int row, int shift, uint8_
   }
 }
 
+// The parts of a dense plane.
+static int dense_parts(int bits, const DensePart **parts) {
+  *parts = bits == 5 ? dense_five : dense_six;
+  return bits == 5 ? DENSE_FIVE_PARTS : DENSE_SIX_PARTS;
+}
+
+// Of a code of a dense plane: the byte that has a part of it.
+static size_t dense_at(int vector, int row, int column) { return plane_at(vector, row) + (size_t)(column % 4); }
+
+static void read_dense(const uint8_t *plane, int bits, int row, uint8_t codes[TILE_BLOCK]) {
+  const DensePart *parts;
+  const int count = dense_parts(bits, &parts);
+  for (int c = 0; c < 4 * bits; c++)
+    codes[c] = plane[dense_at(c / 4, row, c)] & ((1 << bits) - 1);
+  for (int i = 0; i < count; i++)
+    for (int c = 4 * parts[i].group; c < 4 * parts[i].group + 4; c++)
+      codes[c] |= (uint8_t)((plane[dense_at(parts[i].vector, row, c)] >> parts[i].at & ((1 << parts[i].count) - 1))
+                            << parts[i].from);
+}
+
+static void pack_dense(const uint8_t codes[TILE_BLOCK], int row, int bits, uint8_t *plane) {
+  const DensePart *parts;
+  const int count = dense_parts(bits, &parts);
+  for (int c = 0; c < 4 * bits; c++)
+    plane[dense_at(c / 4, row, c)] = codes[c];
+  for (int i = 0; i < count; i++)
+    for (int c = 4 * parts[i].group; c < 4 * parts[i].group + 4; c++)
+      plane[dense_at(parts[i].vector, row, c)] |=
+          (uint8_t)((codes[c] >> parts[i].from & ((1 << parts[i].count) - 1)) << parts[i].at);
+}
+
 // The same of codes of one bit: a byte has eight columns of a row.
 static void add_row_bits(const uint8_t *plane, int row, uint8_t codes[TILE_BLOCK]) {
   for (int c = 0; c < TILE_BLOCK; c++)
@@ -48,6 +79,8 @@ void tile_values(const TileFormat *format, const uint8_t *superblock, const uint
   uint8_t codes[TILE_BLOCK] = {0};
   if (format->low_bits == 1)
     add_row_bits(block, row, codes);
+  else if (plane_is_dense(format->low_bits))
+    read_dense(block, format->low_bits, row, codes);
   else
     add_plane(block, format->low_bits, row, 0, codes);
   if (format->high_bits > 0) add_plane(block + tile_low_bytes(format), format->high_bits, row, format->low_bits, codes);
@@ -172,6 +205,8 @@ static bool pack_row(const TileFormat *format, const TileRow *row, int r, uint8_
     const uint8_t *codes = row->codes + b * TILE_BLOCK;
     if (format->low_bits == 1)
       pack_row_bits(codes, r, block);
+    else if (plane_is_dense(format->low_bits))
+      pack_dense(codes, r, format->low_bits, block);
     else
       pack_plane(codes, r, 0, format->low_bits, block);
     if (format->high_bits > 0)

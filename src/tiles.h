@@ -11,12 +11,14 @@
 // A plane holds some bits of each weight's code, c0 to c31 the codes of a row's 32 columns:
 //
 //   8 bits  256 B: 8 x (16 B of rows 0-3, 16 B of rows 4-7), the j-th with columns 4 j to 4 j + 3
+//   6 bits  192 B: 6 x the same, byte = column 4 j + i (6 bits); and of columns 24 + i and 28 + i two bits above each
+//   of
+//           three
+//   5 bits  160 B: 5 x the same, byte = column 4 j + i (5 bits); and the others above them (dense_five)
 //   4 bits  128 B: 4 x the same, byte = column 4 j + i (low nibble) and column 4 j + i + 16 (high nibble)
 //   2 bits   64 B: 2 x the same, byte = columns 16 j + i, 16 j + i + 4, + 8, + 12, from the lowest bits to the highest
-//   1 bit    32 B: 1 x the same, byte = columns i, i + 4, ... i + 28, from the lowest bit to the highest; but where
-//   codes
-//            have no other bits 4 x 8 B of rows 0-7, byte = columns 8 j to 8 j + 7, as a table of sums is looked up
-//            with
+//   1 bit    32 B: 1 x the same, byte = columns i, i + 4, ... i + 28, from the lowest bit to the highest
+//   1 bit    32 B, where codes have no other: 4 x 8 B of rows 0-7, byte = columns 8 j to 8 j + 7, which look sums up
 //
 // Scales and minima of eight rows are F16 in the order of rows 0, 4, 1, 5, 2, 6, 3, 7, or bytes in the order of the
 // rows; where there is one for 16 columns, those of columns 0-15 stand before those of columns 16-31.

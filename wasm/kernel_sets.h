@@ -16,8 +16,8 @@ extern const int kernel_set_count;
 // Constants that the kernels load instead of writing them as literals: V8 rebuilds a v128.const at every use, but keeps
 // a loaded one in a register (measured: 20-24 against 14-15 G weights/s). Defined in another file, so that no compiler
 // folds the load back into a literal.
-extern const uint32_t kernel_nibble_mask[4];   // 0x0f in every byte
-extern const uint32_t kernel_bit_masks[5][4];  // 0x0f, 0x03, 0x30, 0x04, 0x10 in every byte: see bit_mask()
+extern const uint32_t kernel_nibble_mask[4];    // 0x0f in every byte
+extern const uint32_t kernel_bit_masks[11][4];  // bits of every byte: see bit_mask()
 extern const float kernel_true_scale[4];  // 1 / F16_UNBIAS: what takes from an activation scale the factor it carries
 extern const float kernel_sum_scale[4];   // the same times -1/8, for the activations' sums
 extern const uint32_t kernel_low_halves[4];  // the lower half of each of four numbers

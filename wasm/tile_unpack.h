@@ -17,11 +17,27 @@ INLINE void unpack_scales(const TileFormat *format, const uint8_t *block, const 
   }
 }
 
+// Codes of a dense plane: where they stand depends on the group.
+INLINE void unpack_dense(const uint8_t *plane, const int bits, uint8_t *operands) {
+#pragma clang loop unroll(disable)
+  for (int g = 0; g < GROUPS; g++, plane += 16, operands += 16)
+#pragma unroll
+    for (int j = 0; j < BLOCK_GROUPS; j++)
+      wasm_v128_store(operands + j * GROUPS * 16, dense_vector(plane, bits, 0, j % 4, j / 4));
+}
+
+static NOINLINE __attribute__((unused)) void unpack_five(const uint8_t *plane, uint8_t *operands) {
+  unpack_dense(plane, 5, operands);
+}
+
 INLINE void unpack_block(const TileFormat *format, const uint8_t *block, Operands table, TileStretch *out, int at) {
+  const bool dense = plane_is_dense(format->low_bits);
+  if (format->low_bits == 5) unpack_five(block, out->low[at]);
+  if (format->low_bits == 6) unpack_dense(block, 6, out->low[at]);
 #pragma clang loop unroll(disable)
   for (int g = 0; g < GROUPS; g++) {
 #pragma clang loop unroll(disable)
-    for (int i = 0; i < 4; i++) {
+    for (int i = 0; i < 4 && !dense; i++) {
 #pragma unroll
       for (int k = 0; k < 2; k++) {
         const Operands operands = operands_of(format, table, block, g, i, k);

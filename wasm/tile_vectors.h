@@ -39,7 +39,21 @@ INLINE int format_offset(const TileFormat *format) {
 }
 
 // Which of kernel_bit_masks has `bits` bits from bit `to` on.
-INLINE int bit_mask(const int bits, const int to) { return bits == 4 ? 0 : bits == 2 ? 1 + to / 4 : 2 + to / 2; }
+INLINE int bit_mask(const int bits, const int to) {
+  switch (((1 << bits) - 1) << to) {
+    case 0x0f: return 0;
+    case 0x03: return 1;
+    case 0x04: return 2;
+    case 0x1f: return 3;
+    case 0x07: return 4;
+    case 0x18: return 5;
+    case 0x08: return 6;
+    case 0x10: return 7;
+    case 0x3f: return 8;
+    case 0x0c: return 9;
+    default: return 10;  // 0x30
+  }
+}
 
 // The bits that a plane has of group i + 4 k of four columns (i below 4, k 0 or 1), of rows 4 g to 4 g + 3, at bit `to`
 // of each byte. Shifting 16-bit lanes and masking beats i8x16.shr_u, which V8 expands. Shifts of planes of four bits
@@ -67,8 +81,28 @@ INLINE v128_t row_bits_vector(const uint8_t *plane, const int g, const int i, co
   return wasm_v128_and(wasm_i8x16_ne(wasm_v128_and(bytes, bits), wasm_i8x16_splat(0)), wasm_i8x16_splat(2));
 }
 
+// Group i + 4 k of a dense plane.
+INLINE v128_t dense_vector(const uint8_t *plane, const int bits, const int g, const int i, const int k) {
+  const int group = i + 4 * k, count = bits == 5 ? DENSE_FIVE_PARTS : DENSE_SIX_PARTS;
+  const DensePart *const parts = bits == 5 ? dense_five : dense_six;
+  if (group < bits)
+    return wasm_v128_and(wasm_v128_load(plane + (group * GROUPS + g) * 16),
+                         wasm_v128_load(kernel_bit_masks[bit_mask(bits, 0)]));
+  v128_t codes = wasm_i8x16_splat(0);
+#pragma unroll
+  for (int p = 0; p < count; p++) {
+    if (parts[p].group != group) continue;
+    const v128_t bytes = wasm_v128_load(plane + (parts[p].vector * GROUPS + g) * 16);
+    const v128_t part = wasm_v128_and(wasm_u16x8_shr(bytes, (uint32_t)(parts[p].at - parts[p].from)),
+                                      wasm_v128_load(kernel_bit_masks[bit_mask(parts[p].count, parts[p].from)]));
+    codes = parts[p].from == 0 ? part : wasm_v128_or(codes, part);
+  }
+  return codes;
+}
+
 INLINE v128_t codes_vector(const TileFormat *format, const uint8_t *block, const int g, const int i, const int k) {
   if (format->low_bits == 1) return row_bits_vector(block, g, i, k);
+  if (plane_is_dense(format->low_bits)) return dense_vector(block, format->low_bits, g, i, k);
   const v128_t low = plane_vector(block, format->low_bits, g, i, k, 0);
   if (format->high_bits == 0) return low;
   return wasm_v128_or(low, plane_vector(block + tile_low_bytes(format), format->high_bits, g, i, k, format->low_bits));
