@@ -9,15 +9,19 @@
 
 struct NibbleSampler {
   NibbleSamplerOptions options;
-  int vocabulary;
+  int vocabulary, ranges;
   uint64_t random;
   float *bias;     /* [vocabulary], or NULL while there is none */
   int32_t *counts; /* [vocabulary] how often each token was seen, or NULL where no penalty is on */
   int32_t *window; /* [penalty_window] the latest tokens, a ring */
   int window_length, window_next;
-  float *logits;   /* [vocabulary] with bias and penalties */
+  float *logits;   /* [ranges of RANGE, at least vocabulary] with bias and penalties; behind the last, -infinity */
+  float *largest;  /* [ranges] of the logits */
   int32_t *ranked; /* [vocabulary] a heap, then the ranking, of candidates */
 };
+
+// Tokens that are looked at together: most ranges have none that is likely enough to be looked at alone.
+enum { RANGE = 64 };
 
 NibbleSamplerOptions nibble_sampler_defaults(void) {
   return (NibbleSamplerOptions){.temperature = 1, .top_p = 1, .repetition_penalty = 1};
@@ -51,9 +55,13 @@ NibbleSampler *nibble_sampler_create(const NibbleSamplerOptions *options, int vo
   sampler->options = *options;
   sampler->vocabulary = vocabulary;
   sampler->random = options->seed;
-  sampler->logits = malloc((size_t)vocabulary * sizeof *sampler->logits);
+  sampler->ranges = (vocabulary + RANGE - 1) / RANGE;
+  sampler->logits = malloc((size_t)sampler->ranges * RANGE * sizeof *sampler->logits);
+  sampler->largest = malloc((size_t)sampler->ranges * sizeof *sampler->largest);
   sampler->ranked = malloc((size_t)vocabulary * sizeof *sampler->ranked);
-  if (sampler->logits == NULL || sampler->ranked == NULL) goto fail;
+  if (sampler->logits == NULL || sampler->largest == NULL || sampler->ranked == NULL) goto fail;
+  for (int i = vocabulary; i < sampler->ranges * RANGE; i++)
+    sampler->logits[i] = -INFINITY;
   if (!has_penalties(options)) return sampler;
   sampler->counts = calloc((size_t)vocabulary, sizeof *sampler->counts);
   sampler->window = calloc((size_t)options->penalty_window + 1, sizeof *sampler->window);
@@ -71,6 +79,7 @@ void nibble_sampler_free(NibbleSampler *sampler) {
   free(sampler->counts);
   free(sampler->window);
   free(sampler->logits);
+  free(sampler->largest);
   free(sampler->ranked);
   free(sampler);
 }
@@ -112,14 +121,9 @@ bool nibble_sampler_accept(NibbleSampler *sampler, int token, NibbleError *error
   return true;
 }
 
-static void apply_penalties(NibbleSampler *sampler) {
-  const NibbleSamplerOptions *options = &sampler->options;
-  for (int i = 0; i < sampler->vocabulary; i++) {
-    if (sampler->counts[i] == 0) continue;
-    float logit = sampler->logits[i];
-    logit = logit > 0 ? logit / options->repetition_penalty : logit * options->repetition_penalty;
-    sampler->logits[i] = logit - options->presence_penalty - options->frequency_penalty * (float)sampler->counts[i];
-  }
+static float penalized(const NibbleSamplerOptions *options, float logit, int count) {
+  const float repeated = logit > 0 ? logit / options->repetition_penalty : logit * options->repetition_penalty;
+  return repeated - options->presence_penalty - options->frequency_penalty * (float)count;
 }
 
 // Whether mask and bias leave a token to be chosen.
@@ -128,20 +132,35 @@ static bool is_allowed(const NibbleSampler *sampler, const uint32_t *allowed, in
          (sampler->bias == NULL || sampler->bias[token] != -INFINITY);
 }
 
-static void adjust(NibbleSampler *sampler, const float *logits, const uint32_t *allowed) {
-  for (int i = 0; i < sampler->vocabulary; i++) {
-    const float logit = sampler->bias == NULL ? logits[i] : logits[i] + sampler->bias[i];
-    sampler->logits[i] = isnan(logit) ? -INFINITY : logit;
-  }
-  for (int i = 0; i < sampler->vocabulary && allowed != NULL; i++)
-    if (!is_allowed(sampler, allowed, i)) sampler->logits[i] = -INFINITY;
-  if (sampler->counts != NULL) apply_penalties(sampler);
+// A token's logit as it is chosen by.
+static float adjusted(const NibbleSampler *sampler, const float *logits, const uint32_t *allowed, int token) {
+  const float logit = sampler->bias == NULL ? logits[token] : logits[token] + sampler->bias[token];
+  if (isnan(logit) || (allowed != NULL && !is_allowed(sampler, allowed, token))) return -INFINITY;
+  const int count = sampler->counts == NULL ? 0 : sampler->counts[token];
+  return count == 0 ? logit : penalized(&sampler->options, logit, count);
 }
 
+static void adjust(NibbleSampler *sampler, const float *logits, const uint32_t *allowed) {
+  for (int range = 0; range < sampler->ranges; range++) {
+    const int first = range * RANGE, left = sampler->vocabulary - first;
+    float largest = -INFINITY;
+    for (int token = first; token < first + (left < RANGE ? left : RANGE); token++) {
+      const float logit = adjusted(sampler, logits, allowed, token);
+      sampler->logits[token] = logit;
+      if (logit > largest) largest = logit;
+    }
+    sampler->largest[range] = largest;
+  }
+}
+
+// The first of the likeliest.
 static int likeliest(const NibbleSampler *sampler) {
-  int best = 0;
-  for (int i = 1; i < sampler->vocabulary; i++)
-    if (sampler->logits[i] > sampler->logits[best]) best = i;
+  int range = 0;
+  for (int i = 1; i < sampler->ranges; i++)
+    if (sampler->largest[i] > sampler->largest[range]) range = i;
+  int best = range * RANGE;
+  while (sampler->logits[best] != sampler->largest[range])
+    best++;
   return best;
 }
 
@@ -186,16 +205,25 @@ static int list_candidates(NibbleSampler *sampler) {
   return count;
 }
 
-// Keeps the k likeliest of `count` candidates, in ranked[0..k): most tokens are turned away by one comparison with the
-// least likely that is kept.
-static void keep_top_k(NibbleSampler *sampler, int count, int k) {
+// The k likeliest candidates, or all where there are no more, in ranked[0..result): most ranges are turned away by one
+// comparison with the least likely that is kept.
+static int list_top_k(NibbleSampler *sampler, int k) {
   int32_t *heap = sampler->ranked;
-  make_heap(sampler, k, true);
-  for (int i = k; i < count; i++) {
-    if (!ranks_before(sampler, heap[i], heap[0])) continue;
-    heap[0] = heap[i];
-    sift_down(sampler, 0, k, true);
+  int count = 0;
+  for (int range = 0; range < sampler->ranges; range++) {
+    if (count == k && sampler->largest[range] <= sampler->logits[heap[0]]) continue;
+    for (int i = range * RANGE; i < (range + 1) * RANGE; i++) {
+      if (sampler->logits[i] == -INFINITY) continue;
+      if (count < k) {
+        heap[count++] = i;
+        if (count == k) make_heap(sampler, k, true);
+      } else if (ranks_before(sampler, i, heap[0])) {
+        heap[0] = i;
+        sift_down(sampler, 0, k, true);
+      }
+    }
   }
+  return count;
 }
 
 // Keeps the likeliest of `count` candidates whose weights reach `enough`; returns their number, in ranked[0..result).
@@ -223,12 +251,8 @@ static int by_token(const void *a, const void *b) {
 // nothing about the draw.
 static int filter(NibbleSampler *sampler, float max) {
   const NibbleSamplerOptions *options = &sampler->options;
-  int count = list_candidates(sampler);
-  const bool top_k = options->top_k > 0 && options->top_k < count, top_p = options->top_p < 1;
-  if (top_k) {
-    keep_top_k(sampler, count, options->top_k);
-    count = options->top_k;
-  }
+  const bool top_k = options->top_k > 0, top_p = options->top_p < 1;
+  int count = top_k ? list_top_k(sampler, options->top_k) : list_candidates(sampler);
   if (top_p) {
     // The sum runs in the tokens' order, like every other one.
     if (top_k) qsort(sampler->ranked, (size_t)count, sizeof *sampler->ranked, by_token);
