@@ -2,9 +2,10 @@
 // is not echoed into the answer: it shows at the next prompt.
 import { createInterface } from 'node:readline';
 import { Writable } from 'node:stream';
-import { BRACKETS, linesOf, onOneLine, withPastes } from './paste.js';
+import { linesOf, onOneLine, withPastes } from './paste.js';
 import { plainText } from './plain-text.js';
 import { inputTooLong } from './terminal.js';
+import { holdTerminalModes } from './terminal-modes.js';
 
 const PROMPT = '> ';
 // Far more than any context holds; what never ends a line would fill the memory.
@@ -38,8 +39,8 @@ export function createLineInput({ stdin, stdout, person, onInterrupt, onEnd }) {
   const output = person ? echoOf(stdout, () => answering) : undefined;
   const pastes = person ? withPastes(stdin, () => !answering) : null;
   const lines = createInterface({ input: pastes?.input ?? stdin, output, terminal: person, prompt: PROMPT });
-  const hasBrackets = person && stdout.isTTY === true;
-  if (hasBrackets) stdout.write(BRACKETS.on);
+  const modes = person ? holdTerminalModes({ stdin, stdout, onBack: showAgain }) : null;
+  lines.on('SIGTSTP', () => modes?.stop());
   const resized = () => output?.emit('resize');
   stdout.on('resize', resized);
 
@@ -63,7 +64,7 @@ export function createLineInput({ stdin, stdout, person, onInterrupt, onEnd }) {
     stdin.off('data', count);
     stdout.off('resize', resized);
     pastes?.close();
-    if (hasBrackets) stdout.write(BRACKETS.off);
+    modes?.close();
     onEnd();
     wake();
   });
@@ -71,6 +72,13 @@ export function createLineInput({ stdin, stdout, person, onInterrupt, onEnd }) {
     if (answering || lines.line === '') onInterrupt();
     else clearLine();
   });
+
+  /** What is being typed, behind what a shell has written meanwhile. */
+  function showAgain() {
+    // None of its rows are above the cursor any more.
+    lines.prevRows = 0;
+    if (!answering) lines.prompt(true);
+  }
 
   function clearLine() {
     answering = true;
