@@ -1,6 +1,9 @@
 // The arguments of tool calls. The OpenAI API has them as JSON in a text; most templates want the object that it holds, and
 // write a text as JSON in JSON, or fail.
 
+import { exactJson } from './exact-json.js';
+import { JsonText } from './jinja/values.js';
+
 /** @typedef {import('./chat-messages.js').Message} Message */
 
 /** @param {Message[]} messages */
@@ -40,11 +43,12 @@ export function findCallManners(needle, shown) {
 /**
  * @param {Message[]} messages
  * @param {{ takesTexts: boolean, takesObjects: boolean }} manners
- * @returns {Message[]} with arguments of the other kind where the template takes only that
+ * @returns {Message[]} with arguments of the other kind where the template takes only that. An empty text is what some
+ *   servers send for no arguments, and stands for an object without any
  */
 export function withFittingArguments(messages, { takesTexts, takesObjects }) {
-  if (takesTexts === takesObjects) return messages;
-  const fitting = takesObjects ? parsed : (given) => (typeof given === 'string' ? given : JSON.stringify(given));
+  const change = takesTexts === takesObjects ? (given) => given : takesObjects ? parsed : asText;
+  const fitting = (given) => change(typeof given === 'string' && given.trim() === '' ? '{}' : given);
   return messages.map((message) =>
     Array.isArray(message.tool_calls)
       ? { ...message, tool_calls: message.tool_calls.map((call) => withArguments(call, fitting)) }
@@ -58,13 +62,15 @@ function withArguments(call, fitting) {
   return { ...call, function: { ...inner, arguments: fitting(inner.arguments) } };
 }
 
-/** The object that a text holds as JSON; whatever else is given stays. */
+/** What stands for the object that a text holds as JSON; whatever else is given stays. */
 function parsed(given) {
   if (typeof given !== 'string') return given;
   try {
     const value = JSON.parse(given);
-    return typeof value === 'object' && value !== null ? value : given;
+    return typeof value === 'object' && value !== null ? new JsonText(given) : given;
   } catch {
     return given;
   }
 }
+
+const asText = (given) => (typeof given === 'string' ? given : exactJson(given));

@@ -3,7 +3,7 @@
 import { createFallback } from './chat-fallback.js';
 import { checkMessages, inParts, isSystem, joined, withSystemInFront } from './chat-messages.js';
 import { findCallManners, haveCalls, withFittingArguments } from './chat-tool-calls.js';
-import { NibbleError } from './errors.js';
+import { ended, NibbleError } from './errors.js';
 import { compile, LimitError, RaisedError, raiseException, render, stringFunction } from './jinja/template.js';
 import { Marked, plain } from './jinja/text.js';
 import { Callable, NO_CONTENT } from './jinja/values.js';
@@ -268,7 +268,7 @@ function failure(error) {
   if (error instanceof RaisedError) reason = `it refuses these messages: ${message}`;
   else if (error instanceof LimitError) reason = `it ${message}`;
   else if (error instanceof RangeError || error?.name === 'InternalError') reason = 'it nests or grows too far';
-  return new NibbleError('CHAT_TEMPLATE_FAILED', `The model's chat template failed; ${reason}.`, {
+  return new NibbleError('CHAT_TEMPLATE_FAILED', `The model's chat template failed; ${ended(reason)}`, {
     cause: error,
     details: { reason },
   });

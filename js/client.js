@@ -1,5 +1,5 @@
 // The caller's side of protocol.js: sends calls, matches replies by id, and fails all that waits when the worker dies.
-import { NibbleError } from './errors.js';
+import { NibbleError, withoutEnd } from './errors.js';
 import { checkSignal } from './options.js';
 import { START_SECONDS, startPatience } from './patience.js';
 import { call, cancel, readReply } from './protocol.js';
@@ -44,7 +44,10 @@ export class Client {
     this.#started = startPatience(START_SECONDS, () => fail('it has not started', NOT_STARTED));
     port.listen({
       onMessage: (data) => this.#receive(data),
-      onFailure: (reason) => fail(reason, `The engine's worker ended unexpectedly: ${reason}. Create a new engine.`),
+      onFailure: (told) => {
+        const reason = withoutEnd(told);
+        fail(reason, `The engine's worker ended unexpectedly: ${reason}. Create a new engine.`);
+      },
       onStarted: () => this.#started(),
     });
   }
@@ -73,7 +76,7 @@ export class Client {
       try {
         this.#port.post(call(id, method, params), transfer);
       } catch (cause) {
-        const message = `The ${method} call has something in it that cannot be sent to a worker: ${cause.message}.`;
+        const message = `The ${method} call has something in it that cannot be sent to a worker: ${withoutEnd(cause.message)}.`;
         reject(new NibbleError('INVALID_ARGUMENT', message, { cause }));
         return;
       }

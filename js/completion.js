@@ -22,7 +22,8 @@ import { createStopMatcher } from './stop-strings.js';
  *   onPrefill: (progress: Prefill) => void }} control
  * @returns {Promise<CompletionResult & { half: import('./half-character.js').HalfCharacter | null }>} half: the
  *   character that all of it ends within. Where a prompt ends within one, the answer begins with what completes it
- * @throws {NibbleError} NO_TOKEN_ALLOWED where the options forbid every token, before anything is computed
+ * @throws {NibbleError} NO_TOKEN_ALLOWED where the options forbid every token, before anything is computed;
+ *   MODEL_COMPUTES_NAN where the model gives none of the others a logit
  */
 export async function complete(
   { model, timeline, tokenizer, turn, room = null, shift = false },

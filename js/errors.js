@@ -52,6 +52,12 @@ export class NibbleError extends Error {
 export const withRemedy = (code, problem, { name, sentence }, { cause, details } = {}) =>
   new NibbleError(code, `${problem} ${sentence}`, { cause, details: { ...details, problem, remedy: name } });
 
+/** What somebody else says, such as the platform, as a part of a sentence of ours: without its end. @param {unknown} text */
+export const withoutEnd = (text) => String(text).replace(/[.\s]+$/, '');
+
+/** The same as the end of a sentence. @param {string} text */
+export const ended = (text) => (/[?!]\s*$/.test(text) ? text.trimEnd() : `${withoutEnd(text)}.`);
+
 /** A text is longer than the context. @param {string} problem @param {{ tokens: number, contextSize: number, shorten: string | null }} details `shorten`: what may become shorter */
 export function contextFull(problem, details) {
   const way = 'create the engine with a larger contextSize.';
@@ -80,6 +86,13 @@ export const storeNeeded = (problem) =>
 /** Ends the loading of a model, the calls that wait for it and all later ones. @param {unknown} [cause] */
 export const loadingCancelled = (cause) =>
   new NibbleError('CANCELLED', 'Loading the model was cancelled. Create a new engine to use it.', { cause });
+
+/** No logit is left to go by: they are NaN, as all that a model computes from there on would be. */
+export const modelComputesNan = () =>
+  new NibbleError(
+    'MODEL_COMPUTES_NAN',
+    'The model computes no numbers here: its logits are NaN, as weights make them that are damaged, were converted wrongly or grow too large. Fetch the file again, or use another one.',
+  );
 
 const MAX_CAUSES = 8;
 

@@ -1,7 +1,7 @@
 // The library, apart from what differs between Node and a browser. index.node.js and index.web.js are its entries.
 import { Client } from './client.js';
 import { endedBy } from './disposal.js';
-import { loadingCancelled, NibbleError } from './errors.js';
+import { loadingCancelled, NibbleError, withoutEnd } from './errors.js';
 import { startModelStore } from './model-store.js';
 import {
   checkCallbacks,
@@ -101,7 +101,8 @@ export { NibbleError } from './errors.js';
  * @property {number} [penaltyWindow] how many of the last tokens the penalties look at; 0: all, where llama.cpp's 0 means
  *   none and -1 all; 64
  * @property {Record<number, number> | Map<number, number>} [logitBias] added to a token's logit; -Infinity forbids it. Where
- *   all are forbidden, the completion fails with NO_TOKEN_ALLOWED
+ *   all are forbidden, the completion fails with NO_TOKEN_ALLOWED; where the logits of all that are allowed are NaN, as a
+ *   damaged model computes them, with MODEL_COMPUTES_NAN
  * @property {number} [seed] the same seed gives the same text; by default random, and told in the result
  * @property {string | string[]} [stop] text that ends the completion and is not part of it. It may be the text of a control
  *   token, or have such in it: `<|eot_id|>`
@@ -270,7 +271,9 @@ function startWorker(platform, workerUrl) {
   try {
     return platform.startWorker(workerUrl);
   } catch (cause) {
-    throw new NibbleError('WORKER_FAILED', `The engine's worker could not be started: ${cause.message}.`, { cause });
+    throw new NibbleError('WORKER_FAILED', `The engine's worker could not be started: ${withoutEnd(cause.message)}.`, {
+      cause,
+    });
   }
 }
 

@@ -1,6 +1,7 @@
 // Checks what callers pass, on both sides of the worker border: every option is named, typed and ranged here once.
 // Each reader returns a new object with all options in it, or throws INVALID_ARGUMENT with a sentence.
 import { NibbleError } from './errors.js';
+import { exactCopy } from './exact-json.js';
 
 export const MAX_THREADS = 64;
 export const MAX_BATCH = 1024;
@@ -40,7 +41,7 @@ function describe(value) {
   if (typeof value === 'string') return JSON.stringify(value.slice(0, 60));
   if (typeof value !== 'object' || value === null) return String(value).slice(0, 60);
   try {
-    return JSON.stringify(value).slice(0, 60);
+    return JSON.stringify(value, (_, each) => (typeof each === 'bigint' ? String(each) : each)).slice(0, 60);
   } catch {
     return String(value);
   }
@@ -92,12 +93,18 @@ const seed = (name, value) => {
   throw invalid(name, value, 'a whole number from 0 to 2^53 - 1');
 };
 
+const isTokenId = (value) => Number.isInteger(value) && value >= 0 && value <= 0x7fffffff;
+
+/** A number, or the one that a text is; keys of objects are texts. */
+const numberIn = (value) =>
+  typeof value === 'number' ? value : typeof value === 'string' && value.trim() !== '' ? Number(value) : Number.NaN;
+
 function logitBias(name, value) {
   if (value === undefined || value === null) return [];
   const entries = value instanceof Map ? [...value] : Array.isArray(value) ? value : Object.entries(value ?? {});
   return entries.map((entry) => {
-    const [token, bias] = [Number(entry?.[0]), Number(entry?.[1])];
-    if (Number.isInteger(token) && token >= 0 && !Number.isNaN(bias) && bias < Infinity) return [token, bias];
+    const [token, bias] = Array.isArray(entry) ? entry.map(numberIn) : [];
+    if (isTokenId(token) && bias < Infinity) return [token, bias];
     throw invalid(name, entry, 'token ids with biases, such as { 15: -5, 27: -Infinity }');
   });
 }
@@ -107,7 +114,7 @@ export function readTokens(name, value) {
   const tokens = Array.isArray(value) ? value : ArrayBuffer.isView(value) ? Array.from(value) : null;
   if (tokens === null) throw invalid(name, value, 'a list of token ids');
   for (const token of tokens) {
-    if (!Number.isInteger(token) || token < 0 || token > 0x7fffffff) throw invalid(name, token, 'token ids, from 0 up');
+    if (!isTokenId(token)) throw invalid(name, token, 'token ids, from 0 up');
   }
   return tokens;
 }
@@ -248,12 +255,12 @@ const SAMPLING_READERS = {
 /** The options of complete() that say how to go on, without what from. */
 export const readSamplingOptions = readAll(SAMPLING_READERS);
 
-/** What is JSON, as a copy of it. */
+/** What is JSON, bigints among it, as a copy of it. */
 const json = (expected, isIt) => (name, value) => {
   if (value === undefined || value === null) return null;
   let copy;
   try {
-    copy = JSON.parse(JSON.stringify(value));
+    copy = exactCopy(value);
   } catch {
     throw invalid(name, value, `${expected}, of what JSON can hold`);
   }

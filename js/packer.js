@@ -42,7 +42,7 @@ export class Packer {
 
   /**
    * Takes the next bytes of the file; yields copies of the packed bytes they make.
-   * @throws {NibbleError} MODEL_BAD_TENSOR where they hold scales that are infinite or not numbers
+   * @throws {NibbleError} MODEL_BAD_TENSOR where they hold weights or scales that are infinite or not numbers
    */
   *push(bytes) {
     const runtime = this.#runtime;

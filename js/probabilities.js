@@ -1,4 +1,5 @@
 // From logits to probabilities, in double precision.
+import { modelComputesNan } from './errors.js';
 
 /**
  * The `count` likeliest tokens, likeliest first; equal logits in the order of their ids. A logit that is no number counts
@@ -7,11 +8,13 @@
  * @param {Float32Array} logits
  * @param {number} count
  * @returns {{ id: number, p: number, logit: number }[]}
+ * @throws {import('./errors.js').NibbleError} MODEL_COMPUTES_NAN where no logit is above -Infinity, and some are no numbers
  */
 export function mostLikely(logits, count) {
   const known = logits.some(Number.isNaN) ? logits.map((logit) => (Number.isNaN(logit) ? -Infinity : logit)) : logits;
   let most = -Infinity;
   for (const logit of known) if (logit > most) most = logit;
+  if (most === -Infinity && known !== logits) throw modelComputesNan();
   const weightOf = (logit) => (logit === most ? 1 : Math.exp(logit - most));
   let sum = 0;
   for (const logit of known) sum += weightOf(logit);

@@ -8,7 +8,7 @@
 //                    { id, result } or { id, error }            its end; error as NibbleError.toJSON() makes it
 //                    { lifeline }                            once, as it begins; in browsers see lifeline.web.js
 //                    { folder }                              in Node: that of a store in which it takes locks from now on
-import { NibbleError } from './errors.js';
+import { NibbleError, withoutEnd } from './errors.js';
 
 /** The calls that are made on one of an engine's sessions: `params.session` is its number; without it, the engine's own. */
 export const SESSION_METHODS = Object.freeze([
@@ -72,7 +72,9 @@ export function errorReply(id, error) {
   const known =
     error instanceof NibbleError
       ? error
-      : new NibbleError('INTERNAL', `Something unexpected went wrong: ${error?.message ?? error}.`, { cause: error });
+      : new NibbleError('INTERNAL', `Something unexpected went wrong: ${withoutEnd(error?.message ?? error)}.`, {
+          cause: error,
+        });
   return { id, error: known.toJSON() };
 }
 

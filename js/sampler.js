@@ -1,4 +1,8 @@
 // The twin of src/sampler.h. It calls exports, but leaves the heap to the Runtime of engine.js.
+import { modelComputesNan } from './errors.js';
+
+// NIBBLE_NO_LOGIT
+const NO_LOGIT = -2;
 
 /** Chooses tokens. */
 export class Sampler {
@@ -46,9 +50,11 @@ export class Sampler {
    * @param {Uint32Array | null} [allowed] the tokens that may come this time: token t where bit t % 32 of word t / 32 is
    *   set, with at least a word for every 32 tokens of the vocabulary; what is behind does not matter. null: all
    * @returns {number | null} null: mask and biases leave no token
+   * @throws {import('./errors.js').NibbleError} MODEL_COMPUTES_NAN where they leave some, but no logit above minus infinity, and some that are NaN
    */
   sampleAt(logits, allowed = null) {
     const token = this.#runtime.c._nibble_sampler_sample(this.#sampler, logits, this.#maskAt(allowed));
+    if (token === NO_LOGIT) throw modelComputesNan();
     return token < 0 ? null : token;
   }
 

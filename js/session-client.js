@@ -60,7 +60,8 @@ export class SessionCalls {
 
   /**
    * The likeliest tokens to come next; `top` 0: all of them. `tokens` become the session's content, and what both begin
-   * with is not computed again; `reusePrefix` false: everything is computed anew.
+   * with is not computed again; `reusePrefix` false: everything is computed anew. A logit that is NaN counts as
+   * -Infinity; where no token has one above that, the call fails with MODEL_COMPUTES_NAN.
    * @param {number[]} tokens
    * @param {{ top?: number, reusePrefix?: boolean, signal?: AbortSignal }} [options]
    * @returns {Promise<{ tokens: number[], top: { id: number, token: string, p: number, logit: number }[] }>}
@@ -72,7 +73,8 @@ export class SessionCalls {
   }
 
   /**
-   * ln p of each token given the tokens before it, for tokens[from] to the last.
+   * ln p of each token given the tokens before it, for tokens[from] to the last. A logit that is NaN counts as -Infinity;
+   * where no token has one above that, the call fails with MODEL_COMPUTES_NAN.
    * @param {number[]} tokens
    * @param {{ from?: number, reusePrefix?: boolean, signal?: AbortSignal }} [options] from: 1 unless given, since nothing
    *   comes before the first; what the session has of the tokens before it is kept, unless reusePrefix is false

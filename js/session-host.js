@@ -1,7 +1,7 @@
 // The sessions of one model as they live in the engine's worker: the engine's own, and those that were created. Each is
 // a timeline, and a way to go on when that is full. Calls come one after the other.
 import { complete } from './completion.js';
-import { NibbleError } from './errors.js';
+import { modelComputesNan, NibbleError } from './errors.js';
 import { ChatPrompt, headLength, Room, readWithRoom, trimTokens } from './full-context.js';
 import { withHalfCharacter } from './half-character.js';
 import * as read from './options.js';
@@ -122,7 +122,7 @@ export class SessionHost {
     return { prompt, room, left: { tokens: chat.without(0).length - prompt.length, messages: leftOut }, warnings };
   }
 
-  /** The likeliest next tokens after `tokens`. */
+  /** The likeliest next tokens after `tokens`. MODEL_COMPUTES_NAN where the model gives none a logit. */
   async evaluate({ session: number, tokens: given, options }, { signal }) {
     const tokens = this.#knownTokens(given);
     const { top, reusePrefix } = read.readEvaluateOptions(options);
@@ -132,7 +132,7 @@ export class SessionHost {
     return { tokens, top: likely.map(({ id, p, logit }) => ({ id, token: this.#texts.tokenText(id), p, logit })) };
   }
 
-  /** ln p(token | the tokens before it) of tokens from..end, in order. */
+  /** ln p(token | the tokens before it) of tokens from..end, in order. MODEL_COMPUTES_NAN where one is no number. */
   async score({ session: number, tokens: given, options }, { signal }) {
     const tokens = this.#knownTokens(given);
     const { from, reusePrefix } = read.readScoreOptions(options);
@@ -142,6 +142,7 @@ export class SessionHost {
     const inputs = tokens.slice(kept, -1);
     const targets = inputs.map((_, index) => (kept + index + 1 < from ? -1 : tokens[kept + index + 1]));
     const scores = await timeline.append(inputs, { turn: this.#turn, signal, targets });
+    if (scores.some(Number.isNaN)) throw modelComputesNan();
     return scores.slice(from - 1 - kept);
   }
 

@@ -1,5 +1,7 @@
 // What systems and their networks report, in words. Their own are made for programmers, and differ from place to place.
 
+import { withoutEnd } from './errors.js';
+
 /** By `code` of the error, as Node has it. */
 const REASONS = {
   EACCES: 'the system does not permit it',
@@ -86,7 +88,7 @@ export function reasonOf(error) {
   if (cause !== null) return wordsOf(cause);
   const code = error?.code;
   if (/^E[A-Z]+$/.test(code ?? '')) return `the system reports ${code}`;
-  return String(error?.cause?.message || error?.message || error?.name || error).replace(/[.\s]+$/, '');
+  return withoutEnd(error?.cause?.message || error?.message || error?.name || error);
 }
 
 /** Whether to try again is of no use: a certificate stays what it is. @param {any} error */

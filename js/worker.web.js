@@ -3,7 +3,7 @@
 import checksumWasm from '../build/wasm/checksum.wasm';
 import createGlue from '../build/wasm/web/nibble.cjs';
 import { Runtime } from './engine.js';
-import { NibbleError } from './errors.js';
+import { NibbleError, withoutEnd } from './errors.js';
 import { holdLifeline } from './lifeline.web.js';
 import { MAX_THREADS } from './options.js';
 import { START_SECONDS, startPatience } from './patience.js';
@@ -97,7 +97,11 @@ async function startRuntime({ threads, early, kernelSet }, { url, files, binary 
     return { variant, ...(await startThreads(await WebAssembly.compile(bytes), threads, workers)) };
   } catch (cause) {
     if (cause instanceof NibbleError) throw cause;
-    throw new NibbleError('WASM_UNAVAILABLE', `The WebAssembly engine could not be read: ${cause.message}.`, { cause });
+    throw new NibbleError(
+      'WASM_UNAVAILABLE',
+      `The WebAssembly engine could not be read: ${withoutEnd(cause.message)}.`,
+      { cause },
+    );
   }
 }
 

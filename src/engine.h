@@ -106,8 +106,8 @@ void nibble_engine_free(NibbleEngine *engine);  // after its sessions; safe on N
 void nibble_engine_choose_kernels(NibbleEngine *engine);
 
 // Takes the next `count` bytes of the file, from gguf.data_offset on, in file order and in pieces of any size, and
-// re-tiles them into place. Bytes behind the last tensor are ignored. False where a matrix has a scale, or an F16
-// weight, that is infinite or NaN (NIBBLE_MODEL_BAD_TENSOR): the engine then never has all of its weights.
+// re-tiles them into place. Bytes behind the last tensor are ignored. False where a tensor has a scale, or a weight,
+// that is infinite or NaN (NIBBLE_MODEL_BAD_TENSOR): the engine then never has all of its weights.
 bool nibble_engine_load(NibbleEngine *engine, const uint8_t *bytes, size_t count, NibbleError *error);
 
 // Where the packed bytes from `position` on belong, and how many of them in one piece; NULL for those that do not stay
@@ -182,7 +182,8 @@ NibbleSession *nibble_session_fork(const NibbleSession *session, NibbleError *er
 
 // Appends `count` tokens to the timeline and computes them; afterwards nibble_session_logits() are those of the last
 // one. Where `log_probabilities` is given, entry i becomes ln p(targets[i] | everything up to tokens[i]); a negative
-// target is skipped (its entry is 0). Either everything is appended, or (on error) nothing.
+// target is skipped (its entry is 0). A logit that is NaN counts as minus infinity; where none is above that, the entry
+// is NaN. Either everything is appended, or (on error) nothing.
 bool nibble_session_evaluate(NibbleSession *session, const int32_t *tokens, int count, const int32_t *targets,
                              float *log_probabilities, NibbleError *error);
 

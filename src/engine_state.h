@@ -4,6 +4,7 @@
 
 #include "driver.h"
 #include "engine.h"
+#include "float_math.h"
 #include "loader.h"
 #include "run.h"
 #include "tuning.h"
@@ -83,6 +84,16 @@ void engine_tune(NibbleEngine *engine);
 bool engine_check_tokens(const NibbleSession *session, const int32_t *tokens, int count, const int32_t *targets,
                          NibbleError *error);
 
+// What a token's probability is beside that of the likeliest. A logit that is NaN counts as minus infinity, as the
+// sampler has it, and infinite ones have all the probability between them.
+static inline float engine_weight(float logit, float largest) {
+  return logit == largest ? 1 : logit < largest ? exp_f32(logit - largest) : 0;
+}
+
+// ln p of a target whose logits have been seen; NaN where none of them is above minus infinity.
+float engine_scored(const Score *score);
+
+// The same of one whose logits are given.
 float engine_log_probability(const float *logits, int vocabulary, int target);
 
 // Of one token's logits, padded as kernels store them.

@@ -3,7 +3,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "bytes.h"
 #include "quant.h"
+#include "text.h"
 
 static size_t row_bytes(const WeightSource *source) { return (size_t)(source->file_bytes / (uint64_t)source->rows); }
 
@@ -58,6 +60,14 @@ size_t loader_group_bytes(const Model *model) {
   return largest;
 }
 
+// Whether all of a vector's numbers, little-endian floats, are finite.
+static bool vector_is_finite(const uint8_t *numbers, int count) {
+  bool finite = true;
+  for (int i = 0; i < count; i++)
+    finite &= (load_u32(numbers + (size_t)i * sizeof(float)) & 0x7f800000) != 0x7f800000;
+  return finite;
+}
+
 static void place_group(Loader *loader, const WeightSource *source, const uint8_t *bytes) {
   const int rows = group_rows(source, loader->rows_done);
   const size_t size = packed_group(source, loader->rows_done);
@@ -65,18 +75,22 @@ static void place_group(Loader *loader, const WeightSource *source, const uint8_
                         ? loader->output + loader->written
                         : loader->model->arena + source->arena_offset + packed_before(source, loader->rows_done);
   size_t used;
+  bool finite;
   if (source->matrix != NULL) {
     const Matrix *matrix = source->matrix;
     TileRowReader *reader = &loader->reader;
     if (reader->file == NULL || reader->type != source->type) tile_row_reader(source->type, reader);
     used = tile_bytes(matrix->kind, matrix->columns);
-    if (!tile_pack(reader, matrix->columns, bytes, rows, target) && loader->refused == NULL) {
-      loader->refused = source;
-      loader->refused_row = loader->rows_done;
-    }
+    finite = tile_pack(reader, matrix->columns, bytes, rows, target);
   } else {
     used = (size_t)source->columns * sizeof(float);
     quant_unpack(quant_format(source->type), bytes, (float *)target, (size_t)source->columns);
+    // What turns an angle is the quotient, which rope_create() looks at.
+    finite = source->floats == &loader->model->rope_factors || vector_is_finite(target, source->columns);
+  }
+  if (!finite && loader->refused == NULL) {
+    loader->refused = source;
+    loader->refused_row = loader->rows_done;
   }
   memset(target + used, 0, size - used);
   loader->written += size;
@@ -126,14 +140,16 @@ size_t loader_push(Loader *loader, const uint8_t *bytes, size_t count) {
 bool loader_check(const Loader *loader, NibbleError *error) {
   const WeightSource *source = loader->refused;
   if (source == NULL) return true;
-  const int rows = group_rows(source, loader->refused_row);
+  const QuantFormat *format = quant_format(source->type);
+  const int last_row = loader->refused_row + group_rows(source, loader->refused_row) - 1;
+  char rows[64] = "";
+  if (source->matrix != NULL)
+    text_format(rows, sizeof rows, ", in rows %d to %d of %d", loader->refused_row, last_row, source->rows);
   return nibble_fail(
       error, NIBBLE_MODEL_BAD_TENSOR,
-      "The tensor %s (%s) has a %s that is infinite or not a number, in rows %d to %d of %d: no text "
-      "comes of such weights. The file is damaged or was converted wrongly; fetch it again or use another "
-      "one.",
-      source->name, quant_format(source->type)->name, source->type == GGML_F16 ? "weight" : "scale",
-      loader->refused_row, loader->refused_row + rows - 1, source->rows);
+      "The tensor %s (%s) has a %s that is infinite or not a number%s: no text comes of such weights. The file is "
+      "damaged or was converted wrongly; fetch it again or use another one.",
+      source->name, format->name, format->block_elements == 1 ? "weight" : "scale", rows);
 }
 
 uint64_t loader_packed_position(const Loader *loader) {

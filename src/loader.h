@@ -38,8 +38,8 @@ size_t loader_group_bytes(const Model *model);
 // last weight has come.
 size_t loader_push(Loader *loader, const uint8_t *bytes, size_t count);
 
-// Whether all that has been re-tiled can be computed with; false where a number of the file is infinite or NaN that a
-// tile holds as F16 or E8M0 (see tile_pack()). Later bytes do not change that; loader_seek() does.
+// Whether all that has been re-tiled can be computed with; false where a weight or a scale of it is infinite or NaN
+// (see tile_pack()). Later bytes do not change that; loader_seek() does.
 bool loader_check(const Loader *loader, NibbleError *error);
 
 // The packed position behind everything that has been re-tiled so far.

@@ -29,8 +29,8 @@ void nibble_packer_free(NibblePacker *packer);  // safe on NULL
 // its output is full, or where the last weight has come.
 size_t nibble_packer_push(NibblePacker *packer, const uint8_t *bytes, size_t count);
 
-// Whether the engine computes with all that was packed since the last seek: false, and `error`, where a matrix has a
-// scale, or an F16 weight, that is infinite or NaN. Such packed bytes are not to be kept.
+// Whether the engine computes with all that was packed since the last seek: false, and `error`, where a tensor has a
+// scale, or a weight, that is infinite or NaN. Such packed bytes are not to be kept.
 bool nibble_packer_check(const NibblePacker *packer, NibbleError *error);
 
 // What the last push made: so many bytes, which end at the position, valid until the next push.

@@ -172,13 +172,13 @@ static void step_block(NibblePass *pass, uint8_t *slot) {
 // Adds what `rows` logits from row `first_row` on tell of a token.
 static void see(const NibblePass *pass, Score *score, int target, const float *logits, int first_row, int rows) {
   if (pass->round == 0) {
-    if (first_row == 0) score->largest = logits[0];
+    if (first_row == 0) score->largest = -INFINITY;
     for (int i = 0; i < rows; i++)
       score->largest = score->largest < logits[i] ? logits[i] : score->largest;
     if (target >= first_row && target < first_row + rows) score->target = logits[target - first_row];
   } else {
     for (int i = 0; i < rows; i++)
-      score->sum += exp_f32(logits[i] - score->largest);
+      score->sum += engine_weight(logits[i], score->largest);
   }
 }
 
@@ -216,9 +216,7 @@ static void last_logits(NibblePass *pass, const Matrix *output, float *logits) {
 
 static void finish_scores(NibblePass *pass) {
   for (int i = 0; pass->scores != NULL && i < pass->count; i++) {
-    const Score *score = &pass->scores[i];
-    if (pass->targets[i] >= 0)
-      pass->log_probabilities[i] = (float)((double)(score->target - score->largest) - log(score->sum));
+    if (pass->targets[i] >= 0) pass->log_probabilities[i] = engine_scored(&pass->scores[i]);
   }
 }
 

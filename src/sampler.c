@@ -308,6 +308,13 @@ static int first_allowed(const NibbleSampler *sampler, const uint32_t *allowed) 
   return NIBBLE_NO_TOKEN;
 }
 
+// The choice where no allowed token has a logit above minus infinity.
+static int sample_hopeless(const NibbleSampler *sampler, const float *logits, const uint32_t *allowed) {
+  for (int i = 0; i < sampler->vocabulary; i++)
+    if (isnan(logits[i]) && is_allowed(sampler, allowed, i)) return NIBBLE_NO_LOGIT;
+  return first_allowed(sampler, allowed);
+}
+
 bool nibble_sampler_has_choice(const NibbleSampler *sampler, const uint32_t *allowed) {
   return first_allowed(sampler, allowed) != NIBBLE_NO_TOKEN;
 }
@@ -315,6 +322,7 @@ bool nibble_sampler_has_choice(const NibbleSampler *sampler, const uint32_t *all
 int nibble_sampler_sample(NibbleSampler *sampler, const float *logits, const uint32_t *allowed) {
   adjust(sampler, logits, allowed);
   const int best = likeliest(sampler);
-  if (!isfinite(sampler->logits[best])) return sampler->logits[best] > 0 ? best : first_allowed(sampler, allowed);
+  if (sampler->logits[best] == -INFINITY) return sample_hopeless(sampler, logits, allowed);
+  if (sampler->logits[best] == INFINITY) return best;
   return sampler->options.temperature == 0 ? best : sample_weighted(sampler, best);
 }

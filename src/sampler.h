@@ -45,15 +45,16 @@ bool nibble_sampler_accept(NibbleSampler *sampler, int token, NibbleError *error
 // token do not matter.
 static inline size_t nibble_mask_words(int vocabulary) { return ((size_t)vocabulary + 31) / 32; }
 
-// What nibble_sampler_sample() returns where no token may come.
-enum { NIBBLE_NO_TOKEN = -1 };
+// What nibble_sampler_sample() returns where no token may come, and where the model has computed no logit to go by.
+enum { NIBBLE_NO_TOKEN = -1, NIBBLE_NO_LOGIT = -2 };
 
 // The next token, given logits [vocabulary] and the mask of the tokens that are allowed this time
 // [nibble_mask_words(vocabulary)], NULL: all (both read only). NIBBLE_NO_TOKEN, and nothing is drawn, where mask and
 // bias leave no token.
-// NaN counts as minus infinity, and the lowest token whose logit is infinite wins. Where every logit is minus infinity
-// the result is the lowest token that mask and bias allow. Filters only leave tokens out: with one that keeps them all,
-// a draw is as it is without it; so it is with a mask of all tokens.
+// NaN counts as minus infinity, and the lowest token whose logit is infinite wins. Where all allowed tokens have a
+// logit of minus infinity the result is the lowest of them, and NIBBLE_NO_LOGIT where one of these logits is NaN: it
+// was computed with numbers that are none. Filters only leave tokens out: with one that keeps them all, a draw is as it
+// is without it; so it is with a mask of all tokens.
 int nibble_sampler_sample(NibbleSampler *sampler, const float *logits, const uint32_t *allowed);
 
 // Whether mask (as above) and bias leave a token, whatever the logits are.

@@ -83,14 +83,20 @@ bool engine_check_tokens(const NibbleSession *session, const int32_t *tokens, in
                      run->context_size, session->length, count);
 }
 
+float engine_scored(const Score *score) {
+  if (score->largest == -INFINITY) return NAN;
+  if (!(score->target > -INFINITY)) return -INFINITY;
+  const float difference = score->target == score->largest ? 0 : score->target - score->largest;
+  return (float)((double)difference - log(score->sum));
+}
+
 float engine_log_probability(const float *logits, int vocabulary, int target) {
-  float max = logits[0];
-  for (int i = 1; i < vocabulary; i++)
-    max = max < logits[i] ? logits[i] : max;
-  double sum = 0;
+  Score score = {.largest = -INFINITY, .target = logits[target]};
   for (int i = 0; i < vocabulary; i++)
-    sum += exp_f32(logits[i] - max);
-  return (float)((double)(logits[target] - max) - log(sum));
+    score.largest = score.largest < logits[i] ? logits[i] : score.largest;
+  for (int i = 0; i < vocabulary; i++)
+    score.sum += engine_weight(logits[i], score.largest);
+  return engine_scored(&score);
 }
 
 // Log-probabilities of the targets of a batch whose layers have been computed. `logits` [SCORED_TOKENS, stride].

@@ -92,8 +92,8 @@ int tile_count(const Matrix *matrix);
 typedef struct TileRowReader TileRowReader;
 
 // Tiles up to TILE_ROWS rows of a tensor type that has a kind, `rows` of them present (the others become zeros), one
-// behind the other in the file's own layout. False where an F16 number (a scale, a minimum, a weight of an F16 matrix)
-// is infinite or NaN, or a scale of MXFP4 is NaN: tiles and kernels know finite ones only.
+// behind the other in the file's own layout. False where a scale, a minimum, or a weight of a matrix without scales is
+// infinite or NaN: tiles and kernels know finite ones only.
 bool tile_pack(const TileRowReader *reader, int columns, const uint8_t *file_rows, int rows, uint8_t *tile);
 
 // Unpacks one row of a tile to floats [columns]. Every weight is to the bit what quant_unpack() makes of it in the

@@ -11,7 +11,7 @@ import { temporaryFolder } from './small-model.js';
 const CLI = fileURLToPath(new URL('../js/cli.js', import.meta.url));
 const TEMPLATE =
   "{% for m in messages %}{% if m.role == 'system' %}{{ raise_exception('No.') }}{% endif %}{{ m.content }}{% endfor %}" +
-  "{% for t in tools or [] %}{{ t.name }}{% endfor %}{{ 'x' * n if n is defined }}";
+  "{% for t in tools or [] %}{{ t.name }}{{ t.most }}{% endfor %}{{ 'x' * n if n is defined }}{{ id }}";
 
 const folder = temporaryFolder();
 const model = join(folder, 'model.gguf');
@@ -37,6 +37,12 @@ test('tools and variables reach the template', async () => {
   const plain = await promptTokens();
   assert.equal(await promptTokens('--tools', tools), plain + 'seven'.length);
   assert.equal(await promptTokens('--variable', 'n=3', '--variable', 'other=a text'), plain + 3);
+  // With all their digits, however they are read.
+  const digits = '1132456789012345678901';
+  assert.equal(await promptTokens('--variable', `id=${digits}`), plain + digits.length);
+  const exact = join(folder, 'exact.json');
+  writeFileSync(exact, `[{"name": "seven", "most": ${digits}}]`);
+  assert.equal(await promptTokens('--tools', exact), plain + 'seven'.length + digits.length);
 });
 
 test('what cannot be read of them is an error of use', async () => {

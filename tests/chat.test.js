@@ -180,6 +180,74 @@ test('gives a template the arguments of tool calls as it can write them', () => 
   assert.equal(render(each(ways['as JSON']), chatOf('no JSON')), '"no JSON"');
 });
 
+/** Chats with one call, in the ways in which a template may write its arguments. */
+const ofCall = (write, given) =>
+  render(`{% for m in messages %}{% for c in m.tool_calls or [] %}${write}{% endfor %}{% endfor %}`, [
+    { role: 'user', content: 'Hi' },
+    { role: 'assistant', tool_calls: [{ function: { name: 'f', arguments: given } }] },
+  ]);
+const OBJECTS_ONLY =
+  "{{ '{' }}{% for k, v in c.function.arguments.items() %}{{ k | tojson }}: {{ v | tojson }}{{ '' if loop.last else ', ' }}{% endfor %}{{ '}' }}";
+const TEXTS_ONLY = "{{ '' + c.function.arguments }}";
+
+// Expected is what Python's json.dumps() makes of what its json.loads() reads.
+test('the arguments of tool calls that are JSON in a text keep their numbers and their order', () => {
+  const kept = [
+    '{"channel_id": 1132456789012345678}',
+    '{"low": -9223372036854775808, "high": 18446744073709551615, "edge": 9007199254740993}',
+    `{"long": 1${'0'.repeat(400)}7}`,
+    '{"x": 1.0, "y": -0.0, "z": 1e+16, "w": 0.1, "v": 12345678.9}',
+    '{"b": 1, "10": 2, "9": 3, "__proto__": 4}',
+    '{"a": [1.0, [2, {"id": 12345678901234567890}]], "t": true, "f": false, "n": null, "e": {}, "l": []}',
+    '{"text": "a \\"b\\" {[,: \\\\ c", "\\"": "}", "": "é😀"}',
+  ];
+  const read = [
+    [' {"a":1E5 ,\n"b":\t-0,"a":2.50} ', '{"a": 2.5, "b": 0}'],
+    ['{"a": 1e400, "b": -1e400}', '{"a": Infinity, "b": -Infinity}'],
+    ['[1.0, 12345678901234567890]', '[1.0, 12345678901234567890]'],
+    ['', '{}'],
+    [' \n', '{}'],
+  ];
+  for (const [given, expected] of [...kept.map((text) => [text, text]), ...read]) {
+    assert.equal(ofCall('{{ c.function.arguments | tojson }}', given), expected, given);
+    if (expected[0] === '{') assert.equal(ofCall(OBJECTS_ONLY, given), expected, given);
+  }
+  assert.equal(ofCall(TEXTS_ONLY, kept[0]), kept[0]);
+  assert.equal(ofCall(TEXTS_ONLY, ''), '{}');
+  const either = '{% set a = c.function.arguments %}{{ a if a is string else a | tojson }}';
+  assert.equal(ofCall(either, ''), '{}');
+  for (const noObject of ['7', '"x"', 'null', '{"a": 01}', '{"a": NaN}', '{a: 1}', '{"a": 1', '[1,]']) {
+    assert.equal(ofCall('{{ c.function.arguments | tojson }}', noObject), JSON.stringify(noObject));
+  }
+});
+
+test('whole numbers beyond 2^53 are written with all their digits, and others as JavaScript writes them', () => {
+  const given = { id: 2 ** 60, big: 1132456789012345678n, low: -(2 ** 63), list: [2n, 1e20], huge: 1e21, tiny: 1e-7 };
+  const text = '"id":1152921504606846976,"big":1132456789012345678,"low":-9223372036854775808';
+  assert.equal(ofCall(TEXTS_ONLY, given), `{${text},"list":[2,100000000000000000000],"huge":1e+21,"tiny":1e-7}`);
+  const spaced = text.replaceAll(':', ': ').replaceAll(',', ', ');
+  const written = `{${spaced}, "list": [2, 100000000000000000000], "huge": 1e+21, "tiny": 1e-07}`;
+  assert.equal(ofCall('{{ c.function.arguments | tojson }}', given), written);
+  const tools = [{ maximum: 2 ** 63, minimum: -(2n ** 63n) }];
+  const schema = '{"maximum": 9223372036854775808, "minimum": -9223372036854775808}';
+  assert.equal(plain(chat('{{ tools[0] | tojson }}').write(HELLO, { tools }).text), schema);
+});
+
+test('arguments that nest too deeply, or have too many digits, are an error that says so', () => {
+  const failing = (given, reason) =>
+    assert.throws(() => ofCall('{{ c.function.arguments | tojson }}', given), {
+      code: 'CHAT_TEMPLATE_FAILED',
+      message: reason,
+    });
+  for (const depth of [101, 5000, 200_000]) {
+    failing(`${'['.repeat(depth)}${']'.repeat(depth)}`, /nests too deeply/);
+    failing(`${'{"a":'.repeat(depth)}1${'}'.repeat(depth)}`, /nests too deeply/);
+  }
+  failing(`{"a": ${'9'.repeat(4301)}}`, /grows too far/);
+  assert.equal(ofCall(OBJECTS_ONLY, `{"a": ${'9'.repeat(4300)}}`), `{"a": ${'9'.repeat(4300)}}`);
+  failing(`[${'1,'.repeat(4e6)}1]`, /too much work/);
+});
+
 test('content that is missing is none to a template that asks, and empty to one that writes', () => {
   const calls = [{ function: { name: 'f', arguments: {} } }];
   for (const message of [
@@ -254,6 +322,23 @@ test('names the reason when a template fails, and only when it is used', () => {
   fails('{{ unknown() }}', /could not be run/);
   fails(5, /is a number/);
   assert.equal(chat('{% if %}').source, 'model');
+});
+
+test('the sentence of a failure has one end, whatever the template says', () => {
+  for (const [template, end] of [
+    ["{{ raise_exception('No system role.') }}", 'No system role.'],
+    ["{{ raise_exception('No system role') }}", 'No system role.'],
+    ["{{ raise_exception('Roles have to alternate!') }}", 'Roles have to alternate!'],
+    ["{{ raise_exception('What... ') }}", 'What.'],
+    ['{{ 5 | items | list }}', 'from a mapping.'],
+    ['{{ range(10 ** 9) }}', 'larger than 100000.'],
+  ]) {
+    assert.throws(
+      () => render(template),
+      ({ message }) => message.endsWith(` ${end}`) && !message.includes('..'),
+      template,
+    );
+  }
 });
 
 test('an undefined list is empty to a loop, an undefined text to a filter', () => {

@@ -9,6 +9,7 @@ import { fileURLToPath } from 'node:url';
 import { csvTable, markdownTable } from '../js/commands/bench-report.js';
 import { createLineInput } from '../js/commands/line-input.js';
 import { createEngine } from '../js/index.node.js';
+import { scriptedModel } from './scripted-model.js';
 import { temporaryFolder, writeSmallModel } from './small-model.js';
 
 const CLI = fileURLToPath(new URL('../js/cli.js', import.meta.url));
@@ -382,6 +383,22 @@ describe('info, tokenize, eval, perplexity, bench', () => {
       assert.match(refused.stderr, message);
     }
     assert.match((await nibble(['perplexity', '--help'])).stdout, /even number from 4 up/);
+  });
+
+  test('a model that computes NaN ends perplexity and an answer with an error', async () => {
+    const broken = join(folder, 'nan.gguf');
+    const file = join(folder, 'nan.txt');
+    writeFileSync(broken, scriptedModel({ script: () => ({ 110: 20 }), nanAfter: 110 }));
+    writeFileSync(file, 'an '.repeat(30));
+    for (const args of [
+      ['perplexity', '-m', broken, '--file', file, '-c', '32'],
+      ['run', '-m', broken, '-p', 'x'],
+    ]) {
+      const { status, stdout, stderr } = await nibble(args);
+      assert.equal(status, 1);
+      assert.match(stderr, /MODEL_COMPUTES_NAN: The model computes no numbers here/);
+      assert.doesNotMatch(stdout, /NaN/);
+    }
   });
 
   test('bench reports under the field names of llama-bench', async () => {

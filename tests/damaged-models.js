@@ -264,7 +264,7 @@ export const DAMAGED_MODELS = {
       [`a matrix of ${type}`]: ofType(type),
     })),
   }),
-  ...all('accept', {
+  ...all(/^MODEL_BAD_TENSOR$/, {
     'weights that are infinite': () => model({ value: Number.POSITIVE_INFINITY }),
     'weights that are no numbers': () => model({ value: Number.NaN }),
   }),

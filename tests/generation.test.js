@@ -79,6 +79,50 @@ describe('forbidden tokens', async () => {
   });
 });
 
+describe('a model that computes NaN', async () => {
+  const nan = id('n');
+  const model = { script: (last) => ({ [last === id('a') ? nan : id('a')]: 20 }), nanAfter: nan };
+  const isTold = (error) => code('MODEL_COMPUTES_NAN')(error) && /NaN.* Fetch the file again/.test(error.message);
+
+  for (const [way, options] of Object.entries({
+    'in memory': {},
+    'by reference kernels': { kernelSet: 'reference' },
+  })) {
+    test(`is told of where it does, and the engine goes on, ${way}`, async () => {
+      const engine = await open(model, options);
+      for (const more of [GREEDY, { temperature: 1 }, { ...GREEDY, logitBias: { 5: 3 } }]) {
+        const completion = engine.complete({ prompt: 'xa', maxTokens: 9, ...more });
+        let text = '';
+        const stream = async () => {
+          for await (const piece of completion) text += piece.text;
+        };
+        await assert.rejects(stream(), isTold);
+        await assert.rejects(completion.result, isTold);
+        assert.equal(text, 'n', 'what came before has been told');
+      }
+      const tokens = [...'xan'].map(id);
+      await assert.rejects(engine.evaluate(tokens), isTold);
+      await assert.rejects(engine.score([...tokens, id('b')]), isTold);
+      assert.ok((await engine.score(tokens)).every(Number.isFinite));
+      const forbidden = Object.fromEntries(
+        Array.from({ length: engine.info.vocabularySize }, (_, i) => [i, -Infinity]),
+      );
+      const none = engine.complete({ tokens, logitBias: forbidden }).result;
+      await assert.rejects(none, code('NO_TOKEN_ALLOWED'));
+      assert.equal((await engine.complete({ prompt: 'x', maxTokens: 2, ...GREEDY }).result).text, 'an');
+    });
+  }
+});
+
+test('what cannot be sent to the worker is told of in a sentence with one end', async () => {
+  const engine = await open({ script: () => ({ 97: 5 }) });
+  const messages = [{ role: 'user', content: 'x', extra: () => {} }];
+  await assert.rejects(
+    engine.complete({ messages }).result,
+    (error) => code('INVALID_ARGUMENT')(error) && /could not be cloned\.$/.test(error.message),
+  );
+});
+
 describe('stop strings with control tokens', async () => {
   const special = [
     { text: '<|over|>', type: TYPES.control },

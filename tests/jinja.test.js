@@ -37,6 +37,45 @@ for (const [what, isSaid] of Object.entries({ 'texts that are said': true, 'text
   });
 }
 
+// Expected is what Jinja2 makes of them, but where a number would have to be computed with.
+test('whole numbers beyond 2^53 are whole numbers of their own', () => {
+  const big = 1132456789012345678n;
+  const variables = { big, next: big + 1n, low: -big, whole: 2 ** 53, above: 2n ** 53n + 1n, power: 2n ** 60n };
+  const renders = {
+    '{{ big }} {{ low }} {{ -big }} {{ +big }} {{ low | abs }}': `${big} -${big} -${big} ${big} ${big}`,
+    '{{ big is number }} {{ big is integer }} {{ big is float }} {{ big is true }}': 'True True False False',
+    '{{ big == next }} {{ big < next }} {{ big >= next }} {{ whole == above }} {{ whole < above }}':
+      'False True False False True',
+    '{{ power == 2.0 ** 60 }} {{ power > 1.5 }} {{ {power: 1}[2.0 ** 60] }} {{ (power, 1) in [(2.0 ** 60, 1)] }}':
+      'True True 1 True',
+    '{{ [next, 5, big, low, 1.5] | sort }}': `[-${big}, 1.5, 5, ${big}, ${big + 1n}]`,
+    '{{ [big, next] | max }} {{ [big, big, next] | unique | list | length }}': `${big + 1n} 2`,
+    '{{ big | string | length }} {{ big ~ "x" }} {{ [big] }} {{ {big: big} }}': `19 ${big}x [${big}] {${big}: ${big}}`,
+    '{{ {big: big} | tojson }} {{ [big] | tojson(indent=1) }}': `{"${big}": ${big}} [\n ${big}\n]`,
+    '{{ "%d|%s|%x|%.1f" | format(big, big, power, power) }}': `${big}|${big}|1000000000000000|1152921504606846976.0`,
+    '{{ "{}|{:d}|{:,}|{:>20}".format(big, low, big, big) }}': `${big}|-${big}|1,132,456,789,012,345,678| ${big}`,
+    '{{ big | int }} {{ "1132456789012345678" | int }} {{ 1e20 | int }} {{ big | round }}': `${big} ${big} 100000000000000000000 ${big}`,
+    '{{ big | float }} {{ power | float }}': '1.1324567890123457e+18 1.152921504606847e+18',
+    '{{ "yes" if big else "no" }} {{ big in [next, big] }} {{ [1, 2][big] is defined }}': 'yes True False',
+  };
+  for (const [template, text] of Object.entries(renders)) assert.equal(plain(run(template, variables)), text, template);
+  for (const template of ['{{ big + 1 }}', '{{ 2 * big }}', '{{ big % 2 }}', '{{ big is even }}', '{{ big ** 2 }}']) {
+    assert.throws(() => run(template, variables), {
+      message: 'a whole number is beyond 2^53, where it is computed with',
+    });
+  }
+  for (const template of ['{{ range(big) }}', '{{ "x" * big }}', '{{ "abc"[:big] }}', '{{ "x" | center(big) }}']) {
+    assert.throws(() => run(template, variables), { message: /is beyond 2\^53$/ });
+  }
+});
+
+test('infinite numbers are equal to themselves in every comparison', () => {
+  assert.equal(
+    plain(run('{{ x <= x }} {{ x >= x }} {{ x == x }} {{ x < x }}', { x: Infinity })),
+    'True True True False',
+  );
+});
+
 // What is said is Chinese and nothing else is, so that each character tells where it comes from.
 const SAID = { s: '一二 三  四\n五', l: ['六', '七', '八'], d: { 九: '十', 百: ['千', { 万: '亿' }] } };
 const isChinese = (text) => /^\p{Script=Han}+$/u.test(text);

@@ -121,6 +121,12 @@ describe('options', () => {
       [readCompletionOptions, { prompt: 'a', stop: ['x', ''] }, /stop/],
       [readCompletionOptions, { prompt: 'a', logitBias: { x: 1 } }, /logitBias/],
       [readCompletionOptions, { prompt: 'a', logitBias: { 5: Infinity } }, /logitBias/],
+      [readCompletionOptions, { prompt: 'a', logitBias: { [2 ** 32 + 5]: 1 } }, /logitBias is \["4294967301",1\]/],
+      [readCompletionOptions, { prompt: 'a', logitBias: new Map([[2 ** 31, 1]]) }, /logitBias is \[2147483648,1\]/],
+      [readCompletionOptions, { prompt: 'a', logitBias: { '': 1 } }, /logitBias/],
+      [readCompletionOptions, { prompt: 'a', logitBias: [[null, 1]] }, /logitBias/],
+      [readCompletionOptions, { prompt: 'a', logitBias: { 5: null } }, /logitBias/],
+      [readCompletionOptions, { prompt: 'a', logitBias: [7] }, /logitBias/],
       [readCompletionOptions, { prompt: 7 }, /prompt is 7; expected a text/],
       [readCompletionOptions, { tokens: [1, -2] }, /tokens is -2/],
       [readCompletionOptions, { messages: [] }, /messages/],
@@ -132,6 +138,25 @@ describe('options', () => {
       assert.throws(
         () => read(options),
         (error) => code('INVALID_ARGUMENT')(error) && message.test(error.message),
+      );
+    }
+  });
+
+  test('what is JSON is copied as JSON has it, and bigints as they are', () => {
+    const most = 2n ** 63n - 1n;
+    const tool = { most, when: new Date(0), list: [undefined, () => 1, NaN, [most]], gone: undefined, not: () => 1 };
+    const { tools } = readCompletionOptions({ prompt: 'a', tools: [tool] });
+    assert.deepEqual(tools, [{ most, when: '1970-01-01T00:00:00.000Z', list: [null, null, null, [most]] }]);
+    const endless = { name: 'x' };
+    endless.self = endless;
+    for (const [wrong, reason] of [
+      [[endless], /of what JSON can hold/],
+      [[most], /tools is \["9223372036854775807"\]; expected a list/],
+      [() => 1, /expected a list/],
+    ]) {
+      assert.throws(
+        () => readCompletionOptions({ prompt: 'a', tools: wrong }),
+        (error) => code('INVALID_ARGUMENT')(error) && reason.test(error.message),
       );
     }
   });
@@ -372,10 +397,13 @@ test('logits that are no numbers come last, and infinite ones share all the prob
       [2, 0],
     ],
   ]);
-  assert.deepEqual(list(NaN, -Infinity), [
+  assert.deepEqual(list(-Infinity, -Infinity), [
     [0, 0],
     [1, 0],
   ]);
+  for (const hopeless of [[NaN, -Infinity], [NaN]]) {
+    assert.throws(() => list(...hopeless), { name: 'NibbleError', code: 'MODEL_COMPUTES_NAN' });
+  }
 });
 
 describe('sources', () => {

@@ -15,11 +15,13 @@ export const TEMPLATE =
   "{% if add_generation_prompt %}{{ 'assistant:' }}{% endif %}";
 
 /**
- * @param {{ script: (token: number) => Record<number, number>, special?: { text: string, type: number }[], template?: string }} what
- *   script: for the last token the logits of those that may come next, the others have 0; special: from id 258 on
+ * @param {{ script: (token: number) => Record<number, number>, special?: { text: string, type: number }[],
+ *   template?: string, nanAfter?: number | null }} what
+ *   script: for the last token the logits of those that may come next, the others have 0; special: from id 258 on;
+ *   nanAfter: a token behind which all logits are NaN, though every weight is a finite number. Its next one has none either
  * @returns {Buffer} the file
  */
-export function scriptedModel({ script, special = [], template = TEMPLATE }) {
+export function scriptedModel({ script, special = [], template = TEMPLATE, nanAfter = null }) {
   const count = Math.ceil((258 + special.length) / 32) * 32;
   const shape = {
     ...{ name: 'scripted', context: 512, layers: 1, ffn: 32, heads: count / 32, kvHeads: 1, headSize: 32 },
@@ -34,13 +36,13 @@ export function scriptedModel({ script, special = [], template = TEMPLATE }) {
   return ggufBytes({
     metadata: entries,
     tensors: tensors(shape, () => 'f32'),
-    produce: ({ name, shape: size }) => [bytesOf(name, size, script, count)],
+    produce: ({ name, shape: size }) => [bytesOf(name, size, { script, nanAfter }, count)],
   });
 }
 
 // Every token has a column of its own in the embedding; the norm before the output makes it as long as the square root
 // of the width; all that lies between is 0.
-function bytesOf(name, size, script, count) {
+function bytesOf(name, size, { script, nanAfter }, count) {
   const values = new Float32Array(size.reduce((product, length) => product * length, 1));
   if (name.includes('norm')) values.fill(1);
   for (let token = 0; token < count && name === 'token_embd.weight'; token++) values[token * count + token] = 1;
@@ -49,5 +51,15 @@ function bytesOf(name, size, script, count) {
       values[Number(next) * count + token] = logit / Math.sqrt(count);
     }
   }
+  if (nanAfter !== null) spoil(name, values, nanAfter, count);
   return new Uint8Array(values.buffer);
+}
+
+// The token has two columns, whose products with every row of the output are infinite, one of either sign.
+function spoil(name, values, token, count) {
+  if (name === 'token_embd.weight') values[token * count + token + 1] = 1;
+  for (let row = 0; row < count && name === 'output.weight'; row++) {
+    values[row * count + token] = 3e38;
+    values[row * count + token + 1] = -3e38;
+  }
 }

@@ -33,7 +33,7 @@ export function readArchive(json) {
   try {
     archive = JSON.parse(json);
   } catch (error) {
-    throw new ArchiveError('ARCHIVE_BAD_JSON', `The file is not JSON: ${error.message}.`);
+    throw new ArchiveError('ARCHIVE_BAD_JSON', `The file is not JSON: ${error.message.replace(/\.$/, '')}.`);
   }
   if (archive?.format !== FORMAT) {
     throw new ArchiveError('ARCHIVE_UNKNOWN', `The file is no export of conversations: its format is not ${FORMAT}.`);

@@ -303,6 +303,7 @@ export default {
   'problem.document': '{name} was not opened. To ask about what a text says, copy it into the message field.',
   'problem.CONTEXT_FULL': 'The text is too long for this model.',
   'problem.NO_TOKEN_ALLOWED': 'The settings forbid every word that could come next.',
+  'problem.MODEL_COMPUTES_NAN': 'This model is damaged or was converted wrongly: it computes no numbers. Get it again.',
   'problem.ENGINE_CRASHED': 'The engine has crashed. The conversation is kept.',
   'problem.WORKER_FAILED': 'The engine has ended unexpectedly. The conversation is kept.',
   'problem.WASM_UNAVAILABLE': 'A part of the page could not be read. Reload it when there is a network.',

@@ -278,6 +278,7 @@ export default {
   'problem.document': '没有打开 {name}。要询问一段文字的内容，请将其复制到消息框中。',
   'problem.CONTEXT_FULL': '文字对这个模型来说太长了。',
   'problem.NO_TOKEN_ALLOWED': '设置禁止了接下来可能出现的所有词元。',
+  'problem.MODEL_COMPUTES_NAN': '这个模型已损坏或转换有误：它算不出数值。请重新获取。',
   'problem.ENGINE_CRASHED': '引擎崩溃了。对话已保留。',
   'problem.WORKER_FAILED': '引擎意外结束。对话已保留。',
   'problem.WASM_UNAVAILABLE': '页面的一部分无法读取。请在有网络时重新加载页面。',

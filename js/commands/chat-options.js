@@ -1,5 +1,6 @@
 // Options of the commands that chat: what the template is given beside the messages.
 import { readFile } from 'node:fs/promises';
+import { parseExactly } from '../exact-json.js';
 import { UsageError } from './arguments.js';
 
 export const CHAT = {
@@ -30,7 +31,7 @@ export async function chatOptions({ tools, variable = [] }) {
 async function readTools(file) {
   let list;
   try {
-    list = JSON.parse(await readFile(file, 'utf8'));
+    list = parseExactly(await readFile(file, 'utf8'));
   } catch {
     throw new UsageError(`--tools "${file}" could not be read; expected a file with a JSON list of tools.`);
   }
@@ -42,7 +43,7 @@ function readVariable(given) {
   const [, name, value] = /^([A-Za-z_]\w*)=(.*)$/s.exec(given) ?? [];
   if (name === undefined) throw new UsageError(`--variable is ${JSON.stringify(given)}; expected NAME=VALUE.`);
   try {
-    return [name, JSON.parse(value)];
+    return [name, parseExactly(value)];
   } catch {
     // What is no JSON is a text.
     return [name, value];

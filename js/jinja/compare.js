@@ -2,13 +2,13 @@
 import { TemplateError } from './errors.js';
 import { isText, plain } from './text.js';
 import {
+  comparable,
   Dict,
   Generator,
   isNone,
   isNumber,
   itemsOf,
   NO_CONTENT,
-  numberOf,
   Tuple,
   typeName,
   Undefined,
@@ -24,7 +24,7 @@ export function isEqual(left, right, budget, depth = 0) {
     budget.charge(plain(left).length >>> 6);
     return plain(left) === plain(right);
   }
-  if (isNumber(left) && isNumber(right)) return numberOf(left) === numberOf(right);
+  if (isNumber(left) && isNumber(right)) return compareNumbers(left, right) === 0;
   if (isNone(left)) return isNone(right);
   if (left instanceof Undefined) return right instanceof Undefined;
   if (Array.isArray(left) && Array.isArray(right)) {
@@ -44,6 +44,14 @@ export function isEqual(left, right, budget, depth = 0) {
   return left === right;
 }
 
+/** NaN where one of them is NaN. */
+function compareNumbers(left, right) {
+  const [a, b] = [comparable(left), comparable(right)];
+  if (a < b) return -1;
+  if (a > b) return 1;
+  return a >= b ? 0 : NaN;
+}
+
 /** Code point by code point, as Python compares, and not unit by unit. */
 function compareTexts(left, right) {
   if (left === right) return 0;
@@ -61,7 +69,7 @@ function compareTexts(left, right) {
 export function compare(left, right, operator, budget, depth = 0) {
   budget.charge(1);
   if (depth > MAX_NESTING) throw new TemplateError('compares values that nest too deeply');
-  if (isNumber(left) && isNumber(right)) return numberOf(left) - numberOf(right);
+  if (isNumber(left) && isNumber(right)) return compareNumbers(left, right);
   if (isText(left) && isText(right)) {
     budget.charge(Math.min(plain(left).length, plain(right).length) >>> 6);
     return compareTexts(plain(left), plain(right));

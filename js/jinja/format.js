@@ -2,7 +2,7 @@
 import { TemplateError } from './errors.js';
 import { floatText, toRepr, toText } from './print.js';
 import { countCharacters, isText, plain, slice, TextWriter } from './text.js';
-import { Dict, Float, isNumber, numberOf, Tuple, typeName, Undefined } from './values.js';
+import { Dict, Float, floatOf, isNumber, numberOf, Tuple, typeName, Undefined } from './values.js';
 
 /** @typedef {import('./budget.js').Budget} Budget */
 
@@ -72,11 +72,12 @@ function formatted(value, { flags, width, precision, letter }, budget) {
 function numberText(value, letter, digits, budget) {
   if (value instanceof Undefined) value.fail();
   if (!isNumber(value)) throw new TemplateError(`%${letter} format: a number is required, not ${typeName(value)}`);
-  const number = numberOf(value);
+  const number = floatOf(value);
+  const whole = typeof value === 'bigint' ? value : Math.trunc(number);
   budget.charge(1);
-  if ('diu'.includes(letter)) return String(Math.trunc(number));
+  if ('diu'.includes(letter)) return String(whole);
   if ('xXo'.includes(letter)) {
-    const text = Math.trunc(number).toString(letter === 'o' ? 8 : 16);
+    const text = whole.toString(letter === 'o' ? 8 : 16);
     return letter === 'X' ? text.toUpperCase() : text;
   }
   if ('fF'.includes(letter)) return fixed(number, digits);
@@ -182,7 +183,7 @@ function specified(value, spec, budget) {
   const percent = letter === '%';
   let digits = isDefault && precision === undefined ? plain(toText(value, budget)) : '';
   if (digits === '') {
-    const number = percent ? new Float(numberOf(value) * 100) : value;
+    const number = percent ? new Float(floatOf(value) * 100) : value;
     const how = percent ? 'f' : letter === '' ? 'g' : letter;
     digits = numberText(number, how, precision === undefined ? 6 : bounded(precision), budget);
   }

@@ -14,6 +14,7 @@ import {
   typeName,
   Undefined,
   View,
+  wholeNumber,
 } from './values.js';
 
 /** @typedef {import('./budget.js').Budget} Budget */
@@ -104,8 +105,8 @@ export function operate(operator, left, right, budget) {
       [left, right],
       [right, left],
     ]) {
-      const isWhole = ['number', 'boolean'].includes(typeof count);
-      if (isWhole && (isText(value) || isList(value))) return repeat(value, Number(count), budget);
+      const isWhole = ['number', 'bigint', 'boolean'].includes(typeof count);
+      if (isWhole && (isText(value) || isList(value))) return repeat(value, wholeNumber(count, 'a count'), budget);
     }
   }
   for (const each of [left, right]) if (each instanceof Undefined) each.fail();
@@ -119,6 +120,7 @@ export function operate(operator, left, right, budget) {
 export function signed(sign, value) {
   if (value instanceof Undefined) value.fail();
   if (!isNumber(value)) throw new TemplateError(`bad operand type for unary ${sign}: '${typeName(value)}'`);
+  if (typeof value === 'bigint') return sign === '-' ? -value : value;
   const number = numberOf(value);
   if (value instanceof Float) return sign === '-' ? new Float(-number) : value;
   return sign === '-' && number !== 0 ? -number : number;

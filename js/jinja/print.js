@@ -7,6 +7,8 @@ import {
   Float,
   Generator,
   isNone,
+  isNumber,
+  isWhole,
   Namespace,
   NO_CONTENT,
   Range,
@@ -66,7 +68,7 @@ function atom(value) {
   if (isNone(value)) return 'None';
   if (value === true) return 'True';
   if (value === false) return 'False';
-  if (typeof value === 'number') return String(value === 0 ? 0 : value);
+  if (isWhole(value)) return String(value === 0 ? 0 : value);
   if (value instanceof Float) return floatText(value.value);
   if (value instanceof Undefined) return 'Undefined';
   if (value instanceof Callable) return `<${value.isMacro ? 'Macro' : 'function'} '${value.name}'>`;
@@ -152,7 +154,7 @@ export function toJson(value, { indent, separators: [between, colon], sortKeys, 
         walk(item, depth + 1);
       });
     } else if (isNone(each) || typeof each === 'boolean') writer.add(String(each === NO_CONTENT ? null : each));
-    else if (typeof each === 'number' || each instanceof Float) writer.add(jsonNumber(atom(each)));
+    else if (isNumber(each)) writer.add(jsonNumber(atom(each)));
     else throw new TemplateError(`Object of type ${each?.constructor?.name ?? 'None'} is not JSON serializable`);
   };
   walk(value, 0);
@@ -167,7 +169,7 @@ function keyText(key) {
   if (isText(key)) return key;
   if (isNone(key)) return 'null';
   if (typeof key === 'boolean') return String(key);
-  if (typeof key === 'number' || key instanceof Float) return jsonNumber(atom(key));
+  if (isNumber(key)) return jsonNumber(atom(key));
   throw new TemplateError('a key of a mapping cannot be written as JSON');
 }
 

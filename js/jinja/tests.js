@@ -4,7 +4,7 @@ import { compare, contains, isEqual } from './compare.js';
 import { TemplateError } from './errors.js';
 import { operate } from './operators.js';
 import { isText, plain } from './text.js';
-import { Callable, Dict, Float, Generator, isNone, isNumber, NO_CONTENT, Undefined } from './values.js';
+import { Callable, Dict, Float, Generator, isNone, isNumber, isWhole, NO_CONTENT, Undefined } from './values.js';
 
 const NONE = Object.freeze({});
 const OTHER = Object.freeze({ other: REQUIRED });
@@ -53,7 +53,7 @@ const TESTS = Object.freeze({
   gt: greater,
   '>': greater,
   in: [{ seq: REQUIRED }, (runtime, value, container) => contains(container, value, runtime.budget)],
-  integer: [NONE, (_, value) => typeof value === 'number'],
+  integer: [NONE, (_, value) => isWhole(value)],
   iterable: [NONE, (_, value) => isSequence(value) || value instanceof Generator],
   le: lessOrEqual,
   '<=': lessOrEqual,

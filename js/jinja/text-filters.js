@@ -1,5 +1,6 @@
 // The filters of Jinja2 that make texts and numbers.
 
+import { wholeLiteral } from '../exact-json.js';
 import { getAttribute } from './access.js';
 import { REQUIRED, stringOf } from './arguments.js';
 import { LimitError, TemplateError } from './errors.js';
@@ -12,6 +13,7 @@ import {
   checkedWhole,
   Dict,
   Float,
+  floatOf,
   isNone,
   isNumber,
   isTrue,
@@ -22,6 +24,7 @@ import {
   typeName,
   Undefined,
   wholeNumber,
+  wholeOf,
 } from './values.js';
 
 const MAX_INDENT = 64;
@@ -58,14 +61,17 @@ function toInteger(_, value, fallback, base) {
     const digits = plain(strip(value, null)).replace(/(\w)_(?=\w)/g, '$1');
     const radix = wholeNumber(base, 'base');
     const whole = parseWhole(digits, radix);
-    if (whole !== null) return checkedWhole(whole);
+    if (whole !== null) return whole;
     const float = parseFloatText(digits);
-    return float === null || !Number.isFinite(float) ? fallback : checkedWhole(Math.trunc(float));
+    return float === null || !Number.isFinite(float) ? fallback : truncated(float);
   }
   if (!isNumber(value)) return fallback;
-  const number = Math.trunc(numberOf(value));
-  return Number.isFinite(number) ? checkedWhole(number === 0 ? 0 : number) : fallback;
+  if (typeof value === 'bigint') return value;
+  const number = numberOf(value);
+  return Number.isFinite(number) ? truncated(number) : fallback;
 }
+
+const truncated = (number) => wholeOf(BigInt(Math.trunc(number)));
 
 function parseWhole(digits, radix) {
   const found = /^([-+]?)(0[xob])?([\da-z]+)$/i.exec(digits);
@@ -75,7 +81,9 @@ function parseWhole(digits, radix) {
   if (prefix !== undefined && named !== radix) return null;
   if (radix < 2 || radix > 36) return null;
   const allowed = [...rest.toLowerCase()].every((digit) => Number.parseInt(digit, 36) < radix);
-  return allowed ? Number.parseInt(rest, radix) * (sign === '-' ? -1 : 1) + 0 : null;
+  if (!allowed) return null;
+  const number = Number.parseInt(rest, radix) * (sign === '-' ? -1 : 1) + 0;
+  return radix === 10 ? (wholeLiteral(`${sign.replace('+', '')}${rest}`) ?? number) : checkedWhole(number);
 }
 
 /** A text as Python's float() reads it; null: it is no number. */
@@ -87,7 +95,7 @@ function parseFloatText(text) {
 
 function toFloat(_, value, fallback) {
   if (value instanceof Undefined) value.fail();
-  if (isNumber(value)) return new Float(numberOf(value));
+  if (isNumber(value)) return new Float(floatOf(value));
   const float = isText(value) ? parseFloatText(plain(strip(value, null)).replace(/(\d)_(?=\d)/g, '$1')) : null;
   return float === null ? fallback : new Float(float);
 }
@@ -96,6 +104,7 @@ function round(_, value, precision, how) {
   if (!isNumber(value)) throw new TemplateError(`type ${typeName(value)} cannot be rounded`);
   const digits = wholeNumber(precision, 'precision');
   const name = stringOf(how, 'method');
+  if (typeof value === 'bigint' && digits >= 0 && name === 'common') return value;
   const number = numberOf(value);
   if (Math.abs(digits) > 100) throw new TemplateError('precision is beyond 100');
   if (name === 'common') {
@@ -172,7 +181,7 @@ function tojson(runtime, value, ascii, indentation, separators, sortKeys) {
 }
 
 function filesize(_, value, binary) {
-  const bytes = isText(value) ? parseFloatText(plain(strip(value, null))) : isNumber(value) ? numberOf(value) : null;
+  const bytes = isText(value) ? parseFloatText(plain(strip(value, null))) : isNumber(value) ? floatOf(value) : null;
   if (bytes === null) throw new TemplateError('a number of bytes is expected');
   const base = isTrue(binary) ? 1024 : 1000;
   const units = isTrue(binary)
@@ -221,6 +230,7 @@ export const TEXT_FILTERS = Object.freeze({
     NONE,
     (_, value) => {
       if (!isNumber(value)) throw new TemplateError(`bad operand type for abs(): '${typeName(value)}'`);
+      if (typeof value === 'bigint') return value < 0n ? -value : value;
       return value instanceof Float ? new Float(Math.abs(value.value)) : Math.abs(Number(value));
     },
   ],

@@ -1,5 +1,7 @@
 // Python's values, as far as a template meets them. Strings, see text.js; None is null; booleans and whole numbers are
-// JavaScript's, other numbers a Float, since 1.0 is not 1 to a template; lists are arrays. The rest is here.
+// JavaScript's, those beyond 2^53 as bigints, which are compared and written but not computed with; other numbers are a
+// Float, since 1.0 is not 1 to a template; lists are arrays. The rest is here.
+import { isWritten, readJson, wholeLiteral } from '../exact-json.js';
 import { LimitError, TemplateError } from './errors.js';
 import { isText, Marked, mark, plain } from './text.js';
 
@@ -7,6 +9,14 @@ export class Float {
   /** @param {number} value */
   constructor(value) {
     this.value = value;
+  }
+}
+
+/** A text that is given for the value which it holds as JSON; that it is JSON has been seen to. */
+export class JsonText {
+  /** @param {string} text */
+  constructor(text) {
+    this.text = text;
   }
 }
 
@@ -147,7 +157,7 @@ export class Loop extends Callable {
 
 /** A mapping. Keys that are equal in Python are one: 1, 1.0 and True. */
 export class Dict {
-  /** @type {Map<string | number | null, [any, any]>} */
+  /** @type {Map<string | number | bigint | null, [any, any]>} */
   #entries = new Map();
 
   /** @param {Iterable<[any, any]>} [entries] */
@@ -186,9 +196,9 @@ export class Dict {
 /** What stands for a key: equal where the keys are. Strings have a sign before them. */
 export function keyOf(key) {
   if (isText(key)) return `"${plain(key)}`;
-  if (typeof key === 'number') return key;
+  if (isWhole(key)) return key;
   if (typeof key === 'boolean') return Number(key);
-  if (key instanceof Float) return key.value;
+  if (key instanceof Float) return Number.isInteger(key.value) ? wholeOf(BigInt(key.value)) : key.value;
   if (isNone(key)) return null;
   if (key instanceof Tuple) return tupleKey(key);
   if (key instanceof Undefined) return '?';
@@ -211,7 +221,7 @@ function tupleKey(tuple) {
 /** A value's type as Python calls it. */
 export function typeName(value) {
   if (isText(value)) return 'str';
-  if (typeof value === 'number') return 'int';
+  if (isWhole(value)) return 'int';
   if (typeof value === 'boolean') return 'bool';
   if (value instanceof Float) return 'float';
   if (isNone(value)) return 'NoneType';
@@ -238,15 +248,32 @@ export function isTrue(value) {
   return true;
 }
 
-export const isNumber = (value) => typeof value === 'number' || typeof value === 'boolean' || value instanceof Float;
+/** Whether a value is an int that is no bool. */
+export const isWhole = (value) => typeof value === 'number' || typeof value === 'bigint';
 
-/** @param {any} value a number or boolean @returns {number} */
-export const numberOf = (value) => (value instanceof Float ? value.value : Number(value));
+export const isNumber = (value) => isWhole(value) || typeof value === 'boolean' || value instanceof Float;
+
+/** A whole number as templates have it. @param {bigint} value */
+export const wholeOf = (value) => (Number.isSafeInteger(Number(value)) ? Number(value) : value);
+
+/** What a number or boolean is beside others: JavaScript compares its two kinds of numbers by their exact values. */
+export const comparable = (value) =>
+  value instanceof Float ? value.value : typeof value === 'boolean' ? Number(value) : value;
+
+/** The nearest float. @param {any} value a number or boolean @returns {number} */
+export const floatOf = (value) => Number(comparable(value));
+
+/** To compute with. @param {any} value a number or boolean @returns {number} */
+export function numberOf(value) {
+  if (typeof value === 'bigint') throw new TemplateError('a whole number is beyond 2^53, where it is computed with');
+  return floatOf(value);
+}
 
 /** A whole number; an error for anything else. @param {any} value @param {string} what it is */
 export function wholeNumber(value, what) {
   if (typeof value === 'number' || typeof value === 'boolean') return Number(value);
   if (value instanceof Undefined) value.fail();
+  if (typeof value === 'bigint') throw new TemplateError(`${what} is beyond 2^53`);
   throw new TemplateError(`${what} is a '${typeName(value)}' where a whole number is expected`);
 }
 
@@ -287,21 +314,37 @@ function charactersOf(text, budget) {
 const MAX_NESTING = 100;
 
 /**
- * A value of JavaScript's, as JSON has them, as one of Python's.
+ * A value of JavaScript's, as JSON has them, bigints and JsonText, as one of Python's.
  * @param {unknown} value
  * @param {{ budget: import('./budget.js').Budget, isText: boolean }} options isText: its strings, keys too, are what
  *   somebody said
  */
 export function fromJavaScript(value, options, depth = 0) {
-  options.budget.charge(1);
-  if (depth > MAX_NESTING) throw new TemplateError('a value that is given nests too deeply');
+  enter(options.budget, depth);
   if (typeof value === 'string') return options.isText ? mark(value) : value;
   if (value === null || value === undefined || typeof value === 'boolean') return value ?? null;
-  if (typeof value === 'number') return Number.isSafeInteger(value) ? value : new Float(value);
-  if (typeof value === 'bigint') return checkedWhole(Number(value));
+  if (typeof value === 'number') return isWritten(value) ? wholeOf(BigInt(value)) : new Float(value);
+  if (typeof value === 'bigint') return wholeOf(value);
+  if (value instanceof JsonText) return fromJson(value.text, options, depth);
   const nested = (each) => fromJavaScript(each, options, depth + 1);
   if (Array.isArray(value)) return value.map(nested);
   if (typeof value !== 'object') return null;
   const entries = Object.entries(value).filter(([, each]) => each !== undefined && typeof each !== 'function');
   return new Dict(entries.map(([key, each]) => [nested(key), nested(each)]));
+}
+
+function enter(budget, depth) {
+  budget.charge(1);
+  if (depth > MAX_NESTING) throw new TemplateError('a value that is given nests too deeply');
+}
+
+/** As Python's json.loads() reads it. */
+function fromJson(text, { budget, isText: isSaid }, outer) {
+  return readJson(text, {
+    number: (literal) => wholeLiteral(literal) ?? new Float(Number(literal)),
+    string: (given) => (isSaid ? mark(given) : given),
+    list: (items) => items,
+    object: (entries) => new Dict(entries),
+    enter: (depth) => enter(budget, outer + depth),
+  });
 }

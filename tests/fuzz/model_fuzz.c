@@ -30,7 +30,7 @@ static uint64_t data_end(const Gguf *gguf) {
 // How the tensors' bytes are made, from FuzzModelControl.data.
 enum { DATA_FINITE, DATA_SMALL, DATA_ZERO, DATA_NAN, DATA_RANDOM, DATA_WAYS };
 
-// Random bits: without bit 6 no F16 number is infinite or NaN.
+// Random bits: without bit 6 no number of any format is infinite or NaN.
 static void fill_data(uint8_t *bytes, size_t count, const FuzzModelControl *control) {
   uint64_t state = control->seed;
   for (size_t i = 0; i < count; i++) {
@@ -116,7 +116,7 @@ static int token_count(const Case *tried) {
   return wanted < room ? wanted : room;
 }
 
-// Whether weights are taken: all are whose F16 numbers are finite, but for the factors of position angles.
+// Whether weights are taken: all are whose numbers are finite, but for the factors of position angles.
 static bool taken(const Case *tried, bool done, const NibbleError *error) {
   PROMISE(done || error->code == NIBBLE_MODEL_BAD_TENSOR);
   const bool finite = tried->control.data % DATA_WAYS < DATA_NAN;

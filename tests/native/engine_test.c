@@ -7,6 +7,7 @@
 
 #include "check.h"
 #include "engine_fixture.h"
+#include "engine_state.h"
 #include "plain_forward.h"
 #include "tiny_model.h"
 
@@ -330,6 +331,18 @@ TEST(scores_targets_as_log_softmax_does) {
   }
 }
 
+// As the sampler and evaluate() of the library take such logits.
+TEST(scores_logits_that_are_no_numbers) {
+  const float some[] = {NAN, 1, -INFINITY, 1, NAN}, none[] = {-INFINITY, NAN, -INFINITY},
+              most[] = {INFINITY, 3, INFINITY};
+  CHECK(fabsf(engine_log_probability(some, 5, 1) + logf(2)) < 1e-6f);
+  CHECK(engine_log_probability(some, 5, 0) == -INFINITY && engine_log_probability(some, 5, 2) == -INFINITY);
+  for (int target = 0; target < 3; target++)
+    CHECK(isnan(engine_log_probability(none, 3, target)));
+  CHECK(fabsf(engine_log_probability(most, 3, 2) + logf(2)) < 1e-6f);
+  CHECK(engine_log_probability(most, 3, 1) == -INFINITY);
+}
+
 TEST(refuses_tokens_that_do_not_fit_and_appends_nothing) {
   TinyConfig config = tiny_configs[0];
   config.context = 70;
@@ -380,6 +393,7 @@ int main(void) {
   RUN(&check, keeps_sessions_apart);
   RUN(&check, keeps_engines_apart);
   RUN(&check, scores_targets_as_log_softmax_does);
+  RUN(&check, scores_logits_that_are_no_numbers);
   RUN(&check, refuses_tokens_that_do_not_fit_and_appends_nothing);
   return check_finish(&check);
 }

@@ -72,13 +72,16 @@ static inline void plain_filter(const Plain *plain, const double *logits, double
 static inline int plain_sample(Plain *plain, bool *near) {
   double logits[PLAIN_MOST], max = -INFINITY, total = 0;
   int best = NIBBLE_NO_TOKEN, lowest = NIBBLE_NO_TOKEN;
+  bool has_nan = false;
   for (int i = plain->vocabulary - 1; i >= 0; i--) {
     logits[i] = plain_logit(plain, i);
     if (logits[i] >= max && logits[i] > -INFINITY) max = logits[best = i];
     const bool in_mask = plain->allowed == NULL || (plain->allowed[i / 32] & 1u << i % 32) != 0;
-    if (in_mask && plain->bias[i] > -INFINITY) lowest = i;
+    if (!in_mask || plain->bias[i] == -INFINITY) continue;
+    lowest = i;
+    has_nan |= isnan(plain->logits[i]);
   }
-  if (best == NIBBLE_NO_TOKEN) return lowest;
+  if (best == NIBBLE_NO_TOKEN) return has_nan ? NIBBLE_NO_LOGIT : lowest;
   if (isinf(max) || plain->options.temperature == 0) return best;
   bool kept[PLAIN_MOST];
   plain_filter(plain, logits, max, kept, near);

@@ -53,10 +53,31 @@ TEST(allows_what_the_mask_allows) {
   }
   // Allowed tokens without a finite logit: the lowest of them, and of infinite ones the lowest.
   const float hopeless[SLOPE] = {5, NAN, -INFINITY, 4, NAN, INFINITY};
-  CHECK_INT(nibble_sampler_sample(sampler, hopeless, (uint32_t[]){1u << 2 | 1u << 4}), 2);
-  CHECK_INT(nibble_sampler_sample(sampler, hopeless, (uint32_t[]){1u << 1 | 1u << 2}), 1);
+  CHECK_INT(nibble_sampler_sample(sampler, hopeless, (uint32_t[]){1u << 2}), 2);
   CHECK_INT(nibble_sampler_sample(sampler, hopeless, (uint32_t[]){1u << 2 | 1u << 5}), 5);
+  CHECK_INT(nibble_sampler_sample(sampler, hopeless, (uint32_t[]){1u << 1 | 1u << 3}), 3);
   nibble_sampler_free(sampler);
+}
+
+// A token that is forbidden anyway tells nothing of the model.
+TEST(tells_where_the_model_has_computed_no_logit) {
+  const float hopeless[SLOPE] = {5, NAN, -INFINITY, 4, -NAN, INFINITY};
+  for (int greedy = 0; greedy < 2; greedy++) {
+    NibbleSamplerOptions options = nibble_sampler_defaults();
+    options.temperature = greedy ? 0 : 1;
+    options.presence_penalty = 1;
+    NibbleSampler *sampler = make(check, options, SLOPE);
+    CHECK(nibble_sampler_accept(sampler, 1, NULL));
+    CHECK_INT(nibble_sampler_sample(sampler, hopeless, (uint32_t[]){1u << 1}), NIBBLE_NO_LOGIT);
+    CHECK_INT(nibble_sampler_sample(sampler, hopeless, (uint32_t[]){1u << 2 | 1u << 4}), NIBBLE_NO_LOGIT);
+    CHECK_INT(nibble_sampler_sample(sampler, hopeless, (uint32_t[]){1u << 1 | 1u << 2}), NIBBLE_NO_LOGIT);
+    CHECK_INT(nibble_sampler_sample(sampler, hopeless, (uint32_t[]){0}), NIBBLE_NO_TOKEN);
+    CHECK(nibble_sampler_bias(sampler, 1, -INFINITY, NULL) && nibble_sampler_bias(sampler, 4, 3, NULL));
+    CHECK_INT(nibble_sampler_sample(sampler, hopeless, (uint32_t[]){1u << 1 | 1u << 2}), 2);
+    CHECK_INT(nibble_sampler_sample(sampler, hopeless, (uint32_t[]){1u << 2 | 1u << 4}), NIBBLE_NO_LOGIT);
+    CHECK_INT(nibble_sampler_sample(sampler, (float[]){NAN, NAN, NAN, NAN, NAN, NAN}, NULL), NIBBLE_NO_LOGIT);
+    nibble_sampler_free(sampler);
+  }
 }
 
 TEST(keeps_biases_within_numbers_and_forbidden_tokens_forbidden) {
@@ -135,7 +156,7 @@ static int compare_with_plain(Check *check, int vocabulary, uint32_t *state) {
     const int found = nibble_sampler_sample(sampler, logits, plain.allowed);
     near_ones += near;
     if (!near) CHECK_INT(found, expected);
-    if (found == NIBBLE_NO_TOKEN) continue;
+    if (found < 0) continue;
     CHECK(nibble_sampler_accept(sampler, found, NULL));
     counts[found]++;
   }
@@ -158,6 +179,7 @@ int main(void) {
   Check check = {0};
   RUN(&check, tells_where_no_token_may_come);
   RUN(&check, allows_what_the_mask_allows);
+  RUN(&check, tells_where_the_model_has_computed_no_logit);
   RUN(&check, keeps_biases_within_numbers_and_forbidden_tokens_forbidden);
   RUN(&check, chooses_what_a_plain_sampler_chooses);
   return check_finish(&check);

@@ -36,7 +36,7 @@ static int only_token(Check *check, NibbleSamplerOptions options, const float *l
   for (int i = 0; i < 200; i++)
     only &= nibble_sampler_sample(sampler, logits, NULL) == token;
   nibble_sampler_free(sampler);
-  return only ? token : -1;
+  return only ? token : NIBBLE_NO_TOKEN;
 }
 
 static const float slope[] = {0.5f, 2.0f, -1.0f, 1.5f, 1.0f, 0.0f};
@@ -251,7 +251,7 @@ TEST(never_draws_a_forbidden_token) {
     CHECK(token != 1 && token != 3);
   }
   // All that is not forbidden has no finite logit: the lowest of those.
-  const float hopeless[] = {-INFINITY, 1, NAN, 2, -INFINITY, NAN};
+  const float hopeless[] = {-INFINITY, NAN, -INFINITY, 2, -INFINITY, -INFINITY};
   CHECK_INT(nibble_sampler_sample(sampler, hopeless, NULL), 0);
   CHECK(nibble_sampler_bias(sampler, 0, -INFINITY, NULL));
   CHECK_INT(nibble_sampler_sample(sampler, hopeless, NULL), 2);
@@ -267,7 +267,7 @@ TEST(survives_logits_that_are_no_numbers) {
     options.top_p = 0.9f;
     CHECK_INT(only_token(check, options, (float[]){NAN, NAN, 3, NAN}, 4), 2);
     CHECK_INT(only_token(check, options, (float[]){NAN, -INFINITY, -INFINITY, -1e30f}, 4), 3);
-    CHECK_INT(only_token(check, options, (float[]){NAN, NAN, NAN}, 3), 0);
+    CHECK_INT(only_token(check, options, (float[]){NAN, NAN, NAN}, 3), NIBBLE_NO_LOGIT);
     CHECK_INT(only_token(check, options, (float[]){-INFINITY, -INFINITY}, 2), 0);
     CHECK_INT(only_token(check, options, (float[]){1, INFINITY, NAN, INFINITY}, 4), 1);
     CHECK_INT(only_token(check, options, (float[]){3e38f, -3e38f, 3.3e38f}, 3), 2);

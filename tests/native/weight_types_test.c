@@ -77,18 +77,26 @@ TEST(normsMayBeOfEveryType) {
   }
 }
 
-// Writes an F16 number over a block's scale or minimum; 0xff over the scale of MXFP4.
+// Writes an F16 number over a block's scale or minimum, or what it means over a float; 0xff over the scale of MXFP4.
 static void spoil(const WeightType *weight, uint8_t *block, bool minimum, uint16_t half) {
   const int at = minimum ? weight->minimum : weight->scale;
   if (at >= 0) memcpy(block + at, &half, 2);
   if (weight->type == GGML_MXFP4) block[0] = 0xff;
+  const float number = f16_to_f32(half);
+  if (weight->type == GGML_F32) memcpy(block, &number, 4);
+  if (weight->type == GGML_BF16) memcpy(block, (const uint8_t *)&number + 2, 2);
   for (int i = 0; weight->type == GGML_IQ1_M && i < 4; i++)
     block[49 + 2 * i] = (uint8_t)((block[49 + 2 * i] & 15) | (half >> (4 * i) & 15) << 4);
 }
 
 // Whether a number of this type may be one that tiles know no answer to.
-static bool has_halves(const WeightType *weight) {
-  return weight->scale >= 0 || weight->type == GGML_IQ1_M || weight->type == GGML_MXFP4;
+static bool may_be_spoilt(const WeightType *weight) {
+  return weight->type != GGML_NVFP4;  // whose NaN is 0
+}
+
+// What of a block holds the number: its one weight, or its scale.
+static const char *spoilt_part(const WeightType *weight) {
+  return quant_format(weight->type)->block_elements == 1 ? "weight" : "scale";
 }
 
 static bool loads(const TinyFile *tiny, size_t piece, NibbleError *error) {
@@ -118,6 +126,17 @@ static bool packs(const TinyFile *tiny, NibbleError *error) {
   return good;
 }
 
+// Every way to load or pack it tells of the same tensor.
+static void refuse_by_all_ways(Check *check, const TinyFile *tiny, const char *words) {
+  const size_t pieces[] = {777, SIZE_MAX / 2};
+  for (int way = 0; way < 3; way++) {
+    NibbleError error = {.code = NIBBLE_OK};
+    CHECK(!(way == 2 ? packs(tiny, &error) : loads(tiny, pieces[way], &error)));
+    CHECK_STR(nibble_error_name((int)error.code), "MODEL_BAD_TENSOR");
+    if (!CHECK(strncmp(error.message, words, strlen(words)) == 0)) printf("  %s\n", error.message);
+  }
+}
+
 static void refuse_numbers(Check *check, const WeightType *weight, TinyFile *tiny, bool minimum, uint16_t half) {
   const QuantFormat *format = quant_format(weight->type);
   const GgufTensor *tensor = gguf_find_tensor(&tiny->gguf, "blk.1.attn_k.weight");
@@ -129,23 +148,18 @@ static void refuse_numbers(Check *check, const WeightType *weight, TinyFile *tin
   char words[160];
   snprintf(words, sizeof words,
            "The tensor blk.1.attn_k.weight (%s) has a %s that is infinite or not a number, in rows 16 to 23 of 128:",
-           format->name, weight->type == GGML_F16 ? "weight" : "scale");
-  const size_t pieces[] = {777, SIZE_MAX / 2};
-  for (int way = 0; way < 3; way++) {
-    NibbleError error = {.code = NIBBLE_OK};
-    CHECK(!(way == 2 ? packs(tiny, &error) : loads(tiny, pieces[way], &error)));
-    CHECK_STR(nibble_error_name((int)error.code), "MODEL_BAD_TENSOR");
-    if (!CHECK(strncmp(error.message, words, strlen(words)) == 0)) printf("  %s\n", error.message);
-  }
+           format->name, spoilt_part(weight));
+  refuse_by_all_ways(check, tiny, words);
   memcpy(block, kept, (size_t)format->block_bytes);
 }
 
-TEST(refusesScalesThatAreInfiniteOrNoNumbers) {
-  static const uint16_t halves[] = {0x7c00, 0xfc00, 0x7e00, 0x7c01, 0xffff};
+static const uint16_t halves[] = {0x7c00, 0xfc00, 0x7e00, 0x7c01, 0xffff};
+
+TEST(refusesScalesAndWeightsThatAreInfiniteOrNoNumbers) {
   int refused = 0;
   for (int i = 0; i < WEIGHT_TYPES; i++) {
     const WeightType *weight = &weight_types[i];
-    if (!has_halves(weight)) continue;
+    if (!may_be_spoilt(weight)) continue;
     refused++;
     TinyConfig config = config_of_type;
     config.type = weight->type;
@@ -159,8 +173,30 @@ TEST(refusesScalesThatAreInfiniteOrNoNumbers) {
     CHECK(loads(&tiny, SIZE_MAX / 2, &error) && packs(&tiny, &error));
     tiny_close(&tiny);
   }
-  // All but F32, BF16, and NVFP4, whose NaN is 0.
-  CHECK_INT(refused, WEIGHT_TYPES - 3);
+  CHECK_INT(refused, WEIGHT_TYPES - 1);
+}
+
+// A vector becomes floats, whatever its type; here the last of its numbers is spoilt.
+TEST(refusesVectorsThatAreInfiniteOrNoNumbers) {
+  static const char *const names[] = {"output_norm.weight", "blk.1.ffn_norm.weight", "blk.0.attn_norm.weight"};
+  for (int i = 0; i < WEIGHT_TYPES * 3; i++) {
+    const WeightType *weight = &weight_types[i / 3];
+    if (!may_be_spoilt(weight)) continue;
+    TinyModel model = tiny_model(&config_of_type);
+    tiny_tensor(&model, names[i % 3])->type = weight->type;
+    TinyFile tiny;
+    tiny_open(&tiny, &model);
+    const GgufTensor *tensor = gguf_find_tensor(&tiny.gguf, names[i % 3]);
+    const QuantFormat *format = quant_format(weight->type);
+    char words[160];
+    snprintf(words, sizeof words, "The tensor %s (%s) has a %s that is infinite or not a number: no text", names[i % 3],
+             format->name, spoilt_part(weight));
+    for (size_t h = 0; h < sizeof halves / sizeof *halves; h++) {
+      spoil(weight, tiny.file.bytes + tensor->offset + tensor->bytes - (size_t)format->block_bytes, false, halves[h]);
+      refuse_by_all_ways(check, &tiny, words);
+    }
+    tiny_close(&tiny);
+  }
 }
 
 // What a matrix becomes is told of each tensor, and adds up to what the model takes.
@@ -194,7 +230,8 @@ int main(void) {
   RUN(&check, everyTypeComputesTheFormulas);
   RUN(&check, gateAndUpMayBeOfDifferentTypes);
   RUN(&check, normsMayBeOfEveryType);
-  RUN(&check, refusesScalesThatAreInfiniteOrNoNumbers);
+  RUN(&check, refusesScalesAndWeightsThatAreInfiniteOrNoNumbers);
+  RUN(&check, refusesVectorsThatAreInfiniteOrNoNumbers);
   RUN(&check, tellsWhatEveryTypeBecomes);
   return check_finish(&check);
 }
