@@ -49,9 +49,15 @@ const TOOLS_IGNORED = Object.freeze({
 const ofTools = (source, { tools }) =>
   tools && tools.length > 0 && !(typeof source === 'string' && /\btools\b/.test(source)) ? [TOOLS_IGNORED] : [];
 
-/** @param {number} inputLength UTF-16 units in the messages and tools @returns {import('./jinja/budget.js').Limits} */
-const limitsFor = (inputLength) => ({
-  steps: 4e6,
+/**
+ * Some templates look through all messages for each of them. 4 million steps take a quarter of a second, and the time ends
+ * what has been given more.
+ * @param {number} inputLength UTF-16 units in the messages and tools
+ * @param {number} messageCount
+ * @returns {import('./jinja/budget.js').Limits}
+ */
+const limitsFor = (inputLength, messageCount) => ({
+  steps: 4e6 + 2e4 * messageCount + inputLength,
   depth: 600,
   text: (1 << 20) + 4 * inputLength,
   items: 1 << 18,
@@ -183,7 +189,7 @@ class ModelTemplate {
         tools: toValue(tools, true),
         add_generation_prompt: addGenerationPrompt,
       }),
-      limits ?? limitsFor(textLength([messages, tools, given])),
+      limits ?? limitsFor(textLength([messages, tools, given]), messages.length),
     );
   }
 

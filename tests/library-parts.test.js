@@ -8,9 +8,7 @@ import { Client } from '../js/client.js';
 import { NibbleError } from '../js/errors.js';
 import { contentLength, nameOf } from '../js/http-headers.js';
 import { decodeValue, typeName } from '../js/metadata.js';
-import { readCompletionOptions, readEngineOptions } from '../js/options.js';
 import { START_SECONDS } from '../js/patience.js';
-import { mostLikely } from '../js/probabilities.js';
 import { call, cancel, errorReply, readCall, readReply } from '../js/protocol.js';
 import { describeSource, openSource } from '../js/source.js';
 import { openFile } from '../js/source.node.js';
@@ -103,70 +101,6 @@ describe('stop strings', () => {
       assert.equal(given, expected ?? shown, `${plain} and ${marked} in ${full}`);
     }
     assert.ok(stops > 500, `${stops} stopped`);
-  });
-});
-
-describe('options', () => {
-  test('an option out of its range is named, with what was expected', () => {
-    const cases = [
-      [readEngineOptions, { threads: 0 }, /threads is 0; expected a whole number from 1 to 64/],
-      [readEngineOptions, { threads: 1.5 }, /threads/],
-      [readEngineOptions, { kernelSet: '' }, /kernelSet is ""/],
-      [readEngineOptions, 5, /an object/],
-      [readEngineOptions, { whatever: 1 }, /no option whatever here; expected threads, /],
-      [readEngineOptions, { thread: 1 }, /no option thread here; did you mean threads\?/],
-      [readCompletionOptions, { prompt: 'a', temperature: -1 }, /temperature is -1/],
-      [readCompletionOptions, { prompt: 'a', temperature: Number.NaN }, /temperature is NaN/],
-      [readCompletionOptions, { prompt: 'a', seed: 2 ** 53 }, /seed/],
-      [readCompletionOptions, { prompt: 'a', stop: ['x', ''] }, /stop/],
-      [readCompletionOptions, { prompt: 'a', logitBias: { x: 1 } }, /logitBias/],
-      [readCompletionOptions, { prompt: 'a', logitBias: { 5: Infinity } }, /logitBias/],
-      [readCompletionOptions, { prompt: 'a', logitBias: { [2 ** 32 + 5]: 1 } }, /logitBias is \["4294967301",1\]/],
-      [readCompletionOptions, { prompt: 'a', logitBias: new Map([[2 ** 31, 1]]) }, /logitBias is \[2147483648,1\]/],
-      [readCompletionOptions, { prompt: 'a', logitBias: { '': 1 } }, /logitBias/],
-      [readCompletionOptions, { prompt: 'a', logitBias: [[null, 1]] }, /logitBias/],
-      [readCompletionOptions, { prompt: 'a', logitBias: { 5: null } }, /logitBias/],
-      [readCompletionOptions, { prompt: 'a', logitBias: [7] }, /logitBias/],
-      [readCompletionOptions, { prompt: 7 }, /prompt is 7; expected a text/],
-      [readCompletionOptions, { tokens: [1, -2] }, /tokens is -2/],
-      [readCompletionOptions, { messages: [] }, /messages/],
-      [readCompletionOptions, { messages: [{ role: 'user' }] }, /messages/],
-      [readCompletionOptions, { prompt: 'a', tokens: [1] }, /prompt and tokens were given/],
-      [readCompletionOptions, undefined, /none of them was given/],
-    ];
-    for (const [read, options, message] of cases) {
-      assert.throws(
-        () => read(options),
-        (error) => code('INVALID_ARGUMENT')(error) && message.test(error.message),
-      );
-    }
-  });
-
-  test('what is JSON is copied as JSON has it, and bigints as they are', () => {
-    const most = 2n ** 63n - 1n;
-    const tool = { most, when: new Date(0), list: [undefined, () => 1, NaN, [most]], gone: undefined, not: () => 1 };
-    const { tools } = readCompletionOptions({ prompt: 'a', tools: [tool] });
-    assert.deepEqual(tools, [{ most, when: '1970-01-01T00:00:00.000Z', list: [null, null, null, [most]] }]);
-    const endless = { name: 'x' };
-    endless.self = endless;
-    for (const [wrong, reason] of [
-      [[endless], /of what JSON can hold/],
-      [[most], /tools is \["9223372036854775807"\]; expected a list/],
-      [() => 1, /expected a list/],
-    ]) {
-      assert.throws(
-        () => readCompletionOptions({ prompt: 'a', tools: wrong }),
-        (error) => code('INVALID_ARGUMENT')(error) && reason.test(error.message),
-      );
-    }
-  });
-
-  test('what is read can be read again, as it is on the other side of the worker', () => {
-    const options = { prompt: 'a', stop: 'x', logitBias: { 3: -Infinity }, seed: 5, topK: 0 };
-    const once = readCompletionOptions(options);
-    assert.deepEqual(readCompletionOptions(once), once);
-    assert.deepEqual(once.logitBias, [[3, -Infinity]]);
-    assert.deepEqual(readEngineOptions(readEngineOptions({ threads: 2 })), readEngineOptions({ threads: 2 }));
   });
 });
 
@@ -361,49 +295,6 @@ describe('metadata values', () => {
     const shifted = new Uint8Array([9, ...odd.slice(4)]).subarray(1);
     assert.deepEqual(decodeValue({ type: 9, element: 6, count: 2 }, shifted), Float32Array.of(1.5, -2));
   });
-});
-
-test('the likeliest tokens come in order, their probabilities add up, and -Infinity is 0', () => {
-  const logits = Float32Array.of(1, 3, -Infinity, 3, 800);
-  const all = mostLikely(logits, Infinity);
-  assert.deepEqual(
-    all.map(({ id }) => id),
-    [4, 1, 3, 0, 2],
-  );
-  assert.equal(all.at(-1).p, 0);
-  assert.ok(Math.abs(all.reduce((sum, { p }) => sum + p, 0) - 1) < 1e-12);
-  assert.equal(mostLikely(logits, 2).length, 2);
-});
-
-test('logits that are no numbers come last, and infinite ones share all the probability', () => {
-  const list = (...logits) => mostLikely(Float32Array.of(...logits), Infinity).map(({ id, p }) => [id, p]);
-  assert.deepEqual(list(NaN, 1, -Infinity, NaN), [
-    ...[
-      [1, 1],
-      [0, 0],
-    ],
-    ...[
-      [2, 0],
-      [3, 0],
-    ],
-  ]);
-  assert.deepEqual(list(2, Infinity, NaN, Infinity), [
-    ...[
-      [1, 0.5],
-      [3, 0.5],
-    ],
-    ...[
-      [0, 0],
-      [2, 0],
-    ],
-  ]);
-  assert.deepEqual(list(-Infinity, -Infinity), [
-    [0, 0],
-    [1, 0],
-  ]);
-  for (const hopeless of [[NaN, -Infinity], [NaN]]) {
-    assert.throws(() => list(...hopeless), { name: 'NibbleError', code: 'MODEL_COMPUTES_NAN' });
-  }
 });
 
 describe('sources', () => {
