@@ -255,7 +255,7 @@ describe('the options', () => {
     );
     assert.equal(options.out, 'build/bench/b-202601020304');
     assert.equal(options.contextSize, 2048);
-    assert.deepEqual([options.threads, options.node, options.build], [2, false, true]);
+    assert.deepEqual([options.threads, options.complete, options.node, options.build], [2, false, false, true]);
   });
 
   test('are read', () => {
@@ -269,6 +269,7 @@ describe('the options', () => {
       '--depth',
       '7,7',
       '--node',
+      '--complete',
     );
     assert.deepEqual(options.peers, [
       { name: 'wllama-3', rounds: 1 },
@@ -278,7 +279,7 @@ describe('the options', () => {
       options.tests.map(({ name }) => name),
       ['tg32@d7'],
     );
-    assert.equal(options.node, true);
+    assert.deepEqual([options.node, options.complete], [true, true]);
     assert.deepEqual(read('--peers', 'none').peers, []);
     assert.equal(readOptions(['--help']).help, true);
   });

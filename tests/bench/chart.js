@@ -14,6 +14,7 @@ const TOP = 64;
 // Nibble stands out; its peers share a quiet family of colours. All keep a contrast of 3 to 1 on both papers.
 const COLOURS = {
   nibble: '#2f7fd6',
+  'nibble-complete': '#4a90c4',
   'nibble-node': '#5f9bd8',
   'wllama-2': '#b0722a',
   'wllama-3': '#a8634f',

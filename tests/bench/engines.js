@@ -21,6 +21,7 @@ const INSTALL_MINUTES = 10;
 /** @type {Record<string, EngineKind>} */
 export const ENGINES = {
   nibble: { label: 'Nibble', runsIn: 'page', driver: 'nibble-page' },
+  'nibble-complete': { label: 'Nibble, complete()', runsIn: 'page', driver: 'nibble-complete' },
   'nibble-node': { label: 'Nibble in Node', runsIn: 'process', driver: 'nibble-node' },
   'wllama-2': { label: 'wllama 2', runsIn: 'page', driver: 'wllama-2', package: '@wllama/wllama', version: '2.3.1' },
   'wllama-3': { label: 'wllama 3', runsIn: 'page', driver: 'wllama-3', package: '@wllama/wllama', version: '3.13.0' },

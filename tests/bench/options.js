@@ -17,6 +17,7 @@ Usage: npm run bench:peers -- --model FILE [OPTIONS]
   --depth LIST        tokens already in the context when generating; 0,2000
   --deep-generate N   tokens of the generation tests at a depth; 32
   --cap SECONDS       a measurement that would take longer gets fewer tokens, which the table notes; 60
+  --complete          measure Nibble by complete() too: as peers are, with sampling and text
   --node              measure Nibble in Node too, the newest that npm has
   --no-build          measure what build/ holds, even where the sources are newer
   --out PATH          where PATH.json, PATH.md and PATH.svg go; build/bench/MODEL-DATE
@@ -36,6 +37,7 @@ const OPTIONS = {
   depth: { type: 'string', default: '0,2000' },
   'deep-generate': { type: 'string', default: '32' },
   cap: { type: 'string', default: '60' },
+  complete: { type: 'boolean', default: false },
   node: { type: 'boolean', default: false },
   'no-build': { type: 'boolean', default: false },
   out: { type: 'string' },
@@ -77,7 +79,7 @@ function readTests({ prompt, generate, depths, deepGenerate }) {
 /**
  * @param {string[]} args
  * @param {Date} [now]
- * @returns {{ help: true } | { help: false, model: string, peers: { name: string, rounds: number }[], node: boolean,
+ * @returns {{ help: true } | { help: false, model: string, peers: { name: string, rounds: number }[], complete: boolean, node: boolean,
  *   build: boolean, rounds: number, threads: number, capSeconds: number, tests: import('./measure.js').Test[], contextSize: number, out: string }}
  * @throws {UsageError}
  */
@@ -105,6 +107,7 @@ export function readOptions(args, now = new Date()) {
     help: false,
     model: values.model,
     peers: readPeers(values.peers, rounds),
+    complete: values.complete,
     node: values.node,
     build: !values['no-build'],
     rounds,

@@ -24,8 +24,9 @@ const patience = (capSeconds) => capSeconds * 4 + 240;
 const fileBeside = (path) => fileURLToPath(new URL(path, import.meta.url));
 
 /** The engines that can be measured here, and those that cannot with the reason. */
-async function gather({ peers, node, rounds }, context) {
+async function gather({ peers, complete, node, rounds }, context) {
   const engines = [{ name: 'nibble', rounds, ...ENGINES.nibble }];
+  if (complete) engines.push({ name: 'nibble-complete', rounds, ...ENGINES['nibble-complete'] });
   const missing = [];
   if (node) {
     const execPath = await requireNewestNode(context);

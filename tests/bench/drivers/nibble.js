@@ -1,10 +1,33 @@
 // Nibble, in a page and in Node: the public entry is all that differs.
+import { madeUpTokens } from './tokens.js';
+
+/** What complete() takes for a prompt and for an answer, as a caller sees it: messages, sampling and text included. */
+function timeByComplete(engine) {
+  const complete = async (tokens, maxTokens) => {
+    const start = performance.now();
+    let prefilled = start;
+    const onPrefill = () => {
+      prefilled = performance.now();
+    };
+    const completion = engine.complete({ tokens, maxTokens, ignoreEos: true, reusePrefix: false, onPrefill });
+    for await (const _ of completion);
+    const { completionTokens } = await completion.result;
+    if (completionTokens !== maxTokens) throw new Error(`asked for ${maxTokens} tokens, got ${completionTokens}`);
+    return { prefill: prefilled - start, decode: performance.now() - prefilled };
+  };
+  return {
+    prefill: async (tokens) => (await complete(madeUpTokens(tokens), 1)).prefill,
+    // The clock starts when the prompt has given the first token, so that one token more is asked for.
+    decode: async (tokens, depth) => (await complete(madeUpTokens(Math.max(depth, 1)), tokens + 1)).decode,
+  };
+}
 
 /**
- * @param {{ createEngine: Function, modelUrl: string, threads: number, contextSize: number, loadedFrom: string }} options
+ * @param {{ createEngine: Function, modelUrl: string, threads: number, contextSize: number, loadedFrom: string,
+ *   byComplete?: boolean }} options
  * @returns {Promise<import('../measure.js').MeasuredEngine>}
  */
-export async function openNibble({ createEngine, modelUrl, threads, contextSize, loadedFrom }) {
+export async function openNibble({ createEngine, modelUrl, threads, contextSize, loadedFrom, byComplete = false }) {
   const start = performance.now();
   const engine = await createEngine({ model: modelUrl, threads, contextSize, store: null });
   const loadMilliseconds = performance.now() - start;
@@ -15,6 +38,11 @@ export async function openNibble({ createEngine, modelUrl, threads, contextSize,
     readRate = result.readRate ?? readRate;
     return result.nanoseconds[0] / 1e6;
   };
+  const byBenchmark = {
+    prefill: (promptTokens) => time({ promptTokens, generatedTokens: 0 }),
+    decode: (generatedTokens, depth) => time({ promptTokens: 0, generatedTokens, depth }),
+  };
+  const measured = byComplete ? timeByComplete(engine) : byBenchmark;
   return {
     load: { milliseconds: loadMilliseconds, from: loadedFrom },
     facts: {
@@ -27,14 +55,8 @@ export async function openNibble({ createEngine, modelUrl, threads, contextSize,
       wasm: info.wasm,
       bytesPerToken: info.bytesPerToken,
     },
-    prefill: async (tokens) => ({
-      tokens,
-      milliseconds: await time({ promptTokens: tokens, generatedTokens: 0 }),
-    }),
-    decode: async (tokens, depth) => ({
-      tokens,
-      milliseconds: await time({ promptTokens: 0, generatedTokens: tokens, depth }),
-    }),
+    prefill: async (tokens) => ({ tokens, milliseconds: await measured.prefill(tokens) }),
+    decode: async (tokens, depth) => ({ tokens, milliseconds: await measured.decode(tokens, depth) }),
     async memory() {
       const { wasm } = await engine.memory();
       return { wasmBytes: wasm };
