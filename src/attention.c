@@ -239,7 +239,20 @@ static void attend_many(Run *run, int layer, int from, int thread, const Scratch
   run_finish_step(run, thread, PROFILE_ATTENTION);
 }
 
-// Decode: one token has few KV heads to share out, so its splits are pieces of work too, and are merged afterwards.
+// What a head's splits of one token come to.
+static void merge_head(const Run *run, int head, int splits, const Scratch *scratch, float *mixed) {
+  const Shape *shape = &run->model->shape;
+  const AttentionState total = state_rows(&scratch->merged, 0, shape->head_size);
+  state_reset(&total, 1, shape->head_size);
+  for (int split = 0; split < splits; split++) {
+    const AttentionState part = state_rows(&run->partial, split * shape->heads + head, shape->head_size);
+    merge_row(&total, &part, shape->head_size);
+  }
+  store_row(&total, shape->head_size, mixed + (size_t)head * (size_t)shape->head_size);
+}
+
+// Decode: one token has few KV heads to share out, so its splits are pieces of work too, and are merged afterwards: at
+// once where there is only one.
 static void attend_one(Run *run, int layer, int token, int thread, const Scratch *scratch) {
   const Shape *shape = &run->model->shape;
   const int group = shape->heads / shape->kv_heads, size = shape->head_size, position = run->position + token;
@@ -251,17 +264,13 @@ static void attend_one(Run *run, int layer, int token, int thread, const Scratch
     const AttentionState state = state_rows(&run->partial, split * shape->heads + kv_head * group, size);
     quantize_queries(&queries, scratch);
     attend_split(&queries, first + split, scratch, &state);
+    for (int head = kv_head * group; splits == 1 && head < (kv_head + 1) * group; head++)
+      merge_head(run, head, 1, scratch, mixed);
   }
   run_finish_step(run, thread, PROFILE_ATTENTION);
-  for (int head; (head = threads_claim(run->threads, thread, shape->heads)) >= 0;) {
-    const AttentionState total = state_rows(&scratch->merged, 0, size);
-    state_reset(&total, 1, size);
-    for (int split = 0; split < splits; split++) {
-      const AttentionState part = state_rows(&run->partial, split * shape->heads + head, size);
-      merge_row(&total, &part, size);
-    }
-    store_row(&total, size, mixed + (size_t)head * (size_t)size);
-  }
+  if (splits == 1) return;
+  for (int head; (head = threads_claim(run->threads, thread, shape->heads)) >= 0;)
+    merge_head(run, head, splits, scratch, mixed);
   run_finish_step(run, thread, PROFILE_ATTENTION);
 }
 
