@@ -115,7 +115,7 @@ static void matmul_quantized(TileKind kind, const uint8_t *tiles, int tile_count
   for (int t = 0; t < x->tokens; t++)
     for (int r = 0; r < tile_count * TILE_ROWS; r++) {
       const uint8_t *tile = tiles + (size_t)(r / TILE_ROWS) * bytes;
-      const float sum = row_quantized(&tile_formats[kind], tile, r % TILE_ROWS, packed_token(x, t), x->columns);
+      const float sum = row_quantized(tile_format(kind), tile, r % TILE_ROWS, packed_token(x, t), x->columns);
       float *out = y + (size_t)t * y_stride + r;
       *out = add ? *out + sum : sum;
     }

@@ -87,6 +87,9 @@ enum {
 
 static inline bool plane_is_dense(int bits) { return bits == 5 || bits == 6; }
 
+// The row of a kind that is known as late as a call runs.
+const TileFormat *tile_format(TileKind kind);
+
 // Bytes of the parts of a block, and where they begin in it. A plane has TILE_ROWS x TILE_BLOCK codes.
 static inline int tile_low_bytes(const TileFormat *format) { return format->low_bits * TILE_BLOCK; }
 static inline int tile_high_bytes(const TileFormat *format) { return format->high_bits * TILE_BLOCK; }

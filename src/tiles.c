@@ -10,6 +10,8 @@
 
 enum { E8M0_NAN = 0xff };
 
+const TileFormat *tile_format(TileKind kind) { return &tile_formats[kind]; }
+
 // Where row r's F16 number stands among eight: low halves of four lanes hold rows 0-3, high halves rows 4-7.
 static int half_slot(int row) { return row % 4 * 2 + row / 4; }
 
@@ -278,11 +280,11 @@ const char *tile_kind_name(TileKind kind) {
 
 bool tile_is_quantized(TileKind kind) { return kind < TILE_QUANTIZED; }
 
-int tile_columns(TileKind kind) { return tile_is_quantized(kind) ? tile_formats[kind].blocks * TILE_BLOCK : 1; }
+int tile_columns(TileKind kind) { return tile_is_quantized(kind) ? tile_format(kind)->blocks * TILE_BLOCK : 1; }
 
 size_t tile_bytes(TileKind kind, int columns) {
   if (!tile_is_quantized(kind)) return (size_t)columns * number_bytes(kind) * TILE_ROWS;
-  return (size_t)(columns / tile_columns(kind)) * (size_t)tile_superblock_bytes(&tile_formats[kind]);
+  return (size_t)(columns / tile_columns(kind)) * (size_t)tile_superblock_bytes(tile_format(kind));
 }
 
 int tile_count(const Matrix *matrix) { return (matrix->rows + TILE_ROWS - 1) / TILE_ROWS; }
@@ -306,12 +308,12 @@ bool tile_pack(const TileRowReader *reader, int columns, const uint8_t *file_row
   TileKind kind;
   if (!tile_kind_of(reader->type, &kind)) return false;
   if (!tile_is_quantized(kind)) return pack_numbers(kind, columns, file_rows, rows, tile);
-  return pack_quantized(&tile_formats[kind], reader, columns, file_rows, rows, tile);
+  return pack_quantized(tile_format(kind), reader, columns, file_rows, rows, tile);
 }
 
 void tile_unpack_row(TileKind kind, int columns, const uint8_t *tile, int row, float *values) {
   if (tile_is_quantized(kind)) {
-    unpack_quantized(&tile_formats[kind], columns, tile, row, values);
+    unpack_quantized(tile_format(kind), columns, tile, row, values);
     return;
   }
   for (int c = 0; c < columns; c++)

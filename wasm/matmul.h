@@ -30,10 +30,21 @@
 // Operands of any size enter these as they do there.
 StretchProduct panels_plain, panels_header;
 
-static StretchProduct *stretch_product(TileKind kind, const ProductClass class, int tokens) {
-  (void)kind, (void)tokens;  // one token is multiplied with tiles as they are
+static StretchProduct *panel_product(TileKind kind, const ProductClass class) {
+  (void)kind;
   return class.header ? panels_header : panels_plain;
 }
+
+static NOINLINE void unpack_wide_stretch(TileKind kind, const uint8_t *superblocks, int blocks, TileStretch *out) {
+  switch (kind) {
+    case TILE_Q8_0: unpack_stretch(&tile_formats[TILE_Q8_0], superblocks, blocks, out); return;
+    case TILE_IQ4_NL: unpack_stretch(&tile_formats[TILE_IQ4_NL], superblocks, blocks, out); return;
+    default: unpack_stretch(&tile_formats[TILE_IQ4_XS], superblocks, blocks, out); return;
+  }
+}
+
+#define UNPACK_STRETCH unpack_wide_stretch
+#define token_any NULL  // one token is multiplied with tiles as they are
 #else
 STRETCH_PRODUCT(LINKAGE, panels_plain, SHAPE(false, false, false), kind.offset, PANEL_TOKENS)
 STRETCH_PRODUCT(static, panels_split, SHAPE(true, false, false), kind.offset, PANEL_TOKENS)
@@ -60,107 +71,33 @@ STRETCH_PRODUCT(static, panels_split_halves_header, SHAPE(true, true, true), kin
 STRETCH_PRODUCT(static, token_any, kind.class, kind.offset, 1)
 #endif
 
-static StretchProduct *stretch_product(TileKind kind, const ProductClass class, int tokens) {
+static StretchProduct *panel_product(TileKind kind, const ProductClass class) {
   static StretchProduct *const products[] = {
       panels_plain,  panels_split,        panels_halves,        NULL,
       panels_header, panels_split_header, panels_halves_header, panels_split_halves_header};
   (void)kind;
-  if (tokens == 1) return token_any;
 #if !DOT_STARTS_ANY
   if (kind == TILE_Q4_0) return panels_Q4_0;
   if (kind == TILE_Q4_K) return panels_Q4_K;
 #endif
   return products[class.split + 2 * class.halves + 4 * class.header];
 }
-#endif
 
-// What shares a stretch's activations while they are in the second-level cache: tokens and tiles. Sums take 32 KB.
-enum { RUN_PANELS = 32, RUN_TILES = 8 };
-
-typedef struct {
-  uint32_t touched;
-  TileStretch stretch;
-  PanelVectors sums[RUN_TILES][RUN_PANELS];
-} Workspace;
-
-// Asks memory for what is unpacked next, since wasm has no prefetch: all of it is on its way while a product computes.
-INLINE void touch(const uint8_t *memory, size_t bytes, Workspace *work) {
-#pragma clang loop unroll(disable)
-  for (size_t at = 0; at < bytes; at += 64)
-    work->touched ^= *(const volatile uint32_t *)(memory + at);
-}
-
-#if WIDE_OPERANDS
-static NOINLINE void unpack_wide_stretch(TileKind kind, const uint8_t *superblocks, int blocks, TileStretch *out) {
-  switch (kind) {
-    case TILE_Q8_0: unpack_stretch(&tile_formats[TILE_Q8_0], superblocks, blocks, out); return;
-    case TILE_IQ4_NL: unpack_stretch(&tile_formats[TILE_IQ4_NL], superblocks, blocks, out); return;
-    default: unpack_stretch(&tile_formats[TILE_IQ4_XS], superblocks, blocks, out); return;
-  }
-}
-#define UNPACK_STRETCH unpack_wide_stretch
-#else
 #define UNPACK_STRETCH tile_unpack_stretch
 #endif
 
-// Up to RUN_TILES tiles with up to RUN_PANELS panels of tokens, or with one token, a stretch at a time.
-static NOINLINE void multiply_stretches(TileKind kind, const uint8_t *tiles, size_t bytes, int tile_count, int blocks,
-                                        const uint8_t *a, size_t panel_bytes, int panels, int tokens, float *y,
-                                        size_t y_stride, bool add, Workspace *work) {
-  const TileFormat *format = &tile_formats[kind];
-  const StretchKind stretch_kind = {product_class(format), format_offset(format), format->blocks};
-  StretchProduct *const product = stretch_product(kind, stretch_kind.class, tokens);
-  for (int i = 0; i < tile_count; i++)
-    memset(work->sums[i], 0, (size_t)panels * sizeof(PanelVectors));
-  for (int first = 0; first < blocks; first += STRETCH_BLOCKS) {
-    const int count = blocks - first < STRETCH_BLOCKS ? blocks - first : STRETCH_BLOCKS;
-    const size_t skip = (size_t)(first / format->blocks) * (size_t)tile_superblock_bytes(format);
-    const size_t stretch_bytes = (size_t)(count / format->blocks) * (size_t)tile_superblock_bytes(format);
-    const uint8_t *from = a + (size_t)first * PACKED_BLOCK_BYTES * (size_t)tokens;
-    for (int i = 0; i < tile_count; i++) {
-      UNPACK_STRETCH(kind, tiles + (size_t)i * bytes + skip, count, &work->stretch);
-      if (i + 1 < tile_count) touch(tiles + (size_t)(i + 1) * bytes + skip, stretch_bytes, work);
-      product(&work->stretch, stretch_kind, count, from, panel_bytes, panels, work->sums[i]);
-    }
-  }
-#pragma clang loop unroll(disable)
-  for (int t = 0; t < panels * tokens; t++)
-#pragma clang loop unroll(disable)
-    for (int i = 0; i < tile_count; i++)
-      for (int g = 0; g < GROUPS; g++)
-        store_rows(y + (size_t)t * y_stride + i * TILE_ROWS + 4 * g,
-                   work->sums[i][t / PANEL_TOKENS][t % PANEL_TOKENS][g], add);
+// Tiles of one kind with all tokens; `token` is NULL where a kind has no product with a tile as it is.
+static NOINLINE void multiply(TileKind kind, TokenProduct *token, const uint8_t *tiles, int tile_count,
+                              const Activations *x, float *y, size_t y_stride, bool add) {
+  const TileFormat *format = tile_format(kind);
+  const StretchKind stretch = {product_class(format), format_offset(format), format->blocks};
+  const TileProducts products = {kind, stretch, panel_product(kind, stretch.class), token_any, UNPACK_STRETCH, token};
+  multiply_tiles(&products, tiles, tile_count, x, y, y_stride, add);
 }
 
-// Products of one token with a tile as it is, and with tiles side by side; `count` is at most TILE_STREAMS.
-typedef void TokenProduct(const uint8_t *tile, int blocks, const uint8_t *a, float *y, bool add);
+// The product of one token with tiles side by side; `count` is at most TILE_STREAMS.
 typedef void TokenStreams(const uint8_t *tiles, size_t bytes, int count, int blocks, const uint8_t *a, float *y,
                           bool add);
-
-// Panels of tokens first, then those that are left over, one by one.
-static NOINLINE void multiply_tiles(TileKind kind, TokenProduct *token, const uint8_t *tiles, int tile_count,
-                                    const Activations *x, float *y, size_t y_stride, bool add) {
-  const int blocks = x->columns / TILE_BLOCK, all_panels = x->tokens / PANEL_TOKENS;
-  const size_t token_bytes = (size_t)blocks * PACKED_BLOCK_BYTES, panel_bytes = token_bytes * PANEL_TOKENS;
-  const size_t bytes = tile_bytes(kind, x->columns);
-  Workspace work;
-  for (int first = 0; first < tile_count; first += RUN_TILES) {
-    const int count = tile_count - first < RUN_TILES ? tile_count - first : RUN_TILES;
-    const uint8_t *from = tiles + (size_t)first * bytes;
-    float *rows = y + first * TILE_ROWS;
-    for (int p = 0; p < all_panels; p += RUN_PANELS)
-      multiply_stretches(kind, from, bytes, count, blocks, x->packed + (size_t)p * panel_bytes, panel_bytes,
-                         all_panels - p < RUN_PANELS ? all_panels - p : RUN_PANELS, PANEL_TOKENS,
-                         rows + (size_t)(p * PANEL_TOKENS) * y_stride, y_stride, add, &work);
-    for (int t = all_panels * PANEL_TOKENS; t < x->tokens; t++) {
-      const uint8_t *a = x->packed + (size_t)t * token_bytes;
-      float *out = rows + (size_t)t * y_stride;
-      if (token == NULL) multiply_stretches(kind, from, bytes, count, blocks, a, 0, 1, 1, out, y_stride, add, &work);
-      for (int i = 0; token != NULL && i < count; i++)
-        token(from + (size_t)i * bytes, blocks, a, out + i * TILE_ROWS, add);
-    }
-  }
-}
 
 static NOINLINE void multiply_streams(TileKind kind, TokenStreams *token, const uint8_t *tiles, int tile_count,
                                       const Activations *x, float *y, bool add) {
@@ -210,7 +147,7 @@ SHARED_STREAMS(DECLARE_STREAMS)
 #define DIRECT(kind)                                                                                                 \
   LINKAGE void matmul_##kind(const uint8_t *tiles, int tile_count, const Activations *x, float *y, size_t y_stride,  \
                              bool add) {                                                                             \
-    multiply_tiles(TILE_##kind, token_##kind, tiles, tile_count, x, y, y_stride, add);                               \
+    multiply(TILE_##kind, token_##kind, tiles, tile_count, x, y, y_stride, add);                                     \
   }                                                                                                                  \
   LINKAGE void streams_##kind(const uint8_t *tiles, int tile_count, const Activations *x, float *y, size_t y_stride, \
                               bool add) {                                                                            \
@@ -227,7 +164,7 @@ DIRECT_KINDS(DIRECT)
 #define STRETCH(kind)                                                                                               \
   LINKAGE void matmul_##kind(const uint8_t *tiles, int tile_count, const Activations *x, float *y, size_t y_stride, \
                              bool add) {                                                                            \
-    multiply_tiles(TILE_##kind, NULL, tiles, tile_count, x, y, y_stride, add);                                      \
+    multiply(TILE_##kind, NULL, tiles, tile_count, x, y, y_stride, add);                                            \
   }
 STRETCH_KINDS(STRETCH)
 
@@ -247,7 +184,7 @@ LINKAGE void matmul_Q1_0(const uint8_t *tiles, int tile_count, const Activations
   if (x->tokens == 1 && x->tables != NULL)
     lookup_Q1_0(tiles, tile_count, x, y, add);
   else
-    multiply_tiles(TILE_Q1_0, NULL, tiles, tile_count, x, y, y_stride, add);
+    multiply(TILE_Q1_0, NULL, tiles, tile_count, x, y, y_stride, add);
 }
 #endif
 

@@ -11,10 +11,6 @@
 // Keeps a pointer that moves from being computed anew out of a loop's counter, which takes more instructions.
 #define POINTER(pointer) __asm__("" : "+r"(pointer))
 
-INLINE void store_rows(float *y, v128_t sum, bool add) {
-  wasm_v128_store(y, add ? wasm_f32x4_add(wasm_v128_load(y), sum) : sum);
-}
-
 // Lane `u` (a constant) of four, in every lane.
 INLINE v128_t splat_lane(v128_t four, const int u) {
   switch (u) {

@@ -33,4 +33,20 @@ typedef struct {
 typedef void StretchProduct(const TileStretch *stretch, StretchKind kind, int blocks, const uint8_t *a,
                             size_t panel_bytes, int panels, PanelVectors *sums);
 
+// The product of one token with a tile as it is.
+typedef void TokenProduct(const uint8_t *tile, int blocks, const uint8_t *a, float *y, bool add);
+
+// What multiplies tiles of one kind in one kernel set.
+typedef struct {
+  TileKind kind;
+  StretchKind stretch;
+  StretchProduct *panels, *one;  // of panels of tokens, of one token; the second where there is no `token`
+  StretchUnpack *unpack;
+  TokenProduct *token;  // or NULL
+} TileProducts;
+
+// Multiplies tiles with all tokens, as Kernels.matmul does. All kernel sets share these loops.
+void multiply_tiles(const TileProducts *products, const uint8_t *tiles, int tile_count, const Activations *x, float *y,
+                    size_t y_stride, bool add);
+
 #endif

@@ -1,6 +1,9 @@
 #include "tile_stretch.h"
 
+#include <string.h>
 #include <wasm_simd128.h>
+
+#include "stretch_product.h"
 
 #define LOOKUP wasm_i8x16_swizzle
 #define WIDE_OPERANDS 0
@@ -13,5 +16,77 @@ void tile_unpack_stretch(TileKind kind, const uint8_t *superblocks, int blocks, 
     TILE_QUANTIZED_KINDS(UNPACK)
 #undef UNPACK
     default: return;
+  }
+}
+
+// What shares a stretch's activations while they are in the second-level cache: tokens and tiles. Sums take 32 KB.
+enum { RUN_PANELS = 32, RUN_TILES = 8 };
+
+typedef struct {
+  uint32_t touched;
+  TileStretch stretch;
+  PanelVectors sums[RUN_TILES][RUN_PANELS];
+} Workspace;
+
+// Asks memory for what is unpacked next, since wasm has no prefetch: all of it is on its way while a product computes.
+INLINE void touch(const uint8_t *memory, size_t bytes, Workspace *work) {
+#pragma clang loop unroll(disable)
+  for (size_t at = 0; at < bytes; at += 64)
+    work->touched ^= *(const volatile uint32_t *)(memory + at);
+}
+
+// Up to RUN_TILES tiles with up to RUN_PANELS panels of tokens, or with one token, a stretch at a time.
+static NOINLINE void multiply_stretches(const TileProducts *products, const uint8_t *tiles, size_t bytes,
+                                        int tile_count, int blocks, const uint8_t *a, size_t panel_bytes, int panels,
+                                        int tokens, float *y, size_t y_stride, bool add, Workspace *work) {
+  const StretchKind kind = products->stretch;
+  const size_t superblock_bytes = tile_bytes(products->kind, kind.superblock * TILE_BLOCK);
+  StretchProduct *const product = tokens == 1 ? products->one : products->panels;
+  for (int i = 0; i < tile_count; i++)
+    memset(work->sums[i], 0, (size_t)panels * sizeof(PanelVectors));
+  for (int first = 0; first < blocks; first += STRETCH_BLOCKS) {
+    const int count = blocks - first < STRETCH_BLOCKS ? blocks - first : STRETCH_BLOCKS;
+    const size_t skip = (size_t)(first / kind.superblock) * superblock_bytes;
+    const size_t stretch_bytes = (size_t)(count / kind.superblock) * superblock_bytes;
+    const uint8_t *from = a + (size_t)first * PACKED_BLOCK_BYTES * (size_t)tokens;
+    for (int i = 0; i < tile_count; i++) {
+      products->unpack(products->kind, tiles + (size_t)i * bytes + skip, count, &work->stretch);
+      if (i + 1 < tile_count) touch(tiles + (size_t)(i + 1) * bytes + skip, stretch_bytes, work);
+      product(&work->stretch, kind, count, from, panel_bytes, panels, work->sums[i]);
+    }
+  }
+#pragma clang loop unroll(disable)
+  for (int t = 0; t < panels * tokens; t++)
+#pragma clang loop unroll(disable)
+    for (int i = 0; i < tile_count; i++)
+      for (int g = 0; g < GROUPS; g++)
+        store_rows(y + (size_t)t * y_stride + i * TILE_ROWS + 4 * g,
+                   work->sums[i][t / PANEL_TOKENS][t % PANEL_TOKENS][g], add);
+}
+
+// Panels of tokens first, then those that are left over, one by one.
+void multiply_tiles(const TileProducts *products, const uint8_t *tiles, int tile_count, const Activations *x, float *y,
+                    size_t y_stride, bool add) {
+  const int blocks = x->columns / TILE_BLOCK, all_panels = x->tokens / PANEL_TOKENS;
+  const size_t token_bytes = (size_t)blocks * PACKED_BLOCK_BYTES, panel_bytes = token_bytes * PANEL_TOKENS;
+  const size_t bytes = tile_bytes(products->kind, x->columns);
+  TokenProduct *const token = products->token;
+  Workspace work;
+  for (int first = 0; first < tile_count; first += RUN_TILES) {
+    const int count = tile_count - first < RUN_TILES ? tile_count - first : RUN_TILES;
+    const uint8_t *from = tiles + (size_t)first * bytes;
+    float *rows = y + first * TILE_ROWS;
+    for (int p = 0; p < all_panels; p += RUN_PANELS)
+      multiply_stretches(products, from, bytes, count, blocks, x->packed + (size_t)p * panel_bytes, panel_bytes,
+                         all_panels - p < RUN_PANELS ? all_panels - p : RUN_PANELS, PANEL_TOKENS,
+                         rows + (size_t)(p * PANEL_TOKENS) * y_stride, y_stride, add, &work);
+    for (int t = all_panels * PANEL_TOKENS; t < x->tokens; t++) {
+      const uint8_t *a = x->packed + (size_t)t * token_bytes;
+      float *out = rows + (size_t)t * y_stride;
+      if (token == NULL)
+        multiply_stretches(products, from, bytes, count, blocks, a, 0, 1, 1, out, y_stride, add, &work);
+      for (int i = 0; token != NULL && i < count; i++)
+        token(from + (size_t)i * bytes, blocks, a, out + i * TILE_ROWS, add);
+    }
   }
 }

@@ -21,6 +21,7 @@ typedef struct {
 } TileStretch;
 
 // Unpacks whole superblocks of a kind, `blocks` blocks of 32 columns in all, at most STRETCH_BLOCKS.
-void tile_unpack_stretch(TileKind kind, const uint8_t *superblocks, int blocks, TileStretch *stretch);
+typedef void StretchUnpack(TileKind kind, const uint8_t *superblocks, int blocks, TileStretch *stretch);
+StretchUnpack tile_unpack_stretch;
 
 #endif

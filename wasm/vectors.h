@@ -2,6 +2,7 @@
 #ifndef NIBBLE_VECTORS_H
 #define NIBBLE_VECTORS_H
 
+#include <stdbool.h>
 #include <wasm_simd128.h>
 
 #include "float_math.h"
@@ -19,6 +20,11 @@ static inline float largest_of_magnitudes(v128_t bits) {
   bits = wasm_i32x4_max(bits, wasm_i32x4_shuffle(bits, bits, 2, 3, 0, 1));
   bits = wasm_i32x4_max(bits, wasm_i32x4_shuffle(bits, bits, 1, 0, 3, 2));
   return wasm_f32x4_extract_lane(wasm_i32x4_min(bits, wasm_i32x4_splat(INFINITY_BITS)), 0);
+}
+
+// Writes four results, or adds them to what is there.
+static inline void store_rows(float *y, v128_t sum, bool add) {
+  wasm_v128_store(y, add ? wasm_f32x4_add(wasm_v128_load(y), sum) : sum);
 }
 
 // exp_f32() of four numbers.
