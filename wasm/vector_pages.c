@@ -9,6 +9,7 @@
 #include "vectors.h"
 
 #define INLINE static inline __attribute__((always_inline))
+#define NOINLINE __attribute__((noinline))
 
 // Rows of queries that share each vector of a page. More rows share a strip of it that was unpacked to floats: eight
 // tokens' keys, or eight dimensions of all values, as far as they fit.
@@ -240,6 +241,15 @@ void vector_int8_scores(const int16_t *q, size_t stride, const float *q_scales, 
   }
 }
 
+// The dimensions of a row that has fewer than 8 left.
+static NOINLINE void add_last_values(const v128_t sums[2], float correction, float *row, int dimensions) {
+  float values[8];
+  wasm_v128_store(values, sums[0]);
+  wasm_v128_store(values + 4, sums[1]);
+  for (int d = 0; d < dimensions; d++)
+    row[d] = row[d] * correction + values[d];
+}
+
 // A strip of 8 dimensions (whether or not all of them exist) and some rows; tokens come in pairs.
 INLINE void int8_values_block(const int16_t *weights, const float *weight_scales, const int8_t *values, int from,
                               int to, int pair_stride, const float *corrections, float *out, size_t stride,
@@ -260,17 +270,16 @@ INLINE void int8_values_block(const int16_t *weights, const float *weight_scales
   for (int r = 0; r < rows; r++) {
     const v128_t scale = wasm_v128_load32_splat(weight_scales + r);
     const v128_t correction = wasm_v128_load32_splat(corrections + r);
-    float *row = out + (size_t)r * stride, sums[8];
-    wasm_v128_store(sums, wasm_f32x4_mul(wasm_f32x4_convert_i32x4(low[r]), scale));
-    wasm_v128_store(sums + 4, wasm_f32x4_mul(wasm_f32x4_convert_i32x4(high[r]), scale));
+    const v128_t sums[2] = {wasm_f32x4_mul(wasm_f32x4_convert_i32x4(low[r]), scale),
+                            wasm_f32x4_mul(wasm_f32x4_convert_i32x4(high[r]), scale)};
+    float *row = out + (size_t)r * stride;
     if (dimensions < 8) {
-      for (int d = 0; d < dimensions; d++)
-        row[d] = row[d] * corrections[r] + sums[d];
+      add_last_values(sums, corrections[r], row, dimensions);
       continue;
     }
-    for (int d = 0; d < 8; d += 4)
-      wasm_v128_store(row + d,
-                      wasm_f32x4_add(wasm_f32x4_mul(wasm_v128_load(row + d), correction), wasm_v128_load(sums + d)));
+    for (int half = 0; half < 2; half++)
+      wasm_v128_store(row + 4 * half,
+                      wasm_f32x4_add(wasm_f32x4_mul(wasm_v128_load(row + 4 * half), correction), sums[half]));
   }
 }
 
