@@ -109,15 +109,13 @@ void vector_rms_norm(const float *x, const float *weight, int n, float epsilon, 
   float lane[8];
   wasm_v128_store(lane, low);
   wasm_v128_store(lane + 4, high);
-  for (; i < n; i++)
-    lane[i % 8] += x[i] * x[i];
+  SHORT_LOOP for (; i < n; i++) lane[i % 8] += x[i] * x[i];
   const float sum = ((lane[0] + lane[4]) + (lane[2] + lane[6])) + ((lane[1] + lane[5]) + (lane[3] + lane[7]));
   const float factor = 1.0f / sqrtf(sum / (float)n + epsilon);
   const v128_t factors = wasm_f32x4_splat(factor);
   for (i = 0; i + 4 <= n; i += 4)
     wasm_v128_store(y + i, wasm_f32x4_mul(wasm_f32x4_mul(wasm_v128_load(x + i), factors), wasm_v128_load(weight + i)));
-  for (; i < n; i++)
-    y[i] = x[i] * factor * weight[i];
+  SHORT_LOOP for (; i < n; i++) y[i] = x[i] * factor * weight[i];
 }
 
 void vector_rope(float *head, const float *cosine, const float *sine, int pairs, bool adjacent) {
@@ -133,7 +131,7 @@ void vector_rope(float *head, const float *cosine, const float *sine, int pairs,
     wasm_v128_store(first, adjacent ? wasm_i32x4_shuffle(u, v, 0, 4, 1, 5) : u);
     wasm_v128_store(second, adjacent ? wasm_i32x4_shuffle(u, v, 2, 6, 3, 7) : v);
   }
-  for (; i < pairs; i++) {
+  SHORT_LOOP for (; i < pairs; i++) {
     float *a = adjacent ? head + 2 * i : head + i, *b = adjacent ? a + 1 : a + pairs;
     const float x = *a, y = *b;
     *a = x * cosine[i] - y * sine[i];
@@ -148,6 +146,5 @@ void vector_swiglu(float *gate, const float *up, int n) {
     const v128_t silu = wasm_f32x4_div(g, wasm_f32x4_add(wasm_f32x4_splat(1.0f), exp_f32x4(wasm_f32x4_neg(g))));
     wasm_v128_store(gate + i, wasm_f32x4_mul(silu, wasm_v128_load(up + i)));
   }
-  for (; i < n; i++)
-    gate[i] = gate[i] / (1.0f + exp_f32(-gate[i])) * up[i];
+  SHORT_LOOP for (; i < n; i++) gate[i] = gate[i] / (1.0f + exp_f32(-gate[i])) * up[i];
 }

@@ -143,8 +143,7 @@ static void values_rest(const float *scores, const uint16_t *values, int from, i
                         float correction, float *out) {
   for (int d = head_size / 8 * 8; d < head_size; d++) {
     float sum = out[d] * correction;
-    for (int t = from; t < to; t++)
-      sum += scores[t] * f16_biased(values[t * value_stride + kv_slot(d)]);
+    SHORT_LOOP for (int t = from; t < to; t++) sum += scores[t] * f16_biased(values[t * value_stride + kv_slot(d)]);
     out[d] = sum;
   }
 }
@@ -192,8 +191,7 @@ float vector_quantize(const float *x, int n, int limit, int16_t *q) {
     // The number is in the low half of each lane.
     wasm_v128_store64_lane(q + i, wasm_i16x8_shuffle(bits, bits, 0, 2, 4, 6, 0, 2, 4, 6), 0);
   }
-  for (; i < n; i++)
-    q[i] = factor == 0 ? 0 : (int16_t)(bits_of_float(x[i] * factor + ROUND_MAGIC) & 0xffff);
+  SHORT_LOOP for (; i < n; i++) q[i] = factor == 0 ? 0 : (int16_t)(bits_of_float(x[i] * factor + ROUND_MAGIC) & 0xffff);
   if (n % 2 != 0) q[n] = 0;
   return largest / (float)limit;
 }
@@ -246,8 +244,7 @@ static NOINLINE void add_last_values(const v128_t sums[2], float correction, flo
   float values[8];
   wasm_v128_store(values, sums[0]);
   wasm_v128_store(values + 4, sums[1]);
-  for (int d = 0; d < dimensions; d++)
-    row[d] = row[d] * correction + values[d];
+  SHORT_LOOP for (int d = 0; d < dimensions; d++) row[d] = row[d] * correction + values[d];
 }
 
 // A strip of 8 dimensions (whether or not all of them exist) and some rows; tokens come in pairs.

@@ -7,6 +7,9 @@
 
 #include "float_math.h"
 
+// Before a loop over what is left of vectors: few numbers, so that it stays one copy of its body.
+#define SHORT_LOOP _Pragma("clang loop unroll(disable)")
+
 // Four F16 numbers, each in the upper half of a 32-bit lane (what is below does not matter), as floats 2^112 too small.
 static inline v128_t halves_biased(v128_t upper, v128_t half_mask) {
   return wasm_v128_and(wasm_i32x4_shr(upper, 3), half_mask);
