@@ -45,7 +45,7 @@ const char *text_quote(const char *text, size_t length, char quoted[TEXT_QUOTED_
     }
   }
   *end++ = '"';
-  strcpy(end, shown < length ? "..." : "");
+  memcpy(end, shown < length ? "..." : "", shown < length ? 4 : 1);
   return quoted;
 }
 

@@ -34,15 +34,16 @@ typedef enum {
   CODES_HEADER,  // the header's codebook[code]
 } TileCodes;
 
+// Bit fields, since the table stands in the wasm.
 typedef struct {
-  int blocks;        // in a superblock
-  int header_bytes;  // 0, 16 (scales) or 32
-  int low_bits, high_bits;
-  TileScales scales;
-  TileMinima minima;
-  TileCodes codes;
-  int step, offset;  // of CODES_OFFSET
-  float unit;        // a power of two that every scale is multiplied with
+  int blocks : 8;        // in a superblock
+  int header_bytes : 8;  // 0, 16 (scales) or 32
+  int low_bits : 8, high_bits : 8;
+  TileScales scales : 8;
+  TileMinima minima : 8;
+  TileCodes codes : 8;
+  int step : 8, offset : 16;  // of CODES_OFFSET
+  float unit;                 // a power of two that every scale is multiplied with
 } TileFormat;
 
 //                          blocks header low high scales             minima            codes         step offset unit
