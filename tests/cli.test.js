@@ -389,7 +389,7 @@ describe('info, tokenize, eval, perplexity, bench', () => {
     const broken = join(folder, 'nan.gguf');
     const file = join(folder, 'nan.txt');
     writeFileSync(broken, scriptedModel({ script: () => ({ 110: 20 }), nanAfter: 110 }));
-    writeFileSync(file, 'an '.repeat(30));
+    writeFileSync(file, 'nz'.repeat(60));
     for (const args of [
       ['perplexity', '-m', broken, '--file', file, '-c', '32'],
       ['run', '-m', broken, '-p', 'x'],

@@ -18,7 +18,8 @@ export const TEMPLATE =
  * @param {{ script: (token: number) => Record<number, number>, special?: { text: string, type: number }[],
  *   template?: string, nanAfter?: number | null }} what
  *   script: for the last token the logits of those that may come next, the others have 0; special: from id 258 on;
- *   nanAfter: a token behind which all logits are NaN, though every weight is a finite number. Its next one has none either
+ *   nanAfter: a token behind which all logits are NaN, though every weight is a finite number; behind the next one all are
+ *   -Infinity
  * @returns {Buffer} the file
  */
 export function scriptedModel({ script, special = [], template = TEMPLATE, nanAfter = null }) {
