@@ -317,6 +317,40 @@ describe('a full context', () => {
     await opened.close();
   });
 
+  test('leaves out what the engine has dropped, whatever the model was not shown', LIMIT, async () => {
+    const result = [{}, {}, { droppedTokens: 9, droppedMessages: 2 }];
+    const opened = await open({ answers: [['Fine.']], contextSize: 60, result });
+    const { page } = opened;
+    await driver.ask(page, 'word '.repeat(90));
+    await page.locator('.notice').waitFor();
+    await driver.converse(page, 'First');
+    // The second of the calls that are answered drops the first question and its answer.
+    await driver.converse(page, 'Second');
+    assert.equal(await page.locator('.divider + .message .text').textContent(), 'Second');
+    await driver.converse(page, 'Third');
+    const last = (await calls(page)).at(-1);
+    assert.deepEqual(prompt(last), ['user: Second', 'assistant: Fine.', 'user: Third']);
+    await opened.close();
+  });
+
+  for (const opens of [false, true]) {
+    const which = opens ? 'opens the reasoning' : 'opens nothing';
+    test(`passes over what was too long, where the template ${which}, also after a reload`, LIMIT, async () => {
+      const opened = await open({ answers: [['Fine.']], contextSize: 60, opens });
+      const { page } = opened;
+      await driver.ask(page, 'word '.repeat(90));
+      await page.locator('.notice', { hasText: 'too long' }).waitFor();
+      await driver.untilEqual(() => page.locator('.message.assistant').count(), 0);
+      await page.reload();
+      await driver.untilReady(page);
+      opened.complaints.length = 0;
+      await driver.untilEqual(() => page.locator('.message').count(), 1);
+      await driver.converse(page, 'Hi there');
+      assert.deepEqual(prompt((await calls(page)).at(-1)), ['user: Hi there']);
+      await opened.close();
+    });
+  }
+
   test('moves the message to a new chat', LIMIT, async () => {
     const opened = await open({ answers: [pieces('a b c d e f g h')], contextSize: 14 });
     const { page } = opened;

@@ -146,7 +146,7 @@ export async function shoot(page, name) {
  * @param {boolean} [script.opens] whether the chat template opens the reasoning
  * @param {object} [script.memory] what else the engine holds
  * @param {object} [script.info] what else the engine tells of itself
- * @param {object} [script.result] and of an answer
+ * @param {object | object[]} [script.result] and of an answer, or of each in turn, the last for all further ones
  */
 export async function scriptEngine(page, script) {
   const body = `export class NibbleError extends Error {
@@ -189,6 +189,7 @@ export async function scriptEngine(page, script) {
     complete({ signal, onPrefill, ...options }) {
       globalThis.calls.push(options);
       const { end } = this;
+      const call = globalThis.calls.length;
       const promptTokens = count(render(options.messages));
       const pieces = script.answers[Math.min(globalThis.calls.length, script.answers.length) - 1];
       let settle, fail;
@@ -215,7 +216,9 @@ export async function scriptEngine(page, script) {
           yield { text, token: tokens };
         }
         const rate = { tokens, milliseconds: 10, tokensPerSecond: 100 };
-        settle({ finishReason, reusedTokens: 0, droppedTokens: 0, droppedMessages: 0, warnings: [], ...script.result, prefill: rate, decode: rate, promptTokens, completionTokens: tokens });
+        const results = [script.result ?? {}].flat();
+        const given = results[Math.min(call, results.length) - 1];
+        settle({ finishReason, reusedTokens: 0, droppedTokens: 0, droppedMessages: 0, warnings: [], ...given, prefill: rate, decode: rate, promptTokens, completionTokens: tokens });
       }
       return { result, stop() {}, [Symbol.asyncIterator]: write };
     }

@@ -187,6 +187,31 @@ describe('an answer', () => {
     await opened.close();
   });
 
+  test('shows thoughts that the template has opened as such while they are written', LIMIT, async () => {
+    const opened = await open({ answers: [pieces('I think so</think>Yes.')], opens: true, holdAt: 2 });
+    const { page } = opened;
+    await driver.ask(page, 'Really?');
+    await page.locator('.reasoning-text', { hasText: 'I think' }).waitFor({ state: 'attached' });
+    assert.deepEqual(await answers(page), ['']);
+    await driver.release(page);
+    await driver.untilEqual(() => answers(page), ['Yes.']);
+    await driver.untilIdle(page);
+    await opened.close();
+  });
+
+  test('begins anew where an engine whose template opens thoughts fails before the first', LIMIT, async () => {
+    const opened = await open({ answers: [['Never.'], ['So</think>Yes.']], opens: true, crashAt: 0 });
+    const { page } = opened;
+    await driver.ask(page, 'Really?');
+    await page.locator('.notice').getByRole('button', { name: 'Try again' }).waitFor();
+    assert.equal(await page.locator('.message.assistant').count(), 0);
+    await page.locator('.notice').getByRole('button', { name: 'Try again' }).click();
+    await driver.untilEqual(() => answers(page), ['Yes.']);
+    await driver.untilIdle(page);
+    assert.notEqual((await calls(page)).at(-1).continueLast, true);
+    await opened.close();
+  });
+
   test('goes on within thoughts that the template has opened, without opening them twice', LIMIT, async () => {
     const opened = await open({ answers: [pieces('I think so'), pieces(' and so</think>Yes.')], opens: true });
     const { page } = opened;

@@ -1,7 +1,7 @@
 // The answers that are being written, in whichever conversation: one after the other, each stopped by itself.
 
 import { ChatMemory } from './chat-memory.js';
-import { openedPrompt } from './context.js';
+import { openedPrompt, placeOf } from './context.js';
 import { ANSWER_MILLISECONDS, silent } from './engine-room.js';
 import { OPENING, ReasoningSplitter } from './reasoning.js';
 
@@ -212,7 +212,6 @@ export class Answers {
     const end = conversation.messages.indexOf(message);
     const systemPrompt = this.#settings.get('systemPrompt');
     const { messages, isOpened } = await openedPrompt(engine, conversation, { systemPrompt, end, continues });
-    if (!continues && isOpened) message.content = OPENING;
     message.model = engine.info.name;
     const onPrefill = (prefill) => {
       Object.assign(job, { prefill, phase: 'prefill' });
@@ -221,7 +220,7 @@ export class Answers {
     const options = { ...this.#settings.sampling(), continueLast: continues, signal, onPrefill };
     const { session, isRestored } = await this.#memory.sessionOf(engine, conversation.id);
     const completion = session.complete({ messages, ...options });
-    await this.#stream(job, completion);
+    await this.#stream(job, completion, isOpened && message.content === '' ? OPENING : '');
     const { finishReason, prefill, decode, reusedTokens, droppedTokens, droppedMessages } = await completion.result;
     message.finish = finishReason;
     if (isRestored) this.#resumed.set(message, reusedTokens);
@@ -232,12 +231,14 @@ export class Answers {
     if (decode.tokens > 0) job.tokensPerSecond = decode.tokensPerSecond;
   }
 
-  async #stream(job, completion) {
+  /** An answer that has begun has text, be it only the opening of its reasoning; one that has not stays empty. */
+  async #stream(job, completion, opening) {
     const { message } = job;
     const rate = createRate();
     const clock = createReasoningClock(message);
     let saved = performance.now();
-    for await (const { text, token } of completion) {
+    for await (const { text: written, token } of completion) {
+      const text = message.content === '' ? opening + written : written;
       message.content += text;
       if (token !== null) job.tokens++;
       job.phase = 'decode';
@@ -279,8 +280,11 @@ const lockOf = (conversationId) => `nibble-conversation:${conversationId}`;
 function dropFrom(job, droppedTokens, droppedMessages) {
   const { conversation, message } = job;
   job.droppedTokens = message.droppedTokens = droppedTokens;
+  if (droppedMessages === 0) return;
+  const end = conversation.messages.indexOf(message);
   const question = conversation.messages.findLastIndex(({ role }) => role === 'user');
-  conversation.start = Math.min(conversation.start + droppedMessages, Math.max(conversation.start, question));
+  const first = placeOf(conversation, { end }, droppedMessages) ?? question;
+  conversation.start = Math.max(conversation.start, Math.min(first, question));
 }
 
 /** Of an answer that was written on; undefined where its beginning is not known, as when its tab was closed. */

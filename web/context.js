@@ -82,8 +82,14 @@ export async function startThatFits(engine, conversation, options) {
   return leftOut === 0 || tokens >= engine.info.contextSize ? null : placeOf(conversation, options, leftOut);
 }
 
-/** Which message of a conversation stands behind the first `count` that the model is shown. */
-function placeOf({ messages, start }, { end }, count) {
+/**
+ * Which message of a conversation stands behind the first `count` that the model is shown.
+ * @param {import('./conversations.js').Conversation} conversation
+ * @param {{ end: number }} options that of promptOf()
+ * @param {number} count
+ * @returns {number | null} its index; null: none does
+ */
+export function placeOf({ messages, start }, { end }, count) {
   let left = count;
   for (let index = start; index < end; index++) {
     if (isPassedOver(messages, index)) continue;
