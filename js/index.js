@@ -72,7 +72,8 @@ export { NibbleError } from './errors.js';
  *   `prompt`, which is the caller's own program, and not in what `messages` and `tools` say: there they are text
  * @property {object[]} [tools] what the model may call: JSON schemas of functions, as the OpenAI API has them. They, and
  *   `tool_calls` of messages, whose arguments are objects or JSON, are for the chat template; where it knows no tools,
- *   `warnings` of the result say so
+ *   `warnings` of the result say so. Arguments that are JSON keep their numbers and their order, an empty text stands for
+ *   no arguments, and whole numbers may be bigints
  * @property {Record<string, unknown>} [templateVariables] more variables of the chat template, such as
  *   { enable_thinking: false }; `variables` for short
  */

@@ -373,6 +373,22 @@ TEST(refuses_position_factors_that_are_no_divisors) {
   }
 }
 
+// What turns an angle is one divided by them.
+TEST(takes_infinite_position_factors) {
+  const TinyModel model = tiny_model(&config);
+  const NibbleOptions options = tiny_options();
+  const float factor = INFINITY;
+  TinyFile tiny;
+  tiny_open(&tiny, &model);
+  memcpy(tiny.file.bytes + gguf_find_tensor(&tiny.gguf, "rope_freqs.weight")->offset + 8, &factor, sizeof factor);
+  NibbleEngine *engine = nibble_engine_create(&tiny.gguf, &options, NULL);
+  if (!CHECK(engine != NULL)) return;
+  NibbleError error = {.code = NIBBLE_OK};
+  if (!CHECK(tiny_load(engine, &tiny, 1000, &error))) printf("  %s\n", error.message);
+  nibble_engine_free(engine);
+  tiny_close(&tiny);
+}
+
 TEST(takes_numbers_per_block_where_all_are_alike) {
   const char *const keys[] = {"llama.attention.head_count", "llama.attention.head_count_kv",
                               "llama.feed_forward_length"};
@@ -423,6 +439,7 @@ int main(void) {
   RUN(&check, refuses_families_and_features_it_does_not_run);
   RUN(&check, stretches_positions_only_where_the_model_says_so);
   RUN(&check, refuses_position_factors_that_are_no_divisors);
+  RUN(&check, takes_infinite_position_factors);
   RUN(&check, takes_numbers_per_block_where_all_are_alike);
   RUN(&check, assumes_as_many_kv_heads_as_heads);
   return check_finish(&check);

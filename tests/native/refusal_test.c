@@ -414,7 +414,7 @@ static bool sample(Check *check, void *context, NibbleError *error) {
   return biased;
 }
 
-TEST(makes_samplers_whole_or_not_at_all) { CHECK_INT(refuse_each(check, sample, NULL), 6); }
+TEST(makes_samplers_whole_or_not_at_all) { CHECK_INT(refuse_each(check, sample, NULL), 7); }
 
 TEST(says_how_many_threads_the_platform_gave) {
   for (int count = 2; count <= 6; count++)
