@@ -2,6 +2,8 @@
 // from, shifted, truncated, saved and restored. An input is a FuzzModelControl and the header; tensors have bytes of
 // our own making, since a model of some kilobytes would leave nothing for the header. What takes too long or too much
 // is left out.
+#include <math.h>
+
 #include "engine.h"
 #include "fuzz_model.h"
 #include "fuzz_target.h"
@@ -172,6 +174,16 @@ static bool load(const Case *tried, NibbleEngine *engine) {
   return good;
 }
 
+// Whether a model has computed NaN, and nothing above minus infinity.
+static bool has_no_logit(const float *logits, int vocabulary) {
+  bool has_nan = false;
+  for (int i = 0; i < vocabulary; i++) {
+    if (logits[i] > -INFINITY) return false;
+    has_nan |= isnan(logits[i]);
+  }
+  return has_nan;
+}
+
 static void sample(const Case *tried, const float *logits) {
   const FuzzModelControl *control = &tried->control;
   NibbleSamplerOptions options = nibble_sampler_defaults();
@@ -184,6 +196,9 @@ static void sample(const Case *tried, const float *logits) {
   PROMISE(sampler != NULL);
   for (int i = 0; i < 3; i++) {
     const int token = nibble_sampler_sample(sampler, logits, NULL);
+    // Penalties may lower the last that is left to minus infinity.
+    PROMISE(i > 0 || (token == NIBBLE_NO_LOGIT) == has_no_logit(logits, tried->info.vocabulary));
+    if (token == NIBBLE_NO_LOGIT) break;
     PROMISE(token >= 0 && token < tried->info.vocabulary);
     PROMISE(nibble_sampler_accept(sampler, token, NULL));
   }
