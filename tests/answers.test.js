@@ -108,7 +108,12 @@ test('a question that could not be drawn gives its conversation back to other ta
     claim: async (id) => Boolean(claimed.add(id)),
     unclaim: (id) => claimed.delete(id),
   };
-  const context = { answers, room: { onChange() {} }, conversations: { get: async () => null }, t: String };
+  const context = {
+    answers,
+    room: { onChange() {} },
+    conversations: { get: async () => null, failureOf: () => null },
+    t: String,
+  };
   const chat = new Chat(context);
   for (let time = 0; time < 2; time++) {
     await assert.rejects(chat.send('Hello'), FAULT);

@@ -286,34 +286,6 @@ describe('conversations', () => {
     });
   });
 
-  test('without locks a tab that comes second is told, and what both have written is kept', LIMIT, async () => {
-    await withPage({ answers: [['Crisp.'], pieces('a b c d e f g h i j k l m n')], holdAt: 5 }, async (one, open) => {
-      const lockless = (page) => page.evaluate(() => Object.defineProperty(navigator, 'locks', { value: undefined }));
-      await startChat(one.page, 'About apples');
-      const other = await open();
-      await row(other.page, 'About apples').locator('.open').click();
-      await other.page.locator('.message.user').waitFor();
-      for (const { page } of [one, other]) await lockless(page);
-      await driver.ask(one.page, 'From one');
-      await one.page.locator('#stop').waitFor();
-      await driver.converse(other.page, 'From the other');
-      await driver.release(one.page);
-      await driver.untilIdle(one.page);
-      await one.page.locator('.notice').getByText('Another tab has written in this conversation').waitFor();
-      const before = one.page.url();
-      await one.page.getByRole('button', { name: 'Keep this as another conversation' }).click();
-      await one.page.waitForFunction((url) => location.href !== url, before);
-      await untilTitles(other.page, ['About apples', 'About apples']);
-      for (const { page } of [one, other]) {
-        await page.reload();
-        await driver.untilReady(page);
-      }
-      await untilTexts(one.page, 'user', ['About apples', 'From one']);
-      const last = other.page.locator('.message.user .text').last();
-      await driver.untilEqual(() => last.textContent(), 'From the other');
-    });
-  });
-
   test('site data that is cleared under the page: what is said after it is kept, without an error', LIMIT, async () => {
     await withPage({}, async ({ page, close }) => {
       await startChat(page, 'About apples');

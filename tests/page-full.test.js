@@ -1,5 +1,6 @@
 // A storage that is full while somebody chats: nothing is lost as long as the page is open, and it is kept once there is room.
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { describe, test } from 'node:test';
 import { writeArchive } from '../web/archive.js';
 import * as driver from './page-driver.js';
@@ -8,7 +9,7 @@ const LIMIT = { timeout: 120_000 };
 
 /** The page in a browser of its own, whose storage is full from `fill(true)` to `fill(false)`. */
 async function withPage(script, use) {
-  const browser = await driver.startBrowser({ serviceWorkers: 'block' });
+  const browser = await driver.startBrowser({ serviceWorkers: 'block', acceptDownloads: true });
   // A browser looks now and then only how much room there is.
   const before = async (page) => {
     await driver.scriptEngine(page, script);
@@ -41,6 +42,9 @@ async function withPage(script, use) {
 
 const texts = (page) => page.locator('.message .text').allTextContents();
 const notice = (page) => page.locator('.notice', { hasText: 'not stored' });
+const titles = (page) => page.locator('#conversations .title').allTextContents();
+const bar = (page) => page.locator('#unkept');
+const openChat = (page, title) => page.locator('#conversations .open', { hasText: title }).click();
 const tryAgain = (page) => notice(page).getByRole('button', { name: 'Try again' }).click();
 
 async function reload({ page, complaints }) {
@@ -113,6 +117,117 @@ describe('where the storage is full', () => {
       await close();
     });
   });
+
+  test(
+    'what ends out of sight stays: it is named, listed, found, exported, and kept once there is room',
+    LIMIT,
+    async () => {
+      const script = { answers: [['Crisp.'], ['Quite', ' yellow.'], ['Sour.']], holdAt: 1 };
+      await withPage(script, async (one) => {
+        const { page, fill, close } = one;
+        await driver.converse(page, 'About apples');
+        await fill(true);
+        await driver.ask(page, 'About bananas');
+        await page.locator('.message.assistant .text', { hasText: 'Quite' }).waitFor();
+        await page.locator('#new-chat').click();
+        await driver.untilEqual(() => texts(page), []);
+        assert.equal(await bar(page).isVisible(), false, 'it is being written');
+        await driver.release(page);
+        await bar(page).waitFor();
+        assert.match(await bar(page).innerText(), /last in “About apples” is not stored.*not enough free space/);
+        await driver.shoot(page, 'unkept');
+        // A chat that is in this page only.
+        await driver.converse(page, 'About lemons');
+        await notice(page).waitFor();
+        await openChat(page, 'About apples');
+        const all = ['About apples', 'Crisp.', 'About bananas', 'Quite yellow.'];
+        await driver.untilEqual(() => texts(page), all);
+        await notice(page).waitFor();
+        assert.match(await bar(page).innerText(), /last in “About lemons” is not stored/);
+        await page.locator('#search').fill('yellow');
+        await driver.untilEqual(() => titles(page), ['About apples']);
+        await page.locator('#search').fill('lemons');
+        await driver.untilEqual(() => titles(page), ['About lemons']);
+        await page.locator('#search').fill('');
+        await driver.untilEqual(() => titles(page), ['About lemons', 'About apples']);
+        const [download] = await Promise.all([page.waitForEvent('download'), page.locator('#export').click()]);
+        const { conversations } = JSON.parse(readFileSync(await download.path(), 'utf8'));
+        const contents = conversations.map(({ messages }) => messages.map(({ content }) => content));
+        assert.deepEqual(contents, [['About lemons', 'Sour.'], all]);
+        await page.locator('#unkept-retry').click();
+        await page.locator('#announcer', { hasText: 'About lemons' }).waitFor({ state: 'attached' });
+        await page.locator('#unkept-open').click();
+        await driver.untilEqual(() => texts(page), ['About lemons', 'Sour.']);
+        await fill(false);
+        // What is kept again makes room for the others.
+        await tryAgain(page);
+        await bar(page).waitFor({ state: 'hidden' });
+        await notice(page).waitFor({ state: 'detached' });
+        await openChat(page, 'About apples');
+        await driver.untilEqual(() => texts(page), all);
+        assert.equal(await notice(page).count(), 0);
+        await reload(one);
+        await driver.untilEqual(() => texts(page), all);
+        await openChat(page, 'About lemons');
+        await driver.untilEqual(() => texts(page), ['About lemons', 'Sour.']);
+        await close();
+      });
+    },
+  );
+
+  test('what is left and come back to is as it was, and is kept when it is not looked at', LIMIT, async () => {
+    await withPage({ answers }, async (one) => {
+      const { page, fill, close } = one;
+      await driver.converse(page, 'About apples');
+      await page.locator('#new-chat').click();
+      await driver.converse(page, 'About lemons');
+      await fill(true);
+      await page.locator('.message.assistant .delete').last().click();
+      await page.locator('dialog.confirm .danger').click();
+      await notice(page).waitFor();
+      await openChat(page, 'About apples');
+      await driver.untilEqual(() => texts(page), ['About apples', 'Crisp.']);
+      await bar(page).waitFor();
+      await openChat(page, 'About lemons');
+      await notice(page).waitFor();
+      assert.deepEqual(await texts(page), []);
+      await openChat(page, 'About apples');
+      await fill(false);
+      await page.locator('#unkept-retry').click();
+      await bar(page).waitFor({ state: 'hidden' });
+      await driver.untilEqual(() => titles(page), ['About apples']);
+      await reload(one);
+      await driver.untilEqual(() => titles(page), ['About apples']);
+      await close();
+    });
+  });
+
+  test(
+    'a name that cannot be given and a conversation that cannot be deleted stay, and that is said',
+    LIMIT,
+    async () => {
+      await withPage({ answers }, async ({ page, fill, close }) => {
+        const problem = page.locator('#problem');
+        await driver.converse(page, 'About apples');
+        await fill(true);
+        await page.getByRole('button', { name: 'Rename “About apples”' }).click();
+        await page.keyboard.type('Fruit');
+        await page.keyboard.press('Enter');
+        await problem.getByText('“About apples” could not be renamed.').waitFor();
+        assert.match(await problem.innerText(), /not enough free space/);
+        await driver.untilEqual(() => titles(page), ['About apples']);
+        await page.locator('#dismiss').click();
+        await page.locator('#conversations li').hover();
+        await page.getByRole('button', { name: 'Delete “About apples”' }).click();
+        await page.locator('dialog.confirm .danger').click();
+        await problem.getByText('“About apples” could not be deleted.').waitFor();
+        await driver.shoot(page, 'not-deleted');
+        await openChat(page, 'About apples');
+        await driver.untilEqual(() => texts(page), ['About apples', 'Crisp.']);
+        await close();
+      });
+    },
+  );
 
   test('an import tells so, and lists what it has brought', LIMIT, async () => {
     const conversation = (id) => {

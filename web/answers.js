@@ -86,7 +86,7 @@ export class Answers {
 
   /** Forgets what was computed of conversations that are no more. @param {import('./nibble/index.js').Engine} engine */
   async tidy(engine) {
-    await this.#memory.tidy(engine, async (id) => (await this.#conversations.get(id).catch(() => id)) !== null);
+    await this.#memory.tidy(engine, async (id) => (await this.#conversations.open(id).catch(() => id)) !== null);
   }
 
   /**

@@ -24,6 +24,7 @@ import { SettingsForm } from './settings-form.js';
 import { listenToShortcuts } from './shortcuts.js';
 import { Sidebar } from './sidebar.js';
 import { Transfer } from './transfer.js';
+import { UnkeptNotice } from './unkept-notice.js';
 import { UpdateNotice } from './update-notice.js';
 
 const STARTERS = ['Who are you?', 'What can you do?', 'What is 3 + 4?'];
@@ -72,6 +73,7 @@ class App {
       current: () => this.chat.conversation,
     });
     this.updateNotice = new UpdateNotice({ offline, t, isBusy: () => this.answers.isBusy || room.isLoading });
+    this.unkeptNotice = this.#createUnkeptNotice();
     this.goneNotice = new GoneNotice({ settings, room, t });
     this.contextNotice = new ContextNotice(room, settings, t);
     this.keptNotice = new KeptNotice(t, { onModels: () => this.#openModels() });
@@ -168,6 +170,24 @@ class App {
     });
   }
 
+  #createUnkeptNotice() {
+    const { answers, chat, conversations, language } = this;
+    const refresh = () => this.#refresh();
+    conversations.onUnkept(() => {
+      chat.followKept();
+      refresh();
+    });
+    // One that ends where nobody looks is no longer marked as being written.
+    answers.onStep(({ phase }) => phase === 'ended' && refresh());
+    addEventListener('beforeunload', (event) => conversations.unkept.length > 0 && event.preventDefault());
+    return new UnkeptNotice({
+      ...{ answers, conversations, t: language.t, tag: () => language.tag },
+      currentId: () => chat.conversation.id,
+      onOpen: (id) => this.#open(id),
+      announce: (text) => this.announce(text),
+    });
+  }
+
   #createTransfer() {
     const { conversations, language, loadPanel } = this;
     return new Transfer({
@@ -200,11 +220,15 @@ class App {
         this.composer.forget(id);
       },
       onRename: async (id) => {
-        const renamed = await conversations.get(id);
+        const renamed = await conversations.open(id);
         const { conversation } = answers.jobOf(id) ?? this.chat;
         if (conversation.id === id && renamed)
           Object.assign(conversation, { title: renamed.title, renamed: renamed.renamed });
         this.#refresh();
+      },
+      onRefused: (what, error) => {
+        const { code, text } = describeProblem(error, this.language.t);
+        this.loadPanel.showProblem({ code, text: what, detail: text });
       },
     });
   }
@@ -243,7 +267,7 @@ class App {
   }
 
   async #open(id) {
-    const conversation = await this.conversations.get(id);
+    const conversation = await this.conversations.open(id);
     if (conversation === null) return this.sidebar.refresh();
     this.chat.show(conversation);
     this.sidebar.closeDrawer();
@@ -260,7 +284,7 @@ class App {
       answers.discard(id);
       answers.forget(id);
     }
-    if (id !== chat.conversation.id || chat.isUnsaved || chat.isUnkept || kept === undefined) return;
+    if (id !== chat.conversation.id || chat.isUnkept || kept === undefined) return;
     if (kept === null && conversations.isKept) {
       this.#leave();
       find('missing').hidden = false;
@@ -281,7 +305,7 @@ class App {
     const shown = chat.conversation;
     // What happens meanwhile must not bring back the address of the one that is still shown.
     this.#moves++;
-    const kept = id === null ? null : await this.conversations.get(id).catch(() => null);
+    const kept = id === null ? null : await this.conversations.open(id).catch(() => null);
     this.#moves--;
     // Whoever has gone on meanwhile stays there.
     if (chat.conversation !== shown) this.address.follow(chat.conversation);
@@ -395,6 +419,7 @@ class App {
     this.#showStarters();
     this.readouts.refresh();
     this.updateNotice.render();
+    this.unkeptNotice.render();
     if (list) this.sidebar.refresh();
   }
 

@@ -1,6 +1,6 @@
 // The conversation that is shown, and all that can be done in it.
 import { ConversationView } from './conversation-view.js';
-import { copyOf, isSameMessage, newConversation, newMessage } from './conversations.js';
+import { copyOf, isOfOtherTab, isSameMessage, newConversation, newMessage } from './conversations.js';
 import { confirm } from './dialog.js';
 import { FullContext } from './full-context.js';
 import { describeProblem } from './problem.js';
@@ -30,14 +30,12 @@ export class Chat {
   #isClaiming = false;
   /** What was to be sent last was not, since another tab was writing here. */
   #isRefused = false;
+  /** Below what is shown stands that it is not kept. */
+  #isToldUnkept = false;
 
   /** @param {ChatContext} context */
   constructor(context) {
     this.#context = context;
-    /** What is shown is not what is kept: another tab has changed that. */
-    this.isUnsaved = false;
-    /** The last changes could not be kept, as where the storage is full. */
-    this.isUnkept = false;
     /** @type {import('./conversations.js').Conversation} */
     this.conversation = newConversation();
     const { log, scroller, t, onScroll } = context;
@@ -71,13 +69,22 @@ export class Chat {
     return this.conversation.messages.length === 0;
   }
 
+  /** Whether what is shown is not what is kept, as where the storage is full, or where another tab has changed that. */
+  get isUnkept() {
+    return this.#failure !== null;
+  }
+
+  get #failure() {
+    return this.#context.conversations.failureOf(this.conversation.id);
+  }
+
   /** @param {import('./conversations.js').Conversation} [conversation] by default a new one */
   show(conversation = newConversation()) {
     const job = this.#context.answers.jobOf(conversation.id);
     this.conversation = job?.conversation ?? conversation;
-    this.isUnsaved = this.isUnkept = false;
     this.#isRefused = false;
     this.#draw();
+    this.#tellUnkept();
     this.#context.onChange();
   }
 
@@ -108,6 +115,17 @@ export class Chat {
   /** Draws the conversation anew, as in another language. */
   redraw() {
     this.#draw();
+    this.#tellUnkept();
+  }
+
+  /** Something that was not kept may be now. */
+  followKept() {
+    if (!this.#isToldUnkept || this.isUnkept) return;
+    this.#isToldUnkept = false;
+    if (this.job) return;
+    this.#view.clearNotice();
+    this.#offerAnswer();
+    this.#keepFocus();
   }
 
   scrollToEnd() {
@@ -182,8 +200,7 @@ export class Chat {
   async #alone(work, message) {
     if (this.job || this.#isClaiming) return false;
     // Whoever goes on with what is not kept goes on in a conversation of its own.
-    if (this.isUnsaved) this.conversation = copyOf(this.conversation);
-    this.isUnsaved = false;
+    if (isOfOtherTab(this.#failure)) this.#branch();
     const { answers, conversations, announce, t } = this.#context;
     const { id } = this.conversation;
     this.#isClaiming = true;
@@ -257,7 +274,6 @@ export class Chat {
     if (conversation.messages.includes(message)) this.#view.end(message, { isLast: true });
     else this.#view.remove(message);
     if (job.droppedTokens > 0) this.#draw();
-    if (!error) this.isUnkept = false;
     if (job.isWritten && error) this.#offerSave(error);
     else if (error) this.#explain(job);
     else if (message.finish === 'context') this.#full.tellCut(message);
@@ -283,12 +299,18 @@ export class Chat {
     announce(text);
   }
 
+  #tellUnkept() {
+    const error = this.#failure;
+    this.#isToldUnkept = false;
+    if (error !== null && !this.job) this.#offerSave(error);
+  }
+
   /** What is shown could not be kept. Trying again keeps it, and writes nothing anew. */
   #offerSave(error) {
-    if (['CONVERSATION_CHANGED', 'CONVERSATION_DELETED'].includes(error.code)) return this.#offerCopy(error);
+    this.#isToldUnkept = true;
+    if (isOfOtherTab(error)) return this.#offerCopy(error);
     const { t, announce } = this.#context;
     const { conversation } = this;
-    this.isUnkept = true;
     const again = () => this.#keep(conversation);
     const text = t('chat.unkept');
     const detail = describeProblem(error, t).text;
@@ -296,21 +318,11 @@ export class Chat {
     announce(`${text} ${detail}`);
   }
 
-  /** Keeps a conversation as it is shown now; one without messages is kept no more. Where that fails, it says so. */
+  /** Keeps a conversation as it is shown now. Where that fails, it says so. */
   async #keep(conversation) {
     const { conversations, onChange } = this.#context;
     try {
-      if (conversation.messages.length > 0) await conversations.save(conversation);
-      else {
-        await conversations.delete(conversation.id);
-        // What is written in it next begins it anew.
-        conversation.revision = 0;
-      }
-      if (conversation === this.conversation && this.isUnkept) {
-        this.isUnkept = false;
-        if (!this.job) this.#view.clearNotice();
-        this.#keepFocus();
-      }
+      await conversations.save(conversation);
     } catch (error) {
       if (conversation === this.conversation && !this.job) this.#offerSave(error);
     }
@@ -321,14 +333,23 @@ export class Chat {
   #offerCopy(error) {
     const { t, announce, conversations } = this.#context;
     const { text } = describeProblem(error, t);
-    this.isUnsaved = true;
     const keep = async () => {
-      const copy = copyOf(this.conversation);
-      await conversations.save(copy);
+      const copy = this.#branch();
+      // Where it is not kept either, what is shown says so.
+      await conversations.save(copy).catch(() => {});
       this.show(copy);
     };
     this.#view.notify({ text, buttons: [{ label: t('chat.copy'), action: keep, accent: true }] });
     announce(text);
+  }
+
+  /** What is shown becomes a conversation of its own; the one that another tab has changed is left to that tab. */
+  #branch() {
+    const { id } = this.conversation;
+    this.conversation = copyOf(this.conversation);
+    this.#isToldUnkept = false;
+    this.#context.conversations.letGo(id);
+    return this.conversation;
   }
 
   /** Goes on without the oldest turns. */

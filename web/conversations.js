@@ -1,9 +1,7 @@
 // The conversations, in IndexedDB; for this visit only where a browser refuses it.
-import { openDB } from 'idb';
 import { readArchive, writeArchive } from './archive.js';
+import { DatabaseStore, NAME, openDatabase, PageStore } from './conversation-store.js';
 
-const NAME = 'nibble-conversations';
-const VERSION = 1;
 const LONGEST_TITLE = 60;
 
 /**
@@ -54,142 +52,23 @@ export function titleFrom(text) {
     .trimEnd()}…`;
 }
 
-/** Another tab has changed a conversation since this one read it. */
-export class ConversationChanged extends Error {
-  code = 'CONVERSATION_CHANGED';
-
-  constructor() {
-    super('Another tab has saved this conversation meanwhile; what it has saved was left as it is.');
-  }
-}
-
-/** Another tab has deleted a conversation since this one read it. */
-export class ConversationDeleted extends Error {
-  code = 'CONVERSATION_DELETED';
-
-  constructor() {
-    super('Another tab has deleted this conversation meanwhile; it was not stored again.');
-  }
-}
-
 /** A conversation of its own with the messages of another one. @param {Conversation} conversation @returns {Conversation} */
 export const copyOf = (conversation) => ({ ...conversation, id: newId(), revision: 0 });
+
+/** Whether a conversation was not kept since another tab has changed or deleted it. @param {any} error of save() */
+export const isOfOtherTab = (error) => ['CONVERSATION_CHANGED', 'CONVERSATION_DELETED'].includes(error?.code);
 
 /** @returns {Promise<Conversations>} `isKept` false: only for this visit */
 export async function openConversations() {
   const channel = new BroadcastChannel(NAME);
   try {
-    return new Conversations(new Kept(await openDatabase()), channel, true);
+    return new Conversations(new DatabaseStore(await openDatabase()), channel, true);
   } catch {
-    return new Conversations(new Unkept(), channel, false);
+    return new Conversations(new PageStore(), channel, false);
   }
 }
 
-function openDatabase() {
-  return openDB(NAME, VERSION, {
-    upgrade(opened) {
-      opened.createObjectStore('heads', { keyPath: 'id' });
-      opened.createObjectStore('messages');
-    },
-    // A newer page in another tab may change what is stored; this one reads no more of it then.
-    blocking: (_current, _next, event) => event.target.close(),
-  });
-}
-
-/** Heads are listed without their messages, which may be many. */
-class Kept {
-  /** @param {import('idb').IDBPDatabase} database @param {boolean} [isRefilled] its data was cleared, not by this page */
-  constructor(database, isRefilled = false) {
-    this.database = database;
-    this.isRefilled = isRefilled;
-  }
-
-  heads() {
-    return this.database.getAll('heads');
-  }
-
-  async get(id) {
-    const transaction = this.database.transaction(['heads', 'messages']);
-    const [head, messages] = await Promise.all([
-      transaction.objectStore('heads').get(id),
-      transaction.objectStore('messages').get(id),
-    ]);
-    return head ? soundOf(head, messages) : null;
-  }
-
-  async put({ messages, ...head }) {
-    const transaction = this.database.transaction(['heads', 'messages'], 'readwrite');
-    const kept = await transaction.objectStore('heads').get(head.id);
-    // What was deleted does not come back by somebody who goes on with it.
-    if (kept === undefined && revisionOf(head) > 0 && !this.isRefilled) throw new ConversationDeleted();
-    // Two tabs may write in it where the browser has no locks.
-    if (revisionOf(kept) > revisionOf(head)) throw new ConversationChanged();
-    // A name that a reader has given it, in whichever tab, stays.
-    const { title, renamed } = kept?.renamed ? kept : head;
-    const changes = { title, renamed, revision: revisionOf(kept) + 1 };
-    await Promise.all([
-      transaction.objectStore('heads').put({ ...head, ...changes }),
-      transaction.objectStore('messages').put(messages, head.id),
-      transaction.done,
-    ]);
-    return changes;
-  }
-
-  async rename(id, title) {
-    const transaction = this.database.transaction('heads', 'readwrite');
-    const head = await transaction.store.get(id);
-    if (head) await transaction.store.put({ ...head, title, renamed: true });
-    await transaction.done;
-  }
-
-  async remove(id) {
-    const transaction = this.database.transaction(['heads', 'messages'], 'readwrite');
-    await Promise.all([
-      transaction.objectStore('heads').delete(id),
-      transaction.objectStore('messages').delete(id),
-      transaction.done,
-    ]);
-  }
-}
-
-const revisionOf = (head) => head?.revision ?? 0;
-
-const isMessage = (value) =>
-  typeof value?.id === 'string' && ['user', 'assistant'].includes(value.role) && typeof value.content === 'string';
-
-/** What is no message, as a damaged record or another version of the page may have it, is left out: the others can be read. */
-function soundOf(head, kept) {
-  const messages = Array.isArray(kept) ? kept.filter(isMessage) : [];
-  const title = typeof head.title === 'string' ? head.title : '';
-  const start = Number.isInteger(head.start) && head.start >= 0 && head.start < messages.length ? head.start : 0;
-  return { ...head, title, start, messages };
-}
-
-class Unkept {
-  #all = new Map();
-
-  async heads() {
-    return [...this.#all.values()].map(({ messages, ...head }) => head);
-  }
-
-  async get(id) {
-    return structuredClone(this.#all.get(id) ?? null);
-  }
-
-  async put(conversation) {
-    this.#all.set(conversation.id, structuredClone(conversation));
-    return {};
-  }
-
-  async rename(id, title) {
-    const conversation = this.#all.get(id);
-    if (conversation) Object.assign(conversation, { title, renamed: true });
-  }
-
-  async remove(id) {
-    this.#all.delete(id);
-  }
-}
+/** @typedef {{ conversation: Conversation, error: any }} Unkept `error`: why it was not kept when that was last tried */
 
 export class Conversations {
   #store;
@@ -197,6 +76,9 @@ export class Conversations {
   #reopened = null;
   #changing = Promise.resolve();
   #onLost = () => {};
+  /** What could not be kept as it is in this page. @type {Map<string, Unkept>} by its id */
+  #unkept = new Map();
+  #onUnkept = () => {};
 
   constructor(store, channel, isKept) {
     this.#store = store;
@@ -209,6 +91,21 @@ export class Conversations {
     this.#onLost = listener;
   }
 
+  /** @param {() => void} listener told when there is more in `unkept`, or less */
+  onUnkept(listener) {
+    this.#onUnkept = listener;
+  }
+
+  /** The conversations that are in this page as they are kept nowhere. @returns {Unkept[]} */
+  get unkept() {
+    return [...this.#unkept.values()];
+  }
+
+  /** Why a conversation is not kept as it is in this page; null: it is. @param {string} id */
+  failureOf(id) {
+    return this.#unkept.get(id)?.error ?? null;
+  }
+
   /** Site data that is cleared closes the database under the page: it is opened once more, and else done without. */
   async #use(work) {
     const store = this.#store;
@@ -219,7 +116,7 @@ export class Conversations {
     }
     if (this.#store === store) {
       this.#reopened ??= openDatabase().then(
-        (database) => new Kept(database, true),
+        (database) => new DatabaseStore(database, true),
         () => null,
       );
       const reopened = await this.#reopened;
@@ -230,7 +127,7 @@ export class Conversations {
   }
 
   #replace(reopened) {
-    this.#store = reopened ?? new Unkept();
+    this.#store = reopened ?? new PageStore();
     this.isKept = reopened !== null;
     if (!this.isKept) this.#onLost();
   }
@@ -242,21 +139,67 @@ export class Conversations {
 
   /** All, newest first, without their messages. @returns {Promise<Omit<Conversation, 'messages'>[]>} */
   async list() {
-    return (await this.#use((store) => store.heads())).sort((a, b) => b.updatedAt - a.updatedAt);
+    const heads = new Map((await this.#use((store) => store.heads())).map((head) => [head.id, head]));
+    for (const { conversation } of this.unkept) {
+      const { messages, ...head } = conversation;
+      const kept = heads.get(head.id);
+      // A name that was given to it in another tab.
+      const { title, renamed } = kept?.renamed ? kept : head;
+      heads.set(head.id, { ...head, title, renamed });
+    }
+    return [...heads.values()].sort((a, b) => b.updatedAt - a.updatedAt);
   }
 
-  /** @param {string} id @returns {Promise<Conversation | null>} */
+  /** What is kept of a conversation. @param {string} id @returns {Promise<Conversation | null>} */
   get(id) {
     return this.#use((store) => store.get(id));
   }
 
+  /** A conversation as it is in this page, kept or not. @param {string} id @returns {Promise<Conversation | null>} */
+  async open(id) {
+    return this.#unkept.get(id)?.conversation ?? this.get(id);
+  }
+
   /**
-   * @param {Conversation} conversation replaces what is kept of it
+   * Where this fails, the conversation stays in this page: it is in the list, is opened and exported as it is here, and
+   * kept as soon as there is room.
+   * @param {Conversation} conversation replaces what is kept of it; one without messages is kept no more
    * @throws {ConversationChanged} where another tab has changed it meanwhile; then what that tab has saved stays
    * @throws {ConversationDeleted} where it was deleted meanwhile; then it stays so
    */
-  save(conversation) {
-    return this.#inTurn(() => this.#save(conversation));
+  async save(conversation) {
+    await this.#inTurn(() => this.#keep(conversation));
+    this.retry();
+  }
+
+  /** Tries again to keep what could not be. Never fails: what still is not stays in `unkept`. */
+  async retry() {
+    const keep = async ({ conversation, error }) => {
+      const isSame = this.#unkept.get(conversation.id)?.conversation === conversation;
+      // What to do about another tab is for the reader to say.
+      if (isSame && !isOfOtherTab(error)) await this.#keep(conversation);
+    };
+    for (const each of this.unkept) await this.#inTurn(() => keep(each)).catch(() => {});
+  }
+
+  /** What another tab has made of a conversation stands; what is here of it goes on elsewhere. @param {string} id */
+  letGo(id) {
+    if (this.#unkept.delete(id)) this.#onUnkept();
+  }
+
+  async #keep(conversation) {
+    const { id } = conversation;
+    try {
+      if (conversation.messages.length > 0) await this.#save(conversation);
+      else await this.#remove(id);
+      // What is written in it next begins it anew.
+      if (conversation.messages.length === 0) conversation.revision = 0;
+    } catch (error) {
+      this.#unkept.set(id, { conversation, error });
+      this.#onUnkept();
+      throw error;
+    }
+    this.letGo(id);
   }
 
   /** One change after the other, as they were asked for. */
@@ -274,13 +217,24 @@ export class Conversations {
   }
 
   async rename(id, title) {
-    await this.#inTurn(() => this.#use((store) => store.rename(id, title.trim())));
+    const name = title.trim();
+    await this.#inTurn(() => this.#use((store) => store.rename(id, name)));
+    const unkept = this.#unkept.get(id);
+    if (unkept) Object.assign(unkept.conversation, { title: name, renamed: true });
     this.#channel.postMessage(id);
   }
 
   /** Behind the saves that wait: none of them brings it back. */
   async delete(id) {
-    await this.#inTurn(() => this.#use((store) => store.remove(id)));
+    await this.#inTurn(async () => {
+      await this.#remove(id);
+      this.letGo(id);
+    });
+    this.retry();
+  }
+
+  async #remove(id) {
+    await this.#use((store) => store.remove(id));
     this.#channel.postMessage(id);
   }
 
@@ -295,7 +249,7 @@ export class Conversations {
     const found = [];
     for (const head of await this.list()) {
       if (signal.aborted) return [];
-      const conversation = await this.get(head.id);
+      const conversation = await this.open(head.id);
       const texts = [head.title, ...(conversation?.messages ?? []).map(({ content }) => content)];
       const all = texts.join('\n').toLocaleLowerCase();
       if (words.every((word) => all.includes(word))) found.push(head);
@@ -303,11 +257,19 @@ export class Conversations {
     return found;
   }
 
-  /** All of them as one JSON text. */
+  /** All of them as one JSON text, as they are in this page. */
   async export() {
     const heads = await this.list();
-    const all = await Promise.all(heads.map(({ id }) => this.get(id)));
-    return writeArchive(all.filter((conversation) => conversation !== null));
+    const all = await Promise.all(heads.map(({ id }) => this.#versions(id)));
+    return writeArchive(all.flat());
+  }
+
+  /** A conversation; and beside it what another tab has made of it. */
+  async #versions(id) {
+    const unkept = this.#unkept.get(id);
+    const kept = unkept === undefined || isOfOtherTab(unkept.error) ? await this.get(id) : null;
+    const here = unkept?.conversation.messages.length > 0 ? unkept.conversation : null;
+    return [kept, kept && here ? copyOf(here) : here].filter(Boolean);
   }
 
   /**
@@ -324,14 +286,14 @@ export class Conversations {
 
   /** @returns {Promise<boolean>} whether it was added or replaced; not where another tab does something to it just now */
   async #import(conversation) {
-    const present = await this.get(conversation.id);
+    const present = await this.open(conversation.id);
     if (present !== null && present.updatedAt >= conversation.updatedAt) return false;
     try {
-      await this.save({ ...conversation, revision: present?.revision });
+      await this.#inTurn(() => this.#save({ ...conversation, revision: present?.revision }));
       if (present?.renamed) await this.rename(conversation.id, conversation.title);
       return true;
     } catch (error) {
-      if (!['CONVERSATION_CHANGED', 'CONVERSATION_DELETED'].includes(error.code)) throw error;
+      if (!isOfOtherTab(error)) throw error;
       return false;
     }
   }

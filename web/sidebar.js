@@ -19,7 +19,8 @@ const NARROW = matchMedia('(max-width: 760px)');
  * @property {() => string} currentId
  * @property {(id: string) => void} onOpen
  * @property {(id: string) => void} onDelete told before it is deleted
- * @property {() => void} onRename
+ * @property {(id: string) => void} onRename told afterwards
+ * @property {(what: string, error: any) => void} onRefused told that it was not renamed or deleted
  */
 
 export class Sidebar {
@@ -172,7 +173,7 @@ export class Sidebar {
   }
 
   #rename(row, head) {
-    const { t, conversations, onRename } = this.#context;
+    const { t, conversations, onRename, onRefused } = this.#context;
     const field = make('input', {
       type: 'text',
       class: 'rename',
@@ -189,10 +190,11 @@ export class Sidebar {
       if (document.activeElement === field) this.#focusNext = head.id;
       try {
         if (keep && field.value.trim() !== '') await conversations.rename(head.id, field.value);
-      } finally {
-        if (this.#renaming === field) this.#renaming = null;
-        onRename(head.id);
+      } catch (error) {
+        onRefused(t('sidebar.not-renamed', { title: head.title || t('chat.untitled') }), error);
       }
+      if (this.#renaming === field) this.#renaming = null;
+      onRename(head.id);
     };
     field.addEventListener('keydown', (event) => {
       if (isOfInputMethod(event)) return;
@@ -209,7 +211,7 @@ export class Sidebar {
   }
 
   async #delete(head, title, row) {
-    const { t, conversations, onDelete } = this.#context;
+    const { t, conversations, onDelete, onRefused } = this.#context;
     const sure = await confirm({
       title: t('confirm.conversation.title'),
       text: t('confirm.conversation.text', { title }),
@@ -221,7 +223,11 @@ export class Sidebar {
     this.#focusNext = next?.querySelector('.open').dataset.id ?? null;
     // What is being written there ends first: nothing of it is kept any more.
     onDelete(head.id);
-    await conversations.delete(head.id);
+    try {
+      await conversations.delete(head.id);
+    } catch (error) {
+      onRefused(t('sidebar.not-deleted', { title }), error);
+    }
     if (next === null) find('new-chat').focus();
     this.refresh();
   }

@@ -33,6 +33,8 @@ export default {
   'sidebar.import': 'Import',
   'sidebar.rename': 'Rename “{title}”',
   'sidebar.delete': 'Delete “{title}”',
+  'sidebar.not-renamed': '“{title}” could not be renamed.',
+  'sidebar.not-deleted': '“{title}” could not be deleted.',
   'sidebar.name': 'Name of the conversation',
   'sidebar.writing': 'being answered',
 
@@ -123,6 +125,10 @@ export default {
   'update.later': 'Later',
 
   'gone.text': '{name} is no longer on this device; this is the included model.',
+
+  'unkept.text': 'What was changed last in {titles} is not stored: it is lost when this page is closed.',
+  'unkept.more': { one: '{count} other conversation', other: '{count} other conversations' },
+  'unkept.open': 'Show it',
 
   'kept.text':
     'A copy of {name} is kept in this browser ({size}), so that it opens at the next visit. Under Models it can be deleted.',

@@ -32,6 +32,8 @@ export default {
   'sidebar.import': '导入',
   'sidebar.rename': '重命名“{title}”',
   'sidebar.delete': '删除“{title}”',
+  'sidebar.not-renamed': '无法重命名“{title}”。',
+  'sidebar.not-deleted': '无法删除“{title}”。',
   'sidebar.name': '对话名称',
   'sidebar.writing': '正在回答',
 
@@ -118,6 +120,10 @@ export default {
   'update.later': '以后',
 
   'gone.text': '{name} 已不在这台设备上；现在使用的是自带的模型。',
+
+  'unkept.text': '{titles}最近的更改没有保存：关闭本页面后就会丢失。',
+  'unkept.more': { other: '另外 {count} 段对话' },
+  'unkept.open': '查看',
 
   'kept.text': '此浏览器保存了 {name} 的一份副本（{size}），下次访问时可直接打开。可在“模型”中删除。',
 
