@@ -8,6 +8,8 @@ const FILE_TYPES = {
   ...{ 26: 'IQ3_S', 27: 'IQ3_M', 28: 'IQ2_S', 29: 'IQ2_M', 30: 'IQ4_XS', 31: 'IQ1_M', 32: 'BF16' },
   ...{ 36: 'TQ1_0', 37: 'TQ2_0', 38: 'MXFP4', 39: 'NVFP4', 40: 'Q1_0', 41: 'Q2_0' },
 };
+// What bitnet.cpp calls its files of I2_S; llama.cpp gave the number to another type.
+const I2_S_FILE = 40;
 // What converters say of files whose weights somebody else quantised later.
 const FLOATS = ['F32', 'F16', 'BF16'];
 
@@ -33,6 +35,7 @@ export function quantizationOf(header) {
   const types = [...rows.values()].sort((a, b) => b.weights - a.weights);
   const most = types[0]?.type ?? 'none';
   const fileType = header.get('general.file_type');
-  const named = typeof fileType === 'number' ? FILE_TYPES[fileType] : undefined;
+  const isI2S = fileType === I2_S_FILE && types.some(({ type }) => type === 'I2_S');
+  const named = isI2S ? 'I2_S' : typeof fileType === 'number' ? FILE_TYPES[fileType] : undefined;
   return { label: named === undefined || (FLOATS.includes(named) && named !== most) ? most : named, types };
 }

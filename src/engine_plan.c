@@ -117,7 +117,8 @@ static uint64_t kv_bytes(const EnginePlan *plan) { return kv_pages_bytes(&plan->
 // The same and what loading takes beyond all that sessions take, since it is gone before they begin. A page may not fit
 // into the place that it leaves.
 static uint64_t other_bytes(const EnginePlan *plan, const Model *model) {
-  const uint64_t running = session_bytes(plan, model), loading = plan->options.loading_bytes;
+  const uint64_t running = session_bytes(plan, model);
+  const uint64_t loading = plan->options.loading_bytes + loader_packing_bytes(model);
   if (plan->options.memory_budget == 0) return running + loading;
   const uint64_t page = kv_page_bytes(&plan->kv), lost = loading < page ? loading : page;
   const uint64_t later = kv_bytes(plan) + running + lost;

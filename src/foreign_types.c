@@ -11,8 +11,6 @@ static const char rows_apart[] = "llama.cpp has removed it: use the Q4_0 file of
 static const char nonlinear[] =
     "llama.cpp has removed it: use the IQ4_NL file of this model, or convert the model anew";
 static const char old[] = "llama.cpp has removed it: convert the model anew";
-static const char bitnet[] =
-    "only Microsoft's bitnet.cpp reads it: use the TQ1_0 or TQ2_0 file of this model, which hold the same weights";
 static const char fork[] =
     "only the fork ik_llama.cpp reads it: use a file with types of llama.cpp, such as Q4_K_M or IQ4_XS";
 
@@ -25,7 +23,6 @@ static const struct {
     {31, "Q4_0_4_4", rows_apart},
     {32, "Q4_0_4_8", rows_apart},
     {33, "Q4_0_8_8", rows_apart},
-    {36, "I2_S", bitnet},
     {37, "IQ4_NL_4_8", nonlinear},
     {38, "IQ4_NL_8_8", nonlinear},
     {97, "Q8_0_X4", fork},

@@ -309,6 +309,8 @@ static bool read_format(Cursor *cursor, GgufTensor *tensor) {
   bool fits = multiply(&tensor->bytes, (uint64_t)format->block_bytes);
   for (int i = 1; i < 4; i++)
     fits = fits && multiply(&tensor->bytes, tensor->size[i]);
+  fits = fits && tensor->bytes < SIZE_LIMIT - (uint64_t)quant_tensor_bytes(format);
+  tensor->bytes += (uint64_t)quant_tensor_bytes(format);
   if (!fits) {
     return nibble_fail(cursor->error, NIBBLE_GGUF_BAD_DIMENSION,
                        "%s are %" PRIu64 " x %" PRIu64 " x %" PRIu64 " x %" PRIu64

@@ -7,24 +7,40 @@
 #include "quant.h"
 #include "text.h"
 
-static size_t row_bytes(const WeightSource *source) { return (size_t)(source->file_bytes / (uint64_t)source->rows); }
-
-static int group_rows(const WeightSource *source, int rows_done) {
-  const int left = source->rows - rows_done;
-  return left < TILE_ROWS ? left : TILE_ROWS;
+// What stands behind a tensor's rows and goes into each of its tiles.
+static size_t shared_bytes(const WeightSource *source) {
+  return (size_t)quant_tensor_bytes(quant_format(source->type));
 }
 
-size_t loader_staging_bytes(const Model *model) {
-  size_t largest = 1;
+static size_t row_bytes(const WeightSource *source) {
+  return (size_t)((source->file_bytes - shared_bytes(source)) / (uint64_t)source->rows);
+}
+
+// Rows that are re-tiled in one go: those of a tile; or all of them, where nothing can be done before the last byte.
+static int step_rows(const WeightSource *source) { return shared_bytes(source) > 0 ? source->rows : TILE_ROWS; }
+
+static int group_rows(const WeightSource *source, int rows_done) {
+  const int left = source->rows - rows_done, step = step_rows(source);
+  return left < step ? left : step;
+}
+
+static uint64_t group_bytes(const WeightSource *source, int rows_done) {
+  return (uint64_t)row_bytes(source) * (uint64_t)group_rows(source, rows_done) + shared_bytes(source);
+}
+
+uint64_t loader_staging_bytes(const Model *model) {
+  uint64_t largest = 1;
   for (int i = 0; i < model->source_count; i++) {
-    const size_t bytes = row_bytes(&model->sources[i]) * (size_t)group_rows(&model->sources[i], 0);
+    const uint64_t bytes = group_bytes(&model->sources[i], 0);
     if (bytes > largest) largest = bytes;
   }
   return largest;
 }
 
 bool loader_create(Loader *loader, const Model *model, uint64_t data_offset, NibbleError *error) {
-  *loader = (Loader){.model = model, .position = data_offset, .staging = malloc(loader_staging_bytes(model))};
+  const uint64_t bytes = loader_staging_bytes(model);
+  *loader = (Loader){.model = model, .position = data_offset};
+  if (bytes <= SIZE_MAX) loader->staging = malloc((size_t)bytes);
   return loader->staging != NULL ||
          nibble_fail(error, NIBBLE_OUT_OF_MEMORY, "No memory is left to load weights through. Close others first.");
 }
@@ -41,19 +57,19 @@ static uint64_t packed_before(const WeightSource *source, int rows_done) {
 }
 
 // Packed bytes of the group at `rows_done`; the last one has the padding.
-static size_t packed_group(const WeightSource *source, int rows_done) {
+static uint64_t packed_group(const WeightSource *source, int rows_done) {
   const int end = rows_done + group_rows(source, rows_done);
   const uint64_t next = end == source->rows ? source->arena_bytes : packed_before(source, end);
-  return (size_t)(next - packed_before(source, rows_done));
+  return next - packed_before(source, rows_done);
 }
 
-size_t loader_group_bytes(const Model *model) {
-  size_t largest = 1;
+uint64_t loader_group_bytes(const Model *model) {
+  uint64_t largest = 1;
   for (int i = 0; i < model->source_count; i++) {
     const WeightSource *source = &model->sources[i];
     // Whole tiles, and one more group's padding.
-    const size_t first = packed_group(source, 0),
-                 last = packed_group(source, (source->rows - 1) / TILE_ROWS * TILE_ROWS);
+    const uint64_t first = packed_group(source, 0),
+                   last = packed_group(source, (source->rows - 1) / step_rows(source) * step_rows(source));
     if (first > largest) largest = first;
     if (last > largest) largest = last;
   }
@@ -68,23 +84,41 @@ static bool vector_is_finite(const uint8_t *numbers, int count) {
   return finite;
 }
 
+uint64_t loader_packing_bytes(const Model *model) {
+  const uint64_t group = loader_group_bytes(model);
+  return group > PACKING_BYTES ? group - PACKING_BYTES + loader_staging_bytes(model) : 0;
+}
+
+// Tiles the rows of a group. Returns whether all their numbers are finite.
+static bool tile_group(Loader *loader, const WeightSource *source, const uint8_t *bytes, int rows, uint8_t *target) {
+  const Matrix *matrix = source->matrix;
+  TileRowReader *reader = &loader->reader;
+  if (reader->file == NULL || reader->type != source->type) tile_row_reader(source->type, reader);
+  reader->tensor_scale = quant_tensor_scale(reader->file, bytes + row_bytes(source) * (size_t)rows);
+  bool finite = true;
+  for (int done = 0; done < rows; done += TILE_ROWS) {
+    finite &= tile_pack(reader, matrix->columns, bytes, rows - done < TILE_ROWS ? rows - done : TILE_ROWS, target);
+    bytes += row_bytes(source) * TILE_ROWS;
+    target += tile_bytes(matrix->kind, matrix->columns);
+  }
+  return finite;
+}
+
 static void place_group(Loader *loader, const WeightSource *source, const uint8_t *bytes) {
   const int rows = group_rows(source, loader->rows_done);
-  const size_t size = packed_group(source, loader->rows_done);
+  const size_t size = (size_t)packed_group(source, loader->rows_done);
   uint8_t *target = loader->output != NULL
                         ? loader->output + loader->written
                         : loader->model->arena + source->arena_offset + packed_before(source, loader->rows_done);
   size_t used;
   bool finite;
   if (source->matrix != NULL) {
-    const Matrix *matrix = source->matrix;
-    TileRowReader *reader = &loader->reader;
-    if (reader->file == NULL || reader->type != source->type) tile_row_reader(source->type, reader);
-    used = tile_bytes(matrix->kind, matrix->columns);
-    finite = tile_pack(reader, matrix->columns, bytes, rows, target);
+    const size_t tiles = ((size_t)rows + TILE_ROWS - 1) / TILE_ROWS;
+    used = tiles * tile_bytes(source->matrix->kind, source->matrix->columns);
+    finite = tile_group(loader, source, bytes, rows, target);
   } else {
     used = (size_t)source->columns * sizeof(float);
-    quant_unpack(quant_format(source->type), bytes, (float *)target, (size_t)source->columns);
+    quant_unpack_tensor(quant_format(source->type), bytes, (float *)target, (size_t)source->columns);
     // What turns an angle is the quotient, which rope_create() looks at.
     finite = source->floats == &loader->model->rope_factors || vector_is_finite(target, source->columns);
   }
@@ -102,7 +136,7 @@ static void place_group(Loader *loader, const WeightSource *source, const uint8_
 
 // Takes bytes for the group under way, and returns how many.
 static size_t take(Loader *loader, const WeightSource *source, const uint8_t *bytes, size_t count) {
-  const size_t group = row_bytes(source) * (size_t)group_rows(source, loader->rows_done);
+  const size_t group = (size_t)group_bytes(source, loader->rows_done);
   if (loader->staged == 0 && count >= group) {
     place_group(loader, source, bytes);
     return group;
@@ -174,9 +208,10 @@ void loader_seek(Loader *loader, uint64_t packed_position) {
   loader->source = (int)(source - model->sources);
   if (source->matrix != NULL) {
     const size_t tile = tile_bytes(source->matrix->kind, source->matrix->columns);
-    const uint64_t group = (packed_position - source->packed_offset) / tile;
-    const uint64_t last = (uint64_t)(source->rows - 1) / TILE_ROWS;  // the padding belongs to it
-    loader->rows_done = (int)(group < last ? group : last) * TILE_ROWS;
+    const int step = step_rows(source);
+    const uint64_t group = (packed_position - source->packed_offset) / tile * TILE_ROWS / (uint64_t)step;
+    const uint64_t last = (uint64_t)(source->rows - 1) / (uint64_t)step;  // the padding belongs to it
+    loader->rows_done = (int)(group < last ? group : last) * step;
   }
   loader->position = source->file_offset + (uint64_t)loader->rows_done * row_bytes(source);
 }

@@ -1,5 +1,6 @@
 // Takes a file's tensor data as it arrives, in pieces of any size, and re-tiles it: into a model's arena, or into a
-// buffer in packed order (model.h). Never holds more than one group of rows beside that.
+// buffer in packed order (model.h). Never holds more than one group of rows beside that: those of a tile, or a whole
+// tensor where its scale stands behind its last row (I2_S).
 #ifndef NIBBLE_LOADER_H
 #define NIBBLE_LOADER_H
 
@@ -15,7 +16,7 @@ typedef struct {
   uint64_t position;  // in the file, of the next byte to come
   int source;         // of model->sources, the one that comes next or is under way
   int rows_done;
-  uint8_t *staging;  // the group under way: TILE_ROWS rows of a matrix, or a whole vector
+  uint8_t *staging;  // the group under way: rows of a matrix, or a whole vector
   size_t staged;
   uint8_t *output;  // where packed bytes go, one group behind the other; NULL: into the arena
   size_t capacity, written;
@@ -29,10 +30,14 @@ typedef struct {
 bool loader_create(Loader *loader, const Model *model, uint64_t data_offset, NibbleError *error);
 void loader_free(Loader *loader);  // safe on a zeroed loader
 
-size_t loader_staging_bytes(const Model *model);
+uint64_t loader_staging_bytes(const Model *model);
 
 // The packed bytes that the largest group becomes.
-size_t loader_group_bytes(const Model *model);
+uint64_t loader_group_bytes(const Model *model);
+
+// A packer's output, unless a group needs a larger one; and what such a packer takes beyond that, its staging included.
+enum { PACKING_BYTES = 1 << 20 };
+uint64_t loader_packing_bytes(const Model *model);
 
 // Returns how many bytes it took: fewer than `count` where the next group would not fit into `output`, or where the
 // last weight has come.

@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "quant.h"
-#include "sort.h"
 #include "text.h"
 
 enum {
@@ -44,7 +43,7 @@ static bool bad_type(const Plan *plan, const GgufTensor *tensor, const char *nam
 static uint64_t aligned(uint64_t bytes) { return (bytes + ARENA_ALIGNMENT - 1) / ARENA_ALIGNMENT * ARENA_ALIGNMENT; }
 
 bool model_packing(const GgufTensor *tensor, TileKind *kind, uint64_t *bytes) {
-  if (!tile_kind_of(tensor->type, kind)) return false;
+  if (!tile_kind_of(tensor->type, tensor->size[0], kind)) return false;
   if (tensor->dimensions == 1) {
     *kind = TILE_F32;
     *bytes = aligned(tensor->size[0] * sizeof(float));
@@ -84,7 +83,7 @@ static bool plan_matrix(Plan *plan, const char *name, int columns, int rows, Mat
   if (tensor->dimensions != 2 || tensor->size[0] != (uint64_t)columns || tensor->size[1] != (uint64_t)rows)
     return bad_shape(plan, tensor, name, columns, rows);
   TileKind kind;
-  if (!tile_kind_of(tensor->type, &kind)) return bad_type(plan, tensor, name);
+  if (!tile_kind_of(tensor->type, tensor->size[0], &kind)) return bad_type(plan, tensor, name);
   *matrix = (Matrix){.kind = kind, .rows = rows, .columns = columns};
   add_source(plan, tensor, (WeightSource){.rows = rows, .columns = columns, .matrix = matrix});
   return true;
@@ -95,7 +94,7 @@ static bool plan_floats(Plan *plan, const char *name, int count, float **floats)
   if (tensor == NULL) return false;
   if (tensor->dimensions != 1 || tensor->size[0] != (uint64_t)count) return bad_shape(plan, tensor, name, count, 1);
   TileKind kind;
-  if (!tile_kind_of(tensor->type, &kind)) return bad_type(plan, tensor, name);
+  if (!tile_kind_of(tensor->type, tensor->size[0], &kind)) return bad_type(plan, tensor, name);
   add_source(plan, tensor, (WeightSource){.rows = 1, .columns = count, .floats = floats});
   return true;
 }
@@ -244,7 +243,7 @@ static bool plan_weights(Plan *plan) {
   for (plan->block = 0; plan->block < model->shape.blocks; plan->block++)
     if (!plan_block(plan, plan->block)) return false;
   if (!plan_outer(plan)) return false;
-  sort_items(model->sources, (size_t)model->source_count, sizeof *model->sources, by_file_offset);
+  qsort(model->sources, (size_t)model->source_count, sizeof *model->sources, by_file_offset);
   if (!refuse_unused_tensors(plan)) return false;
   place_weights(model);
   for (size_t i = 0; i < plan->gguf->tensor_count; i++) {

@@ -4,8 +4,6 @@
 
 #include "loader.h"
 
-enum { OUTPUT_BYTES = 1 << 20 };
-
 struct NibblePacker {
   Model model;  // never reserved
   Loader loader;
@@ -17,9 +15,11 @@ static bool build_packer(NibblePacker *packer, const Gguf *gguf, NibbleError *er
   Loader *loader = &packer->loader;
   if (!model_plan(&packer->model, gguf, error) || !loader_create(loader, &packer->model, gguf->data_offset, error))
     return false;
-  const size_t group = loader_group_bytes(&packer->model);
-  loader->capacity = group > OUTPUT_BYTES ? group : OUTPUT_BYTES;
-  loader->output = malloc(loader->capacity);
+  const uint64_t group = loader_group_bytes(&packer->model);
+  if (group <= SIZE_MAX) {
+    loader->capacity = group > PACKING_BYTES ? (size_t)group : PACKING_BYTES;
+    loader->output = malloc(loader->capacity);
+  }
   return loader->output != NULL ||
          nibble_fail(error, NIBBLE_OUT_OF_MEMORY, "No memory is left to pack weights in. Close others first.");
 }

@@ -11,12 +11,16 @@
 //   NVFP4   64 weights, 36 bytes   | e4m3[4] | qs[32] |                  weight = e4m3 / 2 * fp4_values[nibble]
 //   Q1_0   128 weights, 18 bytes   | d  d | qs[16] |                     weight = bit ? d : -d
 //   Q2_0    64 weights, 18 bytes   | d  d | qs[16] |                     weight = d * (two bits - 1)
+//   I2_S   128 weights, 32 bytes   | qs[32] |                            weight = scale * (0, 1, 2 and 3: -1, 0, 1, 0)
 //
 //   Nibbles: byte i of `qs` holds weight i (low nibble) and weight i + 16 (high nibble), with bits i and i + 16 of
 //   `high`; those of NVFP4 weights i and i + 8 of each 16. Bits of Q1_0 and Q2_0 go from the lowest to the highest.
+//   Byte i of I2_S holds weights i, i + 32, i + 64 and i + 96, from the highest bits to the lowest; its scale is a
+//   binary32 behind the last block of the tensor, and 28 bytes of padding follow.
 //
 // F32, F16 and BF16 are "blocks" of one weight. BF16 is the upper half of a binary32.
-// Layouts: https://github.com/ggml-org/llama.cpp/blob/master/ggml/src/ggml-common.h
+// Layouts: https://github.com/ggml-org/llama.cpp/blob/master/ggml/src/ggml-common.h; of I2_S, as bitnet.cpp's
+// dequantiser has it: https://github.com/microsoft/BitNet/blob/main/src/ggml-bitnet-mad.cpp
 #include "quant.h"
 
 #include <string.h>
@@ -202,6 +206,24 @@ static void unpack_q2_0(const uint8_t *blocks, float *values, size_t elements) {
   }
 }
 
+void i2_s_codes(const uint8_t *blocks, size_t first, uint8_t codes[32]) {
+  const uint8_t *bytes = blocks + first / 128 * 32;
+  const int shift = 6 - (int)(first % 128) / 32 * 2;
+  for (int i = 0; i < 32; i++) {
+    const int code = bytes[i] >> shift & 3;
+    codes[i] = (uint8_t)(code - (code & code >> 1) * 2);  // 3, which no converter writes, is the same as 1
+  }
+}
+
+static void unpack_i2_s(const uint8_t *blocks, float *values, size_t elements) {
+  uint8_t codes[32];
+  for (size_t first = 0; first < elements; first += 32) {
+    i2_s_codes(blocks, first, codes);
+    for (int i = 0; i < 32; i++)
+      values[first + (size_t)i] = (float)(codes[i] - 1);
+  }
+}
+
 const QuantFormat *quant_format(uint32_t type) {
   // Types that ggml removed, and those of forks, stand in foreign_types.c.
   static const QuantFormat formats[] = {
@@ -236,6 +258,7 @@ const QuantFormat *quant_format(uint32_t type) {
       [GGML_BF16] = {GGML_BF16, "BF16", 1, 2, unpack_bf16, NULL},
       [GGML_TQ1_0] = {GGML_TQ1_0, "TQ1_0", SUPERBLOCK, 54, NULL, superblock_read_tq1_0},
       [GGML_TQ2_0] = {GGML_TQ2_0, "TQ2_0", SUPERBLOCK, 66, NULL, superblock_read_tq2_0},
+      [GGML_I2_S] = {GGML_I2_S, "I2_S", 128, 32, unpack_i2_s, NULL},
       [GGML_MXFP4] = {GGML_MXFP4, "MXFP4", 32, 17, unpack_mxfp4, NULL},
       [GGML_NVFP4] = {GGML_NVFP4, "NVFP4", 64, 36, unpack_nvfp4, NULL},
       [GGML_Q1_0] = {GGML_Q1_0, "Q1_0", 128, 18, unpack_q1_0, NULL},
@@ -259,5 +282,19 @@ bool quant_unpack(const QuantFormat *format, const uint8_t *blocks, float *value
     format->read(blocks, &block);
     superblock_weights(&block, values + first);
   }
+  return true;
+}
+
+float quant_tensor_scale(const QuantFormat *format, const uint8_t *behind) {
+  return quant_tensor_bytes(format) > 0 ? float_from_bits(load_u32(behind)) : 1;
+}
+
+bool quant_unpack_tensor(const QuantFormat *format, const uint8_t *tensor, float *values, size_t elements) {
+  if (!quant_unpack(format, tensor, values, elements)) return false;
+  if (quant_tensor_bytes(format) == 0) return true;
+  const size_t blocks = elements / (size_t)format->block_elements;
+  const float scale = quant_tensor_scale(format, tensor + blocks * (size_t)format->block_bytes);
+  for (size_t i = 0; i < elements; i++)
+    values[i] *= scale;
   return true;
 }

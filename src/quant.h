@@ -34,6 +34,7 @@ typedef enum {
   GGML_BF16 = 30,
   GGML_TQ1_0 = 34,
   GGML_TQ2_0 = 35,
+  GGML_I2_S = 36,  // of Microsoft's bitnet.cpp; llama.cpp has none
   GGML_MXFP4 = 39,
   GGML_NVFP4 = 40,
   GGML_Q1_0 = 41,
@@ -54,8 +55,21 @@ typedef struct {
 // The format of a type, or NULL for one that no GGUF file may hold (unknown or removed).
 const QuantFormat *quant_format(uint32_t type);
 
-// Unpacks whole blocks to floats, to the bit as ggml does. False where the type holds no weights.
+// Unpacks whole blocks to floats, to the bit as ggml does. The scale of a whole tensor is left out. False where the
+// type holds no weights.
 bool quant_unpack(const QuantFormat *format, const uint8_t *blocks, float *values, size_t elements);
+
+// Bytes behind all blocks of a tensor, from the F32 scale of all its weights on; 0 where the type has no such scale.
+static inline int quant_tensor_bytes(const QuantFormat *format) { return format->type == GGML_I2_S ? 32 : 0; }
+
+// The scale of a whole tensor, out of the bytes behind its blocks; 1 where the type has none, of which none are read.
+float quant_tensor_scale(const QuantFormat *format, const uint8_t *behind);
+
+// Unpacks all blocks of a tensor, whose scale, where the type has one, stands behind them.
+bool quant_unpack_tensor(const QuantFormat *format, const uint8_t *tensor, float *values, size_t elements);
+
+// What 32 weights of I2_S are plus one, 0 to 2, from weight `first` of the blocks on, a multiple of 32.
+void i2_s_codes(const uint8_t *blocks, size_t first, uint8_t codes[32]);
 
 // The sixteen values of MXFP4 and NVFP4 (E2M1), doubled.
 extern const int8_t fp4_values[16];

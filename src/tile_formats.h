@@ -34,6 +34,9 @@ typedef enum {
   CODES_HEADER,  // the header's codebook[code]
 } TileCodes;
 
+// A header that begins with an F16 infinity holds an F32 scale at this byte. Infinite scales are in no tile.
+enum { FLOAT_SCALE_MARK = 0x7c, FLOAT_SCALE_AT = 4 };
+
 // Bit fields, since the table stands in the wasm.
 typedef struct {
   int blocks : 8;        // in a superblock
@@ -130,6 +133,12 @@ static inline bool tile_has_halves(const TileFormat *format) {
 
 // Whether a superblock's header has floats that the numbers of its blocks are multiplied with.
 static inline bool tile_has_header(const TileFormat *format) { return format->header_bytes > 0; }
+
+// Whether a superblock's header has, in place of eight F16 scales, an F32 scale of all its rows (see tiles.h).
+static inline bool tile_has_float_scale(const TileFormat *format, const uint8_t *superblock) {
+  return format->scales == SCALES_NONE && format->low_bits == 2 &&
+         (superblock[1] & FLOAT_SCALE_MARK) == FLOAT_SCALE_MARK;
+}
 
 // A row's part of a block: its 32 values, and what they are multiplied with and what is added. `superblock` begins with
 // its header; `block` is one of its blocks; `half` is 0 or 1. weight = scale * value + minimum.

@@ -36,7 +36,8 @@ static int offset_of(uint32_t type) {
 }
 
 void tile_row_reader(uint32_t tensor_type, TileRowReader *reader) {
-  *reader = (TileRowReader){.type = tensor_type, .file = quant_format(tensor_type), .scale_factor = 1};
+  *reader =
+      (TileRowReader){.type = tensor_type, .file = quant_format(tensor_type), .scale_factor = 1, .tensor_scale = 1};
   superblock_grid(tensor_type, reader->grid);
   const int8_t *codebook = codebook_of(tensor_type);
   for (int value = -128; value < 128; value++)
@@ -95,7 +96,19 @@ static void read_nvfp4(const uint8_t *block, TileRow *row) {
   }
 }
 
-void tile_row_read(const TileRowReader *reader, const uint8_t *blocks, TileRow *row) {
+// The scale, which all rows share, is no part of them.
+static void read_i2_s(const uint8_t *file_row, int first, int columns, TileRow *row) {
+  memset(row->scale, 0, sizeof row->scale);
+  for (int c = 0; c < columns; c += TILE_BLOCK)
+    i2_s_codes(file_row, (size_t)(first + c), row->codes + c);
+}
+
+void tile_row_read(const TileRowReader *reader, const uint8_t *file_row, int first, int columns, TileRow *row) {
+  const uint8_t *blocks = file_row + (size_t)(first / reader->file->block_elements * reader->file->block_bytes);
+  if (reader->type == GGML_I2_S) {
+    read_i2_s(file_row, first, columns, row);
+    return;
+  }
   if (reader->file->read != NULL) {
     read_superblock(reader, blocks, row);
     return;

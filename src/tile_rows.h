@@ -20,13 +20,15 @@ struct TileRowReader {
   int8_t codebook[16];   // of a type whose codes name values, else zeros
   uint8_t code_of[256];  // the code of each value (as a byte) of its superblocks
   int scale_factor;      // by which whole scales are multiplied
+  float tensor_scale;    // of a type with a scale for the whole tensor; set by who packs, 1 before
   uint16_t grid[SUPERBLOCK_GRID];
 };
 
 // Prepares to read rows of a type that has a kind of tile: for many tiles, since it lists the type's grid.
 void tile_row_reader(uint32_t tensor_type, TileRowReader *reader);
 
-// Reads what one superblock of the tile has of a row, from the blocks of the file that hold it.
-void tile_row_read(const TileRowReader *reader, const uint8_t *blocks, TileRow *row);
+// Reads what one superblock of the tile has of a row: `columns` columns from `first` on. `file_row` is where the file's
+// row begins.
+void tile_row_read(const TileRowReader *reader, const uint8_t *file_row, int first, int columns, TileRow *row);
 
 #endif

@@ -95,6 +95,7 @@ void tile_values(const TileFormat *format, const uint8_t *superblock, const uint
 }
 
 float tile_header_scale(const TileFormat *format, const uint8_t *superblock, int row) {
+  if (tile_has_float_scale(format, superblock)) return float_of_bits(load_u32(superblock + FLOAT_SCALE_AT));
   return half_at(superblock, row) * format->unit;
 }
 
@@ -223,21 +224,32 @@ static bool pack_row(const TileFormat *format, const TileRow *row, int r, uint8_
   return finite;
 }
 
+// Returns whether the scale is finite.
+static bool put_float_scale(float scale, uint8_t *header) {
+  static const uint8_t begin[FLOAT_SCALE_AT] = {0, FLOAT_SCALE_MARK};
+  memset(header, 0, 2 * TILE_ROWS);
+  memcpy(header, begin, sizeof begin);
+  memcpy(header + FLOAT_SCALE_AT, &scale, sizeof scale);
+  return scale - scale == 0;
+}
+
 static bool pack_quantized(const TileFormat *format, const TileRowReader *reader, int columns, const uint8_t *file_rows,
                            int rows, uint8_t *tile) {
-  static const TileRow zeros = {.codes = {0}};
   const QuantFormat *file = reader->file;
   const int superblock_columns = format->blocks * TILE_BLOCK;
-  const size_t step = (size_t)(superblock_columns / file->block_elements * file->block_bytes);
-  const size_t row_bytes = (size_t)(columns / superblock_columns) * step;
+  const size_t row_bytes = (size_t)columns / (size_t)file->block_elements * (size_t)file->block_bytes;
+  TileRow zeros = {.codes = {0}};
+  // A scale of its own makes any row zeros; one that is shared takes codes that mean 0.
+  if (quant_tensor_bytes(file) > 0) memset(zeros.codes, format->offset, sizeof zeros.codes);
   bool finite = true;
-  for (int first = 0; first < columns; first += superblock_columns, file_rows += step) {
+  for (int first = 0; first < columns; first += superblock_columns) {
     if (format->codes == CODES_HEADER) memcpy(tile + 2 * TILE_ROWS, reader->codebook, sizeof reader->codebook);
     for (int r = 0; r < TILE_ROWS; r++) {
       TileRow row;
-      if (r < rows) tile_row_read(reader, file_rows + (size_t)r * row_bytes, &row);
+      if (r < rows) tile_row_read(reader, file_rows + (size_t)r * row_bytes, first, superblock_columns, &row);
       finite &= pack_row(format, r < rows ? &row : &zeros, r, tile);
     }
+    if (quant_tensor_bytes(file) > 0) finite &= put_float_scale(reader->tensor_scale, tile);
     tile += tile_superblock_bytes(format);
   }
   return finite;
@@ -254,12 +266,15 @@ static const struct {
     {GGML_IQ1_M, TILE_GRID},   {GGML_IQ2_XXS, TILE_GRID},  {GGML_IQ2_XS, TILE_GRID},   {GGML_IQ2_S, TILE_GRID},
     {GGML_IQ3_XXS, TILE_GRID}, {GGML_IQ3_S, TILE_GRID},    {GGML_MXFP4, TILE_MXFP4},   {GGML_NVFP4, TILE_NVFP4},
     {GGML_Q1_0, TILE_Q1_0},    {GGML_Q2_0, TILE_Q2_0},     {GGML_TQ1_0, TILE_TERNARY}, {GGML_TQ2_0, TILE_TERNARY},
+    {GGML_I2_S, TILE_TERNARY},
 };
 
-bool tile_kind_of(uint32_t tensor_type, TileKind *kind) {
+bool tile_kind_of(uint32_t tensor_type, uint64_t columns, TileKind *kind) {
   for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
     if (kinds[i].type != tensor_type) continue;
     *kind = kinds[i].kind;
+    // Its blocks have 128 columns: half a superblock may be left, and Q2_0 has the same codes in smaller ones.
+    if (tensor_type == GGML_I2_S && columns % TILE_SUPERBLOCK != 0) *kind = TILE_Q2_0;
     return true;
   }
   return false;
@@ -306,7 +321,7 @@ static bool pack_numbers(TileKind kind, int columns, const uint8_t *file_rows, i
 
 bool tile_pack(const TileRowReader *reader, int columns, const uint8_t *file_rows, int rows, uint8_t *tile) {
   TileKind kind;
-  if (!tile_kind_of(reader->type, &kind)) return false;
+  if (!tile_kind_of(reader->type, (uint64_t)columns, &kind)) return false;
   if (!tile_is_quantized(kind)) return pack_numbers(kind, columns, file_rows, rows, tile);
   return pack_quantized(tile_format(kind), reader, columns, file_rows, rows, tile);
 }

@@ -6,6 +6,7 @@
 //
 //   superblock = header, then 1 to 8 blocks of 32 columns
 //   header     = eight F16 scales | eight F16 minima, or a codebook of sixteen values
+//              = F16 infinity, 0 | F32 scale of all rows | 8 x 0, of kinds whose blocks have codes of two bits alone
 //   block      = low plane | high plane | scales | minima
 //
 // A plane holds some bits of each weight's code, c0 to c31 the codes of a row's 32 columns:
@@ -69,8 +70,9 @@ typedef struct {
   uint8_t *tiles;     // tile_count() tiles of tile_bytes() each, 64-byte aligned; not owned
 } Matrix;
 
-// The kind that holds a tensor type; false where no matrix can be of that type.
-bool tile_kind_of(uint32_t tensor_type, TileKind *kind);
+// The kind that holds rows of a tensor type with so many columns, whole blocks of that type; false where no matrix can
+// be of it.
+bool tile_kind_of(uint32_t tensor_type, uint64_t columns, TileKind *kind);
 
 // The first of the tensor types that a kind holds.
 uint32_t tile_type_of(TileKind kind);
@@ -96,8 +98,8 @@ typedef struct TileRowReader TileRowReader;
 // infinite or NaN: tiles and kernels know finite ones only.
 bool tile_pack(const TileRowReader *reader, int columns, const uint8_t *file_rows, int rows, uint8_t *tile);
 
-// Unpacks one row of a tile to floats [columns]. Every weight is to the bit what quant_unpack() makes of it in the
-// file.
+// Unpacks one row of a tile to floats [columns]. Every weight is to the bit what quant_unpack_tensor() makes of it in
+// the file.
 void tile_unpack_row(TileKind kind, int columns, const uint8_t *tile, int row, float *values);
 
 // The same for a row of a whole matrix.

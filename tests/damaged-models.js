@@ -66,7 +66,7 @@ const WIDE = { ...SMALL_SHAPE, ffn: 256 };
  * Blocks of a type in place of a tensor, as they are or spoilt; `told`: what else the file says of it. For the writer
  * they are numbers of two bytes.
  */
-function ofType(type, spoil = (_blocks) => {}, { name = 'blk.1.ffn_down.weight', told = {} } = {}) {
+function ofType(type, spoil = (_blocks) => {}, { name = 'blk.1.ffn_down.weight', told = {}, last = false } = {}) {
   const { id, weights, bytes } = BLOCK_TYPES[type];
   const become = (tensor) => {
     const data = blocksOf(type, tensor.shape.reduce((product, size) => product * size, 1) / weights);
@@ -79,8 +79,18 @@ function ofType(type, spoil = (_blocks) => {}, { name = 'blk.1.ffn_down.weight',
       told: { shape: tensor.shape, type: id, ...told },
     };
   };
-  return () => model({ shape: WIDE, change: (list) => list.map((one) => (one.name === name ? become(one) : one)) });
+  const change = (list) => {
+    const changed = list.map((one) => (one.name === name ? become(one) : one));
+    return last ? changed.sort((a, b) => Number(a.name === name) - Number(b.name === name)) : changed;
+  };
+  return () => model({ shape: WIDE, change });
 }
+
+/** The same as the last tensor of a file whose last bytes are missing. */
+const cutWithin = (type, missing) => () => {
+  const file = ofType(type, undefined, { last: true })();
+  return file.subarray(0, file.length - missing);
+};
 
 /** Spoils one scale or minimum of the last block. */
 const lastScale = (type, half, index) => (blocks, bytes) =>
@@ -183,9 +193,10 @@ export const DAMAGED_MODELS = {
     'a size of blocks that wraps': telling({ shape: [2n ** 61n, 16], type: 2 }),
     'a row that is no whole block': telling({ shape: [48, 400], type: 2 }),
     'a type that was removed': telling({ type: 4 }),
-    'a type of BitNet files': telling({ type: 36 }),
     'a type of a fork': telling({ type: 139 }),
     'a type of a fork with interleaved rows': telling({ type: 339 }),
+    'I2_S that is cut within its scale': cutWithin('I2_S', 29),
+    'I2_S that is cut behind its scale': cutWithin('I2_S', 1),
     'Q2_0 in groups of 128, as before it was in llama.cpp': inGroups(128),
     ...eachType((type) => ({
       [`rows that are no whole blocks of ${type}`]: telling({
@@ -193,6 +204,7 @@ export const DAMAGED_MODELS = {
         type: BLOCK_TYPES[type].id,
       }),
       [`a size of ${type} that wraps`]: telling({ shape: [2n ** 60n, 8n], type: BLOCK_TYPES[type].id }),
+      [`${type} that is cut short`]: cutWithin(type, 40), // more than padding
       [`an offset of ${type} behind the file`]: ofType(type, undefined, { told: { offset: 2 ** 40 } }),
     })),
     'a type that is unknown': telling({ type: 99 }),

@@ -19,6 +19,7 @@
 //   IQ4_XS 256 weights   | d | u16 high | scales[4] | q[128] |         w = d * (scale - 32) * IQ4[q]
 //   TQ1_0  256 weights   | q[52], five digits to a byte | d |          w = d * (digit - 1)
 //   TQ2_0  256 weights   | q[64] | d |                                 w = d * (q - 1)
+//   I2_S   128 weights   | q[32] |                                     w = F32 behind the last block * [-1, 0, 1, 0][q]
 import { dequantizeGrid, GRID_TYPES } from './dequantize-grids.js';
 import { FORMATS, fromBrain, fromE4M3, fromHalf } from './weight-formats.js';
 
@@ -155,6 +156,11 @@ const WEIGHT = {
     const d = half(view, at + 64);
     return (i) => d * (quarter(view, at, i) - 1);
   },
+  i2_s: (view, at) => {
+    const d = view.getFloat32(view.byteLength - FORMATS.i2_s.behind, true);
+    // The highest bits of 32 bytes, then the next ones.
+    return (i) => d * [-1, 0, 1, 0][(view.getUint8(at + (i & 31)) >> (6 - 2 * (i >> 5))) & 3];
+  },
 };
 
 for (const type of GRID_TYPES) WEIGHT[type] = (view, at) => dequantizeGrid(type, view, at);
@@ -162,13 +168,13 @@ for (const type of GRID_TYPES) WEIGHT[type] = (view, at) => dequantizeGrid(type,
 /**
  * The bytes of a tensor to weights.
  * @param {import('./weight-formats.js').WeightType} type
- * @param {Uint8Array} bytes whole blocks
+ * @param {Uint8Array} bytes whole blocks, and what stands behind them
  * @returns {Float32Array}
  */
 export function dequantize(type, bytes) {
   const format = FORMATS[type];
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  const weights = new Float32Array((bytes.length / format.bytes) * format.weights);
+  const weights = new Float32Array(((bytes.length - (format.behind ?? 0)) / format.bytes) * format.weights);
   for (let first = 0, at = 0; first < weights.length; first += format.weights, at += format.bytes) {
     const weight = WEIGHT[type](view, at);
     for (let i = 0; i < format.weights; i++) weights[first + i] = weight(i);

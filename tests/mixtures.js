@@ -46,6 +46,7 @@ export const MIXTURES = Object.freeze({
 /** What `general.file_type` says of a file whose matrices are all of one type; of MXFP4 it knows experts only. */
 export const pureFileType = (type) => {
   if (type === 'mxfp4') return 38;
+  if (type === 'i2_s') return 40; // for bitnet.cpp, which has no Q1_0
   const named = { q3_k: 'Q3_K_S', q4_k: 'Q4_K_S', q5_k: 'Q5_K_S', iq2_s: 'IQ2_M' }[type] ?? type.toUpperCase();
   return MIXTURES[named][0];
 };

@@ -26,6 +26,8 @@ describe('weights are called', () => {
     ['IQ4_XS', 30, { IQ4_XS: 9, Q6_K: 1 }],
     ['Q4_0', 2, { Q8_0: 60, Q4_0: 40 }], // most of a small model is its embedding
     ['Q1_0', 40, { Q1_0: 1 }],
+    ['I2_S', 40, { F16: 9, I2_S: 8 }], // as bitnet.cpp numbers its files
+    ['I2_S', 1, { I2_S: 9, F32: 1 }],
     ['Q2_0', 41, { Q2_0: 1 }],
     ['F16', 1, { F16: 9, F32: 1 }],
     ['Q4_K', 1, { Q4_K: 9, F16: 1 }], // what the converter said, before others quantised it
@@ -45,11 +47,11 @@ describe('weights are called', () => {
 });
 
 /** What of each type is not of the kind of its name. */
-const OTHER_KINDS = { TQ1_0: 'TERNARY', TQ2_0: 'TERNARY' };
+const OTHER_KINDS = { TQ1_0: 'TERNARY', TQ2_0: 'TERNARY', I2_S: 'TERNARY' };
 const isGrid = (type) => /^IQ[123]/.test(type);
 
 describe('the table of types tells of', () => {
-  for (const [type, { weights, bytes }] of Object.entries(BLOCK_TYPES)) {
+  for (const [type, { weights, bytes, behind }] of Object.entries(BLOCK_TYPES)) {
     test(type, async () => {
       const file = DAMAGED_MODELS[`a matrix of ${type}`].make();
       const { quantization, tensors, model } = await describeModel(/** @type {any} */ (file));
@@ -60,7 +62,7 @@ describe('the table of types tells of', () => {
         kind: isGrid(type) ? 'GRID' : (OTHER_KINDS[type] ?? type),
         tensors: 1,
         weights: count,
-        bytes: (count / weights) * bytes,
+        bytes: (count / weights) * bytes + behind,
         packedBytes: row.packedBytes,
       });
       // At most 4% more than in the file (Q3_K, whose scales are bytes here), but for those that are held in a wider tile.

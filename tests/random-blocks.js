@@ -50,6 +50,18 @@ const OTHER_SCALES = {
   },
 };
 
+/**
+ * What stands behind the blocks of a tensor of random bits, with weights of about the deviation `sigma`: its scale, of a
+ * type that has one for all of it. Half of the weights are 0.
+ * @param {import('./weight-formats.js').WeightType} type
+ * @param {number} sigma
+ */
+export function behindBlocks(type, sigma) {
+  const bytes = new Uint8Array(FORMATS[type].behind ?? 0);
+  if (bytes.length > 0) new DataView(bytes.buffer).setFloat32(0, sigma * Math.SQRT2, true);
+  return bytes;
+}
+
 // Where a block has no minimum, half of the scales are negative, so that the mean is zero.
 function halfScales({ scale: place, minimum: minimumPlace }, scale, minimum) {
   const scales = table((factor) => toHalf(scale * factor));
@@ -113,6 +125,7 @@ function floats(sigma) {
 export function blockShaper(type, sigma) {
   const { weights, bytes } = FORMATS[type];
   if (type === 'f32') return (view) => shapeAll(view, bytes, floats(sigma));
+  if (FORMATS[type].behind !== undefined) return () => {};
   if (weights === 1) return (view) => shapeAll(view, bytes, halves(type, sigma));
   const minimum = balance(type);
   const unit = Math.sqrt(mean(sample(type, 1, minimum).map((weight) => weight * weight)));

@@ -11,7 +11,7 @@ import { parseArgs } from 'node:util';
 import { writeGguf } from './gguf-writer.js';
 import { MIXTURES, mixedType, pureFileType } from './mixtures.js';
 import { SHAPES } from './model-shapes.js';
-import { blockShaper } from './random-blocks.js';
+import { behindBlocks, blockShaper } from './random-blocks.js';
 import { Random } from './random-numbers.js';
 import { byteLength, FORMATS } from './weight-formats.js';
 
@@ -160,9 +160,10 @@ function* randomTensor(tensor, shape, seed) {
   else {
     const random = new Random(`${seed} ${tensor.name}`);
     const shapeBlocks = blockShaper(tensor.type, deviation(tensor));
-    const [columns, rows] = tensor.shape;
-    const total = byteLength(tensor.type, columns) * rows;
-    const { bytes } = FORMATS[tensor.type];
+    const [columns] = tensor.shape;
+    const { bytes, weights } = FORMATS[tensor.type];
+    byteLength(tensor.type, columns); // refuses rows that are no whole blocks
+    const total = (count / weights) * bytes;
     const buffer = new ArrayBuffer(Math.min(Math.ceil(total / (bytes * 4)), 1 << 13) * bytes * 4);
     for (let done = 0; done < total; done += buffer.byteLength) {
       random.fill(new Uint32Array(buffer));
@@ -170,6 +171,7 @@ function* randomTensor(tensor, shape, seed) {
       shapeBlocks(new DataView(buffer, 0, size));
       yield new Uint8Array(buffer, 0, size);
     }
+    yield behindBlocks(tensor.type, deviation(tensor));
   }
 }
 

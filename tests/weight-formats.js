@@ -5,13 +5,14 @@ const scratch = new DataView(new ArrayBuffer(4));
 /**
  * @typedef {'f32' | 'f16' | 'bf16' | 'q8_0' | 'q4_0' | 'q4_1' | 'q5_0' | 'q5_1' | 'q2_k' | 'q3_k' | 'q4_k' | 'q5_k' |
  *   'q6_k' | 'iq4_nl' | 'iq4_xs' | 'mxfp4' | 'nvfp4' | 'iq3_s' | 'iq3_xxs' | 'iq2_s' | 'iq2_xs' | 'iq2_xxs' | 'iq1_s' |
- *   'iq1_m' | 'tq1_0' | 'tq2_0' | 'q1_0' | 'q2_0'} WeightType
+ *   'iq1_m' | 'tq1_0' | 'tq2_0' | 'i2_s' | 'q1_0' | 'q2_0'} WeightType
  * @typedef {object} WeightFormat
  * @property {number} id the type's number in the file
  * @property {number} weights to a block
  * @property {number} bytes to a block
  * @property {number} [scale] where the block's F16 scale stands
  * @property {number} [minimum] where its F16 minimum stands
+ * @property {number} [behind] bytes behind all blocks of a tensor, which begin with an F32 scale of all its weights
  */
 
 /** @type {Readonly<Record<WeightType, WeightFormat>>} */
@@ -40,14 +41,18 @@ export const FORMATS = Object.freeze({
   bf16: { id: 30, weights: 1, bytes: 2 },
   tq1_0: { id: 34, weights: 256, bytes: 54, scale: 52 },
   tq2_0: { id: 35, weights: 256, bytes: 66, scale: 64 },
+  i2_s: { id: 36, weights: 128, bytes: 32, behind: 32 },
   mxfp4: { id: 39, weights: 32, bytes: 17 },
   nvfp4: { id: 40, weights: 64, bytes: 36 },
   q1_0: { id: 41, weights: 128, bytes: 18, scale: 0 },
   q2_0: { id: 42, weights: 64, bytes: 18, scale: 0 },
 });
 
+/** The types that llama.cpp has none of: no golden model can be recorded from it. */
+export const FOREIGN_TYPES = Object.freeze(['i2_s']);
+
 /**
- * Bytes that `count` weights take.
+ * Bytes that a tensor of `count` weights takes.
  * @param {WeightType} type
  * @param {number} count a multiple of the type's block
  */
@@ -57,7 +62,7 @@ export function byteLength(type, count) {
   if (count % format.weights !== 0) {
     throw new RangeError(`${count} weights do not fill whole ${type} blocks of ${format.weights}.`);
   }
-  return (count / format.weights) * format.bytes;
+  return (count / format.weights) * format.bytes + (format.behind ?? 0);
 }
 
 /**

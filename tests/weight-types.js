@@ -1,9 +1,10 @@
 // The weight types of GGUF files as they lie there, for files of our own making: blocks of bytes, and their scales.
+import { fromHalf } from './weight-formats.js';
 
 /**
- * Of each type with blocks: its number, weights and bytes to a block, and where in a block its F16 scale and minimum
- * begin.
- * @type {Record<string, { id: number, weights: number, bytes: number, halves: number[] }>}
+ * Of each type with blocks: its number, weights and bytes to a block, where in a block its F16 scale and minimum
+ * begin, and bytes behind all blocks of a tensor, which begin with the F32 scale of I2_S.
+ * @type {Record<string, { id: number, weights: number, bytes: number, halves: number[], behind: number }>}
  */
 export const BLOCK_TYPES = Object.fromEntries(
   [
@@ -28,33 +29,41 @@ export const BLOCK_TYPES = Object.fromEntries(
     ['IQ1_M', 29, 256, 56],
     ['TQ1_0', 34, 256, 54, 52],
     ['TQ2_0', 35, 256, 66, 64],
+    ['I2_S', 36, 128, 32],
     ['MXFP4', 39, 32, 17],
     ['NVFP4', 40, 64, 36],
     ['Q1_0', 41, 128, 18, 0],
     ['Q2_0', 42, 64, 18, 0],
-  ].map(([name, id, weights, bytes, ...halves]) => [name, { id, weights, bytes, halves }]),
+  ].map(([name, id, weights, bytes, ...halves]) => [
+    name,
+    { id, weights, bytes, halves, behind: name === 'I2_S' ? 32 : 0 },
+  ]),
 );
 
-/** Writes `half`, the bits of an F16 number, over one scale or minimum of a block; of MXFP4, `byte`. */
+/**
+ * Writes `half`, the bits of an F16 number, over one scale or minimum of a block; of MXFP4, `byte`. Of I2_S it is an F32
+ * number, and the block what stands behind all others.
+ */
 export function setScale(type, block, half, { index = 0, byte = half >> 8 } = {}) {
   const { halves } = BLOCK_TYPES[type];
   if (type === 'MXFP4') block[0] = byte;
+  else if (type === 'I2_S') Buffer.from(block.buffer, block.byteOffset).writeFloatLE(fromHalf(half));
   else if (type === 'NVFP4') block.fill(byte, 0, 4);
   else if (type === 'IQ1_M')
     for (let i = 0; i < 4; i++) block[49 + 2 * i] = (block[49 + 2 * i] & 15) | (((half >> (4 * i)) & 15) << 4);
   else Buffer.from(block.buffer, block.byteOffset).writeUInt16LE(half, halves[index]);
 }
 
-/** So many blocks of a type, the same on every machine: any codes, and scales of about a hundredth. */
+/** So many blocks of a type, and what is behind them, the same on every machine: any codes, scales of about a hundredth. */
 export function blocksOf(type, count) {
-  const { bytes, halves } = BLOCK_TYPES[type];
-  const blocks = Buffer.alloc(count * bytes);
+  const { bytes, halves, behind } = BLOCK_TYPES[type];
+  const blocks = Buffer.alloc(count * bytes + behind);
   let state = 1;
   for (let i = 0; i < blocks.length; i++) {
     state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
     blocks[i] = state >>> 24;
   }
-  for (let at = 0; at < blocks.length; at += bytes) {
+  for (let at = behind > 0 ? count * bytes : 0; at < blocks.length; at += bytes) {
     const block = blocks.subarray(at, at + bytes);
     for (let index = 0; index < Math.max(1, halves.length); index++)
       setScale(type, block, 0x2000, { index, byte: type === 'MXFP4' ? 120 : 0x18 });

@@ -174,6 +174,7 @@ INLINE v128_t header_vector(const uint8_t *halves, const int g) {
 
 // The header's scales of rows 4 g to 4 g + 3.
 INLINE v128_t header_scales(const TileFormat *format, const uint8_t *superblock, const int g) {
+  if (tile_has_float_scale(format, superblock)) return wasm_v128_load32_splat(superblock + FLOAT_SCALE_AT);
   const v128_t scales = header_vector(superblock, g);
   return format->unit == 1 ? scales : wasm_f32x4_mul(scales, wasm_f32x4_splat(format->unit));
 }

@@ -18,6 +18,7 @@ static const TinyConfig tiny_configs[] = {
     {.width = 10, .feed_forward = 7, .heads = 3, .kv_heads = 3, .head_size = 14, .vocabulary = 9, .type = GGML_BF16, .tied = true},
     {.width = 32, .feed_forward = 32, .heads = 2, .kv_heads = 1, .vocabulary = 50, .type = GGML_F32, .rope_dimensions = 6, .block_repeat = 3},
     {.width = 32, .feed_forward = 32, .heads = 2, .kv_heads = 2, .vocabulary = 50, .mixed = true, .block_repeat = 2, .rope_factors = true, .sliding_window = 260},
+    {.width = 128, .feed_forward = 256, .heads = 4, .kv_heads = 2, .vocabulary = 27, .type = GGML_I2_S},
 };
 // clang-format on
 enum { TINY_CONFIGS = sizeof tiny_configs / sizeof *tiny_configs, MOST_VOCABULARY = 100 };

@@ -50,8 +50,7 @@ TEST(computes_the_formulas_in_exact_mode_and_stays_close_to_them_in_the_default_
   for (int i = 0; i < TINY_CONFIGS; i++) {
     double *expected = expect_formulas(&tiny_configs[i]);
     compare_with_formulas(check, &tiny_configs[i], expected, true, NIBBLE_KV_F16, 2e-5);
-    const bool quantized = tiny_configs[i].mixed || tiny_configs[i].type == GGML_Q4_0 ||
-                           tiny_configs[i].type == GGML_Q4_1 || tiny_configs[i].type == GGML_Q8_0;
+    const bool quantized = tiny_configs[i].mixed || quant_format(tiny_configs[i].type)->block_elements > 1;
     compare_with_formulas(check, &tiny_configs[i], expected, false, NIBBLE_KV_F16, quantized ? 0.06 : 4e-3);
     compare_with_formulas(check, &tiny_configs[i], expected, false, NIBBLE_KV_INT8, quantized ? 0.06 : 0.03);
     free(expected);

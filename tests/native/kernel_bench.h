@@ -58,7 +58,7 @@ static inline double read_rate(void) {
 // One line of the table: a set's product of one kind, or the form of it that reads tiles side by side.
 static inline void bench_product(const Kernels *set, int type, bool streams) {
   TileKind kind;
-  if (!tile_kind_of(weight_types[type].type, &kind)) return;
+  if (!tile_kind_of(weight_types[type].type, 256, &kind)) return;
   MatmulKernel *const matmul = streams ? set->matmul_streams[kind] : set->matmul[kind];
   if (matmul == NULL) return;
   const int columns = 2048;

@@ -153,6 +153,8 @@ TEST(tilesUnpackToTheFile) {
     for (int r = 0; r < 13; r++) {
       const uint8_t *row = p.file + (size_t)r * file_row_bytes(p.type, p.columns);
       CHECK(quant_unpack(quant_format(p.type), row, expected, (size_t)p.columns));
+      for (int c = 0; c < p.columns; c++)
+        expected[c] *= quant_tensor_scale(quant_format(p.type), p.file + 13 * file_row_bytes(p.type, p.columns));
       matrix_row(&matrix, r, found);
       if (!CHECK(memcmp(found, expected, (size_t)p.columns * sizeof *found) == 0))
         printf("  %s, row %d\n", quant_format(p.type)->name, r);
@@ -173,11 +175,12 @@ TEST(tilesTakeTheBytesOfTheFile) {
       {GGML_Q8_0, 8 * 272},       {GGML_Q2_K, 8 * 84},   {GGML_Q3_K, 16 + 8 * 112}, {GGML_Q4_K, 32 + 8 * 144},
       {GGML_Q5_K, 32 + 8 * 176},  {GGML_Q6_K, 8 * 210},  {GGML_IQ4_NL, 8 * 144},    {GGML_IQ4_XS, 16 + 8 * 136},
       {GGML_IQ3_S, 32 + 8 * 144}, {GGML_MXFP4, 8 * 136}, {GGML_NVFP4, 8 * 144},     {GGML_Q1_0, 8 * 36},
-      {GGML_Q2_0, 8 * 72},        {GGML_TQ2_0, 8 * 66},  {GGML_F32, 8 * 1024},      {GGML_F16, 8 * 512},
+      {GGML_Q2_0, 8 * 72},        {GGML_TQ2_0, 8 * 66},  {GGML_I2_S, 16 + 8 * 64},  {GGML_F32, 8 * 1024},
+      {GGML_F16, 8 * 512},
   };
   for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
     TileKind kind;
-    if (!CHECK(tile_kind_of(cases[i].type, &kind))) continue;
+    if (!CHECK(tile_kind_of(cases[i].type, 256, &kind))) continue;
     if (!CHECK_INT((int)tile_bytes(kind, 256), (int)cases[i].bytes))
       printf("  %s\n", quant_format(cases[i].type)->name);
   }
@@ -461,6 +464,7 @@ int main(int argc, char **argv) {
     RUN(check, matmulEqualsReference);
     RUN(check, streamsEqualReference);
     RUN(check, everyScaleEqualsReference);
+    RUN(check, everyTensorScaleEqualsReference);
     RUN(check, rowKernelsEqualReference);
     RUN(check, pageKernelsEqualReference);
     RUN(check, pageKernelsEqualReferenceAtTheFloorOfFloats);

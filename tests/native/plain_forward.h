@@ -32,7 +32,7 @@ static inline double *plain_tensor(const PlainModel *model, const char *name) {
   const size_t count = (size_t)(tensor->size[0] * tensor->size[1]);
   float *floats = malloc(count * sizeof *floats);
   if (floats == NULL) abort();
-  quant_unpack(quant_format(tensor->type), model->file + tensor->offset, floats, count);
+  quant_unpack_tensor(quant_format(tensor->type), model->file + tensor->offset, floats, count);
   double *numbers = plain_zeros(count);
   for (size_t i = 0; i < count; i++)
     numbers[i] = (double)floats[i];

@@ -1,4 +1,5 @@
-// Made by quant_records.py with ggml of llama.cpp v0.5.0: checksums of what it unpacks from random blocks.
+// Made by quant_records.py with ggml of llama.cpp v0.5.0: checksums of what it unpacks from random blocks; of I2_S,
+// which it does not have, of what the script does.
 enum { QUANT_RECORD_BLOCKS = 64 };
 static const struct {
   uint32_t type;
@@ -25,6 +26,7 @@ static const struct {
     {29, 0xe78230bd64d955e5},  // iq1_m
     {34, 0x662674e6a26e2325},  // tq1_0
     {35, 0xd92606c9e72a0325},  // tq2_0
+    {36, 0xfd1c7adc17f8e255},  // i2_s
     {39, 0xa9a083c862eec325},  // mxfp4
     {40, 0x0aeb84e6953f6325},  // nvfp4
     {41, 0x691991de85eea325},  // q1_0

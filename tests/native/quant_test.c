@@ -87,7 +87,7 @@ TEST(nansStayNansWithTheirSign) {
 }
 
 TEST(theTableKnowsEveryTypeAndNoRemovedOne) {
-  static const uint32_t unknown[] = {4, 5, 31, 32, 33, 36, 37, 38, 43, 64, 1u << 31, UINT32_MAX};
+  static const uint32_t unknown[] = {4, 5, 31, 32, 33, 37, 38, 43, 64, 1u << 31, UINT32_MAX};
   for (size_t i = 0; i < sizeof unknown / sizeof unknown[0]; i++)
     CHECK(quant_format(unknown[i]) == NULL);
   int known = 0;
@@ -101,7 +101,7 @@ TEST(theTableKnowsEveryTypeAndNoRemovedOne) {
       if (quant_format(other) != NULL) CHECK(strcmp(quant_format(other)->name, format->name) != 0);
     }
   }
-  CHECK_INT(known, 35);
+  CHECK_INT(known, 36);
 }
 
 TEST(theTableHasTheFormatsSizes) {
@@ -131,6 +131,7 @@ TEST(theTableHasTheFormatsSizes) {
       {27, "I64", 1, 8},
       {28, "F64", 1, 8},
       {30, "BF16", 1, 2},
+      {36, "I2_S", 128, 128 / 4},
       {39, "MXFP4", 32, 1 + 16},
   };
   for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
@@ -214,6 +215,25 @@ TEST(q4_1Unpacks) {
   expect_unpacked(check, GGML_Q4_1, blocks, sizeof blocks, expected, 64);
 }
 
+// Each of its bytes has weights of four groups of 32; 3 stands for 0, as for bitnet.cpp.
+TEST(i2_sUnpacks) {
+  uint8_t tensor[2 * 32 + 32];
+  float expected[256];
+  const float scale = -0.3f, named[4] = {-1, 0, 1, 0};
+  memset(tensor, 0xee, sizeof tensor);
+  for (int i = 0; i < 64; i++) {
+    tensor[i] = (uint8_t)(i * 4 + i / 32);
+    for (int group = 0; group < 4; group++)
+      expected[i / 32 * 128 + group * 32 + i % 32] = scale * named[tensor[i] >> (6 - 2 * group) & 3];
+  }
+  memcpy(tensor + 64, &scale, sizeof scale);
+  float values[257] = {[256] = 12345};
+  CHECK(quant_unpack_tensor(quant_format(GGML_I2_S), tensor, values, 256));
+  CHECK(memcmp(values, expected, sizeof expected) == 0 && values[256] == 12345);
+  CHECK(quant_tensor_scale(quant_format(GGML_I2_S), tensor + 64) == scale);
+  CHECK(quant_tensor_scale(quant_format(GGML_TQ2_0), NULL) == 1);
+}
+
 // FNV-1a over the words of the floats; every NaN counts as one and the same.
 static uint64_t checksum_of(const float *values, size_t count) {
   uint64_t checksum = UINT64_C(0xcbf29ce484222325);
@@ -223,10 +243,10 @@ static uint64_t checksum_of(const float *values, size_t count) {
 }
 
 // Random bytes are a fair sample of blocks: no bit pattern is refused, and scales are negative, tiny, infinite and NaN.
-TEST(randomBlocksUnpackAsGgmlDoes) {
+TEST(randomBlocksUnpackAsRecorded) {
   for (size_t r = 0; r < sizeof quant_records / sizeof quant_records[0]; r++) {
     const QuantFormat *format = quant_format(quant_records[r].type);
-    const size_t bytes = QUANT_RECORD_BLOCKS * (size_t)format->block_bytes;
+    const size_t bytes = QUANT_RECORD_BLOCKS * (size_t)format->block_bytes + (size_t)quant_tensor_bytes(format);
     const size_t elements = QUANT_RECORD_BLOCKS * (size_t)format->block_elements;
     uint8_t *blocks = malloc(bytes);
     float *values = malloc(elements * sizeof *values);
@@ -234,7 +254,7 @@ TEST(randomBlocksUnpackAsGgmlDoes) {
       uint32_t state = format->type;
       for (size_t i = 0; i < bytes; i++)
         blocks[i] = (uint8_t)((state = state * 1664525u + 1013904223u) >> 24);
-      CHECK(quant_unpack(format, blocks, values, elements));
+      CHECK(quant_unpack_tensor(format, blocks, values, elements));
       if (!CHECK(checksum_of(values, elements) == quant_records[r].checksum)) printf("  of %s\n", format->name);
     }
     free(blocks);
@@ -333,7 +353,8 @@ int main(void) {
   RUN(&check, q8_0Unpacks);
   RUN(&check, q4_0Unpacks);
   RUN(&check, q4_1Unpacks);
-  RUN(&check, randomBlocksUnpackAsGgmlDoes);
+  RUN(&check, i2_sUnpacks);
+  RUN(&check, randomBlocksUnpackAsRecorded);
   RUN(&check, everyTypeThatHoldsWeightsUnpacks);
   RUN(&check, unpacksAsGgmlDoes);
   return check_finish(&check);

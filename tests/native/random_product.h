@@ -39,22 +39,24 @@ static inline float *random_floats(size_t count, uint32_t *state) {
 static inline uint8_t *random_rows(int index, int columns, int rows, uint32_t *state) {
   const size_t bytes = file_row_bytes(weight_types[index].type, columns) * (size_t)rows;
   const size_t block = (size_t)quant_format(weight_types[index].type)->block_bytes;
-  uint8_t *file = allocate(bytes);
+  uint8_t *file = allocate(bytes + (size_t)quant_tensor_bytes(quant_format(weight_types[index].type)));
   for (size_t i = 0; i < bytes; i++)
     file[i] = (uint8_t)next_random(state);
   for (size_t i = 0; i < bytes; i += block)
     set_scales(&weight_types[index], file + i, LARGEST_WEIGHT, random_float(state));
+  set_tensor_scale(weight_types[index].type, file + bytes, LARGEST_WEIGHT * (0.75f + 0.25f * random_float(state)));
   return file;
 }
 
 static inline uint8_t *tile_up(uint32_t type, int columns, int rows, const uint8_t *file) {
   TileKind kind;
-  if (!tile_kind_of(type, &kind)) abort();
+  if (!tile_kind_of(type, (uint64_t)columns, &kind)) abort();
   const size_t bytes = tile_bytes(kind, columns), row_bytes = file_row_bytes(type, columns);
   const int tiles = (rows + TILE_ROWS - 1) / TILE_ROWS;
   uint8_t *packed = allocate(bytes * (size_t)tiles);
   TileRowReader reader;
   tile_row_reader(type, &reader);
+  reader.tensor_scale = quant_tensor_scale(reader.file, file + (size_t)rows * row_bytes);
   for (int i = 0; i < tiles; i++) {
     const int left = rows - i * TILE_ROWS;
     tile_pack(&reader, columns, file + (size_t)i * TILE_ROWS * row_bytes, left < TILE_ROWS ? left : TILE_ROWS,
@@ -81,12 +83,14 @@ static inline void pack_tokens(const Kernels *kernels, const Product *p, uint8_t
     kernels->pack(p->x + (size_t)t * p->stride, p->stride, 1, p->columns, packed + (size_t)t * token_bytes);
 }
 
-// Of the type weight_types[index]; columns are rounded up to whole superblocks of its tiles.
+// Of the type weight_types[index]; columns are rounded up to whole blocks of the file and whole superblocks of tiles.
 static inline Product make_product(int index, int rows, int columns, int tokens, uint32_t *state) {
   Product p = {.type = weight_types[index].type, .rows = rows, .tokens = tokens};
-  if (!tile_kind_of(p.type, &p.kind)) abort();
-  const int step = tile_columns(p.kind);
+  const int block = quant_format(p.type)->block_elements;
+  if (!tile_kind_of(p.type, (uint64_t)block, &p.kind)) abort();
+  const int step = tile_columns(p.kind) > block ? tile_columns(p.kind) : block;
   p.columns = (columns + step - 1) / step * step;
+  tile_kind_of(p.type, (uint64_t)p.columns, &p.kind);
   p.stride = (size_t)p.columns + 3;
   p.file = random_rows(index, p.columns, rows, state);
   p.tiles = tile_up(p.type, p.columns, rows, p.file);

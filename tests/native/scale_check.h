@@ -45,4 +45,32 @@ TEST(everyScaleEqualsReference) {
     }
 }
 
+// A scale of the whole tensor: an F32 number, of which no F16 holds most.
+TEST(everyTensorScaleEqualsReference) {
+  static const float scales[] = {0, -0.0f, 1, -1.0f / 3, 0x1p-149f, 0x1.fffffep-127f, -0x1p-126f, 0x1.fffffep+100f};
+  const Sets sets = all_sets();
+  uint32_t state = 12;
+  for (int type = 0; type < WEIGHT_TYPES; type++)
+    for (size_t i = 0; i < sizeof scales / sizeof *scales; i++)
+      for (int columns = 384; columns <= 512; columns += 128)
+        for (int tokens = 1; tokens <= PANEL_TOKENS; tokens += PANEL_TOKENS - 1) {
+          if (quant_tensor_bytes(quant_format(weight_types[type].type)) == 0) continue;
+          Product p = make_product(type, 24, columns, tokens, &state);
+          set_tensor_scale(p.type, p.file + 24 * file_row_bytes(p.type, p.columns), scales[i]);
+          free(p.tiles);
+          p.tiles = tile_up(p.type, p.columns, 24, p.file);
+          float *expected = multiply(&kernels_reference, &p, false), *exact = multiply(&kernels_exact, &p, false);
+          CHECK(fabsf(expected[0] - exact[0]) <= 0.05f * fabsf(scales[i]) * sqrtf((float)columns));
+          for (int s = 0; s < sets.count; s++) {
+            float *found = multiply(sets.sets[s], &p, false);
+            if (!CHECK(memcmp(found, expected, p.y_floats * sizeof *found) == 0))
+              printf("  set %s, %s, scale %g\n", sets.sets[s]->name, quant_format(p.type)->name, (double)scales[i]);
+            free(found);
+          }
+          free(expected);
+          free(exact);
+          free_product(&p);
+        }
+}
+
 #endif

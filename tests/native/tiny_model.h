@@ -192,7 +192,8 @@ static inline uint64_t tiny_elements(const TinyTensor *tensor) {
 
 static inline uint64_t tiny_bytes(const TinyTensor *tensor) {
   const QuantFormat *format = quant_format(tensor->type);
-  return tiny_elements(tensor) / (uint64_t)format->block_elements * (uint64_t)format->block_bytes;
+  return tiny_elements(tensor) / (uint64_t)format->block_elements * (uint64_t)format->block_bytes +
+         (uint64_t)quant_tensor_bytes(format);
 }
 
 static inline void put_f32(Builder *file, float value) {
@@ -213,7 +214,7 @@ static inline void put_weights(Builder *file, uint32_t type, float size, uint64_
   TileKind kind;
   uint8_t block[512];
   const float number = tiny_random_float(state);
-  if (!tile_kind_of(type, &kind)) {
+  if (!tile_kind_of(type, TILE_SUPERBLOCK, &kind)) {
     put_zeros(file, (size_t)format->block_bytes);
     return;
   }
@@ -238,6 +239,9 @@ static inline void put_tensor_data(Builder *file, const TinyTensor *tensor) {
     else
       put_weights(file, tensor->type, size, &state);
   }
+  uint8_t behind[64];
+  set_tensor_scale(tensor->type, behind, size * (0.75f + 0.25f * tiny_random_float(&state)));
+  put_bytes(file, behind, (size_t)quant_tensor_bytes(format));
 }
 
 static inline void put_tiny_pair(Builder *file, const TinyPair *pair) {

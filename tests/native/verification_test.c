@@ -102,7 +102,7 @@ TEST(finds_a_wrong_value_of_every_codebook) {
   int types = 0, codes = 0;
   for (uint32_t type = 0; type < MOST_TYPES; type++) {
     TileKind kind;
-    if (!tile_kind_of(type, &kind) || kind != TILE_GRID) continue;
+    if (!tile_kind_of(type, TILE_SUPERBLOCK, &kind) || kind != TILE_GRID) continue;
     const uint8_t block[MOST_BYTES] = {0};
     uint8_t *tile = malloc(tile_bytes(TILE_GRID, TILE_SUPERBLOCK));
     if (tile == NULL || !CHECK(quant_format(type)->block_bytes <= MOST_BYTES)) abort();

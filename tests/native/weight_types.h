@@ -23,7 +23,8 @@ static const WeightType weight_types[] = {
     {GGML_IQ1_S, 0, -1, 17},  {GGML_IQ1_M, -1, -1, 17},   {GGML_IQ2_XXS, 0, -1, 167}, {GGML_IQ2_XS, 0, -1, 167},
     {GGML_IQ2_S, 0, -1, 167}, {GGML_IQ3_S, 0, -1, 465},   {GGML_IQ3_XXS, 0, -1, 481}, {GGML_MXFP4, -1, -1, 12},
     {GGML_NVFP4, -1, -1, 12}, {GGML_Q1_0, 0, -1, 1},      {GGML_Q2_0, 0, -1, 2},      {GGML_TQ1_0, 52, -1, 1},
-    {GGML_TQ2_0, 64, -1, 1},  {GGML_F32, -1, -1, 1},      {GGML_F16, 0, -1, 1},       {GGML_BF16, -1, -1, 1},
+    {GGML_TQ2_0, 64, -1, 1},  {GGML_I2_S, -1, -1, 1},     {GGML_F32, -1, -1, 1},      {GGML_F16, 0, -1, 1},
+    {GGML_BF16, -1, -1, 1},
 };
 enum { WEIGHT_TYPES = sizeof weight_types / sizeof *weight_types };
 
@@ -59,6 +60,14 @@ static inline void set_scales(const WeightType *weight, uint8_t *block, float si
       break;
     default: break;
   }
+}
+
+// Writes what stands behind all blocks of a tensor: its scale, where the type has one for the whole of it.
+static inline void set_tensor_scale(uint32_t type, uint8_t *behind, float scale) {
+  const size_t bytes = (size_t)quant_tensor_bytes(quant_format(type));
+  if (bytes == 0) return;
+  memset(behind, 0xa5, bytes);  // nobody looks at the padding
+  memcpy(behind, &scale, sizeof scale);
 }
 
 static inline size_t file_row_bytes(uint32_t type, int columns) {

@@ -65,6 +65,15 @@ TEST(gateAndUpMayBeOfDifferentTypes) {
   }
 }
 
+// Superblocks of the kind that has most rows of I2_S would leave half a one over.
+TEST(rowsOfI2_sMayBeAnyOfItsBlocks) {
+  const TinyConfig config = {
+      .width = 384, .feed_forward = 640, .heads = 6, .kv_heads = 2, .vocabulary = 43, .type = GGML_I2_S};
+  const TinyModel model = tiny_model(&config);
+  compare_as(check, &config, &model, "I2_S", true, 2e-5);
+  compare_as(check, &config, &model, "I2_S", false, 0.06);
+}
+
 // Norms, which are floats in the engine, may be of any type too.
 TEST(normsMayBeOfEveryType) {
   TinyConfig config = config_of_type;
@@ -78,12 +87,13 @@ TEST(normsMayBeOfEveryType) {
 }
 
 // Writes an F16 number over a block's scale or minimum, or what it means over a float; 0xff over the scale of MXFP4.
+// I2_S has its scale behind all blocks, and there it is written.
 static void spoil(const WeightType *weight, uint8_t *block, bool minimum, uint16_t half) {
   const int at = minimum ? weight->minimum : weight->scale;
   if (at >= 0) memcpy(block + at, &half, 2);
   if (weight->type == GGML_MXFP4) block[0] = 0xff;
   const float number = f16_to_f32(half);
-  if (weight->type == GGML_F32) memcpy(block, &number, 4);
+  if (weight->type == GGML_F32 || weight->type == GGML_I2_S) memcpy(block, &number, 4);
   if (weight->type == GGML_BF16) memcpy(block, (const uint8_t *)&number + 2, 2);
   for (int i = 0; weight->type == GGML_IQ1_M && i < 4; i++)
     block[49 + 2 * i] = (uint8_t)((block[49 + 2 * i] & 15) | (half >> (4 * i) & 15) << 4);
@@ -140,15 +150,17 @@ static void refuse_by_all_ways(Check *check, const TinyFile *tiny, const char *w
 static void refuse_numbers(Check *check, const WeightType *weight, TinyFile *tiny, bool minimum, uint16_t half) {
   const QuantFormat *format = quant_format(weight->type);
   const GgufTensor *tensor = gguf_find_tensor(&tiny->gguf, "blk.1.attn_k.weight");
-  // In row 21 of 128, which is in the tile of rows 16 to 23; its last block.
+  // In row 21 of 128, which is in the tile of rows 16 to 23; its last block. Or behind all blocks.
   const size_t row = (size_t)tensor->bytes / (size_t)tensor->size[1];
-  uint8_t *block = tiny->file.bytes + (size_t)tensor->offset + 22 * row - (size_t)format->block_bytes, kept[512];
+  const bool whole = quant_tensor_bytes(format) > 0;
+  uint8_t *end = tiny->file.bytes + (size_t)tensor->offset + (whole ? (size_t)tensor->bytes : 22 * row);
+  uint8_t *block = end - format->block_bytes, kept[512];
   memcpy(kept, block, (size_t)format->block_bytes);
   spoil(weight, block, minimum, half);
   char words[160];
   snprintf(words, sizeof words,
-           "The tensor blk.1.attn_k.weight (%s) has a %s that is infinite or not a number, in rows 16 to 23 of 128:",
-           format->name, spoilt_part(weight));
+           "The tensor blk.1.attn_k.weight (%s) has a %s that is infinite or not a number, in rows %s of 128:",
+           format->name, spoilt_part(weight), whole ? "0 to 127" : "16 to 23");
   refuse_by_all_ways(check, tiny, words);
   memcpy(block, kept, (size_t)format->block_bytes);
 }
@@ -199,6 +211,23 @@ TEST(refusesVectorsThatAreInfiniteOrNoNumbers) {
   }
 }
 
+// All finite scales that an F32 number can be are taken, those too that no F16 holds.
+TEST(takesEveryFiniteScaleOfATensor) {
+  static const uint32_t scales[] = {0, 0x80000000, 1, 0x00800000, 0x7f7fffff, 0xff7fffff};
+  TinyConfig config = config_of_type;
+  config.type = GGML_I2_S;
+  const TinyModel model = tiny_model(&config);
+  TinyFile tiny;
+  tiny_open(&tiny, &model);
+  const GgufTensor *tensor = gguf_find_tensor(&tiny.gguf, "blk.1.attn_k.weight");
+  for (size_t i = 0; i < sizeof scales / sizeof *scales; i++) {
+    NibbleError error = {.code = NIBBLE_OK};
+    memcpy(tiny.file.bytes + (size_t)tensor->offset + (size_t)tensor->bytes - 32, &scales[i], 4);
+    CHECK(loads(&tiny, SIZE_MAX / 2, &error) && packs(&tiny, &error));
+  }
+  tiny_close(&tiny);
+}
+
 // What a matrix becomes is told of each tensor, and adds up to what the model takes.
 TEST(tellsWhatEveryTypeBecomes) {
   for (int i = 0; i < WEIGHT_TYPES; i++) {
@@ -215,7 +244,7 @@ TEST(tellsWhatEveryTypeBecomes) {
       const GgufTensor *tensor = &tiny.gguf.tensors[t];
       TileKind kind, expected;
       uint64_t bytes = 0;
-      CHECK(model_packing(tensor, &kind, &bytes) && tile_kind_of(config.type, &expected));
+      CHECK(model_packing(tensor, &kind, &bytes) && tile_kind_of(config.type, tensor->size[0], &expected));
       CHECK_INT((int)kind, (int)(tensor->dimensions == 1 ? TILE_F32 : expected));
       all += bytes;
     }
@@ -229,9 +258,11 @@ int main(void) {
   Check check = {0};
   RUN(&check, everyTypeComputesTheFormulas);
   RUN(&check, gateAndUpMayBeOfDifferentTypes);
+  RUN(&check, rowsOfI2_sMayBeAnyOfItsBlocks);
   RUN(&check, normsMayBeOfEveryType);
   RUN(&check, refusesScalesAndWeightsThatAreInfiniteOrNoNumbers);
   RUN(&check, refusesVectorsThatAreInfiniteOrNoNumbers);
+  RUN(&check, takesEveryFiniteScaleOfATensor);
   RUN(&check, tellsWhatEveryTypeBecomes);
   return check_finish(&check);
 }
