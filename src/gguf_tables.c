@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "quant.h"
+#include "sort.h"
 #include "text.h"
 
 static int compare(const char *a, size_t a_length, const char *b, size_t b_length) {
@@ -29,7 +30,7 @@ static const GgufString **sort_names(const GgufString *first, size_t stride, siz
   }
   for (size_t i = 0; i < count; i++)
     sorted[i] = (const GgufString *)(const void *)((const char *)first + i * stride);
-  qsort(sorted, count, sizeof *sorted, compare_names);
+  sort_items(sorted, count, sizeof *sorted, compare_names);
   for (size_t i = 1; i < count; i++) {
     if (compare_names(&sorted[i - 1], &sorted[i]) != 0) continue;
     nibble_fail(error, NIBBLE_GGUF_DUPLICATE, "The %s %s stands in the file twice, expected once.", what,
@@ -109,7 +110,7 @@ bool gguf_check_overlap(const Gguf *gguf, NibbleError *error) {
   if (sorted == NULL) return nibble_fail(error, NIBBLE_OUT_OF_MEMORY, "No memory is left to sort %zu tensors.", count);
   for (size_t i = 0; i < count; i++)
     sorted[i] = &gguf->tensors[i];
-  qsort(sorted, count, sizeof *sorted, compare_offsets);
+  sort_items(sorted, count, sizeof *sorted, compare_offsets);
   bool apart = true;
   for (size_t i = 1; i < count && apart; i++) {
     const uint64_t end = sorted[i - 1]->offset + sorted[i - 1]->bytes;

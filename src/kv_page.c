@@ -1,13 +1,8 @@
 #include "kv_page.h"
 
-#include <math.h>
 #include <string.h>
 
 #include "float_math.h"
-#include "quant.h"
-
-#define F16_LARGEST 65504.0f
-#define INT8_LARGEST 127.0f
 
 static size_t number_bytes(KvType type) { return type == KV_F32 ? 4 : type == KV_F16 ? 2 : 1; }
 
@@ -26,60 +21,11 @@ static size_t head_bytes(const KvShape *shape) {
 
 size_t kv_page_data_bytes(const KvShape *shape) { return (size_t)shape->kv_heads * head_bytes(shape); }
 
-// The same range as F16's, so that nothing infinite gets in.
-static float clamped(float x) { return x > F16_LARGEST ? F16_LARGEST : x < -F16_LARGEST ? -F16_LARGEST : x; }
-
-// What a number of a row is multiplied with to become an INT8; *scale takes it back.
-static float int8_factor(const float *row, int n, float *scale) {
-  float largest = 0;
-  for (int d = 0; d < n; d++) {
-    const float size = fabsf(clamped(row[d]));
-    largest = largest < size ? size : largest;
-  }
-  *scale = largest / INT8_LARGEST;
-  return largest > QUANTIZE_LEAST ? INT8_LARGEST / largest : 0;
-}
-
-static int8_t int8_of(float x, float factor) {
-  return (int8_t)(bits_of_float(clamped(x) * factor + ROUND_MAGIC) & 0xff);
-}
-
 KvHead kv_page_head(const KvShape *shape, const uint8_t *page, int head) {
   const uint8_t *keys = page + (size_t)head * head_bytes(shape);
   const uint8_t *values = keys + key_bytes(shape);
   const float *scales = shape->type == KV_INT8 ? (const float *)(values + value_bytes(shape)) : NULL;
   return (KvHead){keys, values, scales, scales != NULL ? scales + KV_PAGE_TOKENS : NULL};
-}
-
-void kv_page_write_key(const KvShape *shape, uint8_t *page, int head, int at, const float *key) {
-  const KvHead there = kv_page_head(shape, page, head);
-  const int n = shape->head_size;
-  if (shape->type == KV_F32) {
-    for (int d = 0; d < n; d++)
-      ((float *)there.keys)[kv_key_index(n, d, at, KV_F32)] = key[d];
-  } else if (shape->type == KV_F16) {
-    for (int d = 0; d < n; d++)
-      ((uint16_t *)there.keys)[kv_key_index(n, d, at, KV_F16)] = f32_to_f16(key[d]);
-  } else {
-    const float factor = int8_factor(key, n, (float *)&there.key_scales[at]);
-    for (int d = 0; d < n; d++)
-      ((int8_t *)there.keys)[kv_key_index(n, d, at, KV_INT8)] = int8_of(key[d], factor);
-  }
-}
-
-void kv_page_write_value(const KvShape *shape, uint8_t *page, int head, int at, const float *value) {
-  const KvHead there = kv_page_head(shape, page, head);
-  const int n = shape->head_size;
-  if (shape->type == KV_F32) {
-    memcpy((float *)there.values + kv_value_index(n, 0, at, KV_F32), value, (size_t)n * sizeof *value);
-  } else if (shape->type == KV_F16) {
-    for (int d = 0; d < n; d++)
-      ((uint16_t *)there.values)[kv_value_index(n, d, at, KV_F16)] = f32_to_f16(value[d]);
-  } else {
-    const float factor = int8_factor(value, n, (float *)&there.value_scales[at]);
-    for (int d = 0; d < n; d++)
-      ((int8_t *)there.values)[kv_value_index(n, d, at, KV_INT8)] = int8_of(value[d], factor);
-  }
 }
 
 void kv_page_copy_value(const KvShape *shape, const uint8_t *source, int from, uint8_t *target, int to, int head) {
@@ -111,7 +57,7 @@ bool kv_page_scales_hold(const KvShape *shape, const uint8_t *page) {
   for (int h = 0; h < shape->kv_heads && shape->type == KV_INT8; h++) {
     const float *scales = kv_page_head(shape, page, h).key_scales;  // and those of values behind them
     for (int t = 0; t < 2 * KV_PAGE_TOKENS; t++)
-      if (!(scales[t] >= 0 && scales[t] <= F16_LARGEST / INT8_LARGEST)) return false;
+      if (!(scales[t] >= 0 && scales[t] <= KV_LARGEST / KV_INT8_LARGEST)) return false;
   }
   return true;
 }

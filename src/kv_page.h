@@ -26,6 +26,10 @@ typedef struct {
   const int *windows; /* [layers] tokens that a token sees, itself included; 0: all. NULL: all in every layer */
 } KvShape;
 
+// The largest number that a page keeps, whatever its type: F16's; and the largest that stands for one in INT8.
+#define KV_LARGEST 65504.0f
+#define KV_INT8_LARGEST 127.0f
+
 static inline int kv_page_count(int tokens) { return (tokens + KV_PAGE_TOKENS - 1) / KV_PAGE_TOKENS; }
 
 // Bytes of a page's keys and values.

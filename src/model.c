@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "quant.h"
+#include "sort.h"
 #include "text.h"
 
 enum {
@@ -243,7 +244,7 @@ static bool plan_weights(Plan *plan) {
   for (plan->block = 0; plan->block < model->shape.blocks; plan->block++)
     if (!plan_block(plan, plan->block)) return false;
   if (!plan_outer(plan)) return false;
-  qsort(model->sources, (size_t)model->source_count, sizeof *model->sources, by_file_offset);
+  sort_items(model->sources, (size_t)model->source_count, sizeof *model->sources, by_file_offset);
   if (!refuse_unused_tensors(plan)) return false;
   place_weights(model);
   for (size_t i = 0; i < plan->gguf->tensor_count; i++) {

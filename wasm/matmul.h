@@ -37,9 +37,9 @@ static StretchProduct *panel_product(TileKind kind, const ProductClass class) {
 
 static NOINLINE void unpack_wide_stretch(TileKind kind, const uint8_t *superblocks, int blocks, TileStretch *out) {
   switch (kind) {
-    case TILE_Q8_0: unpack_stretch(&tile_formats[TILE_Q8_0], superblocks, blocks, out); return;
-    case TILE_IQ4_NL: unpack_stretch(&tile_formats[TILE_IQ4_NL], superblocks, blocks, out); return;
-    default: unpack_stretch(&tile_formats[TILE_IQ4_XS], superblocks, blocks, out); return;
+    case TILE_Q8_0: unpack_stretch(&tile_formats[TILE_Q8_0], 1, superblocks, blocks, out); return;
+    case TILE_IQ4_NL: unpack_stretch(&tile_formats[TILE_IQ4_NL], 1, superblocks, blocks, out); return;
+    default: unpack_stretch(&tile_formats[TILE_IQ4_XS], 8, superblocks, blocks, out); return;
   }
 }
 
@@ -114,6 +114,7 @@ static NOINLINE void multiply_streams(TileKind kind, TokenStreams *token, const 
 #if WIDE_OPERANDS
 #define FASTEST_KINDS(X) X(IQ4_XS)
 #define DIRECT_KINDS(X) X(Q8_0) X(IQ4_NL)
+#define STREAM_KINDS(X) DIRECT_KINDS(X)
 #define STRETCH_KINDS(X)
 // Products of relaxed-i32.
 #define SHARED_STREAMS(X) X(Q4_0) X(Q4_1) X(Q5_0) X(Q4_K) X(Q5_K) X(Q6_K) X(Q2_0) X(TERNARY)
@@ -127,7 +128,8 @@ SHARED_STREAMS(DECLARE_STREAMS)
 #else
 #define SHARED_STREAMS(X)
 #define FASTEST_KINDS(X) X(Q4_0) X(Q4_K) X(Q5_K) X(Q6_K)
-#define DIRECT_KINDS(X) X(Q4_1) X(Q5_0) X(Q8_0) X(IQ4_NL) X(IQ4_XS) X(Q2_0) X(TERNARY)
+#define STREAM_KINDS(X) X(Q4_1) X(Q5_0) X(Q8_0) X(IQ4_NL) X(IQ4_XS)
+#define DIRECT_KINDS(X) STREAM_KINDS(X) X(Q2_0) X(TERNARY)
 #define STRETCH_KINDS(X) X(Q5_1) X(Q2_K) X(Q3_K) X(GRID) X(MXFP4) X(NVFP4)
 #endif
 
@@ -139,10 +141,11 @@ SHARED_STREAMS(DECLARE_STREAMS)
   static void token_##kind(const uint8_t *tile, int blocks, const uint8_t *a, float *y, bool add) { \
     side_by_side_##kind(tile, 0, 1, blocks, a, y, add);                                             \
   }
-#define STREAMS(kind)                                                                                 \
-  static NOINLINE void side_by_side_##kind(const uint8_t *tiles, size_t bytes, int count, int blocks, \
-                                           const uint8_t *a, float *y, bool add) {                    \
-    token_streams(&tile_formats[TILE_##kind], tiles, bytes, count, blocks, a, y, add);                \
+#define STREAMS(kind)                                                                                              \
+  static NOINLINE void side_by_side_##kind(const uint8_t *tiles, size_t bytes, int count, int blocks,              \
+                                           const uint8_t *a, float *y, bool add) {                                 \
+    token_streams(&tile_formats[TILE_##kind], tile_formats[TILE_##kind].blocks, tiles, bytes, count, blocks, a, y, \
+                  add);                                                                                            \
   }
 #define DIRECT(kind)                                                                                                 \
   LINKAGE void matmul_##kind(const uint8_t *tiles, int tile_count, const Activations *x, float *y, size_t y_stride,  \
@@ -156,7 +159,21 @@ SHARED_STREAMS(DECLARE_STREAMS)
   }
 FASTEST_KINDS(TOKEN)
 FASTEST_KINDS(STREAMS)
-DIRECT_KINDS(STREAMS)
+STREAM_KINDS(STREAMS)
+#if !WIDE_OPERANDS
+// Two kinds of two bits, whose superblocks differ in length alone.
+static NOINLINE void two_bits_side_by_side(int superblock, const uint8_t *tiles, size_t bytes, int count, int blocks,
+                                           const uint8_t *a, float *y, bool add) {
+  token_streams(&tile_formats[TILE_TERNARY], superblock, tiles, bytes, count, blocks, a, y, add);
+}
+#define TWO_BITS(kind)                                                                                         \
+  static void side_by_side_##kind(const uint8_t *tiles, size_t bytes, int count, int blocks, const uint8_t *a, \
+                                  float *y, bool add) {                                                        \
+    two_bits_side_by_side(tile_formats[TILE_##kind].blocks, tiles, bytes, count, blocks, a, y, add);           \
+  }
+TWO_BITS(Q2_0)
+TWO_BITS(TERNARY)
+#endif
 DIRECT_KINDS(TOKEN_BY_STREAMS)
 FASTEST_KINDS(DIRECT)
 DIRECT_KINDS(DIRECT)

@@ -10,9 +10,16 @@
 #include "tile_unpack.h"
 
 void tile_unpack_stretch(TileKind kind, const uint8_t *superblocks, int blocks, TileStretch *out) {
+  if (kind == TILE_Q2_0 || kind == TILE_TERNARY) {
+    // Their superblocks differ in length alone.
+    unpack_stretch(&tile_formats[TILE_TERNARY], tile_format(kind)->blocks, superblocks, blocks, out);
+    return;
+  }
   switch (kind) {
-#define UNPACK(kind) \
-  case TILE_##kind: unpack_stretch(&tile_formats[TILE_##kind], superblocks, blocks, out); return;
+#define UNPACK(kind)                                                                                        \
+  case TILE_##kind:                                                                                         \
+    unpack_stretch(&tile_formats[TILE_##kind], tile_formats[TILE_##kind].blocks, superblocks, blocks, out); \
+    return;
     TILE_QUANTIZED_KINDS(UNPACK)
 #undef UNPACK
     default: return;

@@ -58,13 +58,16 @@ static NOINLINE void unpack_header(const TileFormat *format, const uint8_t *supe
   }
 }
 
-INLINE void unpack_stretch(const TileFormat *format, const uint8_t *superblock, int blocks, TileStretch *out) {
-  for (int at = 0; at < blocks; superblock += tile_superblock_bytes(format)) {
+// `superblock_blocks` is the number of blocks in a superblock: kinds that differ in nothing else share their code.
+INLINE void unpack_stretch(const TileFormat *format, int superblock_blocks, const uint8_t *superblock, int blocks,
+                           TileStretch *out) {
+  const int bytes = format->header_bytes + superblock_blocks * tile_block_bytes(format);
+  for (int at = 0; at < blocks; superblock += bytes) {
     const Operands table = name_table(format, superblock);
     const uint8_t *block = superblock + format->header_bytes;
     if (tile_has_header(format)) unpack_header(format, superblock, out, at);
 #pragma clang loop unroll(disable)
-    for (int b = 0; b < format->blocks; b++, at++, block += tile_block_bytes(format))
+    for (int b = 0; b < superblock_blocks; b++, at++, block += tile_block_bytes(format))
       unpack_block(format, block, table, out, at);
   }
 }
