@@ -72,14 +72,19 @@ int tuning_choose_threads(Run *run, ThreadRate rates[TUNING_THREAD_COUNTS]) {
   return count > 1 ? count : 0;
 }
 
+// Side by side is faster on some processors only, and on others takes up to four times as long: it has to win clearly,
+// and most of the turns too, so that another program's burst does not choose it.
 void tuning_choose_streams(Run *run) {
-  double best[2] = {0};
+  double best[2] = {0}, last = 0;
+  int won = 0;
   const int streams[2] = {1, run->kernels->tile_streams};
   const Turn turn = turn_for(run, &stream_turn);
   for (int i = 0, layer = 0; has_choice(run) && i < 2 * TURNS; i++) {
     run->tile_streams = streams[i % 2];
     const double rate = measure(run, &turn, &layer);
     if (rate > best[i % 2]) best[i % 2] = rate;
+    won += i % 2 == 1 && rate > last;
+    last = rate;
   }
-  run->tile_streams = best[1] > best[0] ? streams[1] : 1;
+  run->tile_streams = best[1] > clear_gain * best[0] && 2 * won > TURNS ? streams[1] : 1;
 }
