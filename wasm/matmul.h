@@ -108,9 +108,10 @@ static NOINLINE void multiply_streams(TileKind kind, TokenStreams *token, const 
           x->packed, y + i * TILE_ROWS, add);
 }
 
-// The kinds that most weights of most files are of multiply one token with tiles as they are; the others a stretch. The
-// two that are met most have a form of their own for tiles one behind the other, whose sums stay in registers; it is
-// worth a sixth of Q4_K's rate and a quarter of Q4_0's, and a twentieth of others'.
+// The kinds that most weights of most files are of multiply one token with tiles as they are; the others a stretch.
+// Those that are met most have a form of their own for tiles one behind the other, whose sums stay in registers: it is
+// worth a quarter of Q4_0's rate, a sixth of Q4_K's and a fifteenth of others', which on processors without a dot
+// product of their own is not worth its code.
 #if WIDE_OPERANDS
 #define FASTEST_KINDS(X) X(IQ4_XS)
 #define DIRECT_KINDS(X) X(Q8_0) X(IQ4_NL)
@@ -127,8 +128,13 @@ SHARED_KINDS(DECLARE_MATMUL)
 SHARED_STREAMS(DECLARE_STREAMS)
 #else
 #define SHARED_STREAMS(X)
+#if DOT_STARTS_ANY
 #define FASTEST_KINDS(X) X(Q4_0) X(Q4_K) X(Q5_K) X(Q6_K)
 #define STREAM_KINDS(X) X(Q4_1) X(Q5_0) X(Q8_0) X(IQ4_NL) X(IQ4_XS)
+#else
+#define FASTEST_KINDS(X) X(Q4_0) X(Q4_K)
+#define STREAM_KINDS(X) X(Q4_1) X(Q5_0) X(Q8_0) X(Q5_K) X(Q6_K) X(IQ4_NL) X(IQ4_XS)
+#endif
 #define DIRECT_KINDS(X) STREAM_KINDS(X) X(Q2_0) X(TERNARY)
 #define STRETCH_KINDS(X) X(Q5_1) X(Q2_K) X(Q3_K) X(GRID) X(MXFP4) X(NVFP4)
 #endif
