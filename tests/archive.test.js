@@ -19,6 +19,18 @@ describe('an archive', () => {
     assert.deepEqual(readArchive(writeArchive([conversation])), [conversation]);
   });
 
+  test('keeps all that is told of an answer', () => {
+    const told = {
+      model: 'M',
+      reasoningMilliseconds: 5,
+      droppedTokens: 7,
+      speed: { prefill: 1, decode: 2, tokens: 3 },
+    };
+    const answer = { ...message, role: 'assistant', finish: 'stop', ...told };
+    const answered = { ...conversation, messages: [message, answer] };
+    assert.deepEqual(readArchive(writeArchive([answered])), [answered]);
+  });
+
   test('takes only what a conversation is made of', () => {
     const changed = {
       ...conversation,

@@ -14,9 +14,10 @@ before(async () => {
 
 after(() => browser?.close());
 
-async function open(script) {
+async function open(script, prepare = async () => {}) {
   const before = async (page) => {
     await driver.forgetVisits(page);
+    await prepare(page);
     await driver.scriptEngine(page, script);
   };
   const opened = await driver.openPage(browser, { before });
@@ -368,6 +369,18 @@ describe('a full context', () => {
     await driver.ask(page, 'one two');
     await page.locator('.notice').waitFor();
     assert.match(await page.locator('.notice').innerText(), /context is full, so the answer ends here/);
+    await opened.close();
+  });
+
+  test('what an answer tells of the model stands there as well', LIMIT, async () => {
+    const result = { warnings: [{ code: 'SYSTEM_MESSAGE_MOVED', message: '' }] };
+    const before = (page) =>
+      page.addInitScript(() => localStorage.setItem('nibble.settings', '{"systemPrompt":"Be kind."}'));
+    const opened = await open({ result }, before);
+    const { page } = opened;
+    assert.equal(await page.locator('#shortened').isVisible(), false);
+    await driver.converse(page, 'Hello');
+    await page.locator('#shortened-text', { hasText: 'instructions' }).waitFor();
     await opened.close();
   });
 

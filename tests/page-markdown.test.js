@@ -178,6 +178,54 @@ describe('plain Markdown', () => {
     assert.match(whole.text, /let a_b = 1;/);
   });
 
+  const ODD = [
+    '|--|--|\né!\n- [x] done\n',
+    'é\n2) a later line\n“and one”\n- [ ] to do\n',
+    '<div>\n\n\u00a0\nwords\n',
+    '- a\n- b\u00a0\n  c\n',
+    'a\nb\n---\nc\n===\n- d\n-\n',
+  ];
+  for (const text of ODD) {
+    test(`is the same in pieces: ${JSON.stringify(text)}`, LIMIT, async () => {
+      const whole = await draw(text, text.length);
+      for (const size of [1, 2, 3, 4, 5]) assert.equal((await draw(text, size)).html, whole.html, `pieces of ${size}`);
+    });
+  }
+
+  test('is the same in pieces, whatever stands beside what', LIMIT, async () => {
+    const found = await page.evaluate(() => {
+      const parts =
+        '# |## |- |* |1. |2) |> |    |  |\t|```|~~~|```js\n|`|*|**|_|[|]|](http://a.b)|<|<b>|&amp;|\\|---\n|===\n|\n|\n\n| |word|two words|中文|。|“|$|- [ ] |\r\n|<!-- | -->|<div>\n|  \n'
+          .split('|')
+          .concat(['|', '|--|--|\n', '| a | b |\n']);
+      let state = 7;
+      const random = (bound) => {
+        state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+        return Math.floor((state / 2 ** 32) * bound);
+      };
+      const drawn = (pieces) => {
+        const root = document.createElement('div');
+        const writer = new window.parts.MarkdownWriter(root, (key) => key);
+        for (const piece of pieces) writer.write(piece);
+        writer.end();
+        // The end of a line at the end of a paragraph is not shown.
+        return root.innerHTML.replaceAll('\n</p>', '</p>');
+      };
+      for (let round = 0; round < 1000; round++) {
+        const text = Array.from({ length: 2 + random(38) }, () => parts[random(parts.length)]).join('');
+        const pieces = [];
+        for (let start = 0, size; start < text.length; start += size) {
+          size = 1 + random(6);
+          pieces.push(text.slice(start, start + size));
+        }
+        const [whole, cut] = [drawn([text]), drawn(pieces)];
+        if (whole !== cut) return { text, pieces, whole, cut };
+      }
+      return null;
+    });
+    assert.equal(found, null);
+  });
+
   const KEPT = [
     'snake_case_name and __init__.py_x',
     'it costs $5, or $x and $y',

@@ -20,6 +20,7 @@ const SAVE_MILLISECONDS = 2000;
  * @property {number} tokensPerSecond
  * @property {any} error why it failed
  * @property {boolean} isWritten it was not for the writing, but for the keeping
+ * @property {string[]} warnings codes of what was done otherwise than one would expect
  * @property {number} droppedTokens how many left the context to make room
  * @property {boolean} isDiscarded its conversation was deleted
  * @property {() => void} stop
@@ -134,7 +135,15 @@ export class Answers {
     const controller = new AbortController();
     const job = {
       ...{ conversation, message, phase: 'waiting', engine: null, prefill: null },
-      ...{ tokens: 0, tokensPerSecond: 0, droppedTokens: 0, error: null, isWritten: false, isDiscarded: false },
+      ...{
+        tokens: 0,
+        tokensPerSecond: 0,
+        droppedTokens: 0,
+        warnings: [],
+        error: null,
+        isWritten: false,
+        isDiscarded: false,
+      },
       stop: () => controller.abort(),
     };
     delete message.finish;
@@ -221,8 +230,10 @@ export class Answers {
     const { session, isRestored } = await this.#memory.sessionOf(engine, conversation.id);
     const completion = session.complete({ messages, ...options });
     await this.#stream(job, completion, isOpened && message.content === '' ? OPENING : '');
-    const { finishReason, prefill, decode, reusedTokens, droppedTokens, droppedMessages } = await completion.result;
+    const { finishReason, prefill, decode, reusedTokens, droppedTokens, droppedMessages, warnings } =
+      await completion.result;
     message.finish = finishReason;
+    job.warnings = warnings.map(({ code }) => code);
     if (isRestored) this.#resumed.set(message, reusedTokens);
     if (droppedTokens > 0) dropFrom(job, droppedTokens, droppedMessages);
     if (!job.isDiscarded) this.#memory.keep(conversation.id);

@@ -76,6 +76,7 @@ class App {
     this.unkeptNotice = this.#createUnkeptNotice();
     this.goneNotice = new GoneNotice({ settings, room, t });
     this.contextNotice = new ContextNotice(room, settings, t);
+    this.answers.onStep((job) => job.phase === 'ended' && this.contextNotice.take(job));
     this.keptNotice = new KeptNotice(t, { onModels: () => this.#openModels() });
     this.loadPanel = new LoadPanel(room, t, {
       onCancelled: () => this.composer.focus(),

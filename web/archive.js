@@ -70,13 +70,14 @@ function readConversation(given, index) {
 
 function readMessage(given, name) {
   if (given === null || typeof given !== 'object') damaged(`holds something else for ${name}`);
-  const { id, role, content, createdAt, finish, model, reasoningMilliseconds, speed } = given;
+  const { id, role, content, createdAt, finish, model, reasoningMilliseconds, droppedTokens, speed } = given;
   if (!isId(id) || !ROLES.includes(role) || typeof content !== 'string') damaged(`lacks a part of ${name}`);
   const message = { id, role, content, createdAt: time(createdAt) };
   if (FINISHES.includes(finish)) message.finish = finish;
   else if (role === 'assistant') message.finish = 'cancelled';
   if (typeof model === 'string') message.model = model;
   if (isAmount(reasoningMilliseconds)) message.reasoningMilliseconds = reasoningMilliseconds;
+  if (isAmount(droppedTokens)) message.droppedTokens = droppedTokens;
   if (speed && [speed.prefill, speed.decode, speed.tokens].every(isAmount)) {
     message.speed = { prefill: speed.prefill, decode: speed.decode, tokens: speed.tokens };
   }

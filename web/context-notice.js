@@ -7,6 +7,8 @@ export class ContextNotice {
   #settings;
   #t;
   #closed = null;
+  /** What answers have told of the engine that wrote them. @type {WeakMap<object, Set<string>>} */
+  #told = new WeakMap();
 
   /**
    * @param {import('./engine-room.js').EngineRoom} room
@@ -30,8 +32,16 @@ export class ContextNotice {
   get text() {
     const { engine } = this.#room;
     if (engine === null) return '';
-    const warnings = engine.info.warnings.filter(({ code }) => this.#matters(code));
-    return [this.#shortened, ...warnings.map(({ code }) => this.#t(`warning.${code}`))].filter(Boolean).join(' ');
+    const codes = new Set([...engine.info.warnings.map(({ code }) => code), ...(this.#told.get(engine) ?? [])]);
+    const warnings = [...codes].filter((code) => this.#matters(code));
+    return [this.#shortened, ...warnings.map((code) => this.#t(`warning.${code}`))].filter(Boolean).join(' ');
+  }
+
+  /** Some templates refuse instructions only in some chats. @param {import('./answers.js').Job} job that has ended */
+  take({ engine, warnings }) {
+    if (engine === null || warnings.length === 0) return;
+    this.#told.set(engine, new Set([...(this.#told.get(engine) ?? []), ...warnings]));
+    this.render();
   }
 
   get #shortened() {

@@ -14,6 +14,8 @@ const GROWTH = 1 / 16;
 const MOST_OF_BLOCK = 30_000;
 const MOST_AT_ONCE = 10_000;
 const FENCE = /^( {0,3})(`{3,}|~{3,})[^\n]*\n/;
+// A line that may make a heading of those before it, which then are no part of what stands above them.
+const UNDERLINE = /^ {0,3}(?:-+|=+)[ \t]*$/;
 const ENDED_BY_BLANK = ['paragraph', 'heading', 'table', 'hr', 'blockquote'];
 
 /** Appends Markdown to an element, which it only ever adds to. */
@@ -136,6 +138,8 @@ export class MarkdownWriter {
 
   /** Leaves the blocks that nothing can change any more as they are. */
   #settle(tokens) {
+    // What is to come of the line may make another one of it.
+    if (UNDERLINE.test(lastLineOf(this.#rest))) return;
     const count = this.#countComplete(tokens);
     const complete = tokens.slice(0, count);
     const text = complete.map(({ raw }) => raw).join('');
@@ -159,13 +163,13 @@ export class MarkdownWriter {
     const last = tokens.findLastIndex(isBlock);
     if (last === -1) return 0;
     const { type, raw } = tokens[last];
-    const space = this.#rest.slice(this.#rest.trimEnd().length);
+    const space = this.#rest.slice(lengthWithoutBlanks(this.#rest));
     const isEnded = ENDED_BY_BLANK.includes(type)
       ? /\n[ \t]*\n/.test(space)
       : space.includes('\n') && isClosedCode(tokens[last]);
     if (isEnded) return tokens.length;
     // A block is told from the one before it by its first line, a table by its second.
-    const lines = raw.trimEnd().split('\n').length - (space.includes('\n') ? 0 : 1);
+    const lines = raw.slice(0, lengthWithoutBlanks(raw)).split('\n').length - (space.includes('\n') ? 0 : 1);
     let count = lines < (type === 'table' ? 2 : 1) ? tokens.slice(0, last).findLastIndex(isBlock) : last;
     // The title of a link may stand in the line below.
     while (count > 0 && tokens[count - 1].type === 'def') count--;
@@ -202,7 +206,14 @@ export class MarkdownWriter {
 
 const lastLineOf = (text) => text.slice(text.lastIndexOf('\n') + 1);
 
-const isBlock = ({ type }) => type !== 'space';
+/** Up to the blanks at the end of a text, as Markdown has them: a space that keeps words together is none. */
+function lengthWithoutBlanks(text) {
+  let length = text.length;
+  while (length > 0 && ' \t\n'.includes(text[length - 1])) length--;
+  return length;
+}
+
+const isBlock = ({ type, raw }) => type !== 'space' && raw.trim() !== '';
 
 /** Whether the second fence of a block of code has come. */
 function isClosedCode({ type, raw }) {
