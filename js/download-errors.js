@@ -1,6 +1,6 @@
 // The ways a download fails. `details.retriable` tells whether the same request may succeed a moment later;
 // `details.connection`, where no server has refused anything, that there was none ('none') or that it broke off ('lost').
-import { NibbleError } from './errors.js';
+import { NibbleError, withRemedy } from './errors.js';
 import { retryAfter } from './http-headers.js';
 import { isLasting, reasonOf } from './system-errors.js';
 
@@ -24,10 +24,19 @@ export const failed = (url, what, { cause, details, retriable = false } = {}) =>
 
 /** The server answered, but not with the file. @param {{ status: number, headers: Headers }} answer */
 export function refused(url, { status, headers }) {
+  if (headers.get('x-error-code') === 'GatedRepo') return gated(url.split('/resolve/')[0]);
   const wait = retryAfter(headers);
   const details = { status, ...(wait !== null && { retryAfterMilliseconds: wait }) };
   const meaning = MEANINGS[status] ? `: ${MEANINGS[status]}` : '';
   return failed(url, `the server answered ${status}${meaning}`, { details, retriable: PASSING.has(status) });
+}
+
+/** A repository of Hugging Face's hub whose owner lets in only who has accepted its licence. @param {string} page of it @param {boolean} [isKnown] whether the hub was told who asks */
+export function gated(page, isKnown = false) {
+  const problem = `The files at ${shown(page)} are gated: they are given to those who have accepted the licence there${isKnown ? ', which is not known of the owner of the access token' : ''}. Accept it on that page in a browser.`;
+  const sentence = 'Then pass an access token as hub.token, or download the file by hand and open it from the disk.';
+  const details = { page, retriable: false };
+  return withRemedy('HUB_GATED', problem, { name: 'give-token', sentence }, { details });
 }
 
 export const unreachable = (url, cause, online) =>

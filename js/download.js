@@ -48,6 +48,7 @@ const BUSY = new Set([429, 503]);
  * @property {number} [retries] failures in a row, without a byte between them, after which a connection still goes on
  * @property {number} [retryMilliseconds] the first wait, doubled by every failure in a row
  * @property {import('./backoff.js').Network} [network]
+ * @property {import('./authorized-fetch.js').Authorization} [authorization] for one server alone
  * @property {(state: { state: 'receiving' } | { state: 'waiting', failures: number, milliseconds: number, error: import('./errors.js').NibbleError }) => void} [onState]
  *   a connection waits before it tries again, and receives again
  * @property {(wait: { failures: number, milliseconds: number } | null) => void} [onWait] nothing comes for whoever reads:

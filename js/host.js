@@ -1,5 +1,7 @@
 // The engine as it lives in its worker: one model, its sessions (session-host.js), and the calls of protocol.js that
 // concern the model as a whole.
+
+import { authorized } from './authorized-fetch.js';
 import { benchmark } from './benchmark.js';
 import { describeHeader, identityOf, settleContext } from './describe.js';
 import { loadingCancelled, NibbleError } from './errors.js';
@@ -64,6 +66,7 @@ export class Host {
    */
   async load(params, { signal, onEvent, goOn, behindOthers }) {
     if (this.#runtime !== null) throw new NibbleError('INVALID_ARGUMENT', 'This worker has a model already.');
+    this.#platform = authorized(this.#platform, params.authorization);
     this.#failure = null;
     let isOpen = false;
     const onOpen = (opened) => {
@@ -85,14 +88,14 @@ export class Host {
     }
   }
 
-  async #load({ source: descriptor, store = null, wasm, options: given }, { signal, onProgress, onOpen }) {
+  async #load({ source: descriptor, toldSha256, store = null, wasm, options: given }, { signal, onProgress, onOpen }) {
     const start = performance.now();
     const options = this.#settleThreads(read.readEngineOptions(given));
     checkKernelSet(options.kernelSet);
     const headerOnly = options.vocabularyOnly;
     const { early, kernelSet } = options;
     const build = headerOnly ? { threads: 1, kernelSet } : { threads: options.threads, early, kernelSet };
-    const call = { descriptor, store, wasm, build, headerOnly, signal, onProgress };
+    const call = { descriptor, toldSha256, store, wasm, build, headerOnly, signal, onProgress };
     let record = null;
     const loaded = await this.#withModel(call, async (opened) => {
       const { variant, threads, header, fileName, fileSize, storage, load } = opened;
@@ -161,7 +164,8 @@ export class Host {
   }
 
   /** What describeModel() returns. */
-  async describe({ source: descriptor, store = null, wasm, options: given }, { signal, onEvent }) {
+  async describe({ source: descriptor, store = null, wasm, authorization, options: given }, { signal, onEvent }) {
+    this.#platform = authorized(this.#platform, authorization);
     const options = this.#settleThreads(read.readEngineOptions(given));
     const call = { descriptor, store, wasm, build: { threads: 1 }, headerOnly: true, signal, onProgress: onEvent };
     try {

@@ -1,7 +1,9 @@
 // The library, apart from what differs between Node and a browser. index.node.js and index.web.js are its entries.
+
 import { Client } from './client.js';
 import { endedBy } from './disposal.js';
 import { loadingCancelled, NibbleError, withoutEnd } from './errors.js';
+import { createHubCalls } from './hub-calls.js';
 import { startModelStore } from './model-store.js';
 import {
   checkCallbacks,
@@ -20,7 +22,10 @@ export { NibbleError } from './errors.js';
  * @typedef {object} EngineOptions
  * @property {string | URL | Blob | ArrayBuffer | ArrayBufferView | ReadableStream | Response | { stream: ReadableStream, size?: number, name?: string } | { stored: string }} model
  *   a GGUF file of the llama family, with weights of any of its types: its URL (in Node also a path), a File or Blob, its
- *   bytes, a stream of them, or a Response that nobody has read; or the id of a stored one
+ *   bytes, a stream of them, or a Response that nobody has read; or the id of a stored one. Of Hugging Face's hub, any
+ *   address means the file behind it, as readHubAddress() has them; 'owner/name' is one where no path is (write './' before
+ *   one that is). One of a repository means what is stored of it, or else the file that listRepository() recommends
+ * @property {import('./hub-address.js').HubOptions} [hub] where Hugging Face's hub is, and an access token for it
  * @property {'indexeddb' | 'opfs' | 'memory' | { folder: string } | { kind: string, chunkBytes?: number } | null} [store]
  *   where the model is kept for the next time, and taken from where it is kept already; null: nowhere. By default, in a
  *   browser, IndexedDB for models from a URL. What became of it stands in `engine.info.storage`
@@ -131,6 +136,8 @@ export { NibbleError } from './errors.js';
  * @property {(folder?: string) => any} wasm where the wasm is: in the folder that was given, or by default
  * @property {(descriptor: any) => any} defaultStore for a model that comes without the option
  * @property {{ persist: () => Promise<boolean>, persisted: () => Promise<boolean> }} persistence
+ * @property {() => number} memory bytes that an engine may well have here
+ * @property {(text: string) => boolean} isPath whether something lies there on this machine
  */
 
 // How long an interrupted import may take to keep what it has.
@@ -145,6 +152,17 @@ export function createLibrary(platform) {
     binary: options.wasmBinary,
   });
 
+  const openStore = (store, { workerUrl, ...options }, asker) =>
+    startModelStore({
+      startWorker: () => startWorker(platform, workerUrl),
+      wasm: wasmOf(options),
+      platform,
+      store,
+      asker,
+    });
+
+  const hub = createHubCalls(platform, openStore);
+
   /** Starts a worker and makes one call that has a model in it. */
   async function callWithModel(
     method,
@@ -155,7 +173,11 @@ export function createLibrary(platform) {
     checkCallbacks({ onProgress });
     checkSignal(signal);
     if (signal?.aborted) throw loadingCancelled();
-    const source = describeSource(options.model, platform.locate);
+    const authorization = hub.authorization(options);
+    let file = hub.fileOf(options, signal);
+    if (file instanceof Promise) file = await file;
+    if (signal?.aborted) throw loadingCancelled();
+    const source = describeSource(file.model, platform.locate);
     const { descriptor, transfer } = source;
     let client;
     let timer;
@@ -170,7 +192,8 @@ export function createLibrary(platform) {
       client = new Client(startWorker(platform, options.workerUrl));
       signal?.addEventListener('abort', stop, { once: true });
       const onEvent = (event) => (event.opened ? onOpen?.(client, event.opened) : onProgress?.(event));
-      const params = { source: descriptor, store, wasm: wasmOf(options), options: settings };
+      const known = { authorization, toldSha256: file.sha256 };
+      const params = { source: descriptor, ...known, store, wasm: wasmOf(options), options: settings };
       try {
         const result = await client.call(method, params, { signal, onEvent, transfer });
         if (signal?.aborted) throw loadingCancelled();
@@ -227,15 +250,16 @@ export function createLibrary(platform) {
 
     /**
      * Opens a store of models: to import, list and delete them without loading them. It has a worker of its own.
-     * @param {{ store?: EngineOptions['store'], workerUrl?: string | URL, wasmUrl?: string | URL, wasmBinary?: ArrayBuffer | ArrayBufferView }} [options]
+     * @param {{ store?: EngineOptions['store'], hub?: EngineOptions['hub'], workerUrl?: string | URL, wasmUrl?: string | URL, wasmBinary?: ArrayBuffer | ArrayBufferView }} [options]
      *   store: in a browser IndexedDB unless given
      * @returns {Promise<import('./model-store.js').ModelStore>}
      */
     async openModelStore(options) {
-      const { store = platform.defaultStore({ stored: '' }), workerUrl, ...rest } = optionsOf(options);
-      const start = () => startWorker(platform, workerUrl);
-      return startModelStore({ startWorker: start, wasm: wasmOf(rest), platform, store });
+      const { store = platform.defaultStore({ stored: '' }), hub: given, ...rest } = optionsOf(options);
+      return openStore(store, rest, hub.asker(given));
     },
+
+    listRepository: hub.listRepository,
 
     /**
      * Measures what this machine makes of synthetic weights, in about a second and some 100 MB; estimateSpeed() tells

@@ -1,4 +1,6 @@
 // The library's entry in Node.
+import { existsSync } from 'node:fs';
+import { totalmem } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Worker } from 'node:worker_threads';
@@ -8,6 +10,7 @@ import { LOCKS } from './store-folder.node.js';
 import { releaseThread } from './store-locks.node.js';
 
 export { NibbleError } from './errors.js';
+export { readHubAddress } from './hub-address.js';
 export * from './public-types.js';
 export { estimateSpeed } from './speed.js';
 
@@ -81,11 +84,16 @@ function unfit(text, expected) {
   return new NibbleError('INVALID_ARGUMENT', message, { details: { option: 'model', found, expected } });
 }
 
-export const { createEngine, describeModel, openModelStore, probeSpeed } = createLibrary({
+// The rest is for all else that runs.
+const USABLE_PART = 0.6;
+
+export const { createEngine, describeModel, listRepository, openModelStore, probeSpeed } = createLibrary({
   startWorker,
   locate,
   wasm: (folder) => ({ url: folder }),
   defaultStore: () => null,
   // Nobody clears a folder but its owner.
   persistence: { persist: async () => true, persisted: async () => true },
+  memory: () => totalmem() * USABLE_PART,
+  isPath: (text) => existsSync(text),
 });

@@ -4,6 +4,7 @@ import { createLibrary } from './index.js';
 import { startWorker } from './worker-port.web.js';
 
 export { NibbleError } from './errors.js';
+export { readHubAddress } from './hub-address.js';
 export * from './public-types.js';
 export { estimateSpeed } from './speed.js';
 
@@ -37,10 +38,16 @@ const persistence = {
   persisted: async () => (await navigator.storage?.persisted?.()) ?? false,
 };
 
-export const { createEngine, describeModel, openModelStore, probeSpeed } = createLibrary({
+// What a browser that tells nothing is taken to have; others tell 8 at most. The rest is for all else that runs.
+const USUAL_GIGABYTES = 4;
+const USABLE_PART = 0.6;
+
+export const { createEngine, describeModel, listRepository, openModelStore, probeSpeed } = createLibrary({
   startWorker: (workerUrl) => startWorker(locate(workerUrl ?? WORKER_FILE).url, 'nibble'),
   locate,
   wasm: (folder) => (folder === undefined ? { files: wasmFiles() } : { url: locate(folder).url }),
   defaultStore,
   persistence,
+  memory: () => /** @type {any} */ (globalThis.navigator?.deviceMemory ?? USUAL_GIGABYTES) * 1e9 * USABLE_PART,
+  isPath: () => false,
 });

@@ -1,9 +1,19 @@
 // A store of models, as the page or the program sees it: the caller's half. It has a worker of its own.
 
+import { authorizationOf } from './authorized-fetch.js';
 import { Client } from './client.js';
 import { endedBy } from './disposal.js';
-import { NibbleError } from './errors.js';
-import { checkCallbacks, invalid, optionsOf, readImportOptions, readStore, readStoredName } from './options.js';
+import { NibbleError, notStored } from './errors.js';
+import { hubAddressOf, resolveModel, storedIdOf } from './hub.js';
+import {
+  checkCallbacks,
+  checkSignal,
+  invalid,
+  optionsOf,
+  readImportOptions,
+  readStore,
+  readStoredName,
+} from './options.js';
 import { describeSource } from './source.js';
 
 /**
@@ -39,12 +49,16 @@ export class ModelStore {
   #client;
   #locate;
   #persistence;
+  #isPath;
+  #asker;
 
   /** What openModelStore() makes; not for others to call. */
-  constructor(client, kind, { locate, persistence }) {
+  constructor(client, kind, { locate, persistence, isPath }, asker) {
     this.#client = client;
     this.#locate = locate;
     this.#persistence = persistence;
+    this.#isPath = isPath;
+    this.#asker = asker;
     /** @type {'indexeddb' | 'opfs' | 'folder' | 'memory'} */
     this.kind = kind;
     /** As Engine.closed: undefined after close(), otherwise why no call is answered any more. @type {Promise<NibbleError | undefined>} */
@@ -57,17 +71,35 @@ export class ModelStore {
   }
 
   /** Whether a model is stored as a whole. Asks no server. @param {import('./index.js').EngineOptions['model']} model as for createEngine(), or an id @returns {Promise<boolean>} */
-  has(model) {
-    return this.#callWithModel('storeHas', storedOr(model), {}, {});
+  async has(model) {
+    const known = await this.#known(model);
+    return known !== null && this.#callWithModel('storeHas', known, {}, {});
   }
 
   /**
    * The id that a model is stored under here, or would be. Asks no server. A stream has another one each time.
    * @param {import('./index.js').EngineOptions['model']} model as for createEngine(), or an id
    * @returns {Promise<string>}
+   * @throws {NibbleError} STORE_MISSING where it is a repository of Hugging Face's hub of which nothing is stored
    */
-  idOf(model) {
-    return this.#callWithModel('storeIdOf', storedOr(model), {}, {});
+  async idOf(model) {
+    const known = await this.#known(model);
+    if (known === null) throw notStored(String(model), '');
+    return this.#callWithModel('storeIdOf', known, {}, {});
+  }
+
+  /** What a model is, as far as can be told without the hub; null: a repository of which nothing is stored. */
+  async #known(given) {
+    const model = storedOr(given);
+    const address = this.#hubAddressOf(model);
+    if (address === null) return model;
+    if (address.url !== null) return address.url;
+    const id = storedIdOf(address, this.#asker.hub, await this.list());
+    return id === null ? null : { stored: id };
+  }
+
+  #hubAddressOf(model) {
+    return hubAddressOf(model, this.#asker.hub, this.#isPath);
   }
 
   /**
@@ -97,7 +129,8 @@ export class ModelStore {
 
   /**
    * Stores a model, or goes on with an interrupted import of it. Of one that is stored already, its server is asked
-   * whether it has a newer file, which then takes its place as update() does it.
+   * whether it has a newer file, which then takes its place as update() does it. Of an address of Hugging Face's hub the
+   * file has to have the SHA-256 that the hub tells.
    * @param {import('./index.js').EngineOptions['model']} model
    * @param {ImportOptions} [options]
    * @returns {Promise<StoredModel>}
@@ -106,7 +139,12 @@ export class ModelStore {
     const { signal, onProgress, ...rest } = optionsOf(options);
     checkCallbacks({ onProgress });
     const params = { options: readImportOptions(rest) };
-    return this.#callWithModel('storeImport', model, params, { signal, onEvent: onProgress });
+    const control = { signal, onEvent: onProgress };
+    if (this.#hubAddressOf(model) === null) return this.#callWithModel('storeImport', model, params, control);
+    checkSignal(signal);
+    const call = { ...this.#asker, signal, isPath: this.#isPath, stored: () => this.list(), isImport: true };
+    const { model: found, sha256: toldSha256 } = await resolveModel(model, call);
+    return this.#callWithModel('storeImport', found, { ...params, toldSha256 }, control);
   }
 
   /**
@@ -191,10 +229,11 @@ function readId(id) {
 }
 
 /**
- * @param {{ startWorker: () => import('./client.js').WorkerPort, wasm: any, platform: any, store: any }} parts
+ * @param {{ startWorker: () => import('./client.js').WorkerPort, wasm: any, platform: any, store: any,
+ *   asker: Omit<import('./hub.js').Asker, 'signal'> }} parts
  * @returns {Promise<ModelStore>}
  */
-export async function startModelStore({ startWorker, wasm, platform, store }) {
+export async function startModelStore({ startWorker, wasm, platform, store, asker }) {
   const settings = readStore('store', store);
   if (settings === null) {
     const message =
@@ -203,8 +242,9 @@ export async function startModelStore({ startWorker, wasm, platform, store }) {
   }
   const client = new Client(startWorker());
   try {
-    const { kind } = await client.call('storeOpen', { store: settings, wasm });
-    return new ModelStore(client, kind, platform);
+    const authorization = authorizationOf(asker.hub);
+    const { kind } = await client.call('storeOpen', { store: settings, wasm, authorization });
+    return new ModelStore(client, kind, platform, asker);
   } catch (error) {
     await client.close(error);
     throw error;

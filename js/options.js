@@ -210,7 +210,7 @@ export const readStoredName = (name) => readLabel('name', name);
 
 const ON_FULL = ['stop', 'drop-oldest'];
 
-const CALLER_OPTIONS = ['model', 'store', 'signal', 'onProgress', 'workerUrl', 'wasmUrl', 'wasmBinary'];
+const CALLER_OPTIONS = ['model', 'store', 'hub', 'signal', 'onProgress', 'workerUrl', 'wasmUrl', 'wasmBinary'];
 const START_OPTIONS = ['prompt', 'messages', 'tokens'];
 
 const ENGINE_READERS = {

@@ -11,6 +11,10 @@
 /** @typedef {import('./model-store.js').ModelStore} ModelStore */
 /** @typedef {import('./model-store.js').StoredModel} StoredModel */
 /** @typedef {import('./model-store.js').ImportOptions} ImportOptions */
+/** @typedef {import('./hub-address.js').HubOptions} HubOptions */
+/** @typedef {import('./hub-address.js').HubAddress} HubAddress */
+/** @typedef {import('./hub-files.js').HubFile} HubFile */
+/** @typedef {import('./hub.js').Repository} Repository */
 /** @typedef {import('./index.js').TextOptions} TextOptions */
 /** @typedef {import('./chat-messages.js').Message} Message */
 /** @typedef {{ code: string, message: string }} Warning a stable code, and a sentence */

@@ -1,5 +1,6 @@
 // One request for a part of a file, and its answer read piece by piece. Whatever goes wrong is one of
 // download-errors.js; a connection that is silent for too long is given up.
+import { authorizedFetch } from './authorized-fetch.js';
 import { BufferPool, readerOf } from './buffer-pool.js';
 import { brokenOff, stalled, unreachable } from './download-errors.js';
 import { contentLength, contentRange } from './http-headers.js';
@@ -15,6 +16,7 @@ const GRACE_MILLISECONDS = 50;
  * @property {number} stallMilliseconds
  * @property {AbortSignal} signal
  * @property {import('./backoff.js').Network} network
+ * @property {import('./authorized-fetch.js').Authorization} [authorization] for one server alone
  * @property {BufferPool} [buffers] what the body is read into; whoever has read a piece gives it back
  */
 
@@ -53,16 +55,15 @@ export class Answer {
   }
 
   async open() {
-    const { start, end, ifRange, network } = this.#request;
+    const { start, end, ifRange, network, authorization } = this.#request;
     const headers = {};
     if (start !== null) headers.range = `bytes=${start}-${end === null ? '' : end - 1}`;
     if (start !== null && ifRange !== null) headers['if-range'] = ifRange;
     let response;
     try {
-      response = await this.#patiently(() =>
-        // A browser's cache would make requests for the same address wait for each other.
-        fetch(this.#asked, { headers, cache: 'no-store', signal: this.#controller.signal }),
-      );
+      // A browser's cache would make requests for the same address wait for each other.
+      const init = /** @type {const} */ ({ headers, cache: 'no-store', signal: this.#controller.signal });
+      response = await this.#patiently(() => authorizedFetch(this.#asked, init, authorization));
     } catch (error) {
       this.cancel();
       throw error.code === 'DOWNLOAD_STALLED' ? error : unreachable(this.#asked, error, network.online());

@@ -1,5 +1,6 @@
 // A store as it lives in its worker: the calls of protocol.js that a ModelStore makes. They run side by side; locks keep
 // them out of each other's way.
+import { authorized } from './authorized-fetch.js';
 import { NibbleError, notStored } from './errors.js';
 import { checkCancelled, progressReporter } from './loader.js';
 import { checkHash, HEADER, isAddress, readManifest, shortened, storedBytes, summaryOf } from './manifest.js';
@@ -33,7 +34,8 @@ export class StoreHost {
     this.#platform = platform;
   }
 
-  async storeOpen({ store, wasm }) {
+  async storeOpen({ store, wasm, authorization }) {
+    this.#platform = authorized(this.#platform, authorization);
     this.#store = store;
     this.#wasm = wasm;
     this.#backend = await openStore(store, this.#platform);
@@ -94,9 +96,10 @@ export class StoreHost {
    * Stores a model. One that is stored already is left as it is, unless its address has a newer file by now.
    * @returns what list() tells of it
    */
-  async storeImport({ source: descriptor, options }, control) {
+  async storeImport({ source: descriptor, toldSha256 = null, options }, control) {
     const backend = this.#open();
-    const opening = { ...(await this.#opening(descriptor, control)), ...readImportOptions(options) };
+    const given = { toldSha256, ...readImportOptions(options) };
+    const opening = { ...(await this.#opening(descriptor, control)), ...given };
     const newer = await this.#newerOf(opening);
     if (newer !== null) return newer;
     const before = await withStored(opening, async ({ storage, load }) => {

@@ -147,7 +147,12 @@ async function begin(opening, source) {
   }
 }
 
-const factsOf = ({ id, descriptor, name, sha256 }) => ({ id, descriptor, name, sha256 });
+const factsOf = ({ id, descriptor, name, sha256, toldSha256 }) => ({
+  id,
+  descriptor,
+  name,
+  sha256: sha256 ?? toldSha256,
+});
 
 /** Whatever was there goes, the header comes. @returns {Promise<NibbleError | null>} why it cannot be stored */
 async function writeBeginning({ backend }, record, bytes) {

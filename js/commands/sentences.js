@@ -17,6 +17,7 @@ const flagOf = (name) => FLAGS[name] ?? name.replace(/[A-Z]/g, (letter) => `-${l
 const REMEDIES = {
   'name-a-store': () => 'Say where with --store FOLDER.',
   'list-models': () => '"nibble models list" tells which there are.',
+  'give-token': () => 'Then put an access token into the environment variable HF_TOKEN, or download the file by hand.',
   'larger-context': ({ shorten }, inChat) => {
     if (shorten === null) return 'Run it with a larger --context.';
     const way = inChat ? 'begin anew with /reset, or start with' : 'or run it with';

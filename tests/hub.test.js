@@ -1,0 +1,473 @@
+// Addresses of Hugging Face's hub: what they name, which file of a repository is taken, and what the hub may answer.
+import assert from 'node:assert/strict';
+import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import { join } from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { problemOf, recommend, typeOf } from '../js/hub-files.js';
+import { createEngine, describeModel, listRepository, openModelStore, readHubAddress } from '../js/index.node.js';
+import { serveHub } from './hub-server.js';
+import { temporaryFolder, writeSmallModel } from './small-model.js';
+
+const bytes = readFileSync(writeSmallModel());
+const other = readFileSync(writeSmallModel({ layers: 3 }));
+const TOKEN = 'hf_secret';
+
+const filesBelow = (folder) =>
+  readdirSync(folder, { recursive: true })
+    .map((path) => join(folder, String(path)))
+    .filter((path) => statSync(path).isFile());
+
+const fails = (promise, code, words = /./) =>
+  assert.rejects(promise, (error) => {
+    assert.equal(error.code, code, error.message);
+    assert.match(error.message, words);
+    assert.ok(!JSON.stringify(error).includes(TOKEN), 'no error shows the token');
+    return true;
+  });
+
+describe('an address of the hub', () => {
+  const file = { repository: 'owner/name', revision: 'main', path: 'x.gguf', type: null };
+  const url = 'https://huggingface.co/owner/name/resolve/main/x.gguf';
+
+  for (const text of [
+    'https://huggingface.co/owner/name/blob/main/x.gguf',
+    'https://huggingface.co/owner/name/resolve/main/x.gguf?download=true',
+    'https://huggingface.co/owner/name/raw/main/x.gguf#part',
+    'https://huggingface.co/owner/name/tree/main/x.gguf',
+    'https://huggingface.co/owner/name?show_file_info=x.gguf',
+    'https://hf.co/owner/name/resolve/main/x.gguf',
+    'http://www.huggingface.co/owner/name/blob/main/x.gguf',
+    'huggingface.co/owner/name/blob/main/x.gguf',
+    'hf.co/owner/name/x.gguf',
+    ' HF.co/owner/name/x.gguf\n',
+  ]) {
+    test(`names the file behind it: ${text.trim()}`, () => {
+      const { isBare, page, ...found } = readHubAddress(text);
+      assert.deepEqual(found, { ...file, url });
+      assert.deepEqual([isBare, page], [false, 'https://huggingface.co/owner/name']);
+    });
+  }
+
+  test('may name a repository, a type in it, a folder or a revision', () => {
+    const read = (text) => {
+      const { repository, revision, path, type, isBare, url: none } = readHubAddress(text);
+      assert.deepEqual([repository, none], ['owner/name', null], text);
+      return [revision, path, type, isBare];
+    };
+    assert.deepEqual(read('owner/name'), ['main', '', null, true]);
+    assert.deepEqual(read('owner/name:Q4_K_M'), ['main', '', 'Q4_K_M', true]);
+    assert.deepEqual(read('owner/name:latest'), ['main', '', null, true]);
+    assert.deepEqual(read('hf.co/owner/name:Q4_K_M'), ['main', '', 'Q4_K_M', false]);
+    assert.deepEqual(read('https://huggingface.co/owner/name'), ['main', '', null, false]);
+    assert.deepEqual(read('https://huggingface.co/owner/name/'), ['main', '', null, false]);
+    assert.deepEqual(read('https://huggingface.co/owner/name/discussions/1'), ['main', '', null, false]);
+    assert.deepEqual(read('https://huggingface.co/owner/name/tree/v2/Q4_K_M'), ['v2', 'Q4_K_M', null, false]);
+  });
+
+  test('keeps a revision and a path as they are written', () => {
+    const odd = readHubAddress('https://huggingface.co/owner/name/blob/refs%2Fpr%2F1/a folder/x#1%3F.gguf');
+    assert.deepEqual([odd.revision, odd.path], ['refs/pr/1', 'a folder/x']);
+    const { url: asked } = readHubAddress('https://huggingface.co/owner/name/blob/refs%2Fpr%2F1/a%20b/x%231.gguf');
+    assert.equal(asked, 'https://huggingface.co/owner/name/resolve/refs%2Fpr%2F1/a%20b/x%231.gguf');
+  });
+
+  for (const text of [
+    ...['model.gguf', 'models/model.gguf', './owner/name', '/owner/name', '../owner/name', 'a/b/c', 'C:\\owner\\name'],
+    ...['https://example.org/owner/name', 'https://huggingface.co/', 'https://huggingface.co/gpt2', '', 'owner/'],
+    ...[
+      'https://huggingface.co/datasets/owner/name',
+      'https://huggingface.co/spaces/owner/name',
+      'hf.co/api/models/o/n',
+    ],
+    'https://huggingface.co.example.org/owner/name',
+    'https://huggingface.co/owner/name/raw/main/..%2f..%2fapi/x.gguf',
+    'https://huggingface.co/owner/name/blob/main/%ff.gguf',
+    'file:///owner/name',
+  ]) {
+    test(`is something else: ${text}`, () => assert.equal(readHubAddress(text), null));
+  }
+
+  test('is asked for at another server that answers as the hub does', () => {
+    const hub = { url: 'https://mirror.example/hub/' };
+    for (const text of ['https://huggingface.co/owner/name/blob/main/x.gguf', 'hf.co/owner/name/x.gguf'])
+      assert.equal(readHubAddress(text, { hub }).url, 'https://mirror.example/hub/owner/name/resolve/main/x.gguf');
+    assert.equal(readHubAddress('https://mirror.example/hub/owner/name/blob/main/x.gguf', { hub }).path, 'x.gguf');
+    assert.equal(readHubAddress('https://mirror.example/owner/name/blob/main/x.gguf', { hub }), null);
+  });
+
+  test('comes with options that are checked, and a token that is never shown', () => {
+    const refuses = (hub) =>
+      assert.throws(
+        () => readHubAddress('owner/name', { hub }),
+        (error) => {
+          assert.equal(error.code, 'INVALID_ARGUMENT');
+          return !JSON.stringify(error).includes(TOKEN);
+        },
+      );
+    for (const hub of [TOKEN, 1, { token: `${TOKEN}\n` }, { token: 1 }, { toke: TOKEN }, { url: 'ftp://a' }])
+      refuses(hub);
+    refuses({ url: 'http://mirror.example', token: TOKEN });
+    assert.notEqual(readHubAddress('owner/name', { hub: { url: 'http://localhost:1', token: TOKEN } }), null);
+  });
+});
+
+describe("a file's name", () => {
+  const TYPES = {
+    'Llama-3.2-1B-Instruct-Q4_K_M.gguf': 'Q4_K_M',
+    'gemma-3-1b-it-q4_0.gguf': 'Q4_0',
+    'Qwen3-8B-UD-Q4_K_XL.gguf': 'UD-Q4_K_XL',
+    'model.IQ4_XS.gguf': 'IQ4_XS',
+    'Q8_0/model.gguf': 'Q8_0',
+    'model-i1-Q6_K.gguf': 'Q6_K',
+    'model-fp16.gguf': 'F16',
+    'Bonsai-8B-Q1_0.gguf': 'Q1_0',
+    'gpt-MXFP4_MOE.gguf': 'MXFP4_MOE',
+    'Qwen3-0.6B.gguf': null,
+  };
+  test('tells the type of its weights', () => {
+    for (const [name, type] of Object.entries(TYPES)) assert.equal(typeOf(name), type, name);
+  });
+
+  test('tells parts, towers, adapters and data from models', () => {
+    for (const name of [
+      'm-Q8_0-00001-of-00002.gguf',
+      'a/mmproj-model-f16.gguf',
+      'm.mmproj-Q8_0.gguf',
+      'imatrix.gguf',
+      'x-lora.gguf',
+    ])
+      assert.equal(problemOf(name)?.code, 'MODEL_UNSUPPORTED', name);
+    assert.match(problemOf('m-Q8_0-00002-of-00003.gguf').message, /one of 3 parts.*llama-gguf-split --merge/);
+    for (const name of ['m-Q8_0-00001-of-00001.gguf', 'm-imatrix-Q4_K_M.gguf', 'flora-1b.gguf', 'explorator.gguf'])
+      assert.equal(problemOf(name), null, name);
+  });
+});
+
+describe('the recommended file', () => {
+  const take = (...files) =>
+    recommend(
+      files.map(([type, more]) => ({
+        path: `${type}.gguf`,
+        type,
+        bytes: 1,
+        fits: true,
+        problem: null,
+        tokensPerSecond: null,
+        ...more,
+      })),
+    )?.type;
+  const big = { fits: false };
+  test('is Q4_K_M where that fits', () => {
+    assert.equal(take(['Q8_0'], ['Q4_0'], ['Q4_K_M'], ['F16'], ['IQ1_S'], ['Q4_K_S']), 'Q4_K_M');
+    assert.equal(take(['Q4_K_M', { problem: {} }], ['Q4_K_S']), 'Q4_K_S');
+  });
+  test('is the best that fits where it does not', () => {
+    assert.equal(take(['Q4_K_M', big], ['IQ4_XS'], ['Q3_K_M'], ['Q2_K']), 'IQ4_XS');
+    assert.equal(take(['Q4_K_M', big], ['IQ1_S'], ['Q3_K_S'], ['Q2_K']), 'Q3_K_S');
+    assert.equal(take(['Q5_K_M'], ['Q8_0'], ['Q3_K_L']), 'Q5_K_M');
+    assert.equal(take(['F16'], ['Q2_K']), 'F16');
+  });
+  test('has fewer than 3 bits only where nothing else fits, however slow that is', () => {
+    assert.equal(take(['Q4_K_M', big], ['Q3_K_M', big], ['IQ2_M'], ['Q1_0']), 'IQ2_M');
+    assert.equal(take(['Q1_0']), 'Q1_0');
+    assert.equal(take(['Q4_K_M', { tokensPerSecond: 0.5 }], ['Q1_0', { tokensPerSecond: 5 }]), 'Q4_K_M');
+  });
+  test('is fast enough to talk to, where one is', () => {
+    assert.equal(take(['Q4_K_M', { tokensPerSecond: 1.9 }], ['Q4_0', { tokensPerSecond: 2.1 }]), 'Q4_0');
+  });
+  test('is none where none fits, and none of a type that is not read', () => {
+    assert.equal(take(['Q4_K_M', big]), undefined);
+    assert.equal(take(['I2_S'], ['Q4_0_4_4']), undefined);
+  });
+});
+
+const REPOSITORIES = {
+  'owner/small-GGUF': {
+    files: {
+      '.gitattributes': Buffer.from('*.gguf filter=lfs\n'),
+      'small-Q4_K_M.gguf': bytes,
+      'small-Q8_0.gguf': 90e9,
+      'Q6_K/small.gguf': bytes.subarray(0),
+      'split/small-BF16-00001-of-00002.gguf': 1e9,
+      'split/small-BF16-00002-of-00002.gguf': 1e9,
+      'mmproj-small-f16.gguf': 1e6,
+      'imatrix.gguf': 1e6,
+    },
+  },
+  'owner/gated': { files: { 'gated-Q4_0.gguf': bytes }, gated: 'manual' },
+  'owner/twins': { files: { 'a-Q4_0.gguf': 1e6, 'b-Q4_0.gguf': 1e6 } },
+  'owner/original': { files: { 'model.safetensors': 1e9 } },
+  'owner/huge': { files: { 'huge-Q2_K.gguf': 90e9 } },
+  'owner/parts': { files: { 'p-Q4_0-00001-of-00002.gguf': 1e6, 'p-Q4_0-00002-of-00002.gguf': 1e6 } },
+  'owner/tampered': { files: { 'small-Q4_0.gguf': other }, hash: 'ab'.repeat(32) },
+};
+
+describe('the hub', () => {
+  let hub;
+  let at;
+  before(async () => {
+    hub = await serveHub(REPOSITORIES, { token: TOKEN, pageSize: 3 });
+    at = { hub: { url: hub.url } };
+  });
+  after(() => hub?.close());
+
+  test("lists a repository's files page by page, and recommends one", async () => {
+    const probe = { decodeBytesPerSecond: 1e9, prefillWeightsPerSecond: 1e10 };
+    const { files, recommended, ...facts } = await listRepository('owner/small-GGUF', { ...at, probe, memory: 2e9 });
+    assert.deepEqual(facts, {
+      repository: 'owner/small-GGUF',
+      revision: 'main',
+      page: `${hub.url}/owner/small-GGUF`,
+      isGated: false,
+    });
+    assert.deepEqual(files.map(({ path, type, fits, problem }) => [path, type, fits, problem?.code]).sort(), [
+      ['Q6_K/small.gguf', 'Q6_K', true, undefined],
+      ['imatrix.gguf', null, true, 'MODEL_UNSUPPORTED'],
+      ['mmproj-small-f16.gguf', 'F16', true, 'MODEL_UNSUPPORTED'],
+      ['small-Q4_K_M.gguf', 'Q4_K_M', true, undefined],
+      ['small-Q8_0.gguf', 'Q8_0', false, undefined],
+      ['split/small-BF16-00001-of-00002.gguf', 'BF16', true, 'MODEL_UNSUPPORTED'],
+      ['split/small-BF16-00002-of-00002.gguf', 'BF16', true, 'MODEL_UNSUPPORTED'],
+    ]);
+    assert.equal(recommended.path, 'small-Q4_K_M.gguf');
+    assert.equal(recommended.url, `${hub.url}/owner/small-GGUF/resolve/main/small-Q4_K_M.gguf`);
+    assert.match(recommended.sha256, /^[0-9a-f]{64}$/);
+    assert.ok(recommended.tokensPerSecond > 100 && recommended.memoryBytes > bytes.length);
+  });
+
+  test('is asked for the file of a type, of a name and in a folder', async () => {
+    const pathOf = async (address) => (await listRepository(address, at)).recommended.path;
+    assert.equal(await pathOf('owner/small-GGUF:q6_k'), 'Q6_K/small.gguf');
+    assert.equal(await pathOf('owner/small-GGUF:small-Q4_K_M.gguf'), 'small-Q4_K_M.gguf');
+    assert.equal(await pathOf('https://huggingface.co/owner/small-GGUF/tree/main/Q6_K'), 'Q6_K/small.gguf');
+    assert.equal(await pathOf('hf.co/owner/small-GGUF/Q6_K/small.gguf'), 'Q6_K/small.gguf');
+  });
+
+  test('says what is not there, and what would do', async () => {
+    const list = (address, options = at) => listRepository(address, options);
+    await fails(list('owner/nothing'), 'HUB_NOT_FOUND', /no repository "owner\/nothing".*nor a file/);
+    await fails(list('hf.co/owner/nothing'), 'HUB_NOT_FOUND', /^(?!.*nor a file)/);
+    await fails(list('hf.co/owner/small-GGUF/tree/v9'), 'HUB_NOT_FOUND', /no revision "v9"/);
+    await fails(
+      list('owner/small-GGUF:Q5_K_M'),
+      'HUB_NO_MODEL',
+      /no GGUF file of the type Q5_K_M.*Q4_K_M.*"owner\/small-GGUF:/,
+    );
+    await fails(list('owner/small-GGUF:BF16'), 'HUB_NO_MODEL', /one of 2 parts.*Whole files are there of.*Q4_K_M/);
+    await fails(list('hf.co/owner/small-GGUF/none.gguf'), 'HUB_NO_MODEL', /no GGUF file "none.gguf"/);
+    await fails(list('owner/original'), 'HUB_NO_MODEL', /has no GGUF files.*-GGUF/);
+    await fails(list('owner/twins:Q4_0'), 'HUB_AMBIGUOUS', /"hf.co\/owner\/twins\/a-Q4_0.gguf"/);
+    await fails(list('not an address'), 'INVALID_ARGUMENT', /owner\/name/);
+    assert.equal((await list('owner/huge')).recommended, null);
+    await fails(createEngine({ model: 'owner/huge', ...at }), 'HUB_TOO_LARGE', /"owner\/huge:Q2_K".*memoryBudget/);
+    await fails(createEngine({ model: 'owner/parts', ...at }), 'HUB_NO_MODEL', /one of 2 parts/);
+  });
+
+  test('is not asked for a part or a tower: that is said before anything is loaded', async () => {
+    const before = hub.requests.length;
+    const parts = 'hf.co/owner/small-GGUF/split/small-BF16-00001-of-00002.gguf';
+    await fails(createEngine({ model: parts, ...at }), 'MODEL_UNSUPPORTED', /one of 2 parts/);
+    await fails(describeModel('hf.co/owner/small-GGUF/mmproj-small-f16.gguf', at), 'MODEL_UNSUPPORTED', /pictures/);
+    assert.equal(hub.requests.length, before);
+  });
+
+  test('gives models to createEngine() and describeModel() by any address', async () => {
+    for (const model of [
+      'owner/small-GGUF',
+      'hf.co/owner/small-GGUF:Q6_K',
+      'https://huggingface.co/owner/small-GGUF/blob/main/small-Q4_K_M.gguf',
+      new URL('https://hf.co/owner/small-GGUF/resolve/main/small-Q4_K_M.gguf?download=true'),
+    ]) {
+      const engine = await createEngine({ model, ...at });
+      assert.match(engine.info.file.name, /^small(-Q4_K_M)?\.gguf$/);
+      await engine.unload();
+    }
+    const { file } = await describeModel('owner/small-GGUF:Q4_K_M', at);
+    assert.deepEqual([file.name, file.bytes], ['small-Q4_K_M.gguf', bytes.length]);
+  });
+
+  test('is passed over where a path of that name is there', async () => {
+    const folder = temporaryFolder();
+    mkdirSync(join(folder, 'owner'));
+    writeFileSync(join(folder, 'owner/small-GGUF'), bytes);
+    const here = process.cwd();
+    const before = hub.requests.length;
+    process.chdir(folder);
+    try {
+      const { file } = await describeModel('owner/small-GGUF', at);
+      assert.deepEqual([file.name, hub.requests.length], ['small-GGUF', before]);
+    } finally {
+      process.chdir(here);
+    }
+  });
+
+  test('tells the SHA-256 that an import has to have', async () => {
+    const store = { folder: temporaryFolder() };
+    const models = await openModelStore({ store, ...at });
+    try {
+      const { id } = await models.import('owner/small-GGUF:Q4_K_M');
+      assert.equal(id, `url:${hub.url}/owner/small-GGUF/resolve/main/small-Q4_K_M.gguf`);
+      await fails(models.import('owner/tampered'), 'HASH_MISMATCH', /abab/);
+      await fails(models.import('hf.co/owner/tampered/small-Q4_0.gguf'), 'HASH_MISMATCH', /abab/);
+      assert.deepEqual(
+        (await models.list()).map((model) => model.id),
+        [id],
+      );
+      await fails(createEngine({ model: 'owner/tampered', store, ...at }), 'HASH_MISMATCH', /abab/);
+    } finally {
+      await models.close();
+    }
+  });
+
+  test('may tell another SHA-256 of what was stored without one: that stays', async () => {
+    const store = { folder: temporaryFolder() };
+    const models = await openModelStore({ store, ...at });
+    try {
+      const url = `${hub.url}/owner/small-GGUF/resolve/main/small-Q4_K_M.gguf`;
+      const engine = await createEngine({ model: url, store, ...at });
+      await engine.unload();
+      const { id, state } = await models.import('owner/small-GGUF:Q4_K_M');
+      assert.deepEqual([id, state], [`url:${url}`, 'complete']);
+    } finally {
+      await models.close();
+    }
+  });
+
+  test('is not asked for what is stored of a repository', async () => {
+    const store = { folder: temporaryFolder() };
+    const models = await openModelStore({ store, ...at });
+    try {
+      assert.equal(await models.has('owner/small-GGUF'), false);
+      await fails(models.idOf('owner/small-GGUF'), 'STORE_MISSING');
+      const { id } = await models.import('hf.co/owner/small-GGUF/Q6_K/small.gguf');
+      const before = hub.requests.length;
+      assert.equal(await models.has('owner/small-GGUF'), true);
+      assert.equal(await models.has('owner/small-GGUF:Q4_K_M'), false);
+      assert.equal(await models.idOf('hf.co/owner/small-GGUF:q6_k'), id);
+      const engine = await createEngine({ model: 'owner/small-GGUF', store, ...at });
+      assert.deepEqual([engine.info.storage.id, engine.info.storage.state], [id, 'stored']);
+      await engine.unload();
+      assert.equal(hub.requests.length, before);
+    } finally {
+      await models.close();
+    }
+  });
+
+  test('says how to get what is gated, and gives it to whom it knows', async () => {
+    const file = 'hf.co/owner/gated/gated-Q4_0.gguf';
+    const way = new RegExp(`${hub.url}/owner/gated.*licence.*access token`);
+    assert.equal((await listRepository('owner/gated', at)).isGated, true);
+    await fails(createEngine({ model: 'owner/gated', ...at }), 'HUB_GATED', way);
+    await fails(createEngine({ model: file, ...at }), 'HUB_GATED', way);
+    const models = await openModelStore({ store: { folder: temporaryFolder() }, ...at });
+    await fails(models.import(file), 'HUB_GATED', way);
+    await models.close();
+    const wrong = { hub: { url: hub.url, token: 'hf_wrong' } };
+    await fails(createEngine({ model: file, ...wrong }), 'HUB_GATED', /licence/);
+    await fails(listRepository('owner/gated', wrong), 'HUB_TOKEN_REFUSED', /expired/);
+    const engine = await createEngine({ model: 'owner/gated', hub: { url: hub.url, token: TOKEN } });
+    await engine.unload();
+  });
+
+  test('alone is told the token: no server it redirects to, no store and no other host', async () => {
+    const folder = temporaryFolder();
+    const options = { hub: { url: hub.url, token: TOKEN }, store: { folder } };
+    hub.requests.length = hub.served.length = 0;
+    const models = await openModelStore(options);
+    const { id } = await models.import('owner/gated');
+    await models.check(id);
+    await models.close();
+    const engine = await createEngine({ model: 'owner/gated', ...options });
+    await engine.unload();
+    assert.ok(
+      hub.requests.length > 0 && hub.requests.every(({ authorization }) => authorization === `Bearer ${TOKEN}`),
+    );
+    assert.ok(hub.served.length > 0);
+    assert.deepEqual(
+      hub.served.filter(({ authorization }) => authorization !== undefined),
+      [],
+    );
+    for (const path of filesBelow(folder)) assert.ok(!readFileSync(path).includes(TOKEN), path);
+    const seen = [];
+    const stranger = createServer((request, response) => {
+      seen.push(request.headers.authorization);
+      response.end(bytes);
+    });
+    await new Promise((resolve) => stranger.listen(0, '127.0.0.1', resolve));
+    try {
+      const model = `http://127.0.0.1:${stranger.address().port}/model.gguf`;
+      const own = await createEngine({ model, hub: options.hub });
+      await own.unload();
+      assert.ok(seen.length > 0 && seen.every((authorization) => authorization === undefined));
+    } finally {
+      stranger.closeAllConnections();
+      stranger.close();
+    }
+  });
+
+  test('is asked again where it is too busy for a moment, and not where it is for long', async () => {
+    hub.busy = { answers: 1, headers: { 'Retry-After': '0' } };
+    assert.equal((await listRepository('owner/small-GGUF:Q6_K', at)).recommended.type, 'Q6_K');
+    for (const headers of [{ 'Retry-After': '120' }, { RateLimit: '"api";r=0;t=120' }]) {
+      hub.busy = { answers: 2, headers };
+      await assert.rejects(listRepository('owner/small-GGUF', at), ({ code, details }) => {
+        assert.deepEqual([code, details.status, details.retryAfterMilliseconds], ['DOWNLOAD_FAILED', 429, 120_000]);
+        return true;
+      });
+      hub.busy.answers = 0;
+    }
+  });
+
+  test('can be called off, and need not be there', async () => {
+    const controller = new AbortController();
+    hub.busy = { answers: 9, headers: { 'Retry-After': '5' } };
+    const listing = listRepository('owner/small-GGUF', { ...at, signal: controller.signal });
+    setTimeout(() => controller.abort(), 100);
+    await fails(listing, 'CANCELLED');
+    hub.busy.answers = 0;
+    const gone = await serveHub({});
+    await gone.close();
+    await fails(listRepository('owner/small-GGUF', { hub: { url: gone.url } }), 'DOWNLOAD_FAILED');
+  });
+});
+
+describe('what answers in place of the hub', () => {
+  async function answering(body, headers, use) {
+    const server = createServer((_, response) => response.writeHead(200, headers).end(body));
+    await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
+    try {
+      await use({ hub: { url: `http://127.0.0.1:${server.address().port}` } });
+    } finally {
+      server.closeAllConnections();
+      server.close();
+    }
+  }
+
+  for (const [what, body] of Object.entries({
+    'a page': '<!doctype html>',
+    'no list': '{"files":[]}',
+    nothing: '',
+    'half of a list': '[{"type":"file"',
+    'far too much': `[${'" ",'.repeat(3 << 20)}" "]`,
+  })) {
+    test(`${what} is no list of files`, () =>
+      answering(body, {}, (at) => fails(listRepository('owner/name', at), 'DOWNLOAD_FAILED', /list of files/)));
+  }
+
+  test('entries that are none are passed over, and a next page elsewhere is not asked for', async () => {
+    const entries = [null, 1, {}, { type: 'file', path: 1, size: 1 }, { type: 'file', path: 'a.gguf', size: -1 }];
+    entries.push(
+      { type: 'file', path: 'a\n.gguf', size: 1 },
+      { type: 'file', path: 'b.gguf', size: 5, lfs: { oid: 'x' } },
+    );
+    const headers = { Link: '<http://example.invalid/>; rel="next"' };
+    await answering(JSON.stringify(entries), headers, async (at) => {
+      const { files } = await listRepository('owner/name', at);
+      assert.deepEqual(
+        files.map(({ path, bytes: size, sha256 }) => [path, size, sha256]),
+        [['b.gguf', 5, null]],
+      );
+    });
+  });
+});
