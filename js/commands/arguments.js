@@ -33,7 +33,7 @@ export const ENGINE = {
     kind: 'text',
     short: 'm',
     value: 'FILE',
-    help: 'GGUF file, its URL, or the id or name of a model in --store; the small model of the package if none is given',
+    help: 'GGUF file, its URL, a repository of Hugging Face as OWNER/NAME or OWNER/NAME:Q4_K_M (HF_TOKEN, HF_ENDPOINT), or the id or name of a model in --store; the small model of the package if none is given',
   },
   threads: {
     kind: 'integer',

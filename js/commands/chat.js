@@ -1,5 +1,5 @@
 // nibble chat: a conversation in the terminal.
-import { ENGINE, SAMPLING } from './arguments.js';
+import { ENGINE, SAMPLING, UsageError } from './arguments.js';
 import { CHAT, chatOptions } from './chat-options.js';
 import { createLineInput } from './line-input.js';
 import { chatWarnings, loadEngine, samplingOptions, timingsLine } from './model.js';
@@ -14,9 +14,14 @@ const HELP = [
 ].join('\n');
 
 export default {
-  bare: 'model',
-  usage: '[OPTIONS]',
-  examples: ['nibble chat', 'nibble chat -m model.gguf --system "Answer in one sentence."'],
+  positionals: 'FILE',
+  usage: '[FILE] [OPTIONS]',
+  examples: [
+    'nibble chat',
+    'nibble chat model.gguf --system "Answer in one sentence."',
+    'nibble chat hf.co/OWNER/NAME',
+    'nibble chat OWNER/NAME:Q4_K_M --store models-cache',
+  ],
   ownInterrupts: true,
   options: {
     system: { kind: 'text', value: 'TEXT', help: 'a system message to begin with' },
@@ -33,7 +38,11 @@ export default {
     ...SAMPLING,
   },
 
-  async run({ values, terminal }) {
+  async run({ values: given, positionals, terminal }) {
+    if (positionals.length > 1 || (positionals.length === 1 && given.model !== undefined)) {
+      throw new UsageError(`One model at a time, please: ${positionals.map((word) => `"${word}"`).join(', ')}.`);
+    }
+    const values = { ...given, model: positionals[0] ?? given.model };
     const sampling = { ...samplingOptions(values), ...(await chatOptions(values)) };
     const stopLoading = () => terminal.interrupt();
     process.once('SIGINT', stopLoading);

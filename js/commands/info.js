@@ -1,12 +1,13 @@
 // nibble info: what is in a model file.
 import { describeModel, NibbleError } from '../index.node.js';
 import { ENGINE, UsageError } from './arguments.js';
+import { hubAddressOf, hubOption, listingPage, listMeasured } from './hub.js';
 import { modelOf } from './model.js';
 import { bytes, columns, parameters } from './units.js';
 
 export default {
   usage: '[FILE] [OPTIONS]',
-  examples: ['nibble info model.gguf', 'nibble info model.gguf -c 32768 --tensors'],
+  examples: ['nibble info model.gguf', 'nibble info model.gguf -c 32768 --tensors', 'nibble info hf.co/OWNER/NAME'],
   positionals: 'FILE',
   options: {
     model: { ...ENGINE.model, help: 'the same as FILE; the small model of the package if none is given' },
@@ -32,8 +33,17 @@ export default {
     if (values['read-rate'] !== undefined && values.budget === undefined) {
       throw new UsageError('--read-rate tells something under a --budget only.');
     }
-    const model = await modelOf({ model: positionals[0] ?? values.model, store: values.store });
+    const given = positionals[0] ?? values.model;
+    const { url = '', type = null } = (given !== undefined && hubAddressOf(given)) || {};
+    if (url === null && type === null) {
+      const listing = await listMeasured(given, terminal.interrupted);
+      if (values.json) terminal.json(listing);
+      else terminal.write(listingPage(listing));
+      return;
+    }
+    const model = await modelOf({ model: given, store: values.store }, terminal);
     const description = await describeModel(model, {
+      hub: hubOption(),
       ...(values.store !== undefined && { store: { folder: values.store } }),
       contextSize: values.context,
       threads: values.threads,

@@ -2,17 +2,20 @@
 import { existsSync } from 'node:fs';
 import { createEngine, defaultModel, NibbleError, openModelStore } from '../index.node.js';
 import { readSamplingOptions } from '../options.js';
+import { hubAddressOf, hubOption, recommendedOf } from './hub.js';
 import { bytes, duration } from './units.js';
 
 const isId = (text) => /^(url|file|bytes):/i.test(text) && !/^file:\/\//i.test(text);
 const isAddress = (text) => /^[a-z][a-z0-9+.-]+:/i.test(text);
 
 /**
- * What --model names: a file, an address, or a model in the folder of --store by its id or name.
+ * What --model names: a file, an address, or a model in the folder of --store by its id or name. Of a repository of
+ * Hugging Face's hub a file is chosen, unless something of it is stored.
  * @param {{ model?: string, store?: string }} values
+ * @param {object} terminal
  * @returns {Promise<any>} as createEngine() takes it
  */
-export async function modelOf({ model, store }) {
+export async function modelOf({ model, store }, terminal) {
   if (model === undefined) return defaultModel;
   if (isId(model) && store === undefined && !existsSync(model)) {
     throw new NibbleError(
@@ -20,10 +23,14 @@ export async function modelOf({ model, store }) {
       `"${model}" is the id of a stored model; name its folder with --store FOLDER.`,
     );
   }
-  if (model === '' || store === undefined || existsSync(model) || (isAddress(model) && !isId(model))) return model;
-  const models = existsSync(store) ? await listOf(store) : [];
+  const address = isId(model) ? null : hubAddressOf(model);
+  const isElsewhere = isAddress(model) && !isId(model) && address === null;
+  if (model === '' || existsSync(model) || isElsewhere) return model;
+  if (store === undefined) return address === null ? model : chosen(address, model, terminal);
+  const { models, isStored } = existsSync(store) ? await lookInto(store, model, address) : NOTHING;
   const found = findStored(models, model);
   if (found !== null) return { stored: found.id };
+  if (address !== null) return isStored ? model : chosen(address, model, terminal);
   // An id that is not listed may be one that a model is known by beside its own.
   if (isId(model)) return { stored: model };
   const names = models.map(({ name }) => `"${name}"`).slice(0, 10);
@@ -55,10 +62,16 @@ export function findStored(models, text) {
   );
 }
 
-async function listOf(folder) {
-  const store = await openModelStore({ store: { folder } });
+const NOTHING = { models: [], isStored: false };
+
+/** A type or a file that is named need not be chosen. */
+const chosen = ({ url, type }, model, terminal) =>
+  url === null && type === null ? recommendedOf(model, terminal) : model;
+
+async function lookInto(folder, model, address) {
+  const store = await openModelStore({ store: { folder }, hub: hubOption() });
   try {
-    return await store.list();
+    return { models: await store.list(), isStored: address !== null && (await store.has(model)) };
   } finally {
     await store.close();
   }
@@ -71,7 +84,8 @@ async function listOf(folder) {
  */
 export async function loadEngine(values, terminal, overrides = {}) {
   const engine = await createEngine({
-    model: await modelOf(values),
+    model: await modelOf(values, terminal),
+    hub: hubOption(),
     threads: values.threads,
     contextSize: values.context,
     batchSize: values.batch,

@@ -2,6 +2,7 @@
 import { existsSync } from 'node:fs';
 import { NibbleError, openModelStore } from '../index.node.js';
 import { didYouMean, UsageError } from './arguments.js';
+import { hubAddressOf, hubOption, recommendedOf } from './hub.js';
 import { findStored, tellProgress } from './model.js';
 import { bytes, columns } from './units.js';
 
@@ -12,8 +13,12 @@ const ACTIONS = {
     text: (models) => (models.length === 0 ? 'No models.' : columns(models.map(row))),
   },
   import: {
-    takes: 'a GGUF file or its URL',
-    run: (store, file, control) => store.import(file, control),
+    takes: 'a GGUF file, its URL or a repository of Hugging Face',
+    run: async (store, file, control, terminal) => {
+      const { url = '', type = null } = hubAddressOf(file) ?? {};
+      const isOpen = url === null && type === null;
+      return store.import(isOpen ? await recommendedOf(file, terminal) : file, control);
+    },
     text: ({ id, storedBytes }) => `${id}: ${bytes(storedBytes)} stored`,
   },
   check: {
@@ -67,6 +72,7 @@ export default {
   usage: 'list | import FILE | (check | update | verify | delete) ID  --store FOLDER',
   examples: [
     'nibble models import model.gguf --store models-cache',
+    'nibble models import hf.co/OWNER/NAME:Q4_K_M --store models-cache',
     'nibble models list --store models-cache',
     'nibble chat -m model.gguf --store models-cache',
   ],
@@ -87,13 +93,13 @@ export default {
     if (action !== 'import' && !existsSync(values.store)) {
       throw missing(`The folder "${values.store}" does not exist; "nibble models import" makes it.`);
     }
-    const store = await openModelStore({ store: { folder: values.store } });
+    const store = await openModelStore({ store: { folder: values.store }, hub: hubOption() });
     const control = {
       signal: terminal.interrupted,
       onProgress: (progress) => tellProgress(terminal, progress),
     };
     try {
-      const result = await run(store, subject, control);
+      const result = await run(store, subject, control, terminal);
       if (values.json) terminal.json(result);
       else if (!isDamaged(result)) terminal.write(`${text(result)}\n`);
       if (isDamaged(result)) throw damaged(result);

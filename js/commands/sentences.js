@@ -11,6 +11,9 @@ const FLAGS = {
   depth: 'n-depth',
 };
 
+// What comes from the environment.
+const VARIABLES = { 'hub.url': 'HF_ENDPOINT', 'hub.token': 'HF_TOKEN' };
+
 const flagOf = (name) => FLAGS[name] ?? name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
 
 /** What to do, with the command line, where an error of the library names it. */
@@ -37,6 +40,8 @@ export function sentence(error, options = {}, { inChat = false } = {}) {
     return `${details.problem} ${REMEDIES[details.remedy](details, inChat)}`;
   }
   if (code === 'INVALID_ARGUMENT' && typeof details.option === 'string') {
+    const variable = VARIABLES[details.option];
+    if (variable !== undefined) return `${variable} is ${details.found}; expected ${details.expected}.`;
     const flag = flagOf(details.option);
     if (flag === 'model' && details.found === undefined)
       return '--model is empty; expected the path or the URL of a GGUF file.';

@@ -1,0 +1,62 @@
+// Hugging Face's hub for a command: whose environment says where it is and who asks, and which file of a repository is taken.
+import { existsSync } from 'node:fs';
+import { listRepository, probeSpeed, readHubAddress } from '../index.node.js';
+import { bytes, columns } from './units.js';
+
+/** The option `hub` of the library, as HF_ENDPOINT and HF_TOKEN have it. */
+export function hubOption({ HF_ENDPOINT: url, HF_TOKEN: token } = process.env) {
+  return { ...(url && { url }), ...(token && { token: token.trim() }) };
+}
+
+/** @param {string} text @returns {import('../index.node.js').HubAddress | null} null: it is no address of the hub, or a path that is there */
+export const hubAddressOf = (text) => (existsSync(text) ? null : readHubAddress(text, { hub: hubOption() }));
+
+/**
+ * The files of a repository, and the one for this machine, which is measured for that.
+ * @param {string} text
+ * @param {AbortSignal} signal
+ */
+export async function listMeasured(text, signal) {
+  const probe = await probeSpeed({ signal });
+  return listRepository(text, { hub: hubOption(), probe, signal });
+}
+
+/**
+ * The address of the file to take of a repository, said to whoever waits for it.
+ * @param {string} text an address of the hub that names neither a file nor a type
+ * @param {object} terminal
+ * @returns {Promise<string>} the address itself where none is to be had: whoever loads it says why
+ */
+export async function recommendedOf(text, terminal) {
+  const { repository, revision, files, recommended } = await listMeasured(text, terminal.interrupted);
+  if (recommended === null) return text;
+  const { path, url } = recommended;
+  const others = files.filter(({ problem }) => problem === null).length - 1;
+  const more = others === 0 ? '' : `, of ${others + 1} files ("nibble info ${text}" lists them)`;
+  terminal.note(`${repository}: takes ${path}, ${bytes(recommended.bytes)}, for this machine${more}.`);
+  // By its name the hub is asked for its checksum too.
+  return revision === 'main' && !path.includes('/') ? `${repository}:${path}` : url;
+}
+
+/** A repository's files as a table. @param {import('../index.node.js').Repository} listing */
+export function listingPage({ repository, page, isGated, files, recommended }) {
+  const rows = files.map((file) => [
+    file === recommended ? '*' : '',
+    file.type ?? '',
+    bytes(file.bytes),
+    bytes(file.memoryBytes),
+    file.tokensPerSecond === null ? '' : file.tokensPerSecond.toPrecision(2),
+    file.path,
+    file.problem !== null ? notAlone(file.problem.message) : file.fits ? '' : 'too large for this machine',
+  ]);
+  const title = [['repository', repository]];
+  if (isGated) title.push(['gated', `accept its licence at ${page}, and put an access token into HF_TOKEN`]);
+  const way =
+    recommended === null
+      ? 'None of them is for this machine.'
+      : `* the one for this machine: nibble chat ${repository}`;
+  const table = columns([['', 'TYPE', 'SIZE', 'MEMORY', 'TOK/S', 'FILE', ''], ...rows], [2, 3, 4]);
+  return `${columns(title)}\n\n${table}\n\n${way}\n`;
+}
+
+const notAlone = (message) => message.replace(/^"[^"]*" is /, '').replace(/, (which|and no).*$|\. .*$/s, '');
