@@ -12,7 +12,8 @@ import { estimateSpeed } from './speed.js';
  * @property {number} memoryBytes about what an engine takes that runs it
  * @property {boolean} fits whether the machine has that
  * @property {number | null} tokensPerSecond about what it writes there; null: the machine was not measured
- * @property {{ code: string, message: string } | null} problem why it runs not by itself
+ * @property {{ code: string, message: string, kind: 'part' | 'vision' | 'data' | 'adapter' } | null} problem why it runs
+ *   not by itself
  */
 
 // The last one in a name counts. 'UD-' and the like are makers' own mixtures.
@@ -30,17 +31,24 @@ export function typeOf(path) {
 export function problemOf(path) {
   const name = path.split('/').pop();
   const part = PART.exec(name);
-  const problem = (message) => ({ code: 'MODEL_UNSUPPORTED', message });
+  const problem = (kind, message) => ({ code: 'MODEL_UNSUPPORTED', kind, message });
   if (part !== null && Number(part[2]) > 1)
     return problem(
+      'part',
       `"${name}" is one of ${Number(part[2])} parts of a model, which this engine does not put together. Take a file that is whole, or merge the parts into one first, as llama-gguf-split --merge does.`,
     );
   if (/(^|[-_.])mmproj([-_.]|$)/i.test(name))
-    return problem(`"${name}" is what sees pictures for a model, and no model. Take the file of the model itself.`);
+    return problem(
+      'vision',
+      `"${name}" is what sees pictures for a model, and no model. Take the file of the model itself.`,
+    );
   if (/imatrix/i.test(name) && typeOf(name) === null)
-    return problem(`"${name}" is data that models are made with, and no model. Take the file of a model.`);
+    return problem('data', `"${name}" is data that models are made with, and no model. Take the file of a model.`);
   if (/(^|[-_.])(lora|adapter)([-_.]|$)/i.test(name) && typeOf(name) === null)
-    return problem(`"${name}" is an adapter for a model, which this engine does not apply. Take a file that is whole.`);
+    return problem(
+      'adapter',
+      `"${name}" is an adapter for a model, which this engine does not apply. Take a file that is whole.`,
+    );
   return null;
 }
 

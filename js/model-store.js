@@ -140,7 +140,10 @@ export class ModelStore {
     checkCallbacks({ onProgress });
     const params = { options: readImportOptions(rest) };
     const control = { signal, onEvent: onProgress };
-    if (this.#hubAddressOf(model) === null) return this.#callWithModel('storeImport', model, params, control);
+    // Whoever knows what the file has to be needs not ask.
+    const address = this.#hubAddressOf(model);
+    if (address === null || (address.url === model?.href && params.options.sha256 !== null))
+      return this.#callWithModel('storeImport', model, params, control);
     checkSignal(signal);
     const call = { ...this.#asker, signal, isPath: this.#isPath, stored: () => this.list(), isImport: true };
     const { model: found, sha256: toldSha256 } = await resolveModel(model, call);

@@ -239,7 +239,7 @@ describe('the models panel', () => {
       ['not an address', /begin with https/],
       ['ftp://example.org/a.gguf', /begin with https/],
       ['http://example.org/a.gguf', /begin with https/],
-      ['https://huggingface.co/owner/model', /web page/],
+      ['https://huggingface.co/datasets/owner/data', /web page/],
     ]) {
       await field.fill(address);
       await button(page, 'Check').click();

@@ -230,6 +230,8 @@ export async function scriptEngine(page, script) {
   export const describeModel = async () => ({ problem: null });
   export const probeSpeed = async () => ({});
   export const estimateSpeed = () => ({});
+  export const readHubAddress = () => null;
+  export const listRepository = async () => ({ files: [], recommended: null });
   export const openModelStore = async () => ({ list: async () => [], idOf: async (model) => String(model.href ?? model.name), estimate: async () => ({ usage: 0, quota: 0, models: 0 }),
     persisted: async () => false, persist: async () => false, close() {} });
   `;

@@ -1,4 +1,4 @@
-// An address that a reader gives for a model: whether the page can load from it, and why not.
+// An address that a reader gives for a model, other than one of Hugging Face's hub: whether the page can load from it, and why not.
 
 // Whom plain http reaches without crossing the internet, where anybody on the way could change the file.
 const LOCAL = [
@@ -36,10 +36,7 @@ export function readAddress(text, { isSecure }) {
     if (!isAny(LOCAL, url.hostname)) return { fault: 'models.url.bad' };
     if (isSecure && !OWN_MACHINE.test(url.hostname)) return { fault: 'models.url.mixed' };
   }
-  if (url.hostname === 'huggingface.co') {
-    // The page about a file, and the file itself.
-    url.pathname = url.pathname.replace('/blob/', '/resolve/');
-    if (!url.pathname.includes('/resolve/')) return { fault: 'models.url.page' };
-  }
+  // The library knows those of models there.
+  if (url.hostname === 'huggingface.co' && !url.pathname.includes('/resolve/')) return { fault: 'models.url.page' };
   return { url };
 }

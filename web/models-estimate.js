@@ -101,6 +101,9 @@ async function freeBytes(store) {
   return Number.isFinite(quota) ? Math.max(0, quota - (usage ?? 0)) : null;
 }
 
+/** @param {number} tokensPerSecond that the processor computes */
+export const wordsOf = (tokensPerSecond) => WORDS_PER_TOKEN / (1 / tokensPerSecond + SECONDS_PER_TOKEN);
+
 /** What streams is read while the processor computes, so the slower of the two counts; null: the reading is not known. */
 function wordsPerSecond({ decodeTokensPerSecond }, streamedBytes, readRate) {
   if (streamedBytes > 0 && readRate === null) return null;
@@ -119,8 +122,8 @@ function workPerToken(tensors) {
   };
 }
 
-/** The probe runs once a day; another number of threads makes another speed. */
-async function rememberedProbe(isBusy, signal) {
+/** The probe runs once a day; another number of threads makes another speed. @param {() => boolean} isBusy @param {AbortSignal} [signal] */
+export async function rememberedProbe(isBusy, signal) {
   const threads = globalThis.crossOriginIsolated ? navigator.hardwareConcurrency : 1;
   const remembered = readProbe();
   const age = Date.now() - remembered?.at;

@@ -3,7 +3,9 @@ import { make } from './dom.js';
 import { chooseFile, isModelFile } from './drop.js';
 import { readAddress } from './model-address.js';
 import { Offer } from './models-offer.js';
+import { RepositoryChoice } from './models-repository.js';
 import { keepFocus, makeButton, makeSection } from './models-section.js';
+import { readHubAddress } from './nibble/index.js';
 
 const CATALOGUE = 'models/catalog.json';
 
@@ -144,7 +146,7 @@ export class ModelSources {
         ),
         place ? make('p', { class: 'models-facts' }, t(place)) : download,
       ),
-      this.#offer?.wanted.model.href === model.href ? this.#offer.root : null,
+      this.#offer?.wanted?.model.href === model.href ? this.#offer.root : null,
     );
     return row;
   }
@@ -160,7 +162,7 @@ export class ModelSources {
       spellcheck: 'false',
       'data-key': 'url',
       value: this.#address,
-      placeholder: 'https://…/model.gguf',
+      placeholder: 'https://…/model.gguf · owner/model',
       'aria-describedby': 'models-url-help models-url-problem',
       on: {
         input: () => {
@@ -170,7 +172,8 @@ export class ModelSources {
     });
     const submit = (event) => {
       event.preventDefault();
-      const { url, fault } = readAddress(field.value, { isSecure: location.protocol === 'https:' });
+      const address = readHubAddress(field.value);
+      const { url, fault } = address ? {} : readAddress(field.value, { isSecure: location.protocol === 'https:' });
       problem.textContent = fault ? t(fault) : '';
       field.setAttribute('aria-invalid', String(Boolean(fault)));
       if (fault) {
@@ -178,7 +181,8 @@ export class ModelSources {
         this.#offer?.close();
         return field.focus();
       }
-      this.#open({ model: url, name: fileNameOf(url) || url.host }, form);
+      if (address) this.#ask(address, field.value, form);
+      else this.#open({ model: url, name: fileNameOf(url) || url.host }, form);
     };
     const form = make(
       'form',
@@ -210,16 +214,27 @@ export class ModelSources {
     place.append(make('p', { class: 'field-problem', role: 'alert' }, text));
   }
 
+  /** Asks the hub which files there are. */
+  #ask(address, text, place) {
+    const onChoose = ({ url, path, sha256 }) =>
+      this.#open({ model: new URL(url), name: path.split('/').pop(), sha256 }, place);
+    this.#place((onClose) => new RepositoryChoice(this.#panel, { address, text, onClose, onChoose }), place);
+  }
+
   #open(wanted, place) {
-    this.#offer?.close();
     place.querySelector('.models-file > .field-problem')?.remove();
+    this.#place((onClose) => new Offer(this.#panel, { ...wanted, onClose }), place);
+  }
+
+  #place(create, place) {
+    this.#offer?.close();
     const opener = document.activeElement?.dataset?.key;
     const onClose = () => {
       this.#offer = null;
       const found = opener && this.#section.root.querySelector(`[data-key="${CSS.escape(opener)}"]`);
       (found || this.#section.heading).focus();
     };
-    this.#offer = new Offer(this.#panel, { ...wanted, onClose });
+    this.#offer = create(onClose);
     place.append(this.#offer.root);
     this.#offer.look();
   }

@@ -346,6 +346,12 @@ export default {
   'problem.STORE_VERSION': 'A newer version of this page has stored this. Reload the page.',
   'problem.STORE_CHUNK_MISSING': 'A part of the stored model is missing. Load it again from where it came.',
   'problem.STORE_MISSING': 'This model is no longer stored on this device.',
+  'problem.HUB_NOT_FOUND': 'Hugging Face has no such model that everybody may read.',
+  'problem.HUB_NO_MODEL': 'This model on Hugging Face has no such file that runs here.',
+  'problem.HUB_AMBIGUOUS': 'This model on Hugging Face has several such files. Enter the address of one.',
+  'problem.HUB_GATED':
+    'The owner gives this file to those who accept the licence. Download it from its page on Hugging Face and choose the file here.',
+  'problem.HUB_TOKEN_REFUSED': 'Hugging Face gives this to nobody unknown. Download the file there and choose it here.',
   'problem.HASH_MISMATCH': 'What arrived is not the file that was promised: its checksum differs.',
   'problem.not-stored': '{name} is ready, but was not stored: it lasts until the tab is closed.',
   'problem.ARCHIVE_BAD_JSON': 'This file is not JSON, so nothing was imported.',
