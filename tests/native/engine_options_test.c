@@ -38,8 +38,8 @@ TEST(describes_what_an_engine_then_uses) {
     CHECK_INT((long long)live.weights, (long long)memory.weights);
     CHECK_INT((long long)live.activations, (long long)memory.activations);
     CHECK_INT((long long)live.kv_cache, 0);
-    int32_t text[120];
-    fill_text(text, 120, rig.vocabulary);
+    int32_t text[100 + 2 * TINY_CONFIGS];
+    fill_text(text, 100 + i, rig.vocabulary);
     append(check, rig.session, text, 100 + i);
     nibble_engine_memory(rig.engine, &live);
     CHECK_INT((long long)live.kv_cache, (long long)memory.kv_cache);
