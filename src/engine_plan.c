@@ -103,7 +103,7 @@ static uint64_t kv_pages(const EnginePlan *plan) {
 // What does not lie in the arena, the run state or the KV pages while sessions run: tables, a session, a pass.
 static uint64_t session_bytes(const EnginePlan *plan, const Model *model) {
   const uint64_t logits = engine_logits_bytes(&model->shape);
-  uint64_t position, bytes = loader_staging_bytes(model) + logits;
+  uint64_t position, bytes = logits;
   if (plan->options.memory_budget == 0) return bytes;
   const uint64_t context = (uint64_t)plan->options.context_size, pages = kv_pages(plan);
   bytes += context * TOKEN_BYTES + pages * PAGE_BESIDES + (uint64_t)model->shape.vocabulary * SAMPLER_BYTES;
@@ -114,11 +114,13 @@ static uint64_t session_bytes(const EnginePlan *plan, const Model *model) {
 
 static uint64_t kv_bytes(const EnginePlan *plan) { return kv_pages_bytes(&plan->kv, kv_pages(plan)); }
 
-// The same and what loading takes beyond all that sessions take, since it is gone before they begin. A page may not fit
-// into the place that it leaves.
+// The same and what loading takes beyond all that sessions take, since it is gone before they begin: unless the caller
+// counts none of its own as such. A page may not fit into the place that it leaves.
 static uint64_t other_bytes(const EnginePlan *plan, const Model *model) {
-  const uint64_t running = session_bytes(plan, model);
-  const uint64_t loading = plan->options.loading_bytes + loader_packing_bytes(model);
+  const uint64_t loader = loader_staging_bytes(model) + loader_packing_bytes(model);
+  const bool meanwhile = plan->options.loading_bytes == 0;
+  const uint64_t running = session_bytes(plan, model) + (meanwhile ? loader : 0);
+  const uint64_t loading = meanwhile ? 0 : plan->options.loading_bytes + loader;
   if (plan->options.memory_budget == 0) return running + loading;
   const uint64_t page = kv_page_bytes(&plan->kv), lost = loading < page ? loading : page;
   const uint64_t later = kv_bytes(plan) + running + lost;

@@ -137,10 +137,26 @@ test('a prompt that is given while I2_S arrives is answered as after a whole loa
   await early.unload();
 });
 
+const LARGE = { ...SMALL_SHAPE, width: 1024, ffn: 4608, layers: 2, headSize: 256 };
+
 // Then the packer's output is larger than it is for other types.
+test('tensors of more than a megabyte are packed within the budget, the least included', async () => {
+  const model = randomModel({ ...LARGE, ffn: 16384 });
+  const expected = await logitsOf({ model });
+  const contextSize = 64;
+  const { budget } = (await describeModel(model, { threads: 2, contextSize, memoryBudget: 2 ** 40 })).model;
+  for (const memoryBudget of [budget.leastBytes, budget.leastBytes + 2 ** 20]) {
+    const options = { model, store: { folder: temporaryFolder() }, contextSize, memoryBudget };
+    const engine = await createEngine({ ...options, threads: 2 });
+    const { wasm } = await engine.memory();
+    assert.ok(wasm <= memoryBudget, `${wasm} of ${memoryBudget}`);
+    await engine.unload();
+    assert.deepEqual(await logitsOf(options), expected);
+  }
+});
+
 test('tensors of more than a megabyte are stored, gone on with behind an interruption, and mended', async () => {
-  const shape = { ...SMALL_SHAPE, width: 1024, ffn: 4608, layers: 2, headSize: 256 };
-  const bytes = randomModel(shape);
+  const bytes = randomModel(LARGE);
   const expected = await logitsOf({ model: bytes });
   const file = { bytes, limit: bytes.length / 2 };
   const server = await serveModels({ '/large.gguf': file });

@@ -5,6 +5,8 @@
 #include "check.h"
 #include "engine.h"
 #include "engine_fixture.h"
+#include "loader.h"
+#include "model.h"
 #include "streamer.h"
 
 // Blocks enough for some to stay and some to stream.
@@ -149,7 +151,11 @@ TEST(what_only_loading_takes_counts_where_sessions_take_less) {
   CHECK(little.other == without.other + 1000);  // its place may be too small for a page
   options.loading_bytes = (uint64_t)1 << 30;
   CHECK(nibble_describe(&rig.tiny.gguf, &options, NULL, &much, NULL));
-  CHECK(much.kv_cache + much.other == options.loading_bytes);
+  Model plan;
+  NibbleError error;
+  CHECK(model_plan(&plan, &rig.tiny.gguf, &error));
+  CHECK(much.kv_cache + much.other == options.loading_bytes + loader_staging_bytes(&plan));
+  model_free(&plan);
   rig_close(&rig);
 }
 
