@@ -55,7 +55,7 @@ export function createHubCalls(platform, openStore) {
      * The GGUF files of a repository of Hugging Face's hub, and which of them is the one for this machine: Q4_K_M, or the
      * best that fits; one of fewer than 3 bits a weight only where nothing else does.
      * @param {string | URL} address one that readHubAddress() knows
-     * @param {{ hub?: EngineOptions['hub'], memory?: number, probe?: import('./public-types.js').Probe, signal?: AbortSignal }} [options]
+     * @param {{ hub?: import('./hub-address.js').HubOptions, memory?: number, probe?: import('./public-types.js').Probe, signal?: AbortSignal }} [options]
      *   memory: bytes that an engine may take; by default what this machine is likely to spare. probe: what probeSpeed()
      *   gave, so that speeds are told, and a type is chosen that is fast enough to talk to
      * @returns {Promise<import('./hub.js').Repository>}

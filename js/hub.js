@@ -249,13 +249,22 @@ export function chosenOf({ repository, files, recommended }) {
   throw new NibbleError('HUB_TOO_LARGE', message, { details: { repository, memoryBytes: smallest.memoryBytes } });
 }
 
+/** A path as it is meant; as it stands there where that is no text. */
+function pathOf(text) {
+  try {
+    return decodeURI(text);
+  } catch {
+    return text;
+  }
+}
+
 /** The stored model that an address means; asks nobody. @param {HubAddress} address @param {Hub} hub @param {import('./model-store.js').StoredModel[]} models @returns {string | null} its id */
 export function storedIdOf(address, hub, models) {
   const start = fileUrl(hub, { ...address, path: address.path === '' ? '' : `${address.path}/` });
   const files = models.flatMap(({ id, source, state, usedAt }) => {
     const url = source !== null && 'url' in source ? source.url.split(/[?#]/, 1)[0] : '';
     if (state !== 'complete' || !url.startsWith(start)) return [];
-    const path = decodeURI(url.slice(start.length));
+    const path = pathOf(url.slice(start.length));
     return [{ id, path, type: typeOf(path), usedAt: usedAt ?? 0 }];
   });
   const named = address.type === null ? files : filesOfType(/** @type {any[]} */ (files), address.type);

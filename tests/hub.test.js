@@ -4,6 +4,7 @@ import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'n
 import { createServer } from 'node:http';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import { storedIdOf } from '../js/hub.js';
 import { problemOf, recommend, typeOf } from '../js/hub-files.js';
 import { createEngine, describeModel, listRepository, openModelStore, readHubAddress } from '../js/index.node.js';
 import { serveHub } from './hub-server.js';
@@ -430,6 +431,23 @@ describe('the hub', () => {
     await gone.close();
     await fails(listRepository('owner/small-GGUF', { hub: { url: gone.url } }), 'DOWNLOAD_FAILED');
   });
+});
+
+test('of what is stored of a repository, that which was used last is meant, or the one of a type', () => {
+  const at = (url, usedAt, state = 'complete') => ({ id: url, source: { url }, usedAt, state });
+  const start = 'https://huggingface.co/owner/name/resolve/main/';
+  const models = [at(`${start}x-Q4_0.gguf`, 2), at(`${start}100%.gguf`, 1), at(`${start}x-Q8_0.gguf?a=b`, 3)];
+  models.push(at(`${start}x-Q6_K.gguf`, 9, 'importing'), at('https://example.org/x-Q4_0.gguf', 9), {
+    id: 'f',
+    source: null,
+  });
+  const idOf = (text) =>
+    storedIdOf(readHubAddress(text), { url: 'https://huggingface.co', token: null }, /** @type {any} */ (models));
+  assert.equal(idOf('owner/name'), `${start}x-Q8_0.gguf?a=b`);
+  assert.equal(idOf('owner/name:q4_0'), `${start}x-Q4_0.gguf`);
+  assert.equal(idOf('owner/name:Q6_K'), null);
+  assert.equal(idOf('owner/names'), null);
+  assert.equal(idOf('hf.co/owner/name/tree/v2'), null);
 });
 
 describe('what answers in place of the hub', () => {

@@ -9,8 +9,8 @@ import { packPackage, unpackInto } from './package.js';
 import { temporaryFolder } from './small-model.js';
 
 const PROGRAM = `
-import { createEngine, describeModel, estimateSpeed, NibbleError, openModelStore, probeSpeed } from 'nibble-llm';
-import type { CompletionOptions, CompletionResult, Engine, EngineOptions, ModelDescription, Progress, Session } from 'nibble-llm';
+import { createEngine, describeModel, estimateSpeed, listRepository, NibbleError, openModelStore, probeSpeed, readHubAddress } from 'nibble-llm';
+import type { CompletionOptions, CompletionResult, Engine, EngineOptions, HubFile, ModelDescription, Progress, Repository, Session } from 'nibble-llm';
 
 const options: EngineOptions = {
   model: 'model.gguf',
@@ -30,6 +30,9 @@ const description: ModelDescription = await describeModel('model.gguf');
 const width: number | undefined = description.model?.width;
 const models = await openModelStore();
 for (const { id, state } of await models.list()) console.log(id.length, state === 'complete');
+const listed: Repository = await listRepository('owner/name', { hub: { token: 'secret' }, probe: await probeSpeed() });
+const best: HubFile | null = listed.recommended;
+console.log(best?.sha256?.length, readHubAddress('owner/name:Q4_K_M')?.type?.length);
 const { decodeTokensPerSecond } = estimateSpeed(await probeSpeed(), { bytesPerToken: 1, parameters: 1 });
 try {
   await engine.unload();
@@ -42,6 +45,8 @@ try {
 export const one: number = (await completion.result).text;
 // @ts-expect-error
 createEngine({ model: 'model.gguf', kvType: 'int7' });
+// @ts-expect-error
+createEngine({ model: 'owner/name', hub: { token: 1 } });
 // @ts-expect-error
 createEngine({});
 // @ts-expect-error

@@ -15,20 +15,22 @@ export const hubAddressOf = (text) => (existsSync(text) ? null : readHubAddress(
  * The files of a repository, and the one for this machine, which is measured for that.
  * @param {string} text
  * @param {AbortSignal} signal
+ * @param {number} [memory] bytes that may be taken, other than what the machine is likely to spare
  */
-export async function listMeasured(text, signal) {
+export async function listMeasured(text, signal, memory) {
   const probe = await probeSpeed({ signal });
-  return listRepository(text, { hub: hubOption(), probe, signal });
+  return listRepository(text, { hub: hubOption(), probe, memory, signal });
 }
 
 /**
  * The address of the file to take of a repository, said to whoever waits for it.
  * @param {string} text an address of the hub that names neither a file nor a type
  * @param {object} terminal
+ * @param {number} [memory] as listMeasured() takes it
  * @returns {Promise<string>} the address itself where none is to be had: whoever loads it says why
  */
-export async function recommendedOf(text, terminal) {
-  const { repository, revision, files, recommended } = await listMeasured(text, terminal.interrupted);
+export async function recommendedOf(text, terminal, memory) {
+  const { repository, revision, files, recommended } = await listMeasured(text, terminal.interrupted, memory);
   if (recommended === null) return text;
   const { path, url } = recommended;
   const others = files.filter(({ problem }) => problem === null).length - 1;

@@ -36,7 +36,7 @@ export default {
     const given = positionals[0] ?? values.model;
     const { url = '', type = null } = (given !== undefined && hubAddressOf(given)) || {};
     if (url === null && type === null) {
-      const listing = await listMeasured(given, terminal.interrupted);
+      const listing = await listMeasured(given, terminal.interrupted, values.budget && Infinity);
       if (values.json) terminal.json(listing);
       else terminal.write(listingPage(listing));
       return;

@@ -11,11 +11,11 @@ const isAddress = (text) => /^[a-z][a-z0-9+.-]+:/i.test(text);
 /**
  * What --model names: a file, an address, or a model in the folder of --store by its id or name. Of a repository of
  * Hugging Face's hub a file is chosen, unless something of it is stored.
- * @param {{ model?: string, store?: string }} values
+ * @param {{ model?: string, store?: string, budget?: number }} values
  * @param {object} terminal
  * @returns {Promise<any>} as createEngine() takes it
  */
-export async function modelOf({ model, store }, terminal) {
+export async function modelOf({ model, store, budget }, terminal) {
   if (model === undefined) return defaultModel;
   if (isId(model) && store === undefined && !existsSync(model)) {
     throw new NibbleError(
@@ -26,11 +26,11 @@ export async function modelOf({ model, store }, terminal) {
   const address = isId(model) ? null : hubAddressOf(model);
   const isElsewhere = isAddress(model) && !isId(model) && address === null;
   if (model === '' || existsSync(model) || isElsewhere) return model;
-  if (store === undefined) return address === null ? model : chosen(address, model, terminal);
+  if (store === undefined) return address === null ? model : chosen(address, model, { terminal, budget });
   const { models, isStored } = existsSync(store) ? await lookInto(store, model, address) : NOTHING;
   const found = findStored(models, model);
   if (found !== null) return { stored: found.id };
-  if (address !== null) return isStored ? model : chosen(address, model, terminal);
+  if (address !== null) return isStored ? model : chosen(address, model, { terminal, budget });
   // An id that is not listed may be one that a model is known by beside its own.
   if (isId(model)) return { stored: model };
   const names = models.map(({ name }) => `"${name}"`).slice(0, 10);
@@ -65,8 +65,9 @@ export function findStored(models, text) {
 const NOTHING = { models: [], isStored: false };
 
 /** A type or a file that is named need not be chosen. */
-const chosen = ({ url, type }, model, terminal) =>
-  url === null && type === null ? recommendedOf(model, terminal) : model;
+const chosen = ({ url, type }, model, { terminal, budget }) =>
+  // What does not fit under a budget is read for every token.
+  url === null && type === null ? recommendedOf(model, terminal, budget && Infinity) : model;
 
 async function lookInto(folder, model, address) {
   const store = await openModelStore({ store: { folder }, hub: hubOption() });
