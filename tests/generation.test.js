@@ -332,14 +332,21 @@ describe('a completion under way', async () => {
   test('tells what was reused also where it is cancelled in its prompt', async () => {
     const { workerUrl, within } = holdPrompts();
     const held = await open({ script: inOrder([id('a'), END]) }, { workerUrl });
-    const tokens = Array.from({ length: 400 }, (_, i) => 97 + (i % 20));
-    await held.complete({ tokens: tokens.slice(0, 100), maxTokens: 1 }).result;
-    const session = await held.createSession();
-    const completion = session.complete({ tokens, onPrefill: within(() => completion.stop()) });
-    const { finishReason, reusedTokens, completionTokens, prefill } = await completion.result;
-    assert.deepEqual([finishReason, completionTokens], ['cancelled', 0]);
-    assert.ok(reusedTokens >= 99 && reusedTokens <= 101, `${reusedTokens} reused`);
-    assert.ok(prefill.tokens > 0 && reusedTokens + prefill.tokens < tokens.length, `${prefill.tokens} computed`);
+    // A cancel that comes only when the prompt is done is no fault: on a crowded machine that was seen.
+    for (let attempt = 0; attempt < 10; attempt++) {
+      const tokens = Array.from({ length: 400 }, (_, i) => 97 + ((i + attempt) % 20));
+      await held.complete({ tokens: tokens.slice(0, 100), maxTokens: 1 }).result;
+      const session = await held.createSession();
+      const completion = session.complete({ tokens, onPrefill: within(() => completion.stop()) });
+      const { finishReason, reusedTokens, completionTokens, prefill } = await completion.result;
+      await session.close();
+      if (finishReason !== 'cancelled') continue;
+      assert.equal(completionTokens, 0);
+      assert.ok(reusedTokens >= 99 && reusedTokens <= 101, `${reusedTokens} reused`);
+      assert.ok(prefill.tokens > 0 && reusedTokens + prefill.tokens < tokens.length, `${prefill.tokens} computed`);
+      return;
+    }
+    assert.fail('No prompt was cancelled.');
   });
 });
 
