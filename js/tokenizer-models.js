@@ -12,6 +12,21 @@ const GPT2 = "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|
 const CONTRACTIONS = "(?:'[sS]|'[tT]|'[rR][eE]|'[vV][eE]|'[mM]|'[lL][lL]|'[dD])";
 const AFTER_DIGITS = ' ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+';
 const LLAMA3 = `${CONTRACTIONS}|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}{1,3}|${AFTER_DIGITS}`;
+const MARKS = ' ?[^\\s\\p{L}\\p{M}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+';
+const QWEN35 = `${CONTRACTIONS}|[^\\r\\n\\p{L}\\p{N}]?[\\p{L}\\p{M}]+|\\p{N}|${MARKS}`;
+const MINICPM5 = `${CONTRACTIONS}|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}+|${AFTER_DIGITS}`;
+// Words that end where a lower-case letter is followed by an upper-case one.
+const [ANY_BUT_LOWER, ANY_BUT_UPPER] = ['a-z', 'A-Z'].map((letters) => `(?:(?=\\p{L})[^${letters}])`);
+const cased = (ending) =>
+  [`${ANY_BUT_LOWER}*${ANY_BUT_UPPER}+`, `${ANY_BUT_LOWER}+${ANY_BUT_UPPER}*`]
+    .map((word) => `[^\\r\\n\\p{L}\\p{N}]?${word}${ending}`)
+    .join('|');
+const AFTER_CASED = ' ?[^\\s\\p{L}\\p{N}]+[\\r\\n/]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+';
+const GPT4O = `${cased(`${CONTRACTIONS}?`)}|\\p{N}{1,3}|${AFTER_CASED}`;
+const TEKKEN = `${cased('')}|\\p{N}|${AFTER_CASED}`;
+const DEEPSEEK_WORDS =
+  '[!"#$%&\'()*+,\\-./:;<=>?@\\[\\\\\\]^_`{|}~][A-Za-z]+|[^\\r\\n\\p{L}\\p{P}\\p{S}]?[\\p{L}\\p{M}]+';
+const DEEPSEEK = `${DEEPSEEK_WORDS}| ?[\\p{P}\\p{S}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+`;
 const QWEN2 = `${CONTRACTIONS}|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}|${AFTER_DIGITS}`;
 
 /**
@@ -43,6 +58,14 @@ const PRE_TOKENIZERS = {
       ...['qwen2', 'deepseek-r1-qwen', 'kormo', 'f2llmv2', 'megrez', 'stablelm2', 'hunyuan', 'solar-open', 'grok-2'],
     ],
     patterns: [QWEN2],
+  },
+  qwen35: { names: ['qwen35'], patterns: [QWEN35] },
+  minicpm5: { names: ['minicpm5'], patterns: ['\\p{N}{1,3}', MINICPM5], ignoreMerges: true },
+  gpt4o: { names: ['gpt-4o', 'llama4', 'kanana2', 'talkie'], patterns: [GPT4O] },
+  tekken: { names: ['tekken'], patterns: [TEKKEN], ignoreMerges: true, addBos: true },
+  deepseek: {
+    names: ['deepseek-v3', 'hunyuan-dense', 'joyai-llm', 'hy_v4'],
+    patterns: ['\\p{N}{1,3}', '[\u4e00-\u9fa5\u3040-\u309f\u30a0-\u30ff]+', DEEPSEEK],
   },
   smollm: {
     names: ['smollm', 'starcoder', 'refact', 'command-r', 'codeshell', 'exaone', 'minerva-7b', 'mellum2'],

@@ -127,7 +127,25 @@ const PRE_TOKENIZERS = [
   ...['llama3', 'llama-v3', 'llama-bpe', 'falcon3', 'falcon-h1', 'pixtral', 'midm-2.0', 'lfm2', 'jina-v5-nano'],
   ...['dbrx', 'smaug-bpe', 'glm4', 'chatglm-bpe'],
   ...['qwen2', 'deepseek-r1-qwen', 'kormo', 'f2llmv2', 'megrez', 'stablelm2', 'hunyuan', 'solar-open', 'grok-2'],
-  ...['smollm', 'starcoder', 'refact', 'command-r', 'codeshell', 'exaone', 'minerva-7b', 'mellum2'],
+  ...[
+    'smollm',
+    'starcoder',
+    'refact',
+    'command-r',
+    'codeshell',
+    'exaone',
+    'minerva-7b',
+    'qwen35',
+    'minicpm5',
+    'gpt-4o',
+    'llama4',
+    'kanana2',
+    'tekken',
+    'deepseek-v3',
+    'hunyuan-dense',
+    'joyai-llm',
+    'mellum2',
+  ],
 ];
 
 /** The metadata of each vocabulary, by its name. @type {Record<string, () => import('./gguf-writer.js').Entry[]>} */
