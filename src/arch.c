@@ -2,9 +2,80 @@
 
 #include <string.h>
 
+#define TENSOR(name) (UINT32_C(1) << BLOCK_##name)
+#define PRODUCTS (TENSOR(QUERY) | TENSOR(KEY) | TENSOR(VALUE) | TENSOR(ATTENTION_OUTPUT) | TENSOR(UP) | TENSOR(DOWN))
+#define NORMS (TENSOR(ATTENTION_NORM) | TENSOR(FEED_FORWARD_NORM))
+#define POST_NORMS (TENSOR(ATTENTION_POST_NORM) | TENSOR(FEED_FORWARD_POST_NORM))
+#define HEAD_NORMS (TENSOR(QUERY_NORM) | TENSOR(KEY_NORM))
+#define QUERY_KEY_VALUE_BIASES (TENSOR(QUERY_BIAS) | TENSOR(KEY_BIAS) | TENSOR(VALUE_BIAS))
+#define FEED_FORWARD_BIASES (TENSOR(GATE_BIAS) | TENSOR(UP_BIAS) | TENSOR(DOWN_BIAS))
+#define BIASES (QUERY_KEY_VALUE_BIASES | TENSOR(ATTENTION_OUTPUT_BIAS))
+// A pre-norm block with a gate: RMSNorm, grouped queries, RoPE, SwiGLU.
+#define GATED (NORMS | PRODUCTS | TENSOR(GATE))
+
 static const Architecture architectures[] = {
     // Llama 1 to 3.2, Mistral, SmolLM2, TinyLlama, MobileLLM: converters permute Q and K to neighbouring pairs.
-    {.name = "llama", .rope_adjacent = true},
+    {.name = "llama",
+     .required = GATED,
+     .allowed = BIASES | FEED_FORWARD_BIASES,
+     .rope_adjacent = true,
+     .windows = true},
+    {.name = "qwen2", .required = GATED | QUERY_KEY_VALUE_BIASES},
+    {.name = "qwen2vl", .required = GATED | QUERY_KEY_VALUE_BIASES},
+    {.name = "qwen3", .required = GATED | HEAD_NORMS},
+    {.name = "qwen3vl", .required = GATED | HEAD_NORMS},
+    {.name = "gemma", .required = GATED, .activation = ACTIVATION_GEGLU, .embedding_by_root = true},
+    {.name = "gemma2",
+     .required = GATED | POST_NORMS,
+     .activation = ACTIVATION_GEGLU,
+     .embedding_by_root = true,
+     .windows = true,
+     .window = 4096,
+     .window_period = 2,
+     .scores_by_width_blocks = 46,
+     .attention_softcap = 50,
+     .logit_softcap = 30},
+    {.name = "gemma3",
+     .required = GATED | POST_NORMS | HEAD_NORMS,
+     .activation = ACTIVATION_GEGLU,
+     .embedding_by_root = true,
+     .windows = true,
+     .window_period = 6,
+     .windows_unstretched = true,
+     .window_rope_base = 10000,
+     .scores_by_width_blocks = 62},
+    {.name = "phi3",
+     .required = NORMS | TENSOR(QUERY_KEY_VALUE) | TENSOR(ATTENTION_OUTPUT) | TENSOR(GATE_UP) | TENSOR(DOWN)},
+    {.name = "mistral3", .required = GATED, .allowed = BIASES | FEED_FORWARD_BIASES, .rope_adjacent = true},
+    {.name = "smollm3", .required = GATED, .allowed = QUERY_KEY_VALUE_BIASES, .rope_adjacent = true, .nope_period = 4},
+    {.name = "granite",
+     .required = GATED,
+     .allowed = BIASES | FEED_FORWARD_BIASES,
+     .rope_adjacent = true,
+     .rope_switch = true},
+    {.name = "minicpm",
+     .required = GATED,
+     .rope_adjacent = true,
+     .embedding_scale = 12,
+     .residual_by_depth = 1.4f,
+     .logit_by_width = true},
+    {.name = "olmo2",
+     .required = PRODUCTS | TENSOR(GATE) | POST_NORMS | HEAD_NORMS,
+     .head_norms = HEAD_NORMS_OF_ALL_HEADS,
+     .windows = true,
+     .window_period = 4,
+     .windows_unstretched = true},
+    {.name = "exaone4",
+     .required = PRODUCTS | TENSOR(GATE) | POST_NORMS | HEAD_NORMS,
+     .windows = true,
+     .window_period = 4,
+     .full_layers_nope = true},
+    {.name = "ernie4_5", .required = GATED, .rope_adjacent = true},
+    {.name = "hunyuan-dense", .required = GATED | HEAD_NORMS, .head_norms = HEAD_NORMS_BEHIND_ROPE},
+    {.name = "arcee", .required = NORMS | PRODUCTS, .rope_adjacent = true, .activation = ACTIVATION_SQUARED_RELU},
+    {.name = "internlm2", .required = GATED, .rope_adjacent = true},
+    // Of 7B; 13B has ALiBi.
+    {.name = "baichuan", .required = GATED, .rope_adjacent = true, .alibi_blocks = 40},
 };
 
 enum { ARCHITECTURES = sizeof architectures / sizeof *architectures };

@@ -3,6 +3,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "activation.h"
 #include "float_math.h"
 
 // Query tokens of one head that go through a page together in prefill.
@@ -75,7 +76,7 @@ static void state_reset(const AttentionState *state, int rows, int head_size) {
 static void weigh_rows(const Queries *queries, int begin, const Scratch *scratch, const AttentionState *state,
                        int *from, int *to) {
   const Run *run = queries->run;
-  const float scale = page_scale(run->kv->shape->type);
+  const float scale = page_scale(run->kv->shape->type), softcap = run->model->shape.attention_softcap;
   *from = KV_PAGE_TOKENS;
   *to = 0;
   for (int r = 0; r < queries->tokens * queries->group; r++) {
@@ -88,6 +89,7 @@ static void weigh_rows(const Queries *queries, int begin, const Scratch *scratch
       memset(scores, 0, KV_PAGE_TOKENS * sizeof *scores);
       continue;
     }
+    if (softcap > 0) soft_cap(scores + row_from, row_to - row_from, softcap);
     const float before = state->max[r],
                 sum = run->kernels->page_softmax(scores, row_from, row_to, &state->max[r], scale);
     scratch->corrections[r] = exp_f32(before - state->max[r]);

@@ -140,8 +140,7 @@ bool engine_check_complete(const NibbleEngine *engine, NibbleError *error) {
 
 bool engine_prepare(NibbleEngine *engine, NibbleError *error) {
   nibble_engine_choose_kernels(engine);
-  return engine->run.rope.frequencies != NULL ||
-         rope_create(&engine->run.rope, &engine->model.shape.rope, engine->model.rope_factors, error);
+  return engine->run.ropes[ROPE_OF_ALL].frequencies != NULL || run_create_ropes(&engine->run, error);
 }
 
 void engine_settle(NibbleEngine *engine) {
@@ -171,7 +170,7 @@ uint64_t nibble_engine_position(const NibbleEngine *engine) { return loader_pack
 
 // Whether a source is needed to begin a pass (-1), for a block, or for the output (shape.blocks).
 static bool is_needed(const Model *model, const WeightSource *source, int block) {
-  return source->block == block || (block < 0 && source->floats == &model->rope_factors) ||
+  return source->block == block || (block < 0 && model_is_rope_source(model, source)) ||
          (block == model->shape.blocks && source->matrix == model_output(model));
 }
 

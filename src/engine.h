@@ -249,8 +249,9 @@ int nibble_session_truncate(NibbleSession *session, int length);
 // et al. 2023, arXiv:2309.17453: attention sinks, and positions within the cache rather than in the text): models go on
 // fluently where `keep` is at least 4, but know nothing of what was dropped. F16 and INT8 keys are rounded once more in
 // each shift, so drop many at a time. There are no logits until the next evaluation. INVALID_ARGUMENT where there are
-// not so many tokens, or where a layer's sliding window would reach tokens that it has let go of; OUT_OF_MEMORY where
-// pages that are shared with a fork cannot be copied. On an error the session is as it was.
+// not so many tokens, where a layer's sliding window would reach tokens that it has let go of, or where the family
+// normalises keys behind their rotation, so that they cannot be moved; OUT_OF_MEMORY where pages that are shared with a
+// fork cannot be copied. On an error the session is as it was.
 bool nibble_session_shift(NibbleSession *session, int keep, int drop, NibbleError *error);
 
 // A session as bytes, read from front to back in pieces of any size. The save has a fork of its own: the session may go

@@ -9,8 +9,10 @@
 void forward_layers(Run *run);
 
 // The same in parts. forward_embed() looks up the embeddings alone, where the embedding is in memory;
-// forward_block() computes the layers of one stored block, as often as they repeat.
+// rows that are unpacked elsewhere are then scaled as the family has it by forward_scale_embedding(). forward_block()
+// computes the layers of one stored block, as often as they repeat.
 void forward_embed(Run *run);
+void forward_scale_embedding(const Run *run, float *x);
 void forward_block(Run *run, int block);
 
 // Logits of `count` tokens of the batch from `first` on, behind forward_layers(): logits [count, run->logits_stride].

@@ -84,8 +84,10 @@ bool gguf_unsigned(const GgufPair *pair, uint64_t index, uint64_t *value);
 // Element `index` of a pair of type f32 or f64, or of an integer type. False for other types.
 bool gguf_float(const GgufPair *pair, uint64_t index, double *value);
 
-// The value of a scalar of type bool / string. False for other types.
-bool gguf_bool(const GgufPair *pair, bool *value);
+// Element `index` of a pair of type bool. False for other types.
+bool gguf_bool(const GgufPair *pair, uint64_t index, bool *value);
+
+// The value of a scalar of type string. False for other types.
 bool gguf_string(const GgufPair *pair, GgufString *value);
 
 // Whether a string equals a C string.

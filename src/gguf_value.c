@@ -85,9 +85,10 @@ bool gguf_float(const GgufPair *pair, uint64_t index, double *value) {
   return false;
 }
 
-bool gguf_bool(const GgufPair *pair, bool *value) {
-  if (pair->type != GGUF_BOOL) return false;
-  *value = pair->value[0] != 0;
+bool gguf_bool(const GgufPair *pair, uint64_t index, bool *value) {
+  uint64_t bits;
+  if (pair->element != GGUF_BOOL || !load_element(pair, index, &bits)) return false;
+  *value = bits != 0;
   return true;
 }
 

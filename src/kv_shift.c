@@ -57,11 +57,13 @@ static void move_token(KvTable *table, int layer, int from, int to, const KvRota
   const KvShape *shape = table->shape;
   const uint8_t *source = kv_table_page(table, layer, page_of(from));
   uint8_t *target = kv_table_page(table, layer, page_of(to));
-  const int read = from % KV_PAGE_TOKENS, written = to % KV_PAGE_TOKENS;
+  const int read = from % KV_PAGE_TOKENS, written = to % KV_PAGE_TOKENS, rope = shape_rope(rotation->shape, layer);
   for (int h = 0; h < shape->kv_heads; h++) {
     for (int d = 0; d < shape->head_size; d++)
       key[d] = kv_page_key(shape, source, h, read, d);
-    rotation->kernels->rope(key, rotation->cosine, rotation->sine, rotation->pairs, rotation->adjacent);
+    if (rope != ROPE_NONE)
+      rotation->kernels->rope(key, rotation->cosine[rope], rotation->sine[rope], rotation->pairs,
+                              rotation->shape->architecture->rope_adjacent);
     kv_page_write_key(shape, target, h, written, key);
     kv_page_copy_value(shape, source, read, target, written, h);
   }

@@ -3,13 +3,14 @@
 #define NIBBLE_KV_SHIFT_H
 
 #include "kv_cache.h"
+#include "shape.h"
 
-// The rotation that takes a key to its new position.
+// The rotations that take a layer's keys to their new positions.
 typedef struct {
   const Kernels *kernels;
-  const float *cosine, *sine; /* [pairs] */
+  const Shape *shape;                       // says which a layer has, and which dimensions make a pair
+  const float *cosine[ROPES], *sine[ROPES]; /* [pairs] */
   int pairs;
-  bool adjacent;  // which dimensions make a pair, as in Kernels.rope
 } KvRotation;
 
 // In a table of `length` tokens, removes the `drop` tokens behind the first `keep`, and moves the rest to their places.

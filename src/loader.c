@@ -120,7 +120,7 @@ static void place_group(Loader *loader, const WeightSource *source, const uint8_
     used = (size_t)source->columns * sizeof(float);
     quant_unpack_tensor(quant_format(source->type), bytes, (float *)target, (size_t)source->columns);
     // What turns an angle is the quotient, which rope_create() looks at.
-    finite = source->floats == &loader->model->rope_factors || vector_is_finite(target, source->columns);
+    finite = model_is_rope_source(loader->model, source) || vector_is_finite(target, source->columns);
   }
   if (!finite && loader->refused == NULL) {
     loader->refused = source;

@@ -100,31 +100,129 @@ static bool plan_floats(Plan *plan, const char *name, int count, float **floats)
   return true;
 }
 
-static bool plan_block(Plan *plan, int index) {
-  const Shape *shape = &plan->model->shape;
-  Block *block = &plan->model->blocks[index];
+// What rows and columns of a block's tensors are. A vector has one column.
+typedef enum {
+  EXTENT_ONE,
+  EXTENT_WIDTH,
+  EXTENT_QUERY,
+  EXTENT_KEY,
+  EXTENT_ALL_HEADS,
+  EXTENT_QUERY_NORM,
+  EXTENT_KEY_NORM,
+  EXTENT_HIDDEN,
+  EXTENT_TWICE_HIDDEN
+} Extent;
+
+static int extent_of(const Shape *shape, Extent extent) {
   const int query = shape->heads * shape->head_size, key = shape->kv_heads * shape->head_size;
+  const bool all = shape->architecture->head_norms == HEAD_NORMS_OF_ALL_HEADS;
+  switch (extent) {
+    case EXTENT_WIDTH: return shape->width;
+    case EXTENT_QUERY: return query;
+    case EXTENT_KEY: return key;
+    case EXTENT_ALL_HEADS: return query + 2 * key;
+    case EXTENT_QUERY_NORM: return all ? query : shape->head_size;
+    case EXTENT_KEY_NORM: return all ? key : shape->head_size;
+    case EXTENT_HIDDEN: return shape->feed_forward;
+    case EXTENT_TWICE_HIDDEN: return 2 * shape->feed_forward;
+    default: return 1;
+  }
+}
+
+typedef struct {
+  const char *name;  // behind "blk.N."; phi3 and others name several matrices in one as the file's converter does
+  size_t field;      // of Block
+  Extent rows, columns;
+} BlockTensorShape;
+
+#define FIELD(name) offsetof(Block, name)
+static const BlockTensorShape block_tensors[BLOCK_TENSORS] = {
+    [BLOCK_ATTENTION_NORM] = {"attn_norm.weight", FIELD(attention_norm), EXTENT_WIDTH, EXTENT_ONE},
+    [BLOCK_QUERY] = {"attn_q.weight", FIELD(query), EXTENT_QUERY, EXTENT_WIDTH},
+    [BLOCK_KEY] = {"attn_k.weight", FIELD(key), EXTENT_KEY, EXTENT_WIDTH},
+    [BLOCK_VALUE] = {"attn_v.weight", FIELD(value), EXTENT_KEY, EXTENT_WIDTH},
+    [BLOCK_QUERY_KEY_VALUE] = {"attn_qkv.weight", FIELD(query_key_value), EXTENT_ALL_HEADS, EXTENT_WIDTH},
+    [BLOCK_ATTENTION_OUTPUT] = {"attn_output.weight", FIELD(attention_output), EXTENT_WIDTH, EXTENT_QUERY},
+    [BLOCK_FEED_FORWARD_NORM] = {"ffn_norm.weight", FIELD(feed_forward_norm), EXTENT_WIDTH, EXTENT_ONE},
+    [BLOCK_GATE] = {"ffn_gate.weight", FIELD(gate), EXTENT_HIDDEN, EXTENT_WIDTH},
+    [BLOCK_UP] = {"ffn_up.weight", FIELD(up), EXTENT_HIDDEN, EXTENT_WIDTH},
+    [BLOCK_GATE_UP] = {"ffn_up.weight", FIELD(gate_up), EXTENT_TWICE_HIDDEN, EXTENT_WIDTH},
+    [BLOCK_DOWN] = {"ffn_down.weight", FIELD(down), EXTENT_WIDTH, EXTENT_HIDDEN},
+    [BLOCK_QUERY_BIAS] = {"attn_q.bias", FIELD(query_bias), EXTENT_QUERY, EXTENT_ONE},
+    [BLOCK_KEY_BIAS] = {"attn_k.bias", FIELD(key_bias), EXTENT_KEY, EXTENT_ONE},
+    [BLOCK_VALUE_BIAS] = {"attn_v.bias", FIELD(value_bias), EXTENT_KEY, EXTENT_ONE},
+    [BLOCK_ATTENTION_OUTPUT_BIAS] = {"attn_output.bias", FIELD(attention_output_bias), EXTENT_WIDTH, EXTENT_ONE},
+    [BLOCK_GATE_BIAS] = {"ffn_gate.bias", FIELD(gate_bias), EXTENT_HIDDEN, EXTENT_ONE},
+    [BLOCK_UP_BIAS] = {"ffn_up.bias", FIELD(up_bias), EXTENT_HIDDEN, EXTENT_ONE},
+    [BLOCK_DOWN_BIAS] = {"ffn_down.bias", FIELD(down_bias), EXTENT_WIDTH, EXTENT_ONE},
+    [BLOCK_QUERY_NORM] = {"attn_q_norm.weight", FIELD(query_norm), EXTENT_QUERY_NORM, EXTENT_ONE},
+    [BLOCK_KEY_NORM] = {"attn_k_norm.weight", FIELD(key_norm), EXTENT_KEY_NORM, EXTENT_ONE},
+    [BLOCK_ATTENTION_POST_NORM] = {"post_attention_norm.weight", FIELD(attention_post_norm), EXTENT_WIDTH, EXTENT_ONE},
+    [BLOCK_FEED_FORWARD_POST_NORM] = {"post_ffw_norm.weight", FIELD(feed_forward_post_norm), EXTENT_WIDTH, EXTENT_ONE},
+};
+
+static bool plan_block_tensor(Plan *plan, BlockTensor tensor) {
+  const Shape *shape = &plan->model->shape;
+  const BlockTensorShape *spec = &block_tensors[tensor];
+  const bool required = (shape->architecture->required >> tensor & 1) != 0;
   char name[64];
-#define NAME(suffix) (text_format(name, sizeof name, "blk.%d." suffix ".weight", index), name)
-  return plan_floats(plan, NAME("attn_norm"), shape->width, &block->attention_norm) &&
-         plan_matrix(plan, NAME("attn_q"), shape->width, query, &block->query) &&
-         plan_matrix(plan, NAME("attn_k"), shape->width, key, &block->key) &&
-         plan_matrix(plan, NAME("attn_v"), shape->width, key, &block->value) &&
-         plan_matrix(plan, NAME("attn_output"), query, shape->width, &block->attention_output) &&
-         plan_floats(plan, NAME("ffn_norm"), shape->width, &block->feed_forward_norm) &&
-         plan_matrix(plan, NAME("ffn_gate"), shape->width, shape->feed_forward, &block->gate) &&
-         plan_matrix(plan, NAME("ffn_up"), shape->width, shape->feed_forward, &block->up) &&
-         plan_matrix(plan, NAME("ffn_down"), shape->feed_forward, shape->width, &block->down);
-#undef NAME
+  text_format(name, sizeof name, "blk.%d.%s", plan->block, spec->name);
+  if (!required && ((shape->architecture->allowed >> tensor & 1) == 0 || gguf_find_tensor(plan->gguf, name) == NULL))
+    return true;
+  uint8_t *const field = (uint8_t *)&plan->model->blocks[plan->block] + spec->field;
+  const int rows = extent_of(shape, spec->rows), columns = extent_of(shape, spec->columns);
+  return spec->columns == EXTENT_ONE ? plan_floats(plan, name, rows, (float **)(void *)field)
+                                     : plan_matrix(plan, name, columns, rows, (Matrix *)(void *)field);
+}
+
+// Matrices that are taken out of one have to begin with a tile.
+static bool check_parts(const Plan *plan) {
+  const Shape *shape = &plan->model->shape;
+  const uint32_t required = shape->architecture->required;
+  const int key = shape->kv_heads * shape->head_size;
+  const bool heads = (required >> BLOCK_QUERY_KEY_VALUE & 1) == 0 ||
+                     (shape->heads * shape->head_size % TILE_ROWS == 0 && key % TILE_ROWS == 0);
+  const bool hidden = (required >> BLOCK_GATE_UP & 1) == 0 || shape->feed_forward % TILE_ROWS == 0;
+  return (heads && hidden) ||
+         nibble_fail(
+             plan->error, NIBBLE_MODEL_UNSUPPORTED,
+             "The model has several matrices in one, of heads of %d and a feed-forward width of %d; this engine "
+             "takes multiples of %d rows of them.",
+             shape->head_size, shape->feed_forward, TILE_ROWS);
+}
+
+static bool plan_block(Plan *plan) {
+  for (int tensor = 0; tensor < BLOCK_TENSORS; tensor++)
+    if (!plan_block_tensor(plan, (BlockTensor)tensor)) return false;
+  return true;
+}
+
+void model_visit_matrices(const Block *block, VisitMatrix *visit, void *context) {
+  for (int tensor = 0; tensor < BLOCK_TENSORS; tensor++) {
+    if (block_tensors[tensor].columns == EXTENT_ONE) continue;
+    const Matrix *matrix = (const Matrix *)(const void *)((const uint8_t *)block + block_tensors[tensor].field);
+    if (matrix->rows > 0) visit(context, matrix);
+  }
 }
 
 static bool plan_outer(Plan *plan) {
   Model *model = plan->model;
   const Shape *shape = &model->shape;
   if (!plan_floats(plan, "output_norm.weight", shape->width, &model->output_norm)) return false;
-  if (gguf_find_tensor(plan->gguf, "rope_freqs.weight") != NULL &&
-      !plan_floats(plan, "rope_freqs.weight", shape->rope.dimensions / 2, &model->rope_factors))
-    return false;
+  const struct {
+    const char *name;
+    float **factors;
+  } ropes[] = {{"rope_freqs.weight", &model->rope_factors},
+               {"rope_factors_long.weight", &model->long_factors},
+               {"rope_factors_short.weight", &model->short_factors}};
+  // LongRoPE's two come together.
+  bool stretched = shape->ropes[ROPE_OF_ALL].scaling == ROPE_SCALING_LONG;
+  for (size_t i = 1; i < sizeof ropes / sizeof *ropes; i++)
+    stretched |= gguf_find_tensor(plan->gguf, ropes[i].name) != NULL;
+  for (size_t i = 0; i < sizeof ropes / sizeof *ropes; i++)
+    if ((i == 0 ? gguf_find_tensor(plan->gguf, ropes[i].name) != NULL : stretched) &&
+        !plan_floats(plan, ropes[i].name, shape->ropes[ROPE_OF_ALL].dimensions / 2, ropes[i].factors))
+      return false;
   model->tied_output = gguf_find_tensor(plan->gguf, "output.weight") == NULL;
   return model->tied_output || plan_matrix(plan, "output.weight", shape->width, shape->vocabulary, &model->output);
 }
@@ -242,7 +340,7 @@ static bool plan_weights(Plan *plan) {
   if (!plan_matrix(plan, "token_embd.weight", model->shape.width, model->shape.vocabulary, &model->embedding))
     return false;
   for (plan->block = 0; plan->block < model->shape.blocks; plan->block++)
-    if (!plan_block(plan, plan->block)) return false;
+    if (!plan_block(plan)) return false;
   if (!plan_outer(plan)) return false;
   sort_items(model->sources, (size_t)model->source_count, sizeof *model->sources, by_file_offset);
   if (!refuse_unused_tensors(plan)) return false;
@@ -258,14 +356,14 @@ static bool plan_weights(Plan *plan) {
 
 static bool allocate_plan(Plan *plan) {
   Model *model = plan->model;
-  // The header itself bounds both: each block needs nine tensors, and the table of tensors has been read.
+  // The header itself bounds both: the table of tensors has been read, and each block needs some of its own.
   if ((size_t)model->shape.blocks > plan->gguf->tensor_count)
     return nibble_fail(plan->error, NIBBLE_MODEL_BAD_TENSOR,
                        "The metadata call for %d blocks, but the file has only %zu tensors. The file is damaged or "
                        "incomplete.",
                        model->shape.blocks, plan->gguf->tensor_count);
   model->blocks = calloc((size_t)model->shape.blocks, sizeof *model->blocks);
-  model->sources = calloc((size_t)model->shape.blocks * 9 + 4, sizeof *model->sources);
+  model->sources = calloc((size_t)plan->gguf->tensor_count + 1, sizeof *model->sources);
   return (model->blocks != NULL && model->sources != NULL) ||
          nibble_fail(plan->error, NIBBLE_OUT_OF_MEMORY, "No memory is left to lay out the model. Close others first.");
 }
@@ -274,7 +372,8 @@ bool model_plan(Model *model, const Gguf *gguf, NibbleError *error) {
   memset(model, 0, sizeof *model);
   model->header_checksum = gguf->checksum;
   Plan plan = {.model = model, .gguf = gguf, .error = error};
-  if (shape_read(gguf, &model->shape, error) && read_vocabulary(&plan) && allocate_plan(&plan) && plan_weights(&plan))
+  if (shape_read(gguf, &model->shape, error) && check_parts(&plan) && read_vocabulary(&plan) && allocate_plan(&plan) &&
+      plan_weights(&plan))
     return true;
   model_free(model);
   return false;
@@ -335,16 +434,24 @@ uint32_t model_kinds(const Model *model) {
   return kinds;
 }
 
+bool model_is_rope_source(const Model *model, const WeightSource *source) {
+  return source->floats != NULL && (source->floats == &model->rope_factors || source->floats == &model->long_factors ||
+                                    source->floats == &model->short_factors);
+}
+
+static void add_matrix_bytes(void *context, const Matrix *matrix) { *(uint64_t *)context += matrix_bytes(matrix); }
+
+uint64_t model_block_bytes(const Block *block) {
+  uint64_t bytes = 0;
+  model_visit_matrices(block, add_matrix_bytes, &bytes);
+  return bytes;
+}
+
 uint64_t model_bytes_per_token(const Model *model) {
   uint64_t bytes = matrix_bytes(model->tied_output ? &model->embedding : &model->output) +
                    tile_bytes(model->embedding.kind, model->embedding.columns) / TILE_ROWS;
-  for (int i = 0; i < model->shape.blocks; i++) {
-    const Block *block = &model->blocks[i];
-    bytes += (uint64_t)model->shape.block_repeat *
-             (matrix_bytes(&block->query) + matrix_bytes(&block->key) + matrix_bytes(&block->value) +
-              matrix_bytes(&block->attention_output) + matrix_bytes(&block->gate) + matrix_bytes(&block->up) +
-              matrix_bytes(&block->down));
-  }
+  for (int i = 0; i < model->shape.blocks; i++)
+    bytes += (uint64_t)model->shape.block_repeat * model_block_bytes(&model->blocks[i]);
   return bytes;
 }
 

@@ -13,15 +13,25 @@
 #include "shape.h"
 #include "tiles.h"
 
-// One stored block of the transformer.
+// One stored block of the transformer. What its family does not have is empty: a matrix without rows, NULL.
 typedef struct {
-  float *attention_norm;    /* [width] */
-  Matrix query;             /* [heads * head_size, width] */
-  Matrix key, value;        /* [kv_heads * head_size, width] */
-  Matrix attention_output;  /* [width, heads * head_size] */
-  float *feed_forward_norm; /* [width] */
-  Matrix gate, up;          /* [feed_forward, width] */
-  Matrix down;              /* [width, feed_forward] */
+  float *attention_norm;         /* [width] */
+  Matrix query;                  /* [heads * head_size, width] */
+  Matrix key, value;             /* [kv_heads * head_size, width] */
+  Matrix query_key_value;        /* the three, one below the other */
+  Matrix attention_output;       /* [width, heads * head_size] */
+  float *feed_forward_norm;      /* [width] */
+  Matrix gate, up;               /* [feed_forward, width] */
+  Matrix gate_up;                /* both, one below the other */
+  Matrix down;                   /* [width, feed_forward] */
+  float *query_bias;             /* [heads * head_size] */
+  float *key_bias, *value_bias;  /* [kv_heads * head_size] */
+  float *attention_output_bias;  /* [width] */
+  float *gate_bias, *up_bias;    /* [feed_forward] */
+  float *down_bias;              /* [width] */
+  float *query_norm, *key_norm;  /* [head_size], or of all heads */
+  float *attention_post_norm;    /* [width] of what attention adds to the stream */
+  float *feed_forward_post_norm; /* [width] */
 
   uint64_t arena_offset, arena_bytes;  // all of the above, which lie side by side in the arena
   bool streams;  // in a slot instead: then the offset is 0, and those of its sources count from it
@@ -49,11 +59,12 @@ typedef struct {
 typedef struct {
   Shape shape;
   bool tied_output;
-  Matrix embedding;    /* [vocabulary, width] */
-  Matrix output;       /* [vocabulary, width]; the embedding's tiles where tied */
-  float *output_norm;  /* [width] */
-  float *rope_factors; /* [rope.dimensions / 2] divisors of the angles (Llama 3's scaling), or NULL */
-  Block *blocks;       /* [shape.blocks] */
+  Matrix embedding;                    /* [vocabulary, width] */
+  Matrix output;                       /* [vocabulary, width]; the embedding's tiles where tied */
+  float *output_norm;                  /* [width] */
+  float *rope_factors;                 /* [rope.dimensions / 2] divisors of the angles (Llama 3's scaling), or NULL */
+  float *long_factors, *short_factors; /* the same for contexts beyond the original one, and for others (LongRoPE) */
+  Block *blocks;                       /* [shape.blocks] */
 
   WeightSource *sources;  // in the order of the file
   int source_count;
@@ -99,6 +110,14 @@ void model_point(const WeightSource *source, uint8_t *bytes);
 
 // The kinds of tiles that its matrices are of.
 uint32_t model_kinds(const Model *model);
+
+// Whether a source holds divisors of angles, which are needed before the first token.
+bool model_is_rope_source(const Model *model, const WeightSource *source);
+
+// Visits the matrices that a block has.
+typedef void VisitMatrix(void *context, const Matrix *matrix);
+void model_visit_matrices(const Block *block, VisitMatrix *visit, void *context);
+uint64_t model_block_bytes(const Block *block);  // of its matrices
 
 // Weight bytes that one token's computation reads.
 uint64_t model_bytes_per_token(const Model *model);

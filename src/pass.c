@@ -148,9 +148,11 @@ static void step_rows(NibblePass *pass) {
   const Matrix *embedding = &run->model->embedding;
   uint64_t position, length;
   int index = 0;
-  for (const uint8_t *tile; (tile = nibble_pass_row(pass, index, &position, &length)) != NULL; index++)
-    tile_unpack_row(embedding->kind, embedding->columns, tile, pass->tokens[pass->rows + index] % TILE_ROWS,
-                    pass->stream + (size_t)(pass->rows + index) * (size_t)run->width_stride);
+  for (const uint8_t *tile; (tile = nibble_pass_row(pass, index, &position, &length)) != NULL; index++) {
+    float *x = pass->stream + (size_t)(pass->rows + index) * (size_t)run->width_stride;
+    tile_unpack_row(embedding->kind, embedding->columns, tile, pass->tokens[pass->rows + index] % TILE_ROWS, x);
+    forward_scale_embedding(run, x);
+  }
   pass->rows += index;
   if (pass->rows == pass->count) begin_blocks(pass);
 }

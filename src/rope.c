@@ -54,9 +54,10 @@ bool rope_create(Rope *rope, const RopeShape *shape, const float *factors, Nibbl
                        "The model's position angles are no finite numbers: entry %d of rope_freqs.weight is %g.", i,
                        factors != NULL ? (double)factors[i] : 1);
   }
-  if (shape->scaling == ROPE_SCALING_YARN) {
-    rope->magnitude = shape->attention_factor;
-    if (shape->extrapolation != 0) rope->magnitude *= (float)(1 + 0.1 * log(shape->factor));
+  rope->magnitude = shape->attention_factor;
+  if (shape->scaling == ROPE_SCALING_YARN && shape->extrapolation != 0) {
+    const double grown = shape->factor > 1 ? log(shape->factor) : 0;
+    rope->magnitude *= (float)((1 + 0.1 * grown) / (1 + 0.1 * (double)shape->log_multiplier * grown));
   }
   return true;
 }

@@ -15,12 +15,19 @@ static size_t packed_bytes(int columns) {
   return (size_t)(run_round_up(columns, TILE_BLOCK) / TILE_BLOCK) * PACKED_BLOCK_BYTES;
 }
 
+// Whether a layer has the RoPE of windows.
+static bool has_window_rope(const Shape *shape) {
+  for (int layer = 0; layer < shape_layers(shape); layer++)
+    if (shape_rope(shape, layer) == ROPE_OF_WINDOWS) return true;
+  return false;
+}
+
 // One list of buffers serves measuring, allocating and freeing: visit(context, &pointer, bytes).
 typedef bool VisitBuffer(void *context, void **buffer, uint64_t bytes);
 
 static bool visit_buffers(Run *run, int threads, VisitBuffer *visit, void *context) {
   const Shape *shape = &run->model->shape;
-  const uint64_t batch = (uint64_t)run->batch_size, f = sizeof(float);
+  const uint64_t batch = (uint64_t)run->batch_size, f = sizeof(float), ropes = has_window_rope(shape) ? ROPES : 1;
   const uint64_t partials = (uint64_t)run_splits(run->context_size) * (uint64_t)shape->heads;
   const uint64_t packed = run->own_packed_bytes, hidden = packed_bytes(run->forward_stride);
   const struct {
@@ -40,8 +47,8 @@ static bool visit_buffers(Run *run, int threads, VisitBuffer *visit, void *conte
       {(void **)&run->own_row, (uint64_t)threads * (uint64_t)run->width_stride * f},
       {(void **)&run->own_packed, (uint64_t)threads * packed},
       {(void **)&run->own_tables, (uint64_t)threads * run->own_table_bytes},
-      {(void **)&run->cosine, batch * (uint64_t)(shape->rope.dimensions / 2) * f},
-      {(void **)&run->sine, batch * (uint64_t)(shape->rope.dimensions / 2) * f},
+      {(void **)&run->cosine, ropes * batch * (uint64_t)(shape->ropes[ROPE_OF_ALL].dimensions / 2) * f},
+      {(void **)&run->sine, ropes * batch * (uint64_t)(shape->ropes[ROPE_OF_ALL].dimensions / 2) * f},
       {(void **)&run->partial.max, partials * f},
       {(void **)&run->partial.sum, partials * f},
       {(void **)&run->partial.out, partials * (uint64_t)shape->head_size * f},
@@ -114,10 +121,25 @@ bool run_create(Run *run, const Model *model, const Kernels *kernels, Threads *t
                      megabytes);
 }
 
+bool run_create_ropes(Run *run, NibbleError *error) {
+  const Model *model = run->model;
+  const Shape *shape = &model->shape;
+  const RopeShape *rope = &shape->ropes[ROPE_OF_ALL];
+  const float *factors = model->rope_factors;
+  if (factors == NULL)
+    factors = (float)run->context_size > rope->original_context ? model->long_factors : model->short_factors;
+  if (!rope_create(&run->ropes[ROPE_OF_ALL], rope, factors, error)) return false;
+  if (!has_window_rope(shape) || rope_create(&run->ropes[ROPE_OF_WINDOWS], &shape->ropes[ROPE_OF_WINDOWS], NULL, error))
+    return true;
+  rope_free(&run->ropes[ROPE_OF_ALL]);
+  return false;
+}
+
 void run_free(Run *run) {
   if (run->model == NULL) return;
   visit_buffers(run, 1, release, NULL);
-  rope_free(&run->rope);
+  for (int i = 0; i < ROPES; i++)
+    rope_free(&run->ropes[i]);
   run->model = NULL;
 }
 

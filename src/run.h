@@ -25,7 +25,7 @@ typedef struct {
   const Model *model;
   const Kernels *kernels;
   Threads *threads;
-  Rope rope;
+  Rope ropes[ROPES];  // the second is empty where no layer has it
   int batch_size, context_size;
   int sweep_size;    // tokens that a pass block by block takes; at least batch_size
   int tile_streams;  // the tiles that a product with one token reads side by side; 0: not chosen yet
@@ -70,10 +70,12 @@ typedef struct {
   int context, batch, sweep;
 } RunSizes;
 
-// Allocates the buffers. run->rope stays empty: the caller makes it once the model's weights are there.
+// Allocates the buffers. run->ropes stay empty: run_create_ropes() makes them once the model's weights are there.
 bool run_create(Run *run, const Model *model, const Kernels *kernels, Threads *threads, RunSizes sizes,
                 NibbleError *error);
 void run_free(Run *run);  // safe on a zeroed run
+
+bool run_create_ropes(Run *run, NibbleError *error);
 
 // Bytes that run_create() allocates for this many threads.
 uint64_t run_bytes(const Model *model, int threads, RunSizes sizes);

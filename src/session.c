@@ -183,20 +183,31 @@ int nibble_session_truncate(NibbleSession *session, int length) {
 
 bool nibble_session_shift(NibbleSession *session, int keep, int drop, NibbleError *error) {
   const Run *run = &session->engine->run;
-  const int pairs = run->rope.pairs;
+  const int pairs = run->ropes[ROPE_OF_ALL].pairs;
   if (!check_idle(session, error)) return false;
   if (keep < 0 || drop < 1 || keep > session->length || drop > session->length - keep)
     return nibble_fail(error, NIBBLE_INVALID_ARGUMENT,
                        "%d tokens behind the first %d cannot be dropped: the session has %d. Drop at least one, and no "
                        "more than there are.",
                        drop, keep, session->length);
-  float *angles = malloc(2 * (size_t)pairs * sizeof *angles);
+  const Architecture *family = run->model->shape.architecture;
+  if (family->head_norms == HEAD_NORMS_BEHIND_ROPE)
+    return nibble_fail(
+        error, NIBBLE_INVALID_ARGUMENT,
+        "The keys of a %s model are normalised behind their rotation, so that those that are kept cannot "
+        "be moved. Begin anew with the text that is to be kept.",
+        family->name);
+  float *angles = malloc(2 * ROPES * (size_t)pairs * sizeof *angles);
   if (angles == NULL) return nibble_fail(error, NIBBLE_OUT_OF_MEMORY, "No memory is left to shift a session.");
-  // The stored keys carry the magnitude already.
-  const Rope turn = {pairs, run->rope.frequencies, 1};
-  rope_angles(&turn, -drop, angles, angles + pairs);
-  const KvRotation rotation = {run->kernels, angles, angles + pairs, pairs,
-                               session->engine->model.shape.architecture->rope_adjacent};
+  KvRotation rotation = {.kernels = run->kernels, .shape = &run->model->shape, .pairs = pairs};
+  for (int rope = 0; rope < ROPES; rope++) {
+    float *cosine = angles + 2 * rope * pairs, *sine = cosine + pairs;
+    // The stored keys carry the magnitude already.
+    const Rope turn = {pairs, run->ropes[rope].frequencies, 1};
+    if (turn.frequencies != NULL) rope_angles(&turn, -drop, cosine, sine);
+    rotation.cosine[rope] = cosine;
+    rotation.sine[rope] = sine;
+  }
   const bool shifted = kv_table_shift(&session->kv, session->length, keep, drop, &rotation, error);
   free(angles);
   if (!shifted) return false;

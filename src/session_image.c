@@ -84,7 +84,7 @@ static uint64_t fingerprint_of(NibbleEngine *engine) {
   // So small a tensor no sample may hit.
   if (engine->model.rope_factors != NULL)
     checksum_update(&checksum, (const uint8_t *)engine->model.rope_factors,
-                    (size_t)(engine->model.shape.rope.dimensions / 2) * sizeof(float));
+                    (size_t)(engine->model.shape.ropes[ROPE_OF_ALL].dimensions / 2) * sizeof(float));
   uint8_t sample[SAMPLE_BYTES];
   for (int i = 0; i < SAMPLES; i++) {
     engine_sample(engine, i, sample);

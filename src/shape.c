@@ -8,7 +8,6 @@
 // Bounds that keep every product of two numbers far from overflow; no model comes near them.
 enum {
   LIMIT_SIZE = 1 << 20,
-  LIMIT_BLOCKS = 1 << 12,
   LIMIT_CONTEXT = 1 << 28,
   LIMIT_REPEAT = 64,
   LIMIT_HEAD_SIZE = 1 << 12,
@@ -128,18 +127,48 @@ static bool read_scaling_type(const Reader *reader, RopeShape *rope) {
     rope->scaling = ROPE_SCALING_LINEAR;
   else if (gguf_string_is(type, "yarn"))
     rope->scaling = ROPE_SCALING_YARN;
+  else if (gguf_string_is(type, "longrope"))
+    rope->scaling = ROPE_SCALING_LONG;
   else {
     char quoted[TEXT_QUOTED_SIZE];
-    return nibble_fail(reader->error, NIBBLE_MODEL_UNSUPPORTED,
-                       "The metadata key %s is %s; this engine runs none, linear and yarn (Llama 3 scaling comes as a "
-                       "rope_freqs.weight tensor).",
-                       key, text_quote(type.data, type.length, quoted));
+    return nibble_fail(
+        reader->error, NIBBLE_MODEL_UNSUPPORTED,
+        "The metadata key %s is %s; this engine runs none, linear, yarn and longrope (Llama 3 scaling comes as a "
+        "rope_freqs.weight tensor).",
+        key, text_quote(type.data, type.length, quoted));
   }
   return true;
 }
 
+static bool read_bool(const Reader *reader, const char *suffix, bool fallback, bool *value) {
+  char key[96];
+  const GgufPair *pair = find(reader, suffix, key);
+  *value = fallback;
+  return pair == NULL || (pair->type == GGUF_BOOL && gguf_bool(pair, 0, value)) ||
+         nibble_fail(reader->error, NIBBLE_MODEL_BAD_KEY,
+                     "The metadata key %s is of type %s; true or false was expected.", key, gguf_type_name(pair->type));
+}
+
+// What of the first RoPE the family has another way.
+static bool read_other_ropes(const Reader *reader, Shape *shape) {
+  RopeShape *rope = &shape->ropes[ROPE_OF_ALL], *windowed = &shape->ropes[ROPE_OF_WINDOWS];
+  float alpha;
+  if (!read_bool(reader, "rope.scaling.finetuned", true, &shape->has_rope) ||
+      !read_float(reader, "rope.scaling.alpha", -1, 1e6, 0, &alpha))
+    return false;
+  if (!shape->architecture->rope_switch) shape->has_rope = true;
+  if (alpha > 0 && rope->dimensions > 2)
+    rope->base *= powf(alpha, (float)rope->dimensions / (float)(rope->dimensions - 2));
+  *windowed = *rope;
+  windowed->scaling = ROPE_SCALING_NONE;
+  windowed->factor = windowed->attention_factor = 1;
+  return read_float(reader, "rope.freq_base_swa", 0, 1e15,
+                    shape->architecture->window_rope_base > 0 ? shape->architecture->window_rope_base : rope->base,
+                    &windowed->base);
+}
+
 static bool read_rope(const Reader *reader, Shape *shape) {
-  RopeShape *rope = &shape->rope;
+  RopeShape *rope = &shape->ropes[ROPE_OF_ALL];
   float old_factor;
   if (!read_int(reader, "rope.dimension_count", 2, shape->head_size, shape->head_size, &rope->dimensions) ||
       !read_float(reader, "rope.freq_base", 0, 1e15, 10000, &rope->base) ||
@@ -151,10 +180,11 @@ static bool read_rope(const Reader *reader, Shape *shape) {
       !read_float(reader, "rope.scaling.yarn_ext_factor", -1, 1e6, 1, &rope->extrapolation) ||
       !read_float(reader, "rope.scaling.yarn_beta_fast", 0, 1e6, 32, &rope->beta_fast) ||
       !read_float(reader, "rope.scaling.yarn_beta_slow", 0, 1e6, 1, &rope->beta_slow) ||
+      !read_float(reader, "rope.scaling.yarn_log_multiplier", -1, 1e3, 0, &rope->log_multiplier) ||
       !read_scaling_type(reader, rope))
     return false;
-  if (rope->scaling == ROPE_SCALING_NONE) rope->factor = 1;
-  if (rope->dimensions % 2 == 0) return true;
+  if (rope->scaling == ROPE_SCALING_NONE || rope->scaling == ROPE_SCALING_LONG) rope->factor = 1;
+  if (rope->dimensions % 2 == 0) return read_other_ropes(reader, shape);
   return nibble_fail(reader->error, NIBBLE_MODEL_BAD_KEY,
                      "The model rotates %d of a head's dimensions (%s.rope.dimension_count, or all of them where it is "
                      "missing); an even number was expected.",
@@ -199,7 +229,7 @@ static bool read_architecture(const Gguf *gguf, Shape *shape, NibbleError *error
                        pair == NULL ? "missing" : "not a string");
   shape->architecture = architecture_find(name.data, name.length);
   if (shape->architecture != NULL) return true;
-  char quoted[TEXT_QUOTED_SIZE], known[200] = "";
+  char quoted[TEXT_QUOTED_SIZE], known[400] = "";
   for (size_t i = 0; architecture_at(i) != NULL; i++)
     text_format(known + strlen(known), sizeof known - strlen(known), "%s%s", i > 0 ? ", " : "",
                 architecture_at(i)->name);
@@ -209,12 +239,16 @@ static bool read_architecture(const Gguf *gguf, Shape *shape, NibbleError *error
 }
 
 // Features of later files of the family that change the maths: running without them would give wrong text.
-static bool refuse_unknown_features(const Reader *reader) {
-  int experts, splits;
+static bool refuse_unknown_features(const Reader *reader, const Shape *shape) {
+  int experts = 0, splits = 0;
   if (!read_int(reader, "expert_count", 0, LIMIT_SIZE, 0, &experts)) return false;
   if (experts > 0)
     return nibble_fail(reader->error, NIBBLE_MODEL_UNSUPPORTED,
                        "The model is a mixture of %d experts; this engine runs dense models.", experts);
+  if (shape->blocks == shape->architecture->alibi_blocks)
+    return nibble_fail(reader->error, NIBBLE_MODEL_UNSUPPORTED,
+                       "A %s model of %d blocks tells positions by ALiBi; this engine runs those with RoPE.",
+                       reader->prefix, shape->blocks);
   const Reader split = {reader->gguf, "split", reader->error};
   if (!read_int(&split, "count", 0, 65535, 0, &splits)) return false;
   if (splits > 1)
@@ -223,11 +257,64 @@ static bool refuse_unknown_features(const Reader *reader) {
   return true;
 }
 
-// A window that no context fills is none.
+// Which blocks have the window: an entry for each, or one number as Architecture.window_period.
+static bool read_window_pattern(const Reader *reader, Shape *shape) {
+  char key[96];
+  const GgufPair *pair = find(reader, "attention.sliding_window_pattern", key);
+  const bool listed = pair != NULL && pair->type == GGUF_ARRAY;
+  int period = 0;
+  if (listed && pair->count != (uint64_t)shape->blocks)
+    return nibble_fail(reader->error, NIBBLE_MODEL_BAD_KEY,
+                       "The metadata key %s has %llu entries; one for each of the %d blocks was expected.", key,
+                       (unsigned long long)pair->count, shape->blocks);
+  if (!listed && !read_int(reader, "attention.sliding_window_pattern", 0, SHAPE_MOST_BLOCKS,
+                           shape->architecture->window_period, &period))
+    return false;
+  for (int block = 0; block < shape->blocks; block++) {
+    bool windowed = !shape_ends_turn(period, block);
+    if (listed && !gguf_bool(pair, (uint64_t)block, &windowed))
+      return nibble_fail(reader->error, NIBBLE_MODEL_BAD_KEY,
+                         "The entries of the metadata key %s are of type %s; true or false was expected.", key,
+                         gguf_type_name(pair->element));
+    if (windowed) shape->windowed[block / 32] |= UINT32_C(1) << block % 32;
+  }
+  return true;
+}
+
+// A window that no context fills hides nothing.
 static bool read_window(const Reader *reader, Shape *shape) {
   int window;
-  if (!read_int(reader, "attention.sliding_window", 0, INT32_MAX, 0, &window)) return false;
+  if (!shape->architecture->windows) return true;
+  if (!read_int(reader, "attention.sliding_window", 0, INT32_MAX, shape->architecture->window, &window)) return false;
+  shape->has_windows = window > 0;
   shape->sliding_window = window < shape->trained_context ? window : 0;
+  return read_window_pattern(reader, shape);
+}
+
+static bool read_scales(const Reader *reader, Shape *shape) {
+  const Architecture *family = shape->architecture;
+  const double width = shape->width, layers = shape_layers(shape);
+  const double embedding = family->embedding_by_root     ? sqrt(width)
+                           : family->embedding_scale > 0 ? (double)family->embedding_scale
+                                                         : 1;
+  const double residual = family->residual_by_depth > 0 ? (double)family->residual_by_depth / sqrt(layers) : 1;
+  float divisor;
+  if (!read_float(reader, "embedding_scale", -1e6, 1e6, embedding, &shape->embedding_scale) ||
+      !read_float(reader, "residual_scale", -1e6, 1e6, residual, &shape->residual_scale) ||
+      !read_float(reader, "attention.scale", -1e6, 1e6, 0, &shape->attention_scale) ||
+      !read_float(reader, "logit_scale", 0, 1e6, family->logit_by_width ? width / 256 : 1, &divisor) ||
+      !read_float(reader, "attn_logit_softcapping", -1, 1e6, (double)family->attention_softcap,
+                  &shape->attention_softcap) ||
+      !read_float(reader, "final_logit_softcapping", -1, 1e6, (double)family->logit_softcap, &shape->logit_softcap) ||
+      !read_float(reader, "attention.temperature_scale", -1e6, 1e6, 0, &shape->temperature_scale) ||
+      !read_float(reader, "attention.temperature_length", 0, LIMIT_CONTEXT,
+                  (double)shape->ropes[ROPE_OF_ALL].original_context, &shape->temperature_length))
+    return false;
+  // The largest Gemma 2 and 3 are told by their depth alone.
+  const bool by_width = shape->blocks == family->scores_by_width_blocks;
+  const int divided = by_width ? shape->width / shape->heads : shape->head_size;
+  if (shape->attention_scale == 0) shape->attention_scale = 1 / sqrtf((float)divided);
+  shape->logit_scale = 1 / divisor;
   return true;
 }
 
@@ -236,12 +323,13 @@ bool shape_read(const Gguf *gguf, Shape *shape, NibbleError *error) {
   if (!read_architecture(gguf, shape, error)) return false;
   const Reader reader = {gguf, shape->architecture->name, error};
   const Reader own = {gguf, "nibble", error};
-  return read_int(&reader, "block_count", 1, LIMIT_BLOCKS, -1, &shape->blocks) &&
+  return read_int(&reader, "block_count", 1, SHAPE_MOST_BLOCKS, -1, &shape->blocks) &&
          read_int(&own, "block_repeat", 1, LIMIT_REPEAT, 1, &shape->block_repeat) &&
          read_int(&reader, "embedding_length", 1, LIMIT_SIZE, -1, &shape->width) &&
          read_per_block(&reader, "feed_forward_length", LIMIT_SIZE, -1, shape->blocks, &shape->feed_forward) &&
          read_int(&reader, "context_length", 1, LIMIT_CONTEXT, -1, &shape->trained_context) &&
          read_window(&reader, shape) &&
          read_float(&reader, "attention.layer_norm_rms_epsilon", 0, 1, NAN, &shape->norm_epsilon) &&
-         read_heads(&reader, shape) && read_rope(&reader, shape) && refuse_unknown_features(&reader);
+         read_heads(&reader, shape) && read_rope(&reader, shape) && read_scales(&reader, shape) &&
+         refuse_unknown_features(&reader, shape);
 }

@@ -20,13 +20,21 @@ static const double thread_seconds = 0.15;
 // Less than this is noise.
 static const double clear_gain = 1.05;
 
-// Whether the model's larger matrices have a second form to choose from.
+typedef struct {
+  const Kernels *kernels;
+  bool found;
+} Choice;
+
+static void look_for_choice(void *context, const Matrix *matrix) {
+  Choice *choice = context;
+  choice->found |= choice->kernels->matmul_streams[matrix->kind] != NULL;
+}
+
+// Whether a block's matrices have a second form to choose from.
 static bool has_choice(const Run *run) {
-  const Block *block = &run->model->blocks[0];
-  const TileKind kinds[] = {block->gate.kind, block->up.kind, block->down.kind};
-  for (int i = 0; i < 3; i++)
-    if (run->kernels->matmul_streams[kinds[i]] != NULL) return true;
-  return false;
+  Choice choice = {run->kernels, false};
+  model_visit_matrices(&run->model->blocks[0], look_for_choice, &choice);
+  return choice.found;
 }
 
 // Bytes a second of one turn. It goes on with the layer where the turn before it ended, so that what that left in the

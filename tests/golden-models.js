@@ -5,6 +5,7 @@
 import { readFileSync } from 'node:fs';
 import { dequantize } from './dequantize.js';
 import { ggufBytes, writeGguf } from './gguf-writer.js';
+import { FAMILY_MODELS } from './golden-families.js';
 import { TYPE_MODELS } from './golden-types.js';
 import { QUANTIZABLE, quantize } from './quantize.js';
 import { blockShaper } from './random-blocks.js';
@@ -35,6 +36,8 @@ const blend = (pairs, factor) =>
  *   no such model
  * @property {object} [gains] see tensors() in random-model.js
  * @property {number} [seed] one that gives entropies within bounds
+ * @property {number} [windowRopeBase] of layers with a window, where the family has one that no key of the file says
+ * @property {import('./gguf-writer.js').Entry[]} [plainKeys] what llama.cpp has to be told where its defaults are wrong
  */
 
 /** @type {Record<string, GoldenModel>} */
@@ -156,9 +159,24 @@ export const GOLDEN_MODELS = {
     shape: { ...base, width: 128, heads: 2, kvHeads: 2, headSize: 64, ropeSize: 32, ffn: 160, vocabulary: 342 },
   },
   ...TYPE_MODELS,
+  ...FAMILY_MODELS,
 };
 
 for (const [name, model] of Object.entries(GOLDEN_MODELS)) model.shape.name = name;
+
+/**
+ * Whether the reference forward runs a model.
+ * @param {string} name
+ */
+export const isPlainLlama = (name) => FAMILY_MODELS[name] === undefined;
+
+/**
+ * Whether a model has no RoPE at all, so that no error in it shows.
+ * @param {string} name
+ */
+export const isWithoutRope = (name) =>
+  GOLDEN_MODELS[name].shape.keys?.some(([key, , value]) => key === 'rope.scaling.finetuned' && value === false) ??
+  false;
 
 function find(name) {
   const model = GOLDEN_MODELS[name];
@@ -178,7 +196,7 @@ function bell(random, count) {
 }
 
 function randomWeights(tensor, shape, seed) {
-  if (tensor.role === 'factors') return Float32Array.from(shape.ropeFactors);
+  if (tensor.values) return Float32Array.from(tensor.values);
   const count = tensor.shape.reduce((product, size) => product * size, 1);
   const weights = bell(new Random(`golden ${shape.name} ${seed} ${tensor.name}`), count);
   if (tensor.role === 'norm') return weights.map((value) => tensor.gain * (1 + 0.2 * value));
@@ -226,11 +244,12 @@ function unshare(list, { layers, blockRepeat }) {
 /**
  * A golden model's file, in the writer's terms.
  * @param {string} name
- * @param {{twin?: boolean, plain?: boolean}} [options] `twin`: the same weights dequantised to F32; `plain`: shared
- *   blocks written out, for engines that do not know our key
+ * @param {{twin?: boolean, plain?: boolean, ropeBase?: number}} [options] `twin`: the same weights dequantised to F32;
+ *   `plain`: for llama.cpp, with shared blocks written out and the keys that it needs besides; `ropeBase`: another one,
+ *   in a plain file
  */
-export function goldenFile(name, { twin = false, plain = false } = {}) {
-  const { shape, types, gains, seed = 1 } = find(name);
+export function goldenFile(name, { twin = false, plain = false, ropeBase } = {}) {
+  const { shape, types, gains, seed = 1, plainKeys = [], windowRopeBase } = find(name);
   let list = withTypes(
     tensors(shape, () => 'f32', gains),
     types,
@@ -240,7 +259,11 @@ export function goldenFile(name, { twin = false, plain = false } = {}) {
       ? { ...tensor, type: 'f32', bytes: quantize('f32', dequantize(tensor.type, bytes)) }
       : { ...tensor, bytes };
   });
-  const written = { ...shape };
+  const written = { ...shape, ropeBase: ropeBase ?? shape.ropeBase };
+  if (plain) written.keys = [...(shape.keys ?? []), ...plainKeys];
+  if (ropeBase && windowRopeBase) {
+    written.keys.push(['rope.freq_base_swa', 'f32', (windowRopeBase * ropeBase) / shape.ropeBase]);
+  }
   if (plain && shape.blockRepeat) {
     list = unshare(list, shape);
     written.blockRepeat = undefined;
@@ -296,7 +319,8 @@ export function goldenTokens(name) {
  * @property {number} entropy of them, in nats
  * @property {number | null} defaultKl KL(twin || the quantised file) of llama.cpp in its default mode; null where
  *   llama.cpp cannot run the model
- * @property {number} ropeKl KL(base || base * 1.02) of the reference forward: how much a RoPE error of 2% shows
+ * @property {number} ropeKl KL(base || base * 1.02) of the reference forward, or of llama.cpp where it does not know the
+ *   family: how much a RoPE error of 2% shows
  */
 
 /**

@@ -15,12 +15,17 @@
  * @property {number} epsilon of RMSNorm
  * @property {number} ropeBase
  * @property {number} [ropeSize] rotated dimensions of a head, default all
- * @property {{type: 'linear' | 'yarn', factor: number, originalContext: number, attentionFactor?: number}}
- *   [scaling]
+ * @property {{type: 'linear' | 'yarn' | 'longrope', factor?: number, originalContext: number,
+ *   attentionFactor?: number}} [scaling]
  * @property {number[]} [ropeFactors] divisors of the rotation frequencies, one for each pair (Llama 3)
+ * @property {{long: number[], short: number[]}} [longFactors] the same for contexts beyond the original one, and for
+ *   others (LongRoPE)
  * @property {number} [window] tokens that a token attends to, itself included
  * @property {number} [blockRepeat] times that each stored block is computed in a row
  * @property {string} [pre] pre-tokenizer name
+ * @property {string} [family] as model-families.js has it, default llama
+ * @property {string[]} [biases] matrices of a block that have one, besides those that its family's have
+ * @property {import('./gguf-writer.js').Entry[]} [keys] further metadata, their names without the family's prefix
  */
 
 // The divisors Llama 3 derives from its frequencies: none for short wavelengths, `factor` for those beyond the original

@@ -1,5 +1,5 @@
-// Llama-family GGUF files with random weights in the shapes of real models, for speed and memory measurements and for
-// trying other engines on the same file. The layout (metadata, tensor list, vocabulary) also serves golden-models.js.
+// GGUF files with random weights in the shapes of real models, for speed and memory measurements and for trying other
+// engines on the same file. The layout (metadata, tensor list, vocabulary) also serves golden-models.js.
 //
 //   node tests/random-model.js --shape llama-3.2-1b --type q4_0 --out build/llama-1b.gguf      every matrix Q4_0
 //   node tests/random-model.js --shape llama-3.2-1b --type Q4_K_M --out build/llama-1b.gguf    as llama.cpp mixes them
@@ -10,6 +10,7 @@ import { pathToFileURL } from 'node:url';
 import { parseArgs } from 'node:util';
 import { writeGguf } from './gguf-writer.js';
 import { MIXTURES, mixedType, pureFileType } from './mixtures.js';
+import { familyOf } from './model-families.js';
 import { SHAPES } from './model-shapes.js';
 import { behindBlocks, blockShaper } from './random-blocks.js';
 import { Random } from './random-numbers.js';
@@ -52,34 +53,40 @@ export function vocabulary(size) {
  */
 export function metadata(shape) {
   const { tokens, types, merges, begin, end } = vocabulary(shape.vocabulary);
+  const { name: family } = familyOf(shape);
   const ropeSize = shape.ropeSize ?? shape.headSize;
   /** @type {import('./gguf-writer.js').Entry[]} */
-  const entries = [
-    ['general.architecture', 'string', 'llama'],
-    ['general.name', 'string', `random ${shape.name}`],
-    ['general.alignment', 'u32', 32],
-    ['general.quantization_version', 'u32', 2],
-    ['llama.context_length', 'u32', shape.context],
-    ['llama.embedding_length', 'u32', shape.width],
-    ['llama.block_count', 'u32', shape.layers / (shape.blockRepeat ?? 1)],
-    ['llama.feed_forward_length', 'u32', shape.ffn],
-    ['llama.attention.head_count', 'u32', shape.heads],
-    ['llama.attention.head_count_kv', 'u32', shape.kvHeads],
-    ['llama.attention.key_length', 'u32', shape.headSize],
-    ['llama.attention.value_length', 'u32', shape.headSize],
-    ['llama.attention.layer_norm_rms_epsilon', 'f32', shape.epsilon],
-    ['llama.rope.dimension_count', 'u32', ropeSize],
-    ['llama.rope.freq_base', 'f32', shape.ropeBase],
-    ['llama.vocab_size', 'u32', shape.vocabulary],
+  const keys = [
+    ['context_length', 'u32', shape.context],
+    ['embedding_length', 'u32', shape.width],
+    ['block_count', 'u32', shape.layers / (shape.blockRepeat ?? 1)],
+    ['feed_forward_length', 'u32', shape.ffn],
+    ['attention.head_count', 'u32', shape.heads],
+    ['attention.head_count_kv', 'u32', shape.kvHeads],
+    ['attention.key_length', 'u32', shape.headSize],
+    ['attention.value_length', 'u32', shape.headSize],
+    ['attention.layer_norm_rms_epsilon', 'f32', shape.epsilon],
+    ['rope.dimension_count', 'u32', ropeSize],
+    ['rope.freq_base', 'f32', shape.ropeBase],
+    ['vocab_size', 'u32', shape.vocabulary],
   ];
   if (shape.scaling) {
     const { type, factor, originalContext, attentionFactor } = shape.scaling;
-    entries.push(['llama.rope.scaling.type', 'string', type]);
-    entries.push(['llama.rope.scaling.factor', 'f32', factor]);
-    entries.push(['llama.rope.scaling.original_context_length', 'u32', originalContext]);
-    if (attentionFactor) entries.push(['llama.rope.scaling.attn_factor', 'f32', attentionFactor]);
+    keys.push(['rope.scaling.type', 'string', type]);
+    if (factor) keys.push(['rope.scaling.factor', 'f32', factor]);
+    keys.push(['rope.scaling.original_context_length', 'u32', originalContext]);
+    if (attentionFactor) keys.push(['rope.scaling.attn_factor', 'f32', attentionFactor]);
   }
-  if (shape.window) entries.push(['llama.attention.sliding_window', 'u32', shape.window]);
+  if (shape.window) keys.push(['attention.sliding_window', 'u32', shape.window]);
+  keys.push(...(shape.keys ?? []));
+  /** @type {import('./gguf-writer.js').Entry[]} */
+  const entries = [
+    ['general.architecture', 'string', family],
+    ['general.name', 'string', `random ${shape.name}`],
+    ['general.alignment', 'u32', 32],
+    ['general.quantization_version', 'u32', 2],
+    ...keys.map(([key, type, value]) => [`${family}.${key}`, type, value]),
+  ];
   if (shape.blockRepeat) entries.push(['nibble.block_repeat', 'u32', shape.blockRepeat]);
   entries.push(
     ['tokenizer.ggml.model', 'string', 'gpt2'],
@@ -95,9 +102,48 @@ export function metadata(shape) {
 }
 
 /**
- * @typedef {import('./gguf-writer.js').TensorInfo & {role: string, gain: number}} LayoutTensor `gain`: what the matrix
- *   multiplies the size of a normalised input by; for norms and the embedding, the typical size of an element
+ * @typedef {import('./gguf-writer.js').TensorInfo & {role: string, gain: number, values?: number[]}} LayoutTensor
+ *   `gain`: what the matrix multiplies the size of a normalised input by; for norms, biases and the embedding, the
+ *   typical size of an element; `values`: those that are not random
  */
+
+/**
+ * @typedef {{query?: number, value?: number, out?: number, down?: number, branch?: number, bias?: number,
+ *   embedding?: number, logits?: number}} Gains `branch`: of norms behind attention and feed-forward network
+ */
+
+// The tensors of a block: role, name, what `typeOf` may be asked for, and gain.
+function blockTensors(shape, { query = 1.5, value = 1.5, out = 1.5, down = 2, branch = 0.7, bias = 0.4 }) {
+  const { width, ffn, headSize } = shape;
+  const { norms, headNorms, fused, gateless, biases } = familyOf(shape);
+  const keyWidth = shape.kvHeads * headSize;
+  const queryWidth = shape.heads * headSize;
+  const list = [];
+  const norm = (name, size, gain = 1) => list.push({ role: 'norm', name: `${name}.weight`, shape: [size], gain });
+  const matrix = (name, rows, columns, gain) => {
+    list.push({ role: 'block', name: `${name}.weight`, shape: [columns, rows], gain });
+    if (biases.includes(name)) list.push({ role: 'bias', name: `${name}.bias`, shape: [rows], gain: bias });
+  };
+  if (norms !== 'behind') norm('attn_norm', width);
+  if (fused) matrix('attn_qkv', queryWidth + 2 * keyWidth, width, query);
+  else {
+    matrix('attn_q', queryWidth, width, query);
+    matrix('attn_k', keyWidth, width, query);
+    matrix('attn_v', keyWidth, width, value);
+  }
+  if (headNorms) {
+    norm('attn_q_norm', headNorms === 'all' ? queryWidth : headSize, query);
+    norm('attn_k_norm', headNorms === 'all' ? keyWidth : headSize, query);
+  }
+  matrix('attn_output', width, queryWidth, out);
+  if (norms !== 'before') norm('post_attention_norm', width, branch);
+  if (norms !== 'behind') norm('ffn_norm', width);
+  if (!fused && !gateless) matrix('ffn_gate', ffn, width, 1.4);
+  matrix('ffn_up', fused ? 2 * ffn : ffn, width, 1);
+  matrix('ffn_down', width, ffn, down);
+  if (norms !== 'before') norm('post_ffw_norm', width, branch);
+  return list;
+}
 
 /**
  * The tensors of a shape. Default gains give attention that differs from token to token, a residual stream in which
@@ -105,32 +151,28 @@ export function metadata(shape) {
  * @param {Shape} shape
  * @param {(role: string, name: string, columns: number) => import('./weight-formats.js').WeightType} typeOf type of a
  *   matrix: its role ('embedding', 'output', 'block'), its name, and the length of its rows
- * @param {{query?: number, value?: number, out?: number, down?: number, embedding?: number, logits?: number}} [gains]
+ * @param {Gains} [gains]
  * @returns {LayoutTensor[]}
  */
 export function tensors(shape, typeOf, gains = {}) {
-  const { query = 1.5, value = 1.5, out = 1.5, down = 2, embedding = 0.7, logits = 2.6 } = gains;
-  const { width, ffn, headSize } = shape;
-  const keyWidth = shape.kvHeads * headSize;
-  const queryWidth = shape.heads * headSize;
+  const { embedding = 0.7, logits = 2.6 } = gains;
+  const { width } = shape;
   const list = [];
   const add = (role, name, type, size, gain) => list.push({ role, name: `${name}.weight`, type, shape: size, gain });
+  const factors = (name, values) =>
+    list.push({ role: 'factors', name: `${name}.weight`, type: 'f32', shape: [values.length], gain: 1, values });
   add('embedding', 'token_embd', typeOf('embedding', 'token_embd', width), [width, shape.vocabulary], embedding);
-  if (shape.ropeFactors) add('factors', 'rope_freqs', 'f32', [shape.ropeFactors.length], 1);
+  if (shape.ropeFactors) factors('rope_freqs', shape.ropeFactors);
+  if (shape.longFactors) {
+    factors('rope_factors_long', shape.longFactors.long);
+    factors('rope_factors_short', shape.longFactors.short);
+  }
   for (let i = 0; i < shape.layers / (shape.blockRepeat ?? 1); i++) {
-    const matrix = (kind, rows, columns, gain) => {
-      const name = `blk.${i}.${kind}`;
-      add('block', name, typeOf('block', name, columns), [columns, rows], gain);
-    };
-    add('norm', `blk.${i}.attn_norm`, 'f32', [width], 1);
-    matrix('attn_q', queryWidth, width, query);
-    matrix('attn_k', keyWidth, width, query);
-    matrix('attn_v', keyWidth, width, value);
-    matrix('attn_output', width, queryWidth, out);
-    add('norm', `blk.${i}.ffn_norm`, 'f32', [width], 1);
-    matrix('ffn_gate', ffn, width, 1.4);
-    matrix('ffn_up', ffn, width, 1);
-    matrix('ffn_down', width, ffn, down);
+    for (const tensor of blockTensors(shape, gains)) {
+      const name = `blk.${i}.${tensor.name}`;
+      const type = tensor.role === 'block' ? typeOf('block', name.replace('.weight', ''), tensor.shape[0]) : 'f32';
+      list.push({ ...tensor, name, type });
+    }
   }
   // A tied output is the embedding, whose elements are of size `embedding`; the last norm makes up for that.
   add('norm', 'output_norm', 'f32', [width], shape.tied ? logits / (embedding * Math.sqrt(width)) : 1);
@@ -139,23 +181,22 @@ export function tensors(shape, typeOf, gains = {}) {
 }
 
 /**
- * Deviation of a matrix's elements that gives its gain.
+ * Deviation of a tensor's elements that gives its gain.
  * @param {LayoutTensor} tensor
  */
 export const deviation = (tensor) =>
-  tensor.role === 'embedding' ? tensor.gain : tensor.gain / Math.sqrt(tensor.shape[0]);
+  tensor.role === 'block' || tensor.role === 'output' ? tensor.gain / Math.sqrt(tensor.shape[0]) : tensor.gain;
 
 /**
  * A tensor of random weights made straight in its file type, in pieces. Fast, not exact: for measuring, not for golden
  * results.
  * @param {LayoutTensor} tensor
- * @param {Shape} shape
  * @param {number} seed
  * @returns {Generator<Uint8Array>}
  */
-function* randomTensor(tensor, shape, seed) {
+function* randomTensor(tensor, seed) {
   const count = tensor.shape.reduce((product, size) => product * size, 1);
-  if (tensor.role === 'factors') yield new Uint8Array(Float32Array.from(shape.ropeFactors).buffer);
+  if (tensor.values) yield new Uint8Array(Float32Array.from(tensor.values).buffer);
   else if (tensor.role === 'norm') yield new Uint8Array(new Float32Array(count).fill(tensor.gain).buffer);
   else {
     const random = new Random(`${seed} ${tensor.name}`);
@@ -199,7 +240,7 @@ export function writeRandomModel(path, { shape, type = 'q4_0', seed = 1 }) {
   const { typeOf, fileType } = typesOf(type, chosen);
   // Over a real vocabulary, logits of this deviation leave a few nats of entropy, as a trained model does.
   const list = tensors(chosen, typeOf, { logits: 4 });
-  const produce = (tensor) => randomTensor(tensor, chosen, seed);
+  const produce = (tensor) => randomTensor(tensor, seed);
   mkdirSync(dirname(path), { recursive: true });
   const entries = [...metadata(chosen), ['general.file_type', 'u32', fileType]];
   return writeGguf(path, { metadata: entries, tensors: list, produce });

@@ -36,7 +36,7 @@ static void visit_pair(const Gguf *gguf, const GgufPair *pair, const uint8_t *he
     gguf_float(pair, i, &real);
   }
   PROMISE(!gguf_unsigned(pair, pair->count, &number) && !gguf_float(pair, pair->count, &real));
-  gguf_bool(pair, &truth);
+  gguf_bool(pair, 0, &truth);
   if (gguf_string(pair, &string)) PROMISE(string.length + 8 == pair->bytes);
 
   // A key without NUL bytes can be looked up as a C string; it is found where it stands, since no other is equal.

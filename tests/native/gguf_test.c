@@ -124,11 +124,11 @@ TEST(accessorsRefuseOtherTypes) {
   const GgufPair *alignment = gguf_find(&gguf, "general.alignment");
   CHECK(gguf_string(text, &string) && gguf_string_is(string, "llama"));
   CHECK(!gguf_string_is(string, "llam") && !gguf_string_is(string, "llamas") && !gguf_string_is(string, "llamA"));
-  CHECK(!gguf_unsigned(text, 0, &number) && !gguf_float(text, 0, &real) && !gguf_bool(text, &truth));
+  CHECK(!gguf_unsigned(text, 0, &number) && !gguf_float(text, 0, &real) && !gguf_bool(text, 0, &truth));
   CHECK(!gguf_unsigned(tokens, 0, &number) && !gguf_float(tokens, 0, &real) && !gguf_string(tokens, &string));
-  CHECK(gguf_bool(flag, &truth) && truth);
-  CHECK(!gguf_bool(flags, &truth) && !gguf_string(flag, &string) && !gguf_unsigned(flag, 0, &number));
-  CHECK(!gguf_bool(alignment, &truth) && !gguf_string(alignment, &string));
+  CHECK(gguf_bool(flag, 0, &truth) && truth);
+  CHECK(gguf_bool(flags, 0, &truth) && !gguf_string(flag, &string) && !gguf_unsigned(flag, 0, &number));
+  CHECK(!gguf_bool(alignment, 0, &truth) && !gguf_string(alignment, &string));
   CHECK_STR(gguf_type_name(GGUF_F64), "f64");
   CHECK_STR(gguf_type_name(13), "unknown");
   CHECK_STR(gguf_type_name(UINT32_MAX), "unknown");

@@ -125,8 +125,11 @@ TEST(takes_norms_of_every_float_type) {
 
 TEST(refuses_tensors_that_nothing_would_use) {
   TinyModel model = tiny_model(&config);
-  tiny_add(&model, "blk.0.attn_q.bias", 64, 0, GGML_F32);
-  refuse_model(check, &model, "MODEL_UNSUPPORTED", "blk.0.attn_q.bias");
+  tiny_add(&model, "blk.0.attn_q_norm.weight", 16, 0, GGML_F32);
+  refuse_model(check, &model, "MODEL_UNSUPPORTED", "blk.0.attn_q_norm.weight");
+  model = tiny_model(&config);
+  tiny_add(&model, "output.bias", 40, 0, GGML_F32);
+  refuse_model(check, &model, "MODEL_UNSUPPORTED", "output.bias");
   model = tiny_model(&config);
   tiny_add(&model, "blk.2.attn_norm.weight", 64, 0, GGML_F32);
   refuse_model(check, &model, "MODEL_UNSUPPORTED", "blk.2.attn_norm.weight");
@@ -317,7 +320,7 @@ TEST(refuses_families_and_features_it_does_not_run) {
   CHECK(alike(check, &model, &plain));
   tiny_set_u32(&model, "split.count", 3);
   refuse_model(check, &model, "MODEL_UNSUPPORTED", "3 parts");
-  const char *const scalings[] = {"longrope", "llama3", "su", "", "Linear"};
+  const char *const scalings[] = {"dynamic", "llama3", "su", "", "Linear"};
   for (size_t i = 0; i < sizeof scalings / sizeof *scalings; i++) {
     model = tiny_model(&config);
     tiny_set_string(&model, "llama.rope.scaling.type", scalings[i]);
@@ -325,6 +328,45 @@ TEST(refuses_families_and_features_it_does_not_run) {
   }
   tiny_set_u32(&model, "llama.rope.scaling.type", 1);
   refuse_model(check, &model, "MODEL_BAD_KEY", "rope.scaling.type");
+}
+
+TEST(refuses_long_positions_without_their_divisors) {
+  TinyModel model = tiny_model(&config);
+  tiny_set_string(&model, "llama.rope.scaling.type", "longrope");
+  refuse_model(check, &model, "MODEL_BAD_TENSOR", "rope_factors_long.weight");
+  tiny_add(&model, "rope_factors_long.weight", 8, 0, GGML_F32);
+  refuse_model(check, &model, "MODEL_BAD_TENSOR", "rope_factors_short.weight");
+  model = tiny_model(&config);
+  tiny_add(&model, "rope_factors_short.weight", 8, 0, GGML_F32);
+  refuse_model(check, &model, "MODEL_BAD_TENSOR", "rope_factors_long.weight");
+  tiny_add(&model, "rope_factors_long.weight", 7, 0, GGML_F32);
+  refuse_model(check, &model, "MODEL_BAD_TENSOR", "rope_factors_long.weight");
+}
+
+TEST(gives_a_window_to_the_layers_that_the_file_says) {
+  const char *const pattern = "llama.attention.sliding_window_pattern";
+  TinyConfig windowed = config;
+  windowed.sliding_window = 2;
+  const TinyModel all = tiny_model(&windowed), none = tiny_model(&config);
+  CHECK(!alike(check, &all, &none));
+  TinyModel model = all, other = all;
+  tiny_set_bools(&model, pattern, 2, (uint32_t[]){1, 1});
+  CHECK(alike(check, &model, &all));
+  tiny_set_bools(&model, pattern, 2, (uint32_t[]){0, 0});
+  CHECK(alike(check, &model, &none));
+  tiny_set_u32(&other, pattern, 1);
+  CHECK(alike(check, &other, &none));
+  tiny_set_bools(&model, pattern, 2, (uint32_t[]){1, 0});
+  tiny_set_u32(&other, pattern, 2);
+  CHECK(alike(check, &model, &other) && !alike(check, &model, &all) && !alike(check, &model, &none));
+  tiny_set_bools(&other, pattern, 2, (uint32_t[]){0, 1});
+  CHECK(!alike(check, &model, &other));
+  tiny_set_bools(&model, pattern, 3, (uint32_t[]){1, 0, 1});
+  refuse_model(check, &model, "MODEL_BAD_KEY", "3 entries");
+  tiny_set_array(&model, pattern, 2, (uint32_t[]){1, 0});
+  refuse_model(check, &model, "MODEL_BAD_KEY", "true or false");
+  tiny_set_string(&model, pattern, "1");
+  refuse_model(check, &model, "MODEL_BAD_KEY", pattern);
 }
 
 TEST(stretches_positions_only_where_the_model_says_so) {
@@ -437,6 +479,8 @@ int main(void) {
   RUN(&check, refuses_keys_and_values_of_different_sizes);
   RUN(&check, refuses_a_tokenizer_of_another_size);
   RUN(&check, refuses_families_and_features_it_does_not_run);
+  RUN(&check, refuses_long_positions_without_their_divisors);
+  RUN(&check, gives_a_window_to_the_layers_that_the_file_says);
   RUN(&check, stretches_positions_only_where_the_model_says_so);
   RUN(&check, refuses_position_factors_that_are_no_divisors);
   RUN(&check, takes_infinite_position_factors);

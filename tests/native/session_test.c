@@ -272,6 +272,36 @@ TEST(refuses_shifts_that_cannot_be) {
   rig_close(&rig);
 }
 
+// Norms of keys behind their rotation have weights of their own for each dimension: what is stored cannot be turned.
+TEST(refuses_shifts_of_keys_that_are_normalised_behind_rope) {
+  Rig rig;
+  const NibbleOptions options = options_with(NIBBLE_KV_F16);
+  TinyModel model = tiny_model(&tiny_configs[0]);
+  const int head_size =
+      tiny_configs[0].head_size > 0 ? tiny_configs[0].head_size : tiny_configs[0].width / tiny_configs[0].heads;
+  tiny_set_family(&model, "hunyuan-dense");
+  for (int block = 0; block < (tiny_configs[0].blocks > 0 ? tiny_configs[0].blocks : 2); block++) {
+    char name[64];
+    snprintf(name, sizeof name, "blk.%d.attn_q_norm.weight", block);
+    tiny_add(&model, name, head_size, 0, GGML_F32);
+    snprintf(name, sizeof name, "blk.%d.attn_k_norm.weight", block);
+    tiny_add(&model, name, head_size, 0, GGML_F32);
+  }
+  rig_open(check, &rig, &model, &options, SIZE_MAX / 2);
+  int32_t text[100];
+  fill_text(text, 100, rig.vocabulary);
+  append(check, rig.session, text, 100);
+  float expected[MOST_VOCABULARY];
+  keep_logits(check, &rig, expected);
+  NibbleError error = {.code = NIBBLE_OK};
+  CHECK(!nibble_session_shift(rig.session, 4, 20, &error));
+  CHECK_STR(nibble_error_name((int)error.code), "INVALID_ARGUMENT");
+  CHECK(strstr(error.message, "hunyuan-dense") != NULL);
+  CHECK(same_logits(rig.session, expected, rig.vocabulary));
+  CHECK_INT(nibble_session_length(rig.session), 100);
+  rig_close(&rig);
+}
+
 int main(void) {
   Check check = {0};
   RUN(&check, forks_go_on_as_sessions_of_their_own_would);
@@ -283,5 +313,6 @@ int main(void) {
   RUN(&check, shifts_rounded_keys_closely);
   RUN(&check, shifts_leave_forks_alone);
   RUN(&check, refuses_shifts_that_cannot_be);
+  RUN(&check, refuses_shifts_of_keys_that_are_normalised_behind_rope);
   return check_finish(&check);
 }

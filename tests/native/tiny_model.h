@@ -15,7 +15,7 @@ enum { TINY_PAIRS = 40, TINY_TENSORS = 64, TINY_ALIGNMENT = 32 };
 
 typedef struct {
   char key[64];
-  uint32_t type;     // GGUF_U32, GGUF_F32, GGUF_F64, GGUF_STRING, or GGUF_ARRAY: of `count` numbers, or of strings
+  uint32_t type;     // GGUF_U32, GGUF_F32, GGUF_F64, GGUF_STRING, or GGUF_ARRAY: of `count` numbers, bools or strings
   uint32_t element;  // of an array
   uint64_t count;    // of an array
   uint32_t numbers[8];
@@ -91,6 +91,12 @@ static inline void tiny_set_array(TinyModel *model, const char *key, uint64_t co
   pair->element = GGUF_U32;
   pair->count = count;
   if (count > 0) memcpy(pair->numbers, numbers, count * sizeof *numbers);
+}
+
+// An array of up to 8 of type bool.
+static inline void tiny_set_bools(TinyModel *model, const char *key, uint64_t count, const uint32_t *values) {
+  tiny_set_array(model, key, count, values);
+  tiny_pair(model, key)->element = GGUF_BOOL;
 }
 
 static inline void tiny_drop_pair(TinyModel *model, const char *key) {
@@ -261,9 +267,22 @@ static inline void put_tiny_pair(Builder *file, const TinyPair *pair) {
     for (uint64_t i = 0; i < pair->count; i++) {
       if (pair->element == GGUF_STRING)
         put_string(file, "x", 1);
+      else if (pair->element == GGUF_BOOL)
+        put_integer(file, pair->numbers[i], 1);
       else
         put_u32(file, pair->numbers[i]);
     }
+  }
+}
+
+// Makes a llama model one of another family: its keys are named after that. Tensors stay.
+static inline void tiny_set_family(TinyModel *model, const char *name) {
+  tiny_set_string(model, "general.architecture", name);
+  for (int i = 0; i < model->pair_count; i++) {
+    char *key = model->pairs[i].key, rest[64];
+    if (strncmp(key, "llama.", 6) != 0) continue;
+    snprintf(rest, sizeof rest, "%s", key + 6);
+    snprintf(key, sizeof model->pairs[i].key, "%.20s.%.40s", name, rest);
   }
 }
 

@@ -1,0 +1,51 @@
+// The matrix products of the forward pass: rows of activations are prepared for them once, and the threads share out a
+// matrix's tiles.
+#ifndef NIBBLE_PRODUCT_H
+#define NIBBLE_PRODUCT_H
+
+#include "run.h"
+
+// Tiles of a matrix that are claimed at once, of several tokens: few enough to share out evenly, whole blocks of the
+// next product's input, and what kernels take at once.
+enum { CHUNK_TILES = 8 };
+
+// One product of a step: y = input @ W^T + bias, or y += ....
+typedef struct {
+  const Matrix *matrix;
+  const float *bias; /* [matrix->rows], or NULL */
+  float *y;          /* [tokens, stride] */
+  int stride;
+  bool add;
+} Product;
+
+// The rows that a step's products share as their input.
+typedef struct {
+  float *rows; /* [count, stride] */
+  int stride, count, columns;
+} Input;
+
+// The rows as products take them: normalised (where there is a norm: RMSNorm's weights) and packed where a product
+// wants that. A step.
+Activations product_prepare(Run *run, int thread, const Input *input, const float *norm, const Product *products,
+                            int count);
+
+// The same of rows that are packed already, in `packed` (NULL where no product wants that). No step: only what each
+// thread makes for itself.
+Activations product_take(const Run *run, int thread, const Input *input, const uint8_t *packed, const Product *products,
+                         int count);
+
+// Whether one of the products wants its input packed.
+bool product_packs(const Run *run, const Product *products, int count);
+
+// Packs rows [tokens, stride] of columns `first` to `first + columns` of an input of `all` columns: multiples of 32.
+void product_pack(const Run *run, const float *rows, int stride, int tokens, int first, int columns, int all,
+                  uint8_t *packed);
+
+// Computes `tiles` tiles of a product from tile `first` on, or as many of them as there are.
+void product_tiles(const Run *run, const Product *product, const Activations *input, int first, int tiles);
+
+// A step of products that share an input.
+void product_multiply(Run *run, int thread, ProfileOperation operation, const Activations *input,
+                      const Product *products, int count);
+
+#endif

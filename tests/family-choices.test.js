@@ -1,0 +1,152 @@
+// The families of models that the engine runs, what it refuses of them, and that each choice of a family's files shows in
+// the golden records, to which golden.test.js holds it.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { createEngine } from '../js/index.node.js';
+import { kl, logSoftmax } from './divergence.js';
+import { ggufBytes } from './gguf-writer.js';
+import { FAMILY_MODELS } from './golden-families.js';
+import { goldenFile, readGolden } from './golden-models.js';
+import { metadata, tensors } from './random-model.js';
+
+function* zeros({ shape }) {
+  yield new Uint8Array(4 * shape.reduce((product, size) => product * size, 1));
+}
+
+/** A model of F32 zeros. */
+function emptyModel(shape) {
+  const list = tensors(shape, () => 'f32');
+  return ggufBytes({ metadata: metadata(shape), tensors: list, produce: zeros });
+}
+
+const shapeOf = (name, changes) => ({ ...FAMILY_MODELS[name].shape, ...changes });
+
+async function refusal(model) {
+  const error = await createEngine({ model, threads: 1 }).then(
+    (engine) => engine.unload().then(() => assert.fail('The model was taken.')),
+    (error) => error,
+  );
+  return error;
+}
+
+test('every family that the engine names has golden models', async () => {
+  const file = goldenFile('qwen2-tied');
+  const entries = file.metadata.map((entry) =>
+    entry[0] === 'general.architecture' ? ['general.architecture', 'string', 'nonesuch'] : entry,
+  );
+  const { code, message } = await refusal(ggufBytes({ ...file, metadata: entries }));
+  assert.equal(code, 'MODEL_UNSUPPORTED');
+  const families = message.match(/runs: ([^.]*)\./)[1].split(', ');
+  const golden = new Set(Object.values(FAMILY_MODELS).map(({ shape }) => shape.family));
+  assert.deepEqual([...families].sort(), [...golden].sort());
+});
+
+test('a Baichuan model with ALiBi is refused, which its depth alone tells', async () => {
+  const shape = shapeOf('baichuan-7b', { layers: 40 });
+  const { code, message } = await refusal(emptyModel(shape));
+  assert.equal(code, 'MODEL_UNSUPPORTED');
+  assert.match(message, /baichuan model of 40 blocks.*ALiBi/);
+  const engine = await createEngine({ model: emptyModel({ ...shape, layers: 32 }), threads: 1 });
+  await engine.unload();
+});
+
+test('tensors of another family are refused by name', async () => {
+  const cases = [
+    ['qwen2-tied', 'qwen3', /blk\.0\.attn_q_norm\.weight is missing/],
+    ['qwen3-tied', 'qwen2', /blk\.0\.attn_q\.bias is missing/],
+    ['gemma2-window', 'gemma', /post_attention_norm\.weight.*gemma model/],
+    ['gemma-tied', 'gemma2', /blk\.0\.post_attention_norm\.weight is missing/],
+    ['qwen2-tied', 'phi3', /blk\.0\.attn_qkv\.weight is missing/],
+    ['arcee-untied', 'mistral3', /blk\.0\.ffn_gate\.weight is missing/],
+  ];
+  for (const [name, family, sentence] of cases) {
+    const shape = shapeOf(name, {});
+    const entries = metadata(shape).map(([key, type, value]) => {
+      if (key === 'general.architecture') return [key, type, family];
+      return [key.replace(`${shape.family}.`, `${family}.`), type, value];
+    });
+    const list = tensors(shape, () => 'f32');
+    const { message } = await refusal(ggufBytes({ metadata: entries, tensors: list, produce: zeros }));
+    assert.match(message, sentence, `${name} as ${family}`);
+  }
+});
+
+// The metadata of a golden model with one key changed (a value of undefined: left out), and the tensors that are kept.
+function changed(name, suffix, type, value) {
+  const file = goldenFile(name);
+  const key = `${FAMILY_MODELS[name].shape.family}.${suffix}`;
+  const entries = file.metadata.filter(([other]) => other !== key);
+  if (value !== undefined) entries.push([key, type, value]);
+  return ggufBytes({ ...file, metadata: entries });
+}
+
+async function divergence(model, { tokens, logProbabilities }) {
+  const engine = await createEngine({ model, threads: 1, exact: true });
+  try {
+    const { top } = await engine.evaluate(tokens, { top: 0 });
+    const logits = new Float64Array(top.length);
+    for (const { id, logit } of top) logits[id] = logit;
+    return kl(logProbabilities, logSoftmax(logits));
+  } finally {
+    await engine.unload();
+  }
+}
+
+test('each choice that a file makes, or leaves to the family, shows in the golden records', async () => {
+  const cases = [
+    ['gemma2-defaults', 'attn_logit_softcapping', 'f32', 0],
+    ['gemma2-defaults', 'final_logit_softcapping', 'f32', 0],
+    ['gemma2-defaults', 'attention.sliding_window', 'u32', 100],
+    ['gemma2-window', 'attn_logit_softcapping', 'f32', undefined],
+    ['gemma2-window', 'final_logit_softcapping', 'f32', undefined],
+    ['gemma2-window', 'attention.sliding_window', 'u32', 41],
+    ['gemma2-window', 'attention.sliding_window_pattern', 'u32', 3],
+    ['gemma2-27b', 'attention.scale', 'f32', 1 / 4],
+    ['gemma3-window', 'attention.sliding_window', 'u32', 25],
+    ['gemma3-window', 'attention.sliding_window_pattern', 'u32', 5],
+    ['gemma3-window', 'rope.freq_base_swa', 'f32', 30000],
+    ['gemma3-window', 'rope.scaling.factor', 'f32', 1],
+    ['gemma3-full', 'final_logit_softcapping', 'f32', undefined],
+    ['gemma3-full', 'embedding_scale', 'f32', 1],
+    ['gemma3-27b', 'attention.scale', 'f32', 1 / 4],
+    ['gemma3-27b', 'attention.sliding_window', 'u32', 0],
+    ['gemma3-27b', 'attention.sliding_window_pattern', 'u32', undefined],
+    ['gemma3-27b', 'rope.freq_base_swa', 'f32', undefined],
+    ['phi-long', 'rope.scaling.original_context_length', 'u32', 512],
+    ['phi-long', 'rope.scaling.attn_factor', 'f32', undefined],
+    ['phi-short', 'rope.scaling.original_context_length', 'u32', 511],
+    ['mistral3-yarn', 'rope.scaling.yarn_log_multiplier', 'f32', undefined],
+    ['mistral3-yarn', 'rope.scaling.yarn_beta_fast', 'f32', undefined],
+    ['mistral3-yarn', 'rope.scaling.yarn_beta_slow', 'f32', undefined],
+    ['mistral3-yarn', 'attention.temperature_scale', 'f32', undefined],
+    ['granite-scales', 'embedding_scale', 'f32', undefined],
+    ['granite-scales', 'residual_scale', 'f32', undefined],
+    ['granite-scales', 'attention.scale', 'f32', undefined],
+    ['granite-scales', 'logit_scale', 'f32', undefined],
+    ['granite-nope', 'rope.scaling.finetuned', 'bool', true],
+    ['granite-nope', 'rope.scaling.finetuned', 'bool', undefined],
+    ['minicpm-long', 'residual_scale', 'f32', undefined],
+    ['minicpm-long', 'rope.scaling.original_context_length', 'u32', 512],
+    ['minicpm-defaults', 'embedding_scale', 'f32', 1],
+    ['minicpm-defaults', 'residual_scale', 'f32', 1],
+    ['minicpm-defaults', 'logit_scale', 'f32', 256 / 96],
+    ['olmo2-window', 'attention.sliding_window', 'u32', 0],
+    ['olmo2-window', 'attention.sliding_window_pattern', 'u32', 3],
+    ['olmo2-window', 'rope.scaling.type', 'string', 'none'],
+    ['exaone4-window', 'attention.sliding_window', 'u32', 25],
+    ['exaone4-window', 'attention.sliding_window_pattern', 'u32', 5],
+    ['hunyuan-dense-alpha', 'rope.scaling.alpha', 'f32', undefined],
+  ];
+  for (const [name, key, type, value] of cases) {
+    const last = readGolden(name).sequences.at(-1);
+    const found = await divergence(changed(name, key, type, value), last);
+    assert.ok(found > 1e-4, `${name} with ${key} = ${value}: KL ${found}`);
+  }
+});
+
+test("the window of a Phi 3 file is one that nobody obeys, and Baichuan's has none either", async () => {
+  for (const name of ['phi-plain', 'baichuan-7b', 'qwen2-tied']) {
+    const found = await divergence(changed(name, 'attention.sliding_window', 'u32', 8), readGolden(name).sequences[3]);
+    assert.ok(found < 1e-5, `${name}: KL ${found}`);
+  }
+});
