@@ -60,13 +60,13 @@ describe('the site', () => {
     assert.deepEqual(found, Object.fromEntries(wanted));
   });
 
-  test('weighs less than 1,120 kB beside its model', () => {
+  test('weighs less than 1,150 kB beside its model', () => {
     const bytes = files.filter((path) => !path.endsWith('.gguf')).reduce((sum, path) => sum + read(path).length, 0);
-    assert.ok(bytes < 1_120_000, `${bytes} bytes`);
+    assert.ok(bytes < 1_150_000, `${bytes} bytes`);
   });
 
   for (const name of ['nibble-relaxed.wasm', 'nibble-simd128.wasm']) {
-    test(`${name} weighs less than 230 kB, and less than 90 kB as a server sends it`, () => {
+    test(`${name} weighs less than 260 kB, and less than 100 kB as a server sends it`, () => {
       const wasm = read(`nibble/${name}`);
       const sent = gzipSync(wasm, { level: 9 }).length;
       assert.ok(wasm.length < 260_000, `${wasm.length} bytes, 260,000 are too many`);
