@@ -79,7 +79,7 @@ test('models that are asked for wrongly are exit code 2', () => {
   const cases = [
     [[], /there are list, import, check, update, verify, delete/],
     [['burn', 'x'], /^nibble: USAGE: burn cannot be done here/],
-    [['import'], /needs a GGUF file or its URL/],
+    [['import'], /needs a GGUF file, its URL or a repository of Hugging Face/],
     [['list', 'x'], /One at a time/],
   ];
   for (const [args, message] of cases) {
