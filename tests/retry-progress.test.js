@@ -37,6 +37,8 @@ const { createEngine, openModelStore } = createLibrary({
   startWorker,
   locate: (url) => ({ url }),
   wasm: () => ({}),
+  memory: () => 2 ** 32,
+  isPath: () => true,
   defaultStore: () => null,
   persistence: {},
 });

@@ -31,7 +31,14 @@ async function startRuntime() {
 const startWorker = () => startThreadWorker({ startRuntime, openPath: openFile, threads: 1, maxThreads: 1 });
 
 before(async () => {
-  const platform = { startWorker, locate: (path) => ({ path }), wasm: () => ({}), defaultStore: () => null };
+  const platform = {
+    startWorker,
+    locate: (path) => ({ path }),
+    wasm: () => ({}),
+    defaultStore: () => null,
+    memory: () => MOST_BYTES,
+    isPath: () => true,
+  };
   engine = await createLibrary(platform).createEngine({ model: writeSmallModel(SHAPE), contextSize: 8192 });
 });
 
