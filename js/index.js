@@ -21,7 +21,7 @@ export { NibbleError } from './errors.js';
 /**
  * @typedef {object} EngineOptions
  * @property {string | URL | Blob | ArrayBuffer | ArrayBufferView | ReadableStream | Response | { stream: ReadableStream, size?: number, name?: string } | { stored: string }} model
- *   a GGUF file of the llama family, with weights of any of its types: its URL (in Node also a path), a File or Blob, its
+ *   a GGUF file of a family that the README names, with weights of any type: its URL (in Node also a path), a File or Blob, its
  *   bytes, a stream of them, or a Response that nobody has read; or the id of a stored one. Of Hugging Face's hub, any
  *   address means the file behind it, as readHubAddress() has them; 'owner/name' is one where no path is (write './' before
  *   one that is). One of a repository means what is stored of it, or else the file that listRepository() recommends

@@ -75,7 +75,7 @@ export default {
   'models.listed': 'listed above',
   'models.url': 'Address of a .gguf file, or of a model on Hugging Face',
   'models.url.check': 'Check',
-  'models.url.help': 'Of the llama family, with weights of any type that GGUF files have.',
+  'models.url.help': 'Llama, Qwen, Gemma, Phi, Mistral and others, with weights of any type that GGUF files have.',
   'models.url.empty': 'Enter an address.',
   'models.url.bad':
     'This is not an address that the page can load from. It has to begin with https://; http:// is for this machine and the local network.',

@@ -71,7 +71,7 @@ export default {
   'models.listed': '见上方列表',
   'models.url': '.gguf 文件的网址，或 Hugging Face 上模型的网址',
   'models.url.check': '查看',
-  'models.url.help': 'llama 系列，支持 GGUF 文件的所有权重格式。',
+  'models.url.help': 'Llama、Qwen、Gemma、Phi、Mistral 等系列，支持 GGUF 文件的所有权重格式。',
   'models.url.empty': '请输入网址。',
   'models.url.bad': '页面无法从这个网址加载。网址须以 https:// 开头；http:// 只用于本机和局域网。',
   'models.url.mixed':
