@@ -1,5 +1,6 @@
 // What an engine's JavaScript takes beside the heap, in bytes. A browser tells a worker nothing of its own memory, so it
 // is counted. tests/browser-memory.test.js holds it against what Chromium measures.
+import { mergeBytes } from './merge-table.js';
 import { tableBytes } from './text-table.js';
 
 // The engine's worker without a vocabulary: the code, and what any worker has.
@@ -21,7 +22,7 @@ const SCORE_BYTES = 12;
  */
 export function javascriptBytes(tokens, merges) {
   const perToken = merges.count > 0 ? TOKEN_BYTES : TOKEN_BYTES + SCORE_BYTES;
-  return ENGINE_BYTES + tableBytes(tokens) + tableBytes(merges) + tokens.count * perToken;
+  return ENGINE_BYTES + tableBytes(tokens) + mergeBytes(merges.count, tokens.count) + tokens.count * perToken;
 }
 
 /** Of the workers beside it, at most. @param {number} threads of the engine */

@@ -1,6 +1,6 @@
 // Finds the special tokens that are written out in a text. What somebody said is no place for those that have a meaning
 // to the model: there they are text, as any other.
-import { TokenType } from './tokenizer-vocabulary.js';
+import { TokenType } from './token-types.js';
 
 /** @typedef {import('./tokenizer-vocabulary.js').Vocabulary} Vocabulary */
 
@@ -26,7 +26,7 @@ const utf8 = new TextEncoder();
  * @returns {(text: string, said: readonly number[]) => (string | number)[]} texts and ids in order, no empty texts;
  *   said: start and end of each part of the text that somebody said, in order
  */
-export function createPartition({ pieces, types, rightStripped }) {
+export function createPartition({ pieces, types, stripped }) {
   const special = [];
   for (let id = 0; id < pieces.length; id++) {
     const type = types[id];
@@ -44,7 +44,7 @@ export function createPartition({ pieces, types, rightStripped }) {
     for (const { id, piece, isText } of special) {
       if ((isSaidAlone && !isText) || !text.includes(piece)) continue;
       const refuses = (/** @type {number} */ at) => !isText && overlaps(said, at, at + piece.length);
-      const strip = rightStripped.has(id);
+      const strip = { left: stripped.left.has(id), right: stripped.right.has(id) };
       fragments = fragments.flatMap((fragment) =>
         typeof fragment === 'number' ? fragment : splitAt(text, fragment, { piece, id, strip, refuses }),
       );
@@ -70,7 +70,7 @@ function overlaps(said, start, end) {
 
 /**
  * @param {string} text @param {Range} range
- * @param {{ piece: string, id: number, strip: boolean, refuses: (at: number) => boolean }} token
+ * @param {{ piece: string, id: number, strip: { left: boolean, right: boolean }, refuses: (at: number) => boolean }} token
  * @returns {(Range | number)[]}
  */
 function splitAt(text, { start: begin, end }, { piece, id, strip, refuses }) {
@@ -82,9 +82,11 @@ function splitAt(text, { start: begin, end }, { piece, id, strip, refuses }) {
   for (let at = own.indexOf(piece); at !== -1; ) {
     if (refuses(begin + at)) at = own.indexOf(piece, at + 1);
     else {
-      fragments.push({ start: begin + start, end: begin + at }, id);
+      let textEnd = at;
+      while (strip.left && textEnd > start && LEADING_SPACE.test(own[textEnd - 1])) textEnd--;
+      fragments.push({ start: begin + start, end: begin + textEnd }, id);
       start = at + piece.length;
-      if (strip) start += LEADING_SPACE.exec(own.slice(start))?.[0].length ?? 0;
+      if (strip.right) start += LEADING_SPACE.exec(own.slice(start))?.[0].length ?? 0;
       at = own.indexOf(piece, start);
     }
   }

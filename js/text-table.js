@@ -3,7 +3,7 @@
 //
 //   bytes   ........Hello........,........ world      as a GGUF has them: LENGTH_BYTES before each text
 //   ends    13, 22, 36
-//   slots   -, 2, -, -, 0, -, 1, -                    index and hash of each, open addressing
+//   slots   -, -, 0, -, 2, -, 1, -                    index of each and, in the bits left, some of its hash; open addressing
 
 /** Before each text; what stands there is nobody's business. */
 export const LENGTH_BYTES = 8;
@@ -11,8 +11,8 @@ export const LENGTH_BYTES = 8;
 const NONE = -1;
 const utf8 = new TextEncoder();
 
-/** Twice as many places as texts at least, of two numbers each. */
-const slotCount = (count) => 2 ** Math.ceil(Math.log2(4 * count + 4));
+/** So many places that some three of eight stay empty. */
+const slotCount = (count) => 2 ** Math.ceil(Math.log2(1.6 * count + 2));
 
 /** What a table of so many texts takes. @param {{ count: number, textBytes: number }} texts with their UTF-8 */
 export const tableBytes = ({ count, textBytes }) => textBytes + count * (LENGTH_BYTES + 4) + 4 * slotCount(count);
@@ -20,18 +20,20 @@ export const tableBytes = ({ count, textBytes }) => textBytes + count * (LENGTH_
 export class TextTable {
   #bytes;
   #ends;
-  #slots;
+  /** Made when a text is looked for first. @type {Uint32Array | null} */
+  #slots = null;
+  /** The bits of a slot that are an index, and one: 0 is an empty slot. */
+  #indexMask;
+  /** @type {Uint8Array | null} */
+  #prefixes = null;
+  #longest = 0;
+  #repeated = 0;
+  #empty = 0;
   // Both by chance, so that no file can be made whose texts all meet in one slot.
   #seed;
   #factor;
   #scratch = new Uint8Array(256);
   #decoder = new TextDecoder('utf-8', { ignoreBOM: true });
-  /** Bytes of the longest text, which has no more UTF-16 units than that. */
-  longest = 0;
-  /** How many texts are the same as an earlier one. */
-  repeated = 0;
-  /** How many are empty; those are not found. */
-  empty = 0;
 
   /**
    * @param {Uint8Array} bytes well-formed UTF-8, kept
@@ -40,11 +42,10 @@ export class TextTable {
   constructor(bytes, ends) {
     this.#bytes = bytes;
     this.#ends = ends;
-    this.#slots = new Int32Array(slotCount(ends.length)).fill(NONE);
+    this.#indexMask = 2 ** (32 - Math.clz32(ends.length)) - 1;
     const [seed, factor] = crypto.getRandomValues(new Int32Array(2));
     this.#seed = seed;
     this.#factor = factor | 1;
-    this.#fill();
   }
 
   /** @param {string[]} texts */
@@ -65,6 +66,24 @@ export class TextTable {
     return this.#ends.length;
   }
 
+  /** Bytes of the longest text, which has no more UTF-16 units than that. */
+  get longest() {
+    this.#filled();
+    return this.#longest;
+  }
+
+  /** How many texts are the same as an earlier one. */
+  get repeated() {
+    this.#filled();
+    return this.#repeated;
+  }
+
+  /** How many are empty; those are not found. */
+  get empty() {
+    this.#filled();
+    return this.#empty;
+  }
+
   /** @param {number} index from 0 to length - 1 */
   at(index) {
     return this.#decoder.decode(this.#bytes.subarray(this.#start(index), this.#ends[index]));
@@ -76,7 +95,7 @@ export class TextTable {
     if (text.length > this.longest) return undefined;
     const length = this.#encode(text);
     const hash = this.#hash(this.#scratch, 0, length, this.#seed);
-    const index = this.#slots[this.#slotOf(hash, this.#scratch, 0, length, length)];
+    const index = this.#indexOf(hash, this.#scratch, 0, length, length);
     return index === NONE ? undefined : index;
   }
 
@@ -87,22 +106,43 @@ export class TextTable {
   /**
    * Takes each text as two with a space between them.
    * @param {TextTable} others
-   * @returns {{ wrong: number, unknown: number }} `wrong`: the first text that is not such a pair, or -1; `unknown`: how
-   *   many pairs there are whose two texts, joined, are not among the others
+   * @param {(index: number, made: number, leftUnits: number) => void} [onPair] told of each in order: the index of what
+   *   the two make together among the others, -1 where it is none of them, and the UTF-16 units of the first of the two
+   * @returns {number} the first text that is not such a pair, or -1
    */
-  comparePairs(others) {
+  comparePairs(others, onPair = () => {}) {
     const bytes = this.#bytes;
-    let unknown = 0;
+    others.#filled();
     for (let index = 0; index < this.length; index++) {
       const start = this.#start(index);
       const end = this.#ends[index];
       let space = start + 1;
       while (space < end && bytes[space] !== SPACE) space++;
-      if (space >= end - 1) return { wrong: index, unknown };
+      if (space >= end - 1) return index;
       const hash = others.#hash(bytes, space + 1, end, others.#hash(bytes, start, space, others.#seed));
-      if (others.#slots[others.#slotOf(hash, bytes, start, end, space)] === NONE) unknown++;
+      onPair(index, others.#indexOf(hash, bytes, start, end, space), unitsOf(bytes, start, space));
     }
-    return { wrong: NONE, unknown };
+    return NONE;
+  }
+
+  /**
+   * Finds the texts that some bytes begin with at a place, the shortest first, in at most as many steps as the longest text
+   * has bytes, and mostly few more than the longest that is found has.
+   * @param {Uint8Array} bytes UTF-8
+   * @param {number} start of a character
+   * @param {(index: number, end: number) => void} onFound told of each: its index, and where in `bytes` it ends
+   */
+  prefixesAt(bytes, start, onFound) {
+    this.#prefixes ??= this.#markPrefixes();
+    const mask = 8 * this.#prefixes.length - 1;
+    let hash = this.#seed;
+    for (let at = start; at < bytes.length; ) {
+      hash = this.#hash(bytes, at, ++at, hash);
+      if ((this.#prefixes[(hash & mask) >>> 3] & (1 << (hash & 7))) === 0) return;
+      if ((bytes[at] & 0xc0) === 0x80) continue;
+      const index = this.#indexOf(hash, bytes, start, at, at);
+      if (index !== NONE) onFound(index, at);
+    }
   }
 
   /** @returns {Iterable<number>} the indices of the texts that hold a character of three bytes behind their first byte */
@@ -121,23 +161,39 @@ export class TextTable {
     return (index === 0 ? 0 : this.#ends[index - 1]) + LENGTH_BYTES;
   }
 
-  #fill() {
-    const [bytes, ends, slots] = [this.#bytes, this.#ends, this.#slots];
+  #filled() {
+    if (this.#slots !== null) return;
+    const [bytes, ends, mask] = [this.#bytes, this.#ends, this.#indexMask];
+    const slots = new Uint32Array(slotCount(ends.length));
+    this.#slots = slots;
     for (let index = 0, start = LENGTH_BYTES; index < ends.length; start = ends[index++] + LENGTH_BYTES) {
       const end = ends[index];
-      if (end - start > this.longest) this.longest = end - start;
+      if (end - start > this.#longest) this.#longest = end - start;
       if (end === start) {
-        this.empty++;
+        this.#empty++;
         continue;
       }
       const hash = this.#hash(bytes, start, end, this.#seed);
       const slot = this.#slotOf(hash, bytes, start, end, end);
-      if (slots[slot] !== NONE) this.repeated++;
-      else {
-        slots[slot] = index;
-        slots[slot + 1] = hash;
+      if (slots[slot] !== 0) this.#repeated++;
+      else slots[slot] = (hash & ~mask) | (index + 1);
+    }
+  }
+
+  /** A bit for the hash of whatever a text begins with: where there is none, no text begins so. */
+  #markPrefixes() {
+    this.#filled();
+    const bits = 2 ** Math.ceil(Math.log2(4 * this.#bytes.length + 64));
+    const marks = new Uint8Array(Math.min(bits, 2 ** 31) / 8);
+    const mask = 8 * marks.length - 1;
+    for (let index = 0; index < this.length; index++) {
+      let hash = this.#seed;
+      for (let at = this.#start(index); at < this.#ends[index]; at++) {
+        hash = this.#hash(this.#bytes, at, at + 1, hash);
+        marks[(hash & mask) >>> 3] |= 1 << (hash & 7);
       }
     }
+    return marks;
   }
 
   #hash(bytes, start, end, seed) {
@@ -150,13 +206,20 @@ export class TextTable {
     return hash;
   }
 
+  #indexOf(hash, bytes, start, end, without) {
+    this.#filled();
+    return (this.#slots[this.#slotOf(hash, bytes, start, end, without)] & this.#indexMask) - 1;
+  }
+
   /** Where a text of that hash is, or would be: the bytes from `start` to `end` but that at `without`. */
   #slotOf(hash, bytes, start, end, without) {
     const slots = this.#slots;
+    const indexMask = this.#indexMask;
     const mask = slots.length - 1;
-    let slot = (2 * hash) & mask;
-    for (; slots[slot] !== NONE; slot = (slot + 2) & mask) {
-      if (slots[slot + 1] === hash && this.#equals(slots[slot], bytes, start, end, without)) break;
+    let slot = hash & mask;
+    for (; slots[slot] !== 0; slot = (slot + 1) & mask) {
+      const isAlike = ((slots[slot] ^ hash) & ~indexMask) === 0;
+      if (isAlike && this.#equals((slots[slot] & indexMask) - 1, bytes, start, end, without)) break;
     }
     return slot;
   }
@@ -194,3 +257,10 @@ export class TextTable {
 }
 
 const SPACE = 0x20;
+
+/** UTF-16 units of UTF-8: one for a first byte, one more for the first of four, none for those that follow. */
+function unitsOf(bytes, start, end) {
+  let units = 0;
+  for (let at = start; at < end; at++) if ((bytes[at] & 0xc0) !== 0x80) units += bytes[at] >= 0xf0 ? 2 : 1;
+  return units;
+}

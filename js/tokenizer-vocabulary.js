@@ -1,11 +1,14 @@
 // Reads and checks the `tokenizer.ggml.*` keys of a GGUF. The file is untrusted: nothing here may crash, hang or
 // take more than linear time, whatever the keys hold. Where a choice is open it is llama.cpp's (src/llama-vocab.cpp).
 
+import { isCharacterMap } from './character-map.js';
+import { findEndTokens } from './end-tokens.js';
 import { NibbleError } from './errors.js';
+import { MergeTable } from './merge-table.js';
+import { findStripped } from './stripped-tokens.js';
 import { TextTable } from './text-table.js';
-
-/** Values of `tokenizer.ggml.token_type`. */
-export const TokenType = Object.freeze({ NORMAL: 1, UNKNOWN: 2, CONTROL: 3, USER_DEFINED: 4, UNUSED: 5, BYTE: 6 });
+import { TokenType } from './token-types.js';
+import { DEFAULT_SPLIT, findSplit } from './tokenizer-splits.js';
 
 /**
  * Where metadata comes from: numbers, bigints (64-bit integers that a number cannot hold), booleans, strings, arrays
@@ -15,59 +18,51 @@ export const TokenType = Object.freeze({ NORMAL: 1, UNKNOWN: 2, CONTROL: 3, USER
  */
 
 /**
+ * @typedef {object} SpecialIds
+ * @property {number} [bos]
+ * @property {number} [eos]
+ * @property {number} [eot]
+ * @property {number} [unknown]
+ * @property {number} [padding]
+ * @property {number} [separator]
+ * @property {number} [mask]
+ */
+
+/**
  * @typedef {object} Vocabulary
- * @property {'llama' | 'gpt2'} model
+ * @property {'llama' | 'gpt2' | 'gemma4' | 'whitespace' | 'bert' | 't5'} model
  * @property {TextTable} pieces by id; '' for a piece that cannot be reached
  * @property {Uint8Array} types by id, see TokenType
- * @property {ArrayLike<number> | undefined} scores by id, `llama` only
- * @property {TextTable | undefined} merges `left right` by rank, `gpt2` only
- * @property {{ bos?: number, eos?: number, eot?: number, unknown?: number, padding?: number }} ids
+ * @property {ArrayLike<number> | undefined} scores by id; none with merges
+ * @property {MergeTable | undefined} merges of `gpt2`, `gemma4` and `whitespace`
+ * @property {import('./tokenizer-splits.js').Split} split how texts become words, with merges only
+ * @property {SpecialIds} ids
  * @property {Set<number>} endOfGeneration
  * @property {boolean} addBos
  * @property {boolean} addEos
+ * @property {boolean} addSep of `bert` at the end of each text; else the caller puts the separator between two texts
  * @property {boolean} addSpacePrefix
- * @property {string | undefined} preTokenizer `tokenizer.ggml.pre`
- * @property {Set<number>} rightStripped tokens that swallow the white space after them
+ * @property {boolean} mergeSpaces `t5` only: several spaces are one
+ * @property {boolean | undefined} lowercase `bert` and `whitespace` only; undefined: as the model has it
+ * @property {boolean | undefined} stripAccents `bert` only; undefined: where `lowercase` holds
+ * @property {Uint8Array | undefined} characterMap `t5` only: see character-map.js
+ * @property {Stripped} stripped
  * @property {Warning[]} warnings what is odd about the file
  */
 
+/** @typedef {{ left: Set<number>, right: Set<number> }} Stripped tokens that swallow the white space on a side */
+
 const KEY = 'tokenizer.ggml.';
-const END_OF_TURN = [
-  '<|eot_id|>',
-  '<|im_end|>',
-  '<|end|>',
-  '<end_of_turn>',
-  '<|endoftext|>',
-  '<|end_of_text|>',
-  '<EOT>',
-  '_<EOT>',
-  '[EOT]',
-  '<｜end▁of▁sentence｜>',
-  '<end_of_utterance>',
-];
-const END_OF_GENERATION = [
-  ...END_OF_TURN,
-  '<|return|>',
-  '<|call|>',
-  '<|flush|>',
-  '<|calls|>',
-  '</s>',
-  '<|eom_id|>',
-  '[EOS]',
-  '<eos>',
-  '<turn|>',
-  '<|tool_response>',
-  '[e~[',
-  '<|fim_pad|>',
-  '<fim-pad>',
-  '<fim_pad>',
-  '<|fim_repo|>',
-  '<|repo_name|>',
-  '<fim-repo>',
-  '<|file_sep|>',
-];
-const ALWAYS_SHOWN = ['<|channel|>', '<|message|>', '<|start|>', '<|constrain|>'];
-const LLAMA_DEFAULT_IDS = { bos: 1, eos: 2, unknown: 0 };
+
+/** What the files of each tokenizer model mean where they say nothing. */
+const MODELS = Object.freeze({
+  llama: { ids: { bos: 1, eos: 2, unknown: 0 }, addBos: true, addSpacePrefix: true },
+  gpt2: { ids: {}, hasMerges: true },
+  gemma4: { ids: {}, hasMerges: true, pre: 'gemma4' },
+  whitespace: { ids: {}, hasMerges: true, pre: 'whitespace' },
+  bert: { ids: { bos: 101, separator: 102, unknown: 100, padding: 0, mask: 103 }, addBos: true, addSep: true },
+  t5: { ids: { eos: 1, unknown: 2, padding: 0 }, addEos: true },
+});
 
 /** @typedef {{ code: 'VOCABULARY_ODD' | 'PRE_TOKENIZER_UNKNOWN', message: string }} Warning */
 
@@ -156,13 +151,39 @@ function checkBytePieces(pieces, types) {
   }
 }
 
-/** @param {Metadata} metadata @param {TextTable} pieces @param {Warning[]} warnings @returns {TextTable} */
+/** @param {Metadata} metadata @param {TextTable} pieces @param {Warning[]} warnings @returns {MergeTable} */
 function readMerges(metadata, pieces, warnings) {
-  const merges = readTexts(metadata, 'merges');
-  const { wrong, unknown } = merges.comparePairs(pieces);
+  const merges = new MergeTable(readTexts(metadata, 'merges'), pieces);
+  const { wrong, unknown } = merges;
   if (wrong >= 0) throw bad(`${KEY}merges[${wrong}] is not two pieces with one space between them.`);
   if (unknown > 0) warnings.push(odd(`${unknown} merges make a piece that the vocabulary lacks.`));
   return merges;
+}
+
+/** @param {Metadata} metadata @returns {Uint8Array | undefined} */
+function readCharacterMap(metadata) {
+  const key = `${KEY}precompiled_charsmap`;
+  const value = metadata.get(key);
+  if (value === undefined) return undefined;
+  if (!(value instanceof Uint8Array || value instanceof Int8Array)) {
+    throw bad(`${key} is ${kindOf(value)} where bytes were expected.`);
+  }
+  const map = new Uint8Array(value.buffer, value.byteOffset, value.length);
+  if (map.length > 0 && !isCharacterMap(map)) throw bad(`${key} says that it is longer than it is.`);
+  return map.length > 0 ? map : undefined;
+}
+
+/**
+ * How texts become words. @param {string | undefined} pre @param {Warning[]} warnings
+ * @returns {import('./tokenizer-splits.js').Split}
+ */
+function readSplit(pre, warnings) {
+  const found = findSplit(pre);
+  if (found !== undefined) return found;
+  const what = pre === undefined ? 'is missing' : `names ${JSON.stringify(pre.slice(0, 40))}`;
+  const message = `${KEY}pre ${what}; words are split in the default way, which may cost some quality.`;
+  warnings.push({ code: 'PRE_TOKENIZER_UNKNOWN', message });
+  return DEFAULT_SPLIT;
 }
 
 /** @param {Metadata} metadata @param {string} name @param {number | undefined} fallback @param {number} count @param {Warning[]} warnings */
@@ -176,107 +197,94 @@ function readId(metadata, name, fallback, count, warnings) {
   return usable;
 }
 
-/** @param {Vocabulary} vocabulary */
-function findEndOfGeneration({ pieces, types, ids, endOfGeneration }) {
-  for (const piece of END_OF_TURN) ids.eot ??= pieces.get(piece);
-  for (const piece of END_OF_GENERATION) {
-    const id = pieces.get(piece);
-    if (id === undefined) continue;
-    endOfGeneration.add(id);
-    types[id] = TokenType.CONTROL;
-  }
-  for (const id of [ids.eos, ids.eot]) if (id !== undefined) endOfGeneration.add(id);
-  const has = (/** @type {string} */ piece) => pieces.has(piece);
-  for (const piece of ALWAYS_SHOWN)
-    if (has(piece)) types[/** @type {number} */ (pieces.get(piece))] = TokenType.USER_DEFINED;
-  // Formats in which <|end|> or </s> closes one part of an answer and not the answer.
-  const endsPart =
-    (has('<|return|>') && has('<|call|>')) || (has('<|flush|>') && (has('<|call|>') || has('<|calls|>')));
-  if (endsPart) demote(pieces.get('<|end|>'), TokenType.USER_DEFINED);
-  if (has('<|tool_response>')) demote(pieces.get('</s>'), TokenType.NORMAL);
-
-  /** @param {number | undefined} id @param {number} type */
-  function demote(id, type) {
-    if (id === undefined) return;
-    endOfGeneration.delete(id);
-    types[id] = type;
-  }
-}
-
-/** Phi-3's special tokens swallow the white space after them; its files say so only by their name. */
-function findRightStripped(/** @type {Metadata} */ metadata, /** @type {Vocabulary} */ { pieces, types }) {
-  const stripped = new Set();
-  const name = metadata.get('general.name');
-  if (typeof name !== 'string' || !/phi-?3/i.test(name)) return stripped;
-  const kept = [TokenType.CONTROL, TokenType.USER_DEFINED, TokenType.UNKNOWN];
-  for (let id = 0; id < pieces.length; id++) if (kept.includes(/** @type {any} */ (types[id]))) stripped.add(id);
-  for (const piece of ['<unk>', '<s>', '<|endoftext|>']) stripped.delete(pieces.get(piece));
-  return stripped;
-}
-
 /**
  * Reads everything a tokenizer needs.
  * @param {Metadata} metadata
- * @param {(pre: string | undefined) => boolean} addsBosByDefault what `gpt2` files leave to their pre-tokenizer
  * @returns {Vocabulary}
  * @throws {NibbleError} TOKENIZER_UNSUPPORTED for another tokenizer model, TOKENIZER_BAD_METADATA for damaged keys
  */
-export function readVocabulary(metadata, addsBosByDefault) {
-  const model = optional(metadata, `${KEY}model`, 'string');
-  if (model === undefined) throw bad(`${KEY}model is missing.`);
-  if (model !== 'llama' && model !== 'gpt2') {
-    const shown = JSON.stringify(model.slice(0, 40));
-    throw new NibbleError(
-      'TOKENIZER_UNSUPPORTED',
-      `This model uses a tokenizer of type ${shown}; only "llama" (SentencePiece) and "gpt2" (byte-level BPE) are supported.`,
-      { details: { model } },
-    );
-  }
-  const spm = model === 'llama';
+export function readVocabulary(metadata) {
+  const model = readModel(metadata);
+  /** @type {{ ids: SpecialIds, hasMerges?: boolean, pre?: string, addBos?: boolean, addEos?: boolean, addSep?: boolean, addSpacePrefix?: boolean }} */
+  const defaults = MODELS[model];
+  const { hasMerges = false } = defaults;
   /** @type {Warning[]} */
   const warnings = [];
   const pieces = readPieces(metadata, warnings);
   const count = pieces.length;
-  const scores = readNumbers(metadata, 'scores', [Float32Array, Float64Array, Int32Array], count);
   const types = readTypes(readNumbers(metadata, 'token_type', [Int32Array, Uint32Array], count), count);
-  if (spm) checkBytePieces(pieces, types);
-  if (spm && scores === undefined) warnings.push(odd(`${KEY}scores is missing; every piece counts as equally likely.`));
-  const preTokenizer = optional(metadata, `${KEY}pre`, 'string');
-  const defaults = spm ? LLAMA_DEFAULT_IDS : {};
-  const id = (/** @type {string} */ name, /** @type {number=} */ fallback) =>
-    readId(metadata, name, fallback, count, warnings);
+  const pre = model === 'gemma4' ? defaults.pre : (optional(metadata, `${KEY}pre`, 'string') ?? defaults.pre);
+  const split = hasMerges ? readSplit(pre, warnings) : DEFAULT_SPLIT;
+  if (!hasMerges || split.alphabet === 'characters') checkBytePieces(pieces, types);
+  const flag = (/** @type {string} */ name, /** @type {boolean=} */ otherwise = false) =>
+    optional(metadata, KEY + name, 'boolean') ?? otherwise;
   /** @type {Vocabulary} */
   const vocabulary = {
     model,
     pieces,
     types,
-    scores,
-    merges: spm ? undefined : readMerges(metadata, pieces, warnings),
-    ids: {
-      bos: id('bos', defaults.bos),
-      eos: id('eos', defaults.eos),
-      eot: id('eot'),
-      unknown: id('unknown', defaults.unknown),
-      padding: id('padding'),
-    },
+    scores: hasMerges || model === 'bert' ? undefined : readScores(metadata, count, warnings),
+    merges: hasMerges ? readMerges(metadata, pieces, warnings) : undefined,
+    split,
+    ids: readIds(metadata, defaults.ids, count, warnings),
     endOfGeneration: new Set(),
-    addBos: optional(metadata, `${KEY}add_bos_token`, 'boolean') ?? (spm || addsBosByDefault(preTokenizer)),
-    addEos: optional(metadata, `${KEY}add_eos_token`, 'boolean') ?? false,
-    addSpacePrefix: optional(metadata, `${KEY}add_space_prefix`, 'boolean') ?? spm,
-    preTokenizer,
-    rightStripped: new Set(),
+    addBos: flag('add_bos_token', defaults.addBos ?? split.addBos) || split.alwaysBos === true,
+    addEos: flag('add_eos_token', defaults.addEos),
+    addSep: flag('add_sep_token', defaults.addSep ?? split.addSep),
+    addSpacePrefix: flag('add_space_prefix', defaults.addSpacePrefix),
+    mergeSpaces: flag('remove_extra_whitespaces'),
+    lowercase: optional(metadata, `${KEY}normalizer.lowercase`, 'boolean'),
+    stripAccents: optional(metadata, `${KEY}normalizer.strip_accents`, 'boolean'),
+    characterMap: model === 't5' ? readCharacterMap(metadata) : undefined,
+    stripped: { left: new Set(), right: new Set() },
     warnings,
   };
-  const endOfMessage = id('eom');
-  if (endOfMessage !== undefined) vocabulary.endOfGeneration.add(endOfMessage);
-  findEndOfGeneration(vocabulary);
-  vocabulary.rightStripped = findRightStripped(metadata, vocabulary);
+  const named = (/** @type {string} */ name) => readId(metadata, name, undefined, count, warnings);
+  findEndTokens(vocabulary, named);
+  vocabulary.stripped = findStripped(metadata, vocabulary, pre);
   requireSpecial(vocabulary, 'addBos', 'bos');
   requireSpecial(vocabulary, 'addEos', 'eos');
+  // Of a default that only some files of a kind have a use for nobody asked.
+  if (model === 'bert') requireSpecial(vocabulary, 'addSep', 'separator');
+  else vocabulary.addSep &&= vocabulary.ids.separator !== undefined;
   return vocabulary;
 }
 
-/** @param {Vocabulary} vocabulary @param {'addBos' | 'addEos'} flag @param {'bos' | 'eos'} name */
+/** @param {Metadata} metadata @returns {Vocabulary['model']} */
+function readModel(metadata) {
+  const model = optional(metadata, `${KEY}model`, 'string');
+  if (model === undefined) throw bad(`${KEY}model is missing.`);
+  if (Object.hasOwn(MODELS, model)) return model;
+  const shown = JSON.stringify(model.slice(0, 40));
+  const known = Object.keys(MODELS).join(', ');
+  const message = `This model uses a tokenizer of type ${shown}; only these are supported: ${known}.`;
+  throw new NibbleError('TOKENIZER_UNSUPPORTED', message, { details: { model } });
+}
+
+/** @param {Metadata} metadata @param {number} count @param {Warning[]} warnings */
+function readScores(metadata, count, warnings) {
+  const scores = readNumbers(metadata, 'scores', [Float32Array, Float64Array, Int32Array], count);
+  if (scores === undefined) warnings.push(odd(`${KEY}scores is missing; every piece counts as equally likely.`));
+  return scores;
+}
+
+/** @param {Metadata} metadata @param {SpecialIds} defaults @param {number} count @param {Warning[]} warnings @returns {SpecialIds} */
+function readIds(metadata, defaults, count, warnings) {
+  const id = (/** @type {string} */ name, /** @type {number | undefined} */ fallback) =>
+    readId(metadata, name, fallback, count, warnings);
+  return {
+    bos: id('bos', defaults.bos),
+    eos: id('eos', defaults.eos),
+    eot: id('eot', undefined),
+    unknown: id('unknown', defaults.unknown),
+    padding: id('padding', defaults.padding),
+    // So the keys of files spell it.
+    separator: id('seperator', defaults.separator),
+    mask: id('mask', defaults.mask),
+  };
+}
+
+/** @param {Vocabulary} vocabulary @param {'addBos' | 'addEos' | 'addSep'} flag @param {'bos' | 'eos' | 'separator'} name */
 function requireSpecial(vocabulary, flag, name) {
   if (!vocabulary[flag] || vocabulary.ids[name] !== undefined) return;
   vocabulary[flag] = false;

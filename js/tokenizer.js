@@ -2,8 +2,12 @@
 
 import { NibbleError } from './errors.js';
 import { createPartition } from './special-tokens.js';
-import { addsBosByDefault, createByteLevelModel, createSentencePieceModel } from './tokenizer-models.js';
-import { readVocabulary, TokenType } from './tokenizer-vocabulary.js';
+import { TokenType } from './token-types.js';
+import { createBpeModel } from './tokenizer-bpe.js';
+import { createSentencePieceModel } from './tokenizer-sentencepiece.js';
+import { createUnigramModel } from './tokenizer-unigram.js';
+import { readVocabulary } from './tokenizer-vocabulary.js';
+import { createWordPieceModel } from './tokenizer-wordpiece.js';
 
 /** @typedef {import('./tokenizer-vocabulary.js').Metadata} Metadata */
 /** @typedef {import('./tokenizer-vocabulary.js').Vocabulary} Vocabulary */
@@ -18,7 +22,7 @@ import { readVocabulary, TokenType } from './tokenizer-vocabulary.js';
  * @typedef {object} Tokenizer
  * @property {number} vocabularySize
  * @property {(text: string, options?: { addSpecial?: boolean, parseSpecial?: boolean, said?: readonly number[] }) => number[]} encode
- *   `addSpecial` adds BOS and EOS where the file asks for them and the text has none there; `parseSpecial` reads control
+ *   `addSpecial` adds BOS and EOS, or a separator, where the file asks for them and the text has none there; `parseSpecial` reads control
  *   tokens written out in the text as such (user-defined tokens that are no markers always are), but for those in a part
  *   that is `said`: start and end of each such part, in order. Text that is not well-formed UTF-16 gets U+FFFD.
  * @property {(ids: Iterable<number>, options?: { skipSpecial?: boolean }) => string} decode
@@ -32,9 +36,10 @@ import { readVocabulary, TokenType } from './tokenizer-vocabulary.js';
  *   ends a text, one without a meaning, or a user-defined one that is written like a marker (`<think>`, `[INST]`)
  * @property {(id: number) => string} text a token for showing: bytes as text, and those of half a character by their
  *   names, such as `<0xF0>`
- * @property {{ bos?: number, eos?: number, eot?: number, unknown?: number, padding?: number }} ids
+ * @property {import('./tokenizer-vocabulary.js').SpecialIds} ids
  * @property {boolean} addBos
  * @property {boolean} addEos
+ * @property {boolean} addSep a separator stands between two texts that are read together, and with WordPiece at the end
  * @property {import('./tokenizer-vocabulary.js').Warning[]} warnings what is odd about the file
  */
 
@@ -45,12 +50,16 @@ import { readVocabulary, TokenType } from './tokenizer-vocabulary.js';
  *   id outside the vocabulary and TOKENIZER_BAD_TEXT for a text that is not a string
  */
 export function createTokenizer(metadata) {
-  const vocabulary = readVocabulary(metadata, addsBosByDefault);
-  const sentencePiece = vocabulary.model === 'llama';
-  const encodeText = (sentencePiece ? createSentencePieceModel : createByteLevelModel)(vocabulary);
+  const vocabulary = readVocabulary(metadata);
+  const { model, types, pieces, ids, addBos, addEos, addSep, endOfGeneration, warnings } = vocabulary;
+  const encodeText = MODELS[model](vocabulary);
   const partition = createPartition(vocabulary);
-  const bytesOf = sentencePiece ? sentencePieceBytes : byteLevelBytes;
-  const { types, pieces, ids, addBos, addEos, addSpacePrefix, endOfGeneration, warnings } = vocabulary;
+  const bytesOf = isSpelt(vocabulary) ? byteLevelBytes : sentencePieceBytes;
+  const addSpace = model === 'llama' && vocabulary.addSpacePrefix;
+  // A word of WordPiece has its space before it.
+  const hasSpaceAhead = model === 'bert' || ((model === 'llama' || model === 't5') && vocabulary.addSpacePrefix);
+  // What the last token of each text is.
+  const last = model === 'bert' ? addSep && ids.separator : addEos && ids.eos;
 
   /** @param {number} id */
   function check(id) {
@@ -69,10 +78,10 @@ export function createTokenizer(metadata) {
     let afterSpecial = true;
     for (const fragment of fragments) {
       if (typeof fragment === 'number') output.push(fragment);
-      else encodeText(sentencePiece && addSpacePrefix && afterSpecial ? ` ${fragment}` : fragment, output);
+      else encodeText(addSpace && afterSpecial ? ` ${fragment}` : fragment, output);
       afterSpecial = typeof fragment === 'number';
     }
-    if (addSpecial && addEos && fragments.at(-1) !== ids.eos) output.push(/** @type {number} */ (ids.eos));
+    if (addSpecial && typeof last === 'number' && fragments.at(-1) !== last) output.push(last);
     return output;
   }
 
@@ -89,7 +98,7 @@ export function createTokenizer(metadata) {
   /** @type {Tokenizer['createDecoder']} */
   function createDecoder({ skipSpecial = false, atStart = true } = {}) {
     const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
-    let dropSpace = atStart && sentencePiece && addSpacePrefix;
+    let dropSpace = atStart && hasSpaceAhead;
     return {
       push(id) {
         let piece = bytes(id, { skipSpecial });
@@ -99,7 +108,7 @@ export function createTokenizer(metadata) {
         return decoder.decode(piece, { stream: true });
       },
       flush() {
-        dropSpace = atStart && sentencePiece && addSpacePrefix;
+        dropSpace = atStart && hasSpaceAhead;
         return decoder.decode();
       },
     };
@@ -130,9 +139,22 @@ export function createTokenizer(metadata) {
     ids,
     addBos,
     addEos,
+    addSep,
     warnings,
   };
 }
+
+const MODELS = Object.freeze({
+  llama: createSentencePieceModel,
+  gpt2: createBpeModel,
+  gemma4: createBpeModel,
+  whitespace: createBpeModel,
+  bert: createWordPieceModel,
+  t5: createUnigramModel,
+});
+
+/** Whether pieces are written in GPT-2's signs for bytes. @param {Vocabulary} vocabulary */
+const isSpelt = ({ merges, split }) => merges !== undefined && split.alphabet !== 'characters';
 
 const SPACE = 0x20;
 const MARKER = /^(<.+>|\[.+\])$/s;

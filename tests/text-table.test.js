@@ -1,6 +1,7 @@
 // Texts in one array of bytes are found as in a Map of strings.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { MergeTable } from '../js/merge-table.js';
 import { Metadata } from '../js/metadata.js';
 import { TextTable } from '../js/text-table.js';
 
@@ -45,15 +46,68 @@ test('a table of many texts gives what a Map of them gives', () => {
 test('an empty table has nothing', () => {
   const table = TextTable.of([]);
   assert.equal(table.get('a'), undefined);
-  assert.deepEqual(table.comparePairs(table), { wrong: -1, unknown: 0 });
+  assert.equal(table.comparePairs(table), -1);
 });
 
 test('pairs are compared by what they make together', () => {
-  const others = TextTable.of(['ab', 'a b', '中文']);
-  assert.deepEqual(TextTable.of(['a b', '中 文', 'b a']).comparePairs(others), { wrong: -1, unknown: 1 });
+  const others = TextTable.of(['ab', 'a b', '中文', '😀x']);
+  const pairs = [];
+  const table = TextTable.of(['a b', '中 文', 'b a', '😀 x']);
+  assert.equal(
+    table.comparePairs(others, (...pair) => pairs.push(pair)),
+    -1,
+  );
+  assert.deepEqual(pairs, [
+    [0, 0, 1],
+    [1, 2, 1],
+    [2, -1, 1],
+    [3, 3, 2],
+  ]);
   for (const wrong of ['ab', ' ab', 'ab ', '', ' ']) {
-    assert.equal(TextTable.of(['a b', wrong]).comparePairs(others).wrong, 1, JSON.stringify(wrong));
+    assert.equal(TextTable.of(['a b', wrong]).comparePairs(others), 1, JSON.stringify(wrong));
   }
+});
+
+test('what a text begins with is found at any place, the shortest first', () => {
+  const table = TextTable.of(['a', 'ab', 'abcd', '中', '中文', 'b', '', 'a']);
+  const bytes = new TextEncoder().encode('abc中文b');
+  const found = (start) => {
+    const all = [];
+    table.prefixesAt(bytes, start, (index, end) => all.push([table.at(index), end]));
+    return all;
+  };
+  assert.deepEqual(found(0), [
+    ['a', 1],
+    ['ab', 2],
+  ]);
+  assert.deepEqual(found(1), [['b', 2]]);
+  assert.deepEqual(found(2), []);
+  assert.deepEqual(found(3), [
+    ['中', 6],
+    ['中文', 9],
+  ]);
+  assert.deepEqual(found(9), [['b', 10]]);
+});
+
+test('merges have the rank of the first of equal ones, whether what they make is a piece or not', () => {
+  const texts = ['a b', 'a bc', 'ab c', 'b c', 'a b', 'x y', 'é e', 'ab c', 'y x'];
+  const table = new MergeTable(TextTable.of(texts), TextTable.of(['ab', 'abc', 'bc', 'ée']));
+  for (const [rank, text] of texts.entries()) {
+    const [left, right] = text.split(' ');
+    assert.equal(table.rankOf(left, right), texts.indexOf(text), `${rank}: ${text}`);
+  }
+  for (const [left, right] of [
+    ['ab', 'bc'],
+    ['abc', ''],
+    ['x', 'x'],
+    ['c', 'ab'],
+  ]) {
+    assert.equal(table.rankOf(left, right), undefined);
+  }
+  assert.deepEqual([table.unknown, table.wrong], [2, -1]);
+  const long = 'x'.repeat(300);
+  const wide = new MergeTable(TextTable.of([`${long} y`, 'a b']), TextTable.of([`${long}y`, 'ab']));
+  assert.deepEqual([wide.rankOf(long, 'y'), wide.rankOf('a', 'b')], [0, 1]);
 });
 
 test('texts that hold a character behind their first are told', () => {

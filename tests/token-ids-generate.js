@@ -14,13 +14,14 @@ import { TEXTS, VOCABULARIES } from './vocabularies.js';
 
 const INCLUDED = fileURLToPath(new URL('../models/nibble-tiny.gguf', import.meta.url));
 
-/** Both ways of reading a text: as what a user says, and with special tokens in it. */
+/** Both ways of reading a text: as what a user says, and, where that differs, with special tokens in it. */
 async function idsOf(llama, modelPath) {
   const model = await llama.loadModel({ modelPath, gpuLayers: 0, vocabOnly: true });
   const ids = (special) => TEXTS.map((text) => Array.from(model.tokenize(text, special)));
-  const found = { plain: ids(false), special: ids(true) };
+  const plain = ids(false);
+  const special = ids(true).flatMap((list, index) => (`${list}` === `${plain[index]}` ? [] : [[index, list]]));
   await model.dispose();
-  return found;
+  return { plain, special };
 }
 
 const { values } = readOptions({ options: { llama: { type: 'string' } } });

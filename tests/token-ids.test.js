@@ -27,8 +27,7 @@ function tokenizerOf(name) {
 test('every vocabulary has a record, and every record has ids for every text', () => {
   const names = records.flatMap((record) => record.names);
   assert.deepEqual(names.sort(), [INCLUDED, ...Object.keys(VOCABULARIES)].sort());
-  for (const { plain, special } of records)
-    assert.deepEqual([plain.length, special.length], [TEXTS.length, TEXTS.length]);
+  for (const { plain } of records) assert.equal(plain.length, TEXTS.length);
 });
 
 for (const { names, plain, special } of records) {
@@ -37,7 +36,8 @@ for (const { names, plain, special } of records) {
       const tokenizer = tokenizerOf(name);
       for (const [how, expected, parseSpecial] of [
         ['of a text as it is', plain, false],
-        ['of a text with special tokens in it', special, true],
+        // Recorded where it differs.
+        ['of a text with special tokens in it', Object.assign([...plain], Object.fromEntries(special)), true],
       ]) {
         test(how, () => {
           const found = TEXTS.map((text) => [text, tokenizer.encode(text, { addSpecial: false, parseSpecial })]);
@@ -52,6 +52,8 @@ for (const { names, plain, special } of records) {
         // A SentencePiece vocabulary writes a space as ▁, and one behind each user-defined token; one without a space
         // prefix takes a leading space for one.
         const isLost = (text) =>
+          /^(wordpiece|unigram|whitespace)/.test(name) ||
+          (/^(characters|gemma4)/.test(name) && text.includes('▁')) ||
           (name === 'sentencepiece' && text.includes('<tool>')) ||
           (/^sentence/.test(name) && text.includes('▁')) ||
           (/without/.test(name) && text[0] === ' ');

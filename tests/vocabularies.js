@@ -15,6 +15,8 @@ end);\n\nend);\n\nend);\n\nend.\nend.\nend.\n 1the 1the 12the
     four spaces    again    and\ttabs\t\tand more
 hello hello Hello HELLO world World the The THE there these those then than`;
 
+import { characterMap } from './character-map.js';
+
 const ALPHABET = (() => {
   let next = 0x100;
   return Array.from({ length: 256 }, (_, byte) => {
@@ -59,11 +61,12 @@ const unique = (pieces) => [...new Set(pieces)];
 const TYPES = { normal: 1, unknown: 2, control: 3, userDefined: 4, byte: 6 };
 const SPECIAL = ['<|begin|>', '<|end|>', '<|im_end|>'];
 
+// Line breaks stay with the punctuation before them, as some splits have it.
+const BYTE_MERGES = learnMerges((CORPUS.match(/ ?[^\s]+[\n]*|\s+/g) ?? []).map(spellBytes), 400);
+
 /** @param {string} pre the pre-tokenizer's name @returns {import('./gguf-writer.js').Entry[]} */
 function byteLevel(pre) {
-  // Line breaks stay with the punctuation before them, as some splits have it.
-  const words = CORPUS.match(/ ?[^\s]+[\n]*|\s+/g) ?? [];
-  const merges = learnMerges(words.map(spellBytes), 400);
+  const merges = BYTE_MERGES;
   // The last is made by no merge: some models take a word that is in the vocabulary as it is.
   const learnt = unique([...merges.map((merge) => merge.replace(' ', '')), 'Ġquux']);
   const tokens = [...ALPHABET, ...learnt, ...SPECIAL, '<tool>', '[x]'];
@@ -84,14 +87,13 @@ function sentencePiece(more = []) {
   const words = (CORPUS.match(/[^ \n]+| +/g) ?? []).map((word) => [...`▁${word.replaceAll(' ', '▁')}`]);
   const learnt = learnMerges(words, 300).map((merge) => merge.replace(' ', ''));
   const letters = unique(words.flat());
-  const bytes = ALPHABET.map((_, byte) => `<0x${byte.toString(16).toUpperCase().padStart(2, '0')}>`);
   const control = ['<unk>', '<s>', '</s>'];
   const added = ['<tool>', '<|im_end|>'];
   const pieces = unique([...learnt, ...letters]);
-  const tokens = [...control, ...bytes, ...pieces, ...added];
+  const tokens = [...control, ...BYTES, ...pieces, ...added];
   const types = tokens.map((token, id) => {
     if (id < control.length) return id === 0 ? TYPES.unknown : TYPES.control;
-    if (id < control.length + bytes.length) return TYPES.byte;
+    if (id < control.length + BYTES.length) return TYPES.byte;
     if (!added.includes(token)) return TYPES.normal;
     return token === '<tool>' ? TYPES.userDefined : TYPES.control;
   });
@@ -101,6 +103,85 @@ function sentencePiece(more = []) {
     ['tokenizer.ggml.bos_token_id', 'u32', 1],
     ['tokenizer.ggml.eos_token_id', 'u32', 2],
     ['tokenizer.ggml.unknown_token_id', 'u32', 0],
+    ...more,
+  ]);
+}
+
+const BYTES = ALPHABET.map((_, byte) => `<0x${byte.toString(16).toUpperCase().padStart(2, '0')}>`);
+
+/** Merges of the text itself: lines whose spaces are written as U+2581, or words. */
+function characterLevel(model, pre, more = []) {
+  const text = model === 'whitespace' ? CORPUS.toLowerCase() : CORPUS.replaceAll(' ', '▁');
+  const merges = learnMerges(
+    (text.match(model === 'whitespace' ? /\S+/g : /[^\n]+|\n+/g) ?? []).map((word) => [...word]),
+    300,
+  );
+  const learnt = merges.map((merge) => merge.replace(' ', ''));
+  const pieces = unique([...new Set(text), ...learnt, '\n', '\n\n']).filter((piece) => piece !== '漢');
+  const tokens = ['<pad>', '<eos>', '<bos>', ...BYTES, ...pieces, '<tool>', '<|im_end|>'];
+  const types = tokens.map((token, id) => {
+    if (id < 3 || token === '<|im_end|>') return TYPES.control;
+    if (BYTES.includes(token)) return TYPES.byte;
+    return token === '<tool>' ? TYPES.userDefined : TYPES.normal;
+  });
+  return entries(model, tokens, types, [
+    ...(pre === undefined ? [] : [['tokenizer.ggml.pre', 'string', pre]]),
+    ['tokenizer.ggml.merges', 'string[]', merges],
+    ['tokenizer.ggml.bos_token_id', 'u32', 2],
+    ['tokenizer.ggml.eos_token_id', 'u32', 1],
+    ...more,
+  ]);
+}
+
+/** Whole words, and endings of words that are in no vocabulary whole. */
+function wordPiece(more = []) {
+  const words = CORPUS.match(/\p{L}+|\p{N}+|\S/gu) ?? [];
+  const whole = words.filter((_, index) => index % 3 > 0).map((word) => `▁${word}`);
+  const letters = unique([...CORPUS].filter((letter) => /\S/.test(letter))).filter((letter) => letter !== 'ж');
+  const endings = ['ing', 'ed', 'es', 'the', 'ello', 'cafe', 'ᄒ', 'e\u0301'];
+  const pieces = unique([...whole, ...letters.flatMap((letter) => [letter, `▁${letter}`]), ...endings]);
+  const tokens = ['[PAD]', '[UNK]', '[CLS]', '[SEP]', '[MASK]', ...pieces];
+  const types = tokens.map((_, id) => (id < 5 ? TYPES.control : TYPES.normal));
+  return entries('bert', tokens, types, [
+    ['tokenizer.ggml.bos_token_id', 'u32', 2],
+    ['tokenizer.ggml.seperator_token_id', 'u32', 3],
+    ['tokenizer.ggml.unknown_token_id', 'u32', 1],
+    ['tokenizer.ggml.padding_token_id', 'u32', 0],
+    ['tokenizer.ggml.mask_token_id', 'u32', 4],
+    ...more,
+  ]);
+}
+
+// What becomes what in the map of characters below; the longest counts.
+const REPLACED = {
+  é: 'e',
+  'e\u0301': 'é',
+  ﬁ: 'fi',
+  '\u3000': ' ',
+  '\t': ' ',
+  '\n': ' ',
+  '…': '...',
+  '\u0000': '',
+  e: 'e',
+};
+
+/** Pieces with the logarithms of how likely they are, as if each had been drawn by its length. */
+function unigram(more = []) {
+  const words = CORPUS.replaceAll('\n', ' ').split(' ').filter(Boolean);
+  const parts = words.flatMap((word) => [`▁${word}`, word.slice(1), word.slice(0, 3), word.slice(-2)]);
+  const letters = [...CORPUS].filter((letter) => /\S/.test(letter) && letter !== '漢');
+  const pieces = unique([...parts, ...letters, '▁', '▁▁']).filter(Boolean);
+  const tokens = ['<pad>', '</s>', '<unk>', ...pieces, '<tool>', '<|im_end|>'];
+  const types = tokens.map((token, id) => {
+    if (id < 3) return id === 2 ? TYPES.unknown : TYPES.control;
+    return token === '<tool>' ? TYPES.userDefined : token === '<|im_end|>' ? TYPES.control : TYPES.normal;
+  });
+  const scores = tokens.map((token, id) => (id < 3 ? 0 : -4 - ((id * 7) % 11) / 3 - 2 / token.length));
+  return entries('t5', tokens, types, [
+    ['tokenizer.ggml.scores', 'f32[]', scores],
+    ['tokenizer.ggml.eos_token_id', 'u32', 1],
+    ['tokenizer.ggml.unknown_token_id', 'u32', 2],
+    ['tokenizer.ggml.padding_token_id', 'u32', 0],
     ...more,
   ]);
 }
@@ -120,32 +201,18 @@ const entries = (model, tokens, types, more) => [
   ...more,
 ];
 
-// Every name that js/tokenizer-models.js knows a split for and llama.cpp does too.
+// Every name that js/tokenizer-splits.js knows a split for and llama.cpp does too.
 const PRE_TOKENIZERS = [
   ...['default', 'gpt-2', 'phi-2', 'jina-es', 'jina-de', 'jina-v2-es', 'jina-v2-de', 'gigachat', 'a.x-4.0', 'mellum'],
-  ...['modern-bert', 'exaone4', 'mpt', 'olmo', 'jais', 'trillion', 'granite-docling'],
-  ...['llama3', 'llama-v3', 'llama-bpe', 'falcon3', 'falcon-h1', 'pixtral', 'midm-2.0', 'lfm2', 'jina-v5-nano'],
-  ...['dbrx', 'smaug-bpe', 'glm4', 'chatglm-bpe'],
-  ...['qwen2', 'deepseek-r1-qwen', 'kormo', 'f2llmv2', 'megrez', 'stablelm2', 'hunyuan', 'solar-open', 'grok-2'],
-  ...[
-    'smollm',
-    'starcoder',
-    'refact',
-    'command-r',
-    'codeshell',
-    'exaone',
-    'minerva-7b',
-    'qwen35',
-    'minicpm5',
-    'gpt-4o',
-    'llama4',
-    'kanana2',
-    'tekken',
-    'deepseek-v3',
-    'hunyuan-dense',
-    'joyai-llm',
-    'mellum2',
-  ],
+  ...['modern-bert', 'exaone4', 'mpt', 'olmo', 'jais', 'trillion', 'granite-docling', 'jina-v1-en', 'jina-v2-code'],
+  ...['roberta-bpe', 'llama3', 'llama-v3', 'llama-bpe', 'falcon3', 'falcon-h1', 'pixtral', 'midm-2.0', 'lfm2'],
+  ...['jina-v5-nano', 'dbrx', 'smaug-bpe', 'glm4', 'chatglm-bpe', 'jais-2', 'qwen2', 'deepseek-r1-qwen', 'kormo'],
+  ...['f2llmv2', 'megrez', 'stablelm2', 'hunyuan', 'solar-open', 'grok-2', 'laguna', 'ufakzeka', 'bailingmoe'],
+  ...['bailingmoe2', 'llada-moe', 'seed-coder', 'exaone-moe', 'smollm', 'starcoder', 'refact', 'command-r'],
+  ...['codeshell', 'exaone', 'minerva-7b', 'mellum2', 'qwen35', 'minicpm5', 'gpt-4o', 'llama4', 'kanana2', 'talkie'],
+  ...['minimax-m2', 'granite-embed-multi-97m', 'tekken', 'tiny_aya', 'cohere2moe', 'youtu', 'deepseek-v3', 'hy_v4'],
+  ...['hunyuan-dense', 'joyai-llm', 'afmoe', 'spark2_5', 'deepseek-llm', 'deepseek-coder', 'falcon', 'kimi-k2'],
+  ...['bloom', 'poro-chat', 'gpt3-finnish', 'viking', 'superbpe', 'chameleon'],
 ];
 
 /** The metadata of each vocabulary, by its name. @type {Record<string, () => import('./gguf-writer.js').Entry[]>} */
@@ -153,6 +220,21 @@ export const VOCABULARIES = {
   sentencepiece: () => sentencePiece(),
   'sentencepiece without a space prefix': () => sentencePiece([['tokenizer.ggml.add_space_prefix', 'bool', false]]),
   ...Object.fromEntries(PRE_TOKENIZERS.map((pre) => [`byte-level ${pre}`, () => byteLevel(pre)])),
+  gemma4: () => characterLevel('gemma4'),
+  'characters granite-embed-multi-311m': () => characterLevel('gpt2', 'granite-embed-multi-311m'),
+  'characters sarvam-moe': () => characterLevel('gpt2', 'sarvam-moe'),
+  whitespace: () => characterLevel('whitespace', 'whitespace', [['tokenizer.ggml.normalizer.lowercase', 'bool', true]]),
+  wordpiece: () => wordPiece(),
+  'wordpiece with case': () => wordPiece([['tokenizer.ggml.normalizer.lowercase', 'bool', false]]),
+  'wordpiece with accents': () => wordPiece([['tokenizer.ggml.normalizer.strip_accents', 'bool', false]]),
+  unigram: () => unigram([['tokenizer.ggml.add_space_prefix', 'bool', true]]),
+  'unigram of every space': () => unigram(),
+  'unigram with a character map': () =>
+    unigram([
+      ['tokenizer.ggml.add_space_prefix', 'bool', true],
+      ['tokenizer.ggml.remove_extra_whitespaces', 'bool', true],
+      ['tokenizer.ggml.precompiled_charsmap', 'i8[]', new Int8Array(characterMap(REPLACED))],
+    ]),
 };
 
 export const TEXTS = [
@@ -208,4 +290,19 @@ export const TEXTS = [
   'a<|im_end|> b',
   '<tool>a<tool> [x]',
   '<s>a</s> b<|begin|>c<|end|>',
+  'ﬁnd… e\u0301te\u0301 été\u3000x',
+  'İstanbul ÉCOLE Ünlü ſ K ǅ',
+  '각 한국어 걁 ཀྵ ก็ हिन्दी',
+  '「漢字」ひらがな・カタカナ ㄅㄆ ，。“x”',
+  '1234567 12,345.678 12345678901234567890',
+  'CamelCase XMLHttpRequest aBC USA',
+  "l'été d'abord WE'LLx",
+  'a\u00a0\u00a0\n\u2028\u2009b   \u3000',
+  '\ue000\u{10ffff}\u0378\u00ad\u200d\u{1f1e6}\u{1f1e7}',
+  '\n\n\n\n\n\nx\n \n\n',
+  'words going walked boxes xyzzy hellothe',
+  '<sentinel:12>IMGIMGABZ [MASK] [CLS]x',
+  `${'antidisestablishment'.repeat(2)}x`,
+  `the${' '.repeat(70)}end${' '.repeat(7)}`,
+  `${'1'.repeat(20)}${'漢'.repeat(9)}`,
 ];
