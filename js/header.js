@@ -5,6 +5,7 @@ import { Model } from './engine.js';
 import { besidesBytes, GROWTH_BYTES, loadingBytes } from './heap-sizes.js';
 import { javascriptBytes, workersBytes } from './javascript-sizes.js';
 import { Metadata } from './metadata.js';
+import { LENGTH_BYTES } from './text-table.js';
 
 // What the core is told of the memory.
 const PLAN_BYTES = 24;
@@ -60,6 +61,30 @@ export class Header extends Metadata {
         };
       }),
     );
+  }
+
+  /**
+   * Copies of what stands in the header: of each metadata pair all bytes, of each tensor those up to its offset. The other
+   * fields are as keys() and tensors() tell them.
+   * @returns {{ pairs: { key: string, entry: Uint8Array }[], tensors: { name: string, entry: Uint8Array, offset: number, bytes: number }[] }}
+   */
+  entries() {
+    const runtime = this.#runtime;
+    const { c } = runtime;
+    const copy = (start, end) => runtime.bytes(start, end - start).slice();
+    return runtime.scratch(96, (fields) => ({
+      pairs: Array.from({ length: c._api_gguf_pair_count(this.#gguf) }, (_, index) => {
+        c._api_gguf_pair(this.#gguf, index, fields);
+        const [key, keyLength, , , , value, bytes] = runtime.copy(Uint32Array, fields, 7);
+        return { key: runtime.text(key, keyLength), entry: copy(key - LENGTH_BYTES, value + bytes) };
+      }),
+      tensors: Array.from({ length: c._api_gguf_tensor_count(this.#gguf) }, (_, index) => {
+        c._api_gguf_tensor(this.#gguf, index, fields);
+        const [name, length, , dimensions, , , , , offset, bytes] = runtime.copy(Float64Array, fields, 12);
+        const end = name + length + 4 + 8 * dimensions + 4;
+        return { name: runtime.text(name, length), entry: copy(name - LENGTH_BYTES, end), offset, bytes };
+      }),
+    }));
   }
 
   /** What the model is and what memory it will take: { info, memory }. Nothing is reserved. */

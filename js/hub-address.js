@@ -1,5 +1,6 @@
 // What a pasted address of Hugging Face's hub means. Nothing is asked of anybody here.
 import { invalid } from './options.js';
+import { firstName } from './part-names.js';
 
 /** Where the hub is, unless the caller says otherwise. */
 const HUB = 'https://huggingface.co';
@@ -24,7 +25,8 @@ const OWN_MACHINE = /^(localhost|.*\.localhost|127\.\d+\.\d+\.\d+|\[::1\])$/;
  * @typedef {object} HubAddress what an address of the hub names
  * @property {string} repository 'owner/name'
  * @property {string} revision a branch, a tag or a commit; 'main' where none is named
- * @property {string} path of a file in the repository, or of a folder; '' for all of it
+ * @property {string} path of a file in the repository, or of a folder; '' for all of it. Any part of a model in parts
+ *   names the first
  * @property {string | null} type of weights, such as 'Q4_K_M', or the name of a file; null: none is named
  * @property {string | null} url of the file; null: the address names none, so one of several is to be chosen
  * @property {boolean} isBare 'owner/name' without a host, which may be a path as well
@@ -106,7 +108,7 @@ function named([owner, last, page, ...rest], shown, hub, isBare) {
   const type = tag === undefined || /^latest$/i.test(tag) ? null : tag;
   const { revision = 'main', path = [], isFile = false } = placeIn(page, rest, shown);
   if (path.some((part) => part.includes('/') || part === '..')) return null;
-  const place = { ...address, revision, path: path.join('/'), type };
+  const place = { ...address, revision, path: firstName(path.join('/')), type };
   return { ...place, url: isFile ? fileUrl(hub, place) : null };
 }
 

@@ -1,13 +1,15 @@
 // What the names and sizes of a repository's files tell: which are models, of which weights, and which of them is the one
 // for a machine.
+import { firstName, missingParts, namesOfParts, partOf } from './part-names.js';
 import { estimateSpeed } from './speed.js';
 
 /**
  * @typedef {object} HubFile a GGUF file of a repository
- * @property {string} path in the repository
+ * @property {string} path in the repository; of a model in parts that of the first, which stands for all
  * @property {string} url
- * @property {number} bytes
- * @property {string | null} sha256 null: the hub does not tell
+ * @property {number} bytes of all parts
+ * @property {number} parts how many files it comes in; 1: it is whole
+ * @property {string | null} sha256 null: the hub does not tell, or it comes in parts
  * @property {string | null} type of its weights, as its name tells, such as 'Q4_K_M'
  * @property {number} memoryBytes about what an engine takes that runs it
  * @property {boolean} fits whether the machine has that
@@ -19,7 +21,6 @@ import { estimateSpeed } from './speed.js';
 // The last one in a name counts. 'UD-' and the like are makers' own mixtures.
 const TYPES =
   /(?:^|[-_./])((?:UD-)?(?:(?:IQ|TQ|Q)\d(?:_[A-Z\d]+)*|MXFP4(?:_MOE)?|NVFP4|BF16|FP?16|FP?32))(?=[-_./]|$)/gi;
-const PART = /-(\d{5})-of-(\d{5})\.gguf$/i;
 
 /** The type of weights that a file's name, or that of its folder, tells; null where none does. @param {string} path */
 export function typeOf(path) {
@@ -30,13 +31,7 @@ export function typeOf(path) {
 /** Why a file of this name runs not by itself; null where nothing speaks against it. @param {string} path @returns {HubFile['problem']} */
 export function problemOf(path) {
   const name = path.split('/').pop();
-  const part = PART.exec(name);
   const problem = (kind, message) => ({ code: 'MODEL_UNSUPPORTED', kind, message });
-  if (part !== null && Number(part[2]) > 1)
-    return problem(
-      'part',
-      `"${name}" is one of ${Number(part[2])} parts of a model, which this engine does not put together. Take a file that is whole, or merge the parts into one first, as llama-gguf-split --merge does.`,
-    );
   if (/(^|[-_.])mmproj([-_.]|$)/i.test(name))
     return problem(
       'vision',
@@ -50,6 +45,30 @@ export function problemOf(path) {
       `"${name}" is an adapter for a model, which this engine does not apply. Take a file that is whole.`,
     );
   return null;
+}
+
+/**
+ * The models among the files of a repository: the parts of one are one, of which the first stands for all.
+ * @param {{ path: string, bytes: number, sha256: string | null }[]} files
+ * @returns {{ path: string, bytes: number, sha256: string | null, parts: number, missing: HubFile['problem'] }[]}
+ */
+export function joinParts(files) {
+  const sizes = new Map(files.map(({ path, bytes }) => [path, bytes]));
+  const isFirst = (path, names) => names.find((name) => sizes.has(name)) === path;
+  return files.flatMap((file) => {
+    const names = namesOfParts(file.path);
+    if (names === null) return [{ ...file, parts: 1, missing: null }];
+    if (!isFirst(file.path, names)) return [];
+    const bytes = names.reduce((sum, name) => sum + (sizes.get(name) ?? 0), 0);
+    const gone = names.flatMap((name, index) => (sizes.has(name) ? [] : [index + 1]));
+    const missing = gone.length === 0 ? null : problemOfParts(file.path, gone);
+    return [{ path: names[0], bytes, sha256: null, parts: names.length, missing }];
+  });
+}
+
+function problemOfParts(path, gone) {
+  const { code, message } = missingParts(gone, partOf(path));
+  return { code, kind: /** @type {const} */ ('part'), message };
 }
 
 // What the engine, a context of some thousand tokens and a vocabulary take beside the weights.
@@ -70,16 +89,22 @@ function weightBytes(bytes, type) {
 
 /**
  * What a file would be on a machine.
- * @param {{ path: string, bytes: number }} file
+ * @param {{ path: string, bytes: number, missing?: HubFile['problem'] }} file
  * @param {{ memory: number, probe?: import('./public-types.js').Probe }} machine
  */
-export function assess({ path, bytes }, { memory, probe }) {
+export function assess({ path, bytes, missing }, { memory, probe }) {
   const type = typeOf(path);
   const weights = weightBytes(bytes, type);
   const memoryBytes = Math.round(weights * (1 + BESIDE.part) + BESIDE.bytes);
   const work = { bytesPerToken: weights, parameters: weights };
   const speed = probe === undefined || weights === 0 ? null : estimateSpeed(probe, work).decodeTokensPerSecond;
-  return { type, memoryBytes, fits: memoryBytes <= memory, tokensPerSecond: speed, problem: problemOf(path) };
+  return {
+    type,
+    memoryBytes,
+    fits: memoryBytes <= memory,
+    tokensPerSecond: speed,
+    problem: missing ?? problemOf(path),
+  };
 }
 
 // Bits a weight in the order of what to take: 4 lose little and are fast, more are better and slower, and fewer than 3
@@ -127,7 +152,7 @@ export function recommend(files) {
  * @returns {HubFile[]}
  */
 export function filesOfType(files, wanted) {
-  const text = wanted.toUpperCase();
+  const text = firstName(wanted).toUpperCase();
   const isNamed = ({ path }) => [path, path.split('/').pop()].some((name) => name.toUpperCase() === text);
   const exact = files.filter((file) => file.type === text || isNamed(file));
   return exact.length > 0 ? exact : files.filter(({ type }) => type?.replace('UD-', '') === text);

@@ -6,7 +6,7 @@ import { failed, gated, refused, stalled, unreachable } from './download-errors.
 import { loadingCancelled, NibbleError } from './errors.js';
 import { retryAfter } from './http-headers.js';
 import { addressAt, fileUrl } from './hub-address.js';
-import { assess, filesOfType, problemOf, recommend, typeOf } from './hub-files.js';
+import { assess, filesOfType, joinParts, problemOf, recommend, typeOf } from './hub-files.js';
 
 /** @typedef {import('./hub-address.js').Hub} Hub */
 /** @typedef {import('./hub-address.js').HubAddress} HubAddress */
@@ -47,12 +47,11 @@ const NAMED = 8;
 export async function listFiles(address, asker) {
   const [facts, entries] = await Promise.all([factsOf(address, asker), entriesOf(address, asker)]);
   const place = { ...address, repository: facts.id };
-  const files = entries
-    .filter(({ path }) => /\.gguf$/i.test(path))
-    .map((entry) => ({
+  const files = joinParts(entries.filter(({ path }) => /\.gguf$/i.test(path)))
+    .map(({ missing, ...entry }) => ({
       ...entry,
       url: fileUrl(asker.hub, { ...place, path: entry.path }),
-      ...assess(entry, asker.machine),
+      ...assess({ ...entry, missing }, asker.machine),
     }))
     .sort((a, b) => a.bytes - b.bytes || (a.path < b.path ? -1 : 1));
   const { repository, revision, page } = place;

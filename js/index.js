@@ -19,12 +19,16 @@ import { describeSource } from './source.js';
 export { NibbleError } from './errors.js';
 
 /**
+ * @typedef {string | URL | Blob | ArrayBuffer | ArrayBufferView | ReadableStream | Response | { stream: ReadableStream, size?: number, name?: string }} ModelFile
+ *
  * @typedef {object} EngineOptions
- * @property {string | URL | Blob | ArrayBuffer | ArrayBufferView | ReadableStream | Response | { stream: ReadableStream, size?: number, name?: string } | { stored: string }} model
+ * @property {ModelFile | ModelFile[] | { stored: string }} model
  *   a GGUF file of a family that the README names, with weights of any type: its URL (in Node also a path), a File or Blob, its
  *   bytes, a stream of them, or a Response that nobody has read; or the id of a stored one. Of Hugging Face's hub, any
  *   address means the file behind it, as readHubAddress() has them; 'owner/name' is one where no path is (write './' before
- *   one that is). One of a repository means what is stored of it, or else the file that listRepository() recommends
+ *   one that is). One of a repository means what is stored of it, or else the file that listRepository() recommends. A model
+ *   in parts ('name-00001-of-00003.gguf') is meant by any of them, where the others are beside it, or by a list of them all;
+ *   MODEL_PARTS_MISSING and MODEL_PARTS_MIXED tell which are not there, or belong not together
  * @property {import('./hub-address.js').HubOptions} [hub] where Hugging Face's hub is, and an access token for it
  * @property {'indexeddb' | 'opfs' | 'memory' | { folder: string } | { kind: string, chunkBytes?: number } | null} [store]
  *   where the model is kept for the next time, and taken from where it is kept already; null: nowhere. By default, in a

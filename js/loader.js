@@ -3,6 +3,7 @@
 import { NibbleError, storeNeeded } from './errors.js';
 import { Header } from './header.js';
 import { STAGING_BYTES } from './heap-sizes.js';
+import { checkWhole } from './part-tables.js';
 
 // Small enough that an import of which little came is kept; most headers take a few MiB.
 const FIRST_HEADER_BYTES = 16 << 10;
@@ -43,9 +44,25 @@ export function untilAborted(promise, signal) {
 
 /**
  * Parses the header at the beginning of a source.
- * @returns {Promise<{ header: Header, pieces: Uint8Array[], fileSize: number }>} `pieces`: all that was read for it
+ * @returns {ReturnType<typeof parseHeader>}
+ * @throws {NibbleError} MODEL_PARTS_MISSING where it is only a part of a model
  */
 export async function readHeader(runtime, source, signal) {
+  const parsed = await parseHeader(runtime, source, signal);
+  try {
+    checkWhole(source.name, parsed.header);
+    return parsed;
+  } catch (error) {
+    parsed.header.close();
+    throw error;
+  }
+}
+
+/**
+ * The same, whatever it is.
+ * @returns {Promise<{ header: Header, pieces: Uint8Array[], fileSize: number }>} `pieces`: all that was read for it
+ */
+export async function parseHeader(runtime, source, signal) {
   const pieces = [];
   let available = 0;
   let ended = false;

@@ -2,6 +2,7 @@
 // used only after readManifest() has looked at every field.
 import { NibbleError } from './errors.js';
 import { nameOf } from './http-headers.js';
+import { wholeName } from './part-names.js';
 import { quantizationOf } from './quantization.js';
 
 /** The format of records and of what they describe. */
@@ -108,7 +109,7 @@ export function readManifest(record) {
 }
 
 /** The name of the file that a stored model came from. @param {Manifest} record */
-export const fileNameOf = ({ source }) => source.file ?? nameOf(source.url);
+export const fileNameOf = ({ source }) => source.file ?? wholeName(nameOf(source.url));
 
 /**
  * The record of an import that begins.

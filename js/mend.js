@@ -4,6 +4,7 @@ import { NibbleError } from './errors.js';
 import { checkCancelled, nextPiece, progressReporter } from './loader.js';
 import { HEADER, shortened } from './manifest.js';
 import { checksumOf, Packer } from './packer.js';
+import { partsOf } from './parts.js';
 import { checkedHeader, storedHeader } from './stored-header.js';
 
 function damaged({ id, chunks }, index, cause) {
@@ -23,7 +24,7 @@ const isOther = () => new Error('what its source has there now is something else
 
 /** Bytes `start` to `end` of the file that a model came from, in pieces that are valid until the next. They may be of another version of the file. */
 export async function* fileBytes({ descriptor, open, platform, signal }, record, start, end) {
-  if (typeof descriptor.url === 'string') {
+  if (typeof descriptor.url === 'string' && partsOf(descriptor) === null) {
     // Whoever asks compares the bytes: which version a server says it has, and which of several servers, is no matter.
     // And one connection gets all of it by one request, also from a server that sends the file from its front each time.
     const options = { ...platform.download, connections: 1, size: record.fileBytes, signal };
@@ -33,7 +34,7 @@ export async function* fileBytes({ descriptor, open, platform, signal }, record,
     }
     return;
   }
-  const source = await open({ position: start });
+  const source = await open({ position: start, end });
   try {
     if ((source.position ?? 0) !== start) throw isOther();
     for (let at = start; at < end; ) {

@@ -8,7 +8,7 @@ import { createSHA256 } from 'hash-wasm';
 import { nextPiece } from './loader.js';
 import { isAddress } from './manifest.js';
 import { Checksum } from './packer.js';
-import { openSource } from './source.js';
+import { openModelSource, partsOf } from './parts.js';
 
 // What is looked at of a file: so many pieces of so many bytes, spread evenly over it, the first and the last among them.
 const SAMPLES = 64;
@@ -68,13 +68,14 @@ export function knownId({ stored, url }) {
 export async function modelId(descriptor, { runtime, openPath, signal }) {
   const known = knownId(descriptor);
   if (known !== null) return known;
-  const { blob } = descriptor;
-  if (typeof descriptor.path === 'string' || typeof blob?.lastModified === 'number')
-    return fileId(await openSource(descriptor, { openPath, signal }), blob?.lastModified);
-  if (blob !== undefined || descriptor.url !== undefined)
-    return contentId(await openSource(descriptor, { signal }), runtime, signal);
-  if (descriptor.again !== undefined)
-    return contentId(await openSource({ ...descriptor, port: descriptor.again }, { signal }), runtime, signal);
+  const parts = partsOf(descriptor) ?? [descriptor];
+  const open = (model) => openModelSource(model, { openPath, signal, runtime });
+  if (parts.every(({ path, blob }) => typeof path === 'string' || typeof blob?.lastModified === 'number'))
+    return fileId(await open(descriptor));
+  if (parts.every(({ port, again }) => port === undefined || again !== undefined)) {
+    const again = parts.map((part) => (part.port === undefined ? part : { ...part, port: part.again }));
+    return contentId(await open(descriptor.parts === undefined ? again[0] : { parts: again }), runtime, signal);
+  }
   // A stream cannot be read twice: each is a model of its own.
   const random = crypto.getRandomValues(new Uint8Array(8));
   return `bytes:${Array.from(random, (byte) => byte.toString(16).padStart(2, '0')).join('')}`;
@@ -83,9 +84,9 @@ export async function modelId(descriptor, { runtime, openPath, signal }) {
 /** What ids of one file have in common, whether or not they were made with a sample. @param {string} id */
 export const fileFacts = (id) => /^file:.*:\d+:\d+(?=(?::[0-9a-f]{16})?$)/s.exec(id)?.[0] ?? null;
 
-async function fileId(source, lastModified = source.lastModified) {
+async function fileId(source) {
   try {
-    return `file:${source.name}:${source.size}:${lastModified}:${await sampleOf(source)}`;
+    return `file:${source.name}:${source.size}:${source.lastModified}:${await sampleOf(source)}`;
   } finally {
     await source.close();
   }

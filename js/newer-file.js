@@ -21,7 +21,7 @@ export async function checkFile(opening, record) {
   const stored = { etag, lastModified, size };
   const { descriptor } = opening;
   if (!isAddress(descriptor?.url)) return { id, isNewer: null, stored, found: null };
-  const { ranged, ...found } = await validatorsAt(descriptor.url, opening);
+  const { ranged, ...found } = await validatorsAt(descriptor, opening);
   return { id, isNewer: !(await isSameFile(opening, record, stored, { ...found, ranged })), stored, found };
 }
 

@@ -4,7 +4,7 @@ import { notStored, storeNeeded } from './errors.js';
 import { withSource } from './loader.js';
 import { isAddress, shortened } from './manifest.js';
 import { modelId } from './model-id.js';
-import { openSource } from './source.js';
+import { openModelSource } from './parts.js';
 import { isStored, withStored } from './store.js';
 import { CHUNK_BYTES, openBackend } from './store-backends.js';
 import { storedAs } from './stored-id.js';
@@ -75,12 +75,11 @@ async function throughStore(call, backend, storage, use) {
   return withStored(opening, use);
 }
 
-const sourceOpener =
-  ({ platform, headerOnly, signal }, descriptor) =>
-  (from) => {
-    const download = headerOnly ? { ...HEADER_DOWNLOAD, ...platform.download } : platform.download;
-    return openSource(descriptor, { openPath: platform.openPath, download, signal, from });
-  };
+function sourceOpener({ platform, headerOnly, signal, runtime }, descriptor) {
+  const download = headerOnly ? { ...HEADER_DOWNLOAD, ...platform.download } : platform.download;
+  const how = { openPath: platform.openPath, download, signal, runtime, memo: {} };
+  return (from) => openModelSource(descriptor, { ...how, from });
+}
 
 /** What a call comes to, for store.js. @returns {Promise<import('./store.js').Opening>} */
 export async function openingOf(call, backend, storage = noStorage(backend.kind)) {

@@ -10,6 +10,7 @@
 import { openDownload } from './download.js';
 import { NibbleError } from './errors.js';
 import { nameOf } from './http-headers.js';
+import { firstAddress, firstName } from './part-names.js';
 
 const PIECE_BYTES = 4 << 20;
 // How many pieces a port asks for ahead of use: enough to hide the trip, too few to matter for memory.
@@ -27,17 +28,33 @@ const PIECES_AHEAD = 2;
  * @property {string | null} [lastModified]
  * @property {(start: number, length: number) => Promise<Uint8Array>} [readAt] of files: bytes from anywhere in it
  * @property {string} [path] of a file on disk: where it really lies
+ * @property {boolean} [ranged] whether a server gives parts of it
+ * @property {boolean} [restarted] where it was to begin behind its front, the file is another one now
+ * @property {boolean} [isJoined] it is several files
  *
- * @typedef {{ position: number, etag?: string | null, lastModified?: string | null, size?: number | null }} From
+ * @typedef {{ position: number, end?: number, etag?: string | null, lastModified?: string | null, size?: number | null }} From
+ *   `end`: where reading may end; a source may go on behind it
  */
 
 /**
- * Turns what a caller passed as `model` into a descriptor for the worker.
- * @param {string | URL | Blob | ArrayBuffer | ArrayBufferView | ReadableStream | Response | { stream: ReadableStream, size?: number, name?: string }} model
+ * Turns what a caller passed as `model` into a descriptor for the worker. A model in parts is meant by any one of them, and
+ * known by the first; a list has all of them.
+ * @param {any} model
  * @param {(text: string) => { url: string } | { path: string }} locate how this platform reads a string
  * @returns {{ descriptor: object, transfer: Transferable[], close: () => void }}
  */
 export function describeSource(model, locate) {
+  if (Array.isArray(model) && model.length > 1) return describeParts(model, locate);
+  const { descriptor, ...rest } = describeFile(Array.isArray(model) ? model[0] : model, locate);
+  const { url, path } = descriptor;
+  const place = {
+    ...(url !== undefined && { url: firstAddress(url) }),
+    ...(path !== undefined && { path: firstName(path) }),
+  };
+  return { descriptor: { ...descriptor, ...place }, ...rest };
+}
+
+function describeFile(model, locate) {
   const handle = (descriptor) => ({ descriptor, transfer: [], close: () => {} });
   if (typeof model === 'string' && model !== '') return handle(locate(model));
   if (model instanceof URL) return handle(locate(model.href));
@@ -49,7 +66,7 @@ export function describeSource(model, locate) {
       : new Uint8Array(model);
     return port({ name: 'model', size: bytes.length }, slices(bytes), slices(bytes));
   }
-  if (model instanceof Response) return describeSource(bodyOf(model), locate);
+  if (model instanceof Response) return describeFile(bodyOf(model), locate);
   const stream = model instanceof ReadableStream ? model : model?.stream;
   if (stream instanceof ReadableStream) {
     const size = model.size ?? null;
@@ -64,6 +81,28 @@ export function describeSource(model, locate) {
     `The model is none of the kinds this can read: pass a URL or a path, a File or Blob, bytes, a ReadableStream or a Response.${way}`,
     { details: { option: 'model' } },
   );
+}
+
+/** The files of a model in parts. Addresses are known by the first of them, as one of them alone is. */
+function describeParts(models, locate) {
+  const sources = [];
+  try {
+    for (const model of models) sources.push(describeFile(model, locate));
+  } catch (error) {
+    for (const source of sources) source.close();
+    throw error;
+  }
+  const parts = sources.map(({ descriptor }) => descriptor);
+  const urls = parts.map(({ url }) => url).filter((url) => url !== undefined);
+  // Their names end in their numbers.
+  const [first] = urls.length === parts.length ? urls.sort() : [];
+  return {
+    descriptor: { ...(first && { url: first }), parts },
+    transfer: sources.flatMap(({ transfer }) => transfer),
+    close: () => {
+      for (const source of sources) source.close();
+    },
+  };
 }
 
 /**
@@ -202,6 +241,7 @@ function blobSource(blob, name, begin = 0) {
     position: begin,
     name: String(name),
     size: blob.size,
+    ...(typeof blob.lastModified === 'number' && { lastModified: String(blob.lastModified) }),
     async read() {
       if (position >= blob.size) return null;
       const start = position;

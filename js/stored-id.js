@@ -4,6 +4,7 @@ import { openDownload } from './download.js';
 import { strongEtag } from './http-headers.js';
 import { isAddress, readManifest } from './manifest.js';
 import { addressOf, fileFacts } from './model-id.js';
+import { joinValidators, partsOf } from './parts.js';
 import { isSame, seemsSame } from './same-file.js';
 import { isSavedSession } from './saved-session.js';
 
@@ -94,7 +95,7 @@ async function sameDownload(opening, records) {
   const candidates = records.filter(isCandidate);
   if (candidates.length === 0) return null;
   try {
-    const found = await validatorsAt(descriptor.url, { platform, signal });
+    const found = await validatorsAt(descriptor, { platform, signal });
     // One that gives no parts would send all of the file for each place.
     const how = found.ranged ? {} : { spots: 0 };
     for (const record of candidates) {
@@ -112,12 +113,19 @@ async function sameDownload(opening, records) {
 const placeOf = (url) => addressOf(url)?.split('?', 1)[0];
 
 /**
- * What a server tells of a file now.
- * @param {string} url
+ * What a server tells of a file now, or of all parts of one; their size together nobody tells.
+ * @param {{ url: string }} descriptor
  * @param {{ platform: import('./host.js').Platform, signal?: AbortSignal }} call
  * @returns {Promise<import('./http-headers.js').Validators & { ranged: boolean }>} `ranged`: it gives parts of it
  */
-export async function validatorsAt(url, { platform, signal }) {
+export async function validatorsAt(descriptor, { platform, signal }) {
+  const parts = partsOf(descriptor);
+  if (parts === null) return validatorsOf(descriptor.url, { platform, signal });
+  const each = await Promise.all(parts.map(({ url }) => validatorsOf(url, { platform, signal })));
+  return { ...joinValidators(each, null), ranged: each.every(({ ranged }) => ranged) };
+}
+
+async function validatorsOf(url, { platform, signal }) {
   const source = await openDownload(url, { ...BRIEFLY, ...platform.download, signal, end: 1 });
   await source.close();
   const { etag, lastModified, size, ranged } = source;

@@ -128,6 +128,8 @@ async function begin(opening, source) {
   let header;
   let packer;
   try {
+    const { sha256 = null } = opening;
+    if (source.isJoined && sha256 !== null) throw unhashable(source.name);
     const parsed = await readHeader(runtime, source, signal);
     header = parsed.header;
     packer = new Packer(runtime, header);
@@ -146,6 +148,13 @@ async function begin(opening, source) {
     throw error;
   }
 }
+
+const unhashable = (name) =>
+  new NibbleError(
+    'INVALID_ARGUMENT',
+    `"${name}" comes in parts, so that no SHA-256 is that of its file. Leave sha256 out, or give a file that is whole.`,
+    { details: { option: 'sha256' } },
+  );
 
 const factsOf = ({ id, descriptor, name, sha256, toldSha256 }) => ({
   id,

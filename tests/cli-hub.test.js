@@ -52,7 +52,7 @@ test('the files of a repository are listed', async () => {
   const { status, stdout } = await nibble(['info', 'owner/small']);
   assert.equal(status, 0);
   assert.match(stdout, /^\* +Q4_K_M .* small-Q4_K_M\.gguf$/m);
-  assert.match(stdout, /^ +F16 .* small-F16-00001-of-00002\.gguf +one of 2 parts of a model$/m);
+  assert.match(stdout, /^ +F16 .* small-F16-00001-of-00002\.gguf +some of its parts are missing$/m);
   const listed = JSON.parse((await nibble(['info', 'owner/small', '--json'])).stdout);
   assert.equal(listed.recommended.type, 'Q4_K_M');
   assert.match((await nibble(['info', 'owner/small:Q8_0'])).stdout, /small-Q8_0\.gguf/);

@@ -5,8 +5,8 @@ import { createServer } from 'node:http';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { storedIdOf } from '../js/hub.js';
-import { problemOf, recommend, typeOf } from '../js/hub-files.js';
 import { createEngine, describeModel, listRepository, openModelStore, readHubAddress } from '../js/index.node.js';
+import { splitGguf, splitNames } from './gguf-splitter.js';
 import { serveHub } from './hub-server.js';
 import { temporaryFolder, writeSmallModel } from './small-model.js';
 
@@ -27,162 +27,6 @@ const fails = (promise, code, words = /./) =>
     return true;
   });
 
-describe('an address of the hub', () => {
-  const file = { repository: 'owner/name', revision: 'main', path: 'x.gguf', type: null };
-  const url = 'https://huggingface.co/owner/name/resolve/main/x.gguf';
-
-  for (const text of [
-    'https://huggingface.co/owner/name/blob/main/x.gguf',
-    'https://huggingface.co/owner/name/resolve/main/x.gguf?download=true',
-    'https://huggingface.co/owner/name/raw/main/x.gguf#part',
-    'https://huggingface.co/owner/name/tree/main/x.gguf',
-    'https://huggingface.co/owner/name?show_file_info=x.gguf',
-    'https://hf.co/owner/name/resolve/main/x.gguf',
-    'http://www.huggingface.co/owner/name/blob/main/x.gguf',
-    'huggingface.co/owner/name/blob/main/x.gguf',
-    'hf.co/owner/name/x.gguf',
-    ' HF.co/owner/name/x.gguf\n',
-  ]) {
-    test(`names the file behind it: ${text.trim()}`, () => {
-      const { isBare, page, ...found } = readHubAddress(text);
-      assert.deepEqual(found, { ...file, url });
-      assert.deepEqual([isBare, page], [false, 'https://huggingface.co/owner/name']);
-    });
-  }
-
-  test('may name a repository, a type in it, a folder or a revision', () => {
-    const read = (text) => {
-      const { repository, revision, path, type, isBare, url: none } = readHubAddress(text);
-      assert.deepEqual([repository, none], ['owner/name', null], text);
-      return [revision, path, type, isBare];
-    };
-    assert.deepEqual(read('owner/name'), ['main', '', null, true]);
-    assert.deepEqual(read('owner/name:Q4_K_M'), ['main', '', 'Q4_K_M', true]);
-    assert.deepEqual(read('owner/name:latest'), ['main', '', null, true]);
-    assert.deepEqual(read('hf.co/owner/name:Q4_K_M'), ['main', '', 'Q4_K_M', false]);
-    assert.deepEqual(read('https://huggingface.co/owner/name'), ['main', '', null, false]);
-    assert.deepEqual(read('https://huggingface.co/owner/name/'), ['main', '', null, false]);
-    assert.deepEqual(read('https://huggingface.co/owner/name/discussions/1'), ['main', '', null, false]);
-    assert.deepEqual(read('https://huggingface.co/owner/name/tree/v2/Q4_K_M'), ['v2', 'Q4_K_M', null, false]);
-  });
-
-  test('keeps a revision and a path as they are written', () => {
-    const odd = readHubAddress('https://huggingface.co/owner/name/blob/refs%2Fpr%2F1/a folder/x#1%3F.gguf');
-    assert.deepEqual([odd.revision, odd.path], ['refs/pr/1', 'a folder/x']);
-    const { url: asked } = readHubAddress('https://huggingface.co/owner/name/blob/refs%2Fpr%2F1/a%20b/x%231.gguf');
-    assert.equal(asked, 'https://huggingface.co/owner/name/resolve/refs%2Fpr%2F1/a%20b/x%231.gguf');
-  });
-
-  for (const text of [
-    ...['model.gguf', 'models/model.gguf', './owner/name', '/owner/name', '../owner/name', 'a/b/c', 'C:\\owner\\name'],
-    ...['https://example.org/owner/name', 'https://huggingface.co/', 'https://huggingface.co/gpt2', '', 'owner/'],
-    ...[
-      'https://huggingface.co/datasets/owner/name',
-      'https://huggingface.co/spaces/owner/name',
-      'hf.co/api/models/o/n',
-    ],
-    'https://huggingface.co.example.org/owner/name',
-    'https://huggingface.co/owner/name/raw/main/..%2f..%2fapi/x.gguf',
-    'https://huggingface.co/owner/name/blob/main/%ff.gguf',
-    'file:///owner/name',
-  ]) {
-    test(`is something else: ${text}`, () => assert.equal(readHubAddress(text), null));
-  }
-
-  test('is asked for at another server that answers as the hub does', () => {
-    const hub = { url: 'https://mirror.example/hub/' };
-    for (const text of ['https://huggingface.co/owner/name/blob/main/x.gguf', 'hf.co/owner/name/x.gguf'])
-      assert.equal(readHubAddress(text, { hub }).url, 'https://mirror.example/hub/owner/name/resolve/main/x.gguf');
-    assert.equal(readHubAddress('https://mirror.example/hub/owner/name/blob/main/x.gguf', { hub }).path, 'x.gguf');
-    assert.equal(readHubAddress('https://mirror.example/owner/name/blob/main/x.gguf', { hub }), null);
-  });
-
-  test('comes with options that are checked, and a token that is never shown', () => {
-    const refuses = (hub) =>
-      assert.throws(
-        () => readHubAddress('owner/name', { hub }),
-        (error) => {
-          assert.equal(error.code, 'INVALID_ARGUMENT');
-          return !JSON.stringify(error).includes(TOKEN);
-        },
-      );
-    for (const hub of [TOKEN, 1, { token: `${TOKEN}\n` }, { token: 1 }, { toke: TOKEN }, { url: 'ftp://a' }])
-      refuses(hub);
-    refuses({ url: 'http://mirror.example', token: TOKEN });
-    assert.notEqual(readHubAddress('owner/name', { hub: { url: 'http://localhost:1', token: TOKEN } }), null);
-  });
-});
-
-describe("a file's name", () => {
-  const TYPES = {
-    'Llama-3.2-1B-Instruct-Q4_K_M.gguf': 'Q4_K_M',
-    'gemma-3-1b-it-q4_0.gguf': 'Q4_0',
-    'Qwen3-8B-UD-Q4_K_XL.gguf': 'UD-Q4_K_XL',
-    'model.IQ4_XS.gguf': 'IQ4_XS',
-    'Q8_0/model.gguf': 'Q8_0',
-    'model-i1-Q6_K.gguf': 'Q6_K',
-    'model-fp16.gguf': 'F16',
-    'Bonsai-8B-Q1_0.gguf': 'Q1_0',
-    'gpt-MXFP4_MOE.gguf': 'MXFP4_MOE',
-    'Qwen3-0.6B.gguf': null,
-  };
-  test('tells the type of its weights', () => {
-    for (const [name, type] of Object.entries(TYPES)) assert.equal(typeOf(name), type, name);
-  });
-
-  test('tells parts, towers, adapters and data from models', () => {
-    for (const name of [
-      'm-Q8_0-00001-of-00002.gguf',
-      'a/mmproj-model-f16.gguf',
-      'm.mmproj-Q8_0.gguf',
-      'imatrix.gguf',
-      'x-lora.gguf',
-    ])
-      assert.equal(problemOf(name)?.code, 'MODEL_UNSUPPORTED', name);
-    assert.match(problemOf('m-Q8_0-00002-of-00003.gguf').message, /one of 3 parts.*llama-gguf-split --merge/);
-    for (const name of ['m-Q8_0-00001-of-00001.gguf', 'm-imatrix-Q4_K_M.gguf', 'flora-1b.gguf', 'explorator.gguf'])
-      assert.equal(problemOf(name), null, name);
-  });
-});
-
-describe('the recommended file', () => {
-  const take = (...files) =>
-    recommend(
-      files.map(([type, more]) => ({
-        path: `${type}.gguf`,
-        type,
-        bytes: 1,
-        fits: true,
-        problem: null,
-        tokensPerSecond: null,
-        ...more,
-      })),
-    )?.type;
-  const big = { fits: false };
-  test('is Q4_K_M where that fits', () => {
-    assert.equal(take(['Q8_0'], ['Q4_0'], ['Q4_K_M'], ['F16'], ['IQ1_S'], ['Q4_K_S']), 'Q4_K_M');
-    assert.equal(take(['Q4_K_M', { problem: {} }], ['Q4_K_S']), 'Q4_K_S');
-  });
-  test('is the best that fits where it does not', () => {
-    assert.equal(take(['Q4_K_M', big], ['IQ4_XS'], ['Q3_K_M'], ['Q2_K']), 'IQ4_XS');
-    assert.equal(take(['Q4_K_M', big], ['IQ1_S'], ['Q3_K_S'], ['Q2_K']), 'Q3_K_S');
-    assert.equal(take(['Q5_K_M'], ['Q8_0'], ['Q3_K_L']), 'Q5_K_M');
-    assert.equal(take(['F16'], ['Q2_K']), 'F16');
-  });
-  test('has fewer than 3 bits only where nothing else fits, however slow that is', () => {
-    assert.equal(take(['Q4_K_M', big], ['Q3_K_M', big], ['IQ2_M'], ['Q1_0']), 'IQ2_M');
-    assert.equal(take(['Q1_0']), 'Q1_0');
-    assert.equal(take(['Q4_K_M', { tokensPerSecond: 0.5 }], ['Q1_0', { tokensPerSecond: 5 }]), 'Q4_K_M');
-  });
-  test('is fast enough to talk to, where one is', () => {
-    assert.equal(take(['Q4_K_M', { tokensPerSecond: 1.9 }], ['Q4_0', { tokensPerSecond: 2.1 }]), 'Q4_0');
-  });
-  test('is none where none fits, and none of a type that is not read', () => {
-    assert.equal(take(['Q4_K_M', big]), undefined);
-    assert.equal(take(['I2_S'], ['Q4_0_4_4']), undefined);
-  });
-});
-
 const REPOSITORIES = {
   'owner/small-GGUF': {
     files: {
@@ -200,7 +44,13 @@ const REPOSITORIES = {
   'owner/twins': { files: { 'a-Q4_0.gguf': 1e6, 'b-Q4_0.gguf': 1e6 } },
   'owner/original': { files: { 'model.safetensors': 1e9 } },
   'owner/huge': { files: { 'huge-Q2_K.gguf': 90e9 } },
-  'owner/parts': { files: { 'p-Q4_0-00001-of-00002.gguf': 1e6, 'p-Q4_0-00002-of-00002.gguf': 1e6 } },
+  'owner/parts': { files: { 'p-Q4_0-00001-of-00002.gguf': 1e6 } },
+  'owner/split-GGUF': {
+    files: {
+      ...Object.fromEntries(splitGguf(bytes, 5).map((part, index) => [splitNames('Q4_0/m-Q4_0', 5)[index], part])),
+      'm-Q8_0.gguf': 1e6,
+    },
+  },
   'owner/tampered': { files: { 'small-Q4_0.gguf': other }, hash: 'ab'.repeat(32) },
 };
 
@@ -228,8 +78,7 @@ describe('the hub', () => {
       ['mmproj-small-f16.gguf', 'F16', true, 'MODEL_UNSUPPORTED'],
       ['small-Q4_K_M.gguf', 'Q4_K_M', true, undefined],
       ['small-Q8_0.gguf', 'Q8_0', false, undefined],
-      ['split/small-BF16-00001-of-00002.gguf', 'BF16', true, 'MODEL_UNSUPPORTED'],
-      ['split/small-BF16-00002-of-00002.gguf', 'BF16', true, 'MODEL_UNSUPPORTED'],
+      ['split/small-BF16-00001-of-00002.gguf', 'BF16', false, undefined],
     ]);
     assert.equal(recommended.path, 'small-Q4_K_M.gguf');
     assert.equal(recommended.url, `${hub.url}/owner/small-GGUF/resolve/main/small-Q4_K_M.gguf`);
@@ -255,20 +104,45 @@ describe('the hub', () => {
       'HUB_NO_MODEL',
       /no GGUF file of the type Q5_K_M.*Q4_K_M.*"owner\/small-GGUF:/,
     );
-    await fails(list('owner/small-GGUF:BF16'), 'HUB_NO_MODEL', /one of 2 parts.*Whole files are there of.*Q4_K_M/);
+    await fails(list('owner/parts:Q4_0'), 'HUB_NO_MODEL', /missing is "p-Q4_0-00002-of-00002.gguf"/);
     await fails(list('hf.co/owner/small-GGUF/none.gguf'), 'HUB_NO_MODEL', /no GGUF file "none.gguf"/);
     await fails(list('owner/original'), 'HUB_NO_MODEL', /has no GGUF files.*-GGUF/);
     await fails(list('owner/twins:Q4_0'), 'HUB_AMBIGUOUS', /"hf.co\/owner\/twins\/a-Q4_0.gguf"/);
     await fails(list('not an address'), 'INVALID_ARGUMENT', /owner\/name/);
     assert.equal((await list('owner/huge')).recommended, null);
     await fails(createEngine({ model: 'owner/huge', ...at }), 'HUB_TOO_LARGE', /"owner\/huge:Q2_K".*memoryBudget/);
-    await fails(createEngine({ model: 'owner/parts', ...at }), 'HUB_NO_MODEL', /one of 2 parts/);
+    await fails(
+      createEngine({ model: 'owner/parts', ...at }),
+      'HUB_NO_MODEL',
+      /missing is "p-Q4_0-00002-of-00002.gguf"/,
+    );
   });
 
-  test('is not asked for a part or a tower: that is said before anything is loaded', async () => {
+  test('gives a model that comes in parts by a type and by any of them, and it is found again by both', async () => {
+    const { files, recommended } = await listRepository('owner/split-GGUF', at);
+    const { path, type, parts, bytes: size, sha256, problem } = recommended;
+    assert.deepEqual(
+      [files.length, path, type, parts, sha256, problem],
+      [2, 'Q4_0/m-Q4_0-00001-of-00005.gguf', 'Q4_0', 5, null, null],
+    );
+    assert.ok(size > bytes.length);
+    const store = { folder: temporaryFolder() };
+    const models = await openModelStore({ store, ...at });
+    const { id, fileBytes } = await models.import('owner/split-GGUF:Q4_0');
+    assert.equal(fileBytes, bytes.length);
+    const asked = hub.served.length;
+    for (const model of ['owner/split-GGUF', 'hf.co/owner/split-GGUF/Q4_0/m-Q4_0-00003-of-00005.gguf']) {
+      assert.equal(await models.idOf(model), id);
+      const engine = await createEngine({ model, store, ...at });
+      assert.deepEqual([engine.info.storage.state, engine.info.file.name], ['stored', 'm-Q4_0.gguf']);
+      await engine.unload();
+    }
+    assert.equal(hub.served.length, asked);
+    await models.close();
+  });
+
+  test('is not asked for a tower: that is said before anything is loaded', async () => {
     const before = hub.requests.length;
-    const parts = 'hf.co/owner/small-GGUF/split/small-BF16-00001-of-00002.gguf';
-    await fails(createEngine({ model: parts, ...at }), 'MODEL_UNSUPPORTED', /one of 2 parts/);
     await fails(describeModel('hf.co/owner/small-GGUF/mmproj-small-f16.gguf', at), 'MODEL_UNSUPPORTED', /pictures/);
     assert.equal(hub.requests.length, before);
   });

@@ -49,7 +49,7 @@ export function listingPage({ repository, page, isGated, files, recommended }) {
     bytes(file.memoryBytes),
     file.tokensPerSecond === null ? '' : file.tokensPerSecond.toPrecision(2),
     file.path,
-    file.problem !== null ? notAlone(file.problem.message) : file.fits ? '' : 'too large for this machine',
+    remarkOn(file),
   ]);
   const title = [['repository', repository]];
   if (isGated) title.push(['gated', `accept its licence at ${page}, and put an access token into HF_TOKEN`]);
@@ -59,6 +59,13 @@ export function listingPage({ repository, page, isGated, files, recommended }) {
       : `* the one for this machine: nibble chat ${repository}`;
   const table = columns([['', 'TYPE', 'SIZE', 'MEMORY', 'TOK/S', 'FILE', ''], ...rows], [2, 3, 4]);
   return `${columns(title)}\n\n${table}\n\n${way}\n`;
+}
+
+function remarkOn({ problem, fits, parts }) {
+  if (problem?.kind === 'part') return 'some of its parts are missing';
+  if (problem !== null) return notAlone(problem.message);
+  const remarks = [parts > 1 && `in ${parts} parts`, !fits && 'too large for this machine'];
+  return remarks.filter(Boolean).join(', ');
 }
 
 const notAlone = (message) => message.replace(/^"[^"]*" is /, '').replace(/, (which|and no).*$|\. .*$/s, '');
