@@ -1,14 +1,16 @@
 // Drags into the page tests: Playwright has none for files.
 
 /**
- * Dispatches drag events as the browser does for a file or a link: on what is topmost in the middle of the page.
+ * Dispatches drag events as the browser does for a file, for several (`files`) or a link: on what is topmost in the middle of the page.
  * @returns {Promise<boolean[]>} of dragover and drop: whether the page took them, else the browser would leave it
  */
-export function drag(page, types, { name, bytes, link }) {
+export function drag(page, types, { name, bytes, files = [{ name, bytes }], link }) {
   const dispatch = (given) => {
     const data = new DataTransfer();
     if (given.link) data.setData('text/uri-list', given.link);
-    else data.items.add(new File([Uint8Array.from(given.bytes, (c) => c.charCodeAt(0))], given.name));
+    else
+      for (const file of given.files)
+        data.items.add(new File([Uint8Array.from(file.bytes, (c) => c.charCodeAt(0))], file.name));
     const taken = [];
     for (const type of given.types) {
       const target = document.elementFromPoint(innerWidth / 2, innerHeight / 2);
@@ -18,5 +20,5 @@ export function drag(page, types, { name, bytes, link }) {
     }
     return taken;
   };
-  return page.evaluate(dispatch, { types, name, bytes, link });
+  return page.evaluate(dispatch, { types, files: link ? [] : files, link });
 }

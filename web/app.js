@@ -14,6 +14,7 @@ import { chooseLocale, Language } from './i18n.js';
 import { placeIcons } from './icons.js';
 import { KeptNotice } from './kept-notice.js';
 import { LoadPanel } from './load-panel.js';
+import { bytesOf } from './model-files.js';
 import { ModelShelf } from './model-shelf.js';
 import { describeProblem } from './problem.js';
 import { ReadRates } from './read-rates.js';
@@ -317,7 +318,7 @@ class App {
     find('missing').hidden = id === null || kept !== null;
   }
 
-  /** A file was dropped on the page. */
+  /** A file was dropped on the page, or all parts of a model. @param {File | File[]} file */
   async #openFile(file) {
     const { t } = this.language;
     const purpose = await purposeOf(file);
@@ -334,7 +335,7 @@ class App {
     await this.load(file);
     const { engine, model } = this.room;
     if (engine === null || model !== file || engine.info.storage.state === 'none') return;
-    this.keptNotice.tell({ name: engine.info.name, bytes: file.size });
+    this.keptNotice.tell({ name: engine.info.name, bytes: bytesOf(file) });
   }
 
   #refuseFiles() {

@@ -1,23 +1,23 @@
 // Files that are dragged onto the page. Without this the browser would leave the page for whatever is dropped on it.
 
+import { chooseFiles, isModelFile } from './model-files.js';
+
 // What a model's file begins with.
 const MAGIC = 'GGUF';
 
 const bringsFiles = (event) => event.dataTransfer?.types.includes('Files') ?? false;
 
 /** @param {string} name of a file */
-export const isModelFile = (name) => /\.gguf$/i.test(name);
-
-/** @param {string} name of a file */
 const isArchive = (name) => /\.json$/i.test(name);
 
 /**
  * What a file is for, by its name or else by its first bytes.
- * @param {File} file
+ * @param {File | File[]} file several are the parts of a model
  * @returns {Promise<'archive' | 'model' | 'other'>} one that is empty, or cannot be read, counts as a model, whose load
  *   tells so
  */
 export async function purposeOf(file) {
+  if (Array.isArray(file)) return 'model';
   if (isArchive(file.name)) return 'archive';
   if (isModelFile(file.name)) return 'model';
   const head = await file
@@ -28,20 +28,9 @@ export async function purposeOf(file) {
 }
 
 /**
- * The file that is meant where several are dropped at once: the only model among them.
- * @param {FileList} files at least one
- * @returns {File | null} null: there is none, or more than one
- */
-export function chooseFile(files) {
-  if (files.length === 1) return files[0];
-  const models = [...files].filter(({ name }) => isModelFile(name));
-  return models.length === 1 ? models[0] : null;
-}
-
-/**
  * Shows `cover` over the page while files are dragged over it, and hands on what is dropped.
  * @param {HTMLElement} cover
- * @param {{ onFile: (file: File) => void, onUnclear: () => void }} handlers `onUnclear`: several were dropped, and none
+ * @param {{ onFile: (file: File | File[]) => void, onUnclear: () => void }} handlers `onUnclear`: several were dropped, and none
  *   of them is the one that is meant
  */
 export function acceptDrops(cover, { onFile, onUnclear }) {
@@ -70,7 +59,7 @@ export function acceptDrops(cover, { onFile, onUnclear }) {
     const { files } = event.dataTransfer;
     // A folder may come as no file at all.
     if (files.length === 0) return;
-    const file = chooseFile(files);
+    const file = chooseFiles(files);
     if (file === null) onUnclear();
     else onFile(file);
   });

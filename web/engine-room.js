@@ -1,5 +1,6 @@
 // The engine in use: one model at a time, and whoever waits for it.
 import { createFitting, describeFitting } from './model-context.js';
+import { bytesOf, isOfFiles } from './model-files.js';
 import { NibbleError } from './nibble/index.js';
 import { Pace } from './pace.js';
 
@@ -17,7 +18,7 @@ export const INCLUDED_MODEL = new URL('models/nibble-tiny.gguf', document.baseUR
 /** The error of an engine whose worker is gone without a word. */
 export const silent = () => new NibbleError('WORKER_FAILED', "The engine's worker does not answer any more.");
 
-/** @typedef {URL | File | { stored: string, kind?: 'indexeddb' | 'opfs' }} Model `kind`: the store that has it, if not the one that is set */
+/** @typedef {URL | File | File[] | { stored: string, kind?: 'indexeddb' | 'opfs' }} Model `kind`: the store that has it, if not the one that is set */
 
 /** @param {Model | null} model */
 export const isIncluded = (model) => model instanceof URL && model.href === INCLUDED_MODEL.href;
@@ -234,7 +235,7 @@ export class EngineRoom {
     const { engine } = this;
     const here = await this.#memoryOf(engine);
     if (this.engine !== engine) return true;
-    if (here.wasm < LARGE_MODEL && !(model instanceof File && model.size >= LARGE_MODEL)) return true;
+    if (here.wasm < LARGE_MODEL && !(isOfFiles(model) && bytesOf(model) >= LARGE_MODEL)) return true;
     const { problem } = await describeFitting(model, { ...options, signal });
     if (problem) throw new NibbleError(problem.code, problem.message);
     return false;

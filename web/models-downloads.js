@@ -1,11 +1,12 @@
 // Imports into the store that this page has begun. Each goes on in the background whether or not the panel is open;
 // what has come of a paused one stays in the store, from its first chunk on, and so it goes on after a reload.
+import { nameOf } from './model-files.js';
 import { Pace } from './pace.js';
 
 /**
  * @typedef {object} Download
  * @property {string} id as the store will have it
- * @property {URL | File} model
+ * @property {URL | File | File[]} model
  * @property {string} name
  * @property {string} [sha256]
  * @property {'running' | 'paused' | 'failed'} state
@@ -49,13 +50,13 @@ export class Downloads {
 
   /**
    * Begins a download, or goes on with an interrupted one.
-   * @param {{ model: URL | File, name: string, sha256?: string | null }} wanted
+   * @param {{ model: URL | File | File[], name: string, sha256?: string | null }} wanted
    */
   async begin({ model, name, sha256 }) {
     // Another place for models may be chosen meanwhile.
     const store = this.#store();
     // Where there is no store, that is told as any other failure of a download is.
-    const id = await store.then((opened) => opened.idOf(model)).catch(() => model.href ?? model.name);
+    const id = await store.then((opened) => opened.idOf(model)).catch(() => model.href ?? nameOf(model));
     // Of a stored model, what comes is a newer file.
     const wasWhole = await store.then((opened) => opened.has(id)).catch(() => false);
     if (this.get(id)?.state === 'running') return;

@@ -39,7 +39,7 @@ const USUAL_GIGABYTES = 4;
 /** @typedef {{ budget: number, bytesPerToken: number }} Streaming bytes of memory, and of those read for every token */
 
 /**
- * @param {URL | File} model
+ * @param {URL | File | File[]} model
  * @param {object} context
  * @param {import('./nibble/index.js').ModelStore | null} context.store
  * @param {object} context.options of the engine, as they are set

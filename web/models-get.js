@@ -1,7 +1,7 @@
 // Where further models come from: the catalogue, an address, a file.
 import { make } from './dom.js';
-import { chooseFile, isModelFile } from './drop.js';
 import { readAddress } from './model-address.js';
+import { bytesOf, chooseFiles, isModelFile, nameOf, withoutPart } from './model-files.js';
 import { Offer } from './models-offer.js';
 import { RepositoryChoice } from './models-repository.js';
 import { keepFocus, makeButton, makeSection } from './models-section.js';
@@ -46,7 +46,7 @@ export class ModelSources {
       // Which tells the page too, which would load it at once, unasked.
       event.preventDefault();
       const { files } = event.dataTransfer;
-      if (files.length > 0) this.offerFile(chooseFile(files));
+      if (files.length > 0) this.offerFile(chooseFiles(files));
     });
     for (const type of ['online', 'offline']) addEventListener(type, () => this.render());
   }
@@ -94,13 +94,15 @@ export class ModelSources {
     });
   }
 
-  /** Looks at a file that was chosen or dropped. @param {File | null} file null: of several it is not clear which */
-  offerFile(file) {
+  /** Looks at what was chosen or dropped. @param {File | File[] | null} model null: of several it is not clear which */
+  offerFile(model) {
+    const { t } = this.#panel;
     const place = this.#section.body.querySelector('.models-file');
-    if (file === null) return this.#refuse(place, this.#panel.t('problem.several'));
-    if (!isModelFile(file.name)) return this.#refuse(place, this.#panel.t('models.file.other', { name: file.name }));
-    if (file.size === 0) return this.#refuse(place, this.#panel.t('problem.empty', { name: file.name }));
-    this.#open({ model: file, name: file.name }, place);
+    if (model === null) return this.#refuse(place, t('problem.several'));
+    const name = nameOf(model);
+    if (!isModelFile(name)) return this.#refuse(place, t('models.file.other', { name }));
+    if (bytesOf(model) === 0) return this.#refuse(place, t('problem.empty', { name }));
+    this.#open({ model, name }, place);
   }
 
   #catalogueList() {
@@ -182,7 +184,7 @@ export class ModelSources {
         return field.focus();
       }
       if (address) this.#ask(address, field.value, form);
-      else this.#open({ model: url, name: fileNameOf(url) || url.host }, form);
+      else this.#open({ model: url, name: withoutPart(fileNameOf(url)) || url.host }, form);
     };
     const form = make(
       'form',
@@ -197,11 +199,17 @@ export class ModelSources {
 
   #fileChooser() {
     const { t } = this.#panel;
-    const picker = make('input', { type: 'file', accept: '.gguf', hidden: true, class: 'models-picker' });
+    const picker = make('input', {
+      type: 'file',
+      accept: '.gguf',
+      multiple: true,
+      hidden: true,
+      class: 'models-picker',
+    });
     picker.addEventListener('change', () => {
-      const [file] = picker.files;
+      const files = [...picker.files];
       picker.value = '';
-      if (file) this.offerFile(file);
+      if (files.length > 0) this.offerFile(chooseFiles(files));
     });
     const choose = makeButton({ label: t('models.file'), key: 'file', action: () => picker.click() });
     const line = make('div', { class: 'models-line' }, choose, make('p', { class: 'help' }, t('models.file.help')));
@@ -217,7 +225,7 @@ export class ModelSources {
   /** Asks the hub which files there are. */
   #ask(address, text, place) {
     const onChoose = ({ url, path, sha256 }) =>
-      this.#open({ model: new URL(url), name: path.split('/').pop(), sha256 }, place);
+      this.#open({ model: new URL(url), name: withoutPart(path.split('/').pop()), sha256 }, place);
     this.#place((onClose) => new RepositoryChoice(this.#panel, { address, text, onClose, onChoose }), place);
   }
 

@@ -3,6 +3,7 @@ import { confirm } from './dialog.js';
 import { make } from './dom.js';
 import { icon } from './icons.js';
 import { isOfInputMethod } from './keys.js';
+import { chooseFiles, nameOf, withoutPart } from './model-files.js';
 import { keepFocus, makeButton, makeSection } from './models-section.js';
 
 /** @typedef {import('./nibble/index.js').StoredModel} StoredModel */
@@ -13,7 +14,7 @@ const IMPORT_MILLISECONDS = 50;
 /** Models may have one name and come from several files. @param {StoredModel} model @returns {string | null} */
 function fileNameOf({ name, source }) {
   const file = source?.file ?? (source?.url && new URL(source.url).pathname.split('/').at(-1));
-  return typeof file === 'string' && file !== '' && file !== name ? file : null;
+  return typeof file === 'string' && file !== '' && file !== name ? withoutPart(file) : null;
 }
 
 export class ModelList {
@@ -27,7 +28,7 @@ export class ModelList {
   /** The model that gets another name, and what is typed of it. @type {{ id: string, text: string } | null} */
   #renaming = null;
   /** The picker that asks for the file of an interrupted import. */
-  #picker = make('input', { type: 'file', accept: '.gguf', hidden: true });
+  #picker = make('input', { type: 'file', accept: '.gguf', multiple: true, hidden: true });
 
   /** @param {import('./models.js').Panel} panel */
   constructor(panel) {
@@ -373,9 +374,10 @@ export class ModelList {
   /** An interrupted import of a file goes on with the file only, which a page may not keep. */
   #askForFile() {
     this.#picker.onchange = () => {
-      const [file] = this.#picker.files;
+      const files = [...this.#picker.files];
       this.#picker.value = '';
-      if (file) this.#panel.download({ model: file, name: file.name });
+      const model = files.length > 0 ? chooseFiles(files) : null;
+      if (model !== null) this.#panel.download({ model, name: nameOf(model) });
     };
     this.#picker.click();
   }

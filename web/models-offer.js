@@ -1,5 +1,6 @@
 // What a model would be on this device, shown before it is downloaded or kept, and the buttons to go on.
 import { make } from './dom.js';
+import { isOfFiles } from './model-files.js';
 import { estimateModel } from './models-estimate.js';
 import { makeButton } from './models-section.js';
 import { describeProblem } from './problem.js';
@@ -15,7 +16,7 @@ export class Offer {
 
   /**
    * @param {import('./models.js').Panel} panel
-   * @param {{ model: URL | File, name: string, sha256?: string | null, onClose: () => void }} wanted
+   * @param {{ model: URL | File | File[], name: string, sha256?: string | null, onClose: () => void }} wanted
    */
   constructor(panel, wanted) {
     this.#panel = panel;
@@ -154,7 +155,7 @@ export class Offer {
   #actions({ fileBytes, tight, remedy, streaming }) {
     const { t, format, use } = this.#panel;
     const { model } = this.wanted;
-    const isFile = model instanceof File;
+    const isFile = isOfFiles(model);
     const size = fileBytes === null ? null : format().bytes(fileBytes);
     const label = isFile
       ? t('models.estimate.keep')

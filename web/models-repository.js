@@ -1,5 +1,6 @@
 // The files of a repository of Hugging Face's hub, to choose one of, with what each would be on this device.
 import { make } from './dom.js';
+import { withoutPart } from './model-files.js';
 import { rememberedProbe, wordsOf } from './models-estimate.js';
 import { makeButton } from './models-section.js';
 import { listRepository } from './nibble/index.js';
@@ -95,10 +96,12 @@ export class RepositoryChoice {
   #row(file, isBest) {
     const { t, format } = this.#panel;
     const { bytes, list } = format();
-    const { path, type, memoryBytes, fits, tokensPerSecond } = file;
+    const { type, memoryBytes, fits, tokensPerSecond, parts } = file;
+    const path = withoutPart(file.path);
     // What does not fit is read from storage for every token, if it runs at all.
     const speed = tokensPerSecond !== null && fits ? this.#speed(tokensPerSecond) : null;
-    const facts = [bytes(file.bytes), t('models.repository.memory', { memory: bytes(memoryBytes) }), speed];
+    const cut = parts > 1 ? t('models.repository.parts', { count: parts }) : null;
+    const facts = [bytes(file.bytes), cut, t('models.repository.memory', { memory: bytes(memoryBytes) }), speed];
     const note = isBest ? make('span', { class: 'models-current' }, t('models.repository.best')) : null;
     const choose = makeButton({
       label: t('models.repository.choose'),

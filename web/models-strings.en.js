@@ -87,6 +87,7 @@ export default {
   'models.repository.busy': 'Asking Hugging Face for the files of {name}…',
   'models.repository.best': 'recommended for this device',
   'models.repository.memory': 'about {memory} of memory',
+  'models.repository.parts': { one: '{count} part', other: '{count} parts' },
   'models.repository.speed': 'about {words} a second',
   'models.repository.large': 'More memory than this device is likely to spare.',
   'models.repository.none': 'Each of them takes more memory than this device is likely to spare.',
@@ -96,8 +97,8 @@ export default {
   'models.repository.choose.name': 'Choose {name}, {size}',
   'models.repository.left': 'Left out: {files}',
   'models.repository.left.part': {
-    one: 'one part of a model that comes in parts, which do not run yet',
-    other: '{count} parts of models that come in parts, which do not run yet',
+    one: 'one model of which parts are missing',
+    other: '{count} models of which parts are missing',
   },
   'models.repository.left.vision': { one: 'one file for pictures', other: '{count} files for pictures' },
   'models.repository.left.data': { one: 'one file of data', other: '{count} files of data' },
@@ -107,7 +108,7 @@ export default {
   'models.repository.page': 'Open its page on Hugging Face',
 
   'models.file': 'Choose a file',
-  'models.file.help': 'or drop a .gguf file here',
+  'models.file.help': 'or drop a .gguf file here, or all parts of a model',
   'models.file.other': 'This is not a .gguf file: {name}.',
 
   'models.estimate.busy': 'Looking at {name} and at this device…',

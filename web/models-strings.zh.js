@@ -82,6 +82,7 @@ export default {
   'models.repository.busy': '正在向 Hugging Face 查询 {name} 的文件…',
   'models.repository.best': '推荐用于本设备',
   'models.repository.memory': '约需 {memory} 内存',
+  'models.repository.parts': { one: '{count} 个分卷', other: '{count} 个分卷' },
   'models.repository.speed': '每秒约 {words}',
   'models.repository.large': '所需内存可能超出本设备的余量。',
   'models.repository.none': '每个文件所需的内存都可能超出本设备的余量。',
@@ -90,7 +91,7 @@ export default {
   'models.repository.choose': '选择',
   'models.repository.choose.name': '选择 {name}，{size}',
   'models.repository.left': '未列出：{files}',
-  'models.repository.left.part': { one: '{count} 个分卷文件，暂不支持', other: '{count} 个分卷文件，暂不支持' },
+  'models.repository.left.part': { one: '{count} 个缺少分卷的模型', other: '{count} 个缺少分卷的模型' },
   'models.repository.left.vision': { one: '{count} 个图像文件', other: '{count} 个图像文件' },
   'models.repository.left.data': { one: '{count} 个数据文件', other: '{count} 个数据文件' },
   'models.repository.left.adapter': { one: '{count} 个适配器', other: '{count} 个适配器' },
@@ -99,7 +100,7 @@ export default {
   'models.repository.page': '打开它在 Hugging Face 上的页面',
 
   'models.file': '选择文件',
-  'models.file.help': '或将 .gguf 文件拖到这里',
+  'models.file.help': '或将 .gguf 文件（或一个模型的所有分卷）拖到这里',
   'models.file.other': '这不是 .gguf 文件：{name}。',
 
   'models.estimate.busy': '正在查看 {name} 和本设备…',

@@ -16,7 +16,7 @@ const INCLUDED = 'models/nibble-tiny.gguf';
  * @property {() => import('./nibble/index.js').ModelStore | Promise<import('./nibble/index.js').ModelStore>} store may
  *   throw or reject where the browser refuses one
  * @property {() => string | null} currentId of the model in use, as the store has it; of the included one, its address
- * @property {(model: URL | File | { stored: string }, how?: { keeps?: boolean }) => void} onUse `keeps` false: it is not to
+ * @property {(model: URL | File | File[] | { stored: string }, how?: { keeps?: boolean }) => void} onUse `keeps` false: it is not to
  *   be stored
  * @property {(text: string) => void} announce to a screen reader
  * @property {import('./read-rates.js').ReadRates} rates
@@ -34,7 +34,7 @@ const INCLUDED = 'models/nibble-tiny.gguf';
  * Fills an element with the panel.
  * @param {HTMLElement} root
  * @param {PanelContext} context
- * @returns {{ refresh: () => Promise<void>, render: () => void, offerFile: (file: File) => void }} `refresh`: the panel
+ * @returns {{ refresh: () => Promise<void>, render: () => void, offerFile: (file: File | File[]) => void }} `refresh`: the panel
  *   is being opened, or what is stored has changed; `render`: the language or the model in use has changed
  */
 export function createModelsPanel(root, context) {
@@ -109,7 +109,7 @@ export class Panel {
     return current === id || (id === this.includedId && current === this.includedUrl.href);
   };
 
-  /** @param {URL | File | { stored: string }} model @param {{ keeps?: boolean }} [how] */
+  /** @param {URL | File | File[] | { stored: string }} model @param {{ keeps?: boolean }} [how] */
   use = (model, how) => this.#context.onUse(model, how);
 
   /** A problem that has no row of its own. @param {any} error */
@@ -141,12 +141,12 @@ export class Panel {
     this.#space.render();
   }
 
-  /** @param {File} file */
+  /** @param {File | File[]} file */
   offerFile(file) {
     this.#sources.offerFile(file);
   }
 
-  /** @param {{ model: URL | File, name: string, sha256?: string | null }} wanted */
+  /** @param {{ model: URL | File | File[], name: string, sha256?: string | null }} wanted */
   async download(wanted) {
     this.#problem.hidden = true;
     // Only a page may ask that the store be kept, and a download is the moment at which it matters.

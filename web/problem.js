@@ -1,9 +1,11 @@
 // What went wrong, in the reader's language: by the error's code, with the library's own sentence as the detail.
 
+import { bytesOf, isOfFiles, nameOf } from './model-files.js';
+
 const KNOWN = [
   ...['CONTEXT_FULL', 'ENGINE_CRASHED', 'WORKER_FAILED', 'WASM_UNAVAILABLE', 'OUT_OF_MEMORY', 'PLATFORM_UNSUPPORTED'],
   ...['MODEL_UNSUPPORTED', 'SOURCE_UNREADABLE', 'CHAT_TEMPLATE_FAILED', 'TOKENIZER_MISSING', 'NO_TOKEN_ALLOWED'],
-  'MODEL_COMPUTES_NAN',
+  ...['MODEL_COMPUTES_NAN', 'MODEL_PARTS_MISSING', 'MODEL_PARTS_MIXED'],
   ...['BUDGET_TOO_SMALL', 'CONVERSATION_CHANGED', 'CONVERSATION_DELETED', 'GGUF_TRUNCATED'],
   ...[
     'DOWNLOAD_FAILED',
@@ -35,8 +37,8 @@ const NOT_STREAMED = 'NOT_STREAMED';
  * @param {(key: string, values?: object) => string} t
  */
 export function describeLoadProblem({ error, model, options: { memoryBudget } }, t) {
-  if (model instanceof File && model.size === 0) {
-    return { code: 'FILE_EMPTY', text: t('problem.empty', { name: model.name }), detail: '' };
+  if (isOfFiles(model) && bytesOf(model) === 0) {
+    return { code: 'FILE_EMPTY', text: t('problem.empty', { name: nameOf(model) }), detail: '' };
   }
   const described = describeProblem(error, t);
   // Without a limit a model that cannot be stored runs from memory.
