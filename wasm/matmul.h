@@ -14,6 +14,7 @@
 //   WIDE_OPERANDS    1 where bytes of w may be 0 to 255
 //   LINKAGE          static, or empty where another set takes products out of this one
 //   DOT_CAPACITY     what a sum under way may hold; sums are emptied before they could exceed it
+//   TOKEN_PARTS      in how many parts one token is multiplied with a block (see token_product.h)
 //   TILE_STREAMS     how many tiles the other form of a product with one token reads side by side (see kernels.h)
 //
 // One token is multiplied with tiles as they are; panels with a stretch of a tile that was unpacked for all of them.

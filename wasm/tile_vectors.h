@@ -55,13 +55,18 @@ INLINE int bit_mask(const int bits, const int to) {
   }
 }
 
+// So that an address has a constant offset: those of bytes lose it.
+typedef struct {
+  uint8_t bytes[16];
+} Sixteen;
+
 // The bits that a plane has of group i + 4 k of four columns (i below 4, k 0 or 1), of rows 4 g to 4 g + 3, at bit `to`
 // of each byte. Shifting 16-bit lanes and masking beats i8x16.shr_u, which V8 expands. Shifts of planes of four bits
 // are constants where k is one, those of others where i is one too.
 INLINE v128_t plane_vector(const uint8_t *plane, const int bits, const int g, const int i, const int k, const int to) {
   const int vector = bits == 1 ? 0 : bits == 2 ? k : bits == 4 ? i : i + 4 * k;
   const int from = bits == 1 ? i + 4 * k : bits == 2 ? i * 2 : bits == 4 ? 4 * k : 0;
-  const v128_t bytes = wasm_v128_load(plane + (vector * GROUPS + g) * 16);
+  const v128_t bytes = wasm_v128_load((const Sixteen *)plane + vector * GROUPS + g);
   if (bits == 8) return bytes;
   const v128_t mask = wasm_v128_load(kernel_bit_masks[bit_mask(bits, to)]);
   if (!__builtin_constant_p(from) && to > 0)
@@ -86,13 +91,13 @@ INLINE v128_t dense_vector(const uint8_t *plane, const int bits, const int g, co
   const int group = i + 4 * k, count = bits == 5 ? DENSE_FIVE_PARTS : DENSE_SIX_PARTS;
   const DensePart *const parts = bits == 5 ? dense_five : dense_six;
   if (group < bits)
-    return wasm_v128_and(wasm_v128_load(plane + (group * GROUPS + g) * 16),
+    return wasm_v128_and(wasm_v128_load((const Sixteen *)plane + group * GROUPS + g),
                          wasm_v128_load(kernel_bit_masks[bit_mask(bits, 0)]));
   v128_t codes = wasm_i8x16_splat(0);
 #pragma unroll
   for (int p = 0; p < count; p++) {
     if (parts[p].group != group) continue;
-    const v128_t bytes = wasm_v128_load(plane + (parts[p].vector * GROUPS + g) * 16);
+    const v128_t bytes = wasm_v128_load((const Sixteen *)plane + parts[p].vector * GROUPS + g);
     const v128_t part = wasm_v128_and(wasm_u16x8_shr(bytes, (uint32_t)(parts[p].at - parts[p].from)),
                                       wasm_v128_load(kernel_bit_masks[bit_mask(parts[p].count, parts[p].from)]));
     codes = parts[p].from == 0 ? part : wasm_v128_or(codes, part);

@@ -47,11 +47,22 @@ INLINE v128_t token_dot_sum(const TokenDot *sum) {
   return sum->emptied ? wasm_i32x4_add(sum->total, dot_sum(sum->dot)) : dot_sum(sum->dot);
 }
 
-// The dot products of one token with four rows over the halves of a block, or over the whole of it, what the kind
-// subtracts included. Groups j and j + 4 take turns: codes of four bits come out of the same bytes.
+// In which order groups enter a dot product: what comes out of the same bytes stands together.
+INLINE uint32_t nth_group(const TileFormat *format, const uint32_t i) {
+  static const uint8_t five[] = {0, 1, 5, 2, 3, 6, 4, 7};
+  switch (format->low_bits) {
+    case 2:
+    case 8: return i;
+    case 5: return five[i];
+    default: return i / 2 + i % 2 * 4;
+  }
+}
+
+// The dot products of one token with four rows, of groups `first` to `end` of that order: over the halves of a block,
+// or over the whole of it. What the kind subtracts is in them with the first group.
 INLINE void dot_token(const TileFormat *format, const ProductClass class, const uint8_t *block, Operands table,
-                      const TokenBlock *token, const int g, v128_t dots[2]) {
-  const int offset = format_offset(format);
+                      const TokenBlock *token, const int g, const uint32_t first, const uint32_t end, v128_t dots[2]) {
+  const int offset = first == 0 ? format_offset(format) : 0;
   const bool starts = offset != 0 && dots_start_with_offset(class, offset);
   const v128_t zero = wasm_i32x4_splat(0);
   TokenDot low[2], high[2];
@@ -62,9 +73,9 @@ INLINE void dot_token(const TileFormat *format, const ProductClass class, const 
     high[half] = (TokenDot){dot_start(start), zero, 0, false};
   }
 #pragma unroll
-  for (int i = 0; i < BLOCK_GROUPS; i++) {
-    const int j = i / 2 + i % 2 * 4, half = class.halves ? i % 2 : 0;
-    const Operands w = operands_of(format, table, block, g, i / 2, i % 2);
+  for (uint32_t i = first; i < end; i++) {
+    const uint32_t j = nth_group(format, i), half = class.halves ? j / 4 : 0;
+    const Operands w = operands_of(format, table, block, g, (int)(j % 4), (int)(j / 4));
     take_group(&low[half], class.interval, token->groups[j], w.low);
     if (class.split) take_group(&high[half], class.interval, token->groups[j], w.high);
   }
@@ -82,13 +93,23 @@ typedef struct {
   v128_t dots[GROUPS], minima[GROUPS];  // of the superblock under way
 } TokenSums;
 
-// A block of a tile with one token.
+// A block of a tile with one token. LLVM has all operands of a sum ready before it adds the first, which are more
+// vectors than there are registers: where that is so (TOKEN_PARTS is 2), the first half of every sum goes to memory
+// before the second is begun. The two wait for half as many products each, besides. Halves of their own are short
+// enough.
 INLINE void add_token_block(const TileFormat *format, const ProductClass class, const uint8_t *block, Operands table,
                             const TokenBlock *token, TokenSums *sums) {
+  const uint32_t parts = class.halves ? 1 : TOKEN_PARTS, part = BLOCK_GROUPS / parts;
+  v128_t firsts[GROUPS][2];
+#pragma unroll
+  for (int g = 0; g < GROUPS && parts > 1; g++)
+    dot_token(format, class, block, table, token, g, 0, part, firsts[g]);
+  if (parts > 1) IN_MEMORY(firsts);
 #pragma unroll
   for (int g = 0; g < GROUPS; g++) {
     v128_t dots[2];
-    dot_token(format, class, block, table, token, g, dots);
+    dot_token(format, class, block, table, token, g, BLOCK_GROUPS - part, BLOCK_GROUPS, dots);
+    if (parts > 1) dots[0] = wasm_i32x4_add(dots[0], firsts[g][0]);
     if (class.header) {
 #pragma unroll
       for (int half = 0; class.whole && half <= class.halves; half++)
