@@ -1,8 +1,9 @@
 // Many short texts, found by what they are: one array of bytes and a hash table over it. A JavaScript string of each,
 // and a Map of them, take some ten times as long to make and to throw away, for a vocabulary of which a chat uses little.
 //
-//   bytes   ........Hello........,........ world      as a GGUF has them: LENGTH_BYTES before each text
-//   ends    13, 22, 36
+//   given   ........Hello........,........ world      as a GGUF has them: LENGTH_BYTES before each text
+//   bytes   Hello, world                              once something is looked for
+//   ends    5, 6, 12
 //   slots   -, -, 0, -, 2, -, 1, -                    index of each and, in the bits left, some of its hash; open addressing
 
 /** Before each text; what stands there is nobody's business. */
@@ -15,11 +16,13 @@ const utf8 = new TextEncoder();
 const slotCount = (count) => 2 ** Math.ceil(Math.log2(1.6 * count + 2));
 
 /** What a table of so many texts takes. @param {{ count: number, textBytes: number }} texts with their UTF-8 */
-export const tableBytes = ({ count, textBytes }) => textBytes + count * (LENGTH_BYTES + 4) + 4 * slotCount(count);
+export const tableBytes = ({ count, textBytes }) => textBytes + 4 * count + 4 * slotCount(count);
 
 export class TextTable {
   #bytes;
   #ends;
+  /** Bytes before each text. */
+  #gap = LENGTH_BYTES;
   /** Made when a text is looked for first. @type {Uint32Array | null} */
   #slots = null;
   /** The bits of a slot that are an index, and one: 0 is an empty slot. */
@@ -36,8 +39,8 @@ export class TextTable {
   #decoder = new TextDecoder('utf-8', { ignoreBOM: true });
 
   /**
-   * @param {Uint8Array} bytes well-formed UTF-8, kept
-   * @param {Uint32Array} ends of the texts in it, kept
+   * @param {Uint8Array} bytes well-formed UTF-8, kept until something is looked for
+   * @param {Uint32Array} ends of the texts in it, kept and changed
    */
   constructor(bytes, ends) {
     this.#bytes = bytes;
@@ -158,17 +161,28 @@ export class TextTable {
   }
 
   #start(index) {
-    return (index === 0 ? 0 : this.#ends[index - 1]) + LENGTH_BYTES;
+    return (index === 0 ? 0 : this.#ends[index - 1]) + this.#gap;
   }
 
+  /** Makes the slots, and the bytes without what stands before each text. */
   #filled() {
     if (this.#slots !== null) return;
-    const [bytes, ends, mask] = [this.#bytes, this.#ends, this.#indexMask];
+    const [given, ends, mask] = [this.#bytes, this.#ends, this.#indexMask];
+    const bytes = new Uint8Array(Math.max(0, (ends.at(-1) ?? 0) - ends.length * LENGTH_BYTES));
     const slots = new Uint32Array(slotCount(ends.length));
     this.#slots = slots;
-    for (let index = 0, start = LENGTH_BYTES; index < ends.length; start = ends[index++] + LENGTH_BYTES) {
-      const end = ends[index];
+    for (let index = 0, from = 0, start = 0; index < ends.length; index++) {
+      const stop = ends[index];
+      let end = start;
+      for (from += LENGTH_BYTES; from < stop; ) bytes[end++] = given[from++];
+      ends[index] = end;
       if (end - start > this.#longest) this.#longest = end - start;
+      start = end;
+    }
+    this.#bytes = bytes;
+    this.#gap = 0;
+    for (let index = 0, start = 0; index < ends.length; start = ends[index++]) {
+      const end = ends[index];
       if (end === start) {
         this.#empty++;
         continue;
@@ -183,7 +197,7 @@ export class TextTable {
   /** A bit for the hash of whatever a text begins with: where there is none, no text begins so. */
   #markPrefixes() {
     this.#filled();
-    const bits = 2 ** Math.ceil(Math.log2(4 * this.#bytes.length + 64));
+    const bits = 2 ** Math.ceil(Math.log2(2 * this.#bytes.length + 64));
     const marks = new Uint8Array(Math.min(bits, 2 ** 31) / 8);
     const mask = 8 * marks.length - 1;
     for (let index = 0; index < this.length; index++) {

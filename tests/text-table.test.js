@@ -1,9 +1,13 @@
 // Texts in one array of bytes are found as in a Map of strings.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { MergeTable } from '../js/merge-table.js';
 import { Metadata } from '../js/metadata.js';
 import { TextTable } from '../js/text-table.js';
+import { createTokenizer } from '../js/tokenizer.js';
+import { measureVocabulary } from './large-vocabulary.js';
 
 const TEXTS = ['a', 'ab', 'Ġthe', '▁word▁end', '', '中文', '😀', 'a', 'x'.repeat(5000), '\0', '￿'];
 
@@ -132,4 +136,14 @@ test('metadata gives strings as a table, malformed ones as they are decoded else
   }
   assert.equal(whole.texts('numbers'), null);
   assert.equal(whole.texts('absent'), null);
+});
+
+test('a vocabulary of 262,144 tokens takes at most 12 MB, with merges or without', async () => {
+  setFlagsFromString('--expose-gc');
+  const collect = runInNewContext('gc');
+  for (const model of ['llama', 'gemma4']) {
+    const { bytes, vocabularySize } = await measureVocabulary(model, { createTokenizer, collect });
+    assert.equal(vocabularySize, 262_144);
+    assert.ok(bytes > 5e6 && bytes < 12e6, `${model}: ${bytes}`);
+  }
 });
