@@ -4,9 +4,9 @@
 //   bytes 0..3       length of the array
 //   array            an XOR-compressed double array (Kanda 2018): a trie of the texts, a node in 32 bits each
 //                      bits 0-7    the byte that leads to the node; bit 31 is set in a node that holds a value
-//                      bit  8      a text ends here; its value is in the node that the base leads to
+//                      bit  8      a text ends here; its value is in the child of byte 0
 //                      bit  9      the base is 256 times as large
-//                      bits 10-30  base: a child is at base XOR byte
+//                      bits 10-30  base: a child is at the node's own place XOR base XOR byte
 //   texts            what the values point into, each ended by a zero
 
 const HEAD = 4;

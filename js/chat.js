@@ -1,7 +1,9 @@
 // Chat templates: from messages to the text a model was trained on, by the Jinja template in its GGUF.
 
-import { createFallback } from './chat-fallback.js';
+import { writeLines } from './chat-fallback.js';
+import { findFamily } from './chat-families.js';
 import { checkMessages, inParts, isSystem, joined, withSystemInFront } from './chat-messages.js';
+import { readTemplates } from './chat-sources.js';
 import { findCallManners, haveCalls, withFittingArguments } from './chat-tool-calls.js';
 import { ended, NibbleError } from './errors.js';
 import { compile, LimitError, RaisedError, raiseException, render, stringFunction } from './jinja/template.js';
@@ -19,13 +21,17 @@ import { strftime } from './strftime.js';
  * @typedef {object} WriteOptions
  * @property {boolean} [addGenerationPrompt] end with the opening of the assistant's turn; true unless given
  * @property {object[] | null} [tools] JSON schemas of functions, as the OpenAI API has them
+ * @property {string | null} [template] the name of one of the file's templates; by default 'tool_use' where there are tools
+ *   and it has that, and else 'default'
  * @property {Record<string, unknown> | null} [templateVariables] more variables, e.g. `{ enable_thinking: false }`
  */
 
 /**
  * @typedef {object} ChatTemplate
- * @property {'model' | 'fallback'} source 'fallback' where the file has no template. Then ChatML is written if the
- *   vocabulary has its tokens, and else one line of `User: ...`, `Assistant: ...` or the like for each message.
+ * @property {'model' | 'fallback'} source 'fallback' where the file has no template. Then chats are written as the family
+ *   does of which the vocabulary has the tokens, and else as one line of `User: ...`, `Assistant: ...` or the like for
+ *   each message.
+ * @property {string[]} names of the file's templates, 'default' the one that has no name of its own
  * @property {boolean} [hasNames] chats are such lines
  * @property {Warning[]} warnings what is odd about it
  * @property {(messages: Message[], options?: WriteOptions) => { text: Text, warnings: Warning[] }} write the text of a
@@ -33,7 +39,6 @@ import { strftime } from './strftime.js';
  *   warnings: SYSTEM_MOVED, TOOLS_IGNORED
  */
 
-const KEY = 'tokenizer.chat_template';
 const NEEDLE = 'needle';
 const SYSTEM_MOVED = Object.freeze({
   code: 'SYSTEM_MESSAGE_MOVED',
@@ -68,24 +73,32 @@ const PROBE_LIMITS = Object.freeze({ steps: 2e5, depth: 600, text: 1 << 18, item
 
 /**
  * A template that cannot be used does not keep a model from completing plain text: `warnings` tells it, and `write` throws.
- * With tools, `tokenizer.chat_template.tool_use` is taken where the file has it.
  * @param {Metadata} metadata
  * @param {Tokenizer} tokenizer
  * @param {{ now?: () => Date }} [options] the clock behind `strftime_now`
  * @returns {ChatTemplate} `write` throws CHAT_BAD_MESSAGES, as for a part that is no text or a role that neither is one of
- *   the usual nor stands in the template, and CHAT_TEMPLATE_FAILED with the reason in `details.reason` for a template that
- *   is damaged, raises an error or goes beyond its bounds
+ *   the usual nor stands in the template, CHAT_TEMPLATE_FAILED with the reason in `details.reason` for a template that
+ *   is damaged, raises an error or goes beyond its bounds, and INVALID_ARGUMENT for the name of a template that is not there
  */
 export function createChatTemplate(metadata, tokenizer, { now = () => new Date() } = {}) {
-  const sources = { plain: metadata.get(KEY), withTools: metadata.get(`${KEY}.tool_use`) };
-  if (sources.plain === undefined && sources.withTools === undefined) {
-    const { write, ...fallback } = createFallback(tokenizer);
-    return {
-      ...fallback,
-      write: (messages, options = {}) => ({ text: write(messages, options), warnings: ofTools(null, options) }),
-    };
-  }
-  return new ModelTemplate(sources, variablesOf(tokenizer, now));
+  const templates = readTemplates(metadata);
+  const variables = variablesOf(tokenizer, now);
+  if (templates.choose({}) !== undefined) return new ModelTemplate(templates, variables);
+  const family = findFamily(tokenizer);
+  const how = family === undefined ? 'lines such as "User: Hello"' : `${family.name} has them`;
+  const message = `The model file has no chat template; chats are written as ${how}, which the model may not have learnt.`;
+  const missing = [{ code: 'CHAT_TEMPLATE_MISSING', message }];
+  const choose = (/** @type {WriteOptions} */ options) => templates.choose(options) ?? family?.template;
+  const template = new ModelTemplate({ ...templates, choose }, variables, missing);
+  if (family !== undefined) return template;
+  return {
+    ...{ source: 'fallback', names: templates.names, hasNames: true, warnings: missing },
+    write(messages, options = {}) {
+      // A name may still be that of a template for something else.
+      if (choose(options) !== undefined) return template.write(messages, options);
+      return { text: writeLines(messages, options), warnings: ofTools(null, options) };
+    },
+  };
 }
 
 /** What every template finds beside the chat. */
@@ -101,8 +114,8 @@ function variablesOf(tokenizer, now) {
 
 /** @implements {ChatTemplate} */
 class ModelTemplate {
-  source = /** @type {'model'} */ ('model');
-  #sources;
+  #templates;
+  #missing;
   #variables;
   #compiled = new Map();
   #warnings = null;
@@ -110,18 +123,29 @@ class ModelTemplate {
   #manners = new Map();
   #callManners = new Map();
 
-  constructor(sources, variables) {
-    this.#sources = sources;
+  /** @param {import('./chat-sources.js').Templates} templates @param {object} variables @param {Warning[]} [missing] */
+  constructor(templates, variables, missing = []) {
+    this.#templates = templates;
     this.#variables = variables;
+    this.#missing = missing;
+  }
+
+  /** @returns {'model' | 'fallback'} */
+  get source() {
+    return this.#missing.length > 0 ? 'fallback' : 'model';
+  }
+
+  get names() {
+    return this.#templates.names;
   }
 
   get warnings() {
-    this.#warnings ??= this.#findWarnings();
+    this.#warnings ??= [...this.#missing, ...this.#findWarnings()];
     return this.#warnings;
   }
 
   #findWarnings() {
-    const source = this.#sources.plain ?? this.#sources.withTools;
+    const source = this.#templates.choose({});
     try {
       this.#compile(source);
     } catch (error) {
@@ -133,8 +157,7 @@ class ModelTemplate {
 
   /** @type {ChatTemplate['write']} */
   write(messages, options = {}) {
-    const { plain: without, withTools } = this.#sources;
-    const source = (options.tools ? withTools : undefined) ?? without ?? withTools;
+    const source = this.#templates.choose(options);
     checkMessages(messages, source);
     try {
       const { takesSystem, wantsParts, takesParts } = this.#mannersOf(source);

@@ -1,6 +1,7 @@
 // What a model file is, told from its header.
 import { NibbleError } from './errors.js';
 import { quantizationOf } from './quantization.js';
+import { textWarnings } from './texts.js';
 
 const ARRAY_PREVIEW = 8;
 
@@ -41,7 +42,14 @@ export function identityOf(header, fileName, fileSize) {
 export function describeHeader(header, fileName, fileSize, options) {
   const metadata = Object.fromEntries(header.keys().map((key) => [key, header.preview(key, ARRAY_PREVIEW)]));
   const identity = identityOf(header, fileName, fileSize);
-  const facts = { ...identity, dataOffset: header.dataOffset, metadata, tensors: header.tensors() };
+  const facts = { ...identity, dataOffset: header.dataOffset, metadata, tensors: header.tensors(), warnings: [] };
+  try {
+    facts.warnings = textWarnings(header);
+  } catch (error) {
+    // No engine comes of a model whose texts cannot be read.
+    if (!(error instanceof NibbleError)) throw error;
+    return { ...facts, model: null, memory: null, problem: { code: error.code, message: error.message } };
+  }
   try {
     const { info, memory } = header.describe(settleContext(header, options));
     return { ...facts, model: info, memory, problem: null };

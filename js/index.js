@@ -83,6 +83,8 @@ export { NibbleError } from './errors.js';
  *   `tool_calls` of messages, whose arguments are objects or JSON, are for the chat template; where it knows no tools,
  *   `warnings` of the result say so. Arguments that are JSON keep their numbers and their order, an empty text stands for
  *   no arguments, and whole numbers may be bigints
+ * @property {string} [template] the name of one of the file's chat templates, of those in `engine.info.chatTemplates`; by
+ *   default 'tool_use' where tools are given and the file has it, and else 'default'
  * @property {Record<string, unknown>} [templateVariables] more variables of the chat template, such as
  *   { enable_thinking: false }; `variables` for short
  */

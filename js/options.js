@@ -275,6 +275,7 @@ const TAKEN_VARIABLES = ['messages', 'tools', 'add_generation_prompt'];
 const TEXT_READERS = {
   parseSpecial: boolean(null),
   tools: json('a list of tools, each an object', (value) => Array.isArray(value) && value.every(isObject)),
+  template: string,
   templateVariables: variables,
   variables,
 };

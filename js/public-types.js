@@ -96,7 +96,9 @@
  * @property {{ code: string, message: string } | null} threadProblem why there are fewer threads than were wanted
  * @property {number} batchSize tokens of a prompt that are computed at once
  * @property {boolean} exact
- * @property {string | null} chatTemplate where the template of chats is from; null: there is no vocabulary
+ * @property {string | null} chatTemplate where the template of chats is from: 'model', the file, or 'fallback', where it has
+ *   none; null: there is no vocabulary
+ * @property {string[]} chatTemplates the names of the file's templates, for the option `template`
  * @property {Record<string, number | undefined>} specialTokens ids by what they are for
  * @property {boolean} addBos
  * @property {Warning[]} warnings what is odd about its texts: VOCABULARY_ODD, PRE_TOKENIZER_UNKNOWN, CHAT_TEMPLATE_MISSING,
@@ -130,6 +132,7 @@
  * @property {MemoryUse | null} memory what an engine takes at most: `other` counts what loading takes for a while as well.
  *   null: it cannot be run so
  * @property {{ code: string, message: string } | null} problem why
+ * @property {Warning[]} warnings what is odd about its texts, as `engine.info.warnings` would tell
  */
 
 /** @typedef {ModelIdentity & ModelFacts} ModelDescription */

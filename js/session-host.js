@@ -310,8 +310,8 @@ export class SessionHost {
  * @param {import('./texts.js').Texts} texts
  * @param {{ messages: object[] } & import('./texts.js').ChatOptions} options
  */
-export function chatPrompt(texts, { messages, continueLast, parseSpecial, tools, templateVariables }) {
-  const options = { continueLast, parseSpecial, tools, templateVariables };
+export function chatPrompt(texts, { messages, continueLast, parseSpecial, tools, template, templateVariables }) {
+  const options = { continueLast, parseSpecial, tools, template, templateVariables };
   return new ChatPrompt(messages, (fewer, more = {}) => texts.chatTokens(fewer, { ...options, ...more }));
 }
 

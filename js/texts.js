@@ -17,6 +17,11 @@ const MOST_OPENING = 200;
  *   messages are ones
  */
 
+/** What is odd about the texts of a file, told without loading it. @param {import('./header.js').Header} header */
+export function textWarnings(header) {
+  return new Texts(header).info.warnings;
+}
+
 /** The texts of one model. A model without a vocabulary runs by token ids; one with a damaged vocabulary does not run. */
 export class Texts {
   #chat = null;
@@ -34,6 +39,7 @@ export class Texts {
   get info() {
     return {
       chatTemplate: this.#chat?.source ?? null,
+      chatTemplates: this.#chat?.names ?? [],
       specialTokens: this.tokenizer?.ids ?? {},
       addBos: this.tokenizer?.addBos ?? false,
       warnings: this.#warnings,

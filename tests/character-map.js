@@ -27,7 +27,7 @@ export function characterMap(replaced) {
   nodes.forEach((node, index) => {
     const base = (index + 1) << 8;
     for (const child of node.children.values()) child.index = base ^ child.byte;
-    array[node.index] = ((base << 10) | (node.value === null ? 0 : 0x100) | node.byte) >>> 0;
+    array[node.index] = (((base ^ node.index) << 10) | (node.value === null ? 0 : 0x100) | node.byte) >>> 0;
     if (node.value !== null) array[base] = (node.value | 0x80000000) >>> 0;
   });
   const text = Buffer.from(texts);

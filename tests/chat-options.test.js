@@ -5,6 +5,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { createEngine, describeModel } from '../js/index.node.js';
 import { scriptedModel, TYPES } from './scripted-model.js';
 import { temporaryFolder } from './small-model.js';
 
@@ -22,13 +23,15 @@ const tools = join(folder, 'tools.json');
 writeFileSync(tools, JSON.stringify([{ name: 'seven' }]));
 
 /** @returns {Promise<{ code: number, stdout: string, stderr: string }>} */
-const nibble = (...args) =>
+const nibbleOf = (file, command, ...args) =>
   new Promise((resolve) => {
-    const all = [CLI, ...args, '-m', model, '-t', '1', '-n', '2'];
+    const all = [CLI, command, ...args, '-m', file, '-t', '1', ...(command === 'info' ? [] : ['-n', '2'])];
     execFile(process.execPath, all, { timeout: 60_000 }, (error, stdout, stderr) =>
       resolve({ code: error?.code ?? 0, stdout, stderr }),
     );
   });
+
+const nibble = (...args) => nibbleOf(model, ...args);
 
 const promptTokens = async (...args) =>
   JSON.parse((await nibble('run', '-p', 'Hi', '--json', ...args)).stdout).promptTokens;
@@ -63,4 +66,70 @@ test('what is odd is said once, and where it matters', async () => {
   assert.equal(stdout, 'aa\n');
   // Of the vocabulary, whatever is asked.
   assert.match(stderr, /merges make a piece that the vocabulary lacks/);
+});
+
+const odd = join(folder, 'odd.gguf');
+const KEY = 'tokenizer.chat_template';
+const more = [
+  ['tokenizer.ggml.pre', 'string', 'no-such-split'],
+  [`${KEY}s`, 'string[]', ['tool_use', 'twice']],
+  [`${KEY}.tool_use`, 'string', '{{ messages[0].content }}{{ tools | length }} tools'],
+  [`${KEY}.twice`, 'string', '{{ messages[0].content * 2 }}'],
+];
+writeFileSync(
+  odd,
+  scriptedModel({ script: () => ({ 97: 20 }), template: null, more: [...more, [KEY, 'string', '12345']] }),
+);
+
+test('a template is chosen by its name, and by tools', async () => {
+  const engine = await createEngine({ model: odd, threads: 1 });
+  try {
+    const messages = [{ role: 'user', content: 'Hi' }];
+    assert.deepEqual(engine.info.chatTemplates, ['default', 'tool_use', 'twice']);
+    const render = (options) => engine.render(messages, options);
+    assert.equal(await render({}), '12345');
+    assert.equal(await render({ tools: [{ name: 'a' }] }), 'Hi1 tools');
+    assert.equal(await render({ tools: [{ name: 'a' }], template: 'default' }), '12345');
+    assert.equal(await render({ template: 'twice' }), 'HiHi');
+    const { promptTokens } = await engine.complete({ messages, template: 'twice', maxTokens: 1 }).result;
+    assert.equal(promptTokens, await engine.countTokens({ messages, template: 'twice' }));
+    for (const template of ['thrice', 5, '']) {
+      await assert.rejects(render({ template }), { code: 'INVALID_ARGUMENT' }, `${template}`);
+    }
+    await assert.rejects(render({ template: 'thrice' }), /default, tool_use, twice/);
+    await assert.rejects(render({ templateVariables: { messages: [] } }), { code: 'INVALID_ARGUMENT' });
+  } finally {
+    await engine.unload();
+  }
+  const run = (...args) => nibbleOf(odd, 'run', '-p', 'Hi', '--json', ...args);
+  const counts = [];
+  for (const args of [[], ['--tools', tools], ['--template', 'twice']])
+    counts.push(JSON.parse((await run(...args)).stdout).promptTokens);
+  assert.deepEqual(
+    counts,
+    ['12345', 'Hi1 tools', 'HiHi'].map(({ length }) => length + counts[0] - 5),
+  );
+  const { code, stderr } = await run('--template', 'thrice');
+  assert.ok(code !== 0 && /this model has default, tool_use, twice/.test(stderr), stderr);
+});
+
+test('an unknown way of splitting words is said by every command that looks at texts', async () => {
+  for (const args of [['run', '-p', 'Hi'], ['info']]) {
+    const { stdout, stderr } = await nibbleOf(odd, ...args);
+    assert.match(stdout + stderr, /names "no-such-split"/, args[0]);
+  }
+  const { warnings } = await describeModel(odd);
+  assert.deepEqual(
+    warnings.map(({ code }) => code),
+    ['PRE_TOKENIZER_UNKNOWN'],
+  );
+});
+
+test('a vocabulary that cannot be read is a problem of the model, as it keeps it from loading', async () => {
+  const unknown = join(folder, 'unknown.gguf');
+  const rwkv = [['tokenizer.ggml.model', 'string', 'rwkv']];
+  writeFileSync(unknown, scriptedModel({ script: () => ({}), more: rwkv }));
+  const { model: found, memory, problem } = await describeModel(unknown);
+  assert.deepEqual([found, memory, problem.code], [null, null, 'TOKENIZER_UNSUPPORTED']);
+  await assert.rejects(createEngine({ model: unknown, threads: 1 }), { code: 'TOKENIZER_UNSUPPORTED' });
 });

@@ -16,13 +16,13 @@ export const TEMPLATE =
 
 /**
  * @param {{ script: (token: number) => Record<number, number>, special?: { text: string, type: number }[],
- *   template?: string, nanAfter?: number | null }} what
+ *   template?: string | null, nanAfter?: number | null, more?: import('./gguf-writer.js').Entry[] }} what
  *   script: for the last token the logits of those that may come next, the others have 0; special: from id 258 on;
  *   nanAfter: a token behind which all logits are NaN, though every weight is a finite number; behind the next one all are
- *   -Infinity
+ *   -Infinity; more: keys of the file, in the place of its own of the same name
  * @returns {Buffer} the file
  */
-export function scriptedModel({ script, special = [], template = TEMPLATE, nanAfter = null }) {
+export function scriptedModel({ script, special = [], template = TEMPLATE, nanAfter = null, more = [] }) {
   const count = Math.ceil((258 + special.length) / 32) * 32;
   const shape = {
     ...{ name: 'scripted', context: 512, layers: 1, ffn: 32, heads: count / 32, kvHeads: 1, headSize: 32 },
@@ -33,9 +33,10 @@ export function scriptedModel({ script, special = [], template = TEMPLATE, nanAf
     if (/\.tokens$|\.token_type$/.test(key)) return [key, type, value.toSpliced(258, parts.length, ...parts)];
     return [key, type, value];
   });
-  entries.push(['tokenizer.chat_template', 'string', template]);
+  if (template !== null) entries.push(['tokenizer.chat_template', 'string', template]);
+  const replaced = more.map(([key]) => key);
   return ggufBytes({
-    metadata: entries,
+    metadata: [...entries.filter(([key]) => !replaced.includes(key)), ...more],
     tensors: tensors(shape, () => 'f32'),
     produce: ({ name, shape: size }) => [bytesOf(name, size, { script, nanAfter }, count)],
   });

@@ -5,6 +5,7 @@ import { Tokenizer } from '@huggingface/tokenizers';
 import { NibbleError } from '../js/errors.js';
 import { createTokenizer } from '../js/tokenizer.js';
 import { mergeWord } from '../js/tokenizer-merge.js';
+import { characterMap } from './character-map.js';
 import { fixture, skipWithout } from './fixtures.js';
 import { readMetadata } from './gguf-reader.js';
 
@@ -193,6 +194,90 @@ test('reads special tokens in a text only when asked, user-defined ones always',
   assert.equal(tokenizer.decode([256, 97, 258], { skipSpecial: true }), 'a<tool>');
   assert.equal(tokenizer.bytes(256, { skipSpecial: true }).length, 0);
   assert.equal(tokenizer.bytes(256).length, 12);
+});
+
+test('what ends an answer is known by keys and by how tokens are written', () => {
+  const ends = (special, more = {}) => {
+    const tokenizer = createTokenizer(byteLevel([], special, more));
+    return special.filter((_, index) => tokenizer.isEndOfGeneration(256 + index));
+  };
+  const usual = ['<|eot_id|>', '<end_of_turn>', '<turn|>', '</s>', '<|im_end|>', '[EOS]', '<eos>', '<|eom_id|>'];
+  assert.deepEqual(ends([...usual, '<|im_start|>', '<tool>']), usual);
+  // Of what code is filled in with, the first of each kind.
+  assert.deepEqual(ends(['<fim_pad>', '[PAD]', '<REPO>', '<|file_sep|>', '<PRE>']), [
+    '<fim_pad>',
+    '<REPO>',
+    '<|file_sep|>',
+  ]);
+  assert.deepEqual(ends(['a', '[PAD]', 'b', 'c'], { fim_pad_token_id: 256, eot_token_id: 258, eom_token_id: 259 }), [
+    'a',
+    'b',
+    'c',
+  ]);
+  // Where another token ends an answer, these end a part of it.
+  assert.deepEqual(ends(['<|return|>', '<|call|>', '<|end|>']), ['<|return|>', '<|call|>']);
+  assert.deepEqual(ends(['<|flush|>', '<|calls|>', '<|end|>']), ['<|flush|>', '<|calls|>']);
+  assert.deepEqual(ends(['<|end|>', '<|call|>']), ['<|end|>', '<|call|>']);
+  assert.deepEqual(ends(['<|tool_response>', '</s>']), ['<|tool_response>']);
+  const written = createTokenizer(byteLevel([], ['<|fim_prefix|>'], { token_type: new Int32Array(257).fill(1) }));
+  assert.ok(written.isControl(256) && !written.isEndOfGeneration(256));
+});
+
+test('adds what each model wants around a text', () => {
+  const special = ['[CLS]', '[SEP]', '[UNK]', '[MASK]'];
+  const tokens = [...special, '▁', 'a', '▁a'];
+  const token_type = Int32Array.from(tokens, (_, id) => (id < 4 ? 3 : 1));
+  const ids = { bos_token_id: 0, seperator_token_id: 1, unknown_token_id: 2, mask_token_id: 3 };
+  const bert = createTokenizer(metadata({ model: 'bert', tokens, token_type, ...ids }));
+  assert.deepEqual(bert.encode('A a'), [0, 6, 6, 1]);
+  assert.deepEqual(bert.encode('ab[MASK]', { addSpecial: false }), [2, 3]);
+  assert.deepEqual([bert.addSep, bert.ids.separator, bert.decode([6, 6])], [true, 1, 'a a']);
+  const bare = createTokenizer(metadata({ model: 'bert', tokens: ['▁a'], unknown_token_id: 0 }));
+  assert.deepEqual(bare.encode('a'), [0]);
+  assert.equal(bare.warnings.length, 2);
+  const t5 = createTokenizer(
+    metadata({ model: 't5', tokens: ['<pad>', '</s>', '<unk>', 'a', 'b'], token_type: Int32Array.of(3, 3, 2, 1, 1) }),
+  );
+  assert.deepEqual(t5.encode('abxxa'), [3, 4, 2, 3, 1]);
+  assert.deepEqual(t5.encode('x'), [2, 1]);
+  const gemma = { model: 'gemma4', tokens: ['<bos>', 'a', '<0x62>'], token_type: Int32Array.of(3, 1, 6), merges: [] };
+  const wanted = createTokenizer(metadata({ ...gemma, bos_token_id: 0, add_bos_token: false }));
+  assert.deepEqual(wanted.encode('ab'), [0, 1, 2]);
+  assert.equal(wanted.decode([1, 2]), 'ab');
+  const pair = { model: 'gpt2', pre: 'roberta-bpe', tokens: [...ALPHABET], merges: [] };
+  assert.equal(createTokenizer(metadata({ ...pair, seperator_token_id: 2 })).addSep, true);
+  assert.deepEqual(createTokenizer(metadata(pair)).warnings, []);
+});
+
+test('white space beside a mask is its own where a model is known for that', () => {
+  const tokens = [...ALPHABET, '<mask>', '[MASK]'];
+  const token_type = Int32Array.from(tokens, (_, id) => (id < 256 ? 1 : 3));
+  const model = { model: 'gpt2', pre: 'jina-v2-de', tokens, token_type, merges: [] };
+  assert.deepEqual(createTokenizer(metadata(model)).encode('a \n<mask> b'), [97, 256, 32, 98]);
+  const modern = createTokenizer(metadata({ ...model, pre: 'modern-bert', 'general.name': 'Modern-BERT base' }));
+  assert.deepEqual(modern.encode('a [MASK]'), [97, 257]);
+  assert.deepEqual(modern.encode('a <mask>').length, 3);
+});
+
+test('a map of characters that is damaged is refused, or finds nothing, and ends', () => {
+  const tokens = ['<pad>', '</s>', '<unk>', 'a', 'b'];
+  const t5 = (map) =>
+    createTokenizer(
+      metadata({ model: 't5', tokens, token_type: Int32Array.of(3, 3, 2, 1, 1), precompiled_charsmap: map }),
+    );
+  for (const map of ['a', new Float32Array(8), Uint8Array.of(1, 2), Uint8Array.of(4, 0, 0, 0, 1, 2, 3, 4)]) {
+    assert.throws(() => t5(map), { code: 'TOKENIZER_BAD_METADATA' });
+  }
+  assert.deepEqual(t5(characterMap({ x: 'a' })).encode('xb'), [3, 4, 1]);
+  let seed = 7;
+  for (let round = 0; round < 200; round++) {
+    const map = characterMap({ a: 'b', ab: 'a' });
+    for (let change = 0; change < 300; change++) {
+      seed = (Math.imul(seed, 1664525) + 1013904223) >>> 0;
+      map[4 + ((seed >>> 8) % (map.length - 4))] = seed >>> 3;
+    }
+    t5(map).encode('ab'.repeat(50));
+  }
 });
 
 test('lone surrogates become U+FFFD', () => {

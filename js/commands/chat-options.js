@@ -9,6 +9,11 @@ export const CHAT = {
     value: 'FILE',
     help: 'a JSON file with the tools that the model may call, as a list of schemas',
   },
+  template: {
+    kind: 'text',
+    value: 'NAME',
+    help: "the chat template to use, where the file has several, as nibble info lists them; with --tools 'tool_use' if there",
+  },
   variable: {
     kind: 'text',
     value: 'NAME=VALUE',
@@ -18,12 +23,13 @@ export const CHAT = {
 };
 
 /**
- * @param {{ tools?: string, variable?: string[] }} values parsed CHAT options
- * @returns {Promise<{ tools?: object[], templateVariables?: Record<string, unknown> }>} as complete() takes them
+ * @param {{ tools?: string, template?: string, variable?: string[] }} values parsed CHAT options
+ * @returns {Promise<{ tools?: object[], template?: string, templateVariables?: Record<string, unknown> }>} as complete() takes them
  */
-export async function chatOptions({ tools, variable = [] }) {
+export async function chatOptions({ tools, template, variable = [] }) {
   return {
     ...(tools !== undefined && { tools: await readTools(tools) }),
+    ...(template !== undefined && { template }),
     ...(variable.length > 0 && { templateVariables: Object.fromEntries(variable.map(readVariable)) }),
   };
 }

@@ -70,7 +70,8 @@ function page(description, withTensors, readRate) {
 }
 
 function summary(description, readRate) {
-  const { name, architecture, file, quantization, tensors, tensorBytes, model, memory, problem } = description;
+  const { name, architecture, file, quantization, tensors, tensorBytes, model, memory, problem, warnings } =
+    description;
   const rows = [
     ['name', name],
     [
@@ -83,6 +84,7 @@ function summary(description, readRate) {
   if (model !== null) rows.push(...modelRows(model));
   if (memory !== null) rows.push(...memoryRows(memory, model));
   if (memory !== null && model.budget !== null) rows.push(...budgetRows(model.budget, model.tiedOutput, readRate));
+  for (const { code, message } of warnings) rows.push(['note', `${code}: ${message}`]);
   if (problem !== null) rows.push([model === null ? 'cannot run' : 'memory', `${problem.code}: ${problem.message}`]);
   return columns(rows);
 }
