@@ -1,7 +1,7 @@
 // The types of the library's face that are not functions or classes of their own; both entries export them. There is no
 // code here: `import type { EngineOptions } from 'nibble-llm'`.
 
-/** @typedef {import('./index.js').Engine} Engine */
+/** @typedef {import('./engine-client.js').Engine} Engine */
 /** @typedef {import('./index.js').EngineOptions} EngineOptions */
 /** @typedef {import('./index.js').CompletionOptions} CompletionOptions */
 /** @typedef {import('./completion-client.js').Completion} Completion */

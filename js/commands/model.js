@@ -111,7 +111,7 @@ const OF_CHATS = ['CHAT_TEMPLATE_MISSING', 'CHAT_TEMPLATE_FAILED', 'SYSTEM_MESSA
 
 /**
  * Says once each what is odd about chats with a model: in the beginning, and of each answer's result.
- * @param {import('../index.js').Engine} engine
+ * @param {import('../engine-client.js').Engine} engine
  * @param {object} terminal
  * @returns {(result: import('../completion.js').CompletionResult) => void}
  */
