@@ -154,13 +154,89 @@ describe('the models panel, given a repository', () => {
     await close();
   });
 
+  test('asks for an access token where a model is gated, which goes to the hub alone and is kept only where that is wanted', async () => {
+    const { page, close, offer } = await openPanel();
+    const kept = () => page.evaluate(() => Object.values(localStorage).join(' '));
+    await enter(page, 'owner/gated');
+    const token = page.getByLabel('Access token of Hugging Face');
+    await token.waitFor();
+    for (const [name, scheme, size] of [
+      ['wide', 'light', WIDE],
+      ['dark', 'dark', WIDE],
+      ['narrow', 'light', PHONE],
+      ['dark-narrow', 'dark', PHONE],
+    ]) {
+      await page.emulateMedia({ colorScheme: scheme });
+      await page.setViewportSize(size);
+      await offer.scrollIntoViewIfNeeded();
+      await shoot(page, `models-token-${name}`);
+      const wider = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+      assert.ok(wider <= 0, 'nothing is wider than a phone');
+    }
+    await page.emulateMedia({ colorScheme: 'light' });
+    await page.setViewportSize(WIDE);
+    await token.fill('two words');
+    await token.press('Enter');
+    await offer.getByText('This is no access token').waitFor();
+    await token.fill('hf_wrong');
+    await token.press('Enter');
+    await offer.getByText(/HUB_TOKEN_REFUSED/).waitFor();
+    hub.served.length = 0;
+    await token.fill('hf_secret');
+    await token.press('Enter');
+    await page.locator('.models-offer[aria-label="gated-Q4_0.gguf"] .accent').click();
+    await page
+      .locator('#models-panel .models-row', { hasText: 'gated-Q4_0' })
+      .getByText('Delete')
+      .or(page.getByRole('button', { name: /^Use Nibble tiny/ }).last())
+      .first()
+      .waitFor();
+    assert.ok(
+      hub.requests.some(
+        ({ path, authorization }) => path.includes('/resolve/') && authorization === 'Bearer hf_secret',
+      ),
+    );
+    assert.deepEqual([...new Set(hub.served.map(({ authorization }) => authorization))], [undefined]);
+    assert.ok(!(await kept()).includes('hf_secret'), 'nothing is kept unasked');
+    await page.getByText(`Your access token is sent to ${HUB}.`).waitFor();
+    await page.getByRole('button', { name: 'Forget this' }).click();
+    await enter(page, 'owner/gated');
+    await token.fill('hf_secret');
+    await page.getByLabel('Keep this in this browser').check();
+    await token.press('Enter');
+    await page.locator('.models-offer[aria-label="gated-Q4_0.gguf"] .accent').waitFor();
+    assert.ok((await kept()).includes('hf_secret'));
+    await page.getByRole('button', { name: 'Cancel' }).click();
+    await page.getByRole('button', { name: 'Forget this' }).click();
+    assert.ok(!(await kept()).includes('hf_secret'));
+    await enter(page, 'owner/nothing');
+    await page.getByText('Ask at another address').click();
+    await token.fill('hf_secret');
+    await page.getByLabel('Address of a mirror').fill(hub.url);
+    assert.equal(await token.inputValue(), '', 'a token is for one address');
+    await page.getByRole('button', { name: 'Try with this' }).click();
+    await page
+      .getByText(`Hugging Face is asked at ${hub.url}.`)
+      .or(offer.getByText(/HUB_NOT_FOUND/))
+      .first()
+      .waitFor();
+    await enter(page, 'owner/one');
+    await page.locator('.models-offer[aria-label="one-Q4_0.gguf"] .accent').waitFor();
+    assert.ok(
+      hub.requests.every(({ authorization }) =>
+        [undefined, 'Bearer hf_secret', 'Bearer hf_wrong'].includes(authorization),
+      ),
+    );
+    await close();
+  });
+
   test('says what is gated, what is not there, what runs not by itself, and what is not what was told', async () => {
     const { page, close, offer } = await openPanel();
     await enter(page, 'owner/gated');
     const link = offer.getByRole('link', { name: 'Open its page on Hugging Face' });
     await link.waitFor();
     assert.equal(await link.getAttribute('href'), `${HUB}/owner/gated`);
-    assert.equal(await offer.locator('.accent').count(), 0);
+    assert.equal(await offer.getByRole('button', { name: /^(Choose|Download)/ }).count(), 0);
     for (const [address, words] of [
       ['owner/nothing', /no such model.*HUB_NOT_FOUND/],
       ['owner/model-GGUF:Q9_K', /HUB_NO_MODEL/],

@@ -10,6 +10,7 @@ import { breathe, find, make } from './dom.js';
 import { acceptDrops, purposeOf } from './drop.js';
 import { EngineRoom, INCLUDED_MODEL, isIncluded } from './engine-room.js';
 import { GoneNotice } from './gone-notice.js';
+import { HubAccess } from './hub-access.js';
 import { chooseLocale, Language } from './i18n.js';
 import { placeIcons } from './icons.js';
 import { KeptNotice } from './kept-notice.js';
@@ -32,7 +33,8 @@ const STARTERS = ['Who are you?', 'What can you do?', 'What is 3 + 4?'];
 
 class App {
   settings = new Settings();
-  room = new EngineRoom(this.settings);
+  hub = new HubAccess();
+  room = new EngineRoom(this.settings, this.hub);
   rates = new ReadRates();
   address = new Address((id) => this.#moveTo(id));
   #wantedLocale = () => {
@@ -165,6 +167,7 @@ class App {
       settings: this.settings,
       room: this.room,
       rates: this.rates,
+      hub: this.hub,
       onUse: (model, how) => this.load(model, how),
       isBusy: () => this.answers.isBusy || this.room.isLoading,
       announce: (text) => this.announce(text),

@@ -32,6 +32,7 @@ export const isIncluded = (model) => model instanceof URL && model.href === INCL
 
 export class EngineRoom {
   #settings;
+  #hub;
   #loading = null;
   #listeners = new Set();
   #waiting = new Set();
@@ -43,9 +44,10 @@ export class EngineRoom {
   /** Nobody has used the engine since it took the place of one that had ended by itself. */
   #isUntried = false;
 
-  /** @param {import('./settings.js').Settings} settings */
-  constructor(settings) {
+  /** @param {import('./settings.js').Settings} settings @param {import('./hub-access.js').HubAccess} hub */
+  constructor(settings, hub) {
     this.#settings = settings;
+    this.#hub = hub;
     /** @type {import('./nibble/index.js').Engine | null} */
     this.engine = null;
     /** What the engine was made from. @type {Model | null} */
@@ -220,7 +222,7 @@ export class EngineRoom {
       this.progress = pace.settle(progress);
       this.#changed();
     };
-    const engine = await createFitting({ model, ...options, signal, onProgress });
+    const engine = await createFitting({ model, ...options, hub: this.#hub.options, signal, onProgress });
     if (this.#loading !== loading) return await engine.unload();
     const previous = this.engine;
     this.engine = engine;

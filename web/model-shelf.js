@@ -21,6 +21,7 @@ export class ModelShelf {
    * @param {import('./settings.js').Settings} context.settings
    * @param {import('./engine-room.js').EngineRoom} context.room
    * @param {import('./read-rates.js').ReadRates} context.rates
+   * @param {import('./hub-access.js').HubAccess} context.hub
    * @param {(model: import('./engine-room.js').Model, how?: { keeps?: boolean }) => void} context.onUse
    * @param {() => boolean} context.isBusy
    * @param {(text: string) => void} context.announce
@@ -40,9 +41,10 @@ export class ModelShelf {
       },
       announce,
       rates,
+      hub: context.hub,
       engineOptions: () => {
         const { store, ...options } = settings.engine();
-        return options;
+        return { ...options, hub: context.hub.options };
       },
       isBusy: context.isBusy,
       onMemoryBudget: (bytes) => settings.set('memoryBudget', bytes),
@@ -92,14 +94,19 @@ export class ModelShelf {
     this.#panel.render();
   }
 
-  /** Each place has its store, which stays open: a download into it may be under way. One refused is asked for again. */
+  /**
+   * Each place has its store, which stays open: a download into it may be under way. One refused is asked for again, and
+   * where the hub is asked in another way, there is another.
+   */
   #store(kind) {
-    if (!this.#stores.has(kind)) {
-      const opened = openModelStore({ store: kind });
-      this.#stores.set(kind, opened);
-      opened.catch(() => this.#stores.delete(kind));
+    const hub = this.#context.hub.options;
+    const key = JSON.stringify([kind, hub]);
+    if (!this.#stores.has(key)) {
+      const opened = openModelStore({ store: kind, hub });
+      this.#stores.set(key, opened);
+      opened.catch(() => this.#stores.delete(key));
     }
-    return this.#stores.get(kind);
+    return this.#stores.get(key);
   }
 
   #currentId() {

@@ -26,6 +26,7 @@ export class ModelSources {
   #failed = false;
   #offer = null;
   #address = '';
+  #hubLine = make('div', { class: 'models-line' });
 
   /** @param {import('./models.js').Panel} panel */
   constructor(panel) {
@@ -49,6 +50,7 @@ export class ModelSources {
       if (files.length > 0) this.offerFile(chooseFiles(files));
     });
     for (const type of ['online', 'offline']) addEventListener(type, () => this.render());
+    panel.hub.onChange(() => this.#showHub());
   }
 
   get root() {
@@ -174,7 +176,7 @@ export class ModelSources {
     });
     const submit = (event) => {
       event.preventDefault();
-      const address = readHubAddress(field.value);
+      const address = readHubAddress(field.value, { hub: this.#panel.hub.options });
       const { url, fault } = address ? {} : readAddress(field.value, { isSecure: location.protocol === 'https:' });
       problem.textContent = fault ? t(fault) : '';
       field.setAttribute('aria-invalid', String(Boolean(fault)));
@@ -183,8 +185,8 @@ export class ModelSources {
         this.#offer?.close();
         return field.focus();
       }
-      if (address) this.#ask(address, field.value, form);
-      else this.#open({ model: url, name: withoutPart(fileNameOf(url)) || url.host }, form);
+      if (address) this.#ask(address, field.value, place);
+      else this.#open({ model: url, name: withoutPart(fileNameOf(url)) || url.host }, place);
     };
     const form = make(
       'form',
@@ -194,7 +196,18 @@ export class ModelSources {
       problem,
       make('p', { id: 'models-url-help', class: 'help' }, t('models.url.help')),
     );
-    return form;
+    this.#showHub();
+    const place = make('div', { class: 'models-address' }, form, this.#hubLine);
+    return place;
+  }
+
+  /** Says what was entered for the hub, and forgets it. */
+  #showHub() {
+    const { t, hub } = this.#panel;
+    if (!hub.isOwn) return this.#hubLine.replaceChildren();
+    const key = hub.hasToken ? 'models.hub.token.inUse' : 'models.hub.inUse';
+    const forget = makeButton({ label: t('models.hub.forget'), key: 'hub forget', action: () => hub.forget() });
+    this.#hubLine.replaceChildren(make('p', { class: 'help' }, t(key, { address: hub.url })), forget);
   }
 
   #fileChooser() {

@@ -1,8 +1,10 @@
 // What a model would be on this device, shown before it is downloaded or kept, and the buttons to go on.
 import { make } from './dom.js';
+import { makeHubForm, mayWantAccess } from './hub-form.js';
 import { isOfFiles } from './model-files.js';
 import { estimateModel } from './models-estimate.js';
 import { makeButton } from './models-section.js';
+import { readHubAddress } from './nibble/index.js';
 import { describeProblem } from './problem.js';
 
 // A server that took as long will hardly answer at all.
@@ -12,6 +14,7 @@ export class Offer {
   #panel;
   #controller = new AbortController();
   #settled = null;
+  #access = null;
   #isSilent = false;
 
   /**
@@ -91,11 +94,25 @@ export class Offer {
     const { detail } = describeProblem(problem, t);
     const lines = [make('p', { class: 'bad' }, this.#panel.sentence(problem))];
     if (detail !== '') lines.push(make('p', { class: 'models-facts' }, detail));
+    if (this.#isOfHub() && mayWantAccess(problem)) lines.push(this.#hubForm());
     const again = makeButton({ label: t('retry'), key: 'offer again', action: () => this.#lookAgain() });
     this.#show(lines, problem.details?.retriable ? [again] : []);
   }
 
+  #isOfHub() {
+    const { model } = this.wanted;
+    return model instanceof URL && readHubAddress(model.href, { hub: this.#panel.hub.options }) !== null;
+  }
+
+  /** What is written in it stays while all else is drawn anew. */
+  #hubForm() {
+    const { t, hub } = this.#panel;
+    this.#access ??= makeHubForm({ t, hub, asksAddress: false, onChange: () => this.#lookAgain() });
+    return this.#access;
+  }
+
   #lookAgain() {
+    this.#access = null;
     this.#settled = null;
     this.render();
     this.root.querySelector('button').focus();

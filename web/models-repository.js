@@ -1,5 +1,6 @@
 // The files of a repository of Hugging Face's hub, to choose one of, with what each would be on this device.
 import { make } from './dom.js';
+import { makeHubForm, mayWantAccess } from './hub-form.js';
 import { withoutPart } from './model-files.js';
 import { rememberedProbe, wordsOf } from './models-estimate.js';
 import { makeButton } from './models-section.js';
@@ -13,6 +14,7 @@ export class RepositoryChoice {
   #panel;
   #controller = new AbortController();
   #settled = null;
+  #access = null;
   #onClose;
   #onChoose;
   #name;
@@ -42,18 +44,23 @@ export class RepositoryChoice {
     const focused = document.activeElement;
     try {
       const probe = (await rememberedProbe(this.#panel.isBusy, signal)) ?? undefined;
-      this.#settled = { listing: await listRepository(this.text, { probe, signal }) };
+      this.#settled = { listing: await listRepository(this.text, { hub: this.#panel.hub.options, probe, signal }) };
     } catch (problem) {
       if (signal.aborted) return;
       this.#settled = { problem };
     }
     const { listing } = this.#settled;
-    const only = listing && !listing.isGated ? this.#onlyOf(listing) : null;
+    const only = listing && this.#mayHave(listing) ? this.#onlyOf(listing) : null;
     if (only !== null) return this.#onChoose(only);
     this.render();
     this.#panel.announce(this.root.querySelector('p').textContent);
     // Whoever has gone on to something else meanwhile stays there.
     if (document.activeElement === focused || !focused.isConnected) this.root.querySelector('button').focus();
+  }
+
+  /** What is gated is given to nobody unknown. */
+  #mayHave({ isGated }) {
+    return !isGated || this.#panel.hub.hasToken;
   }
 
   #onlyOf({ files, recommended }) {
@@ -74,7 +81,7 @@ export class RepositoryChoice {
     const { listing, problem } = this.#settled ?? {};
     if (problem) return this.#showProblem(problem);
     if (!listing) return this.#show([make('p', {}, t('models.repository.busy', { name: this.#name }))], 'cancel');
-    if (listing.isGated) return this.#showGated(listing.page);
+    if (!this.#mayHave(listing)) return this.#showGated(listing.page);
     const whole = listing.files.filter((file) => file.problem === null);
     const left = this.#leftOut(listing.files);
     if (whole.length === 0) {
@@ -142,7 +149,7 @@ export class RepositoryChoice {
     const { t } = this.#panel;
     const link = make('a', { href: page, target: '_blank', rel: 'noreferrer' }, t('models.repository.page'));
     const text = make('p', {}, t('models.repository.gated', { name: this.#name }));
-    this.#show([text, make('p', {}, link)], 'close');
+    this.#show([text, make('p', {}, link), this.#hubForm()], 'close');
   }
 
   #showProblem(problem) {
@@ -151,10 +158,19 @@ export class RepositoryChoice {
     const again = makeButton({ label: t('retry'), key: 'offer again', action: () => this.#lookAgain() });
     const lines = [make('p', { class: 'bad' }, this.#panel.sentence(problem))];
     if (detail !== '') lines.push(make('p', { class: 'models-facts' }, detail));
+    if (mayWantAccess(problem)) lines.push(this.#hubForm());
     this.#show(lines, 'close', problem.details?.retriable ? [again] : []);
   }
 
+  /** What is written in it stays while all else is drawn anew. */
+  #hubForm() {
+    const { t, hub } = this.#panel;
+    this.#access ??= makeHubForm({ t, hub, asksAddress: true, onChange: () => this.#lookAgain() });
+    return this.#access;
+  }
+
   #lookAgain() {
+    this.#access = null;
     this.#settled = null;
     this.render();
     this.root.querySelector('button').focus();

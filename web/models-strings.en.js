@@ -104,8 +104,22 @@ export default {
   'models.repository.left.data': { one: 'one file of data', other: '{count} files of data' },
   'models.repository.left.adapter': { one: 'one adapter', other: '{count} adapters' },
   'models.repository.gated':
-    '{name} is gated: its owner gives the files to those who accept the licence. Accept it on its page, download a .gguf file there, and choose that below.',
+    '{name} is gated: its owner gives the files to those who accept the licence. Accept it on its page, then enter an access token here. Or download a .gguf file there, and choose that below.',
   'models.repository.page': 'Open its page on Hugging Face',
+
+  'models.hub.token': 'Access token of Hugging Face',
+  'models.hub.token.help':
+    'Made in the settings of your account there (Access Tokens, with the right to read). It goes to {address} alone.',
+  'models.hub.other': 'Ask at another address',
+  'models.hub.url': 'Address of a mirror',
+  'models.hub.url.help': 'A server that answers as Hugging Face does. A token has to be entered anew for it.',
+  'models.hub.keep': 'Keep this in this browser, not for this visit alone',
+  'models.hub.try': 'Try with this',
+  'models.hub.bad.url': 'Enter the address of a server, which begins with https://.',
+  'models.hub.bad.token': 'This is no access token: those have no spaces and no accents.',
+  'models.hub.inUse': 'Hugging Face is asked at {address}.',
+  'models.hub.token.inUse': 'Your access token is sent to {address}.',
+  'models.hub.forget': 'Forget this',
 
   'models.file': 'Choose a file',
   'models.file.help': 'or drop a .gguf file here, or all parts of a model',

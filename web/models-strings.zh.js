@@ -96,8 +96,21 @@ export default {
   'models.repository.left.data': { one: '{count} 个数据文件', other: '{count} 个数据文件' },
   'models.repository.left.adapter': { one: '{count} 个适配器', other: '{count} 个适配器' },
   'models.repository.gated':
-    '{name} 受限：所有者只把文件提供给接受许可的人。请在其页面上接受许可，下载 .gguf 文件，然后在下方选择。',
+    '{name} 受限：所有者只把文件提供给接受许可的人。请在其页面上接受许可，然后在此输入访问令牌；或在那里下载 .gguf 文件，再在下方选择。',
   'models.repository.page': '打开它在 Hugging Face 上的页面',
+
+  'models.hub.token': 'Hugging Face 访问令牌',
+  'models.hub.token.help': '在您账户的设置中创建（Access Tokens，需有读取权限）。它只会发送到 {address}。',
+  'models.hub.other': '改用其他地址',
+  'models.hub.url': '镜像地址',
+  'models.hub.url.help': '与 Hugging Face 应答方式相同的服务器。需要为它重新输入令牌。',
+  'models.hub.keep': '保存在此浏览器中，而不仅限本次访问',
+  'models.hub.try': '以此重试',
+  'models.hub.bad.url': '请输入服务器地址，以 https:// 开头。',
+  'models.hub.bad.token': '这不是访问令牌：令牌不含空格和特殊字符。',
+  'models.hub.inUse': '向 {address} 请求 Hugging Face 的模型。',
+  'models.hub.token.inUse': '您的访问令牌会发送到 {address}。',
+  'models.hub.forget': '忘记这些',
 
   'models.file': '选择文件',
   'models.file.help': '或将 .gguf 文件（或一个模型的所有分卷）拖到这里',

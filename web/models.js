@@ -23,6 +23,7 @@ const INCLUDED = 'models/nibble-tiny.gguf';
  * @property {(id: string, name: string, kind: 'indexeddb' | 'opfs') => void} [onDeleted] by id and name: a model is stored
  *   no more in a place
  * @property {() => void} [onStored] what is stored has changed
+ * @property {import('./hub-access.js').HubAccess} hub
  * @property {() => object} engineOptions those that a model would be loaded with
  * @property {() => boolean} [isBusy] whether an answer is being written, or a model loaded
  * @property {(bytes: number) => void} onMemoryBudget a model is to take no more memory
@@ -65,6 +66,7 @@ export class Panel {
     this.announce = context.announce;
     this.onStoreKind = context.onStoreKind;
     this.rates = context.rates;
+    this.hub = context.hub;
     this.engineOptions = context.engineOptions;
     this.isBusy = context.isBusy ?? (() => false);
     this.onMemoryBudget = context.onMemoryBudget;

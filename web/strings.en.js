@@ -353,8 +353,9 @@ export default {
   'problem.HUB_NO_MODEL': 'This model on Hugging Face has no such file that runs here.',
   'problem.HUB_AMBIGUOUS': 'This model on Hugging Face has several such files. Enter the address of one.',
   'problem.HUB_GATED':
-    'The owner gives this file to those who accept the licence. Download it from its page on Hugging Face and choose the file here.',
-  'problem.HUB_TOKEN_REFUSED': 'Hugging Face gives this to nobody unknown. Download the file there and choose it here.',
+    'The owner gives this file to those who have accepted the licence on its page on Hugging Face, and say who they are.',
+  'problem.HUB_TOKEN_REFUSED':
+    'Hugging Face does not give this to whoever asks in this way. A token may be wrong, or have expired.',
   'problem.HASH_MISMATCH': 'What arrived is not the file that was promised: its checksum differs.',
   'problem.not-stored': '{name} is ready, but was not stored: it lasts until the tab is closed.',
   'problem.ARCHIVE_BAD_JSON': 'This file is not JSON, so nothing was imported.',
