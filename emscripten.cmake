@@ -59,6 +59,7 @@ set(NIBBLE_WASM_TEST_LINK
     -sPROXY_TO_PTHREAD          # main() may wait for threads, which only a free event loop can start
     -sALLOW_MEMORY_GROWTH -Wno-pthreads-mem-growth
     -sMAXIMUM_MEMORY=4GB        # what the engine can have
+    -sMALLOC=emmalloc           # where it has it from: its calloc() multiplies in 32 bits
     -sABORTING_MALLOC=0         # and how it learns that there is no more
     -sSTACK_SIZE=1MB -sDEFAULT_PTHREAD_STACK_SIZE=1MB) # tests keep arrays there
 

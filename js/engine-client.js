@@ -61,7 +61,8 @@ export class Engine extends SessionCalls {
    * @param {string} key
    * @param {import('./session-client.js').SessionOptions & { signal?: AbortSignal, onDropped?: (reason: NibbleError) => void }} [options]
    *   onDropped: told why there is no session, where the save was SAVE_DAMAGED or, being another model's, KV type's or
-   *   version's, a SAVE_MISMATCH; it is deleted then
+   *   version's, or of a LongRoPE model whose context was beyond its original one and is not, or the other way round, a
+   *   SAVE_MISMATCH; it is deleted then
    * @returns {Promise<import('./session-client.js').Session | null>} null: there is no such save, or it was dropped.
    *   CONTEXT_FULL, and the save stays, where the engine's context is too small for it
    */

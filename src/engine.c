@@ -6,6 +6,7 @@
 #include "engine_state.h"
 #include "segment.h"
 #include "tuning.h"
+#include "zeroed.h"
 
 // The sets to choose from: the platform's, and the reference behind them.
 static void list_kernel_sets(NibbleEngine *engine, const NibbleOptions *options) {
@@ -64,7 +65,7 @@ static bool build_engine(NibbleEngine *engine, const Gguf *gguf, const NibbleOpt
   if (plan.options.memory_budget > 0) nibble_engine_choose_kernels(engine);
   engine->run.tile_streams = plan.options.tile_streams;
   engine->choose_threads = plan.options.choose_threads;
-  if (engine->model.residency.streams && (engine->samples = calloc(SAMPLES, SAMPLE_BYTES)) == NULL)
+  if (engine->model.residency.streams && (engine->samples = zeroed(SAMPLES, SAMPLE_BYTES)) == NULL)
     return nibble_fail(error, NIBBLE_OUT_OF_MEMORY, "No memory is left for an engine.");
   return model_reserve(&engine->model, error) &&
          loader_create(&engine->loader, &engine->model, gguf->data_offset, error);

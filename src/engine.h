@@ -256,7 +256,8 @@ bool nibble_session_shift(NibbleSession *session, int keep, int drop, NibbleErro
 
 // A session as bytes, read from front to back in pieces of any size. The save has a fork of its own: the session may go
 // on, change or be freed meanwhile. The bytes depend on the model, the KV type and the tokens alone, not on kernel set,
-// threads or batch size; session_image.c draws them. NULL, and `error`, where memory is short.
+// threads or batch size, and for a model with LongRoPE's two sets of factors on which of them the engine's context asks
+// for; session_image.c draws them. NULL, and `error`, where memory is short.
 typedef struct NibbleSave NibbleSave;
 NibbleSave *nibble_save_create(const NibbleSession *session, NibbleError *error);
 void nibble_save_free(NibbleSave *save);  // before its engine; safe on NULL
@@ -264,8 +265,8 @@ uint64_t nibble_save_bytes(const NibbleSave *save);
 size_t nibble_save_read(NibbleSave *save, uint8_t *bytes, size_t count);  // how many were read; 0 at the end
 
 // Takes the bytes of a save, in order and in pieces of any size, and makes a session of them, without logits. The bytes
-// are not trusted. SAVE_MISMATCH: the save is another model's, KV type's or version's; SAVE_DAMAGED: it is no save, or
-// damaged, or cut short; CONTEXT_FULL: this engine's context is too small for it. After an error only
+// are not trusted. SAVE_MISMATCH: the save is another model's, KV type's, version's or set of factors'; SAVE_DAMAGED:
+// it is no save, or damaged, or cut short; CONTEXT_FULL: this engine's context is too small for it. After an error only
 // nibble_restore_free() is left to call; no session has changed. A forged save brings finite numbers only, but for
 // one of F32 keys and values, whose session may compute NaN as a model's own weights may.
 typedef struct NibbleRestore NibbleRestore;

@@ -33,7 +33,7 @@
   X(BUDGET_TOO_SMALL)   /* the memory budget holds not even what is needed at once */     \
   X(CONTEXT_FULL)       /* the tokens do not fit into the session's context */            \
   X(SAVE_DAMAGED)       /* a saved session is cut short, or some of it was changed */     \
-  X(SAVE_MISMATCH)      /* a saved session is another model's, version's or KV type's */
+  X(SAVE_MISMATCH)      /* a saved session is another model's, version's, KV type's or LongRoPE's */
 
 typedef enum {
 #define NIBBLE_ERROR_ENUM(name) NIBBLE_##name,

@@ -12,6 +12,7 @@
 #include "gguf_tables.h"
 #include "quant.h"
 #include "text.h"
+#include "zeroed.h"
 
 // No header comes near this: a vocabulary of 262,144 tokens takes 16 MB. What claims more lies, and is refused before
 // anyone fetches it; the limit also keeps every position and size below within a 32-bit size_t.
@@ -356,8 +357,8 @@ static bool read_tables(Cursor *cursor, Gguf *gguf) {
                "smallest table of as many tensors and metadata pairs as the counts say"))
     return false;
 
-  gguf->pairs = calloc((size_t)pairs + 1, sizeof *gguf->pairs);
-  gguf->tensors = calloc((size_t)tensors + 1, sizeof *gguf->tensors);
+  gguf->pairs = zeroed((uint64_t)pairs + 1, sizeof *gguf->pairs);
+  gguf->tensors = zeroed((uint64_t)tensors + 1, sizeof *gguf->tensors);
   if (gguf->pairs == NULL || gguf->tensors == NULL) {
     return nibble_fail(cursor->error, NIBBLE_OUT_OF_MEMORY,
                        "No memory is left for %" PRIu64 " metadata pairs and %" PRIu64 " tensors.", pairs, tensors);

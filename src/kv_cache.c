@@ -3,6 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "zeroed.h"
+
 // What a page begins with; its keys and values follow.
 typedef struct {
   _Alignas(64) int tables;  // that it is in
@@ -117,8 +119,8 @@ static void give_page(KvPool *pool, uint8_t *page) {
 
 bool kv_table_create(KvTable *table, KvPool *pool, const KvShape *shape, int tokens, NibbleError *error) {
   *table = (KvTable){.pool = pool, .shape = shape, .capacity = kv_page_count(tokens)};
-  const size_t row = (size_t)table->capacity * sizeof *table->pages + sizeof *table->from;
-  table->pages = calloc((size_t)shape->layers, row);
+  const uint64_t row = (uint64_t)table->capacity * sizeof *table->pages + sizeof *table->from;
+  table->pages = zeroed((uint64_t)shape->layers, row);
   if (table->pages == NULL)
     return nibble_fail(error, NIBBLE_OUT_OF_MEMORY,
                        "No memory is left for the page table of a context of %d tokens. Close other sessions, or "

@@ -6,6 +6,7 @@
 #include "quant.h"
 #include "sort.h"
 #include "text.h"
+#include "zeroed.h"
 
 enum {
   ARENA_ALIGNMENT = 64,
@@ -362,8 +363,8 @@ static bool allocate_plan(Plan *plan) {
                        "The metadata call for %d blocks, but the file has only %zu tensors. The file is damaged or "
                        "incomplete.",
                        model->shape.blocks, plan->gguf->tensor_count);
-  model->blocks = calloc((size_t)model->shape.blocks, sizeof *model->blocks);
-  model->sources = calloc((size_t)plan->gguf->tensor_count + 1, sizeof *model->sources);
+  model->blocks = zeroed((uint64_t)model->shape.blocks, sizeof *model->blocks);
+  model->sources = zeroed((uint64_t)plan->gguf->tensor_count + 1, sizeof *model->sources);
   return (model->blocks != NULL && model->sources != NULL) ||
          nibble_fail(plan->error, NIBBLE_OUT_OF_MEMORY, "No memory is left to lay out the model. Close others first.");
 }

@@ -9,6 +9,7 @@
 #include "float_math.h"
 #include "forward.h"
 #include "segment.h"
+#include "zeroed.h"
 
 typedef enum { STAGE_ROWS, STAGE_BLOCKS, STAGE_OUTPUT, STAGE_DONE } Stage;
 
@@ -52,8 +53,7 @@ static uint64_t stream_row_bytes(const NibblePass *pass) {
 static bool allocate(NibblePass *pass) {
   const Model *model = model_of(pass);
   const Run *run = &pass->session->engine->run;
-  pass->stream =
-      pass->count <= run->sweep_size ? run->stream : calloc((size_t)pass->count, (size_t)stream_row_bytes(pass));
+  pass->stream = pass->count <= run->sweep_size ? run->stream : zeroed((uint64_t)pass->count, stream_row_bytes(pass));
   if (pass->stream == NULL) return false;
   const size_t logits = (size_t)engine_logits_bytes(&model->shape);
   uint64_t position;
@@ -61,7 +61,7 @@ static bool allocate(NibblePass *pass) {
   if (pass->logits == NULL) return false;
   if (pass->targets != NULL && (pass->scored = malloc(SCORED_TOKENS * logits)) == NULL) return false;
   if (pass->targets != NULL && model->residency.output_streams &&
-      (pass->scores = calloc((size_t)pass->count, sizeof *pass->scores)) == NULL)
+      (pass->scores = zeroed((uint64_t)pass->count, sizeof *pass->scores)) == NULL)
     return false;
   return !model->residency.embedding_streams ||
          (pass->row_tiles = malloc(ROWS_AT_ONCE * (size_t)segment_embedding_tile(model, 0, &position))) != NULL;

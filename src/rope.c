@@ -36,7 +36,7 @@ static double exponential(double x) {
   return sum * power;
 }
 
-bool rope_create(Rope *rope, const RopeShape *shape, const float *factors, NibbleError *error) {
+bool rope_create(Rope *rope, const RopeShape *shape, RopeFactors factors, NibbleError *error) {
   const int pairs = shape->dimensions / 2;
   *rope = (Rope){.pairs = pairs, .magnitude = 1, .frequencies = malloc((size_t)pairs * sizeof(double))};
   if (rope->frequencies == NULL)
@@ -44,15 +44,19 @@ bool rope_create(Rope *rope, const RopeShape *shape, const float *factors, Nibbl
   const double stretch = 1.0 / shape->factor;
   for (int i = 0; i < pairs; i++) {
     const double own =
-        exponential(-2.0 * i / shape->dimensions * log(shape->base)) / (factors != NULL ? factors[i] : 1);
+        exponential(-2.0 * i / shape->dimensions * log(shape->base)) / (factors.values != NULL ? factors.values[i] : 1);
     double share = 0;
     if (shape->scaling == ROPE_SCALING_YARN) share = kept_share(shape, i) * shape->extrapolation;
     rope->frequencies[i] = own * stretch * (1 - share) + own * share;
     if (isfinite(rope->frequencies[i])) continue;
     rope_free(rope);
-    return nibble_fail(error, NIBBLE_MODEL_BAD_TENSOR,
-                       "The model's position angles are no finite numbers: entry %d of rope_freqs.weight is %g.", i,
-                       factors != NULL ? (double)factors[i] : 1);
+    if (factors.values != NULL)
+      return nibble_fail(error, NIBBLE_MODEL_BAD_TENSOR,
+                         "The model's position angles are no finite numbers: entry %d of %s is %g.", i, factors.tensor,
+                         (double)factors.values[i]);
+    return nibble_fail(error, NIBBLE_MODEL_BAD_KEY,
+                       "The model's position angles are no finite numbers: its RoPE has base %g and factor %g.",
+                       (double)shape->base, (double)shape->factor);
   }
   rope->magnitude = shape->attention_factor;
   if (shape->scaling == ROPE_SCALING_YARN && shape->extrapolation != 0) {

@@ -11,8 +11,14 @@ typedef struct {
   float magnitude;     // by which rotated queries and keys are scaled
 } Rope;
 
-// `factors` [dimensions / 2] divide the frequencies (Llama 3's scaling), or NULL.
-bool rope_create(Rope *rope, const RopeShape *shape, const float *factors, NibbleError *error);
+// What divides the frequencies of a file (Llama 3's scaling, LongRoPE).
+typedef struct {
+  const float *values; /* [dimensions / 2], or NULL: nothing does */
+  const char *tensor;  // its name in the file, for messages
+} RopeFactors;
+
+// The frequencies are finite, or it is an error.
+bool rope_create(Rope *rope, const RopeShape *shape, RopeFactors factors, NibbleError *error);
 void rope_free(Rope *rope);  // safe on a zeroed Rope
 
 // Cosines and sines [pairs] of the angles at a position, times the magnitude.

@@ -125,11 +125,14 @@ bool run_create_ropes(Run *run, NibbleError *error) {
   const Model *model = run->model;
   const Shape *shape = &model->shape;
   const RopeShape *rope = &shape->ropes[ROPE_OF_ALL];
-  const float *factors = model->rope_factors;
-  if (factors == NULL)
-    factors = (float)run->context_size > rope->original_context ? model->long_factors : model->short_factors;
+  RopeFactors factors = {model->rope_factors, "rope_freqs.weight"};
+  if (factors.values == NULL && (float)run->context_size > rope->original_context)
+    factors = (RopeFactors){model->long_factors, "rope_factors_long.weight"};
+  else if (factors.values == NULL)
+    factors = (RopeFactors){model->short_factors, "rope_factors_short.weight"};
   if (!rope_create(&run->ropes[ROPE_OF_ALL], rope, factors, error)) return false;
-  if (!has_window_rope(shape) || rope_create(&run->ropes[ROPE_OF_WINDOWS], &shape->ropes[ROPE_OF_WINDOWS], NULL, error))
+  if (!has_window_rope(shape) ||
+      rope_create(&run->ropes[ROPE_OF_WINDOWS], &shape->ropes[ROPE_OF_WINDOWS], (RopeFactors){0}, error))
     return true;
   rope_free(&run->ropes[ROPE_OF_ALL]);
   return false;

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "sampler_state.h"
+#include "zeroed.h"
 
 NibbleSamplerOptions nibble_sampler_defaults(void) {
   return (NibbleSamplerOptions){.temperature = 1, .top_p = 1, .repetition_penalty = 1};
@@ -58,8 +59,8 @@ NibbleSampler *nibble_sampler_create(const NibbleSamplerOptions *options, int vo
   for (int i = vocabulary; i < sampler->ranges * RANGE; i++)
     sampler->logits[i] = -INFINITY;
   if (!has_penalties(options)) return sampler;
-  sampler->counts = calloc((size_t)vocabulary, sizeof *sampler->counts);
-  sampler->window = calloc((size_t)options->penalty_window + 1, sizeof *sampler->window);
+  sampler->counts = zeroed((uint64_t)vocabulary, sizeof *sampler->counts);
+  sampler->window = zeroed((uint64_t)options->penalty_window + 1, sizeof *sampler->window);
   if (sampler->counts != NULL && sampler->window != NULL) return sampler;
 fail:
   nibble_sampler_free(sampler);
@@ -92,7 +93,7 @@ bool nibble_sampler_bias(NibbleSampler *sampler, int token, float bias, NibbleEr
                        "The bias of token %d is %g; a finite number or -infinity was "
                        "expected.",
                        token, (double)bias);
-  if (sampler->bias == NULL) sampler->bias = calloc((size_t)sampler->vocabulary, sizeof *sampler->bias);
+  if (sampler->bias == NULL) sampler->bias = zeroed((uint64_t)sampler->vocabulary, sizeof *sampler->bias);
   if (sampler->bias == NULL) return nibble_fail(error, NIBBLE_OUT_OF_MEMORY, "No memory is left for a logit bias.");
   // What is forbidden stays so, and the sum of large biases stays a number.
   const double sum = (double)sampler->bias[token] + (double)bias;

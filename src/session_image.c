@@ -74,17 +74,20 @@ static bool next_place(Place *place, const KvShape *shape, int tokens, const int
 static Place first_place(void) { return (Place){-1, INT32_MAX - 1}; }
 
 // Of the model's header and of a sample of its weights: fine-tunes have the same header, and some have the same weights
-// with other numbers in it.
+// with other numbers in it. Where factors turn the keys, of these: they are so small a tensor that no sample may hit
+// it, and which of LongRoPE's two an engine has depends on its context.
 static uint64_t fingerprint_of(NibbleEngine *engine) {
   if (engine->fingerprint != 0) return engine->fingerprint;
   const uint64_t header = engine->model.header_checksum;
   Checksum checksum;
   checksum_begin(&checksum);
   checksum_update(&checksum, (const uint8_t *)&header, sizeof header);
-  // So small a tensor no sample may hit.
-  if (engine->model.rope_factors != NULL)
-    checksum_update(&checksum, (const uint8_t *)engine->model.rope_factors,
-                    (size_t)(engine->model.shape.ropes[ROPE_OF_ALL].dimensions / 2) * sizeof(float));
+  const Model *model = &engine->model;
+  const Rope *rope = &engine->run.ropes[ROPE_OF_ALL];
+  if (model->rope_factors != NULL)
+    checksum_update(&checksum, (const uint8_t *)model->rope_factors, (size_t)rope->pairs * sizeof(float));
+  if (model->long_factors != NULL || model->short_factors != NULL)
+    checksum_update(&checksum, (const uint8_t *)rope->frequencies, (size_t)rope->pairs * sizeof *rope->frequencies);
   uint8_t sample[SAMPLE_BYTES];
   for (int i = 0; i < SAMPLES; i++) {
     engine_sample(engine, i, sample);
@@ -284,9 +287,11 @@ static bool take_header(NibbleRestore *restore, NibbleError *error) {
                        (unsigned long)header->tokens, restore->engine->run.context_size);
   Header expected = header_of(restore->engine, (int)header->tokens);
   if (header->kv_type != expected.kv_type || header->fingerprint != expected.fingerprint)
-    return nibble_fail(error, NIBBLE_SAVE_MISMATCH,
-                       "The saved session is one of another model, or of this one with another type of KV cache. Let "
-                       "the model read the text again.");
+    return nibble_fail(
+        error, NIBBLE_SAVE_MISMATCH,
+        "The saved session is one of another model, or of this one with another type of KV cache or, where "
+        "its position angles depend on that, another size of the context. Let the model read the text "
+        "again.");
   expected.bytes = header->bytes;
   expected.checksum = header->checksum;
   if (memcmp(header, &expected, sizeof expected) != 0) return damaged("its header contradicts itself", error);

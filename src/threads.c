@@ -6,6 +6,8 @@
 #include <stdint.h>
 #include <stdlib.h>
 
+#include "zeroed.h"
+
 // What a look of a waiting thread costs, in those that do not pause.
 #if defined(__x86_64__) || defined(__i386__) || defined(__aarch64__)
 enum { LOOK_COST = 20 };
@@ -215,7 +217,7 @@ static bool start_worker(Threads *threads, int index) {
 
 Threads *threads_create(int count, NibbleError *error) {
   Threads *threads = aligned_alloc(64, (sizeof(Threads) + 63) / 64 * 64);
-  pthread_t *handles = calloc((size_t)count, sizeof *handles);
+  pthread_t *handles = zeroed((uint64_t)count, sizeof *handles);
   Part *parts = aligned_alloc(64, (size_t)count * sizeof *parts);
   if (threads == NULL || handles == NULL || parts == NULL) {
     free(threads);

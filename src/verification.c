@@ -7,6 +7,7 @@
 #include "kv_cache.h"
 #include "quant.h"
 #include "tile_rows.h"
+#include "zeroed.h"
 
 // Nine tiles: side by side eight or two times four, and one. Two panels of tokens and a single one.
 enum { TILES = 9, ROWS = TILES * TILE_ROWS, TOKENS = 2 * PANEL_TOKENS + 1, SINGLES = 3, POOL = 32 };
@@ -171,7 +172,7 @@ static bool make_example(TileKind kind, KindExample *example, uint32_t *state) {
   example->x = malloc((size_t)(TOKENS * columns) * sizeof *example->x);
   example->packed = malloc(TOKENS * token_bytes);
   example->singles = malloc(SINGLES * token_bytes);
-  example->expected = calloc(TOKENS * Y_STRIDE, sizeof *example->expected);
+  example->expected = zeroed(TOKENS * Y_STRIDE, sizeof *example->expected);
   if (example->tiles == NULL || example->x == NULL || example->packed == NULL || example->singles == NULL ||
       example->expected == NULL || !make_tiles(kind, example, state))
     return false;

@@ -73,6 +73,12 @@ export function checkFormats(path, text) {
   return problems;
 }
 
+/** What calloc() multiplies may wrap in 32 bits, so arrays come from zeroed(). */
+export function checkAllocations(path, text) {
+  const found = [...text.matchAll(/\bcalloc\((?!1,|\))[^;]*/g)].map(([call]) => call);
+  return found.map((call) => `${path} has ${call}: zeroed() makes arrays, since some calloc() multiply in 32 bits.`);
+}
+
 /** @param {string} path @param {string} text */
 export function checkImports(path, text) {
   if (SCRIPTS.includes(path)) return [];

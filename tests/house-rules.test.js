@@ -44,6 +44,11 @@ describe('the checkout', () => {
     assert.deepEqual(survey(/^(src|wasm)\/.*\.[ch]$/, rules.checkFormats), []);
   });
 
+  test('C allocates arrays where a product that wraps is seen', () => {
+    assert.deepEqual(survey(/^(src|wasm)\/.*\.[ch]$/, rules.checkAllocations), []);
+    assert.equal(rules.checkAllocations('src/a.c', 'x = calloc(n, 4); y = calloc(1, n * 4);').length, 1);
+  });
+
   test('JavaScript depends rightwards only', () => {
     assert.deepEqual(survey(/^(js|web)\/.*\.m?js$/, rules.checkImports), []);
   });

@@ -6,6 +6,8 @@ import { after, before, describe, test } from 'node:test';
 import { createEngine, openModelStore } from '../js/index.node.js';
 import { saveId } from '../js/saved-session.js';
 import { openFolder } from '../js/store-folder.node.js';
+import { FAMILY_MODELS } from './golden-families.js';
+import { goldenBytes } from './golden-models.js';
 import { temporaryFolder, writeSmallModel } from './small-model.js';
 
 const TEXT = Array.from({ length: 150 }, (_, i) => (i * 37 + 11) % 256);
@@ -345,6 +347,38 @@ test('a store that cannot be read is told in the words of what was asked for', a
   } finally {
     await models.close();
     await engine.unload();
+  }
+});
+
+test('a LongRoPE model takes no save back whose keys the other factors turned', async () => {
+  const { shape } = FAMILY_MODELS['phi-long'];
+  const longRope = goldenBytes('phi-long');
+  const tokens = TEXT.map((token) => token % shape.vocabulary);
+  const folder = temporaryFolder();
+  const original = shape.scaling.originalContext;
+  const open = (contextSize) => openEngine({ model: longRope, store: { folder }, contextSize });
+  for (const [saved, restored, comes] of [
+    [original, original - 64, true],
+    [original, original + 64, false],
+    [original + 64, original, false],
+    [original + 64, original + 128, true],
+  ]) {
+    const [one, other] = [await open(saved), await open(restored)];
+    const session = await one.createSession();
+    await session.sync(tokens);
+    await session.save('long');
+    if (comes) {
+      const back = await other.restoreSession('long');
+      const next = [...tokens, 1];
+      const { top } = await back.evaluate(next, { top: 0 });
+      assert.deepEqual(top, (await other.evaluate(next, { top: 0, reusePrefix: false })).top);
+    } else {
+      const { code, message } = await dropped(other, 'long');
+      assert.equal(code, 'SAVE_MISMATCH');
+      assert.match(message, /size of the context/);
+    }
+    await one.unload();
+    await other.unload();
   }
 });
 

@@ -330,6 +330,19 @@ TEST(counts_bytes_that_no_number_holds_as_too_many) {
   CHECK_INT((long long)kv_pages_bytes(&shape, 3), 3 * (long long)kv_page_bytes(&shape));
 }
 
+// 4,096 layers of 2^18 pages and an entry: 2^32 bytes and 2^14, which a size of 32 bits takes for the latter.
+TEST(refuses_a_table_that_no_memory_holds) {
+  if (SIZE_MAX > UINT32_MAX) SKIP("sizes have more than 32 bits here");
+  const KvShape shape = {4096, 1, 2, KV_F32, NULL};
+  const int tokens = (1 << 18) * KV_PAGE_TOKENS;
+  KvPool *pool = kv_pool_create(&shape);
+  KvTable table;
+  NibbleError error = {.code = NIBBLE_OK};
+  CHECK(pool != NULL && !kv_table_create(&table, pool, &shape, tokens, &error));
+  CHECK_STR(nibble_error_name((int)error.code), "OUT_OF_MEMORY");
+  kv_pool_free(pool);
+}
+
 TEST(frees_what_was_never_made) {
   KvTable table = {0};
   kv_table_free(&table);
@@ -353,6 +366,7 @@ int main(void) {
   RUN(&check, shares_pages_and_copies_those_that_are_written);
   RUN(&check, takes_no_more_pages_than_its_limit_and_none_where_that_is_0);
   RUN(&check, counts_bytes_that_no_number_holds_as_too_many);
+  RUN(&check, refuses_a_table_that_no_memory_holds);
   RUN(&check, frees_what_was_never_made);
   return check_finish(&check);
 }
