@@ -6,6 +6,7 @@ import { join, relative, sep } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { gzipSync } from 'node:zlib';
 import { SITE } from '../js/bundle.js';
+import { assess } from '../js/hub-files.js';
 import { filesBelow, ROOT } from '../wasm/shell.js';
 import { readAddress } from '../web/model-address.js';
 import en from '../web/models-strings.en.js';
@@ -126,6 +127,7 @@ describe('the catalogue', () => {
     name: 'string',
     url: 'string',
     bytes: 'number',
+    memory: 'number',
     licence: 'string',
     parameters: 'number',
     context: 'number',
@@ -138,7 +140,9 @@ describe('the catalogue', () => {
       assert.ok(entry.languages.length > 0 && entry.languages.every((code) => /^[a-z]{2}$/.test(code)));
       assert.deepEqual(Object.keys(entry.notes), ['en', 'zh']);
       assert.match(entry.url, /^(https:\/\/[\w.-]+\/.+|models\/.+)\.gguf$/);
-      assert.match(entry.url, /q8_0|q4_0|nibble-tiny/i, 'a type of weights that the engine runs');
+      assert.match(entry.url, /-(q8_0|q4_0|q4_k_m|q1_0)\.gguf$|nibble-tiny/i, 'a type of weights that the engine runs');
+      // What the page says of other files of this size and type.
+      assert.equal(entry.memory, assess({ path: entry.url, bytes: entry.bytes }, { memory: 4e9 }).memoryBytes);
     });
   }
 

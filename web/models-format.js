@@ -41,10 +41,12 @@ export function createFormat(locale) {
       return relative.format(-Math.floor(Math.max(0, now - time) / length), unit);
     },
 
-    /** @param {readonly string[]} codes of languages */
-    languages(codes) {
+    /** @param {readonly string[]} codes of languages @param {'conjunction' | 'unit'} [type] 'unit': without 'and' */
+    languages(codes, type = 'conjunction') {
       const names = new Intl.DisplayNames(locale, { type: 'language' });
-      return new Intl.ListFormat(locale, { type: 'conjunction' }).format(codes.map((code) => names.of(code) ?? code));
+      return new Intl.ListFormat(locale, { type, style: type === 'unit' ? 'short' : 'long' }).format(
+        codes.map((code) => names.of(code) ?? code),
+      );
     },
 
     /** @param {readonly string[]} parts of an enumeration without 'and' */

@@ -8,6 +8,15 @@ import { keepFocus, makeButton, makeSection } from './models-section.js';
 import { readHubAddress } from './nibble/index.js';
 
 const CATALOGUE = 'models/catalog.json';
+// Entries by the memory that they take, in bytes.
+const GROUPS = [
+  ['small', 0, 1e9],
+  ['middle', 1e9, 2e9],
+  ['large', 2e9, Infinity],
+];
+// As many languages as are named where there are more than MOST_LANGUAGES.
+const NAMED_LANGUAGES = 4;
+const MOST_LANGUAGES = 6;
 
 /** The last part of an address; as it stands there where that is no text, as with a single percent sign. @param {URL} url */
 function fileNameOf({ pathname }) {
@@ -64,7 +73,7 @@ export class ModelSources {
 
   /** Addresses of the catalogue's entries. @returns {URL[]} */
   get addresses() {
-    return (this.#catalogue ?? []).map(({ url }) => new URL(url, document.baseURI));
+    return (this.#catalogue ?? []).map((entry) => this.#addressOf(entry));
   }
 
   async load() {
@@ -84,12 +93,11 @@ export class ModelSources {
     const { heading, body, root } = this.#section;
     heading.textContent = t('models.get');
     keepFocus(root, heading, () => {
-      const online = navigator.onLine;
+      const isOnline = navigator.onLine;
       body.replaceChildren(
-        ...(online
-          ? [this.#catalogueList(), this.#addressForm()]
-          : [make('p', { class: 'help' }, t('models.offline'))]),
+        isOnline ? this.#addressForm() : make('p', { class: 'help' }, t('models.offline')),
         this.#fileChooser(),
+        ...(isOnline ? [this.#catalogueList()] : []),
       );
       this.#offer?.render();
       if (this.#offer && !this.#offer.root.isConnected) body.append(this.#offer.root);
@@ -111,19 +119,38 @@ export class ModelSources {
     const { t } = this.#panel;
     if (this.#failed) return make('p', { class: 'help' }, t('models.catalogue.failed'));
     const entries = (this.#catalogue ?? []).filter((entry) => entry !== this.included);
-    return make('ul', { class: 'models-list' }, ...entries.map((entry) => this.#entry(entry)));
+    const groups = GROUPS.map(([name, from, to]) => {
+      const rows = entries.filter(({ memory }) => memory >= from && memory < to).map((entry) => this.#entry(entry));
+      const heading = make('h4', { class: 'models-group' }, t(`models.group.${name}`));
+      return make('div', {}, heading, make('ul', { class: 'models-list' }, ...rows));
+    });
+    return make('div', { class: 'models-catalogue' }, ...groups);
+  }
+
+  /** Where an entry is; of Hugging Face, where the hub is asked now. */
+  #addressOf({ url }) {
+    const place = readHubAddress(url, { hub: this.#panel.hub.options })?.url;
+    return new URL(place ?? url, document.baseURI);
+  }
+
+  #languages(codes) {
+    const { t, format } = this.#panel;
+    if (codes.length <= MOST_LANGUAGES) return format().languages(codes);
+    const named = codes.slice(0, NAMED_LANGUAGES);
+    return t('models.languages', { languages: format().languages(named, 'unit'), count: codes.length - named.length });
   }
 
   #entry(entry) {
     const { t, format, locale, stored, downloads } = this.#panel;
-    const { bytes, count, languages, list } = format();
-    const model = new URL(entry.url, document.baseURI);
+    const { bytes, count, list } = format();
+    const model = this.#addressOf(entry);
     const id = this.#panel.idOf(model);
     const facts = [
       bytes(entry.bytes),
+      t('models.repository.memory', { memory: bytes(entry.memory) }),
       t('models.parameters', { count: count(entry.parameters) }),
       t('models.context', { count: entry.context }),
-      languages(entry.languages),
+      this.#languages(entry.languages),
       entry.licence,
       entry.sha256 === null ? t('models.unchecked') : null,
     ];
