@@ -54,14 +54,21 @@ STRETCH_PRODUCT(static, panels_split_header, SHAPE(true, false, true), kind.offs
 
 #if DOT_STARTS_ANY
 STRETCH_PRODUCT(static, panels_halves_header, SHAPE(false, true, true), kind.offset, PANEL_TOKENS)
-STRETCH_PRODUCT(static, panels_Q6_K, product_class(&tile_formats[TILE_Q6_K]), 32, PANEL_TOKENS)
 #else
 // With scales for 16 columns sums of 16 bits would be emptied too often.
 #define panels_halves_header wide_halves_header
 #endif
+
+#ifdef WIDE_SUMS
 // Those that most prompts meet: what they subtract is known, and sums of 16 bits need not be emptied on the way.
 STRETCH_PRODUCT(static, panels_Q4_0, product_class(&tile_formats[TILE_Q4_0]), 8, PANEL_TOKENS)
 STRETCH_PRODUCT(static, panels_Q4_K, product_class(&tile_formats[TILE_Q4_K]), 0, PANEL_TOKENS)
+#if DOT_STARTS_ANY
+STRETCH_PRODUCT(static, panels_Q6_K, product_class(&tile_formats[TILE_Q6_K]), 32, PANEL_TOKENS)
+#else
+#define panels_Q6_K wide_halves_header
+#endif
+#endif
 
 #ifdef WIDE_SUMS
 #define panels_halves wide_halves
@@ -77,9 +84,10 @@ static StretchProduct *panel_product(TileKind kind, const ProductClass class) {
   static StretchProduct *const products[] = {
       panels_plain,  panels_split,        panels_halves,        NULL,
       panels_header, panels_split_header, panels_halves_header, panels_split_halves_header};
+  (void)kind;
+#ifdef WIDE_SUMS
   if (kind == TILE_Q4_0) return panels_Q4_0;
   if (kind == TILE_Q4_K) return panels_Q4_K;
-#if DOT_STARTS_ANY
   if (kind == TILE_Q6_K) return panels_Q6_K;
 #endif
   return products[class.split + 2 * class.halves + 4 * class.header];
