@@ -11,7 +11,7 @@ import { temporaryFolder } from './small-model.js';
 
 // In bytes, with the included model of half a megabyte.
 const MOST_PACKED = 1_150_000;
-const MOST_UNPACKED = 2_400_000;
+const MOST_UNPACKED = 2_600_000;
 
 const folder = temporaryFolder();
 const place = join(folder, 'node_modules/nibble-llm');
