@@ -104,8 +104,11 @@ function createAppender({ pieces, types, ids: special }, alphabet) {
   const textId = createTextId({ pieces, types });
   const encoder = new TextEncoder();
   const byteIds = alphabet === 'bytes' ? [] : byteTokens(pieces);
-  const parts = (/** @type {string} */ piece) =>
+  const bytesOf = (/** @type {string} */ piece) =>
     alphabet === 'bytes' ? Array.from(piece, textId) : Array.from(encoder.encode(piece), (byte) => byteIds[byte]);
+  // What is in the vocabulary and no text is written as its characters are.
+  const parts = (/** @type {string} */ piece) =>
+    pieces.has(piece) ? Array.from(piece).flatMap((sign) => textId(sign) ?? bytesOf(sign)) : bytesOf(piece);
   return (piece, ids) => {
     const id = textId(piece);
     if (id !== undefined) ids.push(id);

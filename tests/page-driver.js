@@ -154,6 +154,7 @@ export async function scriptEngine(page, script) {
   }
   const script = ${JSON.stringify({ answers: [['Hello.']], contextSize: 512, pause: 0, failures: 0, ...script })};
   globalThis.calls = [];
+  globalThis.rendered = [];
   globalThis.loads = globalThis.unloads = 0;
   const held = new Promise((resolve) => { globalThis.release = resolve; });
   const wait = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
@@ -164,7 +165,7 @@ export async function scriptEngine(page, script) {
       threads: 1, kernelSet: 'scripted', warnings: [], wasm: 'simd128', storage: { kind: null, id: null, state: 'none', bytesPerSecond: 0, problem: null }, ...script.info };
     closed = new Promise((resolve) => { this.end = resolve; });
     async memory() { return { wasm: 2e6, weights: 1e6, kvCache: 5e5, activations: 1e5, other: 1e5, javascript: 3e6, total: 5e6, ...script.memory }; }
-    async render(messages) { return render(messages); }
+    async render(messages, options) { globalThis.rendered.push(options); return render(messages); }
     async countTokens({ messages, continueLast }) {
       return count(continueLast ? render(messages.slice(0, -1)) + messages.at(-1).content : render(messages));
     }

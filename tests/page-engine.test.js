@@ -199,6 +199,25 @@ describe('an answer', () => {
     await opened.close();
   });
 
+  test('thinks before an answer, or does not, as the reader has chosen', LIMIT, async () => {
+    const opened = await open({ answers: [['Yes.']] });
+    const { page } = opened;
+    await driver.converse(page, 'Really?');
+    for (const choice of ['off', 'on', 'auto']) {
+      await page.locator('#open-settings').click();
+      await page.locator('#setting-thinking').selectOption(choice);
+      await page.keyboard.press('Escape');
+      await driver.converse(page, 'Really?');
+    }
+    const told = (await calls(page)).map(({ templateVariables }) => templateVariables?.enable_thinking ?? null);
+    assert.deepEqual(told, [null, false, true, null]);
+    const rendered = await page.evaluate(() =>
+      globalThis.rendered.map((options) => options?.templateVariables ?? null),
+    );
+    assert.deepEqual(rendered, [null, ...[false, true].map((is) => ({ enable_thinking: is, thinking: is })), null]);
+    await opened.close();
+  });
+
   test('begins anew where an engine whose template opens thoughts fails before the first', LIMIT, async () => {
     const opened = await open({ answers: [['Never.'], ['So</think>Yes.']], opens: true, crashAt: 0 });
     const { page } = opened;

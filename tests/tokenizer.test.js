@@ -244,6 +244,12 @@ test('adds what each model wants around a text', () => {
   const wanted = createTokenizer(metadata({ ...gemma, bos_token_id: 0, add_bos_token: false }));
   assert.deepEqual(wanted.encode('ab'), [0, 1, 2]);
   assert.equal(wanted.decode([1, 2]), 'ab');
+  const spelt = { ...gemma, tokens: ['<bos>', ...'abc', 'ab', '<0x61>'], token_type: Int32Array.of(3, 1, 1, 1, 3, 6) };
+  assert.deepEqual(createTokenizer(metadata({ ...spelt, merges: ['a b'], bos_token_id: 0 })).encode('abc'), [0, 4, 3]);
+  assert.deepEqual(
+    createTokenizer(metadata({ ...spelt, merges: ['a b'], bos_token_id: 0 })).encode('abc', { parseSpecial: false }),
+    [0, 1, 2, 3],
+  );
   const pair = { model: 'gpt2', pre: 'roberta-bpe', tokens: [...ALPHABET], merges: [] };
   assert.equal(createTokenizer(metadata({ ...pair, seperator_token_id: 2 })).addSep, true);
   assert.deepEqual(createTokenizer(metadata(pair)).warnings, []);

@@ -220,13 +220,14 @@ export class Answers {
     const { conversation, message, engine } = job;
     const end = conversation.messages.indexOf(message);
     const systemPrompt = this.#settings.get('systemPrompt');
-    const { messages, isOpened } = await openedPrompt(engine, conversation, { systemPrompt, end, continues });
+    const chat = this.#settings.chat();
+    const { messages, isOpened } = await openedPrompt(engine, conversation, { systemPrompt, end, continues, chat });
     message.model = engine.info.name;
     const onPrefill = (prefill) => {
       Object.assign(job, { prefill, phase: 'prefill' });
       this.#step(job);
     };
-    const options = { ...this.#settings.sampling(), continueLast: continues, signal, onPrefill };
+    const options = { ...this.#settings.sampling(), ...chat, continueLast: continues, signal, onPrefill };
     const { session, isRestored } = await this.#memory.sessionOf(engine, conversation.id);
     const completion = session.complete({ messages, ...options });
     await this.#stream(job, completion, isOpened && message.content === '' ? OPENING : '');

@@ -36,13 +36,13 @@ export function promptOf({ messages, start: kept }, { systemPrompt, start = kept
  * answer that is written on.
  * @param {import('./nibble/index.js').Engine} engine
  * @param {import('./conversations.js').Conversation} conversation
- * @param {Parameters<typeof promptOf>[1]} options
+ * @param {Parameters<typeof promptOf>[1] & { chat: object }} options chat: what Settings.chat() gives
  * @returns {Promise<{ messages: { role: string, content: string }[], isOpened: boolean }>} isOpened: it opens it
  */
 export async function openedPrompt(engine, conversation, options) {
   const messages = promptOf(conversation, options);
   const begun = options.continues ? messages.pop() : null;
-  const isOpened = opensReasoning(await engine.render(messages));
+  const isOpened = opensReasoning(await engine.render(messages, options.chat));
   const isDouble = isOpened && begun?.content.startsWith(OPENING);
   if (begun !== null) messages.push(isDouble ? { ...begun, content: begun.content.slice(OPENING.length) } : begun);
   return { messages, isOpened };
@@ -73,12 +73,12 @@ export async function countUsed(engine, conversation, systemPrompt) {
  * The first message to go on from when the oldest turns are dropped: as many turns stay as the library lets stay.
  * @param {import('./nibble/index.js').Engine} engine
  * @param {import('./conversations.js').Conversation} conversation
- * @param {{ systemPrompt: string, end: number, continues?: boolean }} options those of promptOf()
+ * @param {{ systemPrompt: string, end: number, continues?: boolean, chat: object }} options those of openedPrompt()
  * @returns {Promise<number | null>} null: not even the last turn fits
  */
 export async function startThatFits(engine, conversation, options) {
   const messages = promptOf(conversation, options);
-  const { leftOut, tokens } = await engine.fitMessages(messages, { continueLast: options.continues });
+  const { leftOut, tokens } = await engine.fitMessages(messages, { ...options.chat, continueLast: options.continues });
   return leftOut === 0 || tokens >= engine.info.contextSize ? null : placeOf(conversation, options, leftOut);
 }
 

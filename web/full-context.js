@@ -88,7 +88,7 @@ export class FullContext {
     const { room, settings } = this.#parts;
     if (room.engine === null) return null;
     const end = continues ? conversation.messages.indexOf(message) : conversation.messages.length;
-    const options = { systemPrompt: settings.get('systemPrompt'), end, continues };
+    const options = { systemPrompt: settings.get('systemPrompt'), end, continues, chat: settings.chat() };
     return startThatFits(room.engine, conversation, options).catch(() => null);
   }
 

@@ -49,6 +49,11 @@ export class SettingsForm {
       this.#group(
         'settings.answers',
         this.#systemPrompt(),
+        this.#choice('thinking', [
+          ['auto', t('settings.auto')],
+          ['on', t('settings.thinking.on')],
+          ['off', t('settings.thinking.off')],
+        ]),
         make('div', { class: 'pairs' }, ...SAMPLING_FIELDS.map((name) => this.#number(name))),
         this.#choice('onFull', [
           ['stop', t('settings.onFull.stop')],

@@ -30,6 +30,7 @@ export const RANGES = Object.freeze({
   theme: choice('auto', 'light', 'dark'),
   store: choice(...STORES),
   systemPrompt: text(20_000),
+  thinking: choice('auto', 'on', 'off'),
   temperature: number(0, 2, 0.05),
   topK: whole(0, 1000),
   topP: number(0, 1, 0.01),
@@ -53,6 +54,7 @@ export const DEFAULTS = Object.freeze({
   theme: 'auto',
   store: 'indexeddb',
   systemPrompt: '',
+  thinking: 'auto',
   temperature: 0.3,
   topK: 40,
   topP: 0.95,
@@ -72,7 +74,7 @@ export const DEFAULTS = Object.freeze({
 
 /** The settings that a change back to the defaults is meant for. */
 export const ANSWER_SETTINGS = Object.freeze([
-  ...['systemPrompt', 'temperature', 'topK', 'topP', 'minP', 'repetitionPenalty', 'seed', 'maxTokens'],
+  ...['systemPrompt', 'thinking', 'temperature', 'topK', 'topP', 'minP', 'repetitionPenalty', 'seed', 'maxTokens'],
   ...['onFull', 'contextSize', 'threads', 'kvType', 'memoryBudget'],
 ]);
 
@@ -130,6 +132,13 @@ export class Settings {
   /** The options of complete(). */
   sampling() {
     return this.#given(SAMPLING);
+  }
+
+  /** The options of whatever makes a prompt: whether to think, by the names that chat templates have for it. */
+  chat() {
+    const { thinking } = this.#values;
+    const isOn = thinking === 'on';
+    return thinking === 'auto' ? {} : { templateVariables: { enable_thinking: isOn, thinking: isOn } };
   }
 
   /** The options of createEngine(). */

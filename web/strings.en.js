@@ -243,6 +243,11 @@ export default {
   'settings.systemPrompt.help': 'Sent ahead of every conversation (the “system prompt”). Small models often ignore it.',
   'settings.systemPrompt.long':
     'This is too long: it has {count} characters, and {most} are kept at most. The earlier text stays in use.',
+  'settings.thinking': 'Thinking before the answer',
+  'settings.thinking.on': 'Yes',
+  'settings.thinking.off': 'No, answer at once',
+  'settings.thinking.help':
+    'For models that can do both. Thoughts make answers better and take long. Automatic: as the model has it.',
   'settings.temperature': 'Temperature',
   'settings.temperature.help': 'How daring the choice of words is. 0 always takes the likeliest; above 1 it gets wild.',
   'settings.topK': 'Top-k',
