@@ -3,7 +3,7 @@
 // and then, and what is there is never written again: a kill in the middle harms nothing that was there before. Where the
 // store is slower than what comes, what comes is held back. With a model in the heap, the same bytes go into place there.
 // At most two chunks are in JavaScript's memory: the one being written and the one being filled.
-import { createSHA256 } from 'hash-wasm';
+import { createSha256 } from '#sha256';
 import { NibbleError } from './errors.js';
 import { storedBytes } from './manifest.js';
 import { checksumOf } from './packer.js';
@@ -76,7 +76,7 @@ export class Importer {
   async begin() {
     const { sha256, hash } = this.#record;
     if (sha256 !== null) {
-      this.#hasher = await createSHA256();
+      this.#hasher = await createSha256();
       if (hash) this.#hasher.load(fromHex(hash.state));
       else this.#hasher.init();
       this.#hashed = hash?.position ?? 0;

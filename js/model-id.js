@@ -4,7 +4,7 @@
 //   url:<address>#<version>                    a newer file of that address, where an older one was stored before it
 //   file:<name>:<size>:<last modified>:<sample>    older stores have them without the sample
 //   bytes:<checksum>
-import { createSHA256 } from 'hash-wasm';
+import { createSha256 } from '#sha256';
 import { nextPiece } from './loader.js';
 import { isAddress } from './manifest.js';
 import { Checksum } from './packer.js';
@@ -98,7 +98,7 @@ async function fileId(source) {
  */
 async function sampleOf(source) {
   const { size, path = '' } = source;
-  const hash = await createSHA256();
+  const hash = await createSha256();
   hash.init();
   hash.update(`${path}\0`);
   const last = Math.max(0, size - SAMPLE_BYTES);
@@ -114,7 +114,7 @@ async function sampleOf(source) {
  * @param {string} [older] the id of the file that it is newer than, where validators do not tell the two from each other
  */
 export async function versionId(url, { etag, lastModified, size }, older) {
-  const hash = await createSHA256();
+  const hash = await createSha256();
   hash.init();
   hash.update(JSON.stringify([etag, lastModified, size, ...(older === undefined ? [] : [older])]));
   return `url:${addressOf(url)}#${hash.digest('hex').slice(0, DIGITS)}`;

@@ -61,7 +61,7 @@ test('what its modules import is in it, or a package that it depends on', () => 
     for (const [, name] of text.matchAll(/(?:from |import |import\(|new URL\()'([^']+)'/g)) {
       const known = name.startsWith('.')
         ? existsSync(join(place, dirname(path), name))
-        : name.startsWith('node:') || Object.hasOwn(facts.dependencies, name);
+        : name.startsWith('node:') || Object.hasOwn(name.startsWith('#') ? facts.imports : facts.dependencies, name);
       if (!known) absent.push(`${path}: ${name}`);
     }
   }
