@@ -230,23 +230,52 @@ const Kernels kernels_reference = {
 };
 
 // The exact set multiplies float activations with unpacked weights, whatever the kind. A row is unpacked in pieces that
-// stay on the stack; block formats never straddle a piece.
-enum { EXACT_PIECE = 256 };
+// stay on the stack, each once for several tokens; block formats never straddle a piece.
+enum { EXACT_PIECE = 256, EXACT_TOKENS = 32 };
+
+// Tokens whose sums do not wait for each other: each sum alone waits for the addition before.
+enum { SIDE_BY_SIDE = 4 };
+
+static void add_side_by_side(const float *values, size_t stride, const float *weights, int n, double *sums) {
+  double a = sums[0], b = sums[1], c = sums[2], d = sums[3];
+  for (int i = 0; i < n; i++) {
+    const double weight = (double)weights[i];
+    a += (double)values[i] * weight;
+    b += (double)values[stride + (size_t)i] * weight;
+    c += (double)values[2 * stride + (size_t)i] * weight;
+    d += (double)values[3 * stride + (size_t)i] * weight;
+  }
+  sums[0] = a, sums[1] = b, sums[2] = c, sums[3] = d;
+}
+
+// `x` has at most EXACT_TOKENS tokens.
+static void exact_sums(TileKind kind, const uint8_t *tile, int row, const Activations *x, double *sums) {
+  for (int begin = 0; begin < x->columns; begin += EXACT_PIECE) {
+    float weights[EXACT_PIECE];
+    const int n = x->columns - begin < EXACT_PIECE ? x->columns - begin : EXACT_PIECE;
+    tile_unpack_row(kind, n, tile + tile_bytes(kind, begin), row, weights);
+    const float *values = x->values + begin;
+    int t = 0;
+    for (; t + SIDE_BY_SIDE <= x->tokens; t += SIDE_BY_SIDE)
+      add_side_by_side(values + (size_t)t * x->stride, x->stride, weights, n, sums + t);
+    for (; t < x->tokens; t++)
+      for (int c = 0; c < n; c++)
+        sums[t] += (double)values[(size_t)t * x->stride + (size_t)c] * (double)weights[c];
+  }
+}
 
 static void exact_row(TileKind kind, const uint8_t *tile, int row, const Activations *x, float *y, size_t y_stride,
                       bool add) {
-  for (int t = 0; t < x->tokens; t++) {
-    double sum = 0;
-    for (int begin = 0; begin < x->columns; begin += EXACT_PIECE) {
-      float weights[EXACT_PIECE];
-      const int n = x->columns - begin < EXACT_PIECE ? x->columns - begin : EXACT_PIECE;
-      tile_unpack_row(kind, n, tile + tile_bytes(kind, begin), row, weights);
-      const float *values = x->values + (size_t)t * x->stride + begin;
-      for (int c = 0; c < n; c++)
-        sum += (double)values[c] * (double)weights[c];
+  for (int first = 0; first < x->tokens; first += EXACT_TOKENS) {
+    Activations some = *x;
+    some.values += (size_t)first * x->stride;
+    some.tokens = x->tokens - first < EXACT_TOKENS ? x->tokens - first : EXACT_TOKENS;
+    double sums[EXACT_TOKENS] = {0};
+    exact_sums(kind, tile, row, &some, sums);
+    for (int t = 0; t < some.tokens; t++) {
+      float *out = y + (size_t)(first + t) * y_stride;
+      *out = add ? *out + (float)sums[t] : (float)sums[t];
     }
-    float *out = y + (size_t)t * y_stride;
-    *out = add ? *out + (float)sum : (float)sum;
   }
 }
 

@@ -71,7 +71,8 @@ for (const name of Object.keys(GOLDEN_MODELS).filter((name) => !TYPE_MODELS[name
     const expected = await withEngine({ model }, (engine) => computed(engine, tokens));
     const store = storeIn(temporaryFolder(), 9999);
     let streamed = 0;
-    for (const memoryBudget of await budgetsOf(model)) {
+    const [least, , more] = await budgetsOf(model);
+    for (const memoryBudget of [least, more]) {
       await withEngine({ model, store, memoryBudget }, async (engine) => {
         const { budget } = engine.info;
         assert.deepEqual(await computed(engine, tokens), expected, JSON.stringify(budget));
