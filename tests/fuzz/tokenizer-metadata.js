@@ -5,7 +5,7 @@ import { createTokenizer } from '../../js/tokenizer.js';
 import { TEXTS, VOCABULARIES } from '../vocabularies.js';
 
 const PREFIX = 'tokenizer.ggml.';
-const ARRAYS = Object.freeze({ 'i32[]': Int32Array, 'u32[]': Uint32Array, 'f32[]': Float32Array });
+const ARRAYS = Object.freeze({ 'i32[]': Int32Array, 'u32[]': Uint32Array, 'i8[]': Int8Array, 'f32[]': Float32Array });
 
 /** As a file's reader gives it: arrays of numbers are typed. */
 const asRead = ([key, type, value]) => [key, ARRAYS[type] === undefined ? value : ARRAYS[type].from(value)];
@@ -34,11 +34,20 @@ const STRINGS = [
   ...[
     'llama',
     'gpt2',
+    'gemma4',
+    'whitespace',
     'bert',
+    't5',
     'no-such',
     'llama-bpe',
     'qwen2',
     'tekken',
+    'superbpe',
+    'tiny_aya',
+    'deepseek-llm',
+    'sarvam-moe',
+    'jina-v2-de',
+    '<mask>',
     '__proto__',
     'constructor',
     'x'.repeat(5000),
@@ -61,6 +70,8 @@ const KEYS = [
     'eom_token_id',
   ],
   ...['unknown_token_id', 'padding_token_id', 'add_bos_token', 'add_eos_token', 'add_space_prefix'],
+  ...['seperator_token_id', 'mask_token_id', 'fim_pad_token_id', 'add_sep_token', 'remove_extra_whitespaces'],
+  ...['normalizer.lowercase', 'normalizer.strip_accents', 'precompiled_charsmap'],
 ].map((name) => PREFIX + name);
 
 /** @param {import('./random.js').Random} random */
