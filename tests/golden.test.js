@@ -6,45 +6,15 @@ import { after, before, describe, test } from 'node:test';
 import { setFlagsFromString } from 'node:v8';
 import { createEngine, defaultModel } from '../js/index.node.js';
 import { KERNEL_SETS, wasmVariant } from '../js/simd.js';
-import { kl, logSoftmax } from './divergence.js';
+import { kl } from './divergence.js';
+import { defaultBar, divergences, EXACT_BAR, logProbabilities, sequencesOf } from './golden-divergences.js';
 import { GOLDEN_MODELS, goldenBytes, isWithoutRope, readGolden } from './golden-models.js';
 import { TYPE_MODELS } from './golden-types.js';
-
-const EXACT_BAR = 1e-5;
-const DEFAULT_FLOOR = 2e-3;
 
 // Of INT8 pages alone, with everything else exact: what a real model may lose, and the random ones, whose flat
 // distributions show far more.
 const INT8_BAR = 1e-3;
 const INT8_RANDOM_BAR = 1e-2;
-
-/** The engine's log-probabilities after a sequence. */
-async function logProbabilities(engine, tokens) {
-  const { top } = await engine.evaluate(tokens, { top: 0 });
-  const logits = new Float64Array(top.length);
-  for (const { id, logit } of top) logits[id] = logit;
-  return logSoftmax(logits);
-}
-
-/** The sequences of a model; of one that is there for its weight types no long ones, which all types share. */
-const sequencesOf = (name) => readGolden(name).sequences.slice(0, TYPE_MODELS[name] ? 3 : undefined);
-
-async function divergences(name, options, sequences = sequencesOf(name)) {
-  // By one thread and by two, in turns.
-  const threads = 1 + (Object.keys(GOLDEN_MODELS).indexOf(name) % 2);
-  const engine = await createEngine({ model: goldenBytes(name), threads, ...options });
-  try {
-    const result = [];
-    for (const { tokens, logProbabilities: expected } of sequences) {
-      const found = await logProbabilities(engine, tokens);
-      assert.equal(found.length, expected.length);
-      result.push(kl(expected, found));
-    }
-    return result;
-  } finally {
-    await engine.unload();
-  }
-}
 
 function median(values) {
   const sorted = [...values].sort((a, b) => a - b);
@@ -74,7 +44,7 @@ describe('the default mode is as near to the float model as that of llama.cpp', 
   test('in no sequence more than 5 times as far', () => {
     for (const name of peers) {
       sequencesOf(name).forEach(({ tokens, defaultKl }, i) => {
-        const bar = Math.max(5 * defaultKl, DEFAULT_FLOOR);
+        const bar = defaultBar(defaultKl);
         const value = found.get(name)[i];
         assert.ok(value <= bar, `${name}, ${tokens.length} tokens: KL ${value}, llama.cpp's ${defaultKl}`);
       });
