@@ -63,7 +63,7 @@ export function missingParts(numbers, part, found = `A model in ${part.count} pa
     .slice(0, NAMED)
     .map((name) => `"${name}"`)
     .join(', ');
-  const more = names.length > NAMED ? ` and ${names.length - NAMED} more` : '';
+  const more = names.length > NAMED ? ' and others' : '';
   const message = `${found}; missing ${names.length === 1 ? 'is' : 'are'} ${listed}${more}. Give all parts together, or keep them under their names at one place and give any of them.`;
   return new NibbleError('MODEL_PARTS_MISSING', message, { details: { missing: names, count: part.count } });
 }

@@ -10,6 +10,8 @@ import { openSource, unreadable } from './source.js';
 // How many headers are read at a time.
 const AT_ONCE = 4;
 const GONE = [404, 410];
+// After so many that are not there the others are not looked for.
+const MOST_GONE = 5;
 
 /** The parts that a descriptor stands for; null: it is one file. @param {any} descriptor @returns {any[] | null} */
 export function partsOf({ parts, url, path }) {
@@ -32,7 +34,12 @@ export async function openModelSource(descriptor, how) {
   const { memo = {}, from, signal } = how;
   const open = (part, more) =>
     openSource(part, { ...how, from: undefined, ...more, download: { ...how.download, ...more?.download } });
-  memo.layout ??= await readLayout(parts, { open, runtime: how.runtime, signal });
+  memo.layout ??= await readLayout(parts, {
+    isListed: descriptor.parts !== undefined,
+    open,
+    runtime: how.runtime,
+    signal,
+  });
   const { layout } = memo;
   const isOther = from !== undefined && !sameVersion(from, layout.validators);
   const begin = isOther || layout.isOnce ? 0 : (from?.position ?? 0);
@@ -71,7 +78,7 @@ export async function openModelSource(descriptor, how) {
 async function readLayout(descriptors, tools) {
   const found = [];
   try {
-    for (let at = 0; at < descriptors.length; at += AT_ONCE) {
+    for (let at = 0; at < descriptors.length && mayBeAll(found, descriptors, tools); at += AT_ONCE) {
       const some = descriptors
         .slice(at, at + AT_ONCE)
         .map((descriptor, index) => readPart(descriptor, at + index === 0, tools));
@@ -80,13 +87,22 @@ async function readLayout(descriptors, tools) {
       const failed = settled.find((one) => one.status === 'rejected');
       if (failed !== undefined) throw failed.reason;
     }
-    checkThere(found);
+    // What says itself that there are other parts than its name does is told so.
+    if (!found.some((part) => isOdd(part, descriptors))) checkThere(found);
     return layoutOf(found);
   } catch (error) {
     for (const { held } of found) await held?.source.close();
     throw error;
   }
 }
+
+/** Whether it is worth while to look for further parts: a name may promise thousands that nobody has. */
+function mayBeAll(found, descriptors, { isListed }) {
+  const gone = found.filter((part) => part.gone !== undefined);
+  return isListed || (gone.length <= MOST_GONE && !found.some((part) => isOdd(part, descriptors)));
+}
+
+const isOdd = ({ tables }, { length }) => tables !== undefined && tables.count !== length;
 
 async function readPart(descriptor, isFirst, { open, runtime, signal }) {
   let source;
@@ -127,7 +143,7 @@ function checkThere(found) {
 }
 
 function layoutOf(found) {
-  const ordered = inOrder(found.map(({ tables }) => tables));
+  const ordered = inOrder(found.flatMap(({ tables }) => tables ?? []));
   const { header, starts, size } = joinHeaders(ordered);
   const parts = ordered.map((tables, index) => {
     const { descriptor, source, held } = found.find((one) => one.tables === tables);

@@ -273,6 +273,15 @@ describe('a model in parts at an address', () => {
     );
     Object.assign(files, { [`/m/${names[1]}`]: second, [`/m/${names[4]}`]: last });
     await fails(createEngine({ model: `${server.url}x-00001-of-00002.gguf` }), 'DOWNLOAD_FAILED', /404/);
+    // A name that promises more parts than anybody has.
+    const before = server.requests.length;
+    files['/m/many-00001-of-99999.gguf'] = { bytes: parts[0] };
+    await fails(
+      createEngine({ model: `${server.url}m/many-00003-of-99999.gguf` }),
+      'MODEL_PARTS_MIXED',
+      /holds part 1 of 5/,
+    );
+    assert.ok(server.requests.length - before < 20);
     const models = await open(temporaryFolder());
     await fails(models.import(address(0), { sha256: 'ab'.repeat(32) }), 'INVALID_ARGUMENT', /comes in parts/);
     assert.deepEqual([await models.list(), asked(0).includes(-1)], [[], true]);
