@@ -39,7 +39,7 @@ export function createHubCalls(platform, openStore) {
 
     /**
      * The file that the model of createEngine()'s options means.
-     * @returns {Promise<{ model: any, sha256: string | null }> | { model: any, sha256: string | null }} at once for what is no address of the hub
+     * @returns {ReturnType<typeof resolveModel> | { model: any, sha256: null }} at once for what is no address of the hub
      */
     fileOf({ model, ...options }, signal) {
       const { workerUrl, wasmUrl, wasmBinary, store = platform.defaultStore({ stored: '' }), memoryBudget } = options;

@@ -10,6 +10,7 @@ import { estimateSpeed } from './speed.js';
  * @property {number} bytes of all parts
  * @property {number} parts how many files it comes in; 1: it is whole
  * @property {string | null} sha256 null: the hub does not tell, or it comes in parts
+ * @property {(string | null)[]} partHashes the same of each part
  * @property {string | null} type of its weights, as its name tells, such as 'Q4_K_M'
  * @property {number} memoryBytes about what an engine takes that runs it
  * @property {boolean} fits whether the machine has that
@@ -50,19 +51,20 @@ export function problemOf(path) {
 /**
  * The models among the files of a repository: the parts of one are one, of which the first stands for all.
  * @param {{ path: string, bytes: number, sha256: string | null }[]} files
- * @returns {{ path: string, bytes: number, sha256: string | null, parts: number, missing: HubFile['problem'] }[]}
+ * @returns {(Pick<HubFile, 'path' | 'bytes' | 'sha256' | 'parts' | 'partHashes'> & { missing: HubFile['problem'] })[]}
  */
 export function joinParts(files) {
-  const sizes = new Map(files.map(({ path, bytes }) => [path, bytes]));
-  const isFirst = (path, names) => names.find((name) => sizes.has(name)) === path;
+  const there = new Map(files.map((file) => [file.path, file]));
+  const isFirst = (path, names) => names.find((name) => there.has(name)) === path;
   return files.flatMap((file) => {
     const names = namesOfParts(file.path);
-    if (names === null) return [{ ...file, parts: 1, missing: null }];
+    if (names === null) return [{ ...file, parts: 1, partHashes: [file.sha256], missing: null }];
     if (!isFirst(file.path, names)) return [];
-    const bytes = names.reduce((sum, name) => sum + (sizes.get(name) ?? 0), 0);
-    const gone = names.flatMap((name, index) => (sizes.has(name) ? [] : [index + 1]));
+    const bytes = names.reduce((sum, name) => sum + (there.get(name)?.bytes ?? 0), 0);
+    const gone = names.flatMap((name, index) => (there.has(name) ? [] : [index + 1]));
     const missing = gone.length === 0 ? null : problemOfParts(file.path, gone);
-    return [{ path: names[0], bytes, sha256: null, parts: names.length, missing }];
+    const partHashes = names.map((name) => there.get(name)?.sha256 ?? null);
+    return [{ path: names[0], bytes, sha256: null, parts: names.length, partHashes, missing }];
   });
 }
 

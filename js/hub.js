@@ -276,7 +276,8 @@ export function storedIdOf(address, hub, models) {
  * @param {any} model
  * @param {Asker & { isPath: (text: string) => boolean, stored: () => Promise<import('./model-store.js').StoredModel[]>, isImport?: boolean }} call
  *   `isPath`: whether something lies there on this machine; `isImport`: the hub is asked in any case
- * @returns {Promise<{ model: any, sha256: string | null }>} `sha256`: what the hub tells of the file; null: it was not asked, or does not tell
+ * @returns {Promise<{ model: any, sha256: string | (string | null)[] | null }>} `sha256`: what the hub tells of the file, or of each
+ *   part; null: it was not asked, or does not tell
  */
 export async function resolveModel(model, call) {
   const { hub, isPath, stored, isImport = false } = call;
@@ -291,7 +292,7 @@ export async function resolveModel(model, call) {
   const id = isImport ? null : storedIdOf(address, hub, await stored());
   if (id !== null) return { model: { stored: id }, sha256: null };
   const file = chosenOf(await listFiles(address, call));
-  return { model: file.url, sha256: file.sha256 };
+  return { model: file.url, sha256: hashesOf(file) };
 }
 
 /** @param {any} model @param {Hub} hub @param {(text: string) => boolean} isPath @returns {HubAddress | null} */
@@ -300,12 +301,14 @@ export function hubAddressOf(model, hub, isPath) {
   return typeof text === 'string' && !isPath(text) ? addressAt(text, hub) : null;
 }
 
+const hashesOf = ({ parts, partHashes, sha256 }) => (parts > 1 ? partHashes : sha256);
+
 /** Where the hub does not answer, the download says what is wrong, or goes all the same. */
 async function hashOf(address, call) {
   try {
     const { recommended, isGated } = await listFiles(address, call);
     if (isGated && call.hub.token === null) throw gated(address.page, false);
-    return recommended?.sha256 ?? null;
+    return recommended && hashesOf(recommended);
   } catch (error) {
     if (['CANCELLED', 'HUB_GATED'].includes(error.code)) throw error;
     return null;

@@ -75,9 +75,16 @@ async function throughStore(call, backend, storage, use) {
   return withStored(opening, use);
 }
 
-function sourceOpener({ platform, headerOnly, signal, runtime }, descriptor) {
+function sourceOpener({ platform, headerOnly, signal, runtime, toldSha256 }, descriptor) {
   const download = headerOnly ? { ...HEADER_DOWNLOAD, ...platform.download } : platform.download;
-  const how = { openPath: platform.openPath, download, signal, runtime, memo: {} };
+  const how = {
+    openPath: platform.openPath,
+    download,
+    signal,
+    runtime,
+    memo: {},
+    ...(Array.isArray(toldSha256) && { hashes: toldSha256 }),
+  };
   return (from) => openModelSource(descriptor, { ...how, from });
 }
 

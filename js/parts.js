@@ -1,4 +1,5 @@
 // A model in several files as one source: the header that joinHeaders() makes of theirs, and behind it the data of each.
+import { createSHA256 } from 'hash-wasm';
 import { changed } from './download-errors.js';
 import { NibbleError } from './errors.js';
 import { sameVersion } from './http-headers.js';
@@ -23,15 +24,17 @@ export function partsOf({ parts, url, path }) {
 /**
  * Opens a descriptor of a file, or of a model in parts, in the worker.
  * @param {any} descriptor
- * @param {Parameters<typeof openSource>[1] & { runtime: import('./engine.js').Runtime, memo?: { layout?: Layout } }} how as
- *   openSource() takes it; `memo`: where it stays for the next time what the headers of parts told
+ * @param {Parameters<typeof openSource>[1] & { runtime: import('./engine.js').Runtime, memo?: { layout?: Layout },
+ *   hashes?: (string | null)[] }} how as
+ *   openSource() takes it; `memo`: where it stays for the next time what the headers of parts told; `hashes`: the SHA-256 that each
+ *   part has to have, as far as it is read from its front
  * @returns {Promise<import('./source.js').Source>}
- * @throws {NibbleError} as openSource(); MODEL_PARTS_MISSING, MODEL_PARTS_MIXED
+ * @throws {NibbleError} as openSource(); MODEL_PARTS_MISSING, MODEL_PARTS_MIXED; read() also HASH_MISMATCH
  */
 export async function openModelSource(descriptor, how) {
   const parts = partsOf(descriptor);
   if (parts === null) return openSource(descriptor, how);
-  const { memo = {}, from, signal } = how;
+  const { memo = {}, from, signal, hashes = [] } = how;
   const open = (part, more) =>
     openSource(part, { ...how, from: undefined, ...more, download: { ...how.download, ...more?.download } });
   memo.layout ??= await readLayout(parts, {
@@ -44,7 +47,7 @@ export async function openModelSource(descriptor, how) {
   const isOther = from !== undefined && !sameVersion(from, layout.validators);
   const begin = isOther || layout.isOnce ? 0 : (from?.position ?? 0);
   if (begin > 0) await letGo(layout);
-  const joined = new Joined(layout, { open, signal, position: begin, end: from?.end ?? Infinity });
+  const joined = new Joined(layout, { open, signal, hashes, position: begin, end: from?.end ?? Infinity });
   const { name, kind, size, validators, ranged, path } = layout;
   return {
     ...{ name, kind, size, ...validators, ranged, path },
@@ -201,15 +204,20 @@ class Joined {
   #layout;
   #open;
   #signal;
+  #hashes;
   #position;
   #end;
-  /** The part that is being read. @type {{ part: Part, source: import('./source.js').Source, pieces: Uint8Array[], position: number } | null} */
+  /**
+   * The part that is being read; `hasher` where all of it is.
+   * @type {{ part: Part, source: import('./source.js').Source, pieces: Uint8Array[], position: number, hasher: import('hash-wasm').IHasher | null } | null}
+   */
   #current = null;
 
-  constructor(layout, { open, signal, position, end }) {
+  constructor(layout, { open, signal, hashes, position, end }) {
     this.#layout = layout;
     this.#open = open;
     this.#signal = signal;
+    this.#hashes = hashes;
     this.#position = position;
     this.#end = Math.min(end, layout.size);
   }
@@ -235,21 +243,57 @@ class Joined {
     const current = this.#current;
     const wanted = part.dataOffset + (at - part.start);
     for (;;) {
-      const piece = current.pieces.shift() ?? (await nextPiece(current.source, this.#signal));
-      if (piece === null) throw unreadable(part.name, 'it ends too early');
       const start = current.position;
-      current.position += piece.length;
+      const piece = await this.#nextOf(current);
+      if (piece === null) throw unreadable(part.name, 'it ends too early');
       if (current.position <= wanted) continue;
-      return piece.subarray(wanted - start, wanted - start + (part.end - at));
+      const given = piece.subarray(wanted - start, wanted - start + (part.end - at));
+      if (current.hasher === null || at + given.length < part.end) return given;
+      // What follows takes the place of what was read.
+      const last = given.slice();
+      await this.#check(current);
+      return last;
     }
+  }
+
+  async #nextOf(current) {
+    const piece = current.pieces.shift() ?? (await nextPiece(current.source, this.#signal));
+    if (piece !== null) current.hasher?.update(piece);
+    current.position += piece?.length ?? 0;
+    return piece;
+  }
+
+  /** Reads a part to its end, and compares all of it. */
+  async #check(current) {
+    while ((await this.#nextOf(current)) !== null);
+    const { part, hasher } = current;
+    const found = hasher.digest('hex');
+    const expected = this.#hashOf(part);
+    if (found === expected) return;
+    throw new NibbleError(
+      'HASH_MISMATCH',
+      `The part "${part.name}" has the SHA-256 ${found}; ${expected} was expected. It is damaged or another file; get it from a source you trust.`,
+    );
+  }
+
+  #hashOf(part) {
+    return this.#hashes[this.#layout.parts.indexOf(part)] ?? null;
   }
 
   async #begin(part, at) {
     await this.#leave();
     const { held } = part;
     part.held = null;
+    const isWhole = this.#hashOf(part) !== null && at === part.start && this.#end >= part.end;
+    const hasher = isWhole ? await createSHA256() : null;
+    hasher?.init();
     if (held !== null) {
-      this.#current = { part, ...held, position: 0 };
+      this.#current = { part, ...held, position: 0, hasher };
+      return;
+    }
+    if (isWhole) {
+      const source = await this.#open(part.descriptor);
+      this.#current = { part, source, pieces: [], position: 0, hasher };
       return;
     }
     const offset = part.dataOffset - part.start;
@@ -259,7 +303,7 @@ class Joined {
       from: { position: offset + at, ...validators },
       download: { end },
     });
-    this.#current = { part, source, pieces: [], position: source.position ?? 0 };
+    this.#current = { part, source, pieces: [], position: source.position ?? 0, hasher: null };
     if (!source.restarted) return;
     throw changed(part.descriptor.url);
   }

@@ -72,9 +72,10 @@ export class StoreHost {
     return knownAs(this.#open(), id);
   }
 
-  async #opening(descriptor, { signal, onEvent = () => {} }) {
+  async #opening(descriptor, { signal, onEvent = () => {} }, toldSha256 = null) {
     const runtime = await this.#runtime();
-    const given = { runtime, platform: this.#platform, descriptor, store: this.#store, signal, onProgress: onEvent };
+    const call = { runtime, platform: this.#platform, descriptor, toldSha256, store: this.#store };
+    const given = { ...call, signal, onProgress: onEvent };
     return openingOf(withRetries(given), this.#open());
   }
 
@@ -99,7 +100,7 @@ export class StoreHost {
   async storeImport({ source: descriptor, toldSha256 = null, options }, control) {
     const backend = this.#open();
     const given = { toldSha256, ...readImportOptions(options) };
-    const opening = { ...(await this.#opening(descriptor, control)), ...given };
+    const opening = { ...(await this.#opening(descriptor, control, toldSha256)), ...given };
     const newer = await this.#newerOf(opening);
     if (newer !== null) return newer;
     const before = await withStored(opening, async ({ storage, load }) => {

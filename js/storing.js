@@ -160,7 +160,8 @@ const factsOf = ({ id, descriptor, name, sha256, toldSha256 }) => ({
   id,
   descriptor,
   name,
-  sha256: sha256 ?? toldSha256,
+  // That of each part is compared while the part is read.
+  sha256: sha256 ?? (Array.isArray(toldSha256) ? null : toldSha256),
 });
 
 /** Whatever was there goes, the header comes. @returns {Promise<NibbleError | null>} why it cannot be stored */

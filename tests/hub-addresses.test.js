@@ -132,8 +132,15 @@ describe('files of a repository that are parts', () => {
       file('m-Q8_0-00002-of-00002.gguf', 3),
       file('m-Q8_0-00001-of-00002.gguf', 4),
     ]);
-    assert.deepEqual(whole, { ...file('m-Q4_0.gguf', 5), parts: 1, missing: null });
-    assert.deepEqual(parts, { path: 'm-Q8_0-00001-of-00002.gguf', bytes: 7, sha256: null, parts: 2, missing: null });
+    assert.deepEqual(whole, { ...file('m-Q4_0.gguf', 5), parts: 1, partHashes: ['ab'], missing: null });
+    assert.deepEqual(parts, {
+      path: 'm-Q8_0-00001-of-00002.gguf',
+      bytes: 7,
+      sha256: null,
+      parts: 2,
+      partHashes: ['ab', 'ab'],
+      missing: null,
+    });
     assert.deepEqual(rest, []);
   });
 

@@ -51,6 +51,10 @@ const REPOSITORIES = {
       'm-Q8_0.gguf': 1e6,
     },
   },
+  'owner/tampered-parts': {
+    files: Object.fromEntries(splitGguf(bytes, 2).map((part, index) => [splitNames('m-Q4_0', 2)[index], part])),
+    hash: 'ab'.repeat(32),
+  },
   'owner/tampered': { files: { 'small-Q4_0.gguf': other }, hash: 'ab'.repeat(32) },
 };
 
@@ -130,6 +134,10 @@ describe('the hub', () => {
     const models = await openModelStore({ store, ...at });
     const { id, fileBytes } = await models.import('owner/split-GGUF:Q4_0');
     assert.equal(fileBytes, bytes.length);
+    for (const model of ['owner/tampered-parts', 'hf.co/owner/tampered-parts/m-Q4_0-00002-of-00002.gguf'])
+      await fails(models.import(model), 'HASH_MISMATCH', /"m-Q4_0-00001-of-00002.gguf" has the SHA-256/);
+    await fails(createEngine({ model: 'owner/tampered-parts', ...at }), 'HASH_MISMATCH', /SHA-256/);
+    assert.equal((await models.list()).length, 1);
     const asked = hub.served.length;
     for (const model of ['owner/split-GGUF', 'hf.co/owner/split-GGUF/Q4_0/m-Q4_0-00003-of-00005.gguf']) {
       assert.equal(await models.idOf(model), id);
