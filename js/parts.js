@@ -1,5 +1,5 @@
 // A model in several files as one source: the header that joinHeaders() makes of theirs, and behind it the data of each.
-import { createSHA256 } from 'hash-wasm';
+import { createSha256 } from '#sha256';
 import { changed } from './download-errors.js';
 import { NibbleError } from './errors.js';
 import { sameVersion } from './http-headers.js';
@@ -285,7 +285,7 @@ class Joined {
     const { held } = part;
     part.held = null;
     const isWhole = this.#hashOf(part) !== null && at === part.start && this.#end >= part.end;
-    const hasher = isWhole ? await createSHA256() : null;
+    const hasher = isWhole ? await createSha256() : null;
     hasher?.init();
     if (held !== null) {
       this.#current = { part, ...held, position: 0, hasher };
