@@ -1,7 +1,9 @@
 // What somebody is in the midst of, such as a message that is mended, a name, or a question that is open, while the page
 // draws anew or another tab goes on: nothing that was typed is lost, and nothing that came meanwhile.
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { after, before, describe, test } from 'node:test';
+import { readArchive, writeArchive } from '../web/archive.js';
 import * as driver from './page-driver.js';
 
 const LIMIT = { timeout: 120_000 };
@@ -15,8 +17,13 @@ before(async () => {
 
 after(() => browser?.close());
 
-async function open(script = { answers: [['One.']] }) {
-  const opened = await driver.openPage(browser, { before: (page) => driver.scriptEngine(page, script) });
+async function open(script = { answers: [['One.']] }, before = () => {}) {
+  const opened = await driver.openPage(browser, {
+    async before(page) {
+      await driver.scriptEngine(page, script);
+      await before(page);
+    },
+  });
   await driver.untilReady(opened.page);
   opened.complaints.length = 0;
   return opened;
@@ -34,6 +41,30 @@ async function openTwice(questions) {
 }
 
 const questionsOf = (page) => page.locator('.message.user .text').allTextContents();
+const turns = (name, count) =>
+  Array.from({ length: 2 * count }, (_, i) => {
+    const [role, more] = i % 2 ? ['assistant', { finish: 'stop' }] : ['user', {}];
+    return { id: `${name}${i}`, role, content: `${name} ${i}`, createdAt: 1, ...more };
+  });
+
+/** Brings a newer version of the only conversation into a page, with turns behind those that it has. */
+async function importTurns(page, added) {
+  const [download] = await Promise.all([page.waitForEvent('download'), page.locator('#export').click()]);
+  const [conversation] = readArchive(readFileSync(await download.path(), 'utf8'));
+  conversation.updatedAt++;
+  conversation.messages.push(...added);
+  const file = { name: 'newer.json', mimeType: 'application/json', buffer: Buffer.from(writeArchive([conversation])) };
+  await page.locator('#import-file').setInputFiles(file);
+  await page.locator('#imported').waitFor();
+  await page.locator('#close-imported').click();
+}
+
+/** As a tab that is frozen: it is not told of what others do. */
+const deafen = (page) =>
+  page.addInitScript(() => {
+    BroadcastChannel.prototype.addEventListener = () => {};
+  });
+
 const titles = (page) => page.locator('#conversations .title').allTextContents();
 
 async function press(page, name, index) {
@@ -75,6 +106,64 @@ describe('a question that is open while another tab goes on', () => {
     await driver.untilEqual(() => questionsOf(first.page), ['Bananas', 'Cranberries']);
     await driver.untilIdle(first.page);
     await driver.untilEqual(() => questionsOf(second.page), ['Bananas', 'Cranberries']);
+    for (const tab of [first, second]) await tab.close();
+  });
+});
+
+describe('what came meanwhile', () => {
+  test('out of an archive is shown at once, and answered anew from what is shown', LIMIT, async () => {
+    const { page, close } = await open();
+    await driver.converse(page, 'Apples');
+    await importTurns(page, turns('New', 2));
+    await driver.untilEqual(() => questionsOf(page), ['Apples', 'New 0', 'New 2']);
+    await page.locator('.message.assistant .regenerate').click();
+    await driver.untilIdle(page);
+    assert.deepEqual(await questionsOf(page), ['Apples', 'New 0', 'New 2']);
+    await close();
+  });
+
+  const mend = async (page) => {
+    await typeOver(page, 1, 'Berries');
+    await page.keyboard.press('Enter');
+  };
+  const regenerate = (page) => page.locator('.message.assistant .regenerate').click();
+  for (const [what, act, behind] of [
+    ['a new answer', regenerate, 4],
+    ['a mended message', mend, 5],
+  ]) {
+    test(`in another tab, untold, is shown before ${what}, and goes only if the reader says so`, LIMIT, async () => {
+      const first = await open(undefined, deafen);
+      for (const question of ['Apples', 'Bananas']) await driver.converse(first.page, question);
+      const second = await open();
+      await importTurns(second.page, turns('New', 2));
+      await act(first.page);
+      const dialog = first.page.locator('dialog.confirm');
+      await dialog.filter({ hasText: `${behind} messages` }).waitFor();
+      const whole = ['Apples', 'Bananas', 'New 0', 'New 2'];
+      assert.equal(await first.page.locator('.message').count(), 8);
+      await importTurns(second.page, turns('Newest', 1));
+      await answer(first.page, YES);
+      await dialog.filter({ hasText: `${behind + 2} messages` }).waitFor();
+      await answer(first.page, NO);
+      await driver.untilIdle(first.page);
+      await first.page.reload();
+      await driver.untilEqual(() => questionsOf(first.page), [...whole, 'Newest 0']);
+      first.complaints.length = 0;
+      for (const tab of [first, second]) await tab.close();
+    });
+  }
+
+  test('in another tab, untold, is not written into where a message waits for its answer', LIMIT, async () => {
+    const first = await open({ answers: [['One.']], crashAt: 0 }, deafen);
+    await driver.ask(first.page, 'Apples');
+    const retry = first.page.locator('.notice button.accent');
+    await retry.waitFor();
+    const second = await open();
+    await importTurns(second.page, [{ ...turns('New', 1)[1] }]);
+    await retry.click();
+    await driver.untilEqual(() => first.page.locator('.message.assistant .text').allTextContents(), ['New 1']);
+    await driver.untilIdle(first.page);
+    assert.equal(await first.page.locator('.message.assistant').count(), 1);
     for (const tab of [first, second]) await tab.close();
   });
 });

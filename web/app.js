@@ -201,12 +201,12 @@ class App {
       onImported: () => {
         // What was wrong with another file is over.
         if (find('problem').dataset.code?.startsWith('ARCHIVE_')) find('problem').hidden = true;
-        this.sidebar.refresh();
+        this.#followKept();
       },
       onRefused: (error) => {
         loadPanel.showProblem(describeProblem(error, language.t));
         // Where the storage is full, some of them are there.
-        this.sidebar.refresh();
+        this.#followKept();
       },
     });
   }
@@ -294,6 +294,16 @@ class App {
       this.#leave();
       find('missing').hidden = false;
     } else if (kept !== null && !chat.job) chat.takeOver(kept);
+  }
+
+  /** What is kept is newer than what is shown, as behind an import. */
+  async #followKept() {
+    this.sidebar.refresh();
+    const { chat, conversations } = this;
+    const { id } = chat.conversation;
+    const kept = await conversations.get(id).catch(() => null);
+    if (kept === null || chat.conversation.id !== id || chat.isUnkept || chat.job) return;
+    if (kept.updatedAt > chat.conversation.updatedAt) chat.takeOver(kept);
   }
 
   /** The conversation that is shown was deleted. What was being written for it is not. */

@@ -195,9 +195,10 @@ export class Chat {
    * Does what starts an answer, while no other tab writes in this conversation.
    * @param {() => void} work
    * @param {import('./conversations.js').Message} [message] that must still be there
+   * @param {() => boolean} [isAgreed] asked when all that other tabs wrote is shown: false, and it is not done
    * @returns {Promise<boolean>} whether it was done
    */
-  async #alone(work, message) {
+  async #alone(work, message, isAgreed = () => true) {
     if (this.job || this.#isClaiming) return false;
     // Whoever goes on with what is not kept goes on in a conversation of its own.
     if (isOfOtherTab(this.#failure)) this.#branch();
@@ -215,13 +216,57 @@ export class Chat {
       const kept = await conversations.get(id).catch(() => null);
       const isNewer = !this.isUnkept && (kept?.revision ?? 0) > (this.conversation.revision ?? 0);
       if (this.conversation.id === id && isNewer) this.takeOver(kept);
-      const isThere = message === undefined || this.conversation.messages.includes(message);
-      if (this.conversation.id === id && isThere) work();
+      const isThere = message === undefined || this.#has(message);
+      if (this.conversation.id === id && isThere && isAgreed()) work();
       this.#keepFocus();
       return isThere && Boolean(answers.jobOf(id));
     } finally {
       this.#isClaiming = false;
       if (!answers.jobOf(id)) answers.unclaim(id);
+    }
+  }
+
+  #has(message) {
+    return this.conversation.messages.includes(message);
+  }
+
+  #behind(message) {
+    const { messages } = this.conversation;
+    return messages.slice(messages.indexOf(message) + 1);
+  }
+
+  /** Does what goes on behind the last message, unless another tab has gone on there; then that is shown. */
+  #goOn(message, work) {
+    const known = this.#behind(message);
+    return this.#alone(work, message, () => this.#behind(message).every((each) => known.includes(each)));
+  }
+
+  /**
+   * Does what removes all that is behind a message. The reader is asked first, and once more where other messages are there
+   * by then, as when another tab has gone on.
+   * @param {import('./conversations.js').Message} message
+   * @param {number} spared so few messages go without a question
+   * @param {() => void} work
+   */
+  async #replace(message, spared, work) {
+    let agreed = [];
+    let isDone = false;
+    const isAgreed = () => {
+      const behind = this.#behind(message);
+      return behind.length <= spared || behind.every((each) => agreed.includes(each));
+    };
+    while (!this.job && this.#has(message)) {
+      if (!isAgreed()) {
+        const asked = this.#behind(message);
+        if (!(await this.#sure('resend', asked.length))) return;
+        agreed = asked;
+      }
+      const doIt = () => {
+        isDone = true;
+        work();
+      };
+      await this.#alone(doIt, message, isAgreed);
+      if (isDone || isAgreed()) return;
     }
   }
 
@@ -355,15 +400,12 @@ export class Chat {
   /** Goes on without the oldest turns. */
   #drop(start, { message, continues }) {
     const last = this.conversation.messages.findLast(({ role }) => role === 'user');
-    return this.#alone(
-      () => {
-        this.conversation.start = start;
-        this.#draw();
-        if (continues) this.#writeOn(message);
-        else this.#answer();
-      },
-      continues ? message : last,
-    );
+    return this.#goOn(continues ? message : last, () => {
+      this.conversation.start = start;
+      this.#draw();
+      if (continues) this.#writeOn(message);
+      else this.#answer();
+    });
   }
 
   /** A message that was left without an answer can still get one. */
@@ -377,20 +419,20 @@ export class Chat {
   #retry() {
     if (this.job) return;
     const last = this.conversation.messages.at(-1);
-    if (last?.role === 'user') this.#alone(() => this.#answer(), last);
+    if (last?.role === 'user') this.#goOn(last, () => this.#answer());
     else if (last?.content === '') this.#regenerate(last);
     else if (last) this.#continue(last);
   }
 
   #regenerate(message) {
-    return this.#alone(() => {
+    return this.#replace(message, 0, () => {
       this.#truncate(this.conversation.messages.indexOf(message));
       this.#answer();
-    }, message);
+    });
   }
 
   #continue(message) {
-    return this.#alone(() => this.#writeOn(message), message);
+    return this.#goOn(message, () => this.#writeOn(message));
   }
 
   #writeOn(message) {
@@ -398,18 +440,15 @@ export class Chat {
     this.#start(message, { continues: true });
   }
 
-  async #resend(message, content) {
-    const place = () => this.conversation.messages.indexOf(message);
-    if (this.job || place() === -1) return;
-    const after = this.conversation.messages.length - place() - 1;
-    if (after > 1 && !(await this.#sure('resend', after))) return;
-    await this.#alone(() => {
+  /** The answer to what is mended goes without a question. */
+  #resend(message, content) {
+    return this.#replace(message, 1, () => {
       message.content = content;
       this.#view.endEdit(message);
       // Another tab may have deleted what stood before it.
-      this.#truncate(place() + 1);
+      this.#truncate(this.conversation.messages.indexOf(message) + 1);
       this.#answer();
-    }, message);
+    });
   }
 
   /** Deletes a message together with its answer or its question. */
