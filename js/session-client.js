@@ -10,6 +10,7 @@ import {
   readSessionOptions,
   readSyncOptions,
 } from './options.js';
+import { isCloneable } from './source.js';
 
 /**
  * @typedef {object} SessionOptions
@@ -187,6 +188,17 @@ export class Session extends SessionCalls {
 
 endedBy(Session, 'close');
 
+/** An image as a Blob that the worker can be given; what is none crosses as it is, to be refused there. */
+async function postable(image) {
+  if (image instanceof ArrayBuffer || ArrayBuffer.isView(image)) return new Blob([image]);
+  if (!(image instanceof Blob) || isCloneable(image)) return image;
+  try {
+    return new Blob([await image.arrayBuffer()]);
+  } catch (error) {
+    throw new NibbleError('SOURCE_UNREADABLE', `The session could not be read: ${error.message}.`, { cause: error });
+  }
+}
+
 /** What Engine does with sessions. */
 export class Sessions {
   #client;
@@ -216,8 +228,7 @@ export class Sessions {
   async import(image, options) {
     const { signal, ...rest } = optionsOf(options);
     readSessionOptions(rest);
-    const bytes = image instanceof ArrayBuffer || ArrayBuffer.isView(image);
-    const params = { image: bytes ? new Blob([image]) : image, options: rest };
+    const params = { image: await postable(image), options: rest };
     const { session } = await this.#client.call('sessionImport', params, { signal });
     return this.#session(session);
   }

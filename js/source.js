@@ -59,12 +59,13 @@ function describeFile(model, locate) {
   if (typeof model === 'string' && model !== '') return handle(locate(model));
   if (model instanceof URL) return handle(locate(model.href));
   if (typeof model?.stored === 'string' && model.stored !== '') return handle({ stored: model.stored });
-  if (model instanceof Blob) return handle({ blob: model, name: model.name ?? 'model' });
+  if (model instanceof Blob) return describeBlob(model);
   if (model instanceof ArrayBuffer || ArrayBuffer.isView(model)) {
     const bytes = ArrayBuffer.isView(model)
       ? new Uint8Array(model.buffer, model.byteOffset, model.byteLength)
       : new Uint8Array(model);
-    return port({ name: 'model', size: bytes.length }, slices(bytes), slices(bytes));
+    const slices = () => pieces(bytes.length, (start, end) => bytes.slice(start, end));
+    return port({ name: 'model', size: bytes.length }, slices(), slices());
   }
   if (model instanceof Response) return describeFile(bodyOf(model), locate);
   const stream = model instanceof ReadableStream ? model : model?.stream;
@@ -119,8 +120,26 @@ function bodyOf(response) {
   return { stream: response.body, name: nameOf(response.url) };
 }
 
-async function* slices(bytes) {
-  for (let start = 0; start < bytes.length; start += PIECE_BYTES) yield bytes.slice(start, start + PIECE_BYTES);
+function describeBlob(blob) {
+  const name = blob.name ?? 'model';
+  if (isCloneable(blob)) return { descriptor: { blob, name }, transfer: [], close: () => {} };
+  const read = async (start, end) => new Uint8Array(await blob.slice(start, end).arrayBuffer());
+  const slices = () => pieces(blob.size, read);
+  return port({ name, size: blob.size }, slices(), slices());
+}
+
+/** Whether a Blob can be posted to a worker. Node's Blobs of files on disk, as fs.openAsBlob() gives them, cannot. @param {Blob} blob */
+export function isCloneable(blob) {
+  try {
+    structuredClone(blob);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+async function* pieces(size, read) {
+  for (let start = 0; start < size; start += PIECE_BYTES) yield read(start, Math.min(start + PIECE_BYTES, size));
 }
 
 /** Not a generator: one could not let go of a stream that is silent for ever. */

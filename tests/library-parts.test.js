@@ -1,6 +1,6 @@
 // The parts of the library that need no wasm.
 import assert from 'node:assert/strict';
-import { writeFileSync } from 'node:fs';
+import { openAsBlob, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
@@ -327,8 +327,10 @@ describe('sources', () => {
   const locate = (text) => (text.startsWith('http') ? { url: text } : { path: text });
 
   async function readAll(model) {
-    const { descriptor, close } = describeSource(model, locate);
-    const source = await openSource(descriptor, { openPath: openFile, download: { retryMilliseconds: 1 } });
+    const { descriptor, transfer, close } = describeSource(model, locate);
+    // As it crosses to the worker.
+    const crossed = structuredClone(descriptor, { transfer });
+    const source = await openSource(crossed, { openPath: openFile, download: { retryMilliseconds: 1 } });
     try {
       const bytes = new Uint8Array(content.length);
       let position = 0;
@@ -359,6 +361,7 @@ describe('sources', () => {
       ['URL object', new URL(`${origin}/models/a%20b.gguf`), content, content.length, 'a b.gguf'],
       ['URL without a length', `${origin}/chunked`, content, null, 'chunked'],
       ['Blob', new Blob([content]), content, content.length, 'model'],
+      ['Blob of a file on disk', await openAsBlob(join(folder, 'model.gguf')), content, content.length, 'model'],
       ['File', new File([content], 'x.gguf'), content, content.length, 'x.gguf'],
       ['ArrayBuffer', content.buffer, content, content.length, 'model'],
       ['Uint8Array', middle, middle, middle.length, 'model'],

@@ -1,6 +1,6 @@
 // Sessions that are saved beside their model: they come back as they were, or not at all and with the reason.
 import assert from 'node:assert/strict';
-import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { openAsBlob, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { createEngine, openModelStore } from '../js/index.node.js';
@@ -302,12 +302,17 @@ describe('without a store', () => {
     const image = await session.export();
     assert.ok(image instanceof Blob && image.size > 10_000);
     const bytes = new Uint8Array(await image.arrayBuffer());
-    for (const given of [image, bytes, bytes.buffer]) {
+    const file = join(temporaryFolder(), 'saved');
+    writeFileSync(file, bytes);
+    const opened = await openAsBlob(file);
+    for (const given of [image, bytes, bytes.buffer, opened]) {
       const back = await engine.importSession(given);
       assert.deepEqual(await back.tokens(), TEXT);
       assert.equal((await back.sync([...TEXT, 1])).computed, 1);
       await back.close();
     }
+    writeFileSync(file, 'another one');
+    assert.equal((await errorOf(engine.importSession(opened))).code, 'SOURCE_UNREADABLE');
     const { kvCache } = await engine.memory();
     bytes[bytes.length - 1] ^= 1;
     assert.equal((await errorOf(engine.importSession(bytes))).code, 'SAVE_DAMAGED');
