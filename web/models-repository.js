@@ -145,11 +145,16 @@ export class RepositoryChoice {
     return make('p', { class: 'models-facts' }, t('models.repository.left', { files: format().list(named) }));
   }
 
+  /** Where people accept a licence. */
+  #linkTo(page) {
+    const words = this.#panel.t('models.repository.page');
+    return make('p', {}, make('a', { href: page, target: '_blank', rel: 'noreferrer' }, words));
+  }
+
   #showGated(page) {
     const { t } = this.#panel;
-    const link = make('a', { href: page, target: '_blank', rel: 'noreferrer' }, t('models.repository.page'));
     const text = make('p', {}, t('models.repository.gated', { name: this.#name }));
-    this.#show([text, make('p', {}, link), this.#hubForm()], 'close');
+    this.#show([text, this.#linkTo(page), this.#hubForm()], 'close');
   }
 
   #showProblem(problem) {
@@ -158,6 +163,7 @@ export class RepositoryChoice {
     const again = makeButton({ label: t('retry'), key: 'offer again', action: () => this.#lookAgain() });
     const lines = [make('p', { class: 'bad' }, this.#panel.sentence(problem))];
     if (detail !== '') lines.push(make('p', { class: 'models-facts' }, detail));
+    if (problem.code === 'HUB_GATED') lines.push(this.#linkTo(problem.details.page));
     if (mayWantAccess(problem)) lines.push(this.#hubForm());
     this.#show(lines, 'close', problem.details?.retriable ? [again] : []);
   }
