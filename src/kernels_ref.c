@@ -6,6 +6,7 @@
 #include "float_math.h"
 #include "kernels.h"
 #include "page_kernels.h"
+#include "superblock.h"
 #include "tile_formats.h"
 
 // Where one token's part of a packed panel is, and the strides within it.
@@ -63,10 +64,9 @@ static int dot_columns(const int8_t *values, const PackedToken *a, int first, in
 }
 
 // One row's product with one token over a block of 32 columns, added to `sum` as kernels.h says: of a kind without
-// headers.
-static float add_block(const TileFormat *format, const uint8_t *block, int row, const PackedToken *a, float sum) {
-  int8_t values[TILE_BLOCK];
-  tile_values(format, block, block, row, values);
+// headers. `values` are the row's.
+static float add_block(const TileFormat *format, const uint8_t *block, const int8_t *values, int row,
+                       const PackedToken *a, float sum) {
   const int halves = tile_has_halves(format) ? 2 : 1, columns = TILE_BLOCK / halves;
   for (int half = 0; half < halves; half++) {
     const float scale = tile_scale(format, block, block, row, half) / F16_UNBIAS;
@@ -77,13 +77,12 @@ static float add_block(const TileFormat *format, const uint8_t *block, int row, 
 }
 
 // The same over a superblock, whose header's floats are multiplied with once.
-static float add_superblock(const TileFormat *format, const uint8_t *superblock, int row, PackedToken *a, float sum) {
+static float add_superblock(const TileFormat *format, const uint8_t *superblock, const int8_t *values, int row,
+                            PackedToken *a, float sum) {
   const int halves = tile_has_halves(format) ? 2 : 1, columns = TILE_BLOCK / halves;
   const uint8_t *block = superblock + format->header_bytes;
   float dots = 0, minima = 0;
-  for (int b = 0; b < format->blocks; b++, block += tile_block_bytes(format), next_block(a)) {
-    int8_t values[TILE_BLOCK];
-    tile_values(format, superblock, block, row, values);
+  for (int b = 0; b < format->blocks; b++, block += tile_block_bytes(format), next_block(a), values += TILE_BLOCK) {
     const float scale = packed_scale(a) / F16_UNBIAS;
     int dot = 0;
     for (int half = 0; half < halves; half++)
@@ -96,29 +95,47 @@ static float add_superblock(const TileFormat *format, const uint8_t *superblock,
   return format->minima == MINIMA_NONE ? sum : sum - minima * tile_header_minimum(superblock, row);
 }
 
-static float row_quantized(const TileFormat *format, const uint8_t *tile, int row, PackedToken a, int columns) {
-  float sum = 0;
+// Tokens for which a row is unpacked once.
+enum { ROW_TOKENS = 32 };
+
+// One row's products with `tokens` tokens, each from its first block on.
+static void row_quantized(const TileFormat *format, const uint8_t *tile, int row, PackedToken *a, int tokens,
+                          int columns, float *sums) {
   for (int c = 0; c < columns; c += format->blocks * TILE_BLOCK, tile += tile_superblock_bytes(format)) {
-    if (tile_has_header(format)) {
-      sum = add_superblock(format, tile, row, &a, sum);
-      continue;
+    int8_t values[SUPERBLOCK];
+    const uint8_t *const blocks = tile + format->header_bytes;
+    for (int b = 0; b < format->blocks; b++)
+      tile_values(format, tile, blocks + b * tile_block_bytes(format), row, values + b * TILE_BLOCK);
+    for (int t = 0; t < tokens; t++) {
+      if (tile_has_header(format)) {
+        sums[t] = add_superblock(format, tile, values, row, &a[t], sums[t]);
+        continue;
+      }
+      for (int b = 0; b < format->blocks; b++, next_block(&a[t]))
+        sums[t] =
+            add_block(format, blocks + b * tile_block_bytes(format), values + b * TILE_BLOCK, row, &a[t], sums[t]);
     }
-    for (int b = 0; b < format->blocks; b++, next_block(&a))
-      sum = add_block(format, tile + b * tile_block_bytes(format), row, &a, sum);
   }
-  return sum;
 }
 
 static void matmul_quantized(TileKind kind, const uint8_t *tiles, int tile_count, const Activations *x, float *y,
                              size_t y_stride, bool add) {
   const size_t bytes = tile_bytes(kind, x->columns);
-  for (int t = 0; t < x->tokens; t++)
+  for (int first = 0; first < x->tokens; first += ROW_TOKENS) {
+    const int tokens = x->tokens - first < ROW_TOKENS ? x->tokens - first : ROW_TOKENS;
     for (int r = 0; r < tile_count * TILE_ROWS; r++) {
-      const uint8_t *tile = tiles + (size_t)(r / TILE_ROWS) * bytes;
-      const float sum = row_quantized(tile_format(kind), tile, r % TILE_ROWS, packed_token(x, t), x->columns);
-      float *out = y + (size_t)t * y_stride + r;
-      *out = add ? *out + sum : sum;
+      PackedToken a[ROW_TOKENS];
+      float sums[ROW_TOKENS] = {0};
+      for (int t = 0; t < tokens; t++)
+        a[t] = packed_token(x, first + t);
+      row_quantized(tile_format(kind), tiles + (size_t)(r / TILE_ROWS) * bytes, r % TILE_ROWS, a, tokens, x->columns,
+                    sums);
+      for (int t = 0; t < tokens; t++) {
+        float *out = y + (size_t)(first + t) * y_stride + r;
+        *out = add ? *out + sums[t] : sums[t];
+      }
     }
+  }
 }
 
 #define REFERENCE(kind)                                                                                            \

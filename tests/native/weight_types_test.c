@@ -54,7 +54,7 @@ TEST(gateAndUpMayBeOfDifferentTypes) {
   TinyConfig config = config_of_type;
   config.blocks = 1;
   config.feed_forward = 4096;
-  for (int pair = 0; pair < TYPES * TYPES; pair++) {
+  for (int pair = 0; pair < TYPES * TYPES; pair += check_stride(3)) {
     const uint32_t gate = types[pair / TYPES], up = types[pair % TYPES];
     TinyModel model = tiny_model(&config);
     tiny_tensor(&model, "blk.0.ffn_gate.weight")->type = gate;
@@ -178,7 +178,7 @@ TEST(refusesScalesAndWeightsThatAreInfiniteOrNoNumbers) {
     const TinyModel model = tiny_model(&config);
     TinyFile tiny;
     tiny_open(&tiny, &model);
-    for (size_t h = 0; h < sizeof halves / sizeof *halves; h++)
+    for (size_t h = 0; h < sizeof halves / sizeof *halves; h += (size_t)check_stride(2))
       for (int minimum = 0; minimum <= (weight->minimum >= 0); minimum++)
         refuse_numbers(check, weight, &tiny, minimum, halves[h]);
     NibbleError error = {.code = NIBBLE_OK};
@@ -191,7 +191,7 @@ TEST(refusesScalesAndWeightsThatAreInfiniteOrNoNumbers) {
 // A vector becomes floats, whatever its type; here the last of its numbers is spoilt.
 TEST(refusesVectorsThatAreInfiniteOrNoNumbers) {
   static const char *const names[] = {"output_norm.weight", "blk.1.ffn_norm.weight", "blk.0.attn_norm.weight"};
-  for (int i = 0; i < WEIGHT_TYPES * 3; i++) {
+  for (int i = 0; i < WEIGHT_TYPES * 3; i += check_stride(2)) {
     const WeightType *weight = &weight_types[i / 3];
     if (!may_be_spoilt(weight)) continue;
     TinyModel model = tiny_model(&config_of_type);
@@ -203,7 +203,7 @@ TEST(refusesVectorsThatAreInfiniteOrNoNumbers) {
     char words[160];
     snprintf(words, sizeof words, "The tensor %s (%s) has a %s that is infinite or not a number: no text", names[i % 3],
              format->name, spoilt_part(weight));
-    for (size_t h = 0; h < sizeof halves / sizeof *halves; h++) {
+    for (size_t h = 0; h < sizeof halves / sizeof *halves; h += (size_t)check_stride(2)) {
       spoil(weight, tiny.file.bytes + tensor->offset + tensor->bytes - (size_t)format->block_bytes, false, halves[h]);
       refuse_by_all_ways(check, &tiny, words);
     }
