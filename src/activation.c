@@ -14,7 +14,9 @@ static float squared_relu(float x) { return x > 0 ? x * x : 0; }
 
 void activation_apply(Activation activation, float *gate, const float *up, int n) {
   for (int i = 0; i < n; i++)
-    gate[i] = activation == ACTIVATION_GEGLU ? gelu(gate[i]) * up[i] : squared_relu(up[i]);
+    gate[i] = activation == ACTIVATION_GEGLU  ? gelu(gate[i]) * up[i]
+              : activation == ACTIVATION_GELU ? gelu(up[i])
+                                              : squared_relu(up[i]);
 }
 
 void soft_cap(float *x, int n, float cap) {

@@ -2,26 +2,23 @@
 
 #include <string.h>
 
-#define TENSOR(name) (UINT32_C(1) << BLOCK_##name)
-#define PRODUCTS (TENSOR(QUERY) | TENSOR(KEY) | TENSOR(VALUE) | TENSOR(ATTENTION_OUTPUT) | TENSOR(UP) | TENSOR(DOWN))
+#define TENSOR(name) (UINT64_C(1) << BLOCK_##name)
+#define PRODUCTS (TENSOR(ATTENTION_OUTPUT) | TENSOR(UP) | TENSOR(DOWN))
 #define NORMS (TENSOR(ATTENTION_NORM) | TENSOR(FEED_FORWARD_NORM))
+#define NORM_BIASES (TENSOR(ATTENTION_NORM_BIAS) | TENSOR(FEED_FORWARD_NORM_BIAS))
 #define POST_NORMS (TENSOR(ATTENTION_POST_NORM) | TENSOR(FEED_FORWARD_POST_NORM))
 #define HEAD_NORMS (TENSOR(QUERY_NORM) | TENSOR(KEY_NORM))
-#define QUERY_KEY_VALUE_BIASES (TENSOR(QUERY_BIAS) | TENSOR(KEY_BIAS) | TENSOR(VALUE_BIAS))
-#define FEED_FORWARD_BIASES (TENSOR(GATE_BIAS) | TENSOR(UP_BIAS) | TENSOR(DOWN_BIAS))
-#define BIASES (QUERY_KEY_VALUE_BIASES | TENSOR(ATTENTION_OUTPUT_BIAS))
+#define BIASES (TENSOR(ATTENTION_OUTPUT_BIAS) | TENSOR(GATE_BIAS) | TENSOR(UP_BIAS) | TENSOR(DOWN_BIAS))
 // A pre-norm block with a gate: RMSNorm, grouped queries, RoPE, SwiGLU.
 #define GATED (NORMS | PRODUCTS | TENSOR(GATE))
+// GPT-2's: norms and products with biases, no gate.
+#define BIASED (NORMS | NORM_BIASES | PRODUCTS | TENSOR(ATTENTION_OUTPUT_BIAS) | TENSOR(UP_BIAS) | TENSOR(DOWN_BIAS))
 
 static const Architecture architectures[] = {
     // Llama 1 to 3.2, Mistral, SmolLM2, TinyLlama, MobileLLM: converters permute Q and K to neighbouring pairs.
-    {.name = "llama",
-     .required = GATED,
-     .allowed = BIASES | FEED_FORWARD_BIASES,
-     .rope_adjacent = true,
-     .windows = true},
-    {.name = "qwen2", .required = GATED | QUERY_KEY_VALUE_BIASES},
-    {.name = "qwen2vl", .required = GATED | QUERY_KEY_VALUE_BIASES},
+    {.name = "llama", .required = GATED, .allowed = BIASES, .rope_adjacent = true, .windows = true},
+    {.name = "qwen2", .required = GATED, .output_bias = true},
+    {.name = "qwen2vl", .required = GATED, .output_bias = true},
     {.name = "qwen3", .required = GATED | HEAD_NORMS},
     {.name = "qwen3vl", .required = GATED | HEAD_NORMS},
     {.name = "gemma", .required = GATED, .activation = ACTIVATION_GEGLU, .embedding_by_root = true},
@@ -44,17 +41,13 @@ static const Architecture architectures[] = {
      .windows_unstretched = true,
      .window_rope_base = 10000,
      .scores_by_width_blocks = 62},
-    {.name = "phi3",
-     .required = NORMS | TENSOR(QUERY_KEY_VALUE) | TENSOR(ATTENTION_OUTPUT) | TENSOR(GATE_UP) | TENSOR(DOWN)},
-    {.name = "mistral3", .required = GATED, .allowed = BIASES | FEED_FORWARD_BIASES, .rope_adjacent = true},
-    {.name = "smollm3", .required = GATED, .allowed = QUERY_KEY_VALUE_BIASES, .rope_adjacent = true, .nope_period = 4},
-    {.name = "granite",
-     .required = GATED,
-     .allowed = BIASES | FEED_FORWARD_BIASES,
-     .rope_adjacent = true,
-     .rope_switch = true},
+    {.name = "phi3", .required = NORMS | TENSOR(ATTENTION_OUTPUT) | TENSOR(GATE_UP) | TENSOR(DOWN)},
+    {.name = "mistral3", .required = GATED, .allowed = BIASES, .rope_adjacent = true},
+    {.name = "smollm3", .required = GATED, .rope_adjacent = true, .nope_period = 4},
+    {.name = "granite", .required = GATED, .allowed = BIASES, .rope_adjacent = true, .rope_switch = true},
     {.name = "minicpm",
      .required = GATED,
+     .allowed = BIASES,
      .rope_adjacent = true,
      .embedding_scale = 12,
      .residual_by_depth = 1.4f,
@@ -70,12 +63,51 @@ static const Architecture architectures[] = {
      .windows = true,
      .window_period = 4,
      .full_layers_nope = true},
-    {.name = "ernie4_5", .required = GATED, .rope_adjacent = true},
+    {.name = "ernie4_5", .required = GATED, .allowed = TENSOR(ATTENTION_OUTPUT_BIAS), .rope_adjacent = true},
     {.name = "hunyuan-dense", .required = GATED | HEAD_NORMS, .head_norms = HEAD_NORMS_BEHIND_ROPE},
     {.name = "arcee", .required = NORMS | PRODUCTS, .rope_adjacent = true, .activation = ACTIVATION_SQUARED_RELU},
     {.name = "internlm2", .required = GATED, .rope_adjacent = true},
     // Of 7B; 13B has ALiBi.
     {.name = "baichuan", .required = GATED, .rope_adjacent = true, .alibi_blocks = 40},
+    // Phi-1, 1.5 and 2.
+    {.name = "phi2",
+     .required = BIASED & ~TENSOR(FEED_FORWARD_NORM) & ~TENSOR(FEED_FORWARD_NORM_BIAS),
+     .norm = NORM_LAYER,
+     .activation = ACTIVATION_GELU,
+     .parallel = PARALLEL_ALWAYS,
+     .output_bias = true},
+    {.name = "stablelm",
+     .required = (GATED & ~TENSOR(FEED_FORWARD_NORM)) | TENSOR(ATTENTION_NORM_BIAS),
+     .allowed = TENSOR(FEED_FORWARD_NORM) | TENSOR(FEED_FORWARD_NORM_BIAS) | HEAD_NORMS,
+     .norm = NORM_LAYER,
+     .head_norms = HEAD_NORMS_OF_EACH_HEAD,
+     .parallel = PARALLEL_WITHOUT_NORM},
+    {.name = "starcoder2", .required = BIASED, .norm = NORM_LAYER, .activation = ACTIVATION_GELU},
+    {.name = "gpt2", .required = BIASED, .norm = NORM_LAYER, .activation = ACTIVATION_GELU, .learned_positions = true},
+    {.name = "gptneox",
+     .required = BIASED,
+     .norm = NORM_LAYER,
+     .activation = ACTIVATION_GELU,
+     .parallel = PARALLEL_BY_KEY},
+    // 7B shares a norm between attention and feed-forward network, 40B and 11B have two.
+    {.name = "falcon",
+     .required = TENSOR(FIRST_NORM) | TENSOR(FIRST_NORM_BIAS) | PRODUCTS,
+     .allowed = TENSOR(SECOND_NORM) | TENSOR(SECOND_NORM_BIAS),
+     .norm = NORM_LAYER,
+     .activation = ACTIVATION_GELU,
+     .parallel = PARALLEL_ALWAYS},
+    {.name = "cohere2",
+     .required = GATED & ~TENSOR(FEED_FORWARD_NORM),
+     .norm = NORM_LAYER,
+     .rope_adjacent = true,
+     .parallel = PARALLEL_ALWAYS,
+     .windows = true,
+     .window_period = 4,
+     .full_layers_nope = true,
+     .logits_multiplied = true},
+    {.name = "glm4",
+     .required = NORMS | POST_NORMS | TENSOR(ATTENTION_OUTPUT) | TENSOR(GATE_UP) | TENSOR(DOWN),
+     .rope_adjacent = true},
 };
 
 enum { ARCHITECTURES = sizeof architectures / sizeof *architectures };

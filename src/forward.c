@@ -1,52 +1,51 @@
 // The transformer (arXiv:2302.13971), for a batch of tokens. What a family does not have is left out:
 //
-//   x = scale * embedding[token]
+//   x = scale * embedding[token] + positions[position]
 //   each layer:
 //     n = norm(x)
 //     q, k, v = n Wq + bq, n Wk + bk, n Wv + bv     one pass: they share their input
 //     q, k = rope(norm(q)), rope(norm(k))           and k, v go into the KV pages
-//     x += scale * norm(attention(q, pages) Wo + bo)
+//     m = attention(q, pages)
+//     x += scale * norm(m Wo + bo)                  of a parallel block, behind the next two lines
 //     n = norm(x)
-//     x += scale * norm((silu(n Wgate) * n Wup) Wdown)
-//   logits = cap(scale * norm(x) Woutput)           only where they are asked for
+//     h = silu(n Wgate + bgate) * (n Wup + bup)
+//     x += scale * norm(h Wdown + bdown)
+//   logits = cap(scale * (norm(x) Woutput + boutput))   only where they are asked for
 //
 // Every thread runs the whole pass; they share out each step's pieces by threads_claim() and meet at a barrier behind
 // it.
 #include "forward.h"
 
-#include <math.h>
-
 #include "activation.h"
 #include "attention.h"
-#include "product.h"
-
-static float *row_of(float *buffer, int stride, int t) { return buffer + (size_t)t * (size_t)stride; }
+#include "heads.h"
+#include "hidden.h"
 
 static void scale_row(float *x, int n, float scale) {
   for (int i = 0; i < n && scale != 1; i++)
     x[i] *= scale;
 }
 
-void forward_scale_embedding(const Run *run, float *x) {
-  scale_row(x, run->model->shape.width, run->model->shape.embedding_scale);
+void forward_finish_embedding(const Run *run, int position, float *x, float *spare) {
+  const Model *model = run->model;
+  scale_row(x, model->shape.width, model->shape.embedding_scale);
+  if (model->positions.rows == 0) return;
+  matrix_row(&model->positions, position, spare);
+  for (int i = 0; i < model->shape.width; i++)
+    x[i] += spare[i];
 }
 
 static void look_up(Run *run, int t) {
-  float *x = row_of(run->x, run->width_stride, t);
+  float *x = run_row(run->x, run->width_stride, t);
   matrix_row(&run->model->embedding, run->tokens[t], x);
-  forward_scale_embedding(run, x);
-}
-
-// A RoPE's cosines or sines of a token of the batch.
-static float *angles_of(const Run *run, float *angles, int rope, int t) {
-  return angles + ((size_t)rope * (size_t)run->batch_size + (size_t)t) * (size_t)run->ropes[ROPE_OF_ALL].pairs;
+  forward_finish_embedding(run, run->position + t, x, run_row(run->normed, run->width_stride, t));
 }
 
 static void find_angles(Run *run, int t) {
   for (int rope = 0; rope < ROPES; rope++)
     if (run->ropes[rope].frequencies != NULL)
-      rope_angles(&run->ropes[rope], run->position + t, angles_of(run, run->cosine, rope, t),
-                  angles_of(run, run->sine, rope, t));
+      rope_angles(&run->ropes[rope], run->position + t, run_angles(run, run->cosine, rope, t),
+                  run_angles(run, run->sine, rope, t));
 }
 
 // Makes something for each token of the batch.
@@ -61,88 +60,28 @@ static void embed(Run *run, int t) {
   find_angles(run, t);
 }
 
-// What a step adds to the residual stream, where it is more than a product: normalised and scaled.
-typedef struct {
-  const float *norm;
-  float scale;
-} Branch;
-
-static bool is_plain(const Branch *branch) { return branch->norm == NULL && branch->scale == 1; }
-
-// x += product, as `branch` has it. The product's input is no longer in run->normed, which then holds its result.
+// x += scale * norm(product), where the family has a norm or a scale here. The product's input is no longer in
+// run->normed, which then holds its result.
 static void add_branch(Run *run, int thread, ProfileOperation operation, const Input *x, const Activations *input,
-                       Product product, const Branch *branch) {
-  const bool plain = is_plain(branch);
+                       Product product, const Norm *norm) {
+  const float scale = run->model->shape.residual_scale;
+  const bool plain = !norm_is_there(norm) && scale == 1;
   product.y = plain ? x->rows : run->normed;
   product.stride = x->stride;
   product.add = plain;
   product_multiply(run, thread, operation, input, &product, 1);
   if (plain) return;
   for (int t; (t = threads_claim(run->threads, thread, x->count)) >= 0;) {
-    float *added = row_of(run->normed, x->stride, t), *row = row_of(x->rows, x->stride, t);
-    if (branch->norm != NULL)
-      run->kernels->rms_norm(added, branch->norm, x->columns, run->model->shape.norm_epsilon, added);
+    float *added = run_row(run->normed, x->stride, t), *row = run_row(x->rows, x->stride, t);
+    if (norm_is_there(norm)) norm_apply(run, norm, added, x->columns, added);
     for (int i = 0; i < x->columns; i++)
-      row[i] += added[i] * branch->scale;
+      row[i] += added[i] * scale;
   }
   run_finish_step(run, thread, operation);
 }
 
-// Norms over all heads of a token's queries and of its keys.
-static void norm_all_heads(Run *run, const Block *block, int thread) {
-  const Shape *shape = &run->model->shape;
-  for (int t; (t = threads_claim(run->threads, thread, run->count)) >= 0;) {
-    float *query = row_of(run->query, run->query_stride, t), *key = row_of(run->key, run->key_stride, t);
-    run->kernels->rms_norm(query, block->query_norm, shape->heads * shape->head_size, shape->norm_epsilon, query);
-    run->kernels->rms_norm(key, block->key_norm, shape->kv_heads * shape->head_size, shape->norm_epsilon, key);
-  }
-  run_finish_step(run, thread, PROFILE_ROPE_AND_STORE);
-}
-
-// A head of a query or key: normalised and rotated, in the family's order.
-static void rotate_head(const Run *run, int layer, int t, const float *norm, float *head) {
-  const Shape *shape = &run->model->shape;
-  const HeadNorms order = shape->architecture->head_norms;
-  const int rope = shape_rope(shape, layer);
-  if (norm != NULL && order == HEAD_NORMS_BEFORE_ROPE)
-    run->kernels->rms_norm(head, norm, shape->head_size, shape->norm_epsilon, head);
-  if (rope != ROPE_NONE)
-    run->kernels->rope(head, angles_of(run, run->cosine, rope, t), angles_of(run, run->sine, rope, t),
-                       run->ropes[rope].pairs, shape->architecture->rope_adjacent);
-  if (norm != NULL && order == HEAD_NORMS_BEHIND_ROPE)
-    run->kernels->rms_norm(head, norm, shape->head_size, shape->norm_epsilon, head);
-}
-
-// What a token's queries are multiplied with.
-static float query_scale(const Run *run, int t) {
-  const Shape *shape = &run->model->shape;
-  const float scale = page_scale(run->kv->shape->type) * shape->attention_scale;
-  if (shape->temperature_scale == 0) return scale;
-  const double lengths = floor((run->position + t) / (double)shape->temperature_length);
-  return scale * (float)(1 + (double)shape->temperature_scale * log(1 + lengths));
-}
-
-// Rotates queries and keys and writes the KV pages; a piece of work is a token and a KV head with its group of queries.
-static void rotate_and_store(Run *run, const Block *block, int layer, int thread) {
-  const Shape *shape = &run->model->shape;
-  const int group = shape->heads / shape->kv_heads, size = shape->head_size;
-  if (shape->architecture->head_norms == HEAD_NORMS_OF_ALL_HEADS) norm_all_heads(run, block, thread);
-  for (int unit; (unit = threads_claim(run->threads, thread, run->count * shape->kv_heads)) >= 0;) {
-    const int t = unit / shape->kv_heads, kv_head = unit % shape->kv_heads;
-    float *queries = row_of(run->query, run->query_stride, t) + (size_t)(kv_head * group) * (size_t)size;
-    float *keys = row_of(run->key, run->key_stride, t);
-    for (int h = 0; h < group; h++)
-      rotate_head(run, layer, t, block->query_norm, queries + (size_t)h * (size_t)size);
-    scale_row(queries, group * size, query_scale(run, t));
-    rotate_head(run, layer, t, block->key_norm, keys + (size_t)kv_head * (size_t)size);
-    kv_table_write(run->kv, layer, run->position + t, keys, row_of(run->value, run->key_stride, t), kv_head,
-                   kv_head + 1);
-  }
-  run_finish_step(run, thread, PROFILE_ROPE_AND_STORE);
-}
-
 static Input stream(const Run *run, int from) {
-  return (Input){row_of(run->x, run->width_stride, from), run->width_stride, run->count - from,
+  return (Input){run_row(run->x, run->width_stride, from), run->width_stride, run->count - from,
                  run->model->shape.width};
 }
 
@@ -153,82 +92,75 @@ static Matrix part_of(const Matrix *own, const Matrix *whole, int first, int row
                   whole->tiles + (size_t)(first / TILE_ROWS) * tile_bytes(whole->kind, whole->columns)};
 }
 
-// Keys and values of all tokens, and what those from `from` on read of them.
-static void attention(Run *run, const Block *block, int layer, int from, int thread) {
+static const float *part_of_bias(const float *own, const float *whole, int first) {
+  return whole != NULL ? whole + first : own;
+}
+
+// Keys and values of all tokens, and what those from `from` on read of them: run->mixed.
+static void attend(Run *run, const Block *block, int layer, int from, int thread) {
   const Shape *shape = &run->model->shape;
   const int queries = shape->heads * shape->head_size, keys = shape->kv_heads * shape->head_size;
-  const Matrix query = part_of(&block->query, &block->query_key_value, 0, queries),
-               key = part_of(&block->key, &block->query_key_value, queries, keys),
-               value = part_of(&block->value, &block->query_key_value, queries + keys, keys);
-  const Input x = stream(run, 0), rest = stream(run, from);
-  const Product products[] = {{&query, block->query_bias, run->query, run->query_stride, false},
-                              {&key, block->key_bias, run->key, run->key_stride, false},
-                              {&value, block->value_bias, run->value, run->key_stride, false}};
-  const Activations normed = product_prepare(run, thread, &x, block->attention_norm, products, 3);
+  const Matrix *whole = &block->query_key_value;
+  const float *bias = block->query_key_value_bias;
+  const Matrix query = part_of(&block->query, whole, 0, queries), key = part_of(&block->key, whole, queries, keys),
+               value = part_of(&block->value, whole, queries + keys, keys);
+  const Product products[] = {
+      {&query, part_of_bias(block->query_bias, bias, 0), run->query, run->query_stride, false},
+      {&key, part_of_bias(block->key_bias, bias, queries), run->key, run->key_stride, false},
+      {&value, part_of_bias(block->value_bias, bias, queries + keys), run->value, run->key_stride, false}};
+  const Input x = stream(run, 0);
+  const Norm *norm =
+      block->parallel && !norm_is_there(&block->attention_norm) ? &block->feed_forward_norm : &block->attention_norm;
+  const Activations normed = product_prepare(run, thread, &x, norm, products, 3);
   product_multiply(run, thread, PROFILE_QUERY_KEY_VALUE, &normed, products, 3);
-  rotate_and_store(run, block, layer, thread);
-  if (from == run->count) return;
-  attention_run(run, layer, from, thread);
+  heads_rotate_and_store(run, block, layer, thread);
+  if (from < run->count) attention_run(run, layer, from, thread);
+}
+
+static void add_attention(Run *run, const Block *block, int from, int thread) {
+  const Input x = stream(run, from), mixed = {run_row(run->mixed, run->query_stride, from), run->query_stride, x.count,
+                                              block->attention_output.columns};
   const Product output = {.matrix = &block->attention_output, .bias = block->attention_output_bias};
-  const Input mixed = {row_of(run->mixed, run->query_stride, from), run->query_stride, rest.count,
-                       block->attention_output.columns};
   const Activations attended = product_prepare(run, thread, &mixed, NULL, &output, 1);
-  add_branch(run, thread, PROFILE_ATTENTION_OUTPUT, &rest, &attended, output,
-             &(Branch){block->attention_post_norm, shape->residual_scale});
+  add_branch(run, thread, PROFILE_ATTENTION_OUTPUT, &x, &attended, output, &block->attention_post_norm);
 }
 
-// The feed-forward network's activation in rows `first` to `first + rows`, blocks of the next product's input, which it
-// packs.
-static void activate(const Run *run, const Block *block, int count, int first, int rows, uint8_t *packed) {
-  const Activation activation = run->model->shape.architecture->activation;
-  for (int t = 0; t < count; t++) {
-    float *gate = row_of(run->gate, run->forward_stride, t) + first;
-    const float *up = row_of(run->up, run->forward_stride, t) + first;
-    if (activation == ACTIVATION_SWIGLU)
-      run->kernels->swiglu(gate, up, rows);
-    else
-      activation_apply(activation, gate, up, rows);
-  }
-  if (packed != NULL)
-    product_pack(run, run->gate + first, run->forward_stride, count, first, rows, block->down.columns, packed);
+// Where the hidden layer is packed, if the next product wants that.
+static uint8_t *packed_hidden(const Run *run, const Product *down) {
+  return product_packs(run, down, 1) ? run->packed_hidden : NULL;
 }
 
-// Rows of gate and up: what of them is activated at once.
-enum { HIDDEN_ROWS = CHUNK_TILES * TILE_ROWS };
-
-// A piece of several tokens' rows is activated while it is in the cache. One token's is so small that it matters more
-// to go through the weights in one run.
-static void hidden(Run *run, const Block *block, const Activations *input, const Product *products, int product_count,
-                   uint8_t *packed, int thread) {
-  const int rows = run->forward_stride, count = input->tokens;
-  if (count == 1) product_multiply(run, thread, PROFILE_GATE_AND_UP, input, products, product_count);
-  for (int piece; (piece = threads_claim(run->threads, thread, (rows + HIDDEN_ROWS - 1) / HIDDEN_ROWS)) >= 0;) {
-    const int first = piece * HIDDEN_ROWS, left = rows - first;
-    for (int i = 0; count > 1 && i < product_count; i++)
-      product_tiles(run, &products[i], input, piece * CHUNK_TILES, CHUNK_TILES);
-    activate(run, block, count, first, left < HIDDEN_ROWS ? left : HIDDEN_ROWS, packed);
-  }
-  run_finish_step(run, thread, PROFILE_GATE_AND_UP);
-}
-
-static void feed_forward(Run *run, const Block *block, int from, int thread) {
-  if (from == run->count) return;
-  const Shape *shape = &run->model->shape;
-  const int rows = shape->feed_forward;
+// The feed-forward network's hidden layer: run->gate.
+static void hide(Run *run, const Block *block, int from, int thread) {
+  const int rows = run->model->shape.feed_forward;
   const Matrix gate = part_of(&block->gate, &block->gate_up, 0, rows),
                up = part_of(&block->up, &block->gate_up, rows, rows);
-  const Input x = stream(run, from);
   const Product products[] = {{&up, block->up_bias, run->up, run->forward_stride, false},
                               {&gate, block->gate_bias, run->gate, run->forward_stride, false}};
-  const int product_count = gate.rows > 0 ? 2 : 1;
+  const int count = gate.rows > 0 ? 2 : 1;
+  const Product down = {.matrix = &block->down};
+  const Input x = stream(run, from);
+  const Norm *norm =
+      block->parallel && !norm_is_there(&block->feed_forward_norm) ? &block->attention_norm : &block->feed_forward_norm;
+  const Activations normed = product_prepare(run, thread, &x, norm, products, count);
+  hidden_compute(run, block, &normed, products, count, packed_hidden(run, &down), thread);
+}
+
+static void add_hidden(Run *run, const Block *block, int from, int thread) {
+  const Input x = stream(run, from), hidden = {run->gate, run->forward_stride, x.count, block->down.columns};
   const Product down = {.matrix = &block->down, .bias = block->down_bias};
-  uint8_t *packed = product_packs(run, &down, 1) ? run->packed_hidden : NULL;
-  const Activations normed = product_prepare(run, thread, &x, block->feed_forward_norm, products, product_count);
-  hidden(run, block, &normed, products, product_count, packed, thread);
-  const Input activated = {run->gate, run->forward_stride, x.count, block->down.columns};
-  const Activations taken = product_take(run, thread, &activated, packed, &down, 1);
-  add_branch(run, thread, PROFILE_DOWN, &x, &taken, down,
-             &(Branch){block->feed_forward_post_norm, shape->residual_scale});
+  const Activations taken = product_take(run, thread, &hidden, packed_hidden(run, &down), &down, 1);
+  add_branch(run, thread, PROFILE_DOWN, &x, &taken, down, &block->feed_forward_post_norm);
+}
+
+// Of a parallel block, both branches have read the stream before either adds to it.
+static void compute_layer(Run *run, const Block *block, int layer, int from, int thread) {
+  attend(run, block, layer, from, thread);
+  if (from == run->count) return;
+  if (block->parallel) hide(run, block, from, thread);
+  add_attention(run, block, from, thread);
+  if (!block->parallel) hide(run, block, from, thread);
+  add_hidden(run, block, from, thread);
 }
 
 static const Block *layer_block(const Run *run, int layer) {
@@ -239,8 +171,7 @@ static const Block *layer_block(const Run *run, int layer) {
 static void layers(Run *run, int first, int end, int thread) {
   for (int layer = first; layer < end; layer++) {
     const int from = layer == shape_layers(&run->model->shape) - 1 ? run->wanted : 0;
-    attention(run, layer_block(run, layer), layer, from, thread);
-    feed_forward(run, layer_block(run, layer), from, thread);
+    compute_layer(run, layer_block(run, layer), layer, from, thread);
   }
 }
 
@@ -284,6 +215,7 @@ typedef struct {
   Run *run;
   int first, count;
   const Matrix *output;
+  const float *bias; /* [output->rows], or NULL */
   float *logits;
   int stride;
 } LogitsTask;
@@ -297,7 +229,7 @@ static void finish_logits(const LogitsTask *task, int thread) {
   const int pieces = (task->output->rows + PIECE - 1) / PIECE;
   for (int unit; (unit = threads_claim(run->threads, thread, task->count * pieces)) >= 0;) {
     const int first = unit % pieces * PIECE, left = task->output->rows - first;
-    float *logits = row_of(task->logits, task->stride, unit / pieces) + first;
+    float *logits = run_row(task->logits, task->stride, unit / pieces) + first;
     scale_row(logits, left < PIECE ? left : PIECE, shape->logit_scale);
     if (shape->logit_softcap > 0) soft_cap(logits, left < PIECE ? left : PIECE, shape->logit_softcap);
   }
@@ -310,19 +242,20 @@ static void logits_task(void *context, int thread) {
   if (run->profile != NULL) profile_begin(&run->profile[thread]);
   const Input x = {run->x + (size_t)task->first * (size_t)run->width_stride, run->width_stride, task->count,
                    run->model->shape.width};
-  const Product output = {task->output, NULL, task->logits, task->stride, false};
-  const Activations normed = product_prepare(run, thread, &x, run->model->output_norm, &output, 1);
+  const Product output = {task->output, task->bias, task->logits, task->stride, false};
+  const Activations normed = product_prepare(run, thread, &x, &run->model->output_norm, &output, 1);
   product_multiply(run, thread, PROFILE_LOGITS, &normed, &output, 1);
   finish_logits(task, thread);
 }
 
-void forward_output(Run *run, int first, int count, const Matrix *output, float *logits, int stride) {
-  LogitsTask task = {run, first, count, output, logits, stride};
+void forward_output(Run *run, int first, int count, const Matrix *output, int row, float *logits, int stride) {
+  const float *bias = run->model->output_bias;
+  LogitsTask task = {run, first, count, output, bias != NULL ? bias + row : NULL, logits, stride};
   threads_run(run->threads, logits_task, &task);
 }
 
 void forward_logits(Run *run, int first, int count, float *logits) {
-  forward_output(run, first, count, &run->model->output, logits, run->logits_stride);
+  forward_output(run, first, count, &run->model->output, 0, logits, run->logits_stride);
 }
 
 typedef struct {

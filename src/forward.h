@@ -8,19 +8,20 @@
 // at positions run->position and on.
 void forward_layers(Run *run);
 
-// The same in parts. forward_embed() looks up the embeddings alone, where the embedding is in memory;
-// rows that are unpacked elsewhere are then scaled as the family has it by forward_scale_embedding(). forward_block()
-// computes the layers of one stored block, as often as they repeat.
+// The same in parts. forward_embed() looks up the embeddings alone, where the embedding is in memory; rows that are
+// unpacked elsewhere become what the family has at a position by forward_finish_embedding(), with `spare` [width] to
+// write to. forward_block() computes the layers of one stored block, as often as they repeat.
 void forward_embed(Run *run);
-void forward_scale_embedding(const Run *run, float *x);
+void forward_finish_embedding(const Run *run, int position, float *x, float *spare);
 void forward_block(Run *run, int block);
 
 // Logits of `count` tokens of the batch from `first` on, behind forward_layers(): logits [count, run->logits_stride].
 // Uses run->normed and run->packed.
 void forward_logits(Run *run, int first, int count, float *logits);
 
-// The same for some of the output's rows, [rows, width]: logits [count, stride] of these rows alone.
-void forward_output(Run *run, int first, int count, const Matrix *output, float *logits, int stride);
+// The same for some of the output's rows, [rows, width], which is row `row` and those behind it: logits [count, stride]
+// of these alone.
+void forward_output(Run *run, int first, int count, const Matrix *output, int row, float *logits, int stride);
 
 // One token through one layer, from whatever run->x holds, as a sample of decode; the KV pages of a first token must be
 // there. Returns the weight bytes that it reads.

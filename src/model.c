@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "block_tensors.h"
 #include "quant.h"
 #include "sort.h"
 #include "text.h"
@@ -91,100 +92,56 @@ static bool plan_matrix(Plan *plan, const char *name, int columns, int rows, Mat
   return true;
 }
 
-static bool plan_floats(Plan *plan, const char *name, int count, float **floats) {
+// Plain floats: a vector, or several rows.
+static bool plan_floats(Plan *plan, const char *name, int columns, int rows, float **floats) {
   const GgufTensor *tensor = require(plan, name);
   if (tensor == NULL) return false;
-  if (tensor->dimensions != 1 || tensor->size[0] != (uint64_t)count) return bad_shape(plan, tensor, name, count, 1);
+  if (tensor->dimensions > 2 || tensor->size[0] != (uint64_t)columns || tensor->size[1] != (uint64_t)rows)
+    return bad_shape(plan, tensor, name, columns, rows);
   TileKind kind;
   if (!tile_kind_of(tensor->type, tensor->size[0], &kind)) return bad_type(plan, tensor, name);
-  add_source(plan, tensor, (WeightSource){.rows = 1, .columns = count, .floats = floats});
+  add_source(plan, tensor, (WeightSource){.rows = 1, .columns = rows * columns, .floats = floats});
   return true;
 }
 
-// What rows and columns of a block's tensors are. A vector has one column.
-typedef enum {
-  EXTENT_ONE,
-  EXTENT_WIDTH,
-  EXTENT_QUERY,
-  EXTENT_KEY,
-  EXTENT_ALL_HEADS,
-  EXTENT_QUERY_NORM,
-  EXTENT_KEY_NORM,
-  EXTENT_HIDDEN,
-  EXTENT_TWICE_HIDDEN
-} Extent;
+static bool has_tensor(const Plan *plan, const char *name) { return gguf_find_tensor(plan->gguf, name) != NULL; }
 
-static int extent_of(const Shape *shape, Extent extent) {
-  const int query = shape->heads * shape->head_size, key = shape->kv_heads * shape->head_size;
-  const bool all = shape->architecture->head_norms == HEAD_NORMS_OF_ALL_HEADS;
-  switch (extent) {
-    case EXTENT_WIDTH: return shape->width;
-    case EXTENT_QUERY: return query;
-    case EXTENT_KEY: return key;
-    case EXTENT_ALL_HEADS: return query + 2 * key;
-    case EXTENT_QUERY_NORM: return all ? query : shape->head_size;
-    case EXTENT_KEY_NORM: return all ? key : shape->head_size;
-    case EXTENT_HIDDEN: return shape->feed_forward;
-    case EXTENT_TWICE_HIDDEN: return 2 * shape->feed_forward;
-    default: return 1;
-  }
+static const char *block_tensor_name(const Plan *plan, const char *suffix, char name[64]) {
+  text_format(name, 64, "blk.%d.%s", plan->block, suffix);
+  return name;
 }
 
-typedef struct {
-  const char *name;  // behind "blk.N."; phi3 and others name several matrices in one as the file's converter does
-  size_t field;      // of Block
-  Extent rows, columns;
-} BlockTensorShape;
+#define TENSOR(name) (UINT64_C(1) << BLOCK_##name)
 
-#define FIELD(name) offsetof(Block, name)
-static const BlockTensorShape block_tensors[BLOCK_TENSORS] = {
-    [BLOCK_ATTENTION_NORM] = {"attn_norm.weight", FIELD(attention_norm), EXTENT_WIDTH, EXTENT_ONE},
-    [BLOCK_QUERY] = {"attn_q.weight", FIELD(query), EXTENT_QUERY, EXTENT_WIDTH},
-    [BLOCK_KEY] = {"attn_k.weight", FIELD(key), EXTENT_KEY, EXTENT_WIDTH},
-    [BLOCK_VALUE] = {"attn_v.weight", FIELD(value), EXTENT_KEY, EXTENT_WIDTH},
-    [BLOCK_QUERY_KEY_VALUE] = {"attn_qkv.weight", FIELD(query_key_value), EXTENT_ALL_HEADS, EXTENT_WIDTH},
-    [BLOCK_ATTENTION_OUTPUT] = {"attn_output.weight", FIELD(attention_output), EXTENT_WIDTH, EXTENT_QUERY},
-    [BLOCK_FEED_FORWARD_NORM] = {"ffn_norm.weight", FIELD(feed_forward_norm), EXTENT_WIDTH, EXTENT_ONE},
-    [BLOCK_GATE] = {"ffn_gate.weight", FIELD(gate), EXTENT_HIDDEN, EXTENT_WIDTH},
-    [BLOCK_UP] = {"ffn_up.weight", FIELD(up), EXTENT_HIDDEN, EXTENT_WIDTH},
-    [BLOCK_GATE_UP] = {"ffn_up.weight", FIELD(gate_up), EXTENT_TWICE_HIDDEN, EXTENT_WIDTH},
-    [BLOCK_DOWN] = {"ffn_down.weight", FIELD(down), EXTENT_WIDTH, EXTENT_HIDDEN},
-    [BLOCK_QUERY_BIAS] = {"attn_q.bias", FIELD(query_bias), EXTENT_QUERY, EXTENT_ONE},
-    [BLOCK_KEY_BIAS] = {"attn_k.bias", FIELD(key_bias), EXTENT_KEY, EXTENT_ONE},
-    [BLOCK_VALUE_BIAS] = {"attn_v.bias", FIELD(value_bias), EXTENT_KEY, EXTENT_ONE},
-    [BLOCK_ATTENTION_OUTPUT_BIAS] = {"attn_output.bias", FIELD(attention_output_bias), EXTENT_WIDTH, EXTENT_ONE},
-    [BLOCK_GATE_BIAS] = {"ffn_gate.bias", FIELD(gate_bias), EXTENT_HIDDEN, EXTENT_ONE},
-    [BLOCK_UP_BIAS] = {"ffn_up.bias", FIELD(up_bias), EXTENT_HIDDEN, EXTENT_ONE},
-    [BLOCK_DOWN_BIAS] = {"ffn_down.bias", FIELD(down_bias), EXTENT_WIDTH, EXTENT_ONE},
-    [BLOCK_QUERY_NORM] = {"attn_q_norm.weight", FIELD(query_norm), EXTENT_QUERY_NORM, EXTENT_ONE},
-    [BLOCK_KEY_NORM] = {"attn_k_norm.weight", FIELD(key_norm), EXTENT_KEY_NORM, EXTENT_ONE},
-    [BLOCK_ATTENTION_POST_NORM] = {"post_attention_norm.weight", FIELD(attention_post_norm), EXTENT_WIDTH, EXTENT_ONE},
-    [BLOCK_FEED_FORWARD_POST_NORM] = {"post_ffw_norm.weight", FIELD(feed_forward_post_norm), EXTENT_WIDTH, EXTENT_ONE},
-};
-
-static bool plan_block_tensor(Plan *plan, BlockTensor tensor) {
-  const Shape *shape = &plan->model->shape;
-  const BlockTensorShape *spec = &block_tensors[tensor];
-  const bool required = (shape->architecture->required >> tensor & 1) != 0;
+// Adds to a family's tensors what each file chooses: queries, keys and values in three matrices or in one, and their
+// biases.
+static void choose_tensors(const Plan *plan, BlockTensorSet *required, BlockTensorSet *allowed) {
+  const Architecture *family = plan->model->shape.architecture;
   char name[64];
-  text_format(name, sizeof name, "blk.%d.%s", plan->block, spec->name);
-  if (!required && ((shape->architecture->allowed >> tensor & 1) == 0 || gguf_find_tensor(plan->gguf, name) == NULL))
-    return true;
-  uint8_t *const field = (uint8_t *)&plan->model->blocks[plan->block] + spec->field;
-  const int rows = extent_of(shape, spec->rows), columns = extent_of(shape, spec->columns);
-  return spec->columns == EXTENT_ONE ? plan_floats(plan, name, rows, (float **)(void *)field)
-                                     : plan_matrix(plan, name, columns, rows, (Matrix *)(void *)field);
+  const bool whole = has_tensor(plan, block_tensor_name(plan, "attn_qkv.weight", name));
+  const bool whole_bias = whole && has_tensor(plan, block_tensor_name(plan, "attn_qkv.bias", name));
+  *required = family->required | (whole ? TENSOR(QUERY_KEY_VALUE) : TENSOR(QUERY) | TENSOR(KEY) | TENSOR(VALUE));
+  *allowed = family->allowed |
+             (whole_bias ? TENSOR(QUERY_KEY_VALUE_BIAS) : TENSOR(QUERY_BIAS) | TENSOR(KEY_BIAS) | TENSOR(VALUE_BIAS));
+}
+
+static bool plan_block_tensor(Plan *plan, BlockTensor tensor, bool required) {
+  const BlockTensorPlan spec = block_tensor_plan(&plan->model->shape, plan->block, tensor);
+  char name[64];
+  block_tensor_name(plan, spec.name, name);
+  if (!required && !has_tensor(plan, name)) return true;
+  uint8_t *const field = (uint8_t *)&plan->model->blocks[plan->block] + spec.field;
+  return spec.matrix ? plan_matrix(plan, name, spec.columns, spec.rows, (Matrix *)(void *)field)
+                     : plan_floats(plan, name, spec.columns, spec.rows, (float **)(void *)field);
 }
 
 // Matrices that are taken out of one have to begin with a tile.
-static bool check_parts(const Plan *plan) {
+static bool check_parts(const Plan *plan, const Block *block) {
   const Shape *shape = &plan->model->shape;
-  const uint32_t required = shape->architecture->required;
-  const int key = shape->kv_heads * shape->head_size;
-  const bool heads = (required >> BLOCK_QUERY_KEY_VALUE & 1) == 0 ||
-                     (shape->heads * shape->head_size % TILE_ROWS == 0 && key % TILE_ROWS == 0);
-  const bool hidden = (required >> BLOCK_GATE_UP & 1) == 0 || shape->feed_forward % TILE_ROWS == 0;
-  return (heads && hidden) ||
+  const bool heads =
+      shape->heads * shape->head_size % TILE_ROWS == 0 && shape->kv_heads * shape->head_size % TILE_ROWS == 0;
+  return ((heads || block->query_key_value.rows == 0) &&
+          (shape->feed_forward % TILE_ROWS == 0 || block->gate_up.rows == 0)) ||
          nibble_fail(
              plan->error, NIBBLE_MODEL_UNSUPPORTED,
              "The model has several matrices in one, of heads of %d and a feed-forward width of %d; this engine "
@@ -192,24 +149,42 @@ static bool check_parts(const Plan *plan) {
              shape->head_size, shape->feed_forward, TILE_ROWS);
 }
 
+static bool is_parallel(const Shape *shape, bool has_norm) {
+  const Parallel parallel = shape->architecture->parallel;
+  return parallel == PARALLEL_WITHOUT_NORM ? !has_norm : shape->parallel;
+}
+
 static bool plan_block(Plan *plan) {
+  BlockTensorSet required, allowed;
+  choose_tensors(plan, &required, &allowed);
   for (int tensor = 0; tensor < BLOCK_TENSORS; tensor++)
-    if (!plan_block_tensor(plan, (BlockTensor)tensor)) return false;
-  return true;
+    if (((required | allowed) >> tensor & 1) != 0 &&
+        !plan_block_tensor(plan, (BlockTensor)tensor, (required >> tensor & 1) != 0))
+      return false;
+  Block *block = &plan->model->blocks[plan->block];
+  char name[64];
+  block->parallel =
+      is_parallel(&plan->model->shape, has_tensor(plan, block_tensor_name(plan, "ffn_norm.weight", name)));
+  return check_parts(plan, block);
 }
 
 void model_visit_matrices(const Block *block, VisitMatrix *visit, void *context) {
   for (int tensor = 0; tensor < BLOCK_TENSORS; tensor++) {
-    if (block_tensors[tensor].columns == EXTENT_ONE) continue;
-    const Matrix *matrix = (const Matrix *)(const void *)((const uint8_t *)block + block_tensors[tensor].field);
-    if (matrix->rows > 0) visit(context, matrix);
+    const Matrix *matrix = block_matrix(block, (BlockTensor)tensor);
+    if (matrix != NULL) visit(context, matrix);
   }
 }
 
 static bool plan_outer(Plan *plan) {
   Model *model = plan->model;
   const Shape *shape = &model->shape;
-  if (!plan_floats(plan, "output_norm.weight", shape->width, &model->output_norm)) return false;
+  if (!plan_floats(plan, "output_norm.weight", shape->width, 1, &model->output_norm.weight)) return false;
+  if (shape->architecture->norm == NORM_LAYER && has_tensor(plan, "output_norm.bias") &&
+      !plan_floats(plan, "output_norm.bias", shape->width, 1, &model->output_norm.bias))
+    return false;
+  if (shape->architecture->output_bias && has_tensor(plan, "output.bias") &&
+      !plan_floats(plan, "output.bias", shape->vocabulary, 1, &model->output_bias))
+    return false;
   const struct {
     const char *name;
     float **factors;
@@ -219,12 +194,12 @@ static bool plan_outer(Plan *plan) {
   // LongRoPE's two come together.
   bool stretched = shape->ropes[ROPE_OF_ALL].scaling == ROPE_SCALING_LONG;
   for (size_t i = 1; i < sizeof ropes / sizeof *ropes; i++)
-    stretched |= gguf_find_tensor(plan->gguf, ropes[i].name) != NULL;
+    stretched |= has_tensor(plan, ropes[i].name);
   for (size_t i = 0; i < sizeof ropes / sizeof *ropes; i++)
-    if ((i == 0 ? gguf_find_tensor(plan->gguf, ropes[i].name) != NULL : stretched) &&
-        !plan_floats(plan, ropes[i].name, shape->ropes[ROPE_OF_ALL].dimensions / 2, ropes[i].factors))
+    if ((i == 0 ? has_tensor(plan, ropes[i].name) : stretched) &&
+        !plan_floats(plan, ropes[i].name, shape->ropes[ROPE_OF_ALL].dimensions / 2, 1, ropes[i].factors))
       return false;
-  model->tied_output = gguf_find_tensor(plan->gguf, "output.weight") == NULL;
+  model->tied_output = !has_tensor(plan, "output.weight");
   return model->tied_output || plan_matrix(plan, "output.weight", shape->width, shape->vocabulary, &model->output);
 }
 
@@ -294,7 +269,7 @@ static void place(WeightSource *source, uint64_t *arena) {
 }
 
 static bool source_streams(const Model *model, const WeightSource *source) {
-  if (source->block < 0) return model->residency.embedding_streams;
+  if (source->block < 0) return source->matrix == &model->embedding && model->residency.embedding_streams;
   if (source->block < model->shape.blocks) return model->blocks[source->block].streams;
   return source->matrix == &model->output && model->residency.output_streams;
 }
@@ -340,6 +315,9 @@ static bool plan_weights(Plan *plan) {
   plan->block = -1;
   if (!plan_matrix(plan, "token_embd.weight", model->shape.width, model->shape.vocabulary, &model->embedding))
     return false;
+  if (model->shape.architecture->learned_positions &&
+      !plan_matrix(plan, "position_embd.weight", model->shape.width, model->shape.trained_context, &model->positions))
+    return false;
   for (plan->block = 0; plan->block < model->shape.blocks; plan->block++)
     if (!plan_block(plan)) return false;
   if (!plan_outer(plan)) return false;
@@ -373,8 +351,7 @@ bool model_plan(Model *model, const Gguf *gguf, NibbleError *error) {
   memset(model, 0, sizeof *model);
   model->header_checksum = gguf->checksum;
   Plan plan = {.model = model, .gguf = gguf, .error = error};
-  if (shape_read(gguf, &model->shape, error) && check_parts(&plan) && read_vocabulary(&plan) && allocate_plan(&plan) &&
-      plan_weights(&plan))
+  if (shape_read(gguf, &model->shape, error) && read_vocabulary(&plan) && allocate_plan(&plan) && plan_weights(&plan))
     return true;
   model_free(model);
   return false;

@@ -13,27 +13,34 @@
 #include "shape.h"
 #include "tiles.h"
 
+// A norm of the family's kind (Architecture.norm); without weights there is none.
+typedef struct {
+  float *weight, *bias; /* [n], or NULL */
+} Norm;
+
 // One stored block of the transformer. What its family does not have is empty: a matrix without rows, NULL.
 typedef struct {
-  float *attention_norm;         /* [width] */
-  Matrix query;                  /* [heads * head_size, width] */
-  Matrix key, value;             /* [kv_heads * head_size, width] */
-  Matrix query_key_value;        /* the three, one below the other */
-  Matrix attention_output;       /* [width, heads * head_size] */
-  float *feed_forward_norm;      /* [width] */
-  Matrix gate, up;               /* [feed_forward, width] */
-  Matrix gate_up;                /* both, one below the other */
-  Matrix down;                   /* [width, feed_forward] */
-  float *query_bias;             /* [heads * head_size] */
-  float *key_bias, *value_bias;  /* [kv_heads * head_size] */
-  float *attention_output_bias;  /* [width] */
-  float *gate_bias, *up_bias;    /* [feed_forward] */
-  float *down_bias;              /* [width] */
-  float *query_norm, *key_norm;  /* [head_size], or of all heads */
-  float *attention_post_norm;    /* [width] of what attention adds to the stream */
-  float *feed_forward_post_norm; /* [width] */
+  Norm attention_norm;          /* [width] */
+  Matrix query;                 /* [heads * head_size, width] */
+  Matrix key, value;            /* [kv_heads * head_size, width] */
+  Matrix query_key_value;       /* the three, one below the other */
+  Matrix attention_output;      /* [width, heads * head_size] */
+  Norm feed_forward_norm;       /* [width] */
+  Matrix gate, up;              /* [feed_forward, width] */
+  Matrix gate_up;               /* both, one below the other */
+  Matrix down;                  /* [width, feed_forward] */
+  float *query_bias;            /* [heads * head_size] */
+  float *key_bias, *value_bias; /* [kv_heads * head_size] */
+  float *query_key_value_bias;  /* the three, one behind the other */
+  float *attention_output_bias; /* [width] */
+  float *gate_bias, *up_bias;   /* [feed_forward] */
+  float *down_bias;             /* [width] */
+  Norm query_norm, key_norm;    /* [head_size] for all heads, or of all heads */
+  Norm attention_post_norm;     /* [width] of what attention adds to the stream */
+  Norm feed_forward_post_norm;  /* [width] */
+  bool parallel;                // see Parallel
 
-  uint64_t arena_offset, arena_bytes;  // all of the above, which lie side by side in the arena
+  uint64_t arena_offset, arena_bytes;  // all weights of it, which lie side by side in the arena
   bool streams;  // in a slot instead: then the offset is 0, and those of its sources count from it
 } Block;
 
@@ -61,7 +68,9 @@ typedef struct {
   bool tied_output;
   Matrix embedding;                    /* [vocabulary, width] */
   Matrix output;                       /* [vocabulary, width]; the embedding's tiles where tied */
-  float *output_norm;                  /* [width] */
+  Matrix positions;                    /* [shape.trained_context, width] rows that are added to the embeddings */
+  Norm output_norm;                    /* [width] */
+  float *output_bias;                  /* [vocabulary], or NULL */
   float *rope_factors;                 /* [rope.dimensions / 2] divisors of the angles (Llama 3's scaling), or NULL */
   float *long_factors, *short_factors; /* the same for contexts beyond the original one, and for others (LongRoPE) */
   Block *blocks;                       /* [shape.blocks] */

@@ -151,7 +151,7 @@ static void step_rows(NibblePass *pass) {
   for (const uint8_t *tile; (tile = nibble_pass_row(pass, index, &position, &length)) != NULL; index++) {
     float *x = pass->stream + (size_t)(pass->rows + index) * (size_t)run->width_stride;
     tile_unpack_row(embedding->kind, embedding->columns, tile, pass->tokens[pass->rows + index] % TILE_ROWS, x);
-    forward_scale_embedding(run, x);
+    forward_finish_embedding(run, pass->session->length + pass->rows + index, x, run->normed);
   }
   pass->rows += index;
   if (pass->rows == pass->count) begin_blocks(pass);
@@ -195,7 +195,7 @@ static void score(NibblePass *pass, const Matrix *output, int first_row, int str
       bool wanted = false;
       for (int i = 0; i < count; i++)
         wanted |= targets[i] >= 0;
-      if (wanted) forward_output(run, first, count, output, pass->scored, stride);
+      if (wanted) forward_output(run, first, count, output, first_row, pass->scored, stride);
       for (int i = 0; i < count; i++) {
         const float *logits = pass->scored + (size_t)i * (size_t)stride;
         float *result = &pass->log_probabilities[begin + first + i];
@@ -210,10 +210,10 @@ static void score(NibblePass *pass, const Matrix *output, int first_row, int str
   }
 }
 
-static void last_logits(NibblePass *pass, const Matrix *output, float *logits) {
+static void last_logits(NibblePass *pass, const Matrix *output, int first_row) {
   Run *run = &pass->session->engine->run;
   set_batch(pass, pass->count - 1);
-  forward_output(run, 0, 1, output, logits, run->logits_stride);
+  forward_output(run, 0, 1, output, first_row, pass->logits + first_row, run->logits_stride);
 }
 
 static void finish_scores(NibblePass *pass) {
@@ -228,7 +228,7 @@ static void step_output_piece(NibblePass *pass, uint8_t *slot) {
   if (!segment_at(model, pass->segment, &segment)) return;
   const Matrix piece = segment_output(model, &segment, slot);
   const int first_row = segment.first_tile * TILE_ROWS;
-  if (pass->round == 0) last_logits(pass, &piece, pass->logits + first_row);
+  if (pass->round == 0) last_logits(pass, &piece, first_row);
   if (pass->targets != NULL) score(pass, &piece, first_row, segment.tiles * TILE_ROWS);
   if (segment_at(model, ++pass->segment, &next)) return;
   if (pass->targets != NULL && pass->round++ == 0) {
@@ -247,7 +247,7 @@ static void step_output(NibblePass *pass, uint8_t *slot) {
     return;
   }
   if (pass->targets != NULL) score(pass, &model->output, 0, pass->session->engine->run.logits_stride);
-  last_logits(pass, &model->output, pass->logits);
+  last_logits(pass, &model->output, 0);
   pass->stage = STAGE_DONE;
 }
 

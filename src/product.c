@@ -35,14 +35,14 @@ static Activations with_tables(const Run *run, int thread, Activations x, const 
 
 // Normalises rows `first` to `first + tokens` into `target` (where there is a norm), and packs them (where there is
 // `packed`).
-static void prepare_rows(const Run *run, const Input *input, const float *norm, int first, int tokens, float *target,
+static void prepare_rows(const Run *run, const Input *input, const Norm *norm, int first, int tokens, float *target,
                          uint8_t *packed) {
   const size_t stride = (size_t)input->stride;
   float *rows = input->rows + (size_t)first * stride;
-  for (int t = 0; norm != NULL && t < tokens; t++)
-    run->kernels->rms_norm(rows + (size_t)t * stride, norm, input->columns, run->model->shape.norm_epsilon,
-                           target + (size_t)t * stride);
-  if (packed != NULL) run->kernels->pack(norm != NULL ? target : rows, stride, tokens, input->columns, packed);
+  const bool normed = norm_is_there(norm);
+  for (int t = 0; normed && t < tokens; t++)
+    norm_apply(run, norm, rows + (size_t)t * stride, input->columns, target + (size_t)t * stride);
+  if (packed != NULL) run->kernels->pack(normed ? target : rows, stride, tokens, input->columns, packed);
 }
 
 Activations product_take(const Run *run, int thread, const Input *input, const uint8_t *packed, const Product *products,
@@ -66,13 +66,13 @@ void product_pack(const Run *run, const float *rows, int stride, int tokens, int
 
 // Of several rows a piece of work is a panel. One row each thread prepares for itself: the others would wait for it as
 // long.
-Activations product_prepare(Run *run, int thread, const Input *input, const float *norm, const Product *products,
+Activations product_prepare(Run *run, int thread, const Input *input, const Norm *norm, const Product *products,
                             int count) {
   const bool packing = product_packs(run, products, count), own = input->count == 1;
   const size_t stride = (size_t)input->stride;
   float *normed = own ? run->own_row + (size_t)thread * (size_t)run->width_stride : run->normed;
   uint8_t *packed = own ? run->own_packed + (size_t)thread * run->own_packed_bytes : run->packed;
-  const Activations x = {.values = norm != NULL ? normed : input->rows,
+  const Activations x = {.values = norm_is_there(norm) ? normed : input->rows,
                          .stride = stride,
                          .packed = packing ? packed : NULL,
                          .tokens = input->count,

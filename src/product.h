@@ -3,7 +3,7 @@
 #ifndef NIBBLE_PRODUCT_H
 #define NIBBLE_PRODUCT_H
 
-#include "run.h"
+#include "norm.h"
 
 // Tiles of a matrix that are claimed at once, of several tokens: few enough to share out evenly, whole blocks of the
 // next product's input, and what kernels take at once.
@@ -24,9 +24,9 @@ typedef struct {
   int stride, count, columns;
 } Input;
 
-// The rows as products take them: normalised (where there is a norm: RMSNorm's weights) and packed where a product
+// The rows as products take them: normalised (where there is a norm) and packed where a product
 // wants that. A step.
-Activations product_prepare(Run *run, int thread, const Input *input, const float *norm, const Product *products,
+Activations product_prepare(Run *run, int thread, const Input *input, const Norm *norm, const Product *products,
                             int count);
 
 // The same of rows that are packed already, in `packed` (NULL where no product wants that). No step: only what each

@@ -80,6 +80,14 @@ bool run_create_ropes(Run *run, NibbleError *error);
 // Bytes that run_create() allocates for this many threads.
 uint64_t run_bytes(const Model *model, int threads, RunSizes sizes);
 
+// Row t of a buffer of rows.
+static inline float *run_row(float *buffer, int stride, int t) { return buffer + (size_t)t * (size_t)stride; }
+
+// A RoPE's cosines or sines, run->cosine or run->sine, of token t of the batch.
+static inline float *run_angles(const Run *run, float *angles, int rope, int t) {
+  return angles + ((size_t)rope * (size_t)run->batch_size + (size_t)t) * (size_t)run->ropes[ROPE_OF_ALL].pairs;
+}
+
 // Ends a step of the pass: all threads meet, and what this one did goes on the books.
 void run_finish_step(Run *run, int thread, ProfileOperation operation);
 

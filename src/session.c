@@ -191,6 +191,12 @@ bool nibble_session_shift(NibbleSession *session, int keep, int drop, NibbleErro
                        "more than there are.",
                        drop, keep, session->length);
   const Architecture *family = run->model->shape.architecture;
+  if (family->learned_positions)
+    return nibble_fail(
+        error, NIBBLE_INVALID_ARGUMENT,
+        "A %s model reads positions with the tokens, so that what is kept of them cannot be moved. Begin "
+        "anew with the text that is to be kept.",
+        family->name);
   if (family->head_norms == HEAD_NORMS_BEHIND_ROPE)
     return nibble_fail(
         error, NIBBLE_INVALID_ARGUMENT,

@@ -156,7 +156,7 @@ static bool read_other_ropes(const Reader *reader, Shape *shape) {
   if (!read_bool(reader, "rope.scaling.finetuned", true, &shape->has_rope) ||
       !read_float(reader, "rope.scaling.alpha", -1, 1e6, 0, &alpha))
     return false;
-  if (!shape->architecture->rope_switch) shape->has_rope = true;
+  if (!shape->architecture->rope_switch) shape->has_rope = !shape->architecture->learned_positions;
   if (alpha > 0 && rope->dimensions > 2)
     rope->base *= powf(alpha, (float)rope->dimensions / (float)(rope->dimensions - 2));
   *windowed = *rope;
@@ -184,7 +184,7 @@ static bool read_rope(const Reader *reader, Shape *shape) {
       !read_scaling_type(reader, rope))
     return false;
   if (rope->scaling == ROPE_SCALING_NONE || rope->scaling == ROPE_SCALING_LONG) rope->factor = 1;
-  if (rope->dimensions % 2 == 0) return read_other_ropes(reader, shape);
+  if (rope->dimensions % 2 == 0 || shape->architecture->learned_positions) return read_other_ropes(reader, shape);
   return nibble_fail(reader->error, NIBBLE_MODEL_BAD_KEY,
                      "The model rotates %d of a head's dimensions (%s.rope.dimension_count, or all of them where it is "
                      "missing); an even number was expected.",
@@ -298,11 +298,12 @@ static bool read_scales(const Reader *reader, Shape *shape) {
                            : family->embedding_scale > 0 ? (double)family->embedding_scale
                                                          : 1;
   const double residual = family->residual_by_depth > 0 ? (double)family->residual_by_depth / sqrt(layers) : 1;
+  const double logit = family->logits_multiplied ? (double)NAN : family->logit_by_width ? width / 256 : 1;
   float divisor;
   if (!read_float(reader, "embedding_scale", -1e6, 1e6, embedding, &shape->embedding_scale) ||
       !read_float(reader, "residual_scale", -1e6, 1e6, residual, &shape->residual_scale) ||
       !read_float(reader, "attention.scale", -1e6, 1e6, 0, &shape->attention_scale) ||
-      !read_float(reader, "logit_scale", 0, 1e6, family->logit_by_width ? width / 256 : 1, &divisor) ||
+      !read_float(reader, "logit_scale", 0, 1e6, logit, &divisor) ||
       !read_float(reader, "attn_logit_softcapping", -1, 1e6, (double)family->attention_softcap,
                   &shape->attention_softcap) ||
       !read_float(reader, "final_logit_softcapping", -1, 1e6, (double)family->logit_softcap, &shape->logit_softcap) ||
@@ -314,8 +315,23 @@ static bool read_scales(const Reader *reader, Shape *shape) {
   const bool by_width = shape->blocks == family->scores_by_width_blocks;
   const int divided = by_width ? shape->width / shape->heads : shape->head_size;
   if (shape->attention_scale == 0) shape->attention_scale = 1 / sqrtf((float)divided);
-  shape->logit_scale = 1 / divisor;
+  shape->logit_scale = family->logits_multiplied ? divisor : 1 / divisor;
   return true;
+}
+
+static bool read_norm(const Reader *reader, Shape *shape) {
+  const bool layer = shape->architecture->norm == NORM_LAYER;
+  return read_float(reader, layer ? "attention.layer_norm_epsilon" : "attention.layer_norm_rms_epsilon", 0, 1, NAN,
+                    &shape->norm_epsilon);
+}
+
+static bool read_parallel(const Reader *reader, Shape *shape) {
+  char key[96];
+  shape->parallel = shape->architecture->parallel == PARALLEL_ALWAYS;
+  if (shape->architecture->parallel != PARALLEL_BY_KEY) return true;
+  return find(reader, "use_parallel_residual", key) != NULL
+             ? read_bool(reader, "use_parallel_residual", true, &shape->parallel)
+             : missing(reader, key);
 }
 
 bool shape_read(const Gguf *gguf, Shape *shape, NibbleError *error) {
@@ -328,8 +344,7 @@ bool shape_read(const Gguf *gguf, Shape *shape, NibbleError *error) {
          read_int(&reader, "embedding_length", 1, LIMIT_SIZE, -1, &shape->width) &&
          read_per_block(&reader, "feed_forward_length", LIMIT_SIZE, -1, shape->blocks, &shape->feed_forward) &&
          read_int(&reader, "context_length", 1, LIMIT_CONTEXT, -1, &shape->trained_context) &&
-         read_window(&reader, shape) &&
-         read_float(&reader, "attention.layer_norm_rms_epsilon", 0, 1, NAN, &shape->norm_epsilon) &&
-         read_heads(&reader, shape) && read_rope(&reader, shape) && read_scales(&reader, shape) &&
+         read_window(&reader, shape) && read_norm(&reader, shape) && read_heads(&reader, shape) &&
+         read_rope(&reader, shape) && read_scales(&reader, shape) && read_parallel(&reader, shape) &&
          refuse_unknown_features(&reader, shape);
 }

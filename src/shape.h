@@ -40,6 +40,7 @@ typedef struct {
   uint32_t windowed[SHAPE_MOST_BLOCKS / 32];  // a bit for each block: whether its layers have the window
   float norm_epsilon;
   bool has_rope;
+  bool parallel;           // of blocks, where not each of them says so by its tensors
   RopeShape ropes[ROPES];  // the second is that of layers with a window, where it differs
 
   // What numbers are multiplied with; 1: nothing.

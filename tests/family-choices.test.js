@@ -53,10 +53,16 @@ test('a Baichuan model with ALiBi is refused, which its depth alone tells', asyn
 test('tensors of another family are refused by name', async () => {
   const cases = [
     ['qwen2-tied', 'qwen3', /blk\.0\.attn_q_norm\.weight is missing/],
-    ['qwen3-tied', 'qwen2', /blk\.0\.attn_q\.bias is missing/],
+    ['qwen3-tied', 'qwen2', /blk\.0\.attn_[qk]_norm\.weight.*qwen2 model/],
     ['gemma2-window', 'gemma', /post_attention_norm\.weight.*gemma model/],
     ['gemma-tied', 'gemma2', /blk\.0\.post_attention_norm\.weight is missing/],
-    ['qwen2-tied', 'phi3', /blk\.0\.attn_qkv\.weight is missing/],
+    ['qwen2-tied', 'phi3', /blk\.0\.ffn_up\.weight has the shape 96 x 160.*96 x 320/],
+    ['qwen2-tied', 'phi2', /phi2\.attention\.layer_norm_epsilon is missing/],
+    ['gpt2-tied', 'starcoder2', /position_embd\.weight.*starcoder2 model/],
+    ['gptneox-parallel', 'gpt2', /position_embd\.weight is missing/],
+    ['falcon-one-norm', 'phi2', /blk\.0\.attn_output\.bias is missing/],
+    ['starcoder2-tied', 'falcon', /blk\.0\..*falcon model/],
+    ['stablelm-parallel', 'cohere2', /logit_scale is missing/],
     ['arcee-untied', 'mistral3', /blk\.0\.ffn_gate\.weight is missing/],
   ];
   for (const [name, family, sentence] of cases) {
@@ -135,6 +141,13 @@ test('each choice that a file makes, or leaves to the family, shows in the golde
     ['olmo2-window', 'rope.scaling.type', 'string', 'none'],
     ['exaone4-window', 'attention.sliding_window', 'u32', 25],
     ['exaone4-window', 'attention.sliding_window_pattern', 'u32', 5],
+    ['gptneox-parallel', 'use_parallel_residual', 'bool', false],
+    ['gptneox-in-turn', 'use_parallel_residual', 'bool', true],
+    ['cohere2-window', 'logit_scale', 'f32', 0.5],
+    ['cohere2-window', 'attention.sliding_window', 'u32', 25],
+    ['cohere2-window', 'attention.sliding_window_pattern', 'u32', 3],
+    ['phi2-untied', 'attention.layer_norm_epsilon', 'f32', 0.1],
+    ['phi2-untied', 'rope.dimension_count', 'u32', 32],
     ['hunyuan-dense-alpha', 'rope.scaling.alpha', 'f32', undefined],
   ];
   for (const [name, key, type, value] of cases) {

@@ -2,6 +2,7 @@
 // for each of its choices that another file may make.
 
 const base = { context: 512, layers: 3, tied: true, epsilon: 1e-6, ropeBase: 10000 };
+const QUERY_KEY_VALUE = ['attn_q', 'attn_k', 'attn_v'];
 const heads = (count, kvHeads, headSize) => ({ heads: count, kvHeads, headSize });
 const bools = (count, value) => Array.from({ length: count }, (_, i) => value(i));
 
@@ -231,6 +232,90 @@ const ROWS = [
   ],
   ['arcee', 'untied', { ...heads(5, 1, 32), width: 96, ffn: 224, vocabulary: 285, tied: false }, ['q4_0']],
   ['internlm2', 'untied', { ...heads(3, 1, 32), width: 96, ffn: 160, vocabulary: 291, tied: false }, ['q8_0', 'q4_0']],
+  [
+    'qwen2',
+    'one-matrix',
+    {
+      ...{ ...heads(4, 2, 24), width: 96, ffn: 96, vocabulary: 281, tied: false },
+      blocks: { fused: true, outputBias: true },
+      biases: ['attn_qkv'],
+    },
+    ['q8_0'],
+  ],
+  ['phi2', 'untied', { ...heads(3, 3, 32), width: 96, ffn: 160, vocabulary: 312, ropeSize: 20, tied: false }, ['q8_0']],
+  ['phi2', 'f32', { ...heads(4, 2, 24), width: 96, ffn: 112, vocabulary: 281, ropeSize: 16, tied: false }, ['f32']],
+  [
+    'stablelm',
+    'two-norms',
+    { ...heads(4, 4, 24), width: 96, ffn: 160, vocabulary: 313, ropeSize: 12, tied: false, biases: QUERY_KEY_VALUE },
+    ['q8_0', 'q4_0'],
+  ],
+  [
+    'stablelm',
+    'parallel',
+    {
+      ...{ ...heads(5, 1, 32), width: 160, ffn: 96, vocabulary: 287, ropeSize: 8, tied: false },
+      blocks: { parallel: true, headNorms: 'own' },
+    },
+    ['q8_0'],
+    { query: 2.2 },
+  ],
+  ['starcoder2', 'tied', { ...heads(4, 2, 24), width: 96, ffn: 224, vocabulary: 314 }, ['q8_0', 'q4_0']],
+  ['gpt2', 'tied', { ...heads(3, 3, 32), width: 96, ffn: 224, vocabulary: 315 }, ['q8_0']],
+  ['gpt2', 'untied', { ...heads(5, 5, 8), width: 40, ffn: 72, vocabulary: 290, tied: false }, ['f32']],
+  [
+    'gptneox',
+    'parallel',
+    {
+      ...{ ...heads(4, 4, 24), width: 96, ffn: 160, vocabulary: 316, ropeSize: 12, tied: false },
+      blocks: { parallel: 'two norms' },
+      keys: [['use_parallel_residual', 'bool', true]],
+    },
+    ['q8_0', 'q4_0'],
+    { query: 2.2 },
+  ],
+  [
+    'gptneox',
+    'in-turn',
+    {
+      ...{ ...heads(3, 3, 32), width: 96, ffn: 160, vocabulary: 284, ropeSize: 16, tied: false },
+      keys: [['use_parallel_residual', 'bool', false]],
+    },
+    ['q8_0'],
+  ],
+  [
+    'falcon',
+    'one-norm',
+    { ...heads(5, 1, 32), width: 160, ffn: 224, vocabulary: 317, tied: false },
+    ['q4_0'],
+    { query: 2.2 },
+  ],
+  [
+    'falcon',
+    'two-norms',
+    { ...heads(4, 2, 24), width: 96, ffn: 160, vocabulary: 283, blocks: { parallel: 'other names' } },
+    ['q8_0'],
+  ],
+  [
+    'cohere2',
+    'window',
+    {
+      ...{ ...heads(4, 2, 24), width: 96, layers: 5, ffn: 160, vocabulary: 318, window: 24, ropeBase: 50000 },
+      keys: [['logit_scale', 'f32', 0.25]],
+    },
+    ['q8_0', 'q4_0'],
+    { logits: 10.4 },
+  ],
+  ['glm4', 'tied', { ...heads(4, 2, 32), width: 96, ffn: 160, vocabulary: 319, ropeSize: 16 }, ['q8_0', 'q4_0']],
+  [
+    'glm4',
+    'untied',
+    {
+      ...{ ...heads(5, 1, 32), width: 160, ffn: 96, vocabulary: 281, ropeSize: 12, tied: false },
+      biases: QUERY_KEY_VALUE,
+    },
+    ['q8_0'],
+  ],
   ['baichuan', '7b', { ...deep, ...heads(2, 2, 16), layers: 32, vocabulary: 311, tied: false }, ['q8_0'], little],
 ];
 
@@ -242,6 +327,11 @@ const PLAIN_KEYS = { 'minicpm-defaults': [['logit_scale', 'f32', 96 / 256]] };
 
 // Those that give entropies within bounds, where the first does not.
 const SEEDS = {
+  'glm4-tied': 6,
+  'cohere2-window': 9,
+  'gptneox-in-turn': 2,
+  'gpt2-untied': 2,
+  'starcoder2-tied': 2,
   'llama-biases': 2,
   'qwen2-tied': 4,
   'qwen3-tied': 2,

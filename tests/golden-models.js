@@ -7,6 +7,7 @@ import { dequantize } from './dequantize.js';
 import { ggufBytes, writeGguf } from './gguf-writer.js';
 import { FAMILY_MODELS } from './golden-families.js';
 import { TYPE_MODELS } from './golden-types.js';
+import { familyOf } from './model-families.js';
 import { QUANTIZABLE, quantize } from './quantize.js';
 import { blockShaper } from './random-blocks.js';
 import { deviation, metadata, tensors } from './random-model.js';
@@ -175,8 +176,8 @@ export const isPlainLlama = (name) => FAMILY_MODELS[name] === undefined;
  * @param {string} name
  */
 export const isWithoutRope = (name) =>
-  GOLDEN_MODELS[name].shape.keys?.some(([key, , value]) => key === 'rope.scaling.finetuned' && value === false) ??
-  false;
+  familyOf(GOLDEN_MODELS[name].shape).positions ||
+  (GOLDEN_MODELS[name].shape.keys ?? []).some(([key, , value]) => key === 'rope.scaling.finetuned' && !value);
 
 function find(name) {
   const model = GOLDEN_MODELS[name];

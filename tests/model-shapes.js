@@ -12,7 +12,7 @@
  * @property {number} headSize
  * @property {number} vocabulary
  * @property {boolean} tied whether the output shares the embedding's matrix
- * @property {number} epsilon of RMSNorm
+ * @property {number} epsilon of norms
  * @property {number} ropeBase
  * @property {number} [ropeSize] rotated dimensions of a head, default all
  * @property {{type: 'linear' | 'yarn' | 'longrope', factor?: number, originalContext: number,
@@ -25,6 +25,7 @@
  * @property {string} [pre] pre-tokenizer name
  * @property {string} [family] as model-families.js has it, default llama
  * @property {string[]} [biases] matrices of a block that have one, besides those that its family's have
+ * @property {Partial<import('./model-families.js').Family>} [blocks] what its blocks have otherwise than its family's
  * @property {import('./gguf-writer.js').Entry[]} [keys] further metadata, their names without the family's prefix
  */
 

@@ -53,7 +53,7 @@ export function vocabulary(size) {
  */
 export function metadata(shape) {
   const { tokens, types, merges, begin, end } = vocabulary(shape.vocabulary);
-  const { name: family } = familyOf(shape);
+  const { name: family, norm } = familyOf(shape);
   const ropeSize = shape.ropeSize ?? shape.headSize;
   /** @type {import('./gguf-writer.js').Entry[]} */
   const keys = [
@@ -65,7 +65,7 @@ export function metadata(shape) {
     ['attention.head_count_kv', 'u32', shape.kvHeads],
     ['attention.key_length', 'u32', shape.headSize],
     ['attention.value_length', 'u32', shape.headSize],
-    ['attention.layer_norm_rms_epsilon', 'f32', shape.epsilon],
+    [`attention.layer_norm_${norm === 'rms' ? 'rms_' : ''}epsilon`, 'f32', shape.epsilon],
     ['rope.dimension_count', 'u32', ropeSize],
     ['rope.freq_base', 'f32', shape.ropeBase],
     ['vocab_size', 'u32', shape.vocabulary],
@@ -114,34 +114,41 @@ export function metadata(shape) {
 
 // The tensors of a block: role, name, what `typeOf` may be asked for, and gain.
 function blockTensors(shape, { query = 1.5, value = 1.5, out = 1.5, down = 2, branch = 0.7, bias = 0.4 }) {
-  const { width, ffn, headSize } = shape;
-  const { norms, headNorms, fused, gateless, biases } = familyOf(shape);
-  const keyWidth = shape.kvHeads * headSize;
-  const queryWidth = shape.heads * headSize;
+  const { width, ffn, headSize, heads, kvHeads } = shape;
+  const { norms, norm: kind, headNorms, fused, gateUp, gateless, parallel, biases } = familyOf(shape);
+  const keyWidth = kvHeads * headSize;
+  const queryWidth = heads * headSize;
   const list = [];
-  const norm = (name, size, gain = 1) => list.push({ role: 'norm', name: `${name}.weight`, shape: [size], gain });
+  const floats = (role, name, size, gain) => list.push({ role, name, shape: size, gain });
+  const norm = (name, gain = 1) => {
+    floats('norm', `${name}.weight`, [width], gain);
+    if (kind === 'layer-bias') floats('bias', `${name}.bias`, [width], bias * gain);
+  };
+  const headNorm = (name, count) => {
+    const sizes = { each: [headSize], all: [count * headSize], own: [headSize, count] };
+    if (headNorms) floats('norm', `${name}.weight`, sizes[headNorms], query);
+  };
   const matrix = (name, rows, columns, gain) => {
     list.push({ role: 'block', name: `${name}.weight`, shape: [columns, rows], gain });
-    if (biases.includes(name)) list.push({ role: 'bias', name: `${name}.bias`, shape: [rows], gain: bias });
+    if (biases.includes(name)) floats('bias', `${name}.bias`, [rows], bias);
   };
-  if (norms !== 'behind') norm('attn_norm', width);
+  if (norms !== 'behind') norm('attn_norm');
+  if (parallel === 'other names') norm('attn_norm_2');
   if (fused) matrix('attn_qkv', queryWidth + 2 * keyWidth, width, query);
   else {
     matrix('attn_q', queryWidth, width, query);
     matrix('attn_k', keyWidth, width, query);
     matrix('attn_v', keyWidth, width, value);
   }
-  if (headNorms) {
-    norm('attn_q_norm', headNorms === 'all' ? queryWidth : headSize, query);
-    norm('attn_k_norm', headNorms === 'all' ? keyWidth : headSize, query);
-  }
+  headNorm('attn_q_norm', heads);
+  headNorm('attn_k_norm', kvHeads);
   matrix('attn_output', width, queryWidth, out);
-  if (norms !== 'before') norm('post_attention_norm', width, branch);
-  if (norms !== 'behind') norm('ffn_norm', width);
-  if (!fused && !gateless) matrix('ffn_gate', ffn, width, 1.4);
-  matrix('ffn_up', fused ? 2 * ffn : ffn, width, 1);
+  if (norms !== 'before') norm('post_attention_norm', branch);
+  if (norms !== 'behind' && (!parallel || parallel === 'two norms')) norm('ffn_norm');
+  if (!gateUp && !gateless) matrix('ffn_gate', ffn, width, 1.4);
+  matrix('ffn_up', gateUp ? 2 * ffn : ffn, width, 1);
   matrix('ffn_down', width, ffn, down);
-  if (norms !== 'before') norm('post_ffw_norm', width, branch);
+  if (norms !== 'before') norm('post_ffw_norm', branch);
   return list;
 }
 
@@ -155,13 +162,15 @@ function blockTensors(shape, { query = 1.5, value = 1.5, out = 1.5, down = 2, br
  * @returns {LayoutTensor[]}
  */
 export function tensors(shape, typeOf, gains = {}) {
-  const { embedding = 0.7, logits = 2.6 } = gains;
+  const { embedding = 0.7, logits = 2.6, bias = 0.4 } = gains;
   const { width } = shape;
+  const { norm: kind, positions, outputBias } = familyOf(shape);
   const list = [];
   const add = (role, name, type, size, gain) => list.push({ role, name: `${name}.weight`, type, shape: size, gain });
   const factors = (name, values) =>
     list.push({ role: 'factors', name: `${name}.weight`, type: 'f32', shape: [values.length], gain: 1, values });
   add('embedding', 'token_embd', typeOf('embedding', 'token_embd', width), [width, shape.vocabulary], embedding);
+  if (positions) add('positions', 'position_embd', 'f32', [width, shape.context], embedding);
   if (shape.ropeFactors) factors('rope_freqs', shape.ropeFactors);
   if (shape.longFactors) {
     factors('rope_factors_long', shape.longFactors.long);
@@ -175,7 +184,12 @@ export function tensors(shape, typeOf, gains = {}) {
     }
   }
   // A tied output is the embedding, whose elements are of size `embedding`; the last norm makes up for that.
-  add('norm', 'output_norm', 'f32', [width], shape.tied ? logits / (embedding * Math.sqrt(width)) : 1);
+  const last = shape.tied ? logits / (embedding * Math.sqrt(width)) : 1;
+  const biasOf = (name, size, gain) =>
+    list.push({ role: 'bias', name: `${name}.bias`, type: 'f32', shape: size, gain });
+  add('norm', 'output_norm', 'f32', [width], last);
+  if (kind === 'layer-bias') biasOf('output_norm', [width], bias * last);
+  if (outputBias) biasOf('output', [shape.vocabulary], bias);
   if (!shape.tied) add('output', 'output', typeOf('output', 'output', width), [width, shape.vocabulary], logits);
   return list;
 }
