@@ -67,7 +67,7 @@ static const Architecture architectures[] = {
     {.name = "hunyuan-dense", .required = GATED | HEAD_NORMS, .head_norms = HEAD_NORMS_BEHIND_ROPE},
     {.name = "arcee", .required = NORMS | PRODUCTS, .rope_adjacent = true, .activation = ACTIVATION_SQUARED_RELU},
     {.name = "internlm2", .required = GATED, .rope_adjacent = true},
-    // Of 7B; 13B has ALiBi.
+    // 13B, which its depth alone tells, has ALiBi.
     {.name = "baichuan", .required = GATED, .rope_adjacent = true, .alibi_blocks = 40},
     // Phi-1, 1.5 and 2.
     {.name = "phi2",
@@ -105,6 +105,14 @@ static const Architecture architectures[] = {
      .window_period = 4,
      .full_layers_nope = true,
      .logits_multiplied = true},
+    {.name = "openelm", .required = GATED | HEAD_NORMS},
+    {.name = "nanbeige", .required = GATED, .rope_adjacent = true, .loops = true},
+    {.name = "granite_swa",
+     .required = GATED | TENSOR(SINKS),
+     .allowed = BIASES,
+     .rope_adjacent = true,
+     .windows = true,
+     .rope_pattern = true},
     {.name = "glm4",
      .required = NORMS | POST_NORMS | TENSOR(ATTENTION_OUTPUT) | TENSOR(GATE_UP) | TENSOR(DOWN),
      .rope_adjacent = true},

@@ -40,6 +40,7 @@ typedef enum {
   BLOCK_FIRST_NORM_BIAS,
   BLOCK_SECOND_NORM,
   BLOCK_SECOND_NORM_BIAS,
+  BLOCK_SINKS,
   BLOCK_TENSORS
 } BlockTensor;
 
@@ -100,7 +101,9 @@ typedef struct {
   float window_rope_base;    // of layers with a window; 0: as of the others
   int nope_period;           // the last of each so many layers has no RoPE; 0: all have it
   bool rope_switch;          // rope.scaling.finetuned = false means that no layer has RoPE
+  bool rope_pattern;         // attention.rope_pattern tells which layers have RoPE; all do where it is missing
   int alibi_blocks;          // files with so many blocks have ALiBi (arXiv:2108.12409) instead of RoPE; 0: none
+  bool loops;                // num_loops tells how often all layers are computed, one time behind the other
 
   bool embedding_by_root;      // embeddings are multiplied with the root of the width
   int scores_by_width_blocks;  // of files with so many blocks, scores are divided by the root of width / heads; 0: none

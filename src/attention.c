@@ -23,23 +23,25 @@ typedef struct {
 // The queries of a block of tokens that share one KV head; row = head within the group * tokens + token.
 typedef struct {
   Run *run;
+  const BlockShape *shape;  // of the layer
   int layer, kv_head, group;
   int first, tokens;  // of the batch
 } Queries;
 
-static int block_rows(const Shape *shape) { return BLOCK_TOKENS * (shape->heads / shape->kv_heads); }
+static int block_rows(const BlockShape *shape) { return BLOCK_TOKENS * (shape->heads / shape->kv_heads); }
 
-static int key_stride(const Shape *shape) { return kv_key_stride(shape->head_size, KV_INT8); }
+static int key_stride(const BlockShape *shape) { return kv_key_stride(shape->head_size, KV_INT8); }
 
-static size_t state_floats(const Shape *shape) { return (size_t)block_rows(shape) * (size_t)(shape->head_size + 2); }
+static size_t state_floats(const BlockShape *shape) {
+  return (size_t)block_rows(shape) * (size_t)(shape->head_size + 2);
+}
 
-size_t attention_scratch_bytes(const Shape *shape) {
+size_t attention_scratch_bytes(const BlockShape *shape) {
   const size_t rows = (size_t)block_rows(shape), quantized = KV_PAGE_TOKENS + (size_t)key_stride(shape);
   return sizeof(float) * (rows * (KV_PAGE_TOKENS + 3) + 2 * state_floats(shape)) + sizeof(int16_t) * rows * quantized;
 }
 
-static Scratch scratch_of(const Run *run, int thread) {
-  const Shape *shape = &run->model->shape;
+static Scratch scratch_of(const Run *run, const BlockShape *shape, int thread) {
   const size_t rows = (size_t)block_rows(shape), out = rows * (size_t)shape->head_size;
   float *next = run_scratch(run, thread);
   Scratch scratch = {.scores = next};
@@ -58,9 +60,7 @@ static Scratch scratch_of(const Run *run, int thread) {
 }
 
 // Positions that a query at `position` sees: [from, position].
-static int visible_from(const Run *run, int layer, int position) {
-  return kv_visible_from(kv_window(run->kv->shape, layer), position);
-}
+static int visible_from(const BlockShape *shape, int position) { return kv_visible_from(shape->window, position); }
 
 static AttentionState state_rows(const AttentionState *state, int row, int head_size) {
   return (AttentionState){state->max + row, state->sum + row, state->out + (size_t)row * (size_t)head_size};
@@ -72,16 +72,32 @@ static void state_reset(const AttentionState *state, int rows, int head_size) {
   memset(state->out, 0, (size_t)rows * (size_t)head_size * sizeof(float));
 }
 
+// What a head's scores sink by with each token of distance (arXiv:2108.12409): a geometric row of numbers, and for
+// heads beyond the largest power of 2 those between them.
+static float alibi_slope(int head, int heads) {
+  int power = 1;
+  while (2 * power <= heads)
+    power *= 2;
+  const float ln2 = 0.69314718055994530942f, steps = head < power ? (float)(head + 1) : (float)(head - power) + 0.5f;
+  return exp_f32(-8 * ln2 * steps / (float)power);
+}
+
+static void add_alibi(const Queries *queries, int row, int distance, int from, int to, float *scores) {
+  const float slope = alibi_slope(queries->kv_head * queries->group + row / queries->tokens, queries->shape->heads);
+  for (int t = from; t < to; t++)
+    scores[t] -= slope * (float)(distance - t);
+}
+
 // Softmax of the rows' scores, token by token (each sees its own range of the page); returns the range that any sees.
 static void weigh_rows(const Queries *queries, int begin, const Scratch *scratch, const AttentionState *state,
                        int *from, int *to) {
   const Run *run = queries->run;
-  const float scale = page_scale(run->kv->shape->type), softcap = run->model->shape.attention_softcap;
+  const float scale = page_scale(kv_type(run->kv->shape)), softcap = run->model->shape.attention_softcap;
   *from = KV_PAGE_TOKENS;
   *to = 0;
   for (int r = 0; r < queries->tokens * queries->group; r++) {
     const int position = run->position + queries->first + r % queries->tokens;
-    const int see_from = visible_from(run, queries->layer, position) - begin, see_to = position + 1 - begin;
+    const int see_from = visible_from(queries->shape, position) - begin, see_to = position + 1 - begin;
     const int row_from = see_from > 0 ? see_from : 0, row_to = see_to < KV_PAGE_TOKENS ? see_to : KV_PAGE_TOKENS;
     float *scores = scratch->scores + (size_t)r * KV_PAGE_TOKENS;
     scratch->corrections[r] = 1;
@@ -89,6 +105,7 @@ static void weigh_rows(const Queries *queries, int begin, const Scratch *scratch
       memset(scores, 0, KV_PAGE_TOKENS * sizeof *scores);
       continue;
     }
+    if (run->model->shape.alibi) add_alibi(queries, r, position - begin, row_from, row_to, scores);
     if (softcap > 0) soft_cap(scores + row_from, row_to - row_from, softcap);
     const float before = state->max[r],
                 sum = run->kernels->page_softmax(scores, row_from, row_to, &state->max[r], scale);
@@ -103,14 +120,14 @@ static const float *query_row(const Queries *queries, int row) {
   const Run *run = queries->run;
   const int token = queries->first + row % queries->tokens;
   const int head = queries->kv_head * queries->group + row / queries->tokens;
-  return run->query + (size_t)token * (size_t)run->query_stride + (size_t)head * (size_t)run->model->shape.head_size;
+  return run->query + (size_t)token * (size_t)run->query_stride + (size_t)head * (size_t)queries->shape->head_size;
 }
 
 // Queries over INT8 pages, quantised once for all pages that they see.
 static void quantize_queries(const Queries *queries, const Scratch *scratch) {
   const Run *run = queries->run;
-  const Shape *shape = &run->model->shape;
-  if (run->kv->shape->type != KV_INT8) return;
+  const BlockShape *shape = queries->shape;
+  if (kv_type(run->kv->shape) != KV_INT8) return;
   for (int r = 0; r < queries->tokens * queries->group; r++)
     scratch->query_scales[r] = run->kernels->quantize(query_row(queries, r), shape->head_size, QUERY_LIMIT,
                                                       scratch->queries + (size_t)r * (size_t)key_stride(shape));
@@ -118,9 +135,9 @@ static void quantize_queries(const Queries *queries, const Scratch *scratch) {
 
 static void score_page(const Queries *queries, const KvHead *head, int filled, const Scratch *scratch) {
   const Run *run = queries->run;
-  const int head_size = run->model->shape.head_size, tokens = queries->tokens;
-  if (run->kv->shape->type == KV_INT8) {
-    run->kernels->int8_scores(scratch->queries, (size_t)key_stride(&run->model->shape), scratch->query_scales,
+  const int head_size = queries->shape->head_size, tokens = queries->tokens;
+  if (kv_type(run->kv->shape) == KV_INT8) {
+    run->kernels->int8_scores(scratch->queries, (size_t)key_stride(queries->shape), scratch->query_scales,
                               tokens * queries->group, head->keys, head->key_scales, head_size, filled,
                               scratch->scores);
     return;
@@ -136,8 +153,8 @@ static void score_page(const Queries *queries, const KvHead *head, int filled, c
 static void add_page_values(const Queries *queries, const KvHead *head, int from, int to, const Scratch *scratch,
                             const AttentionState *state) {
   const Run *run = queries->run;
-  const int head_size = run->model->shape.head_size, rows = queries->tokens * queries->group;
-  if (run->kv->shape->type != KV_INT8) {
+  const int head_size = queries->shape->head_size, rows = queries->tokens * queries->group;
+  if (kv_type(run->kv->shape) != KV_INT8) {
     run->kernels->page_values(scratch->scores, rows, head->values, from, to, head_size, scratch->corrections,
                               state->out, (size_t)head_size);
     return;
@@ -167,9 +184,9 @@ static void attend_page(const Queries *queries, int page, const Scratch *scratch
 // Computes one split from a fresh start.
 static void attend_split(const Queries *queries, int split, const Scratch *scratch, const AttentionState *state) {
   const Run *run = queries->run;
-  const Shape *shape = &run->model->shape;
+  const BlockShape *shape = queries->shape;
   const int first = run->position + queries->first, last = first + queries->tokens - 1;
-  const int from = visible_from(run, queries->layer, first), end = (split + 1) * SPLIT_TOKENS - 1;
+  const int from = visible_from(queries->shape, first), end = (split + 1) * SPLIT_TOKENS - 1;
   state_reset(state, queries->tokens * queries->group, shape->head_size);
   int page = split * SPLIT_TOKENS / KV_PAGE_TOKENS;
   if (page < from / KV_PAGE_TOKENS) page = from / KV_PAGE_TOKENS;
@@ -194,20 +211,30 @@ static void merge_row(const AttentionState *total, const AttentionState *split, 
     total->out[d] = total->out[d] * keep + split->out[d] * add;
 }
 
-static void store_row(const AttentionState *total, int head_size, float *mixed) {
-  const float inverse = 1.0f / *total->sum;
-  for (int d = 0; d < head_size; d++)
+// What a head's sum over all tokens comes to. A sink has a score and no value.
+static void store_head(const Run *run, const BlockShape *shape, int layer, int head, const AttentionState *total,
+                       float *mixed) {
+  const float *sinks = run->model->blocks[shape_block(&run->model->shape, layer)].sinks;
+  float scale = 1, sum = *total->sum;
+  if (sinks != NULL) {
+    const float max = *total->max < sinks[head] ? sinks[head] : *total->max;
+    scale = exp_f32(*total->max - max);
+    sum = sum * scale + exp_f32(sinks[head] - max);
+  }
+  const float inverse = scale / sum;
+  mixed += (size_t)head * (size_t)shape->head_size;
+  for (int d = 0; d < shape->head_size; d++)
     mixed[d] = total->out[d] * inverse;
 }
 
 // Prefill: a piece of work is a block of tokens and a KV head, all splits in order.
 static void attend_block(const Queries *queries, const Scratch *scratch) {
   Run *run = queries->run;
-  const Shape *shape = &run->model->shape;
+  const BlockShape *shape = queries->shape;
   const int rows = queries->tokens * queries->group, first = run->position + queries->first;
   state_reset(&scratch->merged, rows, shape->head_size);
   quantize_queries(queries, scratch);
-  for (int split = visible_from(run, queries->layer, first) / SPLIT_TOKENS; split < run_splits(first + queries->tokens);
+  for (int split = visible_from(queries->shape, first) / SPLIT_TOKENS; split < run_splits(first + queries->tokens);
        split++) {
     attend_split(queries, split, scratch, &scratch->split);
     for (int r = 0; r < rows; r++) {
@@ -220,17 +247,17 @@ static void attend_block(const Queries *queries, const Scratch *scratch) {
     const AttentionState total = state_rows(&scratch->merged, r, shape->head_size);
     const int token = queries->first + r % queries->tokens;
     const int head = queries->kv_head * queries->group + r / queries->tokens;
-    store_row(&total, shape->head_size,
-              run->mixed + (size_t)token * (size_t)run->query_stride + (size_t)head * (size_t)shape->head_size);
+    store_head(run, shape, queries->layer, head, &total, run_row(run->mixed, run->query_stride, token));
   }
 }
 
 static void attend_many(Run *run, int layer, int from, int thread, const Scratch *scratch) {
-  const Shape *shape = &run->model->shape;
+  const BlockShape *shape = shape_layer(&run->model->shape, layer);
   const int blocks = (run->count - from + BLOCK_TOKENS - 1) / BLOCK_TOKENS;
   for (int unit; (unit = threads_claim(run->threads, thread, blocks * shape->kv_heads)) >= 0;) {
     const int first = from + unit / shape->kv_heads * BLOCK_TOKENS, left = run->count - first;
     const Queries queries = {run,
+                             shape,
                              layer,
                              unit % shape->kv_heads,
                              shape->heads / shape->kv_heads,
@@ -242,42 +269,42 @@ static void attend_many(Run *run, int layer, int from, int thread, const Scratch
 }
 
 // What a head's splits of one token come to.
-static void merge_head(const Run *run, int head, int splits, const Scratch *scratch, float *mixed) {
-  const Shape *shape = &run->model->shape;
+static void merge_head(const Run *run, const BlockShape *shape, int layer, int head, int splits, const Scratch *scratch,
+                       float *mixed) {
   const AttentionState total = state_rows(&scratch->merged, 0, shape->head_size);
   state_reset(&total, 1, shape->head_size);
   for (int split = 0; split < splits; split++) {
     const AttentionState part = state_rows(&run->partial, split * shape->heads + head, shape->head_size);
     merge_row(&total, &part, shape->head_size);
   }
-  store_row(&total, shape->head_size, mixed + (size_t)head * (size_t)shape->head_size);
+  store_head(run, shape, layer, head, &total, mixed);
 }
 
 // Decode: one token has few KV heads to share out, so its splits are pieces of work too, and are merged afterwards: at
 // once where there is only one.
 static void attend_one(Run *run, int layer, int token, int thread, const Scratch *scratch) {
-  const Shape *shape = &run->model->shape;
+  const BlockShape *shape = shape_layer(&run->model->shape, layer);
   const int group = shape->heads / shape->kv_heads, size = shape->head_size, position = run->position + token;
-  const int first = visible_from(run, layer, position) / SPLIT_TOKENS, splits = run_splits(position + 1) - first;
+  const int first = visible_from(shape, position) / SPLIT_TOKENS, splits = run_splits(position + 1) - first;
   float *mixed = run->mixed + (size_t)token * (size_t)run->query_stride;
   for (int unit; (unit = threads_claim(run->threads, thread, splits * shape->kv_heads)) >= 0;) {
     const int split = unit / shape->kv_heads, kv_head = unit % shape->kv_heads;
-    const Queries queries = {run, layer, kv_head, group, token, 1};
+    const Queries queries = {run, shape, layer, kv_head, group, token, 1};
     const AttentionState state = state_rows(&run->partial, split * shape->heads + kv_head * group, size);
     quantize_queries(&queries, scratch);
     attend_split(&queries, first + split, scratch, &state);
     for (int head = kv_head * group; splits == 1 && head < (kv_head + 1) * group; head++)
-      merge_head(run, head, 1, scratch, mixed);
+      merge_head(run, shape, layer, head, 1, scratch, mixed);
   }
   run_finish_step(run, thread, PROFILE_ATTENTION);
   if (splits == 1) return;
   for (int head; (head = threads_claim(run->threads, thread, shape->heads)) >= 0;)
-    merge_head(run, head, splits, scratch, mixed);
+    merge_head(run, shape, layer, head, splits, scratch, mixed);
   run_finish_step(run, thread, PROFILE_ATTENTION);
 }
 
 void attention_run(Run *run, int layer, int from, int thread) {
-  const Scratch scratch = scratch_of(run, thread);
+  const Scratch scratch = scratch_of(run, shape_layer(&run->model->shape, layer), thread);
   if (run->count - from == 1)
     attend_one(run, layer, from, thread, &scratch);
   else

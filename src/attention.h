@@ -6,7 +6,7 @@
 #include "run.h"
 
 // A thread's scratch memory.
-size_t attention_scratch_bytes(const Shape *shape);
+size_t attention_scratch_bytes(const BlockShape *shape);
 
 // Part of a task: every thread of run->threads calls it. Reads run->query (scaled by page_scale() / sqrt(head_size)) of
 // the batch's tokens from `from` on and the pages of `layer`, writes run->mixed of them. Ends with a barrier.

@@ -7,6 +7,7 @@ typedef enum {
   EXTENT_QUERY,
   EXTENT_KEY,
   EXTENT_ALL_HEADS,
+  EXTENT_HEADS,
   EXTENT_HIDDEN,
   EXTENT_TWICE_HIDDEN,
   // Of norms of heads.
@@ -16,20 +17,21 @@ typedef enum {
   EXTENT_KEY_NORM,
 } Extent;
 
-static int extent_of(const Shape *shape, Extent extent) {
-  const int query = shape->heads * shape->head_size, key = shape->kv_heads * shape->head_size;
+static int extent_of(const Shape *shape, const BlockShape *block, Extent extent) {
+  const int query = block->heads * block->head_size, key = block->kv_heads * block->head_size;
   const HeadNorms norms = shape->architecture->head_norms;
   switch (extent) {
     case EXTENT_WIDTH: return shape->width;
     case EXTENT_QUERY: return query;
     case EXTENT_KEY: return key;
     case EXTENT_ALL_HEADS: return query + 2 * key;
-    case EXTENT_HIDDEN: return shape->feed_forward;
-    case EXTENT_TWICE_HIDDEN: return 2 * shape->feed_forward;
-    case EXTENT_QUERY_NORMS: return norms == HEAD_NORMS_OF_EACH_HEAD ? shape->heads : 1;
-    case EXTENT_KEY_NORMS: return norms == HEAD_NORMS_OF_EACH_HEAD ? shape->kv_heads : 1;
-    case EXTENT_QUERY_NORM: return norms == HEAD_NORMS_OF_ALL_HEADS ? query : shape->head_size;
-    case EXTENT_KEY_NORM: return norms == HEAD_NORMS_OF_ALL_HEADS ? key : shape->head_size;
+    case EXTENT_HEADS: return block->heads;
+    case EXTENT_HIDDEN: return block->feed_forward;
+    case EXTENT_TWICE_HIDDEN: return 2 * block->feed_forward;
+    case EXTENT_QUERY_NORMS: return norms == HEAD_NORMS_OF_EACH_HEAD ? block->heads : 1;
+    case EXTENT_KEY_NORMS: return norms == HEAD_NORMS_OF_EACH_HEAD ? block->kv_heads : 1;
+    case EXTENT_QUERY_NORM: return norms == HEAD_NORMS_OF_ALL_HEADS ? query : block->head_size;
+    case EXTENT_KEY_NORM: return norms == HEAD_NORMS_OF_ALL_HEADS ? key : block->head_size;
     default: return 1;
   }
 }
@@ -78,13 +80,18 @@ static const Row table[BLOCK_TENSORS] = {
     [BLOCK_FIRST_NORM_BIAS] = FLOATS("attn_norm.bias", feed_forward_norm.bias, WIDTH),
     [BLOCK_SECOND_NORM] = FLOATS("attn_norm_2.weight", attention_norm.weight, WIDTH),
     [BLOCK_SECOND_NORM_BIAS] = FLOATS("attn_norm_2.bias", attention_norm.bias, WIDTH),
+    [BLOCK_SINKS] = FLOATS("attn_sinks.weight", sinks, HEADS),
 };
 
 BlockTensorPlan block_tensor_plan(const Shape *shape, int block, BlockTensor tensor) {
-  (void)block;
   const Row *row = &table[tensor];
-  return (BlockTensorPlan){row->name, row->matrix, row->field, extent_of(shape, row->rows),
-                           extent_of(shape, row->columns)};
+  const bool rows = row->rows != EXTENT_ONE && shape->architecture->head_norms == HEAD_NORMS_OF_EACH_HEAD;
+  return (BlockTensorPlan){.name = row->name,
+                           .matrix = row->matrix,
+                           .dimensions = row->matrix || rows ? 2 : 1,
+                           .field = row->field,
+                           .rows = extent_of(shape, &shape->block[block], row->rows),
+                           .columns = extent_of(shape, &shape->block[block], row->columns)};
 }
 
 const Matrix *block_matrix(const Block *block, BlockTensor tensor) {

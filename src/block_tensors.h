@@ -6,7 +6,8 @@
 
 typedef struct {
   const char *name;  // behind "blk.N."; several matrices in one have the name that converters give the whole
-  bool matrix;       // else plain floats, in one row or in several
+  bool matrix;       // else plain floats
+  int dimensions;    // 1: one row
   size_t field;      // where it goes: the offset in Block of a Matrix, or of a float *
   int rows, columns;
 } BlockTensorPlan;

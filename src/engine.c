@@ -51,13 +51,13 @@ static bool build_engine(NibbleEngine *engine, const Gguf *gguf, const NibbleOpt
   EnginePlan plan;
   if (!model_plan(&engine->model, gguf, error) || !engine_plan(&plan, &engine->model, options, error)) return false;
   engine->kv_shape = plan.kv;
-  engine->windows = plan.windows;
+  engine->kv_layers = plan.kv_layers;
   engine->least_budget = plan.least_budget;
   const Kernels *kernels = first_kernels(engine, &plan.options, error);
   if (kernels == NULL) return false;
   engine->pool = kv_pool_create(&engine->kv_shape);
   if (engine->pool == NULL) return nibble_fail(error, NIBBLE_OUT_OF_MEMORY, "No memory is left for an engine.");
-  if (plan.options.memory_budget > 0) kv_pool_limit(engine->pool, plan.kv_pages);
+  if (plan.options.memory_budget > 0) kv_pool_limit(engine->pool, plan.kv_limit);
   engine->threads = threads_create(plan.options.threads, error);
   if (engine->threads == NULL || !run_create(&engine->run, &engine->model, kernels, engine->threads, plan.sizes, error))
     return false;
@@ -90,7 +90,7 @@ void nibble_engine_free(NibbleEngine *engine) {
   run_free(&engine->run);
   threads_free(engine->threads);
   kv_pool_free(engine->pool);
-  free(engine->windows);
+  free(engine->kv_layers);
   free(engine->samples);
   model_free(&engine->model);
   free(engine);
@@ -169,18 +169,21 @@ bool nibble_engine_finish(NibbleEngine *engine, NibbleError *error) {
 
 uint64_t nibble_engine_position(const NibbleEngine *engine) { return loader_packed_position(&engine->loader); }
 
-// Whether a source is needed to begin a pass (-1), for a block, or for the output (shape.blocks).
-static bool is_needed(const Model *model, const WeightSource *source, int block) {
-  return source->block == block || (block < 0 && model_is_rope_source(model, source)) ||
-         (block == model->shape.blocks && source->matrix == model_output(model));
+// Whether a source is needed to begin a pass (-1), for a step through a block, or for the output.
+static bool is_needed(const Model *model, const WeightSource *source, int step) {
+  const int blocks = model->shape.blocks;
+  if (step < 0) return source->block < 0 || model_is_rope_source(model, source);
+  if (step == shape_steps(&model->shape)) return source->block == blocks || source->matrix == model_output(model);
+  return source->block == step % blocks ||
+         (model->shape.loop_norms && step >= blocks - 1 && model_is_output_norm(model, source));
 }
 
-uint64_t nibble_engine_needs(const NibbleEngine *engine, int block) {
+uint64_t nibble_engine_needs(const NibbleEngine *engine, int step) {
   const Model *model = &engine->model;
   uint64_t end = 0;
   for (int i = 0; i < model->source_count; i++) {
     const WeightSource *source = &model->sources[i];
-    if (is_needed(model, source, block)) end = source->packed_offset + source->arena_bytes;
+    if (is_needed(model, source, step)) end = source->packed_offset + source->arena_bytes;
   }
   return end;
 }
@@ -218,7 +221,7 @@ uint64_t nibble_engine_remaining(const NibbleEngine *engine) {
 void nibble_engine_info(const NibbleEngine *engine, NibbleModelInfo *info) {
   const Run *run = &engine->run;
   const RunSizes sizes = {run->context_size, run->batch_size, run->sweep_size};
-  engine_describe(&engine->model, sizes, engine->kv_shape.type, engine->least_budget, info);
+  engine_describe(&engine->model, sizes, kv_type(&engine->kv_shape), engine->least_budget, info);
 }
 
 void nibble_engine_memory(const NibbleEngine *engine, NibbleMemory *memory) {

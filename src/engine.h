@@ -70,6 +70,7 @@ typedef struct {
   char architecture[32];
   uint64_t parameters;       // elements of all tensors in the file
   uint64_t bytes_per_token;  // weight bytes that computing one token reads
+  // Where blocks differ in heads or in their feed-forward network, the most of each.
   int vocabulary, width, blocks, layers, heads, kv_heads, head_size, feed_forward;
   int trained_context, context_size;  // as trained; as it will be used
   int sliding_window;                 // tokens; 0: none
@@ -138,9 +139,9 @@ uint64_t nibble_engine_remaining(const NibbleEngine *engine);
 // Packed bytes that nibble_engine_load() has put in place, from the first on.
 uint64_t nibble_engine_position(const NibbleEngine *engine);
 
-// Up to which packed position everything has to be in place before a pass begins (`block` -1), before its step for
-// block 0, 1, ..., and before its last, for the output (the number of blocks). Of an engine that does not stream.
-uint64_t nibble_engine_needs(const NibbleEngine *engine, int block);
+// Up to which packed position everything has to be in place before a pass begins (`step` -1), before its step for
+// block 0, 1, ..., and before its last, for the output (the number of such steps). Of an engine that does not stream.
+uint64_t nibble_engine_needs(const NibbleEngine *engine, int step);
 
 void nibble_engine_info(const NibbleEngine *engine, NibbleModelInfo *info);
 void nibble_engine_memory(const NibbleEngine *engine, NibbleMemory *memory);
@@ -210,10 +211,11 @@ uint8_t *nibble_pass_row(const NibblePass *pass, int index, uint64_t *position, 
 // Computes one step. `slot` holds the segment; where there is none it is not looked at.
 void nibble_pass_step(NibblePass *pass, int slot);
 
-// How many steps the pass takes where nothing streams: one for each block, and the output.
+// How many steps the pass takes where nothing streams: one for each block, as often as a model goes through all of
+// them, and the output.
 int nibble_pass_steps(const NibblePass *pass);
 
-// Blocks that have been computed, unless the pass is driven.
+// Such steps through blocks that have been made, unless the pass is driven.
 int nibble_pass_blocks(const NibblePass *pass);
 
 // Lets a thread of its own compute the first `steps` steps, where nothing streams, and returns at once: the caller may

@@ -64,14 +64,26 @@ static KvType kv_type_of(const NibbleOptions *options) {
   return options->exact ? KV_F32 : KV_F16;
 }
 
-// *windows becomes what the shape points to, to be freed by the caller.
-static bool kv_shape_of(const Shape *shape, KvType type, KvShape *kv, int **windows, NibbleError *error) {
-  const int layers = shape_layers(shape);
-  *windows = malloc((size_t)layers * sizeof **windows);
-  if (*windows == NULL) return nibble_fail(error, NIBBLE_OUT_OF_MEMORY, "No memory is left to describe a KV cache.");
-  for (int layer = 0; layer < layers; layer++)
-    (*windows)[layer] = shape_window(shape, layer);
-  *kv = (KvShape){layers, shape->kv_heads, shape->head_size, type, *windows};
+// `layers` becomes what the shape points to, to be freed by the caller.
+static bool kv_shape_of(const Shape *shape, KvType type, KvShape *kv, void **layers, NibbleError *error) {
+  const int count = shape_layers(shape);
+  int *windows = *layers = malloc((size_t)count * (sizeof *windows + 1));
+  if (*layers == NULL) return nibble_fail(error, NIBBLE_OUT_OF_MEMORY, "No memory is left to describe a KV cache.");
+  uint8_t *class_of = (uint8_t *)(windows + count);
+  *kv = (KvShape){.layers = count, .class_of = class_of, .windows = windows};
+  for (int layer = 0; layer < count; layer++) {
+    const BlockShape *block = shape_layer(shape, layer);
+    const int class = kv_add_class(kv, (KvPageShape){block->kv_heads, block->head_size, type});
+    if (class < 0) {
+      free(*layers);
+      return nibble_fail(error, NIBBLE_MODEL_UNSUPPORTED,
+                         "The model's layers have more than %d different numbers of KV heads; this engine runs models "
+                         "with as many.",
+                         KV_PAGE_CLASSES);
+    }
+    windows[layer] = block->window;
+    class_of[layer] = (uint8_t) class;
+  }
   return true;
 }
 
@@ -90,14 +102,25 @@ static int most_pages(const KvShape *kv, int layer, int context, int sweep) {
 }
 
 // Of all layers.
-static uint64_t kv_pages(const EnginePlan *plan) {
-  uint64_t pages = 0;
-  const uint64_t all = (uint64_t)kv_page_count(plan->options.context_size) * (uint64_t)plan->kv.layers;
-  for (int layer = 0; layer < plan->kv.layers; layer++)
-    pages += (uint64_t)most_pages(&plan->kv, layer, plan->options.context_size, plan->sizes.sweep);
+static KvPages kv_pages(const EnginePlan *plan) {
+  KvPages pages = {0}, all = {0};
+  for (int layer = 0; layer < plan->kv.layers; layer++) {
+    const int class = kv_class(&plan->kv, layer);
+    pages.pages[class] += (uint64_t)most_pages(&plan->kv, layer, plan->options.context_size, plan->sizes.sweep);
+    all.pages[class] += (uint64_t)kv_page_count(plan->options.context_size);
+  }
   // A shift that moves tokens to other places within a page reads two pages for one that it writes: it has taken two
   // before it gives the first one back. No layer has a page twice.
-  return pages + SHIFT_PAGES < all ? pages + SHIFT_PAGES : all;
+  for (int i = 0; i < plan->kv.classes; i++) {
+    const uint64_t shifted = pages.pages[i] + SHIFT_PAGES;
+    pages.pages[i] = shifted < all.pages[i] ? shifted : all.pages[i];
+  }
+  return pages;
+}
+
+static uint64_t kv_bytes(const EnginePlan *plan) {
+  const KvPages pages = kv_pages(plan);
+  return kv_pages_bytes(&plan->kv, &pages);
 }
 
 // What does not lie in the arena, the run state or the KV pages while sessions run: tables, a session, a pass.
@@ -105,14 +128,16 @@ static uint64_t session_bytes(const EnginePlan *plan, const Model *model) {
   const uint64_t logits = engine_logits_bytes(&model->shape);
   uint64_t position, bytes = logits;
   if (plan->options.memory_budget == 0) return bytes;
-  const uint64_t context = (uint64_t)plan->options.context_size, pages = kv_pages(plan);
+  const uint64_t context = (uint64_t)plan->options.context_size;
+  const KvPages of = kv_pages(plan);
+  uint64_t pages = 0;
+  for (int i = 0; i < plan->kv.classes; i++)
+    pages += of.pages[i];
   bytes += context * TOKEN_BYTES + pages * PAGE_BESIDES + (uint64_t)model->shape.vocabulary * SAMPLER_BYTES;
   bytes += (uint64_t)plan->sizes.sweep * sizeof(Score);
   return bytes + logits * (1 + SCORED_TOKENS) + SAMPLES * SAMPLE_BYTES +
          ROWS_AT_ONCE * segment_embedding_tile(model, 0, &position);
 }
-
-static uint64_t kv_bytes(const EnginePlan *plan) { return kv_pages_bytes(&plan->kv, kv_pages(plan)); }
 
 // The same and what loading takes beyond all that sessions take, since it is gone before they begin: unless the caller
 // counts none of its own as such. A page may not fit into the place that it leaves.
@@ -122,7 +147,10 @@ static uint64_t other_bytes(const EnginePlan *plan, const Model *model) {
   const uint64_t running = session_bytes(plan, model) + (meanwhile ? loader : 0);
   const uint64_t loading = meanwhile ? 0 : plan->options.loading_bytes + loader;
   if (plan->options.memory_budget == 0) return running + loading;
-  const uint64_t page = kv_page_bytes(&plan->kv), lost = loading < page ? loading : page;
+  uint64_t page = 0;
+  for (int i = 0; i < plan->kv.classes; i++)
+    if (kv_page_bytes(&plan->kv.pages[i]) > page) page = kv_page_bytes(&plan->kv.pages[i]);
+  const uint64_t lost = loading < page ? loading : page;
   const uint64_t later = kv_bytes(plan) + running + lost;
   return loading > later ? running + lost + (loading - later) : running + lost;
 }
@@ -169,17 +197,17 @@ static bool share_out(EnginePlan *plan, Model *model, NibbleError *error) {
 }
 
 bool engine_plan(EnginePlan *plan, Model *model, const NibbleOptions *options, NibbleError *error) {
-  *plan = (EnginePlan){.windows = NULL};
-  if (!kv_shape_of(&model->shape, kv_type_of(options), &plan->kv, &plan->windows, error)) return false;
+  *plan = (EnginePlan){.kv_layers = NULL};
+  if (!kv_shape_of(&model->shape, kv_type_of(options), &plan->kv, &plan->kv_layers, error)) return false;
   if (settle_options(options, &model->shape, &plan->kv, &plan->options, error)) {
     plan->sizes = (RunSizes){plan->options.context_size, plan->options.batch_size, plan->options.batch_size};
     if (share_out(plan, model, error)) {
-      plan->kv_pages = kv_pages(plan);
+      plan->kv_limit = kv_bytes(plan);
       return true;
     }
   }
-  free(plan->windows);
-  plan->windows = NULL;
+  free(plan->kv_layers);
+  plan->kv_layers = NULL;
   return false;
 }
 
@@ -202,16 +230,17 @@ static NibbleBudget budget_of(const Model *model, uint64_t least_budget, int swe
 
 void engine_describe(const Model *model, RunSizes sizes, KvType kv_type, uint64_t least_budget, NibbleModelInfo *info) {
   const Shape *shape = &model->shape;
+  const BlockShape most = shape_most(shape);
   *info = (NibbleModelInfo){.parameters = model->parameters,
                             .bytes_per_token = model_bytes_per_token(model),
                             .vocabulary = shape->vocabulary,
                             .width = shape->width,
                             .blocks = shape->blocks,
                             .layers = shape_layers(shape),
-                            .heads = shape->heads,
-                            .kv_heads = shape->kv_heads,
-                            .head_size = shape->head_size,
-                            .feed_forward = shape->feed_forward,
+                            .heads = most.heads,
+                            .kv_heads = most.kv_heads,
+                            .head_size = most.head_size,
+                            .feed_forward = most.feed_forward,
                             .trained_context = shape->trained_context,
                             .context_size = sizes.context,
                             .sliding_window = shape->sliding_window,
@@ -230,7 +259,7 @@ bool nibble_describe(const Gguf *gguf, const NibbleOptions *options, NibbleModel
   EnginePlan plan;
   if (!model_plan(&model, gguf, error)) return false;
   const bool fits = engine_plan(&plan, &model, options, error);
-  if (fits && info != NULL) engine_describe(&model, plan.sizes, plan.kv.type, plan.least_budget, info);
+  if (fits && info != NULL) engine_describe(&model, plan.sizes, kv_type(&plan.kv), plan.least_budget, info);
   if (fits && memory != NULL) {
     const uint64_t ring = model_ring_bytes(&model);
     *memory = (NibbleMemory){.weights = model.arena_bytes - ring,
@@ -239,7 +268,7 @@ bool nibble_describe(const Gguf *gguf, const NibbleOptions *options, NibbleModel
                              .activations = run_bytes(&model, plan.options.threads, plan.sizes),
                              .other = other_bytes(&plan, &model)};
   }
-  if (fits) free(plan.windows);
+  if (fits) free(plan.kv_layers);
   model_free(&model);
   return fits;
 }

@@ -10,10 +10,10 @@
 typedef struct {
   NibbleOptions options;  // with everything filled in
   KvShape kv;
-  int *windows;  // of kv; the caller's to free
+  void *kv_layers;  // of kv; the caller's to free
   RunSizes sizes;
   uint64_t least_budget;  // 0 where there is none
-  uint64_t kv_pages;      // of one full context, at most at any time
+  uint64_t kv_limit;      // bytes of pages of one full context, at most at any time
 } EnginePlan;
 
 // Checks the options against a planned model, and limits that to the memory budget. On an error there is nothing to

@@ -17,7 +17,7 @@ struct NibbleEngine {
   Loader loader;
   Threads *threads;
   KvShape kv_shape;
-  int *windows;  // of kv_shape
+  void *kv_layers;  // of kv_shape
   KvPool *pool;
   const Kernels *sets[MAX_KERNEL_SETS];
   double rates[MAX_KERNEL_SETS];

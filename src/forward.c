@@ -98,7 +98,7 @@ static const float *part_of_bias(const float *own, const float *whole, int first
 
 // Keys and values of all tokens, and what those from `from` on read of them: run->mixed.
 static void attend(Run *run, const Block *block, int layer, int from, int thread) {
-  const Shape *shape = &run->model->shape;
+  const BlockShape *shape = shape_layer(&run->model->shape, layer);
   const int queries = shape->heads * shape->head_size, keys = shape->kv_heads * shape->head_size;
   const Matrix *whole = &block->query_key_value;
   const float *bias = block->query_key_value_bias;
@@ -132,7 +132,7 @@ static uint8_t *packed_hidden(const Run *run, const Product *down) {
 
 // The feed-forward network's hidden layer: run->gate.
 static void hide(Run *run, const Block *block, int from, int thread) {
-  const int rows = run->model->shape.feed_forward;
+  const int rows = block->down.columns;
   const Matrix gate = part_of(&block->gate, &block->gate_up, 0, rows),
                up = part_of(&block->up, &block->gate_up, rows, rows);
   const Product products[] = {{&up, block->up_bias, run->up, run->forward_stride, false},
@@ -164,14 +164,27 @@ static void compute_layer(Run *run, const Block *block, int layer, int from, int
 }
 
 static const Block *layer_block(const Run *run, int layer) {
-  return &run->model->blocks[layer / run->model->shape.block_repeat];
+  return &run->model->blocks[shape_block(&run->model->shape, layer)];
+}
+
+// x = norm(x), between two loops through all layers.
+static void norm_stream(Run *run, int thread) {
+  const Input x = stream(run, 0);
+  for (int t; (t = threads_claim(run->threads, thread, x.count)) >= 0;) {
+    float *row = run_row(x.rows, x.stride, t);
+    norm_apply(run, &run->model->output_norm, row, x.columns, row);
+  }
+  run_finish_step(run, thread, PROFILE_NORM_AND_PACK);
 }
 
 // Of the last layer, nobody reads more than the wanted tokens' output.
 static void layers(Run *run, int first, int end, int thread) {
+  const Shape *shape = &run->model->shape;
   for (int layer = first; layer < end; layer++) {
-    const int from = layer == shape_layers(&run->model->shape) - 1 ? run->wanted : 0;
-    compute_layer(run, layer_block(run, layer), layer, from, thread);
+    const bool last = layer == shape_layers(shape) - 1;
+    compute_layer(run, layer_block(run, layer), layer, last ? run->wanted : 0, thread);
+    if (!last && shape->loop_norms && (layer + 1) % (shape->blocks * shape->block_repeat) == 0)
+      norm_stream(run, thread);
   }
 }
 
@@ -194,20 +207,20 @@ void forward_embed(Run *run) { threads_run(run->threads, embed_task, run); }
 
 typedef struct {
   Run *run;
-  int block;
+  int step;
 } BlockTask;
 
 static void block_task(void *context, int thread) {
   const BlockTask *task = context;
   Run *run = task->run;
-  const int repeat = run->model->shape.block_repeat, first = task->block * repeat;
+  const int repeat = run->model->shape.block_repeat, first = task->step * repeat;
   if (run->profile != NULL) profile_begin(&run->profile[thread]);
   each_token(run, thread, find_angles);
   layers(run, first, first + repeat, thread);
 }
 
-void forward_block(Run *run, int block) {
-  BlockTask task = {run, block};
+void forward_block(Run *run, int step) {
+  BlockTask task = {run, step};
   threads_run(run->threads, block_task, &task);
 }
 

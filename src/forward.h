@@ -10,10 +10,10 @@ void forward_layers(Run *run);
 
 // The same in parts. forward_embed() looks up the embeddings alone, where the embedding is in memory; rows that are
 // unpacked elsewhere become what the family has at a position by forward_finish_embedding(), with `spare` [width] to
-// write to. forward_block() computes the layers of one stored block, as often as they repeat.
+// write to. forward_block() computes one of the steps of shape_steps().
 void forward_embed(Run *run);
 void forward_finish_embedding(const Run *run, int position, float *x, float *spare);
-void forward_block(Run *run, int block);
+void forward_block(Run *run, int step);
 
 // Logits of `count` tokens of the batch from `first` on, behind forward_layers(): logits [count, run->logits_stride].
 // Uses run->normed and run->packed.

@@ -5,8 +5,7 @@
 #include "norm.h"
 
 // Norms over all heads of a token's queries and of its keys.
-static void norm_all_heads(Run *run, const Block *block, int thread) {
-  const Shape *shape = &run->model->shape;
+static void norm_all_heads(Run *run, const Block *block, const BlockShape *shape, int thread) {
   for (int t; (t = threads_claim(run->threads, thread, run->count)) >= 0;) {
     float *query = run_row(run->query, run->query_stride, t), *key = run_row(run->key, run->key_stride, t);
     norm_apply(run, &block->query_norm, query, shape->heads * shape->head_size, query);
@@ -19,7 +18,8 @@ static void norm_all_heads(Run *run, const Block *block, int thread) {
 static void rotate_head(const Run *run, int layer, int t, const Norm *norms, int index, float *heads) {
   const Shape *shape = &run->model->shape;
   const HeadNorms order = shape->architecture->head_norms;
-  const int rope = shape_rope(shape, layer), size = shape->head_size;
+  const BlockShape *block = shape_layer(shape, layer);
+  const int rope = block->rope, size = block->head_size;
   float *head = heads + (size_t)index * (size_t)size;
   Norm norm = *norms;
   if (order == HEAD_NORMS_OF_EACH_HEAD && norm_is_there(norms)) norm.weight += (size_t)index * (size_t)size;
@@ -27,14 +27,14 @@ static void rotate_head(const Run *run, int layer, int t, const Norm *norms, int
   if (normed && order != HEAD_NORMS_BEHIND_ROPE) norm_apply(run, &norm, head, size, head);
   if (rope != ROPE_NONE)
     run->kernels->rope(head, run_angles(run, run->cosine, rope, t), run_angles(run, run->sine, rope, t),
-                       run->ropes[rope].pairs, shape->architecture->rope_adjacent);
+                       run->ropes[rope].pairs, shape->rope_adjacent);
   if (normed && order == HEAD_NORMS_BEHIND_ROPE) norm_apply(run, &norm, head, size, head);
 }
 
 // What a token's queries are multiplied with.
 static float query_scale(const Run *run, int t) {
   const Shape *shape = &run->model->shape;
-  const float scale = page_scale(run->kv->shape->type) * shape->attention_scale;
+  const float scale = page_scale(kv_type(run->kv->shape)) * shape->attention_scale;
   if (shape->temperature_scale == 0) return scale;
   const double lengths = floor((run->position + t) / (double)shape->temperature_length);
   return scale * (float)(1 + (double)shape->temperature_scale * log(1 + lengths));
@@ -42,9 +42,9 @@ static float query_scale(const Run *run, int t) {
 
 // A piece of work is a token and a KV head with its group of queries.
 void heads_rotate_and_store(Run *run, const Block *block, int layer, int thread) {
-  const Shape *shape = &run->model->shape;
+  const BlockShape *shape = shape_layer(&run->model->shape, layer);
   const int group = shape->heads / shape->kv_heads, size = shape->head_size;
-  if (shape->architecture->head_norms == HEAD_NORMS_OF_ALL_HEADS) norm_all_heads(run, block, thread);
+  if (run->model->shape.architecture->head_norms == HEAD_NORMS_OF_ALL_HEADS) norm_all_heads(run, block, shape, thread);
   for (int unit; (unit = threads_claim(run->threads, thread, run->count * shape->kv_heads)) >= 0;) {
     const int t = unit / shape->kv_heads, kv_head = unit % shape->kv_heads;
     float *queries = run_row(run->query, run->query_stride, t), *keys = run_row(run->key, run->key_stride, t);

@@ -25,7 +25,7 @@ enum { HIDDEN_ROWS = CHUNK_TILES * TILE_ROWS };
 // to go through the weights in one run.
 void hidden_compute(Run *run, const Block *block, const Activations *input, const Product *products, int product_count,
                     uint8_t *packed, int thread) {
-  const int rows = run->forward_stride, count = input->tokens;
+  const int rows = run_round_up(block->down.columns, TILE_ROWS), count = input->tokens;
   if (count == 1) product_multiply(run, thread, PROFILE_GATE_AND_UP, input, products, product_count);
   for (int piece; (piece = threads_claim(run->threads, thread, (rows + HIDDEN_ROWS - 1) / HIDDEN_ROWS)) >= 0;) {
     const int first = piece * HIDDEN_ROWS, left = rows - first;

@@ -11,20 +11,40 @@ typedef struct {
   void *next;               // of the pool's spare pages
 } PageHeader;
 
-struct KvPool {
+// The pages of a class.
+typedef struct {
   size_t page_bytes;
   PageHeader *spare;
-  uint64_t used, spares;  // pages
-  uint64_t most;          // that may be in use
+  uint64_t used, spares;
+} PagesOf;
+
+struct KvPool {
+  int classes;
+  PagesOf of[KV_PAGE_CLASSES];
+  uint64_t most;  // bytes that may be in use
 };
 
 static PageHeader *header_of(uint8_t *page) { return (PageHeader *)page - 1; }
 
-size_t kv_page_bytes(const KvShape *shape) { return sizeof(PageHeader) + kv_page_data_bytes(shape); }
+int kv_add_class(KvShape *shape, KvPageShape page) {
+  for (int i = 0; i < shape->classes; i++)
+    if (shape->pages[i].heads == page.heads && shape->pages[i].head_size == page.head_size) return i;
+  if (shape->classes == KV_PAGE_CLASSES) return -1;
+  shape->pages[shape->classes] = page;
+  return shape->classes++;
+}
 
-uint64_t kv_pages_bytes(const KvShape *shape, uint64_t pages) {
-  const uint64_t page = kv_page_bytes(shape), most = UINT64_C(1) << 62;
-  return pages > most / page ? most : pages * page;
+size_t kv_page_bytes(const KvPageShape *shape) { return sizeof(PageHeader) + kv_page_data_bytes(shape); }
+
+uint64_t kv_pages_bytes(const KvShape *shape, const KvPages *pages) {
+  const uint64_t most = UINT64_C(1) << 62;
+  uint64_t bytes = 0;
+  for (int i = 0; i < shape->classes; i++) {
+    const uint64_t page = kv_page_bytes(&shape->pages[i]);
+    if (pages->pages[i] > (most - bytes) / page) return most;
+    bytes += pages->pages[i] * page;
+  }
+  return bytes;
 }
 
 int kv_first_page(const KvShape *shape, int layer, int position) {
@@ -37,37 +57,42 @@ int kv_first_kept_page(const KvShape *shape, int layer, int tokens) {
 }
 
 uint64_t kv_cache_bytes(const KvShape *shape, int tokens) {
-  uint64_t pages = 0;
+  KvPages pages = {0};
   for (int layer = 0; layer < shape->layers; layer++)
-    pages += (uint64_t)(kv_page_count(tokens) - kv_first_kept_page(shape, layer, tokens));
-  return kv_pages_bytes(shape, pages);
+    pages.pages[kv_class(shape, layer)] += (uint64_t)(kv_page_count(tokens) - kv_first_kept_page(shape, layer, tokens));
+  return kv_pages_bytes(shape, &pages);
 }
 
 KvPool *kv_pool_create(const KvShape *shape) {
   KvPool *pool = calloc(1, sizeof *pool);
-  if (pool != NULL) *pool = (KvPool){.page_bytes = kv_page_bytes(shape), .most = KV_NO_LIMIT};
+  if (pool == NULL) return NULL;
+  pool->classes = shape->classes;
+  for (int i = 0; i < shape->classes; i++)
+    pool->of[i].page_bytes = kv_page_bytes(&shape->pages[i]);
+  pool->most = KV_NO_LIMIT;
   return pool;
 }
 
-void kv_pool_limit(KvPool *pool, uint64_t pages) { pool->most = pages; }
+void kv_pool_limit(KvPool *pool, uint64_t bytes) { pool->most = bytes; }
 
-static PageHeader *pop_spare(KvPool *pool) {
-  PageHeader *header = pool->spare;
+static PageHeader *pop_spare(PagesOf *of) {
+  PageHeader *header = of->spare;
   if (header == NULL) return NULL;
-  pool->spare = header->next;
-  pool->spares--;
+  of->spare = header->next;
+  of->spares--;
   return header;
 }
 
-static void push_spare(KvPool *pool, PageHeader *header) {
-  *header = (PageHeader){.next = pool->spare};
-  pool->spare = header;
-  pool->spares++;
+static void push_spare(PagesOf *of, PageHeader *header) {
+  *header = (PageHeader){.next = of->spare};
+  of->spare = header;
+  of->spares++;
 }
 
 void kv_pool_trim(KvPool *pool) {
-  for (PageHeader *header; (header = pop_spare(pool)) != NULL;)
-    free(header);
+  for (int i = 0; i < pool->classes; i++)
+    for (PageHeader *header; (header = pop_spare(&pool->of[i])) != NULL;)
+      free(header);
 }
 
 void kv_pool_free(KvPool *pool) {
@@ -76,45 +101,65 @@ void kv_pool_free(KvPool *pool) {
   free(pool);
 }
 
-uint64_t kv_pool_used_bytes(const KvPool *pool) { return pool->used * pool->page_bytes; }
-
-uint64_t kv_pool_spare_bytes(const KvPool *pool) { return pool->spares * pool->page_bytes; }
-
-static PageHeader *new_page(const KvPool *pool) { return aligned_alloc(64, (pool->page_bytes + 63) / 64 * 64); }
-
-static bool is_beyond(const KvPool *pool, uint64_t pages) {
-  return pages > pool->most || pool->used > pool->most - pages;
+uint64_t kv_pool_used_bytes(const KvPool *pool) {
+  uint64_t bytes = 0;
+  for (int i = 0; i < pool->classes; i++)
+    bytes += pool->of[i].used * pool->of[i].page_bytes;
+  return bytes;
 }
 
-bool kv_pool_reserve(KvPool *pool, uint64_t pages) {
-  if (is_beyond(pool, pages)) return false;
-  while (pool->spares < pages) {
-    PageHeader *header = new_page(pool);
-    if (header == NULL) {
-      kv_pool_trim(pool);  // memory is short, and nobody will need them now
-      return false;
-    }
-    push_spare(pool, header);
+uint64_t kv_pool_spare_bytes(const KvPool *pool) {
+  uint64_t bytes = 0;
+  for (int i = 0; i < pool->classes; i++)
+    bytes += pool->of[i].spares * pool->of[i].page_bytes;
+  return bytes;
+}
+
+static PageHeader *new_page(const PagesOf *of) { return aligned_alloc(64, (of->page_bytes + 63) / 64 * 64); }
+
+// Whether so many pages more would be beyond the limit.
+static bool is_beyond(const KvPool *pool, const KvPages *pages) {
+  if (pool->most == KV_NO_LIMIT) return false;
+  uint64_t left = pool->most;
+  for (int i = 0; i < pool->classes; i++) {
+    const PagesOf *of = &pool->of[i];
+    const uint64_t room = left / of->page_bytes;
+    if (of->used > room || pages->pages[i] > room - of->used) return true;
+    left -= (of->used + pages->pages[i]) * of->page_bytes;
   }
+  return false;
+}
+
+bool kv_pool_reserve(KvPool *pool, const KvPages *pages) {
+  if (is_beyond(pool, pages)) return false;
+  for (int i = 0; i < pool->classes; i++)
+    while (pool->of[i].spares < pages->pages[i]) {
+      PageHeader *header = new_page(&pool->of[i]);
+      if (header == NULL) {
+        kv_pool_trim(pool);  // memory is short, and nobody will need them now
+        return false;
+      }
+      push_spare(&pool->of[i], header);
+    }
   return true;
 }
 
-static uint8_t *take_page(KvPool *pool) {
-  PageHeader *header = pop_spare(pool);
+static uint8_t *take_page(PagesOf *of) {
+  PageHeader *header = pop_spare(of);
   if (header == NULL) abort();  // never: whoever takes one has reserved it
   // Kernels compute whole vectors of tokens and drop those that are not there: never on NaN, which is slow on some
   // CPUs.
-  memset(header, 0, pool->page_bytes);
+  memset(header, 0, of->page_bytes);
   header->tables = 1;
-  pool->used++;
+  of->used++;
   return (uint8_t *)(header + 1);
 }
 
-static void give_page(KvPool *pool, uint8_t *page) {
+static void give_page(PagesOf *of, uint8_t *page) {
   PageHeader *header = header_of(page);
   if (--header->tables > 0) return;
-  push_spare(pool, header);
-  pool->used--;
+  push_spare(of, header);
+  of->used--;
 }
 
 bool kv_table_create(KvTable *table, KvPool *pool, const KvShape *shape, int tokens, NibbleError *error) {
@@ -136,6 +181,8 @@ void kv_table_free(KvTable *table) {
   free(table->pages);
   table->pages = NULL;
 }
+
+static PagesOf *pages_of(const KvTable *table, int layer) { return &table->pool->of[kv_class(table->shape, layer)]; }
 
 static uint8_t **page_slot(const KvTable *table, int layer, int page) {
   return &table->pages[(size_t)layer * (size_t)table->capacity + (size_t)page];
@@ -159,17 +206,18 @@ bool kv_table_is_shared(const KvTable *table, int layer, int page) {
 void kv_table_own_page(KvTable *table, int layer, int page) {
   uint8_t **slot = page_slot(table, layer, page);
   if (*slot != NULL && !kv_table_is_shared(table, layer, page)) return;
-  uint8_t *own = take_page(table->pool);
+  PagesOf *of = pages_of(table, layer);
+  uint8_t *own = take_page(of);
   if (*slot != NULL) {
-    memcpy(own, *slot, kv_page_data_bytes(table->shape));
-    give_page(table->pool, *slot);
+    memcpy(own, *slot, of->page_bytes - sizeof(PageHeader));
+    give_page(of, *slot);
   }
   *slot = own;
 }
 
 void kv_table_drop_page(KvTable *table, int layer, int page) {
   uint8_t **slot = page_slot(table, layer, page);
-  if (*slot != NULL) give_page(table->pool, *slot);
+  if (*slot != NULL) give_page(pages_of(table, layer), *slot);
   *slot = NULL;
 }
 
@@ -197,7 +245,7 @@ static int layer_demand(const KvTable *table, int layer, int length, int tokens,
   return most + copied;
 }
 
-static bool no_room(const KvTable *table, int tokens, uint64_t pages, NibbleError *error) {
+static bool no_room(const KvTable *table, int tokens, const KvPages *pages, NibbleError *error) {
   if (is_beyond(table->pool, pages))
     return nibble_fail(
         error, NIBBLE_OUT_OF_MEMORY,
@@ -210,14 +258,14 @@ static bool no_room(const KvTable *table, int tokens, uint64_t pages, NibbleErro
                      "No memory is left for the keys and values of %d tokens: %.2f MB more were asked for. Close other "
                      "sessions, use a shorter text or a smaller model, or create the engine with a larger memory "
                      "budget where it has one.",
-                     tokens, (double)pages * (double)table->pool->page_bytes / 1e6);
+                     tokens, (double)kv_pages_bytes(table->shape, pages) / 1e6);
 }
 
 bool kv_table_reserve(KvTable *table, int length, int tokens, int batch, NibbleError *error) {
-  uint64_t pages = 0;
+  KvPages pages = {0};
   for (int layer = 0; layer < table->shape->layers; layer++)
-    pages += (uint64_t)layer_demand(table, layer, length, tokens, batch);
-  return kv_pool_reserve(table->pool, pages) || no_room(table, tokens, pages, error);
+    pages.pages[kv_class(table->shape, layer)] += (uint64_t)layer_demand(table, layer, length, tokens, batch);
+  return kv_pool_reserve(table->pool, &pages) || no_room(table, tokens, &pages, error);
 }
 
 bool kv_table_grow(KvTable *table, int length, int tokens, NibbleError *error) {
@@ -233,10 +281,10 @@ bool kv_table_grow(KvTable *table, int length, int tokens, NibbleError *error) {
 
 bool kv_table_fill(KvTable *table, const int *from, int tokens, NibbleError *error) {
   const int count = kv_page_count(tokens);
-  uint64_t pages = 0;
+  KvPages pages = {0};
   for (int layer = 0; layer < table->shape->layers; layer++)
-    pages += (uint64_t)(count - from[layer] / KV_PAGE_TOKENS);
-  if (!kv_pool_reserve(table->pool, pages)) return no_room(table, tokens, pages, error);
+    pages.pages[kv_class(table->shape, layer)] += (uint64_t)(count - from[layer] / KV_PAGE_TOKENS);
+  if (!kv_pool_reserve(table->pool, &pages)) return no_room(table, tokens, &pages, error);
   for (int layer = 0; layer < table->shape->layers; layer++)
     for (int page = from[layer] / KV_PAGE_TOKENS; page < count; page++)
       kv_table_own_page(table, layer, page);
@@ -269,24 +317,25 @@ bool kv_table_reaches(const KvTable *table, int position) {
 }
 
 KvHead kv_table_head(const KvTable *table, int layer, int page, int head) {
-  return kv_page_head(table->shape, *page_slot(table, layer, page), head);
+  return kv_page_head(kv_page_of(table->shape, layer), *page_slot(table, layer, page), head);
 }
 
 void kv_table_write(KvTable *table, int layer, int token, const float *keys, const float *values, int from, int to) {
-  const size_t n = (size_t)table->shape->head_size;
+  const KvPageShape *shape = kv_page_of(table->shape, layer);
+  const size_t n = (size_t)shape->head_size;
   uint8_t *page = *page_slot(table, layer, token / KV_PAGE_TOKENS);
   for (int h = from; h < to; h++) {
-    kv_page_write_key(table->shape, page, h, token % KV_PAGE_TOKENS, keys + (size_t)h * n);
-    kv_page_write_value(table->shape, page, h, token % KV_PAGE_TOKENS, values + (size_t)h * n);
+    kv_page_write_key(shape, page, h, token % KV_PAGE_TOKENS, keys + (size_t)h * n);
+    kv_page_write_value(shape, page, h, token % KV_PAGE_TOKENS, values + (size_t)h * n);
   }
 }
 
 float kv_table_key(const KvTable *table, int layer, int token, int head, int d) {
   const uint8_t *page = *page_slot(table, layer, token / KV_PAGE_TOKENS);
-  return kv_page_key(table->shape, page, head, token % KV_PAGE_TOKENS, d);
+  return kv_page_key(kv_page_of(table->shape, layer), page, head, token % KV_PAGE_TOKENS, d);
 }
 
 float kv_table_value(const KvTable *table, int layer, int token, int head, int d) {
   const uint8_t *page = *page_slot(table, layer, token / KV_PAGE_TOKENS);
-  return kv_page_value(table->shape, page, head, token % KV_PAGE_TOKENS, d);
+  return kv_page_value(kv_page_of(table->shape, layer), page, head, token % KV_PAGE_TOKENS, d);
 }

@@ -13,6 +13,31 @@
 #include "error.h"
 #include "kv_page.h"
 
+// Layers whose pages are alike make a class: their pages take each other's place.
+enum { KV_PAGE_CLASSES = 16 };
+
+// The layers of a model, and what their pages are like.
+typedef struct {
+  int layers, classes;
+  KvPageShape pages[KV_PAGE_CLASSES]; /* [classes] */
+  const uint8_t *class_of;            /* [layers]; NULL: all are of class 0 */
+  const int *windows; /* [layers] tokens that a token sees, itself included; 0: all. NULL: all in every layer */
+} KvShape;
+
+static inline int kv_class(const KvShape *shape, int layer) {
+  return shape->class_of != NULL ? shape->class_of[layer] : 0;
+}
+
+static inline const KvPageShape *kv_page_of(const KvShape *shape, int layer) {
+  return &shape->pages[kv_class(shape, layer)];
+}
+
+// All pages hold numbers of one type.
+static inline KvType kv_type(const KvShape *shape) { return shape->pages[0].type; }
+
+// The class of pages like these, a new one where there is none; -1 where there are too many.
+int kv_add_class(KvShape *shape, KvPageShape page);
+
 static inline int kv_window(const KvShape *shape, int layer) {
   return shape->windows != NULL ? shape->windows[layer] : 0;
 }
@@ -29,10 +54,15 @@ int kv_first_page(const KvShape *shape, int layer, int position);
 int kv_first_kept_page(const KvShape *shape, int layer, int tokens);
 
 // Bytes that a page takes, its keys and values included.
-size_t kv_page_bytes(const KvShape *shape);
+size_t kv_page_bytes(const KvPageShape *shape);
 
-// Bytes of so many pages; 2^62 where they are more, so that sums with other sizes do not wrap.
-uint64_t kv_pages_bytes(const KvShape *shape, uint64_t pages);
+// So many pages of each class.
+typedef struct {
+  uint64_t pages[KV_PAGE_CLASSES];
+} KvPages;
+
+// Their bytes; 2^62 where they are more, so that sums with other sizes do not wrap.
+uint64_t kv_pages_bytes(const KvShape *shape, const KvPages *pages);
 
 // Bytes of a session that holds `tokens` tokens.
 uint64_t kv_cache_bytes(const KvShape *shape, int tokens);
@@ -44,12 +74,12 @@ typedef struct KvPool KvPool;
 KvPool *kv_pool_create(const KvShape *shape);
 void kv_pool_free(KvPool *pool);
 void kv_pool_trim(KvPool *pool);
-// From now on no more pages than that are in use by all tables together, none where it is 0. KV_NO_LIMIT, as a pool
-// begins: as many as there is memory for.
+// From now on the pages in use by all tables together take no more bytes than that, none where it is 0. KV_NO_LIMIT, as
+// a pool begins: as many as there is memory for.
 #define KV_NO_LIMIT UINT64_MAX
-void kv_pool_limit(KvPool *pool, uint64_t pages);
+void kv_pool_limit(KvPool *pool, uint64_t bytes);
 // Has so many spare pages in the pool; false where the limit or memory is short.
-bool kv_pool_reserve(KvPool *pool, uint64_t pages);
+bool kv_pool_reserve(KvPool *pool, const KvPages *pages);
 uint64_t kv_pool_used_bytes(const KvPool *pool);  // a shared page counts once
 uint64_t kv_pool_spare_bytes(const KvPool *pool);
 
@@ -102,7 +132,7 @@ bool kv_table_is_shared(const KvTable *table, int layer, int page);
 void kv_table_own_page(KvTable *table, int layer, int page);
 void kv_table_drop_page(KvTable *table, int layer, int page);  // no effect where it is empty
 
-// Writes one token's keys and values, [kv_heads, head_size] each, for heads from <= h < to.
+// Writes one token's keys and values, [heads, head_size] each, for heads from <= h < to.
 void kv_table_write(KvTable *table, int layer, int token, const float *keys, const float *values, int from, int to);
 
 // One KV head of a page.

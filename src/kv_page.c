@@ -6,29 +6,29 @@
 
 static size_t number_bytes(KvType type) { return type == KV_F32 ? 4 : type == KV_F16 ? 2 : 1; }
 
-static size_t key_bytes(const KvShape *shape) {
+static size_t key_bytes(const KvPageShape *shape) {
   return (size_t)kv_key_stride(shape->head_size, shape->type) * KV_PAGE_TOKENS * number_bytes(shape->type);
 }
 
-static size_t value_bytes(const KvShape *shape) {
+static size_t value_bytes(const KvPageShape *shape) {
   return (size_t)kv_value_stride(shape->head_size, shape->type) * KV_PAGE_TOKENS * number_bytes(shape->type);
 }
 
-static size_t head_bytes(const KvShape *shape) {
+static size_t head_bytes(const KvPageShape *shape) {
   const size_t scales = shape->type == KV_INT8 ? 2 * KV_PAGE_TOKENS * sizeof(float) : 0;
   return key_bytes(shape) + value_bytes(shape) + scales;
 }
 
-size_t kv_page_data_bytes(const KvShape *shape) { return (size_t)shape->kv_heads * head_bytes(shape); }
+size_t kv_page_data_bytes(const KvPageShape *shape) { return (size_t)shape->heads * head_bytes(shape); }
 
-KvHead kv_page_head(const KvShape *shape, const uint8_t *page, int head) {
+KvHead kv_page_head(const KvPageShape *shape, const uint8_t *page, int head) {
   const uint8_t *keys = page + (size_t)head * head_bytes(shape);
   const uint8_t *values = keys + key_bytes(shape);
   const float *scales = shape->type == KV_INT8 ? (const float *)(values + value_bytes(shape)) : NULL;
   return (KvHead){keys, values, scales, scales != NULL ? scales + KV_PAGE_TOKENS : NULL};
 }
 
-void kv_page_copy_value(const KvShape *shape, const uint8_t *source, int from, uint8_t *target, int to, int head) {
+void kv_page_copy_value(const KvPageShape *shape, const uint8_t *source, int from, uint8_t *target, int to, int head) {
   const KvHead read = kv_page_head(shape, source, head), written = kv_page_head(shape, target, head);
   const size_t bytes = number_bytes(shape->type);
   const int n = shape->head_size;
@@ -38,9 +38,9 @@ void kv_page_copy_value(const KvShape *shape, const uint8_t *source, int from, u
   if (shape->type == KV_INT8) ((float *)written.value_scales)[to] = read.value_scales[from];
 }
 
-void kv_page_clear(const KvShape *shape, uint8_t *page, int from, int to) {
+void kv_page_clear(const KvPageShape *shape, uint8_t *page, int from, int to) {
   const size_t bytes = number_bytes(shape->type);
-  for (int h = 0; h < shape->kv_heads; h++) {
+  for (int h = 0; h < shape->heads; h++) {
     const KvHead head = kv_page_head(shape, page, h);
     for (int t = from; t < to; t++) {
       for (int d = 0; d < shape->head_size; d++) {
@@ -53,8 +53,8 @@ void kv_page_clear(const KvShape *shape, uint8_t *page, int from, int to) {
   }
 }
 
-bool kv_page_scales_hold(const KvShape *shape, const uint8_t *page) {
-  for (int h = 0; h < shape->kv_heads && shape->type == KV_INT8; h++) {
+bool kv_page_scales_hold(const KvPageShape *shape, const uint8_t *page) {
+  for (int h = 0; h < shape->heads && shape->type == KV_INT8; h++) {
     const float *scales = kv_page_head(shape, page, h).key_scales;  // and those of values behind them
     for (int t = 0; t < 2 * KV_PAGE_TOKENS; t++)
       if (!(scales[t] >= 0 && scales[t] <= KV_LARGEST / KV_INT8_LARGEST)) return false;
@@ -70,12 +70,12 @@ static float number_at(KvType type, const void *numbers, size_t index, const flo
   }
 }
 
-float kv_page_key(const KvShape *shape, const uint8_t *page, int head, int at, int d) {
+float kv_page_key(const KvPageShape *shape, const uint8_t *page, int head, int at, int d) {
   const KvHead there = kv_page_head(shape, page, head);
   return number_at(shape->type, there.keys, kv_key_index(shape->head_size, d, at, shape->type), there.key_scales, at);
 }
 
-float kv_page_value(const KvShape *shape, const uint8_t *page, int head, int at, int d) {
+float kv_page_value(const KvPageShape *shape, const uint8_t *page, int head, int at, int d) {
   const KvHead there = kv_page_head(shape, page, head);
   return number_at(shape->type, there.values, kv_value_index(shape->head_size, d, at, shape->type), there.value_scales,
                    at);

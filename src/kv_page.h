@@ -19,12 +19,11 @@
 
 #include "kernels.h"
 
-// What all pages of an engine have in common.
+// What a page holds of each of its tokens.
 typedef struct {
-  int layers, kv_heads, head_size;
+  int heads, head_size;  // of keys and values
   KvType type;
-  const int *windows; /* [layers] tokens that a token sees, itself included; 0: all. NULL: all in every layer */
-} KvShape;
+} KvPageShape;
 
 // The largest number that a page keeps, whatever its type: F16's; and the largest that stands for one in INT8.
 #define KV_LARGEST 65504.0f
@@ -33,7 +32,7 @@ typedef struct {
 static inline int kv_page_count(int tokens) { return (tokens + KV_PAGE_TOKENS - 1) / KV_PAGE_TOKENS; }
 
 // Bytes of a page's keys and values.
-size_t kv_page_data_bytes(const KvShape *shape);
+size_t kv_page_data_bytes(const KvPageShape *shape);
 
 // Where, in such a group order, element i stands.
 static inline int kv_slot(int i) { return i / 8 * 8 + i % 4 * 2 + i / 4 % 2; }
@@ -65,25 +64,25 @@ typedef struct {
   const void *keys, *values;
   const float *key_scales, *value_scales; /* [KV_PAGE_TOKENS]; NULL where numbers are not INT8 */
 } KvHead;
-KvHead kv_page_head(const KvShape *shape, const uint8_t *page, int head);
+KvHead kv_page_head(const KvPageShape *shape, const uint8_t *page, int head);
 
 // Writes the key, and the value [head_size], of one head of token `at` of the page.
-void kv_page_write_key(const KvShape *shape, uint8_t *page, int head, int at, const float *key);
-void kv_page_write_value(const KvShape *shape, uint8_t *page, int head, int at, const float *value);
+void kv_page_write_key(const KvPageShape *shape, uint8_t *page, int head, int at, const float *key);
+void kv_page_write_value(const KvPageShape *shape, uint8_t *page, int head, int at, const float *value);
 
 // Copies the value of one head bit for bit, from token `from` of one page to token `to` of another, or of the same.
-void kv_page_copy_value(const KvShape *shape, const uint8_t *source, int from, uint8_t *target, int to, int head);
+void kv_page_copy_value(const KvPageShape *shape, const uint8_t *source, int from, uint8_t *target, int to, int head);
 
 // Makes the page's tokens from <= t < to zeros.
-void kv_page_clear(const KvShape *shape, uint8_t *page, int from, int to);
+void kv_page_clear(const KvPageShape *shape, uint8_t *page, int from, int to);
 
 // Whether a page that came from outside has only scales that writing keys and values can have made: neither NaN nor
 // infinite, negative or too large. Its other numbers need no check: any INT8 is one, kernels read any F16 as a finite
 // number, and F32 ones may be NaN or infinite where a model computes such.
-bool kv_page_scales_hold(const KvShape *shape, const uint8_t *page);
+bool kv_page_scales_hold(const KvPageShape *shape, const uint8_t *page);
 
 // Reads a number back: dimension d of the key, or the value, of token `at`.
-float kv_page_key(const KvShape *shape, const uint8_t *page, int head, int at, int d);
-float kv_page_value(const KvShape *shape, const uint8_t *page, int head, int at, int d);
+float kv_page_key(const KvPageShape *shape, const uint8_t *page, int head, int at, int d);
+float kv_page_value(const KvPageShape *shape, const uint8_t *page, int head, int at, int d);
 
 #endif

@@ -40,13 +40,13 @@ static bool next_page(Walk *walk, const LayerShift *shift, int drop, int count) 
 
 // Adds to *taken the pages that the layer's shift takes from the pool and gives back, and keeps the most of it.
 static void count_pages(const KvTable *table, int layer, const LayerShift *shift, int drop, int64_t *taken,
-                        int64_t *most) {
+                        uint64_t *most) {
   const int held = page_of(table->from[layer]), begin = page_of(shift->begin) + 1;
   int given = begin > held ? begin : held;  // pages from `begin` to here are back in the pool
   for (Walk walk = {.page = -1}; next_page(&walk, shift, drop, table->count);) {
     const bool there = walk.page >= held && (walk.page < begin || walk.page >= given);
     *taken += !there || kv_table_is_shared(table, layer, walk.page);
-    if (*taken > *most) *most = *taken;
+    if (*taken > 0 && (uint64_t)*taken > *most) *most = (uint64_t)*taken;
     if (given <= walk.page) given = walk.page + 1;
     for (; given < walk.given; given++)
       *taken -= !kv_table_is_shared(table, layer, given);
@@ -54,16 +54,17 @@ static void count_pages(const KvTable *table, int layer, const LayerShift *shift
 }
 
 static void move_token(KvTable *table, int layer, int from, int to, const KvRotation *rotation, float *key) {
-  const KvShape *shape = table->shape;
+  const KvPageShape *shape = kv_page_of(table->shape, layer);
   const uint8_t *source = kv_table_page(table, layer, page_of(from));
   uint8_t *target = kv_table_page(table, layer, page_of(to));
-  const int read = from % KV_PAGE_TOKENS, written = to % KV_PAGE_TOKENS, rope = shape_rope(rotation->shape, layer);
-  for (int h = 0; h < shape->kv_heads; h++) {
+  const int read = from % KV_PAGE_TOKENS, written = to % KV_PAGE_TOKENS,
+            rope = shape_layer(rotation->shape, layer)->rope;
+  for (int h = 0; h < shape->heads; h++) {
     for (int d = 0; d < shape->head_size; d++)
       key[d] = kv_page_key(shape, source, h, read, d);
     if (rope != ROPE_NONE)
       rotation->kernels->rope(key, rotation->cosine[rope], rotation->sine[rope], rotation->pairs,
-                              rotation->shape->architecture->rope_adjacent);
+                              rotation->shape->rope_adjacent);
     kv_page_write_key(shape, target, h, written, key);
     kv_page_copy_value(shape, source, read, target, written, h);
   }
@@ -86,7 +87,8 @@ static void shift_layer(KvTable *table, int layer, const LayerShift *shift, int 
 bool kv_table_shift(KvTable *table, int length, int keep, int drop, const KvRotation *rotation, NibbleError *error) {
   const KvShape *shape = table->shape;
   const int left = length - drop;
-  int64_t taken = 0, most = 0;
+  int64_t taken[KV_PAGE_CLASSES] = {0};
+  KvPages most = {0};
   for (int layer = 0; layer < shape->layers; layer++) {
     const LayerShift shift = plan_layer(table, layer, left, keep, drop);
     if (!has_needed(table, layer, left, &shift))
@@ -94,11 +96,15 @@ bool kv_table_shift(KvTable *table, int length, int keep, int drop, const KvRota
                          "With %d tokens dropped, the sliding window of layer %d would reach tokens that it has let go "
                          "of. Drop fewer, or begin anew with the text that is to be kept.",
                          drop, layer);
-    count_pages(table, layer, &shift, drop, &taken, &most);
+    const int class = kv_class(shape, layer);
+    count_pages(table, layer, &shift, drop, &taken[class], &most.pages[class]);
   }
-  float *key = malloc((size_t)shape->head_size * sizeof *key);
+  int largest = 0;
+  for (int class = 0; class < shape->classes; class ++)
+    if (shape->pages[class].head_size > largest) largest = shape->pages[class].head_size;
+  float *key = malloc((size_t)largest * sizeof *key);
   if (key == NULL) return nibble_fail(error, NIBBLE_OUT_OF_MEMORY, "No memory is left to shift a session.");
-  const bool reserved = kv_pool_reserve(table->pool, (uint64_t)most);
+  const bool reserved = kv_pool_reserve(table->pool, &most);
   if (!reserved)
     nibble_fail(
         error, NIBBLE_OUT_OF_MEMORY,

@@ -24,7 +24,7 @@ static int8_t int8_of(float x, float factor) {
   return (int8_t)(bits_of_float(clamped(x) * factor + ROUND_MAGIC) & 0xff);
 }
 
-void kv_page_write_key(const KvShape *shape, uint8_t *page, int head, int at, const float *key) {
+void kv_page_write_key(const KvPageShape *shape, uint8_t *page, int head, int at, const float *key) {
   const KvHead there = kv_page_head(shape, page, head);
   const int n = shape->head_size;
   if (shape->type == KV_F32) {
@@ -40,7 +40,7 @@ void kv_page_write_key(const KvShape *shape, uint8_t *page, int head, int at, co
   }
 }
 
-void kv_page_write_value(const KvShape *shape, uint8_t *page, int head, int at, const float *value) {
+void kv_page_write_value(const KvPageShape *shape, uint8_t *page, int head, int at, const float *value) {
   const KvHead there = kv_page_head(shape, page, head);
   const int n = shape->head_size;
   if (shape->type == KV_F32) {

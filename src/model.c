@@ -68,6 +68,7 @@ static void add_source(Plan *plan, const GgufTensor *tensor, WeightSource source
   source.block = plan->block;
   TileKind kind;
   model_packing(tensor, &kind, &source.arena_bytes);
+  if (source.floats != NULL) source.arena_bytes = aligned((uint64_t)source.columns * sizeof(float));
   model->sources[model->source_count++] = source;
 }
 
@@ -92,16 +93,20 @@ static bool plan_matrix(Plan *plan, const char *name, int columns, int rows, Mat
   return true;
 }
 
-// Plain floats: a vector, or several rows.
-static bool plan_floats(Plan *plan, const char *name, int columns, int rows, float **floats) {
+// Plain floats: a row (of one dimension), or several (of two).
+static bool plan_rows(Plan *plan, const char *name, int dimensions, int columns, int rows, float **floats) {
   const GgufTensor *tensor = require(plan, name);
   if (tensor == NULL) return false;
-  if (tensor->dimensions > 2 || tensor->size[0] != (uint64_t)columns || tensor->size[1] != (uint64_t)rows)
+  if (tensor->dimensions != dimensions || tensor->size[0] != (uint64_t)columns || tensor->size[1] != (uint64_t)rows)
     return bad_shape(plan, tensor, name, columns, rows);
   TileKind kind;
   if (!tile_kind_of(tensor->type, tensor->size[0], &kind)) return bad_type(plan, tensor, name);
   add_source(plan, tensor, (WeightSource){.rows = 1, .columns = rows * columns, .floats = floats});
   return true;
+}
+
+static bool plan_floats(Plan *plan, const char *name, int count, float **floats) {
+  return plan_rows(plan, name, 1, count, 1, floats);
 }
 
 static bool has_tensor(const Plan *plan, const char *name) { return gguf_find_tensor(plan->gguf, name) != NULL; }
@@ -132,12 +137,12 @@ static bool plan_block_tensor(Plan *plan, BlockTensor tensor, bool required) {
   if (!required && !has_tensor(plan, name)) return true;
   uint8_t *const field = (uint8_t *)&plan->model->blocks[plan->block] + spec.field;
   return spec.matrix ? plan_matrix(plan, name, spec.columns, spec.rows, (Matrix *)(void *)field)
-                     : plan_floats(plan, name, spec.columns, spec.rows, (float **)(void *)field);
+                     : plan_rows(plan, name, spec.dimensions, spec.columns, spec.rows, (float **)(void *)field);
 }
 
 // Matrices that are taken out of one have to begin with a tile.
 static bool check_parts(const Plan *plan, const Block *block) {
-  const Shape *shape = &plan->model->shape;
+  const BlockShape *shape = &plan->model->shape.block[plan->block];
   const bool heads =
       shape->heads * shape->head_size % TILE_ROWS == 0 && shape->kv_heads * shape->head_size % TILE_ROWS == 0;
   return ((heads || block->query_key_value.rows == 0) &&
@@ -178,12 +183,12 @@ void model_visit_matrices(const Block *block, VisitMatrix *visit, void *context)
 static bool plan_outer(Plan *plan) {
   Model *model = plan->model;
   const Shape *shape = &model->shape;
-  if (!plan_floats(plan, "output_norm.weight", shape->width, 1, &model->output_norm.weight)) return false;
+  if (!plan_floats(plan, "output_norm.weight", shape->width, &model->output_norm.weight)) return false;
   if (shape->architecture->norm == NORM_LAYER && has_tensor(plan, "output_norm.bias") &&
-      !plan_floats(plan, "output_norm.bias", shape->width, 1, &model->output_norm.bias))
+      !plan_floats(plan, "output_norm.bias", shape->width, &model->output_norm.bias))
     return false;
   if (shape->architecture->output_bias && has_tensor(plan, "output.bias") &&
-      !plan_floats(plan, "output.bias", shape->vocabulary, 1, &model->output_bias))
+      !plan_floats(plan, "output.bias", shape->vocabulary, &model->output_bias))
     return false;
   const struct {
     const char *name;
@@ -197,7 +202,7 @@ static bool plan_outer(Plan *plan) {
     stretched |= has_tensor(plan, ropes[i].name);
   for (size_t i = 0; i < sizeof ropes / sizeof *ropes; i++)
     if ((i == 0 ? has_tensor(plan, ropes[i].name) : stretched) &&
-        !plan_floats(plan, ropes[i].name, shape->ropes[ROPE_OF_ALL].dimensions / 2, 1, ropes[i].factors))
+        !plan_floats(plan, ropes[i].name, shape->ropes[ROPE_OF_ALL].dimensions / 2, ropes[i].factors))
       return false;
   model->tied_output = !has_tensor(plan, "output.weight");
   return model->tied_output || plan_matrix(plan, "output.weight", shape->width, shape->vocabulary, &model->output);
@@ -382,6 +387,7 @@ bool model_reserve(Model *model, NibbleError *error) {
 }
 
 void model_free(Model *model) {
+  shape_free(&model->shape);
   free(model->blocks);
   free(model->sources);
   free(model->arena);
@@ -417,6 +423,11 @@ bool model_is_rope_source(const Model *model, const WeightSource *source) {
                                     source->floats == &model->short_factors);
 }
 
+bool model_is_output_norm(const Model *model, const WeightSource *source) {
+  return source->floats != NULL &&
+         (source->floats == &model->output_norm.weight || source->floats == &model->output_norm.bias);
+}
+
 static void add_matrix_bytes(void *context, const Matrix *matrix) { *(uint64_t *)context += matrix_bytes(matrix); }
 
 uint64_t model_block_bytes(const Block *block) {
@@ -429,7 +440,7 @@ uint64_t model_bytes_per_token(const Model *model) {
   uint64_t bytes = matrix_bytes(model->tied_output ? &model->embedding : &model->output) +
                    tile_bytes(model->embedding.kind, model->embedding.columns) / TILE_ROWS;
   for (int i = 0; i < model->shape.blocks; i++)
-    bytes += (uint64_t)model->shape.block_repeat * model_block_bytes(&model->blocks[i]);
+    bytes += (uint64_t)(model->shape.block_repeat * model->shape.loops) * model_block_bytes(&model->blocks[i]);
   return bytes;
 }
 

@@ -38,6 +38,7 @@ typedef struct {
   Norm query_norm, key_norm;    /* [head_size] for all heads, or of all heads */
   Norm attention_post_norm;     /* [width] of what attention adds to the stream */
   Norm feed_forward_post_norm;  /* [width] */
+  float *sinks;                 /* [heads] what each has among its scores that no token has (arXiv:2309.17453) */
   bool parallel;                // see Parallel
 
   uint64_t arena_offset, arena_bytes;  // all weights of it, which lie side by side in the arena
@@ -122,6 +123,9 @@ uint32_t model_kinds(const Model *model);
 
 // Whether a source holds divisors of angles, which are needed before the first token.
 bool model_is_rope_source(const Model *model, const WeightSource *source);
+
+// Whether a source belongs to the norm before the output.
+bool model_is_output_norm(const Model *model, const WeightSource *source);
 
 // Visits the matrices that a block has.
 typedef void VisitMatrix(void *context, const Matrix *matrix);

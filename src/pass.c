@@ -22,9 +22,9 @@ struct NibblePass {
 
   bool drives;  // the engine's driver makes the steps
   Stage stage;
-  int rows;            // embeddings that are there
-  int block, segment;  // the block that comes next; the segment, where something streams
-  int round;           // through a streamed output
+  int rows;           // embeddings that are there
+  int step, segment;  // the step through blocks that comes next; the segment, where something streams
+  int round;          // through a streamed output
 
   float *stream;      /* [count, width_stride] the residual stream: the run's, or its own where that is too short */
   uint8_t *row_tiles; /* [ROWS_AT_ONCE, tile] */
@@ -131,7 +131,8 @@ int nibble_pass_next(const NibblePass *pass) {
   const Model *model = model_of(pass);
   switch (pass->stage) {
     case STAGE_ROWS: return NIBBLE_PASS_ROWS;
-    case STAGE_BLOCKS: return model->blocks[pass->block].streams ? pass->segment : NIBBLE_PASS_READY;
+    case STAGE_BLOCKS:
+      return model->blocks[pass->step % model->shape.blocks].streams ? pass->segment : NIBBLE_PASS_READY;
     case STAGE_OUTPUT: return model->residency.output_streams ? pass->segment : NIBBLE_PASS_READY;
     default: return NIBBLE_PASS_DONE;
   }
@@ -160,15 +161,19 @@ static void step_rows(NibblePass *pass) {
 static void step_block(NibblePass *pass, uint8_t *slot) {
   NibbleEngine *engine = pass->session->engine;
   Model *model = &engine->model;
-  if (model->blocks[pass->block].streams) {
-    segment_place_block(model, pass->block, slot);
+  const int blocks = model->shape.blocks, block = pass->step % blocks;
+  if (model->blocks[block].streams) {
+    segment_place_block(model, block, slot);
     pass->segment++;
   }
   for (int next = 0; next < pass->count;) {
     next = set_batch(pass, next);
-    forward_block(&engine->run, pass->block);
+    forward_block(&engine->run, pass->step);
   }
-  if (++pass->block == model->shape.blocks) pass->stage = STAGE_OUTPUT;
+  if (++pass->step == shape_steps(&model->shape))
+    pass->stage = STAGE_OUTPUT;
+  else if (pass->step % blocks == 0)
+    pass->segment = 0;
 }
 
 // Adds what `rows` logits from row `first_row` on tell of a token.
@@ -261,9 +266,9 @@ void nibble_pass_step(NibblePass *pass, int slot) {
   }
 }
 
-int nibble_pass_steps(const NibblePass *pass) { return model_of(pass)->shape.blocks + 1; }
+int nibble_pass_steps(const NibblePass *pass) { return shape_steps(&model_of(pass)->shape) + 1; }
 
-int nibble_pass_blocks(const NibblePass *pass) { return pass->block; }
+int nibble_pass_blocks(const NibblePass *pass) { return pass->step; }
 
 static void drive_step(void *pass) { nibble_pass_step(pass, 0); }
 

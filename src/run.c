@@ -15,10 +15,10 @@ static size_t packed_bytes(int columns) {
   return (size_t)(run_round_up(columns, TILE_BLOCK) / TILE_BLOCK) * PACKED_BLOCK_BYTES;
 }
 
-// Whether a layer has the RoPE of windows.
+// Whether a block has the RoPE of windows.
 static bool has_window_rope(const Shape *shape) {
-  for (int layer = 0; layer < shape_layers(shape); layer++)
-    if (shape_rope(shape, layer) == ROPE_OF_WINDOWS) return true;
+  for (int block = 0; block < shape->blocks; block++)
+    if (shape->block[block].rope == ROPE_OF_WINDOWS) return true;
   return false;
 }
 
@@ -28,7 +28,8 @@ typedef bool VisitBuffer(void *context, void **buffer, uint64_t bytes);
 static bool visit_buffers(Run *run, int threads, VisitBuffer *visit, void *context) {
   const Shape *shape = &run->model->shape;
   const uint64_t batch = (uint64_t)run->batch_size, f = sizeof(float), ropes = has_window_rope(shape) ? ROPES : 1;
-  const uint64_t partials = (uint64_t)run_splits(run->context_size) * (uint64_t)shape->heads;
+  const BlockShape most = shape_most(shape);
+  const uint64_t partials = (uint64_t)run_splits(run->context_size) * (uint64_t)most.heads;
   const uint64_t packed = run->own_packed_bytes, hidden = packed_bytes(run->forward_stride);
   const struct {
     void **buffer;
@@ -51,7 +52,7 @@ static bool visit_buffers(Run *run, int threads, VisitBuffer *visit, void *conte
       {(void **)&run->sine, ropes * batch * (uint64_t)(shape->ropes[ROPE_OF_ALL].dimensions / 2) * f},
       {(void **)&run->partial.max, partials * f},
       {(void **)&run->partial.sum, partials * f},
-      {(void **)&run->partial.out, partials * (uint64_t)shape->head_size * f},
+      {(void **)&run->partial.out, partials * (uint64_t)most.head_size * f},
       {(void **)&run->scratch, (uint64_t)threads * run->scratch_bytes},
   };
   for (size_t i = 0; i < sizeof buffers / sizeof *buffers; i++)
@@ -84,14 +85,23 @@ static bool release(void *context, void **buffer, uint64_t bytes) {
 
 static void measure(Run *run, const Model *model, RunSizes sizes) {
   const Shape *shape = &model->shape;
+  int queries = 0, keys = 0;
+  size_t scratch = 0;
+  for (int i = 0; i < shape->blocks; i++) {
+    const BlockShape *block = &shape->block[i];
+    const size_t bytes = attention_scratch_bytes(block);
+    if (block->heads * block->head_size > queries) queries = block->heads * block->head_size;
+    if (block->kv_heads * block->head_size > keys) keys = block->kv_heads * block->head_size;
+    if (bytes > scratch) scratch = bytes;
+  }
   *run = (Run){.model = model,
                .context_size = sizes.context,
                .batch_size = sizes.batch,
                .sweep_size = sizes.sweep,
                .width_stride = run_round_up(shape->width, TILE_ROWS),
-               .query_stride = run_round_up(shape->heads * shape->head_size, TILE_ROWS),
-               .key_stride = run_round_up(shape->kv_heads * shape->head_size, TILE_ROWS),
-               .forward_stride = run_round_up(shape->feed_forward, TILE_ROWS),
+               .query_stride = run_round_up(queries, TILE_ROWS),
+               .key_stride = run_round_up(keys, TILE_ROWS),
+               .forward_stride = run_round_up(shape_most(shape).feed_forward, TILE_ROWS),
                .logits_stride = run_round_up(shape->vocabulary, TILE_ROWS)};
   const int widest = run->width_stride > run->query_stride ? run->width_stride : run->query_stride;
   run->own_packed_bytes = packed_bytes(widest);
@@ -99,7 +109,7 @@ static void measure(Run *run, const Model *model, RunSizes sizes) {
     const int columns = widest > run->forward_stride ? widest : run->forward_stride;
     run->own_table_bytes = (size_t)(run_round_up(columns, TILE_BLOCK) / TILE_BLOCK) * TABLE_BLOCK_BYTES;
   }
-  run->scratch_bytes = (attention_scratch_bytes(shape) + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+  run->scratch_bytes = (scratch + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
 }
 
 bool run_create(Run *run, const Model *model, const Kernels *kernels, Threads *threads, RunSizes sizes,
@@ -109,7 +119,7 @@ bool run_create(Run *run, const Model *model, const Kernels *kernels, Threads *t
   run->threads = threads;
   visit_buffers(run, threads_count(threads), add_bytes, &run->bytes);
   // Splits and heads are counted together, and their rows are numbered by int.
-  const bool counted = (int64_t)run_splits(run->context_size) * model->shape.heads <= INT32_MAX;
+  const bool counted = (int64_t)run_splits(run->context_size) * shape_most(&model->shape).heads <= INT32_MAX;
   const bool allocated = counted && visit_buffers(run, threads_count(threads), allocate, NULL);
   run->x = run->stream;
   if (allocated) return true;

@@ -36,7 +36,7 @@ typedef struct {
   int count, position;  // tokens in the batch; position of its first
   int wanted;           // the first of them whose output of the last layer is read; count: none is
 
-  // Buffers. Strides are the sizes rounded up to TILE_ROWS.
+  // Buffers, for the layers that have the most of each. Strides are the sizes rounded up to TILE_ROWS.
   int width_stride, query_stride, key_stride, forward_stride, logits_stride;
   float *stream;           /* [sweep, width] the residual stream */
   float *x;                /* [batch, width] the batch's part of it */

@@ -40,22 +40,34 @@ typedef struct {
 
 static size_t token_bytes(int tokens) { return (size_t)(tokens + 1) / 2 * 8; }
 
-static size_t page_unit_bytes(const KvShape *shape) { return kv_page_data_bytes(shape) + CHECKSUM_BYTES; }
+static size_t unit_bytes(const KvShape *shape, int layer) {
+  return kv_page_data_bytes(kv_page_of(shape, layer)) + CHECKSUM_BYTES;
+}
+
+// Of the largest pages.
+static size_t most_unit_bytes(const KvShape *shape) {
+  size_t most = 0;
+  for (int class = 0; class < shape->classes; class ++) {
+    const size_t bytes = kv_page_data_bytes(&shape->pages[class]);
+    if (bytes > most) most = bytes;
+  }
+  return most + CHECKSUM_BYTES;
+}
 
 static size_t layers_bytes(const KvShape *shape) { return (size_t)shape->layers * sizeof(LayerHeader); }
 
 // What lies between the header and the units.
 static size_t timeline_bytes(const KvShape *shape, int tokens) { return token_bytes(tokens) + layers_bytes(shape); }
 
-static LayerHeader layer_header(const KvShape *shape, int tokens, int from) {
+static LayerHeader layer_header(const KvShape *shape, int layer, int tokens, int from) {
   const uint32_t units = (uint32_t)(kv_page_count(tokens) - from / KV_PAGE_TOKENS);
-  return (LayerHeader){(uint32_t)from, units, kv_page_data_bytes(shape)};
+  return (LayerHeader){(uint32_t)from, units, kv_page_data_bytes(kv_page_of(shape, layer))};
 }
 
 static uint64_t image_bytes(const KvShape *shape, int tokens, const int *from) {
   uint64_t bytes = sizeof(Header) + timeline_bytes(shape, tokens);
   for (int layer = 0; layer < shape->layers; layer++) {
-    const LayerHeader header = layer_header(shape, tokens, from[layer]);
+    const LayerHeader header = layer_header(shape, layer, tokens, from[layer]);
     bytes += header.units * (header.unit_bytes + CHECKSUM_BYTES);
   }
   return bytes;
@@ -111,7 +123,7 @@ static uint64_t page_checksum(const KvShape *shape, uint64_t header, Place place
   checksum_update(&checksum, (const uint8_t *)&header, sizeof header);
   const uint32_t numbers[] = {(uint32_t)place.layer, (uint32_t)place.page};
   checksum_update(&checksum, (const uint8_t *)numbers, sizeof numbers);
-  checksum_update(&checksum, data, kv_page_data_bytes(shape));
+  checksum_update(&checksum, data, kv_page_data_bytes(kv_page_of(shape, place.layer)));
   return checksum_end(&checksum);
 }
 
@@ -119,7 +131,7 @@ static uint64_t page_checksum(const KvShape *shape, uint64_t header, Place place
 static Header header_of(NibbleEngine *engine, int tokens) {
   const KvShape *shape = &engine->kv_shape;
   Header header = {.version = IMAGE_VERSION,
-                   .kv_type = shape->type,
+                   .kv_type = kv_type(shape),
                    .layers = (uint32_t)shape->layers,
                    .page_tokens = KV_PAGE_TOKENS,
                    .tokens = (uint32_t)tokens,
@@ -150,7 +162,7 @@ static void write_head(NibbleSave *save) {
   uint8_t *timeline = save->unit + sizeof(Header), *layers = timeline + token_bytes(session->length);
   memcpy(timeline, session->tokens, (size_t)session->length * sizeof *session->tokens);
   for (int layer = 0; layer < shape->layers; layer++) {
-    const LayerHeader header = layer_header(shape, session->length, session->kv.from[layer]);
+    const LayerHeader header = layer_header(shape, layer, session->length, session->kv.from[layer]);
     memcpy(layers + (size_t)layer * sizeof header, &header, sizeof header);
   }
   Header header = header_of(session->engine, session->length);
@@ -167,7 +179,7 @@ NibbleSave *nibble_save_create(const NibbleSession *session, NibbleError *error)
     return NULL;
   }
   const KvShape *shape = &session->engine->kv_shape;
-  const size_t head = sizeof(Header) + timeline_bytes(shape, session->length), page = page_unit_bytes(shape);
+  const size_t head = sizeof(Header) + timeline_bytes(shape, session->length), page = most_unit_bytes(shape);
   save->unit = calloc(1, head > page ? head : page);
   if (save->unit == NULL) nibble_fail(error, NIBBLE_OUT_OF_MEMORY, "No memory is left to save a session.");
   if (save->unit != NULL) save->session = nibble_session_fork(session, error);
@@ -197,8 +209,9 @@ uint64_t nibble_save_bytes(const NibbleSave *save) {
 // nobody's business, and kernels multiply it by 0, which NaN outlives.
 static void clear_absent(const KvTable *table, Place place, int tokens, uint8_t *page) {
   const int first = place.page * KV_PAGE_TOKENS;
-  kv_page_clear(table->shape, page, 0, table->from[place.layer] - first);
-  kv_page_clear(table->shape, page, tokens - first, KV_PAGE_TOKENS);
+  const KvPageShape *shape = kv_page_of(table->shape, place.layer);
+  kv_page_clear(shape, page, 0, table->from[place.layer] - first);
+  kv_page_clear(shape, page, tokens - first, KV_PAGE_TOKENS);
 }
 
 static bool next_unit(NibbleSave *save) {
@@ -206,7 +219,7 @@ static bool next_unit(NibbleSave *save) {
   const KvShape *shape = table->shape;
   const int tokens = save->session->length;
   if (!next_place(&save->place, shape, tokens, table->from)) return false;
-  const size_t bytes = kv_page_data_bytes(shape);
+  const size_t bytes = kv_page_data_bytes(kv_page_of(shape, save->place.layer));
   memcpy(save->unit, kv_table_page(table, save->place.layer, save->place.page), bytes);
   clear_absent(table, save->place, tokens, save->unit);
   const uint64_t checksum = page_checksum(shape, save->checksum, save->place, save->unit);
@@ -245,7 +258,7 @@ NibbleRestore *nibble_restore_create(NibbleEngine *engine, NibbleError *error) {
   if (session == NULL) return NULL;
   NibbleRestore *restore = calloc(1, sizeof *restore);
   const size_t head = sizeof(Header) + timeline_bytes(&engine->kv_shape, engine->run.context_size);
-  const size_t page = page_unit_bytes(&engine->kv_shape);
+  const size_t page = most_unit_bytes(&engine->kv_shape);
   uint8_t *unit = malloc(head > page ? head : page);
   if (restore == NULL || unit == NULL) {
     free(restore);
@@ -310,7 +323,7 @@ static bool take_layers(NibbleRestore *restore, const uint8_t *layers, int token
     memcpy(&found, layers + (size_t)layer * sizeof found, sizeof found);
     good = found.from <= (uint32_t)kv_visible_from(kv_window(shape, layer), tokens);
     from[layer] = good ? (int)found.from : 0;
-    const LayerHeader expected = layer_header(shape, tokens, from[layer]);
+    const LayerHeader expected = layer_header(shape, layer, tokens, from[layer]);
     good = good && memcmp(&found, &expected, sizeof found) == 0;
   }
   good = good && restore->header.bytes == image_bytes(shape, tokens, from);
@@ -335,7 +348,8 @@ static bool take_timeline(NibbleRestore *restore, NibbleError *error) {
 
 static bool take_page(NibbleRestore *restore, NibbleError *error) {
   const KvTable *table = &restore->session->kv;
-  const size_t bytes = kv_page_data_bytes(table->shape);
+  const KvPageShape *shape = kv_page_of(table->shape, restore->place.layer);
+  const size_t bytes = kv_page_data_bytes(shape);
   uint64_t checksum;
   memcpy(&checksum, restore->unit + bytes, sizeof checksum);
   if (page_checksum(table->shape, restore->header.checksum, restore->place, restore->unit) != checksum)
@@ -343,7 +357,7 @@ static bool take_page(NibbleRestore *restore, NibbleError *error) {
   uint8_t *page = kv_table_page(table, restore->place.layer, restore->place.page);
   memcpy(page, restore->unit, bytes);
   clear_absent(table, restore->place, (int)restore->header.tokens, page);
-  return kv_page_scales_hold(table->shape, page) || damaged("a page has a scale that no key or value can have", error);
+  return kv_page_scales_hold(shape, page) || damaged("a page has a scale that no key or value can have", error);
 }
 
 // A part of the image is complete: checks it, and says what comes next.
@@ -358,8 +372,9 @@ static bool take_unit(NibbleRestore *restore, NibbleError *error) {
   }
   if (restore->stage == STAGE_TIMELINE ? !take_timeline(restore, error) : !take_page(restore, error)) return false;
   const int *from = restore->session->kv.from;
-  restore->stage = next_place(&restore->place, shape, (int)restore->header.tokens, from) ? STAGE_PAGES : STAGE_DONE;
-  restore->unit_bytes = page_unit_bytes(shape);
+  const bool more = next_place(&restore->place, shape, (int)restore->header.tokens, from);
+  restore->stage = more ? STAGE_PAGES : STAGE_DONE;
+  restore->unit_bytes = more ? unit_bytes(shape, restore->place.layer) : 0;
   return true;
 }
 

@@ -1,6 +1,8 @@
 #include "shape.h"
 
 #include <math.h>
+#include <stddef.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "text.h"
@@ -59,31 +61,24 @@ static bool read_int(const Reader *reader, const char *suffix, int64_t low, int6
   return true;
 }
 
-// A per-layer count: one number, or an array with one for each block. Only equal ones are run.
-static bool read_per_block(const Reader *reader, const char *suffix, int64_t high, int64_t fallback, int blocks,
-                           int *value) {
+// A count of each block: one number, or an array with one for each. `of` is where it stands in BlockShape.
+static bool read_per_block(const Reader *reader, const char *suffix, int high, size_t of, Shape *shape) {
   char key[96];
   const GgufPair *pair = find(reader, suffix, key);
-  if (pair == NULL || pair->type != GGUF_ARRAY) return read_int(reader, suffix, 1, high, fallback, value);
-  if (pair->count != (uint64_t)blocks)
+  const bool listed = pair != NULL && pair->type == GGUF_ARRAY;
+  int common = 0;
+  if (!listed && !read_int(reader, suffix, 1, high, -1, &common)) return false;
+  if (listed && pair->count != (uint64_t)shape->blocks)
     return nibble_fail(reader->error, NIBBLE_MODEL_BAD_KEY,
                        "The metadata key %s has %llu entries; one for each of the %d blocks was expected.", key,
-                       (unsigned long long)pair->count, blocks);
-  uint64_t first = 0;
-  for (int i = 0; i < blocks; i++) {
-    uint64_t number = 0;
-    if (!gguf_unsigned(pair, (uint64_t)i, &number) || number < 1 || number > (uint64_t)high)
+                       (unsigned long long)pair->count, shape->blocks);
+  for (int i = 0; i < shape->blocks; i++) {
+    uint64_t number = (uint64_t)common;
+    if (listed && (!gguf_unsigned(pair, (uint64_t)i, &number) || number < 1 || number > (uint64_t)high))
       return nibble_fail(reader->error, NIBBLE_MODEL_BAD_KEY,
-                         "Entry %d of the metadata key %s is not a whole number from 1 to %lld.", i, key,
-                         (long long)high);
-    if (i == 0) first = number;
-    if (number != first)
-      return nibble_fail(reader->error, NIBBLE_MODEL_UNSUPPORTED,
-                         "The metadata key %s differs from block to block (%llu, then %llu), which this engine does "
-                         "not run. Use a model whose blocks are alike.",
-                         key, (unsigned long long)first, (unsigned long long)number);
+                         "Entry %d of the metadata key %s is not a whole number from 1 to %d.", i, key, high);
+    *(int *)(void *)((uint8_t *)&shape->block[i] + of) = (int)number;
   }
-  *value = (int)first;
   return true;
 }
 
@@ -153,10 +148,7 @@ static bool read_bool(const Reader *reader, const char *suffix, bool fallback, b
 static bool read_other_ropes(const Reader *reader, Shape *shape) {
   RopeShape *rope = &shape->ropes[ROPE_OF_ALL], *windowed = &shape->ropes[ROPE_OF_WINDOWS];
   float alpha;
-  if (!read_bool(reader, "rope.scaling.finetuned", true, &shape->has_rope) ||
-      !read_float(reader, "rope.scaling.alpha", -1, 1e6, 0, &alpha))
-    return false;
-  if (!shape->architecture->rope_switch) shape->has_rope = !shape->architecture->learned_positions;
+  if (!read_float(reader, "rope.scaling.alpha", -1, 1e6, 0, &alpha)) return false;
   if (alpha > 0 && rope->dimensions > 2)
     rope->base *= powf(alpha, (float)rope->dimensions / (float)(rope->dimensions - 2));
   *windowed = *rope;
@@ -167,10 +159,19 @@ static bool read_other_ropes(const Reader *reader, Shape *shape) {
                     &windowed->base);
 }
 
+// Whether positions have a time, a height and a width, which are the same for text: then pairs are never adjacent.
+static bool has_sections(const Reader *reader) {
+  char key[96];
+  const GgufPair *pair = find(reader, "rope.dimension_sections", key);
+  uint64_t first = 0, second = 0;
+  return pair != NULL && gguf_unsigned(pair, 0, &first) && gguf_unsigned(pair, 1, &second) && first > 0 && second > 0;
+}
+
 static bool read_rope(const Reader *reader, Shape *shape) {
   RopeShape *rope = &shape->ropes[ROPE_OF_ALL];
   float old_factor;
-  if (!read_int(reader, "rope.dimension_count", 2, shape->head_size, shape->head_size, &rope->dimensions) ||
+  const int size = shape->block[0].head_size;
+  if (!read_int(reader, "rope.dimension_count", 2, size, size, &rope->dimensions) ||
       !read_float(reader, "rope.freq_base", 0, 1e15, 10000, &rope->base) ||
       !read_float(reader, "rope.scale_linear", 0, 1e9, 1, &old_factor) ||
       !read_float(reader, "rope.scaling.factor", 0, 1e9, old_factor, &rope->factor) ||
@@ -183,6 +184,7 @@ static bool read_rope(const Reader *reader, Shape *shape) {
       !read_float(reader, "rope.scaling.yarn_log_multiplier", -1, 1e3, 0, &rope->log_multiplier) ||
       !read_scaling_type(reader, rope))
     return false;
+  shape->rope_adjacent = shape->architecture->rope_adjacent && !has_sections(reader);
   if (rope->scaling == ROPE_SCALING_NONE || rope->scaling == ROPE_SCALING_LONG) rope->factor = 1;
   if (rope->dimensions % 2 == 0 || shape->architecture->learned_positions) return read_other_ropes(reader, shape);
   return nibble_fail(reader->error, NIBBLE_MODEL_BAD_KEY,
@@ -191,33 +193,44 @@ static bool read_rope(const Reader *reader, Shape *shape) {
                      rope->dimensions, reader->prefix);
 }
 
-static bool read_heads(const Reader *reader, Shape *shape) {
-  if (!read_per_block(reader, "attention.head_count", LIMIT_SIZE, -1, shape->blocks, &shape->heads) ||
-      !read_per_block(reader, "attention.head_count_kv", LIMIT_SIZE, shape->heads, shape->blocks, &shape->kv_heads))
-    return false;
-  if (shape->kv_heads > shape->heads || shape->heads % shape->kv_heads != 0)
+static bool check_heads(const Reader *reader, const BlockShape *block) {
+  if (block->kv_heads > block->heads || block->heads % block->kv_heads != 0)
     return nibble_fail(reader->error, NIBBLE_MODEL_BAD_KEY,
                        "The model has %d attention heads and %d KV heads; the second must divide the first.",
-                       shape->heads, shape->kv_heads);
+                       block->heads, block->kv_heads);
+  return block->head_size <= LIMIT_SIZE / block->heads ||
+         nibble_fail(reader->error, NIBBLE_MODEL_BAD_KEY,
+                     "The model has %d attention heads of %d dimensions; at most %d dimensions in all were expected.",
+                     block->heads, block->head_size, LIMIT_SIZE);
+}
+
+static bool read_heads(const Reader *reader, Shape *shape) {
   char key[96];
-  if (shape->width % shape->heads != 0 && find(reader, "attention.key_length", key) == NULL)
+  if (!read_per_block(reader, "attention.head_count", LIMIT_SIZE, offsetof(BlockShape, heads), shape)) return false;
+  for (int i = 0; i < shape->blocks; i++)
+    shape->block[i].kv_heads = shape->block[i].heads;
+  if (find(reader, "attention.head_count_kv", key) != NULL &&
+      !read_per_block(reader, "attention.head_count_kv", LIMIT_SIZE, offsetof(BlockShape, kv_heads), shape))
+    return false;
+  const int heads = shape->block[0].heads;
+  if (shape->width % heads != 0 && find(reader, "attention.key_length", key) == NULL)
     return nibble_fail(reader->error, NIBBLE_MODEL_BAD_KEY,
                        "The model's width is %d, which its %d attention heads do not divide; a width that they do, or "
                        "the key %s, was expected.",
-                       shape->width, shape->heads, key);
-  int value_size;
-  if (!read_int(reader, "attention.key_length", 1, LIMIT_HEAD_SIZE, shape->width / shape->heads, &shape->head_size) ||
-      !read_int(reader, "attention.value_length", 1, LIMIT_HEAD_SIZE, shape->head_size, &value_size))
+                       shape->width, heads, key);
+  int size, value_size;
+  if (!read_int(reader, "attention.key_length", 1, LIMIT_HEAD_SIZE, shape->width / heads, &size) ||
+      !read_int(reader, "attention.value_length", 1, LIMIT_HEAD_SIZE, size, &value_size))
     return false;
-  if (shape->head_size > LIMIT_SIZE / shape->heads)
-    return nibble_fail(reader->error, NIBBLE_MODEL_BAD_KEY,
-                       "The model has %d attention heads of %d dimensions; at most %d dimensions in all were expected.",
-                       shape->heads, shape->head_size, LIMIT_SIZE);
-  if (value_size == shape->head_size) return true;
-  return nibble_fail(reader->error, NIBBLE_MODEL_UNSUPPORTED,
+  for (int i = 0; i < shape->blocks; i++) {
+    shape->block[i].head_size = size;
+    if (!check_heads(reader, &shape->block[i])) return false;
+  }
+  return value_size == size ||
+         nibble_fail(reader->error, NIBBLE_MODEL_UNSUPPORTED,
                      "The model's keys have %d and its values %d dimensions a head; this engine runs models where both "
                      "are equal.",
-                     shape->head_size, value_size);
+                     size, value_size);
 }
 
 static bool read_architecture(const Gguf *gguf, Shape *shape, NibbleError *error) {
@@ -239,16 +252,12 @@ static bool read_architecture(const Gguf *gguf, Shape *shape, NibbleError *error
 }
 
 // Features of later files of the family that change the maths: running without them would give wrong text.
-static bool refuse_unknown_features(const Reader *reader, const Shape *shape) {
+static bool refuse_unknown_features(const Reader *reader) {
   int experts = 0, splits = 0;
   if (!read_int(reader, "expert_count", 0, LIMIT_SIZE, 0, &experts)) return false;
   if (experts > 0)
     return nibble_fail(reader->error, NIBBLE_MODEL_UNSUPPORTED,
                        "The model is a mixture of %d experts; this engine runs dense models.", experts);
-  if (shape->blocks == shape->architecture->alibi_blocks)
-    return nibble_fail(reader->error, NIBBLE_MODEL_UNSUPPORTED,
-                       "A %s model of %d blocks tells positions by ALiBi; this engine runs those with RoPE.",
-                       reader->prefix, shape->blocks);
   const Reader split = {reader->gguf, "split", reader->error};
   if (!read_int(&split, "count", 0, 65535, 0, &splits)) return false;
   if (splits > 1)
@@ -257,38 +266,86 @@ static bool refuse_unknown_features(const Reader *reader, const Shape *shape) {
   return true;
 }
 
-// Which blocks have the window: an entry for each, or one number as Architecture.window_period.
-static bool read_window_pattern(const Reader *reader, Shape *shape) {
-  char key[96];
-  const GgufPair *pair = find(reader, "attention.sliding_window_pattern", key);
-  const bool listed = pair != NULL && pair->type == GGUF_ARRAY;
-  int period = 0;
-  if (listed && pair->count != (uint64_t)shape->blocks)
+// Whether a block is the last of its turn.
+static bool ends_turn(int period, int block) { return period > 0 && block % period == period - 1; }
+
+// An array with an entry of true or false for each block.
+static bool read_flags(const Reader *reader, const char *key, const GgufPair *pair, int blocks, bool *flags) {
+  if (pair->type != GGUF_ARRAY || pair->count != (uint64_t)blocks)
     return nibble_fail(reader->error, NIBBLE_MODEL_BAD_KEY,
                        "The metadata key %s has %llu entries; one for each of the %d blocks was expected.", key,
-                       (unsigned long long)pair->count, shape->blocks);
-  if (!listed && !read_int(reader, "attention.sliding_window_pattern", 0, SHAPE_MOST_BLOCKS,
-                           shape->architecture->window_period, &period))
-    return false;
-  for (int block = 0; block < shape->blocks; block++) {
-    bool windowed = !shape_ends_turn(period, block);
-    if (listed && !gguf_bool(pair, (uint64_t)block, &windowed))
+                       (unsigned long long)pair->count, blocks);
+  for (int block = 0; block < blocks; block++)
+    if (!gguf_bool(pair, (uint64_t)block, &flags[block]))
       return nibble_fail(reader->error, NIBBLE_MODEL_BAD_KEY,
                          "The entries of the metadata key %s are of type %s; true or false was expected.", key,
                          gguf_type_name(pair->element));
-    if (windowed) shape->windowed[block / 32] |= UINT32_C(1) << block % 32;
-  }
   return true;
 }
 
-// A window that no context fills hides nothing.
-static bool read_window(const Reader *reader, Shape *shape) {
-  int window;
-  if (!shape->architecture->windows) return true;
-  if (!read_int(reader, "attention.sliding_window", 0, INT32_MAX, shape->architecture->window, &window)) return false;
-  shape->has_windows = window > 0;
+// Which blocks have the window: an entry for each, or one number as Architecture.window_period.
+static bool read_window_pattern(const Reader *reader, Shape *shape, bool *windowed) {
+  char key[96];
+  const GgufPair *pair = find(reader, "attention.sliding_window_pattern", key);
+  if (pair != NULL && pair->type == GGUF_ARRAY) return read_flags(reader, key, pair, shape->blocks, windowed);
+  int period = 0;
+  if (!read_int(reader, "attention.sliding_window_pattern", 0, SHAPE_MOST_BLOCKS, shape->architecture->window_period,
+                &period))
+    return false;
+  for (int block = 0; block < shape->blocks; block++)
+    windowed[block] = !ends_turn(period, block);
+  return true;
+}
+
+// Takes RoPE away from the blocks that an array says have none.
+static bool read_rope_pattern(const Reader *reader, Shape *shape) {
+  char key[96];
+  bool turned[SHAPE_MOST_BLOCKS];
+  const GgufPair *pair = find(reader, "attention.rope_pattern", key);
+  if (pair == NULL) return true;
+  if (!read_flags(reader, key, pair, shape->blocks, turned)) return false;
+  for (int block = 0; block < shape->blocks; block++)
+    if (!turned[block]) shape->block[block].rope = ROPE_NONE;
+  return true;
+}
+
+// Which RoPE a block has. `windowed`: it has a window, though that may be longer than any context; `windows`: some
+// blocks have one.
+static int rope_of(const Architecture *family, int block, bool alibi, bool windowed, bool windows) {
+  if (family->learned_positions || alibi || ends_turn(family->nope_period, block)) return ROPE_NONE;
+  if (family->full_layers_nope && windows && !windowed) return ROPE_NONE;
+  return family->windows_unstretched && windowed ? ROPE_OF_WINDOWS : ROPE_OF_ALL;
+}
+
+// The windows of blocks, and their RoPEs, which go by them. A window that no context fills hides nothing.
+static bool read_windows(const Reader *reader, Shape *shape) {
+  const Architecture *family = shape->architecture;
+  bool has_rope = true, windowed[SHAPE_MOST_BLOCKS] = {false};
+  int window = 0;
+  if (family->windows && (!read_int(reader, "attention.sliding_window", 0, INT32_MAX, family->window, &window) ||
+                          !read_window_pattern(reader, shape, windowed)))
+    return false;
+  if (family->rope_switch && !read_bool(reader, "rope.scaling.finetuned", true, &has_rope)) return false;
+  shape->alibi = shape->blocks == family->alibi_blocks;
   shape->sliding_window = window < shape->trained_context ? window : 0;
-  return read_window_pattern(reader, shape);
+  for (int block = 0; block < shape->blocks; block++) {
+    const bool has_window = window > 0 && windowed[block];
+    shape->block[block].window = has_window ? shape->sliding_window : 0;
+    shape->block[block].rope = has_rope ? rope_of(family, block, shape->alibi, has_window, window > 0) : ROPE_NONE;
+  }
+  return !family->rope_pattern || read_rope_pattern(reader, shape);
+}
+
+// How often all blocks are computed.
+static bool read_loops(const Reader *reader, Shape *shape) {
+  bool skips = false;
+  shape->loops = 1;
+  if (!shape->architecture->loops) return true;
+  if (!read_int(reader, "num_loops", 1, LIMIT_REPEAT / shape->block_repeat, 1, &shape->loops) ||
+      !read_bool(reader, "skip_loop_final_norm", false, &skips))
+    return false;
+  shape->loop_norms = !skips;
+  return true;
 }
 
 static bool read_scales(const Reader *reader, Shape *shape) {
@@ -313,7 +370,7 @@ static bool read_scales(const Reader *reader, Shape *shape) {
     return false;
   // The largest Gemma 2 and 3 are told by their depth alone.
   const bool by_width = shape->blocks == family->scores_by_width_blocks;
-  const int divided = by_width ? shape->width / shape->heads : shape->head_size;
+  const int divided = by_width ? shape->width / shape->block[0].heads : shape->block[0].head_size;
   if (shape->attention_scale == 0) shape->attention_scale = 1 / sqrtf((float)divided);
   shape->logit_scale = family->logits_multiplied ? divisor : 1 / divisor;
   return true;
@@ -334,17 +391,47 @@ static bool read_parallel(const Reader *reader, Shape *shape) {
              : missing(reader, key);
 }
 
+static bool allocate_blocks(const Reader *reader, Shape *shape) {
+  shape->block = calloc((size_t)shape->blocks, sizeof *shape->block);
+  return shape->block != NULL || nibble_fail(reader->error, NIBBLE_OUT_OF_MEMORY,
+                                             "No memory is left to describe the model. Close others first.");
+}
+
+static bool read_all(const Reader *reader, Shape *shape) {
+  const Reader own = {reader->gguf, "nibble", reader->error};
+  return read_int(reader, "block_count", 1, SHAPE_MOST_BLOCKS, -1, &shape->blocks) && allocate_blocks(reader, shape) &&
+         read_int(&own, "block_repeat", 1, LIMIT_REPEAT, 1, &shape->block_repeat) && read_loops(reader, shape) &&
+         read_int(reader, "embedding_length", 1, LIMIT_SIZE, -1, &shape->width) &&
+         read_per_block(reader, "feed_forward_length", LIMIT_SIZE, offsetof(BlockShape, feed_forward), shape) &&
+         read_int(reader, "context_length", 1, LIMIT_CONTEXT, -1, &shape->trained_context) &&
+         read_windows(reader, shape) && read_norm(reader, shape) && read_heads(reader, shape) &&
+         read_rope(reader, shape) && read_scales(reader, shape) && read_parallel(reader, shape) &&
+         refuse_unknown_features(reader);
+}
+
 bool shape_read(const Gguf *gguf, Shape *shape, NibbleError *error) {
   memset(shape, 0, sizeof *shape);
   if (!read_architecture(gguf, shape, error)) return false;
   const Reader reader = {gguf, shape->architecture->name, error};
-  const Reader own = {gguf, "nibble", error};
-  return read_int(&reader, "block_count", 1, SHAPE_MOST_BLOCKS, -1, &shape->blocks) &&
-         read_int(&own, "block_repeat", 1, LIMIT_REPEAT, 1, &shape->block_repeat) &&
-         read_int(&reader, "embedding_length", 1, LIMIT_SIZE, -1, &shape->width) &&
-         read_per_block(&reader, "feed_forward_length", LIMIT_SIZE, -1, shape->blocks, &shape->feed_forward) &&
-         read_int(&reader, "context_length", 1, LIMIT_CONTEXT, -1, &shape->trained_context) &&
-         read_window(&reader, shape) && read_norm(&reader, shape) && read_heads(&reader, shape) &&
-         read_rope(&reader, shape) && read_scales(&reader, shape) && read_parallel(&reader, shape) &&
-         refuse_unknown_features(&reader, shape);
+  if (read_all(&reader, shape)) return true;
+  shape_free(shape);
+  return false;
+}
+
+void shape_free(Shape *shape) {
+  free(shape->block);
+  shape->block = NULL;
+}
+
+static void keep_larger(int *most, int number) { *most = *most < number ? number : *most; }
+
+BlockShape shape_most(const Shape *shape) {
+  BlockShape most = {0};
+  for (int i = 0; i < shape->blocks; i++) {
+    keep_larger(&most.heads, shape->block[i].heads);
+    keep_larger(&most.kv_heads, shape->block[i].kv_heads);
+    keep_larger(&most.head_size, shape->block[i].head_size);
+    keep_larger(&most.feed_forward, shape->block[i].feed_forward);
+  }
+  return most;
 }

@@ -26,21 +26,29 @@ enum { SHAPE_MOST_BLOCKS = 1 << 12 };
 // What turns a layer's queries and keys: one of the model's RoPEs, or nothing.
 enum { ROPE_OF_ALL, ROPE_OF_WINDOWS, ROPES, ROPE_NONE = ROPES };
 
+// What each block has of its own; all layers that compute it share that.
+typedef struct {
+  int heads, kv_heads;
+  int head_size;  // of queries, keys and values
+  int feed_forward;
+  int window;  // tokens that a token sees, itself included; 0: all
+  int rope;    // ROPE_OF_ALL, ROPE_OF_WINDOWS or ROPE_NONE
+} BlockShape;
+
 typedef struct {
   const Architecture *architecture;
   int vocabulary;
   int width;         // of the residual stream
   int blocks;        // layers whose weights are stored
   int block_repeat;  // how often each is computed in a row (nibble.block_repeat; MobileLLM-LS, arXiv:2402.14905)
-  int heads, kv_heads, head_size;
-  int feed_forward;
+  int loops;         // how often all of that is computed, one time behind the other
+  bool loop_norms;   // with the output's norm in between
+  BlockShape *block; /* [blocks] */
   int trained_context;
-  int sliding_window;  // in layers with a window a token sees itself and the sliding_window - 1 before it; 0: all
-  bool has_windows;    // there is a window, though it may be longer than any context
-  uint32_t windowed[SHAPE_MOST_BLOCKS / 32];  // a bit for each block: whether its layers have the window
+  int sliding_window;  // of the layers that have one
   float norm_epsilon;
-  bool has_rope;
   bool parallel;           // of blocks, where not each of them says so by its tensors
+  bool rope_adjacent;      // see Architecture
   RopeShape ropes[ROPES];  // the second is that of layers with a window, where it differs
 
   // What numbers are multiplied with; 1: nothing.
@@ -50,33 +58,27 @@ typedef struct {
   float attention_softcap, logit_softcap;  // scores and logits x become cap * tanh(x / cap); 0: they stay
   // Queries at position p are multiplied with 1 + temperature_scale * ln(1 + floor(p / temperature_length)).
   float temperature_scale, temperature_length;
+  bool alibi;  // scores sink with the distance, by an own slope of each head
 } Shape;
 
 // Layers that are computed; each has KV pages of its own.
-static inline int shape_layers(const Shape *shape) { return shape->blocks * shape->block_repeat; }
+static inline int shape_layers(const Shape *shape) { return shape->blocks * shape->block_repeat * shape->loops; }
 
-// Whether a layer is the last of its turn.
-static inline bool shape_ends_turn(int period, int layer) { return period > 0 && layer % period == period - 1; }
+// Steps that compute a block, as often as it is computed in a row.
+static inline int shape_steps(const Shape *shape) { return shape->blocks * shape->loops; }
 
-static inline bool shape_is_windowed(const Shape *shape, int layer) {
-  const int block = layer / shape->block_repeat;
-  return shape->has_windows && (shape->windowed[block / 32] >> block % 32 & 1) != 0;
+// The block whose weights a layer has.
+static inline int shape_block(const Shape *shape, int layer) { return layer / shape->block_repeat % shape->blocks; }
+
+static inline const BlockShape *shape_layer(const Shape *shape, int layer) {
+  return &shape->block[shape_block(shape, layer)];
 }
 
-// Tokens that a token sees in a layer, itself included; 0: all.
-static inline int shape_window(const Shape *shape, int layer) {
-  return shape_is_windowed(shape, layer) ? shape->sliding_window : 0;
-}
+// The most that a block has of each number.
+BlockShape shape_most(const Shape *shape);
 
-// Which RoPE a layer has, or ROPE_NONE.
-static inline int shape_rope(const Shape *shape, int layer) {
-  const Architecture *family = shape->architecture;
-  const bool windowed = shape_is_windowed(shape, layer);
-  if (!shape->has_rope || shape_ends_turn(family->nope_period, layer)) return ROPE_NONE;
-  if (family->full_layers_nope && shape->has_windows && !windowed) return ROPE_NONE;
-  return family->windows_unstretched && windowed ? ROPE_OF_WINDOWS : ROPE_OF_ALL;
-}
-
+// On failure there is nothing to free.
 bool shape_read(const Gguf *gguf, Shape *shape, NibbleError *error);
+void shape_free(Shape *shape);  // safe on a zeroed shape
 
 #endif

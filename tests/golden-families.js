@@ -306,6 +306,73 @@ const ROWS = [
     ['q8_0', 'q4_0'],
     { logits: 10.4 },
   ],
+  [
+    'openelm',
+    'growing',
+    {
+      ...{ headSize: 32, width: 96, ffn: 0, layers: 4, vocabulary: 282 },
+      ofBlocks: { heads: [2, 3, 4, 4], kvHeads: [1, 1, 2, 1], ffn: [64, 96, 160, 192] },
+    },
+    ['q8_0', 'q4_0'],
+  ],
+  [
+    'openelm',
+    'shrinking',
+    {
+      ...{ headSize: 16, width: 160, ffn: 0, layers: 3, vocabulary: 286 },
+      ofBlocks: { heads: [6, 2, 4], kvHeads: [3, 2, 1], ffn: [192, 32, 64] },
+    },
+    ['q8_0'],
+  ],
+  [
+    'nanbeige',
+    'loops',
+    { ...heads(3, 1, 32), width: 96, layers: 6, loops: 2, ffn: 160, vocabulary: 283, tied: false },
+    ['q8_0', 'q4_0'],
+    { query: 1, out: 0.8, down: 1 },
+  ],
+  [
+    'nanbeige',
+    'unnormed-loops',
+    {
+      ...{ ...heads(4, 2, 24), width: 96, layers: 6, loops: 3, ffn: 96, vocabulary: 289 },
+      keys: [['skip_loop_final_norm', 'bool', true]],
+    },
+    ['q8_0'],
+    { query: 1.2, out: 1, down: 1.2 },
+  ],
+  [
+    'granite_swa',
+    'window',
+    {
+      ...{ ...heads(4, 2, 32), width: 96, layers: 4, ffn: 160, vocabulary: 285, window: 24 },
+      keys: [
+        ['attention.sliding_window_pattern', 'bool[]', [true, false, true, true]],
+        ['attention.rope_pattern', 'bool[]', [true, false, true, false]],
+        ['embedding_scale', 'f32', 2],
+        ['residual_scale', 'f32', 0.4],
+        ['logit_scale', 'f32', 3],
+      ],
+    },
+    ['q8_0', 'q4_0'],
+    { embedding: 0.4, logits: 7.8 },
+  ],
+  [
+    'glm4',
+    'sections',
+    {
+      ...{ ...heads(3, 1, 32), width: 96, ffn: 160, vocabulary: 284, ropeSize: 16 },
+      keys: [['rope.dimension_sections', 'i32[]', [4, 2, 2, 0]]],
+    },
+    ['q8_0'],
+  ],
+  [
+    'baichuan',
+    '13b',
+    { ...deep, ...heads(3, 3, 16), width: 48, layers: 40, vocabulary: 288, tied: false },
+    ['f16'],
+    little,
+  ],
   ['glm4', 'tied', { ...heads(4, 2, 32), width: 96, ffn: 160, vocabulary: 319, ropeSize: 16 }, ['q8_0', 'q4_0']],
   [
     'glm4',
@@ -327,6 +394,9 @@ const PLAIN_KEYS = { 'minicpm-defaults': [['logit_scale', 'f32', 96 / 256]] };
 
 // Those that give entropies within bounds, where the first does not.
 const SEEDS = {
+  'baichuan-13b': 2,
+  'glm4-sections': 4,
+  'granite_swa-window': 10,
   'glm4-tied': 6,
   'cohere2-window': 9,
   'gptneox-in-turn': 2,

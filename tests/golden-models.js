@@ -176,6 +176,7 @@ export const isPlainLlama = (name) => FAMILY_MODELS[name] === undefined;
  * @param {string} name
  */
 export const isWithoutRope = (name) =>
+  name === 'baichuan-13b' ||
   familyOf(GOLDEN_MODELS[name].shape).positions ||
   (GOLDEN_MODELS[name].shape.keys ?? []).some(([key, , value]) => key === 'rope.scaling.finetuned' && !value);
 

@@ -15,6 +15,7 @@ const ALL_BIASES = [...QUERY_KEY_VALUE, 'attn_qkv', 'attn_output', 'ffn_up', 'ff
  *   one norm, through one each, or through one each of which the second is named as the first elsewhere
  * @property {boolean} [positions] positions are learned
  * @property {boolean} [outputBias]
+ * @property {boolean} [sinks] each head has a score that no token has
  * @property {boolean} [gateless] the feed-forward network has no gate
  * @property {string[]} [biases] the matrices that have one
  */
@@ -48,6 +49,9 @@ const FAMILIES = {
   gptneox: { norm: 'layer-bias', gateless: true, fused: true, biases: ALL_BIASES },
   falcon: { norm: 'layer-bias', gateless: true, fused: true, parallel: true },
   cohere2: { norm: 'layer', parallel: true },
+  openelm: { fused: true, headNorms: 'each' },
+  nanbeige: {},
+  granite_swa: { sinks: true },
   glm4: { norms: 'both', gateUp: true },
 };
 

@@ -25,6 +25,8 @@
  * @property {string} [pre] pre-tokenizer name
  * @property {string} [family] as model-families.js has it, default llama
  * @property {string[]} [biases] matrices of a block that have one, besides those that its family's have
+ * @property {{ heads: number[], kvHeads: number[], ffn: number[] }} [ofBlocks] what each block has, where they differ
+ * @property {number} [loops] times that all blocks are computed, one time behind the other
  * @property {Partial<import('./model-families.js').Family>} [blocks] what its blocks have otherwise than its family's
  * @property {import('./gguf-writer.js').Entry[]} [keys] further metadata, their names without the family's prefix
  */

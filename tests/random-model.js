@@ -47,6 +47,9 @@ export function vocabulary(size) {
   return { tokens, types, merges, begin: 256, end: 257 };
 }
 
+/** Blocks that are stored. @param {Shape} shape */
+const blockCount = ({ layers, blockRepeat = 1, loops = 1 }) => layers / blockRepeat / loops;
+
 /**
  * @param {Shape} shape
  * @returns {import('./gguf-writer.js').Entry[]}
@@ -55,14 +58,17 @@ export function metadata(shape) {
   const { tokens, types, merges, begin, end } = vocabulary(shape.vocabulary);
   const { name: family, norm } = familyOf(shape);
   const ropeSize = shape.ropeSize ?? shape.headSize;
+  const { ofBlocks } = shape;
   /** @type {import('./gguf-writer.js').Entry[]} */
   const keys = [
     ['context_length', 'u32', shape.context],
     ['embedding_length', 'u32', shape.width],
-    ['block_count', 'u32', shape.layers / (shape.blockRepeat ?? 1)],
-    ['feed_forward_length', 'u32', shape.ffn],
-    ['attention.head_count', 'u32', shape.heads],
-    ['attention.head_count_kv', 'u32', shape.kvHeads],
+    ['block_count', 'u32', blockCount(shape)],
+    ofBlocks ? ['feed_forward_length', 'i32[]', ofBlocks.ffn] : ['feed_forward_length', 'u32', shape.ffn],
+    ofBlocks ? ['attention.head_count', 'i32[]', ofBlocks.heads] : ['attention.head_count', 'u32', shape.heads],
+    ofBlocks
+      ? ['attention.head_count_kv', 'i32[]', ofBlocks.kvHeads]
+      : ['attention.head_count_kv', 'u32', shape.kvHeads],
     ['attention.key_length', 'u32', shape.headSize],
     ['attention.value_length', 'u32', shape.headSize],
     [`attention.layer_norm_${norm === 'rms' ? 'rms_' : ''}epsilon`, 'f32', shape.epsilon],
@@ -77,6 +83,7 @@ export function metadata(shape) {
     keys.push(['rope.scaling.original_context_length', 'u32', originalContext]);
     if (attentionFactor) keys.push(['rope.scaling.attn_factor', 'f32', attentionFactor]);
   }
+  if (shape.loops) keys.push(['num_loops', 'u32', shape.loops]);
   if (shape.window) keys.push(['attention.sliding_window', 'u32', shape.window]);
   keys.push(...(shape.keys ?? []));
   /** @type {import('./gguf-writer.js').Entry[]} */
@@ -115,7 +122,7 @@ export function metadata(shape) {
 // The tensors of a block: role, name, what `typeOf` may be asked for, and gain.
 function blockTensors(shape, { query = 1.5, value = 1.5, out = 1.5, down = 2, branch = 0.7, bias = 0.4 }) {
   const { width, ffn, headSize, heads, kvHeads } = shape;
-  const { norms, norm: kind, headNorms, fused, gateUp, gateless, parallel, biases } = familyOf(shape);
+  const { norms, norm: kind, headNorms, fused, gateUp, gateless, parallel, sinks, biases } = familyOf(shape);
   const keyWidth = kvHeads * headSize;
   const queryWidth = heads * headSize;
   const list = [];
@@ -143,6 +150,7 @@ function blockTensors(shape, { query = 1.5, value = 1.5, out = 1.5, down = 2, br
   headNorm('attn_q_norm', heads);
   headNorm('attn_k_norm', kvHeads);
   matrix('attn_output', width, queryWidth, out);
+  if (sinks) floats('bias', 'attn_sinks.weight', [heads], 1);
   if (norms !== 'before') norm('post_attention_norm', branch);
   if (norms !== 'behind' && (!parallel || parallel === 'two norms')) norm('ffn_norm');
   if (!gateUp && !gateless) matrix('ffn_gate', ffn, width, 1.4);
@@ -176,8 +184,9 @@ export function tensors(shape, typeOf, gains = {}) {
     factors('rope_factors_long', shape.longFactors.long);
     factors('rope_factors_short', shape.longFactors.short);
   }
-  for (let i = 0; i < shape.layers / (shape.blockRepeat ?? 1); i++) {
-    for (const tensor of blockTensors(shape, gains)) {
+  for (let i = 0; i < blockCount(shape); i++) {
+    const own = Object.entries(shape.ofBlocks ?? {}).map(([name, numbers]) => [name, numbers[i]]);
+    for (const tensor of blockTensors({ ...shape, ...Object.fromEntries(own) }, gains)) {
       const name = `blk.${i}.${tensor.name}`;
       const type = tensor.role === 'block' ? typeOf('block', name.replace('.weight', ''), tensor.shape[0]) : 'f32';
       list.push({ ...tensor, name, type });

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "check.h"
+#include "kv_shapes.h"
 #include "quant.h"
 
 enum { MOST_VALUES = 512, HEADER = 64 };
@@ -16,9 +17,9 @@ static float number_at(int layer, int token, int head, int dimension, bool key) 
 }
 
 static void write_token(KvTable *table, int layer, int token, int from, int to) {
-  const KvShape *shape = table->shape;
+  const KvPageShape *shape = kv_page_of(table->shape, layer);
   float keys[MOST_VALUES], values[MOST_VALUES];
-  for (int h = 0; h < shape->kv_heads; h++)
+  for (int h = 0; h < shape->heads; h++)
     for (int d = 0; d < shape->head_size; d++) {
       keys[h * shape->head_size + d] = number_at(layer, token, h, d, true);
       values[h * shape->head_size + d] = number_at(layer, token, h, d, false);
@@ -29,18 +30,17 @@ static void write_token(KvTable *table, int layer, int token, int from, int to) 
 static void write_tokens(KvTable *table, int first, int end) {
   for (int layer = 0; layer < table->shape->layers; layer++)
     for (int token = first; token < end; token++)
-      write_token(table, layer, token, 0, table->shape->kv_heads);
+      write_token(table, layer, token, 0, kv_page_of(table->shape, layer)->heads);
 }
 
 // How many of the first `tokens` tokens' numbers are not what write_tokens() wrote.
 static int wrong_numbers(const KvTable *table, int tokens) {
   const KvShape *shape = table->shape;
-  const int n = shape->head_size;
   int wrong = 0;
   for (int layer = 0; layer < shape->layers; layer++)
     for (int t = 0; t < tokens; t++)
-      for (int h = 0; h < shape->kv_heads; h++)
-        for (int d = 0; d < n; d++) {
+      for (int h = 0; h < kv_page_of(shape, layer)->heads; h++)
+        for (int d = 0; d < kv_page_of(shape, layer)->head_size; d++) {
           wrong += kv_table_key(table, layer, t, h, d) != number_at(layer, t, h, d, true);
           wrong += kv_table_value(table, layer, t, h, d) != number_at(layer, t, h, d, false);
         }
@@ -63,10 +63,11 @@ static void end_cache(Cache *cache) {
 }
 
 TEST(gives_back_what_was_written) {
-  const KvShape shapes[] = {{2, 2, 8, KV_F16, NULL},  {1, 1, 1, KV_F16, NULL},   {3, 3, 5, KV_F16, NULL},
-                            {2, 4, 80, KV_F16, NULL}, {2, 2, 8, KV_F32, NULL},   {1, 1, 1, KV_F32, NULL},
-                            {3, 3, 5, KV_F32, NULL},  {1, 1, 256, KV_F32, NULL}, {1, 7, 33, KV_F32, NULL},
-                            {1, 1, 2, KV_F16, NULL},  {1, 5, 100, KV_F16, NULL}};
+  const KvShape shapes[] = {
+      kv_alike(2, 2, 8, KV_F16, NULL),  kv_alike(1, 1, 1, KV_F16, NULL),   kv_alike(3, 3, 5, KV_F16, NULL),
+      kv_alike(2, 4, 80, KV_F16, NULL), kv_alike(2, 2, 8, KV_F32, NULL),   kv_alike(1, 1, 1, KV_F32, NULL),
+      kv_alike(3, 3, 5, KV_F32, NULL),  kv_alike(1, 1, 256, KV_F32, NULL), kv_alike(1, 7, 33, KV_F32, NULL),
+      kv_alike(1, 1, 2, KV_F16, NULL),  kv_alike(1, 5, 100, KV_F16, NULL)};
   for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++)
     for (int tokens = 63; tokens <= 130; tokens += tokens == 65 ? 63 : 1) {
       Cache cache;
@@ -79,7 +80,7 @@ TEST(gives_back_what_was_written) {
 }
 
 TEST(rounds_keys_and_values_to_f16) {
-  const KvShape shape = {1, 1, 2, KV_F16, NULL};
+  const KvShape shape = kv_alike(1, 1, 2, KV_F16, NULL);
   Cache cache;
   if (!begin_cache(check, &cache, &shape, 1)) return;
   CHECK(kv_table_grow(&cache.table, 0, 1, NULL));
@@ -94,8 +95,8 @@ TEST(rounds_keys_and_values_to_f16) {
 
 // Half a step in 127 of each token's largest number, whatever the other tokens hold.
 TEST(rounds_keys_and_values_to_int8_token_by_token) {
-  const KvShape shapes[] = {
-      {2, 2, 8, KV_INT8, NULL}, {1, 1, 1, KV_INT8, NULL}, {1, 3, 5, KV_INT8, NULL}, {1, 2, 33, KV_INT8, NULL}};
+  const KvShape shapes[] = {kv_alike(2, 2, 8, KV_INT8, NULL), kv_alike(1, 1, 1, KV_INT8, NULL),
+                            kv_alike(1, 3, 5, KV_INT8, NULL), kv_alike(1, 2, 33, KV_INT8, NULL)};
   for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
     const KvShape *shape = &shapes[i];
     Cache cache;
@@ -104,10 +105,10 @@ TEST(rounds_keys_and_values_to_int8_token_by_token) {
     write_tokens(&cache.table, 0, 130);
     for (int layer = 0; layer < shape->layers; layer++)
       for (int t = 0; t < 130; t++)
-        for (int h = 0; h < shape->kv_heads; h++)
+        for (int h = 0; h < shape->pages[0].heads; h++)
           for (int key = 0; key < 2; key++) {
             float largest = 0, worst = 0;
-            for (int d = 0; d < shape->head_size; d++) {
+            for (int d = 0; d < shape->pages[0].head_size; d++) {
               const float is = number_at(layer, t, h, d, key);
               largest = fmaxf(largest, fabsf(is));
               const float found =
@@ -121,7 +122,7 @@ TEST(rounds_keys_and_values_to_int8_token_by_token) {
 }
 
 TEST(stays_finite_where_int8_scales_would_not_be) {
-  const KvShape shape = {1, 1, 3, KV_INT8, NULL};
+  const KvShape shape = kv_alike(1, 1, 3, KV_INT8, NULL);
   Cache cache;
   if (!begin_cache(check, &cache, &shape, 1)) return;
   CHECK(kv_table_grow(&cache.table, 0, 1, NULL));
@@ -135,7 +136,7 @@ TEST(stays_finite_where_int8_scales_would_not_be) {
 }
 
 TEST(stays_finite_where_f16_overflows) {
-  const KvShape shape = {1, 1, 2, KV_F16, NULL};
+  const KvShape shape = kv_alike(1, 1, 2, KV_F16, NULL);
   Cache cache;
   if (!begin_cache(check, &cache, &shape, 1)) return;
   CHECK(kv_table_grow(&cache.table, 0, 1, NULL));
@@ -149,7 +150,7 @@ TEST(stays_finite_where_f16_overflows) {
 }
 
 TEST(writes_only_the_heads_that_were_asked_for) {
-  const KvShape shape = {1, 4, 3, KV_F32, NULL};
+  const KvShape shape = kv_alike(1, 4, 3, KV_F32, NULL);
   Cache cache;
   if (!begin_cache(check, &cache, &shape, 70)) return;
   CHECK(kv_table_grow(&cache.table, 0, 70, NULL));
@@ -166,12 +167,12 @@ TEST(writes_only_the_heads_that_were_asked_for) {
 }
 
 TEST(counts_the_bytes_of_the_pages_in_use) {
-  const KvShape shape = {3, 2, 5, KV_F16, NULL};
+  const KvShape shape = kv_alike(3, 2, 5, KV_F16, NULL);
   const uint64_t page = HEADER + 2 * (5 + 8) * KV_PAGE_TOKENS * 2;  // a head's values are padded to 8
-  CHECK_INT((long long)kv_page_bytes(&shape), (long long)page);
-  CHECK_INT((long long)kv_page_bytes(&(KvShape){3, 2, 5, KV_F32, NULL}), HEADER + 2 * (5 + 5) * KV_PAGE_TOKENS * 4);
+  CHECK_INT((long long)kv_page_bytes(&shape.pages[0]), (long long)page);
+  CHECK_INT((long long)kv_page_bytes(&(KvPageShape){2, 5, KV_F32}), HEADER + 2 * (5 + 5) * KV_PAGE_TOKENS * 4);
   // Keys in pairs of dimensions, values padded to 8, two scales.
-  CHECK_INT((long long)kv_page_bytes(&(KvShape){3, 2, 5, KV_INT8, NULL}), HEADER + 2 * (6 + 8 + 8) * KV_PAGE_TOKENS);
+  CHECK_INT((long long)kv_page_bytes(&(KvPageShape){2, 5, KV_INT8}), HEADER + 2 * (6 + 8 + 8) * KV_PAGE_TOKENS);
   CHECK_INT((long long)kv_cache_bytes(&shape, 1), (long long)(3 * page));
   CHECK_INT((long long)kv_cache_bytes(&shape, 64), (long long)(3 * page));
   CHECK_INT((long long)kv_cache_bytes(&shape, 65), (long long)(6 * page));
@@ -189,7 +190,7 @@ TEST(counts_the_bytes_of_the_pages_in_use) {
 }
 
 TEST(gives_pages_back_when_it_shrinks) {
-  const KvShape shape = {2, 1, 4, KV_F16, NULL};
+  const KvShape shape = kv_alike(2, 1, 4, KV_F16, NULL);
   Cache cache;
   if (!begin_cache(check, &cache, &shape, 300)) return;
   CHECK(kv_table_grow(&cache.table, 0, 300, NULL));
@@ -210,7 +211,7 @@ TEST(gives_pages_back_when_it_shrinks) {
 }
 
 TEST(hands_out_used_pages_clean) {
-  const KvShape shape = {2, 2, 5, KV_F32, NULL};
+  const KvShape shape = kv_alike(2, 2, 5, KV_F32, NULL);
   Cache cache;
   if (!begin_cache(check, &cache, &shape, 128)) return;
   CHECK(kv_table_grow(&cache.table, 0, 128, NULL));
@@ -226,7 +227,7 @@ TEST(hands_out_used_pages_clean) {
 }
 
 TEST(keeps_tables_of_one_pool_apart) {
-  const KvShape shape = {2, 2, 6, KV_F16, NULL};
+  const KvShape shape = kv_alike(2, 2, 6, KV_F16, NULL);
   Cache cache;
   KvTable other;
   if (!begin_cache(check, &cache, &shape, 256)) return;
@@ -253,7 +254,7 @@ TEST(keeps_tables_of_one_pool_apart) {
 // Layers with and without windows in one table, grown in batches: each holds what it needs and a page more.
 TEST(lets_go_of_what_lies_behind_each_layers_window) {
   static const int windows[] = {0, 70, 5, 1};
-  const KvShape shape = {4, 2, 5, KV_F16, windows};
+  const KvShape shape = kv_alike(4, 2, 5, KV_F16, windows);
   for (int batch = 1; batch <= 500; batch = batch * 3 + 20) {
     Cache cache;
     if (!begin_cache(check, &cache, &shape, 500)) return;
@@ -280,14 +281,14 @@ TEST(lets_go_of_what_lies_behind_each_layers_window) {
 }
 
 TEST(shares_pages_and_copies_those_that_are_written) {
-  const KvShape shape = {2, 2, 5, KV_INT8, NULL};
+  const KvShape shape = kv_alike(2, 2, 5, KV_INT8, NULL);
   Cache cache;
   KvTable other;
   if (!begin_cache(check, &cache, &shape, 300)) return;
   if (!CHECK(kv_table_create(&other, cache.pool, &shape, 300, NULL))) return;
   CHECK(kv_table_grow(&cache.table, 0, 100, NULL));
   write_tokens(&cache.table, 0, 100);
-  const long long used = (long long)kv_pool_used_bytes(cache.pool), page = (long long)kv_page_bytes(&shape);
+  const long long used = (long long)kv_pool_used_bytes(cache.pool), page = (long long)kv_page_bytes(&shape.pages[0]);
   kv_table_share(&other, &cache.table);
   CHECK_INT((long long)kv_pool_used_bytes(cache.pool), used);
   CHECK(kv_table_page(&other, 1, 1) == kv_table_page(&cache.table, 1, 1));
@@ -295,7 +296,8 @@ TEST(shares_pages_and_copies_those_that_are_written) {
   CHECK_INT((long long)kv_pool_used_bytes(cache.pool), used + 2 * page);
   CHECK(kv_table_page(&other, 1, 0) == kv_table_page(&cache.table, 1, 0));
   CHECK(kv_table_page(&other, 1, 1) != kv_table_page(&cache.table, 1, 1));
-  CHECK(memcmp(kv_table_page(&other, 1, 1), kv_table_page(&cache.table, 1, 1), kv_page_data_bytes(&shape)) == 0);
+  CHECK(memcmp(kv_table_page(&other, 1, 1), kv_table_page(&cache.table, 1, 1), kv_page_data_bytes(&shape.pages[0])) ==
+        0);
   const float before = kv_table_key(&cache.table, 1, 99, 0, 0);
   kv_table_write(&other, 1, 99, (float[10]){9}, (float[10]){9}, 0, 2);
   CHECK(kv_table_key(&cache.table, 1, 99, 0, 0) == before && before != 9);
@@ -307,12 +309,12 @@ TEST(shares_pages_and_copies_those_that_are_written) {
 }
 
 TEST(takes_no_more_pages_than_its_limit_and_none_where_that_is_0) {
-  const KvShape shape = {2, 1, 4, KV_F16, NULL};
+  const KvShape shape = kv_alike(2, 1, 4, KV_F16, NULL);
   for (int limit = 0; limit < 5; limit++) {
     Cache cache;
     NibbleError error = {.code = NIBBLE_OK};
     if (!begin_cache(check, &cache, &shape, 300)) return;
-    kv_pool_limit(cache.pool, (uint64_t)limit);
+    kv_pool_limit(cache.pool, (uint64_t)limit * kv_page_bytes(&shape.pages[0]));
     CHECK(kv_table_grow(&cache.table, 0, 64, &error) == (limit >= 2));
     CHECK(kv_table_grow(&cache.table, 64, 65, &error) == (limit >= 4));
     CHECK_STR(nibble_error_name((int)error.code), limit < 4 ? "OUT_OF_MEMORY" : "OK");
@@ -323,11 +325,60 @@ TEST(takes_no_more_pages_than_its_limit_and_none_where_that_is_0) {
   }
 }
 
+// Layers of three classes, of which the first and the last are alike.
+static KvShape of_three_classes(const int *windows) {
+  static const uint8_t classes[] = {0, 1, 2, 0};
+  return (KvShape){.layers = 4,
+                   .classes = 3,
+                   .pages = {{1, 4, KV_F16}, {3, 4, KV_F16}, {2, 7, KV_F16}},
+                   .class_of = classes,
+                   .windows = windows};
+}
+
+TEST(keeps_layers_of_different_heads_apart) {
+  const KvShape shape = of_three_classes(NULL);
+  uint64_t a_row = 0;
+  for (int layer = 0; layer < 4; layer++)
+    a_row += kv_page_bytes(kv_page_of(&shape, layer));
+  Cache cache;
+  KvTable fork;
+  if (!begin_cache(check, &cache, &shape, 300)) return;
+  if (!CHECK(kv_table_create(&fork, cache.pool, &shape, 300, NULL))) return;
+  CHECK_INT((long long)kv_cache_bytes(&shape, 130), (long long)(3 * a_row));
+  kv_pool_limit(cache.pool, 4 * a_row);
+  CHECK(kv_table_grow(&cache.table, 0, 130, NULL));
+  CHECK_INT((long long)kv_pool_used_bytes(cache.pool), (long long)(3 * a_row));
+  write_tokens(&cache.table, 0, 130);
+  kv_table_share(&fork, &cache.table);
+  CHECK(kv_table_grow(&fork, 130, 131, NULL));
+  write_tokens(&fork, 130, 131);
+  CHECK_INT(wrong_numbers(&cache.table, 130), 0);
+  CHECK_INT(wrong_numbers(&fork, 131), 0);
+  CHECK_INT((long long)kv_pool_used_bytes(cache.pool), (long long)(4 * a_row));
+  // Of no class is there room for more, and what a table gives back is there for another of the same class.
+  CHECK(!kv_table_grow(&cache.table, 130, 193, NULL));
+  kv_table_free(&fork);
+  CHECK_INT((long long)kv_pool_used_bytes(cache.pool), (long long)(3 * a_row));
+  CHECK(kv_table_grow(&cache.table, 130, 193, NULL));
+  CHECK_INT((long long)kv_pool_spare_bytes(cache.pool), 0);
+  end_cache(&cache);
+}
+
+TEST(makes_a_class_of_each_kind_of_page_and_no_more_than_there_can_be) {
+  KvShape shape = {.layers = 1};
+  for (int i = 0; i < KV_PAGE_CLASSES; i++) {
+    CHECK_INT(kv_add_class(&shape, (KvPageShape){1 + i / 2, 4 + i % 2, KV_F16}), i);
+    CHECK_INT(kv_add_class(&shape, (KvPageShape){1, 4, KV_F16}), 0);
+  }
+  CHECK_INT(kv_add_class(&shape, (KvPageShape){99, 4, KV_F16}), -1);
+  CHECK_INT(shape.classes, KV_PAGE_CLASSES);
+}
+
 TEST(counts_bytes_that_no_number_holds_as_too_many) {
-  const KvShape shape = {1 << 18, 1 << 16, 16, KV_F32, NULL};
+  const KvShape shape = kv_alike(1 << 18, 1 << 16, 16, KV_F32, NULL);
   CHECK(kv_cache_bytes(&shape, 1 << 28) >= UINT64_C(1) << 62);
-  CHECK(kv_pages_bytes(&shape, UINT64_MAX) >= UINT64_C(1) << 62);
-  CHECK_INT((long long)kv_pages_bytes(&shape, 3), 3 * (long long)kv_page_bytes(&shape));
+  CHECK(kv_pages_bytes(&shape, &(KvPages){{UINT64_MAX}}) >= UINT64_C(1) << 62);
+  CHECK_INT((long long)kv_pages_bytes(&shape, &(KvPages){{3}}), 3 * (long long)kv_page_bytes(&shape.pages[0]));
 }
 
 // 4,096 layers of 2^18 pages and an entry: 2^32 bytes and 2^14, which a size of 32 bits takes for the latter.
@@ -365,6 +416,8 @@ int main(void) {
   RUN(&check, lets_go_of_what_lies_behind_each_layers_window);
   RUN(&check, shares_pages_and_copies_those_that_are_written);
   RUN(&check, takes_no_more_pages_than_its_limit_and_none_where_that_is_0);
+  RUN(&check, keeps_layers_of_different_heads_apart);
+  RUN(&check, makes_a_class_of_each_kind_of_page_and_no_more_than_there_can_be);
   RUN(&check, counts_bytes_that_no_number_holds_as_too_many);
   RUN(&check, refuses_a_table_that_no_memory_holds);
   RUN(&check, frees_what_was_never_made);

@@ -8,6 +8,7 @@
 #include "engine.h"
 #include "engine_fixture.h"
 #include "kv_cache.h"
+#include "kv_shapes.h"
 #include "refusals.h"
 #include "threads.h"
 #include "tiny_model.h"
@@ -434,7 +435,7 @@ TEST(says_how_many_threads_the_platform_gave) {
 }
 
 TEST(takes_no_pages_where_it_cannot_have_all) {
-  const KvShape shape = {3, 2, 8, KV_F16, NULL};
+  const KvShape shape = kv_alike(3, 2, 8, KV_F16, NULL);
   KvPool *pool = kv_pool_create(&shape);
   KvTable table;
   if (!CHECK(pool != NULL) || !CHECK(kv_table_create(&table, pool, &shape, 400, NULL))) return;
@@ -461,7 +462,7 @@ const char *__asan_default_options(void);
 const char *__asan_default_options(void) { return "allocator_may_return_null=1"; }
 
 TEST(refuses_page_tables_larger_than_any_memory) {
-  const KvShape shape = {1 << 30, 1, 8, KV_F16, NULL};
+  const KvShape shape = kv_alike(1 << 30, 1, 8, KV_F16, NULL);
   KvPool *pool = kv_pool_create(&shape);
   KvTable table;
   NibbleError error = {.code = NIBBLE_OK};

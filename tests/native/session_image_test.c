@@ -7,6 +7,7 @@
 #include "engine_fixture.h"
 #include "image_seal.h"
 #include "kv_page.h"
+#include "kv_shapes.h"
 #include "tiny_model.h"
 
 enum { TEXT = 340, MORE = 30 };
@@ -204,13 +205,13 @@ TEST(refuses_int8_scales_that_no_key_or_value_can_have) {
   const float scales[] = {NAN, INFINITY, -INFINITY, -1, 600};
   Rig rig;
   const Image image = small_image(check, &rig);
-  const KvShape shape = {2, 5, 4, KV_INT8, NULL};
-  const size_t unit = kv_page_data_bytes(&shape) + CHECKSUM, pages = image_pages(image.bytes, image.count, 2);
+  const KvShape shape = kv_alike(2, 5, 4, KV_INT8, NULL);
+  const size_t unit = kv_page_data_bytes(&shape.pages[0]) + CHECKSUM, pages = image_pages(image.bytes, image.count, 2);
   CHECK_INT((long long)image.count, (long long)(pages + 4 * unit));
   for (int page = 0; page < 4; page++)
     for (int head = 0; head < 5; head++)
       for (int i = 0; i < 20; i++) {
-        const KvHead there = kv_page_head(&shape, image.bytes + pages + (size_t)page * unit, head);
+        const KvHead there = kv_page_head(&shape.pages[0], image.bytes + pages + (size_t)page * unit, head);
         const int token = page % 2 ? i / 10 : i / 10 * 63;  // the second page has two
         uint8_t *place = (uint8_t *)((i % 2 ? there.value_scales : there.key_scales) + token);
         float kept;
