@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "text.h"
+#include "zeroed.h"
 
 // Bounds that keep every product of two numbers far from overflow; no model comes near them.
 enum {
@@ -392,7 +393,7 @@ static bool read_parallel(const Reader *reader, Shape *shape) {
 }
 
 static bool allocate_blocks(const Reader *reader, Shape *shape) {
-  shape->block = calloc((size_t)shape->blocks, sizeof *shape->block);
+  shape->block = zeroed((uint64_t)shape->blocks, sizeof *shape->block);
   return shape->block != NULL || nibble_fail(reader->error, NIBBLE_OUT_OF_MEMORY,
                                              "No memory is left to describe the model. Close others first.");
 }

@@ -2,32 +2,16 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { after, before, test } from 'node:test';
-import { Runtime } from '../js/engine.js';
-import { readHeader } from '../js/loader.js';
+import { CORE_OPTIONS, openCoreHeader, openCoreModel } from './core-model.js';
 import { writeSmallModel } from './small-model.js';
 
-const WASM = new URL('../build/wasm/', import.meta.url);
 const TEXT = Array.from({ length: 150 }, (_, i) => (i * 37 + 11) % 300);
-const OPTIONS = { threads: 1, contextSize: 0, batchSize: 0, exact: false, kvType: 'int8', tileStreams: 1 };
 
 let path;
 let models = [];
 
-async function openModel(kernelSet, changes = {}, file = path) {
-  const { default: createModule } = await import(new URL('node/nibble.mjs', WASM).href);
-  const wasm = await WebAssembly.compile(readFileSync(new URL('nibble-simd128.wasm', WASM)));
-  const runtime = await Runtime.start(createModule, wasm, 0);
-  const bytes = new Uint8Array(readFileSync(file));
-  const pieces = [bytes];
-  const source = { size: bytes.length, read: async () => pieces.shift() ?? null };
-  const { header } = await readHeader(runtime, source);
-  const model = header.createModel({ ...OPTIONS, kernelSet, ...changes });
-  const staging = runtime.allocate(4 << 20);
-  model.load(bytes.subarray(header.dataOffset), staging);
-  runtime.free(staging);
-  header.close();
-  return { model, close: () => [model.close(), runtime.close()] };
-}
+const openModel = (kernelSet, changes = {}, file = path) =>
+  openCoreModel(new Uint8Array(readFileSync(file)), { kernelSet, kvType: 'int8', ...changes });
 
 /** A session with `tokens`, computed in batches. */
 async function sessionWith(model, tokens) {
@@ -148,17 +132,11 @@ test('the KV type that was asked for is told, and INT8 takes little more than ha
 });
 
 test('a memory budget of nothing is one, and none is none', async () => {
-  const runtime = await Runtime.start(
-    (await import(new URL('node/nibble.mjs', WASM).href)).default,
-    await WebAssembly.compile(readFileSync(new URL('nibble-simd128.wasm', WASM))),
-    0,
-  );
-  const pieces = [new Uint8Array(readFileSync(path))];
-  const { header } = await readHeader(runtime, { size: pieces[0].length, read: async () => pieces.shift() ?? null });
+  const { runtime, header } = await openCoreHeader(new Uint8Array(readFileSync(path)));
   for (const memoryBudget of [0, 0.5, 1]) {
-    assert.throws(() => header.describe({ ...OPTIONS, memoryBudget }), { code: 'BUDGET_TOO_SMALL' });
+    assert.throws(() => header.describe({ ...CORE_OPTIONS, memoryBudget }), { code: 'BUDGET_TOO_SMALL' });
   }
-  assert.equal(header.describe({ ...OPTIONS, memoryBudget: null }).info.budget, null);
+  assert.equal(header.describe({ ...CORE_OPTIONS, memoryBudget: null }).info.budget, null);
   header.close();
   runtime.close();
 });

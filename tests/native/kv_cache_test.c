@@ -384,7 +384,7 @@ TEST(counts_bytes_that_no_number_holds_as_too_many) {
 // 4,096 layers of 2^18 pages and an entry: 2^32 bytes and 2^14, which a size of 32 bits takes for the latter.
 TEST(refuses_a_table_that_no_memory_holds) {
   if (SIZE_MAX > UINT32_MAX) SKIP("sizes have more than 32 bits here");
-  const KvShape shape = {4096, 1, 2, KV_F32, NULL};
+  const KvShape shape = kv_alike(4096, 1, 2, KV_F32, NULL);
   const int tokens = (1 << 18) * KV_PAGE_TOKENS;
   KvPool *pool = kv_pool_create(&shape);
   KvTable table;

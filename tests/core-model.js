@@ -1,0 +1,45 @@
+// A model in the C core, without the library around it: for what only its sessions can do.
+import { readFileSync } from 'node:fs';
+import { Runtime } from '../js/engine.js';
+import { readHeader } from '../js/loader.js';
+
+const WASM = new URL('../build/wasm/', import.meta.url);
+
+/** Options of createModel() in js/engine.js that a test need not care about. */
+export const CORE_OPTIONS = Object.freeze({
+  threads: 1,
+  contextSize: 0,
+  batchSize: 0,
+  exact: false,
+  kvType: 'f16',
+  tileStreams: 1,
+});
+
+/**
+ * A core and the header of a model in it, both to be closed.
+ * @param {Uint8Array} bytes a GGUF file
+ */
+export async function openCoreHeader(bytes) {
+  const { default: createModule } = await import(new URL('node/nibble.mjs', WASM).href);
+  const wasm = await WebAssembly.compile(readFileSync(new URL('nibble-simd128.wasm', WASM)));
+  const runtime = await Runtime.start(createModule, wasm, 0);
+  const pieces = [bytes];
+  const { header } = await readHeader(runtime, { size: bytes.length, read: async () => pieces.shift() ?? null });
+  return { runtime, header };
+}
+
+/**
+ * @param {Uint8Array} bytes a GGUF file
+ * @param {object} [changes] of CORE_OPTIONS
+ */
+export async function openCoreModel(bytes, changes = {}) {
+  const { runtime, header } = await openCoreHeader(bytes);
+  const model = header.createModel({ ...CORE_OPTIONS, ...changes });
+  const staging = runtime.allocate(4 << 20);
+  for (let start = header.dataOffset; start < bytes.length; start += 4 << 20) {
+    model.load(bytes.subarray(start, start + (4 << 20)), staging);
+  }
+  runtime.free(staging);
+  header.close();
+  return { model, close: () => [model.close(), runtime.close()] };
+}

@@ -1,0 +1,85 @@
+// What a shift makes of the keys it keeps, in every family: the values that the same tokens have where they have come
+// to, computed there. That holds only where a key does not depend on the tokens before it, so of each model one layer
+// at a time has attention: in the others nothing of it reaches the residual stream.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { openCoreModel } from './core-model.js';
+import { ggufBytes } from './gguf-writer.js';
+import { FAMILY_MODELS } from './golden-families.js';
+import { goldenFile } from './golden-models.js';
+
+const LENGTH = 90;
+const KEEP = 5;
+const DROP = 37;
+const TOLERANCE = 1e-3;
+
+// Those that say why they do not.
+const REFUSALS = {
+  gpt2: /reads positions with the tokens.*cannot be moved.*Begin anew/,
+  'hunyuan-dense': /normalised behind their rotation.*cannot be moved.*Begin anew/,
+};
+
+/** A golden model in which block `only` alone has attention, and no block is computed twice. */
+function withOneAttention(name, only) {
+  const file = goldenFile(name, { twin: true });
+  const silent = (tensor) => {
+    const block = tensor.match(/^blk\.(\d+)\.attn_output\.weight$/);
+    return block !== null && Number(block[1]) !== only;
+  };
+  const loops = `${FAMILY_MODELS[name].shape.family}.num_loops`;
+  return ggufBytes({
+    metadata: file.metadata.filter(([key]) => key !== loops),
+    tensors: file.tensors,
+    produce: ({ name: tensor, bytes }) => [silent(tensor) ? new Uint8Array(bytes.length) : bytes],
+  });
+}
+
+/** The blocks that may turn keys in different ways. */
+function blocksOf({ family, layers, loops = 1, window, scaling }) {
+  const blocks = layers / loops;
+  if (blocks > 8) return [blocks - 1];
+  const differ = window || family === 'smollm3' || scaling;
+  return differ ? Array.from({ length: blocks }, (_, i) => i) : [0, blocks - 1];
+}
+
+async function logitsAfter(model, tokens, last) {
+  const session = model.createSession();
+  await session.evaluate(tokens);
+  await session.evaluate([last]);
+  const logits = session.logits();
+  session.close();
+  return logits;
+}
+
+const distance = (a, b) => Math.max(...a.map((value, i) => Math.abs(value - b[i])));
+
+for (const [name, { shape }] of Object.entries(FAMILY_MODELS)) {
+  test(name, async () => {
+    const tokens = Array.from({ length: LENGTH }, (_, i) => (i * 89 + 7) % shape.vocabulary);
+    const rest = [...tokens.slice(0, KEEP), ...tokens.slice(KEEP + DROP)];
+    for (const block of blocksOf(shape)) {
+      // A context beyond the original one has the long factors of LongRoPE.
+      const options = { exact: true, contextSize: 300, batchSize: 128 };
+      const { model, close } = await openCoreModel(withOneAttention(name, block), options);
+      const session = model.createSession();
+      await session.evaluate(tokens);
+      if (REFUSALS[shape.family]) {
+        assert.throws(() => session.shift(KEEP, DROP), REFUSALS[shape.family]);
+        assert.equal(session.length, LENGTH);
+      } else {
+        session.shift(KEEP, DROP);
+        assert.deepEqual(session.tokens, rest);
+        await session.evaluate([3]);
+        const there = await logitsAfter(model, rest, 3);
+        const size = Math.max(...there.map(Math.abs));
+        const found = distance(session.logits(), there) / size;
+        assert.ok(found < TOLERANCE, `block ${block}: ${found} of the largest logit`);
+        // Attention over these tokens counts for something.
+        const others = await logitsAfter(model, tokens, 3);
+        assert.ok(distance(others, there) / size > 10 * TOLERANCE, `block ${block} sees nothing`);
+      }
+      session.close();
+      close();
+    }
+  });
+}
