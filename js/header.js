@@ -2,6 +2,7 @@
 // leaves the heap to the Runtime of engine.js.
 import { INFO_BYTES, infoAt, KV_TYPES, MEMORY_BYTES, memoryAt } from './core-fields.js';
 import { Model } from './engine.js';
+import { checkRuns } from './foreign-files.js';
 import { besidesBytes, GROWTH_BYTES, loadingBytes } from './heap-sizes.js';
 import { javascriptBytes, workersBytes } from './javascript-sizes.js';
 import { Metadata } from './metadata.js';
@@ -89,6 +90,7 @@ export class Header extends Metadata {
 
   /** What the model is and what memory it will take: { info, memory }. Nothing is reserved. */
   describe({ threads, contextSize, batchSize, exact, kvType = 'auto', memoryBudget = null, early = false }) {
+    checkRuns(this);
     const type = KV_TYPES.indexOf(kvType);
     const runtime = this.#runtime;
     return runtime.scratch(INFO_BYTES + MEMORY_BYTES + PLAN_BYTES, (info) => {
@@ -153,6 +155,7 @@ export class Header extends Metadata {
     memoryBudget = null,
     early = false,
   }) {
+    checkRuns(this);
     const runtime = this.#runtime;
     const name = new TextEncoder().encode(`${kernelSet ?? ''}\0`);
     return runtime.scratch(PLAN_BYTES + name.length, (budget) => {

@@ -356,6 +356,11 @@ bool model_plan(Model *model, const Gguf *gguf, NibbleError *error) {
   memset(model, 0, sizeof *model);
   model->header_checksum = gguf->checksum;
   Plan plan = {.model = model, .gguf = gguf, .error = error};
+  if (gguf->tensor_count == 0)
+    return nibble_fail(
+        error, NIBBLE_MODEL_UNSUPPORTED,
+        "The file has no weights: it holds a vocabulary, or the first part of a model in parts. Take the "
+        "model's own file, or all of its parts.");
   if (shape_read(gguf, &model->shape, error) && read_vocabulary(&plan) && allocate_plan(&plan) && plan_weights(&plan))
     return true;
   model_free(model);

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "keys.h"
 #include "text.h"
 #include "zeroed.h"
 
@@ -16,59 +17,13 @@ enum {
   LIMIT_HEAD_SIZE = 1 << 12,
 };
 
-typedef struct {
-  const Gguf *gguf;
-  const char *prefix;  // the architecture's name
-  NibbleError *error;
-} Reader;
-
-static const GgufPair *find(const Reader *reader, const char *suffix, char key[96]) {
-  text_format(key, 96, "%s.%s", reader->prefix, suffix);
-  return gguf_find(reader->gguf, key);
-}
-
-static bool missing(const Reader *reader, const char *key) {
-  return nibble_fail(reader->error, NIBBLE_MODEL_BAD_KEY,
-                     "The metadata key %s is missing, and a %s model needs it. The file is damaged or was converted "
-                     "by a tool that does not know this family.",
-                     key, reader->prefix);
-}
-
-// An integer key in [low, high]; where it is missing `fallback`, which other keys may have made, so that the same
-// bounds hold for it, or an error if that is negative.
-static bool read_int(const Reader *reader, const char *suffix, int64_t low, int64_t high, int64_t fallback,
-                     int *value) {
-  char key[96];
-  const GgufPair *pair = find(reader, suffix, key);
-  if (pair == NULL) {
-    *value = (int)fallback;
-    if (fallback < 0) return missing(reader, key);
-    return (fallback >= low && fallback <= high) ||
-           nibble_fail(reader->error, NIBBLE_MODEL_BAD_KEY,
-                       "The metadata key %s is missing, and what the other keys make of it is %lld; a number from %lld "
-                       "to %lld was expected.",
-                       key, (long long)fallback, (long long)low, (long long)high);
-  }
-  uint64_t number = 0;
-  if (pair->type == GGUF_ARRAY || !gguf_unsigned(pair, 0, &number))
-    return nibble_fail(reader->error, NIBBLE_MODEL_BAD_KEY,
-                       "The metadata key %s is of type %s; a whole number was expected.", key,
-                       gguf_type_name(pair->type));
-  if (number < (uint64_t)low || number > (uint64_t)high)
-    return nibble_fail(reader->error, NIBBLE_MODEL_BAD_KEY,
-                       "The metadata key %s is %llu; a number from %lld to %lld was expected.", key,
-                       (unsigned long long)number, (long long)low, (long long)high);
-  *value = (int)number;
-  return true;
-}
-
 // A count of each block: one number, or an array with one for each. `of` is where it stands in BlockShape.
-static bool read_per_block(const Reader *reader, const char *suffix, int high, size_t of, Shape *shape) {
-  char key[96];
-  const GgufPair *pair = find(reader, suffix, key);
+static bool read_per_block(const KeyReader *reader, const char *suffix, int high, size_t of, Shape *shape) {
+  char key[KEY_SIZE];
+  const GgufPair *pair = keys_find(reader, suffix, key);
   const bool listed = pair != NULL && pair->type == GGUF_ARRAY;
   int common = 0;
-  if (!listed && !read_int(reader, suffix, 1, high, -1, &common)) return false;
+  if (!listed && !keys_int(reader, suffix, 1, high, -1, &common)) return false;
   if (listed && pair->count != (uint64_t)shape->blocks)
     return nibble_fail(reader->error, NIBBLE_MODEL_BAD_KEY,
                        "The metadata key %s has %llu entries; one for each of the %d blocks was expected.", key,
@@ -83,31 +38,9 @@ static bool read_per_block(const Reader *reader, const char *suffix, int high, s
   return true;
 }
 
-// A finite number above `low` and up to `high`, as a float too, which may be its bound where a double is not yet;
-// `fallback` where the key is missing, or an error if that is NaN.
-static bool read_float(const Reader *reader, const char *suffix, double low, double high, double fallback,
-                       float *value) {
-  char key[96];
-  const GgufPair *pair = find(reader, suffix, key);
-  if (pair == NULL) {
-    *value = (float)fallback;
-    return !isnan(fallback) || missing(reader, key);
-  }
-  double number = 0;
-  if (pair->type == GGUF_ARRAY || !gguf_float(pair, 0, &number))
-    return nibble_fail(reader->error, NIBBLE_MODEL_BAD_KEY, "The metadata key %s is of type %s; a number was expected.",
-                       key, gguf_type_name(pair->type));
-  if (!(number > low && (float)number > (float)low && number <= high))
-    return nibble_fail(reader->error, NIBBLE_MODEL_BAD_KEY,
-                       "The metadata key %s is %g; a number above %g and up to %g was expected.", key, number, low,
-                       high);
-  *value = (float)number;
-  return true;
-}
-
-static bool read_scaling_type(const Reader *reader, RopeShape *rope) {
-  char key[96];
-  const GgufPair *pair = find(reader, "rope.scaling.type", key);
+static bool read_scaling_type(const KeyReader *reader, RopeShape *rope) {
+  char key[KEY_SIZE];
+  const GgufPair *pair = keys_find(reader, "rope.scaling.type", key);
   if (pair == NULL) {
     // Files from before the key: a lone factor means linear scaling.
     rope->scaling = rope->factor != 1 ? ROPE_SCALING_LINEAR : ROPE_SCALING_NONE;
@@ -136,53 +69,44 @@ static bool read_scaling_type(const Reader *reader, RopeShape *rope) {
   return true;
 }
 
-static bool read_bool(const Reader *reader, const char *suffix, bool fallback, bool *value) {
-  char key[96];
-  const GgufPair *pair = find(reader, suffix, key);
-  *value = fallback;
-  return pair == NULL || (pair->type == GGUF_BOOL && gguf_bool(pair, 0, value)) ||
-         nibble_fail(reader->error, NIBBLE_MODEL_BAD_KEY,
-                     "The metadata key %s is of type %s; true or false was expected.", key, gguf_type_name(pair->type));
-}
-
 // What of the first RoPE the family has another way.
-static bool read_other_ropes(const Reader *reader, Shape *shape) {
+static bool read_other_ropes(const KeyReader *reader, Shape *shape) {
   RopeShape *rope = &shape->ropes[ROPE_OF_ALL], *windowed = &shape->ropes[ROPE_OF_WINDOWS];
   float alpha;
-  if (!read_float(reader, "rope.scaling.alpha", -1, 1e6, 0, &alpha)) return false;
+  if (!keys_float(reader, "rope.scaling.alpha", -1, 1e6, 0, &alpha)) return false;
   if (alpha > 0 && rope->dimensions > 2)
     rope->base *= powf(alpha, (float)rope->dimensions / (float)(rope->dimensions - 2));
   *windowed = *rope;
   windowed->scaling = ROPE_SCALING_NONE;
   windowed->factor = windowed->attention_factor = 1;
-  return read_float(reader, "rope.freq_base_swa", 0, 1e15,
+  return keys_float(reader, "rope.freq_base_swa", 0, 1e15,
                     shape->architecture->window_rope_base > 0 ? shape->architecture->window_rope_base : rope->base,
                     &windowed->base);
 }
 
 // Whether positions have a time, a height and a width, which are the same for text: then pairs are never adjacent.
-static bool has_sections(const Reader *reader) {
-  char key[96];
-  const GgufPair *pair = find(reader, "rope.dimension_sections", key);
+static bool has_sections(const KeyReader *reader) {
+  char key[KEY_SIZE];
+  const GgufPair *pair = keys_find(reader, "rope.dimension_sections", key);
   uint64_t first = 0, second = 0;
   return pair != NULL && gguf_unsigned(pair, 0, &first) && gguf_unsigned(pair, 1, &second) && first > 0 && second > 0;
 }
 
-static bool read_rope(const Reader *reader, Shape *shape) {
+static bool read_rope(const KeyReader *reader, Shape *shape) {
   RopeShape *rope = &shape->ropes[ROPE_OF_ALL];
   float old_factor;
   const int size = shape->block[0].head_size;
-  if (!read_int(reader, "rope.dimension_count", 2, size, size, &rope->dimensions) ||
-      !read_float(reader, "rope.freq_base", 0, 1e15, 10000, &rope->base) ||
-      !read_float(reader, "rope.scale_linear", 0, 1e9, 1, &old_factor) ||
-      !read_float(reader, "rope.scaling.factor", 0, 1e9, old_factor, &rope->factor) ||
-      !read_float(reader, "rope.scaling.original_context_length", 0, LIMIT_CONTEXT, shape->trained_context,
+  if (!keys_int(reader, "rope.dimension_count", 2, size, size, &rope->dimensions) ||
+      !keys_float(reader, "rope.freq_base", 0, 1e15, 10000, &rope->base) ||
+      !keys_float(reader, "rope.scale_linear", 0, 1e9, 1, &old_factor) ||
+      !keys_float(reader, "rope.scaling.factor", 0, 1e9, old_factor, &rope->factor) ||
+      !keys_float(reader, "rope.scaling.original_context_length", 0, LIMIT_CONTEXT, shape->trained_context,
                   &rope->original_context) ||
-      !read_float(reader, "rope.scaling.attn_factor", 0, 1e6, 1, &rope->attention_factor) ||
-      !read_float(reader, "rope.scaling.yarn_ext_factor", -1, 1e6, 1, &rope->extrapolation) ||
-      !read_float(reader, "rope.scaling.yarn_beta_fast", 0, 1e6, 32, &rope->beta_fast) ||
-      !read_float(reader, "rope.scaling.yarn_beta_slow", 0, 1e6, 1, &rope->beta_slow) ||
-      !read_float(reader, "rope.scaling.yarn_log_multiplier", -1, 1e3, 0, &rope->log_multiplier) ||
+      !keys_float(reader, "rope.scaling.attn_factor", 0, 1e6, 1, &rope->attention_factor) ||
+      !keys_float(reader, "rope.scaling.yarn_ext_factor", -1, 1e6, 1, &rope->extrapolation) ||
+      !keys_float(reader, "rope.scaling.yarn_beta_fast", 0, 1e6, 32, &rope->beta_fast) ||
+      !keys_float(reader, "rope.scaling.yarn_beta_slow", 0, 1e6, 1, &rope->beta_slow) ||
+      !keys_float(reader, "rope.scaling.yarn_log_multiplier", -1, 1e3, 0, &rope->log_multiplier) ||
       !read_scaling_type(reader, rope))
     return false;
   shape->rope_adjacent = shape->architecture->rope_adjacent && !has_sections(reader);
@@ -194,7 +118,7 @@ static bool read_rope(const Reader *reader, Shape *shape) {
                      rope->dimensions, reader->prefix);
 }
 
-static bool check_heads(const Reader *reader, const BlockShape *block) {
+static bool check_heads(const KeyReader *reader, const BlockShape *block) {
   if (block->kv_heads > block->heads || block->heads % block->kv_heads != 0)
     return nibble_fail(reader->error, NIBBLE_MODEL_BAD_KEY,
                        "The model has %d attention heads and %d KV heads; the second must divide the first.",
@@ -205,23 +129,23 @@ static bool check_heads(const Reader *reader, const BlockShape *block) {
                      block->heads, block->head_size, LIMIT_SIZE);
 }
 
-static bool read_heads(const Reader *reader, Shape *shape) {
-  char key[96];
+static bool read_heads(const KeyReader *reader, Shape *shape) {
+  char key[KEY_SIZE];
   if (!read_per_block(reader, "attention.head_count", LIMIT_SIZE, offsetof(BlockShape, heads), shape)) return false;
   for (int i = 0; i < shape->blocks; i++)
     shape->block[i].kv_heads = shape->block[i].heads;
-  if (find(reader, "attention.head_count_kv", key) != NULL &&
+  if (keys_find(reader, "attention.head_count_kv", key) != NULL &&
       !read_per_block(reader, "attention.head_count_kv", LIMIT_SIZE, offsetof(BlockShape, kv_heads), shape))
     return false;
   const int heads = shape->block[0].heads;
-  if (shape->width % heads != 0 && find(reader, "attention.key_length", key) == NULL)
+  if (shape->width % heads != 0 && keys_find(reader, "attention.key_length", key) == NULL)
     return nibble_fail(reader->error, NIBBLE_MODEL_BAD_KEY,
                        "The model's width is %d, which its %d attention heads do not divide; a width that they do, or "
                        "the key %s, was expected.",
                        shape->width, heads, key);
   int size, value_size;
-  if (!read_int(reader, "attention.key_length", 1, LIMIT_HEAD_SIZE, shape->width / heads, &size) ||
-      !read_int(reader, "attention.value_length", 1, LIMIT_HEAD_SIZE, size, &value_size))
+  if (!keys_int(reader, "attention.key_length", 1, LIMIT_HEAD_SIZE, shape->width / heads, &size) ||
+      !keys_int(reader, "attention.value_length", 1, LIMIT_HEAD_SIZE, size, &value_size))
     return false;
   for (int i = 0; i < shape->blocks; i++) {
     shape->block[i].head_size = size;
@@ -253,14 +177,24 @@ static bool read_architecture(const Gguf *gguf, Shape *shape, NibbleError *error
 }
 
 // Features of later files of the family that change the maths: running without them would give wrong text.
-static bool refuse_unknown_features(const Reader *reader) {
+static bool refuse_unknown_features(const KeyReader *reader) {
   int experts = 0, splits = 0;
-  if (!read_int(reader, "expert_count", 0, LIMIT_SIZE, 0, &experts)) return false;
+  if (!keys_int(reader, "expert_count", 0, LIMIT_SIZE, 0, &experts)) return false;
   if (experts > 0)
     return nibble_fail(reader->error, NIBBLE_MODEL_UNSUPPORTED,
                        "The model is a mixture of %d experts; this engine runs dense models.", experts);
-  const Reader split = {reader->gguf, "split", reader->error};
-  if (!read_int(&split, "count", 0, 65535, 0, &splits)) return false;
+  int pooling = 0;
+  bool causal = true;
+  if (!keys_int(reader, "pooling_type", 0, INT32_MAX, 0, &pooling) ||
+      !keys_bool(reader, "attention.causal", true, &causal))
+    return false;
+  if (pooling > 0 || !causal)
+    return nibble_fail(reader->error, NIBBLE_MODEL_UNSUPPORTED,
+                       "The model makes vectors of texts, or grades them, and writes none (%s.%s); this engine runs "
+                       "models that write. Take one that does.",
+                       reader->prefix, causal ? "pooling_type" : "attention.causal");
+  const KeyReader split = {reader->gguf, "split", reader->error};
+  if (!keys_int(&split, "count", 0, 65535, 0, &splits)) return false;
   if (splits > 1)
     return nibble_fail(reader->error, NIBBLE_MODEL_UNSUPPORTED,
                        "The file is one of %d parts of a model. Merge the parts into one file first.", splits);
@@ -270,27 +204,13 @@ static bool refuse_unknown_features(const Reader *reader) {
 // Whether a block is the last of its turn.
 static bool ends_turn(int period, int block) { return period > 0 && block % period == period - 1; }
 
-// An array with an entry of true or false for each block.
-static bool read_flags(const Reader *reader, const char *key, const GgufPair *pair, int blocks, bool *flags) {
-  if (pair->type != GGUF_ARRAY || pair->count != (uint64_t)blocks)
-    return nibble_fail(reader->error, NIBBLE_MODEL_BAD_KEY,
-                       "The metadata key %s has %llu entries; one for each of the %d blocks was expected.", key,
-                       (unsigned long long)pair->count, blocks);
-  for (int block = 0; block < blocks; block++)
-    if (!gguf_bool(pair, (uint64_t)block, &flags[block]))
-      return nibble_fail(reader->error, NIBBLE_MODEL_BAD_KEY,
-                         "The entries of the metadata key %s are of type %s; true or false was expected.", key,
-                         gguf_type_name(pair->element));
-  return true;
-}
-
 // Which blocks have the window: an entry for each, or one number as Architecture.window_period.
-static bool read_window_pattern(const Reader *reader, Shape *shape, bool *windowed) {
-  char key[96];
-  const GgufPair *pair = find(reader, "attention.sliding_window_pattern", key);
-  if (pair != NULL && pair->type == GGUF_ARRAY) return read_flags(reader, key, pair, shape->blocks, windowed);
+static bool read_window_pattern(const KeyReader *reader, Shape *shape, bool *windowed) {
+  char key[KEY_SIZE];
+  const GgufPair *pair = keys_find(reader, "attention.sliding_window_pattern", key);
+  if (pair != NULL && pair->type == GGUF_ARRAY) return keys_flags(reader, key, pair, shape->blocks, windowed);
   int period = 0;
-  if (!read_int(reader, "attention.sliding_window_pattern", 0, SHAPE_MOST_BLOCKS, shape->architecture->window_period,
+  if (!keys_int(reader, "attention.sliding_window_pattern", 0, SHAPE_MOST_BLOCKS, shape->architecture->window_period,
                 &period))
     return false;
   for (int block = 0; block < shape->blocks; block++)
@@ -299,12 +219,12 @@ static bool read_window_pattern(const Reader *reader, Shape *shape, bool *window
 }
 
 // Takes RoPE away from the blocks that an array says have none.
-static bool read_rope_pattern(const Reader *reader, Shape *shape) {
-  char key[96];
+static bool read_rope_pattern(const KeyReader *reader, Shape *shape) {
+  char key[KEY_SIZE];
   bool turned[SHAPE_MOST_BLOCKS];
-  const GgufPair *pair = find(reader, "attention.rope_pattern", key);
+  const GgufPair *pair = keys_find(reader, "attention.rope_pattern", key);
   if (pair == NULL) return true;
-  if (!read_flags(reader, key, pair, shape->blocks, turned)) return false;
+  if (!keys_flags(reader, key, pair, shape->blocks, turned)) return false;
   for (int block = 0; block < shape->blocks; block++)
     if (!turned[block]) shape->block[block].rope = ROPE_NONE;
   return true;
@@ -319,14 +239,14 @@ static int rope_of(const Architecture *family, int block, bool alibi, bool windo
 }
 
 // The windows of blocks, and their RoPEs, which go by them. A window that no context fills hides nothing.
-static bool read_windows(const Reader *reader, Shape *shape) {
+static bool read_windows(const KeyReader *reader, Shape *shape) {
   const Architecture *family = shape->architecture;
   bool has_rope = true, windowed[SHAPE_MOST_BLOCKS] = {false};
   int window = 0;
-  if (family->windows && (!read_int(reader, "attention.sliding_window", 0, INT32_MAX, family->window, &window) ||
+  if (family->windows && (!keys_int(reader, "attention.sliding_window", 0, INT32_MAX, family->window, &window) ||
                           !read_window_pattern(reader, shape, windowed)))
     return false;
-  if (family->rope_switch && !read_bool(reader, "rope.scaling.finetuned", true, &has_rope)) return false;
+  if (family->rope_switch && !keys_bool(reader, "rope.scaling.finetuned", true, &has_rope)) return false;
   shape->alibi = shape->blocks == family->alibi_blocks;
   shape->sliding_window = window < shape->trained_context ? window : 0;
   for (int block = 0; block < shape->blocks; block++) {
@@ -338,18 +258,18 @@ static bool read_windows(const Reader *reader, Shape *shape) {
 }
 
 // How often all blocks are computed.
-static bool read_loops(const Reader *reader, Shape *shape) {
+static bool read_loops(const KeyReader *reader, Shape *shape) {
   bool skips = false;
   shape->loops = 1;
   if (!shape->architecture->loops) return true;
-  if (!read_int(reader, "num_loops", 1, LIMIT_REPEAT / shape->block_repeat, 1, &shape->loops) ||
-      !read_bool(reader, "skip_loop_final_norm", false, &skips))
+  if (!keys_int(reader, "num_loops", 1, LIMIT_REPEAT / shape->block_repeat, 1, &shape->loops) ||
+      !keys_bool(reader, "skip_loop_final_norm", false, &skips))
     return false;
   shape->loop_norms = !skips;
   return true;
 }
 
-static bool read_scales(const Reader *reader, Shape *shape) {
+static bool read_scales(const KeyReader *reader, Shape *shape) {
   const Architecture *family = shape->architecture;
   const double width = shape->width, layers = shape_layers(shape);
   const double embedding = family->embedding_by_root     ? sqrt(width)
@@ -358,15 +278,15 @@ static bool read_scales(const Reader *reader, Shape *shape) {
   const double residual = family->residual_by_depth > 0 ? (double)family->residual_by_depth / sqrt(layers) : 1;
   const double logit = family->logits_multiplied ? (double)NAN : family->logit_by_width ? width / 256 : 1;
   float divisor;
-  if (!read_float(reader, "embedding_scale", -1e6, 1e6, embedding, &shape->embedding_scale) ||
-      !read_float(reader, "residual_scale", -1e6, 1e6, residual, &shape->residual_scale) ||
-      !read_float(reader, "attention.scale", -1e6, 1e6, 0, &shape->attention_scale) ||
-      !read_float(reader, "logit_scale", 0, 1e6, logit, &divisor) ||
-      !read_float(reader, "attn_logit_softcapping", -1, 1e6, (double)family->attention_softcap,
+  if (!keys_float(reader, "embedding_scale", -1e6, 1e6, embedding, &shape->embedding_scale) ||
+      !keys_float(reader, "residual_scale", -1e6, 1e6, residual, &shape->residual_scale) ||
+      !keys_float(reader, "attention.scale", -1e6, 1e6, 0, &shape->attention_scale) ||
+      !keys_float(reader, "logit_scale", 0, 1e6, logit, &divisor) ||
+      !keys_float(reader, "attn_logit_softcapping", -1, 1e6, (double)family->attention_softcap,
                   &shape->attention_softcap) ||
-      !read_float(reader, "final_logit_softcapping", -1, 1e6, (double)family->logit_softcap, &shape->logit_softcap) ||
-      !read_float(reader, "attention.temperature_scale", -1e6, 1e6, 0, &shape->temperature_scale) ||
-      !read_float(reader, "attention.temperature_length", 0, LIMIT_CONTEXT,
+      !keys_float(reader, "final_logit_softcapping", -1, 1e6, (double)family->logit_softcap, &shape->logit_softcap) ||
+      !keys_float(reader, "attention.temperature_scale", -1e6, 1e6, 0, &shape->temperature_scale) ||
+      !keys_float(reader, "attention.temperature_length", 0, LIMIT_CONTEXT,
                   (double)shape->ropes[ROPE_OF_ALL].original_context, &shape->temperature_length))
     return false;
   // The largest Gemma 2 and 3 are told by their depth alone.
@@ -377,34 +297,34 @@ static bool read_scales(const Reader *reader, Shape *shape) {
   return true;
 }
 
-static bool read_norm(const Reader *reader, Shape *shape) {
+static bool read_norm(const KeyReader *reader, Shape *shape) {
   const bool layer = shape->architecture->norm == NORM_LAYER;
-  return read_float(reader, layer ? "attention.layer_norm_epsilon" : "attention.layer_norm_rms_epsilon", 0, 1, NAN,
+  return keys_float(reader, layer ? "attention.layer_norm_epsilon" : "attention.layer_norm_rms_epsilon", 0, 1, NAN,
                     &shape->norm_epsilon);
 }
 
-static bool read_parallel(const Reader *reader, Shape *shape) {
-  char key[96];
+static bool read_parallel(const KeyReader *reader, Shape *shape) {
+  char key[KEY_SIZE];
   shape->parallel = shape->architecture->parallel == PARALLEL_ALWAYS;
   if (shape->architecture->parallel != PARALLEL_BY_KEY) return true;
-  return find(reader, "use_parallel_residual", key) != NULL
-             ? read_bool(reader, "use_parallel_residual", true, &shape->parallel)
-             : missing(reader, key);
+  return keys_find(reader, "use_parallel_residual", key) != NULL
+             ? keys_bool(reader, "use_parallel_residual", true, &shape->parallel)
+             : keys_missing(reader, key);
 }
 
-static bool allocate_blocks(const Reader *reader, Shape *shape) {
+static bool allocate_blocks(const KeyReader *reader, Shape *shape) {
   shape->block = zeroed((uint64_t)shape->blocks, sizeof *shape->block);
   return shape->block != NULL || nibble_fail(reader->error, NIBBLE_OUT_OF_MEMORY,
                                              "No memory is left to describe the model. Close others first.");
 }
 
-static bool read_all(const Reader *reader, Shape *shape) {
-  const Reader own = {reader->gguf, "nibble", reader->error};
-  return read_int(reader, "block_count", 1, SHAPE_MOST_BLOCKS, -1, &shape->blocks) && allocate_blocks(reader, shape) &&
-         read_int(&own, "block_repeat", 1, LIMIT_REPEAT, 1, &shape->block_repeat) && read_loops(reader, shape) &&
-         read_int(reader, "embedding_length", 1, LIMIT_SIZE, -1, &shape->width) &&
+static bool read_all(const KeyReader *reader, Shape *shape) {
+  const KeyReader own = {reader->gguf, "nibble", reader->error};
+  return keys_int(reader, "block_count", 1, SHAPE_MOST_BLOCKS, -1, &shape->blocks) && allocate_blocks(reader, shape) &&
+         keys_int(&own, "block_repeat", 1, LIMIT_REPEAT, 1, &shape->block_repeat) && read_loops(reader, shape) &&
+         keys_int(reader, "embedding_length", 1, LIMIT_SIZE, -1, &shape->width) &&
          read_per_block(reader, "feed_forward_length", LIMIT_SIZE, offsetof(BlockShape, feed_forward), shape) &&
-         read_int(reader, "context_length", 1, LIMIT_CONTEXT, -1, &shape->trained_context) &&
+         keys_int(reader, "context_length", 1, LIMIT_CONTEXT, -1, &shape->trained_context) &&
          read_windows(reader, shape) && read_norm(reader, shape) && read_heads(reader, shape) &&
          read_rope(reader, shape) && read_scales(reader, shape) && read_parallel(reader, shape) &&
          refuse_unknown_features(reader);
@@ -413,7 +333,7 @@ static bool read_all(const Reader *reader, Shape *shape) {
 bool shape_read(const Gguf *gguf, Shape *shape, NibbleError *error) {
   memset(shape, 0, sizeof *shape);
   if (!read_architecture(gguf, shape, error)) return false;
-  const Reader reader = {gguf, shape->architecture->name, error};
+  const KeyReader reader = {gguf, shape->architecture->name, error};
   if (read_all(&reader, shape)) return true;
   shape_free(shape);
   return false;

@@ -2,6 +2,7 @@
 // the golden records, to which golden.test.js holds it.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { FOREIGN_FAMILIES } from '../js/foreign-files.js';
 import { createEngine } from '../js/index.node.js';
 import { kl, logSoftmax } from './divergence.js';
 import { ggufBytes } from './gguf-writer.js';
@@ -33,6 +34,10 @@ test('every family that the engine names has golden models', async () => {
   const families = message.match(/runs: ([^.]*)\./)[1].split(', ');
   const golden = new Set(Object.values(FAMILY_MODELS).map(({ shape }) => shape.family));
   assert.deepEqual([...families].sort(), [...golden].sort());
+  assert.deepEqual(
+    FOREIGN_FAMILIES.filter((family) => families.includes(family)),
+    [],
+  );
 });
 
 test('tensors of another family are refused by name', async () => {
@@ -152,5 +157,39 @@ test("the window of a Phi 3 file is one that nobody obeys, and Baichuan's has no
   for (const name of ['phi-plain', 'baichuan-7b', 'qwen2-tied']) {
     const found = await divergence(changed(name, 'attention.sliding_window', 'u32', 8), readGolden(name).sequences[3]);
     assert.ok(found < 1e-5, `${name}: KL ${found}`);
+  }
+});
+
+test('what is no model that runs here is told by what it is', async () => {
+  const file = goldenFile('qwen2-tied');
+  const as = (entries, list = file.tensors) => {
+    const changes = new Map(entries.map((entry) => [entry[0], entry]));
+    const others = file.metadata.filter(([key]) => !changes.has(key));
+    return ggufBytes({ ...file, metadata: [...others, ...changes.values()], tensors: list });
+  };
+  const family = (name) => as([['general.architecture', 'string', name]]);
+  const cases = [
+    [family('clip'), /family "clip".*pictures \(mmproj\).*language model's own file/],
+    [family('bert'), /family "bert".*vectors of texts/],
+    [family('t5'), /family "t5".*encoder.*decoders alone/],
+    [family('qwen3moe'), /family "qwen3moe".*experts.*dense/],
+    [family('lfm2'), /family "lfm2".*state or a convolution.*all have attention/],
+    [family('gemma4'), /family "gemma4".*embeddings of each layer.*Gemma 3/],
+    [family('dream'), /family "dream".*diffusion/],
+    [family('eagle3'), /family "eagle3".*drafts.*the one that it drafts for/],
+    [family('wavtokenizer-dec'), /family "wavtokenizer-dec".*speaks/],
+    [family('t'), /family "t"; this engine runs: llama, .*Choose a model of one of these\.$/],
+    [family(''), /family ""; this engine runs: llama, /],
+    [as([['general.type', 'string', 'adapter']]), /adapter \(LoRA\).*whole model/],
+    [as([['general.type', 'string', 'imatrix']]), /importance matrix.*the model's own file/],
+    [as([['qwen2.pooling_type', 'u32', 3]]), /vectors of texts.*qwen2\.pooling_type/],
+    [as([['qwen2.attention.causal', 'bool', false]]), /vectors of texts.*qwen2\.attention\.causal/],
+    [as([['qwen2.expert_count', 'u32', 8]]), /mixture of 8 experts.*dense/],
+    [as([], []), /no weights.*vocabulary.*model's own file/],
+  ];
+  for (const [model, sentence] of cases) {
+    const { code, message } = await refusal(model);
+    assert.equal(code, 'MODEL_UNSUPPORTED', message);
+    assert.match(message, sentence);
   }
 });

@@ -75,7 +75,7 @@ for (const [name, { shape }] of Object.entries(FAMILY_MODELS)) {
         const found = distance(session.logits(), there) / size;
         assert.ok(found < TOLERANCE, `block ${block}: ${found} of the largest logit`);
         // Attention over these tokens counts for something.
-        const others = await logitsAfter(model, tokens, 3);
+        const others = await logitsAfter(model, [...tokens].reverse(), 3);
         assert.ok(distance(others, there) / size > 10 * TOLERANCE, `block ${block} sees nothing`);
       }
       session.close();
