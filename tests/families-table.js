@@ -93,7 +93,7 @@ const SPEED_COLUMNS = [9, 10];
 /** A larger model of the same make; null where its make fixes its sizes. */
 function speedShape(name) {
   const model = FAMILY_MODELS[name];
-  if (model === undefined) return null;
+  if (model === undefined || model.shape.ofBlocks) return null;
   const { shape } = model;
   const isDeep =
     shape.layers > SPEED.layers || (shape.keys ?? []).some(([, , value]) => value?.length === shape.layers);
