@@ -14,6 +14,9 @@ function* zeros({ shape }) {
   yield new Uint8Array(4 * shape.reduce((product, size) => product * size, 1));
 }
 
+// A divergence that no rounding makes.
+const SHOWS = 1e-4;
+
 const shapeOf = (name, changes) => ({ ...FAMILY_MODELS[name].shape, ...changes });
 
 async function refusal(model) {
@@ -147,9 +150,11 @@ test('each choice that a file makes, or leaves to the family, shows in the golde
     ['hunyuan-dense-alpha', 'rope.scaling.alpha', 'f32', undefined],
   ];
   for (const [name, key, type, value] of cases) {
-    const last = readGolden(name).sequences.at(-1);
-    const found = await divergence(changed(name, key, type, value), last);
-    assert.ok(found > 1e-4, `${name} with ${key} = ${value}: KL ${found}`);
+    const model = changed(name, key, type, value);
+    const [, , , short, long] = readGolden(name).sequences;
+    let found = await divergence(model, short);
+    if (found <= SHOWS) found = await divergence(model, long);
+    assert.ok(found > SHOWS, `${name} with ${key} = ${value}: KL ${found}`);
   }
 });
 

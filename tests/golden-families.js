@@ -369,7 +369,7 @@ const ROWS = [
   [
     'baichuan',
     '13b',
-    { ...deep, ...heads(3, 3, 16), width: 48, ffn: 48, layers: 40, vocabulary: 288, tied: false },
+    { ...deep, ...heads(3, 3, 8), width: 24, ffn: 48, layers: 40, vocabulary: 288, tied: false },
     ['f16'],
     little,
   ],
