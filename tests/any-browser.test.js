@@ -13,6 +13,7 @@ import { serve } from '../web/serve.js';
 import { findAbilities } from './bench/abilities.js';
 import { serveBenchmark } from './bench/server.js';
 import { BROWSERS, openBrowser, skipWithoutBrowser } from './browsers.js';
+import { GOLDEN_MODELS, goldenBytes } from './golden-models.js';
 import { SCREENSHOTS } from './page-driver.js';
 import { servePlainly } from './plain-server.js';
 import { temporaryFolder } from './small-model.js';
@@ -22,8 +23,9 @@ import { bundleForWorker } from './store-page.js';
 const path = (relative) => fileURLToPath(new URL(relative, import.meta.url));
 const MODEL = path('../models/nibble-tiny.gguf');
 const WORKERS = temporaryFolder();
+const FAMILIES = temporaryFolder();
 const PLACES = {
-  folders: { '/nibble/': path('../build/web'), '/test/': path('.'), '/workers/': WORKERS },
+  folders: { '/nibble/': path('../build/web'), '/test/': path('.'), '/workers/': WORKERS, '/families/': FAMILIES },
   modelPath: MODEL,
 };
 const COMPLETION = { prompt: 'Once there was', maxTokens: 40, temperature: 0, ignoreEos: true };
@@ -33,6 +35,38 @@ let isolated;
 let plain;
 let expected;
 let expectedOfSeed;
+
+/** The kernels that all browsers and Node have. */
+const COMMON_KERNELS = 'simd128';
+// Longer than the windows of the golden models.
+const FAMILY_TOKENS = Array.from({ length: 30 }, (_, i) => (i * 37) % 251);
+
+/** Runs in Node and in pages: a digest of a model's logits behind a prompt, and behind one token more. */
+async function digestLogits(createEngine, model, kernelSet, tokens) {
+  const engine = await createEngine({ model, kernelSet, threads: 1, contextSize: 64, store: null });
+  let all = '';
+  for (const given of [tokens, [...tokens, 1]]) {
+    const { top } = await engine.evaluate(given, { top: 0 });
+    all += top.map(({ id, logit }) => `${id} ${logit}\n`).join('');
+  }
+  await engine.unload();
+  const digest = await crypto.subtle.digest('SHA-256', new TextEncoder().encode(all));
+  return Array.from(new Uint8Array(digest), (byte) => byte.toString(16).padStart(2, '0')).join('');
+}
+
+let familyDigests;
+
+/** What Node computes of one golden model of each family, which lies at /families/ from then on. */
+async function computeFamilies() {
+  const digests = {};
+  const families = new Map(Object.entries(GOLDEN_MODELS).map(([name, { shape }]) => [shape.family ?? 'llama', name]));
+  for (const name of families.values()) {
+    const bytes = goldenBytes(name);
+    writeFileSync(join(FAMILIES, name), bytes);
+    digests[name] = await digestLogits(createEngine, bytes, COMMON_KERNELS, FAMILY_TOKENS);
+  }
+  return digests;
+}
 
 before(async () => {
   mkdirSync(SCREENSHOTS, { recursive: true });
@@ -174,6 +208,21 @@ for (const name of BROWSERS) {
       assert.equal(found.threadProblem === null, has.sharedMemory);
       assert.equal(found.wasm, has.relaxed ? 'relaxed' : 'simd128');
       assert.ok(KERNEL_SETS.includes(found.kernelSet) && found.kernelSet !== 'reference', found.kernelSet);
+      await page.close();
+    });
+
+    check('every family has the logits that it has in Node, to the last bit', async (t) => {
+      familyDigests ??= computeFamilies();
+      const expected = await familyDigests;
+      const page = await openLibrary(browser, isolated);
+      const found = {};
+      const begun = performance.now();
+      for (const model of Object.keys(expected)) {
+        const given = JSON.stringify([`${isolated.url}/families/${model}`, COMMON_KERNELS, FAMILY_TOKENS]);
+        found[model] = await page.evaluate(`(${digestLogits})(globalThis.nibble.createEngine, ...${given})`);
+      }
+      t.diagnostic(`${name}: ${Object.keys(found).length} in ${((performance.now() - begun) / 1000).toFixed(1)} s`);
+      assert.deepEqual(found, expected);
       await page.close();
     });
 

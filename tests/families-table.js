@@ -173,6 +173,7 @@ llama.cpp recorded, or, where it has no such model, this project's own second op
 The Kullback-Leibler divergences are the largest over sequences of 1 to 300 tokens: in the exact mode, whose bar is that of
 rounding, and in the default mode, which may be at most 5 times as far from the float model as llama.cpp's own default mode, or
 2e-3. \`tests/golden.test.js\` holds the engine to these bars, \`tests/families-table.test.js\` this table to the tests.
+\`tests/any-browser.test.js\`: a model of each family computes in Chromium, Firefox and WebKit what it computes in Node, to the last bit.
 
 ${machine}
 Larger random models of the same make are measured: width ${SPEED.width}, feed-forward ${SPEED.ffn}, ${SPEED.layers} layers (as many as its make wants, where that
