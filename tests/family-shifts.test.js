@@ -37,7 +37,7 @@ function withOneAttention(name, only) {
 /** The blocks that may turn keys in different ways. */
 function blocksOf({ family, layers, loops = 1, window, scaling }) {
   const blocks = layers / loops;
-  if (blocks > 8) return [blocks - 1];
+  if (blocks > 8) return window ? [0, blocks - 1] : [blocks - 1];
   const differ = window || family === 'smollm3' || scaling;
   return differ ? Array.from({ length: blocks }, (_, i) => i) : [0, blocks - 1];
 }
