@@ -91,7 +91,7 @@ async function entriesOf(address, asker) {
 
 function entryOf(entry) {
   const isFile = entry?.type === 'file' && typeof entry.path === 'string' && Number.isSafeInteger(entry.size);
-  if (!isFile || entry.size < 0 || entry.path.length > 1000 || /\p{Cc}/u.test(entry.path)) return null;
+  if (!isFile || entry.size < 0 || entry.path.length > 1000 || /[\p{Cc}\p{Cs}]/u.test(entry.path)) return null;
   const sha256 = entry.lfs?.oid;
   return { path: entry.path, bytes: entry.size, sha256: /^[0-9a-f]{64}$/.test(sha256 ?? '') ? sha256 : null };
 }

@@ -130,7 +130,7 @@ export { NibbleError } from './errors.js';
 /**
  * @typedef {object} Platform
  * @property {(workerUrl?: string | URL) => import('./client.js').WorkerPort} startWorker
- * @property {(text: string) => { url: string } | { path: string }} locate
+ * @property {(text: string) => { url: string } | { path: string } | { blob: Blob }} locate
  * @property {(folder?: string) => any} wasm where the wasm is: in the folder that was given, or by default
  * @property {(descriptor: any) => any} defaultStore for a model that comes without the option
  * @property {{ persist: () => Promise<boolean>, persisted: () => Promise<boolean> }} persistence

@@ -1,4 +1,5 @@
 // The library's entry in Node.
+import { resolveObjectURL } from 'node:buffer';
 import { existsSync } from 'node:fs';
 import { totalmem } from 'node:os';
 import { join } from 'node:path';
@@ -62,9 +63,13 @@ function startWorker(workerUrl) {
   };
 }
 
-/** http: and https:, data: and blob: are fetched, file: and all else is a file on disk. */
+/**
+ * http:, https: and data: are fetched, blob: is a Blob of this thread, which no worker finds by its address; file: and all
+ * else is a file on disk.
+ */
 function locate(text) {
-  if (/^(https?|data|blob):/i.test(text)) return { url: text };
+  if (/^(https?|data):/i.test(text)) return { url: text };
+  if (/^blob:/i.test(text)) return { blob: resolveObjectURL(text) ?? gone(text) };
   if (/^file:/i.test(text)) return { path: pathOf(text) };
   if (/^[a-z][a-z0-9+.-]+:\/\//i.test(text)) throw unfit(text, 'http:, https:, file: or a path');
   return { path: text };
@@ -76,6 +81,10 @@ function pathOf(text) {
   } catch {
     throw unfit(text, 'file:///, followed by the whole path of a file on this machine');
   }
+}
+
+function gone(text) {
+  throw unfit(text, 'the address of a Blob as URL.createObjectURL() gives it in this thread, and not revoked');
 }
 
 function unfit(text, expected) {

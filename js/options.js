@@ -101,11 +101,14 @@ const numberIn = (value) =>
 
 function logitBias(name, value) {
   if (value === undefined || value === null) return [];
-  const entries = value instanceof Map ? [...value] : Array.isArray(value) ? value : Object.entries(value ?? {});
+  const expected = 'token ids with biases, such as { 15: -5, 27: -Infinity }';
+  const isRecord = typeof value === 'object' && Object.prototype.toString.call(value) === '[object Object]';
+  if (!isRecord && !(value instanceof Map) && !Array.isArray(value)) throw invalid(name, value, expected);
+  const entries = isRecord ? Object.entries(value) : [...value];
   return entries.map((entry) => {
     const [token, bias] = Array.isArray(entry) ? entry.map(numberIn) : [];
     if (isTokenId(token) && bias < Infinity) return [token, bias];
-    throw invalid(name, entry, 'token ids with biases, such as { 15: -5, 27: -Infinity }');
+    throw invalid(name, entry, expected);
   });
 }
 

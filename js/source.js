@@ -40,7 +40,7 @@ const PIECES_AHEAD = 2;
  * Turns what a caller passed as `model` into a descriptor for the worker. A model in parts is meant by any one of them, and
  * known by the first; a list has all of them.
  * @param {any} model
- * @param {(text: string) => { url: string } | { path: string }} locate how this platform reads a string
+ * @param {(text: string) => { url: string } | { path: string } | { blob: Blob }} locate how this platform reads a string
  * @returns {{ descriptor: object, transfer: Transferable[], close: () => void }}
  */
 export function describeSource(model, locate) {
@@ -56,8 +56,11 @@ export function describeSource(model, locate) {
 
 function describeFile(model, locate) {
   const handle = (descriptor) => ({ descriptor, transfer: [], close: () => {} });
-  if (typeof model === 'string' && model !== '') return handle(locate(model));
-  if (model instanceof URL) return handle(locate(model.href));
+  if ((typeof model === 'string' && model !== '') || model instanceof URL) {
+    const place = locate(String(model));
+    // One that is found by its address may be of a file, and does not tell.
+    return place.blob === undefined ? handle(place) : readHere(place.blob);
+  }
   if (typeof model?.stored === 'string' && model.stored !== '') return handle({ stored: model.stored });
   if (model instanceof Blob) return describeBlob(model);
   if (model instanceof ArrayBuffer || ArrayBuffer.isView(model)) {
@@ -121,11 +124,17 @@ function bodyOf(response) {
 }
 
 function describeBlob(blob) {
-  const name = blob.name ?? 'model';
-  if (isCloneable(blob)) return { descriptor: { blob, name }, transfer: [], close: () => {} };
+  if (!isCloneable(blob)) return readHere(blob);
+  return { descriptor: { blob, name: nameOfBlob(blob) }, transfer: [], close: () => {} };
+}
+
+const nameOfBlob = (blob) => blob.name ?? 'model';
+
+/** A Blob that stays in this thread. */
+function readHere(blob) {
   const read = async (start, end) => new Uint8Array(await blob.slice(start, end).arrayBuffer());
   const slices = () => pieces(blob.size, read);
-  return port({ name, size: blob.size }, slices(), slices());
+  return port({ name: nameOfBlob(blob), size: blob.size }, slices(), slices());
 }
 
 /** Whether a Blob can be posted to a worker. Node's Blobs of files on disk, as fs.openAsBlob() gives them, cannot. @param {Blob} blob */

@@ -359,6 +359,7 @@ describe('what answers in place of the hub', () => {
     const entries = [null, 1, {}, { type: 'file', path: 1, size: 1 }, { type: 'file', path: 'a.gguf', size: -1 }];
     entries.push(
       { type: 'file', path: 'a\n.gguf', size: 1 },
+      { type: 'file', path: 'a\ud800.gguf', size: 1 },
       { type: 'file', path: 'b.gguf', size: 5, lfs: { oid: 'x' } },
     );
     const headers = { Link: '<http://example.invalid/>; rel="next"' };

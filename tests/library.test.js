@@ -1,6 +1,6 @@
 // The library on a real engine in Node, with a small random model.
 import assert from 'node:assert/strict';
-import { readFileSync, statSync, truncateSync, writeFileSync } from 'node:fs';
+import { openAsBlob, readFileSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
@@ -50,6 +50,8 @@ describe('loading', () => {
       new URL(`file://${path}`),
       bytes,
       new Blob([bytes]),
+      URL.createObjectURL(new Blob([bytes])),
+      new URL(URL.createObjectURL(await openAsBlob(path))),
       stream(),
       { stream: stream(), size: bytes.length },
     ]) {
@@ -74,6 +76,13 @@ describe('loading', () => {
     assert.equal(events.at(-1).phase, 'load');
     assert.equal(events.at(-1).loaded, size);
     assert.ok(events.every(({ total }) => total === size));
+  });
+
+  test('the address of a Blob that is gone says so', async () => {
+    const address = URL.createObjectURL(new Blob(['GGUF']));
+    URL.revokeObjectURL(address);
+    const expected = (error) => code('INVALID_ARGUMENT')(error) && /not revoked/.test(error.message);
+    await assert.rejects(createEngine({ model: address }), expected);
   });
 
   test('a signal cancels the loading, before and during it', async () => {

@@ -27,6 +27,9 @@ describe('options', () => {
       [readCompletionOptions, { prompt: 'a', logitBias: [[null, 1]] }, /logitBias/],
       [readCompletionOptions, { prompt: 'a', logitBias: { 5: null } }, /logitBias/],
       [readCompletionOptions, { prompt: 'a', logitBias: [7] }, /logitBias/],
+      ...[true, 5, 10n, '', 'x', new Date(0), () => 1, new Uint8Array(3)].map((logitBias) => {
+        return [readCompletionOptions, { prompt: 'a', logitBias }, /logitBias is .*; expected token ids with biases/];
+      }),
       [readCompletionOptions, { prompt: 7 }, /prompt is 7; expected a text/],
       [readCompletionOptions, { tokens: [1, -2] }, /tokens is -2/],
       [readCompletionOptions, { messages: [] }, /messages/],
