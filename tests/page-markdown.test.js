@@ -166,6 +166,17 @@ describe('hostile Markdown', () => {
   }
 });
 
+test('a line is read unless the search for addresses in it would take its square', LIMIT, async () => {
+  for (const [count, isRead] of [
+    [500, true],
+    [15_000, false],
+  ]) {
+    const { tags, text } = await draw(`**b** ${'a.'.repeat(count)}@ end`, 50_000);
+    assert.equal(tags.includes('strong'), isRead, `${count} times`);
+    assert.ok(text.endsWith('.@ end'));
+  }
+});
+
 describe('plain Markdown', () => {
   test('is the same however its pieces are cut', LIMIT, async () => {
     const text =

@@ -11,6 +11,7 @@ const FREE_CHARACTERS = 4000;
 const MOST_COLUMNS = 64;
 // The library may compare each mark of a line of text with all that follows it.
 const MOST_COMPARED = 3_000_000;
+const OF_MAILBOX = /[\w.!#$%&'*+/=?`{|}~-]/;
 const MARK = /[*_~`[\]<>!\\$&@:]/g;
 
 const DISPLAYED_FORMULA = /^ {0,3}(\$\$|\\\[)[ \t]*(?:\n|$)/;
@@ -144,7 +145,19 @@ const plain = (text) => ({ type: 'text', raw: text, text });
 
 function isCostly(source) {
   if (source.length ** 2 <= MOST_COMPARED) return false;
-  return (source.match(MARK)?.length ?? 0) * source.length > MOST_COMPARED;
+  const marks = source.match(MARK)?.length ?? 0;
+  return marks * source.length + comparedForMail(source) > MOST_COMPARED;
+}
+
+/** The library looks from each character of what may be the name of a mailbox to its end. */
+function comparedForMail(source) {
+  let compared = 0;
+  for (let end = source.indexOf('@'); end !== -1; end = source.indexOf('@', end + 1)) {
+    let start = end;
+    while (start > 0 && OF_MAILBOX.test(source[start - 1])) start--;
+    compared += (end - start) ** 2;
+  }
+  return compared;
 }
 
 /**
