@@ -55,6 +55,41 @@ const kept = (page) =>
     return request.result.flat().map(({ content }) => content);
   });
 
+test('a long line gets its side by its first letter, since browsers take seconds for that', LIMIT, async () => {
+  const hebrew = '(שלום) '.repeat(5000);
+  const { page, close } = await open({ answers: [[hebrew.repeat(2).trim()]], contextSize: 100_000 });
+  const side = (element) => element.getAttribute('dir');
+  for (const [text, expected] of [
+    [`12: ${'lorem ipsum '.repeat(5000)}.`, 'ltr'],
+    [hebrew.trim(), 'rtl'],
+    [`${'שלום '.repeat(3000)}\n`.repeat(3).trim(), 'auto'],
+  ]) {
+    await page.evaluate(() => {
+      const note = ({ target }) => queueMicrotask(() => (globalThis.before = target.dir));
+      document.querySelector('#prompt').addEventListener('beforeinput', note, { once: true });
+    });
+    await field(page).focus();
+    await page.keyboard.insertText(text);
+    assert.equal(await page.evaluate(() => globalThis.before), expected, 'before it is laid out');
+    assert.equal(await field(page).evaluate(side), expected);
+    await field(page).fill('');
+    await page.keyboard.press('Control+Z');
+    assert.equal(await field(page).evaluate(({ value }) => value.length), text.length);
+    assert.equal(await field(page).evaluate(side), expected);
+    await field(page).press('Enter');
+    await driver.untilIdle(page);
+    assert.equal(await page.locator('.message.user .text').last().evaluate(side), expected);
+    const sides = page.locator('.message.assistant .text > *');
+    assert.deepEqual(await sides.evaluateAll((parts) => parts.map(({ dir }) => dir)), ['rtl', 'rtl']);
+    await page.locator('.message.user .edit').last().focus();
+    await page.keyboard.press('Enter');
+    assert.equal(await page.locator('.edit-field').evaluate(side), expected);
+    await page.locator('.edit-field').press('Escape');
+    await page.locator('#new-chat').click();
+  }
+  await close();
+});
+
 describe('keys', () => {
   test('an Enter that only ends a composition sends nothing, and renames nothing', LIMIT, async () => {
     const opened = await open();

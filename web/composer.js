@@ -1,4 +1,5 @@
 // The field to write in, and the button that sends or stops.
+import { followDirection } from './direction.js';
 import { find } from './dom.js';
 import { Drafts, NEW_CHAT } from './drafts.js';
 import { asMessage, enterKeyHint, sends } from './keys.js';
@@ -14,6 +15,7 @@ export class Composer {
   #send = find('send');
   #stop = find('stop');
   #form = find('composer');
+  #put = followDirection(this.#field);
   #drafts = new Drafts();
   /** Of what is being written: the conversation's id, or NEW_CHAT. */
   #place;
@@ -67,7 +69,7 @@ export class Composer {
   }
 
   set text(value) {
-    this.#field.value = value;
+    this.#put(value);
     this.#changed();
   }
 

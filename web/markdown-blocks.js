@@ -1,5 +1,6 @@
 // Draws Markdown's blocks, and redraws of them only what has changed: who reads or selects is not disturbed.
 import { CodeBlock } from './code-block.js';
+import { directionOf } from './direction.js';
 import { make } from './dom.js';
 import { checkbox, InlineText, setText } from './markdown-inline.js';
 
@@ -38,6 +39,7 @@ export class Blocks {
     shown.forEach((token, index) => {
       const drawn = this.#drawn[index];
       const isSame = drawn?.type === token.type;
+      if (isSame) this.#direct(drawn.block, token);
       if (isSame && ((!isAnew && drawn.raw === token.raw) || drawn.block.update(token, isAnew))) drawn.raw = token.raw;
       else this.#replace(index, token);
     });
@@ -54,9 +56,16 @@ export class Blocks {
     return this.#drawn.splice(0, tokens.filter(isShown).length).map(({ block }) => block);
   }
 
+  /** Code has a direction of its own. */
+  #direct({ element }, { raw }) {
+    if (!this.#isOutermost || element.dir === 'ltr') return;
+    const direction = directionOf(raw);
+    if (element.dir !== direction) element.dir = direction;
+  }
+
   #replace(index, token) {
     const block = makeBlock(token, this.#t);
-    if (this.#isOutermost) block.element.dir ||= 'auto';
+    this.#direct(block, token);
     block.update(token, true);
     if (this.#drawn[index]) this.#drawn[index].block.element.replaceWith(block.element);
     else this.#parent.append(block.element);

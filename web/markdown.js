@@ -1,4 +1,5 @@
 // Draws a model's Markdown as it comes. What is complete stays as it was drawn; only the last block is read again.
+import { directionOf } from './direction.js';
 import { make } from './dom.js';
 import { Blocks, isShown } from './markdown-blocks.js';
 import { definitionsIn, lex } from './markdown-lexer.js';
@@ -45,7 +46,7 @@ export class MarkdownWriter {
       const lines = this.#growLine(this.#unifyLines(text.slice(start, start + MOST_AT_ONCE)));
       if (lines === '') continue;
       this.#rest += lines;
-      if (this.#plain !== null) this.#plain.appendData(lines);
+      if (this.#plain !== null) grow(this.#plain, lines);
       else if (!this.#growCode(lines)) {
         if (this.#isDue) this.#draw();
         else this.#showUnread(lines);
@@ -74,14 +75,14 @@ export class MarkdownWriter {
   /** What is not read as Markdown yet must not be missing. */
   #showUnread(text) {
     this.#unread ??= this.#addPlain();
-    this.#unread.appendData(text);
+    grow(this.#unread, text);
   }
 
   /** What stands behind the cut in a line begins no block. @returns {string} what follows that line */
   #growLine(text) {
     if (this.#cutLine === null) return text;
     const end = text.indexOf('\n');
-    this.#cutLine.appendData(end === -1 ? text : text.slice(0, end));
+    grow(this.#cutLine, end === -1 ? text : text.slice(0, end));
     if (end === -1) return '';
     this.#cutLine = null;
     return text.slice(end + 1);
@@ -89,7 +90,7 @@ export class MarkdownWriter {
 
   #addPlain(text = '') {
     const node = document.createTextNode(text);
-    this.#root.append(make('p', { class: 'plain', dir: 'auto' }, node));
+    this.#root.append(make('p', { class: 'plain', dir: directionOf(text) }, node));
     return node;
   }
 
@@ -202,6 +203,12 @@ export class MarkdownWriter {
     block.show(code);
     return { block, line: lastLineOf(code), closing };
   }
+}
+
+function grow(node, text) {
+  node.appendData(text);
+  const { parentElement } = node;
+  if (parentElement.dir === 'auto') parentElement.dir = directionOf(node.data);
 }
 
 const lastLineOf = (text) => text.slice(text.lastIndexOf('\n') + 1);

@@ -1,5 +1,6 @@
 // One message as the reader sees it.
 import { copyAndTell } from './clipboard.js';
+import { directionOf, followDirection } from './direction.js';
 import { make } from './dom.js';
 import { icon } from './icons.js';
 import { asMessage, enterKeyHint, isOfInputMethod, sends } from './keys.js';
@@ -58,7 +59,7 @@ export class MessageView {
       this.notice,
       this.foot,
     );
-    if (isUser) this.text.dir = 'auto';
+    if (isUser) this.text.dir = directionOf(message.content);
     if (isUser) this.text.textContent = message.content;
     else this.write(message.content);
   }
@@ -128,10 +129,10 @@ export class MessageView {
     const { message } = this;
     const edits = this.#edits;
     const field = make('textarea', {
-      ...{ class: 'edit-field', 'aria-label': this.#t('message.edit'), rows: 1, dir: 'auto' },
+      ...{ class: 'edit-field', 'aria-label': this.#t('message.edit'), rows: 1 },
       enterkeyhint: enterKeyHint(),
     });
-    field.value = edits.get(message.id) ?? message.content;
+    followDirection(field)(edits.get(message.id) ?? message.content);
     edits.set(message.id, field.value);
     this.field = field;
     const opener = document.activeElement;

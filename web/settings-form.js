@@ -1,4 +1,5 @@
 // The form of the settings: every field with its help, in the reader's language.
+import { followDirection } from './direction.js';
 import { find, make } from './dom.js';
 import { LANGUAGES } from './i18n.js';
 import { icon } from './icons.js';
@@ -124,8 +125,8 @@ export class SettingsForm {
       field.setAttribute('aria-invalid', String(!taken));
       problem.textContent = taken ? '' : this.#t('settings.systemPrompt.long', { count: field.value.length, most });
     };
-    const field = make('textarea', { rows: 3, dir: 'auto', on: { change } });
-    field.value = this.#settings.get('systemPrompt');
+    const field = make('textarea', { rows: 3, on: { change } });
+    followDirection(field)(this.#settings.get('systemPrompt'));
     field.placeholder = this.#t('settings.systemPrompt.placeholder');
     const made = this.#field('systemPrompt', field);
     made.append(problem);
