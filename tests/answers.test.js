@@ -85,7 +85,7 @@ describe('an answer that ends by what nobody expected', () => {
     'who is told of steps': {},
   };
   for (const [place, parts] of Object.entries(faults)) {
-    test(`in ${place} leaves nothing busy, and the next one is written`, { timeout: 10_000 }, async () => {
+    test(`in ${place} leaves nothing busy, and the next one is written`, { timeout: 120_000 }, async () => {
       const answers = answersWith(parts);
       if (place === 'who is told of steps') answers.onStep(fail);
       for (const id of ['first', 'second']) {

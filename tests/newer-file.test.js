@@ -200,7 +200,7 @@ describe('a newer file', () => {
     await user.close();
   });
 
-  test('that somebody reads takes the older one’s place all the same', { timeout: 30_000 }, async () => {
+  test('that somebody reads takes the older one’s place all the same', { timeout: 120_000 }, async () => {
     const id = await besideOlder();
     const newer = (await list()).find((model) => model.id !== id).id;
     const user = await openFolder(store.folder);

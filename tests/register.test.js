@@ -54,7 +54,9 @@ afterEach(() => {
   given.clear();
 });
 
-test('a version that is being changed to holds the page up, however long that takes', { timeout: 20_000 }, async () => {
+test('a version that is being changed to holds the page up, however long that takes', {
+  timeout: 120_000,
+}, async () => {
   const waiting = arrive(Promise.resolve());
   const offline = new Offline({ patience: 1 });
   let began = false;
@@ -72,7 +74,7 @@ test('a version that is being changed to holds the page up, however long that ta
   assert.equal(began, false, 'what is on its way out begins nothing');
 });
 
-test('a version that is found once the page has begun is only offered', { timeout: 20_000 }, async () => {
+test('a version that is found once the page has begun is only offered', { timeout: 120_000 }, async () => {
   let tell;
   arrive(
     new Promise((resolve) => {

@@ -48,7 +48,7 @@ describe('a folder', () => {
   }
 
   const PROC = existsSync('/proc/self') ? false : 'there is no file system here that makes no folders';
-  test('is refused where the system makes no folders', { skip: PROC, timeout: 20_000 }, async () => {
+  test('is refused where the system makes no folders', { skip: PROC, timeout: 120_000 }, async () => {
     await refuses(openFolder('/proc/nibble-test/store'), 'STORE_UNAVAILABLE');
   });
 
