@@ -15,8 +15,10 @@ import {
   untilEqual,
   untilReady,
 } from './page-driver.js';
+import { scriptedModel } from './scripted-model.js';
 
 const bytes = readFileSync(MODEL);
+const STRANGE = [['tokenizer.ggml.pre', 'string', 'no-such-split']];
 
 let browser;
 let models;
@@ -26,6 +28,7 @@ before(async () => {
     '/fast.gguf': { bytes },
     '/slow.gguf': { bytes, pause: 100, limit: bytes.length - 100_000 },
     '/page.gguf': { bytes: Buffer.from('<!doctype html><title>Not here</title>'), type: 'text/html' },
+    '/strange.gguf': { bytes: scriptedModel({ script: () => ({ 97: 20 }), more: STRANGE }) },
     '/sizeless.gguf': { bytes, isSizeless: true },
     '/packed.gguf': { bytes: gzipSync(bytes), isSizeless: true, encoding: 'gzip' },
     '/picture.gguf': { bytes: Buffer.from('\xff\xd8\xff\xe0 no model at all'.repeat(10), 'latin1') },
@@ -162,6 +165,18 @@ describe('the models panel', () => {
       await page.locator('dialog.confirm').getByRole('button', { name: 'Delete' }).click();
       await page.getByRole('button', { name: 'Use Nibble tiny', exact: true }).waitFor({ state: 'detached' });
     }
+    await close();
+  });
+
+  test('says what is odd about the texts of a model before it is loaded', async () => {
+    const { page, close } = await openPanel();
+    const odd = page.locator('.models-offer').getByText(/splits text into words in a way/);
+    await enterAddress(page, 'strange.gguf');
+    await odd.waitFor();
+    await page.locator('.models-offer').getByRole('button', { name: 'Cancel', exact: true }).click();
+    await enterAddress(page, 'fast.gguf');
+    await page.locator('.models-offer .accent').waitFor();
+    assert.equal(await odd.count(), 0);
     await close();
   });
 

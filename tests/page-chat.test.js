@@ -372,6 +372,23 @@ describe('a full context', () => {
     await opened.close();
   });
 
+  test('what a chat takes of the context is with the thinking that is set', LIMIT, async () => {
+    const opened = await open({ answers: [['Fine.']] });
+    const { page } = opened;
+    const used = async () => Number.parseInt(await page.locator('#status-context').textContent(), 10);
+    await driver.converse(page, 'Hello');
+    const before = await used();
+    await page.locator('#open-settings').click();
+    await page.locator('#setting-thinking').selectOption('off');
+    await driver.untilEqual(used, before + 2);
+    await page.locator('#setting-systemPrompt').fill('Be brief.');
+    await page.keyboard.press('Tab');
+    await driver.untilEqual(used, before + 2 + 3);
+    await page.locator('#setting-thinking').selectOption('auto');
+    await driver.untilEqual(used, before + 3);
+    await opened.close();
+  });
+
   test('what an answer tells of the model stands there as well', LIMIT, async () => {
     const result = { warnings: [{ code: 'SYSTEM_MESSAGE_MOVED', message: '' }] };
     const before = (page) =>

@@ -158,16 +158,17 @@ export async function scriptEngine(page, script) {
   globalThis.loads = globalThis.unloads = 0;
   const held = new Promise((resolve) => { globalThis.release = resolve; });
   const wait = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
-  const render = (messages) => messages.map(({ role, content }) => role + ': ' + content + ' ').join('') + (script.opens ? 'assistant: <think>\\n' : '');
+  const render = (messages, { templateVariables } = {}) => messages.map(({ role, content }) => role + ': ' + content + ' ').join('') +
+    (script.opens ? 'assistant: <think>\\n' : '') + (templateVariables?.enable_thinking === false ? '<think> </think> ' : '');
   const count = (text) => text.trim().split(/\\s+/).length;
   class Engine {
     info = { name: 'scripted', quantization: { label: 'Q4_0', types: [] }, contextSize: script.contextSize, trainedContext: script.contextSize,
       threads: 1, kernelSet: 'scripted', warnings: [], wasm: 'simd128', storage: { kind: null, id: null, state: 'none', bytesPerSecond: 0, problem: null }, ...script.info };
     closed = new Promise((resolve) => { this.end = resolve; });
     async memory() { return { wasm: 2e6, weights: 1e6, kvCache: 5e5, activations: 1e5, other: 1e5, javascript: 3e6, total: 5e6, ...script.memory }; }
-    async render(messages, options) { globalThis.rendered.push(options); return render(messages); }
-    async countTokens({ messages, continueLast }) {
-      return count(continueLast ? render(messages.slice(0, -1)) + messages.at(-1).content : render(messages));
+    async render(messages, options) { globalThis.rendered.push(options); return render(messages, options); }
+    async countTokens({ messages, continueLast, ...chat }) {
+      return count(continueLast ? render(messages.slice(0, -1), chat) + messages.at(-1).content : render(messages, chat));
     }
     async fitMessages(messages, { continueLast } = {}) {
       const start = messages.findIndex(({ role }) => role !== 'system');
@@ -191,7 +192,7 @@ export async function scriptEngine(page, script) {
       globalThis.calls.push(options);
       const { end } = this;
       const call = globalThis.calls.length;
-      const promptTokens = count(render(options.messages));
+      const promptTokens = count(render(options.messages, options));
       const pieces = script.answers[Math.min(globalThis.calls.length, script.answers.length) - 1];
       let settle, fail;
       const result = new Promise((resolve, reject) => { settle = resolve; fail = reject; });

@@ -1,6 +1,7 @@
 // Tells what is odd about the model in use until that is closed: a smaller context than the settings ask for, a template
 // or a vocabulary that are not what they should be.
 import { find } from './dom.js';
+import { describeWarnings } from './warnings.js';
 
 export class ContextNotice {
   #room;
@@ -32,9 +33,8 @@ export class ContextNotice {
   get text() {
     const { engine } = this.#room;
     if (engine === null) return '';
-    const codes = new Set([...engine.info.warnings.map(({ code }) => code), ...(this.#told.get(engine) ?? [])]);
-    const warnings = [...codes].filter((code) => this.#matters(code));
-    return [this.#shortened, ...warnings.map((code) => this.#t(`warning.${code}`))].filter(Boolean).join(' ');
+    const codes = [...engine.info.warnings.map(({ code }) => code), ...(this.#told.get(engine) ?? [])];
+    return [this.#shortened, ...describeWarnings(codes, this.#settings, this.#t)].filter(Boolean).join(' ');
   }
 
   /** Some templates refuse instructions only in some chats. @param {import('./answers.js').Job} job that has ended */
@@ -49,11 +49,6 @@ export class ContextNotice {
     const { name, trainedContext } = engine.info;
     if (!(options.contextSize > trainedContext)) return '';
     return this.#t('context.shortened', { name, size: trainedContext, asked: options.contextSize });
-  }
-
-  /** Where instructions go matters where there are some. */
-  #matters(code) {
-    return code !== 'SYSTEM_MESSAGE_MOVED' || this.#settings.get('systemPrompt').trim() !== '';
   }
 
   render() {

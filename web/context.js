@@ -48,25 +48,23 @@ export async function openedPrompt(engine, conversation, options) {
   return { messages, isOpened };
 }
 
-/** How many tokens a chat is as the prompt of its next answer. */
-export const countTokens = (engine, messages) => engine.countTokens({ messages });
+/** How many tokens a chat is as the prompt of its next answer; `chat`: what Settings.chat() gives. */
+export const countTokens = (engine, messages, chat) => engine.countTokens({ ...chat, messages });
 
 /**
  * How many tokens of the context a conversation has taken: with its last answer, and without what would open the next.
  * @param {import('./nibble/index.js').Engine} engine
  * @param {import('./conversations.js').Conversation} conversation
- * @param {string} systemPrompt
+ * @param {{ systemPrompt: string, chat: object }} options chat: what Settings.chat() gives
  */
-export async function countUsed(engine, conversation, systemPrompt) {
-  const { messages } = conversation;
-  const answer = messages.at(-1)?.role === 'assistant' ? messages.at(-1).content : '';
-  const end = answer === '' ? messages.length : messages.length - 1;
+export async function countUsed(engine, conversation, { systemPrompt, chat }) {
+  const { messages: written } = conversation;
+  if (written.length === 0) return 0;
+  const answer = written.at(-1).role === 'assistant' ? written.at(-1).content : '';
+  const end = answer === '' ? written.length : written.length - 1;
   const continues = answer !== '';
-  if (messages.length === 0) return 0;
-  return engine.countTokens({
-    messages: promptOf(conversation, { systemPrompt, end, continues }),
-    continueLast: continues,
-  });
+  const { messages } = await openedPrompt(engine, conversation, { systemPrompt, end, continues, chat });
+  return engine.countTokens({ ...chat, messages, continueLast: continues });
 }
 
 /**

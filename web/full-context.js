@@ -100,7 +100,11 @@ export class FullContext {
     const start = conversation.messages.findLastIndex(({ role }) => role === 'user');
     if (engine === null || start === -1 || systemPrompt.trim() === '') return 0;
     const count = (instructions) =>
-      countTokens(engine, promptOf(conversation, { systemPrompt: instructions, start, end: start + 1 }));
+      countTokens(
+        engine,
+        promptOf(conversation, { systemPrompt: instructions, start, end: start + 1 }),
+        settings.chat(),
+      );
     try {
       const [tokens, without] = [await count(systemPrompt), await count('')];
       return tokens > 2 * without ? tokens - without : 0;

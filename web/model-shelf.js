@@ -3,6 +3,7 @@
 import { isIncluded } from './engine-room.js';
 import { createModelsPanel } from './models.js';
 import { openModelStore } from './nibble/index.js';
+import { describeWarnings } from './warnings.js';
 
 const CHANNEL = 'nibble.models';
 
@@ -47,6 +48,7 @@ export class ModelShelf {
         return { ...options, hub: context.hub.options };
       },
       isBusy: context.isBusy,
+      describeWarnings: (codes) => describeWarnings(codes, settings, language.t),
       onMemoryBudget: (bytes) => settings.set('memoryBudget', bytes),
       onStored: () => {
         this.#channel.postMessage(null);

@@ -34,6 +34,7 @@ const USUAL_GIGABYTES = 4;
  *   where it may not have the memory
  * @property {'memory' | 'room' | null} tight what there may not be enough of
  * @property {number | null} free bytes of storage
+ * @property {string[]} warnings codes of what is odd about its texts
  */
 
 /** @typedef {{ budget: number, bytesPerToken: number }} Streaming bytes of memory, and of those read for every token */
@@ -50,7 +51,7 @@ const USUAL_GIGABYTES = 4;
  */
 export async function estimateModel(model, { store, options, readRate, isBusy, signal }) {
   const description = await describeFitting(model, { ...options, signal });
-  const { name, file, quantization, tensors, dataOffset, memory, problem } = description;
+  const { name, file, quantization, tensors, dataOffset, memory, problem, warnings } = description;
   if (memory === null) throw problem;
   const [probe, free] = await Promise.all([rememberedProbe(isBusy, signal), freeBytes(store)]);
   const budget = options.memoryBudget ?? null;
@@ -72,6 +73,7 @@ export async function estimateModel(model, { store, options, readRate, isBusy, s
     remedy: lesser && { ...lesser, wordsPerSecond: wordsWhen(lesser) },
     tight,
     free,
+    warnings: warnings.map(({ code }) => code),
   };
 }
 

@@ -127,8 +127,8 @@ export class Offer {
     this.root.replaceChildren(...lines, make('div', { class: 'buttons start' }, ...buttons, close));
   }
 
-  #describe({ name, type, memory, wordsPerSecond, streaming, remedy, tight, fileBytes, keptBytes, free }) {
-    const { t, format } = this.#panel;
+  #describe({ name, type, memory, wordsPerSecond, streaming, remedy, tight, fileBytes, keptBytes, free, warnings }) {
+    const { t, format, describeWarnings } = this.#panel;
     const { bytes } = format();
     const size = fileBytes === null ? t('models.estimate.sizeless') : bytes(fileBytes);
     const warning =
@@ -139,6 +139,7 @@ export class Offer {
       make('p', {}, this.#inPlainWords(memory, wordsPerSecond)),
       streaming ? make('p', {}, t('models.estimate.streams', this.#amounts(streaming))) : null,
       make('p', { class: 'models-facts' }, format().list([name, type, size])),
+      ...describeWarnings(warnings).map((text) => make('p', {}, text)),
       warning ? make('p', { class: 'models-warning' }, warning) : null,
       remedy ? make('p', {}, this.#describeRemedy(remedy)) : null,
     ].filter(Boolean);

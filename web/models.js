@@ -26,6 +26,7 @@ const INCLUDED = 'models/nibble-tiny.gguf';
  * @property {import('./hub-access.js').HubAccess} hub
  * @property {() => object} engineOptions those that a model would be loaded with
  * @property {() => boolean} [isBusy] whether an answer is being written, or a model loaded
+ * @property {(codes: string[]) => string[]} describeWarnings sentences about those of a model that matter
  * @property {(bytes: number) => void} onMemoryBudget a model is to take no more memory
  * @property {(kind: 'indexeddb' | 'opfs') => void | Promise<void>} [onStoreKind] another place for models was chosen;
  *   store() has to give that one from then on
@@ -69,6 +70,7 @@ export class Panel {
     this.hub = context.hub;
     this.engineOptions = context.engineOptions;
     this.isBusy = context.isBusy ?? (() => false);
+    this.describeWarnings = context.describeWarnings;
     this.onMemoryBudget = context.onMemoryBudget;
     this.includedUrl = new URL(INCLUDED, document.baseURI);
     this.downloads = new Downloads({

@@ -4,6 +4,9 @@ import { isIncluded } from './engine-room.js';
 import { tellsRate } from './read-rates.js';
 import { formatBytes, readRate, STORES, Status } from './status.js';
 
+// Those that change what a conversation is as a prompt.
+const PROMPT_SETTINGS = ['systemPrompt', 'thinking'];
+
 export class Readouts {
   #room;
   #settings;
@@ -44,6 +47,7 @@ export class Readouts {
     this.#rates = rates;
     this.#isStored = isStored;
     answers.onStep((job) => this.#follow(job));
+    settings.onChange((name) => PROMPT_SETTINGS.includes(name) && this.refresh());
     for (const type of ['online', 'offline']) {
       addEventListener(type, () => {
         this.refresh();
@@ -66,7 +70,7 @@ export class Readouts {
     const current = this.#current();
     const used = this.#used.get(current.id);
     const isOfEngine = used !== undefined && used.engine === engine;
-    if (!isOfEngine || !isUpToDate(used, current)) this.#count(engine, current);
+    if (!isOfEngine || used.of !== this.#stateOf(current)) this.#count(engine, current);
     this.#status.update({
       info: engine?.info ?? null,
       threadsSet: this.#room.options?.threads !== undefined,
@@ -103,15 +107,24 @@ export class Readouts {
     return measured.length > 0 ? `${help} ${this.#t('settings.store.rate', { rates: measured.join(', ') })}` : help;
   }
 
+  #promptOptions() {
+    return { systemPrompt: this.#settings.get('systemPrompt'), chat: this.#settings.chat() };
+  }
+
+  /** What tells one state of a conversation, and of what its prompt depends on, from another. */
+  #stateOf({ messages, updatedAt }) {
+    return JSON.stringify([messages.length, updatedAt, this.#promptOptions()]);
+  }
+
   /** Counts what a conversation takes of the context, where no answer has told it yet. */
   async #count(engine, conversation) {
     const end = conversation.messages.length;
     if (engine === null || end === 0 || this.#answers.jobOf(conversation.id)) return;
     const before = this.#used.get(conversation.id);
-    const counted = { engine, ...stateOf(conversation), tokens: before?.engine === engine ? before.tokens : 0 };
+    const counted = { engine, of: this.#stateOf(conversation), tokens: before?.engine === engine ? before.tokens : 0 };
     this.#used.set(conversation.id, counted);
     // An engine that is gone, or whose template refuses these messages, leaves it at none.
-    counted.tokens = await countUsed(engine, conversation, this.#settings.get('systemPrompt')).catch(() => 0);
+    counted.tokens = await countUsed(engine, conversation, this.#promptOptions()).catch(() => 0);
     this.refresh();
   }
 
@@ -120,7 +133,7 @@ export class Readouts {
     if (engine === null) return;
     if (prefill !== null) {
       const used = prefill.reusedTokens + prefill.tokens + tokens;
-      this.#used.set(conversation.id, { engine, ...stateOf(conversation), tokens: used });
+      this.#used.set(conversation.id, { engine, of: this.#stateOf(conversation), tokens: used });
     }
     // What was dropped meanwhile is in none of these numbers.
     if (phase === 'ended' && job.droppedTokens > 0) this.#used.delete(conversation.id);
@@ -160,8 +173,3 @@ export class Readouts {
     return navigator.onLine ? 'ready' : 'away';
   }
 }
-
-/** What tells one state of a conversation from another. */
-const stateOf = ({ messages, updatedAt }) => ({ length: messages.length, updatedAt });
-
-const isUpToDate = (used, { messages, updatedAt }) => used.length === messages.length && used.updatedAt === updatedAt;
