@@ -14,7 +14,13 @@ const folder = mkdtempSync(join(tmpdir(), 'nibble-families-'));
 after(() => rmSync(folder, { recursive: true, force: true }));
 
 const CONTEXT = 256;
-const OPERATIONS = 40;
+const OPERATIONS = 30;
+
+// What meets only part of a family's choices is asked of one of its models.
+const names = Object.keys(FAMILY_MODELS);
+const familyOf = (name) => FAMILY_MODELS[name].shape.family;
+const isFirst = (name) => names.find((other) => familyOf(other) === familyOf(name)) === name;
+const isLast = (name) => names.findLast((other) => familyOf(other) === familyOf(name)) === name;
 
 async function logitsOf(engine, tokens, options) {
   const { top } = await engine.evaluate(tokens, { top: 0, ...options });
@@ -79,7 +85,7 @@ class Walk {
   }
 }
 
-for (const name of Object.keys(FAMILY_MODELS)) {
+for (const name of names) {
   describe(name, () => {
     const model = goldenBytes(name);
     const { vocabulary } = GOLDEN_MODELS[name].shape;
@@ -99,21 +105,26 @@ for (const name of Object.keys(FAMILY_MODELS)) {
 
     test('sessions hold what a fresh engine computes', () => walk({ batchSize: 13 }, 1));
 
-    test('in INT8 pages, two threads and a batch of odd size compute what one thread does', async () => {
-      const tokens = Array.from({ length: 200 }, (_, i) => (i * 37) % vocabulary);
-      const results = [];
-      for (const options of [
-        { threads: 1, batchSize: 64 },
-        { threads: 2, batchSize: 7 },
-      ]) {
-        const engine = await createEngine({ model, contextSize: CONTEXT, kvType: 'int8', ...options });
-        results.push(await logitsOf(engine, tokens));
-        await engine.unload();
-      }
-      assert.deepEqual(results[0], results[1]);
-    });
+    const inOne = (chosen) => (chosen ? test : () => {});
 
-    test('a prompt that is given while the model arrives gives the same', async () => {
+    inOne(isFirst(name))(
+      'in INT8 pages, two threads and a batch of odd size compute what one thread does',
+      async () => {
+        const tokens = Array.from({ length: 200 }, (_, i) => (i * 37) % vocabulary);
+        const results = [];
+        for (const options of [
+          { threads: 1, batchSize: 64 },
+          { threads: 2, batchSize: 7 },
+        ]) {
+          const engine = await createEngine({ model, contextSize: CONTEXT, kvType: 'int8', ...options });
+          results.push(await logitsOf(engine, tokens));
+          await engine.unload();
+        }
+        assert.deepEqual(results[0], results[1]);
+      },
+    );
+
+    inOne(isLast(name))('a prompt that is given while the model arrives gives the same', async () => {
       const tokens = Array.from({ length: 70 }, (_, i) => (i * 91) % vocabulary);
       const stream = new Blob([model]).stream();
       const early = await createEngine({
