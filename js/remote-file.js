@@ -47,6 +47,11 @@ export class RemoteFile {
     for (let others = 0; ; ) {
       const position = known?.position ?? 0;
       const answer = await this.#ask(this.#url, position, end, known);
+      if (this.#parts && isWider(answer, position, end ?? known?.size ?? null)) {
+        answer.cancel();
+        this.#parts = false;
+        continue;
+      }
       if (known !== null && isOther(answer, known)) {
         answer.cancel();
         if (mayBeSame(answer, known) && others++ < MOST_OTHERS) continue;
@@ -63,7 +68,7 @@ export class RemoteFile {
         this.#parts = false;
       } else {
         this.#check(answer, false);
-        this.ranged = answer.status === 206;
+        this.ranged = this.#parts && answer.status === 206;
         this.#learn(answer, answer.size);
         await answer.skipTo(position);
         return { answer, position, restarted };
@@ -80,11 +85,17 @@ export class RemoteFile {
   async part(start, end) {
     for (let renewals = 0, others = 0; ; ) {
       const { target } = this;
+      const asksPart = this.#parts;
       const answer = await this.#ask(target, start, end, this.validators);
       if (EXPIRED.has(answer.status) && target !== this.#url && renewals++ < MOST_RENEWALS) {
         // The address it was redirected to has expired: the original one leads to a new one.
         answer.cancel();
         if (this.target === target) this.target = this.#url;
+        continue;
+      }
+      if (asksPart && isWider(answer, start, end ?? this.validators.size)) {
+        answer.cancel();
+        this.#parts = this.ranged = false;
         continue;
       }
       if (isOther(answer, this.validators)) {
@@ -149,6 +160,10 @@ const endsAt = (position, range, known) => position === (range === null ? known.
 
 /** Whether this is the part from `start` on, and not a piece of something compressed. */
 const isPart = ({ headers, range }, start) => !isEncoded(headers) && (range === null || range.start === start);
+
+/** Whether more is announced than was asked for, where nobody tells which part it is: then it is all of the file. */
+const isWider = ({ status, range, position, end: announced }, start, end) =>
+  status === 206 && range === null && announced !== null && end !== null && announced - position > end - start;
 
 /** Across origins If-Range needs a permission beforehand that few servers give. Outside of browsers all is one. */
 function isOwnOrigin(url) {

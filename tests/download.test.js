@@ -1,5 +1,6 @@
 // Downloads: in parts, without them, resumed and redirected.
 import assert from 'node:assert/strict';
+import { createServer } from 'node:http';
 import { describe, test } from 'node:test';
 import { backoff } from '../js/backoff.js';
 import { fetchRange, openDownload } from '../js/download.js';
@@ -92,6 +93,21 @@ describe('a download in parts', () => {
       (await download(server.url, { from: { position: 5000, size: content.length } })).bytes,
       content.subarray(5000),
     );
+  });
+
+  test('takes an answer for the whole file that is longer than the part that was asked for', async (context) => {
+    const server = createServer((_, response) => {
+      response.writeHead(206, { 'content-length': content.length }).end(content);
+    });
+    await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
+    context.after(() => server.close());
+    const url = `http://127.0.0.1:${server.address().port}/model.gguf`;
+    const size = content.length;
+    for (const connections of [1, 3]) {
+      same((await download(url, { connections })).bytes, content);
+      const { bytes } = await download(url, { connections, from: { position: 5000, size } });
+      same(bytes, content.subarray(5000));
+    }
   });
 
   test('a part from the middle can be fetched alone', async () => {
