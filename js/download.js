@@ -387,7 +387,7 @@ class Transfer {
       segment.push(piece);
       this.#gate.open();
     }
-    if (answer.end === answer.position) await answer.finish();
+    if (answer.isThrough) await answer.finish();
   }
 
   /** A body has ended before its segment: the file may end here, or the server gives less at once than it is asked for. */

@@ -121,9 +121,15 @@ export class Answer {
     }
   }
 
-  /** Takes note of the end of the body, so that the connection can be used again. */
+  /** Whether all came that was announced, or that was asked for. */
+  get isThrough() {
+    return this.position === this.end || (this.status === 206 && this.position === this.#request.end);
+  }
+
+  /** Takes note of the end of the body, so that the connection can be used again. What comes behind it is dropped. */
   async finish() {
     await this.#receive(Infinity).catch(() => null);
+    this.ended = true;
     this.cancel();
   }
 

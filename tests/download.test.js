@@ -81,6 +81,28 @@ describe('a download in parts', () => {
     same((await download(server.url, { connections: 2 })).bytes, content);
   });
 
+  for (const isHidden of [false, true])
+    test(`asks on without a wait where each part is too long${isHidden ? ', and hidden' : ''}`, async (context) => {
+      const server = createServer(({ headers: { range } }, response) => {
+        const [start, last = content.length - 1] = range.match(/\d+/g).map(Number);
+        const headers = { 'content-range': `bytes ${start}-${last}/${content.length}` };
+        response.writeHead(206, isHidden && start > 0 ? {} : headers);
+        // The whole file comes slowly, so that the others take one part behind the other.
+        if (start === 0) return setTimeout(() => response.end(content), 200);
+        response.write(Buffer.concat([content.subarray(start, last + 1), Buffer.alloc(9)]));
+        setTimeout(() => response.end(Buffer.alloc(9)), 5);
+      });
+      await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
+      context.after(() => server.close());
+      const url = `http://127.0.0.1:${server.address().port}/model.gguf`;
+      for (const connections of [1, 2, 3]) {
+        const waits = [];
+        const onState = ({ state, error }) => state === 'waiting' && waits.push(error.message);
+        same((await download(url, { connections, onState })).bytes, content);
+        assert.deepEqual(waits, []);
+      }
+    });
+
   test('without Content-Range and ETag, as across origins, still works', async () => {
     const hidden = { 'content-range': null, etag: null };
     const server = await serverOf(content, { fault: () => ({ change: hidden }) });
