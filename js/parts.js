@@ -226,6 +226,7 @@ class Joined {
     if (this.#position >= this.#end) return null;
     const { header, parts } = this.#layout;
     const at = this.#position;
+    if (at === 0) await this.#checkWithoutData();
     const part = parts.find(({ end }) => at < end);
     const inHeader = at < header.length;
     const piece = inHeader
@@ -235,6 +236,15 @@ class Joined {
         : await this.#readPart(part, at);
     this.#position += piece.length;
     return piece;
+  }
+
+  /** Compares the parts of which nothing is read but their headers: a first one may hold all the metadata and no more. */
+  async #checkWithoutData() {
+    for (const part of this.#layout.parts) {
+      if (part.start < part.end || this.#hashOf(part) === null) continue;
+      await this.#begin(part, part.start);
+      await this.#check(this.#current);
+    }
   }
 
   /** The next bytes of a part's data, of which the first is the one at a position of the whole. */

@@ -55,6 +55,12 @@ const REPOSITORIES = {
     files: Object.fromEntries(splitGguf(bytes, 2).map((part, index) => [splitNames('m-Q4_0', 2)[index], part])),
     hash: 'ab'.repeat(32),
   },
+  'owner/tampered-first': {
+    files: Object.fromEntries(
+      splitGguf(bytes, 3, { emptyFirst: true }).map((part, index) => [splitNames('m-Q4_0', 3)[index], part]),
+    ),
+    hash: 'ab'.repeat(32),
+  },
   'owner/tampered': { files: { 'small-Q4_0.gguf': other }, hash: 'ab'.repeat(32) },
 };
 
@@ -137,6 +143,7 @@ describe('the hub', () => {
     for (const model of ['owner/tampered-parts', 'hf.co/owner/tampered-parts/m-Q4_0-00002-of-00002.gguf'])
       await fails(models.import(model), 'HASH_MISMATCH', /"m-Q4_0-00001-of-00002.gguf" has the SHA-256/);
     await fails(createEngine({ model: 'owner/tampered-parts', ...at }), 'HASH_MISMATCH', /SHA-256/);
+    await fails(models.import('owner/tampered-first'), 'HASH_MISMATCH', /"m-Q4_0-00001-of-00003.gguf" has the SHA-256/);
     assert.equal((await models.list()).length, 1);
     const asked = hub.served.length;
     for (const model of ['owner/split-GGUF', 'hf.co/owner/split-GGUF/Q4_0/m-Q4_0-00003-of-00005.gguf']) {
