@@ -39,6 +39,9 @@ const promptTokens = async (...args) =>
 test('tools and variables reach the template', async () => {
   const plain = await promptTokens();
   assert.equal(await promptTokens('--tools', tools), plain + 'seven'.length);
+  const marked = join(folder, 'marked.json');
+  writeFileSync(marked, '\ufeff[{"name": "seven"}]');
+  assert.equal(await promptTokens('--tools', marked), plain + 'seven'.length, 'with a mark of the byte order');
   assert.equal(await promptTokens('--variable', 'n=3', '--variable', 'other=a text'), plain + 3);
   // With all their digits, however they are read.
   const digits = '1132456789012345678901';

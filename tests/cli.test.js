@@ -25,11 +25,12 @@ before(() => {
 
 /**
  * Runs the command; `watch(child, stdout so far)` is called for each piece of output. With `input` null the standard
- * input stays open after `first`, and gets what `pipe` gives.
+ * input stays open after `first`, and gets what `pipe` gives; `onTaken(child)` is called when `first` is taken, which
+ * where it is more than a pipe holds is while it is read.
  */
-function nibble(args, { input = '', first = '', watch, pipe } = {}) {
+function nibble(args, { input = '', first = '', watch, pipe, onTaken } = {}) {
   return new Promise((resolve) => {
-    const child = spawn(process.execPath, [CLI, ...args]);
+    const child = spawn(process.execPath, [CLI, ...args], { timeout: 120_000, killSignal: 'SIGKILL' });
     let stdout = '';
     let stderr = '';
     child.stdout.on('data', (piece) => {
@@ -42,7 +43,7 @@ function nibble(args, { input = '', first = '', watch, pipe } = {}) {
     child.on('close', (status, signal) => resolve({ status, signal, stdout, stderr }));
     child.stdin.on('error', () => {});
     pipe?.pipe(child.stdin);
-    if (first !== '') child.stdin.write(first);
+    if (first !== '') child.stdin.write(first, () => onTaken?.(child));
     if (input !== null) child.stdin.end(input);
   });
 }
@@ -207,13 +208,24 @@ describe('run', () => {
     };
     assert.equal((await nibble(args, { watch })).status, 130);
   });
+
+  for (const args of [
+    ['run', '-p', '-'],
+    ['tokenize', '--text', '-'],
+  ]) {
+    test(`Ctrl-C ends ${args[0]} while it reads`, async () => {
+      const options = { input: null, first: 'a'.repeat(4 << 20), onTaken: (child) => child.kill('SIGINT') };
+      const { status, stdout, stderr } = await nibble([...args, '-m', model], options);
+      assert.deepEqual([status, stdout, stderr], [130, '', '']);
+    });
+  }
 });
 
 describe('chat', () => {
   test('answers each line, takes commands, and ends with the input', async () => {
     const input = 'hello\n/help\n/system Be brief\n/nope\n\nagain\n';
     const { status, stdout, stderr } = await nibble(['chat', '-m', model, '-n', '5', '-v', '--seed', '1'], { input });
-    assert.equal(status, 0);
+    assert.equal(status, 1, 'one of the lines had no answer');
     assert.ok(stdout.length > 2);
     assert.match(stderr, /\/reset/);
     assert.match(stderr, /There is no command \/nope/);
@@ -261,19 +273,36 @@ describe('chat', () => {
     assert.equal(count, 50_000);
   });
 
-  test('Ctrl-C stops the answer and not the chat', async () => {
-    const long = writeSmallModel({ context: 65536 });
-    let interrupted = false;
-    const watch = (child) => {
-      if (interrupted) return;
-      interrupted = true;
-      child.kill('SIGINT');
-      child.stdin.end('/exit\n');
+  test('Ctrl-C leaves questions that nobody types, with exit code 130, and says nothing among the answers', async () => {
+    const args = ['chat', '-m', writeSmallModel({ context: 65536 }), '-c', '0', '--ignore-eos', '-v'];
+    const once = (act) => {
+      let done = false;
+      return (child) => {
+        if (!done) act(child);
+        done = true;
+      };
     };
-    const args = ['chat', '-m', long, '-c', '0', '--ignore-eos', '-v'];
-    const { status, stderr } = await nibble(args, { input: null, first: 'hello\n', watch });
-    assert.equal(status, 0, stderr);
-    assert.match(stderr, /ended by cancelled/);
+    const watch = once((child) => child.kill('SIGINT'));
+    const plain = await nibble(args, { input: 'one\n'.repeat(20), watch });
+    assert.equal(plain.status, 130, plain.stderr);
+    assert.equal(plain.stderr.match(/ended by cancelled/g).length, 1);
+    // Behind an answer, where the next question has not come.
+    const later = once((child) => setTimeout(() => child.kill('SIGINT'), 100));
+    const options = { input: null, first: 'one\n', watch: later };
+    const { status, stdout, stderr } = await nibble([...args, '-n', '3', '--json'], options);
+    assert.equal(status, 130, stderr);
+    assert.equal(JSON.parse(stdout).role, 'assistant');
+    assert.doesNotMatch(stderr, /Ctrl-C/);
+  });
+
+  test('a mark of the byte order before the first question is not part of it', async () => {
+    for (const command of [['chat'], ['run', '-p', '-']]) {
+      const args = [...command, '-m', model, '-n', '1', '--json'];
+      const counts = await Promise.all(
+        ['Hi', '\ufeffHi'].map(async (input) => JSON.parse((await nibble(args, { input })).stdout).promptTokens),
+      );
+      assert.equal(counts[0], counts[1], command[0]);
+    }
   });
 });
 

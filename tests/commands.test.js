@@ -182,6 +182,7 @@ describe('a person in a chat', () => {
     streams.stdout.on('data', (piece) => {
       shown += piece;
     });
+    const noted = () => String(streams.stderr.read() ?? '');
     const engine = fakeEngine();
     const done = new Conversation(engine, { sampling: {} }, createTerminal(streams)).run();
     const settle = () => new Promise((resolve) => setTimeout(resolve, 5));
@@ -196,7 +197,7 @@ describe('a person in a chat', () => {
       shown = '';
       return text;
     };
-    return { engine, done, type, look, settle };
+    return { engine, done, type, look, noted, settle };
   }
 
   test('Ctrl-C while typing clears the line', async () => {
@@ -208,6 +209,20 @@ describe('a person in a chat', () => {
     await type('new\r');
     assert.deepEqual(engine.asked, ['new']);
     await type(CTRL_D);
+    await done;
+  });
+
+  test('a first Ctrl-C on an empty line tells how to leave, beside the answers, and the second leaves', async () => {
+    const { engine, done, type, look, noted } = await chatting();
+    await type(CTRL_C);
+    assert.match(noted(), /Ctrl-C again/);
+    assert.doesNotMatch(look(), /Ctrl-C/);
+    await type('one\r');
+    await type(CTRL_C);
+    assert.ok(engine.stopped);
+    await type(CTRL_C);
+    assert.match(noted(), /Ctrl-C again/, 'an answer lies between');
+    await type(CTRL_C);
     await done;
   });
 

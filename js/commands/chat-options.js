@@ -2,6 +2,7 @@
 import { readFile } from 'node:fs/promises';
 import { parseExactly } from '../exact-json.js';
 import { UsageError } from './arguments.js';
+import { withoutMark } from './plain-text.js';
 
 export const CHAT = {
   tools: {
@@ -37,7 +38,7 @@ export async function chatOptions({ tools, template, variable = [] }) {
 async function readTools(file) {
   let list;
   try {
-    list = parseExactly(await readFile(file, 'utf8'));
+    list = parseExactly(withoutMark(await readFile(file, 'utf8')));
   } catch {
     throw new UsageError(`--tools "${file}" could not be read; expected a file with a JSON list of tools.`);
   }

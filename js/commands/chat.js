@@ -54,7 +54,8 @@ export default {
         terminal.note(`${name}: ${contextSize} tokens of context, ${threads} threads. /help lists the commands.`);
       }
       const failures = await new Conversation(engine, { ...values, sampling }, terminal).run();
-      return values.json && failures > 0 ? 1 : 0;
+      // A person has seen what had no answer.
+      return failures > 0 && !(terminal.stdin.isTTY && !values.json) ? 1 : 0;
     } finally {
       await engine.unload();
     }
@@ -88,14 +89,16 @@ export class Conversation {
   async run() {
     const { stdin, stdout } = this.#terminal;
     const person = stdin.isTTY === true && !this.#values.json;
-    const interrupt = () => this.#interrupt();
+    const interrupt = () => (stdin.isTTY ? this.#interrupt() : this.#breakOff());
     // A person who ends the input wants to leave; a pipe has only been read to its end.
     const onEnd = () => {
       if (person) this.#leave();
     };
     this.#lines = createLineInput({ stdin, stdout, person, onInterrupt: interrupt, onEnd });
     process.on('SIGINT', interrupt);
-    this.#terminal.interrupted.addEventListener('abort', () => this.#leave(), { once: true });
+    const { interrupted } = this.#terminal;
+    interrupted.addEventListener('abort', () => this.#leave(), { once: true });
+    if (interrupted.aborted) this.#leave();
     try {
       for (let line = await this.#lines.next(); line !== null; line = await this.#lines.next()) {
         this.#leaving = false;
@@ -121,9 +124,15 @@ export class Conversation {
       this.#leave();
     } else {
       this.#leaving = true;
-      this.#terminal.write('\n(Ctrl-C again, or Ctrl-D, leaves.)\n');
+      this.#terminal.note('\n(Ctrl-C again, or Ctrl-D, leaves.)');
       this.#lines.prompt();
     }
+  }
+
+  /** Nobody types the questions: Ctrl-C is meant for all of them. A second one does not wait for the answer's end. */
+  #breakOff() {
+    if (this.#terminal.interrupted.aborted) process.exit(130);
+    this.#terminal.interrupt();
   }
 
   #leave() {

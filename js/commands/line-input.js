@@ -3,7 +3,7 @@
 import { createInterface } from 'node:readline';
 import { Writable } from 'node:stream';
 import { linesOf, onOneLine, withPastes } from './paste.js';
-import { plainText } from './plain-text.js';
+import { plainText, withoutMark } from './plain-text.js';
 import { inputTooLong } from './terminal.js';
 import { holdTerminalModes } from './terminal-modes.js';
 
@@ -44,8 +44,11 @@ export function createLineInput({ stdin, stdout, person, onInterrupt, onEnd }) {
   const resized = () => output?.emit('resize');
   stdout.on('resize', resized);
 
+  let isFirst = true;
   lines.on('line', (text) => {
-    waiting.push({ text: person ? linesOf(text) : text, unseen: answering });
+    const piped = isFirst ? withoutMark(text) : text;
+    isFirst = false;
+    waiting.push({ text: person ? linesOf(text) : piped, unseen: answering });
     if (!person && waiting.length >= MOST_WAITING) lines.pause();
     wake();
   });

@@ -18,6 +18,9 @@ export const plainText = (text) => text.replaceAll('\r\n', '\n').replace(CONTROL
 /** The same on one line, for a cell of a table. @param {string} text */
 export const plainLine = (text) => plainText(text.replace(LINE_END, '\u240a').replaceAll('\t', '\u2409'));
 
+/** Text without the mark of the byte order that some programs write before it. @param {string} text */
+export const withoutMark = (text) => (text.startsWith('\ufeff') ? text.slice(1) : text);
+
 /** JSON in which the characters that terminals take for commands are escaped too, which JSON itself permits. @param {string} json */
 export const plainJson = (json) =>
   json.replace(/(?!\n)\p{Cc}/gu, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`);

@@ -2,6 +2,7 @@
 import { ENGINE, SAMPLING, UsageError } from './arguments.js';
 import { CHAT, chatOptions } from './chat-options.js';
 import { chatWarnings, loadEngine, samplingOptions, timingsLine } from './model.js';
+import { withoutMark } from './plain-text.js';
 
 export default {
   bare: 'prompt',
@@ -33,7 +34,7 @@ export default {
     if (values['no-parse'] && !values.raw)
       throw new UsageError('--no-parse is for a --raw prompt; what is said in a chat is plain text anyway.');
     const sampling = { ...samplingOptions(values), ...(await chatOptions(values)) };
-    const prompt = values.prompt === '-' ? await terminal.readInput() : values.prompt;
+    const prompt = values.prompt === '-' ? withoutMark(await terminal.readInput()) : values.prompt;
     const engine = await loadEngine(values, terminal);
     try {
       const start = request(engine, prompt, values);

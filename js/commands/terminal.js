@@ -82,18 +82,34 @@ export function createTerminal({ stdout, stderr, stdin }) {
       state.line = line;
     },
     clear,
-    /** @throws {NibbleError} INPUT_TOO_LONG */
+    /** @throws {NibbleError} INPUT_TOO_LONG; CANCELLED by Ctrl-C, which does not wait for more of it */
     async readInput() {
-      const pieces = [];
-      let bytes = 0;
-      for await (const piece of stdin) {
-        bytes += piece.length;
-        if (bytes > MOST_INPUT_BYTES) throw inputTooLong('The input', MOST_INPUT_BYTES);
-        pieces.push(piece);
+      const { signal } = controller;
+      let stop;
+      const stopped = new Promise((_resolve, reject) => {
+        stop = () => reject(new NibbleError('CANCELLED', 'Reading the input was cancelled.'));
+      });
+      if (signal.aborted) stop();
+      signal.addEventListener('abort', stop, { once: true });
+      try {
+        return await Promise.race([stopped, readAll(stdin)]);
+      } finally {
+        signal.removeEventListener('abort', stop);
+        if (signal.aborted) stdin.destroy();
       }
-      return Buffer.concat(pieces).toString('utf8');
     },
   };
+}
+
+async function readAll(stdin) {
+  const pieces = [];
+  let bytes = 0;
+  for await (const piece of stdin) {
+    bytes += piece.length;
+    if (bytes > MOST_INPUT_BYTES) throw inputTooLong('The input', MOST_INPUT_BYTES);
+    pieces.push(piece);
+  }
+  return Buffer.concat(pieces).toString('utf8');
 }
 
 function ofJson(_key, value) {
