@@ -395,6 +395,12 @@ describe('what is mistyped', () => {
     assert.equal(findStored(models, 'b.gguf'), models[1]);
     assert.equal(findStored(models, 'bytes:1'), models[2]);
     assert.equal(findStored(models, 'On'), null);
+    const [spaced, odd, plain] = ['a%20b.gguf', '100%.gguf', 'a b.gguf'].map((name, index) => ({
+      ...{ id: `url:${index}`, name: 'three', source: { url: `https://a.test/${name}` } },
+    }));
+    for (const name of ['a b.gguf', 'A%20b.gguf']) assert.equal(findStored([...models, spaced], name), spaced);
+    assert.equal(findStored([spaced, odd], '100%.gguf'), odd);
+    assert.equal(findStored([spaced, plain], 'a b.gguf'), plain, 'what is written the same comes first');
     assert.throws(() => findStored(models, 'two'), { code: 'STORE_AMBIGUOUS', message: /file:b\.gguf.*bytes:1/ });
   });
 });

@@ -48,18 +48,28 @@ export async function modelOf({ model, store, budget }, terminal) {
  * @throws {NibbleError} STORE_AMBIGUOUS where several have that name
  */
 export function findStored(models, text) {
-  const wanted = text.toLowerCase();
-  const fileOf = ({ source }) =>
-    (source?.file ?? source?.url?.split(/[?#]/, 1)[0].split('/').at(-1) ?? '').toLowerCase();
+  const fileOf = ({ source }) => source?.file ?? source?.url?.split(/[?#]/, 1)[0].split('/').at(-1) ?? '';
   const byId = models.find(({ id }) => id === text);
   if (byId !== undefined) return byId;
-  const named = models.filter((model) => model.name.toLowerCase() === wanted || fileOf(model) === wanted);
+  const alike = (read) =>
+    models.filter((model) => [model.name, fileOf(model)].some((name) => read(name) === read(text)));
+  const written = alike((name) => name.toLowerCase());
+  // In an address the name of a file has its spaces and other signs as %20 and the like.
+  const named = written.length > 0 ? written : alike((name) => decoded(name).toLowerCase());
   if (named.length < 2) return named[0] ?? null;
   const ids = named.map(({ id }) => id).join(', ');
   throw new NibbleError(
     'STORE_AMBIGUOUS',
     `${named.length} stored models are called "${text}". Give the id of one: ${ids}.`,
   );
+}
+
+function decoded(name) {
+  try {
+    return decodeURIComponent(name);
+  } catch {
+    return name;
+  }
 }
 
 const NOTHING = { models: [], isStored: false };
