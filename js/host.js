@@ -88,14 +88,17 @@ export class Host {
     }
   }
 
-  async #load({ source: descriptor, toldSha256, store = null, wasm, options: given }, { signal, onProgress, onOpen }) {
+  async #load(
+    { source: descriptor, toldSha256, addresses, store = null, wasm, options: given },
+    { signal, onProgress, onOpen },
+  ) {
     const start = performance.now();
     const options = this.#settleThreads(read.readEngineOptions(given));
     checkKernelSet(options.kernelSet);
     const headerOnly = options.vocabularyOnly;
     const { early, kernelSet } = options;
     const build = headerOnly ? { threads: 1, kernelSet } : { threads: options.threads, early, kernelSet };
-    const call = { descriptor, toldSha256, store, wasm, build, headerOnly, signal, onProgress };
+    const call = { descriptor, toldSha256, addresses, store, wasm, build, headerOnly, signal, onProgress };
     let record = null;
     const loaded = await this.#withModel(call, async (opened) => {
       const { variant, threads, header, fileName, fileSize, storage, load } = opened;

@@ -1,14 +1,17 @@
 // What a pasted address of Hugging Face's hub means. Nothing is asked of anybody here.
+import { NibbleError } from './errors.js';
 import { invalid } from './options.js';
 import { firstName } from './part-names.js';
 
 /** Where the hub is, unless the caller says otherwise. */
-const HUB = 'https://huggingface.co';
+export const HUB = 'https://huggingface.co';
 const HUB_HOSTS = /^(www\.)?(huggingface\.co|hf\.co)$/i;
 // What stands at an owner's place and is none.
 const NO_OWNERS = /^(api|blog|collections|datasets|docs|models|papers|posts|settings|spaces)$/;
 const PAGES = /^(blob|raw|resolve|tree)$/;
 const NAME = /^\w[\w.-]{0,95}$/;
+const OPTIONS = 'an object with url and token';
+const TOKEN = 'an access token: up to 500 letters, digits and signs, and no spaces';
 const TYPE = /^\w[\w.-]{0,200}$/;
 const IS_MODEL = /\.gguf$/i;
 const OWN_MACHINE = /^(localhost|.*\.localhost|127\.\d+\.\d+\.\d+|\[::1\])$/;
@@ -36,17 +39,17 @@ const OWN_MACHINE = /^(localhost|.*\.localhost|127\.\d+\.\d+\.\d+|\[::1\])$/;
 /** Checks the option `hub`. @param {HubOptions} [given] @returns {Hub} @throws {NibbleError} INVALID_ARGUMENT, which shows no token */
 export function readHub(given) {
   const isGiven = given !== undefined && given !== null;
-  if (isGiven && typeof given !== 'object') throw invalid('hub', `a ${typeof given}`, 'an object with url and token');
+  if (isGiven && typeof given !== 'object') throw unfit('hub', `a ${typeof given}`, OPTIONS);
   const { url = HUB, token = null, ...rest } = given ?? {};
   const [unknown] = Object.keys(rest);
-  if (unknown !== undefined) throw invalid('hub', `with ${unknown}`, 'an object with url and token');
+  if (unknown !== undefined) throw unfit('hub', `an object with ${unknown}`, OPTIONS);
   const hub = parsed(String(url));
   if (!/^https?:$/.test(hub?.protocol ?? '') || hub.search !== '' || hub.username !== '')
     throw invalid('hub.url', hub?.origin ?? url, 'the address of a server, such as https://huggingface.co');
   const base = { url: hub.origin + hub.pathname.replace(/\/+$/, ''), token: null };
   if (token === null || token === '') return base;
   if (typeof token !== 'string' || !/^[\x21-\x7e]{1,500}$/.test(token))
-    throw invalid('hub.token', `a ${typeof token} that is none`, 'an access token, which has no spaces');
+    throw unfit('hub.token', typeof token === 'string' ? 'no access token' : `a ${typeof token}`, TOKEN);
   if (hub.protocol === 'http:' && !OWN_MACHINE.test(hub.hostname))
     throw invalid(
       'hub.url',
@@ -54,6 +57,12 @@ export function readHub(given) {
       'an https: address where there is a token, which others could read on its way',
     );
   return { ...base, token };
+}
+
+/** As invalid(), in words that show nothing of what was given. */
+function unfit(option, found, expected) {
+  const message = `The option ${option} is ${found}; expected ${expected}.`;
+  return new NibbleError('INVALID_ARGUMENT', message, { details: { option, found, expected } });
 }
 
 /**

@@ -26,8 +26,11 @@ const TYPES =
 /** The type of weights that a file's name, or that of its folder, tells; null where none does. @param {string} path */
 export function typeOf(path) {
   const found = [...path.replace(/\.gguf$/i, '').matchAll(TYPES)].at(-1)?.[1];
-  return found === undefined ? null : found.toUpperCase().replace('FP16', 'F16').replace('FP32', 'F32');
+  return found === undefined ? null : withoutP(found.toUpperCase());
 }
+
+/** FP16 and F16 are one type. */
+const withoutP = (type) => type.replace(/^FP(16|32)$/, 'F$1');
 
 /** Why a file of this name runs not by itself; null where nothing speaks against it. @param {string} path @returns {HubFile['problem']} */
 export function problemOf(path) {
@@ -155,7 +158,10 @@ export function recommend(files) {
  */
 export function filesOfType(files, wanted) {
   const text = firstName(wanted).toUpperCase();
-  const isNamed = ({ path }) => [path, path.split('/').pop()].some((name) => name.toUpperCase() === text);
-  const exact = files.filter((file) => file.type === text || isNamed(file));
-  return exact.length > 0 ? exact : files.filter(({ type }) => type?.replace('UD-', '') === text);
+  const atPath = files.filter(({ path }) => path.toUpperCase() === text);
+  if (atPath.length > 0) return atPath;
+  const isNamed = ({ path }) => path.split('/').pop().toUpperCase() === text;
+  const wantedType = withoutP(text);
+  const exact = files.filter((file) => file.type === wantedType || isNamed(file));
+  return exact.length > 0 ? exact : files.filter(({ type }) => type?.replace('UD-', '') === wantedType);
 }

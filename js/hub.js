@@ -5,7 +5,7 @@ import { Patience, systemNetwork } from './backoff.js';
 import { failed, gated, refused, stalled, unreachable } from './download-errors.js';
 import { loadingCancelled, NibbleError } from './errors.js';
 import { retryAfter } from './http-headers.js';
-import { addressAt, fileUrl } from './hub-address.js';
+import { addressAt, fileUrl, HUB } from './hub-address.js';
 import { assess, filesOfType, joinParts, problemOf, recommend, typeOf } from './hub-files.js';
 
 /** @typedef {import('./hub-address.js').Hub} Hub */
@@ -179,7 +179,7 @@ function refusal(url, response, address, { token }) {
   if (code === 'GatedRepo') return gated(address.page, token !== null);
   if (/^(Revision|Entry)NotFound$/.test(code ?? '')) return notFound(address, true);
   if (code === 'RepoNotFound' || status === 404 || (status === 401 && token === null)) return notFound(address, false);
-  if (status === 401 || status === 403) return tokenRefused(status, token);
+  if (status === 401 || status === 403) return tokenRefused(status, token, address);
   if (status !== 429) return refused(url, response);
   // The hub tells by RateLimit when its count begins anew: "api";r=0;t=55.
   const seconds = /;\s*t=(\d{1,5})\b/.exec(headers.get('ratelimit') ?? '')?.[1];
@@ -187,12 +187,15 @@ function refusal(url, response, address, { token }) {
   return refused(url, isTold ? response : { status, headers: new Headers({ 'retry-after': seconds }) });
 }
 
-function tokenRefused(status, token) {
+function tokenRefused(status, token, { page }) {
   const found =
     token === null
       ? 'It may want an access token'
       : 'The access token that was given may be wrong, expired or without the right to read';
-  const message = `The hub answered ${status}. ${found}; tokens are made at https://huggingface.co/settings/tokens.`;
+  const { origin } = new URL(page);
+  const way =
+    origin === HUB ? `tokens are made at ${HUB}/settings/tokens` : 'whoever keeps that server tells which it takes';
+  const message = `The hub at ${origin} answered ${status}. ${found}; ${way}.`;
   return new NibbleError('HUB_TOKEN_REFUSED', message, { details: { status } });
 }
 
@@ -259,16 +262,64 @@ function pathOf(text) {
 
 /** The stored model that an address means; asks nobody. @param {HubAddress} address @param {Hub} hub @param {import('./model-store.js').StoredModel[]} models @returns {string | null} its id */
 export function storedIdOf(address, hub, models) {
-  const start = fileUrl(hub, { ...address, path: address.path === '' ? '' : `${address.path}/` });
-  const files = models.flatMap(({ id, source, state, usedAt }) => {
-    const url = source !== null && 'url' in source ? source.url.split(/[?#]/, 1)[0] : '';
-    if (state !== 'complete' || !url.startsWith(start)) return [];
-    const path = pathOf(url.slice(start.length));
-    return [{ id, path, type: typeOf(path), usedAt: usedAt ?? 0 }];
+  const hubs = [...new Set([hub.url, HUB])];
+  const starts = hubs.map((url) => fileUrl({ url, token: null }, { ...address, path: '' }));
+  const folder = address.path === '' ? '' : `${address.path}/`;
+  const isMeant = (path) => (address.url === null ? path.startsWith(folder) : path === address.path);
+  const files = models.flatMap(({ id, state, usedAt, ...names }) => {
+    if (state !== 'complete') return [];
+    const paths = addressesOf({ id, ...names }).flatMap((url) => pathAt(url, starts) ?? []);
+    const inFolder = [...new Set(paths.filter(isMeant))].map((path) =>
+      path.slice(address.url === null ? folder.length : 0),
+    );
+    return inFolder.map((path) => ({ id, path, type: typeOf(path), usedAt: usedAt ?? 0 }));
   });
   const named = address.type === null ? files : filesOfType(/** @type {any[]} */ (files), address.type);
   return named.sort((a, b) => b.usedAt - a.usedAt)[0]?.id ?? null;
 }
+
+/** Every address that a stored model is known by, without queries and versions. */
+function addressesOf({ id, source, aliases = [] }) {
+  const ids = [id, ...aliases].flatMap((name) => (name.startsWith('url:') ? [name.slice('url:'.length)] : []));
+  const url = source !== null && 'url' in source ? [source.url] : [];
+  return [...url, ...ids].map((address) => address.split(/[?#]/, 1)[0]);
+}
+
+/** The path of an address below one of several. */
+function pathAt(url, starts) {
+  const start = starts.find((one) => isBelow(url, one));
+  return start === undefined ? null : pathOf(url.slice(start.length));
+}
+
+/** Of the hub, no two repositories' names differ in small and capital letters alone. */
+function isBelow(url, start) {
+  const revisionAt = start.lastIndexOf('/resolve/');
+  const isRepository = url.slice(0, revisionAt).toLowerCase() === start.slice(0, revisionAt).toLowerCase();
+  return isRepository && url.slice(revisionAt).startsWith(start.slice(revisionAt));
+}
+
+/**
+ * The other addresses that a file is to be found by again: of the repository under the name that was asked for, where the
+ * hub knows it under another one, and at the hub itself, where another server answers for it.
+ * @param {HubAddress} address as it was asked for
+ * @param {Hub} hub
+ * @param {string} path of the file
+ * @param {string} url where it is taken from
+ */
+function namesOf(address, hub, path, url) {
+  const asked = { ...address, path };
+  const here = url.startsWith(`${hub.url}/`) ? [HUB + url.slice(hub.url.length)] : [];
+  const all = [fileUrl(hub, asked), fileUrl({ url: HUB, token: null }, asked), ...here];
+  return [...new Set(all)].filter((one) => one !== url);
+}
+
+/**
+ * @typedef {object} ResolvedModel
+ * @property {any} model
+ * @property {string | (string | null)[] | null} sha256 what the hub tells of the file, or of each part; null: it was not
+ *   asked, or does not tell
+ * @property {string[]} [addresses] further ones that the file is known by
+ */
 
 /**
  * What a caller passed as a model, where it is an address of the hub: the address of its file, or a stored model. Anything
@@ -276,8 +327,7 @@ export function storedIdOf(address, hub, models) {
  * @param {any} model
  * @param {Asker & { isPath: (text: string) => boolean, stored: () => Promise<import('./model-store.js').StoredModel[]>, isImport?: boolean }} call
  *   `isPath`: whether something lies there on this machine; `isImport`: the hub is asked in any case
- * @returns {Promise<{ model: any, sha256: string | (string | null)[] | null }>} `sha256`: what the hub tells of the file, or of each
- *   part; null: it was not asked, or does not tell
+ * @returns {Promise<ResolvedModel>}
  */
 export async function resolveModel(model, call) {
   const { hub, isPath, stored, isImport = false } = call;
@@ -287,12 +337,13 @@ export async function resolveModel(model, call) {
   if (url !== null) {
     const problem = problemOf(address.path);
     if (problem !== null) throw new NibbleError(problem.code, problem.message);
-    return { model: url, sha256: isImport ? await hashOf(address, call) : null };
+    const addresses = namesOf(address, hub, address.path, url);
+    return { model: url, addresses, sha256: isImport ? await hashOf(address, call) : null };
   }
   const id = isImport ? null : storedIdOf(address, hub, await stored());
   if (id !== null) return { model: { stored: id }, sha256: null };
   const file = chosenOf(await listFiles(address, call));
-  return { model: file.url, sha256: hashesOf(file) };
+  return { model: file.url, sha256: hashesOf(file), addresses: namesOf(address, hub, file.path, file.url) };
 }
 
 /** @param {any} model @param {Hub} hub @param {(text: string) => boolean} isPath @returns {HubAddress | null} */

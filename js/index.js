@@ -190,7 +190,7 @@ export function createLibrary(platform) {
       client = new Client(startWorker(platform, options.workerUrl));
       signal?.addEventListener('abort', stop, { once: true });
       const onEvent = (event) => (event.opened ? onOpen?.(client, event.opened) : onProgress?.(event));
-      const known = { authorization, toldSha256: file.sha256 };
+      const known = { authorization, toldSha256: file.sha256, addresses: file.addresses };
       const params = { source: descriptor, ...known, store, wasm: wasmOf(options), options: settings };
       try {
         const result = await client.call(method, params, { signal, onEvent, transfer });

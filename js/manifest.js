@@ -113,17 +113,18 @@ export const fileNameOf = ({ source }) => source.file ?? wholeName(nameOf(source
 
 /**
  * The record of an import that begins.
- * @param {{ id: string, descriptor: any, name?: string | null, sha256?: string | null, header: import('./header.js').Header,
+ * @param {{ id: string, aliases?: string[], descriptor: any, name?: string | null, sha256?: string | null, header: import('./header.js').Header,
  *   source: import('./source.js').Source, headerChecksum: string, fileBytes: number | null, layout: number,
  *   packedBytes: number, chunkBytes: number }} facts
  * @returns {Manifest}
  */
-export function newManifest({ id, descriptor, name, sha256, header, source, ...sizes }) {
+export function newManifest({ id, aliases = [], descriptor, name, sha256, header, source, ...sizes }) {
   const text = (key) => (isText(header.get(key)) ? header.get(key) : null);
   const architecture = text('general.architecture');
   const contextLength = header.get(`${architecture}.context_length`);
   return {
     id,
+    ...(aliases.length > 0 && { aliases }),
     format: FORMAT,
     state: 'importing',
     name: name ?? text('general.name') ?? source.name,
@@ -181,14 +182,15 @@ export function summaryOf(record) {
       architecture: null,
     };
     const unknown = { quantization: null, contextLength: null, createdAt: null, usedAt: null };
-    return { id, name: isText(record.name) ? record.name : id, state: 'damaged', ...nothing, ...unknown };
+    return { id, aliases: [], name: isText(record.name) ? record.name : id, state: 'damaged', ...nothing, ...unknown };
   }
-  const { name, source, etag, lastModified, state, fileBytes, filePosition } = manifest;
+  const { aliases = [], name, source, etag, lastModified, state, fileBytes, filePosition } = manifest;
   const receivedBytes = state === 'complete' ? (fileBytes ?? filePosition) : filePosition;
   const { architecture, quantization, contextLength, createdAt, usedAt } = manifest;
   const sizes = { fileBytes, receivedBytes, storedBytes: manifest.headerBytes + storedBytes(manifest) };
   return {
     id,
+    aliases,
     name,
     source,
     etag,

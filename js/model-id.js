@@ -59,6 +59,9 @@ export function knownId({ stored, url }) {
   return isAddress(url) ? `url:${addressOf(url) ?? url}` : null;
 }
 
+/** The ids of addresses. @param {string[]} [addresses] */
+export const idsOf = (addresses = []) => addresses.flatMap((url) => knownId({ url }) ?? []);
+
 /**
  * @param {any} descriptor as describeSource() makes it
  * @param {{ runtime: import('./engine.js').Runtime, openPath?: (path: string) => Promise<import('./source.js').Source>,

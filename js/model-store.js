@@ -19,6 +19,7 @@ import { describeSource } from './source.js';
 /**
  * @typedef {object} StoredModel
  * @property {string} id
+ * @property {string[]} aliases further ids that it is known by
  * @property {string} name
  * @property {{ url: string } | { file: string } | null} source
  * @property {string | null} etag what the server told of the file, and the same for lastModified, the date as it wrote it
@@ -93,9 +94,8 @@ export class ModelStore {
     const model = storedOr(given);
     const address = this.#hubAddressOf(model);
     if (address === null) return model;
-    if (address.url !== null) return address.url;
     const id = storedIdOf(address, this.#asker.hub, await this.list());
-    return id === null ? null : { stored: id };
+    return id === null ? address.url : { stored: id };
   }
 
   #hubAddressOf(model) {
@@ -146,8 +146,8 @@ export class ModelStore {
       return this.#callWithModel('storeImport', model, params, control);
     checkSignal(signal);
     const call = { ...this.#asker, signal, isPath: this.#isPath, stored: () => this.list(), isImport: true };
-    const { model: found, sha256: toldSha256 } = await resolveModel(model, call);
-    return this.#callWithModel('storeImport', found, { ...params, toldSha256 }, control);
+    const { model: found, sha256: toldSha256, addresses } = await resolveModel(model, call);
+    return this.#callWithModel('storeImport', found, { ...params, toldSha256, addresses }, control);
   }
 
   /**

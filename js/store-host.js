@@ -72,9 +72,9 @@ export class StoreHost {
     return knownAs(this.#open(), id);
   }
 
-  async #opening(descriptor, { signal, onEvent = () => {} }, toldSha256 = null) {
+  async #opening(descriptor, { signal, onEvent = () => {} }, { toldSha256 = null, addresses = [] } = {}) {
     const runtime = await this.#runtime();
-    const call = { runtime, platform: this.#platform, descriptor, toldSha256, store: this.#store };
+    const call = { runtime, platform: this.#platform, descriptor, toldSha256, addresses, store: this.#store };
     const given = { ...call, signal, onProgress: onEvent };
     return openingOf(withRetries(given), this.#open());
   }
@@ -97,10 +97,10 @@ export class StoreHost {
    * Stores a model. One that is stored already is left as it is, unless its address has a newer file by now.
    * @returns what list() tells of it
    */
-  async storeImport({ source: descriptor, toldSha256 = null, options }, control) {
+  async storeImport({ source: descriptor, toldSha256 = null, addresses, options }, control) {
     const backend = this.#open();
     const given = { toldSha256, ...readImportOptions(options) };
-    const opening = { ...(await this.#opening(descriptor, control, toldSha256)), ...given };
+    const opening = { ...(await this.#opening(descriptor, control, { toldSha256, addresses })), ...given };
     const newer = await this.#newerOf(opening);
     if (newer !== null) return newer;
     const before = await withStored(opening, async ({ storage, load }) => {

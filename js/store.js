@@ -30,6 +30,7 @@ const ABSENT = Symbol('absent');
  * @property {string | null} [sha256] what the caller says that the file's is, also of one that is stored
  * @property {string | (string | null)[] | null} [toldSha256] what its source says that it is, of one that is stored now; of
  *   a model in parts that of each
+ * @property {string[]} [addresses] further ones that its file is known by
  * @property {boolean} [keepPartial] whether what came before an interruption is kept; true
  * @property {{ bytes: number, milliseconds: number }} [saveEvery] other than an Importer's own
  */

@@ -3,7 +3,7 @@
 import { openDownload } from './download.js';
 import { strongEtag } from './http-headers.js';
 import { isAddress, readManifest } from './manifest.js';
-import { addressOf, fileFacts } from './model-id.js';
+import { addressOf, fileFacts, idsOf } from './model-id.js';
 import { joinValidators, partsOf } from './parts.js';
 import { isSame, seemsSame } from './same-file.js';
 import { isSavedSession } from './saved-session.js';
@@ -60,18 +60,33 @@ function readable(record) {
  */
 export async function storedAs(opening, id) {
   const { backend, descriptor } = opening;
+  const others = idsOf(opening.addresses);
   const known = await knownAs(backend, id);
   if (descriptor.stored !== undefined || (await backend.get(known)) !== null) {
-    await remember(backend, known, { url: descriptor.url });
+    await remember(backend, known, { aliases: others, url: descriptor.url });
     return known;
+  }
+  const elsewhere = await firstStored(backend, others);
+  if (elsewhere !== null) {
+    await remember(backend, elsewhere, { aliases: [id, ...others] });
+    return elsewhere;
   }
   const records = await modelsOf(backend);
   const same = isAddress(descriptor.url)
     ? await sameDownload(opening, records)
     : await sameOnDisk(opening, records, fileFacts(id));
   if (same === null) return id;
-  await remember(backend, same, { alias: id });
+  await remember(backend, same, { aliases: [id, ...others] });
   return same;
+}
+
+/** The record of the first of several ids under which a model is stored as a whole. */
+async function firstStored(backend, ids) {
+  for (const id of ids) {
+    const known = await knownAs(backend, id);
+    if (readable(await backend.get(known))?.state === 'complete') return known;
+  }
+  return null;
 }
 
 /** Files of one name, size and time: whether they are one is seen by reading them. */
@@ -132,14 +147,15 @@ async function validatorsOf(url, { platform, signal }) {
   return { etag, lastModified, size, ranged };
 }
 
-/** Notes a further name of a model, or the address that it was got by last. Nice to have: where it cannot be, it is not. */
-async function remember(backend, id, { alias, url }) {
+/** Notes further names of a model, or the address that it was got by last. Nice to have: where it cannot be, it is not. */
+async function remember(backend, id, { aliases: more = [], url }) {
   const changed = (record) => {
     const { source, aliases = [] } = record;
     const isNews = isAddress(url) && isAddress(source.url) && source.url !== url;
-    if (alias !== undefined && !aliases.includes(alias))
-      return { ...record, aliases: [...aliases, alias].slice(-MOST_ALIASES) };
-    return isNews ? { ...record, source: { url } } : null;
+    const news = more.filter((alias) => alias !== record.id && !aliases.includes(alias));
+    if (!isNews && news.length === 0) return null;
+    const named = news.length === 0 ? {} : { aliases: [...aliases, ...new Set(news)].slice(-MOST_ALIASES) };
+    return { ...record, ...named, ...(isNews && { source: { url } }) };
   };
   const isDue = (record) => record?.state === 'complete' && changed(record) !== null;
   if (!isDue(readable(await backend.get(id)))) return;

@@ -4,6 +4,7 @@ import { strongEtag } from './http-headers.js';
 import { Importer } from './importer.js';
 import { nextPiece, progressReporter, readHeader, truncated, UNKNOWN_SIZE } from './loader.js';
 import { fileNameOf, HEADER, newManifest, storedBytes } from './manifest.js';
+import { idsOf } from './model-id.js';
 import { checksumOf, Packer, packedLayout } from './packer.js';
 import { openReader } from './reader.js';
 import { seemsSame } from './same-file.js';
@@ -156,7 +157,8 @@ const unhashable = (name) =>
     { details: { option: 'sha256' } },
   );
 
-const factsOf = ({ id, descriptor, name, sha256, toldSha256 }) => ({
+const factsOf = ({ id, addresses, descriptor, name, sha256, toldSha256 }) => ({
+  aliases: idsOf(addresses).filter((one) => one !== id),
   id,
   descriptor,
   name,

@@ -10,11 +10,16 @@ import { temporaryFolder, writeSmallModel } from './small-model.js';
 const CLI = fileURLToPath(new URL('../js/cli.js', import.meta.url));
 const bytes = readFileSync(writeSmallModel());
 const TOKEN = 'hf_secret';
+// Names of files that are no type in an address: a space, signs, other letters, a dash at the front, and a long one.
+const ODD_NAMES = ['My Model.Q4_0', 'Model+Chat.Q4_0', 'Model(v2).Q4_0', 'Modèle.Q4_0', '-Model.Q4_0', 'm'.repeat(210)];
 
 let hub;
 before(async () => {
   const files = { 'small-Q4_K_M.gguf': bytes, 'small-Q8_0.gguf': bytes, 'small-F16-00001-of-00002.gguf': 1e6 };
-  hub = await serveHub({ 'owner/small': { files }, 'owner/gated': { files, gated: 'auto' } }, { token: TOKEN });
+  const odd = ODD_NAMES.map((name, index) => [`owner/odd${index}`, { files: { [`${name}.gguf`]: bytes } }]);
+  const moved = { 'owner/old': { movedTo: 'owner/small' } };
+  const repositories = { 'owner/small': { files }, 'owner/gated': { files, gated: /** @type {const} */ ('auto') } };
+  hub = await serveHub({ ...repositories, ...moved, ...Object.fromEntries(odd) }, { token: TOKEN });
 });
 after(() => hub?.close());
 
@@ -48,6 +53,44 @@ test('of a repository alone the file for this machine is taken, which is told; w
   assert.deepEqual([second.status, second.stderr.includes('takes'), hub.requests.length], [0, false, asked]);
 });
 
+test('the file for this machine may have any name', async () => {
+  const store = ['--store', temporaryFolder()];
+  for (const [index, name] of ODD_NAMES.entries()) {
+    const args = ['models', 'import', `owner/odd${index}`, ...store, '--json'];
+    const { status, stdout, stderr } = await nibble(args);
+    assert.equal(status, 0, `${name}: ${stderr}`);
+    assert.equal(JSON.parse(stdout).state, 'complete');
+  }
+});
+
+test('what is stored of a repository is taken by the older name that it was asked for by', async () => {
+  const args = ['run', '-m', 'owner/old', '-p', 'a', '-n', '1', '--store', temporaryFolder()];
+  const first = await nibble(args);
+  assert.equal(first.status, 0, first.stderr);
+  const asked = hub.requests.length;
+  const second = await nibble(args);
+  assert.deepEqual([second.status, hub.requests.length], [0, asked], second.stderr);
+});
+
+test('what is wrong in the environment is in the way of the hub alone', async () => {
+  const local = ['run', '-m', writeSmallModel(), '-p', 'a', '-n', '1', '--store', temporaryFolder()];
+  for (const odd of [
+    { endpoint: 'nowhere' },
+    { endpoint: 'http://mirror.example', token: TOKEN },
+    { token: 'two words' },
+  ]) {
+    const { status, stderr } = await nibble(local, odd);
+    assert.equal(status, 0, stderr);
+    assert.equal((await nibble(['run', '-p', 'a', '-n', '1'], odd)).status, 0);
+    const refused = await nibble(['run', '-m', 'owner/small', '-p', 'a', '-n', '1'], odd);
+    assert.deepEqual(
+      [refused.status, /^nibble: INVALID_ARGUMENT: HF_/.test(refused.stderr)],
+      [2, true],
+      refused.stderr,
+    );
+  }
+});
+
 test('the files of a repository are listed', async () => {
   const { status, stdout } = await nibble(['info', 'owner/small']);
   assert.equal(status, 0);
@@ -76,7 +119,7 @@ test('what is gated comes with HF_TOKEN, and without it is said how', async () =
   assert.match(wrong.stderr, /HUB_TOKEN_REFUSED/);
   assert.ok(!wrong.stderr.includes('hf_wrong'));
   const odd = await nibble(args, { token: 'two words' });
-  assert.match(odd.stderr, /HF_TOKEN is .*expected an access token/);
+  assert.match(odd.stderr, /HF_TOKEN is no access token; expected an access token/);
   assert.ok(!odd.stderr.includes('two words'));
 });
 

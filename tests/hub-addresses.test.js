@@ -1,7 +1,7 @@
 // What addresses of Hugging Face's hub name, what names of files tell, and which file of a repository is taken.
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { joinParts, problemOf, recommend, typeOf } from '../js/hub-files.js';
+import { filesOfType, joinParts, problemOf, recommend, typeOf } from '../js/hub-files.js';
 import { readHubAddress } from '../js/index.node.js';
 
 const TOKEN = 'hf_secret';
@@ -107,6 +107,11 @@ describe("a file's name", () => {
   };
   test('tells the type of its weights', () => {
     for (const [name, type] of Object.entries(TYPES)) assert.equal(typeOf(name), type, name);
+  });
+
+  test('is found as a path before it is one in a folder', () => {
+    const files = ['x.gguf', 'Q8_0/x.gguf'].map((path) => ({ path, type: typeOf(path) }));
+    assert.deepEqual(filesOfType(/** @type {any[]} */ (files), 'x.gguf'), [files[0]]);
   });
 
   test('tells towers, adapters and data from models', () => {

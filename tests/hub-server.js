@@ -12,8 +12,9 @@ const sha256 = (bytes) => createHash('sha256').update(bytes).digest('hex');
 
 /**
  * @typedef {object} Held a repository
- * @property {Record<string, Uint8Array | number>} files by path; a number: one of so many bytes that nobody may fetch
+ * @property {Record<string, Uint8Array | number>} [files] by path; a number: one of so many bytes that nobody may fetch
  * @property {false | 'auto' | 'manual'} [gated]
+ * @property {string} [movedTo] it is a name that another repository had, or is written in other letters
  * @property {string} [hash] what the list says of each file in place of its SHA-256
  */
 
@@ -139,6 +140,8 @@ export async function serveHub(repositories, { token = 'hf_secret', pageSize = 1
     const [owner, name, what, ...rest] = pathname.slice(isApi ? '/api/models/'.length : 1).split('/');
     const id = `${owner}/${name}`;
     const held = repositories[id];
+    if (held?.movedTo !== undefined)
+      return answer(response, 307, 'Temporary Redirect', { Location: request.url.replace(id, held.movedTo) });
     const { authorization } = request.headers;
     if (authorization !== undefined && authorization !== `Bearer ${token}` && isApi)
       return answer(response, 401, { error: 'Invalid credentials in Authorization header' });

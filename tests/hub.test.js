@@ -61,6 +61,11 @@ const REPOSITORIES = {
     ),
     hash: 'ab'.repeat(32),
   },
+  'Owner/New-Name-GGUF': { files: { 'new-Q4_0.gguf': other } },
+  'Owner/Old-Name-GGUF': { movedTo: 'Owner/New-Name-GGUF' },
+  'owner/new-name-gguf': { movedTo: 'Owner/New-Name-GGUF' },
+  'owner/copy': { files: { 'copy-Q5_0.gguf': bytes } },
+  'owner/half': { files: { 'half-fp16.gguf': 1e6, 'half-Q4_0.gguf': 1e6 } },
   'owner/tampered': { files: { 'small-Q4_0.gguf': other }, hash: 'ab'.repeat(32) },
 };
 
@@ -100,6 +105,8 @@ describe('the hub', () => {
     const pathOf = async (address) => (await listRepository(address, at)).recommended.path;
     assert.equal(await pathOf('owner/small-GGUF:q6_k'), 'Q6_K/small.gguf');
     assert.equal(await pathOf('owner/small-GGUF:small-Q4_K_M.gguf'), 'small-Q4_K_M.gguf');
+    assert.equal(await pathOf('owner/half:FP16'), 'half-fp16.gguf');
+    assert.equal(await pathOf('owner/half:f16'), 'half-fp16.gguf');
     assert.equal(await pathOf('https://huggingface.co/owner/small-GGUF/tree/main/Q6_K'), 'Q6_K/small.gguf');
     assert.equal(await pathOf('hf.co/owner/small-GGUF/Q6_K/small.gguf'), 'Q6_K/small.gguf');
   });
@@ -244,6 +251,55 @@ describe('the hub', () => {
     }
   });
 
+  test('is not asked for what was stored of a repository by an older name, or one in other letters', async () => {
+    for (const asked of ['Owner/Old-Name-GGUF', 'owner/new-name-gguf:Q4_0']) {
+      const options = { store: { folder: temporaryFolder() }, ...at };
+      const models = await openModelStore(options);
+      const { id } = await models.import(asked);
+      const before = hub.requests.length;
+      for (const model of [asked, 'Owner/New-Name-GGUF:Q4_0', 'OWNER/new-name-GGUF'])
+        assert.deepEqual([model, await models.has(model), await models.idOf(model)], [model, true, id]);
+      assert.equal(await models.has('Owner/Other-GGUF'), false);
+      await models.close();
+      for (const model of [asked, `hf.co/${asked.split(':')[0]}/new-Q4_0.gguf`]) {
+        const engine = await createEngine({ model, ...options });
+        assert.deepEqual([engine.info.storage.id, engine.info.storage.state], [id, 'stored']);
+        await engine.unload();
+      }
+      assert.equal(hub.requests.length, before);
+    }
+  });
+
+  test('is not asked for a file that is stored from another repository', async () => {
+    const models = await openModelStore({ store: { folder: temporaryFolder() }, ...at });
+    const { id } = await models.import('owner/small-GGUF:Q4_K_M');
+    assert.equal((await models.import('owner/copy')).id, id);
+    const before = hub.requests.length;
+    for (const model of ['owner/copy', 'owner/copy:Q5_0', 'owner/small-GGUF'])
+      assert.equal(await models.idOf(model), id);
+    assert.deepEqual([await models.has('owner/copy:Q4_K_M'), hub.requests.length], [false, before]);
+    await models.close();
+  });
+
+  test('need not be the server that a model was stored from', async () => {
+    const store = { folder: temporaryFolder() };
+    const mirrored = await openModelStore({ store, ...at });
+    const { id } = await mirrored.import('owner/split-GGUF:Q4_0');
+    await mirrored.close();
+    const gone = await serveHub({});
+    await gone.close();
+    for (const options of [{ store }, { store, hub: { url: gone.url } }]) {
+      const models = await openModelStore(options);
+      for (const model of ['owner/split-GGUF', 'hf.co/owner/split-GGUF/Q4_0/m-Q4_0-00001-of-00005.gguf'])
+        assert.deepEqual([model, await models.idOf(model)], [model, id]);
+      await models.close();
+      const model = 'hf.co/owner/split-GGUF/Q4_0/m-Q4_0-00001-of-00005.gguf';
+      const engine = await createEngine({ model, ...options });
+      assert.equal(engine.info.storage.state, 'stored');
+      await engine.unload();
+    }
+  });
+
   test('says how to get what is gated, and gives it to whom it knows', async () => {
     const file = 'hf.co/owner/gated/gated-Q4_0.gguf';
     const way = new RegExp(`${hub.url}/owner/gated.*licence.*access token`);
@@ -255,7 +311,7 @@ describe('the hub', () => {
     await models.close();
     const wrong = { hub: { url: hub.url, token: 'hf_wrong' } };
     await fails(createEngine({ model: file, ...wrong }), 'HUB_GATED', /licence/);
-    await fails(listRepository('owner/gated', wrong), 'HUB_TOKEN_REFUSED', /expired/);
+    await fails(listRepository('owner/gated', wrong), 'HUB_TOKEN_REFUSED', /^(?!.*huggingface).*expired.*that server/);
     const engine = await createEngine({ model: 'owner/gated', hub: { url: hub.url, token: TOKEN } });
     await engine.unload();
   });

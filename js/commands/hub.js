@@ -3,13 +3,37 @@ import { existsSync } from 'node:fs';
 import { listRepository, probeSpeed, readHubAddress } from '../index.node.js';
 import { bytes, columns } from './units.js';
 
-/** The option `hub` of the library, as HF_ENDPOINT and HF_TOKEN have it. */
-export function hubOption({ HF_ENDPOINT: url, HF_TOKEN: token } = process.env) {
-  return { ...(url && { url }), ...(token && { token: token.trim() }) };
+/**
+ * The option `hub` of the library, as HF_ENDPOINT and HF_TOKEN have it.
+ * @param {string} [text] what is meant by it as a model. Where that is nothing of the hub, an environment that is not as it
+ *   should be is passed over
+ * @throws {NibbleError} INVALID_ARGUMENT
+ */
+export function hubOption(text, { HF_ENDPOINT: url, HF_TOKEN: token } = process.env) {
+  const hub = { ...(url && { url }), ...(token && { token: token.trim() }) };
+  try {
+    readHubAddress('', { hub });
+    return hub;
+  } catch (error) {
+    if (isOfHub(text, hub)) throw error;
+    return {};
+  }
+}
+
+/** Whether it is an address of the hub, or of the server that is named in its place. */
+function isOfHub(text, { url }) {
+  if (text === undefined || existsSync(text)) return false;
+  const address = text.replace(/^url:/, '');
+  if (readHubAddress(address) !== null) return true;
+  try {
+    return readHubAddress(address, { hub: { url } }) !== null;
+  } catch {
+    return false;
+  }
 }
 
 /** @param {string} text @returns {import('../index.node.js').HubAddress | null} null: it is no address of the hub, or a path that is there */
-export const hubAddressOf = (text) => (existsSync(text) ? null : readHubAddress(text, { hub: hubOption() }));
+export const hubAddressOf = (text) => (existsSync(text) ? null : readHubAddress(text, { hub: hubOption(text) }));
 
 /**
  * The files of a repository, and the one for this machine, which is measured for that.
@@ -19,7 +43,7 @@ export const hubAddressOf = (text) => (existsSync(text) ? null : readHubAddress(
  */
 export async function listMeasured(text, signal, memory) {
   const probe = await probeSpeed({ signal });
-  return listRepository(text, { hub: hubOption(), probe, memory, signal });
+  return listRepository(text, { hub: hubOption(text), probe, memory, signal });
 }
 
 /**
@@ -36,8 +60,9 @@ export async function recommendedOf(text, terminal, memory) {
   const others = files.filter(({ problem }) => problem === null).length - 1;
   const more = others === 0 ? '' : `, of ${others + 1} files ("nibble info ${text}" lists them)`;
   terminal.note(`${repository}: takes ${path}, ${bytes(recommended.bytes)}, for this machine${more}.`);
-  // By its name the hub is asked for its checksum too.
-  return revision === 'main' && !path.includes('/') ? `${repository}:${path}` : url;
+  // By its name the hub is asked for its checksum too, and it is found again by the name that the repository has here.
+  const name = `${hubAddressOf(text).repository}:${path}`;
+  return revision === 'main' && readHubAddress(name)?.type === path ? name : url;
 }
 
 /** A repository's files as a table. @param {import('../index.node.js').Repository} listing */

@@ -43,7 +43,7 @@ export default {
     }
     const model = await modelOf({ model: given, store: values.store }, terminal);
     const description = await describeModel(model, {
-      hub: hubOption(),
+      hub: hubOption(given),
       ...(values.store !== undefined && { store: { folder: values.store } }),
       contextSize: values.context,
       threads: values.threads,

@@ -80,7 +80,7 @@ const chosen = ({ url, type }, model, { terminal, budget }) =>
   url === null && type === null ? recommendedOf(model, terminal, budget && Infinity) : model;
 
 async function lookInto(folder, model, address) {
-  const store = await openModelStore({ store: { folder }, hub: hubOption() });
+  const store = await openModelStore({ store: { folder }, hub: hubOption(model) });
   try {
     return { models: await store.list(), isStored: address !== null && (await store.has(model)) };
   } finally {
@@ -96,7 +96,7 @@ async function lookInto(folder, model, address) {
 export async function loadEngine(values, terminal, overrides = {}) {
   const engine = await createEngine({
     model: await modelOf(values, terminal),
-    hub: hubOption(),
+    hub: hubOption(values.model),
     threads: values.threads,
     contextSize: values.context,
     batchSize: values.batch,

@@ -93,7 +93,7 @@ export default {
     if (action !== 'import' && !existsSync(values.store)) {
       throw missing(`The folder "${values.store}" does not exist; "nibble models import" makes it.`);
     }
-    const store = await openModelStore({ store: { folder: values.store }, hub: hubOption() });
+    const store = await openModelStore({ store: { folder: values.store }, hub: hubOption(subject) });
     const control = {
       signal: terminal.interrupted,
       onProgress: (progress) => tellProgress(terminal, progress),
