@@ -156,6 +156,7 @@ export async function scriptEngine(page, script) {
   globalThis.calls = [];
   globalThis.rendered = [];
   globalThis.loads = globalThis.unloads = 0;
+  globalThis.hubs = [];
   const held = new Promise((resolve) => { globalThis.release = resolve; });
   const wait = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
   const render = (messages, { templateVariables } = {}) => messages.map(({ role, content }) => role + ': ' + content + ' ').join('') +
@@ -225,11 +226,15 @@ export async function scriptEngine(page, script) {
       return { result, stop() {}, [Symbol.asyncIterator]: write };
     }
   }
-  export const createEngine = async () => {
+  export const createEngine = async ({ hub }) => {
+    globalThis.hubs.push(hub);
     if (++globalThis.loads <= script.failures) throw new NibbleError('DOWNLOAD_FAILED', 'HTTP 404', { details: {} });
     return new Engine();
   };
-  export const describeModel = async () => ({ problem: null });
+  export const describeModel = async (model, { hub }) => {
+    globalThis.hubs.push(hub);
+    return { problem: null };
+  };
   export const probeSpeed = async () => ({});
   export const estimateSpeed = () => ({});
   export const readHubAddress = () => null;

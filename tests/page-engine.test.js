@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { after, before, describe, test } from 'node:test';
+import { drag } from './drag.js';
 import * as driver from './page-driver.js';
 
 const LIMIT = { timeout: 180_000 };
@@ -122,6 +123,41 @@ describe('a model that cannot be loaded', () => {
     opened.complaints.length = 0;
     await opened.close();
   });
+});
+
+test('a problem of another file covers that of a model only until it is closed', LIMIT, async () => {
+  const opened = await open({ failures: 1 }, { isReady: false });
+  const { page } = opened;
+  await page.locator('#problem[data-code=DOWNLOAD_FAILED]').waitFor();
+  assert.equal(await page.locator('#dismiss').isVisible(), false);
+  await drag(page, ['dragenter', 'dragover', 'drop'], { name: 'paper.pdf', bytes: '%PDF-1.4' });
+  await page.locator('#problem[data-code=GGUF_BAD_MAGIC]').waitFor();
+  await page.locator('#dismiss').click();
+  await page.locator('#problem[data-code=DOWNLOAD_FAILED]').waitFor();
+  assert.equal(await page.locator('#dismiss').isVisible(), false);
+  await page.locator('#remedy').click();
+  await driver.untilEqual(() => loads(page), 2);
+  await page.locator('#problem').waitFor({ state: 'hidden' });
+  opened.complaints.length = 0;
+  await opened.close();
+});
+
+test('a model that makes another one way is asked for by the access token of the hub each time', LIMIT, async () => {
+  const opened = await open({ memory: { wasm: 6e8 } });
+  const { page } = opened;
+  const hub = { url: 'https://hub.example', token: 'hf_secret' };
+  await page.evaluate((given) => localStorage.setItem('nibble.hub', JSON.stringify(given)), hub);
+  await page.reload();
+  await driver.untilReady(page);
+  await page.locator('#open-settings').click();
+  await page.locator('#setting-threads').fill('1');
+  await page.keyboard.press('Tab');
+  await page.keyboard.press('Escape');
+  await driver.untilEqual(() => loads(page), 2);
+  // Loaded, looked at before it takes the place of a large one, and loaded again.
+  assert.deepEqual(await page.evaluate(() => globalThis.hubs), [hub, hub, hub]);
+  opened.complaints.length = 0;
+  await opened.close();
 });
 
 describe('an answer', () => {

@@ -120,6 +120,44 @@ describe('the page', () => {
     }
   });
 
+  test(
+    'shows what is wrong with a file until that is closed, or another one is opened, while a model loads',
+    LIMIT,
+    async () => {
+      const hold = deferred();
+      const own = await driver.startBrowser({ serviceWorkers: 'block' });
+      try {
+        await own.context.route('**/*.wasm', async (route) => {
+          await hold.promise;
+          await route.continue();
+        });
+        const { page } = await driver.openPage(own);
+        const problem = page.locator('#problem[data-code=GGUF_BAD_MAGIC]');
+        await page.locator('#loading').waitFor();
+        await drop(page, PICTURE);
+        await problem.waitFor();
+        hold.resolve();
+        await page.locator('#model-state[data-state=ready]').waitFor();
+        assert.equal(await problem.isVisible(), true, 'when the model has come');
+        await page.locator('#open-settings').click();
+        await page.locator('#setting-language').selectOption('zh');
+        await page.locator('html[lang^=zh]').waitFor();
+        await page.keyboard.press('Escape');
+        assert.equal(await problem.isVisible(), true, 'in another language');
+        await page.locator('#dismiss').click();
+        await problem.waitFor({ state: 'hidden' });
+        await drop(page, PICTURE);
+        await problem.waitFor();
+        await drop(page, { name: 'mine.gguf', bytes: readFileSync(driver.MODEL, 'latin1') });
+        await problem.waitFor({ state: 'hidden' });
+        await driver.untilReady(page);
+        await page.close();
+      } finally {
+        await own.close();
+      }
+    },
+  );
+
   test('says what is wrong with a file that is no model, and goes on with the model before it', LIMIT, async () => {
     const opened = await open();
     const { page } = opened;

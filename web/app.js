@@ -106,11 +106,17 @@ class App {
     this.sidebar.refresh();
     if (matchMedia('(hover: hover)').matches) this.composer.focus();
     await this.readouts.settled;
-    await this.load(this.#lastModel());
+    await this.#load(this.#lastModel());
   }
 
   /** @param {import('./engine-room.js').Model} model @param {{ keeps?: boolean }} [how] as the room takes it */
-  async load(model, how) {
+  load(model, how) {
+    // What was wrong with another file is over.
+    this.loadPanel.closeProblem();
+    return this.#load(model, how);
+  }
+
+  async #load(model, how) {
     this.keptNotice.tell(null);
     await this.room.load(model, how);
     const { engine, problem, keeps } = this.room;
@@ -200,7 +206,7 @@ class App {
       announce: (text) => this.announce(text),
       onImported: () => {
         // What was wrong with another file is over.
-        if (find('problem').dataset.code?.startsWith('ARCHIVE_')) find('problem').hidden = true;
+        if (find('problem').dataset.code?.startsWith('ARCHIVE_')) loadPanel.closeProblem();
         this.#followKept();
       },
       onRefused: (error) => {

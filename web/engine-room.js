@@ -238,7 +238,7 @@ export class EngineRoom {
     const here = await this.#memoryOf(engine);
     if (this.engine !== engine) return true;
     if (here.wasm < LARGE_MODEL && !(isOfFiles(model) && bytesOf(model) >= LARGE_MODEL)) return true;
-    const { problem } = await describeFitting(model, { ...options, signal });
+    const { problem } = await describeFitting(model, { ...options, hub: this.#hub.options, signal });
     if (problem) throw new NibbleError(problem.code, problem.message);
     return false;
   }

@@ -10,6 +10,10 @@ export class LoadPanel {
   #room;
   #t;
   #onSettings;
+  /** Whether a problem is shown that is none of the room's. */
+  #isOther = false;
+  /** The room's problem that was shown last. */
+  #shown = null;
 
   /**
    * @param {import('./engine-room.js').EngineRoom} room
@@ -26,7 +30,8 @@ export class LoadPanel {
       onCancelled();
     });
     find('dismiss').addEventListener('click', () => {
-      room.forgetProblem();
+      if (this.#isOther) this.closeProblem();
+      else room.forgetProblem();
       find('prompt').focus();
     });
   }
@@ -36,16 +41,30 @@ export class LoadPanel {
     find('loading').hidden = !isLoading;
     if (isLoading) this.#showProgress(progress);
     find('cancel-loading').hidden = engine === null;
+    if (problem !== this.#shown && problem !== null) this.#isOther = false;
+    this.#shown = problem;
+    if (this.#isOther) return;
     if (problem === null) find('problem').hidden = true;
     else this.#showLoadProblem(problem);
   }
 
+  /** Closes a problem that showProblem() has shown; one of the room that it covered is seen again. */
+  closeProblem() {
+    this.#isOther = false;
+    this.render();
+  }
+
   /**
-   * Shows a problem until it is closed.
+   * Shows a problem until it is closed, or until a load fails.
    * @param {{ code: string, text: string, detail: string }} problem
    * @param {{ label: string, action: () => void } | null} [remedy] what the reader can do about it by one button
    */
-  showProblem({ code, text, detail }, remedy = null) {
+  showProblem(problem, remedy = null) {
+    this.#isOther = true;
+    this.#show(problem, remedy);
+  }
+
+  #show({ code, text, detail }, remedy) {
     find('problem').dataset.code = code;
     find('problem-text').textContent = text;
     find('problem-detail').textContent = detail;
@@ -89,7 +108,7 @@ export class LoadPanel {
     // A model that still works is no worse than the one included.
     if (room.engine !== null && !isIncluded(model)) remedy = problem.error.details?.retriable ? again : null;
     if (isOfMemory(code)) remedy = { label: t('problem.settings'), action: this.#onSettings };
-    this.showProblem({ code, text: text + remains, detail }, remedy);
+    this.#show({ code, text: text + remains, detail }, remedy);
     // Nothing works before there is a model.
     find('dismiss').hidden = room.engine === null;
   }
