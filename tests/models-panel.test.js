@@ -26,6 +26,7 @@ let models;
 before(async () => {
   models = await serveModels({
     '/fast.gguf': { bytes },
+    '/My%20Model+(v2).gguf': { bytes },
     '/slow.gguf': { bytes, pause: 100, limit: bytes.length - 100_000 },
     '/page.gguf': { bytes: Buffer.from('<!doctype html><title>Not here</title>'), type: 'text/html' },
     '/strange.gguf': { bytes: scriptedModel({ script: () => ({ 97: 20 }), more: STRANGE }) },
@@ -165,6 +166,39 @@ describe('the models panel', () => {
       await page.locator('dialog.confirm').getByRole('button', { name: 'Delete' }).click();
       await page.getByRole('button', { name: 'Use Nibble tiny', exact: true }).waitFor({ state: 'detached' });
     }
+    await close();
+  });
+
+  test('names the file that a model came from as people write it', async () => {
+    const { page, close } = await openPanel();
+    await download(page, 'My%20Model+(v2).gguf');
+    const row = rowOf(page, 'Q4_0').last();
+    await page.getByRole('button', { name: 'Delete Nibble tiny', exact: true }).waitFor();
+    assert.match(await row.locator('.models-facts').innerText(), /^My Model\+\(v2\)\.gguf · /);
+    await clear(page);
+    await close();
+  });
+
+  test('does not offer to keep what finds neither memory nor room, and says both', async () => {
+    const lack = async (page) => {
+      await page.addInitScript(() => Object.defineProperty(navigator, 'deviceMemory', { get: () => 0.001 }));
+      // The worker is who asks.
+      await page.route('**/nibble/worker.js', async (route) => {
+        const response = await route.fetch();
+        const little = 'StorageManager.prototype.estimate = async () => ({ usage: 0, quota: 100_000 });';
+        await route.fulfill({ response, body: `${little}${await response.text()}` });
+      });
+    };
+    const { page, close } = await openPanel(lack);
+    await drop(page, { name: 'large.gguf', content: bytes.toString('latin1') });
+    const offer = page.locator('.models-offer');
+    await offer.locator('.accent').waitFor();
+    assert.equal(await offer.locator('.accent').isDisabled(), true);
+    const warnings = await offer.locator('.models-warning').allInnerTexts();
+    assert.equal(warnings.length, 2);
+    assert.match(warnings[0], /more than this device is likely to spare/);
+    assert.match(warnings[1], /^There is no room to keep it/);
+    await offer.getByRole('button', { name: 'Use without keeping', exact: true }).waitFor();
     await close();
   });
 

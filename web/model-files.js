@@ -12,6 +12,16 @@ export const bytesOf = (model) => [model].flat().reduce((sum, { size }) => sum +
 /** What the model is called in one file. @param {string} name of one of its files */
 export const withoutPart = (name) => name.replace(PART, '');
 
+/** The last part of an address; as it stands there where that is no text, as with a single percent sign. @param {URL} url */
+export function fileNameIn({ pathname }) {
+  const last = pathname.split('/').at(-1);
+  try {
+    return decodeURIComponent(last);
+  } catch {
+    return last;
+  }
+}
+
 /** @param {File | File[]} model */
 export const nameOf = (model) => withoutPart([model].flat()[0].name);
 

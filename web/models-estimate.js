@@ -32,7 +32,8 @@ const USUAL_GIGABYTES = 4;
  * @property {Streaming | null} streaming how it runs under the memory budget that is set; null: none is, or all fits
  * @property {Streaming & { wordsPerSecond: number | null } | null} remedy how it would under one that the device has,
  *   where it may not have the memory
- * @property {'memory' | 'room' | null} tight what there may not be enough of
+ * @property {boolean} lacksMemory whether there may not be enough of it
+ * @property {boolean} lacksRoom whether storage cannot keep it
  * @property {number | null} free bytes of storage
  * @property {string[]} warnings codes of what is odd about its texts
  */
@@ -60,8 +61,8 @@ export async function estimateModel(model, { store, options, readRate, isBusy, s
   const wordsWhen = (streaming) => speed && wordsPerSecond(speed, streaming?.bytesPerToken ?? 0, readRate);
   const streaming = streamingOf(description);
   const keptBytes = dataOffset + description.model.packedBytes;
-  const tight = findTightness({ bytes, keptBytes, free });
-  const lesser = tight === 'memory' && budget === null ? await underBudget(model, options, signal) : null;
+  const lacksMemory = isMuchHere(bytes);
+  const lesser = lacksMemory && budget === null ? await underBudget(model, options, signal) : null;
   return {
     name,
     fileBytes: file.bytes,
@@ -71,7 +72,8 @@ export async function estimateModel(model, { store, options, readRate, isBusy, s
     wordsPerSecond: wordsWhen(streaming),
     streaming,
     remedy: lesser && { ...lesser, wordsPerSecond: wordsWhen(lesser) },
-    tight,
+    lacksMemory,
+    lacksRoom: free !== null && keptBytes > free,
     free,
     warnings: warnings.map(({ code }) => code),
   };
@@ -92,10 +94,10 @@ async function underBudget(model, options, signal) {
   return description.memory === null ? null : streamingOf(description);
 }
 
-function findTightness({ bytes, keptBytes, free }) {
+/** Whether it is more memory than this device may have for a model. */
+function isMuchHere(bytes) {
   const device = navigator.deviceMemory;
-  if (bytes > MOST_BYTES || (device !== undefined && bytes > device * 1e9 * USABLE_PART)) return 'memory';
-  return free !== null && keptBytes > free ? 'room' : null;
+  return bytes > MOST_BYTES || (device !== undefined && bytes > device * 1e9 * USABLE_PART);
 }
 
 async function freeBytes(store) {

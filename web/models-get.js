@@ -1,7 +1,7 @@
 // Where further models come from: the catalogue, an address, a file.
 import { make } from './dom.js';
 import { readAddress } from './model-address.js';
-import { bytesOf, chooseFiles, isModelFile, nameOf, withoutPart } from './model-files.js';
+import { bytesOf, chooseFiles, fileNameIn, isModelFile, nameOf, withoutPart } from './model-files.js';
 import { Offer } from './models-offer.js';
 import { RepositoryChoice } from './models-repository.js';
 import { keepFocus, makeButton, makeSection } from './models-section.js';
@@ -17,16 +17,6 @@ const GROUPS = [
 // As many languages as are named where there are more than MOST_LANGUAGES.
 const NAMED_LANGUAGES = 4;
 const MOST_LANGUAGES = 6;
-
-/** The last part of an address; as it stands there where that is no text, as with a single percent sign. @param {URL} url */
-function fileNameOf({ pathname }) {
-  const last = pathname.split('/').pop();
-  try {
-    return decodeURIComponent(last);
-  } catch {
-    return last;
-  }
-}
 
 export class ModelSources {
   #panel;
@@ -213,7 +203,7 @@ export class ModelSources {
         return field.focus();
       }
       if (address) this.#ask(address, field.value, place);
-      else this.#open({ model: url, name: withoutPart(fileNameOf(url)) || url.host }, place);
+      else this.#open({ model: url, name: withoutPart(fileNameIn(url)) || url.host }, place);
     };
     const form = make(
       'form',

@@ -3,7 +3,7 @@ import { confirm } from './dialog.js';
 import { make } from './dom.js';
 import { icon } from './icons.js';
 import { isOfInputMethod } from './keys.js';
-import { chooseFiles, nameOf, withoutPart } from './model-files.js';
+import { chooseFiles, fileNameIn, nameOf, withoutPart } from './model-files.js';
 import { keepFocus, makeButton, makeSection } from './models-section.js';
 
 /** @typedef {import('./nibble/index.js').StoredModel} StoredModel */
@@ -13,7 +13,7 @@ const IMPORT_MILLISECONDS = 50;
 
 /** Models may have one name and come from several files. @param {StoredModel} model @returns {string | null} */
 function fileNameOf({ name, source }) {
-  const file = source?.file ?? (source?.url && new URL(source.url).pathname.split('/').at(-1));
+  const file = source?.file ?? (source?.url && fileNameIn(new URL(source.url)));
   return typeof file === 'string' && file !== '' && file !== name ? withoutPart(file) : null;
 }
 

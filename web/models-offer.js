@@ -127,21 +127,27 @@ export class Offer {
     this.root.replaceChildren(...lines, make('div', { class: 'buttons start' }, ...buttons, close));
   }
 
-  #describe({ name, type, memory, wordsPerSecond, streaming, remedy, tight, fileBytes, keptBytes, free, warnings }) {
+  #describe(estimate) {
     const { t, format, describeWarnings } = this.#panel;
+    const { name, type, memory, wordsPerSecond, streaming, remedy, fileBytes, warnings } = estimate;
     const { bytes } = format();
     const size = fileBytes === null ? t('models.estimate.sizeless') : bytes(fileBytes);
-    const warning =
-      tight === 'room'
-        ? t('models.estimate.room', { size: bytes(keptBytes), free: bytes(free) })
-        : tight === 'memory' && t('models.estimate.memory');
     return [
       make('p', {}, this.#inPlainWords(memory, wordsPerSecond)),
       streaming ? make('p', {}, t('models.estimate.streams', this.#amounts(streaming))) : null,
       make('p', { class: 'models-facts' }, format().list([name, type, size])),
       ...describeWarnings(warnings).map((text) => make('p', {}, text)),
-      warning ? make('p', { class: 'models-warning' }, warning) : null,
+      ...this.#shortages(estimate).map((text) => make('p', { class: 'models-warning' }, text)),
       remedy ? make('p', {}, this.#describeRemedy(remedy)) : null,
+    ].filter(Boolean);
+  }
+
+  #shortages({ lacksMemory, lacksRoom, keptBytes, free }) {
+    const { t, format } = this.#panel;
+    const { bytes } = format();
+    return [
+      lacksMemory && t('models.estimate.memory'),
+      lacksRoom && t('models.estimate.room', { size: bytes(keptBytes), free: bytes(free) }),
     ].filter(Boolean);
   }
 
@@ -170,7 +176,7 @@ export class Offer {
     return this.#panel.t('models.estimate.words', { count });
   }
 
-  #actions({ fileBytes, tight, remedy, streaming }) {
+  #actions({ fileBytes, lacksRoom, remedy, streaming }) {
     const { t, format, use } = this.#panel;
     const { model } = this.wanted;
     const isFile = isOfFiles(model);
@@ -189,7 +195,7 @@ export class Offer {
         this.#panel.download(this.wanted);
       },
     });
-    keep.disabled = tight === 'room';
+    keep.disabled = lacksRoom;
     const once = makeButton({
       label: t('models.estimate.once'),
       key: 'offer once',
@@ -199,7 +205,7 @@ export class Offer {
       },
     });
     // What streams has to be stored somewhere.
-    const canDoWithout = streaming === null && (isFile || tight === 'room');
+    const canDoWithout = streaming === null && (isFile || lacksRoom);
     const made = canDoWithout ? [keep, once] : [keep];
     return remedy ? [this.#limitButton(remedy), ...made] : made;
   }
