@@ -152,7 +152,7 @@ describe('the memory for the model', () => {
       export const describeModel = async (model, { memoryBudget = null }) => {
         globalThis.described = [...(globalThis.described ?? []), memoryBudget];
         const budget = memoryBudget && { bytes: memoryBudget, streams: true, bytesPerTokenStreamed: 3e9 };
-        return { name: 'Large', file: { bytes: 4e9 }, quantization: { label: 'Q4_0' }, problem: null,
+        return { name: 'Large', file: { bytes: 4e9 }, quantization: { label: 'Q4_0' }, problem: null, warnings: [],
           model: { budget, packedBytes: 4e9 }, dataOffset: 1e6,
           tensors: [{ name: 'output.weight', packedBytes: 4e9, shape: [4096, 4096] }],
           memory: memoryBudget ? { weights: memoryBudget } : { weights: 6e9 } };
