@@ -2,7 +2,7 @@
 // promise is expected.
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { Engine } from '../js/index.js';
+import { Engine } from '../js/engine-client.js';
 import {
   createEngine,
   defaultModel,

@@ -10,7 +10,7 @@ import { packPackage, unpackInto } from './package.js';
 import { temporaryFolder } from './small-model.js';
 
 // In bytes, with the included model of half a megabyte.
-const MOST_PACKED = 1_150_000;
+const MOST_PACKED = 1_200_000;
 const MOST_UNPACKED = 2_600_000;
 
 const folder = temporaryFolder();
