@@ -31,7 +31,7 @@ const FORMATTER = ['clang-format-14', 'clang-format'];
 // Browsers wait for each other, for timers and for the disk: one lane more than processors keeps these busy.
 const LANES = Number(PROCESSORS) + 1;
 // Chromium answers about memory a minute after it is asked; imports come as fast as a server sends them.
-const WAITING = ['peak-memory', 'import-kills'].map((name) => `tests/${name}.test.js`);
+const WAITING = ['peak-memory', 'import-kills', 'unload'].map((name) => `tests/${name}.test.js`);
 // Begun first, so that none of them is left alone at the end.
 const LONG = [
   'native-wasm',
