@@ -96,6 +96,11 @@ static const float *part_of_bias(const float *own, const float *whole, int first
   return whole != NULL ? whole + first : own;
 }
 
+// The norm before a branch: its own, or the other's where the branches of a parallel block share one.
+static const Norm *norm_before(const Block *block, const Norm *own, const Norm *other) {
+  return block->parallel && !norm_is_there(own) ? other : own;
+}
+
 // Keys and values of all tokens, and what those from `from` on read of them: run->mixed.
 static void attend(Run *run, const Block *block, int layer, int from, int thread) {
   const BlockShape *shape = shape_layer(&run->model->shape, layer);
@@ -109,8 +114,7 @@ static void attend(Run *run, const Block *block, int layer, int from, int thread
       {&key, part_of_bias(block->key_bias, bias, queries), run->key, run->key_stride, false},
       {&value, part_of_bias(block->value_bias, bias, queries + keys), run->value, run->key_stride, false}};
   const Input x = stream(run, 0);
-  const Norm *norm =
-      block->parallel && !norm_is_there(&block->attention_norm) ? &block->feed_forward_norm : &block->attention_norm;
+  const Norm *norm = norm_before(block, &block->attention_norm, &block->feed_forward_norm);
   const Activations normed = product_prepare(run, thread, &x, norm, products, 3);
   product_multiply(run, thread, PROFILE_QUERY_KEY_VALUE, &normed, products, 3);
   heads_rotate_and_store(run, block, layer, thread);
@@ -140,8 +144,7 @@ static void hide(Run *run, const Block *block, int from, int thread) {
   const int count = gate.rows > 0 ? 2 : 1;
   const Product down = {.matrix = &block->down};
   const Input x = stream(run, from);
-  const Norm *norm =
-      block->parallel && !norm_is_there(&block->feed_forward_norm) ? &block->attention_norm : &block->feed_forward_norm;
+  const Norm *norm = norm_before(block, &block->feed_forward_norm, &block->attention_norm);
   const Activations normed = product_prepare(run, thread, &x, norm, products, count);
   hidden_compute(run, block, &normed, products, count, packed_hidden(run, &down), thread);
 }

@@ -100,8 +100,8 @@ bool kv_table_shift(KvTable *table, int length, int keep, int drop, const KvRota
     count_pages(table, layer, &shift, drop, &taken[class], &most.pages[class]);
   }
   int largest = 0;
-  for (int class = 0; class < shape->classes; class ++)
-    if (shape->pages[class].head_size > largest) largest = shape->pages[class].head_size;
+  for (int i = 0; i < shape->classes; i++)
+    if (shape->pages[i].head_size > largest) largest = shape->pages[i].head_size;
   float *key = malloc((size_t)largest * sizeof *key);
   if (key == NULL) return nibble_fail(error, NIBBLE_OUT_OF_MEMORY, "No memory is left to shift a session.");
   const bool reserved = kv_pool_reserve(table->pool, &most);

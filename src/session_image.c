@@ -47,8 +47,8 @@ static size_t unit_bytes(const KvShape *shape, int layer) {
 // Of the largest pages.
 static size_t most_unit_bytes(const KvShape *shape) {
   size_t most = 0;
-  for (int class = 0; class < shape->classes; class ++) {
-    const size_t bytes = kv_page_data_bytes(&shape->pages[class]);
+  for (int i = 0; i < shape->classes; i++) {
+    const size_t bytes = kv_page_data_bytes(&shape->pages[i]);
     if (bytes > most) most = bytes;
   }
   return most + CHECKSUM_BYTES;
