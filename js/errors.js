@@ -74,6 +74,13 @@ export const notStored = (name, id) =>
     { details: { id } },
   );
 
+/** Bytes that came are not those that were meant. @param {string} what of which they are @param {string} found @param {string} expected SHA-256s */
+export const hashMismatch = (what, found, expected) =>
+  new NibbleError(
+    'HASH_MISMATCH',
+    `${what} has the SHA-256 ${found}; ${expected} was expected. It is damaged or another file; get it from a source you trust.`,
+  );
+
 /** Weights are to come from a store, and none that is fit is named. @param {string} problem */
 export const storeNeeded = (problem) =>
   withRemedy(

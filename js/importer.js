@@ -4,7 +4,7 @@
 // store is slower than what comes, what comes is held back. With a model in the heap, the same bytes go into place there.
 // At most two chunks are in JavaScript's memory: the one being written and the one being filled.
 import { createSha256 } from '#sha256';
-import { NibbleError } from './errors.js';
+import { hashMismatch } from './errors.js';
 import { storedBytes } from './manifest.js';
 import { checksumOf } from './packer.js';
 import { cut } from './store-bytes.js';
@@ -232,10 +232,7 @@ export class Importer {
     const found = this.#hasher?.digest('hex') ?? sha256;
     this.#hasher = null;
     if (found === sha256) return;
-    throw new NibbleError(
-      'HASH_MISMATCH',
-      `The file of "${name}" has the SHA-256 ${found}; ${sha256} was expected. It is damaged or another file; get it from a source you trust.`,
-    );
+    throw hashMismatch(`The file of "${name}"`, found, sha256);
   }
 
   /** Keeps what has come so far, up to the last byte that can be used, for another time. Never fails. */

@@ -125,6 +125,8 @@ export async function loadWeights({ runtime, model, source, pieces, dataOffset, 
       if (piece === null) throw truncated(source.name, position, model.remaining);
       take(piece);
     }
+    // What may stand behind the weights is part of the file.
+    while (source.isHashed && (await nextPiece(source, signal)) !== null);
     report(total, true);
   } finally {
     runtime.free(staging);

@@ -1,6 +1,7 @@
 // Opens the model of a call: out of a store, into one, or past it. Whatever is wrong with the store, a model that has a
 // source can be loaded from it.
 import { notStored, storeNeeded } from './errors.js';
+import { hashedSource } from './hashed-source.js';
 import { withSource } from './loader.js';
 import { isAddress, shortened } from './manifest.js';
 import { modelId } from './model-id.js';
@@ -65,7 +66,13 @@ function pastStore(call, storage, use) {
   if (call.descriptor.stored !== undefined) {
     throw storeNeeded('A stored model was asked for without a store to take it from.');
   }
-  return withSource({ ...call, open: sourceOpener(call, call.descriptor), storage }, use);
+  return withSource({ ...call, open: () => openToLoad(call), storage }, use);
+}
+
+/** The source of weights that go nowhere but into the heap: an import would compare what is told of them. */
+async function openToLoad({ toldSha256, headerOnly, ...call }) {
+  const source = await sourceOpener({ toldSha256, headerOnly, ...call }, call.descriptor)();
+  return typeof toldSha256 === 'string' && !headerOnly ? hashedSource(source, toldSha256) : source;
 }
 
 async function throughStore(call, backend, storage, use) {

@@ -1,7 +1,7 @@
 // A model in several files as one source: the header that joinHeaders() makes of theirs, and behind it the data of each.
 import { createSha256 } from '#sha256';
 import { changed } from './download-errors.js';
-import { NibbleError } from './errors.js';
+import { hashMismatch, NibbleError } from './errors.js';
 import { sameVersion } from './http-headers.js';
 import { checkCancelled, nextPiece, parseHeader } from './loader.js';
 import { addressesOfParts, missingParts, namesOfParts, partOf, wholeName } from './part-names.js';
@@ -280,10 +280,7 @@ class Joined {
     const found = hasher.digest('hex');
     const expected = this.#hashOf(part);
     if (found === expected) return;
-    throw new NibbleError(
-      'HASH_MISMATCH',
-      `The part "${part.name}" has the SHA-256 ${found}; ${expected} was expected. It is damaged or another file; get it from a source you trust.`,
-    );
+    throw hashMismatch(`The part "${part.name}"`, found, expected);
   }
 
   #hashOf(part) {

@@ -31,6 +31,7 @@ const PIECES_AHEAD = 2;
  * @property {boolean} [ranged] whether a server gives parts of it
  * @property {boolean} [restarted] where it was to begin behind its front, the file is another one now
  * @property {boolean} [isJoined] it is several files
+ * @property {boolean} [isHashed] its end is to be read: there all of it is compared with its SHA-256
  *
  * @typedef {{ position: number, end?: number, etag?: string | null, lastModified?: string | null, size?: number | null }} From
  *   `end`: where reading may end; a source may go on behind it

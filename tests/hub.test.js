@@ -217,6 +217,19 @@ describe('the hub', () => {
     }
   });
 
+  test('tells the SHA-256 that a model has to have which is loaded without a store', async () => {
+    await fails(createEngine({ model: 'owner/tampered', ...at }), 'HASH_MISMATCH', /"small-Q4_0.gguf" has .*abab/);
+    await fails(createEngine({ model: 'owner/tampered', store: 'opfs', ...at }), 'HASH_MISMATCH', /abab/);
+    const early = await createEngine({ model: 'owner/tampered', early: true, ...at }).catch((error) => error);
+    if (early.code === undefined) await fails(early.ready, 'HASH_MISMATCH', /abab/);
+    else assert.equal(early.code, 'HASH_MISMATCH');
+    await early.unload?.();
+    const { model } = await describeModel('owner/tampered', at);
+    assert.notEqual(model, null, 'what reads only the header compares nothing');
+    const engine = await createEngine({ model: 'owner/small-GGUF:Q4_K_M', ...at });
+    await engine.unload();
+  });
+
   test('may tell another SHA-256 of what was stored without one: that stays', async () => {
     const store = { folder: temporaryFolder() };
     const models = await openModelStore({ store, ...at });
