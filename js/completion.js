@@ -169,6 +169,13 @@ function createWriter(tokenizer, stops, onToken, { atStart = true, begun = [] } 
     stops.filter((stop) => !marked.includes(stop)),
     marked,
   );
+  /** A control token's own text comes behind what it cuts off. */
+  const matchToken = (token) => {
+    const before = matcher.push(decoder?.push(token) ?? '');
+    if (before.stopped !== null || !isControl(token)) return before;
+    const found = matcher.push('', tokenizer.text(token));
+    return { text: before.text + found.text, stopped: found.stopped };
+  };
   let text = '';
   const writer = {
     tokens: [],
@@ -177,8 +184,7 @@ function createWriter(tokenizer, stops, onToken, { atStart = true, begun = [] } 
     stopString: null,
     push(token) {
       writer.tokens.push(token);
-      const marker = isControl(token) ? tokenizer.text(token) : '';
-      const found = matcher.push(decoder?.push(token) ?? '', marker);
+      const found = matchToken(token);
       writer.stopString = found.stopped;
       text += found.text;
       onToken({ text: found.text, token });

@@ -17,6 +17,8 @@
 export function halfCharacterAt(tokenizer, tokens) {
   for (let count = 1; count <= Math.min(3, tokens.length) && tokenizer !== null; count++) {
     const last = tokens.slice(-count);
+    // A control token ends the character before it, as it is.
+    if (tokenizer.isControl(last[0])) return null;
     const bytes = last.flatMap((token) => [...tokenizer.bytes(token, { skipSpecial: true })]);
     if (isBegun(bytes)) return { before: tokens.slice(0, -count), tokens: last };
   }

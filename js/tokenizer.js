@@ -14,7 +14,8 @@ import { createWordPieceModel } from './tokenizer-wordpiece.js';
 
 /**
  * @typedef {object} StreamDecoder
- * @property {(id: number) => string} push the text that this token completes; '' while a character is unfinished
+ * @property {(id: number) => string} push the text that this token completes; '' while a character is unfinished, and
+ *   U+FFFD for one that a control token cuts off
  * @property {() => string} flush what is left: U+FFFD for an unfinished character. Ready for a new text afterwards.
  */
 
@@ -85,11 +86,14 @@ export function createTokenizer(metadata) {
     return output;
   }
 
+  /** @param {number} id */
+  const isSkipped = (id) => types[id] === TokenType.CONTROL || types[id] === TokenType.UNKNOWN;
+
   /** @type {Tokenizer['bytes']} */
   function bytes(id, { skipSpecial = false } = {}) {
     check(id);
     const type = types[id];
-    if (type === TokenType.CONTROL || type === TokenType.UNKNOWN) {
+    if (isSkipped(id)) {
       return skipSpecial ? new Uint8Array(0) : utf8.encode(pieces.at(id));
     }
     return bytesOf(pieces.at(id), type);
@@ -102,7 +106,8 @@ export function createTokenizer(metadata) {
     return {
       push(id) {
         let piece = bytes(id, { skipSpecial });
-        if (piece.length === 0) return '';
+        // What stands behind it is no more of the character before it.
+        if (piece.length === 0) return skipSpecial && isSkipped(id) ? decoder.decode() : '';
         if (dropSpace && piece[0] === SPACE) piece = piece.subarray(1);
         dropSpace = false;
         return decoder.decode(piece, { stream: true });

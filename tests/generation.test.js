@@ -298,6 +298,27 @@ describe('half characters', async () => {
     assert.match(text, /^(😀\0)*😀?$/u);
   });
 
+  test('one that a control token cuts off is U+FFFD once, in the pieces as in the text, and before its stop string', async () => {
+    const MARK = 258;
+    const special = [{ text: '<|mark|>', type: TYPES.control }];
+    const cutting = await open({ special, script: inOrder([id('x'), emoji[0], emoji[1], MARK, emoji[2], id('a')]) });
+    const begun = { prompt: 'x' };
+    // Behind a prompt that ends in the mark nothing of the half before it is gone on with.
+    const behind = { tokens: [id('x'), emoji[0], emoji[1], MARK] };
+    for (const [start, stop, expected] of [
+      [begun, [], '\uFFFD\uFFFDa'],
+      [begun, ['\uFFFD'], ''],
+      [begun, ['<|mark|>'], '\uFFFD'],
+      [behind, [], '\uFFFDaaaa'],
+    ]) {
+      const completion = cutting.complete({ ...start, ...GREEDY, stop, maxTokens: 5 });
+      let streamed = '';
+      for await (const { text } of completion) streamed += text;
+      const { text } = await completion.result;
+      assert.deepEqual([streamed, text], [expected, expected], JSON.stringify([start, stop]));
+    }
+  });
+
   test('a token of half a character is shown by the names of its bytes', async () => {
     assert.deepEqual(await engine.detokenize([97, emoji[0], emoji[1]], { each: true }), ['a', '<0xF0>', '<0x9F>']);
     const { top } = await engine.evaluate([97], { top: 1 });

@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import test from 'node:test';
 import { Tokenizer } from '@huggingface/tokenizers';
 import { NibbleError } from '../js/errors.js';
+import { halfCharacterAt } from '../js/half-character.js';
 import { createTokenizer } from '../js/tokenizer.js';
 import { mergeWord } from '../js/tokenizer-merge.js';
 import { characterMap } from './character-map.js';
@@ -95,6 +96,24 @@ test('streams whole characters only', () => {
   assert.equal(decoder.push(FIRST + 1), '\uFFFDa');
   assert.equal(decoder.push(0xe2 + 3) + decoder.flush(), '\uFFFD');
   assert.equal(decoder.flush(), '');
+});
+
+test('half a character that a control token cuts off is U+FFFD once, in pieces as in whole', () => {
+  const END = 2;
+  const tokenizer = createTokenizer(sentencePiece(['▁', 'a']));
+  const [first, second] = [0xf0 + 3, 0x9f + 3];
+  const cut = [first, second, END, 0x98 + 3, 0x80 + 3, FIRST + 1];
+  for (const skipSpecial of [true, false]) {
+    const decoder = tokenizer.createDecoder({ skipSpecial });
+    const pushed = cut.map((id) => decoder.push(id));
+    const end = skipSpecial ? '' : '</s>';
+    assert.deepEqual(pushed, ['', '', `\uFFFD${end}`, '\uFFFD', '\uFFFD', 'a']);
+    assert.equal(tokenizer.decode(cut, { skipSpecial }), pushed.join(''));
+  }
+  // What comes behind it does not go on with it.
+  assert.equal(halfCharacterAt(tokenizer, [first, second]).tokens.length, 2);
+  assert.equal(halfCharacterAt(tokenizer, [first, END]), null);
+  assert.equal(halfCharacterAt(tokenizer, [first, END, second]), null);
 });
 
 test('shows the bytes of half a character by their names, in both kinds of vocabulary', () => {
