@@ -61,6 +61,23 @@ test('what cannot be read of them is an error of use', async () => {
   }
 });
 
+test('a file of tools that is no JSON is told so, and where', async () => {
+  for (const [text, found] of [
+    ['[\n  {"name": "seven",}\n]', /it is no JSON: in line 2, column 20 stands "}"/],
+    ['[{"name": "seven"', /it is no JSON: it ends too early, in line 1, column 18/],
+    [' ', /: it is empty;/],
+    [`[${'9'.repeat(5000)}]`, /more than 4300 digits/],
+  ]) {
+    const file = join(folder, 'no.json');
+    writeFileSync(file, text);
+    const { code, stderr } = await nibble('run', '-p', 'Hi', '--tools', file);
+    assert.equal(code, 2, stderr);
+    assert.match(stderr, found);
+  }
+  const { stderr } = await nibble('run', '-p', 'Hi', '--tools', join(folder, 'none'));
+  assert.match(stderr, /could not be read: .*no such file|could not be read: there is/);
+});
+
 test('what is odd is said once, and where it matters', async () => {
   const moved = /takes no system message/g;
   assert.doesNotMatch((await nibble('run', '-p', 'Hi')).stderr, moved);

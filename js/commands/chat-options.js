@@ -1,7 +1,9 @@
 // Options of the commands that chat: what the template is given beside the messages.
 import { readFile } from 'node:fs/promises';
 import { parseExactly } from '../exact-json.js';
+import { reasonOf } from '../system-errors.js';
 import { UsageError } from './arguments.js';
+import { faultOfJson } from './json-fault.js';
 import { withoutMark } from './plain-text.js';
 
 export const CHAT = {
@@ -36,11 +38,19 @@ export async function chatOptions({ tools, template, variable = [] }) {
 }
 
 async function readTools(file) {
+  const expected = 'expected a file with a JSON list of tools';
+  let text;
+  try {
+    text = withoutMark(await readFile(file, 'utf8'));
+  } catch (error) {
+    throw new UsageError(`--tools "${file}" could not be read: ${reasonOf(error)}; ${expected}.`);
+  }
   let list;
   try {
-    list = parseExactly(withoutMark(await readFile(file, 'utf8')));
-  } catch {
-    throw new UsageError(`--tools "${file}" could not be read; expected a file with a JSON list of tools.`);
+    list = parseExactly(text);
+  } catch (error) {
+    const found = error instanceof RangeError ? error.message : faultOfJson(text);
+    throw new UsageError(`--tools "${file}" cannot be used: ${found}; ${expected}.`);
   }
   if (Array.isArray(list) && list.every((tool) => typeof tool === 'object' && tool !== null)) return list;
   throw new UsageError(`--tools "${file}" holds something else; expected a JSON list of tools, each an object.`);
