@@ -31,6 +31,13 @@ export async function fetchPart(url, request) {
   return answer;
 }
 
+/**
+ * Whether the length that is told may be that of a packed body: of another origin a browser shows Content-Length, but mostly
+ * not Content-Encoding. A part is never packed.
+ */
+const isLengthHidden = ({ status, type, headers }) =>
+  status === 200 && type === 'cors' && globalThis.location !== undefined && !headers.has('content-encoding');
+
 export class Answer {
   #controller = new AbortController();
   #asked;
@@ -75,7 +82,7 @@ export class Answer {
     this.range = contentRange(response.headers);
     /** Where in the file the next byte belongs. */
     this.position = response.status === 206 ? (this.range?.start ?? start ?? 0) : 0;
-    const length = contentLength(response.headers);
+    const length = isLengthHidden(response) ? null : contentLength(response.headers);
     /** The first byte of the file behind what was announced; null where nothing was. */
     this.end = this.range?.end ?? (length === null ? null : this.position + length);
     /** Bytes of the whole file; null where nobody tells. */

@@ -108,6 +108,14 @@ test('of a compressed body gives the unpacked file', async () => {
   assert.equal(other.requests.at(-1).range, undefined);
 });
 
+test('of a compressed body whose encoding is hidden, but not its length, gives the unpacked file too', async () => {
+  const text = Buffer.from('all work and no play makes a long file. '.repeat(20_000));
+  const other = await serverOf(text, { cors: true, ranges: false, gzip: true });
+  const { hash, message, facts } = await inWorker(other.url, {});
+  assert.equal(hash, sha256(text), message);
+  assert.equal(facts.size, null, 'the length that is told is not that of the file');
+});
+
 test('without a network is DOWNLOAD_OFFLINE', async () => {
   fault = () => ({});
   const { code } = await inWorker(own.url, { offline: true });
