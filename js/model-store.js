@@ -25,7 +25,8 @@ import { describeSource } from './source.js';
  * @property {string | null} etag what the server told of the file, and the same for lastModified, the date as it wrote it
  * @property {string | null} lastModified
  * @property {'importing' | 'complete' | 'damaged'} state importing: an import that is under way or was interrupted, and
- *   goes on when it is asked for again; damaged: its record cannot be read by this version
+ *   goes on when it is asked for again; damaged: its record cannot be read by this version, or by any, and then its
+ *   id is not what it was, but names what is there for delete()
  * @property {number | null} fileBytes
  * @property {number} receivedBytes of the file
  * @property {number} storedBytes

@@ -18,7 +18,8 @@ export const READS_IN_FLIGHT = 2;
  * those below. An id is any text; an index is a whole number from -1.
  * @typedef {object} Backend
  * @property {'indexeddb' | 'opfs' | 'folder' | 'memory'} kind
- * @property {(what?: string) => Promise<Record[]>} list every record, in no order; what is no record is left out. `what`
+ * @property {(what?: string) => Promise<Record[]>} list every record, in no order; what is no record is left out, but where
+ *   it lies in a folder of its own, which something stands for then (unreadableRecord() in store-record.js). `what`
  *   is looked for among them, for the sentence of an error: "the models"
  * @property {(id: string) => Promise<Record | null>} get
  * @property {(record: Record) => Promise<void>} put replaces the record of that id, whole or not at all; it is on the

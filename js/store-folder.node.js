@@ -12,7 +12,7 @@ import { makeFolder } from './folders.node.js';
 import { piecesOf, totalBytes } from './store-bytes.js';
 import { attempt, checkReach, chunkMissing, isFull, storeUnavailable } from './store-errors.js';
 import { folderLeases } from './store-locks.node.js';
-import { isRecord, parseJson } from './store-record.js';
+import { isFolderName, isRecord, parseJson, unreadableFolder, unreadableRecord } from './store-record.js';
 import { reasonOf } from './system-errors.js';
 
 /** The folder of the locks in that of a store. */
@@ -63,13 +63,13 @@ class FolderBackend {
   async list(what = 'the models') {
     return this.#system(`Listing ${what}`, async () => {
       const names = await readdir(join(this.#path, 'models'));
-      const records = await Promise.all(names.map((name) => readRecord(join(this.#path, 'models', name))));
-      return records.filter((record, place) => record !== null && folderName(record.id) === names[place]);
+      const records = await Promise.all(names.map((name) => this.#recordIn(name)));
+      return records.filter((record) => record !== null);
     });
   }
 
   async get(id) {
-    const record = await this.#system(`Reading about "${id}"`, () => readRecord(this.#folderOf(id)));
+    const record = await this.#system(`Reading about "${id}"`, () => this.#recordIn(folderOf(id)));
     return record?.id === id ? record : null;
   }
 
@@ -89,6 +89,8 @@ class FolderBackend {
     await this.#system(`Deleting "${id}"`, async () => {
       const folder = this.#folderOf(id);
       await this.#leases.check(id);
+      // It may have been imported again meanwhile.
+      if (unreadableFolder(id) !== null && (await this.#recordIn(folderOf(id)))?.id !== id) return;
       this.#unsynced.delete(id);
       await rm(join(folder, RECORD), { recursive: true, force: true });
       await rm(folder, { recursive: true, force: true });
@@ -175,7 +177,17 @@ class FolderBackend {
   }
 
   #folderOf(id) {
-    return join(this.#path, 'models', folderName(id));
+    return join(this.#path, 'models', folderOf(id));
+  }
+
+  /** The record in a folder, or what stands for one that cannot be read; null: there is none. */
+  async #recordIn(name) {
+    const path = join(this.#path, 'models', name, RECORD);
+    const text = await orNull(readFile(path, 'utf8'));
+    const record = parseJson(text ?? '');
+    if (isRecord(record) && folderOf(record.id) === name) return record;
+    const isThere = isFolderName(name) && (text !== null || (await orNull(stat(path))) !== null);
+    return isThere ? unreadableRecord(name) : null;
   }
 
   async #makeFolder(id) {
@@ -185,7 +197,7 @@ class FolderBackend {
   }
 }
 
-const folderName = (id) => createHash('sha256').update(id).digest('hex');
+const folderOf = (id) => unreadableFolder(id) ?? createHash('sha256').update(id).digest('hex');
 
 /** Runs an action; what the system refuses becomes an error of the library that names the folder and the reason. */
 function system(path, what, action) {
@@ -206,11 +218,6 @@ async function orNull(promise) {
     if (error.code === 'ENOENT' || error.code === 'ENOTDIR' || error.code === 'EISDIR') return null;
     throw error;
   }
-}
-
-async function readRecord(folder) {
-  const value = parseJson((await orNull(readFile(join(folder, RECORD), 'utf8'))) ?? '');
-  return isRecord(value) ? value : null;
 }
 
 /** Writes beside the place and renames: whoever reads sees the old file or the new one. `check` may refuse it, at the last moment. */

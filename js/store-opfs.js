@@ -8,7 +8,7 @@ import { fill, piecesOf, totalBytes } from './store-bytes.js';
 import { attempt, checkReach, chunkMissing, storeBusy, storeFull, storeUnavailable } from './store-errors.js';
 import { estimateStorage } from './store-indexeddb.js';
 import { createLock } from './store-locks.js';
-import { isRecord, parseJson } from './store-record.js';
+import { isFolderName, isRecord, parseJson, unreadableFolder, unreadableRecord } from './store-record.js';
 
 const SLOTS = ['record-0.json', 'record-1.json'];
 const CHUNK_NAME = /^(-?\d+)\.chunk$/;
@@ -62,8 +62,8 @@ class OpfsBackend {
       const records = [];
       for await (const [name, entry] of this.#folder.entries()) {
         if (entry.kind !== 'directory') continue;
-        const current = (await readSlots(entry))[0];
-        if (current && (await folderName(current.record.id)) === name) records.push(current.record);
+        const record = await recordIn(entry, name);
+        if (record !== null) records.push(record);
       }
       return records;
     });
@@ -72,8 +72,8 @@ class OpfsBackend {
   async get(id) {
     return this.#attempt(`Reading about "${id}"`, async () => {
       const folder = await this.#find(id);
-      const current = folder && (await readSlots(folder))[0];
-      return current?.record.id === id ? current.record : null;
+      const record = folder && (await recordIn(folder, await folderName(id)));
+      return record?.id === id ? record : null;
     });
   }
 
@@ -96,10 +96,12 @@ class OpfsBackend {
     await this.#attempt(`Deleting "${id}"`, async () => {
       const folder = await this.#find(id);
       if (folder === null) return;
+      const name = await folderName(id);
+      // It may have been imported again meanwhile.
+      if (unreadableFolder(id) !== null && (await recordIn(folder, name))?.id !== id) return;
       // The older slot first, which would count again without the newer one; what holds no record is in nobody's way.
       const valid = (await readSlots(folder)).map(({ slot }) => slot).reverse();
       for (const slot of valid) await patiently(id, () => ignoreAbsent(folder.removeEntry(slot)));
-      const name = await folderName(id);
       await patiently(id, () => ignoreAbsent(this.#folder.removeEntry(name, { recursive: true })));
     });
   }
@@ -217,6 +219,8 @@ class OpfsBackend {
 const chunkName = (index) => `${index}.chunk`;
 
 async function folderName(id) {
+  const unreadable = unreadableFolder(id);
+  if (unreadable !== null) return unreadable;
   const hash = await crypto.subtle.digest('SHA-256', new TextEncoder().encode(id));
   return Array.from(new Uint8Array(hash), (byte) => byte.toString(16).padStart(2, '0')).join('');
 }
@@ -235,6 +239,20 @@ async function orNull(promise) {
 
 async function ignoreAbsent(promise) {
   await orNull(promise);
+}
+
+/** The record in a folder, or what stands for one that cannot be read; null: there is none. */
+async function recordIn(folder, name) {
+  const current = (await readSlots(folder))[0];
+  if (current && (await folderName(current.record.id)) === name) return current.record;
+  const sizes = await Promise.all(SLOTS.map((slot) => sizeOf(folder, slot)));
+  // One that is empty is being written just now.
+  return isFolderName(name) && sizes.some((size) => size > 0) ? unreadableRecord(name) : null;
+}
+
+async function sizeOf(folder, slot) {
+  const file = await orNull(folder.getFileHandle(slot));
+  return (file && (await file.getFile().catch(() => null))?.size) ?? 0;
 }
 
 /** The valid slots of a record, the current one first. */

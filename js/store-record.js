@@ -1,5 +1,5 @@
 // Records, as far as a store knows them: plain objects that JSON can hold, with a string `id`. What is read back is
-// untrusted; something else in a record's place counts as absent.
+// untrusted; what is something else in a record's place is listed as one that cannot be read, and counts as absent else.
 
 /** @typedef {{ id: string, [name: string]: any }} Record */
 
@@ -15,6 +15,22 @@ export function parseJson(text) {
     return null;
   }
 }
+
+const UNREADABLE = /^unreadable:([0-9a-f]{64})$/;
+
+/**
+ * What stands for a record that cannot be read, so that what it takes can be seen and deleted. Its id is not known: such a
+ * one is called by its folder, which is named by the SHA-256 of that.
+ * @param {string} folder
+ * @returns {Record}
+ */
+export const unreadableRecord = (folder) => ({ id: `unreadable:${folder}`, name: `unreadable ${folder.slice(0, 8)}` });
+
+/** The folder of a record that cannot be read; null for any other id. @param {string} id @returns {string | null} */
+export const unreadableFolder = (id) => UNREADABLE.exec(id)?.[1] ?? null;
+
+/** Whether a folder is named as those of a store are. @param {string} name */
+export const isFolderName = (name) => /^[0-9a-f]{64}$/.test(name);
 
 /** The record as it would come back: a copy, cut loose from the caller's. @param {Record} record @returns {Record} */
 export const copyRecord = (record) => JSON.parse(JSON.stringify(record));

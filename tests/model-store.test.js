@@ -287,6 +287,27 @@ describe('a ModelStore', () => {
     assert.deepEqual((await models.verify(id)).damaged, []);
   });
 
+  test('one whose record cannot be read is listed as damaged, and can be deleted', async () => {
+    const models = await openStore();
+    await models.import(server.url);
+    const records = () => readdirSync(folder, { recursive: true }).filter((name) => name.endsWith('record.json'));
+    const spoil = () => writeFileSync(join(folder, records()[0]), '{"id":"url:http');
+    spoil();
+    const [listed] = await models.list();
+    assert.deepEqual([listed.state, listed.name.slice(0, 11)], ['damaged', 'unreadable ']);
+    await assert.rejects(models.verify(listed.id), code('STORE_DAMAGED'));
+    await models.import(server.url);
+    assert.deepEqual(
+      (await models.list()).map(({ state }) => state),
+      ['complete'],
+      'an import takes its place',
+    );
+    spoil();
+    await models.delete((await models.list())[0].id);
+    assert.deepEqual(await models.list(), []);
+    assert.equal(chunksStored(), 0);
+  });
+
   test('what another is reading is not deleted, what another is storing not renamed either', async () => {
     const models = await openStore();
     await models.import(server.url);

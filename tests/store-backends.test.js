@@ -4,12 +4,13 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, mkdirSync, readdirSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { open } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { describe, test } from 'node:test';
 import { openBackend } from '../js/store-backends.js';
 import { openFolder } from '../js/store-folder.node.js';
 import { folderLeases } from '../js/store-locks.node.js';
 import { openMemory } from '../js/store-memory.js';
+import { unreadableRecord } from '../js/store-record.js';
 import { temporaryFolder } from './small-model.js';
 import { equal, PROMISES, pattern, readAll, refuses, sameBytes } from './store-contract.js';
 
@@ -63,22 +64,33 @@ describe('a folder', () => {
     assert.deepEqual(readdirSync(model).sort(), ['0.chunk', '1.chunk', 'record.json']);
   });
 
-  test('a garbage record, and one in the wrong place, count as absent', async () => {
+  test('a garbage record, and one in the wrong place, count as absent, and can be seen and deleted', async () => {
     const { path, backend, model } = await filled();
     for (const text of ['', '{"id":', 'null', '[]', '"a"', '{"id":7}', '{"id":"b"}', '\u0000'.repeat(50)]) {
       writeFileSync(join(model, 'record.json'), text);
-      assert.deepEqual(await backend.list(), [], text);
+      assert.deepEqual(await backend.list(), [unreadableRecord(basename(model))], text);
       assert.equal(await backend.get('a'), null, text);
     }
+    const [{ id }] = await backend.list();
+    assert.deepEqual(await backend.get(id), { id, name: `unreadable ${basename(model).slice(0, 8)}` });
     rmSync(join(model, 'record.json'));
     mkdirSync(join(model, 'record.json'));
     writeFileSync(join(path, 'models', 'stray'), 'stray');
     mkdirSync(join(path, 'models', 'empty'));
-    assert.deepEqual(await backend.list(), []);
+    assert.deepEqual(
+      (await backend.list()).map((record) => record.id),
+      [id],
+    );
     assert.equal(await backend.get('a'), null);
-    await backend.remove('a');
+    await backend.remove(id);
+    assert.deepEqual(await backend.list(), []);
+    assert.equal(existsSync(model), false);
     await backend.put({ id: 'a' });
     assert.deepEqual(await backend.list(), [{ id: 'a' }]);
+    // What can be read by now is not deleted by what it was called before.
+    await backend.remove(id);
+    assert.deepEqual(await backend.list(), [{ id: 'a' }]);
+    assert.equal(await backend.get(id), null);
   });
 
   test('a truncated chunk is named as missing, and the others are read', async () => {
