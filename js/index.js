@@ -15,7 +15,7 @@ export { NibbleError } from './errors.js';
  *
  * @typedef {object} EngineOptions
  * @property {ModelFile | ModelFile[] | { stored: string }} model
- *   a GGUF file of a family that the README names, with weights of any type: its URL (in Node also a path), a File or Blob, its
+ *   a GGUF file of a family that models/README.md names, with weights of any type: its URL (in Node also a path), a File or Blob, its
  *   bytes, a stream of them, or a Response that nobody has read; or the id of a stored one. Of Hugging Face's hub, any
  *   address means the file behind it, as readHubAddress() has them; 'owner/name' is one where no path is (write './' before
  *   one that is). One of a repository means what is stored of it, or else the file that listRepository() recommends. A model

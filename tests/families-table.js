@@ -178,7 +178,7 @@ rounding, and in the default mode, which may be at most 5 times as far from the 
 ${machine}
 Larger random models of the same make are measured: width ${SPEED.width}, feed-forward ${SPEED.ffn}, ${SPEED.layers} layers (as many as its make wants, where that
 fixes it), a vocabulary of ${SPEED.vocabulary}, all matrices in Q4_0; tokens a second of a prompt of ${SPEED_RUN.promptTokens} and of ${SPEED_RUN.generatedTokens} that are written, the fastest of ${SPEED_RUN.rounds} rounds in turns.
-They tell how families compare; README.md tells how fast models are.
+They tell how families compare; tests/bench/README.md tells how fast models are.
 
 \`node tests/families-table.js\` writes this file anew; with \`--speed\` the speeds too.
 

@@ -25,7 +25,7 @@ before(() => {
 
 const WANTED = [
   /^(LICENSE|README\.md|package\.json)$/,
-  /^js\/([\w-]+\/)*[\w.-]+\.js$/,
+  /^js\/([\w-]+\/)*([\w.-]+\.js|README\.md)$/,
   /^build\/types\/[\w.-]+\.d\.ts$/,
   /^build\/wasm\/node\/nibble\.mjs$/,
   /^build\/web\/((index|worker)\.js|worker\.js\.LEGAL\.txt|nibble-(relaxed|simd128)\.wasm)$/,

@@ -1,0 +1,198 @@
+// The documents are true where a program can tell: links and names lead somewhere, commands exist, code runs.
+import assert from 'node:assert/strict';
+import { execFile, spawnSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { join, relative, sep } from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { promisify } from 'node:util';
+import { transform } from 'esbuild';
+import { filesBelow, ROOT } from '../wasm/shell.js';
+import { blocksOf, brokenLinks, commandsOf, missingFiles, readDocuments, wrongIn } from './documents.js';
+import { splitGguf, splitNames } from './gguf-splitter.js';
+import { serveHub } from './hub-server.js';
+import { temporaryFolder } from './small-model.js';
+
+const MODEL = join(ROOT, 'models/nibble-tiny.gguf');
+const RUN_MILLISECONDS = 120_000;
+const facts = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'));
+const documents = readDocuments();
+const textOf = (path) => documents.find((document) => document.path === path).text;
+
+/** What a rule finds in any of the documents, with the document's name. */
+const survey = (rule) =>
+  documents.flatMap(({ path, text }) => rule({ path, text }).map((found) => `${path}: ${found}`));
+
+const helps = new Map();
+function helpOf(name) {
+  if (!helps.has(name)) {
+    const args = [join(ROOT, facts.bin.nibble), name, '--help'];
+    const { status, stdout } = spawnSync(process.execPath, args, { encoding: 'utf8' });
+    helps.set(name, status === 0 ? stdout : null);
+  }
+  return helps.get(name);
+}
+const known = { scripts: Object.keys(facts.scripts).concat('test'), helpOf };
+
+describe('the documents', () => {
+  test('are found, and the README links to each that people write', () => {
+    assert.ok(documents.length >= 8);
+    const linked = [...textOf('README.md').matchAll(/\]\(([^)#\s]+)/g)].map(([, path]) => path);
+    const generated = ['README.md', 'models/FAMILIES.md'];
+    const written = documents.map(({ path }) => path).filter((path) => !generated.includes(path));
+    assert.deepEqual(
+      written.filter((path) => !linked.includes(path)),
+      [],
+    );
+  });
+
+  test('link to what is there', () => {
+    assert.deepEqual(survey(brokenLinks), []);
+  });
+
+  test('name files that are there', () => {
+    assert.deepEqual(
+      survey(({ text }) => missingFiles(text)),
+      [],
+    );
+  });
+
+  test('name commands, scripts and options that there are', () => {
+    const all = documents.flatMap(({ text }) => commandsOf(text));
+    assert.ok(all.length > 60, `${all.length} commands`);
+    const wrong = survey(({ text }) =>
+      commandsOf(text).flatMap((command) => {
+        const problem = wrongIn(command, known);
+        return problem === null ? [] : [`${command}: ${problem}`];
+      }),
+    );
+    assert.deepEqual(wrong, []);
+  });
+
+  test('have code that parses', async () => {
+    let count = 0;
+    for (const { path, text } of documents) {
+      for (const { language, code } of blocksOf(text).filter(({ language }) => ['js', 'ts'].includes(language))) {
+        count++;
+        await assert.doesNotReject(transform(code, { loader: language, format: 'esm', target: 'esnext' }), path);
+      }
+    }
+    assert.ok(count > 12, `${count} pieces of code`);
+  });
+
+  test('tell how many families there are, and codes of errors that the library has', () => {
+    const rows = [...textOf('models/FAMILIES.md').matchAll(/^\| ([a-z][\w-]*) \| `/gm)].map(([, family]) => family);
+    const count = new Set(rows).size;
+    for (const path of ['README.md', 'CHANGELOG.md']) assert.match(textOf(path), new RegExp(`\\b${count} families`));
+    const sources = filesBelow(['js', 'src', 'wasm'], (path) => /\.[chj]s?$/.test(path));
+    const source = sources.map((path) => readFileSync(path, 'utf8')).join('\n');
+    const [, table] = textOf('js/README.md').split('\n## Errors\n');
+    const codes = [...table.matchAll(/`([A-Z][A-Z_]+)`/g)].map(([, code]) => code);
+    assert.ok(codes.length > 30);
+    assert.deepEqual(
+      codes.filter((code) => !new RegExp(`\\b${code}\\b`).test(source)),
+      [],
+    );
+  });
+
+  test('do not grow beyond what is read: the README is one screen', () => {
+    const lines = textOf('README.md').split('\n').length;
+    assert.ok(lines <= 80, `${lines} lines`);
+  });
+});
+
+test('package.json says of each file whether importing it does anything by itself', () => {
+  const { sideEffects } = facts;
+  for (const path of sideEffects) assert.match(path, /^\.\//);
+  const sources = filesBelow(['js'], (path) => path.endsWith('.js')).map(
+    (path) => `./${relative(ROOT, path).split(sep).join('/')}`,
+  );
+  // What begins a worker or a program does: it listens, answers or sets the exit code as it is read.
+  const begins = /^(parentPort\.|serve\(|self\.|process\.exitCode|if \(process\.argv)/m;
+  const packed = sources.filter((path) => !/\.web\.js$|\/(bundle|declarations)\.js$/.test(path));
+  const doing = packed.filter((path) => begins.test(readFileSync(join(ROOT, path), 'utf8')));
+  assert.deepEqual([...sideEffects].sort(), ['./build/web/worker.js', ...doing].sort());
+});
+
+describe('the code in the documents runs', () => {
+  const execute = promisify(execFile);
+  const home = temporaryFolder();
+  let hub;
+
+  before(async () => {
+    mkdirSync(join(home, 'node_modules'));
+    symlinkSync(ROOT, join(home, 'node_modules/nibble-llm'), 'dir');
+    hub = await serveHub({ 'owner/name': { files: { 'tiny-Q4_0.gguf': readFileSync(MODEL) }, gated: 'auto' } });
+  });
+  after(() => hub.close());
+
+  /** Runs a piece of code as a program of a user's. @returns {Promise<string>} what it wrote */
+  async function run({ kind, code }) {
+    const folder = mkdtempSync(join(home, 'program-'));
+    symlinkSync(join(ROOT, 'models'), join(folder, 'models'), 'dir');
+    writeFileSync(join(folder, 'program.mjs'), code);
+    if (kind === 'parts') {
+      const parts = splitGguf(readFileSync(MODEL), 3);
+      for (const [index, name] of splitNames('name', 3).entries()) writeFileSync(join(folder, name), parts[index]);
+    }
+    const env = { ...process.env, HF_ENDPOINT: hub.url, HF_TOKEN: 'hf_secret' };
+    const options = { cwd: folder, env, timeout: RUN_MILLISECONDS };
+    const { stdout, stderr } = await execute(process.execPath, ['program.mjs'], options);
+    assert.equal(stderr, '');
+    return stdout;
+  }
+
+  test("the README's ten lines answer", async () => {
+    const [block, ...others] = blocksOf(textOf('README.md')).filter(({ language }) => language === 'js');
+    assert.equal(others.length, 0);
+    const lines = block.code.split('\n').filter((line) => line.trim() !== '');
+    assert.ok(lines.length <= 10, `${lines.length} lines`);
+    assert.match(await run(block), /^.*\p{L}.*\nstop, \d+ tokens\/s on \d+ threads\n$/u);
+  });
+
+  const recipes = textOf('js/README.md')
+    .split(/^## /m)
+    .flatMap((section) => blocksOf(section).map((block) => ({ title: section.split('\n', 1)[0], ...block })));
+  for (const { title, ...block } of recipes.filter(({ language }) => language === 'js')) {
+    if (block.kind === 'browser') continue;
+    test(`js/README.md: ${title}`, async () => {
+      await run(block);
+    });
+  }
+});
+
+describe('what is wrong is found', () => {
+  test('links and files', () => {
+    const links = (text) => brokenLinks({ path: 'js/README.md', text });
+    assert.deepEqual(links('[a](index.js) [b](../README.md#ten-lines) [c](https://example.com/x) [d](#e)\n# E'), []);
+    const bad = ['gone.js', '../README.md#gone', '#gone', 'README.md/x'];
+    assert.deepEqual(links(bad.map((target) => `[a](${target})`).join(' ')), bad);
+    assert.deepEqual(
+      missingFiles('`js/cli.js`, `wasm/kernels_NAME.c`, `tests/*.test.js`, `cli.js`, `build/x.js`, `js/`'),
+      [],
+    );
+    assert.deepEqual(
+      missingFiles('`js/gone.js` and `node tests/gone.js --x`, `gone.py`\n```sh\nnode web/gone.js # x\n```'),
+      ['js/gone.js', 'tests/gone.js', 'gone.py', 'web/gone.js'],
+    );
+  });
+
+  test('commands', () => {
+    const good = [
+      'npm start',
+      'npm run build',
+      'node tests/run.js',
+      'npx nibble chat x.gguf --json -c 5',
+      'X=1 node web/serve.js',
+    ];
+    for (const command of good) assert.equal(wrongIn(command, known), null, command);
+    const bad = [
+      'npm run gone',
+      'npm gone',
+      'node tests/gone.js',
+      'nibble gone',
+      'npx nibble chat --gone',
+      'nibble info -z',
+    ];
+    for (const command of bad) assert.notEqual(wrongIn(command, known), null, command);
+  });
+});
