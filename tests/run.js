@@ -1,11 +1,10 @@
 #!/usr/bin/env node
-// The whole test suite (npm test): format, C tests plain and under sanitizers, the builds, and every *.test.js.
+// The whole test suite (npm test): format, the builds, C tests plain and under sanitizers, and every *.test.js.
 // usage: node tests/run.js [--only STEP[,STEP...]] [--fix]
 import { spawn } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { constants, setPriority, tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
-import { bundle } from '../js/bundle.js';
 import {
   BuildError,
   filesBelow,
@@ -28,23 +27,28 @@ import { readVerdicts, summariseVerdicts } from './verdicts.js';
 
 const FORMATTER = ['clang-format-14', 'clang-format'];
 
-// Browsers wait for each other, for timers and for the disk: one lane more than processors keeps these busy.
-const LANES = Number(PROCESSORS) + 1;
+// Browsers wait for each other, for timers and for the disk: two lanes more than processors keep these busy.
+const LANES = Number(PROCESSORS) + 2;
 // Chromium answers about memory a minute after it is asked; imports come as fast as a server sends them.
 const WAITING = ['peak-memory', 'import-kills', 'unload'].map((name) => `tests/${name}.test.js`);
-// Begun first, so that none of them is left alone at the end.
+// Begun first, the longest before the others, so that none of them is left alone at the end.
 const LONG = [
-  'native-wasm',
-  'golden',
   'weight-stream',
-  'page-conversations',
+  'golden',
+  'native-wasm',
   'any-browser',
   'gguf-robustness',
+  'families',
+  'engine-death',
   'models-panel',
   'offline',
-  'engine-death',
+  'page-conversations',
   'same-model',
+  'fuzz',
   'save-kills',
+  'page-budget',
+  'page-tabs',
+  'cli-hub',
 ].map((name) => `tests/${name}.test.js`);
 
 // Those in which threads meet: the pool's, and one that computes while another loads.
@@ -52,19 +56,19 @@ const THREADED = ['threads_test', 'arrival_test'];
 
 /**
  * What a step does: it returns what came of its tests, if it has any, and throws a BuildError where something is wrong.
- * `execute(command, args, env)` runs a command.
+ * `execute(command, args, env)` runs a command. Those that are `beside` take turns while the others do, with what these
+ * leave of the processors.
  */
 const STEPS = {
   format: { perform: () => checkFormat(false) },
-  native: { perform: (execute) => testNative(execute, 'build/native', []) },
-  build: { perform: bundle },
-  // Beside the test files, with what these leave of the processors.
-  sanitize: { perform: (execute) => testNative(execute, 'build/sanitize', ['-DNIBBLE_SANITIZE=ON']), beside: 'node' },
+  build: { perform: (execute) => execute(process.execPath, ['js/bundle.js']) },
+  node: { perform: testNode },
+  native: { perform: (execute) => testNative(execute, 'build/native', []), beside: true },
+  sanitize: { perform: (execute) => testNative(execute, 'build/sanitize', ['-DNIBBLE_SANITIZE=ON']), beside: true },
   races: {
     perform: (execute) => testNative(execute, 'build/thread', ['-DNIBBLE_SANITIZE=thread'], THREADED),
-    beside: 'node',
+    beside: true,
   },
-  node: { perform: testNode },
 };
 
 const { values } = readOptions({ options: { only: { type: 'string' }, fix: { type: 'boolean' } } });
@@ -77,14 +81,13 @@ await main(async () => {
   const unknown = names.find((name) => !Object.hasOwn(STEPS, name));
   if (unknown) throw new BuildError(`There is no step '${unknown}'; the steps are ${Object.keys(STEPS).join(', ')}.`);
   const results = [];
-  const isBeside = (name) => names.includes(STEPS[name].beside);
-  for (const name of names.filter((candidate) => !isBeside(candidate))) {
-    const others = names.filter((other) => STEPS[other].beside === name);
-    const takeTurns = async () => {
-      for (const other of others) results.push(await step(other, executeQuietly));
-    };
-    await Promise.all([takeTurns(), step(name, execute).then((result) => results.push(result))]);
-  }
+  const takeTurns = async (steps, executor) => {
+    for (const name of steps) results.push(await step(name, executor));
+  };
+  const [beside, others] = [true, false].map((is) => names.filter((name) => (STEPS[name].beside ?? false) === is));
+  // What these need is installed before anything else begins.
+  const turns = takeTurns(beside, others.length > 0 ? executeQuietly : execute);
+  await Promise.all([turns, takeTurns(others, execute)]);
   summarise(results);
 });
 
@@ -121,8 +124,11 @@ function summarise(steps) {
   if (steps.some(({ problem }) => problem)) process.exitCode = 1;
 }
 
-function execute(command, args, env = process.env) {
-  run(command, args, { env });
+/** Runs a command that says what it does as it goes. @throws {BuildError} */
+async function execute(command, args, env = process.env) {
+  const child = spawn(command, args, { cwd: ROOT, env, stdio: 'inherit' });
+  const status = await statusOf(child);
+  if (status !== 0) throw failure(command, args, status);
 }
 
 /** Runs a command at a low priority, and shows what it says when it has ended. @throws {BuildError} */
@@ -135,13 +141,21 @@ async function executeQuietly(command, args, env = process.env) {
     });
   }
   if (child.pid) setPriority(child.pid, constants.priority.PRIORITY_BELOW_NORMAL);
-  const status = await new Promise((resolve) => {
+  const status = await statusOf(child);
+  console.log(`\n${command} ${args.join(' ')}\n${text.trim()}`);
+  if (status !== 0) throw failure(command, args, status);
+}
+
+/** @returns {Promise<number | string>} its exit code, the signal that ended it, or why it did not start */
+function statusOf(child) {
+  return new Promise((resolve) => {
     child.once('error', (error) => resolve(error.message));
     child.once('close', (code, signal) => resolve(code ?? signal));
   });
-  const shown = `${command} ${args.join(' ')}`;
-  console.log(`\n${shown}\n${text.trim()}`);
-  if (status !== 0) throw new BuildError(`'${shown}' failed (${status}); its output above says why.`);
+}
+
+function failure(command, args, status) {
+  return new BuildError(`'${command} ${args.join(' ')}' failed (${status}); its output above says why.`);
 }
 
 // Other versions of clang-format break lines differently, so only Debian 12's is asked.
