@@ -1,6 +1,7 @@
 // Which weights of a model are in place while they arrive, for passes that begin before all are.
+
+import { checkCancelled, untilAborted } from './cancel.js';
 import { Gate } from './gate.js';
-import { checkCancelled, untilAborted } from './loader.js';
 import { createTurn } from './turn.js';
 
 export class Arrivals {

@@ -1,7 +1,8 @@
 // Measures prompt processing and generation as llama-bench does: made-up tokens, no tokenizer and no sampler, each
 // repetition on an empty timeline or, with a depth, behind that many tokens.
+
+import { checkCancelled } from './cancel.js';
 import { contextFull, NibbleError } from './errors.js';
-import { checkCancelled } from './loader.js';
 import { readCompletionOptions } from './options.js';
 
 // A browser compiles hot code a second time, better, while it runs: what is measured is what a longer text will see.

@@ -1,7 +1,8 @@
+import { checkCancelled } from './cancel.js';
+
 // Passes that begin before all weights are there (src/pass.c): each block is computed as soon as it is in place. A thread
 // of its own makes the steps, so that this worker goes on taking in weights while blocks are computed; without one, the
 // two take turns, and a download stands still while a block is computed.
-import { checkCancelled } from './loader.js';
 
 // How late it is seen at most that a step was made, or that its weights have come: where that matters, a step takes many
 // times as long.

@@ -123,3 +123,6 @@ function revive(json) {
   if (typeof json.stack === 'string') error.stack = json.stack;
   return error;
 }
+
+/** What an error quotes of a text that may be endless. @param {unknown} text */
+export const shortened = (text) => (String(text).length > 200 ? `${String(text).slice(0, 200)}…` : String(text));

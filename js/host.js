@@ -3,12 +3,13 @@
 
 import { authorized } from './authorized-fetch.js';
 import { benchmark } from './benchmark.js';
+import { checkCancelled } from './cancel.js';
 import { describeHeader, identityOf, settleContext } from './describe.js';
 import { loadingCancelled, NibbleError } from './errors.js';
 import { HeadStart } from './head-start.js';
 import { readersBytes } from './javascript-sizes.js';
-import { checkCancelled, checkStreamable } from './loader.js';
-import { openModel, openStore } from './open-model.js';
+import { checkStreamable } from './loader.js';
+import { openModel } from './open-model.js';
 import * as read from './options.js';
 import { probe } from './probe.js';
 import { withReaderCount } from './reader.js';
@@ -16,6 +17,7 @@ import { withRetries } from './retry-progress.js';
 import { chatPrompt, SessionHost } from './session-host.js';
 import { SessionStore } from './session-store.js';
 import { checkKernelSet } from './simd.js';
+import { openStore } from './store-backends.js';
 import { Texts } from './texts.js';
 import { tooLarge } from './too-large.js';
 import { createTurn } from './turn.js';

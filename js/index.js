@@ -6,7 +6,7 @@ import { loadingCancelled, NibbleError, withoutEnd } from './errors.js';
 import { createHubCalls } from './hub-calls.js';
 import { startModelStore } from './model-store.js';
 import { checkCallbacks, checkSignal, optionsOf, readEngineOptions, readStore } from './options.js';
-import { describeSource } from './source.js';
+import { describeSource } from './source-descriptor.js';
 
 export { NibbleError } from './errors.js';
 

@@ -4,6 +4,8 @@ import { NibbleError, storeNeeded } from './errors.js';
 import { Header } from './header.js';
 import { STAGING_BYTES } from './heap-sizes.js';
 import { checkWhole } from './part-tables.js';
+import { progressReporter } from './progress.js';
+import { nextPiece } from './source.js';
 
 // Small enough that an import of which little came is kept; most headers take a few MiB.
 const FIRST_HEADER_BYTES = 16 << 10;
@@ -11,36 +13,6 @@ const FIRST_HEADER_BYTES = 16 << 10;
 const MAX_HEADER_BYTES = 256 << 20;
 // Stands for the size of a source that does not know its own, until its end has been seen.
 export const UNKNOWN_SIZE = 2 ** 42;
-const PROGRESS_MILLISECONDS = 100;
-
-/** Throws CANCELLED where the signal has been given. */
-export function checkCancelled(signal) {
-  if (signal?.aborted) throw new NibbleError('CANCELLED', 'The call was cancelled.');
-}
-
-/** The next piece of a source; null at its end. The signal ends the wait for it. */
-export async function nextPiece(source, signal) {
-  checkCancelled(signal);
-  try {
-    const piece = await untilAborted(source.read(), signal);
-    checkCancelled(signal);
-    return piece;
-  } catch (error) {
-    checkCancelled(signal);
-    throw error;
-  }
-}
-
-/** Like the promise, but rejected when the signal is given first. */
-export function untilAborted(promise, signal) {
-  if (!signal) return promise;
-  let stop;
-  const aborted = new Promise((_, reject) => {
-    stop = () => reject(signal.reason);
-    signal.addEventListener('abort', stop, { once: true });
-  });
-  return Promise.race([promise, aborted]).finally(() => signal.removeEventListener('abort', stop));
-}
 
 /**
  * Parses the header at the beginning of a source.
@@ -154,37 +126,6 @@ export function truncated(name, position, missing) {
     'GGUF_TRUNCATED',
     `The model "${name}" ends after ${position} bytes; ${missing} more bytes of weights were expected. Get the file again.`,
   );
-}
-
-/**
- * Tells how far something is, now and then: what comes sooner is told later, so that the last is never left out.
- * @param {string} phase
- * @param {number} total
- * @param {(progress: object) => void} onProgress
- * @param {number} [from] how much there was at the start, which no rate counts
- * @returns {(loaded: number, done?: boolean) => void} `done`: nothing comes after it
- */
-export function progressReporter(phase, total, onProgress, from = 0) {
-  const start = performance.now();
-  let last = -Infinity;
-  let latest = 0;
-  let timer = null;
-  const tell = () => {
-    clearTimeout(timer);
-    timer = null;
-    const loaded = latest;
-    const now = performance.now();
-    last = now;
-    const bytesPerSecond = (loaded - from) / Math.max(0.001, (now - start) / 1000);
-    const secondsLeft = Math.max(0, total - loaded) / Math.max(1, bytesPerSecond);
-    onProgress({ phase, loaded: Math.min(loaded, total), total, bytesPerSecond, secondsLeft });
-  };
-  return (loaded, done = false) => {
-    latest = loaded;
-    const wait = last + PROGRESS_MILLISECONDS - performance.now();
-    if (done || wait <= 0) tell();
-    else timer ??= setTimeout(tell, wait);
-  };
 }
 
 /**

@@ -1,6 +1,6 @@
 // The record of a stored model: what a store knows of it beside its chunks. What is read back is untrusted: a record is
 // used only after readManifest() has looked at every field.
-import { NibbleError } from './errors.js';
+import { NibbleError, shortened } from './errors.js';
 import { nameOf } from './http-headers.js';
 import { wholeName } from './part-names.js';
 import { quantizationOf } from './quantization.js';
@@ -204,5 +204,3 @@ export function summaryOf(record) {
     usedAt,
   };
 }
-
-export const shortened = (text) => (String(text).length > 200 ? `${String(text).slice(0, 200)}…` : String(text));

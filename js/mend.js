@@ -1,10 +1,13 @@
 // Puts right what is damaged in a stored model: the missing bytes alone come again from where the model came from.
+
+import { checkCancelled } from './cancel.js';
 import { fetchRange } from './download.js';
-import { NibbleError } from './errors.js';
-import { checkCancelled, nextPiece, progressReporter } from './loader.js';
-import { HEADER, shortened } from './manifest.js';
+import { NibbleError, shortened } from './errors.js';
+import { HEADER } from './manifest.js';
 import { checksumOf, Packer } from './packer.js';
 import { partsOf } from './parts.js';
+import { progressReporter } from './progress.js';
+import { nextPiece } from './source.js';
 import { checkedHeader, storedHeader } from './stored-header.js';
 
 function damaged({ id, chunks }, index, cause) {

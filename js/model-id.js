@@ -5,10 +5,10 @@
 //   file:<name>:<size>:<last modified>:<sample>    older stores have them without the sample
 //   bytes:<checksum>
 import { createSha256 } from '#sha256';
-import { nextPiece } from './loader.js';
 import { isAddress } from './manifest.js';
 import { Checksum } from './packer.js';
 import { openModelSource, partsOf } from './parts.js';
+import { nextPiece } from './source.js';
 
 // What is looked at of a file: so many pieces of so many bytes, spread evenly over it, the first and the last among them.
 const SAMPLES = 64;

@@ -14,7 +14,7 @@ import {
   readStore,
   readStoredName,
 } from './options.js';
-import { describeSource } from './source.js';
+import { describeSource } from './source-descriptor.js';
 
 /**
  * @typedef {object} StoredModel

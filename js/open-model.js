@@ -1,13 +1,13 @@
 // Opens the model of a call: out of a store, into one, or past it. Whatever is wrong with the store, a model that has a
 // source can be loaded from it.
-import { notStored, storeNeeded } from './errors.js';
+import { notStored, shortened, storeNeeded } from './errors.js';
 import { hashedSource } from './hashed-source.js';
 import { withSource } from './loader.js';
-import { isAddress, shortened } from './manifest.js';
+import { isAddress } from './manifest.js';
 import { modelId } from './model-id.js';
 import { openModelSource } from './parts.js';
 import { isStored, withStored } from './store.js';
-import { CHUNK_BYTES, openBackend } from './store-backends.js';
+import { CHUNK_BYTES, storeKind } from './store-backends.js';
 import { storedAs } from './stored-id.js';
 
 // Somebody waits for what a header tells, and has nothing to lose yet.
@@ -28,12 +28,6 @@ const noStorage = (kind) => ({
   restarted: false,
   problem: null,
 });
-
-/** The kind of a store as a caller names it. @param {any} store */
-export const storeKind = (store) => (typeof store?.folder === 'string' ? 'folder' : (store?.kind ?? store));
-
-/** @param {any} store as readStore() in options.js gives it */
-export const openStore = (store, platform) => openBackend(store.folder ? store : store.kind, platform);
 
 /**
  * @template T

@@ -1,12 +1,13 @@
 // A model in several files as one source: the header that joinHeaders() makes of theirs, and behind it the data of each.
 import { createSha256 } from '#sha256';
+import { checkCancelled } from './cancel.js';
 import { changed } from './download-errors.js';
 import { hashMismatch, NibbleError } from './errors.js';
 import { sameVersion } from './http-headers.js';
-import { checkCancelled, nextPiece, parseHeader } from './loader.js';
+import { parseHeader } from './loader.js';
 import { addressesOfParts, missingParts, namesOfParts, partOf, wholeName } from './part-names.js';
 import { inOrder, joinHeaders, partHeader } from './part-tables.js';
-import { openSource, unreadable } from './source.js';
+import { nextPiece, openSource, unreadable } from './source.js';
 
 // How many headers are read at a time.
 const AT_ONCE = 4;

@@ -1,6 +1,7 @@
+import { checkCancelled } from './cancel.js';
+
 // The twin of src/streaming.c and src/pass.c: weights that do not stay in memory, and the passes that need them block by
 // block. It calls exports, but touches the heap only through the Runtime.
-import { checkCancelled } from './loader.js';
 
 const ROWS = -2;
 const DONE = -3;

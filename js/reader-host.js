@@ -1,10 +1,10 @@
 // A reading worker: the calls of protocol.js that reader.js makes. It reads chunks of a store into another worker's heap.
+
+import { checkCancelled } from './cancel.js';
 import { heapViews } from './engine.js';
 import { NibbleError } from './errors.js';
 import { HeapChecksum } from './heap-checksum.js';
-import { checkCancelled } from './loader.js';
-import { openStore } from './open-model.js';
-import { READS_IN_FLIGHT } from './store-backends.js';
+import { openStore, READS_IN_FLIGHT } from './store-backends.js';
 import { totalBytes } from './store-bytes.js';
 
 export class ReaderHost {

@@ -1,9 +1,10 @@
 // Whether a source has the file that is stored. Packed weights are no bytes of a file, so what the source gives is packed
 // again and compared with what is stored.
-import { nextPiece, progressReporter } from './loader.js';
 import { storedBytes } from './manifest.js';
 import { fileBytes, packAgain } from './mend.js';
 import { Checksum, checksumOf, Packer } from './packer.js';
+import { progressReporter } from './progress.js';
+import { nextPiece } from './source.js';
 import { storedHeader } from './stored-header.js';
 
 // How much is compared where a server is asked for places only, and in how many places.

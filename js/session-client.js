@@ -10,7 +10,7 @@ import {
   readSessionOptions,
   readSyncOptions,
 } from './options.js';
-import { isCloneable } from './source.js';
+import { isCloneable } from './source-descriptor.js';
 
 /**
  * @typedef {object} SessionOptions

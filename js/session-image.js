@@ -1,6 +1,7 @@
 // A session's image (src/session_image.c) as a Blob, for callers that keep it themselves. A browser may hold Blobs on
 // disk; here no more than one piece at a time is an array.
-import { checkCancelled } from './loader.js';
+
+import { checkCancelled } from './cancel.js';
 import { invalid } from './options.js';
 
 const PIECE_BYTES = 1 << 20;

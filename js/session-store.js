@@ -1,10 +1,9 @@
 // Saved sessions of one model, in the store that the model is in. The image that a session writes (src/session_image.c)
 // carries its own checksums and the model's fingerprint, so here it is only cut into chunks. Nothing is stored over a
 // save that is whole before the next one is, and no more than one chunk is in memory.
-import { NibbleError } from './errors.js';
-import { checkCancelled } from './loader.js';
-import { shortened } from './manifest.js';
-import { openStore } from './open-model.js';
+
+import { checkCancelled } from './cancel.js';
+import { NibbleError, shortened } from './errors.js';
 import {
   chunkCount,
   chunkSize,
@@ -15,6 +14,7 @@ import {
   savedSummary,
   saveId,
 } from './saved-session.js';
+import { openStore } from './store-backends.js';
 
 const CHUNK_BYTES = 8 << 20;
 const READ_BYTES = 1 << 20;

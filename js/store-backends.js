@@ -66,3 +66,9 @@ export async function openBackend(kind, { openFolder } = {}) {
     { details: { option: 'store' } },
   );
 }
+
+/** The kind of a store as a caller names it. @param {any} store */
+export const storeKind = (store) => (typeof store?.folder === 'string' ? 'folder' : (store?.kind ?? store));
+
+/** @param {any} store as readStore() in options.js gives it */
+export const openStore = (store, platform) => openBackend(store.folder ? store : store.kind, platform);

@@ -1,18 +1,20 @@
 // A store as it lives in its worker: the calls of protocol.js that a ModelStore makes. They run side by side; locks keep
 // them out of each other's way.
 import { authorized } from './authorized-fetch.js';
-import { NibbleError, notStored } from './errors.js';
-import { checkCancelled, progressReporter } from './loader.js';
-import { checkHash, HEADER, isAddress, readManifest, shortened, storedBytes, summaryOf } from './manifest.js';
+import { checkCancelled } from './cancel.js';
+import { NibbleError, notStored, shortened } from './errors.js';
+import { checkHash, HEADER, isAddress, readManifest, storedBytes, summaryOf } from './manifest.js';
 import { knownId, modelId } from './model-id.js';
 import { checkFile, fetchNewer } from './newer-file.js';
-import { openingOf, openStore } from './open-model.js';
+import { openingOf } from './open-model.js';
 import { readImportOptions, readStoredName } from './options.js';
 import { checksumOf } from './packer.js';
+import { progressReporter } from './progress.js';
 import { withRetries } from './retry-progress.js';
 import { isSavedSession, readSaved } from './saved-session.js';
 import { removeSavesOf } from './session-store.js';
 import { changeRecord, isStored, withStored } from './store.js';
+import { openStore } from './store-backends.js';
 import { knownAs } from './stored-id.js';
 
 // As much as a rate is measured on, at most.

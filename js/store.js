@@ -1,10 +1,10 @@
 // Stored models, on the worker's side. A model that is stored goes from the store straight into place; one that is not
 // is stored while it comes from its source.
-import { NibbleError } from './errors.js';
-import { progressReporter } from './loader.js';
-import { fileNameOf, readManifest, shortened } from './manifest.js';
+import { NibbleError, shortened } from './errors.js';
+import { fileNameOf, readManifest } from './manifest.js';
 import { mendChunk, mendHeader } from './mend.js';
 import { packedLayout } from './packer.js';
+import { progressReporter } from './progress.js';
 import { openReader } from './reader.js';
 import { storedHeader } from './stored-header.js';
 import { readWeights } from './stored-weights.js';

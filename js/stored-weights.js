@@ -1,7 +1,8 @@
 // Reads a stored model's chunks straight to where they belong in the heap, several at once, and compares each with its
 // checksum as it lands. Workers that read take the checksums too, of bytes that they have just copied; where there are
 // none, this worker does both.
-import { checkCancelled } from './loader.js';
+
+import { checkCancelled } from './cancel.js';
 import { checksumStates } from './packer.js';
 
 const UNREADABLE = ['STORE_CHUNK_MISSING', 'STORE_DAMAGED'];

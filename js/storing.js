@@ -2,12 +2,14 @@
 import { NibbleError } from './errors.js';
 import { strongEtag } from './http-headers.js';
 import { Importer } from './importer.js';
-import { nextPiece, progressReporter, readHeader, truncated, UNKNOWN_SIZE } from './loader.js';
+import { readHeader, truncated, UNKNOWN_SIZE } from './loader.js';
 import { fileNameOf, HEADER, newManifest, storedBytes } from './manifest.js';
 import { idsOf } from './model-id.js';
 import { checksumOf, Packer, packedLayout } from './packer.js';
+import { progressReporter } from './progress.js';
 import { openReader } from './reader.js';
 import { seemsSame } from './same-file.js';
+import { nextPiece } from './source.js';
 import { storedHeader } from './stored-header.js';
 import { readWeights } from './stored-weights.js';
 import { readStreamedWeights } from './streamed-weights.js';

@@ -1,7 +1,8 @@
 // Opens a stored model of which not all weights stay in memory: every chunk is read once and compared with its checksum,
 // piece by piece; what stays goes into place, the rest only passes through the ring that it will stream through later.
+
+import { checkCancelled } from './cancel.js';
 import { STAGING_BYTES } from './heap-sizes.js';
-import { checkCancelled } from './loader.js';
 import { Checksum } from './packer.js';
 
 const UNREADABLE = ['STORE_CHUNK_MISSING', 'STORE_DAMAGED'];

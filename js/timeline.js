@@ -1,6 +1,7 @@
 // A session together with the tokens that are on it, so that a new prompt reuses what it has in common with the last.
+
+import { checkCancelled } from './cancel.js';
 import { contextFull, NibbleError } from './errors.js';
-import { checkCancelled } from './loader.js';
 import { commonPrefix, longestRun } from './token-runs.js';
 
 // A piece of a prompt should not keep the worker from its messages for longer.

@@ -2,11 +2,11 @@
 // The order of use is known, and the same in every pass, so reading goes on behind the end of one for the next, as far
 // as there are slots. Which bytes are right was checked once, when the model was opened (streamed-weights.js): a
 // checksum is of a whole chunk, and no chunk comes whole here.
-import { NibbleError } from './errors.js';
-import { readManifest, shortened } from './manifest.js';
-import { openStore } from './open-model.js';
+import { NibbleError, shortened } from './errors.js';
+import { readManifest } from './manifest.js';
 import { openReader } from './reader.js';
 import { withLock } from './store.js';
+import { openStore } from './store-backends.js';
 import { createTurn } from './turn.js';
 
 const vanished = (id, cause) =>

@@ -1,7 +1,7 @@
 // Progress is told now and then, and the last of it always.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { progressReporter } from '../js/loader.js';
+import { progressReporter } from '../js/progress.js';
 
 test('what came too soon to be told is told a little later, and nothing behind the end', async () => {
   const told = [];

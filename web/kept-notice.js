@@ -1,6 +1,6 @@
 // Tells that a file which was dropped on the page is kept by the browser now, and where that can be undone.
 import { find } from './dom.js';
-import { formatBytes } from './status.js';
+import { formatBytes } from './units.js';
 
 export class KeptNotice {
   #t;

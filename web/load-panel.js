@@ -2,7 +2,7 @@
 import { find } from './dom.js';
 import { INCLUDED_MODEL, isIncluded } from './engine-room.js';
 import { describeLoadProblem, isOfMemory } from './problem.js';
-import { formatBytes } from './status.js';
+import { formatBytes } from './units.js';
 
 const PHASES = ['answer', 'download', 'load', 'read', 'mend', 'wait', 'retry', 'prepare'];
 

@@ -1,8 +1,7 @@
 // Where models are kept: how much room there is, whether the browser may clear it, and how fast it reads.
 import { make } from './dom.js';
 import { keepFocus, makeButton, makeSection } from './models-section.js';
-import { tellsRate } from './read-rates.js';
-import { STORES } from './status.js';
+import { STORES, tellsRate } from './read-rates.js';
 
 const KINDS = ['indexeddb', 'opfs'];
 

@@ -5,6 +5,9 @@ const KEY = 'nibble.rates';
 // Of fewer bytes it is the calls to the store that take the time, and not the reading.
 const LEAST_BYTES = 32e6;
 
+/** What the places for models are called. */
+export const STORES = Object.freeze({ indexeddb: 'IndexedDB', opfs: 'OPFS', memory: 'RAM' });
+
 /** @typedef {{ bytesPerSecond: number, name: string, bytes: number }} ReadRate `name` and `bytes`: of what was read */
 
 /** Whether so many bytes are enough to tell. @param {number} bytes */

@@ -1,8 +1,9 @@
 // Brings together what the read-outs show: from the engine, from the answer that is being written, from the network.
 import { countUsed } from './context.js';
 import { isIncluded } from './engine-room.js';
-import { tellsRate } from './read-rates.js';
-import { formatBytes, readRate, STORES, Status } from './status.js';
+import { STORES, tellsRate } from './read-rates.js';
+import { readRate, Status } from './status.js';
+import { formatBytes } from './units.js';
 
 // Those that change what a conversation is as a prompt.
 const PROMPT_SETTINGS = ['systemPrompt', 'thinking'];

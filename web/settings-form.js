@@ -5,7 +5,7 @@ import { LANGUAGES } from './i18n.js';
 import { icon } from './icons.js';
 import { isOnScreen } from './keys.js';
 import { ANSWER_SETTINGS, DEFAULTS, MEMORY_BUDGETS, RANGES } from './settings.js';
-import { formatBytes } from './status.js';
+import { formatBytes } from './units.js';
 
 const SAMPLING_FIELDS = ['temperature', 'maxTokens', 'topP', 'topK', 'minP', 'repetitionPenalty', 'seed'];
 const ENGINE_FIELDS = ['contextSize', 'threads'];

@@ -1,10 +1,8 @@
 // The read-outs: what the engine is, and what it is doing right now. A line below the conversation has the numbers, a
 // dialog says what each of them means.
 import { find, make } from './dom.js';
-import { tellsRate } from './read-rates.js';
-
-/** What the places for models are called. */
-export const STORES = Object.freeze({ indexeddb: 'IndexedDB', opfs: 'OPFS', memory: 'RAM' });
+import { STORES, tellsRate } from './read-rates.js';
+import { formatBytes } from './units.js';
 
 /**
  * @typedef {object} Readings
@@ -178,13 +176,4 @@ export class Status {
  */
 export function readRate({ storage, tensorBytes }) {
   return tellsRate(tensorBytes) ? storage.bytesPerSecond : 0;
-}
-
-/** @param {number} bytes */
-export function formatBytes(bytes) {
-  const units = ['B', 'kB', 'MB', 'GB'];
-  let value = bytes;
-  let unit = 0;
-  for (; value >= 1000 && unit < units.length - 1; unit++) value /= 1000;
-  return `${value.toFixed(value < 10 && unit > 0 ? 1 : 0)} ${units[unit]}`;
 }
