@@ -78,8 +78,10 @@ describe('the oldest browsers that the README names', () => {
 
   test('are the same in the README, on the page and here', () => {
     const { Chrome, Firefox, Safari } = FLOOR;
-    const readme = readFileSync(`${ROOT}/README.md`, 'utf8').replaceAll('\n', ' ');
-    assert.match(readme, new RegExp(`Chrome and Edge ${Chrome}, Firefox ${Firefox}, Safari ${Safari}`));
+    for (const path of ['README.md', 'js/README.md']) {
+      const text = readFileSync(`${ROOT}/${path}`, 'utf8').replaceAll('\n', ' ');
+      assert.match(text, new RegExp(`Chrome and Edge ${Chrome}, Firefox ${Firefox}, Safari ${Safari}`));
+    }
     const start = readFileSync(`${ROOT}/web/start.js`, 'utf8');
     assert.equal(start.match(new RegExp(`${Chrome}.*Firefox ${Firefox}.*Safari ${Safari}`, 'g')).length, 2);
   });
