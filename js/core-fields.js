@@ -10,6 +10,7 @@ const INFO_FIELDS = [
   'heads',
   'kvHeads',
   'headSize',
+  'valueSize',
   'feedForward',
   'trainedContext',
   'contextSize',

@@ -57,7 +57,8 @@
  * @property {number} layers
  * @property {number} heads
  * @property {number} kvHeads
- * @property {number} headSize
+ * @property {number} headSize of keys
+ * @property {number} valueSize of values
  * @property {number} feedForward
  * @property {number} trainedContext tokens that it was trained for
  * @property {number} contextSize tokens that fit into one conversation here

@@ -30,10 +30,10 @@ typedef struct {
 
 static int block_rows(const BlockShape *shape) { return BLOCK_TOKENS * (shape->heads / shape->kv_heads); }
 
-static int key_stride(const BlockShape *shape) { return kv_key_stride(shape->head_size, KV_INT8); }
+static int key_stride(const BlockShape *shape) { return kv_key_stride(shape->key_size, KV_INT8); }
 
 static size_t state_floats(const BlockShape *shape) {
-  return (size_t)block_rows(shape) * (size_t)(shape->head_size + 2);
+  return (size_t)block_rows(shape) * (size_t)(shape->value_size + 2);
 }
 
 size_t attention_scratch_bytes(const BlockShape *shape) {
@@ -42,7 +42,7 @@ size_t attention_scratch_bytes(const BlockShape *shape) {
 }
 
 static Scratch scratch_of(const Run *run, const BlockShape *shape, int thread) {
-  const size_t rows = (size_t)block_rows(shape), out = rows * (size_t)shape->head_size;
+  const size_t rows = (size_t)block_rows(shape), out = rows * (size_t)shape->value_size;
   float *next = run_scratch(run, thread);
   Scratch scratch = {.scores = next};
   scratch.corrections = next += rows * KV_PAGE_TOKENS;
@@ -62,14 +62,14 @@ static Scratch scratch_of(const Run *run, const BlockShape *shape, int thread) {
 // Positions that a query at `position` sees: [from, position].
 static int visible_from(const BlockShape *shape, int position) { return kv_visible_from(shape->window, position); }
 
-static AttentionState state_rows(const AttentionState *state, int row, int head_size) {
-  return (AttentionState){state->max + row, state->sum + row, state->out + (size_t)row * (size_t)head_size};
+static AttentionState state_rows(const AttentionState *state, int row, int value_size) {
+  return (AttentionState){state->max + row, state->sum + row, state->out + (size_t)row * (size_t)value_size};
 }
 
-static void state_reset(const AttentionState *state, int rows, int head_size) {
+static void state_reset(const AttentionState *state, int rows, int value_size) {
   for (int r = 0; r < rows; r++)
     state->max[r] = -INFINITY, state->sum[r] = 0;
-  memset(state->out, 0, (size_t)rows * (size_t)head_size * sizeof(float));
+  memset(state->out, 0, (size_t)rows * (size_t)value_size * sizeof(float));
 }
 
 // What a head's scores sink by with each token of distance (arXiv:2108.12409): a geometric row of numbers, and for
@@ -120,7 +120,7 @@ static const float *query_row(const Queries *queries, int row) {
   const Run *run = queries->run;
   const int token = queries->first + row % queries->tokens;
   const int head = queries->kv_head * queries->group + row / queries->tokens;
-  return run->query + (size_t)token * (size_t)run->query_stride + (size_t)head * (size_t)queries->shape->head_size;
+  return run->query + (size_t)token * (size_t)run->query_stride + (size_t)head * (size_t)queries->shape->key_size;
 }
 
 // Queries over INT8 pages, quantised once for all pages that they see.
@@ -129,34 +129,33 @@ static void quantize_queries(const Queries *queries, const Scratch *scratch) {
   const BlockShape *shape = queries->shape;
   if (kv_type(run->kv->shape) != KV_INT8) return;
   for (int r = 0; r < queries->tokens * queries->group; r++)
-    scratch->query_scales[r] = run->kernels->quantize(query_row(queries, r), shape->head_size, QUERY_LIMIT,
+    scratch->query_scales[r] = run->kernels->quantize(query_row(queries, r), shape->key_size, QUERY_LIMIT,
                                                       scratch->queries + (size_t)r * (size_t)key_stride(shape));
 }
 
 static void score_page(const Queries *queries, const KvHead *head, int filled, const Scratch *scratch) {
   const Run *run = queries->run;
-  const int head_size = queries->shape->head_size, tokens = queries->tokens;
+  const int key_size = queries->shape->key_size, tokens = queries->tokens;
   if (kv_type(run->kv->shape) == KV_INT8) {
     run->kernels->int8_scores(scratch->queries, (size_t)key_stride(queries->shape), scratch->query_scales,
-                              tokens * queries->group, head->keys, head->key_scales, head_size, filled,
-                              scratch->scores);
+                              tokens * queries->group, head->keys, head->key_scales, key_size, filled, scratch->scores);
     return;
   }
   // The rows lie evenly apart either within a token, head by head, or within a head, token by token.
   const bool one = tokens == 1;
   const int lots = one ? 1 : queries->group, rows = one ? queries->group : tokens;
   for (int i = 0; i < lots; i++)
-    run->kernels->page_scores(query_row(queries, i * tokens), (size_t)(one ? head_size : run->query_stride), rows,
-                              head->keys, head_size, filled, scratch->scores + i * tokens * KV_PAGE_TOKENS);
+    run->kernels->page_scores(query_row(queries, i * tokens), (size_t)(one ? key_size : run->query_stride), rows,
+                              head->keys, key_size, filled, scratch->scores + i * tokens * KV_PAGE_TOKENS);
 }
 
 static void add_page_values(const Queries *queries, const KvHead *head, int from, int to, const Scratch *scratch,
                             const AttentionState *state) {
   const Run *run = queries->run;
-  const int head_size = queries->shape->head_size, rows = queries->tokens * queries->group;
+  const int value_size = queries->shape->value_size, rows = queries->tokens * queries->group;
   if (kv_type(run->kv->shape) != KV_INT8) {
-    run->kernels->page_values(scratch->scores, rows, head->values, from, to, head_size, scratch->corrections,
-                              state->out, (size_t)head_size);
+    run->kernels->page_values(scratch->scores, rows, head->values, from, to, value_size, scratch->corrections,
+                              state->out, (size_t)value_size);
     return;
   }
   for (int r = 0; r < rows; r++) {
@@ -166,8 +165,8 @@ static void add_page_values(const Queries *queries, const KvHead *head, int from
     scratch->weight_scales[r] =
         run->kernels->quantize(scores, KV_PAGE_TOKENS, WEIGHT_LIMIT, scratch->weights + r * KV_PAGE_TOKENS);
   }
-  run->kernels->int8_values(scratch->weights, scratch->weight_scales, rows, head->values, from, to, head_size,
-                            scratch->corrections, state->out, (size_t)head_size);
+  run->kernels->int8_values(scratch->weights, scratch->weight_scales, rows, head->values, from, to, value_size,
+                            scratch->corrections, state->out, (size_t)value_size);
 }
 
 static void attend_page(const Queries *queries, int page, const Scratch *scratch, const AttentionState *state) {
@@ -187,7 +186,7 @@ static void attend_split(const Queries *queries, int split, const Scratch *scrat
   const BlockShape *shape = queries->shape;
   const int first = run->position + queries->first, last = first + queries->tokens - 1;
   const int from = visible_from(queries->shape, first), end = (split + 1) * SPLIT_TOKENS - 1;
-  state_reset(state, queries->tokens * queries->group, shape->head_size);
+  state_reset(state, queries->tokens * queries->group, shape->value_size);
   int page = split * SPLIT_TOKENS / KV_PAGE_TOKENS;
   if (page < from / KV_PAGE_TOKENS) page = from / KV_PAGE_TOKENS;
   for (; page <= (end < last ? end : last) / KV_PAGE_TOKENS; page++)
@@ -195,19 +194,19 @@ static void attend_split(const Queries *queries, int split, const Scratch *scrat
 }
 
 // Adds a split to what the splits before it gave, for one row. A split that saw nothing (sum 0) changes nothing.
-static void merge_row(const AttentionState *total, const AttentionState *split, int head_size) {
+static void merge_row(const AttentionState *total, const AttentionState *split, int value_size) {
   if (*split->sum == 0) return;
   if (*total->sum == 0) {
     *total->max = *split->max;
     *total->sum = *split->sum;
-    memcpy(total->out, split->out, (size_t)head_size * sizeof(float));
+    memcpy(total->out, split->out, (size_t)value_size * sizeof(float));
     return;
   }
   const float max = *total->max < *split->max ? *split->max : *total->max;
   const float keep = exp_f32(*total->max - max), add = exp_f32(*split->max - max);
   *total->max = max;
   *total->sum = *total->sum * keep + *split->sum * add;
-  for (int d = 0; d < head_size; d++)
+  for (int d = 0; d < value_size; d++)
     total->out[d] = total->out[d] * keep + split->out[d] * add;
 }
 
@@ -222,8 +221,8 @@ static void store_head(const Run *run, const BlockShape *shape, int layer, int h
     sum = sum * scale + exp_f32(sinks[head] - max);
   }
   const float inverse = scale / sum;
-  mixed += (size_t)head * (size_t)shape->head_size;
-  for (int d = 0; d < shape->head_size; d++)
+  mixed += (size_t)head * (size_t)shape->value_size;
+  for (int d = 0; d < shape->value_size; d++)
     mixed[d] = total->out[d] * inverse;
 }
 
@@ -232,19 +231,19 @@ static void attend_block(const Queries *queries, const Scratch *scratch) {
   Run *run = queries->run;
   const BlockShape *shape = queries->shape;
   const int rows = queries->tokens * queries->group, first = run->position + queries->first;
-  state_reset(&scratch->merged, rows, shape->head_size);
+  state_reset(&scratch->merged, rows, shape->value_size);
   quantize_queries(queries, scratch);
   for (int split = visible_from(queries->shape, first) / SPLIT_TOKENS; split < run_splits(first + queries->tokens);
        split++) {
     attend_split(queries, split, scratch, &scratch->split);
     for (int r = 0; r < rows; r++) {
-      const AttentionState total = state_rows(&scratch->merged, r, shape->head_size);
-      const AttentionState part = state_rows(&scratch->split, r, shape->head_size);
-      merge_row(&total, &part, shape->head_size);
+      const AttentionState total = state_rows(&scratch->merged, r, shape->value_size);
+      const AttentionState part = state_rows(&scratch->split, r, shape->value_size);
+      merge_row(&total, &part, shape->value_size);
     }
   }
   for (int r = 0; r < rows; r++) {
-    const AttentionState total = state_rows(&scratch->merged, r, shape->head_size);
+    const AttentionState total = state_rows(&scratch->merged, r, shape->value_size);
     const int token = queries->first + r % queries->tokens;
     const int head = queries->kv_head * queries->group + r / queries->tokens;
     store_head(run, shape, queries->layer, head, &total, run_row(run->mixed, run->query_stride, token));
@@ -271,11 +270,11 @@ static void attend_many(Run *run, int layer, int from, int thread, const Scratch
 // What a head's splits of one token come to.
 static void merge_head(const Run *run, const BlockShape *shape, int layer, int head, int splits, const Scratch *scratch,
                        float *mixed) {
-  const AttentionState total = state_rows(&scratch->merged, 0, shape->head_size);
-  state_reset(&total, 1, shape->head_size);
+  const AttentionState total = state_rows(&scratch->merged, 0, shape->value_size);
+  state_reset(&total, 1, shape->value_size);
   for (int split = 0; split < splits; split++) {
-    const AttentionState part = state_rows(&run->partial, split * shape->heads + head, shape->head_size);
-    merge_row(&total, &part, shape->head_size);
+    const AttentionState part = state_rows(&run->partial, split * shape->heads + head, shape->value_size);
+    merge_row(&total, &part, shape->value_size);
   }
   store_head(run, shape, layer, head, &total, mixed);
 }
@@ -284,7 +283,7 @@ static void merge_head(const Run *run, const BlockShape *shape, int layer, int h
 // once where there is only one.
 static void attend_one(Run *run, int layer, int token, int thread, const Scratch *scratch) {
   const BlockShape *shape = shape_layer(&run->model->shape, layer);
-  const int group = shape->heads / shape->kv_heads, size = shape->head_size, position = run->position + token;
+  const int group = shape->heads / shape->kv_heads, size = shape->value_size, position = run->position + token;
   const int first = visible_from(shape, position) / SPLIT_TOKENS, splits = run_splits(position + 1) - first;
   float *mixed = run->mixed + (size_t)token * (size_t)run->query_stride;
   for (int unit; (unit = threads_claim(run->threads, thread, splits * shape->kv_heads)) >= 0;) {

@@ -6,6 +6,8 @@ typedef enum {
   EXTENT_WIDTH,
   EXTENT_QUERY,
   EXTENT_KEY,
+  EXTENT_VALUE,
+  EXTENT_MIXED,  // what attention gives
   EXTENT_ALL_HEADS,
   EXTENT_HEADS,
   EXTENT_HIDDEN,
@@ -18,20 +20,23 @@ typedef enum {
 } Extent;
 
 static int extent_of(const Shape *shape, const BlockShape *block, Extent extent) {
-  const int query = block->heads * block->head_size, key = block->kv_heads * block->head_size;
+  const int query = block->heads * block->key_size, key = block->kv_heads * block->key_size,
+            value = block->kv_heads * block->value_size;
   const HeadNorms norms = shape->architecture->head_norms;
   switch (extent) {
     case EXTENT_WIDTH: return shape->width;
     case EXTENT_QUERY: return query;
     case EXTENT_KEY: return key;
-    case EXTENT_ALL_HEADS: return query + 2 * key;
+    case EXTENT_VALUE: return value;
+    case EXTENT_MIXED: return block->heads * block->value_size;
+    case EXTENT_ALL_HEADS: return query + key + value;
     case EXTENT_HEADS: return block->heads;
     case EXTENT_HIDDEN: return block->feed_forward;
     case EXTENT_TWICE_HIDDEN: return 2 * block->feed_forward;
     case EXTENT_QUERY_NORMS: return norms == HEAD_NORMS_OF_EACH_HEAD ? block->heads : 1;
     case EXTENT_KEY_NORMS: return norms == HEAD_NORMS_OF_EACH_HEAD ? block->kv_heads : 1;
-    case EXTENT_QUERY_NORM: return norms == HEAD_NORMS_OF_ALL_HEADS ? query : block->head_size;
-    case EXTENT_KEY_NORM: return norms == HEAD_NORMS_OF_ALL_HEADS ? key : block->head_size;
+    case EXTENT_QUERY_NORM: return norms == HEAD_NORMS_OF_ALL_HEADS ? query : block->key_size;
+    case EXTENT_KEY_NORM: return norms == HEAD_NORMS_OF_ALL_HEADS ? key : block->key_size;
     default: return 1;
   }
 }
@@ -55,9 +60,9 @@ static const Row table[BLOCK_TENSORS] = {
     [BLOCK_ATTENTION_NORM_BIAS] = FLOATS("attn_norm.bias", attention_norm.bias, WIDTH),
     [BLOCK_QUERY] = MATRIX("attn_q", query, QUERY, WIDTH),
     [BLOCK_KEY] = MATRIX("attn_k", key, KEY, WIDTH),
-    [BLOCK_VALUE] = MATRIX("attn_v", value, KEY, WIDTH),
+    [BLOCK_VALUE] = MATRIX("attn_v", value, VALUE, WIDTH),
     [BLOCK_QUERY_KEY_VALUE] = MATRIX("attn_qkv", query_key_value, ALL_HEADS, WIDTH),
-    [BLOCK_ATTENTION_OUTPUT] = MATRIX("attn_output", attention_output, WIDTH, QUERY),
+    [BLOCK_ATTENTION_OUTPUT] = MATRIX("attn_output", attention_output, WIDTH, MIXED),
     [BLOCK_FEED_FORWARD_NORM] = FLOATS("ffn_norm.weight", feed_forward_norm.weight, WIDTH),
     [BLOCK_FEED_FORWARD_NORM_BIAS] = FLOATS("ffn_norm.bias", feed_forward_norm.bias, WIDTH),
     [BLOCK_GATE] = MATRIX("ffn_gate", gate, HIDDEN, WIDTH),
@@ -66,7 +71,7 @@ static const Row table[BLOCK_TENSORS] = {
     [BLOCK_DOWN] = MATRIX("ffn_down", down, WIDTH, HIDDEN),
     [BLOCK_QUERY_BIAS] = FLOATS("attn_q.bias", query_bias, QUERY),
     [BLOCK_KEY_BIAS] = FLOATS("attn_k.bias", key_bias, KEY),
-    [BLOCK_VALUE_BIAS] = FLOATS("attn_v.bias", value_bias, KEY),
+    [BLOCK_VALUE_BIAS] = FLOATS("attn_v.bias", value_bias, VALUE),
     [BLOCK_QUERY_KEY_VALUE_BIAS] = FLOATS("attn_qkv.bias", query_key_value_bias, ALL_HEADS),
     [BLOCK_ATTENTION_OUTPUT_BIAS] = FLOATS("attn_output.bias", attention_output_bias, WIDTH),
     [BLOCK_GATE_BIAS] = FLOATS("ffn_gate.bias", gate_bias, HIDDEN),

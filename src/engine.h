@@ -70,8 +70,9 @@ typedef struct {
   char architecture[32];
   uint64_t parameters;       // elements of all tensors in the file
   uint64_t bytes_per_token;  // weight bytes that computing one token reads
-  // Where blocks differ in heads or in their feed-forward network, the most of each.
-  int vocabulary, width, blocks, layers, heads, kv_heads, head_size, feed_forward;
+  // Where blocks differ in heads, their sizes or their feed-forward network, the most of each.
+  int vocabulary, width, blocks, layers, heads, kv_heads, feed_forward;
+  int head_size, value_size;          // of a head's key, and of its value
   int trained_context, context_size;  // as trained; as it will be used
   int sliding_window;                 // tokens; 0: none
   bool tied_output;                   // the output projection is the token embedding

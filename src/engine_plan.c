@@ -73,7 +73,7 @@ static bool kv_shape_of(const Shape *shape, KvType type, KvShape *kv, void **lay
   *kv = (KvShape){.layers = count, .class_of = class_of, .windows = windows};
   for (int layer = 0; layer < count; layer++) {
     const BlockShape *block = shape_layer(shape, layer);
-    const int class = kv_add_class(kv, (KvPageShape){block->kv_heads, block->head_size, type});
+    const int class = kv_add_class(kv, (KvPageShape){block->kv_heads, block->key_size, block->value_size, type});
     if (class < 0) {
       free(*layers);
       return nibble_fail(error, NIBBLE_MODEL_UNSUPPORTED,
@@ -239,7 +239,8 @@ void engine_describe(const Model *model, RunSizes sizes, KvType kv_type, uint64_
                             .layers = shape_layers(shape),
                             .heads = most.heads,
                             .kv_heads = most.kv_heads,
-                            .head_size = most.head_size,
+                            .head_size = most.key_size,
+                            .value_size = most.value_size,
                             .feed_forward = most.feed_forward,
                             .trained_context = shape->trained_context,
                             .context_size = sizes.context,

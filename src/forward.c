@@ -104,11 +104,11 @@ static const Norm *norm_before(const Block *block, const Norm *own, const Norm *
 // Keys and values of all tokens, and what those from `from` on read of them: run->mixed.
 static void attend(Run *run, const Block *block, int layer, int from, int thread) {
   const BlockShape *shape = shape_layer(&run->model->shape, layer);
-  const int queries = shape->heads * shape->head_size, keys = shape->kv_heads * shape->head_size;
+  const int queries = shape->heads * shape->key_size, keys = shape->kv_heads * shape->key_size;
   const Matrix *whole = &block->query_key_value;
   const float *bias = block->query_key_value_bias;
   const Matrix query = part_of(&block->query, whole, 0, queries), key = part_of(&block->key, whole, queries, keys),
-               value = part_of(&block->value, whole, queries + keys, keys);
+               value = part_of(&block->value, whole, queries + keys, shape->kv_heads * shape->value_size);
   const Product products[] = {
       {&query, part_of_bias(block->query_bias, bias, 0), run->query, run->query_stride, false},
       {&key, part_of_bias(block->key_bias, bias, queries), run->key, run->key_stride, false},

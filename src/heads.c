@@ -8,8 +8,8 @@
 static void norm_all_heads(Run *run, const Block *block, const BlockShape *shape, int thread) {
   for (int t; (t = threads_claim(run->threads, thread, run->count)) >= 0;) {
     float *query = run_row(run->query, run->query_stride, t), *key = run_row(run->key, run->key_stride, t);
-    norm_apply(run, &block->query_norm, query, shape->heads * shape->head_size, query);
-    norm_apply(run, &block->key_norm, key, shape->kv_heads * shape->head_size, key);
+    norm_apply(run, &block->query_norm, query, shape->heads * shape->key_size, query);
+    norm_apply(run, &block->key_norm, key, shape->kv_heads * shape->key_size, key);
   }
   run_finish_step(run, thread, PROFILE_ROPE_AND_STORE);
 }
@@ -19,7 +19,7 @@ static void rotate_head(const Run *run, int layer, int t, const Norm *norms, int
   const Shape *shape = &run->model->shape;
   const HeadNorms order = shape->architecture->head_norms;
   const BlockShape *block = shape_layer(shape, layer);
-  const int rope = block->rope, size = block->head_size;
+  const int rope = block->rope, size = block->key_size;
   float *head = heads + (size_t)index * (size_t)size;
   Norm norm = *norms;
   if (order == HEAD_NORMS_OF_EACH_HEAD && norm_is_there(norms)) norm.weight += (size_t)index * (size_t)size;
@@ -43,7 +43,7 @@ static float query_scale(const Run *run, int t) {
 // A piece of work is a token and a KV head with its group of queries.
 void heads_rotate_and_store(Run *run, const Block *block, int layer, int thread) {
   const BlockShape *shape = shape_layer(&run->model->shape, layer);
-  const int group = shape->heads / shape->kv_heads, size = shape->head_size;
+  const int group = shape->heads / shape->kv_heads, size = shape->key_size;
   if (run->model->shape.architecture->head_norms == HEAD_NORMS_OF_ALL_HEADS) norm_all_heads(run, block, shape, thread);
   for (int unit; (unit = threads_claim(run->threads, thread, run->count * shape->kv_heads)) >= 0;) {
     const int t = unit / shape->kv_heads, kv_head = unit % shape->kv_heads;

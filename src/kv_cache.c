@@ -28,7 +28,9 @@ static PageHeader *header_of(uint8_t *page) { return (PageHeader *)page - 1; }
 
 int kv_add_class(KvShape *shape, KvPageShape page) {
   for (int i = 0; i < shape->classes; i++)
-    if (shape->pages[i].heads == page.heads && shape->pages[i].head_size == page.head_size) return i;
+    if (shape->pages[i].heads == page.heads && shape->pages[i].key_size == page.key_size &&
+        shape->pages[i].value_size == page.value_size)
+      return i;
   if (shape->classes == KV_PAGE_CLASSES) return -1;
   shape->pages[shape->classes] = page;
   return shape->classes++;
@@ -322,11 +324,10 @@ KvHead kv_table_head(const KvTable *table, int layer, int page, int head) {
 
 void kv_table_write(KvTable *table, int layer, int token, const float *keys, const float *values, int from, int to) {
   const KvPageShape *shape = kv_page_of(table->shape, layer);
-  const size_t n = (size_t)shape->head_size;
   uint8_t *page = *page_slot(table, layer, token / KV_PAGE_TOKENS);
   for (int h = from; h < to; h++) {
-    kv_page_write_key(shape, page, h, token % KV_PAGE_TOKENS, keys + (size_t)h * n);
-    kv_page_write_value(shape, page, h, token % KV_PAGE_TOKENS, values + (size_t)h * n);
+    kv_page_write_key(shape, page, h, token % KV_PAGE_TOKENS, keys + (size_t)h * (size_t)shape->key_size);
+    kv_page_write_value(shape, page, h, token % KV_PAGE_TOKENS, values + (size_t)h * (size_t)shape->value_size);
   }
 }
 

@@ -132,7 +132,7 @@ bool kv_table_is_shared(const KvTable *table, int layer, int page);
 void kv_table_own_page(KvTable *table, int layer, int page);
 void kv_table_drop_page(KvTable *table, int layer, int page);  // no effect where it is empty
 
-// Writes one token's keys and values, [heads, head_size] each, for heads from <= h < to.
+// Writes one token's keys [heads, key_size] and values [heads, value_size], for heads from <= h < to.
 void kv_table_write(KvTable *table, int layer, int token, const float *keys, const float *values, int from, int to);
 
 // One KV head of a page.

@@ -7,11 +7,11 @@
 static size_t number_bytes(KvType type) { return type == KV_F32 ? 4 : type == KV_F16 ? 2 : 1; }
 
 static size_t key_bytes(const KvPageShape *shape) {
-  return (size_t)kv_key_stride(shape->head_size, shape->type) * KV_PAGE_TOKENS * number_bytes(shape->type);
+  return (size_t)kv_key_stride(shape->key_size, shape->type) * KV_PAGE_TOKENS * number_bytes(shape->type);
 }
 
 static size_t value_bytes(const KvPageShape *shape) {
-  return (size_t)kv_value_stride(shape->head_size, shape->type) * KV_PAGE_TOKENS * number_bytes(shape->type);
+  return (size_t)kv_value_stride(shape->value_size, shape->type) * KV_PAGE_TOKENS * number_bytes(shape->type);
 }
 
 static size_t head_bytes(const KvPageShape *shape) {
@@ -31,7 +31,7 @@ KvHead kv_page_head(const KvPageShape *shape, const uint8_t *page, int head) {
 void kv_page_copy_value(const KvPageShape *shape, const uint8_t *source, int from, uint8_t *target, int to, int head) {
   const KvHead read = kv_page_head(shape, source, head), written = kv_page_head(shape, target, head);
   const size_t bytes = number_bytes(shape->type);
-  const int n = shape->head_size;
+  const int n = shape->value_size;
   for (int d = 0; d < n; d++)
     memcpy((uint8_t *)written.values + kv_value_index(n, d, to, shape->type) * bytes,
            (const uint8_t *)read.values + kv_value_index(n, d, from, shape->type) * bytes, bytes);
@@ -43,10 +43,10 @@ void kv_page_clear(const KvPageShape *shape, uint8_t *page, int from, int to) {
   for (int h = 0; h < shape->heads; h++) {
     const KvHead head = kv_page_head(shape, page, h);
     for (int t = from; t < to; t++) {
-      for (int d = 0; d < shape->head_size; d++) {
-        memset((uint8_t *)head.keys + kv_key_index(shape->head_size, d, t, shape->type) * bytes, 0, bytes);
-        memset((uint8_t *)head.values + kv_value_index(shape->head_size, d, t, shape->type) * bytes, 0, bytes);
-      }
+      for (int d = 0; d < shape->key_size; d++)
+        memset((uint8_t *)head.keys + kv_key_index(shape->key_size, d, t, shape->type) * bytes, 0, bytes);
+      for (int d = 0; d < shape->value_size; d++)
+        memset((uint8_t *)head.values + kv_value_index(shape->value_size, d, t, shape->type) * bytes, 0, bytes);
       if (shape->type == KV_INT8) memset((float *)head.key_scales + t, 0, sizeof(float));
       if (shape->type == KV_INT8) memset((float *)head.value_scales + t, 0, sizeof(float));
     }
@@ -72,11 +72,11 @@ static float number_at(KvType type, const void *numbers, size_t index, const flo
 
 float kv_page_key(const KvPageShape *shape, const uint8_t *page, int head, int at, int d) {
   const KvHead there = kv_page_head(shape, page, head);
-  return number_at(shape->type, there.keys, kv_key_index(shape->head_size, d, at, shape->type), there.key_scales, at);
+  return number_at(shape->type, there.keys, kv_key_index(shape->key_size, d, at, shape->type), there.key_scales, at);
 }
 
 float kv_page_value(const KvPageShape *shape, const uint8_t *page, int head, int at, int d) {
   const KvHead there = kv_page_head(shape, page, head);
-  return number_at(shape->type, there.values, kv_value_index(shape->head_size, d, at, shape->type), there.value_scales,
+  return number_at(shape->type, there.values, kv_value_index(shape->value_size, d, at, shape->type), there.value_scales,
                    at);
 }

@@ -1,7 +1,7 @@
 // A page of keys and values: KV_PAGE_TOKENS tokens of one layer, all KV heads.
 //
-//   for each KV head:   keys   [head_size][KV_PAGE_TOKENS]   so that a vector holds one dimension of many tokens
-//                       values [KV_PAGE_TOKENS][head_size]   so that a vector holds many dimensions of one token
+//   for each KV head:   keys   [key_size][KV_PAGE_TOKENS]   so that a vector holds one dimension of many tokens
+//                       values [KV_PAGE_TOKENS][value_size]   so that a vector holds many dimensions of one token
 //
 // Numbers are F32 in the exact mode, else F16 or INT8. Of F16, each group of 8 tokens (of keys) or dimensions (of
 // values) stands in the order 0, 4, 1, 5, 2, 6, 3, 7, so that one vector load brings 0 to 3 in the low and 4 to 7 in
@@ -21,7 +21,8 @@
 
 // What a page holds of each of its tokens.
 typedef struct {
-  int heads, head_size;  // of keys and values
+  int heads;                 // of keys and values
+  int key_size, value_size;  // of each head's
   KvType type;
 } KvPageShape;
 
@@ -38,23 +39,23 @@ size_t kv_page_data_bytes(const KvPageShape *shape);
 static inline int kv_slot(int i) { return i / 8 * 8 + i % 4 * 2 + i / 4 % 2; }
 
 // Numbers that a token's key, and its value, of one head take in a page.
-static inline int kv_key_stride(int head_size, KvType type) {
-  return type == KV_INT8 ? (head_size + 1) / 2 * 2 : head_size;
+static inline int kv_key_stride(int key_size, KvType type) {
+  return type == KV_INT8 ? (key_size + 1) / 2 * 2 : key_size;
 }
-static inline int kv_value_stride(int head_size, KvType type) {
-  return type == KV_F32 ? head_size : (head_size + 7) / 8 * 8;
+static inline int kv_value_stride(int value_size, KvType type) {
+  return type == KV_F32 ? value_size : (value_size + 7) / 8 * 8;
 }
 
 // Where dimension d of token t's key stands among a head's keys.
-static inline size_t kv_key_index(int head_size, int d, int t, KvType type) {
-  const size_t group = (size_t)(t / 8) * (size_t)kv_key_stride(head_size, type) * 8;
+static inline size_t kv_key_index(int key_size, int d, int t, KvType type) {
+  const size_t group = (size_t)(t / 8) * (size_t)kv_key_stride(key_size, type) * 8;
   if (type == KV_INT8) return group + (size_t)(d / 2 * 16 + t % 8 * 2 + d % 2);
   return group + (size_t)d * 8 + (size_t)(type == KV_F32 ? t % 8 : kv_slot(t % 8));
 }
 
 // Where dimension d of token t's value stands among a head's values.
-static inline size_t kv_value_index(int head_size, int d, int t, KvType type) {
-  const size_t stride = (size_t)kv_value_stride(head_size, type);
+static inline size_t kv_value_index(int value_size, int d, int t, KvType type) {
+  const size_t stride = (size_t)kv_value_stride(value_size, type);
   if (type == KV_INT8) return (size_t)(t / 2) * stride * 2 + (size_t)(d * 2 + t % 2);
   return (size_t)t * stride + (size_t)(type == KV_F32 ? d : kv_slot(d));
 }
@@ -66,7 +67,7 @@ typedef struct {
 } KvHead;
 KvHead kv_page_head(const KvPageShape *shape, const uint8_t *page, int head);
 
-// Writes the key, and the value [head_size], of one head of token `at` of the page.
+// Writes the key [key_size], and the value [value_size], of one head of token `at` of the page.
 void kv_page_write_key(const KvPageShape *shape, uint8_t *page, int head, int at, const float *key);
 void kv_page_write_value(const KvPageShape *shape, uint8_t *page, int head, int at, const float *value);
 

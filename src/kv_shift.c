@@ -60,7 +60,7 @@ static void move_token(KvTable *table, int layer, int from, int to, const KvRota
   const int read = from % KV_PAGE_TOKENS, written = to % KV_PAGE_TOKENS,
             rope = shape_layer(rotation->shape, layer)->rope;
   for (int h = 0; h < shape->heads; h++) {
-    for (int d = 0; d < shape->head_size; d++)
+    for (int d = 0; d < shape->key_size; d++)
       key[d] = kv_page_key(shape, source, h, read, d);
     if (rope != ROPE_NONE)
       rotation->kernels->rope(key, rotation->cosine[rope], rotation->sine[rope], rotation->pairs,
@@ -101,7 +101,7 @@ bool kv_table_shift(KvTable *table, int length, int keep, int drop, const KvRota
   }
   int largest = 0;
   for (int i = 0; i < shape->classes; i++)
-    if (shape->pages[i].head_size > largest) largest = shape->pages[i].head_size;
+    if (shape->pages[i].key_size > largest) largest = shape->pages[i].key_size;
   float *key = malloc((size_t)largest * sizeof *key);
   if (key == NULL) return nibble_fail(error, NIBBLE_OUT_OF_MEMORY, "No memory is left to shift a session.");
   const bool reserved = kv_pool_reserve(table->pool, &most);

@@ -26,7 +26,7 @@ static int8_t int8_of(float x, float factor) {
 
 void kv_page_write_key(const KvPageShape *shape, uint8_t *page, int head, int at, const float *key) {
   const KvHead there = kv_page_head(shape, page, head);
-  const int n = shape->head_size;
+  const int n = shape->key_size;
   if (shape->type == KV_F32) {
     for (int d = 0; d < n; d++)
       ((float *)there.keys)[kv_key_index(n, d, at, KV_F32)] = key[d];
@@ -42,7 +42,7 @@ void kv_page_write_key(const KvPageShape *shape, uint8_t *page, int head, int at
 
 void kv_page_write_value(const KvPageShape *shape, uint8_t *page, int head, int at, const float *value) {
   const KvHead there = kv_page_head(shape, page, head);
-  const int n = shape->head_size;
+  const int n = shape->value_size;
   if (shape->type == KV_F32) {
     memcpy((float *)there.values + kv_value_index(n, 0, at, KV_F32), value, (size_t)n * sizeof *value);
   } else if (shape->type == KV_F16) {

@@ -144,14 +144,14 @@ static bool plan_block_tensor(Plan *plan, BlockTensor tensor, bool required) {
 static bool check_parts(const Plan *plan, const Block *block) {
   const BlockShape *shape = &plan->model->shape.block[plan->block];
   const bool heads =
-      shape->heads * shape->head_size % TILE_ROWS == 0 && shape->kv_heads * shape->head_size % TILE_ROWS == 0;
+      shape->heads * shape->key_size % TILE_ROWS == 0 && shape->kv_heads * shape->key_size % TILE_ROWS == 0;
   return ((heads || block->query_key_value.rows == 0) &&
           (shape->feed_forward % TILE_ROWS == 0 || block->gate_up.rows == 0)) ||
          nibble_fail(
              plan->error, NIBBLE_MODEL_UNSUPPORTED,
              "The model has several matrices in one, of heads of %d and a feed-forward width of %d; this engine "
              "takes multiples of %d rows of them.",
-             shape->head_size, shape->feed_forward, TILE_ROWS);
+             shape->key_size, shape->feed_forward, TILE_ROWS);
 }
 
 static bool is_parallel(const Shape *shape, bool has_norm) {

@@ -21,21 +21,23 @@ typedef struct {
 // One stored block of the transformer. What its family does not have is empty: a matrix without rows, NULL.
 typedef struct {
   Norm attention_norm;          /* [width] */
-  Matrix query;                 /* [heads * head_size, width] */
-  Matrix key, value;            /* [kv_heads * head_size, width] */
+  Matrix query;                 /* [heads * key_size, width] */
+  Matrix key;                   /* [kv_heads * key_size, width] */
+  Matrix value;                 /* [kv_heads * value_size, width] */
   Matrix query_key_value;       /* the three, one below the other */
-  Matrix attention_output;      /* [width, heads * head_size] */
+  Matrix attention_output;      /* [width, heads * value_size] */
   Norm feed_forward_norm;       /* [width] */
   Matrix gate, up;              /* [feed_forward, width] */
   Matrix gate_up;               /* both, one below the other */
   Matrix down;                  /* [width, feed_forward] */
-  float *query_bias;            /* [heads * head_size] */
-  float *key_bias, *value_bias; /* [kv_heads * head_size] */
+  float *query_bias;            /* [heads * key_size] */
+  float *key_bias;              /* [kv_heads * key_size] */
+  float *value_bias;            /* [kv_heads * value_size] */
   float *query_key_value_bias;  /* the three, one behind the other */
   float *attention_output_bias; /* [width] */
   float *gate_bias, *up_bias;   /* [feed_forward] */
   float *down_bias;             /* [width] */
-  Norm query_norm, key_norm;    /* [head_size] for all heads, or of all heads */
+  Norm query_norm, key_norm;    /* [key_size] for all heads, or of all heads */
   Norm attention_post_norm;     /* [width] of what attention adds to the stream */
   Norm feed_forward_post_norm;  /* [width] */
   float *sinks;                 /* [heads] what each has among its scores that no token has (arXiv:2309.17453) */

@@ -52,7 +52,7 @@ static bool visit_buffers(Run *run, int threads, VisitBuffer *visit, void *conte
       {(void **)&run->sine, ropes * batch * (uint64_t)(shape->ropes[ROPE_OF_ALL].dimensions / 2) * f},
       {(void **)&run->partial.max, partials * f},
       {(void **)&run->partial.sum, partials * f},
-      {(void **)&run->partial.out, partials * (uint64_t)most.head_size * f},
+      {(void **)&run->partial.out, partials * (uint64_t)most.value_size * f},
       {(void **)&run->scratch, (uint64_t)threads * run->scratch_bytes},
   };
   for (size_t i = 0; i < sizeof buffers / sizeof *buffers; i++)
@@ -90,8 +90,9 @@ static void measure(Run *run, const Model *model, RunSizes sizes) {
   for (int i = 0; i < shape->blocks; i++) {
     const BlockShape *block = &shape->block[i];
     const size_t bytes = attention_scratch_bytes(block);
-    if (block->heads * block->head_size > queries) queries = block->heads * block->head_size;
-    if (block->kv_heads * block->head_size > keys) keys = block->kv_heads * block->head_size;
+    const int size = block->key_size > block->value_size ? block->key_size : block->value_size;
+    if (block->heads * size > queries) queries = block->heads * size;
+    if (block->kv_heads * size > keys) keys = block->kv_heads * size;
     if (bytes > scratch) scratch = bytes;
   }
   *run = (Run){.model = model,

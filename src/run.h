@@ -17,7 +17,7 @@ enum { SPLIT_TOKENS = 4 * KV_PAGE_TOKENS };
 // values weighted alike.
 typedef struct {
   float *max, *sum; /* [rows] */
-  float *out;       /* [rows, head_size] */
+  float *out;       /* [rows, value_size] */
 } AttentionState;
 
 // Rows of activations are `stride` floats apart, so that a whole tile of outputs can always be stored.
@@ -41,9 +41,10 @@ typedef struct {
   float *stream;           /* [sweep, width] the residual stream */
   float *x;                /* [batch, width] the batch's part of it */
   float *normed;           /* [batch, width] */
-  float *query;            /* [batch, heads * head_size] */
-  float *key, *value;      /* [batch, kv_heads * head_size] */
-  float *mixed;            /* [batch, heads * head_size] attention's result */
+  float *query;            /* [batch, heads * key_size] */
+  float *key;              /* [batch, kv_heads * key_size] */
+  float *value;            /* [batch, kv_heads * value_size] in rows as far apart as the keys' */
+  float *mixed;            /* [batch, heads * value_size] attention's result, in rows as far apart as the queries' */
   float *gate, *up;        /* [batch, feed_forward] */
   uint8_t *packed;         // the input of the product under way, as kernels.h packs it
   uint8_t *packed_hidden;  // the same of gate, while packed is still read

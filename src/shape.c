@@ -95,7 +95,7 @@ static bool has_sections(const KeyReader *reader) {
 static bool read_rope(const KeyReader *reader, Shape *shape) {
   RopeShape *rope = &shape->ropes[ROPE_OF_ALL];
   float old_factor;
-  const int size = shape->block[0].head_size;
+  const int size = shape->block[0].key_size;
   if (!keys_int(reader, "rope.dimension_count", 2, size, size, &rope->dimensions) ||
       !keys_float(reader, "rope.freq_base", 0, 1e15, 10000, &rope->base) ||
       !keys_float(reader, "rope.scale_linear", 0, 1e9, 1, &old_factor) ||
@@ -123,10 +123,11 @@ static bool check_heads(const KeyReader *reader, const BlockShape *block) {
     return nibble_fail(reader->error, NIBBLE_MODEL_BAD_KEY,
                        "The model has %d attention heads and %d KV heads; the second must divide the first.",
                        block->heads, block->kv_heads);
-  return block->head_size <= LIMIT_SIZE / block->heads ||
+  const int size = block->key_size > block->value_size ? block->key_size : block->value_size;
+  return size <= LIMIT_SIZE / block->heads ||
          nibble_fail(reader->error, NIBBLE_MODEL_BAD_KEY,
                      "The model has %d attention heads of %d dimensions; at most %d dimensions in all were expected.",
-                     block->heads, block->head_size, LIMIT_SIZE);
+                     block->heads, size, LIMIT_SIZE);
 }
 
 static bool read_heads(const KeyReader *reader, Shape *shape) {
@@ -148,14 +149,11 @@ static bool read_heads(const KeyReader *reader, Shape *shape) {
       !keys_int(reader, "attention.value_length", 1, LIMIT_HEAD_SIZE, size, &value_size))
     return false;
   for (int i = 0; i < shape->blocks; i++) {
-    shape->block[i].head_size = size;
+    shape->block[i].key_size = size;
+    shape->block[i].value_size = value_size;
     if (!check_heads(reader, &shape->block[i])) return false;
   }
-  return value_size == size ||
-         nibble_fail(reader->error, NIBBLE_MODEL_UNSUPPORTED,
-                     "The model's keys have %d and its values %d dimensions a head; this engine runs models where both "
-                     "are equal.",
-                     size, value_size);
+  return true;
 }
 
 static bool read_architecture(const Gguf *gguf, Shape *shape, NibbleError *error) {
@@ -291,7 +289,7 @@ static bool read_scales(const KeyReader *reader, Shape *shape) {
     return false;
   // The largest Gemma 2 and 3 are told by their depth alone.
   const bool by_width = shape->blocks == family->scores_by_width_blocks;
-  const int divided = by_width ? shape->width / shape->block[0].heads : shape->block[0].head_size;
+  const int divided = by_width ? shape->width / shape->block[0].heads : shape->block[0].key_size;
   if (shape->attention_scale == 0) shape->attention_scale = 1 / sqrtf((float)divided);
   shape->logit_scale = family->logits_multiplied ? divisor : 1 / divisor;
   return true;
@@ -351,7 +349,8 @@ BlockShape shape_most(const Shape *shape) {
   for (int i = 0; i < shape->blocks; i++) {
     keep_larger(&most.heads, shape->block[i].heads);
     keep_larger(&most.kv_heads, shape->block[i].kv_heads);
-    keep_larger(&most.head_size, shape->block[i].head_size);
+    keep_larger(&most.key_size, shape->block[i].key_size);
+    keep_larger(&most.value_size, shape->block[i].value_size);
     keep_larger(&most.feed_forward, shape->block[i].feed_forward);
   }
   return most;

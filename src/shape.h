@@ -29,7 +29,8 @@ enum { ROPE_OF_ALL, ROPE_OF_WINDOWS, ROPES, ROPE_NONE = ROPES };
 // What each block has of its own; all layers that compute it share that.
 typedef struct {
   int heads, kv_heads;
-  int head_size;  // of queries, keys and values
+  int key_size;    // of a head's query and key
+  int value_size;  // of its value
   int feed_forward;
   int window;  // tokens that a token sees, itself included; 0: all
   int rope;    // ROPE_OF_ALL, ROPE_OF_WINDOWS or ROPE_NONE

@@ -26,6 +26,12 @@ const ROWS = [
     },
     ['q8_0'],
   ],
+  [
+    'llama',
+    'half-values',
+    { ...heads(3, 1, 64), valueSize: 32, width: 96, ffn: 160, vocabulary: 287, tied: false },
+    ['q8_0', 'q4_0'],
+  ],
   ['qwen2', 'tied', { ...heads(3, 1, 32), width: 96, ffn: 160, vocabulary: 301 }, ['q4_0']],
   ['qwen2', 'f32', { ...heads(5, 5, 16), width: 80, ffn: 112, vocabulary: 299, tied: false }, ['f32']],
   [
@@ -128,6 +134,12 @@ const ROWS = [
     ['q8_0'],
   ],
   [
+    'phi3',
+    'narrow-values',
+    { ...heads(3, 1, 32), valueSize: 20, width: 96, ffn: 160, vocabulary: 291, tied: false },
+    ['f16'],
+  ],
+  [
     'mistral3',
     'yarn',
     {
@@ -170,6 +182,20 @@ const ROWS = [
     },
     ['q8_0'],
     { logits: 7.8 },
+  ],
+  [
+    'granite',
+    'wide-values',
+    {
+      ...{ ...heads(4, 2, 24), valueSize: 40, width: 96, ffn: 160, vocabulary: 293 },
+      keys: [
+        ['attention.scale', 'f32', Math.fround(1 / Math.sqrt(24))],
+        ['logit_scale', 'f32', 2],
+      ],
+      biases: QUERY_KEY_VALUE,
+    },
+    ['f16'],
+    { logits: 5.2 },
   ],
   [
     'minicpm',

@@ -4,6 +4,7 @@
 
 import { readFileSync } from 'node:fs';
 import { dequantize } from './dequantize.js';
+import { evenHeads } from './even-heads.js';
 import { ggufBytes, writeGguf } from './gguf-writer.js';
 import { FAMILY_MODELS } from './golden-families.js';
 import { TYPE_MODELS } from './golden-types.js';
@@ -247,7 +248,8 @@ function unshare(list, { layers, blockRepeat }) {
  * A golden model's file, in the writer's terms.
  * @param {string} name
  * @param {{twin?: boolean, plain?: boolean, ropeBase?: number}} [options] `twin`: the same weights dequantised to F32;
- *   `plain`: for llama.cpp, with shared blocks written out and the keys that it needs besides; `ropeBase`: another one,
+ *   `plain`: for llama.cpp, with shared blocks written out, keys and values of one size, and the keys that it needs
+ *   besides; `ropeBase`: another one,
  *   in a plain file
  */
 export function goldenFile(name, { twin = false, plain = false, ropeBase } = {}) {
@@ -269,6 +271,13 @@ export function goldenFile(name, { twin = false, plain = false, ropeBase } = {})
   if (plain && shape.blockRepeat) {
     list = unshare(list, shape);
     written.blockRepeat = undefined;
+  }
+  if (plain && shape.valueSize) {
+    const most = Math.max(shape.headSize, shape.valueSize);
+    list = evenHeads(list, shape);
+    // Of adjacent pairs, the same frequencies: llama.cpp rotates whole heads of some families alone.
+    written.ropeBase **= most / shape.headSize;
+    written.headSize = written.valueSize = most;
   }
   return { metadata: metadata(written), tensors: list, produce: (tensor) => [tensor.bytes] };
 }

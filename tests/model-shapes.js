@@ -9,7 +9,8 @@
  * @property {number} ffn width of the feed-forward network
  * @property {number} heads of the queries
  * @property {number} kvHeads
- * @property {number} headSize
+ * @property {number} headSize of keys
+ * @property {number} [valueSize] of values, where it is another
  * @property {number} vocabulary
  * @property {boolean} tied whether the output shares the embedding's matrix
  * @property {number} epsilon of norms

@@ -70,7 +70,7 @@ export function metadata(shape) {
       ? ['attention.head_count_kv', 'i32[]', ofBlocks.kvHeads]
       : ['attention.head_count_kv', 'u32', shape.kvHeads],
     ['attention.key_length', 'u32', shape.headSize],
-    ['attention.value_length', 'u32', shape.headSize],
+    ['attention.value_length', 'u32', shape.valueSize ?? shape.headSize],
     [`attention.layer_norm_${norm === 'rms' ? 'rms_' : ''}epsilon`, 'f32', shape.epsilon],
     ['rope.dimension_count', 'u32', ropeSize],
     ['rope.freq_base', 'f32', shape.ropeBase],
@@ -121,9 +121,10 @@ export function metadata(shape) {
 
 // The tensors of a block: role, name, what `typeOf` may be asked for, and gain.
 function blockTensors(shape, { query = 1.5, value = 1.5, out = 1.5, down = 2, branch = 0.7, bias = 0.4 }) {
-  const { width, ffn, headSize, heads, kvHeads } = shape;
+  const { width, ffn, headSize, valueSize = headSize, heads, kvHeads } = shape;
   const { norms, norm: kind, headNorms, fused, gateUp, gateless, parallel, sinks, biases } = familyOf(shape);
   const keyWidth = kvHeads * headSize;
+  const valueWidth = kvHeads * valueSize;
   const queryWidth = heads * headSize;
   const list = [];
   const floats = (role, name, size, gain) => list.push({ role, name, shape: size, gain });
@@ -141,15 +142,15 @@ function blockTensors(shape, { query = 1.5, value = 1.5, out = 1.5, down = 2, br
   };
   if (norms !== 'behind') norm('attn_norm');
   if (parallel === 'other names') norm('attn_norm_2');
-  if (fused) matrix('attn_qkv', queryWidth + 2 * keyWidth, width, query);
+  if (fused) matrix('attn_qkv', queryWidth + keyWidth + valueWidth, width, query);
   else {
     matrix('attn_q', queryWidth, width, query);
     matrix('attn_k', keyWidth, width, query);
-    matrix('attn_v', keyWidth, width, value);
+    matrix('attn_v', valueWidth, width, value);
   }
   headNorm('attn_q_norm', heads);
   headNorm('attn_k_norm', kvHeads);
-  matrix('attn_output', width, queryWidth, out);
+  matrix('attn_output', width, heads * valueSize, out);
   if (sinks) floats('bias', 'attn_sinks.weight', [heads], 1);
   if (norms !== 'before') norm('post_attention_norm', branch);
   if (norms !== 'behind' && (!parallel || parallel === 'two norms')) norm('ffn_norm');

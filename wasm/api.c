@@ -111,9 +111,9 @@ static NibbleOptions options_of(int threads, int choose_threads, int context_siz
                          .loading_bytes = (uint64_t)budget[2]};
 }
 
-static void info_fields(const NibbleModelInfo *info, double fields[25]) {
+static void info_fields(const NibbleModelInfo *info, double fields[26]) {
   const NibbleBudget *budget = &info->budget;
-  const double values[25] = {(double)info->parameters,
+  const double values[26] = {(double)info->parameters,
                              (double)info->bytes_per_token,
                              info->vocabulary,
                              info->width,
@@ -122,6 +122,7 @@ static void info_fields(const NibbleModelInfo *info, double fields[25]) {
                              info->heads,
                              info->kv_heads,
                              info->head_size,
+                             info->value_size,
                              info->feed_forward,
                              info->trained_context,
                              info->context_size,
@@ -215,7 +216,7 @@ EXPORT uint8_t *api_pass_row(const NibblePass *pass, int index, double fields[2]
   return row;
 }
 
-EXPORT void api_engine_info(const NibbleEngine *engine, double fields[25]) {
+EXPORT void api_engine_info(const NibbleEngine *engine, double fields[26]) {
   NibbleModelInfo info;
   nibble_engine_info(engine, &info);
   info_fields(&info, fields);

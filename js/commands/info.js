@@ -89,13 +89,16 @@ function summary(description, readRate) {
   return columns(rows);
 }
 
+const headSizes = ({ headSize, valueSize }) =>
+  valueSize === headSize ? `${headSize}` : `${headSize} (values of ${valueSize})`;
+
 function modelRows(model) {
   const { blocks, layers } = model;
   return [
     ['parameters', parameters(model.parameters)],
     ['layers', layers === blocks ? `${layers}` : `${layers}, of ${blocks} blocks of weights`],
     ['width', `${model.width}; feed-forward ${model.feedForward}`],
-    ['attention', `${model.heads} heads of ${model.headSize}, ${model.kvHeads} of keys and values`],
+    ['attention', `${model.heads} heads of ${headSizes(model)}, ${model.kvHeads} of keys and values`],
     ['vocabulary', `${model.vocabularySize}${model.tiedOutput ? ', output tied to the embedding' : ''}`],
     [
       'context',

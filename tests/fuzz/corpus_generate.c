@@ -158,7 +158,7 @@ static void write_models(const char *folder) {
 typedef enum { PLAIN, ODD, FORGED } ImageForm;
 
 static void forge_scale(uint8_t *image, size_t bytes, const NibbleModelInfo *info) {
-  const KvPageShape shape = {info->kv_heads, info->head_size, KV_INT8};
+  const KvPageShape shape = {info->kv_heads, info->head_size, info->head_size, KV_INT8};
   const KvHead head = kv_page_head(&shape, image + image_pages(image, bytes, info->layers), 0);
   const float scale = NAN;
   memcpy((uint8_t *)head.key_scales, &scale, sizeof scale);

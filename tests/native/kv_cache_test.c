@@ -20,9 +20,9 @@ static void write_token(KvTable *table, int layer, int token, int from, int to) 
   const KvPageShape *shape = kv_page_of(table->shape, layer);
   float keys[MOST_VALUES], values[MOST_VALUES];
   for (int h = 0; h < shape->heads; h++)
-    for (int d = 0; d < shape->head_size; d++) {
-      keys[h * shape->head_size + d] = number_at(layer, token, h, d, true);
-      values[h * shape->head_size + d] = number_at(layer, token, h, d, false);
+    for (int d = 0; d < shape->key_size || d < shape->value_size; d++) {
+      if (d < shape->key_size) keys[h * shape->key_size + d] = number_at(layer, token, h, d, true);
+      if (d < shape->value_size) values[h * shape->value_size + d] = number_at(layer, token, h, d, false);
     }
   kv_table_write(table, layer, token, keys, values, from, to);
 }
@@ -39,11 +39,12 @@ static int wrong_numbers(const KvTable *table, int tokens) {
   int wrong = 0;
   for (int layer = 0; layer < shape->layers; layer++)
     for (int t = 0; t < tokens; t++)
-      for (int h = 0; h < kv_page_of(shape, layer)->heads; h++)
-        for (int d = 0; d < kv_page_of(shape, layer)->head_size; d++) {
+      for (int h = 0; h < kv_page_of(shape, layer)->heads; h++) {
+        for (int d = 0; d < kv_page_of(shape, layer)->key_size; d++)
           wrong += kv_table_key(table, layer, t, h, d) != number_at(layer, t, h, d, true);
+        for (int d = 0; d < kv_page_of(shape, layer)->value_size; d++)
           wrong += kv_table_value(table, layer, t, h, d) != number_at(layer, t, h, d, false);
-        }
+      }
   return wrong;
 }
 
@@ -108,7 +109,7 @@ TEST(rounds_keys_and_values_to_int8_token_by_token) {
         for (int h = 0; h < shape->pages[0].heads; h++)
           for (int key = 0; key < 2; key++) {
             float largest = 0, worst = 0;
-            for (int d = 0; d < shape->pages[0].head_size; d++) {
+            for (int d = 0; d < shape->pages[0].key_size; d++) {
               const float is = number_at(layer, t, h, d, key);
               largest = fmaxf(largest, fabsf(is));
               const float found =
@@ -170,9 +171,9 @@ TEST(counts_the_bytes_of_the_pages_in_use) {
   const KvShape shape = kv_alike(3, 2, 5, KV_F16, NULL);
   const uint64_t page = HEADER + 2 * (5 + 8) * KV_PAGE_TOKENS * 2;  // a head's values are padded to 8
   CHECK_INT((long long)kv_page_bytes(&shape.pages[0]), (long long)page);
-  CHECK_INT((long long)kv_page_bytes(&(KvPageShape){2, 5, KV_F32}), HEADER + 2 * (5 + 5) * KV_PAGE_TOKENS * 4);
+  CHECK_INT((long long)kv_page_bytes(&(KvPageShape){2, 5, 3, KV_F32}), HEADER + 2 * (5 + 3) * KV_PAGE_TOKENS * 4);
   // Keys in pairs of dimensions, values padded to 8, two scales.
-  CHECK_INT((long long)kv_page_bytes(&(KvPageShape){2, 5, KV_INT8}), HEADER + 2 * (6 + 8 + 8) * KV_PAGE_TOKENS);
+  CHECK_INT((long long)kv_page_bytes(&(KvPageShape){2, 5, 9, KV_INT8}), HEADER + 2 * (6 + 16 + 8) * KV_PAGE_TOKENS);
   CHECK_INT((long long)kv_cache_bytes(&shape, 1), (long long)(3 * page));
   CHECK_INT((long long)kv_cache_bytes(&shape, 64), (long long)(3 * page));
   CHECK_INT((long long)kv_cache_bytes(&shape, 65), (long long)(6 * page));
@@ -330,7 +331,7 @@ static KvShape of_three_classes(const int *windows) {
   static const uint8_t classes[] = {0, 1, 2, 0};
   return (KvShape){.layers = 4,
                    .classes = 3,
-                   .pages = {{1, 4, KV_F16}, {3, 4, KV_F16}, {2, 7, KV_F16}},
+                   .pages = {{1, 4, 4, KV_F16}, {3, 9, 4, KV_F16}, {2, 4, 7, KV_F16}},
                    .class_of = classes,
                    .windows = windows};
 }
@@ -367,10 +368,10 @@ TEST(keeps_layers_of_different_heads_apart) {
 TEST(makes_a_class_of_each_kind_of_page_and_no_more_than_there_can_be) {
   KvShape shape = {.layers = 1};
   for (int i = 0; i < KV_PAGE_CLASSES; i++) {
-    CHECK_INT(kv_add_class(&shape, (KvPageShape){1 + i / 2, 4 + i % 2, KV_F16}), i);
-    CHECK_INT(kv_add_class(&shape, (KvPageShape){1, 4, KV_F16}), 0);
+    CHECK_INT(kv_add_class(&shape, (KvPageShape){1 + i / 4, 4 + i / 2 % 2, 4 + i % 2, KV_F16}), i);
+    CHECK_INT(kv_add_class(&shape, (KvPageShape){1, 4, 4, KV_F16}), 0);
   }
-  CHECK_INT(kv_add_class(&shape, (KvPageShape){99, 4, KV_F16}), -1);
+  CHECK_INT(kv_add_class(&shape, (KvPageShape){99, 4, 4, KV_F16}), -1);
   CHECK_INT(shape.classes, KV_PAGE_CLASSES);
 }
 

@@ -6,7 +6,7 @@
 
 // All layers alike.
 static inline KvShape kv_alike(int layers, int heads, int head_size, KvType type, const int *windows) {
-  return (KvShape){.layers = layers, .classes = 1, .pages = {{heads, head_size, type}}, .windows = windows};
+  return (KvShape){.layers = layers, .classes = 1, .pages = {{heads, head_size, head_size, type}}, .windows = windows};
 }
 
 #endif

@@ -279,10 +279,10 @@ TEST(refuses_vocabularies_whose_logits_overflow) {
   tiny_close(&tiny);
 }
 
-TEST(refuses_keys_and_values_of_different_sizes) {
+TEST(refuses_values_of_a_size_that_the_tensors_do_not_have) {
   TinyModel model = tiny_model(&config);
   tiny_set_u32(&model, "llama.attention.value_length", 8);
-  refuse_model(check, &model, "MODEL_UNSUPPORTED", "16");
+  refuse_model(check, &model, "MODEL_BAD_TENSOR", "attn_v");
 }
 
 TEST(refuses_a_tokenizer_of_another_size) {
@@ -476,7 +476,7 @@ int main(void) {
   RUN(&check, refuses_derived_numbers_as_it_refuses_given_ones);
   RUN(&check, refuses_numbers_that_are_out_of_range_once_they_are_floats);
   RUN(&check, refuses_vocabularies_whose_logits_overflow);
-  RUN(&check, refuses_keys_and_values_of_different_sizes);
+  RUN(&check, refuses_values_of_a_size_that_the_tensors_do_not_have);
   RUN(&check, refuses_a_tokenizer_of_another_size);
   RUN(&check, refuses_families_and_features_it_does_not_run);
   RUN(&check, refuses_long_positions_without_their_divisors);
