@@ -113,6 +113,24 @@ test('package.json says of each file whether importing it does anything by itsel
   assert.deepEqual([...sideEffects].sort(), ['./build/web/worker.js', ...doing].sort());
 });
 
+/** What each recipe of the library says, by its heading. */
+const SAID = {
+  'Load a model': /^Nibble tiny: \d+ threads, [\w-]+, 512 tokens of context \[\]$/m,
+  Chat: /^\S.* \((stop|length)\)\n(.*\n)*.*\S.* \((stop|length)\)\n$/,
+  'Continue a text': / [1-9]\d* [1-9]\d*\n$/,
+  'Tools and template variables': /code: 'TOOLS_IGNORED'/,
+  Sessions: /^0 ([1-9]\d*) \1 /,
+  'Saved sessions': /reusedTokens: [1-9](.*\n)+.*key: 'manual'/,
+  'A full context': /^dropped ([1-9]\d*) tokens, 2 messages\n\1 2 2\n$/,
+  'A memory budget': /^false 4 0 [1-9]\d*\n$/m,
+  'An early start': /\p{L}/u,
+  Storage: /state: 'complete',\n +chunks: 1,\n +damaged: \[\]/,
+  'Models of Hugging Face': /^tiny-Q4_0\.gguf Q4_0 524576 true \d/m,
+  'Models in parts': /^Nibble tiny\n$/,
+  'Before loading': /^Nibble tiny Q4_0 512 /,
+  Errors: /^INVALID_ARGUMENT The context size is 100000; .*trainedContext: 512 \}\n$/,
+};
+
 describe('the code in the documents runs', () => {
   const execute = promisify(execFile);
   const home = temporaryFolder();
@@ -155,7 +173,8 @@ describe('the code in the documents runs', () => {
   for (const { title, ...block } of recipes.filter(({ language }) => language === 'js')) {
     if (block.kind === 'browser') continue;
     test(`js/README.md: ${title}`, async () => {
-      await run(block);
+      assert.ok(Object.hasOwn(SAID, title), 'what it says is not known here');
+      assert.match(await run(block), SAID[title]);
     });
   }
 });
