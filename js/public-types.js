@@ -102,8 +102,9 @@
  * @property {string[]} chatTemplates the names of the file's templates, for the option `template`
  * @property {Record<string, number | undefined>} specialTokens ids by what they are for
  * @property {boolean} addBos
- * @property {Warning[]} warnings what is odd about its texts: VOCABULARY_ODD, PRE_TOKENIZER_UNKNOWN, CHAT_TEMPLATE_MISSING,
- *   CHAT_TEMPLATE_FAILED (chats fail) or SYSTEM_MESSAGE_MOVED (the template takes none)
+ * @property {Warning[]} warnings what is odd about it: VOCABULARY_ODD, PRE_TOKENIZER_UNKNOWN, CHAT_TEMPLATE_MISSING,
+ *   CHAT_TEMPLATE_FAILED (chats fail), SYSTEM_MESSAGE_MOVED (the template takes none) or PREDICTION_BLOCKS_UNUSED (blocks
+ *   for guessing ahead are left out)
  * @property {Storage} storage what became of the model in the store
  * @property {number | null} loadMilliseconds null: weights still arrive
  */
@@ -133,7 +134,7 @@
  * @property {MemoryUse | null} memory what an engine takes at most: `other` counts what loading takes for a while as well.
  *   null: it cannot be run so
  * @property {{ code: string, message: string } | null} problem why
- * @property {Warning[]} warnings what is odd about its texts, as `engine.info.warnings` would tell
+ * @property {Warning[]} warnings what is odd about it, as `engine.info.warnings` would tell
  */
 
 /** @typedef {ModelIdentity & ModelFacts} ModelDescription */

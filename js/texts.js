@@ -3,6 +3,7 @@ import { createChatTemplate, encodeChat } from './chat.js';
 import { NibbleError } from './errors.js';
 import { mark, plain, TextWriter } from './jinja/text.js';
 import { createTokenizer } from './tokenizer.js';
+import { unusedBlockWarnings } from './unused-blocks.js';
 
 // Where a model without a template chats by names, it would write the user's next line itself.
 const FALLBACK_STOPS = ['\nUser:'];
@@ -17,7 +18,7 @@ const MOST_OPENING = 200;
  *   messages are ones
  */
 
-/** What is odd about the texts of a file, told without loading it. @param {import('./header.js').Header} header */
+/** What is odd about a file, told without loading it. @param {import('./header.js').Header} header */
 export function textWarnings(header) {
   return new Texts(header).info.warnings;
 }
@@ -25,11 +26,13 @@ export function textWarnings(header) {
 /** The texts of one model. A model without a vocabulary runs by token ids; one with a damaged vocabulary does not run. */
 export class Texts {
   #chat = null;
+  #unused;
 
   /** @param {import('./header.js').Header} header */
   constructor(header) {
     /** @type {import('./tokenizer.js').Tokenizer | null} */
     this.tokenizer = null;
+    this.#unused = unusedBlockWarnings(header);
     if (['no_vocab', 'none', undefined].includes(header.get('tokenizer.ggml.model'))) return;
     this.tokenizer = createTokenizer(header);
     this.#chat = createChatTemplate(header, this.tokenizer);
@@ -48,7 +51,7 @@ export class Texts {
 
   /** @returns {{ code: string, message: string }[]} */
   get #warnings() {
-    return [...(this.tokenizer?.warnings ?? []), ...(this.#chat?.warnings ?? [])];
+    return [...(this.tokenizer?.warnings ?? []), ...(this.#chat?.warnings ?? []), ...this.#unused];
   }
 
   /** The tokenizer, of a model that has one. @throws {NibbleError} TOKENIZER_MISSING */

@@ -233,6 +233,19 @@ static bool read_vocabulary(Plan *plan) {
                      (unsigned long long)tokens->count, (unsigned long long)embedding->size[1]);
 }
 
+// Whether a tensor belongs to one of the blocks that are left out.
+static bool is_left_out(const Plan *plan, const GgufTensor *tensor) {
+  const Shape *shape = &plan->model->shape;
+  const char *name = tensor->name.data;
+  const size_t length = tensor->name.length;
+  if (length < 4 || memcmp(name, "blk.", 4) != 0) return false;
+  int block = 0;
+  size_t at = 4;
+  for (; at < length && name[at] >= '0' && name[at] <= '9' && block < SHAPE_MOST_BLOCKS; at++)
+    block = block * 10 + (name[at] - '0');
+  return at < length && name[at] == '.' && block >= shape->blocks && block < shape->blocks + shape->unused_blocks;
+}
+
 // A tensor that nobody asked for (a bias, a query norm) would change the maths: running without it gives wrong text.
 static bool refuse_unused_tensors(const Plan *plan) {
   for (size_t i = 0; i < plan->gguf->tensor_count; i++) {
@@ -249,7 +262,7 @@ static bool refuse_unused_tensors(const Plan *plan) {
       else
         high = middle;
     }
-    if (used) continue;
+    if (used || is_left_out(plan, tensor)) continue;
     char quoted[TEXT_QUOTED_SIZE];
     return nibble_fail(
         plan->error, NIBBLE_MODEL_UNSUPPORTED,
@@ -330,6 +343,7 @@ static bool plan_weights(Plan *plan) {
   if (!refuse_unused_tensors(plan)) return false;
   place_weights(model);
   for (size_t i = 0; i < plan->gguf->tensor_count; i++) {
+    if (is_left_out(plan, &plan->gguf->tensors[i])) continue;
     uint64_t elements = 1;
     for (int d = 0; d < plan->gguf->tensors[i].dimensions; d++)
       elements *= plan->gguf->tensors[i].size[d];

@@ -17,6 +17,9 @@ enum {
   LIMIT_HEAD_SIZE = 1 << 12,
 };
 
+// Blocks that the file counts.
+static int stored_blocks(const Shape *shape) { return shape->blocks + shape->unused_blocks; }
+
 // A count of each block: one number, or an array with one for each. `of` is where it stands in BlockShape.
 static bool read_per_block(const KeyReader *reader, const char *suffix, int high, size_t of, Shape *shape) {
   char key[KEY_SIZE];
@@ -24,10 +27,10 @@ static bool read_per_block(const KeyReader *reader, const char *suffix, int high
   const bool listed = pair != NULL && pair->type == GGUF_ARRAY;
   int common = 0;
   if (!listed && !keys_int(reader, suffix, 1, high, -1, &common)) return false;
-  if (listed && pair->count != (uint64_t)shape->blocks)
+  if (listed && pair->count != (uint64_t)stored_blocks(shape))
     return nibble_fail(reader->error, NIBBLE_MODEL_BAD_KEY,
                        "The metadata key %s has %llu entries; one for each of the %d blocks was expected.", key,
-                       (unsigned long long)pair->count, shape->blocks);
+                       (unsigned long long)pair->count, stored_blocks(shape));
   for (int i = 0; i < shape->blocks; i++) {
     uint64_t number = (uint64_t)common;
     if (listed && (!gguf_unsigned(pair, (uint64_t)i, &number) || number < 1 || number > (uint64_t)high))
@@ -206,7 +209,7 @@ static bool ends_turn(int period, int block) { return period > 0 && block % peri
 static bool read_window_pattern(const KeyReader *reader, Shape *shape, bool *windowed) {
   char key[KEY_SIZE];
   const GgufPair *pair = keys_find(reader, "attention.sliding_window_pattern", key);
-  if (pair != NULL && pair->type == GGUF_ARRAY) return keys_flags(reader, key, pair, shape->blocks, windowed);
+  if (pair != NULL && pair->type == GGUF_ARRAY) return keys_flags(reader, key, pair, stored_blocks(shape), windowed);
   int period = 0;
   if (!keys_int(reader, "attention.sliding_window_pattern", 0, SHAPE_MOST_BLOCKS, shape->architecture->window_period,
                 &period))
@@ -222,7 +225,7 @@ static bool read_rope_pattern(const KeyReader *reader, Shape *shape) {
   bool turned[SHAPE_MOST_BLOCKS];
   const GgufPair *pair = keys_find(reader, "attention.rope_pattern", key);
   if (pair == NULL) return true;
-  if (!keys_flags(reader, key, pair, shape->blocks, turned)) return false;
+  if (!keys_flags(reader, key, pair, stored_blocks(shape), turned)) return false;
   for (int block = 0; block < shape->blocks; block++)
     if (!turned[block]) shape->block[block].rope = ROPE_NONE;
   return true;
@@ -310,6 +313,15 @@ static bool read_parallel(const KeyReader *reader, Shape *shape) {
              : keys_missing(reader, key);
 }
 
+static bool read_blocks(const KeyReader *reader, Shape *shape) {
+  int stored;
+  if (!keys_int(reader, "block_count", 1, SHAPE_MOST_BLOCKS, -1, &stored) ||
+      !keys_int(reader, "nextn_predict_layers", 0, stored - 1, 0, &shape->unused_blocks))
+    return false;
+  shape->blocks = stored - shape->unused_blocks;
+  return true;
+}
+
 static bool allocate_blocks(const KeyReader *reader, Shape *shape) {
   shape->block = zeroed((uint64_t)shape->blocks, sizeof *shape->block);
   return shape->block != NULL || nibble_fail(reader->error, NIBBLE_OUT_OF_MEMORY,
@@ -318,7 +330,7 @@ static bool allocate_blocks(const KeyReader *reader, Shape *shape) {
 
 static bool read_all(const KeyReader *reader, Shape *shape) {
   const KeyReader own = {reader->gguf, "nibble", reader->error};
-  return keys_int(reader, "block_count", 1, SHAPE_MOST_BLOCKS, -1, &shape->blocks) && allocate_blocks(reader, shape) &&
+  return read_blocks(reader, shape) && allocate_blocks(reader, shape) &&
          keys_int(&own, "block_repeat", 1, LIMIT_REPEAT, 1, &shape->block_repeat) && read_loops(reader, shape) &&
          keys_int(reader, "embedding_length", 1, LIMIT_SIZE, -1, &shape->width) &&
          read_per_block(reader, "feed_forward_length", LIMIT_SIZE, offsetof(BlockShape, feed_forward), shape) &&

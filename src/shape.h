@@ -39,12 +39,13 @@ typedef struct {
 typedef struct {
   const Architecture *architecture;
   int vocabulary;
-  int width;         // of the residual stream
-  int blocks;        // layers whose weights are stored
-  int block_repeat;  // how often each is computed in a row (nibble.block_repeat; MobileLLM-LS, arXiv:2402.14905)
-  int loops;         // how often all of that is computed, one time behind the other
-  bool loop_norms;   // with the output's norm in between
-  BlockShape *block; /* [blocks] */
+  int width;          // of the residual stream
+  int blocks;         // layers whose weights are stored
+  int unused_blocks;  // behind those, which predict tokens beyond the next (arXiv:2404.19737): they are left out
+  int block_repeat;   // how often each is computed in a row (nibble.block_repeat; MobileLLM-LS, arXiv:2402.14905)
+  int loops;          // how often all of that is computed, one time behind the other
+  bool loop_norms;    // with the output's norm in between
+  BlockShape *block;  /* [blocks] */
   int trained_context;
   int sliding_window;  // of the layers that have one
   float norm_epsilon;

@@ -57,7 +57,7 @@ export async function estimateModel(model, { store, options, readRate, isBusy, s
   const [probe, free] = await Promise.all([rememberedProbe(isBusy, signal), freeBytes(store)]);
   const budget = options.memoryBudget ?? null;
   const bytes = Object.values(memory).reduce((sum, part) => sum + part, 0);
-  const speed = probe && estimateSpeed(probe, workPerToken(tensors));
+  const speed = probe && estimateSpeed(probe, workPerToken(tensors, description.model.blocks));
   const wordsWhen = (streaming) => speed && wordsPerSecond(speed, streaming?.bytesPerToken ?? 0, readRate);
   const streaming = streamingOf(description);
   const keptBytes = dataOffset + description.model.packedBytes;
@@ -115,10 +115,11 @@ function wordsPerSecond({ decodeTokensPerSecond }, streamedBytes, readRate) {
   return WORDS_PER_TOKEN / (Math.max(1 / decodeTokensPerSecond, reading) + SECONDS_PER_TOKEN);
 }
 
-/** What one token of an answer goes through: all but an embedding that is not also the output. */
-function workPerToken(tensors) {
+/** What one token of an answer goes through: all but an embedding that is not also the output, and blocks left out. */
+function workPerToken(tensors, blocks) {
   const hasOutput = tensors.some(({ name }) => name === 'output.weight');
-  const read = tensors.filter(({ name }) => !(hasOutput && name === 'token_embd.weight'));
+  const isLeftOut = (name) => Number(/^blk\.(\d+)\./.exec(name)?.[1] ?? -1) >= blocks;
+  const read = tensors.filter(({ name }) => !(hasOutput && name === 'token_embd.weight') && !isLeftOut(name));
   const sizeOf = (shape) => shape.reduce((product, size) => product * size, 1);
   return {
     bytesPerToken: read.reduce((sum, { packedBytes }) => sum + packedBytes, 0),

@@ -87,6 +87,7 @@ export default {
   'warning.CHAT_TEMPLATE_MISSING': '该模型文件没有对话模板，回答可能不太自然。',
   'warning.CHAT_TEMPLATE_FAILED': '该模型文件的对话模板无法使用。',
   'warning.SYSTEM_MESSAGE_MOVED': '该模型不接受单独的指令，因此指令放在你的第一条消息之前。',
+  'warning.PREDICTION_BLOCKS_UNUSED': '该模型的一部分用于提前预测多个词。Nibble 不使用这部分，回答不受影响。',
   'context.shortened': '{name} 最多读 {size} 个词元，因此上下文用 {size}，而不是设定的 {asked}。',
   'full.before': '这段对话对模型来说已经太长：共 {tokens} 个词元，最多容纳 {size} 个。',
   'full.cut': '上下文已满，回答到此为止。',
