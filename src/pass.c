@@ -161,7 +161,7 @@ static void step_rows(NibblePass *pass) {
 static void step_block(NibblePass *pass, uint8_t *slot) {
   NibbleEngine *engine = pass->session->engine;
   Model *model = &engine->model;
-  const int blocks = model->shape.blocks, block = pass->step % blocks;
+  const int block = pass->step % model->shape.blocks;
   if (model->blocks[block].streams) {
     segment_place_block(model, block, slot);
     pass->segment++;
@@ -170,10 +170,7 @@ static void step_block(NibblePass *pass, uint8_t *slot) {
     next = set_batch(pass, next);
     forward_block(&engine->run, pass->step);
   }
-  if (++pass->step == shape_steps(&model->shape))
-    pass->stage = STAGE_OUTPUT;
-  else if (pass->step % blocks == 0)
-    pass->segment = 0;
+  if (++pass->step == shape_steps(&model->shape)) pass->stage = STAGE_OUTPUT;
 }
 
 // Adds what `rows` logits from row `first_row` on tell of a token.

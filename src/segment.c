@@ -4,9 +4,10 @@ bool segment_at(const Model *model, int index, Segment *segment) {
   const Residency *residency = &model->residency;
   const int blocks = model->shape.blocks;
   if (!residency->streams || index < 0) return false;
-  for (int i = 0; i < blocks; i++) {
-    if (!model->blocks[i].streams || index-- > 0) continue;
-    *segment = (Segment){.block = i, .bytes = model->blocks[i].arena_bytes};
+  for (int step = 0; step < shape_steps(&model->shape); step++) {
+    const Block *block = &model->blocks[step % blocks];
+    if (!block->streams || index-- > 0) continue;
+    *segment = (Segment){.block = step % blocks, .bytes = block->arena_bytes};
     return true;
   }
   if (!residency->output_streams) return false;

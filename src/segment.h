@@ -1,4 +1,5 @@
-// Segments: the weights that stream in a pass, in the order of their use. Each fits into a slot of the ring.
+// Segments: the weights that stream in a pass, in the order of their use: a block that is used in several loops is one
+// in each of them. Each fits into a slot of the ring.
 #ifndef NIBBLE_SEGMENT_H
 #define NIBBLE_SEGMENT_H
 
