@@ -36,18 +36,18 @@ export function trimTokens(tokens, { contextSize, keep }) {
 /** A chat as a prompt, and the same with its oldest turns left out. What comes before the first turn always stays. */
 export class ChatPrompt {
   #messages;
-  #encode;
+  #read;
   #system;
   #known = new Map();
   #headLength = null;
 
   /**
    * @param {{ role: string, content: any }[]} messages
-   * @param {(messages: object[], options?: { addGenerationPrompt: boolean }) => number[]} encode
+   * @param {(messages: object[]) => import('./texts.js').ReadPrompt} read
    */
-  constructor(messages, encode) {
+  constructor(messages, read) {
     this.#messages = messages;
-    this.#encode = encode;
+    this.#read = read;
     const first = messages.findIndex(({ role }) => !SYSTEM_ROLES.includes(role));
     this.#system = first < 0 ? messages.length : first;
     /** How many messages may be left out, so that a question comes first then; in order. @type {number[]} */
@@ -56,10 +56,15 @@ export class ChatPrompt {
     );
   }
 
+  /** What becomes of it without the `count` oldest messages; read once. */
+  readWithout(count) {
+    if (!this.#known.has(count)) this.#known.set(count, this.#read(this.#without(count)));
+    return this.#known.get(count);
+  }
+
   /** The tokens without the `count` oldest messages. */
   without(count) {
-    if (!this.#known.has(count)) this.#known.set(count, this.#encode(this.#without(count)));
-    return this.#known.get(count);
+    return this.readWithout(count).tokens;
   }
 
   /**
@@ -72,7 +77,7 @@ export class ChatPrompt {
   }
 
   #measureHead() {
-    const others = STAND_INS.map((content) => this.#encode(this.#withQuestion(content)));
+    const others = STAND_INS.map((content) => this.#read(this.#withQuestion(content)).tokens);
     if (this.cuts.length > 0) others.push(this.without(this.cuts.at(-1)));
     return Math.min(...others.map((other) => commonPrefix(this.without(0), other)));
   }

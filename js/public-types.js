@@ -163,6 +163,8 @@
  * @property {number} total to be computed
  * @property {number} reusedTokens computed for an earlier call: together with `total` the length of the prompt
  * @property {number} tokensPerSecond 0 before the first are computed
+ * @property {string} [opening] of complete(): the tag that the chat's prompt ends in, such as `<think>`, which opens the
+ *   model's thoughts: the answer begins within them. '' where there is none, and where the last message is continued
  */
 
 /**

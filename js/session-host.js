@@ -57,12 +57,13 @@ export class SessionHost {
       dropped.messages += messages;
       onEvent({ dropped: { tokens, messages } });
     };
-    const { prompt, room, left, warnings } = await this.#planUnlessStopped(session, options, { onDrop, signal });
+    const plan = await this.#planUnlessStopped(session, options, { onDrop, signal });
+    const { prompt, room, left, warnings, opening } = plan;
     if (left.tokens > 0) onDrop(left);
     const { tokenizer } = this.#texts;
     const context = { model: this.#model, timeline, tokenizer, turn: this.#turn, room, shift: left.tokens > 0 };
     const stop = options.messages ? [...options.stop, ...this.#texts.chatStops] : options.stop;
-    const onPrefill = (prefill) => onEvent({ prefill });
+    const onPrefill = (prefill) => onEvent({ prefill: { ...prefill, opening } });
     const control = { signal, onToken: onEvent, onPrefill };
     const half = options.continueLast ? (session.half ?? null) : null;
     const begun = withHalfCharacter(prompt, half, timeline.contextSize);
@@ -80,7 +81,7 @@ export class SessionHost {
    */
   async #planUnlessStopped(session, options, { onDrop, signal }) {
     let failure;
-    let plan = { prompt: [], room: null, left: { tokens: 0, messages: 0 }, warnings: [] };
+    let plan = { prompt: [], room: null, left: { tokens: 0, messages: 0 }, warnings: [], opening: '' };
     try {
       plan = this.#plan(session, options, onDrop);
     } catch (error) {
@@ -91,14 +92,17 @@ export class SessionHost {
     return plan;
   }
 
-  /** The prompt, what of it was left out since it does not fit, and how room is made later; null: it is not. */
+  /**
+   * The prompt, which is rendered and becomes tokens here and nowhere else; what of it was left out since it does not fit;
+   * and how room is made later, null: it is not.
+   */
   #plan(session, options, onDrop) {
     const { timeline } = session;
     const { contextSize } = timeline;
     const nothing = { tokens: 0, messages: 0 };
     if ((options.onFull ?? session.onFull) === 'stop') {
-      const { tokens: prompt, warnings } = this.#start(options);
-      return { prompt, room: null, left: nothing, warnings };
+      const { tokens: prompt, warnings, opening } = this.#start(options);
+      return { prompt, room: null, left: nothing, warnings, opening };
     }
     const kept = options.keep ?? session.keep;
     if (options.messages === undefined) {
@@ -106,7 +110,7 @@ export class SessionHost {
       const { tokens: given, warnings } = this.#start(options);
       const { tokens: prompt, droppedTokens } = trimTokens(given, { contextSize, keep });
       const room = new Room({ timeline, keep: kept, chat: null, leftOut: null, onDrop });
-      return { prompt, room, left: { tokens: droppedTokens, messages: 0 }, warnings };
+      return { prompt, room, left: { tokens: droppedTokens, messages: 0 }, warnings, opening: '' };
     }
     const { maxTokens } = options;
     const chat = chatPrompt(this.#texts, options);
@@ -116,10 +120,10 @@ export class SessionHost {
       onTimeline: timeline.tokens,
       shortOfMemory: session.shortOfMemory,
     });
-    const prompt = chat.without(leftOut);
+    const { tokens: prompt, opening } = chat.readWithout(leftOut);
     const room = new Room({ timeline, keep: kept, chat, leftOut, onDrop });
-    const { warnings } = this.#texts.readChat(options.messages, options);
-    return { prompt, room, left: { tokens: chat.without(0).length - prompt.length, messages: leftOut }, warnings };
+    const { tokens: all, warnings } = chat.readWithout(0);
+    return { prompt, room, left: { tokens: all.length - prompt.length, messages: leftOut }, warnings, opening };
   }
 
   /** The likeliest next tokens after `tokens`. MODEL_COMPUTES_NAN where the model gives none a logit. */
@@ -292,7 +296,7 @@ export class SessionHost {
   }
 
   #start(options) {
-    if (options.tokens !== undefined) return { tokens: this.#knownTokens(options.tokens), warnings: [] };
+    if (options.tokens !== undefined) return { tokens: this.#knownTokens(options.tokens), warnings: [], opening: '' };
     return this.#texts.readStart(options);
   }
 
@@ -312,7 +316,7 @@ export class SessionHost {
  */
 export function chatPrompt(texts, { messages, continueLast, parseSpecial, tools, template, templateVariables }) {
   const options = { continueLast, parseSpecial, tools, template, templateVariables };
-  return new ChatPrompt(messages, (fewer, more = {}) => texts.chatTokens(fewer, { ...options, ...more }));
+  return new ChatPrompt(messages, (fewer) => texts.readChat(fewer, options));
 }
 
 async function withSave(timeline, use) {

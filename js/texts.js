@@ -16,6 +16,11 @@ const MOST_OPENING = 200;
  * @typedef {import('./chat.js').WriteOptions & { continueLast?: boolean, parseSpecial?: boolean }} ChatOptions
  *   continueLast: the last message is the beginning of the answer; parseSpecial: control tokens that are written out in
  *   messages are ones
+ *
+ * @typedef {object} ReadPrompt a prompt as the model reads it
+ * @property {number[]} tokens
+ * @property {{ code: string, message: string }[]} warnings what was done otherwise than one would expect
+ * @property {string} opening the tag that a chat's prompt ends in, which opens the model's thoughts; '' where there is none
  */
 
 /** What is odd about a file, told without loading it. @param {import('./header.js').Header} header */
@@ -79,35 +84,27 @@ export class Texts {
   }
 
   /**
-   * The tokens that a chat becomes.
-   * @param {object[]} messages
-   * @param {ChatOptions} [options]
-   * @returns {number[]}
-   */
-  chatTokens(messages, options) {
-    return this.readChat(messages, options).tokens;
-  }
-
-  /**
    * The tokens that a chat becomes, and what of it was done otherwise than one would expect.
    * @param {object[]} messages
    * @param {ChatOptions} [options]
-   * @returns {{ tokens: number[], warnings: { code: string, message: string }[] }}
+   * @returns {ReadPrompt}
    */
   readChat(messages, options = {}) {
     const { text, warnings } = this.#write(messages, options);
-    const parseSpecial = options.parseSpecial ?? false;
-    return { tokens: encodeChat(this.vocabulary, text, { parseSpecial }), warnings };
+    const { parseSpecial = false, continueLast = false } = options;
+    const opening = continueLast ? '' : (openedBy(plain(text))?.[1] ?? '');
+    return { tokens: encodeChat(this.vocabulary, text, { parseSpecial }), warnings, opening };
   }
 
   /**
    * The tokens that a completion begins with: those of a prompt or of a chat.
    * @param {{ prompt?: string, messages?: object[] } & ChatOptions} start
+   * @returns {ReadPrompt}
    */
   readStart({ prompt, messages, ...options }) {
     if (messages !== undefined) return this.readChat(messages, options);
     const tokens = this.vocabulary.encode(prompt, { parseSpecial: options.parseSpecial ?? true });
-    return { tokens, warnings: [] };
+    return { tokens, warnings: [], opening: '' };
   }
 
   #write(messages, { continueLast = false, ...options } = {}) {
@@ -126,9 +123,12 @@ export class Texts {
   }
 }
 
+/** The tag that a prompt ends in, and white space behind it. @param {string} prompt */
+const openedBy = (prompt) => OPENED.exec(prompt.slice(-MOST_OPENING));
+
 /** An answer that has begun, without the tag that opens its thoughts where the prompt ends in that tag. */
 function withoutOpening(answer, prompt) {
-  const tag = OPENED.exec(prompt.slice(-MOST_OPENING));
+  const tag = openedBy(prompt);
   if (tag === null || !answer.trimStart().startsWith(tag[1])) return answer;
   const rest = answer.trimStart().slice(tag[1].length);
   const space = tag[0].slice(tag[1].length);

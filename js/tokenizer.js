@@ -1,6 +1,7 @@
 // A tokenizer made from a GGUF's own metadata. Same ids as llama.cpp for the same file and text.
 
 import { NibbleError } from './errors.js';
+import { remembering } from './remembered-encoding.js';
 import { createPartition } from './special-tokens.js';
 import { TokenType } from './token-types.js';
 import { createBpeModel } from './tokenizer-bpe.js';
@@ -46,14 +47,16 @@ import { createWordPieceModel } from './tokenizer-wordpiece.js';
 
 /**
  * @param {Metadata} metadata keys `tokenizer.ggml.*` and `general.name`
+ * @param {{ remembers?: boolean }} [options] remembers: the tokens of the long texts that came last are kept
  * @returns {Tokenizer}
  * @throws {NibbleError} TOKENIZER_UNSUPPORTED, TOKENIZER_BAD_METADATA; its functions throw TOKENIZER_BAD_TOKEN for an
  *   id outside the vocabulary and TOKENIZER_BAD_TEXT for a text that is not a string
  */
-export function createTokenizer(metadata) {
+export function createTokenizer(metadata, { remembers = true } = {}) {
   const vocabulary = readVocabulary(metadata);
   const { model, types, pieces, ids, addBos, addEos, addSep, endOfGeneration, warnings } = vocabulary;
-  const encodeText = MODELS[model](vocabulary);
+  const encodeAnew = MODELS[model](vocabulary);
+  const encodeText = remembers ? remembering(encodeAnew) : encodeAnew;
   const partition = createPartition(vocabulary);
   const bytesOf = isSpelt(vocabulary) ? byteLevelBytes : sentencePieceBytes;
   const addSpace = model === 'llama' && vocabulary.addSpacePrefix;

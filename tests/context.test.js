@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { createEngine } from '../js/index.node.js';
-import { countTokens, countUsed, openedPrompt, promptOf } from '../web/context.js';
+import { countTokens, countUsed, promptOf } from '../web/context.js';
 import { scriptedModel } from './scripted-model.js';
 
 // As Qwen3's: without thinking, the answer begins behind an empty one; and as DeepSeek's where a variable asks for it.
@@ -29,9 +29,13 @@ for (const [thinking, chat] of Object.entries(CHATS)) {
   test(`with thinking ${thinking}`, async () => {
     const conversation = { start: 0, messages: [{ role: 'user', content: 'Hello' }] };
     const options = { systemPrompt, end: 1, chat };
-    const { messages, isOpened } = await openedPrompt(engine, conversation, options);
-    assert.equal(isOpened, thinking === 'on');
-    const { text, promptTokens, completionTokens } = await engine.complete({ ...chat, messages, maxTokens: 5 }).result;
+    const messages = promptOf(conversation, options);
+    const openings = [];
+    const onPrefill = ({ opening }) => openings.push(opening);
+    const completion = engine.complete({ ...chat, messages, maxTokens: 5, onPrefill });
+    const { text, promptTokens, completionTokens } = await completion.result;
+    const isOpened = thinking === 'on';
+    assert.deepEqual([...new Set(openings)], [isOpened ? '<think>' : '']);
     assert.equal(await countTokens(engine, promptOf(conversation, options), chat), promptTokens);
     assert.equal(await countUsed(engine, conversation, { systemPrompt, chat }), promptTokens);
     // The page keeps the opening that the template has written with the answer.

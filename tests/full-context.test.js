@@ -445,10 +445,14 @@ describe('the parts', () => {
 
   test('a chat whose template writes shorter ones otherwise is cut anywhere, and never wrongly joined', () => {
     // The number of messages stands in front, so no part of one prompt is part of another.
-    const encode = (messages) => [messages.length, ...messages.flatMap(({ content }) => [content, content])];
+    const read = (messages) => ({
+      tokens: [messages.length, ...messages.flatMap(({ content }) => [content, content])],
+    });
     const messages = [1, 2, 3, 4, 5].map((content, place) => ({ role: place % 2 ? 'assistant' : 'user', content }));
-    assert.equal(new ChatPrompt(messages, encode).nextCut(0, 2), null);
-    const plain = new ChatPrompt(messages, (list) => [9, ...list.flatMap(({ content }) => [content, content])]);
+    assert.equal(new ChatPrompt(messages, read).nextCut(0, 2), null);
+    const plain = new ChatPrompt(messages, (list) => ({
+      tokens: [9, ...list.flatMap(({ content }) => [content, content])],
+    }));
     assert.deepEqual(plain.nextCut(0, 3), { cut: 2, keep: 1, tokens: 4 });
     assert.deepEqual(plain.nextCut(2, 1), { cut: 4, keep: 1, tokens: 4 });
     assert.deepEqual(plain.nextCut(0, 99), { cut: 4, keep: 1, tokens: 8 });

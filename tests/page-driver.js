@@ -154,7 +154,7 @@ export async function scriptEngine(page, script) {
   }
   const script = ${JSON.stringify({ answers: [['Hello.']], contextSize: 512, pause: 0, failures: 0, ...script })};
   globalThis.calls = [];
-  globalThis.rendered = [];
+  globalThis.counted = [];
   globalThis.loads = globalThis.unloads = 0;
   globalThis.hubs = [];
   const held = new Promise((resolve) => { globalThis.release = resolve; });
@@ -167,8 +167,8 @@ export async function scriptEngine(page, script) {
       threads: 1, kernelSet: 'scripted', warnings: [], wasm: 'simd128', storage: { kind: null, id: null, state: 'none', bytesPerSecond: 0, problem: null }, ...script.info };
     closed = new Promise((resolve) => { this.end = resolve; });
     async memory() { return { wasm: 2e6, weights: 1e6, kvCache: 5e5, activations: 1e5, other: 1e5, javascript: 3e6, total: 5e6, ...script.memory }; }
-    async render(messages, options) { globalThis.rendered.push(options); return render(messages, options); }
     async countTokens({ messages, continueLast, ...chat }) {
+      globalThis.counted.push(chat);
       return count(continueLast ? render(messages.slice(0, -1), chat) + messages.at(-1).content : render(messages, chat));
     }
     async fitMessages(messages, { continueLast } = {}) {
@@ -204,7 +204,7 @@ export async function scriptEngine(page, script) {
           const error = new NibbleError('CONTEXT_FULL', 'Too long.', { details: { tokens: promptTokens, contextSize: script.contextSize } });
           fail(error); throw error;
         }
-        onPrefill?.({ tokens: promptTokens, total: promptTokens, reusedTokens: 0, tokensPerSecond: 1000 });
+        onPrefill?.({ tokens: promptTokens, total: promptTokens, reusedTokens: 0, tokensPerSecond: 1000, opening: script.opens && !options.continueLast ? '<think>' : '' });
         for (const text of pieces) {
           if (script.pause > 0) await wait(script.pause);
           if (tokens === script.holdAt) await held;

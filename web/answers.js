@@ -1,9 +1,9 @@
 // The answers that are being written, in whichever conversation: one after the other, each stopped by itself.
 
 import { ChatMemory } from './chat-memory.js';
-import { openedPrompt, placeOf } from './context.js';
+import { placeOf, promptOf } from './context.js';
 import { ANSWER_MILLISECONDS, silent } from './engine-room.js';
-import { OPENING, ReasoningSplitter } from './reasoning.js';
+import { OPENING, opensReasoning, ReasoningSplitter } from './reasoning.js';
 
 // The rate that is shown while an answer is written is that of this last while.
 const RATE_MILLISECONDS = 1000;
@@ -15,7 +15,7 @@ const SAVE_MILLISECONDS = 2000;
  * @property {import('./conversations.js').Message} message the answer, which grows
  * @property {'waiting' | 'prefill' | 'decode' | 'ended'} phase
  * @property {import('./nibble/index.js').Engine | null} engine
- * @property {{ tokens: number, total: number, reusedTokens: number, tokensPerSecond: number } | null} prefill
+ * @property {import('./nibble/index.js').Prefill | null} prefill
  * @property {number} tokens written by now
  * @property {number} tokensPerSecond
  * @property {any} error why it failed
@@ -221,7 +221,7 @@ export class Answers {
     const end = conversation.messages.indexOf(message);
     const systemPrompt = this.#settings.get('systemPrompt');
     const chat = this.#settings.chat();
-    const { messages, isOpened } = await openedPrompt(engine, conversation, { systemPrompt, end, continues, chat });
+    const messages = promptOf(conversation, { systemPrompt, end, continues });
     message.model = engine.info.name;
     const onPrefill = (prefill) => {
       Object.assign(job, { prefill, phase: 'prefill' });
@@ -230,7 +230,7 @@ export class Answers {
     const options = { ...this.#settings.sampling(), ...chat, continueLast: continues, signal, onPrefill };
     const { session, isRestored } = await this.#memory.sessionOf(engine, conversation.id);
     const completion = session.complete({ messages, ...options });
-    await this.#stream(job, completion, isOpened && message.content === '' ? OPENING : '');
+    await this.#stream(job, completion);
     const { finishReason, prefill, decode, reusedTokens, droppedTokens, droppedMessages, warnings } =
       await completion.result;
     message.finish = finishReason;
@@ -244,13 +244,14 @@ export class Answers {
   }
 
   /** An answer that has begun has text, be it only the opening of its reasoning; one that has not stays empty. */
-  async #stream(job, completion, opening) {
+  async #stream(job, completion) {
     const { message } = job;
     const rate = createRate();
     const clock = createReasoningClock(message);
     let saved = performance.now();
     for await (const { text: written, token } of completion) {
-      const text = message.content === '' ? opening + written : written;
+      const isOpened = message.content === '' && opensReasoning(job.prefill?.opening);
+      const text = isOpened ? OPENING + written : written;
       message.content += text;
       if (token !== null) job.tokens++;
       job.phase = 'decode';

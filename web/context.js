@@ -1,5 +1,5 @@
 // What of a conversation the model is shown, and whether it fits into its context.
-import { OPENING, opensReasoning, withoutReasoning } from './reasoning.js';
+import { withoutReasoning } from './reasoning.js';
 
 /**
  * Whether the reader went on from a message that got no answer, as one that is too long. The model is not shown it: it
@@ -31,23 +31,6 @@ export function promptOf({ messages, start: kept }, { systemPrompt, start = kept
   return shown;
 }
 
-/**
- * promptOf() for a model whose template may open the reasoning by itself: what such a prompt ends in is left out of an
- * answer that is written on.
- * @param {import('./nibble/index.js').Engine} engine
- * @param {import('./conversations.js').Conversation} conversation
- * @param {Parameters<typeof promptOf>[1] & { chat: object }} options chat: what Settings.chat() gives
- * @returns {Promise<{ messages: { role: string, content: string }[], isOpened: boolean }>} isOpened: it opens it
- */
-export async function openedPrompt(engine, conversation, options) {
-  const messages = promptOf(conversation, options);
-  const begun = options.continues ? messages.pop() : null;
-  const isOpened = opensReasoning(await engine.render(messages, options.chat));
-  const isDouble = isOpened && begun?.content.startsWith(OPENING);
-  if (begun !== null) messages.push(isDouble ? { ...begun, content: begun.content.slice(OPENING.length) } : begun);
-  return { messages, isOpened };
-}
-
 /** How many tokens a chat is as the prompt of its next answer; `chat`: what Settings.chat() gives. */
 export const countTokens = (engine, messages, chat) => engine.countTokens({ ...chat, messages });
 
@@ -63,7 +46,7 @@ export async function countUsed(engine, conversation, { systemPrompt, chat }) {
   const answer = written.at(-1).role === 'assistant' ? written.at(-1).content : '';
   const end = answer === '' ? written.length : written.length - 1;
   const continues = answer !== '';
-  const { messages } = await openedPrompt(engine, conversation, { systemPrompt, end, continues, chat });
+  const messages = promptOf(conversation, { systemPrompt, end, continues });
   return engine.countTokens({ ...chat, messages, continueLast: continues });
 }
 
@@ -71,7 +54,7 @@ export async function countUsed(engine, conversation, { systemPrompt, chat }) {
  * The first message to go on from when the oldest turns are dropped: as many turns stay as the library lets stay.
  * @param {import('./nibble/index.js').Engine} engine
  * @param {import('./conversations.js').Conversation} conversation
- * @param {{ systemPrompt: string, end: number, continues?: boolean, chat: object }} options those of openedPrompt()
+ * @param {{ systemPrompt: string, end: number, continues?: boolean, chat: object }} options those of promptOf(); chat: what Settings.chat() gives
  * @returns {Promise<number | null>} null: not even the last turn fits
  */
 export async function startThatFits(engine, conversation, options) {

@@ -82,5 +82,5 @@ export function withoutReasoning(content) {
 /** What an answer begins with where the prompt has opened its reasoning. */
 export const OPENING = `${OPEN}\n`;
 
-/** Whether a rendered prompt ends inside of reasoning, as some templates have it. @param {string} prompt */
-export const opensReasoning = (prompt) => prompt.trimEnd().endsWith(OPEN);
+/** Whether a prompt ends inside of reasoning, as some templates have it. @param {string | undefined} opening as the library tells it */
+export const opensReasoning = (opening) => opening === OPEN;
