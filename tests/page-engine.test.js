@@ -251,7 +251,7 @@ describe('an answer', () => {
     const counted = await page.evaluate(() => globalThis.counted.map((options) => options?.templateVariables ?? null));
     // The context is counted with the same ones.
     const distinct = counted.filter((given, place) => place === 0 || !isDeepStrictEqual(given, counted[place - 1]));
-    assert.deepEqual(distinct, [...[false, true].map((is) => ({ enable_thinking: is, thinking: is })), null]);
+    assert.deepEqual(distinct, [null, ...[false, true].map((is) => ({ enable_thinking: is, thinking: is })), null]);
     await opened.close();
   });
 
