@@ -176,6 +176,55 @@ describe('a message', () => {
     await opened.close();
   });
 
+  test('of one long line is shown from one side, which no engine has to look for line by line', LIMIT, async () => {
+    const opened = await open({ contextSize: 1e9 });
+    const { page } = opened;
+    for (const [text, direction, bidi] of [
+      ['Hello\nשלום', 'auto', 'plaintext'],
+      ['x'.repeat(100_000), 'ltr', 'isolate'],
+      [`${'ש'.repeat(30_000)} x`, 'rtl', 'isolate'],
+    ]) {
+      await field(page).fill(text);
+      await field(page).press('Enter');
+      await driver.untilIdle(page);
+      const shown = page.locator('.message.user .text').last();
+      const found = await shown.evaluate((element) => [element.dir, getComputedStyle(element).unicodeBidi]);
+      assert.deepEqual(found, [direction, bidi]);
+    }
+    await opened.close();
+  });
+
+  test(
+    'and settings that the browser does not keep in force until the page is closed, which is told once',
+    LIMIT,
+    async () => {
+      const refuse = (page) =>
+        page.addInitScript(() => {
+          const { setItem } = Storage.prototype;
+          Storage.prototype.setItem = function (key, value) {
+            if (key === 'nibble.settings') throw new DOMException('No room.', 'QuotaExceededError');
+            setItem.call(this, key, value);
+          };
+        });
+      const opened = await open({}, refuse);
+      const { page } = opened;
+      const notice = page.locator('#settings-unkept');
+      const choose = async (theme) => {
+        await page.locator('#open-settings').click();
+        await page.locator('#setting-theme').selectOption(theme);
+        await page.keyboard.press('Escape');
+      };
+      await choose('dark');
+      await notice.getByText('This browser keeps no settings here').waitFor();
+      assert.equal(await page.evaluate(() => document.documentElement.dataset.theme), 'dark');
+      await page.locator('#close-settings-unkept').click();
+      await choose('light');
+      assert.equal(await page.evaluate(() => document.documentElement.dataset.theme), 'light');
+      assert.equal(await notice.isVisible(), false);
+      await opened.close();
+    },
+  );
+
   test('comes back into the field where sending it fails, and another one can be sent', LIMIT, async () => {
     const opened = await open();
     const { page, complaints } = opened;

@@ -23,6 +23,7 @@ import { Readouts } from './readouts.js';
 import { Offline } from './register.js';
 import { Settings } from './settings.js';
 import { SettingsForm } from './settings-form.js';
+import { tellUnkeptSettings } from './settings-notice.js';
 import { listenToShortcuts } from './shortcuts.js';
 import { Sidebar } from './sidebar.js';
 import { Transfer } from './transfer.js';
@@ -80,6 +81,7 @@ class App {
     this.goneNotice = new GoneNotice({ settings, room, t });
     this.contextNotice = new ContextNotice(room, settings, t);
     this.answers.onStep((job) => job.phase === 'ended' && this.contextNotice.take(job));
+    tellUnkeptSettings(settings, { t, announce: (text) => this.announce(text) });
     this.keptNotice = new KeptNotice(t, { onModels: () => this.#openModels() });
     this.loadPanel = new LoadPanel(room, t, {
       onCancelled: () => this.composer.focus(),

@@ -92,6 +92,8 @@ function isModel(value) {
 export class Settings {
   #values;
   #listeners = new Set();
+  #isKept = true;
+  #onUnkept = () => {};
 
   constructor() {
     this.#values = { ...DEFAULTS, ...readStored() };
@@ -129,6 +131,12 @@ export class Settings {
     this.#listeners.add(listener);
   }
 
+  /** @param {() => void} listener told once, when they cannot be kept: they last as long as the page then */
+  onUnkept(listener) {
+    this.#onUnkept = listener;
+    if (!this.#isKept) listener();
+  }
+
   /** The options of complete(). */
   sampling() {
     return this.#given(SAMPLING);
@@ -161,7 +169,9 @@ export class Settings {
     try {
       localStorage.setItem(KEY, JSON.stringify(Object.fromEntries(changed)));
     } catch {
-      // A browser that refuses storage keeps them for this visit.
+      const wasKept = this.#isKept;
+      this.#isKept = false;
+      if (wasKept) this.#onUnkept();
     }
   }
 }

@@ -225,6 +225,8 @@ export default {
   'details.offline': 'Network',
 
   'settings.title': 'Settings',
+  'settings.unkept':
+    'This browser keeps no settings here, or has no more room for them: what you choose lasts until the page is closed.',
   'settings.page': 'Page',
   'settings.answers': 'Answers',
   'settings.engine': 'Engine',

@@ -202,6 +202,7 @@ export default {
   'details.offline': '网络',
 
   'settings.title': '设置',
+  'settings.unkept': '此浏览器在这里不保存设置，或已没有空间：您的选择只保留到页面关闭为止。',
   'settings.page': '页面',
   'settings.answers': '回答',
   'settings.engine': '引擎',
