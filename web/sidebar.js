@@ -33,6 +33,8 @@ export class Sidebar {
   #open = false;
   /** Of the row that gets the focus when the list is next drawn. */
   #focusNext = null;
+  /** What was drawn last, by its conversation's id. @type {Map<string, { state: string, row: HTMLLIElement }>} */
+  #rows = new Map();
   /** The field that somebody types a new name into, in one of the rows. */
   #renaming = null;
 
@@ -108,9 +110,34 @@ export class Sidebar {
     const focused =
       this.#focusNext ?? (this.#list.contains(document.activeElement) && document.activeElement.dataset.id);
     this.#focusNext = null;
-    const format = new Intl.DateTimeFormat(this.#context.tag(), { dateStyle: 'medium', timeStyle: 'short' });
-    this.#list.replaceChildren(...heads.map((head) => this.#row(head, format)));
+    this.#draw(heads);
     if (focused) this.#list.querySelector(`[data-id="${CSS.escape(focused)}"]`)?.focus();
+  }
+
+  /** Makes anew the rows that are different now, and moves only what stands elsewhere: there may be thousands. */
+  #draw(heads) {
+    const { tag, currentId, answers } = this.#context;
+    const language = tag();
+    const format = new Intl.DateTimeFormat(language, { dateStyle: 'medium', timeStyle: 'short' });
+    const drawn = this.#rows;
+    const current = currentId();
+    this.#rows = new Map(
+      heads.map((head) => {
+        const { id, title, updatedAt } = head;
+        const isWritten = Boolean(answers.jobOf(id));
+        const state = JSON.stringify([title, updatedAt, id === current, isWritten, language]);
+        const before = drawn.get(id);
+        return [id, before?.state === state ? before : { state, row: this.#row(head, format) }];
+      }),
+    );
+    const rows = Array.from(this.#rows.values(), ({ row }) => row);
+    const stay = new Set(rows);
+    for (const row of [...this.#list.children]) if (!stay.has(row)) row.remove();
+    let next = this.#list.firstElementChild;
+    for (const row of rows) {
+      if (row === next) next = next.nextElementSibling;
+      else this.#list.insertBefore(row, next);
+    }
   }
 
   get #isWanted() {
@@ -205,6 +232,8 @@ export class Sidebar {
     });
     field.addEventListener('blur', () => finish(true));
     this.#renaming = field;
+    // What stands in its place is gone: it is drawn anew afterwards.
+    this.#rows.delete(head.id);
     row.replaceChildren(field);
     field.select();
     field.focus();
