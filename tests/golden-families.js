@@ -1,6 +1,8 @@
 // Golden models of the model families beside plain Llama: each row of the engine's table of families has one, and one
 // for each of its choices that another file may make.
 
+import { referenceLogits } from './reference-forward.js';
+
 const base = { context: 512, layers: 3, tied: true, epsilon: 1e-6, ropeBase: 10000 };
 const QUERY_KEY_VALUE = ['attn_q', 'attn_k', 'attn_v'];
 const heads = (count, kvHeads, headSize) => ({ heads: count, kvHeads, headSize });
@@ -32,6 +34,7 @@ const ROWS = [
     { ...heads(3, 1, 64), valueSize: 32, width: 96, ffn: 160, vocabulary: 287, tied: false },
     ['q8_0', 'q4_0'],
   ],
+  ['llama', 'wide-values', { ...heads(4, 2, 24), valueSize: 40, width: 96, ffn: 160, vocabulary: 294 }, ['f16']],
   ['qwen2', 'tied', { ...heads(3, 1, 32), width: 96, ffn: 160, vocabulary: 301 }, ['q4_0']],
   ['qwen2', 'f32', { ...heads(5, 5, 16), width: 80, ffn: 112, vocabulary: 299, tied: false }, ['f32']],
   [
@@ -418,6 +421,10 @@ const WINDOW_ROPE_BASES = { 'gemma3-window': 10000 };
 // Converters of 2024 wrote no scales for MiniCPM, and llama.cpp multiplies where the model divides.
 const PLAIN_KEYS = { 'minicpm-defaults': [['logit_scale', 'f32', 96 / 256]] };
 
+// What computes the models that llama.cpp does not run: a forward pass from the family's paper or its makers' code, in
+// plain arithmetic, that shares no code with the engine.
+const REFERENCES = { 'llama-wide-values': referenceLogits };
+
 // Those that give entropies within bounds, where the first does not.
 const SEEDS = {
   'glm4-sections': 4,
@@ -452,7 +459,8 @@ const model = ([family, kind, shape, [outer, block = outer], gains = {}]) => {
     {
       gains: { ...(embedding ? { embedding } : {}), ...gains },
       seed: SEEDS[name],
-      source: 'llama.cpp',
+      source: REFERENCES[name] ? 'reference' : 'llama.cpp',
+      reference: REFERENCES[name],
       types: { block, embedding: outer, ...output },
       shape: whole,
       plainKeys: PLAIN_KEYS[name],

@@ -1,13 +1,14 @@
-// Records golden/*.json anew: next-token probabilities of every golden model by native llama.cpp, or by the
-// reference forward where llama.cpp has no such model. Not needed to run the tests.
+// Records golden/*.json anew: next-token probabilities of every golden model by native llama.cpp, or by a
+// reference where llama.cpp has no such model. Not needed to run the tests.
 //
 //   npm install --prefix build/llama --ignore-scripts node-llama-cpp@3.22
 //   node tests/golden-generate.js --llama build/llama
 //   npx biome format --write tests/golden
 //
 // A model that does not serve as a test is refused: entropies out of bounds, a RoPE error that would not show, or
-// llama.cpp and the reference forward in disagreement. The reference forward knows plain Llama alone; for other families
-// llama.cpp shows what a RoPE error is worth.
+// llama.cpp and a reference in disagreement. reference-forward.js knows plain Llama; of other families those that
+// llama.cpp lacks have a reference (golden-families.js), and for those that it has it shows what a RoPE error is worth.
+// `--only NAME` records one model; where that has a reference for its source, llama.cpp need not be there.
 
 import { createHash } from 'node:crypto';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -20,12 +21,11 @@ import {
   goldenBytes,
   goldenReference,
   goldenTokens,
-  isPlainLlama,
   isWithoutRope,
+  referenceOf,
   writeGoldenModel,
 } from './golden-models.js';
 import { loadLlama } from './llama.js';
-import { referenceLogits } from './reference-forward.js';
 
 const ENTROPY = [1, 4];
 const LEAST_ROPE_KL = 1e-4;
@@ -71,7 +71,7 @@ async function measureLlama(llama, name, sequences, folder) {
   writeGoldenModel(name, twinPath, { twin: true, plain: true });
   writeGoldenModel(name, path, { plain: true });
   const twin = await llamaLogits(llama, twinPath, sequences, true);
-  const rope = isPlainLlama(name) ? [] : await ropeLogits(llama, name, sequences, twinPath);
+  const rope = referenceOf(name) ? [] : await ropeLogits(llama, name, sequences, twinPath);
   const usual = await llamaLogits(llama, path, sequences, false);
   for (const logits of [...twin, ...usual]) {
     insist(logits.length === GOLDEN_MODELS[name].shape.vocabulary, `${name}: ${logits.length} logits from llama.cpp.`);
@@ -79,7 +79,7 @@ async function measureLlama(llama, name, sequences, folder) {
   return { twin: twin.map(logSoftmax), usual: usual.map(logSoftmax), rope: rope.map(logSoftmax) };
 }
 
-// `reference` is null where the reference forward does not know the family.
+// `reference` is null where the model has none.
 function checkedRecord(name, tokens, truth, reference, ropeError) {
   const record = {
     tokens,
@@ -101,11 +101,11 @@ async function generate(name, llama, version, folder) {
   const sequences = goldenTokens(name);
   const model = goldenReference(name);
   const ropeBase = ROPE_ERROR * GOLDEN_MODELS[name].shape.ropeBase;
-  const plain = isPlainLlama(name);
+  const compute = referenceOf(name);
   const measured = source === 'llama.cpp' ? await measureLlama(llama, name, sequences, folder) : null;
   const records = sequences.map((tokens, i) => {
-    const reference = plain ? logSoftmax(referenceLogits(model, tokens)) : null;
-    const ropeError = plain ? logSoftmax(referenceLogits(model, tokens, { ropeBase })) : measured.rope[i];
+    const reference = compute && logSoftmax(compute(model, tokens));
+    const ropeError = compute ? logSoftmax(compute(model, tokens, { ropeBase })) : measured.rope[i];
     const truth = measured ? measured.twin[i] : reference;
     const record = checkedRecord(name, tokens, truth, reference, ropeError);
     record.defaultKl = measured ? kl(truth, measured.usual[i]) : null;
@@ -113,7 +113,7 @@ async function generate(name, llama, version, folder) {
     return record;
   });
   const bytes = goldenBytes(name);
-  const generator = source === 'llama.cpp' ? version : 'tests/reference-forward.js';
+  const generator = source === 'llama.cpp' ? version : 'a reference of the tests';
   const sha256 = createHash('sha256').update(bytes).digest('hex');
   return { name, source, generator, sha256, bytes: bytes.length, sequences: records };
 }
@@ -124,10 +124,12 @@ async function main() {
   const { values } = parseArgs({
     options: { llama: { type: 'string' }, only: { type: 'string', multiple: true } },
   });
-  const { llama, version } = await loadLlama(values.llama);
+  const names = values.only ?? Object.keys(GOLDEN_MODELS);
+  const isNeeded = names.some((name) => GOLDEN_MODELS[name]?.source !== 'reference');
+  const { llama, version } = isNeeded ? await loadLlama(values.llama) : { llama: null, version: null };
   const folder = mkdtempSync(join(tmpdir(), 'golden-'));
   try {
-    for (const name of values.only ?? Object.keys(GOLDEN_MODELS)) {
+    for (const name of names) {
       const record = await generate(name, llama, version, folder);
       const path = new URL(`golden/${name}.json`, import.meta.url);
       writeFileSync(path, `${JSON.stringify(record).replaceAll('{"tokens"', '\n{"tokens"')}\n`);
@@ -138,7 +140,7 @@ async function main() {
     }
   } finally {
     rmSync(folder, { recursive: true });
-    await llama.dispose();
+    await llama?.dispose();
   }
 }
 

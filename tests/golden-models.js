@@ -13,6 +13,7 @@ import { QUANTIZABLE, quantize } from './quantize.js';
 import { blockShaper } from './random-blocks.js';
 import { deviation, metadata, tensors } from './random-model.js';
 import { Random } from './random-numbers.js';
+import { referenceLogits } from './reference-forward.js';
 import { byteLength } from './weight-formats.js';
 
 /** Lengths of the recorded sequences. */
@@ -30,12 +31,18 @@ const blend = (pairs, factor) =>
 /** @typedef {import('./weight-formats.js').WeightType} WeightType */
 
 /**
+ * @typedef {(model: import('./reference-forward.js').Model, tokens: number[], overrides?: { ropeBase?: number }) =>
+ *   Float64Array} Reference a forward pass that shares no code with the engine: logits of the token that follows
+ */
+
+/**
  * @typedef {object} GoldenModel
  * @property {import('./model-shapes.js').Shape} shape
  * @property {Record<string, WeightType | WeightType[]>} types of 'block', 'embedding' and 'output' matrices, and of
  *   'norm' where it is not F32; of a list, its tensors get one after the other in turn
  * @property {'llama.cpp' | 'reference'} source of the recorded probabilities: reference-forward.js where llama.cpp has
  *   no such model
+ * @property {Reference} [reference] what computes them, of a family where llama.cpp has no such model
  * @property {object} [gains] see tensors() in random-model.js
  * @property {number} [seed] one that gives entropies within bounds
  * @property {number} [windowRopeBase] of layers with a window, where the family has one that no key of the file says
@@ -167,10 +174,12 @@ export const GOLDEN_MODELS = {
 for (const [name, model] of Object.entries(GOLDEN_MODELS)) model.shape.name = name;
 
 /**
- * Whether the reference forward runs a model.
+ * What computes a model beside the engine and llama.cpp; null: nothing does.
  * @param {string} name
+ * @returns {Reference | null}
  */
-export const isPlainLlama = (name) => FAMILY_MODELS[name] === undefined;
+export const referenceOf = (name) =>
+  FAMILY_MODELS[name] === undefined ? referenceLogits : (FAMILY_MODELS[name].reference ?? null);
 
 /**
  * Whether a model has no RoPE at all, so that no error in it shows.

@@ -1,5 +1,6 @@
 // A second opinion: the llama family's forward pass in double precision, slow and simple, from a file's metadata and
-// tensors to the logits after the last token. Shares no code with the engine.
+// tensors to the logits after the last token. Shares no code with the engine. Families of the same blocks that llama.cpp
+// lacks are recorded by it too (REFERENCES in golden-families.js).
 //
 //   x = embedding[token]
 //   for each block:  x += Wo · attention(rope(Wq · n), rope(Wk · n), Wv · n)     n = norm(x)
@@ -9,9 +10,10 @@
 /** @typedef {{metadata: Map<string, any>, tensors: Map<string, {shape: number[], weights: Float32Array}>}} Model */
 
 function parameters({ metadata, tensors }) {
+  const family = metadata.get('general.architecture');
   const get = (key, fallback) => {
-    const value = metadata.get(`llama.${key}`) ?? fallback;
-    if (value === undefined) throw new Error(`Metadata key llama.${key} is missing.`);
+    const value = metadata.get(`${family}.${key}`) ?? fallback;
+    if (value === undefined) throw new Error(`Metadata key ${family}.${key} is missing.`);
     return value;
   };
   const width = get('embedding_length');
@@ -21,6 +23,7 @@ function parameters({ metadata, tensors }) {
     width,
     heads,
     headSize,
+    valueSize: get('attention.value_length', headSize),
     kvHeads: get('attention.head_count_kv', heads),
     layers: get('block_count'),
     repeat: metadata.get('nibble.block_repeat') ?? 1,
@@ -103,28 +106,31 @@ function rotate(vectors, heads, headSize, { frequencies, magnitude }) {
   });
 }
 
-function attendHead(query, keys, values, from, position, first, size, output, to) {
+// One head's query over the keys and values of a KV head, into `output`; `first`: of the tokens that it sees.
+function attendHead(query, keys, values, { head, shared, first, headSize, valueSize }, output) {
   const scores = [];
-  for (let t = first; t <= position; t++) {
+  for (let t = first; t < keys.length; t++) {
     let dot = 0;
-    for (let i = 0; i < size; i++) dot += query[to + i] * keys[t][from + i];
-    scores.push(dot / Math.sqrt(size));
+    for (let i = 0; i < headSize; i++) dot += query[head * headSize + i] * keys[t][shared * headSize + i];
+    scores.push(dot / Math.sqrt(headSize));
   }
   const max = scores.reduce((a, b) => Math.max(a, b));
   const weights = scores.map((score) => Math.exp(score - max));
   const total = weights.reduce((a, b) => a + b);
   weights.forEach((weight, n) => {
-    for (let i = 0; i < size; i++) output[to + i] += (weight / total) * values[first + n][from + i];
+    for (let i = 0; i < valueSize; i++) {
+      output[head * valueSize + i] += (weight / total) * values[first + n][shared * valueSize + i];
+    }
   });
 }
 
-function attention(queries, keys, values, { heads, kvHeads, headSize, window }) {
+function attention(queries, keys, values, { heads, kvHeads, headSize, valueSize, window }) {
   return queries.map((query, position) => {
-    const output = new Float64Array(heads * headSize);
+    const output = new Float64Array(heads * valueSize);
     const first = window ? Math.max(0, position - window + 1) : 0;
     for (let head = 0; head < heads; head++) {
       const shared = Math.floor(head / (heads / kvHeads));
-      attendHead(query, keys, values, shared * headSize, position, first, headSize, output, head * headSize);
+      attendHead(query, keys.slice(0, position + 1), values, { head, shared, first, headSize, valueSize }, output);
     }
     return output;
   });
