@@ -53,18 +53,29 @@ static void count_pages(const KvTable *table, int layer, const LayerShift *shift
   }
 }
 
+// Weights of norms behind the rotation, which come off a key before it is rotated further, and go on again: the norm
+// itself is the same for both.
+static const float *weights_behind(const KvRotation *rotation, int layer) {
+  const Shape *shape = &rotation->model->shape;
+  const bool behind = shape->architecture->head_norms == HEAD_NORMS_BEHIND_ROPE;
+  return behind ? rotation->model->blocks[shape_block(shape, layer)].key_norm.weight : NULL;
+}
+
 static void move_token(KvTable *table, int layer, int from, int to, const KvRotation *rotation, float *key) {
   const KvPageShape *shape = kv_page_of(table->shape, layer);
   const uint8_t *source = kv_table_page(table, layer, page_of(from));
   uint8_t *target = kv_table_page(table, layer, page_of(to));
   const int read = from % KV_PAGE_TOKENS, written = to % KV_PAGE_TOKENS,
-            rope = shape_layer(rotation->shape, layer)->rope;
+            rope = shape_layer(&rotation->model->shape, layer)->rope;
+  const float *weights = weights_behind(rotation, layer);
   for (int h = 0; h < shape->heads; h++) {
     for (int d = 0; d < shape->key_size; d++)
-      key[d] = kv_page_key(shape, source, h, read, d);
+      key[d] = kv_page_key(shape, source, h, read, d) / (weights != NULL ? weights[d] : 1);
     if (rope != ROPE_NONE)
       rotation->kernels->rope(key, rotation->cosine[rope], rotation->sine[rope], rotation->pairs,
-                              rotation->shape->rope_adjacent);
+                              rotation->model->shape.rope_adjacent);
+    for (int d = 0; weights != NULL && d < shape->key_size; d++)
+      key[d] *= weights[d];
     kv_page_write_key(shape, target, h, written, key);
     kv_page_copy_value(shape, source, read, target, written, h);
   }

@@ -3,12 +3,12 @@
 #define NIBBLE_KV_SHIFT_H
 
 #include "kv_cache.h"
-#include "shape.h"
+#include "model.h"
 
 // The rotations that take a layer's keys to their new positions.
 typedef struct {
   const Kernels *kernels;
-  const Shape *shape;                       // says which a layer has, and which dimensions make a pair
+  const Model *model;                       // says which a layer has, and which dimensions make a pair
   const float *cosine[ROPES], *sine[ROPES]; /* [pairs] */
   int pairs;
 } KvRotation;

@@ -181,6 +181,16 @@ int nibble_session_truncate(NibbleSession *session, int length) {
   return length;
 }
 
+// Whether the weights of the keys' norms can be taken off keys.
+static bool has_key_weights(const NibbleEngine *engine) {
+  const Model *model = &engine->model;
+  bool found = engine->arrived && !model->residency.streams;
+  for (int i = 0; found && i < model->shape.blocks; i++)
+    for (int d = 0; found && d < model->shape.block[i].key_size; d++)
+      found = fabsf(model->blocks[i].key_norm.weight[d]) > 1e-20f;
+  return found;
+}
+
 bool nibble_session_shift(NibbleSession *session, int keep, int drop, NibbleError *error) {
   const Run *run = &session->engine->run;
   const int pairs = run->ropes[ROPE_OF_ALL].pairs;
@@ -197,15 +207,15 @@ bool nibble_session_shift(NibbleSession *session, int keep, int drop, NibbleErro
         "A %s model reads positions with the tokens, so that what is kept of them cannot be moved. Begin "
         "anew with the text that is to be kept.",
         family->name);
-  if (family->head_norms == HEAD_NORMS_BEHIND_ROPE)
+  if (family->head_norms == HEAD_NORMS_BEHIND_ROPE && !has_key_weights(session->engine))
     return nibble_fail(
         error, NIBBLE_INVALID_ARGUMENT,
-        "The keys of a %s model are normalised behind their rotation, so that those that are kept cannot "
-        "be moved. Begin anew with the text that is to be kept.",
+        "The keys of a %s model are normalised behind their rotation, by weights that are 0 or not in memory now, "
+        "so that those that are kept cannot be moved. Begin anew with the text that is to be kept.",
         family->name);
   float *angles = malloc(2 * ROPES * (size_t)pairs * sizeof *angles);
   if (angles == NULL) return nibble_fail(error, NIBBLE_OUT_OF_MEMORY, "No memory is left to shift a session.");
-  KvRotation rotation = {.kernels = run->kernels, .shape = &run->model->shape, .pairs = pairs};
+  KvRotation rotation = {.kernels = run->kernels, .model = run->model, .pairs = pairs};
   for (int rope = 0; rope < ROPES; rope++) {
     float *cosine = angles + 2 * rope * pairs, *sine = cosine + pairs;
     // The stored keys carry the magnitude already.
