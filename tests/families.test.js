@@ -15,6 +15,8 @@ after(() => rmSync(folder, { recursive: true, force: true }));
 
 const CONTEXT = 256;
 const OPERATIONS = 30;
+// Where an engine is started for each of many models, nothing is to be measured.
+const KERNELS = { kernelSet: 'simd128' };
 
 // What meets only part of a family's choices is asked of one of its models.
 const names = Object.keys(FAMILY_MODELS);
@@ -89,12 +91,12 @@ for (const name of names) {
   describe(name, () => {
     const model = goldenBytes(name);
     const { vocabulary } = GOLDEN_MODELS[name].shape;
-    const fresh = createEngine({ model, threads: 1, contextSize: CONTEXT });
+    const fresh = createEngine({ model, threads: 1, contextSize: CONTEXT, ...KERNELS });
     after(async () => (await fresh).unload());
 
     async function walk(options, seed) {
       const store = { folder: join(folder, `${name}-${seed}`) };
-      const engine = await createEngine({ model, contextSize: CONTEXT, threads: 2, store, ...options });
+      const engine = await createEngine({ model, contextSize: CONTEXT, threads: 2, store, ...KERNELS, ...options });
       try {
         const walking = new Walk(engine, await fresh, new Random(`${name} ${seed}`), vocabulary);
         for (let i = 0; i < OPERATIONS; i++) await walking.step();

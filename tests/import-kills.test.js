@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { killImports } from './import-kills.js';
 
-const RUNS = Number(process.env.NIBBLE_KILLS ?? 12);
+const RUNS = Number(process.env.NIBBLE_KILLS ?? 10);
 
 const MOMENTS = {
   // Every tenth kill takes the whole browser.

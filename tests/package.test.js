@@ -54,15 +54,21 @@ test('everything that package.json names is in it', () => {
   assert.deepEqual(absent, []);
 });
 
+/** Whether there is what a module names: a file, a part of Node, one of its own names, a package or a file of one. */
+function isThere(path, name) {
+  if (name.startsWith('.')) return existsSync(join(place, dirname(path), name));
+  if (name.startsWith('#')) return Object.hasOwn(facts.imports, name);
+  const [owner] = name.match(/^(@[^/]+\/)?[^/]+/);
+  const isInstalled = owner === name || existsSync(join(ROOT, 'node_modules', name));
+  return name.startsWith('node:') || (Object.hasOwn(facts.dependencies, owner) && isInstalled);
+}
+
 test('what its modules import is in it, or a package that it depends on', () => {
   const absent = [];
   for (const path of pack.files.filter((name) => /^js\/.*\.js$/.test(name))) {
     const text = readFileSync(join(place, path), 'utf8').replace(/^\s*(\*|\/\/|\/\*).*$/gm, '');
     for (const [, name] of text.matchAll(/(?:from |import |import\(|new URL\()'([^']+)'/g)) {
-      const known = name.startsWith('.')
-        ? existsSync(join(place, dirname(path), name))
-        : name.startsWith('node:') || Object.hasOwn(name.startsWith('#') ? facts.imports : facts.dependencies, name);
-      if (!known) absent.push(`${path}: ${name}`);
+      if (!isThere(path, name)) absent.push(`${path}: ${name}`);
     }
   }
   assert.deepEqual(absent, []);
