@@ -129,6 +129,12 @@ bool model_is_rope_source(const Model *model, const WeightSource *source);
 // Whether a source belongs to the norm before the output.
 bool model_is_output_norm(const Model *model, const WeightSource *source);
 
+// Weights in the arena begin at multiples of it, and so are padded.
+enum { MODEL_ALIGNMENT = 64 };
+static inline uint64_t model_aligned(uint64_t bytes) {
+  return (bytes + MODEL_ALIGNMENT - 1) / MODEL_ALIGNMENT * MODEL_ALIGNMENT;
+}
+
 // Visits the matrices that a block has.
 typedef void VisitMatrix(void *context, const Matrix *matrix);
 void model_visit_matrices(const Block *block, VisitMatrix *visit, void *context);
