@@ -17,6 +17,7 @@ enum {
   PANEL_TOKENS = 4,         // tokens whose packed activations are interleaved
   KV_PAGE_TOKENS = 64,      // tokens in a KV page
   PACKED_BLOCK_BYTES = 48,  // of one token: 32 int8 and four numbers
+  FOLDED_LIMIT = 32767,     // of whole sums of activations
   QUERY_LIMIT = 4095,       // times 128 times 4096, the largest head, it stays within 32 bits
   WEIGHT_LIMIT = 32767,     // so it does times 128 times KV_PAGE_TOKENS
 };
@@ -35,6 +36,12 @@ static inline float quantize_largest(const float *x, int n) {
 // By what they are multiplied, so that the largest becomes `limit`; 0: all of them become 0, whatever they are.
 static inline float quantize_factor(float largest, int limit) {
   return largest > QUANTIZE_LEAST ? (float)limit / largest : 0;
+}
+
+// The scale of a packed block whose largest magnitude is given; infinite where F16_UNBIAS times it would be.
+static inline float packed_scale_of(float largest, bool biased) {
+  const float scale = largest / 127.0f * F16_UNBIAS;
+  return biased ? scale : scale * (1 / F16_UNBIAS);
 }
 
 // What the numbers of a KV page are.
@@ -61,7 +68,7 @@ static inline void packed_put(uint8_t *block, int tokens, int token, const Packe
 // panels of PANEL_TOKENS, the last tokens % PANEL_TOKENS one by one. A panel of N tokens holds, for each block of 32
 // columns,
 //     int8  value[8 groups of 4 columns][N tokens][4]
-//     f32   scale[N]     the block's scale x F16_UNBIAS (see tiles.h)
+//     f32   scale[N]     the block's scale; of one token (N = 1) x F16_UNBIAS (see tiles.h)
 //     int32 offset[N]    -8 x the sum of all values: what takes the 8 off each Q4_0 nibble
 //     int32 first[N]     -8 x the sum of values 0-15, for kinds with scales for 16 columns
 //     f32   sum[N]       the sum of all values x the block's scale: what minima are multiplied with
@@ -86,6 +93,10 @@ enum { TABLE_BLOCK_BYTES = 256 };
 // adds the float of (dot product x whole scale, both halves' together) x activation scale. Times the header's scale it
 // is added to the row's sum. So are minima: (activation sum x activation scale) x whole minimum, half after half, block
 // after block, and their sum times the header's minimum is subtracted behind the scales' sum.
+// Kinds that fold (tile_folds()) do without that sum: the header's scale times a whole scale is exact in a float, so a
+// block is added as one without a header is. Behind a superblock's last block minima are subtracted: the eight sums of
+// its blocks' activations are rounded to whole numbers as quantize() does with the limit FOLDED_LIMIT; their integer
+// product with the whole minima, as a float, is multiplied with (scale of the sums x the header's minimum).
 // Float weights: column after column from the first.
 typedef void MatmulKernel(const uint8_t *tiles, int tile_count, const Activations *x, float *y, size_t y_stride,
                           bool add);
@@ -104,7 +115,8 @@ typedef struct Kernels {
 
   // Packs a panel of `tokens` (1 or PANEL_TOKENS) rows x[t * stride], `columns` a multiple of 32. Per block: scale =
   // max|x| / 127, values rounded to nearest, ties to even. All values are 0 where no |x| is above QUANTIZE_LEAST, and
-  // where one is infinite or NaN: then the scale is infinite, so that products become NaN, as those of floats do.
+  // where one is infinite or NaN: then the scale is infinite, so that products become NaN, as those of floats do; so it
+  // is where F16_UNBIAS times it would be.
   void (*pack)(const float *x, size_t stride, int tokens, int columns, uint8_t *packed);
 
   // Makes tables of one packed token's sums, which products with one-bit weights look up: of `columns` / 32 blocks,

@@ -31,7 +31,7 @@ static int packed_value(const PackedToken *p, int column) {
 static float packed_scale(const PackedToken *p) {
   float scale;
   memcpy(&scale, p->block + 32 * p->tokens + 4 * p->token, sizeof scale);
-  return scale;
+  return p->tokens == 1 ? scale / F16_UNBIAS : scale;
 }
 
 // -8 x the sum of the values of the block, or of its first half.
@@ -53,7 +53,7 @@ static void next_block(PackedToken *p) { p->block += (size_t)p->tokens * PACKED_
 // The sum of the activations of one half of a block.
 static float half_sum(const PackedToken *a, int half) {
   const int first = packed_offset(a, true), offset = half == 0 ? first : packed_offset(a, false) - first;
-  return (float)offset * -0.125f * (packed_scale(a) / F16_UNBIAS);
+  return (float)offset * -0.125f * packed_scale(a);
 }
 
 static int dot_columns(const int8_t *values, const PackedToken *a, int first, int count) {
@@ -64,15 +64,16 @@ static int dot_columns(const int8_t *values, const PackedToken *a, int first, in
 }
 
 // One row's product with one token over a block of 32 columns, added to `sum` as kernels.h says: of a kind without
-// headers. `values` are the row's.
-static float add_block(const TileFormat *format, const uint8_t *block, const int8_t *values, int row,
-                       const PackedToken *a, float sum) {
+// headers, or, but for its minima, of one that folds. `values` are the row's.
+static float add_block(const TileFormat *format, const uint8_t *superblock, const uint8_t *block, const int8_t *values,
+                       int row, const PackedToken *a, float sum) {
   const int halves = tile_has_halves(format) ? 2 : 1, columns = TILE_BLOCK / halves;
+  const float unbias = tile_folds(format) ? 1 : F16_UNBIAS;
   for (int half = 0; half < halves; half++) {
-    const float scale = tile_scale(format, block, block, row, half) / F16_UNBIAS;
-    sum += (float)dot_columns(values, a, half * columns, columns) * (packed_scale(a) * scale);
+    const float scale = tile_scale(format, superblock, block, row, half) / unbias;
+    sum += (float)dot_columns(values, a, half * columns, columns) * (packed_scale(a) * unbias * scale);
   }
-  if (format->minima == MINIMA_NONE) return sum;
+  if (format->minima != MINIMA_F16) return sum;
   return sum + packed_sum(a) * tile_minimum(format, block, block, row, 0);
 }
 
@@ -83,16 +84,33 @@ static float add_superblock(const TileFormat *format, const uint8_t *superblock,
   const uint8_t *block = superblock + format->header_bytes;
   float dots = 0, minima = 0;
   for (int b = 0; b < format->blocks; b++, block += tile_block_bytes(format), next_block(a), values += TILE_BLOCK) {
-    const float scale = packed_scale(a) / F16_UNBIAS;
+    const float scale = packed_scale(a);
     int dot = 0;
     for (int half = 0; half < halves; half++)
       dot += dot_columns(values, a, half * columns, columns) * tile_whole_scale(format, block, row, half);
     dots += (float)dot * scale;
-    for (int half = 0; half < halves; half++)
-      minima += (halves == 2 ? half_sum(a, half) : packed_sum(a)) * (float)tile_whole_minimum(format, block, row, half);
+    for (int half = 0; half < halves && format->minima != MINIMA_NONE; half++)
+      minima += half_sum(a, half) * (float)tile_whole_minimum(format, block, row, half);
   }
   sum += dots * tile_header_scale(format, superblock, row);
   return format->minima == MINIMA_NONE ? sum : sum - minima * tile_header_minimum(superblock, row);
+}
+
+// The same of a kind that folds.
+static float add_folded(const TileFormat *format, const uint8_t *superblock, const int8_t *values, int row,
+                        PackedToken *a, float sum) {
+  const uint8_t *const blocks = superblock + format->header_bytes;
+  float sums[SUPERBLOCK / TILE_BLOCK];
+  int16_t whole[SUPERBLOCK / TILE_BLOCK];
+  for (int b = 0; b < format->blocks; b++, next_block(a)) {
+    sum = add_block(format, superblock, blocks + b * tile_block_bytes(format), values + b * TILE_BLOCK, row, a, sum);
+    sums[b] = packed_sum(a);
+  }
+  const float scale = reference_quantize(sums, format->blocks, FOLDED_LIMIT, whole);
+  int minimum = 0;
+  for (int b = 0; b < format->blocks; b++)
+    minimum += whole[b] * tile_whole_minimum(format, blocks + b * tile_block_bytes(format), row, 0);
+  return sum - (float)minimum * (scale * tile_header_minimum(superblock, row));
 }
 
 // Tokens for which a row is unpacked once.
@@ -108,12 +126,12 @@ static void row_quantized(const TileFormat *format, const uint8_t *tile, int row
       tile_values(format, tile, blocks + b * tile_block_bytes(format), row, values + b * TILE_BLOCK);
     for (int t = 0; t < tokens; t++) {
       if (tile_has_header(format)) {
-        sums[t] = add_superblock(format, tile, values, row, &a[t], sums[t]);
+        sums[t] = (tile_folds(format) ? add_folded : add_superblock)(format, tile, values, row, &a[t], sums[t]);
         continue;
       }
       for (int b = 0; b < format->blocks; b++, next_block(&a[t]))
-        sums[t] =
-            add_block(format, blocks + b * tile_block_bytes(format), values + b * TILE_BLOCK, row, &a[t], sums[t]);
+        sums[t] = add_block(format, tile, blocks + b * tile_block_bytes(format), values + b * TILE_BLOCK, row, &a[t],
+                            sums[t]);
     }
   }
 }
@@ -187,7 +205,7 @@ static void matmul_bf16(const uint8_t *tiles, int tile_count, const Activations 
   matmul_numbers(TILE_BF16, tiles, tile_count, x, y, y_stride, add);
 }
 
-static void pack_block(const float *x, int8_t *values, int value_stride, PackedNumbers *numbers) {
+static void pack_block(const float *x, int8_t *values, int value_stride, bool biased, PackedNumbers *numbers) {
   const float largest = quantize_largest(x, TILE_BLOCK), factor = quantize_factor(largest, 127);
   const float scale = largest / 127.0f;
   int sums[2] = {0, 0};
@@ -196,15 +214,15 @@ static void pack_block(const float *x, int8_t *values, int value_stride, PackedN
     values[c / 4 * value_stride + c % 4] = value;
     sums[c / TILE_HALF] += value;
   }
-  *numbers =
-      (PackedNumbers){scale * F16_UNBIAS, -8 * (sums[0] + sums[1]), -8 * sums[0], (float)(sums[0] + sums[1]) * scale};
+  *numbers = (PackedNumbers){packed_scale_of(largest, biased), -8 * (sums[0] + sums[1]), -8 * sums[0],
+                             (float)(sums[0] + sums[1]) * scale};
 }
 
 static void pack(const float *x, size_t stride, int tokens, int columns, uint8_t *packed) {
   for (int b = 0; b < columns / TILE_BLOCK; b++, packed += tokens * PACKED_BLOCK_BYTES)
     for (int t = 0; t < tokens; t++) {
       PackedNumbers numbers;
-      pack_block(x + (size_t)t * stride + b * TILE_BLOCK, (int8_t *)packed + 4 * t, 4 * tokens, &numbers);
+      pack_block(x + (size_t)t * stride + b * TILE_BLOCK, (int8_t *)packed + 4 * t, 4 * tokens, tokens == 1, &numbers);
       packed_put(packed, tokens, t, &numbers);
     }
 }

@@ -7,11 +7,12 @@
 
 #include "keys.h"
 #include "text.h"
+#include "tiles.h"
 #include "zeroed.h"
 
 // Bounds that keep every product of two numbers far from overflow; no model comes near them.
 enum {
-  LIMIT_SIZE = 1 << 20,
+  LIMIT_SIZE = MOST_COLUMNS,
   LIMIT_CONTEXT = 1 << 28,
   LIMIT_REPEAT = 64,
   LIMIT_HEAD_SIZE = 1 << 12,

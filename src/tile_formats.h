@@ -134,6 +134,10 @@ static inline bool tile_has_halves(const TileFormat *format) {
 // Whether a superblock's header has floats that the numbers of its blocks are multiplied with.
 static inline bool tile_has_header(const TileFormat *format) { return format->header_bytes > 0; }
 
+// Whether the header's scale is multiplied with each block's whole scale, which is exact in a float, before it meets
+// dot products; kernels.h says what then becomes of minima. Such kinds subtract nothing from codes.
+static inline bool tile_folds(const TileFormat *format) { return format->scales == SCALES_U8; }
+
 // Whether a superblock's header has, in place of eight F16 scales, an F32 scale of all its rows (see tiles.h).
 static inline bool tile_has_float_scale(const TileFormat *format, const uint8_t *superblock) {
   return format->scales == SCALES_NONE && format->low_bits == 2 &&

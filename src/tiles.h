@@ -37,6 +37,9 @@
 
 enum { TILE_ROWS = 8, TILE_BLOCK = 32, TILE_SUPERBLOCK = 256, TILE_HALF = 16 };
 
+// Columns of a matrix: its input's width. Shapes of models keep to it.
+enum { MOST_COLUMNS = 1 << 17 };
+
 // The kinds whose weights are multiplied with packed (int8) activations, and then the others.
 #define TILE_QUANTIZED_KINDS(X) \
   X(Q4_0)                       \

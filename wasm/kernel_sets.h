@@ -18,8 +18,9 @@ extern const int kernel_set_count;
 // folds the load back into a literal.
 extern const uint32_t kernel_nibble_mask[4];    // 0x0f in every byte
 extern const uint32_t kernel_bit_masks[11][4];  // bits of every byte: see bit_mask()
-extern const float kernel_true_scale[4];  // 1 / F16_UNBIAS: what takes from an activation scale the factor it carries
-extern const float kernel_sum_scale[4];   // the same times -1/8, for the activations' sums
+extern const float kernel_true_scale[4];    // 1 / F16_UNBIAS: what takes from one token's scale the factor it carries
+extern const float kernel_unbias[4];        // F16_UNBIAS
+extern const float kernel_sum_scale[2][4];  // -1/8, for the activations' sums, and for one token's 1 / F16_UNBIAS of it
 extern const uint32_t kernel_low_halves[4];  // the lower half of each of four numbers
 extern const uint32_t kernel_half_mask[4];   // the sign and the magnitude of an F16 number that was shifted into place
 extern const uint32_t kernel_sign_bit[4];

@@ -59,10 +59,16 @@ STRETCH_PRODUCT(static, panels_halves_header, SHAPE(false, true, true), kind.off
 #define panels_halves_header wide_halves_header
 #endif
 
+STRETCH_PRODUCT(static, panels_folded,
+                ((ProductClass){.folded = true, .interval = DOT_STARTS_ANY ? BLOCK_GROUPS : kind.class.interval}), 0,
+                PANEL_TOKENS)
+
 #ifdef WIDE_SUMS
 // Those that most prompts meet: what they subtract is known, and sums of 16 bits need not be emptied on the way.
 STRETCH_PRODUCT(static, panels_Q4_0, product_class(&tile_formats[TILE_Q4_0]), 8, PANEL_TOKENS)
+#if !DOT_STARTS_ANY
 STRETCH_PRODUCT(static, panels_Q4_K, product_class(&tile_formats[TILE_Q4_K]), 0, PANEL_TOKENS)
+#endif
 #if DOT_STARTS_ANY
 STRETCH_PRODUCT(static, panels_Q6_K, product_class(&tile_formats[TILE_Q6_K]), 32, PANEL_TOKENS)
 #else
@@ -77,7 +83,7 @@ STRETCH_PRODUCT(static, panels_Q6_K, product_class(&tile_formats[TILE_Q6_K]), 32
 #else
 STRETCH_PRODUCT(static, panels_halves, SHAPE(false, true, false), kind.offset, PANEL_TOKENS)
 STRETCH_PRODUCT(static, panels_split_halves_header, SHAPE(true, true, true), kind.offset, PANEL_TOKENS)
-STRETCH_PRODUCT(static, token_any, kind.class, kind.offset, 1)
+STRETCH_PRODUCT(static, token_any, UNFOLDED, kind.offset, 1)
 #endif
 
 static StretchProduct *panel_product(TileKind kind, const ProductClass class) {
@@ -87,9 +93,12 @@ static StretchProduct *panel_product(TileKind kind, const ProductClass class) {
   (void)kind;
 #ifdef WIDE_SUMS
   if (kind == TILE_Q4_0) return panels_Q4_0;
+#if !DOT_STARTS_ANY
   if (kind == TILE_Q4_K) return panels_Q4_K;
+#endif
   if (kind == TILE_Q6_K) return panels_Q6_K;
 #endif
+  if (class.folded) return panels_folded;
   return products[class.split + 2 * class.halves + 4 * class.header];
 }
 
@@ -106,16 +115,18 @@ static NOINLINE void multiply(TileKind kind, TokenProduct *token, const uint8_t 
 }
 
 // The product of one token with tiles side by side; `count` is at most TILE_STREAMS.
-typedef void TokenStreams(const uint8_t *tiles, size_t bytes, int count, int blocks, const uint8_t *a, float *y,
-                          bool add);
+typedef void TokenStreams(const uint8_t *tiles, size_t bytes, int count, int blocks, const uint8_t *a,
+                          const uint8_t *folded, float *y, bool add);
 
 static NOINLINE void multiply_streams(TileKind kind, TokenStreams *token, const uint8_t *tiles, int tile_count,
                                       const Activations *x, float *y, bool add) {
-  const int blocks = x->columns / TILE_BLOCK;
+  const int blocks = x->columns / TILE_BLOCK, superblocks = blocks / tile_format(kind)->blocks;
   const size_t bytes = tile_bytes(kind, x->columns);
+  uint8_t folded[FOLDED_MOST_BYTES];
+  if (tile_folds(tile_format(kind))) fold_sums(x->packed, 1, superblocks, folded);
   for (int i = 0; i < tile_count; i += TILE_STREAMS)
     token(tiles + (size_t)i * bytes, bytes, tile_count - i < TILE_STREAMS ? tile_count - i : TILE_STREAMS, blocks,
-          x->packed, y + i * TILE_ROWS, add);
+          x->packed, folded, y + i * TILE_ROWS, add);
 }
 
 // The kinds that most weights of most files are of multiply one token with tiles as they are; the others a stretch.
@@ -149,19 +160,21 @@ SHARED_STREAMS(DECLARE_STREAMS)
 #define STRETCH_KINDS(X) X(Q5_1) X(Q2_K) X(Q3_K) X(GRID) X(MXFP4) X(NVFP4)
 #endif
 
-#define TOKEN(kind)                                                                                          \
-  static NOINLINE void token_##kind(const uint8_t *tile, int blocks, const uint8_t *a, float *y, bool add) { \
-    token_tile(&tile_formats[TILE_##kind], tile, blocks, a, y, add);                                         \
+#define TOKEN(kind)                                                                                           \
+  static NOINLINE void token_##kind(const uint8_t *tile, int blocks, const uint8_t *a, const uint8_t *folded, \
+                                    float *y, bool add) {                                                     \
+    token_tile(&tile_formats[TILE_##kind], tile, blocks, a, folded, y, add);                                  \
   }
-#define TOKEN_BY_STREAMS(kind)                                                                      \
-  static void token_##kind(const uint8_t *tile, int blocks, const uint8_t *a, float *y, bool add) { \
-    side_by_side_##kind(tile, 0, 1, blocks, a, y, add);                                             \
+#define TOKEN_BY_STREAMS(kind)                                                                                 \
+  static void token_##kind(const uint8_t *tile, int blocks, const uint8_t *a, const uint8_t *folded, float *y, \
+                           bool add) {                                                                         \
+    side_by_side_##kind(tile, 0, 1, blocks, a, folded, y, add);                                                \
   }
-#define STREAMS(kind)                                                                                              \
-  static NOINLINE void side_by_side_##kind(const uint8_t *tiles, size_t bytes, int count, int blocks,              \
-                                           const uint8_t *a, float *y, bool add) {                                 \
-    token_streams(&tile_formats[TILE_##kind], tile_formats[TILE_##kind].blocks, tiles, bytes, count, blocks, a, y, \
-                  add);                                                                                            \
+#define STREAMS(kind)                                                                                           \
+  static NOINLINE void side_by_side_##kind(const uint8_t *tiles, size_t bytes, int count, int blocks,           \
+                                           const uint8_t *a, const uint8_t *folded, float *y, bool add) {       \
+    token_streams(&tile_formats[TILE_##kind], tile_formats[TILE_##kind].blocks, tiles, bytes, count, blocks, a, \
+                  folded, y, add);                                                                              \
   }
 #define DIRECT(kind)                                                                                                 \
   LINKAGE void matmul_##kind(const uint8_t *tiles, int tile_count, const Activations *x, float *y, size_t y_stride,  \
@@ -179,13 +192,13 @@ STREAM_KINDS(STREAMS)
 #if !WIDE_OPERANDS
 // Two kinds of two bits, whose superblocks differ in length alone.
 static NOINLINE void two_bits_side_by_side(int superblock, const uint8_t *tiles, size_t bytes, int count, int blocks,
-                                           const uint8_t *a, float *y, bool add) {
-  token_streams(&tile_formats[TILE_TERNARY], superblock, tiles, bytes, count, blocks, a, y, add);
+                                           const uint8_t *a, const uint8_t *folded, float *y, bool add) {
+  token_streams(&tile_formats[TILE_TERNARY], superblock, tiles, bytes, count, blocks, a, folded, y, add);
 }
 #define TWO_BITS(kind)                                                                                         \
   static void side_by_side_##kind(const uint8_t *tiles, size_t bytes, int count, int blocks, const uint8_t *a, \
-                                  float *y, bool add) {                                                        \
-    two_bits_side_by_side(tile_formats[TILE_##kind].blocks, tiles, bytes, count, blocks, a, y, add);           \
+                                  const uint8_t *folded, float *y, bool add) {                                 \
+    two_bits_side_by_side(tile_formats[TILE_##kind].blocks, tiles, bytes, count, blocks, a, folded, y, add);   \
   }
 TWO_BITS(Q2_0)
 TWO_BITS(TERNARY)

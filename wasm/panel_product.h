@@ -99,7 +99,7 @@ INLINE void add_block(const ProductClass class, const int offset, const TileStre
     for (int g = 0; g < GROUPS; g++)
       rows[g] = wasm_v128_load(stretch->scales[at][half] + 16 * g);
     EACH_SUM sums[u][g] = add_product(sums[u][g], wasm_f32x4_convert_i32x4(totals[u][g]),
-                                      wasm_f32x4_mul(packed_number(a, tokens, u, 0), rows[g]));
+                                      wasm_f32x4_mul(packed_scale(a, tokens, u), rows[g]));
   }
   if (!class.minima) return;
   IN_MEMORY(sums);
@@ -134,9 +134,7 @@ INLINE void add_whole_block(const ProductClass class, const int offset, const Ti
     EACH_SUM totals[u][g] = wasm_i32x4_add(totals[u][g], first[u][g]);
   }
   IN_MEMORY(sums);
-  const v128_t true_scale = wasm_v128_load(kernel_true_scale);
-  EACH_SUM sums[u][g] = add_product(sums[u][g], wasm_f32x4_convert_i32x4(totals[u][g]),
-                                    wasm_f32x4_mul(packed_number(a, tokens, u, 0), true_scale));
+  EACH_SUM sums[u][g] = add_product(sums[u][g], wasm_f32x4_convert_i32x4(totals[u][g]), packed_scale(a, tokens, u));
 }
 
 // sums -= the minima of a superblock.
@@ -180,29 +178,63 @@ INLINE void add_superblock(const ProductClass class, const int offset, const Til
   if (class.minima) subtract_minima(class, stretch, at, blocks, a, tokens, sums);
 }
 
+// sums -= the minima of a superblock of a kind that folds.
+static NOINLINE void subtract_folded(const TileStretch *stretch, int at, const uint8_t *folded, PanelVectors sums) {
+  enum { tokens = PANEL_TOKENS };
+  PanelVectors minima;
+  EACH_SUM minima[u][g] = wasm_i32x4_splat(0);
+#pragma clang loop unroll(disable)
+  for (int pair = 0; pair < FOLDED_PAIRS; pair++, folded += tokens * 4, at += 2) {
+    const v128_t whole = load_group(folded, tokens);
+    v128_t rows[GROUPS];
+    for (int g = 0; g < GROUPS; g++)
+      rows[g] = wasm_v128_load(stretch->minima[at][0] + 4 * g);
+    EACH_SUM minima[u][g] = wasm_i32x4_add(minima[u][g], wasm_i32x4_dot_i16x8(token_lane(whole, tokens, u), rows[g]));
+  }
+  v128_t header[GROUPS];
+  for (int g = 0; g < GROUPS; g++)
+    header[g] = wasm_v128_load(stretch->headers[at - 2 * FOLDED_PAIRS][1] + 4 * g);
+  EACH_SUM sums[u][g] =
+      wasm_f32x4_sub(sums[u][g], wasm_f32x4_mul(wasm_f32x4_convert_i32x4(minima[u][g]),
+                                                wasm_f32x4_mul(wasm_v128_load32_splat(folded + 4 * u), header[g])));
+  IN_MEMORY(sums);
+}
+
 INLINE void multiply_stretch(const TileStretch *stretch, const ProductClass class, const int offset, int superblock,
-                             int blocks, const uint8_t *a, size_t panel_bytes, int panels, const int tokens,
-                             PanelVectors *sums) {
+                             int blocks, const uint8_t *a, size_t panel_bytes, int panels, const uint8_t *folded,
+                             const int tokens, PanelVectors *sums) {
   const size_t block_bytes = (size_t)tokens * PACKED_BLOCK_BYTES;
   for (int p = 0; p < panels; p++, a += panel_bytes) {
     if (class.header) {
       for (int at = 0; at < blocks; at += superblock)
         add_superblock(class, offset, stretch, at, superblock, a + (size_t)at * block_bytes, tokens, sums[p]);
     } else {
-      for (int at = 0; at < blocks; at++)
+      for (int at = 0; at < blocks; at++) {
         add_block(class, offset, stretch, at, a + (size_t)at * block_bytes, tokens, sums[p]);
+        if (!class.folded || (at + 1) % (2 * FOLDED_PAIRS) != 0) continue;
+        subtract_folded(stretch, at + 1 - 2 * FOLDED_PAIRS, folded, sums[p]);
+        folded += FOLDED_BYTES * tokens;
+      }
     }
   }
 }
 
-#define STRETCH_PRODUCT(linkage, name, kind_class, kind_offset, tokens)                                                \
-  linkage NOINLINE void name(const TileStretch *stretch, StretchKind kind, int blocks, const uint8_t *a,               \
-                             size_t panel_bytes, int panels, PanelVectors *sums) {                                     \
-    multiply_stretch(stretch, kind_class, kind_offset, kind.superblock, blocks, a, panel_bytes, panels, tokens, sums); \
+#define STRETCH_PRODUCT(linkage, name, kind_class, kind_offset, tokens)                                         \
+  linkage NOINLINE void name(const TileStretch *stretch, StretchKind kind, int blocks, const uint8_t *a,        \
+                             size_t panel_bytes, int panels, const uint8_t *folded, PanelVectors *sums) {       \
+    multiply_stretch(stretch, kind_class, kind_offset, kind.superblock, blocks, a, panel_bytes, panels, folded, \
+                     tokens, sums);                                                                             \
   }
-// What a class says in three bits; the rest of it may be told as late as a product runs.
-#define SHAPE(split, halves, header)                                \
-  ((ProductClass){split, halves, kind.class.minima, header, header, \
+
+// What a class says in three bits; the rest of it may be told as late as a product runs. Minima are met with neither
+// or both of the last two.
+#define SHAPE(split, halves, header)                                                                           \
+  ((ProductClass){split, halves, !(split) && (halves) == (header) && kind.class.minima, header, header, false, \
                   DOT_STARTS_ANY ? BLOCK_GROUPS : kind.class.interval})
+
+// All of it as late, but for kinds that fold, whose tiles one token is multiplied with as they are.
+#define UNFOLDED                                                                                                      \
+  ((ProductClass){kind.class.split, kind.class.halves, kind.class.minima, kind.class.header, kind.class.whole, false, \
+                  kind.class.interval})
 
 #endif

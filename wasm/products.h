@@ -26,9 +26,10 @@ INLINE ProductClass product_class(const TileFormat *format) {
   const int groups = DOT_CAPACITY / (2 * 127 * format_largest(format));
   return (ProductClass){format_is_split(format),
                         tile_has_halves(format),
-                        format->minima != MINIMA_NONE,
-                        tile_has_header(format),
-                        tile_has_header(format) && format->scales != SCALES_NONE,
+                        format->minima != MINIMA_NONE && !tile_folds(format),
+                        tile_has_header(format) && !tile_folds(format),
+                        tile_has_header(format) && !tile_folds(format) && format->scales != SCALES_NONE,
+                        tile_folds(format),
                         groups >= 8   ? 8
                         : groups >= 4 ? 4
                                       : 2};
@@ -46,6 +47,12 @@ INLINE v128_t packed_number(const uint8_t *a, const int tokens, const int token,
   return wasm_v128_load32_splat(a + (32 + 4 * number) * tokens + 4 * token);
 }
 
+// The scale as it is.
+INLINE v128_t packed_scale(const uint8_t *a, const int tokens, const int token) {
+  const v128_t scale = packed_number(a, tokens, token, 0);
+  return tokens == 1 ? wasm_f32x4_mul(scale, wasm_v128_load(kernel_true_scale)) : scale;
+}
+
 // -8 x the sum of the activations of a block, or of one half of it.
 INLINE v128_t packed_offset(const uint8_t *a, const int tokens, const int token, const bool halves, const int half) {
   if (!halves) return packed_number(a, tokens, token, 1);
@@ -56,7 +63,8 @@ INLINE v128_t packed_offset(const uint8_t *a, const int tokens, const int token,
 // The sum of the activations of a block, or of one half of it, times their scale.
 INLINE v128_t packed_sum(const uint8_t *a, const int tokens, const int token, const bool halves, const int half) {
   if (!halves) return packed_number(a, tokens, token, 3);
-  const v128_t scale = wasm_f32x4_mul(packed_number(a, tokens, token, 0), wasm_v128_load(kernel_sum_scale));
+  const v128_t scale =
+      wasm_f32x4_mul(packed_number(a, tokens, token, 0), wasm_v128_load(kernel_sum_scale[tokens == 1]));
   return wasm_f32x4_mul(wasm_f32x4_convert_i32x4(packed_offset(a, tokens, token, true, half)), scale);
 }
 

@@ -16,6 +16,7 @@ typedef struct {
   bool minima;   // there are some
   bool header;   // floats that a superblock's sums are multiplied with
   bool whole;    // whole scales, that dot products are multiplied with
+  bool folded;   // none of the last three, but what kernels.h says of kinds that fold
   int interval;  // groups of four columns that a sum under way can take
 } ProductClass;
 
@@ -28,13 +29,26 @@ typedef struct {
   int offset, superblock;  // what is subtracted; blocks of a superblock
 } StretchKind;
 
+// Sums of activations as kinds that fold multiply them with minima, of N tokens for each superblock:
+//     int16 sum[4 pairs of blocks][N tokens][2]
+//     f32   scale[N]
+// At once they are made of all columns of a token, or of a stretch of up to 32 panels.
+enum {
+  FOLDED_PAIRS = 4,
+  FOLDED_BYTES = 4 * (FOLDED_PAIRS + 1),
+  FOLDED_MOST_BYTES = MOST_COLUMNS / TILE_SUPERBLOCK * FOLDED_BYTES + 12,  // the last number is written as four
+};
+
+// Makes them of a packed panel, or of one token.
+void fold_sums(const uint8_t *a, int tokens, int superblocks, uint8_t *folded);
+
 // One product of a stretch of `blocks` blocks: with the panels that begin at `a`, `panel_bytes` apart, or with one
-// token.
+// token. `folded` has the same panels' folded sums one behind the other.
 typedef void StretchProduct(const TileStretch *stretch, StretchKind kind, int blocks, const uint8_t *a,
-                            size_t panel_bytes, int panels, PanelVectors *sums);
+                            size_t panel_bytes, int panels, const uint8_t *folded, PanelVectors *sums);
 
 // The product of one token with a tile as it is.
-typedef void TokenProduct(const uint8_t *tile, int blocks, const uint8_t *a, float *y, bool add);
+typedef void TokenProduct(const uint8_t *tile, int blocks, const uint8_t *a, const uint8_t *folded, float *y, bool add);
 
 // What multiplies tiles of one kind in one kernel set.
 typedef struct {

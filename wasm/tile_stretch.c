@@ -3,7 +3,9 @@
 #include <string.h>
 #include <wasm_simd128.h>
 
+#include "kernel_sets.h"
 #include "stretch_product.h"
+#include "vectors.h"
 
 #define LOOKUP wasm_i8x16_swizzle
 #define WIDE_OPERANDS 0
@@ -31,6 +33,7 @@ enum { RUN_PANELS = 32, RUN_TILES = 8 };
 
 typedef struct {
   uint32_t touched;
+  _Alignas(16) uint8_t folded[FOLDED_MOST_BYTES];
   TileStretch stretch;
   PanelVectors sums[RUN_TILES][RUN_PANELS];
 } Workspace;
@@ -40,6 +43,38 @@ INLINE void touch(const uint8_t *memory, size_t bytes, Workspace *work) {
 #pragma clang loop unroll(disable)
   for (size_t at = 0; at < bytes; at += 64)
     work->touched ^= *(const volatile uint32_t *)(memory + at);
+}
+
+NOINLINE void fold_sums(const uint8_t *a, int tokens, int superblocks, uint8_t *folded) {
+  const v128_t magic = wasm_f32x4_splat(ROUND_MAGIC), limit = wasm_f32x4_splat(FOLDED_LIMIT);
+  const size_t block_bytes = (size_t)tokens * PACKED_BLOCK_BYTES, number_bytes = 4 * (size_t)tokens;
+  // One token's sum is the last of its four numbers.
+  const size_t at = tokens == 1 ? 32 : 44 * PANEL_TOKENS;
+  const v128_t lanes =
+      tokens == 1 ? wasm_i32x4_splat(0x0f0e0d0c) : wasm_i32x4_make(0x03020100, 0x07060504, 0x0b0a0908, 0x0f0e0d0c);
+  for (; superblocks > 0; superblocks--) {
+    v128_t sums[2 * FOLDED_PAIRS], largest = wasm_i32x4_splat(0);
+#pragma clang loop unroll(disable)
+    for (int b = 0; b < 2 * FOLDED_PAIRS; b++, a += block_bytes) {
+      sums[b] = wasm_i8x16_swizzle(wasm_v128_load(a + at), lanes);
+      largest = wasm_i32x4_max(largest, magnitude_bits_x4(sums[b]));
+    }
+    largest = wasm_i32x4_min(largest, wasm_i32x4_splat(INFINITY_BITS));
+    // 0 of the infinite, and of those that are too small.
+    const v128_t factor =
+        wasm_v128_and(wasm_f32x4_div(limit, largest), wasm_f32x4_gt(largest, wasm_f32x4_splat(QUANTIZE_LEAST)));
+    const v128_t used = wasm_f32x4_gt(factor, wasm_f32x4_splat(0));
+#pragma clang loop unroll(disable)
+    for (int i = 0; i <= FOLDED_PAIRS; i++, folded += number_bytes) {
+      v128_t four = wasm_f32x4_div(largest, limit);
+      if (i < FOLDED_PAIRS) {
+        const v128_t even = wasm_f32x4_add(wasm_f32x4_mul(sums[2 * i], factor), magic);
+        const v128_t odd = wasm_f32x4_add(wasm_f32x4_mul(sums[2 * i + 1], factor), magic);
+        four = wasm_v128_and(wasm_i16x8_shuffle(even, odd, 0, 8, 2, 10, 4, 12, 6, 14), used);
+      }
+      wasm_v128_store(folded, four);
+    }
+  }
 }
 
 // Up to RUN_TILES tiles with up to RUN_PANELS panels of tokens, or with one token, a stretch at a time.
@@ -56,10 +91,14 @@ static NOINLINE void multiply_stretches(const TileProducts *products, const uint
     const size_t skip = (size_t)(first / kind.superblock) * superblock_bytes;
     const size_t stretch_bytes = (size_t)(count / kind.superblock) * superblock_bytes;
     const uint8_t *from = a + (size_t)first * PACKED_BLOCK_BYTES * (size_t)tokens;
+    const int superblocks = count / kind.superblock;
+    for (int p = 0; kind.class.folded && p < panels; p++)
+      fold_sums(from + (size_t)p * panel_bytes, tokens, superblocks,
+                work->folded + p * superblocks * tokens * FOLDED_BYTES);
     for (int i = 0; i < tile_count; i++) {
       products->unpack(products->kind, tiles + (size_t)i * bytes + skip, count, &work->stretch);
       if (i + 1 < tile_count) touch(tiles + (size_t)(i + 1) * bytes + skip, stretch_bytes, work);
-      product(&work->stretch, kind, count, from, panel_bytes, panels, work->sums[i]);
+      product(&work->stretch, kind, count, from, panel_bytes, panels, work->folded, work->sums[i]);
     }
   }
 #pragma clang loop unroll(disable)
@@ -77,6 +116,7 @@ void multiply_tiles(const TileProducts *products, const uint8_t *tiles, int tile
   const int blocks = x->columns / TILE_BLOCK, all_panels = x->tokens / PANEL_TOKENS;
   const size_t token_bytes = (size_t)blocks * PACKED_BLOCK_BYTES, panel_bytes = token_bytes * PANEL_TOKENS;
   const size_t bytes = tile_bytes(products->kind, x->columns);
+  const int superblocks = products->stretch.class.folded ? blocks / products->stretch.superblock : 0;
   TokenProduct *const token = products->token;
   Workspace work;
   for (int first = 0; first < tile_count; first += RUN_TILES) {
@@ -92,8 +132,10 @@ void multiply_tiles(const TileProducts *products, const uint8_t *tiles, int tile
       float *out = rows + (size_t)t * y_stride;
       if (token == NULL)
         multiply_stretches(products, from, bytes, count, blocks, a, 0, 1, 1, out, y_stride, add, &work);
+      else
+        fold_sums(a, 1, superblocks, work.folded);
       for (int i = 0; token != NULL && i < count; i++)
-        token(from + (size_t)i * bytes, blocks, a, out + i * TILE_ROWS, add);
+        token(from + (size_t)i * bytes, blocks, a, work.folded, out + i * TILE_ROWS, add);
     }
   }
 }

@@ -12,8 +12,8 @@ typedef struct {
   _Alignas(16) uint8_t low[STRETCH_BLOCKS][TILE_ROWS * TILE_BLOCK];
   _Alignas(16) uint8_t high[STRETCH_BLOCKS][TILE_ROWS * TILE_BLOCK];  // of split codes
   // Scales of each half, the first alone where one is for both: whole ones as int32 where there are headers, else
-  // floats 2^112 too small. Minima, where a kind has them: whole ones as floats, else
-  // as they are.
+  // floats, as of kinds that fold. Minima, where a kind has them: whole ones as floats, else as they are. Of kinds that
+  // fold each second block alone has some: for each row int16 of that block and the next.
   _Alignas(16) uint8_t scales[STRETCH_BLOCKS][2][4 * TILE_ROWS];
   _Alignas(16) float minima[STRETCH_BLOCKS][2][TILE_ROWS];
   // Of each block that begins a superblock with a header: its scales and what sums of minima are multiplied with.

@@ -5,12 +5,28 @@
 #include "tile_stretch.h"
 #include "tile_vectors.h"
 
-INLINE void unpack_scales(const TileFormat *format, const uint8_t *block, const int g, TileStretch *out, int at) {
+// Of kinds that fold: the header's scales are those of block `first`. Minima of every second block hold the next one's.
+INLINE void unpack_folded(const TileFormat *format, const uint8_t *block, const int g, TileStretch *out, int first,
+                          int at) {
+  wasm_v128_store(out->scales[at][0] + 16 * g,
+                  wasm_f32x4_mul(wasm_f32x4_convert_i32x4(whole_scales(format, block, g, 0)),
+                                 wasm_v128_load(out->headers[first][0] + 4 * g)));
+  if (at % 2 == 0) wasm_v128_store(out->minima[at][0] + 4 * g, minima_pairs(format, block, g));
+}
+
+INLINE void unpack_scales(const TileFormat *format, const uint8_t *block, const int g, TileStretch *out, int first,
+                          int at) {
   const int halves = tile_has_halves(format) ? 2 : 1;
+  if (tile_folds(format)) {
+    unpack_folded(format, block, g, out, first, at);
+    return;
+  }
 #pragma clang loop unroll(disable)
   for (int half = 0; half < halves; half++) {
-    wasm_v128_store(out->scales[at][half] + 16 * g, tile_has_header(format) ? whole_scales(format, block, g, half)
-                                                                            : block_scales(format, block, g, half));
+    wasm_v128_store(out->scales[at][half] + 16 * g,
+                    tile_has_header(format)
+                        ? whole_scales(format, block, g, half)
+                        : wasm_f32x4_mul(block_scales(format, block, g, half), wasm_v128_load(kernel_unbias)));
     if (format->minima != MINIMA_NONE)
       wasm_v128_store(out->minima[at][half] + 4 * g,
                       tile_has_header(format) ? whole_minima(format, block, g, half) : block_minima(format, block, g));
@@ -30,7 +46,9 @@ static NOINLINE __attribute__((unused)) void unpack_five(const uint8_t *plane, u
   unpack_dense(plane, 5, operands);
 }
 
-INLINE void unpack_block(const TileFormat *format, const uint8_t *block, Operands table, TileStretch *out, int at) {
+// `first` is the first block of its superblock.
+INLINE void unpack_block(const TileFormat *format, const uint8_t *block, Operands table, TileStretch *out, int first,
+                         int at) {
   const bool dense = plane_is_dense(format->low_bits);
   if (format->low_bits == 5) unpack_five(block, out->low[at]);
   if (format->low_bits == 6) unpack_dense(block, 6, out->low[at]);
@@ -46,7 +64,7 @@ INLINE void unpack_block(const TileFormat *format, const uint8_t *block, Operand
         if (format_is_split(format)) wasm_v128_store(out->high[at] + to, operands.high);
       }
     }
-    unpack_scales(format, block, g, out, at);
+    unpack_scales(format, block, g, out, first, at);
   }
 }
 
@@ -68,7 +86,7 @@ INLINE void unpack_stretch(const TileFormat *format, int superblock_blocks, cons
     if (tile_has_header(format)) unpack_header(format, superblock, out, at);
 #pragma clang loop unroll(disable)
     for (int b = 0; b < superblock_blocks; b++, at++, block += tile_block_bytes(format))
-      unpack_block(format, block, table, out, at);
+      unpack_block(format, block, table, out, at - b, at);
   }
 }
 

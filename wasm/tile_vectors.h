@@ -205,6 +205,15 @@ INLINE v128_t whole_minima(const TileFormat *format, const uint8_t *block, const
           : wasm_u32x4_shr(bytes_vector(block + tile_scales_at(format) + half * TILE_ROWS, false, g), 4));
 }
 
+// Of kinds that fold: the minima of rows 4 g to 4 g + 3 of a block and the next one, int16 beside each other.
+INLINE v128_t minima_pairs(const TileFormat *format, const uint8_t *block, const int g) {
+  const uint8_t *minima = block + tile_minima_at(format);
+  const v128_t pairs =
+      wasm_i8x16_shuffle(wasm_v128_load64_zero(minima), wasm_v128_load64_zero(minima + tile_block_bytes(format)), 0, 16,
+                         1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
+  return g == 0 ? wasm_u16x8_extend_low_u8x16(pairs) : wasm_u16x8_extend_high_u8x16(pairs);
+}
+
 // The twin of tile_scale() of four rows where there is no header, 2^112 too small.
 INLINE v128_t block_scales(const TileFormat *format, const uint8_t *block, const int g, const int half) {
   const uint8_t *scales = block + tile_scales_at(format);

@@ -17,7 +17,7 @@ INLINE TokenBlock load_token(const ProductClass class, const int offset, const u
     token.groups[j + 4] = splat_lane(second, j);
   }
   token.scale = packed_number(a, 1, 0, 0);
-  if (class.header) token.scale = wasm_f32x4_mul(token.scale, wasm_v128_load(kernel_true_scale));
+  if (class.header || class.folded) token.scale = wasm_f32x4_mul(token.scale, wasm_v128_load(kernel_true_scale));
 #pragma unroll
   for (int half = 0; half <= class.halves; half++) {
     token.offsets[half] = offset_times(packed_offset(a, 1, 0, class.halves, half), offset);
@@ -90,8 +90,13 @@ INLINE void dot_token(const TileFormat *format, const ProductClass class, const 
 // What a tile's rows have come to: without a header `rows` alone.
 typedef struct {
   v128_t rows[GROUPS];                  // over superblocks
-  v128_t dots[GROUPS], minima[GROUPS];  // of the superblock under way
+  v128_t dots[GROUPS], minima[GROUPS];  // of the superblock under way; of kinds that fold dots are its header's scales
 } TokenSums;
+
+// The scales of a block of a kind that folds.
+INLINE v128_t folded_scales(const TileFormat *format, const uint8_t *block, const TokenSums *sums, const int g) {
+  return wasm_f32x4_mul(wasm_f32x4_convert_i32x4(whole_scales(format, block, g, 0)), sums->dots[g]);
+}
 
 // A block of a tile with one token. LLVM has all operands of a sum ready before it adds the first, which are more
 // vectors than there are registers: where that is so (TOKEN_PARTS is 2), the first half of every sum goes to memory
@@ -123,18 +128,44 @@ INLINE void add_token_block(const TileFormat *format, const ProductClass class, 
 #pragma unroll
       for (int half = 0; half <= class.halves; half++)
         sums->rows[g] = add_product(sums->rows[g], wasm_f32x4_convert_i32x4(dots[half]),
-                                    wasm_f32x4_mul(token->scale, block_scales(format, block, g, half)));
+                                    wasm_f32x4_mul(token->scale, class.folded ? folded_scales(format, block, sums, g)
+                                                                              : block_scales(format, block, g, half)));
       if (class.minima) sums->rows[g] = add_product(sums->rows[g], token->factors[0], block_minima(format, block, g));
     }
   }
 }
 
-INLINE void begin_superblock(TokenSums *sums) {
-  for (int g = 0; g < GROUPS; g++)
-    sums->dots[g] = sums->minima[g] = wasm_f32x4_splat(0);
+INLINE void begin_superblock(const TileFormat *format, const uint8_t *superblock, TokenSums *sums) {
+  for (int g = 0; g < GROUPS; g++) {
+    sums->minima[g] = wasm_f32x4_splat(0);
+    sums->dots[g] = tile_folds(format) ? header_scales(format, superblock, g) : sums->minima[g];
+  }
 }
 
-INLINE void end_superblock(const TileFormat *format, const uint8_t *superblock, TokenSums *sums) {
+// rows -= the minima of a superblock of a kind that folds.
+INLINE void subtract_folded_minima(const TileFormat *format, const uint8_t *superblock, const uint8_t *folded,
+                                   TokenSums *sums) {
+  const uint8_t *block = superblock + format->header_bytes;
+  v128_t minima[GROUPS] = {wasm_i32x4_splat(0), wasm_i32x4_splat(0)};
+#pragma clang loop unroll(disable)
+  for (int pair = 0; pair < FOLDED_PAIRS; pair++, block += 2 * tile_block_bytes(format)) {
+    const v128_t whole = wasm_v128_load32_splat(folded + 4 * pair);
+#pragma unroll
+    for (int g = 0; g < GROUPS; g++)
+      minima[g] = wasm_i32x4_add(minima[g], wasm_i32x4_dot_i16x8(whole, minima_pairs(format, block, g)));
+  }
+  const v128_t scale = wasm_v128_load32_splat(folded + 4 * FOLDED_PAIRS);
+  for (int g = 0; g < GROUPS; g++)
+    sums->rows[g] = wasm_f32x4_sub(sums->rows[g], wasm_f32x4_mul(wasm_f32x4_convert_i32x4(minima[g]),
+                                                                 wasm_f32x4_mul(scale, header_minima(superblock, g))));
+}
+
+INLINE void end_superblock(const TileFormat *format, const uint8_t *superblock, const uint8_t *folded,
+                           TokenSums *sums) {
+  if (tile_folds(format)) {
+    subtract_folded_minima(format, superblock, folded, sums);
+    return;
+  }
 #pragma unroll
   for (int g = 0; g < GROUPS; g++) {
     sums->rows[g] = add_product(sums->rows[g], sums->dots[g], header_scales(format, superblock, g));
@@ -144,20 +175,21 @@ INLINE void end_superblock(const TileFormat *format, const uint8_t *superblock, 
 }
 
 // One tile: its sums stay in registers.
-INLINE void token_tile(const TileFormat *format, const uint8_t *tile, int blocks, const uint8_t *a, float *y,
-                       bool add) {
+INLINE void token_tile(const TileFormat *format, const uint8_t *tile, int blocks, const uint8_t *a,
+                       const uint8_t *folded, float *y, bool add) {
   const ProductClass class = product_class(format);
   TokenSums sums = {{wasm_f32x4_splat(0), wasm_f32x4_splat(0)}, {0}, {0}};
   for (int done = 0; done < blocks; done += format->blocks) {
     const Operands table = name_table(format, tile);
     const uint8_t *block = tile + format->header_bytes;
-    if (class.header) begin_superblock(&sums);
+    if (tile_has_header(format)) begin_superblock(format, tile, &sums);
 #pragma clang loop unroll(disable)
     for (int b = 0; b < format->blocks; b++, block += tile_block_bytes(format), a += PACKED_BLOCK_BYTES) {
       const TokenBlock token = load_token(class, format_offset(format), a);
       add_token_block(format, class, block, table, &token, &sums);
     }
-    if (class.header) end_superblock(format, tile, &sums);
+    if (tile_has_header(format)) end_superblock(format, tile, folded, &sums);
+    if (class.folded) folded += FOLDED_BYTES;
     tile += tile_superblock_bytes(format);
   }
   for (int g = 0; g < GROUPS; g++)
@@ -167,7 +199,7 @@ INLINE void token_tile(const TileFormat *format, const uint8_t *tile, int blocks
 // Up to TILE_STREAMS tiles, `bytes` apart, read side by side. `superblock` is the number of blocks in one: kinds that
 // differ in nothing else share their code.
 INLINE void token_streams(const TileFormat *format, int superblock, const uint8_t *tiles, size_t bytes, int count,
-                          int blocks, const uint8_t *a, float *y, bool add) {
+                          int blocks, const uint8_t *a, const uint8_t *folded, float *y, bool add) {
   const ProductClass class = product_class(format);
   const int superblock_bytes = format->header_bytes + superblock * tile_block_bytes(format);
   TokenSums sums[TILE_STREAMS];
@@ -177,8 +209,8 @@ INLINE void token_streams(const TileFormat *format, int superblock, const uint8_
   for (int done = 0; done < blocks; done += superblock, tiles += superblock_bytes) {
     const uint8_t *block = tiles + format->header_bytes;
 #pragma clang loop unroll(disable)
-    for (int i = 0; class.header && i < count; i++)
-      begin_superblock(&sums[i]);
+    for (int i = 0; tile_has_header(format) && i < count; i++)
+      begin_superblock(format, tiles + (size_t)i * bytes, &sums[i]);
 #pragma clang loop unroll(disable)
     for (int b = 0; b < superblock; b++, block += tile_block_bytes(format), a += PACKED_BLOCK_BYTES) {
       IN_MEMORY(sums);
@@ -190,8 +222,9 @@ INLINE void token_streams(const TileFormat *format, int superblock, const uint8_
     }
     IN_MEMORY(sums);
 #pragma clang loop unroll(disable)
-    for (int i = 0; class.header && i < count; i++)
-      end_superblock(format, tiles + (size_t)i * bytes, &sums[i]);
+    for (int i = 0; tile_has_header(format) && i < count; i++)
+      end_superblock(format, tiles + (size_t)i * bytes, folded, &sums[i]);
+    if (class.folded) folded += FOLDED_BYTES;
   }
   IN_MEMORY(sums);
 #pragma clang loop unroll(disable)

@@ -93,7 +93,8 @@ void vector_pack(const float *x, size_t stride, int tokens, int columns, uint8_t
                         wasm_i32x4_extract_lane(sums, 2) + wasm_i32x4_extract_lane(sums, 3);
       }
       const int32_t sum = of_half[0] + of_half[1];
-      const PackedNumbers numbers = {scale * F16_UNBIAS, -8 * sum, -8 * of_half[0], (float)sum * scale};
+      const PackedNumbers numbers = {packed_scale_of(largest, tokens == 1), -8 * sum, -8 * of_half[0],
+                                     (float)sum * scale};
       packed_put(packed, tokens, t, &numbers);
     }
 }

@@ -23,4 +23,4 @@ static inline Dot dot_times_16(Dot dot) { return wasm_i32x4_shl(dot, 4); }
 STRETCH_PRODUCT(, wide_halves, SHAPE(false, true, false), kind.offset, PANEL_TOKENS)
 STRETCH_PRODUCT(, wide_halves_header, SHAPE(false, true, true), kind.offset, PANEL_TOKENS)
 STRETCH_PRODUCT(, wide_split_halves_header, SHAPE(true, true, true), kind.offset, PANEL_TOKENS)
-STRETCH_PRODUCT(, wide_token, kind.class, kind.offset, 1)
+STRETCH_PRODUCT(, wide_token, UNFOLDED, kind.offset, 1)

@@ -223,11 +223,11 @@ TEST(refuses_more_blocks_than_there_are_tensors) {
 
 TEST(refuses_heads_whose_sizes_overflow) {
   TinyModel model = tiny_model(&config);
-  tiny_set_u32(&model, "llama.attention.head_count", 1 << 20);
-  tiny_set_u32(&model, "llama.attention.head_count_kv", 1 << 20);
+  tiny_set_u32(&model, "llama.attention.head_count", 1 << 17);
+  tiny_set_u32(&model, "llama.attention.head_count_kv", 1 << 17);
   tiny_set_u32(&model, "llama.attention.key_length", 4096);
   tiny_set_u32(&model, "llama.attention.value_length", 4096);
-  refuse_model(check, &model, "MODEL_BAD_KEY", "1048576");
+  refuse_model(check, &model, "MODEL_BAD_KEY", "131072");
 }
 
 // A file may leave numbers to be derived from others: they pass the checks that given ones pass.
