@@ -59,9 +59,8 @@ STRETCH_PRODUCT(static, panels_halves_header, SHAPE(false, true, true), kind.off
 #define panels_halves_header wide_halves_header
 #endif
 
-STRETCH_PRODUCT(static, panels_folded,
-                ((ProductClass){.folded = true, .interval = DOT_STARTS_ANY ? BLOCK_GROUPS : kind.class.interval}), 0,
-                PANEL_TOKENS)
+// Q4_K and Q5_K, which only sums of 16 bits tell apart.
+STRETCH_PRODUCT(static, panels_folded, product_class(&tile_formats[TILE_Q5_K]), 0, PANEL_TOKENS)
 
 #ifdef WIDE_SUMS
 // Those that most prompts meet: what they subtract is known, and sums of 16 bits need not be emptied on the way.
@@ -120,10 +119,10 @@ typedef void TokenStreams(const uint8_t *tiles, size_t bytes, int count, int blo
 
 static NOINLINE void multiply_streams(TileKind kind, TokenStreams *token, const uint8_t *tiles, int tile_count,
                                       const Activations *x, float *y, bool add) {
-  const int blocks = x->columns / TILE_BLOCK, superblocks = blocks / tile_format(kind)->blocks;
+  const int blocks = x->columns / TILE_BLOCK;
   const size_t bytes = tile_bytes(kind, x->columns);
   uint8_t folded[FOLDED_MOST_BYTES];
-  if (tile_folds(tile_format(kind))) fold_sums(x->packed, 1, superblocks, folded);
+  if (tile_folds(tile_format(kind))) fold_sums(x->packed, 1, blocks, folded);
   for (int i = 0; i < tile_count; i += TILE_STREAMS)
     token(tiles + (size_t)i * bytes, bytes, tile_count - i < TILE_STREAMS ? tile_count - i : TILE_STREAMS, blocks,
           x->packed, folded, y + i * TILE_ROWS, add);

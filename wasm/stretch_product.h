@@ -39,8 +39,8 @@ enum {
   FOLDED_MOST_BYTES = MOST_COLUMNS / TILE_SUPERBLOCK * FOLDED_BYTES + 12,  // the last number is written as four
 };
 
-// Makes them of a packed panel, or of one token.
-void fold_sums(const uint8_t *a, int tokens, int superblocks, uint8_t *folded);
+// Makes them of `blocks` blocks of a packed panel, or of one token.
+void fold_sums(const uint8_t *a, int tokens, int blocks, uint8_t *folded);
 
 // One product of a stretch of `blocks` blocks: with the panels that begin at `a`, `panel_bytes` apart, or with one
 // token. `folded` has the same panels' folded sums one behind the other.

@@ -45,14 +45,14 @@ INLINE void touch(const uint8_t *memory, size_t bytes, Workspace *work) {
     work->touched ^= *(const volatile uint32_t *)(memory + at);
 }
 
-NOINLINE void fold_sums(const uint8_t *a, int tokens, int superblocks, uint8_t *folded) {
+NOINLINE void fold_sums(const uint8_t *a, int tokens, int blocks, uint8_t *folded) {
   const v128_t magic = wasm_f32x4_splat(ROUND_MAGIC), limit = wasm_f32x4_splat(FOLDED_LIMIT);
   const size_t block_bytes = (size_t)tokens * PACKED_BLOCK_BYTES, number_bytes = 4 * (size_t)tokens;
   // One token's sum is the last of its four numbers.
   const size_t at = tokens == 1 ? 32 : 44 * PANEL_TOKENS;
   const v128_t lanes =
       tokens == 1 ? wasm_i32x4_splat(0x0f0e0d0c) : wasm_i32x4_make(0x03020100, 0x07060504, 0x0b0a0908, 0x0f0e0d0c);
-  for (; superblocks > 0; superblocks--) {
+  for (; blocks > 0; blocks -= 2 * FOLDED_PAIRS) {
     v128_t sums[2 * FOLDED_PAIRS], largest = wasm_i32x4_splat(0);
 #pragma clang loop unroll(disable)
     for (int b = 0; b < 2 * FOLDED_PAIRS; b++, a += block_bytes) {
@@ -91,10 +91,9 @@ static NOINLINE void multiply_stretches(const TileProducts *products, const uint
     const size_t skip = (size_t)(first / kind.superblock) * superblock_bytes;
     const size_t stretch_bytes = (size_t)(count / kind.superblock) * superblock_bytes;
     const uint8_t *from = a + (size_t)first * PACKED_BLOCK_BYTES * (size_t)tokens;
-    const int superblocks = count / kind.superblock;
     for (int p = 0; kind.class.folded && p < panels; p++)
-      fold_sums(from + (size_t)p * panel_bytes, tokens, superblocks,
-                work->folded + p * superblocks * tokens * FOLDED_BYTES);
+      fold_sums(from + (size_t)p * panel_bytes, tokens, count,
+                work->folded + p * count * tokens * FOLDED_BYTES / (2 * FOLDED_PAIRS));
     for (int i = 0; i < tile_count; i++) {
       products->unpack(products->kind, tiles + (size_t)i * bytes + skip, count, &work->stretch);
       if (i + 1 < tile_count) touch(tiles + (size_t)(i + 1) * bytes + skip, stretch_bytes, work);
@@ -116,7 +115,6 @@ void multiply_tiles(const TileProducts *products, const uint8_t *tiles, int tile
   const int blocks = x->columns / TILE_BLOCK, all_panels = x->tokens / PANEL_TOKENS;
   const size_t token_bytes = (size_t)blocks * PACKED_BLOCK_BYTES, panel_bytes = token_bytes * PANEL_TOKENS;
   const size_t bytes = tile_bytes(products->kind, x->columns);
-  const int superblocks = products->stretch.class.folded ? blocks / products->stretch.superblock : 0;
   TokenProduct *const token = products->token;
   Workspace work;
   for (int first = 0; first < tile_count; first += RUN_TILES) {
@@ -132,8 +130,8 @@ void multiply_tiles(const TileProducts *products, const uint8_t *tiles, int tile
       float *out = rows + (size_t)t * y_stride;
       if (token == NULL)
         multiply_stretches(products, from, bytes, count, blocks, a, 0, 1, 1, out, y_stride, add, &work);
-      else
-        fold_sums(a, 1, superblocks, work.folded);
+      else if (products->stretch.class.folded)
+        fold_sums(a, 1, blocks, work.folded);
       for (int i = 0; token != NULL && i < count; i++)
         token(from + (size_t)i * bytes, blocks, a, work.folded, out + i * TILE_ROWS, add);
     }
