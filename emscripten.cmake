@@ -32,9 +32,9 @@ set(NIBBLE_WASM_LINK
     -pthread                    # shared memory, and the glue that starts workers
     -Oz                         # wasm-opt keeps what the compiler made, and the glue's minifier does all it can
     -sMODULARIZE                # a factory: two engines are two modules, no globals
-    -sFILESYSTEM=0              # models come through js/engine.js, not through an emulated disk
+    -sFILESYSTEM=0              # models come through js/core/runtime.js, not through an emulated disk
     -sALLOW_MEMORY_GROWTH       # a small model takes little
-    -Wno-pthreads-mem-growth    # growing is only slow for code that keeps views; js/engine.js takes them afresh
+    -Wno-pthreads-mem-growth    # growing is only slow for code that keeps views; js/core/runtime.js takes them afresh
     -sMEMORY_GROWTH_LINEAR_STEP=1MB # not by a fifth, which would break a memory budget
     -sINITIAL_MEMORY=2MB        # static data and the stack
     -sMAXIMUM_MEMORY=4GB        # all that wasm32 can address
@@ -44,7 +44,7 @@ set(NIBBLE_WASM_LINK
     -sPTHREAD_POOL_SIZE_STRICT=2 # asking for a thread beyond the pool fails at once instead of waiting for ever
     -sMALLOC=emmalloc           # half the size; the core asks for few and large pieces
     -sABORTING_MALLOC=0         # out of memory is an error value, not an end
-    -sEXPORTED_RUNTIME_METHODS=wasmMemory,PThread # js/engine.js reads the heap and ends the threads
+    -sEXPORTED_RUNTIME_METHODS=wasmMemory,PThread # js/core/runtime.js reads the heap and ends the threads
     -sINCOMING_MODULE_JS_API=wasmBinary,instantiateWasm,wasmMemory,mainScriptUrlOrBlob,print,printErr # what it passes in; glue for the rest goes
     -sSUPPORT_LONGJMP=0         # not used
     -sWASM_BIGINT               # no i64 is split in two

@@ -23,9 +23,10 @@ const LIBRARY_OUTPUTS = [
 
 export const SITE = 'build/site';
 const SERVICE_WORKER = 'sw.js';
+const SERVICE_WORKER_ENTRY = 'web/offline/service-worker.js';
 // As it is: what would be made of it may be too new for the browsers that it is for.
 const START = 'start.js';
-const SERVICE_WORKER_SOURCES = ['web/sw.js', 'web/headers.js'];
+const SERVICE_WORKER_SOURCES = [SERVICE_WORKER_ENTRY, 'web/offline/headers.js'];
 const PAGE_ENTRIES = [
   { in: 'web/app.js', out: 'app' },
   { in: 'web/app.css', out: 'app' },
@@ -85,6 +86,14 @@ const MARKDOWN_NOTICE = {
   },
 };
 
+// The library lies beside the page's script, from whichever folder of web/ it is imported.
+const LIBRARY_BESIDE = {
+  name: 'library-beside',
+  setup({ onResolve }) {
+    onResolve({ filter: /\/nibble\/index\.js$/ }, () => ({ path: './nibble/index.js', external: true }));
+  },
+};
+
 async function bundleLibrary() {
   const inputs = filesBelow(['js', 'package-lock.json', ...WASM_OUTPUTS]);
   const stamp = new Stamp(`${LIBRARY}/.sources`, inputs, LIBRARY_OUTPUTS);
@@ -109,8 +118,7 @@ async function bundleSite() {
     entryPoints: PAGE_ENTRIES,
     outdir: SITE,
     format: 'esm',
-    external: ['./nibble/index.js'],
-    plugins: [MARKDOWN_NOTICE],
+    plugins: [LIBRARY_BESIDE, MARKDOWN_NOTICE],
   });
   for (const path of library) copy(path, path.replace(LIBRARY, `${SITE}/nibble`));
   for (const path of MODELS) if (existsSync(join(ROOT, path))) copy(path, `${SITE}/${path}`);
@@ -134,7 +142,7 @@ export async function sealSite(folder) {
   const { build } = await import('esbuild');
   await build({
     ...SHARED,
-    entryPoints: [join(ROOT, 'web', SERVICE_WORKER)],
+    entryPoints: [join(ROOT, SERVICE_WORKER_ENTRY)],
     outfile: join(folder, SERVICE_WORKER),
     format: 'iife',
     define: { 'self.SITE': JSON.stringify({ version, files }) },

@@ -1,14 +1,14 @@
 // The library, apart from what differs between Node and a browser. index.node.js and index.web.js are its entries.
 
-import { Client } from './client.js';
-import { Engine, unloaded } from './engine-client.js';
-import { loadingCancelled, NibbleError, withoutEnd } from './errors.js';
-import { createHubCalls } from './hub-calls.js';
-import { startModelStore } from './model-store.js';
-import { checkCallbacks, checkSignal, optionsOf, readEngineOptions, readStore } from './options.js';
-import { describeSource } from './source-descriptor.js';
+import { loadingCancelled, NibbleError, withoutEnd } from './base/errors.js';
+import { checkCallbacks, checkSignal, optionsOf, readEngineOptions, readStore } from './base/options.js';
+import { Engine, unloaded } from './client/engine.js';
+import { startModelStore } from './client/model-store.js';
+import { createHubCalls } from './hub/calls.js';
+import { Client } from './protocol/client.js';
+import { describeSource } from './sources/descriptor.js';
 
-export { NibbleError } from './errors.js';
+export { NibbleError } from './base/errors.js';
 
 /**
  * @typedef {string | URL | Blob | ArrayBuffer | ArrayBufferView | ReadableStream | Response | { stream: ReadableStream, size?: number, name?: string }} ModelFile
@@ -21,7 +21,7 @@ export { NibbleError } from './errors.js';
  *   one that is). One of a repository means what is stored of it, or else the file that listRepository() recommends. A model
  *   in parts ('name-00001-of-00003.gguf') is meant by any of them, where the others are beside it, or by a list of them all;
  *   MODEL_PARTS_MISSING and MODEL_PARTS_MIXED tell which are not there, or belong not together
- * @property {import('./hub-address.js').HubOptions} [hub] where Hugging Face's hub is, and an access token for it
+ * @property {import('./hub/address.js').HubOptions} [hub] where Hugging Face's hub is, and an access token for it
  * @property {'indexeddb' | 'opfs' | 'memory' | { folder: string } | { kind: string, chunkBytes?: number } | null} [store]
  *   where the model is kept for the next time, and taken from where it is kept already; null: nowhere. By default, in a
  *   browser, IndexedDB for models from a URL. What became of it stands in `engine.info.storage`
@@ -46,7 +46,7 @@ export { NibbleError } from './errors.js';
  * @property {number} [tileStreams] how decode reads the weights: 1, one tile behind the other; more, as many side by
  *   side as the kernel set has; 0, the default: measured once they are loaded (`engine.info.tileStreams`)
  * @property {'stop' | 'drop-oldest'} [onFull] what happens where the context is full: see SessionOptions in
- *   session-client.js; 'stop'. It and `keep` hold for the engine's own session, and for others unless told otherwise
+ *   client/session.js; 'stop'. It and `keep` hold for the engine's own session, and for others unless told otherwise
  * @property {number} [keep] tokens of the head that stay, at most half of the context; of a chat only where no whole turns are left to go
  * @property {number} [maxSaves] how many saved sessions the store may hold, of all models; 20. Beyond it, those that were
  *   used longest ago are dropped
@@ -56,7 +56,7 @@ export { NibbleError } from './errors.js';
  *   go on arriving; false. A prompt that is given meanwhile is computed block by block, each as soon as it is in place;
  *   the text is the same. `engine.ready` tells when all is there. No effect where weights stream under a `memoryBudget`
  * @property {AbortSignal} [signal] stops the loading; createEngine() rejects with code CANCELLED
- * @property {(progress: { phase: 'download' | 'load' | 'read' | 'mend' | 'wait' | 'retry' | 'prepare', loaded: number, total: number, bytesPerSecond: number, secondsLeft: number | null, attempt?: number, holder?: import('./store-leases.js').Holder }) => void} [onProgress]
+ * @property {(progress: { phase: 'download' | 'load' | 'read' | 'mend' | 'wait' | 'retry' | 'prepare', loaded: number, total: number, bytesPerSecond: number, secondsLeft: number | null, attempt?: number, holder?: import('./store/leases.js').Holder }) => void} [onProgress]
  *   read: from the store; mend: what is damaged there comes again from its source; wait: another tab or process is storing the model, in Node told by `holder`;
  *   retry: nothing comes, the server is asked again in `secondsLeft`, for the `attempt`-th time in a row. What it throws ends the loading, and createEngine() rejects with it
  * @property {string | URL} [workerUrl] where the worker's file is, if not beside the library
@@ -65,7 +65,7 @@ export { NibbleError } from './errors.js';
  * @property {ArrayBuffer | ArrayBufferView} [wasmBinary] the wasm itself, instead of wasmUrl
  */
 
-/** @typedef {import('./chat-messages.js').Message} Message */
+/** @typedef {import('./prompt/messages.js').Message} Message */
 
 /**
  * @typedef {object} TextOptions how texts become tokens
@@ -115,11 +115,11 @@ export { NibbleError } from './errors.js';
  * @property {boolean} [reusePrefix] keep what the prompt has in common with the last one, or share what another
  *   session of the engine has in common with it; true
  * @property {'stop' | 'drop-oldest'} [onFull] what happens where the context is full, in this call: see SessionOptions in
- *   session-client.js; by default as the session has it, and so with `keep`
+ *   client/session.js; by default as the session has it, and so with `keep`
  * @property {number} [keep] tokens of the head that stay, at most half of the context; of a chat only where no whole turns are left to go
  * @property {boolean} [continueLast] the last of the messages is an answer of the assistant's that was cut off: write on
  *   from its end; false
- * @property {(progress: import('./public-types.js').Prefill) => void} [onPrefill] told as the prompt is computed; what it
+ * @property {(progress: import('./base/public-types.js').Prefill) => void} [onPrefill] told as the prompt is computed; what it
  *   throws ends the completion, whose result is rejected with it
  * @property {(dropped: { tokens: number, messages: number }) => void} [onDrop] told whenever tokens are dropped to make
  *   room, `messages` whole messages among them; with `messages`, first what of them does not fit
@@ -129,7 +129,7 @@ export { NibbleError } from './errors.js';
 
 /**
  * @typedef {object} Platform
- * @property {(workerUrl?: string | URL) => import('./client.js').WorkerPort} startWorker
+ * @property {(workerUrl?: string | URL) => import('./protocol/client.js').WorkerPort} startWorker
  * @property {(text: string) => { url: string } | { path: string } | { blob: Blob }} locate
  * @property {(folder?: string) => any} wasm where the wasm is: in the folder that was given, or by default
  * @property {(descriptor: any) => any} defaultStore for a model that comes without the option
@@ -235,7 +235,7 @@ export function createLibrary(platform) {
      * Tells what a model file is from its header, without loading the weights.
      * @param {EngineOptions['model']} model
      * @param {Omit<EngineOptions, 'model'>} [options] contextSize and threads are what `memory` is told for
-     * @returns {Promise<import('./public-types.js').ModelDescription>} where this engine cannot run it, `model` and
+     * @returns {Promise<import('./base/public-types.js').ModelDescription>} where this engine cannot run it, `model` and
      *   `memory` are null and there is a `problem`; where only contextSize is too large, or memoryBudget too small, `memory`
      *   alone is null
      */
@@ -250,7 +250,7 @@ export function createLibrary(platform) {
      * Opens a store of models: to import, list and delete them without loading them. It has a worker of its own.
      * @param {{ store?: EngineOptions['store'], hub?: EngineOptions['hub'], workerUrl?: string | URL, wasmUrl?: string | URL, wasmBinary?: ArrayBuffer | ArrayBufferView }} [options]
      *   store: in a browser IndexedDB unless given
-     * @returns {Promise<import('./model-store.js').ModelStore>}
+     * @returns {Promise<import('./client/model-store.js').ModelStore>}
      */
     async openModelStore(options) {
       const { store = platform.defaultStore({ stored: '' }), hub: given, ...rest } = optionsOf(options);
@@ -263,7 +263,7 @@ export function createLibrary(platform) {
      * Measures what this machine makes of synthetic weights, in about a second and some 100 MB; estimateSpeed() tells
      * from it how fast a model will be.
      * @param {{ threads?: number, signal?: AbortSignal, workerUrl?: string | URL, wasmUrl?: string | URL, wasmBinary?: ArrayBuffer | ArrayBufferView }} [options]
-     * @returns {Promise<import('./public-types.js').Probe>}
+     * @returns {Promise<import('./base/public-types.js').Probe>}
      */
     async probeSpeed(options) {
       const { threads, signal, workerUrl, ...rest } = optionsOf(options);

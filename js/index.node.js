@@ -5,15 +5,15 @@ import { totalmem } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Worker } from 'node:worker_threads';
-import { NibbleError } from './errors.js';
+import { NibbleError } from './base/errors.js';
 import { createLibrary } from './index.js';
-import { LOCKS } from './store-folder.node.js';
-import { releaseThread } from './store-locks.node.js';
+import { LOCKS } from './store/folder.node.js';
+import { releaseThread } from './store/locks.node.js';
 
-export { NibbleError } from './errors.js';
-export { readHubAddress } from './hub-address.js';
-export * from './public-types.js';
-export { estimateSpeed } from './speed.js';
+export { NibbleError } from './base/errors.js';
+export * from './base/public-types.js';
+export { estimateSpeed } from './base/speed-estimate.js';
+export { readHubAddress } from './hub/address.js';
 
 /** The small model that comes with the package. */
 export const defaultModel = new URL('../models/nibble-tiny.gguf', import.meta.url);

@@ -1,12 +1,12 @@
 // The library's entry in a browser. The bundle of it lies beside worker.js and the two wasm files.
-import { NibbleError } from './errors.js';
+import { NibbleError } from './base/errors.js';
 import { createLibrary } from './index.js';
-import { startWorker } from './worker-port.web.js';
+import { startWorker } from './protocol/worker-port.web.js';
 
-export { NibbleError } from './errors.js';
-export { readHubAddress } from './hub-address.js';
-export * from './public-types.js';
-export { estimateSpeed } from './speed.js';
+export { NibbleError } from './base/errors.js';
+export * from './base/public-types.js';
+export { estimateSpeed } from './base/speed-estimate.js';
+export { readHubAddress } from './hub/address.js';
 
 /** Every text is a URL, relative to the page. */
 function locate(text) {

@@ -4,14 +4,14 @@ import { availableParallelism } from 'node:os';
 import { resolve } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { parentPort } from 'node:worker_threads';
-import { Runtime } from './engine.js';
-import { NibbleError } from './errors.js';
-import { MAX_THREADS } from './options.js';
-import { wasmVariant } from './simd.js';
-import { openFile } from './source.node.js';
-import { openFolder } from './store-folder.node.js';
-import { reasonOf } from './system-errors.js';
-import { serve, workersFor } from './worker.js';
+import { NibbleError } from './base/errors.js';
+import { MAX_THREADS } from './base/options.js';
+import { reasonOf } from './base/system-errors.js';
+import { Runtime } from './core/runtime.js';
+import { wasmVariant } from './core/simd.js';
+import { openFile } from './sources/file.node.js';
+import { openFolder } from './store/folder.node.js';
+import { serve, workersFor } from './worker/serve.js';
 
 const GLUE = new URL('../build/wasm/node/nibble.mjs', import.meta.url);
 // The same files that a page gets.

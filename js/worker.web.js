@@ -1,15 +1,15 @@
 // The worker in a browser. Its bundle holds Emscripten's glue too, and the engine's threads are further workers of the
-// same file, named 'em-pthread': there the glue does all the work by itself. So are the workers that read for reader.js.
+// same file, named 'em-pthread': there the glue does all the work by itself. So are the workers that read for models/chunk-reader.js.
 import checksumWasm from '../build/wasm/checksum.wasm';
 import createGlue from '../build/wasm/web/nibble.cjs';
-import { Runtime } from './engine.js';
-import { NibbleError, withoutEnd } from './errors.js';
-import { holdLifeline } from './lifeline.web.js';
-import { MAX_THREADS } from './options.js';
-import { START_SECONDS, startPatience } from './patience.js';
-import { wasmVariant } from './simd.js';
-import { serve, workersFor } from './worker.js';
-import { startWorker } from './worker-port.web.js';
+import { NibbleError, withoutEnd } from './base/errors.js';
+import { MAX_THREADS } from './base/options.js';
+import { Runtime } from './core/runtime.js';
+import { wasmVariant } from './core/simd.js';
+import { holdLifeline } from './protocol/lifeline.web.js';
+import { START_SECONDS, startPatience } from './protocol/time-limit.js';
+import { startWorker } from './protocol/worker-port.web.js';
+import { serve, workersFor } from './worker/serve.js';
 
 const DEFAULT_MAX_THREADS = 8;
 // No event tells that a worker has ended. Where one is ended while its own workers still end, Chromium leaves both of

@@ -5,7 +5,7 @@
 
 #include <stdbool.h>
 
-// Codes are part of the API: a name, once released, keeps its meaning. js/engine.js reads the names through
+// Codes are part of the API: a name, once released, keeps its meaning. js/core/runtime.js reads the names through
 // nibble_error_name(), so the numbers may change.
 #define NIBBLE_ERROR_CODES(X)                                                             \
   X(OK)                                                                                   \

@@ -1,11 +1,11 @@
 // A model in the C core, without the library around it: for what only its sessions can do.
 import { readFileSync } from 'node:fs';
-import { Runtime } from '../js/engine.js';
-import { readHeader } from '../js/loader.js';
+import { Runtime } from '../js/core/runtime.js';
+import { readHeader } from '../js/models/loader.js';
 
 const WASM = new URL('../build/wasm/', import.meta.url);
 
-/** Options of createModel() in js/engine.js that a test need not care about. */
+/** Options of createModel() in js/core/runtime.js that a test need not care about. */
 export const CORE_OPTIONS = Object.freeze({
   threads: 1,
   contextSize: 0,

@@ -38,7 +38,9 @@ describe('the documents', () => {
     assert.ok(documents.length >= 8);
     const linked = [...textOf('README.md').matchAll(/\]\(([^)#\s]+)/g)].map(([, path]) => path);
     const generated = ['README.md', 'models/FAMILIES.md'];
-    const written = documents.map(({ path }) => path).filter((path) => !generated.includes(path));
+    // A room's own lines, which house-rules.test.js compares with the table of rooms.
+    const isOfRoom = (path) => path !== 'js/commands/README.md' && /^(js|web)\/[\w-]+\/README\.md$/.test(path);
+    const written = documents.map(({ path }) => path).filter((path) => !generated.includes(path) && !isOfRoom(path));
     assert.deepEqual(
       written.filter((path) => !linked.includes(path)),
       [],

@@ -1,8 +1,8 @@
 // What the tests of downloads share: files of random bytes, servers that end with the tests, and comparisons.
 import assert from 'node:assert/strict';
 import { after } from 'node:test';
-import { openDownload } from '../js/download.js';
-import { NibbleError } from '../js/errors.js';
+import { NibbleError } from '../js/base/errors.js';
+import { openDownload } from '../js/download/download.js';
 import { startBadServer } from './bad-server.js';
 
 export const KIB = 1024;

@@ -1,5 +1,5 @@
 // Cuts a GGUF file into parts, as llama-gguf-split does: all metadata are in the first, each tells its number (from 0), how
-// many there are and how many tensors all have. Of the file it trusts everything. tests/parts.test.js compares.
+// many there are and how many tensors all have. Of the file it trusts everything. tests/models/parts.test.js compares.
 import { byteLength, FORMATS } from './weight-formats.js';
 
 const ALIGNMENT = 32;

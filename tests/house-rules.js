@@ -1,6 +1,7 @@
 // The rules of the house as functions of a file's path and text, each giving the sentences that it has to say.
 // Paths are relative to the checkout, with '/' between their parts.
 import { posix } from 'node:path';
+import { MOVED, ROOMS } from './rooms.js';
 
 const MOST_LINES = 500;
 export const LIBRARIES = ['@huggingface/tokenizers', 'hash-wasm', 'idb'];
@@ -9,8 +10,8 @@ const FILES_OF_LIBRARIES = ['hash-wasm/dist/sha256.umd.min.js'];
 // What package.json's "imports" name: a file of js/ for Node and one for browsers.
 const OWN_NAMES = ['#sha256'];
 const PAGE_LIBRARIES = ['marked', 'marked-cjk-friendly', 'idb'];
-const WEB_ENTRY = './nibble/index.js';
-const HEAP_FILE = 'js/engine.js';
+const WEB_ENTRY = 'web/nibble/index.js';
+const HEAP_FILE = 'js/core/runtime.js';
 // Scripts that build and serve: they run on the developer's machine and are no part of the library or the page.
 const SCRIPTS = ['wasm/build.js', 'wasm/shell.js', 'js/bundle.js', 'js/declarations.js', 'web/serve.js'];
 
@@ -100,8 +101,8 @@ function mayImport(path, name) {
   const room = roomOf(path);
   const relative = name.startsWith('./') || name.startsWith('../') || name === '.';
   const target = relative ? posix.join(posix.dirname(path), name) : name;
-  const own = relative && /^web\/[\w.-]+\.js$/.test(target);
-  if (room === 'web') return name === WEB_ENTRY || PAGE_LIBRARIES.includes(name) || own;
+  const own = relative && /^web\/(?!nibble\/)([\w-]+\/)?[\w.-]+\.js$/.test(target);
+  if (room === 'web') return target === WEB_ENTRY || PAGE_LIBRARIES.includes(name) || own;
   if (!relative) return [...LIBRARIES, ...FILES_OF_LIBRARIES, ...OWN_NAMES].includes(name) || name.startsWith('node:');
   return /^(\.|js|js\/.*|build\/(wasm|web)(\/.*)?|package\.json|models\/.*\.gguf)$/.test(target.replace(/\/$/, ''));
 }
@@ -130,4 +131,70 @@ export function checkTopLevel(names) {
   const strays = names.filter((name) => !TOP_LEVEL.includes(name)).map((name) => `${name} does not belong at the top.`);
   const missing = TOP_LEVEL.filter((name) => !names.includes(name)).map((name) => `${name} is missing at the top.`);
   return [...strays, ...missing];
+}
+
+const ROW = new Map(
+  ROOMS.map(([room, purpose, opens, imports], index) => [
+    room,
+    { purpose, opens, imports: imports.split(' ').filter(Boolean), index },
+  ]),
+);
+
+const roomIn = (path) => MOVED[path] ?? posix.dirname(path);
+
+/** Whom a module imports of js/ or web/, by path. */
+function neighboursOf(path, text) {
+  const relative = importsOf(text).filter((name) => name.startsWith('.'));
+  const targets = relative.map((name) => posix.join(posix.dirname(path), name));
+  return targets.filter((target) => ['js', 'web'].includes(roomOf(target)) && target !== WEB_ENTRY);
+}
+
+/** Imports that point to a room which the importing one may not use. @param {string} path @param {string} text */
+export function checkRooms(path, text) {
+  if (SCRIPTS.includes(path)) return [];
+  const room = roomIn(path);
+  const row = ROW.get(room);
+  if (row === undefined) return [`${path} lies in ${room}/, which rooms.js does not have.`];
+  const targets = neighboursOf(path, text).filter((target) => target.endsWith('.js') && roomIn(target) !== room);
+  return targets
+    .filter((target) => !row.imports.includes(roomIn(target)))
+    .map((target) => `${path} imports ${target}: ${room}/ may import ${row.imports.join(', ') || 'no other room'}.`);
+}
+
+/** What is wrong with the table itself: a room that may import one beside or above it. */
+export function checkTable() {
+  return [...ROW].flatMap(([room, { imports, index }]) =>
+    imports
+      .filter((other) => !(ROW.get(other)?.index > index))
+      .map((other) => `${room}/ may import ${other}/, which does not stand below it.`),
+  );
+}
+
+/** What the README.md of a room begins with. @param {string} room */
+export function introductionOf(room) {
+  const { purpose, opens, imports } = ROW.get(room);
+  const names = imports.map((other) => `\`${other}/\``);
+  const allowed = names.length === 0 ? 'It imports no other room.' : `It may import ${names.join(', ')}.`;
+  return `# ${room}/\n\n${purpose}\n\n${allowed} Begin with [${opens}](${opens}).\n`;
+}
+
+/**
+ * Modules that import each other in a circle, one circle for each that closes.
+ * @param {{ path: string, text: string }[]} modules
+ */
+export function findCycles(modules) {
+  const imports = new Map(modules.map(({ path, text }) => [path, neighboursOf(path, text)]));
+  const cycles = [];
+  const way = [];
+  const done = new Set();
+  const visit = (path) => {
+    if (way.includes(path)) cycles.push([...way.slice(way.indexOf(path)), path].join(' -> '));
+    if (done.has(path) || way.includes(path)) return;
+    way.push(path);
+    for (const next of imports.get(path) ?? []) visit(next);
+    way.pop();
+    done.add(path);
+  };
+  for (const path of imports.keys()) visit(path);
+  return cycles;
 }

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import * as rules from './house-rules.js';
+import { ROOMS, TEST_FOLDERS } from './rooms.js';
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
 
@@ -51,6 +52,37 @@ describe('the checkout', () => {
 
   test('JavaScript depends rightwards only', () => {
     assert.deepEqual(survey(/^(js|web)\/.*\.m?js$/, rules.checkImports), []);
+  });
+
+  test('imports between rooms point down, as the table of rooms has it', () => {
+    assert.deepEqual(rules.checkTable(), []);
+    assert.deepEqual(survey(/^(js|web)\/.*\.js$/, rules.checkRooms), []);
+  });
+
+  test('no modules import each other in a circle', () => {
+    const scripts = paths.filter((path) => /^(js|web)\/.*\.js$/.test(path));
+    const modules = scripts.map((path) => ({ path, text: readFileSync(join(ROOT, path), 'utf8') }));
+    assert.deepEqual(rules.findCycles(modules), []);
+  });
+
+  test('every room has a file that opens it, and says what the table says of it', () => {
+    for (const [room, , opens] of ROOMS) assert.ok(paths.includes(`${room}/${opens}`), `${room}/${opens}`);
+    // These have a document in that place.
+    const others = ROOMS.map(([room]) => room).filter((room) => !['js', 'web', 'js/commands'].includes(room));
+    for (const room of others) {
+      const path = `${room}/README.md`;
+      assert.ok(paths.includes(path), path);
+      assert.ok(readFileSync(join(ROOT, path), 'utf8').startsWith(rules.introductionOf(room)), path);
+    }
+  });
+
+  test('tests lie in folders that are named as the rooms of js/, or in few others', () => {
+    const known = [...ROOMS.map(([room]) => room.split('/')[1]), ...Object.keys(TEST_FOLDERS)];
+    const folders = paths.filter((path) => /^tests\/.*\//.test(path)).map((path) => path.split('/')[1]);
+    assert.deepEqual(
+      [...new Set(folders)].filter((folder) => !known.includes(folder)),
+      [],
+    );
   });
 
   test('one file touches the heap', () => {
@@ -134,7 +166,7 @@ describe('the rules find what breaks them', () => {
     ['js/a.js', "const x = await import('../web/page.js');"],
     ['js/a.js', "import {\n  x,\n  y,\n} from '../src/x.js';"],
     ['js/commands/run.js', "import x from '../../web/page.js';"],
-    ['web/page.js', "import { Host } from '../js/host.js';"],
+    ['web/page.js', "import { Host } from '../js/worker/engine-host.js';"],
     ['web/page.js', "import { Host } from './nibble/host.js';"],
     ['web/page.js', "import fs from 'node:fs';"],
     ['web/page.js', "new Worker(new URL('../build/web/worker.js', import.meta.url));"],
@@ -160,10 +192,32 @@ describe('the rules find what breaks them', () => {
     assert.deepEqual(rules.checkImports('web/page.js', page), []);
   });
 
+  test('rooms', () => {
+    const up = "import { Timeline } from '../generate/timeline.js';";
+    assert.equal(rules.checkRooms('js/store/a.js', up).length, 1);
+    assert.equal(rules.checkRooms('js/nowhere/a.js', '').length, 1);
+    assert.equal(rules.checkRooms('web/ui/a.js', "import x from '../chat/chat.js';").length, 1);
+    assert.equal(rules.checkRooms('js/models/a.js', "import { main } from '../cli.js';").length, 1);
+    assert.deepEqual(rules.checkRooms('js/models/a.js', "import { NibbleError } from '../base/errors.js';"), []);
+    assert.deepEqual(rules.checkRooms('js/measure/a.js', up), []);
+    assert.deepEqual(rules.checkRooms('js/base/a.js', `/** @type {import('../generate/timeline.js').Timeline} */`), []);
+  });
+
+  test('circles', () => {
+    const imports = (name) => `import x from '${name}';`;
+    const modules = [
+      { path: 'js/a.js', text: imports('./b/c.js') },
+      { path: 'js/b/c.js', text: imports('./d.js') },
+      { path: 'js/b/d.js', text: imports('../a.js') },
+    ];
+    assert.deepEqual(rules.findCycles(modules), ['js/a.js -> js/b/c.js -> js/b/d.js -> js/a.js']);
+    assert.deepEqual(rules.findCycles(modules.slice(0, 2)), []);
+  });
+
   test('the heap', () => {
-    assert.equal(rules.checkHeap('js/host.js', 'module.HEAPU8.set(bytes)').length, 1);
-    assert.equal(rules.checkHeap('js/host.js', 'new Float32Array(module.wasmMemory.buffer)').length, 1);
-    assert.deepEqual(rules.checkHeap('js/engine.js', 'module.HEAPU8.set(bytes)'), []);
+    assert.equal(rules.checkHeap('js/worker/engine-host.js', 'module.HEAPU8.set(bytes)').length, 1);
+    assert.equal(rules.checkHeap('js/worker/engine-host.js', 'new Float32Array(module.wasmMemory.buffer)').length, 1);
+    assert.deepEqual(rules.checkHeap('js/core/runtime.js', 'module.HEAPU8.set(bytes)'), []);
   });
 
   test('long files', () => {

@@ -1,5 +1,5 @@
 // GGUF files with random weights in the shapes of real models, for speed and memory measurements and for trying other
-// engines on the same file. The layout (metadata, tensor list, vocabulary) also serves golden-models.js.
+// engines on the same file. The layout (metadata, tensor list, vocabulary) also serves golden/models.js.
 //
 //   node tests/random-model.js --shape llama-3.2-1b --type q4_0 --out build/llama-1b.gguf      every matrix Q4_0
 //   node tests/random-model.js --shape llama-3.2-1b --type Q4_K_M --out build/llama-1b.gguf    as llama.cpp mixes them

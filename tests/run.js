@@ -30,25 +30,25 @@ const FORMATTER = ['clang-format-14', 'clang-format'];
 // Browsers wait for each other, for timers and for the disk: two lanes more than processors keep these busy.
 const LANES = Number(PROCESSORS) + 2;
 // Chromium answers about memory a minute after it is asked; imports come as fast as a server sends them.
-const WAITING = ['peak-memory', 'import-kills', 'unload'].map((name) => `tests/${name}.test.js`);
+const WAITING = ['models/peak-memory', 'models/import-kills', 'library/unload'].map((name) => `tests/${name}.test.js`);
 // Begun first, the longest before the others, so that none of them is left alone at the end.
 const LONG = [
-  'weight-stream',
-  'golden',
-  'native-wasm',
-  'any-browser',
-  'gguf-robustness',
-  'families',
-  'engine-death',
-  'models-panel',
-  'offline',
-  'page-conversations',
-  'same-model',
-  'fuzz',
-  'save-kills',
-  'page-budget',
-  'page-tabs',
-  'cli-hub',
+  'models/weight-stream',
+  'golden/golden',
+  'core/native-wasm',
+  'package/any-browser',
+  'gguf/robustness',
+  'golden/families',
+  'library/engine-death',
+  'page/models-panel',
+  'offline/offline',
+  'page/conversations',
+  'models/same-model',
+  'gguf/fuzz',
+  'saves/save-kills',
+  'page/budget',
+  'page/tabs',
+  'commands/hub',
 ].map((name) => `tests/${name}.test.js`);
 
 // Those in which threads meet: the pool's, and one that computes while another loads.

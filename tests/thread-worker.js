@@ -1,9 +1,9 @@
 // A worker that is none: both halves of the library in one thread, with messages copied as between two.
-import { serve } from '../js/worker.js';
+import { serve } from '../js/worker/serve.js';
 
 /**
  * @param {object} platform of the worker's half, as serve() takes it
- * @returns {import('../js/client.js').WorkerPort}
+ * @returns {import('../js/protocol/client.js').WorkerPort}
  */
 export function startThreadWorker(platform) {
   let toPage;

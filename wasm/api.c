@@ -1,10 +1,10 @@
 // Flat versions of those calls of src/ that take structs or 64-bit numbers, so that JavaScript needs no struct layout
 // but the arrays described here. Calls that are flat already (nibble_engine_load(), nibble_session_evaluate(), ...) are
-// exported as they are. exports.txt lists all of them, js/engine.js calls them, and a test holds the three together.
-// js/engine.js and its neighbours are the only callers: they hand pointers that calls of this file have returned and
-// that are not freed, and positions and sizes that are whole numbers from 0 to 2^53; an index behind the last entry is
-// answered, by 0 or zeros. Sizes that may pass 2^32 travel as doubles. `error` points at api_error_size() bytes: an
-// int32 code, then the message.
+// exported as they are. exports.txt lists all of them, js/core/runtime.js calls them, and a test holds the three
+// together. js/core/runtime.js and its neighbours are the only callers: they hand pointers that calls of this file have
+// returned and that are not freed, and positions and sizes that are whole numbers from 0 to 2^53; an index behind the
+// last entry is answered, by 0 or zeros. Sizes that may pass 2^32 travel as doubles. `error` points at api_error_size()
+// bytes: an int32 code, then the message.
 #include <malloc.h>
 #include <stdlib.h>
 #include <string.h>

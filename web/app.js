@@ -1,34 +1,35 @@
 // The page: it makes the parts and joins them. It knows the library by its public entry only.
-import { Address } from './address.js';
-import { Answers } from './answers.js';
-import { Chat } from './chat.js';
-import { Composer } from './composer.js';
-import { ContextNotice } from './context-notice.js';
-import { newConversation, openConversations } from './conversations.js';
-import { openDialog } from './dialog.js';
-import { breathe, find, make } from './dom.js';
+
+import { Answers } from './chat/answers.js';
+import { Chat } from './chat/chat.js';
+import { Composer } from './chat/composer.js';
+import { Address } from './conversations/address.js';
+import { newConversation, openConversations } from './conversations/conversations.js';
+import { Sidebar } from './conversations/sidebar.js';
+import { Transfer } from './conversations/transfer.js';
+import { UnkeptNotice } from './conversations/unkept-notice.js';
 import { acceptDrops, purposeOf } from './drop.js';
-import { EngineRoom, INCLUDED_MODEL, isIncluded } from './engine-room.js';
-import { GoneNotice } from './gone-notice.js';
-import { HubAccess } from './hub-access.js';
-import { chooseLocale, Language } from './i18n.js';
-import { placeIcons } from './icons.js';
-import { KeptNotice } from './kept-notice.js';
-import { LoadPanel } from './load-panel.js';
-import { bytesOf } from './model-files.js';
-import { ModelShelf } from './model-shelf.js';
-import { describeProblem } from './problem.js';
-import { ReadRates } from './read-rates.js';
-import { Readouts } from './readouts.js';
-import { Offline } from './register.js';
-import { Settings } from './settings.js';
-import { SettingsForm } from './settings-form.js';
-import { tellUnkeptSettings } from './settings-notice.js';
-import { listenToShortcuts } from './shortcuts.js';
-import { Sidebar } from './sidebar.js';
-import { Transfer } from './transfer.js';
-import { UnkeptNotice } from './unkept-notice.js';
-import { UpdateNotice } from './update-notice.js';
+import { EngineRoom, INCLUDED_MODEL, isIncluded } from './engine/engine-room.js';
+import { GoneNotice } from './engine/gone-notice.js';
+import { LoadPanel } from './engine/load-panel.js';
+import { bytesOf } from './engine/model-files.js';
+import { describeProblem } from './engine/problem.js';
+import { ReadRates } from './engine/read-rates.js';
+import { ContextNotice } from './engine/warning-notice.js';
+import { HubAccess } from './models/hub-access.js';
+import { KeptNotice } from './models/kept-notice.js';
+import { ModelShelf } from './models/shelf.js';
+import { Offline } from './offline/registration.js';
+import { UpdateNotice } from './offline/update-notice.js';
+import { SettingsForm } from './settings/form.js';
+import { tellUnkeptSettings } from './settings/notice.js';
+import { Settings } from './settings/settings.js';
+import { Readouts } from './status/readouts.js';
+import { openDialog } from './ui/dialog.js';
+import { breathe, find, make } from './ui/dom.js';
+import { chooseLocale, Language } from './ui/i18n.js';
+import { placeIcons } from './ui/icons.js';
+import { listenToShortcuts } from './ui/shortcuts.js';
 
 const STARTERS = ['Who are you?', 'What can you do?', 'What is 3 + 4?'];
 
@@ -111,7 +112,7 @@ class App {
     await this.#load(this.#lastModel());
   }
 
-  /** @param {import('./engine-room.js').Model} model @param {{ keeps?: boolean }} [how] as the room takes it */
+  /** @param {import('./engine/engine-room.js').Model} model @param {{ keeps?: boolean }} [how] as the room takes it */
   load(model, how) {
     // What was wrong with another file is over.
     this.loadPanel.closeProblem();

@@ -1,6 +1,6 @@
 // Files that are dragged onto the page. Without this the browser would leave the page for whatever is dropped on it.
 
-import { chooseFiles, isModelFile } from './model-files.js';
+import { chooseFiles, isModelFile } from './engine/model-files.js';
 
 // What a model's file begins with.
 const MAGIC = 'GGUF';

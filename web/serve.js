@@ -8,7 +8,7 @@ import { networkInterfaces } from 'node:os';
 import { extname, join, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { HEADERS } from './headers.js';
+import { HEADERS } from './offline/headers.js';
 
 const TYPES = {
   '.html': 'text/html; charset=utf-8',

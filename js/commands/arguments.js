@@ -1,7 +1,7 @@
 // Command-line options: declared once for each command, parsed by node:util, checked, and printed as help.
 import { parseArgs } from 'node:util';
-import { nearestName } from '../options.js';
-import { KERNEL_SETS } from '../simd.js';
+import { nearestName } from '../base/options.js';
+import { KERNEL_SETS } from '../core/simd.js';
 
 /** A command that was used wrongly: exit code 2. */
 export class UsageError extends Error {

@@ -1,7 +1,7 @@
 // Options of the commands that chat: what the template is given beside the messages.
 import { readFile } from 'node:fs/promises';
-import { parseExactly } from '../exact-json.js';
-import { reasonOf } from '../system-errors.js';
+import { parseExactly } from '../base/exact-json.js';
+import { reasonOf } from '../base/system-errors.js';
 import { UsageError } from './arguments.js';
 import { faultOfJson } from './json-fault.js';
 import { withoutMark } from './plain-text.js';

@@ -1,7 +1,7 @@
 // Loading a model for a command.
 import { existsSync } from 'node:fs';
+import { readSamplingOptions } from '../base/options.js';
 import { createEngine, defaultModel, NibbleError, openModelStore } from '../index.node.js';
-import { readSamplingOptions } from '../options.js';
 import { hubAddressOf, hubOption, recommendedOf } from './hub.js';
 import { bytes, duration } from './units.js';
 
@@ -43,7 +43,7 @@ export async function modelOf({ model, store, budget }, terminal) {
 
 /**
  * The stored model that somebody means by its id, its name or the name of its file; null where it is none.
- * @param {import('../model-store.js').StoredModel[]} models
+ * @param {import('../client/model-store.js').StoredModel[]} models
  * @param {string} text
  * @throws {NibbleError} STORE_AMBIGUOUS where several have that name
  */
@@ -121,9 +121,9 @@ const OF_CHATS = ['CHAT_TEMPLATE_MISSING', 'CHAT_TEMPLATE_FAILED', 'SYSTEM_MESSA
 
 /**
  * Says once each what is odd about chats with a model: in the beginning, and of each answer's result.
- * @param {import('../engine-client.js').Engine} engine
+ * @param {import('../client/engine.js').Engine} engine
  * @param {object} terminal
- * @returns {(result: import('../completion.js').CompletionResult) => void}
+ * @returns {(result: import('../generate/completion.js').CompletionResult) => void}
  */
 export function chatWarnings(engine, terminal) {
   const said = new Set();

@@ -1,6 +1,6 @@
 // The terminal that a command talks to: output that may break off, progress, Ctrl-C.
-import { NibbleError } from '../errors.js';
-import { reasonOf } from '../system-errors.js';
+import { NibbleError } from '../base/errors.js';
+import { reasonOf } from '../base/system-errors.js';
 import { plainJson, plainLine, plainText } from './plain-text.js';
 
 // More than any context holds, and less than a string may have; what never ends would fill the memory.

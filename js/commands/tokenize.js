@@ -1,7 +1,7 @@
 // nibble tokenize: text to tokens.
 import { readFile } from 'node:fs/promises';
+import { reasonOf } from '../base/system-errors.js';
 import { NibbleError } from '../index.node.js';
-import { reasonOf } from '../system-errors.js';
 import { ENGINE, UsageError } from './arguments.js';
 import { loadEngine } from './model.js';
 import { columns } from './units.js';

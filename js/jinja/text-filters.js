@@ -1,6 +1,6 @@
 // The filters of Jinja2 that make texts and numbers.
 
-import { wholeLiteral } from '../exact-json.js';
+import { wholeLiteral } from '../base/exact-json.js';
 import { getAttribute } from './access.js';
 import { REQUIRED, stringOf } from './arguments.js';
 import { LimitError, TemplateError } from './errors.js';

@@ -1,7 +1,7 @@
 // Python's values, as far as a template meets them. Strings, see text.js; None is null; booleans and whole numbers are
 // JavaScript's, those beyond 2^53 as bigints, which are compared and written but not computed with; other numbers are a
 // Float, since 1.0 is not 1 to a template; lists are arrays. The rest is here.
-import { isWritten, readJson, wholeLiteral } from '../exact-json.js';
+import { isWritten, readJson, wholeLiteral } from '../base/exact-json.js';
 import { LimitError, TemplateError } from './errors.js';
 import { isText, Marked, mark, plain } from './text.js';
 

@@ -52,7 +52,7 @@ async function probe() {
     });
   }
 
-  // The function of js/simd.js's module: one relaxed dot product.
+  // The function of js/core/simd.js's module: one relaxed dot product.
   const relaxedDot = Uint8Array.of(
     ...[0, 97, 115, 109, 1, 0, 0, 0, 1, 7, 1, 96, 2, 123, 123, 1, 123, 3, 2, 1, 0],
     ...[10, 11, 1, 9, 0, 32, 0, 32, 1, 253, 146, 2, 11],

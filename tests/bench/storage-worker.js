@@ -1,6 +1,6 @@
 // The worker of the storage benchmark: writes chunks by a backend of the library, and reads them into shared memory.
-import { openIndexedDb } from '../../js/store-indexeddb.js';
-import { openOpfs } from '../../js/store-opfs.js';
+import { openIndexedDb } from '../../js/store/indexeddb.js';
+import { openOpfs } from '../../js/store/opfs.js';
 
 const NAME = 'benchmark';
 const ID = 'model';

@@ -4,7 +4,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { isMain, main, readOptions } from '../../wasm/shell.js';
-import { openWorkerPages } from '../store-page.js';
+import { openWorkerPages } from '../store/page.js';
 import { busyProcessors, loadAverage, machineFacts, sourceFacts } from './machine.js';
 import { summary } from './statistics.js';
 
@@ -62,7 +62,7 @@ export async function measureStorage({ megabytes, rounds, seconds, sizes = SIZES
   );
   const deadline = performance.now() + seconds * 1000;
   const facts = { loadAverage: loadAverage(), busyProcessors: await busyProcessors() };
-  const pages = await openWorkerPages('bench/storage-worker.js');
+  const pages = await openWorkerPages('../bench/storage-worker.js');
   try {
     const first = await pages.newWorker();
     const workers = [first.worker, (await pages.newWorker(first.page)).worker];

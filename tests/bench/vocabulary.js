@@ -1,9 +1,9 @@
 // How long a tokenizer with a vocabulary as large as Gemma's takes to be ready, and how much memory it takes.
 //
 //   node --expose-gc tests/bench/vocabulary.js [--rounds 5]
-import { createTokenizer } from '../../js/tokenizer.js';
+import { createTokenizer } from '../../js/tokenizer/tokenizer.js';
 import { readOptions } from '../../wasm/shell.js';
-import { measureVocabulary } from '../large-vocabulary.js';
+import { measureVocabulary } from '../gguf/large-vocabulary.js';
 import { summary } from './statistics.js';
 
 const { values } = readOptions({ options: { rounds: { type: 'string', default: '5' } } });

@@ -1,7 +1,7 @@
 // The worker of the warm-start benchmark: reads a stored model's chunks and drops them: as whole buffers, the plain way
 // to read a Blob, or by streams into one small buffer each, the fastest that was found.
-import { openIndexedDb } from '../../js/store-indexeddb.js';
-import { openOpfs } from '../../js/store-opfs.js';
+import { openIndexedDb } from '../../js/store/indexeddb.js';
+import { openOpfs } from '../../js/store/opfs.js';
 
 // As the library has it, so that both sides ask for as much at once.
 const IN_FLIGHT = 2;

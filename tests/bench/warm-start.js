@@ -9,7 +9,7 @@ import { buildLibrary } from '../../js/bundle.js';
 import { isMain, main, readOptions } from '../../wasm/shell.js';
 import { openChromium } from '../chromium.js';
 import { temporaryFolder } from '../small-model.js';
-import { bundleForWorker } from '../store-page.js';
+import { bundleForWorker } from '../store/page.js';
 import { busyProcessors, loadAverage, machineFacts, modelFacts, pagePeakBytes, sourceFacts } from './machine.js';
 import { serveBenchmark } from './server.js';
 import { summary } from './statistics.js';
@@ -26,7 +26,7 @@ const CHECKS = [
 const UNCHECKED = {
   name: 'unchecked',
   setup({ onLoad }) {
-    onLoad({ filter: /stored-weights\.js$/ }, ({ path: file }) => {
+    onLoad({ filter: /models[\\/]read-weights\.js$/ }, ({ path: file }) => {
       let contents = readFileSync(file, 'utf8');
       for (const [check, instead] of CHECKS) {
         if (!contents.includes(check)) throw new Error(`${check} is not in ${file}.`);

@@ -2,9 +2,9 @@
 // was said, or a NibbleError.
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
-import { createChatTemplate, encodeChat } from '../../js/chat.js';
 import { partsOf } from '../../js/jinja/text.js';
-import { createTokenizer } from '../../js/tokenizer.js';
+import { createChatTemplate, encodeChat } from '../../js/prompt/chat-template.js';
+import { createTokenizer } from '../../js/tokenizer/tokenizer.js';
 
 const read = (path) => JSON.parse(readFileSync(new URL(path, import.meta.url), 'utf8'));
 const TEMPLATES = [...read('corpus/chat-templates.json'), ...read('../jinja/templates.json').templates];

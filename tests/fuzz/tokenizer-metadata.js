@@ -1,8 +1,8 @@
 // Random metadata of tokenizers, made of good ones: whatever comes of them is a tokenizer that keeps what it promises for
 // every text, or a NibbleError.
 import assert from 'node:assert/strict';
-import { createTokenizer } from '../../js/tokenizer.js';
-import { TEXTS, VOCABULARIES } from '../vocabularies.js';
+import { createTokenizer } from '../../js/tokenizer/tokenizer.js';
+import { TEXTS, VOCABULARIES } from '../tokenizer/vocabularies.js';
 
 const PREFIX = 'tokenizer.ggml.';
 const ARRAYS = Object.freeze({ 'i32[]': Int32Array, 'u32[]': Uint32Array, 'i8[]': Int8Array, 'f32[]': Float32Array });

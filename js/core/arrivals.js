@@ -1,0 +1,80 @@
+// Which weights of a model are in place while they arrive, for passes that begin before all are.
+
+import { checkCancelled, untilAborted } from '../base/cancel.js';
+import { Gate } from '../base/gate.js';
+import { createTurn } from '../base/yield.js';
+
+export class Arrivals {
+  #gate = new Gate();
+  /** Packed bytes that are in place, from the first on. */
+  #position = 0;
+  /** What is in place behind a gap: ends by their beginnings. */
+  #islands = new Map();
+  /** @type {any} */
+  #error = null;
+  #busy = false;
+
+  /** Says that packed bytes from `begin` to `end` are in place, and are right. */
+  land(begin, end) {
+    // In order, as bytes of a download come, piece by piece.
+    if (begin <= this.#position) this.#position = Math.max(this.#position, end);
+    else this.#islands.set(begin, Math.max(end, this.#islands.get(begin) ?? 0));
+    if (this.#islands.size > 0) this.#joinIslands();
+    this.#gate.open();
+  }
+
+  #joinIslands() {
+    for (const [first, last] of [...this.#islands].sort(([one], [other]) => one - other)) {
+      if (first > this.#position) break;
+      this.#position = Math.max(this.#position, last);
+      this.#islands.delete(first);
+    }
+  }
+
+  /** Says that all are in place. */
+  finish() {
+    this.land(0, Infinity);
+  }
+
+  /** Says that no more will come: whoever waits, or will, is rejected with the error. */
+  fail(error) {
+    this.#error = error;
+    this.#gate.open();
+  }
+
+  /** Whether all packed bytes before `position` are in place. */
+  has(position) {
+    return this.#position >= position;
+  }
+
+  /** Resolves when all packed bytes before `position` are in place; Infinity: when the model is complete. */
+  async until(position, signal) {
+    for (;;) {
+      checkCancelled(signal);
+      if (this.#error !== null) throw this.#error;
+      if (this.has(position)) return;
+      await untilAborted(this.#gate.wait(), signal).catch((error) => {
+        checkCancelled(signal);
+        throw error;
+      });
+    }
+  }
+
+  /** Runs a pass; `turn` lets weights and messages in between two of its steps. */
+  async during(pass) {
+    const turn = createTurn();
+    this.#busy = true;
+    try {
+      return await pass(turn);
+    } finally {
+      turn.close();
+      this.#busy = false;
+      this.#gate.open();
+    }
+  }
+
+  /** Resolves when no pass is under way. */
+  async idle() {
+    while (this.#busy) await this.#gate.wait();
+  }
+}

@@ -1,0 +1,61 @@
+import { checkCancelled } from '../base/cancel.js';
+
+// Passes that begin before all weights are there (src/pass.c): each block is computed as soon as it is in place. A thread
+// of its own makes the steps, so that this worker goes on taking in weights while blocks are computed; without one, the
+// two take turns, and a download stands still while a block is computed.
+
+// How late it is seen at most that a step was made, or that its weights have come: where that matters, a step takes many
+// times as long.
+const LOOK_MILLISECONDS = 5;
+
+const pause = () => new Promise((resolve) => setTimeout(resolve, LOOK_MILLISECONDS));
+
+/**
+ * Computes tokens on a session, as Session.evaluate() does.
+ * @param {import('./runtime.js').Runtime} runtime
+ * @param {{ session: number, tokens: number, count: number, targets: number, scores: number }} call heap pointers; the
+ *   last two may be 0
+ * @param {import('./runtime.js').Model} model one whose weights all stay in memory
+ * @param {{ signal?: AbortSignal, onPart?: (done: number) => void }} [control] as Session.evaluate() has it
+ */
+export async function runEarlyPass(runtime, call, model, { signal, onPart = () => {} } = {}) {
+  const { arrivals } = model;
+  const { c } = runtime;
+  const { session, tokens, count, targets, scores } = call;
+  await arrivals.until(model.needs(-1), signal);
+  await arrivals.during(async (turn) => {
+    const pass = runtime.checked((error) => c._nibble_pass_begin(session, tokens, count, targets, scores, error));
+    try {
+      const steps = c._nibble_pass_steps(pass);
+      const part = (made) => onPart(made / steps);
+      if (c._nibble_pass_drive(pass, 0)) await drive(c, { pass, steps }, model, signal, part);
+      else await takeTurns(c, { pass, steps }, model, signal, { turn, part });
+    } finally {
+      while (!c._nibble_pass_halt(pass)) await pause();
+      c._nibble_pass_finish(pass);
+    }
+  });
+}
+
+/** Lets the steps be made as far as their weights are there, and looks how far they are. */
+async function drive(c, { pass, steps }, model, signal, part) {
+  for (let allowed = 0, made = 0; made < steps; ) {
+    if (made === allowed) await model.arrivals.until(model.needs(allowed), signal);
+    else await pause();
+    checkCancelled(signal);
+    while (allowed < steps && model.arrivals.has(model.needs(allowed))) allowed++;
+    c._nibble_pass_drive(pass, allowed);
+    const before = made;
+    made = c._nibble_pass_driven(pass);
+    if (made > before) part(made);
+  }
+}
+
+async function takeTurns(c, { pass, steps }, model, signal, { turn, part }) {
+  for (let step = 0; step < steps; step++) {
+    await model.arrivals.until(model.needs(step), signal);
+    c._nibble_pass_step(pass, 0);
+    part(step + 1);
+    await turn.next();
+  }
+}

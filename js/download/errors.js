@@ -1,0 +1,91 @@
+// The ways a download fails. `details.retriable` tells whether the same request may succeed a moment later;
+// `details.connection`, where no server has refused anything, that there was none ('none') or that it broke off ('lost').
+import { NibbleError, withRemedy } from '../base/errors.js';
+import { isLasting, reasonOf } from '../base/system-errors.js';
+import { retryAfter } from './http-headers.js';
+
+const PASSING = new Set([408, 425, 429, 500, 502, 503, 504]);
+const MEANINGS = {
+  401: 'it wants a login. Download the file by hand and open it from the disk',
+  403: 'it does not permit this. The file may need a login, or the link may have expired',
+  404: 'there is no such file. Check the address',
+  410: 'the file is gone. Look for another address',
+  416: 'the file has no such part',
+  429: 'it was asked too often. Try again later',
+  503: 'it is overloaded. Try again later',
+};
+
+const shown = (url) => (url.length > 200 ? `${url.slice(0, 200)}…` : url);
+const sentence = (url, what) => `The download of ${shown(url)} failed: ${what}.`;
+
+/** @param {string} what the rest of a sentence, without its end */
+export const failed = (url, what, { cause, details, retriable = false } = {}) =>
+  new NibbleError('DOWNLOAD_FAILED', sentence(url, what), { cause, details: { ...details, retriable } });
+
+/** The server answered, but not with the file. @param {{ status: number, headers: Headers }} answer */
+export function refused(url, { status, headers }) {
+  if (headers.get('x-error-code') === 'GatedRepo') return gated(url.split('/resolve/')[0]);
+  const wait = retryAfter(headers);
+  const details = { status, ...(wait !== null && { retryAfterMilliseconds: wait }) };
+  const meaning = MEANINGS[status] ? `: ${MEANINGS[status]}` : '';
+  return failed(url, `the server answered ${status}${meaning}`, { details, retriable: PASSING.has(status) });
+}
+
+/** A repository of Hugging Face's hub whose owner lets in only who has accepted its licence. @param {string} page of it @param {boolean} [isKnown] whether the hub was told who asks */
+export function gated(page, isKnown = false) {
+  const problem = `The files at ${shown(page)} are gated: they are given to those who have accepted the licence there${isKnown ? ', which is not known of the owner of the access token' : ''}. Accept it on that page in a browser.`;
+  const sentence = 'Then pass an access token as hub.token, or download the file by hand and open it from the disk.';
+  const details = { page, retriable: false };
+  return withRemedy('HUB_GATED', problem, { name: 'give-token', sentence }, { details });
+}
+
+export const unreachable = (url, cause, online) =>
+  online
+    ? failed(url, `${reasonOf(cause)}. ${adviceFor(url)}`, {
+        cause,
+        details: { connection: 'none' },
+        retriable: !isLasting(cause),
+      })
+    : new NibbleError('DOWNLOAD_OFFLINE', sentence(url, 'there is no network. It goes on when there is one again'), {
+        cause,
+        details: { retriable: true },
+      });
+
+export const brokenOff = (url, cause) =>
+  failed(url, `the connection broke off (${reasonOf(cause)}). Try again`, {
+    cause,
+    details: { connection: 'lost' },
+    retriable: true,
+  });
+
+export const stalled = (url, milliseconds) =>
+  new NibbleError(
+    'DOWNLOAD_STALLED',
+    sentence(url, `nothing came from the server for ${milliseconds / 1000} seconds. Try again`),
+    { details: { retriable: true } },
+  );
+
+/** In the middle of a download it is rather a network's login page, which goes away. */
+export const notAModel = (url, retriable = false) =>
+  new NibbleError(
+    'DOWNLOAD_NOT_A_MODEL',
+    sentence(url, 'the server sent a web page, not a model file. The address of the file itself is needed'),
+    { details: { retriable } },
+  );
+
+export const changed = (url) =>
+  new NibbleError(
+    'DOWNLOAD_CHANGED',
+    sentence(url, 'the file on the server changed in the meantime. Download it from the start'),
+    { details: { retriable: false } },
+  );
+
+export const cancelled = () => new NibbleError('CANCELLED', 'The download was cancelled.');
+
+/** A browser does not tell whether there was no answer, or one that it keeps from this page. */
+function adviceFor(url) {
+  const advice = 'Check the address and the connection';
+  const { location } = globalThis;
+  if (location === undefined || new URL(url, location.href).origin === location.origin) return advice;
+  return `${advice}. If both are right, the server does not let other sites read its files (CORS): download the file by hand and open it from the disk`;
+}

@@ -1,0 +1,37 @@
+// Progress that does not fall silent: while nothing comes from a server that is to be asked again, that is what is told.
+
+// The phases whose bytes come from a server.
+const DOWNLOADS = ['download', 'mend'];
+
+/**
+ * A call whose onProgress is told of waits too: { phase: 'retry', loaded, total, bytesPerSecond: 0, secondsLeft, attempt },
+ * secondsLeft: until the server is asked again; attempt: how many times in a row nothing came.
+ * @template {{ platform: import('../worker/engine-host.js').Platform, onProgress: (progress: object) => void }} Call
+ * @param {Call} call
+ * @returns {Call}
+ */
+export function withRetries(call) {
+  const { platform, onProgress } = call;
+  let reached = { loaded: 0, total: 0 };
+  /** @type {{ attempt: number, end: number } | null} */
+  let wait = null;
+  const tell = () => {
+    const secondsLeft = Math.max(0, (wait.end - performance.now()) / 1000);
+    onProgress({ ...reached, phase: 'retry', bytesPerSecond: 0, secondsLeft, attempt: wait.attempt });
+  };
+  const onWait = (state) => {
+    wait = state && { attempt: state.failures, end: performance.now() + state.milliseconds };
+    if (wait !== null) tell();
+  };
+  return {
+    ...call,
+    platform: { ...platform, download: { ...platform.download, onWait } },
+    onProgress(progress) {
+      const comes = DOWNLOADS.includes(progress.phase);
+      if (comes) reached = progress;
+      // What is told late, of bytes that came before, would hide that nothing comes now.
+      if (comes && wait !== null) tell();
+      else onProgress(progress);
+    },
+  };
+}

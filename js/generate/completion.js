@@ -1,0 +1,215 @@
+// Writes on from a prompt: prefill, then one token after the other.
+
+import { NibbleError } from '../base/errors.js';
+import { extendWithRoom, readWithRoom } from './full-context.js';
+import { halfCharacterAt } from './half-character.js';
+import { createStopMatcher } from './stop-strings.js';
+
+/** @typedef {import('../base/public-types.js').CompletionResult} CompletionResult */
+/** @typedef {import('../base/public-types.js').Prefill} Prefill */
+
+/**
+ * @param {object} context
+ * @param {import('../core/runtime.js').Model} context.model
+ * @param {import('./timeline.js').Timeline} context.timeline
+ * @param {import('../tokenizer/tokenizer.js').Tokenizer | null} context.tokenizer null: no text, only tokens
+ * @param {{ next: () => Promise<void> }} context.turn
+ * @param {import('./full-context.js').Room | null} [context.room] makes room in a full context; null: the text ends there
+ * @param {boolean} [context.shift] as Timeline.replace() has it
+ * @param {number[]} prompt
+ * @param {object} options as readCompletionOptions() gives them
+ * @param {{ signal: AbortSignal, onToken: (token: { text: string, token: number | null }) => void,
+ *   onPrefill: (progress: Prefill) => void }} control
+ * @returns {Promise<CompletionResult & { half: import('./half-character.js').HalfCharacter | null }>} half: the
+ *   character that all of it ends within. Where a prompt ends within one, the answer begins with what completes it
+ * @throws {NibbleError} NO_TOKEN_ALLOWED where the options forbid every token, before anything is computed;
+ *   MODEL_COMPUTES_NAN where the model gives none of the others a logit
+ */
+export async function complete(
+  { model, timeline, tokenizer, turn, room = null, shift = false },
+  prompt,
+  options,
+  control,
+) {
+  const { signal, onToken, onPrefill } = control;
+  const seed = options.seed ?? crypto.getRandomValues(new Uint32Array(1))[0];
+  const sampler = createSampler(model, tokenizer, { ...options, seed });
+  try {
+    const prefill = stopwatch();
+    let computed = 0;
+    let reusedTokens = 0;
+    const report = () => {
+      const { tokens, tokensPerSecond } = prefill.lap(computed);
+      onPrefill({ tokens, total: prompt.length - reusedTokens, reusedTokens, tokensPerSecond });
+    };
+    const onStart = (kept) => {
+      reusedTokens = kept;
+      report();
+    };
+    const onPiece = (count) => {
+      computed += count;
+      report();
+    };
+    const how = { reuse: options.reusePrefix, turn, signal, onStart, onPiece };
+    const reading = readWithRoom(room, prompt, (fitting, shorter) => {
+      prompt = fitting;
+      computed = 0;
+      return timeline.replace(prompt, { ...how, shift: shift || shorter });
+    });
+    if (!(await isMade(reading, signal))) {
+      return finish(
+        createWriter(null, [], onToken),
+        'cancelled',
+        prefill.lap(computed),
+        stopwatch().lap(0),
+        reusedTokens,
+      );
+    }
+    const prefilled = prefill.lap(computed);
+    for (const token of penalised(prompt, tokenizer, options)) sampler.accept(token);
+
+    const decode = stopwatch();
+    const started = prompt.some((token) => tokenizer?.isControl(token) === false);
+    const begun = halfCharacterAt(tokenizer, prompt)?.tokens ?? [];
+    const writer = createWriter(tokenizer, options.stop, onToken, { atStart: !started, begun });
+    const finishReason = await writeOn({ timeline, sampler, tokenizer, turn, signal, writer, room, options });
+    return finish(writer, finishReason, prefilled, decode.lap(writer.computed), reusedTokens);
+  } finally {
+    sampler.close();
+  }
+
+  function finish(writer, finishReason, prefilled, decoded, reusedTokens) {
+    return {
+      text: writer.end(),
+      tokens: writer.tokens,
+      finishReason,
+      stopString: writer.stopString,
+      promptTokens: prompt.length,
+      reusedTokens,
+      completionTokens: writer.tokens.length,
+      prefill: prefilled,
+      decode: decoded,
+      seed,
+      half: halfCharacterAt(tokenizer, [...prompt, ...writer.tokens]),
+    };
+  }
+}
+
+async function writeOn({ timeline, sampler, tokenizer, turn, signal, writer, room, options }) {
+  const most = options.maxTokens ?? Infinity;
+  while (writer.tokens.length < most) {
+    if (signal.aborted) return 'cancelled';
+    const token = timeline.sample(sampler);
+    if (token === null) throw noTokenAllowed();
+    if (tokenizer?.isEndOfGeneration(token) && !options.ignoreEos) return 'stop';
+    if (isPenalised(token, tokenizer)) sampler.accept(token);
+    writer.push(token);
+    if (writer.stopString !== null) return 'stop';
+    if (writer.tokens.length >= most) break;
+    if (timeline.isFull && room === null) return 'context';
+    if (!(await isMade(extendWithRoom(timeline, token, room, { turn, signal }), signal))) return 'cancelled';
+    writer.computed++;
+    await turn.next();
+  }
+  return 'length';
+}
+
+/** False where it was cancelled; where the loading of the model was, that is an error. */
+async function isMade(promise, signal) {
+  try {
+    await promise;
+    return true;
+  } catch (error) {
+    if (error.code === 'CANCELLED' && signal.aborted) return false;
+    throw error;
+  }
+}
+
+function createSampler(model, tokenizer, options) {
+  const sampler = model.createSampler(options);
+  try {
+    for (const [token, bias] of options.logitBias) sampler.bias(token, bias);
+    for (let token = 0; options.ignoreEos && token < (tokenizer?.vocabularySize ?? 0); token++) {
+      if (tokenizer.isEndOfGeneration(token)) sampler.bias(token, -Infinity);
+    }
+    if (!sampler.hasChoice()) throw noTokenAllowed();
+    return sampler;
+  } catch (error) {
+    sampler.close();
+    throw error;
+  }
+}
+
+const noTokenAllowed = () =>
+  new NibbleError(
+    'NO_TOKEN_ALLOWED',
+    'No token may come next: logitBias, or it and ignoreEos together, forbid all of the vocabulary. Allow some of them.',
+  );
+
+/** Markers of turns and ends stand in every chat: were they penalised, answers would no longer end. */
+const isPenalised = (token, tokenizer) => tokenizer === null || !tokenizer.isMarker(token);
+
+/** The tokens of the prompt that count as seen. */
+function penalised(prompt, tokenizer, { penaltyWindow }) {
+  const seen = prompt.filter((token) => isPenalised(token, tokenizer));
+  return penaltyWindow === 0 ? seen : seen.slice(-penaltyWindow);
+}
+
+/**
+ * Turns tokens into text up to a stop string, and reports both. `atStart`: as createDecoder() has it; `begun`: tokens of a
+ * character that the prompt ends within.
+ */
+function createWriter(tokenizer, stops, onToken, { atStart = true, begun = [] } = {}) {
+  const decoder = tokenizer?.createDecoder({ skipSpecial: true, atStart }) ?? null;
+  for (const token of begun) decoder?.push(token);
+  const isControl = (token) => tokenizer?.isControl(token) ?? false;
+  const parse = (stop) => tokenizer?.encode(stop, { addSpecial: false, parseSpecial: true }) ?? [];
+  const marked = stops.filter((stop) => parse(stop).some(isControl));
+  const matcher = createStopMatcher(
+    stops.filter((stop) => !marked.includes(stop)),
+    marked,
+  );
+  /** A control token's own text comes behind what it cuts off. */
+  const matchToken = (token) => {
+    const before = matcher.push(decoder?.push(token) ?? '');
+    if (before.stopped !== null || !isControl(token)) return before;
+    const found = matcher.push('', tokenizer.text(token));
+    return { text: before.text + found.text, stopped: found.stopped };
+  };
+  let text = '';
+  const writer = {
+    tokens: [],
+    // How many of them are on the timeline.
+    computed: 0,
+    stopString: null,
+    push(token) {
+      writer.tokens.push(token);
+      const found = matchToken(token);
+      writer.stopString = found.stopped;
+      text += found.text;
+      onToken({ text: found.text, token });
+    },
+    // What the decoder holds is no whole character.
+    end() {
+      const rest = writer.stopString === null ? matcher.flush() : '';
+      text += rest;
+      if (rest !== '') onToken({ text: rest, token: null });
+      return text;
+    },
+  };
+  return writer;
+}
+
+function stopwatch() {
+  const start = performance.now();
+  return {
+    lap(tokens) {
+      const milliseconds = performance.now() - start;
+      return {
+        tokens,
+        milliseconds,
+        tokensPerSecond: tokens === 0 ? 0 : (tokens * 1000) / Math.max(0.001, milliseconds),
+      };
+    },
+  };
+}

@@ -1,0 +1,277 @@
+// What becomes of a text that has outgrown the context, where the caller wants to go on: its head is kept, its oldest
+// part goes, and so much at once that it happens seldom.
+import { contextFull } from '../base/errors.js';
+import { commonPrefix, longestRun } from './token-runs.js';
+
+// The first tokens take the attention that has nowhere else to go (attention sinks); without them a model loses itself.
+const LEAST_KEEP = 4;
+// What a chat leaves free for its answer at most, as a part of the context.
+const ANSWER_PART = 8;
+// Fewer tokens may be the same by chance.
+const LEAST_RUN = 8;
+const SYSTEM_ROLES = ['system', 'developer'];
+// In the place of a chat's first question: no text begins with both.
+const STAND_INS = ['?', 'A'];
+
+const halfBehind = (keep, length) => (length - keep) >> 1;
+
+/** How much of the head is kept: at least the attention sinks, at most half of the context. */
+export const headLength = (wanted, contextSize) => Math.min(Math.max(LEAST_KEEP, wanted), contextSize >> 1);
+
+/**
+ * A text that is longer than the context without its oldest part. It loses multiples of half of what is behind the
+ * head: so it loses what a full context loses, and while it grows its beginning stays the same for long.
+ * @param {number[]} tokens
+ * @param {{ contextSize: number, keep: number }} limits
+ * @returns {{ tokens: number[], droppedTokens: number }}
+ */
+export function trimTokens(tokens, { contextSize, keep }) {
+  const over = tokens.length - contextSize;
+  if (over <= 0) return { tokens, droppedTokens: 0 };
+  const half = Math.max(1, halfBehind(keep, contextSize));
+  const droppedTokens = Math.ceil(over / half) * half;
+  return { tokens: [...tokens.slice(0, keep), ...tokens.slice(keep + droppedTokens)], droppedTokens };
+}
+
+/** A chat as a prompt, and the same with its oldest turns left out. What comes before the first turn always stays. */
+export class ChatPrompt {
+  #messages;
+  #read;
+  #system;
+  #known = new Map();
+  #headLength = null;
+
+  /**
+   * @param {{ role: string, content: any }[]} messages
+   * @param {(messages: object[]) => import('../prompt/model-text.js').ReadPrompt} read
+   */
+  constructor(messages, read) {
+    this.#messages = messages;
+    this.#read = read;
+    const first = messages.findIndex(({ role }) => !SYSTEM_ROLES.includes(role));
+    this.#system = first < 0 ? messages.length : first;
+    /** How many messages may be left out, so that a question comes first then; in order. @type {number[]} */
+    this.cuts = messages.flatMap(({ role }, place) =>
+      place > this.#system && role === 'user' ? [place - this.#system] : [],
+    );
+  }
+
+  /** What becomes of it without the `count` oldest messages; read once. */
+  readWithout(count) {
+    if (!this.#known.has(count)) this.#known.set(count, this.#read(this.#without(count)));
+    return this.#known.get(count);
+  }
+
+  /** The tokens without the `count` oldest messages. */
+  without(count) {
+    return this.readWithout(count).tokens;
+  }
+
+  /**
+   * How many tokens the prompt begins with whatever is left out: the system prompt, and what opens a turn. Words that
+   * its first question and a later one both begin with are none of them.
+   */
+  get headLength() {
+    this.#headLength ??= this.#measureHead();
+    return this.#headLength;
+  }
+
+  #measureHead() {
+    const others = STAND_INS.map((content) => this.#read(this.#withQuestion(content)).tokens);
+    if (this.cuts.length > 0) others.push(this.without(this.cuts.at(-1)));
+    return Math.min(...others.map((other) => commonPrefix(this.without(0), other)));
+  }
+
+  /**
+   * How many messages to leave out so that it fits: none, as many as are missing on the timeline already where that is
+   * enough, or as many turns as leave about half of what there is room for.
+   * @param {{ contextSize: number, maxTokens: number | null, onTimeline: readonly number[], shortOfMemory?: boolean }} limits
+   *   shortOfMemory: what is missing was too much for memory, and stays out though the context has room for it
+   * @throws {NibbleError} CONTEXT_FULL where the system message and the last turn do not fit
+   */
+  fit({ contextSize, maxTokens, onTimeline, shortOfMemory = false }) {
+    const most = contextSize - Math.min(maxTokens ?? contextSize, Math.floor(contextSize / ANSWER_PART));
+    const fits = this.without(0).length <= most;
+    if (fits && !shortOfMemory) return 0;
+    const head = this.headLength;
+    const missing = this.#missingOn(onTimeline, head);
+    if (missing !== null && this.without(missing).length <= most) return missing;
+    if (fits) return 0;
+    const limit = head + Math.floor((most - head) / 2);
+    const least = firstWhere(this.cuts, (cut) => this.without(cut).length <= limit) ?? this.cuts.at(-1) ?? 0;
+    this.#checkLast(this.without(least).length, contextSize);
+    return least;
+  }
+
+  /** How many messages a timeline lacks that goes on behind the head with a later turn; null where it does not. */
+  #missingOn(onTimeline, head) {
+    const whole = this.without(0);
+    if (commonPrefix(onTimeline, whole) < head) return null;
+    const { start, length } = longestRun(onTimeline.slice(head), whole.slice(head));
+    if (length < LEAST_RUN) return null;
+    const cut = firstWhere(this.cuts, (each) => whole.length - this.without(each).length >= start);
+    return cut !== undefined && whole.length - this.without(cut).length === start ? cut : null;
+  }
+
+  /**
+   * The fewest further messages to leave out so that at least `least` tokens go from behind the head, as whole turns, or
+   * all but the last turn where that is less; null where there are none, or where the template writes a shorter chat
+   * otherwise.
+   * @returns {{ cut: number, keep: number, tokens: number } | null} `cut`: how many messages are left out then; `keep`:
+   *   behind how many tokens the `tokens` go
+   */
+  nextCut(count, least) {
+    const keep = this.headLength;
+    const tokens = this.without(count);
+    const gone = (cut) => tokens.length - this.without(cut).length;
+    const cuts = this.cuts.filter((each) => each > count);
+    const cut = firstWhere(cuts, (each) => gone(each) >= least) ?? cuts.at(-1);
+    if (cut === undefined || gone(cut) <= 0) return null;
+    const rest = [...tokens.slice(0, keep), ...tokens.slice(keep + gone(cut))];
+    return commonPrefix(rest, this.without(cut)) === rest.length ? { cut, keep, tokens: gone(cut) } : null;
+  }
+
+  /** How many tokens all turns but the last take in the prompt without the `count` oldest messages. */
+  droppable(count) {
+    return this.without(count).length - this.without(Math.max(count, this.cuts.at(-1) ?? 0)).length;
+  }
+
+  #without(count) {
+    return [...this.#messages.slice(0, this.#system), ...this.#messages.slice(this.#system + count)];
+  }
+
+  #withQuestion(content) {
+    return this.#messages.map((message, place) => (place === this.#system ? { ...message, content } : message));
+  }
+
+  #checkLast(length, contextSize) {
+    if (length <= contextSize) return;
+    const system = this.#system > 0 ? this.headLength : 0;
+    if (system > contextSize >> 1) {
+      const problem = `The system message of the chat has ${system} tokens, ${length} with the last turn, and the context holds ${contextSize}.`;
+      throw contextFull(problem, { tokens: length, contextSize, shorten: 'the system message' });
+    }
+    const problem = `The last turn of the chat has ${length} tokens with what is kept before it, and the context holds ${contextSize}.`;
+    throw contextFull(problem, { tokens: length, contextSize, shorten: 'it' });
+  }
+}
+
+/** The first of a list for which a condition holds that then holds for all behind it. */
+function firstWhere(list, holds) {
+  let [low, high] = [0, list.length];
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (holds(list[middle])) high = middle;
+    else low = middle + 1;
+  }
+  return list[low];
+}
+
+/** Whether a text may have outgrown the memory before it has outgrown the context. */
+const isShortOfMemory = (error) => error.code === 'OUT_OF_MEMORY';
+
+/**
+ * Has a prompt read, and a shorter one where memory does not suffice.
+ * @param {Room | null} room null: an error is one
+ * @param {number[]} prompt
+ * @param {(prompt: number[], shorter: boolean) => Promise<unknown>} read
+ */
+export async function readWithRoom(room, prompt, read) {
+  try {
+    await read(prompt, false);
+  } catch (error) {
+    const shorter = isShortOfMemory(error) ? (room?.shorten(prompt) ?? null) : null;
+    if (shorter === null) throw error;
+    await read(shorter, true);
+  }
+}
+
+/**
+ * Appends a token, behind a drop where the context is full or memory does not suffice.
+ * @param {import('./timeline.js').Timeline} timeline
+ * @param {number} token
+ * @param {Room | null} room null: an error is one
+ * @param {{ turn: { next: () => Promise<void> }, signal?: AbortSignal }} options of Timeline.append()
+ */
+export async function extendWithRoom(timeline, token, room, options) {
+  if (timeline.isFull) await room?.make(options);
+  try {
+    await timeline.extend([token], undefined, options.signal);
+  } catch (error) {
+    if (!isShortOfMemory(error) || !room?.canMake) throw error;
+    room.shortOfMemory = true;
+    await room.make(options);
+    await timeline.extend([token], undefined, options.signal);
+  }
+}
+
+/**
+ * Makes room on a timeline that is full, or that memory lets grow no more, as often as it is: half of what is behind the
+ * head goes, or whole turns.
+ */
+export class Room {
+  #timeline;
+  #keep;
+  #chat;
+  #leftOut;
+  #onDrop;
+  /** Whether it was memory that had something dropped. */
+  shortOfMemory = false;
+
+  /**
+   * @param {object} parts
+   * @param {import('./timeline.js').Timeline} parts.timeline
+   * @param {number | null} parts.keep tokens of the head, as they were asked for; null: what a chat begins with
+   * @param {ChatPrompt | null} parts.chat
+   * @param {number | null} parts.leftOut how many of its messages the timeline lacks; null: it has none
+   * @param {(dropped: { tokens: number, messages: number }) => void} parts.onDrop
+   */
+  constructor({ timeline, keep, chat, leftOut, onDrop }) {
+    this.#timeline = timeline;
+    this.#keep = keep;
+    this.#chat = chat;
+    this.#onDrop = onDrop;
+    this.#leftOut = leftOut;
+  }
+
+  /** Whether there is something to drop: a timeline that memory ends may be shorter than the head. */
+  get canMake() {
+    return halfBehind(this.#head, this.#timeline.length) > 0;
+  }
+
+  /** @param {object} options of Timeline.append(), for what has to be computed anew */
+  async make(options) {
+    const dropped = this.#next(Math.max(1, halfBehind(this.#head, this.#timeline.length)));
+    await this.#timeline.drop(dropped.keep, dropped.tokens, options);
+    this.#tell(dropped);
+  }
+
+  /** A prompt without its oldest half, or its oldest turns; null where that would take of the head or the last turn. */
+  shorten(prompt) {
+    const half = halfBehind(this.#head, prompt.length);
+    const most = this.#leftOut === null ? half : this.#chat.droppable(this.#leftOut);
+    if (Math.min(half, most) <= 0) return null;
+    this.shortOfMemory = true;
+    const dropped = this.#next(Math.min(half, most));
+    this.#tell(dropped);
+    return [...prompt.slice(0, dropped.keep), ...prompt.slice(dropped.keep + dropped.tokens)];
+  }
+
+  // A chat's is measured only where something has to go.
+  get #head() {
+    return headLength(this.#keep ?? this.#chat?.headLength ?? 0, this.#timeline.contextSize);
+  }
+
+  /** What goes so that at least `half` tokens do. */
+  #next(half) {
+    const turns = this.#leftOut === null ? null : this.#chat.nextCut(this.#leftOut, half);
+    const messages = turns === null ? 0 : turns.cut - this.#leftOut;
+    // Where it is cut in the middle of a turn, there are no whole ones to be counted any more.
+    this.#leftOut = turns?.cut ?? null;
+    return { keep: turns?.keep ?? this.#head, tokens: turns?.tokens ?? half, messages };
+  }
+
+  #tell({ tokens, messages }) {
+    this.#onDrop({ tokens, messages });
+  }
+}

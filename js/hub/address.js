@@ -1,0 +1,152 @@
+// What a pasted address of Hugging Face's hub means. Nothing is asked of anybody here.
+import { NibbleError } from '../base/errors.js';
+import { invalid } from '../base/options.js';
+import { firstName } from '../sources/part-names.js';
+
+/** Where the hub is, unless the caller says otherwise. */
+export const HUB = 'https://huggingface.co';
+const HUB_HOSTS = /^(www\.)?(huggingface\.co|hf\.co)$/i;
+// What stands at an owner's place and is none.
+const NO_OWNERS = /^(api|blog|collections|datasets|docs|models|papers|posts|settings|spaces)$/;
+const PAGES = /^(blob|raw|resolve|tree)$/;
+const NAME = /^\w[\w.-]{0,95}$/;
+const OPTIONS = 'an object with url and token';
+const TOKEN = 'an access token: up to 500 letters, digits and signs, and no spaces';
+const TYPE = /^\w[\w.-]{0,200}$/;
+const IS_MODEL = /\.gguf$/i;
+const OWN_MACHINE = /^(localhost|.*\.localhost|127\.\d+\.\d+\.\d+|\[::1\])$/;
+
+/**
+ * @typedef {object} HubOptions where Hugging Face's hub is, and who asks
+ * @property {string | URL} [url] of a server that answers as the hub does, in place of https://huggingface.co: all
+ *   addresses of the hub are asked for there
+ * @property {string} [token] an access token, for gated and private repositories. It is sent to that server alone, never
+ *   to where that redirects to, and is kept in no store and no error
+ *
+ * @typedef {{ url: string, token: string | null }} Hub `url` without a slash at its end
+ *
+ * @typedef {object} HubAddress what an address of the hub names
+ * @property {string} repository 'owner/name'
+ * @property {string} revision a branch, a tag or a commit; 'main' where none is named
+ * @property {string} path of a file in the repository, or of a folder; '' for all of it. Any part of a model in parts
+ *   names the first
+ * @property {string | null} type of weights, such as 'Q4_K_M', or the name of a file; null: none is named
+ * @property {string | null} url of the file; null: the address names none, so one of several is to be chosen
+ * @property {boolean} isBare 'owner/name' without a host, which may be a path as well
+ * @property {string} page where people read about the repository
+ */
+
+/** Checks the option `hub`. @param {HubOptions} [given] @returns {Hub} @throws {NibbleError} INVALID_ARGUMENT, which shows no token */
+export function readHub(given) {
+  const isGiven = given !== undefined && given !== null;
+  if (isGiven && typeof given !== 'object') throw unfit('hub', `a ${typeof given}`, OPTIONS);
+  const { url = HUB, token = null, ...rest } = given ?? {};
+  const [unknown] = Object.keys(rest);
+  if (unknown !== undefined) throw unfit('hub', `an object with ${unknown}`, OPTIONS);
+  const hub = parsed(String(url));
+  if (!/^https?:$/.test(hub?.protocol ?? '') || hub.search !== '' || hub.username !== '')
+    throw invalid('hub.url', hub?.origin ?? url, 'the address of a server, such as https://huggingface.co');
+  const base = { url: hub.origin + hub.pathname.replace(/\/+$/, ''), token: null };
+  if (token === null || token === '') return base;
+  if (typeof token !== 'string' || !/^[\x21-\x7e]{1,500}$/.test(token))
+    throw unfit('hub.token', typeof token === 'string' ? 'no access token' : `a ${typeof token}`, TOKEN);
+  if (hub.protocol === 'http:' && !OWN_MACHINE.test(hub.hostname))
+    throw invalid(
+      'hub.url',
+      hub.origin,
+      'an https: address where there is a token, which others could read on its way',
+    );
+  return { ...base, token };
+}
+
+/** As invalid(), in words that show nothing of what was given. */
+function unfit(option, found, expected) {
+  const message = `The option ${option} is ${found}; expected ${expected}.`;
+  return new NibbleError('INVALID_ARGUMENT', message, { details: { option, found, expected } });
+}
+
+/**
+ * What an address of the hub names: `https://huggingface.co/owner/name/blob/main/x.gguf` and the like (resolve, raw, tree,
+ * with a query, hf.co, without https://), `hf.co/owner/name/x.gguf`, `hf.co/owner/name:Q4_K_M`, `owner/name:Q4_K_M`,
+ * `owner/name`.
+ * @param {string} text
+ * @param {{ hub?: HubOptions }} [options]
+ * @returns {HubAddress | null} null: it is another address, a path, or none
+ */
+export function readHubAddress(text, { hub } = {}) {
+  return addressAt(text, readHub(hub));
+}
+
+/** @param {string} text @param {Hub} hub @returns {HubAddress | null} */
+export function addressAt(text, hub) {
+  const bare = /^[\w.-]+\/[\w.-]+(:[\w.-]+)?$/.test(text.trim()) && !/^[^:]*\.gguf$/i.test(text.trim());
+  const written = withScheme(text.trim(), bare);
+  const url = written === null ? null : parsed(written);
+  const path = url === null ? null : pathBelow(url, hub);
+  const parts = path === null ? null : partsOf(path);
+  if (parts === null || parts.length < 2) return null;
+  const isBare = bare && !HUB_HOSTS.test(text.trim().split('/')[0]);
+  return named(parts, url.searchParams.get('show_file_info') ?? '', hub, isBare);
+}
+
+function withScheme(text, bare) {
+  if (/^https?:\/\//i.test(text)) return text;
+  if (HUB_HOSTS.test(text.split('/')[0])) return `https://${text}`;
+  return bare ? `${HUB}/${text}` : null;
+}
+
+function pathBelow({ hostname, href, pathname }, { url }) {
+  if (HUB_HOSTS.test(hostname)) return pathname;
+  return href.startsWith(`${url}/`) ? pathname.slice(new URL(url).pathname.replace(/\/$/, '').length) : null;
+}
+
+/** The parts of a path as they are meant; null where one of them would lead elsewhere. */
+function partsOf(path) {
+  try {
+    return path.split('/').filter(Boolean).map(decodeURIComponent);
+  } catch {
+    return null;
+  }
+}
+
+function named([owner, last, page, ...rest], shown, hub, isBare) {
+  const [name, tag] = page === undefined ? splitTag(last) : [last, undefined];
+  if (!NAME.test(owner) || !NAME.test(name) || NO_OWNERS.test(owner) || PAGES.test(name)) return null;
+  if (tag !== undefined && !TYPE.test(tag)) return null;
+  const address = { repository: `${owner}/${name}`, isBare, page: `${hub.url}/${owner}/${name}` };
+  const type = tag === undefined || /^latest$/i.test(tag) ? null : tag;
+  const { revision = 'main', path = [], isFile = false } = placeIn(page, rest, shown);
+  if (path.some((part) => part.includes('/') || part === '..')) return null;
+  const place = { ...address, revision, path: firstName(path.join('/')), type };
+  return { ...place, url: isFile ? fileUrl(hub, place) : null };
+}
+
+/** Names of models have no colon. */
+function splitTag(text) {
+  const at = text.indexOf(':');
+  return at < 0 ? [text] : [text.slice(0, at), text.slice(at + 1)];
+}
+
+function placeIn(page, rest, shown) {
+  if (page !== undefined && PAGES.test(page)) {
+    const [revision, ...path] = rest;
+    return { revision, path, isFile: path.length > 0 && (page !== 'tree' || IS_MODEL.test(path.at(-1))) };
+  }
+  const path = page === undefined ? shown.split('/').filter(Boolean) : [page, ...rest];
+  // Other pages, such as that of discussions, are about all of the repository.
+  return IS_MODEL.test(path.at(-1) ?? '') ? { path, isFile: true } : {};
+}
+
+/** Where a file's bytes are. @param {Hub} hub @param {{ repository: string, revision: string, path: string }} place */
+export function fileUrl(hub, { repository, revision, path }) {
+  const encoded = encodeURI(path).replace(/[?#]/g, encodeURIComponent);
+  return `${hub.url}/${repository}/resolve/${encodeURIComponent(revision)}/${encoded}`;
+}
+
+function parsed(text) {
+  try {
+    return new URL(text);
+  } catch {
+    return null;
+  }
+}

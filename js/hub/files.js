@@ -1,0 +1,168 @@
+// What the names and sizes of a repository's files tell: which are models, of which weights, and which of them is the one
+// for a machine.
+
+import { estimateSpeed } from '../base/speed-estimate.js';
+import { firstName, missingParts, namesOfParts, partOf } from '../sources/part-names.js';
+
+/**
+ * @typedef {object} HubFile a GGUF file of a repository
+ * @property {string} path in the repository; of a model in parts that of the first, which stands for all
+ * @property {string} url
+ * @property {number} bytes of all parts
+ * @property {number} parts how many files it comes in; 1: it is whole
+ * @property {string | null} sha256 null: the hub does not tell, or it comes in parts
+ * @property {(string | null)[]} partHashes the same of each part
+ * @property {string | null} type of its weights, as its name tells, such as 'Q4_K_M'
+ * @property {number} memoryBytes about what an engine takes that runs it
+ * @property {boolean} fits whether the machine has that
+ * @property {number | null} tokensPerSecond about what it writes there; null: the machine was not measured
+ * @property {{ code: string, message: string, kind: 'part' | 'vision' | 'data' | 'adapter' } | null} problem why it runs
+ *   not by itself
+ */
+
+// The last one in a name counts. 'UD-' and the like are makers' own mixtures.
+const TYPES =
+  /(?:^|[-_./])((?:UD-)?(?:(?:IQ|TQ|Q)\d(?:_[A-Z\d]+)*|MXFP4(?:_MOE)?|NVFP4|BF16|FP?16|FP?32))(?=[-_./]|$)/gi;
+
+/** The type of weights that a file's name, or that of its folder, tells; null where none does. @param {string} path */
+export function typeOf(path) {
+  const found = [...path.replace(/\.gguf$/i, '').matchAll(TYPES)].at(-1)?.[1];
+  return found === undefined ? null : withoutP(found.toUpperCase());
+}
+
+/** FP16 and F16 are one type. */
+const withoutP = (type) => type.replace(/^FP(16|32)$/, 'F$1');
+
+/** Why a file of this name runs not by itself; null where nothing speaks against it. @param {string} path @returns {HubFile['problem']} */
+export function problemOf(path) {
+  const name = path.split('/').pop();
+  const problem = (kind, message) => ({ code: 'MODEL_UNSUPPORTED', kind, message });
+  if (/(^|[-_.])mmproj([-_.]|$)/i.test(name))
+    return problem(
+      'vision',
+      `"${name}" is what sees pictures for a model, and no model. Take the file of the model itself.`,
+    );
+  if (/imatrix/i.test(name) && typeOf(name) === null)
+    return problem('data', `"${name}" is data that models are made with, and no model. Take the file of a model.`);
+  if (/(^|[-_.])(lora|adapter)([-_.]|$)/i.test(name) && typeOf(name) === null)
+    return problem(
+      'adapter',
+      `"${name}" is an adapter for a model, which this engine does not apply. Take a file that is whole.`,
+    );
+  return null;
+}
+
+/**
+ * The models among the files of a repository: the parts of one are one, of which the first stands for all.
+ * @param {{ path: string, bytes: number, sha256: string | null }[]} files
+ * @returns {(Pick<HubFile, 'path' | 'bytes' | 'sha256' | 'parts' | 'partHashes'> & { missing: HubFile['problem'] })[]}
+ */
+export function joinParts(files) {
+  const there = new Map(files.map((file) => [file.path, file]));
+  const isFirst = (path, names) => names.find((name) => there.has(name)) === path;
+  return files.flatMap((file) => {
+    const names = namesOfParts(file.path);
+    if (names === null) return [{ ...file, parts: 1, partHashes: [file.sha256], missing: null }];
+    if (!isFirst(file.path, names)) return [];
+    const bytes = names.reduce((sum, name) => sum + (there.get(name)?.bytes ?? 0), 0);
+    const gone = names.flatMap((name, index) => (there.has(name) ? [] : [index + 1]));
+    const missing = gone.length === 0 ? null : problemOfParts(file.path, gone);
+    const partHashes = names.map((name) => there.get(name)?.sha256 ?? null);
+    return [{ path: names[0], bytes, sha256: null, parts: names.length, partHashes, missing }];
+  });
+}
+
+function problemOfParts(path, gone) {
+  const { code, message } = missingParts(gone, partOf(path));
+  return { code, kind: /** @type {const} */ ('part'), message };
+}
+
+// What the engine, a context of some thousand tokens and a vocabulary take beside the weights.
+const BESIDE = { part: 0.1, bytes: 150e6 };
+// IQ1, IQ2 and IQ3 take so many bits a weight in memory, and so many in the file.
+const WIDENED_BITS = 4.6;
+const BITS = [
+  [/IQ1/, 1.8],
+  [/IQ2/, 2.4],
+  [/IQ3/, 3.4],
+];
+
+/** About what the weights take in memory. */
+function weightBytes(bytes, type) {
+  const bits = BITS.find(([pattern]) => pattern.test(type ?? ''))?.[1] ?? WIDENED_BITS;
+  return bytes * (WIDENED_BITS / bits);
+}
+
+/**
+ * What a file would be on a machine.
+ * @param {{ path: string, bytes: number, missing?: HubFile['problem'] }} file
+ * @param {{ memory: number, probe?: import('../base/public-types.js').Probe }} machine
+ */
+export function assess({ path, bytes, missing }, { memory, probe }) {
+  const type = typeOf(path);
+  const weights = weightBytes(bytes, type);
+  const memoryBytes = Math.round(weights * (1 + BESIDE.part) + BESIDE.bytes);
+  const work = { bytesPerToken: weights, parameters: weights };
+  const speed = probe === undefined || weights === 0 ? null : estimateSpeed(probe, work).decodeTokensPerSecond;
+  return {
+    type,
+    memoryBytes,
+    fits: memoryBytes <= memory,
+    tokensPerSecond: speed,
+    problem: missing ?? problemOf(path),
+  };
+}
+
+// Bits a weight in the order of what to take: 4 lose little and are fast, more are better and slower, and fewer than 3
+// lose much, so these are for where nothing else fits. What tells no type is between the two.
+const LEVELS = [4, 5, 6, 8, null, 3, 16, 32, 2, 1];
+const LEAST_GOOD_LEVEL = 3;
+const MIXTURES = ['Q_K_M', 'Q_K_XL', 'Q_K_L', 'Q_K_S', 'Q_K', 'IQ_XS', 'IQ_NL', 'Q_0', 'Q_1'];
+// Fewer are no conversation.
+const LEAST_TOKENS_PER_SECOND = 2;
+// llama.cpp has these no more, or never had them.
+const NOT_READ = /^(I2_S|Q4_0_\d_\d|IQ\d_K\w*)$/;
+
+const levelOf = (type) => (type === null ? null : Number(/\d+/.exec(type)[0]));
+
+function rankOf({ type, path, bytes }) {
+  const mixture = MIXTURES.indexOf((type ?? '').replace('UD-', '').replace(/\d+/, ''));
+  const level = LEVELS.indexOf(levelOf(type));
+  return [level < 0 ? LEVELS.length : level, mixture < 0 ? MIXTURES.length : mixture, bytes, path];
+}
+
+function compare(a, b) {
+  const at = a.findIndex((part, index) => part !== b[index]);
+  return at < 0 ? 0 : a[at] < b[at] ? -1 : 1;
+}
+
+/**
+ * The file to take on a machine: Q4_K_M, or the best that fits and is fast enough to talk to; one of fewer than 3 bits a
+ * weight only where nothing else fits.
+ * @param {HubFile[]} files
+ * @returns {HubFile | null} null: none fits
+ */
+export function recommend(files) {
+  const fitting = files
+    .filter(({ problem, fits, type }) => problem === null && fits && !NOT_READ.test(type ?? ''))
+    .sort((a, b) => compare(rankOf(a), rankOf(b)));
+  const isGood = ({ type }) => (levelOf(type) ?? LEAST_GOOD_LEVEL) >= LEAST_GOOD_LEVEL;
+  const isFast = ({ tokensPerSecond }) => (tokensPerSecond ?? Infinity) >= LEAST_TOKENS_PER_SECOND;
+  return fitting.find((file) => isGood(file) && isFast(file)) ?? fitting[0] ?? null;
+}
+
+/**
+ * The files that somebody means by a type or a name.
+ * @param {HubFile[]} files
+ * @param {string} wanted
+ * @returns {HubFile[]}
+ */
+export function filesOfType(files, wanted) {
+  const text = firstName(wanted).toUpperCase();
+  const atPath = files.filter(({ path }) => path.toUpperCase() === text);
+  if (atPath.length > 0) return atPath;
+  const isNamed = ({ path }) => path.split('/').pop().toUpperCase() === text;
+  const wantedType = withoutP(text);
+  const exact = files.filter((file) => file.type === wantedType || isNamed(file));
+  return exact.length > 0 ? exact : files.filter(({ type }) => type?.replace('UD-', '') === wantedType);
+}

@@ -1,0 +1,298 @@
+// Stores a model while it comes from its source: begins an import, or goes on with one that was interrupted.
+import { NibbleError } from '../base/errors.js';
+import { progressReporter } from '../base/progress.js';
+import { checksumOf, Packer, packedLayout } from '../core/packer.js';
+import { strongEtag } from '../download/http-headers.js';
+import { nextPiece } from '../sources/source.js';
+import { readStreamedWeights } from './check-streamed.js';
+import { openReader } from './chunk-reader.js';
+import { Importer } from './chunk-writer.js';
+import { readHeader, truncated, UNKNOWN_SIZE } from './loader.js';
+import { fileNameOf, HEADER, newManifest, storedBytes } from './manifest.js';
+import { idsOf } from './model-id.js';
+import { readWeights } from './read-weights.js';
+import { seemsSame } from './same-file.js';
+import { storedHeader } from './stored-header.js';
+
+/**
+ * An import under way. `pieces` have been read from the source already; `position` is that of the first of them, or of
+ * what the source gives next; `problem` is the error for which nothing is stored.
+ * @typedef {object} Import
+ * @property {import('../core/header.js').Header} header
+ * @property {Packer} packer
+ * @property {import('../sources/source.js').Source} source
+ * @property {import('./manifest.js').Manifest} record
+ * @property {Uint8Array[]} pieces
+ * @property {number} position
+ * @property {Uint8Array | null} tail the bytes of the last chunk, where an interruption left it short
+ * @property {NibbleError | null} problem
+ */
+
+/**
+ * @template T
+ * @param {import('./open-stored.js').Opening} opening the lock on its model is held alone
+ * @param {import('./manifest.js').Manifest | null} partial what there is of it
+ * @param {(opened: import('./loader.js').OpenedModel) => Promise<T>} use
+ * @returns {Promise<T>}
+ */
+export async function intoStore(opening, partial, use) {
+  const { backend, storage, open } = opening;
+  const started = (partial && (await resume(opening, partial))) ?? (await begin(opening, await open()));
+  const { header, record, packer } = started;
+  try {
+    const load = async (model) => {
+      const streams = model?.streams ?? false;
+      await importWeights(opening, started, streams ? null : model);
+      if (streams) await openStreamed(opening, record, model);
+      return record;
+    };
+    return await use({ header, fileName: fileNameOf(record), fileSize: record.fileBytes, storage, load });
+  } finally {
+    header.close();
+    packer.close();
+    await started.source.close();
+    // Where not even one chunk has come, nothing is left behind.
+    if (record.chunks.length === 0) await backend.remove(record.id).catch(() => {});
+  }
+}
+
+/** The rest of an interrupted import; null where it has to begin anew. */
+async function resume(opening, record) {
+  const { runtime, open, sha256 = null, storage } = opening;
+  const header = await storedHeader(opening, record);
+  if (header === null) return null;
+  let packer;
+  let source;
+  try {
+    packer = new Packer(runtime, header);
+    if (packer.packedBytes === record.packedBytes && (sha256 === null || record.sha256 === sha256)) {
+      const tail = await shortChunk(opening, record);
+      packer.seek(storedBytes(record));
+      source = await openRest(open, record, packer);
+      const position = packer.filePosition;
+      if ((source.position ?? 0) === position && (await isAsBefore(opening, record, source)))
+        return { header, packer, source, record, pieces: [], position, tail, problem: null };
+      storage.restarted = true;
+      if ((source.position ?? 0) > 0) {
+        await source.close();
+        source = await open();
+      }
+    }
+  } catch (error) {
+    packer?.close();
+    header.close();
+    await source?.close();
+    throw error;
+  }
+  packer.close();
+  header.close();
+  return source === undefined ? null : begin(opening, source);
+}
+
+/**
+ * Whether a server that gives the rest still has the file of which a part is stored. It says so by a strong ETag; else
+ * what is stored is compared. One that gives no parts sends all of it anyway, so that beginning anew costs nothing.
+ * @param {any} source
+ */
+async function isAsBefore(opening, record, source) {
+  if (source.kind !== 'download' || source.position === 0) return true;
+  const etag = strongEtag(source);
+  if (etag !== null && etag === record.etag) return true;
+  return source.ranged && seemsSame(opening, record);
+}
+
+/** The bytes of a last chunk that is to be filled up; where they are not what they were, the record forgets it. */
+async function shortChunk({ runtime, backend }, { id, chunks, chunkBytes }) {
+  const last = chunks.at(-1);
+  if (last === undefined || last.bytes === chunkBytes) return null;
+  const bytes = new Uint8Array(last.bytes);
+  try {
+    await backend.readChunk(id, chunks.length - 1, 0, bytes);
+  } catch (error) {
+    if (!['STORE_CHUNK_MISSING', 'STORE_DAMAGED'].includes(error.code)) throw error;
+  }
+  if (checksumOf(runtime, [bytes]) === last.checksum) return bytes;
+  chunks.pop();
+  return null;
+}
+
+/** The source from where the packer stands. */
+async function openRest(open, { etag, lastModified, fileBytes, sha256 }, packer) {
+  const position = packer.filePosition;
+  if (packer.position < packer.packedBytes || sha256 !== null)
+    return open({ position, etag, lastModified, size: fileBytes });
+  const nothing = { kind: /** @type {const} */ ('load'), name: '', size: fileBytes, position };
+  return { ...nothing, read: async () => null, close: async () => {} };
+}
+
+/** A new import, from the front of a source. */
+async function begin(opening, source) {
+  const { runtime, chunkBytes, signal } = opening;
+  let header;
+  let packer;
+  try {
+    const { sha256 = null } = opening;
+    if (source.isJoined && sha256 !== null) throw unhashable(source.name);
+    const parsed = await readHeader(runtime, source, signal);
+    header = parsed.header;
+    packer = new Packer(runtime, header);
+    const { pieces } = parsed;
+    const bytes = firstBytes(pieces, header.dataOffset);
+    const fileBytes = parsed.fileSize === UNKNOWN_SIZE ? null : parsed.fileSize;
+    const sizes = { layout: packedLayout(runtime), packedBytes: packer.packedBytes, chunkBytes, fileBytes };
+    const headerChecksum = checksumOf(runtime, [bytes]);
+    const record = newManifest({ ...factsOf(opening), header, source, headerChecksum, ...sizes });
+    const problem = await writeBeginning(opening, record, bytes);
+    return { header, packer, source, record, pieces, position: 0, tail: null, problem };
+  } catch (error) {
+    packer?.close();
+    header?.close();
+    await source.close();
+    throw error;
+  }
+}
+
+const unhashable = (name) =>
+  new NibbleError(
+    'INVALID_ARGUMENT',
+    `"${name}" comes in parts, so that no SHA-256 is that of its file. Leave sha256 out, or give a file that is whole.`,
+    { details: { option: 'sha256' } },
+  );
+
+const factsOf = ({ id, addresses, descriptor, name, sha256, toldSha256 }) => ({
+  aliases: idsOf(addresses).filter((one) => one !== id),
+  id,
+  descriptor,
+  name,
+  // That of each part is compared while the part is read.
+  sha256: sha256 ?? (Array.isArray(toldSha256) ? null : toldSha256),
+});
+
+/** Whatever was there goes, the header comes. @returns {Promise<NibbleError | null>} why it cannot be stored */
+async function writeBeginning({ backend }, record, bytes) {
+  try {
+    await backend.remove(record.id);
+    await backend.writeChunk(record.id, HEADER, [bytes]);
+    await backend.put(record);
+    return null;
+  } catch (error) {
+    if (!(error instanceof NibbleError)) throw error;
+    return error;
+  }
+}
+
+function firstBytes(pieces, count) {
+  const bytes = new Uint8Array(count);
+  let done = 0;
+  for (const piece of pieces) {
+    bytes.set(piece.subarray(0, count - done), done);
+    done = Math.min(count, done + piece.length);
+  }
+  return bytes;
+}
+
+/** Feeds the rest of the file to an importer, and to a model where there is one. */
+async function importWeights(opening, started, model) {
+  const { runtime, backend, storage, keepPartial = true, saveEvery } = opening;
+  const { packer, record } = started;
+  if (model !== null) await placeStored(opening, started, model);
+  else if (started.problem !== null) throw started.problem;
+  const { tail, problem } = started;
+  const importer = new Importer({ backend, runtime, packer, record, model, tail, problem, saveEvery });
+  try {
+    await importer.begin();
+    const end = await feed(opening, started, importer);
+    await importer.finish(record.fileBytes ?? end);
+    model?.finish();
+  } catch (error) {
+    // A source that cannot begin behind its front is of no use for going on.
+    const useless = ['HASH_MISMATCH', 'MODEL_BAD_TENSOR'].includes(error.code);
+    const kept = keepPartial && started.source.position !== undefined && !useless;
+    await (kept ? importer.keep() : importer.drop());
+    throw error;
+  }
+  if (importer.problem === null) storage.state = 'imported';
+  else storage.problem = { code: importer.problem.code ?? 'INTERNAL', message: importer.problem.message };
+}
+
+/** What was just stored, of a model of which not all weights stay. */
+async function openStreamed(opening, record, model) {
+  const { runtime, signal, onProgress } = opening;
+  const report = progressReporter('read', record.packedBytes, onProgress);
+  let total = 0;
+  const onRead = (bytes) => {
+    total += bytes;
+    report(total, total === record.packedBytes);
+  };
+  const mend = async (index) => {
+    throw new NibbleError(
+      'STORE_DAMAGED',
+      `Chunk ${index + 1} of ${record.chunks.length} of "${fileNameOf(record)}" was stored, and cannot be read back. Load the model again; if that does not help, use another store.`,
+    );
+  };
+  const reader = openReader(opening);
+  try {
+    await readStreamedWeights({ reader, runtime, model, record, signal, onRead, mend });
+  } finally {
+    await reader.close();
+  }
+  model.finish();
+}
+
+/** What an earlier import stored goes into place. Where a chunk of it is damaged, the import goes on from there. */
+async function placeStored(opening, started, model) {
+  const { backend, signal, onProgress, open } = opening;
+  const { packer, record } = started;
+  const total = storedBytes(record);
+  if (total === 0) return;
+  const report = progressReporter('read', total, onProgress);
+  let read = 0;
+  let whole = record.chunks.length;
+  const onRead = (bytes) => {
+    read += bytes;
+    report(read);
+  };
+  const mend = async (index) => {
+    whole = Math.min(whole, index);
+  };
+  const reader = openReader(opening);
+  try {
+    await readWeights({ reader, runtime: opening.runtime, record, model, signal, onRead, mend });
+  } finally {
+    await reader.close();
+  }
+  if (whole === record.chunks.length) return;
+  // Only the last chunk can be short, so none of those that stay is.
+  record.chunks.length = whole;
+  started.tail = null;
+  packer.seek(storedBytes(record));
+  await started.source.close();
+  started.source = await openRest(open, record, packer);
+  started.position = packer.filePosition;
+  if ((started.source.position ?? 0) === started.position) return;
+  await backend.remove(record.id);
+  throw new NibbleError('DOWNLOAD_CHANGED', `The file ${fileNameOf(record)} changed while it was read. Load it again.`);
+}
+
+async function feed(opening, started, importer) {
+  const { signal, onProgress, storage } = opening;
+  const { source, record, pieces } = started;
+  const total = record.fileBytes ?? record.headerBytes + record.packedBytes;
+  const tell = (progress) => onProgress(storage.restarted ? { ...progress, restarted: true } : progress);
+  const report = progressReporter(source.kind, total, tell, started.position);
+  let { position } = started;
+  const take = async (piece) => {
+    await importer.push(piece, position);
+    position += piece.length;
+    report(position);
+  };
+  for (const piece of pieces.splice(0)) await take(piece);
+  while (importer.wantsMore) {
+    const piece = await importer.whileWaiting(nextPiece(source, signal));
+    if (piece === null) break;
+    await take(piece);
+  }
+  if (!importer.done) throw truncated(fileNameOf(record), position, record.packedBytes - started.packer.position);
+  report(total, true);
+  return position;
+}

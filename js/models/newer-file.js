@@ -1,0 +1,103 @@
+// Whether there is a newer file at the address that a stored model came from, and how it takes the older one's place: it
+// is stored beside it, known by its names too, and only when it is whole the older one goes.
+import { sameVersion, strongEtag } from '../download/http-headers.js';
+import { removeSavesOf } from '../saves/store.js';
+import { checkHash, isAddress, summaryOf } from './manifest.js';
+import { isVersionOf, versionId } from './model-id.js';
+import { changeRecord, withLock, withStored } from './open-stored.js';
+import { seemsSame } from './same-file.js';
+import { knownAs, validatorsAt } from './stored-id.js';
+
+/** @typedef {import('../base/public-types.js').Freshness} Freshness */
+
+/**
+ * @param {import('./open-stored.js').Opening} opening of the stored model
+ * @param {import('./manifest.js').Manifest} record
+ * @returns {Promise<Freshness>}
+ * @throws {NibbleError} as openDownload()
+ */
+export async function checkFile(opening, record) {
+  const { id, etag, lastModified, fileBytes: size } = record;
+  const stored = { etag, lastModified, size };
+  const { descriptor } = opening;
+  if (!isAddress(descriptor?.url)) return { id, isNewer: null, stored, found: null };
+  const { ranged, ...found } = await validatorsAt(descriptor, opening);
+  return { id, isNewer: !(await isSameFile(opening, record, stored, { ...found, ranged })), stored, found };
+}
+
+async function isSameFile(opening, record, stored, found) {
+  const how = found.ranged ? {} : { spots: 0 };
+  if (!sameVersion(stored, found)) {
+    // Servers that share an address may each have an ETag of its own for one file.
+    const mayBe =
+      stored.size === found.size && found.lastModified !== null && stored.lastModified === found.lastModified;
+    return mayBe && found.ranged && seemsSame(opening, record);
+  }
+  const told = strongEtag(stored) !== null && stored.etag === found.etag;
+  const dated = found.lastModified !== null && stored.lastModified === found.lastModified;
+  return told || dated || seemsSame(opening, record, how);
+}
+
+/**
+ * Gets the newer file, if there is one. An interrupted one goes on when it is asked for again; the older model is there
+ * until the newer one is whole, and where somebody is using it then, until the next call. What came of versions that the
+ * server has no more goes.
+ * @param {import('./open-stored.js').Opening} opening of the stored model
+ * @param {import('./manifest.js').Manifest} record
+ * @returns {Promise<string>} the id of what is there now
+ * @throws {NibbleError} as withStored(); HASH_MISMATCH where the newer file is stored already, and not with the SHA-256
+ *   that is expected: the older model is there still
+ */
+export async function fetchNewer(opening, record) {
+  const { isNewer, stored, found } = await checkFile(opening, record);
+  const { backend, descriptor } = opening;
+  if (isNewer === null) return record.id;
+  const id = isNewer ? await idOfNewer(descriptor.url, record.id, stored, found) : record.id;
+  await removeParts(backend, descriptor.url, id);
+  if (!isNewer) return id;
+  const newer = { ...opening, id, storage: { ...opening.storage, id }, name: opening.name ?? record.name };
+  await withStored(newer, async ({ storage, load }) => {
+    if (storage.state === 'stored') checkHash(await backend.get(id), opening.sha256);
+    else await load(null);
+  });
+  const older = [
+    record,
+    ...(await versionsOf(backend, descriptor.url)).filter((one) => ![id, record.id].includes(one.id)),
+  ];
+  const names = older.flatMap((one) => [one.id, ...(one.aliases ?? [])]);
+  const named = (now) => ({ ...now, aliases: [...new Set([...(now.aliases ?? []), ...names])] });
+  // Shared: whoever reads the newer one already, as an engine does whose weights stream, is not waited for.
+  await withLock(newer, { shared: true }, () => changeRecord(backend, id, named, opening));
+  for (const one of older) await removeUnused(backend, one.id);
+  return knownAs(backend, id);
+}
+
+/** Never the older one's: a server that tells little, or another thing each time, may tell of both the same. */
+async function idOfNewer(url, older, stored, found) {
+  const id = await versionId(url, found);
+  return id === older || sameVersion(stored, found) ? versionId(url, found, older) : id;
+}
+
+/** What is stored of files that were at an address one after the other, as far as this version knows records. */
+const versionsOf = async (backend, url) =>
+  (await backend.list()).filter((record) => isVersionOf(record.id, url) && summaryOf(record).state !== 'damaged');
+
+/** Removes what came in part of other versions of an address' file: nobody has the rest of it any more. */
+async function removeParts(backend, url, kept) {
+  const isPart = (record) => record !== null && summaryOf(record).state === 'importing';
+  const parts = (await versionsOf(backend, url)).filter((record) => record.id !== kept && isPart(record));
+  for (const { id } of parts) await removeUnused(backend, id, isPart);
+}
+
+/** Removes a stored model and what was saved of its sessions, if nobody uses it. */
+async function removeUnused(backend, id, isMeant = (_record) => true) {
+  try {
+    await backend.lock(id, { wait: false }, async () => {
+      if (!isMeant(await backend.get(id))) return;
+      await backend.remove(id);
+      await removeSavesOf(backend, id);
+    });
+  } catch (error) {
+    if (error.code !== 'STORE_BUSY') throw error;
+  }
+}

@@ -1,0 +1,162 @@
+// Stored models, on the worker's side. A model that is stored goes from the store straight into place; one that is not
+// is stored while it comes from its source.
+import { NibbleError, shortened } from '../base/errors.js';
+import { progressReporter } from '../base/progress.js';
+import { packedLayout } from '../core/packer.js';
+import { readStreamedWeights } from './check-streamed.js';
+import { openReader } from './chunk-reader.js';
+import { intoStore } from './import.js';
+import { fileNameOf, readManifest } from './manifest.js';
+import { readWeights } from './read-weights.js';
+import { mendChunk, mendHeader } from './repair.js';
+import { storedHeader } from './stored-header.js';
+
+const ABSENT = Symbol('absent');
+
+/**
+ * What a model is opened with.
+ * @typedef {object} Opening
+ * @property {import('../core/runtime.js').Runtime} runtime
+ * @property {import('../store/backends.js').Backend} backend
+ * @property {import('./prefetch.js').HeadStart | null} [ahead] what was got of it before
+ * @property {number} chunkBytes of chunks to be written
+ * @property {string} id
+ * @property {any} descriptor where the model comes from, if not from the store; null: from the store alone
+ * @property {(from?: import('../sources/source.js').From) => Promise<import('../sources/source.js').Source>} open opens the descriptor
+ * @property {import('./open.js').Storage} storage filled here
+ * @property {AbortSignal} [signal]
+ * @property {(progress: object) => void} onProgress
+ * @property {string} [name] instead of the file's own
+ * @property {string | null} [sha256] what the caller says that the file's is, also of one that is stored
+ * @property {string | (string | null)[] | null} [toldSha256] what its source says that it is, of one that is stored now; of
+ *   a model in parts that of each
+ * @property {string[]} [addresses] further ones that its file is known by
+ * @property {boolean} [keepPartial] whether what came before an interruption is kept; true
+ * @property {{ bytes: number, milliseconds: number }} [saveEvery] other than an Importer's own
+ */
+
+/**
+ * Opens a model out of the store, or into it. A store that is in the way of another tab is waited for.
+ * @template T
+ * @param {Opening} opening
+ * @param {(opened: import('./loader.js').OpenedModel) => Promise<T>} use
+ * @returns {Promise<T>}
+ */
+export async function withStored(opening, use) {
+  const { id, descriptor } = opening;
+  const stored = await withLock(opening, { shared: true }, async () => {
+    const record = await find(opening);
+    return record?.state === 'complete' ? fromStore(opening, record, use) : ABSENT;
+  });
+  if (stored !== ABSENT) return stored;
+  return withLock(opening, { shared: false }, async () => {
+    // Another tab may have stored it in the meantime.
+    const record = await find(opening);
+    if (record?.state === 'complete') return fromStore(opening, record, use);
+    if (descriptor === null) throw incomplete(id, record);
+    return intoStore(opening, record, use);
+  });
+}
+
+/** Whether a model is stored as a whole. */
+export const isStored = async (opening) => (await find(opening))?.state === 'complete';
+
+/** Its record, if it is one that this version can use; null otherwise. */
+async function find({ runtime, backend, id }) {
+  const record = readManifest(await backend.get(id));
+  return record?.id === id && record.layout === packedLayout(runtime) ? record : null;
+}
+
+/**
+ * Another that is in the way is waited for, which is told, until the signal is given.
+ * @template T
+ * @param {Pick<Opening, 'backend' | 'id' | 'signal' | 'onProgress'>} opening
+ * @param {{ shared: boolean }} how
+ * @param {() => Promise<T>} use
+ * @returns {Promise<T>}
+ */
+export const withLock = ({ backend, id, signal, onProgress }, { shared }, use) => {
+  const nothing = { loaded: 0, total: 0, bytesPerSecond: 0, secondsLeft: null };
+  const onWait = (holder) => onProgress({ phase: 'wait', ...nothing, holder });
+  return backend.lock(id, { shared, signal, onWait }, use);
+};
+
+/**
+ * Changes a record that is there, under a lock of its own: whoever only reads the model is in nobody's way. Nothing happens
+ * where there is none.
+ * @template {{ id: string }} R
+ * @param {import('../store/backends.js').Backend} backend
+ * @param {string} id
+ * @param {(record: any) => R} change
+ * @param {Partial<Pick<Opening, 'signal' | 'onProgress'>>} [control] for another change that is waited for
+ */
+export async function changeRecord(backend, id, change, { signal, onProgress = () => {} } = {}) {
+  const lock = { backend, id: `${id}#record`, signal, onProgress };
+  await withLock(lock, { shared: false }, async () => {
+    const record = await backend.get(id);
+    if (record !== null) await backend.put(change(record));
+  });
+}
+
+function incomplete(id, record) {
+  const what =
+    record === null
+      ? 'is damaged or of another version'
+      : `has come only in part (${record.filePosition} of ${record.fileBytes ?? 'an unknown number of'} bytes)`;
+  return new NibbleError(
+    record === null ? 'STORE_DAMAGED' : 'MODEL_INCOMPLETE',
+    `The stored model "${shortened(id)}" ${what}. Choose its file again, or delete it.`,
+  );
+}
+
+async function fromStore(opening, record, use) {
+  const { backend, storage, runtime, signal, onProgress } = opening;
+  // Where weights are to come, the workers that read them start while the header is read.
+  const open = () => openReader(opening, { workers: record.chunks.length > 1 ? undefined : 0 });
+  let reader = opening.headerOnly === false ? (opening.ahead?.takeReader() ?? open()) : null;
+  const load = async (model) => {
+    checkSize(model, record);
+    reader ??= open();
+    const report = progressReporter('read', record.packedBytes, onProgress);
+    const start = performance.now();
+    let read = 0;
+    const onRead = (bytes) => {
+      read += bytes;
+      report(read, read === record.packedBytes);
+    };
+    const mend = async (index) => {
+      await mendChunk(opening, record, index, model);
+      storage.mendedChunks++;
+    };
+    // When a model was used last is nice to know, and no reason to fail.
+    const used = changeRecord(backend, record.id, (now) => ({ ...now, usedAt: Date.now() })).catch(() => {});
+    const parts = { reader, runtime, record, model, signal, onRead, mend };
+    const { verifyMilliseconds } = model.streams ? await readStreamedWeights(parts) : await readWeights(parts);
+    storage.bytesPerSecond = read / Math.max(0.001, (performance.now() - start) / 1000);
+    storage.verifyMilliseconds = verifyMilliseconds;
+    await reader.close();
+    model.finish();
+    await used;
+    return record;
+  };
+  let header;
+  try {
+    header = (await storedHeader(opening, record)) ?? (await mendHeader(opening, record));
+    storage.state = 'stored';
+    // A worker that is kept busy does not start others.
+    await reader?.ready;
+    return await use({ header, fileName: fileNameOf(record), fileSize: record.fileBytes, storage, load });
+  } finally {
+    header?.close();
+    await reader?.close();
+  }
+}
+
+function checkSize(model, record) {
+  const { packedBytes: weights } = model.info;
+  if (weights === record.packedBytes) return;
+  throw new NibbleError(
+    'STORE_DAMAGED',
+    `The stored model "${shortened(record.id)}" has ${record.packedBytes} bytes of weights, and its header calls for ${weights}. Delete it and import it again.`,
+  );
+}

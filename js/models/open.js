@@ -1,0 +1,111 @@
+// Opens the model of a call: out of a store, into one, or past it. Whatever is wrong with the store, a model that has a
+// source can be loaded from it.
+import { notStored, shortened, storeNeeded } from '../base/errors.js';
+import { hashedSource } from '../sources/hashed.js';
+import { CHUNK_BYTES, storeKind } from '../store/backends.js';
+import { withSource } from './loader.js';
+import { isAddress } from './manifest.js';
+import { modelId } from './model-id.js';
+import { isStored, withStored } from './open-stored.js';
+import { openModelSource } from './parts.js';
+import { storedAs } from './stored-id.js';
+
+// Somebody waits for what a header tells, and has nothing to lose yet.
+const HEADER_DOWNLOAD = { stallMilliseconds: 8000, retries: 2 };
+
+const STORE_PROBLEMS = ['STORE_UNAVAILABLE', 'STORE_FULL', 'STORE_VERSION'];
+
+/** @typedef {import('../base/public-types.js').Storage} Storage */
+
+/** @returns {Storage} as it is before anything has happened */
+const noStorage = (kind) => ({
+  kind,
+  id: null,
+  state: 'none',
+  bytesPerSecond: null,
+  verifyMilliseconds: null,
+  mendedChunks: 0,
+  restarted: false,
+  problem: null,
+});
+
+/**
+ * @template T
+ * @param {{ runtime: import('../core/runtime.js').Runtime, platform: import('../worker/engine-host.js').Platform, descriptor: any, store: any,
+ *   headerOnly: boolean, signal?: AbortSignal, onProgress: (progress: object) => void,
+ *   ahead: import('./prefetch.js').HeadStart | null }} call `store`: as readStore() gives it, or null; `ahead`: null
+ *   where there is no store; `headerOnly`: the weights are not asked for, so nothing is to be stored
+ * @param {(opened: import('./loader.js').OpenedModel) => Promise<T>} use
+ * @returns {Promise<T>}
+ */
+export async function openModel(call, use) {
+  const { descriptor, store, ahead } = call;
+  const storage = noStorage(store === null ? null : storeKind(store));
+  if (store === null) return pastStore(call, storage, use);
+  let used = false;
+  const useOnce = (opened) => {
+    used = true;
+    return use(opened);
+  };
+  try {
+    return await throughStore(call, await ahead.backend, storage, useOnce);
+  } catch (error) {
+    if (used || descriptor.stored !== undefined || !STORE_PROBLEMS.includes(error.code)) throw error;
+    storage.problem = { code: error.code, message: error.message };
+    return pastStore(call, storage, use);
+  }
+}
+
+function pastStore(call, storage, use) {
+  if (call.descriptor.stored !== undefined) {
+    throw storeNeeded('A stored model was asked for without a store to take it from.');
+  }
+  return withSource({ ...call, open: () => openToLoad(call), storage }, use);
+}
+
+/** The source of weights that go nowhere but into the heap: an import would compare what is told of them. */
+async function openToLoad({ toldSha256, headerOnly, ...call }) {
+  const source = await sourceOpener({ toldSha256, headerOnly, ...call }, call.descriptor)();
+  return typeof toldSha256 === 'string' && !headerOnly ? hashedSource(source, toldSha256) : source;
+}
+
+async function throughStore(call, backend, storage, use) {
+  const opening = await openingOf(call, backend, storage);
+  if (call.headerOnly && opening.descriptor !== null && !(await isStored(opening)))
+    return pastStore(call, storage, use);
+  return withStored(opening, use);
+}
+
+function sourceOpener({ platform, headerOnly, signal, runtime, toldSha256 }, descriptor) {
+  const download = headerOnly ? { ...HEADER_DOWNLOAD, ...platform.download } : platform.download;
+  const how = {
+    openPath: platform.openPath,
+    download,
+    signal,
+    runtime,
+    memo: {},
+    ...(Array.isArray(toldSha256) && { hashes: toldSha256 }),
+  };
+  return (from) => openModelSource(descriptor, { ...how, from });
+}
+
+/** What a call comes to, for open-stored.js. @returns {Promise<import('./open-stored.js').Opening>} */
+export async function openingOf(call, backend, storage = noStorage(backend.kind)) {
+  const { runtime, platform, signal, store } = call;
+  const given = { ...call, backend, chunkBytes: store.chunkBytes ?? CHUNK_BYTES, storage };
+  const wanted = await modelId(call.descriptor, { runtime, openPath: platform.openPath, signal });
+  const id = await storedAs({ ...given, open: sourceOpener(call, call.descriptor) }, wanted);
+  const descriptor = call.descriptor.stored === undefined ? call.descriptor : await sourceOfStored(backend, id);
+  Object.assign(storage, { kind: backend.kind, id });
+  return { ...given, id, descriptor, open: sourceOpener(call, descriptor) };
+}
+
+/** Where a stored model came from, if that can be asked again; null otherwise. */
+async function sourceOfStored(backend, id) {
+  const record = await backend.get(id);
+  if (record === null) {
+    throw notStored(shortened(id), id);
+  }
+  const url = record.source?.url ?? (id.startsWith('url:') ? id.slice(4) : null);
+  return isAddress(url) ? { url } : null;
+}

@@ -1,0 +1,167 @@
+// Under which id a store has a model: one file has one record, whatever address or folder it was asked for by, and each
+// record holds one file. What is stored is found without its source where that can be, and else by asking the source.
+import { openDownload } from '../download/download.js';
+import { strongEtag } from '../download/http-headers.js';
+import { isSavedSession } from '../saves/record.js';
+import { isAddress, readManifest } from './manifest.js';
+import { addressOf, fileFacts, idsOf } from './model-id.js';
+import { joinValidators, partsOf } from './parts.js';
+import { isSame, seemsSame } from './same-file.js';
+
+// As many names as one model is remembered by.
+const MOST_ALIASES = 32;
+/** Somebody waits, and can do without the answer. */
+export const BRIEFLY = Object.freeze({ stallMilliseconds: 8000, retries: 0 });
+// What hashes look like in ETags: MD5, SHA-1, SHA-256. Others may be made of a time and a size alone.
+const HASH = /^"[0-9a-f]{32}([0-9a-f]{8}|[0-9a-f]{32})?"$/i;
+
+/**
+ * The record's id, as far as the store alone tells; the id itself where it tells nothing.
+ * @param {import('../store/backends.js').Backend} backend
+ * @param {string} id as modelId() makes it, or one that was told before
+ * @returns {Promise<string>}
+ */
+export async function knownAs(backend, id) {
+  if ((await backend.get(id)) !== null) return id;
+  return find(await modelsOf(backend), id)?.id ?? id;
+}
+
+function find(records, id) {
+  const alias = records.find(({ aliases }) => aliases?.includes(id));
+  if (alias !== undefined || !id.startsWith('url:')) return alias;
+  const address = addressOf(id.slice(4));
+  if (address === null) return undefined;
+  return records.find(({ source }) => isAddress(source.url) && addressOf(source.url) === address);
+}
+
+/** Whole ones first, and of those the newest. */
+async function modelsOf(backend) {
+  const records = (await backend.list())
+    .filter((record) => !isSavedSession(record))
+    .flatMap((record) => readable(record) ?? []);
+  const rank = ({ state, createdAt }) => (state === 'complete' ? Number.MAX_SAFE_INTEGER / 2 : 0) + createdAt;
+  return records.sort((a, b) => rank(b) - rank(a));
+}
+
+/** A record, where this version can read it; null otherwise. */
+function readable(record) {
+  try {
+    return readManifest(record);
+  } catch {
+    return null;
+  }
+}
+
+/**
+ * The same, also where only the source can tell that its file is one which is stored; that is remembered.
+ * @param {Omit<import('./open-stored.js').Opening, 'id'>} opening of the source
+ * @param {string} id as modelId() makes it
+ * @returns {Promise<string>}
+ */
+export async function storedAs(opening, id) {
+  const { backend, descriptor } = opening;
+  const others = idsOf(opening.addresses);
+  const known = await knownAs(backend, id);
+  if (descriptor.stored !== undefined || (await backend.get(known)) !== null) {
+    await remember(backend, known, { aliases: others, url: descriptor.url });
+    return known;
+  }
+  const elsewhere = await firstStored(backend, others);
+  if (elsewhere !== null) {
+    await remember(backend, elsewhere, { aliases: [id, ...others] });
+    return elsewhere;
+  }
+  const records = await modelsOf(backend);
+  const same = isAddress(descriptor.url)
+    ? await sameDownload(opening, records)
+    : await sameOnDisk(opening, records, fileFacts(id));
+  if (same === null) return id;
+  await remember(backend, same, { aliases: [id, ...others] });
+  return same;
+}
+
+/** The record of the first of several ids under which a model is stored as a whole. */
+async function firstStored(backend, ids) {
+  for (const id of ids) {
+    const known = await knownAs(backend, id);
+    if (readable(await backend.get(known))?.state === 'complete') return known;
+  }
+  return null;
+}
+
+/** Files of one name, size and time: whether they are one is seen by reading them. */
+async function sameOnDisk(opening, records, facts) {
+  if (facts === null) return null;
+  for (const record of records) {
+    if (fileFacts(record.id) === facts && (await isSame(opening, record))) return record.id;
+  }
+  return null;
+}
+
+/** The same ETag and size under another query of an address, or the same hash for an ETag anywhere. */
+async function sameDownload(opening, records) {
+  const { descriptor, platform, signal } = opening;
+  const place = placeOf(descriptor.url);
+  const isCandidate = ({ etag, fileBytes, source }) =>
+    fileBytes !== null &&
+    strongEtag({ etag }) !== null &&
+    isAddress(source.url) &&
+    (HASH.test(etag) || placeOf(source.url) === place);
+  const candidates = records.filter(isCandidate);
+  if (candidates.length === 0) return null;
+  try {
+    const found = await validatorsAt(descriptor, { platform, signal });
+    // One that gives no parts would send all of the file for each place.
+    const how = found.ranged ? {} : { spots: 0 };
+    for (const record of candidates) {
+      const matches = record.etag === found.etag && record.fileBytes === found.size;
+      if (matches && (await seemsSame(opening, record, how))) return record.id;
+    }
+  } catch (error) {
+    if (error.code === 'CANCELLED') throw error;
+    // Whoever loads the model will be told.
+  }
+  return null;
+}
+
+/** An address without its query. */
+const placeOf = (url) => addressOf(url)?.split('?', 1)[0];
+
+/**
+ * What a server tells of a file now, or of all parts of one; their size together nobody tells.
+ * @param {{ url: string }} descriptor
+ * @param {{ platform: import('../worker/engine-host.js').Platform, signal?: AbortSignal }} call
+ * @returns {Promise<import('../download/http-headers.js').Validators & { ranged: boolean }>} `ranged`: it gives parts of it
+ */
+export async function validatorsAt(descriptor, { platform, signal }) {
+  const parts = partsOf(descriptor);
+  if (parts === null) return validatorsOf(descriptor.url, { platform, signal });
+  const each = await Promise.all(parts.map(({ url }) => validatorsOf(url, { platform, signal })));
+  return { ...joinValidators(each, null), ranged: each.every(({ ranged }) => ranged) };
+}
+
+async function validatorsOf(url, { platform, signal }) {
+  const source = await openDownload(url, { ...BRIEFLY, ...platform.download, signal, end: 1 });
+  await source.close();
+  const { etag, lastModified, size, ranged } = source;
+  return { etag, lastModified, size, ranged };
+}
+
+/** Notes further names of a model, or the address that it was got by last. Nice to have: where it cannot be, it is not. */
+async function remember(backend, id, { aliases: more = [], url }) {
+  const changed = (record) => {
+    const { source, aliases = [] } = record;
+    const isNews = isAddress(url) && isAddress(source.url) && source.url !== url;
+    const news = more.filter((alias) => alias !== record.id && !aliases.includes(alias));
+    if (!isNews && news.length === 0) return null;
+    const named = news.length === 0 ? {} : { aliases: [...aliases, ...new Set(news)].slice(-MOST_ALIASES) };
+    return { ...record, ...named, ...(isNews && { source: { url } }) };
+  };
+  const isDue = (record) => record?.state === 'complete' && changed(record) !== null;
+  if (!isDue(readable(await backend.get(id)))) return;
+  const write = async () => {
+    const record = readable(await backend.get(id));
+    if (isDue(record)) await backend.put(changed(record));
+  };
+  await backend.lock(id, { wait: false }, write).catch(() => {});
+}

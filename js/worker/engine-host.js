@@ -1,0 +1,324 @@
+// The engine as it lives in its worker: one model, its sessions (session-host.js), and the calls of protocol/messages.js that
+// concern the model as a whole.
+
+import { checkCancelled } from '../base/cancel.js';
+import { loadingCancelled, NibbleError } from '../base/errors.js';
+import * as read from '../base/options.js';
+import { createTurn } from '../base/yield.js';
+import { readersBytes } from '../core/javascript-sizes.js';
+import { checkKernelSet } from '../core/simd.js';
+import { authorized } from '../download/authorized-fetch.js';
+import { withRetries } from '../download/retry-progress.js';
+import { benchmark } from '../measure/benchmark.js';
+import { probe } from '../measure/probe.js';
+import { withReaderCount } from '../models/chunk-reader.js';
+import { describeHeader, identityOf, settleContext } from '../models/describe.js';
+import { checkStreamable } from '../models/loader.js';
+import { openModel } from '../models/open.js';
+import { HeadStart } from '../models/prefetch.js';
+import { tooLarge } from '../models/too-large.js';
+import { openWeightStream } from '../models/weight-stream.js';
+import { Texts } from '../prompt/model-text.js';
+import { SessionStore } from '../saves/store.js';
+import { openStore } from '../store/backends.js';
+import { chatPrompt, SessionHost } from './session-host.js';
+
+/**
+ * @typedef {object} Platform
+ * @property {(build: { threads: number, early?: boolean, kernelSet?: string | null }, wasm: any) => Promise<{ runtime: import('../core/runtime.js').Runtime, variant: string, threads: number, threadProblem?: { code: string, message: string } | null }>} startRuntime
+ *   `threads`: how many it has, which may be fewer; `threadProblem`: why
+ * @property {(path: string, position?: number) => Promise<import('../sources/source.js').Source>} [openPath]
+ * @property {(path: string) => Promise<import('../store/backends.js').Backend>} [openFolder]
+ * @property {import('../download/download.js').DownloadOptions} [download] other habits of downloads than the usual
+ * @property {() => import('../protocol/client.js').WorkerPort} [startReader] one more worker, for models/chunk-reader.js; absent where it could
+ *   not share this worker's memory
+ * @property {() => number} [javascriptBytes] what the JavaScript of this worker takes; absent where nothing tells
+ * @property {Uint8Array} [checksumWasm] the module of heap-checksum.js, for workers that read
+ * @property {() => Promise<void>} [workersEnded] resolves when threads and readers that were told to end have done so
+ * @property {number} threads how many threads to use where none are asked for
+ * @property {number} maxThreads
+ * @property {{ code: string, message: string } | null} [threadProblem] why there is one thread at most
+ */
+
+export class Host {
+  #platform;
+  #countReaders;
+  #runtime = null;
+  #model = null;
+  #sessions = null;
+  #texts = null;
+  #turn = createTurn();
+  #javascriptBytes = 0;
+  #hasWorkers = false;
+  /** @type {Promise<object> | null} */
+  #loading = null;
+  /** @type {NibbleError | null} what ended the loading */
+  #failure = null;
+
+  /** @param {Platform} platform */
+  constructor(platform) {
+    const counted = withReaderCount(platform);
+    this.#platform = counted.platform;
+    this.#countReaders = counted.countReaders;
+  }
+
+  /**
+   * Loads the model; the result is the engine's info. On an error everything is given back. With the option `early`,
+   * other calls run from when the header and the vocabulary are there: then an event { opened } has the info so far.
+   */
+  async load(params, { signal, onEvent, goOn, behindOthers }) {
+    if (this.#runtime !== null) throw new NibbleError('INVALID_ARGUMENT', 'This worker has a model already.');
+    this.#platform = authorized(this.#platform, params.authorization);
+    this.#failure = null;
+    let isOpen = false;
+    const onOpen = (opened) => {
+      isOpen = true;
+      onEvent({ opened });
+      goOn();
+    };
+    try {
+      this.#loading = this.#load(params, { signal, onProgress: onEvent, onOpen });
+      return await this.#loading;
+    } catch (cause) {
+      // Other calls learn of it too, which nobody cancelled.
+      const error = cause.code === 'CANCELLED' ? loadingCancelled(cause) : cause;
+      this.#failure = error;
+      // Calls that wait for weights end by the same error, and only then is anything given back.
+      this.#model?.arrivals.fail(error);
+      await (isOpen ? behindOthers(() => this.#end()) : this.#end());
+      throw error;
+    }
+  }
+
+  async #load(
+    { source: descriptor, toldSha256, addresses, store = null, wasm, options: given },
+    { signal, onProgress, onOpen },
+  ) {
+    const start = performance.now();
+    const options = this.#settleThreads(read.readEngineOptions(given));
+    checkKernelSet(options.kernelSet);
+    const headerOnly = options.vocabularyOnly;
+    const { early, kernelSet } = options;
+    const build = headerOnly ? { threads: 1, kernelSet } : { threads: options.threads, early, kernelSet };
+    const call = { descriptor, toldSha256, addresses, store, wasm, build, headerOnly, signal, onProgress };
+    let record = null;
+    const loaded = await this.#withModel(call, async (opened) => {
+      const { variant, threads, header, fileName, fileSize, storage, load } = opened;
+      const threadProblem = opened.threadProblem ?? this.#platform.threadProblem ?? null;
+      const info = { ...identityOf(header, fileName, fileSize), wasm: variant, exact: options.exact, threadProblem };
+      const model = headerOnly ? null : this.#createModel(header, { ...settleContext(header, options), threads });
+      this.#model = model;
+      this.#javascriptBytes = header.javascriptBytes;
+      if (model !== null) checkStreamable(model, store);
+      onProgress({ phase: 'prepare', loaded: 0, total: fileSize ?? 0, bytesPerSecond: 0, secondsLeft: null });
+      const infoNow = (more) => ({ ...info, ...modelInfo(model), ...this.#texts.info, storage, ...more });
+      const begin = () => {
+        if (!options.early || model === null || model.streams) return;
+        this.#openSessions(options, store, storage);
+        onOpen(infoNow({ loadMilliseconds: null }));
+      };
+      record = await this.#prepare(header, model, load, signal, begin);
+      if (model !== null && this.#sessions === null) this.#openSessions(options, store, storage);
+      // What is measured is known behind a pass that has begun before.
+      await model?.arrivals.idle();
+      return infoNow({ loadMilliseconds: performance.now() - start });
+    });
+    // Behind the loading, whose own hold on the store may exclude others.
+    if (this.#model?.streams) {
+      const parts = { store, platform: this.#platform, runtime: this.#runtime, model: this.#model };
+      this.#model.weights = await openWeightStream({ ...parts, record, signal, onProgress });
+    }
+    return loaded;
+  }
+
+  #createModel(header, options) {
+    try {
+      return header.createModel(options);
+    } catch (error) {
+      throw error.code === 'OUT_OF_MEMORY' ? tooLarge(this.#runtime, header, options, error) : error;
+    }
+  }
+
+  /** Weights and texts at once: reads from a store go on while the vocabulary is taken in. */
+  async #prepare(header, model, load, signal, begin) {
+    // Whatever goes wrong, no read may go on into a heap that is given back.
+    const loading = model === null ? null : load(model);
+    // Whoever waits for it finds out.
+    loading?.catch(() => {});
+    try {
+      // Reads begin before this worker is kept busy: they go on in others.
+      await this.#turn.next();
+      model?.chooseKernels();
+      await this.#turn.next();
+      this.#texts = new Texts(header);
+      header.close();
+      checkCancelled(signal);
+      begin();
+    } catch (error) {
+      await loading?.catch(() => {});
+      throw error;
+    }
+    return loading;
+  }
+
+  #openSessions({ onFull, keep, maxSaves, maxSavedBytes }, store, { id }) {
+    const limits = { maxSaves, maxSavedBytes };
+    const saves = new SessionStore({ store, platform: this.#platform, model: id, limits });
+    const parts = { model: this.#model, texts: this.#texts, turn: this.#turn, saves };
+    this.#sessions = new SessionHost({ ...parts, onFull, keep });
+  }
+
+  /** What describeModel() returns. */
+  async describe({ source: descriptor, store = null, wasm, authorization, options: given }, { signal, onEvent }) {
+    this.#platform = authorized(this.#platform, authorization);
+    const options = this.#settleThreads(read.readEngineOptions(given));
+    const call = { descriptor, store, wasm, build: { threads: 1 }, headerOnly: true, signal, onProgress: onEvent };
+    try {
+      return await this.#withModel(call, async ({ header, fileName, fileSize }) =>
+        describeHeader(header, fileName, fileSize, options),
+      );
+    } finally {
+      await this.unload();
+    }
+  }
+
+  /** The calls that are made on a session; see SessionHost. */
+  get sessions() {
+    this.#loaded();
+    return this.#sessions;
+  }
+
+  tokenize({ text, options }) {
+    return this.#text().vocabulary.encode(read.readText('text', text), read.readTokenizeOptions(options));
+  }
+
+  countTokens({ options: given }) {
+    const { tokens, ...start } = read.readCountOptions(given);
+    return tokens?.length ?? this.#text().readStart(start).tokens.length;
+  }
+
+  /** How many messages to leave out so that a chat fits. */
+  fitMessages({ messages, options: given }) {
+    const { maxTokens, ...chat } = read.readFitOptions(messages, given);
+    const { contextSize } = this.#loaded().info;
+    const prompt = chatPrompt(this.#text(), chat);
+    const leftOut = prompt.fit({ contextSize, maxTokens, onTimeline: [] });
+    return { leftOut, tokens: prompt.without(leftOut).length };
+  }
+
+  detokenize({ tokens: given, options }) {
+    const tokens = read.readTokens('tokens', given);
+    const { vocabulary } = this.#text();
+    return read.readDetokenizeOptions(options).each
+      ? tokens.map((token) => vocabulary.text(token))
+      : vocabulary.decode(tokens);
+  }
+
+  render({ messages, options }) {
+    return this.#text().render(read.readMessages(messages), read.readRenderOptions(messages, options));
+  }
+
+  async benchmark({ options }, { signal }) {
+    const model = this.#loaded();
+    await model.arrivals.until(Infinity, signal);
+    const context = { model, timeline: this.#sessions.ownTimeline, turn: this.#turn };
+    return benchmark(context, read.readBenchmarkOptions(options), signal);
+  }
+
+  /** What probeSpeed() returns. */
+  async probe({ wasm, options: given }, { signal }) {
+    if (this.#runtime !== null) throw new NibbleError('INVALID_ARGUMENT', 'This worker has a model already.');
+    const { threads: wanted, chooseThreads } = this.#settleThreads(read.readEngineOptions(given));
+    try {
+      const { runtime, threads } = await this.#platform.startRuntime({ threads: wanted }, wasm);
+      this.#runtime = runtime;
+      this.#hasWorkers = threads > 1;
+      return await probe(runtime, { threads, chooseThreads, turn: this.#turn, signal });
+    } finally {
+      await this.unload();
+    }
+  }
+
+  memory() {
+    if (this.#texts === null) this.#loaded();
+    const heap = this.#model?.memory() ?? this.#runtime.usage(0);
+    const counted = () => this.#javascriptBytes + readersBytes(this.#countReaders());
+    const javascript = this.#platform.javascriptBytes?.() ?? counted();
+    return { ...heap, javascript, total: heap.wasm + javascript };
+  }
+
+  /** Gives everything back; resolves when this worker may be ended. */
+  async unload() {
+    await this.#end();
+    this.#failure = null;
+    return null;
+  }
+
+  /** Ends threads and readers without a call into the wasm, which has crashed; resolves when this worker may be ended. */
+  async abandon() {
+    this.#runtime?.close();
+    if (this.#hasWorkers) await this.#platform.workersEnded?.();
+    return null;
+  }
+
+  async #end() {
+    await this.#loading?.catch(() => {});
+    this.#loading = null;
+    const hadWorkers = this.#hasWorkers;
+    await this.#model?.weights?.close();
+    await this.#sessions?.close();
+    this.#model?.close();
+    this.#runtime?.close();
+    this.#turn.close();
+    this.#sessions = this.#model = this.#runtime = this.#texts = null;
+    this.#hasWorkers = false;
+    if (hadWorkers) await this.#platform.workersEnded?.();
+  }
+
+  /** Starts the wasm and the store, and opens the model's header. */
+  async #withModel({ build: wanted, wasm, ...given }, use) {
+    const call = withRetries({ ...given, platform: this.#platform });
+    const starting = call.platform.startRuntime(wanted, wasm);
+    const ahead = call.store === null ? null : this.#startAhead(call, starting);
+    try {
+      const { runtime, ...build } = await starting;
+      this.#runtime = runtime;
+      this.#hasWorkers ||= build.threads > 1 || wanted.early === true;
+      return await openModel({ ...call, ahead, runtime }, (opened) => use({ ...opened, ...build }));
+    } finally {
+      await ahead?.close();
+    }
+  }
+
+  #startAhead(call, starting) {
+    this.#hasWorkers = call.platform.startReader !== undefined;
+    const runtime = starting.then((started) => started.runtime);
+    return new HeadStart(call, openStore(call.store, call.platform), runtime);
+  }
+
+  #settleThreads(options) {
+    const { threads, maxThreads } = this.#platform;
+    const chooseThreads = options.threads === null;
+    return { ...options, chooseThreads, threads: Math.min(options.threads ?? threads, maxThreads) };
+  }
+
+  #loaded() {
+    if (this.#model !== null) return this.#model;
+    if (this.#failure !== null) throw this.#failure;
+    throw this.#runtime === null
+      ? new NibbleError('UNLOADED', 'The engine was unloaded; create a new one.')
+      : new NibbleError('MODEL_INCOMPLETE', 'Only the vocabulary was loaded; create an engine without vocabularyOnly.');
+  }
+
+  #text() {
+    if (this.#texts === null) this.#loaded();
+    return this.#texts;
+  }
+}
+
+/** What is known of a model beyond its file; null: only the vocabulary is loaded. */
+function modelInfo(model) {
+  if (model === null) return {};
+  const { info, kernels, threads, threadRates, batchSize } = model;
+  return { ...info, ...kernels, threads, threadRates, batchSize };
+}

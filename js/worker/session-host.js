@@ -1,0 +1,330 @@
+// The sessions of one model as they live in the engine's worker: the engine's own, and those that were created. Each is
+// a timeline, and a way to go on when that is full. Calls come one after the other.
+
+import { modelComputesNan, NibbleError } from '../base/errors.js';
+import * as read from '../base/options.js';
+import { complete } from '../generate/completion.js';
+import { ChatPrompt, headLength, Room, readWithRoom, trimTokens } from '../generate/full-context.js';
+import { withHalfCharacter } from '../generate/half-character.js';
+import { mostLikely } from '../generate/probabilities.js';
+import { Timeline } from '../generate/timeline.js';
+import { exportImage, importImage } from '../saves/image.js';
+
+/**
+ * @typedef {object} OpenSession
+ * @property {Timeline} timeline
+ * @property {'stop' | 'drop-oldest'} onFull
+ * @property {number | null} keep tokens of the head; null: the system prompt
+ * @property {import('../generate/half-character.js').HalfCharacter | null} [half] the character that its last answer ends within
+ * @property {boolean} [shortOfMemory] whether it has lost something because memory did not suffice
+ */
+
+const OWN = 0;
+
+export class SessionHost {
+  #model;
+  #texts;
+  #turn;
+  #saves;
+  /** @type {Map<number, OpenSession>} */
+  #sessions = new Map();
+  #lastNumber = OWN;
+
+  /**
+   * @param {{ model: import('../core/runtime.js').Model, texts: import('../prompt/model-text.js').Texts, turn: object,
+   *   saves: import('../saves/store.js').SessionStore, onFull: OpenSession['onFull'], keep: number | null }} parts
+   *   onFull, keep: of sessions that are not told otherwise
+   */
+  constructor({ model, texts, turn, saves, onFull, keep }) {
+    this.#model = model;
+    this.#texts = texts;
+    this.#turn = turn;
+    this.#saves = saves;
+    this.#sessions.set(OWN, { timeline: this.#newTimeline(), onFull, keep });
+  }
+
+  /** The timeline of the engine's own session. */
+  get ownTimeline() {
+    return this.#sessions.get(OWN).timeline;
+  }
+
+  async complete({ session: number, ...given }, { signal, onEvent }) {
+    const options = read.readCompletionOptions(given);
+    const session = this.#session(number);
+    const { timeline } = session;
+    const dropped = { tokens: 0, messages: 0 };
+    const onDrop = ({ tokens, messages }) => {
+      dropped.tokens += tokens;
+      dropped.messages += messages;
+      onEvent({ dropped: { tokens, messages } });
+    };
+    const plan = await this.#planUnlessStopped(session, options, { onDrop, signal });
+    const { prompt, room, left, warnings, opening } = plan;
+    if (left.tokens > 0) onDrop(left);
+    const { tokenizer } = this.#texts;
+    const context = { model: this.#model, timeline, tokenizer, turn: this.#turn, room, shift: left.tokens > 0 };
+    const stop = options.messages ? [...options.stop, ...this.#texts.chatStops] : options.stop;
+    const onPrefill = (prefill) => onEvent({ prefill: { ...prefill, opening } });
+    const control = { signal, onToken: onEvent, onPrefill };
+    const half = options.continueLast ? (session.half ?? null) : null;
+    const begun = withHalfCharacter(prompt, half, timeline.contextSize);
+    const completing = complete(context, begun, { ...options, stop }, control);
+    const { half: open, ...result } = await completing.finally(() => {
+      session.shortOfMemory ||= room?.shortOfMemory ?? false;
+    });
+    session.half = open;
+    return { ...result, droppedTokens: dropped.tokens, droppedMessages: dropped.messages, warnings };
+  }
+
+  /**
+   * A long text is read at a stretch, while no message comes in. Whoever has stopped meanwhile is told that it was stopped,
+   * and not that it would not have fitted.
+   */
+  async #planUnlessStopped(session, options, { onDrop, signal }) {
+    let failure;
+    let plan = { prompt: [], room: null, left: { tokens: 0, messages: 0 }, warnings: [], opening: '' };
+    try {
+      plan = this.#plan(session, options, onDrop);
+    } catch (error) {
+      failure = error;
+    }
+    await this.#turn.next();
+    if (failure !== undefined && !signal.aborted) throw failure;
+    return plan;
+  }
+
+  /**
+   * The prompt, which is rendered and becomes tokens here and nowhere else; what of it was left out since it does not fit;
+   * and how room is made later, null: it is not.
+   */
+  #plan(session, options, onDrop) {
+    const { timeline } = session;
+    const { contextSize } = timeline;
+    const nothing = { tokens: 0, messages: 0 };
+    if ((options.onFull ?? session.onFull) === 'stop') {
+      const { tokens: prompt, warnings, opening } = this.#start(options);
+      return { prompt, room: null, left: nothing, warnings, opening };
+    }
+    const kept = options.keep ?? session.keep;
+    if (options.messages === undefined) {
+      const keep = headLength(kept ?? 0, contextSize);
+      const { tokens: given, warnings } = this.#start(options);
+      const { tokens: prompt, droppedTokens } = trimTokens(given, { contextSize, keep });
+      const room = new Room({ timeline, keep: kept, chat: null, leftOut: null, onDrop });
+      return { prompt, room, left: { tokens: droppedTokens, messages: 0 }, warnings, opening: '' };
+    }
+    const { maxTokens } = options;
+    const chat = chatPrompt(this.#texts, options);
+    const leftOut = chat.fit({
+      contextSize,
+      maxTokens,
+      onTimeline: timeline.tokens,
+      shortOfMemory: session.shortOfMemory,
+    });
+    const { tokens: prompt, opening } = chat.readWithout(leftOut);
+    const room = new Room({ timeline, keep: kept, chat, leftOut, onDrop });
+    const { tokens: all, warnings } = chat.readWithout(0);
+    return { prompt, room, left: { tokens: all.length - prompt.length, messages: leftOut }, warnings, opening };
+  }
+
+  /** The likeliest next tokens after `tokens`. MODEL_COMPUTES_NAN where the model gives none a logit. */
+  async evaluate({ session: number, tokens: given, options }, { signal }) {
+    const tokens = this.#knownTokens(given);
+    const { top, reusePrefix } = read.readEvaluateOptions(options);
+    const { timeline } = this.#session(number);
+    await timeline.replace(tokens, { reuse: reusePrefix, turn: this.#turn, signal });
+    const likely = mostLikely(timeline.logits(), top === 0 ? Infinity : top);
+    return { tokens, top: likely.map(({ id, p, logit }) => ({ id, token: this.#texts.tokenText(id), p, logit })) };
+  }
+
+  /** ln p(token | the tokens before it) of tokens from..end, in order. MODEL_COMPUTES_NAN where one is no number. */
+  async score({ session: number, tokens: given, options }, { signal }) {
+    const tokens = this.#knownTokens(given);
+    const { from, reusePrefix } = read.readScoreOptions(options);
+    const { timeline } = this.#session(number);
+    if (tokens.length <= from) return new Float32Array(0);
+    const kept = reusePrefix ? timeline.keep(tokens.slice(0, from - 1)) : timeline.truncate(0);
+    const inputs = tokens.slice(kept, -1);
+    const targets = inputs.map((_, index) => (kept + index + 1 < from ? -1 : tokens[kept + index + 1]));
+    const scores = await timeline.append(inputs, { turn: this.#turn, signal, targets });
+    if (scores.some(Number.isNaN)) throw modelComputesNan();
+    return scores.slice(from - 1 - kept);
+  }
+
+  /** Opens an empty session. @returns {{ session: number }} what the others call it */
+  sessionCreate({ options }) {
+    const own = this.#sessions.get(OWN);
+    return this.#add(this.#newTimeline(), read.readSessionOptions(options), own);
+  }
+
+  sessionFork({ session: number, options }) {
+    const origin = this.#session(number);
+    return this.#add(origin.timeline.fork(), read.readSessionOptions(options), origin);
+  }
+
+  /** Makes tokens the session's content, and computes those that are new. */
+  async sessionSync({ session: number, tokens: given, options }, { signal, onEvent }) {
+    const { reusePrefix } = read.readSyncOptions(options);
+    const session = this.#session(number);
+    const { timeline } = session;
+    let { tokens, droppedTokens } = this.#fitting(session, this.#knownTokens(given));
+    if (tokens.length === 0) {
+      timeline.truncate(0);
+      return { kept: 0, computed: 0, droppedTokens };
+    }
+    const room = this.#syncRoom(session, (dropped) => {
+      droppedTokens += dropped.tokens;
+    });
+    let kept = 0;
+    let computed = 0;
+    const report = () => onEvent({ prefill: { tokens: computed, total: tokens.length - kept, reusedTokens: kept } });
+    const onStart = (count) => {
+      kept = count;
+      report();
+    };
+    const onPiece = (count) => {
+      computed += count;
+      report();
+    };
+    const how = { reuse: reusePrefix, wantsLogits: false, turn: this.#turn, signal, onStart, onPiece };
+    await readWithRoom(room, tokens, (fitting) => {
+      tokens = fitting;
+      computed = 0;
+      return timeline.replace(tokens, { ...how, shift: droppedTokens > 0 });
+    });
+    return { kept, computed, droppedTokens };
+  }
+
+  /** What makes room where memory ends before the context; null: nothing does. */
+  #syncRoom({ timeline, onFull, keep }, onDrop) {
+    if (onFull === 'stop') return null;
+    return new Room({ timeline, keep, chat: null, leftOut: null, onDrop });
+  }
+
+  sessionTruncate({ session: number, length }) {
+    return this.#session(number).timeline.truncate(read.readLength(length));
+  }
+
+  sessionTokens({ session: number }) {
+    return [...this.#session(number).timeline.tokens];
+  }
+
+  /** May be called twice. */
+  sessionClose({ session: given }) {
+    const number = read.readSessionNumber(given);
+    this.#sessions.get(number)?.timeline.close();
+    this.#sessions.delete(number);
+    return null;
+  }
+
+  async sessionSave({ session: number, key: given }, { signal }) {
+    await this.#model.arrivals.until(Infinity, signal);
+    const { timeline } = this.#session(number);
+    const key = read.readSaveKey(given);
+    return withSave(timeline, (save) => this.#saves.save(key, save, { tokens: timeline.length, signal }));
+  }
+
+  async sessionExport({ session: number }, { signal }) {
+    await this.#model.arrivals.until(Infinity, signal);
+    return withSave(this.#session(number).timeline, (save) => exportImage(save, { turn: this.#turn, signal }));
+  }
+
+  /** @returns {Promise<{ session: number | null, problem: object | null }>} */
+  async sessionRestore({ key: given, options }, { signal }) {
+    const key = read.readSaveKey(given);
+    const settings = read.readSessionOptions(options);
+    await this.#model.arrivals.until(Infinity, signal);
+    const openRestore = () => this.#model.openRestore();
+    const { session, problem } = await this.#saves.restore(key, { openRestore, signal });
+    if (session === null) return { session: null, problem: problem?.toJSON() ?? null };
+    return { ...this.#addRestored(session, settings), problem: null };
+  }
+
+  async sessionImport({ image, options }, { signal }) {
+    const settings = read.readSessionOptions(options);
+    await this.#model.arrivals.until(Infinity, signal);
+    return this.#addRestored(await importImage(this.#model, image, signal), settings);
+  }
+
+  sessionList() {
+    return this.#saves.list();
+  }
+
+  async sessionDelete({ key }) {
+    await this.#saves.delete(read.readSaveKey(key));
+    return null;
+  }
+
+  /** Closes all sessions, and the store of the saved ones. */
+  async close() {
+    for (const { timeline } of this.#sessions.values()) timeline.close();
+    this.#sessions.clear();
+    await this.#saves.close();
+  }
+
+  /** One that may share what the others begin with. */
+  #newTimeline(from) {
+    const others = () => Array.from(this.#sessions.values(), ({ timeline }) => timeline);
+    return new Timeline(this.#model, { ...from, others });
+  }
+
+  #addRestored(session, settings) {
+    try {
+      // Nothing tells whether it was shifted before it was saved.
+      return this.#add(this.#newTimeline({ session, computed: 0 }), settings, this.#sessions.get(OWN));
+    } catch (error) {
+      session.close();
+      throw error;
+    }
+  }
+
+  #add(timeline, { onFull, keep }, origin) {
+    const number = ++this.#lastNumber;
+    this.#sessions.set(number, { timeline, onFull: onFull ?? origin.onFull, keep: keep ?? origin.keep });
+    return { session: number };
+  }
+
+  #session(given) {
+    const session = this.#sessions.get(read.readSessionNumber(given) ?? OWN);
+    if (session !== undefined) return session;
+    throw new NibbleError('SESSION_CLOSED', 'The session was closed. Create a new one, or restore a saved one.');
+  }
+
+  /** Tokens for a session: without the oldest, where they do not fit and it was created so. */
+  #fitting({ timeline: { contextSize }, onFull, keep }, tokens) {
+    if (onFull === 'stop') return { tokens, droppedTokens: 0 };
+    return trimTokens(tokens, { contextSize, keep: headLength(keep ?? 0, contextSize) });
+  }
+
+  #start(options) {
+    if (options.tokens !== undefined) return { tokens: this.#knownTokens(options.tokens), warnings: [], opening: '' };
+    return this.#texts.readStart(options);
+  }
+
+  #knownTokens(given) {
+    const tokens = read.readTokens('tokens', given);
+    const { vocabularySize } = this.#model.info;
+    const unknown = tokens.find((token) => token >= vocabularySize);
+    if (unknown === undefined) return tokens;
+    throw new NibbleError('INVALID_ARGUMENT', `${unknown} is not a token: ids go from 0 to ${vocabularySize - 1}.`);
+  }
+}
+
+/**
+ * A chat as a prompt that can be made shorter.
+ * @param {import('../prompt/model-text.js').Texts} texts
+ * @param {{ messages: object[] } & import('../prompt/model-text.js').ChatOptions} options
+ */
+export function chatPrompt(texts, { messages, continueLast, parseSpecial, tools, template, templateVariables }) {
+  const options = { continueLast, parseSpecial, tools, template, templateVariables };
+  return new ChatPrompt(messages, (fewer) => texts.readChat(fewer, options));
+}
+
+async function withSave(timeline, use) {
+  const save = timeline.save();
+  try {
+    return await use(save);
+  } finally {
+    save.close();
+  }
+}

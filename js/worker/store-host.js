@@ -1,0 +1,252 @@
+// A store as it lives in its worker: the calls of protocol/messages.js that a ModelStore makes. They run side by side; locks keep
+// them out of each other's way.
+
+import { checkCancelled } from '../base/cancel.js';
+import { NibbleError, notStored, shortened } from '../base/errors.js';
+import { readImportOptions, readStoredName } from '../base/options.js';
+import { progressReporter } from '../base/progress.js';
+import { checksumOf } from '../core/packer.js';
+import { authorized } from '../download/authorized-fetch.js';
+import { withRetries } from '../download/retry-progress.js';
+import { checkHash, HEADER, isAddress, readManifest, storedBytes, summaryOf } from '../models/manifest.js';
+import { knownId, modelId } from '../models/model-id.js';
+import { checkFile, fetchNewer } from '../models/newer-file.js';
+import { openingOf } from '../models/open.js';
+import { changeRecord, isStored, withStored } from '../models/open-stored.js';
+import { knownAs } from '../models/stored-id.js';
+import { isSavedSession, readSaved } from '../saves/record.js';
+import { removeSavesOf } from '../saves/store.js';
+import { openStore } from '../store/backends.js';
+
+// As much as a rate is measured on, at most.
+const RATE_BYTES = 512 << 20;
+
+// How a server says nothing of its file: what is stored is as good as before.
+const UNREACHED = ['DOWNLOAD_FAILED', 'DOWNLOAD_STALLED', 'DOWNLOAD_OFFLINE', 'DOWNLOAD_NOT_A_MODEL'];
+
+export class StoreHost {
+  #platform;
+  #store = null;
+  #backend = null;
+  #wasm = null;
+  #starting = null;
+  #closed = false;
+
+  /** @param {import('./engine-host.js').Platform} platform */
+  constructor(platform) {
+    this.#platform = platform;
+  }
+
+  async storeOpen({ store, wasm, authorization }) {
+    this.#platform = authorized(this.#platform, authorization);
+    this.#store = store;
+    this.#wasm = wasm;
+    this.#backend = await openStore(store, this.#platform);
+    return { kind: this.#backend.kind };
+  }
+
+  async storeList() {
+    const records = await this.#open().list();
+    return records.filter((record) => !isSavedSession(record)).map(summaryOf);
+  }
+
+  async storeHas({ source }, { signal }) {
+    const backend = this.#open();
+    const runtime = await this.#runtime();
+    try {
+      const id = await this.#idOf(source, { signal });
+      return await isStored({ runtime, backend, id });
+    } catch (error) {
+      // A file that is not there cannot be told from others that might be stored.
+      if (typeof source.path === 'string' && error.code === 'SOURCE_UNREADABLE') return false;
+      throw error;
+    }
+  }
+
+  /** The id that a model is stored under, or would be. Asks no server. */
+  async storeIdOf({ source }, { signal }) {
+    this.#open();
+    return this.#idOf(source, { signal });
+  }
+
+  async #idOf(source, { signal }) {
+    const { openPath } = this.#platform;
+    const id = knownId(source) ?? (await modelId(source, { runtime: await this.#runtime(), openPath, signal }));
+    return knownAs(this.#open(), id);
+  }
+
+  async #opening(descriptor, { signal, onEvent = () => {} }, { toldSha256 = null, addresses = [] } = {}) {
+    const runtime = await this.#runtime();
+    const call = { runtime, platform: this.#platform, descriptor, toldSha256, addresses, store: this.#store };
+    const given = { ...call, signal, onProgress: onEvent };
+    return openingOf(withRetries(given), this.#open());
+  }
+
+  /** Whether there is a newer file at the address that a stored model came from. */
+  async storeCheck({ id }, control) {
+    const opening = await this.#opening({ stored: id }, control);
+    return checkFile(opening, await this.#manifest(opening.id));
+  }
+
+  /** Gets the newer file, if there is one. @returns what list() tells of what is there now */
+  async storeUpdate({ id }, control) {
+    const backend = this.#open();
+    const opening = await this.#opening({ stored: id }, control);
+    const now = await fetchNewer(opening, await this.#manifest(opening.id));
+    return summaryOf(await backend.get(now));
+  }
+
+  /**
+   * Stores a model. One that is stored already is left as it is, unless its address has a newer file by now.
+   * @returns what list() tells of it
+   */
+  async storeImport({ source: descriptor, toldSha256 = null, addresses, options }, control) {
+    const backend = this.#open();
+    const given = { toldSha256, ...readImportOptions(options) };
+    const opening = { ...(await this.#opening(descriptor, control, { toldSha256, addresses })), ...given };
+    const newer = await this.#newerOf(opening);
+    if (newer !== null) return newer;
+    const before = await withStored(opening, async ({ storage, load }) => {
+      if (storage.state === 'stored') return true;
+      await load(null);
+      return false;
+    });
+    const record = await backend.get(opening.id);
+    if (before) checkHash(record, opening.sha256);
+    return summaryOf(record);
+  }
+
+  /** What a newer file was stored as; null where there is none, or nobody can tell now. */
+  async #newerOf(opening) {
+    const { backend, descriptor, id, sha256 } = opening;
+    if (!isAddress(descriptor?.url) || !(await isStored(opening))) return null;
+    const record = await this.#manifest(id);
+    if (record.sha256 !== null && record.sha256 === sha256) return null;
+    try {
+      const now = await fetchNewer(opening, record);
+      return now === id ? null : summaryOf(await backend.get(now));
+    } catch (error) {
+      if (UNREACHED.includes(error.code)) return null;
+      throw error;
+    }
+  }
+
+  /** Reads all of a stored model. `damaged`: the chunks that are not what they were, -1 for the header. */
+  async storeVerify({ id: given }, { signal, onEvent }) {
+    const backend = this.#open();
+    const id = await knownAs(backend, given);
+    const runtime = await this.#runtime();
+    return backend.lock(id, { shared: true, signal }, async () => {
+      const record = await this.#manifest(id);
+      const { chunkBytes, headerBytes, headerChecksum } = record;
+      const header = { index: HEADER, bytes: headerBytes, checksum: headerChecksum };
+      const all = [header, ...record.chunks.map((chunk, index) => ({ ...chunk, index }))];
+      const total = headerBytes + storedBytes(record);
+      const report = progressReporter('read', total, onEvent);
+      const buffer = new Uint8Array(Math.max(headerBytes, Math.min(chunkBytes, storedBytes(record))));
+      const damaged = [];
+      let read = 0;
+      for (const { index, bytes, checksum } of all) {
+        checkCancelled(signal);
+        if (!(await holds(backend, runtime, id, index, buffer.subarray(0, bytes), checksum))) damaged.push(index);
+        read += bytes;
+        report(read, read === total);
+      }
+      return { id, state: record.state, chunks: record.chunks.length, damaged };
+    });
+  }
+
+  /** What was saved of its sessions goes with it. */
+  async storeDelete({ id: known }) {
+    const backend = this.#open();
+    const id = await knownAs(backend, known);
+    await backend.lock(id, { wait: false }, async () => {
+      await backend.remove(id);
+      await removeSavesOf(backend, id);
+    });
+    return null;
+  }
+
+  async storeRename({ id: known, name }) {
+    const backend = this.#open();
+    const id = await knownAs(backend, known);
+    const given = readStoredName(name);
+    await backend.lock(id, { shared: true, wait: false }, async () => {
+      await this.#manifest(id);
+      await changeRecord(backend, id, (record) => ({ ...record, name: given }));
+    });
+    return null;
+  }
+
+  async storeEstimate() {
+    const backend = this.#open();
+    const records = await backend.list('what is stored');
+    const models = sum(
+      records.filter((record) => !isSavedSession(record)).map((record) => summaryOf(record).storedBytes),
+    );
+    const sessions = sum(records.filter(isSavedSession).map((record) => readSaved(record)?.bytes ?? 0));
+    return { ...(await backend.estimate()), models, sessions };
+  }
+
+  /** Bytes a second that the store gives of a model, read and dropped. */
+  async storeReadRate({ id: given }, { signal }) {
+    const backend = this.#open();
+    const id = await knownAs(backend, given);
+    return backend.lock(id, { shared: true, signal }, async () => {
+      const { chunks } = await this.#manifest(id);
+      const start = performance.now();
+      let read = 0;
+      const buffer = new Uint8Array(Math.max(0, ...chunks.map(({ bytes }) => bytes)));
+      for (let index = 0; index < chunks.length && read < RATE_BYTES; index++) {
+        checkCancelled(signal);
+        await backend.readChunk(id, index, 0, buffer.subarray(0, chunks[index].bytes));
+        read += chunks[index].bytes;
+      }
+      return read / Math.max(0.001, (performance.now() - start) / 1000);
+    });
+  }
+
+  /** What runs has been told to stop; what an import has is kept, and its lock given back, before anything ends. */
+  async storeClose(_, { untilAlone }) {
+    this.#closed = true;
+    await untilAlone();
+    await this.#backend?.close();
+    (await this.#starting?.catch(() => null))?.runtime.close();
+    this.#backend = this.#starting = null;
+    return null;
+  }
+
+  #open() {
+    if (this.#backend !== null) return this.#backend;
+    throw new NibbleError('STORE_UNAVAILABLE', 'The store is closed. Open it again.');
+  }
+
+  /** Packing and checking is done by the same wasm; listing needs none. */
+  async #runtime() {
+    this.#starting ??= this.#platform.startRuntime({ threads: 1, kernelSet: null }, this.#wasm);
+    const { runtime } = await this.#starting;
+    if (this.#closed) this.#open();
+    return runtime;
+  }
+
+  async #manifest(id) {
+    const record = await this.#open().get(id);
+    const name = shortened(id);
+    if (record === null) throw notStored(name, id);
+    const manifest = readManifest(record);
+    if (manifest !== null) return manifest;
+    throw new NibbleError('STORE_DAMAGED', `The record of the stored model "${name}" is damaged. Delete it.`);
+  }
+}
+
+const sum = (values) => values.reduce((total, value) => total + value, 0);
+
+async function holds(backend, runtime, id, index, target, checksum) {
+  try {
+    await backend.readChunk(id, index, 0, target);
+    return checksumOf(runtime, [target]) === checksum;
+  } catch (error) {
+    if (['STORE_CHUNK_MISSING', 'STORE_DAMAGED'].includes(error.code)) return false;
+    throw error;
+  }
+}

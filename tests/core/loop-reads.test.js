@@ -1,0 +1,56 @@
+// Under a memory budget, blocks that are used in several loops are read in the order of their use: what is read ahead is
+// what the pass takes next, and nothing is read for nothing.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { CORE_OPTIONS, openCoreHeader } from '../core-model.js';
+import { FAMILY_MODELS } from '../golden/families.js';
+import { goldenBytes } from '../golden/models.js';
+
+/** A streamed model without its weights, whose passes note what they take. */
+async function openStreamed(name) {
+  const bytes = goldenBytes(name);
+  const { runtime, header } = await openCoreHeader(bytes);
+  const { info } = header.describe({ ...CORE_OPTIONS, exact: true, memoryBudget: 2 ** 40 });
+  const model = header.createModel({ ...CORE_OPTIONS, exact: true, memoryBudget: info.budget.leastBytes });
+  for (const { position, length } of model.packedPlaces(0, info.packedBytes)) {
+    const zeros = runtime.allocate(length);
+    runtime.bytes(zeros, length).fill(0);
+    model.passBy(position, zeros, length);
+    runtime.free(zeros);
+  }
+  header.close();
+  const taken = [];
+  model.weights = {
+    take: async (segment) => {
+      taken.push(segment);
+      return taken.length % model.ring.slots;
+    },
+    release() {},
+    readRows: async () => {},
+    turn: { next: async () => {} },
+  };
+  return { model, taken, close: () => [model.close(), runtime.close()] };
+}
+
+for (const name of Object.keys(FAMILY_MODELS).filter((name) => FAMILY_MODELS[name].shape.loops)) {
+  test(name, async () => {
+    const { loops } = FAMILY_MODELS[name].shape;
+    const { model, taken, close } = await openStreamed(name);
+    const segments = model.ring.segments();
+    const { streamedBlocks, bytesPerTokenStreamed } = model.info.budget;
+    assert.ok(streamedBlocks > 1);
+    for (let loop = 1; loop < loops; loop++) {
+      const again = segments.slice(loop * streamedBlocks, (loop + 1) * streamedBlocks);
+      assert.deepEqual(again, segments.slice(0, streamedBlocks));
+    }
+    const read = segments.flat().reduce((sum, { length }) => sum + length, 0);
+    assert.equal(bytesPerTokenStreamed, read);
+    const session = model.createSession();
+    await session.evaluate([1, 2, 3]);
+    await session.evaluate([4]);
+    session.close();
+    const once = Array.from(segments.keys());
+    assert.deepEqual(taken, [...once, ...once]);
+    close();
+  });
+}

@@ -1,0 +1,142 @@
+// Every family does what sessions can do, to the last bit as a fresh engine computes it: whatever was kept, forked, cut
+// back, saved and restored, and while its weights arrive. weight-stream.test.js has them streamed.
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, describe, test } from 'node:test';
+import { createEngine } from '../../js/index.node.js';
+import { Random } from '../random-numbers.js';
+import { FAMILY_MODELS } from './families.js';
+import { GOLDEN_MODELS, goldenBytes } from './models.js';
+
+const folder = mkdtempSync(join(tmpdir(), 'nibble-families-'));
+after(() => rmSync(folder, { recursive: true, force: true }));
+
+const CONTEXT = 256;
+const OPERATIONS = 30;
+// Where an engine is started for each of many models, nothing is to be measured.
+const KERNELS = { kernelSet: 'simd128' };
+
+// What meets only part of a family's choices is asked of one of its models.
+const names = Object.keys(FAMILY_MODELS);
+const familyOf = (name) => FAMILY_MODELS[name].shape.family;
+const isFirst = (name) => names.find((other) => familyOf(other) === familyOf(name)) === name;
+const isLast = (name) => names.findLast((other) => familyOf(other) === familyOf(name)) === name;
+
+async function logitsOf(engine, tokens, options) {
+  const { top } = await engine.evaluate(tokens, { top: 0, ...options });
+  const logits = new Float32Array(top.length);
+  for (const { id, logit } of top) logits[id] = logit;
+  return logits;
+}
+
+/** A session that random operations are done to, and what it holds. */
+class Walk {
+  constructor(engine, fresh, random, vocabulary) {
+    Object.assign(this, { engine, fresh, random, vocabulary, sessions: [], saved: null });
+    this.trunk = this.#some(CONTEXT);
+  }
+
+  #some(count) {
+    return Array.from({ length: count }, () => this.random.below(this.vocabulary));
+  }
+
+  /** A text that begins as others do, and goes on by itself. */
+  #text() {
+    const length = 2 + this.random.below(CONTEXT - 10);
+    const shared = this.random.below(length);
+    return [...this.trunk.slice(0, shared), ...this.#some(length - shared)];
+  }
+
+  async #add(session, tokens) {
+    this.sessions.push({ session, tokens });
+    if (this.sessions.length > 4) await this.sessions.shift().session.close();
+  }
+
+  async step() {
+    if (this.sessions.length === 0) return this.#add(await this.engine.createSession(), []);
+    const it = this.sessions[this.random.below(this.sessions.length)];
+    switch (this.random.below(7)) {
+      case 0:
+        return this.#add(await it.session.fork(), [...it.tokens]);
+      case 1: {
+        const length = await it.session.truncate(this.random.below(it.tokens.length + 1));
+        it.tokens = it.tokens.slice(0, length);
+        return undefined;
+      }
+      case 2:
+        await it.session.save('walk');
+        this.saved = [...it.tokens];
+        return undefined;
+      case 3:
+        return this.saved && this.#add(await this.engine.restoreSession('walk'), [...this.saved]);
+      case 4:
+        return this.#add(await this.engine.importSession(await it.session.export()), [...it.tokens]);
+      default:
+        return this.#compare(it);
+    }
+  }
+
+  async #compare(it) {
+    const grown = it.tokens.length > 0 && it.tokens.length < CONTEXT - 10 && this.random.below(2) > 0;
+    const tokens = grown ? [...it.tokens, ...this.#some(1 + this.random.below(9))] : this.#text();
+    const found = await logitsOf(it.session, tokens);
+    it.tokens = tokens;
+    assert.deepEqual(found, await logitsOf(this.fresh, tokens, { reusePrefix: false }), `${tokens.length} tokens`);
+  }
+}
+
+for (const name of names) {
+  describe(name, () => {
+    const model = goldenBytes(name);
+    const { vocabulary } = GOLDEN_MODELS[name].shape;
+    const fresh = createEngine({ model, threads: 1, contextSize: CONTEXT, ...KERNELS });
+    after(async () => (await fresh).unload());
+
+    async function walk(options, seed) {
+      const store = { folder: join(folder, `${name}-${seed}`) };
+      const engine = await createEngine({ model, contextSize: CONTEXT, threads: 2, store, ...KERNELS, ...options });
+      try {
+        const walking = new Walk(engine, await fresh, new Random(`${name} ${seed}`), vocabulary);
+        for (let i = 0; i < OPERATIONS; i++) await walking.step();
+      } finally {
+        await engine.unload();
+      }
+    }
+
+    test('sessions hold what a fresh engine computes', () => walk({ batchSize: 13 }, 1));
+
+    const inOne = (chosen) => (chosen ? test : () => {});
+
+    inOne(isFirst(name))(
+      'in INT8 pages, two threads and a batch of odd size compute what one thread does',
+      async () => {
+        const tokens = Array.from({ length: 200 }, (_, i) => (i * 37) % vocabulary);
+        const results = [];
+        for (const options of [
+          { threads: 1, batchSize: 64 },
+          { threads: 2, batchSize: 7 },
+        ]) {
+          const engine = await createEngine({ model, contextSize: CONTEXT, kvType: 'int8', ...options });
+          results.push(await logitsOf(engine, tokens));
+          await engine.unload();
+        }
+        assert.deepEqual(results[0], results[1]);
+      },
+    );
+
+    inOne(isLast(name))('a prompt that is given while the model arrives gives the same', async () => {
+      const tokens = Array.from({ length: 70 }, (_, i) => (i * 91) % vocabulary);
+      const stream = new Blob([model]).stream();
+      const early = await createEngine({
+        model: { stream, size: model.length, name: 'early.gguf' },
+        early: true,
+        store: null,
+        contextSize: CONTEXT,
+      });
+      assert.deepEqual(await logitsOf(early, tokens), await logitsOf(await fresh, tokens));
+      await early.unload();
+    });
+  });
+}

@@ -1,0 +1,134 @@
+// The engine against recorded logits, native llama.cpp's or, where there are none, those of reference-forward.js:
+// exactly in the exact mode, and in the default mode as near as llama.cpp's own default mode is. models.js makes
+// the models, generate.js made the records.
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+import { setFlagsFromString } from 'node:v8';
+import { KERNEL_SETS, wasmVariant } from '../../js/core/simd.js';
+import { createEngine, defaultModel } from '../../js/index.node.js';
+import { kl } from '../divergence.js';
+import { defaultBar, divergences, EXACT_BAR, logProbabilities, sequencesOf } from './divergences.js';
+import { GOLDEN_MODELS, goldenBytes, isWithoutRope, readGolden } from './models.js';
+import { TYPE_MODELS } from './types.js';
+
+// Of INT8 pages alone, with everything else exact: what a real model may lose, and the random ones, whose flat
+// distributions show far more.
+const INT8_BAR = 1e-3;
+const INT8_RANDOM_BAR = 1e-2;
+
+function median(values) {
+  const sorted = [...values].sort((a, b) => a - b);
+  return sorted[sorted.length >> 1];
+}
+
+for (const name of Object.keys(GOLDEN_MODELS)) {
+  const golden = readGolden(name);
+  const whose = golden.source === 'llama.cpp' ? "llama.cpp's" : "the reference's";
+  test(`${name}: the exact mode gives ${whose} probabilities`, async () => {
+    const found = await divergences(name, { exact: true });
+    found.forEach((value, i) => {
+      assert.ok(value <= EXACT_BAR, `${golden.sequences[i].tokens.length} tokens: KL ${value}`);
+    });
+  });
+}
+
+describe('the default mode is as near to the float model as that of llama.cpp', () => {
+  const found = new Map();
+  const peers = Object.keys(GOLDEN_MODELS).filter((name) => readGolden(name).source === 'llama.cpp');
+
+  before(async () => {
+    for (const name of peers) found.set(name, await divergences(name, {}));
+  });
+  after(() => found.clear());
+
+  test('in no sequence more than 5 times as far', () => {
+    for (const name of peers) {
+      sequencesOf(name).forEach(({ tokens, defaultKl }, i) => {
+        const bar = defaultBar(defaultKl);
+        const value = found.get(name)[i];
+        assert.ok(value <= bar, `${name}, ${tokens.length} tokens: KL ${value}, llama.cpp's ${defaultKl}`);
+      });
+    }
+  });
+
+  test('in the median over the files at most 2 times as far', () => {
+    const ratios = peers.map((name) => {
+      const theirs = sequencesOf(name).map(({ defaultKl }) => defaultKl);
+      return median(found.get(name)) / median(theirs);
+    });
+    assert.ok(median(ratios) <= 2, `ratios: ${ratios.map((ratio) => ratio.toFixed(2)).join(', ')}`);
+  });
+});
+
+describe('INT8 keys and values are near to the exact ones', () => {
+  const mean = (values) => values.reduce((sum, value) => sum + value, 0) / values.length;
+
+  test('in the default model', async () => {
+    const found = [];
+    for (const kvType of ['f16', 'int8']) {
+      const engine = await createEngine({ model: defaultModel, threads: 2, exact: true, kvType });
+      const text = await engine.render([{ role: 'user', content: 'What is Nibble, and what is 3 + 4?' }]);
+      const tokens = await engine.tokenize(`${text}Nibble runs language models in a browser tab, offline.`);
+      const rows = [];
+      for (let count = 4; count <= tokens.length; count++) {
+        rows.push(await logProbabilities(engine, tokens.slice(0, count)));
+      }
+      assert.equal(engine.info.kvType, kvType === 'int8' ? 'int8' : 'f32');
+      found.push(rows);
+      await engine.unload();
+    }
+    const values = found[0].map((expected, i) => kl(expected, found[1][i]));
+    assert.ok(values.length > 8 && Math.max(...values) > 0);
+    assert.ok(mean(values) <= INT8_BAR, `KL ${mean(values)}`);
+  });
+
+  test('in random models, for which the type of the weights means nothing', async () => {
+    for (const name of Object.keys(GOLDEN_MODELS).filter((name) => !TYPE_MODELS[name])) {
+      const value = mean(await divergences(name, { exact: true, kvType: 'int8' }, sequencesOf(name).slice(0, 3)));
+      assert.ok(value <= INT8_RANDOM_BAR, `${name}: KL ${value}`);
+    }
+  });
+});
+
+describe('every kernel set gives the same logits, whatever the types of the weights', () => {
+  // Node 20 has relaxed SIMD behind a flag, and one instruction of it wrong, which relaxed-i32 and relaxed-u8 need.
+  const hidden = wasmVariant() !== 'relaxed';
+  const sets = KERNEL_SETS.filter(
+    (set) => set !== 'reference' && !(hidden && ['relaxed-i32', 'relaxed-u8'].includes(set)),
+  );
+  before(() => hidden && setFlagsFromString('--experimental-wasm-relaxed-simd'));
+  after(() => hidden && setFlagsFromString('--no-experimental-wasm-relaxed-simd'));
+
+  async function logits(name, model, kernelSet) {
+    const engine = await createEngine({ model, threads: 2, kernelSet });
+    try {
+      assert.equal(engine.info.kernelSet, kernelSet);
+      const result = [];
+      for (const { tokens } of readGolden(name).sequences.slice(0, 3)) {
+        const { top } = await engine.evaluate(tokens, { top: 0 });
+        result.push(top.sort((a, b) => a.id - b.id).map(({ logit }) => logit));
+      }
+      return result;
+    } finally {
+      await engine.unload();
+    }
+  }
+
+  for (const name of Object.keys(TYPE_MODELS)) {
+    test(name, async () => {
+      const model = goldenBytes(name);
+      const expected = await logits(name, model, 'reference');
+      assert.equal(expected.flat().length, 3 * GOLDEN_MODELS[name].shape.vocabulary);
+      assert.ok(sets.length >= 2);
+      for (const set of sets) assert.deepEqual(await logits(name, model, set), expected, set);
+    });
+  }
+});
+
+test('a rope base off by 2% would be seen', async () => {
+  // The bar is only worth something if it is below what a small mistake costs: recorded with each golden.
+  for (const name of Object.keys(GOLDEN_MODELS).filter((name) => !isWithoutRope(name))) {
+    const { ropeKl } = readGolden(name).sequences.at(-1);
+    assert.ok(ropeKl > 10 * EXACT_BAR, `${name}: KL ${ropeKl}`);
+  }
+});

@@ -1,0 +1,499 @@
+// Sessions as the library offers them: several on one engine, forks, kept prefixes, and what happens when they end.
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { Worker } from 'node:worker_threads';
+import { createEngine, describeModel } from '../../js/index.node.js';
+import { holdPrompts } from '../held-prompt.js';
+import { writeSmallModel } from '../small-model.js';
+
+const MODEL = fileURLToPath(new URL('../../models/nibble-tiny.gguf', import.meta.url));
+const TEXT = Array.from({ length: 150 }, (_, i) => (i * 37 + 11) % 256);
+const OTHER = Array.from({ length: 150 }, (_, i) => (i * 53 + 5) % 256);
+const GREEDY = { temperature: 0, ignoreEos: true };
+
+let engine;
+let small;
+const open = [];
+
+before(async () => {
+  engine = await createEngine({ model: MODEL, threads: 1, contextSize: 512 });
+  small = writeSmallModel();
+});
+
+after(async () => {
+  await engine.unload();
+  for (const each of open) await each.unload();
+});
+
+async function openSmall(options = {}) {
+  const opened = await createEngine({ model: small, threads: 1, ...options });
+  open.push(opened);
+  return opened;
+}
+
+/** All logits after tokens, by id. */
+const logitsAfter = async (session, tokens, options) =>
+  (await session.evaluate(tokens, { top: 0, ...options })).top.sort((a, b) => a.id - b.id).map(({ logit }) => logit);
+
+const codeOf = (promise) =>
+  promise.then(
+    () => 'no error',
+    ({ code }) => code,
+  );
+
+describe('several sessions on one engine', () => {
+  test('each goes on where it was, whatever the others do meanwhile', async () => {
+    const alone = await engine.complete({ tokens: TEXT, maxTokens: 40, ...GREEDY }).result;
+    const [one, other] = [await engine.createSession(), await engine.createSession()];
+    const texts = [TEXT, OTHER];
+    const found = [[], []];
+    for (let round = 0; round < 4; round++) {
+      for (const [place, session] of [one, other].entries()) {
+        const tokens = [...texts[place], ...found[place]];
+        const { tokens: written, reusedTokens } = await session.complete({ tokens, maxTokens: 10, ...GREEDY }).result;
+        // All is there already but the last token that was written, whose logits nobody has asked for.
+        if (round > 0) assert.equal(reusedTokens, tokens.length - 1);
+        found[place].push(...written);
+      }
+    }
+    assert.deepEqual(found[0], alone.tokens);
+    assert.notDeepEqual(found[1], found[0]);
+    await Promise.all([one.close(), other.close()]);
+  });
+
+  test('calls on several of them at once queue up, and a cancelled one leaves the others alone', async () => {
+    const sessions = await Promise.all([1, 2, 3].map(() => engine.createSession()));
+    const controller = new AbortController();
+    const signals = [undefined, controller.signal, undefined];
+    const completions = sessions.map((session, place) =>
+      session.complete({ tokens: TEXT, maxTokens: 30, signal: signals[place], ...GREEDY }),
+    );
+    controller.abort();
+    const results = await Promise.all(completions.map(({ result }) => result));
+    assert.equal(results[1].finishReason, 'cancelled');
+    assert.equal(results[0].tokens.length, 30);
+    assert.deepEqual(results[2].tokens, results[0].tokens);
+    await Promise.all(sessions.map((session) => session.close()));
+  });
+
+  test('closing gives the memory back, and the engine’s own session is none of them', async () => {
+    await engine.evaluate(TEXT.slice(0, 10));
+    const before = await engine.memory();
+    const sessions = await Promise.all([1, 2].map(() => engine.createSession()));
+    for (const session of sessions) await session.sync(TEXT);
+    assert.ok((await engine.memory()).kvCache > before.kvCache);
+    for (const session of sessions) await session.close();
+    const { kvCache, other } = await engine.memory();
+    assert.equal(kvCache, before.kvCache);
+    assert.ok(other <= before.other);
+  });
+
+  test('close() stops what runs on the session, and nothing else', async () => {
+    const [closed, other] = [await engine.createSession(), await engine.createSession()];
+    const stopped = closed.complete({ prompt: 'Once', ...GREEDY }).result;
+    const going = other.complete({ prompt: 'Once', maxTokens: 5, ...GREEDY }).result;
+    await closed.close();
+    assert.equal((await stopped).finishReason, 'cancelled');
+    assert.equal((await going).finishReason, 'length');
+    await other.close();
+  });
+
+  test('a closed session refuses everything by one code, and may be closed again', async () => {
+    const session = await engine.createSession();
+    await session.close();
+    await session.close();
+    const calls = [
+      session.complete({ prompt: 'Once' }).result,
+      session.evaluate([1]),
+      session.score([1, 2, 3]),
+      session.sync([1]),
+      session.fork(),
+      session.truncate(0),
+      session.tokens(),
+      session.export(),
+      session.save('a'),
+    ];
+    assert.deepEqual(
+      await Promise.all(calls.map(codeOf)),
+      calls.map(() => 'SESSION_CLOSED'),
+    );
+  });
+
+  test('unload() closes all of them', async () => {
+    const own = await openSmall();
+    const session = await own.createSession();
+    const running = session.complete({ tokens: [1], ...GREEDY }).result;
+    await own.unload();
+    assert.ok(
+      ['cancelled', 'UNLOADED'].includes(
+        await running.then(
+          (result) => result.finishReason,
+          (e) => e.code,
+        ),
+      ),
+    );
+    assert.equal(await codeOf(session.sync([1])), 'UNLOADED');
+    await session.close();
+  });
+
+  test('numbers of sessions that were never given out are refused, and the worker goes on', async () => {
+    const worker = new Worker(new URL('../../js/worker.node.js', import.meta.url));
+    let last = 0;
+    const call = (method, params) =>
+      new Promise((resolve) => {
+        const id = ++last;
+        worker.on('message', (reply) => reply.id === id && 'event' in reply === false && resolve(reply));
+        worker.postMessage({ id, method, params });
+      });
+    worker.setMaxListeners(0);
+    try {
+      const loaded = await call('load', { source: { path: small }, store: null, wasm: {}, options: { threads: 1 } });
+      assert.equal(loaded.error, undefined);
+      for (const session of [7, 0, -1, 1.5, 2 ** 60, '1', [1], {}, true, '__proto__', Number.NaN]) {
+        for (const method of [
+          'sessionTokens',
+          'sessionSync',
+          'sessionFork',
+          'evaluate',
+          'sessionSave',
+          'sessionExport',
+        ]) {
+          const { error } = await call(method, { session, tokens: [1], key: 'a' });
+          assert.equal(error?.code, session === 7 ? 'SESSION_CLOSED' : 'INVALID_ARGUMENT', `${method} ${session}`);
+        }
+      }
+      assert.equal((await call('sessionClose', { session: {} })).error.code, 'INVALID_ARGUMENT');
+      for (const params of [null, {}]) {
+        assert.equal((await call('sessionImport', params)).error.code, 'INVALID_ARGUMENT');
+        assert.equal((await call('sessionRestore', params)).error.code, 'INVALID_ARGUMENT');
+      }
+      // Without a number it is the engine's own.
+      assert.deepEqual((await call('sessionTokens', {})).result, []);
+    } finally {
+      await worker.terminate();
+    }
+  });
+
+  test('options are checked before anything is asked of the worker', async () => {
+    assert.equal(await codeOf(engine.createSession({ onFull: 'explode' })), 'INVALID_ARGUMENT');
+    assert.equal(await codeOf(engine.createSession({ keep: -1 })), 'INVALID_ARGUMENT');
+    const session = await engine.createSession();
+    assert.throws(() => session.complete({ prompt: 'a', session: 1 }), { code: 'INVALID_ARGUMENT' });
+    assert.equal(await codeOf(session.sync([1], { onProgress: 1 })), 'INVALID_ARGUMENT');
+    assert.equal(await codeOf(session.save('')), 'INVALID_ARGUMENT');
+    assert.equal(await codeOf(session.sync([1e6])), 'INVALID_ARGUMENT');
+    for (const length of [-1, undefined, null]) {
+      assert.equal(await codeOf(session.truncate(length)), 'INVALID_ARGUMENT');
+    }
+    assert.equal(await codeOf(engine.createSession([])), 'INVALID_ARGUMENT');
+    await session.close();
+  });
+});
+
+describe('forks', () => {
+  test('a fork goes on as its origin would have, and neither sees what the other does', async () => {
+    const origin = await engine.createSession();
+    await origin.sync(TEXT.slice(0, 100));
+    const fork = await origin.fork();
+    assert.deepEqual(await fork.tokens(), TEXT.slice(0, 100));
+    const expected = await logitsAfter(engine, [...TEXT.slice(0, 100), 5, 6], { reusePrefix: false });
+    const { computed } = await origin.sync(TEXT);
+    assert.equal(computed, 50);
+    assert.deepEqual(await logitsAfter(fork, [...TEXT.slice(0, 100), 5, 6]), expected);
+    await origin.close();
+    assert.deepEqual(await fork.tokens(), [...TEXT.slice(0, 100), 5, 6]);
+    await fork.close();
+  });
+
+  test('a fork costs next to no memory until it goes its own way', async () => {
+    const origin = await engine.createSession();
+    await origin.sync(TEXT);
+    const { kvCache } = await engine.memory();
+    const fork = await origin.fork();
+    assert.equal((await engine.memory()).kvCache, kvCache);
+    await fork.sync(OTHER);
+    assert.ok((await engine.memory()).kvCache > kvCache);
+    await Promise.all([origin.close(), fork.close()]);
+  });
+});
+
+describe('evaluate() and score()', () => {
+  test('compute only what is new, unless they are told otherwise, and with the same outcome', async () => {
+    const session = await engine.createSession();
+    await session.sync(TEXT);
+    const origin = await session.fork();
+    const fresh = await logitsAfter(engine, [...TEXT, 7], { reusePrefix: false });
+    const { kvCache } = await engine.memory();
+    assert.deepEqual(await logitsAfter(session, [...TEXT, 7]), fresh);
+    const grown = (await engine.memory()).kvCache - kvCache;
+    assert.deepEqual(await logitsAfter(session, [...TEXT, 7], { reusePrefix: false }), fresh);
+    const anew = (await engine.memory()).kvCache - kvCache;
+    // What is kept is still shared with the fork; what was computed anew is not.
+    assert.ok(grown < anew, `${grown} and ${anew} bytes`);
+
+    const tokens = [...TEXT, 7, 8, 9];
+    const scores = await session.score(tokens, { from: TEXT.length, reusePrefix: false });
+    assert.equal(scores.length, 3);
+    const scorer = await origin.fork();
+    assert.deepEqual(await scorer.score(tokens, { from: TEXT.length }), scores);
+    assert.deepEqual(await scorer.score(tokens, { from: TEXT.length }), scores);
+    assert.deepEqual(await scorer.tokens(), tokens.slice(0, -1));
+    await Promise.all([session.close(), origin.close(), scorer.close()]);
+  });
+});
+
+describe('sync()', () => {
+  // What no other session of the engine begins with, which would be shared.
+  const FRESH = TEXT.map((token) => 255 - token);
+
+  test('computes only what is new, and never again what is common', async () => {
+    const session = await engine.createSession();
+    const progress = [];
+    const onProgress = (told) => progress.push(told);
+    assert.deepEqual(await session.sync(FRESH.slice(0, 80)), { kept: 0, computed: 80, droppedTokens: 0 });
+    assert.deepEqual(await session.sync(FRESH, { onProgress }), { kept: 80, computed: 70, droppedTokens: 0 });
+    assert.deepEqual(progress.at(-1), { tokens: 70, total: 70, reusedTokens: 80 });
+    assert.deepEqual(await session.sync(FRESH), { kept: 150, computed: 0, droppedTokens: 0 });
+    assert.deepEqual(await session.sync([...FRESH.slice(0, 60), ...OTHER.slice(0, 9)]), {
+      kept: 60,
+      computed: 9,
+      droppedTokens: 0,
+    });
+    assert.deepEqual(await session.sync([]), { kept: 0, computed: 0, droppedTokens: 0 });
+    assert.deepEqual(await session.tokens(), []);
+    await session.close();
+  });
+
+  test('a completion behind it computes nothing of the prompt again', async () => {
+    const session = await engine.createSession();
+    await session.sync(FRESH);
+    const { prefill, reusedTokens } = await session.complete({ tokens: FRESH, maxTokens: 1, ...GREEDY }).result;
+    assert.deepEqual([prefill.tokens, reusedTokens], [0, FRESH.length]);
+    await session.close();
+  });
+
+  test('with and without the kept prefix the same is written', async () => {
+    const results = [];
+    for (const reusePrefix of [true, false]) {
+      const session = await engine.createSession();
+      await session.sync([...FRESH.slice(0, 90), ...OTHER]);
+      const { kept } = await session.sync(FRESH, { reusePrefix });
+      assert.equal(kept, reusePrefix ? 90 : 0);
+      const options = { tokens: [...FRESH, 7], maxTokens: 40, reusePrefix, ...GREEDY };
+      const { tokens, reusedTokens } = await session.complete(options).result;
+      assert.equal(reusedTokens, reusePrefix ? 150 : 0);
+      results.push(tokens);
+      await session.close();
+    }
+    assert.equal(results[0].length, 40);
+    assert.deepEqual(results[0], results[1]);
+  });
+
+  test('what was computed before a cancel stays, and is not computed again', async () => {
+    const { workerUrl, within } = holdPrompts();
+    const held = await createEngine({ model: MODEL, threads: 1, contextSize: 512, workerUrl });
+    open.push(held);
+    const session = await held.createSession();
+    const controller = new AbortController();
+    const onProgress = within(() => controller.abort());
+    const long = [...TEXT, ...OTHER, ...TEXT];
+    assert.equal(await codeOf(session.sync(long, { signal: controller.signal, onProgress })), 'CANCELLED');
+    const done = (await session.tokens()).length;
+    assert.ok(done > 0 && done < long.length, `${done} were computed`);
+    assert.equal((await session.sync(long)).kept, done);
+    await session.close();
+  });
+
+  test('where a sliding window has let go of what is needed, everything is computed again, and right', async () => {
+    const model = writeSmallModel({ window: 32 });
+    const windowed = await createEngine({ model, threads: 1 });
+    open.push(windowed);
+    assert.equal(windowed.info.slidingWindow, 32);
+    const session = await windowed.createSession();
+    const long = [...TEXT, ...OTHER].slice(0, 240);
+    await session.sync(long);
+    const changed = [...long.slice(0, 100), ...OTHER.slice(0, 20)];
+    const { kept, computed } = await session.sync(changed);
+    assert.deepEqual([kept, computed], [0, 120]);
+    const expected = await logitsAfter(windowed, [...changed, 3], { reusePrefix: false });
+    assert.deepEqual(await logitsAfter(session, [...changed, 3]), expected);
+    await session.sync(long);
+    assert.equal(await session.truncate(20), 0);
+    assert.deepEqual(await session.tokens(), []);
+  });
+});
+
+describe('what another session begins with', () => {
+  const text = TEXT.map((token) => token ^ 85);
+  const more = [...text, ...OTHER.slice(0, 20)];
+  let origin;
+
+  before(async () => {
+    origin = await engine.createSession();
+    await origin.sync(text);
+  });
+  after(() => origin.close());
+
+  async function withSession(use) {
+    const session = await engine.createSession();
+    try {
+      return await use(session);
+    } finally {
+      await session.close();
+    }
+  }
+
+  test('is not computed again but shared, and each goes its own way', async () => {
+    const expected = await withSession((session) => logitsAfter(session, more, { reusePrefix: false }));
+    const { kvCache } = await engine.memory();
+    await withSession(async (session) => {
+      assert.deepEqual(await session.sync(text), { kept: 150, computed: 0, droppedTokens: 0 });
+      assert.equal((await engine.memory()).kvCache, kvCache);
+      assert.deepEqual(await session.sync(more), { kept: 150, computed: 20, droppedTokens: 0 });
+      assert.deepEqual(await logitsAfter(session, more), expected);
+      assert.deepEqual(await origin.tokens(), text);
+      const { reusedTokens } = await origin.complete({ tokens: [...text, 1], maxTokens: 3, ...GREEDY }).result;
+      assert.equal(reusedTokens, 150);
+      assert.deepEqual(await logitsAfter(session, more), expected);
+      await origin.sync(text);
+    });
+  });
+
+  test('stays where the other is closed, and serves complete(), evaluate() and score() too', async () => {
+    const scores = await withSession((session) => session.score(more, { from: 160, reusePrefix: false }));
+    const first = await engine.createSession();
+    await first.sync(more);
+    await withSession(async (session) => {
+      const { reusedTokens } = await session.complete({ tokens: [...more, 1], maxTokens: 1, ...GREEDY }).result;
+      assert.equal(reusedTokens, 170);
+      await first.close();
+      assert.equal((await session.sync(more)).kept, 170);
+      await withSession(async (third) => {
+        assert.deepEqual(await third.score(more, { from: 160 }), scores);
+        assert.equal((await third.sync(more.slice(0, 169))).kept, 169);
+      });
+      assert.equal((await session.sync([])).kept, 0);
+    });
+  });
+
+  test('is left alone where it is short, was moved down, or is not to be reused', async () => {
+    const moved = await engine.createSession({ onFull: 'drop-oldest', keep: 40 });
+    const long = { tokens: [...text, ...OTHER, ...text], maxTokens: 100, ...GREEDY };
+    assert.ok((await moved.complete(long).result).droppedTokens > 0);
+    const tokens = await moved.tokens();
+    await withSession(async (session) => assert.equal((await session.sync(tokens)).kept, 40));
+    await withSession(async (session) => {
+      assert.equal((await session.sync([...text.slice(0, 31), ...OTHER])).kept, 0);
+      assert.equal((await session.sync(text, { reusePrefix: false })).kept, 0);
+    });
+    await moved.close();
+  });
+
+  test('is computed again where a sliding window has let go of it, and right', async () => {
+    const windowed = await createEngine({ model: writeSmallModel({ window: 32 }), threads: 1 });
+    open.push(windowed);
+    const [first, second] = [await windowed.createSession(), await windowed.createSession()];
+    const long = [...TEXT, ...OTHER].slice(0, 240);
+    await first.sync(long);
+    const early = [...long.slice(0, 100), 3];
+    assert.equal((await second.sync(early)).kept, 0);
+    const late = [...long.slice(0, 239), 3];
+    assert.equal((await second.sync(late)).kept, 239);
+    const expected = await logitsAfter(first, late, { reusePrefix: false });
+    assert.deepEqual(await logitsAfter(second, late), expected);
+  });
+});
+
+describe('under a memory budget for one short context', () => {
+  const CONTEXT = 128;
+  const FULL = OTHER.slice(0, CONTEXT - 1);
+  // What takes one page of each layer, and a text that goes its own way within it.
+  const SHORT = TEXT.slice(0, 60);
+  const WAYS_OUT = /[Cc]lose (a|other) sessions?.* memory ?[bB]udget/s;
+
+  const refused = (promise) =>
+    assert.rejects(promise, ({ code, message }) => {
+      assert.equal(code, 'OUT_OF_MEMORY', message);
+      assert.match(message, WAYS_OUT);
+      return true;
+    });
+
+  async function openBudgeted() {
+    const options = { threads: 1, contextSize: CONTEXT };
+    const { memory } = await describeModel(small, { ...options, memoryBudget: 2 ** 40 });
+    const memoryBudget = Object.values(memory).reduce((sum, bytes) => sum + bytes, 0);
+    return openSmall({ ...options, memoryBudget });
+  }
+
+  /** Sessions of one page of each layer, until there is no room for another: how many that are is the engine's to say. */
+  async function fill(budgeted) {
+    const sessions = [];
+    for (let first = 0; first < 250; first++) {
+      const session = await budgeted.createSession();
+      const reading = session.sync([first, ...FULL.slice(1, SHORT.length)]);
+      if (await reading.then(() => true).catch(() => false)) sessions.push(session);
+      else {
+        await refused(reading);
+        await session.close();
+        return sessions;
+      }
+    }
+    throw new Error('the budget has no end');
+  }
+
+  test('a fork with no page to copy to is refused, and both go on', async () => {
+    const budgeted = await openBudgeted();
+    const origin = await budgeted.createSession();
+    await origin.sync(SHORT);
+    const fork = await origin.fork();
+    const others = await fill(budgeted);
+    assert.ok(others.length > 0);
+    const { kvCache } = await budgeted.memory();
+    for (const call of [() => fork.sync([...SHORT, 1]), () => fork.complete({ tokens: [...SHORT, 2] }).result]) {
+      await refused(call());
+      assert.deepEqual(await fork.tokens(), SHORT);
+      assert.equal((await budgeted.memory()).kvCache, kvCache);
+    }
+    await others.pop().close();
+    assert.equal((await fork.sync([...SHORT, 1])).computed, 1);
+    for (const other of others) await other.close();
+    assert.deepEqual(await logitsAfter(origin, SHORT), await logitsAfter(origin, SHORT, { reusePrefix: false }));
+    await fork.close();
+    assert.equal((await origin.sync(FULL)).computed > 0, true);
+  });
+
+  test('more sessions than it holds are refused, and closed ones give back all they took', async () => {
+    const budgeted = await openBudgeted();
+    const taken = async () => {
+      await budgeted.evaluate(FULL);
+      const { kvCache, other } = await budgeted.memory();
+      return kvCache + other;
+    };
+    const before = await taken();
+    const counts = [];
+    for (let round = 0; round < 2; round++) {
+      const opened = [];
+      await budgeted.evaluate([1]);
+      for (let ended = false; !ended && opened.length < 20_000; ) {
+        const made = budgeted.createSession();
+        await made.then(
+          (session) => opened.push(session),
+          () => {
+            ended = true;
+          },
+        );
+        if (ended) await refused(made);
+      }
+      counts.push(opened.length);
+      // The page that its short text left free may be there still, or may have gone to a session.
+      const own = budgeted.evaluate(FULL);
+      if (!(await own.then(() => true).catch(() => false))) await refused(own);
+      await refused(opened.at(-1).sync(FULL));
+      for (const session of opened) await session.close();
+      assert.ok(Math.abs((await taken()) - before) < 1024, 'all is given back');
+    }
+    assert.ok(counts[0] > 1000 && counts[0] < 20_000, `${counts[0]} sessions`);
+    assert.ok(Math.abs(counts[0] - counts[1]) < counts[0] / 10, counts.join(' and '));
+  });
+});

@@ -1,0 +1,223 @@
+// A reader reads chunks of a store into a shared heap in workers of its own, and without them where it gets none.
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { NibbleError } from '../../js/base/errors.js';
+import { openReader } from '../../js/models/chunk-reader.js';
+import { openBackend } from '../../js/store/backends.js';
+import { openFolder } from '../../js/store/folder.node.js';
+import { serve } from '../../js/worker/serve.js';
+import { temporaryFolder } from '../small-model.js';
+
+const ID = 'url:https://example.org/model.gguf';
+const CHUNK_BYTES = 300_000;
+const CHUNKS = 9;
+const BASE = 4096;
+
+const chunkOf = (index) => Uint8Array.from({ length: CHUNK_BYTES }, (_, place) => (place * 7 + index * 31) & 255);
+const code = (expected) => (error) => error instanceof NibbleError && error.code === expected;
+
+/** Two ends of a wire that clones what it carries, as a worker's does; `fail` ends the far one. */
+function startFarWorker(platform, started) {
+  const near = [];
+  const far = [];
+  const failures = [];
+  let ended = false;
+  const carry = (listeners, message) => {
+    const copy = structuredClone(message);
+    setImmediate(() => {
+      if (!ended) for (const listener of listeners) listener(copy);
+    });
+  };
+  serve({ post: (message) => carry(near, message), listen: (onMessage) => far.push(onMessage) }, platform);
+  const worker = {
+    methods: [],
+    get ended() {
+      return ended;
+    },
+    fail: (reason) => {
+      for (const onFailure of failures) onFailure(reason);
+    },
+  };
+  started.push(worker);
+  return {
+    post: (message) => {
+      worker.methods.push(message.method);
+      carry(far, message);
+    },
+    listen: ({ onMessage, onFailure }) => {
+      near.push(onMessage);
+      failures.push(onFailure);
+    },
+    terminate: async () => {
+      ended = true;
+    },
+  };
+}
+
+async function rig({ kind, startReader, slow } = {}) {
+  const store = kind === 'memory' ? { kind: 'memory' } : { folder: temporaryFolder() };
+  const open = async (folder) => {
+    const backend = await openFolder(folder);
+    return slow ? Object.assign(Object.create(backend), slow(backend)) : backend;
+  };
+  const far = { openFolder: open };
+  const backend = kind === 'memory' ? await openBackend('memory') : await openFolder(store.folder);
+  for (let index = 0; index < CHUNKS; index++) await backend.writeChunk(ID, index, [chunkOf(index)]);
+  const memory = new WebAssembly.Memory({ initial: 48, maximum: 256, shared: true });
+  const started = [];
+  const platform = { startReader: startReader ?? (() => startFarWorker(far, started)) };
+  const reader = openReader({ backend, store, runtime: { memory }, platform });
+  const place = (index) => new Uint8Array(memory.buffer, BASE + index * CHUNK_BYTES, CHUNK_BYTES);
+  const readAll = () =>
+    Promise.all(Array.from({ length: CHUNKS }, (_, index) => reader.read(ID, index, 0, place(index))));
+  const isWhole = () => {
+    for (let index = 0; index < CHUNKS; index++) assert.deepEqual(place(index).slice(), chunkOf(index));
+  };
+  const close = async () => {
+    await reader.close();
+    await backend.close();
+  };
+  return { reader, backend, memory, started, place, readAll, isWhole, close };
+}
+
+const reads = ({ methods }) => methods.filter((method) => method === 'readerRead').length;
+
+describe('a reader', () => {
+  test('reads into a heap that grew meanwhile, in each of its workers, and ends them', async () => {
+    const { memory, started, readAll, isWhole, close } = await rig();
+    memory.grow(16);
+    await readAll();
+    isWhole();
+    assert.equal(started.length, 2);
+    assert.equal(reads(started[0]) + reads(started[1]), CHUNKS);
+    assert.ok(Math.min(...started.map(reads)) >= 4, 'both share the work');
+    await close();
+    assert.ok(started.every(({ ended }) => ended));
+  });
+
+  test('fills scattered places from an offset on', async () => {
+    const { reader, memory, started, close } = await rig();
+    const views = [
+      [5000, 11],
+      [9001, 100],
+      [7, 3],
+    ].map(([at, length]) => new Uint8Array(memory.buffer, at, length));
+    await reader.read(ID, 3, 1000, views);
+    const found = views.flatMap((view) => [...view]);
+    assert.deepEqual(found, [...chunkOf(3).subarray(1000, 1114)]);
+    assert.equal(
+      started.map(reads).reduce((a, b) => a + b),
+      1,
+    );
+    await close();
+  });
+
+  test('tells whole what is wrong with a chunk, and goes on with others', async () => {
+    const { reader, place, close } = await rig();
+    await assert.rejects(reader.read(ID, CHUNKS, 0, place(0)), (error) => {
+      return code('STORE_CHUNK_MISSING')(error) && error.details.id === ID && error.details.index === CHUNKS;
+    });
+    await assert.rejects(reader.read(ID, 0, 1, place(0)), code('STORE_CHUNK_MISSING'));
+    await reader.read(ID, 0, 0, place(0));
+    assert.deepEqual(place(0).slice(), chunkOf(0));
+    await close();
+  });
+
+  test('reads two chunks side by side in a worker, no more, and calls off those that wait', async () => {
+    let now = 0;
+    let most = 0;
+    let begun = 0;
+    const slow = (backend) => ({
+      async readChunk(...parameters) {
+        begun++;
+        most = Math.max(most, ++now);
+        await new Promise((resolve) => setTimeout(resolve, 20));
+        await backend.readChunk(...parameters);
+        now--;
+      },
+      close: () => backend.close(),
+    });
+    const { reader, place, close } = await rig({ slow });
+    const controller = new AbortController();
+    const all = Array.from({ length: CHUNKS }, (_, index) =>
+      reader.read(ID, index, 0, place(index), { signal: controller.signal }),
+    );
+    while (begun < 4) await new Promise((resolve) => setTimeout(resolve, 1));
+    controller.abort();
+    const results = await Promise.allSettled(all);
+    assert.equal(now, 0, 'no read is under way when all have settled');
+    assert.equal(most, 4);
+    const calledOff = results.filter(({ reason }) => code('CANCELLED')(reason)).length;
+    assert.ok(calledOff >= 3, `${calledOff} of ${CHUNKS} reads were called off`);
+    assert.equal(begun + calledOff, CHUNKS);
+    await close();
+  });
+
+  test('reads by itself where workers are refused, do not start, or die', async () => {
+    const refused = await rig({
+      startReader: () => {
+        throw new TypeError('no workers inside workers');
+      },
+    });
+    await refused.readAll();
+    refused.isWhole();
+    await refused.close();
+
+    const silent = await rig({
+      startReader: () => ({
+        post() {},
+        listen: ({ onFailure }) => setImmediate(() => onFailure('its file could not be loaded')),
+        terminate: async () => {},
+      }),
+    });
+    await silent.readAll();
+    silent.isWhole();
+    await silent.close();
+
+    const uncloneable = await rig({
+      startReader: () => ({
+        post() {
+          throw new DOMException('The object can not be cloned.', 'DataCloneError');
+        },
+        listen() {},
+        terminate: async () => {},
+      }),
+    });
+    await uncloneable.readAll();
+    uncloneable.isWhole();
+    await uncloneable.close();
+
+    const dying = await rig();
+    const all = dying.readAll();
+    while (dying.started.some((worker) => reads(worker) === 0)) await new Promise((resolve) => setImmediate(resolve));
+    for (const worker of dying.started) worker.fail('it ran out of memory');
+    await all;
+    dying.isWhole();
+    await dying.close();
+  });
+
+  test('reads by itself what no other worker can see: a store in memory, and places outside the heap', async () => {
+    const inMemory = await rig({ kind: 'memory' });
+    assert.equal(inMemory.started.length, 0);
+    await inMemory.readAll();
+    inMemory.isWhole();
+    await inMemory.close();
+
+    const { reader, started, close } = await rig();
+    const own = new Uint8Array(CHUNK_BYTES);
+    await reader.read(ID, 2, 0, own);
+    assert.deepEqual(own, chunkOf(2));
+    assert.equal(
+      started.map(reads).reduce((a, b) => a + b),
+      0,
+    );
+    await close();
+  });
+
+  test('refuses to read once it is closed, and is closed twice without harm', async () => {
+    const { reader, place, close } = await rig();
+    await close();
+    await assert.rejects(reader.read(ID, 0, 0, place(0)), code('STORE_UNAVAILABLE'));
+    await reader.close();
+  });
+});

@@ -1,0 +1,292 @@
+// A prompt that is given while the model arrives, in Node: the same tokens as after a whole load, whatever the order of
+// the file; and a download that ends early, a cancel and an unload in the middle of it.
+import assert from 'node:assert/strict';
+import { closeSync, openSync, readdirSync, readFileSync, writeSync } from 'node:fs';
+import { before, describe, test } from 'node:test';
+import { createEngine, describeModel } from '../../js/index.node.js';
+import { ggufBytes } from '../gguf-writer.js';
+import { serveModels } from '../model-server.js';
+import { metadata } from '../random-model.js';
+import { SMALL_SHAPE, temporaryFolder, writeSmallModel } from '../small-model.js';
+
+const SHAPE = { ...SMALL_SHAPE, name: 'early', layers: 12, width: 128, ffn: 512, heads: 8, tied: false };
+const PROMPT = Array.from({ length: 200 }, (_, i) => (i * 37) % 256);
+const GREEDY = { tokens: PROMPT, maxTokens: 8, temperature: 0, ignoreEos: true };
+const SEEDED = { tokens: PROMPT, maxTokens: 8, seed: 11, ignoreEos: true };
+
+const code = (name) => (error) => error.code === name && /\.$/.test(error.message);
+const written = async (engine, options) => (await engine.complete(options).result).tokens;
+
+/** The model's file with its tensors in another order. */
+async function reordered(bytes, order) {
+  const { tensors } = await describeModel(bytes);
+  const list = order(tensors).map(({ type, ...rest }) => ({ ...rest, type: type.toLowerCase() }));
+  const produce = ({ offset, bytes: length }) => [bytes.subarray(offset, offset + length)];
+  return ggufBytes({ metadata: metadata(SHAPE), tensors: list, produce });
+}
+
+const ORDERS = {
+  'block after block': (tensors) => tensors,
+  'the last first': (tensors) => [...tensors].reverse(),
+  'blocks by the letters of their numbers': (tensors) => [...tensors].sort((a, b) => (a.name < b.name ? -1 : 1)),
+};
+
+/** A stream whose last bytes wait for finish(). */
+function heldStream(bytes, held = 5000) {
+  let finish;
+  const finished = new Promise((resolve) => {
+    finish = resolve;
+  });
+  let at = 0;
+  let cancelled = false;
+  const stream = new ReadableStream({
+    async pull(controller) {
+      if (at >= bytes.length - held) await finished;
+      if (cancelled) return;
+      const end = at < bytes.length - held ? Math.min(at + 20_000, bytes.length - held) : bytes.length;
+      controller.enqueue(new Uint8Array(bytes.subarray(at, end)));
+      at = end;
+      if (at === bytes.length) controller.close();
+    },
+    cancel() {
+      cancelled = true;
+      finish();
+    },
+  });
+  return { model: { stream, size: bytes.length, name: 'held.gguf' }, finish };
+}
+
+/** Waits until a pass has begun, while the model is still arriving. */
+async function passBegins(engine) {
+  while ((await engine.memory()).kvCache === 0) await new Promise((resolve) => setTimeout(resolve, 5));
+}
+
+describe('a prompt that is given while the model arrives', () => {
+  let bytes;
+  let expected;
+
+  before(async () => {
+    bytes = readFileSync(writeSmallModel(SHAPE));
+    const engine = await createEngine({ model: bytes, threads: 2 });
+    expected = { greedy: await written(engine, GREEDY), seeded: await written(engine, SEEDED) };
+    expected.scores = Array.from(await engine.score(PROMPT));
+    await engine.ready;
+    await engine.unload();
+    assert.equal(new Set(expected.greedy).size > 1, true);
+  });
+
+  for (const [name, order] of Object.entries(ORDERS)) {
+    test(`gives the same text: ${name}`, async () => {
+      const file = await reordered(bytes, order);
+      const { model, finish } = heldStream(file);
+      const engine = await createEngine({ model, threads: 2, early: true });
+      let ready = false;
+      engine.ready.then(() => {
+        ready = true;
+      });
+      assert.equal(engine.info.loadMilliseconds, null);
+      assert.equal(engine.info.layers, 12);
+      let computed = () => {};
+      const begun = new Promise((resolve) => {
+        computed = ({ tokens }) => tokens > 0 && resolve(tokens);
+      });
+      const greedy = written(engine, { ...GREEDY, onPrefill: computed });
+      const seeded = written(engine, SEEDED);
+      // Blocks are computed, but not all: the last bytes are held.
+      if (order === ORDERS['block after block']) assert.ok((await begun) < PROMPT.length);
+      assert.equal(ready, false);
+      finish();
+      assert.deepEqual(await greedy, expected.greedy);
+      assert.deepEqual(await seeded, expected.seeded);
+      await engine.ready;
+      assert.ok(engine.info.loadMilliseconds > 0);
+      assert.deepEqual(await written(engine, GREEDY), expected.greedy);
+      await engine.unload();
+    });
+  }
+
+  test('keeps within a memory budget from the first pass to a full context', async () => {
+    const options = { threads: 2, contextSize: 256 };
+    const totalOf = async (more) => {
+      const { memory } = await describeModel(bytes, { ...options, ...more, memoryBudget: 2 ** 40 });
+      return { javascript: memory.javascript, total: Object.values(memory).reduce((sum, part) => sum + part, 0) };
+    };
+    const { javascript, total: memoryBudget } = await totalOf({ early: true });
+    assert.ok(memoryBudget > (await totalOf({})).total, 'what loading takes is there beside the context');
+    const { model, finish } = heldStream(bytes);
+    const engine = await createEngine({ model, ...options, early: true, memoryBudget });
+    assert.equal(engine.info.budget.streams, false);
+    const heapFits = async () => assert.ok((await engine.memory()).wasm <= memoryBudget - javascript);
+    const first = written(engine, GREEDY);
+    await passBegins(engine);
+    await heapFits();
+    finish();
+    assert.deepEqual(await first, expected.greedy);
+    await engine.evaluate(Array(256).fill(5));
+    // A heap never shrinks: this is the most that it was.
+    await heapFits();
+    await engine.unload();
+  });
+
+  test('scores, sessions and saves work, whether they need all weights or not', async () => {
+    const { model, finish } = heldStream(bytes);
+    const engine = await createEngine({ model, threads: 2, early: true });
+    const session = await engine.createSession();
+    const scores = engine.score(PROMPT);
+    const sync = session.sync(PROMPT.slice(0, 100));
+    const image = session.export();
+    const timed = engine.benchmark({ promptTokens: 8, generatedTokens: 2, repetitions: 1 });
+    await passBegins(engine);
+    finish();
+    assert.deepEqual(Array.from(await scores), expected.scores);
+    // The engine's own session has it, from the scores.
+    assert.deepEqual(await sync, { kept: 100, computed: 0, droppedTokens: 0 });
+    const copy = await engine.importSession(await image);
+    assert.equal((await copy.tokens()).length, 100);
+    assert.equal((await timed).nanoseconds.length, 1);
+    assert.deepEqual(await written(copy, GREEDY), expected.greedy);
+    await engine.unload();
+  });
+
+  test('from a server, into a store and out of it, it gives the same text', async () => {
+    const server = await serveModels({ '/model.gguf': { bytes, pause: 3 } });
+    const store = { folder: temporaryFolder(), chunkBytes: 100_000 };
+    const requests = [];
+    try {
+      for (const more of [{ store: null }, { store }, { store }]) {
+        const engine = await createEngine({ model: `${server.url}model.gguf`, threads: 2, early: true, ...more });
+        assert.deepEqual(await written(engine, GREEDY), expected.greedy);
+        await engine.ready;
+        const states = { state: engine.info.storage.state, problem: engine.info.storage.problem };
+        if (more.store !== null) assert.equal(states.problem, null);
+        await engine.unload();
+        requests.push(server.requests.length);
+      }
+      const [one, two, three] = requests;
+      assert.ok(one > 0 && two > one && three === two, requests.join(', '));
+    } finally {
+      await server.close();
+    }
+  });
+
+  test('a damaged chunk of a stored model comes again before anything is computed with it', async () => {
+    const store = { folder: temporaryFolder(), chunkBytes: 100_000 };
+    const server = await serveModels({ '/model.gguf': { bytes } });
+    const options = { model: `${server.url}model.gguf`, threads: 2, early: true, store };
+    try {
+      await (await createEngine({ ...options, early: false })).unload();
+      const path = readdirSync(store.folder, { recursive: true, withFileTypes: true })
+        .filter((entry) => entry.isFile())
+        .map((entry) => `${entry.parentPath ?? entry.path}/${entry.name}`)
+        .find((each) => readFileSync(each).length === 100_000);
+      const file = openSync(path, 'r+');
+      writeSync(file, Buffer.alloc(500, 0x77), 0, 500, 4000);
+      closeSync(file);
+      const engine = await createEngine(options);
+      assert.deepEqual(await written(engine, GREEDY), expected.greedy);
+      await engine.ready;
+      assert.equal(engine.info.storage.mendedChunks, 1);
+      await engine.unload();
+    } finally {
+      await server.close();
+    }
+  });
+
+  test('a model that ends too early fails what waits, and what comes later, with that', async () => {
+    const { model, finish } = heldStream(bytes.subarray(0, bytes.length - 3000));
+    const engine = await createEngine({ model: { ...model, size: undefined }, threads: 2, early: true });
+    const first = written(engine, GREEDY);
+    const second = engine.score(PROMPT);
+    await passBegins(engine);
+    finish();
+    await Promise.all([first, second, engine.ready].map((each) => assert.rejects(each, code('GGUF_TRUNCATED'))));
+    await assert.rejects(engine.memory(), code('GGUF_TRUNCATED'));
+    await engine.unload();
+  });
+
+  test('a cancel of the loading fails what waits, and what comes later, with that', async () => {
+    const isLoading = ({ code, message }) =>
+      code === 'CANCELLED' && message === 'Loading the model was cancelled. Create a new engine to use it.';
+    for (const whoWaits of ['an answer', 'a session', 'nobody']) {
+      const controller = new AbortController();
+      const { model } = heldStream(bytes);
+      const engine = await createEngine({ model, threads: 2, early: true, signal: controller.signal });
+      const session = await engine.createSession();
+      const waiting = [];
+      if (whoWaits !== 'nobody') {
+        waiting.push(whoWaits === 'an answer' ? engine.complete(GREEDY).result : session.sync(PROMPT));
+        await passBegins(engine);
+        waiting.push(engine.score(PROMPT), session.complete(GREEDY).result);
+      }
+      const failed = [...waiting, engine.ready].map((each) => assert.rejects(each, isLoading, whoWaits));
+      controller.abort();
+      await failed[0];
+      // The worker may still be giving back what it has.
+      await assert.rejects(engine.createSession(), isLoading);
+      await Promise.all(failed);
+      await Promise.all(
+        [engine.complete(GREEDY).result, session.sync(PROMPT), engine.memory(), engine.tokenize('a')].map((each) =>
+          assert.rejects(each, isLoading),
+        ),
+      );
+      await engine.unload();
+    }
+  });
+
+  test('a completion that is stopped while it waits ends, and the loading goes on', async () => {
+    const { model, finish } = heldStream(bytes);
+    const engine = await createEngine({ model, threads: 2, early: true });
+    const stopped = engine.complete(GREEDY);
+    await passBegins(engine);
+    stopped.stop();
+    const { finishReason, tokens } = await stopped.result;
+    assert.deepEqual([finishReason, tokens], ['cancelled', []]);
+    assert.equal((await engine.memory()).kvCache, 0);
+    finish();
+    await engine.ready;
+    assert.deepEqual(await written(engine, GREEDY), expected.greedy);
+    await engine.unload();
+  });
+
+  test('an unload while it waits stops everything', async () => {
+    const { model } = heldStream(bytes);
+    const engine = await createEngine({ model, threads: 2, early: true });
+    const waiting = engine.score(PROMPT);
+    const completion = engine.complete(GREEDY).result;
+    await passBegins(engine);
+    await Promise.all([
+      engine.unload(),
+      assert.rejects(waiting, (error) => ['CANCELLED', 'UNLOADED'].includes(error.code)),
+      completion.then(
+        ({ finishReason }) => assert.equal(finishReason, 'cancelled'),
+        (error) => assert.equal(error.code, 'UNLOADED'),
+      ),
+      assert.rejects(engine.ready, (error) => ['CANCELLED', 'UNLOADED'].includes(error.code)),
+    ]);
+    await assert.rejects(engine.memory(), code('UNLOADED'));
+  });
+
+  test('a download that breaks keeps what has come, and the next one goes on from there', async () => {
+    const file = { bytes, limit: bytes.length - 40_000 };
+    const server = await serveModels({ '/model.gguf': file });
+    const store = { folder: temporaryFolder(), chunkBytes: 50_000 };
+    const controller = new AbortController();
+    const options = { model: `${server.url}model.gguf`, threads: 2, early: true, store };
+    try {
+      const engine = await createEngine({ ...options, signal: controller.signal });
+      const waiting = engine.score(PROMPT);
+      await passBegins(engine);
+      controller.abort();
+      await Promise.all([engine.ready, waiting].map((each) => assert.rejects(each, code('CANCELLED'))));
+      file.limit = bytes.length;
+      const again = await createEngine(options);
+      assert.deepEqual(await written(again, GREEDY), expected.greedy);
+      await again.ready;
+      assert.equal(again.info.storage.state, 'imported');
+      assert.match(server.requests.at(-1).range, /^bytes=[1-9]/);
+      await again.unload();
+    } finally {
+      await server.close();
+    }
+  });
+});

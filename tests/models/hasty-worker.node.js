@@ -1,0 +1,3 @@
+// The library's worker in Node, in a hurry.
+import './hasty.js';
+import '../../js/worker.node.js';

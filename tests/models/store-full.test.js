@@ -1,0 +1,104 @@
+// A storage that is full in the middle: a model that is loaded goes on without, an import keeps what is whole.
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { after, before, beforeEach, describe, test } from 'node:test';
+import { NibbleError } from '../../js/base/errors.js';
+import { readManifest } from '../../js/models/manifest.js';
+import { openFolder } from '../../js/store/folder.node.js';
+import { openMemory } from '../../js/store/memory.js';
+import { temporaryFolder, writeSmallModel } from '../small-model.js';
+import { createRig, serveFile, startRuntime } from './rig.js';
+
+const CHUNK = 10_000;
+const code = (expected) => (error) => error instanceof NibbleError && error.code === expected;
+const full = new NibbleError('STORE_FULL', 'The storage is full: a chunk did not fit.');
+const failing = (error) => async () => {
+  throw error;
+};
+const bytes = readFileSync(writeSmallModel());
+
+let runtime;
+let server;
+let expected;
+
+before(async () => {
+  runtime = await startRuntime();
+  server = await serveFile(bytes);
+  expected = (await createRig(runtime, await openMemory(), CHUNK).load({ url: server.url })).logits;
+});
+
+after(() => {
+  server?.close();
+  runtime?.close();
+});
+
+/** A backend with some of its calls replaced. */
+const altered = (backend, calls) =>
+  new Proxy(backend, {
+    get(target, name) {
+      if (Object.hasOwn(calls, name)) return calls[name];
+      const value = target[name];
+      return typeof value === 'function' ? value.bind(target) : value;
+    },
+  });
+
+for (const [kind, open] of [
+  ['memory', openMemory],
+  ['folder', () => openFolder(temporaryFolder())],
+]) {
+  describe(`a store in ${kind === 'memory' ? 'memory' : 'a folder'}`, () => {
+    let backend;
+    let rig;
+    const descriptor = () => ({ url: server.url });
+
+    beforeEach(async () => {
+      Object.assign(server, { requests: [] });
+      backend = await open();
+      rig = createRig(runtime, backend, CHUNK);
+    });
+
+    test('where the storage is full, the model goes on from memory, says so, and leaves nothing', async () => {
+      for (let most = 0; most < 7; most++) {
+        let written = 0;
+        const writeChunk = (...args) => (written++ < most ? backend.writeChunk(...args) : failing(full)());
+        const small = createRig(runtime, altered(backend, { writeChunk }), CHUNK);
+        const { logits, storage } = await small.load(descriptor());
+        assert.equal(logits, expected, `after ${most} chunks`);
+        assert.deepEqual([storage.state, storage.problem.code], ['none', 'STORE_FULL']);
+        assert.deepEqual(await backend.list(), []);
+      }
+      const noRecord = createRig(runtime, altered(backend, { put: failing(full) }), CHUNK);
+      assert.equal((await noRecord.load(descriptor())).storage.problem.code, 'STORE_FULL');
+      assert.deepEqual(await backend.list(), []);
+    });
+
+    test('where the storage is full, an import keeps what is whole, and goes on there once there is room', async () => {
+      for (let most = 0; most < 7; most++) {
+        Object.assign(server, { requests: [] });
+        let room = most;
+        // As a storage does: what is removed makes room.
+        const writeChunk = (...args) => (room-- > 0 ? backend.writeChunk(...args) : failing(full)());
+        const remove = async (...args) => {
+          await backend.remove(...args);
+          room = most;
+        };
+        const small = createRig(runtime, altered(backend, { writeChunk, remove }), CHUNK);
+        await assert.rejects(small.store(descriptor()), code('STORE_FULL'));
+        const [record, ...others] = await backend.list();
+        assert.deepEqual(others, []);
+        if (most < 2) {
+          assert.equal(record, undefined, 'the header alone is of no use');
+          continue;
+        }
+        assert.ok(readManifest(record) !== null, `a record that can be read, after ${most} chunks`);
+        assert.deepEqual([record.state, record.chunks.length], ['importing', most - 1]);
+        const before = server.requests.length;
+        const { logits } = await rig.load(descriptor());
+        assert.equal(logits, expected);
+        const starts = server.requests.slice(before).map(({ start }) => start);
+        assert.ok(Math.min(...starts) > (most - 2) * CHUNK, `goes on at ${starts} after ${most} chunks`);
+        await backend.remove(record.id);
+      }
+    });
+  });
+}

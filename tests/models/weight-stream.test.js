@@ -1,0 +1,388 @@
+// Weights under a memory budget in Node: what streams from a store computes the same as what is in memory, keeps within
+// its budget, and fails cleanly.
+import assert from 'node:assert/strict';
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, truncateSync } from 'node:fs';
+import { join } from 'node:path';
+import { before, describe, test } from 'node:test';
+import { createEngine, describeModel, openModelStore } from '../../js/index.node.js';
+import { openWeightStream } from '../../js/models/weight-stream.js';
+import { openFolder } from '../../js/store/folder.node.js';
+import { GOLDEN_MODELS, goldenBytes, readGolden } from '../golden/models.js';
+import { TYPE_MODELS } from '../golden/types.js';
+import { holdPrompts } from '../held-prompt.js';
+import { SMALL_SHAPE, temporaryFolder, writeSmallModel } from '../small-model.js';
+
+const code = (name) => (error) => error.code === name && /\.$/.test(error.message);
+
+/** A model whose blocks outweigh the rest: some fit, some do not. */
+const DEEP = { ...SMALL_SHAPE, name: 'deep', layers: 12, width: 128, ffn: 512, heads: 8, tied: false };
+
+const storeIn = (folder, chunkBytes = 100_000) => ({ folder, chunkBytes });
+
+// Where an engine is started for each of many models, nothing is to be measured.
+const KERNELS = { kernelSet: 'simd128' };
+
+async function planOf(model, options = {}) {
+  const { model: found } = await describeModel(model, { threads: 2, memoryBudget: 2 ** 40, ...options });
+  return found;
+}
+
+/** Budgets from the least up to where everything fits. */
+async function budgetsOf(model, options) {
+  const { budget, packedBytes } = await planOf(model, options);
+  return [0, 0.3, 0.7, 2].map((share) => Math.ceil(budget.leastBytes + share * packedBytes));
+}
+
+async function computed(engine, tokens) {
+  const { top } = await engine.evaluate(tokens, { top: 0 });
+  const scores = await engine.score(tokens);
+  const { tokens: written } = await engine.complete({ tokens, maxTokens: 6, temperature: 0, ignoreEos: true }).result;
+  return { logits: top.map(({ id, logit }) => [id, logit]), scores: Array.from(scores), written };
+}
+
+const total = (parts) => Object.values(parts).reduce((sum, bytes) => sum + bytes, 0);
+
+/** All that a context may hold, and all that computing it takes. */
+async function fillContext(engine) {
+  const { contextSize } = engine.info;
+  await engine.complete({
+    tokens: Array(contextSize - 2).fill(5),
+    maxTokens: 2,
+    repetitionPenalty: 1.1,
+    logitBias: { 3: -1 },
+    ignoreEos: true,
+  }).result;
+  await engine.score(Array.from({ length: contextSize }, (_, place) => 1 + (place % 50)));
+}
+
+async function withEngine(options, use) {
+  const engine = await createEngine({ threads: 2, ...options });
+  try {
+    return await use(engine);
+  } finally {
+    await engine.unload();
+  }
+}
+
+// Of the weight types, which the kernels' tests compare one by one, some of each make.
+const STREAMED = ['q4_k-tied', 'q6_k-tied', 'nvfp4-q2_0', 'iq3_s-tied', 'q1_0-tied'];
+
+for (const name of Object.keys(GOLDEN_MODELS).filter((name) => !TYPE_MODELS[name] || STREAMED.includes(name))) {
+  test(`${name}: streamed weights compute the same to the last bit`, async () => {
+    const model = goldenBytes(name);
+    const { tokens } = readGolden(name).sequences.at(-2);
+    const expected = await withEngine({ model, ...KERNELS }, (engine) => computed(engine, tokens));
+    const store = storeIn(temporaryFolder(), 9999);
+    let streamed = 0;
+    const [least, , more] = await budgetsOf(model, KERNELS);
+    for (const memoryBudget of [least, more]) {
+      await withEngine({ model, store, memoryBudget, ...KERNELS }, async (engine) => {
+        const { budget } = engine.info;
+        assert.deepEqual(await computed(engine, tokens), expected, JSON.stringify(budget));
+        streamed += budget.streams ? 1 : 0;
+        // Behind a window pages come and go.
+        if (engine.info.slidingWindow > 0) await fillContext(engine);
+        const { wasm } = await engine.memory();
+        assert.ok(wasm <= memoryBudget, `${wasm} of ${memoryBudget}`);
+      });
+    }
+    assert.ok(streamed > 0);
+  });
+}
+
+describe('a model of which some blocks stay and some stream', () => {
+  const tokens = Array.from({ length: 90 }, (_, i) => (i * 37) % 256);
+  let path;
+  let folder;
+  let expected;
+  let budgets;
+
+  before(async () => {
+    path = writeSmallModel(DEEP);
+    folder = temporaryFolder();
+    expected = await withEngine({ model: path }, (engine) => computed(engine, tokens));
+    budgets = await budgetsOf(path);
+  });
+
+  const options = (more) => ({ model: path, store: storeIn(folder), memoryBudget: budgets[1], ...more });
+
+  test('what the engine does with a budget is told beforehand and afterwards, and the same', async () => {
+    for (const memoryBudget of budgets) {
+      const { model, memory } = await describeModel(path, { threads: 2, memoryBudget });
+      await withEngine(options({ memoryBudget }), async (engine) => {
+        assert.deepEqual(engine.info.budget, model.budget);
+        const { budget, blocks } = engine.info;
+        assert.equal(budget.pinnedBlocks + budget.streamedBlocks, blocks);
+        assert.equal(budget.bytes, memoryBudget);
+        assert.equal(budget.bytesPerTokenStreamed > 0, budget.streams);
+        assert.ok(total(memory) <= memoryBudget, `${total(memory)} of ${memoryBudget}`);
+        await fillContext(engine);
+        const { wasm, javascript: _, total: __, ...live } = await engine.memory();
+        assert.equal(total(live), wasm);
+        for (const part of ['weights', 'ring', 'kvCache', 'activations', 'code'])
+          assert.equal(live[part], memory[part], part);
+        assert.ok(live.other > 0 && live.unused >= 0);
+        assert.ok(live.other + live.unused <= memory.other + memory.unused, JSON.stringify({ live, memory }));
+        const counted = wasm + memory.javascript;
+        assert.ok(counted <= memoryBudget, `${counted} of ${memoryBudget}`);
+      });
+    }
+    const pinned = await Promise.all(
+      budgets.map(async (memoryBudget) => (await planOf(path, { memoryBudget })).budget.pinnedBlocks),
+    );
+    assert.ok(
+      pinned.some((count) => count > 0 && count < DEEP.layers),
+      pinned.join(),
+    );
+  });
+
+  test('a prompt that is cancelled leaves the engine as it was', async () => {
+    await withEngine(options(), async (engine) => {
+      assert.deepEqual(await computed(engine, tokens), expected);
+      for (const delay of [0, 1, 3, 8]) {
+        const controller = new AbortController();
+        const running = engine.evaluate([...tokens, ...tokens], { signal: controller.signal });
+        setTimeout(() => controller.abort(), delay);
+        await running.catch((error) => assert.equal(error.code, 'CANCELLED'));
+      }
+      const completion = engine.complete({ tokens, ignoreEos: true, onFull: 'drop-oldest' });
+      for await (const { token } of completion) if (token !== null) break;
+      assert.equal((await completion.result).finishReason, 'cancelled');
+      assert.deepEqual(await computed(engine, tokens), expected);
+    });
+  });
+
+  test('prompts that are stopped between two blocks, again and again, leave it all its room to read weights into', async () => {
+    const { workerUrl, within } = holdPrompts();
+    await withEngine(options({ memoryBudget: budgets[0], workerUrl }), async (engine) => {
+      const session = await engine.createSession();
+      for (let time = 0; time < 20; time++) {
+        const controller = new AbortController();
+        const onProgress = within(() => controller.abort());
+        const stopped = session.sync([time, ...tokens.slice(1)], { signal: controller.signal, onProgress });
+        await assert.rejects(stopped, code('CANCELLED'));
+      }
+      assert.deepEqual(await computed(engine, tokens), expected);
+    });
+  });
+
+  test('sessions and forks go their own ways', async () => {
+    await withEngine(options(), async (engine) => {
+      const session = await engine.createSession();
+      await session.sync(tokens.slice(0, 50));
+      const fork = await session.fork();
+      const [own, other] = [await session.evaluate(tokens, { top: 1 }), await fork.evaluate(tokens, { top: 1 })];
+      assert.equal(own.top[0].id, expected.logits[0][0]);
+      assert.deepEqual(own.top, other.top);
+      await fork.close();
+      await session.close();
+    });
+  });
+
+  test('a session that was saved by an engine that streams is restored by one that does not', async () => {
+    const key = 'both ways';
+    await withEngine(options(), async (engine) => {
+      const session = await engine.createSession();
+      await session.sync(tokens);
+      await session.save(key);
+    });
+    await withEngine(options({ memoryBudget: undefined }), async (engine) => {
+      const session = await engine.restoreSession(key);
+      assert.notEqual(session, null);
+      assert.deepEqual(await session.tokens(), tokens);
+    });
+  });
+
+  test('the stored model cannot be deleted while an engine reads from it', async () => {
+    const models = await openModelStore({ store: storeIn(folder) });
+    await withEngine(options(), async (engine) => {
+      const [{ id }] = await models.list();
+      await assert.rejects(models.delete(id), code('STORE_BUSY'));
+      assert.deepEqual(await computed(engine, tokens), expected);
+    });
+    await models.close();
+  });
+
+  test('a stored model that another changes is waited for, which is told and ends with the signal', async () => {
+    const own = temporaryFolder();
+    const other = await openFolder(own);
+    const controller = new AbortController();
+    const told = [];
+    const onProgress = (progress) => {
+      told.push(progress.phase);
+      controller.abort();
+    };
+    const parts = { store: { folder: own }, platform: { openFolder }, record: { id: 'mine' } };
+    const opening = () => openWeightStream({ ...parts, signal: controller.signal, onProgress });
+    await other.lock('mine', {}, () => assert.rejects(opening(), code('CANCELLED')));
+    assert.deepEqual(told, ['wait']);
+    await assert.rejects(opening(), code('CANCELLED'));
+    await other.close();
+  });
+
+  test('a chunk that is damaged is found when the model is opened', async () => {
+    const own = temporaryFolder();
+    await withEngine(options({ store: storeIn(own) }), () => {});
+    const chunks = chunkFiles(own);
+    truncateSync(chunks[3], statSync(chunks[3]).size - 1);
+    // A path can be read again.
+    await withEngine(options({ store: storeIn(own) }), async (engine) => {
+      assert.equal(engine.info.storage.mendedChunks, 1);
+      assert.deepEqual(await computed(engine, tokens), expected);
+    });
+    const models = await openModelStore({ store: storeIn(own) });
+    const [{ id }] = await models.list();
+    await models.close();
+    truncateSync(chunks[3], statSync(chunks[3]).size - 1);
+    await assert.rejects(
+      createEngine({ model: { stored: id }, store: storeIn(own), memoryBudget: budgets[1], threads: 2 }),
+      code('STORE_DAMAGED'),
+    );
+  });
+
+  test('a chunk that can be had again but not be written is an error where it streams, and none where it does not', async () => {
+    const own = temporaryFolder();
+    await withEngine(options({ store: storeIn(own) }), () => {});
+    const chunk = chunkFiles(own)[3];
+    rmSync(chunk);
+    mkdirSync(join(chunk, 'in the way'), { recursive: true });
+    await assert.rejects(createEngine({ threads: 2, ...options({ store: storeIn(own) }) }), code('STORE_UNAVAILABLE'));
+    await withEngine(options({ store: storeIn(own), memoryBudget: undefined }), async (engine) => {
+      assert.equal(engine.info.storage.mendedChunks, 1);
+      assert.deepEqual(await computed(engine, tokens), expected);
+    });
+  });
+
+  test('a store that vanishes is an error, and the engine goes on when it is back', async () => {
+    const own = temporaryFolder();
+    await withEngine(options({ store: storeIn(own) }), async (engine) => {
+      assert.deepEqual(await computed(engine, tokens), expected);
+      renameSync(join(own, 'models'), join(own, 'away'));
+      await assert.rejects(engine.evaluate(tokens), code('STORE_MISSING'));
+      await assert.rejects(engine.complete({ tokens, maxTokens: 3 }).result, code('STORE_MISSING'));
+      await assert.rejects(engine.score(tokens), code('STORE_MISSING'));
+      assert.ok((await engine.memory()).weights > 0);
+      renameSync(join(own, 'away'), join(own, 'models'));
+      assert.deepEqual(await computed(engine, tokens), expected);
+      rmSync(join(own, 'models'), { recursive: true });
+      await assert.rejects(engine.evaluate(tokens), code('STORE_MISSING'));
+    });
+    assert.equal(existsSync(join(own, 'models')), false);
+  });
+
+  test('how much of a prompt is computed is told block by block', async () => {
+    await withEngine(options(), async (engine) => {
+      const told = [];
+      const session = await engine.createSession();
+      await session.sync(tokens, { onProgress: (progress) => told.push(progress.tokens) });
+      assert.ok(told.length > DEEP.layers, told.join());
+      assert.deepEqual(
+        told,
+        [...new Set(told)].sort((a, b) => a - b),
+      );
+      assert.deepEqual([told[0], told.at(-1)], [0, tokens.length]);
+    });
+  });
+
+  test('a prompt longer than a batch is one reading of the weights', async () => {
+    await withEngine(options({ batchSize: 8 }), async (engine) => {
+      const { budget } = engine.info;
+      assert.ok(budget.sweepTokens >= 90);
+      const run = (promptTokens) =>
+        engine.benchmark({ promptTokens, generatedTokens: 0, repetitions: 1, warmUp: false });
+      const before = (await run(1)).streamed.bytes;
+      const { bytes: after, storeRates } = (await run(90)).streamed;
+      // The store's own rate takes two readings each time; what is read ahead for the next pass comes on top.
+      const readings = 1 + 2 * storeRates.length;
+      assert.ok(readings < 90 / 8);
+      assert.ok(after - before <= readings * budget.bytesPerTokenStreamed + budget.ringBytes);
+    });
+  });
+
+  test('all sessions together keep within the keys and values that a budget was made for', async () => {
+    await withEngine(options({ contextSize: 128, memoryBudget: budgets[2] }), async (engine) => {
+      const full = Array.from({ length: 128 }, (_, place) => 1 + (place % 50));
+      const [first, second] = [await engine.createSession(), await engine.createSession()];
+      const another = full.map((token) => 51 - token);
+      await first.sync(full);
+      const { kvCache } = await engine.memory();
+      await assert.rejects(second.sync(another), (error) => {
+        assert.equal(error.code, 'OUT_OF_MEMORY');
+        assert.match(error.message, /budget.*[Cc]lose a session/);
+        return true;
+      });
+      assert.deepEqual(await second.tokens(), []);
+      assert.deepEqual(await first.tokens(), full);
+      assert.equal((await engine.memory()).kvCache, kvCache);
+      await first.close();
+      assert.equal((await second.sync(another)).computed, 128);
+    });
+  });
+
+  test('a budget that is too small says what would do', async () => {
+    const { budget } = await planOf(path);
+    const small = { model: path, store: storeIn(folder), threads: 2, memoryBudget: budget.leastBytes - 1 };
+    await assert.rejects(createEngine(small), (error) => {
+      assert.equal(error.code, 'BUDGET_TOO_SMALL');
+      assert.match(error.message, /at least \d+\.\d MB/);
+      return true;
+    });
+    const { model, memory, problem } = await describeModel(path, { threads: 2, memoryBudget: 1000 });
+    assert.equal(problem.code, 'BUDGET_TOO_SMALL');
+    assert.equal(memory, null);
+    assert.equal(model.blocks, DEEP.layers);
+    await assert.rejects(createEngine({ ...small, memoryBudget: 0 }), code('INVALID_ARGUMENT'));
+    await assert.rejects(createEngine({ ...small, memoryBudget: '1G' }), code('INVALID_ARGUMENT'));
+  });
+
+  test('without a store, weights that do not fit are an error that says so, and those that do are none', async () => {
+    const { details } = await createEngine({ model: path, memoryBudget: budgets[1], threads: 2 }).catch((error) => {
+      assert.equal(error.code, 'INVALID_ARGUMENT');
+      assert.match(error.message, /store/);
+      return error;
+    });
+    assert.equal(details.option, 'store');
+    await assert.rejects(createEngine({ model: path, memoryBudget: budgets[1], store: 'memory' }), (error) => {
+      assert.equal(error.code, 'INVALID_ARGUMENT');
+      assert.match(error.message, /"memory" cannot stream.*"opfs" or "indexeddb".*\{ folder \}/);
+      return true;
+    });
+    await withEngine({ model: path, memoryBudget: budgets[3] }, async (engine) => {
+      assert.equal(engine.info.budget.streams, false);
+      assert.deepEqual(await computed(engine, tokens), expected);
+    });
+  });
+
+  test('a model that comes as a file is stored first, without passing through memory', async () => {
+    const bytes = readFileSync(path);
+    const own = temporaryFolder();
+    await withEngine({ model: bytes, store: storeIn(own), memoryBudget: budgets[0] }, async (engine) => {
+      assert.equal(engine.info.storage.state, 'imported');
+      assert.deepEqual(await computed(engine, tokens), expected);
+      assert.equal(engine.info.budget.pinnedBlocks, 0);
+    });
+  });
+
+  test('can be deleted as soon as the engine that read it is unloaded', async () => {
+    const store = storeIn(temporaryFolder());
+    const models = await openModelStore({ store });
+    try {
+      const { id } = await models.import(path);
+      await withEngine({ model: { stored: id }, store, memoryBudget: budgets[0] }, async (engine) => {
+        assert.equal(engine.info.budget.streams, true);
+        await assert.rejects(models.delete(id), { code: 'STORE_BUSY' });
+      });
+      await models.delete(id);
+      assert.deepEqual(await models.list(), []);
+    } finally {
+      await models.close();
+    }
+  });
+});
+
+function chunkFiles(folder) {
+  const models = join(folder, 'models');
+  const [model] = readdirSync(models);
+  const names = readdirSync(join(models, model)).filter((name) => /^\d+\.chunk$/.test(name));
+  return names.sort((a, b) => Number.parseInt(a, 10) - Number.parseInt(b, 10)).map((name) => join(models, model, name));
+}

@@ -1,0 +1,97 @@
+// What `npm pack` puts into the package: what its users need, and nothing else.
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { existsSync, readFileSync } from 'node:fs';
+import { homedir, tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { before, test } from 'node:test';
+import { ROOT } from '../../wasm/shell.js';
+import { packPackage, unpackInto } from '../package.js';
+import { temporaryFolder } from '../small-model.js';
+
+// In bytes, with the included model of half a megabyte.
+const MOST_PACKED = 1_200_000;
+const MOST_UNPACKED = 2_600_000;
+
+const folder = temporaryFolder();
+const place = join(folder, 'node_modules/nibble-llm');
+const facts = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'));
+let pack;
+
+before(() => {
+  pack = packPackage(folder);
+  unpackInto(folder, pack.tarball);
+});
+
+const WANTED = [
+  /^(LICENSE|README\.md|package\.json)$/,
+  /^js\/([\w-]+\/)*([\w.-]+\.js|README\.md)$/,
+  /^build\/types\/([\w-]+\/)*[\w.-]+\.d\.ts$/,
+  /^build\/wasm\/node\/nibble\.mjs$/,
+  /^build\/web\/((index|worker)\.js|worker\.js\.LEGAL\.txt|nibble-(relaxed|simd128)\.wasm)$/,
+  /^models\/nibble-tiny\.gguf$/,
+];
+
+test('every file in it is one that a user needs', () => {
+  const others = pack.files.filter((path) => !WANTED.some((wanted) => wanted.test(path)));
+  assert.deepEqual(others, []);
+  // What the bundles were made from is in the bundles.
+  const sources = pack.files.filter((path) =>
+    /\.web\.js$|\.test\.js$|^tests\/|^js\/(bundle|declarations)\.js/.test(path),
+  );
+  assert.deepEqual(sources, []);
+});
+
+test('everything that package.json names is in it', () => {
+  const named = [];
+  const collect = (value) => {
+    if (typeof value === 'string') named.push(value);
+    else for (const each of Object.values(value)) collect(each);
+  };
+  collect([facts.main, facts.browser, facts.types, facts.bin, facts.exports]);
+  const absent = named.filter((path) => !path.includes('*') && !existsSync(join(place, path)));
+  assert.ok(named.length > 8);
+  assert.deepEqual(absent, []);
+});
+
+/** Whether there is what a module names: a file, a part of Node, one of its own names, a package or a file of one. */
+function isThere(path, name) {
+  if (name.startsWith('.')) return existsSync(join(place, dirname(path), name));
+  if (name.startsWith('#')) return Object.hasOwn(facts.imports, name);
+  const [owner] = name.match(/^(@[^/]+\/)?[^/]+/);
+  const isInstalled = owner === name || existsSync(join(ROOT, 'node_modules', name));
+  return name.startsWith('node:') || (Object.hasOwn(facts.dependencies, owner) && isInstalled);
+}
+
+test('what its modules import is in it, or a package that it depends on', () => {
+  const absent = [];
+  for (const path of pack.files.filter((name) => /^js\/.*\.js$/.test(name))) {
+    const text = readFileSync(join(place, path), 'utf8').replace(/^\s*(\*|\/\/|\/\*).*$/gm, '');
+    for (const [, name] of text.matchAll(/(?:from |import |import\(|new URL\()'([^']+)'/g)) {
+      if (!isThere(path, name)) absent.push(`${path}: ${name}`);
+    }
+  }
+  assert.deepEqual(absent, []);
+});
+
+test('nothing in it tells of the machine that it was made on', () => {
+  const places = [ROOT, tmpdir(), homedir()].map((path) => path.replace(/\/+$/, '')).filter((path) => path.length > 1);
+  const told = pack.files.filter((path) => {
+    const text = readFileSync(join(place, path), 'latin1');
+    return places.some((known) => text.includes(`${known}/`)) || /\/(work|home|Users)\/\w/.test(text);
+  });
+  assert.deepEqual(told, []);
+});
+
+test(`it weighs less than ${MOST_PACKED} bytes, and unpacked ${MOST_UNPACKED}`, (context) => {
+  context.diagnostic(`${pack.bytes} bytes packed, ${pack.unpackedBytes} unpacked, ${pack.files.length} files`);
+  assert.ok(pack.bytes < MOST_PACKED, `${pack.bytes} bytes`);
+  assert.ok(pack.unpackedBytes < MOST_UNPACKED, `${pack.unpackedBytes} bytes`);
+});
+
+test('the command runs from where it was unpacked, and says what it is', () => {
+  const { status, stdout } = spawnSync(process.execPath, [join(place, facts.bin.nibble), '--version'], {
+    encoding: 'utf8',
+  });
+  assert.deepEqual([status, stdout.trim().split(' ').at(-1)], [0, facts.version]);
+});

@@ -1,0 +1,105 @@
+// The declarations in the packed package, as strict TypeScript projects with either way of resolving modules see them.
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { before, test } from 'node:test';
+import { ROOT } from '../../wasm/shell.js';
+import { packPackage, unpackInto } from '../package.js';
+import { temporaryFolder } from '../small-model.js';
+
+const PROGRAM = `
+import { createEngine, describeModel, estimateSpeed, listRepository, NibbleError, openModelStore, probeSpeed, readHubAddress } from 'nibble-llm';
+import type { CompletionOptions, CompletionResult, Engine, EngineOptions, HubFile, ModelDescription, Progress, Repository, Session } from 'nibble-llm';
+
+const options: EngineOptions = {
+  model: 'model.gguf',
+  store: { folder: 'models' },
+  onProgress: ({ phase, loaded, total }: Progress) => console.log(phase, loaded / total),
+};
+const engine: Engine = await createEngine(options);
+const asked: CompletionOptions = { messages: [{ role: 'user', content: 'Hello' }], temperature: 0.3 };
+const completion = engine.complete(asked);
+for await (const { text, token } of completion) console.log(text.length, token ?? 0);
+const result: CompletionResult = await completion.result;
+const speed: number = result.decode.tokensPerSecond;
+const session: Session = await engine.createSession({ onFull: 'drop-oldest' });
+const text: string = await engine.detokenize(await session.tokens());
+const texts: string[] = await engine.detokenize([1], { each: true });
+const description: ModelDescription = await describeModel('model.gguf');
+const width: number | undefined = description.model?.width;
+const models = await openModelStore();
+for (const { id, state } of await models.list()) console.log(id.length, state === 'complete');
+const listed: Repository = await listRepository('owner/name', { hub: { token: 'secret' }, probe: await probeSpeed() });
+const best: HubFile | null = listed.recommended;
+console.log(best?.sha256?.length, readHubAddress('owner/name:Q4_K_M')?.type?.length);
+const { decodeTokensPerSecond } = estimateSpeed(await probeSpeed(), { bytesPerToken: 1, parameters: 1 });
+try {
+  await engine.unload();
+} catch (error) {
+  if (error instanceof NibbleError) console.log(error.code.length, error.message, speed, text, texts, width, decodeTokensPerSecond);
+}
+
+// What is wrong is found: nothing of this is \`any\`.
+// @ts-expect-error
+export const one: number = (await completion.result).text;
+// @ts-expect-error
+createEngine({ model: 'model.gguf', kvType: 'int7' });
+// @ts-expect-error
+createEngine({ model: 'owner/name', hub: { token: 1 } });
+// @ts-expect-error
+createEngine({});
+// @ts-expect-error
+export const two: number = engine.info.name;
+// @ts-expect-error
+engine.complete({ prompt: 1 });
+// @ts-expect-error
+engine.fork();
+// @ts-expect-error
+export const three: string = new NibbleError('CODE', 'A sentence.').code.length;
+// @ts-expect-error
+export const four: number = (await models.list())[0].id;
+for await (const piece of completion) {
+  // @ts-expect-error
+  export_(piece.token.length);
+}
+declare function export_(value: number): void;
+`;
+
+const ONLY_IN_NODE = `import { defaultModel } from 'nibble-llm';\nexport const address: string = defaultModel.href;\n`;
+
+const folder = temporaryFolder();
+
+before(() => {
+  unpackInto(folder, packPackage(folder).tarball);
+  writeFileSync(join(folder, 'package.json'), JSON.stringify({ type: 'module', private: true }));
+});
+
+/** Compiles a program and tells what the compiler says. */
+function compile(name, text, options) {
+  const project = join(folder, name);
+  mkdirSync(project, { recursive: true });
+  writeFileSync(join(project, 'program.ts'), text);
+  // Declarations are checked too: a project may not skip them.
+  const shared = { strict: true, target: 'es2022', noEmit: true, types: [], skipLibCheck: false };
+  const compilerOptions = { ...shared, lib: ['es2022', 'dom', 'dom.asynciterable'], ...options };
+  writeFileSync(join(project, 'tsconfig.json'), JSON.stringify({ compilerOptions, files: ['program.ts'] }));
+  const args = [join(ROOT, 'node_modules/typescript/bin/tsc'), '--project', project];
+  return spawnSync(process.execPath, args, { encoding: 'utf8' }).stdout;
+}
+
+const BUNDLER = { module: 'esnext', moduleResolution: 'bundler' };
+const NODE = { module: 'nodenext', moduleResolution: 'nodenext' };
+
+test('a strict program that a bundler resolves compiles, and what is wrong in it is found', () => {
+  assert.equal(compile('bundler', PROGRAM, BUNDLER), '');
+});
+
+test('a strict program that Node resolves compiles, and what is wrong in it is found', () => {
+  assert.equal(compile('node', PROGRAM, NODE), '');
+});
+
+test('what the package has in Node only is declared there only', () => {
+  assert.equal(compile('node-only', ONLY_IN_NODE, NODE), '');
+  assert.match(compile('not-in-pages', ONLY_IN_NODE, BUNDLER), /defaultModel/);
+});

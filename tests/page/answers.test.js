@@ -1,0 +1,122 @@
+// Answers that are written, where something that nobody expected fails: the page never stays busy.
+import assert from 'node:assert/strict';
+import { join } from 'node:path';
+import { before, beforeEach, describe, test } from 'node:test';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import { build } from 'esbuild';
+import { temporaryFolder } from '../small-model.js';
+
+const path = (relative) => fileURLToPath(new URL(relative, import.meta.url));
+const FAULT = new Error('something that nobody expected');
+
+/** What the page's modules are given instead of the library and of what draws. */
+const STAND_INS = {
+  'nibble/index.js': 'export class NibbleError extends Error {} export const [createEngine, describeModel] = [];',
+  'conversation-view.js':
+    'export class ConversationView { add() { throw globalThis.fault; } viewOf() {} notify() {} clearNotice() {} }',
+  'full-context.js': 'export class FullContext {}',
+  'dialog.js': 'export const confirm = async () => true;',
+};
+
+/** A module of the page, as it runs without one. */
+async function moduleOf(name) {
+  const standIns = {
+    name: 'stand-ins',
+    setup(bundle) {
+      bundle.onResolve({ filter: /./ }, ({ path: asked }) => {
+        const found = Object.keys(STAND_INS).find((each) => asked.endsWith(`/${each}`));
+        return found && { path: found, namespace: 'stand-in' };
+      });
+      bundle.onLoad({ filter: /./, namespace: 'stand-in' }, ({ path: found }) => ({ contents: STAND_INS[found] }));
+    },
+  };
+  const outfile = join(temporaryFolder(), name.replace(/js$/, 'mjs'));
+  const options = { bundle: true, format: /** @type {const} */ ('esm'), outfile, plugins: [standIns] };
+  await build({ entryPoints: [path(`../../web/chat/${name}`)], ...options });
+  return import(pathToFileURL(outfile).href);
+}
+
+const conversationOf = (id) => {
+  const message = { id: `${id}-answer`, role: 'assistant', content: '' };
+  const question = { id: `${id}-question`, role: 'user', content: 'Hello' };
+  return { id, start: 0, messages: [question, message] };
+};
+
+let Answers;
+let Chat;
+let reported;
+
+before(async () => {
+  globalThis.document = { addEventListener() {}, visibilityState: 'visible', baseURI: 'http://localhost/' };
+  globalThis.reportError = (error) => reported.push(error);
+  globalThis.fault = FAULT;
+  ({ Answers } = await moduleOf('answers.js'));
+  ({ Chat } = await moduleOf('chat.js'));
+});
+
+beforeEach(() => {
+  reported = [];
+});
+
+describe('an answer that ends by what nobody expected', () => {
+  /** Parts of the page that work, but for those that are given. */
+  function answersWith({ room = {}, conversations = {} } = {}) {
+    const noEngine = async () => {
+      throw Object.assign(new Error('no engine'), { code: 'TEST' });
+    };
+    const parts = { borrow: noEngine, report() {}, engine: null, ...room };
+    return new Answers(parts, { get: () => '', sampling: () => ({}) }, { save: async () => {}, ...conversations });
+  }
+
+  /** Starts an answer, and waits for its end. */
+  const ended = (answers, id) =>
+    new Promise((resolve) => {
+      answers.onStep((job) => job.conversation.id === id && job.phase === 'ended' && resolve(job));
+      const conversation = conversationOf(id);
+      answers.start(conversation, conversation.messages[1]);
+    });
+
+  const fail = () => {
+    throw FAULT;
+  };
+  const faults = {
+    'the room': { room: { report: fail } },
+    'the conversations': { conversations: { save: fail } },
+    'who is told of steps': {},
+  };
+  for (const [place, parts] of Object.entries(faults)) {
+    test(`in ${place} leaves nothing busy, and the next one is written`, { timeout: 120_000 }, async () => {
+      const answers = answersWith(parts);
+      if (place === 'who is told of steps') answers.onStep(fail);
+      for (const id of ['first', 'second']) {
+        const job = await ended(answers, id);
+        assert.ok(job.error instanceof Error);
+        assert.equal(job.message.finish, 'failed');
+        assert.equal(answers.isBusy, false);
+      }
+      assert.equal(reported.includes(FAULT), place === 'who is told of steps');
+    });
+  }
+});
+
+test('a question that could not be drawn gives its conversation back to other tabs', async () => {
+  const claimed = new Set();
+  const answers = {
+    onStep() {},
+    jobOf: () => undefined,
+    resumedTokensOf: () => 0,
+    claim: async (id) => Boolean(claimed.add(id)),
+    unclaim: (id) => claimed.delete(id),
+  };
+  const context = {
+    answers,
+    room: { onChange() {} },
+    conversations: { get: async () => null, failureOf: () => null },
+    t: String,
+  };
+  const chat = new Chat(context);
+  for (let time = 0; time < 2; time++) {
+    await assert.rejects(chat.send('Hello'), FAULT);
+    assert.equal(claimed.size, 0);
+  }
+});

@@ -1,0 +1,234 @@
+// A conversation that was deleted stays so, whatever another tab, or this one, was about to do with it.
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { build } from 'esbuild';
+import * as driver from './driver.js';
+
+const LIMIT = { timeout: 120_000 };
+const pieces = (text) => text.match(/\s?\S+/g);
+
+let browser;
+
+before(async () => {
+  browser = await driver.startBrowser({ serviceWorkers: 'block' });
+});
+
+after(() => browser?.close());
+
+async function open(script = {}, prepare = async () => {}) {
+  const before = async (page) => {
+    await driver.scriptEngine(page, script);
+    await prepare(page);
+  };
+  const opened = await driver.openPage(browser, { before });
+  await driver.untilReady(opened.page);
+  opened.complaints.length = 0;
+  return opened;
+}
+
+/** One that hears of nothing that happens elsewhere. */
+const deaf = (page) =>
+  page.addInitScript(() => {
+    window.BroadcastChannel = class extends EventTarget {
+      postMessage() {}
+    };
+  });
+
+const titles = (page) => page.locator('#conversations .title').allTextContents();
+const answers = (page) => page.locator('.message.assistant .text').allTextContents();
+
+async function remove(page, title) {
+  const row = page.locator('#conversations li', { hasText: title });
+  await row.hover();
+  await row.locator('.icon').last().click();
+  await page.locator('dialog.confirm .danger').click();
+  await row.waitFor({ state: 'detached' });
+}
+
+const WRITING = { answers: [pieces('a b c d e')], holdAt: 2 };
+
+describe('a conversation that is deleted', () => {
+  test('while another tab writes in it ends there, and what was typed for it is kept', LIMIT, async () => {
+    const [writer, other] = [await open(WRITING), await open()];
+    await driver.ask(writer.page, 'My secret');
+    await driver.untilEqual(() => answers(writer.page), ['a b']);
+    await writer.page.locator('#prompt').fill('And more');
+    await remove(other.page, 'My secret');
+    await writer.page.locator('#missing').waitFor();
+    assert.equal(await writer.page.locator('#prompt').inputValue(), 'And more');
+    await driver.release(writer.page);
+    await driver.untilEqual(() => titles(writer.page), []);
+    // Whoever writes next has waited for that answer, and for all that it saves.
+    await writer.page.locator('#prompt').press('Enter');
+    await driver.untilIdle(writer.page);
+    await driver.untilEqual(() => titles(other.page), ['And more']);
+    await remove(other.page, 'And more');
+    await writer.close();
+    await other.close();
+  });
+
+  test('while a tab that cannot hear of it writes is not stored again, but as another one', LIMIT, async () => {
+    const [writer, other] = [await open(WRITING, deaf), await open()];
+    await driver.ask(writer.page, 'My secret');
+    await driver.untilEqual(() => answers(writer.page), ['a b']);
+    await other.page.reload();
+    await driver.untilReady(other.page);
+    await remove(other.page, 'My secret');
+    await driver.release(writer.page);
+    await writer.page.locator('.notice', { hasText: 'This conversation was deleted in another tab' }).waitFor();
+    await other.page.reload();
+    await driver.untilReady(other.page);
+    assert.deepEqual(await titles(other.page), []);
+    await writer.page.getByRole('button', { name: 'Keep this as another conversation' }).click();
+    await driver.untilEqual(() => titles(writer.page), ['My secret']);
+    await remove(writer.page, 'My secret');
+    other.complaints.length = 0;
+    for (const tab of [writer, other]) await tab.close();
+  });
+
+  test('in the tab that writes in it stays so', LIMIT, async () => {
+    const { page, close } = await open(WRITING);
+    await driver.ask(page, 'My secret');
+    await driver.untilEqual(() => answers(page), ['a b']);
+    await remove(page, 'My secret');
+    await driver.release(page);
+    await driver.ask(page, 'Another');
+    await driver.untilIdle(page);
+    await driver.untilEqual(() => titles(page), ['Another']);
+    await remove(page, 'Another');
+    await close();
+  });
+
+  test('turn by turn can be begun anew', LIMIT, async () => {
+    const { page, close } = await open();
+    await driver.converse(page, 'First');
+    await page.locator('.message.user').hover();
+    await page.locator('.message.user .delete').click();
+    await page.locator('dialog.confirm .danger').click();
+    await driver.untilEqual(() => titles(page), []);
+    await driver.converse(page, 'Second');
+    await driver.untilEqual(() => titles(page), ['Second']);
+    assert.equal(await page.locator('.notice').count(), 0);
+    await remove(page, 'Second');
+    await close();
+  });
+});
+
+describe('what is kept of a conversation that another tab deletes', () => {
+  let page;
+
+  before(async () => {
+    const { outputFiles } = await build({
+      entryPoints: [fileURLToPath(new URL('../../web/conversations/conversations.js', import.meta.url))],
+      bundle: true,
+      format: 'esm',
+      write: false,
+    });
+    page = await browser.context.newPage();
+    const body = outputFiles[0].text;
+    await page.route('**/conversations.js', (route) => route.fulfill({ contentType: 'text/javascript', body }));
+    await page.route('**/bare', (route) => route.fulfill({ contentType: 'text/html', body: '<main></main>' }));
+    await page.goto(`${browser.server.url}bare`);
+  });
+
+  after(() => page?.close());
+
+  /** Two tabs as far as conversations go, `ours` with one that is kept; then what is left of it. */
+  const left = (work) =>
+    page.evaluate(`(async () => {
+      const { openConversations, newConversation, newMessage } = await import('/conversations.js');
+      const [ours, theirs] = [await openConversations(), await openConversations()];
+      const conversation = newConversation();
+      conversation.messages.push(newMessage('user', 'Secret'));
+      await ours.save(conversation);
+      const archive = await ours.export();
+      let code = null;
+      try {
+        await (${work})({ ours, theirs, conversation, archive });
+      } catch (error) {
+        code = error.code ?? String(error);
+      }
+      const titles = (await theirs.list()).map(({ title }) => title);
+      for (const { id } of await theirs.list()) await theirs.delete(id);
+      return { code, titles };
+    })()`);
+
+  const CASES = {
+    'a save': [
+      async ({ ours, theirs, conversation }) => {
+        await theirs.delete(conversation.id);
+        await ours.save(conversation);
+      },
+      { code: 'CONVERSATION_DELETED', titles: [] },
+    ],
+    'saves that wait as it is deleted here': [
+      async ({ ours, conversation }) => {
+        const saves = [ours.save(conversation), ours.save(conversation)];
+        await ours.delete(conversation.id);
+        await Promise.all(saves);
+      },
+      { code: null, titles: [] },
+    ],
+    'a new name': [
+      async ({ ours, theirs, conversation }) => {
+        await theirs.delete(conversation.id);
+        await ours.rename(conversation.id, 'Renamed');
+      },
+      { code: null, titles: [] },
+    ],
+    'a save after a new name was given': [
+      async ({ ours, theirs, conversation }) => {
+        await theirs.rename(conversation.id, 'Renamed');
+        await ours.save(conversation);
+        if (conversation.title !== 'Renamed' || !conversation.renamed) throw new Error(conversation.title);
+      },
+      { code: null, titles: ['Renamed'] },
+    ],
+    'an import of a newer one of another name': [
+      async ({ ours, theirs, conversation, archive }) => {
+        await theirs.rename(conversation.id, 'Renamed');
+        const newer = JSON.parse(archive);
+        Object.assign(newer.conversations[0], { title: 'Imported', renamed: true, updatedAt: Date.now() + 1000 });
+        await ours.import(JSON.stringify(newer));
+      },
+      { code: null, titles: ['Imported'] },
+    ],
+    'an import of a newer one as it is deleted': [
+      async ({ ours, theirs, conversation, archive }) => {
+        const newer = JSON.parse(archive);
+        newer.conversations[0].updatedAt += 1000;
+        const { get } = ours;
+        ours.get = async (id) => {
+          const found = await get.call(ours, id);
+          await theirs.delete(conversation.id);
+          return found;
+        };
+        if ((await ours.import(JSON.stringify(newer))) !== 0) throw new Error('counted');
+      },
+      { code: null, titles: [] },
+    ],
+    'an import after it was deleted': [
+      async ({ ours, theirs, conversation, archive }) => {
+        await theirs.delete(conversation.id);
+        if ((await ours.import(archive)) !== 1) throw new Error('not counted');
+      },
+      { code: null, titles: ['Secret'] },
+    ],
+    'a save after the browser has cleared its data': [
+      async ({ ours, conversation }) => {
+        await new Promise((resolve) => {
+          const request = indexedDB.deleteDatabase('nibble-conversations');
+          request.onsuccess = resolve;
+        });
+        await ours.save(conversation);
+      },
+      { code: null, titles: ['Secret'] },
+    ],
+  };
+  for (const [name, [work, expected]] of Object.entries(CASES)) {
+    test(`${name}: ${expected.titles.length > 0 ? 'it is there' : 'it stays deleted'}`, LIMIT, async () => {
+      assert.deepEqual(await left(work.toString()), expected);
+    });
+  }
+});

@@ -1,0 +1,246 @@
+// Drives the page in a real browser, from the server that `npm start` starts: what the tests of the page share.
+import assert from 'node:assert/strict';
+import { mkdirSync } from 'node:fs';
+import { setTimeout } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { isDeepStrictEqual } from 'node:util';
+import { serve } from '../../web/serve.js';
+import { openChromium } from '../chromium.js';
+
+export const SCREENSHOTS = fileURLToPath(new URL('../../build/screenshots/', import.meta.url));
+export const MODEL = fileURLToPath(new URL('../../models/nibble-tiny.gguf', import.meta.url));
+export const WIDE = { width: 1280, height: 800 };
+export const PHONE = { width: 360, height: 740 };
+export const SMALL_PHONE = { width: 320, height: 568 };
+// A first start compiles the wasm and measures the kernels; a busy machine takes its time.
+const PATIENCE = 60_000;
+
+/**
+ * A server and a browser with an empty profile.
+ * @param {object} [options] of the browser's context
+ * @returns {Promise<{ server: { url: string }, context: import('playwright-core').BrowserContext, close: () => Promise<void> }>}
+ */
+export async function startBrowser(options = {}) {
+  mkdirSync(SCREENSHOTS, { recursive: true });
+  const server = await serve({ port: 0 });
+  const browser = await openChromium({ viewport: WIDE, locale: 'en-GB', reducedMotion: 'reduce', ...options });
+  browser.context.setDefaultTimeout(PATIENCE);
+  return {
+    server,
+    context: browser.context,
+    async close() {
+      await browser.close();
+      await server.close();
+    },
+  };
+}
+
+/**
+ * Opens the page and notes what it must not do: complain, break its own policy, and ask anything of anyone else.
+ * @param {Awaited<ReturnType<typeof startBrowser>>} browser
+ * @param {{ before?: (page: import('playwright-core').Page) => Promise<void> }} [options]
+ */
+export async function openPage({ server, context }, { before } = {}) {
+  const page = await context.newPage();
+  const complaints = [];
+  const strangers = [];
+  page.on('console', (message) => {
+    if (['error', 'warning', 'assert'].includes(message.type())) complaints.push(message.text());
+  });
+  page.on('pageerror', (error) => complaints.push(String(error)));
+  page.on('request', (request) => {
+    if (!request.url().startsWith(server.url) && !/^(data|blob):/.test(request.url())) strangers.push(request.url());
+  });
+  await page.addInitScript(() => {
+    window.violations = [];
+    document.addEventListener('securitypolicyviolation', (event) => window.violations.push(event.violatedDirective));
+  });
+  await before?.(page);
+  await page.goto(server.url);
+  return {
+    page,
+    complaints,
+    /** Fails where the page has done what it must not do, and closes it. */
+    async close() {
+      assert.deepEqual(await page.evaluate(() => window.violations), [], 'violations of the content security policy');
+      assert.deepEqual(complaints, []);
+      assert.deepEqual(strangers, [], 'requests to others');
+      await page.close();
+    },
+  };
+}
+
+/** Before `goto`: what an earlier visit kept is gone before the page reads it, once a tab, so that a reload keeps. */
+export async function forgetVisits(page) {
+  await page.addInitScript(() => {
+    if (sessionStorage.getItem('forgotten')) return;
+    sessionStorage.setItem('forgotten', 'yes');
+    localStorage.clear();
+  });
+}
+
+/** Waits for the model, and fails with the page's own words where it does not come. */
+export async function untilReady(page) {
+  await page.waitForFunction(
+    () =>
+      document.querySelector('#model-state').dataset.state === 'ready' || !document.querySelector('#problem').hidden,
+  );
+  assert.equal(await page.locator('#problem').isVisible(), false, await page.locator('#problem').textContent());
+}
+
+/**
+ * Waits until the page shows what is expected of it; what it then says where it never does is what was read last.
+ * @template T
+ * @param {() => Promise<T>} read
+ * @param {T} expected
+ * @param {string} [message]
+ */
+export async function untilEqual(read, expected, message) {
+  let found = await read();
+  for (const end = Date.now() + PATIENCE; !isDeepStrictEqual(found, expected) && Date.now() < end; found = await read())
+    await setTimeout(50);
+  assert.deepEqual(found, expected, message);
+}
+
+/** Lets the answer go on that `holdAt` of scriptEngine() holds. */
+export const release = (page) => page.evaluate(() => globalThis.release());
+
+/** Types a message and sends it by the keyboard. */
+export async function ask(page, text) {
+  await page.locator('#prompt').fill(text);
+  await page.locator('#prompt').press('Enter');
+}
+
+/** Waits until nothing is being written any more. */
+export async function untilIdle(page) {
+  await page.waitForFunction(
+    () =>
+      document.querySelector('#stop').hidden &&
+      !document.querySelector('.message[aria-busy], #composer[aria-busy="true"]'),
+  );
+}
+
+/** Asks, and gives the text of the answer. */
+export async function converse(page, text) {
+  const before = await page.locator('.message.assistant').count();
+  await ask(page, text);
+  await page.waitForFunction((count) => document.querySelectorAll('.message.assistant').length > count, before);
+  await untilIdle(page);
+  return page.locator('.message.assistant .text').last().textContent();
+}
+
+export async function shoot(page, name) {
+  await page.screenshot({ path: `${SCREENSHOTS}${name}.png` });
+}
+
+/**
+ * Puts an engine of the test's own in the place of the library's: its answers are what the test says, piece by piece.
+ * @param {import('playwright-core').Page} page
+ * @param {object} script
+ * @param {string[][]} [script.answers] a list of pieces for each answer in turn, the last for all further ones
+ * @param {number} [script.contextSize]
+ * @param {number} [script.pause] milliseconds between two pieces
+ * @param {number} [script.holdAt] before which piece an answer waits for release(), once a page
+ * @param {number} [script.crashAt] before which piece of the first answer the engine crashes
+ * @param {number} [script.failures] how many loads fail, the first ones
+ * @param {boolean} [script.opens] whether the chat template opens the reasoning
+ * @param {object} [script.memory] what else the engine holds
+ * @param {object} [script.info] what else the engine tells of itself
+ * @param {object | object[]} [script.result] and of an answer, or of each in turn, the last for all further ones
+ */
+export async function scriptEngine(page, script) {
+  const body = `export class NibbleError extends Error {
+    constructor(code, message, { details } = {}) { super(message); Object.assign(this, { code, details, name: 'NibbleError' }); }
+  }
+  const script = ${JSON.stringify({ answers: [['Hello.']], contextSize: 512, pause: 0, failures: 0, ...script })};
+  globalThis.calls = [];
+  globalThis.counted = [];
+  globalThis.loads = globalThis.unloads = 0;
+  globalThis.hubs = [];
+  const held = new Promise((resolve) => { globalThis.release = resolve; });
+  const wait = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
+  const render = (messages, { templateVariables } = {}) => messages.map(({ role, content }) => role + ': ' + content + ' ').join('') +
+    (script.opens ? 'assistant: <think>\\n' : '') + (templateVariables?.enable_thinking === false ? '<think> </think> ' : '');
+  const count = (text) => text.trim().split(/\\s+/).length;
+  class Engine {
+    info = { name: 'scripted', quantization: { label: 'Q4_0', types: [] }, contextSize: script.contextSize, trainedContext: script.contextSize,
+      threads: 1, kernelSet: 'scripted', warnings: [], wasm: 'simd128', storage: { kind: null, id: null, state: 'none', bytesPerSecond: 0, problem: null }, ...script.info };
+    closed = new Promise((resolve) => { this.end = resolve; });
+    async memory() { return { wasm: 2e6, weights: 1e6, kvCache: 5e5, activations: 1e5, other: 1e5, javascript: 3e6, total: 5e6, ...script.memory }; }
+    async countTokens({ messages, continueLast, ...chat }) {
+      globalThis.counted.push(chat);
+      return count(continueLast ? render(messages.slice(0, -1), chat) + messages.at(-1).content : render(messages, chat));
+    }
+    async fitMessages(messages, { continueLast } = {}) {
+      const start = messages.findIndex(({ role }) => role !== 'system');
+      const without = (cut) => this.countTokens({ messages: [...messages.slice(0, start), ...messages.slice(start + cut)], continueLast });
+      const cuts = messages.flatMap(({ role }, place) => (place > start && role === 'user' ? [place - start] : []));
+      if ((await without(0)) <= script.contextSize * 7 / 8) return { leftOut: 0, tokens: await without(0) };
+      for (const leftOut of cuts) if ((await without(leftOut)) <= script.contextSize / 2) return { leftOut, tokens: await without(leftOut) };
+      const leftOut = cuts.at(-1) ?? 0;
+      const tokens = await without(leftOut);
+      if (tokens > script.contextSize) throw new NibbleError('CONTEXT_FULL', 'Too long.', { details: { tokens, contextSize: script.contextSize } });
+      return { leftOut, tokens };
+    }
+    async unload() { globalThis.unloads++; this.end(); }
+    async createSession() { return this; }
+    async restoreSession() { return null; }
+    async savedSessions() { return []; }
+    async deleteSavedSession() {}
+    async save() {}
+    async close() {}
+    complete({ signal, onPrefill, ...options }) {
+      globalThis.calls.push(options);
+      const { end } = this;
+      const call = globalThis.calls.length;
+      const promptTokens = count(render(options.messages, options));
+      const pieces = script.answers[Math.min(globalThis.calls.length, script.answers.length) - 1];
+      let settle, fail;
+      const result = new Promise((resolve, reject) => { settle = resolve; fail = reject; });
+      result.catch(() => {});
+      async function* write() {
+        let tokens = 0, finishReason = 'stop';
+        if (promptTokens > script.contextSize) {
+          const error = new NibbleError('CONTEXT_FULL', 'Too long.', { details: { tokens: promptTokens, contextSize: script.contextSize } });
+          fail(error); throw error;
+        }
+        onPrefill?.({ tokens: promptTokens, total: promptTokens, reusedTokens: 0, tokensPerSecond: 1000, opening: script.opens && !options.continueLast ? '<think>' : '' });
+        for (const text of pieces) {
+          if (script.pause > 0) await wait(script.pause);
+          if (tokens === script.holdAt) await held;
+          if (tokens === script.crashAt && globalThis.calls.length === 1) {
+            const error = new NibbleError('ENGINE_CRASHED', 'unreachable');
+            end(error); fail(error); throw error;
+          }
+          if (signal?.aborted) { finishReason = 'cancelled'; break; }
+          if (tokens >= (options.maxTokens ?? Infinity)) { finishReason = 'length'; break; }
+          if (promptTokens + tokens >= script.contextSize) { finishReason = 'context'; break; }
+          tokens++;
+          yield { text, token: tokens };
+        }
+        const rate = { tokens, milliseconds: 10, tokensPerSecond: 100 };
+        const results = [script.result ?? {}].flat();
+        const given = results[Math.min(call, results.length) - 1];
+        settle({ finishReason, reusedTokens: 0, droppedTokens: 0, droppedMessages: 0, warnings: [], ...given, prefill: rate, decode: rate, promptTokens, completionTokens: tokens });
+      }
+      return { result, stop() {}, [Symbol.asyncIterator]: write };
+    }
+  }
+  export const createEngine = async ({ hub }) => {
+    globalThis.hubs.push(hub);
+    if (++globalThis.loads <= script.failures) throw new NibbleError('DOWNLOAD_FAILED', 'HTTP 404', { details: {} });
+    return new Engine();
+  };
+  export const describeModel = async (model, { hub }) => {
+    globalThis.hubs.push(hub);
+    return { problem: null };
+  };
+  export const probeSpeed = async () => ({});
+  export const estimateSpeed = () => ({});
+  export const readHubAddress = () => null;
+  export const listRepository = async () => ({ files: [], recommended: null });
+  export const openModelStore = async () => ({ list: async () => [], idOf: async (model) => String(model.href ?? model.name), estimate: async () => ({ usage: 0, quota: 0, models: 0 }),
+    persisted: async () => false, persist: async () => false, close() {} });
+  `;
+  await page.route('**/nibble/index.js', (route) => route.fulfill({ contentType: 'text/javascript', body }));
+}

@@ -1,0 +1,186 @@
+// The store of saved sessions, on a store in memory that may be spoilt: what was saved before stays whole, and nothing is
+// left half, whatever ends a save.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { saveId } from '../../js/saves/record.js';
+import { SessionStore } from '../../js/saves/store.js';
+import { openMemory } from '../../js/store/memory.js';
+
+const errorOf = (promise) =>
+  promise.then(
+    () => assert.fail('there was no error'),
+    (error) => error,
+  );
+
+const LIMITS = { maxSaves: 20, maxSavedBytes: 2 ** 30 };
+const control = () => ({ tokens: 5, signal: new AbortController().signal });
+
+/** Bytes as a save gives them. */
+function saveOf(bytes, seed = 1) {
+  let position = 0;
+  const read = (most) => {
+    const piece = Uint8Array.from({ length: Math.min(most, bytes - position) }, (_, i) => (position + i) * seed);
+    position += piece.length;
+    return piece;
+  };
+  return { bytes, read };
+}
+
+/** A model in memory, and stores of its sessions; `backend` may be spoilt. */
+async function rig() {
+  const backend = await openMemory();
+  await backend.put({ id: 'file:m' });
+  const shared = Object.assign(Object.create(backend), { kind: 'folder', close: async () => {} });
+  for (const name of ['list', 'get', 'put', 'remove', 'writeChunk', 'readChunk']) {
+    shared[name] = (...values) => backend[name](...values);
+  }
+  shared.lock = backend.lock;
+  const platform = { openFolder: async () => shared };
+  const make = () => new SessionStore({ store: { folder: 'x' }, platform, model: 'file:m', limits: LIMITS });
+  return { backend, shared, make };
+}
+
+const full = async () => {
+  throw Object.assign(new Error('The storage is full.'), { code: 'STORE_FULL' });
+};
+
+test('a full storage leaves the earlier save as it was, and nothing half', async () => {
+  const { backend, shared, make } = await rig();
+  const store = make();
+  await store.save('chat', saveOf(20 << 20), control());
+  const before = [await backend.list(), await backend.estimate()];
+  let writes = 0;
+  shared.writeChunk = (...values) => (++writes === 3 ? full() : backend.writeChunk(...values));
+  const error = await errorOf(store.save('chat', saveOf(20 << 20, 3), control()));
+  assert.equal(error.code, 'STORE_FULL');
+  assert.equal(writes, 3);
+  assert.deepEqual([await backend.list(), await backend.estimate()], before);
+  writes = 0;
+  assert.equal((await errorOf(store.save('new', saveOf(20 << 20), control()))).code, 'STORE_FULL');
+  assert.deepEqual([await backend.list(), await backend.estimate()], before);
+});
+
+test('what a save left that was cut off is swept away by the next', async () => {
+  const { backend, shared, make } = await rig();
+  const store = make();
+  await store.save('chat', saveOf(100), control());
+  const [before] = [await backend.list()];
+  // As when the tab is closed: nothing after the second chunk is done any more.
+  for (const key of ['chat', 'never whole']) {
+    let writes = 0;
+    shared.writeChunk = (...values) => (++writes === 2 ? full() : backend.writeChunk(...values));
+    shared.remove = async (id) => (writes < 2 ? backend.remove(id) : full());
+    await errorOf(store.save(key, saveOf(20 << 20), control()));
+  }
+  assert.notDeepEqual(await backend.list(), before);
+  Object.assign(shared, { writeChunk: (...values) => backend.writeChunk(...values) });
+  shared.remove = (id) => backend.remove(id);
+  assert.deepEqual(
+    (await make().list()).map(({ key, bytes }) => [key, bytes]),
+    [['chat', 100]],
+  );
+  await make().save('other', saveOf(50), control());
+  const kept = (await backend.list()).filter(({ key }) => key !== 'other');
+  assert.deepEqual(kept.sort(), before.sort());
+  assert.equal((await backend.estimate()).usage, 150);
+});
+
+test('two that save and restore one key at once leave it whole', async () => {
+  const { backend, make } = await rig();
+  const stores = [make(), make(), make()];
+  const read = async (store) => {
+    const parts = [];
+    const openRestore = () => ({ write: (bytes) => parts.push(bytes.slice()), finish: () => parts, close: () => {} });
+    return (await store.restore('chat', { openRestore, ...control() })).session;
+  };
+  for (let round = 0; round < 5; round++) {
+    const saves = stores.map((store, place) => store.save('chat', saveOf(1000 + place, place + 1), control()));
+    const found = await Promise.all(stores.map(read));
+    await Promise.all(saves);
+    for (const parts of found.filter((each) => each !== null)) {
+      const seed = parts[0].length - 999;
+      assert.deepEqual(parts[0], saveOf(999 + seed, seed).read(9999));
+    }
+  }
+  assert.equal((await backend.list()).length, 2);
+  assert.ok((await backend.estimate()).usage <= 1002);
+});
+
+test('chunks without a record are dropped, but not those of a save under way', async () => {
+  const { backend, shared, make } = await rig();
+  const id = saveId('file:m', 'chat');
+  const openRestore = () => ({ write: () => {}, finish: () => 'whole', close: () => {} });
+  const restore = () => make().restore('chat', { openRestore, ...control() });
+  for (const half of [0, 1]) {
+    await backend.writeChunk(`${id}#${half}`, 0, [new Uint8Array(10)]);
+    assert.equal((await restore()).problem.code, 'SAVE_DAMAGED');
+    assert.equal((await backend.estimate()).usage, 0);
+  }
+
+  // In the middle of a save, whose record is seen only when it is whole.
+  let restored;
+  let whole = false;
+  shared.get = async (asked) => (asked === id && !whole ? null : backend.get(asked));
+  shared.put = async (record) => {
+    await backend.put(record);
+    whole = record.half !== null;
+  };
+  shared.writeChunk = async (...values) => {
+    await backend.writeChunk(...values);
+    restored ??= restore();
+  };
+  await make().save('chat', saveOf(9 << 20), control());
+  assert.deepEqual(await restored, { session: 'whole', problem: null });
+  assert.equal((await backend.estimate()).usage, 9 << 20);
+  await make().delete('chat');
+
+  // A save that comes between what was found and its removal.
+  for (const name of ['get', 'put', 'writeChunk']) shared[name] = (...values) => backend[name](...values);
+  await backend.writeChunk(`${id}#1`, 0, [new Uint8Array(10)]);
+  let saving;
+  shared.readChunk = async (...values) => {
+    saving ??= make().save('chat', saveOf(100), control());
+    await backend.readChunk(...values);
+  };
+  assert.equal((await restore()).problem.code, 'SAVE_DAMAGED');
+  await saving;
+  assert.deepEqual(await restore(), { session: 'whole', problem: null });
+  assert.equal((await backend.estimate()).usage, 100);
+});
+
+test('a list that a close comes in the way of says that the engine was unloaded', async () => {
+  const { shared, make } = await rig();
+  const store = make();
+  await store.save('chat', saveOf(10), control());
+  let fail;
+  shared.list = () =>
+    new Promise((_, reject) => {
+      fail = reject;
+    });
+  const waiting = errorOf(store.list());
+  while (fail === undefined) await new Promise((resolve) => setImmediate(resolve));
+  await store.close();
+  fail(new Error('The store is closed.'));
+  assert.equal((await waiting).code, 'UNLOADED');
+  assert.equal((await errorOf(store.list())).code, 'UNLOADED');
+});
+
+test('a cancelled save and a record that claims nonsense are no harm', async () => {
+  const { backend, make } = await rig();
+  const store = make();
+  const signal = AbortSignal.abort();
+  assert.equal((await errorOf(store.save('chat', saveOf(10), { tokens: 1, signal }))).code, 'CANCELLED');
+  assert.equal((await backend.list()).length, 1);
+  const id = saveId('file:m', 'chat');
+  const openRestore = () => assert.fail('nothing is there to be read');
+  for (const record of [
+    { id },
+    { id, format: 1, model: 'file:m', key: 'chat', half: 0, bytes: 2 ** 50, chunkBytes: 2 ** 50 },
+  ]) {
+    await backend.put(record);
+    const { session, problem } = await store.restore('chat', { openRestore, ...control() });
+    assert.equal(session, null);
+    assert.equal(problem.code, 'SAVE_MISMATCH');
+    assert.equal(await backend.get(id), null);
+  }
+});

@@ -1,0 +1,337 @@
+// The answers that are being written, in whichever conversation: one after the other, each stopped by itself.
+
+import { ANSWER_MILLISECONDS, silent } from '../engine/engine-room.js';
+import { ChatMemory } from './model-memory.js';
+import { placeOf, promptOf } from './prompt.js';
+import { OPENING, opensReasoning, ReasoningSplitter } from './reasoning.js';
+
+// The rate that is shown while an answer is written is that of this last while.
+const RATE_MILLISECONDS = 1000;
+const SAVE_MILLISECONDS = 2000;
+
+/**
+ * @typedef {object} Job
+ * @property {import('../conversations/conversations.js').Conversation} conversation
+ * @property {import('../conversations/conversations.js').Message} message the answer, which grows
+ * @property {'waiting' | 'prefill' | 'decode' | 'ended'} phase
+ * @property {import('../nibble/index.js').Engine | null} engine
+ * @property {import('../nibble/index.js').Prefill | null} prefill
+ * @property {number} tokens written by now
+ * @property {number} tokensPerSecond
+ * @property {any} error why it failed
+ * @property {boolean} isWritten it was not for the writing, but for the keeping
+ * @property {string[]} warnings codes of what was done otherwise than one would expect
+ * @property {number} droppedTokens how many left the context to make room
+ * @property {boolean} isDiscarded its conversation was deleted
+ * @property {() => void} stop
+ */
+
+export class Answers {
+  #room;
+  #settings;
+  #conversations;
+  #jobs = new Map();
+  #last = Promise.resolve();
+  #listeners = new Set();
+  #memory;
+  #resumed = new WeakMap();
+  #claims = new Map();
+
+  /**
+   * @param {import('../engine/engine-room.js').EngineRoom} room
+   * @param {import('../settings/settings.js').Settings} settings
+   * @param {import('../conversations/conversations.js').Conversations} conversations
+   */
+  constructor(room, settings, conversations) {
+    this.#room = room;
+    this.#settings = settings;
+    this.#conversations = conversations;
+    this.#memory = new ChatMemory((engine, error) => room.report(engine, error));
+  }
+
+  /** @param {(job: Job, text: string) => void} listener told of every step; `text` is what the answer grew by */
+  onStep(listener) {
+    this.#listeners.add(listener);
+  }
+
+  /** @param {string} conversationId @returns {Job | undefined} */
+  jobOf(conversationId) {
+    return this.#jobs.get(conversationId);
+  }
+
+  /**
+   * How many tokens of its prompt an answer needed no reading of, since they were stored before this visit.
+   * @param {import('../conversations/conversations.js').Message} message
+   */
+  resumedTokensOf(message) {
+    return this.#resumed.get(message) ?? 0;
+  }
+
+  /** Whether an answer is being written, in whichever conversation. */
+  get isBusy() {
+    return this.#jobs.size > 0;
+  }
+
+  /** Ends what is written in a conversation that is deleted; nothing of it is kept. @param {string} conversationId */
+  discard(conversationId) {
+    const job = this.#jobs.get(conversationId);
+    if (job === undefined) return;
+    job.isDiscarded = true;
+    job.stop();
+  }
+
+  /** Forgets what was computed of a conversation that is deleted. @param {string} conversationId */
+  async forget(conversationId) {
+    await this.#memory.forget(this.#room.engine, conversationId);
+  }
+
+  /** Forgets what was computed of conversations that are no more. @param {import('../nibble/index.js').Engine} engine */
+  async tidy(engine) {
+    await this.#memory.tidy(engine, async (id) => (await this.#conversations.open(id).catch(() => id)) !== null);
+  }
+
+  /**
+   * Takes a conversation for this tab: two that write in it at once would lose what one of them wrote.
+   * @param {string} conversationId
+   * @returns {Promise<boolean>} false: it is taken. Until the answer that is started then has ended, or `unclaim()`.
+   */
+  claim(conversationId) {
+    // Locks exist in secure contexts only, and a page may be served without TLS.
+    if (navigator.locks === undefined) return Promise.resolve(true);
+    return new Promise((resolve) => {
+      const hold = (lock) => {
+        resolve(lock !== null);
+        return lock && new Promise((release) => this.#claims.set(conversationId, release));
+      };
+      navigator.locks.request(lockOf(conversationId), { ifAvailable: true }, hold).catch(() => resolve(true));
+    });
+  }
+
+  /** Whether another tab writes in a conversation. @param {string} conversationId @returns {Promise<boolean>} */
+  async isTaken(conversationId) {
+    const locks = await navigator.locks?.query().catch(() => null);
+    return locks?.held.some(({ name }) => name === lockOf(conversationId)) ?? false;
+  }
+
+  /** Resolves when no other tab writes in a conversation any more. @param {string} conversationId */
+  async untilFree(conversationId) {
+    await navigator.locks.request(lockOf(conversationId), { mode: 'shared' }, () => {}).catch(() => {});
+  }
+
+  /** @param {string} conversationId that is free for other tabs again */
+  unclaim(conversationId) {
+    this.#claims.get(conversationId)?.();
+    this.#claims.delete(conversationId);
+  }
+
+  /**
+   * Writes an answer, or writes on where it was cut off.
+   * @param {import('../conversations/conversations.js').Conversation} conversation
+   * @param {import('../conversations/conversations.js').Message} message the last of it
+   * @param {{ continues?: boolean }} [options]
+   * @returns {Job}
+   */
+  start(conversation, message, { continues = false } = {}) {
+    const controller = new AbortController();
+    const job = {
+      ...{ conversation, message, phase: 'waiting', engine: null, prefill: null },
+      ...{
+        tokens: 0,
+        tokensPerSecond: 0,
+        droppedTokens: 0,
+        warnings: [],
+        error: null,
+        isWritten: false,
+        isDiscarded: false,
+      },
+      stop: () => controller.abort(),
+    };
+    delete message.finish;
+    this.#memory.hold();
+    this.#jobs.set(conversation.id, job);
+    const before = this.#last;
+    const ended = this.#run(job, { before, signal: controller.signal, continues });
+    // One that is stopped while it waits ends at once, and others still wait for the one before it.
+    this.#last = Promise.all([before, ended]);
+    return job;
+  }
+
+  async #run(job, { before, signal, continues }) {
+    const { conversation, message } = job;
+    try {
+      this.#step(job);
+      await this.#writeWithEngine(job, { before, signal, continues });
+      if (job.error !== null && message.content === '') {
+        conversation.messages = conversation.messages.filter((other) => other !== message);
+      }
+      conversation.updatedAt = Date.now();
+      job.phase = 'ended';
+      await this.#save(job);
+    } catch (error) {
+      message.finish ??= 'failed';
+      job.isWritten = job.error === null;
+      job.error ??= error;
+    } finally {
+      job.phase = 'ended';
+      this.#jobs.delete(conversation.id);
+      this.unclaim(conversation.id);
+      // What was computed meanwhile of a conversation that is deleted goes too.
+      if (job.isDiscarded) this.forget(conversation.id);
+    }
+    this.#step(job);
+  }
+
+  /** Never fails: what was wrong is the job's error. */
+  async #writeWithEngine(job, { before, signal, continues }) {
+    const { message } = job;
+    let loan = null;
+    try {
+      await Promise.race([before, stopped(signal)]);
+      loan = await this.#room.borrow(signal);
+      job.engine = loan.engine;
+      await this.#whileItLives(loan, signal, this.#write(job, signal, continues));
+    } catch (error) {
+      const isStopped = signal.aborted || error.code === 'CANCELLED';
+      message.finish = isStopped ? 'cancelled' : 'failed';
+      if (!isStopped) job.error = error;
+      this.#room.report(job.engine, error);
+    } finally {
+      loan?.release();
+    }
+  }
+
+  /** What is written with an engine ends with it at the latest, and soon after it is stopped. */
+  async #whileItLives({ engine, lost }, signal, written) {
+    let timer;
+    const patience = () => {
+      timer = setTimeout(() => this.#room.report(engine, silent()), ANSWER_MILLISECONDS);
+    };
+    signal.addEventListener('abort', patience);
+    written.catch(() => {});
+    try {
+      await Promise.race([written, lost]);
+    } finally {
+      signal.removeEventListener('abort', patience);
+      clearTimeout(timer);
+    }
+  }
+
+  async #write(job, signal, continues) {
+    const { conversation, message, engine } = job;
+    const end = conversation.messages.indexOf(message);
+    const systemPrompt = this.#settings.get('systemPrompt');
+    const chat = this.#settings.chat();
+    const messages = promptOf(conversation, { systemPrompt, end, continues });
+    message.model = engine.info.name;
+    const onPrefill = (prefill) => {
+      Object.assign(job, { prefill, phase: 'prefill' });
+      this.#step(job);
+    };
+    const options = { ...this.#settings.sampling(), ...chat, continueLast: continues, signal, onPrefill };
+    const { session, isRestored } = await this.#memory.sessionOf(engine, conversation.id);
+    const completion = session.complete({ messages, ...options });
+    await this.#stream(job, completion);
+    const { finishReason, prefill, decode, reusedTokens, droppedTokens, droppedMessages, warnings } =
+      await completion.result;
+    message.finish = finishReason;
+    job.warnings = warnings.map(({ code }) => code);
+    if (isRestored) this.#resumed.set(message, reusedTokens);
+    if (droppedTokens > 0) dropFrom(job, droppedTokens, droppedMessages);
+    if (!job.isDiscarded) this.#memory.keep(conversation.id);
+    const speed = { prefill: prefill.tokensPerSecond, decode: decode.tokensPerSecond, tokens: decode.tokens };
+    message.speed = continues ? joinSpeeds(message.speed, speed) : speed;
+    if (decode.tokens > 0) job.tokensPerSecond = decode.tokensPerSecond;
+  }
+
+  /** An answer that has begun has text, be it only the opening of its reasoning; one that has not stays empty. */
+  async #stream(job, completion) {
+    const { message } = job;
+    const rate = createRate();
+    const clock = createReasoningClock(message);
+    let saved = performance.now();
+    for await (const { text: written, token } of completion) {
+      const isOpened = message.content === '' && opensReasoning(job.prefill?.opening);
+      const text = isOpened ? OPENING + written : written;
+      message.content += text;
+      if (token !== null) job.tokens++;
+      job.phase = 'decode';
+      job.tokensPerSecond = rate(job.tokens);
+      clock(text);
+      this.#step(job, text);
+      if (performance.now() - saved < SAVE_MILLISECONDS) continue;
+      saved = performance.now();
+      // A tab that is closed now loses two seconds of the answer, not all of it.
+      this.#save(job).catch(() => {});
+    }
+  }
+
+  async #save({ conversation, isDiscarded }) {
+    if (!isDiscarded) await this.#conversations.save(conversation);
+  }
+
+  /** Whoever is told and fails keeps no answer from being written. */
+  #step(job, text = '') {
+    for (const listener of this.#listeners) {
+      try {
+        listener(job, text);
+      } catch (error) {
+        reportError(error);
+      }
+    }
+  }
+}
+
+/** Rejects when the signal says so. @param {AbortSignal} signal @returns {Promise<never>} */
+const stopped = (signal) =>
+  new Promise((_, reject) => {
+    signal.addEventListener('abort', () => reject(signal.reason));
+  });
+
+const lockOf = (conversationId) => `nibble-conversation:${conversationId}`;
+
+/** Notes what left the context: from now on the model is shown nothing of it. */
+function dropFrom(job, droppedTokens, droppedMessages) {
+  const { conversation, message } = job;
+  job.droppedTokens = message.droppedTokens = droppedTokens;
+  if (droppedMessages === 0) return;
+  const end = conversation.messages.indexOf(message);
+  const question = conversation.messages.findLastIndex(({ role }) => role === 'user');
+  const first = placeOf(conversation, { end }, droppedMessages) ?? question;
+  conversation.start = Math.max(conversation.start, Math.min(first, question));
+}
+
+/** Of an answer that was written on; undefined where its beginning is not known, as when its tab was closed. */
+function joinSpeeds(first, then) {
+  if (first === undefined) return undefined;
+  const tokens = first.tokens + then.tokens;
+  const parts = [first, then].filter(({ decode }) => decode > 0);
+  const seconds = parts.reduce((sum, part) => sum + part.tokens / part.decode, 0);
+  const timed = parts.reduce((sum, part) => sum + part.tokens, 0);
+  return { prefill: then.prefill, decode: seconds > 0 ? timed / seconds : 0, tokens };
+}
+
+/** Tokens a second over the last while, from counts as they grow. */
+function createRate() {
+  const samples = [];
+  return (tokens) => {
+    const now = performance.now();
+    samples.push({ now, tokens });
+    while (samples.length > 2 && now - samples[0].now > RATE_MILLISECONDS) samples.shift();
+    const [first] = samples;
+    return now > first.now ? ((tokens - first.tokens) * 1000) / (now - first.now) : 0;
+  };
+}
+
+/** Notes in the message how long its reasoning took. */
+function createReasoningClock(message) {
+  const splitter = new ReasoningSplitter();
+  splitter.push(message.content);
+  const earlier = message.reasoningMilliseconds ?? 0;
+  const begun = performance.now();
+  let was = splitter.isReasoning;
+  return (text) => {
+    splitter.push(text);
+    if (splitter.isReasoning || was) message.reasoningMilliseconds = earlier + performance.now() - begun;
+    was = splitter.isReasoning;
+  };
+}

@@ -1,0 +1,116 @@
+// What the page says where the context is full, and what the reader can do about it.
+import { countTokens, promptOf, startThatFits } from './prompt.js';
+
+/**
+ * @typedef {object} FullContextParts
+ * @property {import('../engine/engine-room.js').EngineRoom} room
+ * @property {import('../settings/settings.js').Settings} settings
+ * @property {(key: string, values?: object) => string} t
+ * @property {(text: string) => void} announce
+ * @property {() => import('../conversations/conversations.js').Conversation} current the conversation that is shown
+ * @property {(notice: object) => void} notify as the view of the conversation takes it
+ * @property {(start: number, place: Place) => Promise<void>} onDrop go on with the messages from `start` on
+ * @property {() => void} onEdit of the last message
+ * @property {(text: string) => void} onNewChat
+ * @property {(name: string) => void} onSettings
+ */
+
+/** @typedef {{ message: import('../conversations/conversations.js').Message, continues: boolean }} Place the answer, and whether it has begun */
+
+export class FullContext {
+  #parts;
+
+  /** @param {FullContextParts} parts */
+  constructor(parts) {
+    this.#parts = parts;
+  }
+
+  /** An answer was cut off by it. @param {import('../conversations/conversations.js').Message} message */
+  async tellCut(message) {
+    const { t, current } = this.#parts;
+    const conversation = current();
+    const instructions = await this.#bulkOfInstructions(conversation);
+    const isStale = conversation !== current() || conversation.messages.at(-1) !== message;
+    if (isStale || message.finish !== 'context') return;
+    this.#offer(t('full.cut'), { message, continues: true }, instructions > 0);
+  }
+
+  /** A prompt does not fit. @param {import('./answers.js').Job} job that failed for it */
+  async tellTooLong({ error, message, conversation }) {
+    const { t, current, announce, onEdit } = this.#parts;
+    const { tokens, contextSize: size } = error.details;
+    const place = { message, continues: conversation.messages.includes(message) };
+    const start = await this.#roomyStart(conversation, place);
+    const instructions = start === null ? await this.#bulkOfInstructions(conversation) : 0;
+    if (conversation !== current()) return;
+    const edit = { label: t('full.edit'), action: onEdit, accent: true };
+    let text = t('full.before', { tokens, size });
+    if (instructions > 0) text = t('full.instructions', { instructions, size });
+    else if (start === null) text = t('full.message', { tokens, size });
+    if (start !== null) this.#offer(text, place);
+    else this.#say(text, [instructions > 0 ? this.#editInstructions(true) : edit]);
+    announce(text);
+  }
+
+  /** Goes on without the oldest turns, or in another conversation. */
+  #offer(text, place, isOfInstructions = false) {
+    const { t, current, onNewChat } = this.#parts;
+    const { messages, start } = current();
+    const last = messages.findLast(({ role }) => role === 'user');
+    const content = place.continues ? '' : (last?.content ?? '');
+    const newChat = { label: t('full.new'), action: () => onNewChat(content) };
+    const drop = { label: t('full.drop'), action: () => this.#drop(place, newChat), accent: true };
+    const canDrop = messages.some(({ role }, index) => role === 'user' && index > start);
+    const buttons = canDrop ? [drop, newChat] : [newChat];
+    this.#say(text, isOfInstructions ? [...buttons, this.#editInstructions(false)] : buttons);
+  }
+
+  async #drop(place, newChat) {
+    const { t, current, notify, onDrop } = this.#parts;
+    const start = await this.#roomyStart(current(), place);
+    if (start === null) notify({ text: t('full.nothing'), buttons: [newChat] });
+    else await onDrop(start, place);
+  }
+
+  #say(text, buttons) {
+    const { t, room, notify, onSettings } = this.#parts;
+    const { contextSize, trainedContext } = room.engine?.info ?? {};
+    const enlarge = { label: t('full.settings'), action: () => onSettings('contextSize') };
+    notify({ text, buttons: contextSize < trainedContext ? [...buttons, enlarge] : buttons });
+  }
+
+  #editInstructions(accent) {
+    const { t, onSettings } = this.#parts;
+    return { label: t('full.instructions.edit'), action: () => onSettings('systemPrompt'), accent };
+  }
+
+  async #roomyStart(conversation, { message, continues }) {
+    const { room, settings } = this.#parts;
+    if (room.engine === null) return null;
+    const end = continues ? conversation.messages.indexOf(message) : conversation.messages.length;
+    const options = { systemPrompt: settings.get('systemPrompt'), end, continues, chat: settings.chat() };
+    return startThatFits(room.engine, conversation, options).catch(() => null);
+  }
+
+  /** How many tokens the instructions are, where they are most of what the last question comes to; 0: they are not. */
+  async #bulkOfInstructions(conversation) {
+    const { room, settings } = this.#parts;
+    const { engine } = room;
+    const systemPrompt = settings.get('systemPrompt');
+    const start = conversation.messages.findLastIndex(({ role }) => role === 'user');
+    if (engine === null || start === -1 || systemPrompt.trim() === '') return 0;
+    const count = (instructions) =>
+      countTokens(
+        engine,
+        promptOf(conversation, { systemPrompt: instructions, start, end: start + 1 }),
+        settings.chat(),
+      );
+    try {
+      const [tokens, without] = [await count(systemPrompt), await count('')];
+      return tokens > 2 * without ? tokens - without : 0;
+    } catch {
+      // Some chat templates take no instructions.
+      return 0;
+    }
+  }
+}

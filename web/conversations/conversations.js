@@ -1,0 +1,304 @@
+// The conversations, in IndexedDB; for this visit only where a browser refuses it.
+import { readArchive, writeArchive } from './archive.js';
+import { DatabaseStore, NAME, openDatabase, PageStore } from './database.js';
+
+const LONGEST_TITLE = 60;
+
+/**
+ * @typedef {object} Message
+ * @property {string} id
+ * @property {'user' | 'assistant'} role
+ * @property {string} content with the reasoning of an answer, in <think>…</think>
+ * @property {number} createdAt milliseconds since 1970
+ * @property {'stop' | 'length' | 'context' | 'cancelled' | 'failed'} [finish] how an answer ended; none: it is awaited
+ * @property {string} [model] who wrote it
+ * @property {number} [reasoningMilliseconds]
+ * @property {number} [droppedTokens] how many left the context to make room for it
+ * @property {{ prefill: number, decode: number, tokens: number }} [speed] tokens a second, and tokens written
+ */
+
+/**
+ * @typedef {object} Conversation
+ * @property {string} id
+ * @property {string} title '' until there is a message
+ * @property {boolean} renamed whether the title is the reader's
+ * @property {number} createdAt
+ * @property {number} updatedAt
+ * @property {number} start index of the first message that the model is shown: those before it were dropped
+ * @property {number} [revision] how often it was saved, as this page knows it
+ * @property {Message[]} messages
+ */
+
+/** @returns {Conversation} */
+export function newConversation() {
+  const now = Date.now();
+  return { id: newId(), title: '', renamed: false, createdAt: now, updatedAt: now, start: 0, messages: [] };
+}
+
+/** @param {Message['role']} role @param {string} content @returns {Message} */
+export const newMessage = (role, content) => ({ id: newId(), role, content, createdAt: Date.now() });
+
+// randomUUID() exists in secure contexts only, and a page may be served without TLS.
+const newId = () => Array.from(crypto.getRandomValues(new Uint32Array(4)), (n) => n.toString(36)).join('-');
+
+/** A title for who has not given one. @param {string} text of the first message */
+export function titleFrom(text) {
+  const [line] = text.trim().split('\n', 1);
+  const characters = [...line.replace(/\s+/g, ' ')];
+  if (characters.length <= LONGEST_TITLE) return characters.join('');
+  return `${characters
+    .slice(0, LONGEST_TITLE - 1)
+    .join('')
+    .trimEnd()}…`;
+}
+
+/** A conversation of its own with the messages of another one. @param {Conversation} conversation @returns {Conversation} */
+export const copyOf = (conversation) => ({ ...conversation, id: newId(), revision: 0 });
+
+/** Whether a conversation was not kept since another tab has changed or deleted it. @param {any} error of save() */
+export const isOfOtherTab = (error) => ['CONVERSATION_CHANGED', 'CONVERSATION_DELETED'].includes(error?.code);
+
+/** @returns {Promise<Conversations>} `isKept` false: only for this visit */
+export async function openConversations() {
+  const channel = new BroadcastChannel(NAME);
+  try {
+    return new Conversations(new DatabaseStore(await openDatabase()), channel, true);
+  } catch {
+    return new Conversations(new PageStore(), channel, false);
+  }
+}
+
+/** @typedef {{ conversation: Conversation, error: any }} Unkept `error`: why it was not kept when that was last tried */
+
+export class Conversations {
+  #store;
+  #channel;
+  #reopened = null;
+  #changing = Promise.resolve();
+  #onLost = () => {};
+  /** What could not be kept as it is in this page. @type {Map<string, Unkept>} by its id */
+  #unkept = new Map();
+  #onUnkept = () => {};
+
+  constructor(store, channel, isKept) {
+    this.#store = store;
+    this.#channel = channel;
+    this.isKept = isKept;
+  }
+
+  /** @param {() => void} listener told when the browser has taken the storage away: from then on `isKept` is false */
+  onLost(listener) {
+    this.#onLost = listener;
+  }
+
+  /** @param {() => void} listener told when there is more in `unkept`, or less */
+  onUnkept(listener) {
+    this.#onUnkept = listener;
+  }
+
+  /** The conversations that are in this page as they are kept nowhere. @returns {Unkept[]} */
+  get unkept() {
+    return [...this.#unkept.values()];
+  }
+
+  /** Why a conversation is not kept as it is in this page; null: it is. @param {string} id */
+  failureOf(id) {
+    return this.#unkept.get(id)?.error ?? null;
+  }
+
+  /** Site data that is cleared closes the database under the page: it is opened once more, and else done without. */
+  async #use(work) {
+    const store = this.#store;
+    try {
+      return await work(store);
+    } catch (error) {
+      if (!this.isKept || !['InvalidStateError', 'AbortError'].includes(error.name)) throw error;
+    }
+    if (this.#store === store) {
+      this.#reopened ??= openDatabase().then(
+        (database) => new DatabaseStore(database, true),
+        () => null,
+      );
+      const reopened = await this.#reopened;
+      this.#reopened = null;
+      if (this.#store === store) this.#replace(reopened);
+    }
+    return work(this.#store);
+  }
+
+  #replace(reopened) {
+    this.#store = reopened ?? new PageStore();
+    this.isKept = reopened !== null;
+    if (!this.isKept) this.#onLost();
+  }
+
+  /** @param {(id: string) => void} listener told which conversation another tab has changed */
+  onChangeElsewhere(listener) {
+    this.#channel.addEventListener('message', ({ data }) => listener(data));
+  }
+
+  /** All, newest first, without their messages. @returns {Promise<Omit<Conversation, 'messages'>[]>} */
+  async list() {
+    const heads = new Map((await this.#use((store) => store.heads())).map((head) => [head.id, head]));
+    for (const { conversation } of this.unkept) {
+      const { messages, ...head } = conversation;
+      const kept = heads.get(head.id);
+      // A name that was given to it in another tab.
+      const { title, renamed } = kept?.renamed ? kept : head;
+      heads.set(head.id, { ...head, title, renamed });
+    }
+    return [...heads.values()].sort((a, b) => b.updatedAt - a.updatedAt);
+  }
+
+  /** What is kept of a conversation. @param {string} id @returns {Promise<Conversation | null>} */
+  get(id) {
+    return this.#use((store) => store.get(id));
+  }
+
+  /** A conversation as it is in this page, kept or not. @param {string} id @returns {Promise<Conversation | null>} */
+  async open(id) {
+    return this.#unkept.get(id)?.conversation ?? this.get(id);
+  }
+
+  /**
+   * Where this fails, the conversation stays in this page: it is in the list, is opened and exported as it is here, and
+   * kept as soon as there is room.
+   * @param {Conversation} conversation replaces what is kept of it; one without messages is kept no more
+   * @throws {ConversationChanged} where another tab has changed it meanwhile; then what that tab has saved stays
+   * @throws {ConversationDeleted} where it was deleted meanwhile; then it stays so
+   */
+  async save(conversation) {
+    await this.#inTurn(() => this.#keep(conversation));
+    this.retry();
+  }
+
+  /** Tries again to keep what could not be. Never fails: what still is not stays in `unkept`. */
+  async retry() {
+    const keep = async ({ conversation, error }) => {
+      const isSame = this.#unkept.get(conversation.id)?.conversation === conversation;
+      // What to do about another tab is for the reader to say.
+      if (isSame && !isOfOtherTab(error)) await this.#keep(conversation);
+    };
+    for (const each of this.unkept) await this.#inTurn(() => keep(each)).catch(() => {});
+  }
+
+  /** What another tab has made of a conversation stands; what is here of it goes on elsewhere. @param {string} id */
+  letGo(id) {
+    if (this.#unkept.delete(id)) this.#onUnkept();
+  }
+
+  async #keep(conversation) {
+    const { id } = conversation;
+    try {
+      if (conversation.messages.length > 0) await this.#save(conversation);
+      else await this.#remove(id);
+      // What is written in it next begins it anew.
+      if (conversation.messages.length === 0) conversation.revision = 0;
+    } catch (error) {
+      this.#unkept.set(id, { conversation, error });
+      this.#onUnkept();
+      throw error;
+    }
+    this.letGo(id);
+  }
+
+  /** One change after the other, as they were asked for. */
+  #inTurn(work) {
+    const done = this.#changing.then(work);
+    this.#changing = done.catch(() => {});
+    return done;
+  }
+
+  async #save(conversation) {
+    const first = conversation.messages.find(({ role }) => role === 'user');
+    if (!conversation.renamed && first) conversation.title = titleFrom(first.content);
+    Object.assign(conversation, await this.#use((store) => store.put(conversation)));
+    this.#channel.postMessage(conversation.id);
+  }
+
+  async rename(id, title) {
+    const name = title.trim();
+    await this.#inTurn(() => this.#use((store) => store.rename(id, name)));
+    const unkept = this.#unkept.get(id);
+    if (unkept) Object.assign(unkept.conversation, { title: name, renamed: true });
+    this.#channel.postMessage(id);
+  }
+
+  /** Behind the saves that wait: none of them brings it back. */
+  async delete(id) {
+    await this.#inTurn(async () => {
+      await this.#remove(id);
+      this.letGo(id);
+    });
+    this.retry();
+  }
+
+  async #remove(id) {
+    await this.#use((store) => store.remove(id));
+    this.#channel.postMessage(id);
+  }
+
+  /**
+   * Those whose title or text holds all words of a query, whatever their case.
+   * @param {string} query
+   * @param {AbortSignal} signal
+   * @returns {Promise<Omit<Conversation, 'messages'>[]>}
+   */
+  async search(query, signal) {
+    const words = query.toLocaleLowerCase().split(/\s+/).filter(Boolean);
+    const found = [];
+    for (const head of await this.list()) {
+      if (signal.aborted) return [];
+      const conversation = await this.open(head.id);
+      const texts = [head.title, ...(conversation?.messages ?? []).map(({ content }) => content)];
+      const all = texts.join('\n').toLocaleLowerCase();
+      if (words.every((word) => all.includes(word))) found.push(head);
+    }
+    return found;
+  }
+
+  /** All of them as one JSON text, as they are in this page. */
+  async export() {
+    const heads = await this.list();
+    const all = await Promise.all(heads.map(({ id }) => this.#versions(id)));
+    return writeArchive(all.flat());
+  }
+
+  /** A conversation; and beside it what another tab has made of it. */
+  async #versions(id) {
+    const unkept = this.#unkept.get(id);
+    const kept = unkept === undefined || isOfOtherTab(unkept.error) ? await this.get(id) : null;
+    const here = unkept?.conversation.messages.length > 0 ? unkept.conversation : null;
+    return [kept, kept && here ? copyOf(here) : here].filter(Boolean);
+  }
+
+  /**
+   * Adds what an export holds; a conversation that is here already is replaced by one that is newer.
+   * @param {string} json
+   * @returns {Promise<number>} how many were added or replaced
+   * @throws {Error} an ArchiveError, before anything is changed
+   */
+  async import(json) {
+    let count = 0;
+    for (const conversation of readArchive(json)) if (await this.#import(conversation)) count++;
+    return count;
+  }
+
+  /** @returns {Promise<boolean>} whether it was added or replaced; not where another tab does something to it just now */
+  async #import(conversation) {
+    const present = await this.open(conversation.id);
+    if (present !== null && present.updatedAt >= conversation.updatedAt) return false;
+    try {
+      await this.#inTurn(() => this.#save({ ...conversation, revision: present?.revision }));
+      if (present?.renamed) await this.rename(conversation.id, conversation.title);
+      return true;
+    } catch (error) {
+      if (!isOfOtherTab(error)) throw error;
+      return false;
+    }
+  }
+}
+
+/** Whether a message is what it was. @param {Message | undefined} one @param {Message} other */
+export const isSameMessage = (one, other) =>
+  one?.id === other.id && one.content === other.content && one.finish === other.finish && one.role === other.role;

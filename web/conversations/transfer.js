@@ -1,0 +1,72 @@
+// Conversations out of the page into a file, and out of a file into the page.
+import { find, make } from '../ui/dom.js';
+
+// The download has begun with the next turn of the event loop at the latest.
+const EXPORT_MILLISECONDS = 10_000;
+
+export class Transfer {
+  #context;
+  /** How many conversations the last import brought, until that is closed; null: nothing to tell. */
+  #count = null;
+
+  /**
+   * @param {object} context
+   * @param {import('./conversations.js').Conversations} context.conversations
+   * @param {(key: string, values?: object) => string} context.t
+   * @param {(text: string) => void} context.announce
+   * @param {() => void} context.onImported
+   * @param {(error: any) => void} context.onRefused
+   */
+  constructor(context) {
+    this.#context = context;
+    find('export').addEventListener('click', () => this.export());
+    find('import').addEventListener('click', () => find('import-file').click());
+    find('import-file').addEventListener('change', () => {
+      const [file] = find('import-file').files;
+      find('import-file').value = '';
+      if (file) this.import(file);
+    });
+    find('close-imported').addEventListener('click', () => {
+      this.#show(null);
+      find('import').focus();
+    });
+  }
+
+  async export() {
+    const { conversations, announce, t } = this.#context;
+    const json = await conversations.export();
+    const href = URL.createObjectURL(new Blob([json], { type: 'application/json' }));
+    const name = `nibble-${new Date().toISOString().slice(0, 10)}.json`;
+    make('a', { href, download: name }).click();
+    setTimeout(() => URL.revokeObjectURL(href), EXPORT_MILLISECONDS);
+    announce(t('announce.exported'));
+  }
+
+  /** @param {File} file an export of conversations */
+  async import(file) {
+    const { conversations, announce, onImported, onRefused } = this.#context;
+    try {
+      this.#show(await conversations.import(await file.text()));
+      announce(this.#text);
+      onImported();
+    } catch (error) {
+      this.#show(null);
+      onRefused(error);
+    }
+  }
+
+  render() {
+    find('imported').hidden = this.#count === null;
+    if (this.#count !== null) find('imported-text').textContent = this.#text;
+  }
+
+  #show(count) {
+    this.#count = count;
+    this.render();
+  }
+
+  get #text() {
+    const { t } = this.#context;
+    return this.#count === 0 ? t('announce.present') : t('announce.imported', { count: this.#count });
+  }
+}

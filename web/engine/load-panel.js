@@ -1,0 +1,115 @@
+// Above the composer: how far the loading of a model is, or why it failed and what to do.
+import { find } from '../ui/dom.js';
+import { formatBytes } from '../ui/units.js';
+import { INCLUDED_MODEL, isIncluded } from './engine-room.js';
+import { describeLoadProblem, isOfMemory } from './problem.js';
+
+const PHASES = ['answer', 'download', 'load', 'read', 'mend', 'wait', 'retry', 'prepare'];
+
+export class LoadPanel {
+  #room;
+  #t;
+  #onSettings;
+  /** Whether a problem is shown that is none of the room's. */
+  #isOther = false;
+  /** The room's problem that was shown last. */
+  #shown = null;
+
+  /**
+   * @param {import('./engine-room.js').EngineRoom} room
+   * @param {(key: string, values?: object) => string} t
+   * @param {{ onCancelled: () => void, onSettings: () => void }} handlers `onSettings`: to those of the memory
+   */
+  constructor(room, t, { onCancelled, onSettings }) {
+    this.#room = room;
+    this.#t = t;
+    this.#onSettings = onSettings;
+    room.onChange(() => this.render());
+    find('cancel-loading').addEventListener('click', () => {
+      room.cancel();
+      onCancelled();
+    });
+    find('dismiss').addEventListener('click', () => {
+      if (this.#isOther) this.closeProblem();
+      else room.forgetProblem();
+      find('prompt').focus();
+    });
+  }
+
+  render() {
+    const { isLoading, progress, problem, engine } = this.#room;
+    find('loading').hidden = !isLoading;
+    if (isLoading) this.#showProgress(progress);
+    find('cancel-loading').hidden = engine === null;
+    if (problem !== this.#shown && problem !== null) this.#isOther = false;
+    this.#shown = problem;
+    if (this.#isOther) return;
+    if (problem === null) find('problem').hidden = true;
+    else this.#showLoadProblem(problem);
+  }
+
+  /** Closes a problem that showProblem() has shown; one of the room that it covered is seen again. */
+  closeProblem() {
+    this.#isOther = false;
+    this.render();
+  }
+
+  /**
+   * Shows a problem until it is closed, or until a load fails.
+   * @param {{ code: string, text: string, detail: string }} problem
+   * @param {{ label: string, action: () => void } | null} [remedy] what the reader can do about it by one button
+   */
+  showProblem(problem, remedy = null) {
+    this.#isOther = true;
+    this.#show(problem, remedy);
+  }
+
+  #show({ code, text, detail }, remedy) {
+    find('problem').dataset.code = code;
+    find('problem-text').textContent = text;
+    find('problem-detail').textContent = detail;
+    find('remedy').hidden = remedy === null;
+    find('remedy').textContent = remedy?.label ?? '';
+    find('remedy').onclick = remedy?.action ?? null;
+    find('dismiss').hidden = false;
+    find('problem').hidden = false;
+  }
+
+  #showProgress(progress) {
+    const bar = find('progress');
+    const known = progress?.total > 0 && progress.phase !== 'prepare';
+    find('loading-text').textContent = this.#describe(progress);
+    if (known) bar.value = progress.loaded / progress.total;
+    else bar.removeAttribute('value');
+  }
+
+  #describe(progress) {
+    const t = this.#t;
+    const phase = PHASES.includes(progress?.phase) ? progress.phase : 'start';
+    if (this.#room.isRenewing) return t('loading.again');
+    const hasAmounts = !['start', 'prepare', 'wait', 'answer'].includes(phase) && progress.total > 0;
+    if (!hasAmounts) return t(`loading.${phase}`);
+    const { loaded, total, bytesPerSecond, secondsLeft } = progress;
+    const parts = [t('loading.of', { loaded: formatBytes(loaded), total: formatBytes(total) })];
+    if (bytesPerSecond > 0) parts.push(`${formatBytes(bytesPerSecond)}/s`);
+    if (secondsLeft > 2 && phase !== 'retry') parts.push(t('loading.left', { count: Math.ceil(secondsLeft) }));
+    return t('loading.line', { what: t(`loading.${phase}`), amounts: parts.join(', ') });
+  }
+
+  #showLoadProblem(problem) {
+    const t = this.#t;
+    const room = this.#room;
+    const { code, text, detail } = describeLoadProblem(problem, t);
+    const { model } = problem;
+    const remains = room.engine === null ? '' : ` ${t('problem.remains', { name: room.engine.info.name })}`;
+    const again = { label: t('retry'), action: () => room.load(model, problem) };
+    const included = { label: t('problem.included'), action: () => room.load(INCLUDED_MODEL) };
+    let remedy = isIncluded(model) ? again : included;
+    // A model that still works is no worse than the one included.
+    if (room.engine !== null && !isIncluded(model)) remedy = problem.error.details?.retriable ? again : null;
+    if (isOfMemory(code)) remedy = { label: t('problem.settings'), action: this.#onSettings };
+    this.#show({ code, text: text + remains, detail }, remedy);
+    // Nothing works before there is a model.
+    find('dismiss').hidden = room.engine === null;
+  }
+}

@@ -1,0 +1,165 @@
+// What a model would be on this device, before it is downloaded: from the header of its file and from a probe of the
+// processor that takes a second.
+import { describeFitting } from '../engine/fitting.js';
+import { estimateSpeed, probeSpeed } from '../nibble/index.js';
+import { MEMORY_BUDGETS } from '../settings/settings.js';
+
+const KEY = 'nibble.probe';
+// A machine may have been busy when it was measured, or on its battery.
+const PROBE_MILLISECONDS = 24 * 3600 * 1000;
+// An English word is about four thirds of a token.
+const WORDS_PER_TOKEN = 0.75;
+// What a token costs besides its weights: sampling, turning it into text, waking the threads for each layer, and the way
+// from the worker to the page. The probe measures weights alone, and in a tiny model they are the smaller part.
+const SECONDS_PER_TOKEN = 0.001;
+// The engine addresses 32 bits of memory.
+const MOST_BYTES = 4e9;
+// Browsers tell at most 8 GB, and what is told is shared with everything else that runs.
+const USABLE_PART = 0.6;
+// The part of it that a model that runs from storage may well have.
+const BUDGET_PART = 0.3;
+// What a browser that does not tell is taken to have.
+const USUAL_GIGABYTES = 4;
+
+/**
+ * @typedef {object} Estimate
+ * @property {string} name
+ * @property {number | null} fileBytes null: its server does not tell
+ * @property {number} keptBytes what it takes to keep it: its header, and its weights as they lie in memory
+ * @property {string} type what its weights are called
+ * @property {number} memory bytes, those of the engine itself among them
+ * @property {number | null} wordsPerSecond null where it could not be measured
+ * @property {Streaming | null} streaming how it runs under the memory budget that is set; null: none is, or all fits
+ * @property {Streaming & { wordsPerSecond: number | null } | null} remedy how it would under one that the device has,
+ *   where it may not have the memory
+ * @property {boolean} lacksMemory whether there may not be enough of it
+ * @property {boolean} lacksRoom whether storage cannot keep it
+ * @property {number | null} free bytes of storage
+ * @property {string[]} warnings codes of what is odd about its texts
+ */
+
+/** @typedef {{ budget: number, bytesPerToken: number }} Streaming bytes of memory, and of those read for every token */
+
+/**
+ * @param {URL | File | File[]} model
+ * @param {object} context
+ * @param {import('../nibble/index.js').ModelStore | null} context.store
+ * @param {object} context.options of the engine, as they are set
+ * @param {number | null} context.readRate of the store, bytes a second; null: not known
+ * @param {() => boolean} context.isBusy whether something else computes now
+ * @param {AbortSignal} [context.signal]
+ * @returns {Promise<Estimate>} rejects with the problem where the engine cannot run the model
+ */
+export async function estimateModel(model, { store, options, readRate, isBusy, signal }) {
+  const description = await describeFitting(model, { ...options, signal });
+  const { name, file, quantization, tensors, dataOffset, memory, problem, warnings } = description;
+  if (memory === null) throw problem;
+  const [probe, free] = await Promise.all([rememberedProbe(isBusy, signal), freeBytes(store)]);
+  const budget = options.memoryBudget ?? null;
+  const bytes = Object.values(memory).reduce((sum, part) => sum + part, 0);
+  const speed = probe && estimateSpeed(probe, workPerToken(tensors, description.model.blocks));
+  const wordsWhen = (streaming) => speed && wordsPerSecond(speed, streaming?.bytesPerToken ?? 0, readRate);
+  const streaming = streamingOf(description);
+  const keptBytes = dataOffset + description.model.packedBytes;
+  const lacksMemory = isMuchHere(bytes);
+  const lesser = lacksMemory && budget === null ? await underBudget(model, options, signal) : null;
+  return {
+    name,
+    fileBytes: file.bytes,
+    keptBytes,
+    type: quantization.label,
+    memory: bytes,
+    wordsPerSecond: wordsWhen(streaming),
+    streaming,
+    remedy: lesser && { ...lesser, wordsPerSecond: wordsWhen(lesser) },
+    lacksMemory,
+    lacksRoom: free !== null && keptBytes > free,
+    free,
+    warnings: warnings.map(({ code }) => code),
+  };
+}
+
+/** @returns {Streaming | null} */
+function streamingOf({ model }) {
+  const { budget } = model;
+  return budget?.streams ? { budget: budget.bytes, bytesPerToken: budget.bytesPerTokenStreamed } : null;
+}
+
+/** How a model would run from storage, under the largest budget that leaves most of the memory to others. */
+async function underBudget(model, options, signal) {
+  const gigabytes = navigator.deviceMemory ?? USUAL_GIGABYTES;
+  const most = gigabytes * 1e9 * BUDGET_PART;
+  const memoryBudget = MEMORY_BUDGETS.findLast((bytes) => bytes <= most) ?? MEMORY_BUDGETS[0];
+  const description = await describeFitting(model, { ...options, memoryBudget, signal });
+  return description.memory === null ? null : streamingOf(description);
+}
+
+/** Whether it is more memory than this device may have for a model. */
+function isMuchHere(bytes) {
+  const device = navigator.deviceMemory;
+  return bytes > MOST_BYTES || (device !== undefined && bytes > device * 1e9 * USABLE_PART);
+}
+
+async function freeBytes(store) {
+  const { usage, quota } = (await store?.estimate().catch(() => null)) ?? {};
+  return Number.isFinite(quota) ? Math.max(0, quota - (usage ?? 0)) : null;
+}
+
+/** @param {number} tokensPerSecond that the processor computes */
+export const wordsOf = (tokensPerSecond) => WORDS_PER_TOKEN / (1 / tokensPerSecond + SECONDS_PER_TOKEN);
+
+/** What streams is read while the processor computes, so the slower of the two counts; null: the reading is not known. */
+function wordsPerSecond({ decodeTokensPerSecond }, streamedBytes, readRate) {
+  if (streamedBytes > 0 && readRate === null) return null;
+  const reading = streamedBytes > 0 ? streamedBytes / readRate : 0;
+  return WORDS_PER_TOKEN / (Math.max(1 / decodeTokensPerSecond, reading) + SECONDS_PER_TOKEN);
+}
+
+/** What one token of an answer goes through: all but an embedding that is not also the output, and blocks left out. */
+function workPerToken(tensors, blocks) {
+  const hasOutput = tensors.some(({ name }) => name === 'output.weight');
+  const isLeftOut = (name) => Number(/^blk\.(\d+)\./.exec(name)?.[1] ?? -1) >= blocks;
+  const read = tensors.filter(({ name }) => !(hasOutput && name === 'token_embd.weight') && !isLeftOut(name));
+  const sizeOf = (shape) => shape.reduce((product, size) => product * size, 1);
+  return {
+    bytesPerToken: read.reduce((sum, { packedBytes }) => sum + packedBytes, 0),
+    parameters: read.reduce((sum, { shape }) => sum + sizeOf(shape), 0),
+  };
+}
+
+/** The probe runs once a day; another number of threads makes another speed. @param {() => boolean} isBusy @param {AbortSignal} [signal] */
+export async function rememberedProbe(isBusy, signal) {
+  const threads = globalThis.crossOriginIsolated ? navigator.hardwareConcurrency : 1;
+  const remembered = readProbe();
+  const age = Date.now() - remembered?.at;
+  const isFresh = age >= 0 && age < PROBE_MILLISECONDS;
+  // While something else computes, an old measurement is nearer to the truth than a new one.
+  if (remembered?.processors === threads && (isFresh || isBusy())) return remembered;
+  try {
+    const { decodeBytesPerSecond, prefillWeightsPerSecond } = await probeSpeed({ signal });
+    const measured = { processors: threads, at: Date.now(), decodeBytesPerSecond, prefillWeightsPerSecond };
+    if (!isBusy()) writeProbe(measured);
+    return measured;
+  } catch (error) {
+    if (signal?.aborted) throw error;
+    // An estimate without a speed is better than none.
+    return null;
+  }
+}
+
+function readProbe() {
+  try {
+    const found = JSON.parse(localStorage.getItem(KEY) ?? 'null');
+    return found?.decodeBytesPerSecond > 0 && found.prefillWeightsPerSecond > 0 ? found : null;
+  } catch {
+    return null;
+  }
+}
+
+function writeProbe(measured) {
+  try {
+    localStorage.setItem(KEY, JSON.stringify(measured));
+  } catch {
+    // Where nothing can be remembered, it is measured again.
+  }
+}
