@@ -22,7 +22,7 @@ const DEFAULT_MAX_THREADS = 8;
 function folderOf(text) {
   if (!text) return WASM;
   const address = /^[a-z][a-z0-9+.-]+:/i.test(text) ? text : pathToFileURL(resolve(text)).href;
-  return new URL(address.replace(/\/*$/, '/'));
+  return new URL(address.replace(/(?<!\/)\/*$/, '/'));
 }
 
 async function readWasm(file) {

@@ -91,7 +91,8 @@ async function startThreads(wasm, threads, workers) {
 async function startRuntime({ threads, early, kernelSet }, { url, files, binary }) {
   const variant = wasmVariant(kernelSet);
   try {
-    const address = () => (url ? new URL(`nibble-${variant}.wasm`, url.replace(/\/*$/, '/')).href : files[variant]);
+    const address = () =>
+      url ? new URL(`nibble-${variant}.wasm`, url.replace(/(?<!\/)\/*$/, '/')).href : files[variant];
     const bytes = binary ?? (await readWasm(address()));
     const workers = sharesMemory() ? workersFor(threads, early) : 0;
     return { variant, ...(await startThreads(await WebAssembly.compile(bytes), threads, workers)) };

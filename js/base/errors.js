@@ -53,7 +53,7 @@ export const withRemedy = (code, problem, { name, sentence }, { cause, details }
   new NibbleError(code, `${problem} ${sentence}`, { cause, details: { ...details, problem, remedy: name } });
 
 /** What somebody else says, such as the platform, as a part of a sentence of ours: without its end. @param {unknown} text */
-export const withoutEnd = (text) => String(text).replace(/[.\s]+$/, '');
+export const withoutEnd = (text) => String(text).replace(/(?<![.\s])[.\s]+$/, '');
 
 /** The same as the end of a sentence. @param {string} text */
 export const ended = (text) => (/[?!]\s*$/.test(text) ? text.trimEnd() : `${withoutEnd(text)}.`);

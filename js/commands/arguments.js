@@ -132,7 +132,7 @@ export const SAMPLING = {
 };
 
 const INTEGER = /^\s*[+-]?\d+\s*$/;
-const NUMBER = /^\s*[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?\s*$/i;
+const NUMBER = /^\s*[+-]?(\d+(?:\.\d*)?|\.\d+)(e[+-]?\d+)?\s*$/i;
 
 function readNumber(name, text, { kind, least }) {
   const value = (kind === 'number' ? NUMBER : INTEGER).test(text) ? Number(text) : Number.NaN;
@@ -142,11 +142,11 @@ function readNumber(name, text, { kind, least }) {
   throw new UsageError(`--${name} is "${text}"; expected a ${kind === 'number' ? 'number' : 'whole number'}${range}.`);
 }
 
-const SIZE = /^\s*(\d+\.?\d*|\.\d+)\s*([kmgt]?)(i?)b?\s*$/i;
+const SIZE = /^(\d+(?:\.\d*)?|\.\d+)\s*([kmgt]?)(i?)b?$/i;
 
 /** Bytes: 800M and 800MB are 800 million, 800MiB is 800 times 1024 times 1024. */
 function readBytes(name, text) {
-  const [, number, unit, binary] = SIZE.exec(text) ?? [];
+  const [, number, unit, binary] = SIZE.exec(text.trim()) ?? [];
   const bytes = Math.round(Number(number) * (binary ? 1024 : 1000) ** ' kmgt'.indexOf((unit || ' ').toLowerCase()));
   if (Number.isSafeInteger(bytes) && bytes > 0) return bytes;
   throw new UsageError(`--${name} is "${text}"; expected a size in bytes, such as 800M, 1.5G or 1GiB.`);

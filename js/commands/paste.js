@@ -96,6 +96,6 @@ const isBurst = (text) => /[\r\n][^\r\n]/.test(text) && !text.includes(START) &&
 
 function burst(text) {
   if (!isBurst(text)) return text;
-  const [, lines, enter] = /^(.*?)([\r\n]*)$/s.exec(text);
+  const [, lines, enter] = /^(.*[^\r\n])([\r\n]*)$/s.exec(text);
   return marked(lines) + (enter === '' ? '' : '\r');
 }

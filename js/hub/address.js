@@ -46,7 +46,7 @@ export function readHub(given) {
   const hub = parsed(String(url));
   if (!/^https?:$/.test(hub?.protocol ?? '') || hub.search !== '' || hub.username !== '')
     throw invalid('hub.url', hub?.origin ?? url, 'the address of a server, such as https://huggingface.co');
-  const base = { url: hub.origin + hub.pathname.replace(/\/+$/, ''), token: null };
+  const base = { url: hub.origin + hub.pathname.replace(/(?<!\/)\/+$/, ''), token: null };
   if (token === null || token === '') return base;
   if (typeof token !== 'string' || !/^[\x21-\x7e]{1,500}$/.test(token))
     throw unfit('hub.token', typeof token === 'string' ? 'no access token' : `a ${typeof token}`, TOKEN);

@@ -99,7 +99,8 @@ function entryOf(entry) {
 
 /** The address of the next page, as the header Link tells it; only of the same server. */
 function nextPage(link, from) {
-  const target = /<([^>]+)>\s*;[^,]*\brel="?next"?/i.exec(link ?? '')?.[1];
+  const links = [...(link ?? '').matchAll(/<([^<>]+)>([^<]*)/g)];
+  const target = links.find(([, , parameters]) => /^\s*;[^,]*\brel="?next"?/i.test(parameters))?.[1];
   if (target === undefined) return null;
   try {
     const next = new URL(target, from);

@@ -7,7 +7,7 @@ import { Dict, Float, floatOf, isNumber, numberOf, Tuple, typeName, Undefined } 
 /** @typedef {import('./budget.js').Budget} Budget */
 
 const MAX_WIDTH = 1000;
-const PERCENT = /%(?:\(([^)]*)\))?([-+ 0#]*)(\d*)(?:\.(\d*))?([a-zA-Z%])/y;
+const PERCENT = /%(?:\(([^)]*)\))?([-+ 0#]*)((?:[1-9]\d*)?)(?:\.(\d*))?([a-zA-Z%])/y;
 
 /** @param {import('./text.js').Text} text @param {any} given @param {Budget} budget */
 export function formatPercent(text, given, budget) {
@@ -169,6 +169,13 @@ function field(path, args, named, get) {
   return value;
 }
 
+/** Digits with a comma before each three of their end. @param {string} digits */
+function inThousands(digits) {
+  const first = digits.length % 3;
+  const threes = digits.slice(first).match(/.../g) ?? [];
+  return [...(first > 0 ? [digits.slice(0, first)] : []), ...threes].join(',');
+}
+
 function specified(value, spec, budget) {
   if (spec === '') return toText(value, budget);
   const found = SPEC.exec(spec);
@@ -188,7 +195,7 @@ function specified(value, spec, budget) {
     digits = numberText(number, how, precision === undefined ? 6 : bounded(precision), budget);
   }
   const bare = digits.replace(/^-/, '');
-  const grouped = comma === '' ? bare : bare.replace(/^\d+/, (whole) => whole.replace(/\B(?=(\d{3})+$)/g, ','));
+  const grouped = comma === '' ? bare : bare.replace(/^\d+/, inThousands);
   const text = `${grouped}${percent ? '%' : ''}`;
   const signText = digits.startsWith('-') ? '-' : sign === '-' ? '' : sign;
   if (zero !== '' || align === '=') {

@@ -9,7 +9,7 @@ import { TokenType } from './token-types.js';
  * have markers of turns among them.
  */
 const TURN_MARKER =
-  /^(?:<\|.*>|<.*\|>|<｜.*｜>|<(?:start|end)_of_turn>|<\/?s>|<[\w-]*(?:bos|eos)[\w-]*>|\[\/?[A-Z][A-Z_]*\])$/s;
+  /^(?:<\|.*>|<.*\|>|<｜.*｜>|<(?:start|end)_of_turn>|<\/?s>|<(?=[\w-]*(?:bos|eos))[\w-]*>|\[\/?[A-Z][A-Z_]*\])$/s;
 /** Whether a token is structure to the model, which what somebody said must not become. @param {number} type @param {string} piece */
 export const isStructure = (type, piece) =>
   type === TokenType.CONTROL ||

@@ -121,7 +121,7 @@ const SPLITS = {
   llama3WithMerges: { names: ['dbrx', 'smaug-bpe', 'glm4', 'chatglm-bpe'], patterns: [LLAMA3] },
   jais2: {
     names: ['jais-2'],
-    patterns: [words('\\p{N}{1,3}', `\\s*[\\r\\n]+|${HALVINGS}\\s{1,2}(?!\\S)|\\s`)],
+    patterns: [words('\\p{N}{1,3}', `(?<![^\\S\\r\\n])\\s*[\\r\\n]+|${HALVINGS}\\s{1,2}(?!\\S)|\\s`)],
   },
   qwen2: {
     names: [

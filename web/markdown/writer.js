@@ -14,7 +14,7 @@ const SHARE_OF_TIME = 1 / 8;
 const GROWTH = 1 / 16;
 const MOST_OF_BLOCK = 30_000;
 const MOST_AT_ONCE = 10_000;
-const FENCE = /^( {0,3})(`{3,}|~{3,})[^\n]*\n/;
+const FENCE = /^( {0,3})(`{3,}(?!`)|~{3,}(?!~))[^\n]*\n/;
 // A line that may make a heading of those before it, which then are no part of what stands above them.
 const UNDERLINE = /^ {0,3}(?:-+|=+)[ \t]*$/;
 const ENDED_BY_BLANK = ['paragraph', 'heading', 'table', 'hr', 'blockquote'];

@@ -72,7 +72,7 @@ export class HubAccess {
   }
 
   #take({ url, token }) {
-    const address = (url || USUAL).replace(/\/+$/, '');
+    const address = (url || USUAL).replace(/(?<!\/)\/+$/, '');
     try {
       readHubAddress('owner/name', { hub: { url: address, token } });
     } catch (error) {
