@@ -312,7 +312,7 @@ class App {
     const { id } = chat.conversation;
     const kept = await conversations.get(id).catch(() => null);
     if (kept === null || chat.conversation.id !== id || chat.isUnkept || chat.job) return;
-    if (kept.updatedAt > chat.conversation.updatedAt) chat.takeOver(kept);
+    if ((kept.revision ?? 0) > (chat.conversation.revision ?? 0)) chat.takeOver(kept);
   }
 
   /** The conversation that is shown was deleted. What was being written for it is not. */

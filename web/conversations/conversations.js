@@ -1,6 +1,7 @@
 // The conversations, in IndexedDB; for this visit only where a browser refuses it.
 import { readArchive, writeArchive } from './archive.js';
 import { DatabaseStore, NAME, openDatabase, PageStore } from './database.js';
+import { holds, nameOf } from './versions.js';
 
 const LONGEST_TITLE = 60;
 
@@ -69,6 +70,14 @@ export async function openConversations() {
 }
 
 /** @typedef {{ conversation: Conversation, error: any }} Unkept `error`: why it was not kept when that was last tried */
+
+/**
+ * How many conversations an import has brought.
+ * @typedef {object} Imported
+ * @property {number} added
+ * @property {number} updated they were here, and the file had more of them
+ * @property {number} beside they were gone on with here as in the file: both are here now
+ */
 
 export class Conversations {
   #store;
@@ -273,29 +282,67 @@ export class Conversations {
   }
 
   /**
-   * Adds what an export holds; a conversation that is here already is replaced by one that is newer.
+   * Adds what an export holds, and takes nothing away: a conversation that is here already is replaced only by one that
+   * has all of its messages. Where both were gone on with, that of the file is added beside that which is here.
    * @param {string} json
-   * @returns {Promise<number>} how many were added or replaced
+   * @returns {Promise<Imported>}
    * @throws {Error} an ArchiveError, before anything is changed
    */
   async import(json) {
-    let count = 0;
-    for (const conversation of readArchive(json)) if (await this.#import(conversation)) count++;
-    return count;
+    const imported = { added: 0, updated: 0, beside: 0 };
+    for (const conversation of readArchive(json)) {
+      const outcome = await this.#import(conversation);
+      if (outcome !== null) imported[outcome]++;
+    }
+    return imported;
   }
 
-  /** @returns {Promise<boolean>} whether it was added or replaced; not where another tab does something to it just now */
-  async #import(conversation) {
-    const present = await this.open(conversation.id);
-    if (present !== null && present.updatedAt >= conversation.updatedAt) return false;
+  /** @returns {Promise<keyof Imported | null>} null: it brought nothing, or another tab does something to it just now */
+  async #import(given) {
+    const present = await this.open(given.id);
     try {
-      await this.#inTurn(() => this.#save({ ...conversation, revision: present?.revision }));
-      if (present?.renamed) await this.rename(conversation.id, conversation.title);
-      return true;
+      if (present === null) return await this.#bring(given, null);
+      if (holds(present.messages, given.messages)) return await this.#takeName(given, present);
+      if (holds(given.messages, present.messages)) return await this.#bring(given, present);
+      return await this.#importBeside(given, present);
     } catch (error) {
       if (!isOfOtherTab(error)) throw error;
-      return false;
+      // What is in this page only is not what that tab has.
+      const isMissed = error.code === 'CONVERSATION_CHANGED' || this.#unkept.has(given.id);
+      return isMissed ? this.#importBeside(given, present) : null;
     }
+  }
+
+  /** What was added beside another one before is found again, so that it is there once. */
+  async #importBeside(given, present) {
+    // A copy is as old as what it was made of.
+    const copies = (await this.list()).filter(({ id, createdAt }) => id !== given.id && createdAt === given.createdAt);
+    for (const { id } of copies) {
+      const other = await this.open(id);
+      if (other === null || other.messages.length === 0) continue;
+      if (holds(other.messages, given.messages)) return null;
+      const isEarlier = holds(given.messages, other.messages) && !holds(present.messages, other.messages);
+      if (isEarlier) return this.#bring({ ...given, id }, other);
+    }
+    await this.#inTurn(() => this.#save(copyOf(given)));
+    return 'beside';
+  }
+
+  /** Keeps what a file holds, in the place of an earlier version. */
+  async #bring(given, present) {
+    const { id } = given;
+    const name = nameOf(given, present);
+    await this.#inTurn(() => this.#save({ ...given, ...name, revision: present?.revision }));
+    if (present === null) return 'added';
+    this.letGo(id);
+    if (name.renamed) await this.rename(id, name.title);
+    return 'updated';
+  }
+
+  async #takeName(given, present) {
+    if (present.renamed || !given.renamed) return null;
+    await this.rename(given.id, given.title);
+    return 'updated';
   }
 }
 

@@ -116,8 +116,10 @@ export class PageStore {
   }
 
   async put(conversation) {
-    this.#all.set(conversation.id, structuredClone(conversation));
-    return {};
+    const kept = this.#all.get(conversation.id);
+    const revision = Math.max(revisionOf(kept), revisionOf(conversation)) + 1;
+    this.#all.set(conversation.id, structuredClone({ ...conversation, revision }));
+    return { revision };
   }
 
   async rename(id, title) {

@@ -6,8 +6,8 @@ const EXPORT_MILLISECONDS = 10_000;
 
 export class Transfer {
   #context;
-  /** How many conversations the last import brought, until that is closed; null: nothing to tell. */
-  #count = null;
+  /** What the last import brought, until that is closed. @type {import('./conversations.js').Imported | null} */
+  #imported = null;
 
   /**
    * @param {object} context
@@ -56,17 +56,19 @@ export class Transfer {
   }
 
   render() {
-    find('imported').hidden = this.#count === null;
-    if (this.#count !== null) find('imported-text').textContent = this.#text;
+    find('imported').hidden = this.#imported === null;
+    if (this.#imported !== null) find('imported-text').textContent = this.#text;
   }
 
-  #show(count) {
-    this.#count = count;
+  #show(imported) {
+    this.#imported = imported;
     this.render();
   }
 
   get #text() {
     const { t } = this.#context;
-    return this.#count === 0 ? t('announce.present') : t('announce.imported', { count: this.#count });
+    const brought = Object.entries(this.#imported).filter(([, count]) => count > 0);
+    if (brought.length === 0) return t('imported.nothing');
+    return brought.map(([outcome, count]) => t(`imported.${outcome}`, { count })).join(' ');
   }
 }

@@ -304,8 +304,18 @@ export default {
   'announce.ready': 'The model is ready.',
   'announce.writing': 'The answer is being written.',
   'announce.exported': 'All conversations were exported.',
-  'announce.present': 'Nothing was imported: all of these conversations are here already.',
-  'announce.imported': { one: '{count} conversation was imported.', other: '{count} conversations were imported.' },
+
+  'imported.nothing': 'Nothing was imported: all of these conversations are here already.',
+  'imported.added': { one: '{count} conversation was imported.', other: '{count} conversations were imported.' },
+  'imported.updated': {
+    one: '{count} conversation was brought up to date.',
+    other: '{count} conversations were brought up to date.',
+  },
+  'imported.beside': {
+    one: '{count} conversation was gone on with here as well as in the file: that of the file now stands beside the one here.',
+    other:
+      '{count} conversations were gone on with here as well as in the file: those of the file now stand beside the ones here.',
+  },
 
   'problem.remains': '{name} is still loaded.',
   'problem.included': 'Use the included model',

@@ -276,8 +276,13 @@ export default {
   'announce.ready': '模型已就绪。',
   'announce.writing': '正在写回答。',
   'announce.exported': '已导出全部对话。',
-  'announce.present': '没有导入：这些对话都已在这里。',
-  'announce.imported': { other: '已导入 {count} 段对话。' },
+
+  'imported.nothing': '没有导入：这些对话都已在这里。',
+  'imported.added': { other: '已导入 {count} 段对话。' },
+  'imported.updated': { other: '已更新 {count} 段对话。' },
+  'imported.beside': {
+    other: '有 {count} 段对话在这里和文件中都有新内容：文件中的版本已另存为单独的对话，这里的保持不变。',
+  },
 
   'problem.remains': '{name} 仍在使用中。',
   'problem.included': '使用自带的模型',
