@@ -18,7 +18,7 @@ if(NOT CMAKE_BUILD_TYPE)
   set(CMAKE_BUILD_TYPE Release CACHE STRING "" FORCE)
 endif()
 set(CMAKE_C_FLAGS_RELEASE "-Oz -DNDEBUG" CACHE STRING "" FORCE) # small: most of the code runs once
-set(NIBBLE_WASM_HOT -O3) # where every token passes through
+set(NIBBLE_WASM_HOT -O2) # where every token passes through
 set(NIBBLE_WASM_VECTORS -O3 -fno-vectorize) # the same where vectors are written as such: what is left are short ends
 
 set(NIBBLE_WASM_COMPILE
