@@ -15,16 +15,26 @@ export const CORE_OPTIONS = Object.freeze({
   tileStreams: 1,
 });
 
+/** A core of one thread, to be closed. */
+export async function startCore() {
+  const { default: createModule } = await import(new URL('node/nibble.mjs', WASM).href);
+  const wasm = await WebAssembly.compile(readFileSync(new URL('nibble-simd128.wasm', WASM)));
+  return Runtime.start(createModule, wasm, 0);
+}
+
+/** A file as readHeader() takes it. @param {Uint8Array} bytes @param {string} [name] */
+export function sourceOf(bytes, name = 'model.gguf') {
+  const pieces = [bytes];
+  return { name, size: bytes.length, read: async () => pieces.shift() ?? null };
+}
+
 /**
  * A core and the header of a model in it, both to be closed.
  * @param {Uint8Array} bytes a GGUF file
  */
 export async function openCoreHeader(bytes) {
-  const { default: createModule } = await import(new URL('node/nibble.mjs', WASM).href);
-  const wasm = await WebAssembly.compile(readFileSync(new URL('nibble-simd128.wasm', WASM)));
-  const runtime = await Runtime.start(createModule, wasm, 0);
-  const pieces = [bytes];
-  const { header } = await readHeader(runtime, { size: bytes.length, read: async () => pieces.shift() ?? null });
+  const runtime = await startCore();
+  const { header } = await readHeader(runtime, sourceOf(bytes));
   return { runtime, header };
 }
 

@@ -7,13 +7,15 @@ import { missingParts, partOf } from '../sources/part-names.js';
 const ALIGNMENT_KEY = 'general.alignment';
 const ALIGNMENT = 32;
 const U32 = 4;
+// Numbers and counts of parts have 16 bits.
+const MOST_PARTS = 65535;
 
 /**
  * @typedef {object} PartHeader what the header of a part tells
  * @property {string} name of its file
  * @property {number | null} number from 1; null: it is no part
- * @property {number} count of parts
- * @property {number} tensorCount of all parts together
+ * @property {number} count of parts; 0: it is no part
+ * @property {number | null} tensorCount of all parts together; null: it does not say so
  * @property {number} version of GGUF
  * @property {number} alignment
  * @property {number} dataOffset
@@ -23,17 +25,34 @@ const U32 = 4;
  *   offset; `offset`: in the part's data
  */
 
-/** Copies what is needed of a header. @param {string} name @param {import('../core/header.js').Header} header @returns {PartHeader} */
+/** What a file says of its place among the parts. @param {string} name @param {import('../core/header.js').Header} header */
+function placeOf(name, header) {
+  const whole = (/** @type {string} */ key, /** @type {number} */ most) => {
+    const value = header.get(key);
+    if (value === undefined || (Number.isInteger(value) && value >= 0 && value <= most)) return value ?? null;
+    const found = ['number', 'bigint'].includes(typeof value) ? value : 'no number';
+    throw mixed(`${key} of "${name}" is ${found}, where a whole number from 0 to ${most} was expected`);
+  };
+  const count = whole('split.count', MOST_PARTS) ?? 0;
+  if (count <= 1) return { number: null, count, tensorCount: null };
+  const number = whole('split.no', MOST_PARTS - 1);
+  const tensorCount = whole('split.tensors.count', Number.MAX_SAFE_INTEGER);
+  return { number: number === null ? null : number + 1, count, tensorCount };
+}
+
+/**
+ * Copies what is needed of a header.
+ * @param {string} name @param {import('../core/header.js').Header} header
+ * @returns {PartHeader}
+ * @throws {NibbleError} MODEL_PARTS_MIXED
+ */
 export function partHeader(name, header) {
   const { pairs, tensors } = header.entries();
   const { dataOffset } = header;
   const ends = tensors.map(({ offset, bytes }) => offset + bytes);
-  const number = header.get('split.no');
   return {
     name,
-    number: Number.isSafeInteger(number) ? number + 1 : null,
-    count: header.get('split.count'),
-    tensorCount: header.get('split.tensors.count'),
+    ...placeOf(name, header),
     version: header.version,
     alignment: header.get(ALIGNMENT_KEY) ?? ALIGNMENT,
     dataOffset,
@@ -45,13 +64,12 @@ export function partHeader(name, header) {
 
 /** Throws where a file that was given alone is a part of a model. @param {string} name @param {import('../core/header.js').Header} header */
 export function checkWhole(name, header) {
-  const [number, count] = ['split.no', 'split.count'].map((key) => header.get(key));
-  if (!(count > 1)) return;
+  const { number, count } = placeOf(name, header);
+  if (count <= 1) return;
   const part = partOf(name) ?? { stem: name.replace(/\.gguf$/i, ''), count, ending: '.gguf' };
-  const others = Array.from({ length: Math.min(count, 99999) }, (_, index) => index + 1).filter(
-    (one) => one !== number + 1,
-  );
-  throw missingParts(others, { ...part, count }, `"${name}" is part ${number + 1} of ${count} of a model`);
+  const others = Array.from({ length: count }, (_, index) => index + 1).filter((one) => one !== number);
+  const place = number === null ? `one of ${count} parts` : `part ${number} of ${count}`;
+  throw missingParts(others, { ...part, count }, `"${name}" is ${place} of a model`);
 }
 
 const mixed = (found) =>
@@ -69,7 +87,7 @@ export function inOrder(given) {
   const [{ count, tensorCount, name: first }] = given;
   for (const part of given) {
     const { name, number } = part;
-    if (number === null || !(part.count > 1)) throw mixed(`"${name}" is no part of a model, but a whole file`);
+    if (number === null || part.count <= 1) throw mixed(`"${name}" is no part of a model, but a whole file`);
     if (number > part.count) throw mixed(`"${name}" says that it is part ${number} of ${part.count}`);
     if (part.count !== count) throw mixed(`"${first}" is one of ${count} parts, and "${name}" one of ${part.count}`);
     if (part.tensorCount !== tensorCount)

@@ -12,6 +12,7 @@ import { describeSource } from '../../js/sources/descriptor.js';
 import { openFile } from '../../js/sources/file.node.js';
 import { readAll } from '../downloads.js';
 import { readTables, splitGguf, splitNames, splitPairs, writeTables } from '../gguf-splitter.js';
+import { ggufBytes } from '../gguf-writer.js';
 import { serveModels } from '../model-server.js';
 import { SMALL_SHAPE, temporaryFolder, writeSmallModel } from '../small-model.js';
 import { startRuntime } from './rig.js';
@@ -359,6 +360,35 @@ describe('parts that make no model', () => {
         assert.match(error.message, words);
         return true;
       }));
+  }
+
+  for (const [type, count] of [
+    ...[
+      ['u32', 4294967294],
+      ['u64', 2n ** 62n],
+      ['u32', 65536],
+      ['i32', -3],
+      ['f32', 2.5],
+      ['string', '2'],
+    ],
+  ]) {
+    test(`are refused before anything is made of their count: ${type} ${count}`, async () => {
+      const [first, second] = [0, 1].map((number) => {
+        const told = [
+          ['split.no', 'u16', number],
+          ['split.count', type, count],
+          ['split.tensors.count', 'i32', 0],
+        ];
+        const metadata = [['general.architecture', 'string', 'llama'], ...told];
+        return ggufBytes({ metadata, tensors: [], produce: () => [] });
+      });
+      for (const model of [[first, second], first])
+        await fails(
+          describeModel(model),
+          'MODEL_PARTS_MIXED',
+          /split.count of "model" is .* from 0 to 65535 was expected/,
+        );
+    });
   }
 
   test('are refused: names that say otherwise', async () => {
