@@ -6,20 +6,6 @@
 #include "activation.h"
 #include "float_math.h"
 
-// Query tokens of one head that go through a page together in prefill.
-enum { BLOCK_TOKENS = 8 };
-
-typedef struct {
-  float *scores;          /* [rows, KV_PAGE_TOKENS] */
-  float *corrections;     /* [rows] */
-  float *query_scales;    /* [rows] */
-  float *weight_scales;   /* [rows] */
-  AttentionState split;   // rows: BLOCK_TOKENS * group
-  AttentionState merged;  // the same
-  int16_t *weights;       /* [rows, KV_PAGE_TOKENS] scores times the values' scales, over INT8 pages */
-  int16_t *queries;       /* [rows, key stride] */
-} Scratch;
-
 // The queries of a block of tokens that share one KV head; row = head within the group * tokens + token.
 typedef struct {
   Run *run;
@@ -27,37 +13,6 @@ typedef struct {
   int layer, kv_head, group;
   int first, tokens;  // of the batch
 } Queries;
-
-static int block_rows(const BlockShape *shape) { return BLOCK_TOKENS * (shape->heads / shape->kv_heads); }
-
-static int key_stride(const BlockShape *shape) { return kv_key_stride(shape->key_size, KV_INT8); }
-
-static size_t state_floats(const BlockShape *shape) {
-  return (size_t)block_rows(shape) * (size_t)(shape->value_size + 2);
-}
-
-size_t attention_scratch_bytes(const BlockShape *shape) {
-  const size_t rows = (size_t)block_rows(shape), quantized = KV_PAGE_TOKENS + (size_t)key_stride(shape);
-  return sizeof(float) * (rows * (KV_PAGE_TOKENS + 3) + 2 * state_floats(shape)) + sizeof(int16_t) * rows * quantized;
-}
-
-static Scratch scratch_of(const Run *run, const BlockShape *shape, int thread) {
-  const size_t rows = (size_t)block_rows(shape), out = rows * (size_t)shape->value_size;
-  float *next = run_scratch(run, thread);
-  Scratch scratch = {.scores = next};
-  scratch.corrections = next += rows * KV_PAGE_TOKENS;
-  scratch.query_scales = next += rows;
-  scratch.weight_scales = next += rows;
-  scratch.split.out = next += rows;
-  scratch.merged.out = next += out;
-  scratch.split.max = next += out;
-  scratch.split.sum = next += rows;
-  scratch.merged.max = next += rows;
-  scratch.merged.sum = next += rows;
-  scratch.weights = (int16_t *)(next + rows);
-  scratch.queries = scratch.weights + rows * KV_PAGE_TOKENS;
-  return scratch;
-}
 
 // Positions that a query at `position` sees: [from, position].
 static int visible_from(const BlockShape *shape, int position) { return kv_visible_from(shape->window, position); }
@@ -89,7 +44,7 @@ static void add_alibi(const Queries *queries, int row, int distance, int from, i
 }
 
 // Softmax of the rows' scores, token by token (each sees its own range of the page); returns the range that any sees.
-static void weigh_rows(const Queries *queries, int begin, const Scratch *scratch, const AttentionState *state,
+static void weigh_rows(const Queries *queries, int begin, const AttentionScratch *scratch, const AttentionState *state,
                        int *from, int *to) {
   const Run *run = queries->run;
   const float scale = page_scale(kv_type(run->kv->shape)), softcap = run->model->shape.attention_softcap;
@@ -124,20 +79,21 @@ static const float *query_row(const Queries *queries, int row) {
 }
 
 // Queries over INT8 pages, quantised once for all pages that they see.
-static void quantize_queries(const Queries *queries, const Scratch *scratch) {
+static void quantize_queries(const Queries *queries, const AttentionScratch *scratch) {
   const Run *run = queries->run;
   const BlockShape *shape = queries->shape;
   if (kv_type(run->kv->shape) != KV_INT8) return;
   for (int r = 0; r < queries->tokens * queries->group; r++)
-    scratch->query_scales[r] = run->kernels->quantize(query_row(queries, r), shape->key_size, QUERY_LIMIT,
-                                                      scratch->queries + (size_t)r * (size_t)key_stride(shape));
+    scratch->query_scales[r] =
+        run->kernels->quantize(query_row(queries, r), shape->key_size, QUERY_LIMIT,
+                               scratch->queries + (size_t)r * (size_t)attention_query_stride(shape));
 }
 
-static void score_page(const Queries *queries, const KvHead *head, int filled, const Scratch *scratch) {
+static void score_page(const Queries *queries, const KvHead *head, int filled, const AttentionScratch *scratch) {
   const Run *run = queries->run;
   const int key_size = queries->shape->key_size, tokens = queries->tokens;
   if (kv_type(run->kv->shape) == KV_INT8) {
-    run->kernels->int8_scores(scratch->queries, (size_t)key_stride(queries->shape), scratch->query_scales,
+    run->kernels->int8_scores(scratch->queries, (size_t)attention_query_stride(queries->shape), scratch->query_scales,
                               tokens * queries->group, head->keys, head->key_scales, key_size, filled, scratch->scores);
     return;
   }
@@ -149,8 +105,8 @@ static void score_page(const Queries *queries, const KvHead *head, int filled, c
                               head->keys, key_size, filled, scratch->scores + i * tokens * KV_PAGE_TOKENS);
 }
 
-static void add_page_values(const Queries *queries, const KvHead *head, int from, int to, const Scratch *scratch,
-                            const AttentionState *state) {
+static void add_page_values(const Queries *queries, const KvHead *head, int from, int to,
+                            const AttentionScratch *scratch, const AttentionState *state) {
   const Run *run = queries->run;
   const int value_size = queries->shape->value_size, rows = queries->tokens * queries->group;
   if (kv_type(run->kv->shape) != KV_INT8) {
@@ -169,7 +125,8 @@ static void add_page_values(const Queries *queries, const KvHead *head, int from
                             scratch->corrections, state->out, (size_t)value_size);
 }
 
-static void attend_page(const Queries *queries, int page, const Scratch *scratch, const AttentionState *state) {
+static void attend_page(const Queries *queries, int page, const AttentionScratch *scratch,
+                        const AttentionState *state) {
   const Run *run = queries->run;
   const int begin = page * KV_PAGE_TOKENS, last = run->position + queries->first + queries->tokens - 1;
   const int filled = last - begin + 1 < KV_PAGE_TOKENS ? last - begin + 1 : KV_PAGE_TOKENS;
@@ -181,7 +138,8 @@ static void attend_page(const Queries *queries, int page, const Scratch *scratch
 }
 
 // Computes one split from a fresh start.
-static void attend_split(const Queries *queries, int split, const Scratch *scratch, const AttentionState *state) {
+static void attend_split(const Queries *queries, int split, const AttentionScratch *scratch,
+                         const AttentionState *state) {
   const Run *run = queries->run;
   const BlockShape *shape = queries->shape;
   const int first = run->position + queries->first, last = first + queries->tokens - 1;
@@ -227,7 +185,7 @@ static void store_head(const Run *run, const BlockShape *shape, int layer, int h
 }
 
 // Prefill: a piece of work is a block of tokens and a KV head, all splits in order.
-static void attend_block(const Queries *queries, const Scratch *scratch) {
+static void attend_block(const Queries *queries, const AttentionScratch *scratch) {
   Run *run = queries->run;
   const BlockShape *shape = queries->shape;
   const int rows = queries->tokens * queries->group, first = run->position + queries->first;
@@ -250,26 +208,26 @@ static void attend_block(const Queries *queries, const Scratch *scratch) {
   }
 }
 
-static void attend_many(Run *run, int layer, int from, int thread, const Scratch *scratch) {
+static void attend_many(Run *run, int layer, int from, int thread, const AttentionScratch *scratch) {
   const BlockShape *shape = shape_layer(&run->model->shape, layer);
-  const int blocks = (run->count - from + BLOCK_TOKENS - 1) / BLOCK_TOKENS;
+  const int blocks = (run->count - from + ATTENTION_TOKENS - 1) / ATTENTION_TOKENS;
   for (int unit; (unit = threads_claim(run->threads, thread, blocks * shape->kv_heads)) >= 0;) {
-    const int first = from + unit / shape->kv_heads * BLOCK_TOKENS, left = run->count - first;
+    const int first = from + unit / shape->kv_heads * ATTENTION_TOKENS, left = run->count - first;
     const Queries queries = {run,
                              shape,
                              layer,
                              unit % shape->kv_heads,
                              shape->heads / shape->kv_heads,
                              first,
-                             left < BLOCK_TOKENS ? left : BLOCK_TOKENS};
+                             left < ATTENTION_TOKENS ? left : ATTENTION_TOKENS};
     attend_block(&queries, scratch);
   }
   run_finish_step(run, thread, PROFILE_ATTENTION);
 }
 
 // What a head's splits of one token come to.
-static void merge_head(const Run *run, const BlockShape *shape, int layer, int head, int splits, const Scratch *scratch,
-                       float *mixed) {
+static void merge_head(const Run *run, const BlockShape *shape, int layer, int head, int splits,
+                       const AttentionScratch *scratch, float *mixed) {
   const AttentionState total = state_rows(&scratch->merged, 0, shape->value_size);
   state_reset(&total, 1, shape->value_size);
   for (int split = 0; split < splits; split++) {
@@ -281,7 +239,7 @@ static void merge_head(const Run *run, const BlockShape *shape, int layer, int h
 
 // Decode: one token has few KV heads to share out, so its splits are pieces of work too, and are merged afterwards: at
 // once where there is only one.
-static void attend_one(Run *run, int layer, int token, int thread, const Scratch *scratch) {
+static void attend_one(Run *run, int layer, int token, int thread, const AttentionScratch *scratch) {
   const BlockShape *shape = shape_layer(&run->model->shape, layer);
   const int group = shape->heads / shape->kv_heads, size = shape->value_size, position = run->position + token;
   const int first = visible_from(shape, position) / SPLIT_TOKENS, splits = run_splits(position + 1) - first;
@@ -303,7 +261,7 @@ static void attend_one(Run *run, int layer, int token, int thread, const Scratch
 }
 
 void attention_run(Run *run, int layer, int from, int thread) {
-  const Scratch scratch = scratch_of(run, shape_layer(&run->model->shape, layer), thread);
+  const AttentionScratch scratch = attention_scratch(shape_layer(&run->model->shape, layer), run_scratch(run, thread));
   if (run->count - from == 1)
     attend_one(run, layer, from, thread, &scratch);
   else

@@ -5,9 +5,6 @@
 
 #include "run.h"
 
-// A thread's scratch memory.
-size_t attention_scratch_bytes(const BlockShape *shape);
-
 // Part of a task: every thread of run->threads calls it. Reads run->query (scaled by page_scale() / sqrt(key_size)) of
 // the batch's tokens from `from` on and the pages of `layer`, writes run->mixed of them. Ends with a barrier.
 void attention_run(Run *run, int layer, int from, int thread);

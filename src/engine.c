@@ -4,6 +4,7 @@
 #include "checksum.h"
 #include "engine_plan.h"
 #include "engine_state.h"
+#include "kernel_choice.h"
 #include "segment.h"
 #include "tuning.h"
 #include "zeroed.h"

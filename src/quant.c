@@ -26,38 +26,14 @@
 #include <string.h>
 
 #include "bytes.h"
+#include "float_math.h"
 
 #define BLOCK 32
 
 const int8_t fp4_values[16] = {0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12};
 
-static float float_from_bits(uint32_t bits) {
-  float value;
-  memcpy(&value, &bits, sizeof value);
-  return value;
-}
-
-static uint32_t bits_from_float(float value) {
-  uint32_t bits;
-  memcpy(&bits, &value, sizeof bits);
-  return bits;
-}
-
-float f16_to_f32(uint16_t half) {
-  const uint32_t sign = (uint32_t)(half & 0x8000) << 16;
-  const uint32_t exponent = half >> 10 & 0x1f;
-  const uint32_t mantissa = half & 0x3ff;
-  if (exponent == 0) {
-    // A subnormal counts steps of 2^-24, and every such count is exact in binary32.
-    const float magnitude = (float)mantissa * 0x1p-24f;
-    return float_from_bits(sign | bits_from_float(magnitude));
-  }
-  if (exponent == 0x1f) return float_from_bits(sign | 0x7f800000 | mantissa << 13);
-  return float_from_bits(sign | (exponent + 127 - 15) << 23 | mantissa << 13);
-}
-
 float e8m0_half_to_f32(uint8_t exponent) {
-  return float_from_bits(exponent < 2 ? UINT32_C(0x00200000) << exponent : (uint32_t)(exponent - 1) << 23);
+  return float_of_bits(exponent < 2 ? UINT32_C(0x00200000) << exponent : (uint32_t)(exponent - 1) << 23);
 }
 
 float e4m3_half_to_f32(uint8_t number) {
@@ -68,30 +44,9 @@ float e4m3_half_to_f32(uint8_t number) {
   return (float)steps * 0x1p-10f;
 }
 
-uint16_t f32_to_f16(float value) {
-  const uint32_t bits = bits_from_float(value);
-  const uint32_t sign = bits >> 16 & 0x8000;
-  const uint32_t magnitude = bits & 0x7fffffff;
-  // A NaN becomes a quiet one, as in hardware, which also keeps a payload whose upper bits are 0 from reading as inf.
-  if (magnitude > 0x7f800000) return (uint16_t)(sign | 0x7e00 | (magnitude >> 13 & 0x3ff));
-  if (magnitude >= 0x47800000) return (uint16_t)(sign | 0x7c00);  // 2^16 and above
-  if (magnitude < 0x33000000) return (uint16_t)sign;              // below 2^-25, half the smallest subnormal
-
-  // Both cases drop `shift` bits and round; a carry out of the mantissa rightly lands in the exponent, up to inf.
-  const uint32_t exponent = magnitude >> 23;
-  const int normal = exponent >= 127 - 14;
-  const uint32_t kept = normal ? magnitude - ((127u - 15u) << 23) : (magnitude & 0x7fffff) | 0x800000;
-  const uint32_t shift = normal ? 13 : 13 + (127 - 14 - exponent);
-  const uint32_t dropped = kept & ((1u << shift) - 1);
-  const uint32_t middle = 1u << (shift - 1);
-  uint32_t half = kept >> shift;
-  if (dropped > middle || (dropped == middle && (half & 1))) half++;
-  return (uint16_t)(sign | half);
-}
-
 static void unpack_f32(const uint8_t *blocks, float *values, size_t elements) {
   for (size_t i = 0; i < elements; i++)
-    values[i] = float_from_bits(load_u32(blocks + i * 4));
+    values[i] = float_of_bits(load_u32(blocks + i * 4));
 }
 
 static void unpack_f16(const uint8_t *blocks, float *values, size_t elements) {
@@ -101,7 +56,7 @@ static void unpack_f16(const uint8_t *blocks, float *values, size_t elements) {
 
 static void unpack_bf16(const uint8_t *blocks, float *values, size_t elements) {
   for (size_t i = 0; i < elements; i++)
-    values[i] = float_from_bits((uint32_t)load_u16(blocks + i * 2) << 16);
+    values[i] = float_of_bits((uint32_t)load_u16(blocks + i * 2) << 16);
 }
 
 static void unpack_q8_0(const uint8_t *blocks, float *values, size_t elements) {
@@ -286,7 +241,7 @@ bool quant_unpack(const QuantFormat *format, const uint8_t *blocks, float *value
 }
 
 float quant_tensor_scale(const QuantFormat *format, const uint8_t *behind) {
-  return quant_tensor_bytes(format) > 0 ? float_from_bits(load_u32(behind)) : 1;
+  return quant_tensor_bytes(format) > 0 ? float_of_bits(load_u32(behind)) : 1;
 }
 
 bool quant_unpack_tensor(const QuantFormat *format, const uint8_t *tensor, float *values, size_t elements) {

@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "half.h"
 #include "superblock.h"
 
 // Tensor types, numbered as in the file.
@@ -77,9 +78,5 @@ extern const int8_t fp4_values[16];
 // Half of what a scale of MXFP4 (E8M0) and of NVFP4 (unsigned E4M3) means. 0x7f, E4M3's NaN, is 0, as ggml has it.
 float e8m0_half_to_f32(uint8_t exponent);
 float e4m3_half_to_f32(uint8_t number);
-
-// IEEE 754 binary16, and its conversion (to nearest, ties to even).
-float f16_to_f32(uint16_t half);
-uint16_t f32_to_f16(float value);
 
 #endif

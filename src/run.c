@@ -3,8 +3,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "attention.h"
-
 enum { ALIGNMENT = 64 };
 
 int run_round_up(int n, int multiple) { return (n + multiple - 1) / multiple * multiple; }

@@ -2,6 +2,7 @@
 #ifndef NIBBLE_RUN_H
 #define NIBBLE_RUN_H
 
+#include "attention_scratch.h"
 #include "kernels.h"
 #include "kv_cache.h"
 #include "model.h"
@@ -12,13 +13,6 @@
 // Attention runs over splits of this many tokens, each from a fresh start, and merges them in order. The partition does
 // not depend on threads or batch, so neither do the results.
 enum { SPLIT_TOKENS = 4 * KV_PAGE_TOKENS };
-
-// A softmax-weighted sum under way (arXiv:2112.05682): the largest score, the sum of exp(score - max), and the sum of
-// values weighted alike.
-typedef struct {
-  float *max, *sum; /* [rows] */
-  float *out;       /* [rows, value_size] */
-} AttentionState;
 
 // Rows of activations are `stride` floats apart, so that a whole tile of outputs can always be stored.
 typedef struct {

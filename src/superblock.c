@@ -15,7 +15,7 @@
 #include <string.h>
 
 #include "bytes.h"
-#include "quant.h"
+#include "half.h"
 
 const int8_t iq4_values[16] = {-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113};
 

@@ -1,7 +1,7 @@
 // The rules of the house as functions of a file's path and text, each giving the sentences that it has to say.
 // Paths are relative to the checkout, with '/' between their parts.
 import { posix } from 'node:path';
-import { MOVED, ROOMS } from './rooms.js';
+import { C_MODULES, MOVED, ROOMS } from './rooms.js';
 
 const MOST_LINES = 500;
 export const LIBRARIES = ['@huggingface/tokenizers', 'hash-wasm', 'idb'];
@@ -179,22 +179,43 @@ export function introductionOf(room) {
 }
 
 /**
- * Modules that import each other in a circle, one circle for each that closes.
+ * JavaScript modules that import each other in a circle, one circle for each that closes.
  * @param {{ path: string, text: string }[]} modules
  */
 export function findCycles(modules) {
-  const imports = new Map(modules.map(({ path, text }) => [path, neighboursOf(path, text)]));
-  const cycles = [];
+  return circlesOf(new Map(modules.map(({ path, text }) => [path, neighboursOf(path, text)])));
+}
+
+/** C files belong to the module of their name, or of the first that C_MODULES names beside it. */
+function cModuleOf(path) {
+  const name = posix.basename(path).replace(/\.[ch]$/, '');
+  return C_MODULES.find((names) => names.includes(name))?.[0] ?? name;
+}
+
+/** The same of C modules, each a source with its header. @param {{ path: string, text: string }[]} files */
+export function findIncludeCycles(files) {
+  const modules = new Map(files.map(({ path }) => [cModuleOf(path), new Set()]));
+  for (const { path, text } of files) {
+    const own = cModuleOf(path);
+    const included = includesOf(text).filter(({ quoted }) => quoted);
+    for (const module of included.map(({ name }) => cModuleOf(name))) if (module !== own) modules.get(own).add(module);
+  }
+  return circlesOf(modules);
+}
+
+/** @param {Map<string, Iterable<string>>} neighbours */
+function circlesOf(neighbours) {
+  const circles = [];
   const way = [];
   const done = new Set();
-  const visit = (path) => {
-    if (way.includes(path)) cycles.push([...way.slice(way.indexOf(path)), path].join(' -> '));
-    if (done.has(path) || way.includes(path)) return;
-    way.push(path);
-    for (const next of imports.get(path) ?? []) visit(next);
+  const visit = (name) => {
+    if (way.includes(name)) circles.push([...way.slice(way.indexOf(name)), name].join(' -> '));
+    if (done.has(name) || way.includes(name)) return;
+    way.push(name);
+    for (const next of neighbours.get(name) ?? []) visit(next);
     way.pop();
-    done.add(path);
+    done.add(name);
   };
-  for (const path of imports.keys()) visit(path);
-  return cycles;
+  for (const name of neighbours.keys()) visit(name);
+  return circles;
 }

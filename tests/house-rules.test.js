@@ -60,9 +60,12 @@ describe('the checkout', () => {
   });
 
   test('no modules import each other in a circle', () => {
-    const scripts = paths.filter((path) => /^(js|web)\/.*\.js$/.test(path));
-    const modules = scripts.map((path) => ({ path, text: readFileSync(join(ROOT, path), 'utf8') }));
-    assert.deepEqual(rules.findCycles(modules), []);
+    const read = (pattern) =>
+      paths
+        .filter((path) => pattern.test(path))
+        .map((path) => ({ path, text: readFileSync(join(ROOT, path), 'utf8') }));
+    assert.deepEqual(rules.findCycles(read(/^(js|web)\/.*\.js$/)), []);
+    assert.deepEqual(rules.findIncludeCycles(read(/^(src|wasm)\/.*\.[ch]$/)), []);
   });
 
   test('every room has a file that opens it, and says what the table says of it', () => {
@@ -212,6 +215,13 @@ describe('the rules find what breaks them', () => {
     ];
     assert.deepEqual(rules.findCycles(modules), ['js/a.js -> js/b/c.js -> js/b/d.js -> js/a.js']);
     assert.deepEqual(rules.findCycles(modules.slice(0, 2)), []);
+    const files = [
+      { path: 'src/a.c', text: '#include "a.h"\n#include "b.h"' },
+      { path: 'src/b.h', text: '' },
+      { path: 'src/b.c', text: '#include <a.h>\n#include "a.h"' },
+    ];
+    assert.deepEqual(rules.findIncludeCycles(files), ['a -> b -> a']);
+    assert.deepEqual(rules.findIncludeCycles(files.slice(0, 2)), []);
   });
 
   test('the heap', () => {

@@ -52,3 +52,13 @@ export const TEST_FOLDERS = {
   package: 'what is packed, built and promised to platforms',
   page: 'web/, in a real browser',
 };
+
+/** C files that are one module in several: these may include each other's headers. */
+export const C_MODULES = [
+  ['engine', 'engine_plan', 'engine_state'],
+  ['gguf', 'gguf_tables'],
+  ['model', 'block_tensors'],
+  ['sampler', 'sampler_state'],
+  ['tiles', 'tile_formats', 'tile_rows'],
+  ['tile_stretch', 'tile_unpack', 'tile_vectors', 'stretch_product'],
+];

@@ -2,7 +2,7 @@
 #ifndef NIBBLE_ALL_SETS_H
 #define NIBBLE_ALL_SETS_H
 
-#include "kernels.h"
+#include "kernel_choice.h"
 #ifdef NIBBLE_WASM_KERNELS
 #include "kernel_sets.h"
 #endif

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "check.h"
+#include "kernel_choice.h"
 #include "quant.h"
 #include "tile_rows.h"
 

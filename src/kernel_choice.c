@@ -1,4 +1,4 @@
-#include "kernels.h"
+#include "kernel_choice.h"
 
 #include <math.h>
 #include <stdlib.h>
