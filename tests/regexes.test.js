@@ -2,30 +2,30 @@
 // The work of each grows with the text and no faster.
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
-import { basename, join, relative } from 'node:path';
+import { join, relative } from 'node:path';
 import { test } from 'node:test';
 import { pathToFileURL } from 'node:url';
 import { parse } from 'acorn';
-import { DEFAULT_SPLIT, findSplit } from '../js/tokenizer-splits.js';
+import { DEFAULT_SPLIT, findSplit } from '../js/tokenizer/splits.js';
 import { filesBelow, ROOT } from '../wasm/shell.js';
 import { superLinearText } from './regex-growth.js';
-import { VOCABULARIES } from './vocabularies.js';
+import { VOCABULARIES } from './tokenizer/vocabularies.js';
 
 const FILES = filesBelow(['js', 'web'], (path) => path.endsWith('.js')).map((path) => relative(ROOT, path));
 
 /** Those that functions put together, by the file: some that come of each place. */
 const CONSTRUCTED = {
-  'tokenizer-splits.js': [[/\p{N}+/gu, /[0-9]+/gu]],
-  'json-fault.js': [[]], // seen when it is loaded
-  'text-methods.js': [[/^[ \t\n\f\u3000]+$/]],
-  'text-filters.js': [[/[^- \t\n\f\u3000({[<]+/g]],
-  'lexer.js': [
+  'js/tokenizer/splits.js': [[/\p{N}+/gu, /[0-9]+/gu]],
+  'js/commands/json-fault.js': [[]], // seen when it is loaded
+  'js/jinja/text-methods.js': [[/^[ \t\n\f\u3000]+$/]],
+  'js/jinja/text-filters.js': [[/[^- \t\n\f\u3000({[<]+/g]],
+  'js/jinja/lexer.js': [
     [/[ \t\n\f\u3000]*/y],
     [/\{%([-+]?)[ \t\n\f\u3000]*raw[ \t\n\f\u3000]*(-?)%\}/y],
     [/\{%([-+]?)[ \t\n\f\u3000]*endraw[ \t\n\f\u3000]*([-+]?)%\}/g],
   ],
-  'format.js': [[]], // the copy of one that is written out
-  'markdown.js': [[/^ {0,3}```[~`]* *$/m, /^ {0,3}~~~~~[~`]* *$/m]],
+  'js/jinja/format.js': [[]], // the copy of one that is written out
+  'web/markdown/writer.js': [[/^ {0,3}```[~`]* *$/m, /^ {0,3}~~~~~[~`]* *$/m]],
 };
 
 function splits() {
@@ -110,7 +110,7 @@ test('the work of every regular expression grows with the text and no faster', a
   for (const file of FILES) {
     const { literals, atOnce, inFunctions } = regexesOf(file);
     for (const { regex, line } of literals) check(`${file}:${line}`, regex);
-    const examples = CONSTRUCTED[basename(file)] ?? [];
+    const examples = CONSTRUCTED[file] ?? [];
     assert.equal(inFunctions, examples.length, `${file}: this test has examples of what its functions put together`);
     for (const regex of examples.flat()) check(file, regex);
     const constructed = atOnce > 0 ? await constructedBy(file) : [];
