@@ -54,25 +54,31 @@ const YOUTU_ASIAN =
   `[\u3105-\u312f]+|${KANA_AND_HAN}`;
 const BLOOM = ' ?[^(\\s|.,!?\u2026\u3002\uff0c\u3001\u0964\u06d4\u060c)]+';
 
-/** Numbers in groups of three, counted from their end. A regular expression would look at the rest for each group. */
-function fromTheRight(digit) {
+/**
+ * Numbers in groups of three, counted from their end. A regular expression would look at the rest for each group.
+ * @param {string} digit
+ * @param {{ isApart?: boolean }} [options] isApart: what stands before a number is a part of its own, else one with the first group
+ */
+function fromTheRight(digit, { isApart = true } = {}) {
   const run = new RegExp(`${digit}+`, 'gu');
   return (/** @type {string} */ text) => {
     const parts = [];
     let end = 0;
     for (const { 0: digits, index } of text.matchAll(run)) {
-      if (index > end) parts.push(text.slice(end, index));
+      if (isApart && index > end) parts.push(text.slice(end, index));
+      const before = isApart ? '' : text.slice(end, index);
       const each = Array.from(digits);
       const first = each.length % 3 || 3;
-      for (let start = 0; start < each.length; start = start === 0 ? first : start + 3)
-        parts.push(each.slice(start, start === 0 ? first : start + 3).join(''));
+      parts.push(before + each.slice(0, first).join(''));
+      for (let start = first; start < each.length; start += 3) parts.push(each.slice(start, start + 3).join(''));
       end = index + digits.length;
     }
     if (end < text.length) parts.push(text.slice(end));
     return parts;
   };
 }
-const THREES = fromTheRight('\\p{N}');
+// As llama.cpp does it, which looks for the spaces before a number with it: of several, the last is a word of its own.
+const THREES = fromTheRight('\\p{N}', { isApart: false });
 
 /** The white space at the end of a text, found from there. @param {string} text */
 function spaceAtEnd(text) {

@@ -305,4 +305,5 @@ export const TEXTS = [
   `${'antidisestablishment'.repeat(2)}x`,
   `the${' '.repeat(70)}end${' '.repeat(7)}`,
   `${'1'.repeat(20)}${'漢'.repeat(9)}`,
+  'a  12345  ٣٣٣٣   ５!',
 ];
