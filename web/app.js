@@ -6,6 +6,7 @@ import { Composer } from './chat/composer.js';
 import { Address } from './conversations/address.js';
 import { newConversation, openConversations } from './conversations/conversations.js';
 import { Sidebar } from './conversations/sidebar.js';
+import { listTitles } from './conversations/titles.js';
 import { Transfer } from './conversations/transfer.js';
 import { UnkeptNotice } from './conversations/unkept-notice.js';
 import { acceptDrops, purposeOf } from './drop.js';
@@ -207,6 +208,11 @@ class App {
     return new Transfer({
       ...{ conversations, t: language.t },
       announce: (text) => this.announce(text),
+      onUnreadable: (heads) => {
+        const titles = listTitles(heads, language);
+        const error = { code: 'CONVERSATION_UNREADABLE', message: '' };
+        this.#tellUnreadable(language.t('announce.exported.without', { titles }), error);
+      },
       onImported: () => {
         // What was wrong with another file is over.
         if (find('problem').dataset.code?.startsWith('ARCHIVE_')) loadPanel.closeProblem();
@@ -234,7 +240,7 @@ class App {
         this.composer.forget(id);
       },
       onRename: async (id) => {
-        const renamed = await conversations.open(id);
+        const renamed = await conversations.open(id).catch(() => null);
         const { conversation } = answers.jobOf(id) ?? this.chat;
         if (conversation.id === id && renamed)
           Object.assign(conversation, { title: renamed.title, renamed: renamed.renamed });
@@ -281,11 +287,30 @@ class App {
   }
 
   async #open(id) {
-    const conversation = await this.conversations.open(id);
+    const conversation = await this.#read(id);
     if (conversation === null) return this.sidebar.refresh();
-    this.chat.show(conversation);
     this.sidebar.closeDrawer();
+    if (conversation === undefined) return;
+    this.chat.show(conversation);
     if (matchMedia('(hover: hover)').matches) this.composer.focus();
+  }
+
+  /** A conversation as it is in this page; undefined where it cannot be read, which is said. */
+  async #read(id) {
+    try {
+      return await this.conversations.open(id);
+    } catch (error) {
+      const heads = await this.conversations.list().catch(() => []);
+      const { t } = this.language;
+      const title = heads.find((head) => head.id === id)?.title || t('chat.untitled');
+      this.#tellUnreadable(t('chat.not-opened', { title }), error);
+    }
+  }
+
+  #tellUnreadable(text, error) {
+    const { code, text: detail } = describeProblem(error, this.language.t);
+    this.loadPanel.showProblem({ code, text, detail });
+    this.announce(`${text} ${detail}`);
   }
 
   /** Another tab has changed a conversation, or deleted it. */
@@ -329,12 +354,12 @@ class App {
     const shown = chat.conversation;
     // What happens meanwhile must not bring back the address of the one that is still shown.
     this.#moves++;
-    const kept = id === null ? null : await this.conversations.open(id).catch(() => null);
+    const kept = id === null ? null : await this.#read(id);
     this.#moves--;
     // Whoever has gone on meanwhile stays there.
     if (chat.conversation !== shown) this.address.follow(chat.conversation);
     if (this.address.id !== id || chat.conversation !== shown) return;
-    if (kept !== null) chat.show(kept);
+    if (kept) chat.show(kept);
     else if (id === null) chat.show();
     else this.#leave();
     find('missing').hidden = id === null || kept !== null;

@@ -142,7 +142,7 @@ describe('what is kept of a conversation that another tab deletes', () => {
       const conversation = newConversation();
       conversation.messages.push(newMessage('user', 'Secret'));
       await ours.save(conversation);
-      const archive = await ours.export();
+      const { json: archive } = await ours.export();
       const more = JSON.parse(archive);
       more.conversations[0].messages.push(newMessage('user', 'More'));
       let code = null;
@@ -214,6 +214,49 @@ describe('what is kept of a conversation that another tab deletes', () => {
         if ((await ours.import(archive)).added !== 1) throw new Error('not counted');
       },
       { code: null, titles: ['Secret'] },
+    ],
+    'a save after the connection was closed, with the data left': [
+      async ({ ours, theirs, conversation }) => {
+        // As a newer page in another tab asks for it.
+        const { transaction } = IDBDatabase.prototype;
+        IDBDatabase.prototype.transaction = function (...given) {
+          IDBDatabase.prototype.transaction = transaction;
+          this.close();
+          return transaction.apply(this, given);
+        };
+        await ours.list();
+        await theirs.delete(conversation.id);
+        await ours.save(conversation);
+      },
+      { code: 'CONVERSATION_DELETED', titles: [] },
+    ],
+    'a save after a transaction was broken off': [
+      async ({ ours, theirs, conversation }) => {
+        const { put } = IDBObjectStore.prototype;
+        IDBObjectStore.prototype.put = function (...given) {
+          const request = put.apply(this, given);
+          this.transaction.abort();
+          return request;
+        };
+        const name = await ours.save(conversation).catch((error) => error.name);
+        IDBObjectStore.prototype.put = put;
+        if (!['AbortError', 'InvalidStateError'].includes(name)) throw new Error(`saved: ${name}`);
+        await theirs.delete(conversation.id);
+        await ours.save(conversation);
+      },
+      { code: 'CONVERSATION_DELETED', titles: [] },
+    ],
+    'a save of what was deleted after the browser had cleared its data': [
+      async ({ ours, theirs, conversation }) => {
+        await new Promise((resolve) => {
+          const request = indexedDB.deleteDatabase('nibble-conversations');
+          request.onsuccess = resolve;
+        });
+        await ours.save(conversation);
+        await theirs.delete(conversation.id);
+        await ours.save(conversation);
+      },
+      { code: 'CONVERSATION_DELETED', titles: [] },
     ],
     'a save after the browser has cleared its data': [
       async ({ ours, conversation }) => {

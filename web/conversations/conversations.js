@@ -1,6 +1,6 @@
 // The conversations, in IndexedDB; for this visit only where a browser refuses it.
 import { readArchive, writeArchive } from './archive.js';
-import { DatabaseStore, NAME, openDatabase, PageStore } from './database.js';
+import { DatabaseStore, isOfConnection, isUnreadable, NAME, PageStore } from './database.js';
 import { holds, nameOf } from './versions.js';
 
 const LONGEST_TITLE = 60;
@@ -63,7 +63,7 @@ export const isOfOtherTab = (error) => ['CONVERSATION_CHANGED', 'CONVERSATION_DE
 export async function openConversations() {
   const channel = new BroadcastChannel(NAME);
   try {
-    return new Conversations(new DatabaseStore(await openDatabase()), channel, true);
+    return new Conversations(await DatabaseStore.open(), channel, true);
   } catch {
     return new Conversations(new PageStore(), channel, false);
   }
@@ -121,13 +121,11 @@ export class Conversations {
     try {
       return await work(store);
     } catch (error) {
-      if (!this.isKept || !['InvalidStateError', 'AbortError'].includes(error.name)) throw error;
+      // A browser breaks off a transaction for other reasons as well.
+      if (!this.isKept || !isOfConnection(error) || store.isOpen) throw error;
     }
     if (this.#store === store) {
-      this.#reopened ??= openDatabase().then(
-        (database) => new DatabaseStore(database, true),
-        () => null,
-      );
+      this.#reopened ??= DatabaseStore.open(store).catch(() => null);
       const reopened = await this.#reopened;
       this.#reopened = null;
       if (this.#store === store) this.#replace(reopened);
@@ -247,6 +245,16 @@ export class Conversations {
     this.#channel.postMessage(id);
   }
 
+  /** A conversation as it is in this page; something else where it cannot be read. */
+  async #openOr(id, instead) {
+    try {
+      return await this.open(id);
+    } catch (error) {
+      if (!isUnreadable(error)) throw error;
+      return instead;
+    }
+  }
+
   /**
    * Those whose title or text holds all words of a query, whatever their case.
    * @param {string} query
@@ -258,7 +266,7 @@ export class Conversations {
     const found = [];
     for (const head of await this.list()) {
       if (signal.aborted) return [];
-      const conversation = await this.open(head.id);
+      const conversation = await this.#openOr(head.id, null);
       const texts = [head.title, ...(conversation?.messages ?? []).map(({ content }) => content)];
       const all = texts.join('\n').toLocaleLowerCase();
       if (words.every((word) => all.includes(word))) found.push(head);
@@ -266,18 +274,30 @@ export class Conversations {
     return found;
   }
 
-  /** All of them as one JSON text, as they are in this page. */
+  /**
+   * All of them as one JSON text, as they are in this page, without those that the browser cannot read any more.
+   * @returns {Promise<{ json: string, unreadable: Omit<Conversation, 'messages'>[] }>}
+   */
   async export() {
-    const heads = await this.list();
-    const all = await Promise.all(heads.map(({ id }) => this.#versions(id)));
-    return writeArchive(all.flat());
+    const all = [];
+    const unreadable = [];
+    for (const head of await this.list()) {
+      try {
+        all.push(...(await this.#versions(head.id)));
+      } catch (error) {
+        if (!isUnreadable(error)) throw error;
+        unreadable.push(head);
+      }
+    }
+    return { json: writeArchive(all), unreadable };
   }
 
   /** A conversation; and beside it what another tab has made of it. */
   async #versions(id) {
     const unkept = this.#unkept.get(id);
-    const kept = unkept === undefined || isOfOtherTab(unkept.error) ? await this.get(id) : null;
     const here = unkept?.conversation.messages.length > 0 ? unkept.conversation : null;
+    const isWanted = unkept === undefined || isOfOtherTab(unkept.error);
+    const kept = isWanted ? await this.get(id).catch((error) => (here === null ? Promise.reject(error) : null)) : null;
     return [kept, kept && here ? copyOf(here) : here].filter(Boolean);
   }
 
@@ -299,8 +319,11 @@ export class Conversations {
 
   /** @returns {Promise<keyof Imported | null>} null: it brought nothing, or another tab does something to it just now */
   async #import(given) {
-    const present = await this.open(given.id);
+    // What cannot be read is left to its reader to delete.
+    const unknown = { ...given, messages: [] };
+    const present = await this.#openOr(given.id, unknown);
     try {
+      if (present === unknown) return await this.#importBeside(given, present);
       if (present === null) return await this.#bring(given, null);
       if (holds(present.messages, given.messages)) return await this.#takeName(given, present);
       if (holds(given.messages, present.messages)) return await this.#bring(given, present);
@@ -318,7 +341,7 @@ export class Conversations {
     // A copy is as old as what it was made of.
     const copies = (await this.list()).filter(({ id, createdAt }) => id !== given.id && createdAt === given.createdAt);
     for (const { id } of copies) {
-      const other = await this.open(id);
+      const other = await this.#openOr(id, null);
       if (other === null || other.messages.length === 0) continue;
       if (holds(other.messages, given.messages)) return null;
       const isEarlier = holds(given.messages, other.messages) && !holds(present.messages, other.messages);

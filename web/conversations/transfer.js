@@ -14,6 +14,8 @@ export class Transfer {
    * @param {import('./conversations.js').Conversations} context.conversations
    * @param {(key: string, values?: object) => string} context.t
    * @param {(text: string) => void} context.announce
+   * @param {(heads: Omit<import('./conversations.js').Conversation, 'messages'>[]) => void} context.onUnreadable what an
+   *   export lacks, since the browser cannot read it any more
    * @param {() => void} context.onImported
    * @param {(error: any) => void} context.onRefused
    */
@@ -33,13 +35,14 @@ export class Transfer {
   }
 
   async export() {
-    const { conversations, announce, t } = this.#context;
-    const json = await conversations.export();
+    const { conversations, announce, onUnreadable, t } = this.#context;
+    const { json, unreadable } = await conversations.export();
     const href = URL.createObjectURL(new Blob([json], { type: 'application/json' }));
     const name = `nibble-${new Date().toISOString().slice(0, 10)}.json`;
     make('a', { href, download: name }).click();
     setTimeout(() => URL.revokeObjectURL(href), EXPORT_MILLISECONDS);
-    announce(t('announce.exported'));
+    if (unreadable.length > 0) onUnreadable(unreadable);
+    else announce(t('announce.exported'));
   }
 
   /** @param {File} file an export of conversations */

@@ -4,9 +4,7 @@
 import { describeProblem } from '../engine/problem.js';
 import { find } from '../ui/dom.js';
 import { isOfOtherTab } from './conversations.js';
-
-// So many are named.
-const NAMED = 3;
+import { listTitles } from './titles.js';
 
 export class UnkeptNotice {
   #parts;
@@ -48,9 +46,10 @@ export class UnkeptNotice {
   get #text() {
     const { t, tag } = this.#parts;
     const others = this.#others;
-    const names = others.slice(0, NAMED).map(({ conversation: { title } }) => `“${title || t('chat.untitled')}”`);
-    if (others.length > NAMED) names.push(t('unkept.more', { count: others.length - NAMED }));
-    const titles = new Intl.ListFormat(tag()).format(names);
+    const titles = listTitles(
+      others.map(({ conversation }) => conversation),
+      { t, tag: tag() },
+    );
     const of = isOfOtherTab(others[0].error) ? '' : describeProblem(others[0].error, t).text;
     return [t('unkept.text', { titles }), of].filter(Boolean).join(' ');
   }

@@ -47,6 +47,7 @@ export default {
   'chat.elsewhere': 'This conversation is answering in another tab. Send again when it has ended.',
   'chat.copy': 'Keep this as another conversation',
   'chat.missing': 'The conversation of this address is not kept in this browser, or was deleted.',
+  'chat.not-opened': '“{title}” could not be opened.',
   'chat.unkept': 'What was changed last is not stored: it is lost when this page is closed.',
   'chat.unanswered': 'This message has no answer yet.',
   'chat.answer': 'Answer it',
@@ -129,7 +130,7 @@ export default {
   'gone.text': '{name} is no longer on this device; this is the included model.',
 
   'unkept.text': 'What was changed last in {titles} is not stored: it is lost when this page is closed.',
-  'unkept.more': { one: '{count} other conversation', other: '{count} other conversations' },
+  'titles.more': { one: '{count} other conversation', other: '{count} other conversations' },
   'unkept.open': 'Show it',
 
   'kept.text':
@@ -304,6 +305,7 @@ export default {
   'announce.ready': 'The model is ready.',
   'announce.writing': 'The answer is being written.',
   'announce.exported': 'All conversations were exported.',
+  'announce.exported.without': 'All other conversations were exported, but not {titles}.',
 
   'imported.nothing': 'Nothing was imported: all of these conversations are here already.',
   'imported.added': { one: '{count} conversation was imported.', other: '{count} conversations were imported.' },
@@ -346,6 +348,8 @@ export default {
     'Another tab has written in this conversation meanwhile, and that is kept. What stands here is not.',
   'problem.CONVERSATION_DELETED':
     'This conversation was deleted in another tab meanwhile. What stands here is not kept.',
+  'problem.CONVERSATION_UNREADABLE':
+    'This browser can no longer read what it has stored of it. It can be deleted in the list, and imported again if it was exported. The others are as they were.',
   'problem.PLATFORM_UNSUPPORTED': 'This browser is too old for the engine: it lacks WebAssembly SIMD.',
   'problem.MODEL_UNSUPPORTED': 'This kind of model is not supported yet.',
   'problem.SOURCE_UNREADABLE': 'The file could not be read.',

@@ -46,6 +46,7 @@ export default {
   'chat.elsewhere': '这段对话正在另一个标签页中回答。请等它结束后再发送。',
   'chat.copy': '另存为一段新对话',
   'chat.missing': '这个地址的对话没有保存在本浏览器中，或已被删除。',
+  'chat.not-opened': '无法打开“{title}”。',
   'chat.unkept': '最近的更改没有保存：关闭本页面后就会丢失。',
   'chat.unanswered': '这条消息还没有回答。',
   'chat.answer': '回答它',
@@ -123,7 +124,7 @@ export default {
   'gone.text': '{name} 已不在这台设备上；现在使用的是自带的模型。',
 
   'unkept.text': '{titles}最近的更改没有保存：关闭本页面后就会丢失。',
-  'unkept.more': { other: '另外 {count} 段对话' },
+  'titles.more': { other: '另外 {count} 段对话' },
   'unkept.open': '查看',
 
   'kept.text': '此浏览器保存了 {name} 的一份副本（{size}），下次访问时可直接打开。可在“模型”中删除。',
@@ -276,6 +277,7 @@ export default {
   'announce.ready': '模型已就绪。',
   'announce.writing': '正在写回答。',
   'announce.exported': '已导出全部对话。',
+  'announce.exported.without': '其他对话均已导出，但不包括{titles}。',
 
   'imported.nothing': '没有导入：这些对话都已在这里。',
   'imported.added': { other: '已导入 {count} 段对话。' },
@@ -308,6 +310,8 @@ export default {
   'problem.not-streamed': '此模型比设定的内存大，又无法存储在这里以便边运行边读取。请给它更多内存，或腾出存储空间。',
   'problem.CONVERSATION_CHANGED': '另一个标签页同时写入了这段对话，那里的内容已保存，这里显示的没有保存。',
   'problem.CONVERSATION_DELETED': '此对话已在另一个标签页中删除。这里的内容不会保存。',
+  'problem.CONVERSATION_UNREADABLE':
+    '本浏览器已无法读取它所保存的内容。可以在列表中将其删除；如果曾经导出，可以重新导入。其他对话不受影响。',
   'problem.PLATFORM_UNSUPPORTED': '浏览器版本太旧，缺少 WebAssembly SIMD。',
   'problem.MODEL_UNSUPPORTED': '暂不支持这类模型。',
   'problem.SOURCE_UNREADABLE': '无法读取此文件。',

@@ -1,0 +1,104 @@
+// Conversations that the browser cannot read any more, since files of its profile are gone: the others are listed, found,
+// opened and taken out as ever.
+import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
+import { readdirSync, readFileSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { readArchive, writeArchive } from '../../web/conversations/archive.js';
+import { serve } from '../../web/serve.js';
+import { openChromium } from '../chromium.js';
+import { temporaryFolder } from '../small-model.js';
+import * as driver from './driver.js';
+
+const LIMIT = { timeout: 180_000 };
+// Chromium keeps values of such a length in files of their own.
+const LONG = randomBytes(150_000).toString('hex');
+
+const chat = (title, { id = title, content = `Text of ${title}` } = {}) => {
+  const messages = [{ id: `${id}-1`, role: 'user', content, createdAt: 1 }];
+  return { id, title, renamed: true, createdAt: 1, updatedAt: 2, start: 0, messages };
+};
+const CHATS = [chat('Apples'), chat('Bananas', { content: LONG }), chat(LONG, { id: 'cherries' }), chat('Dates')];
+
+async function openPage(profile, server) {
+  const browser = await openChromium({ profile, locale: 'en-GB', serviceWorkers: 'block', acceptDownloads: true });
+  browser.context.setDefaultTimeout(60_000);
+  const opened = await driver.openPage(
+    { server, context: browser.context },
+    { before: (p) => driver.scriptEngine(p, {}) },
+  );
+  await driver.untilReady(opened.page);
+  return { ...opened, browser };
+}
+
+function removeValueFiles(folder) {
+  let count = 0;
+  for (const entry of readdirSync(folder, { withFileTypes: true })) {
+    const path = join(folder, entry.name);
+    if (entry.isDirectory() && entry.name.endsWith('.indexeddb.blob')) {
+      count += readdirSync(path, { recursive: true }).length;
+      rmSync(path, { recursive: true });
+    } else if (entry.isDirectory()) count += removeValueFiles(path);
+  }
+  return count;
+}
+
+test('a conversation that cannot be read says so, can be deleted, and hides no other', LIMIT, async () => {
+  const profile = temporaryFolder();
+  const server = await serve({ port: 0 });
+  try {
+    const first = await openPage(profile, server);
+    const buffer = Buffer.from(writeArchive(CHATS));
+    await first.page.locator('#import-file').setInputFiles({ name: 'a.json', mimeType: 'application/json', buffer });
+    await first.page.locator('#imported', { hasText: '4 conversations were imported' }).waitFor();
+    await first.browser.close();
+    assert.ok(removeValueFiles(profile) > 0, 'there are files to lose');
+    const { page, browser, complaints } = await openPage(profile, server);
+    try {
+      complaints.length = 0;
+      const titles = () =>
+        page
+          .locator('#conversations .title')
+          .allTextContents()
+          .then((all) => all.sort());
+      const link = (title) => page.locator('#conversations .open', { hasText: title });
+      const problem = (text) => page.locator('#problem', { hasText: text });
+      await driver.untilEqual(titles, ['Apples', 'Bananas', 'Dates', 'Untitled']);
+      await link('Apples').click();
+      await page.locator('.message', { hasText: 'Text of Apples' }).waitFor();
+      await link('Bananas').click();
+      await problem('“Bananas” could not be opened. This browser can no longer read').waitFor();
+      assert.equal(await page.locator('#title').textContent(), 'Apples', 'what was shown stays');
+      await page.locator('#dismiss').click();
+      const [download] = await Promise.all([page.waitForEvent('download'), page.locator('#export').click()]);
+      const exported = readArchive(readFileSync(await download.path(), 'utf8')).map(({ title }) => title);
+      assert.deepEqual(exported.sort(), ['Apples', 'Dates']);
+      await problem('but not “Bananas” and “Untitled”').waitFor();
+      await page.locator('#search').fill('text of');
+      await driver.untilEqual(titles, ['Apples', 'Dates']);
+      await page.locator('#search').press('Escape');
+      await driver.untilEqual(titles, ['Apples', 'Bananas', 'Dates', 'Untitled']);
+      await page.goto(`${server.url}#chat-Bananas`);
+      await page.reload();
+      await problem('“Bananas” could not be opened').waitFor();
+      assert.equal(await page.locator('#missing').isVisible(), false);
+      for (const title of ['Bananas', 'Untitled']) {
+        const row = page.locator('#conversations li', { hasText: title });
+        await row.hover();
+        await row.locator('.icon').last().click();
+        await page.locator('dialog.confirm .danger').click();
+        await row.waitFor({ state: 'detached' });
+      }
+      await driver.untilEqual(titles, ['Apples', 'Dates']);
+      assert.deepEqual(
+        complaints.filter((text) => !text.startsWith('Service Worker registration')),
+        [],
+      );
+    } finally {
+      await browser.close();
+    }
+  } finally {
+    await server.close();
+  }
+});
