@@ -150,6 +150,78 @@ describe('the service worker', () => {
     }
   });
 
+  describe('gives way to another project on this machine that is slow', () => {
+    /** A project whose page waits for release() at `hold`, and whose connection ends at `break`. */
+    async function withProject(parts, use) {
+      const server = await servePlainly(site);
+      await withPage(async (page) => {
+        await page.goto(server.url);
+        await untilKept(page);
+      });
+      await server.close();
+      let release;
+      const held = new Promise((resolve) => {
+        release = resolve;
+      });
+      const other = createServer(async (request, response) => {
+        if (new URL(request.url, 'http://localhost').pathname !== '/') return response.writeHead(404).end();
+        for (const part of parts) {
+          if (part === 'hold') await held;
+          else if (part === 'break') return response.destroy();
+          else if (part === 'head') response.writeHead(200, { 'Content-Type': 'text/html' }).flushHeaders();
+          else response.write(part);
+        }
+        response.end();
+      });
+      await new Promise((resolve) => other.listen(server.port, '127.0.0.1', resolve));
+      try {
+        await withPage((page) => use({ page, url: server.url, release }));
+      } finally {
+        release();
+        other.closeAllConnections();
+        await new Promise((resolve) => other.close(resolve));
+      }
+    }
+
+    const BEGINNING = '<!doctype html><title>My project</title><p>Its beginning';
+
+    test('to write its page, which is shown as it comes', async () => {
+      await withProject(['head', BEGINNING, 'hold', '<p>Its end'], async ({ page, url, release }) => {
+        await page.goto(url, { waitUntil: 'commit' });
+        await page.getByText('Its beginning').waitFor();
+        release();
+        await page.getByText('Its end').waitFor();
+      });
+    });
+
+    test('to write anything', async () => {
+      await withProject(['head', 'hold', `${BEGINNING}<p>Its end`], async ({ page, url, release }) => {
+        await page.goto(url, { waitUntil: 'commit' });
+        release();
+        await page.getByText('Its end').waitFor();
+      });
+    });
+
+    test('to answer at all, at the next visit', async () => {
+      await withProject(['hold', 'head', `${BEGINNING}<p>Its end`], async ({ page, url, release }) => {
+        await page.goto(url, { waitUntil: 'commit' });
+        await page.locator('#prompt').waitFor();
+        release();
+        await page.waitForFunction(() => navigator.serviceWorker.getRegistrations().then(({ length }) => length === 0));
+        await page.goto(url);
+        await page.getByText('Its end').waitFor();
+      });
+    });
+
+    test('and breaks off', async () => {
+      await withProject(['head', BEGINNING, 'hold', 'break'], async ({ page, url, release }) => {
+        await page.goto(url, { waitUntil: 'commit' });
+        release();
+        await page.getByText('Its beginning').waitFor();
+      });
+    });
+  });
+
   test('goes when its own file is gone from its host, and stays when the host is', async () => {
     let isGone = false;
     const onRequest = (path) => (isGone && path === '/sw.js' ? { status: 404 } : undefined);

@@ -18,8 +18,11 @@ const FETCH_MILLISECONDS = 240_000;
 // One's own machine, where one port serves one project today and another tomorrow.
 const LOOPBACK = /^(localhost|.*\.localhost|127(\.\d+){3}|\[::1\])$/;
 const LOOPBACK_MILLISECONDS = 3000;
+const LATE = Symbol('late');
 // As index.html has it, in any version.
 const MARK = 'name="application-name" content="Nibble"';
+// It stands within so many characters.
+const BEGINNING = 4096;
 const GONE = [404, 410];
 
 self.addEventListener('install', (event) => event.waitUntil(install()));
@@ -41,7 +44,7 @@ self.addEventListener('fetch', (event) => {
   // Other pages below this one are none of its business.
   if (!PATHS.has(path)) return;
   const isVisit = path === PAGE && request.mode === 'navigate';
-  if (isVisit && LOOPBACK.test(self.location.hostname)) event.respondWith(answerOnLoopback(request));
+  if (isVisit && LOOPBACK.test(self.location.hostname)) event.respondWith(answerOnLoopback(event));
   else event.respondWith(answerFromCache(request, path));
 });
 
@@ -171,15 +174,54 @@ async function cut(found, range) {
 }
 
 /** The page as it is kept, unless what is served at its address is no Nibble any more: then that, and this one leaves. */
-async function answerOnLoopback(request) {
-  const signal = AbortSignal.timeout(LOOPBACK_MILLISECONDS);
-  const response = await fetch(request.url, { cache: 'no-cache', signal }).catch(() => null);
-  const isPage = response?.ok && (await response.clone().text()).includes(MARK);
-  if (response === null || isPage || !(response.ok || GONE.includes(response.status)))
-    return answerFromCache(request, PAGE);
-  await leave();
-  return response.redirected ? Response.redirect(response.url) : response;
+async function answerOnLoopback(event) {
+  const { request } = event;
+  let isLate = false;
+  const head = fetch(request.url, { cache: 'no-cache' }).catch(() => null);
+  const answered = head.then(async (response) => {
+    const isOther = response !== null && (await isOfOther(response));
+    if (isOther) await leave();
+    // Who has waited too long for it gets it at the next visit.
+    if (!isOther || isLate) response?.body?.cancel().catch(() => {});
+    return isOther ? response : null;
+  });
+  event.waitUntil(answered);
+  isLate = (await Promise.race([head, elapse(LOOPBACK_MILLISECONDS)])) === LATE;
+  const other = isLate ? null : await answered;
+  if (other === null) return answerFromCache(request, PAGE);
+  return other.redirected ? Response.redirect(other.url) : other;
 }
+
+/** Whether an answer is another project's; what it says is left to be read, however slowly it comes. */
+async function isOfOther(response) {
+  if (!response.ok) return GONE.includes(response.status);
+  const beginning = await readBeginning(response.clone());
+  return beginning !== null && !beginning.includes(MARK);
+}
+
+/** So much of a text as tells whose it is, or has come in time; null where it breaks off before anything has. */
+async function readBeginning(response) {
+  const reader = response.body?.getReader();
+  const decoder = new TextDecoder();
+  const late = elapse(LOOPBACK_MILLISECONDS);
+  let text = '';
+  try {
+    while (reader && text.length < BEGINNING && !text.includes(MARK)) {
+      const read = await Promise.race([reader.read(), late]);
+      if (read === LATE || read.done) break;
+      text += decoder.decode(read.value, { stream: true });
+    }
+  } catch {
+    if (text === '') return null;
+  }
+  reader?.cancel().catch(() => {});
+  return text;
+}
+
+const elapse = (milliseconds) =>
+  new Promise((resolve) => {
+    setTimeout(resolve, milliseconds, LATE);
+  });
 
 /** Whether the site was taken down, or replaced by another: it is not shown for ever then. */
 async function isGone() {
