@@ -23,6 +23,8 @@ const SAVE_MILLISECONDS = 2000;
  * @property {string[]} warnings codes of what was done otherwise than one would expect
  * @property {number} droppedTokens how many left the context to make room
  * @property {boolean} isDiscarded its conversation was deleted
+ * @property {import('./replaced.js').Replaced | null} replaced
+ * @property {boolean} isRestored it has ended before its first word, and what it was to replace is there again
  * @property {() => void} stop
  */
 
@@ -128,10 +130,11 @@ export class Answers {
    * Writes an answer, or writes on where it was cut off.
    * @param {import('../conversations/conversations.js').Conversation} conversation
    * @param {import('../conversations/conversations.js').Message} message the last of it
-   * @param {{ continues?: boolean }} [options]
+   * @param {{ continues?: boolean, replaced?: import('./replaced.js').Replaced | null }} [options] `replaced`: comes
+   *   back where the answer ends before its first word
    * @returns {Job}
    */
-  start(conversation, message, { continues = false } = {}) {
+  start(conversation, message, { continues = false, replaced = null } = {}) {
     const controller = new AbortController();
     const job = {
       ...{ conversation, message, phase: 'waiting', engine: null, prefill: null },
@@ -143,7 +146,9 @@ export class Answers {
         error: null,
         isWritten: false,
         isDiscarded: false,
+        isRestored: false,
       },
+      replaced,
       stop: () => controller.abort(),
     };
     delete message.finish;
@@ -161,12 +166,11 @@ export class Answers {
     try {
       this.#step(job);
       await this.#writeWithEngine(job, { before, signal, continues });
-      if (job.error !== null && message.content === '') {
-        conversation.messages = conversation.messages.filter((other) => other !== message);
-      }
+      if (message.content === '') undo(job);
       conversation.updatedAt = Date.now();
       job.phase = 'ended';
-      await this.#save(job);
+      // What the reader does about a prompt that is too long begins anew; until then what was replaced stays stored.
+      if (job.replaced === null || !isTooLong(job)) await this.#save(job);
     } catch (error) {
       message.finish ??= 'failed';
       job.isWritten = job.error === null;
@@ -286,6 +290,16 @@ const stopped = (signal) =>
   new Promise((_, reject) => {
     signal.addEventListener('abort', () => reject(signal.reason));
   });
+
+const isTooLong = ({ error }) => error?.code === 'CONTEXT_FULL';
+
+/** An answer that has ended before its first word takes the place of nothing, and where it failed it is none. */
+function undo(job) {
+  const { conversation, message, replaced, error } = job;
+  job.isRestored = replaced !== null && ['cancelled', 'failed'].includes(message.finish) && !isTooLong(job);
+  if (job.isRestored) replaced.restore();
+  else if (error !== null) conversation.messages = conversation.messages.filter((other) => other !== message);
+}
 
 const lockOf = (conversationId) => `nibble-conversation:${conversationId}`;
 

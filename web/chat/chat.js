@@ -6,6 +6,8 @@ import { confirm } from '../ui/dialog.js';
 import { ConversationView } from './conversation-view.js';
 import { FullContext } from './full-context.js';
 import { withoutReasoning } from './reasoning.js';
+import { replacedIn } from './replaced.js';
+import { removeTurn, truncate } from './turns.js';
 
 /**
  * @typedef {object} ChatContext
@@ -271,12 +273,13 @@ export class Chat {
     }
   }
 
-  async #answer() {
+  /** @param {import('./replaced.js').Replaced | null} [replaced] */
+  async #answer(replaced = null) {
     const { conversation } = this;
     const message = newMessage('assistant', '');
     conversation.messages.push(message);
     this.#view.add(message).begin();
-    await this.#start(message);
+    await this.#start(message, { replaced });
   }
 
   async #start(message, options) {
@@ -288,7 +291,7 @@ export class Chat {
     announce(t('announce.writing'));
     this.#context.onChange();
     try {
-      await conversations.save(conversation);
+      if (!options.replaced) await conversations.save(conversation);
     } catch (error) {
       // The conversation goes on, though it is not kept; whether it is in the end, the end of the answer tells.
       announce(describeProblem(error, t).text);
@@ -297,6 +300,7 @@ export class Chat {
   }
 
   #step(job, text) {
+    if (job.isRestored && job.replaced.sent) this.#view.beginEdit(job.replaced.sent.message, job.replaced.sent.content);
     if (job.conversation !== this.conversation) return;
     const view = this.#view.viewOf(job.message);
     if (text !== '') this.#view.write(job.message, text);
@@ -319,12 +323,13 @@ export class Chat {
     const { announce, t } = this.#context;
     if (conversation.messages.includes(message)) this.#view.end(message, { isLast: true });
     else this.#view.remove(message);
-    if (job.droppedTokens > 0) this.#draw();
+    if (job.droppedTokens > 0 || job.isRestored) this.#draw();
     if (job.isWritten && error) this.#offerSave(error);
     else if (error) this.#explain(job);
     else if (message.finish === 'context') this.#full.tellCut(message);
     this.#keepFocus();
-    if (!error) announce(withoutReasoning(message.content) || t(`ending.${message.finish}`));
+    const ending = job.isRestored ? 'announce.restored' : `ending.${message.finish}`;
+    if (!error) announce(withoutReasoning(message.content) || t(ending));
     this.#context.onChange();
   }
 
@@ -339,7 +344,8 @@ export class Chat {
     const again = () => {
       const { engine, isLoading, problem } = room;
       if (engine === null && !isLoading && problem !== null) room.load(problem.model, problem);
-      this.#retry();
+      if (job.isRestored) job.replaced.again();
+      else this.#retry();
     };
     this.#view.notify({ text, detail, buttons: [{ label: t('retry'), action: again, accent: true }] });
     announce(text);
@@ -427,8 +433,10 @@ export class Chat {
 
   #regenerate(message) {
     return this.#replace(message, 0, () => {
-      this.#truncate(this.conversation.messages.indexOf(message));
-      this.#answer();
+      const place = this.conversation.messages.indexOf(message);
+      const replaced = replacedIn(this.conversation, place, () => this.#regenerate(message));
+      this.#truncate(place);
+      this.#answer(replaced);
     });
   }
 
@@ -444,11 +452,14 @@ export class Chat {
   /** The answer to what is mended goes without a question. */
   #resend(message, content) {
     return this.#replace(message, 1, () => {
+      // Another tab may have deleted what stood before it.
+      const length = this.conversation.messages.indexOf(message) + 1;
+      const again = () => this.#resend(message, content);
+      const replaced = replacedIn(this.conversation, length, again, { message, content });
       message.content = content;
       this.#view.endEdit(message);
-      // Another tab may have deleted what stood before it.
-      this.#truncate(this.conversation.messages.indexOf(message) + 1);
-      this.#answer();
+      this.#truncate(length);
+      this.#answer(replaced);
     });
   }
 
@@ -461,14 +472,7 @@ export class Chat {
 
   async #remove(message) {
     const { conversation } = this;
-    const { messages } = conversation;
-    let from = messages.indexOf(message);
-    while (from > 0 && messages[from].role !== 'user') from--;
-    let to = from + 1;
-    while (to < messages.length && messages[to].role !== 'user') to++;
-    messages.splice(from, to - from);
-    if (conversation.start > from) conversation.start = Math.max(from, conversation.start - (to - from));
-    if (conversation.start >= messages.length) conversation.start = 0;
+    removeTurn(conversation, message);
     this.#draw();
     this.#keepFocus();
     await this.#keep(conversation);
@@ -480,9 +484,7 @@ export class Chat {
   }
 
   #truncate(length) {
-    const { conversation } = this;
-    conversation.messages.length = length;
-    if (conversation.start >= length) conversation.start = 0;
+    truncate(this.conversation, length);
     this.#draw();
   }
 

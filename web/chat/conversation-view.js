@@ -61,6 +61,11 @@ export class ConversationView {
     this.#edits.delete(message.id);
   }
 
+  /** Something is made of a message, when it is drawn next. @param {import('../conversations/conversations.js').Message} message @param {string} content */
+  beginEdit(message, content) {
+    this.#edits.set(message.id, content);
+  }
+
   /** Draws anew; whoever was typing in a message goes on there. */
   #keepingFocus(draw) {
     const edited = [...this.#views.values()].find(({ field }) => field !== null && field === document.activeElement);

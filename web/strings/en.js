@@ -304,6 +304,7 @@ export default {
 
   'announce.ready': 'The model is ready.',
   'announce.writing': 'The answer is being written.',
+  'announce.restored': 'Stopped before the first word: the earlier answer stays.',
   'announce.exported': 'All conversations were exported.',
   'announce.exported.without': 'All other conversations were exported, but not {titles}.',
 

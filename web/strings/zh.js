@@ -276,6 +276,7 @@ export default {
 
   'announce.ready': '模型已就绪。',
   'announce.writing': '正在写回答。',
+  'announce.restored': '在第一个词之前已停止：保留原来的回答。',
   'announce.exported': '已导出全部对话。',
   'announce.exported.without': '其他对话均已导出，但不包括{titles}。',
 
