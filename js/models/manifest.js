@@ -37,12 +37,18 @@ export const HEADER = -1;
  * @property {{ position: number, state: string } | null} [hash] SHA-256 under way
  */
 
+// More than the loader reads of a header, and as much as the option store.chunkBytes takes.
+const MOST_HEADER_BYTES = 512 << 20;
+const MOST_CHUNK_BYTES = 1 << 30;
+
 /** Whether a model can be got again from an address: what it stands for in this process, or in itself, is none. */
 export const isAddress = (url) => typeof url === 'string' && !/^(data|blob):/i.test(url);
 
 const isText = (value) => typeof value === 'string' && value !== '';
 const isCount = (value) => Number.isSafeInteger(value) && value >= 0;
 const isSize = (value) => isCount(value) && value > 0;
+/** Of what is read into memory as one. @param {number} most */
+const isSizeTo = (most) => (/** @type {unknown} */ value) => isSize(value) && value <= most;
 const isChecksum = (value) => typeof value === 'string' && /^[0-9a-f]{16}$/.test(value);
 const orNull = (check) => (value) => value === null || check(value);
 const isSource = (value) => isText(value?.url) || isText(value?.file);
@@ -59,10 +65,10 @@ const FIELDS = {
   etag: orNull(isText),
   lastModified: orNull(isText),
   fileBytes: orNull(isSize),
-  headerBytes: isSize,
+  headerBytes: isSizeTo(MOST_HEADER_BYTES),
   headerChecksum: isChecksum,
   packedBytes: isSize,
-  chunkBytes: isSize,
+  chunkBytes: isSizeTo(MOST_CHUNK_BYTES),
   chunks: Array.isArray,
   filePosition: isCount,
   architecture: orNull(isText),
