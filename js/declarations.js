@@ -5,17 +5,18 @@ import { filesBelow, ROOT, run, Stamp } from '../wasm/shell.js';
 
 export const TYPES = 'build/types';
 const ENTRIES = ['index.node.d.ts', 'index.web.d.ts'];
+const CONFIGURATION = 'js/declarations.json';
 // Of every file; most tell of what is inside.
 const ALL = 'build/declarations';
 
 /** Brings build/types/ up to date. @throws {BuildError} */
 export function buildTypes() {
-  const inputs = [...filesBelow(['js'], (path) => path.endsWith('.js')), join(ROOT, 'tsconfig.json')];
+  const inputs = [...filesBelow(['js'], (path) => path.endsWith('.js')), join(ROOT, CONFIGURATION)];
   const stamp = new Stamp(`${TYPES}/.sources`, inputs, [`${TYPES}/${ENTRIES[0]}`]);
   if (stamp.fresh()) return;
   stamp.clear();
   for (const folder of [ALL, TYPES]) rmSync(join(ROOT, folder), { recursive: true, force: true });
-  run(process.execPath, ['node_modules/typescript/bin/tsc', '--project', 'tsconfig.json', '--outDir', ALL], {
+  run(process.execPath, ['node_modules/typescript/bin/tsc', '--project', CONFIGURATION, '--outDir', ALL], {
     why: 'The declarations for TypeScript could not be written; the lines above say why.',
   });
   for (const path of reachable(ENTRIES)) cpSync(join(ROOT, ALL, path), join(ROOT, TYPES, path));
