@@ -30,7 +30,7 @@ async function listen(handle) {
 }
 
 /** Where the hub keeps large files: it knows them by hash, and who asks by a signature alone. */
-async function serveBytes(blobs, requests) {
+async function serveBytes(blobs, requests, etagOf) {
   return listen((request, response) => {
     const { pathname, searchParams } = new URL(request.url, 'http://localhost');
     requests.push({ path: pathname, range: request.headers.range, authorization: request.headers.authorization });
@@ -41,7 +41,7 @@ async function serveBytes(blobs, requests) {
     const { start, end } = range === 'whole' ? { start: 0, end: bytes.length - 1 } : range;
     response.writeHead(range === 'whole' ? 200 : 206, {
       ...cors,
-      ETag: `"${pathname.slice(1, 33)}"`,
+      ETag: `"${etagOf(pathname.slice(1))}"`,
       'Accept-Ranges': 'bytes',
       'Content-Length': end - start + 1,
       ...(range === 'whole' ? {} : { 'Content-Range': `bytes ${start}-${end}/${bytes.length}` }),
@@ -58,7 +58,7 @@ export async function serveHub(repositories, { token = 'hf_secret', pageSize = 1
   const requests = [];
   const served = [];
   const blobs = new Map();
-  const cdn = await serveBytes(blobs, served);
+  const cdn = await serveBytes(blobs, served, (hash) => hub.etag ?? hash.slice(0, 32));
   const entryOf = (held, [path, content]) => {
     const bytes = typeof content === 'number' ? content : content.length;
     const oid = held.hash ?? sha256(typeof content === 'number' ? path : content);
@@ -68,6 +68,8 @@ export async function serveHub(repositories, { token = 'hf_secret', pageSize = 1
     /** So many answers to come are refusals, with these headers. */
     busy: { answers: 0, headers: { 'Retry-After': '1' } },
     requests,
+    /** What the other server calls every file in place of a hash; null: it tells the hash. */
+    etag: null,
     /** What was asked of the other server. */
     served,
   };

@@ -340,7 +340,11 @@ export async function resolveModel(model, call) {
     const problem = problemOf(address.path);
     if (problem !== null) throw new NibbleError(problem.code, problem.message);
     const addresses = namesOf(address, hub, address.path, url);
-    return { model: url, addresses, sha256: isImport ? await hashOf(address, call) : null };
+    if (!isImport) return { model: url, addresses, sha256: null };
+    const file = await fileAt(address, call);
+    // The hub may know the repository under another name now.
+    const now = file === null || file.url === url ? [] : [file.url];
+    return { model: url, addresses: [...now, ...addresses], sha256: file && hashesOf(file) };
   }
   const id = isImport ? null : storedIdOf(address, hub, await stored());
   if (id !== null) return { model: { stored: id }, sha256: null };
@@ -356,12 +360,12 @@ export function hubAddressOf(model, hub, isPath) {
 
 const hashesOf = ({ parts, partHashes, sha256 }) => (parts > 1 ? partHashes : sha256);
 
-/** Where the hub does not answer, the download says what is wrong, or goes all the same. */
-async function hashOf(address, call) {
+/** null: the hub does not answer; the download says what is wrong, or goes all the same. */
+async function fileAt(address, call) {
   try {
     const { recommended, isGated } = await listFiles(address, call);
     if (isGated && call.hub.token === null) throw gated(address.page, false);
-    return recommended && hashesOf(recommended);
+    return recommended;
   } catch (error) {
     if (['CANCELLED', 'HUB_GATED'].includes(error.code)) throw error;
     return null;

@@ -73,11 +73,17 @@ export async function storedAs(opening, id) {
   }
   const records = await modelsOf(backend);
   const same = isAddress(descriptor.url)
-    ? await sameDownload(opening, records)
+    ? (sameHash(opening, records) ?? (await sameDownload(opening, records)))
     : await sameOnDisk(opening, records, fileFacts(id));
   if (same === null) return id;
   await remember(backend, same, { aliases: [id, ...others] });
   return same;
+}
+
+/** What has the SHA-256 that is told of the file is that file, under whatever name it was got. */
+function sameHash({ toldSha256 = null }, records) {
+  if (typeof toldSha256 !== 'string') return null;
+  return records.find(({ sha256 }) => sha256 === toldSha256)?.id ?? null;
 }
 
 /** The record of the first of several ids under which a model is stored as a whole. */

@@ -118,10 +118,10 @@ export class StoreHost {
 
   /** What a newer file was stored as; null where there is none, or nobody can tell now. */
   async #newerOf(opening) {
-    const { backend, descriptor, id, sha256 } = opening;
+    const { backend, descriptor, id, sha256, toldSha256 } = opening;
     if (!isAddress(descriptor?.url) || !(await isStored(opening))) return null;
     const record = await this.#manifest(id);
-    if (record.sha256 !== null && record.sha256 === sha256) return null;
+    if (record.sha256 !== null && [sha256, toldSha256].includes(record.sha256)) return null;
     try {
       const now = await fetchNewer(opening, record);
       return now === id ? null : summaryOf(await backend.get(now));

@@ -283,6 +283,51 @@ describe('the hub', () => {
     }
   });
 
+  test('may rename a repository: its file is stored once, by whichever of its names it is asked for', async () => {
+    const file = (name) => `${renaming.url}/owner/${name}/resolve/main/small-Q4_K_M.gguf`;
+    const files = { 'small-Q4_K_M.gguf': bytes };
+    const repositories = {};
+    const renaming = await serveHub(repositories);
+    try {
+      for (const [first, second] of [
+        ['owner/was', 'owner/is'],
+        ['owner/was', file('is')],
+        [file('was'), 'owner/is'],
+        [file('was'), file('is')],
+        ['owner/is', 'owner/was'],
+        ['owner/is', file('was')],
+        [file('is'), file('was')],
+      ]) {
+        const options = { store: { folder: temporaryFolder() }, hub: { url: renaming.url } };
+        const models = await openModelStore(options);
+        // No hash, so that nothing else tells that the two are one.
+        renaming.etag = 'v1';
+        repositories['owner/was'] = { files };
+        delete repositories['owner/is'];
+        const rename = () => {
+          repositories['owner/is'] = { files };
+          repositories['owner/was'] = { movedTo: 'owner/is' };
+          renaming.etag = 'v2';
+        };
+        if (first.includes('/is')) rename();
+        const { id } = await models.import(first);
+        rename();
+        const served = renaming.served.length;
+        assert.equal((await models.import(second)).id, id, `${first}, ${second}`);
+        const asked = renaming.requests.length;
+        assert.deepEqual([await models.has(second), await models.idOf(second)], [true, id]);
+        const engine = await createEngine({ model: second, ...options });
+        assert.deepEqual([engine.info.storage.id, engine.info.storage.state], [id, 'stored']);
+        await engine.unload();
+        assert.equal((await models.list()).length, 1);
+        assert.deepEqual([renaming.served.length, renaming.requests.length], [served, asked]);
+        await models.close();
+      }
+    } finally {
+      await renaming.close();
+    }
+  });
+
   test('is not asked for a file that is stored from another repository', async () => {
     const models = await openModelStore({ store: { folder: temporaryFolder() }, ...at });
     const { id } = await models.import('owner/small-GGUF:Q4_K_M');
