@@ -13,10 +13,11 @@ import { acceptDrops, purposeOf } from './drop.js';
 import { EngineRoom, INCLUDED_MODEL, isIncluded } from './engine/engine-room.js';
 import { GoneNotice } from './engine/gone-notice.js';
 import { LoadPanel } from './engine/load-panel.js';
-import { bytesOf } from './engine/model-files.js';
+import { bytesOf, nameOf } from './engine/model-files.js';
 import { describeProblem } from './engine/problem.js';
 import { ReadRates } from './engine/read-rates.js';
 import { ContextNotice } from './engine/warning-notice.js';
+import { describeWarnings, readWarnings } from './engine/warnings.js';
 import { HubAccess } from './models/hub-access.js';
 import { KeptNotice } from './models/kept-notice.js';
 import { ModelShelf } from './models/shelf.js';
@@ -46,6 +47,8 @@ class App {
   };
   language = new Language(this.#wantedLocale());
   #moves = 0;
+  /** The file whose header is read before it is loaded. @type {File | File[] | null} */
+  #dropped = null;
 
   async start() {
     const { settings, room } = this;
@@ -115,6 +118,7 @@ class App {
 
   /** @param {import('./engine/engine-room.js').Model} model @param {{ keeps?: boolean }} [how] as the room takes it */
   load(model, how) {
+    this.#dropped = null;
     // What was wrong with another file is over.
     this.loadPanel.closeProblem();
     return this.#load(model, how);
@@ -379,6 +383,21 @@ class App {
       this.loadPanel.showProblem(problem);
       return this.announce(problem.text);
     }
+    this.#dropped = file;
+    const { settings, loadPanel } = this;
+    const { store, ...options } = settings.engine();
+    const codes = await readWarnings(file, options);
+    // Something else was chosen meanwhile.
+    if (this.#dropped !== file) return;
+    const oddities = describeWarnings(codes, settings, t);
+    if (oddities.length === 0) return this.#loadDropped(file);
+    const text = t('dropped.odd', { name: nameOf(file) });
+    const remedy = { label: t('dropped.load'), action: () => this.#loadDropped(file) };
+    loadPanel.showProblem({ code: 'MODEL_ODD', text, detail: oddities.join(' ') }, remedy);
+    this.announce(`${text} ${oddities.join(' ')}`);
+  }
+
+  async #loadDropped(file) {
     await this.load(file);
     const { engine, model } = this.room;
     if (engine === null || model !== file || engine.info.storage.state === 'none') return;

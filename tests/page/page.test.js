@@ -228,6 +228,32 @@ describe('the page', () => {
     await opened.close();
   });
 
+  test('tells what is odd about a model that is dropped on it before it loads it', LIMIT, async () => {
+    const opened = await open();
+    const { page } = opened;
+    await driver.untilReady(page);
+    const bytes = readFileSync(driver.MODEL, 'latin1').replace(/(tokenizer\.ggml\.pre.{12})smollm/s, '$1smooth');
+    const odd = page.locator('#problem[data-code=MODEL_ODD]');
+    const isStored = () => page.evaluate(() => localStorage.getItem('nibble.settings')?.includes('odd.gguf') ?? false);
+    await drop(page, { name: 'odd.gguf', bytes });
+    await odd.waitFor();
+    assert.match(await text(page, 'problem-text'), /odd\.gguf before it is loaded\.$/);
+    assert.match(await text(page, 'problem-detail'), /^This model .*splits text into words in a way/);
+    await driver.shoot(page, 'odd');
+    // It is not loaded by whoever closes that.
+    await page.locator('#dismiss').click();
+    await odd.waitFor({ state: 'hidden' });
+    await driver.converse(page, 'Hello');
+    assert.equal(await isStored(), false);
+    await drop(page, { name: 'odd.gguf', bytes });
+    await odd.waitFor();
+    await page.locator('#remedy').click();
+    await odd.waitFor({ state: 'hidden' });
+    await driver.untilEqual(isStored, true);
+    await driver.untilReady(page);
+    await opened.close();
+  });
+
   test('gives up the model before a large one only for a file that is a model', LIMIT, async () => {
     const opened = await open();
     const { page } = opened;

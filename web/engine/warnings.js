@@ -1,4 +1,16 @@
 // What is odd about a model's texts, in the reader's language.
+import { describeFitting } from './fitting.js';
+
+/**
+ * The codes of what is odd about the texts of a model that is not loaded.
+ * @param {File | File[]} model
+ * @param {object} options of the engine
+ * @returns {Promise<string[]>} none of one that cannot run, of which loading tells
+ */
+export async function readWarnings(model, options) {
+  const description = await describeFitting(model, options).catch(() => null);
+  return description?.model ? description.warnings.map(({ code }) => code) : [];
+}
 
 /**
  * @param {Iterable<string>} codes those of the library's warnings

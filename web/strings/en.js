@@ -325,6 +325,8 @@ export default {
   'problem.other': 'Something went wrong.',
   'problem.file': 'This file cannot be used as a model.',
   'problem.empty': 'This file is empty: {name}.',
+  'dropped.odd': 'There is something to know about {name} before it is loaded.',
+  'dropped.load': 'Load it all the same',
   'problem.several': 'These are several files. Drop one .gguf file at a time, or all parts of one model together.',
   'problem.GGUF_TRUNCATED': 'This file is incomplete: it ends too early. Get it again.',
   'problem.GGUF_BAD_MAGIC': 'This file is no GGUF model. It is something else, such as an image or a text.',

@@ -291,6 +291,8 @@ export default {
   'problem.included': '使用自带的模型',
   'problem.other': '出了点问题。',
   'problem.file': '这个文件不能用作模型。',
+  'dropped.odd': '加载 {name} 之前请注意：',
+  'dropped.load': '仍然加载',
   'problem.several': '这是多个文件。请一次拖入一个 .gguf 文件，或同时拖入一个模型的所有分卷。',
   'problem.empty': '这个文件是空的：{name}。',
   'problem.GGUF_TRUNCATED': '这个文件不完整：它提前结束了。请重新获取。',
