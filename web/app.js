@@ -9,15 +9,14 @@ import { Sidebar } from './conversations/sidebar.js';
 import { listTitles } from './conversations/titles.js';
 import { Transfer } from './conversations/transfer.js';
 import { UnkeptNotice } from './conversations/unkept-notice.js';
-import { acceptDrops, purposeOf } from './drop.js';
+import { acceptDrops } from './drop.js';
+import { DroppedFile } from './dropped-file.js';
 import { EngineRoom, INCLUDED_MODEL, isIncluded } from './engine/engine-room.js';
 import { GoneNotice } from './engine/gone-notice.js';
 import { LoadPanel } from './engine/load-panel.js';
-import { bytesOf, nameOf } from './engine/model-files.js';
 import { describeProblem } from './engine/problem.js';
 import { ReadRates } from './engine/read-rates.js';
 import { ContextNotice } from './engine/warning-notice.js';
-import { describeWarnings, readWarnings } from './engine/warnings.js';
 import { HubAccess } from './models/hub-access.js';
 import { KeptNotice } from './models/kept-notice.js';
 import { ModelShelf } from './models/shelf.js';
@@ -47,8 +46,6 @@ class App {
   };
   language = new Language(this.#wantedLocale());
   #moves = 0;
-  /** The file whose header is read before it is loaded. @type {File | File[] | null} */
-  #dropped = null;
 
   async start() {
     const { settings, room } = this;
@@ -94,6 +91,12 @@ class App {
     });
     this.models = this.#createModels();
     this.transfer = this.#createTransfer();
+    this.dropped = new DroppedFile({
+      ...{ room, settings, t, transfer: this.transfer, loadPanel: this.loadPanel },
+      onLoad: (file) => this.load(file),
+      onKept: (kept) => this.keptNotice.tell(kept),
+      announce: (text) => this.announce(text),
+    });
     await breathe();
     this.settingsForm = new SettingsForm(settings, t, {
       store: () => this.readouts.describeStores(),
@@ -118,7 +121,7 @@ class App {
 
   /** @param {import('./engine/engine-room.js').Model} model @param {{ keeps?: boolean }} [how] as the room takes it */
   load(model, how) {
-    this.#dropped = null;
+    this.dropped.forget();
     // What was wrong with another file is over.
     this.loadPanel.closeProblem();
     return this.#load(model, how);
@@ -277,8 +280,8 @@ class App {
     room.onChange(() => this.#refresh({ list: false }));
     conversations.onChangeElsewhere((id) => this.#takeOver(id));
     acceptDrops(find('drop'), {
-      onFile: (file) => this.#openFile(file),
-      onUnclear: () => this.#refuseFiles(),
+      onFile: (file) => this.dropped.open(file),
+      onUnclear: () => this.dropped.refuse(),
     });
     listenToShortcuts({
       stop: () => chat.stop(),
@@ -367,47 +370,6 @@ class App {
     else if (id === null) chat.show();
     else this.#leave();
     find('missing').hidden = id === null || kept !== null;
-  }
-
-  /** A file was dropped on the page, or all parts of a model. @param {File | File[]} file */
-  async #openFile(file) {
-    const { t } = this.language;
-    const purpose = await purposeOf(file);
-    if (purpose === 'archive') return this.transfer.import(file);
-    if (purpose === 'other') {
-      const problem = {
-        code: 'GGUF_BAD_MAGIC',
-        text: t('problem.GGUF_BAD_MAGIC'),
-        detail: t('problem.document', file),
-      };
-      this.loadPanel.showProblem(problem);
-      return this.announce(problem.text);
-    }
-    this.#dropped = file;
-    const { settings, loadPanel } = this;
-    const { store, ...options } = settings.engine();
-    const codes = await readWarnings(file, options);
-    // Something else was chosen meanwhile.
-    if (this.#dropped !== file) return;
-    const oddities = describeWarnings(codes, settings, t);
-    if (oddities.length === 0) return this.#loadDropped(file);
-    const text = t('dropped.odd', { name: nameOf(file) });
-    const remedy = { label: t('dropped.load'), action: () => this.#loadDropped(file) };
-    loadPanel.showProblem({ code: 'MODEL_ODD', text, detail: oddities.join(' ') }, remedy);
-    this.announce(`${text} ${oddities.join(' ')}`);
-  }
-
-  async #loadDropped(file) {
-    await this.load(file);
-    const { engine, model } = this.room;
-    if (engine === null || model !== file || engine.info.storage.state === 'none') return;
-    this.keptNotice.tell({ name: engine.info.name, bytes: bytesOf(file) });
-  }
-
-  #refuseFiles() {
-    const text = this.language.t('problem.several');
-    this.loadPanel.showProblem({ code: 'FILES_SEVERAL', text, detail: '' });
-    this.announce(text);
   }
 
   #openModels() {

@@ -1,0 +1,73 @@
+// A file that was dropped on the page: looked at, told of where there is something odd about it, and loaded.
+
+import { purposeOf } from './drop.js';
+import { bytesOf, nameOf } from './engine/model-files.js';
+import { describeWarnings, readWarnings } from './engine/warnings.js';
+
+export class DroppedFile {
+  #context;
+  /** The one whose header is read before it is loaded. @type {File | File[] | null} */
+  #wanted = null;
+
+  /**
+   * @param {object} context
+   * @param {import('./engine/engine-room.js').EngineRoom} context.room
+   * @param {import('./settings/settings.js').Settings} context.settings
+   * @param {import('./conversations/transfer.js').Transfer} context.transfer
+   * @param {import('./engine/load-panel.js').LoadPanel} context.loadPanel
+   * @param {(key: string, values?: object) => string} context.t
+   * @param {(file: File | File[]) => Promise<void>} context.onLoad resolves when it is loaded, or is not
+   * @param {(kept: { name: string, bytes: number }) => void} context.onKept of which a copy was stored
+   * @param {(text: string) => void} context.announce
+   */
+  constructor(context) {
+    this.#context = context;
+  }
+
+  /** @param {File | File[]} file several are the parts of a model */
+  async open(file) {
+    const { t, settings, loadPanel, transfer } = this.#context;
+    this.#wanted = file;
+    const purpose = await purposeOf(file);
+    if (purpose === 'archive') return transfer.import(file);
+    if (purpose === 'other') {
+      const detail = t('problem.document', file);
+      return this.#show({ code: 'GGUF_BAD_MAGIC', text: t('problem.GGUF_BAD_MAGIC'), detail });
+    }
+    // What was wrong with another file is over.
+    loadPanel.closeProblem();
+    const { store, ...options } = settings.engine();
+    const codes = await readWarnings(file, options);
+    // Something else was chosen meanwhile.
+    if (this.#wanted !== file) return;
+    const oddities = describeWarnings(codes, settings, t);
+    if (oddities.length === 0) return this.#load(file);
+    const text = t('dropped.odd', { name: nameOf(file) });
+    const remedy = { label: t('dropped.load'), action: () => this.#load(file) };
+    this.#show({ code: 'MODEL_ODD', text, detail: oddities.join(' ') }, remedy);
+  }
+
+  /** Several were dropped, and none of them is the one that is meant. */
+  refuse() {
+    this.#show({ code: 'FILES_SEVERAL', text: this.#context.t('problem.several'), detail: '' });
+  }
+
+  /** Another model was chosen: one that is still looked at is not loaded. */
+  forget() {
+    this.#wanted = null;
+  }
+
+  #show(problem, remedy = null) {
+    const { loadPanel, announce } = this.#context;
+    loadPanel.showProblem(problem, remedy);
+    announce(remedy === null ? problem.text : `${problem.text} ${problem.detail}`);
+  }
+
+  async #load(file) {
+    const { room, onLoad, onKept } = this.#context;
+    await onLoad(file);
+    const { engine, model } = room;
+    if (engine === null || model !== file || engine.info.storage.state === 'none') return;
+    onKept({ name: engine.info.name, bytes: bytesOf(file) });
+  }
+}
