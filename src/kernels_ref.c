@@ -17,8 +17,7 @@ typedef struct {
 
 static PackedToken packed_token(const Activations *x, int token) {
   const size_t token_bytes = (size_t)(x->columns / TILE_BLOCK) * PACKED_BLOCK_BYTES;
-  const int in_panels = x->tokens / PANEL_TOKENS * PANEL_TOKENS;
-  const bool panel = token < in_panels;
+  const bool panel = token < packed_panels(x->tokens) * PANEL_TOKENS;
   return (PackedToken){.block = x->packed + (size_t)(panel ? token / PANEL_TOKENS * PANEL_TOKENS : token) * token_bytes,
                        .tokens = panel ? PANEL_TOKENS : 1,
                        .token = panel ? token % PANEL_TOKENS : 0};
@@ -219,11 +218,13 @@ static void pack_block(const float *x, int8_t *values, int value_stride, bool bi
 }
 
 static void pack(const float *x, size_t stride, int tokens, int columns, uint8_t *packed) {
-  for (int b = 0; b < columns / TILE_BLOCK; b++, packed += tokens * PACKED_BLOCK_BYTES)
-    for (int t = 0; t < tokens; t++) {
+  const int width = packed_tokens(tokens);
+  for (int b = 0; b < columns / TILE_BLOCK; b++, packed += width * PACKED_BLOCK_BYTES)
+    for (int t = 0; t < width; t++) {
+      const float *row = x + (size_t)(t < tokens ? t : tokens - 1) * stride;
       PackedNumbers numbers;
-      pack_block(x + (size_t)t * stride + b * TILE_BLOCK, (int8_t *)packed + 4 * t, 4 * tokens, tokens == 1, &numbers);
-      packed_put(packed, tokens, t, &numbers);
+      pack_block(row + b * TILE_BLOCK, (int8_t *)packed + 4 * t, 4 * width, width == 1, &numbers);
+      packed_put(packed, width, t, &numbers);
     }
 }
 

@@ -11,15 +11,22 @@ bool product_packs(const Run *run, const Product *products, int count) {
 
 static size_t packed_bytes(int columns) { return (size_t)(columns / TILE_BLOCK) * PACKED_BLOCK_BYTES; }
 
-static int panel_count(int tokens) { return tokens / PANEL_TOKENS + tokens % PANEL_TOKENS; }
+// Panels, and those tokens that are packed one by one.
+static int panel_count(int tokens) {
+  const int panels = packed_panels(tokens);
+  return panels + packed_tokens(tokens) - panels * PANEL_TOKENS;
+}
 
 // The first token of a panel, and how many it has.
 static int panel_first(int tokens, int panel) {
-  const int full = tokens / PANEL_TOKENS;
-  return panel < full ? panel * PANEL_TOKENS : full * PANEL_TOKENS + (panel - full);
+  const int panels = packed_panels(tokens);
+  return panel < panels ? panel * PANEL_TOKENS : panels * PANEL_TOKENS + (panel - panels);
 }
 
-static int panel_tokens(int tokens, int panel) { return panel < tokens / PANEL_TOKENS ? PANEL_TOKENS : 1; }
+static int panel_tokens(int tokens, int panel) {
+  const int left = tokens - panel * PANEL_TOKENS;
+  return panel >= packed_panels(tokens) ? 1 : left < PANEL_TOKENS ? left : PANEL_TOKENS;
+}
 
 // One token's rows with this thread's tables of them, where a product looks them up.
 static Activations with_tables(const Run *run, int thread, Activations x, const Product *products, int count) {
@@ -60,7 +67,7 @@ void product_pack(const Run *run, const float *rows, int stride, int tokens, int
   for (int panel = 0; panel < panel_count(tokens); panel++) {
     const int token = panel_first(tokens, panel), many = panel_tokens(tokens, panel);
     run->kernels->pack(rows + (size_t)token * (size_t)stride, (size_t)stride, many, columns,
-                       packed + (size_t)token * packed_bytes(all) + (size_t)many * packed_bytes(first));
+                       packed + (size_t)token * packed_bytes(all) + (size_t)packed_tokens(many) * packed_bytes(first));
   }
 }
 

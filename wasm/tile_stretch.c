@@ -77,31 +77,32 @@ NOINLINE void fold_sums(const uint8_t *a, int tokens, int blocks, uint8_t *folde
   }
 }
 
-// Up to RUN_TILES tiles with up to RUN_PANELS panels of tokens, or with one token, a stretch at a time.
+// Up to RUN_TILES tiles with up to RUN_PANELS panels of tokens, or with one token, a stretch at a time. `count` is the
+// number of tokens: those that fill a panel up are left out.
 static NOINLINE void multiply_stretches(const TileProducts *products, const uint8_t *tiles, size_t bytes,
                                         int tile_count, int blocks, const uint8_t *a, size_t panel_bytes, int panels,
-                                        int tokens, float *y, size_t y_stride, bool add, Workspace *work) {
+                                        int tokens, int count, float *y, size_t y_stride, bool add, Workspace *work) {
   const StretchKind kind = products->stretch;
   const size_t superblock_bytes = tile_bytes(products->kind, kind.superblock * TILE_BLOCK);
   StretchProduct *const product = tokens == 1 ? products->one : products->panels;
   for (int i = 0; i < tile_count; i++)
     memset(work->sums[i], 0, (size_t)panels * sizeof(PanelVectors));
   for (int first = 0; first < blocks; first += STRETCH_BLOCKS) {
-    const int count = blocks - first < STRETCH_BLOCKS ? blocks - first : STRETCH_BLOCKS;
+    const int some = blocks - first < STRETCH_BLOCKS ? blocks - first : STRETCH_BLOCKS;
     const size_t skip = (size_t)(first / kind.superblock) * superblock_bytes;
-    const size_t stretch_bytes = (size_t)(count / kind.superblock) * superblock_bytes;
+    const size_t stretch_bytes = (size_t)(some / kind.superblock) * superblock_bytes;
     const uint8_t *from = a + (size_t)first * PACKED_BLOCK_BYTES * (size_t)tokens;
     for (int p = 0; kind.class.folded && p < panels; p++)
-      fold_sums(from + (size_t)p * panel_bytes, tokens, count,
-                work->folded + p * count * tokens * FOLDED_BYTES / (2 * FOLDED_PAIRS));
+      fold_sums(from + (size_t)p * panel_bytes, tokens, some,
+                work->folded + p * some * tokens * FOLDED_BYTES / (2 * FOLDED_PAIRS));
     for (int i = 0; i < tile_count; i++) {
-      products->unpack(products->kind, tiles + (size_t)i * bytes + skip, count, &work->stretch);
+      products->unpack(products->kind, tiles + (size_t)i * bytes + skip, some, &work->stretch);
       if (i + 1 < tile_count) touch(tiles + (size_t)(i + 1) * bytes + skip, stretch_bytes, work);
-      product(&work->stretch, kind, count, from, panel_bytes, panels, work->folded, work->sums[i]);
+      product(&work->stretch, kind, some, from, panel_bytes, panels, work->folded, work->sums[i]);
     }
   }
 #pragma clang loop unroll(disable)
-  for (int t = 0; t < panels * tokens; t++)
+  for (int t = 0; t < count; t++)
 #pragma clang loop unroll(disable)
     for (int i = 0; i < tile_count; i++)
       for (int g = 0; g < GROUPS; g++)
@@ -112,7 +113,7 @@ static NOINLINE void multiply_stretches(const TileProducts *products, const uint
 // Panels of tokens first, then those that are left over, one by one.
 void multiply_tiles(const TileProducts *products, const uint8_t *tiles, int tile_count, const Activations *x, float *y,
                     size_t y_stride, bool add) {
-  const int blocks = x->columns / TILE_BLOCK, all_panels = x->tokens / PANEL_TOKENS;
+  const int blocks = x->columns / TILE_BLOCK, all_panels = packed_panels(x->tokens);
   const size_t token_bytes = (size_t)blocks * PACKED_BLOCK_BYTES, panel_bytes = token_bytes * PANEL_TOKENS;
   const size_t bytes = tile_bytes(products->kind, x->columns);
   TokenProduct *const token = products->token;
@@ -121,15 +122,17 @@ void multiply_tiles(const TileProducts *products, const uint8_t *tiles, int tile
     const int count = tile_count - first < RUN_TILES ? tile_count - first : RUN_TILES;
     const uint8_t *from = tiles + (size_t)first * bytes;
     float *rows = y + first * TILE_ROWS;
-    for (int p = 0; p < all_panels; p += RUN_PANELS)
-      multiply_stretches(products, from, bytes, count, blocks, x->packed + (size_t)p * panel_bytes, panel_bytes,
-                         all_panels - p < RUN_PANELS ? all_panels - p : RUN_PANELS, PANEL_TOKENS,
+    for (int p = 0; p < all_panels; p += RUN_PANELS) {
+      const int panels = all_panels - p < RUN_PANELS ? all_panels - p : RUN_PANELS, left = x->tokens - p * PANEL_TOKENS;
+      multiply_stretches(products, from, bytes, count, blocks, x->packed + (size_t)p * panel_bytes, panel_bytes, panels,
+                         PANEL_TOKENS, left < panels * PANEL_TOKENS ? left : panels * PANEL_TOKENS,
                          rows + (size_t)(p * PANEL_TOKENS) * y_stride, y_stride, add, &work);
+    }
     for (int t = all_panels * PANEL_TOKENS; t < x->tokens; t++) {
       const uint8_t *a = x->packed + (size_t)t * token_bytes;
       float *out = rows + (size_t)t * y_stride;
       if (token == NULL)
-        multiply_stretches(products, from, bytes, count, blocks, a, 0, 1, 1, out, y_stride, add, &work);
+        multiply_stretches(products, from, bytes, count, blocks, a, 0, 1, 1, 1, out, y_stride, add, &work);
       else if (products->stretch.class.folded)
         fold_sums(a, 1, blocks, work.folded);
       for (int i = 0; token != NULL && i < count; i++)

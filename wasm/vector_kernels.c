@@ -69,9 +69,10 @@ static v128_t round_to_int(const float *x, v128_t factor) {
 }
 
 void vector_pack(const float *x, size_t stride, int tokens, int columns, uint8_t *packed) {
-  for (int b = 0; b < columns / TILE_BLOCK; b++, packed += tokens * PACKED_BLOCK_BYTES)
-    for (int t = 0; t < tokens; t++) {
-      const float *from = x + (size_t)t * stride + b * TILE_BLOCK;
+  const int width = packed_tokens(tokens);
+  for (int b = 0; b < columns / TILE_BLOCK; b++, packed += width * PACKED_BLOCK_BYTES)
+    for (int t = 0; t < width; t++) {
+      const float *from = x + (size_t)(t < tokens ? t : tokens - 1) * stride + b * TILE_BLOCK;
       const float largest = largest_of(from), scale = largest / 127.0f;
       const float factor = quantize_factor(largest, 127);
       const v128_t factors = wasm_f32x4_splat(factor), kept = wasm_i32x4_splat(factor == 0 ? 0 : -1);
@@ -84,18 +85,18 @@ void vector_pack(const float *x, size_t stride, int tokens, int columns, uint8_t
         }
         const v128_t bytes = wasm_i8x16_narrow_i16x8(wasm_i16x8_narrow_i32x4(values[0], values[1]),
                                                      wasm_i16x8_narrow_i32x4(values[2], values[3]));
-        uint8_t *to = packed + (half * 4 * tokens + t) * 4;
+        uint8_t *to = packed + (half * 4 * width + t) * 4;
         wasm_v128_store32_lane(to, bytes, 0);
-        wasm_v128_store32_lane(to + 4 * tokens, bytes, 1);
-        wasm_v128_store32_lane(to + 8 * tokens, bytes, 2);
-        wasm_v128_store32_lane(to + 12 * tokens, bytes, 3);
+        wasm_v128_store32_lane(to + 4 * width, bytes, 1);
+        wasm_v128_store32_lane(to + 8 * width, bytes, 2);
+        wasm_v128_store32_lane(to + 12 * width, bytes, 3);
         of_half[half] = wasm_i32x4_extract_lane(sums, 0) + wasm_i32x4_extract_lane(sums, 1) +
                         wasm_i32x4_extract_lane(sums, 2) + wasm_i32x4_extract_lane(sums, 3);
       }
       const int32_t sum = of_half[0] + of_half[1];
-      const PackedNumbers numbers = {packed_scale_of(largest, tokens == 1), -8 * sum, -8 * of_half[0],
+      const PackedNumbers numbers = {packed_scale_of(largest, width == 1), -8 * sum, -8 * of_half[0],
                                      (float)sum * scale};
-      packed_put(packed, tokens, t, &numbers);
+      packed_put(packed, width, t, &numbers);
     }
 }
 

@@ -8,10 +8,18 @@ import { commonPrefix, longestRun } from './token-runs.js';
 const PIECE_MILLISECONDS = 50;
 // Below this the weights are read again for so few tokens that a prompt would take several times as long.
 const LEAST_PIECE = 32;
+// Products take so many tokens at once (PANEL_TOKENS in src/kernels.h).
+const PANEL = 4;
 // A shift rounds all keys behind it once more: for fewer tokens than that it is not worth it.
 const LEAST_SHIFTED = 32;
 // What another timeline has costs a page's copy in every layer as soon as one of the two goes on.
 const LEAST_SHARED = 32;
+
+/** How many of `left` tokens come next, so that all pieces are about as long: each one reads the weights once. */
+function evenPiece(left, most) {
+  const even = Math.ceil(left / Math.ceil(left / most));
+  return Math.min(left, most, Math.ceil(even / PANEL) * PANEL);
+}
 
 export class Timeline {
   #model;
@@ -202,7 +210,7 @@ export class Timeline {
       if (start > 0) await turn.next();
       checkCancelled(signal);
       const most = wholeBatches ? this.#model.mostTokens : this.#pieceSize();
-      const end = Math.min(tokens.length, start + most);
+      const end = start + evenPiece(tokens.length - start, most);
       const waits = this.#model.isArriving;
       const before = performance.now();
       const piece = await this.#appendPiece(tokens.slice(start, end), targets?.slice(start, end), signal, onPiece);
@@ -256,7 +264,7 @@ export class Timeline {
     // blocks.
     if (this.#model.streams || this.#model.isArriving) return mostTokens;
     const fitting = Math.floor(this.#tokensPerMillisecond * PIECE_MILLISECONDS);
-    return Math.min(mostTokens, Math.max(LEAST_PIECE, fitting));
+    return Math.min(mostTokens, Math.max(LEAST_PIECE, fitting - (fitting % PANEL)));
   }
 
   #checkRoom(length) {

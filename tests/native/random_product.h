@@ -76,9 +76,10 @@ typedef struct {
 
 static inline void pack_tokens(const Kernels *kernels, const Product *p, uint8_t *packed) {
   const size_t token_bytes = (size_t)(p->columns / TILE_BLOCK) * PACKED_BLOCK_BYTES;
-  const int in_panels = p->tokens / PANEL_TOKENS * PANEL_TOKENS;
+  const int in_panels = packed_panels(p->tokens) * PANEL_TOKENS;
   for (int t = 0; t < in_panels; t += PANEL_TOKENS)
-    kernels->pack(p->x + (size_t)t * p->stride, p->stride, PANEL_TOKENS, p->columns, packed + (size_t)t * token_bytes);
+    kernels->pack(p->x + (size_t)t * p->stride, p->stride, p->tokens - t < PANEL_TOKENS ? p->tokens - t : PANEL_TOKENS,
+                  p->columns, packed + (size_t)t * token_bytes);
   for (int t = in_panels; t < p->tokens; t++)
     kernels->pack(p->x + (size_t)t * p->stride, p->stride, 1, p->columns, packed + (size_t)t * token_bytes);
 }
@@ -97,7 +98,7 @@ static inline Product make_product(int index, int rows, int columns, int tokens,
   p.x = random_floats((size_t)tokens * p.stride, state);
   p.y_stride = (size_t)(rows + TILE_ROWS - 1) / TILE_ROWS * TILE_ROWS + 5;
   p.y_floats = (size_t)tokens * p.y_stride + GUARD;
-  p.packed = allocate((size_t)tokens * (size_t)(p.columns / TILE_BLOCK + 1) * PACKED_BLOCK_BYTES);
+  p.packed = allocate((size_t)packed_tokens(tokens) * (size_t)(p.columns / TILE_BLOCK + 1) * PACKED_BLOCK_BYTES);
   if (tile_is_quantized(p.kind)) pack_tokens(&kernels_reference, &p, p.packed);
   return p;
 }

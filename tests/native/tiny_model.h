@@ -28,6 +28,7 @@ typedef struct {
   uint32_t dimensions;
   uint64_t size[4];
   uint32_t type;
+  bool zeros;
 } TinyTensor;
 
 typedef struct {
@@ -238,7 +239,9 @@ static inline void put_tensor_data(Builder *file, const TinyTensor *tensor) {
   const float size = strstr(tensor->name, "embd") != NULL ? 1 : 2 / sqrtf((float)tensor->size[0]);
   const uint64_t blocks = tiny_elements(tensor) / (uint64_t)format->block_elements;
   for (uint64_t i = 0; i < blocks; i++) {
-    if (strstr(tensor->name, "norm") != NULL && tensor->type == GGML_F32)
+    if (tensor->zeros)
+      put_zeros(file, (size_t)format->block_bytes);
+    else if (strstr(tensor->name, "norm") != NULL && tensor->type == GGML_F32)
       put_f32(file, 1 + 0.3f * tiny_random_float(&state));
     else if (strcmp(tensor->name, "rope_freqs.weight") == 0 && tensor->type == GGML_F32)
       put_f32(file, 2.5f + 1.5f * tiny_random_float(&state));

@@ -25,18 +25,20 @@ _Static_assert(sizeof(Known) == sizeof(Kernels), "a kernel is verified and tried
 
 // Of which kind the product is that is wrong now, and how; kernels take no context.
 static TileKind wrong_kind;
-static enum { RIGHT, NOTHING, PANELS, SINGLE, ADDS, SETS, LAST_TILE, BEHIND, ONES, LOW_BIT } wrong_how;
+static enum { RIGHT, NOTHING, PANELS, FILLED, SINGLE, ADDS, SETS, LAST_TILE, BEHIND, ONES, LOW_BIT } wrong_how;
 enum { WAYS = LOW_BIT + 1 };
 
 static void wrong_matmul(const uint8_t *tiles, int tile_count, const Activations *x, float *y, size_t y_stride,
                          bool add) {
   if (wrong_how == NOTHING) return;
   kernels_reference.matmul[wrong_kind](tiles, tile_count, x, y, y_stride, add);
-  const int in_panels = x->tokens / PANEL_TOKENS * PANEL_TOKENS, rows = tile_count * TILE_ROWS;
+  const int full = x->tokens / PANEL_TOKENS * PANEL_TOKENS, in_panels = packed_panels(x->tokens) * PANEL_TOKENS,
+            rows = tile_count * TILE_ROWS;
   for (int t = 0; t < x->tokens; t++) {
     float *row = y + (size_t)t * y_stride;
     const bool of_ones = x->values[(size_t)t * x->stride] == 1 && x->values[(size_t)t * x->stride + 1] == 1;
     if (wrong_how == PANELS && t < in_panels) row[3] += 1;
+    if (wrong_how == FILLED && t >= full && t < in_panels) row[3] += 1;
     if (wrong_how == SINGLE && t >= in_panels) row[3] += 1;
     if ((wrong_how == ADDS && add) || (wrong_how == SETS && !add)) row[0] += 1;
     if (wrong_how == LAST_TILE) row[rows - 1] += 1;
@@ -71,7 +73,7 @@ TEST(finds_a_wrong_product_of_every_kind_in_every_form) {
       set.matmul[kind] = kernels_reference.matmul[kind];
       set.matmul_streams[kind] = wrong_matmul;
       // No panel is read side by side.
-      if (!CHECK(passes_with(check, &set, UINT32_C(1) << kind) == (how == RIGHT || how == PANELS)))
+      if (!CHECK(passes_with(check, &set, UINT32_C(1) << kind) == (how == RIGHT || how == PANELS || how == FILLED)))
         printf("  streams, %d, way %d\n", kind, how);
       set.matmul_streams[kind] = NULL;
     }
@@ -128,10 +130,11 @@ TEST(finds_a_wrong_value_of_every_codebook) {
 static void wrong_pack(const float *x, size_t stride, int tokens, int columns, uint8_t *packed) {
   kernels_reference.pack(x, stride, tokens, columns, packed);
   for (int b = 0; b < columns / TILE_BLOCK; b++) {
-    uint8_t *block = packed + b * tokens * PACKED_BLOCK_BYTES;
+    uint8_t *block = packed + b * packed_tokens(tokens) * PACKED_BLOCK_BYTES;
     const float *from = x + b * TILE_BLOCK;
     const float largest = quantize_largest(from, TILE_BLOCK);
     const bool odd = wrong_how == PANELS   ? tokens > 1
+                     : wrong_how == FILLED ? tokens > 1 && tokens < PANEL_TOKENS
                      : wrong_how == SINGLE ? tokens == 1
                      : wrong_how == BEHIND ? largest == INFINITY
                      : wrong_how == ONES   ? largest > 0 && largest < QUANTIZE_LEAST
