@@ -3,7 +3,7 @@
 // Emscripten glue in one file, because a worker that is one file starts under every bundler and every server. Then
 // build/site/, the whole page with library and included model: a folder for any static host.
 import { createHash } from 'node:crypto';
-import { copyFileSync, existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join, relative, sep } from 'node:path';
 import { buildWasm, OUTPUTS as WASM_OUTPUTS } from '../wasm/build.js';
 import { filesBelow, isMain, main, printSizes, ROOT, requireNode, requirePackages, Stamp } from '../wasm/shell.js';
@@ -20,6 +20,8 @@ const LIBRARY_OUTPUTS = [
   ...Object.keys(LIBRARY_ENTRIES).map((name) => `${LIBRARY}/${name}.js`),
   ...WASM.map((path) => path.replace('build/wasm', LIBRARY)),
 ];
+// For Node, whose files are not bundled: see js/base/release.node.js.
+const RELEASE_NOTE = 'build/wasm/node/release.json';
 
 export const SITE = 'build/site';
 const SERVICE_WORKER = 'sw.js';
@@ -58,8 +60,9 @@ export async function bundle() {
  * Makes the library's two scripts.
  * @param {string} outdir
  * @param {object[]} [plugins] of esbuild's
+ * @param {object | null} [release] that the two say they are of, as js/base/release.web.js has it
  */
-export async function buildLibrary(outdir, plugins = []) {
+export async function buildLibrary(outdir, plugins = [], release = null) {
   // Imported here, since it may have been installed a moment ago.
   const { build } = await import('esbuild');
   const settings = {
@@ -67,6 +70,7 @@ export async function buildLibrary(outdir, plugins = []) {
     conditions: ['browser'],
     loader: { '.wasm': 'binary' },
     banner: { js: '"use strict";' }, // which a classic script, unlike a module, has to say
+    define: { 'self.NIBBLE_RELEASE': JSON.stringify(release) },
     outdir,
     plugins,
   };
@@ -95,14 +99,24 @@ const LIBRARY_BESIDE = {
 };
 
 async function bundleLibrary() {
-  const inputs = filesBelow(['js', 'package-lock.json', ...WASM_OUTPUTS]);
-  const stamp = new Stamp(`${LIBRARY}/.sources`, inputs, LIBRARY_OUTPUTS);
+  const inputs = filesBelow(['js', 'package.json', 'package-lock.json', ...WASM_OUTPUTS]);
+  const stamp = new Stamp(`${LIBRARY}/.sources`, inputs, [...LIBRARY_OUTPUTS, RELEASE_NOTE]);
   if (stamp.fresh()) return;
   stamp.clear();
-  await buildLibrary(LIBRARY);
+  const release = releaseOf(stamp.digest);
+  await buildLibrary(LIBRARY, [], release);
+  writeFileSync(join(ROOT, RELEASE_NOTE), `${JSON.stringify(release)}\n`);
   for (const path of WASM) copy(path, path.replace('build/wasm', LIBRARY));
   stamp.write();
   printSizes(LIBRARY_OUTPUTS);
+}
+
+/** What is built of the same sources is of one release. @param {string} digest of the sources */
+function releaseOf(digest) {
+  const { version } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'));
+  const hashOf = (path) => sha256(readFileSync(join(ROOT, path)));
+  const wasm = Object.fromEntries(WASM.map((path) => [/nibble-(\w+)\.wasm$/.exec(path)[1], hashOf(path)]));
+  return { name: `${version}+${digest.slice(0, 12)}`, wasm };
 }
 
 async function bundleSite() {

@@ -1,4 +1,5 @@
 // The worker in Node.
+import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { resolve } from 'node:path';
@@ -6,7 +7,9 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
 import { parentPort } from 'node:worker_threads';
 import { NibbleError } from './base/errors.js';
 import { MAX_THREADS } from './base/options.js';
+import { RELEASE_NAME } from './base/release.js';
 import { reasonOf } from './base/system-errors.js';
+import { compileWasm } from './core/compile.js';
 import { Runtime } from './core/runtime.js';
 import { wasmVariant } from './core/simd.js';
 import { openFile } from './sources/file.node.js';
@@ -32,13 +35,17 @@ async function readWasm(file) {
   return response.arrayBuffer();
 }
 
+const hashOf = (bytes) => createHash('sha256').update(bytes).digest('hex');
+
 async function startRuntime({ threads, early, kernelSet }, { url, binary }) {
   const variant = wasmVariant(kernelSet);
   try {
     const { default: createModule } = await import(GLUE.href);
-    const bytes = binary ?? (await readWasm(new URL(`nibble-${variant}.wasm`, folderOf(url))));
+    const name = `nibble-${variant}.wasm`;
+    const bytes = binary ?? (await readWasm(new URL(name, folderOf(url))));
     const workers = workersFor(threads, early);
-    return { runtime: await Runtime.start(createModule, await WebAssembly.compile(bytes), workers), variant, threads };
+    const wasm = await compileWasm(bytes, binary ? 'wasmBinary' : name, hashOf);
+    return { runtime: await Runtime.start(createModule, wasm, workers), variant, threads };
   } catch (cause) {
     if (cause instanceof NibbleError) throw cause;
     throw new NibbleError(
@@ -61,6 +68,7 @@ function openFolderOf(path) {
   return openFolder(path);
 }
 
+parentPort.postMessage({ release: RELEASE_NAME });
 // Node tells of a worker's end by itself; this is that it has begun.
 parentPort.postMessage({ lifeline: {} });
 serve(

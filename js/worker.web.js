@@ -1,9 +1,12 @@
 // The worker in a browser. Its bundle holds Emscripten's glue too, and the engine's threads are further workers of the
 // same file, named 'em-pthread': there the glue does all the work by itself. So are the workers that read for models/chunk-reader.js.
+import { createSha256 } from '#sha256';
 import checksumWasm from '../build/wasm/checksum.wasm';
 import createGlue from '../build/wasm/web/nibble.cjs';
 import { NibbleError, withoutEnd } from './base/errors.js';
 import { MAX_THREADS } from './base/options.js';
+import { RELEASE_NAME } from './base/release.js';
+import { compileWasm } from './core/compile.js';
 import { Runtime } from './core/runtime.js';
 import { wasmVariant } from './core/simd.js';
 import { holdLifeline } from './protocol/lifeline.web.js';
@@ -87,6 +90,11 @@ async function startThreads(wasm, threads, workers) {
   }
 }
 
+async function hashOf(bytes) {
+  const hash = await createSha256();
+  return hash.init().update(bytes).digest('hex');
+}
+
 /** `binary`: the wasm itself; `url`: the folder of its files; `files`: the address of each. */
 async function startRuntime({ threads, early, kernelSet }, { url, files, binary }) {
   const variant = wasmVariant(kernelSet);
@@ -95,7 +103,8 @@ async function startRuntime({ threads, early, kernelSet }, { url, files, binary 
       url ? new URL(`nibble-${variant}.wasm`, url.replace(/(?<!\/)\/*$/, '/')).href : files[variant];
     const bytes = binary ?? (await readWasm(address()));
     const workers = sharesMemory() ? workersFor(threads, early) : 0;
-    return { variant, ...(await startThreads(await WebAssembly.compile(bytes), threads, workers)) };
+    const wasm = await compileWasm(bytes, binary ? 'wasmBinary' : `nibble-${variant}.wasm`, hashOf);
+    return { variant, ...(await startThreads(wasm, threads, workers)) };
   } catch (cause) {
     if (cause instanceof NibbleError) throw cause;
     throw new NibbleError(
@@ -110,6 +119,7 @@ const startReader = () => startWorker(self.location.href, 'nibble-reader');
 
 if (!self.name.startsWith('em-pthread')) {
   const shared = sharesMemory();
+  self.postMessage({ release: RELEASE_NAME });
   holdLifeline((message) => self.postMessage(message));
   serve(
     {

@@ -1,6 +1,7 @@
 // The caller's side of messages.js: sends calls, matches replies by id, and fails all that waits when the worker dies.
 import { NibbleError, withoutEnd } from '../base/errors.js';
 import { checkSignal } from '../base/options.js';
+import { otherWorker } from '../base/release.js';
 import { call, cancel, readReply } from './messages.js';
 import { START_SECONDS, startPatience } from './time-limit.js';
 
@@ -27,10 +28,15 @@ export class Client {
   #tellEnded;
   #onLeft = () => {};
   #started;
+  #release;
 
-  /** @param {WorkerPort} port a worker that was just started */
-  constructor(port) {
+  /**
+   * @param {WorkerPort} port a worker that was just started
+   * @param {string | null} [release] of the library: the worker has to tell this one before all else; null: any will do
+   */
+  constructor(port, release = null) {
     this.#port = port;
+    this.#release = release;
     /**
      * Resolves with why it ended, once the worker is gone. Calls are rejected with the same as soon as that is known.
      * @type {Promise<NibbleError>}
@@ -136,6 +142,7 @@ export class Client {
 
   #receive(data) {
     this.#started();
+    if (!this.#isOfRelease(data)) return;
     let reply;
     try {
       reply = readReply(data);
@@ -157,6 +164,17 @@ export class Client {
     this.#settled(reply.id);
     if (reply.kind === 'error') waiting.reject(reply.error);
     else waiting.resolve(reply.result);
+  }
+
+  /** Whether a message is to be read on: the first tells the worker's release, and is for nobody else. */
+  #isOfRelease(data) {
+    const isTold = data?.release !== undefined;
+    const expected = this.#release;
+    if (expected === null) return !isTold;
+    this.#release = null;
+    const found = isTold ? data.release : null;
+    if (found !== expected && this.#failure === null) this.close(otherWorker(expected, found));
+    return false;
   }
 
   #report({ id, event }, onEvent) {

@@ -6,6 +6,7 @@
 //   from the worker  { id, event }                              any number of them while the call runs
 //                                                          ({ opened } of a load: calls run from now on, while it ends)
 //                    { id, result } or { id, error }            its end; error as NibbleError.toJSON() makes it
+//                    { release }                             once, before all else: the release that it is of, or null
 //                    { lifeline }                            once, as it begins; in browsers see lifeline.web.js
 //                    { folder }                              in Node: that of a store in which it takes locks from now on
 import { NibbleError, withoutEnd } from '../base/errors.js';

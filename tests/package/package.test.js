@@ -27,7 +27,7 @@ const WANTED = [
   /^(LICENSE|README\.md|package\.json)$/,
   /^js\/([\w-]+\/)*([\w.-]+\.js|README\.md)$/,
   /^build\/types\/([\w-]+\/)*[\w.-]+\.d\.ts$/,
-  /^build\/wasm\/node\/nibble\.mjs$/,
+  /^build\/wasm\/node\/(nibble\.mjs|release\.json)$/,
   /^build\/web\/((index|worker)\.js|worker\.js\.LEGAL\.txt|nibble-(relaxed|simd128)\.wasm)$/,
   /^models\/nibble-tiny\.gguf$/,
 ];

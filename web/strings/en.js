@@ -340,6 +340,8 @@ export default {
   'problem.ENGINE_CRASHED': 'The engine has crashed. The conversation is kept.',
   'problem.WORKER_FAILED': 'The engine has ended unexpectedly. The conversation is kept.',
   'problem.WASM_UNAVAILABLE': 'A part of the page could not be read. Reload it when there is a network.',
+  'problem.RELEASE_MISMATCH':
+    'The parts of this page are of different versions. Reload it past the browser’s cache (Shift and the reload button).',
   'problem.settings': 'Memory settings',
   'problem.OUT_OF_MEMORY':
     'There is not enough memory for this model. Set a limit, and what does not fit is read from storage; or take a smaller model, or a smaller context.',

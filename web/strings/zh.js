@@ -306,6 +306,8 @@ export default {
   'problem.ENGINE_CRASHED': '引擎崩溃了。对话已保留。',
   'problem.WORKER_FAILED': '引擎意外结束。对话已保留。',
   'problem.WASM_UNAVAILABLE': '页面的一部分无法读取。请在有网络时重新加载页面。',
+  'problem.RELEASE_MISMATCH':
+    '此页面各部分的版本不一致。请绕过浏览器缓存重新加载页面（按住 Shift 并点击重新加载按钮）。',
   'problem.settings': '内存设置',
   'problem.OUT_OF_MEMORY':
     '内存不足以运行此模型。请设一个上限，放不下的部分会从存储中读取；或换用更小的模型或更小的上下文。',
