@@ -93,7 +93,10 @@ const createShape =
 /** Bytes of words as GPT-2's signs for them. */
 function createSigns() {
   const signs = new ByteLevelPreTokenizer({ type: 'ByteLevel', add_prefix_space: false, use_regex: false });
-  return (/** @type {string[]} */ words) => signs.pre_tokenize(words);
+  // The printable characters of ASCII are their own signs, but for the space: most words of most texts have no others.
+  const spell = (/** @type {string} */ word) =>
+    /^[ -~]*$/.test(word) ? word.replaceAll(' ', '\u0120') : signs.pre_tokenize(word)[0];
+  return (/** @type {string[]} */ words) => words.map(spell);
 }
 
 /**
