@@ -101,6 +101,12 @@ export const modelComputesNan = () =>
     'The model computes no numbers here: its logits are NaN, as weights make them that are damaged, were converted wrongly or grow too large. Fetch the file again, or use another one.',
   );
 
+/** The code of what was thrown, the library's or the system's; undefined where it has none. @param {unknown} error */
+export const codeOf = (error) =>
+  typeof error === 'object' && error !== null && 'code' in error && typeof error.code === 'string'
+    ? error.code
+    : undefined;
+
 const MAX_CAUSES = 8;
 
 /** @param {any} error @param {number} depth @returns {any} */
