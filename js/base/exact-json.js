@@ -36,9 +36,10 @@ export function readJson(text, make) {
   const skipped = /[\s,:]*/y;
   const word = /[^\s,\]}]+/y;
   let at = 0;
+  /** @param {RegExp} pattern one that finds something everywhere in valid JSON */
   const match = (pattern) => {
     pattern.lastIndex = at;
-    const [found] = pattern.exec(text);
+    const [found] = /** @type {RegExpExecArray} */ (pattern.exec(text));
     at = pattern.lastIndex;
     return found;
   };
@@ -47,21 +48,28 @@ export function readJson(text, make) {
     while (text[at] !== '"') at += text[at] === '\\' ? 2 : 1;
     return make.string(JSON.parse(text.slice(start, ++at)));
   };
+  /** @template Item @param {string} end @param {() => Item} each */
   const all = (end, each) => {
+    /** @type {Item[]} */
     const items = [];
     at++;
     for (match(skipped); text[at] !== end; match(skipped)) items.push(each());
     at++;
     return items;
   };
+  /** @param {number} depth @returns {any} */
   const value = (depth) => {
     make.enter(depth);
     match(skipped);
     if (text[at] === '"') return string();
     if (text[at] === '[') return make.list(all(']', () => value(depth + 1)));
-    if (text[at] === '{') return make.object(all('}', () => [string(), value(depth + 1)]));
+    /** @type {() => [any, any]} */
+    const entry = () => [string(), value(depth + 1)];
+    if (text[at] === '{') return make.object(all('}', entry));
     const literal = match(word);
-    const constant = { true: true, false: false, null: null }[literal];
+    /** @type {Record<string, boolean | null>} */
+    const constants = { true: true, false: false, null: null };
+    const constant = constants[literal];
     return constant === undefined ? make.number(literal) : constant;
   };
   return value(0);
@@ -82,6 +90,7 @@ export function parseExactly(text) {
 /**
  * What JSON.parse(JSON.stringify(value)) gives, with bigints as they are.
  * @param {any} value
+ * @returns {any}
  * @throws {RangeError} for one that has itself in it
  */
 export function exactCopy(value) {
@@ -98,6 +107,7 @@ export function exactCopy(value) {
 
 /** What JSON.stringify() gives, with all digits of whole numbers and of bigints. @param {any} value @returns {string} */
 export function exactJson(value) {
+  /** @param {any} each @returns {string} */
   const write = (each) => {
     if (typeof each === 'bigint') return String(each);
     if (typeof each === 'number') return isWritten(each) ? String(BigInt(each)) : String(each);

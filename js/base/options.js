@@ -1,185 +1,43 @@
 // Checks what callers pass, on both sides of the worker border: every option is named, typed and ranged here once.
 // Each reader returns a new object with all options in it, or throws INVALID_ARGUMENT with a sentence.
 import { NibbleError } from './errors.js';
-import { exactCopy } from './exact-json.js';
+import {
+  areObjects,
+  boolean,
+  integer,
+  invalid,
+  isObject,
+  json,
+  logitBias,
+  messages,
+  number,
+  oneOf,
+  readAll,
+  readTokens,
+  seed,
+  string,
+  strings,
+} from './readers.js';
+
+export { checkCallbacks, checkSignal, invalid, nearestName, optionsOf, readTokens } from './readers.js';
 
 export const MAX_THREADS = 64;
 export const MAX_BATCH = 1024;
 const MAX_TILE_STREAMS = 64;
 
-/** An option with a wrong value. `details` has the parts of the sentence, for callers that call their options otherwise. */
-export function invalid(option, value, expected) {
-  const details = { option, found: describe(value), expected };
-  const message = `The option ${option} is ${details.found}; expected ${expected}.`;
-  return new NibbleError('INVALID_ARGUMENT', message, { details });
-}
+/** @template Value @typedef {import('./readers.js').Reader<Value>} Reader */
 
-/** The options of a call as an object: an empty one where none are given. */
-export function optionsOf(options) {
-  if (options === undefined) return {};
-  if (typeof options === 'object' && options !== null && !Array.isArray(options)) return options;
-  const details = { option: 'options', found: describe(options), expected: 'an object with options' };
-  const message = `The options are ${details.found}; expected ${details.expected}.`;
-  throw new NibbleError('INVALID_ARGUMENT', message, { details });
-}
+/** @typedef {{ kind?: string, folder?: string, chunkBytes: number | null }} StoreSettings where models are stored, as read */
 
-/** Throws where something is given as a callback that is none. @param {Record<string, unknown>} callbacks by their options' names */
-export function checkCallbacks(callbacks) {
-  for (const [name, callback] of Object.entries(callbacks)) {
-    if (!['function', 'undefined'].includes(typeof callback)) throw invalid(name, callback, 'a function');
-  }
-}
-
-/** Throws where something is given as a signal that is none. */
-export function checkSignal(signal) {
-  if (signal === undefined || signal === null) return;
-  const known = typeof signal.aborted === 'boolean' && typeof signal.addEventListener === 'function';
-  if (!known) throw invalid('signal', signal, 'an AbortSignal');
-}
-
-function describe(value) {
-  if (typeof value === 'string') return JSON.stringify(value.slice(0, 60));
-  if (typeof value !== 'object' || value === null) return String(value).slice(0, 60);
-  try {
-    return JSON.stringify(value, (_, each) => (typeof each === 'bigint' ? String(each) : each)).slice(0, 60);
-  } catch {
-    return String(value);
-  }
-}
-
-const number = (low, high, fallback) => (name, value) => {
-  if (value === undefined || value === null) return fallback;
-  if (typeof value === 'number' && value >= low && value <= high) return value;
-  throw invalid(name, value, `a number from ${low} to ${high}`);
-};
-
-const integer = (low, high, fallback) => (name, value) => {
-  if (value === undefined || value === null) return fallback;
-  if (Number.isInteger(value) && value >= low && value <= high) return value;
-  throw invalid(name, value, `a whole number from ${low} to ${high}`);
-};
-
-const boolean = (fallback) => (name, value) => {
-  if (value === undefined || value === null) return fallback;
-  if (typeof value === 'boolean') return value;
-  throw invalid(name, value, 'true or false');
-};
-
-const string = (name, value) => {
-  if (value === undefined || value === null) return null;
-  if (typeof value === 'string' && value !== '') return value;
-  throw invalid(name, value, 'a text that is not empty');
-};
-
-const oneOf = (choices, fallback) => (name, value) => {
-  if (value === undefined || value === null) return fallback;
-  if (choices.includes(value)) return value;
-  throw invalid(name, value, `one of ${choices.join(', ')}`);
-};
-
-const strings = (name, value) => {
-  const list = value === undefined || value === null ? [] : typeof value === 'string' ? [value] : value;
-  if (!Array.isArray(list)) throw invalid(name, value, 'a text or a list of texts, none of them empty');
-  for (const item of list) {
-    if (typeof item !== 'string' || item === '') throw invalid(name, item, 'a text that is not empty');
-    if (/\p{Surrogate}/u.test(item)) throw invalid(name, item, 'a text of whole characters: half of one never comes');
-  }
-  return list;
-};
-
-const seed = (name, value) => {
-  if (value === undefined || value === null) return null;
-  if (Number.isSafeInteger(value) && value >= 0) return value;
-  throw invalid(name, value, 'a whole number from 0 to 2^53 - 1');
-};
-
-const isTokenId = (value) => Number.isInteger(value) && value >= 0 && value <= 0x7fffffff;
-
-/** A number, or the one that a text is; keys of objects are texts. */
-const numberIn = (value) =>
-  typeof value === 'number' ? value : typeof value === 'string' && value.trim() !== '' ? Number(value) : Number.NaN;
-
-function logitBias(name, value) {
-  if (value === undefined || value === null) return [];
-  const expected = 'token ids with biases, such as { 15: -5, 27: -Infinity }';
-  const isRecord = typeof value === 'object' && Object.prototype.toString.call(value) === '[object Object]';
-  if (!isRecord && !(value instanceof Map) && !Array.isArray(value)) throw invalid(name, value, expected);
-  const entries = isRecord ? Object.entries(value) : [...value];
-  return entries.map((entry) => {
-    const [token, bias] = Array.isArray(entry) ? entry.map(numberIn) : [];
-    if (isTokenId(token) && bias < Infinity) return [token, bias];
-    throw invalid(name, entry, expected);
-  });
-}
-
-/** Token ids as a plain array. */
-export function readTokens(name, value) {
-  const tokens = Array.isArray(value) ? value : ArrayBuffer.isView(value) ? Array.from(value) : null;
-  if (tokens === null) throw invalid(name, value, 'a list of token ids');
-  for (const token of tokens) {
-    if (!isTokenId(token)) throw invalid(name, token, 'token ids, from 0 up');
-  }
-  return tokens;
-}
-
-function messages(name, value) {
-  const valid =
-    Array.isArray(value) &&
-    value.length > 0 &&
-    value.every(
-      (message) =>
-        typeof message?.role === 'string' && (message.content !== undefined || message.tool_calls !== undefined),
-    );
-  if (!valid) throw invalid(name, value, 'a list of messages, each with a role and a content');
-  return value;
-}
-
-/** `extras`: names that are options too, but are read elsewhere. */
-const readAll =
-  (readers, extras = []) =>
-  (given) => {
-    const options = optionsOf(given);
-    refuseUnknown(options, [...Object.keys(readers), ...extras]);
-    return Object.fromEntries(Object.entries(readers).map(([name, read]) => [name, read(name, options[name])]));
-  };
-
-function refuseUnknown(options, known) {
-  const option = Object.keys(options).find((name) => options[name] !== undefined && !known.includes(name));
-  if (option === undefined) return;
-  const nearest = nearestName(option, known);
-  const instead = nearest === null ? `expected ${known.join(', ')}` : `did you mean ${nearest}?`;
-  const message = `There is no option ${option.slice(0, 60)} here; ${instead.replace(/[^?]$/, '$&.')}`;
-  throw new NibbleError('INVALID_ARGUMENT', message, { details: { unknown: option.slice(0, 60), nearest } });
-}
-
-/** The name that a misspelt one was probably meant to be; null where none is near. */
-export function nearestName(given, known) {
-  const distance = (name) => editDistance(given.toLowerCase(), name.toLowerCase());
-  const [best] = known.map((name) => ({ name, edits: distance(name) })).sort((a, b) => a.edits - b.edits);
-  return best !== undefined && best.edits <= Math.max(2, best.name.length / 3) ? best.name : null;
-}
-
-/** Levenshtein's distance; of a text far longer than any name only the beginning is looked at. */
-function editDistance(long, name) {
-  const given = long.slice(0, 60);
-  let row = Array.from({ length: name.length + 1 }, (_, index) => index);
-  for (let i = 1; i <= given.length; i++) {
-    const next = [i];
-    for (let j = 1; j <= name.length; j++) {
-      const replaced = row[j - 1] + (given[i - 1] === name[j - 1] ? 0 : 1);
-      next.push(Math.min(replaced, row[j] + 1, next[j - 1] + 1));
-    }
-    row = next;
-  }
-  return row[name.length];
-}
-
+/** @type {unknown[]} */
 const STORES = ['indexeddb', 'opfs', 'memory'];
 const MOST_CHUNK_BYTES = 1 << 30;
 
 /**
  * Where models are stored: a kind's name, { folder }, or { kind, chunkBytes } or { folder, chunkBytes }.
- * @returns {{ kind?: string, folder?: string, chunkBytes: number | null } | null}
+ * @param {string} name
+ * @param {any} value
+ * @returns {StoreSettings | null}
  */
 export function readStore(name, value) {
   if (value === undefined || value === null) return null;
@@ -192,6 +50,7 @@ export function readStore(name, value) {
   return { ...place, chunkBytes: integer(1, MOST_CHUNK_BYTES, null)('store.chunkBytes', chunkBytes) };
 }
 
+/** @type {Reader<string | null>} */
 function sha256(name, value) {
   if (value === undefined || value === null) return null;
   if (typeof value === 'string' && /^[0-9a-f]{64}$/i.test(value)) return value.toLowerCase();
@@ -202,6 +61,7 @@ export const readImportOptions = readAll({ name: string, sha256, keepPartial: bo
 
 const MAX_NAME = 200;
 
+/** @type {Reader<string>} */
 function readLabel(option, text) {
   const plain =
     typeof text === 'string' && text.trim() !== '' && text.length <= MAX_NAME && !/[\p{Cc}\p{Cs}]/u.test(text);
@@ -209,8 +69,10 @@ function readLabel(option, text) {
   return text;
 }
 
+/** What a stored model is called. @param {unknown} name */
 export const readStoredName = (name) => readLabel('name', name);
 
+/** @type {readonly ('stop' | 'drop-oldest')[]} */
 const ON_FULL = ['stop', 'drop-oldest'];
 
 const CALLER_OPTIONS = ['model', 'store', 'hub', 'signal', 'onProgress', 'workerUrl', 'wasmUrl', 'wasmBinary'];
@@ -258,40 +120,31 @@ const SAMPLING_READERS = {
 /** The options of complete() that say how to go on, without what from. */
 export const readSamplingOptions = readAll(SAMPLING_READERS);
 
-/** What is JSON, bigints among it, as a copy of it. */
-const json = (expected, isIt) => (name, value) => {
-  if (value === undefined || value === null) return null;
-  let copy;
-  try {
-    copy = exactCopy(value);
-  } catch {
-    throw invalid(name, value, `${expected}, of what JSON can hold`);
-  }
-  if (isIt(copy)) return copy;
-  throw invalid(name, value, expected);
-};
-
-const isObject = (value) => typeof value === 'object' && value !== null && !Array.isArray(value);
 /** Those that have options of their own. */
 const TAKEN_VARIABLES = ['messages', 'tools', 'add_generation_prompt'];
 
 const TEXT_READERS = {
   parseSpecial: boolean(null),
-  tools: json('a list of tools, each an object', (value) => Array.isArray(value) && value.every(isObject)),
+  tools: json('a list of tools, each an object', areObjects),
   template: string,
   templateVariables: variables,
   variables,
 };
 
+/** @type {Reader<Record<string, unknown> | null>} */
 function variables(name, value) {
   const read = json('an object with template variables', isObject)(name, value);
   const taken = Object.keys(read ?? {}).find((key) => TAKEN_VARIABLES.includes(key));
   if (taken !== undefined)
-    throw invalid(`${name}.${taken}`, read[taken], 'no such variable; it has an option of its own');
+    throw invalid(`${name}.${taken}`, read?.[taken], 'no such variable; it has an option of its own');
   return read;
 }
 
-/** `variables` is a short name of templateVariables. */
+/**
+ * `variables` is a short name of templateVariables.
+ * @template {{ variables: Record<string, unknown> | null, templateVariables: Record<string, unknown> | null }} Read
+ * @param {Read} read
+ */
 const withVariables = ({ variables: short, templateVariables, ...read }) => ({
   ...read,
   templateVariables: templateVariables ?? short,
@@ -299,7 +152,7 @@ const withVariables = ({ variables: short, templateVariables, ...read }) => ({
 
 const readRender = readAll({ ...TEXT_READERS, addGenerationPrompt: boolean(true), continueLast: boolean(false) });
 
-/** Options of render(): what the template is given beside the messages. */
+/** Options of render(): what the template is given beside the messages. @param {any} list the messages @param {unknown} options */
 export function readRenderOptions(list, options) {
   const read = withVariables(readRender(options));
   checkContinued(read, list);
@@ -308,7 +161,7 @@ export function readRenderOptions(list, options) {
 
 const readCompletion = readAll({ ...SAMPLING_READERS, ...TEXT_READERS, continueLast: boolean(false) }, START_OPTIONS);
 
-/** Options of complete(): one of prompt, messages and tokens, and how to go on from it. */
+/** Options of complete(): one of prompt, messages and tokens, and how to go on from it. @param {any} options */
 export const readCompletionOptions = (options) => readStart('A completion', readCompletion, options);
 
 const readCount = readAll(
@@ -316,21 +169,28 @@ const readCount = readAll(
   START_OPTIONS,
 );
 
-/** Options of countTokens(): one of prompt, messages and tokens. */
+/** Options of countTokens(): one of prompt, messages and tokens. @param {any} options */
 export const readCountOptions = (options) => readStart('countTokens()', readCount, options);
 
 const readFit = readAll({ ...TEXT_READERS, continueLast: boolean(false), maxTokens: SAMPLING_READERS.maxTokens }, [
   'messages',
 ]);
 
-/** Options of fitMessages(). */
+/** Options of fitMessages(). @param {unknown} list @param {any} options */
 export const readFitOptions = (list, options) => readStart('fitMessages()', readFit, { ...options, messages: list });
 
+/** @param {{ continueLast: boolean }} read @param {any} list */
 function checkContinued({ continueLast }, list) {
   if (!continueLast || endsWithText(list)) return;
   throw invalid('continueLast', true, 'false, unless the last of several messages is a text of the assistant');
 }
 
+/**
+ * @template {{ continueLast: boolean, variables: Record<string, unknown> | null, templateVariables: Record<string, unknown> | null }} Read
+ * @param {string} what
+ * @param {(options: unknown) => Read} reader
+ * @param {any} options
+ */
 function readStart(what, reader, options = {}) {
   const read = withVariables(reader(options));
   const given = START_OPTIONS.filter((name) => options[name] !== undefined);
@@ -338,14 +198,16 @@ function readStart(what, reader, options = {}) {
     const found = given.length === 0 ? 'none of them was' : `${given.join(' and ')} were`;
     throw new NibbleError('INVALID_ARGUMENT', `${what} takes one of prompt, messages and tokens; ${found} given.`);
   }
-  const { prompt } = options;
+  /** @type {{ prompt?: unknown, messages?: any }} */
+  const { prompt, messages: list } = options;
   if (prompt !== undefined && typeof prompt !== 'string') throw invalid('prompt', prompt, 'a text');
-  if (options.messages !== undefined) messages('messages', options.messages);
-  checkContinued(read, options.messages);
+  const chat = list === undefined ? undefined : messages('messages', list);
+  checkContinued(read, chat);
   const tokens = options.tokens === undefined ? undefined : readTokens('tokens', options.tokens);
-  return { ...read, prompt, messages: options.messages, tokens };
+  return { ...read, prompt, messages: chat, tokens };
 }
 
+/** @param {any} list */
 function endsWithText(list) {
   const last = list?.at(-1);
   return list?.length > 1 && last.role === 'assistant' && typeof last.content === 'string';
@@ -374,21 +236,23 @@ export const readSessionOptions = readAll({ onFull: oneOf(ON_FULL, null), keep: 
 
 export const readSyncOptions = readAll({ reusePrefix: boolean(true) });
 
-/** How many tokens stay; nothing stands for it. */
+/** How many tokens stay; nothing stands for it. @param {unknown} value */
 export function readLength(value) {
   const length = integer(0, 1 << 24, null)('length', value);
   if (length === null) throw invalid('length', value, 'a whole number from 0 up');
   return length;
 }
 
-/** The number of a session, as it crosses the worker border; null: the engine's own. */
+/** The number of a session, as it crosses the worker border; null: the engine's own. @param {unknown} value */
 export const readSessionNumber = (value) => integer(1, Number.MAX_SAFE_INTEGER, null)('session', value);
 
-/** What a saved session is called. */
+/** What a saved session is called. @param {unknown} key */
 export const readSaveKey = (key) => readLabel('key', key);
 
+/** The messages of a chat. @param {unknown} value */
 export const readMessages = (value) => messages('messages', value);
 
+/** @type {Reader<string>} */
 export function readText(name, value) {
   if (typeof value !== 'string') throw invalid(name, value, 'a text');
   return value;

@@ -14,10 +14,11 @@ export function progressReporter(phase, total, onProgress, from = 0) {
   const start = performance.now();
   let last = -Infinity;
   let latest = 0;
-  let timer = null;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  let timer;
   const tell = () => {
     clearTimeout(timer);
-    timer = null;
+    timer = undefined;
     const loaded = latest;
     const now = performance.now();
     last = now;

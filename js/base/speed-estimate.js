@@ -13,6 +13,7 @@ import { invalid } from './options.js';
  */
 export function estimateSpeed(probe, model) {
   const { bytesPerToken, parameters, bytesPerTokenStreamed = 0, readBytesPerSecond } = model ?? {};
+  /** @param {string} name @param {unknown} value */
   const positive = (name, value) => {
     if (typeof value === 'number' && value > 0 && value < Infinity) return value;
     throw invalid(name, value, 'a number above 0');

@@ -2,7 +2,7 @@
 
 import { withoutEnd } from './errors.js';
 
-/** By `code` of the error, as Node has it. */
+/** By `code` of the error, as Node has it. @type {Record<string, string>} */
 const REASONS = {
   EACCES: 'the system does not permit it',
   EAI_AGAIN: 'the name of the server could not be looked up',
@@ -41,6 +41,7 @@ const REASONS = {
 };
 
 // What stays as it is however often it is tried.
+/** @type {Record<string, string>} */
 const LASTING = {
   CERT_HAS_EXPIRED: "the server's certificate has expired",
   CERT_NOT_YET_VALID: "the server's certificate is not valid yet; the clock of one of both may be wrong",
@@ -59,7 +60,11 @@ const NO_TLS = 'the server there speaks no https; try the address with http';
 const NO_HTTP = 'the server there speaks no http; try the address with https';
 const BAD_TLS = 'no secure connection to the server could be made';
 
-/** The first error in a chain of causes that has a code which says something. */
+/**
+ * The first error in a chain of causes that has a code which says something.
+ * @param {any} error
+ * @returns {{ code: string, message: string } | null}
+ */
 function coded(error) {
   for (let cause = error, depth = 0; cause instanceof Object && depth < 8; depth++) {
     if (typeof cause.code === 'string' && wordsOf(cause) !== null) return cause;
@@ -69,6 +74,7 @@ function coded(error) {
   return null;
 }
 
+/** @param {{ code: string, message: string }} error @returns {string | null} */
 function wordsOf({ code, message }) {
   if (Object.hasOwn(REASONS, code)) return REASONS[code];
   if (Object.hasOwn(LASTING, code)) return LASTING[code];
@@ -82,10 +88,12 @@ function wordsOf({ code, message }) {
 /**
  * Why something failed, as a part of a sentence, without its end.
  * @param {any} error of the system, or with one among its causes
+ * @returns {string}
  */
 export function reasonOf(error) {
   const cause = coded(error);
-  if (cause !== null) return wordsOf(cause);
+  const words = cause && wordsOf(cause);
+  if (words !== null) return words;
   const code = error?.code;
   if (/^E[A-Z]+$/.test(code ?? '')) return `the system reports ${code}`;
   return withoutEnd(error?.cause?.message || error?.message || error?.name || error);
@@ -94,5 +102,8 @@ export function reasonOf(error) {
 /** Whether to try again is of no use: a certificate stays what it is. @param {any} error */
 export function isLasting(error) {
   const cause = coded(error);
-  return cause !== null && (Object.hasOwn(LASTING, cause.code) || [NO_TLS, NO_HTTP, BAD_TLS].includes(wordsOf(cause)));
+  return (
+    cause !== null &&
+    (Object.hasOwn(LASTING, cause.code) || [NO_TLS, NO_HTTP, BAD_TLS].some((words) => words === wordsOf(cause)))
+  );
 }
