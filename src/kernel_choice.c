@@ -31,12 +31,12 @@ static void fill_weights(uint8_t *tiles, size_t bytes) {
 
 typedef struct {
   uint8_t *tiles, *packed;
-  float *x; /* [PANEL_TOKENS + 1, MEASURE_COLUMNS] */
-  float *y; /* [PANEL_TOKENS + 1, MEASURE_ROWS] */
+  float *x; /* [LEAST_PANELLED, MEASURE_COLUMNS] */
+  float *y; /* [LEAST_PANELLED, MEASURE_ROWS] */
 } Workbench;
 
 static bool workbench_create(Workbench *bench) {
-  const size_t bytes = tile_bytes(TILE_Q4_0, MEASURE_COLUMNS) * (MEASURE_ROWS / TILE_ROWS), tokens = PANEL_TOKENS + 1;
+  const size_t bytes = tile_bytes(TILE_Q4_0, MEASURE_COLUMNS) * (MEASURE_ROWS / TILE_ROWS), tokens = LEAST_PANELLED;
   bench->tiles = malloc(bytes);
   bench->packed = malloc(tokens * (MEASURE_COLUMNS / TILE_BLOCK) * PACKED_BLOCK_BYTES);
   bench->x = malloc(tokens * MEASURE_COLUMNS * sizeof *bench->x);
@@ -55,11 +55,15 @@ static void workbench_free(Workbench *bench) {
   free(bench->y);
 }
 
-// Products of a weight and an activation a second in one turn, for one token or a panel, by one form of the product.
+// Products of a weight and an activation a second in one turn, for one token or LEAST_PANELLED, by one form of the
+// product.
 static double measure(MatmulKernel *matmul, const Kernels *kernels, const Workbench *bench, int tokens) {
   if (matmul == NULL) return 0;
   const Activations input = {bench->x, MEASURE_COLUMNS, bench->packed, tokens, MEASURE_COLUMNS, NULL};
-  kernels->pack(bench->x, MEASURE_COLUMNS, tokens, MEASURE_COLUMNS, bench->packed);
+  const int at_once = tokens < PANEL_TOKENS ? tokens : PANEL_TOKENS;
+  for (int t = 0; t < tokens; t += at_once)
+    kernels->pack(bench->x + t * MEASURE_COLUMNS, MEASURE_COLUMNS, at_once, MEASURE_COLUMNS,
+                  bench->packed + t * (MEASURE_COLUMNS / TILE_BLOCK) * PACKED_BLOCK_BYTES);
   const double begin = profile_clock();
   double seconds = 0, products = 0;
   while (seconds < measure_seconds) {
@@ -84,7 +88,7 @@ static void raise(double *best, double rate, Rates *rates, int round) {
 static void measure_round(const Kernels *kernels, const Workbench *bench, int round, Rates *rates) {
   MatmulKernel *const matmul = kernels->matmul[TILE_Q4_0], *const streams = kernels->matmul_streams[TILE_Q4_0];
   raise(&rates->one, fmax(measure(matmul, kernels, bench, 1), measure(streams, kernels, bench, 1)), rates, round);
-  raise(&rates->panel, measure(matmul, kernels, bench, PANEL_TOKENS), rates, round);
+  raise(&rates->panel, measure(matmul, kernels, bench, LEAST_PANELLED), rates, round);
 }
 
 static void measure_all(const Kernels *const *sets, int count, const Workbench *bench, const bool *right,

@@ -16,6 +16,7 @@
 enum {
   PANEL_TOKENS = 4,         // tokens whose packed activations are interleaved
   LEAST_PANEL_TOKENS = 3,   // of a last panel, which is filled up: fewer are faster one by one
+  LEAST_PANELLED = 8,       // tokens that are packed in panels: for fewer it does not pay to unpack the weights
   KV_PAGE_TOKENS = 64,      // tokens in a KV page
   PACKED_BLOCK_BYTES = 48,  // of one token: 32 int8 and four numbers
   FOLDED_LIMIT = 32767,     // of whole sums of activations
@@ -65,10 +66,10 @@ static inline void packed_put(uint8_t *block, int tokens, int token, const Packe
 }
 
 // The input of a matrix product: `tokens` rows of `columns` floats, and, for quantised weights, the same packed to
-// int8. Packed, a token takes columns / 32 * PACKED_BLOCK_BYTES; token t begins at t times that. Tokens are packed in
-// panels of PANEL_TOKENS. What is left over is packed one by one, or, from LEAST_PANEL_TOKENS on, as a panel that is
-// filled up: then there are packed_tokens() in memory, and nothing is computed of those beyond `tokens`. A panel of N
-// tokens holds, for each block of 32 columns,
+// int8. Packed, a token takes columns / 32 * PACKED_BLOCK_BYTES; token t begins at t times that. Fewer than
+// LEAST_PANELLED tokens are packed one by one, more in panels of PANEL_TOKENS. What is left over is packed one by one,
+// or, from LEAST_PANEL_TOKENS on, as a panel that is filled up: then there are packed_tokens() in memory, and nothing
+// is computed of those beyond `tokens`. A panel of N tokens holds, for each block of 32 columns,
 //     int8  value[8 groups of 4 columns][N tokens][4]
 //     f32   scale[N]     the block's scale; of one token (N = 1) x F16_UNBIAS (see tiles.h)
 //     int32 offset[N]    -8 x the sum of all values: what takes the 8 off each Q4_0 nibble
@@ -83,8 +84,14 @@ typedef struct {
                           // slower without
 } Activations;
 
-// Panels among `tokens` packed tokens, the last one maybe filled up.
-static inline int packed_panels(int tokens) { return (tokens + PANEL_TOKENS - LEAST_PANEL_TOKENS) / PANEL_TOKENS; }
+// Panels among `tokens` packed tokens, the last one maybe filled up. One alone is not: weights would be unpacked for
+// it.
+static inline int packed_panels(int tokens) {
+  return tokens < LEAST_PANELLED ? 0 : (tokens + PANEL_TOKENS - LEAST_PANEL_TOKENS) / PANEL_TOKENS;
+}
+
+// How many tokens a panel of `tokens` has in memory.
+static inline int packed_width(int tokens) { return tokens == 1 ? 1 : PANEL_TOKENS; }
 
 // The tokens there are in memory when `tokens` tokens are packed.
 static inline int packed_tokens(int tokens) {
@@ -124,8 +131,8 @@ typedef struct Kernels {
   MatmulKernel *matmul_streams[TILE_KINDS];
   int tile_streams;
 
-  // Packs `tokens` rows x[t * stride], `columns` a multiple of 32: one token alone, LEAST_PANEL_TOKENS to PANEL_TOKENS
-  // as a panel, which is filled up with the last of them. Per block: scale =
+  // Packs `tokens` rows x[t * stride], `columns` a multiple of 32: one token alone, several (up to
+  // PANEL_TOKENS) as a panel, which is filled up with the last of them. Per block: scale =
   // max|x| / 127, values rounded to nearest, ties to even. All values are 0 where no |x| is above QUANTIZE_LEAST, and
   // where one is infinite or NaN: then the scale is infinite, so that products become NaN, as those of floats do; so it
   // is where F16_UNBIAS times it would be.

@@ -218,7 +218,7 @@ static void pack_block(const float *x, int8_t *values, int value_stride, bool bi
 }
 
 static void pack(const float *x, size_t stride, int tokens, int columns, uint8_t *packed) {
-  const int width = packed_tokens(tokens);
+  const int width = packed_width(tokens);
   for (int b = 0; b < columns / TILE_BLOCK; b++, packed += width * PACKED_BLOCK_BYTES)
     for (int t = 0; t < width; t++) {
       const float *row = x + (size_t)(t < tokens ? t : tokens - 1) * stride;

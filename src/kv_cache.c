@@ -3,7 +3,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "batch.h"
 #include "zeroed.h"
 
 // What a page begins with; its keys and values follow.
@@ -236,8 +235,8 @@ static int layer_demand(const KvTable *table, int layer, int length, int tokens,
   int shared = 0, most = 0, first = begin;
   for (int page = begin; page < count && lets_go; page++)
     shared += kv_table_is_shared(table, layer, page);
-  for (int at = length, end; at < tokens; at = end) {
-    end = at + batch_tokens(tokens - at, batch);
+  for (int at = length; at < tokens; at += batch) {
+    const int end = tokens - at < batch ? tokens : at + batch;
     const int grown = kv_page_count(end) - (first > count ? first : count);
     // Pages that others share are not given back when this layer lets go of them.
     const int returned = shared > 0 ? 0 : (first < count ? first : count) - begin;

@@ -103,8 +103,8 @@ void kv_table_free(KvTable *table);  // safe on a zeroed table
 // Makes an empty table of the same pool hold the pages of another, shared.
 void kv_table_share(KvTable *table, const KvTable *other);
 
-// Has the pool hold what a table of `length` tokens will take to reach `tokens` tokens in batches of at most `batch`
-// (batch_tokens()): kv_table_grow() cannot fail until then, whatever kv_table_release() gives back in between.
+// Has the pool hold what a table of `length` tokens will take to reach `tokens` tokens in batches: kv_table_grow()
+// cannot fail until then, whatever kv_table_release() gives back in between.
 bool kv_table_reserve(KvTable *table, int length, int tokens, int batch, NibbleError *error);
 
 // Has pages for the tokens from `length` to `tokens` in every layer, shared with no other table; all or none are taken.

@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "batch.h"
 #include "engine_state.h"
 #include "float_math.h"
 #include "forward.h"
@@ -75,7 +74,7 @@ static int set_batch(NibblePass *pass, int first) {
   run->kv = &pass->session->kv;
   run->tokens = pass->tokens + first;
   run->position = pass->session->length + first;
-  run->count = batch_tokens(left, run->batch_size);
+  run->count = left < run->batch_size ? left : run->batch_size;
   run->wanted = pass->targets != NULL ? 0 : run->count == left ? run->count - 1 : run->count;
   run->x = pass->stream + (size_t)first * (size_t)run->width_stride;
   return first + run->count;

@@ -67,7 +67,7 @@ void product_pack(const Run *run, const float *rows, int stride, int tokens, int
   for (int panel = 0; panel < panel_count(tokens); panel++) {
     const int token = panel_first(tokens, panel), many = panel_tokens(tokens, panel);
     run->kernels->pack(rows + (size_t)token * (size_t)stride, (size_t)stride, many, columns,
-                       packed + (size_t)token * packed_bytes(all) + (size_t)packed_tokens(many) * packed_bytes(first));
+                       packed + (size_t)token * packed_bytes(all) + (size_t)packed_width(many) * packed_bytes(first));
   }
 }
 

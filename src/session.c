@@ -2,7 +2,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "batch.h"
 #include "engine_state.h"
 #include "float_math.h"
 #include "forward.h"
@@ -126,7 +125,7 @@ static bool evaluate(NibbleSession *session, const int32_t *tokens, int count, c
   for (int done = 0; done < count; done += run->count) {
     run->tokens = tokens + done;
     run->position = session->length + done;
-    run->count = batch_tokens(count - done, run->batch_size);
+    run->count = count - done < run->batch_size ? count - done : run->batch_size;
     if (!kv_table_grow(&session->kv, run->position, run->position + run->count, error)) return false;
     run->wanted = targets != NULL ? 0 : done + run->count == count ? run->count - 1 : run->count;
     forward_layers(run);

@@ -12,7 +12,7 @@
 // Nine tiles: side by side eight or two times four, and one. Two panels of tokens and one that is filled up.
 enum { TILES = 9, ROWS = TILES * TILE_ROWS, POOL = 32 };
 enum { TOKENS = 2 * PANEL_TOKENS + LEAST_PANEL_TOKENS, PACKED_TOKENS = 3 * PANEL_TOKENS };
-enum { SINGLES = 3, SINGLES_AT_ONCE = LEAST_PANEL_TOKENS - 1 };
+enum { SINGLES = 3 };
 enum { GUARD = 8, Y_STRIDE = ROWS + GUARD };  // floats behind each token's output, which nobody may touch
 
 typedef struct {
@@ -243,21 +243,13 @@ static bool lookups_agree(const Kernels *kernels, const KindExample *example) {
   return true;
 }
 
-static bool singles_agree(MatmulKernel *matmul, const KindExample *example, bool add) {
-  const size_t token_bytes = (size_t)(example->columns / TILE_BLOCK) * PACKED_BLOCK_BYTES;
-  for (int t = 0; t < SINGLES; t += SINGLES_AT_ONCE) {
-    const int count = SINGLES - t < SINGLES_AT_ONCE ? SINGLES - t : SINGLES_AT_ONCE;
-    if (!product_agrees(matmul, example, example->singles + (size_t)t * token_bytes, NULL, t, count, add)) return false;
-  }
-  return true;
-}
-
 static bool kind_agrees(const Kernels *kernels, TileKind kind, const KindExample *example) {
   MatmulKernel *const matmul = kernels->matmul[kind], *const streams = kernels->matmul_streams[kind];
   const size_t token_bytes = (size_t)(example->columns / TILE_BLOCK) * PACKED_BLOCK_BYTES;
   if (matmul == NULL) return false;
   for (int add = 0; add < 2 && matmul != kernels_reference.matmul[kind]; add++)
-    if (!product_agrees(matmul, example, example->packed, NULL, 0, TOKENS, add) || !singles_agree(matmul, example, add))
+    if (!product_agrees(matmul, example, example->packed, NULL, 0, TOKENS, add) ||
+        !product_agrees(matmul, example, example->singles, NULL, 0, SINGLES, add))
       return false;
   for (int t = 0; t < SINGLES && streams != NULL; t++)
     for (int add = 0; add < 2; add++)
@@ -287,7 +279,6 @@ static bool packing_agrees(const Kernels *kernels) {
   for (int i = 0; i < PANEL_TOKENS * PACK_COLUMNS; i++)
     x[i] = odd_float(i / TILE_BLOCK, i % TILE_BLOCK, &state);
   for (int tokens = 1; tokens <= PANEL_TOKENS && kernels->pack != kernels_reference.pack; tokens++) {
-    if (tokens > 1 && tokens < LEAST_PANEL_TOKENS) continue;
     memset(found, 0xa5, sizeof found);
     memset(expected, 0xa5, sizeof expected);
     kernels->pack(x, PACK_COLUMNS, tokens, PACK_COLUMNS, found);

@@ -42,8 +42,8 @@ enum {
 // Makes them of `blocks` blocks of a packed panel, or of one token.
 void fold_sums(const uint8_t *a, int tokens, int blocks, uint8_t *folded);
 
-// One product of a stretch of `blocks` blocks: with the panels that begin at `a`, `panel_bytes` apart, or with one
-// token. `folded` has the same panels' folded sums one behind the other.
+// One product of a stretch of `blocks` blocks: with the panels, or single tokens, that begin at `a`, `panel_bytes`
+// apart. `folded` has the same panels' folded sums one behind the other.
 typedef void StretchProduct(const TileStretch *stretch, StretchKind kind, int blocks, const uint8_t *a,
                             size_t panel_bytes, int panels, const uint8_t *folded, PanelVectors *sums);
 
@@ -54,7 +54,7 @@ typedef void TokenProduct(const uint8_t *tile, int blocks, const uint8_t *a, con
 typedef struct {
   TileKind kind;
   StretchKind stretch;
-  StretchProduct *panels, *one;  // of panels of tokens, of one token; the second where there is no `token`
+  StretchProduct *panels, *one;  // of panels of tokens, of single tokens; the second where there is no `token`
   StretchUnpack *unpack;
   TokenProduct *token;  // or NULL
 } TileProducts;

@@ -77,8 +77,8 @@ NOINLINE void fold_sums(const uint8_t *a, int tokens, int blocks, uint8_t *folde
   }
 }
 
-// Up to RUN_TILES tiles with up to RUN_PANELS panels of tokens, or with one token, a stretch at a time. `count` is the
-// number of tokens: those that fill a panel up are left out.
+// Up to RUN_TILES tiles with up to RUN_PANELS panels of `tokens` tokens (PANEL_TOKENS or 1), a stretch at a time.
+// `count` is the number of tokens: those that fill a panel up are left out.
 static NOINLINE void multiply_stretches(const TileProducts *products, const uint8_t *tiles, size_t bytes,
                                         int tile_count, int blocks, const uint8_t *a, size_t panel_bytes, int panels,
                                         int tokens, int count, float *y, size_t y_stride, bool add, Workspace *work) {
@@ -106,8 +106,7 @@ static NOINLINE void multiply_stretches(const TileProducts *products, const uint
 #pragma clang loop unroll(disable)
     for (int i = 0; i < tile_count; i++)
       for (int g = 0; g < GROUPS; g++)
-        store_rows(y + (size_t)t * y_stride + i * TILE_ROWS + 4 * g,
-                   work->sums[i][t / PANEL_TOKENS][t % PANEL_TOKENS][g], add);
+        store_rows(y + (size_t)t * y_stride + i * TILE_ROWS + 4 * g, work->sums[i][t / tokens][t % tokens][g], add);
 }
 
 // Panels of tokens first, then those that are left over, one by one.
@@ -128,14 +127,15 @@ void multiply_tiles(const TileProducts *products, const uint8_t *tiles, int tile
                          PANEL_TOKENS, left < panels * PANEL_TOKENS ? left : panels * PANEL_TOKENS,
                          rows + (size_t)(p * PANEL_TOKENS) * y_stride, y_stride, add, &work);
     }
-    for (int t = all_panels * PANEL_TOKENS; t < x->tokens; t++) {
+    const int in_panels = all_panels * PANEL_TOKENS, singles = x->tokens - in_panels;
+    if (token == NULL && singles > 0)
+      multiply_stretches(products, from, bytes, count, blocks, x->packed + (size_t)in_panels * token_bytes, token_bytes,
+                         singles, 1, singles, rows + (size_t)in_panels * y_stride, y_stride, add, &work);
+    for (int t = in_panels; token != NULL && t < x->tokens; t++) {
       const uint8_t *a = x->packed + (size_t)t * token_bytes;
       float *out = rows + (size_t)t * y_stride;
-      if (token == NULL)
-        multiply_stretches(products, from, bytes, count, blocks, a, 0, 1, 1, 1, out, y_stride, add, &work);
-      else if (products->stretch.class.folded)
-        fold_sums(a, 1, blocks, work.folded);
-      for (int i = 0; token != NULL && i < count; i++)
+      if (products->stretch.class.folded) fold_sums(a, 1, blocks, work.folded);
+      for (int i = 0; i < count; i++)
         token(from + (size_t)i * bytes, blocks, a, work.folded, out + i * TILE_ROWS, add);
     }
   }

@@ -89,8 +89,8 @@ INLINE void dot_token(const TileFormat *format, const ProductClass class, const 
 
 // What a tile's rows have come to: without a header `rows` alone.
 typedef struct {
-  v128_t rows[GROUPS];                  // over superblocks
-  v128_t dots[GROUPS], minima[GROUPS];  // of the superblock under way; of kinds that fold dots are its header's scales
+  v128_t rows[GROUPS];  // over superblocks
+  v128_t dots[GROUPS];  // of the superblock under way; of kinds that fold, its header's scales
 } TokenSums;
 
 // The scales of a block of a kind that folds.
@@ -101,7 +101,8 @@ INLINE v128_t folded_scales(const TileFormat *format, const uint8_t *block, cons
 // A block of a tile with one token. LLVM has all operands of a sum ready before it adds the first, which are more
 // vectors than there are registers: where that is so (TOKEN_PARTS is 2), the first half of every sum goes to memory
 // before the second is begun. The two wait for half as many products each, besides. Halves of their own are short
-// enough.
+// enough. Of kinds with a header and minima only those are here that fold: the others multiply a token with a
+// stretch.
 INLINE void add_token_block(const TileFormat *format, const ProductClass class, const uint8_t *block, Operands table,
                             const TokenBlock *token, TokenSums *sums) {
   const uint32_t parts = class.halves ? 1 : TOKEN_PARTS, part = BLOCK_GROUPS / parts;
@@ -121,9 +122,6 @@ INLINE void add_token_block(const TileFormat *format, const ProductClass class, 
         dots[half] = wasm_i32x4_mul(dots[half], whole_scales(format, block, g, half));
       const v128_t dot = class.halves ? wasm_i32x4_add(dots[0], dots[1]) : dots[0];
       sums->dots[g] = add_product(sums->dots[g], wasm_f32x4_convert_i32x4(dot), token->scale);
-#pragma unroll
-      for (int half = 0; class.minima && half <= class.halves; half++)
-        sums->minima[g] = add_product(sums->minima[g], token->factors[half], whole_minima(format, block, g, half));
     } else {
 #pragma unroll
       for (int half = 0; half <= class.halves; half++)
@@ -136,10 +134,8 @@ INLINE void add_token_block(const TileFormat *format, const ProductClass class, 
 }
 
 INLINE void begin_superblock(const TileFormat *format, const uint8_t *superblock, TokenSums *sums) {
-  for (int g = 0; g < GROUPS; g++) {
-    sums->minima[g] = wasm_f32x4_splat(0);
-    sums->dots[g] = tile_folds(format) ? header_scales(format, superblock, g) : sums->minima[g];
-  }
+  for (int g = 0; g < GROUPS; g++)
+    sums->dots[g] = tile_folds(format) ? header_scales(format, superblock, g) : wasm_f32x4_splat(0);
 }
 
 // rows -= the minima of a superblock of a kind that folds.
@@ -167,18 +163,15 @@ INLINE void end_superblock(const TileFormat *format, const uint8_t *superblock, 
     return;
   }
 #pragma unroll
-  for (int g = 0; g < GROUPS; g++) {
+  for (int g = 0; g < GROUPS; g++)
     sums->rows[g] = add_product(sums->rows[g], sums->dots[g], header_scales(format, superblock, g));
-    if (format->minima != MINIMA_NONE)
-      sums->rows[g] = wasm_f32x4_sub(sums->rows[g], wasm_f32x4_mul(sums->minima[g], header_minima(superblock, g)));
-  }
 }
 
 // One tile: its sums stay in registers.
 INLINE void token_tile(const TileFormat *format, const uint8_t *tile, int blocks, const uint8_t *a,
                        const uint8_t *folded, float *y, bool add) {
   const ProductClass class = product_class(format);
-  TokenSums sums = {{wasm_f32x4_splat(0), wasm_f32x4_splat(0)}, {0}, {0}};
+  TokenSums sums = {{wasm_f32x4_splat(0), wasm_f32x4_splat(0)}, {0}};
   for (int done = 0; done < blocks; done += format->blocks) {
     const Operands table = name_table(format, tile);
     const uint8_t *block = tile + format->header_bytes;

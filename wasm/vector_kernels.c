@@ -69,7 +69,7 @@ static v128_t round_to_int(const float *x, v128_t factor) {
 }
 
 void vector_pack(const float *x, size_t stride, int tokens, int columns, uint8_t *packed) {
-  const int width = packed_tokens(tokens);
+  const int width = packed_width(tokens);
   for (int b = 0; b < columns / TILE_BLOCK; b++, packed += width * PACKED_BLOCK_BYTES)
     for (int t = 0; t < width; t++) {
       const float *from = x + (size_t)(t < tokens ? t : tokens - 1) * stride + b * TILE_BLOCK;

@@ -15,12 +15,6 @@ const LEAST_SHIFTED = 32;
 // What another timeline has costs a page's copy in every layer as soon as one of the two goes on.
 const LEAST_SHARED = 32;
 
-/** How many of `left` tokens come next, so that all pieces are about as long: each one reads the weights once. */
-function evenPiece(left, most) {
-  const even = Math.ceil(left / Math.ceil(left / most));
-  return Math.min(left, most, Math.ceil(even / PANEL) * PANEL);
-}
-
 export class Timeline {
   #model;
   #session;
@@ -210,7 +204,7 @@ export class Timeline {
       if (start > 0) await turn.next();
       checkCancelled(signal);
       const most = wholeBatches ? this.#model.mostTokens : this.#pieceSize();
-      const end = start + evenPiece(tokens.length - start, most);
+      const end = Math.min(tokens.length, start + most);
       const waits = this.#model.isArriving;
       const before = performance.now();
       const piece = await this.#appendPiece(tokens.slice(start, end), targets?.slice(start, end), signal, onPiece);

@@ -6,12 +6,13 @@ import { Timeline } from '../../js/generate/timeline.js';
 
 const turn = { next: async () => {} };
 
-function noted(model) {
+function noted(model, milliseconds) {
   const pieces = [];
   const session = {
     tokens: [],
     async evaluate(tokens) {
       pieces.push(tokens.length);
+      for (const begin = performance.now(); performance.now() - begin < milliseconds * tokens.length; );
       return null;
     },
   };
@@ -19,34 +20,31 @@ function noted(model) {
   return { timeline, pieces };
 }
 
-async function piecesOf(count, { most, ...options }) {
-  const { timeline, pieces } = noted({ mostTokens: most });
+async function piecesOf(count, { most, milliseconds = 0, ...options }) {
+  const { timeline, pieces } = noted({ mostTokens: most }, milliseconds);
   await timeline.append(Array(count).fill(1), { turn, ...options });
   assert.equal(timeline.length, count);
   return pieces;
 }
 
-test('a prompt that does not fit a batch is split evenly, in whole panels', async () => {
-  const whole = { most: 128, wholeBatches: true };
-  assert.deepEqual(await piecesOf(128, whole), [128]);
-  assert.deepEqual(await piecesOf(129, whole), [68, 61]);
-  assert.deepEqual(await piecesOf(257, whole), [88, 88, 81]);
-  assert.deepEqual(await piecesOf(35, { ...whole, most: 6 }), [6, 6, 6, 6, 6, 5]);
-  assert.deepEqual(await piecesOf(2, { ...whole, most: 1 }), [1, 1]);
+test('pieces of whole batches are batches', async () => {
+  assert.deepEqual(await piecesOf(131, { most: 128, wholeBatches: true }), [128, 3]);
+  assert.deepEqual(await piecesOf(35, { most: 6, wholeBatches: true }), [6, 6, 6, 6, 6, 5]);
 });
 
-test('pieces that are cut by time are whole panels, and the last of them is not much shorter', async () => {
+test('pieces that are cut by time are whole panels, but for the last', async () => {
   for (const count of [33, 65, 129, 1000]) {
-    const pieces = await piecesOf(count, { most: 128 });
-    const last = pieces.pop();
-    assert.equal(
-      pieces.reduce((sum, piece) => sum + piece, last),
-      count,
-    );
-    assert.ok(
-      pieces.every((piece) => piece % 4 === 0),
-      String(pieces),
-    );
-    assert.ok(last >= 13, `the last piece has ${last} tokens`);
+    // However long the moment takes.
+    for (const milliseconds of [0, 0.5, 0.9, 1.3]) {
+      const pieces = await piecesOf(count, { most: 128, milliseconds });
+      assert.equal(
+        pieces.reduce((sum, piece) => sum + piece, 0),
+        count,
+      );
+      assert.ok(
+        pieces.slice(0, -1).every((piece) => piece >= 32 && piece % 4 === 0),
+        String(pieces),
+      );
+    }
   }
 });

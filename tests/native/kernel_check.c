@@ -18,8 +18,9 @@
 
 static const struct {
   int rows, columns, tokens;
-} shapes[] = {{1, 32, 1},   {7, 64, 2},    {8, 32, 3},     {9, 96, 4},    {24, 160, 5}, {33, 1024, 1},
-              {50, 352, 9}, {16, 4096, 6}, {9, 1312, 271}, {41, 4352, 1}, {17, 352, 7}, {8, 32, 131}};
+} shapes[] = {{1, 32, 1},    {7, 64, 2},   {8, 32, 3},    {9, 96, 4},     {24, 160, 5},
+              {33, 1024, 1}, {50, 352, 9}, {16, 4096, 6}, {9, 1312, 271}, {41, 4352, 1},
+              {17, 352, 7},  {8, 32, 131}, {17, 512, 8},  {17, 352, 10},  {17, 352, 11}};
 enum { SHAPES = sizeof shapes / sizeof *shapes };
 
 TEST(matmulEqualsReference) {
@@ -68,11 +69,12 @@ TEST(streamsEqualReference) {
 // The largest activations and weights that can meet: nothing may overflow on the way. Scales stay as they are.
 TEST(matmulHoldsExtremes) {
   const Sets sets = all_sets();
+  enum { EXTREME_TOKENS = LEAST_PANELLED + 1 };
   static const uint8_t fills[] = {0, 0xff, 0x80, 0x7f};
   uint32_t state = 9;
   for (int type = 0; type < WEIGHT_TYPES; type++) {
     for (size_t fill = 0; fill < sizeof fills; fill++) {
-      Product p = make_product(type, 8, 64, 5, &state);
+      Product p = make_product(type, 8, 64, EXTREME_TOKENS, &state);
       if (!tile_is_quantized(p.kind)) {
         free_product(&p);
         continue;
@@ -84,7 +86,7 @@ TEST(matmulHoldsExtremes) {
         set_scales(&weight_types[type], p.file + i, LARGEST_WEIGHT, random_float(&state));
       free(p.tiles);
       p.tiles = tile_up(p.type, p.columns, 8, p.file);
-      for (size_t i = 0; i < 5 * p.stride; i++)
+      for (size_t i = 0; i < EXTREME_TOKENS * p.stride; i++)
         p.x[i] = i % p.stride < 32 ? 3.0f : -3.0f;
       pack_tokens(&kernels_reference, &p, p.packed);
       float *expected = multiply(&kernels_reference, &p, false);

@@ -4,7 +4,6 @@
 #include <math.h>
 #include <stdlib.h>
 
-#include "batch.h"
 #include "check.h"
 #include "kv_shapes.h"
 #include "quant.h"
@@ -253,26 +252,6 @@ TEST(keeps_tables_of_one_pool_apart) {
   end_cache(&cache);
 }
 
-// As many batches as there must be, all of whole panels but the last, and none of them much shorter.
-TEST(batches_are_about_as_long) {
-  for (int most = 1; most <= 160; most++)
-    for (int count = 1; count <= 400; count++) {
-      int left = count, batches = 0, least = most;
-      for (int tokens; left > 0; left -= tokens, batches++) {
-        tokens = batch_tokens(left, most);
-        if (!CHECK(tokens >= 1 && tokens <= most && tokens <= left)) return;
-        CHECK(tokens % PANEL_TOKENS == 0 || tokens == left || tokens == most);
-        least = tokens < least ? tokens : least;
-      }
-      CHECK_INT(left, 0);
-      CHECK_INT(batches, (count + most - 1) / most);
-      CHECK(least > count / batches - PANEL_TOKENS * batches);
-    }
-  CHECK_INT(batch_tokens(129, 128), 68);
-  CHECK_INT(batch_tokens(128, 128), 128);
-  CHECK_INT(batch_tokens(1, 128), 1);
-}
-
 // Layers with and without windows in one table, grown in batches: each holds what it needs and a page more.
 TEST(lets_go_of_what_lies_behind_each_layers_window) {
   static const int windows[] = {0, 70, 5, 1};
@@ -283,8 +262,8 @@ TEST(lets_go_of_what_lies_behind_each_layers_window) {
     KvTable *table = &cache.table;
     CHECK(kv_table_reserve(table, 0, 500, batch, NULL));
     uint64_t most = kv_pool_spare_bytes(cache.pool);
-    for (int done = 0, end; done < 500; done = end) {
-      end = done + batch_tokens(500 - done, batch);
+    for (int done = 0; done < 500; done += batch) {
+      const int end = done + batch < 500 ? done + batch : 500;
       CHECK(kv_table_grow(table, done, end, NULL));
       write_tokens(table, done, end);
       CHECK(kv_pool_used_bytes(cache.pool) + kv_pool_spare_bytes(cache.pool) <= most);  // nothing beyond the reserve
@@ -435,7 +414,6 @@ int main(void) {
   RUN(&check, gives_pages_back_when_it_shrinks);
   RUN(&check, hands_out_used_pages_clean);
   RUN(&check, keeps_tables_of_one_pool_apart);
-  RUN(&check, batches_are_about_as_long);
   RUN(&check, lets_go_of_what_lies_behind_each_layers_window);
   RUN(&check, shares_pages_and_copies_those_that_are_written);
   RUN(&check, takes_no_more_pages_than_its_limit_and_none_where_that_is_0);

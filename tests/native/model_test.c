@@ -167,8 +167,9 @@ TEST(refuses_numbers_out_of_range) {
                {"llama.block_count", 5000},
                {"llama.block_count", UINT32_MAX},
                {"llama.embedding_length", 0},
-               {"llama.embedding_length", 1u << 21},
+               {"llama.embedding_length", MOST_COLUMNS + 1},
                {"llama.feed_forward_length", 0},
+               {"llama.feed_forward_length", MOST_COLUMNS + 1},
                {"llama.feed_forward_length", UINT32_MAX},
                {"llama.context_length", 0},
                {"llama.context_length", UINT32_MAX},
@@ -219,6 +220,12 @@ TEST(refuses_more_blocks_than_there_are_tensors) {
   refuse_model(check, &model, "MODEL_BAD_TENSOR", "4096");
   tiny_set_u32(&model, "llama.block_count", 1);
   refuse_model(check, &model, "MODEL_UNSUPPORTED", "blk.1.");
+}
+
+TEST(takes_rows_as_long_as_kernels_do) {
+  TinyModel model = tiny_model(&config);
+  tiny_set_u32(&model, "llama.feed_forward_length", MOST_COLUMNS);
+  refuse_model(check, &model, "MODEL_BAD_TENSOR", "131072");  // for its tensors' sizes alone
 }
 
 TEST(refuses_heads_whose_sizes_overflow) {
@@ -472,6 +479,7 @@ int main(void) {
   RUN(&check, refuses_models_that_lack_a_key);
   RUN(&check, refuses_numbers_out_of_range);
   RUN(&check, refuses_more_blocks_than_there_are_tensors);
+  RUN(&check, takes_rows_as_long_as_kernels_do);
   RUN(&check, refuses_heads_whose_sizes_overflow);
   RUN(&check, refuses_derived_numbers_as_it_refuses_given_ones);
   RUN(&check, refuses_numbers_that_are_out_of_range_once_they_are_floats);

@@ -29,7 +29,7 @@ TEST(everyScaleEqualsReference) {
   const Sets sets = all_sets();
   uint32_t state = 11;
   for (int type = 0; type < WEIGHT_TYPES; type++)
-    for (int tokens = 1; tokens <= PANEL_TOKENS; tokens += PANEL_TOKENS - 1) {
+    for (int tokens = 1; tokens <= LEAST_PANELLED; tokens += LEAST_PANELLED - 1) {
       if (weight_types[type].scale < 0) continue;
       Product p = make_product(type, SCALE_ROWS, 32, tokens, &state);
       sweep_scales(&weight_types[type], &p);
@@ -53,14 +53,15 @@ TEST(everyTensorScaleEqualsReference) {
   for (int type = 0; type < WEIGHT_TYPES; type++)
     for (size_t i = 0; i < sizeof scales / sizeof *scales; i++)
       for (int columns = 384; columns <= 512; columns += 128)
-        for (int tokens = 1; tokens <= PANEL_TOKENS; tokens += PANEL_TOKENS - 1) {
+        for (int tokens = 1; tokens <= LEAST_PANELLED; tokens += LEAST_PANELLED - 1) {
           if (quant_tensor_bytes(quant_format(weight_types[type].type)) == 0) continue;
           Product p = make_product(type, 24, columns, tokens, &state);
           set_tensor_scale(p.type, p.file + 24 * file_row_bytes(p.type, p.columns), scales[i]);
           free(p.tiles);
           p.tiles = tile_up(p.type, p.columns, 24, p.file);
           float *expected = multiply(&kernels_reference, &p, false), *exact = multiply(&kernels_exact, &p, false);
-          CHECK(fabsf(expected[0] - exact[0]) <= 0.05f * fabsf(scales[i]) * sqrtf((float)columns));
+          // Of the least scales a few steps of denormal floats are more than that.
+          CHECK(fabsf(expected[0] - exact[0]) <= 0.05f * fabsf(scales[i]) * sqrtf((float)columns) + 8 * 0x1p-149f);
           for (int s = 0; s < sets.count; s++) {
             float *found = multiply(sets.sets[s], &p, false);
             if (!CHECK(memcmp(found, expected, p.y_floats * sizeof *found) == 0))

@@ -130,7 +130,7 @@ TEST(finds_a_wrong_value_of_every_codebook) {
 static void wrong_pack(const float *x, size_t stride, int tokens, int columns, uint8_t *packed) {
   kernels_reference.pack(x, stride, tokens, columns, packed);
   for (int b = 0; b < columns / TILE_BLOCK; b++) {
-    uint8_t *block = packed + b * packed_tokens(tokens) * PACKED_BLOCK_BYTES;
+    uint8_t *block = packed + b * packed_width(tokens) * PACKED_BLOCK_BYTES;
     const float *from = x + b * TILE_BLOCK;
     const float largest = quantize_largest(from, TILE_BLOCK);
     const bool odd = wrong_how == PANELS   ? tokens > 1
