@@ -60,9 +60,9 @@ export async function bundle() {
  * Makes the library's two scripts.
  * @param {string} outdir
  * @param {object[]} [plugins] of esbuild's
- * @param {object | null} [release] that the two say they are of, as js/base/release.web.js has it
+ * @param {{ name: string | null, wasm: string[] }} [release] that the two say they are of: see js/base/release.web.js
  */
-export async function buildLibrary(outdir, plugins = [], release = null) {
+export async function buildLibrary(outdir, plugins = [], release = { name: null, wasm: [] }) {
   // Imported here, since it may have been installed a moment ago.
   const { build } = await import('esbuild');
   const settings = {
@@ -70,7 +70,10 @@ export async function buildLibrary(outdir, plugins = [], release = null) {
     conditions: ['browser'],
     loader: { '.wasm': 'binary' },
     banner: { js: '"use strict";' }, // which a classic script, unlike a module, has to say
-    define: { 'self.NIBBLE_RELEASE': JSON.stringify(release) },
+    define: {
+      'self.NIBBLE_RELEASE': JSON.stringify(release.name),
+      'self.NIBBLE_RELEASE_WASM': JSON.stringify(release.wasm),
+    },
     outdir,
     plugins,
   };
@@ -114,8 +117,8 @@ async function bundleLibrary() {
 /** What is built of the same sources is of one release. @param {string} digest of the sources */
 function releaseOf(digest) {
   const { version } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'));
-  const hashOf = (path) => sha256(readFileSync(join(ROOT, path)));
-  const wasm = Object.fromEntries(WASM.map((path) => [/nibble-(\w+)\.wasm$/.exec(path)[1], hashOf(path)]));
+  const hashOf = (path) => sha256(readFileSync(join(ROOT, path))).slice(0, 16);
+  const wasm = WASM.map(hashOf);
   return { name: `${version}+${digest.slice(0, 12)}`, wasm };
 }
 

@@ -10,7 +10,7 @@ import { describeSource } from './sources/descriptor.js';
 
 export { NibbleError } from './base/errors.js';
 
-import { RELEASE_NAME } from './base/release.js';
+import { checkWorker } from './base/release.js';
 
 /**
  * @typedef {string | URL | Blob | ArrayBuffer | ArrayBufferView | ReadableStream | Response | { stream: ReadableStream, size?: number, name?: string }} ModelFile
@@ -189,7 +189,7 @@ export function createLibrary(platform) {
         // The worker stops by itself; one that hangs is ended.
         timer = setTimeout(() => client.close(loadingCancelled()), patience);
       };
-      client = new Client(startWorker(platform, options.workerUrl), RELEASE_NAME);
+      client = new Client(startWorker(platform, options.workerUrl), checkWorker);
       signal?.addEventListener('abort', stop, { once: true });
       const onEvent = (event) => (event.opened ? onOpen?.(client, event.opened) : onProgress?.(event));
       const known = { authorization, toldSha256: file.sha256, addresses: file.addresses };
@@ -273,7 +273,7 @@ export function createLibrary(platform) {
       checkSignal(signal);
       const reason = new NibbleError('CANCELLED', 'The probe was cancelled.');
       if (signal?.aborted) throw reason;
-      const client = new Client(startWorker(platform, workerUrl), RELEASE_NAME);
+      const client = new Client(startWorker(platform, workerUrl), checkWorker);
       let timer;
       const stop = () => {
         timer = setTimeout(() => client.close(reason), END_MILLISECONDS);

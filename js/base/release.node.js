@@ -2,18 +2,19 @@
 import { readFileSync } from 'node:fs';
 
 const NOTE = new URL('../../build/wasm/node/release.json', import.meta.url);
+const { name, wasm } = readNote();
 
-/**
- * What is built together: `name`, and of each wasm file the SHA-256; null: nothing is built yet.
- * @type {{ name: string, wasm: Record<string, string> } | null}
- */
-export const RELEASE = readNote();
+/** The name of what is built together; null: nothing is built yet. @type {string | null} */
+export const RELEASE = name;
+
+/** What the SHA-256 of each of its wasm files begins with. @type {string[]} */
+export const RELEASE_WASM = wasm;
 
 function readNote() {
   try {
     return JSON.parse(readFileSync(NOTE, 'utf8'));
   } catch (error) {
-    if (error.code === 'ENOENT') return null;
+    if (error.code === 'ENOENT') return { name: null, wasm: [] };
     throw error;
   }
 }

@@ -10,7 +10,7 @@ import {
   readStore,
   readStoredName,
 } from '../base/options.js';
-import { RELEASE_NAME } from '../base/release.js';
+import { checkWorker } from '../base/release.js';
 import { authorizationOf } from '../download/authorized-fetch.js';
 import { hubAddressOf, resolveModel, storedIdOf } from '../hub/repository.js';
 import { Client } from '../protocol/client.js';
@@ -245,7 +245,7 @@ export async function startModelStore({ startWorker, wasm, platform, store, aske
       'No store is named. Pass { store: { folder } } in Node, { store: "indexeddb" } or "opfs" in a browser.';
     throw new NibbleError('INVALID_ARGUMENT', message, { details: { option: 'store' } });
   }
-  const client = new Client(startWorker(), RELEASE_NAME);
+  const client = new Client(startWorker(), checkWorker);
   try {
     const authorization = authorizationOf(asker.hub);
     const { kind } = await client.call('storeOpen', { store: settings, wasm, authorization });

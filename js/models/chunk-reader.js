@@ -11,7 +11,6 @@
 // whose files are read by threads of the system anyway: workers brought nothing there.
 
 import { NibbleError } from '../base/errors.js';
-import { RELEASE_NAME } from '../base/release.js';
 import { Client } from '../protocol/client.js';
 import { READS_IN_FLIGHT } from '../store/backends.js';
 import { piecesOf } from '../store/bytes.js';
@@ -36,8 +35,7 @@ export function openReader({ backend, store, runtime, platform }, { workers: mos
   const start = backend.kind === 'memory' ? undefined : platform.startReader;
   const workers = [];
   try {
-    while (start !== undefined && workers.length < Math.min(most, WORKERS))
-      workers.push(new Client(start(), RELEASE_NAME));
+    while (start !== undefined && workers.length < Math.min(most, WORKERS)) workers.push(new Client(start()));
   } catch {
     // A browser that refuses workers inside workers; with one of them it reads as well.
   }

@@ -1,7 +1,6 @@
 // The caller's side of messages.js: sends calls, matches replies by id, and fails all that waits when the worker dies.
 import { NibbleError, withoutEnd } from '../base/errors.js';
 import { checkSignal } from '../base/options.js';
-import { otherWorker } from '../base/release.js';
 import { call, cancel, readReply } from './messages.js';
 import { START_SECONDS, startPatience } from './time-limit.js';
 
@@ -28,15 +27,16 @@ export class Client {
   #tellEnded;
   #onLeft = () => {};
   #started;
-  #release;
+  #checkRelease;
 
   /**
    * @param {WorkerPort} port a worker that was just started
-   * @param {string | null} [release] of the library: the worker has to tell this one before all else; null: any will do
+   * @param {((found: string | null) => NibbleError | null) | null} [checkRelease] what is wrong with the release that the
+   *   worker tells before all else, null where it tells none; absent: any will do
    */
-  constructor(port, release = null) {
+  constructor(port, checkRelease = null) {
     this.#port = port;
-    this.#release = release;
+    this.#checkRelease = checkRelease;
     /**
      * Resolves with why it ended, once the worker is gone. Calls are rejected with the same as soon as that is known.
      * @type {Promise<NibbleError>}
@@ -169,12 +169,11 @@ export class Client {
   /** Whether a message is to be read on: the first tells the worker's release, and is for nobody else. */
   #isOfRelease(data) {
     const isTold = data?.release !== undefined;
-    const expected = this.#release;
-    if (expected === null) return !isTold;
-    this.#release = null;
-    const found = isTold ? data.release : null;
-    if (found !== expected && this.#failure === null) this.close(otherWorker(expected, found));
-    return false;
+    const check = this.#checkRelease;
+    this.#checkRelease = null;
+    const problem = check?.(isTold ? data.release : null) ?? null;
+    if (problem !== null && this.#failure === null) this.close(problem);
+    return problem === null && !isTold;
   }
 
   #report({ id, event }, onEvent) {

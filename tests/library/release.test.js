@@ -11,7 +11,7 @@ import { temporaryFolder, writeSmallModel } from '../small-model.js';
 
 const OTHER = '0.0.9+0123456789ab';
 const WASM = ['nibble-relaxed.wasm', 'nibble-simd128.wasm'];
-const ADVICE = /Serve all files of one release, and clear what keeps an older one: .*\.$/;
+const ADVICE = /Serve all files of one release, and clear what keeps others: .*\.$/;
 
 const wasmAt = (name) => readFileSync(new URL(`../../build/web/${name}`, import.meta.url));
 /** As another build would be: a valid module with one more section. */
@@ -42,8 +42,8 @@ describe('in Node', () => {
     const other = workerTelling({ release: OTHER }, { lifeline: {} });
     const older = workerTelling({ lifeline: {} });
     for (const [workerUrl, found, words] of [
-      [other, OTHER, /its worker .* is of the release 0\.0\.9\+0123456789ab\./],
-      [older, null, /its worker .* is an older one, which tells no name\./],
+      [other, OTHER, /its worker .* of 0\.0\.9\+0123456789ab\./],
+      [older, null, /its worker .* of an older one, which tells none\./],
     ]) {
       const expected = mismatch({ file: 'worker.js', found, expected: RELEASE_NAME }, words);
       const store = { folder: temporaryFolder() };
@@ -58,7 +58,7 @@ describe('in Node', () => {
     const wasmUrl = join(folder, 'wasm');
     mkdirSync(wasmUrl);
     for (const name of WASM) writeFileSync(join(wasmUrl, name), otherWasm(name));
-    const words = /worker is of the release .*, and .* was not built with it: its SHA-256 begins with [0-9a-f]{12}, /;
+    const words = /was not built with the worker, which is of the release .*: its SHA-256 begins with [0-9a-f]{16}, /;
     await assert.rejects(createEngine({ model, wasmUrl }), mismatch({}, words));
     for (const name of WASM) {
       const wasmBinary = otherWasm(name);
@@ -127,6 +127,6 @@ describe('in a browser', () => {
 
   test('wasm of another release is refused', LIMIT, async () => {
     const failed = await failure('**/nibble/*.wasm', (_, path) => otherWasm(path.split('/').pop()));
-    mismatch({}, /nibble-\w+\.wasm was not built with it/)(failed);
+    mismatch({}, /nibble-\w+\.wasm was not built with the worker/)(failed);
   });
 });
