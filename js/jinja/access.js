@@ -8,6 +8,7 @@ import { textMethod } from './text-methods.js';
 import {
   Callable,
   Dict,
+  Float,
   Group,
   isNone,
   itemsOf,
@@ -25,6 +26,10 @@ import {
 } from './values.js';
 
 /** @typedef {import('./budget.js').Budget} Budget */
+/** @typedef {import('./values.js').Value} Value */
+/** @typedef {import('./text.js').Text} Text */
+/** @typedef {{ start: Value, stop: Value, step: Value }} Bounds of a slice; each may be null */
+/** @typedef {{ first: number, step: number, count: number }} Places that a slice takes */
 
 /** Methods that would change the object; there are none in a sandbox. */
 const CHANGING = Object.freeze({
@@ -32,29 +37,35 @@ const CHANGING = Object.freeze({
   dict: ['clear', 'pop', 'popitem', 'setdefault', 'update'],
 });
 
+/** @param {Value} object @param {string} name */
 const missing = (object, name) => new Undefined(`${nameOf(object)} has no attribute '${name}'`);
 
-/** `object.name` @param {Budget} budget */
+/** `object.name` @param {Value} object @param {string} name @param {Budget} budget @returns {Value} */
 export function getAttribute(object, name, budget) {
   if (object instanceof Undefined) object.fail();
-  const found = ownAttribute(object, name, budget);
-  if (found !== undefined) return found;
-  return object instanceof Dict && object.has(name) ? object.get(name) : missing(object, name);
+  let found = ownAttribute(object, name, budget);
+  if (found === undefined && object instanceof Dict) found = object.get(name);
+  return found === undefined ? missing(object, name) : found;
 }
 
-/** `object[key]` @param {Budget} budget */
+/** `object[key]` @param {Value} object @param {Value} key @param {Budget} budget @returns {Value} */
 export function getItem(object, key, budget) {
   if (object instanceof Undefined) object.fail();
   if (object instanceof Dict) {
-    if (object.has(key)) return object.get(key);
-  } else if (['number', 'boolean'].includes(typeof key)) {
+    const item = object.get(key);
+    if (item !== undefined) return item;
+  } else if (typeof key === 'number' || typeof key === 'boolean') {
     const item = itemAt(object, Number(key), budget);
     if (item !== undefined) return item;
   }
-  if (!isText(key)) return new Undefined(`${nameOf(object)} has no element ${key?.value ?? String(key)}`);
-  return ownAttribute(object, plain(key), budget) ?? missing(object, plain(key));
+  if (!isText(key)) {
+    return new Undefined(`${nameOf(object)} has no element ${key instanceof Float ? key.value : String(key)}`);
+  }
+  const found = ownAttribute(object, plain(key), budget);
+  return found === undefined ? missing(object, plain(key)) : found;
 }
 
+/** @param {Value} object @param {number} index @param {Budget} budget @returns {Value | undefined} */
 function itemAt(object, index, budget) {
   if (object === NO_CONTENT) return undefined;
   if (Array.isArray(object) && (!(object instanceof View) || object instanceof Range)) return object.at(index);
@@ -68,33 +79,35 @@ function itemAt(object, index, budget) {
   return starts === null ? slice(object, place, place + 1) : slice(object, starts[place], starts[place + 1]);
 }
 
-/** `object[start:stop:step]`; each may be null. @param {Budget} budget */
-export function getSlice(object, start, stop, step, budget) {
+/** `object[start:stop:step]` @param {Value} object @param {Bounds} bounds @param {Budget} budget @returns {Value} */
+export function getSlice(object, bounds, budget) {
   if (object instanceof Undefined) object.fail();
-  const isList = Array.isArray(object) && (!(object instanceof View) || object instanceof Range);
-  if (!isList && !isText(object) && object !== NO_CONTENT) {
-    throw new TemplateError(`'${typeName(object)}' object has no slices`);
-  }
   const subject = object === NO_CONTENT ? '' : object;
-  const starts = isText(subject) ? characterStarts(plain(subject)) : null;
-  const { length } = isText(subject) ? plain(subject) : subject;
-  const places = slicePlaces(starts === null ? length : starts.length - 1, { start, stop, step });
   if (isText(subject)) {
+    const starts = characterStarts(plain(subject));
+    const places = slicePlaces(starts === null ? plain(subject).length : starts.length - 1, bounds);
     budget.chargeValue(subject);
     if (places.step !== 1) budget.charge(places.count);
     return slicedText(subject, starts, places);
   }
+  if (!Array.isArray(subject) || (subject instanceof View && !(subject instanceof Range))) {
+    throw new TemplateError(`'${typeName(object)}' object has no slices`);
+  }
+  const places = slicePlaces(subject.length, bounds);
   budget.chargeItems(places.count);
   const items = Array.from({ length: places.count }, (_, i) => subject[places.first + i * places.step]);
   return object instanceof Tuple ? Tuple.from(items) : items;
 }
 
-/** Which of `length` places a slice takes, as Python's slice.indices() has it. */
+/**
+ * Which of `length` places a slice takes, as Python's slice.indices() has it.
+ * @param {number} length @param {Bounds} bounds @returns {Places}
+ */
 function slicePlaces(length, { start, stop, step: given }) {
   const step = isNone(given) ? 1 : wholeNumber(given, 'the step of a slice');
   if (step === 0) throw new TemplateError('slice step cannot be zero');
   const [low, high] = step > 0 ? [0, length] : [-1, length - 1];
-  const place = (bound, fallback) => {
+  const place = (/** @type {Value} */ bound, /** @type {number} */ fallback) => {
     if (isNone(bound)) return fallback;
     const index = wholeNumber(bound, 'the bound of a slice');
     return Math.min(high, Math.max(low, index < 0 ? index + length : index));
@@ -104,19 +117,24 @@ function slicePlaces(length, { start, stop, step: given }) {
   return { first, step, count: Math.max(0, Math.ceil((end - first) / step)) };
 }
 
+/** @param {Text} text @param {number[] | null} starts @param {Places} places */
 function slicedText(text, starts, { first, step, count }) {
-  const unit = (index) => (starts === null ? index : starts[index]);
+  const unit = (/** @type {number} */ index) => (starts === null ? index : starts[index]);
   if (step === 1) return slice(text, unit(first), unit(first + count));
   const writer = new TextWriter();
   for (let i = 0; i < count; i++) writer.add(slice(text, unit(first + i * step), unit(first + i * step + 1)));
   return writer.text;
 }
 
-/** An attribute that is no item. @returns {any} undefined: there is none */
+/**
+ * An attribute that is no item.
+ * @param {Value} object @param {string} name @param {Budget} budget
+ * @returns {Value | undefined} undefined: there is none
+ */
 function ownAttribute(object, name, budget) {
   if (name.startsWith('_')) return undefined;
-  if (isText(object) || object === NO_CONTENT)
-    return attributeOfText(object === NO_CONTENT ? '' : object, name, budget);
+  if (object === NO_CONTENT) return attributeOfText('', name, budget);
+  if (isText(object)) return attributeOfText(object, name, budget);
   if (object instanceof Namespace) return object.attributes.get(name);
   if (object instanceof Loop) return ownAttribute(object.attributes, name, budget);
   if (object instanceof Record) return Object.hasOwn(object.attributes, name) ? object.attributes[name]() : undefined;
@@ -125,11 +143,13 @@ function ownAttribute(object, name, budget) {
   return object instanceof Callable && name === 'name' ? object.name : undefined;
 }
 
+/** @param {Text} text @param {string} name @param {Budget} budget */
 function attributeOfText(text, name, budget) {
   if (name === 'format') {
     return new Callable(name, (args, named) => {
+      /** @type {import('./format.js').Get} */
       const get = (object, key, isAttribute) =>
-        isAttribute ? getAttribute(object, key, budget) : getItem(object, key, budget);
+        isAttribute ? getAttribute(object, String(key), budget) : getItem(object, key, budget);
       return formatBraces(text, args, named, budget, get);
     });
   }
@@ -137,12 +157,14 @@ function attributeOfText(text, name, budget) {
   return method && new Callable(name, (args, named) => method(text, args, named, budget));
 }
 
+/** @param {Value} object @param {string} name */
 function refused(object, name) {
   return new Callable(name, () => {
     throw new TemplateError(`access to attribute '${name}' of '${typeName(object)}' object is unsafe`);
   });
 }
 
+/** @param {Value[]} list @param {string} name @param {Budget} budget @returns {Value | undefined} */
 function attributeOfList(list, name, budget) {
   if (name === 'index') {
     return method(name, { value: REQUIRED, start: 0, stop: null }, (value, start, stop) => {
@@ -161,12 +183,17 @@ function attributeOfList(list, name, budget) {
   return CHANGING.list.includes(name) ? refused(list, name) : undefined;
 }
 
+/**
+ * @param {string} name @param {import('./arguments.js').Parameters} parameters
+ * @param {(...given: Value[]) => Value} call
+ */
 const method = (name, parameters, call) =>
   new Callable(name, (args, named) => call(...bind(name, parameters, args, named)));
 
+/** @param {Dict} dict @param {string} name @param {Budget} budget */
 function attributeOfDict(dict, name, budget) {
   // What is made of all entries is paid for when it is made: a method may be kept, and called again.
-  const walked = (make) =>
+  const walked = (/** @type {() => Value} */ make) =>
     method(name, {}, () => {
       budget.charge(dict.size);
       return make();
@@ -174,17 +201,18 @@ function attributeOfDict(dict, name, budget) {
   const pairs = () => dict.entries().map((entry) => Tuple.from(entry));
   switch (name) {
     case 'get':
-      return method(name, { key: REQUIRED, default: null }, (key, fallback) =>
-        dict.has(key) ? dict.get(key) : fallback,
-      );
+      return method(name, { key: REQUIRED, default: null }, (key, fallback) => {
+        const value = dict.get(key);
+        return value === undefined ? fallback : value;
+      });
     case 'items':
-      return walked(() => View.of('dict_items', pairs()));
+      return walked(() => View.named('dict_items', pairs()));
     case 'keys':
-      return walked(() => View.of('dict_keys', dict.keys()));
+      return walked(() => View.named('dict_keys', dict.keys()));
     case 'values':
       return walked(() => {
         const values = dict.entries().map(([, value]) => value);
-        return View.of('dict_values', values);
+        return View.named('dict_values', values);
       });
     case 'copy':
       return walked(() => new Dict(dict.entries()));

@@ -3,15 +3,19 @@ import { TemplateError } from './errors.js';
 import { isText, plain } from './text.js';
 import { Undefined } from './values.js';
 
+/** @typedef {import('./values.js').Value} Value */
+
 /** A parameter without a default. */
 export const REQUIRED = Symbol('required');
 
+/** @typedef {{ readonly [name: string]: Value | typeof REQUIRED }} Parameters names in order, with their defaults */
+
 /**
  * @param {string} name of the function, for errors
- * @param {Record<string, any>} parameters names in order, with their defaults
- * @param {any[]} args
- * @param {Map<string, any>} named
- * @returns {any[]} a value for each parameter
+ * @param {Parameters} parameters
+ * @param {Value[]} args
+ * @param {Map<string, Value>} named
+ * @returns {Value[]} a value for each parameter
  */
 export function bind(name, parameters, args, named) {
   const names = Object.keys(parameters);
@@ -23,13 +27,15 @@ export function bind(name, parameters, args, named) {
   }
   return names.map((each, index) => {
     if (index < args.length) return args[index];
-    if (named.has(each)) return named.get(each);
-    if (parameters[each] === REQUIRED) throw new TemplateError(`${name}() misses its argument '${each}'`);
-    return parameters[each];
+    const value = named.get(each);
+    if (value !== undefined) return value;
+    const fallback = parameters[each];
+    if (fallback === REQUIRED) throw new TemplateError(`${name}() misses its argument '${each}'`);
+    return fallback;
   });
 }
 
-/** A string that is passed, as JavaScript's. */
+/** A string that is passed, as JavaScript's. @param {Value} value @param {string} what it is @returns {string} */
 export function stringOf(value, what) {
   if (isText(value)) return plain(value);
   if (value instanceof Undefined) value.fail();

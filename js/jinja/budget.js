@@ -45,7 +45,7 @@ export class Budget {
     this.charge(length >>> 6);
   }
 
-  /** A value is about to be given to something that goes through all of it where it is a text. @param {any} value */
+  /** A value is about to be given to something that goes through all of it where it is a text. @param {unknown} value */
   chargeValue(value) {
     this.charge(isText(value) ? 1 + (weightOf(value) >>> 6) : 1);
   }

@@ -14,9 +14,13 @@ import {
   Undefined,
 } from './values.js';
 
+/** @typedef {import('./budget.js').Budget} Budget */
+/** @typedef {import('./values.js').Value} Value */
+/** @typedef {import('./values.js').NumberValue} NumberValue */
+
 const MAX_NESTING = 100;
 
-/** @param {import('./budget.js').Budget} budget */
+/** @param {Value} left @param {Value} right @param {Budget} budget @returns {boolean} */
 export function isEqual(left, right, budget, depth = 0) {
   budget.charge(1);
   if (depth > MAX_NESTING) throw new TemplateError('compares values that nest too deeply');
@@ -38,13 +42,16 @@ export function isEqual(left, right, budget, depth = 0) {
   if (left instanceof Dict && right instanceof Dict) {
     return (
       left.size === right.size &&
-      left.entries().every(([key, value]) => right.has(key) && isEqual(value, right.get(key), budget, depth + 1))
+      left.entries().every(([key, value]) => {
+        const other = right.get(key);
+        return other !== undefined && isEqual(value, other, budget, depth + 1);
+      })
     );
   }
   return left === right;
 }
 
-/** NaN where one of them is NaN. */
+/** NaN where one of them is NaN. @param {NumberValue} left @param {NumberValue} right */
 function compareNumbers(left, right) {
   const [a, b] = [comparable(left), comparable(right)];
   if (a < b) return -1;
@@ -52,7 +59,7 @@ function compareNumbers(left, right) {
   return a >= b ? 0 : NaN;
 }
 
-/** Code point by code point, as Python compares, and not unit by unit. */
+/** Code point by code point, as Python compares, and not unit by unit. @param {string} left @param {string} right */
 function compareTexts(left, right) {
   if (left === right) return 0;
   const shorter = Math.min(left.length, right.length);
@@ -60,12 +67,16 @@ function compareTexts(left, right) {
   while (at < shorter && left[at] === right[at]) at++;
   if (at === shorter) return left.length - right.length;
   const [a, b] = [left.charCodeAt(at), right.charCodeAt(at)];
-  const isSurrogate = (unit) => unit >= 0xd800 && unit < 0xe000;
+  const isSurrogate = (/** @type {number} */ unit) => unit >= 0xd800 && unit < 0xe000;
   if (isSurrogate(a) !== isSurrogate(b)) return isSurrogate(a) ? 1 : -1;
   return a - b;
 }
 
-/** Negative, 0 or positive; an error for values that have no order. @param {string} operator for the error */
+/**
+ * Negative, 0 or positive; an error for values that have no order.
+ * @param {Value} left @param {Value} right @param {string} operator for the error @param {Budget} budget
+ * @returns {number}
+ */
 export function compare(left, right, operator, budget, depth = 0) {
   budget.charge(1);
   if (depth > MAX_NESTING) throw new TemplateError('compares values that nest too deeply');
@@ -74,8 +85,7 @@ export function compare(left, right, operator, budget, depth = 0) {
     budget.charge(Math.min(plain(left).length, plain(right).length) >>> 6);
     return compareTexts(plain(left), plain(right));
   }
-  const areLists = Array.isArray(left) && Array.isArray(right);
-  if (areLists && left instanceof Tuple === right instanceof Tuple) {
+  if (Array.isArray(left) && Array.isArray(right) && left instanceof Tuple === right instanceof Tuple) {
     const place = left.findIndex((each, index) => index >= right.length || !isEqual(each, right[index], budget));
     if (place === -1 || place >= right.length) return left.length - right.length;
     return compare(left[place], right[place], operator, budget, depth + 1);
@@ -86,7 +96,7 @@ export function compare(left, right, operator, budget, depth = 0) {
   );
 }
 
-/** `item in container` */
+/** `item in container` @param {Value} container @param {Value} item @param {Budget} budget @returns {boolean} */
 export function contains(container, item, budget) {
   if (container === NO_CONTENT || container instanceof Undefined) return false;
   if (isText(container)) {

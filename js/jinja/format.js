@@ -2,14 +2,16 @@
 import { TemplateError } from './errors.js';
 import { floatText, toRepr, toText } from './print.js';
 import { countCharacters, isText, plain, slice, TextWriter } from './text.js';
-import { Dict, Float, floatOf, isNumber, numberOf, Tuple, typeName, Undefined } from './values.js';
+import { Dict, Float, floatOf, isNumber, Tuple, typeName, Undefined, wholeNumber } from './values.js';
 
 /** @typedef {import('./budget.js').Budget} Budget */
+/** @typedef {import('./values.js').Value} Value */
+/** @typedef {import('./text.js').Text} Text */
 
 const MAX_WIDTH = 1000;
 const PERCENT = /%(?:\(([^)]*)\))?([-+ 0#]*)((?:[1-9]\d*)?)(?:\.(\d*))?([a-zA-Z%])/y;
 
-/** @param {import('./text.js').Text} text @param {any} given @param {Budget} budget */
+/** @param {Text} text @param {Value} given @param {Budget} budget @returns {Text} */
 export function formatPercent(text, given, budget) {
   const pattern = plain(text);
   const directive = new RegExp(PERCENT);
@@ -41,18 +43,27 @@ export function formatPercent(text, given, budget) {
   return writer.text;
 }
 
+/** @param {Value} given @param {string} key @returns {Value} */
 function namedValue(given, key) {
   if (!(given instanceof Dict)) throw new TemplateError('format requires a mapping');
-  if (!given.has(key)) throw new TemplateError(`there is no '${key}' to format`);
-  return given.get(key);
+  const value = given.get(key);
+  if (value === undefined) throw new TemplateError(`there is no '${key}' to format`);
+  return value;
 }
 
+/** @param {string | undefined} digits */
 function bounded(digits) {
   const number = Number(digits || 0);
   if (number > MAX_WIDTH) throw new TemplateError(`a format asks for more than ${MAX_WIDTH} characters`);
   return number;
 }
 
+/**
+ * @param {Value} value
+ * @param {{ flags: string, width: number, precision: string | undefined, letter: string }} how
+ * @param {Budget} budget
+ * @returns {Text}
+ */
 function formatted(value, { flags, width, precision, letter }, budget) {
   const digits = precision === undefined ? undefined : bounded(precision);
   if ('sra'.includes(letter)) {
@@ -60,7 +71,7 @@ function formatted(value, { flags, width, precision, letter }, budget) {
     const cut = digits === undefined ? text : slice(text, 0, digits);
     return padded(cut, width, flags.includes('-') ? '<' : '>', ' ');
   }
-  if (letter === 'c') return padded(isText(value) ? value : String.fromCodePoint(numberOf(value)), width, '>', ' ');
+  if (letter === 'c') return padded(isText(value) ? value : characterOf(value), width, '>', ' ');
   const text = numberText(value, letter, digits ?? 6, budget);
   const sign = text.startsWith('-') ? '-' : flags.includes('+') ? '+' : flags.includes(' ') ? ' ' : '';
   const bare = text.replace(/^-/, '');
@@ -68,7 +79,18 @@ function formatted(value, { flags, width, precision, letter }, budget) {
   return padded(sign + bare, width, flags.includes('-') ? '<' : '>', ' ');
 }
 
-/** A number in the way that a letter stands for. @returns {string} */
+/** The character of a number. @param {Value} value */
+function characterOf(value) {
+  const code = wholeNumber(value, 'what %c writes');
+  if (code < 0 || code > 0x10ffff) throw new TemplateError(`there is no character ${code}`);
+  return String.fromCodePoint(code);
+}
+
+/**
+ * A number in the way that a letter stands for.
+ * @param {Value} value @param {string} letter @param {number} digits @param {Budget} budget
+ * @returns {string}
+ */
 function numberText(value, letter, digits, budget) {
   if (value instanceof Undefined) value.fail();
   if (!isNumber(value)) throw new TemplateError(`%${letter} format: a number is required, not ${typeName(value)}`);
@@ -90,7 +112,10 @@ function numberText(value, letter, digits, budget) {
   throw new TemplateError(`unsupported format character '${letter}'`);
 }
 
-/** With so many places, the last rounded to even where it is in the middle, as Python does. */
+/**
+ * With so many places, the last rounded to even where it is in the middle, as Python does.
+ * @param {number} number @param {number} digits
+ */
 export function fixed(number, digits) {
   if (!Number.isFinite(number)) return floatText(number);
   if (Math.abs(number) >= 1e21)
@@ -104,6 +129,7 @@ export function fixed(number, digits) {
   return `${rounded.slice(0, -1)}${Number(rounded.at(-1)) - 1}`;
 }
 
+/** @param {number} number @param {number} digits */
 function general(number, digits) {
   if (!Number.isFinite(number)) return floatText(number);
   const power = number === 0 ? 0 : Number(number.toExponential(Math.min(digits, 100) - 1).split('e')[1]);
@@ -116,7 +142,7 @@ function general(number, digits) {
   return text.includes('.') ? text.replace(/\.?0+$/, '') : text;
 }
 
-/** @param {import('./text.js').Text} text */
+/** @param {Text} text @param {number} width @param {string} align `<`, `^` or `>` @param {string} fill @returns {Text} */
 export function padded(text, width, align, fill) {
   const missing = width - countCharacters(plain(text));
   if (missing <= 0) return text;
@@ -128,12 +154,14 @@ export function padded(text, width, align, fill) {
   return writer.text;
 }
 
+/** @typedef {(object: Value, key: string | number, isAttribute: boolean) => Value} Get an attribute or an item */
+
 const FIELD = /\{\{|\}\}|\{([^{}!:]*)(?:!([rsa]))?(?::([^{}]*))?\}|[{}]/g;
 const SPEC = /^(?:(.)?([<>^=]))?([-+ ]?)(0?)(\d*)(,?)(?:\.(\d+))?([a-zA-Z%]?)$/su;
 
 /**
- * @param {import('./text.js').Text} text @param {any[]} args @param {Map<string, any>} named @param {Budget} budget
- * @param {(object: any, key: any, isAttribute: boolean) => any} get an attribute or an item
+ * @param {Text} text @param {Value[]} args @param {Map<string, Value>} named @param {Budget} budget
+ * @param {Get} get
  */
 export function formatBraces(text, args, named, budget, get) {
   const pattern = plain(text);
@@ -156,6 +184,7 @@ export function formatBraces(text, args, named, budget, get) {
   return writer.text;
 }
 
+/** @param {string} path @param {Value[]} args @param {Map<string, Value>} named @param {Get} get @returns {Value} */
 function field(path, args, named, get) {
   if (path.length > MAX_WIDTH) throw new TemplateError(`a format names a value by more than ${MAX_WIDTH} characters`);
   const [first, ...rest] = path.match(/^[^.[]+|\.[^.[]+|\[[^\]]*\]/g) ?? [path];
@@ -176,6 +205,7 @@ function inThousands(digits) {
   return [...(first > 0 ? [digits.slice(0, first)] : []), ...threes].join(',');
 }
 
+/** @param {Value} value @param {string} spec @param {Budget} budget @returns {Text} */
 function specified(value, spec, budget) {
   if (spec === '') return toText(value, budget);
   const found = SPEC.exec(spec);

@@ -11,8 +11,16 @@ import { Scope } from './scope.js';
 import { isText, TextWriter } from './text.js';
 import { Callable, Dict, Float, isTrue, itemsOf, Named, Namespace, Tuple, typeName, Undefined } from './values.js';
 
-/** @typedef {import('./expressions.js').Node} Node */
+/** @typedef {import('./syntax-tree.js').Expression} Expression */
+/** @typedef {import('./syntax-tree.js').Statement} Statement */
+/** @typedef {import('./syntax-tree.js').ExpressionParts} ExpressionParts */
+/** @typedef {import('./syntax-tree.js').StatementParts} StatementParts */
+/** @typedef {import('./syntax-tree.js').Arguments} Arguments */
+/** @typedef {import('./values.js').Value} Value */
+/** @typedef {import('./text.js').Text} Text */
+/** @typedef {import('./budget.js').Budget} Budget */
 
+/** @type {Readonly<Record<string, (order: number) => boolean>>} */
 const ORDERS = Object.freeze({
   '<': (order) => order < 0,
   '<=': (order) => order <= 0,
@@ -23,7 +31,7 @@ const ORDERS = Object.freeze({
 export class Interpreter {
   #runtime;
 
-  /** @param {import('./budget.js').Budget} budget */
+  /** @param {Budget} budget */
   constructor(budget) {
     this.budget = budget;
     this.#runtime = createRuntime(budget);
@@ -33,19 +41,19 @@ export class Interpreter {
     return new TextWriter(this.budget.checkText);
   }
 
-  /** What a body writes. @param {Node[]} body @param {Scope} scope @returns {import('./text.js').Text} */
+  /** What a body writes. @param {Statement[]} body @param {Scope} scope @returns {Text} */
   render(body, scope) {
     const writer = this.newWriter();
     this.execute(body, scope, writer);
     return writer.text;
   }
 
-  /** @param {Node[]} body @param {Scope} scope @param {TextWriter} writer @returns {symbol | undefined} */
+  /** @param {Statement[]} body @param {Scope} scope @param {TextWriter} writer @returns {symbol | void} */
   execute(body, scope, writer) {
     this.budget.enter();
     for (const node of body) {
       this.budget.charge(1);
-      const ended = STATEMENTS[node.kind](this, node, scope, writer);
+      const ended = /** @type {Run<any>} */ (STATEMENTS[node.kind])(this, node, scope, writer);
       if (ended !== undefined) {
         this.budget.leave();
         return ended;
@@ -55,15 +63,15 @@ export class Interpreter {
     return undefined;
   }
 
-  /** @param {Node} node @param {Scope} scope */
+  /** @param {Expression} node @param {Scope} scope */
   evaluate(node, scope) {
     this.budget.enter();
-    const value = EXPRESSIONS[node.kind](this, node, scope);
+    const value = /** @type {Evaluate<any>} */ (EXPRESSIONS[node.kind])(this, node, scope);
     this.budget.leave();
     return value;
   }
 
-  /** The arguments of a call, a filter or a test. */
+  /** The arguments of a call, a filter or a test. @param {Arguments} given @param {Scope} scope */
   argumentsOf({ positional, named, list, mapping }, scope) {
     const args = positional.map((node) => this.evaluate(node, scope));
     const byName = new Named();
@@ -81,13 +89,17 @@ export class Interpreter {
     return { args, named: byName };
   }
 
+  /** @param {Value} callee @param {Value[]} args @param {Named} named @returns {Value} */
   call(callee, args, named) {
     if (callee instanceof Undefined) callee.fail();
     if (!(callee instanceof Callable)) throw new TemplateError(`'${typeName(callee)}' object is not callable`);
     return callee.call(args, named);
   }
 
-  /** Gives names to a value's parts, or to itself. @param {Node} target */
+  /**
+   * Gives names to a value's parts, or to itself.
+   * @param {import('./syntax-tree.js').Target} target @param {Value} value @param {Scope} scope
+   */
   assign(target, value, scope) {
     if (target.kind === 'Name') scope.set(target.name, value);
     else if (target.kind === 'NamespaceTarget') {
@@ -105,22 +117,28 @@ export class Interpreter {
     }
   }
 
+  /** @param {ExpressionParts['Filter']} node @param {Value} value @param {Scope} scope */
   filter(node, value, scope) {
     const { args, named } = this.argumentsOf(node, scope);
     return this.#runtime.filter(node.name, value, args, named);
   }
 
+  /** @param {ExpressionParts['Test']} node @param {Value} value @param {Scope} scope */
   test(node, value, scope) {
     const { args, named } = this.argumentsOf(node, scope);
     return this.#runtime.test(node.name, value, args, named);
   }
 
+  /** @param {Value} value */
   text(value) {
     return this.#runtime.text(value);
   }
 }
 
-/** What filters of a block make of the text that it writes. */
+/**
+ * What filters of a block make of the text that it writes.
+ * @param {Interpreter} interpreter @param {Expression} node @param {Text} text @param {Scope} scope
+ */
 function piped(interpreter, node, text, scope) {
   const inner = new Scope(scope);
   inner.set(PIPED, text);
@@ -130,7 +148,9 @@ function piped(interpreter, node, text, scope) {
 /** No name that a template could use. */
 const PIPED = '|';
 
-/** @type {Record<string, (interpreter: Interpreter, node: any, scope: Scope) => any>} */
+/** @template Parts @typedef {(interpreter: Interpreter, node: Parts, scope: Scope) => Value} Evaluate */
+
+/** @type {Readonly<{ [Kind in keyof ExpressionParts]: Evaluate<ExpressionParts[Kind]> }>} */
 const EXPRESSIONS = Object.freeze({
   Constant: (_, { value }) => value,
   Number: (_, { number: { kind, value } }) => (kind === 'float' ? new Float(value) : value),
@@ -177,7 +197,7 @@ const EXPRESSIONS = Object.freeze({
     if (key.kind !== 'Slice') return getItem(value, interpreter.evaluate(key, scope), interpreter.budget);
     const bounds = [key.start, key.stop, key.step];
     const [start, stop, step] = bounds.map((bound) => (bound === null ? null : interpreter.evaluate(bound, scope)));
-    return getSlice(value, start, stop, step, interpreter.budget);
+    return getSlice(value, { start, stop, step }, interpreter.budget);
   },
   Slice() {
     throw new TemplateError('a slice stands beside another index');
@@ -191,6 +211,7 @@ const EXPRESSIONS = Object.freeze({
   Test: (interpreter, node, scope) => interpreter.test(node, interpreter.evaluate(node.value, scope), scope),
 });
 
+/** @param {string} operator @param {Value} left @param {Value} right @param {Budget} budget */
 function holds(operator, left, right, budget) {
   switch (operator) {
     case '==':
@@ -206,7 +227,12 @@ function holds(operator, left, right, budget) {
   }
 }
 
-/** @type {Record<string, (interpreter: Interpreter, node: any, scope: Scope, writer: TextWriter) => symbol | undefined | void>} */
+/**
+ * @template Parts
+ * @typedef {(interpreter: Interpreter, node: Parts, scope: Scope, writer: TextWriter) => symbol | void} Run
+ */
+
+/** @type {Readonly<{ [Kind in keyof StatementParts]: Run<StatementParts[Kind]> }>} */
 const STATEMENTS = Object.freeze({
   Data: (_, { value }, _scope, writer) => writer.add(value),
   Print(interpreter, { value }, scope, writer) {

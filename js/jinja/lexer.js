@@ -4,13 +4,14 @@ import { TemplateError } from './errors.js';
 import { endOfText, SPACES } from './text.js';
 
 /**
- * @typedef {object} Token
- * @property {'data' | 'print' | 'print_end' | 'block' | 'block_end' | 'name' | 'string' | 'integer' | 'float' | 'operator' | 'end'} kind
- * @property {any} value
- * @property {number} line
+ * @typedef {'data' | 'print' | 'print_end' | 'block' | 'block_end' | 'name' | 'string' | 'operator' | 'end'} WordKind
+ * @typedef {{ kind: WordKind, value: string, line: number } | { kind: 'integer' | 'float', value: number, line: number }} Token
+ * @typedef {{ groups: RegExpExecArray | null, end: number }} Match `end`: where the text goes on behind it
  */
 
 const ONLY_SPACE = new RegExp(`^[${SPACES}]*$`);
+/** @type {Match} */
+const NO_MATCH = Object.freeze({ groups: null, end: 0 });
 /** A lexer's own: such patterns know where they stand. */
 const createPatterns = () => ({
   space: new RegExp(`[${SPACES}]*`, 'y'),
@@ -23,6 +24,7 @@ const createPatterns = () => ({
   string: /'(?:[^'\\]|\\[\s\S])*'|"(?:[^"\\]|\\[\s\S])*"/y,
   operator: /\/\/|\*\*|==|!=|>=|<=|[-+/*%~[\](){}><=.:|,;]/y,
 });
+/** @type {Readonly<Record<string, string>>} */
 const CLOSES = Object.freeze({ ')': '(', ']': '[', '}': '{' });
 
 /** @param {string} source @returns {Token[]} with one of kind 'end' behind the last */
@@ -35,9 +37,11 @@ class Lexer {
   #at = 0;
   #line = 1;
   #counted = 0;
+  /** @type {Token[]} */
   #tokens = [];
   #patterns = createPatterns();
 
+  /** @param {string} source */
   constructor(source) {
     this.#source = source;
   }
@@ -61,13 +65,14 @@ class Lexer {
     return this.#tokens;
   }
 
-  /** The text before a tag, without what the tag takes of it. */
+  /** The text before a tag, without what the tag takes of it. @param {string} tag @param {number} end */
   #data(tag, end) {
     const text = this.#stripped(this.#source.slice(this.#at, end), tag, this.#source[end + 2], this.#at);
     if (text !== '') this.#push('data', text);
     this.#at = end;
   }
 
+  /** @param {string} text @param {string} tag @param {string | undefined} sign @param {number} start */
   #stripped(text, tag, sign, start) {
     if (sign === '-') return text.slice(0, endOfText(text));
     if (sign === '+' || tag === '{{') return text;
@@ -84,7 +89,7 @@ class Lexer {
     this.#behind(sign);
   }
 
-  /** What a block's or comment's end takes of the text behind it. */
+  /** What a block's or comment's end takes of the text behind it. @param {string} sign */
   #behind(sign) {
     if (sign === '-') this.#at = this.#match(this.#patterns.space).end;
     else if (sign !== '+' && this.#source[this.#at] === '\n') this.#at++;
@@ -105,10 +110,12 @@ class Lexer {
     return true;
   }
 
+  /** @param {WordKind} kind @param {WordKind} endKind @param {string} closing */
   #tag(kind, endKind, closing) {
     this.#push(kind, '');
     this.#at += 2;
     if ('-+'.includes(this.#source[this.#at])) this.#at++;
+    /** @type {string[]} */
     const open = [];
     for (;;) {
       this.#at = this.#match(this.#patterns.space).end;
@@ -118,6 +125,7 @@ class Lexer {
     }
   }
 
+  /** @param {WordKind} kind @param {string} closing */
   #closed(kind, closing) {
     const source = this.#source;
     const sign = source.startsWith(closing, this.#at) ? '' : source[this.#at];
@@ -130,10 +138,11 @@ class Lexer {
     return true;
   }
 
+  /** @param {string[]} open */
   #word(open) {
     // A float does not follow a point: a.0.1 are two indices.
     const afterPoint = this.#source[this.#at - 1] === '.';
-    const float = afterPoint ? { groups: null } : this.#match(this.#patterns.float);
+    const float = afterPoint ? NO_MATCH : this.#match(this.#patterns.float);
     if (float.groups) return this.#take('float', Number(float.groups[0].replaceAll('_', '')), float.end);
     const integer = this.#match(this.#patterns.integer);
     if (integer.groups) return this.#take('integer', this.#whole(integer.groups[0]), integer.end);
@@ -149,25 +158,29 @@ class Lexer {
     return this.#take('operator', value, operator.end);
   }
 
+  /** @param {string} digits */
   #whole(digits) {
     const value = Number(digits.replaceAll('_', ''));
     if (!Number.isSafeInteger(value)) throw this.#error('a whole number is beyond 2^53');
     return value;
   }
 
+  /** @param {RegExp} pattern @returns {Match} */
   #match(pattern) {
     pattern.lastIndex = this.#at;
     const groups = pattern.exec(this.#source);
     return { groups, end: groups === null ? this.#at : pattern.lastIndex };
   }
 
+  /** @param {Token['kind']} kind @param {string | number} value @param {number} end */
   #take(kind, value, end) {
     this.#push(kind, value);
     this.#at = end;
   }
 
+  /** @param {Token['kind']} kind @param {string | number} value */
   #push(kind, value) {
-    this.#tokens.push({ kind, value, line: this.#lineHere() });
+    this.#tokens.push(/** @type {Token} */ ({ kind, value, line: this.#lineHere() }));
   }
 
   #lineHere() {
@@ -175,14 +188,16 @@ class Lexer {
     return this.#line;
   }
 
+  /** @param {string} found */
   #error(found) {
     return new TemplateError(`${found} in line ${this.#lineHere()}`);
   }
 }
 
+/** @type {Readonly<Record<string, string>>} */
 const ESCAPES = Object.freeze({ n: '\n', t: '\t', r: '\r', a: '\x07', b: '\b', f: '\f', v: '\v', '\n': '' });
 
-/** The escapes of Python's string literals; what is none stays as it is. */
+/** The escapes of Python's string literals; what is none stays as it is. @param {string} text */
 function unescaped(text) {
   return text.replace(
     /\\(?:([0-7]{1,3})|x([\da-fA-F]{2})|u([\da-fA-F]{4})|U([\da-fA-F]{8})|([\s\S]))/g,

@@ -1,6 +1,6 @@
 // The filters of Jinja2 that make lists, or choose from them.
 import { getItem } from './access.js';
-import { REQUIRED } from './arguments.js';
+import { REQUIRED, stringOf } from './arguments.js';
 import { compare, isEqual } from './compare.js';
 import { TemplateError } from './errors.js';
 import { lengthOf, operate } from './operators.js';
@@ -21,13 +21,23 @@ import {
 } from './values.js';
 
 /** @typedef {import('./filters.js').Runtime} Runtime */
+/** @typedef {import('./filters.js').Filter} Filter */
+/** @typedef {import('./filters.js').BoundFilter} BoundFilter */
+/** @typedef {import('./filters.js').FreeFilter} FreeFilter */
+/** @typedef {import('./values.js').Value} Value */
+/** @typedef {import('./budget.js').Budget} Budget */
 
+/** @type {import('./arguments.js').Parameters} */
 const NONE = Object.freeze({});
 
-/** For filters to which whatever is empty or none is an empty list. */
+/** For filters to which whatever is empty or none is an empty list. @param {Value} value @param {Budget} budget */
 const itemsIfAny = (value, budget) => (isTrue(value) ? itemsOf(value, budget) : []);
 
-/** What `attribute='a.b.0'` takes of an item. @param {Runtime} runtime */
+/**
+ * What `attribute='a.b.0'` takes of an item.
+ * @param {Runtime} runtime @param {Value} attribute @param {Value} [fallback]
+ * @returns {(item: Value) => Value}
+ */
 function getter(runtime, attribute, fallback = null) {
   if (isNone(attribute)) return (item) => item;
   const parts = isText(attribute)
@@ -46,7 +56,11 @@ function getter(runtime, attribute, fallback = null) {
   };
 }
 
-/** A key to sort by: texts without their case, unless that counts. */
+/**
+ * A key to sort by: texts without their case, unless that counts.
+ * @param {Runtime} runtime @param {Value} attribute @param {Value} caseSensitive
+ * @returns {(item: Value) => Value}
+ */
 function sortKey(runtime, attribute, caseSensitive) {
   const get = getter(runtime, attribute);
   return (item) => {
@@ -56,6 +70,7 @@ function sortKey(runtime, attribute, caseSensitive) {
   };
 }
 
+/** @param {Value[]} items @param {(item: Value) => Value} keyOfItem @param {boolean} isReversed @param {Budget} budget */
 function sorted(items, keyOfItem, isReversed, budget) {
   budget.charge(items.length * Math.ceil(Math.log2(items.length + 1)));
   const keyed = items.map((item) => ({ item, key: keyOfItem(item) }));
@@ -64,23 +79,26 @@ function sorted(items, keyOfItem, isReversed, budget) {
   return keyed.map(({ item }) => item);
 }
 
-/** By one attribute or, with commas between them, by several. */
+/** By one attribute or, with commas between them, by several. @type {Filter} */
 function sort(runtime, value, reverse, caseSensitive, attribute) {
   const names = isText(attribute) ? plain(attribute).split(',') : [attribute];
   const keys = names.map((name) => sortKey(runtime, name, caseSensitive));
-  const key = (item) => (keys.length === 1 ? keys[0](item) : Tuple.from(keys.map((each) => each(item))));
+  const key = (/** @type {Value} */ item) =>
+    keys.length === 1 ? keys[0](item) : Tuple.from(keys.map((each) => each(item)));
   return sorted(itemsOf(value, runtime.budget), key, isTrue(reverse), runtime.budget);
 }
 
+/** @type {Filter} */
 function dictsort(runtime, value, caseSensitive, by, reverse) {
   if (!(value instanceof Dict)) throw new TemplateError(`dictsort takes a mapping, not '${typeName(value)}'`);
-  const place = ['key', 'value'].indexOf(plain(by));
+  const place = ['key', 'value'].indexOf(stringOf(by, 'by'));
   if (place === -1) throw new TemplateError('dictsort sorts by "key" or by "value"');
   runtime.budget.charge(value.size);
   const items = value.entries().map((entry) => Tuple.from(entry));
   return sorted(items, sortKey(runtime, place, caseSensitive), isTrue(reverse), runtime.budget);
 }
 
+/** @type {Filter} */
 function unique(runtime, value, caseSensitive, attribute) {
   const key = sortKey(runtime, attribute, caseSensitive);
   const seen = new Set();
@@ -91,6 +109,7 @@ function unique(runtime, value, caseSensitive, attribute) {
   return new Generator(items);
 }
 
+/** @type {(sign: number) => BoundFilter} */
 const extreme = (sign) => [
   { case_sensitive: false, attribute: null },
   (runtime, value, caseSensitive, attribute) => {
@@ -103,13 +122,15 @@ const extreme = (sign) => [
   },
 ];
 
+/** @type {Filter} */
 function groupby(runtime, value, attribute, fallback, caseSensitive) {
   const key = sortKey(runtime, attribute, caseSensitive);
   const own = getter(runtime, attribute, fallback);
-  const keyed = (item) => {
+  const keyed = (/** @type {Value} */ item) => {
     const found = key(item);
     return found instanceof Undefined && !isNone(fallback) ? fallback : found;
   };
+  /** @type {{ key: Value, name: Value, items: Value[] }[]} */
   const groups = [];
   for (const item of sorted(itemsOf(value, runtime.budget), keyed, false, runtime.budget)) {
     const last = groups.at(-1);
@@ -119,19 +140,22 @@ function groupby(runtime, value, attribute, fallback, caseSensitive) {
   return groups.map(({ name, items }) => Group.from([name, items]));
 }
 
+/** @type {Filter} */
 function batch(runtime, value, count, fill) {
   const size = Math.max(1, wholeNumber(count, 'linecount'));
   const items = itemsOf(value, runtime.budget);
   runtime.budget.charge(Math.ceil(items.length / size));
   const rows = [];
   for (let at = 0; at < items.length; at += size) rows.push(items.slice(at, at + size));
-  if (!isNone(fill) && rows.length > 0) {
+  const last = rows.at(-1);
+  if (!isNone(fill) && last !== undefined) {
     runtime.budget.chargeItems(size);
-    while (rows.at(-1).length < size) rows.at(-1).push(fill);
+    while (last.length < size) last.push(fill);
   }
   return new Generator(rows);
 }
 
+/** @type {Filter} */
 function slices(runtime, value, count, fill) {
   const items = itemsOf(value, runtime.budget);
   const columns = wholeNumber(count, 'slices');
@@ -152,30 +176,36 @@ function slices(runtime, value, count, fill) {
   return new Generator(rows);
 }
 
+/** @type {Filter} */
 function sum(runtime, value, attribute, start) {
   const get = getter(runtime, attribute);
   return itemsOf(value, runtime.budget).reduce((total, item) => operate('+', total, get(item), runtime.budget), start);
 }
 
+/** @type {Filter} */
 function first(runtime, value) {
   const item = value instanceof Generator ? value.first() : itemsOf(value, runtime.budget)[0];
   return item === undefined ? new Undefined('No first item, sequence was empty.') : item;
 }
 
+/** @type {Filter} */
 function last(runtime, value) {
   if (value instanceof Generator) throw new TemplateError(`'${value.name}' object is not reversible`);
-  return itemsOf(value, runtime.budget).at(-1) ?? new Undefined('No last item, sequence was empty.');
+  const item = itemsOf(value, runtime.budget).at(-1);
+  return item === undefined ? new Undefined('No last item, sequence was empty.') : item;
 }
 
+/** @type {Filter} */
 function reverse(runtime, value) {
   if (value instanceof Generator) throw new TemplateError(`'${value.name}' object is not reversible`);
   const items = [...itemsOf(value, runtime.budget)].reverse();
   if (!isText(value)) return new Generator(items, 'list_reverseiterator');
   const writer = new TextWriter();
-  for (const item of items) writer.add(item);
+  for (const item of items) writer.add(/** @type {import('./text.js').Text} */ (item));
   return writer.text;
 }
 
+/** @type {Filter} */
 function join(runtime, value, separator, attribute) {
   const get = getter(runtime, attribute);
   const between = runtime.text(separator);
@@ -188,6 +218,7 @@ function join(runtime, value, separator, attribute) {
   return writer.text;
 }
 
+/** @type {Filter} */
 function items({ budget }, value) {
   if (value instanceof Undefined || value === NO_CONTENT) return new Generator([]);
   if (!(value instanceof Dict)) throw new TemplateError('Can only get item pairs from a mapping.');
@@ -195,9 +226,13 @@ function items({ budget }, value) {
   return new Generator(value.entries().map((entry) => Tuple.from(entry)));
 }
 
+/** @type {BoundFilter} */
 const length = [NONE, (runtime, value) => lengthOf(value, runtime.budget)];
 
-/** Name: parameters behind the value, and what is done with the runtime, the value and them. */
+/**
+ * Name: parameters behind the value, and what is done with the runtime, the value and them.
+ * @type {Readonly<Record<string, BoundFilter>>}
+ */
 export const LIST_FILTERS = Object.freeze({
   batch: [{ linecount: REQUIRED, fill_with: null }, batch],
   count: length,
@@ -218,8 +253,9 @@ export const LIST_FILTERS = Object.freeze({
   unique: [{ case_sensitive: false, attribute: null }, unique],
 });
 
-/** `map`: an attribute of each, or a filter applied to each. @param {Runtime} runtime */
+/** `map`: an attribute of each, or a filter applied to each. @type {FreeFilter} */
 function map(runtime, value, args, named) {
+  /** @type {(item: Value) => Value} */
   let change;
   if (args.length === 0 && named.has('attribute')) {
     const { attribute, default: fallback = null, ...rest } = Object.fromEntries(named);
@@ -227,18 +263,23 @@ function map(runtime, value, args, named) {
     change = getter(runtime, attribute, fallback);
   } else {
     if (args.length === 0) throw new TemplateError('map requires a filter argument');
-    const [name, ...rest] = args;
-    change = (item) => runtime.filter(plain(name), item, rest, named);
+    const [given, ...rest] = args;
+    const name = stringOf(given, 'the name of a filter');
+    change = (item) => runtime.filter(name, item, rest, named);
   }
   return new Generator(itemsIfAny(value, runtime.budget).map((item) => change(item)));
 }
 
-/** `select` and the like: the items that pass a test, or whose attribute does. */
+/**
+ * `select` and the like: the items that pass a test, or whose attribute does.
+ * @type {(isWanted: boolean, byAttribute: boolean) => FreeFilter}
+ */
 const chosen = (isWanted, byAttribute) => (runtime, value, args, named) => {
   if (byAttribute && args.length === 0) throw new TemplateError('Missing parameter for attribute name');
-  const get = byAttribute ? getter(runtime, args[0]) : (item) => item;
-  const [name, ...rest] = byAttribute ? args.slice(1) : args;
-  const passes = name === undefined ? isTrue : (item) => runtime.test(plain(name), item, rest, named);
+  const get = byAttribute ? getter(runtime, args[0]) : (/** @type {Value} */ item) => item;
+  const [given, ...rest] = byAttribute ? args.slice(1) : args;
+  const name = given === undefined ? null : stringOf(given, 'the name of a test');
+  const passes = (/** @type {Value} */ item) => (name === null ? isTrue(item) : runtime.test(name, item, rest, named));
   return new Generator(itemsIfAny(value, runtime.budget).filter((item) => passes(get(item)) === isWanted));
 };
 

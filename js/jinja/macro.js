@@ -3,7 +3,12 @@ import { TemplateError } from './errors.js';
 import { Scope } from './scope.js';
 import { Callable, Dict, Tuple, Undefined } from './values.js';
 
-/** @param {import('./interpreter.js').Interpreter} interpreter @param {any} node @param {Scope} scope */
+/** @typedef {import('./interpreter.js').Interpreter} Interpreter */
+/** @typedef {import('./syntax-tree.js').Signature} Signature */
+/** @typedef {import('./values.js').Value} Value */
+/** @typedef {import('./values.js').Named} Named */
+
+/** @param {Interpreter} interpreter @param {Signature} node @param {Scope} scope */
 export function createMacro(interpreter, node, scope) {
   const macro = new Callable(node.name, (args, named) => {
     const inner = new Scope(scope);
@@ -14,6 +19,9 @@ export function createMacro(interpreter, node, scope) {
   return macro;
 }
 
+/**
+ * @param {Interpreter} interpreter @param {Signature} node @param {Scope} scope @param {Value[]} args @param {Named} named
+ */
 function bindParameters(interpreter, { name, parameters, takesCaller, takesMore, takesOther }, scope, args, named) {
   parameters.forEach((parameter, index) => {
     scope.set(parameter.name, parameterValue(interpreter, parameter, scope, { args, named, index, macro: name }));
@@ -38,12 +46,18 @@ function bindParameters(interpreter, { name, parameters, takesCaller, takesMore,
   }
 }
 
+/**
+ * @param {Interpreter} interpreter @param {import('./syntax-tree.js').Parameter} parameter @param {Scope} scope
+ * @param {{ args: Value[], named: Named, index: number, macro: string }} given
+ * @returns {Value}
+ */
 function parameterValue(interpreter, { name, fallback }, scope, { args, named, index, macro }) {
   if (index < args.length) {
     if (named.has(name)) throw new TemplateError(`macro '${macro}' got multiple values for argument '${name}'`);
     return args[index];
   }
-  if (named.has(name)) return named.get(name);
+  const value = named.get(name);
+  if (value !== undefined) return value;
   if (fallback !== null) return interpreter.evaluate(fallback, scope);
   return new Undefined(`parameter '${name}' was not provided`);
 }

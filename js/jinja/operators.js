@@ -5,6 +5,7 @@ import { toText } from './print.js';
 import { countCharacters, isText, plain, TextWriter } from './text.js';
 import {
   checkedWhole,
+  Dict,
   Float,
   isNone,
   isNumber,
@@ -18,8 +19,11 @@ import {
 } from './values.js';
 
 /** @typedef {import('./budget.js').Budget} Budget */
+/** @typedef {import('./values.js').Value} Value */
+/** @typedef {import('./values.js').NumberValue} NumberValue */
+/** @typedef {import('./text.js').Text} Text */
 
-/** @param {any[]} values @param {Budget} budget */
+/** @param {Value[]} values @param {Budget} budget */
 export function concatenate(values, budget) {
   const writer = new TextWriter(budget.checkText);
   for (const value of values) writer.add(toText(value, budget));
@@ -28,7 +32,7 @@ export function concatenate(values, budget) {
   return text;
 }
 
-/** @param {any} value @param {number} count @param {Budget} budget */
+/** @param {Text | Value[]} value @param {number} count @param {Budget} budget @returns {Text | Value[]} */
 function repeat(value, count, budget) {
   const times = Math.max(0, count);
   if (isText(value)) {
@@ -45,8 +49,10 @@ function repeat(value, count, budget) {
   return value instanceof Tuple ? Tuple.from(items) : items;
 }
 
+/** @param {Value} value @returns {value is Value[]} */
 const isList = (value) => Array.isArray(value) && !(value instanceof View);
 
+/** @param {Value} left @param {Value} right @param {Budget} budget @returns {Value | undefined} undefined: they have no sum */
 function add(left, right, budget) {
   const hasText = isText(left) || isText(right);
   if (hasText && [left, right].every((each) => isText(each) || each === NO_CONTENT)) {
@@ -60,7 +66,10 @@ function add(left, right, budget) {
   return undefined;
 }
 
-/** Of two whole numbers a whole one, else a float. */
+/**
+ * Of two whole numbers a whole one, else a float.
+ * @param {string} operator @param {NumberValue} left @param {NumberValue} right
+ */
 function arithmetic(operator, left, right) {
   const isWhole = !(left instanceof Float) && !(right instanceof Float);
   const [a, b] = [numberOf(left), numberOf(right)];
@@ -71,6 +80,7 @@ function arithmetic(operator, left, right) {
   return isWhole && !isRoot ? checkedWhole(value) : new Float(value);
 }
 
+/** @param {string} operator @param {number} a @param {number} b @param {boolean} isWhole @returns {number} */
 function compute(operator, a, b, isWhole) {
   switch (operator) {
     case '+':
@@ -92,7 +102,7 @@ function compute(operator, a, b, isWhole) {
   }
 }
 
-/** @param {string} operator @param {any} left @param {any} right @param {Budget} budget */
+/** @param {string} operator @param {Value} left @param {Value} right @param {Budget} budget @returns {Value} */
 export function operate(operator, left, right, budget) {
   if (operator === '%' && isText(left)) return formatPercent(left, right, budget);
   if (isNumber(left) && isNumber(right)) return arithmetic(operator, left, right);
@@ -116,7 +126,7 @@ export function operate(operator, left, right, budget) {
   throw new TemplateError(`unsupported operand type(s) for ${operator}: '${typeName(left)}' and '${typeName(right)}'`);
 }
 
-/** @param {'-' | '+'} sign @param {any} value */
+/** @param {string} sign `-` or `+` @param {Value} value @returns {Value} */
 export function signed(sign, value) {
   if (value instanceof Undefined) value.fail();
   if (!isNumber(value)) throw new TemplateError(`bad operand type for unary ${sign}: '${typeName(value)}'`);
@@ -126,7 +136,7 @@ export function signed(sign, value) {
   return sign === '-' && number !== 0 ? -number : number;
 }
 
-/** `length`, of what has one. */
+/** `length`, of what has one. @param {Value} value @param {Budget} budget @returns {number} */
 export function lengthOf(value, budget) {
   if (isText(value)) {
     budget.charge(plain(value).length >>> 4);
@@ -134,6 +144,6 @@ export function lengthOf(value, budget) {
   }
   if (Array.isArray(value)) return value.length;
   if (value instanceof Undefined || value === NO_CONTENT) return 0;
-  if (typeof value?.size === 'number') return value.size;
+  if (value instanceof Dict) return value.size;
   throw new TemplateError(`object of type '${typeName(value)}' has no len()`);
 }

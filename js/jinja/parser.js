@@ -3,13 +3,17 @@ import { ExpressionParser } from './expressions.js';
 import { tokenize } from './lexer.js';
 import { TokenStream } from './token-stream.js';
 
-/** @typedef {import('./expressions.js').Node} Node */
+/** @typedef {import('./syntax-tree.js').Expression} Expression */
+/** @typedef {import('./syntax-tree.js').Statement} Statement */
+/** @typedef {import('./syntax-tree.js').Target} Target */
+/** @typedef {import('./syntax-tree.js').Parameter} Parameter */
+/** @typedef {import('./syntax-tree.js').Signature} Signature */
 
 const OTHER_TEMPLATES = ['include', 'import', 'from', 'extends'];
 
 /**
  * @param {string} source
- * @returns {{ body: Node[], uses: import('./expressions.js').Uses }}
+ * @returns {{ body: Statement[], uses: import('./expressions.js').Uses }}
  * @throws {TemplateError}
  */
 export function parse(source) {
@@ -26,30 +30,32 @@ class Parser extends ExpressionParser {
   /** Of each macro around here, the special names that it uses. @type {Set<string>[]} */
   #macros = [];
 
-  /** Statements up to a block that has one of these names, which is not taken. @param {string[]} ends @returns {Node[]} */
+  /** Statements up to a block that has one of these names, which is not taken. @param {string[]} ends @returns {Statement[]} */
   body(ends) {
     return this.tokens.nested(() => this.#statements(ends));
   }
 
+  /** @param {string[]} ends @returns {Statement[]} */
   #statements(ends) {
     const { tokens } = this;
+    /** @type {Statement[]} */
     const body = [];
     for (;;) {
-      if (tokens.is('data')) body.push(this.node('Data', { value: tokens.next().value }));
+      if (tokens.is('data')) body.push(this.node('Data', { value: tokens.expect('data').value }));
       else if (tokens.skip('print')) {
         body.push(this.node('Print', { value: this.tuple() }));
         tokens.expect('print_end');
       } else if (tokens.is('block')) {
         if (tokens.following.kind === 'name' && ends.includes(tokens.following.value)) return body;
         tokens.next();
-        const statement = this.#statement();
-        if (statement !== null) body.push(statement);
+        body.push(this.#statement());
         tokens.expect('block_end');
       } else if (ends.length === 0) return body;
       else throw tokens.error(`expected ${ends.join(' or ')}, found the end of the template`);
     }
   }
 
+  /** @returns {Statement} */
   #statement() {
     const { tokens } = this;
     const name = tokens.expect('name').value;
@@ -92,7 +98,7 @@ class Parser extends ExpressionParser {
     return this.node('Print', { value: this.node('Concat', { parts }) });
   }
 
-  /** The rest of a block that ends with `end`, which is taken but for its closing. */
+  /** The rest of a block that ends with `end`, which is taken but for its closing. @param {string} end */
   #until(end) {
     this.tokens.expect('block_end');
     const body = this.body([end]);
@@ -120,6 +126,7 @@ class Parser extends ExpressionParser {
   #if() {
     const { tokens } = this;
     const branches = [];
+    /** @type {Statement[]} */
     let otherwise = [];
     this.uses.soft++;
     for (let isOpen = true; isOpen; ) {
@@ -139,26 +146,32 @@ class Parser extends ExpressionParser {
     const { tokens } = this;
     const target = this.#target((t) => t.isOperator('='), true);
     if (tokens.skip('operator', '=')) return this.node('Set', { target, value: this.tuple() });
-    const piped = { kind: 'Piped', line: tokens.current.line };
+    const piped = this.node('Piped', {});
     const value = tokens.isOperator('|') ? this.filters(piped) : piped;
     return this.node('SetBlock', { target, value, body: this.#until('endset') });
   }
 
-  /** A name, several of them, or an attribute of a namespace. */
+  /**
+   * A name, several of them, or an attribute of a namespace.
+   * @param {(tokens: TokenStream) => boolean} isEnd @param {boolean} [withNamespace]
+   * @returns {Target}
+   */
   #target(isEnd, withNamespace = false) {
     const { tokens } = this;
     if (withNamespace && tokens.is('name') && tokens.following.kind === 'operator' && tokens.following.value === '.') {
-      const name = tokens.next().value;
+      const name = tokens.expect('name').value;
       tokens.next();
       return this.node('NamespaceTarget', { name, attribute: tokens.expect('name').value });
     }
     const value = this.#targets(isEnd);
+    /** @type {(each: Expression) => boolean} */
     const isTarget = (each) =>
-      each.kind === 'Name' || (['Tuple', 'List'].includes(each.kind) && each.items.every(isTarget));
+      each.kind === 'Name' || ((each.kind === 'Tuple' || each.kind === 'List') && each.items.every(isTarget));
     if (!isTarget(value)) throw tokens.error('nothing can be assigned to what stands there,');
-    return value;
+    return /** @type {Target} */ (value);
   }
 
+  /** @param {(tokens: TokenStream) => boolean} isEnd @returns {Expression} */
   #targets(isEnd) {
     const { tokens } = this;
     const items = [];
@@ -172,6 +185,7 @@ class Parser extends ExpressionParser {
     return isTuple || items.length > 1 ? this.node('Tuple', { items }) : items[0];
   }
 
+  /** @returns {Expression} */
   primary() {
     const { tokens } = this;
     const { current } = tokens;
@@ -179,8 +193,10 @@ class Parser extends ExpressionParser {
     return super.primary();
   }
 
+  /** @returns {Parameter[]} */
   #signature() {
     const { tokens } = this;
+    /** @type {Parameter[]} */
     const parameters = [];
     tokens.expect('operator', '(');
     while (!tokens.isOperator(')')) {
@@ -197,8 +213,12 @@ class Parser extends ExpressionParser {
     return parameters;
   }
 
-  /** A macro's parameters and body, and which special names it uses. */
+  /**
+   * A macro's parameters and body, and which special names it uses.
+   * @param {Parameter[]} parameters @param {string} end @returns {Omit<Signature, 'name'>}
+   */
   #callable(parameters, end) {
+    /** @type {Set<string>} */
     const used = new Set();
     this.#macros.push(used);
     const loops = this.#loops;
@@ -206,7 +226,7 @@ class Parser extends ExpressionParser {
     const body = this.#until(end);
     this.#loops = loops;
     this.#macros.pop();
-    const takes = (name) => used.has(name) && !parameters.some((each) => each.name === name);
+    const takes = (/** @type {string} */ name) => used.has(name) && !parameters.some((each) => each.name === name);
     return {
       ...{ parameters, body, takesCaller: takes('caller') },
       ...{ takesMore: takes('varargs'), takesOther: takes('kwargs') },
@@ -227,7 +247,7 @@ class Parser extends ExpressionParser {
   }
 
   #filter() {
-    const value = this.filters({ kind: 'Piped', line: this.tokens.current.line }, true);
+    const value = this.filters(this.node('Piped', {}), true);
     return this.node('FilterBlock', { value, body: this.#until('endfilter') });
   }
 

@@ -18,16 +18,20 @@ import {
   View,
 } from './values.js';
 
+/** @typedef {import('./values.js').Value} Value */
+/** @typedef {import('./text.js').Text} Text */
+/** @typedef {import('./budget.js').Budget} Budget */
+
 const MAX_NESTING = 200;
 
-/** As `{{ value }}` writes it. @param {import('./budget.js').Budget} budget @returns {import('./text.js').Text} */
+/** As `{{ value }}` writes it. @param {Value} value @param {Budget} budget @returns {Text} */
 export function toText(value, budget) {
   if (isText(value)) return value;
   if (value === NO_CONTENT || value instanceof Undefined) return '';
   return toRepr(value, budget);
 }
 
-/** As Python's repr() writes it. @returns {import('./text.js').Text} */
+/** As Python's repr() writes it. @param {Value} value @param {Budget} budget @returns {Text} */
 export function toRepr(value, budget) {
   const writer = new TextWriter(budget.checkText);
   write(value, writer, budget, 0);
@@ -35,9 +39,11 @@ export function toRepr(value, budget) {
   return writer.text;
 }
 
+/** @param {Value} value @param {TextWriter} writer @param {Budget} budget @param {number} depth */
 function write(value, writer, budget, depth) {
   budget.charge(1);
   if (depth > MAX_NESTING) throw new LimitError('prints a value that nests too deeply');
+  /** @type {<Item>(items: Item[], ends: [string, string], each: (item: Item) => void) => void} */
   const all = (items, [open, close], each) => {
     writer.add(open);
     items.forEach((item, index) => {
@@ -46,8 +52,8 @@ function write(value, writer, budget, depth) {
     });
     writer.add(close);
   };
-  const nested = (item) => write(item, writer, budget, depth + 1);
-  const entry = ([key, item]) => {
+  const nested = (/** @type {Value} */ item) => write(item, writer, budget, depth + 1);
+  const entry = (/** @type {[Value, Value]} */ [key, item]) => {
     nested(key);
     writer.add(': ');
     nested(item);
@@ -64,6 +70,7 @@ function write(value, writer, budget, depth) {
   } else writer.add(atom(value));
 }
 
+/** @param {Value} value @returns {string} */
 function atom(value) {
   if (isNone(value)) return 'None';
   if (value === true) return 'True';
@@ -76,7 +83,7 @@ function atom(value) {
   throw new TemplateError('a value cannot be written');
 }
 
-/** A string as Python quotes it. */
+/** A string as Python quotes it. @param {Text} text */
 function quoted(text) {
   const value = plain(text);
   const quote = value.includes("'") && !value.includes('"') ? '"' : "'";
@@ -87,19 +94,24 @@ function quoted(text) {
   return writer.text;
 }
 
+/** @type {{ readonly [found: string]: string }} */
 const ESCAPES = Object.freeze({ '\n': '\\n', '\r': '\\r', '\t': '\\t', '\\': '\\\\' });
 
+/** @param {string} character @param {string} quote */
 function escaped(character, quote) {
   if (character === quote) return `\\${quote}`;
   if (ESCAPES[character] !== undefined) return ESCAPES[character];
   // What Python holds for printable: all but controls, formats, surrogates, private and free code points, and separators.
   if (!/[\p{C}\p{Z}]/u.test(character)) return character;
-  const hex = character.codePointAt(0).toString(16);
+  const hex = Number(character.codePointAt(0)).toString(16);
   if (hex.length <= 2) return `\\x${hex.padStart(2, '0')}`;
   return hex.length <= 4 ? `\\u${hex.padStart(4, '0')}` : `\\U${hex.padStart(8, '0')}`;
 }
 
-/** A float as Python's repr() has it: the fewest digits that are exact, with an exponent from 1e16 on and below 1e-4. */
+/**
+ * A float as Python's repr() has it: the fewest digits that are exact, with an exponent from 1e16 on and below 1e-4.
+ * @param {number} value
+ */
 export function floatText(value) {
   if (Number.isNaN(value)) return 'nan';
   if (!Number.isFinite(value)) return value > 0 ? 'inf' : '-inf';
@@ -115,15 +127,17 @@ export function floatText(value) {
 
 /**
  * As Python's json.dumps() writes it, with characters beyond ASCII as they are.
- * @param {any} value
- * @param {{ indent: string | null, separators: [import('./text.js').Text, import('./text.js').Text], sortKeys: boolean, ascii: boolean }} options
- * @returns {import('./text.js').Text}
+ * @param {Value} given
+ * @param {{ indent: string | null, separators: Text[], sortKeys: boolean, ascii: boolean }} options `separators`: two
+ * @param {Budget} budget
+ * @returns {Text}
  */
-export function toJson(value, { indent, separators: [between, colon], sortKeys, ascii }, budget) {
+export function toJson(given, { indent, separators: [between, colon], sortKeys, ascii }, budget) {
   const writer = new TextWriter(budget.checkText);
-  const line = (depth) => {
+  const line = (/** @type {number} */ depth) => {
     if (indent !== null) writer.add(`\n${indent.repeat(depth)}`);
   };
+  /** @type {<Item>(items: Item[], ends: [string, string], depth: number, each: (item: Item) => void) => void} */
   const all = (items, [open, close], depth, each) => {
     writer.add(open);
     items.forEach((item, index) => {
@@ -134,11 +148,12 @@ export function toJson(value, { indent, separators: [between, colon], sortKeys, 
     if (items.length > 0) line(depth);
     writer.add(close);
   };
-  const string = (text) => {
+  const string = (/** @type {Text} */ text) => {
     writer.add('"');
     writer.add(mapText(text, (part) => escapeJson(part, ascii)));
     writer.add('"');
   };
+  /** @type {(each: Value, depth: number) => void} */
   const walk = (each, depth) => {
     budget.charge(1);
     if (depth > MAX_NESTING) throw new LimitError('prints a value that nests too deeply');
@@ -146,7 +161,7 @@ export function toJson(value, { indent, separators: [between, colon], sortKeys, 
     else if (Array.isArray(each) && !(each instanceof View)) {
       all(each, ['[', ']'], depth, (item) => walk(item, depth + 1));
     } else if (each instanceof Dict) {
-      const entries = each.entries().map(([key, item]) => [keyText(key), item]);
+      const entries = each.entries().map(([key, item]) => /** @type {[Text, Value]} */ ([keyText(key), item]));
       if (sortKeys) entries.sort(([a], [b]) => (plain(a) < plain(b) ? -1 : 1));
       all(entries, ['{', '}'], depth, ([key, item]) => {
         string(key);
@@ -157,14 +172,17 @@ export function toJson(value, { indent, separators: [between, colon], sortKeys, 
     else if (isNumber(each)) writer.add(jsonNumber(atom(each)));
     else throw new TemplateError(`Object of type ${each?.constructor?.name ?? 'None'} is not JSON serializable`);
   };
-  walk(value, 0);
+  walk(given, 0);
   budget.charge(writer.length >>> 6);
   return writer.text;
 }
 
+/** @type {{ readonly [found: string]: string }} */
 const NUMBERS = Object.freeze({ nan: 'NaN', inf: 'Infinity', '-inf': '-Infinity' });
+/** @param {string} text */
 const jsonNumber = (text) => NUMBERS[text] ?? text;
 
+/** @param {Value} key @returns {Text} */
 function keyText(key) {
   if (isText(key)) return key;
   if (isNone(key)) return 'null';
@@ -173,6 +191,7 @@ function keyText(key) {
   throw new TemplateError('a key of a mapping cannot be written as JSON');
 }
 
+/** @param {string} part @param {boolean} ascii */
 function escapeJson(part, ascii) {
   const text = JSON.stringify(part).slice(1, -1);
   if (!ascii) return text;

@@ -4,6 +4,7 @@ const MONTHS = 'January February March April May June July August September Octo
 const DAYS = 'Sunday Monday Tuesday Wednesday Thursday Friday Saturday'.split(' ');
 const DAY_MILLISECONDS = 86_400_000;
 
+/** @param {number} value */
 const pad = (value, width = 2, fill = '0') => String(value).padStart(width, fill);
 
 /** Days since the first of January. @param {Date} date */
@@ -11,12 +12,13 @@ const dayOfYear = (date) =>
   Math.round((Date.UTC(2000, date.getMonth(), date.getDate()) - Date.UTC(2000, 0, 1)) / DAY_MILLISECONDS) -
   (date.getMonth() > 1 && !isLeap(date.getFullYear()) ? 1 : 0);
 
+/** @param {number} year */
 const isLeap = (year) => (year % 4 === 0 && year % 100 !== 0) || year % 400 === 0;
 
-/** Whole weeks since the first day `first` (0: Sunday) of the year. */
+/** Whole weeks since the first day `first` (0: Sunday) of the year. @param {Date} date @param {number} first */
 const weekOfYear = (date, first) => Math.floor((dayOfYear(date) + 7 - ((date.getDay() + 7 - first) % 7)) / 7);
 
-/** The year and the week by ISO 8601: a week belongs to the year that has its Thursday. */
+/** The year and the week by ISO 8601: a week belongs to the year that has its Thursday. @param {Date} date */
 function isoWeek(date) {
   const thursday = new Date(date.getFullYear(), date.getMonth(), date.getDate() + 4 - (date.getDay() || 7));
   return { year: thursday.getFullYear(), week: 1 + Math.floor(dayOfYear(thursday) / 7) };

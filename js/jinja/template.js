@@ -17,13 +17,15 @@ import { Callable, fromJavaScript } from './values.js';
 export { LimitError, RaisedError, TemplateError } from './errors.js';
 
 /** @typedef {import('./budget.js').Limits} Limits */
+/** @typedef {import('./values.js').Value} Value */
+/** @typedef {(value: unknown, isText: boolean) => Value} ToValue makes a value of JavaScript's one of the template's */
 
 /** The longest template that is read, in UTF-16 units. The longest in use are below 20 000. */
 export const MAX_TEMPLATE_LENGTH = 1 << 18;
 
 /**
  * @param {string} source
- * @returns {import('./expressions.js').Node[]}
+ * @returns {import('./syntax-tree.js').Statement[]}
  * @throws {TemplateError | LimitError}
  */
 export function compile(source) {
@@ -37,13 +39,14 @@ export function compile(source) {
   return body;
 }
 
+/** @param {boolean} isKnown @param {string} what @param {string} name @param {number} line */
 function check(isKnown, what, name, line) {
   if (!isKnown) throw new TemplateError(`there is no ${what} '${name.slice(0, 60)}', which stands in line ${line}`);
 }
 
 /**
- * @param {import('./expressions.js').Node[]} template of compile()
- * @param {(toValue: (value: unknown, isText: boolean) => any) => Record<string, any>} variables names and values; it is
+ * @param {import('./syntax-tree.js').Statement[]} template of compile()
+ * @param {(toValue: ToValue) => Record<string, Value>} variables names and values; it is
  *   given what makes a value of JavaScript's one of the template's, whose strings are marked as said or are not
  * @param {Limits} limits
  * @returns {import('./text.js').Text}

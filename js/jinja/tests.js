@@ -6,34 +6,51 @@ import { operate } from './operators.js';
 import { isText, plain } from './text.js';
 import { Callable, Dict, Float, Generator, isNone, isNumber, isWhole, NO_CONTENT, Undefined } from './values.js';
 
+/** @typedef {import('./values.js').Value} Value */
+/** @typedef {import('./filters.js').Runtime} Runtime */
+/** @typedef {import('./arguments.js').Parameters} Parameters */
+/** @typedef {(runtime: Runtime, value: Value, ...given: Value[]) => boolean} Predicate `given`: a value for each parameter */
+/** @typedef {readonly [Parameters, Predicate]} Test */
+
+/** @type {Parameters} */
 const NONE = Object.freeze({});
+/** @type {Parameters} */
 const OTHER = Object.freeze({ other: REQUIRED });
 
+/** @type {Test} */
 const equal = [OTHER, (runtime, value, other) => isEqual(value, other, runtime.budget)];
+/** @type {Test} */
 const unequal = [OTHER, (runtime, value, other) => !isEqual(value, other, runtime.budget)];
+/** @type {Test} */
 const less = [OTHER, (runtime, value, other) => compare(value, other, '<', runtime.budget) < 0];
+/** @type {Test} */
 const greater = [OTHER, (runtime, value, other) => compare(value, other, '>', runtime.budget) > 0];
+/** @type {Test} */
 const lessOrEqual = [OTHER, (runtime, value, other) => compare(value, other, '<=', runtime.budget) <= 0];
+/** @type {Test} */
 const greaterOrEqual = [OTHER, (runtime, value, other) => compare(value, other, '>=', runtime.budget) >= 0];
 
+/** @type {Predicate} */
 const remainder = (runtime, value, divisor) => isEqual(operate('%', value, divisor, runtime.budget), 0, runtime.budget);
 
+/** @type {Predicate} */
 function sameAs(_, value, other) {
   if (isText(value) && isText(other)) return plain(value) === plain(other);
   if (value instanceof Float && other instanceof Float) return value.value === other.value;
   return value === other || (isNone(value) && isNone(other));
 }
 
-/** Whether a text has letters, and none of the other case. */
+/** Whether a text has letters, and none of the other case. @type {(method: 'toLowerCase' | 'toUpperCase') => Predicate} */
 const hasCase = (method) => (runtime, value) => {
   const text = plain(runtime.text(value));
   return text === text[method]() && text.toLowerCase() !== text.toUpperCase();
 };
 
+/** @param {Value} value @returns {boolean} */
 const isSequence = (value) =>
   isText(value) || Array.isArray(value) || value instanceof Dict || value instanceof Undefined;
 
-/** Name: parameters behind the value, and the answer. */
+/** Name: parameters behind the value, and the answer. @type {Readonly<Record<string, Test>>} */
 const TESTS = Object.freeze({
   boolean: [NONE, (_, value) => typeof value === 'boolean'],
   callable: [NONE, (_, value) => value instanceof Callable || value instanceof Undefined],
@@ -76,9 +93,14 @@ const TESTS = Object.freeze({
   upper: [NONE, hasCase('toUpperCase')],
 });
 
+/** @param {string} name */
 export const hasTest = (name) => Object.hasOwn(TESTS, name);
 
-/** @param {import('./filters.js').Runtime} runtime @returns {boolean} */
+/**
+ * @param {Runtime} runtime @param {string} name @param {Value} value @param {Value[]} args
+ * @param {Map<string, Value>} named
+ * @returns {boolean}
+ */
 export function applyTest(runtime, name, value, args, named) {
   if (!hasTest(name)) throw new TemplateError(`there is no test '${name}'`);
   runtime.budget.chargeValue(value);

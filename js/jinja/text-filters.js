@@ -29,15 +29,31 @@ import {
 
 const MAX_INDENT = 64;
 const MAX_JSON_INDENT = 32;
+/** @typedef {import('./filters.js').Runtime} Runtime */
+/** @typedef {import('./filters.js').Filter} Filter */
+/** @typedef {import('./filters.js').BoundFilter} BoundFilter */
+/** @typedef {import('./text.js').Text} Text */
+/** @typedef {import('./values.js').Value} Value */
+
+/** @type {import('./arguments.js').Parameters} */
 const NONE = Object.freeze({});
 
-/** A method of strings as a filter: of any value's text. */
-const method = (name) => [
-  NONE,
-  (runtime, value) => textMethod(name)(runtime.text(value), [], new Map(), runtime.budget),
-];
+/**
+ * What a method of strings makes of a text.
+ * @param {Runtime} runtime
+ * @param {'center' | 'lower' | 'splitlines' | 'upper'} name one that there is
+ * @param {Text} text
+ * @param {...Value} args
+ */
+const called = (runtime, name, text, ...args) =>
+  /** @type {import('./text-methods.js').BoundMethod} */ (textMethod(name))(text, args, new Map(), runtime.budget);
 
+/** A method of strings as a filter: of any value's text. @type {(name: 'lower' | 'upper') => BoundFilter} */
+const method = (name) => [NONE, (runtime, value) => called(runtime, name, runtime.text(value))];
+
+/** @type {Readonly<Record<string, string>>} */
 const ENTITIES = Object.freeze({ '&': '&amp;', '<': '&lt;', '>': '&gt;', "'": '&#39;', '"': '&#34;' });
+/** @type {BoundFilter} */
 const escapeHtml = [
   NONE,
   (runtime, value) => {
@@ -47,7 +63,7 @@ const escapeHtml = [
   },
 ];
 
-/** Words begin where Jinja2 says so, which is not where Python's title() does. */
+/** Words begin where Jinja2 says so, which is not where Python's title() does. @type {Filter} */
 function title(runtime, value) {
   const text = runtime.text(value);
   const word = new RegExp(`[^-${SPACES}({\\[<]+`, 'g');
@@ -55,6 +71,7 @@ function title(runtime, value) {
   return changed.length === plain(text).length ? mapText(text, () => changed) : markLike(changed, text);
 }
 
+/** @type {Filter} */
 function toInteger(_, value, fallback, base) {
   if (value instanceof Undefined) value.fail();
   if (isText(value)) {
@@ -71,13 +88,18 @@ function toInteger(_, value, fallback, base) {
   return Number.isFinite(number) ? truncated(number) : fallback;
 }
 
+/** @param {number} number */
 const truncated = (number) => wholeOf(BigInt(Math.trunc(number)));
 
+/** @type {Readonly<Record<string, number>>} */
+const RADICES = Object.freeze({ x: 16, o: 8, b: 2 });
+
+/** @param {string} digits @param {number} radix @returns {number | bigint | null} null: it is no such number */
 function parseWhole(digits, radix) {
   const found = /^([-+]?)(0[xob])?([\da-z]+)$/i.exec(digits);
   if (found === null) return null;
   const [, sign, prefix, rest] = found;
-  const named = { x: 16, o: 8, b: 2 }[prefix?.[1].toLowerCase()];
+  const named = prefix && RADICES[prefix[1].toLowerCase()];
   if (prefix !== undefined && named !== radix) return null;
   if (radix < 2 || radix > 36) return null;
   const allowed = [...rest.toLowerCase()].every((digit) => Number.parseInt(digit, 36) < radix);
@@ -86,13 +108,14 @@ function parseWhole(digits, radix) {
   return radix === 10 ? (wholeLiteral(`${sign.replace('+', '')}${rest}`) ?? number) : checkedWhole(number);
 }
 
-/** A text as Python's float() reads it; null: it is no number. */
+/** A text as Python's float() reads it; null: it is no number. @param {string} text */
 function parseFloatText(text) {
   const special = /^([-+]?)(inf|infinity|nan)$/i.exec(text);
   if (special !== null) return special[2].toLowerCase() === 'nan' ? NaN : Infinity * (special[1] === '-' ? -1 : 1);
   return /^[-+]?(?:\d+(?:\.\d*)?|\.\d+)(?:e[-+]?\d+)?$/i.test(text) ? Number(text) : null;
 }
 
+/** @type {Filter} */
 function toFloat(_, value, fallback) {
   if (value instanceof Undefined) value.fail();
   if (isNumber(value)) return new Float(floatOf(value));
@@ -100,6 +123,7 @@ function toFloat(_, value, fallback) {
   return float === null ? fallback : new Float(float);
 }
 
+/** @type {Filter} */
 function round(_, value, precision, how) {
   if (!isNumber(value)) throw new TemplateError(`type ${typeName(value)} cannot be rounded`);
   const digits = wholeNumber(precision, 'precision');
@@ -116,7 +140,7 @@ function round(_, value, precision, how) {
   return new Float(Math[name](number * 10 ** digits) / 10 ** digits);
 }
 
-/** A text; other values are none to these filters. @returns {import('./text.js').Text} */
+/** A text; other values are none to these filters. @param {Value} value @returns {Text} */
 function textOnly(value) {
   if (isText(value)) return value;
   if (value instanceof Undefined) value.fail();
@@ -124,19 +148,17 @@ function textOnly(value) {
   throw new TemplateError(`a text is expected, not '${typeName(value)}'`);
 }
 
+/** @type {Filter} */
 function indent(runtime, value, width, first, blank) {
   const text = textOnly(value);
-  const isWhole = !isText(width);
-  const count = isWhole ? wholeNumber(width, 'width') : 0;
-  if (count > MAX_INDENT || plain(isWhole ? '' : width).length > MAX_INDENT) {
-    throw new LimitError(`indents by more than ${MAX_INDENT}`);
-  }
-  const space = isWhole ? ' '.repeat(Math.max(0, count)) : width;
+  const count = isText(width) ? plain(width).length : wholeNumber(width, 'width');
+  if (count > MAX_INDENT) throw new LimitError(`indents by more than ${MAX_INDENT}`);
+  const space = isText(width) ? width : ' '.repeat(Math.max(0, count));
   const writer = new TextWriter(runtime.budget.checkText);
   const withEnd = new TextWriter();
   withEnd.add(text);
   withEnd.add('\n');
-  const lines = textMethod('splitlines')(withEnd.text, [], new Map(), runtime.budget);
+  const lines = /** @type {Text[]} */ (called(runtime, 'splitlines', withEnd.text));
   if (isTrue(first)) writer.add(space);
   lines.forEach((line, index) => {
     runtime.budget.charge(1);
@@ -147,6 +169,7 @@ function indent(runtime, value, width, first, blank) {
   return writer.text;
 }
 
+/** @type {Filter} */
 function truncate(runtime, value, length, killWords, end, leeway) {
   const longest = wholeNumber(length, 'length') + (isNone(leeway) ? 5 : wholeNumber(leeway, 'leeway'));
   if (lengthOf(value, runtime.budget) <= longest) return value;
@@ -163,6 +186,7 @@ function truncate(runtime, value, length, killWords, end, leeway) {
   return writer.text;
 }
 
+/** @type {Filter} */
 function tojson(runtime, value, ascii, indentation, separators, sortKeys) {
   if (value instanceof Undefined) throw new TemplateError('Object of type Undefined is not JSON serializable');
   let space = null;
@@ -176,10 +200,12 @@ function tojson(runtime, value, ascii, indentation, separators, sortKeys) {
   if (pair.length !== 2) throw new TemplateError('separators are a pair of texts');
   const long = [space ?? '', ...pair].some((each) => stringOf(each, 'a separator').length > MAX_JSON_INDENT);
   if (long) throw new LimitError(`asks for JSON with an indent or separator above ${MAX_JSON_INDENT}`);
-  const options = { indent: space, separators: pair, sortKeys: isTrue(sortKeys), ascii: isTrue(ascii) };
+  const texts = /** @type {Text[]} */ (pair);
+  const options = { indent: space, separators: texts, sortKeys: isTrue(sortKeys), ascii: isTrue(ascii) };
   return toJson(value, options, runtime.budget);
 }
 
+/** @type {Filter} */
 function filesize(_, value, binary) {
   const bytes = isText(value) ? parseFloatText(plain(strip(value, null))) : isNumber(value) ? floatOf(value) : null;
   if (bytes === null) throw new TemplateError('a number of bytes is expected');
@@ -194,6 +220,7 @@ function filesize(_, value, binary) {
   return `${fixed(bytes / base ** (place + 1), 1)} ${units[place]}`;
 }
 
+/** @param {Text} text */
 const quote = (text) =>
   mapText(text, (part) =>
     encodeURIComponent(part.toWellFormed?.() ?? part.replace(/\p{Surrogate}/gu, '\ufffd'))
@@ -201,13 +228,15 @@ const quote = (text) =>
       .replaceAll('%2F', '/'),
   );
 
+/** @type {Filter} */
 function urlencode(runtime, value) {
-  if (isText(value) || !(value instanceof Dict || Array.isArray(value))) return quote(runtime.text(value));
+  if (!(value instanceof Dict || Array.isArray(value))) return quote(runtime.text(value));
+  /** @type {Value[]} */
   const pairs = value instanceof Dict ? value.entries() : itemsOf(value, runtime.budget);
   const writer = new TextWriter(runtime.budget.checkText);
   pairs.forEach((pair, index) => {
     const [key, item] = itemsOf(pair, runtime.budget);
-    const part = (each) =>
+    const part = (/** @type {Value} */ each) =>
       mapText(quote(runtime.text(each)), (text) => text.replaceAll('/', '%2F').replaceAll('%20', '+'));
     if (index > 0) writer.add('&');
     writer.add(part(key));
@@ -217,14 +246,19 @@ function urlencode(runtime, value) {
   return writer.text;
 }
 
+/** @type {BoundFilter} */
 const string = [NONE, (runtime, value) => runtime.text(value)];
+/** @type {BoundFilter} */
 const fallback = [
   { default_value: '', boolean: false },
   (_, value, otherwise, boolean) =>
     value instanceof Undefined || (isTrue(boolean) && !isTrue(value)) ? otherwise : value,
 ];
 
-/** Name: parameters behind the value, and what is done with the runtime, the value and them. */
+/**
+ * Name: parameters behind the value, and what is done with the runtime, the value and them.
+ * @type {Readonly<Record<string, BoundFilter>>}
+ */
 export const TEXT_FILTERS = Object.freeze({
   abs: [
     NONE,
@@ -243,10 +277,7 @@ export const TEXT_FILTERS = Object.freeze({
     },
   ],
   capitalize: [NONE, (runtime, value) => capitalize(runtime.text(value))],
-  center: [
-    { width: 80 },
-    (runtime, value, width) => textMethod('center')(runtime.text(value), [width], new Map(), runtime.budget),
-  ],
+  center: [{ width: 80 }, (runtime, value, width) => called(runtime, 'center', runtime.text(value), width)],
   d: fallback,
   default: fallback,
   e: escapeHtml,
@@ -274,7 +305,7 @@ export const TEXT_FILTERS = Object.freeze({
   wordcount: [NONE, (runtime, value) => (plain(runtime.text(value)).match(/[\p{L}\p{N}_]+/gu) ?? []).length],
 });
 
-/** `format`, which takes any arguments. */
+/** `format`, which takes any arguments. @type {import('./filters.js').FreeFilter} */
 export function formatFilter(runtime, value, args, named) {
   const given = named.size > 0 ? new Dict(named.entriesAsSaid()) : Tuple.from(args);
   if (named.size > 0 && args.length > 0) throw new TemplateError('format takes values with names, or without');

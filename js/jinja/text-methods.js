@@ -19,12 +19,16 @@ import { isNone, itemsOf, Tuple, typeName, wholeNumber } from './values.js';
 
 /** @typedef {import('./text.js').Text} Text */
 /** @typedef {import('./budget.js').Budget} Budget */
+/** @typedef {import('./values.js').Value} Value */
+/** @typedef {import('./arguments.js').Parameters} Parameters */
+/** @typedef {(budget: Budget, text: Text, ...given: Value[]) => Value} Method `given`: a value for each parameter */
+/** @typedef {(text: Text, args: Value[], named: Map<string, Value>, budget: Budget) => Value} BoundMethod */
 
 const LEADING = new RegExp(`^[${SPACES}]+`);
 const WORDS = new RegExp(`[^${SPACES}]+`, 'g');
 const LINES = new RegExp(`\\r\\n|[${LINE_ENDS}]`, 'g');
 
-/** Without white space, or the given characters, at its ends. @param {Text} text @param {any} characters */
+/** Without white space, or the given characters, at its ends. @param {Text} text @param {Value} characters */
 export function strip(text, characters, { left = true, right = true } = {}) {
   const value = plain(text);
   if (isNone(characters)) {
@@ -40,7 +44,10 @@ export function strip(text, characters, { left = true, right = true } = {}) {
   return slice(text, from, to);
 }
 
-/** The places of a separator, at most so many. */
+/**
+ * The places of a separator, at most so many.
+ * @param {string} value @param {string} separator @param {number} most @param {boolean} fromEnd
+ */
 function placesOf(value, separator, most, fromEnd) {
   if (separator === '') throw new TemplateError('empty separator');
   const places = [];
@@ -59,24 +66,27 @@ function placesOf(value, separator, most, fromEnd) {
   return places;
 }
 
+/** @param {Text} text @param {Value} separator @param {Value} maximum @param {Budget} budget @param {boolean} fromEnd */
 function split(text, separator, maximum, budget, fromEnd) {
   const value = plain(text);
   const limit = wholeNumber(maximum, 'maxsplit');
   const most = limit < 0 ? Infinity : limit;
   budget.chargeText(value.length);
-  const parts = isNone(separator)
-    ? splitWords(text, most, fromEnd)
-    : cut(text, placesOf(value, stringOf(separator, 'the separator'), most, fromEnd), plain(separator).length);
+  const given = isNone(separator) ? null : stringOf(separator, 'the separator');
+  const parts =
+    given === null ? splitWords(text, most, fromEnd) : cut(text, placesOf(value, given, most, fromEnd), given.length);
   budget.chargeItems(parts.length);
   return parts;
 }
 
+/** @param {Text} text @param {number[]} places @param {number} length */
 function cut(text, places, length) {
   const starts = [0, ...places.map((place) => place + length)];
   const ends = [...places, plain(text).length];
   return starts.map((start, index) => slice(text, start, ends[index]));
 }
 
+/** @param {Text} text @param {number} most @param {boolean} fromEnd */
 function splitWords(text, most, fromEnd) {
   const words = [...plain(text).matchAll(WORDS)].map(({ index, 0: { length } }) => [index, index + length]);
   if (words.length > most + 1 || (most === 0 && words.length > 0)) {
@@ -84,7 +94,7 @@ function splitWords(text, most, fromEnd) {
     if (fromEnd) {
       const kept = most === 0 ? [] : words.slice(-most);
       const rest = words.slice(0, words.length - kept.length);
-      const first = slice(text, 0, rest.at(-1)[1]);
+      const first = slice(text, 0, rest[rest.length - 1][1]);
       return [first, ...kept.map(([start, end]) => slice(text, start, end))];
     }
     const kept = words.slice(0, most);
@@ -94,6 +104,7 @@ function splitWords(text, most, fromEnd) {
   return words.map(([start, end]) => slice(text, start, end));
 }
 
+/** @param {Text} text @param {boolean} keepEnds */
 function splitLines(text, keepEnds) {
   const lines = [];
   let start = 0;
@@ -105,7 +116,7 @@ function splitLines(text, keepEnds) {
   return lines;
 }
 
-/** @param {Text} text @param {any} from @param {any} to @param {any} count @param {Budget} budget @returns {Text} */
+/** @param {Text} text @param {Value} from @param {Value} to @param {Value} count @param {Budget} budget @returns {Text} */
 export function replace(text, from, to, count, budget) {
   const [old, fresh] = [stringOf(from, 'what is replaced'), stringOf(to, 'what replaces it')];
   const limit = isNone(count) ? -1 : wholeNumber(count, 'count');
@@ -118,31 +129,34 @@ export function replace(text, from, to, count, budget) {
   let end = 0;
   for (const place of places) {
     writer.add(slice(text, end, place));
-    writer.add(to);
+    writer.add(/** @type {Text} */ (to));
     end = place + old.length;
   }
   writer.add(slice(text, end));
   return writer.text;
 }
 
+/** @param {string} value */
 const everyPlace = (value) => characterStarts(value) ?? Array.from({ length: value.length + 1 }, (_, index) => index);
 
-/** Each word with a capital, the rest small; what a word is, `pattern` says. */
+/** Each word with a capital, the rest small; what a word is, `pattern` says. @param {Text} text */
 export const title = (text, pattern = /\p{L}+/gu) =>
   mapText(text, (part) => part.replace(pattern, (word) => capitalizeString(word)));
 
+/** @param {string} word */
 function capitalizeString(word) {
   const [first = '', ...rest] = Array.from(word);
   return first.toUpperCase() + rest.join('').toLowerCase();
 }
 
+/** @param {Text} text */
 export function capitalize(text) {
   const value = plain(text);
   const changed = capitalizeString(value);
   return changed.length === value.length ? mapText(text, () => changed) : markLike(changed, text);
 }
 
-/** @param {any[]} items @param {Text} separator @param {Budget} budget */
+/** @param {Value[]} items @param {Text} separator @param {Budget} budget */
 export function joinTexts(items, separator, budget) {
   const writer = new TextWriter(budget.checkText);
   items.forEach((item, index) => {
@@ -155,23 +169,27 @@ export function joinTexts(items, separator, budget) {
   return writer.text;
 }
 
-/** The part of a text that `start` and `end` name, in characters, and where it begins. */
+/**
+ * The part of a text that `start` and `end` name, in characters, and where it begins.
+ * @param {Text} text @param {Value} start @param {Value} end
+ */
 function part(text, start, end) {
   const value = plain(text);
   const starts = characterStarts(value);
   const count = starts === null ? value.length : starts.length - 1;
-  const place = (given, fallback) => {
+  const place = (/** @type {Value} */ given, /** @type {number} */ fallback) => {
     if (isNone(given)) return fallback;
     const index = wholeNumber(given, 'an index');
     return Math.min(count, Math.max(0, index < 0 ? index + count : index));
   };
   const [from, to] = [place(start, 0), place(end, count)];
-  const unit = (index) => (starts === null ? index : starts[index]);
+  const unit = (/** @type {number} */ index) => (starts === null ? index : starts[index]);
   const isPast = !isNone(start) && wholeNumber(start, 'an index') > count;
   return { value: from <= to && !isPast ? value.slice(unit(from), unit(to)) : null, from };
 }
 
-function find(text, sought, start, end, last) {
+/** @param {Text} text @param {Value[]} given for each of SOUGHT @param {boolean} last */
+function find(text, [sought, start, end], last) {
   const { value, from } = part(text, start, end);
   if (value === null) return -1;
   const string = stringOf(sought, 'what is sought');
@@ -179,18 +197,21 @@ function find(text, sought, start, end, last) {
   return at === -1 ? -1 : from + countCharacters(value.slice(0, at));
 }
 
-function index(text, sought, start, end, last) {
-  const at = find(text, sought, start, end, last);
+/** @param {Text} text @param {Value[]} given for each of SOUGHT @param {boolean} last */
+function index(text, given, last) {
+  const at = find(text, given, last);
   if (at === -1) throw new TemplateError('substring not found');
   return at;
 }
 
-function matches(text, sought, start, end, method) {
+/** @param {Text} text @param {Value[]} given for each of SOUGHT @param {'startsWith' | 'endsWith'} method */
+function matches(text, [sought, start, end], method) {
   const { value } = part(text, start, end);
   const all = sought instanceof Tuple ? sought : [sought];
   return value !== null && all.some((each) => value[method](stringOf(each, 'what is sought')));
 }
 
+/** @param {Text} text @param {Value} separator @param {boolean} last */
 function partition(text, separator, last) {
   const value = plain(text);
   const string = stringOf(separator, 'the separator');
@@ -200,7 +221,9 @@ function partition(text, separator, last) {
   return Tuple.from([slice(text, 0, at), slice(text, at, at + string.length), slice(text, at + string.length)]);
 }
 
-function zeroFilled(text, width) {
+/** @param {Text} text @param {Value} given */
+function zeroFilled(text, given) {
+  const width = wholeNumber(given, 'the width');
   const value = plain(text);
   const sign = /^[-+]/.exec(value)?.[0] ?? '';
   const rest = padded(slice(text, sign.length), width - sign.length, '>', '0');
@@ -210,35 +233,47 @@ function zeroFilled(text, width) {
   return writer.text;
 }
 
+/** @param {RegExp} pattern @returns {(text: Text) => boolean} */
 const every = (pattern) => (text) => pattern.test(plain(text));
+/** @param {string} value */
 const hasCase = (value) => value.toLowerCase() !== value.toUpperCase();
+/** @param {Text} text */
 const isTitle = (text) => hasCase(plain(text)) && plain(title(text)) === plain(text);
+/** @param {Value} fill */
 const fillOf = (fill) => {
   const string = stringOf(fill, 'the fill character');
   if (countCharacters(string) !== 1) throw new TemplateError('The fill character must be exactly one character long');
   return string;
 };
+/** @param {string} each */
 const swapCase = (each) => (each === each.toUpperCase() ? each.toLowerCase() : each.toUpperCase());
 const IDENTIFIER = /^[\p{L}\p{Nl}_][\p{L}\p{Nl}\p{N}\p{M}_]*$/u;
+/** @type {Parameters} */
 const NONE = Object.freeze({});
+/** @type {Parameters} */
 const SOUGHT = Object.freeze({ sub: REQUIRED, start: null, end: null });
+/** @type {Parameters} */
 const SPLIT = Object.freeze({ sep: null, maxsplit: -1 });
+/** @type {Parameters} */
 const STRIP = Object.freeze({ chars: null });
+/** @type {Parameters} */
 const PAD = Object.freeze({ width: REQUIRED, fillchar: ' ' });
 
+/** @param {string} align @returns {Method} */
 const pad = (align) => (budget, text, width, fill) => {
   const wanted = wholeNumber(width, 'the width');
   budget.chargeText(Math.max(wanted, plain(text).length));
   return padded(text, wanted, align, fillOf(fill));
 };
 
+/** @param {Text} text @param {Value} affix @param {boolean} atEnd */
 function without(text, affix, atEnd) {
   const [value, string] = [plain(text), stringOf(affix, 'what is removed')];
   if (string === '' || !(atEnd ? value.endsWith(string) : value.startsWith(string))) return text;
   return atEnd ? slice(text, 0, value.length - string.length) : slice(text, string.length);
 }
 
-/** Python centres with the odd space on the left where the width is odd. */
+/** Python centres with the odd space on the left where the width is odd. @type {Method} */
 function center(budget, text, width, fill) {
   const wanted = wholeNumber(width, 'the width');
   budget.chargeText(Math.max(wanted, plain(text).length));
@@ -249,15 +284,18 @@ function center(budget, text, width, fill) {
   return padded(padded(text, wanted - missing + left, '>', character), wanted, '<', character);
 }
 
-/** Name: parameters, and what is done with the budget, the text and a value for each. */
+/**
+ * Name: parameters, and what is done with the budget, the text and a value for each.
+ * @type {Readonly<Record<string, readonly [Parameters, Method]>>}
+ */
 const METHODS = Object.freeze({
   capitalize: [NONE, (_, text) => capitalize(text)],
   casefold: [NONE, (_, text) => mapText(text, (each) => each.toLowerCase().replaceAll('ß', 'ss'))],
   center: [PAD, center],
-  count: [SOUGHT, (budget, text, sub, start, end) => countOf(text, sub, start, end, budget)],
-  endswith: [SOUGHT, (_, text, ...given) => matches(text, ...given, 'endsWith')],
-  find: [SOUGHT, (_, text, ...given) => find(text, ...given, false)],
-  index: [SOUGHT, (_, text, ...given) => index(text, ...given, false)],
+  count: [SOUGHT, (budget, text, ...given) => countOf(text, given, budget)],
+  endswith: [SOUGHT, (_, text, ...given) => matches(text, given, 'endsWith')],
+  find: [SOUGHT, (_, text, ...given) => find(text, given, false)],
+  index: [SOUGHT, (_, text, ...given) => index(text, given, false)],
   isalnum: [NONE, (_, text) => every(/^[\p{L}\p{N}]+$/u)(text)],
   isalpha: [NONE, (_, text) => every(/^\p{L}+$/u)(text)],
   isascii: [NONE, (_, text) => every(/^[\0-\x7f]*$/)(text)],
@@ -277,9 +315,12 @@ const METHODS = Object.freeze({
   partition: [{ sep: REQUIRED }, (_, text, sep) => partition(text, sep, false)],
   removeprefix: [{ prefix: REQUIRED }, (_, text, prefix) => without(text, prefix, false)],
   removesuffix: [{ suffix: REQUIRED }, (_, text, suffix) => without(text, suffix, true)],
-  replace: [{ old: REQUIRED, new: REQUIRED, count: -1 }, (budget, text, ...given) => replace(text, ...given, budget)],
-  rfind: [SOUGHT, (_, text, ...given) => find(text, ...given, true)],
-  rindex: [SOUGHT, (_, text, ...given) => index(text, ...given, true)],
+  replace: [
+    { old: REQUIRED, new: REQUIRED, count: -1 },
+    (budget, text, old, fresh, count) => replace(text, old, fresh, count, budget),
+  ],
+  rfind: [SOUGHT, (_, text, ...given) => find(text, given, true)],
+  rindex: [SOUGHT, (_, text, ...given) => index(text, given, true)],
   rjust: [PAD, pad('>')],
   rpartition: [{ sep: REQUIRED }, (_, text, sep) => partition(text, sep, true)],
   rsplit: [SPLIT, (budget, text, sep, most) => split(text, sep, most, budget, true)],
@@ -293,7 +334,7 @@ const METHODS = Object.freeze({
       return lines;
     },
   ],
-  startswith: [SOUGHT, (_, text, ...given) => matches(text, ...given, 'startsWith')],
+  startswith: [SOUGHT, (_, text, ...given) => matches(text, given, 'startsWith')],
   strip: [STRIP, (_, text, chars) => strip(text, chars)],
   swapcase: [NONE, (_, text) => mapText(text, (each) => Array.from(each, swapCase).join(''))],
   title: [NONE, (_, text) => title(text)],
@@ -307,7 +348,8 @@ const METHODS = Object.freeze({
   ],
 });
 
-function countOf(text, sub, start, end, budget) {
+/** @param {Text} text @param {Value[]} given for each of SOUGHT @param {Budget} budget */
+function countOf(text, [sub, start, end], budget) {
   const { value } = part(text, start, end);
   if (value === null) return 0;
   budget.charge(value.length >>> 4);
@@ -315,7 +357,7 @@ function countOf(text, sub, start, end, budget) {
   return string === '' ? countCharacters(value) + 1 : value.split(string).length - 1;
 }
 
-/** @param {string} name @returns {((text: Text, args: any[], named: Map<string, any>, budget: Budget) => any) | undefined} */
+/** @param {string} name @returns {BoundMethod | undefined} */
 export function textMethod(name) {
   if (!Object.hasOwn(METHODS, name)) return undefined;
   const [parameters, call] = METHODS[name];

@@ -16,6 +16,7 @@ export class Marked {
 
 /** @typedef {string | Marked} Text */
 
+/** @param {unknown} value @returns {value is Text} */
 export const isText = (value) => typeof value === 'string' || value instanceof Marked;
 
 /** @param {Text} text @returns {string} */
@@ -27,7 +28,10 @@ export const mark = (value) => (value === '' ? '' : new Marked(value, [0, value.
 /** What a text weighs where it is gone through or copied, in UTF-16 units: many marks weigh more than their text. @param {Text} text */
 export const weightOf = (text) => (typeof text === 'string' ? text.length : text.value.length + 8 * text.spans.length);
 
-/** A text made of others in a way that nobody followed: marked as a whole if something of them is. */
+/**
+ * A text made of others in a way that nobody followed: marked as a whole if something of them is.
+ * @param {string} value @param {...unknown} sources @returns {Text}
+ */
 export const markLike = (value, ...sources) =>
   sources.some((source) => source instanceof Marked) ? mark(value) : value;
 
@@ -44,7 +48,10 @@ export function slice(text, start, end = plain(text).length) {
   return spans.length === 0 ? value : new Marked(value, spans);
 }
 
-/** Where the first span stands that ends behind a place: a text may have as many as characters, and be cut at each. */
+/**
+ * Where the first span stands that ends behind a place: a text may have as many as characters, and be cut at each.
+ * @param {number[]} spans @param {number} place
+ */
 function firstSpan(spans, place) {
   let [low, high] = [0, spans.length >> 1];
   while (low < high) {
@@ -58,9 +65,10 @@ function firstSpan(spans, place) {
 /** @param {Text} text @returns {{ value: string, isMarked: boolean }[]} its parts in order */
 export function partsOf(text) {
   if (typeof text === 'string') return text === '' ? [] : [{ value: text, isMarked: false }];
+  /** @type {{ value: string, isMarked: boolean }[]} */
   const parts = [];
   let end = 0;
-  const add = (to, isMarked) => {
+  const add = (/** @type {number} */ to, /** @type {boolean} */ isMarked) => {
     if (to > end) parts.push({ value: text.value.slice(end, to), isMarked });
     end = to;
   };
@@ -86,7 +94,9 @@ export function mapText(text, change) {
 /** Puts a text together from pieces. */
 export class TextWriter {
   #value = '';
+  /** @type {number[]} */
   #spans = [];
+  /** @type {(length: number) => void} */
   #check;
 
   /** @param {(length: number) => void} [check] throws where a text is to become too long */

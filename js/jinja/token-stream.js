@@ -4,6 +4,8 @@ import { TemplateError } from './errors.js';
 // Enough for what people write; the evaluation has a bound of its own.
 const MAX_NESTING = 200;
 
+/** @typedef {import('./lexer.js').Token} Token */
+
 export class TokenStream {
   #tokens;
   #at = 0;
@@ -28,28 +30,39 @@ export class TokenStream {
     return token;
   }
 
-  /** Whether the current token is an operator, or of that kind. */
+  /** Whether the current token is of that kind, and that one. @param {Token['kind']} kind @param {string} [value] */
   is(kind, value) {
     return this.current.kind === kind && (value === undefined || this.current.value === value);
   }
 
+  /** @param {...string} values */
   isOperator(...values) {
-    return this.current.kind === 'operator' && values.includes(this.current.value);
+    const { kind, value } = this.current;
+    return kind === 'operator' && values.includes(value);
   }
 
+  /** @param {...string} values */
   isName(...values) {
-    return this.current.kind === 'name' && values.includes(this.current.value);
+    const { kind, value } = this.current;
+    return kind === 'name' && values.includes(value);
   }
 
+  /** @param {Token['kind']} kind @param {string} [value] */
   skip(kind, value) {
     if (!this.is(kind, value)) return false;
     this.next();
     return true;
   }
 
+  /**
+   * @template {Token['kind']} Kind
+   * @param {Kind} kind
+   * @param {string} [value]
+   * @returns {Token & { kind: Kind }}
+   */
   expect(kind, value) {
     if (!this.is(kind, value)) throw this.error(`expected ${value ?? wordFor(kind)}, found ${this.#found()}`);
-    return this.next();
+    return /** @type {Token & { kind: Kind }} */ (this.next());
   }
 
   #found() {
@@ -59,11 +72,12 @@ export class TokenStream {
       : wordFor(kind);
   }
 
+  /** @param {string} found */
   error(found) {
     return new TemplateError(`${found} in line ${this.current.line}`);
   }
 
-  /** Parses what may hold itself. */
+  /** Parses what may hold itself. @template Result @param {() => Result} parse @returns {Result} */
   nested(parse) {
     if (++this.#nesting > MAX_NESTING) throw this.error(`more than ${MAX_NESTING} things stand in each other`);
     try {
@@ -74,6 +88,7 @@ export class TokenStream {
   }
 }
 
+/** @type {Readonly<Record<string, string>>} */
 const WORDS = Object.freeze({
   data: 'text',
   print: 'another print tag',
@@ -83,4 +98,5 @@ const WORDS = Object.freeze({
   end: 'the end of the template',
   name: 'a name',
 });
+/** @param {Token['kind']} kind */
 const wordFor = (kind) => WORDS[kind] ?? `a ${kind}`;

@@ -5,6 +5,14 @@ import { isWritten, readJson, wholeLiteral } from '../base/exact-json.js';
 import { LimitError, TemplateError } from './errors.js';
 import { isText, Marked, mark, plain } from './text.js';
 
+/** @typedef {import('./text.js').Text} Text */
+/** @typedef {import('./budget.js').Budget} Budget */
+/** @typedef {number | bigint | boolean | Float} NumberValue */
+/**
+ * @typedef {null | NumberValue | Text | InstanceType<typeof Undefined> | typeof NO_CONTENT | Value[] | Dict | Namespace | Callable | Generator | Record} Value
+ *   any value of a template
+ */
+
 export class Float {
   /** @param {number} value */
   constructor(value) {
@@ -42,8 +50,10 @@ export class Undefined {
  */
 export const NO_CONTENT = Object.freeze({ kind: 'no content' });
 
+/** @param {unknown} value @returns {value is null | typeof NO_CONTENT} */
 export const isNone = (value) => value === null || value === NO_CONTENT;
 
+/** @extends {Array<Value>} */
 export class Tuple extends Array {
   static get [Symbol.species]() {
     return Array;
@@ -59,7 +69,7 @@ export class Group extends Tuple {
   }
 }
 
-/** What `dict.items()` and the like give: it can be walked, but has no index. */
+/** What `dict.items()` and the like give: it can be walked, but has no index. @extends {Array<Value>} */
 export class View extends Array {
   /** Of what, for printing it. */
   name = '';
@@ -68,8 +78,9 @@ export class View extends Array {
     return Array;
   }
 
-  static of(name, items) {
-    const view = View.from(items);
+  /** @param {string} name @param {Value[]} items */
+  static named(name, items) {
+    const view = /** @type {View} */ (View.from(items));
     view.name = name;
     return view;
   }
@@ -82,7 +93,7 @@ export class Range extends View {}
 export class Generator {
   #items;
 
-  /** @param {any[]} items @param {string} [name] */
+  /** @param {Value[]} items @param {string} [name] */
   constructor(items, name = 'generator') {
     this.#items = items;
     this.name = name;
@@ -99,12 +110,12 @@ export class Generator {
   }
 }
 
-/** What is passed by name. A name that somebody said, as `**` passes it, is marked where it becomes a key again. */
+/** What is passed by name. A name that somebody said, as `**` passes it, is marked where it becomes a key again. @extends {Map<string, Value>} */
 export class Named extends Map {
-  /** @type {Map<string, import('./text.js').Text>} */
+  /** @type {Map<string, Text>} */
   #texts = new Map();
 
-  /** @param {import('./text.js').Text} name @param {any} value */
+  /** @param {Text} name @param {Value} value */
   add(name, value) {
     this.set(plain(name), value);
     this.#texts.set(plain(name), name);
@@ -116,7 +127,7 @@ export class Named extends Map {
     return copy;
   }
 
-  /** @returns {[import('./text.js').Text, any][]} */
+  /** @returns {[Text, Value][]} */
   entriesAsSaid() {
     return Array.from(this, ([name, value]) => [this.#texts.get(name) ?? name, value]);
   }
@@ -133,7 +144,7 @@ export class Namespace {
 export class Callable {
   isMacro = false;
 
-  /** @param {string} name @param {(args: any[], named: Named) => any} call */
+  /** @param {string} name @param {(args: Value[], named: Named) => Value} call */
   constructor(name, call) {
     this.name = name;
     this.call = call;
@@ -142,7 +153,7 @@ export class Callable {
 
 /** Something with attributes of its own, such as `loop`. */
 export class Record {
-  /** @param {string} name @param {Record<string, () => any>} attributes */
+  /** @param {string} name @param {{ [name: string]: () => Value }} attributes */
   constructor(name, attributes) {
     this.name = name;
     this.attributes = attributes;
@@ -157,10 +168,10 @@ export class Loop extends Callable {
 
 /** A mapping. Keys that are equal in Python are one: 1, 1.0 and True. */
 export class Dict {
-  /** @type {Map<string | number | bigint | null, [any, any]>} */
+  /** @type {Map<string | number | bigint | null, [Value, Value]>} */
   #entries = new Map();
 
-  /** @param {Iterable<[any, any]>} [entries] */
+  /** @param {Iterable<[Value, Value]>} [entries] */
   constructor(entries = []) {
     for (const [key, value] of entries) this.set(key, value);
   }
@@ -169,6 +180,7 @@ export class Dict {
     return this.#entries.size;
   }
 
+  /** @param {Value} key @param {Value} value */
   set(key, value) {
     const place = keyOf(key);
     const entry = this.#entries.get(place);
@@ -176,10 +188,12 @@ export class Dict {
     else entry[1] = value;
   }
 
+  /** @param {Value} key */
   has(key) {
     return this.#entries.has(keyOf(key));
   }
 
+  /** @param {Value} key @returns {Value | undefined} */
   get(key) {
     return this.#entries.get(keyOf(key))?.[1];
   }
@@ -193,7 +207,10 @@ export class Dict {
   }
 }
 
-/** What stands for a key: equal where the keys are. Strings have a sign before them. */
+/**
+ * What stands for a key: equal where the keys are. Strings have a sign before them.
+ * @param {Value} key @returns {string | number | bigint | null}
+ */
 export function keyOf(key) {
   if (isText(key)) return `"${plain(key)}`;
   if (isWhole(key)) return key;
@@ -205,9 +222,13 @@ export function keyOf(key) {
   throw new TemplateError(`unhashable type: '${typeName(key)}'`);
 }
 
-/** Texts with their lengths before them, so that no two tuples are written alike. */
+/**
+ * Texts with their lengths before them, so that no two tuples are written alike.
+ * @param {Tuple} tuple @returns {string}
+ */
 function tupleKey(tuple) {
   let room = MAX_TUPLE_KEY;
+  /** @type {(value: Value) => string} */
   const write = (value) => {
     const key = value instanceof Tuple ? '' : keyOf(value);
     room -= 1 + (typeof key === 'string' ? key.length : 0);
@@ -218,7 +239,7 @@ function tupleKey(tuple) {
   return write(tuple);
 }
 
-/** A value's type as Python calls it. */
+/** A value's type as Python calls it. @param {Value} value @returns {string} */
 export function typeName(value) {
   if (isText(value)) return 'str';
   if (isWhole(value)) return 'int';
@@ -234,9 +255,10 @@ export function typeName(value) {
   return value.constructor.name;
 }
 
-/** How an error names what has no such attribute. */
+/** How an error names what has no such attribute. @param {Value} value */
 export const nameOf = (value) => (value instanceof Undefined || isNone(value) ? 'None' : `'${typeName(value)} object'`);
 
+/** Whether Python takes it for true. @param {Value} value @returns {boolean} */
 export function isTrue(value) {
   if (isText(value)) return plain(value) !== '';
   if (typeof value === 'number') return value !== 0;
@@ -248,28 +270,32 @@ export function isTrue(value) {
   return true;
 }
 
-/** Whether a value is an int that is no bool. */
+/** Whether a value is an int that is no bool. @param {unknown} value @returns {value is number | bigint} */
 export const isWhole = (value) => typeof value === 'number' || typeof value === 'bigint';
 
+/** @param {unknown} value @returns {value is NumberValue} */
 export const isNumber = (value) => isWhole(value) || typeof value === 'boolean' || value instanceof Float;
 
 /** A whole number as templates have it. @param {bigint} value */
 export const wholeOf = (value) => (Number.isSafeInteger(Number(value)) ? Number(value) : value);
 
-/** What a number or boolean is beside others: JavaScript compares its two kinds of numbers by their exact values. */
+/**
+ * What a number or boolean is beside others: JavaScript compares its two kinds of numbers by their exact values.
+ * @param {NumberValue} value
+ */
 export const comparable = (value) =>
   value instanceof Float ? value.value : typeof value === 'boolean' ? Number(value) : value;
 
-/** The nearest float. @param {any} value a number or boolean @returns {number} */
+/** The nearest float. @param {NumberValue} value @returns {number} */
 export const floatOf = (value) => Number(comparable(value));
 
-/** To compute with. @param {any} value a number or boolean @returns {number} */
+/** To compute with. @param {NumberValue} value @returns {number} */
 export function numberOf(value) {
   if (typeof value === 'bigint') throw new TemplateError('a whole number is beyond 2^53, where it is computed with');
   return floatOf(value);
 }
 
-/** A whole number; an error for anything else. @param {any} value @param {string} what it is */
+/** A whole number; an error for anything else. @param {Value} value @param {string} what it is */
 export function wholeNumber(value, what) {
   if (typeof value === 'number' || typeof value === 'boolean') return Number(value);
   if (value instanceof Undefined) value.fail();
@@ -277,15 +303,16 @@ export function wholeNumber(value, what) {
   throw new TemplateError(`${what} is a '${typeName(value)}' where a whole number is expected`);
 }
 
-/** A whole number that a computation gave. */
+/** A whole number that a computation gave. @param {number} value */
 export function checkedWhole(value) {
   if (Number.isSafeInteger(value)) return value;
   throw new TemplateError('a whole number grows beyond 2^53');
 }
 
-/** What a value consists of, to be walked. @param {import('./budget.js').Budget} budget @returns {any[]} not to be changed */
+/** What a value consists of, to be walked. @param {Value} value @param {Budget} budget @returns {Value[]} not to be changed */
 export function itemsOf(value, budget) {
   if (isText(value)) return charactersOf(value, budget);
+  /** @type {Value[]} */
   let items;
   if (Array.isArray(value)) items = value;
   else if (value instanceof Dict) items = value.keys();
@@ -296,6 +323,7 @@ export function itemsOf(value, budget) {
   return items;
 }
 
+/** @param {Text} text @param {Budget} budget @returns {Text[]} */
 function charactersOf(text, budget) {
   const value = plain(text);
   budget.chargeItems(value.length);
@@ -316,8 +344,8 @@ const MAX_NESTING = 100;
 /**
  * A value of JavaScript's, as JSON has them, bigints and JsonText, as one of Python's.
  * @param {unknown} value
- * @param {{ budget: import('./budget.js').Budget, isText: boolean }} options isText: its strings, keys too, are what
- *   somebody said
+ * @param {{ budget: Budget, isText: boolean }} options isText: its strings, keys too, are what somebody said
+ * @returns {Value}
  */
 export function fromJavaScript(value, options, depth = 0) {
   enter(options.budget, depth);
@@ -326,19 +354,23 @@ export function fromJavaScript(value, options, depth = 0) {
   if (typeof value === 'number') return isWritten(value) ? wholeOf(BigInt(value)) : new Float(value);
   if (typeof value === 'bigint') return wholeOf(value);
   if (value instanceof JsonText) return fromJson(value.text, options, depth);
-  const nested = (each) => fromJavaScript(each, options, depth + 1);
+  const nested = (/** @type {unknown} */ each) => fromJavaScript(each, options, depth + 1);
   if (Array.isArray(value)) return value.map(nested);
   if (typeof value !== 'object') return null;
   const entries = Object.entries(value).filter(([, each]) => each !== undefined && typeof each !== 'function');
   return new Dict(entries.map(([key, each]) => [nested(key), nested(each)]));
 }
 
+/** @param {Budget} budget @param {number} depth */
 function enter(budget, depth) {
   budget.charge(1);
   if (depth > MAX_NESTING) throw new TemplateError('a value that is given nests too deeply');
 }
 
-/** As Python's json.loads() reads it. */
+/**
+ * As Python's json.loads() reads it.
+ * @param {string} text @param {{ budget: Budget, isText: boolean }} options @param {number} outer @returns {Value}
+ */
 function fromJson(text, { budget, isText: isSaid }, outer) {
   return readJson(text, {
     number: (literal) => wholeLiteral(literal) ?? new Float(Number(literal)),

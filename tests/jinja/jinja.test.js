@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import test from 'node:test';
 import { strftime } from '../../js/jinja/strftime.js';
-import { compile, raiseException, render, stringFunction } from '../../js/jinja/template.js';
+import { compile, raiseException, render, stringFunction, TemplateError } from '../../js/jinja/template.js';
 import { partsOf, plain } from '../../js/jinja/text.js';
 
 const LIMITS = { steps: 4e6, depth: 400, text: 1 << 22, items: 1 << 18, milliseconds: 20_000 };
@@ -152,4 +152,27 @@ test('a million digits that are no number are soon known for none', () => {
   for (const filter of ['float', 'int']) assert.equal(run(`{{ said|${filter}(7) }}`, { said: digits }), '7');
   for (const [text, number] of Object.entries({ '1.': '1.0', '.5': '0.5', '1.5e3': '1500.0', '1e': '7', '.': '7' }))
     assert.equal(run('{{ said|float(7) }}', { said: text }), number, text);
+});
+
+test('none is a value wherever it is found', () => {
+  assert.equal(run('{% set ns = namespace(x=none) %}{{ ns["x"] is none }} {{ ns["y"] is defined }}'), 'True False');
+  assert.equal(
+    run('{{ ([1, none] | last) is none }} {{ ([none, 1] | first) is none }} {{ [] | last is defined }}'),
+    'True True False',
+  );
+  assert.equal(run('{{ {"a": none}.get("a", 1) is none }} {{ {"a": none}.a is none }}'), 'True True');
+});
+
+test('what a template passes in a wrong kind is its error, said in words', () => {
+  const wrong = {
+    '{{ [1] | map(none) }}': 'the name of a filter has to be a string',
+    '{{ [1] | select(5) | list }}': 'the name of a test has to be a string',
+    '{{ {"a": 1} | dictsort(by=none) }}': 'by has to be a string',
+    "{{ '%c' % nowhere }}": "'nowhere' is undefined",
+    "{{ '%c' % -1 }}": 'there is no character -1',
+    "{{ dict(['a']) }}": 'an entry of a mapping has 1 values; a pair is expected',
+  };
+  for (const [template, message] of Object.entries(wrong)) {
+    assert.throws(() => run(template), { constructor: TemplateError, message }, template);
+  }
 });
