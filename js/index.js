@@ -129,23 +129,12 @@ import { checkWorker } from './base/release.js';
 
 /** @typedef {ChoiceOptions & TextOptions} CompletionOptions */
 
-/**
- * @typedef {object} Platform
- * @property {(workerUrl?: string | URL) => import('./protocol/client.js').WorkerPort} startWorker
- * @property {(text: string) => { url: string } | { path: string } | { blob: Blob }} locate
- * @property {(folder?: string) => any} wasm where the wasm is: in the folder that was given, or by default
- * @property {(descriptor: any) => any} defaultStore for a model that comes without the option
- * @property {{ persist: () => Promise<boolean>, persisted: () => Promise<boolean> }} persistence
- * @property {() => number} memory bytes that an engine may well have here
- * @property {(text: string) => boolean} isPath whether something lies there on this machine
- */
-
 // How long an interrupted import may take to keep what it has.
 const KEEP_MILLISECONDS = 10_000;
 // How long a worker with nothing to keep may take to end its threads.
 const END_MILLISECONDS = 1000;
 
-/** @param {Platform} platform */
+/** @internal @param {import('./client/platform.js').Platform} platform */
 export function createLibrary(platform) {
   const wasmOf = (options) => ({
     ...platform.wasm(options.wasmUrl ? String(options.wasmUrl) : undefined),

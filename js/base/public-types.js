@@ -124,6 +124,23 @@
  * @property {number} javascript
  */
 
+/** @typedef {MemoryUse & { wasm: number, total: number }} EngineMemory `wasm`: all of it but `javascript`; `total`: of both */
+
+/**
+ * What Engine.benchmark() gives.
+ * @typedef {object} BenchmarkResult
+ * @property {number} promptTokens
+ * @property {number} generatedTokens
+ * @property {number} depth
+ * @property {number[]} nanoseconds of each repetition
+ * @property {Omit<EngineMemory, 'javascript' | 'total'>} memory in use at the end
+ * @property {number} readRate bytes of weights a second that a plain loop on all threads reads
+ * @property {{ bytes: number, waitMilliseconds: number, storeRates: number[] } | null} streamed of weights that are read
+ *   from the store: bytes in all, how long was waited for them, and bytes a second that the store gives by itself after
+ *   each repetition; null where all of them stay in memory
+ * @property {{ operation: string, milliseconds: number }[] | null} profile of all threads; null: none was asked for
+ */
+
 /**
  * What describeModel() tells of a file without loading the weights.
  * @typedef {object} ModelFacts

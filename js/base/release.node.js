@@ -1,5 +1,6 @@
 // The release of the library in Node, whose files lie as they are: the build has noted it beside the wasm's glue.
 import { readFileSync } from 'node:fs';
+import { codeOf } from './errors.js';
 
 const NOTE = new URL('../../build/wasm/node/release.json', import.meta.url);
 const { name, wasm } = readNote();
@@ -14,7 +15,7 @@ function readNote() {
   try {
     return JSON.parse(readFileSync(NOTE, 'utf8'));
   } catch (error) {
-    if (error.code === 'ENOENT') return { name: null, wasm: [] };
+    if (codeOf(error) === 'ENOENT') return { name: null, wasm: [] };
     throw error;
   }
 }

@@ -8,18 +8,26 @@ import { keeping } from './disposal.js';
  * gives all tokens, from the first on. Leaving any of them before the end stops the completion.
  */
 export class Completion {
+  /** @type {import('../protocol/calls.js').Piece[]} */
   #tokens = [];
   #wake = () => {};
   #news = this.#nextNews();
   #ended = false;
   #controller = new AbortController();
 
-  /** What complete() makes; not for others to call. */
+  /**
+   * What complete() makes; not for others to call.
+   * @internal
+   * @param {import('../protocol/client.js').Client} client
+   * @param {import('../protocol/calls.js').Calls['complete']['params']} params
+   * @param {Pick<import('../index.js').CompletionOptions, 'signal' | 'onPrefill' | 'onDrop'> & { owner: object }} control
+   */
   constructor(client, params, { signal, onPrefill, onDrop, owner }) {
     const stop = () => this.stop();
     checkSignal(signal);
     signal?.addEventListener('abort', stop, { once: true });
     if (signal?.aborted) stop();
+    /** @param {import('../protocol/calls.js').CompletionEvent} event */
     const onEvent = (event) => {
       if (event.prefill) return onPrefill?.(event.prefill);
       if (event.dropped) return onDrop?.(event.dropped);
@@ -42,6 +50,7 @@ export class Completion {
     this.#controller.abort();
   }
 
+  /** @returns {Promise<void>} */
   #nextNews() {
     return new Promise((resolve) => {
       this.#wake = resolve;

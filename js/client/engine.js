@@ -14,9 +14,16 @@ const UNLOAD_MILLISECONDS = 10_000;
 export class Engine extends SessionCalls {
   #client;
   #sessions;
+  /** @type {Promise<void> | null} */
   #unloading = null;
 
-  /** What createEngine() makes; not for others to call. */
+  /**
+   * What createEngine() makes; not for others to call.
+   * @internal
+   * @param {import('../protocol/client.js').Client} client
+   * @param {import('../base/public-types.js').EngineInfo} info
+   * @param {Promise<{ result: import('../base/public-types.js').EngineInfo }>} loading
+   */
   constructor(client, info, loading) {
     super(client);
     this.#client = client;
@@ -114,7 +121,8 @@ export class Engine extends SessionCalls {
    * @returns {Promise<Each extends true ? string[] : string>}
    */
   async detokenize(tokens, options) {
-    return this.#client.call('detokenize', { tokens, options: optionsOf(options) });
+    const text = this.#client.call('detokenize', { tokens, options: optionsOf(options) });
+    return /** @type {Promise<any>} */ (text);
   }
 
   /**
@@ -153,8 +161,9 @@ export class Engine extends SessionCalls {
 
   /**
    * Times prompt processing and generation on made-up tokens.
-   * @param {{ promptTokens?: number, generatedTokens?: number, repetitions?: number, depth?: number, warmUp?: boolean, signal?: AbortSignal }} [options]
-   * @returns {Promise<{ promptTokens: number, generatedTokens: number, depth: number, nanoseconds: number[], memory: object }>}
+   * @param {{ promptTokens?: number, generatedTokens?: number, repetitions?: number, depth?: number, warmUp?: boolean, profile?: boolean, signal?: AbortSignal }} [options]
+   *   profile: tell how long each operation took; false, since telling takes time too
+   * @returns {Promise<import('../base/public-types.js').BenchmarkResult>}
    */
   async benchmark(options) {
     const { signal, ...rest } = optionsOf(options);
@@ -170,7 +179,7 @@ export class Engine extends SessionCalls {
    * a worker nothing, counted, and with the workers that read weights as long as there are any. `total`, of `wasm` and
    * `javascript`, is within 2% of what Chromium measures of these workers, with the heap that they share taken once: it
    * adds that to each. Each further thread takes some 1.7 MB of JavaScript more, which no browser measures while it waits.
-   * @returns {Promise<{ weights: number, ring: number, kvCache: number, activations: number, code: number, other: number, unused: number, wasm: number, javascript: number, total: number }>}
+   * @returns {Promise<import('../base/public-types.js').EngineMemory>}
    */
   memory() {
     return this.#client.call('memory', {});

@@ -55,14 +55,21 @@ export class ModelStore {
   #isPath;
   #asker;
 
-  /** What openModelStore() makes; not for others to call. */
+  /**
+   * What openModelStore() makes; not for others to call.
+   * @internal
+   * @param {Client} client
+   * @param {'indexeddb' | 'opfs' | 'folder' | 'memory'} kind
+   * @param {Pick<import('./platform.js').Platform, 'locate' | 'persistence' | 'isPath'>} platform
+   * @param {Omit<import('../hub/repository.js').Asker, 'signal'>} asker
+   */
   constructor(client, kind, { locate, persistence, isPath }, asker) {
     this.#client = client;
     this.#locate = locate;
     this.#persistence = persistence;
     this.#isPath = isPath;
     this.#asker = asker;
-    /** @type {'indexeddb' | 'opfs' | 'folder' | 'memory'} */
+    /** What keeps it. @type {'indexeddb' | 'opfs' | 'folder' | 'memory'} */
     this.kind = kind;
     /** As Engine.closed: undefined after close(), otherwise why no call is answered any more. @type {Promise<NibbleError | undefined>} */
     this.closed = client.ended.then((reason) => (reason.code === CLOSED ? undefined : reason));
@@ -91,7 +98,7 @@ export class ModelStore {
     return this.#callWithModel('storeIdOf', known, {}, {});
   }
 
-  /** What a model is, as far as can be told without the hub; null: a repository of which nothing is stored. */
+  /** What a model is, as far as can be told without the hub; null: a repository of which nothing is stored. @param {unknown} given @returns {Promise<unknown>} */
   async #known(given) {
     const model = storedOr(given);
     const address = this.#hubAddressOf(model);
@@ -100,6 +107,7 @@ export class ModelStore {
     return id === null ? address.url : { stored: id };
   }
 
+  /** @param {unknown} model */
   #hubAddressOf(model) {
     return hubAddressOf(model, this.#asker.hub, this.#isPath);
   }
@@ -144,7 +152,7 @@ export class ModelStore {
     const control = { signal, onEvent: onProgress };
     // Whoever knows what the file has to be needs not ask.
     const address = this.#hubAddressOf(model);
-    if (address === null || (address.url === model?.href && params.options.sha256 !== null))
+    if (address === null || (address.url === /** @type {URL} */ (model).href && params.options.sha256 !== null))
       return this.#callWithModel('storeImport', model, params, control);
     checkSignal(signal);
     const call = { ...this.#asker, signal, isPath: this.#isPath, stored: () => this.list(), isImport: true };
@@ -155,7 +163,7 @@ export class ModelStore {
   /**
    * Reads a stored model and compares it with its checksums.
    * @param {string} id
-   * @param {{ signal?: AbortSignal, onProgress?: (progress: object) => void }} [options]
+   * @param {{ signal?: AbortSignal, onProgress?: (progress: import('../base/public-types.js').Progress) => void }} [options]
    * @returns {Promise<{ id: string, state: string, chunks: number, damaged: number[] }>} damaged: indices of chunks, -1
    *   for the header; loading the model gets them again, where it came from a URL
    */
@@ -204,6 +212,13 @@ export class ModelStore {
     await this.#client.end('storeClose', storeClosed(), CLOSE_MILLISECONDS);
   }
 
+  /**
+   * @template {'storeHas' | 'storeIdOf' | 'storeImport'} Name
+   * @param {Name} method
+   * @param {unknown} model
+   * @param {Omit<import('../protocol/calls.js').Calls[Name]['params'], 'source'>} params
+   * @param {import('../protocol/client.js').CallOptions<Name>} options
+   */
   async #callWithModel(method, model, params, options) {
     const source = describeSource(model, this.#locate);
     try {
@@ -217,7 +232,7 @@ export class ModelStore {
 
 endedBy(ModelStore, 'close');
 
-/** An id as a model; anything else as it is. */
+/** An id as a model; anything else as it is. @param {unknown} model */
 function storedOr(model) {
   const isId = typeof model === 'string' && /^(url|file|bytes):/.test(model) && !/^file:\/\//.test(model);
   return isId ? { stored: model } : model;
@@ -228,14 +243,16 @@ const storeClosed = () => new NibbleError(CLOSED, 'The store was closed. Open it
 // How long interrupted imports may take to keep what they have.
 const CLOSE_MILLISECONDS = 10_000;
 
+/** @param {unknown} id */
 function readId(id) {
   if (typeof id !== 'string' || id === '') throw invalid('id', id, 'the id of a stored model');
   return id;
 }
 
 /**
- * @param {{ startWorker: () => import('../protocol/client.js').WorkerPort, wasm: any, platform: any, store: any,
- *   asker: Omit<import('../hub/repository.js').Asker, 'signal'> }} parts
+ * @internal
+ * @param {{ startWorker: () => import('../protocol/client.js').WorkerPort, wasm: import('../protocol/calls.js').WasmPlace,
+ *   platform: import('./platform.js').Platform, store: unknown, asker: Omit<import('../hub/repository.js').Asker, 'signal'> }} parts
  * @returns {Promise<ModelStore>}
  */
 export async function startModelStore({ startWorker, wasm, platform, store, asker }) {
@@ -251,7 +268,7 @@ export async function startModelStore({ startWorker, wasm, platform, store, aske
     const { kind } = await client.call('storeOpen', { store: settings, wasm, authorization });
     return new ModelStore(client, kind, platform, asker);
   } catch (error) {
-    await client.close(error);
+    await client.close(/** @type {NibbleError} */ (error));
     throw error;
   }
 }

@@ -1,6 +1,6 @@
 // The sessions of an engine as the caller sees them.
 
-import { NibbleError } from '../base/errors.js';
+import { codeOf, NibbleError, withoutEnd } from '../base/errors.js';
 import {
   checkCallbacks,
   optionsOf,
@@ -40,7 +40,12 @@ export class SessionCalls {
   #client;
   #number;
 
-  /** What the library makes; not for others to call. `number` undefined: the engine's own session. */
+  /**
+   * What the library makes; not for others to call.
+   * @internal
+   * @param {import('../protocol/client.js').Client} client
+   * @param {number} [number] undefined: the engine's own session
+   */
   constructor(client, number) {
     this.#client = client;
     this.#number = number;
@@ -99,7 +104,13 @@ export class Session extends SessionCalls {
   #number;
   #forgotten;
 
-  /** What Engine and fork() make; not for others to call. */
+  /**
+   * What Engine and fork() make; not for others to call.
+   * @internal
+   * @param {import('../protocol/client.js').Client} client
+   * @param {number} number
+   * @param {Forgotten} forgotten
+   */
   constructor(client, number, forgotten) {
     super(client, number);
     this.#client = client;
@@ -122,6 +133,7 @@ export class Session extends SessionCalls {
     const { signal, onProgress, ...rest } = optionsOf(options);
     readSyncOptions(rest);
     checkCallbacks({ onProgress });
+    /** @param {{ prefill: import('../protocol/calls.js').SyncProgress }} event */
     const onEvent = ({ prefill }) => onProgress?.(prefill);
     return this.#call('sessionSync', { tokens, options: rest }, { signal, onEvent });
   }
@@ -178,10 +190,17 @@ export class Session extends SessionCalls {
   async close() {
     this.#forgotten.drop(this);
     await this.#call('sessionClose', {}).catch((error) => {
-      if (error.code !== 'UNLOADED') throw error;
+      if (codeOf(error) !== 'UNLOADED') throw error;
     });
   }
 
+  /**
+   * @template {keyof import('../protocol/calls.js').SessionCalls} Name
+   * @param {Name} method
+   * @param {import('../protocol/calls.js').Calls[Name]['params']} params without the session's number
+   * @param {import('../protocol/client.js').CallOptions<Name>} [options]
+   * @returns {Promise<import('../protocol/calls.js').Calls[Name]['result']>}
+   */
   #call(method, params, options) {
     return keeping(this, this.#client.call(method, { session: this.#number, ...params }, options));
   }
@@ -189,33 +208,40 @@ export class Session extends SessionCalls {
 
 endedBy(Session, 'close');
 
-/** An image as a Blob that the worker can be given; what is none crosses as it is, to be refused there. */
+/** An image as a Blob that the worker can be given; what is none crosses as it is, to be refused there. @param {unknown} image */
 async function postable(image) {
-  if (image instanceof ArrayBuffer || ArrayBuffer.isView(image)) return new Blob([image]);
+  if (image instanceof ArrayBuffer || ArrayBuffer.isView(image)) return new Blob([/** @type {BlobPart} */ (image)]);
   if (!(image instanceof Blob) || isCloneable(image)) return image;
   try {
     return new Blob([await image.arrayBuffer()]);
   } catch (error) {
-    throw new NibbleError('SOURCE_UNREADABLE', `The session could not be read: ${error.message}.`, { cause: error });
+    throw new NibbleError(
+      'SOURCE_UNREADABLE',
+      `The session could not be read: ${withoutEnd(/** @type {any} */ (error).message)}.`,
+      { cause: error },
+    );
   }
 }
 
-/** What Engine does with sessions. */
+/** What Engine does with sessions. @internal */
 export class Sessions {
   #client;
   #forgotten;
 
+  /** @param {import('../protocol/client.js').Client} client */
   constructor(client) {
     this.#client = client;
     this.#forgotten = new Forgotten((session) => client.call('sessionClose', { session }).catch(() => {}));
   }
 
+  /** @param {SessionOptions} [options] */
   async create(options) {
     readSessionOptions(options);
     const { session } = await this.#client.call('sessionCreate', { options });
     return this.#session(session);
   }
 
+  /** @param {string} key @param {SessionOptions & { signal?: AbortSignal, onDropped?: (reason: NibbleError) => void }} [options] */
   async restore(key, options) {
     const { signal, onDropped, ...rest } = optionsOf(options);
     readSessionOptions(rest);
@@ -226,6 +252,7 @@ export class Sessions {
     return session === null ? null : this.#session(session);
   }
 
+  /** @param {unknown} image @param {SessionOptions & { signal?: AbortSignal }} [options] */
   async import(image, options) {
     const { signal, ...rest } = optionsOf(options);
     readSessionOptions(rest);
@@ -234,6 +261,7 @@ export class Sessions {
     return this.#session(session);
   }
 
+  /** @param {number} number */
   #session(number) {
     return new Session(this.#client, number, this.#forgotten);
   }
@@ -242,6 +270,7 @@ export class Sessions {
     return this.#client.call('sessionList', {});
   }
 
+  /** @param {string} key */
   delete(key) {
     return this.#client.call('sessionDelete', { key: readSaveKey(key) });
   }

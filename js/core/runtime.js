@@ -21,6 +21,11 @@ import { WeightRing } from './pass.js';
 import { Sampler } from './sampler.js';
 import { Restore, Session } from './session.js';
 
+/**
+ * Bytes of the heap by purpose, which make up `wasm`, all of it.
+ * @typedef {Omit<import('../base/public-types.js').EngineMemory, 'javascript' | 'total'>} HeapUse
+ */
+
 /** An instance of the wasm module. */
 export class Runtime {
   #module;
@@ -63,7 +68,7 @@ export class Runtime {
     return this.c._api_heap_used();
   }
 
-  /** Bytes of the heap by purpose, which make up `wasm`, all of it; `engine`: a model's in the heap, 0 where there is none. */
+  /** `engine`: a model's in the heap, 0 where there is none. @param {number} engine @returns {HeapUse} */
   usage(engine) {
     const { weights, ring, kvCache, activations } = this.scratch(MEMORY_BYTES, (fields) => {
       this.bytes(fields, MEMORY_BYTES).fill(0);

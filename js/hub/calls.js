@@ -9,7 +9,7 @@ import { hubAddressOf, listFiles, resolveModel } from './repository.js';
 const MOST_BYTES = 4e9;
 
 /**
- * @param {import('../index.js').Platform} platform
+ * @param {import('../client/platform.js').Platform} platform
  * @param {(store: any, options: object, asker: any) => Promise<import('../client/model-store.js').ModelStore>} openStore
  */
 export function createHubCalls(platform, openStore) {

@@ -19,12 +19,27 @@ const NOT_STARTED =
   `The engine's worker has not started within ${START_SECONDS} seconds: its file does not arrive or is another one, or ` +
   'the worker was ended before it began. Look whether its file is there, then create a new engine.';
 
+/**
+ * @template {import('./calls.js').Method} Name
+ * @typedef {{ signal?: AbortSignal, onEvent?: (event: import('./calls.js').Calls[Name]['event']) => unknown, transfer?: Transferable[] }} CallOptions
+ */
+
+/**
+ * @typedef {object} Waiting
+ * @property {(result: any) => void} resolve
+ * @property {(error: unknown) => void} reject
+ * @property {((event: any) => unknown) | undefined} onEvent
+ */
+
 export class Client {
   #port;
+  /** @type {Map<number, Waiting>} */
   #waiting = new Map();
   #lastId = 0;
+  /** @type {NibbleError | null} */
   #failure = null;
-  #tellEnded;
+  /** @type {(reason: NibbleError) => void} */
+  #tellEnded = () => {};
   #onLeft = () => {};
   #started;
   #checkRelease;
@@ -45,6 +60,7 @@ export class Client {
       this.#tellEnded = resolve;
     });
     port.keepAlive?.(false);
+    /** @param {string} reason @param {string} message */
     const fail = (reason, message) => this.close(new NibbleError('WORKER_FAILED', message, { details: { reason } }));
     // No event tells of a worker that was ended before its script began, or whose file never comes.
     this.#started = startPatience(START_SECONDS, () => fail('it has not started', NOT_STARTED));
@@ -60,10 +76,11 @@ export class Client {
 
   /**
    * An onEvent that throws, or returns a promise that is rejected, cancels the call and is its error.
-   * @param {string} method one of METHODS
-   * @param {any} params cloneable
-   * @param {{ signal?: AbortSignal, onEvent?: (event: any) => void, transfer?: Transferable[] }} [options]
-   * @returns {Promise<any>} the result; after the signal whatever the method makes of it
+   * @template {import('./calls.js').Method} Name
+   * @param {Name} method
+   * @param {import('./calls.js').Calls[Name]['params']} params cloneable
+   * @param {CallOptions<Name>} [options]
+   * @returns {Promise<import('./calls.js').Calls[Name]['result']>} the result; after the signal whatever the method makes of it
    */
   call(method, params, { signal, onEvent, transfer } = {}) {
     if (this.#failure !== null) return Promise.reject(this.#failure);
@@ -82,10 +99,11 @@ export class Client {
       try {
         this.#port.post(call(id, method, params), transfer);
       } catch (cause) {
-        const message = `The ${method} call has something in it that cannot be sent to a worker: ${withoutEnd(cause.message)}.`;
+        const message = `The ${method} call has something in it that cannot be sent to a worker: ${withoutEnd(/** @type {any} */ (cause).message)}.`;
         reject(new NibbleError('INVALID_ARGUMENT', message, { cause }));
         return;
       }
+      /** @param {(value: any) => void} action @returns {(value: unknown) => void} */
       const settle = (action) => (value) => {
         signal?.removeEventListener('abort', stop);
         action(value);
@@ -108,13 +126,13 @@ export class Client {
     await this.close(reason);
   }
 
-  /** Ends the worker; calls that wait and calls to come are rejected with `reason`. May be called twice. */
+  /** Ends the worker; calls that wait and calls to come are rejected with `reason`. May be called twice. @param {NibbleError} reason */
   async close(reason) {
     if (this.#failure === null) this.#terminate(reason);
     await this.ended;
   }
 
-  /** `first` is waited for before the worker is ended. */
+  /** @param {NibbleError} reason @param {(() => Promise<void>) | null} [first] what is waited for before the worker is ended */
   async #terminate(reason, first = null) {
     this.#failure = reason;
     this.#started();
@@ -128,10 +146,12 @@ export class Client {
   /**
    * The worker is there, but not what it had in its heap: it can still end its threads. Nobody waits for a call any more,
    * so the answer is one that nobody asked for.
+   * @param {NibbleError} reason
    */
   #crashed(reason) {
     const leave = () => {
       this.#port.post(call(++this.#lastId, 'unload', {}));
+      /** @type {Promise<void>} */
       const answered = new Promise((resolve) => {
         this.#onLeft = resolve;
       });
@@ -140,6 +160,7 @@ export class Client {
     this.#terminate(reason, leave);
   }
 
+  /** @param {any} data */
   #receive(data) {
     this.#started();
     if (!this.#isOfRelease(data)) return;
@@ -147,7 +168,7 @@ export class Client {
     try {
       reply = readReply(data);
     } catch (error) {
-      this.close(error);
+      this.close(/** @type {NibbleError} */ (error));
       return;
     }
     const waiting = this.#waiting.get(reply.id);
@@ -157,7 +178,7 @@ export class Client {
       this.#report(reply, waiting.onEvent);
       return;
     }
-    if (reply.error?.code === 'ENGINE_CRASHED') {
+    if (reply.kind === 'error' && reply.error.code === 'ENGINE_CRASHED') {
       this.#crashed(reply.error);
       return;
     }
@@ -166,7 +187,7 @@ export class Client {
     else waiting.resolve(reply.result);
   }
 
-  /** Whether a message is to be read on: the first tells the worker's release, and is for nobody else. */
+  /** Whether a message is to be read on: the first tells the worker's release, and is for nobody else. @param {any} data */
   #isOfRelease(data) {
     const isTold = data?.release !== undefined;
     const check = this.#checkRelease;
@@ -176,7 +197,9 @@ export class Client {
     return problem === null && !isTold;
   }
 
+  /** @param {{ id: number, event: unknown }} reply @param {Waiting['onEvent']} onEvent */
   #report({ id, event }, onEvent) {
+    /** @param {unknown} error */
     const fail = (error) => {
       const waiting = this.#waiting.get(id);
       if (waiting === undefined) return;
@@ -185,20 +208,21 @@ export class Client {
       waiting.reject(error);
     };
     try {
-      const answer = onEvent?.(event);
+      const answer = /** @type {any} */ (onEvent?.(event));
       if (typeof answer?.then === 'function') answer.then(undefined, fail);
     } catch (error) {
       fail(error);
     }
   }
 
+  /** @param {number} id */
   #settled(id) {
     this.#waiting.delete(id);
     if (this.#waiting.size === 0) this.#port.keepAlive?.(false);
   }
 }
 
-/** Waits until a promise has settled, or so long. */
+/** Waits until a promise has settled, or so long. @param {number} milliseconds @param {Promise<unknown>} promise */
 async function within(milliseconds, promise) {
   let timer;
   const patience = new Promise((resolve) => {

@@ -35,7 +35,8 @@ export class Lifeline {
   #post;
   #onEnd;
   #ended = new AbortController();
-  #patience = 0;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  #patience;
 
   /** @param {(message: object) => void} post to the worker @param {() => void} onEnd */
   constructor(post, onEnd) {
@@ -56,6 +57,7 @@ export class Lifeline {
     this.#ended.abort();
   }
 
+  /** @param {string} name */
   async #watchLock(name) {
     const { locks } = globalThis.navigator;
     const { signal } = this.#ended;
@@ -68,12 +70,14 @@ export class Lifeline {
     }
   }
 
+  /** @param {string} name */
   #watchDatabase(name) {
     const request = indexedDB.deleteDatabase(name);
     request.onsuccess = () => this.#ended.signal.aborted || this.#onEnd();
   }
 }
 
+/** @param {string} name @param {(message: object) => void} post */
 function holdDatabase(name, post) {
   const request = openDatabase(name);
   if (request === null) {
@@ -93,7 +97,7 @@ function holdDatabase(name, post) {
   discardOthers(name).catch(() => {});
 }
 
-/** Null where a page may store nothing, as in a sandboxed frame. */
+/** Null where a page may store nothing, as in a sandboxed frame. @param {string} name */
 function openDatabase(name) {
   try {
     return globalThis.indexedDB?.open(name) ?? null;
@@ -102,9 +106,9 @@ function openDatabase(name) {
   }
 }
 
-/** What pages left that were ended by force. Those of living workers go when these end. */
+/** What pages left that were ended by force. Those of living workers go when these end. @param {string} own */
 async function discardOthers(own) {
   for (const { name } of (await indexedDB.databases?.()) ?? []) {
-    if (name.startsWith(PREFIX) && name !== own) indexedDB.deleteDatabase(name);
+    if (name?.startsWith(PREFIX) && name !== own) indexedDB.deleteDatabase(name);
   }
 }

@@ -11,7 +11,10 @@
 //                    { folder }                              in Node: that of a store in which it takes locks from now on
 import { NibbleError, withoutEnd } from '../base/errors.js';
 
-/** The calls that are made on one of an engine's sessions: `params.session` is its number; without it, the engine's own. */
+/**
+ * The calls that are made on one of an engine's sessions: `params.session` is its number; without it, the engine's own.
+ * @type {readonly (keyof import('./calls.js').SessionCalls)[]}
+ */
 export const SESSION_METHODS = Object.freeze([
   'complete',
   'evaluate',
@@ -29,7 +32,7 @@ export const SESSION_METHODS = Object.freeze([
   'sessionExport',
   'sessionImport',
 ]);
-/** The calls a worker answers. */
+/** The calls a worker answers. @type {readonly import('./calls.js').Method[]} */
 export const METHODS = Object.freeze([
   ...SESSION_METHODS,
   'load',
@@ -61,14 +64,19 @@ export const METHODS = Object.freeze([
 ]);
 export const CANCEL = 'cancel';
 
-const isId = (id) => Number.isSafeInteger(id) && id > 0;
+/** @param {unknown} id @returns {id is number} */
+const isId = (id) => typeof id === 'number' && Number.isSafeInteger(id) && id > 0;
 
+/** @param {number} id @param {string} method @param {unknown} params */
 export const call = (id, method, params) => ({ id, method, params });
+/** @param {number} id @param {number} target */
 export const cancel = (id, target) => ({ id, method: CANCEL, params: { target } });
+/** @param {number} id @param {unknown} result */
 export const resultReply = (id, result) => ({ id, result });
+/** @param {number} id @param {unknown} event */
 export const eventReply = (id, event) => ({ id, event });
 
-/** Whatever was thrown, as a reply; what is no NibbleError is a fault of ours and says so. */
+/** Whatever was thrown, as a reply; what is no NibbleError is a fault of ours and says so. @param {number} id @param {any} error */
 export function errorReply(id, error) {
   const known =
     error instanceof NibbleError
@@ -81,7 +89,8 @@ export function errorReply(id, error) {
 
 /**
  * A message that reached the worker.
- * @returns {{ id: number, method: string, params: any }}
+ * @param {any} data
+ * @returns {{ id: number, method: 'cancel', params: { target: number } } | { id: number, method: import('./calls.js').Method, params: any }}
  * @throws {NibbleError} PROTOCOL_ERROR
  */
 export function readCall(data) {
@@ -97,7 +106,8 @@ export function readCall(data) {
 
 /**
  * A message that came from the worker.
- * @returns {{ id: number, result?: any, error?: NibbleError, event?: any, kind: 'result' | 'error' | 'event' }}
+ * @param {any} data
+ * @returns {{ id: number } & ({ kind: 'result', result: any } | { kind: 'error', error: NibbleError } | { kind: 'event', event: any })}
  * @throws {NibbleError} PROTOCOL_ERROR
  */
 export function readReply(data) {

@@ -18,14 +18,14 @@ export function startWorker(address, name) {
   });
 }
 
-/** An extension's page has an origin that a URL does not tell, and a sandboxed frame is a stranger to its own files. */
+/** An extension's page has an origin that a URL does not tell, and a sandboxed frame is a stranger to its own files. @param {URL} address */
 function isOwn({ protocol, host, origin }) {
   if (protocol === 'blob:' || protocol === 'data:' || origin === globalThis.origin) return true;
   const { location } = globalThis;
   return globalThis.origin !== 'null' && protocol === location.protocol && host === location.host;
 }
 
-/** A script that becomes the one at `address`. An isolated page's worker may import only what its server lends (CORP). */
+/** A script that becomes the one at `address`. An isolated page's worker may import only what its server lends (CORP). @param {string} address */
 const taking = (address) => `const address = ${JSON.stringify(address)};
 try {
   importScripts(address);
@@ -38,6 +38,7 @@ try {
   importScripts(URL.createObjectURL(new Blob([request.response], { type: 'text/javascript' })));
 }`;
 
+/** @param {string} address @param {string} reason */
 function foreignFailure(address, reason) {
   const { origin, href } = new URL(address);
   return (
@@ -55,12 +56,15 @@ function foreignFailure(address, reason) {
  */
 function portOf(worker, { explain = (reason) => reason, onEnd = () => {} } = {}) {
   let isStarted = false;
+  /** @type {Lifeline | null} */
   let lifeline = null;
+  /** @type {import('./client.js').WorkerPort['post']} */
   const post = (message, transfer = []) => worker.postMessage(message, transfer);
   return {
     post,
     listen({ onMessage, onFailure, onStarted }) {
-      lifeline = new Lifeline(post, () => onFailure('the browser has ended it'));
+      const watched = new Lifeline(post, () => onFailure('the browser has ended it'));
+      lifeline = watched;
       worker.addEventListener('message', ({ data }) => {
         isStarted = true;
         if (data?.lifeline === undefined) {
@@ -68,7 +72,7 @@ function portOf(worker, { explain = (reason) => reason, onEnd = () => {} } = {})
           return;
         }
         onStarted();
-        lifeline.watch(data.lifeline);
+        watched.watch(data.lifeline);
       });
       worker.addEventListener('messageerror', () => onFailure('a message could not be read'));
       worker.addEventListener('error', (event) => {

@@ -9,9 +9,9 @@ import { ROOT } from '../../wasm/shell.js';
 import { packPackage, unpackInto } from '../package.js';
 import { temporaryFolder } from '../small-model.js';
 
-// In bytes, with the included model of half a megabyte.
+// In bytes, with the included model of half a megabyte, and with comments, which hold the types.
 const MOST_PACKED = 1_200_000;
-const MOST_UNPACKED = 2_600_000;
+const MOST_UNPACKED = 2_700_000;
 
 const folder = temporaryFolder();
 const place = join(folder, 'node_modules/nibble-llm');
