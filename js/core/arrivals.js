@@ -8,13 +8,13 @@ export class Arrivals {
   #gate = new Gate();
   /** Packed bytes that are in place, from the first on. */
   #position = 0;
-  /** What is in place behind a gap: ends by their beginnings. */
+  /** What is in place behind a gap: ends by their beginnings. @type {Map<number, number>} */
   #islands = new Map();
   /** @type {any} */
   #error = null;
   #busy = false;
 
-  /** Says that packed bytes from `begin` to `end` are in place, and are right. */
+  /** Says that packed bytes from `begin` to `end` are in place, and are right. @param {number} begin @param {number} end */
   land(begin, end) {
     // In order, as bytes of a download come, piece by piece.
     if (begin <= this.#position) this.#position = Math.max(this.#position, end);
@@ -36,18 +36,22 @@ export class Arrivals {
     this.land(0, Infinity);
   }
 
-  /** Says that no more will come: whoever waits, or will, is rejected with the error. */
+  /** Says that no more will come: whoever waits, or will, is rejected with the error. @param {unknown} error */
   fail(error) {
     this.#error = error;
     this.#gate.open();
   }
 
-  /** Whether all packed bytes before `position` are in place. */
+  /** Whether all packed bytes before `position` are in place. @param {number} position */
   has(position) {
     return this.#position >= position;
   }
 
-  /** Resolves when all packed bytes before `position` are in place; Infinity: when the model is complete. */
+  /**
+   * Resolves when all packed bytes before `position` are in place; Infinity: when the model is complete.
+   * @param {number} position
+   * @param {AbortSignal} [signal]
+   */
   async until(position, signal) {
     for (;;) {
       checkCancelled(signal);
@@ -60,7 +64,11 @@ export class Arrivals {
     }
   }
 
-  /** Runs a pass; `turn` lets weights and messages in between two of its steps. */
+  /**
+   * Runs a pass; `turn` lets weights and messages in between two of its steps.
+   * @template T
+   * @param {(turn: import('../base/yield.js').Turn) => Promise<T>} pass
+   */
   async during(pass) {
     const turn = createTurn();
     this.#busy = true;

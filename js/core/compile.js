@@ -14,7 +14,7 @@ const MAGIC = [0x00, 0x61, 0x73, 0x6d];
 export async function compileWasm(given, file, hash) {
   const { buffer, byteOffset, byteLength } = ArrayBuffer.isView(given) ? given : new Uint8Array(given);
   // Node compiles no DataView.
-  const bytes = new Uint8Array(buffer, byteOffset, byteLength);
+  const bytes = new Uint8Array(/** @type {ArrayBuffer} */ (buffer), byteOffset, byteLength);
   if (MAGIC.every((byte, at) => bytes[at] === byte)) checkWasm(await hash(bytes), file);
   return WebAssembly.compile(bytes);
 }

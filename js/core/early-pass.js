@@ -27,6 +27,7 @@ export async function runEarlyPass(runtime, call, model, { signal, onPart = () =
     const pass = runtime.checked((error) => c._nibble_pass_begin(session, tokens, count, targets, scores, error));
     try {
       const steps = c._nibble_pass_steps(pass);
+      /** @param {number} made */
       const part = (made) => onPart(made / steps);
       if (c._nibble_pass_drive(pass, 0)) await drive(c, { pass, steps }, model, signal, part);
       else await takeTurns(c, { pass, steps }, model, signal, { turn, part });
@@ -37,7 +38,14 @@ export async function runEarlyPass(runtime, call, model, { signal, onPart = () =
   });
 }
 
-/** Lets the steps be made as far as their weights are there, and looks how far they are. */
+/**
+ * Lets the steps be made as far as their weights are there, and looks how far they are.
+ * @param {import('./exports.js').Core} c
+ * @param {{ pass: number, steps: number }} of
+ * @param {import('./runtime.js').Model} model
+ * @param {AbortSignal | undefined} signal
+ * @param {(made: number) => void} part
+ */
 async function drive(c, { pass, steps }, model, signal, part) {
   for (let allowed = 0, made = 0; made < steps; ) {
     if (made === allowed) await model.arrivals.until(model.needs(allowed), signal);
@@ -51,6 +59,13 @@ async function drive(c, { pass, steps }, model, signal, part) {
   }
 }
 
+/**
+ * @param {import('./exports.js').Core} c
+ * @param {{ pass: number, steps: number }} of
+ * @param {import('./runtime.js').Model} model
+ * @param {AbortSignal | undefined} signal
+ * @param {{ turn: import('../base/yield.js').Turn, part: (made: number) => void }} control
+ */
 async function takeTurns(c, { pass, steps }, model, signal, { turn, part }) {
   for (let step = 0; step < steps; step++) {
     await model.arrivals.until(model.needs(step), signal);

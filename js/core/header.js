@@ -12,6 +12,19 @@ import { Model } from './runtime.js';
 // What the core is told of the memory.
 const PLAN_BYTES = 24;
 
+/**
+ * @typedef {object} PlanOptions what an engine is planned for
+ * @property {number} threads
+ * @property {number} contextSize
+ * @property {number} batchSize
+ * @property {boolean} exact
+ * @property {'auto' | 'f16' | 'int8'} [kvType]
+ * @property {number | null} [memoryBudget]
+ * @property {boolean} [early]
+ */
+
+/** @typedef {PlanOptions & { chooseThreads: boolean, kernelSet: string | null, tileStreams: number }} ModelOptions */
+
 /** A parsed GGUF header. Its metadata is decoded when asked for. */
 export class Header extends Metadata {
   #runtime;
@@ -21,6 +34,10 @@ export class Header extends Metadata {
   /**
    * Takes over `buffer`, a heap pointer to the file's first `available` bytes, where it succeeds; on an error (code
    * GGUF_NEEDS_MORE where the header goes on) the buffer stays the caller's.
+   * @param {import('./runtime.js').Runtime} runtime
+   * @param {number} buffer
+   * @param {number} available
+   * @param {number} fileSize
    */
   constructor(runtime, buffer, available, fileSize) {
     const { c } = runtime;
@@ -44,6 +61,7 @@ export class Header extends Metadata {
   /**
    * [{ name, type, shape, offset, bytes, kind, packedBytes }]; shape[0] is the contiguous dimension, offset counts from
    * the file's start. `kind` and `packedBytes` are what it becomes in memory; null and 0: it holds no weights.
+   * @returns {import('../base/public-types.js').Tensor[]}
    */
   tensors() {
     const runtime = this.#runtime;
@@ -73,6 +91,7 @@ export class Header extends Metadata {
   entries() {
     const runtime = this.#runtime;
     const { c } = runtime;
+    /** @param {number} start @param {number} end */
     const copy = (start, end) => runtime.bytes(start, end - start).slice();
     return runtime.scratch(96, (fields) => ({
       pairs: Array.from({ length: c._api_gguf_pair_count(this.#gguf) }, (_, index) => {
@@ -89,7 +108,11 @@ export class Header extends Metadata {
     }));
   }
 
-  /** What the model is and what memory it will take: { info, memory }. Nothing is reserved. */
+  /**
+   * What the model is and what memory it will take. Nothing is reserved.
+   * @param {PlanOptions} options
+   * @returns {{ info: import('../base/public-types.js').ModelShape, memory: import('../base/public-types.js').MemoryUse }}
+   */
   describe({ threads, contextSize, batchSize, exact, kvType = 'auto', memoryBudget = null, early = false }) {
     checkRuns(this);
     const type = KV_TYPES.indexOf(kvType);
@@ -125,7 +148,7 @@ export class Header extends Metadata {
   }
 
   /** Bytes beside what the core counts. An `early` engine has one thread more, and its sessions begin while it loads. */
-  #sizes(threads, early) {
+  #sizes(/** @type {number} */ threads, /** @type {boolean} */ early) {
     const [pairs, tensors] = [this.keys().length, this.#runtime.c._api_gguf_tensor_count(this.#gguf)];
     const all = threads + (early ? 1 : 0);
     const loading = loadingBytes({ headerBytes: this.dataOffset, pairs, tensors });
@@ -134,6 +157,7 @@ export class Header extends Metadata {
     return { besides, loading: early ? 0 : loading, javascript };
   }
 
+  /** @param {number} pointer @param {number | null} memoryBudget @param {{ besides: number, loading: number, javascript: number }} sizes */
   #writePlan(pointer, memoryBudget, { besides, loading, javascript }) {
     const caller = this.#runtime.codeBytes + besides + javascript + GROWTH_BYTES;
     this.#runtime.write(pointer, Float64Array.of(memoryBudget ?? -1, caller, loading));
@@ -143,6 +167,7 @@ export class Header extends Metadata {
   /**
    * An engine for this model, without its weights. `chooseThreads`: so many of the threads as are fastest; `kernelSet`
    * null, `tileStreams` 0: measured and chosen.
+   * @param {ModelOptions} options
    */
   createModel({
     threads,

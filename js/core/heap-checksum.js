@@ -1,12 +1,20 @@
 // The checksum of src/checksum.h in a worker that reads into another one's heap: bytes are looked at where they have just
 // been copied to, while the processor's cache still has them. A wasm module of two kilobytes on that heap does it.
 
+/**
+ * @typedef {object} ChecksumExports
+ * @property {(state: number) => void} checksum_begin
+ * @property {(state: number, bytes: number, count: number) => void} checksum_update
+ * @property {(state: number) => bigint} checksum_end
+ */
+
 export class HeapChecksum {
   #exports;
 
   /** @param {BufferSource} wasm checksum.wasm @param {WebAssembly.Memory} memory the heap */
   constructor(wasm, memory) {
-    this.#exports = new WebAssembly.Instance(new WebAssembly.Module(wasm), { env: { memory } }).exports;
+    const { exports } = new WebAssembly.Instance(new WebAssembly.Module(wasm), { env: { memory } });
+    this.#exports = /** @type {ChecksumExports} */ (/** @type {unknown} */ (exports));
   }
 
   /**
@@ -32,5 +40,5 @@ export class HeapChecksum {
   }
 }
 
-/** A checksum as text, from the signed number that wasm gives. */
+/** A checksum as text, from the signed number that wasm gives. @param {bigint} number */
 export const hex = (number) => BigInt.asUintN(64, number).toString(16).padStart(16, '0');

@@ -21,7 +21,7 @@ const LATER_STAGINGS = 2;
 // are measured by (325 KB).
 const VERIFYING_BYTES = 1 << 20;
 
-/** What an engine takes beside what the core counts: its threads' stacks, and what bytes go through. */
+/** What an engine takes beside what the core counts: its threads' stacks, and what bytes go through. @param {number} threads */
 export const besidesBytes = (threads) => threads * THREAD_BYTES + LATER_STAGINGS * STAGING_BYTES;
 
 /**

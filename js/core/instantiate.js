@@ -10,6 +10,7 @@ const LEAST_PAGES = 4096;
 // What a refusal takes off: at most so much of what a device would give is left unused.
 const STEP_PAGES = 1024;
 
+/** @param {any} cause */
 const unsupported = (cause) =>
   new NibbleError(
     'PLATFORM_UNSUPPORTED',
@@ -17,6 +18,7 @@ const unsupported = (cause) =>
     { cause },
   );
 
+/** @param {any} cause */
 const refused = (cause) =>
   new NibbleError(
     'OUT_OF_MEMORY',
@@ -27,6 +29,7 @@ const refused = (cause) =>
 /**
  * Whether an error of a call into the wasm says that its code has crashed: it trapped, or it is left because a thread that
  * it waits for has, for which Emscripten's glue throws no error but this word.
+ * @param {unknown} error
  */
 export const isCrash = (error) => error instanceof WebAssembly.RuntimeError || error === 'unwind';
 
@@ -45,21 +48,27 @@ export function reserveMemory() {
   }
 }
 
+/** @typedef {(options: Record<string, unknown>) => Promise<Record<string, unknown>>} CreateModule */
+
 /**
- * @param {(options: object) => Promise<object>} createModule the factory that Emscripten's glue exports
+ * @param {CreateModule} createModule the factory that Emscripten's glue exports
  * @param {WebAssembly.Module} wasm the compiled kernels and core
  * @param {object} settings further options of the glue
  * @param {Promise<never>} [failed] rejects where the platform finds that a thread does not start
- * @returns {Promise<any>} the exports; rejects with PLATFORM_UNSUPPORTED, and no thread is left then
+ * @returns {Promise<import('./exports.js').Core>} the exports; rejects with PLATFORM_UNSUPPORTED, and no thread is left then
  */
 export async function instantiate(createModule, wasm, settings, failed) {
-  let refuse;
+  /** @type {(cause: unknown) => void} */
+  let refuse = () => {};
+  /** @type {Promise<never>} */
   const refused = new Promise((_, reject) => {
     refuse = reject;
   });
   // Emscripten adds its exports to these options, at once.
+  /** @type {Record<string, unknown> & { PThread?: import('./exports.js').Core['PThread'] }} */
   const options = {
     ...settings,
+    /** @param {WebAssembly.Imports} imports @param {(instance: WebAssembly.Instance, wasm: WebAssembly.Module) => void} receive */
     instantiateWasm(imports, receive) {
       WebAssembly.instantiate(wasm, imports).then((instance) => receive(instance, wasm), refuse);
       return {};
@@ -68,7 +77,8 @@ export async function instantiate(createModule, wasm, settings, failed) {
     printErr: () => {},
   };
   try {
-    return await Promise.race([createModule(options), refused, ...(failed ? [failed] : [])]);
+    const core = await Promise.race([createModule(options), refused, ...(failed ? [failed] : [])]);
+    return /** @type {import('./exports.js').Core} */ (/** @type {unknown} */ (core));
   } catch (cause) {
     options.PThread?.terminateAllThreads();
     throw unsupported(cause);

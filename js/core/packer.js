@@ -35,14 +35,15 @@ export class Packer {
     return this.#runtime.c._api_packer_file_position(this.#packer);
   }
 
-  /** Goes on at a packed position, rounded down to a group of rows. */
+  /** Goes on at a packed position, rounded down to a group of rows. @param {number} position */
   seek(position) {
     this.#runtime.c._api_packer_seek(this.#packer, position);
   }
 
   /**
    * Takes the next bytes of the file; yields copies of the packed bytes they make.
-   * @throws {NibbleError} MODEL_BAD_TENSOR where they hold weights or scales that are infinite or not numbers
+   * @param {Uint8Array} bytes
+   * @throws {import('../base/errors.js').NibbleError} MODEL_BAD_TENSOR where they hold weights or scales that are infinite or not numbers
    */
   *push(bytes) {
     const runtime = this.#runtime;
@@ -90,7 +91,7 @@ export class Checksum {
     }
   }
 
-  /** Takes bytes that are in the heap already. */
+  /** Takes bytes that are in the heap already. @param {number} pointer @param {number} length */
   updateAt(pointer, length) {
     this.#runtime.c._checksum_update(this.#state, pointer, length);
   }
@@ -113,7 +114,7 @@ export class Checksum {
   }
 }
 
-/** Room for checksums of parts of the heap that other workers take (heap-checksum.js). */
+/** Room for checksums of parts of the heap that other workers take (heap-checksum.js). @param {import('./runtime.js').Runtime} runtime @param {number} count */
 export function checksumStates(runtime, count) {
   const size = runtime.c._api_checksum_size();
   const first = runtime.allocate(count * size);
@@ -123,7 +124,7 @@ export function checksumStates(runtime, count) {
   };
 }
 
-/** The checksum of parts one behind the other. @param {Iterable<Uint8Array>} parts */
+/** The checksum of parts one behind the other. @param {import('./runtime.js').Runtime} runtime @param {Iterable<Uint8Array>} parts */
 export function checksumOf(runtime, parts) {
   const checksum = new Checksum(runtime);
   try {

@@ -30,6 +30,7 @@ export class WeightRing {
     return segments;
   }
 
+  /** @param {number} segment */
   #ranges(segment) {
     const runtime = this.#runtime;
     return runtime.scratch(16, (fields) => {
@@ -42,7 +43,7 @@ export class WeightRing {
     });
   }
 
-  /** The heap pointer of a slot. */
+  /** The heap pointer of a slot. @param {number} index */
   slot(index) {
     return this.#runtime.c._nibble_engine_slot(this.#engine, index) >>> 0;
   }
@@ -79,9 +80,10 @@ export async function runPass(runtime, call, weights, { signal, onPart } = {}) {
   }
 }
 
-/** The rows of the embedding that a pass needs next, and the heap pointers of their places. */
+/** The rows of the embedding that a pass needs next, and the heap pointers of their places. @param {import('./runtime.js').Runtime} runtime @param {number} pass */
 function rowsOf(runtime, pass) {
   return runtime.scratch(16, (fields) => {
+    /** @type {{ position: number, length: number, pointer: number }[]} */
     const rows = [];
     for (;;) {
       const pointer = runtime.c._api_pass_row(pass, rows.length, fields) >>> 0;

@@ -28,18 +28,21 @@ import { Restore, Session } from './session.js';
 
 /** An instance of the wasm module. */
 export class Runtime {
+  /** @type {import('./exports.js').Core | null} */
   #module;
+  /** @type {WebAssembly.Memory} */
   #memory;
   #error;
   #limit = Infinity;
 
-  /** Starts an instance and workers for so many threads beside the calling one; else as instantiate() does. */
+  /** Starts an instance and workers for so many threads beside the calling one; else as instantiate() does. @param {import('./instantiate.js').CreateModule} createModule @param {WebAssembly.Module} wasm @param {number} workers @param {Promise<never>} [failed] */
   static async start(createModule, wasm, workers, failed) {
     const memory = reserveMemory();
     const settings = { wasmMemory: memory, pthreadPoolSize: workers };
     return new Runtime(await instantiate(createModule, wasm, settings, failed), memory);
   }
 
+  /** @param {import('./exports.js').Core} module @param {WebAssembly.Memory} memory */
   constructor(module, memory) {
     this.#module = module;
     this.#memory = memory;
@@ -80,7 +83,7 @@ export class Runtime {
     return { weights, ring, kvCache, activations, code, other, unused: wasm - usedBytes, wasm };
   }
 
-  /** From now on the heap does not grow beyond so many bytes: what would make it fails for want of memory. */
+  /** From now on the heap does not grow beyond so many bytes: what would make it fails for want of memory. @param {number} bytes */
   limit(bytes) {
     this.#limit = bytes;
   }
@@ -105,27 +108,35 @@ export class Runtime {
     return this.heapBytes;
   }
 
-  /** A view of the heap that is good until the next call into wasm. */
+  /** A view of the heap that is good until the next call into wasm. @param {number} pointer @param {number} length */
   bytes(pointer, length) {
     return new Uint8Array(this.#memory.buffer, pointer >>> 0, length);
   }
 
-  /** A copy of `count` values of a typed-array type out of the heap. */
+  /**
+   * A copy of `count` values of a typed-array type out of the heap.
+   * @template Copy
+   * @param {{ new (buffer: ArrayBuffer): Copy, BYTES_PER_ELEMENT: number }} ArrayType
+   * @param {number} pointer
+   * @param {number} count
+   */
   copy(ArrayType, pointer, count) {
     return new ArrayType(this.bytes(pointer, count * ArrayType.BYTES_PER_ELEMENT).slice().buffer);
   }
 
+  /** @param {number} pointer @param {ArrayBufferView} array */
   write(pointer, array) {
     this.bytes(pointer, array.byteLength).set(new Uint8Array(array.buffer, array.byteOffset, array.byteLength));
   }
 
-  /** The text at a pointer: `length` bytes, or up to the first NUL. */
+  /** The text at a pointer: `length` bytes, or up to the first NUL. @param {number} pointer @param {number} [length] */
   text(pointer, length) {
     const start = pointer >>> 0;
     const size = length ?? new Uint8Array(this.#memory.buffer).indexOf(0, start) - start;
     return new TextDecoder().decode(this.bytes(start, size).slice());
   }
 
+  /** @param {number} bytes @throws {NibbleError} OUT_OF_MEMORY */
   allocate(bytes) {
     const pointer = this.c._malloc(bytes) >>> 0;
     if (pointer === 0) {
@@ -137,16 +148,17 @@ export class Runtime {
     return pointer;
   }
 
+  /** @param {number} pointer */
   free(pointer) {
     this.c._free(pointer);
   }
 
-  /** Gives back what is behind the first `bytes` of an allocation, which stays where it is. */
+  /** Gives back what is behind the first `bytes` of an allocation, which stays where it is. @param {number} pointer @param {number} bytes */
   shrink(pointer, bytes) {
     this.c._realloc(pointer, bytes);
   }
 
-  /** Calls `use(pointer)` with `bytes` bytes of heap that are freed afterwards. */
+  /** Calls `use(pointer)` with `bytes` bytes of heap that are freed afterwards. @template T @param {number} bytes @param {(pointer: number) => T} use */
   scratch(bytes, use) {
     const pointer = this.allocate(bytes);
     try {
@@ -156,7 +168,7 @@ export class Runtime {
     }
   }
 
-  /** Makes a call that takes an error pointer; a result of 0 becomes a NibbleError. */
+  /** Makes a call that takes an error pointer; a result of 0 becomes a NibbleError. @param {(error: number) => number} call */
   checked(call) {
     this.bytes(this.#error, 5).fill(0);
     const result = call(this.#error);
@@ -169,7 +181,7 @@ export class Runtime {
   close() {
     this.#module?.PThread?.terminateAllThreads();
     this.#module = null;
-    this.#memory = { buffer: new ArrayBuffer(0) };
+    this.#memory = /** @type {WebAssembly.Memory} */ ({ buffer: new ArrayBuffer(0) });
   }
 }
 
@@ -185,8 +197,14 @@ export function heapViews(memory, places) {
   return places.map(([address, length]) => new Uint8Array(memory.buffer, address, length));
 }
 
-/** { name: number } for a call that returns the name at an index (0 past the last) and puts its number at a pointer. */
+/**
+ * { name: number } for a call that returns the name at an index (0 past the last) and puts its number at a pointer.
+ * @param {Runtime} runtime
+ * @param {(index: number, pointer: number) => number} call
+ * @param {(name: number) => string} [nameOf]
+ */
 function namedNumbers(runtime, call, nameOf = (pointer) => runtime.text(pointer)) {
+  /** @type {Record<string, number>} */
   const numbers = {};
   return runtime.scratch(8, (field) => {
     for (let index = 0; ; index++) {
@@ -206,6 +224,7 @@ export class Model {
   /** Which of them are in place. */
   arrivals = new Arrivals();
 
+  /** @param {Runtime} runtime @param {number} engine a heap pointer @param {number | null} memoryBudget */
   constructor(runtime, engine, memoryBudget) {
     this.#runtime = runtime;
     this.#engine = engine;
@@ -234,7 +253,8 @@ export class Model {
 
   /** Tokens that one evaluation takes at most once all weights are there. */
   get sweepSize() {
-    return this.streams ? this.info.budget.sweepTokens : this.batchSize;
+    const { budget } = this.info;
+    return budget?.streams ? budget.sweepTokens : this.batchSize;
   }
 
   /** Threads that work; settled once all weights are there. */
@@ -244,6 +264,7 @@ export class Model {
 
   /** Bytes of weights a second by number of threads, as the choice measured them; empty where there was none. */
   get threadRates() {
+    /** @param {number} index @param {number} field */
     const rate = (index, field) => this.#runtime.c._nibble_engine_thread_rate(this.#engine, index, field);
     return namedNumbers(this.#runtime, rate, String);
   }
@@ -267,7 +288,7 @@ export class Model {
     return this.#runtime.c._api_engine_remaining(this.#engine);
   }
 
-  /** Takes the next bytes of the file, from the header's dataOffset on, in pieces of any size. */
+  /** Takes the next bytes of the file, from the header's dataOffset on, in pieces of any size. @param {Uint8Array} bytes @param {number} staging a heap pointer */
   load(bytes, staging) {
     const runtime = this.#runtime;
     for (let start = 0; start < bytes.length; start += STAGING_BYTES) {
@@ -279,16 +300,17 @@ export class Model {
     if (!this.isArriving) this.arrivals.finish();
   }
 
-  /** The places of `length` packed bytes from `position` on, in order; their pointer is 0 where they do not stay. */
+  /** The places of `length` packed bytes from `position` on, in order; their pointer is 0 where they do not stay. @param {number} position @param {number} length */
   packedPlaces(position, length) {
     const runtime = this.#runtime;
     return runtime.scratch(16, (fields) => {
       const places = [];
-      for (let at = position, end = position + length; at < end; at += places.at(-1).length) {
+      for (let at = position, end = position + length; at < end; ) {
         runtime.c._api_engine_packed_range(this.#engine, at, fields);
         const [pointer, run] = runtime.copy(Float64Array, fields, 2);
         if (run === 0) throw new RangeError(`no weights at ${at}`);
         places.push({ position: at, length: Math.min(run, end - at), pointer });
+        at += run;
       }
       return places;
     });
@@ -297,12 +319,14 @@ export class Model {
   /**
    * The same as views that are filled and then let go, of a model whose weights all stay. Reads may fill them while
    * other calls run: the heap is shared, so it grows without moving.
+   * @param {number} position
+   * @param {number} length
    */
   packedViews(position, length) {
     return this.packedPlaces(position, length).map((place) => this.#runtime.bytes(place.pointer, place.length));
   }
 
-  /** Puts packed bytes into place, and looks at those that do not stay. */
+  /** Puts packed bytes into place, and looks at those that do not stay. @param {number} position @param {Uint8Array} bytes */
   place(position, bytes) {
     for (const place of this.packedPlaces(position, bytes.length)) {
       const start = place.position - position;
@@ -313,6 +337,7 @@ export class Model {
     this.arrivals.land(position, position + bytes.length);
   }
 
+  /** @param {number} position @param {Uint8Array} bytes */
   #lookAt(position, bytes) {
     this.#runtime.scratch(Math.min(bytes.length, STAGING_BYTES), (pointer) => {
       for (let start = 0; start < bytes.length; start += STAGING_BYTES) {
@@ -323,12 +348,12 @@ export class Model {
     });
   }
 
-  /** Shows the core packed bytes in the heap that do not stay, once. */
+  /** Shows the core packed bytes in the heap that do not stay, once. @param {number} position @param {number} pointer @param {number} length */
   passBy(position, pointer, length) {
     this.#runtime.c._api_engine_pass_by(this.#engine, position, pointer, length);
   }
 
-  /** The checksum of packed bytes in place, as checksumOf() gives it. */
+  /** The checksum of packed bytes in place, as checksumOf() gives it. @param {number} position @param {number} length */
   packedChecksum(position, length) {
     return hex(this.#runtime.c._api_engine_packed_checksum(this.#engine, position, length));
   }
@@ -339,7 +364,7 @@ export class Model {
     this.arrivals.finish();
   }
 
-  /** The packed position up to which all has to be in place for a block; -1: to begin a pass; the last: the output. */
+  /** The packed position up to which all has to be in place for a block; -1: to begin a pass; the last: the output. @param {number} block */
   needs(block) {
     return this.#runtime.c._api_engine_needs(this.#engine, block);
   }
@@ -354,7 +379,7 @@ export class Model {
     return this.#runtime.c._nibble_engine_read_rate(this.#engine);
   }
 
-  /** Switches the profile of the forward pass on, from zero, or off. */
+  /** Switches the profile of the forward pass on, from zero, or off. @param {boolean} on */
   profile(on) {
     this.#runtime.checked((error) => this.#runtime.c._nibble_engine_profile(this.#engine, on ? 1 : 0, error));
   }
@@ -378,7 +403,7 @@ export class Model {
     return new Restore(this.#runtime, this.#engine, this);
   }
 
-  /** A sampler for this model's logits; `options` as readCompletionOptions() gives them. */
+  /** A sampler for this model's logits; `options` as readCompletionOptions() gives them. @param {import('./sampler.js').SamplerOptions} options */
   createSampler(options) {
     return new Sampler(this.#runtime, options, this.info.vocabularySize);
   }

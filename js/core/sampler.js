@@ -4,6 +4,12 @@ import { modelComputesNan } from '../base/errors.js';
 // NIBBLE_NO_LOGIT
 const NO_LOGIT = -2;
 
+/**
+ * Of the options as readCompletionOptions() gives them, those that choose tokens, with a seed.
+ * @typedef {Pick<ReturnType<typeof import('../base/options.js').readSamplingOptions>, 'temperature' | 'topK' | 'topP' | 'minP' |
+ *   'repetitionPenalty' | 'presencePenalty' | 'frequencyPenalty' | 'penaltyWindow'> & { seed: number }} SamplerOptions
+ */
+
 /** Chooses tokens. */
 export class Sampler {
   #runtime;
@@ -12,6 +18,7 @@ export class Sampler {
   // Room for a mask of allowed tokens; 0 until there is one.
   #mask = 0;
 
+  /** @param {import('./runtime.js').Runtime} runtime @param {SamplerOptions} options @param {number} vocabularySize */
   constructor(runtime, options, vocabularySize) {
     this.#runtime = runtime;
     this.#vocabularySize = vocabularySize;
@@ -34,12 +41,12 @@ export class Sampler {
     });
   }
 
-  /** Adds to a token's logit; -Infinity forbids the token for good. */
+  /** Adds to a token's logit; -Infinity forbids the token for good. @param {number} token @param {number} value */
   bias(token, value) {
     this.#runtime.checked((error) => this.#runtime.c._nibble_sampler_bias(this.#sampler, token, value, error));
   }
 
-  /** Tells it that a token is part of the text, for the penalties. */
+  /** Tells it that a token is part of the text, for the penalties. @param {number} token */
   accept(token) {
     this.#runtime.checked((error) => this.#runtime.c._nibble_sampler_accept(this.#sampler, token, error));
   }
@@ -58,11 +65,12 @@ export class Sampler {
     return token < 0 ? null : token;
   }
 
-  /** Whether the mask, as sampleAt() takes it, and the biases leave a token, whatever the logits are. */
+  /** Whether the mask, as sampleAt() takes it, and the biases leave a token, whatever the logits are. @param {Uint32Array | null} [allowed] */
   hasChoice(allowed = null) {
     return this.#runtime.c._nibble_sampler_has_choice(this.#sampler, this.#maskAt(allowed)) !== 0;
   }
 
+  /** @param {Uint32Array | null} allowed */
   #maskAt(allowed) {
     if (allowed === null) return 0;
     const words = Math.ceil(this.#vocabularySize / 32);

@@ -5,6 +5,9 @@ import { runPass } from './pass.js';
 /** Bytes of a saved session that are read or written at once. */
 const PIECE_BYTES = 1 << 20;
 
+/** @typedef {{ signal?: AbortSignal, onPart?: (done: number) => void }} EvaluateControl */
+/** @typedef {{ session: number, tokens: number, count: number, targets: number, scores: number }} EvaluateCall heap pointers */
+
 /** One timeline of tokens. */
 export class Session {
   #runtime;
@@ -44,7 +47,7 @@ export class Session {
    * store, or not be there yet; one call at a time: until it is settled nothing else may be asked of any session of the model.
    * @param {number[]} tokens
    * @param {number[]} [targets]
-   * @param {{ signal?: AbortSignal, onPart?: (done: number) => void }} [control] of such a model: the signal ends it between
+   * @param {EvaluateControl} [control] of such a model: the signal ends it between
    *   two blocks, with CANCELLED, and the session is as it was; onPart is told behind each block which part of all is done
    */
   async evaluate(tokens, targets, control) {
@@ -60,7 +63,12 @@ export class Session {
     }
   }
 
-  /** `input`: a heap pointer to room for the tokens, the targets and the scores. */
+  /**
+   * @param {number} input a heap pointer to room for the tokens, the targets and the scores
+   * @param {number[]} tokens
+   * @param {number[] | undefined} targets
+   * @param {EvaluateControl | undefined} control
+   */
   async #evaluateAt(input, tokens, targets, control) {
     const runtime = this.#runtime;
     const target = input + 4 * tokens.length;
@@ -80,6 +88,7 @@ export class Session {
     return targets ? runtime.copy(Float32Array, output, tokens.length) : null;
   }
 
+  /** @param {EvaluateCall} call */
   #evaluateAtOnce({ session, tokens, count, targets, scores }) {
     const { c } = this.#runtime;
     this.#runtime.checked((error) => c._nibble_session_evaluate(session, tokens, count, targets, scores, error));
@@ -96,20 +105,21 @@ export class Session {
     return pointer === 0 ? null : this.#runtime.copy(Float32Array, pointer, this.vocabularySize);
   }
 
-  /** The next token by `sampler`, of those that `allowed` names: see Sampler.sampleAt(). null: it may be none. */
+  /** The next token by `sampler`, of those that `allowed` names: see Sampler.sampleAt(). null: it may be none. @param {import('./sampler.js').Sampler} sampler @param {Uint32Array | null} [allowed] */
   sample(sampler, allowed = null) {
     return sampler.sampleAt(this.#runtime.c._nibble_session_logits(this.#session), allowed);
   }
 
   /**
    * Keeps the first `length` tokens, or none of them where a sliding window has let go of what they would need.
+   * @param {number} length
    * @returns {number} how many tokens there are now
    */
   truncate(length) {
     return this.#runtime.c._nibble_session_truncate(this.#session, length);
   }
 
-  /** Keeps the first `keep` tokens, drops the `drop` tokens behind them, and moves the rest down: see engine.h. */
+  /** Keeps the first `keep` tokens, drops the `drop` tokens behind them, and moves the rest down: see engine.h. @param {number} keep @param {number} drop */
   shift(keep, drop) {
     this.#runtime.checked((error) => this.#runtime.c._nibble_session_shift(this.#session, keep, drop, error));
   }
@@ -138,6 +148,7 @@ export class Save {
   #runtime;
   #save;
 
+  /** @param {import('./runtime.js').Runtime} runtime @param {number} session a heap pointer */
   constructor(runtime, session) {
     this.#runtime = runtime;
     this.#save = runtime.checked((error) => runtime.c._nibble_save_create(session, error));
@@ -165,13 +176,14 @@ export class Restore {
   #restore;
   #model;
 
+  /** @param {import('./runtime.js').Runtime} runtime @param {number} engine a heap pointer @param {import('./runtime.js').Model} model */
   constructor(runtime, engine, model) {
     this.#runtime = runtime;
     this.#model = model;
     this.#restore = runtime.checked((error) => runtime.c._nibble_restore_create(engine, error));
   }
 
-  /** Takes the next bytes of the save, in pieces of any size. */
+  /** Takes the next bytes of the save, in pieces of any size. @param {Uint8Array} bytes */
   write(bytes) {
     const runtime = this.#runtime;
     runtime.scratch(Math.max(1, Math.min(PIECE_BYTES, bytes.length)), (pointer) => {
