@@ -7,6 +7,10 @@ import { plainJson } from './commands/plain-text.js';
 import { sentence } from './commands/sentences.js';
 import { createTerminal } from './commands/terminal.js';
 
+/** @typedef {import('./commands/terminal.js').Terminal} Terminal */
+/** @typedef {import('./commands/arguments.js').Command & { name: string, summary: string }} NamedCommand */
+
+/** @type {Record<string, string>} */
 const COMMANDS = {
   run: 'answer or continue one prompt',
   chat: 'talk with a model in the terminal',
@@ -36,6 +40,10 @@ function version() {
   return JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')).version;
 }
 
+/**
+ * @param {Terminal} terminal @param {Error & { code?: string }} error
+ * @param {{ asJson: boolean, command?: NamedCommand }} place
+ */
 function reportError(terminal, error, { asJson, command }) {
   const code = error.code ?? 'INTERNAL';
   const message = sentence(error, command?.options);
@@ -43,7 +51,7 @@ function reportError(terminal, error, { asJson, command }) {
   else terminal.complain(`nibble: ${code}: ${message}`);
 }
 
-/** A first Ctrl-C asks the command to stop, a second one does not wait for it. */
+/** A first Ctrl-C asks the command to stop, a second one does not wait for it. @param {Terminal} terminal */
 function watchInterrupts(terminal) {
   let count = 0;
   process.on('SIGINT', () => {
@@ -65,6 +73,7 @@ async function main(args) {
   return 1;
 }
 
+/** @param {string} name @param {string[]} rest */
 function noCommand(name, rest) {
   const names = Object.keys(COMMANDS);
   const command = rest.find((word) => names.includes(word));
@@ -72,6 +81,7 @@ function noCommand(name, rest) {
   return `There is no command "${name}"; there are ${names.join(', ')}.${didYouMean(name, names)}`;
 }
 
+/** @param {string[]} args @param {Terminal} terminal @returns {Promise<number>} the exit code */
 async function perform(args, terminal) {
   // "help run" is "run --help".
   const [name, ...rest] = args[0] === 'help' && args.length > 1 ? [args[1], '--help'] : args;
@@ -85,20 +95,29 @@ async function perform(args, terminal) {
     return 0;
   }
   const asJson = rest.includes('--json');
+  /** @type {NamedCommand | undefined} */
   let command;
   try {
     if (!Object.hasOwn(COMMANDS, name)) throw new UsageError(noCommand(name, rest));
     const module = await import(`./commands/${name}.js`);
-    command = { ...module.default, name, summary: COMMANDS[name], options: { ...module.default.options, ...COMMON } };
-    const { values, positionals } = parse(command, rest);
+    /** @type {NamedCommand} */
+    const known = {
+      ...module.default,
+      name,
+      summary: COMMANDS[name],
+      options: { ...module.default.options, ...COMMON },
+    };
+    command = known;
+    const { values, positionals } = parse(known, rest);
     if (values.help) {
-      terminal.write(help(command));
+      terminal.write(help(known));
       return 0;
     }
-    if (!command.ownInterrupts) watchInterrupts(terminal);
-    const status = await command.run({ values, positionals, terminal });
+    if (!known.ownInterrupts) watchInterrupts(terminal);
+    const status = await known.run({ values, positionals, terminal });
     return terminal.interrupted.aborted && !terminal.broken ? 130 : (status ?? 0);
-  } catch (error) {
+  } catch (thrown) {
+    const error = /** @type {Error & { code?: string }} */ (thrown);
     if (terminal.broken) return 0;
     if (terminal.interrupted.aborted && error.code === 'CANCELLED') return 130;
     reportError(terminal, error, { asJson, command });

@@ -19,15 +19,30 @@ export class UsageError extends Error {
  * @property {string[]} [choices] for texts
  * @property {boolean} [multiple] may be given several times; the value is a list
  * @property {boolean} [required]
+ *
+ * @typedef {Record<string, Option>} Options by their long names
+ * @typedef {Record<string, any>} Values what was given for each option, by its kind; undefined where it was not given
+ *
+ * @typedef {object} Command
+ * @property {string} usage
+ * @property {string[]} examples
+ * @property {Options} options
+ * @property {string} [positionals] what words without an option are; undefined: there are none
+ * @property {string} [bare] the option that somebody means who gives a word without one
+ * @property {boolean} [ownInterrupts] what Ctrl-C does is its own matter
+ * @property {(given: { values: Values, positionals: string[], terminal: Terminal }) => Promise<number | void>} run gives
+ *   the exit code; 0 unless it does
+ *
+ * @typedef {import('./terminal.js').Terminal} Terminal
  */
 
-/** Options of every command. */
+/** Options of every command. @type {Options} */
 export const COMMON = {
   json: { kind: 'flag', help: 'print JSON' },
   help: { kind: 'flag', short: 'h', help: 'show this help' },
 };
 
-/** Options of every command that loads a model. */
+/** Options of every command that loads a model. @type {Options} */
 export const ENGINE = {
   model: {
     kind: 'text',
@@ -83,7 +98,7 @@ export const ENGINE = {
   },
 };
 
-/** Options of the commands that write text. */
+/** Options of the commands that write text. @type {Options} */
 export const SAMPLING = {
   'max-tokens': { kind: 'integer', short: 'n', value: 'N', least: 0, help: 'stop after so many tokens' },
   temperature: { kind: 'number', value: 'X', least: 0, help: '0: always the likeliest token; applied last; 0.8' },
@@ -134,6 +149,7 @@ export const SAMPLING = {
 const INTEGER = /^\s*[+-]?\d+\s*$/;
 const NUMBER = /^\s*[+-]?(\d+(?:\.\d*)?|\.\d+)(e[+-]?\d+)?\s*$/i;
 
+/** @param {string} name @param {string} text @param {Option} option */
 function readNumber(name, text, { kind, least }) {
   const value = (kind === 'number' ? NUMBER : INTEGER).test(text) ? Number(text) : Number.NaN;
   const fits = kind === 'number' ? Number.isFinite(value) : Number.isSafeInteger(value);
@@ -144,7 +160,10 @@ function readNumber(name, text, { kind, least }) {
 
 const SIZE = /^(\d+(?:\.\d*)?|\.\d+)\s*([kmgt]?)(i?)b?$/i;
 
-/** Bytes: 800M and 800MB are 800 million, 800MiB is 800 times 1024 times 1024. */
+/**
+ * Bytes: 800M and 800MB are 800 million, 800MiB is 800 times 1024 times 1024.
+ * @param {string} name @param {string} text
+ */
 function readBytes(name, text) {
   const [, number, unit, binary] = SIZE.exec(text.trim()) ?? [];
   const bytes = Math.round(Number(number) * (binary ? 1024 : 1000) ** ' kmgt'.indexOf((unit || ' ').toLowerCase()));
@@ -152,13 +171,16 @@ function readBytes(name, text) {
   throw new UsageError(`--${name} is "${text}"; expected a size in bytes, such as 800M, 1.5G or 1GiB.`);
 }
 
+/** @param {string} name @param {string} text @param {Option} option */
 function readIntegers(name, text, { least = 0 }) {
   const parts = text.split(',');
-  const fits = (part) => INTEGER.test(part) && Number.isSafeInteger(Number(part)) && Number(part) >= least;
+  const fits = (/** @type {string} */ part) =>
+    INTEGER.test(part) && Number.isSafeInteger(Number(part)) && Number(part) >= least;
   if (parts.every(fits)) return parts.map(Number);
   throw new UsageError(`--${name} is "${text}"; expected whole numbers from ${least} up, with commas between them.`);
 }
 
+/** @param {string} name @param {string} text @returns {[id: number, bias: number]} */
 function readBias(name, text) {
   const [, id, bias] = /^\s*(\d+)\s*=\s*(\S+)\s*$/.exec(text) ?? [];
   if (/^-inf(inity)?$/i.test(bias ?? '')) return [Number(id), -Infinity];
@@ -166,8 +188,8 @@ function readBias(name, text) {
   throw new UsageError(`--${name} is "${text}"; expected a token id and a number, such as 15=-5 or 27=-inf.`);
 }
 
+/** @param {string} name @param {string} text @param {Option} option */
 function readValue(name, text, option) {
-  if (option.kind === 'flag') return text;
   if (option.kind === 'integers') return readIntegers(name, text, option);
   if (option.kind === 'bias') return readBias(name, text);
   if (option.kind === 'bytes') return readBytes(name, text);
@@ -178,7 +200,10 @@ function readValue(name, text, option) {
   return text;
 }
 
-/** parseArgs() takes what begins with a dash for an option; a negative number after an option is its value. */
+/**
+ * parseArgs() takes what begins with a dash for an option; a negative number after an option is its value.
+ * @param {string[]} args @param {[name: string, option: Option][]} declared
+ */
 function joinNegatives(args, declared) {
   const takesValue = new Map();
   for (const [name, { kind, short }] of declared) {
@@ -199,10 +224,11 @@ function joinNegatives(args, declared) {
   return joined;
 }
 
+/** @param {{ kind: string, name?: string }[]} tokens @param {Options} options */
 function refuseRepeated(tokens, options) {
   const seen = new Set();
-  for (const { kind, name } of tokens) {
-    if (kind !== 'option' || options[name].kind === 'flag' || options[name].multiple) continue;
+  for (const { name } of tokens) {
+    if (name === undefined || options[name].kind === 'flag' || options[name].multiple) continue;
     if (seen.has(name)) throw new UsageError(`--${name} was given more than once; it takes one value.`);
     seen.add(name);
   }
@@ -214,10 +240,13 @@ export function didYouMean(given, known, before = '') {
   return nearest === null ? '' : ` Did you mean ${before}${nearest}?`;
 }
 
-/** A word in the way that a shell takes it. */
+/** A word in the way that a shell takes it. @param {string} word */
 const quoted = (word) => (/^[\w./:@%+=-]+$/.test(word) ? word : `"${word.replace(/["\\$`]/g, '\\$&')}"`);
 
-/** What was given without an option, or with one that there is not; null for other errors of parseArgs(). */
+/**
+ * What was given without an option, or with one that there is not; null for other errors of parseArgs().
+ * @param {Declared} command @param {{ code?: string, message: string }} error
+ */
 function hintFor({ name = '', options, bare }, { code, message }) {
   const word = /'(.*?)'/s.exec(message)?.[1] ?? '';
   if (code === 'ERR_PARSE_ARGS_UNKNOWN_OPTION') {
@@ -231,14 +260,16 @@ function hintFor({ name = '', options, bare }, { code, message }) {
   return `${quoted(shown)} belongs to no option.${way}`;
 }
 
+/** @typedef {Pick<Command, 'options' | 'positionals' | 'bare'> & { name?: string }} Declared */
+
 /**
- * @param {{ name?: string, options: Record<string, Option>, positionals?: string, bare?: string }} command `bare`: the
- *   option that somebody means who gives a word without one
+ * @param {Declared} command
  * @param {string[]} args
- * @returns {{ values: Record<string, any>, positionals: string[] }} options by their long names; undefined where not given
+ * @returns {{ values: Values, positionals: string[] }}
  */
 export function parse(command, args) {
   const declared = Object.entries(command.options);
+  /** @type {import('node:util').ParseArgsOptionsConfig} */
   const config = Object.fromEntries(
     declared.map(([name, { kind, short, multiple = false }]) => [
       name,
@@ -253,7 +284,8 @@ export function parse(command, args) {
       allowPositionals: command.positionals !== undefined,
       tokens: true,
     });
-  } catch (error) {
+  } catch (thrown) {
+    const error = /** @type {Error & { code?: string }} */ (thrown);
     const hint = hintFor(command, error);
     if (hint !== null) throw new UsageError(hint);
     const isValue = error.code === 'ERR_PARSE_ARGS_INVALID_OPTION_VALUE';
@@ -261,12 +293,13 @@ export function parse(command, args) {
     throw new UsageError(message.replace(/\.?$/, '.'));
   }
   refuseRepeated(parsed.tokens, command.options);
+  /** @type {Values} */
   const values = {};
   for (const [name, option] of declared) {
     const given = parsed.values[name];
     if (given === undefined) values[name] = option.default;
-    else if (option.multiple) values[name] = given.map((text) => readValue(name, text, option));
-    else values[name] = readValue(name, given, option);
+    else if (Array.isArray(given)) values[name] = given.map((text) => readValue(name, String(text), option));
+    else values[name] = typeof given === 'string' ? readValue(name, given, option) : given;
     if (values[name] === undefined && option.required && !parsed.values.help) {
       throw new UsageError(`--${name} is needed.`);
     }
@@ -276,18 +309,18 @@ export function parse(command, args) {
 
 const WIDTH = 78;
 
-/** Text in lines of at most `width` characters. */
+/** Text in lines of at most `width` characters. @param {string} text @param {number} width */
 function wrap(text, width) {
   const lines = [''];
   for (const word of text.split(' ')) {
-    const last = lines.at(-1);
+    const last = lines[lines.length - 1];
     if (last !== '' && last.length + 1 + word.length > width) lines.push(word);
     else lines[lines.length - 1] = last === '' ? word : `${last} ${word}`;
   }
   return lines;
 }
 
-/** A command's help page. */
+/** A command's help page. @param {Pick<Command, 'usage' | 'options' | 'examples'> & { name: string, summary: string }} command */
 export function help({ name, summary, usage, options, examples = [] }) {
   const rows = Object.entries(options).map(([long, { short, value, help: text }]) => {
     const left = `  ${short ? `-${short}, ` : '    '}--${long}${value ? ` ${value}` : ''}`;

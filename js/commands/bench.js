@@ -5,8 +5,12 @@ import { machineFacts, packageFacts } from './machine.js';
 import { loadEngine } from './model.js';
 import { sizeLabel } from './units.js';
 
+/** @typedef {{ prompt: number, gen: number, depth: number }} Test tokens of a prompt, to generate, and beforehand */
+
+/** @type {Record<string, (rows: import('./bench-report.js').Row[]) => string>} */
 const FORMATS = { md: markdownTable, csv: csvTable, json: jsonRows };
 
+/** @type {import('./arguments.js').Command} */
 export default {
   bare: 'model',
   usage: '[OPTIONS]',
@@ -56,15 +60,25 @@ export default {
   },
 };
 
-/** Every depth with every prompt length, then with every number of generated tokens. */
+/**
+ * Every depth with every prompt length, then with every number of generated tokens.
+ * @param {import('./arguments.js').Values} values
+ * @returns {Test[]}
+ */
 export function testsOf({ 'n-prompt': prompts, 'n-gen': generations, 'n-depth': depths }) {
-  return depths.flatMap((depth) => [
-    ...prompts.filter((count) => count > 0).map((prompt) => ({ prompt, gen: 0, depth })),
-    ...generations.filter((count) => count > 0).map((gen) => ({ prompt: 0, gen, depth })),
+  const some = (/** @type {number[]} */ counts) => counts.filter((count) => count > 0);
+  return depths.flatMap((/** @type {number} */ depth) => [
+    ...some(prompts).map((prompt) => ({ prompt, gen: 0, depth })),
+    ...some(generations).map((gen) => ({ prompt: 0, gen, depth })),
   ]);
 }
 
-async function measure(engine, { prompt, gen, depth }, values, terminal) {
+/**
+ * Runs a test; gives its row of the report.
+ * @param {import('../client/engine.js').Engine} engine @param {Test} test
+ * @param {import('./arguments.js').Values} values @param {import('./terminal.js').Terminal} terminal
+ */
+export async function measure(engine, { prompt, gen, depth }, values, terminal) {
   const { info } = engine;
   terminal.progress(`measuring ${prompt > 0 ? `pp${prompt}` : `tg${gen}`}${depth > 0 ? ` @ d${depth}` : ''}`);
   const testTime = new Date().toISOString().replace(/\.\d+Z$/, 'Z');

@@ -6,6 +6,7 @@ import { UsageError } from './arguments.js';
 import { faultOfJson } from './json-fault.js';
 import { withoutMark } from './plain-text.js';
 
+/** @type {import('./arguments.js').Options} */
 export const CHAT = {
   tools: {
     kind: 'text',
@@ -37,6 +38,7 @@ export async function chatOptions({ tools, template, variable = [] }) {
   };
 }
 
+/** @param {string} file @returns {Promise<object[]>} */
 async function readTools(file) {
   const expected = 'expected a file with a JSON list of tools';
   let text;
@@ -56,6 +58,7 @@ async function readTools(file) {
   throw new UsageError(`--tools "${file}" holds something else; expected a JSON list of tools, each an object.`);
 }
 
+/** @param {string} given @returns {[name: string, value: unknown]} */
 function readVariable(given) {
   const [, name, value] = /^([A-Za-z_]\w*)=(.*)$/s.exec(given) ?? [];
   if (name === undefined) throw new UsageError(`--variable is ${JSON.stringify(given)}; expected NAME=VALUE.`);

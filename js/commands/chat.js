@@ -13,6 +13,7 @@ const HELP = [
   '              and while you type it clears the line.',
 ].join('\n');
 
+/** @type {import('./arguments.js').Command} */
 export default {
   positionals: 'FILE',
   usage: '[FILE] [OPTIONS]',
@@ -42,6 +43,7 @@ export default {
     if (positionals.length > 1 || (positionals.length === 1 && given.model !== undefined)) {
       throw new UsageError(`One model at a time, please: ${positionals.map((word) => `"${word}"`).join(', ')}.`);
     }
+    /** @type {import('./arguments.js').Values} */
     const values = { ...given, model: positionals[0] ?? given.model };
     const sampling = { ...samplingOptions(values), ...(await chatOptions(values)) };
     const stopLoading = () => terminal.interrupt();
@@ -67,15 +69,22 @@ export class Conversation {
   #engine;
   #values;
   #terminal;
-  #lines;
+  /** Once run() has begun. @type {ReturnType<typeof createLineInput> | null} */
+  #lines = null;
+  /** @type {import('../index.node.js').Completion | null} */
   #completion = null;
   #leaving = false;
+  /** @type {import('../index.node.js').Message[]} */
   #messages = [];
   #system;
   #warn;
   #failures = 0;
   #isFull = false;
 
+  /**
+   * @param {import('../index.node.js').Engine} engine @param {import('./arguments.js').Values} values
+   * @param {import('./terminal.js').Terminal} terminal
+   */
   constructor(engine, values, terminal) {
     this.#engine = engine;
     this.#values = values;
@@ -94,13 +103,14 @@ export class Conversation {
     const onEnd = () => {
       if (person) this.#leave();
     };
-    this.#lines = createLineInput({ stdin, stdout, person, onInterrupt: interrupt, onEnd });
+    const lines = createLineInput({ stdin, stdout, person, onInterrupt: interrupt, onEnd });
+    this.#lines = lines;
     process.on('SIGINT', interrupt);
     const { interrupted } = this.#terminal;
     interrupted.addEventListener('abort', () => this.#leave(), { once: true });
     if (interrupted.aborted) this.#leave();
     try {
-      for (let line = await this.#lines.next(); line !== null; line = await this.#lines.next()) {
+      for (let line = await lines.next(); line !== null; line = await lines.next()) {
         this.#leaving = false;
         if (!(await this.#take(line))) break;
       }
@@ -108,7 +118,7 @@ export class Conversation {
       return this.#failures;
     } finally {
       process.off('SIGINT', interrupt);
-      this.#lines.close();
+      lines.close();
     }
   }
 
@@ -125,7 +135,7 @@ export class Conversation {
     } else {
       this.#leaving = true;
       this.#terminal.note('\n(Ctrl-C again, or Ctrl-D, leaves.)');
-      this.#lines.prompt();
+      this.#lines?.prompt();
     }
   }
 
@@ -140,7 +150,7 @@ export class Conversation {
     this.#completion?.stop();
   }
 
-  /** One line of input; false where it ends the chat. */
+  /** One line of input; false where it ends the chat. @param {string} line */
   async #take(line) {
     // What has several lines was pasted, and is a question whatever it begins with.
     if (line.trim().includes('\n')) {
@@ -160,14 +170,17 @@ export class Conversation {
     return !this.#terminal.broken;
   }
 
-  /** A line that has no answer. Whoever reads JSON gets one for each line that is neither empty nor a command. */
+  /**
+   * A line that has no answer. Whoever reads JSON gets one for each line that is neither empty nor a command.
+   * @param {string} code @param {string} message
+   */
   #refuse(code, message) {
     this.#failures++;
     if (this.#values.json) this.#terminal.json({ error: { code, message } }, { oneLine: true });
     else this.#terminal.note(code === 'USAGE' ? message : `nibble: ${code}: ${message}`);
   }
 
-  /** Once: from then on every answer leaves something out. */
+  /** Once: from then on every answer leaves something out. @param {number} count */
   #tellFull(count) {
     if (this.#isFull) return;
     this.#isFull = true;
@@ -177,14 +190,16 @@ export class Conversation {
     );
   }
 
+  /** @param {string} question */
   async #answer(question) {
     const terminal = this.#terminal;
     this.#messages.push({ role: 'user', content: question });
     try {
       const onFull = this.#values['on-full'];
-      this.#completion = this.#engine.complete({ messages: this.#messages, onFull, ...this.#values.sampling });
-      for await (const { text } of this.#completion) if (!this.#values.json) terminal.write(text);
-      const result = await this.#completion.result;
+      const completion = this.#engine.complete({ messages: this.#messages, onFull, ...this.#values.sampling });
+      this.#completion = completion;
+      for await (const { text } of completion) if (!this.#values.json) terminal.write(text);
+      const result = await completion.result;
       this.#warn(result);
       this.#messages.push({ role: 'assistant', content: result.text });
       if (this.#values.json) terminal.json({ role: 'assistant', content: result.text, ...result }, { oneLine: true });
@@ -192,7 +207,8 @@ export class Conversation {
       if (result.finishReason === 'context') terminal.note('(The context is full; /reset begins anew.)');
       if (result.droppedMessages > 0) this.#tellFull(result.droppedMessages);
       if (this.#values.verbose) terminal.note(timingsLine(result));
-    } catch (error) {
+    } catch (thrown) {
+      const error = /** @type {import('../index.node.js').NibbleError} */ (thrown);
       this.#messages.pop();
       // A question that does not fit should not end the conversation.
       if (error.code !== 'CONTEXT_FULL' && error.code !== 'CHAT_TEMPLATE_FAILED') throw error;

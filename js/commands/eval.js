@@ -6,6 +6,7 @@ import { columns } from './units.js';
 
 const LONG_LIST = 4096;
 
+/** @type {import('./arguments.js').Command} */
 export default {
   bare: 'tokens',
   usage: '--tokens 1,2,3 [OPTIONS]',
@@ -41,6 +42,7 @@ export default {
   },
 };
 
+/** @param {import('./arguments.js').Values} values @returns {Promise<number[]>} */
 async function readTokens({ tokens, 'tokens-file': file }) {
   if (tokens === undefined && file === undefined) throw new UsageError('One of --tokens and --tokens-file is needed.');
   if (tokens !== undefined && file !== undefined) {
@@ -55,6 +57,7 @@ async function readTokens({ tokens, 'tokens-file': file }) {
   return words.map(Number);
 }
 
+/** @param {Awaited<ReturnType<import('../client/engine.js').Engine['evaluate']>>} result */
 function table({ top }) {
   const rows = top.map(({ id, token, p, logit }) => [
     String(id),

@@ -3,10 +3,14 @@ import { existsSync } from 'node:fs';
 import { listRepository, probeSpeed, readHubAddress } from '../index.node.js';
 import { bytes, columns } from './units.js';
 
+/** @typedef {import('../index.node.js').HubOptions} HubOptions */
+
 /**
  * The option `hub` of the library, as HF_ENDPOINT and HF_TOKEN have it.
  * @param {string} [text] what is meant by it as a model. Where that is nothing of the hub, an environment that is not as it
  *   should be is passed over
+ * @param {NodeJS.ProcessEnv} [environment]
+ * @returns {HubOptions}
  * @throws {NibbleError} INVALID_ARGUMENT
  */
 export function hubOption(text, { HF_ENDPOINT: url, HF_TOKEN: token } = process.env) {
@@ -20,7 +24,10 @@ export function hubOption(text, { HF_ENDPOINT: url, HF_TOKEN: token } = process.
   }
 }
 
-/** Whether it is an address of the hub, or of the server that is named in its place. */
+/**
+ * Whether it is an address of the hub, or of the server that is named in its place.
+ * @param {string | undefined} text @param {HubOptions} hub
+ */
 function isOfHub(text, { url }) {
   if (text === undefined || existsSync(text)) return false;
   const address = text.replace(/^url:/, '');
@@ -49,7 +56,7 @@ export async function listMeasured(text, signal, memory) {
 /**
  * The address of the file to take of a repository, said to whoever waits for it.
  * @param {string} text an address of the hub that names neither a file nor a type
- * @param {object} terminal
+ * @param {import('./terminal.js').Terminal} terminal
  * @param {number} [memory] as listMeasured() takes it
  * @returns {Promise<string>} the address itself where none is to be had: whoever loads it says why
  */
@@ -61,7 +68,7 @@ export async function recommendedOf(text, terminal, memory) {
   const more = others === 0 ? '' : `, of ${others + 1} files ("nibble info ${text}" lists them)`;
   terminal.note(`${repository}: takes ${path}, ${bytes(recommended.bytes)}, for this machine${more}.`);
   // By its name the hub is asked for its checksum too, and it is found again by the name that the repository has here.
-  const name = `${hubAddressOf(text).repository}:${path}`;
+  const name = `${hubAddressOf(text)?.repository ?? repository}:${path}`;
   return revision === 'main' && readHubAddress(name)?.type === path ? name : url;
 }
 
@@ -86,11 +93,12 @@ export function listingPage({ repository, page, isGated, files, recommended }) {
   return `${columns(title)}\n\n${table}\n\n${way}\n`;
 }
 
+/** @param {import('../index.node.js').HubFile} file */
 function remarkOn({ problem, fits, parts }) {
-  if (problem?.kind === 'part') return 'some of its parts are missing';
-  if (problem !== null) return notAlone(problem.message);
+  if (problem !== null) return problem.kind === 'part' ? 'some of its parts are missing' : notAlone(problem.message);
   const remarks = [parts > 1 && `in ${parts} parts`, !fits && 'too large for this machine'];
   return remarks.filter(Boolean).join(', ');
 }
 
+/** @param {string} message */
 const notAlone = (message) => message.replace(/^"[^"]*" is /, '').replace(/, (which|and no).*$|\. .*$/s, '');

@@ -5,6 +5,7 @@ import { hubAddressOf, hubOption, listingPage, listMeasured } from './hub.js';
 import { modelOf } from './model.js';
 import { bytes, columns, parameters } from './units.js';
 
+/** @type {import('./arguments.js').Command} */
 export default {
   usage: '[FILE] [OPTIONS]',
   examples: ['nibble info model.gguf', 'nibble info model.gguf -c 32768 --tensors', 'nibble info hf.co/OWNER/NAME'],
@@ -61,6 +62,11 @@ export default {
   },
 };
 
+/** @typedef {import('../index.node.js').ModelDescription} ModelDescription */
+/** @typedef {NonNullable<ModelDescription['model']>} Shape */
+/** @typedef {{ type: string, count: number, value: any }} MetadataPair `value`: of a list its beginning */
+
+/** @param {ModelDescription} description @param {boolean} withTensors @param {number} [readRate] bytes a second */
 function page(description, withTensors, readRate) {
   const sections = [summary(description, readRate)];
   if (description.tensors.length > 0) sections.push(typeTable(description.quantization.types));
@@ -69,6 +75,7 @@ function page(description, withTensors, readRate) {
   return `${sections.join('\n\n')}\n`;
 }
 
+/** @param {ModelDescription} description @param {number} [readRate] */
 function summary(description, readRate) {
   const { name, architecture, file, quantization, tensors, tensorBytes, model, memory, problem, warnings } =
     description;
@@ -82,16 +89,20 @@ function summary(description, readRate) {
     ['weights', `${quantization.label}: ${tensors.length} tensors, ${bytes(tensorBytes)}`],
   ];
   if (model !== null) rows.push(...modelRows(model));
-  if (memory !== null) rows.push(...memoryRows(memory, model));
-  if (memory !== null && model.budget !== null) rows.push(...budgetRows(model.budget, model.tiedOutput, readRate));
+  if (memory !== null && model !== null) {
+    rows.push(...memoryRows(memory, model));
+    if (model.budget !== null) rows.push(...budgetRows(model.budget, model.tiedOutput, readRate));
+  }
   for (const { code, message } of warnings) rows.push(['note', `${code}: ${message}`]);
   if (problem !== null) rows.push([model === null ? 'cannot run' : 'memory', `${problem.code}: ${problem.message}`]);
   return columns(rows);
 }
 
+/** @param {Shape} model */
 const headSizes = ({ headSize, valueSize }) =>
   valueSize === headSize ? `${headSize}` : `${headSize} (values of ${valueSize})`;
 
+/** @param {Shape} model */
 function modelRows(model) {
   const { blocks, layers } = model;
   return [
@@ -107,6 +118,7 @@ function modelRows(model) {
   ];
 }
 
+/** @param {NonNullable<ModelDescription['memory']>} memory @param {Shape} model */
 function memoryRows({ weights, ring, kvCache, activations, code, other, unused, javascript }, { contextSize, kvType }) {
   const total = weights + ring + kvCache + activations + code + other + unused + javascript;
   const reading = ring > 0 ? `, slots for weights that are read ${bytes(ring)}` : '';
@@ -119,6 +131,7 @@ function memoryRows({ weights, ring, kvCache, activations, code, other, unused, 
   ];
 }
 
+/** @param {NonNullable<Shape['budget']>} budget @param {boolean} tied @param {number} [readRate] */
 function budgetRows(budget, tied, readRate) {
   if (!budget.streams) return [['budget', `${bytes(budget.bytes)}: all weights stay in memory`]];
   const { pinnedBlocks, streamedBlocks, outputStreams, bytesPerTokenStreamed, sweepTokens } = budget;
@@ -135,7 +148,10 @@ function budgetRows(budget, tied, readRate) {
   ];
 }
 
-/** What the file holds, what it becomes in memory, and what that takes. */
+/**
+ * What the file holds, what it becomes in memory, and what that takes.
+ * @param {import('../index.node.js').WeightTypes[]} types
+ */
 function typeTable(types) {
   const rows = types.map(({ type, kind, tensors, weights, bytes: size, packedBytes }) => [
     type,
@@ -152,17 +168,19 @@ function typeTable(types) {
   );
 }
 
+/** @param {MetadataPair} pair */
 function shown({ type, count, value }) {
   if (value === null) return `[${count} lists]`;
   const single = type.startsWith('f32');
-  const text = (item) => (typeof item === 'string' ? JSON.stringify(item) : String(single ? shortest(item) : item));
+  const text = (/** @type {any} */ item) =>
+    typeof item === 'string' ? JSON.stringify(item) : String(single ? shortest(item) : item);
   const whole = Array.isArray(value)
     ? `[${value.map(text).join(', ')}${count > value.length ? ', …' : ''}]`
     : text(value);
   return `${whole.length > 100 ? `${whole.slice(0, 100)}…` : whole}${type.endsWith('[]') ? ` (${count})` : ''}`;
 }
 
-/** The shortest number that is this one in single precision: 0.1, not 0.10000000149011612. */
+/** The shortest number that is this one in single precision: 0.1, not 0.10000000149011612. @param {number} value */
 function shortest(value) {
   for (let digits = 1; digits < 9; digits++) {
     const short = Number(value.toPrecision(digits));
@@ -171,6 +189,7 @@ function shortest(value) {
   return value;
 }
 
+/** @param {Record<string, MetadataPair>} metadata */
 function metadataTable(metadata) {
   return columns([
     ['KEY', 'TYPE', 'VALUE'],
@@ -178,6 +197,7 @@ function metadataTable(metadata) {
   ]);
 }
 
+/** @param {import('../index.node.js').Tensor[]} tensors */
 function tensorTable(tensors) {
   const rows = tensors.map(({ name, type, shape, bytes: size, kind, packedBytes }) => [
     name,

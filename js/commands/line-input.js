@@ -13,7 +13,10 @@ const MOST_LINE_BYTES = 64 << 20;
 // Lines that wait to be answered: where a pipe has more, it waits.
 const MOST_WAITING = 64;
 
-/** The terminal as readline sees it: silent where `isQuiet` says so. */
+/**
+ * The terminal as readline sees it: silent where `isQuiet` says so.
+ * @param {NodeJS.WriteStream} stdout @param {() => boolean} isQuiet
+ */
 function echoOf(stdout, isQuiet) {
   const echo = new Writable({
     write(piece, _encoding, done) {
@@ -31,8 +34,9 @@ function echoOf(stdout, isQuiet) {
  *   or the end of the input
  */
 export function createLineInput({ stdin, stdout, person, onInterrupt, onEnd }) {
+  /** @type {{ text: string, unseen: boolean }[]} */
   const waiting = [];
-  let failure = null;
+  let failure = /** @type {Error | null} */ (null);
   let answering = false;
   let ended = false;
   let wake = () => {};
@@ -53,7 +57,7 @@ export function createLineInput({ stdin, stdout, person, onInterrupt, onEnd }) {
     wake();
   });
   let lineBytes = 0;
-  const count = (piece) => {
+  const count = (/** @type {string | Buffer} */ piece) => {
     const end = piece.lastIndexOf('\n');
     lineBytes = end < 0 ? lineBytes + piece.length : piece.length - end - 1;
     if (lineBytes <= MOST_LINE_BYTES) return;
@@ -79,7 +83,7 @@ export function createLineInput({ stdin, stdout, person, onInterrupt, onEnd }) {
   /** What is being typed, behind what a shell has written meanwhile. */
   function showAgain() {
     // None of its rows are above the cursor any more.
-    lines.prevRows = 0;
+    Object.assign(lines, { prevRows: 0 });
     if (!answering) lines.prompt(true);
   }
 
@@ -108,7 +112,7 @@ export function createLineInput({ stdin, stdout, person, onInterrupt, onEnd }) {
       while (waiting.length === 0 && !ended) {
         if (!person) lines.resume();
         await new Promise((resolve) => {
-          wake = resolve;
+          wake = () => resolve(undefined);
         });
       }
       if (failure !== null) throw failure;

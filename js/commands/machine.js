@@ -15,6 +15,7 @@ export function packageFacts() {
 function commit() {
   if (!existsSync(`${ROOT}/.git`)) return null;
   try {
+    /** @type {import('node:child_process').ExecFileSyncOptionsWithStringEncoding} */
     const options = { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] };
     return execFileSync('git', ['-C', ROOT, 'rev-parse', '--short', 'HEAD'], options).trim();
   } catch {

@@ -5,14 +5,27 @@ import { createEngine, defaultModel, NibbleError, openModelStore } from '../inde
 import { hubAddressOf, hubOption, recommendedOf } from './hub.js';
 import { bytes, duration } from './units.js';
 
+/** @typedef {import('./arguments.js').Values} Values */
+/** @typedef {import('./terminal.js').Terminal} Terminal */
+/** @typedef {import('../index.node.js').Engine} Engine */
+/** @typedef {import('../index.node.js').StoredModel} StoredModel */
+/** @typedef {import('../index.node.js').HubAddress} HubAddress */
+/** @typedef {import('../index.node.js').Warning} Warning */
+/** @typedef {import('../index.node.js').CompletionResult} CompletionResult */
+/**
+ * @typedef {import('../index.node.js').Progress | Parameters<NonNullable<import('../index.node.js').ImportOptions['onProgress']>>[0]} LoadProgress
+ */
+
+/** @param {string} text */
 const isId = (text) => /^(url|file|bytes):/i.test(text) && !/^file:\/\//i.test(text);
+/** @param {string} text */
 const isAddress = (text) => /^[a-z][a-z0-9+.-]+:/i.test(text);
 
 /**
  * What --model names: a file, an address, or a model in the folder of --store by its id or name. Of a repository of
  * Hugging Face's hub a file is chosen, unless something of it is stored.
- * @param {{ model?: string, store?: string, budget?: number }} values
- * @param {object} terminal
+ * @param {Values} values `model`, `store` and `budget`
+ * @param {Terminal} terminal
  * @returns {Promise<any>} as createEngine() takes it
  */
 export async function modelOf({ model, store, budget }, terminal) {
@@ -43,15 +56,18 @@ export async function modelOf({ model, store, budget }, terminal) {
 
 /**
  * The stored model that somebody means by its id, its name or the name of its file; null where it is none.
- * @param {import('../client/model-store.js').StoredModel[]} models
+ * @param {StoredModel[]} models
  * @param {string} text
  * @throws {NibbleError} STORE_AMBIGUOUS where several have that name
  */
 export function findStored(models, text) {
-  const fileOf = ({ source }) => source?.file ?? source?.url?.split(/[?#]/, 1)[0].split('/').at(-1) ?? '';
+  const fileOf = (/** @type {StoredModel} */ { source }) => {
+    if (source === null) return '';
+    return 'file' in source ? source.file : (source.url.split(/[?#]/, 1)[0].split('/').at(-1) ?? '');
+  };
   const byId = models.find(({ id }) => id === text);
   if (byId !== undefined) return byId;
-  const alike = (read) =>
+  const alike = (/** @type {(name: string) => string} */ read) =>
     models.filter((model) => [model.name, fileOf(model)].some((name) => read(name) === read(text)));
   const written = alike((name) => name.toLowerCase());
   // In an address the name of a file has its spaces and other signs as %20 and the like.
@@ -64,6 +80,7 @@ export function findStored(models, text) {
   );
 }
 
+/** @param {string} name */
 function decoded(name) {
   try {
     return decodeURIComponent(name);
@@ -72,13 +89,18 @@ function decoded(name) {
   }
 }
 
+/** @type {{ models: StoredModel[], isStored: boolean }} */
 const NOTHING = { models: [], isStored: false };
 
-/** A type or a file that is named need not be chosen. */
+/**
+ * A type or a file that is named need not be chosen.
+ * @param {HubAddress} address @param {string} model @param {{ terminal: Terminal, budget?: number }} how
+ */
 const chosen = ({ url, type }, model, { terminal, budget }) =>
   // What does not fit under a budget is read for every token.
   url === null && type === null ? recommendedOf(model, terminal, budget && Infinity) : model;
 
+/** @param {string} folder @param {string} model @param {HubAddress | null} address */
 async function lookInto(folder, model, address) {
   const store = await openModelStore({ store: { folder }, hub: hubOption(model) });
   try {
@@ -89,8 +111,8 @@ async function lookInto(folder, model, address) {
 }
 
 /**
- * @param {Record<string, any>} values parsed ENGINE options
- * @param {object} terminal
+ * @param {Values} values parsed ENGINE options
+ * @param {Terminal} terminal
  * @param {object} [overrides] options of createEngine()
  */
 export async function loadEngine(values, terminal, overrides = {}) {
@@ -121,13 +143,13 @@ const OF_CHATS = ['CHAT_TEMPLATE_MISSING', 'CHAT_TEMPLATE_FAILED', 'SYSTEM_MESSA
 
 /**
  * Says once each what is odd about chats with a model: in the beginning, and of each answer's result.
- * @param {import('../client/engine.js').Engine} engine
- * @param {object} terminal
- * @returns {(result: import('../generate/completion.js').CompletionResult) => void}
+ * @param {Engine} engine
+ * @param {Terminal} terminal
+ * @returns {(result: CompletionResult) => void}
  */
 export function chatWarnings(engine, terminal) {
   const said = new Set();
-  const say = (warnings) => {
+  const say = (/** @type {Warning[]} */ warnings) => {
     for (const { code, message } of warnings) {
       if (OF_CHATS.includes(code) && !said.has(code)) terminal.note(message);
       said.add(code);
@@ -138,29 +160,33 @@ export function chatWarnings(engine, terminal) {
   return ({ warnings }) => say(warnings);
 }
 
-/** Shows a progress event; a wait for another program is said in any case, since nobody knows how long it will be. */
+/**
+ * Shows a progress event; a wait for another program is said in any case, since nobody knows how long it will be.
+ * @param {Terminal} terminal @param {LoadProgress} progress
+ */
 export function tellProgress(terminal, progress) {
   if (progress.phase === 'wait') terminal.note(progressLine(progress));
   else terminal.progress(progressLine(progress));
 }
 
-/** One line for a progress event. */
+/** One line for a progress event. @param {LoadProgress} progress */
 export function progressLine({ phase, loaded, total, bytesPerSecond, secondsLeft, holder }) {
   if (phase === 'wait') return waitLine(holder);
   if (phase === 'prepare') return 'preparing the model';
-  if (phase === 'retry') return `nothing comes from the server; asking again in ${duration(secondsLeft)}`;
+  if (phase === 'retry') return `nothing comes from the server; asking again in ${duration(secondsLeft ?? 0)}`;
   const percent = total === 0 ? 100 : Math.floor((loaded * 100) / total);
   const verb = phase === 'download' ? 'downloading' : 'loading';
-  const left = secondsLeft > 1 ? `, ${duration(secondsLeft)} left` : '';
+  const left = secondsLeft !== null && secondsLeft > 1 ? `, ${duration(secondsLeft)} left` : '';
   return `${verb} ${percent}% of ${bytes(total)}, ${bytes(Math.round(bytesPerSecond))}/s${left}`;
 }
 
+/** @param {import('../store/leases.js').Holder} [holder] */
 function waitLine({ name = 'another program', since } = {}) {
   const time = since === undefined ? '' : `, since ${new Date(since).toISOString().replace('T', ' ').slice(0, 19)} UTC`;
   return `waiting for ${name}, which is using this model${time}; Ctrl-C gives up`;
 }
 
-/** Parsed SAMPLING options as options of engine.complete(), checked before a model is loaded for them. */
+/** Parsed SAMPLING options as options of engine.complete(), checked before a model is loaded for them. @param {Values} values */
 export function samplingOptions(values) {
   const options = {
     maxTokens: values['max-tokens'],
@@ -181,9 +207,10 @@ export function samplingOptions(values) {
   return options;
 }
 
-/** What a completion took, in one line. */
+/** What a completion took, in one line. @param {CompletionResult} result */
 export function timingsLine({ prefill, decode, promptTokens, reusedTokens, completionTokens, finishReason, seed }) {
-  const rate = ({ tokensPerSecond }) => `${tokensPerSecond.toFixed(1)} tok/s`;
+  const rate = (/** @type {{ tokensPerSecond: number }} */ { tokensPerSecond }) =>
+    `${tokensPerSecond.toFixed(1)} tok/s`;
   const reused = reusedTokens > 0 ? ` (${reusedTokens} reused)` : '';
   return (
     `prompt ${promptTokens} tokens${reused}, ${rate(prefill)}; ` +

@@ -6,7 +6,19 @@ import { hubAddressOf, hubOption, recommendedOf } from './hub.js';
 import { findStored, tellProgress } from './model.js';
 import { bytes, columns } from './units.js';
 
-/** What is done, on what, and how it is told. */
+/** @typedef {import('./terminal.js').Terminal} Terminal */
+/** @typedef {import('../index.node.js').ModelStore} ModelStore */
+/** @typedef {import('../index.node.js').StoredModel} StoredModel */
+/** @typedef {{ signal: AbortSignal, onProgress: (progress: import('./model.js').LoadProgress) => void }} Control */
+
+/**
+ * @typedef {object} Action
+ * @property {string} [takes] what it is done on; undefined: on all
+ * @property {(store: ModelStore, given: string, control: Control, terminal: Terminal) => Promise<any>} run
+ * @property {(result: any) => string} text what is told of what `run` gave
+ */
+
+/** What is done, on what, and how it is told. @type {Record<string, Action>} */
 const ACTIONS = {
   list: {
     run: (store) => store.list(),
@@ -53,7 +65,10 @@ const FRESHNESS = new Map([
   [null, 'it came from no address that could be asked'],
 ]);
 
-/** The id of a stored model that is named by it, by another id it is known by, or by its name. */
+/**
+ * The id of a stored model that is named by it, by another id it is known by, or by its name.
+ * @param {ModelStore} store @param {string} given
+ */
 async function idOf(store, given) {
   const models = await store.list();
   const id = findStored(models, given)?.id ?? (await store.idOf({ stored: given }));
@@ -61,6 +76,7 @@ async function idOf(store, given) {
   throw missing(`The model "${given}" is not in this folder; "nibble models list" tells which are.`);
 }
 
+/** @param {StoredModel} model */
 const row = ({ id, name, state, storedBytes, quantization }) => [
   id,
   name,
@@ -68,6 +84,7 @@ const row = ({ id, name, state, storedBytes, quantization }) => [
   state === 'complete' ? bytes(storedBytes) : `${bytes(storedBytes)}, ${state}`,
 ];
 
+/** @type {import('./arguments.js').Command} */
 export default {
   usage: 'list | import FILE | (check | update | verify | delete) ID  --store FOLDER',
   examples: [
@@ -96,7 +113,7 @@ export default {
     const store = await openModelStore({ store: { folder: values.store }, hub: hubOption(subject) });
     const control = {
       signal: terminal.interrupted,
-      onProgress: (progress) => tellProgress(terminal, progress),
+      onProgress: (/** @type {import('./model.js').LoadProgress} */ progress) => tellProgress(terminal, progress),
     };
     try {
       const result = await run(store, subject, control, terminal);
@@ -110,10 +127,13 @@ export default {
   },
 };
 
+/** @param {string} sentence */
 const missing = (sentence) => new NibbleError('STORE_MISSING', sentence);
 
-const isDamaged = ({ damaged }) => damaged?.length > 0;
+/** @param {{ damaged?: number[] }} result @returns {boolean} */
+const isDamaged = ({ damaged = [] }) => damaged.length > 0;
 
+/** @param {{ id: string, chunks: number, damaged: number[] }} result */
 const damaged = ({ id, chunks, damaged: indices }) =>
   new NibbleError(
     'STORE_DAMAGED',

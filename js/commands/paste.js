@@ -20,6 +20,7 @@ export const linesOf = (line) => line.replaceAll(MARK, '\n');
 /** What was typed, on one line. @param {string} text */
 export const onOneLine = (text) => text.replace(/\r\n?|\n/g, MARK);
 
+/** @param {string} text */
 const marked = (text) => plainText(onOneLine(text));
 
 /**
@@ -29,11 +30,15 @@ const marked = (text) => plainText(onOneLine(text));
  * @returns {{ input: PassThrough, close: () => void }}
  */
 export function withPastes(stdin, mayBurst) {
-  const input = Object.assign(new PassThrough(), { isTTY: true, setRawMode: (raw) => stdin.setRawMode?.(raw) });
+  const input = Object.assign(new PassThrough(), {
+    isTTY: true,
+    setRawMode: (/** @type {boolean} */ raw) => stdin.setRawMode?.(raw),
+  });
   const decoder = new StringDecoder('utf8');
   let waiting = '';
-  let pasted = null;
-  let timer = null;
+  let pasted = /** @type {string | null} */ (null);
+  /** @type {NodeJS.Timeout | undefined} */
+  let timer;
 
   /** Takes what has come as far as it is clear what it is. @param {boolean} isAll nothing more comes with it */
   function take(isAll) {
@@ -53,12 +58,13 @@ export function withPastes(stdin, mayBurst) {
     waiting = rest;
   }
 
+  /** @param {string} text */
   function give(text) {
     if (pasted !== null) pasted += text;
     else if (text !== '') input.write(mayBurst() ? burst(text) : text);
   }
 
-  const onData = (piece) => {
+  const onData = (/** @type {string | Buffer} */ piece) => {
     waiting += typeof piece === 'string' ? piece : decoder.write(piece);
     clearTimeout(timer);
     // Several lines at once may be the beginning of more, and an ESC that of a bracket.
@@ -83,7 +89,7 @@ export function withPastes(stdin, mayBurst) {
   };
 }
 
-/** The end of a text that may be the beginning of a border. */
+/** The end of a text that may be the beginning of a border. @param {string} border @param {string} text */
 function beginningOf(border, text) {
   for (let length = Math.min(border.length - 1, text.length); length > 0; length--) {
     if (text.endsWith(border.slice(0, length))) return text.slice(text.length - length);
@@ -91,11 +97,15 @@ function beginningOf(border, text) {
   return '';
 }
 
-/** Whether line ends stand within what came at once; a person presses Enter at its end only. Commands are sent one by one. */
+/**
+ * Whether line ends stand within what came at once; a person presses Enter at its end only. Commands are sent one by one.
+ * @param {string} text
+ */
 const isBurst = (text) => /[\r\n][^\r\n]/.test(text) && !text.includes(START) && !text.startsWith('/');
 
+/** @param {string} text */
 function burst(text) {
   if (!isBurst(text)) return text;
-  const [, lines, enter] = /^(.*[^\r\n])([\r\n]*)$/s.exec(text);
+  const [, lines, enter] = /** @type {RegExpExecArray} */ (/^(.*[^\r\n])([\r\n]*)$/s.exec(text));
   return marked(lines) + (enter === '' ? '' : '\r');
 }

@@ -15,6 +15,7 @@ const CONTEXT_HELP =
   `tokens in a chunk: an even number from ${LEAST_CHUNK} up, any from ${LEAST_WHOLE_CHUNK} up with --all; ` +
   '512, or as many as the model was trained for';
 
+/** @type {import('./arguments.js').Command} */
 export default {
   bare: 'file',
   usage: '--file FILE [OPTIONS]',
@@ -49,7 +50,7 @@ export default {
   },
 };
 
-/** Refuses chunks in which nothing could be scored. */
+/** Refuses chunks in which nothing could be scored. @param {import('./arguments.js').Values} values */
 export function checkContext({ context, all }) {
   if (context === undefined) return;
   const least = all ? LEAST_WHOLE_CHUNK : LEAST_CHUNK;
@@ -63,7 +64,7 @@ export function checkContext({ context, all }) {
   throw new UsageError(`--context is ${context}: so short a chunk scores nothing; expected ${least} or more${hint}.`);
 }
 
-/** The sentence for a text of fewer than two chunks. */
+/** The sentence for a text of fewer than two chunks. @param {number} count @param {number} size @param {boolean} all */
 export function tooShort(count, size, all) {
   const [step, least] = all ? [1, LEAST_WHOLE_CHUNK] : [2, LEAST_CHUNK];
   const largest = Math.floor(count / 2 / step) * step;
@@ -73,6 +74,10 @@ export function tooShort(count, size, all) {
   return `${has}; two chunks of ${size}, ${2 * size} tokens, are needed. Use ${way}.`;
 }
 
+/**
+ * @param {import('../client/engine.js').Engine} engine @param {number[]} tokens @param {number} size of a chunk
+ * @param {import('./arguments.js').Values} values @param {import('./terminal.js').Terminal} terminal
+ */
 async function measure(engine, tokens, size, { all, chunks: limit, json }, terminal) {
   if (tokens.length < 2 * size) throw new NibbleError('TEXT_TOO_SHORT', tooShort(tokens.length, size, all));
   const chunks = Math.min(limit ?? Infinity, Math.floor(tokens.length / size));
@@ -82,7 +87,7 @@ async function measure(engine, tokens, size, { all, chunks: limit, json }, termi
   const start = performance.now();
   for (let chunk = 0; chunk < chunks; chunk++) {
     const piece = tokens.slice(chunk * size, (chunk + 1) * size);
-    if (addBos) piece[0] = specialTokens.bos;
+    if (addBos && specialTokens.bos !== undefined) piece[0] = specialTokens.bos;
     estimate.add(await engine.score(piece, { from, reusePrefix: false, signal: terminal.interrupted }));
     const seconds = (performance.now() - start) / 1000;
     const rate = ((chunk + 1) * size) / seconds;
@@ -112,6 +117,7 @@ export function createEstimate() {
   let sum = 0;
   let squares = 0;
   return {
+    /** @param {Iterable<number>} logProbabilities */
     add(logProbabilities) {
       for (const logP of logProbabilities) {
         count++;

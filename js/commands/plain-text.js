@@ -5,7 +5,7 @@ const CONTROL = /(?![\t\n])\p{Cc}/gu;
 const LINE_END = /\r\n?|[\n\u2028\u2029]/g;
 const PICTURES = 0x2400;
 
-/** The sign that stands for a control character: U+241B, a small ESC, for ESC. */
+/** The sign that stands for a control character: U+241B, a small ESC, for ESC. @param {string} character */
 function pictureOf(character) {
   const code = character.charCodeAt(0);
   if (code < 0x20) return String.fromCharCode(PICTURES + code);

@@ -4,6 +4,7 @@ import { CHAT, chatOptions } from './chat-options.js';
 import { chatWarnings, loadEngine, samplingOptions, timingsLine } from './model.js';
 import { withoutMark } from './plain-text.js';
 
+/** @type {import('./arguments.js').Command} */
 export default {
   bare: 'prompt',
   usage: '--prompt TEXT [OPTIONS]',
@@ -56,7 +57,12 @@ export default {
   },
 };
 
-/** A chat where the model knows how to chat, or a system message asks for it; else plain text to continue. */
+/**
+ * A chat where the model knows how to chat, or a system message asks for it; else plain text to continue.
+ * @param {import('../client/engine.js').Engine} engine @param {string} prompt
+ * @param {import('./arguments.js').Values} values
+ * @returns {{ prompt: string, parseSpecial: boolean, messages?: undefined } | { messages: import('../prompt/messages.js').Message[] }}
+ */
 function request(engine, prompt, { raw, system, 'no-parse': noParse }) {
   const asChat = !raw && (engine.info.chatTemplate === 'model' || system !== undefined);
   if (!asChat) return { prompt, parseSpecial: !noParse };

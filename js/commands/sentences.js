@@ -1,6 +1,7 @@
 // The library's errors in the words of the command line: options by their names there, ways out that are there.
 
 // Where the name is not the library's with dashes.
+/** @type {Record<string, string>} */
 const FLAGS = {
   contextSize: 'context',
   memoryBudget: 'budget',
@@ -12,11 +13,16 @@ const FLAGS = {
 };
 
 // What comes from the environment.
+/** @type {Record<string, string>} */
 const VARIABLES = { 'hub.url': 'HF_ENDPOINT', 'hub.token': 'HF_TOKEN' };
 
+/** @param {string} name */
 const flagOf = (name) => FLAGS[name] ?? name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
 
-/** What to do, with the command line, where an error of the library names it. */
+/**
+ * What to do, with the command line, where an error of the library names it.
+ * @type {Record<string, (details: Record<string, any>, inChat: boolean) => string>}
+ */
 const REMEDIES = {
   'name-a-store': () => 'Say where with --store FOLDER.',
   'list-models': () => '"nibble models list" tells which there are.',

@@ -33,7 +33,7 @@ export function holdTerminalModes({ stdin, stdout, onBack }) {
     set();
     onBack();
   };
-  const end = (signal) => {
+  const end = (/** @type {NodeJS.Signals} */ signal) => {
     close();
     process.kill(process.pid, signal);
   };

@@ -15,14 +15,16 @@ export const inputTooLong = (what, most) =>
   );
 
 /**
+ * @typedef {ReturnType<typeof createTerminal>} Terminal
+ *
  * @param {{ stdout: NodeJS.WriteStream, stderr: NodeJS.WriteStream, stdin: NodeJS.ReadStream }} streams
  * @returns the terminal; `interrupted` is the signal that Ctrl-C gives
  */
 export function createTerminal({ stdout, stderr, stdin }) {
   const controller = new AbortController();
-  const state = { line: '', broken: false, failure: null };
+  const state = { line: '', broken: false, failure: /** @type {NibbleError | null} */ (null) };
   // Whoever read our output is gone (as in "| head"), or it cannot be stored: there is nobody left to work for.
-  const onError = (cause) => {
+  const onError = (/** @type {NodeJS.ErrnoException} */ cause) => {
     state.broken = true;
     if (cause.code !== 'EPIPE') {
       const message = `The output could not be written: ${reasonOf(cause)}.`;
@@ -34,7 +36,8 @@ export function createTerminal({ stdout, stderr, stdin }) {
   stderr.on('error', onError);
 
   // A pipe gets all as it is.
-  const plain = (stream, text) => (stream.isTTY ? plainText(text) : text);
+  const plain = (/** @type {NodeJS.WriteStream} */ stream, /** @type {string} */ text) =>
+    stream.isTTY ? plainText(text) : text;
   const clear = () => {
     if (state.line !== '') stderr.write(`\r${' '.repeat(state.line.length)}\r`);
     state.line = '';
@@ -53,10 +56,11 @@ export function createTerminal({ stdout, stderr, stdin }) {
     },
     /** Waits until all output is written or has failed. */
     async flush() {
-      await new Promise((resolve) => stdout.write('', resolve));
+      await new Promise((resolve) => stdout.write('', () => resolve(undefined)));
       // A stream tells the callback first, and its 'error' event comes after that.
       await new Promise((resolve) => setImmediate(resolve));
     },
+    /** @param {string} text */
     write(text) {
       clear();
       if (!state.broken) stdout.write(plain(stdout, text));
@@ -65,16 +69,17 @@ export function createTerminal({ stdout, stderr, stdin }) {
     json(value, { oneLine = false } = {}) {
       this.write(`${plainJson(JSON.stringify(value, ofJson, oneLine ? 0 : 2))}\n`);
     },
+    /** @param {string} text */
     note(text) {
       clear();
       if (!state.broken) stderr.write(`${plain(stderr, text)}\n`);
     },
-    /** A last sentence, said even where the output has failed. */
+    /** A last sentence, said even where the output has failed. @param {string} text */
     complain(text) {
       clear();
       if (!stderr.destroyed) stderr.write(`${plain(stderr, text)}\n`);
     },
-    /** A line that the next one replaces; only where a person looks on. */
+    /** A line that the next one replaces; only where a person looks on. @param {string} text */
     progress(text) {
       if (!stderr.isTTY || state.broken) return;
       const line = plainLine(text).slice(0, (stderr.columns ?? 80) - 1);
@@ -85,7 +90,8 @@ export function createTerminal({ stdout, stderr, stdin }) {
     /** @throws {NibbleError} INPUT_TOO_LONG; CANCELLED by Ctrl-C, which does not wait for more of it */
     async readInput() {
       const { signal } = controller;
-      let stop;
+      let stop = () => {};
+      /** @type {Promise<never>} */
       const stopped = new Promise((_resolve, reject) => {
         stop = () => reject(new NibbleError('CANCELLED', 'Reading the input was cancelled.'));
       });
@@ -101,10 +107,13 @@ export function createTerminal({ stdout, stderr, stdin }) {
   };
 }
 
+/** @param {NodeJS.ReadStream} stdin @returns {Promise<string>} */
 async function readAll(stdin) {
+  /** @type {Buffer[]} */
   const pieces = [];
   let bytes = 0;
-  for await (const piece of stdin) {
+  for await (const given of stdin) {
+    const piece = typeof given === 'string' ? Buffer.from(given) : given;
     bytes += piece.length;
     if (bytes > MOST_INPUT_BYTES) throw inputTooLong('The input', MOST_INPUT_BYTES);
     pieces.push(piece);
@@ -112,7 +121,8 @@ async function readAll(stdin) {
   return Buffer.concat(pieces).toString('utf8');
 }
 
+/** @param {string} _key @param {any} value */
 function ofJson(_key, value) {
   if (typeof value === 'bigint') return value.toString();
-  return ArrayBuffer.isView(value) ? Array.from(value) : value;
+  return ArrayBuffer.isView(value) ? Array.from(/** @type {Uint8Array} */ (value)) : value;
 }

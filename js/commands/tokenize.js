@@ -6,6 +6,7 @@ import { ENGINE, UsageError } from './arguments.js';
 import { loadEngine } from './model.js';
 import { columns } from './units.js';
 
+/** @type {import('./arguments.js').Command} */
 export default {
   bare: 'text',
   usage: '--text TEXT [OPTIONS]',
@@ -41,7 +42,10 @@ export default {
   },
 };
 
-/** The text of --text or --file. */
+/**
+ * The text of --text or --file.
+ * @param {import('./arguments.js').Values} values @param {import('./terminal.js').Terminal} terminal
+ */
 export async function readText({ text, file }, terminal) {
   if (text === undefined && file === undefined) throw new UsageError('One of --text and --file is needed.');
   if (text !== undefined && file !== undefined) throw new UsageError('Only one of --text and --file can be given.');
@@ -49,6 +53,7 @@ export async function readText({ text, file }, terminal) {
   return text ?? readTextFile(file);
 }
 
+/** @param {string} file */
 export async function readTextFile(file) {
   try {
     return await readFile(file, 'utf8');

@@ -45,7 +45,8 @@ export class MergeTable {
     const byCut = orderBy(cuts, pieces.longest + 1, ids.keys());
     this.#starts = new Uint32Array(pieces.length + 1);
     const order = orderBy(ids, pieces.length, byCut, this.#starts);
-    this.#cuts = Cuts.from(order, (rank) => cuts[rank]);
+    this.#cuts = new Cuts(order.length);
+    for (let place = 0; place < order.length; place++) this.#cuts[place] = cuts[order[place]];
     this.#ranks = order;
   }
 
@@ -74,6 +75,7 @@ export class MergeTable {
     return low < end && this.#cuts[low] === left.length ? this.#ranks[low] : undefined;
   }
 
+  /** @param {string} left @param {string} right */
   #rankOfOther(left, right) {
     const index = this.#others?.get(`${left} ${right}`);
     return index === undefined ? undefined : this.#otherRanks[index];

@@ -1,6 +1,7 @@
 // Of what types a file's weights are, what that is called, and what they become in memory.
 
 // Names of general.file_type; numbers that are left out have been removed. A mix of types has a name of its own.
+/** @type {Record<number, string>} */
 const FILE_TYPES = {
   ...{ 0: 'F32', 1: 'F16', 2: 'Q4_0', 3: 'Q4_1', 7: 'Q8_0', 8: 'Q5_0', 9: 'Q5_1', 10: 'Q2_K', 11: 'Q3_K_S' },
   ...{ 12: 'Q3_K_M', 13: 'Q3_K_L', 14: 'Q4_K_S', 15: 'Q4_K_M', 16: 'Q5_K_S', 17: 'Q5_K_M', 18: 'Q6_K' },
@@ -27,7 +28,7 @@ export function quantizationOf(header) {
     const key = `${type} ${kind}`;
     const row = rows.get(key) ?? { type, kind, tensors: 0, weights: 0, bytes: 0, packedBytes: 0 };
     row.tensors++;
-    row.weights += shape.reduce((product, size) => product * size, 1);
+    row.weights += shape.reduce((/** @type {number} */ product, /** @type {number} */ size) => product * size, 1);
     row.bytes += bytes;
     row.packedBytes += packedBytes;
     rows.set(key, row);

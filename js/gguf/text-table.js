@@ -10,9 +10,10 @@
 export const LENGTH_BYTES = 8;
 
 const NONE = -1;
+const NO_SLOTS = new Uint32Array(0);
 const utf8 = new TextEncoder();
 
-/** So many places that some three of eight stay empty. */
+/** So many places that some three of eight stay empty. @param {number} count */
 const slotCount = (count) => 2 ** Math.ceil(Math.log2(1.6 * count + 2));
 
 /** What a table of so many texts takes. @param {{ count: number, textBytes: number }} texts with their UTF-8 */
@@ -23,8 +24,8 @@ export class TextTable {
   #ends;
   /** Bytes before each text. */
   #gap = LENGTH_BYTES;
-  /** Made when a text is looked for first. @type {Uint32Array | null} */
-  #slots = null;
+  /** Empty until a text is looked for. @type {Uint32Array} */
+  #slots = NO_SLOTS;
   /** The bits of a slot that are an index, and one: 0 is an empty slot. */
   #indexMask;
   /** @type {Uint8Array | null} */
@@ -160,13 +161,14 @@ export class TextTable {
     }
   }
 
+  /** @param {number} index */
   #start(index) {
     return (index === 0 ? 0 : this.#ends[index - 1]) + this.#gap;
   }
 
   /** Makes the slots, and the bytes without what stands before each text. */
   #filled() {
-    if (this.#slots !== null) return;
+    if (this.#slots !== NO_SLOTS) return;
     const [given, ends, mask] = [this.#bytes, this.#ends, this.#indexMask];
     const bytes = new Uint8Array(Math.max(0, (ends.at(-1) ?? 0) - ends.length * LENGTH_BYTES));
     const slots = new Uint32Array(slotCount(ends.length));
@@ -210,6 +212,7 @@ export class TextTable {
     return marks;
   }
 
+  /** @param {Uint8Array} bytes @param {number} start @param {number} end @param {number} seed */
   #hash(bytes, start, end, seed) {
     const factor = this.#factor;
     let hash = seed;
@@ -220,12 +223,16 @@ export class TextTable {
     return hash;
   }
 
+  /** @param {number} hash @param {Uint8Array} bytes @param {number} start @param {number} end @param {number} without */
   #indexOf(hash, bytes, start, end, without) {
     this.#filled();
     return (this.#slots[this.#slotOf(hash, bytes, start, end, without)] & this.#indexMask) - 1;
   }
 
-  /** Where a text of that hash is, or would be: the bytes from `start` to `end` but that at `without`. */
+  /**
+   * Where a text of that hash is, or would be: the bytes from `start` to `end` but that at `without`.
+   * @param {number} hash @param {Uint8Array} bytes @param {number} start @param {number} end @param {number} without
+   */
   #slotOf(hash, bytes, start, end, without) {
     const slots = this.#slots;
     const indexMask = this.#indexMask;
@@ -238,6 +245,7 @@ export class TextTable {
     return slot;
   }
 
+  /** @param {number} index @param {Uint8Array} bytes @param {number} start @param {number} end @param {number} without */
   #equals(index, bytes, start, end, without) {
     const own = this.#bytes;
     let place = this.#start(index);
@@ -248,7 +256,7 @@ export class TextTable {
     return true;
   }
 
-  /** Puts a text into the scratch; the result is how many bytes it takes. */
+  /** Puts a text into the scratch; the result is how many bytes it takes. @param {string} text */
   #encode(text) {
     if (this.#scratch.length < 3 * text.length) this.#scratch = new Uint8Array(6 * text.length);
     const scratch = this.#scratch;
@@ -272,7 +280,10 @@ export class TextTable {
 
 const SPACE = 0x20;
 
-/** UTF-16 units of UTF-8: one for a first byte, one more for the first of four, none for those that follow. */
+/**
+ * UTF-16 units of UTF-8: one for a first byte, one more for the first of four, none for those that follow.
+ * @param {Uint8Array} bytes @param {number} start @param {number} end
+ */
 function unitsOf(bytes, start, end) {
   let units = 0;
   for (let at = start; at < end; at++) if ((bytes[at] & 0xc0) !== 0x80) units += bytes[at] >= 0xf0 ? 2 : 1;

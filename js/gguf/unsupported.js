@@ -2,6 +2,7 @@
 // missing and what would do. Of a name that is not here, the core says which families it runs.
 import { NibbleError } from '../base/errors.js';
 
+/** @type {Record<string, string>} */
 const KINDS = {
   adapter:
     'The file is an adapter (LoRA) for a model, which this engine does not apply. Take a file of the whole model that has it in its weights.',
@@ -9,6 +10,7 @@ const KINDS = {
     "The file holds an importance matrix, which programs that quantise a model read, and no model. Take the model's own file.",
 };
 
+/** @param {string} text */
 const words = (text) => new Set(text.trim().split(/\s+/));
 
 /** @type {[Set<string>, string][]} families, and what is said of them behind "which" */
@@ -61,9 +63,10 @@ export function checkRuns(metadata) {
   const kind = metadata.get('general.type');
   const family = metadata.get('general.architecture');
   const refused = Object.hasOwn(KINDS, String(kind)) ? KINDS[kind] : null;
+  if (refused !== null) throw new NibbleError('MODEL_UNSUPPORTED', refused);
   const found = FAMILIES.find(([families]) => families.has(family));
-  if (refused === null && found === undefined) return;
-  throw new NibbleError('MODEL_UNSUPPORTED', refused ?? `The model is of the family "${family}", which ${found[1]}`);
+  if (found === undefined) return;
+  throw new NibbleError('MODEL_UNSUPPORTED', `The model is of the family "${family}", which ${found[1]}`);
 }
 
 /** Every family that is told by name. */

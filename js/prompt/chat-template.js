@@ -15,6 +15,8 @@ import { findCallManners, haveCalls, withFittingArguments } from './tool-calls.j
 /** @typedef {import('../tokenizer/tokenizer.js').Metadata} Metadata */
 /** @typedef {import('./messages.js').Message} Message */
 /** @typedef {import('../jinja/text.js').Text} Text */
+/** @typedef {import('../jinja/values.js').Value} Value */
+/** @typedef {import('../jinja/template.js').ToValue} ToValue */
 /** @typedef {{ code: string, message: string }} Warning */
 
 /**
@@ -92,7 +94,10 @@ export function createChatTemplate(metadata, tokenizer, { now = () => new Date()
   const template = new ModelTemplate({ ...templates, choose }, variables, missing);
   if (family !== undefined) return template;
   return {
-    ...{ source: 'fallback', names: templates.names, hasNames: true, warnings: missing },
+    source: 'fallback',
+    names: templates.names,
+    hasNames: true,
+    warnings: missing,
     write(messages, options = {}) {
       // A name may still be that of a template for something else.
       if (choose(options) !== undefined) return template.write(messages, options);
@@ -101,7 +106,7 @@ export function createChatTemplate(metadata, tokenizer, { now = () => new Date()
   };
 }
 
-/** What every template finds beside the chat. */
+/** What every template finds beside the chat. @param {Tokenizer} tokenizer @param {() => Date} now */
 function variablesOf(tokenizer, now) {
   const text = (/** @type {number | undefined} */ id) => (id === undefined ? '' : tokenizer.text(id));
   const { bos, eos, unknown, padding } = tokenizer.ids;
@@ -112,18 +117,28 @@ function variablesOf(tokenizer, now) {
   };
 }
 
+/**
+ * @typedef {object} Manners what a template does with messages
+ * @property {boolean} takesSystem
+ * @property {boolean} wantsParts a content has to be a list of parts
+ * @property {boolean} takesParts it may be one
+ */
+
 /** @implements {ChatTemplate} */
 class ModelTemplate {
   #templates;
   #missing;
   #variables;
+  /** @type {Map<unknown, ReturnType<typeof compile>>} */
   #compiled = new Map();
+  /** @type {Warning[] | null} */
   #warnings = null;
-  /** Of each source, what it makes of a system message and of texts. */
+  /** Of each source, what it makes of a system message and of texts. @type {Map<unknown, Manners>} */
   #manners = new Map();
+  /** @type {Map<unknown, ReturnType<typeof findCallManners>>} */
   #callManners = new Map();
 
-  /** @param {import('./file-templates.js').Templates} templates @param {object} variables @param {Warning[]} [missing] */
+  /** @param {import('./file-templates.js').Templates} templates @param {Record<string, unknown>} variables @param {Warning[]} [missing] */
   constructor(templates, variables, missing = []) {
     this.#templates = templates;
     this.#variables = variables;
@@ -135,10 +150,12 @@ class ModelTemplate {
     return this.#missing.length > 0 ? 'fallback' : 'model';
   }
 
+  /** @returns {string[]} */
   get names() {
     return this.#templates.names;
   }
 
+  /** @returns {Warning[]} */
   get warnings() {
     this.#warnings ??= [...this.#missing, ...this.#findWarnings()];
     return this.#warnings;
@@ -171,7 +188,10 @@ class ModelTemplate {
     }
   }
 
-  /** @param {boolean} mayMove where the template refuses the messages, it may be the first that it refuses */
+  /**
+   * @param {unknown} source @param {Message[]} messages @param {WriteOptions} options
+   * @param {boolean} mayMove where the template refuses the messages, it may be the first that it refuses
+   */
   #written(source, messages, options, mayMove) {
     try {
       return { text: this.#run(source, messages, options), warnings: ofTools(source, options) };
@@ -185,11 +205,13 @@ class ModelTemplate {
     }
   }
 
+  /** @param {unknown} source @param {Message[]} messages @param {WriteOptions} options */
   #moved(source, messages, options) {
     const text = this.#run(source, withSystemInFront(messages), options);
     return { text, warnings: [SYSTEM_MOVED, ...ofTools(source, options)] };
   }
 
+  /** @param {unknown} source */
   #compile(source) {
     let template = this.#compiled.get(source);
     if (template === undefined) {
@@ -200,7 +222,11 @@ class ModelTemplate {
     return template;
   }
 
-  #run(source, messages, options, limits = null) {
+  /**
+   * @param {unknown} source @param {Message[]} messages @param {WriteOptions} options
+   * @param {import('../jinja/budget.js').Limits} [limits]
+   */
+  #run(source, messages, options, limits) {
     const { addGenerationPrompt = true, tools = null, templateVariables = null } = options;
     const given = templateVariables ?? {};
     return render(
@@ -216,7 +242,10 @@ class ModelTemplate {
     );
   }
 
-  /** What a template makes of a system message, and of texts that are no lists; known by trying. */
+  /**
+   * What a template makes of a system message, and of texts that are no lists; known by trying.
+   * @param {unknown} source
+   */
   #mannersOf(source) {
     let manners = this.#manners.get(source);
     if (manners === undefined) {
@@ -226,6 +255,7 @@ class ModelTemplate {
     return manners;
   }
 
+  /** @param {unknown} source */
   #callMannersOf(source) {
     let manners = this.#callManners.get(source);
     if (manners === undefined) {
@@ -235,7 +265,10 @@ class ModelTemplate {
     return manners;
   }
 
-  /** What a template makes of messages with a needle in them; null: nothing in which that is found. */
+  /**
+   * What a template makes of messages with a needle in them; null: nothing in which that is found.
+   * @param {unknown} source @param {Message[]} messages
+   */
   #shown(source, messages) {
     try {
       const text = plain(this.#run(source, messages, {}, PROBE_LIMITS));
@@ -245,12 +278,13 @@ class ModelTemplate {
     }
   }
 
+  /** @param {unknown} source @returns {Manners} */
   #tryOut(source) {
     const user = { role: 'user', content: NEEDLE };
-    const shown = (messages) => this.#shown(source, messages);
+    const shown = (/** @type {Message[]} */ messages) => this.#shown(source, messages);
     const [byText, byParts] = [shown([user]), shown([inParts(user)])];
     const wantsParts = byText === null && byParts !== null;
-    const shape = wantsParts ? inParts : (message) => message;
+    const shape = wantsParts ? inParts : (/** @type {Message} */ message) => message;
     const other = shape({ role: 'user', content: 'x' });
     const isUsable = byText !== null || byParts !== null;
     const takesSystem = !isUsable || shown([shape({ role: 'system', content: NEEDLE }), other]) !== null;
@@ -259,15 +293,15 @@ class ModelTemplate {
   }
 }
 
+/** @param {Record<string, unknown>} object @param {(value: unknown) => Value} change @returns {Record<string, Value>} */
 const eachValue = (object, change) =>
   Object.fromEntries(
-    Object.entries(object).map(([name, value]) => [name, isJavaScript(value) ? change(value) : value]),
+    Object.entries(object).map(([name, value]) => [name, value instanceof Callable ? value : change(value)]),
   );
-const isJavaScript = (value) => !(value instanceof Callable);
 
-/** A message whose content is missing or null is one without content; its role is the template's own word. */
+/** A message whose content is missing or null is one without content; its role is the template's own word. @param {Message} message @param {ToValue} toValue */
 function messageValue(message, toValue) {
-  const value = toValue(message, true);
+  const value = /** @type {import('../jinja/values.js').Dict} */ (toValue(message, true));
   value.set('role', message.role);
   if (message.content === undefined || message.content === null) value.set('content', NO_CONTENT);
   return value;

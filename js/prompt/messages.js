@@ -15,6 +15,8 @@ const SYSTEM_ROLES = Object.freeze(['system', 'developer']);
 
 export const isSystem = (/** @type {Message} */ { role }) => SYSTEM_ROLES.includes(role);
 
+/** @typedef {{ name: string, index: number, template: unknown }} Place of a message: what it is called, and for whom it is */
+
 /** @param {string} found @returns {never} */
 function badMessages(found) {
   throw new NibbleError('CHAT_BAD_MESSAGES', `${found}; expected a list of { role: 'user', content: 'text' }.`);
@@ -38,6 +40,7 @@ export function checkMessages(messages, template) {
   checkRoles(messages, template);
 }
 
+/** @param {{ content?: unknown, tool_calls?: unknown }} message @param {Place} place */
 function checkContent({ content, tool_calls: toolCalls }, place) {
   const { name } = place;
   if (typeof content === 'string') return;
@@ -50,7 +53,7 @@ function checkContent({ content, tool_calls: toolCalls }, place) {
 // What a model sees or hears; a template may have a place for it, and the engine has none.
 const MEDIA = /image|audio|video|file|document/i;
 
-/** @param {any} part @param {{ name: string, index: number, template: unknown }} place */
+/** @param {any} part as somebody gives it @param {Place} place */
 function checkPart(part, { name, index, template }) {
   if (part === null || typeof part !== 'object' || typeof part.type !== 'string') {
     badMessages(`${name} has a content part without a type`);

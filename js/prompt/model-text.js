@@ -13,6 +13,8 @@ const FALLBACK_STOPS = ['\nUser:'];
 const OPENED = /(<[a-z][a-z_-]*>|\[[A-Z]+\])\s*$/;
 const MOST_OPENING = 200;
 
+/** @typedef {import('./messages.js').Message} Message */
+
 /**
  * @typedef {import('./chat-template.js').WriteOptions & { continueLast?: boolean, parseSpecial?: boolean }} ChatOptions
  *   continueLast: the last message is the beginning of the answer; parseSpecial: control tokens that are written out in
@@ -31,6 +33,7 @@ export function textWarnings(header) {
 
 /** The texts of one model. A model without a vocabulary runs by token ids; one with a damaged vocabulary does not run. */
 export class Texts {
+  /** @type {import('./chat-template.js').ChatTemplate | null} */
   #chat = null;
   #unused;
 
@@ -62,16 +65,8 @@ export class Texts {
 
   /** The tokenizer, of a model that has one. @throws {NibbleError} TOKENIZER_MISSING */
   get vocabulary() {
-    this.#check();
+    if (this.tokenizer === null) throw missing();
     return this.tokenizer;
-  }
-
-  #check() {
-    if (this.tokenizer !== null) return;
-    throw new NibbleError(
-      'TOKENIZER_MISSING',
-      'The model file has no vocabulary, so it can neither read nor write text. Pass token ids, or use another file.',
-    );
   }
 
   /** Texts that end an answer to a chat beside those that the caller names. */
@@ -79,14 +74,14 @@ export class Texts {
     return this.#chat?.hasNames ? FALLBACK_STOPS : [];
   }
 
-  /** The text that a chat becomes. @param {object[]} messages @param {ChatOptions} [options] @returns {string} */
+  /** The text that a chat becomes. @param {Message[]} messages @param {ChatOptions} [options] @returns {string} */
   render(messages, options) {
     return plain(this.#write(messages, options).text);
   }
 
   /**
    * The tokens that a chat becomes, and what of it was done otherwise than one would expect.
-   * @param {object[]} messages
+   * @param {Message[]} messages
    * @param {ChatOptions} [options]
    * @returns {ReadPrompt}
    */
@@ -99,35 +94,48 @@ export class Texts {
 
   /**
    * The tokens that a completion begins with: those of a prompt or of a chat.
-   * @param {{ prompt?: string, messages?: object[] } & ChatOptions} start
+   * @param {{ prompt?: string, messages?: Message[] } & ChatOptions} start
    * @returns {ReadPrompt}
    */
   readStart({ prompt, messages, ...options }) {
     if (messages !== undefined) return this.readChat(messages, options);
-    const tokens = this.vocabulary.encode(prompt, { parseSpecial: options.parseSpecial ?? true });
+    // Of the two, one is given.
+    const tokens = this.vocabulary.encode(/** @type {string} */ (prompt), {
+      parseSpecial: options.parseSpecial ?? true,
+    });
     return { tokens, warnings: [], opening: '' };
   }
 
+  /** @param {Message[]} messages @param {ChatOptions} [options] */
   #write(messages, { continueLast = false, ...options } = {}) {
-    this.#check();
-    if (!continueLast) return this.#chat.write(messages, options);
-    const { text, warnings } = this.#chat.write(messages.slice(0, -1), options);
+    const chat = this.#chat;
+    if (chat === null) throw missing();
+    if (!continueLast) return chat.write(messages, options);
+    const { text, warnings } = chat.write(messages.slice(0, -1), options);
+    // That it is a text has been checked.
+    const begun = /** @type {string} */ (messages[messages.length - 1].content);
     const writer = new TextWriter();
     writer.add(text);
-    writer.add(mark(withoutOpening(messages.at(-1).content, plain(text))));
+    writer.add(mark(withoutOpening(begun, plain(text))));
     return { text: writer.text, warnings };
   }
 
-  /** A token's own text; empty where there is none. */
+  /** A token's own text; empty where there is none. @param {number} id */
   tokenText(id) {
     return this.tokenizer !== null && id < this.tokenizer.vocabularySize ? this.tokenizer.text(id) : '';
   }
 }
 
+const missing = () =>
+  new NibbleError(
+    'TOKENIZER_MISSING',
+    'The model file has no vocabulary, so it can neither read nor write text. Pass token ids, or use another file.',
+  );
+
 /** The tag that a prompt ends in, and white space behind it. @param {string} prompt */
 const openedBy = (prompt) => OPENED.exec(prompt.slice(-MOST_OPENING));
 
-/** An answer that has begun, without the tag that opens its thoughts where the prompt ends in that tag. */
+/** An answer that has begun, without the tag that opens its thoughts where the prompt ends in that tag. @param {string} answer @param {string} prompt */
 function withoutOpening(answer, prompt) {
   const tag = openedBy(prompt);
   if (tag === null || !answer.trimStart().startsWith(tag[1])) return answer;

@@ -47,8 +47,10 @@ export function findCallManners(needle, shown) {
  *   servers send for no arguments, and stands for an object without any
  */
 export function withFittingArguments(messages, { takesTexts, takesObjects }) {
+  /** @type {(given: unknown) => unknown} */
   const change = takesTexts === takesObjects ? (given) => given : takesObjects ? parsed : asText;
-  const fitting = (given) => change(typeof given === 'string' && given.trim() === '' ? '{}' : given);
+  const fitting = (/** @type {unknown} */ given) =>
+    change(typeof given === 'string' && given.trim() === '' ? '{}' : given);
   return messages.map((message) =>
     Array.isArray(message.tool_calls)
       ? { ...message, tool_calls: message.tool_calls.map((call) => withArguments(call, fitting)) }
@@ -56,13 +58,14 @@ export function withFittingArguments(messages, { takesTexts, takesObjects }) {
   );
 }
 
+/** @param {any} call as somebody gives it @param {(given: unknown) => unknown} fitting */
 function withArguments(call, fitting) {
   const inner = call?.function;
   if (inner?.arguments === undefined || inner.arguments === null) return call;
   return { ...call, function: { ...inner, arguments: fitting(inner.arguments) } };
 }
 
-/** What stands for the object that a text holds as JSON; whatever else is given stays. */
+/** What stands for the object that a text holds as JSON; whatever else is given stays. @param {unknown} given */
 function parsed(given) {
   if (typeof given !== 'string') return given;
   try {
@@ -73,4 +76,5 @@ function parsed(given) {
   }
 }
 
+/** @param {unknown} given */
 const asText = (given) => (typeof given === 'string' ? given : exactJson(given));

@@ -2,7 +2,7 @@
 // (SentencePiece) or `left right` strings. Overriding how a pair gets its rank lets both be used as they are, so that
 // little is derived when a 256k vocabulary is opened, and ties fall as they do in llama.cpp.
 
-import { BPE, ByteLevelPreTokenizer } from '@huggingface/tokenizers';
+import { BPE, ByteLevelPreTokenizer } from './library.js';
 import { mergeWord } from './merge.js';
 import { byteTokens, createTextId, createWordSplitter, lowerCase } from './pieces.js';
 import { createSplitter } from './splits.js';
@@ -30,19 +30,19 @@ export class RankedBpe extends BPE {
     this.known = new Map();
   }
 
-  /** @override @param {string} word @returns {string[]} */
+  /** @param {string} word @returns {string[]} */
   bpe(word) {
     if (word.length >= LONG_WORD) return mergeWord(word, this.rankOf, this.longest);
     let pieces = this.known.get(word);
     if (pieces === undefined) {
-      pieces = /** @type {string[]} */ (super.bpe(word));
+      pieces = super.bpe(word);
       if (this.known.size >= KNOWN_WORDS) this.known.clear();
       this.known.set(word, pieces);
     }
     return pieces;
   }
 
-  /** @override @param {any} queue @param {any} node */
+  /** @param {import('./library.js').Queue} queue @param {import('./library.js').PairNode} node */
   add_node(queue, node) {
     const rank = this.rankOf(node.token, node.next.token);
     if (rank === undefined) return;
@@ -116,6 +116,9 @@ function createAppender({ pieces, types, ids: special }, alphabet) {
     const id = textId(piece);
     if (id !== undefined) ids.push(id);
     else
-      for (const part of parts(piece)) if ((part ?? special.unknown) !== undefined) ids.push(part ?? special.unknown);
+      for (const part of parts(piece)) {
+        const known = part ?? special.unknown;
+        if (known !== undefined) ids.push(known);
+      }
   };
 }

@@ -32,7 +32,7 @@ export function createCharacterMap(map) {
   const texts = map.subarray(HEAD + view.getUint32(0, true));
   const nodeAt = (/** @type {number} */ index) => (index < count ? view.getUint32(HEAD + 4 * index, true) : 0);
 
-  /** What the longest text of the map that stands at a place becomes, and where it ends; null: none does. */
+  /** What the longest text of the map that stands at a place becomes, and where it ends; null: none does. @param {Uint8Array} bytes @param {number} start */
   function find(bytes, start) {
     let found = null;
     let index = baseOf(nodeAt(0));
@@ -49,6 +49,7 @@ export function createCharacterMap(map) {
   }
 
   return (bytes) => {
+    /** @type {Uint8Array[]} */
     const parts = [];
     let length = 0;
     let copied = 0;

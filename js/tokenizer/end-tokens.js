@@ -23,21 +23,24 @@ const ALWAYS_SHOWN = ['<|channel|>', '<|message|>', '<|start|>', '<|constrain|>'
  */
 const FILLING = [
   [
-    ...['fim_pre', false],
+    'fim_pre',
+    false,
     [
       ...['<|fim_prefix|>', '<fim-prefix>', '<fim_prefix>', '<｜fim▁begin｜>', '<PRE>', '▁<PRE>', '<|code_prefix|>'],
       '<|prefix|>',
     ],
   ],
   [
-    ...['fim_suf', false],
+    'fim_suf',
+    false,
     [
       ...['<|fim_suffix|>', '<fim-suffix>', '<fim_suffix>', '<｜fim▁hole｜>', '<SUF>', '▁<SUF>', '<|code_suffix|>'],
       '<|suffix|>',
     ],
   ],
   [
-    ...['fim_mid', false],
+    'fim_mid',
+    false,
     [
       ...['<|fim_middle|>', '<fim-middle>', '<fim_middle>', '<｜fim▁end｜>', '<MID>', '▁<MID>', '<|code_middle|>'],
       '<|middle|>',

@@ -27,6 +27,7 @@ const utf8 = new TextEncoder();
  *   said: start and end of each part of the text that somebody said, in order
  */
 export function createPartition({ pieces, types, stripped }) {
+  /** @type {{ id: number, piece: string, isText: boolean, bytes: number }[]} */
   const special = [];
   for (let id = 0; id < pieces.length; id++) {
     const type = types[id];

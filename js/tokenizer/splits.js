@@ -5,7 +5,7 @@
 // pieces of no vocabulary: they are bytes either way, and come back as they were. And the tokenizers that models were
 // trained with have tables of their own age, so a copy of llama.cpp's would be right for no model in particular.
 
-import { SplitPreTokenizer } from '@huggingface/tokenizers';
+import { SplitPreTokenizer } from './library.js';
 
 const GPT2 = "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)";
 const CONTRACTIONS = "(?:'[sS]|'[tT]|'[rR][eE]|'[vV][eE]|'[mM]|'[lL][lL]|'[dD])";

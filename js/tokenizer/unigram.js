@@ -44,6 +44,7 @@ export function createUnigramModel(vocabulary) {
     const from = new Uint32Array(bytes.length + 1);
     const tokens = new Int32Array(bytes.length + 1);
     best[0] = 0;
+    /** @type {(start: number, end: number, id: number, score: number) => void} */
     const offer = (start, end, id, score) => {
       if (best[start] + score <= best[end]) return;
       best[end] = best[start] + score;

@@ -48,9 +48,10 @@ export function createWordPieceModel({ pieces, types, ids: special, lowercase = 
 
   /** @param {Uint8Array} bytes of a word @returns {number[] | null} null where a part of it is no piece */
   function piecesOf(bytes) {
+    /** @type {number[]} */
     const found = [];
     for (let start = 0; start < bytes.length; ) {
-      let longest = null;
+      let longest = /** @type {number | null} */ (null);
       let end = start;
       pieces.prefixesAt(bytes, start, (id, at) => {
         if (!isText({ pieces, types }, id)) return;
