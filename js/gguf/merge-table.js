@@ -11,6 +11,8 @@ import { TextTable } from './text-table.js';
 
 const NONE = -1;
 
+/** @typedef {{ from(ranks: Uint32Array, cutOf: (rank: number) => number): Uint8Array | Uint16Array | Uint32Array }} CutsType */
+
 /** The narrowest numbers that hold the cuts. @param {number} longest */
 const cutsFor = (longest) => (longest < 1 << 8 ? Uint8Array : longest < 1 << 16 ? Uint16Array : Uint32Array);
 
@@ -45,8 +47,7 @@ export class MergeTable {
     const byCut = orderBy(cuts, pieces.longest + 1, ids.keys());
     this.#starts = new Uint32Array(pieces.length + 1);
     const order = orderBy(ids, pieces.length, byCut, this.#starts);
-    this.#cuts = new Cuts(order.length);
-    for (let place = 0; place < order.length; place++) this.#cuts[place] = cuts[order[place]];
+    this.#cuts = /** @type {CutsType} */ (Cuts).from(order, (rank) => cuts[rank]);
     this.#ranks = order;
   }
 

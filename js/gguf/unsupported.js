@@ -62,11 +62,10 @@ const FAMILIES = [
 export function checkRuns(metadata) {
   const kind = metadata.get('general.type');
   const family = metadata.get('general.architecture');
-  const refused = Object.hasOwn(KINDS, String(kind)) ? KINDS[kind] : null;
-  if (refused !== null) throw new NibbleError('MODEL_UNSUPPORTED', refused);
   const found = FAMILIES.find(([families]) => families.has(family));
-  if (found === undefined) return;
-  throw new NibbleError('MODEL_UNSUPPORTED', `The model is of the family "${family}", which ${found[1]}`);
+  const ofFamily = found && `The model is of the family "${family}", which ${found[1]}`;
+  const sentence = Object.hasOwn(KINDS, String(kind)) ? KINDS[kind] : ofFamily;
+  if (sentence !== undefined) throw new NibbleError('MODEL_UNSUPPORTED', sentence);
 }
 
 /** Every family that is told by name. */

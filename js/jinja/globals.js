@@ -38,8 +38,7 @@ function entriesOf(args, named, budget) {
 /** @param {Value} value @param {Budget} budget @returns {[Value, Value]} */
 function pairOf(value, budget) {
   const items = itemsOf(value, budget);
-  if (items.length !== 2)
-    throw new TemplateError(`an entry of a mapping has ${items.length} values; a pair is expected`);
+  if (items.length !== 2) throw new TemplateError(`an entry has ${items.length} values where a pair is expected`);
   return [items[0], items[1]];
 }
 

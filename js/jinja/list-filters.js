@@ -279,7 +279,8 @@ const chosen = (isWanted, byAttribute) => (runtime, value, args, named) => {
   const get = byAttribute ? getter(runtime, args[0]) : (/** @type {Value} */ item) => item;
   const [given, ...rest] = byAttribute ? args.slice(1) : args;
   const name = given === undefined ? null : stringOf(given, 'the name of a test');
-  const passes = (/** @type {Value} */ item) => (name === null ? isTrue(item) : runtime.test(name, item, rest, named));
+  /** @type {(item: Value) => boolean} */
+  const passes = name === null ? isTrue : (item) => runtime.test(name, item, rest, named);
   return new Generator(itemsIfAny(value, runtime.budget).filter((item) => passes(get(item)) === isWanted));
 };
 

@@ -170,7 +170,7 @@ test('what a template passes in a wrong kind is its error, said in words', () =>
     '{{ {"a": 1} | dictsort(by=none) }}': 'by has to be a string',
     "{{ '%c' % nowhere }}": "'nowhere' is undefined",
     "{{ '%c' % -1 }}": 'there is no character -1',
-    "{{ dict(['a']) }}": 'an entry of a mapping has 1 values; a pair is expected',
+    "{{ dict(['a']) }}": 'an entry has 1 values where a pair is expected',
   };
   for (const [template, message] of Object.entries(wrong)) {
     assert.throws(() => run(template), { constructor: TemplateError, message }, template);
