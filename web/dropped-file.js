@@ -15,7 +15,7 @@ export class DroppedFile {
    * @param {import('./settings/settings.js').Settings} context.settings
    * @param {import('./conversations/transfer.js').Transfer} context.transfer
    * @param {import('./engine/load-panel.js').LoadPanel} context.loadPanel
-   * @param {(key: string, values?: object) => string} context.t
+   * @param {import('./ui/i18n.js').Translate} context.t
    * @param {(file: File | File[]) => Promise<void>} context.onLoad resolves when it is loaded, or is not
    * @param {(kept: { name: string, bytes: number }) => void} context.onKept of which a copy was stored
    * @param {(text: string) => void} context.announce

@@ -1,6 +1,7 @@
 // The answers that are being written, in whichever conversation: one after the other, each stopped by itself.
 
 import { ANSWER_MILLISECONDS, silent } from '../engine/engine-room.js';
+import { codeOf } from '../engine/problem.js';
 import { ChatMemory } from './model-memory.js';
 import { placeOf, promptOf } from './prompt.js';
 import { OPENING, opensReasoning, ReasoningSplitter } from './reasoning.js';
@@ -9,16 +10,21 @@ import { OPENING, opensReasoning, ReasoningSplitter } from './reasoning.js';
 const RATE_MILLISECONDS = 1000;
 const SAVE_MILLISECONDS = 2000;
 
+/** @typedef {import('../conversations/conversations.js').Conversation} Conversation */
+/** @typedef {import('../conversations/conversations.js').Message} Message */
+/** @typedef {import('../nibble/index.js').Engine} Engine */
+/** @typedef {{ before: Promise<unknown>, signal: AbortSignal, continues: boolean }} How an answer is written, and behind what */
+
 /**
  * @typedef {object} Job
- * @property {import('../conversations/conversations.js').Conversation} conversation
- * @property {import('../conversations/conversations.js').Message} message the answer, which grows
+ * @property {Conversation} conversation
+ * @property {Message} message the answer, which grows
  * @property {'waiting' | 'prefill' | 'decode' | 'ended'} phase
- * @property {import('../nibble/index.js').Engine | null} engine
+ * @property {Engine | null} engine
  * @property {import('../nibble/index.js').Prefill | null} prefill
  * @property {number} tokens written by now
  * @property {number} tokensPerSecond
- * @property {any} error why it failed
+ * @property {unknown} error why it failed; null: it has not
  * @property {boolean} isWritten it was not for the writing, but for the keeping
  * @property {string[]} warnings codes of what was done otherwise than one would expect
  * @property {number} droppedTokens how many left the context to make room
@@ -32,11 +38,16 @@ export class Answers {
   #room;
   #settings;
   #conversations;
+  /** By the conversation's id. @type {Map<string, Job>} */
   #jobs = new Map();
+  /** @type {Promise<unknown>} */
   #last = Promise.resolve();
+  /** @type {Set<(job: Job, text: string) => void>} */
   #listeners = new Set();
   #memory;
+  /** @type {WeakMap<Message, number>} */
   #resumed = new WeakMap();
+  /** What gives a conversation free again, by its id. @type {Map<string, (value?: undefined) => void>} */
   #claims = new Map();
 
   /**
@@ -63,7 +74,7 @@ export class Answers {
 
   /**
    * How many tokens of its prompt an answer needed no reading of, since they were stored before this visit.
-   * @param {import('../conversations/conversations.js').Message} message
+   * @param {Message} message
    */
   resumedTokensOf(message) {
     return this.#resumed.get(message) ?? 0;
@@ -87,7 +98,7 @@ export class Answers {
     await this.#memory.forget(this.#room.engine, conversationId);
   }
 
-  /** Forgets what was computed of conversations that are no more. @param {import('../nibble/index.js').Engine} engine */
+  /** Forgets what was computed of conversations that are no more. @param {Engine} engine */
   async tidy(engine) {
     await this.#memory.tidy(engine, async (id) => (await this.#conversations.open(id).catch(() => id)) !== null);
   }
@@ -101,6 +112,7 @@ export class Answers {
     // Locks exist in secure contexts only, and a page may be served without TLS.
     if (navigator.locks === undefined) return Promise.resolve(true);
     return new Promise((resolve) => {
+      /** @param {Lock | null} lock */
       const hold = (lock) => {
         resolve(lock !== null);
         return lock && new Promise((release) => this.#claims.set(conversationId, release));
@@ -112,7 +124,7 @@ export class Answers {
   /** Whether another tab writes in a conversation. @param {string} conversationId @returns {Promise<boolean>} */
   async isTaken(conversationId) {
     const locks = await navigator.locks?.query().catch(() => null);
-    return locks?.held.some(({ name }) => name === lockOf(conversationId)) ?? false;
+    return locks?.held?.some(({ name }) => name === lockOf(conversationId)) ?? false;
   }
 
   /** Resolves when no other tab writes in a conversation any more. @param {string} conversationId */
@@ -128,14 +140,15 @@ export class Answers {
 
   /**
    * Writes an answer, or writes on where it was cut off.
-   * @param {import('../conversations/conversations.js').Conversation} conversation
-   * @param {import('../conversations/conversations.js').Message} message the last of it
+   * @param {Conversation} conversation
+   * @param {Message} message the last of it
    * @param {{ continues?: boolean, replaced?: import('./replaced.js').Replaced | null }} [options] `replaced`: comes
    *   back where the answer ends before its first word
    * @returns {Job}
    */
   start(conversation, message, { continues = false, replaced = null } = {}) {
     const controller = new AbortController();
+    /** @type {Job} */
     const job = {
       ...{ conversation, message, phase: 'waiting', engine: null, prefill: null },
       ...{
@@ -161,6 +174,7 @@ export class Answers {
     return job;
   }
 
+  /** @param {Job} job @param {How} how */
   async #run(job, { before, signal, continues }) {
     const { conversation, message } = job;
     try {
@@ -185,17 +199,18 @@ export class Answers {
     this.#step(job);
   }
 
-  /** Never fails: what was wrong is the job's error. */
+  /** Never fails: what was wrong is the job's error. @param {Job} job @param {How} how */
   async #writeWithEngine(job, { before, signal, continues }) {
     const { message } = job;
+    /** @type {import('../engine/engine-room.js').Loan | null} */
     let loan = null;
     try {
       await Promise.race([before, stopped(signal)]);
       loan = await this.#room.borrow(signal);
       job.engine = loan.engine;
-      await this.#whileItLives(loan, signal, this.#write(job, signal, continues));
+      await this.#whileItLives(loan, signal, this.#write(job, loan.engine, { signal, continues }));
     } catch (error) {
-      const isStopped = signal.aborted || error.code === 'CANCELLED';
+      const isStopped = signal.aborted || codeOf(error) === 'CANCELLED';
       message.finish = isStopped ? 'cancelled' : 'failed';
       if (!isStopped) job.error = error;
       this.#room.report(job.engine, error);
@@ -204,8 +219,9 @@ export class Answers {
     }
   }
 
-  /** What is written with an engine ends with it at the latest, and soon after it is stopped. */
+  /** What is written with an engine ends with it at the latest, and soon after it is stopped. @param {import('../engine/engine-room.js').Loan} loan @param {AbortSignal} signal @param {Promise<void>} written */
   async #whileItLives({ engine, lost }, signal, written) {
+    /** @type {ReturnType<typeof setTimeout> | undefined} */
     let timer;
     const patience = () => {
       timer = setTimeout(() => this.#room.report(engine, silent()), ANSWER_MILLISECONDS);
@@ -220,13 +236,15 @@ export class Answers {
     }
   }
 
-  async #write(job, signal, continues) {
-    const { conversation, message, engine } = job;
+  /** @param {Job} job @param {Engine} engine @param {{ signal: AbortSignal, continues: boolean }} how */
+  async #write(job, engine, { signal, continues }) {
+    const { conversation, message } = job;
     const end = conversation.messages.indexOf(message);
     const systemPrompt = this.#settings.get('systemPrompt');
     const chat = this.#settings.chat();
     const messages = promptOf(conversation, { systemPrompt, end, continues });
     message.model = engine.info.name;
+    /** @param {import('../nibble/index.js').Prefill} prefill */
     const onPrefill = (prefill) => {
       Object.assign(job, { prefill, phase: 'prefill' });
       this.#step(job);
@@ -247,7 +265,7 @@ export class Answers {
     if (decode.tokens > 0) job.tokensPerSecond = decode.tokensPerSecond;
   }
 
-  /** An answer that has begun has text, be it only the opening of its reasoning; one that has not stays empty. */
+  /** An answer that has begun has text, be it only the opening of its reasoning; one that has not stays empty. @param {Job} job @param {import('../nibble/index.js').Completion} completion */
   async #stream(job, completion) {
     const { message } = job;
     const rate = createRate();
@@ -269,11 +287,12 @@ export class Answers {
     }
   }
 
+  /** @param {Job} job */
   async #save({ conversation, isDiscarded }) {
     if (!isDiscarded) await this.#conversations.save(conversation);
   }
 
-  /** Whoever is told and fails keeps no answer from being written. */
+  /** Whoever is told and fails keeps no answer from being written. @param {Job} job */
   #step(job, text = '') {
     for (const listener of this.#listeners) {
       try {
@@ -291,19 +310,22 @@ const stopped = (signal) =>
     signal.addEventListener('abort', () => reject(signal.reason));
   });
 
-const isTooLong = ({ error }) => error?.code === 'CONTEXT_FULL';
+/** @param {Job} job */
+const isTooLong = ({ error }) => codeOf(error) === 'CONTEXT_FULL';
 
-/** An answer that has ended before its first word takes the place of nothing, and where it failed it is none. */
+/** An answer that has ended before its first word takes the place of nothing, and where it failed it is none. @param {Job} job */
 function undo(job) {
   const { conversation, message, replaced, error } = job;
-  job.isRestored = replaced !== null && ['cancelled', 'failed'].includes(message.finish) && !isTooLong(job);
-  if (job.isRestored) replaced.restore();
+  const hasFailed = ['cancelled', 'failed'].includes(message.finish ?? '');
+  job.isRestored = replaced !== null && hasFailed && !isTooLong(job);
+  if (job.isRestored) replaced?.restore();
   else if (error !== null) conversation.messages = conversation.messages.filter((other) => other !== message);
 }
 
+/** @param {string} conversationId */
 const lockOf = (conversationId) => `nibble-conversation:${conversationId}`;
 
-/** Notes what left the context: from now on the model is shown nothing of it. */
+/** Notes what left the context: from now on the model is shown nothing of it. @param {Job} job @param {number} droppedTokens @param {number} droppedMessages */
 function dropFrom(job, droppedTokens, droppedMessages) {
   const { conversation, message } = job;
   job.droppedTokens = message.droppedTokens = droppedTokens;
@@ -314,7 +336,7 @@ function dropFrom(job, droppedTokens, droppedMessages) {
   conversation.start = Math.max(conversation.start, Math.min(first, question));
 }
 
-/** Of an answer that was written on; undefined where its beginning is not known, as when its tab was closed. */
+/** Of an answer that was written on; undefined where its beginning is not known, as when its tab was closed. @param {Message['speed']} first @param {NonNullable<Message['speed']>} then */
 function joinSpeeds(first, then) {
   if (first === undefined) return undefined;
   const tokens = first.tokens + then.tokens;
@@ -326,8 +348,9 @@ function joinSpeeds(first, then) {
 
 /** Tokens a second over the last while, from counts as they grow. */
 function createRate() {
+  /** @type {{ now: number, tokens: number }[]} */
   const samples = [];
-  return (tokens) => {
+  return (/** @type {number} */ tokens) => {
     const now = performance.now();
     samples.push({ now, tokens });
     while (samples.length > 2 && now - samples[0].now > RATE_MILLISECONDS) samples.shift();
@@ -336,14 +359,14 @@ function createRate() {
   };
 }
 
-/** Notes in the message how long its reasoning took. */
+/** Notes in the message how long its reasoning took. @param {Message} message */
 function createReasoningClock(message) {
   const splitter = new ReasoningSplitter();
   splitter.push(message.content);
   const earlier = message.reasoningMilliseconds ?? 0;
   const begun = performance.now();
   let was = splitter.isReasoning;
-  return (text) => {
+  return (/** @type {string} */ text) => {
     splitter.push(text);
     if (splitter.isReasoning || was) message.reasoningMilliseconds = earlier + performance.now() - begun;
     was = splitter.isReasoning;

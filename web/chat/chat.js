@@ -17,7 +17,7 @@ import { removeTurn, truncate } from './turns.js';
  * @property {import('../conversations/conversations.js').Conversations} conversations
  * @property {import('../engine/engine-room.js').EngineRoom} room
  * @property {import('../settings/settings.js').Settings} settings
- * @property {(key: string, values?: object) => string} t
+ * @property {import('../ui/i18n.js').Translate} t
  * @property {(text: string) => void} announce
  * @property {(atEnd: boolean) => void} onScroll
  * @property {() => void} onChange another conversation is shown, or something about it is different

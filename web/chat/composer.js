@@ -1,6 +1,6 @@
 // The field to write in, and the button that sends or stops.
 import { followDirection } from '../ui/direction.js';
-import { find } from '../ui/dom.js';
+import { find, focusedElement } from '../ui/dom.js';
 import { asMessage, enterKeyHint, sends } from '../ui/keys.js';
 import { Drafts, NEW_CHAT } from './drafts.js';
 
@@ -11,13 +11,13 @@ const LONGEST_MILLISECONDS = 10_000;
 const GROWS_BY_ITSELF = CSS.supports('field-sizing', 'content');
 
 export class Composer {
-  #field = find('prompt');
-  #send = find('send');
-  #stop = find('stop');
+  #field = find('prompt', 'textarea');
+  #send = find('send', 'button');
+  #stop = find('stop', 'button');
   #form = find('composer');
   #put = followDirection(this.#field);
   #drafts = new Drafts();
-  /** Of what is being written: the conversation's id, or NEW_CHAT. */
+  /** Of what is being written: the conversation's id, or NEW_CHAT. @type {string} */
   #place;
   #conversationId;
   /** What is on its way, and comes back where it was not sent. */
@@ -76,7 +76,8 @@ export class Composer {
   /** @param {boolean} answering whether there is something to stop */
   show(answering) {
     if (this.#stop.hidden === !answering) return;
-    const focused = [this.#send, this.#stop].includes(document.activeElement);
+    const active = focusedElement();
+    const focused = active === this.#send || active === this.#stop;
     this.#send.hidden = answering;
     this.#stop.hidden = !answering;
     if (focused) this.focus();
@@ -154,4 +155,5 @@ export class Composer {
   }
 }
 
+/** @param {...string} texts */
 const join = (...texts) => texts.filter(Boolean).join('\n');

@@ -11,16 +11,25 @@ const SHOWN = 40;
 // A frame should draw no more than this; an answer that came all at once takes several.
 const CHARACTERS_A_FRAME = 4000;
 
+/** @typedef {import('../conversations/conversations.js').Conversation} Conversation */
+/** @typedef {import('../conversations/conversations.js').Message} Message */
+/** @typedef {import('./message.js').MessagePlace} MessagePlace */
+/** @typedef {{ label: string, action: () => void, accent?: boolean }} NoticeButton */
+/** @typedef {{ text: string, detail?: string, buttons?: NoticeButton[] }} Notice a sentence, and what can be done about it */
+
 export class ConversationView {
   #log;
   #scroller;
   #context;
   /** What is being made of the reader's messages, by their ids. @type {Map<string, string>} */
   #edits = new Map();
+  /** By the message's id. @type {Map<string, MessageView>} */
   #views = new Map();
+  /** What is still to be drawn, by the message's id. @type {Map<string, string>} */
   #pending = new Map();
   #frame = 0;
   #atEnd = true;
+  /** @type {HTMLElement | null} */
   #notice = null;
 
   /**
@@ -66,10 +75,10 @@ export class ConversationView {
     this.#edits.set(message.id, content);
   }
 
-  /** Draws anew; whoever was typing in a message goes on there. */
+  /** Draws anew; whoever was typing in a message goes on there. @param {() => void} draw */
   #keepingFocus(draw) {
     const edited = [...this.#views.values()].find(({ field }) => field !== null && field === document.activeElement);
-    const { selectionStart, selectionEnd } = edited?.field ?? {};
+    const { selectionStart = 0, selectionEnd = 0 } = edited?.field ?? {};
     draw();
     const field = edited && this.viewOf(edited.message)?.field;
     if (!field || field === document.activeElement) return;
@@ -106,7 +115,7 @@ export class ConversationView {
     return view;
   }
 
-  /** Begins a message's view anew, for an answer that goes on. */
+  /** Begins a message's view anew, for an answer that goes on. @param {Message} message */
   renew(message) {
     const old = this.#views.get(message.id);
     const view = this.#make(message);
@@ -127,7 +136,7 @@ export class ConversationView {
     this.#frame ||= requestAnimationFrame(() => this.#draw());
   }
 
-  /** Draws all that waits, and ends the message. */
+  /** Draws all that waits, and ends the message. @param {Message} message @param {MessagePlace} place */
   end(message, place) {
     const view = this.viewOf(message);
     if (view === undefined) return;
@@ -139,6 +148,7 @@ export class ConversationView {
     });
   }
 
+  /** @param {Message} message */
   remove(message) {
     this.#views.get(message.id)?.element.remove();
     this.#views.delete(message.id);
@@ -146,22 +156,23 @@ export class ConversationView {
   }
 
   /**
-   * A sentence at the end of the list with what can be done about it.
-   * @param {{ text: string, detail?: string, buttons?: { label: string, action: () => void, accent?: boolean }[] }} notice
+   * Shows a notice at the end of the list.
+   * @param {Notice} notice
    */
   notify({ text, detail, buttons = [] }) {
     this.clearNotice();
     const made = buttons.map(({ label, action, accent }) =>
       make('button', { type: 'button', class: accent ? 'accent' : false, on: { click: action } }, label),
     );
-    this.#notice = make(
+    const shown = make(
       'div',
       { class: 'notice' },
       make('p', {}, text),
       detail ? make('p', { class: 'detail' }, detail) : null,
       made.length > 0 ? make('div', { class: 'buttons' }, ...made) : null,
     );
-    this.#follow(() => this.#log.append(this.#notice), true);
+    this.#notice = shown;
+    this.#follow(() => this.#log.append(shown), true);
   }
 
   clearNotice() {
@@ -183,6 +194,7 @@ export class ConversationView {
     this.#log.replaceChildren();
   }
 
+  /** @param {Conversation} conversation @param {{ from: number, to: number }} range @returns {HTMLElement[]} */
   #elementsFor(conversation, { from, to }) {
     const { messages, start } = conversation;
     return messages.slice(from, to).flatMap((message, offset) => {
@@ -203,6 +215,7 @@ export class ConversationView {
     return make('p', { class: 'divider' }, this.#context.t('context.dropped'));
   }
 
+  /** @param {Conversation} conversation @param {number} from */
   #showEarlier(conversation, from) {
     if (from === 0) return;
     const more = () => {
@@ -218,6 +231,7 @@ export class ConversationView {
     this.#log.prepend(button);
   }
 
+  /** @param {Message} message */
   #make(message) {
     const view = new MessageView(message, this.#context);
     this.#views.set(message.id, view);
@@ -236,7 +250,7 @@ export class ConversationView {
     if (this.#pending.size > 0) this.#frame = requestAnimationFrame(() => this.#draw());
   }
 
-  /** Changes the list; who was reading its end still is afterwards, who had scrolled away stays there. */
+  /** Changes the list; who was reading its end still is afterwards, who had scrolled away stays there. @param {() => void} change */
   #follow(change, always = false) {
     const atEnd = this.#atEnd;
     change();

@@ -9,7 +9,8 @@ export const NEW_CHAT = '';
 
 export class Drafts {
   #texts = read();
-  #timer = 0;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  #timer;
 
   constructor() {
     // The last moments at which a page can be sure to do something.
@@ -41,11 +42,16 @@ export class Drafts {
   }
 }
 
+/** @returns {Map<string, string>} */
 function read() {
   try {
+    /** @type {unknown} */
     const entries = JSON.parse(sessionStorage.getItem(KEY) ?? '[]');
-    return new Map(entries.filter(([place, text]) => typeof place === 'string' && typeof text === 'string'));
+    return new Map(Array.isArray(entries) ? entries.filter(isEntry) : []);
   } catch {
     return new Map();
   }
 }
+
+/** @param {unknown} value @returns {value is [place: string, text: string]} */
+const isEntry = (value) => Array.isArray(value) && typeof value[0] === 'string' && typeof value[1] === 'string';

@@ -1,19 +1,24 @@
 // What the page says where the context is full, and what the reader can do about it.
+import { detailsOf } from '../engine/problem.js';
 import { countTokens, promptOf, startThatFits } from './prompt.js';
 
 /**
  * @typedef {object} FullContextParts
  * @property {import('../engine/engine-room.js').EngineRoom} room
  * @property {import('../settings/settings.js').Settings} settings
- * @property {(key: string, values?: object) => string} t
+ * @property {import('../ui/i18n.js').Translate} t
  * @property {(text: string) => void} announce
  * @property {() => import('../conversations/conversations.js').Conversation} current the conversation that is shown
- * @property {(notice: object) => void} notify as the view of the conversation takes it
- * @property {(start: number, place: Place) => Promise<void>} onDrop go on with the messages from `start` on
+ * @property {(notice: Notice) => void} notify as the view of the conversation takes it
+ * @property {(start: number, place: Place) => Promise<unknown>} onDrop go on with the messages from `start` on
  * @property {() => void} onEdit of the last message
  * @property {(text: string) => void} onNewChat
  * @property {(name: string) => void} onSettings
  */
+
+/** @typedef {import('../conversations/conversations.js').Conversation} Conversation */
+/** @typedef {import('./conversation-view.js').Notice} Notice */
+/** @typedef {import('./conversation-view.js').NoticeButton} NoticeButton */
 
 /** @typedef {{ message: import('../conversations/conversations.js').Message, continues: boolean }} Place the answer, and whether it has begun */
 
@@ -38,21 +43,23 @@ export class FullContext {
   /** A prompt does not fit. @param {import('./answers.js').Job} job that failed for it */
   async tellTooLong({ error, message, conversation }) {
     const { t, current, announce, onEdit } = this.#parts;
-    const { tokens, contextSize: size } = error.details;
+    const { tokens, contextSize } = detailsOf(error);
+    const size = Number(contextSize);
     const place = { message, continues: conversation.messages.includes(message) };
     const start = await this.#roomyStart(conversation, place);
     const instructions = start === null ? await this.#bulkOfInstructions(conversation) : 0;
     if (conversation !== current()) return;
     const edit = { label: t('full.edit'), action: onEdit, accent: true };
-    let text = t('full.before', { tokens, size });
+    const found = { tokens: Number(tokens), size };
+    let text = t('full.before', found);
     if (instructions > 0) text = t('full.instructions', { instructions, size });
-    else if (start === null) text = t('full.message', { tokens, size });
+    else if (start === null) text = t('full.message', found);
     if (start !== null) this.#offer(text, place);
     else this.#say(text, [instructions > 0 ? this.#editInstructions(true) : edit]);
     announce(text);
   }
 
-  /** Goes on without the oldest turns, or in another conversation. */
+  /** Goes on without the oldest turns, or in another conversation. @param {string} text @param {Place} place */
   #offer(text, place, isOfInstructions = false) {
     const { t, current, onNewChat } = this.#parts;
     const { messages, start } = current();
@@ -65,6 +72,7 @@ export class FullContext {
     this.#say(text, isOfInstructions ? [...buttons, this.#editInstructions(false)] : buttons);
   }
 
+  /** @param {Place} place @param {NoticeButton} newChat */
   async #drop(place, newChat) {
     const { t, current, notify, onDrop } = this.#parts;
     const start = await this.#roomyStart(current(), place);
@@ -72,18 +80,21 @@ export class FullContext {
     else await onDrop(start, place);
   }
 
+  /** @param {string} text @param {NoticeButton[]} buttons */
   #say(text, buttons) {
     const { t, room, notify, onSettings } = this.#parts;
-    const { contextSize, trainedContext } = room.engine?.info ?? {};
+    const { contextSize = 0, trainedContext = 0 } = room.engine?.info ?? {};
     const enlarge = { label: t('full.settings'), action: () => onSettings('contextSize') };
     notify({ text, buttons: contextSize < trainedContext ? [...buttons, enlarge] : buttons });
   }
 
+  /** @param {boolean} accent @returns {NoticeButton} */
   #editInstructions(accent) {
     const { t, onSettings } = this.#parts;
     return { label: t('full.instructions.edit'), action: () => onSettings('systemPrompt'), accent };
   }
 
+  /** @param {Conversation} conversation @param {Place} place */
   async #roomyStart(conversation, { message, continues }) {
     const { room, settings } = this.#parts;
     if (room.engine === null) return null;
@@ -92,13 +103,14 @@ export class FullContext {
     return startThatFits(room.engine, conversation, options).catch(() => null);
   }
 
-  /** How many tokens the instructions are, where they are most of what the last question comes to; 0: they are not. */
+  /** How many tokens the instructions are, where they are most of what the last question comes to; 0: they are not. @param {Conversation} conversation */
   async #bulkOfInstructions(conversation) {
     const { room, settings } = this.#parts;
     const { engine } = room;
     const systemPrompt = settings.get('systemPrompt');
     const start = conversation.messages.findLastIndex(({ role }) => role === 'user');
     if (engine === null || start === -1 || systemPrompt.trim() === '') return 0;
+    /** @param {string} instructions */
     const count = (instructions) =>
       countTokens(
         engine,

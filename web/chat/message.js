@@ -3,24 +3,27 @@
 import { MarkdownWriter } from '../markdown/writer.js';
 import { copyAndTell } from '../ui/clipboard.js';
 import { directionOf, followDirection } from '../ui/direction.js';
-import { make } from '../ui/dom.js';
+import { findIn, focusedElement, make, seek } from '../ui/dom.js';
 import { icon } from '../ui/icons.js';
 import { asMessage, enterKeyHint, isOfInputMethod, sends } from '../ui/keys.js';
 import { ReasoningSplitter, withoutReasoning } from './reasoning.js';
 
 /**
  * @typedef {object} MessageActions what the reader may do with a message; each takes the message
- * @property {(message: object, content: string) => void} resend
- * @property {(message: object) => void} regenerate
- * @property {(message: object) => void} continue
- * @property {(message: object) => void} delete
+ * @property {(message: Message, content: string) => void} resend
+ * @property {(message: Message) => void} regenerate
+ * @property {(message: Message) => void} continue
+ * @property {(message: Message) => void} delete
  */
+
+/** @typedef {import('../conversations/conversations.js').Message} Message */
+/** @typedef {{ isLast: boolean, isPassedOver?: boolean }} MessagePlace */
 
 /**
  * @typedef {object} MessageContext
- * @property {(key: string, values?: object) => string} t
+ * @property {import('../ui/i18n.js').Translate} t
  * @property {MessageActions} actions
- * @property {(message: object) => number} resumedTokensOf how many tokens an answer of this visit needed no reading of
+ * @property {(message: Message) => number} resumedTokensOf how many tokens an answer of this visit needed no reading of
  * @property {Map<string, string>} edits what is being made of the reader's messages, by their ids
  */
 
@@ -29,12 +32,14 @@ export class MessageView {
   #actions;
   #resumedTokensOf;
   #edits;
+  /** @type {MarkdownWriter | null} */
   #writer = null;
   #splitter = new ReasoningSplitter();
+  /** @type {{ label: HTMLElement, writer: MarkdownWriter } | null} */
   #reasoning = null;
 
   /**
-   * @param {import('../conversations/conversations.js').Message} message
+   * @param {Message} message
    * @param {MessageContext} context
    */
   constructor(message, { t, actions, resumedTokensOf, edits }) {
@@ -85,7 +90,7 @@ export class MessageView {
     this.notice.textContent = text ?? '';
   }
 
-  /** Nothing comes any more. @param {{ isLast: boolean, isPassedOver?: boolean }} place */
+  /** Nothing comes any more. @param {MessagePlace} place */
   end(place) {
     this.note(null);
     this.element.removeAttribute('aria-busy');
@@ -96,7 +101,7 @@ export class MessageView {
     this.showFoot(place);
   }
 
-  /** Shows how the answer ended, and what can be done with the message. @param {{ isLast: boolean, isPassedOver?: boolean }} place */
+  /** Shows how the answer ended, and what can be done with the message. @param {MessagePlace} place */
   showFoot({ isLast, isPassedOver = false }) {
     this.element.classList.toggle('last', isLast);
     const { message } = this;
@@ -109,7 +114,8 @@ export class MessageView {
       );
       return;
     }
-    const cut = isLast && ['length', 'cancelled', 'failed'].includes(message.finish) && message.content !== '';
+    const isCut = ['length', 'cancelled', 'failed'].includes(message.finish ?? '');
+    const cut = isLast && isCut && message.content !== '';
     this.foot.replaceChildren(
       ...this.#ending(),
       ...(cut ? [this.#continueButton()] : []),
@@ -136,14 +142,14 @@ export class MessageView {
     followDirection(field)(edits.get(message.id) ?? message.content);
     edits.set(message.id, field.value);
     this.field = field;
-    const opener = document.activeElement;
+    const opener = focusedElement();
     const restore = () => {
       edits.delete(message.id);
       this.field = null;
       editor.replaceWith(this.text);
       this.foot.hidden = false;
-      const isGone = opener === document.body || !opener.isConnected;
-      (isGone ? this.foot.querySelector('.edit') : opener)?.focus();
+      const isGone = opener === document.body || !opener?.isConnected;
+      (isGone ? seek(this.foot, '.edit') : opener)?.focus();
     };
     const send = () => {
       const content = asMessage(field.value);
@@ -177,6 +183,7 @@ export class MessageView {
     if (takesFocus) field.focus();
   }
 
+  /** @param {import('./reasoning.js').Part[]} parts */
   #append(parts) {
     for (const { kind, text } of parts) {
       if (kind === 'reasoning') this.#openReasoning().write(text);
@@ -211,16 +218,17 @@ export class MessageView {
   /** How an answer ended where that is not by itself. */
   #ending() {
     const { finish, content } = this.message;
-    const key = content === '' && finish === 'stop' ? 'ending.empty' : `ending.${finish}`;
-    const known = ['ending.empty', 'ending.length', 'ending.context', 'ending.cancelled', 'ending.failed'];
-    return known.includes(key) ? [make('span', { class: 'ending' }, this.#t(key))] : [];
+    const ending = content === '' && finish === 'stop' ? 'empty' : finish;
+    if (ending === undefined || ending === 'stop') return [];
+    return [make('span', { class: 'ending' }, this.#t(`ending.${ending}`))];
   }
 
+  /** @param {boolean} isLast */
   #facts(isLast) {
-    const { model, speed, droppedTokens } = this.message;
+    const { model, speed, droppedTokens = 0 } = this.message;
     const resumedTokens = isLast ? this.#resumedTokensOf(this.message) : 0;
     const facts = [model ?? ''];
-    if (speed?.tokens > 0) {
+    if (speed && speed.tokens > 0) {
       facts.push(this.#t('tokens', { count: speed.tokens }));
       if (speed.decode > 0) facts.push(this.#t('rate', { rate: Math.round(speed.decode) }));
     }
@@ -234,6 +242,7 @@ export class MessageView {
     return make('button', { type: 'button', class: 'quiet', on: { click } }, icon('continue'), this.#t('continue'));
   }
 
+  /** @param {import('../ui/icons.js').IconName} drawing @param {import('../ui/i18n.js').StringKey} key @param {() => void} click */
   #button(drawing, key, click) {
     const label = this.#t(key);
     const name = key.split('.').at(-1);
@@ -241,8 +250,9 @@ export class MessageView {
     return make('button', properties, icon(drawing));
   }
 
+  /** @param {string} text */
   #copy(text) {
-    const button = this.foot.querySelector('.copy');
+    const button = findIn(this.foot, '.copy');
     copyAndTell(text, this.#t, (told) => {
       button.title = told?.label ?? this.#t('message.copy');
       const drawing = told?.done ? 'check' : 'alert';

@@ -4,11 +4,11 @@
 const PREFIX = 'chat:';
 // Each holds up to a whole context in memory. A memory budget has room for one context: what another conversation keeps of
 // it would be missing to the one that is answered.
-const mostOpen = ({ info }) => (info.budget ? 1 : 2);
+const mostOpen = (/** @type {Engine} */ { info }) => (info.budget ? 1 : 2);
 // A save waits for a pause; an answer that follows at once would only have to wait for it.
 const SAVE_MILLISECONDS = 2000;
 
-const keyOf = (id) => PREFIX + id;
+const keyOf = (/** @type {string} */ id) => PREFIX + id;
 
 /** @typedef {import('../nibble/index.js').Engine} Engine */
 /** @typedef {import('../nibble/index.js').Session} Session */
@@ -16,11 +16,13 @@ const keyOf = (id) => PREFIX + id;
 export class ChatMemory {
   /** By the conversation's id, those used last at the end. @type {Map<string, { engine: Engine, session: Session }>} */
   #open = new Map();
+  /** @type {Set<string>} */
   #unsaved = new Set();
-  #timer = 0;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  #timer;
   #onError;
 
-  /** @param {(engine: Engine, error: any) => void} onError told what a save failed with */
+  /** @param {(engine: Engine, error: unknown) => void} onError told what a save failed with */
   constructor(onError) {
     this.#onError = onError;
     // The last moment at which a page can be sure to do something.
@@ -84,7 +86,7 @@ export class ChatMemory {
     }
   }
 
-  /** Closes, of the sessions that are in memory, those used longest ago, until `most` are left. */
+  /** Closes, of the sessions that are in memory, those used longest ago, until `most` are left. @param {Engine} engine @param {number} most */
   async #closeOldest(engine, most) {
     for (const [id, entry] of this.#open) {
       if (entry.engine !== engine) this.#open.delete(id);
@@ -101,6 +103,7 @@ export class ChatMemory {
     for (const id of [...this.#unsaved]) await this.#save(id);
   }
 
+  /** @param {string} id */
   async #save(id) {
     const entry = this.#open.get(id);
     if (!this.#unsaved.delete(id) || entry === undefined || !isKept(entry.engine)) return;
@@ -109,5 +112,5 @@ export class ChatMemory {
   }
 }
 
-/** Whether there is a store that the model, and so what belongs to it, is kept in. */
+/** Whether there is a store that the model, and so what belongs to it, is kept in. @param {Engine} engine */
 const isKept = ({ info }) => info.storage.state !== 'none';

@@ -1,6 +1,10 @@
 // What of a conversation the model is shown, and whether it fits into its context.
 import { withoutReasoning } from './reasoning.js';
 
+/** @typedef {import('../nibble/index.js').Engine} Engine */
+/** @typedef {{ role: string, content: string }[]} Prompt the messages as the model is shown them */
+/** @typedef {ReturnType<import('../settings/settings.js').Settings['chat']>} ChatOptions */
+
 /**
  * Whether the reader went on from a message that got no answer, as one that is too long. The model is not shown it: it
  * would not fit any better now, and many chat templates refuse two messages of one side in a row.
@@ -18,10 +22,11 @@ export const isPassedOver = (messages, index) =>
  * @param {number} [options.start] index of the first message
  * @param {number} options.end index of the answer that is to come
  * @param {boolean} [options.continues] the answer has begun already
- * @returns {{ role: string, content: string }[]}
+ * @returns {Prompt}
  */
 export function promptOf({ messages, start: kept }, { systemPrompt, start = kept, end, continues = false }) {
   const seen = messages.slice(start, end).filter((_, offset) => !isPassedOver(messages, start + offset));
+  /** @type {Prompt} */
   const shown = seen.map(({ role, content }) => ({
     role,
     content: role === 'assistant' ? withoutReasoning(content) : content,
@@ -31,19 +36,20 @@ export function promptOf({ messages, start: kept }, { systemPrompt, start = kept
   return shown;
 }
 
-/** How many tokens a chat is as the prompt of its next answer; `chat`: what Settings.chat() gives. */
+/** How many tokens a chat is as the prompt of its next answer. @param {Engine} engine @param {Prompt} messages @param {ChatOptions} chat */
 export const countTokens = (engine, messages, chat) => engine.countTokens({ ...chat, messages });
 
 /**
  * How many tokens of the context a conversation has taken: with its last answer, and without what would open the next.
- * @param {import('../nibble/index.js').Engine} engine
+ * @param {Engine} engine
  * @param {import('../conversations/conversations.js').Conversation} conversation
- * @param {{ systemPrompt: string, chat: object }} options chat: what Settings.chat() gives
+ * @param {{ systemPrompt: string, chat: ChatOptions }} options
  */
 export async function countUsed(engine, conversation, { systemPrompt, chat }) {
   const { messages: written } = conversation;
-  if (written.length === 0) return 0;
-  const answer = written.at(-1).role === 'assistant' ? written.at(-1).content : '';
+  const last = written.at(-1);
+  if (last === undefined) return 0;
+  const answer = last.role === 'assistant' ? last.content : '';
   const end = answer === '' ? written.length : written.length - 1;
   const continues = answer !== '';
   const messages = promptOf(conversation, { systemPrompt, end, continues });
@@ -52,9 +58,9 @@ export async function countUsed(engine, conversation, { systemPrompt, chat }) {
 
 /**
  * The first message to go on from when the oldest turns are dropped: as many turns stay as the library lets stay.
- * @param {import('../nibble/index.js').Engine} engine
+ * @param {Engine} engine
  * @param {import('../conversations/conversations.js').Conversation} conversation
- * @param {{ systemPrompt: string, end: number, continues?: boolean, chat: object }} options those of promptOf(); chat: what Settings.chat() gives
+ * @param {{ systemPrompt: string, end: number, continues?: boolean, chat: ChatOptions }} options those of promptOf()
  * @returns {Promise<number | null>} null: not even the last turn fits
  */
 export async function startThatFits(engine, conversation, options) {

@@ -3,6 +3,8 @@
 const OPEN = '<think>';
 const CLOSE = '</think>';
 
+/** @typedef {{ kind: 'reasoning' | 'answer', text: string }} Part of an answer */
+
 /** Splits an answer as it comes, wherever its pieces are cut. */
 export class ReasoningSplitter {
   #state = 'start';
@@ -10,9 +12,10 @@ export class ReasoningSplitter {
 
   /**
    * @param {string} text the next piece of the answer
-   * @returns {{ kind: 'reasoning' | 'answer', text: string }[]} what is certain by now, in order
+   * @returns {Part[]} what is certain by now, in order
    */
   push(text) {
+    /** @type {Part[]} */
     const parts = [];
     let rest = this.#held + text;
     this.#held = '';
@@ -51,7 +54,7 @@ export class ReasoningSplitter {
     return parts;
   }
 
-  /** What was held back because it could have become a tag. */
+  /** What was held back because it could have become a tag. @returns {Part[]} */
   end() {
     const text = this.#held;
     this.#held = '';
@@ -64,7 +67,7 @@ export class ReasoningSplitter {
   }
 }
 
-/** How many characters at the end of `text` may be the beginning of `tag`. */
+/** How many characters at the end of `text` may be the beginning of `tag`. @param {string} text @param {string} tag */
 function overlap(text, tag) {
   for (let length = Math.min(text.length, tag.length - 1); length > 0; length--) {
     if (tag.startsWith(text.slice(-length))) return length;

@@ -18,7 +18,7 @@
 export function replacedIn(conversation, length, again, sent = null) {
   const { start } = conversation;
   const messages = [...conversation.messages];
-  const content = sent?.message.content;
+  const content = sent?.message.content ?? '';
   if (messages.slice(length).every((message) => message.content === '')) return null;
   const restore = () => {
     Object.assign(conversation, { messages, start });

@@ -7,7 +7,9 @@ const PREFIX = '#chat-';
 export const addressOf = (id) => PREFIX + encodeURIComponent(id.replace(/\p{Surrogate}/gu, '\uFFFD'));
 
 export class Address {
+  /** @type {string | null} */
   #shown = null;
+  /** @type {string | null} */
   #wanted = null;
 
   /** @param {(id: string | null) => void} onMove the reader has gone to another address; null: to a new chat */
@@ -55,6 +57,7 @@ export class Address {
     this.#shown = this.#wanted = null;
   }
 
+  /** @param {string | null} id */
   #hrefOf(id) {
     return id === null ? location.pathname + location.search : addressOf(id);
   }

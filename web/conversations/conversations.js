@@ -1,4 +1,5 @@
 // The conversations, in IndexedDB; for this visit only where a browser refuses it.
+import { codeOf } from '../engine/problem.js';
 import { readArchive, writeArchive } from './archive.js';
 import { DatabaseStore, isOfConnection, isUnreadable, NAME, PageStore } from './database.js';
 import { holds, nameOf } from './versions.js';
@@ -30,6 +31,9 @@ const LONGEST_TITLE = 60;
  * @property {Message[]} messages
  */
 
+/** @typedef {Omit<Conversation, 'messages'>} Head what a list of conversations shows */
+/** @typedef {DatabaseStore | PageStore} Store */
+
 /** @returns {Conversation} */
 export function newConversation() {
   const now = Date.now();
@@ -56,8 +60,11 @@ export function titleFrom(text) {
 /** A conversation of its own with the messages of another one. @param {Conversation} conversation @returns {Conversation} */
 export const copyOf = (conversation) => ({ ...conversation, id: newId(), revision: 0 });
 
-/** Whether a conversation was not kept since another tab has changed or deleted it. @param {any} error of save() */
-export const isOfOtherTab = (error) => ['CONVERSATION_CHANGED', 'CONVERSATION_DELETED'].includes(error?.code);
+/** Whether a conversation was not kept since another tab has changed or deleted it. @param {unknown} error of save() */
+export const isOfOtherTab = (error) => isChanged(error) || codeOf(error) === 'CONVERSATION_DELETED';
+
+/** @param {unknown} error */
+const isChanged = (error) => codeOf(error) === 'CONVERSATION_CHANGED';
 
 /** @returns {Promise<Conversations>} `isKept` false: only for this visit */
 export async function openConversations() {
@@ -69,7 +76,7 @@ export async function openConversations() {
   }
 }
 
-/** @typedef {{ conversation: Conversation, error: any }} Unkept `error`: why it was not kept when that was last tried */
+/** @typedef {{ conversation: Conversation, error: unknown }} Unkept `error`: why it was not kept when that was last tried */
 
 /**
  * How many conversations an import has brought.
@@ -80,15 +87,19 @@ export async function openConversations() {
  */
 
 export class Conversations {
+  /** @type {Store} */
   #store;
   #channel;
+  /** @type {Promise<DatabaseStore | null> | null} */
   #reopened = null;
+  /** @type {Promise<unknown>} */
   #changing = Promise.resolve();
   #onLost = () => {};
   /** What could not be kept as it is in this page. @type {Map<string, Unkept>} by its id */
   #unkept = new Map();
   #onUnkept = () => {};
 
+  /** @param {Store} store @param {BroadcastChannel} channel to other tabs @param {boolean} isKept */
   constructor(store, channel, isKept) {
     this.#store = store;
     this.#channel = channel;
@@ -115,7 +126,12 @@ export class Conversations {
     return this.#unkept.get(id)?.error ?? null;
   }
 
-  /** Site data that is cleared closes the database under the page: it is opened once more, and else done without. */
+  /**
+   * Site data that is cleared closes the database under the page: it is opened once more, and else done without.
+   * @template Result
+   * @param {(store: Store) => Promise<Result>} work
+   * @returns {Promise<Result>}
+   */
   async #use(work) {
     const store = this.#store;
     try {
@@ -124,7 +140,7 @@ export class Conversations {
       // A browser breaks off a transaction for other reasons as well.
       if (!this.isKept || !isOfConnection(error) || store.isOpen) throw error;
     }
-    if (this.#store === store) {
+    if (this.#store === store && store instanceof DatabaseStore) {
       this.#reopened ??= DatabaseStore.open(store).catch(() => null);
       const reopened = await this.#reopened;
       this.#reopened = null;
@@ -133,6 +149,7 @@ export class Conversations {
     return work(this.#store);
   }
 
+  /** @param {DatabaseStore | null} reopened */
   #replace(reopened) {
     this.#store = reopened ?? new PageStore();
     this.isKept = reopened !== null;
@@ -141,10 +158,10 @@ export class Conversations {
 
   /** @param {(id: string) => void} listener told which conversation another tab has changed */
   onChangeElsewhere(listener) {
-    this.#channel.addEventListener('message', ({ data }) => listener(data));
+    this.#channel.addEventListener('message', ({ data }) => typeof data === 'string' && listener(data));
   }
 
-  /** All, newest first, without their messages. @returns {Promise<Omit<Conversation, 'messages'>[]>} */
+  /** All, newest first, without their messages. @returns {Promise<Head[]>} */
   async list() {
     const heads = new Map((await this.#use((store) => store.heads())).map((head) => [head.id, head]));
     for (const { conversation } of this.unkept) {
@@ -181,6 +198,7 @@ export class Conversations {
 
   /** Tries again to keep what could not be. Never fails: what still is not stays in `unkept`. */
   async retry() {
+    /** @param {Unkept} each */
     const keep = async ({ conversation, error }) => {
       const isSame = this.#unkept.get(conversation.id)?.conversation === conversation;
       // What to do about another tab is for the reader to say.
@@ -194,6 +212,7 @@ export class Conversations {
     if (this.#unkept.delete(id)) this.#onUnkept();
   }
 
+  /** @param {Conversation} conversation */
   async #keep(conversation) {
     const { id } = conversation;
     try {
@@ -209,13 +228,14 @@ export class Conversations {
     this.letGo(id);
   }
 
-  /** One change after the other, as they were asked for. */
+  /** One change after the other, as they were asked for. @template Result @param {() => Promise<Result>} work @returns {Promise<Result>} */
   #inTurn(work) {
     const done = this.#changing.then(work);
     this.#changing = done.catch(() => {});
     return done;
   }
 
+  /** @param {Conversation} conversation */
   async #save(conversation) {
     const first = conversation.messages.find(({ role }) => role === 'user');
     if (!conversation.renamed && first) conversation.title = titleFrom(first.content);
@@ -223,6 +243,7 @@ export class Conversations {
     this.#channel.postMessage(conversation.id);
   }
 
+  /** @param {string} id @param {string} title */
   async rename(id, title) {
     const name = title.trim();
     await this.#inTurn(() => this.#use((store) => store.rename(id, name)));
@@ -231,7 +252,7 @@ export class Conversations {
     this.#channel.postMessage(id);
   }
 
-  /** Behind the saves that wait: none of them brings it back. */
+  /** Behind the saves that wait: none of them brings it back. @param {string} id */
   async delete(id) {
     await this.#inTurn(async () => {
       await this.#remove(id);
@@ -240,12 +261,13 @@ export class Conversations {
     this.retry();
   }
 
+  /** @param {string} id */
   async #remove(id) {
     await this.#use((store) => store.remove(id));
     this.#channel.postMessage(id);
   }
 
-  /** A conversation as it is in this page; something else where it cannot be read. */
+  /** A conversation as it is in this page; something else where it cannot be read. @param {string} id @param {Conversation | null} instead */
   async #openOr(id, instead) {
     try {
       return await this.open(id);
@@ -259,7 +281,7 @@ export class Conversations {
    * Those whose title or text holds all words of a query, whatever their case.
    * @param {string} query
    * @param {AbortSignal} signal
-   * @returns {Promise<Omit<Conversation, 'messages'>[]>}
+   * @returns {Promise<Head[]>}
    */
   async search(query, signal) {
     const words = query.toLocaleLowerCase().split(/\s+/).filter(Boolean);
@@ -276,7 +298,7 @@ export class Conversations {
 
   /**
    * All of them as one JSON text, as they are in this page, without those that the browser cannot read any more.
-   * @returns {Promise<{ json: string, unreadable: Omit<Conversation, 'messages'>[] }>}
+   * @returns {Promise<{ json: string, unreadable: Head[] }>}
    */
   async export() {
     const all = [];
@@ -292,13 +314,13 @@ export class Conversations {
     return { json: writeArchive(all), unreadable };
   }
 
-  /** A conversation; and beside it what another tab has made of it. */
+  /** A conversation; and beside it what another tab has made of it. @param {string} id */
   async #versions(id) {
     const unkept = this.#unkept.get(id);
-    const here = unkept?.conversation.messages.length > 0 ? unkept.conversation : null;
+    const here = unkept && unkept.conversation.messages.length > 0 ? unkept.conversation : null;
     const isWanted = unkept === undefined || isOfOtherTab(unkept.error);
     const kept = isWanted ? await this.get(id).catch((error) => (here === null ? Promise.reject(error) : null)) : null;
-    return [kept, kept && here ? copyOf(here) : here].filter(Boolean);
+    return [kept, kept && here ? copyOf(here) : here].filter((version) => version !== null);
   }
 
   /**
@@ -317,7 +339,7 @@ export class Conversations {
     return imported;
   }
 
-  /** @returns {Promise<keyof Imported | null>} null: it brought nothing, or another tab does something to it just now */
+  /** @param {Conversation} given @returns {Promise<keyof Imported | null>} null: it brought nothing, or another tab does something to it just now */
   async #import(given) {
     // What cannot be read is left to its reader to delete.
     const unknown = { ...given, messages: [] };
@@ -331,12 +353,17 @@ export class Conversations {
     } catch (error) {
       if (!isOfOtherTab(error)) throw error;
       // What is in this page only is not what that tab has.
-      const isMissed = error.code === 'CONVERSATION_CHANGED' || this.#unkept.has(given.id);
-      return isMissed ? this.#importBeside(given, present) : null;
+      const isMissed = isChanged(error) || this.#unkept.has(given.id);
+      return isMissed ? this.#importBeside(given, present ?? unknown) : null;
     }
   }
 
-  /** What was added beside another one before is found again, so that it is there once. */
+  /**
+   * What was added beside another one before is found again, so that it is there once.
+   * @param {Conversation} given
+   * @param {Conversation} present
+   * @returns {Promise<keyof Imported | null>}
+   */
   async #importBeside(given, present) {
     // A copy is as old as what it was made of.
     const copies = (await this.list()).filter(({ id, createdAt }) => id !== given.id && createdAt === given.createdAt);
@@ -351,7 +378,7 @@ export class Conversations {
     return 'beside';
   }
 
-  /** Keeps what a file holds, in the place of an earlier version. */
+  /** Keeps what a file holds, in the place of an earlier version. @param {Conversation} given @param {Conversation | null} present @returns {Promise<'added' | 'updated'>} */
   async #bring(given, present) {
     const { id } = given;
     const name = nameOf(given, present);
@@ -362,6 +389,7 @@ export class Conversations {
     return 'updated';
   }
 
+  /** @param {Conversation} given @param {Conversation} present @returns {Promise<'updated' | null>} */
   async #takeName(given, present) {
     if (present.renamed || !given.renamed) return null;
     await this.rename(given.id, given.title);

@@ -1,5 +1,9 @@
 // Where conversations are: in IndexedDB, or in the page where a browser refuses that.
 import { openDB } from 'idb';
+import { headOf, isIndexOf, isMessage } from './record.js';
+
+/** @typedef {import('./conversations.js').Head} Head */
+/** @typedef {import('./conversations.js').Conversation} Conversation */
 
 export const NAME = 'nibble-conversations';
 const VERSION = 1;
@@ -26,14 +30,16 @@ export class ConversationDeleted extends Error {
 export class ConversationUnreadable extends Error {
   code = 'CONVERSATION_UNREADABLE';
 
-  /** @param {any} cause what the browser says */
+  /** @param {unknown} cause what the browser says */
   constructor(cause) {
-    super(`The browser cannot read what it has stored of this conversation: ${cause.message}`, { cause });
+    const said = cause instanceof Error ? cause.message : String(cause);
+    super(`The browser cannot read what it has stored of this conversation: ${said}`, { cause });
   }
 }
 
-/** Whether it may be that the connection was closed, as where site data is cleared: that is no record's fault. */
-export const isOfConnection = (error) => ['InvalidStateError', 'AbortError'].includes(error.name);
+/** Whether it may be that the connection was closed, as where site data is cleared: that is no record's fault. @param {unknown} error */
+export const isOfConnection = (error) =>
+  error instanceof Error && ['InvalidStateError', 'AbortError'].includes(error.name);
 
 // Beside the messages, whose keys are texts: which database this is, so that one that was cleared is known by it.
 const IDENTITY = 0;
@@ -46,7 +52,7 @@ export function openDatabase() {
       opened.createObjectStore('messages').put(crypto.getRandomValues(new Uint32Array(4)).join(), IDENTITY);
     },
     // A newer page in another tab may change what is stored; this one reads no more of it then.
-    blocking: (_current, _next, event) => event.target.close(),
+    blocking: (_current, _next, { target }) => target instanceof IDBDatabase && target.close(),
   });
 }
 
@@ -54,11 +60,17 @@ export function openDatabase() {
 export class DatabaseStore {
   /** Of what was saved in another database, which was cleared, not by this page. */
   #isRefilled;
+  /** Ids of what was read here or written. @type {Set<string>} */
   #present = new Set();
 
-  /** @param {import('idb').IDBPDatabase} database @param {boolean} [isRefilled] it has taken the place of one that was cleared */
-  constructor(database, isRefilled = false) {
+  /**
+   * @param {import('idb').IDBPDatabase} database
+   * @param {unknown} [identity] which it is
+   * @param {boolean} [isRefilled] it has taken the place of one that was cleared
+   */
+  constructor(database, identity, isRefilled = false) {
     this.database = database;
+    this.identity = identity;
     this.#isRefilled = isRefilled;
   }
 
@@ -66,9 +78,7 @@ export class DatabaseStore {
   static async open(closed) {
     const database = await openDatabase();
     const identity = await database.get('messages', IDENTITY).catch(() => undefined);
-    const store = new DatabaseStore(database, closed !== undefined && closed.identity !== identity);
-    store.identity = identity;
-    return store;
+    return new DatabaseStore(database, identity, closed !== undefined && closed.identity !== identity);
   }
 
   get isOpen() {
@@ -80,34 +90,49 @@ export class DatabaseStore {
     }
   }
 
-  /** One that cannot be read is listed without a title, and hides no other. */
+  /** One that cannot be read is listed without a title, and hides no other. @returns {Promise<Head[]>} */
   async heads() {
+    /** @type {unknown[]} */
+    let found;
     try {
-      return await this.#begin('heads').store.getAll();
+      found = await this.#heads().getAll();
     } catch (error) {
       if (isOfConnection(error)) throw error;
+      const ids = await this.#heads().getAllKeys();
+      found = await Promise.all(ids.map((id) => this.#headOr(id)));
     }
-    const ids = await this.#begin('heads').store.getAllKeys();
-    const blank = { title: '', renamed: false, createdAt: 0, updatedAt: 0, start: 0 };
-    const read = async (id) => {
-      try {
-        return await this.#begin('heads').store.get(id);
-      } catch (error) {
-        if (isOfConnection(error)) throw error;
-        return { ...blank, id };
-      }
-    };
-    return (await Promise.all(ids.map(read))).filter(Boolean);
+    return found.map(headOf).filter((head) => head !== null);
   }
 
-  /** @throws {ConversationUnreadable} */
+  /** @param {IDBValidKey} id @returns {Promise<unknown>} */
+  async #headOr(id) {
+    try {
+      return await this.#heads().get(id);
+    } catch (error) {
+      if (isOfConnection(error)) throw error;
+      return { id };
+    }
+  }
+
+  #heads() {
+    return this.#begin(['heads']).objectStore('heads');
+  }
+
+  /** @param {string} id @returns {Promise<Conversation | null>} @throws {ConversationUnreadable} */
   async get(id) {
     const [head, messages] = await readable(() => this.#read(id));
-    if (!head) return null;
+    const sound = headOf(head);
+    if (sound === null) return null;
     this.#present.add(id);
-    return soundOf(head, messages);
+    return soundOf(sound, messages);
   }
 
+  /**
+   * @template {IDBTransactionMode} [Mode='readonly']
+   * @param {string[]} names
+   * @param {Mode} [mode]
+   * @returns {import('idb').IDBPTransaction<unknown, string[], Mode>}
+   */
   #begin(names, mode) {
     const transaction = this.database.transaction(names, mode);
     // What breaks it off, as a record that cannot be read does, is told by the request that failed.
@@ -115,18 +140,19 @@ export class DatabaseStore {
     return transaction;
   }
 
-  /** Both as they are at one moment. */
+  /** Both as they are at one moment. @param {string} id @returns {Promise<[head: unknown, messages: unknown]>} */
   #read(id) {
     const transaction = this.#begin(['heads', 'messages']);
     return Promise.all([transaction.objectStore('heads').get(id), transaction.objectStore('messages').get(id)]);
   }
 
+  /** @param {Conversation} conversation @returns {Promise<Partial<Head>>} what is different of what is kept */
   async put({ messages, ...head }) {
     const transaction = this.#begin(['heads', 'messages'], 'readwrite');
-    const kept = await transaction.objectStore('heads').get(head.id);
+    const kept = headOf(await transaction.objectStore('heads').get(head.id));
     // What was deleted does not come back by somebody who goes on with it.
     const wasElsewhere = this.#isRefilled && !this.#present.has(head.id);
-    if (kept === undefined && revisionOf(head) > 0 && !wasElsewhere) throw new ConversationDeleted();
+    if (kept === null && revisionOf(head) > 0 && !wasElsewhere) throw new ConversationDeleted();
     // Two tabs may write in it where the browser has no locks.
     if (revisionOf(kept) > revisionOf(head)) throw new ConversationChanged();
     // A name that a reader has given it, in whichever tab, stays.
@@ -141,13 +167,16 @@ export class DatabaseStore {
     return changes;
   }
 
+  /** @param {string} id @param {string} title */
   async rename(id, title) {
-    const transaction = this.#begin('heads', 'readwrite');
-    const head = await transaction.store.get(id);
-    if (head) await transaction.store.put({ ...head, title, renamed: true });
+    const transaction = this.#begin(['heads'], 'readwrite');
+    const heads = transaction.objectStore('heads');
+    const head = headOf(await heads.get(id));
+    if (head !== null) await heads.put({ ...head, title, renamed: true });
     await transaction.done;
   }
 
+  /** @param {string} id */
   async remove(id) {
     const transaction = this.#begin(['heads', 'messages'], 'readwrite');
     await Promise.all([
@@ -158,6 +187,7 @@ export class DatabaseStore {
   }
 }
 
+/** @template Result @param {() => Promise<Result>} read */
 async function readable(read) {
   try {
     return await read();
@@ -166,34 +196,35 @@ async function readable(read) {
   }
 }
 
-/** @param {any} error of reading a conversation */
-export const isUnreadable = (error) => error?.code === 'CONVERSATION_UNREADABLE';
+/** @param {unknown} error of reading a conversation */
+export const isUnreadable = (error) => error instanceof ConversationUnreadable;
 
+/** @param {Head | null | undefined} head */
 const revisionOf = (head) => head?.revision ?? 0;
 
-const isMessage = (value) =>
-  typeof value?.id === 'string' && ['user', 'assistant'].includes(value.role) && typeof value.content === 'string';
-
-/** What is no message, as a damaged record or another version of the page may have it, is left out: the others can be read. */
+/** What is no message, as a damaged record or another version of the page may have it, is left out: the others can be read. @param {Head} head @param {unknown} kept @returns {Conversation} */
 function soundOf(head, kept) {
   const messages = Array.isArray(kept) ? kept.filter(isMessage) : [];
-  const title = typeof head.title === 'string' ? head.title : '';
-  const start = Number.isInteger(head.start) && head.start >= 0 && head.start < messages.length ? head.start : 0;
-  return { ...head, title, start, messages };
+  return { ...head, start: isIndexOf(head.start, messages) ? head.start : 0, messages };
 }
 
 /** For this visit only. */
 export class PageStore {
+  /** @type {Map<string, Conversation>} */
   #all = new Map();
+  isOpen = true;
 
+  /** @returns {Promise<Head[]>} */
   async heads() {
     return [...this.#all.values()].map(({ messages, ...head }) => head);
   }
 
+  /** @param {string} id @returns {Promise<Conversation | null>} */
   async get(id) {
     return structuredClone(this.#all.get(id) ?? null);
   }
 
+  /** @param {Conversation} conversation @returns {Promise<Partial<Head>>} */
   async put(conversation) {
     const kept = this.#all.get(conversation.id);
     const revision = Math.max(revisionOf(kept), revisionOf(conversation)) + 1;
@@ -201,11 +232,13 @@ export class PageStore {
     return { revision };
   }
 
+  /** @param {string} id @param {string} title */
   async rename(id, title) {
     const conversation = this.#all.get(id);
     if (conversation) Object.assign(conversation, { title, renamed: true });
   }
 
+  /** @param {string} id */
   async remove(id) {
     this.#all.delete(id);
   }

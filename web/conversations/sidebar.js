@@ -1,7 +1,7 @@
 // The list of conversations. On a narrow screen it is a drawer over the page.
 
 import { confirm } from '../ui/dialog.js';
-import { find, make } from '../ui/dom.js';
+import { find, focusedElement, make, seek } from '../ui/dom.js';
 import { icon } from '../ui/icons.js';
 import { isOfInputMethod } from '../ui/keys.js';
 import { addressOf } from './address.js';
@@ -9,39 +9,43 @@ import { addressOf } from './address.js';
 const SEARCH_MILLISECONDS = 150;
 const NARROW = matchMedia('(max-width: 760px)');
 
+/** @typedef {import('./conversations.js').Head} Head */
+
 /**
  * @typedef {object} SidebarContext
  * @property {import('./conversations.js').Conversations} conversations
  * @property {import('../settings/settings.js').Settings} settings
  * @property {import('../chat/answers.js').Answers} answers
- * @property {(key: string, values?: object) => string} t
+ * @property {import('../ui/i18n.js').Translate} t
  * @property {() => string} tag of the language, for Intl
  * @property {() => string} currentId
  * @property {(id: string) => void} onOpen
  * @property {(id: string) => void} onDelete told before it is deleted
  * @property {(id: string) => void} onRename told afterwards
- * @property {(what: string, error: any) => void} onRefused told that it was not renamed or deleted
+ * @property {(what: string, error: unknown) => void} onRefused told that it was not renamed or deleted
  */
 
 export class Sidebar {
   #context;
   #list = find('conversations');
-  #search = find('search');
+  #search = find('search', 'input');
   #searching = new AbortController();
   #isStale = false;
+  /** @type {Promise<void> | null} */
   #refreshing = null;
   #open = false;
-  /** Of the row that gets the focus when the list is next drawn. */
+  /** Of the row that gets the focus when the list is next drawn. @type {string | null} */
   #focusNext = null;
   /** What was drawn last, by its conversation's id. @type {Map<string, { state: string, row: HTMLLIElement }>} */
   #rows = new Map();
-  /** The field that somebody types a new name into, in one of the rows. */
+  /** The field that somebody types a new name into, in one of the rows. @type {HTMLInputElement | null} */
   #renaming = null;
 
   /** @param {SidebarContext} context */
   constructor(context) {
     this.#context = context;
-    let timer = 0;
+    /** @type {ReturnType<typeof setTimeout> | undefined} */
+    let timer;
     this.#search.addEventListener('input', () => {
       clearTimeout(timer);
       timer = setTimeout(() => this.refresh(), SEARCH_MILLISECONDS);
@@ -107,14 +111,14 @@ export class Sidebar {
     const empty = find('no-conversations');
     empty.hidden = heads.length > 0;
     empty.textContent = t(query === '' ? 'sidebar.empty' : 'sidebar.nothing');
-    const focused =
-      this.#focusNext ?? (this.#list.contains(document.activeElement) && document.activeElement.dataset.id);
+    const active = focusedElement();
+    const focused = this.#focusNext ?? (this.#list.contains(active) && active?.dataset.id);
     this.#focusNext = null;
     this.#draw(heads);
-    if (focused) this.#list.querySelector(`[data-id="${CSS.escape(focused)}"]`)?.focus();
+    if (focused) seek(this.#list, `[data-id="${CSS.escape(focused)}"]`)?.focus();
   }
 
-  /** Makes anew the rows that are different now, and moves only what stands elsewhere: there may be thousands. */
+  /** Makes anew the rows that are different now, and moves only what stands elsewhere: there may be thousands. @param {Head[]} heads */
   #draw(heads) {
     const { tag, currentId, answers } = this.#context;
     const language = tag();
@@ -131,11 +135,12 @@ export class Sidebar {
       }),
     );
     const rows = Array.from(this.#rows.values(), ({ row }) => row);
+    /** @type {Set<Element>} */
     const stay = new Set(rows);
     for (const row of [...this.#list.children]) if (!stay.has(row)) row.remove();
     let next = this.#list.firstElementChild;
     for (const row of rows) {
-      if (row === next) next = next.nextElementSibling;
+      if (row === next) next = row.nextElementSibling;
       else this.#list.insertBefore(row, next);
     }
   }
@@ -144,6 +149,7 @@ export class Sidebar {
     return this.#context.settings.get('sidebar') === 'shown';
   }
 
+  /** @param {boolean} open */
   #setOpen(open) {
     this.#open = open;
     const drawer = NARROW.matches;
@@ -155,6 +161,7 @@ export class Sidebar {
     find('open-sidebar').hidden = open && !drawer;
   }
 
+  /** @param {Head} head @param {Intl.DateTimeFormat} format @returns {HTMLLIElement} */
   #row(head, format) {
     const { t, currentId, onOpen, answers } = this.#context;
     const title = head.title || t('chat.untitled');
@@ -191,6 +198,7 @@ export class Sidebar {
     return row;
   }
 
+  /** @param {import('../ui/icons.js').IconName} drawing @param {string} label @param {() => void} click */
   #button(drawing, label, click) {
     return make(
       'button',
@@ -199,6 +207,7 @@ export class Sidebar {
     );
   }
 
+  /** @param {HTMLLIElement} row @param {Head} head */
   #rename(row, head) {
     const { t, conversations, onRename, onRefused } = this.#context;
     const field = make('input', {
@@ -210,6 +219,7 @@ export class Sidebar {
     });
     field.value = head.title;
     let done = false;
+    /** @param {boolean} keep */
     const finish = async (keep) => {
       if (done) return;
       done = true;
@@ -239,6 +249,7 @@ export class Sidebar {
     field.focus();
   }
 
+  /** @param {Head} head @param {string} title @param {HTMLLIElement} row */
   async #delete(head, title, row) {
     const { t, conversations, onDelete, onRefused } = this.#context;
     const sure = await confirm({
@@ -249,7 +260,7 @@ export class Sidebar {
     });
     if (!sure) return;
     const next = row.nextElementSibling ?? row.previousElementSibling;
-    this.#focusNext = next?.querySelector('.open').dataset.id ?? null;
+    this.#focusNext = (next && seek(next, '.open')?.dataset.id) ?? null;
     // What is being written there ends first: nothing of it is kept any more.
     onDelete(head.id);
     try {
@@ -262,5 +273,5 @@ export class Sidebar {
   }
 }
 
-/** Earlier versions took any number out of a file. */
+/** Earlier versions took any number out of a file. @param {number} time @param {Intl.DateTimeFormat} format */
 const when = (time, format) => (Number.isNaN(new Date(time).getTime()) ? '' : format.format(time));

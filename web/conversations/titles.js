@@ -5,7 +5,7 @@ const NAMED = 3;
 
 /**
  * @param {{ title: string }[]} heads
- * @param {{ t: (key: string, values?: object) => string, tag: string }} language `tag`: for Intl
+ * @param {{ t: import('../ui/i18n.js').Translate, tag: string }} language `tag`: for Intl
  */
 export function listTitles(heads, { t, tag }) {
   const names = heads.slice(0, NAMED).map(({ title }) => `“${title || t('chat.untitled')}”`);

@@ -12,20 +12,21 @@ export class Transfer {
   /**
    * @param {object} context
    * @param {import('./conversations.js').Conversations} context.conversations
-   * @param {(key: string, values?: object) => string} context.t
+   * @param {import('../ui/i18n.js').Translate} context.t
    * @param {(text: string) => void} context.announce
-   * @param {(heads: Omit<import('./conversations.js').Conversation, 'messages'>[]) => void} context.onUnreadable what an
+   * @param {(heads: import('./conversations.js').Head[]) => void} context.onUnreadable what an
    *   export lacks, since the browser cannot read it any more
    * @param {() => void} context.onImported
-   * @param {(error: any) => void} context.onRefused
+   * @param {(error: unknown) => void} context.onRefused
    */
   constructor(context) {
     this.#context = context;
     find('export').addEventListener('click', () => this.export());
-    find('import').addEventListener('click', () => find('import-file').click());
-    find('import-file').addEventListener('change', () => {
-      const [file] = find('import-file').files;
-      find('import-file').value = '';
+    const picker = find('import-file', 'input');
+    find('import').addEventListener('click', () => picker.click());
+    picker.addEventListener('change', () => {
+      const [file] = picker.files ?? [];
+      picker.value = '';
       if (file) this.import(file);
     });
     find('close-imported').addEventListener('click', () => {
@@ -63,6 +64,7 @@ export class Transfer {
     if (this.#imported !== null) find('imported-text').textContent = this.#text;
   }
 
+  /** @param {import('./conversations.js').Imported | null} imported */
   #show(imported) {
     this.#imported = imported;
     this.render();
@@ -70,8 +72,12 @@ export class Transfer {
 
   get #text() {
     const { t } = this.#context;
-    const brought = Object.entries(this.#imported).filter(([, count]) => count > 0);
-    if (brought.length === 0) return t('imported.nothing');
-    return brought.map(([outcome, count]) => t(`imported.${outcome}`, { count })).join(' ');
+    const { added = 0, updated = 0, beside = 0 } = this.#imported ?? {};
+    const brought = [
+      added > 0 && t('imported.added', { count: added }),
+      updated > 0 && t('imported.updated', { count: updated }),
+      beside > 0 && t('imported.beside', { count: beside }),
+    ].filter(Boolean);
+    return brought.length === 0 ? t('imported.nothing') : brought.join(' ');
   }
 }

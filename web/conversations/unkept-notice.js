@@ -13,7 +13,7 @@ export class UnkeptNotice {
    * @param {object} parts
    * @param {import('./conversations.js').Conversations} parts.conversations
    * @param {import('../chat/answers.js').Answers} parts.answers one that is being written is kept when it has ended
-   * @param {(key: string, values?: object) => string} parts.t
+   * @param {import('../ui/i18n.js').Translate} parts.t
    * @param {() => string} parts.tag of the language, for Intl
    * @param {() => string} parts.currentId
    * @param {(id: string) => void} parts.onOpen

@@ -13,9 +13,9 @@ export function holds(whole, part) {
   return part.every((message) => isIn(known.get(message.id), message));
 }
 
-/** An answer that was cut off is in one that was written on. */
+/** An answer that was cut off is in one that was written on. @param {Message | undefined} found @param {Message} message */
 function isIn(found, { role, content }) {
-  if (found?.role !== role) return false;
+  if (found === undefined || found.role !== role) return false;
   return role === 'assistant' ? found.content.startsWith(content) : found.content === content;
 }
 

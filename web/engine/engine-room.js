@@ -4,6 +4,8 @@ import { NibbleError } from '../nibble/index.js';
 import { createFitting, describeFitting } from './fitting.js';
 import { bytesOf, isOfFiles } from './model-files.js';
 import { Pace } from './pace.js';
+import { codeOf } from './problem.js';
+import { isStoreKind } from './read-rates.js';
 
 // From this size on a machine may not hold two models at once, in bytes.
 const LARGE_MODEL = 5e8;
@@ -19,9 +21,16 @@ export const INCLUDED_MODEL = new URL('models/nibble-tiny.gguf', document.baseUR
 /** The error of an engine whose worker is gone without a word. */
 export const silent = () => new NibbleError('WORKER_FAILED', "The engine's worker does not answer any more.");
 
-/** @typedef {URL | File | File[] | { stored: string, kind?: 'indexeddb' | 'opfs' }} Model `kind`: the store that has it, if not the one that is set */
+/** @typedef {import('../nibble/index.js').Engine} Engine */
+/** @typedef {{ stored: string, kind?: StoreKind }} StoredPlace `kind`: the store that has it, if not the one that is set */
+/** @typedef {URL | File | File[] | StoredPlace} Model */
+/** @typedef {import('../settings/settings.js').StoreKind} StoreKind */
+/** @typedef {Omit<import('../nibble/index.js').EngineOptions, 'model'>} Options of an engine, as they are set */
+/** @typedef {{ model: Model, options: Options, keeps: boolean }} Load `keeps`: it is stored, and loaded again at the next visit */
+/** @typedef {Load & { error: unknown }} LoadProblem */
+/** @typedef {Omit<import('../nibble/index.js').Progress, 'phase'> & { phase: 'answer' | import('../nibble/index.js').Progress['phase'] }} LoadProgress 'answer': another one is waited for */
 
-/** @param {Model | null} model */
+/** @param {Model | null} model @returns {model is URL} */
 export const isIncluded = (model) => model instanceof URL && model.href === INCLUDED_MODEL.href;
 
 /**
@@ -34,11 +43,15 @@ export const isIncluded = (model) => model instanceof URL && model.href === INCL
 export class EngineRoom {
   #settings;
   #hub;
+  /** @type {AbortController | null} */
   #loading = null;
+  /** @type {Set<() => void>} */
   #listeners = new Set();
+  /** @type {Set<{ resolve: (loan: Loan) => void, reject: (reason: unknown) => void }>} */
   #waiting = new Set();
-  /** By engine: who has borrowed it. @type {Map<import('../nibble/index.js').Engine, Set<{ fail: (error: any) => void }>>} */
+  /** By engine: how those who have borrowed it learn that it is lost. @type {Map<Engine, Set<(reason: unknown) => void>>} */
   #loans = new Map();
+  /** @type {Set<() => void>} */
   #onReturned = new Set();
   /** The engine is about to make way for one that does not fit beside it, and is lent to nobody any more. */
   #isLeaving = false;
@@ -53,13 +66,13 @@ export class EngineRoom {
     this.engine = null;
     /** What the engine was made from. @type {Model | null} */
     this.model = null;
-    /** What is being loaded, and with which options. @type {{ model: Model, options: object, keeps: boolean } | null} */
+    /** What is being loaded, and with which options. @type {Load | null} */
     this.next = null;
-    /** How far that is, as createEngine() tells it. */
+    /** How far that is, as createEngine() tells it. @type {LoadProgress | null} */
     this.progress = null;
-    /** Why the last model was not loaded. @type {{ error: any, model: Model, options: object, keeps: boolean } | null} */
+    /** Why the last model was not loaded. @type {LoadProblem | null} */
     this.problem = null;
-    /** The options the engine was made with. */
+    /** The options the engine was made with. @type {Options | null} */
     this.options = null;
     /** Whether its model is to be there at the next visit too. */
     this.keeps = true;
@@ -72,7 +85,7 @@ export class EngineRoom {
     this.#listeners.add(listener);
   }
 
-  /** What is wanted, whether it is there, on its way, or has failed. @returns {{ model: Model | null, options: object | null, keeps: boolean }} */
+  /** What is wanted, whether it is there, on its way, or has failed. @returns {{ model: Model | null, options: Options | null, keeps: boolean }} */
   get wanted() {
     return this.next ?? this.problem ?? this;
   }
@@ -98,6 +111,7 @@ export class EngineRoom {
     return this.#load({ model, options: this.#optionsFor(keeps, model), keeps });
   }
 
+  /** @param {Load} next */
   async #load(next) {
     this.#loading?.abort();
     const loading = new AbortController();
@@ -130,7 +144,7 @@ export class EngineRoom {
     this.#waiting.clear();
     for (const { resolve, reject } of waiting) {
       if (this.engine !== null) resolve(this.#lend(this.engine));
-      else reject(this.problem.error);
+      else reject(this.problem?.error ?? silent());
     }
     this.#changed();
   }
@@ -159,35 +173,40 @@ export class EngineRoom {
 
   /**
    * Takes note of an error that a call of an engine ended with. After a fatal one another engine takes its place.
-   * @param {import('../nibble/index.js').Engine | null} engine
-   * @param {any} error
+   * @param {Engine | null} engine
+   * @param {unknown} error
    */
   report(engine, error) {
-    if (engine !== null && FATAL.includes(error?.code)) this.#lose(engine, error);
+    const code = codeOf(error);
+    if (engine !== null && FATAL.some((fatal) => fatal === code)) this.#lose(engine, error);
   }
 
+  /** @param {Engine} engine @returns {Loan} */
   #lend(engine) {
     this.#isUntried = false;
     const loans = this.#loans.get(engine) ?? new Set();
     this.#loans.set(engine, loans);
-    const loan = {};
+    /** @type {(reason: unknown) => void} */
+    let fail = () => {};
+    /** @type {Promise<never>} */
     const lost = new Promise((_, reject) => {
-      loan.fail = reject;
+      fail = reject;
     });
     lost.catch(() => {});
-    loans.add(loan);
+    loans.add(fail);
     const release = () => {
-      loans.delete(loan);
+      loans.delete(fail);
       for (const look of this.#onReturned) look();
     };
     return { engine, lost, release };
   }
 
-  /** Resolves when nobody uses an engine, or the signal says so. */
+  /** Resolves when nobody uses an engine, or the signal says so. @param {Engine} engine @param {AbortSignal} [signal] @returns {Promise<void>} */
   #untilReturned(engine, signal) {
     return new Promise((resolve) => {
       const look = () => {
-        if (this.#loans.get(engine)?.size > 0 && !signal?.aborted) return;
+        const isUsed = (this.#loans.get(engine)?.size ?? 0) > 0;
+        if (isUsed && !signal?.aborted) return;
         this.#onReturned.delete(look);
         signal?.removeEventListener('abort', look);
         resolve();
@@ -198,26 +217,30 @@ export class EngineRoom {
     });
   }
 
+  /** @param {boolean} keeps @param {Model} model @returns {Options} */
   #optionsFor(keeps, model) {
     const options = this.#settings.engine();
     return { ...options, store: keeps ? (this.#storeOf(model) ?? options.store) : null };
   }
 
-  /** Models stay where they were stored, whichever place is set for others; null: it is stored nowhere yet. */
+  /** Models stay where they were stored, whichever place is set for others; null: it is stored nowhere yet. @param {Model} model */
   #storeOf(model) {
-    if (model?.kind !== undefined) return model.kind;
-    const { storage } = (model === this.model && this.engine?.info) || {};
-    return storage === undefined || storage.state === 'none' || isIncluded(model) ? null : storage.kind;
+    if ('kind' in model && model.kind !== undefined) return model.kind;
+    const storage = model === this.model ? this.engine?.info.storage : undefined;
+    if (storage === undefined || storage.state === 'none' || isIncluded(model)) return null;
+    return isStoreKind(storage.kind) ? storage.kind : null;
   }
 
+  /** @param {Load} next @param {AbortController} loading */
   async #replace({ model, options, keeps }, loading) {
     const { signal } = loading;
     const present = this.engine;
-    if (present !== null && !(await this.#fitsBeside(model, options, signal))) {
+    if (present !== null && !(await this.#fitsBeside(present, model, options, signal))) {
       await this.#makeWay(present, loading);
       if (this.#loading !== loading) return;
     }
     const pace = new Pace();
+    /** @param {import('../nibble/index.js').Progress} progress */
     const onProgress = (progress) => {
       if (this.#loading !== loading) return;
       this.progress = pace.settle(progress);
@@ -233,9 +256,8 @@ export class EngineRoom {
     if (previous !== null) this.#unload(previous);
   }
 
-  /** Only a model that the engine can run is worth giving up the one there is. */
-  async #fitsBeside(model, options, signal) {
-    const { engine } = this;
+  /** Only a model that the engine can run is worth giving up the one there is. @param {Engine} engine @param {Model} model @param {Options} options @param {AbortSignal} signal */
+  async #fitsBeside(engine, model, options, signal) {
     const here = await this.#memoryOf(engine);
     if (this.engine !== engine) return true;
     if (here.wasm < LARGE_MODEL && !(isOfFiles(model) && bytesOf(model) >= LARGE_MODEL)) return true;
@@ -244,9 +266,10 @@ export class EngineRoom {
     return false;
   }
 
-  /** Of an engine that may have ended without a word, which is found out so. */
+  /** Of an engine that may have ended without a word, which is found out so. @param {Engine} engine @returns {Promise<{ wasm: number }>} */
   async #memoryOf(engine) {
     let timer;
+    /** @type {Promise<never>} */
     const silence = new Promise((_, reject) => {
       timer = setTimeout(() => reject(silent()), ANSWER_MILLISECONDS);
     });
@@ -260,10 +283,10 @@ export class EngineRoom {
     }
   }
 
-  /** Takes the engine away, once what is being written with it has ended. */
+  /** Takes the engine away, once what is being written with it has ended. @param {Engine} engine @param {AbortController} loading */
   async #makeWay(engine, loading) {
     this.#isLeaving = true;
-    this.progress = { phase: 'answer' };
+    this.progress = { phase: 'answer', loaded: 0, total: 0, bytesPerSecond: 0, secondsLeft: null };
     this.#changed();
     await this.#untilReturned(engine, loading.signal);
     if (this.#loading !== loading || this.engine !== engine) return;
@@ -273,21 +296,23 @@ export class EngineRoom {
     await engine.unload();
   }
 
+  /** @param {Engine} engine */
   async #unload(engine) {
     await this.#untilReturned(engine);
     this.#loans.delete(engine);
     await engine.unload().catch(() => {});
   }
 
-  /** An engine has ended by itself: another one of the same model takes its place, but not again and again. */
+  /** An engine has ended by itself: another one of the same model takes its place, but not again and again. @param {Engine} engine @param {unknown} error */
   #lose(engine, error) {
     const loans = this.#loans.get(engine) ?? [];
     this.#loans.delete(engine);
-    for (const { fail } of loans) fail(error);
+    for (const fail of loans) fail(error);
     for (const look of this.#onReturned) look();
-    if (this.engine !== engine) return;
+    const { model, keeps } = this;
+    if (this.engine !== engine || model === null) return;
     engine.unload().catch(() => {});
-    const lost = { model: this.model, options: this.#optionsFor(this.keeps, this.model), keeps: this.keeps };
+    const lost = { model, options: this.#optionsFor(keeps, model), keeps };
     this.engine = this.model = this.options = null;
     if (this.isLoading) return this.#changed();
     if (this.#isUntried) {

@@ -7,13 +7,14 @@ export class GoneNotice {
   #room;
   #t;
   #name;
+  /** The first one that this page has seen. @type {import('../nibble/index.js').Engine | null} */
   #engine = null;
 
   /**
    * @param {object} context
    * @param {import('../settings/settings.js').Settings} context.settings
    * @param {import('./engine-room.js').EngineRoom} context.room
-   * @param {(key: string, values?: object) => string} context.t
+   * @param {import('../ui/i18n.js').Translate} context.t
    */
   constructor({ settings, room, t }) {
     this.#settings = settings;
@@ -31,7 +32,7 @@ export class GoneNotice {
   render() {
     const isShown = this.#name !== null && this.#engine !== null;
     find('gone').hidden = !isShown;
-    find('gone-text').textContent = isShown ? this.#t('gone.text', { name: this.#name }) : '';
+    find('gone-text').textContent = isShown ? this.#t('gone.text', { name: this.#name ?? '' }) : '';
   }
 
   /** With the first engine it is told; with the next one, or one that was chosen, there is nothing to tell. */

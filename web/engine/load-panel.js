@@ -2,9 +2,15 @@
 import { find } from '../ui/dom.js';
 import { formatBytes } from '../ui/units.js';
 import { INCLUDED_MODEL, isIncluded } from './engine-room.js';
-import { describeLoadProblem, isOfMemory } from './problem.js';
+import { describeLoadProblem, isOfMemory, isRetriable } from './problem.js';
 
-const PHASES = ['answer', 'download', 'load', 'read', 'mend', 'wait', 'retry', 'prepare'];
+/** @typedef {import('./engine-room.js').LoadProgress} LoadProgress */
+/** @typedef {{ code: string, text: string, detail: string }} Problem in the reader's language, with the library's sentence as its detail */
+/** @typedef {{ label: string, action: () => void }} Remedy what the reader can do about it by one button */
+
+// Those that say nothing of how much there is.
+/** @type {(LoadProgress['phase'] | 'start')[]} */
+const WITHOUT_AMOUNTS = ['start', 'prepare', 'wait', 'answer'];
 
 export class LoadPanel {
   #room;
@@ -12,12 +18,12 @@ export class LoadPanel {
   #onSettings;
   /** Whether a problem is shown that is none of the room's. */
   #isOther = false;
-  /** The room's problem that was shown last. */
+  /** The room's problem that was shown last. @type {import('./engine-room.js').LoadProblem | null} */
   #shown = null;
 
   /**
    * @param {import('./engine-room.js').EngineRoom} room
-   * @param {(key: string, values?: object) => string} t
+   * @param {import('../ui/i18n.js').Translate} t
    * @param {{ onCancelled: () => void, onSettings: () => void }} handlers `onSettings`: to those of the memory
    */
   constructor(room, t, { onCancelled, onSettings }) {
@@ -56,14 +62,15 @@ export class LoadPanel {
 
   /**
    * Shows a problem until it is closed, or until a load fails.
-   * @param {{ code: string, text: string, detail: string }} problem
-   * @param {{ label: string, action: () => void } | null} [remedy] what the reader can do about it by one button
+   * @param {Problem} problem
+   * @param {Remedy | null} [remedy]
    */
   showProblem(problem, remedy = null) {
     this.#isOther = true;
     this.#show(problem, remedy);
   }
 
+  /** @param {Problem} problem @param {Remedy | null} remedy */
   #show({ code, text, detail }, remedy) {
     find('problem').dataset.code = code;
     find('problem-text').textContent = text;
@@ -75,27 +82,30 @@ export class LoadPanel {
     find('problem').hidden = false;
   }
 
+  /** @param {LoadProgress | null} progress */
   #showProgress(progress) {
-    const bar = find('progress');
-    const known = progress?.total > 0 && progress.phase !== 'prepare';
+    const bar = find('progress', 'progress');
     find('loading-text').textContent = this.#describe(progress);
-    if (known) bar.value = progress.loaded / progress.total;
-    else bar.removeAttribute('value');
+    if (progress !== null && progress.total > 0 && progress.phase !== 'prepare') {
+      bar.value = progress.loaded / progress.total;
+    } else bar.removeAttribute('value');
   }
 
+  /** @param {LoadProgress | null} progress */
   #describe(progress) {
     const t = this.#t;
-    const phase = PHASES.includes(progress?.phase) ? progress.phase : 'start';
+    const phase = progress?.phase ?? 'start';
     if (this.#room.isRenewing) return t('loading.again');
-    const hasAmounts = !['start', 'prepare', 'wait', 'answer'].includes(phase) && progress.total > 0;
-    if (!hasAmounts) return t(`loading.${phase}`);
+    if (progress === null || WITHOUT_AMOUNTS.includes(phase) || progress.total <= 0) return t(`loading.${phase}`);
     const { loaded, total, bytesPerSecond, secondsLeft } = progress;
     const parts = [t('loading.of', { loaded: formatBytes(loaded), total: formatBytes(total) })];
     if (bytesPerSecond > 0) parts.push(`${formatBytes(bytesPerSecond)}/s`);
-    if (secondsLeft > 2 && phase !== 'retry') parts.push(t('loading.left', { count: Math.ceil(secondsLeft) }));
+    if (secondsLeft !== null && secondsLeft > 2 && phase !== 'retry')
+      parts.push(t('loading.left', { count: Math.ceil(secondsLeft) }));
     return t('loading.line', { what: t(`loading.${phase}`), amounts: parts.join(', ') });
   }
 
+  /** @param {import('./engine-room.js').LoadProblem} problem */
   #showLoadProblem(problem) {
     const t = this.#t;
     const room = this.#room;
@@ -104,9 +114,10 @@ export class LoadPanel {
     const remains = room.engine === null ? '' : ` ${t('problem.remains', { name: room.engine.info.name })}`;
     const again = { label: t('retry'), action: () => room.load(model, problem) };
     const included = { label: t('problem.included'), action: () => room.load(INCLUDED_MODEL) };
+    /** @type {Remedy | null} */
     let remedy = isIncluded(model) ? again : included;
     // A model that still works is no worse than the one included.
-    if (room.engine !== null && !isIncluded(model)) remedy = problem.error.details?.retriable ? again : null;
+    if (room.engine !== null && !isIncluded(model)) remedy = isRetriable(problem.error) ? again : null;
     if (isOfMemory(code)) remedy = { label: t('problem.settings'), action: this.#onSettings };
     this.#show({ code, text: text + remains, detail }, remedy);
     // Nothing works before there is a model.

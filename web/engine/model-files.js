@@ -14,7 +14,7 @@ export const withoutPart = (name) => name.replace(PART, '');
 
 /** The last part of an address; as it stands there where that is no text, as with a single percent sign. @param {URL} url */
 export function fileNameIn({ pathname }) {
-  const last = pathname.split('/').at(-1);
+  const last = pathname.split('/').at(-1) ?? '';
   try {
     return decodeURIComponent(last);
   } catch {

@@ -6,6 +6,7 @@ const SETTLE_MILLISECONDS = 1000;
 /** Follows one load from its beginning. */
 export class Pace {
   #now;
+  /** @type {string | null} */
   #phase = null;
   #since = 0;
 

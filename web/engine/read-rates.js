@@ -8,12 +8,16 @@ const LEAST_BYTES = 32e6;
 /** What the places for models are called. */
 export const STORES = Object.freeze({ indexeddb: 'IndexedDB', opfs: 'OPFS', memory: 'RAM' });
 
+/** Whether a store is one of those that the reader chooses among. @param {unknown} kind @returns {kind is import('../settings/settings.js').StoreKind} */
+export const isStoreKind = (kind) => kind === 'indexeddb' || kind === 'opfs';
+
 /** @typedef {{ bytesPerSecond: number, name: string, bytes: number }} ReadRate `name` and `bytes`: of what was read */
 
 /** Whether so many bytes are enough to tell. @param {number} bytes */
 export const tellsRate = (bytes) => bytes >= LEAST_BYTES;
 
 export class ReadRates {
+  /** By the kind of the store. @type {Record<string, ReadRate>} */
   #rates = readStored();
 
   /** @param {string} kind of store @returns {ReadRate | null} null: not measured yet */
@@ -32,7 +36,7 @@ export class ReadRates {
   }
 }
 
-/** Only what is still a rate: another version of the page may have written it. */
+/** Only what is still a rate: another version of the page may have written it. @returns {Record<string, ReadRate>} */
 function readStored() {
   try {
     const stored = Object.entries(JSON.parse(localStorage.getItem(KEY) ?? '{}'));

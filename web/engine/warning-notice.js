@@ -7,6 +7,7 @@ export class ContextNotice {
   #room;
   #settings;
   #t;
+  /** What was told when it was closed. @type {string | null} */
   #closed = null;
   /** What answers have told of the engine that wrote them. @type {WeakMap<object, Set<string>>} */
   #told = new WeakMap();
@@ -14,7 +15,7 @@ export class ContextNotice {
   /**
    * @param {import('./engine-room.js').EngineRoom} room
    * @param {import('../settings/settings.js').Settings} settings
-   * @param {(key: string, values?: object) => string} t
+   * @param {import('../ui/i18n.js').Translate} t
    */
   constructor(room, settings, t) {
     this.#room = room;
@@ -46,9 +47,10 @@ export class ContextNotice {
 
   get #shortened() {
     const { engine, options } = this.#room;
+    const asked = options?.contextSize;
+    if (engine === null || asked === undefined || asked <= engine.info.trainedContext) return '';
     const { name, trainedContext } = engine.info;
-    if (!(options.contextSize > trainedContext)) return '';
-    return this.#t('context.shortened', { name, size: trainedContext, asked: options.contextSize });
+    return this.#t('context.shortened', { name, size: trainedContext, asked });
   }
 
   render() {

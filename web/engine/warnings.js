@@ -1,10 +1,22 @@
 // What is odd about a model's texts, in the reader's language.
 import { describeFitting } from './fitting.js';
 
+const KNOWN = /** @type {const} */ ([
+  'VOCABULARY_ODD',
+  'PRE_TOKENIZER_UNKNOWN',
+  'CHAT_TEMPLATE_MISSING',
+  'CHAT_TEMPLATE_FAILED',
+  'SYSTEM_MESSAGE_MOVED',
+  'PREDICTION_BLOCKS_UNUSED',
+]);
+
+/** What a library of another version may warn of is not told. @param {string} code @returns {code is typeof KNOWN[number]} */
+const isKnown = (code) => KNOWN.some((known) => known === code);
+
 /**
  * The codes of what is odd about the texts of a model that is not loaded.
  * @param {File | File[]} model
- * @param {object} options of the engine
+ * @param {Omit<import('../nibble/index.js').EngineOptions, 'model'>} options of the engine
  * @returns {Promise<string[]>} none of one that cannot run, of which loading tells
  */
 export async function readWarnings(model, options) {
@@ -15,12 +27,13 @@ export async function readWarnings(model, options) {
 /**
  * @param {Iterable<string>} codes those of the library's warnings
  * @param {import('../settings/settings.js').Settings} settings
- * @param {(key: string) => string} t
+ * @param {import('../ui/i18n.js').Translate} t
  * @returns {string[]} a sentence for each that matters: where instructions go does where there are some
  */
 export function describeWarnings(codes, settings, t) {
   const hasInstructions = settings.get('systemPrompt').trim() !== '';
   return [...new Set(codes)]
     .filter((code) => code !== 'SYSTEM_MESSAGE_MOVED' || hasInstructions)
+    .filter(isKnown)
     .map((code) => t(`warning.${code}`));
 }

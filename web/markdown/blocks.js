@@ -24,7 +24,7 @@ export class Blocks {
 
   /**
    * @param {HTMLElement} parent
-   * @param {(key: string) => string} t
+   * @param {import('../ui/i18n.js').Translate} t
    * @param {{ isOutermost?: boolean }} [place] whether they stand in no other block: such a one is written from the side
    *   that its first letter asks for
    */

@@ -10,7 +10,7 @@ export class CodeBlock {
   #language = document.createTextNode('');
   #lineEnd = '';
 
-  /** @param {(key: string) => string} t */
+  /** @param {import('../ui/i18n.js').Translate} t */
   constructor(t) {
     this.#t = t;
     const copy = make(

@@ -23,7 +23,7 @@ export class InlineText {
   #t;
   #drawn = [];
 
-  /** @param {HTMLElement} parent @param {(key: string) => string} t */
+  /** @param {HTMLElement} parent @param {import('../ui/i18n.js').Translate} t */
   constructor(parent, t) {
     this.#parent = parent;
     this.#t = t;

@@ -34,7 +34,7 @@ export class MarkdownWriter {
   #plain = null;
   #endsInReturn = false;
 
-  /** @param {HTMLElement} root empty @param {(key: string) => string} t */
+  /** @param {HTMLElement} root empty @param {import('../ui/i18n.js').Translate} t */
   constructor(root, t) {
     this.#root = root;
     this.#blocks = new Blocks(root, t, { isOutermost: true });

@@ -9,7 +9,7 @@ export function mayWantAccess({ code, details }) {
 
 /**
  * @param {object} context
- * @param {(key: string, values?: object) => string} context.t
+ * @param {import('../ui/i18n.js').Translate} context.t
  * @param {import('./hub-access.js').HubAccess} context.hub is changed here
  * @param {boolean} context.asksAddress whether another address may be given
  * @param {() => void} context.onChange what was asked for may be tried again

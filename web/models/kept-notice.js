@@ -7,7 +7,7 @@ export class KeptNotice {
   #kept = null;
 
   /**
-   * @param {(key: string, values?: object) => string} t
+   * @param {import('../ui/i18n.js').Translate} t
    * @param {{ onModels: () => void }} handlers to the models on this device
    */
   constructor(t, { onModels }) {

@@ -12,7 +12,7 @@ const INCLUDED = 'models/nibble-tiny.gguf';
 
 /**
  * @typedef {object} PanelContext
- * @property {(key: string, values?: object) => string} t
+ * @property {import('../ui/i18n.js').Translate} t
  * @property {string | (() => string)} locale the tag of the language
  * @property {() => import('../nibble/index.js').ModelStore | Promise<import('../nibble/index.js').ModelStore>} store may
  *   throw or reject where the browser refuses one

@@ -10,7 +10,7 @@ export class UpdateNotice {
   /**
    * @param {object} context
    * @param {import('./registration.js').Offline} context.offline
-   * @param {(key: string, values?: object) => string} context.t
+   * @param {import('../ui/i18n.js').Translate} context.t
    * @param {() => boolean} context.isBusy whether something goes on that a reload would break off
    */
   constructor({ offline, t, isBusy }) {

@@ -7,8 +7,14 @@ import { isOnScreen } from '../ui/keys.js';
 import { formatBytes } from '../ui/units.js';
 import { ANSWER_SETTINGS, DEFAULTS, MEMORY_BUDGETS, RANGES } from './settings.js';
 
+/** @typedef {'temperature' | 'maxTokens' | 'topP' | 'topK' | 'minP' | 'repetitionPenalty' | 'seed' | 'contextSize' | 'threads'} NumberName */
+/** @typedef {'language' | 'theme' | 'thinking' | 'onFull' | 'kvType' | 'memoryBudget' | 'store'} ChoiceName */
+
+/** @type {NumberName[]} */
 const SAMPLING_FIELDS = ['temperature', 'maxTokens', 'topP', 'topK', 'minP', 'repetitionPenalty', 'seed'];
+/** @type {NumberName[]} */
 const ENGINE_FIELDS = ['contextSize', 'threads'];
+/** @type {[keys: string, text: import('../ui/i18n.js').StringKey][]} */
 const SHORTCUTS = [
   ['Esc', 'shortcut.stop'],
   ['↑', 'shortcut.edit'],
@@ -16,6 +22,9 @@ const SHORTCUTS = [
   ['Ctrl Shift O', 'shortcut.new'],
   ['Ctrl ,', 'shortcut.settings'],
 ];
+
+/** Whether a field may be left empty. @param {NumberName} name @returns {name is 'seed' | 'maxTokens' | 'contextSize' | 'threads'} */
+const isOptional = (name) => RANGES[name].optional === true;
 
 export class SettingsForm {
   #settings;
@@ -25,8 +34,8 @@ export class SettingsForm {
 
   /**
    * @param {import('./settings.js').Settings} settings
-   * @param {(key: string, values?: object) => string} t
-   * @param {Record<string, () => string>} help of those settings for which it is not always the same, by name
+   * @param {import('../ui/i18n.js').Translate} t
+   * @param {{ [Name in import('./settings.js').SettingName]?: () => string }} help of those settings for which it is not always the same, by name
    */
   constructor(settings, t, help) {
     this.#settings = settings;
@@ -81,11 +90,12 @@ export class SettingsForm {
     );
   }
 
+  /** @param {import('../ui/i18n.js').StringKey} key @param {...Node} children */
   #group(key, ...children) {
     return make('fieldset', {}, make('legend', {}, this.#t(key)), ...children);
   }
 
-  /** A field with its label and its help. */
+  /** A field with its label and its help. @param {ChoiceName | NumberName | 'systemPrompt'} name @param {HTMLElement} control */
   #field(name, control) {
     const help = this.#help[name]?.() ?? this.#t(`settings.${name}.help`);
     control.id = `setting-${name}`;
@@ -99,21 +109,30 @@ export class SettingsForm {
     );
   }
 
-  /** @param {[string, string][]} options value and label */
+  /**
+   * @param {ChoiceName} name
+   * @param {[value: string, label: string][]} options
+   * @param {(value: string) => unknown} [read] what the setting has for it
+   */
   #choice(name, options, read = (value) => value) {
-    const change = () => this.#settings.set(name, read(select.value));
+    const change = () => {
+      this.#settings.set(name, read(select.value));
+    };
     const made = options.map(([value, label]) => make('option', { value }, label));
     const select = make('select', { on: { change } }, ...made);
-    select.value = this.#settings.get(name) ?? '';
+    select.value = String(this.#settings.get(name) ?? '');
     return this.#field(name, select);
   }
 
   #memoryBudget() {
     const present = this.#settings.get('memoryBudget') ?? MEMORY_BUDGETS[0];
     const offered = [...new Set([...MEMORY_BUDGETS, present])].sort((a, b) => a - b);
-    const sizes = offered.map((bytes) => [bytes, formatBytes(bytes).replace('.0', '')]);
-    const options = [['', this.#t('settings.memoryBudget.none')], ...sizes];
-    return this.#choice('memoryBudget', options, (value) => (value === '' ? null : Number(value)));
+    /** @type {(bytes: number) => [string, string]} */
+    const option = (bytes) => [String(bytes), formatBytes(bytes).replace('.0', '')];
+    const none = this.#t('settings.memoryBudget.none');
+    return this.#choice('memoryBudget', [['', none], ...offered.map(option)], (value) =>
+      value === '' ? null : Number(value),
+    );
   }
 
   #systemPrompt() {
@@ -133,17 +152,22 @@ export class SettingsForm {
     return made;
   }
 
+  /** @param {NumberName} name */
   #number(name) {
-    const { low, high, step, optional } = RANGES[name];
+    const { low, high, step } = RANGES[name];
+    const optional = isOptional(name);
     const wanted = step === 1 ? 'settings.whole' : 'settings.range';
     const field = make('input', { type: 'number', min: low, max: high, step, inputmode: 'decimal' });
-    field.value = this.#settings.get(name) ?? '';
+    const show = () => {
+      field.value = String(this.#settings.get(name) ?? '');
+    };
+    show();
     if (optional) field.placeholder = this.#t(`settings.${name}.none`);
     const problem = make('p', { class: 'field-problem', role: 'alert' });
     field.addEventListener('change', () => {
       const value = field.value === '' && !field.validity.badInput ? null : field.valueAsNumber;
       const taken = this.#settings.set(name, value === null && !optional ? DEFAULTS[name] : value);
-      if (taken) field.value = this.#settings.get(name) ?? '';
+      if (taken) show();
       field.toggleAttribute('aria-invalid', !taken);
       if (!taken) field.setAttribute('aria-invalid', 'true');
       problem.textContent = taken ? '' : this.#t(wanted, { low, high });
@@ -168,6 +192,7 @@ export class SettingsForm {
   }
 
   #shortcuts() {
+    /** @type {typeof SHORTCUTS} */
     const writing = isOnScreen()
       ? [['Ctrl Enter', 'shortcut.send']]
       : [

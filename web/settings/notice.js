@@ -3,7 +3,7 @@ import { find } from '../ui/dom.js';
 
 /**
  * @param {import('./settings.js').Settings} settings
- * @param {{ t: (key: string) => string, announce: (text: string) => void }} page
+ * @param {{ t: import('../ui/i18n.js').Translate, announce: (text: string) => void }} page
  */
 export function tellUnkeptSettings(settings, { t, announce }) {
   const notice = find('settings-unkept');

@@ -2,20 +2,56 @@
 
 const KEY = 'nibble.settings';
 
+/** @typedef {{ url: string } | { stored: string, kind?: StoreKind }} ModelPlace `kind`: of the store that has it, if not the one that is set */
+/** @typedef {'indexeddb' | 'opfs'} StoreKind */
+
+/**
+ * @typedef {object} SettingValues
+ * @property {'auto' | import('../ui/i18n.js').Locale} language
+ * @property {'auto' | 'light' | 'dark'} theme
+ * @property {StoreKind} store where models are kept
+ * @property {string} systemPrompt
+ * @property {'auto' | 'on' | 'off'} thinking
+ * @property {number} temperature
+ * @property {number} topK
+ * @property {number} topP
+ * @property {number} minP
+ * @property {number} repetitionPenalty
+ * @property {number | null} seed
+ * @property {number | null} maxTokens
+ * @property {'stop' | 'drop-oldest'} onFull
+ * @property {number | null} contextSize
+ * @property {number | null} threads
+ * @property {'auto' | 'f16' | 'int8'} kvType
+ * @property {number | null} memoryBudget bytes
+ * @property {ModelPlace | null} model where the last one is; null: it is the one included
+ * @property {string | null} deletedModel the name of the one that would have been, until it is told
+ * @property {'shown' | 'hidden'} sidebar
+ */
+
+/** @typedef {keyof SettingValues} SettingName */
+/** @typedef {{ check: (value: unknown) => boolean }} Range what a setting may be */
+/** @typedef {Range & { low: number, high: number, step: number, optional?: boolean }} NumberRange */
+
+/** @param {...unknown} values @returns {Range} */
 const choice = (...values) => ({ check: (value) => values.includes(value) });
+/** @param {number} low @param {number} high @param {number} step @returns {NumberRange} */
 const number = (low, high, step) => ({
   low,
   high,
   step,
   check: (value) => typeof value === 'number' && value >= low && value <= high,
 });
+/** @param {number} low @param {number} high @returns {NumberRange} */
 const whole = (low, high) => ({
   low,
   high,
   step: 1,
-  check: (value) => Number.isInteger(value) && value >= low && value <= high,
+  check: (value) => typeof value === 'number' && Number.isInteger(value) && value >= low && value <= high,
 });
+/** @template {Range} Given @param {Given} range @returns {Given & { optional: boolean }} */
 const orNone = (range) => ({ ...range, optional: true, check: (value) => value === null || range.check(value) });
+/** @param {number} most characters @returns {Range & { most: number }} */
 const text = (most) => ({ most, check: (value) => typeof value === 'string' && value.length <= most });
 
 /** What is offered as the memory of an engine, in bytes. */
@@ -24,7 +60,7 @@ export const MEMORY_BUDGETS = Object.freeze([5e8, 1e9, 1.5e9, 2e9, 3e9]);
 /** Where models may be kept. */
 const STORES = ['indexeddb', 'opfs'];
 
-/** What each setting may be. @type {Readonly<Record<string, any>>} */
+/** What each setting may be. */
 export const RANGES = Object.freeze({
   language: choice('auto', 'en', 'zh'),
   theme: choice('auto', 'light', 'dark'),
@@ -48,7 +84,7 @@ export const RANGES = Object.freeze({
   sidebar: choice('shown', 'hidden'),
 });
 
-/** `model` null: the one that is included; `deletedModel`: the name of the one that would have been, until it is told. A small model keeps to what it knows better at a low temperature. */
+/** A small model keeps to what it knows better at a low temperature. @type {Readonly<SettingValues>} */
 export const DEFAULTS = Object.freeze({
   language: 'auto',
   theme: 'auto',
@@ -72,25 +108,46 @@ export const DEFAULTS = Object.freeze({
   sidebar: 'shown',
 });
 
-/** The settings that a change back to the defaults is meant for. */
+/** The settings that a change back to the defaults is meant for. @type {readonly SettingName[]} */
 export const ANSWER_SETTINGS = Object.freeze([
-  ...['systemPrompt', 'thinking', 'temperature', 'topK', 'topP', 'minP', 'repetitionPenalty', 'seed', 'maxTokens'],
-  ...['onFull', 'contextSize', 'threads', 'kvType', 'memoryBudget'],
+  'systemPrompt',
+  'thinking',
+  'temperature',
+  'topK',
+  'topP',
+  'minP',
+  'repetitionPenalty',
+  'seed',
+  'maxTokens',
+  'onFull',
+  'contextSize',
+  'threads',
+  'kvType',
+  'memoryBudget',
 ]);
 
+/** @typedef {'temperature' | 'topK' | 'topP' | 'minP' | 'repetitionPenalty' | 'seed' | 'maxTokens' | 'onFull'} SamplingName */
+/** @typedef {'contextSize' | 'threads' | 'kvType' | 'memoryBudget' | 'store'} EngineName */
+/** @template {SettingName} Name @typedef {{ [Each in Name]?: NonNullable<SettingValues[Each]> }} Given those that are set to something */
+
+/** @type {SamplingName[]} */
 const SAMPLING = ['temperature', 'topK', 'topP', 'minP', 'repetitionPenalty', 'seed', 'maxTokens', 'onFull'];
+/** @type {EngineName[]} */
 const ENGINE = ['contextSize', 'threads', 'kvType', 'memoryBudget', 'store'];
 
-/** Where the last model is: { url } or { stored, kind }; an earlier version of the page has written no kind. */
+/** Where the last model is; an earlier version of the page has written no kind. @param {unknown} value */
 function isModel(value) {
   if (value === null) return true;
-  const [[name, place] = []] = Object.entries(value ?? {});
-  const isKnown = value?.kind === undefined || STORES.includes(value.kind);
-  return ['url', 'stored'].includes(name) && typeof place === 'string' && isKnown;
+  const entries = Object.entries(value ?? {});
+  const [name, place] = entries[0] ?? [];
+  const kind = entries.find(([key]) => key === 'kind')?.[1];
+  return (name === 'url' || name === 'stored') && typeof place === 'string' && [undefined, ...STORES].includes(kind);
 }
 
 export class Settings {
+  /** @type {SettingValues} */
   #values;
+  /** @type {Set<(name: SettingName) => void>} */
   #listeners = new Set();
   #isKept = true;
   #onUnkept = () => {};
@@ -103,30 +160,30 @@ export class Settings {
     });
   }
 
-  /** @param {keyof DEFAULTS} name */
+  /** @template {SettingName} Name @param {Name} name @returns {SettingValues[Name]} */
   get(name) {
     return this.#values[name];
   }
 
   /**
-   * @param {keyof DEFAULTS} name
-   * @param {any} value
+   * @param {SettingName} name
+   * @param {unknown} value
    * @returns {boolean} false where the value is none that the setting may have; then nothing changes
    */
   set(name, value) {
     if (!RANGES[name].check(value)) return false;
-    this.#values[name] = value;
+    Object.assign(this.#values, { [name]: value });
     this.#keep();
     for (const listener of this.#listeners) listener(name);
     return true;
   }
 
-  /** @param {readonly string[]} names go back to their defaults */
+  /** @param {readonly SettingName[]} names go back to their defaults */
   reset(names) {
     for (const name of names) this.set(name, DEFAULTS[name]);
   }
 
-  /** @param {(name: string) => void} listener */
+  /** @param {(name: SettingName) => void} listener */
   onChange(listener) {
     this.#listeners.add(listener);
   }
@@ -154,20 +211,23 @@ export class Settings {
     return this.#given(ENGINE);
   }
 
+  /** @param {SettingValues} values */
   #takeOver(values) {
-    const changed = Object.keys(values).filter((name) => !isSame(values[name], this.#values[name]));
+    const changed = NAMES.filter((name) => !isSame(values[name], this.#values[name]));
     this.#values = values;
     for (const name of changed) for (const listener of this.#listeners) listener(name);
   }
 
+  /** @template {SettingName} Name @param {Name[]} names @returns {Given<Name>} */
   #given(names) {
-    return Object.fromEntries(names.map((name) => [name, this.#values[name]]).filter(([, value]) => value !== null));
+    const entries = names.map((name) => [name, this.#values[name]]).filter(([, value]) => value !== null);
+    return /** @type {Given<Name>} */ (Object.fromEntries(entries));
   }
 
   #keep() {
-    const changed = Object.entries(this.#values).filter(([name, value]) => value !== DEFAULTS[name]);
+    const changed = NAMES.filter((name) => this.#values[name] !== DEFAULTS[name]);
     try {
-      localStorage.setItem(KEY, JSON.stringify(Object.fromEntries(changed)));
+      localStorage.setItem(KEY, JSON.stringify(Object.fromEntries(changed.map((name) => [name, this.#values[name]]))));
     } catch {
       const wasKept = this.#isKept;
       this.#isKept = false;
@@ -177,13 +237,21 @@ export class Settings {
 }
 
 /** The model is told by an object, all else by a plain value. */
+/** @param {unknown} one @param {unknown} other */
 const isSame = (one, other) => JSON.stringify(one) === JSON.stringify(other);
 
-/** Only what is still a value of its setting: another version of the page may have written it. */
+const NAMES = Object.keys(RANGES).filter(isSetting);
+
+/** @param {string} name @returns {name is SettingName} */
+function isSetting(name) {
+  return Object.hasOwn(RANGES, name);
+}
+
+/** Only what is still a value of its setting: another version of the page may have written it. @returns {Partial<SettingValues>} */
 function readStored() {
   try {
     const stored = Object.entries(JSON.parse(localStorage.getItem(KEY) ?? '{}'));
-    return Object.fromEntries(stored.filter(([name, value]) => name in RANGES && RANGES[name].check(value)));
+    return Object.fromEntries(stored.filter(([name, value]) => isSetting(name) && RANGES[name].check(value)));
   } catch {
     return {};
   }

@@ -34,7 +34,7 @@ export class Readouts {
    * @param {import('../engine/read-rates.js').ReadRates} context.rates
    * @param {(info: import('../nibble/index.js').Engine['info']) => Promise<boolean>} context.isStored whether the store
    *   has the model now
-   * @param {(key: string, values?: object) => string} context.t
+   * @param {import('../ui/i18n.js').Translate} context.t
    * @param {() => import('../conversations/conversations.js').Conversation} context.current
    */
   constructor({ room, settings, answers, offline, rates, isStored, t, current }) {

@@ -26,7 +26,7 @@ export class Status {
   #frame = 0;
   #written = new Map();
 
-  /** @param {(key: string, values?: object) => string} t */
+  /** @param {import('../ui/i18n.js').Translate} t */
   constructor(t) {
     this.#t = t;
   }

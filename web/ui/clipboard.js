@@ -1,12 +1,12 @@
 // Copies text, also where a browser gives a page no clipboard, as over plain http in a home network.
-import { find, make } from './dom.js';
+import { find, focusedElement, make } from './dom.js';
 
 const TOLD_MILLISECONDS = 1600;
 
 /**
  * Copies a text and tells whether it could, for a while on the button as well. The button keeps its name.
  * @param {string} text
- * @param {(key: string) => string} t
+ * @param {import('./i18n.js').Translate} t
  * @param {(told: { done: boolean, label: string } | null) => void} show null: it is told no longer
  */
 export async function copyAndTell(text, t, show) {
@@ -28,10 +28,12 @@ async function copyText(text) {
   }
 }
 
-/** As the reader's own hands would copy it. */
+/** As the reader's own hands would copy it. @param {string} text */
 function copySelected(text) {
-  const focused = document.activeElement;
+  const focused = focusedElement();
   const selection = document.getSelection();
+  // A page in a frame that is not shown has none.
+  if (selection === null) return false;
   const ranges = Array.from({ length: selection.rangeCount }, (_, index) => selection.getRangeAt(index));
   const field = make('textarea', { class: 'unseen', tabindex: -1, 'aria-hidden': 'true', readonly: true });
   field.value = text;

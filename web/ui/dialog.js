@@ -7,7 +7,8 @@ export function openDialog(dialog) {
   if (!dialog.dataset.ready) {
     dialog.dataset.ready = 'yes';
     dialog.addEventListener('click', (event) => {
-      if (event.target === dialog || event.target.closest('[data-close]')) dialog.close();
+      if (event.target === dialog || (event.target instanceof Element && event.target.closest('[data-close]')))
+        dialog.close();
     });
   }
   dialog.showModal();
@@ -20,6 +21,7 @@ export function openDialog(dialog) {
  */
 export function confirm({ title, text, action, cancel }) {
   return new Promise((resolve) => {
+    /** @param {boolean} answer */
     const done = (answer) => () => {
       dialog.close();
       resolve(answer);

@@ -19,6 +19,7 @@ export function directionOf(text) {
  */
 export function followDirection(field) {
   let ofLong = 'auto';
+  /** @param {string} text */
   const prepare = (text) => {
     const direction = directionOf(text);
     if (direction !== 'auto') ofLong = direction;
@@ -36,6 +37,7 @@ export function followDirection(field) {
   };
 }
 
+/** @param {string} text */
 function hasLongLine(text) {
   for (let start = 0; text.length - start > LONG_LINE; ) {
     const end = text.lastIndexOf('\n', start + LONG_LINE);

@@ -28,7 +28,9 @@ const PATHS = {
   trash: 'M4.5 7h15M9.5 7V4.5h5V7M6.5 7l.8 12.5h9.4L17.5 7M10 11v5M14 11v5',
 };
 
-/** @param {keyof typeof PATHS} name @returns {SVGElement} for the eye only: what it stands for is said elsewhere */
+/** @typedef {keyof typeof PATHS} IconName */
+
+/** @param {IconName} name @returns {SVGElement} for the eye only: what it stands for is said elsewhere */
 export function icon(name) {
   const svg = document.createElementNS(SVG, 'svg');
   svg.setAttribute('viewBox', '0 0 24 24');
@@ -41,5 +43,11 @@ export function icon(name) {
 
 /** Puts the icons where index.html has places for them. @param {ParentNode} root */
 export function placeIcons(root) {
-  for (const place of root.querySelectorAll('[data-icon]')) place.replaceChildren(icon(place.dataset.icon));
+  for (const place of root.querySelectorAll('[data-icon]')) {
+    const name = place.getAttribute('data-icon') ?? '';
+    if (isIcon(name)) place.replaceChildren(icon(name));
+  }
 }
+
+/** @param {string} name @returns {name is IconName} */
+const isIcon = (name) => name in PATHS;
