@@ -1,5 +1,6 @@
 // The page: it makes the parts and joins them. It knows the library by its public entry only.
 
+import { showTheme, translate, wantedLocale } from './appearance.js';
 import { Answers } from './chat/answers.js';
 import { Chat } from './chat/chat.js';
 import { Composer } from './chat/composer.js';
@@ -11,15 +12,18 @@ import { Transfer } from './conversations/transfer.js';
 import { UnkeptNotice } from './conversations/unkept-notice.js';
 import { acceptDrops } from './drop.js';
 import { DroppedFile } from './dropped-file.js';
-import { EngineRoom, INCLUDED_MODEL, isIncluded } from './engine/engine-room.js';
+import { EngineRoom } from './engine/engine-room.js';
 import { GoneNotice } from './engine/gone-notice.js';
 import { LoadPanel } from './engine/load-panel.js';
 import { describeProblem } from './engine/problem.js';
 import { ReadRates } from './engine/read-rates.js';
 import { ContextNotice } from './engine/warning-notice.js';
+import { showHeadline } from './headline.js';
+import { modelAt, placeOf } from './last-model.js';
 import { HubAccess } from './models/hub-access.js';
 import { KeptNotice } from './models/kept-notice.js';
 import { ModelShelf } from './models/shelf.js';
+import { Navigation } from './navigation.js';
 import { Offline } from './offline/registration.js';
 import { UpdateNotice } from './offline/update-notice.js';
 import { SettingsForm } from './settings/form.js';
@@ -27,57 +31,50 @@ import { tellUnkeptSettings } from './settings/notice.js';
 import { Settings } from './settings/settings.js';
 import { Readouts } from './status/readouts.js';
 import { openDialog } from './ui/dialog.js';
-import { breathe, find, make } from './ui/dom.js';
-import { chooseLocale, Language } from './ui/i18n.js';
-import { placeIcons } from './ui/icons.js';
+import { breathe, find, hovers } from './ui/dom.js';
+import { Language } from './ui/i18n.js';
 import { listenToShortcuts } from './ui/shortcuts.js';
 
-const STARTERS = ['Who are you?', 'What can you do?', 'What is 3 + 4?'];
+/** @typedef {import('./engine/engine-room.js').Model} Model */
+/** @typedef {import('./settings/settings.js').SettingName} SettingName */
+
+/**
+ * @typedef {object} Beginning what is there before all else
+ * @property {Settings} settings
+ * @property {HubAccess} hub
+ * @property {EngineRoom} room
+ * @property {Language} language
+ * @property {Address} address
+ * @property {Composer} composer
+ */
 
 class App {
-  settings = new Settings();
-  hub = new HubAccess();
-  room = new EngineRoom(this.settings, this.hub);
   rates = new ReadRates();
-  address = new Address((id) => this.#moveTo(id));
-  #wantedLocale = () => {
-    const chosen = this.settings.get('language');
-    return chosen === 'auto' ? chooseLocale(navigator.languages) : chosen;
-  };
-  language = new Language(this.#wantedLocale());
-  #moves = 0;
 
-  async start() {
-    const { settings, room } = this;
-    const { t } = this.language;
-    this.#translate();
-    this.#showTheme();
-    // Whoever is quick has written before the rest is there.
-    const { promise: begun, resolve: begin } = withResolvers();
-    this.composer = new Composer({
-      id: this.address.id,
-      onSend: (text) => begun.then(() => this.chat.send(text)),
-      onStop: () => this.chat.stop(),
-      onEditLast: () => this.chat?.editLast(),
-    });
-    // Whoever was writing when the page was loaded anew goes on.
-    if (matchMedia('(hover: hover)').matches) this.composer.focus();
-    await breathe();
-    this.conversations = await openConversations();
-    await breathe();
-    this.answers = new Answers(room, settings, this.conversations);
+  /** @param {Beginning} beginning @param {import('./conversations/conversations.js').Conversations} conversations */
+  constructor({ settings, hub, room, language, address, composer }, conversations) {
+    const { t } = language;
+    this.settings = settings;
+    this.hub = hub;
+    this.room = room;
+    this.language = language;
+    this.address = address;
+    this.composer = composer;
+    this.conversations = conversations;
+    this.answers = new Answers(room, settings, conversations);
     this.chat = this.#createChat();
     this.sidebar = this.#createSidebar();
+    this.loadPanel = new LoadPanel(room, t, {
+      onCancelled: () => composer.focus(),
+      onSettings: () => this.openSettings('memoryBudget'),
+    });
+    this.navigation = this.#createNavigation();
     const offline = new Offline({
       onState: () => this.readouts.refresh(),
       onUpdate: () => this.updateNotice.offer(),
-      untilPause: () => this.composer.untilPause(),
+      untilPause: () => composer.untilPause(),
     });
-    this.readouts = new Readouts({
-      ...{ room, settings, answers: this.answers, offline, rates: this.rates, t },
-      isStored: (info) => this.models.has(info),
-      current: () => this.chat.conversation,
-    });
+    this.readouts = this.#createReadouts(offline);
     this.updateNotice = new UpdateNotice({ offline, t, isBusy: () => this.answers.isBusy || room.isLoading });
     this.unkeptNotice = this.#createUnkeptNotice();
     this.goneNotice = new GoneNotice({ settings, room, t });
@@ -85,10 +82,6 @@ class App {
     this.answers.onStep((job) => job.phase === 'ended' && this.contextNotice.take(job));
     tellUnkeptSettings(settings, { t, announce: (text) => this.announce(text) });
     this.keptNotice = new KeptNotice(t, { onModels: () => this.#openModels() });
-    this.loadPanel = new LoadPanel(room, t, {
-      onCancelled: () => this.composer.focus(),
-      onSettings: () => this.openSettings('memoryBudget'),
-    });
     this.models = this.#createModels();
     this.transfer = this.#createTransfer();
     this.dropped = new DroppedFile({
@@ -97,29 +90,38 @@ class App {
       onKept: (kept) => this.keptNotice.tell(kept),
       announce: (text) => this.announce(text),
     });
-    await breathe();
     this.settingsForm = new SettingsForm(settings, t, {
       store: () => this.readouts.describeStores(),
       contextSize: () => [t('settings.contextSize.help'), this.contextNotice.text].join(' ').trim(),
     });
-    this.#listen();
-    find('not-kept').hidden = this.conversations.isKept;
-    this.conversations.onLost(() => {
-      find('not-kept').dataset.t = 'sidebar.lost';
-      find('not-kept').textContent = t('sidebar.lost');
-      find('not-kept').hidden = false;
-      this.announce(t('sidebar.lost'));
-    });
-    await breathe();
-    await this.#moveTo(this.address.id);
-    begin();
-    this.sidebar.refresh();
-    if (matchMedia('(hover: hover)').matches) this.composer.focus();
-    await this.readouts.settled;
-    await this.#load(this.#lastModel());
   }
 
-  /** @param {import('./engine/engine-room.js').Model} model @param {{ keeps?: boolean }} [how] as the room takes it */
+  /** Resolves when the reader can write. */
+  async open() {
+    const { conversations } = this;
+    this.#listen();
+    const notKept = find('not-kept');
+    notKept.hidden = conversations.isKept;
+    conversations.onLost(() => {
+      const text = this.language.t('sidebar.lost');
+      notKept.dataset.t = 'sidebar.lost';
+      notKept.textContent = text;
+      notKept.hidden = false;
+      this.announce(text);
+    });
+    await breathe();
+    await this.navigation.moveTo(this.address.id);
+  }
+
+  /** The model comes when the page will not be loaded anew any more. */
+  async loadFirst() {
+    this.sidebar.refresh();
+    if (hovers()) this.composer.focus();
+    await this.readouts.settled;
+    await this.#load(modelAt(this.settings.get('model')));
+  }
+
+  /** @param {Model} model @param {{ keeps?: boolean }} [how] as the room takes it */
   load(model, how) {
     this.dropped.forget();
     // What was wrong with another file is over.
@@ -127,21 +129,23 @@ class App {
     return this.#load(model, how);
   }
 
+  /** @param {Model} model @param {{ keeps?: boolean }} [how] */
   async #load(model, how) {
     this.keptNotice.tell(null);
     await this.room.load(model, how);
-    const { engine, problem, keeps } = this.room;
+    const { engine, problem, keeps, model: loaded } = this.room;
     if (problem !== null || engine === null) return;
-    if (keeps) this.settings.set('model', this.#placeOf(this.room.model, engine));
+    if (keeps) this.settings.set('model', placeOf(loaded, engine));
     const { t } = this.language;
     this.announce(t('announce.ready'));
     this.answers.tidy(engine);
     const { storage, name } = engine.info;
     if (storage.problem === null) return;
-    const { code, text } = describeProblem({ ...storage.problem }, t);
+    const { code, text } = describeProblem(storage.problem, t);
     this.loadPanel.showProblem({ code, text: t('problem.not-stored', { name }), detail: text });
   }
 
+  /** @param {string} text */
   announce(text) {
     find('announcer').textContent = text;
   }
@@ -153,13 +157,14 @@ class App {
     this.composer.focus();
   }
 
-  /** @param {string} [name] of the setting to begin at */
+  /** @param {SettingName} [name] of the setting to begin at */
   openSettings(name) {
     this.settingsForm.render();
-    openDialog(find('settings'));
+    openDialog(find('settings', 'dialog'));
     if (name !== undefined) find(`setting-${name}`).focus();
   }
 
+  /** @returns {Chat} */
   #createChat() {
     const { answers, conversations, room, settings } = this;
     return new Chat({
@@ -172,14 +177,34 @@ class App {
       onNewChat: (text) => this.newChat(text),
       onSettings: (name) => this.openSettings(name),
       // On a phone the keyboard would cover what has just come.
-      onFocusLost: () => matchMedia('(hover: hover)').matches && this.composer.focus(),
+      onFocusLost: () => hovers() && this.composer.focus(),
     });
   }
 
+  /** @returns {Navigation} */
+  #createNavigation() {
+    const { address, answers, chat, composer, conversations, loadPanel, sidebar } = this;
+    return new Navigation({
+      ...{ address, answers, chat, composer, conversations, loadPanel, sidebar, t: this.language.t },
+      announce: (text) => this.announce(text),
+    });
+  }
+
+  /** @param {Offline} offline @returns {Readouts} */
+  #createReadouts(offline) {
+    const { answers, room, rates, settings } = this;
+    return new Readouts({
+      ...{ room, settings, answers, offline, rates, t: this.language.t },
+      isStored: (info) => this.models.has(info),
+      current: () => this.chat.conversation,
+    });
+  }
+
+  /** @returns {ModelShelf} */
   #createModels() {
     return new ModelShelf({
       root: find('models-panel'),
-      dialog: find('models'),
+      dialog: find('models', 'dialog'),
       language: this.language,
       settings: this.settings,
       room: this.room,
@@ -192,6 +217,7 @@ class App {
     });
   }
 
+  /** @returns {UnkeptNotice} */
   #createUnkeptNotice() {
     const { answers, chat, conversations, language } = this;
     const refresh = () => this.#refresh();
@@ -205,11 +231,12 @@ class App {
     return new UnkeptNotice({
       ...{ answers, conversations, t: language.t, tag: () => language.tag },
       currentId: () => chat.conversation.id,
-      onOpen: (id) => this.#open(id),
+      onOpen: (id) => this.navigation.open(id),
       announce: (text) => this.announce(text),
     });
   }
 
+  /** @returns {Transfer} */
   #createTransfer() {
     const { conversations, language, loadPanel } = this;
     return new Transfer({
@@ -218,32 +245,33 @@ class App {
       onUnreadable: (heads) => {
         const titles = listTitles(heads, language);
         const error = { code: 'CONVERSATION_UNREADABLE', message: '' };
-        this.#tellUnreadable(language.t('announce.exported.without', { titles }), error);
+        this.navigation.tellUnreadable(language.t('announce.exported.without', { titles }), error);
       },
       onImported: () => {
         // What was wrong with another file is over.
         if (find('problem').dataset.code?.startsWith('ARCHIVE_')) loadPanel.closeProblem();
-        this.#followKept();
+        this.navigation.followKept();
       },
       onRefused: (error) => {
         loadPanel.showProblem(describeProblem(error, language.t));
         // Where the storage is full, some of them are there.
-        this.#followKept();
+        this.navigation.followKept();
       },
     });
   }
 
+  /** @returns {Sidebar} */
   #createSidebar() {
     const { answers, conversations, settings } = this;
     return new Sidebar({
       ...{ answers, conversations, settings, t: this.language.t },
       tag: () => this.language.tag,
       currentId: () => this.chat.conversation.id,
-      onOpen: (id) => this.#open(id),
+      onOpen: (id) => this.navigation.open(id),
       onDelete: (id) => {
         answers.discard(id);
         answers.forget(id);
-        if (id === this.chat.conversation.id) this.#leave();
+        if (id === this.chat.conversation.id) this.navigation.leave();
         this.composer.forget(id);
       },
       onRename: async (id) => {
@@ -267,7 +295,7 @@ class App {
     find('open-settings').addEventListener('click', () => this.openSettings());
     find('open-details').addEventListener('click', () => {
       this.readouts.renderDetails();
-      openDialog(find('details'));
+      openDialog(find('details', 'dialog'));
     });
     find('to-end').addEventListener('click', () => chat.scrollToEnd());
     find('skip').addEventListener('click', (event) => {
@@ -278,7 +306,7 @@ class App {
     settings.onChange((name) => this.#applySetting(name));
     this.language.onChange(() => this.#speakAnew());
     room.onChange(() => this.#refresh({ list: false }));
-    conversations.onChangeElsewhere((id) => this.#takeOver(id));
+    conversations.onChangeElsewhere((id) => this.navigation.takeOver(id));
     acceptDrops(find('drop'), {
       onFile: (file) => this.dropped.open(file),
       onUnclear: () => this.dropped.refuse(),
@@ -293,129 +321,25 @@ class App {
     });
   }
 
-  async #open(id) {
-    const conversation = await this.#read(id);
-    if (conversation === null) return this.sidebar.refresh();
-    this.sidebar.closeDrawer();
-    if (conversation === undefined) return;
-    this.chat.show(conversation);
-    if (matchMedia('(hover: hover)').matches) this.composer.focus();
-  }
-
-  /** A conversation as it is in this page; undefined where it cannot be read, which is said. */
-  async #read(id) {
-    try {
-      return await this.conversations.open(id);
-    } catch (error) {
-      const heads = await this.conversations.list().catch(() => []);
-      const { t } = this.language;
-      const title = heads.find((head) => head.id === id)?.title || t('chat.untitled');
-      this.#tellUnreadable(t('chat.not-opened', { title }), error);
-    }
-  }
-
-  #tellUnreadable(text, error) {
-    const { code, text: detail } = describeProblem(error, this.language.t);
-    this.loadPanel.showProblem({ code, text, detail });
-    this.announce(`${text} ${detail}`);
-  }
-
-  /** Another tab has changed a conversation, or deleted it. */
-  async #takeOver(id) {
-    this.sidebar.refresh();
-    const { answers, chat, conversations } = this;
-    const kept = await conversations.get(id).catch(() => undefined);
-    // What is in this page only is not missed elsewhere.
-    if (kept === null && conversations.isKept) {
-      answers.discard(id);
-      answers.forget(id);
-    }
-    if (id !== chat.conversation.id || chat.isUnkept || kept === undefined) return;
-    if (kept === null && conversations.isKept) {
-      this.#leave();
-      find('missing').hidden = false;
-    } else if (kept !== null && !chat.job) chat.takeOver(kept);
-  }
-
-  /** What is kept is newer than what is shown, as behind an import. */
-  async #followKept() {
-    this.sidebar.refresh();
-    const { chat, conversations } = this;
-    const { id } = chat.conversation;
-    const kept = await conversations.get(id).catch(() => null);
-    if (kept === null || chat.conversation.id !== id || chat.isUnkept || chat.job) return;
-    if ((kept.revision ?? 0) > (chat.conversation.revision ?? 0)) chat.takeOver(kept);
-  }
-
-  /** The conversation that is shown was deleted. What was being written for it is not. */
-  #leave() {
-    const { text } = this.composer;
-    this.address.leave();
-    this.chat.show();
-    if (this.composer.text === '') this.composer.text = text;
-  }
-
-  /** Shows what an address names. @param {string | null} id null: a new chat */
-  async #moveTo(id) {
-    const { chat } = this;
-    const shown = chat.conversation;
-    // What happens meanwhile must not bring back the address of the one that is still shown.
-    this.#moves++;
-    const kept = id === null ? null : await this.#read(id);
-    this.#moves--;
-    // Whoever has gone on meanwhile stays there.
-    if (chat.conversation !== shown) this.address.follow(chat.conversation);
-    if (this.address.id !== id || chat.conversation !== shown) return;
-    if (kept) chat.show(kept);
-    else if (id === null) chat.show();
-    else this.#leave();
-    find('missing').hidden = id === null || kept !== null;
-  }
-
   #openModels() {
-    openDialog(find('models'));
+    openDialog(find('models', 'dialog'));
     this.models.open();
   }
 
-  #lastModel() {
-    const last = this.settings.get('model');
-    if (last === null) return INCLUDED_MODEL;
-    return 'url' in last ? new URL(last.url) : last;
-  }
-
-  /** How to find a model again at the next visit; null: it is the one included, or it is not kept. */
-  #placeOf(model, engine) {
-    if (isIncluded(model)) return null;
-    const { id, kind, state } = engine.info.storage;
-    if (state !== 'none') return { stored: id, kind };
-    return model instanceof URL ? { url: model.href } : null;
-  }
-
+  /** @param {SettingName} name */
   #applySetting(name) {
-    if (name === 'theme') this.#showTheme();
-    if (name === 'language') this.language.change(this.#wantedLocale());
+    if (name === 'theme') showTheme(this.settings);
+    if (name === 'language') this.language.change(wantedLocale(this.settings));
   }
 
   /** What concerns the engine holds from its next start on. */
   #applyEngineSettings() {
-    const { room } = this;
-    if (room.isOutdated) this.load(room.wanted.model, room.wanted);
-  }
-
-  #showTheme() {
-    const theme = this.settings.get('theme');
-    if (theme === 'auto') delete document.documentElement.dataset.theme;
-    else document.documentElement.dataset.theme = theme;
-  }
-
-  #translate() {
-    document.documentElement.lang = this.language.tag;
-    this.language.translate(document);
-    placeIcons(document);
+    const { isOutdated, wanted } = this.room;
+    if (isOutdated && wanted.model !== null) this.load(wanted.model, wanted);
   }
 
   #speakAnew() {
-    this.#translate();
+    translate(this.language);
     this.chat.redraw();
     this.settingsForm.render();
     this.readouts.refresh();
@@ -430,47 +354,52 @@ class App {
 
   /** Shows what is different after something has happened. */
   #refresh({ list = true } = {}) {
-    const { t } = this.language;
-    const { chat, room } = this;
-    if (this.#moves === 0) this.address.follow(chat.conversation);
+    const { chat } = this;
+    if (!this.navigation.isMoving) this.address.follow(chat.conversation);
     this.composer.show(Boolean(chat.job));
     this.composer.follow(chat.conversation);
     find('log').classList.toggle('busy', Boolean(chat.job));
-    find('title').textContent = chat.conversation.title || t('chat.new');
-    document.title = chat.conversation.title ? `${chat.conversation.title} · Nibble` : 'Nibble';
-    find('welcome').hidden = !chat.isEmpty;
-    if (!chat.isEmpty) find('missing').hidden = true;
-    find('new-chat-top').disabled = chat.isEmpty;
-    const { engine } = room;
-    find('welcome-included').hidden = engine !== null && !isIncluded(room.model);
-    find('model-name').textContent = engine?.info.name ?? t(room.isLoading ? 'model.loading' : 'model.none');
-    find('model-button').setAttribute('aria-label', t('model.button', { name: find('model-name').textContent }));
-    find('model-state').dataset.state = room.isLoading ? 'loading' : engine === null ? 'none' : 'ready';
-    this.#showStarters();
+    showHeadline(chat, this.room, this.language.t);
     this.readouts.refresh();
     this.updateNotice.render();
     this.unkeptNotice.render();
     if (list) this.sidebar.refresh();
   }
-
-  #showStarters() {
-    const list = find('starters');
-    if (list.childElementCount > 0) return;
-    const made = STARTERS.map((text) => {
-      const click = () => this.chat.send(text);
-      return make('li', {}, make('button', { type: 'button', lang: 'en', on: { click } }, text));
-    });
-    list.append(...made);
-  }
 }
 
-/** Promise.withResolvers(), which browsers have only lately. */
-function withResolvers() {
-  let resolve;
-  const promise = new Promise((settle) => {
-    resolve = settle;
+/** Begins with what is seen first and written into. Whoever is quick has written before the rest is there. */
+async function start() {
+  const settings = new Settings();
+  const hub = new HubAccess();
+  const room = new EngineRoom(settings, hub);
+  const language = new Language(wantedLocale(settings));
+  translate(language);
+  showTheme(settings);
+  /** @type {App | null} */
+  let app = null;
+  /** @type {(app: App) => void} */
+  let begin = () => {};
+  /** @type {Promise<App>} */
+  const begun = new Promise((resolve) => {
+    begin = resolve;
   });
-  return { promise, resolve };
+  const address = new Address((id) => app?.navigation.moveTo(id));
+  const composer = new Composer({
+    id: address.id,
+    onSend: async (text) => (await begun).chat.send(text),
+    onStop: () => app?.chat.stop(),
+    onEditLast: () => app?.chat.editLast(),
+  });
+  // Whoever was writing when the page was loaded anew goes on.
+  if (hovers()) composer.focus();
+  await breathe();
+  const conversations = await openConversations();
+  await breathe();
+  app = new App({ settings, hub, room, language, address, composer }, conversations);
+  await breathe();
+  await app.open();
+  begin(app);
+  await app.loadFirst();
 }
 
-await new App().start();
+await start();

@@ -5,6 +5,7 @@ import { chooseFiles, isModelFile } from './engine/model-files.js';
 // What a model's file begins with.
 const MAGIC = 'GGUF';
 
+/** @param {DragEvent} event */
 const bringsFiles = (event) => event.dataTransfer?.types.includes('Files') ?? false;
 
 /** @param {string} name of a file */
@@ -27,6 +28,9 @@ export async function purposeOf(file) {
   return head === '' || head === MAGIC ? 'model' : 'other';
 }
 
+/** Whether text may be dropped there. @param {EventTarget | null} target */
+const isField = (target) => target instanceof HTMLTextAreaElement;
+
 /**
  * Shows `cover` over the page while files are dragged over it, and hands on what is dropped.
  * @param {HTMLElement} cover
@@ -34,6 +38,7 @@ export async function purposeOf(file) {
  *   of them is the one that is meant
  */
 export function acceptDrops(cover, { onFile, onUnclear }) {
+  /** @param {boolean} shown */
   const show = (shown) => {
     cover.hidden = !shown;
   };
@@ -46,17 +51,17 @@ export function acceptDrops(cover, { onFile, onUnclear }) {
   cover.addEventListener('pointermove', () => show(false));
   document.addEventListener('dragover', (event) => {
     const files = bringsFiles(event);
-    if (!files && event.target.matches?.('textarea')) return;
+    if (!files && isField(event.target)) return;
     event.preventDefault();
-    event.dataTransfer.dropEffect = files ? 'copy' : 'none';
+    if (event.dataTransfer !== null) event.dataTransfer.dropEffect = files ? 'copy' : 'none';
   });
   document.addEventListener('drop', (event) => {
     show(false);
     // A part of the page has taken it.
     if (event.defaultPrevented) return;
-    if (!bringsFiles(event) && event.target.matches?.('textarea')) return;
+    if (!bringsFiles(event) && isField(event.target)) return;
     event.preventDefault();
-    const { files } = event.dataTransfer;
+    const files = event.dataTransfer?.files ?? [];
     // A folder may come as no file at all.
     if (files.length === 0) return;
     const file = chooseFiles(files);

@@ -29,9 +29,9 @@ export class DroppedFile {
     const { t, settings, loadPanel, transfer } = this.#context;
     this.#wanted = file;
     const purpose = await purposeOf(file);
-    if (purpose === 'archive') return transfer.import(file);
-    if (purpose === 'other') {
-      const detail = t('problem.document', file);
+    if (purpose === 'archive' && file instanceof File) return transfer.import(file);
+    if (purpose === 'other' && file instanceof File) {
+      const detail = t('problem.document', { name: file.name });
       return this.#show({ code: 'GGUF_BAD_MAGIC', text: t('problem.GGUF_BAD_MAGIC'), detail });
     }
     // What was wrong with another file is over.
@@ -57,12 +57,14 @@ export class DroppedFile {
     this.#wanted = null;
   }
 
+  /** @param {import('./engine/load-panel.js').Problem} problem @param {import('./engine/load-panel.js').Remedy | null} [remedy] */
   #show(problem, remedy = null) {
     const { loadPanel, announce } = this.#context;
     loadPanel.showProblem(problem, remedy);
     announce(remedy === null ? problem.text : `${problem.text} ${problem.detail}`);
   }
 
+  /** @param {File | File[]} file */
   async #load(file) {
     const { room, onLoad, onKept } = this.#context;
     await onLoad(file);

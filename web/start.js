@@ -19,6 +19,7 @@
   const problem = location.protocol === 'file:' ? 'file' : isOld ? 'old' : null;
   if (problem === null) return;
   const place = document.getElementById('cannot-start');
+  if (!place) return;
   place.textContent = SENTENCES[problem][/^zh/i.test(navigator.language) ? 'zh' : 'en'];
   place.hidden = false;
 })();

@@ -13,7 +13,7 @@ import { countTokens, promptOf, startThatFits } from './prompt.js';
  * @property {(start: number, place: Place) => Promise<unknown>} onDrop go on with the messages from `start` on
  * @property {() => void} onEdit of the last message
  * @property {(text: string) => void} onNewChat
- * @property {(name: string) => void} onSettings
+ * @property {(name: import('../settings/settings.js').SettingName) => void} onSettings
  */
 
 /** @typedef {import('../conversations/conversations.js').Conversation} Conversation */

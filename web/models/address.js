@@ -11,9 +11,10 @@ const LOCAL = [
 // Browsers take these for as safe as https.
 const OWN_MACHINE = /^(localhost|.*\.localhost|127\.\d+\.\d+\.\d+|\[::1\])$/;
 
+/** @param {RegExp[]} patterns @param {string} name */
 const isAny = (patterns, name) => patterns.some((pattern) => pattern.test(name));
 
-/** URL.parse(), which browsers have only lately. */
+/** URL.parse(), which browsers have only lately. @param {string} address */
 function parse(address) {
   try {
     return new URL(address);
@@ -25,7 +26,7 @@ function parse(address) {
 /**
  * @param {string} text what the reader has typed
  * @param {{ isSecure: boolean }} page whether it came over https, from where a browser loads nothing over plain http
- * @returns {{ url?: URL, fault?: string }} `fault`: the key of a sentence
+ * @returns {{ url: URL, fault?: undefined } | { fault: import('../ui/i18n.js').StringKey }} `fault`: the key of a sentence
  */
 export function readAddress(text, { isSecure }) {
   const address = text.trim();

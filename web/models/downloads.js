@@ -2,16 +2,31 @@
 // what has come of a paused one stays in the store, from its first chunk on, and so it goes on after a reload.
 import { nameOf } from '../engine/model-files.js';
 import { Pace } from '../engine/pace.js';
+import { codeOf } from '../engine/problem.js';
+
+/** @typedef {import('../nibble/index.js').ModelStore} ModelStore */
+/** @typedef {{ model: URL | File | File[], name: string, sha256?: string | null }} Wanted what is to be downloaded or kept */
+/** @typedef {Parameters<NonNullable<import('../nibble/index.js').ImportOptions['onProgress']>>[0]} ImportProgress */
+/** @typedef {'begun' | 'ended' | 'failed' | 'paused' | 'cancelled'} DownloadEvent what has become of one */
+
+/**
+ * @typedef {object} Entry
+ * @property {Download} download
+ * @property {AbortController} controller
+ * @property {Promise<ModelStore>} store
+ * @property {boolean} wasWhole
+ * @property {Promise<void> | null} ended
+ */
 
 /**
  * @typedef {object} Download
  * @property {string} id as the store will have it
  * @property {URL | File | File[]} model
  * @property {string} name
- * @property {string} [sha256]
+ * @property {string | null} [sha256]
  * @property {'running' | 'paused' | 'failed'} state
- * @property {{ phase: string, loaded: number, total: number, bytesPerSecond: number, secondsLeft: number | null, restarted?: boolean } | null} progress
- * @property {any} problem why it failed
+ * @property {ImportProgress | null} progress
+ * @property {unknown} problem why it failed
  * @property {boolean} isPausing it was told to stop, and what has come is being written
  * @property {boolean} isWaiting nothing has come for a while
  */
@@ -24,12 +39,13 @@ export class Downloads {
   #store;
   #onChange;
   #onProgress;
+  /** By its id. @type {Map<string, Entry>} */
   #running = new Map();
 
   /**
    * @param {object} context
-   * @param {() => Promise<import('../nibble/index.js').ModelStore>} context.store
-   * @param {(event: { download: Download, kind: 'begun' | 'ended' | 'failed' | 'paused' | 'cancelled' }) => void} context.onChange
+   * @param {() => Promise<ModelStore>} context.store
+   * @param {(event: { download: Download, kind: DownloadEvent }) => void} context.onChange
    * @param {(download: Download) => void} context.onProgress
    */
   constructor({ store, onChange, onProgress }) {
@@ -50,19 +66,24 @@ export class Downloads {
 
   /**
    * Begins a download, or goes on with an interrupted one.
-   * @param {{ model: URL | File | File[], name: string, sha256?: string | null }} wanted
+   * @param {Wanted} wanted
    */
   async begin({ model, name, sha256 }) {
     // Another place for models may be chosen meanwhile.
     const store = this.#store();
     // Where there is no store, that is told as any other failure of a download is.
-    const id = await store.then((opened) => opened.idOf(model)).catch(() => model.href ?? nameOf(model));
+    const place = model instanceof URL ? model.href : nameOf(model);
+    const id = await store.then((opened) => opened.idOf(model)).catch(() => place);
     // Of a stored model, what comes is a newer file.
     const wasWhole = await store.then((opened) => opened.has(id)).catch(() => false);
     if (this.get(id)?.state === 'running') return;
     const controller = new AbortController();
-    const download = { id, model, name, sha256, state: 'running', progress: null, problem: null };
-    Object.assign(download, { isPausing: false, isWaiting: false });
+    /** @type {Download} */
+    const download = {
+      ...{ id, model, name, sha256, state: 'running', progress: null, problem: null },
+      ...{ isPausing: false, isWaiting: false },
+    };
+    /** @type {Entry} */
     const entry = { download, controller, store, wasWhole, ended: null };
     this.#running.set(id, entry);
     this.#onChange({ download, kind: 'begun' });
@@ -100,13 +121,16 @@ export class Downloads {
     }
   }
 
+  /** @param {Entry} entry */
   async #run({ download, controller, store: opening }) {
     const { signal } = controller;
+    /** @type {'ended' | 'paused' | 'failed'} */
     let kind = 'ended';
     const stopWatching = this.#watch(download);
     try {
       const store = await opening;
       const pace = new Pace();
+      /** @param {ImportProgress} progress */
       const onProgress = (progress) => {
         download.progress = pace.settle(progress);
         this.#onProgress(download);
@@ -128,7 +152,7 @@ export class Downloads {
     this.#onChange({ download, kind });
   }
 
-  /** Tells when nothing comes any more, which no progress does. @returns {() => void} ends it */
+  /** Tells when nothing comes any more, which no progress does. @param {Download} download @returns {() => void} ends it */
   #watch(download) {
     if (!(download.model instanceof URL)) return () => {};
     let seen = -1;
@@ -148,18 +172,23 @@ export class Downloads {
   }
 }
 
-/** The ids of what there is in part of a download: a part of a newer file has one of its own. */
+/** The ids of what there is in part of a download: a part of a newer file has one of its own. @param {ModelStore} store @param {Entry} entry */
 async function partsOf(store, { download: { id, model }, wasWhole }) {
   const parts = (await store.list()).filter(({ state }) => state === 'importing');
-  const isOfIt = (part) => (wasWhole ? model instanceof URL && part.source?.url === model.href : part.id === id);
+  /** @param {import('../nibble/index.js').StoredModel} part */
+  const isOfIt = ({ id: given, source }) => {
+    if (!wasWhole) return given === id;
+    return model instanceof URL && source !== null && 'url' in source && source.url === model.href;
+  };
   return parts.filter(isOfIt).map((part) => part.id);
 }
 
+/** @param {ModelStore} store @param {string} id */
 async function dropPart(store, id) {
   try {
     await store.delete(id);
   } catch (error) {
     // Another tab stores it: it waited for this one, or this one for it.
-    if (error.code !== 'STORE_BUSY') throw error;
+    if (codeOf(error) !== 'STORE_BUSY') throw error;
   }
 }

@@ -39,12 +39,16 @@ const USUAL_GIGABYTES = 4;
  */
 
 /** @typedef {{ budget: number, bytesPerToken: number }} Streaming bytes of memory, and of those read for every token */
+/** @typedef {import('../nibble/index.js').Tensor} Tensor */
+/** @typedef {import('../nibble/index.js').ModelShape} ModelShape */
+/** @typedef {import('../engine/engine-room.js').Options} Options */
+/** @typedef {import('../nibble/index.js').Probe & { processors: number, at: number }} Probe of a number of threads, at a moment */
 
 /**
  * @param {URL | File | File[]} model
  * @param {object} context
  * @param {import('../nibble/index.js').ModelStore | null} context.store
- * @param {object} context.options of the engine, as they are set
+ * @param {Options} context.options of the engine, as they are set
  * @param {number | null} context.readRate of the store, bytes a second; null: not known
  * @param {() => boolean} context.isBusy whether something else computes now
  * @param {AbortSignal} [context.signal]
@@ -52,15 +56,16 @@ const USUAL_GIGABYTES = 4;
  */
 export async function estimateModel(model, { store, options, readRate, isBusy, signal }) {
   const description = await describeFitting(model, { ...options, signal });
-  const { name, file, quantization, tensors, dataOffset, memory, problem, warnings } = description;
-  if (memory === null) throw problem;
+  const { name, file, quantization, tensors, dataOffset, model: shape, memory, problem, warnings } = description;
+  if (memory === null || shape === null) throw problem;
   const [probe, free] = await Promise.all([rememberedProbe(isBusy, signal), freeBytes(store)]);
   const budget = options.memoryBudget ?? null;
   const bytes = Object.values(memory).reduce((sum, part) => sum + part, 0);
-  const speed = probe && estimateSpeed(probe, workPerToken(tensors, description.model.blocks));
+  const speed = probe && estimateSpeed(probe, workPerToken(tensors, shape.blocks));
+  /** @param {Streaming | null} streaming */
   const wordsWhen = (streaming) => speed && wordsPerSecond(speed, streaming?.bytesPerToken ?? 0, readRate);
-  const streaming = streamingOf(description);
-  const keptBytes = dataOffset + description.model.packedBytes;
+  const streaming = streamingOf(shape);
+  const keptBytes = dataOffset + shape.packedBytes;
   const lacksMemory = isMuchHere(bytes);
   const lesser = lacksMemory && budget === null ? await underBudget(model, options, signal) : null;
   return {
@@ -79,47 +84,52 @@ export async function estimateModel(model, { store, options, readRate, isBusy, s
   };
 }
 
-/** @returns {Streaming | null} */
-function streamingOf({ model }) {
-  const { budget } = model;
+/** @param {ModelShape} model @returns {Streaming | null} */
+function streamingOf({ budget }) {
   return budget?.streams ? { budget: budget.bytes, bytesPerToken: budget.bytesPerTokenStreamed } : null;
 }
 
-/** How a model would run from storage, under the largest budget that leaves most of the memory to others. */
+/** How a model would run from storage, under the largest budget that leaves most of the memory to others. @param {URL | File | File[]} model @param {Options} options @param {AbortSignal} [signal] */
 async function underBudget(model, options, signal) {
-  const gigabytes = navigator.deviceMemory ?? USUAL_GIGABYTES;
+  const gigabytes = deviceGigabytes() ?? USUAL_GIGABYTES;
   const most = gigabytes * 1e9 * BUDGET_PART;
   const memoryBudget = MEMORY_BUDGETS.findLast((bytes) => bytes <= most) ?? MEMORY_BUDGETS[0];
   const description = await describeFitting(model, { ...options, memoryBudget, signal });
-  return description.memory === null ? null : streamingOf(description);
+  return description.memory === null || description.model === null ? null : streamingOf(description.model);
 }
 
-/** Whether it is more memory than this device may have for a model. */
+/** Not all browsers tell. */
+const deviceGigabytes = () => /** @type {Navigator & { deviceMemory?: number }} */ (navigator).deviceMemory;
+
+/** Whether it is more memory than this device may have for a model. @param {number} bytes */
 function isMuchHere(bytes) {
-  const device = navigator.deviceMemory;
+  const device = deviceGigabytes();
   return bytes > MOST_BYTES || (device !== undefined && bytes > device * 1e9 * USABLE_PART);
 }
 
+/** @param {import('../nibble/index.js').ModelStore | null} store */
 async function freeBytes(store) {
-  const { usage, quota } = (await store?.estimate().catch(() => null)) ?? {};
-  return Number.isFinite(quota) ? Math.max(0, quota - (usage ?? 0)) : null;
+  const { usage = 0, quota = null } = (await store?.estimate().catch(() => null)) ?? {};
+  return quota !== null && Number.isFinite(quota) ? Math.max(0, quota - (usage ?? 0)) : null;
 }
 
 /** @param {number} tokensPerSecond that the processor computes */
 export const wordsOf = (tokensPerSecond) => WORDS_PER_TOKEN / (1 / tokensPerSecond + SECONDS_PER_TOKEN);
 
-/** What streams is read while the processor computes, so the slower of the two counts; null: the reading is not known. */
+/** What streams is read while the processor computes, so the slower of the two counts; null: the reading is not known. @param {{ decodeTokensPerSecond: number }} speed @param {number} streamedBytes @param {number | null} readRate */
 function wordsPerSecond({ decodeTokensPerSecond }, streamedBytes, readRate) {
   if (streamedBytes > 0 && readRate === null) return null;
-  const reading = streamedBytes > 0 ? streamedBytes / readRate : 0;
+  const reading = streamedBytes > 0 ? streamedBytes / (readRate ?? 0) : 0;
   return WORDS_PER_TOKEN / (Math.max(1 / decodeTokensPerSecond, reading) + SECONDS_PER_TOKEN);
 }
 
-/** What one token of an answer goes through: all but an embedding that is not also the output, and blocks left out. */
+/** What one token of an answer goes through: all but an embedding that is not also the output, and blocks left out. @param {Tensor[]} tensors @param {number} blocks */
 function workPerToken(tensors, blocks) {
   const hasOutput = tensors.some(({ name }) => name === 'output.weight');
+  /** @param {string} name */
   const isLeftOut = (name) => Number(/^blk\.(\d+)\./.exec(name)?.[1] ?? -1) >= blocks;
   const read = tensors.filter(({ name }) => !(hasOutput && name === 'token_embd.weight') && !isLeftOut(name));
+  /** @param {number[]} shape */
   const sizeOf = (shape) => shape.reduce((product, size) => product * size, 1);
   return {
     bytesPerToken: read.reduce((sum, { packedBytes }) => sum + packedBytes, 0),
@@ -127,17 +137,16 @@ function workPerToken(tensors, blocks) {
   };
 }
 
-/** The probe runs once a day; another number of threads makes another speed. @param {() => boolean} isBusy @param {AbortSignal} [signal] */
+/** The probe runs once a day; another number of threads makes another speed. @param {() => boolean} isBusy @param {AbortSignal} [signal] @returns {Promise<Probe | null>} */
 export async function rememberedProbe(isBusy, signal) {
   const threads = globalThis.crossOriginIsolated ? navigator.hardwareConcurrency : 1;
   const remembered = readProbe();
-  const age = Date.now() - remembered?.at;
+  const age = Date.now() - (remembered?.at ?? Number.NaN);
   const isFresh = age >= 0 && age < PROBE_MILLISECONDS;
   // While something else computes, an old measurement is nearer to the truth than a new one.
   if (remembered?.processors === threads && (isFresh || isBusy())) return remembered;
   try {
-    const { decodeBytesPerSecond, prefillWeightsPerSecond } = await probeSpeed({ signal });
-    const measured = { processors: threads, at: Date.now(), decodeBytesPerSecond, prefillWeightsPerSecond };
+    const measured = { ...(await probeSpeed({ signal })), processors: threads, at: Date.now() };
     if (!isBusy()) writeProbe(measured);
     return measured;
   } catch (error) {
@@ -147,6 +156,7 @@ export async function rememberedProbe(isBusy, signal) {
   }
 }
 
+/** @returns {Probe | null} */
 function readProbe() {
   try {
     const found = JSON.parse(localStorage.getItem(KEY) ?? 'null');
@@ -156,6 +166,7 @@ function readProbe() {
   }
 }
 
+/** @param {Probe} measured */
 function writeProbe(measured) {
   try {
     localStorage.setItem(KEY, JSON.stringify(measured));

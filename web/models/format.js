@@ -1,6 +1,7 @@
 // Numbers of the models panel in the reader's way of writing them. A formatter is made for one language.
 
 const BYTE_UNITS = ['byte', 'kilobyte', 'megabyte', 'gigabyte', 'terabyte'];
+/** @type {[unit: Intl.RelativeTimeFormatUnit, milliseconds: number][]} */
 const TIMES = [
   ['day', 86_400_000],
   ['hour', 3_600_000],
@@ -9,6 +10,7 @@ const TIMES = [
 
 /** @param {string} locale a language tag */
 export function createFormat(locale) {
+  /** @param {number} value @param {string} unit */
   const inUnit = (value, unit) => {
     const maximumFractionDigits = value < 10 && unit !== 'byte' ? 1 : 0;
     return new Intl.NumberFormat(locale, { style: 'unit', unit, maximumFractionDigits }).format(value);
@@ -24,10 +26,12 @@ export function createFormat(locale) {
     },
 
     /** @param {number} count @returns {string} such as 1.2B */
-    count: (count) => new Intl.NumberFormat(locale, { notation: 'compact', maximumSignificantDigits: 3 }).format(count),
+    count: (/** @type {number} */ count) =>
+      new Intl.NumberFormat(locale, { notation: 'compact', maximumSignificantDigits: 3 }).format(count),
 
     /** @param {number} part from 0 to 1 */
-    percent: (part) => new Intl.NumberFormat(locale, { style: 'percent' }).format(Math.min(1, Math.max(0, part))),
+    percent: (/** @type {number} */ part) =>
+      new Intl.NumberFormat(locale, { style: 'percent' }).format(Math.min(1, Math.max(0, part))),
 
     /** @param {number} seconds */
     duration(seconds) {
@@ -49,7 +53,7 @@ export function createFormat(locale) {
       );
     },
 
-    /** @param {readonly string[]} parts of an enumeration without 'and' */
-    list: (parts) => parts.filter(Boolean).join(' · '),
+    /** @param {readonly (string | null)[]} parts of an enumeration without 'and'; null: one that is none */
+    list: (/** @type {readonly (string | null)[]} */ parts) => parts.filter(Boolean).join(' · '),
   };
 }

@@ -1,5 +1,6 @@
 // Where the page asks for models of Hugging Face's hub, and by which access token. Both last for this visit, and longer
 // only where the reader wants it. A token goes to the address that it was given with, and to no other.
+import { detailsOf } from '../engine/problem.js';
 import { readHubAddress } from '../nibble/index.js';
 
 const KEY = 'nibble.hub';
@@ -9,6 +10,7 @@ export class HubAccess {
   #url = USUAL;
   #token = '';
   #isKept = false;
+  /** @type {Set<() => void>} */
   #listeners = new Set();
 
   constructor() {
@@ -71,12 +73,13 @@ export class HubAccess {
     this.change({ url: '', token: '', keeps: false });
   }
 
+  /** @param {{ url: string, token: string }} given @returns {'url' | 'token' | null} what of it is none */
   #take({ url, token }) {
     const address = (url || USUAL).replace(/(?<!\/)\/+$/, '');
     try {
       readHubAddress('owner/name', { hub: { url: address, token } });
     } catch (error) {
-      return error.details?.option === 'hub.token' ? 'token' : 'url';
+      return detailsOf(error).option === 'hub.token' ? 'token' : 'url';
     }
     this.#url = address;
     this.#token = token;

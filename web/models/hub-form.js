@@ -1,10 +1,13 @@
 // Asks for an access token of Hugging Face's hub, and for another address of it, where a model is not given without.
+import { codeOf, detailsOf } from '../engine/problem.js';
 import { make } from '../ui/dom.js';
 
-/** Whether a token, or another address, may be what a problem wants. @param {any} problem */
-export function mayWantAccess({ code, details }) {
+/** Whether a token, or another address, may be what a problem wants. @param {unknown} problem */
+export function mayWantAccess(problem) {
+  const code = String(codeOf(problem));
   if (['HUB_GATED', 'HUB_TOKEN_REFUSED', 'HUB_NOT_FOUND'].includes(code)) return true;
-  return code === 'DOWNLOAD_FAILED' && ([401, 403].includes(details?.status) || details?.connection === 'none');
+  const { status, connection } = detailsOf(problem);
+  return code === 'DOWNLOAD_FAILED' && ([401, 403].includes(Number(status)) || connection === 'none');
 }
 
 /**
@@ -17,7 +20,7 @@ export function mayWantAccess({ code, details }) {
  */
 export function makeHubForm({ t, hub, asksAddress, onChange }) {
   const problem = make('p', { id: 'models-hub-problem', class: 'field-problem', role: 'alert' });
-  const described = (id) => `${id}-help models-hub-problem`;
+  const described = (/** @type {string} */ id) => `${id}-help models-hub-problem`;
   const token = make('input', {
     ...{ id: 'models-hub-token', type: 'password', autocomplete: 'off', spellcheck: 'false', 'data-key': 'hub token' },
     'aria-describedby': described('models-hub-token'),
@@ -40,6 +43,7 @@ export function makeHubForm({ t, hub, asksAddress, onChange }) {
     tokenHelp.textContent = t('models.hub.token.help', { address: url.value.trim() || hub.url });
   };
   describe();
+  /** @param {SubmitEvent} event */
   const submit = (event) => {
     event.preventDefault();
     const wrong = hub.change({ url: url.value, token: token.value, keeps: keeps.checked });

@@ -4,6 +4,7 @@ import { formatBytes } from '../ui/units.js';
 
 export class KeptNotice {
   #t;
+  /** @type {{ name: string, bytes: number } | null} */
   #kept = null;
 
   /**

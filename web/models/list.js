@@ -1,30 +1,37 @@
 // The models on this device: those stored, those under way, those that came only in part, and the one included.
 
 import { chooseFiles, fileNameIn, nameOf, withoutPart } from '../engine/model-files.js';
+import { codeOf } from '../engine/problem.js';
 import { confirm } from '../ui/dialog.js';
-import { make } from '../ui/dom.js';
+import { make, seek } from '../ui/dom.js';
 import { icon } from '../ui/icons.js';
 import { isOfInputMethod } from '../ui/keys.js';
-import { keepFocus, makeButton, makeSection } from './section.js';
+import { keepFocus, makeButton, makeSection, seekKey } from './section.js';
 
 /** @typedef {import('../nibble/index.js').StoredModel} StoredModel */
+/** @typedef {import('./downloads.js').Download} Download */
+/** @typedef {import('../engine/engine-room.js').Model} Model */
 
 // Two readings of the clock, one after the other, are no further apart.
 const IMPORT_MILLISECONDS = 50;
 
 /** Models may have one name and come from several files. @param {StoredModel} model @returns {string | null} */
 function fileNameOf({ name, source }) {
-  const file = source?.file ?? (source?.url && fileNameIn(new URL(source.url)));
-  return typeof file === 'string' && file !== '' && file !== name ? withoutPart(file) : null;
+  if (source === null) return null;
+  const file = 'file' in source ? source.file : fileNameIn(new URL(source.url));
+  return file !== '' && file !== name ? withoutPart(file) : null;
 }
 
 export class ModelList {
   #panel;
   #section = makeSection('models-here');
+  /** @type {StoredModel[]} */
   #models = [];
+  /** @type {import('../settings/settings.js').StoreKind | undefined} */
   #kind;
+  /** By the id of a download. @type {Map<string, { bar: HTMLProgressElement, text: HTMLElement }>} */
   #bars = new Map();
-  /** What a row says beside its facts: a check under way, the outcome of one, a problem. */
+  /** What a row says beside its facts: a check under way, the outcome of one, a problem. @type {Map<string, { text: string, isBad: boolean }>} */
   #notes = new Map();
   /** The model that gets another name, and what is typed of it. @type {{ id: string, text: string } | null} */
   #renaming = null;
@@ -70,43 +77,46 @@ export class ModelList {
     for (const download of downloads.all) this.follow(download);
   }
 
-  /** Shows how far a download is; its row stays as it is. @param {import('./downloads.js').Download} download */
+  /** Shows how far a download is; its row stays as it is. @param {Download} download */
   follow(download) {
     const found = this.#bars.get(download.id);
     if (!found) return;
     const { progress } = download;
     found.text.textContent = this.#describeProgress(download);
-    if (progress?.total > 0 && progress.phase !== 'wait') found.bar.value = this.#loadedOf(download) / progress.total;
-    else if (download.state === 'paused') found.bar.value = 0;
+    if (progress !== null && progress.total > 0 && progress.phase !== 'wait') {
+      found.bar.value = this.#loadedOf(download) / progress.total;
+    } else if (download.state === 'paused') found.bar.value = 0;
     else found.bar.removeAttribute('value');
   }
 
   /** Brings a download that has just begun before the eyes. @param {string} id */
   reveal(id) {
-    const button = this.#section.root.querySelector(`[data-key="${CSS.escape(`resume ${id}`)}"]`);
-    button?.closest('.models-row').scrollIntoView({ block: 'nearest' });
+    const button = seekKey(this.#section.root, `resume ${id}`);
+    button?.closest('.models-row')?.scrollIntoView({ block: 'nearest' });
     button?.focus({ preventScroll: true });
   }
 
   #includedRow() {
     const { t, format, included, includedId } = this.#panel;
-    const facts = [included.bytes && format().bytes(included.bytes), t('models.included')];
+    const facts = [included.bytes === undefined ? null : format().bytes(included.bytes), t('models.included')];
     const use = this.#useButton({ id: includedId, name: included.name }, included.url);
     return this.#row(includedId, included.name, facts, [use]);
   }
 
+  /** @param {StoredModel} model */
   #storedRow(model) {
     const { t, format } = this.#panel;
     const { id, name, storedBytes, quantization, createdAt, usedAt } = model;
     // The store notes the time of an import as that of its use.
-    const wasUsed = usedAt - createdAt > IMPORT_MILLISECONDS;
+    const wasUsed = usedAt !== null && usedAt - (createdAt ?? 0) > IMPORT_MILLISECONDS;
     const facts = [
       fileNameOf(model),
       format().bytes(storedBytes),
       quantization,
       wasUsed ? t('models.used', { ago: format().ago(usedAt) }) : null,
     ];
-    if (this.#renaming?.id === id) return this.#renameRow(model);
+    if (this.#renaming?.id === id) return this.#renameRow(model, this.#renaming);
+    /** @type {(what: 'rename' | 'verify' | 'delete', drawing: import('../ui/icons.js').IconName, action: () => void) => HTMLElement} */
     const button = (what, drawing, action) =>
       makeButton({
         label: t(`models.${what}`),
@@ -123,6 +133,7 @@ export class ModelList {
     ]);
   }
 
+  /** @param {StoredModel} model */
   #partialRow(model) {
     const { t, format } = this.#panel;
     const { id, name, state, source, receivedBytes, fileBytes, storedBytes } = model;
@@ -131,12 +142,16 @@ export class ModelList {
     const fact = isUnreadable
       ? t('models.unreadable')
       : t(fileBytes ? 'models.partial' : 'models.partial.unknown', amounts);
-    const isFile = source !== null && source !== undefined && 'file' in source;
+    const from = source ?? null;
+    const isFile = from !== null && 'file' in from;
     const resume = makeButton({
       label: t('models.resume'),
       name: t('models.resume.name', { name }),
       key: `resume ${id}`,
-      action: () => (isFile ? this.#askForFile() : this.#panel.download({ model: new URL(source.url), name })),
+      action: () => {
+        if (from === null || 'file' in from) this.#askForFile();
+        else this.#panel.download({ model: new URL(from.url), name });
+      },
     });
     const remove = makeButton({
       label: t('models.delete'),
@@ -145,11 +160,12 @@ export class ModelList {
       drawing: 'trash',
       action: () => this.#delete({ ...model, storedBytes: storedBytes || receivedBytes }),
     });
-    const canResume = !isUnreadable && source !== null && source !== undefined;
+    const canResume = !isUnreadable && from !== null;
     const facts = [fact, isFile && canResume ? t('models.file.again') : null];
     return this.#row(id, name, facts, canResume ? [resume, remove] : [remove]);
   }
 
+  /** @param {Download} download */
   #downloadRow(download) {
     const { t } = this.#panel;
     const { id, name, state, problem } = download;
@@ -160,37 +176,38 @@ export class ModelList {
     if (state !== 'failed') this.#bars.set(id, { bar, text });
     const more = state === 'failed' ? [] : [bar, text];
     const facts = state === 'failed' ? this.#keptOf(download) : [];
-    const once = state === 'failed' && problem.code === 'STORE_FULL' ? this.#onceButton(download) : null;
+    const once = state === 'failed' && codeOf(problem) === 'STORE_FULL' ? this.#onceButton(download) : null;
     return this.#row(id, name, facts, [this.#pauseButton(download), once, this.#cancelButton(download)], more);
   }
 
-  /** What there is of a download that broke off, if it is of use. */
+  /** What there is of a download that broke off, if it is of use. @param {Download} download */
   #keptOf({ id, problem }) {
     const { t, format } = this.#panel;
-    const { state, receivedBytes, fileBytes } = this.#models.find((model) => model.id === id) ?? {};
-    if (state !== 'importing' || !(receivedBytes > 0) || problem?.code === 'DOWNLOAD_CHANGED') return [];
+    const { state, receivedBytes = 0, fileBytes = null } = this.#models.find((model) => model.id === id) ?? {};
+    if (state !== 'importing' || receivedBytes <= 0 || codeOf(problem) === 'DOWNLOAD_CHANGED') return [];
     const amounts = { loaded: format().bytes(receivedBytes), total: fileBytes ? format().bytes(fileBytes) : '' };
     return [t(fileBytes ? 'models.partial' : 'models.partial.unknown', amounts), t('models.retry.kept')];
   }
 
-  /** What has come; of a paused download, what is kept of that. */
+  /** What has come; of a paused download, what is kept of that. @param {Download} download */
   #loadedOf({ id, state, progress }) {
-    if (state !== 'paused') return progress.loaded;
-    return this.#models.find((model) => model.id === id)?.receivedBytes ?? progress.loaded;
+    const loaded = progress?.loaded ?? 0;
+    if (state !== 'paused') return loaded;
+    return this.#models.find((model) => model.id === id)?.receivedBytes ?? loaded;
   }
 
-  /** Pauses, resumes or tries again: it stays the same button. */
+  /** Pauses, resumes or tries again: it stays the same button. @param {Download} download */
   #pauseButton(download) {
     const { t, downloads } = this.#panel;
     const { id, name, state } = download;
     const isRunning = state === 'running';
     const described = t(isRunning ? 'models.pause.name' : 'models.resume.name', { name });
-    const labels = { running: 'models.pause', paused: 'models.resume', failed: 'models.retry' };
+    const labels = { running: t('models.pause'), paused: t('models.resume'), failed: t('models.retry') };
     const action = () => (isRunning ? downloads.pause(id) : this.#panel.download(download));
-    return makeButton({ label: t(labels[state]), name: described, key: `resume ${id}`, action });
+    return makeButton({ label: labels[state], name: described, key: `resume ${id}`, action });
   }
 
-  /** What finds no room here can still run from memory. */
+  /** What finds no room here can still run from memory. @param {Download} download */
   #onceButton({ id, name, model }) {
     const { t, downloads, report, use } = this.#panel;
     return makeButton({
@@ -205,6 +222,7 @@ export class ModelList {
     });
   }
 
+  /** @param {Download} download */
   #cancelButton(download) {
     const { t, downloads, report } = this.#panel;
     const { id, name } = download;
@@ -224,11 +242,12 @@ export class ModelList {
     });
   }
 
-  #renameRow({ id, name }) {
+  /** @param {StoredModel} model @param {{ id: string, text: string }} renaming */
+  #renameRow({ id, name }, renaming) {
     const { t } = this.#panel;
     const field = make('input', {
       type: 'text',
-      value: this.#renaming.text,
+      value: renaming.text,
       maxlength: 120,
       required: true,
       'data-key': `name ${id}`,
@@ -243,14 +262,16 @@ export class ModelList {
     const end = () => {
       this.#renaming = null;
       this.render();
-      this.#section.root.querySelector(`[data-key="${CSS.escape(`rename ${id}`)}"]`)?.focus();
+      seekKey(this.#section.root, `rename ${id}`)?.focus();
     };
+    /** @param {SubmitEvent} event */
     const submit = async (event) => {
       event.preventDefault();
       const wanted = field.value.trim();
       if (wanted !== '' && wanted !== name) await this.#panel.rename(id, wanted);
       end();
     };
+    /** @param {KeyboardEvent} event */
     const keydown = (event) => {
       if (event.key !== 'Escape' || isOfInputMethod(event)) return;
       // The dialog around the panel would close as well.
@@ -270,7 +291,14 @@ export class ModelList {
     );
   }
 
-  /** A row: a name, facts about it, what can be done, and what there is to say. */
+  /**
+   * A row: a name, facts about it, what can be done, and what there is to say.
+   * @param {string} id
+   * @param {string} name
+   * @param {(string | null)[]} facts
+   * @param {(HTMLElement | null)[]} buttons
+   * @param {HTMLElement[]} [more]
+   */
   #row(id, name, facts, buttons, more = []) {
     const { t, format, isCurrent } = this.#panel;
     const note = this.#notes.get(id);
@@ -294,6 +322,7 @@ export class ModelList {
     );
   }
 
+  /** @param {{ id: string, name: string }} row @param {Model} model */
   #useButton({ id, name }, model) {
     const { t, isCurrent, use } = this.#panel;
     if (isCurrent(id)) return null;
@@ -305,6 +334,7 @@ export class ModelList {
     });
   }
 
+  /** @param {Download} download */
   #describeProgress(download) {
     const { t, format } = this.#panel;
     const { state, progress, isPausing, isWaiting } = download;
@@ -323,43 +353,52 @@ export class ModelList {
     return format().list([
       amount,
       bytesPerSecond > 0 ? t('models.progress.rate', { rate: format().bytes(bytesPerSecond) }) : null,
-      secondsLeft > 1 ? t('models.progress.left', { time: format().duration(secondsLeft) }) : null,
+      secondsLeft !== null && secondsLeft > 1
+        ? t('models.progress.left', { time: format().duration(secondsLeft) })
+        : null,
       restarted ? t('models.progress.restarted') : null,
     ]);
   }
 
+  /** @param {StoredModel} model */
   #rename({ id, name }) {
     this.#renaming = { id, text: name };
     this.render();
-    const field = this.#section.root.querySelector(`[data-key="${CSS.escape(`name ${id}`)}"]`);
-    field.focus();
-    field.select();
+    const field = seekKey(this.#section.root, `name ${id}`);
+    if (field instanceof HTMLInputElement) field.select();
+    field?.focus();
   }
 
+  /** @param {StoredModel} model */
   async #verify(model) {
     const { t, format, announce } = this.#panel;
     const { id, name, source } = model;
+    /** @param {string} text @param {boolean} [isBad] */
     const say = (text, isBad = false) => {
       this.#notes.set(id, { text, isBad });
       this.render();
     };
+    /** @param {number} share */
     const part = (share) => t('models.verify.running', { percent: format().percent(share) });
     say(part(0));
     try {
       const store = await this.#panel.listedStore();
-      const onProgress = ({ loaded, total }) => {
-        const line = this.#section.root.querySelector(`[data-id="${CSS.escape(id)}"] .models-note`);
+      /** @param {{ loaded?: number, total?: number }} progress */
+      const onProgress = ({ loaded = 0, total = 0 }) => {
+        const line = seek(this.#section.root, `[data-id="${CSS.escape(id)}"] .models-note`);
         if (line && total > 0) line.textContent = part(loaded / total);
       };
       const { damaged } = await store.verify(id, { onProgress });
       const bad = source && 'url' in source ? 'models.verify.bad' : 'models.verify.lost';
-      say(t(damaged.length === 0 ? 'models.verify.good' : bad, { name, count: damaged.length }), damaged.length > 0);
-      announce(this.#notes.get(id).text);
+      const found = t(damaged.length === 0 ? 'models.verify.good' : bad, { name, count: damaged.length });
+      say(found, damaged.length > 0);
+      announce(found);
     } catch (error) {
       say(this.#panel.sentence(error), true);
     }
   }
 
+  /** @param {StoredModel} model */
   async #delete({ id, name, storedBytes }) {
     const { t, format, isCurrent, listedStore } = this.#panel;
     // Another place may be listed by the time that the question is answered.
@@ -375,7 +414,7 @@ export class ModelList {
   /** An interrupted import of a file goes on with the file only, which a page may not keep. */
   #askForFile() {
     this.#picker.onchange = () => {
-      const files = [...this.#picker.files];
+      const files = [...(this.#picker.files ?? [])];
       this.#picker.value = '';
       const model = files.length > 0 ? chooseFiles(files) : null;
       if (model !== null) this.#panel.download({ model, name: nameOf(model) });

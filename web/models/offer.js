@@ -1,9 +1,9 @@
 // What a model would be on this device, shown before it is downloaded or kept, and the buttons to go on.
 
 import { isOfFiles } from '../engine/model-files.js';
-import { describeProblem } from '../engine/problem.js';
+import { describeProblem, isRetriable } from '../engine/problem.js';
 import { readHubAddress } from '../nibble/index.js';
-import { make } from '../ui/dom.js';
+import { findIn, focusedElement, make } from '../ui/dom.js';
 import { estimateModel } from './estimate.js';
 import { makeHubForm, mayWantAccess } from './hub-form.js';
 import { makeButton } from './section.js';
@@ -11,16 +11,21 @@ import { makeButton } from './section.js';
 // A server that took as long will hardly answer at all.
 const SILENT_MILLISECONDS = 10_000;
 
+/** @typedef {import('./estimate.js').Estimate} Estimate */
+/** @typedef {import('./estimate.js').Streaming} Streaming */
+
 export class Offer {
   #panel;
   #controller = new AbortController();
+  /** What came of the look. @type {{ estimate: Estimate, problem?: undefined } | { problem: unknown } | null} */
   #settled = null;
+  /** @type {HTMLFormElement | null} */
   #access = null;
   #isSilent = false;
 
   /**
    * @param {import('./panel.js').Panel} panel
-   * @param {{ model: URL | File | File[], name: string, sha256?: string | null, onClose: () => void }} wanted
+   * @param {import('./downloads.js').Wanted & { onClose: () => void }} wanted
    */
   constructor(panel, wanted) {
     this.#panel = panel;
@@ -33,7 +38,7 @@ export class Offer {
   async look() {
     const { model } = this.wanted;
     const { signal } = this.#controller;
-    const focused = document.activeElement;
+    const focused = focusedElement();
     this.#isSilent = false;
     const timer = setTimeout(() => this.#tellOfSilence(), SILENT_MILLISECONDS);
     try {
@@ -56,16 +61,16 @@ export class Offer {
       clearTimeout(timer);
     }
     this.render();
-    this.#panel.announce(this.root.querySelector('p').textContent);
+    this.#panel.announce(findIn(this.root, 'p').textContent);
     // Whoever has gone on to something else meanwhile stays there.
-    if (document.activeElement === focused || !focused.isConnected) this.root.querySelector('button').focus();
+    if (focusedElement() === focused || !focused?.isConnected) findIn(this.root, 'button').focus();
   }
 
   #tellOfSilence() {
     if (!(this.wanted.model instanceof URL)) return;
     this.#isSilent = true;
     // The button that is there keeps its focus.
-    const line = this.root.querySelector('p');
+    const line = findIn(this.root, 'p');
     line.textContent = this.#busyText();
     this.#panel.announce(line.textContent);
   }
@@ -85,19 +90,21 @@ export class Offer {
     const { name } = this.wanted;
     this.root.setAttribute('aria-label', name);
     if (this.#settled === null) return this.#show([make('p', {}, this.#busyText())], []);
-    const { estimate, problem } = this.#settled;
-    if (problem) return this.#showProblem(problem);
+    if (!('estimate' in this.#settled)) return this.#showProblem(this.#settled.problem);
+    const { estimate } = this.#settled;
     this.#show(this.#describe(estimate), this.#actions(estimate));
   }
 
+  /** @param {unknown} problem */
   #showProblem(problem) {
     const { t } = this.#panel;
     const { detail } = describeProblem(problem, t);
+    /** @type {HTMLElement[]} */
     const lines = [make('p', { class: 'bad' }, this.#panel.sentence(problem))];
     if (detail !== '') lines.push(make('p', { class: 'models-facts' }, detail));
     if (this.#isOfHub() && mayWantAccess(problem)) lines.push(this.#hubForm());
     const again = makeButton({ label: t('retry'), key: 'offer again', action: () => this.#lookAgain() });
-    this.#show(lines, problem.details?.retriable ? [again] : []);
+    this.#show(lines, isRetriable(problem) ? [again] : []);
   }
 
   #isOfHub() {
@@ -116,10 +123,11 @@ export class Offer {
     this.#access = null;
     this.#settled = null;
     this.render();
-    this.root.querySelector('button').focus();
+    findIn(this.root, 'button').focus();
     this.look();
   }
 
+  /** @param {HTMLElement[]} lines @param {HTMLElement[]} buttons */
   #show(lines, buttons) {
     const { t } = this.#panel;
     // What has failed cannot be called off any more.
@@ -128,6 +136,7 @@ export class Offer {
     this.root.replaceChildren(...lines, make('div', { class: 'buttons start' }, ...buttons, close));
   }
 
+  /** @param {Estimate} estimate @returns {HTMLElement[]} */
   #describe(estimate) {
     const { t, format, describeWarnings } = this.#panel;
     const { name, type, memory, wordsPerSecond, streaming, remedy, fileBytes, warnings } = estimate;
@@ -140,18 +149,20 @@ export class Offer {
       ...describeWarnings(warnings).map((text) => make('p', {}, text)),
       ...this.#shortages(estimate).map((text) => make('p', { class: 'models-warning' }, text)),
       remedy ? make('p', {}, this.#describeRemedy(remedy)) : null,
-    ].filter(Boolean);
+    ].filter((line) => line !== null);
   }
 
+  /** @param {Estimate} estimate @returns {string[]} */
   #shortages({ lacksMemory, lacksRoom, keptBytes, free }) {
     const { t, format } = this.#panel;
     const { bytes } = format();
     return [
-      lacksMemory && t('models.estimate.memory'),
-      lacksRoom && t('models.estimate.room', { size: bytes(keptBytes), free: bytes(free) }),
+      lacksMemory ? t('models.estimate.memory') : '',
+      lacksRoom ? t('models.estimate.room', { size: bytes(keptBytes), free: bytes(free ?? 0) }) : '',
     ].filter(Boolean);
   }
 
+  /** @param {number} memory @param {number | null} wordsPerSecond */
   #inPlainWords(memory, wordsPerSecond) {
     const { t, format } = this.#panel;
     const needed = format().bytes(memory);
@@ -159,6 +170,7 @@ export class Offer {
     return t('models.estimate', { memory: needed, words: this.#words(wordsPerSecond) });
   }
 
+  /** @param {NonNullable<Estimate['remedy']>} remedy */
   #describeRemedy(remedy) {
     const { t } = this.#panel;
     const { wordsPerSecond } = remedy;
@@ -167,16 +179,19 @@ export class Offer {
     return `${how} ${words ? t('models.estimate.remedy.speed', { words }) : t('models.estimate.remedy.unknown')}`;
   }
 
+  /** @param {Streaming} streaming */
   #amounts({ budget, bytesPerToken }) {
     const { bytes } = this.#panel.format();
     return { limit: bytes(budget), read: bytes(bytesPerToken) };
   }
 
+  /** @param {number} wordsPerSecond */
   #words(wordsPerSecond) {
     const count = wordsPerSecond < 1 ? Number(wordsPerSecond.toPrecision(1)) : roundPlainly(wordsPerSecond);
     return this.#panel.t('models.estimate.words', { count });
   }
 
+  /** @param {Estimate} estimate */
   #actions({ fileBytes, lacksRoom, remedy, streaming }) {
     const { t, format, use } = this.#panel;
     const { model } = this.wanted;
@@ -211,6 +226,7 @@ export class Offer {
     return remedy ? [this.#limitButton(remedy), ...made] : made;
   }
 
+  /** @param {Streaming} remedy */
   #limitButton({ budget }) {
     const { t, format, onMemoryBudget } = this.#panel;
     const action = () => {
@@ -225,5 +241,5 @@ export class Offer {
   }
 }
 
-/** Two digits are all that an estimate knows. */
+/** Two digits are all that an estimate knows. @param {number} value */
 const roundPlainly = (value) => Number(value.toPrecision(value < 10 ? 1 : 2));

@@ -1,6 +1,7 @@
 // The models panel: what is on this device, where more comes from, and the room there is.
 
-import { describeProblem } from '../engine/problem.js';
+import { codeOf, describeProblem } from '../engine/problem.js';
+import { isStoreKind } from '../engine/read-rates.js';
 import { make } from '../ui/dom.js';
 import { Downloads } from './downloads.js';
 import { createFormat } from './format.js';
@@ -10,26 +11,29 @@ import { ModelSpace } from './space.js';
 
 const INCLUDED = 'models/nibble-tiny.gguf';
 
+/** @typedef {import('../nibble/index.js').ModelStore} ModelStore */
+/** @typedef {import('../engine/engine-room.js').Model} Model */
+/** @typedef {import('../settings/settings.js').StoreKind} StoreKind */
+/** @typedef {import('./downloads.js').Wanted} Wanted */
+
 /**
  * @typedef {object} PanelContext
  * @property {import('../ui/i18n.js').Translate} t
  * @property {string | (() => string)} locale the tag of the language
- * @property {() => import('../nibble/index.js').ModelStore | Promise<import('../nibble/index.js').ModelStore>} store may
- *   throw or reject where the browser refuses one
+ * @property {() => ModelStore | Promise<ModelStore>} store may throw or reject where the browser refuses one
  * @property {() => string | null} currentId of the model in use, as the store has it; of the included one, its address
- * @property {(model: URL | File | File[] | { stored: string }, how?: { keeps?: boolean }) => void} onUse `keeps` false: it is not to
- *   be stored
+ * @property {(model: Model, how?: { keeps?: boolean }) => void} onUse `keeps` false: it is not to be stored
  * @property {(text: string) => void} announce to a screen reader
  * @property {import('../engine/read-rates.js').ReadRates} rates
- * @property {(id: string, name: string, kind: 'indexeddb' | 'opfs') => void} [onDeleted] by id and name: a model is stored
+ * @property {(id: string, name: string, kind: ModelStore['kind']) => void} [onDeleted] by id and name: a model is stored
  *   no more in a place
  * @property {() => void} [onStored] what is stored has changed
  * @property {import('./hub-access.js').HubAccess} hub
- * @property {() => object} engineOptions those that a model would be loaded with
+ * @property {() => import('../engine/engine-room.js').Options} engineOptions those that a model would be loaded with
  * @property {() => boolean} [isBusy] whether an answer is being written, or a model loaded
  * @property {(codes: string[]) => string[]} describeWarnings sentences about those of a model that matter
  * @property {(bytes: number) => void} onMemoryBudget a model is to take no more memory
- * @property {(kind: 'indexeddb' | 'opfs') => void | Promise<void>} [onStoreKind] another place for models was chosen;
+ * @property {(kind: StoreKind) => void | Promise<void>} [onStoreKind] another place for models was chosen;
  *   store() has to give that one from then on
  */
 
@@ -55,9 +59,9 @@ export class Panel {
   #list;
   #sources;
   #space;
-  // The store that is listed: another tab may have chosen another place since.
+  /** The store that is listed: another tab may have chosen another place since. @type {ModelStore | null} */
   #listed = null;
-  // The ids that the store has, or would have, for the addresses that the panel offers.
+  /** The ids that the store has, or would have, for the addresses that the panel offers. @type {Map<string, string>} */
   #ids = new Map();
   #problem = make('p', { class: 'models-problem bad', role: 'alert', hidden: true });
 
@@ -101,29 +105,28 @@ export class Panel {
 
   stored = () => this.#list.models;
 
-  /** The id of a model that is offered here, as the store tells it; before it has, the address. @param {URL} address */
-  idOf = (address) => this.#ids.get(address.href) ?? address.href;
+  /** The id of a model that is offered here, as the store tells it; before it has, the address. */
+  idOf = (/** @type {URL} */ address) => this.#ids.get(address.href) ?? address.href;
 
   get includedId() {
     return this.idOf(this.includedUrl);
   }
 
-  /** @param {string} id */
-  isCurrent = (id) => {
+  isCurrent = (/** @type {string} */ id) => {
     const current = this.#context.currentId();
     return current === id || (id === this.includedId && current === this.includedUrl.href);
   };
 
-  /** @param {URL | File | File[] | { stored: string }} model @param {{ keeps?: boolean }} [how] */
+  /** @type {(model: Model, how?: { keeps?: boolean }) => void} */
   use = (model, how) => this.#context.onUse(model, how);
 
-  /** A problem that has no row of its own. @param {any} error */
-  report = (error) => {
+  /** A problem that has no row of its own. */
+  report = (/** @type {unknown} */ error) => {
     this.#problem.hidden = false;
     this.#problem.textContent = this.sentence(error);
   };
 
-  /** A problem in the reader's language, with its code. @param {any} error */
+  /** A problem in the reader's language, with its code. @param {unknown} error */
   sentence(error) {
     const { code, text } = describeProblem(error, this.t);
     return this.t('models.problem', { text, code });
@@ -151,7 +154,7 @@ export class Panel {
     this.#sources.offerFile(file);
   }
 
-  /** @param {{ model: URL | File | File[], name: string, sha256?: string | null }} wanted */
+  /** @param {Wanted} wanted */
   async download(wanted) {
     this.#problem.hidden = true;
     // Only a page may ask that the store be kept, and a download is the moment at which it matters.
@@ -171,7 +174,7 @@ export class Panel {
     });
   }
 
-  /** @param {string} id @param {string} name @param {import('../nibble/index.js').ModelStore} store that has it */
+  /** @param {string} id @param {string} name @param {ModelStore} store that has it */
   async remove(id, name, store) {
     await this.#attempt(async () => {
       await store.delete(id);
@@ -181,6 +184,7 @@ export class Panel {
     });
   }
 
+  /** @param {(store: ModelStore) => Promise<void>} action */
   async #attempt(action) {
     this.#problem.hidden = true;
     try {
@@ -197,9 +201,9 @@ export class Panel {
       await this.#readIds([this.includedUrl]);
       const models = await store.list();
       this.#listed = store;
-      this.#list.show(models, store.kind);
+      this.#list.show(models, isStoreKind(store.kind) ? store.kind : undefined);
     } catch (error) {
-      if (error.code !== 'STORE_UNAVAILABLE') this.report(error);
+      if (codeOf(error) !== 'STORE_UNAVAILABLE') this.report(error);
       this.#list.show([]);
     }
     await this.#space.refresh();
@@ -214,6 +218,7 @@ export class Panel {
     );
   }
 
+  /** @param {{ download: import('./downloads.js').Download, kind: import('./downloads.js').DownloadEvent }} event */
   async #follow({ download: { id, name }, kind }) {
     this.announce(this.t(`models.${kind}`, { name }));
     if (kind !== 'begun') {

@@ -1,5 +1,5 @@
 // What the sections of the models panel share: their frame, their buttons, and a focus that survives being drawn anew.
-import { make } from '../ui/dom.js';
+import { focusedElement, make, seek } from '../ui/dom.js';
 import { icon } from '../ui/icons.js';
 
 /**
@@ -16,7 +16,7 @@ export function makeSection(id) {
 
 /**
  * A button that is found again after the list it is in has been drawn anew.
- * @param {{ label: string, name?: string, key: string, drawing?: string, kind?: string, action: () => void }} options
+ * @param {{ label: string, name?: string, key: string, drawing?: import('../ui/icons.js').IconName, kind?: string, action: () => void }} options
  *   `name`: what it is called where the label alone does not tell; `drawing`: an icon in place of the label
  */
 export function makeButton({ label, name = label, key, drawing, kind = '', action }) {
@@ -42,12 +42,19 @@ export function makeButton({ label, name = label, key, drawing, kind = '', actio
  * @param {() => void} draw
  */
 export function keepFocus(root, substitute, draw) {
-  const focused = root.contains(document.activeElement) ? document.activeElement : null;
-  const key = focused?.dataset?.key;
-  const selection = focused instanceof HTMLInputElement ? [focused.selectionStart, focused.selectionEnd] : null;
+  const active = focusedElement();
+  const focused = root.contains(active) ? active : null;
+  const key = focused?.dataset.key;
+  const selection = focused instanceof HTMLInputElement ? focused : null;
+  const { selectionStart = null, selectionEnd = null } = selection ?? {};
   draw();
   if (focused === null || root.contains(document.activeElement)) return;
-  const found = key && root.querySelector(`[data-key="${CSS.escape(key)}"]`);
-  (found || substitute).focus();
-  if (selection && found instanceof HTMLInputElement && found.type === 'text') found.setSelectionRange(...selection);
+  const found = key ? seekKey(root, key) : null;
+  (found ?? substitute).focus();
+  if (selection && found instanceof HTMLInputElement && found.type === 'text') {
+    found.setSelectionRange(selectionStart, selectionEnd);
+  }
 }
+
+/** A control by its key. @param {HTMLElement} root @param {string} key @returns {HTMLElement | null} */
+export const seekKey = (root, key) => seek(root, `[data-key="${CSS.escape(key)}"]`);

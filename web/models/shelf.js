@@ -1,6 +1,7 @@
 // Joins the models panel to the page: the store it shows is opened when the panel first is, and the one of another
 // place when that is chosen.
 import { isIncluded } from '../engine/engine-room.js';
+import { isStoreKind } from '../engine/read-rates.js';
 import { describeWarnings } from '../engine/warnings.js';
 import { openModelStore } from '../nibble/index.js';
 import { createModelsPanel } from './panel.js';
@@ -10,6 +11,7 @@ const CHANNEL = 'nibble.models';
 export class ModelShelf {
   #context;
   #panel;
+  /** By place and hub. @type {Map<string, Promise<import('../nibble/index.js').ModelStore>>} */
   #stores = new Map();
   /** To the other tabs, and to other parts of this one. */
   #channel = new BroadcastChannel(CHANNEL);
@@ -56,16 +58,20 @@ export class ModelShelf {
       },
       // The next visit would look for it in vain.
       onDeleted: (id, name, place) => {
-        const { stored, kind = settings.get('store') } = settings.get('model') ?? {};
-        if (stored !== id || kind !== place) return;
+        const last = settings.get('model');
+        if (last === null || 'url' in last || last.stored !== id) return;
+        if ((last.kind ?? settings.get('store')) !== place) return;
         settings.set('model', null);
         settings.set('deletedModel', name.slice(0, 200));
       },
-      onStoreKind: (kind) => settings.set('store', kind),
+      onStoreKind: (kind) => {
+        settings.set('store', kind);
+      },
     });
     this.#channel.addEventListener('message', context.onStored);
     // Another tab may choose another place for models too.
     settings.onChange((name) => name === 'store' && dialog.open && this.open());
+    /** @type {import('../nibble/index.js').Engine | null} */
     let engine = null;
     room.onChange(() => {
       if (room.engine === engine) return;
@@ -85,6 +91,7 @@ export class ModelShelf {
    */
   async has({ storage: { kind, id } }) {
     try {
+      if (!isStoreKind(kind)) return false;
       const store = await this.#store(kind);
       return (await store.list()).some((model) => model.id === id && model.state === 'complete');
     } catch {
@@ -99,16 +106,17 @@ export class ModelShelf {
   /**
    * Each place has its store, which stays open: a download into it may be under way. One refused is asked for again, and
    * where the hub is asked in another way, there is another.
+   * @param {import('../settings/settings.js').StoreKind} kind
    */
   #store(kind) {
     const hub = this.#context.hub.options;
     const key = JSON.stringify([kind, hub]);
-    if (!this.#stores.has(key)) {
-      const opened = openModelStore({ store: kind, hub });
-      this.#stores.set(key, opened);
-      opened.catch(() => this.#stores.delete(key));
-    }
-    return this.#stores.get(key);
+    const present = this.#stores.get(key);
+    if (present !== undefined) return present;
+    const opened = openModelStore({ store: kind, hub });
+    this.#stores.set(key, opened);
+    opened.catch(() => this.#stores.delete(key));
+    return opened;
   }
 
   #currentId() {

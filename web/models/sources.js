@@ -2,14 +2,15 @@
 
 import { bytesOf, chooseFiles, fileNameIn, isModelFile, nameOf, withoutPart } from '../engine/model-files.js';
 import { readHubAddress } from '../nibble/index.js';
-import { make } from '../ui/dom.js';
+import { findIn, focusedElement, make } from '../ui/dom.js';
 import { readAddress } from './address.js';
 import { Offer } from './offer.js';
 import { RepositoryChoice } from './repository.js';
-import { keepFocus, makeButton, makeSection } from './section.js';
+import { keepFocus, makeButton, makeSection, seekKey } from './section.js';
 
 const CATALOGUE = 'models/catalog.json';
 // Entries by the memory that they take, in bytes.
+/** @type {[name: 'small' | 'middle' | 'large', from: number, to: number][]} */
 const GROUPS = [
   ['small', 0, 1e9],
   ['middle', 1e9, 2e9],
@@ -19,11 +20,32 @@ const GROUPS = [
 const NAMED_LANGUAGES = 4;
 const MOST_LANGUAGES = 6;
 
+/**
+ * @typedef {object} Entry of the catalogue
+ * @property {string} name
+ * @property {string} url
+ * @property {number} bytes
+ * @property {number} memory bytes
+ * @property {number} parameters
+ * @property {number} context tokens
+ * @property {string[]} languages
+ * @property {string} licence
+ * @property {string | null} sha256
+ * @property {Record<string, string>} notes by language
+ */
+
+/** @typedef {import('./downloads.js').Wanted} Wanted */
+
+/** @param {DragEvent} event */
+const filesOf = ({ dataTransfer }) => (dataTransfer?.types.includes('Files') ? dataTransfer : null);
+
 export class ModelSources {
   #panel;
   #section = makeSection('models-get');
+  /** @type {Entry[] | null} */
   #catalogue = null;
   #failed = false;
+  /** @type {Offer | RepositoryChoice | null} */
   #offer = null;
   #address = '';
   #hubLine = make('div', { class: 'models-line' });
@@ -32,21 +54,23 @@ export class ModelSources {
   constructor(panel) {
     this.#panel = panel;
     const { root } = this.#section;
-    const bringsFiles = (event) => event.dataTransfer?.types.includes('Files');
+    /** @param {boolean} on */
     const mark = (on) => root.classList.toggle('dropping', on);
     root.addEventListener('dragover', (event) => {
-      if (!bringsFiles(event)) return;
+      const brought = filesOf(event);
+      if (brought === null) return;
       event.preventDefault();
-      event.dataTransfer.dropEffect = 'copy';
+      brought.dropEffect = 'copy';
       mark(true);
     });
     root.addEventListener('dragleave', () => mark(false));
     root.addEventListener('drop', (event) => {
       mark(false);
-      if (!bringsFiles(event)) return;
+      const brought = filesOf(event);
+      if (brought === null) return;
       // Which tells the page too, which would load it at once, unasked.
       event.preventDefault();
-      const { files } = event.dataTransfer;
+      const { files } = brought;
       if (files.length > 0) this.offerFile(chooseFiles(files));
     });
     for (const type of ['online', 'offline']) addEventListener(type, () => this.render());
@@ -98,7 +122,7 @@ export class ModelSources {
   /** Looks at what was chosen or dropped. @param {File | File[] | null} model null: of several it is not clear which */
   offerFile(model) {
     const { t } = this.#panel;
-    const place = this.#section.body.querySelector('.models-file');
+    const place = findIn(this.#section.body, '.models-file');
     if (model === null) return this.#refuse(place, t('problem.several'));
     const name = nameOf(model);
     if (!isModelFile(name)) return this.#refuse(place, t('models.file.other', { name }));
@@ -118,12 +142,13 @@ export class ModelSources {
     return make('div', { class: 'models-catalogue' }, ...groups);
   }
 
-  /** Where an entry is; of Hugging Face, where the hub is asked now. */
+  /** Where an entry is; of Hugging Face, where the hub is asked now. @param {Entry} entry */
   #addressOf({ url }) {
     const place = readHubAddress(url, { hub: this.#panel.hub.options })?.url;
     return new URL(place ?? url, document.baseURI);
   }
 
+  /** @param {string[]} codes */
   #languages(codes) {
     const { t, format } = this.#panel;
     if (codes.length <= MOST_LANGUAGES) return format().languages(codes);
@@ -131,6 +156,7 @@ export class ModelSources {
     return t('models.languages', { languages: format().languages(named, 'unit'), count: codes.length - named.length });
   }
 
+  /** @param {Entry} entry */
   #entry(entry) {
     const { t, format, locale, stored, downloads } = this.#panel;
     const { bytes, count, list } = format();
@@ -152,7 +178,12 @@ export class ModelSources {
       action: () => this.#open({ model, name: entry.name, sha256: entry.sha256 }, row),
     });
     const found = stored().find((model) => model.id === id);
-    const place = downloads.get(id) || found?.state === 'importing' ? 'models.listed' : found && 'models.stored';
+    const isUnderWay = downloads.get(id) !== undefined || found?.state === 'importing';
+    const stands = found === undefined ? null : t('models.stored');
+    const place = isUnderWay ? t('models.listed') : stands;
+    const offer = this.#offer;
+    const isOffered =
+      offer instanceof Offer && offer.wanted.model instanceof URL && offer.wanted.model.href === model.href;
     const row = make(
       'li',
       { class: 'models-row', 'data-entry': id },
@@ -166,9 +197,9 @@ export class ModelSources {
           make('p', {}, entry.notes[locale().split('-')[0]] ?? entry.notes.en),
           make('p', { class: 'models-facts' }, list(facts)),
         ),
-        place ? make('p', { class: 'models-facts' }, t(place)) : download,
+        place === null ? download : make('p', { class: 'models-facts' }, place),
       ),
-      this.#offer?.wanted?.model.href === model.href ? this.#offer.root : null,
+      isOffered ? offer.root : null,
     );
     return row;
   }
@@ -192,10 +223,12 @@ export class ModelSources {
         },
       },
     });
+    /** @param {SubmitEvent} event */
     const submit = (event) => {
       event.preventDefault();
       const address = readHubAddress(field.value, { hub: this.#panel.hub.options });
-      const { url, fault } = address ? {} : readAddress(field.value, { isSecure: location.protocol === 'https:' });
+      const read = address ? null : readAddress(field.value, { isSecure: location.protocol === 'https:' });
+      const fault = read?.fault;
       problem.textContent = fault ? t(fault) : '';
       field.setAttribute('aria-invalid', String(Boolean(fault)));
       if (fault) {
@@ -204,7 +237,10 @@ export class ModelSources {
         return field.focus();
       }
       if (address) this.#ask(address, field.value, place);
-      else this.#open({ model: url, name: withoutPart(fileNameIn(url)) || url.host }, place);
+      else if (read && 'url' in read) {
+        const { url } = read;
+        this.#open({ model: url, name: withoutPart(fileNameIn(url)) || url.host }, place);
+      }
     };
     const form = make(
       'form',
@@ -238,7 +274,7 @@ export class ModelSources {
       class: 'models-picker',
     });
     picker.addEventListener('change', () => {
-      const files = [...picker.files];
+      const files = [...(picker.files ?? [])];
       picker.value = '';
       if (files.length > 0) this.offerFile(chooseFiles(files));
     });
@@ -247,34 +283,39 @@ export class ModelSources {
     return make('div', { class: 'models-file' }, picker, line);
   }
 
+  /** @param {HTMLElement} place @param {string} text */
   #refuse(place, text) {
     this.#offer?.close();
     place.querySelector('.field-problem')?.remove();
     place.append(make('p', { class: 'field-problem', role: 'alert' }, text));
   }
 
-  /** Asks the hub which files there are. */
+  /** Asks the hub which files there are. @param {import('../nibble/index.js').HubAddress} address @param {string} text @param {HTMLElement} place */
   #ask(address, text, place) {
+    /** @param {import('../nibble/index.js').HubFile} file */
     const onChoose = ({ url, path, sha256 }) =>
-      this.#open({ model: new URL(url), name: withoutPart(path.split('/').pop()), sha256 }, place);
+      this.#open({ model: new URL(url), name: withoutPart(path.slice(path.lastIndexOf('/') + 1)), sha256 }, place);
     this.#place((onClose) => new RepositoryChoice(this.#panel, { address, text, onClose, onChoose }), place);
   }
 
+  /** @param {Wanted} wanted @param {HTMLElement} place */
   #open(wanted, place) {
     place.querySelector('.models-file > .field-problem')?.remove();
     this.#place((onClose) => new Offer(this.#panel, { ...wanted, onClose }), place);
   }
 
+  /** @param {(onClose: () => void) => Offer | RepositoryChoice} create @param {HTMLElement} place */
   #place(create, place) {
     this.#offer?.close();
-    const opener = document.activeElement?.dataset?.key;
+    const opener = focusedElement()?.dataset.key;
     const onClose = () => {
       this.#offer = null;
-      const found = opener && this.#section.root.querySelector(`[data-key="${CSS.escape(opener)}"]`);
-      (found || this.#section.heading).focus();
+      const found = opener ? seekKey(this.#section.root, opener) : null;
+      (found ?? this.#section.heading).focus();
     };
-    this.#offer = create(onClose);
-    place.append(this.#offer.root);
-    this.#offer.look();
+    const offer = create(onClose);
+    this.#offer = offer;
+    place.append(offer.root);
+    offer.look();
   }
 }

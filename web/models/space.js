@@ -1,18 +1,25 @@
 // Where models are kept: how much room there is, whether the browser may clear it, and how fast it reads.
 
-import { STORES, tellsRate } from '../engine/read-rates.js';
+import { isStoreKind, STORES, tellsRate } from '../engine/read-rates.js';
 import { make } from '../ui/dom.js';
 import { keepFocus, makeButton, makeSection } from './section.js';
 
+/** @type {import('../settings/settings.js').StoreKind[]} */
 const KINDS = ['indexeddb', 'opfs'];
+
+/** @typedef {import('../nibble/index.js').ModelStore} ModelStore */
 
 export class ModelSpace {
   #panel;
   #section = makeSection('models-space');
+  /** @type {Awaited<ReturnType<ModelStore['estimate']>> | null} */
   #estimate = null;
+  /** @type {boolean | null} */
   #persisted = null;
   #asked = false;
+  /** @type {ModelStore['kind']} */
   #kind = 'indexeddb';
+  /** @type {unknown} */
   #problem = null;
 
   /** @param {import('./panel.js').Panel} panel */
@@ -46,7 +53,8 @@ export class ModelSpace {
         body.replaceChildren(make('p', { class: 'help' }, t('models.storeRefused')));
         return;
       }
-      body.replaceChildren(...[...this.#room(), this.#persistence(), this.#kinds(), this.#reading()].filter(Boolean));
+      const parts = [...this.#room(), this.#persistence(), this.#kinds(), this.#reading()];
+      body.replaceChildren(...parts.filter((part) => part !== null));
     });
   }
 
@@ -55,7 +63,7 @@ export class ModelSpace {
     if (this.#estimate === null) return [];
     const { usage, quota, models } = this.#estimate;
     const { bytes } = format();
-    if (!Number.isFinite(quota) || quota === 0) {
+    if (quota === null || !Number.isFinite(quota) || quota === 0) {
       return [make('p', {}, t('models.space.models', { models: bytes(models) }))];
     }
     const free = Math.max(0, quota - (usage ?? 0));
@@ -80,15 +88,16 @@ export class ModelSpace {
     const options = KINDS.map((kind) =>
       make('option', { value: kind, selected: kind === this.#kind }, t(`models.kind.${kind}`)),
     );
-    const change = async (event) => {
-      await onStoreKind(event.target.value);
+    const change = async () => {
+      if (isStoreKind(select.value)) await onStoreKind(select.value);
       await this.#panel.refresh();
     };
+    const select = make('select', { id: 'models-kind', 'data-key': 'kind', on: { change } }, ...options);
     return make(
       'div',
       { class: 'field' },
       make('label', { for: 'models-kind' }, t('models.kind')),
-      make('select', { id: 'models-kind', 'data-key': 'kind', on: { change } }, ...options),
+      select,
       make('p', { class: 'help' }, t('models.kind.help')),
     );
   }
@@ -96,7 +105,11 @@ export class ModelSpace {
   #reading() {
     const { t } = this.#panel;
     const model = this.#largest();
-    const measure = makeButton({ label: t('models.rate.measure'), key: 'rate', action: () => this.#measure(model) });
+    const measure = makeButton({
+      label: t('models.rate.measure'),
+      key: 'rate',
+      action: () => model && this.#measure(model),
+    });
     return make(
       'div',
       { class: 'field', role: 'group', 'aria-label': t('models.rate.title') },
@@ -111,6 +124,7 @@ export class ModelSpace {
     return KINDS.flatMap((kind) => [make('dt', {}, STORES[kind]), make('dd', {}, this.#describeRate(kind))]);
   }
 
+  /** @param {string} kind */
   #describeRate(kind) {
     const { t, format, rates } = this.#panel;
     const rate = rates.get(kind);
@@ -120,11 +134,13 @@ export class ModelSpace {
     return t(key, { rate: format().bytes(bytesPerSecond), name });
   }
 
+  /** @returns {import('../nibble/index.js').StoredModel | undefined} */
   #largest() {
     const complete = this.#panel.stored().filter(({ state }) => state === 'complete');
     return complete.sort((a, b) => b.storedBytes - a.storedBytes)[0];
   }
 
+  /** @param {import('../nibble/index.js').StoredModel} model */
   async #measure({ id, name, storedBytes: bytes }) {
     try {
       const store = await this.#panel.store();

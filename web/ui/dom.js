@@ -71,3 +71,6 @@ export const breathe = () => globalThis.scheduler?.yield?.() ?? new Promise((res
 
 /** Whether the reader wants things to stay still. */
 export const prefersStillness = () => matchMedia('(prefers-reduced-motion: reduce)').matches;
+
+/** Whether there is a mouse or the like, so that a field that gets the focus brings no keyboard over the page. */
+export const hovers = () => matchMedia('(hover: hover)').matches;
