@@ -181,7 +181,6 @@ class App {
     });
   }
 
-  /** @returns {Navigation} */
   #createNavigation() {
     const { address, answers, chat, composer, conversations, loadPanel, sidebar } = this;
     return new Navigation({
@@ -200,7 +199,6 @@ class App {
     });
   }
 
-  /** @returns {ModelShelf} */
   #createModels() {
     return new ModelShelf({
       root: find('models-panel'),
@@ -217,7 +215,6 @@ class App {
     });
   }
 
-  /** @returns {UnkeptNotice} */
   #createUnkeptNotice() {
     const { answers, chat, conversations, language } = this;
     const refresh = () => this.#refresh();
@@ -236,7 +233,6 @@ class App {
     });
   }
 
-  /** @returns {Transfer} */
   #createTransfer() {
     const { conversations, language, loadPanel } = this;
     return new Transfer({
@@ -275,10 +271,7 @@ class App {
         this.composer.forget(id);
       },
       onRename: async (id) => {
-        const renamed = await conversations.open(id).catch(() => null);
-        const { conversation } = answers.jobOf(id) ?? this.chat;
-        if (conversation.id === id && renamed)
-          Object.assign(conversation, { title: renamed.title, renamed: renamed.renamed });
+        await this.navigation.followName(id);
         this.#refresh();
       },
       onRefused: (what, error) => {

@@ -90,6 +90,14 @@ export class Navigation {
     if ((kept.revision ?? 0) > (chat.conversation.revision ?? 0)) chat.takeOver(kept);
   }
 
+  /** A conversation has got another name, also where it is shown or being answered. @param {string} id */
+  async followName(id) {
+    const { answers, chat, conversations } = this.#parts;
+    const named = await conversations.open(id).catch(() => null);
+    const { conversation } = answers.jobOf(id) ?? chat;
+    if (conversation.id === id && named) Object.assign(conversation, { title: named.title, renamed: named.renamed });
+  }
+
   /** The conversation that is shown was deleted. What was being written for it is not. */
   leave() {
     const { address, chat, composer } = this.#parts;

@@ -10,6 +10,7 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { HEADERS } from './offline/headers.js';
 
+/** @type {Record<string, string>} */
 const TYPES = {
   '.html': 'text/html; charset=utf-8',
   '.css': 'text/css; charset=utf-8',
@@ -28,6 +29,8 @@ const SITE = fileURLToPath(new URL('../build/site/', import.meta.url));
 /**
  * The file that a request path names, or null. Each part of the path begins with a letter or digit and holds no
  * separator after decoding, so no path leaves the folder, and what a link inside it points at has to lie inside too.
+ * @param {string} root
+ * @param {string} path
  */
 async function locate(root, path) {
   const name = path === '/' ? 'index.html' : path.slice(1);
@@ -58,12 +61,16 @@ async function locate(root, path) {
 export function parseRange(header, size) {
   const [, first, last] = /^bytes=(\d*)-(\d*)$/.exec(header ?? '') ?? [];
   if (first === undefined || (first === '' && last === '')) return 'whole';
-  if (first === '') return last > 0 && size > 0 ? { start: Math.max(0, size - last), end: size - 1 } : 'outside';
+  if (first === '') {
+    const length = Number(last);
+    return length > 0 && size > 0 ? { start: Math.max(0, size - length), end: size - 1 } : 'outside';
+  }
   if (last !== '' && Number(last) < Number(first)) return 'whole';
   if (Number(first) >= size) return 'outside';
   return { start: Number(first), end: last === '' ? size - 1 : Math.min(Number(last), size - 1) };
 }
 
+/** @param {string} url */
 function decodePath(url) {
   try {
     return decodeURIComponent(url.split(/[?#]/, 1)[0]);
@@ -72,7 +79,9 @@ function decodePath(url) {
   }
 }
 
+/** @param {string} root @param {import('node:http').IncomingMessage} request @param {import('node:http').ServerResponse} response */
 async function respond(root, request, response) {
+  /** @param {number} status @param {string} sentence @param {import('node:http').OutgoingHttpHeaders} [headers] */
   const fail = (status, sentence, headers = {}) => {
     response.writeHead(status, { ...HEADERS, 'Content-Type': TYPES['.txt'], ...headers });
     response.end(request.method === 'HEAD' ? undefined : `${sentence}\n`);
@@ -80,9 +89,10 @@ async function respond(root, request, response) {
   if (request.method !== 'GET' && request.method !== 'HEAD') {
     return fail(405, 'Only GET and HEAD are answered here.', { Allow: 'GET, HEAD' });
   }
-  const path = decodePath(request.url);
+  const path = decodePath(request.url ?? '');
   const found = path === null ? null : await locate(root, path);
   if (!found) return fail(404, 'There is no such file here.');
+  /** @type {import('node:http').OutgoingHttpHeaders} */
   const headers = {
     ...HEADERS,
     ...found.extra,
@@ -96,7 +106,8 @@ async function respond(root, request, response) {
     return response.end();
   }
   // A range of a file that has changed since would be stitched to the old one's bytes.
-  const current = [undefined, found.tag].includes(request.headers['if-range']);
+  const condition = request.headers['if-range'];
+  const current = condition === undefined || condition === found.tag;
   const range = current ? parseRange(request.headers.range, found.size) : 'whole';
   if (range === 'outside') {
     return fail(416, 'The range lies outside the file.', { 'Content-Range': `bytes */${found.size}` });
@@ -112,6 +123,7 @@ async function respond(root, request, response) {
   body.pipe(response);
 }
 
+/** @param {import('node:http').Server} server @param {number} port @param {string} host @returns {Promise<void>} */
 function listen(server, port, host) {
   return new Promise((resolve, reject) => {
     server.once('error', reject);
@@ -138,15 +150,17 @@ export async function serve({ port = 8080, host = '127.0.0.1', root = SITE } = {
       await listen(server, candidate, host);
       break;
     } catch (error) {
-      const another = error.code === 'EADDRINUSE' && candidate < Math.min(port + 20, 65535);
+      const another = codeOf(error) === 'EADDRINUSE' && candidate < Math.min(port + 20, 65535);
       if (!another) throw error;
     }
   }
-  const { port: taken } = server.address();
+  const address = server.address();
+  const taken = typeof address === 'object' && address !== null ? address.port : port;
   const isAny = ANY.includes(host);
+  /** @returns {Promise<void>} */
   const close = () =>
     new Promise((resolve) => {
-      server.close(resolve);
+      server.close(() => resolve());
       server.closeAllConnections();
     });
   const others = isAny ? addressesOfThisMachine().map((address) => urlOf(address, taken)) : [];
@@ -157,28 +171,43 @@ export async function serve({ port = 8080, host = '127.0.0.1', root = SITE } = {
 const ANY = ['0.0.0.0', '::', ''];
 const LOOPBACK = ['localhost', '127.0.0.1', '::1'];
 
+/** @param {string} host @param {number} port */
 const urlOf = (host, port) => `http://${host.includes(':') ? `[${host}]` : host}:${port}/`;
 
 /** Those of IPv4, which people can type. */
 function addressesOfThisMachine() {
-  const all = Object.values(networkInterfaces()).flat();
+  const all = Object.values(networkInterfaces()).flatMap((addresses) => addresses ?? []);
   return all.filter(({ family, internal }) => family === 'IPv4' && !internal).map(({ address }) => address);
 }
 
-/** The command line as { port, host, help }. @throws {UsageError} */
-function readCommandLine() {
-  const options = { port: { type: 'string', default: '8080' }, host: { type: 'string', default: '127.0.0.1' } };
-  let values;
+const OPTIONS = /** @type {const} */ ({
+  port: { type: 'string', default: '8080' },
+  host: { type: 'string', default: '127.0.0.1' },
+  help: { type: 'boolean', short: 'h' },
+});
+
+function parse() {
   try {
-    ({ values } = parseArgs({ options: { ...options, help: { type: 'boolean', short: 'h' } } }));
+    return parseArgs({ options: OPTIONS }).values;
   } catch (error) {
     // The first line says what is wrong, the rest how Node would quote it.
-    throw new UsageError(`${error.message.split('\n', 1)[0].replace(/\.$/, '')}; ${USAGE}`);
+    throw new UsageError(`${messageOf(error).split('\n', 1)[0].replace(/\.$/, '')}; ${USAGE}`);
   }
+}
+
+/** The command line. @throws {UsageError} */
+function readCommandLine() {
+  const values = parse();
   const port = /^\d+$/.test(values.port) ? Number(values.port) : Number.NaN;
   if (!(port <= 65535)) throw new UsageError(`--port is '${values.port}'; a whole number from 0 to 65535 is expected.`);
   return { ...values, port };
 }
+
+/** @param {unknown} error */
+const messageOf = (error) => (error instanceof Error ? error.message : String(error));
+
+/** @param {unknown} error of the system */
+const codeOf = (error) => (error instanceof Error && 'code' in error ? error.code : undefined);
 
 class UsageError extends Error {}
 
@@ -200,7 +229,7 @@ async function main() {
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   main().catch((error) => {
-    console.error(error.code ? `The page cannot be served: ${error.message}` : error.message);
+    console.error(codeOf(error) ? `The page cannot be served: ${messageOf(error)}` : messageOf(error));
     process.exitCode = error instanceof UsageError ? 2 : 1;
   });
 }

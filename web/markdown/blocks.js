@@ -7,12 +7,17 @@ import { checkbox, InlineText, setText } from './inline.js';
 
 const UNSHOWN = ['space', 'def'];
 // The page's own heading is the first.
-const HEADINGS = ['h2', 'h3', 'h4', 'h5', 'h6', 'h6'];
+const HEADINGS = /** @type {const} */ (['h2', 'h3', 'h4', 'h5', 'h6', 'h6']);
+
+/** @typedef {import('./lexer.js').Token} Token */
+/** @typedef {import('./lexer.js').Cell} Cell */
+/** @typedef {import('../ui/i18n.js').Translate} Translate */
+/** @typedef {'p' | 'span' | typeof HEADINGS[number]} TextName of the element that a text stands in */
 
 /**
  * @typedef {object} Block
  * @property {HTMLElement} element
- * @property {(token: object, isAnew: boolean) => boolean} update false where a token of its type asks for another element
+ * @property {(token: Token, isAnew: boolean) => boolean} update false where a token of its type asks for another element
  */
 
 /** The blocks of an element, in order. */
@@ -20,6 +25,7 @@ export class Blocks {
   #parent;
   #t;
   #isOutermost;
+  /** @type {{ type: string, raw: string, block: Block }[]} */
   #drawn = [];
 
   /**
@@ -34,7 +40,7 @@ export class Blocks {
     this.#isOutermost = isOutermost;
   }
 
-  /** @param {object[]} tokens all there is now @param {boolean} [isAnew] whether equal text may mean something else */
+  /** @param {Token[]} tokens all there is now @param {boolean} [isAnew] whether equal text may mean something else */
   show(tokens, isAnew = false) {
     const shown = tokens.filter(isShown);
     shown.forEach((token, index) => {
@@ -52,18 +58,19 @@ export class Blocks {
     return this.#drawn[0]?.block;
   }
 
-  /** Takes the first blocks from what `show` speaks of; they stay. @param {object[]} tokens theirs @returns {Block[]} */
+  /** Takes the first blocks from what `show` speaks of; they stay. @param {Token[]} tokens theirs @returns {Block[]} */
   settle(tokens) {
     return this.#drawn.splice(0, tokens.filter(isShown).length).map(({ block }) => block);
   }
 
-  /** Code has a direction of its own. */
+  /** Code has a direction of its own. @param {Block} block @param {Token} token */
   #direct({ element }, { raw }) {
     if (!this.#isOutermost || element.dir === 'ltr') return;
     const direction = directionOf(raw);
     if (element.dir !== direction) element.dir = direction;
   }
 
+  /** @param {number} index @param {Token} token */
   #replace(index, token) {
     const block = makeBlock(token, this.#t);
     this.#direct(block, token);
@@ -74,8 +81,10 @@ export class Blocks {
   }
 }
 
+/** @param {Token} token */
 export const isShown = ({ type }) => !UNSHOWN.includes(type);
 
+/** @param {Token} token @param {Translate} t @returns {Block} */
 function makeBlock(token, t) {
   const { type } = token;
   if (type === 'paragraph') return new TextBlock('p', t);
@@ -91,21 +100,24 @@ function makeBlock(token, t) {
   return new PlainBlock();
 }
 
-const headingName = ({ depth }) => HEADINGS[depth - 1];
+/** @param {Token} token @returns {TextName} */
+const headingName = ({ depth = 1 }) => HEADINGS[depth - 1];
 
 class TextBlock {
   #text;
   #nameOf;
 
+  /** @param {TextName} name @param {Translate} t @param {(token: Token) => TextName} [nameOf] that a token asks for */
   constructor(name, t, nameOf = () => name) {
     this.element = make(name);
     this.#nameOf = nameOf;
     this.#text = new InlineText(this.element, t);
   }
 
+  /** @param {Token} token @param {boolean} isAnew */
   update(token, isAnew) {
     if (this.#nameOf(token) !== this.element.localName) return false;
-    this.#text.show(token.tokens, isAnew);
+    this.#text.show(token.tokens ?? [], isAnew);
     return true;
   }
 }
@@ -117,6 +129,7 @@ class PlainBlock {
     this.element = make('p', { class: 'plain' }, this.#text);
   }
 
+  /** @param {Token} token */
   update({ raw }) {
     setText(this.#text, raw.trimEnd());
     return true;
@@ -126,12 +139,14 @@ class PlainBlock {
 class QuoteBlock {
   #blocks;
 
+  /** @param {Translate} t */
   constructor(t) {
     this.element = make('blockquote');
     this.#blocks = new Blocks(this.element, t);
   }
 
-  update({ tokens }, isAnew) {
+  /** @param {Token} token @param {boolean} isAnew */
+  update({ tokens = [] }, isAnew) {
     this.#blocks.show(tokens, isAnew);
     return true;
   }
@@ -140,16 +155,20 @@ class QuoteBlock {
 class ListBlock {
   #t;
   #start;
+  /** @type {boolean | null} */
   #isLoose = null;
+  /** @type {{ element: HTMLElement, raw: string | null, blocks: Blocks }[]} */
   #items = [];
 
+  /** @param {Token} token @param {Translate} t */
   constructor({ ordered, start }, t) {
     this.#t = t;
     this.#start = start;
     this.element = make(ordered ? 'ol' : 'ul', { start: ordered && start !== 1 ? start : false });
   }
 
-  update({ start, loose, items }, isAnew) {
+  /** @param {Token} token @param {boolean} isAnew */
+  update({ start, loose = false, items = [] }, isAnew) {
     if (start !== this.#start) return false;
     // A blank line between two items parts the lines of all.
     const isAnewNow = isAnew || loose !== this.#isLoose;
@@ -159,7 +178,8 @@ class ListBlock {
     return true;
   }
 
-  #showItem({ raw, tokens }, index, isAnew) {
+  /** @param {Token} token @param {number} index @param {boolean} isAnew */
+  #showItem({ raw, tokens = [] }, index, isAnew) {
     this.#items[index] ??= this.#addItem();
     const item = this.#items[index];
     if (!isAnew && item.raw === raw) return;
@@ -178,9 +198,11 @@ class TableBlock {
   #align;
   #head = make('thead');
   #body = make('tbody');
+  /** @type {{ element: HTMLElement, cells: InlineText[] }[]} */
   #rows = [];
 
-  constructor({ align }, t) {
+  /** @param {Token} token @param {Translate} t */
+  constructor({ align = [] }, t) {
     this.#t = t;
     this.#align = align;
     const table = make('table', {}, this.#head, this.#body);
@@ -188,7 +210,8 @@ class TableBlock {
     this.element = make('div', { class: 'table', tabindex: 0, role: 'group', 'aria-label': t('table') }, table);
   }
 
-  update({ align, header, rows }, isAnew) {
+  /** @param {Token} token @param {boolean} isAnew */
+  update({ align = [], header = [], rows = [] }, isAnew) {
     if (align.join() !== this.#align.join()) return false;
     [header, ...rows].forEach((cells, index) => {
       this.#rows[index] ??= this.#addRow(index === 0 ? this.#head : this.#body, index === 0 ? 'th' : 'td');
@@ -198,6 +221,7 @@ class TableBlock {
     return true;
   }
 
+  /** @param {HTMLElement} section @param {'th' | 'td'} name */
   #addRow(section, name) {
     const element = section.appendChild(make('tr'));
     const cells = this.#align.map((align) => {

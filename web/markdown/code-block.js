@@ -13,21 +13,18 @@ export class CodeBlock {
   /** @param {import('../ui/i18n.js').Translate} t */
   constructor(t) {
     this.#t = t;
-    const copy = make(
-      'button',
-      { type: 'button', class: 'quiet', 'aria-label': t('code.copy') },
-      icon('copy'),
-      t('code.copy'),
-    );
-    copy.addEventListener('click', () => this.#copy(copy));
+    const copy = make('button', { type: 'button', class: 'quiet', 'aria-label': t('code.copy') }, icon('copy'));
+    const label = document.createTextNode(t('code.copy'));
+    copy.append(label);
+    copy.addEventListener('click', () => this.#copy(label));
     const head = make('div', { class: 'code-head' }, make('span', { class: 'code-language' }, this.#language), copy);
     // What scrolls has to be reachable by the keyboard.
     const pre = make('pre', { tabindex: 0 }, make('code', {}, this.#text));
     this.element = make('div', { class: 'code', dir: 'ltr' }, head, pre);
   }
 
-  /** @param {{ text: string, lang?: string }} token */
-  update({ text, lang = '' }) {
+  /** @param {import('./lexer.js').Token} token */
+  update({ text = '', lang = '' }) {
     setText(this.#language, lang.trim().split(/\s/, 1)[0]);
     this.show(text);
     return true;
@@ -43,16 +40,17 @@ export class CodeBlock {
     this.#text.appendData(this.#withoutEnd(this.#lineEnd + text));
   }
 
-  /** A line feed at the end of all begins no further line. */
+  /** A line feed at the end of all begins no further line. @param {string} text */
   #withoutEnd(text) {
     this.#lineEnd = text.endsWith('\n') ? '\n' : '';
     return text.slice(0, text.length - this.#lineEnd.length);
   }
 
-  #copy(button) {
+  /** @param {Text} label of the button */
+  #copy(label) {
     const t = this.#t;
     copyAndTell(this.#text.data, t, (told) => {
-      button.lastChild.data = told?.label ?? t('code.copy');
+      label.data = told?.label ?? t('code.copy');
     });
   }
 }

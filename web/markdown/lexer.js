@@ -3,6 +3,36 @@
 import { Lexer, Tokenizer } from 'marked';
 import markedCjkFriendly from 'marked-cjk-friendly';
 
+/**
+ * @typedef {object} Token what a text is made of, as far as it is drawn: the library's Token, and 'formula' among blocks and
+ *   within lines
+ * @property {string} type
+ * @property {string} raw
+ * @property {string} [text]
+ * @property {Token[]} [tokens] what is within it
+ * @property {number} [depth] of a heading
+ * @property {string} [lang] of code
+ * @property {boolean} [ordered] of a list, as the next three
+ * @property {number | ''} [start]
+ * @property {boolean} [loose]
+ * @property {Token[]} [items]
+ * @property {boolean} [checked] of a task
+ * @property {(string | null)[]} [align] of a table, as the next two
+ * @property {Cell[]} [header]
+ * @property {Cell[][]} [rows]
+ * @property {string} [href] of a link, as the next three
+ * @property {string | null} [title]
+ * @property {boolean} [autolink] it is the address itself
+ * @property {string} [tag] the label that a definition is of
+ */
+
+/** @typedef {import('marked').Token} LibraryToken */
+/** @typedef {{ tokens: Token[] }} Cell of a table */
+/** @typedef {Record<string, { href: string, title: string | null }>} Definitions of links, by label */
+/** @typedef {import('marked').Tokens.Em | import('marked').Tokens.Strong | import('marked').Tokens.Del | undefined | false} Marked */
+/** @typedef {(this: Tokenizer, source: string, line: string, before?: string) => Marked} ReadMarks */
+/** @typedef {{ emStrong: ReadMarks, del: ReadMarks }} CjkTokenizer what the second library puts in the place of the first one's */
+
 // A text that nests deeper than this is no text for people.
 const MOST_NESTED = 20;
 // How often a text may be read anew on the way into its depths, on average over its characters.
@@ -21,7 +51,8 @@ const FORMULA = /^(?:\\\((?:[^\\]|\\(?!\)))+\\\)|\\\[(?:[^\\]|\\(?!\]))+\\\]|\$\
 const SHORT_FORMULA = /^\$(?![\s$])(?:[^$*`\n]*|[^\s$`]*|(?=[^$`\n]*[\\^_={}])[^$`\n]*)[^\s$`\\]\$(?!\d)/;
 // Where a line has such letters, marks beside them need no blank: **注意：**这 is bold, as it is meant.
 const EAST_ASIAN = /[\u1100-\u11ff\u2e80-\uffef\u{1b000}-\u{1b2fb}\u{20000}-\u{3fffd}]/u;
-const { emStrong, del } = markedCjkFriendly().tokenizer;
+const { emStrong, del } = /** @type {CjkTokenizer} */ (markedCjkFriendly().tokenizer);
+/** @type {Record<string, string>} */
 const CLOSING = { $$: '$$', '\\[': '\\]' };
 // Chinese needs no space behind an address.
 const ADDRESS = /^[^\s<，。、；：！？（）【】《》“”「」]+/;
@@ -34,6 +65,7 @@ const EXTENSIONS = {
   inline: [formula],
 };
 
+/** @param {string} source */
 function displayedFormula(source) {
   const opening = DISPLAYED_FORMULA.exec(source);
   if (opening === null) return undefined;
@@ -45,6 +77,7 @@ function displayedFormula(source) {
   return { type: 'formula', raw, text: raw };
 }
 
+/** @param {string} source */
 function formula(source) {
   if (source[0] !== '$' && source[0] !== '\\') return undefined;
   const found = FORMULA.exec(source) ?? SHORT_FORMULA.exec(source);
@@ -52,46 +85,54 @@ function formula(source) {
 }
 
 class PageTokenizer extends Tokenizer {
+  /** @param {string} source */
   list(source) {
     return this.#count(super.list(source));
   }
 
+  /** @param {string} source */
   blockquote(source) {
     return this.#count(super.blockquote(source));
   }
 
-  /** Where a quote goes on behind a list, the library reads the list again by itself. */
+  /** Where a quote goes on behind a list, the library reads the list again by itself. @template {{ raw: string } | undefined} Read @param {Read} token */
   #count(token) {
-    if (token) this.lexer.spend(token.raw.length);
+    if (token && this.lexer instanceof BoundedLexer) this.lexer.spend(token.raw.length);
     return token;
   }
 
+  /** @param {string} source */
   table(source) {
     const columns = source.split('\n', 1)[0].split('|', MOST_COLUMNS + 1).length;
     return columns <= MOST_COLUMNS ? super.table(source) : undefined;
   }
 
+  /** @param {string} source */
   url(source) {
     const address = ADDRESS.exec(source);
     return address ? super.url(address[0]) : undefined;
   }
 
+  /** @param {string} source @param {string} line @param {string} [before] */
   emStrong(source, line, before) {
     if (!EAST_ASIAN.test(line)) return super.emStrong(source, line, before);
-    return emStrong.call(this, source, line, before) || undefined;
+    const read = emStrong.call(this, source, line, before);
+    return read && read.type !== 'del' ? read : undefined;
   }
 
-  /** A single tilde is "about", or a range. */
+  /** A single tilde is "about", or a range. @param {string} source @param {string} line @param {string} [before] */
   del(source, line, before) {
     if (!source.startsWith('~~')) return undefined;
     if (!EAST_ASIAN.test(line)) return super.del(source, line, before);
-    return del.call(this, source, line, before) || undefined;
+    const read = del.call(this, source, line, before);
+    return read && read.type === 'del' ? read : undefined;
   }
 
+  /** @param {string} source */
   inlineText(source) {
     const token = super.inlineText(source);
     const dollar = token ? token.raw.indexOf('$', 1) : -1;
-    if (dollar === -1) return token;
+    if (!token || dollar === -1) return token;
     const raw = token.raw.slice(0, dollar);
     return { ...token, raw, text: raw };
   }
@@ -102,6 +143,7 @@ class BoundedLexer extends Lexer {
   #inlineDepth = 0;
   #left;
 
+  /** @param {number} length of the text */
   constructor(length) {
     super({ gfm: true, breaks: true, tokenizer: new PageTokenizer({}), extensions: EXTENSIONS });
     this.#left = length * MOST_READINGS + FREE_CHARACTERS;
@@ -112,6 +154,7 @@ class BoundedLexer extends Lexer {
     this.#left -= characters;
   }
 
+  /** @param {string} source @param {LibraryToken[]} [tokens] @param {boolean} [isContinued] @returns {any} what the library's own gives */
   blockTokens(source, tokens = [], isContinued = false) {
     this.spend(source.length);
     if (this.#blockDepth >= MOST_NESTED || this.#left < 0) {
@@ -126,6 +169,7 @@ class BoundedLexer extends Lexer {
     }
   }
 
+  /** @param {string} source @param {LibraryToken[]} [tokens] */
   inlineTokens(source, tokens = []) {
     this.spend(source.length);
     if (this.#inlineDepth >= MOST_NESTED || this.#left < 0 || isCostly(source)) {
@@ -141,15 +185,17 @@ class BoundedLexer extends Lexer {
   }
 }
 
+/** @param {string} text */
 const plain = (text) => ({ type: 'text', raw: text, text });
 
+/** @param {string} source */
 function isCostly(source) {
   if (source.length ** 2 <= MOST_COMPARED) return false;
   const marks = source.match(MARK)?.length ?? 0;
   return marks * source.length + comparedForMail(source) > MOST_COMPARED;
 }
 
-/** The library looks from each character of what may be the name of a mailbox to its end. */
+/** The library looks from each character of what may be the name of a mailbox to its end. @param {string} source */
 function comparedForMail(source) {
   let compared = 0;
   for (let end = source.indexOf('@'); end !== -1; end = source.indexOf('@', end + 1)) {
@@ -162,8 +208,8 @@ function comparedForMail(source) {
 
 /**
  * @param {string} source Markdown whose lines end in '\n'
- * @param {Record<string, { href: string, title: string | null }>} definitions of links, by label
- * @returns {object[]} the library's tokens, see its type Token; and 'formula' among blocks and within lines
+ * @param {Definitions} definitions
+ * @returns {Token[]}
  */
 export function lex(source, definitions) {
   const lexer = new BoundedLexer(source.length);
@@ -171,12 +217,12 @@ export function lex(source, definitions) {
   return [...lexer.lex(source)];
 }
 
-/** The definitions of links in blocks, those within quotes and lists too. @param {object[]} tokens @returns {object[]} */
+/** The definitions of links in blocks, those within quotes and lists too. @param {Token[]} tokens @returns {Token[]} */
 export function definitionsIn(tokens) {
   return tokens.flatMap((token) => {
     if (token.type === 'def') return [token];
-    if (token.type === 'list') return token.items.flatMap((item) => definitionsIn(item.tokens));
-    return token.type === 'blockquote' ? definitionsIn(token.tokens) : [];
+    if (token.type === 'list') return (token.items ?? []).flatMap((item) => definitionsIn(item.tokens ?? []));
+    return token.type === 'blockquote' ? definitionsIn(token.tokens ?? []) : [];
   });
 }
 

@@ -2,10 +2,13 @@
 import { directionOf } from '../ui/direction.js';
 import { make } from '../ui/dom.js';
 import { Blocks, isShown } from './blocks.js';
+import { CodeBlock } from './code-block.js';
 import { definitionsIn, lex } from './lexer.js';
 import { LinkReferences } from './references.js';
 
 export { safeAddress } from './inline.js';
+
+/** @typedef {import('./lexer.js').Token} Token */
 
 // The library may need the square of a block's length. So a block that is slow to draw is drawn again only once it has
 // grown by a part of itself or time has passed; and one longer than any that people write is cut into several.
@@ -28,9 +31,13 @@ export class MarkdownWriter {
   #rest = '';
   #drawn = { length: 0, at: 0, milliseconds: 0 };
   #definitions = '';
+  /** @type {{ block: CodeBlock, line: string, closing: RegExp } | null} */
   #openCode = null;
+  /** @type {Text | null} */
   #unread = null;
+  /** @type {Text | null} */
   #cutLine = null;
+  /** @type {Text | null} */
   #plain = null;
   #endsInReturn = false;
 
@@ -59,6 +66,7 @@ export class MarkdownWriter {
     if (this.#plain === null) this.#draw(true);
   }
 
+  /** @param {string} text */
   #unifyLines(text) {
     // The two characters that end a line may come in two pieces.
     const lines = this.#endsInReturn && text.startsWith('\n') ? text.slice(1) : text;
@@ -72,13 +80,13 @@ export class MarkdownWriter {
     return (performance.now() - at) * SHARE_OF_TIME >= milliseconds;
   }
 
-  /** What is not read as Markdown yet must not be missing. */
+  /** What is not read as Markdown yet must not be missing. @param {string} text */
   #showUnread(text) {
     this.#unread ??= this.#addPlain();
     grow(this.#unread, text);
   }
 
-  /** What stands behind the cut in a line begins no block. @returns {string} what follows that line */
+  /** What stands behind the cut in a line begins no block. @param {string} text @returns {string} what follows that line */
   #growLine(text) {
     if (this.#cutLine === null) return text;
     const end = text.indexOf('\n');
@@ -96,7 +104,7 @@ export class MarkdownWriter {
 
   #draw(isEnd = false) {
     const begun = performance.now();
-    this.#unread?.parentElement.remove();
+    this.#unread?.parentElement?.remove();
     this.#unread = null;
     try {
       const tokens = this.#show(this.#rest);
@@ -112,6 +120,7 @@ export class MarkdownWriter {
     this.#drawn = { length: this.#rest.length, at, milliseconds: at - begun };
   }
 
+  /** @param {string} text */
   #show(text) {
     const tokens = lex(text, this.#references.known);
     const definitions = definitionsIn(tokens)
@@ -137,7 +146,7 @@ export class MarkdownWriter {
     this.#plain = this.#addPlain(this.#rest);
   }
 
-  /** Leaves the blocks that nothing can change any more as they are. */
+  /** Leaves the blocks that nothing can change any more as they are. @param {Token[]} tokens */
   #settle(tokens) {
     // What is to come of the line may make another one of it.
     if (UNDERLINE.test(lastLineOf(this.#rest))) return;
@@ -154,12 +163,14 @@ export class MarkdownWriter {
     this.#openCode = this.#findOpenCode(tokens.slice(count));
   }
 
+  /** @param {Token[]} tokens */
   #settleAll(tokens) {
     const blocks = this.#blocks.settle(tokens);
     this.#references.define(definitionsIn(tokens));
     for (const [index, token] of tokens.filter(isShown).entries()) this.#references.await(blocks[index], token);
   }
 
+  /** @param {Token[]} tokens */
   #countComplete(tokens) {
     const last = tokens.findLastIndex(isBlock);
     if (last === -1) return 0;
@@ -177,7 +188,7 @@ export class MarkdownWriter {
     return Math.max(count, 0);
   }
 
-  /** Code that grows is not read: nothing in it means anything but the fence that ends it. */
+  /** Code that grows is not read: nothing in it means anything but the fence that ends it. @param {string} text */
   #growCode(text) {
     if (this.#openCode === null) return false;
     const { block, line, closing } = this.#openCode;
@@ -192,6 +203,7 @@ export class MarkdownWriter {
     return true;
   }
 
+  /** @param {Token[]} tokens */
   #findOpenCode(tokens) {
     const isCode = tokens.length === 1 && tokens[0].type === 'code' && tokens[0].raw === this.#rest;
     const opening = isCode ? FENCE.exec(this.#rest) : null;
@@ -200,32 +212,37 @@ export class MarkdownWriter {
     const code = this.#rest.slice(opening[0].length);
     if (closing.test(code)) return null;
     const block = this.#blocks.first;
+    if (!(block instanceof CodeBlock)) return null;
     block.show(code);
     return { block, line: lastLineOf(code), closing };
   }
 }
 
+/** @param {Text} node @param {string} text */
 function grow(node, text) {
   node.appendData(text);
   const { parentElement } = node;
-  if (parentElement.dir === 'auto') parentElement.dir = directionOf(node.data);
+  if (parentElement?.dir === 'auto') parentElement.dir = directionOf(node.data);
 }
 
+/** @param {string} text */
 const lastLineOf = (text) => text.slice(text.lastIndexOf('\n') + 1);
 
-/** Up to the blanks at the end of a text, as Markdown has them: a space that keeps words together is none. */
+/** Up to the blanks at the end of a text, as Markdown has them: a space that keeps words together is none. @param {string} text */
 function lengthWithoutBlanks(text) {
   let length = text.length;
   while (length > 0 && ' \t\n'.includes(text[length - 1])) length--;
   return length;
 }
 
+/** @param {Token} token */
 const isBlock = ({ type, raw }) => type !== 'space' && raw.trim() !== '';
 
-/** Whether the second fence of a block of code has come. */
+/** Whether the second fence of a block of code has come. @param {Token} token */
 function isClosedCode({ type, raw }) {
   const opening = type === 'code' ? FENCE.exec(raw) : null;
   return opening !== null && closingFence(opening[2]).test(raw.slice(opening[0].length));
 }
 
+/** @param {string} fence */
 const closingFence = (fence) => new RegExp(`^ {0,3}${fence}[~\`]* *$`, 'm');

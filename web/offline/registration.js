@@ -14,16 +14,19 @@ const INSTALL_MILLISECONDS = 300_000;
 const NEVER = new Promise(() => {});
 
 export class Offline {
+  /** @type {OfflineState} */
   #state = 'installing';
   #onState;
   #onUpdate;
   #untilPause;
+  /** @type {ServiceWorkerRegistration | null} */
   #registration = null;
   /** Set as soon as the page is in use, from when on only its user reloads it. */
   #started = false;
-  /** Ends when a version that waited has begun, or has not. */
+  /** Ends when a version that waited has begun, or has not. @type {Promise<unknown>} */
   #changing = Promise.resolve();
   #leaving = false;
+  /** @type {Promise<void> | null} */
   #checking = null;
 
   /**
@@ -63,7 +66,11 @@ export class Offline {
   /** Looks whether what was kept still is: a browser drops it when its user clears the page's data. Never rejects. */
   check() {
     const wasKept = this.#state === 'offline-ready' || this.#state === 'lost';
-    if (wasKept) this.#checking ??= this.#check().finally(() => (this.#checking = null));
+    if (wasKept) {
+      this.#checking ??= this.#check().finally(() => {
+        this.#checking = null;
+      });
+    }
     return this.#checking ?? Promise.resolve();
   }
 
@@ -72,10 +79,10 @@ export class Offline {
     if (!registration?.active) return this.#tell('lost');
     // The service worker, which may be about to give way to a newer one, is left alone where nothing is missing.
     const kept = await caches.match(new URL('complete', registration.scope)).catch(() => undefined);
-    const isComplete = kept !== undefined || (await ask(registration.active, 'state', INSTALL_MILLISECONDS))?.complete;
-    this.#tell(isComplete ? 'offline-ready' : 'lost');
+    this.#tell(kept !== undefined || (await isComplete(registration.active)) ? 'offline-ready' : 'lost');
   }
 
+  /** @param {number} patience milliseconds */
   async #settle(patience) {
     const prepared = this.#register().catch(() => this.#tell('unavailable'));
     await Promise.race([prepared, elapse(patience)]);
@@ -92,13 +99,13 @@ export class Offline {
     const registration = await navigator.serviceWorker?.register(SCRIPT, { updateViaCache: 'none' });
     if (!registration) return this.#tell('unavailable');
     this.#registration = registration;
-    registration.addEventListener('updatefound', () => this.#watch(registration.installing));
+    registration.addEventListener('updatefound', () => this.#watch(registration, registration.installing));
     const { active, waiting, installing } = registration;
-    if (!active) return this.#watch(installing ?? waiting);
-    this.#watch(installing);
+    if (!active) return this.#watch(registration, installing ?? waiting);
+    this.#watch(registration, installing);
     if (!waiting) forget(UPDATE);
     else if (!(await this.#startAnew())) this.#onUpdate();
-    return this.#useActive();
+    return this.#useActive(registration);
   }
 
   /** A version that waits since the last visit begins now, before anything of the present one is in use. */
@@ -109,35 +116,40 @@ export class Offline {
     return (await taken) && this.#reload(UPDATE);
   }
 
-  /** Follows a service worker until it is of use, or never will be. */
-  #watch(worker) {
-    return new Promise((resolve) => {
+  /**
+   * Follows a service worker until it is of use, or never will be.
+   * @param {ServiceWorkerRegistration} registration
+   * @param {ServiceWorker | null} worker null: there is none to follow
+   * @returns {Promise<void>}
+   */
+  async #watch(registration, worker) {
+    if (worker === null) return;
+    await new Promise((/** @type {(value?: undefined) => void} */ resolve) => {
       const look = async () => {
-        const first = worker === this.#registration.active || !this.#registration.active;
+        const first = worker === registration.active || !registration.active;
         if (worker.state === 'installed' && !first) this.#onUpdate();
-        if (worker.state === 'activated') await this.#useActive();
+        if (worker.state === 'activated') await this.#useActive(registration);
         if (worker.state === 'redundant' && first) this.#tell('unavailable');
         if (['activated', 'redundant'].includes(worker.state) || !first) resolve();
       };
-      worker?.addEventListener('statechange', look);
-      if (worker) look();
-      else resolve();
+      worker.addEventListener('statechange', look);
+      look();
     });
   }
 
-  /** With a service worker at work, a page without isolation gains it by loading once more. */
-  async #useActive() {
+  /** With a service worker at work, a page without isolation gains it by loading once more. @param {ServiceWorkerRegistration} registration */
+  async #useActive(registration) {
     const gains = globalThis.crossOriginIsolated === false && window.top === window;
     if (this.#leaving || (gains && !this.#started && this.#reload(ISOLATION))) await NEVER;
-    this.#tellWhetherComplete();
+    this.#tellWhetherComplete(registration);
   }
 
-  /** What is missing is fetched before the answer comes, which may take its time. */
-  async #tellWhetherComplete() {
-    const answer = await ask(this.#registration.active, 'state', INSTALL_MILLISECONDS);
-    this.#tell(answer?.complete ? 'offline-ready' : 'unavailable');
+  /** What is missing is fetched before the answer comes, which may take its time. @param {ServiceWorkerRegistration} registration */
+  async #tellWhetherComplete({ active }) {
+    this.#tell(active !== null && (await isComplete(active)) ? 'offline-ready' : 'unavailable');
   }
 
+  /** @param {string} reason */
   #reload(reason) {
     this.#leaving = this.#leaving || reloadFor(reason, this.#untilPause);
     return this.#leaving;
@@ -146,13 +158,15 @@ export class Offline {
   async #takeOver() {
     const waiting = this.#registration?.waiting;
     if (!waiting) return false;
+    /** @type {Promise<boolean>} */
     const changed = new Promise((resolve) => {
       waiting.addEventListener('statechange', () => waiting.state === 'activated' && resolve(true));
     });
-    const answer = await ask(waiting, 'take-over');
-    return answer?.done === true && (await Promise.race([changed, elapse(ANSWER_MILLISECONDS, false)]));
+    const isDone = has(await ask(waiting, 'take-over'), 'done');
+    return isDone && (await Promise.race([changed, elapse(ANSWER_MILLISECONDS).then(() => false)]));
   }
 
+  /** @param {OfflineState} state */
   #tell(state) {
     if (state === this.#state) return;
     this.#state = state;
@@ -160,10 +174,19 @@ export class Offline {
   }
 }
 
-/** The answer of a service worker, undefined where none comes. */
+/** Whether a service worker, which may be of another version, says that it has everything. @param {ServiceWorker} worker */
+const isComplete = async (worker) => has(await ask(worker, 'state', INSTALL_MILLISECONDS), 'complete');
+
+/** Whether an answer says yes to something. @param {unknown} answer @param {string} name */
+const has = (answer, name) =>
+  typeof answer === 'object' &&
+  answer !== null &&
+  Object.entries(answer).some(([key, value]) => key === name && value === true);
+
+/** The answer of a service worker, undefined where none comes. @param {ServiceWorker} worker @param {'state' | 'take-over'} type @returns {Promise<unknown>} */
 function ask(worker, type, patience = ANSWER_MILLISECONDS) {
   const { port1, port2 } = new MessageChannel();
-  const answer = new Promise((resolve) => {
+  const answer = new Promise((/** @type {(value?: unknown) => void} */ resolve) => {
     const timer = setTimeout(resolve, patience);
     port1.onmessage = ({ data }) => {
       clearTimeout(timer);
@@ -174,13 +197,14 @@ function ask(worker, type, patience = ANSWER_MILLISECONDS) {
   return answer.finally(() => port1.close());
 }
 
-function elapse(milliseconds, value = undefined) {
+/** @param {number} milliseconds @returns {Promise<void>} */
+function elapse(milliseconds) {
   return new Promise((resolve) => {
-    setTimeout(resolve, milliseconds, value);
+    setTimeout(resolve, milliseconds);
   });
 }
 
-/** Reloads the page, as soon as that interrupts nobody, unless it has done so for this reason. @returns {boolean} whether it does */
+/** Reloads the page, as soon as that interrupts nobody, unless it has done so for this reason. @param {string} reason @param {() => Promise<void>} untilPause @returns {boolean} whether it does */
 function reloadFor(reason, untilPause) {
   // Where nothing can be remembered, nothing would end a loop.
   if (remembers(reason) || !remember(reason)) return false;
@@ -196,8 +220,10 @@ function reasons() {
   }
 }
 
+/** @param {string} reason */
 const remembers = (reason) => reasons().includes(reason);
 
+/** @param {string} reason */
 function remember(reason) {
   try {
     sessionStorage.setItem(RELOADED, [...reasons(), reason].join(' '));
@@ -207,6 +233,7 @@ function remember(reason) {
   }
 }
 
+/** @param {string} reason */
 function forget(reason) {
   if (!remembers(reason)) return;
   sessionStorage.setItem(

@@ -3,8 +3,27 @@
 // checked by its hash before any of them counts.
 import { PAGE_HEADERS } from './headers.js';
 
-const { version, files } = self.SITE;
-const { scope } = self.registration;
+/** @typedef {{ path: string, sha256: string }} SiteFile */
+/** @typedef {{ waitUntil: (work: Promise<unknown>) => void }} ExtendableEvent */
+/** @typedef {ExtendableEvent & { data: unknown, ports: readonly MessagePort[] }} ExtendableMessage */
+/** @typedef {ExtendableEvent & { request: Request, respondWith: (answer: Promise<Response>) => void }} FetchEvent */
+/** @typedef {{ install: ExtendableEvent, activate: ExtendableEvent, message: ExtendableMessage, fetch: FetchEvent }} Events */
+
+/**
+ * What a service worker has; the types of a page do not know it.
+ * @typedef {object} Scope
+ * @property {{ version: string, files: SiteFile[] }} SITE
+ * @property {ServiceWorkerRegistration} registration
+ * @property {Location} location
+ * @property {{ claim: () => Promise<void>, matchAll: (query: object) => Promise<{ url: string }[]> }} clients
+ * @property {() => Promise<void>} skipWaiting
+ * @property {<Type extends keyof Events>(type: Type, listener: (event: Events[Type]) => void) => void} addEventListener
+ */
+
+const worker = /** @type {Scope} */ (/** @type {unknown} */ (self));
+// The build puts what it has listed in the place of these very words.
+const { version, files } = /** @type {Scope} */ (/** @type {unknown} */ (self)).SITE;
+const { scope } = worker.registration;
 // A scope holds no space, so no other site of this origin shares the prefix.
 const PREFIX = `nibble-site ${scope} `;
 const CACHE = PREFIX + version;
@@ -25,28 +44,34 @@ const MARK = 'name="application-name" content="Nibble"';
 const BEGINNING = 4096;
 const GONE = [404, 410];
 
-self.addEventListener('install', (event) => event.waitUntil(install()));
+worker.addEventListener('install', (event) => event.waitUntil(install()));
 
-self.addEventListener('activate', (event) => {
-  event.waitUntil(dropOthers().then(() => self.clients.claim()));
+worker.addEventListener('activate', (event) => {
+  event.waitUntil(dropOthers().then(() => worker.clients.claim()));
 });
 
-self.addEventListener('message', (event) => {
-  const answers = { state: tellState, 'take-over': takeOver };
-  const answer = answers[event.data?.type];
+worker.addEventListener('message', (event) => {
+  const answer = answerTo(event.data);
   if (answer) event.waitUntil(answer().then((result) => event.ports[0]?.postMessage(result)));
 });
 
-self.addEventListener('fetch', (event) => {
+worker.addEventListener('fetch', (event) => {
   const { request } = event;
   const path = pathOf(request.url);
   if (path === null || !['GET', 'HEAD'].includes(request.method)) return;
   // Other pages below this one are none of its business.
   if (!PATHS.has(path)) return;
   const isVisit = path === PAGE && request.mode === 'navigate';
-  if (isVisit && LOOPBACK.test(self.location.hostname)) event.respondWith(answerOnLoopback(event));
+  if (isVisit && LOOPBACK.test(worker.location.hostname)) event.respondWith(answerOnLoopback(event));
   else event.respondWith(answerFromCache(request, path));
 });
+
+/** @param {unknown} message of a page, which may be of another version @returns {(() => Promise<object>) | null} */
+function answerTo(message) {
+  const type = typeof message === 'object' && message !== null && 'type' in message ? message.type : null;
+  if (type === 'state') return tellState;
+  return type === 'take-over' ? takeOver : null;
+}
 
 /** Brings every file into this version's cache, or none. */
 async function install() {
@@ -62,13 +87,14 @@ async function install() {
   }
 }
 
+/** @param {Cache} cache @param {SiteFile} file @param {string[]} others names of caches of older versions */
 async function keep(cache, file, others) {
   const address = addressOf(file.path);
   const same = await findSame(others, address, file.sha256);
   await cache.put(address, same ?? (await download(address, file)));
 }
 
-/** The file in an older version's cache, where it has not changed since. */
+/** The file in an older version's cache, where it has not changed since. @param {string[]} names @param {string} address @param {string} sha256 */
 async function findSame(names, address, sha256) {
   for (const name of names) {
     const found = await caches.match(address, { cacheName: name });
@@ -77,29 +103,32 @@ async function findSame(names, address, sha256) {
   return null;
 }
 
+/** @param {string} address @param {SiteFile} file */
 async function download(address, { path, sha256 }) {
   // The HTTP cache may hold a file of another version, which even a server asked about it may call current.
-  for (const mode of ['no-cache', 'reload']) {
+  for (const mode of /** @type {const} */ (['no-cache', 'reload'])) {
     const response = await fetch(address, { cache: mode, signal: AbortSignal.timeout(FETCH_MILLISECONDS) });
     if (!response.ok) throw new Error(`${path} cannot be kept: the server answered ${response.status}.`);
     const bytes = await response.arrayBuffer();
     if ((await digest(bytes)) === sha256)
       return new Response(bytes, { headers: headersToKeep(response, sha256, bytes) });
   }
-  throw new Error(`${path} cannot be kept: the server has another version of it than of ${self.location.pathname}.`);
+  throw new Error(`${path} cannot be kept: the server has another version of it than of ${worker.location.pathname}.`);
 }
 
+/** @param {ArrayBuffer} bytes */
 async function digest(bytes) {
   const hash = new Uint8Array(await crypto.subtle.digest('SHA-256', bytes));
   return Array.from(hash, (byte) => byte.toString(16).padStart(2, '0')).join('');
 }
 
+/** @param {Response} response @param {string} sha256 @param {ArrayBuffer} bytes @returns {Record<string, string>} */
 function headersToKeep(response, sha256, bytes) {
   const kept = KEPT_HEADERS.filter((name) => response.headers.has(name));
   return {
     ...PAGE_HEADERS,
-    ...Object.fromEntries(kept.map((name) => [name, response.headers.get(name)])),
-    'Content-Length': bytes.byteLength,
+    ...Object.fromEntries(kept.map((name) => [name, response.headers.get(name) ?? ''])),
+    'Content-Length': String(bytes.byteLength),
     'Accept-Ranges': 'bytes',
     [HASH]: sha256,
   };
@@ -127,15 +156,15 @@ async function tellState() {
 
 /** Goes before its turn where no second tab would be left with files of two versions. */
 async function takeOver() {
-  const tabs = await self.clients.matchAll({ type: 'window', includeUncontrolled: true });
+  const tabs = await worker.clients.matchAll({ type: 'window', includeUncontrolled: true });
   const others = tabs.filter(({ url }) => url.startsWith(scope)).length - 1;
   if (others > 0) return { done: false, others };
   // Its promise may only be kept after this answer, so it is not waited for.
-  self.skipWaiting();
+  worker.skipWaiting();
   return { done: true, others: 0 };
 }
 
-/** A URL as a path in the scope, without query; null for what lies outside. */
+/** A URL as a path in the scope, without query; null for what lies outside. @param {string} url */
 function pathOf(url) {
   const { origin, pathname } = new URL(url);
   const address = origin + pathname;
@@ -143,8 +172,10 @@ function pathOf(url) {
   return address.slice(scope.length) || PAGE;
 }
 
+/** @param {string} path */
 const addressOf = (path) => new URL(path === PAGE ? './' : path, scope).href;
 
+/** @param {Request} request @param {string} path */
 async function answerFromCache(request, path) {
   const found = await caches.match(addressOf(path), { cacheName: CACHE });
   if (!found) return answerIsolated(request);
@@ -155,7 +186,7 @@ async function answerFromCache(request, path) {
   return cut(found, range);
 }
 
-/** Part of a kept file, as a server gives it; what is not one plain range asks for the whole. */
+/** Part of a kept file, as a server gives it; what is not one plain range asks for the whole. @param {Response} found @param {string} range */
 async function cut(found, range) {
   const [, first, last] = /^bytes=(\d+)-(\d*)$/.exec(range) ?? [];
   if (first === undefined) return found;
@@ -169,11 +200,11 @@ async function cut(found, range) {
     return new Response(null, { status: 416, headers });
   }
   headers.set('Content-Range', `bytes ${start}-${end - 1}/${body.size}`);
-  headers.set('Content-Length', end - start);
+  headers.set('Content-Length', String(end - start));
   return new Response(body.slice(start, end), { status: 206, headers });
 }
 
-/** The page as it is kept, unless what is served at its address is no Nibble any more: then that, and this one leaves. */
+/** The page as it is kept, unless what is served at its address is no Nibble any more: then that, and this one leaves. @param {FetchEvent} event */
 async function answerOnLoopback(event) {
   const { request } = event;
   let isLate = false;
@@ -192,14 +223,14 @@ async function answerOnLoopback(event) {
   return other.redirected ? Response.redirect(other.url) : other;
 }
 
-/** Whether an answer is another project's; what it says is left to be read, however slowly it comes. */
+/** Whether an answer is another project's; what it says is left to be read, however slowly it comes. @param {Response} response */
 async function isOfOther(response) {
   if (!response.ok) return GONE.includes(response.status);
   const beginning = await readBeginning(response.clone());
   return beginning !== null && !beginning.includes(MARK);
 }
 
-/** So much of a text as tells whose it is, or has come in time; null where it breaks off before anything has. */
+/** So much of a text as tells whose it is, or has come in time; null where it breaks off before anything has. @param {Response} response */
 async function readBeginning(response) {
   const reader = response.body?.getReader();
   const decoder = new TextDecoder();
@@ -218,6 +249,7 @@ async function readBeginning(response) {
   return text;
 }
 
+/** @param {number} milliseconds @returns {Promise<typeof LATE>} */
 const elapse = (milliseconds) =>
   new Promise((resolve) => {
     setTimeout(resolve, milliseconds, LATE);
@@ -225,17 +257,17 @@ const elapse = (milliseconds) =>
 
 /** Whether the site was taken down, or replaced by another: it is not shown for ever then. */
 async function isGone() {
-  const answer = await fetch(self.location.href, { method: 'HEAD', cache: 'no-store' }).catch(() => null);
-  return GONE.includes(answer?.status);
+  const answer = await fetch(worker.location.href, { method: 'HEAD', cache: 'no-store' }).catch(() => null);
+  return answer !== null && GONE.includes(answer.status);
 }
 
 /** What is kept goes first: pages that are open are asked for through this service worker to their end. */
 async function leave() {
   for (const name of await caches.keys()) if (name.startsWith(PREFIX)) await caches.delete(name);
-  await self.registration.unregister();
+  await worker.registration.unregister();
 }
 
-/** What is not kept comes from the network, with the headers without which an isolated page may not have it. */
+/** What is not kept comes from the network, with the headers without which an isolated page may not have it. @param {Request} request */
 async function answerIsolated(request) {
   const response = await fetch(request);
   // A redirect of a navigation is the browser's to follow, and nobody may look into it.

@@ -5,6 +5,7 @@ export class UpdateNotice {
   #offline;
   #t;
   #isBusy;
+  /** @type {'none' | 'ready' | 'elsewhere'} */
   #state = 'none';
 
   /**
@@ -36,13 +37,15 @@ export class UpdateNotice {
   }
 
   async #apply() {
-    find('update-apply').disabled = true;
+    const button = find('update-apply', 'button');
+    button.disabled = true;
     // Where it begins, the page is on its way out.
     const begins = await this.#offline.applyUpdate();
-    find('update-apply').disabled = false;
+    button.disabled = false;
     if (!begins) this.#tell('elsewhere');
   }
 
+  /** @param {'none' | 'ready' | 'elsewhere'} state */
   #tell(state) {
     this.#state = state;
     this.render();

@@ -6,7 +6,12 @@ import { formatBytes } from '../ui/units.js';
 import { readRate, Status } from './status.js';
 
 // Those that change what a conversation is as a prompt.
+/** @type {import('../settings/settings.js').SettingName[]} */
 const PROMPT_SETTINGS = ['systemPrompt', 'thinking'];
+
+/** @typedef {import('../nibble/index.js').Engine} Engine */
+/** @typedef {import('../conversations/conversations.js').Conversation} Conversation */
+/** @typedef {import('./status.js').Speed} Speed */
 
 export class Readouts {
   #room;
@@ -15,11 +20,13 @@ export class Readouts {
   #current;
   #status;
   #t;
+  /** @type {Engine | null} */
   #measured = null;
-  /** The last speed that was measured, and of what. */
+  /** The last speed that was measured, and of what. @type {{ engine: Engine | null, id: string, value: Speed | null }} */
   #speed = { engine: null, id: '', value: null };
+  /** What a conversation takes of the context, by its id. @type {Map<string, { engine: Engine, of: string, tokens: number }>} */
   #used = new Map();
-  /** Whether the store still has the model of an engine, as it was asked last. */
+  /** Whether the store still has the model of an engine, as it was asked last. @type {{ engine: Engine | null, isKept: boolean }} */
   #kept = { engine: null, isKept: true };
   #isStored;
   #offline;
@@ -112,12 +119,12 @@ export class Readouts {
     return { systemPrompt: this.#settings.get('systemPrompt'), chat: this.#settings.chat() };
   }
 
-  /** What tells one state of a conversation, and of what its prompt depends on, from another. */
+  /** What tells one state of a conversation, and of what its prompt depends on, from another. @param {Conversation} conversation */
   #stateOf({ messages, updatedAt }) {
     return JSON.stringify([messages.length, updatedAt, this.#promptOptions()]);
   }
 
-  /** Counts what a conversation takes of the context, where no answer has told it yet. */
+  /** Counts what a conversation takes of the context, where no answer has told it yet. @param {Engine | null} engine @param {Conversation} conversation */
   async #count(engine, conversation) {
     const end = conversation.messages.length;
     if (engine === null || end === 0 || this.#answers.jobOf(conversation.id)) return;
@@ -129,6 +136,7 @@ export class Readouts {
     this.refresh();
   }
 
+  /** @param {import('../chat/answers.js').Job} job */
   #follow(job) {
     const { conversation, engine, prefill, phase, tokens, tokensPerSecond } = job;
     if (engine === null) return;
@@ -141,7 +149,7 @@ export class Readouts {
     if (conversation !== this.#current()) return;
     const speed = prefill === null ? null : { prefill: prefill.tokensPerSecond, decode: tokensPerSecond };
     this.#speed = { engine, id: conversation.id, value: speed };
-    const isReading = phase === 'prefill' && prefill.tokens < prefill.total;
+    const isReading = phase === 'prefill' && prefill !== null && prefill.tokens < prefill.total;
     this.#status.update({
       contextUsed: this.#used.get(conversation.id)?.tokens ?? 0,
       reading: isReading ? { tokens: prefill.tokens, total: prefill.total } : null,
@@ -152,13 +160,14 @@ export class Readouts {
     this.checkOffline();
   }
 
-  /** Asks the engine what it holds, which changes with a load and may with an answer. */
+  /** Asks the engine what it holds, which changes with a load and may with an answer. @param {Engine | null} engine */
   async #measure(engine) {
     this.#measured = engine;
     if (engine === null) return this.#status.update({ memory: null });
     const { storage, name, tensorBytes } = engine.info;
     const rate = readRate(engine.info);
-    if (rate > 0) this.#rates.note(storage.kind, { bytesPerSecond: rate, name, bytes: tensorBytes });
+    if (rate > 0 && storage.kind !== null)
+      this.#rates.note(storage.kind, { bytesPerSecond: rate, name, bytes: tensorBytes });
     const memory = await engine.memory().catch(() => null);
     if (engine === this.#room.engine) this.#status.update({ memory });
   }

@@ -5,25 +5,34 @@ import { STORES, tellsRate } from '../engine/read-rates.js';
 import { find, make } from '../ui/dom.js';
 import { formatBytes } from '../ui/units.js';
 
+/** @typedef {import('../nibble/index.js').EngineInfo} EngineInfo */
+/** @typedef {Awaited<ReturnType<import('../nibble/index.js').Engine['memory']>>} Memory */
+/** @typedef {{ prefill: number, decode: number }} Speed tokens a second */
+/** @typedef {import('../ui/i18n.js').StringKey} StringKey */
+
 /**
  * @typedef {object} Readings
- * @property {import('../nibble/index.js').Engine['info'] | null} info
+ * @property {EngineInfo | null} info
  * @property {boolean} threadsSet whether the settings name their number
- * @property {{ prefill: number, decode: number } | null} speed tokens a second
+ * @property {Speed | null} speed
  * @property {{ tokens: number, total: number } | null} reading how far the prompt is, while it is read
  * @property {number} contextUsed tokens
- * @property {Record<string, number> | null} memory bytes by purpose, `total` all of them
+ * @property {Memory | null} memory bytes by purpose, `total` all of them
  * @property {'ready' | 'away' | 'page' | 'model' | 'gone' | 'lost' | 'never'} offline what works without the network:
  *   all, and there is none now; not yet the page; not yet the model; the model no more; the page no more; never the page
  */
 
+const NOTHING = { speed: '', context: '', memory: '', threads: '', kernels: '', storage: '' };
+
 export class Status {
   #t;
+  /** @type {Readings} */
   #readings = {
     ...{ info: null, threadsSet: false, speed: null, reading: null },
     ...{ contextUsed: 0, memory: null, offline: 'page' },
   };
   #frame = 0;
+  /** What was written last, by the element's id. @type {Map<string, string>} */
   #written = new Map();
 
   /** @param {import('../ui/i18n.js').Translate} t */
@@ -42,30 +51,30 @@ export class Status {
     const { info, offline } = this.#readings;
     find('status').dataset.offline = offline;
     this.#write('status-offline', this.#t(`offline.${offline}`));
-    const shown = info === null ? {} : this.#texts();
-    for (const name of ['speed', 'context', 'memory', 'threads', 'kernels', 'storage']) {
-      this.#write(`status-${name}`, shown[name] ?? '');
-    }
+    const shown = info === null ? NOTHING : this.#texts(info);
+    for (const [name, text] of Object.entries(shown)) this.#write(`status-${name}`, text);
     const share = info === null ? 0 : Math.min(1, this.#readings.contextUsed / info.contextSize);
     find('context-share').style.width = `${(share * 100).toFixed(1)}%`;
-    find('status-context').parentElement.hidden = info === null;
-    find('context-share').parentElement.classList.toggle('nearly-full', share > 0.9);
+    const place = find('status-context').parentElement;
+    if (place !== null) place.hidden = info === null;
+    find('context-share').parentElement?.classList.toggle('nearly-full', share > 0.9);
   }
 
   /** Fills the dialog that explains the numbers. */
   renderDetails() {
     const { info, memory, offline } = this.#readings;
     const t = this.#t;
+    /** @type {[key: StringKey, value: string, help: string][]} */
     const rows = [];
     if (info !== null) {
-      const texts = this.#texts();
+      const texts = this.#texts(info);
       rows.push(
         ['details.model', `${info.name} · ${info.quantization.label}`, this.#modelHelp(info)],
         ['details.speed', texts.speed || '–', t('details.speed.help')],
         ['details.context', texts.context, t('details.context.help', { size: info.contextSize })],
         ['details.memory', memory === null ? '–' : formatBytes(memory.total), this.#memoryHelp(memory)],
         ...this.#budget(info),
-        ['details.threads', texts.threads, this.#threadsHelp()],
+        ['details.threads', texts.threads, this.#threadsHelp(info)],
         ['details.kernels', `${info.kernelSet} · ${info.wasm}`, t('details.kernels.help')],
         ['details.storage', texts.storage, t(readRate(info) > 0 ? 'details.storage.help' : 'details.storage.plain')],
       );
@@ -82,8 +91,9 @@ export class Status {
     find('details-list').replaceChildren(...made);
   }
 
-  #texts() {
-    const { info, contextUsed, memory } = this.#readings;
+  /** @param {EngineInfo} info */
+  #texts(info) {
+    const { contextUsed, memory } = this.#readings;
     const t = this.#t;
     return {
       speed: this.#speed(),
@@ -103,42 +113,53 @@ export class Status {
     return t('status.speed', { prefill: this.#rate(speed.prefill), decode: this.#rate(speed.decode) });
   }
 
+  /** @param {number} value */
   #rate(value) {
     return value === 0 ? '–' : Number(value.toFixed(value < 10 ? 1 : 0));
   }
 
+  /** @param {EngineInfo} info */
   #storage(info) {
     const { kind, state } = info.storage;
-    if (state === 'none') return this.#t('storage.none');
-    const name = STORES[kind] ?? kind;
+    if (state === 'none' || kind === null) return this.#t('storage.none');
+    const name = kind in STORES ? STORES[/** @type {keyof typeof STORES} */ (kind)] : kind;
     const rate = readRate(info);
     return rate > 0 ? `${name} · ${formatBytes(rate)}/s` : name;
   }
 
+  /** @param {Memory | null} memory @param {EngineInfo['budget']} budget */
   #memory(memory, budget) {
     if (memory === null) return '';
     const used = formatBytes(memory.total);
     return budget ? this.#t('status.memory', { used, budget: formatBytes(budget.bytes) }) : used;
   }
 
-  /** What the model's weights are, and what those of each type take in memory. */
+  /** What the model's weights are, and what those of each type take in memory. @param {EngineInfo} info */
   #modelHelp({ quantization }) {
     const parts = quantization.types.map(({ type, packedBytes }) => `${type} ${formatBytes(packedBytes)}`);
     return [this.#t('details.model.help'), parts.join(', ')].filter(Boolean).join(' ');
   }
 
+  /** @param {Memory | null} memory */
   #memoryHelp(memory) {
     const help = this.#t('details.memory.help');
     if (memory === null) return help;
     const { wasm, weights, ring = 0, kvCache, activations = 0, javascript } = memory;
     const engine = Math.max(0, wasm - weights - ring - kvCache - activations);
-    const parts = Object.entries({ weights, ring, cache: kvCache, activations, engine, javascript })
-      .filter(([name, bytes]) => bytes > 0 || name !== 'ring')
-      .map(([name, bytes]) => this.#t(`details.memory.${name}`, { size: formatBytes(bytes) }));
+    /** @param {'weights' | 'ring' | 'cache' | 'activations' | 'engine' | 'javascript'} name @param {number} bytes */
+    const say = (name, bytes) => this.#t(`details.memory.${name}`, { size: formatBytes(bytes) });
+    const parts = [
+      say('weights', weights),
+      ...(ring > 0 ? [say('ring', ring)] : []),
+      say('cache', kvCache),
+      say('activations', activations),
+      say('engine', engine),
+      say('javascript', javascript),
+    ];
     return `${help} ${parts.join(', ')}`;
   }
 
-  /** What a memory budget made of the model: what stays, and what every token costs. */
+  /** What a memory budget made of the model: what stays, and what every token costs. @param {EngineInfo} info @returns {[key: StringKey, value: string, help: string][]} */
   #budget(info) {
     if (!info.budget) return [];
     const t = this.#t;
@@ -149,19 +170,22 @@ export class Status {
     const rate = readRate(info);
     const about = { rate: formatBytes(rate), speed: Number((rate / read).toPrecision(2)) };
     // What was measured says more than what the last load lets expect.
-    const isExpected = rate > 0 && !(this.#readings.speed?.decode > 0);
-    const help = [t('details.budget.help', { count: sweepTokens }), isExpected && t('details.budget.about', about)];
-    return [['details.budget', t('details.budget.streams', value), help.filter(Boolean).join(' ')]];
+    const isExpected = rate > 0 && (this.#readings.speed?.decode ?? 0) <= 0;
+    const help = [t('details.budget.help', { count: sweepTokens })];
+    if (isExpected) help.push(t('details.budget.about', about));
+    return [['details.budget', t('details.budget.streams', value), help.join(' ')]];
   }
 
-  #threadsHelp() {
-    const { info, threadsSet } = this.#readings;
+  /** @param {EngineInfo} info */
+  #threadsHelp(info) {
+    const { threadsSet } = this.#readings;
     if (info.threads > 1) return this.#t('details.threads.many');
     if (!crossOriginIsolated) return this.#t('details.threads.alone');
     if (threadsSet) return this.#t('details.threads.set');
     return this.#t(navigator.hardwareConcurrency > 1 ? 'details.threads.fastest' : 'details.threads.one');
   }
 
+  /** @param {string} id @param {string} text */
   #write(id, text) {
     if (this.#written.get(id) === text) return;
     this.#written.set(id, text);
@@ -176,5 +200,5 @@ export class Status {
  * @returns {number} bytes a second; 0: it was not read, or the model is too small to tell
  */
 export function readRate({ storage, tensorBytes }) {
-  return tellsRate(tensorBytes) ? storage.bytesPerSecond : 0;
+  return tellsRate(tensorBytes) ? (storage.bytesPerSecond ?? 0) : 0;
 }
