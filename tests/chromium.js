@@ -1,5 +1,5 @@
 // The browser of the page tests: Debian's Chromium, or the one that NIBBLE_CHROMIUM names.
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { BuildError, has, installDebian, run } from '../wasm/shell.js';
@@ -53,4 +53,22 @@ export async function openChromium({ args = [], profile: kept, ...options } = {}
     discard();
     throw error;
   }
+}
+
+/**
+ * Loses what a browser keeps of long values of IndexedDB in files of their own, as a disk may: it lists them then, and cannot
+ * read them.
+ * @param {string} folder its profile
+ * @returns {number} how many files there were
+ */
+export function removeValueFiles(folder) {
+  let count = 0;
+  for (const entry of readdirSync(folder, { withFileTypes: true })) {
+    const path = join(folder, entry.name);
+    if (entry.isDirectory() && entry.name.endsWith('.indexeddb.blob')) {
+      count += readdirSync(path, { recursive: true }).length;
+      rmSync(path, { recursive: true });
+    } else if (entry.isDirectory()) count += removeValueFiles(path);
+  }
+  return count;
 }

@@ -3,21 +3,25 @@
 
 import { checkCancelled } from '../base/cancel.js';
 import { invalid } from '../base/options.js';
+import { unshared } from '../store/bytes.js';
 
 const PIECE_BYTES = 1 << 20;
 
+/** @typedef {{ bytes: number, read: (most?: number) => Uint8Array }} Save see Save in session.js */
+
 /**
- * @param {{ bytes: number, read: (most?: number) => Uint8Array }} save see Save in session.js
+ * @param {Save} save
  * @param {{ turn: { next: () => Promise<void> }, signal: AbortSignal }} control
  * @returns {Promise<Blob>}
  */
 export async function exportImage(save, { turn, signal }) {
+  /** @type {Blob[]} */
   const pieces = [];
   for (;;) {
     checkCancelled(signal);
     const piece = save.read(PIECE_BYTES);
     if (piece.length === 0) return new Blob(pieces, { type: 'application/octet-stream' });
-    pieces.push(new Blob([piece]));
+    pieces.push(new Blob([unshared(piece)]));
     await turn.next();
   }
 }

@@ -34,9 +34,21 @@ export const halfId = (id, half) => `${id}#${half}`;
 /** Whether a record of a store is one of a saved session's. @param {{ id: string }} record */
 export const isSavedSession = ({ id }) => id.startsWith(PREFIX);
 
-const isCount = (value) => Number.isSafeInteger(value) && value >= 0;
+/** The model that a saved session is of, by its id alone: its record may be unreadable. @param {string} id @returns {string | null} */
+export function modelOfSave(id) {
+  const [start = '', length] = /^session:(\d+):/.exec(id) ?? [];
+  const end = start.length + Number(length);
+  return id[end] === ':' ? id.slice(end + 1) : null;
+}
+
+/** @typedef {(value: unknown) => boolean} Check */
+
+/** @type {Check} */
+const isCount = (value) => Number.isSafeInteger(value) && Number(value) >= 0;
+/** @type {Check} */
 const isHalf = (value) => value === null || value === 0 || value === 1;
 
+/** @type {Record<Exclude<keyof SavedRecord, 'id'>, Check>} */
 const FIELDS = {
   format: (value) => value === SAVE_FORMAT,
   model: (value) => typeof value === 'string',
@@ -44,7 +56,7 @@ const FIELDS = {
   half: isHalf,
   writing: isHalf,
   bytes: isCount,
-  chunkBytes: (value) => isCount(value) && value > 0 && value <= MOST_CHUNK_BYTES,
+  chunkBytes: (value) => isCount(value) && Number(value) > 0 && Number(value) <= MOST_CHUNK_BYTES,
   tokens: isCount,
   createdAt: isCount,
   usedAt: isCount,
@@ -52,20 +64,25 @@ const FIELDS = {
 
 /**
  * A record as a store gave it, if everything in it fits together; null otherwise.
- * @param {any} record
+ * @param {import('../store/record.js').Record | null | undefined} record
  * @returns {SavedRecord | null}
  */
 export function readSaved(record) {
-  if (record === null || typeof record !== 'object') return null;
-  const complete = Object.entries(FIELDS).every(([name, check]) => check(record[name]));
-  return complete && record.id === saveId(record.model, record.key) ? record : null;
+  if (record === null || record === undefined) return null;
+  if (!Object.entries(FIELDS).every(([name, check]) => check(record[name]))) return null;
+  const saved = /** @type {SavedRecord} */ (/** @type {unknown} */ (record));
+  return saved.id === saveId(saved.model, saved.key) ? saved : null;
 }
 
-/** What is told of a save. @param {SavedRecord} record */
+/** @typedef {Pick<SavedRecord, 'key' | 'tokens' | 'bytes' | 'createdAt' | 'usedAt'>} Summary what is told of a save */
+
+/** @param {SavedRecord} record @returns {Summary} */
 export const savedSummary = ({ key, tokens, bytes, createdAt, usedAt }) => ({ key, tokens, bytes, createdAt, usedAt });
 
-/** The size of a save's chunk. @param {SavedRecord} record @param {number} index */
+/** @typedef {Pick<SavedRecord, 'bytes' | 'chunkBytes'>} Sizes */
+
+/** The size of a save's chunk. @param {Sizes} record @param {number} index */
 export const chunkSize = ({ bytes, chunkBytes }, index) => Math.min(chunkBytes, bytes - index * chunkBytes);
 
-/** @param {SavedRecord} record */
+/** @param {Sizes} record */
 export const chunkCount = ({ bytes, chunkBytes }) => Math.ceil(bytes / chunkBytes);

@@ -19,8 +19,8 @@ export const READS_IN_FLIGHT = 2;
  * @typedef {object} Backend
  * @property {'indexeddb' | 'opfs' | 'folder' | 'memory'} kind
  * @property {(what?: string) => Promise<Record[]>} list every record, in no order; what is no record is left out, but where
- *   it lies in a folder of its own, which something stands for then (unreadableRecord() in record.js). `what`
- *   is looked for among them, for the sentence of an error: "the models"
+ *   it lies in a folder of its own, or its bytes are lost, something stands for it (unreadableRecord() and lostRecord() in
+ *   record.js). `what` is looked for among them, for the sentence of an error: "the models"
  * @property {(id: string) => Promise<Record | null>} get
  * @property {(record: Record) => Promise<void>} put replaces the record of that id, whole or not at all; it is on the
  *   medium when this resolves. In IndexedDB chunks written before may still be on their way: who reads them checks them
@@ -70,5 +70,13 @@ export async function openBackend(kind, { openFolder } = {}) {
 /** The kind of a store as a caller names it. @param {any} store */
 export const storeKind = (store) => (typeof store?.folder === 'string' ? 'folder' : (store?.kind ?? store));
 
-/** @param {any} store as readStore() in base/options.js gives it */
-export const openStore = (store, platform) => openBackend(store.folder ? store : store.kind, platform);
+/** @typedef {{ openFolder?: (path: string) => Promise<Backend> }} StorePlatform what a platform adds: a folder in Node */
+
+/**
+ * A store as readStore() in base/options.js gives it.
+ * @typedef {{ kind: 'indexeddb' | 'opfs' | 'memory', folder?: undefined, chunkBytes: number | null } |
+ *   { kind?: undefined, folder: string, chunkBytes: number | null }} StoreChoice
+ */
+
+/** @param {StoreChoice} store @param {StorePlatform} [platform] */
+export const openStore = (store, platform) => openBackend(store.folder === undefined ? store.kind : store, platform);

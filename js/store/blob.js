@@ -10,6 +10,7 @@ const SLICE_BYTES = 8 << 20;
 export class BlobReader {
   // Chromium's garbage collector takes a Blob's byte stream that only its own pending read refers to, and the read never
   // ends. Whoever can be reached must refer to it: the store's backend, by this set.
+  /** @type {Set<ReadableStreamBYOBReader | null>} */
   #underWay = new Set();
 
   /**
@@ -45,6 +46,7 @@ class Filling {
   #onFilled;
   done = 0;
 
+  /** @param {Uint8Array[]} pieces @param {((part: Uint8Array) => void) | undefined} onFilled */
   constructor(pieces, onFilled) {
     this.#pieces = pieces;
     this.#onFilled = onFilled;
@@ -67,7 +69,7 @@ class Filling {
   }
 }
 
-/** @returns {ReadableStreamBYOBReader | null} null where the browser has none for Blobs */
+/** @param {Blob} blob @returns {ReadableStreamBYOBReader | null} null where the browser has none for Blobs */
 function byteReader(blob) {
   try {
     return blob.stream().getReader({ mode: 'byob' });
@@ -76,6 +78,7 @@ function byteReader(blob) {
   }
 }
 
+/** @param {ReadableStreamBYOBReader} reader @param {number} bytes @param {Filling} filling */
 async function readStream(reader, bytes, filling) {
   let buffer = new ArrayBuffer(bytes);
   try {
@@ -91,6 +94,7 @@ async function readStream(reader, bytes, filling) {
   }
 }
 
+/** @param {Blob} blob @param {Filling} filling */
 async function readSlices(blob, filling) {
   for (let start = 0; start < blob.size; start += SLICE_BYTES) {
     filling.add(new Uint8Array(await blob.slice(start, start + SLICE_BYTES).arrayBuffer()));

@@ -23,7 +23,7 @@ export function fill(pieces, bytes, onFilled) {
   }
 }
 
-/** The ranges that bytes `from` to `to` of the pieces lie in. @param {Uint8Array[]} pieces */
+/** The ranges that bytes `from` to `to` of the pieces lie in. @param {Uint8Array[]} pieces @param {number} from @param {number} to */
 export function cut(pieces, from, to) {
   let start = 0;
   return pieces.flatMap((piece) => {
@@ -44,5 +44,10 @@ export function join(parts) {
   return bytes;
 }
 
-/** The same bytes, copied where they lie in shared memory, which few interfaces of browsers take. @param {Uint8Array} bytes */
-export const unshared = (bytes) => (bytes.buffer instanceof ArrayBuffer ? bytes : bytes.slice());
+/**
+ * The same bytes, copied where they lie in shared memory, which few interfaces of browsers take.
+ * @param {Uint8Array} bytes
+ * @returns {Uint8Array<ArrayBuffer>}
+ */
+export const unshared = (bytes) =>
+  bytes.buffer instanceof ArrayBuffer ? /** @type {Uint8Array<ArrayBuffer>} */ (bytes) : bytes.slice();

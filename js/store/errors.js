@@ -1,13 +1,18 @@
 // What can go wrong with a store, in the words and codes of the library. No error of a browser or of the system leaves
 // a store as it is.
-import { NibbleError } from '../base/errors.js';
+import { codeOf, NibbleError } from '../base/errors.js';
 import { reasonOf } from '../base/system-errors.js';
 
 // What browsers and systems say where no space is left.
+/** @type {Set<unknown>} */
 const FULL = new Set(['QuotaExceededError', 'ENOSPC', 'EDQUOT', 'EFBIG']);
 
-/** @param {any} error */
-export const isFull = (error) => FULL.has(error?.name) || FULL.has(error?.code);
+/** What browsers tell their errors apart by; undefined where what was thrown has no name. @param {unknown} error */
+export const nameOf = (error) =>
+  typeof error === 'object' && error !== null && 'name' in error ? error.name : undefined;
+
+/** @param {unknown} error */
+export const isFull = (error) => FULL.has(nameOf(error)) || FULL.has(codeOf(error));
 
 /** @param {string} what what was to be stored @param {unknown} [cause] */
 export const storeFull = (what, cause) =>
@@ -33,9 +38,14 @@ export const chunkMissing = (id, index, found, cause) =>
     details: { id, index },
   });
 
-/** Whether a chunk of so many bytes, null where there is none, can be gone on with at an offset. */
+/**
+ * Throws where a chunk cannot be gone on with at an offset.
+ * @param {string} id
+ * @param {number} index
+ * @param {number} found bytes that the chunk has
+ * @param {number} offset
+ */
 export function checkReach(id, index, found, offset) {
-  if (found === null) throw chunkMissing(id, index, 'is missing');
   if (found < offset) throw chunkMissing(id, index, `ends at ${found} of ${offset} bytes`);
 }
 
@@ -59,7 +69,7 @@ export const lockCancelled = (cause) =>
 
 /**
  * Any error as one of the library's.
- * @param {any} error
+ * @param {unknown} error
  * @param {string} what what was being done, for "... failed": 'Reading the list of models'
  * @returns {NibbleError}
  */

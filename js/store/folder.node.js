@@ -7,13 +7,16 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { open, readdir, readFile, rename, rm, stat, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
-import { NibbleError } from '../base/errors.js';
+import { codeOf, NibbleError } from '../base/errors.js';
 import { reasonOf } from '../base/system-errors.js';
 import { piecesOf, totalBytes } from './bytes.js';
 import { attempt, checkReach, chunkMissing, isFull, storeUnavailable } from './errors.js';
 import { folderLeases } from './locks.node.js';
 import { makeFolder } from './make-folder.node.js';
 import { isFolderName, isRecord, parseJson, unreadableFolder, unreadableRecord } from './record.js';
+
+/** @typedef {import('./backends.js').Backend} Backend */
+/** @typedef {import('node:fs/promises').FileHandle} FileHandle */
 
 /** The folder of the locks in that of a store. */
 export const LOCKS = 'locks';
@@ -24,7 +27,7 @@ const UNFINISHED = '.partial';
 /**
  * @param {string} path made where it is absent
  * @param {typeof import('./leases.js').LEASE_TIMES} [times] of its locks, other than the usual
- * @returns {Promise<import('./backends.js').Backend>}
+ * @returns {Promise<Backend>}
  */
 export async function openFolder(path, times) {
   await system(path, 'Opening the folder', async () => {
@@ -38,13 +41,16 @@ export async function openFolder(path, times) {
   return new FolderBackend(path, times);
 }
 
+/** @param {string} path @param {unknown} cause */
 const notFolder = (path, cause) =>
   new NibbleError('INVALID_ARGUMENT', `The store "${path}" is not a folder. Name one, or a place for a new one.`, {
     details: { option: 'store' },
     cause,
   });
 
+/** @implements {Backend} */
 class FolderBackend {
+  /** @type {'folder'} */
   kind = 'folder';
   #path;
   #leases;
@@ -60,6 +66,7 @@ class FolderBackend {
     this.lock = this.#leases.lock;
   }
 
+  /** @type {Backend['list']} */
   async list(what = 'the models') {
     return this.#system(`Listing ${what}`, async () => {
       const names = await readdir(join(this.#path, 'models'));
@@ -68,11 +75,13 @@ class FolderBackend {
     });
   }
 
+  /** @type {Backend['get']} */
   async get(id) {
     const record = await this.#system(`Reading about "${id}"`, () => this.#recordIn(folderOf(id)));
     return record?.id === id ? record : null;
   }
 
+  /** @type {Backend['put']} */
   async put(record) {
     await this.#system(`Storing the record of "${record.id}"`, async () => {
       const folder = await this.#makeFolder(record.id);
@@ -85,6 +94,7 @@ class FolderBackend {
     });
   }
 
+  /** @type {Backend['remove']} */
   async remove(id) {
     await this.#system(`Deleting "${id}"`, async () => {
       const folder = this.#folderOf(id);
@@ -97,6 +107,7 @@ class FolderBackend {
     });
   }
 
+  /** @type {Backend['writeChunk']} */
   async writeChunk(id, index, parts) {
     await this.#system(`Storing chunk ${index} of "${id}" (${totalBytes(parts)} bytes)`, async () => {
       const path = join(await this.#makeFolder(id), `${index}.chunk`);
@@ -105,24 +116,28 @@ class FolderBackend {
     });
   }
 
+  /** @type {Backend['appendChunk']} */
   async appendChunk(id, index, offset, parts) {
     await this.#system(`Storing chunk ${index} of "${id}" (${totalBytes(parts)} bytes)`, async () => {
       const path = join(this.#folderOf(id), `${index}.chunk`);
       const file = await orNull(open(path, 'r+'));
+      if (file === null) throw chunkMissing(id, index, 'is missing');
       try {
-        checkReach(id, index, file && (await file.stat()).size, offset);
+        checkReach(id, index, (await file.stat()).size, offset);
         this.#toSync(id, path);
         await appendFile(file, offset, parts, () => this.#leases.check(id));
       } finally {
-        await file?.close();
+        await file.close();
       }
     });
   }
 
+  /** @param {string} id @param {string} path */
   #toSync(id, path) {
     this.#unsynced.set(id, (this.#unsynced.get(id) ?? new Set()).add(path));
   }
 
+  /** @type {Backend['readChunk']} */
   async readChunk(id, index, offset, target) {
     await this.#system(`Reading chunk ${index} of "${id}"`, async () => {
       const pieces = piecesOf(target);
@@ -135,13 +150,14 @@ class FolderBackend {
         const found = facts.size < end ? facts.size : await readInto(file, offset, pieces);
         if (found < end) throw chunkMissing(id, index, `ends at ${found} of ${end} bytes`);
       } catch (error) {
-        throw error.code === 'EIO' ? chunkMissing(id, index, 'cannot be read', error) : error;
+        throw codeOf(error) === 'EIO' ? chunkMissing(id, index, 'cannot be read', error) : error;
       } finally {
         await file.close();
       }
     });
   }
 
+  /** @type {Backend['removeChunks']} */
   async removeChunks(id, from) {
     await this.#system(`Deleting chunks of "${id}"`, async () => {
       const folder = this.#folderOf(id);
@@ -155,6 +171,7 @@ class FolderBackend {
     });
   }
 
+  /** @type {Backend['estimate']} */
   async estimate() {
     return this.#system('Looking for free space', async () => {
       const { bavail, bsize } = await statfs(this.#path);
@@ -165,10 +182,12 @@ class FolderBackend {
     });
   }
 
+  /** @type {Backend['close']} */
   async close() {
     this.#closed = true;
   }
 
+  /** @template T @param {string} what @param {() => Promise<T>} action @returns {Promise<T>} */
   #system(what, action) {
     return system(this.#path, what, () => {
       if (this.#closed) throw storeUnavailable('The store is closed. Open it again.');
@@ -176,11 +195,12 @@ class FolderBackend {
     });
   }
 
+  /** @param {string} id */
   #folderOf(id) {
     return join(this.#path, 'models', folderOf(id));
   }
 
-  /** The record in a folder, or what stands for one that cannot be read; null: there is none. */
+  /** The record in a folder, or what stands for one that cannot be read; null: there is none. @param {string} name */
   async #recordIn(name) {
     const path = join(this.#path, 'models', name, RECORD);
     const text = await orNull(readFile(path, 'utf8'));
@@ -190,6 +210,7 @@ class FolderBackend {
     return isThere ? unreadableRecord(name) : null;
   }
 
+  /** @param {string} id */
   async #makeFolder(id) {
     const folder = this.#folderOf(id);
     await makeFolder(folder);
@@ -197,30 +218,50 @@ class FolderBackend {
   }
 }
 
+/** @param {string} id */
 const folderOf = (id) => unreadableFolder(id) ?? createHash('sha256').update(id).digest('hex');
 
-/** Runs an action; what the system refuses becomes an error of the library that names the folder and the reason. */
+/**
+ * Runs an action; what the system refuses becomes an error of the library that names the folder and the reason.
+ * @template T
+ * @param {string} path
+ * @param {string} what
+ * @param {() => Promise<T>} action
+ * @returns {Promise<T>}
+ */
 function system(path, what, action) {
   return attempt(what, async () => {
     try {
       return await action();
     } catch (error) {
-      if (error.syscall === undefined || isFull(error)) throw error;
+      if (!isOfSystem(error) || isFull(error)) throw error;
       throw storeUnavailable(`${what} failed in "${path}": ${reasonOf(error)}.`, error);
     }
   });
 }
 
+/** @param {unknown} error */
+const isOfSystem = (error) => error instanceof Error && 'syscall' in error;
+
+// What stands for no file.
+const ABSENT = ['ENOENT', 'ENOTDIR', 'EISDIR'];
+
+/** @template T @param {Promise<T>} promise @returns {Promise<T | null>} */
 async function orNull(promise) {
   try {
     return await promise;
   } catch (error) {
-    if (error.code === 'ENOENT' || error.code === 'ENOTDIR' || error.code === 'EISDIR') return null;
+    if (ABSENT.includes(codeOf(error) ?? '')) return null;
     throw error;
   }
 }
 
-/** Writes beside the place and renames: whoever reads sees the old file or the new one. `check` may refuse it, at the last moment. */
+/**
+ * Writes beside the place and renames: whoever reads sees the old file or the new one. `check` may refuse it, at the last moment.
+ * @param {string} path
+ * @param {Uint8Array[]} parts
+ * @param {{ sync: boolean, check: () => Promise<void> }} how
+ */
 async function replaceFile(path, parts, { sync, check }) {
   const unfinished = `${path}.${randomUUID()}${UNFINISHED}`;
   try {
@@ -239,7 +280,13 @@ async function replaceFile(path, parts, { sync, check }) {
   }
 }
 
-/** Where that fails, the file ends where it was to go on. `check` may refuse it, part by part. */
+/**
+ * Where that fails, the file ends where it was to go on. `check` may refuse it, part by part.
+ * @param {FileHandle} file
+ * @param {number} offset
+ * @param {Uint8Array[]} parts
+ * @param {() => Promise<void>} check
+ */
 async function appendFile(file, offset, parts, check) {
   let position = offset;
   try {
@@ -258,7 +305,7 @@ async function appendFile(file, offset, parts, check) {
   }
 }
 
-/** @param {number | null} [position] null: behind what was written last */
+/** @param {FileHandle} file @param {Uint8Array} part @param {number | null} [position] null: behind what was written last */
 async function writeAll(file, part, position = null) {
   for (let done = 0; done < part.length; ) {
     const at = position === null ? null : position + done;
@@ -267,7 +314,7 @@ async function writeAll(file, part, position = null) {
   }
 }
 
-/** @returns {Promise<number>} where reading ended */
+/** @param {FileHandle} file @param {number} offset @param {Uint8Array[]} pieces @returns {Promise<number>} where reading ended */
 async function readInto(file, offset, pieces) {
   let position = offset;
   for (const piece of pieces) {
@@ -281,13 +328,16 @@ async function readInto(file, offset, pieces) {
   return position;
 }
 
-/** Puts a file or a folder on the medium; where a system cannot do that for folders there is nothing to do. */
+// What systems say that cannot put a folder on the medium.
+const NOT_SYNCED = ['EPERM', 'EINVAL', 'EISDIR'];
+
+/** Puts a file or a folder on the medium; where a system cannot do that for folders there is nothing to do. @param {string} path */
 async function syncPath(path) {
   const file = await orNull(open(path, 'r')).catch(() => null);
   if (file === null) return;
   try {
     await file.sync().catch((error) => {
-      if (error.code !== 'EPERM' && error.code !== 'EINVAL' && error.code !== 'EISDIR') throw error;
+      if (!NOT_SYNCED.includes(codeOf(error) ?? '')) throw error;
     });
   } finally {
     await file.close();

@@ -2,7 +2,7 @@
 // several times as fast) and ArrayBuffers where it does not (private windows of WebKit). Which it is is tested once for
 // a database and remembered in it; chunks of both kinds are read whatever is written now.
 import { openDB } from 'idb';
-import { NibbleError } from '../base/errors.js';
+import { codeOf, NibbleError } from '../base/errors.js';
 import { BlobReader } from './blob.js';
 import { cut, fill, join, piecesOf, totalBytes, unshared } from './bytes.js';
 import {
@@ -10,6 +10,7 @@ import {
   checkReach,
   chunkMissing,
   isFull,
+  nameOf,
   storeBusy,
   storeDamaged,
   storeError,
@@ -18,7 +19,7 @@ import {
 } from './errors.js';
 import { createLock } from './locks.js';
 import { databaseLeases } from './locks-indexeddb.js';
-import { copyRecord, isRecord } from './record.js';
+import { copyRecord, isRecord, lostRecord } from './record.js';
 
 const VERSION = 1;
 // records: by id. chunks: Blob or ArrayBuffer by [id, index], what was appended by [id, index, offset].
@@ -28,13 +29,35 @@ const BLOBS_FACT = 'blobs';
 // No index of a chunk is that low.
 const PROBE_KEY = ['', -1000];
 // How browsers call a value that is listed but whose bytes they cannot give.
+/** @type {Set<unknown>} */
 const UNREADABLE = new Set(['NotReadableError', 'NotFoundError', 'DataError']);
+
+/** @typedef {import('./backends.js').Backend} Backend */
+
+/**
+ * An object store in a transaction. What is in one is not known before it was looked at.
+ * @typedef {object} ObjectStore
+ * @property {(key: IDBValidKey) => Promise<unknown>} get
+ * @property {(key: IDBValidKey) => Promise<IDBValidKey | undefined>} getKey
+ * @property {(range?: IDBKeyRange) => Promise<unknown[]>} getAll
+ * @property {(range?: IDBKeyRange) => Promise<IDBValidKey[]>} getAllKeys
+ * @property {(value: unknown, key?: IDBValidKey) => Promise<IDBValidKey>} put in a transaction that writes, as delete()
+ * @property {(key: IDBValidKey | IDBKeyRange) => Promise<void>} delete
+ */
+
+/** @typedef {'records' | 'chunks' | 'facts'} StoreName */
+
+/**
+ * What makes its requests at once, or as soon as one was answered.
+ * @template T
+ * @typedef {(stores: Record<StoreName, ObjectStore>) => Promise<T>} Use the stores of the transaction alone are there
+ */
 
 /**
  * @param {{ name?: string, blobs?: boolean, times?: typeof import('./leases.js').LEASE_TIMES }} [options] the
  *   database's name; whether to write Blobs, which is tested where it is not told; of locks that are leases, others
  *   than the usual
- * @returns {Promise<import('./backends.js').Backend>}
+ * @returns {Promise<Backend>}
  */
 export async function openIndexedDb({ name = 'nibble', blobs, times } = {}) {
   const backend = new IndexedDbBackend(name, times);
@@ -47,7 +70,9 @@ export async function openIndexedDb({ name = 'nibble', blobs, times } = {}) {
   }
 }
 
+/** @implements {Backend} */
 class IndexedDbBackend {
+  /** @type {'indexeddb'} */
   kind = 'indexeddb';
   #name;
   /** @type {Promise<import('idb').IDBPDatabase> | null} */
@@ -58,8 +83,10 @@ class IndexedDbBackend {
   /** @type {import('./leases.js').Leases | null} where there are no Web Locks */
   #leases = null;
 
+  /** @param {string} name @param {typeof import('./leases.js').LEASE_TIMES} [times] */
   constructor(name, times) {
     this.#name = name;
+    /** @type {import('./locks-indexeddb.js').Transact} */
     const transact = (mode, use) =>
       this.#transact('Locking', ['facts'], { mode, durability: 'relaxed' }, ({ facts }) => use(facts));
     if (globalThis.navigator?.locks === undefined) this.#leases = databaseLeases(transact, times);
@@ -84,30 +111,57 @@ class IndexedDbBackend {
       const probe = new Blob([Uint8Array.of(1, 2, 3)]);
       await this.#write(what, ['chunks'], 'relaxed', ({ chunks }) => chunks.put(probe, PROBE_KEY));
       const back = await this.#transact(what, ['chunks'], {}, ({ chunks }) => chunks.get(PROBE_KEY));
-      const bytes = new Uint8Array(await back.arrayBuffer());
+      // What is none ends below, as a refusal.
+      const bytes = new Uint8Array(await /** @type {Blob} */ (back).arrayBuffer());
       await this.#write(what, ['chunks'], 'relaxed', ({ chunks }) => chunks.delete(PROBE_KEY));
       return bytes.join() === '1,2,3';
     } catch (error) {
-      return error.code === 'STORE_FULL' ? null : false;
+      return codeOf(error) === 'STORE_FULL' ? null : false;
     }
   }
 
+  /** @type {Backend['list']} */
   async list(what = 'the models') {
-    const values = await this.#transact(`Listing ${what}`, ['records'], {}, ({ records }) => records.getAll());
+    const values = await this.#values(`Listing ${what}`);
     return values.filter(isRecord);
   }
 
+  /** All values in the place of records. @param {string} what @returns {Promise<unknown[]>} */
+  async #values(what) {
+    try {
+      return await this.#transact(what, ['records'], {}, ({ records }) => records.getAll());
+    } catch (error) {
+      if (!isLost(error)) throw error;
+    }
+    // One that is lost fails all that are asked for together.
+    const keys = await this.#transact(what, ['records'], {}, ({ records }) => records.getAllKeys());
+    return Promise.all(keys.map((key) => this.#value(what, key)));
+  }
+
+  /** The value in the place of a record; of one that is lost, what stands for it. @param {string} what @param {IDBValidKey} key */
+  async #value(what, key) {
+    try {
+      return await this.#transact(what, ['records'], {}, ({ records }) => records.get(key));
+    } catch (error) {
+      if (!isLost(error)) throw error;
+      return lostRecord(key);
+    }
+  }
+
+  /** @type {Backend['get']} */
   async get(id) {
-    const value = await this.#transact(`Reading about "${id}"`, ['records'], {}, ({ records }) => records.get(id));
+    const value = await this.#value(`Reading about "${id}"`, id);
     return isRecord(value) ? value : null;
   }
 
+  /** @type {Backend['put']} */
   async put(record) {
     const what = `Storing the record of "${record.id}"`;
     await this.#leases?.check(record.id);
     await this.#write(what, ['records'], 'strict', ({ records }) => records.put(copyRecord(record)));
   }
 
+  /** @type {Backend['remove']} */
   async remove(id) {
     await this.#leases?.check(id);
     await this.#write(`Deleting "${id}"`, ['records', 'chunks'], 'strict', ({ records, chunks }) =>
@@ -115,6 +169,7 @@ class IndexedDbBackend {
     );
   }
 
+  /** @type {Backend['writeChunk']} */
   async writeChunk(id, index, parts) {
     const what = `Storing chunk ${index} of "${id}" (${totalBytes(parts)} bytes)`;
     const value = await this.#valueOf(what, parts);
@@ -124,10 +179,12 @@ class IndexedDbBackend {
     );
   }
 
+  /** @type {Backend['appendChunk']} */
   async appendChunk(id, index, offset, parts) {
     const what = `Storing chunk ${index} of "${id}" (${totalBytes(parts)} bytes)`;
     const pieces = await this.#pieces(id, index);
-    checkReach(id, index, pieces === null ? null : sum(pieces), offset);
+    if (pieces === null) throw chunkMissing(id, index, 'is missing');
+    checkReach(id, index, sum(pieces), offset);
     const isBorder = pieces.some((_, place) => sum(pieces.slice(0, place)) === offset) || sum(pieces) === offset;
     if (!isBorder) throw storeDamaged(`Chunk ${index} of the stored model "${id}" does not end at byte ${offset}.`);
     const value = await this.#valueOf(what, parts);
@@ -137,11 +194,12 @@ class IndexedDbBackend {
     );
   }
 
+  /** @param {string} what @param {Uint8Array[]} parts */
   #valueOf(what, parts) {
     return attempt(what, () => (this.#blobs ? new Blob(parts.map(unshared)) : join(parts).buffer));
   }
 
-  /** What a chunk consists of, in order; null where there is no such chunk. */
+  /** What a chunk consists of, in order; null where there is no such chunk. @param {string} id @param {number} index */
   async #pieces(id, index) {
     try {
       const found = await this.#transact(`Reading chunk ${index} of "${id}"`, ['chunks'], {}, ({ chunks }) =>
@@ -149,16 +207,17 @@ class IndexedDbBackend {
       );
       return found.length === 0 ? null : found;
     } catch (error) {
-      throw UNREADABLE.has(error.cause?.name) ? chunkMissing(id, index, 'cannot be read', error) : error;
+      throw isLost(error) ? chunkMissing(id, index, 'cannot be read', error) : error;
     }
   }
 
+  /** @type {Backend['readChunk']} */
   async readChunk(id, index, offset, target, onFilled) {
     const pieces = piecesOf(target);
     const end = offset + totalBytes(pieces);
     const values = await this.#pieces(id, index);
     if (values === null) throw chunkMissing(id, index, 'is missing');
-    if (values.some((value) => sizeOf(value) === null)) throw chunkMissing(id, index, 'holds no bytes');
+    if (!values.every(holdsBytes)) throw chunkMissing(id, index, 'holds no bytes');
     if (sum(values) < end) throw chunkMissing(id, index, `ends at ${sum(values)} of ${end} bytes`);
     let start = 0;
     for (const value of values) {
@@ -170,6 +229,13 @@ class IndexedDbBackend {
     }
   }
 
+  /**
+   * @param {{ id: string, index: number }} chunk
+   * @param {Blob | ArrayBuffer} value a part of it
+   * @param {number} offset in that
+   * @param {Uint8Array[]} pieces
+   * @param {((part: Uint8Array) => void) | undefined} onFilled
+   */
   async #readValue({ id, index }, value, offset, pieces, onFilled) {
     const bytes = totalBytes(pieces);
     if (value instanceof ArrayBuffer) return fill(pieces, new Uint8Array(value, offset, bytes), onFilled);
@@ -182,16 +248,19 @@ class IndexedDbBackend {
     if (found < bytes) throw chunkMissing(id, index, `gives ${offset + found} of ${offset + bytes} bytes`);
   }
 
+  /** @type {Backend['removeChunks']} */
   async removeChunks(id, from) {
     const what = `Deleting chunks of "${id}"`;
     await this.#leases?.check(id);
     await this.#write(what, ['chunks'], 'relaxed', ({ chunks }) => chunks.delete(keysFrom(id, from)));
   }
 
+  /** @type {Backend['estimate']} */
   estimate() {
     return estimateStorage();
   }
 
+  /** @type {Backend['close']} */
   async close() {
     this.#closed = true;
     const connection = this.#connection;
@@ -199,6 +268,7 @@ class IndexedDbBackend {
     (await connection?.catch(() => null))?.close();
   }
 
+  /** @returns {Promise<import('idb').IDBPDatabase>} */
   #connect() {
     if (this.#closed) throw storeUnavailable('The store is closed. Open it again.');
     if (this.#connection === null) {
@@ -212,55 +282,81 @@ class IndexedDbBackend {
     return this.#connection;
   }
 
-  /** A transaction; a connection that was closed under us, by the browser or for another page, is opened once more. */
+  /**
+   * A transaction; a connection that was closed under us, by the browser or for another page, is opened once more.
+   * @param {StoreName[]} stores @param {IDBTransactionMode} mode @param {IDBTransactionOptions} options
+   */
   async #begin(stores, mode, options) {
     const connection = this.#connect();
     const database = await connection;
     try {
       return database.transaction(stores, mode, options);
     } catch (error) {
-      if (error.name !== 'InvalidStateError') throw error;
+      if (nameOf(error) !== 'InvalidStateError') throw error;
       if (this.#connection === connection) this.#connection = null;
       return (await this.#connect()).transaction(stores, mode, options);
     }
   }
 
   /**
+   * @template T
    * @param {string} what
-   * @param {string[]} stores
+   * @param {StoreName[]} stores
    * @param {{ mode?: IDBTransactionMode, durability?: IDBTransactionDurability }} options
-   * @param {(stores: any) => Promise<any>} use makes its requests at once; what it gives is the result
+   * @param {Use<T>} use what it gives is the result
+   * @returns {Promise<T>}
    */
   async #transact(what, stores, { mode = 'readonly', durability = 'default' }, use) {
     return attempt(what, async () => {
       const transaction = await this.#begin(stores, mode, { durability });
-      const request = (async () =>
-        use(Object.fromEntries(stores.map((name) => [name, transaction.objectStore(name)]))))();
+      const objectStores = /** @type {Record<StoreName, ObjectStore>} */ (
+        Object.fromEntries(stores.map((name) => [name, /** @type {unknown} */ (transaction.objectStore(name))]))
+      );
+      const request = (async () => use(objectStores))();
       const [result, done] = await Promise.allSettled([request, transaction.done]);
-      const reasons = [result, done].filter(({ status }) => status === 'rejected').map(({ reason }) => reason);
-      if (reasons.length === 0) return result.value;
+      if (result.status === 'fulfilled' && done.status === 'fulfilled') return result.value;
+      const reasons = [result, done].flatMap((one) => (one.status === 'rejected' ? [one.reason] : []));
       // A failed request aborts its transaction and the other way round: one of the two tells why.
-      throw reasons.find(isFull) ?? reasons.find((reason) => reason?.name !== 'AbortError') ?? reasons[0];
+      throw reasons.find(isFull) ?? reasons.find((reason) => nameOf(reason) !== 'AbortError') ?? reasons[0];
     });
   }
 
-  /** A write; some browsers do not say that it failed for want of space. */
+  /**
+   * A write; some browsers do not say that it failed for want of space.
+   * @template T
+   * @param {string} what
+   * @param {StoreName[]} stores
+   * @param {IDBTransactionDurability} durability
+   * @param {Use<T>} use
+   * @returns {Promise<T>}
+   */
   async #write(what, stores, durability, use) {
     try {
       return await this.#transact(what, stores, { mode: 'readwrite', durability }, use);
     } catch (error) {
-      if (error.code === 'STORE_UNAVAILABLE' && !this.#closed && (await isNearQuota())) throw storeFull(what, error);
+      if (codeOf(error) === 'STORE_UNAVAILABLE' && !this.#closed && (await isNearQuota())) throw storeFull(what, error);
       throw error;
     }
   }
 }
 
-const sizeOf = (value) => (value instanceof Blob ? value.size : value instanceof ArrayBuffer ? value.byteLength : null);
-const sum = (values) => values.reduce((total, value) => total + (sizeOf(value) ?? 0), 0);
+/** Whether a transaction failed since the browser has lost a value. @param {unknown} error */
+const isLost = (error) => error instanceof NibbleError && UNREADABLE.has(nameOf(error.cause));
 
-/** All of a chunk, or what was appended to it from an offset on: an array is above all numbers. */
+/** @param {unknown} value @returns {value is Blob | ArrayBuffer} */
+const holdsBytes = (value) => value instanceof Blob || value instanceof ArrayBuffer;
+/** @param {unknown} value */
+const sizeOf = (value) => (value instanceof Blob ? value.size : value instanceof ArrayBuffer ? value.byteLength : 0);
+/** @param {unknown[]} values */
+const sum = (values) => values.reduce((/** @type {number} */ total, value) => total + sizeOf(value), 0);
+
+/**
+ * All of a chunk, or what was appended to it from an offset on: an array is above all numbers.
+ * @param {string} id @param {number} index @param {number} [from]
+ */
 const keysOf = (id, index, from) =>
   IDBKeyRange.bound(from === undefined ? [id, index] : [id, index, from], [id, index, []]);
+/** @param {string} id @param {number} from */
 const keysFrom = (id, from) => IDBKeyRange.bound([id, from], [id, Number.POSITIVE_INFINITY]);
 
 /** @returns {Promise<{ usage: number | null, quota: number | null }>} of all that this site stores */
@@ -284,7 +380,9 @@ async function openDatabase(name, onGone) {
     throw storeUnavailable(
       'There is no IndexedDB here, which is a store of browsers; in Node use { folder }, or "memory".',
     );
-  let refuse;
+  /** @type {(reason: unknown) => void} */
+  let refuse = () => {};
+  /** @type {Promise<never>} */
   const blocked = new Promise((_, reject) => {
     refuse = reject;
   });
@@ -300,7 +398,7 @@ async function openDatabase(name, onGone) {
       ),
     // Another page wants to change or delete the database, and waits for this one.
     blocking: (_, __, event) => {
-      event.target.close();
+      if (event.target instanceof IDBDatabase) event.target.close();
       onGone();
     },
     terminated: onGone,
@@ -322,8 +420,9 @@ async function openDatabase(name, onGone) {
   );
 }
 
+/** @param {unknown} error */
 function openingError(error) {
-  if (error?.name !== 'VersionError') return storeError(error, 'Opening the database');
+  if (nameOf(error) !== 'VersionError') return storeError(error, 'Opening the database');
   return new NibbleError(
     'STORE_VERSION',
     'The models of this site were stored by a newer version of Nibble. Reload the page to get that version.',

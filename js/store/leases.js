@@ -31,6 +31,13 @@ import { attempt, lockCancelled, lockLost, lockTaken } from './errors.js';
  * @property {number} [since] milliseconds since 1970, by its own clock
  */
 
+/** @typedef {{ name: string, entry: string, since: number, isLost: boolean }} Held an entry of this worker's */
+
+/**
+ * What stands in the way of a lock; `isDoubtful`: it was not written for long.
+ * @typedef {{ holder: Holder, isDoubtful: boolean }} Obstacle
+ */
+
 /** How long is long, in milliseconds. */
 export const LEASE_TIMES = Object.freeze({
   beat: 2500,
@@ -48,11 +55,11 @@ export class Leases {
   #medium;
   #holder;
   #times;
-  /** @type {Set<{ name: string, entry: string, isLost: boolean }>} */
+  /** @type {Set<Held>} */
   #held = new Set();
   #last = 0;
 
-  /** @param {Medium} medium @param {string} holder how errors call this process or page @param {typeof LEASE_TIMES} [times] */
+  /** @param {Medium} medium @param {string | undefined} holder how errors call this process or page @param {typeof LEASE_TIMES} [times] */
   constructor(medium, holder, times = LEASE_TIMES) {
     this.#medium = medium;
     this.#holder = holder;
@@ -74,6 +81,13 @@ export class Leases {
     }
   }
 
+  /**
+   * @template T
+   * @param {string} name
+   * @param {import('./locks.js').LockOptions} options
+   * @param {() => T | Promise<T>} use
+   * @returns {Promise<T>}
+   */
   async #lock(name, { shared = false, wait = true, signal, onWait }, use) {
     const key = this.#medium.keyOf(name);
     const mode = shared ? 'shared' : 'alone';
@@ -95,7 +109,12 @@ export class Leases {
     }
   }
 
-  /** @returns {Promise<{ holder: Holder, isDoubtful: boolean } | null>} what stands in the way; null: the entry is there */
+  /**
+   * @param {string} entry
+   * @param {string} text
+   * @param {Watch} watch
+   * @returns {Promise<Obstacle | null>} null: the entry is there
+   */
   async #announce(entry, text, watch) {
     const before = await this.#obstacle(entry, watch);
     if (before !== null) return before;
@@ -111,9 +130,14 @@ export class Leases {
     }
   }
 
-  /** What excludes an entry; what is left of those that have ended is swept away on the way. */
+  /**
+   * What excludes an entry; what is left of those that have ended is swept away on the way.
+   * @param {string} entry
+   * @param {Watch} watch
+   */
   async #obstacle(entry, watch) {
     const [key, mode] = entry.split(' ');
+    /** @type {Obstacle | null} */
     let found = null;
     for (const other of await this.#medium.list()) {
       const [otherKey, otherMode, owner] = other.split(' ');
@@ -132,6 +156,7 @@ export class Leases {
     return found;
   }
 
+  /** @template T @param {Held} held @param {() => T | Promise<T>} use */
   async #hold(held, use) {
     this.#held.add(held);
     let beats = 0;
@@ -150,6 +175,7 @@ export class Leases {
     }
   }
 
+  /** @param {number} since @param {number} beats */
   #text(since, beats) {
     return JSON.stringify({ name: this.#holder, since, beats: String(beats).padStart(10) });
   }
@@ -161,11 +187,16 @@ class Watch {
   /** @type {Map<string, { text: string, still: number, at: number, isAlive: boolean }>} */
   #seen = new Map();
 
+  /** @param {typeof LEASE_TIMES} times */
   constructor(times) {
     this.#times = times;
   }
 
-  /** `isDoubtful`: it was not written for long, and it is not known yet whether only its clock says so. */
+  /**
+   * `isDoubtful`: it was not written for long, and it is not known yet whether only its clock says so.
+   * @param {string} entry
+   * @param {{ text: string, age: number }} written
+   */
   look(entry, { text, age }) {
     const { stale, confirm, look } = this.#times;
     const at = performance.now();
@@ -180,6 +211,7 @@ class Watch {
   }
 }
 
+/** @param {string} text what an entry holds @returns {Holder} */
 function holderOf(text) {
   try {
     const { name, since } = JSON.parse(text);
@@ -189,6 +221,7 @@ function holderOf(text) {
   }
 }
 
+/** @param {number} milliseconds @param {AbortSignal} [signal] @returns {Promise<void>} */
 function pause(milliseconds, signal) {
   return new Promise((resolve) => {
     const timer = setTimeout(done, milliseconds);

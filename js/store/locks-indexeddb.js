@@ -4,14 +4,13 @@
 import { Leases } from './leases.js';
 
 const FACT = 'lock';
+/** @param {string} entry */
 const factOf = (entry) => [FACT, entry];
 
 /**
- * A transaction on the object store "facts".
- * @callback Transact
- * @param {IDBTransactionMode} mode
- * @param {(facts: any) => Promise<any>} use makes its requests at once, or as soon as one was answered
- * @returns {Promise<any>} what `use` gives
+ * A transaction on the object store "facts": `use` makes its requests at once, or as soon as one was answered. It gives
+ * what `use` gives.
+ * @typedef {<T>(mode: IDBTransactionMode, use: (facts: import('./indexeddb.js').ObjectStore) => Promise<T>) => Promise<T>} Transact
  */
 
 /**
@@ -20,7 +19,6 @@ const factOf = (entry) => [FACT, entry];
  * @returns {Leases}
  */
 export function databaseLeases(transact, times) {
-  const write = (use) => transact('readwrite', use);
   return new Leases(
     {
       owner: randomName(),
@@ -28,20 +26,24 @@ export function databaseLeases(transact, times) {
       async list() {
         const range = IDBKeyRange.bound([FACT], [FACT, []]);
         const keys = await transact('readonly', (facts) => facts.getAllKeys(range));
-        return keys.map(([, entry]) => String(entry));
+        return keys.map((key) => String(Array.isArray(key) ? key[1] : key));
       },
       async read(entry) {
         const found = await transact('readonly', (facts) => facts.get(factOf(entry)));
-        return found === undefined ? null : { text: String(found?.text), age: Date.now() - Number(found?.at ?? 0) };
+        if (found === undefined) return null;
+        const { text, at } = /** @type {{ text?: unknown, at?: unknown }} */ (found ?? {});
+        return { text: String(text), age: Date.now() - Number(at ?? 0) };
       },
-      add: (entry, text) => write((facts) => facts.put({ text, at: Date.now() }, factOf(entry))),
+      async add(entry, text) {
+        await transact('readwrite', (facts) => facts.put({ text, at: Date.now() }, factOf(entry)));
+      },
       renew: (entry, text) =>
-        write(async (facts) => {
+        transact('readwrite', async (facts) => {
           if ((await facts.getKey(factOf(entry))) === undefined) return false;
           await facts.put({ text, at: Date.now() }, factOf(entry));
           return true;
         }),
-      remove: (entry) => write((facts) => facts.delete(factOf(entry))),
+      remove: (entry) => transact('readwrite', (facts) => facts.delete(factOf(entry))),
       isGone: async () => false,
     },
     undefined,

@@ -1,5 +1,6 @@
 // Locks by name: shared by readers or held by one writer. In browsers they hold between tabs, by the Web Locks API, and
 // end with their tab or worker. Where there are none see leases.js.
+import { codeOf } from '../base/errors.js';
 import { lockCancelled, lockTaken } from './errors.js';
 
 /**
@@ -10,7 +11,13 @@ import { lockCancelled, lockTaken } from './errors.js';
  * @property {(holder: import('./leases.js').Holder) => void} [onWait] told once where the lock has to be waited for
  */
 
-/** @callback Lock @param {string} name @param {LockOptions} options @param {() => any} use @returns {Promise<any>} what `use` gives */
+/**
+ * Runs `use` while it holds the lock of that name, and gives what that gives.
+ * @typedef {<T>(name: string, options: LockOptions | undefined, use: () => T | Promise<T>) => Promise<T>} Lock
+ */
+
+/** @typedef {{ shared: boolean, resolve: () => void }} Request of a lock of processLock() */
+/** @typedef {{ holders: Request[], waiting: Request[] }} State of one */
 
 /**
  * @param {string} prefix keeps the names apart from other stores'
@@ -30,26 +37,32 @@ export function createLock(prefix, manager = globalThis.navigator?.locks) {
     try {
       return await take(name, { ...options, wait: false }, begin);
     } catch (error) {
-      if (held || error.code !== 'STORE_BUSY') throw error;
+      if (held || codeOf(error) !== 'STORE_BUSY') throw error;
     }
     options.onWait({});
     return take(name, options, use);
   };
 }
 
-/** @returns {Lock} without onWait */
+/** @param {string} prefix @param {LockManager} manager @returns {Lock} without onWait */
 function webLock(prefix, manager) {
   return async (name, { shared = false, wait = true, signal } = {}, use) => {
     if (signal?.aborted) throw lockCancelled(signal.reason);
     let held = false;
-    const { promise: cancelled, reject } = promiseParts();
-    const giveUp = () => held || reject(lockCancelled(signal.reason));
+    /** @type {(reason: unknown) => void} */
+    let reject = () => {};
+    /** @type {Promise<never>} */
+    const cancelled = new Promise((_, no) => {
+      reject = no;
+    });
+    const giveUp = () => held || reject(lockCancelled(signal?.reason));
     signal?.addEventListener('abort', giveUp);
     // A signal and ifAvailable exclude each other.
+    /** @type {globalThis.LockOptions} */
     const options = { mode: shared ? 'shared' : 'exclusive', ...(wait ? { signal } : { ifAvailable: true }) };
     const request = manager.request(`${prefix}:${name}`, options, (lock) => {
       if (lock === null) throw lockTaken(name);
-      if (signal?.aborted) return undefined;
+      if (signal?.aborted) throw lockCancelled(signal.reason);
       held = true;
       return use();
     });
@@ -66,13 +79,15 @@ function webLock(prefix, manager) {
 
 /** Locks between the callers of this one function. First come, first served. @returns {Lock} */
 export function processLock() {
-  /** @type {Map<string, { holders: { shared: boolean }[], waiting: any[] }>} */
+  /** @type {Map<string, State>} */
   const states = new Map();
+  /** @param {State} state @param {boolean} shared */
   const free = (state, shared) => state.holders.length === 0 || (shared && state.holders.every((one) => one.shared));
 
+  /** @param {string} name @param {State} state */
   function admit(name, state) {
-    while (state.waiting.length > 0 && free(state, state.waiting[0].shared)) {
-      const next = state.waiting.shift();
+    for (let next = state.waiting[0]; next !== undefined && free(state, next.shared); next = state.waiting[0]) {
+      state.waiting.shift();
       state.holders.push(next);
       next.resolve();
     }
@@ -111,9 +126,13 @@ export function processLock() {
   };
 }
 
+/** A promise, and what settles it. */
 function promiseParts() {
-  let resolve;
-  let reject;
+  /** @type {() => void} */
+  let resolve = () => {};
+  /** @type {(reason: unknown) => void} */
+  let reject = () => {};
+  /** @type {Promise<void>} */
   const promise = new Promise((yes, no) => {
     resolve = yes;
     reject = no;

@@ -10,9 +10,11 @@ import { open, readdir, rm, writeFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { threadId } from 'node:worker_threads';
+import { codeOf } from '../base/errors.js';
 import { Leases } from './leases.js';
 import { makeFolder } from './make-folder.node.js';
 
+/** @param {string} text @param {number} digits */
 const hash = (text, digits) => createHash('sha256').update(text).digest('hex').slice(0, digits);
 
 /**
@@ -23,6 +25,7 @@ const hash = (text, digits) => createHash('sha256').update(text).digest('hex').s
 export function folderLeases(folder, times) {
   const machine = machineName();
   const owner = `${ownerPrefix(threadId)}${startOf(process.pid) ?? 0}.${machine}`;
+  /** @param {string} entry */
   const pathOf = (entry) => join(folder, entry);
   return new Leases(
     {
@@ -73,6 +76,7 @@ export async function releaseThread(folder, thread) {
   }
 }
 
+/** @param {number} thread */
 const ownerPrefix = (thread) => `${process.pid}.${thread}.`;
 
 /** Of processes that number one another alike: a machine since its start, and in it a container. */
@@ -84,25 +88,27 @@ function machineName() {
   return hash(facts.includes(undefined) ? hostname() : facts.join(), 16);
 }
 
-/** When a process began, in the system's own units; undefined where the system does not tell. */
+/** When a process began, in the system's own units; undefined where the system does not tell. @param {number | string} pid */
 function startOf(pid) {
   const stat = orUndefined(() => readFileSync(`/proc/${pid}/stat`, 'utf8'));
   // The name of the program, in brackets, may hold anything.
   return stat?.slice(stat.lastIndexOf(')') + 2).split(' ')[19];
 }
 
+/** @param {string | undefined} owner @param {string} machine */
 async function isGone(owner, machine) {
-  const [pid, , start, itsMachine] = owner?.split('.') ?? [];
+  const [pid = '', , start, itsMachine] = owner?.split('.') ?? [];
   if (itsMachine !== machine) return false;
   try {
     process.kill(Number(pid), 0);
   } catch (error) {
-    if (error.code !== 'EPERM') return true;
+    if (codeOf(error) !== 'EPERM') return true;
   }
   const found = startOf(pid);
   return found !== undefined && start !== '0' && found !== start;
 }
 
+/** @template T @param {() => T} read @returns {T | undefined} */
 function orUndefined(read) {
   try {
     return read();
@@ -111,11 +117,12 @@ function orUndefined(read) {
   }
 }
 
+/** @template T @param {Promise<T>} promise @returns {Promise<T | null>} */
 async function orNull(promise) {
   try {
     return await promise;
   } catch (error) {
-    if (error.code === 'ENOENT' || error.code === 'EISDIR') return null;
+    if (['ENOENT', 'EISDIR'].includes(codeOf(error) ?? '')) return null;
     throw error;
   }
 }

@@ -1,6 +1,7 @@
 // Folders on disk.
 import { mkdir, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { codeOf } from '../base/errors.js';
 
 /**
  * Makes a folder, and those that it is in, where they are absent. Node's own `recursive` never ends, and keeps a
@@ -12,14 +13,14 @@ export async function makeFolder(path) {
     await mkdir(path);
   } catch (error) {
     const parent = dirname(path);
-    if (error.code !== 'ENOENT' || parent === path) return checkFolder(path, error);
+    if (codeOf(error) !== 'ENOENT' || parent === path) return checkFolder(path, error);
     await makeFolder(parent);
     // Somebody else may have made it meanwhile.
     await mkdir(path).catch((again) => checkFolder(path, again));
   }
 }
 
-/** What a system calls a folder that is there already differs. */
+/** What a system calls a folder that is there already differs. @param {string} path @param {unknown} error */
 async function checkFolder(path, error) {
   const found = await stat(path).catch(() => null);
   if (!found?.isDirectory()) throw error;

@@ -4,10 +4,14 @@ import { checkReach, chunkMissing, storeFull, storeUnavailable } from './errors.
 import { processLock } from './locks.js';
 import { copyRecord } from './record.js';
 
-/** @returns {Promise<import('./backends.js').Backend>} */
+/** @typedef {import('./backends.js').Backend} Backend */
+
+/** @returns {Promise<Backend>} */
 export const openMemory = async () => new MemoryBackend();
 
+/** @implements {Backend} */
 class MemoryBackend {
+  /** @type {'memory'} */
   kind = 'memory';
   lock = processLock();
   /** @type {Map<string, import('./record.js').Record>} */
@@ -16,28 +20,33 @@ class MemoryBackend {
   #chunks = new Map();
   #closed = false;
 
+  /** @type {Backend['list']} */
   async list() {
     this.#check();
     return [...this.#records.values()].map(copyRecord);
   }
 
+  /** @type {Backend['get']} */
   async get(id) {
     this.#check();
     const record = this.#records.get(id);
     return record === undefined ? null : copyRecord(record);
   }
 
+  /** @type {Backend['put']} */
   async put(record) {
     this.#check();
     this.#records.set(record.id, copyRecord(record));
   }
 
+  /** @type {Backend['remove']} */
   async remove(id) {
     this.#check();
     this.#records.delete(id);
     this.#chunks.delete(id);
   }
 
+  /** @type {Backend['writeChunk']} */
   async writeChunk(id, index, parts) {
     this.#check();
     let bytes;
@@ -50,13 +59,16 @@ class MemoryBackend {
     this.#chunks.set(id, chunks.set(index, bytes));
   }
 
+  /** @type {Backend['appendChunk']} */
   async appendChunk(id, index, offset, parts) {
     this.#check();
     const before = this.#chunks.get(id)?.get(index);
-    checkReach(id, index, before?.length ?? null, offset);
+    if (before === undefined) throw chunkMissing(id, index, 'is missing');
+    checkReach(id, index, before.length, offset);
     await this.writeChunk(id, index, [before.subarray(0, offset), ...parts]);
   }
 
+  /** @type {Backend['readChunk']} */
   async readChunk(id, index, offset, target) {
     this.#check();
     const bytes = this.#chunks.get(id)?.get(index);
@@ -67,18 +79,21 @@ class MemoryBackend {
     fill(pieces, bytes.subarray(offset, end));
   }
 
+  /** @type {Backend['removeChunks']} */
   async removeChunks(id, from) {
     this.#check();
     const chunks = this.#chunks.get(id) ?? new Map();
     for (const index of [...chunks.keys()]) if (index >= from) chunks.delete(index);
   }
 
+  /** @type {Backend['estimate']} */
   async estimate() {
     this.#check();
     const chunks = [...this.#chunks.values()].flatMap((ofModel) => [...ofModel.values()]);
     return { usage: totalBytes(chunks), quota: null };
   }
 
+  /** @type {Backend['close']} */
   async close() {
     this.#closed = true;
     this.#records.clear();

@@ -5,10 +5,27 @@
 //                         record-1.json                          written next: a torn write leaves the old record
 //                         <index>.chunk
 import { fill, piecesOf, totalBytes } from './bytes.js';
-import { attempt, checkReach, chunkMissing, storeBusy, storeFull, storeUnavailable } from './errors.js';
+import { attempt, checkReach, chunkMissing, nameOf, storeBusy, storeFull, storeUnavailable } from './errors.js';
 import { estimateStorage } from './indexeddb.js';
 import { createLock } from './locks.js';
 import { isFolderName, isRecord, parseJson, unreadableFolder, unreadableRecord } from './record.js';
+
+/** @typedef {import('./backends.js').Backend} Backend */
+
+/**
+ * What workers have of files, which the types of pages lack.
+ * @typedef {object} SyncHandle
+ * @property {string} [mode]
+ * @property {(buffer: Uint8Array, options: { at: number }) => number} read
+ * @property {(buffer: Uint8Array, options: { at: number }) => number} write
+ * @property {(size: number) => void} truncate
+ * @property {() => number} getSize
+ * @property {() => void} flush
+ * @property {() => void} close
+ */
+
+/** @typedef {FileSystemFileHandle & { createSyncAccessHandle: (options?: { mode: 'read-only' }) => Promise<SyncHandle> }} FileHandle */
+/** @typedef {(part: Uint8Array) => void} OnFilled */
 
 const SLOTS = ['record-0.json', 'record-1.json'];
 const CHUNK_NAME = /^(-?\d+)\.chunk$/;
@@ -24,7 +41,7 @@ const PART_BYTES = 1 << 18;
 
 /**
  * @param {{ name?: string }} [options] the name of the folder
- * @returns {Promise<import('./backends.js').Backend>}
+ * @returns {Promise<Backend>}
  */
 export async function openOpfs({ name = 'nibble' } = {}) {
   if (globalThis.process?.versions?.node !== undefined && !globalThis.navigator?.storage) {
@@ -33,7 +50,7 @@ export async function openOpfs({ name = 'nibble' } = {}) {
   if (!globalThis.navigator?.storage?.getDirectory) {
     throw storeUnavailable('This browser has no private file system here (it needs https); use the store "indexeddb".');
   }
-  if (!globalThis.FileSystemFileHandle?.prototype.createSyncAccessHandle) {
+  if (!globalThis.FileSystemFileHandle || !('createSyncAccessHandle' in FileSystemFileHandle.prototype)) {
     throw storeUnavailable('The private file system is read and written in workers only, or this browser is too old.');
   }
   const folder = await attempt('Opening the private file system', async () =>
@@ -42,13 +59,16 @@ export async function openOpfs({ name = 'nibble' } = {}) {
   return new OpfsBackend(folder, name);
 }
 
+/** @implements {Backend} */
 class OpfsBackend {
+  /** @type {'opfs'} */
   kind = 'opfs';
   #folder;
   #closed = false;
   // Records are read, then written: one after the other.
+  /** @type {Promise<void>} */
   #lastPut = Promise.resolve();
-  /** @type {Map<string, Promise<FileSystemSyncAccessHandle | null>> | null} */
+  /** @type {Map<string, Promise<SyncHandle | null>> | null} */
   #kept = null;
 
   /** @param {FileSystemDirectoryHandle} folder @param {string} name */
@@ -57,6 +77,7 @@ class OpfsBackend {
     this.lock = createLock(`${name}-opfs`);
   }
 
+  /** @type {Backend['list']} */
   async list(what = 'the models') {
     return this.#attempt(`Listing ${what}`, async () => {
       const records = [];
@@ -69,6 +90,7 @@ class OpfsBackend {
     });
   }
 
+  /** @type {Backend['get']} */
   async get(id) {
     return this.#attempt(`Reading about "${id}"`, async () => {
       const folder = await this.#find(id);
@@ -77,13 +99,14 @@ class OpfsBackend {
     });
   }
 
+  /** @type {Backend['put']} */
   async put(record) {
     const text = JSON.stringify(record);
     const write = async () => {
-      const folder = await this.#find(record.id, true);
+      const folder = await this.#make(record.id);
       const current = (await readSlots(folder))[0];
       const sequence = (current?.sequence ?? 0) + 1;
-      const slot = SLOTS.find((name) => name !== current?.slot);
+      const slot = current?.slot === SLOTS[0] ? SLOTS[1] : SLOTS[0];
       const bytes = new TextEncoder().encode(`{"sequence":${sequence},"record":${text}}`);
       await writeFile(folder, slot, [bytes], record.id);
     };
@@ -92,6 +115,7 @@ class OpfsBackend {
     return turn;
   }
 
+  /** @type {Backend['remove']} */
   async remove(id) {
     await this.#attempt(`Deleting "${id}"`, async () => {
       const folder = await this.#find(id);
@@ -106,12 +130,14 @@ class OpfsBackend {
     });
   }
 
+  /** @type {Backend['writeChunk']} */
   async writeChunk(id, index, parts) {
     await this.#attempt(`Storing chunk ${index} of "${id}" (${totalBytes(parts)} bytes)`, async () => {
-      await writeFile(await this.#find(id, true), chunkName(index), parts, id);
+      await writeFile(await this.#make(id), chunkName(index), parts, id);
     });
   }
 
+  /** @type {Backend['appendChunk']} */
   async appendChunk(id, index, offset, parts) {
     await this.#attempt(`Storing chunk ${index} of "${id}" (${totalBytes(parts)} bytes)`, async () => {
       const file = await this.#findChunk(id, index);
@@ -130,6 +156,7 @@ class OpfsBackend {
     this.#kept ??= new Map();
   }
 
+  /** @type {Backend['readChunk']} */
   async readChunk(id, index, offset, target, onFilled) {
     await this.#attempt(`Reading chunk ${index} of "${id}"`, async () => {
       const pieces = piecesOf(target);
@@ -141,6 +168,7 @@ class OpfsBackend {
     });
   }
 
+  /** @type {Backend['removeChunks']} */
   async removeChunks(id, from) {
     await this.#attempt(`Deleting chunks of "${id}"`, async () => {
       const folder = await this.#find(id);
@@ -156,10 +184,12 @@ class OpfsBackend {
     });
   }
 
+  /** @type {Backend['estimate']} */
   async estimate() {
     return estimateStorage();
   }
 
+  /** @type {Backend['close']} */
   async close() {
     this.#closed = true;
     const kept = [...(this.#kept?.values() ?? [])];
@@ -168,13 +198,27 @@ class OpfsBackend {
     await this.#lastPut;
   }
 
+  /**
+   * @param {string} id
+   * @param {number} index
+   * @param {number} offset
+   * @param {Uint8Array[]} pieces
+   * @param {OnFilled | undefined} onFilled
+   */
   async #readOnce(id, index, offset, pieces, onFilled) {
     const file = await this.#findChunk(id, index);
     if (file === null) throw chunkMissing(id, index, 'is missing');
     return readFile(file, offset, pieces, onFilled);
   }
 
-  /** As readFile(), of a chunk that stays open; null where it does not, or cannot be read any more. */
+  /**
+   * As readFile(), of a chunk that stays open; null where it does not, or cannot be read any more.
+   * @param {string} id
+   * @param {number} index
+   * @param {number} offset
+   * @param {Uint8Array[]} pieces
+   * @param {OnFilled | undefined} onFilled
+   */
   async #readKept(id, index, offset, pieces, onFilled) {
     const kept = this.#kept;
     if (kept === null) return null;
@@ -198,6 +242,7 @@ class OpfsBackend {
     }
   }
 
+  /** @template T @param {string} what @param {() => Promise<T>} action @returns {Promise<T>} */
   #attempt(what, action) {
     return attempt(what, () => {
       if (this.#closed) throw storeUnavailable('The store is closed. Open it again.');
@@ -205,19 +250,27 @@ class OpfsBackend {
     });
   }
 
-  /** A model's folder; null where there is none. @returns {Promise<FileSystemDirectoryHandle | null>} */
-  async #find(id, create = false) {
-    return orNull(this.#folder.getDirectoryHandle(await folderName(id), { create }));
+  /** A model's folder; null where there is none. @param {string} id */
+  async #find(id) {
+    return orNull(this.#folder.getDirectoryHandle(await folderName(id)));
   }
 
+  /** A model's folder, made where there is none. @param {string} id */
+  async #make(id) {
+    return this.#folder.getDirectoryHandle(await folderName(id), { create: true });
+  }
+
+  /** @param {string} id @param {number} index */
   async #findChunk(id, index) {
     const folder = await this.#find(id);
-    return folder && orNull(folder.getFileHandle(chunkName(index)));
+    return folder && fileIn(folder, chunkName(index));
   }
 }
 
+/** @param {number} index */
 const chunkName = (index) => `${index}.chunk`;
 
+/** @param {string} id */
 async function folderName(id) {
   const unreadable = unreadableFolder(id);
   if (unreadable !== null) return unreadable;
@@ -226,8 +279,10 @@ async function folderName(id) {
 }
 
 // What stands in a file's place but is none (TypeMismatchError) is as good as nothing.
-const isAbsent = (error) => error.name === 'NotFoundError' || error.name === 'TypeMismatchError';
+/** @param {unknown} error */
+const isAbsent = (error) => nameOf(error) === 'NotFoundError' || nameOf(error) === 'TypeMismatchError';
 
+/** @template T @param {Promise<T>} promise @returns {Promise<T | null>} */
 async function orNull(promise) {
   try {
     return await promise;
@@ -237,11 +292,15 @@ async function orNull(promise) {
   }
 }
 
+/** @param {Promise<unknown>} promise */
 async function ignoreAbsent(promise) {
   await orNull(promise);
 }
 
-/** The record in a folder, or what stands for one that cannot be read; null: there is none. */
+/** A file of a folder; null where there is none. @param {FileSystemDirectoryHandle} folder @param {string} name */
+const fileIn = (folder, name) => orNull(/** @type {Promise<FileHandle>} */ (folder.getFileHandle(name)));
+
+/** The record in a folder, or what stands for one that cannot be read; null: there is none. @param {FileSystemDirectoryHandle} folder @param {string} name */
 async function recordIn(folder, name) {
   const current = (await readSlots(folder))[0];
   if (current && (await folderName(current.record.id)) === name) return current.record;
@@ -250,30 +309,41 @@ async function recordIn(folder, name) {
   return isFolderName(name) && sizes.some((size) => size > 0) ? unreadableRecord(name) : null;
 }
 
+/** @param {FileSystemDirectoryHandle} folder @param {string} slot */
 async function sizeOf(folder, slot) {
-  const file = await orNull(folder.getFileHandle(slot));
+  const file = await fileIn(folder, slot);
   return (file && (await file.getFile().catch(() => null))?.size) ?? 0;
 }
 
-/** The valid slots of a record, the current one first. */
+/** @typedef {{ sequence: number, record: import('./record.js').Record, slot: string }} Slot */
+
+/** The valid slots of a record, the current one first. @param {FileSystemDirectoryHandle} folder */
 async function readSlots(folder) {
+  /** @type {Slot[]} */
   const slots = [];
   for (const slot of SLOTS) {
-    const file = await orNull(folder.getFileHandle(slot));
+    const file = await fileIn(folder, slot);
     const text = file && (await orNull(file.getFile().then((snapshot) => snapshot.text())).catch(() => null));
-    const value = text && parseJson(text);
-    if (Number.isSafeInteger(value?.sequence) && isRecord(value.record)) slots.push({ ...value, slot });
+    const { sequence, record } = /** @type {{ sequence?: unknown, record?: unknown }} */ (parseJson(text || '') ?? {});
+    if (typeof sequence === 'number' && Number.isSafeInteger(sequence) && isRecord(record))
+      slots.push({ sequence, record, slot });
   }
   return slots.sort((a, b) => b.sequence - a.sequence);
 }
 
-/** Runs an action again while another tab has the file open. */
+/**
+ * Runs an action again while another tab has the file open.
+ * @template T
+ * @param {string} id
+ * @param {() => Promise<T>} action
+ * @returns {Promise<T>}
+ */
 async function patiently(id, action) {
   for (let tries = 1; ; tries++) {
     try {
       return await action();
     } catch (error) {
-      if (error.name !== 'NoModificationAllowedError') throw error;
+      if (nameOf(error) !== 'NoModificationAllowedError') throw error;
       if (tries === TRIES) {
         throw storeBusy(`Another tab is using the stored model "${id}". Close it there, then try again.`, error);
       }
@@ -282,9 +352,15 @@ async function patiently(id, action) {
   }
 }
 
-/** Replaces a file; where that fails, the file is gone. */
+/**
+ * Replaces a file; where that fails, the file is gone.
+ * @param {FileSystemDirectoryHandle} folder
+ * @param {string} name
+ * @param {Uint8Array[]} parts
+ * @param {string} id
+ */
 async function writeFile(folder, name, parts, id) {
-  const file = await folder.getFileHandle(name, { create: true });
+  const file = /** @type {FileHandle} */ (await folder.getFileHandle(name, { create: true }));
   const handle = await patiently(id, () => file.createSyncAccessHandle());
   let failure = null;
   try {
@@ -302,7 +378,7 @@ async function writeFile(folder, name, parts, id) {
   throw failure;
 }
 
-/** Where that fails, the file ends where it was to go on. */
+/** Where that fails, the file ends where it was to go on. @param {SyncHandle} handle @param {number} offset @param {Uint8Array[]} parts */
 function appendTo(handle, offset, parts) {
   try {
     handle.truncate(offset);
@@ -315,6 +391,7 @@ function appendTo(handle, offset, parts) {
   }
 }
 
+/** @param {SyncHandle} handle @param {Uint8Array} part @param {number} at */
 function writeAll(handle, part, at) {
   for (let done = 0; done < part.length; ) {
     const written = handle.write(part.subarray(done), { at: at + done });
@@ -324,7 +401,7 @@ function writeAll(handle, part, at) {
   return part.length;
 }
 
-/** A handle beside which others can read; null where the browser has none. @param {FileSystemFileHandle} file */
+/** A handle beside which others can read; null where the browser has none. @param {FileHandle} file */
 async function openShared(file) {
   const handle = await file.createSyncAccessHandle({ mode: 'read-only' });
   if (handle.mode === 'read-only') return handle;
@@ -334,6 +411,10 @@ async function openShared(file) {
 
 /**
  * Reads from an offset on into the pieces, if the file reaches that far.
+ * @param {FileHandle} file
+ * @param {number} offset
+ * @param {Uint8Array[]} pieces
+ * @param {OnFilled | undefined} onFilled
  * @returns {Promise<number>} where the file ends, or where reading did
  */
 async function readFile(file, offset, pieces, onFilled) {
@@ -341,7 +422,7 @@ async function readFile(file, offset, pieces, onFilled) {
   try {
     handle = await file.createSyncAccessHandle({ mode: 'read-only' });
   } catch (error) {
-    if (error.name !== 'NoModificationAllowedError') throw error;
+    if (nameOf(error) !== 'NoModificationAllowedError') throw error;
     // Another reader has it, in a browser that knows no shared access; a snapshot needs none.
     const blob = await file.getFile();
     const end = offset + totalBytes(pieces);
@@ -355,7 +436,13 @@ async function readFile(file, offset, pieces, onFilled) {
   }
 }
 
-/** As readFile(). @returns {number} */
+/**
+ * As readFile().
+ * @param {SyncHandle} handle
+ * @param {number} offset
+ * @param {Uint8Array[]} pieces
+ * @param {OnFilled | undefined} onFilled
+ */
 function readHandle(handle, offset, pieces, onFilled) {
   const size = handle.getSize();
   if (size < offset + totalBytes(pieces)) return size;

@@ -1,13 +1,13 @@
 // Records, as far as a store knows them: plain objects that JSON can hold, with a string `id`. What is read back is
 // untrusted; what is something else in a record's place is listed as one that cannot be read, and counts as absent else.
 
-/** @typedef {{ id: string, [name: string]: any }} Record */
+/** @typedef {{ id: string, [name: string]: unknown }} Record */
 
-/** @param {any} value @returns {value is Record} */
+/** @param {unknown} value @returns {value is Record} */
 export const isRecord = (value) =>
-  value !== null && typeof value === 'object' && !Array.isArray(value) && typeof value.id === 'string';
+  value !== null && typeof value === 'object' && !Array.isArray(value) && 'id' in value && typeof value.id === 'string';
 
-/** @param {string} text @returns {any} null where the text is no JSON */
+/** @param {string} text @returns {unknown} null where the text is no JSON */
 export function parseJson(text) {
   try {
     return JSON.parse(text);
@@ -25,6 +25,13 @@ const UNREADABLE = /^unreadable:([0-9a-f]{64})$/;
  * @returns {Record}
  */
 export const unreadableRecord = (folder) => ({ id: `unreadable:${folder}`, name: `unreadable ${folder.slice(0, 8)}` });
+
+/**
+ * What stands for a record that a database has lost, and whose id it knows all the same. For other keys there is none.
+ * @param {unknown} key
+ * @returns {Record | null}
+ */
+export const lostRecord = (key) => (typeof key === 'string' ? { id: key } : null);
 
 /** The folder of a record that cannot be read; null for any other id. @param {string} id @returns {string | null} */
 export const unreadableFolder = (id) => UNREADABLE.exec(id)?.[1] ?? null;

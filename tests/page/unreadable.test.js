@@ -2,12 +2,11 @@
 // opened and taken out as ever.
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
-import { readdirSync, readFileSync, rmSync } from 'node:fs';
-import { join } from 'node:path';
+import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { readArchive, writeArchive } from '../../web/conversations/archive.js';
 import { serve } from '../../web/serve.js';
-import { openChromium } from '../chromium.js';
+import { openChromium, removeValueFiles } from '../chromium.js';
 import { temporaryFolder } from '../small-model.js';
 import * as driver from './driver.js';
 
@@ -30,18 +29,6 @@ async function openPage(profile, server) {
   );
   await driver.untilReady(opened.page);
   return { ...opened, browser };
-}
-
-function removeValueFiles(folder) {
-  let count = 0;
-  for (const entry of readdirSync(folder, { withFileTypes: true })) {
-    const path = join(folder, entry.name);
-    if (entry.isDirectory() && entry.name.endsWith('.indexeddb.blob')) {
-      count += readdirSync(path, { recursive: true }).length;
-      rmSync(path, { recursive: true });
-    } else if (entry.isDirectory()) count += removeValueFiles(path);
-  }
-  return count;
 }
 
 test('a conversation that cannot be read says so, can be deleted, and hides no other', LIMIT, async () => {

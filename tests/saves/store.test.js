@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { saveId } from '../../js/saves/record.js';
-import { SessionStore } from '../../js/saves/store.js';
+import { removeSavesOf, SessionStore } from '../../js/saves/store.js';
 import { openMemory } from '../../js/store/memory.js';
 
 const errorOf = (promise) =>
@@ -183,4 +183,16 @@ test('a cancelled save and a record that claims nonsense are no harm', async () 
     assert.equal(problem.code, 'SAVE_MISMATCH');
     assert.equal(await backend.get(id), null);
   }
+});
+
+test('what was saved of a model goes with it, also where a record is there by its id alone', async () => {
+  const { backend, make } = await rig();
+  const keys = ['chat', 'a:b', '3:x', ''];
+  for (const key of keys) await make().save(key, saveOf(100), control());
+  for (const key of keys.slice(1)) await backend.put({ id: saveId('file:m', key) });
+  const others = [saveId('m', 'x:file'), saveId('file:m2', 'chat'), 'file:m'];
+  for (const id of others) await backend.put({ id });
+  await removeSavesOf(backend, 'file:m');
+  assert.deepEqual((await backend.list()).map(({ id }) => id).sort(), [...others].sort());
+  assert.equal((await backend.estimate()).usage, 0);
 });

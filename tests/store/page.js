@@ -25,10 +25,11 @@ export async function bundleForWorker(path) {
 /**
  * @param {string} path the module that runs in the worker, from this folder
  * @param {string[]} [args] of the browser, on top of the usual ones
+ * @param {string} [profile] a folder of the browser's that stays
  * @returns {Promise<{ origin: string, browser: any, newWorker: (page?: any, options?: { plain?: boolean }) => Promise<{ page: any, worker: any }>, close: () => Promise<void> }>} a
  *   worker is that of a new page, of the secure origin unless `plain`, or one more of a page
  */
-export async function openWorkerPages(path, args = []) {
+export async function openWorkerPages(path, args = [], profile = undefined) {
   const script = await bundleForWorker(path);
   const server = createServer((request, response) => {
     const isScript = request.url === '/worker.js';
@@ -43,7 +44,10 @@ export async function openWorkerPages(path, args = []) {
     await new Promise((resolve) => server.close(resolve));
   };
   try {
-    const browser = await openChromium({ args: [...args, `--host-resolver-rules=MAP ${PLAIN_HOST} localhost`] });
+    const browser = await openChromium({
+      args: [...args, `--host-resolver-rules=MAP ${PLAIN_HOST} localhost`],
+      profile,
+    });
     return {
       origin,
       browser,
