@@ -20,8 +20,9 @@ export const authorized = (platform, authorization) =>
  * @returns {Promise<Response>}
  */
 export async function authorizedFetch(url, init, authorization) {
-  const isFor = (address) => authorization !== undefined && new URL(address).origin === authorization.origin;
-  if (!isFor(url)) return fetch(url, init);
+  /** @param {string} address */
+  const isFor = (address) => new URL(address).origin === authorization?.origin;
+  if (authorization === undefined || !isFor(url)) return fetch(url, init);
   const told = { ...init, headers: { ...init.headers, authorization: authorization.value } };
   if (globalThis.location !== undefined) return fetch(url, forgets() ? told : init);
   for (let at = url, redirects = 0; ; redirects++) {

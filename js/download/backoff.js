@@ -1,4 +1,5 @@
 // How long to wait before a failed request is made again, and when to give up.
+import { failureOf } from './errors.js';
 
 const LONGEST_MILLISECONDS = 30_000;
 // A server that asks for a longer rest than this is not waited for.
@@ -56,6 +57,11 @@ export function pause(milliseconds, { signal, network }) {
   });
 }
 
+/**
+ * A connection waits before it tries again.
+ * @typedef {{ state: 'waiting', failures: number, milliseconds: number, error: unknown }} Waiting
+ */
+
 /** Counts the failures in a row of one connection. */
 export class Patience {
   #failures = 0;
@@ -63,7 +69,7 @@ export class Patience {
 
   /**
    * @param {{ retries: number, retryMilliseconds: number, signal: AbortSignal, network: Network,
-   *   onState?: (state: object) => void }} options
+   *   onState?: (state: Waiting) => void }} options
    */
   constructor(options) {
     this.#options = options;
@@ -78,11 +84,11 @@ export class Patience {
     this.#failures = 0;
   }
 
-  /** Waits as long as is due after this error. @throws the error, where trying again is of no use or was tried enough */
+  /** Waits as long as is due after this error. @throws the error, where trying again is of no use or was tried enough @param {unknown} error */
   async after(error) {
     const { retryMilliseconds, signal, onState } = this.#options;
-    const rest = error.details?.retryAfterMilliseconds ?? 0;
-    const hopeless = error.details?.retriable !== true || rest > LONGEST_REST_MILLISECONDS;
+    const { retryAfterMilliseconds: rest = 0, retriable } = failureOf(error);
+    const hopeless = retriable !== true || rest > LONGEST_REST_MILLISECONDS;
     if (hopeless || this.exhausted || signal.aborted) throw error;
     this.#failures++;
     const milliseconds = Math.max(rest, backoff(this.#failures, retryMilliseconds));

@@ -4,6 +4,7 @@
 const BUFFER_BYTES = 256 << 10;
 
 export class BufferPool {
+  /** @type {ArrayBuffer[]} */
   #free = [];
   // How many are with whoever reads: a stream that brings buffers of its own gives back what nobody will ask for.
   #lent = 0;
@@ -16,11 +17,14 @@ export class BufferPool {
     return new Uint8Array(buffer, 0, Math.min(BUFFER_BYTES, most));
   }
 
-  /** Takes back what a view lies in, which nobody reads any more. What is not of a pool, or was given away, is left. */
+  /** Takes back what a view lies in, which nobody reads any more. What is not of a pool, or was given away, is left. @param {Uint8Array | null | undefined} view */
   give(view) {
-    if (this.#closed || this.#lent === 0 || view?.buffer.byteLength !== BUFFER_BYTES) return;
+    const buffer = view?.buffer;
+    if (this.#closed || this.#lent === 0 || buffer?.byteLength !== BUFFER_BYTES) return;
+    // A stream gives no shared memory.
+    if (!(buffer instanceof ArrayBuffer)) return;
     this.#lent--;
-    this.#free.push(view.buffer);
+    this.#free.push(buffer);
   }
 
   /** How many buffers lie here. */
@@ -35,9 +39,14 @@ export class BufferPool {
 }
 
 /**
+ * @typedef {{ reader: ReadableStreamBYOBReader, fills: true } |
+ *   { reader: ReadableStreamDefaultReader<Uint8Array>, fills: false }} BodyReader `fills`: it fills the views that it is given
+ */
+
+/**
  * A reader that fills the views it is given, where the stream can; one that brings its own pieces otherwise.
  * @param {ReadableStream<Uint8Array>} stream
- * @returns {{ reader: ReadableStreamBYOBReader | ReadableStreamDefaultReader, fills: boolean }}
+ * @returns {BodyReader}
  */
 export function readerOf(stream) {
   try {

@@ -9,10 +9,11 @@
 // where the size is unknown, one connection fills one segment without end. Whatever fails is asked for again from the
 // byte it stopped at, and has to be of the version of the file that the first answer was of.
 
+import { codeOf } from '../base/errors.js';
 import { Gate } from '../base/gate.js';
 import { Patience, systemNetwork } from './backoff.js';
 import { BufferPool } from './buffer-pool.js';
-import { brokenOff, cancelled, changed, failed } from './errors.js';
+import { brokenOff, cancelled, changed, failed, failureOf } from './errors.js';
 import { nameOf } from './http-headers.js';
 import { RemoteFile } from './remote-file.js';
 
@@ -26,15 +27,20 @@ const DEFAULTS = {
   stallMilliseconds: 20_000,
   retries: 6,
   retryMilliseconds: 500,
-  from: null,
-  end: null,
+  from: /** @type {NonNullable<DownloadOptions['from']> | null} */ (null),
+  end: /** @type {number | null} */ (null),
 };
 // A server that never answered is rather a wrong address than a bad moment.
 const FIRST_RETRIES = 2;
 // Schemes that lead to no file, or that nobody fetches any more.
 const NEVER_FETCHED = new Set(['about:', 'ftp:', 'javascript:', 'mailto:', 'tel:', 'view-source:', 'ws:', 'wss:']);
 // Asked too often: fewer connections may be all that is needed.
+/** @type {Set<number | undefined>} */
 const BUSY = new Set([429, 503]);
+
+/** @typedef {Pick<import('./backoff.js').Waiting, 'failures' | 'milliseconds'>} Wait before a connection tries again */
+/** @typedef {import('./range-fetch.js').Answer} Answer */
+/** @typedef {{ answer: Answer | null, open: boolean }} Connection */
 
 /**
  * @typedef {object} DownloadOptions
@@ -50,9 +56,9 @@ const BUSY = new Set([429, 503]);
  * @property {number} [retryMilliseconds] the first wait, doubled by every failure in a row
  * @property {import('./backoff.js').Network} [network]
  * @property {import('./authorized-fetch.js').Authorization} [authorization] for one server alone
- * @property {(state: { state: 'receiving' } | { state: 'waiting', failures: number, milliseconds: number, error: import('../base/errors.js').NibbleError }) => void} [onState]
+ * @property {(state: { state: 'receiving' } | import('./backoff.js').Waiting) => void} [onState]
  *   a connection waits before it tries again, and receives again
- * @property {(wait: { failures: number, milliseconds: number } | null) => void} [onWait] nothing comes for whoever reads:
+ * @property {(wait: Wait | null) => void} [onWait] nothing comes for whoever reads:
  *   the connection that the next bytes are to come from waits so long before it tries again; null: bytes come again
  */
 
@@ -115,7 +121,7 @@ export async function* fetchRange(url, start, end, { etag, lastModified, size, .
   }
 }
 
-/** Whether fetch() may know the way: a browser's extensions and apps have schemes of their own, which it alone can tell. */
+/** Whether fetch() may know the way: a browser's extensions and apps have schemes of their own, which it alone can tell. @param {string} text */
 function mayBeFetched(text) {
   try {
     const { protocol } = new URL(text);
@@ -126,7 +132,7 @@ function mayBeFetched(text) {
   }
 }
 
-/** Where an address redirects to is often named by a hash, and sometimes it is the only one with a name. */
+/** Where an address redirects to is often named by a hash, and sometimes it is the only one with a name. @param {string} asked @param {string} final */
 function fileName(asked, final) {
   const [first, last] = [nameOf(asked), nameOf(final)];
   return !/\.gguf$/i.test(first) && /\.gguf$/i.test(last) ? last : first;
@@ -134,18 +140,22 @@ function fileName(asked, final) {
 
 /** A part of the file on its way: `position` is its next byte to arrive, `pieces` what has arrived and is not read. */
 class Segment {
+  /** @type {Uint8Array[]} */
   pieces = [];
   waiting = 0;
   taken = false;
   complete = false;
   // Before its connection tries again.
+  /** @type {Wait | null} */
   wait = null;
 
+  /** @param {number} start @param {number} end */
   constructor(start, end) {
     this.position = start;
     this.end = end;
   }
 
+  /** @param {Uint8Array} piece */
   push(piece) {
     this.pieces.push(piece);
     this.waiting += piece.length;
@@ -153,9 +163,10 @@ class Segment {
     this.complete = this.position === this.end;
   }
 
+  /** The first piece; null where there is none. */
   shift() {
-    const piece = this.pieces.shift();
-    this.waiting -= piece.length;
+    const piece = this.pieces.shift() ?? null;
+    this.waiting -= piece?.length ?? 0;
     return piece;
   }
 }
@@ -166,9 +177,11 @@ class Transfer {
   #ending = new AbortController();
   #unlink;
   #gate = new Gate();
+  /** @type {Segment[]} */
   #segments = [];
   #next = 0;
   #end = Infinity;
+  /** @type {unknown} null: none */
   #error = null;
   #connections = 0;
   #limit = 1;
@@ -176,14 +189,21 @@ class Transfer {
   #ahead = AHEAD.bytes;
   #buffers = new BufferPool();
   // The piece that was read last.
+  /** @type {Uint8Array | null} */
   #given = null;
   // The wait that was told last.
+  /** @type {Wait | null} */
   #told = null;
 
+  /** @param {string} url @param {DownloadOptions} options */
   constructor(url, { signal: caller, network = systemNetwork(), ...given }) {
     const known = Object.entries(given).filter(([, value]) => value !== undefined);
+    const told = /** @type {typeof DEFAULTS & Pick<DownloadOptions, 'authorization' | 'onState' | 'onWait'>} */ ({
+      ...DEFAULTS,
+      ...Object.fromEntries(known),
+    });
     const { signal } = this.#ending;
-    this.#options = { ...DEFAULTS, ...Object.fromEntries(known), network, signal, buffers: this.#buffers };
+    this.#options = { ...told, network, signal, buffers: this.#buffers };
     this.#url = url;
     this.file = new RemoteFile(url, this.#options);
     const stop = () => this.#fail(cancelled());
@@ -206,7 +226,7 @@ class Transfer {
         if (opened.answer !== null) this.#connect(opened.answer);
         return opened;
       } catch (error) {
-        unanswered = error.code === 'DOWNLOAD_FAILED' && error.details.status === undefined;
+        unanswered = codeOf(error) === 'DOWNLOAD_FAILED' && failureOf(error).status === undefined;
         await patience.after(error).catch(() => this.#fail(error));
         if (this.#error !== null) throw this.#error;
       }
@@ -218,9 +238,9 @@ class Transfer {
     for (;;) {
       const head = this.#segments[0];
       // What has arrived is of use even where nothing more will come, but not of a file that is another by now.
-      const spoilt = ['CANCELLED', 'DOWNLOAD_CHANGED'].includes(this.#error?.code);
-      if (head?.waiting > 0 && !spoilt) {
-        const piece = head.shift();
+      const spoilt = ['CANCELLED', 'DOWNLOAD_CHANGED'].includes(codeOf(this.#error) ?? '');
+      const piece = spoilt ? null : (head?.shift() ?? null);
+      if (piece !== null) {
         this.#gate.open();
         this.#buffers.give(this.#given);
         this.#given = piece;
@@ -241,14 +261,16 @@ class Transfer {
     }
   }
 
-  /** Tells a wait that holds up whoever reads once, and its end. */
+  /** Tells a wait that holds up whoever reads once, and its end. @param {Wait | null} wait */
   #tell(wait) {
     if (wait === this.#told) return;
     this.#told = wait;
     this.#options.onWait?.(wait);
   }
 
+  /** @param {(wait: Wait) => void} onWait @param {number} [retries] */
   #patience(onWait, retries = this.#options.retries) {
+    /** @param {import('./backoff.js').Waiting} state */
     const onState = (state) => {
       onWait(state);
       this.#options.onState?.(state);
@@ -263,6 +285,7 @@ class Transfer {
     else this.#fail(cancelled());
   }
 
+  /** @param {unknown} error */
   #fail(error) {
     this.#error ??= error;
     this.#letGo();
@@ -279,8 +302,9 @@ class Transfer {
     return this.file.ranged && this.#end < Infinity;
   }
 
-  /** One connection, from its first segment to the last one it gets. */
+  /** One connection, from its first segment to the last one it gets. @param {Answer | null} first */
   async #connect(first = null) {
+    /** @type {Connection} */
     const connection = { answer: first, open: true };
     this.#connections++;
     try {
@@ -298,7 +322,7 @@ class Transfer {
     }
   }
 
-  /** Counted at once where the decision falls, or two connections might leave the rest to each other. */
+  /** Counted at once where the decision falls, or two connections might leave the rest to each other. @param {Connection} connection */
   #leave(connection) {
     if (connection.open) this.#connections--;
     connection.open = false;
@@ -306,7 +330,7 @@ class Transfer {
     return null;
   }
 
-  /** The next segment that nobody fetches; null where this connection has nothing more to do. */
+  /** The next segment that nobody fetches; null where this connection has nothing more to do. @param {Connection} connection @returns {Promise<Segment | null>} */
   async #take(connection) {
     for (;;) {
       if (!connection.open || this.#error !== null) return null;
@@ -332,7 +356,7 @@ class Transfer {
     return segment;
   }
 
-  /** Fills a segment, or gives it back for another connection to fill. */
+  /** Fills a segment, or gives it back for another connection to fill. @param {Segment} segment @param {Connection} connection */
   async #receive(segment, connection) {
     const patience = this.#patience((wait) => {
       segment.wait = wait;
@@ -341,8 +365,9 @@ class Transfer {
     while (!segment.complete) {
       const start = segment.position;
       try {
-        if (connection.answer?.position !== start || connection.answer.ended) await this.#ask(segment, connection);
-        await this.#fill(segment, connection.answer);
+        const { answer } = connection;
+        const goesOn = answer !== null && answer.position === start && !answer.ended;
+        await this.#fill(segment, goesOn ? answer : await this.#ask(segment, connection));
       } catch (error) {
         connection.answer?.cancel();
         connection.answer = null;
@@ -360,21 +385,26 @@ class Transfer {
     }
   }
 
-  /** The last connection never gives up its segment. */
-  #mayYield({ details }, patience) {
-    return this.#connections > 1 && details?.retriable === true && (BUSY.has(details.status) || patience.exhausted);
+  /** The last connection never gives up its segment. @param {unknown} error @param {Patience} patience */
+  #mayYield(error, patience) {
+    const { retriable, status } = failureOf(error);
+    return this.#connections > 1 && retriable === true && (BUSY.has(status) || patience.exhausted);
   }
 
+  /** @param {Segment} segment @param {Connection} connection */
   async #ask(segment, connection) {
     connection.answer?.cancel();
     connection.answer = null;
     // A connection that is alone reads on into the next segments.
     const end = this.#limit > 1 ? segment.end : this.#options.end;
-    connection.answer = await this.file.part(segment.position, end);
+    const answer = await this.file.part(segment.position, end);
+    connection.answer = answer;
     // A server that stopped giving parts sends all there is to whoever asks.
     if (!this.file.ranged) this.#limit = 1;
+    return answer;
   }
 
+  /** @param {Segment} segment @param {Answer} answer */
   async #fill(segment, answer) {
     const start = segment.position;
     const most = Math.min(this.#options.rangeBytes, segment.end < Infinity ? Infinity : AHEAD.endlessBytes);
@@ -391,7 +421,7 @@ class Transfer {
     if (answer.isThrough) await answer.finish();
   }
 
-  /** A body has ended before its segment: the file may end here, or the server gives less at once than it is asked for. */
+  /** A body has ended before its segment: the file may end here, or the server gives less at once than it is asked for. @param {Segment} segment @param {Answer} answer @param {number} start */
   #conclude(segment, answer, start) {
     const short = answer.position < (answer.end ?? 0) || (segment.end < Infinity && segment.position === start);
     if (short) throw brokenOff(this.#url, 'fewer bytes came than were announced');

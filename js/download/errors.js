@@ -5,6 +5,7 @@ import { isLasting, reasonOf } from '../base/system-errors.js';
 import { retryAfter } from './http-headers.js';
 
 const PASSING = new Set([408, 425, 429, 500, 502, 503, 504]);
+/** @type {Record<number, string | undefined>} */
 const MEANINGS = {
   401: 'it wants a login. Download the file by hand and open it from the disk',
   403: 'it does not permit this. The file may need a login, or the link may have expired',
@@ -15,14 +16,28 @@ const MEANINGS = {
   503: 'it is overloaded. Try again later',
 };
 
+/**
+ * The details of these errors, as far as they say what to do next.
+ * @typedef {{ retriable?: boolean, retryAfterMilliseconds?: number, status?: number, connection?: 'none' | 'lost' }} Failure
+ */
+
+/** @param {unknown} error @returns {Failure} of any other error there is none */
+export const failureOf = (error) => /** @type {{ details?: Failure } | null | undefined} */ (error)?.details ?? {};
+
+/** @param {string} url */
 const shown = (url) => (url.length > 200 ? `${url.slice(0, 200)}…` : url);
+/** @param {string} url @param {string} what */
 const sentence = (url, what) => `The download of ${shown(url)} failed: ${what}.`;
 
-/** @param {string} what the rest of a sentence, without its end */
+/**
+ * @param {string} url
+ * @param {string} what the rest of a sentence, without its end
+ * @param {{ cause?: unknown, details?: Failure, retriable?: boolean }} [more]
+ */
 export const failed = (url, what, { cause, details, retriable = false } = {}) =>
   new NibbleError('DOWNLOAD_FAILED', sentence(url, what), { cause, details: { ...details, retriable } });
 
-/** The server answered, but not with the file. @param {{ status: number, headers: Headers }} answer */
+/** The server answered, but not with the file. @param {string} url @param {{ status: number, headers: Headers }} answer */
 export function refused(url, { status, headers }) {
   if (headers.get('x-error-code') === 'GatedRepo') return gated(url.split('/resolve/')[0]);
   const wait = retryAfter(headers);
@@ -39,6 +54,7 @@ export function gated(page, isKnown = false) {
   return withRemedy('HUB_GATED', problem, { name: 'give-token', sentence }, { details });
 }
 
+/** @param {string} url @param {unknown} cause @param {boolean} online */
 export const unreachable = (url, cause, online) =>
   online
     ? failed(url, `${reasonOf(cause)}. ${adviceFor(url)}`, {
@@ -51,6 +67,7 @@ export const unreachable = (url, cause, online) =>
         details: { retriable: true },
       });
 
+/** @param {string} url @param {unknown} cause */
 export const brokenOff = (url, cause) =>
   failed(url, `the connection broke off (${reasonOf(cause)}). Try again`, {
     cause,
@@ -58,6 +75,7 @@ export const brokenOff = (url, cause) =>
     retriable: true,
   });
 
+/** @param {string} url @param {number} milliseconds */
 export const stalled = (url, milliseconds) =>
   new NibbleError(
     'DOWNLOAD_STALLED',
@@ -65,7 +83,7 @@ export const stalled = (url, milliseconds) =>
     { details: { retriable: true } },
   );
 
-/** In the middle of a download it is rather a network's login page, which goes away. */
+/** In the middle of a download it is rather a network's login page, which goes away. @param {string} url @param {boolean} [retriable] */
 export const notAModel = (url, retriable = false) =>
   new NibbleError(
     'DOWNLOAD_NOT_A_MODEL',
@@ -73,6 +91,7 @@ export const notAModel = (url, retriable = false) =>
     { details: { retriable } },
   );
 
+/** @param {string} url */
 export const changed = (url) =>
   new NibbleError(
     'DOWNLOAD_CHANGED',
@@ -82,7 +101,7 @@ export const changed = (url) =>
 
 export const cancelled = () => new NibbleError('CANCELLED', 'The download was cancelled.');
 
-/** A browser does not tell whether there was no answer, or one that it keeps from this page. */
+/** A browser does not tell whether there was no answer, or one that it keeps from this page. @param {string} url */
 function adviceFor(url) {
   const advice = 'Check the address and the connection';
   const { location } = globalThis;

@@ -9,12 +9,10 @@
  * @property {number | null} size bytes of the whole file
  */
 
-const isEncoded = (headers) => (headers.get('content-encoding') ?? 'identity') !== 'identity';
-
 /** Whether the body is compressed: positions in it are then no positions in the file. @param {Headers} headers */
-export { isEncoded };
+export const isEncoded = (headers) => (headers.get('content-encoding') ?? 'identity') !== 'identity';
 
-/** The number of bytes that will arrive; null where it is not told, or told for a compressed body. */
+/** The number of bytes that will arrive; null where it is not told, or told for a compressed body. @param {Headers} headers */
 export function contentLength(headers) {
   const length = headers.get('content-length');
   return /^\d{1,15}$/.test(length ?? '') && !isEncoded(headers) ? Number(length) : null;
@@ -39,11 +37,13 @@ export const validatorsOf = (headers, size) => ({
   size,
 });
 
+/** @param {string} etag */
 const isWeak = (etag) => etag.startsWith('W/');
 
-/** An ETag that If-Range may carry; null where it is weak or absent. @param {Validators | null} validators */
+/** An ETag that If-Range may carry; null where it is weak or absent. @param {Partial<Validators> | null | undefined} validators */
 export const strongEtag = (validators) => (validators?.etag && !isWeak(validators.etag) ? validators.etag : null);
 
+/** @template T @param {T} a @param {T} b */
 const differ = (a, b) => (a ?? null) !== null && (b ?? null) !== null && a !== b;
 
 /**
@@ -70,7 +70,7 @@ export function retryAfter(headers, now = Date.now()) {
   return Number.isNaN(date) ? null : Math.max(0, date - now);
 }
 
-/** The last part of a URL's path. */
+/** The last part of a URL's path. @param {string} url */
 export function nameOf(url) {
   const path = url.split(/[?#]/, 1)[0];
   const name = path.slice(path.lastIndexOf('/') + 1);

@@ -1,5 +1,6 @@
 // One request for a part of a file, and its answer read piece by piece. Whatever goes wrong is one of
 // errors.js; a connection that is silent for too long is given up.
+import { codeOf } from '../base/errors.js';
 import { authorizedFetch } from './authorized-fetch.js';
 import { BufferPool, readerOf } from './buffer-pool.js';
 import { brokenOff, stalled, unreachable } from './errors.js';
@@ -34,6 +35,7 @@ export async function fetchPart(url, request) {
 /**
  * Whether the length that is told may be that of a packed body: of another origin a browser shows Content-Length, but mostly
  * not Content-Encoding. A part is never packed.
+ * @param {Response} response
  */
 const isLengthHidden = ({ status, type, headers }) =>
   status === 200 && type === 'cors' && globalThis.location !== undefined && !headers.has('content-encoding');
@@ -44,13 +46,28 @@ export class Answer {
   #request;
   #unlink;
   #buffers;
-  #reader = null;
-  #fills = false;
+  /** @type {import('./buffer-pool.js').BodyReader | null} */
+  #body = null;
+  /** @type {Uint8Array | null} */
   #rest = null;
   /** Whether the body was read to its end. */
   ended = false;
 
+  status = 0;
+  headers = new Headers();
+  /** @type {ReturnType<typeof contentRange>} */
+  range = null;
+  /** Where in the file the next byte belongs. */
+  position = 0;
+  /** The first byte of the file behind what was announced; null where nothing was. @type {number | null} */
+  end = null;
+  /** Bytes of the whole file; null where nobody tells. @type {number | null} */
+  size = null;
+
+  /** @param {string} url @param {PartRequest} request */
   constructor(url, request) {
+    /** Where redirects led to. */
+    this.url = url;
     this.#asked = url;
     this.#request = request;
     const { signal, buffers = new BufferPool() } = request;
@@ -63,6 +80,7 @@ export class Answer {
 
   async open() {
     const { start, end, ifRange, network, authorization } = this.#request;
+    /** @type {Record<string, string>} */
     const headers = {};
     if (start !== null) headers.range = `bytes=${start}-${end === null ? '' : end - 1}`;
     if (start !== null && ifRange !== null) headers['if-range'] = ifRange;
@@ -73,24 +91,20 @@ export class Answer {
       response = await this.#patiently(() => authorizedFetch(this.#asked, init, authorization));
     } catch (error) {
       this.cancel();
-      throw error.code === 'DOWNLOAD_STALLED' ? error : unreachable(this.#asked, error, network.online());
+      throw codeOf(error) === 'DOWNLOAD_STALLED' ? error : unreachable(this.#asked, error, network.online());
     }
     this.status = response.status;
     this.headers = response.headers;
-    /** Where redirects led to. */
     this.url = response.url || this.#asked;
     this.range = contentRange(response.headers);
-    /** Where in the file the next byte belongs. */
     this.position = response.status === 206 ? (this.range?.start ?? start ?? 0) : 0;
     const length = isLengthHidden(response) ? null : contentLength(response.headers);
-    /** The first byte of the file behind what was announced; null where nothing was. */
     this.end = this.range?.end ?? (length === null ? null : this.position + length);
-    /** Bytes of the whole file; null where nobody tells. */
     this.size = this.range !== null ? this.range.total : response.status === 200 || end === null ? this.end : null;
-    if (response.body) ({ reader: this.#reader, fills: this.#fills } = readerOf(response.body));
+    if (response.body) this.#body = readerOf(response.body);
   }
 
-  /** The next bytes, `most` at most; null at the end of the body. */
+  /** The next bytes, `most` at most; null at the end of the body. @returns {Promise<Uint8Array | null>} */
   async read(most = Infinity) {
     const piece = this.#rest ?? (await this.#receive(most));
     if (piece === null) return null;
@@ -100,14 +114,17 @@ export class Answer {
     return given;
   }
 
+  /** @param {number} most @returns {Promise<Uint8Array | null>} */
   async #receive(most) {
     try {
-      const { done, value } = await this.#patiently(async () => (await this.#next(most)) ?? { done: true });
-      if (!done) return value;
+      const { done, value } = await this.#patiently(
+        async () => (await this.#next(most)) ?? { done: true, value: undefined },
+      );
+      if (!done) return value ?? null;
       this.#buffers.give(value);
     } catch (error) {
       this.cancel();
-      throw error.code === 'DOWNLOAD_STALLED' ? error : brokenOff(this.#asked, error);
+      throw codeOf(error) === 'DOWNLOAD_STALLED' ? error : brokenOff(this.#asked, error);
     }
     this.ended = true;
     this.cancel();
@@ -115,11 +132,13 @@ export class Answer {
   }
 
   // A view that was not filled whole would be given away in two pieces of one buffer, so none is longer than what is read.
+  /** @param {number} most */
   #next(most) {
-    return this.#fills ? this.#reader.read(this.#buffers.take(most)) : this.#reader?.read();
+    const body = this.#body;
+    return body?.fills ? body.reader.read(this.#buffers.take(most)) : body?.reader.read();
   }
 
-  /** Drops the bytes before `position`. */
+  /** Drops the bytes before `position`. @param {number} position */
   async skipTo(position) {
     while (this.position < position) {
       const piece = await this.read(position - this.position);
@@ -146,7 +165,7 @@ export class Answer {
     this.#controller.abort();
   }
 
-  /** Ends when the action does, or once this is cancelled: not every read ends with its connection. */
+  /** Ends when the action does, or once this is cancelled: not every read ends with its connection. @template T @param {() => Promise<T>} action @returns {Promise<T>} */
   async #patiently(action) {
     const { stallMilliseconds } = this.#request;
     const { signal } = this.#controller;
@@ -158,7 +177,8 @@ export class Answer {
     let timer = setTimeout(() => {
       timer = setTimeout(giveUp, GRACE_MILLISECONDS);
     }, stallMilliseconds);
-    let onCancel;
+    let onCancel = () => {};
+    /** @type {Promise<never>} */
     const cancelled = new Promise((_, reject) => {
       onCancel = () => reject(signal.reason);
       signal.addEventListener('abort', onCancel, { once: true });

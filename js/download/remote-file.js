@@ -11,6 +11,13 @@ const MOST_RENEWALS = 3;
 // the first ETag, and answers again sooner or later.
 const MOST_OTHERS = 5;
 
+/** @typedef {import('./range-fetch.js').Answer} Answer */
+
+/**
+ * What is known of the file; `position`: how much of it came before.
+ * @typedef {Partial<import('./http-headers.js').Validators> & { position?: number }} Known
+ */
+
 export class RemoteFile {
   #url;
   #request;
@@ -115,6 +122,7 @@ export class RemoteFile {
     }
   }
 
+  /** @param {string} url @param {number} start @param {number | null} end @param {Known | null} known */
   async #ask(url, start, end, known) {
     const ifRange = this.#conditional ? strongEtag(known) : null;
     const request = { ...this.#request, start: this.#parts ? start : null, end: this.#parts ? end : null, ifRange };
@@ -127,6 +135,7 @@ export class RemoteFile {
     }
   }
 
+  /** @param {Answer} answer @param {number | null} size */
   #learn({ url, headers }, size) {
     this.target = url;
     this.validators = validatorsOf(headers, size);
@@ -134,7 +143,7 @@ export class RemoteFile {
     if (isEncoded(headers)) this.#parts = false;
   }
 
-  /** Throws where this is not the file. In the middle of a download a page is rather a network's login, and passes. */
+  /** Throws where this is not the file. In the middle of a download a page is rather a network's login, and passes. @param {Answer} answer @param {boolean} later */
   #check(answer, later) {
     const { status, headers } = answer;
     const page = /^text\/html\b/i.test(headers.get('content-type') ?? '');
@@ -144,28 +153,28 @@ export class RemoteFile {
   }
 }
 
-/** Whether an answer tells that the file is not the known one any more. */
+/** Whether an answer tells that the file is not the known one any more. @param {Answer} answer @param {Known} known */
 function isOther({ status, headers, range, size }, known) {
   if (status === 416) return !endsAt(known.position ?? known.size, range, known);
   if ((status !== 200 && status !== 206) || /^text\/html\b/i.test(headers.get('content-type') ?? '')) return false;
   return !sameVersion(known, validatorsOf(headers, size));
 }
 
-/** Whether it tells another ETag of a file that has the same size. */
+/** Whether it tells another ETag of a file that has the same size. @param {Answer} answer @param {Known} known */
 const mayBeSame = ({ headers, size }, known) =>
   strongEtag(known) !== null && headers.get('etag') !== null && (known.size ?? null) !== null && size === known.size;
 
-/** Whether a part was refused because the file ends where it begins. */
+/** Whether a part was refused because the file ends where it begins. @param {number | null | undefined} position @param {Answer['range']} range @param {Known} known */
 const endsAt = (position, range, known) => position === (range === null ? known.size : range.total);
 
-/** Whether this is the part from `start` on, and not a piece of something compressed. */
+/** Whether this is the part from `start` on, and not a piece of something compressed. @param {Answer} answer @param {number} start */
 const isPart = ({ headers, range }, start) => !isEncoded(headers) && (range === null || range.start === start);
 
-/** Whether more is announced than was asked for, where nobody tells which part it is: then it is all of the file. */
+/** Whether more is announced than was asked for, where nobody tells which part it is: then it is all of the file. @param {Answer} answer @param {number} start @param {number | null} end */
 const isWider = ({ status, range, position, end: announced }, start, end) =>
   status === 206 && range === null && announced !== null && end !== null && announced - position > end - start;
 
-/** Across origins If-Range needs a permission beforehand that few servers give. Outside of browsers all is one. */
+/** Across origins If-Range needs a permission beforehand that few servers give. Outside of browsers all is one. @param {string} url */
 function isOwnOrigin(url) {
   const { location } = globalThis;
   return location === undefined || new URL(url).origin === location.origin;
