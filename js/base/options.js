@@ -27,7 +27,7 @@ const MAX_TILE_STREAMS = 64;
 
 /** @template Value @typedef {import('./readers.js').Reader<Value>} Reader */
 
-/** @typedef {{ kind?: string, folder?: string, chunkBytes: number | null }} StoreSettings where models are stored, as read */
+/** @typedef {import('../store/backends.js').StoreChoice} StoreSettings where models are stored, as read */
 
 /** @type {unknown[]} */
 const STORES = ['indexeddb', 'opfs', 'memory'];

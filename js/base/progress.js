@@ -4,9 +4,9 @@ const PROGRESS_MILLISECONDS = 100;
 
 /**
  * Tells how far something is, now and then: what comes sooner is told later, so that the last is never left out.
- * @param {string} phase
+ * @param {import('./public-types.js').Progress['phase']} phase
  * @param {number} total
- * @param {(progress: object) => void} onProgress
+ * @param {(progress: import('./public-types.js').Progress) => void} onProgress
  * @param {number} [from] how much there was at the start, which no rate counts
  * @returns {(loaded: number, done?: boolean) => void} `done`: nothing comes after it
  */

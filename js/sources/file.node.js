@@ -13,6 +13,7 @@ const PIECE_BYTES = 4 << 20;
  */
 export async function openFile(path, begin = 0) {
   const name = basename(path);
+  /** @template T @param {() => Promise<T>} action */
   const attempt = async (action) => {
     try {
       return await action();

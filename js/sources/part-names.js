@@ -12,14 +12,14 @@ const NAMED = 5;
  * @returns {{ stem: string, number: number, count: number, ending: string } | null} `number`: from 1; `stem`: what stands before it
  */
 export function partOf(name) {
-  const [, stem, digits, total, ending] = PART.exec(name) ?? [];
+  const [, stem = '', digits, total, ending = ''] = PART.exec(name) ?? [];
   const [number, count] = [Number(digits), Number(total)];
   return count > 1 && number >= 1 && number <= count ? { stem, number, count, ending } : null;
 }
 
 /** The name of another part. @param {NonNullable<ReturnType<typeof partOf>>} part @param {number} number */
 export function partName({ stem, count, ending }, number) {
-  const digits = (value) => String(value).padStart(5, '0');
+  const digits = (/** @type {number} */ value) => String(value).padStart(5, '0');
   return `${stem}-${digits(number)}-of-${digits(count)}${ending}`;
 }
 

@@ -37,28 +37,38 @@ const PIECES_AHEAD = 2;
 
 /**
  * Opens a descriptor, in the worker.
- * @param {any} descriptor
+ * @param {import('./descriptor.js').Descriptor} descriptor
  * @param {{ openPath?: (path: string, position?: number) => Promise<Source>, signal?: AbortSignal,
  *   from?: From, download?: import('../download/download.js').DownloadOptions }} platform `from`: where to begin, and what the file
  *   was then; at the front unless given
  * @returns {Promise<Source>}
  */
 export function openSource(descriptor, { openPath, signal, from, download }) {
-  if (typeof descriptor?.url === 'string') return openDownload(descriptor.url, { ...download, signal, from });
-  if (typeof descriptor?.path === 'string' && openPath) return openPath(descriptor.path, from?.position);
-  if (descriptor?.blob instanceof Blob)
-    return Promise.resolve(blobSource(descriptor.blob, descriptor.name, from?.position));
-  if (typeof descriptor?.port?.postMessage === 'function') return Promise.resolve(portSource(descriptor));
+  const { url, path, blob, port, name, size } = descriptor;
+  if (typeof url === 'string') return openDownload(url, { ...download, signal, from });
+  if (typeof path === 'string' && openPath) return openPath(path, from?.position);
+  if (blob instanceof Blob) return Promise.resolve(blobSource(blob, String(name), from?.position));
+  if (typeof port?.postMessage === 'function') return Promise.resolve(portSource(port, String(name), size ?? null));
   return Promise.reject(new NibbleError('INVALID_ARGUMENT', 'The worker was given no model that it can open.'));
 }
 
-function portSource({ port, name, size }) {
+/**
+ * What comes through a port: a piece, null at the end, or what is wrong.
+ * @typedef {{ piece?: Uint8Array | null, error?: string }} Answer
+ */
+
+/** @param {MessagePort} port @param {string} name @param {number | null} size @returns {Source} */
+function portSource(port, name, size) {
+  /** @type {{ resolve: (piece: Uint8Array | null) => void, reject: (error: unknown) => void }[]} */
   const waiting = [];
+  /** @type {Answer[]} */
   const arrived = [];
   let ended = false;
   const settle = () => {
-    while (waiting.length > 0 && (arrived.length > 0 || ended)) {
-      const { resolve, reject } = waiting.shift();
+    while (arrived.length > 0 || ended) {
+      const first = waiting.shift();
+      if (first === undefined) return;
+      const { resolve, reject } = first;
       const { piece = null, error } = arrived.shift() ?? {};
       if (error !== undefined) reject(unreadable(name, error));
       else resolve(piece);
@@ -73,8 +83,8 @@ function portSource({ port, name, size }) {
   for (let index = 0; index < PIECES_AHEAD; index++) port.postMessage('next');
   return {
     kind: 'load',
-    name: String(name),
-    size: size ?? null,
+    name,
+    size,
     read: () =>
       new Promise((resolve, reject) => {
         waiting.push({ resolve, reject });
@@ -87,21 +97,23 @@ function portSource({ port, name, size }) {
   };
 }
 
+/** @param {Blob} blob @param {string} name @param {number} [begin] @returns {Source} */
 function blobSource(blob, name, begin = 0) {
   let position = begin;
+  /** @param {number} start @param {number} length */
   const readAt = async (start, length) => {
     try {
       return new Uint8Array(await blob.slice(start, start + length).arrayBuffer());
     } catch (error) {
-      throw unreadable(name, error.message, error);
+      throw unreadable(name, error instanceof Error ? error.message : String(error), error);
     }
   };
   return {
     kind: 'load',
     position: begin,
-    name: String(name),
+    name,
     size: blob.size,
-    ...(typeof blob.lastModified === 'number' && { lastModified: String(blob.lastModified) }),
+    ...('lastModified' in blob && { lastModified: String(blob.lastModified) }),
     async read() {
       if (position >= blob.size) return null;
       const start = position;
@@ -113,11 +125,12 @@ function blobSource(blob, name, begin = 0) {
   };
 }
 
+/** @param {string} name @param {string} what @param {unknown} [cause] */
 export function unreadable(name, what, cause) {
   return new NibbleError('SOURCE_UNREADABLE', `The model "${name}" could not be read: ${what}.`, { cause });
 }
 
-/** The next piece of a source; null at its end. The signal ends the wait for it. */
+/** The next piece of a source; null at its end. The signal ends the wait for it. @param {Pick<Source, 'read'>} source @param {AbortSignal} [signal] */
 export async function nextPiece(source, signal) {
   checkCancelled(signal);
   try {
