@@ -44,7 +44,7 @@ export function readHub(given) {
   const [unknown] = Object.keys(rest);
   if (unknown !== undefined) throw unfit('hub', `an object with ${unknown}`, OPTIONS);
   const hub = parsed(String(url));
-  if (!/^https?:$/.test(hub?.protocol ?? '') || hub.search !== '' || hub.username !== '')
+  if (hub === null || !/^https?:$/.test(hub.protocol) || hub.search !== '' || hub.username !== '')
     throw invalid('hub.url', hub?.origin ?? url, 'the address of a server, such as https://huggingface.co');
   const base = { url: hub.origin + hub.pathname.replace(/(?<!\/)\/+$/, ''), token: null };
   if (token === null || token === '') return base;
@@ -59,7 +59,7 @@ export function readHub(given) {
   return { ...base, token };
 }
 
-/** As invalid(), in words that show nothing of what was given. */
+/** As invalid(), in words that show nothing of what was given. @param {string} option @param {string} found @param {string} expected */
 function unfit(option, found, expected) {
   const message = `The option ${option} is ${found}; expected ${expected}.`;
   return new NibbleError('INVALID_ARGUMENT', message, { details: { option, found, expected } });
@@ -82,25 +82,28 @@ export function addressAt(text, hub) {
   const bare = /^[\w.-]+\/[\w.-]+(:[\w.-]+)?$/.test(text.trim()) && !/^[^:]*\.gguf$/i.test(text.trim());
   const written = withScheme(text.trim(), bare);
   const url = written === null ? null : parsed(written);
-  const path = url === null ? null : pathBelow(url, hub);
+  if (url === null) return null;
+  const path = pathBelow(url, hub);
   const parts = path === null ? null : partsOf(path);
   if (parts === null || parts.length < 2) return null;
   const isBare = bare && !HUB_HOSTS.test(text.trim().split('/')[0]);
   return named(parts, url.searchParams.get('show_file_info') ?? '', hub, isBare);
 }
 
+/** @param {string} text @param {boolean} bare */
 function withScheme(text, bare) {
   if (/^https?:\/\//i.test(text)) return text;
   if (HUB_HOSTS.test(text.split('/')[0])) return `https://${text}`;
   return bare ? `${HUB}/${text}` : null;
 }
 
+/** @param {URL} address @param {Hub} hub */
 function pathBelow({ hostname, href, pathname }, { url }) {
   if (HUB_HOSTS.test(hostname)) return pathname;
   return href.startsWith(`${url}/`) ? pathname.slice(new URL(url).pathname.replace(/\/$/, '').length) : null;
 }
 
-/** The parts of a path as they are meant; null where one of them would lead elsewhere. */
+/** The parts of a path as they are meant; null where one of them would lead elsewhere. @param {string} path */
 function partsOf(path) {
   try {
     return path.split('/').filter(Boolean).map(decodeURIComponent);
@@ -109,6 +112,7 @@ function partsOf(path) {
   }
 }
 
+/** @param {string[]} parts at least two @param {string} shown @param {Hub} hub @param {boolean} isBare @returns {HubAddress | null} */
 function named([owner, last, page, ...rest], shown, hub, isBare) {
   const [name, tag] = page === undefined ? splitTag(last) : [last, undefined];
   if (!NAME.test(owner) || !NAME.test(name) || NO_OWNERS.test(owner) || PAGES.test(name)) return null;
@@ -121,16 +125,22 @@ function named([owner, last, page, ...rest], shown, hub, isBare) {
   return { ...place, url: isFile ? fileUrl(hub, place) : null };
 }
 
-/** Names of models have no colon. */
+/** Names of models have no colon. @param {string} text @returns {[name: string, tag?: string]} */
 function splitTag(text) {
   const at = text.indexOf(':');
   return at < 0 ? [text] : [text.slice(0, at), text.slice(at + 1)];
 }
 
+/**
+ * @param {string | undefined} page
+ * @param {string[]} rest
+ * @param {string} shown
+ * @returns {{ revision?: string, path?: string[], isFile?: boolean }}
+ */
 function placeIn(page, rest, shown) {
   if (page !== undefined && PAGES.test(page)) {
     const [revision, ...path] = rest;
-    return { revision, path, isFile: path.length > 0 && (page !== 'tree' || IS_MODEL.test(path.at(-1))) };
+    return { revision, path, isFile: path.length > 0 && (page !== 'tree' || IS_MODEL.test(path.at(-1) ?? '')) };
   }
   const path = page === undefined ? shown.split('/').filter(Boolean) : [page, ...rest];
   // Other pages, such as that of discussions, are about all of the repository.
@@ -143,6 +153,7 @@ export function fileUrl(hub, { repository, revision, path }) {
   return `${hub.url}/${repository}/resolve/${encodeURIComponent(revision)}/${encoded}`;
 }
 
+/** @param {string} text */
 function parsed(text) {
   try {
     return new URL(text);

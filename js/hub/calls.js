@@ -9,18 +9,27 @@ import { hubAddressOf, listFiles, resolveModel } from './repository.js';
 const MOST_BYTES = 4e9;
 
 /**
+ * Where the library's own files are; see EngineOptions.
+ * @typedef {Pick<import('../index.js').EngineOptions, 'workerUrl' | 'wasmUrl' | 'wasmBinary'>} FileOptions
+ */
+
+/** @typedef {import('../index.js').EngineOptions['store']} Store */
+
+/**
  * @param {import('../client/platform.js').Platform} platform
- * @param {(store: any, options: object, asker: any) => Promise<import('../client/model-store.js').ModelStore>} openStore
+ * @param {(store: Store, options: FileOptions, asker: import('./repository.js').Asker) => Promise<import('../client/model-store.js').ModelStore>} openStore
  */
 export function createHubCalls(platform, openStore) {
-  const machineOf = ({ memory = Math.min(MOST_BYTES, platform.memory()), probe = undefined } = {}) => ({
+  /** @param {Partial<import('./repository.js').Asker['machine']>} [told] */
+  const machineOf = ({ memory = Math.min(MOST_BYTES, platform.memory()), probe } = {}) => ({
     memory,
     probe,
   });
 
+  /** @param {import('./address.js').HubOptions} [given] @returns {import('./repository.js').Asker} */
   const asker = (given) => ({ hub: readHub(given), machine: machineOf() });
 
-  /** What is stored, to find in it what an address means. */
+  /** What is stored, to find in it what an address means. @param {Store} store @param {FileOptions} options */
   async function storedModels(store, options) {
     if (store === null) return [];
     // Where there is no store, loading says so.
@@ -35,12 +44,14 @@ export function createHubCalls(platform, openStore) {
   return {
     asker,
 
-    /** Who is told who asks. */
+    /** Who is told who asks. @param {{ hub?: import('./address.js').HubOptions }} options */
     authorization: ({ hub }) => authorizationOf(readHub(hub)),
 
     /**
      * The file that the model of createEngine()'s options means.
-     * @returns {ReturnType<typeof resolveModel> | { model: any, sha256: null }} at once for what is no address of the hub
+     * @param {import('../index.js').EngineOptions} options
+     * @param {AbortSignal} [signal]
+     * @returns {Promise<import('./repository.js').ResolvedModel> | import('./repository.js').ResolvedModel} at once for what is no address of the hub
      */
     fileOf({ model, ...options }, signal) {
       const { workerUrl, wasmUrl, wasmBinary, store = platform.defaultStore({ stored: '' }), memoryBudget } = options;

@@ -30,12 +30,16 @@ export function typeOf(path) {
   return found === undefined ? null : withoutP(found.toUpperCase());
 }
 
-/** FP16 and F16 are one type. */
+/** FP16 and F16 are one type. @param {string} type */
 const withoutP = (type) => type.replace(/^FP(16|32)$/, 'F$1');
+
+/** The name of a file. @param {string} path */
+const lastOf = (path) => path.split('/').at(-1) ?? '';
 
 /** Why a file of this name runs not by itself; null where nothing speaks against it. @param {string} path @returns {HubFile['problem']} */
 export function problemOf(path) {
-  const name = path.split('/').pop();
+  const name = lastOf(path);
+  /** @param {NonNullable<HubFile['problem']>['kind']} kind @param {string} message */
   const problem = (kind, message) => ({ code: 'MODEL_UNSUPPORTED', kind, message });
   if (/(^|[-_.])mmproj([-_.]|$)/i.test(name))
     return problem(
@@ -52,28 +56,35 @@ export function problemOf(path) {
   return null;
 }
 
+/** @typedef {Pick<HubFile, 'path' | 'bytes' | 'sha256' | 'parts' | 'partHashes'> & { missing: HubFile['problem'] }} JoinedFile */
+
 /**
  * The models among the files of a repository: the parts of one are one, of which the first stands for all.
  * @param {{ path: string, bytes: number, sha256: string | null }[]} files
- * @returns {(Pick<HubFile, 'path' | 'bytes' | 'sha256' | 'parts' | 'partHashes'> & { missing: HubFile['problem'] })[]}
+ * @returns {JoinedFile[]}
  */
 export function joinParts(files) {
   const there = new Map(files.map((file) => [file.path, file]));
+  /** @param {string} path @param {string[]} names */
   const isFirst = (path, names) => names.find((name) => there.has(name)) === path;
-  return files.flatMap((file) => {
+  /** @param {{ path: string, bytes: number, sha256: string | null }} file @returns {JoinedFile[]} */
+  const joined = (file) => {
+    const part = partOf(file.path);
     const names = namesOfParts(file.path);
-    if (names === null) return [{ ...file, parts: 1, partHashes: [file.sha256], missing: null }];
+    if (part === null || names === null) return [{ ...file, parts: 1, partHashes: [file.sha256], missing: null }];
     if (!isFirst(file.path, names)) return [];
     const bytes = names.reduce((sum, name) => sum + (there.get(name)?.bytes ?? 0), 0);
     const gone = names.flatMap((name, index) => (there.has(name) ? [] : [index + 1]));
-    const missing = gone.length === 0 ? null : problemOfParts(file.path, gone);
+    const missing = gone.length === 0 ? null : problemOfParts(part, gone);
     const partHashes = names.map((name) => there.get(name)?.sha256 ?? null);
     return [{ path: names[0], bytes, sha256: null, parts: names.length, partHashes, missing }];
-  });
+  };
+  return files.flatMap(joined);
 }
 
-function problemOfParts(path, gone) {
-  const { code, message } = missingParts(gone, partOf(path));
+/** @param {NonNullable<ReturnType<typeof partOf>>} part @param {number[]} gone */
+function problemOfParts(part, gone) {
+  const { code, message } = missingParts(gone, part);
   return { code, kind: /** @type {const} */ ('part'), message };
 }
 
@@ -81,13 +92,14 @@ function problemOfParts(path, gone) {
 const BESIDE = { part: 0.1, bytes: 150e6 };
 // IQ1, IQ2 and IQ3 take so many bits a weight in memory, and so many in the file.
 const WIDENED_BITS = 4.6;
+/** @type {[pattern: RegExp, bits: number][]} */
 const BITS = [
   [/IQ1/, 1.8],
   [/IQ2/, 2.4],
   [/IQ3/, 3.4],
 ];
 
-/** About what the weights take in memory. */
+/** About what the weights take in memory. @param {number} bytes @param {string | null} type */
 function weightBytes(bytes, type) {
   const bits = BITS.find(([pattern]) => pattern.test(type ?? ''))?.[1] ?? WIDENED_BITS;
   return bytes * (WIDENED_BITS / bits);
@@ -123,14 +135,19 @@ const LEAST_TOKENS_PER_SECOND = 2;
 // llama.cpp has these no more, or never had them.
 const NOT_READ = /^(I2_S|Q4_0_\d_\d|IQ\d_K\w*)$/;
 
-const levelOf = (type) => (type === null ? null : Number(/\d+/.exec(type)[0]));
+/** @param {string | null} type */
+const levelOf = (type) => (type === null ? null : Number(/\d+/.exec(type)?.[0]));
 
+/** @typedef {[level: number, mixture: number, bytes: number, path: string]} Rank */
+
+/** @param {HubFile} file @returns {Rank} */
 function rankOf({ type, path, bytes }) {
   const mixture = MIXTURES.indexOf((type ?? '').replace('UD-', '').replace(/\d+/, ''));
   const level = LEVELS.indexOf(levelOf(type));
   return [level < 0 ? LEVELS.length : level, mixture < 0 ? MIXTURES.length : mixture, bytes, path];
 }
 
+/** @param {Rank} a @param {Rank} b */
 function compare(a, b) {
   const at = a.findIndex((part, index) => part !== b[index]);
   return at < 0 ? 0 : a[at] < b[at] ? -1 : 1;
@@ -146,22 +163,26 @@ export function recommend(files) {
   const fitting = files
     .filter(({ problem, fits, type }) => problem === null && fits && !NOT_READ.test(type ?? ''))
     .sort((a, b) => compare(rankOf(a), rankOf(b)));
+  /** @param {HubFile} file */
   const isGood = ({ type }) => (levelOf(type) ?? LEAST_GOOD_LEVEL) >= LEAST_GOOD_LEVEL;
+  /** @param {HubFile} file */
   const isFast = ({ tokensPerSecond }) => (tokensPerSecond ?? Infinity) >= LEAST_TOKENS_PER_SECOND;
   return fitting.find((file) => isGood(file) && isFast(file)) ?? fitting[0] ?? null;
 }
 
 /**
  * The files that somebody means by a type or a name.
- * @param {HubFile[]} files
+ * @template {Pick<HubFile, 'path' | 'type'>} File
+ * @param {File[]} files
  * @param {string} wanted
- * @returns {HubFile[]}
+ * @returns {File[]}
  */
 export function filesOfType(files, wanted) {
   const text = firstName(wanted).toUpperCase();
   const atPath = files.filter(({ path }) => path.toUpperCase() === text);
   if (atPath.length > 0) return atPath;
-  const isNamed = ({ path }) => path.split('/').pop().toUpperCase() === text;
+  /** @param {File} file */
+  const isNamed = ({ path }) => lastOf(path).toUpperCase() === text;
   const wantedType = withoutP(text);
   const exact = files.filter((file) => file.type === wantedType || isNamed(file));
   return exact.length > 0 ? exact : files.filter(({ type }) => type?.replace('UD-', '') === wantedType);

@@ -1,10 +1,10 @@
 // Hugging Face's hub: what files a repository has, and which of them an address means. address.js reads addresses,
 // files.js judges files. What the hub answers is checked before it is used.
 
-import { loadingCancelled, NibbleError } from '../base/errors.js';
+import { codeOf, loadingCancelled, NibbleError } from '../base/errors.js';
 import { authorizationOf, authorizedFetch } from '../download/authorized-fetch.js';
 import { Patience, systemNetwork } from '../download/backoff.js';
-import { failed, gated, refused, stalled, unreachable } from '../download/errors.js';
+import { failed, failureOf, gated, refused, stalled, unreachable } from '../download/errors.js';
 import { retryAfter } from '../download/http-headers.js';
 import { addressAt, fileUrl, HUB } from './address.js';
 import { assess, filesOfType, joinParts, problemOf, recommend, typeOf } from './files.js';
@@ -60,26 +60,35 @@ export async function listFiles(address, asker) {
   return { ...found, recommended: meant(address, found) };
 }
 
-/** What is told of a repository beside its files; nothing that others depend on. */
+/** What is told of a repository beside its files; nothing that others depend on. @param {HubAddress} address @param {Asker} asker */
 async function factsOf(address, asker) {
   const { repository } = address;
   try {
     const { body } = await ask(`${asker.hub.url}/api/models/${repository}`, address, asker);
-    const isName = typeof body?.id === 'string' && /^\w[\w.-]*\/\w[\w.-]*$/.test(body.id);
-    return { id: isName ? body.id : repository, isGated: ['auto', 'manual', true].includes(body?.gated) };
+    const { id, gated: how } = fieldsOf(body);
+    const isName = typeof id === 'string' && /^\w[\w.-]*\/\w[\w.-]*$/.test(id);
+    return { id: isName ? id : repository, isGated: how === 'auto' || how === 'manual' || how === true };
   } catch (error) {
-    if (error.code === 'CANCELLED') throw error;
+    if (codeOf(error) === 'CANCELLED') throw error;
     // The list of files says what is wrong.
-    return { id: repository, isGated: error.code === 'HUB_GATED' };
+    return { id: repository, isGated: codeOf(error) === 'HUB_GATED' };
   }
 }
 
+/** @typedef {{ path: string, bytes: number, sha256: string | null }} Entry a file that the hub lists */
+
+/** What an answer says, which may be anything. @param {unknown} value @returns {Record<string, unknown>} */
+const fieldsOf = (value) => ({ ...(typeof value === 'object' && value) });
+
+/** @param {HubAddress} address @param {Asker} asker @returns {Promise<Entry[]>} */
 async function entriesOf(address, asker) {
   const { repository, revision, path, url } = address;
   const folder = url === null ? path : path.split('/').slice(0, -1).join('/');
   const below = folder === '' ? '' : `/${folder.split('/').map(encodeURIComponent).join('/')}`;
   const tree = `${asker.hub.url}/api/models/${repository}/tree/${encodeURIComponent(revision)}${below}`;
+  /** @type {Entry[]} */
   const entries = [];
+  /** @type {string | null} */
   let next = url === null ? `${tree}?recursive=true` : tree;
   for (let pages = 0; next !== null && pages < MOST_PAGES; pages++) {
     const { body, link } = await ask(next, address, asker);
@@ -90,14 +99,16 @@ async function entriesOf(address, asker) {
   return entries;
 }
 
+/** @param {unknown} entry @returns {Entry | null} */
 function entryOf(entry) {
-  const isFile = entry?.type === 'file' && typeof entry.path === 'string' && Number.isSafeInteger(entry.size);
-  if (!isFile || entry.size < 0 || entry.path.length > 1000 || /[\p{Cc}\p{Cs}]/u.test(entry.path)) return null;
-  const sha256 = entry.lfs?.oid;
-  return { path: entry.path, bytes: entry.size, sha256: /^[0-9a-f]{64}$/.test(sha256 ?? '') ? sha256 : null };
+  const { type, path, size, lfs } = fieldsOf(entry);
+  if (type !== 'file' || typeof path !== 'string' || typeof size !== 'number') return null;
+  if (!Number.isSafeInteger(size) || size < 0 || path.length > 1000 || /[\p{Cc}\p{Cs}]/u.test(path)) return null;
+  const { oid } = fieldsOf(lfs);
+  return { path, bytes: size, sha256: typeof oid === 'string' && /^[0-9a-f]{64}$/.test(oid) ? oid : null };
 }
 
-/** The address of the next page, as the header Link tells it; only of the same server. */
+/** The address of the next page, as the header Link tells it; only of the same server. @param {string | null} link @param {string} from */
 function nextPage(link, from) {
   const links = [...(link ?? '').matchAll(/<([^<>]+)>([^<]*)/g)];
   const target = links.find(([, , parameters]) => /^\s*;[^,]*\brel="?next"?/i.test(parameters))?.[1];
@@ -110,7 +121,7 @@ function nextPage(link, from) {
   }
 }
 
-/** Asks the hub, again where that may help. */
+/** Asks the hub, again where that may help. @param {string} url @param {HubAddress} address @param {Asker} asker */
 async function ask(url, address, asker) {
   const signal = asker.signal ?? new AbortController().signal;
   const patience = new Patience({ ...RETRIES, signal, network: systemNetwork() });
@@ -119,7 +130,7 @@ async function ask(url, address, asker) {
       return await askOnce(url, address, { ...asker, signal });
     } catch (error) {
       if (signal.aborted) throw loadingCancelled();
-      if (error.details?.retryAfterMilliseconds > LONGEST_REST_MILLISECONDS) throw error;
+      if ((failureOf(error).retryAfterMilliseconds ?? 0) > LONGEST_REST_MILLISECONDS) throw error;
       await patience.after(error).catch((last) => {
         throw signal.aborted ? loadingCancelled() : last;
       });
@@ -127,6 +138,12 @@ async function ask(url, address, asker) {
   }
 }
 
+/**
+ * @param {string} url
+ * @param {HubAddress} address
+ * @param {{ hub: Hub, signal: AbortSignal }} asker
+ * @returns {Promise<{ body: unknown, link: string | null }>}
+ */
 async function askOnce(url, address, { hub, signal }) {
   const controller = new AbortController();
   const stop = () => controller.abort();
@@ -138,8 +155,9 @@ async function askOnce(url, address, { hub, signal }) {
     stop();
   }, SILENT_MILLISECONDS);
   try {
-    const init = { signal: controller.signal, headers: { accept: 'application/json' }, cache: 'no-store' };
-    const response = await authorizedFetch(url, /** @type {any} */ (init), authorizationOf(hub));
+    const headers = { accept: 'application/json' };
+    const init = /** @type {const} */ ({ signal: controller.signal, headers, cache: 'no-store' });
+    const response = await authorizedFetch(url, init, authorizationOf(hub));
     if (!response.ok) {
       await response.body?.cancel();
       throw refusal(url, response, address, hub);
@@ -154,11 +172,12 @@ async function askOnce(url, address, { hub, signal }) {
   }
 }
 
+/** @param {Response} response @param {string} url @returns {Promise<unknown>} */
 async function jsonOf(response, url) {
   const decoder = new TextDecoder();
-  const reader = response.body.getReader();
+  const reader = response.body?.getReader();
   let text = '';
-  for (;;) {
+  while (reader !== undefined) {
     const { done, value } = await reader.read();
     if (done) break;
     text += decoder.decode(value, { stream: true });
@@ -174,7 +193,7 @@ async function jsonOf(response, url) {
   }
 }
 
-/** The hub says by X-Error-Code what is wrong; 401 without a token it also says of what is not there. */
+/** The hub says by X-Error-Code what is wrong; 401 without a token it also says of what is not there. @param {string} url @param {Response} response @param {HubAddress} address @param {Hub} hub */
 function refusal(url, response, address, { token }) {
   const { status, headers } = response;
   const code = headers.get('x-error-code');
@@ -185,10 +204,11 @@ function refusal(url, response, address, { token }) {
   if (status !== 429) return refused(url, response);
   // The hub tells by RateLimit when its count begins anew: "api";r=0;t=55.
   const seconds = /;\s*t=(\d{1,5})\b/.exec(headers.get('ratelimit') ?? '')?.[1];
-  const isTold = retryAfter(headers) !== null || seconds === undefined;
-  return refused(url, isTold ? response : { status, headers: new Headers({ 'retry-after': seconds }) });
+  if (retryAfter(headers) !== null || seconds === undefined) return refused(url, response);
+  return refused(url, { status, headers: new Headers({ 'retry-after': seconds }) });
 }
 
+/** @param {number} status @param {string | null} token @param {HubAddress} address */
 function tokenRefused(status, token, { page }) {
   const found =
     token === null
@@ -201,6 +221,7 @@ function tokenRefused(status, token, { page }) {
   return new NibbleError('HUB_TOKEN_REFUSED', message, { details: { status } });
 }
 
+/** @param {HubAddress} address @param {boolean} isPart */
 function notFound({ repository, revision, path, isBare, page }, isPart) {
   const what = isPart
     ? `The repository "${repository}" has no revision "${revision}"${path === '' ? '' : `, or no "${path}" in it`}`
@@ -226,16 +247,18 @@ function meant({ url, path, type, repository }, { files }) {
   const whole = named.filter(({ problem }) => problem === null);
   if (whole.length === 1) return whole[0];
   if (whole.length > 1) throw ambiguous(repository, type, whole);
-  const problem = named[0]?.problem.message.replace(/\.$/, '');
+  const problem = named[0]?.problem?.message.replace(/\.$/, '');
   throw noModel(problem ?? `The repository "${repository}" has no GGUF file of the type ${type}`, files, repository);
 }
 
+/** @param {string} problem @param {HubFile[]} files @param {string} repository */
 function noModel(problem, files, repository) {
   const types = [...new Set(files.flatMap(({ type, problem: own }) => (own === null && type !== null ? [type] : [])))];
   const there = types.length === 0 ? '' : ` Whole files are there of ${types.join(', ')}: "${repository}:${types[0]}".`;
   return new NibbleError('HUB_NO_MODEL', `${problem}.${there}`, { details: { repository, types } });
 }
 
+/** @param {string} repository @param {string} type @param {HubFile[]} files */
 function ambiguous(repository, type, files) {
   const names = files.slice(0, NAMED).map(({ path }) => `"hf.co/${repository}/${path}"`);
   const message = `The repository "${repository}" has ${files.length} files of the type ${type}. Give the address of one: ${names.join(', ')}.`;
@@ -246,14 +269,14 @@ function ambiguous(repository, type, files) {
 export function chosenOf({ repository, files, recommended }) {
   if (recommended !== null) return recommended;
   const [smallest] = files.filter(({ problem }) => problem === null).sort((a, b) => a.memoryBytes - b.memoryBytes);
-  if (smallest === undefined) throw noModel(files[0].problem.message.replace(/\.$/, ''), files, repository);
+  if (smallest === undefined) throw noModel((files[0].problem?.message ?? '').replace(/\.$/, ''), files, repository);
   const needed = (smallest.memoryBytes / 1e9).toFixed(1);
   const name = smallest.type === null ? `hf.co/${repository}/${smallest.path}` : `${repository}:${smallest.type}`;
   const message = `No file of the repository "${repository}" fits into the memory that this machine is likely to spare: the smallest takes about ${needed} GB. Take a smaller model, or name a file, as in "${name}", with a memoryBudget.`;
   throw new NibbleError('HUB_TOO_LARGE', message, { details: { repository, memoryBytes: smallest.memoryBytes } });
 }
 
-/** A path as it is meant; as it stands there where that is no text. */
+/** A path as it is meant; as it stands there where that is no text. @param {string} text */
 function pathOf(text) {
   try {
     return decodeURI(text);
@@ -267,7 +290,8 @@ export function storedIdOf(address, hub, models) {
   const hubs = [...new Set([hub.url, HUB])];
   const starts = hubs.map((url) => fileUrl({ url, token: null }, { ...address, path: '' }));
   const folder = address.path === '' ? '' : `${address.path}/`;
-  const isMeant = (path) => (address.url === null ? path.startsWith(folder) : path === address.path);
+  const isMeant = (/** @type {string} */ path) =>
+    address.url === null ? path.startsWith(folder) : path === address.path;
   const files = models.flatMap(({ id, state, usedAt, ...names }) => {
     if (state !== 'complete') return [];
     const paths = addressesOf({ id, ...names }).flatMap((url) => pathAt(url, starts) ?? []);
@@ -276,24 +300,24 @@ export function storedIdOf(address, hub, models) {
     );
     return inFolder.map((path) => ({ id, path, type: typeOf(path), usedAt: usedAt ?? 0 }));
   });
-  const named = address.type === null ? files : filesOfType(/** @type {any[]} */ (files), address.type);
+  const named = address.type === null ? files : filesOfType(files, address.type);
   return named.sort((a, b) => b.usedAt - a.usedAt)[0]?.id ?? null;
 }
 
-/** Every address that a stored model is known by, without queries and versions. */
+/** Every address that a stored model is known by, without queries and versions. @param {Pick<import('../client/model-store.js').StoredModel, 'id' | 'source' | 'aliases'>} model */
 function addressesOf({ id, source, aliases = [] }) {
   const ids = [id, ...aliases].flatMap((name) => (name.startsWith('url:') ? [name.slice('url:'.length)] : []));
   const url = source !== null && 'url' in source ? [source.url] : [];
   return [...url, ...ids].map((address) => address.split(/[?#]/, 1)[0]);
 }
 
-/** The path of an address below one of several. */
+/** The path of an address below one of several. @param {string} url @param {string[]} starts */
 function pathAt(url, starts) {
   const start = starts.find((one) => isBelow(url, one));
   return start === undefined ? null : pathOf(url.slice(start.length));
 }
 
-/** Of the hub, no two repositories' names differ in small and capital letters alone. */
+/** Of the hub, no two repositories' names differ in small and capital letters alone. @param {string} url @param {string} start */
 function isBelow(url, start) {
   const revisionAt = start.lastIndexOf('/resolve/');
   const isRepository = url.slice(0, revisionAt).toLowerCase() === start.slice(0, revisionAt).toLowerCase();
@@ -358,16 +382,17 @@ export function hubAddressOf(model, hub, isPath) {
   return typeof text === 'string' && !isPath(text) ? addressAt(text, hub) : null;
 }
 
+/** @param {HubFile} file */
 const hashesOf = ({ parts, partHashes, sha256 }) => (parts > 1 ? partHashes : sha256);
 
-/** null: the hub does not answer; the download says what is wrong, or goes all the same. */
+/** null: the hub does not answer; the download says what is wrong, or goes all the same. @param {HubAddress} address @param {Asker} call */
 async function fileAt(address, call) {
   try {
     const { recommended, isGated } = await listFiles(address, call);
     if (isGated && call.hub.token === null) throw gated(address.page, false);
     return recommended;
   } catch (error) {
-    if (['CANCELLED', 'HUB_GATED'].includes(error.code)) throw error;
+    if (['CANCELLED', 'HUB_GATED'].includes(codeOf(error) ?? '')) throw error;
     return null;
   }
 }
