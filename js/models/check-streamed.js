@@ -2,8 +2,13 @@
 // piece by piece; what stays goes into place, the rest only passes through the ring that it will stream through later.
 
 import { checkCancelled } from '../base/cancel.js';
+import { codeOf } from '../base/errors.js';
 import { STAGING_BYTES } from '../core/heap-sizes.js';
 import { Checksum } from '../core/packer.js';
+
+/** @typedef {import('../core/runtime.js').Model} Model */
+/** @typedef {import('../core/runtime.js').Runtime} Runtime */
+/** @typedef {import('./manifest.js').Manifest} Manifest */
 
 const UNREADABLE = ['STORE_CHUNK_MISSING', 'STORE_DAMAGED'];
 const MOST_PIECE_BYTES = 16 << 20;
@@ -21,6 +26,7 @@ export async function readStreamedWeights({ reader, runtime, model, record, sign
   const scratch = openScratch(runtime, model);
   const checksum = new Checksum(runtime);
   const pieces = piecesOf(model, record, scratch.pieceBytes);
+  /** @type {(Piece & { passes: boolean, done: Promise<unknown> })[]} `done`: null, or what went wrong */
   const ahead = [];
   let verifyMilliseconds = 0;
   let chunkFails = false;
@@ -40,8 +46,9 @@ export async function readStreamedWeights({ reader, runtime, model, record, sign
     }
   };
 
+  /** @param {Piece & { passes: boolean }} piece @param {unknown} error */
   const check = (piece, error) => {
-    if (error !== null && !UNREADABLE.includes(error.code)) throw error;
+    if (error !== null && !UNREADABLE.includes(codeOf(error) ?? '')) throw error;
     chunkFails ||= error !== null;
     const begin = performance.now();
     if (error === null) checksum.updateAt(piece.pointer, piece.length);
@@ -72,7 +79,18 @@ export async function readStreamedWeights({ reader, runtime, model, record, sign
   }
 }
 
-/** Pieces of all chunks, in order. */
+/**
+ * A part of a chunk; `pointer`: where it belongs in the heap, 0: nowhere; `last`: the chunk ends with it.
+ * @typedef {{ chunk: number, offset: number, position: number, length: number, pointer: number, last: boolean }} Piece
+ */
+
+/**
+ * Pieces of all chunks, in order.
+ * @param {Model} model
+ * @param {Manifest} record
+ * @param {number} pieceBytes
+ * @returns {Generator<Piece, void>}
+ */
 function* piecesOf(model, record, pieceBytes) {
   for (const [chunk, { bytes }] of record.chunks.entries()) {
     const first = chunk * record.chunkBytes;
@@ -88,9 +106,9 @@ function* piecesOf(model, record, pieceBytes) {
   }
 }
 
-/** Places for pieces that only pass through: the ring's, or some of its own where that has none. */
+/** Places for pieces that only pass through: the ring's, or some of its own where that has none. @param {Runtime} runtime @param {Model} model */
 function openScratch(runtime, model) {
-  const { slotBytes } = model.info.budget;
+  const slotBytes = model.info.budget?.slotBytes ?? 0;
   const own = model.ring.slots === 0;
   const slots = own ? OWN_SLOTS : model.ring.slots;
   const pieceBytes = own ? STAGING_BYTES : Math.min(MOST_PIECE_BYTES, slotBytes);
@@ -99,8 +117,9 @@ function openScratch(runtime, model) {
   return {
     slots,
     pieceBytes,
-    take: () => free.pop(),
-    give: (pointer) => free.push(pointer),
+    // Nobody takes more than there are.
+    take: () => /** @type {number} */ (free.pop()),
+    give: (/** @type {number} */ pointer) => free.push(pointer),
     close: () => own && runtime.free(buffer),
   };
 }

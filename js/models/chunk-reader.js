@@ -10,7 +10,7 @@
 // Where memory is not shared, or a worker is refused or dies, the engine's worker reads by itself. So it does in Node,
 // whose files are read by threads of the system anyway: workers brought nothing there.
 
-import { NibbleError } from '../base/errors.js';
+import { codeOf, NibbleError } from '../base/errors.js';
 import { Client } from '../protocol/client.js';
 import { READS_IN_FLIGHT } from '../store/backends.js';
 import { piecesOf } from '../store/bytes.js';
@@ -22,7 +22,7 @@ const READS_AHEAD = 8;
 const closed = () => new NibbleError('STORE_UNAVAILABLE', 'The reader is closed. Open another one.');
 
 /**
- * @param {{ backend: import('../store/backends.js').Backend, store: any,
+ * @param {{ backend: import('../store/backends.js').Backend, store: import('../store/backends.js').StoreChoice,
  *   runtime: import('../core/runtime.js').Runtime | Promise<import('../core/runtime.js').Runtime>,
  *   platform: import('../worker/engine-host.js').Platform }} from an Opening of open-stored.js; `store`: what `backend` was opened by, as
  *   readStore() in base/options.js gives it; the backend stays the caller's; the runtime may still be starting
@@ -33,6 +33,7 @@ const closed = () => new NibbleError('STORE_UNAVAILABLE', 'The reader is closed.
 export function openReader({ backend, store, runtime, platform }, { workers: most = WORKERS, keepOpen = false } = {}) {
   // What lies in memory lies in this worker's.
   const start = backend.kind === 'memory' ? undefined : platform.startReader;
+  /** @type {Client[]} */
   const workers = [];
   try {
     while (start !== undefined && workers.length < Math.min(most, WORKERS)) workers.push(new Client(start()));
@@ -64,25 +65,33 @@ export function withReaderCount(platform) {
   return { platform: { ...platform, startReader: start }, countReaders: () => alive };
 }
 
+/** @typedef {{ client: Client, ready: Promise<unknown>, reads: number }} ReadingWorker `reads`: how many are under way */
+
 export class Reader {
   #backend;
   #started;
   /** @type {WebAssembly.Memory | null} */
   #memory = null;
   #closed = false;
-  /** @type {{ client: Client, ready: Promise<any>, reads: number }[]} */
+  /** @type {ReadingWorker[]} */
   #workers;
 
-  /** What openReader() makes. */
+  /**
+   * What openReader() makes.
+   * @param {import('../store/backends.js').Backend} backend
+   * @param {Client[]} clients
+   * @param {Pick<Parameters<typeof openReader>[0], 'store' | 'runtime'> & { keepOpen: boolean }} from
+   */
   constructor(backend, clients, { store, runtime, keepOpen }) {
     this.#backend = backend;
     this.#started = Promise.resolve(runtime).then(({ memory }) => {
       this.#memory = memory;
+      return memory;
     });
     // Whoever reads finds out.
     this.#started.catch(() => {});
     this.#workers = clients.map((client) => {
-      const ready = this.#started.then(() => client.call('readerOpen', { store, memory: this.#memory, keepOpen }));
+      const ready = this.#started.then((memory) => client.call('readerOpen', { store, memory, keepOpen }));
       ready.catch(() => {});
       return { client, ready, reads: 0 };
     });
@@ -114,10 +123,11 @@ export class Reader {
     const pieces = piecesOf(target);
     if (this.#memory === null) await this.#started;
     const worker = this.#pickWorker();
-    if (worker === undefined || pieces.some(({ buffer }) => buffer !== this.#memory.buffer)) {
+    if (worker === undefined || pieces.some(({ buffer }) => buffer !== this.#memory?.buffer)) {
       await this.#backend.readChunk(id, index, offset, target);
       return null;
     }
+    /** @type {import('../protocol/calls.js').HeapPlace[]} */
     const places = pieces.map(({ byteOffset, length }) => [byteOffset, length]);
     worker.reads++;
     try {
@@ -126,7 +136,7 @@ export class Reader {
       });
       return await worker.client.call('readerRead', { id, index, offset, places, state }, { signal });
     } catch (error) {
-      if (error.code !== 'WORKER_FAILED' || this.#closed) throw error;
+      if (codeOf(error) !== 'WORKER_FAILED' || this.#closed) throw error;
       this.#drop(worker);
       return this.read(id, index, offset, target, { signal, state });
     } finally {
@@ -140,14 +150,15 @@ export class Reader {
     await Promise.all(this.#workers.splice(0).map(({ client }) => client.close(closed())));
   }
 
-  /** The worker with the fewest reads. */
+  /** The worker with the fewest reads; undefined where there are none. */
   #pickWorker() {
     return this.#workers.reduce(
       (best, worker) => (worker.reads < (best?.reads ?? Infinity) ? worker : best),
-      undefined,
+      this.#workers.at(0),
     );
   }
 
+  /** @param {ReadingWorker} worker */
   #drop(worker) {
     this.#workers = this.#workers.filter((other) => other !== worker);
     worker.client.close(closed());

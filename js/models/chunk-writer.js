@@ -14,8 +14,10 @@ import { storedBytes } from './manifest.js';
 const SAVE_EVERY = { bytes: 1 << 20, milliseconds: 1500 };
 const MOST_UNSAVED = { bytes: 2 << 20, milliseconds: 3000 };
 
-const fromHex = (text) => Uint8Array.from(text.match(/../g), (digits) => Number.parseInt(digits, 16));
-const toHex = (bytes) => Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');
+const fromHex = (/** @type {string} */ text) =>
+  Uint8Array.from(text.match(/../g) ?? [], (digits) => Number.parseInt(digits, 16));
+const toHex = (/** @type {Uint8Array} */ bytes) =>
+  Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');
 
 export class Importer {
   #backend;
@@ -23,6 +25,7 @@ export class Importer {
   #packer;
   #record;
   #model;
+  /** @type {Uint8Array[]} */
   #parts = [];
   #held = 0;
   // Of the chunk that is filled, as far as it is written.
@@ -36,10 +39,12 @@ export class Importer {
   #kept = 0;
   #keptAt = this.#flushedAt;
   #busy = false;
+  /** @type {Promise<void>} */
   #writing = Promise.resolve();
+  /** @type {import('hash-wasm').IHasher | null} */
   #hasher = null;
   #hashed = 0;
-  /** @type {any} The error that ended the storing, where the model in the heap goes on without. */
+  /** The error that ended the storing, where the model in the heap goes on without. @type {unknown} null: none */
   problem;
 
   /**
@@ -76,9 +81,10 @@ export class Importer {
   async begin() {
     const { sha256, hash } = this.#record;
     if (sha256 !== null) {
-      this.#hasher = await createSha256();
-      if (hash) this.#hasher.load(fromHex(hash.state));
-      else this.#hasher.init();
+      const hasher = await createSha256();
+      if (hash) hasher.load(fromHex(hash.state));
+      else hasher.init();
+      this.#hasher = hasher;
       this.#hashed = hash?.position ?? 0;
     }
     this.#position = storedBytes(this.#record);
@@ -87,7 +93,7 @@ export class Importer {
     this.#packer.seek(this.#position);
   }
 
-  /** Takes the bytes of the file at `filePosition`. */
+  /** Takes the bytes of the file at `filePosition`. @param {Uint8Array} bytes @param {number} filePosition */
   async push(bytes, filePosition) {
     if (this.#hasher !== null && filePosition + bytes.length > this.#hashed) {
       this.#hasher.update(bytes.subarray(Math.max(0, this.#hashed - filePosition)));
@@ -102,6 +108,7 @@ export class Importer {
     }
   }
 
+  /** @param {Uint8Array} bytes */
   async #take(bytes) {
     this.#model?.place(this.#position, bytes);
     this.#position += bytes.length;
@@ -150,7 +157,7 @@ export class Importer {
     return performance.now() - this.#keptAt >= milliseconds;
   }
 
-  /** Writes what has been collected, in the background; waits for the chunk before it. It goes on filling unless `ends`. */
+  /** Writes what has been collected, in the background; waits for the chunk before it. It goes on filling unless `ends`. @param {number} end @param {boolean} [ends] */
   async #writeChunk(end, ends = true) {
     const chunk = { bytes: this.#held, checksum: checksumOf(this.#runtime, this.#parts) };
     const index = Math.ceil(end / this.#record.chunkBytes) - 1;
@@ -176,6 +183,12 @@ export class Importer {
     this.#writing.catch(() => {});
   }
 
+  /**
+   * @param {number} index
+   * @param {number} offset
+   * @param {Uint8Array[]} parts
+   * @param {Pick<import('./manifest.js').Manifest, 'filePosition' | 'hash'> & { chunk: { bytes: number, checksum: string } }} record
+   */
   async #store(index, offset, parts, { chunk, ...progress }) {
     const { id, chunks } = this.#record;
     const before = chunks.slice(0, index + 1);
@@ -212,7 +225,7 @@ export class Importer {
     }
   }
 
-  /** Everything has come: the last chunk, then the record that says so. */
+  /** Everything has come: the last chunk, then the record that says so. @param {number} fileBytes */
   async finish(fileBytes) {
     this.#check();
     if (this.problem !== null) return;
@@ -231,7 +244,7 @@ export class Importer {
     const { sha256, name } = this.#record;
     const found = this.#hasher?.digest('hex') ?? sha256;
     this.#hasher = null;
-    if (found === sha256) return;
+    if (found === sha256 || found === null || sha256 === null) return;
     throw hashMismatch(`The file of "${name}"`, found, sha256);
   }
 

@@ -3,11 +3,19 @@ import { NibbleError } from '../base/errors.js';
 import { quantizationOf } from '../gguf/quantization.js';
 import { textWarnings } from '../prompt/model-text.js';
 
+/** @typedef {import('../core/header.js').Header} Header */
+
 const ARRAY_PREVIEW = 8;
+
+/** @typedef {Parameters<Header['describe']>[0] & { contextSize: number | null, memoryBudget: number | null }} Options as read of an engine's */
 
 /**
  * The options as the core takes them, for which a context of 0 is its own choice and not the trained one. A larger one
  * than the trained one is refused; `details.trainedContext` of the error tells that.
+ * @template {Options} O
+ * @param {Header} header
+ * @param {O} options
+ * @returns {O & { contextSize: number }}
  */
 export function settleContext(header, options) {
   const { contextSize } = options;
@@ -21,10 +29,19 @@ export function settleContext(header, options) {
   );
 }
 
-/** Names and sizes that an engine and a description share. */
+/**
+ * Names and sizes that an engine and a description share.
+ * @param {Header} header
+ * @param {string} fileName
+ * @param {number | null} fileSize
+ * @returns {import('../base/public-types.js').ModelIdentity}
+ */
 export function identityOf(header, fileName, fileSize) {
   const tensors = header.tensors();
-  const text = (key) => (typeof header.get(key) === 'string' ? header.get(key) : null);
+  const text = (/** @type {string} */ key) => {
+    const value = header.get(key);
+    return typeof value === 'string' ? value : null;
+  };
   return {
     name: text('general.name') ?? fileName.replace(/\.gguf$/i, ''),
     architecture: text('general.architecture'),
@@ -35,14 +52,20 @@ export function identityOf(header, fileName, fileSize) {
 }
 
 /**
- * @returns {object} identity, metadata, tensors, and the model and memory for a context; where the engine cannot run
+ * @param {Header} header
+ * @param {string} fileName
+ * @param {number | null} fileSize
+ * @param {Options} options
+ * @returns {import('../base/public-types.js').ModelDescription} identity, metadata, tensors, and the model and memory for a context; where the engine cannot run
  *   the model, these two are null and `problem` says why; where only this context is too large, or the memory budget too
  *   small, `memory` is null
  */
 export function describeHeader(header, fileName, fileSize, options) {
   const metadata = Object.fromEntries(header.keys().map((key) => [key, header.preview(key, ARRAY_PREVIEW)]));
   const identity = identityOf(header, fileName, fileSize);
-  const facts = { ...identity, dataOffset: header.dataOffset, metadata, tensors: header.tensors(), warnings: [] };
+  /** @type {import('../base/public-types.js').Warning[]} */
+  const warnings = [];
+  const facts = { ...identity, dataOffset: header.dataOffset, metadata, tensors: header.tensors(), warnings };
   try {
     facts.warnings = textWarnings(header);
   } catch (error) {
@@ -55,12 +78,12 @@ export function describeHeader(header, fileName, fileSize, options) {
     return { ...facts, model: info, memory, problem: null };
   } catch (error) {
     if (!(error instanceof NibbleError)) throw error;
-    const model = options.contextSize > 0 || options.memoryBudget !== null ? modelAlone(header, options) : null;
+    const model = (options.contextSize ?? 0) > 0 || options.memoryBudget !== null ? modelAlone(header, options) : null;
     return { ...facts, model, memory: null, problem: { code: error.code, message: error.message } };
   }
 }
 
-/** What the model is with the core's own context and without a budget; null where it does not run with that either. */
+/** What the model is with the core's own context and without a budget; null where it does not run with that either. @param {Header} header @param {Options} options */
 function modelAlone(header, options) {
   try {
     return header.describe({ ...options, contextSize: 0, memoryBudget: null }).info;

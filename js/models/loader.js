@@ -1,11 +1,16 @@
 // Reads a model from a source into the heap, in the order of the file and once: the header first, then the weights as
 // they arrive. Nothing of the file is kept outside the heap but the pieces that the header came in.
-import { NibbleError, storeNeeded } from '../base/errors.js';
+import { codeOf, NibbleError, storeNeeded } from '../base/errors.js';
 import { progressReporter } from '../base/progress.js';
 import { Header } from '../core/header.js';
 import { STAGING_BYTES } from '../core/heap-sizes.js';
 import { nextPiece } from '../sources/source.js';
 import { checkWhole } from './part-tables.js';
+
+/** @typedef {import('../core/runtime.js').Model} Model */
+/** @typedef {import('../core/runtime.js').Runtime} Runtime */
+/** @typedef {import('../sources/source.js').Source} Source */
+/** @typedef {import('../base/public-types.js').Progress} Progress */
 
 // Small enough that an import of which little came is kept; most headers take a few MiB.
 const FIRST_HEADER_BYTES = 16 << 10;
@@ -16,6 +21,9 @@ export const UNKNOWN_SIZE = 2 ** 42;
 
 /**
  * Parses the header at the beginning of a source.
+ * @param {Runtime} runtime
+ * @param {Source} source
+ * @param {AbortSignal} [signal]
  * @returns {ReturnType<typeof parseHeader>}
  * @throws {NibbleError} MODEL_PARTS_MISSING where it is only a part of a model
  */
@@ -32,9 +40,13 @@ export async function readHeader(runtime, source, signal) {
 
 /**
  * The same, whatever it is.
+ * @param {Runtime} runtime
+ * @param {Source} source
+ * @param {AbortSignal} [signal]
  * @returns {Promise<{ header: Header, pieces: Uint8Array[], fileSize: number }>} `pieces`: all that was read for it
  */
 export async function parseHeader(runtime, source, signal) {
+  /** @type {Uint8Array[]} */
   const pieces = [];
   let available = 0;
   let ended = false;
@@ -57,7 +69,13 @@ export async function parseHeader(runtime, source, signal) {
   }
 }
 
-/** The header in the first bytes of a file; null where it goes on behind them. */
+/**
+ * The header in the first bytes of a file; null where it goes on behind them.
+ * @param {Runtime} runtime
+ * @param {Uint8Array[]} pieces
+ * @param {number} available bytes in them
+ * @param {number} fileSize
+ */
 export function tryHeader(runtime, pieces, available, fileSize) {
   const buffer = runtime.allocate(Math.max(1, available));
   try {
@@ -69,15 +87,15 @@ export function tryHeader(runtime, pieces, available, fileSize) {
     return new Header(runtime, buffer, available, fileSize);
   } catch (error) {
     runtime.free(buffer);
-    if (error.code === 'GGUF_NEEDS_MORE') return null;
+    if (codeOf(error) === 'GGUF_NEEDS_MORE') return null;
     throw error;
   }
 }
 
 /**
  * Feeds the tensor data to a model until it is complete.
- * @param {{ runtime: object, model: object, source: import('../sources/source.js').Source, pieces: Uint8Array[],
- *   dataOffset: number, fileSize: number | null, signal?: AbortSignal, onProgress: (progress: object) => void }} from
+ * @param {{ runtime: Runtime, model: Model, source: Source, pieces: Uint8Array[],
+ *   dataOffset: number, fileSize: number | null, signal?: AbortSignal, onProgress: (progress: Progress) => void }} from
  */
 export async function loadWeights({ runtime, model, source, pieces, dataOffset, fileSize, signal, onProgress }) {
   const total = fileSize ?? dataOffset + model.remaining;
@@ -85,7 +103,7 @@ export async function loadWeights({ runtime, model, source, pieces, dataOffset, 
   const staging = runtime.allocate(STAGING_BYTES);
   try {
     let position = 0;
-    const take = (piece) => {
+    const take = (/** @type {Uint8Array} */ piece) => {
       const start = Math.max(0, dataOffset - position);
       if (start < piece.length) model.load(piece.subarray(start), staging);
       position += piece.length;
@@ -105,7 +123,7 @@ export async function loadWeights({ runtime, model, source, pieces, dataOffset, 
   }
 }
 
-/** Refuses a store that weights cannot stream from, before anything is read. @param {any} store as readStore() gives it */
+/** Refuses a store that weights cannot stream from, before anything is read. @param {Model} model @param {import('../store/backends.js').StoreChoice | null} store */
 export function checkStreamable(model, store) {
   if (!model.streams || store?.kind !== 'memory') return;
   throw storeNeeded(
@@ -113,14 +131,16 @@ export function checkStreamable(model, store) {
   );
 }
 
+/** @param {Model} model @param {import('./open.js').Storage} storage */
 function needsStore({ info }, { kind, problem }) {
-  const megabytes = (bytes) => `${(bytes / 1e6).toFixed(0)} MB`;
-  const found = `The model's weights take ${megabytes(info.packedBytes)}, and not all of them fit into the memoryBudget of ${megabytes(info.budget.bytes)}: the others have to be read from a store again and again.`;
+  const megabytes = (/** @type {number} */ bytes) => `${(bytes / 1e6).toFixed(0)} MB`;
+  const found = `The model's weights take ${megabytes(info.packedBytes)}, and not all of them fit into the memoryBudget of ${megabytes(info.budget?.bytes ?? 0)}: the others have to be read from a store again and again.`;
   if (problem === null) return storeNeeded(found);
   const message = `${found} The store "${kind}" cannot be used: ${problem.message}`;
   return new NibbleError('INVALID_ARGUMENT', message, { details: { option: 'store' }, cause: problem });
 }
 
+/** @param {string} name @param {number} position @param {number} missing */
 export function truncated(name, position, missing) {
   return new NibbleError(
     'GGUF_TRUNCATED',
@@ -134,16 +154,16 @@ export function truncated(name, position, missing) {
  * @property {Header} header closed after `use`, or by it as soon as it is read
  * @property {string} fileName
  * @property {number | null} fileSize null: the source does not tell
- * @property {object} storage `engine.info.storage`, up to date once load() is done
- * @property {(model: import('../core/runtime.js').Model) => Promise<import('./manifest.js').Manifest | null>} load puts the
- *   weights in place, those that stay; the record of the stored model, where there is one
+ * @property {import('./open.js').Storage} storage `engine.info.storage`, up to date once load() is done
+ * @property {(model: Model | null) => Promise<import('./manifest.js').Manifest | null>} load puts the
+ *   weights in place, those that stay; null: of a model that is only stored; the record of the stored model, where there is one
  */
 
 /**
  * Opens a model from its source, without a store.
  * @template T
- * @param {{ runtime: object, open: () => Promise<import('../sources/source.js').Source>, storage: object, signal?: AbortSignal,
- *   onProgress: (progress: object) => void }} from
+ * @param {{ runtime: Runtime, open: () => Promise<Source>, storage: import('./open.js').Storage, signal?: AbortSignal,
+ *   onProgress: (progress: Progress) => void }} from
  * @param {(opened: OpenedModel) => Promise<T>} use
  * @returns {Promise<T>}
  */
@@ -156,7 +176,9 @@ export async function withSource({ runtime, open, storage, signal, onProgress },
     const { pieces } = parsed;
     const fileSize = parsed.fileSize === UNKNOWN_SIZE ? null : parsed.fileSize;
     const { dataOffset } = header;
+    /** @type {OpenedModel['load']} */
     const load = async (model) => {
+      if (model === null) return null;
       if (model.streams) throw needsStore(model, storage);
       await loadWeights({ runtime, model, source, pieces, dataOffset, fileSize, signal, onProgress });
       return null;

@@ -5,6 +5,9 @@ import { nameOf } from '../download/http-headers.js';
 import { quantizationOf } from '../gguf/quantization.js';
 import { wholeName } from '../sources/part-names.js';
 
+/** @typedef {import('../core/header.js').Header} Header */
+/** @typedef {import('../store/record.js').Record} StoredRecord */
+
 /** The format of records and of what they describe. */
 export const FORMAT = 1;
 /** The index under which the bytes of the file before its tensor data are stored. */
@@ -41,19 +44,35 @@ export const HEADER = -1;
 const MOST_HEADER_BYTES = 512 << 20;
 const MOST_CHUNK_BYTES = 1 << 30;
 
-/** Whether a model can be got again from an address: what it stands for in this process, or in itself, is none. */
+/** Whether a model can be got again from an address: what it stands for in this process, or in itself, is none. @param {unknown} url @returns {url is string} */
 export const isAddress = (url) => typeof url === 'string' && !/^(data|blob):/i.test(url);
 
+/** @typedef {(value: unknown) => boolean} Check */
+
+/** @param {unknown} value @returns {value is string} */
 const isText = (value) => typeof value === 'string' && value !== '';
-const isCount = (value) => Number.isSafeInteger(value) && value >= 0;
+/** @param {unknown} value @returns {value is number} */
+const isCount = (value) => typeof value === 'number' && Number.isSafeInteger(value) && value >= 0;
+/** @param {unknown} value @returns {value is number} */
 const isSize = (value) => isCount(value) && value > 0;
 /** Of what is read into memory as one. @param {number} most */
 const isSizeTo = (most) => (/** @type {unknown} */ value) => isSize(value) && value <= most;
+/** @type {Check} */
 const isChecksum = (value) => typeof value === 'string' && /^[0-9a-f]{16}$/.test(value);
+/** @param {Check} check @returns {Check} */
 const orNull = (check) => (value) => value === null || check(value);
-const isSource = (value) => isText(value?.url) || isText(value?.file);
-const isHash = (value) => isCount(value?.position) && /^(?:[0-9a-f]{2})+$/.test(value?.state ?? '');
+/** @type {Check} */
+const isSource = (value) => isText(fieldsOf(value).url) || isText(fieldsOf(value).file);
+/** @type {Check} */
+const isHash = (value) => {
+  const { position, state } = fieldsOf(value);
+  return isCount(position) && typeof state === 'string' && /^(?:[0-9a-f]{2})+$/.test(state);
+};
 
+/** What stands in a part of a record, which may be anything. @param {unknown} value @returns {Record<string, unknown>} */
+const fieldsOf = (value) => ({ ...(typeof value === 'object' && value) });
+
+/** @type {Record<keyof Manifest, Check>} */
 const FIELDS = {
   id: isText,
   aliases: (value) => value === undefined || (Array.isArray(value) && value.every(isText)),
@@ -76,20 +95,20 @@ const FIELDS = {
   contextLength: orNull(isCount),
   createdAt: isCount,
   usedAt: isCount,
-  sha256: orNull((value) => /^[0-9a-f]{64}$/.test(value)),
+  sha256: orNull((value) => typeof value === 'string' && /^[0-9a-f]{64}$/.test(value)),
   hash: (value) => value === undefined || value === null || isHash(value),
 };
 
-/** Bytes in the chunks of a record. @param {Manifest} record */
+/** Bytes in the chunks of a record. @param {Pick<Manifest, 'chunks'>} record */
 export const storedBytes = (record) => record.chunks.reduce((sum, { bytes }) => sum + bytes, 0);
 
+/** @param {Manifest} record whose other fields are right */
 function chunksFit({ chunks, chunkBytes, packedBytes, state }) {
-  const fits = chunks.every(
-    (chunk, index) =>
-      isChecksum(chunk?.checksum) &&
-      isSize(chunk.bytes) &&
-      (index === chunks.length - 1 ? chunk.bytes <= chunkBytes : chunk.bytes === chunkBytes),
-  );
+  const fits = chunks.every((chunk, index) => {
+    const { checksum, bytes } = fieldsOf(chunk);
+    const isLast = index === chunks.length - 1;
+    return isChecksum(checksum) && isSize(bytes) && (isLast ? bytes <= chunkBytes : bytes === chunkBytes);
+  });
   if (!fits) return false;
   const stored = storedBytes({ chunks });
   return state === 'complete' ? stored === packedBytes : stored <= packedBytes;
@@ -97,35 +116,40 @@ function chunksFit({ chunks, chunkBytes, packedBytes, state }) {
 
 /**
  * A record as a store gave it, if it is one of this format in which everything fits together; null otherwise.
- * @param {any} record
+ * @param {StoredRecord | null | undefined} record
  * @returns {Manifest | null}
  * @throws {NibbleError} STORE_VERSION where a newer Nibble wrote it
  */
 export function readManifest(record) {
-  if (record === null || typeof record !== 'object') return null;
-  if (Number.isSafeInteger(record.format) && record.format > FORMAT) {
+  if (record === null || record === undefined) return null;
+  if (isCount(record.format) && record.format > FORMAT) {
     throw new NibbleError(
       'STORE_VERSION',
       `The stored model "${shortened(record.id)}" was written by a newer version (format ${record.format}; this one ` +
         `reads ${FORMAT}). Reload the page or update, or delete the stored model.`,
     );
   }
-  const complete = Object.entries(FIELDS).every(([name, check]) => check(record[name]));
-  return complete && chunksFit(record) ? record : null;
+  if (!Object.entries(FIELDS).every(([name, check]) => check(record[name]))) return null;
+  const manifest = /** @type {Manifest} */ (/** @type {unknown} */ (record));
+  return chunksFit(manifest) ? manifest : null;
 }
 
 /** The name of the file that a stored model came from. @param {Manifest} record */
-export const fileNameOf = ({ source }) => source.file ?? wholeName(nameOf(source.url));
+export const fileNameOf = ({ source }) => ('file' in source ? source.file : wholeName(nameOf(source.url)));
 
 /**
  * The record of an import that begins.
- * @param {{ id: string, aliases?: string[], descriptor: any, name?: string | null, sha256?: string | null, header: import('../core/header.js').Header,
+ * @param {{ id: string, aliases?: string[], descriptor: import('../sources/descriptor.js').Descriptor | null, name?: string | null, sha256?: string | null, header: Header,
  *   source: import('../sources/source.js').Source, headerChecksum: string, fileBytes: number | null, layout: number,
  *   packedBytes: number, chunkBytes: number }} facts
  * @returns {Manifest}
  */
 export function newManifest({ id, aliases = [], descriptor, name, sha256, header, source, ...sizes }) {
-  const text = (key) => (isText(header.get(key)) ? header.get(key) : null);
+  const text = (/** @type {string} */ key) => {
+    const value = header.get(key);
+    return isText(value) ? value : null;
+  };
+  const url = descriptor?.url;
   const architecture = text('general.architecture');
   const contextLength = header.get(`${architecture}.context_length`);
   return {
@@ -134,7 +158,7 @@ export function newManifest({ id, aliases = [], descriptor, name, sha256, header
     format: FORMAT,
     state: 'importing',
     name: name ?? text('general.name') ?? source.name,
-    source: isAddress(descriptor.url) ? { url: descriptor.url } : { file: source.name },
+    source: isAddress(url) ? { url } : { file: source.name },
     etag: source.etag ?? null,
     lastModified: source.lastModified ?? null,
     headerBytes: header.dataOffset,
@@ -153,7 +177,7 @@ export function newManifest({ id, aliases = [], descriptor, name, sha256, header
 /**
  * Throws where a model is stored already, and not with the SHA-256 that is expected: its file cannot be looked at again,
  * since only its packed weights are there.
- * @param {any} record null: it is gone
+ * @param {Pick<Manifest, 'id' | 'name' | 'sha256'> | null} record null: it is gone
  * @param {string | null} [expected] null: any will do
  * @throws {NibbleError} HASH_MISMATCH
  */
@@ -168,11 +192,15 @@ export function checkHash(record, expected) {
   );
 }
 
-/** What list() tells of a record, whatever it holds. */
+/**
+ * What list() tells of a record, whatever it holds.
+ * @param {StoredRecord | Manifest} record
+ * @returns {import('../client/model-store.js').StoredModel}
+ */
 export function summaryOf(record) {
   let manifest = null;
   try {
-    manifest = readManifest(record);
+    manifest = readManifest(/** @type {StoredRecord} */ (record));
   } catch {
     // Its id is all that this version knows of it.
   }

@@ -11,21 +11,28 @@ import { readWeights } from './read-weights.js';
 import { mendChunk, mendHeader } from './repair.js';
 import { storedHeader } from './stored-header.js';
 
-const ABSENT = Symbol('absent');
+/** @typedef {import('../store/backends.js').Backend} Backend */
+/** @typedef {import('./manifest.js').Manifest} Manifest */
+/** @typedef {import('../core/runtime.js').Model} Model */
+/** @typedef {import('../core/runtime.js').Runtime} Runtime */
+/** @typedef {import('./loader.js').OpenedModel} OpenedModel */
 
 /**
  * What a model is opened with.
  * @typedef {object} Opening
- * @property {import('../core/runtime.js').Runtime} runtime
- * @property {import('../store/backends.js').Backend} backend
+ * @property {Runtime} runtime
+ * @property {import('../worker/engine-host.js').Platform} platform
+ * @property {import('../store/backends.js').StoreChoice} store
+ * @property {Backend} backend
  * @property {import('./prefetch.js').HeadStart | null} [ahead] what was got of it before
  * @property {number} chunkBytes of chunks to be written
  * @property {string} id
- * @property {any} descriptor where the model comes from, if not from the store; null: from the store alone
+ * @property {import('../sources/descriptor.js').Descriptor | null} descriptor where the model comes from, if not from the store; null: from the store alone
  * @property {(from?: import('../sources/source.js').From) => Promise<import('../sources/source.js').Source>} open opens the descriptor
  * @property {import('./open.js').Storage} storage filled here
  * @property {AbortSignal} [signal]
- * @property {(progress: object) => void} onProgress
+ * @property {(progress: import('../base/public-types.js').Progress) => void} onProgress
+ * @property {boolean} [headerOnly] the weights are not asked for; false: they are, at once
  * @property {string} [name] instead of the file's own
  * @property {string | null} [sha256] what the caller says that the file's is, also of one that is stored
  * @property {string | (string | null)[] | null} [toldSha256] what its source says that it is, of one that is stored now; of
@@ -39,16 +46,16 @@ const ABSENT = Symbol('absent');
  * Opens a model out of the store, or into it. A store that is in the way of another tab is waited for.
  * @template T
  * @param {Opening} opening
- * @param {(opened: import('./loader.js').OpenedModel) => Promise<T>} use
+ * @param {(opened: OpenedModel) => Promise<T>} use
  * @returns {Promise<T>}
  */
 export async function withStored(opening, use) {
   const { id, descriptor } = opening;
   const stored = await withLock(opening, { shared: true }, async () => {
     const record = await find(opening);
-    return record?.state === 'complete' ? fromStore(opening, record, use) : ABSENT;
+    return record?.state === 'complete' ? { result: await fromStore(opening, record, use) } : null;
   });
-  if (stored !== ABSENT) return stored;
+  if (stored !== null) return stored.result;
   return withLock(opening, { shared: false }, async () => {
     // Another tab may have stored it in the meantime.
     const record = await find(opening);
@@ -58,10 +65,12 @@ export async function withStored(opening, use) {
   });
 }
 
-/** Whether a model is stored as a whole. */
+/** @typedef {Pick<Opening, 'runtime' | 'backend' | 'id'>} Place of a model in a store */
+
+/** Whether a model is stored as a whole. @param {Place} opening */
 export const isStored = async (opening) => (await find(opening))?.state === 'complete';
 
-/** Its record, if it is one that this version can use; null otherwise. */
+/** Its record, if it is one that this version can use; null otherwise. @param {Place} place */
 async function find({ runtime, backend, id }) {
   const record = readManifest(await backend.get(id));
   return record?.id === id && record.layout === packedLayout(runtime) ? record : null;
@@ -77,17 +86,17 @@ async function find({ runtime, backend, id }) {
  */
 export const withLock = ({ backend, id, signal, onProgress }, { shared }, use) => {
   const nothing = { loaded: 0, total: 0, bytesPerSecond: 0, secondsLeft: null };
-  const onWait = (holder) => onProgress({ phase: 'wait', ...nothing, holder });
+  const onWait = (/** @type {import('../store/leases.js').Holder} */ holder) =>
+    onProgress({ phase: 'wait', ...nothing, holder });
   return backend.lock(id, { shared, signal, onWait }, use);
 };
 
 /**
  * Changes a record that is there, under a lock of its own: whoever only reads the model is in nobody's way. Nothing happens
  * where there is none.
- * @template {{ id: string }} R
- * @param {import('../store/backends.js').Backend} backend
+ * @param {Backend} backend
  * @param {string} id
- * @param {(record: any) => R} change
+ * @param {(record: import('../store/record.js').Record) => import('../store/record.js').Record} change
  * @param {Partial<Pick<Opening, 'signal' | 'onProgress'>>} [control] for another change that is waited for
  */
 export async function changeRecord(backend, id, change, { signal, onProgress = () => {} } = {}) {
@@ -98,6 +107,7 @@ export async function changeRecord(backend, id, change, { signal, onProgress = (
   });
 }
 
+/** @param {string} id @param {Manifest | null} record */
 function incomplete(id, record) {
   const what =
     record === null
@@ -109,22 +119,31 @@ function incomplete(id, record) {
   );
 }
 
+/**
+ * @template T
+ * @param {Opening} opening
+ * @param {Manifest} record
+ * @param {(opened: OpenedModel) => Promise<T>} use
+ * @returns {Promise<T>}
+ */
 async function fromStore(opening, record, use) {
   const { backend, storage, runtime, signal, onProgress } = opening;
   // Where weights are to come, the workers that read them start while the header is read.
   const open = () => openReader(opening, { workers: record.chunks.length > 1 ? undefined : 0 });
   let reader = opening.headerOnly === false ? (opening.ahead?.takeReader() ?? open()) : null;
+  /** @type {OpenedModel['load']} */
   const load = async (model) => {
+    if (model === null) return record;
     checkSize(model, record);
     reader ??= open();
     const report = progressReporter('read', record.packedBytes, onProgress);
     const start = performance.now();
     let read = 0;
-    const onRead = (bytes) => {
+    const onRead = (/** @type {number} */ bytes) => {
       read += bytes;
       report(read, read === record.packedBytes);
     };
-    const mend = async (index) => {
+    const mend = async (/** @type {number} */ index) => {
       await mendChunk(opening, record, index, model);
       storage.mendedChunks++;
     };
@@ -152,6 +171,7 @@ async function fromStore(opening, record, use) {
   }
 }
 
+/** @param {Model} model @param {Manifest} record */
 function checkSize(model, record) {
   const { packedBytes: weights } = model.info;
   if (weights === record.packedBytes) return;

@@ -7,16 +7,26 @@ import { HEADER, readManifest } from './manifest.js';
 import { knownId } from './model-id.js';
 import { knownAs } from './stored-id.js';
 
+/** @typedef {import('./manifest.js').Manifest} Manifest */
+
+/** @typedef {import('../core/runtime.js').Runtime} Runtime */
+
+/**
+ * What of a call is needed; as openModel() takes it.
+ * @typedef {{ descriptor: import('../sources/descriptor.js').Descriptor, store: import('../store/backends.js').StoreChoice,
+ *   platform: import('../worker/engine-host.js').Platform, headerOnly: boolean }} Call
+ */
+
 export class HeadStart {
   /** @type {Promise<import('../store/backends.js').Backend>} */
   backend;
+  /** @type {import('./chunk-reader.js').Reader | null} */
   #reader = null;
   #wantsReader;
   #header;
 
   /**
-   * @param {{ descriptor: any, store: any, platform: import('../worker/engine-host.js').Platform, headerOnly: boolean }} call as
-   *   openModel() takes it
+   * @param {Call} call
    * @param {Promise<import('../store/backends.js').Backend>} backend that of `call.store`; closed here
    * @param {Promise<import('../core/runtime.js').Runtime>} runtime
    */
@@ -28,6 +38,7 @@ export class HeadStart {
     for (const promise of [backend, runtime, this.#header]) promise.catch(() => {});
   }
 
+  /** @param {Call} call @param {Promise<Runtime>} runtime */
   async #look({ descriptor, store, platform }, runtime) {
     const wanted = knownId(descriptor);
     if (wanted === null) return null;
@@ -51,11 +62,13 @@ export class HeadStart {
     return reader;
   }
 
-  /** What seem to be the bytes of a record's header, once; null where they are not here. */
+  /** What seem to be the bytes of a record's header, once; null where they are not here. @param {Manifest} record */
   async takeHeader({ headerBytes, headerChecksum }) {
     const header = await this.#header.catch(() => null);
     this.#header = Promise.resolve(null);
-    return header?.checksum === headerChecksum && header.bytes.length === headerBytes ? header.bytes : null;
+    return header !== null && header.checksum === headerChecksum && header.bytes.length === headerBytes
+      ? header.bytes
+      : null;
   }
 
   /** Closes what was not taken, and the store. */

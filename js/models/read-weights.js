@@ -3,6 +3,7 @@
 // none, this worker does both.
 
 import { checkCancelled } from '../base/cancel.js';
+import { codeOf } from '../base/errors.js';
 import { checksumStates } from '../core/packer.js';
 
 const UNREADABLE = ['STORE_CHUNK_MISSING', 'STORE_DAMAGED'];
@@ -25,12 +26,14 @@ export async function readWeights({ reader, runtime, record, model, signal, onRe
   signal?.addEventListener('abort', stop, { once: true });
   if (signal?.aborted) stop();
 
+  /** @param {number} position @param {number} bytes */
   const checksumOf = (position, bytes) => {
     const start = performance.now();
     const checksum = model.packedChecksum(position, bytes);
     return { checksum, milliseconds: performance.now() - start };
   };
 
+  /** @param {number} index @param {number | null} state */
   const landsWhole = async (index, state) => {
     const { bytes, checksum: expected } = record.chunks[index];
     const position = index * record.chunkBytes;
@@ -39,7 +42,7 @@ export async function readWeights({ reader, runtime, record, model, signal, onRe
       const target = model.packedViews(position, bytes);
       taken = await reader.read(record.id, index, 0, target, { signal: ending.signal, state });
     } catch (error) {
-      if (UNREADABLE.includes(error.code)) return false;
+      if (UNREADABLE.includes(codeOf(error) ?? '')) return false;
       throw error;
     }
     const { checksum, milliseconds } = taken ?? checksumOf(position, bytes);
@@ -49,6 +52,7 @@ export async function readWeights({ reader, runtime, record, model, signal, onRe
     return whole;
   };
 
+  /** @param {number | null} state */
   const readOn = async (state) => {
     try {
       while (next < record.chunks.length) {
@@ -66,7 +70,7 @@ export async function readWeights({ reader, runtime, record, model, signal, onRe
   const results = await Promise.allSettled(states.addresses.map(readOn));
   states.close();
   signal?.removeEventListener('abort', stop);
-  const reasons = results.filter(({ status }) => status === 'rejected').map(({ reason }) => reason);
-  if (reasons.length > 0) throw reasons.find(({ code }) => code !== 'CANCELLED') ?? reasons[0];
+  const reasons = results.flatMap((one) => (one.status === 'rejected' ? [one.reason] : []));
+  if (reasons.length > 0) throw reasons.find((reason) => codeOf(reason) !== 'CANCELLED') ?? reasons[0];
   return { verifyMilliseconds };
 }

@@ -1,8 +1,12 @@
 // The bytes before a stored model's tensor data, which hold its metadata and its vocabulary.
 
+import { codeOf } from '../base/errors.js';
 import { checksumOf } from '../core/packer.js';
 import { tryHeader, UNKNOWN_SIZE } from './loader.js';
 import { HEADER } from './manifest.js';
+
+/** @typedef {import('./manifest.js').Manifest} Manifest */
+/** @typedef {import('../core/runtime.js').Runtime} Runtime */
 
 /**
  * @param {{ runtime: import('../core/runtime.js').Runtime, backend: import('../store/backends.js').Backend,
@@ -18,13 +22,13 @@ export async function storedHeader({ runtime, backend, ahead }, record) {
   try {
     await backend.readChunk(record.id, HEADER, 0, bytes);
   } catch (error) {
-    if (['STORE_CHUNK_MISSING', 'STORE_DAMAGED'].includes(error.code)) return null;
+    if (['STORE_CHUNK_MISSING', 'STORE_DAMAGED'].includes(codeOf(error) ?? '')) return null;
     throw error;
   }
   return checkedHeader(runtime, record, bytes);
 }
 
-/** The header in these bytes; null where they are not those of the record. */
+/** The header in these bytes; null where they are not those of the record. @param {Runtime} runtime @param {Manifest} record @param {Uint8Array} bytes */
 export function checkedHeader(runtime, record, bytes) {
   if (checksumOf(runtime, [bytes]) !== record.headerChecksum) return null;
   return tryHeader(runtime, [bytes], bytes.length, record.fileBytes ?? UNKNOWN_SIZE);

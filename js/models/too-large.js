@@ -1,7 +1,10 @@
 // What to say where a model does not fit into the memory that a device gives.
 import { NibbleError } from '../base/errors.js';
 
-const megabytes = (bytes) => `${Math.floor(bytes / 1e6)} MB`;
+/** @typedef {import('../core/header.js').Header} Header */
+/** @typedef {import('../core/runtime.js').Runtime} Runtime */
+
+const megabytes = (/** @type {number} */ bytes) => `${Math.floor(bytes / 1e6)} MB`;
 
 /**
  * The error for a model that found no room; the runtime is of no further use.
@@ -28,10 +31,10 @@ export function tooLarge(runtime, header, options, cause) {
   return new NibbleError('OUT_OF_MEMORY', message, { cause, details });
 }
 
-/** Whether a model runs whose weights need not all stay. */
+/** Whether a model runs whose weights need not all stay. @param {Header} header @param {Parameters<typeof tooLarge>[2]} options @param {number} memoryBudget */
 function canStream(header, options, memoryBudget) {
   try {
-    return header.describe({ ...options, contextSize: 0, memoryBudget }).info.budget.streams;
+    return header.describe({ ...options, contextSize: 0, memoryBudget }).info.budget?.streams === true;
   } catch (error) {
     if (error instanceof NibbleError) return false;
     throw error;

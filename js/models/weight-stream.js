@@ -2,13 +2,19 @@
 // The order of use is known, and the same in every pass, so reading goes on behind the end of one for the next, as far
 // as there are slots. Which bytes are right was checked once, when the model was opened (check-streamed.js): a
 // checksum is of a whole chunk, and no chunk comes whole here.
-import { NibbleError, shortened } from '../base/errors.js';
+import { codeOf, NibbleError, shortened } from '../base/errors.js';
 import { createTurn } from '../base/yield.js';
 import { openStore } from '../store/backends.js';
 import { openReader } from './chunk-reader.js';
 import { readManifest } from './manifest.js';
 import { withLock } from './open-stored.js';
 
+/** @typedef {import('../store/backends.js').Backend} Backend */
+/** @typedef {import('./manifest.js').Manifest} Manifest */
+/** @typedef {import('../core/runtime.js').Model} Model */
+/** @typedef {import('../core/runtime.js').Runtime} Runtime */
+
+/** @param {string} id @param {unknown} [cause] */
 const vanished = (id, cause) =>
   new NibbleError(
     'STORE_MISSING',
@@ -17,9 +23,9 @@ const vanished = (id, cause) =>
   );
 
 /**
- * @param {{ store: any, platform: import('../worker/engine-host.js').Platform, runtime: import('../core/runtime.js').Runtime,
+ * @param {{ store: import('../store/backends.js').StoreChoice, platform: import('../worker/engine-host.js').Platform, runtime: import('../core/runtime.js').Runtime,
  *   model: import('../core/runtime.js').Model, record: import('./manifest.js').Manifest, signal?: AbortSignal,
- *   onProgress: (progress: object) => void }} parts `store`: as readStore() in base/options.js gives it; `record`: of the
+ *   onProgress: (progress: import('../base/public-types.js').Progress) => void }} parts `store`: as readStore() in base/options.js gives it; `record`: of the
  *   model whose weights were loaded; `signal` ends the wait for another who changes the model, of which `onProgress` is told
  * @returns {Promise<WeightStream>} nobody deletes the stored model until it is closed
  * @throws {NibbleError} CANCELLED, STORE_MISSING
@@ -43,16 +49,22 @@ export async function openWeightStream({ store, platform, runtime, model, record
   }
 }
 
-/** Takes a shared lock, and returns what gives it back, which is done when that resolves. */
+/**
+ * Takes a shared lock, and returns what gives it back, which is done when that resolves.
+ * @param {Parameters<typeof withLock>[0]} opening
+ * @returns {Promise<() => Promise<void>>}
+ */
 function holdLock(opening) {
   return new Promise((resolve, reject) => {
     const hold = () =>
-      new Promise((letGo) => {
-        resolve(async () => {
-          letGo(undefined);
-          await held.catch(() => {});
-        });
-      });
+      /** @type {Promise<void>} */ (
+        new Promise((letGo) => {
+          resolve(async () => {
+            letGo();
+            await held.catch(() => {});
+          });
+        })
+      );
     const held = withLock(opening, { shared: true }, hold);
     held.catch(reject);
   });
@@ -83,6 +95,10 @@ export class WeightStream {
   /** Milliseconds that passes have waited for reads. */
   waitMilliseconds = 0;
 
+  /**
+   * @param {{ backend: Backend, reader: import('./chunk-reader.js').Reader, release: () => Promise<void>, runtime: Runtime,
+   *   ring: Model['ring'], record: Manifest }} parts
+   */
   constructor({ backend, reader, release, runtime, ring, record }) {
     this.#backend = backend;
     this.#reader = reader;
@@ -102,12 +118,13 @@ export class WeightStream {
 
   /**
    * The slot that holds a segment, until release(). Mostly it has been read by now.
+   * @param {number} segment
    * @returns {Promise<number>}
    * @throws {NibbleError} STORE_... where it cannot be read; the next call tries again
    */
   async take(segment) {
     // What was read for a pass that ended early, or in another order.
-    while (this.#queue.length > 0 && this.#queue[0].segment !== segment) await this.#drop(this.#queue.shift());
+    await this.#dropWhile((filled) => filled.segment !== segment);
     if (this.#queue.length === 0) this.#next = segment;
     this.#readAhead();
     const [first] = this.#queue;
@@ -115,11 +132,12 @@ export class WeightStream {
     try {
       await first.read;
     } catch (error) {
-      while (this.#queue.length > 0) await this.#drop(this.#queue.shift());
+      await this.#dropWhile(() => true);
       throw this.#explained(error);
     }
     this.waitMilliseconds += performance.now() - start;
-    this.#taken = this.#queue.shift();
+    this.#queue.shift();
+    this.#taken = first;
     return first.slot;
   }
 
@@ -149,7 +167,7 @@ export class WeightStream {
   /** Fills places in the heap with packed bytes. @param {{ position: number, length: number, pointer: number }[]} rows */
   async readRows(rows) {
     const results = await Promise.allSettled(rows.map((row) => this.#read([row], row.pointer)));
-    const failure = results.find(({ status }) => status === 'rejected');
+    const failure = results.find((one) => one.status === 'rejected');
     if (failure !== undefined) throw this.#explained(failure.reason);
   }
 
@@ -158,7 +176,7 @@ export class WeightStream {
     if (this.#closed) return;
     this.#closed = true;
     this.release();
-    while (this.#queue.length > 0) await this.#drop(this.#queue.shift());
+    await this.#dropWhile(() => true);
     this.turn.close();
     await this.#reader.close();
     // A lock may lie in the store itself.
@@ -168,8 +186,9 @@ export class WeightStream {
 
   /** Starts to fill the slots that are free. */
   #readAhead() {
-    while (this.#free.length > 0 && this.#segments.length > 0 && !this.#closed) {
+    while (this.#segments.length > 0 && !this.#closed) {
       const slot = this.#free.shift();
+      if (slot === undefined) return;
       const segment = this.#next;
       this.#next = (segment + 1) % this.#segments.length;
       const read = this.#read(this.#segments[segment], this.#ring.slot(slot));
@@ -179,14 +198,19 @@ export class WeightStream {
     }
   }
 
-  async #drop({ slot, read }) {
-    await read.catch(() => {});
-    this.#free.push(slot);
+  /** Gives back the slots at the front of the queue. @param {(filled: Filled) => boolean} isDropped */
+  async #dropWhile(isDropped) {
+    for (let first = this.#queue[0]; first !== undefined && isDropped(first); first = this.#queue[0]) {
+      this.#queue.shift();
+      await first.read.catch(() => {});
+      this.#free.push(first.slot);
+    }
   }
 
-  /** Reads packed ranges to a place in the heap, one behind the other. Settles when nothing is written any more. */
+  /** Reads packed ranges to a place in the heap, one behind the other. Settles when nothing is written any more. @param {{ position: number, length: number }[]} ranges @param {number} pointer */
   async #read(ranges, pointer) {
     const { id, chunkBytes } = this.#record;
+    /** @type {Promise<unknown>[]} */
     const reads = [];
     let place = pointer;
     for (const { position, length } of ranges) {
@@ -200,11 +224,12 @@ export class WeightStream {
       }
     }
     const results = await Promise.allSettled(reads);
-    const failure = results.find(({ status }) => status === 'rejected');
+    const failure = results.find((one) => one.status === 'rejected');
     if (failure !== undefined) throw failure.reason;
   }
 
+  /** @param {unknown} error */
   #explained(error) {
-    return error.code === 'STORE_CHUNK_MISSING' ? vanished(this.#record.id, error) : error;
+    return codeOf(error) === 'STORE_CHUNK_MISSING' ? vanished(this.#record.id, error) : error;
   }
 }
