@@ -58,8 +58,8 @@ import { checkWorker } from './base/release.js';
  *   go on arriving; false. A prompt that is given meanwhile is computed block by block, each as soon as it is in place;
  *   the text is the same. `engine.ready` tells when all is there. No effect where weights stream under a `memoryBudget`
  * @property {AbortSignal} [signal] stops the loading; createEngine() rejects with code CANCELLED
- * @property {(progress: { phase: 'download' | 'load' | 'read' | 'mend' | 'wait' | 'retry' | 'prepare', loaded: number, total: number, bytesPerSecond: number, secondsLeft: number | null, attempt?: number, holder?: import('./store/leases.js').Holder }) => void} [onProgress]
- *   read: from the store; mend: what is damaged there comes again from its source; wait: another tab or process is storing the model, in Node told by `holder`;
+ * @property {(progress: { phase: 'download' | 'load' | 'read' | 'mend' | 'wait' | 'retry' | 'prepare', loaded: number, total: number, bytesPerSecond: number, secondsLeft: number | null, restarted?: boolean, attempt?: number, holder?: import('./store/leases.js').Holder }) => void} [onProgress]
+ *   read: from the store; restarted: an interrupted import began anew; mend: what is damaged there comes again from its source; wait: another tab or process is storing the model, in Node told by `holder`;
  *   retry: nothing comes, the server is asked again in `secondsLeft`, for the `attempt`-th time in a row. What it throws ends the loading, and createEngine() rejects with it
  * @property {string | URL} [workerUrl] where the worker's file is, if not beside the library
  * @property {string | URL} [wasmUrl] the folder of nibble-relaxed.wasm and nibble-simd128.wasm, in a browser relative to the

@@ -1,5 +1,5 @@
 // Stores a model while it comes from its source: begins an import, or goes on with one that was interrupted.
-import { NibbleError } from '../base/errors.js';
+import { codeOf, NibbleError } from '../base/errors.js';
 import { progressReporter } from '../base/progress.js';
 import { checksumOf, Packer, packedLayout } from '../core/packer.js';
 import { strongEtag } from '../download/http-headers.js';
@@ -14,14 +14,21 @@ import { readWeights } from './read-weights.js';
 import { seemsSame } from './same-file.js';
 import { storedHeader } from './stored-header.js';
 
+/** @typedef {import('./open-stored.js').Opening} Opening */
+/** @typedef {import('./manifest.js').Manifest} Manifest */
+/** @typedef {import('../core/runtime.js').Model} Model */
+/** @typedef {import('../sources/source.js').Source} Source */
+/** @typedef {import('./loader.js').OpenedModel} OpenedModel */
+/** @typedef {import('../core/runtime.js').Runtime} Runtime */
+
 /**
  * An import under way. `pieces` have been read from the source already; `position` is that of the first of them, or of
  * what the source gives next; `problem` is the error for which nothing is stored.
  * @typedef {object} Import
  * @property {import('../core/header.js').Header} header
  * @property {Packer} packer
- * @property {import('../sources/source.js').Source} source
- * @property {import('./manifest.js').Manifest} record
+ * @property {Source} source
+ * @property {Manifest} record
  * @property {Uint8Array[]} pieces
  * @property {number} position
  * @property {Uint8Array | null} tail the bytes of the last chunk, where an interruption left it short
@@ -32,7 +39,7 @@ import { storedHeader } from './stored-header.js';
  * @template T
  * @param {import('./open-stored.js').Opening} opening the lock on its model is held alone
  * @param {import('./manifest.js').Manifest | null} partial what there is of it
- * @param {(opened: import('./loader.js').OpenedModel) => Promise<T>} use
+ * @param {(opened: OpenedModel) => Promise<T>} use
  * @returns {Promise<T>}
  */
 export async function intoStore(opening, partial, use) {
@@ -40,10 +47,10 @@ export async function intoStore(opening, partial, use) {
   const started = (partial && (await resume(opening, partial))) ?? (await begin(opening, await open()));
   const { header, record, packer } = started;
   try {
+    /** @type {OpenedModel['load']} */
     const load = async (model) => {
-      const streams = model?.streams ?? false;
-      await importWeights(opening, started, streams ? null : model);
-      if (streams) await openStreamed(opening, record, model);
+      await importWeights(opening, started, model?.streams ? null : model);
+      if (model?.streams) await openStreamed(opening, record, model);
       return record;
     };
     return await use({ header, fileName: fileNameOf(record), fileSize: record.fileBytes, storage, load });
@@ -56,7 +63,7 @@ export async function intoStore(opening, partial, use) {
   }
 }
 
-/** The rest of an interrupted import; null where it has to begin anew. */
+/** The rest of an interrupted import; null where it has to begin anew. @param {Opening} opening @param {Manifest} record @returns {Promise<Import | null>} */
 async function resume(opening, record) {
   const { runtime, open, sha256 = null, storage } = opening;
   const header = await storedHeader(opening, record);
@@ -92,16 +99,18 @@ async function resume(opening, record) {
 /**
  * Whether a server that gives the rest still has the file of which a part is stored. It says so by a strong ETag; else
  * what is stored is compared. One that gives no parts sends all of it anyway, so that beginning anew costs nothing.
- * @param {any} source
+ * @param {Opening} opening
+ * @param {Manifest} record
+ * @param {Source} source
  */
 async function isAsBefore(opening, record, source) {
   if (source.kind !== 'download' || source.position === 0) return true;
-  const etag = strongEtag(source);
+  const etag = strongEtag({ etag: source.etag });
   if (etag !== null && etag === record.etag) return true;
-  return source.ranged && seemsSame(opening, record);
+  return source.ranged === true && seemsSame(opening, record);
 }
 
-/** The bytes of a last chunk that is to be filled up; where they are not what they were, the record forgets it. */
+/** The bytes of a last chunk that is to be filled up; where they are not what they were, the record forgets it. @param {Opening} opening @param {Manifest} record */
 async function shortChunk({ runtime, backend }, { id, chunks, chunkBytes }) {
   const last = chunks.at(-1);
   if (last === undefined || last.bytes === chunkBytes) return null;
@@ -109,14 +118,14 @@ async function shortChunk({ runtime, backend }, { id, chunks, chunkBytes }) {
   try {
     await backend.readChunk(id, chunks.length - 1, 0, bytes);
   } catch (error) {
-    if (!['STORE_CHUNK_MISSING', 'STORE_DAMAGED'].includes(error.code)) throw error;
+    if (!['STORE_CHUNK_MISSING', 'STORE_DAMAGED'].includes(codeOf(error) ?? '')) throw error;
   }
   if (checksumOf(runtime, [bytes]) === last.checksum) return bytes;
   chunks.pop();
   return null;
 }
 
-/** The source from where the packer stands. */
+/** The source from where the packer stands. @param {Opening['open']} open @param {Manifest} record @param {Packer} packer @returns {Promise<Source>} */
 async function openRest(open, { etag, lastModified, fileBytes, sha256 }, packer) {
   const position = packer.filePosition;
   if (packer.position < packer.packedBytes || sha256 !== null)
@@ -125,7 +134,7 @@ async function openRest(open, { etag, lastModified, fileBytes, sha256 }, packer)
   return { ...nothing, read: async () => null, close: async () => {} };
 }
 
-/** A new import, from the front of a source. */
+/** A new import, from the front of a source. @param {Opening} opening @param {Source} source @returns {Promise<Import>} */
 async function begin(opening, source) {
   const { runtime, chunkBytes, signal } = opening;
   let header;
@@ -152,13 +161,14 @@ async function begin(opening, source) {
   }
 }
 
-const unhashable = (name) =>
+const unhashable = (/** @type {string} */ name) =>
   new NibbleError(
     'INVALID_ARGUMENT',
     `"${name}" comes in parts, so that no SHA-256 is that of its file. Leave sha256 out, or give a file that is whole.`,
     { details: { option: 'sha256' } },
   );
 
+/** @param {Opening} opening */
 const factsOf = ({ id, addresses, descriptor, name, sha256, toldSha256 }) => ({
   aliases: idsOf(addresses).filter((one) => one !== id),
   id,
@@ -168,12 +178,12 @@ const factsOf = ({ id, addresses, descriptor, name, sha256, toldSha256 }) => ({
   sha256: sha256 ?? (Array.isArray(toldSha256) ? null : toldSha256),
 });
 
-/** Whatever was there goes, the header comes. @returns {Promise<NibbleError | null>} why it cannot be stored */
+/** Whatever was there goes, the header comes. @param {Opening} opening @param {Manifest} record @param {Uint8Array} bytes @returns {Promise<NibbleError | null>} why it cannot be stored */
 async function writeBeginning({ backend }, record, bytes) {
   try {
     await backend.remove(record.id);
     await backend.writeChunk(record.id, HEADER, [bytes]);
-    await backend.put(record);
+    await backend.put({ ...record });
     return null;
   } catch (error) {
     if (!(error instanceof NibbleError)) throw error;
@@ -181,6 +191,7 @@ async function writeBeginning({ backend }, record, bytes) {
   }
 }
 
+/** @param {Uint8Array[]} pieces @param {number} count */
 function firstBytes(pieces, count) {
   const bytes = new Uint8Array(count);
   let done = 0;
@@ -191,7 +202,7 @@ function firstBytes(pieces, count) {
   return bytes;
 }
 
-/** Feeds the rest of the file to an importer, and to a model where there is one. */
+/** Feeds the rest of the file to an importer, and to a model where there is one. @param {Opening} opening @param {Import} started @param {Model | null} model */
 async function importWeights(opening, started, model) {
   const { runtime, backend, storage, keepPartial = true, saveEvery } = opening;
   const { packer, record } = started;
@@ -206,25 +217,31 @@ async function importWeights(opening, started, model) {
     model?.finish();
   } catch (error) {
     // A source that cannot begin behind its front is of no use for going on.
-    const useless = ['HASH_MISMATCH', 'MODEL_BAD_TENSOR'].includes(error.code);
+    const useless = ['HASH_MISMATCH', 'MODEL_BAD_TENSOR'].includes(codeOf(error) ?? '');
     const kept = keepPartial && started.source.position !== undefined && !useless;
     await (kept ? importer.keep() : importer.drop());
     throw error;
   }
   if (importer.problem === null) storage.state = 'imported';
-  else storage.problem = { code: importer.problem.code ?? 'INTERNAL', message: importer.problem.message };
+  else storage.problem = problemOf(importer.problem);
 }
 
-/** What was just stored, of a model of which not all weights stay. */
+/** Why nothing was stored. @param {unknown} error */
+const problemOf = (error) => ({
+  code: codeOf(error) ?? 'INTERNAL',
+  message: error instanceof Error ? error.message : String(error),
+});
+
+/** What was just stored, of a model of which not all weights stay. @param {Opening} opening @param {Manifest} record @param {Model} model */
 async function openStreamed(opening, record, model) {
   const { runtime, signal, onProgress } = opening;
   const report = progressReporter('read', record.packedBytes, onProgress);
   let total = 0;
-  const onRead = (bytes) => {
+  const onRead = (/** @type {number} */ bytes) => {
     total += bytes;
     report(total, total === record.packedBytes);
   };
-  const mend = async (index) => {
+  const mend = async (/** @type {number} */ index) => {
     throw new NibbleError(
       'STORE_DAMAGED',
       `Chunk ${index + 1} of ${record.chunks.length} of "${fileNameOf(record)}" was stored, and cannot be read back. Load the model again; if that does not help, use another store.`,
@@ -239,7 +256,7 @@ async function openStreamed(opening, record, model) {
   model.finish();
 }
 
-/** What an earlier import stored goes into place. Where a chunk of it is damaged, the import goes on from there. */
+/** What an earlier import stored goes into place. Where a chunk of it is damaged, the import goes on from there. @param {Opening} opening @param {Import} started @param {Model} model */
 async function placeStored(opening, started, model) {
   const { backend, signal, onProgress, open } = opening;
   const { packer, record } = started;
@@ -248,11 +265,11 @@ async function placeStored(opening, started, model) {
   const report = progressReporter('read', total, onProgress);
   let read = 0;
   let whole = record.chunks.length;
-  const onRead = (bytes) => {
+  const onRead = (/** @type {number} */ bytes) => {
     read += bytes;
     report(read);
   };
-  const mend = async (index) => {
+  const mend = async (/** @type {number} */ index) => {
     whole = Math.min(whole, index);
   };
   const reader = openReader(opening);
@@ -274,14 +291,16 @@ async function placeStored(opening, started, model) {
   throw new NibbleError('DOWNLOAD_CHANGED', `The file ${fileNameOf(record)} changed while it was read. Load it again.`);
 }
 
+/** @param {Opening} opening @param {Import} started @param {Importer} importer */
 async function feed(opening, started, importer) {
   const { signal, onProgress, storage } = opening;
   const { source, record, pieces } = started;
   const total = record.fileBytes ?? record.headerBytes + record.packedBytes;
+  /** @type {Opening['onProgress']} */
   const tell = (progress) => onProgress(storage.restarted ? { ...progress, restarted: true } : progress);
   const report = progressReporter(source.kind, total, tell, started.position);
   let { position } = started;
-  const take = async (piece) => {
+  const take = async (/** @type {Uint8Array} */ piece) => {
     await importer.push(piece, position);
     position += piece.length;
     report(position);

@@ -1,12 +1,19 @@
 // Whether there is a newer file at the address that a stored model came from, and how it takes the older one's place: it
 // is stored beside it, known by its names too, and only when it is whole the older one goes.
+import { codeOf } from '../base/errors.js';
 import { sameVersion, strongEtag } from '../download/http-headers.js';
 import { removeSavesOf } from '../saves/store.js';
-import { checkHash, isAddress, summaryOf } from './manifest.js';
+import { checkHash, isAddress, readManifest, summaryOf } from './manifest.js';
 import { isVersionOf, versionId } from './model-id.js';
 import { changeRecord, withLock, withStored } from './open-stored.js';
 import { seemsSame } from './same-file.js';
 import { knownAs, validatorsAt } from './stored-id.js';
+
+/** @typedef {import('./open-stored.js').Opening} Opening */
+/** @typedef {import('./manifest.js').Manifest} Manifest */
+/** @typedef {import('../store/backends.js').Backend} Backend */
+/** @typedef {import('../store/record.js').Record} StoredRecord */
+/** @typedef {import('../download/http-headers.js').Validators} Validators */
 
 /** @typedef {import('../base/public-types.js').Freshness} Freshness */
 
@@ -20,11 +27,12 @@ export async function checkFile(opening, record) {
   const { id, etag, lastModified, fileBytes: size } = record;
   const stored = { etag, lastModified, size };
   const { descriptor } = opening;
-  if (!isAddress(descriptor?.url)) return { id, isNewer: null, stored, found: null };
+  if (descriptor === null || !isAddress(descriptor.url)) return { id, isNewer: null, stored, found: null };
   const { ranged, ...found } = await validatorsAt(descriptor, opening);
   return { id, isNewer: !(await isSameFile(opening, record, stored, { ...found, ranged })), stored, found };
 }
 
+/** @param {Opening} opening @param {Manifest} record @param {Validators} stored @param {Validators & { ranged: boolean }} found */
 async function isSameFile(opening, record, stored, found) {
   const how = found.ranged ? {} : { spots: 0 };
   if (!sameVersion(stored, found)) {
@@ -50,47 +58,49 @@ async function isSameFile(opening, record, stored, found) {
  */
 export async function fetchNewer(opening, record) {
   const { isNewer, stored, found } = await checkFile(opening, record);
-  const { backend, descriptor } = opening;
-  if (isNewer === null) return record.id;
-  const id = isNewer ? await idOfNewer(descriptor.url, record.id, stored, found) : record.id;
-  await removeParts(backend, descriptor.url, id);
+  const { backend } = opening;
+  const url = opening.descriptor?.url;
+  if (isNewer === null || found === null || url === undefined) return record.id;
+  const id = isNewer ? await idOfNewer(url, record.id, stored, found) : record.id;
+  await removeParts(backend, url, id);
   if (!isNewer) return id;
   const newer = { ...opening, id, storage: { ...opening.storage, id }, name: opening.name ?? record.name };
   await withStored(newer, async ({ storage, load }) => {
-    if (storage.state === 'stored') checkHash(await backend.get(id), opening.sha256);
+    if (storage.state === 'stored') checkHash(readManifest(await backend.get(id)), opening.sha256);
     else await load(null);
   });
-  const older = [
-    record,
-    ...(await versionsOf(backend, descriptor.url)).filter((one) => ![id, record.id].includes(one.id)),
-  ];
+  const older = [record, ...(await versionsOf(backend, url)).filter((one) => ![id, record.id].includes(one.id))];
   const names = older.flatMap((one) => [one.id, ...(one.aliases ?? [])]);
-  const named = (now) => ({ ...now, aliases: [...new Set([...(now.aliases ?? []), ...names])] });
+  /** @param {StoredRecord} now */
+  const named = (now) => ({ ...now, aliases: [...new Set([...(readManifest(now)?.aliases ?? []), ...names])] });
   // Shared: whoever reads the newer one already, as an engine does whose weights stream, is not waited for.
   await withLock(newer, { shared: true }, () => changeRecord(backend, id, named, opening));
   for (const one of older) await removeUnused(backend, one.id);
   return knownAs(backend, id);
 }
 
-/** Never the older one's: a server that tells little, or another thing each time, may tell of both the same. */
+/** Never the older one's: a server that tells little, or another thing each time, may tell of both the same. @param {string} url @param {string} older @param {Validators} stored @param {Validators} found */
 async function idOfNewer(url, older, stored, found) {
   const id = await versionId(url, found);
   return id === older || sameVersion(stored, found) ? versionId(url, found, older) : id;
 }
 
-/** What is stored of files that were at an address one after the other, as far as this version knows records. */
+/** What is stored of files that were at an address one after the other, as far as this version knows records. @param {Backend} backend @param {string} url */
 const versionsOf = async (backend, url) =>
-  (await backend.list()).filter((record) => isVersionOf(record.id, url) && summaryOf(record).state !== 'damaged');
+  (await backend.list())
+    .filter(({ id }) => isVersionOf(id, url))
+    .map(summaryOf)
+    .filter(({ state }) => state !== 'damaged');
 
-/** Removes what came in part of other versions of an address' file: nobody has the rest of it any more. */
+/** Removes what came in part of other versions of an address' file: nobody has the rest of it any more. @param {Backend} backend @param {string} url @param {string} kept */
 async function removeParts(backend, url, kept) {
-  const isPart = (record) => record !== null && summaryOf(record).state === 'importing';
-  const parts = (await versionsOf(backend, url)).filter((record) => record.id !== kept && isPart(record));
+  const parts = (await versionsOf(backend, url)).filter(({ id, state }) => id !== kept && state === 'importing');
+  const isPart = (/** @type {StoredRecord | null} */ record) => readManifest(record)?.state === 'importing';
   for (const { id } of parts) await removeUnused(backend, id, isPart);
 }
 
-/** Removes a stored model and what was saved of its sessions, if nobody uses it. */
-async function removeUnused(backend, id, isMeant = (_record) => true) {
+/** Removes a stored model and what was saved of its sessions, if nobody uses it. @param {Backend} backend @param {string} id @param {(record: StoredRecord | null) => boolean} isMeant */
+async function removeUnused(backend, id, isMeant = () => true) {
   try {
     await backend.lock(id, { wait: false }, async () => {
       if (!isMeant(await backend.get(id))) return;
@@ -98,6 +108,6 @@ async function removeUnused(backend, id, isMeant = (_record) => true) {
       await removeSavesOf(backend, id);
     });
   } catch (error) {
-    if (error.code !== 'STORE_BUSY') throw error;
+    if (codeOf(error) !== 'STORE_BUSY') throw error;
   }
 }

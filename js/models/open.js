@@ -1,6 +1,6 @@
 // Opens the model of a call: out of a store, into one, or past it. Whatever is wrong with the store, a model that has a
 // source can be loaded from it.
-import { notStored, shortened, storeNeeded } from '../base/errors.js';
+import { NibbleError, notStored, shortened, storeNeeded } from '../base/errors.js';
 import { hashedSource } from '../sources/hashed.js';
 import { CHUNK_BYTES, storeKind } from '../store/backends.js';
 import { withSource } from './loader.js';
@@ -10,6 +10,11 @@ import { isStored, withStored } from './open-stored.js';
 import { openModelSource } from './parts.js';
 import { storedAs } from './stored-id.js';
 
+/** @typedef {import('./open-stored.js').Opening} Opening */
+/** @typedef {import('./loader.js').OpenedModel} OpenedModel */
+/** @typedef {import('../store/backends.js').Backend} Backend */
+/** @typedef {import('../sources/descriptor.js').Descriptor} Descriptor */
+
 // Somebody waits for what a header tells, and has nothing to lose yet.
 const HEADER_DOWNLOAD = { stallMilliseconds: 8000, retries: 2 };
 
@@ -17,7 +22,7 @@ const STORE_PROBLEMS = ['STORE_UNAVAILABLE', 'STORE_FULL', 'STORE_VERSION'];
 
 /** @typedef {import('../base/public-types.js').Storage} Storage */
 
-/** @returns {Storage} as it is before anything has happened */
+/** @param {string | null} kind @returns {Storage} as it is before anything has happened */
 const noStorage = (kind) => ({
   kind,
   id: null,
@@ -30,32 +35,41 @@ const noStorage = (kind) => ({
 });
 
 /**
+ * What a model is asked for by. `ahead`: null where there is no store; `headerOnly`: the weights are not asked for, so
+ * nothing is to be stored.
+ * @typedef {Pick<Opening, 'runtime' | 'platform' | 'signal' | 'onProgress' | 'toldSha256' | 'addresses'> &
+ *   { descriptor: Descriptor, store: import('../store/backends.js').StoreChoice | null, headerOnly: boolean,
+ *   ahead: import('./prefetch.js').HeadStart | null }} Call
+ */
+
+/** @typedef {Omit<Call, 'headerOnly' | 'store'> & { headerOnly?: boolean, store: import('../store/backends.js').StoreChoice }} StoreCall with a store */
+
+/**
  * @template T
- * @param {{ runtime: import('../core/runtime.js').Runtime, platform: import('../worker/engine-host.js').Platform, descriptor: any, store: any,
- *   headerOnly: boolean, signal?: AbortSignal, onProgress: (progress: object) => void,
- *   ahead: import('./prefetch.js').HeadStart | null }} call `store`: as readStore() gives it, or null; `ahead`: null
- *   where there is no store; `headerOnly`: the weights are not asked for, so nothing is to be stored
- * @param {(opened: import('./loader.js').OpenedModel) => Promise<T>} use
+ * @param {Call} call
+ * @param {(opened: OpenedModel) => Promise<T>} use
  * @returns {Promise<T>}
  */
 export async function openModel(call, use) {
   const { descriptor, store, ahead } = call;
   const storage = noStorage(store === null ? null : storeKind(store));
-  if (store === null) return pastStore(call, storage, use);
+  if (store === null || ahead === null) return pastStore(call, storage, use);
   let used = false;
-  const useOnce = (opened) => {
+  const useOnce = (/** @type {OpenedModel} */ opened) => {
     used = true;
     return use(opened);
   };
   try {
-    return await throughStore(call, await ahead.backend, storage, useOnce);
+    return await throughStore({ ...call, store }, await ahead.backend, storage, useOnce);
   } catch (error) {
-    if (used || descriptor.stored !== undefined || !STORE_PROBLEMS.includes(error.code)) throw error;
+    const isOfStore = error instanceof NibbleError && STORE_PROBLEMS.includes(error.code);
+    if (used || descriptor.stored !== undefined || !isOfStore) throw error;
     storage.problem = { code: error.code, message: error.message };
     return pastStore(call, storage, use);
   }
 }
 
+/** @template T @param {Call} call @param {Storage} storage @param {(opened: OpenedModel) => Promise<T>} use */
 function pastStore(call, storage, use) {
   if (call.descriptor.stored !== undefined) {
     throw storeNeeded('A stored model was asked for without a store to take it from.');
@@ -63,12 +77,20 @@ function pastStore(call, storage, use) {
   return withSource({ ...call, open: () => openToLoad(call), storage }, use);
 }
 
-/** The source of weights that go nowhere but into the heap: an import would compare what is told of them. */
-async function openToLoad({ toldSha256, headerOnly, ...call }) {
-  const source = await sourceOpener({ toldSha256, headerOnly, ...call }, call.descriptor)();
+/** The source of weights that go nowhere but into the heap: an import would compare what is told of them. @param {Call} call */
+async function openToLoad(call) {
+  const { toldSha256, headerOnly } = call;
+  const source = await sourceOpener(call, call.descriptor)();
   return typeof toldSha256 === 'string' && !headerOnly ? hashedSource(source, toldSha256) : source;
 }
 
+/**
+ * @template T
+ * @param {StoreCall & Pick<Call, 'headerOnly'>} call
+ * @param {Backend} backend
+ * @param {Storage} storage
+ * @param {(opened: OpenedModel) => Promise<T>} use
+ */
 async function throughStore(call, backend, storage, use) {
   const opening = await openingOf(call, backend, storage);
   if (call.headerOnly && opening.descriptor !== null && !(await isStored(opening)))
@@ -76,6 +98,11 @@ async function throughStore(call, backend, storage, use) {
   return withStored(opening, use);
 }
 
+/**
+ * @param {Pick<StoreCall, 'platform' | 'headerOnly' | 'signal' | 'runtime' | 'toldSha256'>} call
+ * @param {Descriptor | null} descriptor null: there is nobody to ask
+ * @returns {Opening['open']}
+ */
 function sourceOpener({ platform, headerOnly, signal, runtime, toldSha256 }, descriptor) {
   const download = headerOnly ? { ...HEADER_DOWNLOAD, ...platform.download } : platform.download;
   const how = {
@@ -86,10 +113,10 @@ function sourceOpener({ platform, headerOnly, signal, runtime, toldSha256 }, des
     memo: {},
     ...(Array.isArray(toldSha256) && { hashes: toldSha256 }),
   };
-  return (from) => openModelSource(descriptor, { ...how, from });
+  return (from) => openModelSource(descriptor ?? {}, { ...how, from });
 }
 
-/** What a call comes to, for open-stored.js. @returns {Promise<import('./open-stored.js').Opening>} */
+/** What a call comes to, for open-stored.js. @param {StoreCall} call @param {Backend} backend @param {Storage} [storage] @returns {Promise<import('./open-stored.js').Opening>} */
 export async function openingOf(call, backend, storage = noStorage(backend.kind)) {
   const { runtime, platform, signal, store } = call;
   const given = { ...call, backend, chunkBytes: store.chunkBytes ?? CHUNK_BYTES, storage };
@@ -100,12 +127,13 @@ export async function openingOf(call, backend, storage = noStorage(backend.kind)
   return { ...given, id, descriptor, open: sourceOpener(call, descriptor) };
 }
 
-/** Where a stored model came from, if that can be asked again; null otherwise. */
+/** Where a stored model came from, if that can be asked again; null otherwise. @param {Backend} backend @param {string} id @returns {Promise<Descriptor | null>} */
 async function sourceOfStored(backend, id) {
   const record = await backend.get(id);
   if (record === null) {
     throw notStored(shortened(id), id);
   }
-  const url = record.source?.url ?? (id.startsWith('url:') ? id.slice(4) : null);
+  const { url: known } = /** @type {{ url?: unknown }} */ (record.source ?? {});
+  const url = known ?? (id.startsWith('url:') ? id.slice(4) : null);
   return isAddress(url) ? { url } : null;
 }

@@ -72,7 +72,7 @@ export function checkWhole(name, header) {
   throw missingParts(others, { ...part, count }, `"${name}" is ${place} of a model`);
 }
 
-const mixed = (found) =>
+const mixed = (/** @type {string} */ found) =>
   new NibbleError(
     'MODEL_PARTS_MIXED',
     `${found}. Give the parts of one model, each once, all from the same place; get those again that may be damaged or renamed.`,
@@ -96,7 +96,7 @@ export function inOrder(given) {
       );
     checkName(part, partOf(name), partOf(first));
   }
-  const sorted = [...given].sort((a, b) => a.number - b.number);
+  const sorted = [...given].sort((a, b) => (a.number ?? 0) - (b.number ?? 0));
   const twice = sorted.findIndex(({ number }, index) => sorted[index + 1]?.number === number);
   if (twice >= 0) {
     const [a, b] = sorted.slice(twice);
@@ -109,6 +109,7 @@ export function inOrder(given) {
   return sorted;
 }
 
+/** @param {PartHeader} part @param {ReturnType<typeof partOf>} told @param {ReturnType<typeof partOf>} first */
 function checkName({ name, number, count }, told, first) {
   if (told === null) return;
   if (told.number !== number || told.count !== count)
@@ -128,12 +129,14 @@ export function joinHeaders(parts) {
   const [{ pairs, version }, ...others] = parts;
   for (const other of others) checkMetadata(parts[0], other);
   const alignment = Math.min(...parts.map((part) => part.alignment));
-  const aligned = (position) => Math.ceil(position / alignment) * alignment;
+  const aligned = (/** @type {number} */ position) => Math.ceil(position / alignment) * alignment;
+  /** @type {number[]} */
   const offsets = [];
   let end = 0;
   for (const { dataBytes } of parts) {
-    offsets.push(aligned(end));
-    end = offsets.at(-1) + dataBytes;
+    const offset = aligned(end);
+    offsets.push(offset);
+    end = offset + dataBytes;
   }
   const tensors = parts.flatMap((part, index) =>
     part.tensors.flatMap(({ entry, offset }) => [entry, u64(offsets[index] + offset)]),
@@ -152,6 +155,7 @@ export function joinHeaders(parts) {
   return { header, starts: offsets.map((offset) => dataOffset + offset), size: dataOffset + end };
 }
 
+/** @param {PartHeader[]} parts */
 function checkTensors(parts) {
   const owners = new Map();
   for (const part of parts) {
@@ -166,7 +170,7 @@ function checkTensors(parts) {
   throw mixed(`The parts have ${owners.size} tensors together, and each says that they have ${tensorCount}`);
 }
 
-/** Later parts have no metadata of their own, or the same. */
+/** Later parts have no metadata of their own, or the same. @param {PartHeader} first @param {PartHeader} other */
 function checkMetadata(first, { name, version, pairs }) {
   if (version !== first.version)
     throw mixed(`"${first.name}" is GGUF version ${first.version}, and "${name}" ${version}`);
@@ -178,9 +182,10 @@ function checkMetadata(first, { name, version, pairs }) {
   }
 }
 
-const u32 = (value) => new Uint8Array(Uint32Array.of(value).buffer);
-const u64 = (value) => new Uint8Array(BigUint64Array.of(BigInt(value)).buffer);
+const u32 = (/** @type {number} */ value) => new Uint8Array(Uint32Array.of(value).buffer);
+const u64 = (/** @type {number} */ value) => new Uint8Array(BigUint64Array.of(BigInt(value)).buffer);
 
+/** @param {number} alignment */
 function alignmentPair(alignment) {
   const key = new TextEncoder().encode(ALIGNMENT_KEY);
   return Uint8Array.of(...u64(key.length), ...key, ...u32(U32), ...u32(alignment));

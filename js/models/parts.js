@@ -1,13 +1,18 @@
 // A model in several files as one source: the header that joinHeaders() makes of theirs, and behind it the data of each.
 import { createSha256 } from '#sha256';
 import { checkCancelled } from '../base/cancel.js';
-import { hashMismatch, NibbleError } from '../base/errors.js';
-import { changed } from '../download/errors.js';
+import { codeOf, hashMismatch, NibbleError } from '../base/errors.js';
+import { changed, failureOf } from '../download/errors.js';
 import { sameVersion } from '../download/http-headers.js';
 import { addressesOfParts, missingParts, namesOfParts, partOf, wholeName } from '../sources/part-names.js';
 import { nextPiece, openSource, unreadable } from '../sources/source.js';
 import { parseHeader } from './loader.js';
 import { inOrder, joinHeaders, partHeader } from './part-tables.js';
+
+/** @typedef {import('../sources/source.js').Source} Source */
+/** @typedef {import('../sources/descriptor.js').Descriptor} Descriptor */
+/** @typedef {import('../download/http-headers.js').Validators} Validators */
+/** @typedef {import('../core/runtime.js').Runtime} Runtime */
 
 // How many headers are read at a time.
 const AT_ONCE = 4;
@@ -15,17 +20,20 @@ const GONE = [404, 410];
 // After so many that are not there the others are not looked for.
 const MOST_GONE = 5;
 
-/** The parts that a descriptor stands for; null: it is one file. @param {any} descriptor @returns {any[] | null} */
+/** The parts that a descriptor stands for; null: it is one file. @param {Descriptor} descriptor @returns {Descriptor[] | null} */
 export function partsOf({ parts, url, path }) {
   if (parts !== undefined) return parts;
   if (url !== undefined) return addressesOfParts(url)?.map((each) => ({ url: each })) ?? null;
   return path === undefined ? null : (namesOfParts(path)?.map((each) => ({ path: each })) ?? null);
 }
 
+/** @typedef {Parameters<typeof openSource>[1]} How a source is opened */
+/** @typedef {(part: Descriptor, more?: Pick<How, 'from' | 'download'>) => Promise<Source>} Open opens a part */
+
 /**
  * Opens a descriptor of a file, or of a model in parts, in the worker.
- * @param {any} descriptor
- * @param {Parameters<typeof openSource>[1] & { runtime: import('../core/runtime.js').Runtime, memo?: { layout?: Layout },
+ * @param {Descriptor} descriptor
+ * @param {How & { runtime: Runtime, memo?: { layout?: Layout },
  *   hashes?: (string | null)[] }} how as
  *   openSource() takes it; `memo`: where it stays for the next time what the headers of parts told; `hashes`: the SHA-256 that each
  *   part has to have, as far as it is read from its front
@@ -36,6 +44,7 @@ export async function openModelSource(descriptor, how) {
   const parts = partsOf(descriptor);
   if (parts === null) return openSource(descriptor, how);
   const { memo = {}, from, signal, hashes = [] } = how;
+  /** @type {Open} */
   const open = (part, more) =>
     openSource(part, { ...how, from: undefined, ...more, download: { ...how.download, ...more?.download } });
   memo.layout ??= await readLayout(parts, {
@@ -51,9 +60,10 @@ export async function openModelSource(descriptor, how) {
   const joined = new Joined(layout, { open, signal, hashes, position: begin, end: from?.end ?? Infinity });
   const { name, kind, size, validators, ranged, path } = layout;
   return {
-    ...{ name, kind, size, ...validators, ranged, path },
+    ...{ name, kind, ...validators, size, ranged, path },
     ...{ position: layout.isOnce ? undefined : begin, restarted: isOther, isJoined: true },
     ...(layout.parts.every(({ canReadAt }) => canReadAt) && {
+      /** @type {NonNullable<Source['readAt']>} */
       readAt: (start, length) => joined.readAt(start, length),
     }),
     read: () => joined.read(),
@@ -63,14 +73,14 @@ export async function openModelSource(descriptor, how) {
 
 /**
  * @typedef {object} Part
- * @property {any} descriptor
+ * @property {Descriptor} descriptor
  * @property {string} name
  * @property {number} start where its data begin in the whole
  * @property {number} end
  * @property {number} dataOffset where they begin in its file
  * @property {import('../download/http-headers.js').Validators} validators
  * @property {boolean} canReadAt
- * @property {{ source: import('../sources/source.js').Source, pieces: Uint8Array[] } | null} held what was read for the header, to be
+ * @property {Held | null} held what was read for the header, to be
  *   read on
  *
  * @typedef {{ header: Uint8Array, parts: Part[], size: number, name: string, kind: 'download' | 'load', ranged: boolean,
@@ -78,8 +88,19 @@ export async function openModelSource(descriptor, how) {
  *   of it can be read only once
  */
 
-/** @returns {Promise<Layout>} */
+/** @typedef {{ source: Source, pieces: Uint8Array[] }} Held a source of which something was read */
+
+/**
+ * What was found where a part may lie; `gone`: why there is none.
+ * @typedef {{ descriptor: Descriptor, source: Source, tables: import('./part-tables.js').PartHeader, held: Held | null, gone?: undefined } |
+ *   { gone: unknown, name: string, held: null, tables?: undefined }} Found
+ */
+
+/** @typedef {{ isListed: boolean, open: Open, runtime: Runtime, signal: AbortSignal | undefined }} Tools */
+
+/** @param {Descriptor[]} descriptors @param {Tools} tools @returns {Promise<Layout>} */
 async function readLayout(descriptors, tools) {
+  /** @type {Found[]} */
   const found = [];
   try {
     for (let at = 0; at < descriptors.length && mayBeAll(found, descriptors, tools); at += AT_ONCE) {
@@ -100,23 +121,27 @@ async function readLayout(descriptors, tools) {
   }
 }
 
-/** Whether it is worth while to look for further parts: a name may promise thousands that nobody has. */
+/** Whether it is worth while to look for further parts: a name may promise thousands that nobody has. @param {Found[]} found @param {Descriptor[]} descriptors @param {Tools} tools */
 function mayBeAll(found, descriptors, { isListed }) {
   const gone = found.filter((part) => part.gone !== undefined);
   return isListed || (gone.length <= MOST_GONE && !found.some((part) => isOdd(part, descriptors)));
 }
 
+/** @param {Found} part @param {Descriptor[]} descriptors */
 const isOdd = ({ tables }, { length }) => tables !== undefined && tables.count !== length;
 
+/** @param {Descriptor} descriptor @param {boolean} isFirst @param {Tools} tools @returns {Promise<Found>} */
 async function readPart(descriptor, isFirst, { open, runtime, signal }) {
   let source;
   try {
     source = await open(descriptor, { download: { connections: isFirst ? undefined : 1 } });
   } catch (error) {
-    const isGone = GONE.includes(error.details?.status) || error.cause?.code === 'ENOENT';
+    const { status = 0 } = failureOf(error);
+    const isGone = GONE.includes(status) || (error instanceof Error && codeOf(error.cause) === 'ENOENT');
     if (!isGone) throw error;
-    return { gone: error, name: descriptor.path ?? descriptor.url.split(/[?#]/, 1)[0], held: null };
+    return { gone: error, name: descriptor.path ?? (descriptor.url ?? '').split(/[?#]/, 1)[0], held: null };
   }
+  /** @type {Held | null} */
   let held = null;
   try {
     const { header, pieces } = await parseHeader(runtime, source, signal);
@@ -125,7 +150,7 @@ async function readPart(descriptor, isFirst, { open, runtime, signal }) {
     if (isFirst || descriptor.port !== undefined) held = { source, pieces };
     return { descriptor, source, tables, held };
   } catch (error) {
-    if (error.code === 'CANCELLED' || !/^GGUF_/.test(error.code)) throw error;
+    if (!(error instanceof NibbleError) || !error.code.startsWith('GGUF_')) throw error;
     throw new NibbleError(error.code, `Of the model's parts, "${source.name}" cannot be read: ${error.message}`, {
       cause: error,
     });
@@ -134,23 +159,26 @@ async function readPart(descriptor, isFirst, { open, runtime, signal }) {
   }
 }
 
-/** Throws where parts are missing; where all are, what was said of the first. */
+/** Throws where parts are missing; where all are, what was said of the first. @param {Found[]} found */
 function checkThere(found) {
-  const gone = found.filter((part) => part.gone !== undefined);
+  const gone = found.flatMap((one) => (one.tables === undefined ? [one] : []));
   if (gone.length === 0) return;
-  const named = gone.map(({ name }) => partOf(name));
-  if (gone.length === found.length || named.includes(null)) throw gone[0].gone;
+  const named = gone.flatMap(({ name }) => partOf(name) ?? []);
+  if (gone.length === found.length || named.length < gone.length) throw gone[0].gone;
   throw missingParts(
     named.map(({ number }) => number),
     named[0],
   );
 }
 
+/** @param {Found[]} found @returns {Layout} */
 function layoutOf(found) {
-  const ordered = inOrder(found.flatMap(({ tables }) => tables ?? []));
+  const there = new Map(found.flatMap((one) => (one.tables === undefined ? [] : [[one.tables, one]])));
+  const ordered = inOrder([...there.keys()]);
   const { header, starts, size } = joinHeaders(ordered);
   const parts = ordered.map((tables, index) => {
-    const { descriptor, source, held } = found.find((one) => one.tables === tables);
+    // They are those that were given.
+    const { descriptor, source, held } = /** @type {Found & { tables: object }} */ (there.get(tables));
     const { etag = null, lastModified = null, size: bytes } = source;
     const place = { start: starts[index], end: starts[index] + tables.dataBytes, dataOffset: tables.dataOffset };
     const validators = { etag, lastModified, size: bytes };
@@ -179,7 +207,10 @@ function layoutOf(found) {
 
 /** What tells one version of all parts from another. @param {import('../download/http-headers.js').Validators[]} each @param {number | null} size */
 export function joinValidators(each, size) {
-  const all = (values) => (values.every((value) => (value ?? null) !== null) ? values : null);
+  const all = (/** @type {(string | null)[]} */ values) => {
+    const told = values.flatMap((value) => value ?? []);
+    return told.length === values.length ? told : null;
+  };
   const etags = all(each.map(({ etag }) => etag));
   const isWeak = etags?.some((etag) => etag.startsWith('W/'));
   const dates = all(each.map(({ lastModified }) => lastModified));
@@ -191,7 +222,7 @@ export function joinValidators(each, size) {
   };
 }
 
-/** Closes what is held to be read on from the front. */
+/** Closes what is held to be read on from the front. @param {Layout} layout */
 async function letGo({ parts, isOnce }) {
   if (isOnce) return;
   for (const part of parts) {
@@ -201,6 +232,11 @@ async function letGo({ parts, isOnce }) {
   }
 }
 
+/**
+ * The part that is being read; `hasher` where all of it is.
+ * @typedef {Held & { part: Part, position: number, hasher: import('hash-wasm').IHasher | null }} Current
+ */
+
 class Joined {
   #layout;
   #open;
@@ -208,12 +244,13 @@ class Joined {
   #hashes;
   #position;
   #end;
-  /**
-   * The part that is being read; `hasher` where all of it is.
-   * @type {{ part: Part, source: import('../sources/source.js').Source, pieces: Uint8Array[], position: number, hasher: import('hash-wasm').IHasher | null } | null}
-   */
+  /** @type {Current | null} */
   #current = null;
 
+  /**
+   * @param {Layout} layout
+   * @param {{ open: Open, signal: AbortSignal | undefined, hashes: (string | null)[], position: number, end: number }} how
+   */
   constructor(layout, { open, signal, hashes, position, end }) {
     this.#layout = layout;
     this.#open = open;
@@ -223,19 +260,15 @@ class Joined {
     this.#end = Math.min(end, layout.size);
   }
 
+  /** The next bytes; null at the end. @returns {Promise<Uint8Array | null>} */
   async read() {
     if (this.#position >= this.#end) return null;
     const { header, parts } = this.#layout;
     const at = this.#position;
     if (at === 0) await this.#checkWithoutData();
     const part = parts.find(({ end }) => at < end);
-    const inHeader = at < header.length;
-    const piece = inHeader
-      ? header.slice(at)
-      : at < part.start
-        ? new Uint8Array(part.start - at)
-        : await this.#readPart(part, at);
-    this.#position += piece.length;
+    const piece = at < header.length ? header.slice(at) : part === undefined ? null : await this.#pieceOf(part, at);
+    this.#position += piece?.length ?? 0;
     return piece;
   }
 
@@ -243,15 +276,18 @@ class Joined {
   async #checkWithoutData() {
     for (const part of this.#layout.parts) {
       if (part.start < part.end || this.#hashOf(part) === null) continue;
-      await this.#begin(part, part.start);
-      await this.#check(this.#current);
+      await this.#check(await this.#begin(part, part.start));
     }
   }
 
-  /** The next bytes of a part's data, of which the first is the one at a position of the whole. */
+  /** What stands between a part and the one before it, or its data. @param {Part} part @param {number} at */
+  #pieceOf(part, at) {
+    return at < part.start ? new Uint8Array(part.start - at) : this.#readPart(part, at);
+  }
+
+  /** The next bytes of a part's data, of which the first is the one at a position of the whole. @param {Part} part @param {number} at */
   async #readPart(part, at) {
-    if (this.#current?.part !== part) await this.#begin(part, at);
-    const current = this.#current;
+    const current = this.#current?.part === part ? this.#current : await this.#begin(part, at);
     const wanted = part.dataOffset + (at - part.start);
     for (;;) {
       const start = current.position;
@@ -267,6 +303,7 @@ class Joined {
     }
   }
 
+  /** @param {Current} current */
   async #nextOf(current) {
     const piece = current.pieces.shift() ?? (await nextPiece(current.source, this.#signal));
     if (piece !== null) current.hasher?.update(piece);
@@ -274,20 +311,22 @@ class Joined {
     return piece;
   }
 
-  /** Reads a part to its end, and compares all of it. */
+  /** Reads a part to its end, and compares all of it. @param {Current} current */
   async #check(current) {
     while ((await this.#nextOf(current)) !== null);
     const { part, hasher } = current;
-    const found = hasher.digest('hex');
+    const found = hasher?.digest('hex') ?? null;
     const expected = this.#hashOf(part);
-    if (found === expected) return;
+    if (found === expected || found === null || expected === null) return;
     throw hashMismatch(`The part "${part.name}"`, found, expected);
   }
 
+  /** @param {Part} part */
   #hashOf(part) {
     return this.#hashes[this.#layout.parts.indexOf(part)] ?? null;
   }
 
+  /** @param {Part} part @param {number} at @returns {Promise<Current>} */
   async #begin(part, at) {
     await this.#leave();
     const { held } = part;
@@ -297,12 +336,12 @@ class Joined {
     hasher?.init();
     if (held !== null) {
       this.#current = { part, ...held, position: 0, hasher };
-      return;
+      return this.#current;
     }
     if (isWhole) {
       const source = await this.#open(part.descriptor);
       this.#current = { part, source, pieces: [], position: 0, hasher };
-      return;
+      return this.#current;
     }
     const offset = part.dataOffset - part.start;
     const end = offset + Math.min(part.end, this.#end);
@@ -312,11 +351,11 @@ class Joined {
       download: { end },
     });
     this.#current = { part, source, pieces: [], position: source.position ?? 0, hasher: null };
-    if (!source.restarted) return;
-    throw changed(part.descriptor.url);
+    if (source.restarted) throw changed(part.descriptor.url ?? part.name);
+    return this.#current;
   }
 
-  /** Bytes from anywhere. */
+  /** Bytes from anywhere. @param {number} start @param {number} length */
   async readAt(start, length) {
     const { header, parts, size } = this.#layout;
     const bytes = new Uint8Array(Math.max(0, Math.min(length, size - start)));
@@ -328,7 +367,9 @@ class Joined {
       checkCancelled(this.#signal);
       const source = await this.#open(part.descriptor);
       try {
-        bytes.set(await source.readAt(part.dataOffset + from - part.start, count), from - start);
+        const read = await source.readAt?.(part.dataOffset + from - part.start, count);
+        if (read === undefined) throw unreadable(part.name, 'it can be read from its front only');
+        bytes.set(read, from - start);
       } finally {
         await source.close();
       }

@@ -1,7 +1,7 @@
 // Puts right what is damaged in a stored model: the missing bytes alone come again from where the model came from.
 
 import { checkCancelled } from '../base/cancel.js';
-import { NibbleError, shortened } from '../base/errors.js';
+import { codeOf, NibbleError, shortened, withoutEnd } from '../base/errors.js';
 import { progressReporter } from '../base/progress.js';
 import { checksumOf, Packer } from '../core/packer.js';
 import { fetchRange } from '../download/download.js';
@@ -10,12 +10,17 @@ import { HEADER } from './manifest.js';
 import { partsOf } from './parts.js';
 import { checkedHeader, storedHeader } from './stored-header.js';
 
+/** @typedef {import('./open-stored.js').Opening} Opening */
+/** @typedef {import('./manifest.js').Manifest} Manifest */
+/** @typedef {import('../core/header.js').Header} Header */
+
+/** @param {Manifest} record @param {number} index @param {unknown} [cause] */
 function damaged({ id, chunks }, index, cause) {
   const part = index === HEADER ? 'The header' : `Chunk ${index + 1} of ${chunks.length}`;
   const reason =
     cause === undefined
       ? 'and this store does not know where to get it again'
-      : `and getting it again failed: ${cause.message.replace(/\.$/, '')}`;
+      : `and getting it again failed: ${withoutEnd(cause instanceof Error ? cause.message : cause)}`;
   return new NibbleError(
     'STORE_DAMAGED',
     `${part} of the stored model "${shortened(id)}" is damaged or missing, ${reason}. Choose the model's file again, or delete it and import it anew.`,
@@ -25,9 +30,17 @@ function damaged({ id, chunks }, index, cause) {
 
 const isOther = () => new Error('what its source has there now is something else');
 
-/** Bytes `start` to `end` of the file that a model came from, in pieces that are valid until the next. They may be of another version of the file. */
+/** @typedef {Pick<Opening, 'descriptor' | 'open' | 'platform' | 'signal' | 'onProgress'>} SourceOf a model */
+
+/**
+ * Bytes `start` to `end` of the file that a model came from, in pieces that are valid until the next. They may be of another version of the file.
+ * @param {SourceOf} opening
+ * @param {Pick<Manifest, 'fileBytes'>} record
+ * @param {number} start
+ * @param {number} end
+ */
 export async function* fileBytes({ descriptor, open, platform, signal }, record, start, end) {
-  if (typeof descriptor.url === 'string' && partsOf(descriptor) === null) {
+  if (typeof descriptor?.url === 'string' && partsOf(descriptor) === null) {
     // Whoever asks compares the bytes: which version a server says it has, and which of several servers, is no matter.
     // And one connection gets all of it by one request, also from a server that sends the file from its front each time.
     const options = { ...platform.download, connections: 1, size: record.fileBytes, signal };
@@ -51,7 +64,7 @@ export async function* fileBytes({ descriptor, open, platform, signal }, record,
   }
 }
 
-/** The position in the file behind everything that packed bytes up to `end` are made of. */
+/** The position in the file behind everything that packed bytes up to `end` are made of. @param {Packer} packer @param {number} end */
 function fileEnd(packer, end) {
   for (let beyond = 0; ; beyond = 2 * beyond + 64) {
     packer.seek(Math.min(end + beyond, packer.packedBytes));
@@ -59,7 +72,14 @@ function fileEnd(packer, end) {
   }
 }
 
-/** Packed bytes `start` to `end`, made anew. They may be of another version of the file. */
+/**
+ * Packed bytes `start` to `end`, made anew. They may be of another version of the file.
+ * @param {SourceOf} opening
+ * @param {Manifest} record
+ * @param {Packer} packer
+ * @param {number} start
+ * @param {number} end
+ */
 export async function packAgain(opening, record, packer, start, end) {
   const last = fileEnd(packer, end);
   packer.seek(start);
@@ -67,6 +87,7 @@ export async function packAgain(opening, record, packer, start, end) {
   const report = progressReporter('mend', last - first, opening.onProgress);
   let received = 0;
   report(received);
+  /** @type {Uint8Array[]} */
   const parts = [];
   for await (const piece of fileBytes(opening, record, first, last)) {
     received += piece.length;
@@ -102,7 +123,7 @@ export async function mendChunk(opening, record, index, model) {
     parts = await packAgain(opening, record, packer, start, start + bytes);
     if (checksumOf(runtime, parts) !== checksum) throw isOther();
   } catch (cause) {
-    throw cause.code === 'CANCELLED' ? cause : damaged(record, index, cause);
+    throw codeOf(cause) === 'CANCELLED' ? cause : damaged(record, index, cause);
   } finally {
     packer?.close();
     header?.close();
@@ -118,7 +139,7 @@ export async function mendChunk(opening, record, index, model) {
   }
 }
 
-/** Gets the header again, and writes it. The caller closes it. @throws {NibbleError} STORE_DAMAGED */
+/** Gets the header again, and writes it. The caller closes it. @param {Opening} opening @param {Manifest} record @throws {NibbleError} STORE_DAMAGED */
 export async function mendHeader(opening, record) {
   const { runtime, backend, descriptor } = opening;
   if (descriptor === null || descriptor.port !== undefined) throw damaged(record, HEADER);
@@ -133,7 +154,7 @@ export async function mendHeader(opening, record) {
     header = checkedHeader(runtime, record, bytes);
     if (header === null) throw isOther();
   } catch (cause) {
-    throw cause.code === 'CANCELLED' ? cause : damaged(record, HEADER, cause);
+    throw codeOf(cause) === 'CANCELLED' ? cause : damaged(record, HEADER, cause);
   }
   await backend.writeChunk(record.id, HEADER, [bytes]).catch(() => {});
   return header;

@@ -1,23 +1,32 @@
 // Whether a source has the file that is stored. Packed weights are no bytes of a file, so what the source gives is packed
 // again and compared with what is stored.
 
+import { codeOf } from '../base/errors.js';
 import { progressReporter } from '../base/progress.js';
 import { Checksum, checksumOf, Packer } from '../core/packer.js';
+import { failureOf } from '../download/errors.js';
 import { nextPiece } from '../sources/source.js';
 import { storedBytes } from './manifest.js';
 import { fileBytes, packAgain } from './repair.js';
 import { storedHeader } from './stored-header.js';
 
+/** @typedef {import('./open-stored.js').Opening} Opening */
+/** @typedef {import('./manifest.js').Manifest} Manifest */
+/** @typedef {import('../store/backends.js').Backend} Backend */
+/** @typedef {import('../core/header.js').Header} Header */
+
 // How much is compared where a server is asked for places only, and in how many places.
 const SPOT_BYTES = 64 << 10;
 const SPOTS = 4;
+
+/** @typedef {Omit<Opening, 'id'>} OfSource an opening of the source, whose model may be stored under any id */
 
 const ABSENT = ['STORE_CHUNK_MISSING', 'STORE_DAMAGED'];
 
 /**
  * Whether a source has what is stored in the header, in several places, and at the end of what is stored: enough to tell
  * versions of one file from each other, by a few small requests.
- * @param {import('./open-stored.js').Opening} opening of the source
+ * @param {OfSource} opening
  * @param {import('./manifest.js').Manifest} record
  * @param {{ spots?: number }} [how] in how many places
  * @returns {Promise<boolean>} false also where what is stored cannot be read
@@ -44,7 +53,7 @@ export async function seemsSame(opening, record, { spots = SPOTS } = {}) {
 
 /**
  * Whether a source has all that is stored. Reads as much of it.
- * @param {import('./open-stored.js').Opening} opening of the source
+ * @param {OfSource} opening
  * @param {import('./manifest.js').Manifest} record
  * @returns {Promise<boolean>} false also where what is stored cannot be read
  */
@@ -60,10 +69,12 @@ export async function isSame(opening, record) {
   });
 }
 
-/** Whether a download failed since the file has another size now, or has weights that would never have been stored. */
-const isOther = ({ code, details }) =>
-  ['DOWNLOAD_CHANGED', 'MODEL_BAD_TENSOR'].includes(code) || (code === 'DOWNLOAD_FAILED' && details?.status === 416);
+/** Whether a download failed since the file has another size now, or has weights that would never have been stored. @param {unknown} error */
+const isOther = (error) =>
+  ['DOWNLOAD_CHANGED', 'MODEL_BAD_TENSOR'].includes(codeOf(error) ?? '') ||
+  (codeOf(error) === 'DOWNLOAD_FAILED' && failureOf(error).status === 416);
 
+/** @param {OfSource} opening @param {Manifest} record @param {(header: Header) => Promise<boolean>} use */
 async function withHeader(opening, record, use) {
   const header = await storedHeader({ ...opening, ahead: null }, record);
   if (header === null) return false;
@@ -77,6 +88,7 @@ async function withHeader(opening, record, use) {
   }
 }
 
+/** @param {OfSource} opening @param {Manifest} record */
 async function hasHeader(opening, record) {
   const checksum = new Checksum(opening.runtime);
   try {
@@ -87,14 +99,15 @@ async function hasHeader(opening, record) {
   }
 }
 
-/** Places in so many bytes, as [start, end], the last of them at the end. */
+/** Places in so many bytes, as [start, end], the last of them at the end. @param {number} bytes @param {number} count @returns {[start: number, end: number][]} */
 function spotsOf(bytes, count) {
   const last = Math.max(0, bytes - SPOT_BYTES);
   const starts = Array.from({ length: count }, (_, index) => Math.floor((last * (index + 1)) / count));
-  return bytes === 0 ? [] : [...new Set(starts)].map((start) => [start, Math.min(bytes, start + SPOT_BYTES)]);
+  if (bytes === 0) return [];
+  return [...new Set(starts)].map((start) => [start, Math.min(bytes, start + SPOT_BYTES)]);
 }
 
-/** Stored packed bytes, which may lie in two chunks; null where they cannot be read. */
+/** Stored packed bytes, which may lie in two chunks; null where they cannot be read. @param {Backend} backend @param {Manifest} record @param {number} start @param {number} end */
 async function readStored(backend, { id, chunkBytes }, start, end) {
   const parts = [];
   for (let at = start; at < end; ) {
@@ -103,7 +116,7 @@ async function readStored(backend, { id, chunkBytes }, start, end) {
     try {
       await backend.readChunk(id, index, at - index * chunkBytes, bytes);
     } catch (error) {
-      if (ABSENT.includes(error.code)) return null;
+      if (ABSENT.includes(codeOf(error) ?? '')) return null;
       throw error;
     }
     parts.push(bytes);
@@ -112,7 +125,7 @@ async function readStored(backend, { id, chunkBytes }, start, end) {
   return parts;
 }
 
-/** Packs a source from its first weight on, and compares chunk by chunk. */
+/** Packs a source from its first weight on, and compares chunk by chunk. @param {OfSource} opening @param {Manifest} record @param {Packer} packer */
 async function hasChunks({ runtime, open, signal, onProgress }, record, packer) {
   const total = storedBytes(record);
   packer.seek(0);

@@ -1,5 +1,6 @@
 // Under which id a store has a model: one file has one record, whatever address or folder it was asked for by, and each
 // record holds one file. What is stored is found without its source where that can be, and else by asking the source.
+import { codeOf } from '../base/errors.js';
 import { openDownload } from '../download/download.js';
 import { strongEtag } from '../download/http-headers.js';
 import { isSavedSession } from '../saves/record.js';
@@ -7,6 +8,12 @@ import { isAddress, readManifest } from './manifest.js';
 import { addressOf, fileFacts, idsOf } from './model-id.js';
 import { joinValidators, partsOf } from './parts.js';
 import { isSame, seemsSame } from './same-file.js';
+
+/** @typedef {import('../store/backends.js').Backend} Backend */
+/** @typedef {import('./manifest.js').Manifest} Manifest */
+/** @typedef {import('../store/record.js').Record} StoredRecord */
+/** @typedef {import('./open-stored.js').Opening} Opening */
+/** @typedef {import('../sources/descriptor.js').Descriptor} Descriptor */
 
 // As many names as one model is remembered by.
 const MOST_ALIASES = 32;
@@ -26,24 +33,29 @@ export async function knownAs(backend, id) {
   return find(await modelsOf(backend), id)?.id ?? id;
 }
 
+/** @param {Manifest[]} records @param {string} id */
 function find(records, id) {
   const alias = records.find(({ aliases }) => aliases?.includes(id));
   if (alias !== undefined || !id.startsWith('url:')) return alias;
   const address = addressOf(id.slice(4));
   if (address === null) return undefined;
-  return records.find(({ source }) => isAddress(source.url) && addressOf(source.url) === address);
+  return records.find((record) => addressOf(urlOf(record) ?? '') === address);
 }
 
-/** Whole ones first, and of those the newest. */
+/** The address that a stored model came from; null where it came from none. @param {Manifest} record */
+const urlOf = ({ source }) => ('url' in source && isAddress(source.url) ? source.url : null);
+
+/** Whole ones first, and of those the newest. @param {Backend} backend */
 async function modelsOf(backend) {
   const records = (await backend.list())
     .filter((record) => !isSavedSession(record))
     .flatMap((record) => readable(record) ?? []);
+  /** @param {Manifest} record */
   const rank = ({ state, createdAt }) => (state === 'complete' ? Number.MAX_SAFE_INTEGER / 2 : 0) + createdAt;
   return records.sort((a, b) => rank(b) - rank(a));
 }
 
-/** A record, where this version can read it; null otherwise. */
+/** A record, where this version can read it; null otherwise. @param {StoredRecord | null} record */
 function readable(record) {
   try {
     return readManifest(record);
@@ -52,9 +64,11 @@ function readable(record) {
   }
 }
 
+/** @typedef {Omit<Opening, 'id' | 'descriptor'> & { descriptor: Descriptor }} OfSource an opening of the source */
+
 /**
  * The same, also where only the source can tell that its file is one which is stored; that is remembered.
- * @param {Omit<import('./open-stored.js').Opening, 'id'>} opening of the source
+ * @param {OfSource} opening
  * @param {string} id as modelId() makes it
  * @returns {Promise<string>}
  */
@@ -80,13 +94,13 @@ export async function storedAs(opening, id) {
   return same;
 }
 
-/** What has the SHA-256 that is told of the file is that file, under whatever name it was got. */
+/** What has the SHA-256 that is told of the file is that file, under whatever name it was got. @param {OfSource} opening @param {Manifest[]} records */
 function sameHash({ toldSha256 = null }, records) {
   if (typeof toldSha256 !== 'string') return null;
   return records.find(({ sha256 }) => sha256 === toldSha256)?.id ?? null;
 }
 
-/** The record of the first of several ids under which a model is stored as a whole. */
+/** The record of the first of several ids under which a model is stored as a whole. @param {Backend} backend @param {string[]} ids */
 async function firstStored(backend, ids) {
   for (const id of ids) {
     const known = await knownAs(backend, id);
@@ -95,7 +109,7 @@ async function firstStored(backend, ids) {
   return null;
 }
 
-/** Files of one name, size and time: whether they are one is seen by reading them. */
+/** Files of one name, size and time: whether they are one is seen by reading them. @param {OfSource} opening @param {Manifest[]} records @param {string | null} facts */
 async function sameOnDisk(opening, records, facts) {
   if (facts === null) return null;
   for (const record of records) {
@@ -104,15 +118,17 @@ async function sameOnDisk(opening, records, facts) {
   return null;
 }
 
-/** The same ETag and size under another query of an address, or the same hash for an ETag anywhere. */
+/** The same ETag and size under another query of an address, or the same hash for an ETag anywhere. @param {OfSource} opening @param {Manifest[]} records */
 async function sameDownload(opening, records) {
   const { descriptor, platform, signal } = opening;
-  const place = placeOf(descriptor.url);
-  const isCandidate = ({ etag, fileBytes, source }) =>
-    fileBytes !== null &&
-    strongEtag({ etag }) !== null &&
-    isAddress(source.url) &&
-    (HASH.test(etag) || placeOf(source.url) === place);
+  const place = placeOf(descriptor.url ?? '');
+  /** @param {Manifest} record */
+  const isCandidate = (record) => {
+    const { etag, fileBytes } = record;
+    const url = urlOf(record);
+    if (fileBytes === null || etag === null || strongEtag({ etag }) === null || url === null) return false;
+    return HASH.test(etag) || placeOf(url) === place;
+  };
   const candidates = records.filter(isCandidate);
   if (candidates.length === 0) return null;
   try {
@@ -124,50 +140,58 @@ async function sameDownload(opening, records) {
       if (matches && (await seemsSame(opening, record, how))) return record.id;
     }
   } catch (error) {
-    if (error.code === 'CANCELLED') throw error;
+    if (codeOf(error) === 'CANCELLED') throw error;
     // Whoever loads the model will be told.
   }
   return null;
 }
 
-/** An address without its query. */
+/** An address without its query. @param {string} url */
 const placeOf = (url) => addressOf(url)?.split('?', 1)[0];
 
 /**
  * What a server tells of a file now, or of all parts of one; their size together nobody tells.
- * @param {{ url: string }} descriptor
+ * @param {Descriptor} descriptor of an address
  * @param {{ platform: import('../worker/engine-host.js').Platform, signal?: AbortSignal }} call
  * @returns {Promise<import('../download/http-headers.js').Validators & { ranged: boolean }>} `ranged`: it gives parts of it
  */
 export async function validatorsAt(descriptor, { platform, signal }) {
   const parts = partsOf(descriptor);
-  if (parts === null) return validatorsOf(descriptor.url, { platform, signal });
-  const each = await Promise.all(parts.map(({ url }) => validatorsOf(url, { platform, signal })));
+  if (parts === null) return validatorsOf(descriptor, { platform, signal });
+  const each = await Promise.all(parts.map((part) => validatorsOf(part, { platform, signal })));
   return { ...joinValidators(each, null), ranged: each.every(({ ranged }) => ranged) };
 }
 
-async function validatorsOf(url, { platform, signal }) {
+/** @param {Descriptor} descriptor @param {Parameters<typeof validatorsAt>[1]} call */
+async function validatorsOf({ url = '' }, { platform, signal }) {
   const source = await openDownload(url, { ...BRIEFLY, ...platform.download, signal, end: 1 });
   await source.close();
   const { etag, lastModified, size, ranged } = source;
   return { etag, lastModified, size, ranged };
 }
 
-/** Notes further names of a model, or the address that it was got by last. Nice to have: where it cannot be, it is not. */
+/**
+ * Notes further names of a model, or the address that it was got by last. Nice to have: where it cannot be, it is not.
+ * @param {Backend} backend
+ * @param {string} id
+ * @param {{ aliases?: string[], url?: string }} names
+ */
 async function remember(backend, id, { aliases: more = [], url }) {
+  /** @param {Manifest | null} record @returns {Manifest | null} null: there is nothing to note */
   const changed = (record) => {
-    const { source, aliases = [] } = record;
-    const isNews = isAddress(url) && isAddress(source.url) && source.url !== url;
+    if (record?.state !== 'complete') return null;
+    const { aliases = [] } = record;
+    const from = urlOf(record);
+    const isNews = isAddress(url) && from !== null && from !== url;
     const news = more.filter((alias) => alias !== record.id && !aliases.includes(alias));
     if (!isNews && news.length === 0) return null;
     const named = news.length === 0 ? {} : { aliases: [...aliases, ...new Set(news)].slice(-MOST_ALIASES) };
     return { ...record, ...named, ...(isNews && { source: { url } }) };
   };
-  const isDue = (record) => record?.state === 'complete' && changed(record) !== null;
-  if (!isDue(readable(await backend.get(id)))) return;
+  if (changed(readable(await backend.get(id))) === null) return;
   const write = async () => {
-    const record = readable(await backend.get(id));
-    if (isDue(record)) await backend.put(changed(record));
+    const record = changed(readable(await backend.get(id)));
+    if (record !== null) await backend.put({ ...record });
   };
   await backend.lock(id, { wait: false }, write).catch(() => {});
 }

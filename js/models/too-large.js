@@ -10,7 +10,7 @@ const megabytes = (/** @type {number} */ bytes) => `${Math.floor(bytes / 1e6)} M
  * The error for a model that found no room; the runtime is of no further use.
  * @param {import('../core/runtime.js').Runtime} runtime
  * @param {import('../core/header.js').Header} header
- * @param {{ threads: number, contextSize: number, batchSize: number, exact: boolean, kvType?: string }} options
+ * @param {import('../core/header.js').PlanOptions} options
  * @param {NibbleError} cause
  * @returns {NibbleError} OUT_OF_MEMORY; `details`: bytes `available` to the engine in all, `weights` and `besides` of
  *   this model, `weightsThatFit`, and whether the model `streams` with a memoryBudget of what is available
