@@ -1,4 +1,5 @@
 // A worker that is none: both halves of the library in one thread, with messages copied as between two.
+import { RELEASE_NAME } from '../js/base/release.js';
 import { serve } from '../js/worker/serve.js';
 
 /**
@@ -12,6 +13,7 @@ export function startThreadWorker(platform) {
   port.listen = (onMessage) => {
     toWorker = onMessage;
   };
+  port.post({ release: RELEASE_NAME });
   serve(port, platform);
   return {
     post: (message) => queueMicrotask(() => toWorker(structuredClone(message))),
