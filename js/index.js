@@ -134,13 +134,22 @@ const KEEP_MILLISECONDS = 10_000;
 // How long a worker with nothing to keep may take to end its threads.
 const END_MILLISECONDS = 1000;
 
+/** @typedef {import('./base/public-types.js').EngineInfo} EngineInfo */
+/** @typedef {Pick<EngineOptions, 'wasmUrl' | 'wasmBinary'>} WasmOptions */
+
 /** @internal @param {import('./client/platform.js').Platform} platform */
 export function createLibrary(platform) {
+  /** @param {WasmOptions} options */
   const wasmOf = (options) => ({
     ...platform.wasm(options.wasmUrl ? String(options.wasmUrl) : undefined),
     binary: options.wasmBinary,
   });
 
+  /**
+   * @param {unknown} store
+   * @param {WasmOptions & { workerUrl?: string | URL }} options
+   * @param {Omit<import('./hub/repository.js').Asker, 'signal'>} asker
+   */
   const openStore = (store, { workerUrl, ...options }, asker) =>
     startModelStore({
       startWorker: () => startWorker(platform, workerUrl),
@@ -152,7 +161,17 @@ export function createLibrary(platform) {
 
   const hub = createHubCalls(platform, openStore);
 
-  /** Starts a worker and makes one call that has a model in it. */
+  /**
+   * Starts a worker and makes one call that has a model in it.
+   * @template {'load' | 'describe'} Name
+   * @param {Name} method
+   * @param {EngineOptions} options
+   * @param {object} control
+   * @param {AbortSignal} [control.signal]
+   * @param {EngineOptions['onProgress']} [control.onProgress]
+   * @param {(client: Client, info: EngineInfo) => void} [control.onOpen]
+   * @param {() => boolean} [control.isEnding]
+   */
   async function callWithModel(
     method,
     options,
@@ -168,7 +187,9 @@ export function createLibrary(platform) {
     if (signal?.aborted) throw loadingCancelled();
     const source = describeSource(file.model, platform.locate);
     const { descriptor, transfer } = source;
+    /** @type {Client | undefined} */
     let client;
+    /** @type {ReturnType<typeof setTimeout> | undefined} */
     let timer;
     let patience = END_MILLISECONDS;
     try {
@@ -176,11 +197,13 @@ export function createLibrary(platform) {
       if (store !== null) patience = KEEP_MILLISECONDS;
       const stop = () => {
         // The worker stops by itself; one that hangs is ended.
-        timer = setTimeout(() => client.close(loadingCancelled()), patience);
+        timer = setTimeout(() => client?.close(loadingCancelled()), patience);
       };
       client = new Client(startWorker(platform, options.workerUrl), checkWorker);
       signal?.addEventListener('abort', stop, { once: true });
-      const onEvent = (event) => (event.opened ? onOpen?.(client, event.opened) : onProgress?.(event));
+      /** @param {import('./protocol/calls.js').LoadEvent} event */
+      const onEvent = (event) =>
+        event.opened ? onOpen?.(/** @type {Client} */ (client), event.opened) : onProgress?.(event);
       const known = { authorization, toldSha256: file.sha256, addresses: file.addresses };
       const params = { source: descriptor, ...known, store, wasm: wasmOf(options), options: settings };
       try {
@@ -193,7 +216,8 @@ export function createLibrary(platform) {
     } catch (error) {
       // Whatever the worker was at, also where what was wrong is a callback of the caller's: it keeps what has come and
       // gives back what it holds.
-      if (!isEnding()) await client?.end('unload', error, patience);
+      // All calls are rejected with the same, be it what a callback threw.
+      if (!isEnding()) await client?.end('unload', /** @type {NibbleError} */ (error), patience);
       throw error;
     } finally {
       clearTimeout(timer);
@@ -211,7 +235,9 @@ export function createLibrary(platform) {
       return new Promise((resolve, reject) => {
         const given = optionsOf(options);
         const { signal, onProgress } = given;
+        /** @type {Engine | null} */
         let engine = null;
+        /** @param {Client} client @param {EngineInfo} info */
         const onOpen = (client, info) => {
           engine = new Engine(client, info, loading);
           resolve(engine);
@@ -263,6 +289,7 @@ export function createLibrary(platform) {
       const reason = new NibbleError('CANCELLED', 'The probe was cancelled.');
       if (signal?.aborted) throw reason;
       const client = new Client(startWorker(platform, workerUrl), checkWorker);
+      /** @type {ReturnType<typeof setTimeout> | undefined} */
       let timer;
       const stop = () => {
         timer = setTimeout(() => client.close(reason), END_MILLISECONDS);
@@ -281,12 +308,17 @@ export function createLibrary(platform) {
   };
 }
 
+/** @param {import('./client/platform.js').Platform} platform @param {string | URL} [workerUrl] */
 function startWorker(platform, workerUrl) {
   try {
     return platform.startWorker(workerUrl);
   } catch (cause) {
-    throw new NibbleError('WORKER_FAILED', `The engine's worker could not be started: ${withoutEnd(cause.message)}.`, {
-      cause,
-    });
+    throw new NibbleError(
+      'WORKER_FAILED',
+      `The engine's worker could not be started: ${withoutEnd(/** @type {any} */ (cause).message)}.`,
+      {
+        cause,
+      },
+    );
   }
 }

@@ -124,7 +124,7 @@ export const readSamplingOptions = readAll(SAMPLING_READERS);
 const TAKEN_VARIABLES = ['messages', 'tools', 'add_generation_prompt'];
 
 const TEXT_READERS = {
-  parseSpecial: boolean(null),
+  parseSpecial: boolean(undefined),
   tools: json('a list of tools, each an object', areObjects),
   template: string,
   templateVariables: variables,

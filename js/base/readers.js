@@ -96,7 +96,7 @@ export const integer = (low, high, fallback) => (name, value) => {
   throw invalid(name, value, `a whole number from ${low} to ${high}`);
 };
 
-/** @template {boolean | null} Fallback @param {Fallback} fallback @returns {Reader<boolean | Fallback>} */
+/** @template {boolean | undefined} Fallback @param {Fallback} fallback @returns {Reader<boolean | Fallback>} */
 export const boolean = (fallback) => (name, value) => {
   if (value === undefined || value === null) return fallback;
   if (typeof value === 'boolean') return value;

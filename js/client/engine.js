@@ -1,6 +1,6 @@
 // A loaded model, as the page or the program sees it: the caller's half of worker/engine-host.js.
 
-import { NibbleError } from '../base/errors.js';
+import { codeOf, NibbleError } from '../base/errors.js';
 import { optionsOf, readBenchmarkOptions } from '../base/options.js';
 import { endedBy } from './disposal.js';
 import { SessionCalls, Sessions } from './session.js';
@@ -47,7 +47,7 @@ export class Engine extends SessionCalls {
      * browser has ended without any event.
      * @type {Promise<NibbleError | undefined>}
      */
-    this.closed = client.ended.then((reason) => (reason.code === 'UNLOADED' ? undefined : reason));
+    this.closed = client.ended.then((reason) => (codeOf(reason) === 'UNLOADED' ? undefined : reason));
   }
 
   /** Whether unload() was called. */

@@ -1,12 +1,18 @@
 // Writes on from a prompt: prefill, then one token after the other.
 
-import { NibbleError } from '../base/errors.js';
+import { codeOf, NibbleError } from '../base/errors.js';
 import { extendWithRoom, readWithRoom } from './full-context.js';
 import { halfCharacterAt } from './half-character.js';
 import { createStopMatcher } from './stop-strings.js';
 
 /** @typedef {import('../base/public-types.js').CompletionResult} CompletionResult */
 /** @typedef {import('../base/public-types.js').Prefill} Prefill */
+/** @typedef {import('../tokenizer/tokenizer.js').Tokenizer} Tokenizer */
+/** @typedef {import('../core/sampler.js').Sampler} Sampler */
+/** @typedef {ReturnType<typeof import('../base/options.js').readSamplingOptions>} SamplingOptions */
+/** @typedef {(token: { text: string, token: number | null }) => void} OnToken */
+/** @typedef {ReturnType<typeof createWriter>} Writer */
+/** @typedef {{ tokens: number, milliseconds: number, tokensPerSecond: number }} Lap */
 
 /**
  * @param {object} context
@@ -17,10 +23,10 @@ import { createStopMatcher } from './stop-strings.js';
  * @param {import('./full-context.js').Room | null} [context.room] makes room in a full context; null: the text ends there
  * @param {boolean} [context.shift] as Timeline.replace() has it
  * @param {number[]} prompt
- * @param {object} options as readCompletionOptions() gives them
- * @param {{ signal: AbortSignal, onToken: (token: { text: string, token: number | null }) => void,
+ * @param {SamplingOptions} options as readCompletionOptions() gives them
+ * @param {{ signal: AbortSignal, onToken: OnToken,
  *   onPrefill: (progress: Prefill) => void }} control
- * @returns {Promise<CompletionResult & { half: import('./half-character.js').HalfCharacter | null }>} half: the
+ * @returns {Promise<Omit<CompletionResult, 'droppedTokens' | 'droppedMessages' | 'warnings'> & { half: import('./half-character.js').HalfCharacter | null }>} half: the
  *   character that all of it ends within. Where a prompt ends within one, the answer begins with what completes it
  * @throws {NibbleError} NO_TOKEN_ALLOWED where the options forbid every token, before anything is computed;
  *   MODEL_COMPUTES_NAN where the model gives none of the others a logit
@@ -42,10 +48,12 @@ export async function complete(
       const { tokens, tokensPerSecond } = prefill.lap(computed);
       onPrefill({ tokens, total: prompt.length - reusedTokens, reusedTokens, tokensPerSecond });
     };
+    /** @param {number} kept */
     const onStart = (kept) => {
       reusedTokens = kept;
       report();
     };
+    /** @param {number} count */
     const onPiece = (count) => {
       computed += count;
       report();
@@ -78,6 +86,7 @@ export async function complete(
     sampler.close();
   }
 
+  /** @param {Writer} writer @param {CompletionResult['finishReason']} finishReason @param {Lap} prefilled @param {Lap} decoded @param {number} reusedTokens */
   function finish(writer, finishReason, prefilled, decoded, reusedTokens) {
     return {
       text: writer.end(),
@@ -95,6 +104,18 @@ export async function complete(
   }
 }
 
+/**
+ * @param {object} parts
+ * @param {import('./timeline.js').Timeline} parts.timeline
+ * @param {Sampler} parts.sampler
+ * @param {Tokenizer | null} parts.tokenizer
+ * @param {{ next: () => Promise<void> }} parts.turn
+ * @param {AbortSignal} parts.signal
+ * @param {Writer} parts.writer
+ * @param {import('./full-context.js').Room | null} parts.room
+ * @param {SamplingOptions} parts.options
+ * @returns {Promise<CompletionResult['finishReason']>}
+ */
 async function writeOn({ timeline, sampler, tokenizer, turn, signal, writer, room, options }) {
   const most = options.maxTokens ?? Infinity;
   while (writer.tokens.length < most) {
@@ -114,23 +135,24 @@ async function writeOn({ timeline, sampler, tokenizer, turn, signal, writer, roo
   return 'length';
 }
 
-/** False where it was cancelled; where the loading of the model was, that is an error. */
+/** False where it was cancelled; where the loading of the model was, that is an error. @param {Promise<unknown>} promise @param {AbortSignal} signal */
 async function isMade(promise, signal) {
   try {
     await promise;
     return true;
   } catch (error) {
-    if (error.code === 'CANCELLED' && signal.aborted) return false;
+    if (codeOf(error) === 'CANCELLED' && signal.aborted) return false;
     throw error;
   }
 }
 
+/** @param {import('../core/runtime.js').Model} model @param {Tokenizer | null} tokenizer @param {SamplingOptions & { seed: number }} options */
 function createSampler(model, tokenizer, options) {
   const sampler = model.createSampler(options);
   try {
     for (const [token, bias] of options.logitBias) sampler.bias(token, bias);
     for (let token = 0; options.ignoreEos && token < (tokenizer?.vocabularySize ?? 0); token++) {
-      if (tokenizer.isEndOfGeneration(token)) sampler.bias(token, -Infinity);
+      if (tokenizer?.isEndOfGeneration(token)) sampler.bias(token, -Infinity);
     }
     if (!sampler.hasChoice()) throw noTokenAllowed();
     return sampler;
@@ -146,42 +168,51 @@ const noTokenAllowed = () =>
     'No token may come next: logitBias, or it and ignoreEos together, forbid all of the vocabulary. Allow some of them.',
   );
 
-/** Markers of turns and ends stand in every chat: were they penalised, answers would no longer end. */
+/** Markers of turns and ends stand in every chat: were they penalised, answers would no longer end. @param {number} token @param {Tokenizer | null} tokenizer */
 const isPenalised = (token, tokenizer) => tokenizer === null || !tokenizer.isMarker(token);
 
-/** The tokens of the prompt that count as seen. */
+/** The tokens of the prompt that count as seen. @param {number[]} prompt @param {Tokenizer | null} tokenizer @param {SamplingOptions} options */
 function penalised(prompt, tokenizer, { penaltyWindow }) {
   const seen = prompt.filter((token) => isPenalised(token, tokenizer));
   return penaltyWindow === 0 ? seen : seen.slice(-penaltyWindow);
 }
 
 /**
- * Turns tokens into text up to a stop string, and reports both. `atStart`: as createDecoder() has it; `begun`: tokens of a
- * character that the prompt ends within.
+ * Turns tokens into text up to a stop string, and reports both.
+ * @param {Tokenizer | null} tokenizer
+ * @param {string[]} stops
+ * @param {OnToken} onToken
+ * @param {{ atStart?: boolean, begun?: number[] }} [options] `atStart`: as createDecoder() has it; `begun`: tokens of a
+ *   character that the prompt ends within
  */
 function createWriter(tokenizer, stops, onToken, { atStart = true, begun = [] } = {}) {
   const decoder = tokenizer?.createDecoder({ skipSpecial: true, atStart }) ?? null;
   for (const token of begun) decoder?.push(token);
+  /** @param {number} token */
   const isControl = (token) => tokenizer?.isControl(token) ?? false;
+  /** @param {string} stop */
   const parse = (stop) => tokenizer?.encode(stop, { addSpecial: false, parseSpecial: true }) ?? [];
   const marked = stops.filter((stop) => parse(stop).some(isControl));
   const matcher = createStopMatcher(
     stops.filter((stop) => !marked.includes(stop)),
     marked,
   );
-  /** A control token's own text comes behind what it cuts off. */
+  /** A control token's own text comes behind what it cuts off. @param {number} token */
   const matchToken = (token) => {
     const before = matcher.push(decoder?.push(token) ?? '');
     if (before.stopped !== null || !isControl(token)) return before;
-    const found = matcher.push('', tokenizer.text(token));
+    const found = matcher.push('', tokenizer?.text(token));
     return { text: before.text + found.text, stopped: found.stopped };
   };
   let text = '';
   const writer = {
+    /** @type {number[]} */
     tokens: [],
     // How many of them are on the timeline.
     computed: 0,
+    /** @type {string | null} */
     stopString: null,
+    /** @param {number} token */
     push(token) {
       writer.tokens.push(token);
       const found = matchToken(token);
@@ -203,6 +234,7 @@ function createWriter(tokenizer, stops, onToken, { atStart = true, begun = [] } 
 function stopwatch() {
   const start = performance.now();
   return {
+    /** @param {number} tokens @returns {Lap} */
     lap(tokens) {
       const milliseconds = performance.now() - start;
       return {

@@ -1,6 +1,6 @@
 // What becomes of a text that has outgrown the context, where the caller wants to go on: its head is kept, its oldest
 // part goes, and so much at once that it happens seldom.
-import { contextFull } from '../base/errors.js';
+import { codeOf, contextFull } from '../base/errors.js';
 import { commonPrefix, longestRun } from './token-runs.js';
 
 // The first tokens take the attention that has nowhere else to go (attention sinks); without them a model loses itself.
@@ -13,9 +13,10 @@ const SYSTEM_ROLES = ['system', 'developer'];
 // In the place of a chat's first question: no text begins with both.
 const STAND_INS = ['?', 'A'];
 
+/** @param {number} keep @param {number} length */
 const halfBehind = (keep, length) => (length - keep) >> 1;
 
-/** How much of the head is kept: at least the attention sinks, at most half of the context. */
+/** How much of the head is kept: at least the attention sinks, at most half of the context. @param {number} wanted @param {number} contextSize */
 export const headLength = (wanted, contextSize) => Math.min(Math.max(LEAST_KEEP, wanted), contextSize >> 1);
 
 /**
@@ -38,12 +39,14 @@ export class ChatPrompt {
   #messages;
   #read;
   #system;
+  /** @type {Map<number, import('../prompt/model-text.js').ReadPrompt>} */
   #known = new Map();
+  /** @type {number | null} */
   #headLength = null;
 
   /**
-   * @param {{ role: string, content: any }[]} messages
-   * @param {(messages: object[]) => import('../prompt/model-text.js').ReadPrompt} read
+   * @param {import('../prompt/messages.js').Message[]} messages
+   * @param {(messages: import('../prompt/messages.js').Message[]) => import('../prompt/model-text.js').ReadPrompt} read
    */
   constructor(messages, read) {
     this.#messages = messages;
@@ -56,13 +59,14 @@ export class ChatPrompt {
     );
   }
 
-  /** What becomes of it without the `count` oldest messages; read once. */
+  /** What becomes of it without the `count` oldest messages; read once. @param {number} count */
   readWithout(count) {
-    if (!this.#known.has(count)) this.#known.set(count, this.#read(this.#without(count)));
-    return this.#known.get(count);
+    const read = this.#known.get(count) ?? this.#read(this.#without(count));
+    this.#known.set(count, read);
+    return read;
   }
 
-  /** The tokens without the `count` oldest messages. */
+  /** The tokens without the `count` oldest messages. @param {number} count */
   without(count) {
     return this.readWithout(count).tokens;
   }
@@ -78,7 +82,8 @@ export class ChatPrompt {
 
   #measureHead() {
     const others = STAND_INS.map((content) => this.#read(this.#withQuestion(content)).tokens);
-    if (this.cuts.length > 0) others.push(this.without(this.cuts.at(-1)));
+    const last = this.cuts.at(-1);
+    if (last !== undefined) others.push(this.without(last));
     return Math.min(...others.map((other) => commonPrefix(this.without(0), other)));
   }
 
@@ -103,7 +108,7 @@ export class ChatPrompt {
     return least;
   }
 
-  /** How many messages a timeline lacks that goes on behind the head with a later turn; null where it does not. */
+  /** How many messages a timeline lacks that goes on behind the head with a later turn; null where it does not. @param {readonly number[]} onTimeline @param {number} head */
   #missingOn(onTimeline, head) {
     const whole = this.without(0);
     if (commonPrefix(onTimeline, whole) < head) return null;
@@ -117,12 +122,15 @@ export class ChatPrompt {
    * The fewest further messages to leave out so that at least `least` tokens go from behind the head, as whole turns, or
    * all but the last turn where that is less; null where there are none, or where the template writes a shorter chat
    * otherwise.
+   * @param {number} count
+   * @param {number} least
    * @returns {{ cut: number, keep: number, tokens: number } | null} `cut`: how many messages are left out then; `keep`:
    *   behind how many tokens the `tokens` go
    */
   nextCut(count, least) {
     const keep = this.headLength;
     const tokens = this.without(count);
+    /** @param {number} cut */
     const gone = (cut) => tokens.length - this.without(cut).length;
     const cuts = this.cuts.filter((each) => each > count);
     const cut = firstWhere(cuts, (each) => gone(each) >= least) ?? cuts.at(-1);
@@ -131,19 +139,22 @@ export class ChatPrompt {
     return commonPrefix(rest, this.without(cut)) === rest.length ? { cut, keep, tokens: gone(cut) } : null;
   }
 
-  /** How many tokens all turns but the last take in the prompt without the `count` oldest messages. */
+  /** How many tokens all turns but the last take in the prompt without the `count` oldest messages. @param {number} count */
   droppable(count) {
     return this.without(count).length - this.without(Math.max(count, this.cuts.at(-1) ?? 0)).length;
   }
 
+  /** @param {number} count */
   #without(count) {
     return [...this.#messages.slice(0, this.#system), ...this.#messages.slice(this.#system + count)];
   }
 
+  /** @param {string} content */
   #withQuestion(content) {
     return this.#messages.map((message, place) => (place === this.#system ? { ...message, content } : message));
   }
 
+  /** @param {number} length @param {number} contextSize */
   #checkLast(length, contextSize) {
     if (length <= contextSize) return;
     const system = this.#system > 0 ? this.headLength : 0;
@@ -156,7 +167,7 @@ export class ChatPrompt {
   }
 }
 
-/** The first of a list for which a condition holds that then holds for all behind it. */
+/** The first of a list for which a condition holds that then holds for all behind it. @param {number[]} list @param {(item: number) => boolean} holds @returns {number | undefined} */
 function firstWhere(list, holds) {
   let [low, high] = [0, list.length];
   while (low < high) {
@@ -167,8 +178,8 @@ function firstWhere(list, holds) {
   return list[low];
 }
 
-/** Whether a text may have outgrown the memory before it has outgrown the context. */
-const isShortOfMemory = (error) => error.code === 'OUT_OF_MEMORY';
+/** Whether a text may have outgrown the memory before it has outgrown the context. @param {unknown} error */
+const isShortOfMemory = (error) => codeOf(error) === 'OUT_OF_MEMORY';
 
 /**
  * Has a prompt read, and a shorter one where memory does not suffice.
@@ -239,17 +250,17 @@ export class Room {
     return halfBehind(this.#head, this.#timeline.length) > 0;
   }
 
-  /** @param {object} options of Timeline.append(), for what has to be computed anew */
+  /** @param {import('./timeline.js').AppendOptions} options for what has to be computed anew */
   async make(options) {
     const dropped = this.#next(Math.max(1, halfBehind(this.#head, this.#timeline.length)));
     await this.#timeline.drop(dropped.keep, dropped.tokens, options);
     this.#tell(dropped);
   }
 
-  /** A prompt without its oldest half, or its oldest turns; null where that would take of the head or the last turn. */
+  /** A prompt without its oldest half, or its oldest turns; null where that would take of the head or the last turn. @param {number[]} prompt */
   shorten(prompt) {
     const half = halfBehind(this.#head, prompt.length);
-    const most = this.#leftOut === null ? half : this.#chat.droppable(this.#leftOut);
+    const most = this.#leftOut === null ? half : (this.#chat?.droppable(this.#leftOut) ?? half);
     if (Math.min(half, most) <= 0) return null;
     this.shortOfMemory = true;
     const dropped = this.#next(Math.min(half, most));
@@ -262,15 +273,17 @@ export class Room {
     return headLength(this.#keep ?? this.#chat?.headLength ?? 0, this.#timeline.contextSize);
   }
 
-  /** What goes so that at least `half` tokens do. */
+  /** What goes so that at least `half` tokens do. @param {number} half */
   #next(half) {
-    const turns = this.#leftOut === null ? null : this.#chat.nextCut(this.#leftOut, half);
-    const messages = turns === null ? 0 : turns.cut - this.#leftOut;
+    const left = this.#leftOut;
+    const turns = left === null ? null : (this.#chat?.nextCut(left, half) ?? null);
+    const messages = turns === null ? 0 : turns.cut - (left ?? 0);
     // Where it is cut in the middle of a turn, there are no whole ones to be counted any more.
     this.#leftOut = turns?.cut ?? null;
     return { keep: turns?.keep ?? this.#head, tokens: turns?.tokens ?? half, messages };
   }
 
+  /** @param {{ tokens: number, messages: number }} dropped */
   #tell({ tokens, messages }) {
     this.#onDrop({ tokens, messages });
   }

@@ -25,7 +25,7 @@ export function halfCharacterAt(tokenizer, tokens) {
   return null;
 }
 
-/** Whether bytes are the beginning of a character in UTF-8, and not all of it. */
+/** Whether bytes are the beginning of a character in UTF-8, and not all of it. @param {number[]} bytes */
 function isBegun([first, ...rest]) {
   const length = first >= 0xf0 ? 4 : first >= 0xe0 ? 3 : first >= 0xc2 ? 2 : 0;
   return first <= 0xf4 && rest.length + 1 < length && rest.every((byte) => byte >= 0x80 && byte < 0xc0);

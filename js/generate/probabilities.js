@@ -15,10 +15,12 @@ export function mostLikely(logits, count) {
   let most = -Infinity;
   for (const logit of known) if (logit > most) most = logit;
   if (most === -Infinity && known !== logits) throw modelComputesNan();
+  /** @param {number} logit */
   const weightOf = (logit) => (logit === most ? 1 : Math.exp(logit - most));
   let sum = 0;
   for (const logit of known) sum += weightOf(logit);
   // Differences of infinite logits are no numbers.
+  /** @param {number} a @param {number} b */
   const byLikelihood = (a, b) => (known[a] === known[b] ? a - b : known[a] > known[b] ? -1 : 1);
   const ids = Uint32Array.from(known, (_, id) => id).sort(byLikelihood);
   return Array.from(ids.subarray(0, Math.min(count, ids.length)), (id) => ({

@@ -49,11 +49,12 @@ function createShownCount() {
   /** @type {{ length: number, isText: boolean }[]} */
   const pieces = [];
   return {
+    /** @param {string} text @param {string} marker */
     add(text, marker) {
       if (marker !== '') pieces.push({ length: marker.length, isText: false });
       else if (text !== '') pieces.push({ length: text.length, isText: true });
     },
-    /** Takes the next `length` characters of the run; returns how many of them are text. */
+    /** Takes the next `length` characters of the run; returns how many of them are text. @param {number} length */
     take(length) {
       let count = 0;
       while (length > 0) {
@@ -69,9 +70,11 @@ function createShownCount() {
   };
 }
 
+/** @param {string[]} stops */
 function createMatcher(stops) {
   let held = '';
   return {
+    /** @param {string} text @returns {{ text: string, stopped: string | null }} */
     push(text) {
       held += text;
       const found = firstOf(held, stops);
@@ -92,7 +95,7 @@ function createMatcher(stops) {
   };
 }
 
-/** The stop string that is complete first, since nobody waits for what might come; of several the longest. */
+/** The stop string that is complete first, since nobody waits for what might come; of several the longest. @param {string} text @param {string[]} stops */
 function firstOf(text, stops) {
   let first = null;
   for (const stop of stops) {
@@ -104,7 +107,7 @@ function firstOf(text, stops) {
   return first;
 }
 
-/** Length of the longest end of the text that a stop string begins with. */
+/** Length of the longest end of the text that a stop string begins with. @param {string} text @param {string[]} stops */
 function heldLength(text, stops) {
   let longest = 0;
   for (const stop of stops) {

@@ -1,7 +1,7 @@
 // A session together with the tokens that are on it, so that a new prompt reuses what it has in common with the last.
 
 import { checkCancelled } from '../base/cancel.js';
-import { contextFull, NibbleError } from '../base/errors.js';
+import { codeOf, contextFull, NibbleError } from '../base/errors.js';
 import { commonPrefix, longestRun } from './token-runs.js';
 
 // A piece of a prompt should not keep the worker from its messages for longer.
@@ -14,6 +14,15 @@ const PANEL = 4;
 const LEAST_SHIFTED = 32;
 // What another timeline has costs a page's copy in every layer as soon as one of the two goes on.
 const LEAST_SHARED = 32;
+
+/**
+ * @typedef {object} AppendOptions
+ * @property {{ next: () => Promise<void> }} turn
+ * @property {AbortSignal} [signal]
+ * @property {number[]} [targets] one for each token, negative to skip it
+ * @property {boolean} [wholeBatches] the largest pieces, whatever time they take
+ * @property {(count: number) => void} [onPiece]
+ */
 
 export class Timeline {
   #model;
@@ -54,6 +63,7 @@ export class Timeline {
 
   /**
    * Keeps the first `length` tokens, or none where a sliding window has let go of what they would need.
+   * @param {number} length
    * @returns {number} how many tokens there are now
    */
   truncate(length) {
@@ -75,7 +85,7 @@ export class Timeline {
   /**
    * Makes `tokens` the timeline's content. What the two have in common at their beginning is kept where `reuse` says so.
    * @param {number[]} tokens
-   * @param {{ reuse: boolean, shift?: boolean, wantsLogits?: boolean, onStart?: (kept: number) => void }} options and
+   * @param {{ reuse: boolean, shift?: boolean, wantsLogits?: boolean, onStart?: (kept: number) => void } & AppendOptions} options and
    *   those of append(); `shift`: also keep what has moved down because something before it was left out, by
    *   Session.shift(); `wantsLogits`: those after the last token, for which it may have to be computed again; true;
    *   `onStart` is told how many tokens are kept, before the others are computed
@@ -96,6 +106,7 @@ export class Timeline {
     return kept;
   }
 
+  /** @param {number[]} tokens @param {boolean} shift @param {boolean} wantsLogits */
   #reuse(tokens, shift, wantsLogits) {
     let common = commonPrefix(this.#tokens, tokens);
     if (shift) common = this.#shiftDown(tokens, common);
@@ -107,9 +118,12 @@ export class Timeline {
 
   /**
    * Becomes a fork of the timeline that has most in common with `tokens`, if that is worth it.
+   * @param {number[]} tokens
+   * @param {number} common
    * @returns {number} how much is in common now; the timeline may be longer
    */
   #share(tokens, common) {
+    /** @type {Timeline | null} */
     let origin = null;
     let most = common + LEAST_SHARED - 1;
     for (const other of this.#others()) {
@@ -130,28 +144,29 @@ export class Timeline {
     return most;
   }
 
+  /** @param {Timeline} other */
   #forkOf(other) {
     try {
       return other.#session.fork();
     } catch (error) {
-      if (error.code !== 'OUT_OF_MEMORY') throw error;
+      if (codeOf(error) !== 'OUT_OF_MEMORY') throw error;
       return null;
     }
   }
 
-  /** Moves down what stands further up than in `tokens`, if that is worth it. Returns how much is in common now. */
+  /** Moves down what stands further up than in `tokens`, if that is worth it. Returns how much is in common now. @param {number[]} tokens @param {number} common */
   #shiftDown(tokens, common) {
     const { start, length } = longestRun(tokens.slice(common), this.#tokens.slice(common));
     if (start === 0 || length < LEAST_SHIFTED) return common;
     return this.#shift(common, start) ? common + length : common;
   }
 
-  /** @returns {boolean} whether it was possible: sliding windows may have let go of what would be needed */
+  /** @param {number} keep @param {number} count @returns {boolean} whether it was possible: sliding windows may have let go of what would be needed */
   #shift(keep, count) {
     try {
       this.#session.shift(keep, count);
     } catch (error) {
-      if (error.code === 'INVALID_ARGUMENT') return false;
+      if (codeOf(error) === 'INVALID_ARGUMENT') return false;
       throw error;
     }
     this.#tokens.splice(keep, count);
@@ -164,7 +179,7 @@ export class Timeline {
    * what a shift would need, the rest is computed anew.
    * @param {number} keep
    * @param {number} count
-   * @param {object} options of append()
+   * @param {AppendOptions} options
    */
   async drop(keep, count, options) {
     if (this.#shift(keep, count)) return;
@@ -192,9 +207,7 @@ export class Timeline {
   /**
    * Appends tokens in pieces and lets the event loop run in between.
    * @param {number[]} tokens
-   * @param {{ turn: { next: () => Promise<void> }, signal?: AbortSignal, targets?: number[], wholeBatches?: boolean,
-   *   onPiece?: (count: number) => void }} options `targets`: one for each token, negative to skip it; `wholeBatches`:
-   *   the largest pieces, whatever time they take
+   * @param {AppendOptions} options
    * @returns {Promise<Float32Array | null>} with `targets`, their log probabilities
    */
   async append(tokens, { turn, signal, targets, wholeBatches = false, onPiece }) {
@@ -209,15 +222,16 @@ export class Timeline {
       const before = performance.now();
       const piece = await this.#appendPiece(tokens.slice(start, end), targets?.slice(start, end), signal, onPiece);
       if (!waits) this.#tokensPerMillisecond = (end - start) / Math.max(0.01, performance.now() - before);
-      scores?.set(piece, start);
+      if (piece !== null) scores?.set(piece, start);
       start = end;
     }
     return scores;
   }
 
-  /** Tells onPiece part by part what of a long piece is done, and takes it back where it fails. */
+  /** Tells onPiece part by part what of a long piece is done, and takes it back where it fails. @param {number[]} tokens @param {number[] | undefined} targets @param {AbortSignal | undefined} signal @param {AppendOptions['onPiece']} onPiece */
   async #appendPiece(tokens, targets, signal, onPiece) {
     let told = 0;
+    /** @param {number} count */
     const tell = (count) => {
       if (count !== told) onPiece?.(count - told);
       told = count;
@@ -232,14 +246,21 @@ export class Timeline {
     }
   }
 
-  /** Appends up to one piece at once. @returns {Promise<Float32Array | null>} with `targets`, as append() */
+  /**
+   * Appends up to one piece at once.
+   * @param {number[]} tokens
+   * @param {number[]} [targets]
+   * @param {AbortSignal} [signal]
+   * @param {(done: number) => void} [onPart]
+   * @returns {Promise<Float32Array | null>} with `targets`, as append()
+   */
   async extend(tokens, targets, signal, onPart) {
     const scores = await this.#session.evaluate(tokens, targets, { signal, onPart });
     for (const token of tokens) this.#tokens.push(token);
     return scores;
   }
 
-  /** As Session.sample(). */
+  /** As Session.sample(). @param {import('../core/sampler.js').Sampler} sampler @param {Uint32Array | null} [allowed] */
   sample(sampler, allowed = null) {
     return this.#session.sample(sampler, allowed);
   }
@@ -261,6 +282,7 @@ export class Timeline {
     return Math.min(mostTokens, Math.max(LEAST_PIECE, fitting - (fitting % PANEL)));
   }
 
+  /** @param {number} length */
   #checkRoom(length) {
     if (length <= this.contextSize) return;
     const { contextSize } = this;

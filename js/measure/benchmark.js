@@ -11,12 +11,10 @@ const WARM_UP_TOKENS = 8;
 const READ_LOOPS = 5;
 
 /**
- * @param {{ model: import('../core/runtime.js').Model, timeline: import('../generate/timeline.js').Timeline, turn: object }} context
- * @param {object} options as readBenchmarkOptions() gives them
+ * @param {{ model: import('../core/runtime.js').Model, timeline: import('../generate/timeline.js').Timeline, turn: { next: () => Promise<void> } }} context
+ * @param {ReturnType<typeof import('../base/options.js').readBenchmarkOptions>} options as readBenchmarkOptions() gives them
  * @param {AbortSignal} signal
- * @returns {Promise<{ promptTokens: number, generatedTokens: number, depth: number, nanoseconds: number[],
- *   memory: object, readRate: number,
- *   streamed: { bytes: number, waitMilliseconds: number, storeRates: number[] } | null, profile: { operation: string, milliseconds: number }[] | null }>}
+ * @returns {Promise<import('../base/public-types.js').BenchmarkResult>}
  *   the time of each repetition, the memory in use at the end, and
  *   the bytes a second that a plain loop on as many threads read of the weights in the same run; `profile`: where the threads' time went, or null; `streamed`: the weights that were read
  *   since the engine was created, how long was waited for them, and the bytes a second that reading alone gives,
@@ -38,7 +36,9 @@ export async function benchmark({ model, timeline, turn }, options, signal) {
   }
   const random = randomTokens(vocabularySize);
   const whole = { turn, signal, wholeBatches: true };
+  /** @type {ReturnType<typeof createSampling> | null} */
   let sampling = null;
+  /** @param {number} count */
   const generate = async (count) => {
     for (let index = 0; index < count; index++) {
       checkCancelled(signal);
@@ -47,6 +47,7 @@ export async function benchmark({ model, timeline, turn }, options, signal) {
       await turn.next();
     }
   };
+  /** @param {number} count */
   const prompt = (count) => Array.from({ length: count }, random);
 
   timeline.truncate(0);
@@ -63,6 +64,7 @@ export async function benchmark({ model, timeline, turn }, options, signal) {
   }
   await timeline.append(prompt(depth), whole);
   const nanoseconds = [];
+  /** @type {number[]} */
   const storeRates = [];
   if (profile) model.profile(true);
   if (profile) sampling = createSampling(model);
@@ -75,7 +77,7 @@ export async function benchmark({ model, timeline, turn }, options, signal) {
     nanoseconds.push(Math.round((performance.now() - start) * 1e6));
     if (model.weights !== null && model.ring.slots > 0) storeRates.push(await model.weights.measure());
   }
-  const operations = profile ? profileOf(model, nanoseconds, sampling.milliseconds()) : null;
+  const operations = sampling !== null ? profileOf(model, nanoseconds, sampling.milliseconds()) : null;
   sampling?.close();
   const memory = model.memory();
   const streamed = model.weights && {
@@ -88,15 +90,17 @@ export async function benchmark({ model, timeline, turn }, options, signal) {
   return { promptTokens, generatedTokens, depth, nanoseconds, memory, readRate, streamed, profile: operations };
 }
 
+/** @param {number[]} values */
 function median(values) {
   return values.sort((a, b) => a - b)[values.length >> 1];
 }
 
-/** Chooses tokens as a completion does by default, and notes the time it takes; only a profile has it. */
+/** Chooses tokens as a completion does by default, and notes the time it takes; only a profile has it. @param {import('../core/runtime.js').Model} model */
 function createSampling(model) {
   const sampler = model.createSampler({ ...readCompletionOptions({ tokens: [0] }), seed: 1 });
   let milliseconds = 0;
   return {
+    /** @param {import('../generate/timeline.js').Timeline} timeline */
     sample(timeline) {
       const start = performance.now();
       timeline.sample(sampler);
@@ -107,7 +111,7 @@ function createSampling(model) {
   };
 }
 
-/** What the threads did while the repetitions ran; what is left of their time they spent outside the forward pass. */
+/** What the threads did while the repetitions ran; what is left of their time they spent outside the forward pass. @param {import('../core/runtime.js').Model} model @param {number[]} nanoseconds @param {number} sampling milliseconds */
 function profileOf(model, nanoseconds, sampling) {
   const entries = [...model.profileEntries(), { operation: 'sampling', milliseconds: sampling }];
   model.profile(false);
@@ -116,7 +120,7 @@ function profileOf(model, nanoseconds, sampling) {
   return [...entries, { operation: 'outside', milliseconds: Math.max(0, whole - inside) }];
 }
 
-/** The same made-up tokens in every run. Constants: Numerical Recipes' 32-bit generator. */
+/** The same made-up tokens in every run. Constants: Numerical Recipes' 32-bit generator. @param {number} vocabularySize */
 function randomTokens(vocabularySize) {
   let state = 1;
   return () => {

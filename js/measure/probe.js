@@ -18,7 +18,7 @@ const MOST_ROUNDS = 200;
 
 /**
  * @param {import('../core/runtime.js').Runtime} runtime stays the caller's
- * @param {{ threads: number, chooseThreads: boolean, turn: object, signal: AbortSignal }} options
+ * @param {{ threads: number, chooseThreads: boolean, turn: { next: () => Promise<void> }, signal: AbortSignal }} options
  * @returns {Promise<Probe>}
  */
 export async function probe(runtime, { threads, chooseThreads, turn, signal }) {
@@ -51,8 +51,9 @@ export async function probe(runtime, { threads, chooseThreads, turn, signal }) {
   }
 }
 
-/** The median time of as many rounds as fit. */
+/** The median time of as many rounds as fit. @param {Parameters<typeof benchmark>[0]} context @param {{ promptTokens: number, generatedTokens: number }} tokens @param {AbortSignal} signal */
 async function secondsOf(context, tokens, signal) {
+  /** @param {number} repetitions */
   const run = async (repetitions) => {
     const options = readBenchmarkOptions({ ...tokens, repetitions, warmUp: false });
     const { nanoseconds } = await benchmark(context, options, signal);

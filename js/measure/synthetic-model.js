@@ -18,21 +18,26 @@ const PIECE_BYTES = 9 << 17;
 
 /** Bytes as a GGUF header has them, little-endian. */
 class Writer {
+  /** @type {number[]} */
   #bytes = [];
 
+  /** @param {number} value */
   u32(value) {
     for (let shift = 0; shift < 32; shift += 8) this.#bytes.push((value >>> shift) & 255);
   }
 
+  /** @param {number} value */
   u64(value) {
     this.u32(value % 2 ** 32);
     this.u32(Math.floor(value / 2 ** 32));
   }
 
+  /** @param {number} value */
   f32(value) {
     this.#bytes.push(...new Uint8Array(Float32Array.of(value).buffer));
   }
 
+  /** @param {string} value */
   string(value) {
     const bytes = new TextEncoder().encode(value);
     this.u64(bytes.length);
@@ -48,6 +53,7 @@ class Writer {
   }
 }
 
+/** @type {() => ([key: string, type: 'string', value: string] | [key: string, type: 'u32' | 'f32', value: number])[]} */
 const metadata = () => [
   ['general.architecture', 'string', 'llama'],
   ['general.name', 'string', 'synthetic'],
@@ -64,11 +70,16 @@ const metadata = () => [
   ['tokenizer.ggml.model', 'string', 'no_vocab'],
 ];
 
-/** @returns {{ name: string, format: typeof Q4_0, shape: number[] }[]} shapes as in a GGUF file: columns first */
+/** @typedef {{ name: string, format: typeof Q4_0, shape: number[] }} Tensor */
+
+/** @returns {Tensor[]} shapes as in a GGUF file: columns first */
 function tensors() {
   const keyWidth = (WIDTH / HEADS) * KV_HEADS;
+  /** @param {string} name @param {number} columns @param {number} rows */
   const matrix = (name, columns, rows) => ({ name: `${name}.weight`, format: Q4_0, shape: [columns, rows] });
+  /** @param {string} name */
   const norm = (name) => ({ name: `${name}.weight`, format: F32, shape: [WIDTH] });
+  /** @param {number} index */
   const block = (index) => [
     norm(`blk.${index}.attn_norm`),
     matrix(`blk.${index}.attn_q`, WIDTH, WIDTH),
@@ -84,9 +95,12 @@ function tensors() {
   return [matrix('token_embd', WIDTH, VOCABULARY), ...blocks, norm('output_norm')];
 }
 
+/** @param {Tensor} tensor */
 const weightsOf = ({ shape }) => shape.reduce((product, size) => product * size, 1);
+/** @param {Tensor} tensor */
 const bytesOf = (tensor) => (weightsOf(tensor) / tensor.format.weights) * tensor.format.bytes;
 
+/** @param {Tensor[]} list */
 function headerOf(list) {
   const writer = new Writer();
   const pairs = metadata();
@@ -97,7 +111,8 @@ function headerOf(list) {
   for (const [key, type, value] of pairs) {
     writer.string(key);
     writer.u32(TYPES[type]);
-    writer[type](value);
+    if (type === 'string') writer.string(value);
+    else writer[type](value);
   }
   let offset = 0;
   for (const tensor of list) {
@@ -131,9 +146,11 @@ function blocks() {
 export function syntheticModel() {
   const list = tensors();
   const matrices = list.filter(({ format }) => format === Q4_0);
+  /** @param {number[]} values */
   const sum = (values) => values.reduce((total, value) => total + value, 0);
   const header = headerOf(list);
   const pieces = piecesOf(header, list);
+  /** @type {import('../sources/source.js').Source} */
   const source = {
     kind: 'load',
     name: 'synthetic',
@@ -144,6 +161,7 @@ export function syntheticModel() {
   return { source, weightBytes: sum(matrices.map(bytesOf)), weights: sum(matrices.map(weightsOf)) };
 }
 
+/** @param {Uint8Array} header @param {Tensor[]} list @returns {Generator<Uint8Array, void>} */
 function* piecesOf(header, list) {
   yield header;
   const pattern = blocks();

@@ -7,13 +7,18 @@ import { heapViews } from '../core/runtime.js';
 import { openStore, READS_IN_FLIGHT } from '../store/backends.js';
 import { totalBytes } from '../store/bytes.js';
 
+/** @typedef {import('../protocol/calls.js').ReaderCalls} Calls */
+
 export class ReaderHost {
   #platform;
+  /** @type {import('../store/backends.js').Backend | null} */
   #backend = null;
+  /** @type {WebAssembly.Memory | null} */
   #memory = null;
   /** @type {HeapChecksum | null} */
   #checksum = null;
   // Each read waits for the one that had its turn before: so many go on side by side.
+  /** @type {Promise<any>[]} */
   #turns = Array.from({ length: READS_IN_FLIGHT }, () => Promise.resolve());
   #reads = 0;
 
@@ -22,10 +27,12 @@ export class ReaderHost {
     this.#platform = platform;
   }
 
+  /** @param {Calls['readerOpen']['params']} params */
   async readerOpen({ store, memory, keepOpen }) {
     const { checksumWasm } = this.#platform;
     this.#memory = memory;
-    if (checksumWasm !== undefined) this.#checksum = new HeapChecksum(checksumWasm, memory);
+    if (checksumWasm !== undefined)
+      this.#checksum = new HeapChecksum(/** @type {Uint8Array<ArrayBuffer>} */ (checksumWasm), memory);
     const backend = await openStore(store, this.#platform);
     if (keepOpen) backend.keepOpen?.();
     this.#backend = backend;
@@ -35,24 +42,34 @@ export class ReaderHost {
   /**
    * Fills the places [address, length] of the heap, one after the other, from an offset in a chunk on. `state`: where to
    * take their checksum, null for no such thing; the result is that checksum, null where it could not be taken here.
+   * @param {Calls['readerRead']['params']} params
+   * @param {{ signal: AbortSignal }} control
+   * @returns {Promise<Calls['readerRead']['result']>}
    */
   async readerRead({ id, index, offset, places, state = null }, { signal }) {
-    if (this.#backend === null) throw new NibbleError('STORE_UNAVAILABLE', 'The store is not open. Open it first.');
+    const [backend, memory] = [this.#backend, this.#memory];
+    if (backend === null || memory === null)
+      throw new NibbleError('STORE_UNAVAILABLE', 'The store is not open. Open it first.');
     const turn = this.#reads++ % READS_IN_FLIGHT;
     const read = this.#turns[turn].then(() => {
       checkCancelled(signal);
-      return this.#read({ id, index, offset, places, state });
+      return this.#read(backend, heapViews(memory, places), { id, index, offset, state });
     });
     this.#turns[turn] = read.catch(() => {});
     return read;
   }
 
-  async #read({ id, index, offset, places, state }) {
-    const target = heapViews(this.#memory, places);
+  /**
+   * @param {import('../store/backends.js').Backend} backend
+   * @param {Uint8Array[]} target
+   * @param {{ id: string, index: number, offset: number, state: number | null }} from
+   * @returns {Promise<Calls['readerRead']['result']>}
+   */
+  async #read(backend, target, { id, index, offset, state }) {
     const taken = state === null ? null : (this.#checksum?.begin(state) ?? null);
-    await this.#backend.readChunk(id, index, offset, target, taken?.update);
+    await backend.readChunk(id, index, offset, target, taken?.update);
     const result = taken?.end() ?? null;
     // A backend that does not tell what it has filled.
-    return result?.bytes === totalBytes(target) ? result : null;
+    return result !== null && result.bytes === totalBytes(target) ? result : null;
   }
 }

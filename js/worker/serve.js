@@ -7,10 +7,12 @@ import { Host } from './engine-host.js';
 import { ReaderHost } from './reader-host.js';
 import { StoreHost } from './store-host.js';
 
-/** Workers that the wasm's threads take beside the calling one; a pass of an `early` engine has one more (src/driver.h). */
+/** Workers that the wasm's threads take beside the calling one; a pass of an `early` engine has one more (src/driver.h). @param {number} threads */
 export const workersFor = (threads, early = false) => threads - 1 + (early ? 1 : 0);
 
+/** @type {Set<string>} */
 const AT_ONCE = new Set(['tokenize', 'countTokens', 'fitMessages', 'detokenize', 'render', 'memory', 'sessionList']);
+/** @type {Set<string>} */
 const ENDS = new Set(['unload', 'storeClose']);
 
 /**
@@ -22,39 +24,47 @@ export function serve(port, platform) {
   const storeHost = new StoreHost(platform);
   const readerHost = new ReaderHost(platform);
   // Whether it concerns a store or a reader, and so needs no turn.
+  /** @param {string} method */
   const ofStore = (method) => method.startsWith('store') || method.startsWith('reader');
+  /** @param {Method} method @returns {any} */
   const hostOf = (method) => {
     if (ofStore(method)) return method.startsWith('store') ? storeHost : readerHost;
-    return SESSION_METHODS.includes(method) ? host.sessions : host;
+    return SESSION_METHODS.some((name) => name === method) ? host.sessions : host;
   };
   // Its controller, its session's number and its end, by the call's id.
+  /** @type {Map<number, { controller: AbortController, session: number | undefined, done: Promise<void>, settle: () => void }>} */
   const running = new Map();
+  /** @type {Set<number>} */
   const cancelledBefore = new Set();
+  /** @type {Promise<any>} */
   let last = Promise.resolve();
   let lastId = 0;
+  /** @type {NibbleError | null} */
   let crash = null;
 
-  /** Runs something behind the calls that came before. */
+  /** Runs something behind the calls that came before. @template T @param {() => T | Promise<T>} use @returns {Promise<T>} */
   const behindOthers = (use) => {
     const done = last.then(use);
     last = done.catch(() => {});
     return done;
   };
 
+  /** @param {number} id */
   function ended(id) {
-    running.get(id).settle();
+    running.get(id)?.settle();
     running.delete(id);
   }
 
-  /** Waits until all other calls have ended. */
+  /** Waits until all other calls have ended. @param {number} id */
   async function untilAlone(id) {
     while (running.size > (running.has(id) ? 1 : 0)) {
       await Promise.all(Array.from(running, ([other, { done }]) => (other === id ? null : done)));
     }
   }
 
-  /** `goOn` lets the next call begin before this one has ended. */
+  /** `goOn` lets the next call begin before this one has ended. @param {{ id: number, method: Method, params: any }} call @param {AbortController} controller @param {() => void} goOn */
   async function run({ id, method, params }, controller, goOn) {
+    /** @param {unknown} event */
     const onEvent = (event) => port.post(eventReply(id, event));
     const control = { signal: controller.signal, onEvent, goOn, behindOthers, untilAlone: () => untilAlone(id) };
     try {
@@ -89,7 +99,8 @@ export function serve(port, platform) {
     if (cancelledBefore.delete(message.id)) controller.abort();
     const session = message.params?.session;
     for (const other of running.values()) if (ends(message.method, session, other)) other.controller.abort();
-    let settle;
+    let settle = () => {};
+    /** @type {Promise<void>} */
     const done = new Promise((resolve) => {
       settle = resolve;
     });
@@ -97,15 +108,20 @@ export function serve(port, platform) {
     // What waits for wasm that has crashed may wait for ever.
     const atOnce = AT_ONCE.has(message.method) || ofStore(message.method) || crash !== null;
     if (atOnce) run(message, controller, () => {});
-    else behindOthers(() => new Promise((goOn) => run(message, controller, goOn).then(goOn)));
+    else
+      behindOthers(
+        () => new Promise((/** @type {(value?: any) => void} */ goOn) => run(message, controller, goOn).then(goOn)),
+      );
   });
 }
 
-/** Whether a call stops another one that has not ended. */
+/** @typedef {import('../protocol/calls.js').Method} Method */
+
+/** Whether a call stops another one that has not ended. @param {Method} method @param {unknown} session @param {{ session: unknown }} other */
 const ends = (method, session, other) =>
   ENDS.has(method) || (method === 'sessionClose' && session !== undefined && session === other.session);
 
-/** A trap of the wasm code leaves its memory in an unknown state: nothing more can be done with it, but to leave it. */
+/** A trap of the wasm code leaves its memory in an unknown state: nothing more can be done with it, but to leave it. @param {any} cause */
 function crashed(cause) {
   const reason = cause.message ?? 'one of its threads has trapped';
   const message = `The WebAssembly engine crashed (${reason}). Unload this engine and create a new one.`;

@@ -21,6 +21,22 @@ import { exportImage, importImage } from '../saves/image.js';
 
 const OWN = 0;
 
+/** @typedef {import('../protocol/calls.js').SessionCalls} Calls */
+/** @typedef {ReturnType<typeof read.readCompletionOptions>} CompletionSettings */
+/** @typedef {ReturnType<typeof read.readSessionOptions>} SessionSettings */
+/** @typedef {{ signal: AbortSignal, onEvent: (event: any) => void }} Control */
+/** @typedef {(dropped: import('../protocol/calls.js').Dropped) => void} OnDrop */
+
+/**
+ * What a completion begins with.
+ * @typedef {object} Plan
+ * @property {number[]} prompt
+ * @property {Room | null} room
+ * @property {import('../protocol/calls.js').Dropped} left
+ * @property {import('../base/public-types.js').Warning[]} warnings
+ * @property {string} opening
+ */
+
 export class SessionHost {
   #model;
   #texts;
@@ -31,7 +47,7 @@ export class SessionHost {
   #lastNumber = OWN;
 
   /**
-   * @param {{ model: import('../core/runtime.js').Model, texts: import('../prompt/model-text.js').Texts, turn: object,
+   * @param {{ model: import('../core/runtime.js').Model, texts: import('../prompt/model-text.js').Texts, turn: import('../base/yield.js').Turn,
    *   saves: import('../saves/store.js').SessionStore, onFull: OpenSession['onFull'], keep: number | null }} parts
    *   onFull, keep: of sessions that are not told otherwise
    */
@@ -45,14 +61,20 @@ export class SessionHost {
 
   /** The timeline of the engine's own session. */
   get ownTimeline() {
-    return this.#sessions.get(OWN).timeline;
+    return this.#own.timeline;
   }
 
+  get #own() {
+    return /** @type {OpenSession} */ (this.#sessions.get(OWN));
+  }
+
+  /** @param {Calls['complete']['params']} params @param {import('../protocol/calls.js').Control<Calls['complete']['event']>} control */
   async complete({ session: number, ...given }, { signal, onEvent }) {
     const options = read.readCompletionOptions(given);
     const session = this.#session(number);
     const { timeline } = session;
     const dropped = { tokens: 0, messages: 0 };
+    /** @type {OnDrop} */
     const onDrop = ({ tokens, messages }) => {
       dropped.tokens += tokens;
       dropped.messages += messages;
@@ -64,6 +86,7 @@ export class SessionHost {
     const { tokenizer } = this.#texts;
     const context = { model: this.#model, timeline, tokenizer, turn: this.#turn, room, shift: left.tokens > 0 };
     const stop = options.messages ? [...options.stop, ...this.#texts.chatStops] : options.stop;
+    /** @param {import('../base/public-types.js').Prefill} prefill */
     const onPrefill = (prefill) => onEvent({ prefill: { ...prefill, opening } });
     const control = { signal, onToken: onEvent, onPrefill };
     const half = options.continueLast ? (session.half ?? null) : null;
@@ -79,9 +102,13 @@ export class SessionHost {
   /**
    * A long text is read at a stretch, while no message comes in. Whoever has stopped meanwhile is told that it was stopped,
    * and not that it would not have fitted.
+   * @param {OpenSession} session
+   * @param {CompletionSettings} options
+   * @param {{ onDrop: OnDrop, signal: AbortSignal }} control
    */
   async #planUnlessStopped(session, options, { onDrop, signal }) {
     let failure;
+    /** @type {Plan} */
     let plan = { prompt: [], room: null, left: { tokens: 0, messages: 0 }, warnings: [], opening: '' };
     try {
       plan = this.#plan(session, options, onDrop);
@@ -96,6 +123,10 @@ export class SessionHost {
   /**
    * The prompt, which is rendered and becomes tokens here and nowhere else; what of it was left out since it does not fit;
    * and how room is made later, null: it is not.
+   * @param {OpenSession} session
+   * @param {CompletionSettings} options
+   * @param {OnDrop} onDrop
+   * @returns {Plan}
    */
   #plan(session, options, onDrop) {
     const { timeline } = session;
@@ -114,7 +145,7 @@ export class SessionHost {
       return { prompt, room, left: { tokens: droppedTokens, messages: 0 }, warnings, opening: '' };
     }
     const { maxTokens } = options;
-    const chat = chatPrompt(this.#texts, options);
+    const chat = chatPrompt(this.#texts, { ...options, messages: options.messages });
     const leftOut = chat.fit({
       contextSize,
       maxTokens,
@@ -127,17 +158,17 @@ export class SessionHost {
     return { prompt, room, left: { tokens: all.length - prompt.length, messages: leftOut }, warnings, opening };
   }
 
-  /** The likeliest next tokens after `tokens`. MODEL_COMPUTES_NAN where the model gives none a logit. */
+  /** The likeliest next tokens after `tokens`. MODEL_COMPUTES_NAN where the model gives none a logit. @param {Calls['evaluate']['params']} params @param {Control} control */
   async evaluate({ session: number, tokens: given, options }, { signal }) {
     const tokens = this.#knownTokens(given);
     const { top, reusePrefix } = read.readEvaluateOptions(options);
     const { timeline } = this.#session(number);
     await timeline.replace(tokens, { reuse: reusePrefix, turn: this.#turn, signal });
-    const likely = mostLikely(timeline.logits(), top === 0 ? Infinity : top);
+    const likely = mostLikely(/** @type {Float32Array} */ (timeline.logits()), top === 0 ? Infinity : top);
     return { tokens, top: likely.map(({ id, p, logit }) => ({ id, token: this.#texts.tokenText(id), p, logit })) };
   }
 
-  /** ln p(token | the tokens before it) of tokens from..end, in order. MODEL_COMPUTES_NAN where one is no number. */
+  /** ln p(token | the tokens before it) of tokens from..end, in order. MODEL_COMPUTES_NAN where one is no number. @param {Calls['score']['params']} params @param {Control} control */
   async score({ session: number, tokens: given, options }, { signal }) {
     const tokens = this.#knownTokens(given);
     const { from, reusePrefix } = read.readScoreOptions(options);
@@ -146,23 +177,24 @@ export class SessionHost {
     const kept = reusePrefix ? timeline.keep(tokens.slice(0, from - 1)) : timeline.truncate(0);
     const inputs = tokens.slice(kept, -1);
     const targets = inputs.map((_, index) => (kept + index + 1 < from ? -1 : tokens[kept + index + 1]));
-    const scores = await timeline.append(inputs, { turn: this.#turn, signal, targets });
+    const scored = timeline.append(inputs, { turn: this.#turn, signal, targets });
+    const scores = /** @type {Float32Array} */ (await scored);
     if (scores.some(Number.isNaN)) throw modelComputesNan();
     return scores.slice(from - 1 - kept);
   }
 
-  /** Opens an empty session. @returns {{ session: number }} what the others call it */
+  /** Opens an empty session. @param {Calls['sessionCreate']['params']} params @returns {{ session: number }} what the others call it */
   sessionCreate({ options }) {
-    const own = this.#sessions.get(OWN);
-    return this.#add(this.#newTimeline(), read.readSessionOptions(options), own);
+    return this.#add(this.#newTimeline(), read.readSessionOptions(options), this.#own);
   }
 
+  /** @param {Calls['sessionFork']['params']} params */
   sessionFork({ session: number, options }) {
     const origin = this.#session(number);
     return this.#add(origin.timeline.fork(), read.readSessionOptions(options), origin);
   }
 
-  /** Makes tokens the session's content, and computes those that are new. */
+  /** Makes tokens the session's content, and computes those that are new. @param {Calls['sessionSync']['params']} params @param {import('../protocol/calls.js').Control<Calls['sessionSync']['event']>} control */
   async sessionSync({ session: number, tokens: given, options }, { signal, onEvent }) {
     const { reusePrefix } = read.readSyncOptions(options);
     const session = this.#session(number);
@@ -178,10 +210,12 @@ export class SessionHost {
     let kept = 0;
     let computed = 0;
     const report = () => onEvent({ prefill: { tokens: computed, total: tokens.length - kept, reusedTokens: kept } });
+    /** @param {number} count */
     const onStart = (count) => {
       kept = count;
       report();
     };
+    /** @param {number} count */
     const onPiece = (count) => {
       computed += count;
       report();
@@ -195,28 +229,32 @@ export class SessionHost {
     return { kept, computed, droppedTokens };
   }
 
-  /** What makes room where memory ends before the context; null: nothing does. */
+  /** What makes room where memory ends before the context; null: nothing does. @param {OpenSession} session @param {OnDrop} onDrop */
   #syncRoom({ timeline, onFull, keep }, onDrop) {
     if (onFull === 'stop') return null;
     return new Room({ timeline, keep, chat: null, leftOut: null, onDrop });
   }
 
+  /** @param {Calls['sessionTruncate']['params']} params */
   sessionTruncate({ session: number, length }) {
     return this.#session(number).timeline.truncate(read.readLength(length));
   }
 
+  /** @param {Calls['sessionTokens']['params']} params */
   sessionTokens({ session: number }) {
     return [...this.#session(number).timeline.tokens];
   }
 
-  /** May be called twice. */
+  /** May be called twice. @param {Calls['sessionClose']['params']} params */
   sessionClose({ session: given }) {
     const number = read.readSessionNumber(given);
+    if (number === null) return null;
     this.#sessions.get(number)?.timeline.close();
     this.#sessions.delete(number);
     return null;
   }
 
+  /** @param {Calls['sessionSave']['params']} params @param {Control} control */
   async sessionSave({ session: number, key: given }, { signal }) {
     await this.#model.arrivals.until(Infinity, signal);
     const { timeline } = this.#session(number);
@@ -224,12 +262,13 @@ export class SessionHost {
     return withSave(timeline, (save) => this.#saves.save(key, save, { tokens: timeline.length, signal }));
   }
 
+  /** @param {Calls['sessionExport']['params']} params @param {Control} control */
   async sessionExport({ session: number }, { signal }) {
     await this.#model.arrivals.until(Infinity, signal);
     return withSave(this.#session(number).timeline, (save) => exportImage(save, { turn: this.#turn, signal }));
   }
 
-  /** @returns {Promise<{ session: number | null, problem: object | null }>} */
+  /** @param {Calls['sessionRestore']['params']} params @param {Control} control @returns {Promise<Calls['sessionRestore']['result']>} */
   async sessionRestore({ key: given, options }, { signal }) {
     const key = read.readSaveKey(given);
     const settings = read.readSessionOptions(options);
@@ -240,16 +279,18 @@ export class SessionHost {
     return { ...this.#addRestored(session, settings), problem: null };
   }
 
+  /** @param {Calls['sessionImport']['params']} params @param {Control} control */
   async sessionImport({ image, options }, { signal }) {
     const settings = read.readSessionOptions(options);
     await this.#model.arrivals.until(Infinity, signal);
-    return this.#addRestored(await importImage(this.#model, image, signal), settings);
+    return this.#addRestored(await importImage(this.#model, /** @type {Blob} */ (image), signal), settings);
   }
 
   sessionList() {
     return this.#saves.list();
   }
 
+  /** @param {Calls['sessionDelete']['params']} params */
   async sessionDelete({ key }) {
     await this.#saves.delete(read.readSaveKey(key));
     return null;
@@ -262,45 +303,50 @@ export class SessionHost {
     await this.#saves.close();
   }
 
-  /** One that may share what the others begin with. */
+  /** One that may share what the others begin with. @param {{ session: import('../core/session.js').Session, computed: number }} [from] */
   #newTimeline(from) {
     const others = () => Array.from(this.#sessions.values(), ({ timeline }) => timeline);
     return new Timeline(this.#model, { ...from, others });
   }
 
+  /** @param {import('../core/session.js').Session} session @param {SessionSettings} settings */
   #addRestored(session, settings) {
     try {
       // Nothing tells whether it was shifted before it was saved.
-      return this.#add(this.#newTimeline({ session, computed: 0 }), settings, this.#sessions.get(OWN));
+      return this.#add(this.#newTimeline({ session, computed: 0 }), settings, this.#own);
     } catch (error) {
       session.close();
       throw error;
     }
   }
 
+  /** @param {Timeline} timeline @param {SessionSettings} settings @param {OpenSession} origin */
   #add(timeline, { onFull, keep }, origin) {
     const number = ++this.#lastNumber;
     this.#sessions.set(number, { timeline, onFull: onFull ?? origin.onFull, keep: keep ?? origin.keep });
     return { session: number };
   }
 
+  /** @param {unknown} given */
   #session(given) {
     const session = this.#sessions.get(read.readSessionNumber(given) ?? OWN);
     if (session !== undefined) return session;
     throw new NibbleError('SESSION_CLOSED', 'The session was closed. Create a new one, or restore a saved one.');
   }
 
-  /** Tokens for a session: without the oldest, where they do not fit and it was created so. */
+  /** Tokens for a session: without the oldest, where they do not fit and it was created so. @param {OpenSession} session @param {number[]} tokens */
   #fitting({ timeline: { contextSize }, onFull, keep }, tokens) {
     if (onFull === 'stop') return { tokens, droppedTokens: 0 };
     return trimTokens(tokens, { contextSize, keep: headLength(keep ?? 0, contextSize) });
   }
 
+  /** @param {CompletionSettings} options @returns {import('../prompt/model-text.js').ReadPrompt} */
   #start(options) {
     if (options.tokens !== undefined) return { tokens: this.#knownTokens(options.tokens), warnings: [], opening: '' };
     return this.#texts.readStart(options);
   }
 
+  /** @param {unknown} given */
   #knownTokens(given) {
     const tokens = read.readTokens('tokens', given);
     const { vocabularySize } = this.#model.info;
@@ -313,13 +359,14 @@ export class SessionHost {
 /**
  * A chat as a prompt that can be made shorter.
  * @param {import('../prompt/model-text.js').Texts} texts
- * @param {{ messages: object[] } & import('../prompt/model-text.js').ChatOptions} options
+ * @param {{ messages: import('../prompt/messages.js').Message[] } & import('../prompt/model-text.js').ChatOptions} options
  */
 export function chatPrompt(texts, { messages, continueLast, parseSpecial, tools, template, templateVariables }) {
   const options = { continueLast, parseSpecial, tools, template, templateVariables };
   return new ChatPrompt(messages, (fewer) => texts.readChat(fewer, options));
 }
 
+/** @template T @param {Timeline} timeline @param {(save: import('../core/session.js').Save) => Promise<T>} use */
 async function withSave(timeline, use) {
   const save = timeline.save();
   try {

@@ -2,7 +2,7 @@
 // them out of each other's way.
 
 import { checkCancelled } from '../base/cancel.js';
-import { NibbleError, notStored, shortened } from '../base/errors.js';
+import { codeOf, NibbleError, notStored, shortened } from '../base/errors.js';
 import { readImportOptions, readStoredName } from '../base/options.js';
 import { progressReporter } from '../base/progress.js';
 import { checksumOf } from '../core/packer.js';
@@ -24,11 +24,18 @@ const RATE_BYTES = 512 << 20;
 // How a server says nothing of its file: what is stored is as good as before.
 const UNREACHED = ['DOWNLOAD_FAILED', 'DOWNLOAD_STALLED', 'DOWNLOAD_OFFLINE', 'DOWNLOAD_NOT_A_MODEL'];
 
+/** @typedef {import('../protocol/calls.js').StoreCalls} Calls */
+/** @typedef {{ signal: AbortSignal, onEvent?: (event: any) => void }} Control */
+
 export class StoreHost {
   #platform;
+  /** @type {import('../base/options.js').StoreSettings | null} */
   #store = null;
+  /** @type {import('../store/backends.js').Backend | null} */
   #backend = null;
-  #wasm = null;
+  /** @type {import('../protocol/calls.js').WasmPlace} */
+  #wasm = {};
+  /** @type {ReturnType<import('./engine-host.js').Platform['startRuntime']> | null} */
   #starting = null;
   #closed = false;
 
@@ -37,6 +44,7 @@ export class StoreHost {
     this.#platform = platform;
   }
 
+  /** @param {Calls['storeOpen']['params']} params */
   async storeOpen({ store, wasm, authorization }) {
     this.#platform = authorized(this.#platform, authorization);
     this.#store = store;
@@ -50,6 +58,7 @@ export class StoreHost {
     return records.filter((record) => !isSavedSession(record)).map(summaryOf);
   }
 
+  /** @param {Calls['storeHas']['params']} params @param {Control} control */
   async storeHas({ source }, { signal }) {
     const backend = this.#open();
     const runtime = await this.#runtime();
@@ -58,23 +67,25 @@ export class StoreHost {
       return await isStored({ runtime, backend, id });
     } catch (error) {
       // A file that is not there cannot be told from others that might be stored.
-      if (typeof source.path === 'string' && error.code === 'SOURCE_UNREADABLE') return false;
+      if (typeof (/** @type {any} */ (source).path) === 'string' && codeOf(error) === 'SOURCE_UNREADABLE') return false;
       throw error;
     }
   }
 
-  /** The id that a model is stored under, or would be. Asks no server. */
+  /** The id that a model is stored under, or would be. Asks no server. @param {Calls['storeIdOf']['params']} params @param {Control} control */
   async storeIdOf({ source }, { signal }) {
     this.#open();
     return this.#idOf(source, { signal });
   }
 
+  /** @param {any} source @param {Control} control @returns {Promise<string>} */
   async #idOf(source, { signal }) {
     const { openPath } = this.#platform;
     const id = knownId(source) ?? (await modelId(source, { runtime: await this.#runtime(), openPath, signal }));
     return knownAs(this.#open(), id);
   }
 
+  /** @param {any} descriptor @param {Control} control @param {{ toldSha256?: any, addresses?: string[] }} [known] @returns {Promise<any>} */
   async #opening(descriptor, { signal, onEvent = () => {} }, { toldSha256 = null, addresses = [] } = {}) {
     const runtime = await this.#runtime();
     const call = { runtime, platform: this.#platform, descriptor, toldSha256, addresses, store: this.#store };
@@ -82,13 +93,13 @@ export class StoreHost {
     return openingOf(withRetries(given), this.#open());
   }
 
-  /** Whether there is a newer file at the address that a stored model came from. */
+  /** Whether there is a newer file at the address that a stored model came from. @param {Calls['storeCheck']['params']} params @param {Control} control */
   async storeCheck({ id }, control) {
     const opening = await this.#opening({ stored: id }, control);
     return checkFile(opening, await this.#manifest(opening.id));
   }
 
-  /** Gets the newer file, if there is one. @returns what list() tells of what is there now */
+  /** Gets the newer file, if there is one. @param {Calls['storeUpdate']['params']} params @param {Control} control @returns what list() tells of what is there now */
   async storeUpdate({ id }, control) {
     const backend = this.#open();
     const opening = await this.#opening({ stored: id }, control);
@@ -99,6 +110,8 @@ export class StoreHost {
   /**
    * Stores a model. One that is stored already is left as it is, unless its address has a newer file by now.
    * @returns what list() tells of it
+   * @param {Calls['storeImport']['params']} params
+   * @param {Control} control
    */
   async storeImport({ source: descriptor, toldSha256 = null, addresses, options }, control) {
     const backend = this.#open();
@@ -106,7 +119,7 @@ export class StoreHost {
     const opening = { ...(await this.#opening(descriptor, control, { toldSha256, addresses })), ...given };
     const newer = await this.#newerOf(opening);
     if (newer !== null) return newer;
-    const before = await withStored(opening, async ({ storage, load }) => {
+    const before = await withStored(opening, async (/** @type {any} */ { storage, load }) => {
       if (storage.state === 'stored') return true;
       await load(null);
       return false;
@@ -116,7 +129,7 @@ export class StoreHost {
     return summaryOf(record);
   }
 
-  /** What a newer file was stored as; null where there is none, or nobody can tell now. */
+  /** What a newer file was stored as; null where there is none, or nobody can tell now. @param {any} opening */
   async #newerOf(opening) {
     const { backend, descriptor, id, sha256, toldSha256 } = opening;
     if (!isAddress(descriptor?.url) || !(await isStored(opening))) return null;
@@ -126,13 +139,13 @@ export class StoreHost {
       const now = await fetchNewer(opening, record);
       return now === id ? null : summaryOf(await backend.get(now));
     } catch (error) {
-      if (UNREACHED.includes(error.code)) return null;
+      if (UNREACHED.some((code) => code === codeOf(error))) return null;
       throw error;
     }
   }
 
-  /** Reads all of a stored model. `damaged`: the chunks that are not what they were, -1 for the header. */
-  async storeVerify({ id: given }, { signal, onEvent }) {
+  /** Reads all of a stored model. `damaged`: the chunks that are not what they were, -1 for the header. @param {Calls['storeVerify']['params']} params @param {Control} control */
+  async storeVerify({ id: given }, { signal, onEvent = () => {} }) {
     const backend = this.#open();
     const id = await knownAs(backend, given);
     const runtime = await this.#runtime();
@@ -144,6 +157,7 @@ export class StoreHost {
       const total = headerBytes + storedBytes(record);
       const report = progressReporter('read', total, onEvent);
       const buffer = new Uint8Array(Math.max(headerBytes, Math.min(chunkBytes, storedBytes(record))));
+      /** @type {number[]} */
       const damaged = [];
       let read = 0;
       for (const { index, bytes, checksum } of all) {
@@ -156,7 +170,7 @@ export class StoreHost {
     });
   }
 
-  /** What was saved of its sessions goes with it. */
+  /** What was saved of its sessions goes with it. @param {Calls['storeDelete']['params']} params */
   async storeDelete({ id: known }) {
     const backend = this.#open();
     const id = await knownAs(backend, known);
@@ -167,6 +181,7 @@ export class StoreHost {
     return null;
   }
 
+  /** @param {Calls['storeRename']['params']} params */
   async storeRename({ id: known, name }) {
     const backend = this.#open();
     const id = await knownAs(backend, known);
@@ -188,7 +203,7 @@ export class StoreHost {
     return { ...(await backend.estimate()), models, sessions };
   }
 
-  /** Bytes a second that the store gives of a model, read and dropped. */
+  /** Bytes a second that the store gives of a model, read and dropped. @param {Calls['storeReadRate']['params']} params @param {Control} control */
   async storeReadRate({ id: given }, { signal }) {
     const backend = this.#open();
     const id = await knownAs(backend, given);
@@ -206,8 +221,8 @@ export class StoreHost {
     });
   }
 
-  /** What runs has been told to stop; what an import has is kept, and its lock given back, before anything ends. */
-  async storeClose(_, { untilAlone }) {
+  /** What runs has been told to stop; what an import has is kept, and its lock given back, before anything ends. @param {Calls['storeClose']['params']} _params @param {import('../protocol/calls.js').Control} control */
+  async storeClose(_params, { untilAlone }) {
     this.#closed = true;
     await untilAlone();
     await this.#backend?.close();
@@ -229,6 +244,7 @@ export class StoreHost {
     return runtime;
   }
 
+  /** @param {string} id */
   async #manifest(id) {
     const record = await this.#open().get(id);
     const name = shortened(id);
@@ -239,14 +255,24 @@ export class StoreHost {
   }
 }
 
+/** @param {number[]} values */
 const sum = (values) => values.reduce((total, value) => total + value, 0);
 
+/**
+ * Whether a chunk is what it was.
+ * @param {import('../store/backends.js').Backend} backend
+ * @param {import('../core/runtime.js').Runtime} runtime
+ * @param {string} id
+ * @param {number} index
+ * @param {Uint8Array} target
+ * @param {string} checksum
+ */
 async function holds(backend, runtime, id, index, target, checksum) {
   try {
     await backend.readChunk(id, index, 0, target);
     return checksumOf(runtime, [target]) === checksum;
   } catch (error) {
-    if (['STORE_CHUNK_MISSING', 'STORE_DAMAGED'].includes(error.code)) return false;
+    if (['STORE_CHUNK_MISSING', 'STORE_DAMAGED'].some((code) => code === codeOf(error))) return false;
     throw error;
   }
 }
