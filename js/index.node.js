@@ -10,6 +10,7 @@ import { createLibrary } from './index.js';
 import { LOCKS } from './store/folder.node.js';
 import { releaseThread } from './store/locks.node.js';
 
+export { ERROR_CODES } from './base/error-codes.js';
 export { NibbleError } from './base/errors.js';
 export * from './base/public-types.js';
 export { estimateSpeed } from './base/speed-estimate.js';

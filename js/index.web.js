@@ -3,6 +3,7 @@ import { NibbleError } from './base/errors.js';
 import { createLibrary } from './index.js';
 import { startWorker } from './protocol/worker-port.web.js';
 
+export { ERROR_CODES } from './base/error-codes.js';
 export { NibbleError } from './base/errors.js';
 export * from './base/public-types.js';
 export { estimateSpeed } from './base/speed-estimate.js';

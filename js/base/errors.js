@@ -4,14 +4,14 @@
 /** An error with a stable code that survives a trip through `postMessage` by `toJSON` and `fromJSON`. */
 export class NibbleError extends Error {
   /**
-   * @param {string} code stable, upper case with underscores, e.g. `TOKENIZER_BAD_METADATA`
+   * @param {import('./error-codes.js').ErrorCode} code
    * @param {string} message a full sentence
    * @param {{ cause?: unknown, details?: Record<string, unknown> }} [options] `details` has to be cloneable
    */
   constructor(code, message, { cause, details } = {}) {
     super(message, cause === undefined ? undefined : { cause });
     this.name = 'NibbleError';
-    /** @type {string} */
+    /** What it is, for programs: a name that stays. @type {import('./error-codes.js').ErrorCode} */
     this.code = code;
     /** @type {Record<string, unknown> | undefined} */
     this.details = details;
@@ -44,7 +44,7 @@ export class NibbleError extends Error {
 /**
  * An error whose way out callers may put into words of their own, as the command line does: its message is `problem`, what
  * was found and expected, and `remedy`, what to do with the library. Both stand in the details too, the remedy by its name.
- * @param {string} code
+ * @param {import('./error-codes.js').ErrorCode} code
  * @param {string} problem one sentence or more
  * @param {{ name: 'larger-context' | 'name-a-store' | 'list-models' | 'give-token', sentence: string }} remedy
  * @param {{ cause?: unknown, details?: Record<string, unknown> }} [options]

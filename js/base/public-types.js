@@ -17,6 +17,7 @@
 /** @typedef {import('../hub/repository.js').Repository} Repository */
 /** @typedef {import('../index.js').TextOptions} TextOptions */
 /** @typedef {import('../prompt/messages.js').Message} Message */
+/** @typedef {import('./error-codes.js').ErrorCode} ErrorCode what NibbleError.code may be */
 /** @typedef {{ code: string, message: string }} Warning a stable code, and a sentence */
 /** @typedef {EngineOptions['model']} ModelSource what a model may come from */
 /** @typedef {Parameters<NonNullable<EngineOptions['onProgress']>>[0]} Progress what onProgress of createEngine() is told */
@@ -150,7 +151,7 @@
  * @property {ModelShape | null} model null: this engine cannot run it
  * @property {MemoryUse | null} memory what an engine takes at most: `other` counts what loading takes for a while as well.
  *   null: it cannot be run so
- * @property {{ code: string, message: string } | null} problem why
+ * @property {{ code: ErrorCode, message: string } | null} problem why
  * @property {Warning[]} warnings what is odd about it, as `engine.info.warnings` would tell
  */
 
@@ -194,7 +195,7 @@
  * @property {number | null} verifyMilliseconds of comparing it with its checksums, which is part of that
  * @property {number} mendedChunks how many were damaged and came again
  * @property {boolean} restarted an interrupted import began anew: the file has changed, or its server cannot go on
- * @property {{ code: string, message: string } | null} problem why it is not stored
+ * @property {{ code: ErrorCode, message: string } | null} problem why it is not stored
  */
 
 /**

@@ -174,7 +174,8 @@ export class Runtime {
     const result = call(this.#error);
     if (result) return result;
     const [code] = this.copy(Int32Array, this.#error, 1);
-    throw new NibbleError(this.text(this.c._nibble_error_name(code)), this.text(this.#error + 4));
+    const name = /** @type {import('../base/error-codes.js').ErrorCode} */ (this.text(this.c._nibble_error_name(code)));
+    throw new NibbleError(name, this.text(this.#error + 4));
   }
 
   /** Ends the threads. The memory goes with the last reference to this object. */

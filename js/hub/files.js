@@ -40,7 +40,11 @@ const lastOf = (path) => path.split('/').at(-1) ?? '';
 export function problemOf(path) {
   const name = lastOf(path);
   /** @param {NonNullable<HubFile['problem']>['kind']} kind @param {string} message */
-  const problem = (kind, message) => ({ code: 'MODEL_UNSUPPORTED', kind, message });
+  const problem = (kind, message) => ({
+    code: /** @type {const} */ ('MODEL_UNSUPPORTED'),
+    kind,
+    message,
+  });
   if (/(^|[-_.])mmproj([-_.]|$)/i.test(name))
     return problem(
       'vision',
