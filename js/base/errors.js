@@ -102,10 +102,10 @@ export const modelComputesNan = () =>
   );
 
 /** The code of what was thrown, the library's or the system's; undefined where it has none. @param {unknown} error */
-export const codeOf = (error) =>
-  typeof error === 'object' && error !== null && 'code' in error && typeof error.code === 'string'
-    ? error.code
-    : undefined;
+export const codeOf = (error) => /** @type {{ code?: string } | null | undefined} */ (error)?.code;
+
+/** Whether what was thrown has one of these codes. @param {unknown} error @param {string[]} codes */
+export const hasCode = (error, codes) => codes.includes(/** @type {string} */ (codeOf(error)));
 
 const MAX_CAUSES = 8;
 

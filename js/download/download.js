@@ -9,7 +9,7 @@
 // where the size is unknown, one connection fills one segment without end. Whatever fails is asked for again from the
 // byte it stopped at, and has to be of the version of the file that the first answer was of.
 
-import { codeOf } from '../base/errors.js';
+import { codeOf, hasCode } from '../base/errors.js';
 import { Gate } from '../base/gate.js';
 import { Patience, systemNetwork } from './backoff.js';
 import { BufferPool } from './buffer-pool.js';
@@ -238,7 +238,7 @@ class Transfer {
     for (;;) {
       const head = this.#segments[0];
       // What has arrived is of use even where nothing more will come, but not of a file that is another by now.
-      const spoilt = ['CANCELLED', 'DOWNLOAD_CHANGED'].includes(codeOf(this.#error) ?? '');
+      const spoilt = hasCode(this.#error, ['CANCELLED', 'DOWNLOAD_CHANGED']);
       const piece = spoilt ? null : (head?.shift() ?? null);
       if (piece !== null) {
         this.#gate.open();

@@ -1,7 +1,7 @@
 // Hugging Face's hub: what files a repository has, and which of them an address means. address.js reads addresses,
 // files.js judges files. What the hub answers is checked before it is used.
 
-import { codeOf, loadingCancelled, NibbleError } from '../base/errors.js';
+import { codeOf, hasCode, loadingCancelled, NibbleError } from '../base/errors.js';
 import { authorizationOf, authorizedFetch } from '../download/authorized-fetch.js';
 import { Patience, systemNetwork } from '../download/backoff.js';
 import { failed, failureOf, gated, refused, stalled, unreachable } from '../download/errors.js';
@@ -392,7 +392,7 @@ async function fileAt(address, call) {
     if (isGated && call.hub.token === null) throw gated(address.page, false);
     return recommended;
   } catch (error) {
-    if (['CANCELLED', 'HUB_GATED'].includes(codeOf(error) ?? '')) throw error;
+    if (hasCode(error, ['CANCELLED', 'HUB_GATED'])) throw error;
     return null;
   }
 }

@@ -2,7 +2,7 @@
 // piece by piece; what stays goes into place, the rest only passes through the ring that it will stream through later.
 
 import { checkCancelled } from '../base/cancel.js';
-import { codeOf } from '../base/errors.js';
+import { hasCode } from '../base/errors.js';
 import { STAGING_BYTES } from '../core/heap-sizes.js';
 import { Checksum } from '../core/packer.js';
 
@@ -48,7 +48,7 @@ export async function readStreamedWeights({ reader, runtime, model, record, sign
 
   /** @param {Piece & { passes: boolean }} piece @param {unknown} error */
   const check = (piece, error) => {
-    if (error !== null && !UNREADABLE.includes(codeOf(error) ?? '')) throw error;
+    if (error !== null && !hasCode(error, UNREADABLE)) throw error;
     chunkFails ||= error !== null;
     const begin = performance.now();
     if (error === null) checksum.updateAt(piece.pointer, piece.length);

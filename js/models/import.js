@@ -1,5 +1,5 @@
 // Stores a model while it comes from its source: begins an import, or goes on with one that was interrupted.
-import { codeOf, NibbleError } from '../base/errors.js';
+import { codeOf, hasCode, NibbleError } from '../base/errors.js';
 import { progressReporter } from '../base/progress.js';
 import { checksumOf, Packer, packedLayout } from '../core/packer.js';
 import { strongEtag } from '../download/http-headers.js';
@@ -118,7 +118,7 @@ async function shortChunk({ runtime, backend }, { id, chunks, chunkBytes }) {
   try {
     await backend.readChunk(id, chunks.length - 1, 0, bytes);
   } catch (error) {
-    if (!['STORE_CHUNK_MISSING', 'STORE_DAMAGED'].includes(codeOf(error) ?? '')) throw error;
+    if (!hasCode(error, ['STORE_CHUNK_MISSING', 'STORE_DAMAGED'])) throw error;
   }
   if (checksumOf(runtime, [bytes]) === last.checksum) return bytes;
   chunks.pop();
@@ -217,7 +217,7 @@ async function importWeights(opening, started, model) {
     model?.finish();
   } catch (error) {
     // A source that cannot begin behind its front is of no use for going on.
-    const useless = ['HASH_MISMATCH', 'MODEL_BAD_TENSOR'].includes(codeOf(error) ?? '');
+    const useless = hasCode(error, ['HASH_MISMATCH', 'MODEL_BAD_TENSOR']);
     const kept = keepPartial && started.source.position !== undefined && !useless;
     await (kept ? importer.keep() : importer.drop());
     throw error;

@@ -3,7 +3,7 @@
 // none, this worker does both.
 
 import { checkCancelled } from '../base/cancel.js';
-import { codeOf } from '../base/errors.js';
+import { codeOf, hasCode } from '../base/errors.js';
 import { checksumStates } from '../core/packer.js';
 
 const UNREADABLE = ['STORE_CHUNK_MISSING', 'STORE_DAMAGED'];
@@ -42,7 +42,7 @@ export async function readWeights({ reader, runtime, record, model, signal, onRe
       const target = model.packedViews(position, bytes);
       taken = await reader.read(record.id, index, 0, target, { signal: ending.signal, state });
     } catch (error) {
-      if (UNREADABLE.includes(codeOf(error) ?? '')) return false;
+      if (hasCode(error, UNREADABLE)) return false;
       throw error;
     }
     const { checksum, milliseconds } = taken ?? checksumOf(position, bytes);

@@ -1,7 +1,7 @@
 // Whether a source has the file that is stored. Packed weights are no bytes of a file, so what the source gives is packed
 // again and compared with what is stored.
 
-import { codeOf } from '../base/errors.js';
+import { codeOf, hasCode } from '../base/errors.js';
 import { progressReporter } from '../base/progress.js';
 import { Checksum, checksumOf, Packer } from '../core/packer.js';
 import { failureOf } from '../download/errors.js';
@@ -71,7 +71,7 @@ export async function isSame(opening, record) {
 
 /** Whether a download failed since the file has another size now, or has weights that would never have been stored. @param {unknown} error */
 const isOther = (error) =>
-  ['DOWNLOAD_CHANGED', 'MODEL_BAD_TENSOR'].includes(codeOf(error) ?? '') ||
+  hasCode(error, ['DOWNLOAD_CHANGED', 'MODEL_BAD_TENSOR']) ||
   (codeOf(error) === 'DOWNLOAD_FAILED' && failureOf(error).status === 416);
 
 /** @param {OfSource} opening @param {Manifest} record @param {(header: Header) => Promise<boolean>} use */
@@ -116,7 +116,7 @@ async function readStored(backend, { id, chunkBytes }, start, end) {
     try {
       await backend.readChunk(id, index, at - index * chunkBytes, bytes);
     } catch (error) {
-      if (ABSENT.includes(codeOf(error) ?? '')) return null;
+      if (hasCode(error, ABSENT)) return null;
       throw error;
     }
     parts.push(bytes);

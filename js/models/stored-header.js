@@ -1,6 +1,6 @@
 // The bytes before a stored model's tensor data, which hold its metadata and its vocabulary.
 
-import { codeOf } from '../base/errors.js';
+import { hasCode } from '../base/errors.js';
 import { checksumOf } from '../core/packer.js';
 import { tryHeader, UNKNOWN_SIZE } from './loader.js';
 import { HEADER } from './manifest.js';
@@ -22,7 +22,7 @@ export async function storedHeader({ runtime, backend, ahead }, record) {
   try {
     await backend.readChunk(record.id, HEADER, 0, bytes);
   } catch (error) {
-    if (['STORE_CHUNK_MISSING', 'STORE_DAMAGED'].includes(codeOf(error) ?? '')) return null;
+    if (hasCode(error, ['STORE_CHUNK_MISSING', 'STORE_DAMAGED'])) return null;
     throw error;
   }
   return checkedHeader(runtime, record, bytes);

@@ -3,7 +3,7 @@
 // save that is whole before the next one is, and no more than one chunk is in memory.
 
 import { checkCancelled } from '../base/cancel.js';
-import { codeOf, NibbleError, shortened } from '../base/errors.js';
+import { codeOf, hasCode, NibbleError, shortened } from '../base/errors.js';
 import { openStore } from '../store/backends.js';
 import { chunkCount, chunkSize, halfId, modelOfSave, readSaved, SAVE_FORMAT, savedSummary, saveId } from './record.js';
 
@@ -20,9 +20,6 @@ const HALVES = /** @type {const} */ ([0, 1]);
 /** @typedef {import('./record.js').Summary} Summary */
 /** @typedef {import('./image.js').Save} Save */
 /** @typedef {import('../store/backends.js').Backend} Backend */
-
-/** @param {unknown} error @param {string[]} codes */
-const isOneOf = (error, codes) => codes.includes(codeOf(error) ?? '');
 
 /** @param {unknown} cause */
 const saveCancelled = (cause) =>
@@ -84,7 +81,7 @@ export class SessionStore {
         return savedSummary(record);
       });
     } catch (error) {
-      throw isOneOf(error, ['CANCELLED']) ? saveCancelled(error) : error;
+      throw hasCode(error, ['CANCELLED']) ? saveCancelled(error) : error;
     }
   }
 
@@ -112,7 +109,7 @@ export class SessionStore {
         return { session, problem: null };
       });
     } catch (error) {
-      if (!(error instanceof NibbleError && isOneOf(error, USELESS))) throw error;
+      if (!(error instanceof NibbleError && hasCode(error, USELESS))) throw error;
       await this.#drop(backend, id, found).catch(() => {});
       return { session: null, problem: error };
     }
@@ -267,7 +264,7 @@ async function hasChunks(backend, id) {
       await backend.readChunk(halfId(id, half), 0, 0, new Uint8Array(1));
       return true;
     } catch (error) {
-      if (!isOneOf(error, UNREADABLE)) throw error;
+      if (!hasCode(error, UNREADABLE)) throw error;
     }
   }
   return false;
@@ -319,7 +316,7 @@ async function readBack(backend, record, half, { openRestore, signal }) {
     }
     return restore.finish();
   } catch (error) {
-    throw isOneOf(error, UNREADABLE) ? damaged(record.key, error) : error;
+    throw hasCode(error, UNREADABLE) ? damaged(record.key, error) : error;
   } finally {
     restore.close();
   }

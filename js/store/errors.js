@@ -8,8 +8,7 @@ import { reasonOf } from '../base/system-errors.js';
 const FULL = new Set(['QuotaExceededError', 'ENOSPC', 'EDQUOT', 'EFBIG']);
 
 /** What browsers tell their errors apart by; undefined where what was thrown has no name. @param {unknown} error */
-export const nameOf = (error) =>
-  typeof error === 'object' && error !== null && 'name' in error ? error.name : undefined;
+export const nameOf = (error) => /** @type {{ name?: string } | null | undefined} */ (error)?.name;
 
 /** @param {unknown} error */
 export const isFull = (error) => FULL.has(nameOf(error)) || FULL.has(codeOf(error));

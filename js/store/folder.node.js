@@ -7,7 +7,7 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { open, readdir, readFile, rename, rm, stat, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
-import { codeOf, NibbleError } from '../base/errors.js';
+import { codeOf, hasCode, NibbleError } from '../base/errors.js';
 import { reasonOf } from '../base/system-errors.js';
 import { piecesOf, totalBytes } from './bytes.js';
 import { attempt, checkReach, chunkMissing, isFull, storeUnavailable } from './errors.js';
@@ -251,7 +251,7 @@ async function orNull(promise) {
   try {
     return await promise;
   } catch (error) {
-    if (ABSENT.includes(codeOf(error) ?? '')) return null;
+    if (hasCode(error, ABSENT)) return null;
     throw error;
   }
 }
@@ -337,7 +337,7 @@ async function syncPath(path) {
   if (file === null) return;
   try {
     await file.sync().catch((error) => {
-      if (!NOT_SYNCED.includes(codeOf(error) ?? '')) throw error;
+      if (!hasCode(error, NOT_SYNCED)) throw error;
     });
   } finally {
     await file.close();

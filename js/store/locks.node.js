@@ -10,7 +10,7 @@ import { open, readdir, rm, writeFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { threadId } from 'node:worker_threads';
-import { codeOf } from '../base/errors.js';
+import { codeOf, hasCode } from '../base/errors.js';
 import { Leases } from './leases.js';
 import { makeFolder } from './make-folder.node.js';
 
@@ -122,7 +122,7 @@ async function orNull(promise) {
   try {
     return await promise;
   } catch (error) {
-    if (['ENOENT', 'EISDIR'].includes(codeOf(error) ?? '')) return null;
+    if (hasCode(error, ['ENOENT', 'EISDIR'])) return null;
     throw error;
   }
 }
