@@ -15,11 +15,11 @@ export const CORE_OPTIONS = Object.freeze({
   tileStreams: 1,
 });
 
-/** A core of one thread, to be closed. */
-export async function startCore() {
+/** A core of one thread, to be closed. @param {number} [helpers] threads beside it that may start */
+export async function startCore(helpers = 0) {
   const { default: createModule } = await import(new URL('node/nibble.mjs', WASM).href);
   const wasm = await WebAssembly.compile(readFileSync(new URL('nibble-simd128.wasm', WASM)));
-  return Runtime.start(createModule, wasm, 0);
+  return Runtime.start(createModule, wasm, helpers);
 }
 
 /** A file as readHeader() takes it. @param {Uint8Array} bytes @param {string} [name] */

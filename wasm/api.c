@@ -148,12 +148,12 @@ static void memory_fields(const NibbleMemory *memory, double fields[5]) {
   memcpy(fields, values, sizeof values);
 }
 
-// info: parameters, bytes a token, vocabulary, width, blocks, layers, heads, KV heads, head size, feed-forward, trained
-// context, context, sliding window, tied output, KV type (KvType), packed bytes, and the budget: least, whether weights
-// stream, whether the output does, pinned and streamed blocks, slots and the bytes of one, bytes streamed in a pass,
-// tokens of a pass. memory: weights, ring, KV cache, activations, other.
+// info: parameters, bytes a token, vocabulary, width, blocks, layers, heads, KV heads, head size, value size,
+// feed-forward, trained context, context, sliding window, tied output, KV type (KvType), packed bytes, and the budget:
+// least, whether weights stream, whether the output does, pinned and streamed blocks, slots and the bytes of one, bytes
+// streamed in a pass, tokens of a pass. memory: weights, ring, KV cache, activations, other.
 EXPORT int api_describe(const Gguf *gguf, int threads, int context_size, int batch_size, int exact, int kv_type,
-                        const double budget[3], double info[25], double memory[5], NibbleError *error) {
+                        const double budget[3], double info[26], double memory[5], NibbleError *error) {
   const NibbleOptions options = options_of(threads, 0, context_size, batch_size, exact, kv_type, NULL, 1, budget);
   NibbleModelInfo model;
   NibbleMemory bytes;

@@ -24,6 +24,19 @@ export const onOneLine = (text) => text.replace(/\r\n?|\n/g, MARK);
 const marked = (text) => plainText(onOneLine(text));
 
 /**
+ * Whether keys come one by one. A terminal that was closed has no modes any more, and is left alone.
+ * @param {NodeJS.ReadStream} stdin
+ * @param {boolean} raw
+ */
+export function setRawMode(stdin, raw) {
+  try {
+    stdin.setRawMode?.(raw);
+  } catch {
+    // It was closed.
+  }
+}
+
+/**
  * The keys of a terminal as readline is to see them.
  * @param {NodeJS.ReadStream} stdin
  * @param {() => boolean} mayBurst whether several lines at once are a paste now; where somebody types ahead, they are not
@@ -32,7 +45,7 @@ const marked = (text) => plainText(onOneLine(text));
 export function withPastes(stdin, mayBurst) {
   const input = Object.assign(new PassThrough(), {
     isTTY: true,
-    setRawMode: (/** @type {boolean} */ raw) => stdin.setRawMode?.(raw),
+    setRawMode: (/** @type {boolean} */ raw) => setRawMode(stdin, raw),
   });
   const decoder = new StringDecoder('utf8');
   let waiting = '';

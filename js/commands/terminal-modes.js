@@ -1,6 +1,6 @@
 // The modes in which a chat has a terminal: keys one by one, and brackets around what is pasted. Whoever stops or ends
 // the program finds the terminal as it was, and a program that goes on has it again.
-import { BRACKETS } from './paste.js';
+import { BRACKETS, setRawMode } from './paste.js';
 
 // What ends a program that does not say otherwise. Ctrl-C is the chat's own matter.
 const ENDINGS = ['SIGTERM', 'SIGHUP', 'SIGQUIT'];
@@ -15,19 +15,15 @@ export function holdTerminalModes({ stdin, stdout, onBack }) {
   const set = () => {
     isSet = true;
     // A shell has changed the mode of the keys behind the back of Node, which would leave out what it takes for set.
-    stdin.setRawMode?.(false);
-    stdin.setRawMode?.(true);
+    setRawMode(stdin, false);
+    setRawMode(stdin, true);
     if (stdout.isTTY) stdout.write(BRACKETS.on);
   };
   const unset = () => {
     if (!isSet) return;
     isSet = false;
     if (stdout.isTTY) stdout.write(BRACKETS.off);
-    try {
-      stdin.setRawMode?.(false);
-    } catch {
-      // A terminal that was closed has no modes any more.
-    }
+    setRawMode(stdin, false);
   };
   const goOn = () => {
     set();

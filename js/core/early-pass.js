@@ -1,4 +1,5 @@
 import { checkCancelled } from '../base/cancel.js';
+import { codeOf } from '../base/errors.js';
 
 // Passes that begin before all weights are there (src/pass.c): each block is computed as soon as it is in place. A thread
 // of its own makes the steps, so that this worker goes on taking in weights while blocks are computed; without one, the
@@ -31,11 +32,21 @@ export async function runEarlyPass(runtime, call, model, { signal, onPart = () =
       const part = (made) => onPart(made / steps);
       if (c._nibble_pass_drive(pass, 0)) await drive(c, { pass, steps }, model, signal, part);
       else await takeTurns(c, { pass, steps }, model, signal, { turn, part });
+    } catch (error) {
+      await halt(c, pass);
+      // A cancel that comes behind the last step is too late: what was computed is on the session.
+      const isDone = c._nibble_pass_driven(pass) === c._nibble_pass_steps(pass);
+      if (!isDone || codeOf(error) !== 'CANCELLED') throw error;
     } finally {
-      while (!c._nibble_pass_halt(pass)) await pause();
+      await halt(c, pass);
       c._nibble_pass_finish(pass);
     }
   });
+}
+
+/** Waits until no step is under way. @param {import('./exports.js').Core} c @param {number} pass */
+async function halt(c, pass) {
+  while (!c._nibble_pass_halt(pass)) await pause();
 }
 
 /**
