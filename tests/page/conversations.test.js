@@ -434,10 +434,8 @@ describe('conversations', () => {
         const channel = new BroadcastChannel('nibble-conversations');
         for (let index = 0; index < 500; index++) channel.postMessage('elsewhere');
         channel.close();
-        const list = document.querySelector('#conversations');
-        await new Promise((resolve) => {
-          new MutationObserver(resolve).observe(list, { childList: true });
-        });
+        // The rows are the same as before, so that nothing of the list need be drawn anew.
+        while (count === 0) await new Promise((resolve) => setTimeout(resolve, 20));
         await new Promise((resolve) => setTimeout(resolve, 500));
         return count;
       });
