@@ -5,7 +5,7 @@ import { totalmem } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Worker } from 'node:worker_threads';
-import { NibbleError } from './base/errors.js';
+import { codeOf, NibbleError } from './base/errors.js';
 import { createLibrary } from './index.js';
 import { LOCKS } from './store/folder.node.js';
 import { releaseThread } from './store/locks.node.js';
@@ -22,6 +22,7 @@ export const defaultModel = new URL('../models/nibble-tiny.gguf', import.meta.ur
 /**
  * How the program itself was started (node --input-type=module --eval …) is nothing for a worker's file. Options of the
  * whole process (--max-old-space-size=…) are refused where a worker is given any, but not where it inherits them.
+ * @param {URL} address
  */
 function newWorker(address) {
   const { execArgv } = process;
@@ -30,11 +31,12 @@ function newWorker(address) {
   try {
     return new Worker(address, { name: 'nibble', execArgv: own });
   } catch (error) {
-    if (error.code !== 'ERR_WORKER_INVALID_EXEC_ARGV') throw error;
+    if (codeOf(error) !== 'ERR_WORKER_INVALID_EXEC_ARGV') throw error;
     return new Worker(address, { name: 'nibble', execArgv: [] });
   }
 }
 
+/** @param {string | URL} [workerUrl] @returns {import('./protocol/client.js').WorkerPort} */
 function startWorker(workerUrl) {
   const worker = newWorker(new URL(workerUrl ?? './worker.node.js', import.meta.url));
   const thread = worker.threadId;
@@ -42,14 +44,14 @@ function startWorker(workerUrl) {
   const folders = new Set();
   let ending = false;
   return {
-    post: (message, transfer) => worker.postMessage(message, transfer),
+    post: (message, transfer) => worker.postMessage(message, /** @type {any} */ (transfer)),
     listen({ onMessage, onFailure, onStarted }) {
       worker.on('message', (data) => {
         if (data?.lifeline !== undefined) onStarted();
         else if (data?.folder !== undefined) folders.add(data.folder);
         else onMessage(data);
       });
-      worker.on('error', (error) => onFailure(error?.message ?? String(error)));
+      worker.on('error', (/** @type {any} */ error) => onFailure(error?.message ?? String(error)));
       worker.on('messageerror', (error) => onFailure(error.message));
       worker.on('exit', (code) => {
         if (!ending) onFailure(`it exited with code ${code}`);
@@ -67,15 +69,18 @@ function startWorker(workerUrl) {
 /**
  * http:, https: and data: are fetched, blob: is a Blob of this thread, which no worker finds by its address; file: and all
  * else is a file on disk.
+ * @param {string} text
+ * @returns {import('./client/platform.js').Place}
  */
 function locate(text) {
   if (/^(https?|data):/i.test(text)) return { url: text };
-  if (/^blob:/i.test(text)) return { blob: resolveObjectURL(text) ?? gone(text) };
+  if (/^blob:/i.test(text)) return { blob: /** @type {Blob | undefined} */ (resolveObjectURL(text)) ?? gone(text) };
   if (/^file:/i.test(text)) return { path: pathOf(text) };
   if (/^[a-z][a-z0-9+.-]+:\/\//i.test(text)) throw unfit(text, 'http:, https:, file: or a path');
   return { path: text };
 }
 
+/** @param {string} text */
 function pathOf(text) {
   try {
     return fileURLToPath(text);
@@ -84,10 +89,12 @@ function pathOf(text) {
   }
 }
 
+/** @param {string} text @returns {never} */
 function gone(text) {
   throw unfit(text, 'the address of a Blob as URL.createObjectURL() gives it in this thread, and not revoked');
 }
 
+/** @param {string} text @param {string} expected */
 function unfit(text, expected) {
   const found = text.slice(0, 60);
   const message = `Addresses like ${found} cannot be read; expected ${expected}.`;

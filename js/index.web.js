@@ -9,12 +9,12 @@ export * from './base/public-types.js';
 export { estimateSpeed } from './base/speed-estimate.js';
 export { readHubAddress } from './hub/address.js';
 
-/** Every text is a URL, relative to the page. */
+/** Every text is a URL, relative to the page. @param {string | URL} text @returns {{ url: string }} */
 function locate(text) {
   try {
     return { url: new URL(text, globalThis.document?.baseURI ?? globalThis.location?.href).href };
   } catch {
-    const details = { option: 'model', found: text.slice(0, 60), expected: 'the address of a GGUF file' };
+    const details = { option: 'model', found: String(text).slice(0, 60), expected: 'the address of a GGUF file' };
     const message = `"${details.found}" is no address that a file can be fetched from; expected ${details.expected}.`;
     throw new NibbleError('INVALID_ARGUMENT', message, { details });
   }
@@ -29,8 +29,8 @@ const WASM_FILES = Object.freeze({
 
 const wasmFiles = () => Object.fromEntries(Object.entries(WASM_FILES).map(([name, file]) => [name, locate(file).url]));
 
-/** Addresses are there to be asked again; a File stays with its owner. */
-const defaultStore = ({ url, stored }) =>
+/** Addresses are there to be asked again; a File stays with its owner. @type {import('./client/platform.js').Platform['defaultStore']} */
+const defaultStore = (/** @type {any} */ { url, stored }) =>
   stored !== undefined || (url !== undefined && /^https?:/i.test(url)) ? 'indexeddb' : null;
 
 // Where there is no storage manager (Safari's private windows, old WebViews), nothing is promised.
@@ -49,6 +49,9 @@ export const { createEngine, describeModel, listRepository, openModelStore, prob
   wasm: (folder) => (folder === undefined ? { files: wasmFiles() } : { url: locate(folder).url }),
   defaultStore,
   persistence,
-  memory: () => /** @type {any} */ (globalThis.navigator?.deviceMemory ?? USUAL_GIGABYTES) * 1e9 * USABLE_PART,
+  memory: () =>
+    /** @type {{ deviceMemory?: number }} */ ((globalThis.navigator ?? {}).deviceMemory ?? USUAL_GIGABYTES) *
+    1e9 *
+    USABLE_PART,
   isPath: () => false,
 });

@@ -34,6 +34,38 @@ const listed: Repository = await listRepository('owner/name', { hub: { token: 's
 const best: HubFile | null = listed.recommended;
 console.log(best?.sha256?.length, readHubAddress('owner/name:Q4_K_M')?.type?.length);
 const { decodeTokensPerSecond } = estimateSpeed(await probeSpeed(), { bytesPerToken: 1, parameters: 1 });
+const found: number[] = await engine.tokenize('Hello', { addSpecial: false });
+const counted: number = await engine.countTokens({ messages: [{ role: 'user', content: 'Hello' }], addGenerationPrompt: false });
+const { leftOut } = await engine.fitMessages([{ role: 'user', content: 'Hello' }], { maxTokens: 3 });
+const chat: string = await engine.render([{ role: 'user', content: 'Hello' }], { templateVariables: { enable_thinking: false } });
+const { total, wasm } = await engine.memory();
+const { readRate, memory, streamed } = await engine.benchmark({ repetitions: 1 });
+const { top } = await engine.evaluate(found, { top: 1 });
+const scores: Float32Array = await engine.score(found, { from: 1 });
+const { kept } = await session.sync(found, { onProgress: ({ tokens, total: all }) => console.log(tokens / all) });
+const fork: Session = await session.fork({ keep: 4 });
+const left: number = await fork.truncate(1);
+const { bytes } = await session.save('key');
+const image: Blob = await session.export();
+const restored: Session | null = await engine.restoreSession('key', { onDropped: ({ code }) => console.log(code.length) });
+const imported: Session = await engine.importSession(image);
+const saved: number[] = (await engine.savedSessions()).map(({ usedAt }) => usedAt);
+await engine.deleteSavedSession('key');
+await Promise.all([fork.close(), imported.close(), restored?.close()]);
+const stored: string = (await models.import('model.gguf', { onProgress: ({ restarted }) => console.log(restarted === true) })).id;
+const damaged: number[] = (await models.verify(stored, { onProgress: ({ phase }) => console.log(phase === 'read') })).damaged;
+const fresh: boolean | null = (await models.check(stored)).isNewer;
+await models.rename((await models.update(stored)).id, await models.idOf('model.gguf'));
+const { quota } = await models.estimate();
+const kept_: boolean = (await models.persist()) && (await models.persisted()) && (await models.has(stored));
+const rate: number = await models.readRate(stored);
+await models.delete(stored);
+await models.close();
+const reason: NibbleError | undefined = (await models.closed) ?? (await engine.closed);
+console.log(counted, leftOut, chat, total - wasm, readRate, memory.weights, streamed?.bytes, top[0]?.p, scores.length, kept);
+console.log(left, bytes, saved, damaged, fresh, quota, kept_, rate, reason?.code, engine.info.threads, engine.isUnloading);
+await engine.ready;
+completion.stop();
 try {
   await engine.unload();
 } catch (error) {
@@ -55,6 +87,10 @@ export const two: number = engine.info.name;
 engine.complete({ prompt: 1 });
 // @ts-expect-error
 engine.fork();
+// @ts-expect-error
+export const five: string = (await engine.memory()).total;
+// @ts-expect-error
+export const six: string = (await session.sync([1])).kept;
 // @ts-expect-error
 export const three: string = new NibbleError('CODE', 'A sentence.').code.length;
 // @ts-expect-error
