@@ -42,6 +42,8 @@ const persistence = {
 // What a browser that tells nothing is taken to have; others tell 8 at most. The rest is for all else that runs.
 const USUAL_GIGABYTES = 4;
 const USABLE_PART = 0.6;
+/** What the platform's types lack. @type {(Navigator & { deviceMemory?: number }) | undefined} */
+const tellsMemory = globalThis.navigator;
 
 export const { createEngine, describeModel, listRepository, openModelStore, probeSpeed } = createLibrary({
   startWorker: (workerUrl) => startWorker(locate(workerUrl ?? WORKER_FILE).url, 'nibble'),
@@ -49,9 +51,6 @@ export const { createEngine, describeModel, listRepository, openModelStore, prob
   wasm: (folder) => (folder === undefined ? { files: wasmFiles() } : { url: locate(folder).url }),
   defaultStore,
   persistence,
-  memory: () =>
-    /** @type {{ deviceMemory?: number }} */ ((globalThis.navigator ?? {}).deviceMemory ?? USUAL_GIGABYTES) *
-    1e9 *
-    USABLE_PART,
+  memory: () => (tellsMemory?.deviceMemory ?? USUAL_GIGABYTES) * 1e9 * USABLE_PART,
   isPath: () => false,
 });

@@ -10,7 +10,7 @@ import { packPackage, unpackInto } from '../package.js';
 import { temporaryFolder } from '../small-model.js';
 
 // In bytes, with the included model of half a megabyte, and with comments, which hold the types.
-const MOST_PACKED = 1_200_000;
+const MOST_PACKED = 1_250_000;
 const MOST_UNPACKED = 2_800_000;
 
 const folder = temporaryFolder();
