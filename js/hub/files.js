@@ -16,7 +16,7 @@ import { firstName, missingParts, namesOfParts, partOf } from '../sources/part-n
  * @property {number} memoryBytes about what an engine takes that runs it
  * @property {boolean} fits whether the machine has that
  * @property {number | null} tokensPerSecond about what it writes there; null: the machine was not measured
- * @property {{ code: string, message: string, kind: 'part' | 'vision' | 'data' | 'adapter' } | null} problem why it runs
+ * @property {{ code: import('../base/error-codes.js').ErrorCode, message: string, kind: 'part' | 'vision' | 'data' | 'adapter' } | null} problem why it runs
  *   not by itself
  */
 

@@ -1,5 +1,5 @@
 // Stores a model while it comes from its source: begins an import, or goes on with one that was interrupted.
-import { codeOf, hasCode, NibbleError } from '../base/errors.js';
+import { hasCode, NibbleError } from '../base/errors.js';
 import { progressReporter } from '../base/progress.js';
 import { checksumOf, Packer, packedLayout } from '../core/packer.js';
 import { strongEtag } from '../download/http-headers.js';
@@ -227,10 +227,10 @@ async function importWeights(opening, started, model) {
 }
 
 /** Why nothing was stored. @param {unknown} error */
-const problemOf = (error) => ({
-  code: codeOf(error) ?? 'INTERNAL',
-  message: error instanceof Error ? error.message : String(error),
-});
+const problemOf = (error) =>
+  error instanceof NibbleError
+    ? { code: error.code, message: error.message }
+    : { code: /** @type {const} */ ('INTERNAL'), message: String(error instanceof Error ? error.message : error) };
 
 /** What was just stored, of a model of which not all weights stay. @param {Opening} opening @param {Manifest} record @param {Model} model */
 async function openStreamed(opening, record, model) {
