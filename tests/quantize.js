@@ -5,6 +5,8 @@
 // the blocks.
 import { byteLength, FORMATS, toBrain, toHalf } from './weight-formats.js';
 
+export { byteLength };
+
 const f32 = Math.fround;
 
 const inverse = (d) => (d === 0 ? 0 : f32(1 / d));

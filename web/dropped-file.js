@@ -1,4 +1,4 @@
-// A file that was dropped on the page: looked at, told of where there is something odd about it, and loaded.
+// A file that was dropped on the page: looked at, loaded, and told of where there is something odd about it, before it runs.
 
 import { purposeOf } from './drop.js';
 import { bytesOf, nameOf } from './engine/model-files.js';
@@ -26,7 +26,7 @@ export class DroppedFile {
 
   /** @param {File | File[]} file several are the parts of a model */
   async open(file) {
-    const { t, settings, loadPanel, transfer } = this.#context;
+    const { t, settings, loadPanel, transfer, announce } = this.#context;
     this.#wanted = file;
     const purpose = await purposeOf(file);
     if (purpose === 'archive' && file instanceof File) return transfer.import(file);
@@ -42,9 +42,13 @@ export class DroppedFile {
     if (this.#wanted !== file) return;
     const oddities = describeWarnings(codes, settings, t);
     if (oddities.length === 0) return this.#load(file);
+    const detail = oddities.join(' ');
     const text = t('dropped.odd', { name: nameOf(file) });
-    const remedy = { label: t('dropped.load'), action: () => this.#load(file) };
-    this.#show({ code: 'MODEL_ODD', text, detail: oddities.join(' ') }, remedy);
+    loadPanel.showProblem({ code: 'MODEL_ODD', text, detail });
+    announce(`${text} ${detail}`);
+    await this.#load(file);
+    // From now on the notice of the model that runs says it, or the problem of one that does not.
+    if (this.#wanted === file) loadPanel.closeProblem('MODEL_ODD');
   }
 
   /** Several were dropped, and none of them is the one that is meant. */
@@ -57,11 +61,11 @@ export class DroppedFile {
     this.#wanted = null;
   }
 
-  /** @param {import('./engine/load-panel.js').Problem} problem @param {import('./engine/load-panel.js').Remedy | null} [remedy] */
-  #show(problem, remedy = null) {
+  /** @param {import('./engine/load-panel.js').Problem} problem */
+  #show(problem) {
     const { loadPanel, announce } = this.#context;
-    loadPanel.showProblem(problem, remedy);
-    announce(remedy === null ? problem.text : `${problem.text} ${problem.detail}`);
+    loadPanel.showProblem(problem);
+    announce(problem.text);
   }
 
   /** @param {File | File[]} file */

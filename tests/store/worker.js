@@ -6,7 +6,8 @@ import * as contract from './contract.js';
 
 const OPEN = { indexeddb: openIndexedDb, opfs: openOpfs };
 
-self.store = {
+/** What they call. */
+export const store = {
   ...contract,
   openBackend,
   open: (kind, name, options = {}) => OPEN[kind]({ name, ...options }),
@@ -16,3 +17,5 @@ self.store = {
       (error) => `${error.name} ${error.code}`,
     ),
 };
+
+self.store = store;

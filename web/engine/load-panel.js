@@ -54,8 +54,12 @@ export class LoadPanel {
     else this.#showLoadProblem(problem);
   }
 
-  /** Closes a problem that showProblem() has shown; one of the room that it covered is seen again. */
-  closeProblem() {
+  /**
+   * Closes a problem that showProblem() has shown; one of the room that it covered is seen again.
+   * @param {string} [code] only one of this code
+   */
+  closeProblem(code) {
+    if (code !== undefined && find('problem').dataset.code !== code) return;
     this.#isOther = false;
     this.render();
   }
