@@ -178,7 +178,7 @@ export class Engine extends SessionCalls {
    * beside it, mostly for the vocabulary: in Node as V8 tells, with what is not collected yet; in a browser, which tells
    * a worker nothing, counted, and with the workers that read weights as long as there are any. `total`, of `wasm` and
    * `javascript`, is within 2% of what Chromium measures of these workers, with the heap that they share taken once: it
-   * adds that to each. Each further thread takes some 1.7 MB of JavaScript more, which no browser measures while it waits.
+   * adds that to each. Each further thread takes some 1.9 MB of JavaScript more, which no browser measures while it waits.
    * @returns {Promise<import('../base/public-types.js').EngineMemory>}
    */
   memory() {
