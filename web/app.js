@@ -86,7 +86,7 @@ class App {
     this.transfer = this.#createTransfer();
     this.dropped = new DroppedFile({
       ...{ room, settings, t, transfer: this.transfer, loadPanel: this.loadPanel },
-      onLoad: (file) => this.load(file),
+      onLoad: (file) => this.#load(file),
       onKept: (kept) => this.keptNotice.tell(kept),
       announce: (text) => this.announce(text),
     });

@@ -233,20 +233,20 @@ describe('the page', () => {
     const { page } = opened;
     await driver.untilReady(page);
     const bytes = readFileSync(driver.MODEL, 'latin1').replace(/(tokenizer\.ggml\.pre.{12})smollm/s, '$1smooth');
-    // What the box says when it is shown, and which model answers then.
+    // What the box says when it is shown, and whether the model is still on its way then.
     await page.evaluate(() => {
       const box = document.querySelector('#problem');
       const tell = () => {
         if (box.hidden || box.dataset.code !== 'MODEL_ODD') return;
-        globalThis.odd ??= [box.innerText, document.querySelector('#loading').hidden];
+        globalThis.odd ??= [box.innerText, document.querySelector('#loading').hidden === false];
       };
       new MutationObserver(tell).observe(box, { attributes: true });
     });
     await drop(page, { name: 'odd.gguf', bytes });
     await page.waitForFunction(() => localStorage.getItem('nibble.settings')?.includes('odd.gguf'));
-    const [said, wasBefore] = await page.evaluate(() => globalThis.odd);
+    const [said, isLoading] = await page.evaluate(() => globalThis.odd);
     assert.match(said, /There is something to know about odd\.gguf\.\s+This model .*splits text into words in a way/);
-    assert.equal(wasBefore, true, 'nothing is loaded yet');
+    assert.equal(isLoading, true, 'it is told while the model is loaded');
     await page.locator('#problem').waitFor({ state: 'hidden' });
     await page.getByText(/splits text into words in a way/).waitFor();
     await driver.shoot(page, 'odd');

@@ -210,11 +210,11 @@ async function answerOnLoopback(event) {
   let isLate = false;
   const head = fetch(request.url, { cache: 'no-cache' }).catch(() => null);
   const answered = head.then(async (response) => {
-    const isOther = response !== null && (await isOfOther(response));
-    if (isOther) await leave();
+    const other = response === null ? null : await otherOf(response);
+    if (other !== null) await leave();
     // Who has waited too long for it gets it at the next visit.
-    if (!isOther || isLate) response?.body?.cancel().catch(() => {});
-    return isOther ? response : null;
+    if (other === null || isLate) response?.body?.cancel().catch(() => {});
+    return other;
   });
   event.waitUntil(answered);
   isLate = (await Promise.race([head, elapse(LOOPBACK_MILLISECONDS)])) === LATE;
@@ -223,19 +223,25 @@ async function answerOnLoopback(event) {
   return other.redirected ? Response.redirect(other.url) : other;
 }
 
-/** Whether an answer is another project's; what it says is left to be read, however slowly it comes. @param {Response} response */
-async function isOfOther(response) {
-  if (!response.ok) return GONE.includes(response.status);
-  const beginning = await readBeginning(response.clone());
-  return beginning !== null && !beginning.includes(MARK);
+/**
+ * An answer that is another project's, with what it says left to be read, however slowly it comes; null where it is none.
+ * @param {Response} response
+ */
+async function otherOf(response) {
+  if (!response.ok) return GONE.includes(response.status) ? response : null;
+  const { text, isBroken } = await readBeginning(response.clone());
+  if (text.includes(MARK) || (isBroken && text === '')) return null;
+  // A body that has broken off gives out nothing any more, not even what had come.
+  return isBroken && !response.redirected ? new Response(text, response) : response;
 }
 
-/** So much of a text as tells whose it is, or has come in time; null where it breaks off before anything has. @param {Response} response */
+/** So much of a text as tells whose it is, or has come in time or before it broke off. @param {Response} response */
 async function readBeginning(response) {
   const reader = response.body?.getReader();
   const decoder = new TextDecoder();
   const late = elapse(LOOPBACK_MILLISECONDS);
   let text = '';
+  let isBroken = false;
   try {
     while (reader && text.length < BEGINNING && !text.includes(MARK)) {
       const read = await Promise.race([reader.read(), late]);
@@ -243,10 +249,10 @@ async function readBeginning(response) {
       text += decoder.decode(read.value, { stream: true });
     }
   } catch {
-    if (text === '') return null;
+    isBroken = true;
   }
   reader?.cancel().catch(() => {});
-  return text;
+  return { text, isBroken };
 }
 
 /** @param {number} milliseconds @returns {Promise<typeof LATE>} */
