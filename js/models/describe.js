@@ -7,7 +7,8 @@ import { textWarnings } from '../prompt/model-text.js';
 
 const ARRAY_PREVIEW = 8;
 
-/** @typedef {Parameters<Header['describe']>[0] & { contextSize: number | null, memoryBudget: number | null }} Options as read of an engine's */
+/** @typedef {import('../core/header.js').PlanOptions} PlanOptions */
+/** @typedef {Omit<PlanOptions, 'contextSize' | 'memoryBudget'> & { contextSize: number | null, memoryBudget: number | null }} Options as read of an engine's */
 
 /**
  * The options as the core takes them, for which a context of 0 is its own choice and not the trained one. A larger one

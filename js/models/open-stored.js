@@ -33,7 +33,7 @@ import { storedHeader } from './stored-header.js';
  * @property {AbortSignal} [signal]
  * @property {(progress: import('../base/public-types.js').Progress) => void} onProgress
  * @property {boolean} [headerOnly] the weights are not asked for; false: they are, at once
- * @property {string} [name] instead of the file's own
+ * @property {string | null} [name] instead of the file's own
  * @property {string | null} [sha256] what the caller says that the file's is, also of one that is stored
  * @property {string | (string | null)[] | null} [toldSha256] what its source says that it is, of one that is stored now; of
  *   a model in parts that of each

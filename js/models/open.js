@@ -42,7 +42,11 @@ const noStorage = (kind) => ({
  *   ahead: import('./prefetch.js').HeadStart | null }} Call
  */
 
-/** @typedef {Omit<Call, 'headerOnly' | 'store'> & { headerOnly?: boolean, store: import('../store/backends.js').StoreChoice }} StoreCall with a store */
+/**
+ * With a store.
+ * @typedef {Omit<Call, 'headerOnly' | 'store' | 'ahead'> & Partial<Pick<Call, 'headerOnly' | 'ahead'>> &
+ *   { store: import('../store/backends.js').StoreChoice }} StoreCall
+ */
 
 /**
  * @template T
@@ -69,7 +73,7 @@ export async function openModel(call, use) {
   }
 }
 
-/** @template T @param {Call} call @param {Storage} storage @param {(opened: OpenedModel) => Promise<T>} use */
+/** @template T @param {Omit<Call, 'ahead'>} call @param {Storage} storage @param {(opened: OpenedModel) => Promise<T>} use */
 function pastStore(call, storage, use) {
   if (call.descriptor.stored !== undefined) {
     throw storeNeeded('A stored model was asked for without a store to take it from.');
@@ -77,7 +81,7 @@ function pastStore(call, storage, use) {
   return withSource({ ...call, open: () => openToLoad(call), storage }, use);
 }
 
-/** The source of weights that go nowhere but into the heap: an import would compare what is told of them. @param {Call} call */
+/** The source of weights that go nowhere but into the heap: an import would compare what is told of them. @param {Omit<Call, 'ahead'>} call */
 async function openToLoad(call) {
   const { toldSha256, headerOnly } = call;
   const source = await sourceOpener(call, call.descriptor)();

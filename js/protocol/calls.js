@@ -112,7 +112,7 @@
 /**
  * The calls of a store, which has a worker of its own.
  * @typedef {object} StoreCalls
- * @property {Call<Pick<EngineParams, 'store' | 'wasm' | 'authorization'>, { kind: import('../client/model-store.js').ModelStore['kind'] }>} storeOpen
+ * @property {Call<Pick<EngineParams, 'wasm' | 'authorization'> & { store: import('../base/options.js').StoreSettings }, { kind: import('../client/model-store.js').ModelStore['kind'] }>} storeOpen
  * @property {Call<{}, StoredModel[]>} storeList
  * @property {Call<SourceParams, boolean>} storeHas
  * @property {Call<SourceParams, string>} storeIdOf

@@ -26,13 +26,15 @@ const UNREACHED = ['DOWNLOAD_FAILED', 'DOWNLOAD_STALLED', 'DOWNLOAD_OFFLINE', 'D
 
 /** @typedef {import('../protocol/calls.js').StoreCalls} Calls */
 /** @typedef {{ signal: AbortSignal, onEvent?: (event: any) => void }} Control */
+/** @typedef {import('../base/options.js').StoreSettings} StoreSettings */
+/** @typedef {import('../store/backends.js').Backend} Backend */
+/** @typedef {import('../sources/descriptor.js').Descriptor} Descriptor */
+/** @typedef {import('../models/open-stored.js').Opening} Opening */
 
 export class StoreHost {
   #platform;
-  /** @type {import('../base/options.js').StoreSettings | null} */
-  #store = null;
-  /** @type {import('../store/backends.js').Backend | null} */
-  #backend = null;
+  /** @type {{ store: StoreSettings, backend: Backend } | null} The store that is open, and what it was opened by. */
+  #opened = null;
   /** @type {import('../protocol/calls.js').WasmPlace} */
   #wasm = {};
   /** @type {ReturnType<import('./engine-host.js').Platform['startRuntime']> | null} */
@@ -47,10 +49,10 @@ export class StoreHost {
   /** @param {Calls['storeOpen']['params']} params */
   async storeOpen({ store, wasm, authorization }) {
     this.#platform = authorized(this.#platform, authorization);
-    this.#store = store;
     this.#wasm = wasm;
-    this.#backend = await openStore(store, this.#platform);
-    return { kind: this.#backend.kind };
+    const backend = await openStore(store, this.#platform);
+    this.#opened = { store, backend };
+    return { kind: backend.kind };
   }
 
   async storeList() {
@@ -78,19 +80,23 @@ export class StoreHost {
     return this.#idOf(source, { signal });
   }
 
-  /** @param {any} source @param {Control} control @returns {Promise<string>} */
+  /** @param {Descriptor} source @param {Pick<Control, 'signal'>} control */
   async #idOf(source, { signal }) {
     const { openPath } = this.#platform;
     const id = knownId(source) ?? (await modelId(source, { runtime: await this.#runtime(), openPath, signal }));
     return knownAs(this.#open(), id);
   }
 
-  /** @param {any} descriptor @param {Control} control @param {{ toldSha256?: any, addresses?: string[] }} [known] @returns {Promise<any>} */
+  /**
+   * @param {Descriptor} descriptor
+   * @param {Control} control
+   * @param {Partial<Pick<Opening, 'toldSha256' | 'addresses'>>} [known]
+   */
   async #opening(descriptor, { signal, onEvent = () => {} }, { toldSha256 = null, addresses = [] } = {}) {
+    const { store, backend } = this.#place();
     const runtime = await this.#runtime();
-    const call = { runtime, platform: this.#platform, descriptor, toldSha256, addresses, store: this.#store };
-    const given = { ...call, signal, onProgress: onEvent };
-    return openingOf(withRetries(given), this.#open());
+    const call = { runtime, platform: this.#platform, descriptor, toldSha256, addresses, store };
+    return openingOf(withRetries({ ...call, signal, onProgress: onEvent }), backend);
   }
 
   /** Whether there is a newer file at the address that a stored model came from. @param {Calls['storeCheck']['params']} params @param {Control} control */
@@ -101,10 +107,9 @@ export class StoreHost {
 
   /** Gets the newer file, if there is one. @param {Calls['storeUpdate']['params']} params @param {Control} control @returns what list() tells of what is there now */
   async storeUpdate({ id }, control) {
-    const backend = this.#open();
     const opening = await this.#opening({ stored: id }, control);
     const now = await fetchNewer(opening, await this.#manifest(opening.id));
-    return summaryOf(await backend.get(now));
+    return summaryOf(await this.#record(now));
   }
 
   /**
@@ -114,30 +119,29 @@ export class StoreHost {
    * @param {Control} control
    */
   async storeImport({ source: descriptor, toldSha256 = null, addresses, options }, control) {
-    const backend = this.#open();
     const given = { toldSha256, ...readImportOptions(options) };
     const opening = { ...(await this.#opening(descriptor, control, { toldSha256, addresses })), ...given };
     const newer = await this.#newerOf(opening);
     if (newer !== null) return newer;
-    const before = await withStored(opening, async (/** @type {any} */ { storage, load }) => {
+    const before = await withStored(opening, async ({ storage, load }) => {
       if (storage.state === 'stored') return true;
       await load(null);
       return false;
     });
-    const record = await backend.get(opening.id);
-    if (before) checkHash(record, opening.sha256);
+    const record = await this.#record(opening.id);
+    if (before) checkHash(readManifest(record), opening.sha256);
     return summaryOf(record);
   }
 
-  /** What a newer file was stored as; null where there is none, or nobody can tell now. @param {any} opening */
+  /** What a newer file was stored as; null where there is none, or nobody can tell now. @param {Opening} opening */
   async #newerOf(opening) {
-    const { backend, descriptor, id, sha256, toldSha256 } = opening;
+    const { descriptor, id, sha256, toldSha256 } = opening;
     if (!isAddress(descriptor?.url) || !(await isStored(opening))) return null;
     const record = await this.#manifest(id);
     if (record.sha256 !== null && [sha256, toldSha256].includes(record.sha256)) return null;
     try {
       const now = await fetchNewer(opening, record);
-      return now === id ? null : summaryOf(await backend.get(now));
+      return now === id ? null : summaryOf(await this.#record(now));
     } catch (error) {
       if (UNREACHED.some((code) => code === codeOf(error))) return null;
       throw error;
@@ -225,14 +229,18 @@ export class StoreHost {
   async storeClose(_params, { untilAlone }) {
     this.#closed = true;
     await untilAlone();
-    await this.#backend?.close();
+    await this.#opened?.backend.close();
     (await this.#starting?.catch(() => null))?.runtime.close();
-    this.#backend = this.#starting = null;
+    this.#opened = this.#starting = null;
     return null;
   }
 
   #open() {
-    if (this.#backend !== null) return this.#backend;
+    return this.#place().backend;
+  }
+
+  #place() {
+    if (this.#opened !== null) return this.#opened;
     throw new NibbleError('STORE_UNAVAILABLE', 'The store is closed. Open it again.');
   }
 
@@ -244,14 +252,18 @@ export class StoreHost {
     return runtime;
   }
 
+  /** Another page may have deleted it a moment ago. @param {string} id */
+  async #record(id) {
+    const record = await this.#open().get(id);
+    if (record === null) throw notStored(shortened(id), id);
+    return record;
+  }
+
   /** @param {string} id */
   async #manifest(id) {
-    const record = await this.#open().get(id);
-    const name = shortened(id);
-    if (record === null) throw notStored(name, id);
-    const manifest = readManifest(record);
+    const manifest = readManifest(await this.#record(id));
     if (manifest !== null) return manifest;
-    throw new NibbleError('STORE_DAMAGED', `The record of the stored model "${name}" is damaged. Delete it.`);
+    throw new NibbleError('STORE_DAMAGED', `The record of the stored model "${shortened(id)}" is damaged. Delete it.`);
   }
 }
 
