@@ -14,7 +14,10 @@ const WASM = WASM_OUTPUTS.filter((path) => /nibble-\w+\.wasm$/.test(path));
 const LIBRARY = 'build/web';
 // The worker is a classic script: module workers are newer than all else that is asked of a browser, and what some bundlers
 // make of a worker cannot be one.
+/** @typedef {import('esbuild').Format} Format */
+/** @type {Record<string, string>} */
 const LIBRARY_ENTRIES = { index: 'js/index.web.js', worker: 'js/worker.web.js' };
+/** @type {Record<string, Format>} */
 const LIBRARY_FORMATS = { index: 'esm', worker: 'iife' };
 const LIBRARY_OUTPUTS = [
   ...Object.keys(LIBRARY_ENTRIES).map((name) => `${LIBRARY}/${name}.js`),
@@ -35,6 +38,7 @@ const PAGE_ENTRIES = [
 ];
 const MODELS = ['models/nibble-tiny.gguf', 'models/catalog.json'];
 
+/** @type {import('esbuild').BuildOptions} */
 const SHARED = {
   absWorkingDir: ROOT,
   bundle: true,
@@ -59,12 +63,13 @@ export async function bundle() {
 /**
  * Makes the library's two scripts.
  * @param {string} outdir
- * @param {object[]} [plugins] of esbuild's
+ * @param {import('esbuild').Plugin[]} [plugins]
  * @param {{ name: string | null, wasm: string[] }} [release] that the two say they are of: see js/base/release.web.js
  */
 export async function buildLibrary(outdir, plugins = [], release = { name: null, wasm: [] }) {
   // Imported here, since it may have been installed a moment ago.
   const { build } = await import('esbuild');
+  /** @type {import('esbuild').BuildOptions} */
   const settings = {
     ...SHARED,
     conditions: ['browser'],
@@ -83,6 +88,7 @@ export async function buildLibrary(outdir, plugins = [], release = { name: null,
 }
 
 // Its licence asks for its notice in every copy, and the bundler keeps only comments that are marked as such.
+/** @type {import('esbuild').Plugin} */
 const MARKDOWN_NOTICE = {
   name: 'markdown-notice',
   setup({ onLoad }) {
@@ -94,6 +100,7 @@ const MARKDOWN_NOTICE = {
 };
 
 // The library lies beside the page's script, from whichever folder of web/ it is imported.
+/** @type {import('esbuild').Plugin} */
 const LIBRARY_BESIDE = {
   name: 'library-beside',
   setup({ onResolve }) {
@@ -117,7 +124,7 @@ async function bundleLibrary() {
 /** What is built of the same sources is of one release. @param {string} digest of the sources */
 function releaseOf(digest) {
   const { version } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'));
-  const hashOf = (path) => sha256(readFileSync(join(ROOT, path))).slice(0, 16);
+  const hashOf = (/** @type {string} */ path) => sha256(readFileSync(join(ROOT, path))).slice(0, 16);
   const wasm = WASM.map(hashOf);
   return { name: `${version}+${digest.slice(0, 12)}`, wasm };
 }
@@ -166,13 +173,14 @@ export async function sealSite(folder) {
   });
 }
 
-const sha256 = (bytes) => createHash('sha256').update(bytes).digest('hex');
+const sha256 = (/** @type {string | Uint8Array} */ bytes) => createHash('sha256').update(bytes).digest('hex');
 
-/** The files below a folder as paths in it, with '/' between their parts. */
+/** The files below a folder as paths in it, with '/' between their parts. @param {string} folder */
 function namesIn(folder) {
   return filesBelow([folder]).map((path) => relative(join(ROOT, folder), path).split(sep).join('/'));
 }
 
+/** @param {string} from @param {string} to */
 function copy(from, to) {
   mkdirSync(dirname(join(ROOT, to)), { recursive: true });
   copyFileSync(join(ROOT, from), join(ROOT, to));

@@ -23,10 +23,11 @@ export function buildTypes() {
   stamp.write();
 }
 
-/** The declarations that those at `paths` name, directly or by others. */
+/** The declarations that those at `paths` name, directly or by others. @param {string[]} paths */
 function reachable(paths) {
+  /** @type {Set<string>} */
   const found = new Set();
-  const visit = (path) => {
+  const visit = (/** @type {string} */ path) => {
     if (found.has(path)) return;
     found.add(path);
     const text = readFileSync(join(ROOT, ALL, path), 'utf8');

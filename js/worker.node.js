@@ -20,6 +20,8 @@ const GLUE = new URL('../build/wasm/node/nibble.mjs', import.meta.url);
 // The same files that a page gets.
 const WASM = new URL('../build/web/', import.meta.url);
 const DEFAULT_MAX_THREADS = 8;
+// Every worker has one.
+const port = /** @type {import('node:worker_threads').MessagePort} */ (parentPort);
 
 /** The folder of the wasm files: an address, or a path relative to where the process runs. @param {string} [text] */
 function folderOf(text) {
@@ -28,6 +30,7 @@ function folderOf(text) {
   return new URL(address.replace(/(?<!\/)\/*$/, '/'));
 }
 
+/** @param {URL} file */
 async function readWasm(file) {
   if (file.protocol === 'file:') return readFile(fileURLToPath(file));
   const response = await fetch(file);
@@ -35,8 +38,9 @@ async function readWasm(file) {
   return response.arrayBuffer();
 }
 
-const hashOf = (bytes) => createHash('sha256').update(bytes).digest('hex');
+const hashOf = (/** @type {Uint8Array} */ bytes) => createHash('sha256').update(bytes).digest('hex');
 
+/** @type {import('./worker/engine-host.js').Platform['startRuntime']} */
 async function startRuntime({ threads, early, kernelSet }, { url, binary }) {
   const variant = wasmVariant(kernelSet);
   try {
@@ -62,19 +66,19 @@ function javascriptBytes() {
   return heapUsed + arrayBuffers;
 }
 
-/** What this thread leaves in there, where it is ended by force, the one that started it removes. */
+/** What this thread leaves in there, where it is ended by force, the one that started it removes. @param {string} path */
 function openFolderOf(path) {
-  parentPort.postMessage({ folder: path });
+  port.postMessage({ folder: path });
   return openFolder(path);
 }
 
-parentPort.postMessage({ release: RELEASE_NAME });
+port.postMessage({ release: RELEASE_NAME });
 // Node tells of a worker's end by itself; this is that it has begun.
-parentPort.postMessage({ lifeline: {} });
+port.postMessage({ lifeline: {} });
 serve(
   {
-    post: (message) => parentPort.postMessage(message),
-    listen: (onMessage) => parentPort.on('message', onMessage),
+    post: (message) => port.postMessage(message),
+    listen: (onMessage) => port.on('message', onMessage),
   },
   {
     startRuntime,

@@ -3,7 +3,7 @@
 import { createSha256 } from '#sha256';
 import checksumWasm from '../build/wasm/checksum.wasm';
 import createGlue from '../build/wasm/web/nibble.cjs';
-import { NibbleError, withoutEnd } from './base/errors.js';
+import { codeOf, NibbleError, withoutEnd } from './base/errors.js';
 import { MAX_THREADS } from './base/options.js';
 import { RELEASE_NAME } from './base/release.js';
 import { compileWasm } from './core/compile.js';
@@ -20,8 +20,10 @@ const DEFAULT_MAX_THREADS = 8;
 const END_MILLISECONDS = 100;
 
 // A thread is this very file again, wherever it lies.
+/** @type {import('./core/instantiate.js').CreateModule} */
 const createModule = (options) => createGlue(Object.assign(options, { mainScriptUrlOrBlob: self.location.href }));
 
+/** @param {string} url */
 async function readWasm(url) {
   const response = await fetch(url);
   if (!response.ok) throw new Error(`${url} gave ${response.status}`);
@@ -43,11 +45,14 @@ const NO_SHARING = Object.freeze({
  * that was ended before it began.
  */
 function watchThreads() {
+  /** @type {(reason: Error) => void} */
   let reject;
+  /** @type {Promise<never>} */
   const failed = new Promise((_, refuse) => {
     reject = refuse;
   });
   failed.catch(() => {});
+  /** @param {Event & { reason?: any, error?: any, message?: string }} event */
   const onFailure = (event) => {
     event.preventDefault();
     const { message } = event.reason ?? event.error ?? event;
@@ -64,7 +69,7 @@ function watchThreads() {
   return { failed, end };
 }
 
-/** Of a thread that traps later, the glue throws the event itself, of which nothing would be told but that it is one. */
+/** Of a thread that traps later, the glue throws the event itself, of which nothing would be told but that it is one. @param {ErrorEvent} event */
 function explainThread(event) {
   if (!(event.error instanceof ErrorEvent)) return;
   event.preventDefault();
@@ -74,7 +79,12 @@ function explainThread(event) {
   });
 }
 
-/** With as many threads as are wanted, or with one where a browser refuses the others; `threadProblem` says why. */
+/**
+ * With as many threads as are wanted, or with one where a browser refuses the others; `threadProblem` says why.
+ * @param {WebAssembly.Module} wasm
+ * @param {number} threads
+ * @param {number} workers that they take
+ */
 async function startThreads(wasm, threads, workers) {
   if (workers === 0) return { runtime: await Runtime.start(createModule, wasm, 0), threads, threadProblem: null };
   const watcher = watchThreads();
@@ -83,20 +93,22 @@ async function startThreads(wasm, threads, workers) {
     self.addEventListener('error', explainThread);
     return { runtime, threads, threadProblem: null };
   } catch (error) {
-    const threadProblem = { code: error.code ?? 'WORKER_FAILED', message: error.message };
+    const { message } = /** @type {Error} */ (error);
+    const threadProblem = { code: codeOf(error) ?? 'WORKER_FAILED', message };
     return { runtime: await Runtime.start(createModule, wasm, 0), threads: 1, threadProblem };
   } finally {
     watcher.end();
   }
 }
 
+/** @param {Uint8Array} bytes */
 async function hashOf(bytes) {
   const hash = await createSha256();
   return hash.init().update(bytes).digest('hex');
 }
 
-/** `binary`: the wasm itself; `url`: the folder of its files; `files`: the address of each. */
-async function startRuntime({ threads, early, kernelSet }, { url, files, binary }) {
+/** @type {import('./worker/engine-host.js').Platform['startRuntime']} */
+async function startRuntime({ threads, early, kernelSet }, { url, files = {}, binary }) {
   const variant = wasmVariant(kernelSet);
   try {
     const address = () =>
@@ -109,7 +121,7 @@ async function startRuntime({ threads, early, kernelSet }, { url, files, binary 
     if (cause instanceof NibbleError) throw cause;
     throw new NibbleError(
       'WASM_UNAVAILABLE',
-      `The WebAssembly engine could not be read: ${withoutEnd(cause.message)}.`,
+      `The WebAssembly engine could not be read: ${withoutEnd(/** @type {Error} */ (cause).message)}.`,
       { cause },
     );
   }

@@ -24,17 +24,19 @@ export const OUTPUTS = [
   'build/wasm/web/nibble.cjs',
 ];
 
+// The type checker finds it beside the glue that it speaks of.
+export const GLUE_TYPES = 'build/wasm/web/nibble.d.cts';
+
 /** Brings build/wasm/ up to date. @throws {BuildError} */
 export function buildWasm() {
-  const stamp = new Stamp('build/wasm/.sources', sources(), OUTPUTS);
+  const stamp = new Stamp('build/wasm/.sources', sources(), [...OUTPUTS, GLUE_TYPES]);
   if (stamp.fresh()) return;
   stamp.clear();
   build();
   for (const path of OUTPUTS) {
     if (filesBelow([path]).length === 0) throw new BuildError(`The wasm build ended without writing ${path}.`);
   }
-  // The type checker finds it beside the glue that it speaks of.
-  copyFileSync(join(ROOT, 'wasm/nibble.d.cts'), join(ROOT, 'build/wasm/web/nibble.d.cts'));
+  copyFileSync(join(ROOT, 'wasm/nibble.d.cts'), join(ROOT, GLUE_TYPES));
   stamp.write();
   printSizes(OUTPUTS);
 }
@@ -58,6 +60,7 @@ function sources() {
   );
 }
 
+/** @param {string[]} [options] of CMake's build */
 function build(options = []) {
   requireNode();
   requireCmake();
@@ -65,6 +68,7 @@ function build(options = []) {
     capture: true,
     why: 'The wasm cannot be built without Emscripten; the line above says what is missing.',
   }).trim();
+  /** @type {NodeJS.ProcessEnv} */
   const env = { ...process.env, PATH: emscripten + delimiter + process.env.PATH };
   // The checkout's own Emscripten must not be misled by the settings of another.
   if (emscripten.startsWith(join(ROOT, '.toolchain'))) {
@@ -76,7 +80,7 @@ function build(options = []) {
   run('cmake', ['--build', 'build/wasm-cmake', '--parallel', PROCESSORS, ...options], { env });
 }
 
-// CMake remembers the compiler that it was configured with, even where another one is found now.
+/** CMake remembers the compiler that it was configured with, even where another one is found now. @param {string} emscripten the folder of the one that is found */
 function dropOtherCompiler(emscripten) {
   const cache = join(ROOT, 'build/wasm-cmake/CMakeCache.txt');
   if (!existsSync(cache)) return;

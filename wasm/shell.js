@@ -41,7 +41,7 @@ export function run(command, args, { env = process.env, capture = false, why } =
   return result.stdout ?? '';
 }
 
-/** Whether a command can be started: `args` must make it end quickly with 0. */
+/** Whether a command can be started: `args` must make it end quickly with 0. @param {string} command */
 export function has(command, args = ['--version']) {
   return spawnSync(command, args, { stdio: 'ignore' }).status === 0;
 }
@@ -68,7 +68,8 @@ export function requireCompiler() {
 
 /** Installs the packages of package-lock.json, unless each is there in its version. */
 export function requirePackages() {
-  const read = (path) => JSON.parse(readFileSync(join(ROOT, path), 'utf8'));
+  const read = (/** @type {string} */ path) => JSON.parse(readFileSync(join(ROOT, path), 'utf8'));
+  /** @param {[path: string, entry: { version: string, optional?: boolean }]} of the lock */
   const installed = ([path, { version, optional }]) => {
     if (path === '' || optional) return true;
     return existsSync(join(ROOT, path)) && read(join(path, 'package.json')).version === version;
@@ -102,10 +103,16 @@ export function installDebian(...packages) {
   return spawnSync(command, [...first, ...install], { stdio: ['ignore', 'ignore', 'inherit'], env }).status === 0;
 }
 
-/** Every file below `folders` (or the file itself, where one is named) whose name `wanted` accepts, sorted. */
+/**
+ * Every file below `folders` (or the file itself, where one is named) whose name `wanted` accepts, sorted.
+ * @param {string[]} folders relative to the checkout
+ * @param {(path: string) => boolean} [wanted] asked with whole paths
+ * @returns {string[]} whole paths
+ */
 export function filesBelow(folders, wanted = () => true) {
+  /** @type {string[]} */
   const found = [];
-  const visit = (path) => {
+  const visit = (/** @type {string} */ path) => {
     if (!existsSync(path)) return;
     if (!statSync(path).isDirectory()) {
       if (wanted(path)) found.push(path);
@@ -155,7 +162,7 @@ export class Stamp {
   }
 }
 
-/** Prints the size of each file, as it is and compressed as a server would send it. */
+/** Prints the size of each file, as it is and compressed as a server would send it. @param {string[]} paths relative to the checkout */
 export function printSizes(paths) {
   for (const path of paths) {
     const bytes = readFileSync(join(ROOT, path));
@@ -165,7 +172,7 @@ export function printSizes(paths) {
   }
 }
 
-/** Runs a script's main function; a BuildError becomes its one sentence and exit code 1. */
+/** Runs a script's main function; a BuildError becomes its one sentence and exit code 1. @param {() => unknown} action */
 export async function main(action) {
   try {
     await action();
@@ -179,7 +186,8 @@ export async function main(action) {
 /**
  * The options of the script that was started, by parseArgs() of Node. --help tells how it is used, which is what its
  * first comment says, and a wrong option is told with that: the process ends then, with exit code 0 or 1.
- * @param {import('node:util').ParseArgsConfig} config
+ * @template {import('node:util').ParseArgsConfig} Config
+ * @param {Config} config
  */
 export function readOptions(config) {
   const use = heading(process.argv[1]);
@@ -190,12 +198,13 @@ export function readOptions(config) {
   try {
     return parseArgs(config);
   } catch (error) {
-    console.error(`${error.message.split('. ')[0].replace(/\.$/, '')}.\n${use}`);
+    const { message } = /** @type {Error} */ (error);
+    console.error(`${message.split('. ')[0].replace(/\.$/, '')}.\n${use}`);
     process.exit(1);
   }
 }
 
-/** The comment that a script begins with, behind the line for the shell. */
+/** The comment that a script begins with, behind the line for the shell. @param {string} path */
 function heading(path) {
   const lines = readFileSync(path, 'utf8').split('\n');
   const start = lines[0].startsWith('#!') ? 1 : 0;
@@ -206,7 +215,7 @@ function heading(path) {
     .replaceAll(/^\/\/ ?/gm, '');
 }
 
-/** Whether a module (its import.meta.url) is the script that was started. */
+/** Whether a module (its import.meta.url) is the script that was started. @param {string} url */
 export function isMain(url) {
   return process.argv[1] !== undefined && fileURLToPath(url) === process.argv[1];
 }

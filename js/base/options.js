@@ -177,7 +177,11 @@ const readFit = readAll({ ...TEXT_READERS, continueLast: boolean(false), maxToke
 ]);
 
 /** Options of fitMessages(). @param {unknown} list @param {any} options */
-export const readFitOptions = (list, options) => readStart('fitMessages()', readFit, { ...options, messages: list });
+export function readFitOptions(list, options) {
+  const read = readStart('fitMessages()', readFit, { ...options, messages: list });
+  // It takes nothing else.
+  return /** @type {typeof read & { messages: NonNullable<(typeof read)['messages']> }} */ (read);
+}
 
 /** @param {{ continueLast: boolean }} read @param {any} list */
 function checkContinued({ continueLast }, list) {

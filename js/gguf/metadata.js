@@ -8,6 +8,7 @@ import { LENGTH_BYTES, TextTable } from './text-table.js';
  * @property {number} element of an array
  * @property {number} count of elements; 1 where it is no array
  * @property {number} [bytes] that the value takes in the file
+ * @property {number} [value] where these are, for whoever reads them
  *
  * @typedef {number | bigint | boolean | string | string[] | boolean[] | NumberArray | null} MetadataValue null for an array
  *   of arrays

@@ -2,7 +2,7 @@
 // concern the model as a whole.
 
 import { checkCancelled } from '../base/cancel.js';
-import { loadingCancelled, NibbleError } from '../base/errors.js';
+import { codeOf, loadingCancelled, NibbleError } from '../base/errors.js';
 import * as read from '../base/options.js';
 import { createTurn } from '../base/yield.js';
 import { readersBytes } from '../core/javascript-sizes.js';
@@ -25,7 +25,7 @@ import { chatPrompt, SessionHost } from './session-host.js';
 
 /**
  * @typedef {object} Platform
- * @property {(build: { threads: number, early?: boolean, kernelSet?: string | null }, wasm: any) => Promise<{ runtime: import('../core/runtime.js').Runtime, variant: string, threads: number, threadProblem?: { code: string, message: string } | null }>} startRuntime
+ * @property {(build: { threads: number, early?: boolean, kernelSet?: string | null }, wasm: import('../protocol/calls.js').WasmPlace) => Promise<{ runtime: import('../core/runtime.js').Runtime, variant: string, threads: number, threadProblem?: { code: string, message: string } | null }>} startRuntime
  *   `threads`: how many it has, which may be fewer; `threadProblem`: why
  * @property {(path: string, position?: number) => Promise<import('../sources/source.js').Source>} [openPath]
  * @property {(path: string) => Promise<import('../store/backends.js').Backend>} [openFolder]
@@ -40,19 +40,43 @@ import { chatPrompt, SessionHost } from './session-host.js';
  * @property {{ code: string, message: string } | null} [threadProblem] why there is one thread at most
  */
 
+/** @typedef {import('../protocol/calls.js').EngineCalls} Calls */
+/** @template [Event=any] @typedef {import('../protocol/calls.js').Control<Event>} Control */
+/** @typedef {import('../base/public-types.js').EngineInfo} EngineInfo */
+/** @typedef {import('../base/public-types.js').Progress} Progress */
+/** @typedef {import('../base/public-types.js').Storage} Storage */
+/** @typedef {import('../base/options.js').StoreSettings} StoreSettings */
+/** @typedef {ReturnType<typeof read.readEngineOptions>} EngineSettings */
+/** @typedef {import('../core/header.js').Header} Header */
+/** @typedef {import('../core/runtime.js').Model} Model */
+/** @typedef {import('../core/runtime.js').Runtime} Runtime */
+/** @typedef {import('../models/loader.js').OpenedModel} OpenedModel */
+/** @typedef {import('../models/manifest.js').Manifest} Manifest */
+/** @typedef {Awaited<ReturnType<Platform['startRuntime']>>} Started */
+
+/**
+ * A model that is asked for, and the wasm that it is asked of.
+ * @typedef {Omit<import('../models/open.js').Call, 'runtime' | 'platform' | 'ahead'> &
+ *   { wasm: import('../protocol/calls.js').WasmPlace, build: Parameters<Platform['startRuntime']>[0] }} ModelCall
+ */
+
 export class Host {
   #platform;
   #countReaders;
+  /** @type {Runtime | null} */
   #runtime = null;
+  /** @type {Model | null} */
   #model = null;
+  /** @type {SessionHost | null} */
   #sessions = null;
+  /** @type {Texts | null} */
   #texts = null;
   #turn = createTurn();
   #javascriptBytes = 0;
   #hasWorkers = false;
-  /** @type {Promise<object> | null} */
+  /** @type {Promise<EngineInfo> | null} */
   #loading = null;
-  /** @type {NibbleError | null} what ended the loading */
+  /** @type {unknown} What ended the loading; null: nothing did. */
   #failure = null;
 
   /** @param {Platform} platform */
@@ -65,13 +89,15 @@ export class Host {
   /**
    * Loads the model; the result is the engine's info. On an error everything is given back. With the option `early`,
    * other calls run from when the header and the vocabulary are there: then an event { opened } has the info so far.
+   * @param {Calls['load']['params']} params
+   * @param {Control<Calls['load']['event']>} control
    */
   async load(params, { signal, onEvent, goOn, behindOthers }) {
     if (this.#runtime !== null) throw new NibbleError('INVALID_ARGUMENT', 'This worker has a model already.');
     this.#platform = authorized(this.#platform, params.authorization);
     this.#failure = null;
     let isOpen = false;
-    const onOpen = (opened) => {
+    const onOpen = (/** @type {EngineInfo} */ opened) => {
       isOpen = true;
       onEvent({ opened });
       goOn();
@@ -81,7 +107,7 @@ export class Host {
       return await this.#loading;
     } catch (cause) {
       // Other calls learn of it too, which nobody cancelled.
-      const error = cause.code === 'CANCELLED' ? loadingCancelled(cause) : cause;
+      const error = codeOf(cause) === 'CANCELLED' ? loadingCancelled(cause) : cause;
       this.#failure = error;
       // Calls that wait for weights end by the same error, and only then is anything given back.
       this.#model?.arrivals.fail(error);
@@ -90,6 +116,10 @@ export class Host {
     }
   }
 
+  /**
+   * @param {Calls['load']['params']} params
+   * @param {{ signal: AbortSignal, onProgress: (progress: Progress) => void, onOpen: (opened: EngineInfo) => void }} control
+   */
   async #load(
     { source: descriptor, toldSha256, addresses, store = null, wasm, options: given },
     { signal, onProgress, onOpen },
@@ -101,45 +131,55 @@ export class Host {
     const { early, kernelSet } = options;
     const build = headerOnly ? { threads: 1, kernelSet } : { threads: options.threads, early, kernelSet };
     const call = { descriptor, toldSha256, addresses, store, wasm, build, headerOnly, signal, onProgress };
-    let record = null;
-    const loaded = await this.#withModel(call, async (opened) => {
-      const { variant, threads, header, fileName, fileSize, storage, load } = opened;
+    const { info, streamed } = await this.#withModel(call, async (opened) => {
+      const { runtime, variant, threads, header, fileName, fileSize, storage, load } = opened;
       const threadProblem = opened.threadProblem ?? this.#platform.threadProblem ?? null;
-      const info = { ...identityOf(header, fileName, fileSize), wasm: variant, exact: options.exact, threadProblem };
-      const model = headerOnly ? null : this.#createModel(header, { ...settleContext(header, options), threads });
+      const known = { ...identityOf(header, fileName, fileSize), wasm: variant, exact: options.exact, threadProblem };
+      const model = headerOnly ? null : createModel(runtime, header, { ...settleContext(header, options), threads });
       this.#model = model;
       this.#javascriptBytes = header.javascriptBytes;
       if (model !== null) checkStreamable(model, store);
       onProgress({ phase: 'prepare', loaded: 0, total: fileSize ?? 0, bytesPerSecond: 0, secondsLeft: null });
-      const infoNow = (more) => ({ ...info, ...modelInfo(model), ...this.#texts.info, storage, ...more });
+      /** @param {Pick<EngineInfo, 'loadMilliseconds'>} more */
+      const infoNow = (more) =>
+        // What there is no model for is absent.
+        /** @type {EngineInfo} */ ({ ...known, ...modelInfo(model), ...this.#text().info, storage, ...more });
       const begin = () => {
         if (!options.early || model === null || model.streams) return;
-        this.#openSessions(options, store, storage);
+        this.#openSessions(model, options, store, storage);
         onOpen(infoNow({ loadMilliseconds: null }));
       };
-      record = await this.#prepare(header, model, load, signal, begin);
-      if (model !== null && this.#sessions === null) this.#openSessions(options, store, storage);
+      const record = await this.#prepare(header, model, load, signal, begin);
+      if (model !== null && this.#sessions === null) this.#openSessions(model, options, store, storage);
       // What is measured is known behind a pass that has begun before.
       await model?.arrivals.idle();
-      return infoNow({ loadMilliseconds: performance.now() - start });
+      const info = infoNow({ loadMilliseconds: performance.now() - start });
+      return { info, streamed: model?.streams ? { runtime, model, record } : null };
     });
     // Behind the loading, whose own hold on the store may exclude others.
-    if (this.#model?.streams) {
-      const parts = { store, platform: this.#platform, runtime: this.#runtime, model: this.#model };
-      this.#model.weights = await openWeightStream({ ...parts, record, signal, onProgress });
-    }
-    return loaded;
+    if (streamed !== null) await this.#openStream(streamed, { store, signal, onProgress });
+    return info;
   }
 
-  #createModel(header, options) {
-    try {
-      return header.createModel(options);
-    } catch (error) {
-      throw error.code === 'OUT_OF_MEMORY' ? tooLarge(this.#runtime, header, options, error) : error;
-    }
+  /**
+   * @param {{ runtime: Runtime, model: Model, record: Manifest | null }} streamed
+   * @param {{ store: StoreSettings | null, signal: AbortSignal, onProgress: (progress: Progress) => void }} from
+   */
+  async #openStream({ runtime, model, record }, { store, signal, onProgress }) {
+    // Its weights were loaded, which is refused without a store.
+    if (store === null || record === null) throw new TypeError('A model streams that is not stored.');
+    const parts = { store, platform: this.#platform, runtime, model };
+    model.weights = await openWeightStream({ ...parts, record, signal, onProgress });
   }
 
-  /** Weights and texts at once: reads from a store go on while the vocabulary is taken in. */
+  /**
+   * Weights and texts at once: reads from a store go on while the vocabulary is taken in.
+   * @param {Header} header
+   * @param {Model | null} model
+   * @param {OpenedModel['load']} load
+   * @param {AbortSignal} signal
+   * @param {() => void} begin once other calls may run
+   */
   async #prepare(header, model, load, signal, begin) {
     // Whatever goes wrong, no read may go on into a heap that is given back.
     const loading = model === null ? null : load(model);
@@ -161,14 +201,20 @@ export class Host {
     return loading;
   }
 
-  #openSessions({ onFull, keep, maxSaves, maxSavedBytes }, store, { id }) {
+  /**
+   * @param {Model} model
+   * @param {EngineSettings} options
+   * @param {StoreSettings | null} store
+   * @param {Storage} storage
+   */
+  #openSessions(model, { onFull, keep, maxSaves, maxSavedBytes }, store, { id }) {
     const limits = { maxSaves, maxSavedBytes };
     const saves = new SessionStore({ store, platform: this.#platform, model: id, limits });
-    const parts = { model: this.#model, texts: this.#texts, turn: this.#turn, saves };
+    const parts = { model, texts: this.#text(), turn: this.#turn, saves };
     this.#sessions = new SessionHost({ ...parts, onFull, keep });
   }
 
-  /** What describeModel() returns. */
+  /** What describeModel() returns. @param {Calls['describe']['params']} params @param {Control<Calls['describe']['event']>} control */
   async describe({ source: descriptor, store = null, wasm, authorization, options: given }, { signal, onEvent }) {
     this.#platform = authorized(this.#platform, authorization);
     const options = this.#settleThreads(read.readEngineOptions(given));
@@ -184,20 +230,22 @@ export class Host {
 
   /** The calls that are made on a session; see SessionHost. */
   get sessions() {
-    this.#loaded();
-    return this.#sessions;
+    if (this.#sessions !== null) return this.#sessions;
+    throw this.#absence();
   }
 
+  /** @param {Calls['tokenize']['params']} params */
   tokenize({ text, options }) {
     return this.#text().vocabulary.encode(read.readText('text', text), read.readTokenizeOptions(options));
   }
 
+  /** @param {Calls['countTokens']['params']} params */
   countTokens({ options: given }) {
     const { tokens, ...start } = read.readCountOptions(given);
     return tokens?.length ?? this.#text().readStart(start).tokens.length;
   }
 
-  /** How many messages to leave out so that a chat fits. */
+  /** How many messages to leave out so that a chat fits. @param {Calls['fitMessages']['params']} params */
   fitMessages({ messages, options: given }) {
     const { maxTokens, ...chat } = read.readFitOptions(messages, given);
     const { contextSize } = this.#loaded().info;
@@ -206,6 +254,7 @@ export class Host {
     return { leftOut, tokens: prompt.without(leftOut).length };
   }
 
+  /** @param {Calls['detokenize']['params']} params */
   detokenize({ tokens: given, options }) {
     const tokens = read.readTokens('tokens', given);
     const { vocabulary } = this.#text();
@@ -214,18 +263,20 @@ export class Host {
       : vocabulary.decode(tokens);
   }
 
+  /** @param {Calls['render']['params']} params */
   render({ messages, options }) {
     return this.#text().render(read.readMessages(messages), read.readRenderOptions(messages, options));
   }
 
+  /** @param {Calls['benchmark']['params']} params @param {Pick<Control, 'signal'>} control */
   async benchmark({ options }, { signal }) {
     const model = this.#loaded();
     await model.arrivals.until(Infinity, signal);
-    const context = { model, timeline: this.#sessions.ownTimeline, turn: this.#turn };
+    const context = { model, timeline: this.sessions.ownTimeline, turn: this.#turn };
     return benchmark(context, read.readBenchmarkOptions(options), signal);
   }
 
-  /** What probeSpeed() returns. */
+  /** What probeSpeed() returns. @param {Calls['probe']['params']} params @param {Pick<Control, 'signal'>} control */
   async probe({ wasm, options: given }, { signal }) {
     if (this.#runtime !== null) throw new NibbleError('INVALID_ARGUMENT', 'This worker has a model already.');
     const { threads: wanted, chooseThreads } = this.#settleThreads(read.readEngineOptions(given));
@@ -240,7 +291,7 @@ export class Host {
   }
 
   memory() {
-    if (this.#texts === null) this.#loaded();
+    if (this.#runtime === null || (this.#model ?? this.#texts) === null) throw this.#absence();
     const heap = this.#model?.memory() ?? this.#runtime.usage(0);
     const counted = () => this.#javascriptBytes + readersBytes(this.#countReaders());
     const javascript = this.#platform.javascriptBytes?.() ?? counted();
@@ -275,27 +326,37 @@ export class Host {
     if (hadWorkers) await this.#platform.workersEnded?.();
   }
 
-  /** Starts the wasm and the store, and opens the model's header. */
+  /**
+   * Starts the wasm and the store, and opens the model's header.
+   * @template T
+   * @param {ModelCall} call
+   * @param {(opened: OpenedModel & Started) => Promise<T>} use
+   * @returns {Promise<T>}
+   */
   async #withModel({ build: wanted, wasm, ...given }, use) {
     const call = withRetries({ ...given, platform: this.#platform });
     const starting = call.platform.startRuntime(wanted, wasm);
-    const ahead = call.store === null ? null : this.#startAhead(call, starting);
+    const { store } = call;
+    const ahead = store === null ? null : this.#startAhead({ ...call, store }, starting);
     try {
-      const { runtime, ...build } = await starting;
+      const started = await starting;
+      const { runtime } = started;
       this.#runtime = runtime;
-      this.#hasWorkers ||= build.threads > 1 || wanted.early === true;
-      return await openModel({ ...call, ahead, runtime }, (opened) => use({ ...opened, ...build }));
+      this.#hasWorkers ||= started.threads > 1 || wanted.early === true;
+      return await openModel({ ...call, ahead, runtime }, (opened) => use({ ...opened, ...started }));
     } finally {
       await ahead?.close();
     }
   }
 
+  /** @param {ConstructorParameters<typeof HeadStart>[0]} call @param {Promise<Started>} starting */
   #startAhead(call, starting) {
     this.#hasWorkers = call.platform.startReader !== undefined;
     const runtime = starting.then((started) => started.runtime);
     return new HeadStart(call, openStore(call.store, call.platform), runtime);
   }
 
+  /** @param {EngineSettings} options */
   #settleThreads(options) {
     const { threads, maxThreads } = this.#platform;
     const chooseThreads = options.threads === null;
@@ -304,19 +365,34 @@ export class Host {
 
   #loaded() {
     if (this.#model !== null) return this.#model;
-    if (this.#failure !== null) throw this.#failure;
-    throw this.#runtime === null
-      ? new NibbleError('UNLOADED', 'The engine was unloaded; create a new one.')
-      : new NibbleError('MODEL_INCOMPLETE', 'Only the vocabulary was loaded; create an engine without vocabularyOnly.');
+    throw this.#absence();
   }
 
   #text() {
-    if (this.#texts === null) this.#loaded();
-    return this.#texts;
+    if (this.#texts !== null) return this.#texts;
+    throw this.#absence();
+  }
+
+  /** Why what a call needs is not there. */
+  #absence() {
+    if (this.#failure !== null) return this.#failure;
+    return this.#runtime === null
+      ? new NibbleError('UNLOADED', 'The engine was unloaded; create a new one.')
+      : new NibbleError('MODEL_INCOMPLETE', 'Only the vocabulary was loaded; create an engine without vocabularyOnly.');
   }
 }
 
-/** What is known of a model beyond its file; null: only the vocabulary is loaded. */
+/** @param {Runtime} runtime @param {Header} header @param {import('../core/header.js').ModelOptions} options */
+function createModel(runtime, header, options) {
+  try {
+    return header.createModel(options);
+  } catch (error) {
+    const noRoom = error instanceof NibbleError && error.code === 'OUT_OF_MEMORY';
+    throw noRoom ? tooLarge(runtime, header, options, error) : error;
+  }
+}
+
+/** What is known of a model beyond its file; null: only the vocabulary is loaded. @param {Model | null} model */
 function modelInfo(model) {
   if (model === null) return {};
   const { info, kernels, threads, threadRates, batchSize } = model;
