@@ -23,6 +23,7 @@ import { BROWSERS, skipWithoutBrowser } from './browsers.js';
 import { requireChromium } from './chromium.js';
 import { FIXTURES } from './fixtures.js';
 import { printResults, runTestFiles } from './test-files.js';
+import { checkTypes } from './types.js';
 import { readVerdicts, summariseVerdicts } from './verdicts.js';
 
 const FORMATTER = ['clang-format-14', 'clang-format'];
@@ -62,6 +63,7 @@ const THREADED = ['threads_test', 'arrival_test'];
 const STEPS = {
   format: { perform: () => checkFormat(false) },
   build: { perform: (execute) => execute(process.execPath, ['js/bundle.js']) },
+  types: { perform: () => checkTypes() },
   node: { perform: testNode },
   native: { perform: (execute) => testNative(execute, 'build/native', []), beside: true },
   sanitize: { perform: (execute) => testNative(execute, 'build/sanitize', ['-DNIBBLE_SANITIZE=ON']), beside: true },
