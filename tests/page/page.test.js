@@ -248,7 +248,10 @@ describe('the page', () => {
     assert.match(said, /There is something to know about odd\.gguf\.\s+This model .*splits text into words in a way/);
     assert.equal(isLoading, true, 'it is told while the model is loaded');
     await page.locator('#problem').waitFor({ state: 'hidden' });
-    await page.locator('#shortened-text').getByText(/splits text into words in a way/).waitFor();
+    await page
+      .locator('#shortened-text')
+      .getByText(/splits text into words in a way/)
+      .waitFor();
     await driver.shoot(page, 'odd');
     await driver.converse(page, 'Hello');
     await opened.close();
