@@ -19,6 +19,26 @@ const fromHex = (/** @type {string} */ text) =>
 const toHex = (/** @type {Uint8Array} */ bytes) =>
   Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');
 
+/**
+ * What goes on with the SHA-256 of an import; null where none is wanted.
+ * @param {Pick<import('./manifest.js').Manifest, 'sha256' | 'hash'>} record
+ * @throws {Error} where its state is damaged, or another version of the hash's package wrote it
+ */
+async function openHasher({ sha256, hash }) {
+  if (sha256 === null) return null;
+  const hasher = await createSha256();
+  if (hash) hasher.load(fromHex(hash.state));
+  else hasher.init();
+  return hasher;
+}
+
+/** Whether an import can be gone on with, as far as its SHA-256 is concerned. @param {import('./manifest.js').Manifest} record */
+export const canHashOn = (record) =>
+  openHasher(record).then(
+    () => true,
+    () => false,
+  );
+
 export class Importer {
   #backend;
   #runtime;
@@ -79,14 +99,8 @@ export class Importer {
 
   /** Gets ready to go on behind what the record says is stored, and sets the packer there. */
   async begin() {
-    const { sha256, hash } = this.#record;
-    if (sha256 !== null) {
-      const hasher = await createSha256();
-      if (hash) hasher.load(fromHex(hash.state));
-      else hasher.init();
-      this.#hasher = hasher;
-      this.#hashed = hash?.position ?? 0;
-    }
+    this.#hasher = await openHasher(this.#record);
+    this.#hashed = this.#record.hash?.position ?? 0;
     this.#position = storedBytes(this.#record);
     this.#flushed = this.#kept = this.#position;
     this.#flushedAt = this.#keptAt = performance.now();

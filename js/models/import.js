@@ -6,7 +6,7 @@ import { strongEtag } from '../download/http-headers.js';
 import { nextPiece } from '../sources/source.js';
 import { readStreamedWeights } from './check-streamed.js';
 import { openReader } from './chunk-reader.js';
-import { Importer } from './chunk-writer.js';
+import { canHashOn, Importer } from './chunk-writer.js';
 import { readHeader, truncated, UNKNOWN_SIZE } from './loader.js';
 import { fileNameOf, HEADER, newManifest, storedBytes } from './manifest.js';
 import { idsOf } from './model-id.js';
@@ -72,7 +72,9 @@ async function resume(opening, record) {
   let source;
   try {
     packer = new Packer(runtime, header);
-    if (packer.packedBytes === record.packedBytes && (sha256 === null || record.sha256 === sha256)) {
+    const fits = packer.packedBytes === record.packedBytes && (sha256 === null || record.sha256 === sha256);
+    if (fits && !(await canHashOn(record))) storage.restarted = true;
+    else if (fits) {
       const tail = await shortChunk(opening, record);
       packer.seek(storedBytes(record));
       source = await openRest(open, record, packer);

@@ -1,5 +1,6 @@
 // Stored models as callers meet them: createEngine() with a store, openModelStore(), and what either refuses.
 import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { after, before, beforeEach, describe, test } from 'node:test';
@@ -345,6 +346,27 @@ describe('a ModelStore', () => {
     assert.ok(server.requests.every(({ start }) => start > partial.receivedBytes - 4096));
     await models.delete(id);
     await assert.rejects(models.import(server.url, { signal: AbortSignal.abort() }), code('CANCELLED'));
+  });
+
+  test('one whose SHA-256 cannot be gone on with begins anew', async () => {
+    const models = await openStore();
+    const sha256 = createHash('sha256').update(bytes).digest('hex');
+    const records = () => readdirSync(folder, { recursive: true }).filter((name) => name.endsWith('record.json'));
+    for (const spoil of [(state) => `00000000${state.slice(8)}`, () => 'ab']) {
+      server.limit = 45_000;
+      const signal = abortedWhileDownloading();
+      await assert.rejects(models.import(server.url, { sha256, signal }), code('CANCELLED'));
+      const path = join(folder, records()[0]);
+      const record = JSON.parse(readFileSync(path, 'utf8'));
+      // As another version of what computes it writes it, or damaged.
+      record.hash.state = spoil(record.hash.state);
+      writeFileSync(path, JSON.stringify(record));
+      Object.assign(server, { limit: Infinity, requests: [] });
+      assert.equal((await models.import(server.url, { sha256 })).state, 'complete');
+      assert.ok(server.requests.some(({ start }) => start === 0));
+      assert.deepEqual((await models.verify(id)).damaged, []);
+      await models.delete(id);
+    }
   });
 
   test('two stores that import the same model fetch it once', async () => {
