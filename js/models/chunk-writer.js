@@ -4,7 +4,7 @@
 // store is slower than what comes, what comes is held back. With a model in the heap, the same bytes go into place there.
 // At most two chunks are in JavaScript's memory: the one being written and the one being filled.
 import { createSha256 } from '#sha256';
-import { hashMismatch } from '../base/errors.js';
+import { hashMismatch, NibbleError } from '../base/errors.js';
 import { checksumOf } from '../core/packer.js';
 import { cut } from '../store/bytes.js';
 import { storedBytes } from './manifest.js';
@@ -20,24 +20,22 @@ const toHex = (/** @type {Uint8Array} */ bytes) =>
   Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');
 
 /**
- * What goes on with the SHA-256 of an import; null where none is wanted.
- * @param {Pick<import('./manifest.js').Manifest, 'sha256' | 'hash'>} record
- * @throws {Error} where its state is damaged, or another version of the hash's package wrote it
+ * What goes on with the SHA-256 of an import.
+ * @param {import('./manifest.js').Manifest['hash']} hash as far as it came
+ * @returns {Promise<import('hash-wasm').IHasher | null>} null: its state is damaged, or another version of the package's
  */
-async function openHasher({ sha256, hash }) {
-  if (sha256 === null) return null;
+async function openHasher(hash) {
   const hasher = await createSha256();
-  if (hash) hasher.load(fromHex(hash.state));
-  else hasher.init();
-  return hasher;
+  if (!hash) return hasher.init();
+  try {
+    return hasher.load(fromHex(hash.state));
+  } catch {
+    return null;
+  }
 }
 
 /** Whether an import can be gone on with, as far as its SHA-256 is concerned. @param {import('./manifest.js').Manifest} record */
-export const canHashOn = (record) =>
-  openHasher(record).then(
-    () => true,
-    () => false,
-  );
+export const canHashOn = async ({ sha256, hash }) => sha256 === null || (await openHasher(hash)) !== null;
 
 export class Importer {
   #backend;
@@ -99,8 +97,14 @@ export class Importer {
 
   /** Gets ready to go on behind what the record says is stored, and sets the packer there. */
   async begin() {
-    this.#hasher = await openHasher(this.#record);
-    this.#hashed = this.#record.hash?.position ?? 0;
+    const { sha256, hash } = this.#record;
+    if (sha256 !== null) {
+      this.#hasher = await openHasher(hash);
+      // Whoever resumes an import has asked before; without it the file would go unchecked.
+      if (this.#hasher === null)
+        throw new NibbleError('STORE_DAMAGED', 'The SHA-256 of the import cannot be gone on with.');
+      this.#hashed = hash?.position ?? 0;
+    }
     this.#position = storedBytes(this.#record);
     this.#flushed = this.#kept = this.#position;
     this.#flushedAt = this.#keptAt = performance.now();
