@@ -16,7 +16,7 @@ export function buildTypes() {
   if (stamp.fresh()) return;
   stamp.clear();
   for (const folder of [ALL, TYPES]) rmSync(join(ROOT, folder), { recursive: true, force: true });
-  run(process.execPath, ['node_modules/typescript/bin/tsc', '--project', CONFIGURATION, '--outDir', ALL], {
+  run(process.execPath, ['node_modules/typescript-7/bin/tsc', '--project', CONFIGURATION, '--outDir', ALL], {
     why: 'The declarations for TypeScript could not be written; the lines above say why.',
   });
   for (const path of reachable(ENTRIES)) cpSync(join(ROOT, ALL, path), join(ROOT, TYPES, path));

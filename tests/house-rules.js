@@ -18,7 +18,7 @@ const SCRIPTS = ['wasm/build.js', 'wasm/shell.js', 'js/bundle.js', 'js/declarati
 export const TOP_LEVEL = [
   ...['src', 'wasm', 'js', 'web', 'models', 'tests'],
   ...['CMakeLists.txt', 'emscripten.cmake', 'package.json', 'package-lock.json', 'biome.json', 'tsconfig.json'],
-  ...['README.md', 'CONTRIBUTING.md', 'CHANGELOG.md', 'LICENSE', '.ci', '.clang-format', '.gitignore'],
+  ...['README.md', 'CONTRIBUTING.md', 'CHANGELOG.md', 'LICENSE', '.ci', '.attw.json', '.clang-format', '.gitignore'],
 ];
 
 const roomOf = (path) => path.split('/', 1)[0];

@@ -8,7 +8,7 @@ import { BuildError, ROOT } from '../wasm/shell.js';
 /** The folders that nothing may be said about. Of any other it is counted what is left to mend. */
 export const CHECKED = ['js', 'web', 'wasm'];
 
-const COMPILER = join(ROOT, 'node_modules/typescript/bin/tsc');
+const COMPILER = join(ROOT, 'node_modules/typescript-7/bin/tsc');
 
 // "path(line,column): error TS1234: …"; what concerns no place begins with "error", and further lines are indented.
 const PLACE = /^(?<folder>[^/\\(]+)[/\\][^(]*\(\d+,\d+\): error /;

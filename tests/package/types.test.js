@@ -104,6 +104,9 @@ declare function export_(value: number): void;
 
 const ONLY_IN_NODE = `import { defaultModel } from 'nibble-llm';\nexport const address: string = defaultModel.href;\n`;
 
+// That of today, and the one before it, which is another program.
+const COMPILERS = ['typescript-7', 'typescript'].map((name) => `node_modules/${name}/bin/tsc`);
+
 const folder = temporaryFolder();
 
 before(() => {
@@ -120,8 +123,10 @@ function compile(name, text, options) {
   const shared = { strict: true, target: 'es2022', noEmit: true, types: [], skipLibCheck: false };
   const compilerOptions = { ...shared, lib: ['es2022', 'dom', 'dom.asynciterable'], ...options };
   writeFileSync(join(project, 'tsconfig.json'), JSON.stringify({ compilerOptions, files: ['program.ts'] }));
-  const args = [join(ROOT, 'node_modules/typescript/bin/tsc'), '--project', project];
-  return spawnSync(process.execPath, args, { encoding: 'utf8' }).stdout;
+  return COMPILERS.map((compiler) => {
+    const args = [join(ROOT, compiler), '--project', project];
+    return spawnSync(process.execPath, args, { encoding: 'utf8' }).stdout;
+  }).join('');
 }
 
 const BUNDLER = { module: 'esnext', moduleResolution: 'bundler' };
