@@ -12,8 +12,8 @@ import { Transfer } from './conversations/transfer.js';
 import { UnkeptNotice } from './conversations/unkept-notice.js';
 import { acceptDrops } from './drop.js';
 import { DroppedFile } from './dropped-file.js';
+import { DeletedModelNotice } from './engine/deleted-model-notice.js';
 import { EngineRoom } from './engine/engine-room.js';
-import { GoneNotice } from './engine/gone-notice.js';
 import { LoadPanel } from './engine/load-panel.js';
 import { describeProblem } from './engine/problem.js';
 import { ReadRates } from './engine/read-rates.js';
@@ -77,7 +77,7 @@ class App {
     this.readouts = this.#createReadouts(offline);
     this.updateNotice = new UpdateNotice({ offline, t, isBusy: () => this.answers.isBusy || room.isLoading });
     this.unkeptNotice = this.#createUnkeptNotice();
-    this.goneNotice = new GoneNotice({ settings, room, t });
+    this.deletedModelNotice = new DeletedModelNotice({ settings, room, t });
     this.contextNotice = new ContextNotice(room, settings, t);
     this.answers.onStep((job) => job.phase === 'ended' && this.contextNotice.take(job));
     tellUnkeptSettings(settings, { t, announce: (text) => this.announce(text) });
@@ -337,7 +337,7 @@ class App {
     this.settingsForm.render();
     this.readouts.refresh();
     this.loadPanel.render();
-    this.goneNotice.render();
+    this.deletedModelNotice.render();
     this.contextNotice.render();
     this.keptNotice.render();
     this.models.render();

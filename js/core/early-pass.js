@@ -20,18 +20,18 @@ const pause = () => new Promise((resolve) => setTimeout(resolve, LOOK_MILLISECON
  * @param {{ signal?: AbortSignal, onPart?: (done: number) => void }} [control] as Session.evaluate() has it
  */
 export async function runEarlyPass(runtime, call, model, { signal, onPart = () => {} } = {}) {
-  const { arrivals } = model;
+  const { arrived } = model;
   const { c } = runtime;
   const { session, tokens, count, targets, scores } = call;
-  await arrivals.until(model.needs(-1), signal);
-  await arrivals.during(async (turn) => {
+  await arrived.until(model.needs(-1), signal);
+  await arrived.during(async (scheduler) => {
     const pass = runtime.checked((error) => c._nibble_pass_begin(session, tokens, count, targets, scores, error));
     try {
       const steps = c._nibble_pass_steps(pass);
       /** @param {number} made */
       const part = (made) => onPart(made / steps);
       if (c._nibble_pass_drive(pass, 0)) await drive(c, { pass, steps }, model, signal, part);
-      else await takeTurns(c, { pass, steps }, model, signal, { turn, part });
+      else await stepByStep(c, { pass, steps }, model, signal, { scheduler, part });
     } catch (error) {
       await halt(c, pass);
       // A cancel that comes behind the last step is too late: what was computed is on the session.
@@ -59,10 +59,10 @@ async function halt(c, pass) {
  */
 async function drive(c, { pass, steps }, model, signal, part) {
   for (let allowed = 0, made = 0; made < steps; ) {
-    if (made === allowed) await model.arrivals.until(model.needs(allowed), signal);
+    if (made === allowed) await model.arrived.until(model.needs(allowed), signal);
     else await pause();
     checkCancelled(signal);
-    while (allowed < steps && model.arrivals.has(model.needs(allowed))) allowed++;
+    while (allowed < steps && model.arrived.has(model.needs(allowed))) allowed++;
     c._nibble_pass_drive(pass, allowed);
     const before = made;
     made = c._nibble_pass_driven(pass);
@@ -75,13 +75,13 @@ async function drive(c, { pass, steps }, model, signal, part) {
  * @param {{ pass: number, steps: number }} of
  * @param {import('./runtime.js').Model} model
  * @param {AbortSignal | undefined} signal
- * @param {{ turn: import('../base/yield.js').Turn, part: (made: number) => void }} control
+ * @param {{ scheduler: import('../base/scheduler.js').Scheduler, part: (made: number) => void }} control
  */
-async function takeTurns(c, { pass, steps }, model, signal, { turn, part }) {
+async function stepByStep(c, { pass, steps }, model, signal, { scheduler, part }) {
   for (let step = 0; step < steps; step++) {
-    await model.arrivals.until(model.needs(step), signal);
+    await model.arrived.until(model.needs(step), signal);
     c._nibble_pass_step(pass, 0);
     part(step + 1);
-    await turn.next();
+    await scheduler.yield();
   }
 }

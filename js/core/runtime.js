@@ -12,7 +12,7 @@
 // lock is needed.
 
 import { NibbleError } from '../base/errors.js';
-import { Arrivals } from './arrivals.js';
+import { ArrivedWeights } from './arrived-weights.js';
 import { INFO_BYTES, infoAt, MEMORY_BYTES, memoryAt } from './fields.js';
 import { hex } from './heap-checksum.js';
 import { STAGING_BYTES } from './heap-sizes.js';
@@ -223,7 +223,7 @@ export class Model {
   /** @type {import('../models/weight-stream.js').WeightStream | null} Where the weights come from that do not stay in memory. */
   weights = null;
   /** Which of them are in place. */
-  arrivals = new Arrivals();
+  arrived = new ArrivedWeights();
 
   /** @param {Runtime} runtime @param {number} engine a heap pointer @param {number | null} memoryBudget */
   constructor(runtime, engine, memoryBudget) {
@@ -296,9 +296,9 @@ export class Model {
       const piece = bytes.subarray(start, start + STAGING_BYTES);
       runtime.write(staging, piece);
       runtime.checked((error) => runtime.c._nibble_engine_load(this.#engine, staging, piece.length, error));
-      this.arrivals.land(0, runtime.c._api_engine_position(this.#engine));
+      this.arrived.land(0, runtime.c._api_engine_position(this.#engine));
     }
-    if (!this.isArriving) this.arrivals.finish();
+    if (!this.isArriving) this.arrived.finish();
   }
 
   /** The places of `length` packed bytes from `position` on, in order; their pointer is 0 where they do not stay. @param {number} position @param {number} length */
@@ -335,7 +335,7 @@ export class Model {
       if (place.pointer === 0) this.#lookAt(place.position, part);
       else this.#runtime.write(place.pointer, part);
     }
-    this.arrivals.land(position, position + bytes.length);
+    this.arrived.land(position, position + bytes.length);
   }
 
   /** @param {number} position @param {Uint8Array} bytes */
@@ -362,7 +362,7 @@ export class Model {
   /** Says that all packed bytes are in place. */
   finish() {
     this.#runtime.checked((error) => this.#runtime.c._nibble_engine_finish(this.#engine, error));
-    this.arrivals.finish();
+    this.arrived.finish();
   }
 
   /** The packed position up to which all has to be in place for a block; -1: to begin a pass; the last: the output. @param {number} block */

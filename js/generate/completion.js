@@ -19,7 +19,7 @@ import { createStopMatcher } from './stop-strings.js';
  * @param {import('../core/runtime.js').Model} context.model
  * @param {import('./timeline.js').Timeline} context.timeline
  * @param {import('../tokenizer/tokenizer.js').Tokenizer | null} context.tokenizer null: no text, only tokens
- * @param {{ next: () => Promise<void> }} context.turn
+ * @param {import('../base/scheduler.js').Scheduler} context.scheduler
  * @param {import('./full-context.js').Room | null} [context.room] makes room in a full context; null: the text ends there
  * @param {boolean} [context.shift] as Timeline.replace() has it
  * @param {number[]} prompt
@@ -32,7 +32,7 @@ import { createStopMatcher } from './stop-strings.js';
  *   MODEL_COMPUTES_NAN where the model gives none of the others a logit
  */
 export async function complete(
-  { model, timeline, tokenizer, turn, room = null, shift = false },
+  { model, timeline, tokenizer, scheduler, room = null, shift = false },
   prompt,
   options,
   control,
@@ -58,7 +58,7 @@ export async function complete(
       computed += count;
       report();
     };
-    const how = { reuse: options.reusePrefix, turn, signal, onStart, onPiece };
+    const how = { reuse: options.reusePrefix, scheduler, signal, onStart, onPiece };
     const reading = readWithRoom(room, prompt, (fitting, shorter) => {
       prompt = fitting;
       computed = 0;
@@ -80,7 +80,7 @@ export async function complete(
     const started = prompt.some((token) => tokenizer?.isControl(token) === false);
     const begun = halfCharacterAt(tokenizer, prompt)?.tokens ?? [];
     const writer = createWriter(tokenizer, options.stop, onToken, { atStart: !started, begun });
-    const finishReason = await writeOn({ timeline, sampler, tokenizer, turn, signal, writer, room, options });
+    const finishReason = await writeOn({ timeline, sampler, tokenizer, scheduler, signal, writer, room, options });
     return finish(writer, finishReason, prefilled, decode.lap(writer.computed), reusedTokens);
   } finally {
     sampler.close();
@@ -109,14 +109,14 @@ export async function complete(
  * @param {import('./timeline.js').Timeline} parts.timeline
  * @param {Sampler} parts.sampler
  * @param {Tokenizer | null} parts.tokenizer
- * @param {{ next: () => Promise<void> }} parts.turn
+ * @param {import('../base/scheduler.js').Scheduler} parts.scheduler
  * @param {AbortSignal} parts.signal
  * @param {Writer} parts.writer
  * @param {import('./full-context.js').Room | null} parts.room
  * @param {SamplingOptions} parts.options
  * @returns {Promise<CompletionResult['finishReason']>}
  */
-async function writeOn({ timeline, sampler, tokenizer, turn, signal, writer, room, options }) {
+async function writeOn({ timeline, sampler, tokenizer, scheduler, signal, writer, room, options }) {
   const most = options.maxTokens ?? Infinity;
   while (writer.tokens.length < most) {
     if (signal.aborted) return 'cancelled';
@@ -128,9 +128,9 @@ async function writeOn({ timeline, sampler, tokenizer, turn, signal, writer, roo
     if (writer.stopString !== null) return 'stop';
     if (writer.tokens.length >= most) break;
     if (timeline.isFull && room === null) return 'context';
-    if (!(await isMade(extendWithRoom(timeline, token, room, { turn, signal }), signal))) return 'cancelled';
+    if (!(await isMade(extendWithRoom(timeline, token, room, { scheduler, signal }), signal))) return 'cancelled';
     writer.computed++;
-    await turn.next();
+    await scheduler.yield();
   }
   return 'length';
 }

@@ -202,7 +202,7 @@ export async function readWithRoom(room, prompt, read) {
  * @param {import('./timeline.js').Timeline} timeline
  * @param {number} token
  * @param {Room | null} room null: an error is one
- * @param {{ turn: { next: () => Promise<void> }, signal?: AbortSignal }} options of Timeline.append()
+ * @param {{ scheduler: import('../base/scheduler.js').Scheduler, signal?: AbortSignal }} options of Timeline.append()
  */
 export async function extendWithRoom(timeline, token, room, options) {
   if (timeline.isFull) await room?.make(options);

@@ -17,7 +17,7 @@ const LEAST_SHARED = 32;
 
 /**
  * @typedef {object} AppendOptions
- * @property {{ next: () => Promise<void> }} turn
+ * @property {import('../base/scheduler.js').Scheduler} scheduler
  * @property {AbortSignal} [signal]
  * @property {number[]} [targets] one for each token, negative to skip it
  * @property {boolean} [wholeBatches] the largest pieces, whatever time they take
@@ -210,11 +210,11 @@ export class Timeline {
    * @param {AppendOptions} options
    * @returns {Promise<Float32Array | null>} with `targets`, their log probabilities
    */
-  async append(tokens, { turn, signal, targets, wholeBatches = false, onPiece }) {
+  async append(tokens, { scheduler, signal, targets, wholeBatches = false, onPiece }) {
     this.#checkRoom(this.length + tokens.length);
     const scores = targets ? new Float32Array(tokens.length) : null;
     for (let start = 0; start < tokens.length; ) {
-      if (start > 0) await turn.next();
+      if (start > 0) await scheduler.yield();
       checkCancelled(signal);
       const most = wholeBatches ? this.#model.mostTokens : this.#pieceSize();
       const end = Math.min(tokens.length, start + most);

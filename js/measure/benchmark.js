@@ -11,7 +11,7 @@ const WARM_UP_TOKENS = 8;
 const READ_LOOPS = 5;
 
 /**
- * @param {{ model: import('../core/runtime.js').Model, timeline: import('../generate/timeline.js').Timeline, turn: { next: () => Promise<void> } }} context
+ * @param {{ model: import('../core/runtime.js').Model, timeline: import('../generate/timeline.js').Timeline, scheduler: import('../base/scheduler.js').Scheduler }} context
  * @param {ReturnType<typeof import('../base/options.js').readBenchmarkOptions>} options as readBenchmarkOptions() gives them
  * @param {AbortSignal} signal
  * @returns {Promise<import('../base/public-types.js').BenchmarkResult>}
@@ -20,7 +20,7 @@ const READ_LOOPS = 5;
  *   since the engine was created, how long was waited for them, and the bytes a second that reading alone gives,
  *   after each repetition; null where all of them stay in memory
  */
-export async function benchmark({ model, timeline, turn }, options, signal) {
+export async function benchmark({ model, timeline, scheduler }, options, signal) {
   const { promptTokens, generatedTokens, repetitions, depth, warmUp, profile } = options;
   const { vocabularySize, contextSize } = model.info;
   const needed = depth + promptTokens + generatedTokens;
@@ -35,7 +35,7 @@ export async function benchmark({ model, timeline, turn }, options, signal) {
     throw contextFull(problem, { tokens: needed, contextSize, shorten: null });
   }
   const random = randomTokens(vocabularySize);
-  const whole = { turn, signal, wholeBatches: true };
+  const whole = { scheduler, signal, wholeBatches: true };
   /** @type {ReturnType<typeof createSampling> | null} */
   let sampling = null;
   /** @param {number} count */
@@ -44,7 +44,7 @@ export async function benchmark({ model, timeline, turn }, options, signal) {
       checkCancelled(signal);
       await timeline.extend([random()]);
       sampling?.sample(timeline);
-      await turn.next();
+      await scheduler.yield();
     }
   };
   /** @param {number} count */

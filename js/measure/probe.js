@@ -18,10 +18,10 @@ const MOST_ROUNDS = 200;
 
 /**
  * @param {import('../core/runtime.js').Runtime} runtime stays the caller's
- * @param {{ threads: number, chooseThreads: boolean, turn: { next: () => Promise<void> }, signal: AbortSignal }} options
+ * @param {{ threads: number, chooseThreads: boolean, scheduler: import('../base/scheduler.js').Scheduler, signal: AbortSignal }} options
  * @returns {Promise<Probe>}
  */
-export async function probe(runtime, { threads, chooseThreads, turn, signal }) {
+export async function probe(runtime, { threads, chooseThreads, scheduler, signal }) {
   const start = performance.now();
   const { source, weightBytes, weights } = syntheticModel();
   const { header, pieces, fileSize } = await readHeader(runtime, source, signal);
@@ -34,7 +34,7 @@ export async function probe(runtime, { threads, chooseThreads, turn, signal }) {
     header.close();
     await loadWeights({ runtime, model, source, pieces, dataOffset, fileSize, signal, onProgress: () => {} });
     timeline = new Timeline(model);
-    const context = { model, timeline, turn };
+    const context = { model, timeline, scheduler };
     const decode = await secondsOf(context, { promptTokens: 0, generatedTokens: 1 }, signal);
     const prefill = await secondsOf(context, { promptTokens: BATCH, generatedTokens: 0 }, signal);
     return {

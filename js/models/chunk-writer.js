@@ -37,7 +37,7 @@ async function openHasher(hash) {
 /** Whether an import can be gone on with, as far as its SHA-256 is concerned. @param {import('./manifest.js').Manifest} record */
 export const canHashOn = async ({ sha256, hash }) => sha256 === null || (await openHasher(hash)) !== null;
 
-export class Importer {
+export class ChunkWriter {
   #backend;
   #runtime;
   #packer;

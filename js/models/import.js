@@ -4,12 +4,12 @@ import { progressReporter } from '../base/progress.js';
 import { checksumOf, Packer, packedLayout } from '../core/packer.js';
 import { strongEtag } from '../download/http-headers.js';
 import { nextPiece } from '../sources/source.js';
-import { readStreamedWeights } from './check-streamed.js';
 import { openReader } from './chunk-reader.js';
-import { canHashOn, Importer } from './chunk-writer.js';
+import { ChunkWriter, canHashOn } from './chunk-writer.js';
 import { readHeader, truncated, UNKNOWN_SIZE } from './loader.js';
 import { fileNameOf, HEADER, newManifest, storedBytes } from './manifest.js';
 import { idsOf } from './model-id.js';
+import { readStreamedWeights } from './read-streamed-weights.js';
 import { readWeights } from './read-weights.js';
 import { seemsSame } from './same-file.js';
 import { storedHeader } from './stored-header.js';
@@ -204,28 +204,28 @@ function firstBytes(pieces, count) {
   return bytes;
 }
 
-/** Feeds the rest of the file to an importer, and to a model where there is one. @param {Opening} opening @param {Import} started @param {Model | null} model */
+/** Feeds the rest of the file to an writer, and to a model where there is one. @param {Opening} opening @param {Import} started @param {Model | null} model */
 async function importWeights(opening, started, model) {
   const { runtime, backend, storage, keepPartial = true, saveEvery } = opening;
   const { packer, record } = started;
   if (model !== null) await placeStored(opening, started, model);
   else if (started.problem !== null) throw started.problem;
   const { tail, problem } = started;
-  const importer = new Importer({ backend, runtime, packer, record, model, tail, problem, saveEvery });
+  const writer = new ChunkWriter({ backend, runtime, packer, record, model, tail, problem, saveEvery });
   try {
-    await importer.begin();
-    const end = await feed(opening, started, importer);
-    await importer.finish(record.fileBytes ?? end);
+    await writer.begin();
+    const end = await feed(opening, started, writer);
+    await writer.finish(record.fileBytes ?? end);
     model?.finish();
   } catch (error) {
     // A source that cannot begin behind its front is of no use for going on.
     const useless = hasCode(error, ['HASH_MISMATCH', 'MODEL_BAD_TENSOR']);
     const kept = keepPartial && started.source.position !== undefined && !useless;
-    await (kept ? importer.keep() : importer.drop());
+    await (kept ? writer.keep() : writer.drop());
     throw error;
   }
-  if (importer.problem === null) storage.state = 'imported';
-  else storage.problem = problemOf(importer.problem);
+  if (writer.problem === null) storage.state = 'imported';
+  else storage.problem = problemOf(writer.problem);
 }
 
 /** Why nothing was stored. @param {unknown} error */
@@ -243,7 +243,7 @@ async function openStreamed(opening, record, model) {
     total += bytes;
     report(total, total === record.packedBytes);
   };
-  const mend = async (/** @type {number} */ index) => {
+  const repair = async (/** @type {number} */ index) => {
     throw new NibbleError(
       'STORE_DAMAGED',
       `Chunk ${index + 1} of ${record.chunks.length} of "${fileNameOf(record)}" was stored, and cannot be read back. Load the model again; if that does not help, use another store.`,
@@ -251,7 +251,7 @@ async function openStreamed(opening, record, model) {
   };
   const reader = openReader(opening);
   try {
-    await readStreamedWeights({ reader, runtime, model, record, signal, onRead, mend });
+    await readStreamedWeights({ reader, runtime, model, record, signal, onRead, repair });
   } finally {
     await reader.close();
   }
@@ -271,12 +271,12 @@ async function placeStored(opening, started, model) {
     read += bytes;
     report(read);
   };
-  const mend = async (/** @type {number} */ index) => {
+  const repair = async (/** @type {number} */ index) => {
     whole = Math.min(whole, index);
   };
   const reader = openReader(opening);
   try {
-    await readWeights({ reader, runtime: opening.runtime, record, model, signal, onRead, mend });
+    await readWeights({ reader, runtime: opening.runtime, record, model, signal, onRead, repair });
   } finally {
     await reader.close();
   }
@@ -293,8 +293,8 @@ async function placeStored(opening, started, model) {
   throw new NibbleError('DOWNLOAD_CHANGED', `The file ${fileNameOf(record)} changed while it was read. Load it again.`);
 }
 
-/** @param {Opening} opening @param {Import} started @param {Importer} importer */
-async function feed(opening, started, importer) {
+/** @param {Opening} opening @param {Import} started @param {ChunkWriter} writer */
+async function feed(opening, started, writer) {
   const { signal, onProgress, storage } = opening;
   const { source, record, pieces } = started;
   const total = record.fileBytes ?? record.headerBytes + record.packedBytes;
@@ -303,17 +303,17 @@ async function feed(opening, started, importer) {
   const report = progressReporter(source.kind, total, tell, started.position);
   let { position } = started;
   const take = async (/** @type {Uint8Array} */ piece) => {
-    await importer.push(piece, position);
+    await writer.push(piece, position);
     position += piece.length;
     report(position);
   };
   for (const piece of pieces.splice(0)) await take(piece);
-  while (importer.wantsMore) {
-    const piece = await importer.whileWaiting(nextPiece(source, signal));
+  while (writer.wantsMore) {
+    const piece = await writer.whileWaiting(nextPiece(source, signal));
     if (piece === null) break;
     await take(piece);
   }
-  if (!importer.done) throw truncated(fileNameOf(record), position, record.packedBytes - started.packer.position);
+  if (!writer.done) throw truncated(fileNameOf(record), position, record.packedBytes - started.packer.position);
   report(total, true);
   return position;
 }

@@ -3,12 +3,12 @@
 import { NibbleError, shortened } from '../base/errors.js';
 import { progressReporter } from '../base/progress.js';
 import { packedLayout } from '../core/packer.js';
-import { readStreamedWeights } from './check-streamed.js';
 import { openReader } from './chunk-reader.js';
 import { intoStore } from './import.js';
 import { fileNameOf, readManifest } from './manifest.js';
+import { readStreamedWeights } from './read-streamed-weights.js';
 import { readWeights } from './read-weights.js';
-import { mendChunk, mendHeader } from './repair.js';
+import { repairChunk, repairHeader } from './repair.js';
 import { storedHeader } from './stored-header.js';
 
 /** @typedef {import('../store/backends.js').Backend} Backend */
@@ -24,7 +24,7 @@ import { storedHeader } from './stored-header.js';
  * @property {import('../worker/engine-host.js').Platform} platform
  * @property {import('../store/backends.js').StoreChoice} store
  * @property {Backend} backend
- * @property {import('./prefetch.js').HeadStart | null} [ahead] what was got of it before
+ * @property {import('./prefetch.js').Prefetch | null} [prefetch] what was got of it before
  * @property {number} chunkBytes of chunks to be written
  * @property {string} id
  * @property {import('../sources/descriptor.js').Descriptor | null} descriptor where the model comes from, if not from the store; null: from the store alone
@@ -39,7 +39,7 @@ import { storedHeader } from './stored-header.js';
  *   a model in parts that of each
  * @property {string[]} [addresses] further ones that its file is known by
  * @property {boolean} [keepPartial] whether what came before an interruption is kept; true
- * @property {{ bytes: number, milliseconds: number }} [saveEvery] other than an Importer's own
+ * @property {{ bytes: number, milliseconds: number }} [saveEvery] other than a ChunkWriter's own
  */
 
 /**
@@ -130,7 +130,7 @@ async function fromStore(opening, record, use) {
   const { backend, storage, runtime, signal, onProgress } = opening;
   // Where weights are to come, the workers that read them start while the header is read.
   const open = () => openReader(opening, { workers: record.chunks.length > 1 ? undefined : 0 });
-  let reader = opening.headerOnly === false ? (opening.ahead?.takeReader() ?? open()) : null;
+  let reader = opening.headerOnly === false ? (opening.prefetch?.takeReader() ?? open()) : null;
   /** @type {OpenedModel['load']} */
   const load = async (model) => {
     if (model === null) return record;
@@ -143,13 +143,13 @@ async function fromStore(opening, record, use) {
       read += bytes;
       report(read, read === record.packedBytes);
     };
-    const mend = async (/** @type {number} */ index) => {
-      await mendChunk(opening, record, index, model);
+    const repair = async (/** @type {number} */ index) => {
+      await repairChunk(opening, record, index, model);
       storage.mendedChunks++;
     };
     // When a model was used last is nice to know, and no reason to fail.
     const used = changeRecord(backend, record.id, (now) => ({ ...now, usedAt: Date.now() })).catch(() => {});
-    const parts = { reader, runtime, record, model, signal, onRead, mend };
+    const parts = { reader, runtime, record, model, signal, onRead, repair };
     const { verifyMilliseconds } = model.streams ? await readStreamedWeights(parts) : await readWeights(parts);
     storage.bytesPerSecond = read / Math.max(0.001, (performance.now() - start) / 1000);
     storage.verifyMilliseconds = verifyMilliseconds;
@@ -160,7 +160,7 @@ async function fromStore(opening, record, use) {
   };
   let header;
   try {
-    header = (await storedHeader(opening, record)) ?? (await mendHeader(opening, record));
+    header = (await storedHeader(opening, record)) ?? (await repairHeader(opening, record));
     storage.state = 'stored';
     // A worker that is kept busy does not start others.
     await reader?.ready;

@@ -35,16 +35,16 @@ const noStorage = (kind) => ({
 });
 
 /**
- * What a model is asked for by. `ahead`: null where there is no store; `headerOnly`: the weights are not asked for, so
+ * What a model is asked for by. `prefetch`: null where there is no store; `headerOnly`: the weights are not asked for, so
  * nothing is to be stored.
  * @typedef {Pick<Opening, 'runtime' | 'platform' | 'signal' | 'onProgress' | 'toldSha256' | 'addresses'> &
  *   { descriptor: Descriptor, store: import('../store/backends.js').StoreChoice | null, headerOnly: boolean,
- *   ahead: import('./prefetch.js').HeadStart | null }} Call
+ *   prefetch: import('./prefetch.js').Prefetch | null }} Call
  */
 
 /**
  * With a store.
- * @typedef {Omit<Call, 'headerOnly' | 'store' | 'ahead'> & Partial<Pick<Call, 'headerOnly' | 'ahead'>> &
+ * @typedef {Omit<Call, 'headerOnly' | 'store' | 'prefetch'> & Partial<Pick<Call, 'headerOnly' | 'prefetch'>> &
  *   { store: import('../store/backends.js').StoreChoice }} StoreCall
  */
 
@@ -55,16 +55,16 @@ const noStorage = (kind) => ({
  * @returns {Promise<T>}
  */
 export async function openModel(call, use) {
-  const { descriptor, store, ahead } = call;
+  const { descriptor, store, prefetch } = call;
   const storage = noStorage(store === null ? null : storeKind(store));
-  if (store === null || ahead === null) return pastStore(call, storage, use);
+  if (store === null || prefetch === null) return pastStore(call, storage, use);
   let used = false;
   const useOnce = (/** @type {OpenedModel} */ opened) => {
     used = true;
     return use(opened);
   };
   try {
-    return await throughStore({ ...call, store }, await ahead.backend, storage, useOnce);
+    return await throughStore({ ...call, store }, await prefetch.backend, storage, useOnce);
   } catch (error) {
     const isOfStore = error instanceof NibbleError && STORE_PROBLEMS.includes(error.code);
     if (used || descriptor.stored !== undefined || !isOfStore) throw error;
@@ -73,7 +73,7 @@ export async function openModel(call, use) {
   }
 }
 
-/** @template T @param {Omit<Call, 'ahead'>} call @param {Storage} storage @param {(opened: OpenedModel) => Promise<T>} use */
+/** @template T @param {Omit<Call, 'prefetch'>} call @param {Storage} storage @param {(opened: OpenedModel) => Promise<T>} use */
 function pastStore(call, storage, use) {
   if (call.descriptor.stored !== undefined) {
     throw storeNeeded('A stored model was asked for without a store to take it from.');
@@ -81,7 +81,7 @@ function pastStore(call, storage, use) {
   return withSource({ ...call, open: () => openToLoad(call), storage }, use);
 }
 
-/** The source of weights that go nowhere but into the heap: an import would compare what is told of them. @param {Omit<Call, 'ahead'>} call */
+/** The source of weights that go nowhere but into the heap: an import would compare what is told of them. @param {Omit<Call, 'prefetch'>} call */
 async function openToLoad(call) {
   const { toldSha256, headerOnly } = call;
   const source = await sourceOpener(call, call.descriptor)();

@@ -17,7 +17,7 @@ import { knownAs } from './stored-id.js';
  *   platform: import('../worker/engine-host.js').Platform, headerOnly: boolean }} Call
  */
 
-export class HeadStart {
+export class Prefetch {
   /** @type {Promise<import('../store/backends.js').Backend>} */
   backend;
   /** @type {import('./chunk-reader.js').Reader | null} */

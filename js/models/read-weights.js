@@ -12,10 +12,10 @@ const UNREADABLE = ['STORE_CHUNK_MISSING', 'STORE_DAMAGED'];
  * Ends only when no read is under way any more, since reads write into the heap.
  * @param {{ reader: import('./chunk-reader.js').Reader, runtime: import('../core/runtime.js').Runtime, record: import('./manifest.js').Manifest,
  *   model: import('../core/runtime.js').Model, signal?: AbortSignal, onRead: (bytes: number) => void,
- *   mend: (index: number) => Promise<void> }} from `mend` puts a chunk that is damaged or missing right, or throws
+ *   repair: (index: number) => Promise<void> }} from `repair` puts right a chunk that is damaged or missing, or throws
  * @returns {Promise<{ verifyMilliseconds: number }>}
  */
-export async function readWeights({ reader, runtime, record, model, signal, onRead, mend }) {
+export async function readWeights({ reader, runtime, record, model, signal, onRead, repair }) {
   const states = checksumStates(runtime, reader.ahead);
   let next = 0;
   let verifyMilliseconds = 0;
@@ -48,7 +48,7 @@ export async function readWeights({ reader, runtime, record, model, signal, onRe
     const { checksum, milliseconds } = taken ?? checksumOf(position, bytes);
     verifyMilliseconds += milliseconds;
     const whole = checksum === expected;
-    if (whole) model.arrivals.land(position, position + bytes);
+    if (whole) model.arrived.land(position, position + bytes);
     return whole;
   };
 
@@ -58,7 +58,7 @@ export async function readWeights({ reader, runtime, record, model, signal, onRe
       while (next < record.chunks.length) {
         checkCancelled(ending.signal);
         const index = next++;
-        if (!(await landsWhole(index, state))) await mend(index);
+        if (!(await landsWhole(index, state))) await repair(index);
         onRead(record.chunks[index].bytes);
       }
     } catch (error) {

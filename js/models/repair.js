@@ -108,7 +108,7 @@ export async function packAgain(opening, record, packer, start, end) {
  * @param {import('../core/runtime.js').Model | null} model
  * @throws {NibbleError} STORE_DAMAGED where that cannot be done; of a model that streams, why it cannot be written
  */
-export async function mendChunk(opening, record, index, model) {
+export async function repairChunk(opening, record, index, model) {
   const { runtime, backend, descriptor } = opening;
   if (descriptor === null || descriptor.port !== undefined) throw damaged(record, index);
   const start = index * record.chunkBytes;
@@ -128,7 +128,7 @@ export async function mendChunk(opening, record, index, model) {
     packer?.close();
     header?.close();
   }
-  // Where it cannot be written, the next time mends it again; but what streams is read from there.
+  // Where it cannot be written, the next time repairs it again; but what streams is read from there.
   await backend.writeChunk(record.id, index, parts).catch((error) => {
     if (model?.streams) throw error;
   });
@@ -140,7 +140,7 @@ export async function mendChunk(opening, record, index, model) {
 }
 
 /** Gets the header again, and writes it. The caller closes it. @param {Opening} opening @param {Manifest} record @throws {NibbleError} STORE_DAMAGED */
-export async function mendHeader(opening, record) {
+export async function repairHeader(opening, record) {
   const { runtime, backend, descriptor } = opening;
   if (descriptor === null || descriptor.port !== undefined) throw damaged(record, HEADER);
   const bytes = new Uint8Array(record.headerBytes);

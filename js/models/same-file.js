@@ -76,7 +76,7 @@ const isOther = (error) =>
 
 /** @param {OfSource} opening @param {Manifest} record @param {(header: Header) => Promise<boolean>} use */
 async function withHeader(opening, record, use) {
-  const header = await storedHeader({ ...opening, ahead: null }, record);
+  const header = await storedHeader({ ...opening, prefetch: null }, record);
   if (header === null) return false;
   try {
     return await use(header);

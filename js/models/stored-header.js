@@ -10,12 +10,12 @@ import { HEADER } from './manifest.js';
 
 /**
  * @param {{ runtime: import('../core/runtime.js').Runtime, backend: import('../store/backends.js').Backend,
- *   ahead?: import('./prefetch.js').HeadStart | null }} store
+ *   prefetch?: import('./prefetch.js').Prefetch | null }} store
  * @param {import('./manifest.js').Manifest} record
  * @returns {Promise<import('../core/header.js').Header | null>} the caller closes it; null where the bytes are not what they were
  */
-export async function storedHeader({ runtime, backend, ahead }, record) {
-  const early = (await ahead?.takeHeader(record)) ?? null;
+export async function storedHeader({ runtime, backend, prefetch }, record) {
+  const early = (await prefetch?.takeHeader(record)) ?? null;
   const header = early && checkedHeader(runtime, record, early);
   if (header !== null) return header;
   const bytes = new Uint8Array(record.headerBytes);

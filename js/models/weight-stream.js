@@ -1,9 +1,9 @@
 // Weights on their way from a store to a pass: a ring of slots in the heap, read ahead of use while the threads compute.
 // The order of use is known, and the same in every pass, so reading goes on behind the end of one for the next, as far
-// as there are slots. Which bytes are right was checked once, when the model was opened (check-streamed.js): a
+// as there are slots. Which bytes are right was checked once, when the model was opened (read-streamed-weights.js): a
 // checksum is of a whole chunk, and no chunk comes whole here.
 import { codeOf, NibbleError, shortened } from '../base/errors.js';
-import { createTurn } from '../base/yield.js';
+import { createScheduler } from '../base/scheduler.js';
 import { openStore } from '../store/backends.js';
 import { openReader } from './chunk-reader.js';
 import { readManifest } from './manifest.js';
@@ -89,7 +89,7 @@ export class WeightStream {
   #next = 0;
   #closed = false;
   /** Lets messages in between two blocks, and reads go on. */
-  turn = createTurn();
+  scheduler = createScheduler();
   /** Bytes that were read since it was opened. */
   bytesRead = 0;
   /** Milliseconds that passes have waited for reads. */
@@ -177,7 +177,7 @@ export class WeightStream {
     this.#closed = true;
     this.release();
     await this.#dropWhile(() => true);
-    this.turn.close();
+    this.scheduler.close();
     await this.#reader.close();
     // A lock may lie in the store itself.
     await this.#release();

@@ -28,11 +28,11 @@ const MOST_OPENING = 200;
 
 /** What is odd about a file, told without loading it. @param {import('../core/header.js').Header} header */
 export function textWarnings(header) {
-  return new Texts(header).info.warnings;
+  return new ModelText(header).info.warnings;
 }
 
 /** The texts of one model. A model without a vocabulary runs by token ids; one with a damaged vocabulary does not run. */
-export class Texts {
+export class ModelText {
   /** @type {import('./chat-template.js').ChatTemplate | null} */
   #chat = null;
   #unused;
@@ -69,7 +69,7 @@ export class Texts {
     return this.tokenizer;
   }
 
-  /** Texts that end an answer to a chat beside those that the caller names. */
+  /** ModelText that end an answer to a chat beside those that the caller names. */
   get chatStops() {
     return this.#chat?.hasNames ? FALLBACK_STOPS : [];
   }

@@ -11,10 +11,10 @@ const PIECE_BYTES = 1 << 20;
 
 /**
  * @param {Save} save
- * @param {{ turn: { next: () => Promise<void> }, signal: AbortSignal }} control
+ * @param {{ scheduler: import('../base/scheduler.js').Scheduler, signal: AbortSignal }} control
  * @returns {Promise<Blob>}
  */
-export async function exportImage(save, { turn, signal }) {
+export async function exportImage(save, { scheduler, signal }) {
   /** @type {Blob[]} */
   const pieces = [];
   for (;;) {
@@ -22,7 +22,7 @@ export async function exportImage(save, { turn, signal }) {
     const piece = save.read(PIECE_BYTES);
     if (piece.length === 0) return new Blob(pieces, { type: 'application/octet-stream' });
     pieces.push(new Blob([unshared(piece)]));
-    await turn.next();
+    await scheduler.yield();
   }
 }
 

@@ -4,7 +4,7 @@
 import { checkCancelled } from '../base/cancel.js';
 import { codeOf, loadingCancelled, NibbleError } from '../base/errors.js';
 import * as read from '../base/options.js';
-import { createTurn } from '../base/yield.js';
+import { createScheduler } from '../base/scheduler.js';
 import { readersBytes } from '../core/javascript-sizes.js';
 import { checkKernelSet } from '../core/simd.js';
 import { authorized } from '../download/authorized-fetch.js';
@@ -15,10 +15,10 @@ import { withReaderCount } from '../models/chunk-reader.js';
 import { describeHeader, identityOf, settleContext } from '../models/describe.js';
 import { checkStreamable } from '../models/loader.js';
 import { openModel } from '../models/open.js';
-import { HeadStart } from '../models/prefetch.js';
+import { Prefetch } from '../models/prefetch.js';
 import { tooLarge } from '../models/too-large.js';
 import { openWeightStream } from '../models/weight-stream.js';
-import { Texts } from '../prompt/model-text.js';
+import { ModelText } from '../prompt/model-text.js';
 import { SessionStore } from '../saves/store.js';
 import { openStore } from '../store/backends.js';
 import { chatPrompt, SessionHost } from './session-host.js';
@@ -56,11 +56,11 @@ import { chatPrompt, SessionHost } from './session-host.js';
 
 /**
  * A model that is asked for, and the wasm that it is asked of.
- * @typedef {Omit<import('../models/open.js').Call, 'runtime' | 'platform' | 'ahead'> &
+ * @typedef {Omit<import('../models/open.js').Call, 'runtime' | 'platform' | 'prefetch'> &
  *   { wasm: import('../protocol/calls.js').WasmPlace, build: Parameters<Platform['startRuntime']>[0] }} ModelCall
  */
 
-export class Host {
+export class EngineHost {
   #platform;
   #countReaders;
   /** @type {Runtime | null} */
@@ -69,9 +69,9 @@ export class Host {
   #model = null;
   /** @type {SessionHost | null} */
   #sessions = null;
-  /** @type {Texts | null} */
-  #texts = null;
-  #turn = createTurn();
+  /** @type {ModelText | null} */
+  #modelText = null;
+  #scheduler = createScheduler();
   #javascriptBytes = 0;
   #hasWorkers = false;
   /** @type {Promise<EngineInfo> | null} */
@@ -110,7 +110,7 @@ export class Host {
       const error = codeOf(cause) === 'CANCELLED' ? loadingCancelled(cause) : cause;
       this.#failure = error;
       // Calls that wait for weights end by the same error, and only then is anything given back.
-      this.#model?.arrivals.fail(error);
+      this.#model?.arrived.fail(error);
       await (isOpen ? behindOthers(() => this.#end()) : this.#end());
       throw error;
     }
@@ -152,7 +152,7 @@ export class Host {
       const record = await this.#prepare(header, model, load, signal, begin);
       if (model !== null && this.#sessions === null) this.#openSessions(model, options, store, storage);
       // What is measured is known behind a pass that has begun before.
-      await model?.arrivals.idle();
+      await model?.arrived.idle();
       const info = infoNow({ loadMilliseconds: performance.now() - start });
       return { info, streamed: model?.streams ? { runtime, model, record } : null };
     });
@@ -187,10 +187,10 @@ export class Host {
     loading?.catch(() => {});
     try {
       // Reads begin before this worker is kept busy: they go on in others.
-      await this.#turn.next();
+      await this.#scheduler.yield();
       model?.chooseKernels();
-      await this.#turn.next();
-      this.#texts = new Texts(header);
+      await this.#scheduler.yield();
+      this.#modelText = new ModelText(header);
       header.close();
       checkCancelled(signal);
       begin();
@@ -210,7 +210,7 @@ export class Host {
   #openSessions(model, { onFull, keep, maxSaves, maxSavedBytes }, store, { id }) {
     const limits = { maxSaves, maxSavedBytes };
     const saves = new SessionStore({ store, platform: this.#platform, model: id, limits });
-    const parts = { model, texts: this.#text(), turn: this.#turn, saves };
+    const parts = { model, modelText: this.#text(), scheduler: this.#scheduler, saves };
     this.#sessions = new SessionHost({ ...parts, onFull, keep });
   }
 
@@ -271,8 +271,8 @@ export class Host {
   /** @param {Calls['benchmark']['params']} params @param {Pick<Control, 'signal'>} control */
   async benchmark({ options }, { signal }) {
     const model = this.#loaded();
-    await model.arrivals.until(Infinity, signal);
-    const context = { model, timeline: this.sessions.ownTimeline, turn: this.#turn };
+    await model.arrived.until(Infinity, signal);
+    const context = { model, timeline: this.sessions.ownTimeline, scheduler: this.#scheduler };
     return benchmark(context, read.readBenchmarkOptions(options), signal);
   }
 
@@ -284,14 +284,14 @@ export class Host {
       const { runtime, threads } = await this.#platform.startRuntime({ threads: wanted }, wasm);
       this.#runtime = runtime;
       this.#hasWorkers = threads > 1;
-      return await probe(runtime, { threads, chooseThreads, turn: this.#turn, signal });
+      return await probe(runtime, { threads, chooseThreads, scheduler: this.#scheduler, signal });
     } finally {
       await this.unload();
     }
   }
 
   memory() {
-    if (this.#runtime === null || (this.#model ?? this.#texts) === null) throw this.#absence();
+    if (this.#runtime === null || (this.#model ?? this.#modelText) === null) throw this.#absence();
     const heap = this.#model?.memory() ?? this.#runtime.usage(0);
     const counted = () => this.#javascriptBytes + readersBytes(this.#countReaders());
     const javascript = this.#platform.javascriptBytes?.() ?? counted();
@@ -320,8 +320,8 @@ export class Host {
     await this.#sessions?.close();
     this.#model?.close();
     this.#runtime?.close();
-    this.#turn.close();
-    this.#sessions = this.#model = this.#runtime = this.#texts = null;
+    this.#scheduler.close();
+    this.#sessions = this.#model = this.#runtime = this.#modelText = null;
     this.#hasWorkers = false;
     if (hadWorkers) await this.#platform.workersEnded?.();
   }
@@ -337,23 +337,23 @@ export class Host {
     const call = withRetries({ ...given, platform: this.#platform });
     const starting = call.platform.startRuntime(wanted, wasm);
     const { store } = call;
-    const ahead = store === null ? null : this.#startAhead({ ...call, store }, starting);
+    const prefetch = store === null ? null : this.#startPrefetch({ ...call, store }, starting);
     try {
       const started = await starting;
       const { runtime } = started;
       this.#runtime = runtime;
       this.#hasWorkers ||= started.threads > 1 || wanted.early === true;
-      return await openModel({ ...call, ahead, runtime }, (opened) => use({ ...opened, ...started }));
+      return await openModel({ ...call, prefetch, runtime }, (opened) => use({ ...opened, ...started }));
     } finally {
-      await ahead?.close();
+      await prefetch?.close();
     }
   }
 
-  /** @param {ConstructorParameters<typeof HeadStart>[0]} call @param {Promise<Started>} starting */
-  #startAhead(call, starting) {
+  /** @param {ConstructorParameters<typeof Prefetch>[0]} call @param {Promise<Started>} starting */
+  #startPrefetch(call, starting) {
     this.#hasWorkers = call.platform.startReader !== undefined;
     const runtime = starting.then((started) => started.runtime);
-    return new HeadStart(call, openStore(call.store, call.platform), runtime);
+    return new Prefetch(call, openStore(call.store, call.platform), runtime);
   }
 
   /** @param {EngineSettings} options */
@@ -369,7 +369,7 @@ export class Host {
   }
 
   #text() {
-    if (this.#texts !== null) return this.#texts;
+    if (this.#modelText !== null) return this.#modelText;
     throw this.#absence();
   }
 

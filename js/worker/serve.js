@@ -3,7 +3,7 @@
 import { NibbleError } from '../base/errors.js';
 import { isCrash } from '../core/instantiate.js';
 import { CANCEL, errorReply, eventReply, readCall, resultReply, SESSION_METHODS } from '../protocol/messages.js';
-import { Host } from './engine-host.js';
+import { EngineHost } from './engine-host.js';
 import { ReaderHost } from './reader-host.js';
 import { StoreHost } from './store-host.js';
 
@@ -20,7 +20,7 @@ const ENDS = new Set(['unload', 'storeClose']);
  * @param {import('./engine-host.js').Platform} platform
  */
 export function serve(port, platform) {
-  const host = new Host(platform);
+  const host = new EngineHost(platform);
   const storeHost = new StoreHost(platform);
   const readerHost = new ReaderHost(platform);
   // Whether it concerns a store or a reader, and so needs no turn.

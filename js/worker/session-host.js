@@ -39,22 +39,22 @@ const OWN = 0;
 
 export class SessionHost {
   #model;
-  #texts;
-  #turn;
+  #modelText;
+  #scheduler;
   #saves;
   /** @type {Map<number, OpenSession>} */
   #sessions = new Map();
   #lastNumber = OWN;
 
   /**
-   * @param {{ model: import('../core/runtime.js').Model, texts: import('../prompt/model-text.js').Texts, turn: import('../base/yield.js').Turn,
+   * @param {{ model: import('../core/runtime.js').Model, modelText: import('../prompt/model-text.js').ModelText, scheduler: import('../base/scheduler.js').Scheduler,
    *   saves: import('../saves/store.js').SessionStore, onFull: OpenSession['onFull'], keep: number | null }} parts
    *   onFull, keep: of sessions that are not told otherwise
    */
-  constructor({ model, texts, turn, saves, onFull, keep }) {
+  constructor({ model, modelText, scheduler, saves, onFull, keep }) {
     this.#model = model;
-    this.#texts = texts;
-    this.#turn = turn;
+    this.#modelText = modelText;
+    this.#scheduler = scheduler;
     this.#saves = saves;
     this.#sessions.set(OWN, { timeline: this.#newTimeline(), onFull, keep });
   }
@@ -83,9 +83,16 @@ export class SessionHost {
     const plan = await this.#planUnlessStopped(session, options, { onDrop, signal });
     const { prompt, room, left, warnings, opening } = plan;
     if (left.tokens > 0) onDrop(left);
-    const { tokenizer } = this.#texts;
-    const context = { model: this.#model, timeline, tokenizer, turn: this.#turn, room, shift: left.tokens > 0 };
-    const stop = options.messages ? [...options.stop, ...this.#texts.chatStops] : options.stop;
+    const { tokenizer } = this.#modelText;
+    const context = {
+      model: this.#model,
+      timeline,
+      tokenizer,
+      scheduler: this.#scheduler,
+      room,
+      shift: left.tokens > 0,
+    };
+    const stop = options.messages ? [...options.stop, ...this.#modelText.chatStops] : options.stop;
     /** @param {import('../base/public-types.js').Prefill} prefill */
     const onPrefill = (prefill) => onEvent({ prefill: { ...prefill, opening } });
     const control = { signal, onToken: onEvent, onPrefill };
@@ -115,7 +122,7 @@ export class SessionHost {
     } catch (error) {
       failure = error;
     }
-    await this.#turn.next();
+    await this.#scheduler.yield();
     if (failure !== undefined && !signal.aborted) throw failure;
     return plan;
   }
@@ -145,7 +152,7 @@ export class SessionHost {
       return { prompt, room, left: { tokens: droppedTokens, messages: 0 }, warnings, opening: '' };
     }
     const { maxTokens } = options;
-    const chat = chatPrompt(this.#texts, { ...options, messages: options.messages });
+    const chat = chatPrompt(this.#modelText, { ...options, messages: options.messages });
     const leftOut = chat.fit({
       contextSize,
       maxTokens,
@@ -163,9 +170,9 @@ export class SessionHost {
     const tokens = this.#knownTokens(given);
     const { top, reusePrefix } = read.readEvaluateOptions(options);
     const { timeline } = this.#session(number);
-    await timeline.replace(tokens, { reuse: reusePrefix, turn: this.#turn, signal });
+    await timeline.replace(tokens, { reuse: reusePrefix, scheduler: this.#scheduler, signal });
     const likely = mostLikely(/** @type {Float32Array} */ (timeline.logits()), top === 0 ? Infinity : top);
-    return { tokens, top: likely.map(({ id, p, logit }) => ({ id, token: this.#texts.tokenText(id), p, logit })) };
+    return { tokens, top: likely.map(({ id, p, logit }) => ({ id, token: this.#modelText.tokenText(id), p, logit })) };
   }
 
   /** ln p(token | the tokens before it) of tokens from..end, in order. MODEL_COMPUTES_NAN where one is no number. @param {Calls['score']['params']} params @param {Control} control */
@@ -177,7 +184,7 @@ export class SessionHost {
     const kept = reusePrefix ? timeline.keep(tokens.slice(0, from - 1)) : timeline.truncate(0);
     const inputs = tokens.slice(kept, -1);
     const targets = inputs.map((_, index) => (kept + index + 1 < from ? -1 : tokens[kept + index + 1]));
-    const scored = timeline.append(inputs, { turn: this.#turn, signal, targets });
+    const scored = timeline.append(inputs, { scheduler: this.#scheduler, signal, targets });
     const scores = /** @type {Float32Array} */ (await scored);
     if (scores.some(Number.isNaN)) throw modelComputesNan();
     return scores.slice(from - 1 - kept);
@@ -220,7 +227,7 @@ export class SessionHost {
       computed += count;
       report();
     };
-    const how = { reuse: reusePrefix, wantsLogits: false, turn: this.#turn, signal, onStart, onPiece };
+    const how = { reuse: reusePrefix, wantsLogits: false, scheduler: this.#scheduler, signal, onStart, onPiece };
     await readWithRoom(room, tokens, (fitting) => {
       tokens = fitting;
       computed = 0;
@@ -256,7 +263,7 @@ export class SessionHost {
 
   /** @param {Calls['sessionSave']['params']} params @param {Control} control */
   async sessionSave({ session: number, key: given }, { signal }) {
-    await this.#model.arrivals.until(Infinity, signal);
+    await this.#model.arrived.until(Infinity, signal);
     const { timeline } = this.#session(number);
     const key = read.readSaveKey(given);
     return withSave(timeline, (save) => this.#saves.save(key, save, { tokens: timeline.length, signal }));
@@ -264,15 +271,17 @@ export class SessionHost {
 
   /** @param {Calls['sessionExport']['params']} params @param {Control} control */
   async sessionExport({ session: number }, { signal }) {
-    await this.#model.arrivals.until(Infinity, signal);
-    return withSave(this.#session(number).timeline, (save) => exportImage(save, { turn: this.#turn, signal }));
+    await this.#model.arrived.until(Infinity, signal);
+    return withSave(this.#session(number).timeline, (save) =>
+      exportImage(save, { scheduler: this.#scheduler, signal }),
+    );
   }
 
   /** @param {Calls['sessionRestore']['params']} params @param {Control} control @returns {Promise<Calls['sessionRestore']['result']>} */
   async sessionRestore({ key: given, options }, { signal }) {
     const key = read.readSaveKey(given);
     const settings = read.readSessionOptions(options);
-    await this.#model.arrivals.until(Infinity, signal);
+    await this.#model.arrived.until(Infinity, signal);
     const openRestore = () => this.#model.openRestore();
     const { session, problem } = await this.#saves.restore(key, { openRestore, signal });
     if (session === null) return { session: null, problem: problem?.toJSON() ?? null };
@@ -282,7 +291,7 @@ export class SessionHost {
   /** @param {Calls['sessionImport']['params']} params @param {Control} control */
   async sessionImport({ image, options }, { signal }) {
     const settings = read.readSessionOptions(options);
-    await this.#model.arrivals.until(Infinity, signal);
+    await this.#model.arrived.until(Infinity, signal);
     return this.#addRestored(await importImage(this.#model, /** @type {Blob} */ (image), signal), settings);
   }
 
@@ -343,7 +352,7 @@ export class SessionHost {
   /** @param {CompletionSettings} options @returns {import('../prompt/model-text.js').ReadPrompt} */
   #start(options) {
     if (options.tokens !== undefined) return { tokens: this.#knownTokens(options.tokens), warnings: [], opening: '' };
-    return this.#texts.readStart(options);
+    return this.#modelText.readStart(options);
   }
 
   /** @param {unknown} given */
@@ -358,12 +367,12 @@ export class SessionHost {
 
 /**
  * A chat as a prompt that can be made shorter.
- * @param {import('../prompt/model-text.js').Texts} texts
+ * @param {import('../prompt/model-text.js').ModelText} modelText
  * @param {{ messages: import('../prompt/messages.js').Message[] } & import('../prompt/model-text.js').ChatOptions} options
  */
-export function chatPrompt(texts, { messages, continueLast, parseSpecial, tools, template, templateVariables }) {
+export function chatPrompt(modelText, { messages, continueLast, parseSpecial, tools, template, templateVariables }) {
   const options = { continueLast, parseSpecial, tools, template, templateVariables };
-  return new ChatPrompt(messages, (fewer) => texts.readChat(fewer, options));
+  return new ChatPrompt(messages, (fewer) => modelText.readChat(fewer, options));
 }
 
 /** @template T @param {Timeline} timeline @param {(save: import('../core/session.js').Save) => Promise<T>} use */

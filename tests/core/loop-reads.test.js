@@ -27,7 +27,7 @@ async function openStreamed(name) {
     },
     release() {},
     readRows: async () => {},
-    turn: { next: async () => {} },
+    scheduler: { yield: async () => {} },
   };
   return { model, taken, close: () => [model.close(), runtime.close()] };
 }

@@ -4,7 +4,7 @@ import { test } from 'node:test';
 
 import { Timeline } from '../../js/generate/timeline.js';
 
-const turn = { next: async () => {} };
+const scheduler = { yield: async () => {}, close() {} };
 
 function noted(model, milliseconds) {
   const pieces = [];
@@ -22,7 +22,7 @@ function noted(model, milliseconds) {
 
 async function piecesOf(count, { most, milliseconds = 0, ...options }) {
   const { timeline, pieces } = noted({ mostTokens: most }, milliseconds);
-  await timeline.append(Array(count).fill(1), { turn, ...options });
+  await timeline.append(Array(count).fill(1), { scheduler, ...options });
   assert.equal(timeline.length, count);
   return pieces;
 }

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { after, before, beforeEach, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Importer } from '../../js/models/chunk-writer.js';
+import { ChunkWriter } from '../../js/models/chunk-writer.js';
 import { openMemory } from '../../js/store/memory.js';
 import { writeSmallModel } from '../small-model.js';
 import { createRig, serveFile, startRuntime } from './rig.js';
@@ -144,7 +144,7 @@ test('a store that fails while nothing comes ends the import with its error, and
   };
   const manifest = { id: 'a', chunkBytes: CHUNK, packedBytes: CHUNK, chunks: [], sha256: null };
   const parts = { backend: failing, runtime, packer, record: manifest, model: null, tail: null, problem: null };
-  const importer = new Importer({ ...parts, saveEvery: { bytes: 100, milliseconds: 1 } });
+  const importer = new ChunkWriter({ ...parts, saveEvery: { bytes: 100, milliseconds: 1 } });
   await importer.begin();
   await sleep(5);
   await importer.push(new Uint8Array(200), 0);

@@ -2,7 +2,8 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { createEngine } from '../../js/index.node.js';
-import { countTokens, countUsed, promptOf } from '../../web/chat/prompt.js';
+import { countTokens, countUsed } from '../../web/chat/context-fit.js';
+import { promptOf } from '../../web/chat/prompt.js';
 import { scriptedModel } from '../scripted-model.js';
 
 // As Qwen3's: without thinking, the answer begins behind an empty one; and as DeepSeek's where a variable asks for it.

@@ -2,7 +2,7 @@
 
 import { ANSWER_MILLISECONDS, silent } from '../engine/engine-room.js';
 import { codeOf } from '../engine/problem.js';
-import { ChatMemory } from './model-memory.js';
+import { ChatSessions } from './chat-sessions.js';
 import { placeOf, promptOf } from './prompt.js';
 import { OPENING, opensReasoning, ReasoningSplitter } from './reasoning.js';
 
@@ -29,7 +29,7 @@ const SAVE_MILLISECONDS = 2000;
  * @property {string[]} warnings codes of what was done otherwise than one would expect
  * @property {number} droppedTokens how many left the context to make room
  * @property {boolean} isDiscarded its conversation was deleted
- * @property {import('./replaced.js').Replaced | null} replaced
+ * @property {import('./replaced-answer.js').Replaced | null} replaced
  * @property {boolean} isRestored it has ended before its first word, and what it was to replace is there again
  * @property {() => void} stop
  */
@@ -44,7 +44,7 @@ export class Answers {
   #last = Promise.resolve();
   /** @type {Set<(job: Job, text: string) => void>} */
   #listeners = new Set();
-  #memory;
+  #sessions;
   /** @type {WeakMap<Message, number>} */
   #resumed = new WeakMap();
   /** What gives a conversation free again, by its id. @type {Map<string, (value?: undefined) => void>} */
@@ -59,7 +59,7 @@ export class Answers {
     this.#room = room;
     this.#settings = settings;
     this.#conversations = conversations;
-    this.#memory = new ChatMemory((engine, error) => room.report(engine, error));
+    this.#sessions = new ChatSessions((engine, error) => room.report(engine, error));
   }
 
   /** @param {(job: Job, text: string) => void} listener told of every step; `text` is what the answer grew by */
@@ -95,12 +95,12 @@ export class Answers {
 
   /** Forgets what was computed of a conversation that is deleted. @param {string} conversationId */
   async forget(conversationId) {
-    await this.#memory.forget(this.#room.engine, conversationId);
+    await this.#sessions.forget(this.#room.engine, conversationId);
   }
 
   /** Forgets what was computed of conversations that are no more. @param {Engine} engine */
   async tidy(engine) {
-    await this.#memory.tidy(engine, async (id) => (await this.#conversations.open(id).catch(() => id)) !== null);
+    await this.#sessions.tidy(engine, async (id) => (await this.#conversations.open(id).catch(() => id)) !== null);
   }
 
   /**
@@ -142,7 +142,7 @@ export class Answers {
    * Writes an answer, or writes on where it was cut off.
    * @param {Conversation} conversation
    * @param {Message} message the last of it
-   * @param {{ continues?: boolean, replaced?: import('./replaced.js').Replaced | null }} [options] `replaced`: comes
+   * @param {{ continues?: boolean, replaced?: import('./replaced-answer.js').Replaced | null }} [options] `replaced`: comes
    *   back where the answer ends before its first word
    * @returns {Job}
    */
@@ -165,7 +165,7 @@ export class Answers {
       stop: () => controller.abort(),
     };
     delete message.finish;
-    this.#memory.hold();
+    this.#sessions.hold();
     this.#jobs.set(conversation.id, job);
     const before = this.#last;
     const ended = this.#run(job, { before, signal: controller.signal, continues });
@@ -250,7 +250,7 @@ export class Answers {
       this.#step(job);
     };
     const options = { ...this.#settings.sampling(), ...chat, continueLast: continues, signal, onPrefill };
-    const { session, isRestored } = await this.#memory.sessionOf(engine, conversation.id);
+    const { session, isRestored } = await this.#sessions.sessionOf(engine, conversation.id);
     const completion = session.complete({ messages, ...options });
     await this.#stream(job, completion);
     const { finishReason, prefill, decode, reusedTokens, droppedTokens, droppedMessages, warnings } =
@@ -259,7 +259,7 @@ export class Answers {
     job.warnings = warnings.map(({ code }) => code);
     if (isRestored) this.#resumed.set(message, reusedTokens);
     if (droppedTokens > 0) dropFrom(job, droppedTokens, droppedMessages);
-    if (!job.isDiscarded) this.#memory.keep(conversation.id);
+    if (!job.isDiscarded) this.#sessions.keep(conversation.id);
     const speed = { prefill: prefill.tokensPerSecond, decode: decode.tokensPerSecond, tokens: decode.tokens };
     message.speed = continues ? joinSpeeds(message.speed, speed) : speed;
     if (decode.tokens > 0) job.tokensPerSecond = decode.tokensPerSecond;

@@ -4,9 +4,9 @@ import { isSameMessage, newConversation, newMessage } from '../conversations/con
 import { codeOf, describeProblem } from '../engine/problem.js';
 import { confirm } from '../ui/dialog.js';
 import { ConversationView } from './conversation-view.js';
-import { FullContext } from './full-context.js';
+import { FullContextNotice } from './full-context-notice.js';
 import { withoutReasoning } from './reasoning.js';
-import { replacedIn } from './replaced.js';
+import { replacedIn } from './replaced-answer.js';
 import { SoleWriter } from './sole-writer.js';
 import { removeTurn, truncate } from './turns.js';
 import { UnkeptChat } from './unkept.js';
@@ -14,7 +14,7 @@ import { UnkeptChat } from './unkept.js';
 /** @typedef {import('../conversations/conversations.js').Conversation} Conversation */
 /** @typedef {import('../conversations/conversations.js').Message} Message */
 /** @typedef {import('./answers.js').Job} Job */
-/** @typedef {import('./replaced.js').Replaced} Replaced */
+/** @typedef {import('./replaced-answer.js').Replaced} Replaced */
 
 /**
  * @typedef {object} ChatContext
@@ -56,7 +56,7 @@ export class Chat {
     /** @param {Message} message */
     const resumedTokensOf = (message) => context.answers.resumedTokensOf(message);
     this.#view = new ConversationView(log, scroller, { t, actions, resumedTokensOf }, onScroll);
-    this.#full = new FullContext({
+    this.#full = new FullContextNotice({
       ...context,
       current: () => this.conversation,
       notify: (notice) => this.#view.notify(notice),
@@ -167,7 +167,7 @@ export class Chat {
     this.job?.stop();
   }
 
-  /** Lets the reader mend the last message. */
+  /** Lets the reader edit the last message. */
   editLast() {
     const message = this.conversation.messages.findLast(({ role }) => role === 'user');
     if (message && !this.job) this.#view.viewOf(message)?.edit();
@@ -291,7 +291,7 @@ export class Chat {
     announce(text);
   }
 
-  /** Goes on without the oldest turns. @param {number} start @param {import('./full-context.js').Place} place */
+  /** Goes on without the oldest turns. @param {number} start @param {import('./full-context-notice.js').Place} place */
   async #drop(start, { message, continues }) {
     const last = continues ? message : this.conversation.messages.findLast(({ role }) => role === 'user');
     if (last === undefined) return;
@@ -340,7 +340,7 @@ export class Chat {
     this.#start(message, { continues: true });
   }
 
-  /** The answer to what is mended goes without a question. @param {Message} message @param {string} content @returns {Promise<void>} */
+  /** The answer to a message that is edited goes without a question. @param {Message} message @param {string} content @returns {Promise<void>} */
   #resend(message, content) {
     return this.#writer.replace(message, 1, () => {
       // Another tab may have deleted what stood before it.

@@ -44,7 +44,7 @@ export class MessageView {
    */
   constructor(message, { t, actions, resumedTokensOf, edits }) {
     this.message = message;
-    /** That the message is mended in; null: it is not. @type {HTMLTextAreaElement | null} */
+    /** That the message is edited in; null: it is not. @type {HTMLTextAreaElement | null} */
     this.field = null;
     this.#t = t;
     this.#actions = actions;

@@ -1,9 +1,7 @@
-// What of a conversation the model is shown, and whether it fits into its context.
+// What of a conversation the model is shown.
 import { withoutReasoning } from './reasoning.js';
 
-/** @typedef {import('../nibble/index.js').Engine} Engine */
 /** @typedef {{ role: string, content: string }[]} Prompt the messages as the model is shown them */
-/** @typedef {ReturnType<import('../settings/settings.js').Settings['chat']>} ChatOptions */
 
 /**
  * Whether the reader went on from a message that got no answer, as one that is too long. The model is not shown it: it
@@ -34,39 +32,6 @@ export function promptOf({ messages, start: kept }, { systemPrompt, start = kept
   if (continues) shown.push({ role: 'assistant', content: messages[end].content });
   if (systemPrompt.trim() !== '') shown.unshift({ role: 'system', content: systemPrompt });
   return shown;
-}
-
-/** How many tokens a chat is as the prompt of its next answer. @param {Engine} engine @param {Prompt} messages @param {ChatOptions} chat */
-export const countTokens = (engine, messages, chat) => engine.countTokens({ ...chat, messages });
-
-/**
- * How many tokens of the context a conversation has taken: with its last answer, and without what would open the next.
- * @param {Engine} engine
- * @param {import('../conversations/conversations.js').Conversation} conversation
- * @param {{ systemPrompt: string, chat: ChatOptions }} options
- */
-export async function countUsed(engine, conversation, { systemPrompt, chat }) {
-  const { messages: written } = conversation;
-  const last = written.at(-1);
-  if (last === undefined) return 0;
-  const answer = last.role === 'assistant' ? last.content : '';
-  const end = answer === '' ? written.length : written.length - 1;
-  const continues = answer !== '';
-  const messages = promptOf(conversation, { systemPrompt, end, continues });
-  return engine.countTokens({ ...chat, messages, continueLast: continues });
-}
-
-/**
- * The first message to go on from when the oldest turns are dropped: as many turns stay as the library lets stay.
- * @param {Engine} engine
- * @param {import('../conversations/conversations.js').Conversation} conversation
- * @param {{ systemPrompt: string, end: number, continues?: boolean, chat: ChatOptions }} options those of promptOf()
- * @returns {Promise<number | null>} null: not even the last turn fits
- */
-export async function startThatFits(engine, conversation, options) {
-  const messages = promptOf(conversation, options);
-  const { leftOut, tokens } = await engine.fitMessages(messages, { ...options.chat, continueLast: options.continues });
-  return leftOut === 0 || tokens >= engine.info.contextSize ? null : placeOf(conversation, options, leftOut);
 }
 
 /**

@@ -1,11 +1,11 @@
 // The engine in use: one model at a time, and whoever waits for it.
 
 import { NibbleError } from '../nibble/index.js';
-import { createFitting, describeFitting } from './fitting.js';
 import { bytesOf, isOfFiles } from './model-files.js';
 import { Pace } from './pace.js';
 import { codeOf } from './problem.js';
 import { isStoreKind } from './read-rates.js';
+import { createWithinTrained, describeWithinTrained } from './trained-context.js';
 
 // From this size on a machine may not hold two models at once, in bytes.
 const LARGE_MODEL = 5e8;
@@ -246,7 +246,7 @@ export class EngineRoom {
       this.progress = pace.settle(progress);
       this.#changed();
     };
-    const engine = await createFitting({ model, ...options, hub: this.#hub.options, signal, onProgress });
+    const engine = await createWithinTrained({ model, ...options, hub: this.#hub.options, signal, onProgress });
     if (this.#loading !== loading) return await engine.unload();
     const previous = this.engine;
     this.engine = engine;
@@ -261,7 +261,7 @@ export class EngineRoom {
     const here = await this.#memoryOf(engine);
     if (this.engine !== engine) return true;
     if (here.wasm < LARGE_MODEL && !(isOfFiles(model) && bytesOf(model) >= LARGE_MODEL)) return true;
-    const { problem } = await describeFitting(model, { ...options, hub: this.#hub.options, signal });
+    const { problem } = await describeWithinTrained(model, { ...options, hub: this.#hub.options, signal });
     if (problem) throw new NibbleError(problem.code, problem.message);
     return false;
   }

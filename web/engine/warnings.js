@@ -1,5 +1,5 @@
 // What is odd about a model's texts, in the reader's language.
-import { describeFitting } from './fitting.js';
+import { describeWithinTrained } from './trained-context.js';
 
 const KNOWN = /** @type {const} */ ([
   'VOCABULARY_ODD',
@@ -20,7 +20,7 @@ const isKnown = (code) => KNOWN.some((known) => known === code);
  * @returns {Promise<string[]>} none of one that cannot run, of which loading tells
  */
 export async function readWarnings(model, options) {
-  const description = await describeFitting(model, options).catch(() => null);
+  const description = await describeWithinTrained(model, options).catch(() => null);
   return description?.model ? description.warnings.map(({ code }) => code) : [];
 }
 

@@ -1,6 +1,6 @@
 // What a model would be on this device, before it is downloaded: from the header of its file and from a probe of the
 // processor that takes a second.
-import { describeFitting } from '../engine/fitting.js';
+import { describeWithinTrained } from '../engine/trained-context.js';
 import { estimateSpeed, probeSpeed } from '../nibble/index.js';
 import { MEMORY_BUDGETS } from '../settings/settings.js';
 
@@ -55,7 +55,7 @@ const USUAL_GIGABYTES = 4;
  * @returns {Promise<Estimate>} rejects with the problem where the engine cannot run the model
  */
 export async function estimateModel(model, { store, options, readRate, isBusy, signal }) {
-  const description = await describeFitting(model, { ...options, signal });
+  const description = await describeWithinTrained(model, { ...options, signal });
   const { name, file, quantization, tensors, dataOffset, model: shape, memory, problem, warnings } = description;
   if (memory === null || shape === null) throw problem;
   const [probe, free] = await Promise.all([rememberedProbe(isBusy, signal), freeBytes(store)]);
@@ -94,7 +94,7 @@ async function underBudget(model, options, signal) {
   const gigabytes = deviceGigabytes() ?? USUAL_GIGABYTES;
   const most = gigabytes * 1e9 * BUDGET_PART;
   const memoryBudget = MEMORY_BUDGETS.findLast((bytes) => bytes <= most) ?? MEMORY_BUDGETS[0];
-  const description = await describeFitting(model, { ...options, memoryBudget, signal });
+  const description = await describeWithinTrained(model, { ...options, memoryBudget, signal });
   return description.memory === null || description.model === null ? null : streamingOf(description.model);
 }
 

@@ -1,5 +1,5 @@
 // Brings together what the read-outs show: from the engine, from the answer that is being written, from the network.
-import { countUsed } from '../chat/prompt.js';
+import { countUsed } from '../chat/context-fit.js';
 import { isIncluded } from '../engine/engine-room.js';
 import { STORES, tellsRate } from '../engine/read-rates.js';
 import { formatBytes } from '../ui/units.js';

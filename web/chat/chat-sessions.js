@@ -13,7 +13,7 @@ const keyOf = (/** @type {string} */ id) => PREFIX + id;
 /** @typedef {import('../nibble/index.js').Engine} Engine */
 /** @typedef {import('../nibble/index.js').Session} Session */
 
-export class ChatMemory {
+export class ChatSessions {
   /** By the conversation's id, those used last at the end. @type {Map<string, { engine: Engine, session: Session }>} */
   #open = new Map();
   /** @type {Set<string>} */

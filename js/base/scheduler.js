@@ -2,21 +2,24 @@
 // held back by 1 to 4 ms (and by seconds in a hidden tab). Node handles up to 1000 messages of one port before it looks
 // at another, so there it is setImmediate() that lets a cancel in.
 
-/** @typedef {{ next: () => Promise<void>, close: () => void }} Turn `next` resolves after waiting messages were handled */
+/**
+ * As the platform's own scheduler, where it has one.
+ * @typedef {{ yield: () => Promise<void>, close: () => void }} Scheduler `yield` resolves after waiting messages were handled
+ */
 
-/** @returns {Turn} */
-export function createTurn() {
+/** @returns {Scheduler} */
+export function createScheduler() {
   if (typeof setImmediate === 'function') {
-    return { next: () => new Promise((resolve) => setImmediate(resolve)), close: () => {} };
+    return { yield: () => new Promise((resolve) => setImmediate(resolve)), close: () => {} };
   }
   const { port1, port2 } = new MessageChannel();
   /** @type {(value?: any) => void} */
-  let resolveNext = () => {};
-  port1.onmessage = () => resolveNext();
+  let resume = () => {};
+  port1.onmessage = () => resume();
   return {
-    next: () =>
+    yield: () =>
       new Promise((resolve) => {
-        resolveNext = resolve;
+        resume = resolve;
         port2.postMessage(0);
       }),
     close: () => {

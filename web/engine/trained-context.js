@@ -11,7 +11,7 @@ const isMore = (asked, most) => asked !== undefined && asked > most;
  * loaded twice.
  * @param {EngineOptions} options
  */
-export async function createFitting(options) {
+export async function createWithinTrained(options) {
   try {
     return await createEngine(options);
   } catch (error) {
@@ -26,7 +26,7 @@ export async function createFitting(options) {
  * @param {EngineOptions['model']} model
  * @param {Omit<EngineOptions, 'model'>} options
  */
-export async function describeFitting(model, options) {
+export async function describeWithinTrained(model, options) {
   const description = await describeModel(model, options);
   const most = description.model?.trainedContext ?? Infinity;
   if (description.memory !== null || !isMore(options.contextSize, most)) return description;

@@ -2,9 +2,9 @@
 
 import { checkCancelled, untilAborted } from '../base/cancel.js';
 import { Gate } from '../base/gate.js';
-import { createTurn } from '../base/yield.js';
+import { createScheduler } from '../base/scheduler.js';
 
-export class Arrivals {
+export class ArrivedWeights {
   #gate = new Gate();
   /** Packed bytes that are in place, from the first on. */
   #position = 0;
@@ -65,17 +65,17 @@ export class Arrivals {
   }
 
   /**
-   * Runs a pass; `turn` lets weights and messages in between two of its steps.
+   * Runs a pass; `scheduler` lets weights and messages in between two of its steps.
    * @template T
-   * @param {(turn: import('../base/yield.js').Turn) => Promise<T>} pass
+   * @param {(scheduler: import('../base/scheduler.js').Scheduler) => Promise<T>} pass
    */
   async during(pass) {
-    const turn = createTurn();
+    const scheduler = createScheduler();
     this.#busy = true;
     try {
-      return await pass(turn);
+      return await pass(scheduler);
     } finally {
-      turn.close();
+      scheduler.close();
       this.#busy = false;
       this.#gate.open();
     }

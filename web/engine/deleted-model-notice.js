@@ -2,7 +2,7 @@
 import { find } from '../ui/dom.js';
 import { isIncluded } from './engine-room.js';
 
-export class GoneNotice {
+export class DeletedModelNotice {
   #settings;
   #room;
   #t;

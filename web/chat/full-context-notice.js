@@ -1,9 +1,10 @@
 // What the page says where the context is full, and what the reader can do about it.
 import { detailsOf } from '../engine/problem.js';
-import { countTokens, promptOf, startThatFits } from './prompt.js';
+import { countTokens, startThatFits } from './context-fit.js';
+import { promptOf } from './prompt.js';
 
 /**
- * @typedef {object} FullContextParts
+ * @typedef {object} FullContextNoticeParts
  * @property {import('../engine/engine-room.js').EngineRoom} room
  * @property {import('../settings/settings.js').Settings} settings
  * @property {import('../ui/i18n.js').Translate} t
@@ -22,10 +23,10 @@ import { countTokens, promptOf, startThatFits } from './prompt.js';
 
 /** @typedef {{ message: import('../conversations/conversations.js').Message, continues: boolean }} Place the answer, and whether it has begun */
 
-export class FullContext {
+export class FullContextNotice {
   #parts;
 
-  /** @param {FullContextParts} parts */
+  /** @param {FullContextNoticeParts} parts */
   constructor(parts) {
     this.#parts = parts;
   }

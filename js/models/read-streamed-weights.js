@@ -19,10 +19,10 @@ const OWN_SLOTS = 2;
  * @param {{ reader: import('./chunk-reader.js').Reader,
  *   runtime: import('../core/runtime.js').Runtime, model: import('../core/runtime.js').Model,
  *   record: import('./manifest.js').Manifest, signal?: AbortSignal, onRead: (bytes: number) => void,
- *   mend: (index: number) => Promise<void> }} from as readWeights() has it
+ *   repair: (index: number) => Promise<void> }} from as readWeights() has it
  * @returns {Promise<{ verifyMilliseconds: number }>}
  */
-export async function readStreamedWeights({ reader, runtime, model, record, signal, onRead, mend }) {
+export async function readStreamedWeights({ reader, runtime, model, record, signal, onRead, repair }) {
   const scratch = openScratch(runtime, model);
   const checksum = new Checksum(runtime);
   const pieces = piecesOf(model, record, scratch.pieceBytes);
@@ -66,7 +66,7 @@ export async function readStreamedWeights({ reader, runtime, model, record, sign
         const { bytes, checksum: expected } = record.chunks[piece.chunk];
         const whole = checksum.take() === expected && !chunkFails;
         chunkFails = false;
-        if (!whole) await mend(piece.chunk);
+        if (!whole) await repair(piece.chunk);
         onRead(bytes);
       }
       fill();
