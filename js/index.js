@@ -48,18 +48,18 @@ import { checkWorker } from './base/release.js';
  * @property {number} [tileStreams] how decode reads the weights: 1, one tile behind the other; more, as many side by
  *   side as the kernel set has; 0, the default: measured once they are loaded (`engine.info.tileStreams`)
  * @property {'stop' | 'drop-oldest'} [onFull] what happens where the context is full: see SessionOptions in
- *   client/session.js; 'stop'. It and `keep` hold for the engine's own session, and for others unless told otherwise
- * @property {number} [keep] tokens of the head that stay, at most half of the context; of a chat only where no whole turns are left to go
+ *   client/session.js; 'stop'. It and `keepTokens` hold for the engine's own session, and for others unless told otherwise
+ * @property {number} [keepTokens] tokens of the head that stay, at most half of the context; of a chat only where no whole turns are left to go
  * @property {number} [maxSaves] how many saved sessions the store may hold, of all models; 20. Beyond it, those that were
  *   used longest ago are dropped
  * @property {number} [maxSavedBytes] and how many bytes they may take together; 1 GiB
  * @property {boolean} [vocabularyOnly] load no weights: the engine then only tokenizes, detokenizes and renders chats
- * @property {boolean} [early] createEngine() resolves as soon as the header and the vocabulary are there, and the weights
+ * @property {boolean} [earlyStart] createEngine() resolves as soon as the header and the vocabulary are there, and the weights
  *   go on arriving; false. A prompt that is given meanwhile is computed block by block, each as soon as it is in place;
  *   the text is the same. `engine.ready` tells when all is there. No effect where weights stream under a `memoryBudget`
  * @property {AbortSignal} [signal] stops the loading; createEngine() rejects with code CANCELLED
- * @property {(progress: { phase: 'download' | 'load' | 'read' | 'mend' | 'wait' | 'retry' | 'prepare', loaded: number, total: number, bytesPerSecond: number, secondsLeft: number | null, restarted?: boolean, attempt?: number, holder?: import('./store/leases.js').Holder }) => void} [onProgress]
- *   read: from the store; restarted: an interrupted import began anew; mend: what is damaged there comes again from its source; wait: another tab or process is storing the model, in Node told by `holder`;
+ * @property {(progress: { phase: 'download' | 'load' | 'read' | 'repair' | 'wait' | 'retry' | 'prepare', loaded: number, total: number, bytesPerSecond: number, secondsLeft: number | null, restarted?: boolean, attempt?: number, holder?: import('./store/leases.js').Holder }) => void} [onProgress]
+ *   read: from the store; restarted: an interrupted import began anew; repair: what is damaged there comes again from its source; wait: another tab or process is storing the model, in Node told by `holder`;
  *   retry: nothing comes, the server is asked again in `secondsLeft`, for the `attempt`-th time in a row. What it throws ends the loading, and createEngine() rejects with it
  * @property {string | URL} [workerUrl] where the worker's file is, if not beside the library
  * @property {string | URL} [wasmUrl] the folder of nibble-relaxed.wasm and nibble-simd128.wasm, in a browser relative to the
@@ -117,8 +117,8 @@ import { checkWorker } from './base/release.js';
  * @property {boolean} [reusePrefix] keep what the prompt has in common with the last one, or share what another
  *   session of the engine has in common with it; true
  * @property {'stop' | 'drop-oldest'} [onFull] what happens where the context is full, in this call: see SessionOptions in
- *   client/session.js; by default as the session has it, and so with `keep`
- * @property {number} [keep] tokens of the head that stay, at most half of the context; of a chat only where no whole turns are left to go
+ *   client/session.js; by default as the session has it, and so with `keepTokens`
+ * @property {number} [keepTokens] tokens of the head that stay, at most half of the context; of a chat only where no whole turns are left to go
  * @property {boolean} [continueLast] the last of the messages is an answer of the assistant's that was cut off: write on
  *   from its end; false
  * @property {(progress: import('./base/public-types.js').Prefill) => void} [onPrefill] told as the prompt is computed; what it

@@ -73,7 +73,7 @@ export class DroppedFile {
     const { room, onLoad, onKept } = this.#context;
     await onLoad(file);
     const { engine, model } = room;
-    if (engine === null || model !== file || engine.info.storage.state === 'none') return;
+    if (engine === null || model !== file || engine.info.storage.state === 'not-stored') return;
     onKept({ name: engine.info.name, bytes: bytesOf(file) });
   }
 }

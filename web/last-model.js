@@ -20,6 +20,6 @@ export function modelAt(place) {
 export function placeOf(model, engine) {
   if (isIncluded(model)) return null;
   const { id, kind, state } = engine.info.storage;
-  if (state !== 'none') return { stored: id, kind };
+  if (state !== 'not-stored') return { stored: id, kind };
   return model instanceof URL ? { url: model.href } : null;
 }

@@ -88,9 +88,9 @@ const ENGINE_READERS = {
   tileStreams: integer(0, MAX_TILE_STREAMS, 0),
   memoryBudget: integer(1, Number.MAX_SAFE_INTEGER, null),
   vocabularyOnly: boolean(false),
-  early: boolean(false),
+  earlyStart: boolean(false),
   onFull: oneOf(ON_FULL, 'stop'),
-  keep: integer(0, 1 << 24, null),
+  keepTokens: integer(0, 1 << 24, null),
   maxSaves: integer(1, 1 << 16, 20),
   maxSavedBytes: integer(1, Number.MAX_SAFE_INTEGER, 2 ** 30),
 };
@@ -114,7 +114,7 @@ const SAMPLING_READERS = {
   ignoreEos: boolean(false),
   reusePrefix: boolean(true),
   onFull: oneOf(ON_FULL, null),
-  keep: integer(0, 1 << 24, null),
+  keepTokens: integer(0, 1 << 24, null),
 };
 
 /** The options of complete() that say how to go on, without what from. */
@@ -236,9 +236,9 @@ export const readBenchmarkOptions = readAll({
 });
 
 /** Options of a session; null: as the engine has it, or the session that is forked. */
-export const readSessionOptions = readAll({ onFull: oneOf(ON_FULL, null), keep: integer(0, 1 << 24, null) });
+export const readSessionOptions = readAll({ onFull: oneOf(ON_FULL, null), keepTokens: integer(0, 1 << 24, null) });
 
-export const readSyncOptions = readAll({ reusePrefix: boolean(true) });
+export const readPrefillOptions = readAll({ reusePrefix: boolean(true) });
 
 /** How many tokens stay; nothing stands for it. @param {unknown} value */
 export function readLength(value) {

@@ -190,10 +190,10 @@
  * @typedef {object} Storage
  * @property {string | null} kind null: no store was asked for
  * @property {string | null} id what the model is stored under
- * @property {'stored' | 'imported' | 'none'} state it was stored; it is since this load; it is not
+ * @property {'stored' | 'imported' | 'not-stored'} state it was stored; it is since this load; it is not
  * @property {number | null} bytesPerSecond of reading it from the store, checks included
  * @property {number | null} verifyMilliseconds of comparing it with its checksums, which is part of that
- * @property {number} mendedChunks how many were damaged and came again
+ * @property {number} repairedChunks how many were damaged and came again
  * @property {boolean} restarted an interrupted import began anew: the file has changed, or its server cannot go on
  * @property {{ code: ErrorCode, message: string } | null} problem why it is not stored
  */

@@ -208,10 +208,18 @@ export const readAll =
     return Object.fromEntries(read);
   };
 
+/** What options were called before, and are called. */
+const RENAMED = Object.freeze({ early: 'earlyStart', keep: 'keepTokens' });
+
 /** @param {Record<string, unknown>} options @param {readonly string[]} known */
 function refuseUnknown(options, known) {
   const option = Object.keys(options).find((name) => options[name] !== undefined && !known.includes(name));
   if (option === undefined) return;
+  const renamed = Object.hasOwn(RENAMED, option) ? RENAMED[/** @type {keyof typeof RENAMED} */ (option)] : null;
+  if (renamed !== null && known.includes(renamed)) {
+    const details = { unknown: option, nearest: renamed };
+    throw new NibbleError('INVALID_ARGUMENT', `The option ${option} is called ${renamed}.`, { details });
+  }
   const nearest = nearestName(option, known);
   const instead = nearest === null ? `expected ${known.join(', ')}` : `did you mean ${nearest}?`;
   const message = `There is no option ${option.slice(0, 60)} here; ${instead.replace(/[^?]$/, '$&.')}`;

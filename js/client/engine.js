@@ -32,7 +32,7 @@ export class Engine extends SessionCalls {
     this.info = Object.freeze(info);
     /**
      * Resolves when all weights are in place, and `info` is what it will be; at once unless the engine was created with
-     * `early`. Rejected with what ended the loading: calls that wait then, and all later ones, fail with the same.
+     * `earlyStart`. Rejected with what ended the loading: calls that wait then, and all later ones, fail with the same.
      * @type {Promise<void>}
      */
     this.ready = loading.then(({ result }) => {

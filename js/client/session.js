@@ -5,9 +5,9 @@ import {
   checkCallbacks,
   optionsOf,
   readCompletionOptions,
+  readPrefillOptions,
   readSaveKey,
   readSessionOptions,
-  readSyncOptions,
 } from '../base/options.js';
 import { isCloneable } from '../sources/descriptor.js';
 import { Completion } from './completion.js';
@@ -21,7 +21,7 @@ import { endedBy, Forgotten, keeping } from './disposal.js';
  *   text goes on. A chat loses whole turns where it can, and of `messages` that do not fit the oldest are left out of
  *   the prompt. What is dropped the model knows no more; `onDrop` and the result tell how much it was. Where it is the
  *   memory that ends before the context, it is as if the context ended there; OUT_OF_MEMORY where that is not enough
- * @property {number} [keep] how many tokens of the head stay; by default the system prompt of a chat, 4 of other texts;
+ * @property {number} [keepTokens] how many tokens of the head stay; by default the system prompt of a chat, 4 of other texts;
  *   never fewer than 4, nor more than half of the context
  */
 
@@ -126,16 +126,16 @@ export class Session extends SessionCalls {
    * @param {number[]} tokens
    * @param {{ reusePrefix?: boolean, signal?: AbortSignal, onProgress?: (progress: { tokens: number, total: number, reusedTokens: number }) => void }} [options]
    *   reusePrefix false: everything is computed anew; after the signal, what was computed stays and CANCELLED is thrown
-   * @returns {Promise<{ kept: number, computed: number, droppedTokens: number }>} droppedTokens: how many were left out
+   * @returns {Promise<{ reusedTokens: number, computedTokens: number, droppedTokens: number }>} droppedTokens: how many were left out
    *   behind the head, where they do not fit and `onFull` is 'drop-oldest'
    */
-  async sync(tokens, options) {
+  async prefill(tokens, options) {
     const { signal, onProgress, ...rest } = optionsOf(options);
-    readSyncOptions(rest);
+    readPrefillOptions(rest);
     checkCallbacks({ onProgress });
-    /** @param {{ prefill: import('../protocol/calls.js').SyncProgress }} event */
+    /** @param {{ prefill: import('../protocol/calls.js').PrefillProgress }} event */
     const onEvent = ({ prefill }) => onProgress?.(prefill);
-    return this.#call('sessionSync', { tokens, options: rest }, { signal, onEvent });
+    return this.#call('sessionPrefill', { tokens, options: rest }, { signal, onEvent });
   }
 
   /**

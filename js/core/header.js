@@ -20,7 +20,7 @@ const PLAN_BYTES = 24;
  * @property {boolean} exact
  * @property {'auto' | 'f16' | 'int8'} [kvType]
  * @property {number | null} [memoryBudget]
- * @property {boolean} [early]
+ * @property {boolean} [earlyStart]
  */
 
 /** @typedef {PlanOptions & { chooseThreads: boolean, kernelSet: string | null, tileStreams: number }} ModelOptions */
@@ -113,13 +113,13 @@ export class Header extends Metadata {
    * @param {PlanOptions} options
    * @returns {{ info: import('../base/public-types.js').ModelShape, memory: import('../base/public-types.js').MemoryUse }}
    */
-  describe({ threads, contextSize, batchSize, exact, kvType = 'auto', memoryBudget = null, early = false }) {
+  describe({ threads, contextSize, batchSize, exact, kvType = 'auto', memoryBudget = null, earlyStart = false }) {
     checkRuns(this);
     const type = KV_TYPES.indexOf(kvType);
     const runtime = this.#runtime;
     return runtime.scratch(INFO_BYTES + MEMORY_BYTES + PLAN_BYTES, (info) => {
       const memory = info + INFO_BYTES;
-      const sizes = this.#sizes(threads, early);
+      const sizes = this.#sizes(threads, earlyStart);
       const budget = this.#writePlan(memory + MEMORY_BYTES, memoryBudget, sizes);
       runtime.checked((error) =>
         runtime.c._api_describe(
@@ -179,14 +179,14 @@ export class Header extends Metadata {
     kernelSet,
     tileStreams,
     memoryBudget = null,
-    early = false,
+    earlyStart = false,
   }) {
     checkRuns(this);
     const runtime = this.#runtime;
     const name = new TextEncoder().encode(`${kernelSet ?? ''}\0`);
     return runtime.scratch(PLAN_BYTES + name.length, (budget) => {
       const text = budget + PLAN_BYTES;
-      const sizes = this.#sizes(threads, early);
+      const sizes = this.#sizes(threads, earlyStart);
       this.#writePlan(budget, memoryBudget, sizes);
       runtime.write(text, name);
       const set = kernelSet === null ? 0 : text;

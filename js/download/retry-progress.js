@@ -1,7 +1,7 @@
 // Progress that does not fall silent: while nothing comes from a server that is to be asked again, that is what is told.
 
 // The phases whose bytes come from a server.
-const DOWNLOADS = ['download', 'mend'];
+const DOWNLOADS = ['download', 'repair'];
 
 /**
  * A call whose onProgress is told of waits too: { phase: 'retry', loaded, total, bytesPerSecond: 0, secondsLeft, attempt },

@@ -145,7 +145,7 @@ async function fromStore(opening, record, use) {
     };
     const repair = async (/** @type {number} */ index) => {
       await repairChunk(opening, record, index, model);
-      storage.mendedChunks++;
+      storage.repairedChunks++;
     };
     // When a model was used last is nice to know, and no reason to fail.
     const used = changeRecord(backend, record.id, (now) => ({ ...now, usedAt: Date.now() })).catch(() => {});

@@ -26,10 +26,10 @@ const STORE_PROBLEMS = ['STORE_UNAVAILABLE', 'STORE_FULL', 'STORE_VERSION'];
 const noStorage = (kind) => ({
   kind,
   id: null,
-  state: 'none',
+  state: 'not-stored',
   bytesPerSecond: null,
   verifyMilliseconds: null,
-  mendedChunks: 0,
+  repairedChunks: 0,
   restarted: false,
   problem: null,
 });

@@ -84,7 +84,7 @@ export async function packAgain(opening, record, packer, start, end) {
   const last = fileEnd(packer, end);
   packer.seek(start);
   const first = packer.filePosition;
-  const report = progressReporter('mend', last - first, opening.onProgress);
+  const report = progressReporter('repair', last - first, opening.onProgress);
   let received = 0;
   report(received);
   /** @type {Uint8Array[]} */

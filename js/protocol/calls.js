@@ -55,7 +55,7 @@
  */
 
 /** @typedef {{ tokens: number, messages: number }} Dropped */
-/** @typedef {{ tokens: number, total: number, reusedTokens: number }} SyncProgress */
+/** @typedef {{ tokens: number, total: number, reusedTokens: number }} PrefillProgress */
 /** @typedef {{ text: string, token: number | null }} Piece of an answer; token null: text that was held back */
 /** @typedef {{ id: number, token: string, p: number, logit: number }} LikelyToken */
 
@@ -78,7 +78,7 @@
  * @property {SessionCall<{ tokens: number[], options: object }, Float32Array>} score
  * @property {SessionCall<{ options?: SessionOptions }, { session: number }>} sessionCreate
  * @property {SessionCall<{ options?: SessionOptions }, { session: number }>} sessionFork
- * @property {SessionCall<{ tokens: number[], options: object }, { kept: number, computed: number, droppedTokens: number }, { prefill: SyncProgress }>} sessionSync
+ * @property {SessionCall<{ tokens: number[], options: object }, { reusedTokens: number, computedTokens: number, droppedTokens: number }, { prefill: PrefillProgress }>} sessionPrefill
  * @property {SessionCall<{ length: number }, number>} sessionTruncate
  * @property {SessionCall<{}, number[]>} sessionTokens
  * @property {SessionCall<{}, null>} sessionClose

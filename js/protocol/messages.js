@@ -21,7 +21,7 @@ export const SESSION_METHODS = Object.freeze([
   'score',
   'sessionCreate',
   'sessionFork',
-  'sessionSync',
+  'sessionPrefill',
   'sessionTruncate',
   'sessionTokens',
   'sessionClose',

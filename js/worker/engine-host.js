@@ -87,7 +87,7 @@ export class EngineHost {
   }
 
   /**
-   * Loads the model; the result is the engine's info. On an error everything is given back. With the option `early`,
+   * Loads the model; the result is the engine's info. On an error everything is given back. With the option `earlyStart`,
    * other calls run from when the header and the vocabulary are there: then an event { opened } has the info so far.
    * @param {Calls['load']['params']} params
    * @param {Control<Calls['load']['event']>} control
@@ -128,7 +128,7 @@ export class EngineHost {
     const options = this.#settleThreads(read.readEngineOptions(given));
     checkKernelSet(options.kernelSet);
     const headerOnly = options.vocabularyOnly;
-    const { early, kernelSet } = options;
+    const { earlyStart: early, kernelSet } = options;
     const build = headerOnly ? { threads: 1, kernelSet } : { threads: options.threads, early, kernelSet };
     const call = { descriptor, toldSha256, addresses, store, wasm, build, headerOnly, signal, onProgress };
     const { info, streamed } = await this.#withModel(call, async (opened) => {
@@ -145,7 +145,7 @@ export class EngineHost {
         // What there is no model for is absent.
         /** @type {EngineInfo} */ ({ ...known, ...modelInfo(model), ...this.#text().info, storage, ...more });
       const begin = () => {
-        if (!options.early || model === null || model.streams) return;
+        if (!options.earlyStart || model === null || model.streams) return;
         this.#openSessions(model, options, store, storage);
         onOpen(infoNow({ loadMilliseconds: null }));
       };
@@ -207,11 +207,11 @@ export class EngineHost {
    * @param {StoreSettings | null} store
    * @param {Storage} storage
    */
-  #openSessions(model, { onFull, keep, maxSaves, maxSavedBytes }, store, { id }) {
+  #openSessions(model, { onFull, keepTokens, maxSaves, maxSavedBytes }, store, { id }) {
     const limits = { maxSaves, maxSavedBytes };
     const saves = new SessionStore({ store, platform: this.#platform, model: id, limits });
     const parts = { model, modelText: this.#text(), scheduler: this.#scheduler, saves };
-    this.#sessions = new SessionHost({ ...parts, onFull, keep });
+    this.#sessions = new SessionHost({ ...parts, onFull, keepTokens });
   }
 
   /** What describeModel() returns. @param {Calls['describe']['params']} params @param {Control<Calls['describe']['event']>} control */

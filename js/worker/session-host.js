@@ -14,7 +14,7 @@ import { exportImage, importImage } from '../saves/image.js';
  * @typedef {object} OpenSession
  * @property {Timeline} timeline
  * @property {'stop' | 'drop-oldest'} onFull
- * @property {number | null} keep tokens of the head; null: the system prompt
+ * @property {number | null} keepTokens of the head; null: the system prompt
  * @property {import('../generate/half-character.js').HalfCharacter | null} [half] the character that its last answer ends within
  * @property {boolean} [shortOfMemory] whether it has lost something because memory did not suffice
  */
@@ -48,15 +48,15 @@ export class SessionHost {
 
   /**
    * @param {{ model: import('../core/runtime.js').Model, modelText: import('../prompt/model-text.js').ModelText, scheduler: import('../base/scheduler.js').Scheduler,
-   *   saves: import('../saves/store.js').SessionStore, onFull: OpenSession['onFull'], keep: number | null }} parts
-   *   onFull, keep: of sessions that are not told otherwise
+   *   saves: import('../saves/store.js').SessionStore, onFull: OpenSession['onFull'], keepTokens: number | null }} parts
+   *   onFull, keepTokens: of sessions that are not told otherwise
    */
-  constructor({ model, modelText, scheduler, saves, onFull, keep }) {
+  constructor({ model, modelText, scheduler, saves, onFull, keepTokens }) {
     this.#model = model;
     this.#modelText = modelText;
     this.#scheduler = scheduler;
     this.#saves = saves;
-    this.#sessions.set(OWN, { timeline: this.#newTimeline(), onFull, keep });
+    this.#sessions.set(OWN, { timeline: this.#newTimeline(), onFull, keepTokens });
   }
 
   /** The timeline of the engine's own session. */
@@ -143,7 +143,7 @@ export class SessionHost {
       const { tokens: prompt, warnings, opening } = this.#start(options);
       return { prompt, room: null, left: nothing, warnings, opening };
     }
-    const kept = options.keep ?? session.keep;
+    const kept = options.keepTokens ?? session.keepTokens;
     if (options.messages === undefined) {
       const keep = headLength(kept ?? 0, contextSize);
       const { tokens: given, warnings } = this.#start(options);
@@ -201,45 +201,46 @@ export class SessionHost {
     return this.#add(origin.timeline.fork(), read.readSessionOptions(options), origin);
   }
 
-  /** Makes tokens the session's content, and computes those that are new. @param {Calls['sessionSync']['params']} params @param {import('../protocol/calls.js').Control<Calls['sessionSync']['event']>} control */
-  async sessionSync({ session: number, tokens: given, options }, { signal, onEvent }) {
-    const { reusePrefix } = read.readSyncOptions(options);
+  /** Makes tokens the session's content, and computes those that are new. @param {Calls['sessionPrefill']['params']} params @param {import('../protocol/calls.js').Control<Calls['sessionPrefill']['event']>} control */
+  async sessionPrefill({ session: number, tokens: given, options }, { signal, onEvent }) {
+    const { reusePrefix } = read.readPrefillOptions(options);
     const session = this.#session(number);
     const { timeline } = session;
     let { tokens, droppedTokens } = this.#fitting(session, this.#knownTokens(given));
     if (tokens.length === 0) {
       timeline.truncate(0);
-      return { kept: 0, computed: 0, droppedTokens };
+      return { reusedTokens: 0, computedTokens: 0, droppedTokens };
     }
-    const room = this.#syncRoom(session, (dropped) => {
+    const room = this.#prefillRoom(session, (dropped) => {
       droppedTokens += dropped.tokens;
     });
-    let kept = 0;
-    let computed = 0;
-    const report = () => onEvent({ prefill: { tokens: computed, total: tokens.length - kept, reusedTokens: kept } });
+    let reusedTokens = 0;
+    let computedTokens = 0;
+    const report = () =>
+      onEvent({ prefill: { tokens: computedTokens, total: tokens.length - reusedTokens, reusedTokens } });
     /** @param {number} count */
     const onStart = (count) => {
-      kept = count;
+      reusedTokens = count;
       report();
     };
     /** @param {number} count */
     const onPiece = (count) => {
-      computed += count;
+      computedTokens += count;
       report();
     };
     const how = { reuse: reusePrefix, wantsLogits: false, scheduler: this.#scheduler, signal, onStart, onPiece };
     await readWithRoom(room, tokens, (fitting) => {
       tokens = fitting;
-      computed = 0;
+      computedTokens = 0;
       return timeline.replace(tokens, { ...how, shift: droppedTokens > 0 });
     });
-    return { kept, computed, droppedTokens };
+    return { reusedTokens, computedTokens, droppedTokens };
   }
 
   /** What makes room where memory ends before the context; null: nothing does. @param {OpenSession} session @param {OnDrop} onDrop */
-  #syncRoom({ timeline, onFull, keep }, onDrop) {
+  #prefillRoom({ timeline, onFull, keepTokens }, onDrop) {
     if (onFull === 'stop') return null;
-    return new Room({ timeline, keep, chat: null, leftOut: null, onDrop });
+    return new Room({ timeline, keep: keepTokens, chat: null, leftOut: null, onDrop });
   }
 
   /** @param {Calls['sessionTruncate']['params']} params */
@@ -330,9 +331,13 @@ export class SessionHost {
   }
 
   /** @param {Timeline} timeline @param {SessionSettings} settings @param {OpenSession} origin */
-  #add(timeline, { onFull, keep }, origin) {
+  #add(timeline, { onFull, keepTokens }, origin) {
     const number = ++this.#lastNumber;
-    this.#sessions.set(number, { timeline, onFull: onFull ?? origin.onFull, keep: keep ?? origin.keep });
+    this.#sessions.set(number, {
+      timeline,
+      onFull: onFull ?? origin.onFull,
+      keepTokens: keepTokens ?? origin.keepTokens,
+    });
     return { session: number };
   }
 
@@ -344,9 +349,9 @@ export class SessionHost {
   }
 
   /** Tokens for a session: without the oldest, where they do not fit and it was created so. @param {OpenSession} session @param {number[]} tokens */
-  #fitting({ timeline: { contextSize }, onFull, keep }, tokens) {
+  #fitting({ timeline: { contextSize }, onFull, keepTokens }, tokens) {
     if (onFull === 'stop') return { tokens, droppedTokens: 0 };
-    return trimTokens(tokens, { contextSize, keep: headLength(keep ?? 0, contextSize) });
+    return trimTokens(tokens, { contextSize, keep: headLength(keepTokens ?? 0, contextSize) });
   }
 
   /** @param {CompletionSettings} options @returns {import('../prompt/model-text.js').ReadPrompt} */

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { NibbleError } from '../../js/base/errors.js';
-import { readCompletionOptions, readEngineOptions } from '../../js/base/options.js';
+import { readCompletionOptions, readEngineOptions, readSessionOptions } from '../../js/base/options.js';
 
 const code = (expected) => (error) => error instanceof NibbleError && error.code === expected;
 
@@ -15,6 +15,10 @@ describe('options', () => {
       [readEngineOptions, 5, /an object/],
       [readEngineOptions, { whatever: 1 }, /no option whatever here; expected threads, /],
       [readEngineOptions, { thread: 1 }, /no option thread here; did you mean threads\?/],
+      [readEngineOptions, { early: true }, /^The option early is called earlyStart\.$/],
+      [readSessionOptions, { keep: 4 }, /^The option keep is called keepTokens\.$/],
+      [readCompletionOptions, { prompt: 'a', keep: 4 }, /^The option keep is called keepTokens\.$/],
+      [readCompletionOptions, { prompt: 'a', early: true }, /no option early here/],
       [readCompletionOptions, { prompt: 'a', temperature: -1 }, /temperature is -1/],
       [readCompletionOptions, { prompt: 'a', temperature: Number.NaN }, /temperature is NaN/],
       [readCompletionOptions, { prompt: 'a', seed: 2 ** 53 }, /seed/],

@@ -50,7 +50,7 @@ const SESSION = {
   complete: (options) => own.session.complete(options).result,
   evaluate: (options) => own.session.evaluate(TOKENS, options),
   score: (options) => own.session.score(TOKENS, options),
-  sync: (options) => own.session.sync(TOKENS, options),
+  prefill: (options) => own.session.prefill(TOKENS, options),
   fork: (options) => own.session.fork(options),
   save: (options) => own.session.save('key', options),
   export: (options) => own.session.export(options),
@@ -110,7 +110,7 @@ describe('what is passed as options and is no object', () => {
   });
 
   test('leaves the engine, the session and the store as they were', async () => {
-    assert.equal((await own.session.sync(TOKENS)).computed, TOKENS.length);
+    assert.equal((await own.session.prefill(TOKENS)).computedTokens, TOKENS.length);
     assert.equal((await own.engine.evaluate(TOKENS)).tokens.length, TOKENS.length);
     assert.deepEqual(await own.models.list(), []);
   });

@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 // Time to the first token where the model has to come from a server of a given rate first: a prompt that is given at once,
-// and computed as the weights arrive (`early`), beside one that is given when all is there.
+// and computed as the weights arrive (`earlyStart`), beside one that is given when all is there.
 // usage: node tests/bench/first-token.js --model FILE [--rate 35] [--prompt 512] [--rounds 3] [--threads 2]
 //                                        [--places node,chromium] [--out FILE]
 import { fork } from 'node:child_process';
@@ -36,7 +36,7 @@ async function serveSlowly(modelPath, bytesPerSecond) {
 async function firstToken(nibble, { model, early, tokens, threads }) {
   const start = performance.now();
   const since = () => performance.now() - start;
-  const engine = await nibble.createEngine({ model, store: null, early, threads });
+  const engine = await nibble.createEngine({ model, store: null, earlyStart: early, threads });
   const opened = since();
   const complete = engine.ready.then(since);
   const prompt = { tokens, maxTokens: 1, temperature: 0, ignoreEos: true };

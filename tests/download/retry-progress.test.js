@@ -60,7 +60,7 @@ describe('a server that falls silent', () => {
   test('for good, while a prompt waits for the model: that is told until the error, which ends the prompt too', async () => {
     const server = await brokenServer();
     const events = [];
-    const options = { early: true, store: 'memory', onProgress: (event) => events.push(event) };
+    const options = { earlyStart: true, store: 'memory', onProgress: (event) => events.push(event) };
     const engine = await createEngine({ model: server.url, ...options });
     const prompt = engine.complete({ tokens: PROMPT, maxTokens: 2 }).result;
     for (const waiting of [prompt, engine.ready]) await assert.rejects(waiting, { code: 'DOWNLOAD_FAILED' });

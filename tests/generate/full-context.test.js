@@ -48,13 +48,13 @@ describe('onFull: stop', () => {
     const { finishReason, tokens } = await session.complete({ tokens: TEXT.slice(0, 250), ...GREEDY }).result;
     assert.equal(finishReason, 'context');
     assert.equal(tokens.length, CONTEXT - 250 + 1);
-    assert.equal((await session.sync(TEXT.slice(0, 240))).kept, 240);
+    assert.equal((await session.prefill(TEXT.slice(0, 240))).reusedTokens, 240);
     await session.close();
   });
 
   test('a prompt longer than the context is refused with what is too long', async () => {
     const session = await engine.createSession({ onFull: 'stop' });
-    assert.equal(await codeOf(session.sync(TEXT)), 'CONTEXT_FULL');
+    assert.equal(await codeOf(session.prefill(TEXT)), 'CONTEXT_FULL');
     const error = await session.complete({ tokens: TEXT }).result.catch((reason) => reason);
     assert.equal(error.code, 'CONTEXT_FULL');
     const { tokens, contextSize, shorten } = error.details;
@@ -83,7 +83,7 @@ describe('onFull: drop-oldest', () => {
   });
 
   test('as many tokens of the head stay as were asked for', async () => {
-    const session = await engine.createSession({ onFull: 'drop-oldest', keep: 50 });
+    const session = await engine.createSession({ onFull: 'drop-oldest', keepTokens: 50 });
     await session.complete({ tokens: TEXT.slice(0, 200), maxTokens: 100, ...GREEDY }).result;
     assert.deepEqual((await session.tokens()).slice(0, 50), TEXT.slice(0, 50));
     await session.close();
@@ -120,9 +120,9 @@ describe('onFull: drop-oldest', () => {
     const second = await session.complete({ tokens: grown, maxTokens: 5, ...GREEDY }).result;
     assert.equal(second.droppedTokens, 126);
     assert.equal(second.reusedTokens, 174 + 4);
-    const synced = await session.sync(TEXT);
+    const synced = await session.prefill(TEXT);
     assert.equal(synced.droppedTokens, 3 * 126);
-    assert.equal(synced.kept + synced.computed, 600 - 3 * 126);
+    assert.equal(synced.reusedTokens + synced.computedTokens, 600 - 3 * 126);
     await session.close();
   });
 
@@ -137,7 +137,7 @@ describe('onFull: drop-oldest', () => {
       [450, 275],
     ]) {
       const session = await windowed.createSession();
-      const { tokens, droppedTokens } = await session.complete({ ...options, keep }).result;
+      const { tokens, droppedTokens } = await session.complete({ ...options, keepTokens: keep }).result;
       assert.equal(tokens.length, 30);
       assert.equal(droppedTokens, dropped);
       const logits = [];
@@ -169,7 +169,7 @@ describe('memory that holds one full context, a part of it with another session'
     budgeted = await createEngine({ model: MODEL, threads: 1, contextSize: CONTEXT, memoryBudget: 100e6 });
     open.push(budgeted);
     other = await budgeted.createSession();
-    await other.sync([1]);
+    await other.prefill([1]);
   });
 
   test('onFull: drop-oldest makes room in mid-answer, and tells what it dropped', async () => {
@@ -185,14 +185,14 @@ describe('memory that holds one full context, a part of it with another session'
     await session.close();
   });
 
-  test('so it does for a prompt and for sync()', async () => {
+  test('so it does for a prompt and for prefill()', async () => {
     const session = await budgeted.createSession({ onFull: 'drop-oldest' });
     const tokens = TEXT.slice(0, 230);
     const shorter = [...TEXT.slice(0, 4), ...TEXT.slice(4 + 113, 230)];
-    assert.equal((await session.sync(tokens.slice(0, 150))).computed, 150);
-    const synced = await session.sync(tokens);
+    assert.equal((await session.prefill(tokens.slice(0, 150))).computedTokens, 150);
+    const synced = await session.prefill(tokens);
     assert.equal(synced.droppedTokens, 113);
-    assert.equal(synced.kept + synced.computed, 230 - 113);
+    assert.equal(synced.reusedTokens + synced.computedTokens, 230 - 113);
     assert.deepEqual(await session.tokens(), shorter);
     assert.equal(await session.truncate(0), 0);
     const told = [];
@@ -223,19 +223,19 @@ describe('memory that holds one full context, a part of it with another session'
   test('where dropping does not help the error says what does, and the session stays usable', async () => {
     const [first, session] = [await budgeted.createSession(), await budgeted.createSession({ onFull: 'drop-oldest' })];
     // Not what the other begins with, which would be shared.
-    await first.sync(TEXT.slice(200, 392));
+    await first.prefill(TEXT.slice(200, 392));
     const error = await session.complete({ tokens: TEXT.slice(0, 100) }).result.catch((reason) => reason);
     assert.equal(error.code, 'OUT_OF_MEMORY');
     assert.match(error.message, /Close a session or a fork, give the engine's own, .* a shorter text/);
     await first.close();
-    assert.equal((await session.sync(TEXT.slice(0, 100))).computed, 100);
+    assert.equal((await session.prefill(TEXT.slice(0, 100))).computedTokens, 100);
     await session.close();
   });
 
   test('a full session drops nothing of what a fork shares, says so, and does once the fork is closed', async () => {
     const session = await budgeted.createSession({ onFull: 'drop-oldest' });
     const text = TEXT.slice(0, 128);
-    await session.sync(text);
+    await session.prefill(text);
     const fork = await session.fork();
     const written = () => session.complete({ tokens: text, maxTokens: 80, ...GREEDY }).result;
     const error = await written().catch((reason) => reason);
@@ -252,7 +252,7 @@ describe('memory that holds one full context, a part of it with another session'
 
   test('onFull: stop refuses, and keeps what is common', async () => {
     const session = await budgeted.createSession({ onFull: 'stop' });
-    await session.sync(TEXT.slice(0, 190));
+    await session.prefill(TEXT.slice(0, 190));
     assert.equal(await codeOf(session.evaluate(TEXT.slice(0, 250))), 'OUT_OF_MEMORY');
     assert.ok((await session.tokens()).length >= 190);
     assert.equal(await codeOf(session.complete({ tokens: TEXT.slice(0, 190), ...GREEDY }).result), 'OUT_OF_MEMORY');
@@ -378,7 +378,7 @@ describe('a chat that does not fit', () => {
 
   test('loses whole turns whatever else of its head was to be kept', async () => {
     for (const keep of [0, 7, 60]) {
-      const session = await engine.createSession({ onFull: 'drop-oldest', keep });
+      const session = await engine.createSession({ onFull: 'drop-oldest', keepTokens: keep });
       const messages = chatOf(5, 2);
       const told = [];
       const onDrop = (dropped) => told.push(dropped);

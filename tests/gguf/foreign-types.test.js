@@ -131,7 +131,7 @@ test('a prompt that is given while I2_S arrives is answered as after a whole loa
   const early = await createEngine({
     model: { stream, size: model.length, name: 'early.gguf' },
     threads: 2,
-    early: true,
+    earlyStart: true,
   });
   assert.deepEqual((await early.complete(options).result).tokens, expected);
   await early.unload();
@@ -172,7 +172,7 @@ test('tensors of more than a megabyte are stored, gone on with behind an interru
     const [chunk] = chunks.filter((path) => statSync(path).size === 300_000).slice(9);
     writeFileSync(chunk, readFileSync(chunk).fill(7, 1000, 2000));
     const engine = await createEngine({ ...options, threads: 2 });
-    assert.equal(engine.info.storage.mendedChunks, 1);
+    assert.equal(engine.info.storage.repairedChunks, 1);
     await engine.unload();
     assert.deepEqual(await logitsOf(options), expected);
   } finally {

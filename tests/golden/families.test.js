@@ -131,7 +131,7 @@ for (const name of names) {
       const stream = new Blob([model]).stream();
       const early = await createEngine({
         model: { stream, size: model.length, name: 'early.gguf' },
-        early: true,
+        earlyStart: true,
         store: null,
         contextSize: CONTEXT,
       });

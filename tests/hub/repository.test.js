@@ -220,7 +220,7 @@ describe('the hub', () => {
   test('tells the SHA-256 that a model has to have which is loaded without a store', async () => {
     await fails(createEngine({ model: 'owner/tampered', ...at }), 'HASH_MISMATCH', /"small-Q4_0.gguf" has .*abab/);
     await fails(createEngine({ model: 'owner/tampered', store: 'opfs', ...at }), 'HASH_MISMATCH', /abab/);
-    const early = await createEngine({ model: 'owner/tampered', early: true, ...at }).catch((error) => error);
+    const early = await createEngine({ model: 'owner/tampered', earlyStart: true, ...at }).catch((error) => error);
     if (early.code === undefined) await fails(early.ready, 'HASH_MISMATCH', /abab/);
     else assert.equal(early.code, 'HASH_MISMATCH');
     await early.unload?.();

@@ -107,7 +107,7 @@ test('a model from an address is kept in IndexedDB unless told otherwise, and co
   ).finally(site.close);
   const states = found.results.map(({ storage }) => [storage.kind, storage.state]);
   assert.deepEqual(states, [
-    [null, 'none'],
+    [null, 'not-stored'],
     ['opfs', 'imported'],
     ['opfs', 'stored'],
     ['indexeddb', 'imported'],

@@ -39,7 +39,7 @@ const pages = async () => (await engine.memory()).kvCache;
 /** A session with a text of its own, which nobody has afterwards. */
 async function forget(first, use = async () => {}) {
   const session = await engine.createSession();
-  await session.sync([first, ...TEXT]);
+  await session.prefill([first, ...TEXT]);
   return use(session);
 }
 
@@ -68,7 +68,7 @@ describe('a session that nobody can reach any more', () => {
 
   test('but one that is held stays', async () => {
     const session = await engine.createSession();
-    await session.sync(TEXT);
+    await session.prefill(TEXT);
     for (let round = 0; round < 5; round++) {
       collect();
       await sleep(20);

@@ -95,7 +95,7 @@ const MOMENTS = {
   'in a save': {
     begin: async () => {
       const session = await globalThis.engine.createSession();
-      await session.sync(Array.from({ length: 2000 }, (_, place) => 300 + (place % 1000)));
+      await session.prefill(Array.from({ length: 2000 }, (_, place) => 300 + (place % 1000)));
       const save = async () => {
         for (;;) {
           const saving = session.save('mine');

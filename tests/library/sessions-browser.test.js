@@ -40,7 +40,7 @@ for (const store of ['indexeddb', 'opfs']) {
         await globalThis.open(given);
         const { engine } = globalThis;
         const session = await engine.createSession();
-        await session.sync(text);
+        await session.prefill(text);
         await session.save('chat');
         await session.close();
         const { tokens } = await engine.complete({ ...completion, reusePrefix: false }).result;
@@ -78,7 +78,7 @@ for (const store of ['indexeddb', 'opfs']) {
       page.evaluate(
         async ({ text }) => {
           const session = await globalThis.engine.createSession();
-          await session.sync(text);
+          await session.prefill(text);
           for (let round = 0; round < 5; round++) await session.save('both');
         },
         { text: TEXT.slice(0, 100 + place) },
@@ -104,7 +104,7 @@ test('after the site’s data was cleared a session goes on, and says why it is 
       await globalThis.open('indexeddb');
       const { engine } = globalThis;
       const session = await engine.createSession();
-      await session.sync(text);
+      await session.prefill(text);
       await session.save('chat');
       await new Promise((resolve, reject) => {
         const request = indexedDB.deleteDatabase('nibble');
@@ -116,12 +116,12 @@ test('after the site’s data was cleared a session goes on, and says why it is 
         () => 'saved',
         (error) => error.code,
       );
-      const { computed } = await session.sync([...text, 1]);
+      const { computedTokens } = await session.prefill([...text, 1]);
       await engine.unload();
-      return { restored, code, computed };
+      return { restored, code, computedTokens };
     },
     { text: TEXT },
   );
   await page.close();
-  assert.deepEqual(found, { restored: null, code: 'STORE_MISSING', computed: 1 });
+  assert.deepEqual(found, { restored: null, code: 'STORE_MISSING', computedTokens: 1 });
 });

@@ -81,7 +81,7 @@ describe('several sessions on one engine', () => {
     await engine.evaluate(TEXT.slice(0, 10));
     const before = await engine.memory();
     const sessions = await Promise.all([1, 2].map(() => engine.createSession()));
-    for (const session of sessions) await session.sync(TEXT);
+    for (const session of sessions) await session.prefill(TEXT);
     assert.ok((await engine.memory()).kvCache > before.kvCache);
     for (const session of sessions) await session.close();
     const { kvCache, other } = await engine.memory();
@@ -107,7 +107,7 @@ describe('several sessions on one engine', () => {
       session.complete({ prompt: 'Once' }).result,
       session.evaluate([1]),
       session.score([1, 2, 3]),
-      session.sync([1]),
+      session.prefill([1]),
       session.fork(),
       session.truncate(0),
       session.tokens(),
@@ -133,7 +133,7 @@ describe('several sessions on one engine', () => {
         ),
       ),
     );
-    assert.equal(await codeOf(session.sync([1])), 'UNLOADED');
+    assert.equal(await codeOf(session.prefill([1])), 'UNLOADED');
     await session.close();
   });
 
@@ -153,7 +153,7 @@ describe('several sessions on one engine', () => {
       for (const session of [7, 0, -1, 1.5, 2 ** 60, '1', [1], {}, true, '__proto__', Number.NaN]) {
         for (const method of [
           'sessionTokens',
-          'sessionSync',
+          'sessionPrefill',
           'sessionFork',
           'evaluate',
           'sessionSave',
@@ -177,12 +177,12 @@ describe('several sessions on one engine', () => {
 
   test('options are checked before anything is asked of the worker', async () => {
     assert.equal(await codeOf(engine.createSession({ onFull: 'explode' })), 'INVALID_ARGUMENT');
-    assert.equal(await codeOf(engine.createSession({ keep: -1 })), 'INVALID_ARGUMENT');
+    assert.equal(await codeOf(engine.createSession({ keepTokens: -1 })), 'INVALID_ARGUMENT');
     const session = await engine.createSession();
     assert.throws(() => session.complete({ prompt: 'a', session: 1 }), { code: 'INVALID_ARGUMENT' });
-    assert.equal(await codeOf(session.sync([1], { onProgress: 1 })), 'INVALID_ARGUMENT');
+    assert.equal(await codeOf(session.prefill([1], { onProgress: 1 })), 'INVALID_ARGUMENT');
     assert.equal(await codeOf(session.save('')), 'INVALID_ARGUMENT');
-    assert.equal(await codeOf(session.sync([1e6])), 'INVALID_ARGUMENT');
+    assert.equal(await codeOf(session.prefill([1e6])), 'INVALID_ARGUMENT');
     for (const length of [-1, undefined, null]) {
       assert.equal(await codeOf(session.truncate(length)), 'INVALID_ARGUMENT');
     }
@@ -194,12 +194,12 @@ describe('several sessions on one engine', () => {
 describe('forks', () => {
   test('a fork goes on as its origin would have, and neither sees what the other does', async () => {
     const origin = await engine.createSession();
-    await origin.sync(TEXT.slice(0, 100));
+    await origin.prefill(TEXT.slice(0, 100));
     const fork = await origin.fork();
     assert.deepEqual(await fork.tokens(), TEXT.slice(0, 100));
     const expected = await logitsAfter(engine, [...TEXT.slice(0, 100), 5, 6], { reusePrefix: false });
-    const { computed } = await origin.sync(TEXT);
-    assert.equal(computed, 50);
+    const { computedTokens } = await origin.prefill(TEXT);
+    assert.equal(computedTokens, 50);
     assert.deepEqual(await logitsAfter(fork, [...TEXT.slice(0, 100), 5, 6]), expected);
     await origin.close();
     assert.deepEqual(await fork.tokens(), [...TEXT.slice(0, 100), 5, 6]);
@@ -208,11 +208,11 @@ describe('forks', () => {
 
   test('a fork costs next to no memory until it goes its own way', async () => {
     const origin = await engine.createSession();
-    await origin.sync(TEXT);
+    await origin.prefill(TEXT);
     const { kvCache } = await engine.memory();
     const fork = await origin.fork();
     assert.equal((await engine.memory()).kvCache, kvCache);
-    await fork.sync(OTHER);
+    await fork.prefill(OTHER);
     assert.ok((await engine.memory()).kvCache > kvCache);
     await Promise.all([origin.close(), fork.close()]);
   });
@@ -221,7 +221,7 @@ describe('forks', () => {
 describe('evaluate() and score()', () => {
   test('compute only what is new, unless they are told otherwise, and with the same outcome', async () => {
     const session = await engine.createSession();
-    await session.sync(TEXT);
+    await session.prefill(TEXT);
     const origin = await session.fork();
     const fresh = await logitsAfter(engine, [...TEXT, 7], { reusePrefix: false });
     const { kvCache } = await engine.memory();
@@ -243,7 +243,10 @@ describe('evaluate() and score()', () => {
   });
 });
 
-describe('sync()', () => {
+/** What prefill() tells. */
+const read = (reusedTokens, computedTokens) => ({ reusedTokens, computedTokens, droppedTokens: 0 });
+
+describe('prefill()', () => {
   // What no other session of the engine begins with, which would be shared.
   const FRESH = TEXT.map((token) => 255 - token);
 
@@ -251,23 +254,19 @@ describe('sync()', () => {
     const session = await engine.createSession();
     const progress = [];
     const onProgress = (told) => progress.push(told);
-    assert.deepEqual(await session.sync(FRESH.slice(0, 80)), { kept: 0, computed: 80, droppedTokens: 0 });
-    assert.deepEqual(await session.sync(FRESH, { onProgress }), { kept: 80, computed: 70, droppedTokens: 0 });
+    assert.deepEqual(await session.prefill(FRESH.slice(0, 80)), read(0, 80));
+    assert.deepEqual(await session.prefill(FRESH, { onProgress }), read(80, 70));
     assert.deepEqual(progress.at(-1), { tokens: 70, total: 70, reusedTokens: 80 });
-    assert.deepEqual(await session.sync(FRESH), { kept: 150, computed: 0, droppedTokens: 0 });
-    assert.deepEqual(await session.sync([...FRESH.slice(0, 60), ...OTHER.slice(0, 9)]), {
-      kept: 60,
-      computed: 9,
-      droppedTokens: 0,
-    });
-    assert.deepEqual(await session.sync([]), { kept: 0, computed: 0, droppedTokens: 0 });
+    assert.deepEqual(await session.prefill(FRESH), read(150, 0));
+    assert.deepEqual(await session.prefill([...FRESH.slice(0, 60), ...OTHER.slice(0, 9)]), read(60, 9));
+    assert.deepEqual(await session.prefill([]), read(0, 0));
     assert.deepEqual(await session.tokens(), []);
     await session.close();
   });
 
   test('a completion behind it computes nothing of the prompt again', async () => {
     const session = await engine.createSession();
-    await session.sync(FRESH);
+    await session.prefill(FRESH);
     const { prefill, reusedTokens } = await session.complete({ tokens: FRESH, maxTokens: 1, ...GREEDY }).result;
     assert.deepEqual([prefill.tokens, reusedTokens], [0, FRESH.length]);
     await session.close();
@@ -277,9 +276,9 @@ describe('sync()', () => {
     const results = [];
     for (const reusePrefix of [true, false]) {
       const session = await engine.createSession();
-      await session.sync([...FRESH.slice(0, 90), ...OTHER]);
-      const { kept } = await session.sync(FRESH, { reusePrefix });
-      assert.equal(kept, reusePrefix ? 90 : 0);
+      await session.prefill([...FRESH.slice(0, 90), ...OTHER]);
+      const read = await session.prefill(FRESH, { reusePrefix });
+      assert.equal(read.reusedTokens, reusePrefix ? 90 : 0);
       const options = { tokens: [...FRESH, 7], maxTokens: 40, reusePrefix, ...GREEDY };
       const { tokens, reusedTokens } = await session.complete(options).result;
       assert.equal(reusedTokens, reusePrefix ? 150 : 0);
@@ -298,10 +297,10 @@ describe('sync()', () => {
     const controller = new AbortController();
     const onProgress = within(() => controller.abort());
     const long = [...TEXT, ...OTHER, ...TEXT];
-    assert.equal(await codeOf(session.sync(long, { signal: controller.signal, onProgress })), 'CANCELLED');
+    assert.equal(await codeOf(session.prefill(long, { signal: controller.signal, onProgress })), 'CANCELLED');
     const done = (await session.tokens()).length;
     assert.ok(done > 0 && done < long.length, `${done} were computed`);
-    assert.equal((await session.sync(long)).kept, done);
+    assert.equal((await session.prefill(long)).reusedTokens, done);
     await session.close();
   });
 
@@ -312,13 +311,13 @@ describe('sync()', () => {
     assert.equal(windowed.info.slidingWindow, 32);
     const session = await windowed.createSession();
     const long = [...TEXT, ...OTHER].slice(0, 240);
-    await session.sync(long);
+    await session.prefill(long);
     const changed = [...long.slice(0, 100), ...OTHER.slice(0, 20)];
-    const { kept, computed } = await session.sync(changed);
-    assert.deepEqual([kept, computed], [0, 120]);
+    const { reusedTokens, computedTokens } = await session.prefill(changed);
+    assert.deepEqual([reusedTokens, computedTokens], [0, 120]);
     const expected = await logitsAfter(windowed, [...changed, 3], { reusePrefix: false });
     assert.deepEqual(await logitsAfter(session, [...changed, 3]), expected);
-    await session.sync(long);
+    await session.prefill(long);
     assert.equal(await session.truncate(20), 0);
     assert.deepEqual(await session.tokens(), []);
   });
@@ -331,7 +330,7 @@ describe('what another session begins with', () => {
 
   before(async () => {
     origin = await engine.createSession();
-    await origin.sync(text);
+    await origin.prefill(text);
   });
   after(() => origin.close());
 
@@ -348,44 +347,44 @@ describe('what another session begins with', () => {
     const expected = await withSession((session) => logitsAfter(session, more, { reusePrefix: false }));
     const { kvCache } = await engine.memory();
     await withSession(async (session) => {
-      assert.deepEqual(await session.sync(text), { kept: 150, computed: 0, droppedTokens: 0 });
+      assert.deepEqual(await session.prefill(text), read(150, 0));
       assert.equal((await engine.memory()).kvCache, kvCache);
-      assert.deepEqual(await session.sync(more), { kept: 150, computed: 20, droppedTokens: 0 });
+      assert.deepEqual(await session.prefill(more), read(150, 20));
       assert.deepEqual(await logitsAfter(session, more), expected);
       assert.deepEqual(await origin.tokens(), text);
       const { reusedTokens } = await origin.complete({ tokens: [...text, 1], maxTokens: 3, ...GREEDY }).result;
       assert.equal(reusedTokens, 150);
       assert.deepEqual(await logitsAfter(session, more), expected);
-      await origin.sync(text);
+      await origin.prefill(text);
     });
   });
 
   test('stays where the other is closed, and serves complete(), evaluate() and score() too', async () => {
     const scores = await withSession((session) => session.score(more, { from: 160, reusePrefix: false }));
     const first = await engine.createSession();
-    await first.sync(more);
+    await first.prefill(more);
     await withSession(async (session) => {
       const { reusedTokens } = await session.complete({ tokens: [...more, 1], maxTokens: 1, ...GREEDY }).result;
       assert.equal(reusedTokens, 170);
       await first.close();
-      assert.equal((await session.sync(more)).kept, 170);
+      assert.equal((await session.prefill(more)).reusedTokens, 170);
       await withSession(async (third) => {
         assert.deepEqual(await third.score(more, { from: 160 }), scores);
-        assert.equal((await third.sync(more.slice(0, 169))).kept, 169);
+        assert.equal((await third.prefill(more.slice(0, 169))).reusedTokens, 169);
       });
-      assert.equal((await session.sync([])).kept, 0);
+      assert.equal((await session.prefill([])).reusedTokens, 0);
     });
   });
 
   test('is left alone where it is short, was moved down, or is not to be reused', async () => {
-    const moved = await engine.createSession({ onFull: 'drop-oldest', keep: 40 });
+    const moved = await engine.createSession({ onFull: 'drop-oldest', keepTokens: 40 });
     const long = { tokens: [...text, ...OTHER, ...text], maxTokens: 100, ...GREEDY };
     assert.ok((await moved.complete(long).result).droppedTokens > 0);
     const tokens = await moved.tokens();
-    await withSession(async (session) => assert.equal((await session.sync(tokens)).kept, 40));
+    await withSession(async (session) => assert.equal((await session.prefill(tokens)).reusedTokens, 40));
     await withSession(async (session) => {
-      assert.equal((await session.sync([...text.slice(0, 31), ...OTHER])).kept, 0);
-      assert.equal((await session.sync(text, { reusePrefix: false })).kept, 0);
+      assert.equal((await session.prefill([...text.slice(0, 31), ...OTHER])).reusedTokens, 0);
+      assert.equal((await session.prefill(text, { reusePrefix: false })).reusedTokens, 0);
     });
     await moved.close();
   });
@@ -395,11 +394,11 @@ describe('what another session begins with', () => {
     open.push(windowed);
     const [first, second] = [await windowed.createSession(), await windowed.createSession()];
     const long = [...TEXT, ...OTHER].slice(0, 240);
-    await first.sync(long);
+    await first.prefill(long);
     const early = [...long.slice(0, 100), 3];
-    assert.equal((await second.sync(early)).kept, 0);
+    assert.equal((await second.prefill(early)).reusedTokens, 0);
     const late = [...long.slice(0, 239), 3];
-    assert.equal((await second.sync(late)).kept, 239);
+    assert.equal((await second.prefill(late)).reusedTokens, 239);
     const expected = await logitsAfter(first, late, { reusePrefix: false });
     assert.deepEqual(await logitsAfter(second, late), expected);
   });
@@ -431,7 +430,7 @@ describe('under a memory budget for one short context', () => {
     const sessions = [];
     for (let first = 0; first < 250; first++) {
       const session = await budgeted.createSession();
-      const reading = session.sync([first, ...FULL.slice(1, SHORT.length)]);
+      const reading = session.prefill([first, ...FULL.slice(1, SHORT.length)]);
       if (await reading.then(() => true).catch(() => false)) sessions.push(session);
       else {
         await refused(reading);
@@ -445,22 +444,22 @@ describe('under a memory budget for one short context', () => {
   test('a fork with no page to copy to is refused, and both go on', async () => {
     const budgeted = await openBudgeted();
     const origin = await budgeted.createSession();
-    await origin.sync(SHORT);
+    await origin.prefill(SHORT);
     const fork = await origin.fork();
     const others = await fill(budgeted);
     assert.ok(others.length > 0);
     const { kvCache } = await budgeted.memory();
-    for (const call of [() => fork.sync([...SHORT, 1]), () => fork.complete({ tokens: [...SHORT, 2] }).result]) {
+    for (const call of [() => fork.prefill([...SHORT, 1]), () => fork.complete({ tokens: [...SHORT, 2] }).result]) {
       await refused(call());
       assert.deepEqual(await fork.tokens(), SHORT);
       assert.equal((await budgeted.memory()).kvCache, kvCache);
     }
     await others.pop().close();
-    assert.equal((await fork.sync([...SHORT, 1])).computed, 1);
+    assert.equal((await fork.prefill([...SHORT, 1])).computedTokens, 1);
     for (const other of others) await other.close();
     assert.deepEqual(await logitsAfter(origin, SHORT), await logitsAfter(origin, SHORT, { reusePrefix: false }));
     await fork.close();
-    assert.equal((await origin.sync(FULL)).computed > 0, true);
+    assert.equal((await origin.prefill(FULL)).computedTokens > 0, true);
   });
 
   test('more sessions than it holds are refused, and closed ones give back all they took', async () => {
@@ -489,7 +488,7 @@ describe('under a memory budget for one short context', () => {
       // The page that its short text left free may be there still, or may have gone to a session.
       const own = budgeted.evaluate(FULL);
       if (!(await own.then(() => true).catch(() => false))) await refused(own);
-      await refused(opened.at(-1).sync(FULL));
+      await refused(opened.at(-1).prefill(FULL));
       for (const session of opened) await session.close();
       assert.ok(Math.abs((await taken()) - before) < 1024, 'all is given back');
     }

@@ -60,7 +60,7 @@ test('where memory runs out in mid-answer the session keeps what it has, and goe
   assert.ok(tokens.length > 100 && tokens.length < 8000, `${tokens.length} tokens were written`);
   // All but the last token found room.
   assert.deepEqual(await session.tokens(), [...TEXT, ...tokens.slice(0, -1)]);
-  await assert.rejects(session.sync([...TEXT, ...tokens]), { code: 'OUT_OF_MEMORY' });
+  await assert.rejects(session.prefill([...TEXT, ...tokens]), { code: 'OUT_OF_MEMORY' });
   assert.equal(await session.truncate(TEXT.length + 20), TEXT.length + 20);
   const again = await session.complete({ tokens: TEXT, maxTokens: 50, ...GREEDY }).result;
   assert.ok(again.reusedTokens >= TEXT.length - 1);
@@ -75,9 +75,9 @@ test('another session has the room that a closed one had', async () => {
     lengths.push((await writeUntilFull(session)).length);
     const other = await engine.createSession().catch(({ code }) => code);
     if (other !== 'OUT_OF_MEMORY') {
-      await assert.rejects(other.sync(Array(200).fill(1)), { code: 'OUT_OF_MEMORY' });
+      await assert.rejects(other.prefill(Array(200).fill(1)), { code: 'OUT_OF_MEMORY' });
       await session.close();
-      assert.equal((await other.sync(Array(200).fill(1))).computed, 200);
+      assert.equal((await other.prefill(Array(200).fill(1))).computedTokens, 200);
       await other.close();
     }
     await session.close();

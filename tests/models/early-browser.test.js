@@ -46,7 +46,7 @@ async function completeEarly({ modelUrl, completion }) {
       };
     },
   });
-  const engine = await globalThis.nibble.createEngine({ model: { stream }, threads: 2, early: true });
+  const engine = await globalThis.nibble.createEngine({ model: { stream }, threads: 2, earlyStart: true });
   let ready = false;
   const complete = engine.ready.then(() => {
     ready = true;

@@ -79,7 +79,7 @@ describe('a prompt that is given while the model arrives', () => {
     test(`gives the same text: ${name}`, async () => {
       const file = await reordered(bytes, order);
       const { model, finish } = heldStream(file);
-      const engine = await createEngine({ model, threads: 2, early: true });
+      const engine = await createEngine({ model, threads: 2, earlyStart: true });
       let ready = false;
       engine.ready.then(() => {
         ready = true;
@@ -111,10 +111,10 @@ describe('a prompt that is given while the model arrives', () => {
       const { memory } = await describeModel(bytes, { ...options, ...more, memoryBudget: 2 ** 40 });
       return { javascript: memory.javascript, total: Object.values(memory).reduce((sum, part) => sum + part, 0) };
     };
-    const { javascript, total: memoryBudget } = await totalOf({ early: true });
+    const { javascript, total: memoryBudget } = await totalOf({ earlyStart: true });
     assert.ok(memoryBudget > (await totalOf({})).total, 'what loading takes is there beside the context');
     const { model, finish } = heldStream(bytes);
-    const engine = await createEngine({ model, ...options, early: true, memoryBudget });
+    const engine = await createEngine({ model, ...options, earlyStart: true, memoryBudget });
     assert.equal(engine.info.budget.streams, false);
     const heapFits = async () => assert.ok((await engine.memory()).wasm <= memoryBudget - javascript);
     const first = written(engine, GREEDY);
@@ -130,17 +130,17 @@ describe('a prompt that is given while the model arrives', () => {
 
   test('scores, sessions and saves work, whether they need all weights or not', async () => {
     const { model, finish } = heldStream(bytes);
-    const engine = await createEngine({ model, threads: 2, early: true });
+    const engine = await createEngine({ model, threads: 2, earlyStart: true });
     const session = await engine.createSession();
     const scores = engine.score(PROMPT);
-    const sync = session.sync(PROMPT.slice(0, 100));
+    const prefill = session.prefill(PROMPT.slice(0, 100));
     const image = session.export();
     const timed = engine.benchmark({ promptTokens: 8, generatedTokens: 2, repetitions: 1 });
     await passBegins(engine);
     finish();
     assert.deepEqual(Array.from(await scores), expected.scores);
     // The engine's own session has it, from the scores.
-    assert.deepEqual(await sync, { kept: 100, computed: 0, droppedTokens: 0 });
+    assert.deepEqual(await prefill, { reusedTokens: 100, computedTokens: 0, droppedTokens: 0 });
     const copy = await engine.importSession(await image);
     assert.equal((await copy.tokens()).length, 100);
     assert.equal((await timed).nanoseconds.length, 1);
@@ -154,7 +154,7 @@ describe('a prompt that is given while the model arrives', () => {
     const requests = [];
     try {
       for (const more of [{ store: null }, { store }, { store }]) {
-        const engine = await createEngine({ model: `${server.url}model.gguf`, threads: 2, early: true, ...more });
+        const engine = await createEngine({ model: `${server.url}model.gguf`, threads: 2, earlyStart: true, ...more });
         assert.deepEqual(await written(engine, GREEDY), expected.greedy);
         await engine.ready;
         const states = { state: engine.info.storage.state, problem: engine.info.storage.problem };
@@ -172,9 +172,9 @@ describe('a prompt that is given while the model arrives', () => {
   test('a damaged chunk of a stored model comes again before anything is computed with it', async () => {
     const store = { folder: temporaryFolder(), chunkBytes: 100_000 };
     const server = await serveModels({ '/model.gguf': { bytes } });
-    const options = { model: `${server.url}model.gguf`, threads: 2, early: true, store };
+    const options = { model: `${server.url}model.gguf`, threads: 2, earlyStart: true, store };
     try {
-      await (await createEngine({ ...options, early: false })).unload();
+      await (await createEngine({ ...options, earlyStart: false })).unload();
       const path = readdirSync(store.folder, { recursive: true, withFileTypes: true })
         .filter((entry) => entry.isFile())
         .map((entry) => `${entry.parentPath ?? entry.path}/${entry.name}`)
@@ -185,7 +185,7 @@ describe('a prompt that is given while the model arrives', () => {
       const engine = await createEngine(options);
       assert.deepEqual(await written(engine, GREEDY), expected.greedy);
       await engine.ready;
-      assert.equal(engine.info.storage.mendedChunks, 1);
+      assert.equal(engine.info.storage.repairedChunks, 1);
       await engine.unload();
     } finally {
       await server.close();
@@ -194,7 +194,7 @@ describe('a prompt that is given while the model arrives', () => {
 
   test('a model that ends too early fails what waits, and what comes later, with that', async () => {
     const { model, finish } = heldStream(bytes.subarray(0, bytes.length - 3000));
-    const engine = await createEngine({ model: { ...model, size: undefined }, threads: 2, early: true });
+    const engine = await createEngine({ model: { ...model, size: undefined }, threads: 2, earlyStart: true });
     const first = written(engine, GREEDY);
     const second = engine.score(PROMPT);
     await passBegins(engine);
@@ -210,11 +210,11 @@ describe('a prompt that is given while the model arrives', () => {
     for (const whoWaits of ['an answer', 'a session', 'nobody']) {
       const controller = new AbortController();
       const { model } = heldStream(bytes);
-      const engine = await createEngine({ model, threads: 2, early: true, signal: controller.signal });
+      const engine = await createEngine({ model, threads: 2, earlyStart: true, signal: controller.signal });
       const session = await engine.createSession();
       const waiting = [];
       if (whoWaits !== 'nobody') {
-        waiting.push(whoWaits === 'an answer' ? engine.complete(GREEDY).result : session.sync(PROMPT));
+        waiting.push(whoWaits === 'an answer' ? engine.complete(GREEDY).result : session.prefill(PROMPT));
         await passBegins(engine);
         waiting.push(engine.score(PROMPT), session.complete(GREEDY).result);
       }
@@ -225,7 +225,7 @@ describe('a prompt that is given while the model arrives', () => {
       await assert.rejects(engine.createSession(), isLoading);
       await Promise.all(failed);
       await Promise.all(
-        [engine.complete(GREEDY).result, session.sync(PROMPT), engine.memory(), engine.tokenize('a')].map((each) =>
+        [engine.complete(GREEDY).result, session.prefill(PROMPT), engine.memory(), engine.tokenize('a')].map((each) =>
           assert.rejects(each, isLoading),
         ),
       );
@@ -235,7 +235,7 @@ describe('a prompt that is given while the model arrives', () => {
 
   test('a completion that is stopped while it waits ends, and the loading goes on', async () => {
     const { model, finish } = heldStream(bytes);
-    const engine = await createEngine({ model, threads: 2, early: true });
+    const engine = await createEngine({ model, threads: 2, earlyStart: true });
     const stopped = engine.complete(GREEDY);
     await passBegins(engine);
     stopped.stop();
@@ -250,7 +250,7 @@ describe('a prompt that is given while the model arrives', () => {
 
   test('an unload while it waits stops everything', async () => {
     const { model } = heldStream(bytes);
-    const engine = await createEngine({ model, threads: 2, early: true });
+    const engine = await createEngine({ model, threads: 2, earlyStart: true });
     const waiting = engine.score(PROMPT);
     const completion = engine.complete(GREEDY).result;
     await passBegins(engine);
@@ -271,7 +271,7 @@ describe('a prompt that is given while the model arrives', () => {
     const server = await serveModels({ '/model.gguf': file });
     const store = { folder: temporaryFolder(), chunkBytes: 50_000 };
     const controller = new AbortController();
-    const options = { model: `${server.url}model.gguf`, threads: 2, early: true, store };
+    const options = { model: `${server.url}model.gguf`, threads: 2, earlyStart: true, store };
     try {
       const engine = await createEngine({ ...options, signal: controller.signal });
       const waiting = engine.score(PROMPT);

@@ -95,7 +95,7 @@ describe('createEngine() with a store', () => {
     for (const model of [path, server.url]) {
       const { tokens, storage } = await load({ model });
       assert.deepEqual(tokens, expected);
-      assert.deepEqual([storage.kind, storage.state, storage.problem], [null, 'none', null]);
+      assert.deepEqual([storage.kind, storage.state, storage.problem], [null, 'not-stored', null]);
     }
   });
 
@@ -128,13 +128,13 @@ describe('createEngine() with a store', () => {
     const nowhere = { folder: `${path}/below-a-file` };
     const { tokens, storage } = await load({ model: server.url, store: nowhere });
     assert.deepEqual(tokens, expected);
-    assert.deepEqual([storage.state, storage.problem.code], ['none', 'STORE_UNAVAILABLE']);
+    assert.deepEqual([storage.state, storage.problem.code], ['not-stored', 'STORE_UNAVAILABLE']);
     await assert.rejects(load({ model: { stored: id }, store: nowhere }), code('STORE_UNAVAILABLE'));
     await assert.rejects(openModelStore({ store: nowhere }), code('STORE_UNAVAILABLE'));
     const backend = await openFolder(folder);
     await backend.put({ id, format: 99 });
     const newer = await load({ model: server.url, store });
-    assert.deepEqual([newer.storage.state, newer.storage.problem.code], ['none', 'STORE_VERSION']);
+    assert.deepEqual([newer.storage.state, newer.storage.problem.code], ['not-stored', 'STORE_VERSION']);
     assert.equal((await backend.get(id)).format, 99);
     await assert.rejects(load({ model: { stored: id }, store }), code('STORE_VERSION'));
     await backend.close();
@@ -142,7 +142,7 @@ describe('createEngine() with a store', () => {
 
   test('a description or a vocabulary comes from the store, and stores nothing', async () => {
     const before = await describeModel(server.url, { store });
-    assert.equal((await load0({ model: server.url, store })).storage.state, 'none');
+    assert.equal((await load0({ model: server.url, store })).storage.state, 'not-stored');
     const models = await openStore();
     assert.deepEqual(await models.list(), []);
     await models.import(server.url);
@@ -283,8 +283,8 @@ describe('a ModelStore', () => {
     const onProgress = ({ phase }) => phases.add(phase);
     const { tokens, storage } = await load({ model: { stored: id }, store, onProgress });
     assert.deepEqual(tokens, expected);
-    assert.equal(storage.mendedChunks, 2);
-    assert.deepEqual([...phases].sort(), ['mend', 'prepare', 'read'], 'and it is told that parts come again');
+    assert.equal(storage.repairedChunks, 2);
+    assert.deepEqual([...phases].sort(), ['prepare', 'read', 'repair'], 'and it is told that parts come again');
     assert.deepEqual((await models.verify(id)).damaged, []);
   });
 

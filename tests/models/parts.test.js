@@ -157,7 +157,7 @@ describe('a model in parts at an address', () => {
   test('computes while it arrives', async () => {
     const file = files[`/m/${names[4]}`];
     file.limit = parts[4].length - 3000;
-    const engine = await createEngine({ model: address(0), early: true, threads: 1 });
+    const engine = await createEngine({ model: address(0), earlyStart: true, threads: 1 });
     const { result } = engine.complete(GREEDY);
     file.limit = Infinity;
     assert.deepEqual((await result).tokens, expected);
@@ -223,7 +223,7 @@ describe('a model in parts at an address', () => {
     assert.equal((await models.verify(id)).damaged.length, 1);
     const before = server.requests.length;
     const { tokens, info } = await written(address(0), { store: { folder } });
-    assert.deepEqual([tokens, info.storage.mendedChunks], [expected, 1]);
+    assert.deepEqual([tokens, info.storage.repairedChunks], [expected, 1]);
     const data = server.requests.slice(before).filter(({ range }) => !/^bytes=0-/.test(range));
     assert.deepEqual([...new Set(data.map(({ path }) => names.indexOf(path.split('/').pop())))], [4]);
     assert.deepEqual((await models.verify(id)).damaged, []);

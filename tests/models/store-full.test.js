@@ -64,7 +64,7 @@ for (const [kind, open] of [
         const small = createRig(runtime, altered(backend, { writeChunk }), CHUNK);
         const { logits, storage } = await small.load(descriptor());
         assert.equal(logits, expected, `after ${most} chunks`);
-        assert.deepEqual([storage.state, storage.problem.code], ['none', 'STORE_FULL']);
+        assert.deepEqual([storage.state, storage.problem.code], ['not-stored', 'STORE_FULL']);
         assert.deepEqual(await backend.list(), []);
       }
       const noRecord = createRig(runtime, altered(backend, { put: failing(full) }), CHUNK);

@@ -253,18 +253,18 @@ for (const [kind, open] of [
           const { logits, storage } = await rig.load(descriptor());
           assert.equal(logits, expected, `chunk ${index}`);
           assert.equal(storage.state, 'stored');
-          assert.equal(storage.mendedChunks, 1);
+          assert.equal(storage.repairedChunks, 1);
           const asked = server.requests.reduce((sum, { start, end }) => sum + end - start, 0);
           assert.ok(asked > 0 && asked < 2 * CHUNK, `${asked} bytes`);
           server.requests.length = 0;
-          assert.equal((await rig.load({ stored: id })).storage.mendedChunks, 0);
+          assert.equal((await rig.load({ stored: id })).storage.repairedChunks, 0);
           assert.equal(server.requests.length, 0);
         }
       }
       await backend.removeChunks(id, chunks.length - 2);
       const { logits, storage } = await rig.load({ stored: id });
       assert.equal(logits, expected);
-      assert.equal(storage.mendedChunks, 2);
+      assert.equal(storage.repairedChunks, 2);
     });
 
     test('a damaged chunk comes by one request, also from a server that gives no parts', async () => {
@@ -278,8 +278,8 @@ for (const [kind, open] of [
         Object.assign(server, { ranges, requests: [] });
         await damage(backend, id, 0, flipped);
         const { storage } = await wide.load({ stored: id });
-        assert.deepEqual([storage.mendedChunks, server.requests.length], [1, 1]);
-        assert.equal((await wide.load({ stored: id })).storage.mendedChunks, 0);
+        assert.deepEqual([storage.repairedChunks, server.requests.length], [1, 1]);
+        assert.equal((await wide.load({ stored: id })).storage.repairedChunks, 0);
       }
     });
 
@@ -316,8 +316,8 @@ for (const [kind, open] of [
       await assert.rejects(rig.load({ stored: fileId }), named);
       const { logits, storage } = await rig.load(file);
       assert.equal(logits, expected, 'the file, given again, mends it');
-      assert.equal(storage.mendedChunks, 1);
-      assert.equal((await rig.load({ stored: fileId })).storage.mendedChunks, 0);
+      assert.equal(storage.repairedChunks, 1);
+      assert.equal((await rig.load({ stored: fileId })).storage.repairedChunks, 0);
       await damage(backend, fileId, -1, flipped);
       await assert.rejects(rig.load({ stored: fileId }), code('STORE_DAMAGED'));
     });

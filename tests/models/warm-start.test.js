@@ -41,7 +41,7 @@ const write = (kind, options = {}) =>
       const { storage, threads } = engine.info;
       await engine.unload();
       told.close();
-      return { tokens, threads, state: storage.state, mended: storage.mendedChunks, refusals };
+      return { tokens, threads, state: storage.state, mended: storage.repairedChunks, refusals };
     },
     [server.modelUrl, { kind, chunkBytes: CHUNK_BYTES }, options],
   );

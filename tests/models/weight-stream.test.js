@@ -159,7 +159,7 @@ describe('a model of which some blocks stay and some stream', () => {
       for (let time = 0; time < 20; time++) {
         const controller = new AbortController();
         const onProgress = within(() => controller.abort());
-        const stopped = session.sync([time, ...tokens.slice(1)], { signal: controller.signal, onProgress });
+        const stopped = session.prefill([time, ...tokens.slice(1)], { signal: controller.signal, onProgress });
         await assert.rejects(stopped, code('CANCELLED'));
       }
       assert.deepEqual(await computed(engine, tokens), expected);
@@ -169,7 +169,7 @@ describe('a model of which some blocks stay and some stream', () => {
   test('sessions and forks go their own ways', async () => {
     await withEngine(options(), async (engine) => {
       const session = await engine.createSession();
-      await session.sync(tokens.slice(0, 50));
+      await session.prefill(tokens.slice(0, 50));
       const fork = await session.fork();
       const [own, other] = [await session.evaluate(tokens, { top: 1 }), await fork.evaluate(tokens, { top: 1 })];
       assert.equal(own.top[0].id, expected.logits[0][0]);
@@ -183,7 +183,7 @@ describe('a model of which some blocks stay and some stream', () => {
     const key = 'both ways';
     await withEngine(options(), async (engine) => {
       const session = await engine.createSession();
-      await session.sync(tokens);
+      await session.prefill(tokens);
       await session.save(key);
     });
     await withEngine(options({ memoryBudget: undefined }), async (engine) => {
@@ -227,7 +227,7 @@ describe('a model of which some blocks stay and some stream', () => {
     truncateSync(chunks[3], statSync(chunks[3]).size - 1);
     // A path can be read again.
     await withEngine(options({ store: storeIn(own) }), async (engine) => {
-      assert.equal(engine.info.storage.mendedChunks, 1);
+      assert.equal(engine.info.storage.repairedChunks, 1);
       assert.deepEqual(await computed(engine, tokens), expected);
     });
     const models = await openModelStore({ store: storeIn(own) });
@@ -248,7 +248,7 @@ describe('a model of which some blocks stay and some stream', () => {
     mkdirSync(join(chunk, 'in the way'), { recursive: true });
     await assert.rejects(createEngine({ threads: 2, ...options({ store: storeIn(own) }) }), code('STORE_UNAVAILABLE'));
     await withEngine(options({ store: storeIn(own), memoryBudget: undefined }), async (engine) => {
-      assert.equal(engine.info.storage.mendedChunks, 1);
+      assert.equal(engine.info.storage.repairedChunks, 1);
       assert.deepEqual(await computed(engine, tokens), expected);
     });
   });
@@ -274,7 +274,7 @@ describe('a model of which some blocks stay and some stream', () => {
     await withEngine(options(), async (engine) => {
       const told = [];
       const session = await engine.createSession();
-      await session.sync(tokens, { onProgress: (progress) => told.push(progress.tokens) });
+      await session.prefill(tokens, { onProgress: (progress) => told.push(progress.tokens) });
       assert.ok(told.length > DEEP.layers, told.join());
       assert.deepEqual(
         told,
@@ -304,9 +304,9 @@ describe('a model of which some blocks stay and some stream', () => {
       const full = Array.from({ length: 128 }, (_, place) => 1 + (place % 50));
       const [first, second] = [await engine.createSession(), await engine.createSession()];
       const another = full.map((token) => 51 - token);
-      await first.sync(full);
+      await first.prefill(full);
       const { kvCache } = await engine.memory();
-      await assert.rejects(second.sync(another), (error) => {
+      await assert.rejects(second.prefill(another), (error) => {
         assert.equal(error.code, 'OUT_OF_MEMORY');
         assert.match(error.message, /budget.*[Cc]lose a session/);
         return true;
@@ -315,7 +315,7 @@ describe('a model of which some blocks stay and some stream', () => {
       assert.deepEqual(await first.tokens(), full);
       assert.equal((await engine.memory()).kvCache, kvCache);
       await first.close();
-      assert.equal((await second.sync(another)).computed, 128);
+      assert.equal((await second.prefill(another)).computedTokens, 128);
     });
   });
 

@@ -322,7 +322,7 @@ for (const name of BROWSERS) {
           if (works) await page.evaluate(emptyStore, store);
           const { storage, ...first } = await write(page, isolated, { store });
           assert.deepEqual(first.tokens, expected, store);
-          assert.equal(storage.state, works ? 'imported' : 'none', JSON.stringify(storage));
+          assert.equal(storage.state, works ? 'imported' : 'not-stored', JSON.stringify(storage));
           assert.equal(storage.problem?.code ?? null, works ? null : 'STORE_UNAVAILABLE');
           if (!works) continue;
           await page.reload();

@@ -42,8 +42,8 @@ const { total, wasm } = await engine.memory();
 const { readRate, memory, streamed } = await engine.benchmark({ repetitions: 1 });
 const { top } = await engine.evaluate(found, { top: 1 });
 const scores: Float32Array = await engine.score(found, { from: 1 });
-const { kept } = await session.sync(found, { onProgress: ({ tokens, total: all }) => console.log(tokens / all) });
-const fork: Session = await session.fork({ keep: 4 });
+const { reusedTokens: kept } = await session.prefill(found, { onProgress: ({ tokens, total: all }) => console.log(tokens / all) });
+const fork: Session = await session.fork({ keepTokens: 4 });
 const left: number = await fork.truncate(1);
 const { bytes } = await session.save('key');
 const image: Blob = await session.export();
@@ -90,7 +90,7 @@ engine.fork();
 // @ts-expect-error
 export const five: string = (await engine.memory()).total;
 // @ts-expect-error
-export const six: string = (await session.sync([1])).kept;
+export const six: string = (await session.prefill([1])).reusedTokens;
 // @ts-expect-error
 export const three: string = new NibbleError('CODE', 'A sentence.').code.length;
 // @ts-expect-error

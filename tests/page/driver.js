@@ -164,7 +164,7 @@ export async function scriptEngine(page, script) {
   const count = (text) => text.trim().split(/\\s+/).length;
   class Engine {
     info = { name: 'scripted', quantization: { label: 'Q4_0', types: [] }, contextSize: script.contextSize, trainedContext: script.contextSize,
-      threads: 1, kernelSet: 'scripted', warnings: [], wasm: 'simd128', storage: { kind: null, id: null, state: 'none', bytesPerSecond: 0, problem: null }, ...script.info };
+      threads: 1, kernelSet: 'scripted', warnings: [], wasm: 'simd128', storage: { kind: null, id: null, state: 'not-stored', bytesPerSecond: 0, problem: null }, ...script.info };
     closed = new Promise((resolve) => { this.end = resolve; });
     async memory() { return { wasm: 2e6, weights: 1e6, kvCache: 5e5, activations: 1e5, other: 1e5, javascript: 3e6, total: 5e6, ...script.memory }; }
     async countTokens({ messages, continueLast, ...chat }) {

@@ -27,7 +27,7 @@ const model = writeSmallModel(SHAPE);
 async function saveForEver(engine, first, tell) {
   const session = (await engine.restoreSession('mine')) ?? (await engine.createSession());
   for (let count = Math.max(first, (await session.tokens()).length + 1); ; count++) {
-    await session.sync(Array.from({ length: count }, (_, place) => place % 250));
+    await session.prefill(Array.from({ length: count }, (_, place) => place % 250));
     tell('begun', count);
     await session.save('mine');
     tell('done', count);

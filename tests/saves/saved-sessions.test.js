@@ -41,7 +41,7 @@ async function openSaved(options) {
   const folder = temporaryFolder();
   const engine = await openEngine({ store: { folder }, ...options });
   const session = await engine.createSession();
-  await session.sync(TEXT);
+  await session.prefill(TEXT);
   await session.save('chat');
   await session.close();
   return { folder, engine };
@@ -91,7 +91,7 @@ describe('a saved session', () => {
   test('is replaced by the next one of its key, and lists and deletes', async () => {
     const { folder, engine } = await openSaved();
     const session = await engine.restoreSession('chat');
-    await session.sync([...TEXT, 1, 2, 3]);
+    await session.prefill([...TEXT, 1, 2, 3]);
     const saved = await session.save('chat');
     assert.equal(saved.tokens, 153);
     const other = await session.save('another, with: #0 and ü');
@@ -142,16 +142,16 @@ describe('a saved session', () => {
     assert.deepEqual(filesOf(folder), []);
     assert.equal(await dropped(engine, 'chat'), null);
     const session = await engine.createSession();
-    await session.sync(TEXT);
+    await session.prefill(TEXT);
     assert.equal((await errorOf(session.save('chat'))).code, 'STORE_MISSING');
     assert.deepEqual(filesOf(folder), []);
-    assert.equal((await session.sync(TEXT)).kept, 150);
+    assert.equal((await session.prefill(TEXT)).reusedTokens, 150);
   });
 
   test('takes no more room than was agreed: those used longest ago go first', async () => {
     const engine = await openEngine({ store: 'memory', maxSaves: 3 });
     const session = await engine.createSession();
-    await session.sync(TEXT);
+    await session.prefill(TEXT);
     const pause = () => new Promise((resolve) => setTimeout(resolve, 2));
     for (const key of ['a', 'b', 'c']) {
       await session.save(key);
@@ -167,7 +167,7 @@ describe('a saved session', () => {
     const [{ bytes }] = await engine.savedSessions();
     const narrow = await openEngine({ store: 'memory', maxSavedBytes: bytes - 1 });
     const large = await narrow.createSession();
-    await large.sync(TEXT);
+    await large.prefill(TEXT);
     const error = await errorOf(large.save('a'));
     assert.equal(error.code, 'SAVE_TOO_LARGE');
     assert.deepEqual(error.details, { bytes, most: bytes - 1 });
@@ -230,14 +230,14 @@ describe('a save that is no good', () => {
       const engine = await openEngine({ store: { folder } });
       const earlier = filesOf(folder);
       const session = await engine.createSession();
-      await session.sync(TEXT);
+      await session.prefill(TEXT);
       await session.save('chat');
       const chunk = filesSince(folder, earlier).find((path) => path.endsWith('.chunk'));
       change(chunk);
       const { code, message } = await dropped(engine, 'chat');
       assert.equal(code, 'SAVE_DAMAGED', `${what}: ${message}`);
       assert.deepEqual(filesSince(folder, earlier), []);
-      assert.equal((await session.sync(TEXT)).kept, 150);
+      assert.equal((await session.prefill(TEXT)).reusedTokens, 150);
       await session.save('chat');
       assert.equal((await (await engine.restoreSession('chat')).tokens()).length, 150);
     }
@@ -248,7 +248,7 @@ describe('a save that is no good', () => {
     const engine = await openEngine({ store: { folder } });
     const earlier = filesOf(folder);
     const session = await engine.createSession();
-    await session.sync(TEXT);
+    await session.prefill(TEXT);
     // The second save of a key lies in the other half.
     for (const saves of [1, 2]) {
       for (const garbage of ['{broken', '', '[1]', 'null']) {
@@ -263,7 +263,7 @@ describe('a save that is no good', () => {
         assert.equal(await dropped(engine, 'chat'), null);
       }
     }
-    assert.equal((await session.sync(TEXT)).kept, 150);
+    assert.equal((await session.prefill(TEXT)).reusedTokens, 150);
   });
 
   test('whose record is garbage makes way for the next save of its key', async () => {
@@ -271,7 +271,7 @@ describe('a save that is no good', () => {
     const engine = await openEngine({ store: { folder } });
     const earlier = filesOf(folder);
     const session = await engine.createSession();
-    await session.sync(TEXT);
+    await session.prefill(TEXT);
     for (const saves of [1, 2]) {
       for (let each = 0; each < saves; each++) await session.save('chat');
       writeFileSync(recordFile(folder, 'chat'), '{broken');
@@ -295,7 +295,7 @@ describe('without a store', () => {
   test('saving says what is needed, and export and import do without', async () => {
     const engine = await openEngine({ store: null });
     const session = await engine.createSession();
-    await session.sync(TEXT);
+    await session.prefill(TEXT);
     assert.equal((await errorOf(session.save('chat'))).code, 'SAVE_NEEDS_STORE');
     assert.equal((await errorOf(engine.restoreSession('chat'))).code, 'SAVE_NEEDS_STORE');
     assert.equal((await errorOf(engine.savedSessions())).code, 'SAVE_NEEDS_STORE');
@@ -308,7 +308,7 @@ describe('without a store', () => {
     for (const given of [image, bytes, bytes.buffer, opened]) {
       const back = await engine.importSession(given);
       assert.deepEqual(await back.tokens(), TEXT);
-      assert.equal((await back.sync([...TEXT, 1])).computed, 1);
+      assert.equal((await back.prefill([...TEXT, 1])).computedTokens, 1);
       await back.close();
     }
     writeFileSync(file, 'another one');
@@ -328,7 +328,7 @@ test('a store that vanished is told, and one that comes back is used again', asy
   rmSync(folder, { recursive: true });
   assert.equal(await dropped(engine, 'chat'), null);
   assert.ok(['STORE_MISSING', 'STORE_UNAVAILABLE'].includes((await errorOf(session.save('chat'))).code));
-  assert.equal((await session.sync([...TEXT, 1])).computed, 1);
+  assert.equal((await session.prefill([...TEXT, 1])).computedTokens, 1);
   await engine.complete({ tokens: TEXT, maxTokens: 2 }).result;
   await session.close();
 });
@@ -370,7 +370,7 @@ test('a LongRoPE model takes no save back whose keys the other factors turned', 
   ]) {
     const [one, other] = [await open(saved), await open(restored)];
     const session = await one.createSession();
-    await session.sync(tokens);
+    await session.prefill(tokens);
     await session.save('long');
     if (comes) {
       const back = await other.restoreSession('long');

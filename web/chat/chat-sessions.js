@@ -113,4 +113,4 @@ export class ChatSessions {
 }
 
 /** Whether there is a store that the model, and so what belongs to it, is kept in. @param {Engine} engine */
-const isKept = ({ info }) => info.storage.state !== 'none';
+const isKept = ({ info }) => info.storage.state !== 'not-stored';

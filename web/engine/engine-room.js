@@ -227,7 +227,7 @@ export class EngineRoom {
   #storeOf(model) {
     if ('kind' in model && model.kind !== undefined) return model.kind;
     const storage = model === this.model ? this.engine?.info.storage : undefined;
-    if (storage === undefined || storage.state === 'none' || isIncluded(model)) return null;
+    if (storage === undefined || storage.state === 'not-stored' || isIncluded(model)) return null;
     return isStoreKind(storage.kind) ? storage.kind : null;
   }
 

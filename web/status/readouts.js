@@ -94,7 +94,7 @@ export class Readouts {
   async checkOffline() {
     const { engine, model } = this.#room;
     this.#offline.check();
-    if (engine === null || engine.info.storage.state === 'none' || isIncluded(model)) return;
+    if (engine === null || engine.info.storage.state === 'not-stored' || isIncluded(model)) return;
     const isKept = await this.#isStored(engine.info);
     if (engine !== this.#room.engine) return;
     this.#kept = { engine, isKept };
@@ -177,7 +177,7 @@ export class Readouts {
     if (this.#offline.state === 'unavailable') return 'never';
     if (this.#offline.state === 'lost') return 'lost';
     if (this.#offline.state !== 'offline-ready') return 'page';
-    const isStored = engine !== null && engine.info.storage.state !== 'none';
+    const isStored = engine !== null && engine.info.storage.state !== 'not-stored';
     const isGone = engine === this.#kept.engine && !this.#kept.isKept;
     if (!isIncluded(model) && !(isStored && !isGone)) return isStored ? 'gone' : 'model';
     return navigator.onLine ? 'ready' : 'away';

@@ -121,7 +121,7 @@ export class Status {
   /** @param {EngineInfo} info */
   #storage(info) {
     const { kind, state } = info.storage;
-    if (state === 'none' || kind === null) return this.#t('storage.none');
+    if (state === 'not-stored' || kind === null) return this.#t('storage.none');
     const name = kind in STORES ? STORES[/** @type {keyof typeof STORES} */ (kind)] : kind;
     const rate = readRate(info);
     return rate > 0 ? `${name} · ${formatBytes(rate)}/s` : name;

@@ -151,7 +151,7 @@ export default {
   'loading.download': 'Downloading',
   'loading.load': 'Reading the file',
   'loading.read': 'Reading from this device',
-  'loading.mend': 'Getting a damaged part again',
+  'loading.repair': 'Getting a damaged part again',
   'loading.wait': 'Another tab is storing this model; it is used from there',
   'loading.retry': 'Nothing comes from the server; it is asked again',
   'loading.prepare': 'Preparing the model',

@@ -138,7 +138,7 @@ export default {
   'loading.download': '正在下载',
   'loading.load': '正在读取文件',
   'loading.read': '正在从本机读取',
-  'loading.mend': '正在重新获取损坏的部分',
+  'loading.repair': '正在重新获取损坏的部分',
   'loading.wait': '另一个标签页正在存储此模型，完成后即可使用',
   'loading.retry': '没有收到服务器的数据，正在重试',
   'loading.prepare': '正在准备模型',
