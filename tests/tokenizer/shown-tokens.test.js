@@ -6,17 +6,25 @@ import { isShown } from '../../js/tokenizer/shown-tokens.js';
 import { END, scriptedModel, TYPES } from '../scripted-model.js';
 
 const FIRST = 258;
-const byte = (text) => text.charCodeAt(0);
+const byte = (/** @type {string} */ text) => text.charCodeAt(0);
 
-/** What a model writes behind a chat's prompt: `answer` has letters, and names of control tokens. */
+/**
+ * What a model writes behind a chat's prompt.
+ * @param {string[]} answer letters, and names of control tokens
+ * @param {{ stop?: string }} [options]
+ */
 async function written(answer, options = {}) {
   const names = answer.filter((piece) => piece.length > 1);
-  const idOf = (piece) => (piece.length > 1 ? FIRST + names.indexOf(piece) : byte(piece));
+  const idOf = (/** @type {string} */ piece) => (piece.length > 1 ? FIRST + names.indexOf(piece) : byte(piece));
   const tokens = [byte(':'), ...answer.map(idOf), END];
   const next = new Map(tokens.slice(0, -1).map((token, place) => [token, tokens[place + 1]]));
-  const script = (token) => (next.has(token) ? { [next.get(token)]: 50 } : {});
+  /** @returns {Record<number, number>} */
+  const script = (/** @type {number} */ token) => {
+    const following = next.get(token);
+    return following === undefined ? {} : { [following]: 50 };
+  };
   const bytes = scriptedModel({ script, special: names.map((text) => ({ text, type: TYPES.control })) });
-  const engine = await createEngine({ model: new Blob([bytes]), store: null, threads: 1 });
+  const engine = await createEngine({ model: new Blob([Uint8Array.from(bytes)]), store: null, threads: 1 });
   try {
     const messages = [{ role: 'user', content: 'x' }];
     const completion = engine.complete({ messages, temperature: 0, maxTokens: 40, ...options });
@@ -42,7 +50,7 @@ test('thoughts and calls can be told from the answer', async () => {
 
 test('they are found as stop strings, beside others that are not shown', async () => {
   const answer = ['[THINK]', 'h', '[/THINK]', 'y', '<|turn_end|>', 'z'];
-  const found = (stop) => written(answer, { stop });
+  const found = (/** @type {string} */ stop) => written(answer, { stop });
   assert.deepEqual(await found('[/THINK]'), { text: '[THINK]h', stopString: '[/THINK]' });
   assert.deepEqual(await found('h[/THINK]y'), { text: '[THINK]', stopString: 'h[/THINK]y' });
   assert.deepEqual(await found('<|turn_end|>'), { text: '[THINK]h[/THINK]y', stopString: '<|turn_end|>' });
