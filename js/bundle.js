@@ -8,6 +8,7 @@ import { dirname, join, relative, sep } from 'node:path';
 import { buildWasm, OUTPUTS as WASM_OUTPUTS } from '../wasm/build.js';
 import { filesBelow, isMain, main, printSizes, ROOT, requireNode, requirePackages, Stamp } from '../wasm/shell.js';
 import { buildTypes } from './declarations.js';
+import { buildReference, REFERENCE } from './reference.js';
 
 // The checksum's is in worker.js.
 const WASM = WASM_OUTPUTS.filter((path) => /nibble-\w+\.wasm$/.test(path));
@@ -37,6 +38,8 @@ const PAGE_ENTRIES = [
   { in: 'web/app.css', out: 'app' },
 ];
 const MODELS = ['models/nibble-tiny.gguf', 'models/catalog.json'];
+const DOCS = 'docs/';
+const DOCS_LIST = `${DOCS}files.json`;
 
 /** @type {import('esbuild').BuildOptions} */
 const SHARED = {
@@ -56,8 +59,9 @@ export async function bundle() {
   requirePackages();
   buildWasm();
   await bundleLibrary();
+  await buildTypes();
+  await buildReference();
   await bundleSite();
-  buildTypes();
 }
 
 /**
@@ -131,7 +135,7 @@ function releaseOf(digest) {
 
 async function bundleSite() {
   const library = namesIn(LIBRARY).map((name) => `${LIBRARY}/${name}`);
-  const inputs = filesBelow(['web', 'js/bundle.js', 'package-lock.json', ...MODELS, ...library]);
+  const inputs = filesBelow(['web', 'js/bundle.js', 'package-lock.json', ...MODELS, ...library, REFERENCE]);
   const stamp = new Stamp(`${SITE}/.sources`, inputs, [`${SITE}/index.html`, `${SITE}/${SERVICE_WORKER}`]);
   if (stamp.fresh()) return;
   // What an earlier build left must not be taken for a part of this one.
@@ -145,31 +149,41 @@ async function bundleSite() {
     plugins: [LIBRARY_BESIDE, MARKDOWN_NOTICE],
   });
   for (const path of library) copy(path, path.replace(LIBRARY, `${SITE}/nibble`));
+  for (const name of namesIn(REFERENCE)) copy(`${REFERENCE}/${name}`, `${SITE}/${DOCS}${name}`);
   for (const path of MODELS) if (existsSync(join(ROOT, path))) copy(path, `${SITE}/${path}`);
   for (const name of namesIn('web')) {
     if (name === START || /\.(html|webmanifest|svg|png)$/.test(name)) copy(`web/${name}`, `${SITE}/${name}`);
   }
   await sealSite(join(ROOT, SITE));
   stamp.write();
-  printSizes(namesIn(SITE).map((name) => `${SITE}/${name}`));
+  printSizes(
+    namesIn(SITE)
+      .filter((name) => !name.startsWith(DOCS))
+      .map((name) => `${SITE}/${name}`),
+  );
 }
 
 /**
- * Writes the service worker of a complete site: it knows each file by its content, and so the version of the whole.
+ * Writes the service worker of a complete site: it knows each file by its content, and so the version of the whole. Of the
+ * reference it knows a list, which knows the files.
  * @param {string} folder
  */
 export async function sealSite(folder) {
-  const names = namesIn(relative(ROOT, folder)).filter((name) => name !== SERVICE_WORKER);
-  const files = names.map((path) => ({ path, sha256: sha256(readFileSync(join(folder, path))) }));
+  const hashed = (/** @type {string} */ path) => ({ path, sha256: sha256(readFileSync(join(folder, path))) });
+  const names = namesIn(relative(ROOT, folder)).filter((name) => name !== SERVICE_WORKER && name !== DOCS_LIST);
+  const files = names.filter((name) => !name.startsWith(DOCS)).map(hashed);
+  const docs = names.filter((name) => name.startsWith(DOCS)).map(hashed);
+  if (docs.length > 0) writeFileSync(join(folder, DOCS_LIST), JSON.stringify(docs));
+  const reference = docs.length > 0 ? hashed(DOCS_LIST) : null;
   const sources = SERVICE_WORKER_SOURCES.map((path) => sha256(readFileSync(join(ROOT, path))));
-  const version = sha256(JSON.stringify([files, sources])).slice(0, 16);
+  const version = sha256(JSON.stringify([files, reference, sources])).slice(0, 16);
   const { build } = await import('esbuild');
   await build({
     ...SHARED,
     entryPoints: [join(ROOT, SERVICE_WORKER_ENTRY)],
     outfile: join(folder, SERVICE_WORKER),
     format: 'iife',
-    define: { 'self.SITE': JSON.stringify({ version, files }) },
+    define: { 'self.SITE': JSON.stringify({ version, files, reference }) },
   });
 }
 

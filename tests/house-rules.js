@@ -13,7 +13,16 @@ const PAGE_LIBRARIES = ['marked', 'marked-cjk-friendly', 'idb'];
 const WEB_ENTRY = 'web/nibble/index.js';
 const HEAP_FILE = 'js/core/runtime.js';
 // Scripts that build and serve: they run on the developer's machine and are no part of the library or the page.
-const SCRIPTS = ['wasm/build.js', 'wasm/shell.js', 'js/bundle.js', 'js/declarations.js', 'web/serve.js'];
+const SCRIPTS = [
+  'wasm/build.js',
+  'wasm/shell.js',
+  'js/bundle.js',
+  'js/declarations.js',
+  'js/reference.js',
+  'js/reference-pages.js',
+  'js/reference-theme.js',
+  'web/serve.js',
+];
 
 export const TOP_LEVEL = [
   ...['src', 'wasm', 'js', 'web', 'models', 'tests'],

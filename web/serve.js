@@ -33,7 +33,7 @@ const SITE = fileURLToPath(new URL('../build/site/', import.meta.url));
  * @param {string} path
  */
 async function locate(root, path) {
-  const name = path === '/' ? 'index.html' : path.slice(1);
+  const name = path.endsWith('/') ? `${path.slice(1)}index.html` : path.slice(1);
   if (!/^\w[\w.-]*(\/\w[\w.-]*)*$/.test(name) || !Object.hasOwn(TYPES, extname(name))) return null;
   try {
     const folder = await realpath(root);
@@ -91,7 +91,11 @@ async function respond(root, request, response) {
   }
   const path = decodePath(request.url ?? '');
   const found = path === null ? null : await locate(root, path);
-  if (!found) return fail(404, 'There is no such file here.');
+  if (!found) {
+    const isFolder = path !== null && !path.endsWith('/') && (await locate(root, `${path}/`)) !== null;
+    if (isFolder) return fail(301, 'It is a folder.', { Location: `${path}/` });
+    return fail(404, 'There is no such file here.');
+  }
   /** @type {import('node:http').OutgoingHttpHeaders} */
   const headers = {
     ...HEADERS,

@@ -428,3 +428,43 @@ test('parts of kept files come as a server would send them, and everything else 
     await other.close();
   }
 });
+
+test('the reference is kept from the first look at it on, and not before', async () => {
+  const server = await servePlainly(site);
+  const visitor = await visit(server.url);
+  const kept = () =>
+    visitor.page.evaluate(async () => {
+      const [name] = await caches.keys();
+      return (await (await caches.open(name)).keys()).map(({ url }) => new URL(url).pathname);
+    });
+  try {
+    const { page, complaints } = visitor;
+    await untilReady(page);
+    await untilKept(page);
+    assert.deepEqual(
+      (await kept()).filter((path) => path.startsWith('/docs/')),
+      [],
+    );
+    await page.goto(`${server.url}docs/`);
+    assert.match(await page.title(), /Reference/);
+    for (const end = Date.now() + PATIENCE; !(await kept()).includes('/docs/files.json'); ) {
+      assert.ok(Date.now() < end, 'it was never kept');
+      await page.waitForTimeout(100);
+    }
+    await server.close();
+    const { path } = JSON.parse(readFileSync(join(site, 'docs/files.json'), 'utf8')).findLast((file) =>
+      /Options/.test(file.path),
+    );
+    await page.goto(`${server.url}${path}`);
+    await page.getByRole('button', { name: 'Search' }).click();
+    await page.getByRole('combobox', { name: 'Search' }).fill('contextSize');
+    await page.locator('#tsd-search-results [role=option]').first().waitFor();
+    assert.deepEqual(complaints, []);
+    await page.goto(`${server.url}docs/`);
+    await page.getByRole('link', { name: 'Nibble', exact: true }).first().click();
+    await untilReady(page);
+  } finally {
+    await visitor.close();
+    await server.close().catch(() => {});
+  }
+});

@@ -18,8 +18,9 @@ let server;
 before(async () => {
   root = mkdtempSync(join(tmpdir(), 'nibble-server-'));
   site = join(root, 'site');
-  for (const folder of ['nibble', 'models', 'icons']) mkdirSync(join(site, folder), { recursive: true });
+  for (const folder of ['nibble', 'models', 'icons', 'docs']) mkdirSync(join(site, folder), { recursive: true });
   writeFileSync(join(site, 'index.html'), '<!doctype html><title>Page</title>');
+  writeFileSync(join(site, 'docs/index.html'), '<!doctype html><title>Reference</title>');
   writeFileSync(join(site, '.hidden.js'), 'hidden');
   writeFileSync(join(site, 'empty.css'), '');
   writeFileSync(join(site, 'sw.js'), '');
@@ -111,6 +112,14 @@ describe('what is served', () => {
     assert.equal(headers['content-length'], String(MODEL.length));
     assert.equal(headers['accept-ranges'], 'bytes');
     assert.equal(body.length, 0);
+  });
+
+  test('a folder is the page in it, which has a slash at its end', async () => {
+    assert.match((await get('/docs/')).body.toString(), /Reference/);
+    const { status, headers } = await get('/docs');
+    assert.deepEqual([status, headers.location], [301, '/docs/']);
+    for (const path of ['//docs', '/models', '/models/', '/docs//', '/..%2f'])
+      assert.equal((await get(path)).status, 404, path);
   });
 
   test('an empty file is a whole file', async () => {

@@ -16,6 +16,8 @@ import zh from '../../web/strings/models.zh.js';
 const site = join(ROOT, SITE);
 const read = (path) => readFileSync(join(site, path));
 const files = filesBelow([SITE]).map((path) => relative(site, path).split(sep).join('/'));
+// The library's reference, which few visitors of the page read.
+const isReference = (path) => path.startsWith('docs/');
 const sha256 = (bytes) => createHash('sha256').update(bytes).digest('hex');
 const catalogue = JSON.parse(readFileSync(join(ROOT, 'models/catalog.json'), 'utf8'));
 
@@ -57,13 +59,23 @@ describe('the site', () => {
     const worker = read('sw.js').toString();
     const listed = [...worker.matchAll(/path:"([^"]+)",sha256:"([0-9a-f]{64})"/g)];
     const found = Object.fromEntries(listed.map(([, path, hash]) => [path, hash]));
-    const wanted = files.filter((path) => path !== 'sw.js').map((path) => [path, sha256(read(path))]);
-    assert.deepEqual(found, Object.fromEntries(wanted));
+    const hashed = (paths) => paths.map((path) => [path, sha256(read(path))]);
+    const page = files.filter((path) => path !== 'sw.js' && !isReference(path));
+    assert.deepEqual(found, Object.fromEntries(hashed([...page, 'docs/files.json'])));
+    const reference = JSON.parse(read('docs/files.json').toString()).map((file) => [file.path, file.sha256]);
+    assert.deepEqual(reference, hashed(files.filter((path) => isReference(path) && path !== 'docs/files.json')));
   });
 
-  test('weighs less than 1,240 kB beside its model', () => {
-    const bytes = files.filter((path) => !path.endsWith('.gguf')).reduce((sum, path) => sum + read(path).length, 0);
+  const weigh = (paths) => paths.reduce((sum, path) => sum + read(path).length, 0);
+
+  test('weighs less than 1,240 kB beside its model and the reference', () => {
+    const bytes = weigh(files.filter((path) => !path.endsWith('.gguf') && !isReference(path)));
     assert.ok(bytes < 1_240_000, `${bytes} bytes`);
+  });
+
+  test('has a reference of the library that weighs less than 1,200 kB', () => {
+    const bytes = weigh(files.filter(isReference));
+    assert.ok(bytes > 100_000 && bytes < 1_200_000, `${bytes} bytes`);
   });
 
   for (const name of ['nibble-relaxed.wasm', 'nibble-simd128.wasm']) {

@@ -12,7 +12,7 @@ import { PAGE_HEADERS } from './headers.js';
 /**
  * What a service worker has; the types of a page do not know it.
  * @typedef {object} Scope
- * @property {{ version: string, files: SiteFile[] }} SITE
+ * @property {{ version: string, files: SiteFile[], reference: SiteFile | null }} SITE `reference`: the list of its files
  * @property {ServiceWorkerRegistration} registration
  * @property {Location} location
  * @property {{ claim: () => Promise<void>, matchAll: (query: object) => Promise<{ url: string }[]> }} clients
@@ -22,7 +22,7 @@ import { PAGE_HEADERS } from './headers.js';
 
 const worker = /** @type {Scope} */ (/** @type {unknown} */ (self));
 // The build puts what it has listed in the place of these very words.
-const { version, files } = /** @type {Scope} */ (/** @type {unknown} */ (self)).SITE;
+const { version, files, reference } = /** @type {Scope} */ (/** @type {unknown} */ (self)).SITE;
 const { scope } = worker.registration;
 // A scope holds no space, so no other site of this origin shares the prefix.
 const PREFIX = `nibble-site ${scope} `;
@@ -31,6 +31,8 @@ const COMPLETE = new URL('complete', scope).href;
 const HASH = 'Nibble-SHA256';
 const KEPT_HEADERS = ['Content-Type', 'ETag', 'Last-Modified'];
 const PATHS = new Set(files.map(({ path }) => path));
+// Few who chat read the library's reference, so it is kept from the first look at it on.
+const REFERENCE = 'docs/';
 // A host may send /index.html on to /, so the page goes by that name.
 const PAGE = 'index.html';
 const FETCH_MILLISECONDS = 240_000;
@@ -59,6 +61,10 @@ worker.addEventListener('fetch', (event) => {
   const { request } = event;
   const path = pathOf(request.url);
   if (path === null || !['GET', 'HEAD'].includes(request.method)) return;
+  if (reference !== null && path.startsWith(REFERENCE)) {
+    if (request.mode === 'navigate') event.waitUntil(keepReference(reference));
+    return event.respondWith(answerFromCache(request, path.endsWith('/') ? path + PAGE : path));
+  }
   // Other pages below this one are none of its business.
   if (!PATHS.has(path)) return;
   const isVisit = path === PAGE && request.mode === 'navigate';
@@ -78,7 +84,7 @@ async function install() {
   const cache = await caches.open(CACHE);
   if (await cache.match(COMPLETE)) return;
   try {
-    const others = (await caches.keys()).filter((name) => name.startsWith(PREFIX) && name !== CACHE);
+    const others = await otherCaches();
     await Promise.all(files.map((file) => keep(cache, file, others)));
     await cache.put(COMPLETE, new Response(version));
   } catch (error) {
@@ -86,6 +92,24 @@ async function install() {
     throw error;
   }
 }
+
+/** Brings the reference into this version's cache, or what of it comes: the rest is tried again at the next look. @param {SiteFile} list */
+async function keepReference(list) {
+  try {
+    const cache = await caches.open(CACHE);
+    const address = addressOf(list.path);
+    if (await cache.match(address)) return;
+    const told = await download(address, list);
+    const others = await otherCaches();
+    /** @type {SiteFile[]} */
+    const pages = await told.clone().json();
+    await Promise.all(pages.map((file) => keep(cache, file, others)));
+    await cache.put(address, told);
+  } catch {}
+}
+
+/** The names of what older versions keep. */
+const otherCaches = async () => (await caches.keys()).filter((name) => name.startsWith(PREFIX) && name !== CACHE);
 
 /** @param {Cache} cache @param {SiteFile} file @param {string[]} others names of caches of older versions */
 async function keep(cache, file, others) {

@@ -87,6 +87,7 @@ export class SettingsForm {
       ),
       this.#resetButton(),
       this.#group('settings.shortcuts', this.#shortcuts()),
+      make('p', { class: 'help' }, make('a', { href: 'docs/index.html', target: '_blank' }, t('settings.reference'))),
     );
   }
 

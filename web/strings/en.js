@@ -233,6 +233,7 @@ export default {
   'settings.engine': 'Engine',
   'settings.engine.help': 'Changes here load the model again when you close the settings.',
   'settings.shortcuts': 'Keys',
+  'settings.reference': 'Reference of the library that this page is made with',
   'settings.reset': 'Reset answers and engine to the defaults (models stay where they are)',
   'settings.range': 'A number from {low} to {high}, please.',
   'settings.whole': 'A whole number from {low} to {high}, please.',

@@ -209,6 +209,7 @@ export default {
   'settings.engine': '引擎',
   'settings.engine.help': '这里的改动会在关闭设置时重新加载模型。',
   'settings.shortcuts': '快捷键',
+  'settings.reference': '本页面所用程序库的参考文档',
   'settings.reset': '将回答与引擎恢复为默认值（模型的保存位置不变）',
   'settings.range': '请输入 {low} 到 {high} 之间的数。',
   'settings.whole': '请输入 {low} 到 {high} 之间的整数。',
