@@ -1,6 +1,8 @@
 // A server of one file that misbehaves as it is told, and notes every request that it got.
+import { once } from 'node:events';
 import { createServer } from 'node:http';
 import { gzipSync } from 'node:zlib';
+import { portOf } from './port.js';
 
 /**
  * @typedef {object} Manners how the server treats a request; all of them may be changed while it runs
@@ -28,36 +30,54 @@ import { gzipSync } from 'node:zlib';
  */
 
 /**
+ * @typedef {object} Note of a request
+ * @property {number} index
+ * @property {string} path
+ * @property {string | undefined} method
+ * @property {number} start the first byte asked for
+ * @property {string | undefined} range
+ * @property {string | undefined} ifRange
+ * @property {number} atOnce how many are open, it included
+ *
+ * @typedef {Awaited<ReturnType<typeof startBadServer>>} BadServer
+ * @typedef {{ content: Uint8Array, manners: Manners }} State
+ */
+
+/**
  * @param {Uint8Array} content
  * @param {Manners} [manners]
  */
 export async function startBadServer(content, manners = {}) {
+  /** @type {Note[]} */
   const requests = [];
+  /** @type {Set<import('node:http').ServerResponse>} */
   const open = new Set();
+  /** @type {State} */
   const state = { content, manners: { etag: '"one"', lastModified: null, ...manners } };
   const server = createServer(async (request, response) => {
     const { range } = request.headers;
     const start = Number(/^bytes=(\d+)-/.exec(range ?? '')?.[1] ?? 0);
-    const note = { index: requests.length, path: request.url, start, range, ifRange: request.headers['if-range'] };
-    requests.push(note);
+    const { method, url: path = '' } = request;
+    const ifRange = request.headers['if-range']?.toString();
     open.add(response);
-    note.atOnce = open.size;
-    note.method = request.method;
+    const note = { index: requests.length, path, method, start, range, ifRange, atOnce: open.size };
+    requests.push(note);
     response.on('close', () => open.delete(response));
     const fault = state.manners.fault?.(note) ?? {};
     await fault.until;
     if (request.method === 'OPTIONS') response.writeHead(405).end();
     else if (!fault.silent && !response.destroyed) answer(state, note, fault, response);
   });
-  await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const origin = `http://127.0.0.1:${server.address().port}`;
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const origin = `http://127.0.0.1:${portOf(server)}`;
   return {
     url: `${origin}/model.gguf`,
     origin,
     requests,
     /** Requests that are not answered to the end. */
     open: () => open.size,
-    /** Changes the file and the manners. */
+    /** Changes the file and the manners. @param {Uint8Array} content @param {Manners} [manners] */
     change: (content, manners) => Object.assign(state, { content, manners: { ...state.manners, ...manners } }),
     /** What was asked for so far, as text. */
     ranges: () => requests.map(({ range }) => range ?? 'all'),
@@ -68,6 +88,12 @@ export async function startBadServer(content, manners = {}) {
   };
 }
 
+/**
+ * @param {State} state
+ * @param {Note} note
+ * @param {Fault} fault
+ * @param {import('node:http').ServerResponse} response
+ */
 function answer({ content, manners }, { range, ifRange }, fault, response) {
   if (fault.status !== undefined) {
     response.writeHead(fault.status, fault.headers).end(fault.body ?? '');
@@ -82,13 +108,14 @@ function answer({ content, manners }, { range, ifRange }, fault, response) {
     cors = false,
     type = 'application/octet-stream',
   } = manners;
+  /** @type {Record<string, string | number>} */
   const headers = {
     'content-type': type,
     ...(etag && { etag }),
     ...(lastModified && { 'last-modified': lastModified }),
   };
   if (cors) headers['access-control-allow-origin'] = '*';
-  const current = ifRange === undefined || (ifRange === etag && !etag.startsWith('W/'));
+  const current = ifRange === undefined || (ifRange === etag && !ifRange.startsWith('W/'));
   const part = ranges && current ? partOf(range, content.length, manners.most) : null;
   if (part !== null && part.start >= content.length) {
     response.writeHead(416, { ...headers, 'content-range': `bytes */${content.length}` }).end();
@@ -110,6 +137,7 @@ function answer({ content, manners }, { range, ifRange }, fault, response) {
   send(response, body, fault);
 }
 
+/** @param {string | undefined} range @param {number} size @param {number} [most] */
 function partOf(range, size, most = Infinity) {
   const match = /^bytes=(\d+)-(\d*)$/.exec(range ?? '');
   if (match === null) return null;
@@ -118,6 +146,7 @@ function partOf(range, size, most = Infinity) {
   return { start, end: Math.min(end, start + most) };
 }
 
+/** @param {import('node:http').ServerResponse} response @param {Uint8Array} body @param {Fault} fault */
 function send(response, body, { cutAfter, stallAfter }) {
   const bytes = cutAfter ?? stallAfter;
   if (bytes === undefined || bytes >= body.length) response.end(body);

@@ -10,6 +10,20 @@ const SIZE = { width: 1200, height: 800 };
 const EVALUATE_MILLISECONDS = 60_000;
 const POLL_MILLISECONDS = 50;
 
+/** @typedef {import('./webkit.js').WebkitPage} WebkitPage */
+
+/**
+ * What every browser's page can do, whatever drives it.
+ * @typedef {object} DrivenPage
+ * @property {(url: string) => Promise<unknown>} goto
+ * @property {() => Promise<unknown>} reload
+ * @property {(text: string, limit: number) => Promise<any>} run gives the value of a text of JavaScript, awaited
+ * @property {(selector: string) => Promise<unknown>} click
+ * @property {(selector: string, text: string) => Promise<unknown>} type
+ * @property {(path: string) => Promise<unknown>} screenshot
+ * @property {() => Promise<unknown>} close
+ */
+
 /**
  * @typedef {object} Browser
  * @property {string} name
@@ -18,6 +32,9 @@ const POLL_MILLISECONDS = 50;
  * @property {() => Promise<void>} close ends all of its processes
  */
 
+/** @typedef {Omit<Browser, 'name'>} Started */
+
+/** @type {Record<string, { find: () => string, open: (options: any) => Promise<Started> }>} */
 const ENGINES = {
   Chromium: { find: requireChromium, open: startChromium },
   Firefox: { find: requireFirefox, open: startFirefox },
@@ -26,7 +43,10 @@ const ENGINES = {
 
 export const BROWSERS = Object.freeze(Object.keys(ENGINES));
 
-/** The `skip` option for the tests of a browser: a sentence where it is missing and cannot be installed. */
+/**
+ * The `skip` option for the tests of a browser: a sentence where it is missing and cannot be installed.
+ * @param {string} name one of BROWSERS
+ */
 export function skipWithoutBrowser(name) {
   try {
     ENGINES[name].find();
@@ -47,35 +67,46 @@ export async function openBrowser(name, options = {}) {
   return { name, ...(await ENGINES[name].open(options)) };
 }
 
+/** @param {import('./chromium.js').ChromiumOptions} options @returns {Promise<Started>} */
 async function startChromium(options) {
   const { context, close } = await openChromium({ viewport: SIZE, ...options });
   const version = context.browser()?.version() ?? 'unknown';
   return { version, close, open: async (url) => openPage(playwrightPage(await context.newPage()), url) };
 }
 
+/** @param {Partial<import('./firefox.js').FirefoxOptions>} options @returns {Promise<Started>} */
 async function startFirefox(options) {
   const { browser, close } = await openFirefox({ ...SIZE, ...options });
   const version = (await browser.version()).replace(/^\w+\//, '');
   return { version, close, open: async (url) => openPage(puppeteerPage(await browser.newPage()), url) };
 }
 
+/** @param {Partial<import('./webkit.js').WebkitOptions>} options @returns {Promise<Started>} */
 async function startWebkit(options) {
   const { version, page, close } = await openWebkit({ ...SIZE, ...options });
   return { version, close, open: (url) => openPage(page, url) };
 }
 
+/**
+ * @param {import('playwright-core').Page | import('puppeteer-core').Page} page
+ * @returns {Omit<DrivenPage, 'type'>}
+ */
 const libraryPage = (page) => ({
   goto: (url) => page.goto(url),
   reload: () => page.reload(),
-  run: (text) => page.evaluate(text),
+  // What both drivers take as an expression.
+  run: (text) => /** @type {import('playwright-core').Page} */ (page).evaluate(text),
   click: (selector) => page.click(selector),
   screenshot: (path) => page.screenshot({ path }),
   close: () => page.close(),
 });
 
+/** @param {import('playwright-core').Page} page @returns {DrivenPage} */
 const playwrightPage = (page) => ({ ...libraryPage(page), type: (selector, text) => page.fill(selector, text) });
+/** @param {import('puppeteer-core').Page} page @returns {DrivenPage} */
 const puppeteerPage = (page) => ({ ...libraryPage(page), type: (selector, text) => page.type(selector, text) });
 
+/** @param {DrivenPage} driven @param {string} url */
 async function openPage(driven, url) {
   await driven.goto(url);
   return new Page(driven);
@@ -85,6 +116,7 @@ async function openPage(driven, url) {
 export class Page {
   #driven;
 
+  /** @param {DrivenPage} driven */
   constructor(driven) {
     this.#driven = driven;
   }
@@ -101,10 +133,16 @@ export class Page {
     return value;
   }
 
-  /** Waits until a function gives something true in the page, and returns that; the page may be loaded anew meanwhile. */
+  /**
+   * Waits until a function gives something true in the page, and returns that; the page may be loaded anew meanwhile.
+   * @param {Function | string} use
+   * @param {...any} args
+   * @returns {Promise<any>}
+   */
   async waitFor(use, ...args) {
     const end = Date.now() + EVALUATE_MILLISECONDS;
     for (;;) {
+      /** @type {{ value?: any, error?: any }} */
       const { value, error } = await this.#ask(use, args).catch((reason) => {
         if (Date.now() > end) throw reason;
         return {};
@@ -116,7 +154,12 @@ export class Page {
     }
   }
 
-  /** Rejects where the page does not answer. @returns {Promise<{ value?: any, error?: any }>} */
+  /**
+   * Rejects where the page does not answer.
+   * @param {Function | string} use
+   * @param {any[]} args
+   * @returns {Promise<{ value?: any, error?: any }>}
+   */
   async #ask(use, args) {
     const call = typeof use === 'string' ? use : `(${use})(${args.map((value) => JSON.stringify(value)).join(', ')})`;
     const text = `(async () => {
@@ -134,14 +177,17 @@ export class Page {
     return this.#driven.reload();
   }
 
+  /** @param {string} selector */
   click(selector) {
     return this.#driven.click(selector);
   }
 
+  /** @param {string} selector @param {string} text */
   type(selector, text) {
     return this.#driven.type(selector, text);
   }
 
+  /** @param {string} path */
   screenshot(path) {
     return this.#driven.screenshot(path);
   }
@@ -151,8 +197,11 @@ export class Page {
   }
 }
 
+/** @template T @param {number} milliseconds @param {Promise<T>} promise @returns {Promise<T>} */
 async function within(milliseconds, promise) {
+  /** @type {NodeJS.Timeout | undefined} */
   let timer;
+  /** @type {Promise<never>} */
   const late = new Promise((_, reject) => {
     timer = setTimeout(
       () => reject(new Error(`The page has not answered for ${milliseconds / 1000} s.`)),

@@ -1,7 +1,8 @@
 #!/usr/bin/env node
+import { execFile } from 'node:child_process';
 // A page of a user's, made by each bundler from the packed package, as js/README.md says, and run in Chromium.
 // usage: npm run test:bundlers [-- NAME...]
-import { execFile } from 'node:child_process';
+import { once } from 'node:events';
 import { cpSync, readFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
@@ -15,6 +16,7 @@ import { serveBenchmark } from './bench/server.js';
 import { ChildProcess } from './child-process.js';
 import { openChromium } from './chromium.js';
 import { createProject, packPackage } from './package.js';
+import { portOf } from './port.js';
 import { temporaryFolder } from './small-model.js';
 
 const MODEL = fileURLToPath(new URL('../models/nibble-tiny.gguf', import.meta.url));
@@ -28,6 +30,7 @@ const script = (places = '') => `import { createEngine } from 'nibble-llm';
 ${body(places)}
 `;
 
+/** @param {string} places */
 const body = (places) => `window.write = async (model, completion) => {
   const engine = await createEngine({ model, store: null, threads: 2${places} });
   const { tokens } = await engine.complete(completion).result;
@@ -36,6 +39,7 @@ const body = (places) => `window.write = async (model, completion) => {
   return { tokens, threads };
 };`;
 
+/** @param {string} address */
 const html = (address, type = 'module') =>
   `<!doctype html><title>A page</title><script type="${type}" src="${address}"></script>`;
 
@@ -48,6 +52,7 @@ const NEXT = {
     'app/page.js': `'use client';
 import { createEngine } from 'nibble-llm';
 import { useEffect } from 'react';
+import { portOf } from './port.js';
 export default function Page() {
   useEffect(() => {
     ${body('')}
@@ -142,8 +147,10 @@ export async function expectedTokens() {
 }
 
 const environment = { ...process.env, NO_COLOR: '1', NEXT_TELEMETRY_DISABLED: '1' };
+/** @param {string} folder @param {string} name */
 const binary = (folder, name) => join(folder, 'node_modules/.bin', name);
 
+/** @param {string} cwd @param {string[]} string */
 async function execute(cwd, [name, ...args]) {
   const options = { cwd, env: environment, timeout: BUILD_MILLISECONDS };
   await promisify(execFile)(binary(cwd, name), args, options).catch((error) => {
@@ -151,11 +158,13 @@ async function execute(cwd, [name, ...args]) {
   });
 }
 
+/** @param {string} folder */
 async function serveFolder(folder) {
   const { url, close } = await serveBenchmark({ folders: { '/': folder }, modelPath: MODEL });
   return { url: `${url}/index.html`, close };
 }
 
+/** @param {string} cwd @param {(port: string) => string[]} commandFor */
 async function serveBy(cwd, commandFor) {
   const port = String(await freePort());
   const [name, ...args] = commandFor(port);
@@ -175,14 +184,17 @@ async function serveBy(cwd, commandFor) {
 
 async function freePort() {
   const server = createServer();
-  await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address();
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const port = portOf(server);
   await new Promise((resolve) => server.close(resolve));
   return port;
 }
 
+/** @param {string} url */
 async function openPage(url) {
   const browser = await openChromium();
+  /** @type {string[]} */
   const errors = [];
   try {
     const page = await browser.context.newPage();

@@ -2,14 +2,17 @@
 import { spawn } from 'node:child_process';
 
 const END_MILLISECONDS = 3000;
+/** @type {Record<string, number>} */
 const SIGNALS = { SIGHUP: 1, SIGINT: 2, SIGTERM: 15 };
 
 export class ChildProcess {
+  /** @type {import('node:child_process').ChildProcess} */
   #process;
+  /** @type {Promise<unknown>} */
   #ended;
   #output = '';
   #abandon = () => this.#signal('SIGTERM');
-  #interrupt = (name) => {
+  #interrupt = (/** @type {string} */ name) => {
     this.#signal('SIGTERM');
     process.exit(128 + SIGNALS[name]);
   };
@@ -22,14 +25,15 @@ export class ChildProcess {
    */
   constructor(command, args, { env = process.env, pipe = false, cwd } = {}) {
     this.command = command;
-    const stdio = ['ignore', 'pipe', 'pipe', ...(pipe ? ['pipe'] : [])];
+    /** @type {import('node:child_process').StdioOptions} */
+    const stdio = ['ignore', 'pipe', 'pipe', ...(pipe ? [/** @type {const} */ ('pipe')] : [])];
     this.#process = spawn(command, args, { env, stdio, cwd, detached: true });
     this.#ended = new Promise((resolve) => {
       this.#process.once('exit', resolve);
       this.#process.once('error', resolve);
     });
     for (const stream of [this.#process.stdout, this.#process.stderr]) {
-      stream.on('data', (bytes) => {
+      stream?.on('data', (bytes) => {
         this.#output = (this.#output + bytes).slice(-2000);
       });
     }
@@ -60,8 +64,9 @@ export class ChildProcess {
   /** The first line that it writes to its file descriptor 3. @returns {Promise<string>} rejects where it ends before */
   async firstLine() {
     let text = '';
+    /** @type {Promise<string>} */
     const line = new Promise((resolve) => {
-      this.#process.stdio[3].on('data', (bytes) => {
+      this.#process.stdio[3]?.on('data', (bytes) => {
         text += bytes;
         if (text.includes('\n')) resolve(text.slice(0, text.indexOf('\n')));
       });
@@ -84,6 +89,7 @@ export class ChildProcess {
     for (const name of Object.keys(SIGNALS)) process.off(name, this.#interrupt);
   }
 
+  /** @param {NodeJS.Signals} name */
   #signal(name) {
     if (this.#process.pid === undefined) return;
     try {

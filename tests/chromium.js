@@ -34,9 +34,16 @@ export function requireChromium() {
 }
 
 /**
+ * Playwright's options, whose `args` come on top of the usual flags.
+ * @typedef {Parameters<import('playwright-core').BrowserType['launchPersistentContext']>[1] & { profile?: string }} ChromiumOptions
+ *   `profile`: a folder that stays
+ * @typedef {{ context: import('playwright-core').BrowserContext, close: () => Promise<void> }} Chromium
+ */
+
+/**
  * Starts a Chromium with an empty profile.
- * @param {object} [options] Playwright's; `args` come on top of the usual flags; `profile`: a folder that stays
- * @returns {Promise<{ context: import('playwright-core').BrowserContext, close: () => Promise<void> }>}
+ * @param {ChromiumOptions} [options]
+ * @returns {Promise<Chromium>}
  */
 export async function openChromium({ args = [], profile: kept, ...options } = {}) {
   const { chromium } = await import('playwright-core');

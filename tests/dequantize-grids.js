@@ -15,6 +15,7 @@ import { fromHalf } from './weight-formats.js';
 const source = readFileSync(new URL('../src/superblock_grids.h', import.meta.url), 'utf8');
 
 // The numbers whose bits are set, of all that the digits make.
+/** @param {string} name @param {number} size @param {{ digitBits: number, even: boolean }} options */
 function readGrid(name, size, { digitBits, even }) {
   const table = source.match(new RegExp(`${name}_grid\\[\\d+\\] = \\{.*\\n([^}]*)\\}`));
   const bytes = table?.[1].match(/\d+/g)?.map(Number) ?? [];
@@ -41,6 +42,7 @@ const IQ2_LEVELS = [8, 25, 43];
 const IQ3_XXS_LEVELS = [4, 12, 20, 28, 36, 44, 52, 62];
 
 // Weight i's bit of seven signs; the eighth makes the number of ones even.
+/** @param {number} bits @param {number} i */
 function sevenSigns(bits, i) {
   if (i < 7) return (bits >> i) & 1;
   let ones = 0;
@@ -48,9 +50,12 @@ function sevenSigns(bits, i) {
   return ones;
 }
 
+/** @param {number} value @param {number} sign */
 const signed = (value, sign) => (sign ? -value : value);
 const nibbleOf = (view, at, n) => (view.getUint8(at + (n >> 1)) >> ((n & 1) * 4)) & 15;
+/** @param {string} grid @param {number} index @param {number} i */
 const level2 = (grid, index, i) => IQ2_LEVELS[(GRIDS[grid][index] >> (2 * i)) & 3];
+/** @param {string} grid @param {number} index @param {number} i */
 const level3 = (grid, index, i) => (GRIDS[grid][index] >> (3 * i)) & 7;
 
 // Of weight i: run = i >> 5 (32 weights), i >> 4 (16), i >> 3 (8, an index of IQ1 and IQ2), i >> 2 (4, one of IQ3).
@@ -104,6 +109,7 @@ const VALUE = {
 export const GRID_TYPES = Object.freeze(Object.keys(VALUE));
 
 // IQ1_M's scale is an F16 of which each of four numbers has a nibble at its top.
+/** @param {DataView} view @param {number} at */
 function scattered(view, at) {
   let bits = 0;
   for (let i = 0; i < 4; i++) bits |= (view.getUint16(at + 2 * i, true) >> 12) << (4 * i);

@@ -44,6 +44,7 @@ const wideNibble = (view, at, i) => nibble(view, at + (i >> 6) * 32, i & 63, 64)
 // Six bits of scale and six of minimum for each 32 weights of Q4_K and Q5_K: those of the first four runs whole in a
 // byte, of the others four bits in a byte of their own and two atop the first ones'.
 function scaleAndMinimum(view, at, run) {
+  /** @param {number} i */
   const byte = (i) => view.getUint8(at + i);
   if (run < 4) return [byte(run) & 63, byte(run + 4) & 63];
   return [(byte(run + 4) & 15) | ((byte(run - 4) >> 6) << 4), (byte(run + 4) >> 4) | ((byte(run) >> 6) << 4)];
@@ -103,7 +104,9 @@ const WEIGHT = {
   },
   q3_k: (view, at) => {
     const d = half(view, at + 108);
+    /** @param {number} group */
     const low = (group) => (view.getUint8(at + 96 + (group & 7)) >> (group < 8 ? 0 : 4)) & 15;
+    /** @param {number} group */
     const high = (group) => (view.getUint8(at + 104 + (group & 3)) >> ((group >> 2) * 2)) & 3;
     return (i) => {
       const scale = (low(i >> 4) | (high(i >> 4) << 4)) - 32;

@@ -12,6 +12,7 @@ const HISTORY = 'tests/bench/LOG.md';
 const IN_ROOM = new RegExp(`^(${ROOMS.join('|')})/`);
 const FILE_NAME = /^[\w-][\w.-]*\.(c|h|js|py|md|json|html|css|sh|txt)$/;
 
+/** @param {string} path */
 const read = (path) => readFileSync(join(ROOT, path), 'utf8');
 const files = filesBelow(ROOMS).map((path) => relative(ROOT, path).split(sep).join('/'));
 const names = new Set([...files.map((path) => basename(path)), ...TOP_FILES]);
@@ -28,16 +29,19 @@ export function blocksOf(text) {
   return found.map(([, language, kind, code]) => ({ language, kind, code }));
 }
 
+/** @param {string} text */
 const withoutBlocks = (text) => text.replace(/^```[\s\S]*?^```$/gm, '');
+/** @param {string} text */
 const spansOf = (text) => [...withoutBlocks(text).matchAll(/`([^`\n]+)`/g)].map(([, span]) => span);
 
-/** How a heading is linked to. */
+/** How a heading is linked to. @param {string} heading */
 const anchorOf = (heading) =>
   heading
     .toLowerCase()
     .replace(/[^\p{L}\p{N} _-]/gu, '')
     .replaceAll(' ', '-');
 
+/** @param {string} text */
 const anchorsOf = (text) => [...withoutBlocks(text).matchAll(/^#+ (.*)$/gm)].map(([, heading]) => anchorOf(heading));
 
 /** The links of a document that lead nowhere. @param {{ path: string, text: string }} document */

@@ -16,9 +16,13 @@ const MODEL = join(ROOT, 'models/nibble-tiny.gguf');
 const RUN_MILLISECONDS = 120_000;
 const facts = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'));
 const documents = readDocuments();
+/** @param {string} path */
 const textOf = (path) => documents.find((document) => document.path === path).text;
 
-/** What a rule finds in any of the documents, with the document's name. */
+/**
+ * What a rule finds in any of the documents, with the document's name.
+ * @param {(a: { path: string, text: string }) => string[]} rule
+ */
 const survey = (rule) =>
   documents.flatMap(({ path, text }) => rule({ path, text }).map((found) => `${path}: ${found}`));
 
@@ -40,6 +44,7 @@ describe('the documents', () => {
     // Tables that programs write, and the first page of the reference.
     const generated = ['README.md', 'models/FAMILIES.md', 'js/ERRORS.md', 'js/reference.md'];
     // A room's own lines, which house-rules.test.js compares with the table of rooms.
+    /** @param {string} path */
     const isOfRoom = (path) => path !== 'js/commands/README.md' && /^(js|web)\/[\w-]+\/README\.md$/.test(path);
     const written = documents.map(({ path }) => path).filter((path) => !generated.includes(path) && !isOfRoom(path));
     assert.deepEqual(
@@ -146,7 +151,11 @@ describe('the code in the documents runs', () => {
   });
   after(() => hub.close());
 
-  /** Runs a piece of code as a program of a user's. @returns {Promise<string>} what it wrote */
+  /**
+   * Runs a piece of code as a program of a user's.
+   * @param {{ kind: string, code: string }} options
+   * @returns {Promise<string>} what it wrote
+   */
   async function run({ kind, code }) {
     const folder = mkdtempSync(join(home, 'program-'));
     symlinkSync(join(ROOT, 'models'), join(folder, 'models'), 'dir');
@@ -184,6 +193,7 @@ describe('the code in the documents runs', () => {
 
 describe('what is wrong is found', () => {
   test('links and files', () => {
+    /** @param {string} text */
     const links = (text) => brokenLinks({ path: 'js/README.md', text });
     assert.deepEqual(links('[a](index.js) [b](../README.md#ten-lines) [c](https://example.com/x) [d](#e)\n# E'), []);
     const bad = ['gone.js', '../README.md#gone', '#gone', 'README.md/x'];

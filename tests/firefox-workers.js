@@ -5,6 +5,7 @@
 // worker starts. The same Firefox, started without anything that drives it, did this 333 times without a fault.
 //
 //   node tests/firefox-workers.js [--seconds 60] [--alone]
+import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
@@ -13,6 +14,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { readOptions } from '../wasm/shell.js';
 import { ChildProcess } from './child-process.js';
 import { openFirefox, requireFirefox } from './firefox.js';
+import { portOf } from './port.js';
 
 const HANGS_MILLISECONDS = 10_000;
 
@@ -53,8 +55,9 @@ const server = createServer(({ url }, response) => {
   response.setHeader('content-type', path === '/worker.js' ? 'text/javascript' : 'text/html');
   response.end(path === '/worker.js' ? WORKER : PAGE);
 });
-await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
-const address = `http://127.0.0.1:${server.address().port}/`;
+server.listen(0, '127.0.0.1');
+await once(server, 'listening');
+const address = `http://127.0.0.1:${portOf(server)}/`;
 const close = values.alone ? startAlone() : await startDriven();
 await sleep(Number(values.seconds) * 1000);
 await close();

@@ -22,9 +22,11 @@ export function requireFirefox() {
   );
 }
 
+/** @typedef {{ width: number, height: number, preferences?: Record<string, unknown> }} FirefoxOptions */
+
 /**
  * Starts a Firefox with an empty profile.
- * @param {{ width: number, height: number, preferences?: Record<string, unknown> }} options
+ * @param {FirefoxOptions} options
  * @returns {Promise<{ browser: import('puppeteer-core').Browser, close: () => Promise<void> }>}
  */
 export async function openFirefox({ width, height, preferences = {} }) {

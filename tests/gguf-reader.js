@@ -24,6 +24,7 @@ export function readMetadata(path) {
   const view = new DataView(file.buffer, file.byteOffset, file.byteLength);
   let offset = 24;
   const count = Number(view.getBigUint64(16, true));
+  /** @param {number} bytes */
   const take = (bytes) => {
     offset += bytes;
     return offset - bytes;
@@ -33,6 +34,7 @@ export function readMetadata(path) {
     const start = take(length);
     return file.toString('utf8', start, start + length);
   };
+  /** @param {bigint} value */
   const integer = (value) => {
     const safe = value >= BigInt(Number.MIN_SAFE_INTEGER) && value <= BigInt(Number.MAX_SAFE_INTEGER);
     return safe ? Number(value) : value;
@@ -60,6 +62,7 @@ export function readMetadata(path) {
     11: () => integer(view.getBigInt64(take(8), true)),
     12: () => view.getFloat64(take(8), true),
   };
+  /** @param {number} type */
   const value = (type) => {
     if (!(type in readers)) throw new Error(`${path}: value type ${type}`);
     return readers[type]();

@@ -8,10 +8,13 @@ const [STRING, ARRAY] = [8, 9];
 const U16 = 2;
 const I32 = 5;
 
+/** @param {number} position */
 const aligned = (position, alignment = ALIGNMENT) => Math.ceil(position / alignment) * alignment;
+/** @param {Buffer<ArrayBuffer>} bytes @param {number} alignment */
 const padded = (bytes, alignment) =>
   Buffer.concat([bytes, Buffer.alloc(aligned(bytes.length, alignment) - bytes.length)]);
 
+/** @param {string} key @param {number} type @param {number} value */
 function numberPair(key, type, value) {
   const bytes = Buffer.alloc(8 + key.length + 4 + SIZES[type]);
   bytes.writeBigUInt64LE(BigInt(key.length), 0);
@@ -21,9 +24,13 @@ function numberPair(key, type, value) {
   return bytes;
 }
 
-/** The tables of a file: each metadata pair as it stands there, and of each tensor its entry up to the offset and its data. */
+/**
+ * The tables of a file: each metadata pair as it stands there, and of each tensor its entry up to the offset and its data.
+ * @param {Buffer} file
+ */
 export function readTables(file) {
   let at = 24;
+  /** @param {number} count */
   const take = (count) => {
     at += count;
     return at - count;
@@ -32,6 +39,7 @@ export function readTables(file) {
     const length = Number(file.readBigUInt64LE(take(8)));
     return file.toString('utf8', take(length), at);
   };
+  /** @param {number} type */
   const skip = (type) => (type === STRING ? string() : take(SIZES[type]));
   const pairs = Array.from({ length: Number(file.readBigUInt64LE(16)) }, () => {
     const start = at;
@@ -70,7 +78,10 @@ export function readTables(file) {
   return { pairs, tensors };
 }
 
-/** A file of these metadata pairs and tensors. */
+/**
+ * A file of these metadata pairs and tensors.
+ * @param {{ pairs: { key: string, entry: Buffer }[], tensors: { name: string, entry: Buffer, data: Buffer }[], alignment?: number }} options
+ */
 export function writeTables({ pairs, tensors, alignment = ALIGNMENT }) {
   const start = Buffer.alloc(24);
   start.write('GGUF', 0);
@@ -88,7 +99,7 @@ export function writeTables({ pairs, tensors, alignment = ALIGNMENT }) {
   return Buffer.concat([header, ...tensors.map(({ data }) => padded(data, alignment))]);
 }
 
-/** What each part tells of itself. */
+/** What each part tells of itself. @param {number} number @param {number} count @param {number} tensorCount */
 export const splitPairs = (number, count, tensorCount) => [
   { key: 'split.no', entry: numberPair('split.no', U16, number) },
   { key: 'split.count', entry: numberPair('split.count', U16, count) },

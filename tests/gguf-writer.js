@@ -8,6 +8,7 @@ import { createHash } from 'node:crypto';
 import { closeSync, openSync, writeSync } from 'node:fs';
 import { byteLength, FORMATS } from './weight-formats.js';
 
+/** @type {Record<string, number>} */
 const VALUE_TYPES = {
   u8: 0,
   i8: 1,
@@ -27,15 +28,17 @@ const ALIGNMENT = 32;
 const PAGE = 1 << 16;
 
 /**
- * @typedef {[key: string, type: string, value: any] | Buffer} Entry type is a scalar's name, or `name[]` for an array of
- *   them; bytes are written as they are
- * @typedef {{name: string, type: import('./weight-formats.js').WeightType, shape: number[], told?: object}} TensorInfo shape in
+ * @typedef {{ shape?: number[], dimensions?: number, type?: number, offset?: number }} Told
+ * @typedef {[key: string, type: string, value: any]} KeyValue type is a scalar's name, or `name[]` for an array of them
+ * @typedef {KeyValue | Buffer} Entry bytes are written as they are
+ * @typedef {{name: string, type: import('./weight-formats.js').WeightType, shape: number[], told?: Told}} TensorInfo shape in
  *   the file's order: the length of a row first; `told`: what the file says of the tensor where that is not so, as
  *   `shape`, `dimensions` (their count), `type` (a number) and `offset`
  * @typedef {(tensor: TensorInfo) => Iterable<Uint8Array>} Producer gives a tensor's bytes in pieces of any size; a piece
  *   is read before the next is asked for, so one buffer may serve for all
  */
 
+/** @type {Record<string, [size: number, write: (page: Buffer, at: number, value: any) => unknown]>} */
 const SCALARS = {
   u8: [1, (page, at, value) => page.writeUInt8(value, at)],
   i8: [1, (page, at, value) => page.writeInt8(value, at)],
@@ -56,6 +59,7 @@ class Header {
   #page = Buffer.alloc(PAGE);
   #used = 0;
 
+  /** @param {number} size @param {(page: Buffer, at: number) => unknown} write */
   #append(size, write) {
     if (this.#used + size > this.#page.length) {
       this.#full.push(this.#page.subarray(0, this.#used));
@@ -66,6 +70,7 @@ class Header {
     this.#used += size;
   }
 
+  /** @param {string} type @param {any} value */
   scalar(type, value) {
     if (type === 'string') {
       const size = Buffer.byteLength(value);
@@ -78,6 +83,7 @@ class Header {
     this.#append(size, (page, at) => write(page, at, value));
   }
 
+  /** @param {Entry} entry */
   entry(entry) {
     if (Buffer.isBuffer(entry)) {
       this.#append(entry.length, (page, at) => entry.copy(page, at));
@@ -102,9 +108,12 @@ class Header {
   }
 }
 
+/** @param {{ shape: number[] }} tensor */
 const weightCount = (tensor) => tensor.shape.reduce((product, size) => product * size, 1);
+/** @param {number} size */
 const padding = (size) => (ALIGNMENT - (size % ALIGNMENT)) % ALIGNMENT;
 
+/** @param {Entry[]} metadata @param {TensorInfo[]} tensors */
 function headerBytes(metadata, tensors) {
   const header = new Header();
   header.scalar('u32', 0x46554747);
@@ -114,6 +123,7 @@ function headerBytes(metadata, tensors) {
   for (const entry of metadata) header.entry(entry);
   let offset = 0;
   for (const tensor of tensors) {
+    /** @type {Required<Omit<Told, 'dimensions'>> & Told} */
     const told = { shape: tensor.shape, type: FORMATS[tensor.type].id, offset, ...tensor.told };
     header.scalar('string', tensor.name);
     header.scalar('u32', told.dimensions ?? told.shape.length);

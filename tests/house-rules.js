@@ -30,9 +30,10 @@ export const TOP_LEVEL = [
   ...['README.md', 'CONTRIBUTING.md', 'CHANGELOG.md', 'LICENSE', '.ci', '.attw.json', '.clang-format', '.gitignore'],
 ];
 
+/** @param {string} path */
 const roomOf = (path) => path.split('/', 1)[0];
 
-/** The files that C code includes: { name, quoted }. */
+/** The files that C code includes: { name, quoted }. @param {string} text */
 export function includesOf(text) {
   return [...text.matchAll(/^[ \t]*#[ \t]*include[ \t]*(["<])([^">]+)[">]/gm)].map(([, mark, name]) => ({
     name,
@@ -40,7 +41,10 @@ export function includesOf(text) {
   }));
 }
 
-/** The modules that JavaScript names in import and export declarations, import() and new URL(…, import.meta.url). */
+/**
+ * The modules that JavaScript names in import and export declarations, import() and new URL(…, import.meta.url).
+ * @param {string} text
+ */
 export function importsOf(text) {
   const patterns = [
     /^[ \t]*(?:import|export)\b[^'"`;]*?\bfrom\s*['"]([^'"]+)['"]/gm,
@@ -58,6 +62,7 @@ export function checkIncludes(path, text, exists) {
   const problems = [];
   const room = roomOf(path);
   for (const { name, quoted } of includesOf(text)) {
+    /** @param {string} reason */
     const say = (reason) => problems.push(`${path} includes ${name}: ${reason}.`);
     if (room === 'src' && /^(emscripten|wasm_simd128|wasm)/.test(name)) say('src/ is portable C');
     if (!quoted) continue;
@@ -74,7 +79,11 @@ const STRING = /"(?:[^"\\\n]|\\.)*"/g;
 // The last is where a macro such as PRIu64 goes on.
 const CONVERSION = /^%(s|\.\d+s|\.\*s|(l|ll|z)?[du]|(0\d)?x|g|\.\df|(0\d)?")/;
 
-/** What the wasm holds writes messages with text_format() alone, and with what it knows. */
+/**
+ * What the wasm holds writes messages with text_format() alone, and with what it knows.
+ * @param {string} path
+ * @param {string} text
+ */
 export function checkFormats(path, text) {
   const problems = [];
   if (includesOf(text).some(({ name }) => name === 'stdio.h'))
@@ -87,7 +96,11 @@ export function checkFormats(path, text) {
   return problems;
 }
 
-/** What calloc() multiplies may wrap in 32 bits, so arrays come from zeroed(). */
+/**
+ * What calloc() multiplies may wrap in 32 bits, so arrays come from zeroed().
+ * @param {string} path
+ * @param {string} text
+ */
 export function checkAllocations(path, text) {
   const found = [...text.matchAll(/\bcalloc\((?!1,|\))[^;]*/g)].map(([call]) => call);
   return found.map((call) => `${path} has ${call}: zeroed() makes arrays, since some calloc() multiply in 32 bits.`);
@@ -106,6 +119,7 @@ export function checkImports(path, text) {
     .map((name) => `${path} imports ${name}: ${reason}.`);
 }
 
+/** @param {string} path @param {string} name */
 function mayImport(path, name) {
   const room = roomOf(path);
   const relative = name.startsWith('./') || name.startsWith('../') || name === '.';
@@ -149,9 +163,10 @@ const ROW = new Map(
   ]),
 );
 
+/** @param {string} path */
 const roomIn = (path) => MOVED[path] ?? posix.dirname(path);
 
-/** Whom a module imports of js/ or web/, by path. */
+/** Whom a module imports of js/ or web/, by path. @param {string} path @param {string} text */
 function neighboursOf(path, text) {
   const relative = importsOf(text).filter((name) => name.startsWith('.'));
   const targets = relative.map((name) => posix.join(posix.dirname(path), name));
@@ -195,7 +210,7 @@ export function findCycles(modules) {
   return circlesOf(new Map(modules.map(({ path, text }) => [path, neighboursOf(path, text)])));
 }
 
-/** C files belong to the module of their name, or of the first that C_MODULES names beside it. */
+/** C files belong to the module of their name, or of the first that C_MODULES names beside it. @param {string} path */
 function cModuleOf(path) {
   const name = posix.basename(path).replace(/\.[ch]$/, '');
   return C_MODULES.find((names) => names.includes(name))?.[0] ?? name;
@@ -214,9 +229,12 @@ export function findIncludeCycles(files) {
 
 /** @param {Map<string, Iterable<string>>} neighbours */
 function circlesOf(neighbours) {
+  /** @type {string[]} */
   const circles = [];
+  /** @type {string[]} */
   const way = [];
   const done = new Set();
+  /** @param {string} name */
   const visit = (name) => {
     if (way.includes(name)) circles.push([...way.slice(way.indexOf(name)), name].join(' -> '));
     if (done.has(name) || way.includes(name)) return;

@@ -21,7 +21,11 @@ const paths = listFiles();
 const TEXT = /\.(c|h|js|mjs|css|html|py|sh|cmake|md|json|txt|yml)$/;
 const GENERATED = ['package-lock.json'];
 
-/** What a rule says about all files whose path matches. */
+/**
+ * What a rule says about all files whose path matches.
+ * @param {RegExp} pattern
+ * @param {(path: string, b: string) => string[]} rule
+ */
 function survey(pattern, rule) {
   return paths
     .filter((path) => pattern.test(path) && !GENERATED.includes(path))
@@ -34,6 +38,7 @@ describe('the checkout', () => {
   });
 
   test('C depends rightwards only', () => {
+    /** @param {string} path */
     const exists = (path) => existsSync(join(ROOT, path));
     assert.deepEqual(
       survey(/^(src|wasm)\/.*\.[ch]$/, (path, text) => rules.checkIncludes(path, text, exists)),
@@ -60,6 +65,7 @@ describe('the checkout', () => {
   });
 
   test('no modules import each other in a circle', () => {
+    /** @param {RegExp} pattern */
     const read = (pattern) =>
       paths
         .filter((path) => pattern.test(path))
@@ -114,6 +120,7 @@ describe('the checkout', () => {
 });
 
 describe('the rules find what breaks them', () => {
+  /** @param {...string} known */
   const here = (...known) => {
     return (path) => known.includes(path);
   };
@@ -207,6 +214,7 @@ describe('the rules find what breaks them', () => {
   });
 
   test('circles', () => {
+    /** @param {string} name */
     const imports = (name) => `import x from '${name}';`;
     const modules = [
       { path: 'js/a.js', text: imports('./b/c.js') },

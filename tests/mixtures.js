@@ -43,7 +43,10 @@ export const MIXTURES = Object.freeze({
   Q2_0: [41, 'q2_0'],
 });
 
-/** What `general.file_type` says of a file whose matrices are all of one type; of MXFP4 it knows experts only. */
+/**
+ * What `general.file_type` says of a file whose matrices are all of one type; of MXFP4 it knows experts only.
+ * @param {string} type
+ */
 export const pureFileType = (type) => {
   if (type === 'mxfp4') return 38;
   if (type === 'i2_s') return 40; // for bitnet.cpp, which has no Q1_0
@@ -144,6 +147,7 @@ const NARROWER = {
 };
 
 // Rows that are no multiple of a type's block get one of 32 weights in its place, or F16.
+/** @param {string} type @param {number} columns */
 function fitting(type, columns) {
   if (columns % FORMATS[type].weights === 0) return type;
   const other = type.startsWith('iq') ? 'iq4_nl' : NARROWER[type];

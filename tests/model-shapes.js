@@ -30,6 +30,9 @@
  * @property {number} [loops] times that all blocks are computed, one time behind the other
  * @property {Partial<import('./model-families.js').Family>} [blocks] what its blocks have otherwise than its family's
  * @property {import('./gguf-writer.js').Entry[]} [keys] further metadata, their names without the family's prefix
+ * @param {number} base
+ * @param {number} size
+ * @param {{ factor: number, low: number, high: number, context: number }} options
  */
 
 // The divisors Llama 3 derives from its frequencies: none for short wavelengths, `factor` for those beyond the original
@@ -44,6 +47,7 @@ function llama3Factors(base, size, { factor, low, high, context }) {
   });
 }
 
+/** @param {number} headSize */
 const llama3 = (headSize) => ({
   context: 131072,
   headSize,

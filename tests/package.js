@@ -43,7 +43,11 @@ export function createProject(tarball, { packages = {}, files = {} } = {}) {
   return { folder, problem: status === 0 ? null : `npm could not install ${names}: ${stderr.trim().slice(-500)}` };
 }
 
-/** Unpacks the package where a project looks for it, without what it depends on. */
+/**
+ * Unpacks the package where a project looks for it, without what it depends on.
+ * @param {string} folder
+ * @param {string} tarball
+ */
 export function unpackInto(folder, tarball) {
   const place = join(folder, 'node_modules/nibble-llm');
   mkdirSync(place, { recursive: true });

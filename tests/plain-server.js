@@ -1,8 +1,11 @@
 // A static host as they commonly are: files and their types, and no header that isolates a page.
+import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import { extname, join } from 'node:path';
+import { portOf } from './port.js';
 
+/** @type {Record<string, string>} */
 const TYPES = {
   '.html': 'text/html',
   '.css': 'text/css',
@@ -20,9 +23,10 @@ const TYPES = {
  * @returns {Promise<{ url: string, port: number, paths: string[], close: () => Promise<void> }>} `paths`: what was asked for
  */
 export async function servePlainly(folder, { port = 0, onRequest = () => undefined } = {}) {
+  /** @type {string[]} */
   const paths = [];
   const server = createServer(async (request, response) => {
-    const { pathname } = new URL(request.url, 'http://localhost');
+    const { pathname } = new URL(request.url ?? '/', 'http://localhost');
     paths.push(pathname);
     const refused = onRequest(pathname, request);
     const path = pathname.endsWith('/') ? `${pathname}index.html` : pathname;
@@ -32,15 +36,13 @@ export async function servePlainly(folder, { port = 0, onRequest = () => undefin
     const type = TYPES[extname(file)] ?? 'application/octet-stream';
     response.writeHead(200, { 'Content-Type': type, 'Content-Length': bytes.length }).end(bytes);
   });
-  await new Promise((resolve, reject) => {
-    server.once('error', reject);
-    server.listen(port, '127.0.0.1', resolve);
-  });
+  server.listen(port, '127.0.0.1');
+  await once(server, 'listening');
   const close = () =>
     new Promise((resolve) => {
       server.close(resolve);
       server.closeAllConnections();
     });
-  const { port: taken } = server.address();
+  const taken = portOf(server);
   return { url: `http://127.0.0.1:${taken}/`, port: taken, paths, close };
 }

@@ -9,6 +9,7 @@ export { byteLength };
 
 const f32 = Math.fround;
 
+/** @param {number} d */
 const inverse = (d) => (d === 0 ? 0 : f32(1 / d));
 
 function packQ8(x, from, view, at) {
@@ -28,6 +29,7 @@ function packQ4(x, from, view, at) {
   for (let i = 0; i < 32; i++) if (Math.abs(x[from + i]) > Math.abs(largest)) largest = x[from + i];
   const d = f32(largest / -8);
   const id = inverse(d);
+  /** @param {number} i */
   const nibble = (i) => Math.min(15, Math.trunc(f32(f32(x[from + i] * id) + 8.5)));
   view.setUint16(at, toHalf(d), true);
   for (let j = 0; j < 16; j++) view.setUint8(at + 2 + j, nibble(j) | (nibble(j + 16) << 4));
@@ -42,6 +44,7 @@ function packQ41(x, from, view, at) {
   }
   const d = f32(f32(high - low) / 15);
   const id = inverse(d);
+  /** @param {number} i */
   const nibble = (i) => Math.min(15, Math.trunc(f32(f32(f32(x[from + i] - low) * id) + 0.5)));
   view.setUint16(at, toHalf(d), true);
   view.setUint16(at + 2, toHalf(low), true);

@@ -6,6 +6,7 @@ import { FORMATS, fromE4M3, toHalf } from './weight-formats.js';
 
 // Each block has one of this many scales, 0.75 to 1.25 times the mean one.
 const PICKS = 256;
+/** @param {(a: number, pick: number) => number} code */
 const table = (code) => Array.from({ length: PICKS }, (_, pick) => code(0.75 + pick / (2 * PICKS), pick));
 
 // Powers of two are what MXFP4 has for scales: the two about the wanted one, so mixed that the mean square is right.
@@ -17,6 +18,7 @@ function powerScales(scale) {
   return table((_, pick) => 128 + exponent + (pick < share * PICKS ? 1 : 0));
 }
 
+/** @param {number} value */
 function nearestE4M3(value) {
   let best = 0;
   for (let code = 1; code < 0x7f; code++) {
@@ -74,15 +76,18 @@ function halfScales({ scale: place, minimum: minimumPlace }, scale, minimum) {
   };
 }
 
+/** @param {string} type @param {number} scale */
 const placing = (type, scale, minimum = 0) => OTHER_SCALES[type]?.(scale) ?? halfScales(FORMATS[type], scale, minimum);
 
 function shapeAll(view, bytes, place) {
   for (let at = 0; at < view.byteLength; at += bytes) place(view, at);
 }
 
+/** @param {Float32Array | Float32Array<ArrayBuffer>} values */
 const mean = (values) => values.reduce((sum, value) => sum + value, 0) / values.length;
 
 // Of random bits with this scale and minimum. Sums of a fixed order and square roots are exact on every machine.
+/** @param {string} type @param {number} scale @param {number} minimum */
 function sample(type, scale, minimum) {
   const { weights, bytes } = FORMATS[type];
   const words = new Uint32Array(bytes * Math.ceil(4096 / weights));
@@ -92,6 +97,7 @@ function sample(type, scale, minimum) {
 }
 
 // The minimum to a scale of 1 that makes the mean weight 0.
+/** @param {string} type */
 function balance(type) {
   if (FORMATS[type].minimum === undefined) return 0;
   return -mean(sample(type, 1, 0)) / mean(sample(type, 0, 1));
@@ -99,6 +105,7 @@ function balance(type) {
 
 // One weight to a "block": an exponent with as many halvings as there are leading zeros, which is what a uniform
 // distribution has.
+/** @param {string} type @param {number} sigma */
 function halves(type, sigma) {
   const [mantissa, bias] = type === 'f16' ? [10, 15] : [7, 127];
   const top = Math.round(Math.log2(sigma * Math.sqrt(3))) - 1;
@@ -110,6 +117,7 @@ function halves(type, sigma) {
   };
 }
 
+/** @param {number} sigma */
 function floats(sigma) {
   const unit = (sigma * Math.sqrt(3)) / 2 ** 31;
   return (view, at) => view.setFloat32(at, (view.getInt32(at, true) + 0.5) * unit, true);

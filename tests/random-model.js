@@ -17,14 +17,18 @@ import { Random } from './random-numbers.js';
 import { byteLength, FORMATS } from './weight-formats.js';
 
 /** @typedef {import('./model-shapes.js').Shape} Shape */
+/** @typedef {import('./gguf-writer.js').KeyValue} KeyValue */
+/** @typedef {import('./weight-formats.js').WeightType} WeightType */
 
 // Byte-level BPE writes each byte as one printable character: itself where printable, else the next one from U+0100.
 function byteCharacters() {
   let next = 256;
+  /** @param {number} byte */
   const printable = (byte) => (byte > 32 && byte < 127) || (byte > 160 && byte !== 173);
   return Array.from({ length: 256 }, (_, byte) => String.fromCharCode(printable(byte) ? byte : next++));
 }
 
+/** @param {number} n */
 const letter = (n) => String.fromCharCode(97 + n);
 
 /**
@@ -52,14 +56,14 @@ const blockCount = ({ layers, blockRepeat = 1, loops = 1 }) => layers / blockRep
 
 /**
  * @param {Shape} shape
- * @returns {import('./gguf-writer.js').Entry[]}
+ * @returns {KeyValue[]}
  */
 export function metadata(shape) {
   const { tokens, types, merges, begin, end } = vocabulary(shape.vocabulary);
   const { name: family, norm } = familyOf(shape);
   const ropeSize = shape.ropeSize ?? shape.headSize;
   const { ofBlocks } = shape;
-  /** @type {import('./gguf-writer.js').Entry[]} */
+  /** @type {KeyValue[]} */
   const keys = [
     ['context_length', 'u32', shape.context],
     ['embedding_length', 'u32', shape.width],
@@ -86,13 +90,13 @@ export function metadata(shape) {
   if (shape.loops) keys.push(['num_loops', 'u32', shape.loops]);
   if (shape.window) keys.push(['attention.sliding_window', 'u32', shape.window]);
   keys.push(...(shape.keys ?? []));
-  /** @type {import('./gguf-writer.js').Entry[]} */
+  /** @type {KeyValue[]} */
   const entries = [
     ['general.architecture', 'string', family],
     ['general.name', 'string', `random ${shape.name}`],
     ['general.alignment', 'u32', 32],
     ['general.quantization_version', 'u32', 2],
-    ...keys.map(([key, type, value]) => [`${family}.${key}`, type, value]),
+    ...keys.map(([key, type, value]) => /** @type {KeyValue} */ ([`${family}.${key}`, type, value])),
   ];
   if (shape.blockRepeat) entries.push(['nibble.block_repeat', 'u32', shape.blockRepeat]);
   entries.push(
@@ -119,23 +123,28 @@ export function metadata(shape) {
  *   embedding?: number, logits?: number}} Gains `branch`: of norms behind attention and feed-forward network
  */
 
-// The tensors of a block: role, name, what `typeOf` may be asked for, and gain.
+/** The tensors of a block; those of the role 'block' have no type yet. @param {Shape} shape @param {Gains} gains */
 function blockTensors(shape, { query = 1.5, value = 1.5, out = 1.5, down = 2, branch = 0.7, bias = 0.4 }) {
   const { width, ffn, headSize, valueSize = headSize, heads, kvHeads } = shape;
   const { norms, norm: kind, headNorms, fused, gateUp, gateless, parallel, sinks, biases } = familyOf(shape);
   const keyWidth = kvHeads * headSize;
   const valueWidth = kvHeads * valueSize;
   const queryWidth = heads * headSize;
+  /** @type {Omit<LayoutTensor, 'type'>[]} */
   const list = [];
+  /** @param {string} role @param {string} name @param {number[]} size @param {number} gain */
   const floats = (role, name, size, gain) => list.push({ role, name, shape: size, gain });
+  /** @param {string} name */
   const norm = (name, gain = 1) => {
     floats('norm', `${name}.weight`, [width], gain);
     if (kind === 'layer-bias') floats('bias', `${name}.bias`, [width], bias * gain);
   };
+  /** @param {string} name @param {number} count */
   const headNorm = (name, count) => {
     const sizes = { each: [headSize], all: [count * headSize], own: [headSize, count] };
     if (headNorms) floats('norm', `${name}.weight`, sizes[headNorms], query);
   };
+  /** @param {string} name @param {number} rows @param {number} columns @param {number} gain */
   const matrix = (name, rows, columns, gain) => {
     list.push({ role: 'block', name: `${name}.weight`, shape: [columns, rows], gain });
     if (biases.includes(name)) floats('bias', `${name}.bias`, [rows], bias);
@@ -174,8 +183,17 @@ export function tensors(shape, typeOf, gains = {}) {
   const { embedding = 0.7, logits = 2.6, bias = 0.4 } = gains;
   const { width } = shape;
   const { norm: kind, positions, outputBias } = familyOf(shape);
+  /** @type {LayoutTensor[]} */
   const list = [];
+  /**
+   * @param {string} role
+   * @param {string} name
+   * @param {WeightType} type
+   * @param {number[]} size
+   * @param {number} gain
+   */
   const add = (role, name, type, size, gain) => list.push({ role, name: `${name}.weight`, type, shape: size, gain });
+  /** @param {string} name @param {number[]} values */
   const factors = (name, values) =>
     list.push({ role: 'factors', name: `${name}.weight`, type: 'f32', shape: [values.length], gain: 1, values });
   add('embedding', 'token_embd', typeOf('embedding', 'token_embd', width), [width, shape.vocabulary], embedding);
@@ -195,6 +213,7 @@ export function tensors(shape, typeOf, gains = {}) {
   }
   // A tied output is the embedding, whose elements are of size `embedding`; the last norm makes up for that.
   const last = shape.tied ? logits / (embedding * Math.sqrt(width)) : 1;
+  /** @param {string} name @param {number[]} size @param {number} gain */
   const biasOf = (name, size, gain) =>
     list.push({ role: 'bias', name: `${name}.bias`, type: 'f32', shape: size, gain });
   add('norm', 'output_norm', 'f32', [width], last);
@@ -243,6 +262,7 @@ function* randomTensor(tensor, seed) {
 const KINDS = `${Object.keys(FORMATS).join(', ')}; or ${Object.keys(MIXTURES).join(', ')}`;
 
 // One type for all matrices, or one for each as a file type has it.
+/** @param {string} type @param {Shape} shape */
 function typesOf(type, shape) {
   if (FORMATS[type]) return { typeOf: () => type, fileType: pureFileType(type) };
   if (!MIXTURES[type]) throw new RangeError(`Unknown type "${type}"; known are ${KINDS}.`);
@@ -264,6 +284,7 @@ export function writeRandomModel(path, { shape, type = 'q4_0', seed = 1 }) {
   const { typeOf, fileType } = typesOf(type, chosen);
   // Over a real vocabulary, logits of this deviation leave a few nats of entropy, as a trained model does.
   const list = tensors(chosen, typeOf, { logits: 4 });
+  /** @param {import('./gguf-writer.js').TensorInfo} tensor */
   const produce = (tensor) => randomTensor(tensor, seed);
   mkdirSync(dirname(path), { recursive: true });
   const entries = [...metadata(chosen), ['general.file_type', 'u32', fileType]];

@@ -40,6 +40,7 @@ if (refusal === '?post' || refusal === '?file') {
 if (refusal === '?relaxed') {
   const { validate } = WebAssembly;
   // i16x8.relaxed_dot_i8x16_i7x16_s; both the engine's question and its relaxed build have it.
+  /** @param {Uint8Array<ArrayBuffer>} bytes */
   const isRelaxed = (bytes) =>
     bytes.some((byte, at) => byte === 0xfd && bytes[at + 1] === 0x92 && bytes[at + 2] === 0x02);
   WebAssembly.validate = (source, ...rest) => {

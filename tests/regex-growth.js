@@ -86,6 +86,7 @@ function compile(regex) {
     };
     return add({ op: 'character', is, next });
   }
+  /** @param {Alternative[]} list @param {number} next */
   const alternatives = (list, next) => {
     const nexts = list.map(({ elements }) => elements.reduceRight((after, node) => element(node, after), next));
     return nexts.length === 1 ? nexts[0] : add({ op: 'split', nexts });
@@ -139,7 +140,11 @@ function isEmpty(node) {
   return node.alternatives?.some(({ elements }) => elements?.every(isEmpty)) ?? false;
 }
 
-/** One of each kind of letters that an expression tells apart. */
+/**
+ * One of each kind of letters that an expression tells apart.
+ * @param {ReturnType<typeof compile>} compile
+ * @param {RegExp} regExp
+ */
 function differentLetters({ instructions }, { source, flags }) {
   const isUnicode = /[uv]/.test(flags);
   const tests = instructions.filter(({ op }) => op === 'character').map(({ is }) => is);
@@ -242,6 +247,7 @@ function path({ from, to, parts = false, letters, edges, leads }) {
     const further = [];
     for (const { states, text, parted } of reached) {
       for (const letter of letters) {
+        /** @param {number} index */
         const isOnTheWay = (index) => (state) => state === to[index] || leads.get(state).has(to[index]);
         const lists = states.map((state, index) => edges.get(state).get(letter).filter(isOnTheWay(index)));
         for (const ways of product(lists.map((list) => [...list.keys()]))) {
@@ -260,14 +266,16 @@ function path({ from, to, parts = false, letters, edges, leads }) {
   return null;
 }
 
+/** @param {number[][]} lists */
 const product = (lists) => lists.reduce((all, list) => all.flatMap((each) => list.map((one) => [...each, one])), [[]]);
 
-/** The steps of a search for all matches. */
+/** The steps of a search for all matches. @param {ReturnType<typeof compile>} compile @param {string} text */
 function countSteps({ instructions, start, sticky, split }, text) {
   const letters = split(text);
   const offsets = [0];
   for (const letter of letters) offsets.push(offsets.at(-1) + letter.length);
   let steps = 0;
+  /** @param {number} from @param {number} begin */
   const match = (from, begin) => {
     const waiting = [[from, begin]];
     while (waiting.length > 0 && steps < MOST_STEPS) {

@@ -11,6 +11,8 @@ import { filesBelow, ROOT } from '../wasm/shell.js';
 import { superLinearText } from './regex-growth.js';
 import { VOCABULARIES } from './tokenizer/vocabularies.js';
 
+/** @typedef {import('acorn').Program} Program */
+
 const FILES = filesBelow(['js', 'web'], (path) => path.endsWith('.js')).map((path) => relative(ROOT, path));
 
 /** Those that functions put together, by the file: some that come of each place. */
@@ -36,9 +38,10 @@ function splits() {
   return [...new Set(patterns)].map((pattern) => new RegExp(pattern, 'gu'));
 }
 
-/** The regular expressions of a file, and how many it puts together at once and in functions. */
+/** The regular expressions of a file, and how many it puts together at once and in functions. @param {string} file */
 function regexesOf(file) {
   const found = { literals: [], atOnce: 0, inFunctions: 0 };
+  /** @param {Program} node @param {boolean} inFunction */
   const visit = (node, inFunction) => {
     if (node === null || typeof node !== 'object') return;
     const { type, regex, value, loc, callee, ...rest } = node;
@@ -52,7 +55,7 @@ function regexesOf(file) {
   return found;
 }
 
-/** What a module puts together when it is loaded. */
+/** What a module puts together when it is loaded. @param {string} file */
 async function constructedBy(file) {
   const native = globalThis.RegExp;
   const constructed = [];
@@ -99,6 +102,7 @@ const SHORT = {
   '^[^.[]+|\\.[^.[]+|\\[[^\\]]*\\]': 'the path to a value that a format names, at most 1000 characters',
 };
 
+/** @param {string} place @param {RegExp} regex */
 const check = (place, regex) => {
   if (SHORT[regex.source]) return;
   const found = superLinearText(regex);

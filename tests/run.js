@@ -26,6 +26,9 @@ import { printResults, runTestFiles } from './test-files.js';
 import { checkTypes } from './types.js';
 import { readVerdicts, summariseVerdicts } from './verdicts.js';
 
+/** @typedef {import('node:child_process').ChildProcess} ChildProcess */
+/** @typedef {import('node:child_process').ChildProcessByStdio} ChildProcessByStdio */
+
 const FORMATTER = ['clang-format-14', 'clang-format'];
 
 // Browsers wait for each other, for timers and for the disk: two lanes more than processors keep these busy.
@@ -62,7 +65,9 @@ const THREADED = ['threads_test', 'arrival_test'];
  */
 const STEPS = {
   format: { perform: () => checkFormat(false) },
-  build: { perform: (execute) => execute(process.execPath, ['js/bundle.js']) },
+  build: {
+    perform: (/** @type {(a: string, b: string[]) => any} */ execute) => execute(process.execPath, ['js/bundle.js']),
+  },
   types: { perform: () => checkTypes() },
   node: { perform: testNode },
   native: { perform: (execute) => testNative(execute, 'build/native', []), beside: true },
@@ -82,6 +87,7 @@ await main(async () => {
   const names = values.only?.split(',') ?? Object.keys(STEPS);
   const unknown = names.find((name) => !Object.hasOwn(STEPS, name));
   if (unknown) throw new BuildError(`There is no step '${unknown}'; the steps are ${Object.keys(STEPS).join(', ')}.`);
+  /** @type {Awaited<ReturnType<typeof step>>[]} */
   const results = [];
   const takeTurns = async (steps, executor) => {
     for (const name of steps) results.push(await step(name, executor));
@@ -109,7 +115,7 @@ async function step(name, executor) {
   return { name, problem, results, seconds: (performance.now() - start) / 1000 };
 }
 
-/** A step without tests of its own counts as one. */
+/** A step without tests of its own counts as one. @param {Awaited<ReturnType<typeof step>>[]} steps */
 function summarise(steps) {
   console.log('\n== summary');
   for (const { name, problem, seconds } of steps) {
@@ -148,7 +154,10 @@ async function executeQuietly(command, args, env = process.env) {
   if (status !== 0) throw failure(command, args, status);
 }
 
-/** @returns {Promise<number | string>} its exit code, the signal that ended it, or why it did not start */
+/**
+ * @param {ChildProcess | ChildProcessByStdio<null, Stream.Readable, Stream.Readable>} child
+ * @returns {Promise<number | string>} its exit code, the signal that ended it, or why it did not start
+ */
 function statusOf(child) {
   return new Promise((resolve) => {
     child.once('error', (error) => resolve(error.message));
@@ -161,6 +170,7 @@ function failure(command, args, status) {
 }
 
 // Other versions of clang-format break lines differently, so only Debian 12's is asked.
+/** @param {boolean} fix */
 function checkFormat(fix) {
   const formatter = FORMATTER.find((name) => has(name) && / 14\./.test(run(name, ['--version'], { capture: true })));
   const sources = filesBelow(['src', 'wasm', 'tests'], (path) => /\.[ch]$/.test(path)).map((path) =>

@@ -44,6 +44,12 @@ export function scriptedModel({ script, special = [], template = TEMPLATE, nanAf
 
 // Every token has a column of its own in the embedding; the norm before the output makes it as long as the square root
 // of the width; all that lies between is 0.
+/**
+ * @param {string} name
+ * @param {number[]} size
+ * @param {{ script: (token: number) => Record<number, number>, nanAfter: number }} options
+ * @param {number} count
+ */
 function bytesOf(name, size, { script, nanAfter }, count) {
   const values = new Float32Array(size.reduce((product, length) => product * length, 1));
   if (name.includes('norm')) values.fill(1);
@@ -58,6 +64,7 @@ function bytesOf(name, size, { script, nanAfter }, count) {
 }
 
 // The token has two columns, whose products with every row of the output are infinite, one of either sign.
+/** @param {string} name @param {Float32Array<ArrayBuffer>} values @param {number} token @param {number} count */
 function spoil(name, values, token, count) {
   if (name === 'token_embd.weight') values[token * count + token + 1] = 1;
   for (let row = 0; row < count && name === 'output.weight'; row++) {

@@ -7,6 +7,8 @@ import { fileURLToPath } from 'node:url';
 import { ROOT } from '../wasm/shell.js';
 import { readVerdicts } from './verdicts.js';
 
+/** @typedef {import('./verdicts.js').Verdict} Verdict */
+
 // A browser that hangs must end as a failed test, not as a run that never ends: far above the slowest file on a slow
 // machine, first for what runs in the file, then for its process.
 const TEST_MILLISECONDS = 8 * 60 * 1000;
@@ -32,8 +34,10 @@ const REPORTER = fileURLToPath(new URL('verdicts.js', import.meta.url));
  * @returns {Promise<FileResult[]>} as they ended
  */
 export async function runTestFiles(paths, { lanes, beside = [] }) {
+  /** @type {FileResult[]} */
   const results = [];
   const folder = mkdtempSync(join(tmpdir(), 'nibble-verdicts-'));
+  /** @param {string | undefined} path */
   const runOne = async (path) => {
     const result = await runFile(path, join(folder, String(paths.indexOf(path))));
     results.push(result);
@@ -74,6 +78,7 @@ function runFile(path, record) {
     setTimeout(() => child.kill('SIGKILL'), 5000).unref();
   }, FILE_MILLISECONDS);
   return new Promise((resolve) => {
+    /** @param {[code: number | null, signal: NodeJS.Signals | null] | null} status */
     const end = (status) => {
       clearTimeout(timer);
       const seconds = (performance.now() - start) / 1000;
@@ -92,6 +97,9 @@ function runFile(path, record) {
 /**
  * A file without a test has not been run; what goes wrong outside of the tests is a failure of the file, and so is a test
  * that is skipped without a reason, which node:test lets pass.
+ * @param {string} path
+ * @param {[code: number | null, signal: NodeJS.Signals | null] | null} status
+ * @param {Verdict[]} written
  */
 function judge(path, status, written) {
   const file = resolvePath(ROOT, path);
@@ -105,7 +113,7 @@ function judge(path, status, written) {
   return { passed, verdicts };
 }
 
-/** Prints which files took longest, and what failed. */
+/** Prints which files took longest, and what failed. @param {FileResult[]} results */
 export function printResults(results) {
   console.log(`\n${results.length} files. The longest:`);
   const slowest = [...results].sort((a, b) => b.seconds - a.seconds).slice(0, SLOWEST);

@@ -7,6 +7,8 @@ import { ROOT } from '../wasm/shell.js';
 import { runTestFiles } from './test-files.js';
 import { summariseVerdicts } from './verdicts.js';
 
+/** @typedef {import('./test-files.js').FileResult} FileResult */
+
 // In the checkout, since a file is run from its root; not below tests/, where the suite looks for files.
 const FOLDER = 'build/made-up-tests';
 
@@ -35,6 +37,7 @@ const FILES = {
   'broken.test.js': "throw new Error('at once');",
 };
 
+/** @type {FileResult[]} */
 let results;
 
 before(async () => {
@@ -56,7 +59,9 @@ before(async () => {
 
 after(() => rmSync(join(ROOT, FOLDER), { recursive: true, force: true }));
 
+/** @param {string} name */
 const resultOf = (name) => results.find(({ place }) => place === `${FOLDER}/${name}`);
+/** @param {string} name */
 const failuresOf = (name) => resultOf(name).verdicts.filter(({ verdict }) => verdict === 'failed');
 
 describe('a run of test files', () => {

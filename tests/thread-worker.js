@@ -9,7 +9,9 @@ import { serve } from '../js/worker/serve.js';
 export function startThreadWorker(platform) {
   let toPage;
   let toWorker;
-  const port = { post: (message) => queueMicrotask(() => toPage(structuredClone(message))) };
+  const port = {
+    post: (/** @type {{ release: string | null }} */ message) => queueMicrotask(() => toPage(structuredClone(message))),
+  };
   port.listen = (onMessage) => {
     toWorker = onMessage;
   };

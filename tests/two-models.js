@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { join } from 'node:path';
 import { createEngine, openModelStore } from '../js/index.node.js';
+import { portOf } from './port.js';
 import { writeRandomModel } from './random-model.js';
 import { SMALL_SHAPE, temporaryFolder } from './small-model.js';
 
@@ -17,7 +18,15 @@ export const [one, two] = [1, 2].map((seed) => {
   return readFileSync(path);
 });
 
-/** What a model writes that is loaded through a store, and what became of the store. */
+/** @typedef {import('../js/index.node.js').EngineOptions} EngineOptions */
+/** @typedef {import('../js/base/public-types.js').ModelStore} ModelStore */
+
+/**
+ * What a model writes that is loaded through a store, and what became of the store.
+ * @param {EngineOptions['store']} store
+ * @param {EngineOptions['model']} model
+ * @param {Partial<EngineOptions>} [options]
+ */
 export async function loadThrough(store, model, options = {}) {
   const engine = await createEngine({ threads: 1, store, model, ...options });
   const { tokens } = await engine.complete(PROMPT).result;
@@ -26,12 +35,13 @@ export async function loadThrough(store, model, options = {}) {
   return { tokens: tokens.join(), ...storage };
 }
 
-/** What a model of these bytes writes. */
+/** What a model of these bytes writes. @param {Buffer<ArrayBuffer>} bytes */
 export async function textOf(bytes) {
   const copy = bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.length);
   return (await loadThrough(null, copy)).tokens;
 }
 
+/** @template T @param {EngineOptions['store']} store @param {(models: ModelStore) => Promise<T> | T} use */
 export async function withModels(store, use) {
   const models = await openModelStore({ store });
   try {
@@ -42,14 +52,27 @@ export async function withModels(store, use) {
 }
 
 /**
- * Answers by path: `files` maps the path and query, or the path, to { bytes, etag, lastModified, ranges, limit }.
+ * @typedef {object} Served a file
+ * @property {Uint8Array} bytes
+ * @property {string | null} [etag]
+ * @property {string | null} [lastModified]
+ * @property {boolean} [ranges] whether it gives parts; true
+ * @property {number} [limit] where an answer stalls
+ * @property {boolean} [honours] whether it looks at If-Range; true
+ */
+
+/**
+ * Answers by path.
+ * @param {Record<string, Served | (() => Served)>} files by path and query, or by path
  */
 export async function serve(files) {
+  /** @type {{ url: string, range: string | undefined }[]} */
   const requests = [];
   const server = createServer((request, response) => {
-    const file = files[request.url] ?? files[request.url.split('?', 1)[0]];
+    const { url = '/' } = request;
+    const file = files[url] ?? files[url.split('?', 1)[0]];
     const { range, 'if-range': condition } = request.headers;
-    requests.push({ url: request.url, range });
+    requests.push({ url, range });
     if (file === undefined) return response.writeHead(404).end();
     const {
       bytes,
@@ -79,5 +102,5 @@ export async function serve(files) {
     server.closeAllConnections();
     server.close();
   };
-  return { url: `http://127.0.0.1:${server.address().port}`, requests, close };
+  return { url: `http://127.0.0.1:${portOf(server)}`, requests, close };
 }

@@ -28,6 +28,7 @@ export default async function* report(source) {
   }
 }
 
+/** @param {{ verdict: string, name: string }} verdict */
 const line = (verdict) => `${JSON.stringify(verdict)}\n`;
 
 /** @param {string} path of what was written @returns {Verdict[]} none where nothing was */
@@ -46,6 +47,7 @@ export function readVerdicts(path) {
  */
 export function summariseVerdicts(results) {
   const all = results.flatMap(({ place, verdicts }) => verdicts.map((verdict) => ({ place, ...verdict })));
+  /** @param {string} wanted */
   const count = (wanted) => all.filter(({ verdict }) => verdict === wanted).length;
   const lines = [];
   for (const reason of new Set(all.filter(({ verdict }) => verdict === 'skipped').map((verdict) => verdict.reason))) {

@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { BuildError, has, installDebian } from '../wasm/shell.js';
 import { ChildProcess } from './child-process.js';
+import { portOf } from './port.js';
 
 const START_MILLISECONDS = 30_000;
 const COMMAND_MILLISECONDS = 30_000;
@@ -15,6 +16,7 @@ const ELEMENT = 'element-6066-11e4-a52e-4f735466cecf';
 
 /** The MiniBrowser lies in a folder that is named for the processor, in one that is named for WebKit's version. */
 function findBrowser() {
+  /** @param {string} folder */
   const foldersIn = (folder) => {
     const entries = readdirSync(folder, { withFileTypes: true });
     return entries.filter((entry) => entry.isDirectory()).map(({ name }) => join(folder, name));
@@ -23,7 +25,7 @@ function findBrowser() {
     .filter((folder) => /-linux-gnu\w*$/.test(folder))
     .flatMap(foldersIn)
     .filter((folder) => /\/webkit2gtk-4\.\d+$/.test(folder) && readdirSync(folder).includes('MiniBrowser'));
-  return folders.length > 0 ? join(folders.sort().at(-1), 'MiniBrowser') : undefined;
+  return folders.length > 0 ? join(/** @type {string} */ (folders.sort().at(-1)), 'MiniBrowser') : undefined;
 }
 
 const find = () => (has('WebKitWebDriver', ['--help']) && has('Xvfb', ['-help']) ? findBrowser() : undefined);
@@ -38,14 +40,24 @@ export function requireWebkit() {
 }
 
 /**
+ * @typedef {{ width: number, height: number, env?: Record<string, string> }} WebkitOptions `env`: such as JavaScriptCore's
+ *   options
+ * @typedef {object} Session of WebDriver
+ * @property {string} version of the browser
+ * @property {(method: string, path: string, body?: object, limit?: number) => Promise<any>} command
+ */
+
+/**
  * Starts a WebKit with an empty profile.
- * @param {{ width: number, height: number, env?: Record<string, string> }} options `env`: such as JavaScriptCore's options
+ * @param {WebkitOptions} options
  * @returns {Promise<{ version: string, page: WebkitPage, close: () => Promise<void> }>} the session's one page
  */
 export async function openWebkit({ width, height, env = {} }) {
   const binary = requireWebkit();
   const folder = mkdtempSync(join(tmpdir(), 'nibble-webkit-'));
+  /** @type {ChildProcess[]} */
   const children = [];
+  /** @type {Session | undefined} */
   let session;
   const close = async () => {
     await session?.command('DELETE', '').catch(() => {});
@@ -74,7 +86,7 @@ export async function openWebkit({ width, height, env = {} }) {
   }
 }
 
-/** Everything that WebKit and GTK write goes into one folder; nothing is asked of the desktop. */
+/** Everything that WebKit and GTK write goes into one folder; nothing is asked of the desktop. @param {string} folder */
 function environment(folder) {
   return {
     HOME: folder,
@@ -95,15 +107,18 @@ function environment(folder) {
 /** A port that was free a moment ago: the driver cannot choose one by itself. */
 async function freePort() {
   const server = createServer();
-  await new Promise((resolve, reject) => {
+  /** @type {Promise<void>} */
+  const listening = new Promise((resolve, reject) => {
     server.once('error', reject);
     server.listen(0, '127.0.0.1', resolve);
   });
-  const { port } = server.address();
+  await listening;
+  const port = portOf(server);
   await new Promise((resolve) => server.close(resolve));
   return port;
 }
 
+/** @param {ChildProcess} driver @param {string} url @param {string} binary @returns {Promise<Session>} */
 async function startSession(driver, url, binary) {
   const end = Date.now() + START_MILLISECONDS;
   const capabilities = {
@@ -131,6 +146,14 @@ async function startSession(driver, url, binary) {
   };
 }
 
+/**
+ * @param {string} url
+ * @param {string} method
+ * @param {string} path
+ * @param {object} [body]
+ * @param {number} [limit] milliseconds
+ * @returns {Promise<any>}
+ */
 async function command(url, method, path, body, limit = COMMAND_MILLISECONDS) {
   const response = await fetch(url + path, {
     method,
@@ -142,13 +165,15 @@ async function command(url, method, path, body, limit = COMMAND_MILLISECONDS) {
   throw new Error(`WebKitWebDriver refused ${method} ${path}: ${value?.error}: ${value?.message}`);
 }
 
-class WebkitPage {
+export class WebkitPage {
   #command;
 
+  /** @param {Session} session */
   constructor({ command: send }) {
     this.#command = send;
   }
 
+  /** @param {string} url */
   async goto(url) {
     await this.#command('POST', '/url', { url });
   }
@@ -157,21 +182,24 @@ class WebkitPage {
     await this.#command('POST', '/refresh', {});
   }
 
-  /** The value of a text of JavaScript, awaited. */
+  /** The value of a text of JavaScript, awaited. @param {string} text @param {number} limit milliseconds */
   async run(text, limit) {
     await this.#command('POST', '/timeouts', { script: limit });
     const script = `const done = arguments[arguments.length - 1]; Promise.resolve(${text}).then(done);`;
     return this.#command('POST', '/execute/async', { script, args: [] }, limit + COMMAND_MILLISECONDS);
   }
 
+  /** @param {string} selector */
   async click(selector) {
     await this.#command('POST', `/element/${await this.#element(selector)}/click`, {});
   }
 
+  /** @param {string} selector @param {string} text */
   async type(selector, text) {
     await this.#command('POST', `/element/${await this.#element(selector)}/value`, { text });
   }
 
+  /** @param {string} path */
   async screenshot(path) {
     writeFileSync(path, Buffer.from(await this.#command('GET', '/screenshot'), 'base64'));
   }
@@ -180,6 +208,7 @@ class WebkitPage {
     await this.#command('POST', '/url', { url: 'about:blank' });
   }
 
+  /** @param {string} selector @returns {Promise<string>} */
   async #element(selector) {
     const found = await this.#command('POST', '/element', { using: 'css selector', value: selector });
     return found[ELEMENT];

@@ -43,6 +43,10 @@ export const BLOCK_TYPES = Object.fromEntries(
 /**
  * Writes `half`, the bits of an F16 number, over one scale or minimum of a block; of MXFP4, `byte`. Of I2_S it is an F32
  * number, and the block what stands behind all others.
+ * @param {string} type
+ * @param {Buffer<ArrayBuffer>} block
+ * @param {number} half
+ * @param {{ index?: number | undefined, byte?: number | undefined }} [options]
  */
 export function setScale(type, block, half, { index = 0, byte = half >> 8 } = {}) {
   const { halves } = BLOCK_TYPES[type];
@@ -54,7 +58,11 @@ export function setScale(type, block, half, { index = 0, byte = half >> 8 } = {}
   else Buffer.from(block.buffer, block.byteOffset).writeUInt16LE(half, halves[index]);
 }
 
-/** So many blocks of a type, and what is behind them, the same on every machine: any codes, scales of about a hundredth. */
+/**
+ * So many blocks of a type, and what is behind them, the same on every machine: any codes, scales of about a hundredth.
+ * @param {string} type
+ * @param {number} count
+ */
 export function blocksOf(type, count) {
   const { bytes, halves, behind } = BLOCK_TYPES[type];
   const blocks = Buffer.alloc(count * bytes + behind);

@@ -8,11 +8,14 @@ import { ERROR_CODES as PUBLIC } from '../../js/index.node.js';
 import { filesBelow, ROOT } from '../../wasm/shell.js';
 import { coreCodes, ERROR_TABLE, errorTable, readCodes } from '../error-codes.js';
 
+/** @typedef {import('acorn').Program} Program */
+
 const LISTED = readCodes().map(({ code }) => code);
 
 /** Every text in the library's sources that could be a code. */
 function textsOfSources() {
   const texts = new Set();
+  /** @param {Program} node */
   const visit = (node) => {
     if (node === null || typeof node !== 'object') return;
     if (node.type === 'Literal' && typeof node.value === 'string') texts.add(node.value);

@@ -1,10 +1,8 @@
 // The values of options: each that is wrong is named, and what is right crosses the worker border.
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { NibbleError } from '../../js/base/errors.js';
 import { readCompletionOptions, readEngineOptions, readSessionOptions } from '../../js/base/options.js';
-
-const code = (expected) => (error) => error instanceof NibbleError && error.code === expected;
+import { code } from '../errors.js';
 
 describe('options', () => {
   test('an option out of its range is named, with what was expected', () => {

@@ -69,6 +69,7 @@ const WITHOUT = {
   models: ['list', 'has', 'idOf', 'delete', 'rename', 'estimate', 'persist', 'persisted', 'close'],
 };
 
+/** @param {...(typeof Engine | typeof Session | typeof ModelStore)} classes */
 const methodsOf = (...classes) =>
   classes.flatMap(({ prototype }) => Object.getOwnPropertyNames(prototype)).filter((name) => name !== 'constructor');
 

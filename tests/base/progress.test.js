@@ -4,7 +4,9 @@ import { test } from 'node:test';
 import { progressReporter } from '../../js/base/progress.js';
 
 test('what came too soon to be told is told a little later, and nothing behind the end', async () => {
+  /** @type {number[]} */
   const told = [];
+  /** @param {number} loaded */
   const until = async (loaded) => {
     while (told.at(-1) !== loaded) await new Promise((resolve) => setTimeout(resolve, 10));
   };

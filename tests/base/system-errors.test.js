@@ -1,5 +1,7 @@
 // What a system or its network reports reaches people in words, wherever it comes from.
+
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { createServer } from 'node:http';
 import { after, before, describe, test } from 'node:test';
 import { pathToFileURL } from 'node:url';
@@ -8,8 +10,15 @@ import { BufferPool } from '../../js/download/buffer-pool.js';
 import { openDownload } from '../../js/download/download.js';
 import { createEngine } from '../../js/index.node.js';
 import { storeError } from '../../js/store/errors.js';
+import { portOf } from '../port.js';
 import { writeSmallModel } from '../small-model.js';
 
+/** @typedef {import('node:http').IncomingMessage} IncomingMessage */
+/** @typedef {import('node:http').Server} Server */
+/** @typedef {import('node:http').ServerResponse} ServerResponse */
+/** @typedef {import('../../js/download/backoff.js').Waiting} Waiting */
+
+/** @param {string} code */
 const coded = (code, message = `${code}: raw`) => Object.assign(new Error(message), { code });
 
 describe('the reason of an error', () => {
@@ -47,16 +56,19 @@ describe('the reason of an error', () => {
 });
 
 describe('a server that speaks otherwise', () => {
+  /** @type {Server<typeof IncomingMessage, typeof ServerResponse>} */
   let server;
   before(async () => {
     server = createServer((_, response) => response.end('plain'));
-    await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
   });
   after(() => server.close());
 
   test('https to a server of plain http: said in words, and not tried again', async () => {
+    /** @type {({ state: 'receiving' } | Waiting)[]} */
     const states = [];
-    const opening = openDownload(`https://127.0.0.1:${server.address().port}/m.gguf`, {
+    const opening = openDownload(`https://127.0.0.1:${portOf(server)}/m.gguf`, {
       onState: (state) => states.push(state),
     });
     await assert.rejects(opening, ({ code, message }) => {

@@ -2,11 +2,13 @@
 
 /** Runs in the page. */
 async function probe() {
+  /** @param {IDBOpenDBRequest} request */
   const settle = (request) =>
     new Promise((resolve, reject) => {
       request.onsuccess = () => resolve(request.result);
       request.onerror = () => reject(request.error ?? new Error('refused without a reason'));
     });
+  /** @param {() => Promise<boolean>} use */
   const works = async (use) => {
     try {
       return await use();

@@ -59,7 +59,7 @@ function readOptions() {
   };
 }
 
-/** The file to measure on; the default one is made where it is missing. */
+/** The file to measure on; the default one is made where it is missing. @param {string | null} path */
 function modelFile(path) {
   if (path !== null) {
     if (existsSync(path)) return path;
@@ -108,6 +108,7 @@ async function takeTurn({ setup, round, server, options }) {
 
 /** The rate of a browser against the baseline's: of the medians, and the range over the rounds that both were in. */
 function against(record, name, kind) {
+  /** @param {string} engine */
   const rates = (engine) =>
     record.runs
       .filter((run) => run.engine === engine && !run.error)
@@ -133,6 +134,7 @@ export function report(record) {
       return [name, `not measured: ${record.missing[name] ?? runs[0]?.error ?? 'no turn'}`, '', '', '', '', '', '', ''];
     }
     const [{ version, abilities, alone, together }] = good;
+    /** @param {string} kind */
     const rate = (kind) => {
       const { median: middle, low, high } = summary(good.map((run) => run[kind].tokensPerSecond));
       const ratio = name === BASELINE ? null : against(record, name, kind);
@@ -151,6 +153,7 @@ export function report(record) {
     ];
   });
   const columns = ['', 'version', 'isolation', 'threads', 'kernel set', 'stores', 'one thread', 'all threads'];
+  /** @param {string[]} cells */
   const line = (cells) => `| ${cells.join(' | ')} |`;
   const { machine, nibble, model } = record;
   const failures = record.runs

@@ -37,14 +37,16 @@ const STYLE = `
   }`;
 
 const ENTITIES = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;', "'": '&apos;' };
-/** Control characters have no place in XML, not even escaped. */
+/** Control characters have no place in XML, not even escaped. @param {string} text */
 const escapeXml = (text) =>
   String(text)
     .replace(/\p{Cc}/gu, ' ')
     .replace(/[&<>"']/g, (character) => ENTITIES[character]);
 
+/** @param {number} value */
 const round = (value) => Math.round(value * 10) / 10;
 
+/** @param {number} x @param {number} y @param {string} content */
 function text(x, y, content, attributes = '') {
   return `<text x="${round(x)}" y="${round(y)}"${attributes && ` ${attributes}`}>${escapeXml(content)}</text>`;
 }

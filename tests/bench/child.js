@@ -6,6 +6,7 @@ const send = (message) => new Promise((resolve) => process.send(message, resolve
 
 process.once('message', async ({ driver, ...plan }) => {
   try {
+    /** @param {{ phase: string, test?: string }} event */
     const report = (event) => send({ event });
     const result = await measure(await import(`./drivers/${driver}.js`), plan, report);
     const peakBytes = process.resourceUsage().maxRSS * 1024;

@@ -47,6 +47,7 @@ const LLAMA_BINARIES = {
 
 const platform = `${process.platform}-${process.arch}`;
 
+/** @param {string} name */
 function packagesOf(name) {
   const { package: main, version } = ENGINES[name];
   const binary = name === 'llama.cpp' ? LLAMA_BINARIES[platform] : undefined;
@@ -54,7 +55,7 @@ function packagesOf(name) {
   return { wanted: [`${main}@${version}`, `@node-llama-cpp/${binary}@${version}`], options: ['--omit=optional'] };
 }
 
-/** The line of npm's that says most; it also prints codes, places of logs and advice. */
+/** The line of npm's that says most; it also prints codes, places of logs and advice. @param {unknown} unknown */
 function npmReason({ stderr, message }) {
   const lines = [...`${stderr ?? ''}`.matchAll(/^npm error (.*)$/gm)].map(([, line]) => line);
   const telling = lines.find((line) =>
@@ -63,6 +64,7 @@ function npmReason({ stderr, message }) {
   return (telling ?? lines[0] ?? message).trim().replace(/\.$/, '');
 }
 
+/** @param {string} folder @param {string[]} wanted @param {string[]} options @param {AbortSignal | undefined} signal */
 async function install(folder, wanted, options, signal) {
   mkdirSync(folder, { recursive: true });
   const quiet = ['--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error', '--fetch-retries=1'];
@@ -75,6 +77,7 @@ async function install(folder, wanted, options, signal) {
   }
 }
 
+/** @param {string} folder @param {string | undefined} name */
 const installedVersion = (folder, name) => {
   const file = join(folder, 'node_modules', name, 'package.json');
   return existsSync(file) ? JSON.parse(readFileSync(file, 'utf8')).version : null;

@@ -14,9 +14,14 @@ import { openChromium } from '../chromium.js';
 import { busyProcessors, loadAverage, machineFacts, modelFacts, sourceFacts } from './machine.js';
 import { summary } from './statistics.js';
 
+/** @param {string} relative */
 const path = (relative) => fileURLToPath(new URL(relative, import.meta.url));
 
-/** A server that sends so many bytes of the model a second, in a process of its own. */
+/**
+ * A server that sends so many bytes of the model a second, in a process of its own.
+ * @param {string} modelPath
+ * @param {number} bytesPerSecond
+ */
 async function serveSlowly(modelPath, bytesPerSecond) {
   const child = fork(path('slow-server.js'), { execArgv: [] });
   child.send({ folders: { '/nibble/': path('../../build/web'), '/test/': path('..') }, modelPath, bytesPerSecond });
@@ -72,6 +77,7 @@ async function openBrowser(server) {
 
 const PLACES = { node: openNode, chromium: openBrowser };
 
+/** @param {number[]} list */
 const seconds = (list) => list.map((each) => (each / 1000).toFixed(2)).join(' / ');
 
 /** Both ways in turns, `rounds` times. */
@@ -88,6 +94,7 @@ async function measurePlace(place, server, { rounds, ...options }) {
     await close();
   }
   if (new Set(runs.map(({ token }) => token)).size !== 1) throw new Error('The first tokens are not the same.');
+  /** @param {boolean} early */
   const of = (early) => runs.filter((run) => run.early === early).map(({ milliseconds }) => milliseconds);
   const ratios = Array.from({ length: rounds }, (_, round) => {
     const [after, early] = [false, true].map((which) => runs.find((run) => run.round === round && run.early === which));

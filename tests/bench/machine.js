@@ -9,6 +9,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { packageFacts } from '../../js/commands/machine.js';
 import { ROOT } from '../../wasm/shell.js';
 
+/** @param {string} path */
 const readText = (path) => {
   try {
     return readFileSync(path, 'utf8');
@@ -99,7 +100,11 @@ function descendants(ancestor = process.pid) {
   return found;
 }
 
-/** A line of /proc/ID/status of each process of a browser's pages, in bytes. */
+/**
+ * A line of /proc/ID/status of each process of a browser's pages, in bytes.
+ * @param {string} line
+ * @param {number | undefined} [ancestor]
+ */
 const pageBytes = (line, ancestor) =>
   descendants(ancestor)
     .filter(({ command }) => command.includes('--type=renderer'))

@@ -28,9 +28,16 @@ const WARM_SECONDS = 0.5;
 const WARM_PIECES = 16;
 const WARM_MOST = { prefill: 256, decode: 32 };
 
+/** @param {Timing} timing */
 const rateOf = ({ tokens, milliseconds }) => (tokens * 1000) / Math.max(milliseconds, 1e-3);
 
-/** Runs ever larger pieces of one kind of work. @returns {Promise<number>} tokens a second of the last piece */
+/**
+ * Runs ever larger pieces of one kind of work.
+ * @param {(tokens: number) => any} work
+ * @param {string} kind
+ * @param {number} most
+ * @returns {Promise<number>} tokens a second of the last piece
+ */
 async function warmUp(work, kind, most) {
   let timing;
   let spent = 0;

@@ -44,12 +44,19 @@ const OPTIONS = {
   help: { type: 'boolean', short: 'h', default: false },
 };
 
+/**
+ * @param {string} name
+ * @param {string | boolean | (string | boolean)[] | undefined} text
+ * @param {number} least
+ * @param {number} most
+ */
 function wholeNumber(name, text, least, most) {
   const value = /^\d+$/.test(text) ? Number(text) : Number.NaN;
   if (value >= least && value <= most) return value;
   throw new UsageError(`--${name} is '${text}'; a whole number from ${least} to ${most} is expected.`);
 }
 
+/** @param {string | boolean | (string | boolean)[] | undefined} text @param {number} rounds */
 function readPeers(text, rounds) {
   if (text === undefined) return PEER_NAMES.map((name) => ({ name, rounds }));
   if (text === 'none') return [];
@@ -92,6 +99,7 @@ export function readOptions(args, now = new Date()) {
   }
   if (values.help) return { help: true };
   if (!values.model) throw new UsageError('--model is missing; it names the GGUF file to measure on.');
+  /** @param {string} name @param {number} least */
   const count = (name, least, most = 1e6) => wholeNumber(name, values[name], least, most);
   const rounds = count('rounds', 1, 1000);
   const depths = [...new Set(values.depth.split(',').map((text) => wholeNumber('depth', text, 0, 1e6)))];

@@ -21,6 +21,7 @@ const QUIET_PROCESSORS = 0.2;
 // Filling a context and loading a model take time that the cap of a measurement does not cover.
 const patience = (capSeconds) => capSeconds * 4 + 240;
 
+/** @param {string} path */
 const fileBeside = (path) => fileURLToPath(new URL(path, import.meta.url));
 
 /** The engines that can be measured here, and those that cannot with the reason. */
@@ -113,6 +114,7 @@ function save(record, out) {
 }
 
 async function measureAll({ options, terminal, signal }) {
+  /** @param {string} sentence */
   const note = (sentence) => terminal.note(sentence);
   const warnings = [];
   const load = loadAverage();
@@ -180,6 +182,7 @@ async function measureAll({ options, terminal, signal }) {
   return record;
 }
 
+/** @param {string[]} args */
 async function main(args) {
   const terminal = createTerminal(process);
   try {

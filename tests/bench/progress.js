@@ -9,6 +9,7 @@ import { duration } from '../../js/commands/units.js';
  */
 export function secondsLeft(done, remaining) {
   if (done.length === 0) return null;
+  /** @param {{ engine: string, seconds: number }[]} turns */
   const mean = (turns) => turns.reduce((sum, turn) => sum + turn.seconds, 0) / turns.length;
   const overall = mean(done);
   return remaining.reduce((sum, engine) => {
@@ -19,6 +20,7 @@ export function secondsLeft(done, remaining) {
 
 /** @param {object} terminal @param {{ engine: string, round: number }[]} turns all that will be taken */
 export function createProgress(terminal, turns) {
+  /** @type {{ engine: string, seconds: number }[]} */
   const done = [];
   let start = 0;
   const left = () => {

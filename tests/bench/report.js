@@ -2,7 +2,7 @@
 import { bytes } from '../../js/commands/units.js';
 import { median, ratio, summarise } from './statistics.js';
 
-/** Three figures that mean something: 0.123, 4.56, 78.9, 1234 */
+/** Three figures that mean something: 0.123, 4.56, 78.9, 1234 @param {number} value */
 export function figure(value) {
   if (value >= 100) return value.toFixed(0);
   return value >= 10 ? value.toFixed(1) : value.toFixed(value >= 1 ? 2 : 3);
@@ -11,6 +11,7 @@ export function figure(value) {
 /** @param {string[][]} rows the first holds the headings; all columns but the first are set to the right */
 function markdownTable(rows) {
   const widths = rows[0].map((_, column) => Math.max(3, ...rows.map((row) => row[column].length)));
+  /** @param {string[]} row */
   const line = (row) =>
     `| ${row.map((cell, column) => (column === 0 ? cell.padEnd(widths[0]) : cell.padStart(widths[column]))).join(' | ')} |`;
   const rule = `|${widths.map((width, column) => (column === 0 ? '-'.repeat(width + 2) : `${'-'.repeat(width + 1)}:`)).join('|')}|`;
@@ -23,6 +24,7 @@ function speedCell({ median: middle, low, high, fewerTokens }) {
   return `${figure(middle)}${range}${fewerTokens === null ? '' : ' *'}`;
 }
 
+/** @param {{ ratio: number, low: number, high: number } | null} found */
 function ratioCell(found) {
   if (found === null) return '-';
   const range = found.high > found.low ? ` (${figure(found.low)}-${figure(found.high)})` : '';
@@ -32,13 +34,14 @@ function ratioCell(found) {
 /** wllama 2 -> wllama 2.3.1 */
 export const versionedLabel = ({ label, version }) => (version ? `${label.replace(/ \d+$/, '')} ${version}` : label);
 
+/** @param {object} record @param {Record<string, Record<string, object>>} table */
 function speeds(record, table) {
   const { engines, tests } = record;
   const rows = tests.map(({ name }) => [name, ...engines.map((engine) => speedCell(table[name][engine.name]))]);
   return markdownTable([['tokens/s', ...engines.map(versionedLabel)], ...rows]);
 }
 
-/** One table for each of Nibble's own engines. */
+/** One table for each of Nibble's own engines. @param {object} record */
 function ratios(record) {
   const own = record.engines.filter(({ name }) => name.startsWith('nibble'));
   const peers = record.engines.filter(({ name }) => !name.startsWith('nibble'));
@@ -60,8 +63,11 @@ function middleOf(record, engine, pick) {
   return values.length === 0 ? null : median(values);
 }
 
+/** @param {object} record */
 function resources(record) {
+  /** @param {number | null} value @param {(count: number) => string} show */
   const told = (value, show) => (value === null ? '-' : show(value));
+  /** @param {number} milliseconds */
   const seconds = (milliseconds) => `${(milliseconds / 1000).toFixed(2)} s`;
   const rows = record.engines.map((engine) => [
     versionedLabel(engine),
@@ -82,7 +88,11 @@ function resources(record) {
   return markdownTable([['engine', 'load', 'from', 'peak memory of its process', 'wasm memory'], ...rows]);
 }
 
-/** How much of an engine's speed is left at a depth, and how its decoding compares with plain reading. */
+/**
+ * How much of an engine's speed is left at a depth, and how its decoding compares with plain reading.
+ * @param {object} record
+ * @param {Record<string, Record<string, object>>} table
+ */
 function observations(record, table) {
   const flat = record.tests.find(({ kind, depth }) => kind === 'decode' && depth === 0);
   const deep = record.tests.filter(({ depth }) => depth > 0);
@@ -122,6 +132,7 @@ function disturbances({ loadAverage, runs, warnings }) {
   return found;
 }
 
+/** @param {object} record @param {Record<string, Record<string, object>>} table */
 function remarks(record, table) {
   const { tests, engines, runs, capSeconds } = record;
   const shortened = tests.flatMap(({ name }) =>
@@ -159,6 +170,7 @@ function remarks(record, table) {
 export function report(record) {
   const { model, machine, nibble, browser } = record;
   const table = summarise(record);
+  /** @param {string[]} sentences */
   const list = (sentences) => sentences.map((sentence) => `- ${sentence}`).join('\n');
   const versions = [
     `Nibble ${nibble.version} (${nibble.commit}${nibble.uncommittedChanges ? ', with uncommitted changes' : ''})`,

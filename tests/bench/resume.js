@@ -13,6 +13,7 @@ import { busyProcessors, loadAverage, machineFacts, modelFacts, sourceFacts } fr
 import { serveBenchmark } from './server.js';
 import { summary } from './statistics.js';
 
+/** @param {string} relative */
 const path = (relative) => fileURLToPath(new URL(relative, import.meta.url));
 const KV_TYPES = ['f16', 'int8'];
 
@@ -23,6 +24,7 @@ const KV_TYPES = ['f16', 'int8'];
 async function measure(nibble, { model, store, kvType, threads, count, rounds }) {
   const engine = await nibble.createEngine({ model, store, kvType, threads, contextSize: count + 64 });
   const { vocabularySize, kernelSet } = engine.info;
+  /** @param {() => any} use */
   const timed = async (use) => {
     const start = performance.now();
     const value = await use();
@@ -131,6 +133,7 @@ const aboveZero = (name, text) => {
   throw new RangeError(`--${name} is a whole number above 0.`);
 };
 
+/** @param {string} name @param {string} text @param {string[]} known */
 const listOf = (name, text, known) => {
   const list = text.split(',');
   if (list.every((item) => known.includes(item))) return list;

@@ -6,6 +6,7 @@ import { browserFlags, pagePeakBytes } from './machine.js';
 
 const CHILD = fileURLToPath(new URL('child.js', import.meta.url));
 const ERROR_CHARACTERS = 600;
+/** @param {string[]} texts */
 const oneLine = (texts) =>
   texts
     .map((text) => text.trim().replace(/\s+/g, ' '))
@@ -17,9 +18,12 @@ const BROWSER_OPTIONS = { handleSIGINT: false, handleSIGTERM: false, handleSIGHU
 
 /**
  * Rejects when the signal is given, or when nothing has been heard for `seconds`.
+ * @param {number} seconds
+ * @param {AbortSignal} signal
  * @returns {{ promise: Promise<never>, heard: () => void, end: () => void }}
  */
 function watch(seconds, signal) {
+  /** @type {NodeJS.Timeout} */
   let timer;
   let reject;
   const promise = new Promise((_, fail) => {
@@ -60,6 +64,7 @@ export async function runInPage({ url, plan, onEvent, signal, patienceSeconds })
     browser = await Promise.race([openChromium(BROWSER_OPTIONS), watcher.promise]);
     const { context } = browser;
     const page = await context.newPage();
+    /** @type {string[]} */
     const complaints = [];
     page.on('console', (message) => {
       if (message.type() === 'error') complaints.push(message.text().split('\n', 1)[0]);

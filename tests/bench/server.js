@@ -1,4 +1,5 @@
 // The server of pages that measure and test: the headers that give a page threads, and the files of Nibble and its peers.
+import { once } from 'node:events';
 import { createReadStream } from 'node:fs';
 import { realpath, stat } from 'node:fs/promises';
 import { createServer } from 'node:http';
@@ -6,7 +7,9 @@ import { basename, extname, join, sep } from 'node:path';
 import { pipeline, Transform } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseRange } from '../../web/serve.js';
+import { portOf } from '../port.js';
 
+/** @type {Record<string, string>} */
 const TYPES = {
   '.html': 'text/html; charset=utf-8',
   '.js': 'text/javascript; charset=utf-8',
@@ -19,7 +22,7 @@ const ISOLATION = {
   'Cross-Origin-Resource-Policy': 'same-origin',
 };
 
-/** The file below a folder that a path names, or null. */
+/** The file below a folder that a path names, or null. @param {string} folder @param {string} path */
 async function fileBelow(folder, path) {
   try {
     const root = await realpath(folder);
@@ -30,26 +33,35 @@ async function fileBelow(folder, path) {
   }
 }
 
+/** @typedef {Given & { line?: ReturnType<typeof lineOf> | null }} Places */
+
+/** @param {string} path @param {Places} places */
 async function locate(path, { folders, modelPath }) {
   if (path === `/model/${basename(modelPath)}`) return modelPath;
-  const [prefix, folder] = Object.entries(folders).find(([start]) => path.startsWith(start)) ?? [];
-  return folder === undefined ? null : fileBelow(folder, path.slice(prefix.length));
+  const found = Object.entries(folders).find(([start]) => path.startsWith(start));
+  if (found === undefined) return null;
+  const [prefix, folder] = found;
+  return fileBelow(folder, path.slice(prefix.length));
 }
 
 // A timer is late by about a millisecond; what a line missed for longer is lost.
 const LATE_MILLISECONDS = 5;
 
-/** A line of so many bytes a second, whoever sends on it: resolves when the bytes have gone. */
+/** A line of so many bytes a second, whoever sends on it: resolves when the bytes have gone. @param {number} bytesPerSecond */
 function lineOf(bytesPerSecond) {
   let free = 0;
-  return async (bytes) => {
+  return async (/** @type {number} */ bytes) => {
     const now = performance.now();
     free = Math.max(free, now - LATE_MILLISECONDS) + (bytes / bytesPerSecond) * 1000;
     if (free - now > 1) await sleep(free - now);
   };
 }
 
-/** Lets pieces through as a line does, and tells how many bytes of each. */
+/**
+ * Lets pieces through as a line does, and tells how many bytes of each.
+ * @param {ReturnType<typeof lineOf>} line
+ * @param {(bytes: number) => void} onSent
+ */
 const through = (line, onSent) =>
   new Transform({
     transform(piece, _, done) {
@@ -61,12 +73,17 @@ const through = (line, onSent) =>
     },
   });
 
+/**
+ * @param {import('node:http').IncomingMessage} request
+ * @param {import('node:http').ServerResponse} response
+ * @param {Places} places
+ */
 async function respond(request, response, places) {
-  const { pathname } = new URL(request.url, 'http://localhost');
+  const { pathname } = new URL(request.url ?? '/', 'http://localhost');
   const file = await locate(decodeURIComponent(pathname), places);
-  const found = file && (await stat(file));
+  const found = file === null ? null : await stat(file);
   const isolation = places.isolated === false ? {} : ISOLATION;
-  if (!found?.isFile()) {
+  if (file === null || !found?.isFile()) {
     response.writeHead(404, isolation);
     return response.end();
   }
@@ -86,28 +103,31 @@ async function respond(request, response, places) {
     ...(whole ? {} : { 'Content-Range': `bytes ${start}-${end}/${found.size}` }),
   });
   if (request.method === 'HEAD' || found.size === 0) return response.end();
-  const isSlow = places.line && file === places.modelPath;
-  const slow = isSlow ? [through(places.line, places.onRequest?.(start) ?? (() => {}))] : [];
+  const slow =
+    places.line && file === places.modelPath ? [through(places.line, places.onRequest?.(start) ?? (() => {}))] : [];
   const body = createReadStream(file, { start, end, highWaterMark: slow.length > 0 ? 64 << 10 : 1 << 20 });
   pipeline([body, ...slow, response], () => {});
 }
 
 /**
- * @param {{ folders: Record<string, string>, modelPath: string, isolated?: boolean, bytesPerSecond?: number,
- *   onRequest?: (start: number) => (bytes: number) => void }} given `folders`: what lies at a path prefix; `isolated`: whether pages get threads, true; `bytesPerSecond`: of the model, all
+ * @typedef {{ folders: Record<string, string>, modelPath: string, isolated?: boolean, bytesPerSecond?: number,
+ *   onRequest?: (start: number) => (bytes: number) => void }} Given `folders`: what lies at a path prefix; `isolated`: whether pages get threads, true; `bytesPerSecond`: of the model, all
  *   connections together; `onRequest`: of the model where it has a rate, with its first byte: gives what is told as bytes go
- * @returns {Promise<{ url: string, modelUrl: string, close: () => Promise<void> }>}
+ * @typedef {{ url: string, modelUrl: string, close: () => Promise<void> }} BenchmarkServer
+ */
+
+/**
+ * @param {Given} given
+ * @returns {Promise<BenchmarkServer>}
  */
 export async function serveBenchmark({ bytesPerSecond = Infinity, ...given }) {
   const places = { ...given, line: bytesPerSecond < Infinity ? lineOf(bytesPerSecond) : null };
   const server = createServer((request, response) => {
     respond(request, response, places).catch(() => response.destroy());
   });
-  await new Promise((resolve, reject) => {
-    server.once('error', reject);
-    server.listen(0, 'localhost', resolve);
-  });
-  const url = `http://localhost:${server.address().port}`;
+  server.listen(0, 'localhost');
+  await once(server, 'listening');
+  const url = `http://localhost:${portOf(server)}`;
   const close = () =>
     new Promise((resolve) => {
       server.close(resolve);

@@ -26,6 +26,7 @@ function noise(length) {
 }
 
 let backend = null;
+/** @type {Uint8Array<ArrayBuffer> | null} */
 let heap = null;
 
 self.store = {

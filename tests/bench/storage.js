@@ -56,6 +56,7 @@ export function table(rows) {
  */
 export async function measureStorage({ megabytes, rounds, seconds, sizes = SIZES, log = () => {} }) {
   const bytes = megabytes * MEBIBYTE;
+  /** @param {number} milliseconds */
   const megabytesPerSecond = (milliseconds) => bytes / 1e6 / (milliseconds / 1000);
   const cases = STORES.flatMap((store) =>
     sizes.map((size) => ({ store, size, writes: [], reads: READS.map(() => []) })),

@@ -21,6 +21,7 @@ import { busyProcessors, loadAverage, machineFacts, modelFacts, sourceFacts } fr
 import { serveBenchmark } from './server.js';
 import { summary } from './statistics.js';
 
+/** @param {string} relative */
 const path = (relative) => fileURLToPath(new URL(relative, import.meta.url));
 const PLACES = ['node', 'opfs', 'indexeddb'];
 
@@ -61,7 +62,12 @@ async function measure(nibble, { generatedTokens, promptTokens, repetitions, ...
   return { budget, threads, kernelSet, contextSize, turns, waitMilliseconds, prefillTokensPerSecond, memory };
 }
 
-/** Calls `use` while the files below a folder are kept out of the system's cache, if that is wanted. */
+/**
+ * Calls `use` while the files below a folder are kept out of the system's cache, if that is wanted.
+ * @param {boolean} wanted
+ * @param {string} folder
+ * @param {() => any} use
+ */
 async function forgetting(wanted, folder, use) {
   const child = wanted ? spawn('python3', ['-c', FORGET, folder, String(process.pid)], { stdio: 'inherit' }) : null;
   try {

@@ -16,6 +16,7 @@ import { temporaryFolder } from '../small-model.js';
 import { machineFacts, modelFacts, sourceFacts } from './machine.js';
 import { serveBenchmark } from './server.js';
 
+/** @param {string} relative */
 const path = (relative) => fileURLToPath(new URL(relative, import.meta.url));
 const PLACES = ['native', 'node', 'opfs', 'indexeddb'];
 
@@ -39,6 +40,7 @@ async function measure(nibble, { tokens, ...options }) {
   return { logits: [prompt, inOrder(last)], budget, kernelSet, threads, memory, tokensPerSecond };
 }
 
+/** @param {{ model: string, threads: number, tokens: number[] }} options */
 function native({ model, threads, tokens }) {
   const tool = `${ROOT}/build/native/logits`;
   run('cmake', ['-B', 'build/native'], { capture: true });
@@ -66,7 +68,10 @@ async function inChromium(store, { model, ...options }) {
   }
 }
 
-/** @param {{ model: string, memoryBudget: number, tokens: number[], threads: number, contextSize: number }} options */
+/**
+ * @param {{ model: string, memoryBudget: number, tokens: number[], threads: number, contextSize: number }} options
+ * @param {string[]} places
+ */
 export async function compareLogits(places, options, log = () => {}) {
   const results = [];
   for (const place of places) {

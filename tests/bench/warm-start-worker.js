@@ -6,6 +6,7 @@ import { openOpfs } from '../../js/store/opfs.js';
 // As the library has it, so that both sides ask for as much at once.
 const IN_FLIGHT = 2;
 
+/** @param {Blob} blob */
 async function drain(blob) {
   const reader = blob.stream().getReader({ mode: 'byob' });
   let buffer = new ArrayBuffer(1 << 20);

@@ -14,6 +14,7 @@ import { busyProcessors, loadAverage, machineFacts, modelFacts, pagePeakBytes, s
 import { serveBenchmark } from './server.js';
 import { summary } from './statistics.js';
 
+/** @param {string} relative */
 const path = (relative) => fileURLToPath(new URL(relative, import.meta.url));
 const STORES = ['indexeddb', 'opfs'];
 
@@ -126,6 +127,7 @@ async function measureStore(browser, server, { kind, rounds, threads, log }) {
       log(`${kind}, round ${round}: ${side} ${Math.round(sample.milliseconds)} ms`);
     }
   }
+  /** @param {string} side */
   const ratiosTo = (side) =>
     samples.load.map(({ milliseconds }, round) => milliseconds / samples[side][round].milliseconds);
   const streamRatios = sides.stream ? ratiosTo('stream') : null;
@@ -135,6 +137,7 @@ async function measureStore(browser, server, { kind, rounds, threads, log }) {
 const span = ({ median, low, high }, digits = 0) =>
   `${median.toFixed(digits)} (${low.toFixed(digits)}-${high.toFixed(digits)})`;
 
+/** @param {Awaited<ReturnType<typeof measureStore>>} store */
 function row({ kind, samples, ratios, streamRatios, checkRatios }) {
   const of = (side, value) => summary(samples[side].map(value));
   const check = of('load', ({ storage, milliseconds }) => (100 * storage.verifyMilliseconds) / milliseconds);

@@ -22,7 +22,12 @@ writeFileSync(model, scriptedModel({ script: () => ({ 97: 20 }), special, templa
 const tools = join(folder, 'tools.json');
 writeFileSync(tools, JSON.stringify([{ name: 'seven' }]));
 
-/** @returns {Promise<{ code: number, stdout: string, stderr: string }>} */
+/**
+ * @param {string} file
+ * @param {string} command
+ * @param {...string} args
+ * @returns {Promise<{ code: number, stdout: string, stderr: string }>}
+ */
 const nibbleOf = (file, command, ...args) =>
   new Promise((resolve) => {
     const all = [CLI, command, ...args, '-m', file, '-t', '1', ...(command === 'info' ? [] : ['-n', '2'])];
@@ -31,8 +36,10 @@ const nibbleOf = (file, command, ...args) =>
     );
   });
 
+/** @param {...(string | string[])} args */
 const nibble = (...args) => nibbleOf(model, ...args);
 
+/** @param {...string} args */
 const promptTokens = async (...args) =>
   JSON.parse((await nibble('run', '-p', 'Hi', '--json', ...args)).stdout).promptTokens;
 
@@ -121,6 +128,7 @@ test('a template is chosen by its name, and by tools', async () => {
   } finally {
     await engine.unload();
   }
+  /** @param {...string} args */
   const run = (...args) => nibbleOf(odd, 'run', '-p', 'Hi', '--json', ...args);
   const counts = [];
   for (const args of [[], ['--tools', tools], ['--template', 'twice']])

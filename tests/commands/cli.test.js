@@ -15,7 +15,9 @@ import { temporaryFolder, writeSmallModel } from '../small-model.js';
 const CLI = fileURLToPath(new URL('../../js/cli.js', import.meta.url));
 const COMMANDS = ['run', 'chat', 'info', 'models', 'tokenize', 'eval', 'perplexity', 'bench'];
 
+/** @type {string} */
 let model;
+/** @type {string} */
 let folder;
 
 before(() => {
@@ -27,6 +29,8 @@ before(() => {
  * Runs the command; `watch(child, stdout so far)` is called for each piece of output. With `input` null the standard
  * input stays open after `first`, and gets what `pipe` gives; `onTaken(child)` is called when `first` is taken, which
  * where it is more than a pipe holds is while it is read.
+ * @param {string[]} args
+ * @param {{ input?: string | undefined, first?: string | undefined }} [options]
  */
 function nibble(args, { input = '', first = '', watch, pipe, onTaken } = {}) {
   return new Promise((resolve) => {

@@ -24,7 +24,7 @@ before(async () => {
 after(() => hub?.close());
 
 /** The server is in this process, so this one must not wait for the other without listening. */
-function nibble(args, { token, input = '', endpoint = hub.url } = {}) {
+function nibble(/** @type {string[]} */ args, { token, input = '', endpoint = hub.url } = {}) {
   const env = { ...process.env, HF_ENDPOINT: endpoint, HF_TOKEN: token ?? '' };
   const child = spawn(process.execPath, [CLI, ...args], { env, timeout: 120_000 });
   const told = { stdout: '', stderr: '' };

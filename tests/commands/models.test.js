@@ -1,6 +1,8 @@
 // The command line's models that a folder keeps, and its chats whose context is full, as processes.
+
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { join } from 'node:path';
@@ -9,10 +11,12 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { openModelStore } from '../../js/index.node.js';
 import { ChildProcess } from '../child-process.js';
+import { portOf } from '../port.js';
 import { temporaryFolder, writeSmallModel } from '../small-model.js';
 
 const CLI = fileURLToPath(new URL('../../js/cli.js', import.meta.url));
 
+/** @param {string[]} args */
 function nibble(args, input = '') {
   const { status, stdout, stderr } = spawnSync(process.execPath, [CLI, ...args], { input, encoding: 'utf8' });
   return { status, stdout, stderr };
@@ -20,6 +24,7 @@ function nibble(args, input = '') {
 
 test('models are imported into a folder, listed, verified, found damaged, and deleted', () => {
   const folder = temporaryFolder();
+  /** @param {...string} args */
   const models = (...args) => nibble(['models', ...args, '--store', folder]);
   assert.equal(models('list').stdout, 'No models.\n');
   const imported = models('import', writeSmallModel());
@@ -51,8 +56,9 @@ test('a wait for another process is told without a terminal too, and by whom', a
     response.writeHead(200, { 'Content-Length': bytes.length });
     response.write(bytes.subarray(0, bytes.length / 2));
   });
-  await new Promise((resolve) => server.listen(0, 'localhost', resolve));
-  const url = `http://localhost:${server.address().port}/m.gguf`;
+  server.listen(0, 'localhost');
+  await once(server, 'listening');
+  const url = `http://localhost:${portOf(server)}/m.gguf`;
   const folder = temporaryFolder();
   const models = await openModelStore({ store: { folder } });
   const controller = new AbortController();

@@ -186,6 +186,7 @@ describe('a person in a chat', () => {
     const engine = fakeEngine();
     const done = new Conversation(engine, { sampling: {} }, createTerminal(streams)).run();
     const settle = () => new Promise((resolve) => setTimeout(resolve, 5));
+    /** @param {string} text */
     const type = async (text) => {
       streams.stdin.write(text);
       await settle();
@@ -266,7 +267,10 @@ describe('a paste into a chat', () => {
   const ENTER = '\r';
   const [BEGIN, END] = ['\x1b[200~', '\x1b[201~'];
 
-  /** What readline would be given of pieces that come one after the other. */
+  /**
+   * What readline would be given of pieces that come one after the other.
+   * @param {string[] | Buffer<ArrayBuffer>[]} pieces
+   */
   async function seen(pieces, mayBurst = true) {
     const stdin = new PassThrough();
     const { input, close } = withPastes(stdin, () => mayBurst);
@@ -365,6 +369,7 @@ describe('what models and files say', () => {
 
 describe('what is mistyped', () => {
   const { options, bare } = run;
+  /** @param {string[]} args */
   const told = (args) => {
     try {
       parse({ name: 'run', options, bare }, args);

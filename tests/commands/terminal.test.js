@@ -16,7 +16,7 @@ const OPTIONS = {
   skip: canScript ? false : 'needs the program "script" of util-linux, which gives a program a terminal',
 };
 
-/** A program on a terminal of its own. */
+/** A program on a terminal of its own. @param {string} command */
 function onTerminal(command) {
   const env = { ...process.env, TERM: 'xterm', CHAT: `"${process.execPath}" "${CLI}" chat -m "${MODEL}"` };
   const child = spawn('script', ['-qfc', command, '/dev/null'], { env, stdio: ['pipe', 'pipe', 'inherit'] });
@@ -29,8 +29,9 @@ function onTerminal(command) {
   });
   child.on('close', () => wake());
   return {
+    /** @param {string} keys */
     type: (keys) => child.stdin.write(keys),
-    /** What is shown until a text is, behind what was waited for before. */
+    /** What is shown until a text is, behind what was waited for before. @param {string} text */
     async until(text) {
       const end = setTimeout(() => child.kill('SIGKILL'), PATIENCE);
       while (!shown.includes(text, read) && child.exitCode === null && child.signalCode === null)
@@ -48,6 +49,7 @@ function onTerminal(command) {
   };
 }
 
+/** @param {(terminal: ReturnType<typeof onTerminal>) => unknown} use */
 async function withShell(use) {
   const terminal = onTerminal('bash --norc --noprofile +o history -i');
   try {
@@ -63,13 +65,14 @@ async function withShell(use) {
   }
 }
 
+/** @param {ReturnType<typeof onTerminal>} onTerminal */
 async function answers({ type, until }) {
   type('Hello\r');
   await until('Hello');
   await until('> ');
 }
 
-/** The shell's word for the modes of its terminal. */
+/** The shell's word for the modes of its terminal. @param {ReturnType<typeof onTerminal>} onTerminal */
 async function checkModes({ type, until }) {
   type('stty -a; echo "END"\r');
   assert.match(await until('END'), /[^-]icanon/);

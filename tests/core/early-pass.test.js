@@ -10,7 +10,7 @@ const TOKENS = Array.from({ length: 200 }, (_, i) => i);
 // In which all steps that may be made are.
 const STEPS_MILLISECONDS = 100;
 
-/** A model whose weights are all in place, of which nobody has said so yet. */
+/** A model whose weights are all in place, of which nobody has said so yet. @param {Buffer<ArrayBuffer>} bytes */
 async function openArriving(bytes) {
   const core = await startCore(1);
   const { header } = await readHeader(core, sourceOf(bytes));
@@ -27,6 +27,7 @@ async function openArriving(bytes) {
   return { model: early, close: () => [early.close(), header.close(), core.close()] };
 }
 
+/** @param {number} milliseconds */
 function spin(milliseconds) {
   for (const end = performance.now() + milliseconds; performance.now() < end; );
 }

@@ -22,7 +22,7 @@ const VECTORS = [
   [100003, '1b5bc5994f1f16a6'],
 ];
 
-/** The numbers of the sections of a module. */
+/** The numbers of the sections of a module. @param {Buffer<ArrayBuffer>} bytes */
 function sectionsOf(bytes) {
   const sections = [];
   for (let position = 8; position < bytes.length; ) {

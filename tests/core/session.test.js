@@ -5,15 +5,20 @@ import { after, before, test } from 'node:test';
 import { CORE_OPTIONS, openCoreHeader, openCoreModel } from '../core-model.js';
 import { writeSmallModel } from '../small-model.js';
 
+/** @typedef {import('../../js/core/runtime.js').Model} Model */
+
 const TEXT = Array.from({ length: 150 }, (_, i) => (i * 37 + 11) % 300);
 
+/** @type {string} */
 let path;
+/** @type {Awaited<ReturnType<typeof import('../core-model.js').openCoreModel>>[]} */
 let models = [];
 
+/** @param {string} kernelSet */
 const openModel = (kernelSet, changes = {}, file = path) =>
   openCoreModel(new Uint8Array(readFileSync(file)), { kernelSet, kvType: 'int8', ...changes });
 
-/** A session with `tokens`, computed in batches. */
+/** A session with `tokens`, computed in batches. @param {Model} model @param {number[]} tokens */
 async function sessionWith(model, tokens) {
   const session = model.createSession();
   await append(session, tokens);
@@ -34,6 +39,7 @@ function saved(session, most) {
   return Uint8Array.from(pieces);
 }
 
+/** @param {Model} model @param {Uint8Array<ArrayBuffer>} bytes */
 function restored(model, bytes, piece = bytes.length) {
   const restore = model.openRestore();
   try {

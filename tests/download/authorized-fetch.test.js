@@ -1,13 +1,20 @@
 // An access token goes to the one server that it is for.
+
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { createServer } from 'node:http';
 import { after, before, test } from 'node:test';
 import { authorizationOf, authorizedFetch } from '../../js/download/authorized-fetch.js';
+import { portOf } from '../port.js';
 
+/** @type {((undefined | null | string)[])[]} */
 const seen = [];
+/** @type {Awaited<ReturnType<typeof listen>>} */
 let own;
+/** @type {Awaited<ReturnType<typeof listen>>} */
 let other;
 
+/** @param {string} name @param {(a: string | undefined) => string | undefined} targetOf */
 async function listen(name, targetOf) {
   const server = createServer((request, response) => {
     seen.push([name, request.url, request.headers.authorization ?? null]);
@@ -15,8 +22,9 @@ async function listen(name, targetOf) {
     if (target === undefined) response.end('here');
     else response.writeHead(302, { Location: target }).end();
   });
-  await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
-  return { url: `http://127.0.0.1:${server.address().port}`, close: () => server.close() };
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  return { url: `http://127.0.0.1:${portOf(server)}`, close: () => server.close() };
 }
 
 before(async () => {
@@ -30,6 +38,7 @@ after(() => {
   other?.close();
 });
 
+/** @param {string} url */
 const ask = async (url) => {
   seen.length = 0;
   const response = await authorizedFetch(

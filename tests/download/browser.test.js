@@ -6,6 +6,9 @@ import { after, before, test } from 'node:test';
 import { openChromium } from '../chromium.js';
 import { content, KIB, serverOf, settled } from '../downloads.js';
 
+/** @typedef {import('../bad-server.js').BadServer} BadServer */
+/** @typedef {import('../chromium.js').Chromium} Chromium */
+
 const JAVASCRIPT = { 'content-type': 'text/javascript' };
 const WORKER = `
   import { openDownload } from './js/download/download.js';
@@ -25,7 +28,9 @@ const WORKER = `
   };
   postMessage('ready');`;
 
+/** @type {Chromium} */
 let browser;
+/** @type {BadServer} */
 let own;
 let fault = () => ({});
 
@@ -68,6 +73,7 @@ async function inWorker(url, options) {
   }
 }
 
+/** @param {Uint8Array<ArrayBuffer>} bytes */
 const sha256 = (bytes) => createHash('sha256').update(bytes).digest('hex');
 
 test('from its own origin, in parts, and after a cut from where it was', async () => {

@@ -1,11 +1,14 @@
 // Downloads: in parts, without them, resumed and redirected.
+
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { createServer } from 'node:http';
 import { describe, test } from 'node:test';
 import { backoff } from '../../js/download/backoff.js';
 import { fetchRange, openDownload } from '../../js/download/download.js';
 import { contentRange, retryAfter, sameVersion, strongEtag } from '../../js/download/http-headers.js';
 import { code, content, download, KIB, QUICK, random, readAll, same, serverOf, settled, starts } from '../downloads.js';
+import { portOf } from '../port.js';
 
 describe('a download in parts', () => {
   test('gives the file in order, over several connections, and asks for no byte twice', async () => {
@@ -92,9 +95,10 @@ describe('a download in parts', () => {
         response.write(Buffer.concat([content.subarray(start, last + 1), Buffer.alloc(9)]));
         setTimeout(() => response.end(Buffer.alloc(9)), 5);
       });
-      await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
+      server.listen(0, '127.0.0.1');
+      await once(server, 'listening');
       context.after(() => server.close());
-      const url = `http://127.0.0.1:${server.address().port}/model.gguf`;
+      const url = `http://127.0.0.1:${portOf(server)}/model.gguf`;
       for (const connections of [1, 2, 3]) {
         const waits = [];
         const onState = ({ state, error }) => state === 'waiting' && waits.push(error.message);
@@ -121,9 +125,10 @@ describe('a download in parts', () => {
     const server = createServer((_, response) => {
       response.writeHead(206, { 'content-length': content.length }).end(content);
     });
-    await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
     context.after(() => server.close());
-    const url = `http://127.0.0.1:${server.address().port}/model.gguf`;
+    const url = `http://127.0.0.1:${portOf(server)}/model.gguf`;
     const size = content.length;
     for (const connections of [1, 3]) {
       same((await download(url, { connections })).bytes, content);
@@ -275,6 +280,7 @@ describe('a resumed download', () => {
       fault: ({ index }) => (index === 0 ? { cutAfter: 100_000 } : { status: 500 }),
     });
     const source = await openDownload(server.url, { ...QUICK, connections: 1, retries: 0 });
+    /** @type {(Buffer<ArrayBuffer>)[]} */
     const pieces = [];
     await assert.rejects(async () => {
       for (;;) pieces.push(Buffer.from(await source.read()));
@@ -287,6 +293,7 @@ describe('a resumed download', () => {
 });
 
 describe('a redirect', () => {
+  /** @param {() => string} target */
   const redirecting = (target) => ({
     fault: ({ path }) => (path === '/model.gguf' ? { status: 302, headers: { location: target() } } : {}),
   });
@@ -339,6 +346,7 @@ describe('a redirect', () => {
 
 describe('headers', () => {
   test('Content-Range is read, and whatever is none is not', () => {
+    /** @param {string} value */
     const of = (value) => contentRange(new Headers({ 'content-range': value }));
     assert.deepEqual(of('bytes 5-9/20'), { start: 5, end: 10, total: 20 });
     assert.deepEqual(of('bytes 5-9/*'), { start: 5, end: 10, total: null });
@@ -349,6 +357,7 @@ describe('headers', () => {
   });
 
   test('Retry-After is seconds or a date, and never negative', () => {
+    /** @param {string} value */
     const of = (value) => retryAfter(new Headers({ 'retry-after': value }), Date.UTC(2025, 0, 1));
     assert.equal(of('120'), 120_000);
     assert.equal(of('Wed, 01 Jan 2025 00:00:30 GMT'), 30_000);

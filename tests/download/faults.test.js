@@ -20,6 +20,8 @@ import {
   starts,
 } from '../downloads.js';
 
+/** @typedef {import('../../js/download/backoff.js').Waiting} Waiting */
+
 describe('a connection that fails', () => {
   test('goes on at the byte where it was cut', async () => {
     const server = await serverOf(content, { fault: ({ index }) => (index < 3 ? { cutAfter: 100_000 } : {}) });
@@ -37,6 +39,7 @@ describe('a connection that fails', () => {
     const server = await serverOf(content, {
       fault: ({ index }) => (index === 0 ? { cutAfter: 100_000 } : { cutAfter: 0 }),
     });
+    /** @type {({ state: 'receiving' } | Waiting)[]} */
     const states = [];
     const source = await openDownload(server.url, {
       ...QUICK,
@@ -164,6 +167,7 @@ test('a page instead of a model is DOWNLOAD_NOT_A_MODEL; one that a network puts
 });
 
 describe('without a network', () => {
+  /** @param {boolean} online */
   const network = (online) => {
     const listeners = new Set();
     const state = { online, heard: 0 };

@@ -11,10 +11,13 @@ import { startRuntime } from '../models/rig.js';
 import { SMALL_SHAPE, writeSmallModel } from '../small-model.js';
 import { startThreadWorker } from '../thread-worker.js';
 
+/** @typedef {import('../bad-server.js').BadServer} BadServer */
+
 const PROMPT = Array.from({ length: 20 }, (_, i) => (i * 37) % 256);
 const RETRIES = 3;
 const bytes = readFileSync(writeSmallModel({ ...SMALL_SHAPE, name: 'silent', layers: 12, ffn: 512 }));
 const HALF = bytes.length >> 1;
+/** @type {BadServer[]} */
 const servers = [];
 
 after(() => Promise.all(servers.map((server) => server.close())));
@@ -110,6 +113,7 @@ test('progress that is told late, of what had come before, does not hide a wait'
   const told = [];
   const call = withRetries({ platform: {}, onProgress: (event) => told.push(event) });
   const { onWait } = call.platform.download;
+  /** @param {number} loaded */
   const download = (loaded) =>
     call.onProgress({ phase: 'download', loaded, total: 9, bytesPerSecond: 5, secondsLeft: 1 });
   download(1);

@@ -6,6 +6,7 @@ import { partsOf } from '../../js/jinja/text.js';
 import { createChatTemplate, encodeChat } from '../../js/prompt/chat-template.js';
 import { createTokenizer } from '../../js/tokenizer/tokenizer.js';
 
+/** @param {string} path */
 const read = (path) => JSON.parse(readFileSync(new URL(path, import.meta.url), 'utf8'));
 const TEMPLATES = [...read('corpus/chat-templates.json'), ...read('../jinja/templates.json').templates];
 
@@ -187,6 +188,7 @@ function randomValue(random, depth) {
   return kind === 5 ? parts : Object.fromEntries(parts.map((part) => [random.pick(SAID), part]));
 }
 
+/** @param {number} depth */
 function nestedList(depth) {
   let list = [];
   for (let i = 0; i < depth; i++) list = [list];
@@ -206,7 +208,7 @@ function randomMessage(random) {
 
 const isChinese = /\p{Script=Han}/u;
 
-/** What was said is marked, and nothing that is marked became a control token. */
+/** What was said is marked, and nothing that is marked became a control token. @param {Text} text */
 function checkText(text) {
   let isAllSaid = true;
   for (const { value, isMarked } of partsOf(text)) {

@@ -19,8 +19,10 @@ export function fuzz(name, { seed, first = 0, count, keep = false }) {
   return load ? fuzzInWorker(name, { seed, first, count }) : fuzzTarget(name, { seed, first, count, longest, keep });
 }
 
+/** @param {string} name @param {{ seed: number, first: number, count: number }} options */
 function fuzzInWorker(name, { seed, first, count }) {
   return new Promise((resolve) => {
+    /** @type {{ index: number, message: string }[]} */
     const faults = [];
     let index = first;
     const resourceLimits = { maxOldGenerationSizeMb: MEGABYTES };

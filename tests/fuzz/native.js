@@ -20,6 +20,7 @@ const SHOWN_LINES = 80;
 function findCompiler() {
   const folder = mkdtempSync(join(tmpdir(), 'nibble-fuzz-'));
   const args = ['-fsanitize=fuzzer,address,undefined', '-x', 'c', '-', '-o', join(folder, 'target')];
+  /** @param {string} compiler */
   const works = (compiler) => spawnSync(compiler, args, { input: TARGET }).status === 0;
   const found = COMPILERS.find(works) ?? null;
   rmSync(folder, { recursive: true, force: true });
@@ -41,6 +42,7 @@ export function buildTargets() {
   return null;
 }
 
+/** @param {string} name */
 const programOf = (name) => `${BUILD}/${name.replaceAll('-', '_')}_fuzz`;
 
 /**
@@ -70,6 +72,7 @@ export async function fuzzTarget(name, { seed, first, count, longest, keep }) {
   return [{ index: first, message: `${name} ended with ${status}.\n${message}`, ...(again && { again }) }];
 }
 
+/** @param {string} program @param {string[]} args */
 function execute(program, args) {
   const child = spawn(join(ROOT, program), args, { cwd: ROOT, stdio: ['ignore', 'pipe', 'pipe'] });
   let text = '';

@@ -42,12 +42,13 @@ await main(async () => {
       console.log(`${name}: ${done[name]} cases`);
     }
   }
+  /** @param {string} name */
   function left(name) {
     return values.hours === undefined ? Number(values.runs ?? FUZZERS[name].runs) - done[name] : Infinity;
   }
 });
 
-/** Those that can run here; of the others it is said why not. */
+/** Those that can run here; of the others it is said why not. @param {string[]} names */
 function ready(names) {
   const inC = names.filter((name) => FUZZERS[name].load === undefined);
   const missing = inC.length > 0 ? buildTargets() : null;
@@ -57,6 +58,7 @@ function ready(names) {
   return names.filter((name) => !inC.includes(name));
 }
 
+/** @param {string} name @param {{ seed: number, first: number, count: number, keep: boolean }} cases */
 async function hasFault(name, cases) {
   const faults = await fuzz(name, cases);
   for (const { index, message, tried = '', again } of faults) {

@@ -4,10 +4,13 @@ import assert from 'node:assert/strict';
 import { createTokenizer } from '../../js/tokenizer/tokenizer.js';
 import { TEXTS, VOCABULARIES } from '../tokenizer/vocabularies.js';
 
+/** @typedef {import('./random.js').Random} Random */
+/** @typedef {import('../gguf-writer.js').Entry} Entry */
+
 const PREFIX = 'tokenizer.ggml.';
 const ARRAYS = Object.freeze({ 'i32[]': Int32Array, 'u32[]': Uint32Array, 'i8[]': Int8Array, 'f32[]': Float32Array });
 
-/** As a file's reader gives it: arrays of numbers are typed. */
+/** As a file's reader gives it: arrays of numbers are typed. @param {Entry} entry */
 const asRead = ([key, type, value]) => [key, ARRAYS[type] === undefined ? value : ARRAYS[type].from(value)];
 const CORPUS = Object.values(VOCABULARIES).map((create) => new Map(create().map(asRead)));
 
@@ -102,6 +105,7 @@ function changed(list, random) {
 
 const isList = (value) => Array.isArray(value) || (ArrayBuffer.isView(value) && 'length' in value);
 
+/** @param {Random} random */
 function randomText(random) {
   const parts = Array.from({ length: random.below(6) }, () => random.pick(random.once(2) ? TEXTS : STRINGS));
   return parts.join(random.pick(['', ' ', '\n'])).slice(0, 4000);

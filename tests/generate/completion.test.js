@@ -4,9 +4,12 @@ import { after, before, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { createEngine } from '../../js/index.node.js';
 
+/** @typedef {import('../../js/base/public-types.js').Engine} Engine */
+
 const MODEL = fileURLToPath(new URL('../../models/nibble-tiny.gguf', import.meta.url));
 const QUESTION = [{ role: 'user', content: 'Who are you?' }];
 
+/** @type {Engine} */
 let engine;
 
 before(async () => {

@@ -7,13 +7,18 @@ import { longestRun } from '../../js/generate/token-runs.js';
 import { createEngine } from '../../js/index.node.js';
 import { writeSmallModel } from '../small-model.js';
 
+/** @typedef {import('../../js/base/public-types.js').Engine} Engine */
+/** @typedef {import('../../js/prompt/messages.js').Message} Message */
+
 const MODEL = fileURLToPath(new URL('../../models/nibble-tiny.gguf', import.meta.url));
 const CONTEXT = 256;
 const TEXT = Array.from({ length: 600 }, (_, i) => (i * 37 + 11 + (i >> 5)) % 256);
 const GREEDY = { temperature: 0, ignoreEos: true };
 const SYSTEM = { role: 'system', content: 'You are a friend of few words.' };
 
+/** @type {Engine} */
 let engine;
+/** @type {Engine[]} */
 const open = [];
 
 before(async () => {
@@ -31,7 +36,7 @@ const codeOf = (promise) =>
     ({ code }) => code,
   );
 
-/** A chat of questions and answers that ends with a question; the system's word first. */
+/** A chat of questions and answers that ends with a question; the system's word first. @param {number} turns */
 const chatOf = (turns, words = 4) => [
   SYSTEM,
   ...Array.from({ length: turns }, (_, turn) => [
@@ -101,6 +106,7 @@ describe('onFull: drop-oldest', () => {
     const { droppedTokens } = await session.complete(options).result;
     assert.equal(droppedTokens, 30);
     const tokens = [...(await session.tokens()), 7];
+    /** @type {(number[])[]} */
     const logits = [];
     for (const reusePrefix of [true, false]) {
       const { top } = await session.evaluate(tokens, { top: 0, reusePrefix });
@@ -162,6 +168,7 @@ describe('onFull: drop-oldest', () => {
 });
 
 describe('memory that holds one full context, a part of it with another session', () => {
+  /** @type {Engine} */
   let budgeted;
   let other;
 
@@ -284,6 +291,7 @@ describe('a chat that does not fit', () => {
 
   test('goes on from what is there as it grows, and only seldom drops more', async () => {
     const session = await engine.createSession({ onFull: 'drop-oldest' });
+    /** @type {number[]} */
     const counts = [];
     for (let turns = 8; turns < 20; turns++) {
       const { droppedMessages, reusedTokens, promptTokens } = await session.complete({
@@ -333,6 +341,7 @@ describe('a chat that does not fit', () => {
   test('loses whole turns when the context fills in the middle of an answer', async () => {
     const session = await engine.createSession({ onFull: 'drop-oldest' });
     const messages = chatOf(7, 2);
+    /** @type {{ tokens: number, messages: number }[]} */
     const told = [];
     const { droppedMessages } = await session.complete({
       messages,
@@ -424,13 +433,16 @@ describe('the parts', () => {
 
   test('the longest run is found where a plain search finds it', () => {
     let state = 3;
+    /** @param {number} bound */
     const random = (bound) => {
       state = (Math.imul(state, 1103515245) + 12345) & 0x7fffffff;
       return (state >> 8) % bound;
     };
     for (let round = 0; round < 2000; round++) {
+      /** @param {number} most */
       const list = (most) => Array.from({ length: random(most) }, () => random(2));
       const [pattern, text] = [list(8), list(30)];
+      /** @param {number} start */
       const runAt = (start) => {
         let length = 0;
         while (length < pattern.length && start + length < text.length && pattern[length] === text[start + length])
@@ -445,6 +457,7 @@ describe('the parts', () => {
 
   test('a chat whose template writes shorter ones otherwise is cut anywhere, and never wrongly joined', () => {
     // The number of messages stands in front, so no part of one prompt is part of another.
+    /** @param {Message[]} messages */
     const read = (messages) => ({
       tokens: [messages.length, ...messages.flatMap(({ content }) => [content, content])],
     });

@@ -1,15 +1,19 @@
 // What an answer is made of and how it ends, on models that write what a script says.
 import assert from 'node:assert/strict';
 import { after, describe, test } from 'node:test';
-import { createEngine, NibbleError } from '../../js/index.node.js';
+import { createEngine } from '../../js/index.node.js';
+import { code } from '../errors.js';
 import { holdPrompts } from '../held-prompt.js';
 import { BEGIN, END, scriptedModel, TYPES } from '../scripted-model.js';
 
-const code = (expected) => (error) => error instanceof NibbleError && error.code === expected;
+/** @typedef {import('../../js/base/public-types.js').Engine} Engine */
+
+/** @param {string} character */
 const id = (character) => character.charCodeAt(0);
 const GREEDY = { temperature: 0 };
 const CHAT = [{ role: 'user', content: 'hi' }];
 
+/** @type {Engine[]} */
 const engines = [];
 after(() => Promise.all(engines.map((engine) => engine.unload())));
 
@@ -19,13 +23,14 @@ async function open(what, options = {}) {
   return engine;
 }
 
-/** A script that writes these tokens one after the other, and then the last one for ever. */
+/** A script that writes these tokens one after the other, and then the last one for ever. @param {number[]} tokens */
 const inOrder = (tokens) => (last) => ({ [tokens[Math.min(tokens.indexOf(last) + 1, tokens.length - 1)]]: 20 });
 
 describe('the order of the sampler', async () => {
   // One token of logit 12, one of 10, and 200 of 7.
   const row = Object.fromEntries(Array.from({ length: 202 }, (_, i) => [i + 1, [12, 10][i] ?? 7]));
   const engine = await open({ script: () => row });
+  /** @param {{ temperature: number }} options */
   const distinct = async (options) => {
     const sampling = { topK: 0, topP: 1, minP: 0, seed: 1, maxTokens: 400, ignoreEos: true, ...options };
     return new Set((await engine.complete({ tokens: [97], ...sampling }).result).tokens).size;
@@ -48,6 +53,7 @@ describe('the order of the sampler', async () => {
 describe('forbidden tokens', async () => {
   const engine = await open({ script: () => ({ 97: 5 }) });
   const { vocabularySize } = engine.info;
+  /** @param {number[]} [keep] */
   const forbid = (keep = []) =>
     Object.fromEntries(
       Array.from({ length: vocabularySize }, (_, token) => [token, -Infinity]).filter(
@@ -130,6 +136,7 @@ describe('stop strings with control tokens', async () => {
   ];
   const [over, name] = [258, 259];
   const engine = await open({ special, script: inOrder([...'ab'].map(id).concat(over, name, ...[...'cd'].map(id))) });
+  /** @param {string[]} stop */
   const answer = async (stop, more = {}) => {
     const completion = engine.complete({ prompt: 'x', maxTokens: 9, stop, ...GREEDY, ...more });
     let streamed = '';

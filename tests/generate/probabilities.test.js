@@ -16,6 +16,7 @@ test('the likeliest tokens come in order, their probabilities add up, and -Infin
 });
 
 test('logits that are no numbers come last, and infinite ones share all the probability', () => {
+  /** @param {...number} logits */
   const list = (...logits) => mostLikely(Float32Array.of(...logits), Infinity).map(({ id, p }) => [id, p]);
   assert.deepEqual(list(NaN, 1, -Infinity, NaN), [
     ...[

@@ -5,12 +5,21 @@ import { metadata, tensors } from '../random-model.js';
 import { SMALL_SHAPE } from '../small-model.js';
 import { BLOCK_TYPES, blocksOf, setScale } from '../weight-types.js';
 
+/** @typedef {import('../gguf-writer.js').KeyValue} KeyValue */
+/** @typedef {import('../random-model.js').LayoutTensor} LayoutTensor */
+
 const VERSION_AT = 4;
 const TENSORS_AT = 8;
 const ENTRIES_AT = 16;
 
 /** The model as it should be, with `entries` in place of those of the same keys or behind all, and `change`d tensors. */
-function model({ entries = [], change = (list) => list, value = 1, shape = SMALL_SHAPE } = {}) {
+function model({
+  entries = [],
+  change = (/** @type {LayoutTensor[]} */ list) => list,
+  value = 1,
+  shape = SMALL_SHAPE,
+} = {}) {
+  /** @param {KeyValue} entry */
   const keyOf = (entry) => (Buffer.isBuffer(entry) ? null : entry[0]);
   const replaced = new Set(entries.map(keyOf));
   const kept = metadata(shape).filter((entry) => !replaced.has(keyOf(entry)));
@@ -24,38 +33,52 @@ function model({ entries = [], change = (list) => list, value = 1, shape = SMALL
   return ggufBytes({ metadata: written, tensors: list, produce });
 }
 
+/** @param {number} bits @param {number | bigint} value */
 const number = (bits, value) => {
   const bytes = Buffer.alloc(bits / 8);
   if (bits === 64) bytes.writeBigUInt64LE(BigInt(value));
   else bytes.writeUInt32LE(value);
   return bytes;
 };
+/** @param {string} value */
 const text = (value, length = Buffer.byteLength(value)) => Buffer.concat([number(64, length), Buffer.from(value)]);
 
-/** An entry of the metadata as bytes: whatever type and value. */
+/**
+ * An entry of the metadata as bytes: whatever type and value.
+ * @param {string} key
+ * @param {number} type
+ * @param {...Buffer<ArrayBuffer>} value
+ */
 const entry = (key, type, ...value) =>
   Buffer.concat([Buffer.isBuffer(key) ? key : text(key), number(32, type), ...value]);
+/** @param {number} type @param {number | bigint} length @param {...Buffer<ArrayBuffer>} items */
 const array = (type, length, ...items) => [number(32, type), number(64, length), ...items];
 const TYPE = { u8: 0, u32: 4, bool: 7, string: 8, array: 9 };
 
+/** @param {number} at @param {Buffer<ArrayBuffer>} bytes */
 const patched = (at, bytes) => () => {
   const file = model();
   bytes.copy(file, at);
   return file;
 };
+/** @param {number} length */
 const cut = (length) => () => model().subarray(0, length);
+/** @param {...(string | number | Buffer<ArrayBuffer>)} args */
 const withEntry =
   (...args) =>
   () =>
     model({ entries: [entry(...args)] });
 const withKey = (key, type, value) => () => model({ entries: [[key, type, value]] });
+/** @param {...(Buffer<ArrayBuffer> | (string | number)[] | string[])} entries */
 const withKeys =
   (...entries) =>
   () =>
     model({ entries });
 /** What the file says of its first tensor. */
 const telling = (told) => () => model({ change: ([first, ...others]) => [{ ...first, told }, ...others] });
+/** @param {string} name */
 const without = (name) => () => model({ change: (list) => list.filter((tensor) => tensor.name !== name) });
+/** @param {string} name @param {number[]} shape */
 const reshaped = (name, shape) => () =>
   model({ change: (list) => list.map((tensor) => (tensor.name === name ? { ...tensor, shape } : tensor)) });
 
@@ -66,7 +89,11 @@ const WIDE = { ...SMALL_SHAPE, ffn: 256 };
  * Blocks of a type in place of a tensor, as they are or spoilt; `told`: what else the file says of it. For the writer
  * they are numbers of two bytes.
  */
-function ofType(type, spoil = (_blocks) => {}, { name = 'blk.1.ffn_down.weight', told = {}, last = false } = {}) {
+function ofType(
+  /** @type {string} */ type,
+  spoil = (/** @type {Buffer<ArrayBuffer>} */ _blocks) => {},
+  { name = 'blk.1.ffn_down.weight', told = {}, last = false } = {},
+) {
   const { id, weights, bytes } = BLOCK_TYPES[type];
   const become = (tensor) => {
     const data = blocksOf(type, tensor.shape.reduce((product, size) => product * size, 1) / weights);
@@ -86,22 +113,23 @@ function ofType(type, spoil = (_blocks) => {}, { name = 'blk.1.ffn_down.weight',
   return () => model({ shape: WIDE, change });
 }
 
-/** The same as the last tensor of a file whose last bytes are missing. */
+/** The same as the last tensor of a file whose last bytes are missing. @param {string} type @param {number} missing */
 const cutWithin = (type, missing) => () => {
   const file = ofType(type, undefined, { last: true })();
   return file.subarray(0, file.length - missing);
 };
 
-/** Spoils one scale or minimum of the last block. */
+/** Spoils one scale or minimum of the last block. @param {string} type @param {number} half @param {number} index */
 const lastScale = (type, half, index) => (blocks, bytes) =>
   setScale(type, blocks.subarray(blocks.length - bytes), half, { index, byte: 0xff });
 
 /** For each type with blocks: { name of a case: its file }. @param {(type: string) => Record<string, () => Uint8Array>} makers */
 const eachType = (makers) => Object.assign({}, ...Object.keys(BLOCK_TYPES).map(makers));
 
-/** A file whose matrices are all Q2_0, in groups of so many weights. */
+/** A file whose matrices are all Q2_0, in groups of so many weights. @param {number} group */
 function inGroups(group) {
   const shape = { ...WIDE, width: 256, headSize: 64 };
+  /** @param {LayoutTensor} tensor */
   const become = (tensor) => {
     if (tensor.shape.length === 1) return tensor;
     const weights = tensor.shape.reduce((product, size) => product * size, 1);
@@ -117,6 +145,7 @@ function inGroups(group) {
   return () => model({ shape, change: (list) => list.map(become) });
 }
 
+/** @param {number} depth */
 function nested(depth) {
   const levels = Array.from({ length: depth }, () => array(TYPE.array, 1)).flat();
   return entry('a.nest', TYPE.array, ...levels, ...array(TYPE.u8, 0));
@@ -124,6 +153,7 @@ function nested(depth) {
 
 const vocabulary = Object.fromEntries(metadata(SMALL_SHAPE).map(([key, , value]) => [key, value]));
 const tokens = vocabulary['tokenizer.ggml.tokens'];
+/** @param {string} value */
 const template = (value) => withKey('tokenizer.chat_template', 'string', value);
 
 const all = (expect, makers) =>

@@ -15,6 +15,7 @@ const checksums = new Map(
 );
 
 // As quant_records.py makes them.
+/** @param {number} seed @param {number} count */
 function randomBytes(seed, count) {
   let state = seed;
   return Uint8Array.from({ length: count }, () => {
@@ -24,6 +25,7 @@ function randomBytes(seed, count) {
 }
 
 // FNV-1a over the words of the floats; every NaN counts as one and the same.
+/** @param {Float32Array} weights */
 function checksum(weights) {
   const words = new Uint32Array(weights.buffer);
   let value = 0xcbf29ce484222325n;

@@ -12,6 +12,9 @@ import { CORE_OPTIONS, sourceOf, startCore } from '../core-model.js';
 import { ggufBytes } from '../gguf-writer.js';
 import { VOCABULARIES } from '../tokenizer/vocabularies.js';
 
+/** @typedef {import('../gguf-writer.js').KeyValue} KeyValue */
+/** @typedef {import('../gguf-writer.js').Entry} Entry */
+
 const KINDS = ['byte-level llama-bpe', 'sentencepiece', 'gemma4', 'wordpiece', 'unigram with a character map'];
 const TEXT = 'Hello, wörld 12 <s>';
 const LONG = 20_000;
@@ -75,6 +78,7 @@ const perToken = (count) =>
     ['string', ''],
   ].map(([type, value]) => [`${type}[]`, Array(count).fill(value)]);
 
+/** @param {number} value */
 function word(value, bytes = 4) {
   const word = Buffer.alloc(bytes);
   word.writeUInt32LE(value);
@@ -84,7 +88,7 @@ function word(value, bytes = 4) {
 /** A key with an array of arrays. @param {string} key */
 const nested = (key) => Buffer.concat([word(Buffer.byteLength(key), 8), Buffer.from(key), NESTED]);
 
-/** Everything that JavaScript does with a header. */
+/** Everything that JavaScript does with a header. @param {Header} header @param {number} size */
 function readAll(header, size) {
   const attempts = [
     () => describeHeader(header, 'model.gguf', size, { ...CORE_OPTIONS, contextSize: null, memoryBudget: null }),
@@ -101,6 +105,7 @@ function readAll(header, size) {
   return attempts.map(attempt);
 }
 
+/** @param {() => unknown} act */
 function attempt(act) {
   try {
     act();
@@ -113,6 +118,7 @@ function attempt(act) {
 
 const runtime = await startCore();
 
+/** @param {(Buffer | KeyValue | (string | number)[])[]} metadata */
 async function read(metadata) {
   const bytes = ggufBytes({ metadata, tensors: [], produce: () => [] });
   let header;
@@ -129,7 +135,10 @@ async function read(metadata) {
   }
 }
 
-/** The keys that are asked for while a file is read. */
+/**
+ * The keys that are asked for while a file is read.
+ * @param {Entry[] | (Buffer | KeyValue | (string | number)[])[]} metadata
+ */
 async function keysOf(metadata) {
   const keys = new Set();
   const { get, texts } = Metadata.prototype;

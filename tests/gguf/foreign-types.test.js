@@ -70,7 +70,9 @@ async function logitsOf(options) {
 
 for (const [name, shape] of Object.entries(SHAPES)) {
   describe(`an I2_S model with ${name}`, () => {
+    /** @type {Buffer<ArrayBuffer>} */
     let model;
+    /** @type {Awaited<ReturnType<typeof logitsOf>>} */
     let expected;
     before(async () => {
       model = randomModel(shape);

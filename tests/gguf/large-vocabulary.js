@@ -46,6 +46,7 @@ export function largeVocabulary(model, count = 262_144) {
   const metadata = new Metadata(
     ({ key }) => new Uint8Array(Buffer.from(bytes[key].buffer, bytes[key].byteOffset, bytes[key].byteLength)),
   );
+  /** @param {string} key @param {number} element @param {number} length */
   const add = (key, element, length) =>
     metadata.add(`tokenizer.ggml.${key}`, { key, type: ARRAY, element, count: length, bytes: bytes[key].byteLength });
   add('tokens', STRING, tokens.length);
@@ -63,6 +64,7 @@ export function largeVocabulary(model, count = 262_144) {
   return metadata;
 }
 
+/** @param {string} model @param {string[]} merges @param {Float32Array<ArrayBuffer>} scores */
 const rest = (model, merges, scores) => (model === 'gemma4' ? { merges: stringBytes(merges) } : { scores });
 
 /**

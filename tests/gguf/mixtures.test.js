@@ -6,11 +6,16 @@ import { SHAPES } from '../model-shapes.js';
 import { tensors } from '../random-model.js';
 import { byteLength, FORMATS } from '../weight-formats.js';
 
+/** @typedef {import('../model-shapes.js').Shape} Shape */
+
+/** @param {string} name @param {Shape} shape */
 function matrices(name, shape) {
+  /** @param {string} role @param {string} matrix @param {number} columns */
   const typeOf = (role, matrix, columns) => mixedType(name, shape, { role, name: matrix, columns });
   return tensors(shape, typeOf).filter(({ role }) => role !== 'norm' && role !== 'factors');
 }
 
+/** @param {string} name @param {string} shape */
 function counts(name, shape) {
   const found = {};
   for (const { type } of matrices(name, SHAPES[shape])) found[type] = (found[type] ?? 0) + 1;

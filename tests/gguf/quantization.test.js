@@ -48,6 +48,7 @@ describe('weights are called', () => {
 
 /** What of each type is not of the kind of its name. */
 const OTHER_KINDS = { TQ1_0: 'TERNARY', TQ2_0: 'TERNARY', I2_S: 'TERNARY' };
+/** @param {string} type */
 const isGrid = (type) => /^IQ[123]/.test(type);
 
 describe('the table of types tells of', () => {

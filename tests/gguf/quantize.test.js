@@ -9,8 +9,10 @@ import { Random } from '../random-numbers.js';
 import { byteLength, fromHalf, toHalf } from '../weight-formats.js';
 
 const vectors = join(FIXTURES, 'quant');
+/** @param {Buffer<ArrayBuffer>} bytes */
 const floats = (bytes) => new Float32Array(bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.length));
 
+/** @param {number} count @param {number} scale */
 function randomWeights(count, scale) {
   const random = new Random(`weights ${scale}`);
   return Float32Array.from({ length: count }, () => ((random.next() - 2 ** 31) / 2 ** 31) * scale);
@@ -54,6 +56,7 @@ for (const type of QUANTIZABLE) {
 
   if (type === 'f32') continue;
   test(`${type}: blocks equal ggml's`, { skip: skipWithout('quant') }, () => {
+    /** @param {string} file */
     const read = (file) => readFileSync(join(vectors, file));
     assert.ok(read(`${type}.quant.blocks`).equals(quantize(type, floats(read('source.f32')))));
   });

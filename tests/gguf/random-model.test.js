@@ -12,6 +12,8 @@ import { deviation, tensors, vocabulary, writeRandomModel } from '../random-mode
 import { Random } from '../random-numbers.js';
 import { FORMATS, fromHalf } from '../weight-formats.js';
 
+/** @typedef {import('../random-model.js').LayoutTensor} LayoutTensor */
+
 const folder = mkdtempSync(join(tmpdir(), 'random-model-'));
 after(() => rmSync(folder, { recursive: true }));
 
@@ -19,8 +21,10 @@ const small = { ...SHAPES['llama-3.2-1b'], name: 'small', width: 256, layers: 2,
 small.vocabulary = 300;
 
 // The first matrix stands first in the data: its bytes, found from the end of the file.
+/** @param {Buffer<ArrayBuffer>} file @param {string} type */
 function embedding(file, type) {
   const list = tensors(small, () => type);
+  /** @param {LayoutTensor} layoutTensor */
   const size = ({ type, shape }) => (shape.reduce((a, b) => a * b, 1) / FORMATS[type].weights) * FORMATS[type].bytes;
   const padded = list.reduce((sum, tensor) => sum + Math.ceil(size(tensor) / 32) * 32, 0);
   const bytes = file.subarray(file.length - padded, file.length - padded + size(list[0]));
@@ -65,6 +69,7 @@ test('a file type puts its number and its mixture into the file', () => {
   const [mixed, pure] = ['mixed', 'pure'].map((name) => join(folder, `${name}.gguf`));
   writeRandomModel(mixed, { shape: small, type: 'Q4_K_M' });
   writeRandomModel(pure, { shape: small, type: 'q6_k' });
+  /** @param {{ embedding: string, block: string }} types */
   const size = (types) =>
     tensors(small, (role) => types[role]).reduce((sum, { type, shape }) => {
       const { weights, bytes } = FORMATS[type];

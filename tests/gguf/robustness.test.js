@@ -15,7 +15,7 @@ const PATIENCE = { timeout: 120_000 };
 const FAULTS = ['INTERNAL', 'UNKNOWN', 'ENGINE_CRASHED', 'WORKER_FAILED', 'PROTOCOL_ERROR'];
 const CHAT = { messages: [{ role: 'user', content: 'Hello' }], maxTokens: 2 };
 
-/** The error of a call, null where it has none. */
+/** The error of a call, null where it has none. @param {() => unknown} call */
 async function errorOf(call) {
   try {
     await call();
@@ -29,7 +29,10 @@ async function errorOf(call) {
   }
 }
 
-/** Loads a model and writes with it, twice: by itself, and behind a chat, whose error is the result. */
+/**
+ * Loads a model and writes with it, twice: by itself, and behind a chat, whose error is the result.
+ * @param {string} path
+ */
 async function write(path) {
   const engine = await createEngine({ model: path, threads: 1 });
   try {

@@ -11,7 +11,7 @@ import { measureVocabulary } from './large-vocabulary.js';
 
 const TEXTS = ['a', 'ab', 'Ġthe', '▁word▁end', '', '中文', '😀', 'a', 'x'.repeat(5000), '\0', '￿'];
 
-/** Metadata with one array of strings, given as bytes. */
+/** Metadata with one array of strings, given as bytes. @param {Uint8Array<ArrayBuffer>[]} parts */
 function metadataOf(parts) {
   const bytes = new Uint8Array(parts.reduce((sum, { length }) => sum + 8 + length, 0));
   let position = 0;
@@ -55,6 +55,7 @@ test('an empty table has nothing', () => {
 
 test('pairs are compared by what they make together', () => {
   const others = TextTable.of(['ab', 'a b', '中文', '😀x']);
+  /** @type {([index: number, made: number, leftUnits: number])[]} */
   const pairs = [];
   const table = TextTable.of(['a b', '中 文', 'b a', '😀 x']);
   assert.equal(
@@ -75,7 +76,9 @@ test('pairs are compared by what they make together', () => {
 test('what a text begins with is found at any place, the shortest first', () => {
   const table = TextTable.of(['a', 'ab', 'abcd', '中', '中文', 'b', '', 'a']);
   const bytes = new TextEncoder().encode('abc中文b');
+  /** @param {number} start */
   const found = (start) => {
+    /** @type {((string | number)[])[]} */
     const all = [];
     table.prefixesAt(bytes, start, (index, end) => all.push([table.at(index), end]));
     return all;

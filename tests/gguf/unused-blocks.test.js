@@ -14,6 +14,7 @@ function withFurther(name, { further = 1, counted = further, extra = {} } = {}) 
   const added = Array.from({ length: further }, (_, i) => {
     const own = file.tensors.filter((tensor) => tensor.name.startsWith('blk.0.'));
     const like = own.find((tensor) => tensor.name === 'blk.0.attn_output.weight');
+    /** @param {number[]} shape @param {string} suffix */
     const floats = (shape, suffix) => ({ ...like, type: 'f32', shape, name: `blk.0.${suffix}.weight` });
     const head = [floats([2 * width, width], 'nextn.eh_proj'), floats([width], 'nextn.enorm')].map((tensor) => ({
       ...tensor,
@@ -39,6 +40,7 @@ function withFurther(name, { further = 1, counted = further, extra = {} } = {}) 
   return ggufBytes({ ...file, metadata: entries, tensors });
 }
 
+/** @param {Buffer<ArrayBuffer>} model */
 async function facts(model, options = {}) {
   const engine = await createEngine({ model, threads: 1, ...options });
   const { top } = await engine.evaluate(
@@ -75,6 +77,7 @@ for (const [name, options] of [
 
 test('windows are told for all blocks of the file, those left out among them', async () => {
   const name = 'granite_swa-window';
+  /** @param {string} suffix */
   const key = (suffix) => `granite_swa.attention.${suffix}`;
   const extra = {
     [key('sliding_window_pattern')]: [true, false, true, true, false],

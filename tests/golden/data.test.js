@@ -89,6 +89,7 @@ test('every weight type is an embedding, an output and a matrix of a block in a 
   }
 });
 
+/** @param {string | number} name @param {string | number} key @param {string | number} value */
 function divergenceWhen(name, key, value) {
   const model = goldenReference(name);
   model.metadata.set(key, value);

@@ -5,18 +5,26 @@ import { kl, logSoftmax } from '../divergence.js';
 import { GOLDEN_MODELS, goldenBytes, readGolden } from './models.js';
 import { TYPE_MODELS } from './types.js';
 
+/** @typedef {import('../../js/base/public-types.js').Engine} Engine */
+
 /** The KL that the exact mode may have in each sequence. */
 export const EXACT_BAR = 1e-5;
 const DEFAULT_FLOOR = 2e-3;
 const DEFAULT_TIMES = 5;
 
-/** The KL that the default mode may have, where llama.cpp's has so much; null: there is none to compare with. */
+/**
+ * The KL that the default mode may have, where llama.cpp's has so much; null: there is none to compare with.
+ * @param {number | null} theirs
+ */
 export const defaultBar = (theirs) => (theirs === null ? null : Math.max(DEFAULT_TIMES * theirs, DEFAULT_FLOOR));
 
-/** The sequences of a model; of one that is there for its weight types no long ones, which all types share. */
+/**
+ * The sequences of a model; of one that is there for its weight types no long ones, which all types share.
+ * @param {string} name
+ */
 export const sequencesOf = (name) => readGolden(name).sequences.slice(0, TYPE_MODELS[name] ? 3 : undefined);
 
-/** The engine's log-probabilities after a sequence. */
+/** The engine's log-probabilities after a sequence. @param {Engine} engine @param {number[]} tokens */
 export async function logProbabilities(engine, tokens) {
   const { top } = await engine.evaluate(tokens, { top: 0 });
   const logits = new Float64Array(top.length);

@@ -15,6 +15,8 @@ import { defaultBar, divergences, EXACT_BAR, sequencesOf } from './divergences.j
 import { FAMILY_MODELS } from './families.js';
 import { GOLDEN_MODELS, readGolden } from './models.js';
 
+/** @typedef {import('../weight-formats.js').WeightType} WeightType */
+
 export const DOCUMENT = new URL('../../models/FAMILIES.md', import.meta.url);
 const NOTHING = '-';
 
@@ -32,9 +34,13 @@ export const namesInOrder = () => {
     .map(([name]) => name);
 };
 
+/** @param {WeightType[]} types */
 const capitals = (types) => [...new Set([types].flat())].map((type) => type.toUpperCase()).join(', ');
 
-/** What a row says that no measurement changes: family, model, types of weights, whose probabilities, and the bars. */
+/**
+ * What a row says that no measurement changes: family, model, types of weights, whose probabilities, and the bars.
+ * @param {string} name
+ */
 export function factsOf(name) {
   const { shape, types } = GOLDEN_MODELS[name];
   const theirs = sequencesOf(name).map(({ defaultKl }) => defaultKl);
@@ -64,11 +70,13 @@ const COLUMNS = [
   ['written', ({ speed }) => speed?.[1] ?? NOTHING],
 ];
 
+/** @param {number} value */
 const short = (value) => (value === null ? NOTHING : value === 0 ? '0' : value.toExponential(1));
 
+/** @param {('---' | '--:')[]} cells */
 const line = (cells) => `| ${cells.join(' | ')} |`;
 
-/** @returns {string[][]} the cells of each row of the table in a document */
+/** @param {string} document @returns {string[][]} the cells of each row of the table in a document */
 export const rowsIn = (document) =>
   document
     .split('\n')
@@ -77,7 +85,7 @@ export const rowsIn = (document) =>
 
 const cellsOf = (row) => COLUMNS.map(([, cell], index) => (index === 1 ? `\`${cell(row)}\`` : cell(row)));
 
-/** The cells of a row that no measurement changes, by their columns. */
+/** The cells of a row that no measurement changes, by their columns. @param {string} name */
 export const fixedCells = (name) => {
   const cells = cellsOf({ ...factsOf(name), exact: null, found: null });
   return new Map([0, 1, 2, 3, 5, 7, 8].map((index) => [index, cells[index]]));
@@ -90,7 +98,7 @@ export const MEASURED = [
 ];
 const SPEED_COLUMNS = [9, 10];
 
-/** A larger model of the same make; null where its make fixes its sizes. */
+/** A larger model of the same make; null where its make fixes its sizes. @param {string} name */
 function speedShape(name) {
   const model = FAMILY_MODELS[name];
   if (model === undefined || model.shape.ofBlocks) return null;
@@ -110,10 +118,12 @@ function speedShape(name) {
   };
 }
 
+/** @param {string} path */
 async function speedsOf(path) {
   const { promptTokens, generatedTokens, threads } = SPEED_RUN;
   const engine = await createEngine({ model: path, threads });
   try {
+    /** @param {{ promptTokens: number, generatedTokens: number }} options */
     const rate = async (options) => {
       const { nanoseconds } = await engine.benchmark({ ...options, repetitions: 1 });
       return ((options.promptTokens + options.generatedTokens) * 1e9) / nanoseconds[0];
@@ -124,7 +134,7 @@ async function speedsOf(path) {
   }
 }
 
-/** Rates of all in turns: the fastest of each is what other work disturbed least. */
+/** Rates of all in turns: the fastest of each is what other work disturbed least. @param {string[]} names */
 async function measureSpeeds(names) {
   const folder = mkdtempSync(join(tmpdir(), 'nibble-families-'));
   const found = new Map();
@@ -187,6 +197,7 @@ ${line(COLUMNS.map((_, index) => (index < 4 ? '---' : '--:')))}
 ${rows.map((row) => line(cellsOf(row))).join('\n')}
 `;
 
+/** @param {string[]} args */
 async function main(args) {
   const names = namesInOrder();
   const isTimed = args.includes('--speed');

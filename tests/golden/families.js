@@ -5,11 +5,15 @@ import { referenceLogits } from './reference-forward.js';
 
 const base = { context: 512, layers: 3, tied: true, epsilon: 1e-6, ropeBase: 10000 };
 const QUERY_KEY_VALUE = ['attn_q', 'attn_k', 'attn_v'];
+/** @param {number} count @param {number} kvHeads @param {number} headSize */
 const heads = (count, kvHeads, headSize) => ({ heads: count, kvHeads, headSize });
+/** @param {number} count @param {(i: number) => number | boolean} value */
 const bools = (count, value) => Array.from({ length: count }, (_, i) => value(i));
 
 // Divisors of a RoPE's angles that grow from pair to pair.
+/** @param {number} pairs @param {number} most */
 const growing = (pairs, most) => bools(pairs, (i) => Math.fround(1 + ((most - 1) * i) / (pairs - 1)));
+/** @param {number} pairs */
 const longFactors = (pairs) => ({ long: growing(pairs, 12), short: growing(pairs, 2) });
 
 // Models that are told by their depth alone: as narrow as can be, and of blocks that each add little.

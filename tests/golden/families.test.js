@@ -10,6 +10,8 @@ import { Random } from '../random-numbers.js';
 import { FAMILY_MODELS } from './families.js';
 import { GOLDEN_MODELS, goldenBytes } from './models.js';
 
+/** @typedef {import('../../js/base/public-types.js').Engine} Engine */
+
 const folder = mkdtempSync(join(tmpdir(), 'nibble-families-'));
 after(() => rmSync(folder, { recursive: true, force: true }));
 
@@ -20,10 +22,14 @@ const KERNELS = { kernelSet: 'simd128' };
 
 // What meets only part of a family's choices is asked of one of its models.
 const names = Object.keys(FAMILY_MODELS);
+/** @param {string} name */
 const familyOf = (name) => FAMILY_MODELS[name].shape.family;
+/** @param {string} name */
 const isFirst = (name) => names.find((other) => familyOf(other) === familyOf(name)) === name;
+/** @param {string} name */
 const isLast = (name) => names.findLast((other) => familyOf(other) === familyOf(name)) === name;
 
+/** @param {Engine} engine @param {number[]} tokens @param {{ reusePrefix: boolean }} [options] */
 async function logitsOf(engine, tokens, options) {
   const { top } = await engine.evaluate(tokens, { top: 0, ...options });
   const logits = new Float32Array(top.length);
@@ -33,11 +39,13 @@ async function logitsOf(engine, tokens, options) {
 
 /** A session that random operations are done to, and what it holds. */
 class Walk {
+  /** @param {Engine} engine @param {Engine} fresh @param {Random} random @param {number} vocabulary */
   constructor(engine, fresh, random, vocabulary) {
     Object.assign(this, { engine, fresh, random, vocabulary, sessions: [], saved: null });
     this.trunk = this.#some(CONTEXT);
   }
 
+  /** @param {number} count */
   #some(count) {
     return Array.from({ length: count }, () => this.random.below(this.vocabulary));
   }
@@ -94,6 +102,7 @@ for (const name of names) {
     const fresh = createEngine({ model, threads: 1, contextSize: CONTEXT, ...KERNELS });
     after(async () => (await fresh).unload());
 
+    /** @param {{ batchSize: number }} options @param {number} seed */
     async function walk(options, seed) {
       const store = { folder: join(folder, `${name}-${seed}`) };
       const engine = await createEngine({ model, contextSize: CONTEXT, threads: 2, store, ...KERNELS, ...options });
@@ -107,6 +116,7 @@ for (const name of names) {
 
     test('sessions hold what a fresh engine computes', () => walk({ batchSize: 13 }, 1));
 
+    /** @param {boolean} chosen */
     const inOne = (chosen) => (chosen ? test : () => {});
 
     inOne(isFirst(name))(

@@ -10,6 +10,8 @@ import { metadata, tensors } from '../random-model.js';
 import { FAMILY_MODELS } from './families.js';
 import { goldenFile, readGolden } from './models.js';
 
+/** @typedef {import('./models.js').GoldenSequence} GoldenSequence */
+
 function* zeros({ shape }) {
   yield new Uint8Array(4 * shape.reduce((product, size) => product * size, 1));
 }
@@ -17,8 +19,10 @@ function* zeros({ shape }) {
 // A divergence that no rounding makes.
 const SHOWS = 1e-4;
 
+/** @param {string | RegExp} name @param {{}} changes */
 const shapeOf = (name, changes) => ({ ...FAMILY_MODELS[name].shape, ...changes });
 
+/** @param {Buffer<ArrayBuffer> | RegExp} model */
 async function refusal(model) {
   const error = await createEngine({ model, threads: 1 }).then(
     (engine) => engine.unload().then(() => assert.fail('The model was taken.')),
@@ -79,6 +83,7 @@ function changed(name, suffix, type, value) {
   return ggufBytes({ ...file, metadata: entries });
 }
 
+/** @param {Buffer<ArrayBuffer>} model @param {GoldenSequence} goldenSequence */
 async function divergence(model, { tokens, logProbabilities }) {
   const engine = await createEngine({ model, threads: 1, exact: true });
   try {
@@ -167,11 +172,13 @@ test("the window of a Phi 3 file is one that nobody obeys, and Baichuan's has no
 
 test('what is no model that runs here is told by what it is', async () => {
   const file = goldenFile('qwen2-tied');
+  /** @param {string[][] | ((string | number)[])[] | ((string | boolean)[])[]} entries */
   const as = (entries, list = file.tensors) => {
     const changes = new Map(entries.map((entry) => [entry[0], entry]));
     const others = file.metadata.filter(([key]) => !changes.has(key));
     return ggufBytes({ ...file, metadata: [...others, ...changes.values()], tensors: list });
   };
+  /** @param {string} name */
   const family = (name) => as([['general.architecture', 'string', name]]);
   const cases = [
     [family('clip'), /family "clip".*pictures \(mmproj\).*language model's own file/],

@@ -8,6 +8,9 @@ import { ggufBytes } from '../gguf-writer.js';
 import { FAMILY_MODELS } from './families.js';
 import { goldenFile } from './models.js';
 
+/** @typedef {import('../model-shapes.js').Shape} Shape */
+/** @typedef {import('../../js/core/runtime.js').Model} Model */
+
 const LENGTH = 90;
 const KEEP = 5;
 const DROP = 37;
@@ -18,9 +21,14 @@ const REFUSALS = {
   gpt2: /reads positions with the tokens.*cannot be moved.*Begin anew/,
 };
 
-/** A golden model in which block `only` alone has attention, and no block is computed twice. */
+/**
+ * A golden model in which block `only` alone has attention, and no block is computed twice.
+ * @param {string} name
+ * @param {number} only
+ */
 function withOneAttention(name, only) {
   const file = goldenFile(name, { twin: true });
+  /** @param {string} tensor */
   const silent = (tensor) => {
     const block = tensor.match(/^blk\.(\d+)\.attn_output\.weight$/);
     return block !== null && Number(block[1]) !== only;
@@ -33,7 +41,7 @@ function withOneAttention(name, only) {
   });
 }
 
-/** The blocks that may turn keys in different ways. */
+/** The blocks that may turn keys in different ways. @param {Shape} shape */
 function blocksOf({ family, layers, loops = 1, window, scaling }) {
   const blocks = layers / loops;
   if (blocks > 8) return window ? [0, blocks - 1] : [blocks - 1];
@@ -41,6 +49,7 @@ function blocksOf({ family, layers, loops = 1, window, scaling }) {
   return differ ? Array.from({ length: blocks }, (_, i) => i) : [0, blocks - 1];
 }
 
+/** @param {Model} model @param {number[]} tokens @param {number} last */
 async function logitsAfter(model, tokens, last) {
   const session = model.createSession();
   await session.evaluate(tokens);

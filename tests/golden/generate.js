@@ -55,6 +55,7 @@ async function llamaLogits(llama, modelPath, sequences, exact) {
   return results;
 }
 
+/** @param {boolean} condition @param {string} sentence */
 function insist(condition, sentence) {
   if (!condition) throw new Error(sentence);
 }
@@ -133,6 +134,7 @@ async function main() {
       const record = await generate(name, llama, version, folder);
       const path = new URL(`./${name}.json`, import.meta.url);
       writeFileSync(path, `${JSON.stringify(record).replaceAll('{"tokens"', '\n{"tokens"')}\n`);
+      /** @param {string} key */
       const column = (key) => digits(record.sequences.map((sequence) => sequence[key]));
       const entropies = record.sequences.map((sequence) => sequence.entropy.toFixed(1)).join(' ');
       console.log(`${name}: ${record.bytes} bytes, entropy ${entropies}, reference KL ${column('referenceKl')},`);

@@ -16,6 +16,7 @@ import { TYPE_MODELS } from './types.js';
 const INT8_BAR = 1e-3;
 const INT8_RANDOM_BAR = 1e-2;
 
+/** @param {(null | number)[] | number[]} values */
 function median(values) {
   const sorted = [...values].sort((a, b) => a - b);
   return sorted[sorted.length >> 1];
@@ -61,9 +62,11 @@ describe('the default mode is as near to the float model as that of llama.cpp', 
 });
 
 describe('INT8 keys and values are near to the exact ones', () => {
+  /** @param {number[]} values */
   const mean = (values) => values.reduce((sum, value) => sum + value, 0) / values.length;
 
   test('in the default model', async () => {
+    /** @type {(Float64Array<ArrayBufferLike>[])[]} */
     const found = [];
     for (const kvType of ['f16', 'int8']) {
       const engine = await createEngine({ model: defaultModel, threads: 2, exact: true, kvType });
@@ -99,6 +102,7 @@ describe('every kernel set gives the same logits, whatever the types of the weig
   before(() => hidden && setFlagsFromString('--experimental-wasm-relaxed-simd'));
   after(() => hidden && setFlagsFromString('--no-experimental-wasm-relaxed-simd'));
 
+  /** @param {string} name @param {Buffer<ArrayBuffer>} model @param {string} kernelSet */
   async function logits(name, model, kernelSet) {
     const engine = await createEngine({ model, threads: 2, kernelSet });
     try {

@@ -22,6 +22,7 @@ export const LENGTHS = Object.freeze([1, 5, 17, 64, 300]);
 const base = { context: 512, layers: 2, tied: false, epsilon: 1e-5, ropeBase: 10000 };
 
 // Llama 3's kind of divisors: none for the fast pairs, `factor` for the slow ones, a blend between.
+/** @param {number} pairs @param {number} factor */
 const blend = (pairs, factor) =>
   Array.from({ length: pairs }, (_, i) => {
     const smooth = Math.min(1, Math.max(0, (pairs * 0.6 - i) / (pairs * 0.4)));
@@ -29,6 +30,8 @@ const blend = (pairs, factor) =>
   });
 
 /** @typedef {import('../weight-formats.js').WeightType} WeightType */
+/** @typedef {import('../random-model.js').LayoutTensor} LayoutTensor */
+/** @typedef {import('../model-shapes.js').Shape} Shape */
 
 /**
  * @typedef {(model: import('./reference-forward.js').Model, tokens: number[], overrides?: { ropeBase?: number }) =>
@@ -190,6 +193,7 @@ export const isWithoutRope = (name) =>
   familyOf(GOLDEN_MODELS[name].shape).positions ||
   (GOLDEN_MODELS[name].shape.keys ?? []).some(([key, , value]) => key === 'rope.scaling.finetuned' && !value);
 
+/** @param {string} name */
 function find(name) {
   const model = GOLDEN_MODELS[name];
   if (!model) throw new RangeError(`No golden model "${name}"; there are ${Object.keys(GOLDEN_MODELS).join(', ')}.`);
@@ -217,6 +221,7 @@ function randomWeights(tensor, shape, seed) {
 }
 
 // Of a type that nothing quantises to, random bits with scales of the right size.
+/** @param {LayoutTensor} tensor @param {Shape} shape @param {number} seed */
 function randomTensor(tensor, shape, seed) {
   if (QUANTIZABLE.includes(tensor.type)) return quantize(tensor.type, randomWeights(tensor, shape, seed));
   const count = tensor.shape.reduce((product, size) => product * size, 1);
@@ -231,6 +236,7 @@ function randomTensor(tensor, shape, seed) {
 }
 
 // Each tensor with the type that its role has, or the next of a list.
+/** @param {LayoutTensor[]} list @param {Record<string, WeightType | WeightType[]>} types */
 function withTypes(list, types) {
   const used = new Map();
   return list.map((tensor) => {

@@ -7,10 +7,14 @@
 //                    x += Wdown · (silu(Wgate · m) * (Wup · m))                 m = norm(x)
 //   logits = Wout · norm(x)
 
-/** @typedef {{metadata: Map<string, any>, tensors: Map<string, {shape: number[], weights: Float32Array}>}} Model */
+/**
+ * @typedef {{metadata: Map<string, any>, tensors: Map<string, {shape: number[], weights: Float32Array}>}} Model
+ * @param {Model} model
+ */
 
 function parameters({ metadata, tensors }) {
   const family = metadata.get('general.architecture');
+  /** @param {string} key @param {number | string} [fallback] */
   const get = (key, fallback) => {
     const value = metadata.get(`${family}.${key}`) ?? fallback;
     if (value === undefined) throw new Error(`Metadata key ${family}.${key} is missing.`);
@@ -72,7 +76,7 @@ function yarnShare(rope) {
     (rope.size * Math.log(rope.originalContext / (turns * 2 * Math.PI))) / (2 * Math.log(rope.base));
   const first = Math.max(0, Math.floor(pairTurning(rope.betaFast)));
   const last = Math.min(rope.size - 1, Math.ceil(pairTurning(rope.betaSlow)));
-  return (pair) => 1 - Math.min(1, Math.max(0, (pair - first) / Math.max(0.001, last - first)));
+  return (/** @type {number} */ pair) => 1 - Math.min(1, Math.max(0, (pair - first) / Math.max(0.001, last - first)));
 }
 
 /** @returns {{frequencies: Float64Array, magnitude: number}} radians per position of each pair, and YaRN's gain */
@@ -149,6 +153,7 @@ const add = (a, b) => a.map((x, t) => x.map((value, i) => value + b[t][i]));
 export function referenceLogits(model, tokens, overrides = {}) {
   const p = parameters(model);
   if (overrides.ropeBase) p.rope.base = overrides.ropeBase;
+  /** @param {string} name */
   const weight = (name) => {
     const tensor = model.tensors.get(`${name}.weight`);
     if (!tensor) throw new Error(`Tensor ${name}.weight is missing.`);
@@ -158,6 +163,7 @@ export function referenceLogits(model, tokens, overrides = {}) {
   const embedding = weight('token_embd');
   let x = tokens.map((token) => Float64Array.from(embedding.weights.subarray(token * p.width, (token + 1) * p.width)));
   for (let layer = 0; layer < p.layers * p.repeat; layer++) {
+    /** @param {string} name */
     const block = (name) => weight(`blk.${Math.floor(layer / p.repeat)}.${name}`);
     const n = normalise(x, block('attn_norm'), p.epsilon);
     const queries = multiply(block('attn_q'), n);

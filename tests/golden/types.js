@@ -2,6 +2,7 @@
 // embedding's own where they are tied) and some of the matrices between, beside other types.
 
 const base = { context: 512, layers: 2, tied: false, epsilon: 1e-5, ropeBase: 10000 };
+/** @param {number} count @param {number} kvHeads @param {number} headSize */
 const heads = (count, kvHeads, headSize) => ({ heads: count, kvHeads, headSize });
 
 // Rows of 32 x an odd number for the types whose blocks are small, of 64 x 3 and 128 x 3 for those with blocks of 64

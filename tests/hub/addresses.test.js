@@ -30,6 +30,7 @@ describe('an address of the hub', () => {
   }
 
   test('may name a repository, a type in it, a folder or a revision', () => {
+    /** @param {string} text */
     const read = (text) => {
       const { repository, revision, path, type, isBare, url: none } = readHubAddress(text);
       assert.deepEqual([repository, none], ['owner/name', null], text);
@@ -129,6 +130,7 @@ describe("a file's name", () => {
 });
 
 describe('files of a repository that are parts', () => {
+  /** @param {string} path */
   const file = (path, size = 1, sha256 = 'ab') => ({ path, bytes: size, sha256 });
 
   test('are one model, which the first stands for', () => {

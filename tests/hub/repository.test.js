@@ -1,5 +1,7 @@
 // Addresses of Hugging Face's hub: what they name, which file of a repository is taken, and what the hub may answer.
+
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { join } from 'node:path';
@@ -8,12 +10,14 @@ import { storedIdOf } from '../../js/hub/repository.js';
 import { createEngine, describeModel, listRepository, openModelStore, readHubAddress } from '../../js/index.node.js';
 import { splitGguf, splitNames } from '../gguf-splitter.js';
 import { serveHub } from '../hub-server.js';
+import { portOf } from '../port.js';
 import { temporaryFolder, writeSmallModel } from '../small-model.js';
 
 const bytes = readFileSync(writeSmallModel());
 const other = readFileSync(writeSmallModel({ layers: 3 }));
 const TOKEN = 'hf_secret';
 
+/** @param {string} folder */
 const filesBelow = (folder) =>
   readdirSync(folder, { recursive: true })
     .map((path) => join(folder, String(path)))
@@ -71,6 +75,7 @@ const REPOSITORIES = {
 
 describe('the hub', () => {
   let hub;
+  /** @type {{ hub: { url: string } }} */
   let at;
   before(async () => {
     hub = await serveHub(REPOSITORIES, { token: TOKEN, pageSize: 3 });
@@ -102,6 +107,7 @@ describe('the hub', () => {
   });
 
   test('is asked for the file of a type, of a name and in a folder', async () => {
+    /** @param {string} address */
     const pathOf = async (address) => (await listRepository(address, at)).recommended.path;
     assert.equal(await pathOf('owner/small-GGUF:q6_k'), 'Q6_K/small.gguf');
     assert.equal(await pathOf('owner/small-GGUF:small-Q4_K_M.gguf'), 'small-Q4_K_M.gguf');
@@ -112,6 +118,7 @@ describe('the hub', () => {
   });
 
   test('says what is not there, and what would do', async () => {
+    /** @param {string} address */
     const list = (address, options = at) => listRepository(address, options);
     await fails(list('owner/nothing'), 'HUB_NOT_FOUND', /no repository "owner\/nothing".*nor a file/);
     await fails(list('hf.co/owner/nothing'), 'HUB_NOT_FOUND', /^(?!.*nor a file)/);
@@ -284,6 +291,7 @@ describe('the hub', () => {
   });
 
   test('may rename a repository: its file is stored once, by whichever of its names it is asked for', async () => {
+    /** @param {string} name */
     const file = (name) => `${renaming.url}/owner/${name}/resolve/main/small-Q4_K_M.gguf`;
     const files = { 'small-Q4_K_M.gguf': bytes };
     const repositories = {};
@@ -393,14 +401,16 @@ describe('the hub', () => {
       [],
     );
     for (const path of filesBelow(folder)) assert.ok(!readFileSync(path).includes(TOKEN), path);
+    /** @type {(string | undefined)[]} */
     const seen = [];
     const stranger = createServer((request, response) => {
       seen.push(request.headers.authorization);
       response.end(bytes);
     });
-    await new Promise((resolve) => stranger.listen(0, '127.0.0.1', resolve));
+    stranger.listen(0, '127.0.0.1');
+    await once(stranger, 'listening');
     try {
-      const model = `http://127.0.0.1:${stranger.address().port}/model.gguf`;
+      const model = `http://127.0.0.1:${portOf(stranger)}/model.gguf`;
       const own = await createEngine({ model, hub: options.hub });
       await own.unload();
       assert.ok(seen.length > 0 && seen.every((authorization) => authorization === undefined));
@@ -437,6 +447,7 @@ describe('the hub', () => {
 });
 
 test('of what is stored of a repository, that which was used last is meant, or the one of a type', () => {
+  /** @param {string} url @param {number} usedAt */
   const at = (url, usedAt, state = 'complete') => ({ id: url, source: { url }, usedAt, state });
   const start = 'https://huggingface.co/owner/name/resolve/main/';
   const models = [at(`${start}x-Q4_0.gguf`, 2), at(`${start}100%.gguf`, 1), at(`${start}x-Q8_0.gguf?a=b`, 3)];
@@ -444,6 +455,7 @@ test('of what is stored of a repository, that which was used last is meant, or t
     id: 'f',
     source: null,
   });
+  /** @param {string} text */
   const idOf = (text) =>
     storedIdOf(readHubAddress(text), { url: 'https://huggingface.co', token: null }, /** @type {any} */ (models));
   assert.equal(idOf('owner/name'), `${start}x-Q8_0.gguf?a=b`);
@@ -451,45 +463,4 @@ test('of what is stored of a repository, that which was used last is meant, or t
   assert.equal(idOf('owner/name:Q6_K'), null);
   assert.equal(idOf('owner/names'), null);
   assert.equal(idOf('hf.co/owner/name/tree/v2'), null);
-});
-
-describe('what answers in place of the hub', () => {
-  async function answering(body, headers, use) {
-    const server = createServer((_, response) => response.writeHead(200, headers).end(body));
-    await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
-    try {
-      await use({ hub: { url: `http://127.0.0.1:${server.address().port}` } });
-    } finally {
-      server.closeAllConnections();
-      server.close();
-    }
-  }
-
-  for (const [what, body] of Object.entries({
-    'a page': '<!doctype html>',
-    'no list': '{"files":[]}',
-    nothing: '',
-    'half of a list': '[{"type":"file"',
-    'far too much': `[${'" ",'.repeat(3 << 20)}" "]`,
-  })) {
-    test(`${what} is no list of files`, () =>
-      answering(body, {}, (at) => fails(listRepository('owner/name', at), 'DOWNLOAD_FAILED', /list of files/)));
-  }
-
-  test('entries that are none are passed over, and a next page elsewhere is not asked for', async () => {
-    const entries = [null, 1, {}, { type: 'file', path: 1, size: 1 }, { type: 'file', path: 'a.gguf', size: -1 }];
-    entries.push(
-      { type: 'file', path: 'a\n.gguf', size: 1 },
-      { type: 'file', path: 'a\ud800.gguf', size: 1 },
-      { type: 'file', path: 'b.gguf', size: 5, lfs: { oid: 'x' } },
-    );
-    const headers = { Link: '<http://example.invalid/>; rel="next"' };
-    await answering(JSON.stringify(entries), headers, async (at) => {
-      const { files } = await listRepository('owner/name', at);
-      assert.deepEqual(
-        files.map(({ path, bytes: size, sha256 }) => [path, size, sha256]),
-        [['b.gguf', 5, null]],
-      );
-    });
-  });
 });

@@ -6,6 +6,7 @@ import { plain } from '../../js/jinja/text.js';
 
 const LIMITS = { steps: 4e6, depth: 400, text: 1 << 21, items: 1 << 18, milliseconds: 20_000 };
 
+/** @param {string} template */
 const run = (template) =>
   plain(render(compile(template), (toValue) => ({ said: toValue('S', true), key: toValue('k', true) }), LIMITS));
 
@@ -54,6 +55,7 @@ test('a text of many marks is cut at each of them', () => {
 });
 
 test('a tuple is a key as long as it is short', () => {
+  /** @param {string} by @param {number} times */
   const grow = (by, times) =>
     `{% set ns = namespace(t=('a',)) %}{% for i in range(${times}) %}{% set ns.t = ${by} %}{% endfor %}`;
   assert.throws(() => run(`${grow('(ns.t, ns.t)', 24)}{{ {ns.t: 1} | length }}`), LimitError);

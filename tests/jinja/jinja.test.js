@@ -5,12 +5,16 @@ import { strftime } from '../../js/jinja/strftime.js';
 import { compile, raiseException, render, stringFunction, TemplateError } from '../../js/jinja/template.js';
 import { partsOf, plain } from '../../js/jinja/text.js';
 
+/** @typedef {import('../../js/jinja/template.js').ToValue} ToValue */
+
 const LIMITS = { steps: 4e6, depth: 400, text: 1 << 22, items: 1 << 18, milliseconds: 20_000 };
 const MORNING = new Date(2024, 6, 6, 9, 5, 3);
+/** @param {string} name */
 const data = (name) => JSON.parse(readFileSync(new URL(`./${name}.json`, import.meta.url), 'utf8'));
 
-/** @param {boolean} [isSaid] whether the variables are what somebody said */
+/** @param {boolean} [isSaid] whether the variables are what somebody said @param {string} template */
 function run(template, variables = {}, isSaid = true) {
+  /** @param {ToValue} toValue */
   const values = (toValue) => ({
     raise_exception: raiseException,
     strftime_now: stringFunction('strftime_now', (format) => strftime(MORNING, format)),
@@ -78,6 +82,7 @@ test('infinite numbers are equal to themselves in every comparison', () => {
 
 // What is said is Chinese and nothing else is, so that each character tells where it comes from.
 const SAID = { s: '一二 三  四\n五', l: ['六', '七', '八'], d: { 九: '十', 百: ['千', { 万: '亿' }] } };
+/** @param {string} text */
 const isChinese = (text) => /^\p{Script=Han}+$/u.test(text);
 
 const TRACKED = [
@@ -128,6 +133,7 @@ test('what is made of a said text in any other way is said, too', () => {
 });
 
 test('an unknown filter or test is found before anything is written, unless it is never reached', () => {
+  /** @param {string} template @param {RegExp} reason */
   const refuses = (template, reason) => assert.throws(() => compile(template), { message: reason });
   refuses('{{ x | no_such }}', /no filter 'no_such', which stands in line 1/);
   refuses('a\n\n{{ x is no_such }}', /no test 'no_such', which stands in line 3/);

@@ -7,6 +7,11 @@ import { serveBenchmark } from '../bench/server.js';
 import { openChromium } from '../chromium.js';
 import { writeSmallModel } from '../small-model.js';
 
+/** @typedef {import('../bench/server.js').BenchmarkServer} BenchmarkServer */
+/** @typedef {import('../chromium.js').Chromium} Chromium */
+/** @typedef {import('playwright-core').Page} Page */
+
+/** @param {string} relative */
 const path = (relative) => fileURLToPath(new URL(relative, import.meta.url));
 // Some 45 MB of weights, and as large a vocabulary as small models have.
 const SHAPE = { width: 512, ffn: 2048, layers: 14, heads: 8, kvHeads: 8, headSize: 64, vocabulary: 50_000 };
@@ -15,12 +20,17 @@ const SHARE = 0.02;
 const MEASUREMENTS = 25;
 const PAUSE_MILLISECONDS = 200;
 
+/** @param {number} bytes */
 const megabytes = (bytes) => `${(bytes / 1e6).toFixed(2)} MB`;
 
 describe('the memory that an engine of one thread tells', () => {
+  /** @type {BenchmarkServer} */
   let server;
+  /** @type {Chromium} */
   let browser;
+  /** @type {Page} */
   let page;
+  /** @type {number} */
   let pageAlone;
 
   before(async () => {
@@ -40,6 +50,7 @@ describe('the memory that an engine of one thread tells', () => {
     await server?.close();
   });
 
+  /** @param {{ store: null }} options */
   const load = (options) =>
     page.evaluate(
       async (given) => {
@@ -57,9 +68,10 @@ describe('the memory that an engine of one thread tells', () => {
     return bytes - Math.max(0, holders - 1) * heap;
   }
 
-  /** Measures until the page has grown by what the engine tells. */
+  /** Measures until the page has grown by what the engine tells. @param {test.TestContext} t */
   async function compare(t) {
     const memory = await page.evaluate(() => globalThis.engine.memory());
+    /** @type {number[]} */
     const seen = [];
     const agrees = () => Math.abs(seen.at(-1) - memory.total) <= SHARE * memory.total;
     do {

@@ -11,11 +11,15 @@ import { openChromium } from '../chromium.js';
 import { serveModels } from '../model-server.js';
 import { temporaryFolder, writeSmallModel } from '../small-model.js';
 
+/** @typedef {import('../chromium.js').Chromium} Chromium */
+
 const LIBRARY = fileURLToPath(new URL('../../build/web/', import.meta.url));
 const MODEL = fileURLToPath(new URL('../../models/nibble-tiny.gguf', import.meta.url));
 const COMPLETION = { prompt: 'Once there was', maxTokens: 60, temperature: 1.3, seed: 11, ignoreEos: true };
 
+/** @type {{ url: string, others: string[], close: () => Promise<void> }} */
 let server;
+/** @type {Chromium} */
 let browser;
 
 before(async () => {

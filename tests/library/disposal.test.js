@@ -8,6 +8,8 @@ import { runInNewContext } from 'node:vm';
 import { createEngine, openModelStore } from '../../js/index.node.js';
 import { temporaryFolder, writeSmallModel } from '../small-model.js';
 
+/** @typedef {import('../../js/base/public-types.js').Engine} Engine */
+
 setFlagsFromString('--expose-gc');
 const collect = runInNewContext('gc');
 
@@ -17,7 +19,7 @@ const model = writeSmallModel({ context: 2048 });
 // So many that the collector runs before they are there.
 const LONG = 1500;
 
-/** Collects again and again until a condition holds. */
+/** Collects again and again until a condition holds. @param {() => Promise<boolean>} holds */
 async function collectUntil(holds) {
   for (const end = Date.now() + PATIENCE_MILLISECONDS; Date.now() < end; await sleep(20)) {
     collect();
@@ -26,6 +28,7 @@ async function collectUntil(holds) {
   assert.fail('what is not reachable any more is not freed');
 }
 
+/** @type {Engine} */
 let engine;
 
 before(async () => {
@@ -36,7 +39,7 @@ after(() => engine?.unload());
 
 const pages = async () => (await engine.memory()).kvCache;
 
-/** A session with a text of its own, which nobody has afterwards. */
+/** A session with a text of its own, which nobody has afterwards. @param {number} first */
 async function forget(first, use = async () => {}) {
   const session = await engine.createSession();
   await session.prefill([first, ...TEXT]);

@@ -8,13 +8,15 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { createEngine, openModelStore } from '../../js/index.node.js';
 import { ChildProcess } from '../child-process.js';
+import { code } from '../errors.js';
 import { temporaryFolder, writeSmallModel } from '../small-model.js';
+
+/** @typedef {import('../../js/base/errors.js').NibbleError} NibbleError */
 
 const model = writeSmallModel();
 const bytes = new Uint8Array(readFileSync(model));
 const channel = new BroadcastChannel('nibble-test-death');
 const workerUrl = new URL('./dying-worker.node.js', import.meta.url);
-const code = (expected) => (error) => error.code === expected;
 
 after(() => channel.close());
 
@@ -61,6 +63,7 @@ for (const [way, expected] of Object.entries(DEATHS)) {
 test('a thread that traps while the engine waits for it is told by this call, all later ones and closed', async () => {
   const engine = await createEngine({ model, threads: 2, workerUrl });
   const completion = engine.complete({ prompt: 'ab', ignoreEos: true });
+  /** @param {NibbleError | undefined} error */
   const ends = (error) => ['ENGINE_CRASHED', 'WORKER_FAILED'].includes(error.code);
   await assert.rejects(async () => {
     for await (const _ of completion) channel.postMessage('thread');

@@ -7,6 +7,13 @@ import { serveBenchmark } from '../bench/server.js';
 import { openChromium } from '../chromium.js';
 import { writeSmallModel } from '../small-model.js';
 
+/** @typedef {import('../bench/server.js').BenchmarkServer} BenchmarkServer */
+/** @typedef {import('../chromium.js').Chromium} Chromium */
+/** @typedef {import('../../js/base/public-types.js').Engine} Engine */
+/** @typedef {import('../../js/base/public-types.js').ModelStore} ModelStore */
+/** @typedef {import('playwright-core').Page} Page */
+
+/** @param {string} relative */
 const path = (relative) => fileURLToPath(new URL(relative, import.meta.url));
 // Enough that a prompt and a save take a while.
 const SHAPE = { width: 512, ffn: 1536, layers: 4, heads: 8, kvHeads: 8, headSize: 64, vocabulary: 4000, context: 4096 };
@@ -15,8 +22,11 @@ const PATIENCE_MILLISECONDS = 15_000;
 // A host that is not this machine by its name: a page of it is in no secure context, without Web Locks and without threads.
 const PLAIN_HOST = 'nibble.test';
 
+/** @type {BenchmarkServer} */
 let server;
+/** @type {BenchmarkServer} */
 let slow;
+/** @type {Chromium} */
 let browser;
 
 before(async () => {
@@ -118,6 +128,7 @@ async function openPage(origin = server.url) {
   return page;
 }
 
+/** @param {Page} page */
 const load = (page, model = server.modelUrl, store = 'indexeddb') =>
   page.evaluate(
     async ([from, where]) => {
@@ -132,7 +143,10 @@ const load = (page, model = server.modelUrl, store = 'indexeddb') =>
     [model, store],
   );
 
-/** What became of the call, of calls after it, and of `closed`; a call that never settles fails the evaluation. */
+/**
+ * What became of the call, of calls after it, and of `closed`; a call that never settles fails the evaluation.
+ * @param {Page} page
+ */
 const look = (page) =>
   page.evaluate(async (milliseconds) => {
     const settled = (promise) =>
@@ -152,6 +166,7 @@ const look = (page) =>
     return { call, later, closed: closed === 'done' ? globalThis.whyClosed : closed };
   }, PATIENCE_MILLISECONDS);
 
+/** @param {Page} page */
 const workersLeft = async (page) => {
   const end = Date.now() + PATIENCE_MILLISECONDS;
   const session = await page.context().newCDPSession(page);
@@ -163,6 +178,7 @@ const workersLeft = async (page) => {
   return left;
 };
 
+/** @param {Page} page @param {...(string | null)} from */
 async function checkNext(page, ...from) {
   await load(page, ...from);
   const text = await page.evaluate(async () => {
@@ -284,6 +300,7 @@ test('over plain http, a worker that collects its garbage is not taken for one t
     await page.workers()[0].evaluate(() => self.gc());
     // What the collector has closed is told before this is.
     await page.evaluate(async () => {
+      /** @param {IDBOpenDBRequest} request */
       const settled = (request) =>
         new Promise((resolve, reject) => Object.assign(request, { onsuccess: resolve, onerror: reject }));
       const opened = await settled(indexedDB.open('another'));
@@ -304,6 +321,7 @@ test('a worker that is ended before it begins, or is another script, is not wait
       // A minute that is over in a moment.
       const { setInterval } = globalThis;
       globalThis.setInterval = (use, every) => setInterval(use, every / 100);
+      /** @param {Promise<Engine> | Promise<ModelStore>} promise */
       const failure = (promise) =>
         Promise.race([
           promise.then(

@@ -8,11 +8,21 @@ import { serveBenchmark } from '../bench/server.js';
 import { openChromium } from '../chromium.js';
 import { writeSmallModel } from '../small-model.js';
 
+/** @typedef {import('../bench/server.js').BenchmarkServer} BenchmarkServer */
+/** @typedef {import('../chromium.js').Chromium} Chromium */
+/** @typedef {import('playwright-core').Page} Page */
+
+/** @param {string} relative */
 const path = (relative) => fileURLToPath(new URL(relative, import.meta.url));
 const MIB = 1 << 20;
 
 describe('reserving memory', () => {
-  /** Calls `use` on a platform that refuses maxima above a number of pages. @returns {number[]} the maxima asked for */
+  /**
+   * Calls `use` on a platform that refuses maxima above a number of pages.
+   * @param {number} most
+   * @param {() => unknown} use
+   * @returns {number[]} the maxima asked for
+   */
   function refusingAbove(most, use) {
     const { Memory } = WebAssembly;
     const asked = [];
@@ -33,6 +43,7 @@ describe('reserving memory', () => {
 
   test('goes down from 4 GiB in steps, and takes the first that is given: 64 MiB at most are left unused', () => {
     for (const most of [65535, 26214, 20000, 4096]) {
+      /** @type {WebAssembly.Memory} */
       let memory;
       const asked = refusingAbove(most, () => {
         memory = reserveMemory();
@@ -59,8 +70,11 @@ describe('reserving memory', () => {
 });
 
 describe('in a browser that lets memory grow to 32 MiB', () => {
+  /** @type {Chromium} */
   let browser;
+  /** @type {Page} */
   let page;
+  /** @type {BenchmarkServer[]} */
   const servers = [];
 
   before(async () => {

@@ -1,5 +1,7 @@
 // The parts of the library that need no wasm.
+
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { openAsBlob, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { join } from 'node:path';
@@ -15,11 +17,16 @@ import { describeSource } from '../../js/sources/descriptor.js';
 import { openFile } from '../../js/sources/file.node.js';
 import { openSource } from '../../js/sources/source.js';
 import { serve } from '../../js/worker/serve.js';
+import { code } from '../errors.js';
+import { portOf } from '../port.js';
 import { temporaryFolder } from '../small-model.js';
 
-const code = (expected) => (error) => error instanceof NibbleError && error.code === expected;
+/** @typedef {import('node:http').IncomingMessage} IncomingMessage */
+/** @typedef {import('node:http').Server} Server */
+/** @typedef {import('node:http').ServerResponse} ServerResponse */
 
 describe('stop strings', () => {
+  /** @param {string[]} stops @param {string[]} pieces */
   const feed = (stops, pieces) => {
     const matcher = createStopMatcher(stops);
     const texts = [];
@@ -53,11 +60,13 @@ describe('stop strings', () => {
 
   test('random texts: the pieces make up the text before the first stop string', () => {
     let state = 7;
+    /** @param {number} bound */
     const random = (bound) => {
       state = (Math.imul(state, 1103515245) + 12345) & 0x7fffffff;
       return (state >> 8) % bound;
     };
     for (let round = 0; round < 2000; round++) {
+      /** @param {number} most */
       const word = (most) => Array.from({ length: 1 + random(most) }, () => 'ab'[random(2)]).join('');
       const stops = [word(4), word(4)];
       const pieces = Array.from({ length: random(8) }, () => word(3));
@@ -73,10 +82,12 @@ describe('stop strings', () => {
 
   test('random texts with markers between: each kind is found in what it looks at, and no marker is given', () => {
     let state = 3;
+    /** @param {number} bound */
     const random = (bound) => {
       state = (Math.imul(state, 1103515245) + 12345) & 0x7fffffff;
       return (state >> 8) % bound;
     };
+    /** @param {number} most @param {string} alphabet */
     const letters = (most, alphabet) =>
       Array.from({ length: 1 + random(most) }, () => alphabet[random(alphabet.length)]);
     let stops = 0;
@@ -278,6 +289,7 @@ test('after a crash of the wasm code, the worker refuses everything', async () =
 
 describe('metadata values', () => {
   test('numbers, big numbers, booleans, strings and arrays', () => {
+    /** @param {Float32Array<ArrayBuffer>} array */
     const bytes = (array) => new Uint8Array(array.buffer);
     const scalar = (type, array) => decodeValue({ type, element: type, count: 1 }, bytes(array));
     assert.equal(scalar(5, Int32Array.of(-7)), -7);
@@ -300,8 +312,11 @@ describe('metadata values', () => {
 
 describe('sources', () => {
   const content = Uint8Array.from({ length: 10_000_000 }, (_, index) => (index * 7) & 255);
+  /** @type {string} */
   let folder;
+  /** @type {Server<typeof IncomingMessage, typeof ServerResponse>} */
   let server;
+  /** @type {string} */
   let origin;
 
   before(async () => {
@@ -319,14 +334,17 @@ describe('sources', () => {
       };
       (routes[request.url] ?? (() => response.writeHead(404).end()))();
     });
-    await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
-    origin = `http://127.0.0.1:${server.address().port}`;
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    origin = `http://127.0.0.1:${portOf(server)}`;
   });
 
   after(() => server.close());
 
+  /** @param {string} text */
   const locate = (text) => (text.startsWith('http') ? { url: text } : { path: text });
 
+  /** @param {RegExp | Response} model */
   async function readAll(model) {
     const { descriptor, transfer, close } = describeSource(model, locate);
     // As it crosses to the worker.
@@ -346,6 +364,7 @@ describe('sources', () => {
     }
   }
 
+  /** @param {Uint8Array<ArrayBuffer>[] | string[]} pieces */
   const stream = (pieces) =>
     new ReadableStream({
       start(controller) {

@@ -9,12 +9,15 @@ import { serve } from '../../web/serve.js';
 import { openChromium } from '../chromium.js';
 import { temporaryFolder, writeSmallModel } from '../small-model.js';
 
+/** @typedef {import('../chromium.js').Chromium} Chromium */
+
 const OTHER = '0.0.9+0123456789ab';
 const WASM = ['nibble-relaxed.wasm', 'nibble-simd128.wasm'];
 const ADVICE = /Serve all files of one release, and clear what keeps others: .*\.$/;
 
+/** @param {string} name */
 const wasmAt = (name) => readFileSync(new URL(`../../build/web/${name}`, import.meta.url));
-/** As another build would be: a valid module with one more section. */
+/** As another build would be: a valid module with one more section. @param {string} name */
 const otherWasm = (name) => Buffer.concat([wasmAt(name), Buffer.from([0, 4, 3]), Buffer.from('old')]);
 
 const mismatch = (details, words) => (error) => {
@@ -80,7 +83,9 @@ describe('in Node', () => {
 
 describe('in a browser', () => {
   const LIMIT = { timeout: 240_000 };
+  /** @type {{ url: string, others: string[], close: () => Promise<void> }} */
   let server;
+  /** @type {Chromium} */
   let browser;
 
   before(async () => {
@@ -93,7 +98,11 @@ describe('in a browser', () => {
     await server?.close();
   });
 
-  /** What a page's engine fails with, where some files come from an old cache. */
+  /**
+   * What a page's engine fails with, where some files come from an old cache.
+   * @param {string} pattern
+   * @param {(a: Buffer, b: string) => string | Buffer<ArrayBuffer>} change
+   */
   async function failure(pattern, change) {
     const page = await browser.context.newPage();
     await page.route(pattern, async (route) => {

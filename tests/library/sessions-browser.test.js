@@ -4,10 +4,14 @@ import { after, before, test } from 'node:test';
 import { serve } from '../../web/serve.js';
 import { openChromium } from '../chromium.js';
 
+/** @typedef {import('../chromium.js').Chromium} Chromium */
+
 const TEXT = Array.from({ length: 150 }, (_, i) => (i * 37 + 11) % 256);
 const COMPLETION = { tokens: [...TEXT, 9], maxTokens: 30, temperature: 0, ignoreEos: true };
 
+/** @type {{ url: string, others: string[], close: () => Promise<void> }} */
 let server;
+/** @type {Chromium} */
 let browser;
 
 before(async () => {

@@ -10,6 +10,9 @@ import { openFile } from '../../js/sources/file.node.js';
 import { writeSmallModel } from '../small-model.js';
 import { startThreadWorker } from '../thread-worker.js';
 
+/** @typedef {import('../../js/base/public-types.js').Engine} Engine */
+/** @typedef {import('../../js/client/session.js').Session} Session */
+
 const WASM = new URL('../../build/wasm/', import.meta.url);
 const PAGE_BYTES = 65536;
 // 8 KiB of keys and values to a token, so that a text soon outgrows this.
@@ -18,6 +21,7 @@ const MOST_BYTES = 24 << 20;
 const TEXT = Array.from({ length: 100 }, (_, i) => (i * 37 + 11) % 256);
 const GREEDY = { temperature: 0, ignoreEos: true };
 
+/** @type {Engine} */
 let engine;
 
 async function startRuntime() {
@@ -44,7 +48,7 @@ before(async () => {
 
 after(() => engine.unload());
 
-/** Writes until memory runs out. @returns {Promise<number[]>} the tokens that came before */
+/** Writes until memory runs out. @param {Session} session @returns {Promise<number[]>} the tokens that came before */
 async function writeUntilFull(session) {
   const tokens = [];
   const writing = async () => {

@@ -21,6 +21,7 @@ WebAssembly.instantiate = async (module, imports) => {
 // In the heap, where the engine has nothing: below its static data.
 const FLAG = 128;
 const LATE_MILLISECONDS = 300;
+/** @type {WebAssembly.Memory | undefined} */
 let memory;
 const memoryOf = (imports) =>
   Object.values(imports)

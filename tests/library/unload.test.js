@@ -8,6 +8,11 @@ import { serveBenchmark } from '../bench/server.js';
 import { openChromium } from '../chromium.js';
 import { writeSmallModel } from '../small-model.js';
 
+/** @typedef {import('../bench/server.js').BenchmarkServer} BenchmarkServer */
+/** @typedef {import('../chromium.js').Chromium} Chromium */
+/** @typedef {import('playwright-core').Page} Page */
+
+/** @param {string} relative */
 const path = (relative) => fileURLToPath(new URL(relative, import.meta.url));
 const TINY = path('../../models/nibble-tiny.gguf');
 // Some 20 MB of weights: large beside what a browser takes and gives back by itself.
@@ -19,6 +24,7 @@ const PATIENCE_MILLISECONDS = 30_000;
 // What a browser takes and gives back by itself; the least that ten leaked engines take is more.
 const NOISE_BYTES = 16e6;
 
+/** @type {Chromium} */
 let browser;
 
 before(async () => {
@@ -28,6 +34,7 @@ before(async () => {
 
 after(() => browser?.close());
 
+/** @param {BenchmarkServer} server */
 async function openLibrary(server) {
   const page = await browser.context.newPage();
   await page.goto(`${server.url}/test/library-page.html`);
@@ -40,7 +47,12 @@ async function openLibrary(server) {
   return { page, workers };
 }
 
-/** Loads the model, writes a little and unloads. @returns {Promise<{ heap: number, during: number, threads: number }>} */
+/**
+ * Loads the model, writes a little and unloads.
+ * @param {Awaited<ReturnType<typeof openLibrary>>} library
+ * @param {string} model
+ * @returns {Promise<{ heap: number, during: number, threads: number }>}
+ */
 async function round({ page, workers }, model) {
   const found = await page.evaluate(async (given) => {
     globalThis.engine = await globalThis.nibble.createEngine({ model: given, threads: 2 });
@@ -54,13 +66,17 @@ async function round({ page, workers }, model) {
   return { ...found, during };
 }
 
-/** Waits until there is no worker any more; workers end a moment after they are told to. */
+/**
+ * Waits until there is no worker any more; workers end a moment after they are told to.
+ * @param {Awaited<ReturnType<typeof openLibrary>>} library
+ */
 async function untilAlone({ workers }) {
   const end = Date.now() + PATIENCE_MILLISECONDS;
   while ((await workers()) > 0 && Date.now() < end) await sleep(20);
   assert.equal(await workers(), 0, 'workers that go on after unload()');
 }
 
+/** @param {Page} page */
 const measureMemory = (page) => page.evaluate(async () => (await performance.measureUserAgentSpecificMemory()).bytes);
 
 for (const [name, make] of [
@@ -86,6 +102,7 @@ for (const [name, make] of [
         told.push(await measureMemory(opened.page));
         resident.push(pagesResidentBytes());
       }
+      /** @param {(null | number)[]} null */
       const grown = ([first, last]) => `${(first / 1e6).toFixed(1)} MB, then ${(last / 1e6).toFixed(1)} MB`;
       t.diagnostic(
         `an engine's heap: ${(heap / 1e6).toFixed(1)} MB; after rounds ${WARM} and ${ROUNDS} the page tells`,

@@ -23,6 +23,7 @@ const PREFILL = { name: 'pp512', kind: 'prefill', tokens: 512, depth: 0 };
 const DECODE = { name: 'tg128', kind: 'decode', tokens: 128, depth: 0 };
 const DEEP = { name: 'tg32@d2000', kind: 'decode', tokens: 32, depth: 2000 };
 
+/** @param {{ name: string, kind: string, tokens: number, depth: number }} test @param {number} tokensPerSecond */
 const sample = (test, tokensPerSecond, tokens = test.tokens) => ({
   test: test.name,
   tokens,
@@ -32,6 +33,11 @@ const sample = (test, tokensPerSecond, tokens = test.tokens) => ({
   tokensPerSecond,
 });
 
+/**
+ * @param {string} engine
+ * @param {number} round
+ * @param {ReturnType<typeof sample>[] | (ReturnType<typeof sample> | { test: string, skipped: string })[]} results
+ */
 function run(engine, round, results, more = {}) {
   const facts = engine === 'nibble' ? { kernelSet: 'relaxed-i32', wasm: 'relaxed', bytesPerToken: 1e8 } : {};
   const load = { milliseconds: 1500, from: 'a store' };
@@ -132,6 +138,7 @@ describe('the figures', () => {
 
 describe('the report', () => {
   const text = report(exampleRecord());
+  /** @param {string} heading */
   const tableAfter = (heading) =>
     text
       .slice(text.indexOf(`| ${heading}`))
@@ -184,7 +191,10 @@ describe('the report', () => {
   });
 });
 
-/** Throws where a text is no well-formed XML: tags that do not match, stray marks, attributes without quotes. */
+/**
+ * Throws where a text is no well-formed XML: tags that do not match, stray marks, attributes without quotes.
+ * @param {string} xml
+ */
 function assertWellFormed(xml) {
   const open = [];
   const rest = xml.replace(
@@ -237,6 +247,7 @@ describe('the chart', () => {
 });
 
 describe('the options', () => {
+  /** @param {...string} args */
   const read = (...args) => readOptions(['--model', 'a/b.gguf', ...args], new Date('2026-01-02T03:04:05Z'));
 
   test('have defaults', () => {
@@ -326,7 +337,7 @@ describe('the turns', () => {
 });
 
 describe('a measurement', () => {
-  /** An engine of exact speeds. */
+  /** An engine of exact speeds. @param {{ prefill: number, decode: number }} options */
   function fakeEngine({ prefill, decode }) {
     const calls = [];
     const timed = (tokens, rate) => ({ tokens, milliseconds: (tokens * 1000) / rate });
@@ -360,6 +371,7 @@ describe('a measurement', () => {
 
   test('is the same for every engine', async () => {
     const engine = fakeEngine({ prefill: 1000, decode: 50 });
+    /** @type {string[]} */
     const phases = [];
     const plan = { setup: {}, tests: [PREFILL, DECODE, DEEP], capSeconds: 60 };
     const { results } = await measure({ open: async () => engine }, plan, async ({ phase }) => phases.push(phase));
@@ -408,7 +420,7 @@ test('the server isolates pages, sends the model by ranges and leaves its folder
   }
 });
 
-/** Runs the command in the checkout. */
+/** Runs the command in the checkout. @param {string[]} args */
 function peers(args) {
   return new Promise((resolve) => {
     const child = spawn(process.execPath, [join(ROOT, 'tests/bench/peers.js'), ...args], { cwd: ROOT });

@@ -1,13 +1,15 @@
 // The probe of a machine's speed, and the estimate that is made from it.
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { describeModel, estimateSpeed, NibbleError, probeSpeed } from '../../js/index.node.js';
+import { describeModel, estimateSpeed, probeSpeed } from '../../js/index.node.js';
 import { syntheticModel } from '../../js/measure/synthetic-model.js';
+import { code } from '../errors.js';
 
-const code = (expected) => (error) => error instanceof NibbleError && error.code === expected;
+/** @typedef {import('../../js/measure/synthetic-model.js').Tensor} Tensor */
+
 const workers = () => process.getActiveResourcesInfo().filter((name) => name === 'MessagePort').length;
 
-/** All workers that were started are gone. */
+/** All workers that were started are gone. @param {number} before */
 async function ended(before) {
   for (let round = 0; workers() > before && round < 500; round++) await new Promise((r) => setTimeout(r, 10));
   assert.equal(workers(), before);
@@ -24,6 +26,7 @@ describe('the synthetic model', () => {
     const { tensors, problem } = await describeModel(file);
     assert.equal(problem, null);
     const matrices = tensors.filter(({ type }) => type === 'Q4_0');
+    /** @param {Tensor} tensor */
     const count = ({ shape }) => shape.reduce((product, size) => product * size, 1);
     assert.equal(
       matrices.reduce((sum, tensor) => sum + count(tensor), 0),

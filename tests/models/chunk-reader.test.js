@@ -1,11 +1,11 @@
 // A reader reads chunks of a store into a shared heap in workers of its own, and without them where it gets none.
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { NibbleError } from '../../js/base/errors.js';
 import { openReader } from '../../js/models/chunk-reader.js';
 import { openBackend } from '../../js/store/backends.js';
 import { openFolder } from '../../js/store/folder.node.js';
 import { serve } from '../../js/worker/serve.js';
+import { code } from '../errors.js';
 import { temporaryFolder } from '../small-model.js';
 
 const ID = 'url:https://example.org/model.gguf';
@@ -13,8 +13,8 @@ const CHUNK_BYTES = 300_000;
 const CHUNKS = 9;
 const BASE = 4096;
 
+/** @param {number} index */
 const chunkOf = (index) => Uint8Array.from({ length: CHUNK_BYTES }, (_, place) => (place * 7 + index * 31) & 255);
-const code = (expected) => (error) => error instanceof NibbleError && error.code === expected;
 
 /** Two ends of a wire that clones what it carries, as a worker's does; `fail` ends the far one. */
 function startFarWorker(platform, started) {
@@ -67,6 +67,7 @@ async function rig({ kind, startReader, slow } = {}) {
   const started = [];
   const platform = { startReader: startReader ?? (() => startFarWorker(far, started)) };
   const reader = openReader({ backend, store, runtime: { memory }, platform });
+  /** @param {number} index */
   const place = (index) => new Uint8Array(memory.buffer, BASE + index * CHUNK_BYTES, CHUNK_BYTES);
   const readAll = () =>
     Promise.all(Array.from({ length: CHUNKS }, (_, index) => reader.read(ID, index, 0, place(index))));

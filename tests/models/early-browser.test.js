@@ -8,6 +8,9 @@ import { serveBenchmark } from '../bench/server.js';
 import { openChromium } from '../chromium.js';
 import { SMALL_SHAPE, writeSmallModel } from '../small-model.js';
 
+/** @typedef {import('../chromium.js').Chromium} Chromium */
+
+/** @param {string} relative */
 const path = (relative) => fileURLToPath(new URL(relative, import.meta.url));
 const FOLDERS = { '/nibble/': path('../../build/web'), '/test/': path('..') };
 const SHAPE = { ...SMALL_SHAPE, name: 'early', layers: 6, width: 128, ffn: 512, heads: 8, tied: false };
@@ -18,8 +21,11 @@ const COMPLETION = {
   ignoreEos: true,
 };
 
+/** @type {Chromium} */
 let browser;
+/** @type {string} */
 let modelPath;
+/** @type {number[]} */
 let expected;
 
 before(async () => {

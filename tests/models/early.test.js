@@ -9,15 +9,23 @@ import { serveModels } from '../model-server.js';
 import { metadata } from '../random-model.js';
 import { SMALL_SHAPE, temporaryFolder, writeSmallModel } from '../small-model.js';
 
+/** @typedef {import('../../js/base/public-types.js').Engine} Engine */
+/** @typedef {import('../gguf-writer.js').TensorInfo} Tensor */
+
 const SHAPE = { ...SMALL_SHAPE, name: 'early', layers: 12, width: 128, ffn: 512, heads: 8, tied: false };
 const PROMPT = Array.from({ length: 200 }, (_, i) => (i * 37) % 256);
 const GREEDY = { tokens: PROMPT, maxTokens: 8, temperature: 0, ignoreEos: true };
 const SEEDED = { tokens: PROMPT, maxTokens: 8, seed: 11, ignoreEos: true };
 
+/** @param {string} name */
 const code = (name) => (error) => error.code === name && /\.$/.test(error.message);
 const written = async (engine, options) => (await engine.complete(options).result).tokens;
 
-/** The model's file with its tensors in another order. */
+/**
+ * The model's file with its tensors in another order.
+ * @param {Buffer<ArrayBuffer>} bytes
+ * @param {(tensors: Tensor[]) => any} order
+ */
 async function reordered(bytes, order) {
   const { tensors } = await describeModel(bytes);
   const list = order(tensors).map(({ type, ...rest }) => ({ ...rest, type: type.toLowerCase() }));
@@ -31,7 +39,7 @@ const ORDERS = {
   'blocks by the letters of their numbers': (tensors) => [...tensors].sort((a, b) => (a.name < b.name ? -1 : 1)),
 };
 
-/** A stream whose last bytes wait for finish(). */
+/** A stream whose last bytes wait for finish(). @param {Buffer<ArrayBuffer>} bytes */
 function heldStream(bytes, held = 5000) {
   let finish;
   const finished = new Promise((resolve) => {
@@ -56,12 +64,13 @@ function heldStream(bytes, held = 5000) {
   return { model: { stream, size: bytes.length, name: 'held.gguf' }, finish };
 }
 
-/** Waits until a pass has begun, while the model is still arriving. */
+/** Waits until a pass has begun, while the model is still arriving. @param {Engine} engine */
 async function passBegins(engine) {
   while ((await engine.memory()).kvCache === 0) await new Promise((resolve) => setTimeout(resolve, 5));
 }
 
 describe('a prompt that is given while the model arrives', () => {
+  /** @type {Buffer<ArrayBuffer>} */
   let bytes;
   let expected;
 

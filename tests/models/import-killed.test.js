@@ -13,6 +13,12 @@ import { crashPage, killBrowser } from '../killing.js';
 import { serveModels } from '../model-server.js';
 import { writeSmallModel } from '../small-model.js';
 
+/** @typedef {import('../bench/server.js').BenchmarkServer} BenchmarkServer */
+/** @typedef {import('../chromium.js').Chromium} Chromium */
+/** @typedef {import('../model-server.js').ModelServer} ModelServer */
+/** @typedef {import('playwright-core').Page} Page */
+
+/** @param {string} relative */
 const path = (relative) => fileURLToPath(new URL(relative, import.meta.url));
 const MIB = 1 << 20;
 // Some 9 MB, in chunks of a quarter MiB: enough of them to be killed among.
@@ -27,8 +33,11 @@ const WHOLE = { pause: 0, limit: bytes.length };
 const PART = { pause: 20, limit: Math.floor(bytes.length * 0.75) };
 const file = { bytes, ...WHOLE };
 
+/** @type {BenchmarkServer} */
 let own;
+/** @type {ModelServer} */
 let models;
+/** @type {number[]} */
 let expected;
 
 before(async () => {
@@ -45,6 +54,7 @@ after(async () => {
   await models?.close();
 });
 
+/** @param {Chromium} browser */
 async function openLibrary(browser) {
   const page = await browser.context.newPage();
   await page.goto(`${own.url}/test/library-page.html`);
@@ -53,9 +63,15 @@ async function openLibrary(browser) {
 }
 
 const STORES = ['indexeddb', 'opfs'];
+/** @param {string} kind */
 const storeOf = (kind) => ({ kind, chunkBytes: CHUNK_BYTES });
 
-/** Begins the import, and ends while it goes on, as soon as so many bytes of the file have come. */
+/**
+ * Begins the import, and ends while it goes on, as soon as so many bytes of the file have come.
+ * @param {Page} page
+ * @param {ReturnType<typeof storeOf>} store
+ * @param {number} wanted
+ */
 async function beginImport(page, store, wanted) {
   await page.evaluate(
     async ([url, where]) => {
@@ -100,13 +116,14 @@ const finish = (page, store) =>
     [`${models.url}model.gguf`, store, COMPLETION],
   );
 
-/** The parts of the file that the server was asked for since then, as [start, end). */
+/** The parts of the file that the server was asked for since then, as [start, end). @param {number} count */
 const askedSince = (count) =>
   models.requests.slice(count).map(({ range }) => {
     const [, start, end] = /^bytes=(\d+)-(\d*)$/.exec(range ?? 'bytes=0-');
     return [Number(start), end === '' ? bytes.length : Number(end) + 1];
   });
 
+/** @param {Page} page @param {ReturnType<typeof storeOf>} store */
 async function checkResumed(page, store) {
   const found = await look(page, store);
   assert.equal(found.has, false, 'what came in part is no model');
@@ -133,6 +150,7 @@ for (const kind of STORES) {
   const store = storeOf(kind);
 
   describe(`an import into ${kind}`, () => {
+    /** @type {string} */
     let profile;
 
     before(() => {

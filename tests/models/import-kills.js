@@ -17,6 +17,7 @@ import { openChromium } from '../chromium.js';
 import { crashPage, killBrowser } from '../killing.js';
 import { writeSmallModel } from '../small-model.js';
 
+/** @param {string} relative */
 const path = (relative) => fileURLToPath(new URL(relative, import.meta.url));
 // Some 80 MB: a chunk of the usual size, which is appended to many times, and the next.
 const SHAPE = { width: 1024, ffn: 4096, layers: 8, heads: 16, kvHeads: 16, headSize: 64, vocabulary: 8000 };
@@ -85,7 +86,11 @@ class Traffic {
   }
 }
 
-/** Waits until so much has been sent, and a moment longer; not for ever, since an import may be done before. */
+/**
+ * Waits until so much has been sent, and a moment longer; not for ever, since an import may be done before.
+ * @param {number} bytes
+ * @param {Traffic} traffic
+ */
 async function reached(bytes, traffic) {
   const end = Date.now() + PATIENCE_MILLISECONDS;
   while (traffic.reached < bytes && Date.now() < end) await sleep(2);
@@ -96,10 +101,12 @@ async function reached(bytes, traffic) {
 class FolderImports {
   #folder = mkdtempSync(join(tmpdir(), 'nibble-kills-'));
 
+  /** @param {string} url @param {number | undefined} chunkBytes */
   constructor(url, chunkBytes) {
     Object.assign(this, { url, store: { folder: this.#folder, chunkBytes } });
   }
 
+  /** @param {() => Promise<void>} moment */
   async killAfter(moment) {
     const program = `
       const { openModelStore } = await import(${JSON.stringify(new URL('../../js/index.node.js', import.meta.url).href)});
@@ -148,6 +155,7 @@ class BrowserImports {
   #page = null;
   #kills = 0;
 
+  /** @param {string} kind @param {{ url: string, chunkBytes: number, origin: string }} options */
   constructor(kind, { url, chunkBytes, origin }) {
     Object.assign(this, { url, store: { kind, chunkBytes }, origin });
   }
@@ -162,6 +170,7 @@ class BrowserImports {
     return page;
   }
 
+  /** @param {() => unknown} moment */
   async killAfter(moment) {
     const page = await this.#open();
     await page.evaluate(

@@ -4,24 +4,35 @@ import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { after, before, beforeEach, describe, test } from 'node:test';
-import { createEngine, describeModel, NibbleError, openModelStore } from '../../js/index.node.js';
+import { createEngine, describeModel, openModelStore } from '../../js/index.node.js';
 import { openFolder } from '../../js/store/folder.node.js';
+import { code } from '../errors.js';
 import { temporaryFolder, writeSmallModel } from '../small-model.js';
 import { serveFile } from './rig.js';
 
-const CHUNK = 10_000;
-const code = (expected) => (error) => error instanceof NibbleError && error.code === expected;
+/** @typedef {import('./rig.js').FileServer} FileServer */
+/** @typedef {import('../../js/base/public-types.js').ModelStore} ModelStore */
 
+const CHUNK = 10_000;
+
+/** @type {string} */
 let path;
+/** @type {Buffer<ArrayBuffer>} */
 let bytes;
+/** @type {FileServer} */
 let server;
+/** @type {number[]} */
 let expected;
+/** @type {string} */
 let folder;
+/** @type {{ folder: string, chunkBytes: number }} */
 let store;
+/** @type {string} */
 let id;
+/** @type {ModelStore[]} */
 const opened = [];
 
-/** Loads, writes a little and unloads. */
+/** Loads, writes a little and unloads. @param {{ model: string }} options */
 async function load(options) {
   const engine = await createEngine({ threads: 1, ...options });
   try {
@@ -179,7 +190,10 @@ describe('createEngine() with a store', () => {
   });
 });
 
-/** An engine of the vocabulary alone. */
+/**
+ * An engine of the vocabulary alone.
+ * @param {{ model: string, store: { folder: string, chunkBytes: number } }} options
+ */
 async function load0(options) {
   const engine = await createEngine({ ...options, vocabularyOnly: true });
   assert.ok((await engine.tokenize('hello')).length > 0);
@@ -219,6 +233,7 @@ describe('a ModelStore', () => {
     const models = await openStore();
     assert.equal(models.kind, 'folder');
     assert.deepEqual(await models.list(), []);
+    /** @type {string[]} */
     const phases = [];
     const imported = await models.import(server.url, { name: 'mine', onProgress: ({ phase }) => phases.push(phase) });
     assert.deepEqual([...new Set(phases)], ['download']);
@@ -332,6 +347,7 @@ describe('a ModelStore', () => {
   test('an import is paused by its signal, resumed by another import, and cancelled by delete', async () => {
     const models = await openStore();
     server.limit = 30_000;
+    /** @type {(Promise<void>)[]} */
     const busy = [];
     let refused = 0;
     const signal = abortedWhileDownloading(() => refused > 0 && refused === busy.length);

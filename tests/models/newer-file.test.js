@@ -3,12 +3,13 @@ import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { afterEach, beforeEach, describe, test } from 'node:test';
 import { openFolder } from '../../js/store/folder.node.js';
+import { code } from '../errors.js';
 import { temporaryFolder, writeSmallModel } from '../small-model.js';
 import { CHUNK, loadThrough, one, serve, textOf, two, withModels } from '../two-models.js';
 
-const code = (expected) => (error) => error.code === expected;
-
+/** @type {{ folder: string, chunkBytes: number }} */
 let store;
+/** @param {string} model */
 const load = (model) => loadThrough(store, model);
 const withStore = (use) => withModels(store, use);
 const list = () => withStore((models) => models.list());
@@ -18,8 +19,11 @@ beforeEach(() => {
 });
 
 describe('a newer file', () => {
+  /** @type {{ bytes: Buffer<ArrayBuffer>, etag: string, lastModified: string }} */
   let file;
+  /** @type {Awaited<ReturnType<typeof import('../two-models.js').serve>>} */
   let web;
+  /** @type {string} */
   let url;
   beforeEach(async () => {
     file = { bytes: one, etag: '"old"', lastModified: new Date(1e12).toUTCString() };
@@ -77,6 +81,7 @@ describe('a newer file', () => {
     file.limit = 50_000;
     await withStore(async (models) => {
       const controller = new AbortController();
+      /** @type {NodeJS.Timeout} */
       let quiet;
       const onProgress = () => {
         clearTimeout(quiet);
@@ -221,6 +226,7 @@ describe('a newer file', () => {
     await withStore(async (models) => {
       const part = async () => {
         const controller = new AbortController();
+        /** @type {NodeJS.Timeout} */
         let quiet;
         const onProgress = () => {
           clearTimeout(quiet);

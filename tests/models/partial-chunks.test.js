@@ -8,6 +8,11 @@ import { openMemory } from '../../js/store/memory.js';
 import { writeSmallModel } from '../small-model.js';
 import { createRig, serveFile, startRuntime } from './rig.js';
 
+/** @typedef {import('./rig.js').Rig} Rig */
+/** @typedef {import('../../js/store/backends.js').Backend} Backend */
+/** @typedef {import('./rig.js').FileServer} FileServer */
+/** @typedef {import('../../js/core/runtime.js').Runtime} Runtime */
+
 // All of the model is in one.
 const CHUNK = 1 << 20;
 const OFTEN = { bytes: 4096, milliseconds: 0 };
@@ -15,9 +20,13 @@ const OFTEN = { bytes: 4096, milliseconds: 0 };
 const platform = { download: { rangeBytes: 8192 } };
 const bytes = readFileSync(writeSmallModel());
 
+/** @type {Runtime} */
 let runtime;
+/** @type {FileServer} */
 let server;
+/** @type {Backend} */
 let backend;
+/** @type {Rig} */
 let rig;
 
 before(async () => {

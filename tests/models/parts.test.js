@@ -17,11 +17,21 @@ import { serveModels } from '../model-server.js';
 import { SMALL_SHAPE, temporaryFolder, writeSmallModel } from '../small-model.js';
 import { startRuntime } from './rig.js';
 
+/** @typedef {import('../../js/base/public-types.js').Engine} Engine */
+/** @typedef {import('../../js/base/public-types.js').ModelDescription} ModelDescription */
+/** @typedef {import('../model-server.js').ModelServer} ModelServer */
+/** @typedef {import('../../js/base/public-types.js').StoredModel} StoredModel */
+
 const CLI = fileURLToPath(new URL('../../js/cli.js', import.meta.url));
 const whole = readFileSync(writeSmallModel({ ...SMALL_SHAPE, layers: 6, width: 128, ffn: 512, heads: 8, tied: false }));
 const GREEDY = { prompt: 'a few words', maxTokens: 8, temperature: 0, ignoreEos: true };
 const COUNTS = [2, 5];
 
+/**
+ * @param {Promise<StoredModel> | Promise<Engine> | Promise<ModelDescription>} promise
+ * @param {string} code
+ * @param {RegExp} words
+ */
 const fails = (promise, code, words) =>
   assert.rejects(promise, (error) => {
     assert.equal(error.code, code, error.message);
@@ -39,6 +49,7 @@ async function written(model, options = {}) {
   }
 }
 
+/** @param {string | Buffer[]} parts */
 function writeParts(parts, stem = 'model') {
   const folder = temporaryFolder();
   return parts.map((part, index) => {
@@ -48,8 +59,10 @@ function writeParts(parts, stem = 'model') {
   });
 }
 
+/** @param {Buffer} bytes */
 const streamOf = (bytes) => new Blob([bytes]).stream();
 
+/** @type {number[]} */
 let expected;
 before(async () => {
   ({ tokens: expected } = await written(whole));
@@ -63,6 +76,7 @@ describe('a model in parts', () => {
     test(`is byte by byte the file that it was cut from: ${what}`, async () => {
       const runtime = await startRuntime();
       const { descriptor } = describeSource(writeParts(parts)[1], (path) => ({ path }));
+      /** @param {{ position: number }} [from] */
       const open = (from) => openModelSource(descriptor, { runtime, openPath: openFile, from });
       try {
         const source = await open();
@@ -114,6 +128,7 @@ describe('a model in parts', () => {
     const own = pairs.filter(({ key: name }) => name !== 'general.alignment');
     const alignment = { key: 'general.alignment', entry: pair };
     const half = [tensors.slice(0, 9), tensors.slice(9)];
+    /** @param {({ key: string, entry: Buffer<ArrayBuffer> }[])[]} more */
     const cut = (more) =>
       half.map((some, index) =>
         writeTables({
@@ -133,7 +148,9 @@ describe('a model in parts', () => {
 describe('a model in parts at an address', () => {
   const parts = splitGguf(whole, 5);
   const names = splitNames('model', 5);
+  /** @type {ModelServer} */
   let server;
+  /** @type {{ [k: string]: { bytes: Buffer } }} */
   let files;
   before(async () => {
     files = Object.fromEntries(parts.map((part, index) => [`/m/${names[index]}`, { bytes: part }]));
@@ -141,8 +158,11 @@ describe('a model in parts at an address', () => {
   });
   after(() => server?.close());
 
+  /** @param {number} index */
   const address = (index) => `${server.url}m/${names[index]}`;
+  /** @param {number} from */
   const asked = (from) => server.requests.slice(from).map(({ path }) => names.indexOf(path.split('/').pop()));
+  /** @param {string} folder */
   const open = (folder) => openModelStore({ store: { folder, chunkBytes: 20_000 } });
 
   test('is loaded by that of any part, and by all', async () => {
@@ -200,6 +220,7 @@ describe('a model in parts at an address', () => {
     assert.ok(receivedBytes > third && receivedBytes < whole.length);
     files[`/m/${names[2]}`].limit = Infinity;
     const before = server.requests.length;
+    /** @type {number[]} */
     const seen = [];
     await models.import(address(4), { onProgress: ({ phase, loaded }) => phase === 'download' && seen.push(loaded) });
     assert.ok(seen[0] >= receivedBytes, `${seen[0]} of ${receivedBytes}`);
@@ -215,6 +236,7 @@ describe('a model in parts at an address', () => {
     const models = await open(folder);
     const { id } = await models.import(address(0));
     const chunks = readdirSync(folder, { recursive: true }).filter((name) => String(name).endsWith('.chunk'));
+    /** @param {string | Buffer<ArrayBuffer>} name */
     const numberOf = (name) => Number(/(\d+)\.chunk$/.exec(name)[1]);
     const last = join(folder, String(chunks.sort((a, b) => numberOf(a) - numberOf(b)).at(-1)));
     const bytes = readFileSync(last);
@@ -294,6 +316,7 @@ describe('parts that make no model', () => {
   const parts = splitGguf(whole, 3);
   const names = splitNames('model', 3);
   const { pairs, tensors } = readTables(whole);
+  /** @param {Buffer} bytes @param {string} name */
   const file = (bytes, name) => new File([bytes], name);
   const part = (number, count, some, more = []) =>
     writeTables({ pairs: [...more, ...splitPairs(number, count, tensors.length)], tensors: some });
@@ -408,6 +431,7 @@ describe('parts that make no model', () => {
 
 test('the command line takes any part of a model', () => {
   const paths = writeParts(splitGguf(whole, 2));
+  /** @param {...string} args */
   const nibble = (...args) => spawnSync(process.execPath, [CLI, ...args], { encoding: 'utf8' });
   const info = nibble('info', paths[1], '--json');
   assert.equal(JSON.parse(info.stdout).file.bytes, whole.length, info.stderr);

@@ -1,5 +1,7 @@
 // What loading a model takes at its peak, by the browser's own figures: the weights, and little besides.
+
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
@@ -10,8 +12,12 @@ import { pagePeakBytes } from '../bench/machine.js';
 import { serveBenchmark } from '../bench/server.js';
 import { ChildProcess } from '../child-process.js';
 import { FLAGS, requireChromium } from '../chromium.js';
+import { portOf } from '../port.js';
 import { writeSmallModel } from '../small-model.js';
 
+/** @typedef {import('../bench/server.js').BenchmarkServer} BenchmarkServer */
+
+/** @param {string} relative */
 const path = (relative) => fileURLToPath(new URL(relative, import.meta.url));
 const FOLDERS = { '/nibble/': path('../../build/web'), '/test/': path('..') };
 // Some 150 MB of weights in three chunks, and next to nothing in one.
@@ -20,7 +26,9 @@ const CHUNK_BYTES = 64 << 20;
 // Ranges of a download that wait for their turn: js/download/download.js, connections + 1 times rangeBytes.
 const DOWNLOAD_BYTES = 5 * (8 << 20);
 
+/** @type {{ large: BenchmarkServer, small: BenchmarkServer }} */
 let servers;
+/** @type {Awaited<ReturnType<typeof openReports>>} */
 let reports;
 
 before(async () => {
@@ -43,12 +51,13 @@ async function openReports() {
     response.end();
     awaited.get(request.url)?.(JSON.parse(body));
   });
-  await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
   return {
     next() {
       const path = `/${awaited.size}`;
       const report = new Promise((resolve) => awaited.set(path, resolve));
-      return { url: `http://127.0.0.1:${server.address().port}${path}`, report };
+      return { url: `http://127.0.0.1:${portOf(server)}${path}`, report };
     },
     close: () => server.close(),
   };
@@ -57,6 +66,9 @@ async function openReports() {
 /**
  * Loads a model in a browser of its own, and in a profile that may have it already. Nobody looks into that browser: one
  * that is driven keeps what it fetches, up to 200 MB in the page's process.
+ * @param {string | undefined} profile
+ * @param {BenchmarkServer} server
+ * @param {string} store
  */
 async function load(profile, server, store) {
   const { url, report } = reports.next();
@@ -74,15 +86,18 @@ async function load(profile, server, store) {
   }
 }
 
+/** @param {number} bytes */
 const megabytes = (bytes) => `${(bytes / 1e6).toFixed(1)} MB`;
 
 describe('the most memory that loading takes', { skip: process.platform !== 'linux' && 'only Linux tells it' }, () => {
+  /** @type {string[]} */
   const profiles = [];
   let loads;
 
   // A page tells what it takes a minute after it is asked, as threads that wait do not answer: hence all at once, and
   // only what needs what another has stored after that.
   before(() => {
+    /** @param {...(string | null)} args */
     const begin = (...args) => {
       const loading = load(...args);
       // Told by the test that awaits it.

@@ -7,6 +7,12 @@ import { Runtime } from '../../js/core/runtime.js';
 import { openingOf } from '../../js/models/open.js';
 import { withStored } from '../../js/models/open-stored.js';
 import { openFile } from '../../js/sources/file.node.js';
+import { portOf } from '../port.js';
+
+/** @typedef {import('../../js/core/runtime.js').Model} Model */
+/** @typedef {import('../../js/store/backends.js').Backend} Backend */
+/** @typedef {Partial<import('../../js/sources/descriptor.js').Descriptor>} Descriptor */
+/** @typedef {Partial<import('../../js/models/open.js').StoreCall>} CallOptions */
 
 /** An instance of the wasm in this thread. */
 export async function startRuntime() {
@@ -17,12 +23,27 @@ export async function startRuntime() {
 }
 
 /**
+ * @typedef {object} FileServer all but `url` and `close` may be changed
+ * @property {Uint8Array} bytes
+ * @property {string} etag
+ * @property {{ start: number, end: number }[]} requests so far
+ * @property {number} limit where a body stalls for ever
+ * @property {() => unknown} onStall
+ * @property {boolean} offline connections break
+ * @property {boolean} ranges false where it sends all of the file to whoever asks
+ * @property {string} url
+ * @property {() => void} close
+ *
+ * @typedef {ReturnType<typeof createRig>} Rig
+ */
+
+/**
  * Serves bytes under one address with ranges and an ETag.
- * @returns {Promise<object>} `url`; `requests`: [{ start, end }] so far; `sent`: bytes of bodies so far; `limit`: where a
- *   body stalls for ever; `onStall`; `bytes` and `etag` may be changed; `ranges`: false where it sends all of
- *   the file to whoever asks; `offline`: connections break
+ * @param {Uint8Array} bytes
+ * @returns {Promise<FileServer>}
  */
 export async function serveFile(bytes) {
+  /** @type {Omit<FileServer, 'url' | 'close'>} */
   const state = {
     bytes,
     etag: '"one"',
@@ -40,6 +61,7 @@ export async function serveFile(bytes) {
     const start = asked && same ? Number(asked[1]) : 0;
     const end = asked && same && asked[2] !== '' ? Math.min(size, Number(asked[2]) + 1) : size;
     if (request.method !== 'HEAD') state.requests.push({ start, end });
+    /** @type {Record<string, string | number>} */
     const headers = {
       etag: state.etag,
       'accept-ranges': state.ranges ? 'bytes' : 'none',
@@ -55,21 +77,35 @@ export async function serveFile(bytes) {
   });
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
-  state.url = `http://127.0.0.1:${server.address().port}/models/small.gguf`;
-  state.close = () => {
+  const close = () => {
     server.closeAllConnections();
     server.close();
   };
-  return state;
+  return Object.assign(state, { url: `http://127.0.0.1:${portOf(server)}/models/small.gguf`, close });
 }
 
-/** What loads models through one store. */
+/**
+ * What loads models through one store.
+ * @param {Runtime} runtime
+ * @param {Backend} backend
+ * @param {number | null} chunkBytes
+ */
 export function createRig(runtime, backend, chunkBytes) {
   const platform = { openPath: openFile, download: { retries: 1, retryMilliseconds: 1 } };
+  /** @type {import('../../js/base/public-types.js').Progress[]} */
   const events = [];
+  /** @param {Descriptor} descriptor @param {CallOptions} [options] */
   const opening = (descriptor, options = {}) => {
     const store = { chunkBytes };
-    const call = { runtime, platform, descriptor, store, onProgress: (event) => events.push(event), ...options };
+    /** @type {any} */
+    const call = {
+      runtime,
+      platform,
+      descriptor,
+      store,
+      onProgress: (/** @type {import('../../js/base/public-types.js').Progress} */ event) => events.push(event),
+      ...options,
+    };
     return openingOf(call, backend).then((made) => ({ ...made, ...options }));
   };
   return {
@@ -77,7 +113,7 @@ export function createRig(runtime, backend, chunkBytes) {
     backend,
     opening,
 
-    /** Loads into an engine and computes a little. @returns {Promise<{ logits: string, storage: object }>} */
+    /** Loads into an engine and computes a little. @param {Descriptor} descriptor @param {CallOptions} [options] */
     async load(descriptor, options) {
       return withStored(await opening(descriptor, options), async ({ header, storage, load }) => {
         const model = header.createModel({
@@ -97,7 +133,7 @@ export function createRig(runtime, backend, chunkBytes) {
       });
     },
 
-    /** Stores without an engine. */
+    /** Stores without an engine. @param {Descriptor} descriptor @param {CallOptions} [options] */
     async store(descriptor, options) {
       return withStored(await opening(descriptor, options), ({ storage, load }) =>
         storage.state === 'stored' ? null : load(null),
@@ -106,6 +142,7 @@ export function createRig(runtime, backend, chunkBytes) {
   };
 }
 
+/** @param {Model} model */
 export async function logitsOf(model) {
   const session = model.createSession();
   try {
@@ -115,3 +152,47 @@ export async function logitsOf(model) {
     session.close();
   }
 }
+
+/**
+ * A backend with some of its calls replaced.
+ * @param {Backend} backend
+ * @param {Partial<Backend>} calls
+ */
+export const altered = (backend, calls) =>
+  new Proxy(backend, {
+    get(target, key) {
+      const name = /** @type {keyof Backend} */ (key);
+      if (Object.hasOwn(calls, name)) return calls[name];
+      const value = target[name];
+      return typeof value === 'function' ? value.bind(target) : value;
+    },
+  });
+
+/** Some time, and enough turns of the event loop that everything sent has been taken in. */
+export async function settled() {
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  for (let turn = 0; turn < 200; turn++) await new Promise((resolve) => setImmediate(resolve));
+}
+
+/**
+ * Changes a stored chunk, or the header, whose index is -1.
+ * @param {Backend} backend
+ * @param {string} id
+ * @param {number} index
+ * @param {(chunk: Uint8Array) => Uint8Array} change
+ */
+export async function damage(backend, id, index, change) {
+  const record = /** @type {import('../../js/models/manifest.js').Manifest} */ (await backend.get(id));
+  const size = index < 0 ? record.headerBytes : record.chunks[index].bytes;
+  const chunk = new Uint8Array(size);
+  await backend.readChunk(id, index, 0, chunk);
+  await backend.writeChunk(id, index, [change(chunk)]);
+}
+
+/** @param {Uint8Array} chunk */
+export const flipped = (chunk) => {
+  chunk[chunk.length >> 1] ^= 1;
+  return chunk;
+};
+/** @param {Uint8Array} chunk */
+export const cut = (chunk) => chunk.subarray(0, chunk.length - 1);

@@ -6,11 +6,11 @@ import { before, beforeEach, describe, test } from 'node:test';
 import { readManifest } from '../../js/models/manifest.js';
 import { addressOf, fileFacts } from '../../js/models/model-id.js';
 import { openFolder } from '../../js/store/folder.node.js';
+import { code } from '../errors.js';
 import { temporaryFolder } from '../small-model.js';
 import { CHUNK, loadThrough, one, serve, textOf, two, withModels } from '../two-models.js';
 
-const code = (expected) => (error) => error.code === expected;
-
+/** @type {{ folder: string, chunkBytes: number }} */
 let store;
 const load = (model, options) => loadThrough(store, model, options);
 const withStore = (use) => withModels(store, use);
@@ -123,7 +123,7 @@ describe('addresses of one file', () => {
   });
 });
 
-/** Gives a record of the folder, with its chunks, another id. */
+/** Gives a record of the folder, with its chunks, another id. @param {string | null} from @param {string | null} to */
 async function moveRecord(from, to, changes = {}) {
   const backend = await openFolder(store.folder);
   const record = readManifest(await backend.get(from));
@@ -138,9 +138,10 @@ async function moveRecord(from, to, changes = {}) {
   await backend.close();
 }
 
-/** Ends an import once the server sends nothing more. */
+/** Ends an import once the server sends nothing more. @param {string} model */
 async function interrupted(model, options = {}) {
   const controller = new AbortController();
+  /** @type {NodeJS.Timeout} */
   let quiet;
   const onProgress = () => {
     clearTimeout(quiet);
@@ -150,7 +151,9 @@ async function interrupted(model, options = {}) {
 }
 
 describe('files', () => {
+  /** @type {string} */
   let folder;
+  /** @param {string | Buffer<ArrayBuffer>} name @param {string | Buffer<ArrayBuffer>} bytes */
   const put = (name, bytes) => {
     mkdirSync(join(folder, name));
     const path = join(folder, name, 'model.gguf');

@@ -6,19 +6,27 @@ import { NibbleError } from '../../js/base/errors.js';
 import { readManifest } from '../../js/models/manifest.js';
 import { openFolder } from '../../js/store/folder.node.js';
 import { openMemory } from '../../js/store/memory.js';
+import { code } from '../errors.js';
 import { temporaryFolder, writeSmallModel } from '../small-model.js';
-import { createRig, serveFile, startRuntime } from './rig.js';
+import { altered, createRig, serveFile, startRuntime } from './rig.js';
+
+/** @typedef {import('./rig.js').Rig} Rig */
+/** @typedef {import('./rig.js').FileServer} FileServer */
+/** @typedef {import('../../js/core/runtime.js').Runtime} Runtime */
 
 const CHUNK = 10_000;
-const code = (expected) => (error) => error instanceof NibbleError && error.code === expected;
 const full = new NibbleError('STORE_FULL', 'The storage is full: a chunk did not fit.');
+/** @param {NibbleError} error */
 const failing = (error) => async () => {
   throw error;
 };
 const bytes = readFileSync(writeSmallModel());
 
+/** @type {Runtime} */
 let runtime;
+/** @type {FileServer} */
 let server;
+/** @type {string} */
 let expected;
 
 before(async () => {
@@ -32,22 +40,13 @@ after(() => {
   runtime?.close();
 });
 
-/** A backend with some of its calls replaced. */
-const altered = (backend, calls) =>
-  new Proxy(backend, {
-    get(target, name) {
-      if (Object.hasOwn(calls, name)) return calls[name];
-      const value = target[name];
-      return typeof value === 'function' ? value.bind(target) : value;
-    },
-  });
-
 for (const [kind, open] of [
   ['memory', openMemory],
   ['folder', () => openFolder(temporaryFolder())],
 ]) {
   describe(`a store in ${kind === 'memory' ? 'memory' : 'a folder'}`, () => {
     let backend;
+    /** @type {Rig} */
     let rig;
     const descriptor = () => ({ url: server.url });
 

@@ -3,26 +3,35 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { after, before, beforeEach, describe, test } from 'node:test';
-import { NibbleError } from '../../js/base/errors.js';
 import { readHeader } from '../../js/models/loader.js';
 import { readManifest, storedBytes, summaryOf } from '../../js/models/manifest.js';
 import { openSource } from '../../js/sources/source.js';
 import { openFolder } from '../../js/store/folder.node.js';
 import { openMemory } from '../../js/store/memory.js';
+import { code } from '../errors.js';
 import { temporaryFolder, writeSmallModel } from '../small-model.js';
-import { createRig, logitsOf, serveFile, startRuntime } from './rig.js';
+import { altered, createRig, cut, damage, flipped, logitsOf, serveFile, settled, startRuntime } from './rig.js';
+
+/** @typedef {import('./rig.js').Rig} Rig */
+/** @typedef {import('./rig.js').FileServer} FileServer */
+/** @typedef {import('../../js/core/runtime.js').Runtime} Runtime */
 
 const CHUNK = 10_000;
-const code = (expected) => (error) => error instanceof NibbleError && error.code === expected;
 
+/** @type {Runtime} */
 let runtime;
+/** @type {string} */
 let path;
+/** @type {Buffer<ArrayBuffer>} */
 let bytes;
+/** @type {Buffer<ArrayBuffer>} */
 let otherBytes;
+/** @type {string} */
 let expected;
+/** @type {string} */
 let otherExpected;
 
-/** What an engine computes that was loaded without a store. */
+/** What an engine computes that was loaded without a store. @param {Buffer<ArrayBuffer>} file */
 async function unstored(file) {
   const source = await openSource({ blob: new Blob([file]), name: 'model' }, {});
   const { header, pieces } = await readHeader(runtime, source);
@@ -51,45 +60,17 @@ before(async () => {
 
 after(() => runtime?.close());
 
-/** A backend with some of its calls replaced. */
-const altered = (backend, calls) =>
-  new Proxy(backend, {
-    get(target, name) {
-      if (Object.hasOwn(calls, name)) return calls[name];
-      const value = target[name];
-      return typeof value === 'function' ? value.bind(target) : value;
-    },
-  });
-
-/** Some time, and enough turns of the event loop that everything sent has been taken in. */
-async function settled() {
-  await new Promise((resolve) => setTimeout(resolve, 50));
-  for (let turn = 0; turn < 200; turn++) await new Promise((resolve) => setImmediate(resolve));
-}
-
-/** Changes a stored chunk, or removes it where `change` gives null. */
-async function damage(backend, id, index, change) {
-  const record = await backend.get(id);
-  const size = index < 0 ? record.headerBytes : record.chunks[index].bytes;
-  const chunk = new Uint8Array(size);
-  await backend.readChunk(id, index, 0, chunk);
-  await backend.writeChunk(id, index, [change(chunk)]);
-}
-
-const flipped = (chunk) => {
-  chunk[chunk.length >> 1] ^= 1;
-  return chunk;
-};
-const cut = (chunk) => chunk.subarray(0, chunk.length - 1);
-
 for (const [kind, open] of [
   ['memory', openMemory],
   ['folder', () => openFolder(temporaryFolder())],
 ]) {
   describe(`a store in ${kind === 'memory' ? 'memory' : 'a folder'}`, () => {
+    /** @type {FileServer} */
     let server;
     let backend;
+    /** @type {Rig} */
     let rig;
+    /** @type {string} */
     let id;
     const descriptor = () => ({ url: server.url });
 
@@ -113,7 +94,11 @@ for (const [kind, open] of [
       rig = createRig(runtime, backend, CHUNK);
     });
 
-    /** Aborts an import or a load when the server has sent as much as it may. */
+    /**
+     * Aborts an import or a load when the server has sent as much as it may.
+     * @param {number} limit
+     * @param {(a: AbortSignal) => any} action
+     */
     async function interrupt(limit, action) {
       const controller = new AbortController();
       server.limit = limit;

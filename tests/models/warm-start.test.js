@@ -6,12 +6,20 @@ import { serveBenchmark } from '../bench/server.js';
 import { openChromium } from '../chromium.js';
 import { writeSmallModel } from '../small-model.js';
 
+/** @typedef {import('../bench/server.js').BenchmarkServer} BenchmarkServer */
+/** @typedef {import('../chromium.js').Chromium} Chromium */
+/** @typedef {import('playwright-core').Page} Page */
+
+/** @param {string} relative */
 const path = (relative) => fileURLToPath(new URL(relative, import.meta.url));
 const CHUNK_BYTES = 256 << 10;
 const MODEL = { width: 256, ffn: 512, layers: 4, heads: 4, kvHeads: 4, headSize: 64, vocabulary: 2000 };
 
+/** @type {Chromium} */
 let browser;
+/** @type {BenchmarkServer} */
 let server;
+/** @type {Page} */
 let page;
 
 before(async () => {
@@ -28,7 +36,10 @@ after(async () => {
   await server?.close();
 });
 
-/** Loads the model and writes a little; `refusals`: what the worker of a platform that refuses something told. */
+/**
+ * Loads the model and writes a little; `refusals`: what the worker of a platform that refuses something told.
+ * @param {string} kind
+ */
 const write = (kind, options = {}) =>
   page.evaluate(
     async ([model, store, given]) => {
@@ -48,6 +59,7 @@ const write = (kind, options = {}) =>
 
 for (const kind of ['indexeddb', 'opfs']) {
   describe(`a model of several chunks in ${kind}`, () => {
+    /** @type {Awaited<ReturnType<typeof write>>} */
     let first;
 
     before(async () => {

@@ -10,6 +10,11 @@ import { serveBenchmark } from '../bench/server.js';
 import { openChromium } from '../chromium.js';
 import { SMALL_SHAPE, temporaryFolder, writeSmallModel } from '../small-model.js';
 
+/** @typedef {import('../bench/server.js').BenchmarkServer} BenchmarkServer */
+/** @typedef {import('../chromium.js').Chromium} Chromium */
+/** @typedef {import('../../js/base/public-types.js').Engine} Engine */
+/** @typedef {import('playwright-core').Page} Page */
+
 const LIBRARY = fileURLToPath(new URL('../../build/web/', import.meta.url));
 const FILES = ['index.js', 'worker.js', 'nibble-relaxed.wasm', 'nibble-simd128.wasm'];
 const TOKENS = Array.from({ length: 70 }, (_, i) => (i * 37) % 256);
@@ -17,10 +22,15 @@ const TOKENS = Array.from({ length: 70 }, (_, i) => (i * 37) % 256);
 const PLAIN_HOST = 'nibble.test';
 const DEEP = { ...SMALL_SHAPE, name: 'deep', layers: 12, width: 128, ffn: 512, heads: 8, tied: false };
 
+/** @type {Chromium} */
 let browser;
+/** @type {BenchmarkServer} */
 let isolated;
+/** @type {BenchmarkServer} */
 let plain;
+/** @type {number[]} */
 let expected;
+/** @type {{ alone: number, threads: number }} */
 let budgets;
 
 before(async () => {
@@ -28,6 +38,7 @@ before(async () => {
   const folder = temporaryFolder();
   for (const name of FILES) copyFileSync(join(LIBRARY, name), join(folder, name));
   writeFileSync(join(folder, 'index.html'), '<!doctype html><title>Streams</title>');
+  /** @param {number} threads */
   const budgetOf = async (threads) => {
     const { model } = await describeModel(path, { threads, memoryBudget: 2 ** 40 });
     return Math.ceil(model.budget.leastBytes + 0.4 * model.packedBytes);
@@ -48,11 +59,13 @@ after(async () => {
   await plain?.close();
 });
 
+/** @param {Engine} engine */
 async function logits(engine) {
   const { top } = await engine.evaluate(TOKENS, { top: 0 });
   return top.sort((a, b) => a.id - b.id).map(({ logit }) => logit);
 }
 
+/** @param {string} url @param {(page: Page) => any} use */
 async function withPage(url, use) {
   const page = await browser.context.newPage();
   try {

@@ -12,22 +12,31 @@ import { TYPE_MODELS } from '../golden/types.js';
 import { holdPrompts } from '../held-prompt.js';
 import { SMALL_SHAPE, temporaryFolder, writeSmallModel } from '../small-model.js';
 
+/** @typedef {import('../../js/base/public-types.js').MemoryUse} MemoryUse */
+
+/** @param {string} name */
 const code = (name) => (error) => error.code === name && /\.$/.test(error.message);
 
 /** A model whose blocks outweigh the rest: some fit, some do not. */
 const DEEP = { ...SMALL_SHAPE, name: 'deep', layers: 12, width: 128, ffn: 512, heads: 8, tied: false };
 
+/** @param {string} folder */
 const storeIn = (folder, chunkBytes = 100_000) => ({ folder, chunkBytes });
 
 // Where an engine is started for each of many models, nothing is to be measured.
 const KERNELS = { kernelSet: 'simd128' };
 
+/** @param {string | Buffer<ArrayBuffer>} model */
 async function planOf(model, options = {}) {
   const { model: found } = await describeModel(model, { threads: 2, memoryBudget: 2 ** 40, ...options });
   return found;
 }
 
-/** Budgets from the least up to where everything fits. */
+/**
+ * Budgets from the least up to where everything fits.
+ * @param {Buffer<ArrayBuffer> | string} model
+ * @param {{ kernelSet: string }} [options]
+ */
 async function budgetsOf(model, options) {
   const { budget, packedBytes } = await planOf(model, options);
   return [0, 0.3, 0.7, 2].map((share) => Math.ceil(budget.leastBytes + share * packedBytes));
@@ -40,6 +49,7 @@ async function computed(engine, tokens) {
   return { logits: top.map(({ id, logit }) => [id, logit]), scores: Array.from(scores), written };
 }
 
+/** @param {MemoryUse | null} parts */
 const total = (parts) => Object.values(parts).reduce((sum, bytes) => sum + bytes, 0);
 
 /** All that a context may hold, and all that computing it takes. */
@@ -92,9 +102,12 @@ for (const name of Object.keys(GOLDEN_MODELS).filter((name) => !TYPE_MODELS[name
 
 describe('a model of which some blocks stay and some stream', () => {
   const tokens = Array.from({ length: 90 }, (_, i) => (i * 37) % 256);
+  /** @type {string} */
   let path;
+  /** @type {string} */
   let folder;
   let expected;
+  /** @type {number[]} */
   let budgets;
 
   before(async () => {
@@ -288,6 +301,7 @@ describe('a model of which some blocks stay and some stream', () => {
     await withEngine(options({ batchSize: 8 }), async (engine) => {
       const { budget } = engine.info;
       assert.ok(budget.sweepTokens >= 90);
+      /** @param {number} promptTokens */
       const run = (promptTokens) =>
         engine.benchmark({ promptTokens, generatedTokens: 0, repetitions: 1, warmUp: false });
       const before = (await run(1)).streamed.bytes;
@@ -380,6 +394,7 @@ describe('a model of which some blocks stay and some stream', () => {
   });
 });
 
+/** @param {string} folder */
 function chunkFiles(folder) {
   const models = join(folder, 'models');
   const [model] = readdirSync(models);

@@ -10,8 +10,11 @@ import { openChromium } from '../chromium.js';
 import { converse, untilReady } from '../page/driver.js';
 import { servePlainly } from '../plain-server.js';
 
+/** @typedef {import('playwright-core').Page} Page */
+
 const PATIENCE = 60_000;
 const site = join(ROOT, SITE);
+/** @type {string} */
 let folder;
 
 before(() => {
@@ -19,11 +22,12 @@ before(() => {
 });
 after(() => rmSync(folder, { recursive: true, force: true }));
 
-/** A browser of its own, with a new profile, and a page in it that counts its loads. */
+/** A browser of its own, with a new profile, and a page in it that counts its loads. @param {string} url */
 async function visit(url, options = {}) {
   const browser = await openChromium(options);
   browser.context.setDefaultTimeout(PATIENCE);
   const page = await browser.context.newPage();
+  /** @type {string[]} */
   const complaints = [];
   let loads = 0;
   page.on('load', () => loads++);
@@ -32,10 +36,16 @@ async function visit(url, options = {}) {
   return { ...browser, page, complaints, loads: () => loads };
 }
 
+/** @param {Page} page */
 const answer = (page) => converse(page, 'Hello');
+/** @param {Page} page */
 const isolated = (page) => page.evaluate(() => crossOriginIsolated);
 
-/** Asks the page again and again; waitForFunction() takes any promise for a yes. */
+/**
+ * Asks the page again and again; waitForFunction() takes any promise for a yes.
+ * @param {Page} page
+ * @param {() => Promise<boolean>} question
+ */
 async function until(page, question) {
   for (const end = Date.now() + PATIENCE; Date.now() < end; await page.waitForTimeout(50)) {
     if (await page.evaluate(question)) return;
@@ -43,14 +53,18 @@ async function until(page, question) {
   assert.fail(`The page never came to ${question}`);
 }
 
-/** Ends when the service worker has everything. */
+/** Ends when the service worker has everything. @param {Page} page */
 const untilKept = (page) =>
   until(page, async () => {
     const { active } = (await navigator.serviceWorker.getRegistration()) ?? {};
     return active?.state === 'activated' && (await caches.keys()).length === 1;
   });
 
-/** What the page gets of each of its files, and the caches that there are. */
+/**
+ * What the page gets of each of its files, and the caches that there are.
+ * @param {Page} page
+ * @param {string[]} paths
+ */
 const look = (page, paths) =>
   page.evaluate(async (names) => {
     const texts = await Promise.all(names.map((name) => fetch(name).then((response) => response.text())));
@@ -158,7 +172,7 @@ describe('a host without headers', () => {
 });
 
 describe('another version', () => {
-  /** A copy of the site that differs in the page, its style and the library. */
+  /** A copy of the site that differs in the page, its style and the library. @param {string} name */
   async function makeVersion(name) {
     const copy = join(folder, name);
     cpSync(site, copy, { recursive: true });
@@ -178,7 +192,9 @@ describe('another version', () => {
   }
 
   const MARKED = ['./', 'app.css', 'nibble/worker.js'];
+  /** @param {Awaited<ReturnType<typeof look>>} look */
   const versionsIn = ({ texts }) => texts.map((text) => /version-\w+/.exec(text)?.[0]);
+  /** @param {Page} page */
   const waitsFor = (page) =>
     until(page, async () => {
       const registration = await navigator.serviceWorker.getRegistration();
@@ -186,7 +202,11 @@ describe('another version', () => {
       return registration.waiting !== null;
     });
 
-  /** Loads the page anew until it is that version: a start on a busy machine goes on with the one that it has. */
+  /**
+   * Loads the page anew until it is that version: a start on a busy machine goes on with the one that it has.
+   * @param {Page} page
+   * @param {string} name
+   */
   async function startVersion(page, name) {
     const isThere = (wanted) => document.querySelector('meta[name=description]').content === wanted;
     for (let starts = 0; starts < 5; starts++) {
@@ -267,6 +287,7 @@ describe('another version', () => {
 
   test('that arrives only in part leaves the one before in place', async () => {
     let served = await makeVersion('version-whole');
+    /** @type {string | null} */
     let missing = null;
     const server = await servePlainly(() => served, {
       onRequest: (path) => (path === missing ? { status: 503 } : undefined),
@@ -279,6 +300,7 @@ describe('another version', () => {
       await untilKept(page);
       const before = await look(page, MARKED);
       const wanted = await makeVersion('version-torn');
+      /** @param {() => unknown} tear */
       const refused = (tear) => async () => {
         tear();
         served = wanted;
@@ -316,6 +338,7 @@ describe('another version', () => {
 });
 
 describe('what was kept and is gone', () => {
+  /** @param {Page} page @param {string} state */
   const footer = (page, state) =>
     page.waitForFunction((wanted) => document.querySelector('#status').dataset.offline === wanted, state);
 
@@ -385,6 +408,7 @@ test('parts of kept files come as a server would send them, and everything else 
     await untilKept(page);
     server.paths.length = 0;
     const model = readFileSync(join(site, 'models/nibble-tiny.gguf'));
+    /** @param {string | null} range */
     const ask = (range, path = 'models/nibble-tiny.gguf', method = 'GET') =>
       page.evaluate(
         async ([address, value, verb]) => {

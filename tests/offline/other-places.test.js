@@ -1,6 +1,8 @@
 // The page and the library where they are not at home: opened as a file, framed, from another origin, at an address that
 // is somebody else's today.
+
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { cpSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { extname, join } from 'node:path';
@@ -11,10 +13,15 @@ import { ROOT } from '../../wasm/shell.js';
 import { openChromium } from '../chromium.js';
 import { untilReady } from '../page/driver.js';
 import { servePlainly } from '../plain-server.js';
+import { portOf } from '../port.js';
 import { temporaryFolder } from '../small-model.js';
+
+/** @typedef {import('../chromium.js').Chromium} Chromium */
+/** @typedef {import('playwright-core').Page} Page */
 
 const PATIENCE = 60_000;
 const site = join(ROOT, SITE);
+/** @type {Chromium} */
 let browser;
 
 before(async () => {
@@ -23,6 +30,7 @@ before(async () => {
 });
 after(() => browser?.close());
 
+/** @param {(page: Page) => Promise<void>} use */
 async function withPage(use, context = browser.context) {
   const page = await context.newPage();
   try {
@@ -48,20 +56,25 @@ async function untilKept(page) {
   });
 }
 
-/** A server of a few pages. `answer(path)`: what is sent, or null. */
+/**
+ * A server of a few pages. `answer(path)`: what is sent, or null.
+ * @param {(a: string) => { body: string }} answer
+ * @param {{ port?: number | undefined, headers?: {} | undefined }} [options]
+ */
 async function serveAnswers(answer, { port = 0, headers = {} } = {}) {
   const server = createServer((request, response) => {
     const found = answer(new URL(request.url, 'http://localhost').pathname);
     if (found === null) return response.writeHead(404, headers).end();
     response.writeHead(200, { 'Content-Type': found.type ?? 'text/html', ...headers }).end(found.body);
   });
-  await new Promise((resolve) => server.listen(port, '127.0.0.1', resolve));
+  server.listen(port, '127.0.0.1');
+  await once(server, 'listening');
   const close = () =>
     new Promise((resolve) => {
       server.close(resolve);
       server.closeAllConnections();
     });
-  return { url: `http://127.0.0.1:${server.address().port}/`, port: server.address().port, close };
+  return { url: `http://127.0.0.1:${portOf(server)}/`, port: portOf(server), close };
 }
 
 for (const [locale, sentence] of [
@@ -173,7 +186,8 @@ describe('the service worker', () => {
         }
         response.end();
       });
-      await new Promise((resolve) => other.listen(server.port, '127.0.0.1', resolve));
+      other.listen(server.port, '127.0.0.1');
+      await once(other, 'listening');
       try {
         await withPage((page) => use({ page, url: server.url, release }));
       } finally {
@@ -272,11 +286,13 @@ describe('the library from another origin', () => {
   const CORS = { 'Access-Control-Allow-Origin': '*' };
   const LENT = { ...CORS, 'Cross-Origin-Resource-Policy': 'cross-origin' };
   const ISOLATION = { 'Cross-Origin-Opener-Policy': 'same-origin', 'Cross-Origin-Embedder-Policy': 'require-corp' };
+  /** @param {string} path */
   const fileOf = (path) => ({ body: readFileSync(join(site, path)), type: TYPES[extname(path)] });
 
   /** What a page makes of it. `far`: headers of the library's server, `near`: of the page's. */
   async function write({ far, near, options = {}, attributes = null }) {
     const library = await serveAnswers((path) => fileOf(`nibble${path}`), { headers: far });
+    /** @param {string} path */
     const model = (path) => (path.endsWith('.gguf') ? fileOf('models/nibble-tiny.gguf') : null);
     const own = await serveAnswers((path) => model(path) ?? { body: '<!doctype html><title>A page</title>' }, {
       headers: { ...CORS, ...near(library.url) },

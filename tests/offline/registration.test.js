@@ -4,6 +4,7 @@ import { afterEach, beforeEach, test } from 'node:test';
 import { Offline } from '../../web/offline/registration.js';
 
 const given = new Map();
+/** @type {number} */
 let reloads;
 let asked;
 
@@ -15,12 +16,16 @@ function createWorker() {
   return worker;
 }
 
+/** @param {string} name @param {({ reload: () => number }) | boolean} value */
 function provide(name, value) {
   given.set(name, Object.getOwnPropertyDescriptor(globalThis, name));
   Object.defineProperty(globalThis, name, { value, configurable: true });
 }
 
-/** A page that was here before, with a newer version waiting; the browser tells so when `registered` is settled. */
+/**
+ * A page that was here before, with a newer version waiting; the browser tells so when `registered` is settled.
+ * @param {Promise<void>} registered
+ */
 function arrive(registered) {
   const kept = new Map();
   const waiting = createWorker();
@@ -33,6 +38,7 @@ function arrive(registered) {
   return waiting;
 }
 
+/** @param {string} type */
 const untilAsked = async (type) => {
   for (;;) {
     const found = asked.find((message) => message.type === type);
@@ -75,6 +81,7 @@ test('a version that is being changed to holds the page up, however long that ta
 });
 
 test('a version that is found once the page has begun is only offered', { timeout: 120_000 }, async () => {
+  /** @type {(value: void | PromiseLike<void>) => void} */
   let tell;
   arrive(
     new Promise((resolve) => {

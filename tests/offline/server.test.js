@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { request } from 'node:http';
 import { createServer } from 'node:net';
@@ -8,11 +9,15 @@ import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { parseRange, serve } from '../../web/serve.js';
+import { portOf } from '../port.js';
 
 const MODEL = Buffer.from(Array.from({ length: 1000 }, (_, i) => i % 251));
 
+/** @type {string} */
 let root;
+/** @type {string} */
 let site;
+/** @type {{ url: string, others: string[], close: () => Promise<void> }} */
 let server;
 
 before(async () => {
@@ -44,7 +49,11 @@ after(async () => {
   rmSync(root, { recursive: true, force: true });
 });
 
-/** Sends the path exactly as given, which fetch() would clean up first. */
+/**
+ * Sends the path exactly as given, which fetch() would clean up first.
+ * @param {string} path
+ * @param {{ method?: string | undefined, headers?: {} | undefined }} [options]
+ */
 function get(path, { method = 'GET', headers = {} } = {}) {
   const { hostname, port } = new URL(server.url);
   return new Promise((resolve, reject) => {
@@ -226,8 +235,9 @@ describe('ranges', () => {
 
 test('a port that is taken is passed over', async () => {
   const other = createServer();
-  await new Promise((resolve) => other.listen(0, '127.0.0.1', resolve));
-  const { port } = other.address();
+  other.listen(0, '127.0.0.1');
+  await once(other, 'listening');
+  const port = portOf(other);
   const second = await serve({ port, host: '127.0.0.1', root: site });
   assert.notEqual(Number(new URL(second.url).port), port);
   assert.equal((await fetch(second.url)).status, 200);

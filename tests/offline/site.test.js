@@ -14,10 +14,12 @@ import en from '../../web/strings/models.en.js';
 import zh from '../../web/strings/models.zh.js';
 
 const site = join(ROOT, SITE);
+/** @param {string} path */
 const read = (path) => readFileSync(join(site, path));
 const files = filesBelow([SITE]).map((path) => relative(site, path).split(sep).join('/'));
 // The library's reference, which few visitors of the page read.
 const isReference = (path) => path.startsWith('docs/');
+/** @param {Uint8Array<ArrayBuffer>} bytes */
 const sha256 = (bytes) => createHash('sha256').update(bytes).digest('hex');
 const catalogue = JSON.parse(readFileSync(join(ROOT, 'models/catalog.json'), 'utf8'));
 
@@ -104,6 +106,7 @@ test('the manifest names icons of the sizes that it says', () => {
 });
 
 describe('as it is served', () => {
+  /** @type {{ url: string, others: string[], close: () => Promise<void> }} */
   let server;
   before(async () => {
     server = await serve({ port: 0 });
@@ -166,6 +169,7 @@ describe('the catalogue', () => {
 });
 
 test('a model may come over https, over http from the local network, and so only to a page that came over http', () => {
+  /** @param {string} address @param {boolean} isSecure */
   const faultOf = (address, isSecure) => readAddress(address, { isSecure }).fault ?? null;
   const own = ['http://localhost:8000/a.gguf', 'http://127.0.0.1/a.gguf', 'http://[::1]:80/a.gguf'];
   const near = ['http://192.168.1.9/a.gguf', 'http://10.0.0.2/a.gguf', 'http://172.20.0.1/a.gguf'];

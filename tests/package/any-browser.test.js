@@ -20,6 +20,12 @@ import { temporaryFolder } from '../small-model.js';
 import { PROMISES } from '../store/contract.js';
 import { bundleForWorker } from '../store/page.js';
 
+/** @typedef {import('../bench/server.js').BenchmarkServer} BenchmarkServer */
+/** @typedef {import('../browsers.js').Browser} Browser */
+/** @typedef {import('../../js/base/public-types.js').Engine} Engine */
+/** @typedef {import('../browsers.js').Page} Page */
+
+/** @param {string} relative */
 const path = (relative) => fileURLToPath(new URL(relative, import.meta.url));
 const MODEL = path('../../models/nibble-tiny.gguf');
 const WORKERS = temporaryFolder();
@@ -31,9 +37,13 @@ const PLACES = {
 const COMPLETION = { prompt: 'Once there was', maxTokens: 40, temperature: 0, ignoreEos: true };
 const SEEDED = { ...COMPLETION, temperature: 1.3, seed: 12 };
 
+/** @type {BenchmarkServer} */
 let isolated;
+/** @type {BenchmarkServer} */
 let plain;
+/** @type {number[]} */
 let expected;
+/** @type {number[]} */
 let expectedOfSeed;
 
 /** The kernels that all browsers and Node have. */
@@ -41,7 +51,13 @@ const COMMON_KERNELS = 'simd128';
 // Longer than the windows of the golden models.
 const FAMILY_TOKENS = Array.from({ length: 30 }, (_, i) => (i * 37) % 251);
 
-/** Runs in Node and in pages: a digest of a model's logits behind a prompt, and behind one token more. */
+/**
+ * Runs in Node and in pages: a digest of a model's logits behind a prompt, and behind one token more.
+ * @param {(options: EngineOptions) => Promise<Engine>} createEngine
+ * @param {Buffer<ArrayBuffer>} model
+ * @param {string} kernelSet
+ * @param {number[]} tokens
+ */
 async function digestLogits(createEngine, model, kernelSet, tokens) {
   const engine = await createEngine({ model, kernelSet, threads: 1, contextSize: 64, store: null });
   let all = '';
@@ -97,6 +113,7 @@ async function emptyStore(store) {
   await models.close();
 }
 
+/** @param {Browser} browser @param {BenchmarkServer} server */
 const openLibrary = async (browser, server) => ready(await browser.open(`${server.url}/test/library-page.html`));
 
 /** Loads the model in a page, writes, unloads. `refusals`: what refusals.js tells. */
@@ -126,7 +143,7 @@ const write = (page, server, options = {}, completion = COMPLETION) =>
     completion,
   );
 
-/** Waits for the page's model, and fails with the page's own words where it does not come. */
+/** Waits for the page's model, and fails with the page's own words where it does not come. @param {Page} page */
 async function untilReady(page) {
   const problem = await page.waitFor(() => {
     const shown = document.querySelector('#problem');
@@ -136,7 +153,7 @@ async function untilReady(page) {
   assert.equal(problem, 'none');
 }
 
-/** Asks something in the page, and gives the text of the answer. */
+/** Asks something in the page, and gives the text of the answer. @param {Page} page */
 async function converse(page) {
   const count = () => document.querySelectorAll('.message.assistant:not([aria-busy]) .text').length;
   const before = await page.evaluate(count);
@@ -170,6 +187,7 @@ async function checkPromises(kinds, names) {
 
 for (const name of BROWSERS) {
   describe(name, { skip: skipWithoutBrowser(name) }, () => {
+    /** @type {Browser} */
     let browser;
 
     before(async () => {
@@ -181,6 +199,8 @@ for (const name of BROWSERS) {
     /**
      * A driven Firefox now and then does not come back from `new Worker()` in a worker, of any page (firefox-workers.js
      * shows it): there a page that does not answer gets a second chance in a new browser, which is told. No other one does.
+     * @param {string} promise
+     * @param {(t: test.TestContext) => unknown} body
      */
     const check = (promise, body, options = {}) =>
       test(promise, options, async (t) => {

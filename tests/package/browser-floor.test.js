@@ -38,11 +38,18 @@ const NEWER_STYLES = [
   ['light-dark()', /\blight-dark\(/, [123, 120, 17.5]],
 ];
 
+/** @param {string | RegExp | number[]} versions */
 const named = (versions) => Object.fromEntries(Object.keys(FLOOR).map((name, index) => [name, versions[index]]));
+/** @param {string | RegExp | number[]} versions */
 const isNewer = (versions) => Object.entries(named(versions)).some(([name, version]) => version > FLOOR[name]);
 
-/** What of `table` a text calls, line by line. A line that asks for it first may. */
+/**
+ * What of `table` a text calls, line by line. A line that asks for it first may.
+ * @param {string} text
+ * @param {((string | RegExp | number[])[])[]} table
+ */
 function findNewer(text, table) {
+  /** @type {string[]} */
   const found = [];
   text.split('\n').forEach((line, index) => {
     if (/^\s*(\/\/|\*|\/\*)/.test(line)) return;
@@ -53,6 +60,7 @@ function findNewer(text, table) {
   return found;
 }
 
+/** @param {string[]} files @param {((string | RegExp | number[])[])[]} table */
 const scan = (files, table) =>
   files.flatMap((path) =>
     findNewer(readFileSync(path, 'utf8'), table).map((what) => `${relative(ROOT, path)}:${what}`),

@@ -10,7 +10,11 @@ import { filesBelow, ROOT, run, Stamp } from '../../wasm/shell.js';
 const folder = mkdtempSync(join(tmpdir(), 'nibble-build-'));
 after(() => rmSync(folder, { recursive: true, force: true }));
 
-/** A folder for PATH with the named commands of this machine in it, and none besides. */
+/**
+ * A folder for PATH with the named commands of this machine in it, and none besides.
+ * @param {string} name
+ * @param {string[]} commands
+ */
 function binaries(name, commands) {
   const bin = join(folder, name);
   mkdirSync(bin);
@@ -25,7 +29,7 @@ describe('get-emscripten.sh', () => {
   const bin = binaries('bin', ['sh', 'dirname', 'sort', 'head']);
   const find = (env) => spawnSync('/bin/sh', [script], { env, encoding: 'utf8' });
 
-  /** A stand-in for emcc that tells a version. */
+  /** A stand-in for emcc that tells a version. @param {string} path @param {string} version */
   function emcc(path, version) {
     mkdirSync(join(folder, path), { recursive: true });
     writeFileSync(join(folder, path, 'emcc'), `#!/bin/sh\necho ${version}\n`, { mode: 0o755 });

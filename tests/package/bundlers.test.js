@@ -5,7 +5,9 @@ import { expectedTokens, NotInstalled, runBundled } from '../bundlers.js';
 import { packPackage } from '../package.js';
 import { temporaryFolder } from '../small-model.js';
 
+/** @type {number[]} */
 let tokens;
+/** @type {string} */
 let tarball;
 
 before(async () => {

@@ -16,6 +16,7 @@ const MOST_UNPACKED = 2_800_000;
 const folder = temporaryFolder();
 const place = join(folder, 'node_modules/nibble-llm');
 const facts = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'));
+/** @type {ReturnType<typeof import('./.js').packPackage>} */
 let pack;
 
 before(() => {
@@ -43,6 +44,7 @@ test('every file in it is one that a user needs', () => {
 });
 
 test('everything that package.json names is in it', () => {
+  /** @type {string[]} */
   const named = [];
   const collect = (value) => {
     if (typeof value === 'string') named.push(value);

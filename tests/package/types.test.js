@@ -114,7 +114,12 @@ before(() => {
   writeFileSync(join(folder, 'package.json'), JSON.stringify({ type: 'module', private: true }));
 });
 
-/** Compiles a program and tells what the compiler says. */
+/**
+ * Compiles a program and tells what the compiler says.
+ * @param {string} name
+ * @param {string} text
+ * @param {{ module: string, moduleResolution: string }} options
+ */
 function compile(name, text, options) {
   const project = join(folder, name);
   mkdirSync(project, { recursive: true });

@@ -6,6 +6,7 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
 import { build } from 'esbuild';
 import { temporaryFolder } from '../small-model.js';
 
+/** @param {string} relative */
 const path = (relative) => fileURLToPath(new URL(relative, import.meta.url));
 const FAULT = new Error('something that nobody expected');
 
@@ -18,7 +19,7 @@ const STAND_INS = {
   'dialog.js': 'export const confirm = async () => true;',
 };
 
-/** A module of the page, as it runs without one. */
+/** A module of the page, as it runs without one. @param {string} name */
 async function moduleOf(name) {
   const standIns = {
     name: 'stand-ins',

@@ -5,10 +5,14 @@ import { after, before, describe, test } from 'node:test';
 import { drag } from './drag.js';
 import * as driver from './driver.js';
 
+/** @typedef {import('./driver.js').OpenedPage} OpenedPage */
+/** @typedef {import('playwright-core').Page} Page */
+
 const LIMIT = { timeout: 240_000 };
 const TOO_LITTLE = 5e6;
 const PLENTY = 5e8;
 
+/** @type {driver.Browser} */
 let browser;
 
 before(async () => {
@@ -26,14 +30,14 @@ const settle = (settings) => async (page) => {
 
 const open = (settings, inBrowser = browser) => driver.openPage(inBrowser, { before: settle(settings) });
 
-/** Without service workers, which the browser itself complains of. */
+/** Without service workers, which the browser itself complains of. @param {OpenedPage} opened */
 async function close(opened) {
   const own = opened.complaints.filter((text) => !/blocked by Playwright/.test(text));
   opened.complaints.splice(0, Infinity, ...own);
   await opened.close();
 }
 
-/** The least that the included model takes, as the library tells. */
+/** The least that the included model takes, as the library tells. @param {Page} page */
 const leastBytes = (page) =>
   page.evaluate(async () => {
     const { describeModel } = await import('/nibble/index.js');
@@ -41,6 +45,7 @@ const leastBytes = (page) =>
     return (await describeModel(model, { memoryBudget: 1e9, contextSize: 512 })).model.budget.leastBytes;
   });
 
+/** @param {Page} page @param {string} name */
 async function detail(page, name) {
   await page.locator('#open-details').click();
   const row = page.locator('#details-list > div').filter({ has: page.getByText(name, { exact: true }) });
@@ -49,12 +54,14 @@ async function detail(page, name) {
   return text;
 }
 
+/** @param {Page} page @param {number} memoryBudget */
 const setBudget = (page, memoryBudget) =>
   page.evaluate((given) => {
     const settings = { ...JSON.parse(localStorage.getItem('nibble.settings')), memoryBudget: given };
     localStorage.setItem('nibble.settings', JSON.stringify(settings));
   }, memoryBudget);
 
+/** @param {Page} page @param {string | number} bytes */
 async function choose(page, bytes) {
   await page.locator('#setting-memoryBudget').selectOption(String(bytes));
   await page.keyboard.press('Escape');
@@ -192,6 +199,7 @@ describe('the memory for the model', () => {
 });
 
 describe('a context that is larger than the model’s', () => {
+  /** @param {Page} page */
   const shown = (page) => page.locator('#shortened-text').textContent();
   const text = 'Nibble tiny reads at most 512 tokens, so its context is 512, not the 4,096 of the settings.';
 

@@ -3,6 +3,7 @@ import { describe, test } from 'node:test';
 import * as driver from './driver.js';
 
 const LIMIT = { timeout: 120_000 };
+/** @param {string} text */
 const pieces = (text) => text.match(/\s?\S+/g);
 
 async function withPage(script, use) {

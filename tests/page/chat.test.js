@@ -3,9 +3,14 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import * as driver from './driver.js';
 
+/** @typedef {import('./driver.js').Browser} Browser */
+/** @typedef {import('playwright-core').Page} Page */
+
 const LIMIT = { timeout: 120_000 };
+/** @param {string} text */
 const pieces = (text) => text.match(/\s?\S+/g);
 
+/** @type {Browser} */
 let browser;
 
 before(async () => {
@@ -26,12 +31,16 @@ async function open(script, prepare = async () => {}) {
   return opened;
 }
 
+/** @param {Page} page */
 const answers = (page) => page.locator('.message.assistant .text').allTextContents();
+/** @param {Page} page */
 const questions = (page) => page.locator('.message.user .text').allTextContents();
+/** @param {Page} page */
 const calls = (page) => page.evaluate(() => globalThis.calls);
 /** The words that a call was made with. */
 const prompt = ({ messages }) => messages.map(({ role, content }) => `${role}: ${content}`);
 
+/** @param {Page} page @param {number} nth @param {string} button */
 async function press(page, nth, button) {
   const message = page.locator('.message').nth(nth);
   await message.hover();
@@ -152,6 +161,7 @@ describe('a conversation', () => {
     const opened = await open({ answers: [['<think>Hm.</think>Use **this**:\n\n', '```js\nlet a = 1;\n```\n']] });
     const { page } = opened;
     await driver.converse(page, 'How?');
+    /** @param {string} text */
     const untilCopied = (text) =>
       page.waitForFunction(async (wanted) => (await navigator.clipboard.readText()).trimEnd() === wanted, text);
     await press(page, 1, 'copy');

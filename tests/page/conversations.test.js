@@ -9,6 +9,7 @@ import * as driver from './driver.js';
 
 const LIMIT = { timeout: 120_000 };
 const FOLDER = temporaryFolder();
+/** @param {string} text */
 const pieces = (text) => text.match(/\s?\S+/g);
 
 /** Each test has a browser profile of its own, so that it begins without conversations. */
@@ -89,6 +90,7 @@ describe('conversations', () => {
   test('are renamed, also the one in use, and keep the name', LIMIT, async () => {
     await withPage({}, async ({ page, close }) => {
       await startChat(page, 'About apples');
+      /** @param {string} name @param {string} key */
       const rename = async (name, key) => {
         await page.locator('#conversations li').hover();
         await page.locator('#conversations li .icon').first().click();
@@ -111,6 +113,7 @@ describe('conversations', () => {
     await withPage({}, async ({ page, close }) => {
       await startChat(page, 'About apples');
       await startChat(page, 'About bananas');
+      /** @param {string} title @param {string} answer */
       const remove = async (title, answer) => {
         await row(page, title).hover();
         await row(page, title).locator('.icon').last().click();
@@ -328,6 +331,7 @@ describe('conversations', () => {
   });
 
   test('go out as JSON and come back the same, into another browser', LIMIT, async () => {
+    /** @type {string} */
     let json;
     const answers = [['<think>Hm.</think>Crisp.'], ['Yellow.']];
     await withPage({ answers }, async ({ page, close }) => {

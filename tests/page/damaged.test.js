@@ -7,6 +7,7 @@ import { readArchive } from '../../web/conversations/archive.js';
 import * as driver from './driver.js';
 
 const LIMIT = { timeout: 120_000 };
+/** @param {string} id @param {{ start: number }} [more] */
 const head = (id, more) => ({
   id,
   title: id,
@@ -17,6 +18,7 @@ const head = (id, more) => ({
   revision: 1,
   ...more,
 });
+/** @param {string} id */
 const turn = (id) => [
   { id: `${id}-1`, role: 'user', content: `To ${id}`, createdAt: 1 },
   { id: `${id}-2`, role: 'assistant', content: `From ${id}`, createdAt: 1, finish: 'stop' },

@@ -5,9 +5,13 @@ import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 import * as driver from './driver.js';
 
+/** @typedef {import('playwright-core').Page} Page */
+
 const LIMIT = { timeout: 120_000 };
+/** @param {string} text */
 const pieces = (text) => text.match(/\s?\S+/g);
 
+/** @type {driver.Browser} */
 let browser;
 
 before(async () => {
@@ -35,9 +39,12 @@ const deaf = (page) =>
     };
   });
 
+/** @param {Page} page */
 const titles = (page) => page.locator('#conversations .title').allTextContents();
+/** @param {Page} page */
 const answers = (page) => page.locator('.message.assistant .text').allTextContents();
 
+/** @param {Page} page @param {string} title */
 async function remove(page, title) {
   const row = page.locator('#conversations li', { hasText: title });
   await row.hover();
@@ -116,6 +123,7 @@ describe('a conversation that is deleted', () => {
 });
 
 describe('what is kept of a conversation that another tab deletes', () => {
+  /** @type {Page} */
   let page;
 
   before(async () => {
@@ -134,7 +142,10 @@ describe('what is kept of a conversation that another tab deletes', () => {
 
   after(() => page?.close());
 
-  /** Two tabs as far as conversations go, `ours` with one that is kept; then what is left of it. */
+  /**
+   * Two tabs as far as conversations go, `ours` with one that is kept; then what is left of it.
+   * @param {string} work
+   */
   const left = (work) =>
     page.evaluate(`(async () => {
       const { openConversations, newConversation, newMessage } = await import('/conversations.js');

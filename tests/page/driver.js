@@ -15,10 +15,14 @@ export const SMALL_PHONE = { width: 320, height: 568 };
 // A first start compiles the wasm and measures the kernels; a busy machine takes its time.
 const PATIENCE = 60_000;
 
+/** @typedef {import('playwright-core').Page} Page */
+/** @typedef {{ server: { url: string }, context: import('playwright-core').BrowserContext, close: () => Promise<void> }} Browser */
+/** @typedef {Awaited<ReturnType<typeof openPage>>} OpenedPage */
+
 /**
  * A server and a browser with an empty profile.
- * @param {object} [options] of the browser's context
- * @returns {Promise<{ server: { url: string }, context: import('playwright-core').BrowserContext, close: () => Promise<void> }>}
+ * @param {import('../chromium.js').ChromiumOptions} [options] of the browser's context
+ * @returns {Promise<Browser>}
  */
 export async function startBrowser(options = {}) {
   mkdirSync(SCREENSHOTS, { recursive: true });
@@ -37,12 +41,14 @@ export async function startBrowser(options = {}) {
 
 /**
  * Opens the page and notes what it must not do: complain, break its own policy, and ask anything of anyone else.
- * @param {Awaited<ReturnType<typeof startBrowser>>} browser
- * @param {{ before?: (page: import('playwright-core').Page) => Promise<void> }} [options]
+ * @param {Pick<Browser, 'server' | 'context'>} browser
+ * @param {{ before?: (page: Page) => Promise<unknown> }} [options]
  */
 export async function openPage({ server, context }, { before } = {}) {
   const page = await context.newPage();
+  /** @type {string[]} */
   const complaints = [];
+  /** @type {string[]} */
   const strangers = [];
   page.on('console', (message) => {
     if (['error', 'warning', 'assert'].includes(message.type())) complaints.push(message.text());
@@ -70,7 +76,10 @@ export async function openPage({ server, context }, { before } = {}) {
   };
 }
 
-/** Before `goto`: what an earlier visit kept is gone before the page reads it, once a tab, so that a reload keeps. */
+/**
+ * Before `goto`: what an earlier visit kept is gone before the page reads it, once a tab, so that a reload keeps.
+ * @param {Page} page
+ */
 export async function forgetVisits(page) {
   await page.addInitScript(() => {
     if (sessionStorage.getItem('forgotten')) return;
@@ -79,7 +88,7 @@ export async function forgetVisits(page) {
   });
 }
 
-/** Waits for the model, and fails with the page's own words where it does not come. */
+/** Waits for the model, and fails with the page's own words where it does not come. @param {Page} page */
 export async function untilReady(page) {
   await page.waitForFunction(
     () =>
@@ -102,16 +111,16 @@ export async function untilEqual(read, expected, message) {
   assert.deepEqual(found, expected, message);
 }
 
-/** Lets the answer go on that `holdAt` of scriptEngine() holds. */
+/** Lets the answer go on that `holdAt` of scriptEngine() holds. @param {Page} page */
 export const release = (page) => page.evaluate(() => globalThis.release());
 
-/** Types a message and sends it by the keyboard. */
+/** Types a message and sends it by the keyboard. @param {Page} page @param {string} text */
 export async function ask(page, text) {
   await page.locator('#prompt').fill(text);
   await page.locator('#prompt').press('Enter');
 }
 
-/** Waits until nothing is being written any more. */
+/** Waits until nothing is being written any more. @param {Page} page */
 export async function untilIdle(page) {
   await page.waitForFunction(
     () =>
@@ -120,7 +129,7 @@ export async function untilIdle(page) {
   );
 }
 
-/** Asks, and gives the text of the answer. */
+/** Asks, and gives the text of the answer. @param {Page} page @param {string} text */
 export async function converse(page, text) {
   const before = await page.locator('.message.assistant').count();
   await ask(page, text);
@@ -129,6 +138,7 @@ export async function converse(page, text) {
   return page.locator('.message.assistant .text').last().textContent();
 }
 
+/** @param {Page} page @param {string} name */
 export async function shoot(page, name) {
   await page.screenshot({ path: `${SCREENSHOTS}${name}.png` });
 }

@@ -6,9 +6,13 @@ import { after, before, describe, test } from 'node:test';
 import { readArchive, writeArchive } from '../../web/conversations/archive.js';
 import * as driver from './driver.js';
 
+/** @typedef {import('playwright-core').Page} Page */
+
 const LIMIT = { timeout: 120_000 };
+/** @param {string} text */
 const pieces = (text) => text.match(/\s?\S+/g);
 
+/** @type {driver.Browser} */
 let browser;
 
 before(async () => {
@@ -29,7 +33,7 @@ async function open(script = { answers: [['One.']] }, before = () => {}) {
   return opened;
 }
 
-/** Two tabs of one new conversation. */
+/** Two tabs of one new conversation. @param {string[]} questions */
 async function openTwice(questions) {
   const first = await open();
   for (const question of questions) await driver.converse(first.page, question);
@@ -40,14 +44,20 @@ async function openTwice(questions) {
   return [first, second];
 }
 
+/** @param {Page} page */
 const questionsOf = (page) => page.locator('.message.user .text').allTextContents();
+/** @param {string} name @param {number} count */
 const turns = (name, count) =>
   Array.from({ length: 2 * count }, (_, i) => {
     const [role, more] = i % 2 ? ['assistant', { finish: 'stop' }] : ['user', {}];
     return { id: `${name}${i}`, role, content: `${name} ${i}`, createdAt: 1, ...more };
   });
 
-/** Brings a newer version of the only conversation into a page, with turns behind those that it has. */
+/**
+ * Brings a newer version of the only conversation into a page, with turns behind those that it has.
+ * @param {Page} page
+ * @param {{ finish?: string | undefined, id: string, role: string, content: string, createdAt: number }[]} added
+ */
 async function importTurns(page, added) {
   const [download] = await Promise.all([page.waitForEvent('download'), page.locator('#export').click()]);
   const [conversation] = readArchive(readFileSync(await download.path(), 'utf8'));
@@ -65,18 +75,22 @@ const deafen = (page) =>
     BroadcastChannel.prototype.addEventListener = () => {};
   });
 
+/** @param {Page} page */
 const titles = (page) => page.locator('#conversations .title').allTextContents();
 
+/** @param {Page} page @param {string} name @param {number} index */
 async function press(page, name, index) {
   await page.locator(`.message.user .${name}`).nth(index).focus();
   await page.keyboard.press('Enter');
 }
 
+/** @param {Page} page @param {number} index @param {string} text */
 async function typeOver(page, index, text) {
   await press(page, 'edit', index);
   await page.locator('.edit-field').fill(text);
 }
 
+/** @param {Page} page @param {number} index */
 const answer = (page, index) => page.locator('dialog.confirm button').nth(index).click();
 const [NO, YES] = [0, 1];
 

@@ -6,9 +6,14 @@ import { isDeepStrictEqual } from 'node:util';
 import { drag } from './drag.js';
 import * as driver from './driver.js';
 
+/** @typedef {import('./driver.js').OpenedPage} OpenedPage */
+/** @typedef {import('playwright-core').Page} Page */
+
 const LIMIT = { timeout: 180_000 };
+/** @param {string} text */
 const pieces = (text) => text.match(/\s?\S+/g);
 
+/** @type {driver.Browser} */
 let browser;
 
 before(async () => {
@@ -28,10 +33,15 @@ async function open(script, { isReady = true } = {}) {
   return opened;
 }
 
+/** @param {Page} page */
 const answers = (page) => page.locator('.message.assistant .text').allTextContents();
+/** @param {Page} page */
 const ending = (page) => page.locator('.message.assistant .ending').allTextContents();
+/** @param {Page} page */
 const again = (page) => page.locator('.notice').getByRole('button', { name: 'Try again' });
+/** @param {Page} page */
 const calls = (page) => page.evaluate(() => globalThis.calls);
+/** @param {Page} page */
 const loads = (page) => page.evaluate(() => globalThis.loads);
 
 test(
@@ -327,10 +337,12 @@ describe('a worker that is gone', () => {
     };
     return driver.openPage(browser, { before });
   };
+  /** @param {OpenedPage} opened */
   const close = (opened) => {
     opened.complaints.length = 0;
     return opened.close();
   };
+  /** @param {Page} page @param {string} method */
   const asked = (page, method) =>
     page.evaluate((name) => window.asked.filter((other) => other === name).length, method);
 

@@ -230,6 +230,7 @@ describe('where the storage is full', () => {
   );
 
   test('an import tells so, and lists what it has brought', LIMIT, async () => {
+    /** @param {string} id */
     const conversation = (id) => {
       const message = { id: `m${id}`, role: 'user', content: id, createdAt: 1 };
       return { id, title: id, renamed: true, createdAt: 1, updatedAt: 2, start: 0, messages: [message] };

@@ -3,8 +3,11 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import * as driver from './driver.js';
 
+/** @typedef {import('playwright-core').Page} Page */
+
 const LIMIT = { timeout: 120_000 };
 
+/** @type {driver.Browser} */
 let browser;
 
 before(async () => {
@@ -32,7 +35,7 @@ const onPhone = (page) =>
     window.matchMedia = (query) => (query === '(pointer: coarse)' ? { ...real(query), matches: true } : real(query));
   });
 
-/** Enter as Safari tells the one that ends a composition, on what has the focus. */
+/** Enter as Safari tells the one that ends a composition, on what has the focus. @param {Page} page */
 const pressInComposition = (page) =>
   page.evaluate(() =>
     document.activeElement.dispatchEvent(
@@ -40,8 +43,11 @@ const pressInComposition = (page) =>
     ),
   );
 
+/** @param {Page} page */
 const questions = (page) => page.locator('.message.user .text').allTextContents();
+/** @param {Page} page */
 const field = (page) => page.locator('#prompt');
+/** @param {Page} page */
 const kept = (page) =>
   page.evaluate(async () => {
     const database = await new Promise((resolve) => {
@@ -157,6 +163,7 @@ describe('a message', () => {
     const opened = await open({ contextSize: 1e9 });
     const { page } = opened;
     const long = `${'word '.repeat(60_000)}end`;
+    /** @param {string} text */
     const paste = (text) =>
       page.evaluate((given) => {
         document.execCommand('insertText', false, given);
@@ -209,6 +216,7 @@ describe('a message', () => {
       const opened = await open({}, refuse);
       const { page } = opened;
       const notice = page.locator('#settings-unkept');
+      /** @param {string} theme */
       const choose = async (theme) => {
         await page.locator('#open-settings').click();
         await page.locator('#setting-theme').selectOption(theme);
@@ -281,6 +289,7 @@ describe('copying', () => {
 });
 
 describe('a draft', () => {
+  /** @param {Page} page @param {string} title */
   const row = (page, title) => page.locator('#conversations .open', { hasText: title });
 
   test('survives a reload, and stays with its conversation', LIMIT, async () => {

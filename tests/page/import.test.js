@@ -11,10 +11,12 @@ const LIMIT = { timeout: 120_000 };
 const OLD = 1e12;
 const NEW = 2e12;
 
+/** @param {string} id */
 const message = (id, content = `Text of ${id}`) => {
   const answer = { id, role: 'assistant', content, createdAt: OLD, finish: 'stop' };
   return id.startsWith('a') ? answer : { id, role: 'user', content, createdAt: OLD };
 };
+/** @param {string} ids */
 const messages = (ids) => ids.split(' ').map((id) => message(id));
 const chat = (given, more) => ({
   ...{ id: 'chat', title: 'Chat', renamed: false, createdAt: OLD, updatedAt: OLD, start: 0 },
@@ -28,7 +30,7 @@ async function conversationsOf(...present) {
   return conversations;
 }
 
-/** What there is of each, as the ids of its messages. */
+/** What there is of each, as the ids of its messages. @param {Conversations} conversations */
 async function idsOf(conversations) {
   const all = [];
   for (const { id } of await conversations.list()) {
@@ -109,6 +111,7 @@ describe('a conversation of a file', () => {
   ];
   for (const { here, file, ids, expected } of NAMES) {
     test(`named ${file[0]} with ${ids} is ${expected[0]} where ${here[0]} is here`, async () => {
+      /** @param {(string | boolean)[]} string */
       const named = ([title, renamed]) => ({ title, renamed });
       const conversations = await conversationsOf(chat('q1 a1', named(here)));
       await conversations.import(writeArchive([chat(ids, named(file))]));
@@ -129,8 +132,10 @@ test('the page says what a file has brought, and shows it', LIMIT, async () => {
       const buffer = Buffer.from(writeArchive(given));
       await page.locator('#import-file').setInputFiles({ name: 'chats.json', mimeType: 'application/json', buffer });
     };
+    /** @param {string} text */
     const told = (text) => page.locator('#imported', { hasText: text }).waitFor();
     const shown = () => page.locator('.message .text').allTextContents();
+    /** @param {string} ids */
     const texts = (ids) => messages(ids).map(({ content }) => content);
     await bring(chat('q1 a1'), chat('q5 a5', { id: 'other', title: 'Other' }));
     await told('2 conversations were imported.');

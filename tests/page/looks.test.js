@@ -10,6 +10,8 @@ import zh from '../../web/strings/zh.js';
 import { createTranslator, LANGUAGES } from '../../web/ui/i18n.js';
 import * as driver from './driver.js';
 
+/** @typedef {import('playwright-core').Page} Page */
+
 const LIMIT = { timeout: 240_000 };
 const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 const MARKDOWN = `<think>
@@ -41,6 +43,7 @@ function hello(name) {
 It costs $5, see https://example.org/a_b. And ![a picture](https://example.org/p.png) [1].
 `;
 
+/** @type {driver.Browser} */
 let browser;
 
 before(async () => {
@@ -61,7 +64,7 @@ async function open() {
   return opened;
 }
 
-/** What axe has against the page as it is now, in one line each. */
+/** What axe has against the page as it is now, in one line each. @param {Page} page */
 async function violations(page) {
   // Run through the protocol, since the page's policy admits no script of the test's.
   await page.evaluate(AXE);
@@ -69,6 +72,7 @@ async function violations(page) {
   return found.violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join(' ')}`);
 }
 
+/** @param {Page} page */
 const keysShown = (page) =>
   page.evaluate(() => {
     const texts = [document.body.innerText.replaceAll(/`.*`/g, '')];
@@ -115,10 +119,12 @@ describe('the page', () => {
   test('has nothing that axe objects to, in any main state, light and dark, wide and narrow', LIMIT, async () => {
     const opened = await open();
     const { page } = opened;
+    /** @param {string} name */
     const check = async (name) => {
       assert.deepEqual(await violations(page), [], name);
       await driver.shoot(page, name);
     };
+    /** @param {string} button @param {string} name */
     const dialog = async (button, name) => {
       await page.locator(`#${button}`).click();
       if (button === 'open-models') await page.locator('#models-panel h3').first().waitFor();
@@ -198,6 +204,7 @@ describe('the page', () => {
       page.evaluate(() => {
         const foot = document.querySelector('#status').getBoundingClientRect();
         const items = [...document.querySelectorAll('#status li')].filter((item) => item.checkVisibility());
+        /** @param {DOMRect} dOMRect */
         const isInside = ({ left, right, top, bottom }) =>
           left >= foot.left && right <= foot.right && top >= foot.top && bottom <= Math.min(foot.bottom, innerHeight);
         return items.map((item) => [item.innerText.trim(), isInside(item.getBoundingClientRect())]);

@@ -5,12 +5,19 @@ import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 import { openChromium } from '../chromium.js';
 
+/** @typedef {import('../chromium.js').Chromium} Chromium */
+/** @typedef {import('playwright-core').Page} Page */
+
 const LIMIT = { timeout: 120_000 };
 const SAFE = ['http:', 'https:', 'mailto:'];
 
+/** @type {Chromium} */
 let browser;
+/** @type {Page} */
 let page;
+/** @type {string[]} */
 const requests = [];
+/** @type {string[]} */
 const dialogs = [];
 
 before(async () => {
@@ -40,6 +47,7 @@ after(() => browser?.close());
 
 /**
  * Draws a text in pieces of `size` characters.
+ * @param {string} text
  * @returns {Promise<{ html: string, text: string, links: object[], tags: string[], handlers: number, longest: number }>}
  */
 function draw(text, size = 3) {
@@ -159,6 +167,7 @@ describe('hostile Markdown', () => {
     test(`${name} nested without end keep their words`, LIMIT, async () => {
       for (const size of [1, 7, 5000]) {
         const { text } = await draw(nested, size);
+        /** @param {string} value */
         const words = (value) => value.match(/[a-z]/g).join('');
         assert.equal(words(text), words(nested));
       }
@@ -210,10 +219,12 @@ describe('plain Markdown', () => {
           .split('|')
           .concat(['|', '|--|--|\n', '| a | b |\n']);
       let state = 7;
+      /** @param {number} bound */
       const random = (bound) => {
         state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
         return Math.floor((state / 2 ** 32) * bound);
       };
+      /** @param {string[]} pieces */
       const drawn = (pieces) => {
         const root = document.createElement('div');
         const writer = new window.parts.MarkdownWriter(root, (key) => key);
@@ -261,11 +272,15 @@ describe('plain Markdown', () => {
   });
 });
 
+/** @param {string} href @param {string} text */
 const link = (href, text) => `<a href="${href}" rel="noopener noreferrer" target="_blank" title="${href}">${text}</a>`;
+/** @param {string} language @param {string} text */
 const code = (language, text) =>
   `<div class="code"><div class="code-head"><span class="code-language">${language}</span><button/></div>` +
   `<pre tabindex="0"><code>${text}</code></pre></div>`;
+/** @param {string} text */
 const formula = (text) => `<span class="formula">${text}</span>`;
+/** @param {string} rows */
 const table = (rows) => `<div class="table" tabindex="0" role="group" aria-label="table"><table>${rows}</table></div>`;
 
 const DRAWN = {
@@ -369,6 +384,7 @@ describe('Markdown is drawn as CommonMark and GFM have it, wherever it is cut:',
 });
 
 describe('Markdown that grows', () => {
+  /** @param {string[]} pieces */
   const grow = (pieces) =>
     page.evaluate((given) => {
       const root = document.querySelector('main');
@@ -416,6 +432,7 @@ describe('Markdown that grows', () => {
   };
   for (const [name, long] of Object.entries(LONG)) {
     test(`keeps all words of a ${name} that is longer than any`, LIMIT, async () => {
+      /** @param {string} value */
       const words = (value) =>
         value
           .match(/[a-z]+\s?/g)
@@ -427,6 +444,7 @@ describe('Markdown that grows', () => {
 });
 
 describe('reasoning', () => {
+  /** @param {string | { reasoning: string, answer: string }} text @param {number} size */
   const split = (text, size) =>
     page.evaluate(
       ({ text, size }) => {

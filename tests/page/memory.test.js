@@ -4,8 +4,11 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import * as driver from './driver.js';
 
+/** @typedef {import('playwright-core').Page} Page */
+
 const LIMIT = { timeout: 240_000 };
 
+/** @type {driver.Browser} */
 let browser;
 
 before(async () => {
@@ -23,11 +26,17 @@ async function openWith(settings) {
   return opened;
 }
 
+/** @param {Page} page */
 const lastFacts = (page) => page.locator('.message.assistant .facts').last().textContent();
 
+/** @param {Page} page */
 const contextUsed = (page) => page.locator('#status-context').textContent();
 
-/** How many sessions are saved of the included model, as an engine of the test's own tells; waits for the number. */
+/**
+ * How many sessions are saved of the included model, as an engine of the test's own tells; waits for the number.
+ * @param {Page} page
+ * @param {number} wanted
+ */
 const untilSaved = (page, wanted) =>
   page.evaluate(async (number) => {
     const { createEngine } = await import('/nibble/index.js');

@@ -8,6 +8,8 @@ import { Downloads } from '../../web/models/downloads.js';
 import { serveFile } from '../models/rig.js';
 import { SMALL_SHAPE, temporaryFolder, writeSmallModel } from '../small-model.js';
 
+/** @typedef {import('../../js/base/public-types.js').ModelStore} ModelStore */
+
 const bytes = readFileSync(writeSmallModel());
 const other = readFileSync(writeSmallModel({ ...SMALL_SHAPE, layers: SMALL_SHAPE.layers + 1 }));
 
@@ -16,6 +18,7 @@ async function withDownloads(use) {
   const store = { folder: temporaryFolder(), chunkBytes: 16 << 10 };
   const [models, others] = await Promise.all([openModelStore({ store }), openModelStore({ store })]);
   const server = await serveFile(bytes);
+  /** @param {ModelStore} opened */
   const into = (opened) => new Downloads({ store: async () => opened, onChange: () => {}, onProgress: () => {} });
   try {
     await use({ models, server, downloads: into(models), elsewhere: into(others), model: new URL(server.url) });
@@ -25,7 +28,7 @@ async function withDownloads(use) {
   }
 }
 
-/** Waits until a download shows what is expected. */
+/** Waits until a download shows what is expected. @param {() => boolean} holds */
 async function until(holds) {
   while (!holds()) await setTimeout(10);
 }

@@ -17,10 +17,17 @@ import {
   untilReady,
 } from './driver.js';
 
+/** @typedef {import('./driver.js').Browser} Browser */
+/** @typedef {import('../model-server.js').ModelServer} ModelServer */
+/** @typedef {import('playwright-core').Page} Page */
+/** @typedef {import('playwright-core').Route} Route */
+
 const bytes = readFileSync(MODEL);
 const STRANGE = [['tokenizer.ggml.pre', 'string', 'no-such-split']];
 
+/** @type {Browser} */
 let browser;
+/** @type {ModelServer} */
 let models;
 
 before(async () => {
@@ -66,23 +73,31 @@ async function openPanel(prepare = undefined, inBrowser = browser) {
   return { page, close };
 }
 
+/** @param {Page} page @param {string} name */
 const rowOf = (page, name) => page.locator('#models-panel .models-row', { hasText: name });
+/** @param {Page} page @param {string} name */
 const button = (page, name) => page.getByRole('button', { name, exact: true });
 
+/** @param {Page} page @param {string} label */
 const untilFocused = (page, label) =>
   untilEqual(() => page.evaluate(() => document.activeElement.getAttribute('aria-label')), label);
 
+/** @param {Page} page @param {string | RegExp} path */
 async function enterAddress(page, path) {
   await page.getByLabel('Address of a .gguf file').fill(models.url + path);
   await button(page, 'Check').click();
 }
 
+/** @param {Page} page @param {string} path */
 async function download(page, path) {
   await enterAddress(page, path);
   await page.locator('.models-offer .accent').click();
 }
 
-/** Drops files onto the panel. @param {{ name: string, content: string }[]} files `content`: a character for each byte */
+/**
+ * Drops files onto the panel. @param {{ name: string, content: string }[]} files `content`: a character for each byte
+ * @param {Page} page
+ */
 function drop(page, ...files) {
   // The panel is drawn anew at any time: what is found in one step must be dropped on in the same one.
   return page.evaluate((dropped) => {
@@ -97,7 +112,7 @@ function drop(page, ...files) {
   }, files);
 }
 
-/** Removes everything that a test has stored. */
+/** Removes everything that a test has stored. @param {Page} page */
 async function clear(page, kind = 'indexeddb') {
   await page.evaluate(async (place) => {
     const { openModelStore } = await import('/nibble/index.js');
@@ -329,6 +344,7 @@ describe('the models panel', () => {
 
   test('says so where a server cannot be reached, and tries again', async () => {
     const { page, close } = await openPanel();
+    /** @param {Route} route */
     const cut = (route) => route.abort();
     await page.route('**/fast.gguf', cut);
     await enterAddress(page, 'fast.gguf');
@@ -346,6 +362,7 @@ describe('the models panel', () => {
     const { page, close } = await openPanel();
     const rates = () => page.locator('.models-rates dd').allInnerTexts();
     assert.deepEqual(await rates(), ['not measured yet', 'not measured yet']);
+    /** @param {string} kind @param {number} index */
     const measureIn = async (kind, index) => {
       await page.locator('#models-kind').selectOption(kind);
       // Nothing is stored in this place yet.

@@ -5,9 +5,13 @@ import { after, before, describe, test } from 'node:test';
 import { serveHub } from '../hub-server.js';
 import { forgetVisits, MODEL, openPage, PHONE, shoot, startBrowser, untilEqual, untilReady, WIDE } from './driver.js';
 
+/** @typedef {import('./driver.js').Browser} Browser */
+/** @typedef {import('playwright-core').Page} Page */
+
 const bytes = readFileSync(MODEL);
 const HUB = 'https://huggingface.co';
 
+/** @type {Browser} */
 let browser;
 let hub;
 
@@ -74,6 +78,7 @@ async function openPanel() {
   return { page, close, offer: page.locator('.models-offer') };
 }
 
+/** @param {Page} page @param {string | RegExp} address */
 async function enter(page, address) {
   await page.locator('#models-url').fill(address);
   await page.locator('.models-url button[type=submit]').click();

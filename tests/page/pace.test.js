@@ -6,6 +6,7 @@ import { Pace } from '../../web/engine/pace.js';
 test('a rate is told a second after something has begun, and anew for what follows it', () => {
   let now = 5000;
   const pace = new Pace(() => now);
+  /** @param {string} phase */
   const settle = (phase) => {
     const { loaded, bytesPerSecond, secondsLeft } = pace.settle({
       phase,

@@ -9,12 +9,17 @@ import { temporaryFolder } from '../small-model.js';
 import { drag } from './drag.js';
 import * as driver from './driver.js';
 
+/** @typedef {import('playwright-core').Page} Page */
+/** @typedef {import('playwright-core').Route} Route */
+/** @typedef {import('playwright-core').BrowserContext} BrowserContext */
+
 const PICTURE = { name: 'picture.jpg', bytes: '\xff\xd8\xff\xe0 no model' };
 const FOLDER = temporaryFolder();
 const LIMIT = { timeout: 240_000 };
 const ROUNDS = 2;
 const LONG_MILLISECONDS = 50;
 
+/** @type {driver.Browser} */
 let browser;
 
 before(async () => {
@@ -26,12 +31,21 @@ after(() => browser?.close());
 /** The page of a first visit. */
 const open = () => driver.openPage(browser, { before: driver.forgetVisits });
 
+/** @param {Page} page @param {string} id */
 const text = (page, id) => page.locator(`#${id}`).textContent();
 
-/** Chooses a file in place of the one in use, by dropping it. */
+/**
+ * Chooses a file in place of the one in use, by dropping it.
+ * @param {Page} page
+ * @param {{ name: string, bytes: string }} file
+ */
 const drop = (page, file) => drag(page, ['dragenter', 'dragover', 'drop'], file);
 
-/** Drops a file that is too large to be written into the page: an input of the test's own holds it. */
+/**
+ * Drops a file that is too large to be written into the page: an input of the test's own holds it.
+ * @param {Page} page
+ * @param {string} path
+ */
 async function useFile(page, path) {
   await page.evaluate(() => {
     const input = document.body.appendChild(document.createElement('input'));
@@ -98,6 +112,7 @@ describe('the page', () => {
 
   test('answers what was typed before the model had come', LIMIT, async () => {
     const hold = deferred();
+    /** @param {Route} route */
     const wait = async (route) => {
       await hold.promise;
       await route.continue();
@@ -282,6 +297,7 @@ describe('the page', () => {
       let absent = true;
       // Longer than the page is looked at.
       let refusal = { status: 503, headers: { 'Retry-After': '120' } };
+      /** @param {Route} route */
       const answer = (route) => (absent ? route.fulfill(refusal) : route.continue());
       await own.context.route('**/models/*.gguf', answer);
       const { page } = await driver.openPage(own);
@@ -337,6 +353,7 @@ describe('the page', () => {
           await driver.forgetVisits(page);
           await page.addInitScript(() => {
             window.longTasks = [];
+            /** @param {PerformanceObserverEntryList} list */
             const note = (list) => window.longTasks.push(...list.getEntries().map(({ duration }) => duration));
             new PerformanceObserver(note).observe({ type: 'longtask', buffered: true });
           });
@@ -366,7 +383,11 @@ describe('the page', () => {
   });
 });
 
-/** Follows the main threads of pages. @returns {Promise<{ end: () => Promise<number[]> }>} processor time of each task, in milliseconds */
+/**
+ * Follows the main threads of pages.
+ * @param {BrowserContext} context
+ * @returns {Promise<{ end: () => Promise<number[]> }>} processor time of each task, in milliseconds
+ */
 async function traceTasks(context) {
   const session = await context.browser().newBrowserCDPSession();
   const events = [];

@@ -11,6 +11,7 @@ const whole = readFileSync(driver.MODEL);
 const names = splitNames('cut', 5);
 const parts = splitGguf(whole, 5).map((bytes, index) => ({ name: names[index], bytes: bytes.toString('latin1') }));
 
+/** @type {driver.Browser} */
 let browser;
 before(async () => {
   browser = await driver.startBrowser({ serviceWorkers: 'block' });
@@ -20,6 +21,7 @@ after(() => browser?.close());
 test('parts that are dropped or chosen together are one model, and one alone says what is missing', LIMIT, async () => {
   const { page, complaints } = await driver.openPage(browser, { before: driver.forgetVisits });
   await driver.untilReady(page);
+  /** @param {{ name: string, bytes: string }[]} files */
   const drop = (files) => drag(page, ['dragenter', 'dragover', 'drop'], { files });
   await drop([parts[3]]);
   await page.locator('#problem[data-code=MODEL_PARTS_MISSING]').waitFor();

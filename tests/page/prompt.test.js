@@ -6,6 +6,8 @@ import { countTokens, countUsed } from '../../web/chat/context-fit.js';
 import { promptOf } from '../../web/chat/prompt.js';
 import { scriptedModel } from '../scripted-model.js';
 
+/** @typedef {import('../../js/base/public-types.js').Engine} Engine */
+
 // As Qwen3's: without thinking, the answer begins behind an empty one; and as DeepSeek's where a variable asks for it.
 const TEMPLATE =
   "{% for m in messages %}{{ m.role + ':' + m.content + '<|end|>' }}{% endfor %}{% if add_generation_prompt %}" +
@@ -18,6 +20,7 @@ const CHATS = {
 };
 const systemPrompt = 'Be brief.';
 
+/** @type {Engine} */
 let engine;
 
 before(async () => {

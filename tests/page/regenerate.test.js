@@ -5,6 +5,8 @@ import { describe, test } from 'node:test';
 import { writeArchive } from '../../web/conversations/archive.js';
 import * as driver from './driver.js';
 
+/** @typedef {import('playwright-core').Page} Page */
+
 const LIMIT = { timeout: 120_000 };
 const CHAT = { id: 'chat', title: 'Chat', renamed: true, createdAt: 1, updatedAt: 2, start: 0 };
 const messages = [
@@ -32,7 +34,9 @@ async function withChat(script, use) {
   }
 }
 
+/** @param {Page} page */
 const shown = (page) => page.locator('.message .text').allTextContents();
+/** @param {Page} page @param {string[]} expected */
 const untilShown = (page, expected) => driver.untilEqual(() => shown(page), expected);
 const notice = (page, text) => page.locator('.notice', { hasText: text });
 

@@ -3,9 +3,12 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import * as driver from './driver.js';
 
+/** @typedef {import('playwright-core').Page} Page */
+
 const LIMIT = { timeout: 120_000 };
 const COUNT = 2500;
 
+/** @type {driver.Browser} */
 let browser;
 
 before(async () => {
@@ -14,7 +17,7 @@ before(async () => {
 
 after(() => browser?.close());
 
-/** Puts conversations into the page's database. */
+/** Puts conversations into the page's database. @param {Page} page */
 const fill = (page) =>
   page.evaluate(async (count) => {
     const database = await new Promise((resolve, reject) => {
@@ -36,6 +39,7 @@ const fill = (page) =>
     database.close();
   }, COUNT);
 
+/** @param {Page} page */
 const titles = (page) => page.locator('#conversations .title').allTextContents();
 
 test('draws of thousands only those that have changed', LIMIT, async () => {

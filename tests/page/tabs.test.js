@@ -5,9 +5,13 @@ import { after, before, describe, test } from 'node:test';
 import { serveModels } from '../model-server.js';
 import * as driver from './driver.js';
 
+/** @typedef {import('../model-server.js').ModelServer} ModelServer */
+/** @typedef {import('playwright-core').Page} Page */
+
 const LIMIT = { timeout: 240_000 };
 const PATIENCE = 60_000;
 
+/** @type {ModelServer} */
 let models;
 const gates = { '/once.gguf': createGate(), '/held.gguf': createGate() };
 
@@ -42,10 +46,12 @@ async function startTabs(settings = {}) {
   return browser;
 }
 
+/** @param {driver.Browser} browser */
 const openTabs = (browser) => Promise.all([driver.openPage(browser), driver.openPage(browser)]);
+/** @param {Page} page */
 const told = (page) => page.evaluate(() => [...window.told]);
 
-/** What the store holds, and whether all of it is whole. */
+/** What the store holds, and whether all of it is whole. @param {Page} page */
 const lookIntoStore = (page) =>
   page.evaluate(async () => {
     const { openModelStore } = await import('/nibble/index.js');
@@ -58,11 +64,13 @@ const lookIntoStore = (page) =>
     return found;
   });
 
+/** @param {Page} page */
 async function openModels(page) {
   await page.locator('#model-button').click();
   await page.locator('#models-panel meter').waitFor();
 }
 
+/** @param {Page} page */
 async function remove(page) {
   await page
     .locator('#models-panel')

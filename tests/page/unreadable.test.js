@@ -14,12 +14,13 @@ const LIMIT = { timeout: 180_000 };
 // Chromium keeps values of such a length in files of their own.
 const LONG = randomBytes(150_000).toString('hex');
 
-const chat = (title, { id = title, content = `Text of ${title}` } = {}) => {
+const chat = (/** @type {string} */ title, { id = title, content = `Text of ${title}` } = {}) => {
   const messages = [{ id: `${id}-1`, role: 'user', content, createdAt: 1 }];
   return { id, title, renamed: true, createdAt: 1, updatedAt: 2, start: 0, messages };
 };
 const CHATS = [chat('Apples'), chat('Bananas', { content: LONG }), chat(LONG, { id: 'cherries' }), chat('Dates')];
 
+/** @param {string} profile @param {{ url: string, others: string[], close: () => Promise<void> }} server */
 async function openPage(profile, server) {
   const browser = await openChromium({ profile, locale: 'en-GB', serviceWorkers: 'block', acceptDownloads: true });
   browser.context.setDefaultTimeout(60_000);
@@ -49,7 +50,9 @@ test('a conversation that cannot be read says so, can be deleted, and hides no o
           .locator('#conversations .title')
           .allTextContents()
           .then((all) => all.sort());
+      /** @param {string} title */
       const link = (title) => page.locator('#conversations .open', { hasText: title });
+      /** @param {string} text */
       const problem = (text) => page.locator('#problem', { hasText: text });
       await driver.untilEqual(titles, ['Apples', 'Bananas', 'Dates', 'Untitled']);
       await link('Apples').click();

@@ -9,11 +9,13 @@ import { createTokenizer } from '../../js/tokenizer/tokenizer.js';
 import { fixture, skipWithout } from '../fixtures.js';
 
 const BYTES = Array.from({ length: 256 }, (_, byte) => {
+  /** @param {number} value */
   const isPrintable = (value) => (value > 0x20 && value < 0x7f) || (value > 0xa0 && value !== 0xad);
   const others = Array.from({ length: 256 }, (_each, value) => value).filter((value) => !isPrintable(value));
   return String.fromCharCode(isPrintable(byte) ? byte : 0x100 + others.indexOf(byte));
 });
 
+/** @param {string[]} special */
 function tokenizerOf(special) {
   const tokens = [...BYTES, ...special, '</s>'];
   const token_type = Int32Array.from(tokens, (_, id) => (id < 256 ? 1 : 3));

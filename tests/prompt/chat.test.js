@@ -13,10 +13,13 @@ const NOON = new Date(2024, 6, 26, 12, 0, 0);
 
 /** Just enough of a tokenizer for a template. */
 const tokens = (bos = '', eos = '') => ({ ids: { bos: 0, eos: 1 }, text: (id) => [bos, eos][id] });
+/** @param {string} template */
 const chat = (template, tokenizer = tokens('<s>', '</s>'), now = () => NOON) =>
   createChatTemplate({ get: (key) => (key === KEY ? template : undefined) }, tokenizer, { now });
 const textOf = (template, messages, options) => plain(template.write(messages, options).text);
+/** @param {string} template */
 const render = (template, messages = HELLO, options = {}) => textOf(chat(template), messages, options);
+/** @param {string | number} template @param {RegExp} reason */
 const fails = (template, reason) =>
   assert.throws(
     () => render(template),
@@ -28,7 +31,7 @@ const fails = (template, reason) =>
     },
   );
 
-/** A byte-level tokenizer with the given special tokens after the 256 bytes. */
+/** A byte-level tokenizer with the given special tokens after the 256 bytes. @param {string[]} special */
 function byteTokenizer(special, more = {}) {
   const bytes = Array.from({ length: 256 }, (_, byte) => {
     const printable = (byte > 0x20 && byte < 0x7f) || (byte > 0xa0 && byte !== 0xad);
@@ -148,6 +151,7 @@ test('a role is a word, and none of the markers that stand in a template', () =>
 });
 
 test('a template that cannot be used is told of before it is', () => {
+  /** @param {string | number} template */
   const codes = (template) => chat(template).warnings.map(({ code }) => code);
   assert.deepEqual(codes('{{ x | no_such_filter }}'), ['CHAT_TEMPLATE_FAILED']);
   assert.deepEqual(codes('{% for m in messages %}{{ m.content }}{% endfor %}'), []);
@@ -159,12 +163,14 @@ test('a template that cannot be used is told of before it is', () => {
 });
 
 test('gives a template the arguments of tool calls as it can write them', () => {
+  /** @param {string | { city: string }} given */
   const chatOf = (given) => [
     { role: 'user', content: 'Hi' },
     { role: 'assistant', tool_calls: [{ function: { name: 'f', arguments: given } }] },
   ];
   const object = { city: 'Oslo' };
   const text = '{"city": "Oslo"}';
+  /** @param {string} write */
   const each = (write) => `{% for m in messages %}{% for c in m.tool_calls or [] %}${write}{% endfor %}{% endfor %}`;
   const ways = {
     'as JSON': '{{ c.function.arguments | tojson }}',
@@ -180,7 +186,11 @@ test('gives a template the arguments of tool calls as it can write them', () => 
   assert.equal(render(each(ways['as JSON']), chatOf('no JSON')), '"no JSON"');
 });
 
-/** Chats with one call, in the ways in which a template may write its arguments. */
+/**
+ * Chats with one call, in the ways in which a template may write its arguments.
+ * @param {string} write
+ * @param {string | { id: number, big: bigint, low: number, list: (number | bigint)[], huge: number, tiny: number }} given
+ */
 const ofCall = (write, given) =>
   render(`{% for m in messages %}{% for c in m.tool_calls or [] %}${write}{% endfor %}{% endfor %}`, [
     { role: 'user', content: 'Hi' },
@@ -234,6 +244,7 @@ test('whole numbers beyond 2^53 are written with all their digits, and others as
 });
 
 test('arguments that nest too deeply, or have too many digits, are an error that says so', () => {
+  /** @param {string} given @param {RegExp} reason */
   const failing = (given, reason) =>
     assert.throws(() => ofCall('{{ c.function.arguments | tojson }}', given), {
       code: 'CHAT_TEMPLATE_FAILED',
@@ -295,6 +306,7 @@ test('says what is wrong with messages', () => {
 });
 
 test('takes the usual roles and those that a template names, and asks about any other', () => {
+  /** @param {string} role */
   const as = (role) => [{ role, content: 'Hello' }];
   for (const role of ['system', 'user', 'assistant', 'tool']) render('x', as(role));
   render("{% if messages[0].role == 'observation' %}{% endif %}", as('observation'));
@@ -354,10 +366,12 @@ test('a long chat may cost more than a short one', () => {
     '{% for m in messages %}{% set ns = namespace(calls=0) %}{% for before in messages[:loop.index0] %}' +
     "{% if before.role == 'tool' and before.name %}{% set ns.calls = ns.calls + 1 %}{% endif %}{% endfor %}" +
     '{{ m.content }}{{ ns.calls }}{% endfor %}';
+  /** @param {number} count */
   const said = (count) =>
     Array.from({ length: count }, (_, i) => ({ role: i % 2 ? 'assistant' : 'user', content: 'a' }));
   for (const count of [10, 1000, 2000]) assert.equal(render(template, said(count)), 'a0'.repeat(count));
   const long = [{ role: 'user', content: 'abcdefgh'.repeat(1 << 20) }];
+  /** @param {number} count */
   const passes = (count) => `{% for i in range(${count}) %}{% set x = messages[0].content | upper %}{% endfor %}done`;
   assert.equal(render(passes(20), long), 'done');
   assert.throws(() => render(passes(400), long), { code: 'CHAT_TEMPLATE_FAILED', message: /too much work/ });

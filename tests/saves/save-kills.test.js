@@ -14,6 +14,10 @@ import { openChromium } from '../chromium.js';
 import { crashPage, killBrowser } from '../killing.js';
 import { temporaryFolder, writeSmallModel } from '../small-model.js';
 
+/** @typedef {import('../bench/server.js').BenchmarkServer} BenchmarkServer */
+/** @typedef {import('../../js/base/public-types.js').Engine} Engine */
+
+/** @param {string} relative */
 const path = (relative) => fileURLToPath(new URL(relative, import.meta.url));
 // Quickly computed, and with much to save: 16 KiB a token, three chunks.
 const SHAPE = { width: 64, ffn: 64, layers: 4, heads: 16, kvHeads: 16, headSize: 64, context: 4096 };
@@ -34,7 +38,7 @@ async function saveForEver(engine, first, tell) {
   }
 }
 
-/** What is restored; it runs in pages too. */
+/** What is restored; it runs in pages too. @param {Engine} engine */
 async function look(engine) {
   let problem = null;
   const onDropped = ({ code }) => {
@@ -58,11 +62,15 @@ class Told {
   begun = 0;
   done = 0;
 
+  /** @param {string} what @param {number} count */
   tell = (what, count) => {
     this[what] = count;
   };
 
-  /** Waits until a save is under way, and one is whole where `whole`; then some moment more. */
+  /**
+   * Waits until a save is under way, and one is whole where `whole`; then some moment more.
+   * @param {{ whole: boolean }} options
+   */
   async moment({ whole }) {
     while (this.begun === 0 || (whole && this.done === 0)) await sleep(2);
     await sleep(Math.random() * MOST_MILLISECONDS);
@@ -72,6 +80,7 @@ class Told {
 class FolderSaves {
   #store = { folder: temporaryFolder() };
 
+  /** @param {Told} told @param {() => Promise<void>} moment */
   async killIn(told, moment) {
     const program = `
       const { createEngine } = await import(${JSON.stringify(new URL('../../js/index.node.js', import.meta.url).href)});
@@ -104,6 +113,7 @@ class BrowserSaves {
   #browser = null;
   #kills = 0;
 
+  /** @param {string} store @param {BenchmarkServer} benchmarkServer */
   constructor(store, { url, modelUrl }) {
     Object.assign(this, { options: { model: modelUrl, store, threads: 1 }, url });
   }
@@ -148,6 +158,7 @@ class BrowserSaves {
   }
 }
 
+/** @type {BenchmarkServer} */
 let server;
 
 before(async () => {

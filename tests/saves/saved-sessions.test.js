@@ -10,10 +10,14 @@ import { FAMILY_MODELS } from '../golden/families.js';
 import { goldenBytes } from '../golden/models.js';
 import { temporaryFolder, writeSmallModel } from '../small-model.js';
 
+/** @typedef {import('../../js/base/public-types.js').Engine} Engine */
+
 const TEXT = Array.from({ length: 150 }, (_, i) => (i * 37 + 11) % 256);
 const GREEDY = { temperature: 0, ignoreEos: true };
 
+/** @type {string} */
 let model;
+/** @type {Engine[]} */
 const open = [];
 
 before(() => {
@@ -36,7 +40,10 @@ const errorOf = (promise) =>
     (error) => error,
   );
 
-/** A new folder, and an engine that has its model there and a saved session of 150 tokens, "chat". */
+/**
+ * A new folder, and an engine that has its model there and a saved session of 150 tokens, "chat".
+ * @param {{ kvType: string }} [options]
+ */
 async function openSaved(options) {
   const folder = temporaryFolder();
   const engine = await openEngine({ store: { folder }, ...options });
@@ -47,7 +54,7 @@ async function openSaved(options) {
   return { folder, engine };
 }
 
-/** Restores a session that is not to come back. */
+/** Restores a session that is not to come back. @param {Engine} engine @param {string} key */
 async function dropped(engine, key) {
   let reason = null;
   const session = await engine.restoreSession(key, {
@@ -59,17 +66,21 @@ async function dropped(engine, key) {
   return reason;
 }
 
-/** The files of a folder's chunks and records that hold something, by what is asked of their text. */
+/**
+ * The files of a folder's chunks and records that hold something, by what is asked of their text.
+ * @param {string} folder
+ */
 function filesOf(folder) {
   return readdirSync(join(folder, 'models'), { recursive: true })
     .filter((name) => /\.(chunk|json)$/.test(name))
     .map((name) => join(folder, 'models', name));
 }
 
+/** @param {string} folder @param {string} key */
 const recordFile = (folder, key) =>
   filesOf(folder).find((path) => path.endsWith('.json') && JSON.parse(readFileSync(path, 'utf8')).key === key);
 
-/** The model's own chunks are written before the first save. */
+/** The model's own chunks are written before the first save. @param {string} folder @param {string[]} earlier */
 const filesSince = (folder, earlier) => filesOf(folder).filter((path) => !earlier.includes(path));
 
 describe('a saved session', () => {
@@ -217,6 +228,7 @@ describe('a save that is no good', () => {
 
   test('that is damaged, cut short or half gone is dropped, and the engine goes on', async () => {
     const spoil = {
+      /** @param {string | undefined} path */
       'a bit': (path) => {
         const bytes = readFileSync(path);
         bytes[bytes.length >> 1] ^= 4;
@@ -361,6 +373,7 @@ test('a LongRoPE model takes no save back whose keys the other factors turned', 
   const tokens = TEXT.map((token) => token % shape.vocabulary);
   const folder = temporaryFolder();
   const original = shape.scaling.originalContext;
+  /** @param {number | boolean} contextSize */
   const open = (contextSize) => openEngine({ model: longRope, store: { folder }, contextSize });
   for (const [saved, restored, comes] of [
     [original, original - 64, true],

@@ -6,6 +6,9 @@ import { saveId } from '../../js/saves/record.js';
 import { removeSavesOf, SessionStore } from '../../js/saves/store.js';
 import { openMemory } from '../../js/store/memory.js';
 
+/** @typedef {import('../../js/saves/record.js').Summary} Summary */
+
+/** @param {Promise<Summary> | Promise<Summary[]>} promise */
 const errorOf = (promise) =>
   promise.then(
     () => assert.fail('there was no error'),
@@ -15,9 +18,10 @@ const errorOf = (promise) =>
 const LIMITS = { maxSaves: 20, maxSavedBytes: 2 ** 30 };
 const control = () => ({ tokens: 5, signal: new AbortController().signal });
 
-/** Bytes as a save gives them. */
+/** Bytes as a save gives them. @param {number} bytes */
 function saveOf(bytes, seed = 1) {
   let position = 0;
+  /** @param {number} most */
   const read = (most) => {
     const piece = Uint8Array.from({ length: Math.min(most, bytes - position) }, (_, i) => (position + i) * seed);
     position += piece.length;
@@ -88,6 +92,7 @@ test('what a save left that was cut off is swept away by the next', async () => 
 test('two that save and restore one key at once leave it whole', async () => {
   const { backend, make } = await rig();
   const stores = [make(), make(), make()];
+  /** @param {SessionStore} store */
   const read = async (store) => {
     const parts = [];
     const openRestore = () => ({ write: (bytes) => parts.push(bytes.slice()), finish: () => parts, close: () => {} });

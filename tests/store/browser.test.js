@@ -6,6 +6,7 @@ import { unreadableRecord } from '../../js/store/record.js';
 import { PROMISES } from './contract.js';
 import { openWorkerPages } from './page.js';
 
+/** @type {Awaited<ReturnType<typeof import('./page.js').openWorkerPages>>} */
 let pages;
 
 before(async () => {
@@ -80,6 +81,7 @@ async function withDebugger(page, use) {
 
 describe('IndexedDB, besides', () => {
   test('Blobs are stored where they are taken, ArrayBuffers where not; the answer is remembered', async () => {
+    /** @param {(() => void) | null} prepare @param {string} database */
     const kinds = async (prepare, database) => {
       const { page, worker } = await pages.newWorker();
       if (prepare) await worker.evaluate(prepare);
@@ -201,6 +203,7 @@ describe('IndexedDB, besides', () => {
   test('a newer version, and a database of something else, are left alone and named', async () => {
     const codes = await inWorker(async () => {
       const { open, codeOf } = self.store;
+      /** @param {string} name @param {number} version */
       const make = (name, version) =>
         new Promise((resolve) => {
           const request = indexedDB.open(name, version);
@@ -225,7 +228,7 @@ describe('IndexedDB, besides', () => {
 });
 
 describe('the private file system, besides', () => {
-  /** Puts raw text into a file of a model's folder; null removes it. */
+  /** Puts raw text into a file of a model's folder; null removes it. @param {string} name @param {string[][]} files */
   const inFolder = (name, files) =>
     inWorker(
       async ({ name: folder, files: wanted }) => {

@@ -1,8 +1,10 @@
 // What every backend of the store promises (js/store/backends.js), as functions that run in Node and in browsers alike.
 
+/** @typedef {import('../../js/store/backends.js').Backend} Backend */
+
 const KIBIBYTE = 1024;
 
-/** Bytes that repeat nowhere near, and differ from one seed to the next. */
+/** Bytes that repeat nowhere near, and differ from one seed to the next. @param {number} length */
 export function pattern(length, seed = 1) {
   const bytes = new Uint8Array(length);
   let state = seed * 2654435761;
@@ -13,6 +15,7 @@ export function pattern(length, seed = 1) {
   return bytes;
 }
 
+/** @param {boolean} truth @param {string} sentence */
 export function check(truth, sentence) {
   if (!truth) throw new Error(sentence);
 }
@@ -22,6 +25,7 @@ export function equal(found, wanted, what) {
   check(a === b, `${what} is ${a}; expected ${b}`);
 }
 
+/** @param {Uint8Array<ArrayBuffer>} found @param {Uint8Array<ArrayBuffer>} wanted @param {string} what */
 export function sameBytes(found, wanted, what) {
   equal(found.length, wanted.length, `the length of ${what}`);
   const place = found.findIndex((byte, index) => byte !== wanted[index]);
@@ -40,12 +44,14 @@ export async function refuses(promise, code, what) {
   return error;
 }
 
+/** @param {Backend} backend @param {string} id @param {number} index @param {number} length */
 export async function readAll(backend, id, index, length, offset = 0) {
   const bytes = new Uint8Array(length);
   await backend.readChunk(id, index, offset, bytes);
   return bytes;
 }
 
+/** @param {Record[]} records */
 const byId = (records) => records.map(({ id }) => id).sort();
 
 // Ids as they come, and as nobody should make them.
@@ -368,8 +374,10 @@ export const PROMISES = [
     name: 'readers share a lock, and a writer has it alone',
     async run(open) {
       const backend = await open();
+      /** @type {string[]} */
       const events = [];
       const gate = makeGate();
+      /** @param {string} name */
       const reader = (name) =>
         backend.lock('a', { shared: true }, async () => {
           events.push(`${name} begins`);

@@ -9,17 +9,20 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { openFolder } from '../../js/store/folder.node.js';
 import { Leases } from '../../js/store/leases.js';
 import { folderLeases, releaseThread } from '../../js/store/locks.node.js';
+import { code } from '../errors.js';
 import { temporaryFolder } from '../small-model.js';
+
+/** @typedef {import('../../js/store/leases.js').Holder} Holder */
 
 // A hundredth of the usual, so that a test need not wait; waits are counted in looks, not in seconds.
 const TIMES = { beat: 20, stale: 200, confirm: 60, look: 10 };
-const code = (expected) => (error) => error.code === expected;
 
 /** Entries in memory, with a clock that each user sees in a way of its own. */
 class SharedPlace {
   entries = new Map();
   gone = new Set();
 
+  /** @param {string} owner @param {{ skew?: number | undefined }} [options] */
   leases(owner, { skew = 0 } = {}) {
     const medium = {
       owner,
@@ -41,7 +44,7 @@ class SharedPlace {
     return new Leases(medium, owner, TIMES);
   }
 
-  /** What a holder that was ended by force leaves. */
+  /** What a holder that was ended by force leaves. @param {string} owner */
   leave(owner, at = Date.now()) {
     this.entries.set(`a alone ${owner} 1`, { text: JSON.stringify({ name: owner, since: at }), at });
   }
@@ -51,6 +54,7 @@ describe('leases', () => {
   test('of a holder that nobody can ask expire, and it is told who is waited for', async () => {
     const place = new SharedPlace();
     place.leave('elsewhere');
+    /** @type {Holder[]} */
     const told = [];
     assert.equal(await place.leases('here').lock('a', { onWait: (holder) => told.push(holder) }, () => 'mine'), 'mine');
     assert.equal(told.length, 1);
@@ -115,7 +119,10 @@ describe('locks in a folder', () => {
     for (const child of children) child.kill('SIGKILL');
   });
 
-  /** Another process that takes the lock on `a` in a store, and writes its chunk 0 of 1s, again and again. */
+  /**
+   * Another process that takes the lock on `a` in a store, and writes its chunk 0 of 1s, again and again.
+   * @param {string} folder
+   */
   async function writer(folder) {
     const program = `
       const { openFolder } = await import(${JSON.stringify(new URL('../../js/store/folder.node.js', import.meta.url).href)});

@@ -4,6 +4,7 @@ import { createServer } from 'node:http';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 import { openChromium } from '../chromium.js';
+import { portOf } from '../port.js';
 
 // A name in a home network is no secure origin, as localhost is.
 const PLAIN_HOST = 'nibble.test';
@@ -38,7 +39,7 @@ export async function openWorkerPages(path, args = [], profile = undefined) {
   });
   server.listen(0, 'localhost');
   await once(server, 'listening');
-  const origin = `http://localhost:${server.address().port}`;
+  const origin = `http://localhost:${portOf(server)}`;
   const closeServer = async () => {
     server.closeAllConnections();
     await new Promise((resolve) => server.close(resolve));

@@ -8,6 +8,7 @@ const BUSY = 'NibbleError STORE_BUSY';
 // What is left of a holder expires soon, so that a test need not wait.
 const HASTY = { beat: 50, stale: 1000, confirm: 300, look: 20 };
 
+/** @type {Awaited<ReturnType<typeof import('./page.js').openWorkerPages>>} */
 let pages;
 
 before(async () => {
@@ -27,6 +28,7 @@ async function openTab(database, times) {
   return tab;
 }
 
+/** @param {Awaited<ReturnType<typeof openTab>>} tab @param {{}} [options] */
 const hold = ({ worker }, options = {}) =>
   worker.evaluate(
     (how) =>
@@ -41,6 +43,7 @@ const hold = ({ worker }, options = {}) =>
     options,
   );
 
+/** @param {Awaited<ReturnType<typeof openTab>>} tab */
 const codesOfLocking = ({ worker }) =>
   worker.evaluate(async () => [
     await self.store.codeOf(self.backend.lock('a', { wait: false }, () => {})),
@@ -48,6 +51,7 @@ const codesOfLocking = ({ worker }) =>
     await self.store.codeOf(self.backend.lock('b', { wait: false }, () => {})),
   ]);
 
+/** @param {...Awaited<ReturnType<typeof openTab>>} tabs */
 const closeAll = (...tabs) => Promise.all(tabs.map(({ page }) => page.close()));
 
 test('a lock that one tab holds is taken for another one, until it is given back', async () => {

@@ -8,6 +8,7 @@ import { createSplitter, findSplit } from '../../js/tokenizer/splits.js';
 import { createTokenizer } from '../../js/tokenizer/tokenizer.js';
 import { VOCABULARIES } from './vocabularies.js';
 
+/** @param {string} name */
 const tokenizerOf = (name) => {
   const keys = new Map(VOCABULARIES[name]().map(([key, type, value]) => [key, typed(type, value)]));
   return createTokenizer({ get: (key) => keys.get(key) });
@@ -15,7 +16,10 @@ const tokenizerOf = (name) => {
 const typed = (type, value) =>
   ({ 'i32[]': () => Int32Array.from(value), 'f32[]': () => Float32Array.from(value) })[type]?.() ?? value;
 
-/** Calls of methods while something is done. Mocks of the test runner would keep the arguments of each. */
+/**
+ * Calls of methods while something is done. Mocks of the test runner would keep the arguments of each.
+ * @param {() => unknown} doing
+ */
 function count(doing) {
   let calls = 0;
   const { get, prefixesAt } = TextTable.prototype;

@@ -11,6 +11,7 @@ const metadata = readMetadata(writeSmallModel());
 test('long texts have the same tokens where they are remembered and where they are not', () => {
   const kept = createTokenizer(metadata);
   const anew = createTokenizer(metadata, { remembers: false });
+  /** @param {string} letter */
   const long = (letter, length = 1200) => `${letter} word `.repeat(length / 7).slice(0, length);
   const texts = [...'abcdefghijkl'].map((letter) => long(letter));
   const prompts = [
@@ -30,11 +31,13 @@ test('a long text is encoded once, however often and wherever it stands, as long
     encoded.push(text);
     output.push(text.length, text.charCodeAt(0));
   });
+  /** @param {string} text */
   const tokensOf = (text) => {
     const output = [7];
     encode(text, output);
     return output;
   };
+  /** @param {string} letter */
   const long = (letter, length = 1000) => letter.repeat(length);
   for (let times = 0; times < 3; times++) assert.deepEqual(tokensOf(long('a')), [7, 1000, 97]);
   assert.equal(encoded.length, 1);

@@ -17,6 +17,7 @@ const INCLUDED = fileURLToPath(new URL('../../models/nibble-tiny.gguf', import.m
 /** Both ways of reading a text: as what a user says, and, where that differs, with special tokens in it. */
 async function idsOf(llama, modelPath) {
   const model = await llama.loadModel({ modelPath, gpuLayers: 0, vocabOnly: true });
+  /** @param {boolean} special */
   const ids = (special) => TEXTS.map((text) => Array.from(model.tokenize(text, special)));
   const plain = ids(false);
   const special = ids(true).flatMap((list, index) => (`${list}` === `${plain[index]}` ? [] : [[index, list]]));
@@ -29,6 +30,7 @@ const { llama, version } = await loadLlama(values.llama);
 const folder = temporaryFolder();
 // Names that split alike have one record.
 const records = new Map();
+/** @param {string} name @param {string} path */
 const record = async (name, path) => {
   const found = JSON.stringify(await idsOf(llama, path));
   records.set(found, [...(records.get(found) ?? []), name]);

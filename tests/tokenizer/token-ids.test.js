@@ -51,6 +51,7 @@ for (const { names, plain, special } of records) {
       test('and back to the text', () => {
         // A SentencePiece vocabulary writes a space as ▁, and one behind each user-defined token; one without a space
         // prefix takes a leading space for one.
+        /** @param {string} text */
         const isLost = (text) =>
           /^(wordpiece|unigram|whitespace)/.test(name) ||
           (/^(characters|gemma4)/.test(name) && text.includes('▁')) ||

@@ -11,10 +11,13 @@ import { readMetadata } from '../gguf-reader.js';
 import { characterMap } from './character-map.js';
 
 const KEY = 'tokenizer.ggml.';
-const metadata = (keys) => ({ get: (key) => (key.startsWith(KEY) ? keys[key.slice(KEY.length)] : keys[key]) });
+const metadata = (keys) => ({
+  get: (/** @type {string} */ key) => (key.startsWith(KEY) ? keys[key.slice(KEY.length)] : keys[key]),
+});
+/** @param {number} byte */
 const byteName = (byte) => `<0x${byte.toString(16).toUpperCase().padStart(2, '0')}>`;
 
-/** A SentencePiece vocabulary: 3 special, 256 bytes, then the pieces, better scores first. */
+/** A SentencePiece vocabulary: 3 special, 256 bytes, then the pieces, better scores first. @param {string[]} pieces */
 function sentencePiece(pieces, more = {}) {
   const bytes = Array.from({ length: 256 }, (_, byte) => byteName(byte));
   const tokens = ['<unk>', '<s>', '</s>', ...bytes, ...pieces];
@@ -38,13 +41,21 @@ const ALPHABET = (() => {
   return characters;
 })();
 
-/** A byte-level vocabulary: the 256 bytes in order, then what the merges make, then special tokens. */
+/**
+ * A byte-level vocabulary: the 256 bytes in order, then what the merges make, then special tokens.
+ * @param {string[]} merges
+ * @param {string[]} [special]
+ */
 function byteLevel(merges, special = [], more = {}) {
   const tokens = [...ALPHABET, ...merges.map((merge) => merge.replace(' ', '')), ...special];
   const token_type = Int32Array.from(tokens, (piece) => (special.includes(piece) ? 3 : 1));
   return metadata({ model: 'gpt2', pre: 'gpt-2', tokens, token_type, merges, ...more });
 }
 
+/**
+ * @param {string} code
+ * @param {ReturnType<typeof metadata> | ReturnType<typeof import('../gguf-reader.js').readMetadata>} keys
+ */
 const refuses = (code, keys) =>
   assert.throws(
     () => createTokenizer(keys),
@@ -53,6 +64,7 @@ const refuses = (code, keys) =>
 
 test('merges the best score first, the leftmost of equal scores', () => {
   const tokenizer = createTokenizer(sentencePiece(['▁', 'a', 'b', 'c', 'bc', 'ab', '▁a', 'aa']));
+  /** @param {number[]} ids */
   const text = (ids) => ids.map((id) => tokenizer.text(id));
   assert.deepEqual(text(tokenizer.encode('abc', { addSpecial: false })), [' a', 'bc']);
   const tied = { scores: new Float32Array(FIRST + 5) };
@@ -143,6 +155,7 @@ test('byte-level: merges by rank, the first of a repeated merge counts', () => {
 
 test('splits digits the way each pre-tokenizer does', () => {
   const digits = ['1 2', '12 3', '123 4'];
+  /** @param {string} pre */
   const pieces = (pre) => {
     const tokenizer = createTokenizer(byteLevel(digits, [], { pre }));
     return tokenizer.encode('1234', { addSpecial: false }).map(tokenizer.text);
@@ -158,6 +171,7 @@ test('splits digits the way each pre-tokenizer does', () => {
 
 test('white space is Unicode white space, not that of JavaScript', () => {
   const tokenizer = createTokenizer(byteLevel(['Â ħ'.replace('ħ', ALPHABET[0x85]), '! !']));
+  /** @param {string} text */
   const whole = (text) => tokenizer.encode(text).length;
   assert.equal(whole('!\u0085!'), 3);
   assert.equal(whole('!\uFEFF!'), 5);
@@ -193,6 +207,7 @@ test('text never becomes a control token in a byte-level vocabulary either, nor 
   const base = sentencePiece(pieces);
   base.get(`${KEY}token_type`)[FIRST + 7] = 4;
   const tokenizer = createTokenizer(base);
+  /** @param {boolean} parseSpecial */
   const encode = (parseSpecial) => tokenizer.encode('<bos>', { addSpecial: false, parseSpecial });
   assert.ok(!encode(false).includes(FIRST + 7));
   assert.deepEqual(encode(true), [FIRST + 7]);
@@ -216,6 +231,7 @@ test('reads special tokens in a text only when asked, user-defined ones always',
 });
 
 test('what ends an answer is known by keys and by how tokens are written', () => {
+  /** @param {string[]} special */
   const ends = (special, more = {}) => {
     const tokenizer = createTokenizer(byteLevel([], special, more));
     return special.filter((_, index) => tokenizer.isEndOfGeneration(256 + index));
@@ -286,6 +302,7 @@ test('white space beside a mask is its own where a model is known for that', () 
 
 test('a map of characters that is damaged is refused, or finds nothing, and ends', () => {
   const tokens = ['<pad>', '</s>', '<unk>', 'a', 'b'];
+  /** @param {string | Float32Array<ArrayBuffer> | Uint8Array} map */
   const t5 = (map) =>
     createTokenizer(
       metadata({ model: 't5', tokens, token_type: Int32Array.of(3, 3, 2, 1, 1), precompiled_charsmap: map }),

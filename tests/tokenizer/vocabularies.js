@@ -27,7 +27,11 @@ const ALPHABET = (() => {
 
 const spellBytes = (text) => Array.from(Buffer.from(text), (byte) => ALPHABET[byte]);
 
-/** Learns merges: again and again the pair that comes most often, of equals the one that came first. */
+/**
+ * Learns merges: again and again the pair that comes most often, of equals the one that came first.
+ * @param {string[][]} words
+ * @param {number} count
+ */
 function learnMerges(words, count) {
   const merges = [];
   let spelled = words;
@@ -57,6 +61,7 @@ function joinPair(word, left, right) {
   return joined;
 }
 
+/** @param {string[]} pieces */
 const unique = (pieces) => [...new Set(pieces)];
 const TYPES = { normal: 1, unknown: 2, control: 3, userDefined: 4, byte: 6 };
 const SPECIAL = ['<|begin|>', '<|end|>', '<|im_end|>'];
@@ -109,7 +114,12 @@ function sentencePiece(more = []) {
 
 const BYTES = ALPHABET.map((_, byte) => `<0x${byte.toString(16).toUpperCase().padStart(2, '0')}>`);
 
-/** Merges of the text itself: lines whose spaces are written as U+2581, or words. */
+/**
+ * Merges of the text itself: lines whose spaces are written as U+2581, or words.
+ * @param {string} model
+ * @param {string} [pre]
+ * @param {((string | boolean)[])[]} [more]
+ */
 function characterLevel(model, pre, more = []) {
   const text = model === 'whitespace' ? CORPUS.toLowerCase() : CORPUS.replaceAll(' ', '▁');
   const merges = learnMerges(
@@ -133,7 +143,7 @@ function characterLevel(model, pre, more = []) {
   ]);
 }
 
-/** Whole words, and endings of words that are in no vocabulary whole. */
+/** Whole words, and endings of words that are in no vocabulary whole. @param {((string | boolean)[])[]} [more] */
 function wordPiece(more = []) {
   const words = CORPUS.match(/\p{L}+|\p{N}+|\S/gu) ?? [];
   const whole = words.filter((_, index) => index % 3 > 0).map((word) => `▁${word}`);
@@ -165,7 +175,10 @@ const REPLACED = {
   e: 'e',
 };
 
-/** Pieces with the logarithms of how likely they are, as if each had been drawn by its length. */
+/**
+ * Pieces with the logarithms of how likely they are, as if each had been drawn by its length.
+ * @param {((string | boolean)[])[] | ((string | boolean)[] | (string | Int8Array<ArrayBuffer>)[])[]} [more]
+ */
 function unigram(more = []) {
   const words = CORPUS.replaceAll('\n', ' ').split(' ').filter(Boolean);
   const parts = words.flatMap((word) => [`▁${word}`, word.slice(1), word.slice(0, 3), word.slice(-2)]);

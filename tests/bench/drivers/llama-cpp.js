@@ -19,7 +19,11 @@ export async function open({ modelPath, packagePath, threads, contextSize }) {
   const sequence = context.getSequence();
   const milliseconds = performance.now() - start;
 
-  /** The time from the start to the first generated token, and from there to the last of `more` others. */
+  /**
+   * The time from the start to the first generated token, and from there to the last of `more` others.
+   * @param {number[]} prompt
+   * @param {number} more
+   */
   async function generate(prompt, more) {
     const begin = performance.now();
     let [count, first, last] = [0, begin, begin];

@@ -3,6 +3,7 @@ import { madeUpTokens } from './tokens.js';
 
 /** What complete() takes for a prompt and for an answer, as a caller sees it: messages, sampling and text included. */
 function timeByComplete(engine) {
+  /** @param {number[]} tokens @param {number} maxTokens */
   const complete = async (tokens, maxTokens) => {
     const start = performance.now();
     let prefilled = start;
@@ -16,8 +17,10 @@ function timeByComplete(engine) {
     return { prefill: prefilled - start, decode: performance.now() - prefilled };
   };
   return {
+    /** @param {number} tokens */
     prefill: async (tokens) => (await complete(madeUpTokens(tokens), 1)).prefill,
     // The clock starts when the prompt has given the first token, so that one token more is asked for.
+    /** @param {number} tokens @param {number} depth */
     decode: async (tokens, depth) => (await complete(madeUpTokens(Math.max(depth, 1)), tokens + 1)).decode,
   };
 }

@@ -17,6 +17,7 @@ export async function open({ modelUrl, packageUrl, threads, contextSize }) {
   );
   const load = await loadFromStore(wllama, modelUrl, { n_threads: threads, n_ctx: contextSize });
   const { n_ctx, n_batch, n_ubatch } = wllama.getLoadedContextInfo();
+  /** @param {() => unknown} action */
   const timed = async (action) => {
     const start = performance.now();
     await action();

@@ -21,6 +21,7 @@ export async function open({ modelUrl, packageUrl, threads, contextSize }) {
   );
   const { n_ctx, n_batch, n_ubatch } = wllama.getLoadedContextInfo();
 
+  /** @param {number} digits @param {number} maxTokens */
   async function complete(digits, maxTokens) {
     const { timings } = await wllama.createCompletion({
       prompt: DIGIT.repeat(digits),
@@ -42,6 +43,7 @@ export async function open({ modelUrl, packageUrl, threads, contextSize }) {
   const few = (await complete(6, 1)).prompt_n;
   const perDigit = ((await complete(12, 1)).prompt_n - few) / 6;
   if (!(perDigit > 0)) throw new Error(`six digits more are no tokens more in this model's vocabulary`);
+  /** @param {number} tokens */
   const digitsFor = (tokens) => Math.max(1, Math.round(6 + (tokens - few) / perDigit));
 
   return {
