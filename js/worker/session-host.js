@@ -198,7 +198,7 @@ export class SessionHost {
   /** @param {Calls['sessionFork']['params']} params */
   sessionFork({ session: number, options }) {
     const origin = this.#session(number);
-    return this.#add(origin.timeline.fork(), read.readSessionOptions(options), origin);
+    return this.#add(origin.timeline.fork(), read.readSessionOptions(options), origin, origin.half);
   }
 
   /** Makes tokens the session's content, and computes those that are new. @param {Calls['sessionPrefill']['params']} params @param {import('../protocol/calls.js').Control<Calls['sessionPrefill']['event']>} control */
@@ -330,13 +330,14 @@ export class SessionHost {
     }
   }
 
-  /** @param {Timeline} timeline @param {SessionSettings} settings @param {OpenSession} origin */
-  #add(timeline, { onFull, keepTokens }, origin) {
+  /** @param {Timeline} timeline @param {SessionSettings} settings @param {OpenSession} origin @param {OpenSession['half']} [half] */
+  #add(timeline, { onFull, keepTokens }, origin, half = null) {
     const number = ++this.#lastNumber;
     this.#sessions.set(number, {
       timeline,
       onFull: onFull ?? origin.onFull,
       keepTokens: keepTokens ?? origin.keepTokens,
+      half,
     });
     return { session: number };
   }

@@ -270,6 +270,21 @@ describe('half characters', async () => {
     }
   });
 
+  test('a fork goes on with it as its session does', async () => {
+    let session = await engine.createSession();
+    let content = '';
+    for (let calls = 0; calls < 4; calls++) {
+      const messages = calls === 0 ? CHAT : [...CHAT, { role: 'assistant', content }];
+      const options = { messages, continueLast: calls > 0, ...GREEDY, maxTokens: 1 };
+      content += (await session.complete(options).result).text;
+      const fork = await session.fork();
+      await session.close();
+      session = fork;
+    }
+    assert.equal(content, '😀');
+    await session.close();
+  });
+
   test('what was begun is not added to another text', async () => {
     const session = await engine.createSession();
     assert.equal((await session.complete({ messages: CHAT, ...GREEDY, maxTokens: 2 }).result).text, '');
