@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Worker } from 'node:worker_threads';
 import { codeOf, NibbleError } from './base/errors.js';
+import { workerFile } from './client/worker-file.node.js';
 import { createLibrary } from './index.js';
 import { LOCKS } from './store/folder.node.js';
 import { releaseThread } from './store/locks.node.js';
@@ -18,6 +19,9 @@ export { readHubAddress } from './hub/address.js';
 
 /** The small model that comes with the package. */
 export const defaultModel = new URL('../models/nibble-tiny.gguf', import.meta.url);
+
+// As this thread's own half of the library, which is read once.
+const WORKER = workerFile();
 
 /**
  * How the program itself was started (node --input-type=module --eval …) is nothing for a worker's file. Options of the
@@ -38,7 +42,7 @@ function newWorker(address) {
 
 /** @param {string | URL} [workerUrl] @returns {import('./protocol/client.js').WorkerPort} */
 function startWorker(workerUrl) {
-  const worker = newWorker(new URL(workerUrl ?? './worker.node.js', import.meta.url));
+  const worker = newWorker(new URL(workerUrl ?? WORKER, import.meta.url));
   const thread = worker.threadId;
   /** @type {Set<string>} those of stores, which the worker has locks in */
   const folders = new Set();

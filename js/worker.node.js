@@ -5,6 +5,7 @@ import { availableParallelism } from 'node:os';
 import { resolve } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { parentPort } from 'node:worker_threads';
+import { GLUE, WASM } from './base/built-files.node.js';
 import { NibbleError } from './base/errors.js';
 import { MAX_THREADS } from './base/options.js';
 import { RELEASE_NAME } from './base/release.js';
@@ -16,9 +17,6 @@ import { openFile } from './sources/file.node.js';
 import { openFolder } from './store/folder.node.js';
 import { serve, workersFor } from './worker/serve.js';
 
-const GLUE = new URL('../build/wasm/node/nibble.mjs', import.meta.url);
-// The same files that a page gets.
-const WASM = new URL('../build/web/', import.meta.url);
 const DEFAULT_MAX_THREADS = 8;
 // Every worker has one.
 const port = /** @type {import('node:worker_threads').MessagePort} */ (parentPort);

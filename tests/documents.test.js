@@ -116,9 +116,10 @@ test('package.json says of each file whether importing it does anything by itsel
   );
   // What begins a worker or a program does: it listens, answers or sets the exit code as it is read.
   const begins = /^(parentPort\.|serve\(|self\.|process\.exitCode|if \(process\.argv)/m;
-  const packed = sources.filter((path) => !/\.web\.js$|\/(bundle|declarations)\.js$/.test(path));
+  const packed = sources.filter((path) => !/\.web\.js$|\/(bundle|declarations|worker\.node)\.js$/.test(path));
   const doing = packed.filter((path) => begins.test(readFileSync(join(ROOT, path), 'utf8')));
-  assert.deepEqual([...sideEffects].sort(), ['./build/web/worker.js', ...doing].sort());
+  const bundled = ['node', 'web'].map((platform) => `./build/${platform}/worker.js`);
+  assert.deepEqual([...sideEffects].sort(), [...bundled, ...doing].sort());
 });
 
 /** What each recipe of the library says, by its heading. */

@@ -127,7 +127,9 @@ function mayImport(path, name) {
   const own = relative && /^web\/(?!nibble\/)([\w-]+\/)?[\w.-]+\.js$/.test(target);
   if (room === 'web') return target === WEB_ENTRY || PAGE_LIBRARIES.includes(name) || own;
   if (!relative) return [...LIBRARIES, ...FILES_OF_LIBRARIES, ...OWN_NAMES].includes(name) || name.startsWith('node:');
-  return /^(\.|js|js\/.*|build\/(wasm|web)(\/.*)?|package\.json|models\/.*\.gguf)$/.test(target.replace(/\/$/, ''));
+  return /^(\.|js|js\/.*|build\/(node|wasm|web)(\/.*)?|package\.json|models\/.*\.gguf)$/.test(
+    target.replace(/\/$/, ''),
+  );
 }
 
 /** Only one file touches the heap. @param {string} path @param {string} text */
