@@ -4,6 +4,7 @@ import { loadingCancelled, NibbleError, withoutEnd } from './base/errors.js';
 import { checkCallbacks, checkSignal, optionsOf, readEngineOptions, readStore } from './base/options.js';
 import { Engine, unloaded } from './client/engine.js';
 import { startModelStore } from './client/model-store.js';
+import { lendAccess } from './download/access.js';
 import { createHubCalls } from './hub/calls.js';
 import { Client } from './protocol/client.js';
 import { describeSource } from './sources/descriptor.js';
@@ -15,7 +16,9 @@ import { checkWorker } from './base/release.js';
 /**
  * @typedef {string | URL | Blob | ArrayBuffer | ArrayBufferView | ReadableStream | Response | { stream: ReadableStream, size?: number, name?: string }} ModelFile
  *
- * @typedef {object} EngineOptions
+ * @typedef {EngineSettings & import('./download/access.js').AccessOptions} EngineOptions
+ *
+ * @typedef {object} EngineSettings
  * @property {ModelFile | ModelFile[] | { stored: string }} model
  *   a GGUF file of a family that models/README.md names, with weights of any type: its URL (in Node also a path), a File or Blob, its
  *   bytes, a stream of them, or a Response that nobody has read; or the id of a stored one. Of Hugging Face's hub, any
@@ -181,12 +184,13 @@ export function createLibrary(platform) {
     checkCallbacks({ onProgress });
     checkSignal(signal);
     if (signal?.aborted) throw loadingCancelled();
-    const authorization = hub.authorization(options);
-    let file = hub.fileOf(options, signal);
+    const access = hub.access(options);
+    let file = hub.fileOf(options, access, signal);
     if (file instanceof Promise) file = await file;
     if (signal?.aborted) throw loadingCancelled();
     const source = describeSource(file.model, platform.locate);
-    const { descriptor, transfer } = source;
+    const lent = lendAccess(access);
+    const { descriptor } = source;
     /** @type {Client | undefined} */
     let client;
     /** @type {ReturnType<typeof setTimeout> | undefined} */
@@ -204,9 +208,10 @@ export function createLibrary(platform) {
       /** @param {import('./protocol/calls.js').LoadEvent} event */
       const onEvent = (event) =>
         event.opened ? onOpen?.(/** @type {Client} */ (client), event.opened) : onProgress?.(event);
-      const known = { authorization, toldSha256: file.sha256, addresses: file.addresses };
+      const known = { access: lent.params, toldSha256: file.sha256, addresses: file.addresses };
       const params = { source: descriptor, ...known, store, wasm: wasmOf(options), options: settings };
       try {
+        const transfer = [...source.transfer, ...lent.transfer];
         const result = await client.call(method, params, { signal, onEvent, transfer });
         if (signal?.aborted) throw loadingCancelled();
         return { client, result };
@@ -222,6 +227,7 @@ export function createLibrary(platform) {
     } finally {
       clearTimeout(timer);
       source.close();
+      lent.close();
     }
   }
 

@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { Worker } from 'node:worker_threads';
 import { codeOf, NibbleError } from './base/errors.js';
 import { workerFile } from './client/worker-file.node.js';
+import { proxyFetch } from './download/proxy.node.js';
 import { createLibrary } from './index.js';
 import { LOCKS } from './store/folder.node.js';
 import { releaseThread } from './store/locks.node.js';
@@ -108,6 +109,12 @@ function unfit(text, expected) {
 // The rest is for all else that runs.
 const USABLE_PART = 0.6;
 
+/** What the process was started with, as far as it says where the hub is, who asks, and through which proxy. */
+function environment() {
+  const { HF_ENDPOINT: url, HF_TOKEN: token } = process.env;
+  return { hub: { ...(url && { url }), ...(token && { token: token.trim() }) }, fetch: proxyFetch() ?? undefined };
+}
+
 export const { createEngine, describeModel, listRepository, openModelStore, probeSpeed } = createLibrary({
   startWorker,
   locate,
@@ -117,4 +124,8 @@ export const { createEngine, describeModel, listRepository, openModelStore, prob
   persistence: { persist: async () => true, persisted: async () => true },
   memory: () => totalmem() * USABLE_PART,
   isPath: (text) => existsSync(text),
+  // A process may change it, so it is read by each call.
+  get environment() {
+    return environment();
+  },
 });

@@ -13,6 +13,7 @@ import { reasonOf } from './base/system-errors.js';
 import { compileWasm } from './core/compile.js';
 import { Runtime } from './core/runtime.js';
 import { wasmVariant } from './core/simd.js';
+import { proxyFetch } from './download/proxy.node.js';
 import { openFile } from './sources/file.node.js';
 import { openFolder } from './store/folder.node.js';
 import { serve, workersFor } from './worker/serve.js';
@@ -31,7 +32,7 @@ function folderOf(text) {
 /** @param {URL} file */
 async function readWasm(file) {
   if (file.protocol === 'file:') return readFile(fileURLToPath(file));
-  const response = await fetch(file);
+  const response = await (proxyFetch() ?? fetch)(file.href, {});
   if (!response.ok) throw new Error(`${file.href} gave ${response.status}`);
   return response.arrayBuffer();
 }
@@ -70,6 +71,8 @@ function openFolderOf(path) {
   return openFolder(path);
 }
 
+const proxied = proxyFetch();
+
 port.postMessage({ release: RELEASE_NAME });
 // Node tells of a worker's end by itself; this is that it has begun.
 port.postMessage({ lifeline: {} });
@@ -82,6 +85,7 @@ serve(
     startRuntime,
     openPath: openFile,
     openFolder: openFolderOf,
+    ...(proxied !== null && { download: { access: { fetch: proxied } } }),
     javascriptBytes,
     threads: Math.min(DEFAULT_MAX_THREADS, availableParallelism()),
     maxThreads: MAX_THREADS,

@@ -135,6 +135,7 @@ const SAID = {
   'An early start': /\p{L}/u,
   Storage: /state: 'complete',\n +chunks: 1,\n +damaged: \[\]/,
   'Models of Hugging Face': /^tiny-Q4_0\.gguf Q4_0 524576 true \d/m,
+  'Servers that ask who you are': /^tiny-Q4_0\.gguf\nfalse\n$/,
   'Models in parts': /^Nibble tiny\n$/,
   'Before loading': /^Nibble tiny Q4_0 512 /,
   Errors: /^INVALID_ARGUMENT The context size is 100000; .*trainedContext: 512 \}\n$/,

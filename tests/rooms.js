@@ -9,7 +9,7 @@ export const MOVED = { 'js/cli.js': 'js/commands' };
 /** @type {[room: string, purpose: string, opens: string, imports: string][]} */
 export const ROOMS = [
   ['js/commands',       'The command line: what a person types, and what the terminal shows.',             'arguments.js',   'js js/core js/base'],
-  ['js',                'The entries: what programs and bundlers import, and what workers run.',            'index.js',       'js/client js/worker js/hub js/protocol js/sources js/store js/core js/base'],
+  ['js',                'The entries: what programs and bundlers import, and what workers run.',            'index.js',       'js/client js/worker js/hub js/protocol js/sources js/download js/store js/core js/base'],
   ['js/worker',         'The worker\'s half: calls that arrive, and the engine, sessions and stores there.', 'engine-host.js', 'js/measure js/generate js/models js/saves js/prompt js/core js/store js/download js/protocol js/base'],
   ['js/client',         'The caller\'s half: engines, sessions, completions and stores as programs see them.', 'engine.js',    'js/hub js/sources js/download js/protocol js/base'],
   ['js/measure',        'How fast a machine is, with a model or before there is one.',                      'benchmark.js',   'js/generate js/models js/base'],

@@ -46,7 +46,7 @@ export class NibbleError extends Error {
  * was found and expected, and `remedy`, what to do with the library. Both stand in the details too, the remedy by its name.
  * @param {import('./error-codes.js').ErrorCode} code
  * @param {string} problem one sentence or more
- * @param {{ name: 'larger-context' | 'name-a-store' | 'list-models' | 'give-token', sentence: string }} remedy
+ * @param {{ name: 'larger-context' | 'name-a-store' | 'list-models' | 'give-token' | 'give-headers', sentence: string }} remedy
  * @param {{ cause?: unknown, details?: Record<string, unknown> }} [options]
  */
 export const withRemedy = (code, problem, { name, sentence }, { cause, details } = {}) =>

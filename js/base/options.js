@@ -75,7 +75,10 @@ export const readStoredName = (name) => readLabel('name', name);
 /** @type {readonly ('stop' | 'drop-oldest')[]} */
 const ON_FULL = ['stop', 'drop-oldest'];
 
-const CALLER_OPTIONS = ['model', 'store', 'hub', 'signal', 'onProgress', 'workerUrl', 'wasmUrl', 'wasmBinary'];
+const CALLER_OPTIONS = [
+  ...['model', 'store', 'hub', 'headers', 'credentials', 'fetch', 'signal', 'onProgress'],
+  ...['workerUrl', 'wasmUrl', 'wasmBinary'],
+];
 const START_OPTIONS = ['prompt', 'messages', 'tokens'];
 
 const ENGINE_READERS = {

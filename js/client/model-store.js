@@ -10,8 +10,9 @@ import {
   readStore,
   readStoredName,
 } from '../base/options.js';
+import { readAll } from '../base/readers.js';
 import { checkWorker } from '../base/release.js';
-import { authorizationOf } from '../download/authorized-fetch.js';
+import { lendAccess, readAccess } from '../download/access.js';
 import { hubAddressOf, resolveModel, storedIdOf } from '../hub/repository.js';
 import { Client } from '../protocol/client.js';
 import { describeSource } from '../sources/descriptor.js';
@@ -39,7 +40,9 @@ import { endedBy } from './disposal.js';
  */
 
 /**
- * @typedef {object} ImportOptions
+ * @typedef {ImportSettings & import('../download/access.js').AccessOptions} ImportOptions how a model is stored, and asked for
+ *
+ * @typedef {object} ImportSettings
  * @property {AbortSignal} [signal] stops the import, with code CANCELLED; what came is kept
  * @property {(progress: { phase: 'download' | 'load' | 'wait' | 'retry', loaded: number, total: number, bytesPerSecond: number, secondsLeft: number | null, restarted?: boolean, attempt?: number, holder?: import('../store/leases.js').Holder }) => void} [onProgress]
  *   as createEngine() tells it; `restarted`: an interrupted import began anew, since the file has changed
@@ -115,26 +118,26 @@ export class ModelStore {
   /**
    * Whether there is a newer file at the address that a stored model came from.
    * @param {string} id
-   * @param {{ signal?: AbortSignal }} [options]
+   * @param {{ signal?: AbortSignal } & import('../download/access.js').AccessOptions} [options]
    * @returns {Promise<import('../base/public-types.js').Freshness>}
    * @throws {NibbleError} where the server cannot be asked, as createEngine()
    */
   async check(id, options) {
-    const { signal } = optionsOf(options);
-    return this.#client.call('storeCheck', { id: readId(id) }, { signal });
+    const { signal, ...how } = optionsOf(options);
+    return this.#callAs('storeCheck', how, { id: readId(id) }, { signal });
   }
 
   /**
    * Gets the newer file, if there is one, in place of the stored one, which is there until the newer one is whole. What
    * was saved of its sessions goes with it. The new one has another id, and is found by the old one too.
    * @param {string} id
-   * @param {{ signal?: AbortSignal, onProgress?: ImportOptions['onProgress'] }} [options] as import() has them
+   * @param {Pick<ImportOptions, 'signal' | 'onProgress' | 'headers' | 'credentials' | 'fetch'>} [options] as import() has them
    * @returns {Promise<StoredModel>} what is there now
    */
   async update(id, options) {
-    const { signal, onProgress } = optionsOf(options);
+    const { signal, onProgress, ...how } = optionsOf(options);
     checkCallbacks({ onProgress });
-    return this.#client.call('storeUpdate', { id: readId(id) }, { signal, onEvent: onProgress });
+    return this.#callAs('storeUpdate', how, { id: readId(id) }, { signal, onEvent: onProgress });
   }
 
   /**
@@ -146,16 +149,17 @@ export class ModelStore {
    * @returns {Promise<StoredModel>}
    */
   async import(model, options) {
-    const { signal, onProgress, ...rest } = optionsOf(options);
+    const { signal, onProgress, headers, credentials, fetch, ...rest } = optionsOf(options);
     checkCallbacks({ onProgress });
+    const access = this.#accessOf({ headers, credentials, fetch });
     const params = { options: readImportOptions(rest) };
-    const control = { signal, onEvent: onProgress };
+    const control = { signal, onEvent: onProgress, access };
     // Whoever knows what the file has to be needs not ask.
     const address = this.#hubAddressOf(model);
     if (address === null || (address.url === /** @type {URL} */ (model).href && params.options.sha256 !== null))
       return this.#callWithModel('storeImport', model, params, control);
     checkSignal(signal);
-    const call = { ...this.#asker, signal, isPath: this.#isPath, stored: () => this.list(), isImport: true };
+    const call = { ...this.#asker, access, signal, isPath: this.#isPath, stored: () => this.list(), isImport: true };
     const { model: found, sha256: toldSha256, addresses } = await resolveModel(model, call);
     return this.#callWithModel('storeImport', found, { ...params, toldSha256, addresses }, control);
   }
@@ -212,20 +216,47 @@ export class ModelStore {
     await this.#client.end('storeClose', storeClosed(), CLOSE_MILLISECONDS);
   }
 
+  /** @param {import('../download/access.js').AccessOptions} options @returns {import('../download/access.js').Access} */
+  #accessOf(options) {
+    return { ...this.#asker.access, ...readAccess(options, this.#asker.access?.authorization) };
+  }
+
+  /**
+   * A call about a stored model, whose server is asked as its options say.
+   * @template {'storeCheck' | 'storeUpdate'} Name
+   * @param {Name} method
+   * @param {Record<string, unknown>} how
+   * @param {Omit<import('../protocol/calls.js').Calls[Name]['params'], 'access'>} params
+   * @param {import('../protocol/client.js').CallOptions<Name>} control
+   */
+  async #callAs(method, how, params, control) {
+    readNoOthers(how);
+    const lent = lendAccess(this.#accessOf(how));
+    try {
+      const call = /** @type {any} */ ({ ...params, access: lent.params });
+      return await this.#client.call(method, call, { ...control, transfer: lent.transfer });
+    } finally {
+      lent.close();
+    }
+  }
+
   /**
    * @template {'storeHas' | 'storeIdOf' | 'storeImport'} Name
    * @param {Name} method
    * @param {unknown} model
-   * @param {Omit<import('../protocol/calls.js').Calls[Name]['params'], 'source'>} params
-   * @param {import('../protocol/client.js').CallOptions<Name>} options
+   * @param {Omit<import('../protocol/calls.js').Calls[Name]['params'], 'source' | 'access'>} params
+   * @param {import('../protocol/client.js').CallOptions<Name> & { access?: import('../download/access.js').Access }} options
    */
-  async #callWithModel(method, model, params, options) {
+  async #callWithModel(method, model, params, { access = {}, ...control }) {
     const source = describeSource(model, this.#locate);
+    const lent = lendAccess(access);
+    const transfer = [...source.transfer, ...lent.transfer];
     try {
-      const { descriptor, transfer } = source;
-      return await this.#client.call(method, { ...params, source: descriptor }, { ...options, transfer });
+      const call = /** @type {any} */ ({ ...params, source: source.descriptor, access: lent.params });
+      return await this.#client.call(method, call, { ...control, transfer });
     } finally {
       source.close();
+      lent.close();
     }
   }
 }
@@ -237,6 +268,9 @@ function storedOr(model) {
   const isId = typeof model === 'string' && /^(url|file|bytes):/.test(model) && !/^file:\/\//.test(model);
   return isId ? { stored: model } : model;
 }
+
+/** Refuses what a call on a stored model does not take. */
+const readNoOthers = readAll({}, ['headers', 'credentials', 'fetch']);
 
 const CLOSED = 'STORE_UNAVAILABLE';
 const storeClosed = () => new NibbleError(CLOSED, 'The store was closed. Open it again.');
@@ -264,8 +298,7 @@ export async function startModelStore({ startWorker, wasm, platform, store, aske
   }
   const client = new Client(startWorker(), checkWorker);
   try {
-    const authorization = authorizationOf(asker.hub);
-    const { kind } = await client.call('storeOpen', { store: settings, wasm, authorization });
+    const { kind } = await client.call('storeOpen', { store: settings, wasm });
     return new ModelStore(client, kind, platform, asker);
   } catch (error) {
     await client.close(/** @type {NibbleError} */ (error));

@@ -11,6 +11,8 @@
  *   for a model that comes without the option
  * @property {{ persist: () => Promise<boolean>, persisted: () => Promise<boolean> }} persistence
  * @property {() => number} memory bytes that an engine may well have here
+ * @property {{ hub: import('../hub/address.js').HubOptions, fetch?: import('../download/access.js').Fetch }} [environment] what the process
+ *   was started with: a hub where a call names none, and how servers are reached
  * @property {(text: string) => boolean} isPath whether something lies there on this machine
  */
 

@@ -11,6 +11,7 @@
 
 import { codeOf, hasCode } from '../base/errors.js';
 import { Gate } from '../base/gate.js';
+import { accessTo } from './access.js';
 import { Patience, systemNetwork } from './backoff.js';
 import { BufferPool } from './buffer-pool.js';
 import { brokenOff, cancelled, changed, failed, failureOf } from './errors.js';
@@ -55,7 +56,7 @@ const BUSY = new Set([429, 503]);
  * @property {number} [retries] failures in a row, without a byte between them, after which a connection still goes on
  * @property {number} [retryMilliseconds] the first wait, doubled by every failure in a row
  * @property {import('./backoff.js').Network} [network]
- * @property {import('./authorized-fetch.js').Authorization} [authorization] for one server alone
+ * @property {import('./access.js').Access} [access] who asks, and by what
  * @property {(state: { state: 'receiving' } | import('./backoff.js').Waiting) => void} [onState]
  *   a connection waits before it tries again, and receives again
  * @property {(wait: Wait | null) => void} [onWait] nothing comes for whoever reads:
@@ -198,14 +199,14 @@ class Transfer {
   /** @param {string} url @param {DownloadOptions} options */
   constructor(url, { signal: caller, network = systemNetwork(), ...given }) {
     const known = Object.entries(given).filter(([, value]) => value !== undefined);
-    const told = /** @type {typeof DEFAULTS & Pick<DownloadOptions, 'authorization' | 'onState' | 'onWait'>} */ ({
+    const told = /** @type {typeof DEFAULTS & Pick<DownloadOptions, 'access' | 'onState' | 'onWait'>} */ ({
       ...DEFAULTS,
       ...Object.fromEntries(known),
     });
     const { signal } = this.#ending;
     this.#options = { ...told, network, signal, buffers: this.#buffers };
     this.#url = url;
-    this.file = new RemoteFile(url, this.#options);
+    this.file = new RemoteFile(url, { ...this.#options, told: accessTo(url, told.access) });
     const stop = () => this.#fail(cancelled());
     this.#unlink = () => caller?.removeEventListener('abort', stop);
     caller?.addEventListener('abort', stop, { once: true });

@@ -7,8 +7,6 @@ import { retryAfter } from './http-headers.js';
 const PASSING = new Set([408, 425, 429, 500, 502, 503, 504]);
 /** @type {Record<number, string | undefined>} */
 const MEANINGS = {
-  401: 'it wants a login. Download the file by hand and open it from the disk',
-  403: 'it does not permit this. The file may need a login, or the link may have expired',
   404: 'there is no such file. Check the address',
   410: 'the file is gone. Look for another address',
   416: 'the file has no such part',
@@ -37,13 +35,47 @@ const sentence = (url, what) => `The download of ${shown(url)} failed: ${what}.`
 export const failed = (url, what, { cause, details, retriable = false } = {}) =>
   new NibbleError('DOWNLOAD_FAILED', sentence(url, what), { cause, details: { ...details, retriable } });
 
-/** The server answered, but not with the file. @param {string} url @param {{ status: number, headers: Headers }} answer */
-export function refused(url, { status, headers }) {
-  if (headers.get('x-error-code') === 'GatedRepo') return gated(url.split('/resolve/')[0]);
+/**
+ * The server answered, but not with the file.
+ * @param {string} url
+ * @param {{ status: number, headers: Headers }} answer
+ * @param {Pick<import('./access.js').Told, 'headers' | 'isOwn'>} [told] to it
+ */
+export function refused(url, { status, headers }, told = { headers: [], isOwn: false }) {
+  const isKnown = told.headers.length > 0;
+  if (headers.get('x-error-code') === 'GatedRepo') return gated(url.split('/resolve/')[0], isKnown);
+  if (status === 401 || status === 403) return forbidden(url, status, told);
   const wait = retryAfter(headers);
   const details = { status, ...(wait !== null && { retryAfterMilliseconds: wait }) };
   const meaning = MEANINGS[status] ? `: ${MEANINGS[status]}` : '';
   return failed(url, `the server answered ${status}${meaning}`, { details, retriable: PASSING.has(status) });
+}
+
+const BY_HAND = 'or download the file by hand and open it from the disk.';
+
+/** It wants to know who asks, or does not let in who does. @param {string} url @param {401 | 403} status @param {Pick<import('./access.js').Told, 'headers' | 'isOwn'>} told */
+function forbidden(url, status, { headers, isOwn }) {
+  const details = { status, retriable: false };
+  const names = headers.map(([name]) => name).join(', ');
+  const who = isOwn ? `the headers it was given (${names})` : 'the access token it was given';
+  const known =
+    status === 401
+      ? `it does not take ${who}, which may be wrong or expired`
+      : `it does not permit this with ${who}; a right to read may be missing`;
+  const unknown =
+    status === 401
+      ? 'it wants to know who asks'
+      : 'it does not permit this. It may want to know who asks, or the link may have expired';
+  const problem = sentence(url, `the server answered ${status}: ${headers.length > 0 ? known : unknown}`);
+  if (headers.length > 0)
+    return withRemedy(
+      'DOWNLOAD_FAILED',
+      problem,
+      { name: 'give-headers', sentence: `Pass others, ${BY_HAND}` },
+      { details },
+    );
+  const way = `Pass what it takes as the option headers, such as { Authorization: 'Bearer …' }, ${BY_HAND}`;
+  return withRemedy('DOWNLOAD_FAILED', problem, { name: 'give-headers', sentence: way }, { details });
 }
 
 /** A repository of Hugging Face's hub whose owner lets in only who has accepted its licence. @param {string} page of it @param {boolean} [isKnown] whether the hub was told who asks */

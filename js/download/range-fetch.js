@@ -1,7 +1,7 @@
 // One request for a part of a file, and its answer read piece by piece. Whatever goes wrong is one of
 // errors.js; a connection that is silent for too long is given up.
-import { codeOf } from '../base/errors.js';
-import { authorizedFetch } from './authorized-fetch.js';
+import { NibbleError } from '../base/errors.js';
+import { accessFetch, accessTo } from './access.js';
 import { BufferPool, readerOf } from './buffer-pool.js';
 import { brokenOff, stalled, unreachable } from './errors.js';
 import { contentLength, contentRange } from './http-headers.js';
@@ -17,7 +17,7 @@ const GRACE_MILLISECONDS = 50;
  * @property {number} stallMilliseconds
  * @property {AbortSignal} signal
  * @property {import('./backoff.js').Network} network
- * @property {import('./authorized-fetch.js').Authorization} [authorization] for one server alone
+ * @property {import('./access.js').Told} [told] to the server; nothing unless given
  * @property {BufferPool} [buffers] what the body is read into; whoever has read a piece gives it back
  */
 
@@ -79,7 +79,7 @@ export class Answer {
   }
 
   async open() {
-    const { start, end, ifRange, network, authorization } = this.#request;
+    const { start, end, ifRange, network, told = accessTo(this.#asked) } = this.#request;
     /** @type {Record<string, string>} */
     const headers = {};
     if (start !== null) headers.range = `bytes=${start}-${end === null ? '' : end - 1}`;
@@ -88,10 +88,10 @@ export class Answer {
     try {
       // A browser's cache would make requests for the same address wait for each other.
       const init = /** @type {const} */ ({ headers, cache: 'no-store', signal: this.#controller.signal });
-      response = await this.#patiently(() => authorizedFetch(this.#asked, init, authorization));
+      response = await this.#patiently(() => accessFetch(this.#asked, init, told));
     } catch (error) {
       this.cancel();
-      throw codeOf(error) === 'DOWNLOAD_STALLED' ? error : unreachable(this.#asked, error, network.online());
+      throw error instanceof NibbleError ? error : unreachable(this.#asked, error, network.online());
     }
     this.status = response.status;
     this.headers = response.headers;
@@ -124,7 +124,7 @@ export class Answer {
       this.#buffers.give(value);
     } catch (error) {
       this.cancel();
-      throw codeOf(error) === 'DOWNLOAD_STALLED' ? error : brokenOff(this.#asked, error);
+      throw error instanceof NibbleError ? error : brokenOff(this.#asked, error);
     }
     this.ended = true;
     this.cancel();

@@ -24,7 +24,7 @@ export class RemoteFile {
   #parts;
   #conditional;
 
-  /** @param {string} url @param {Pick<import('./range-fetch.js').PartRequest, 'signal' | 'network' | 'stallMilliseconds'>} request */
+  /** @param {string} url @param {Pick<import('./range-fetch.js').PartRequest, 'signal' | 'network' | 'stallMilliseconds' | 'told'>} request */
   constructor(url, request) {
     this.#url = url;
     this.#request = request;
@@ -149,7 +149,9 @@ export class RemoteFile {
     const page = /^text\/html\b/i.test(headers.get('content-type') ?? '');
     if ((status === 200 || status === 206) && !page) return;
     answer.cancel();
-    throw status === 200 || status === 206 ? notAModel(this.#url, later) : refused(this.#url, answer);
+    throw status === 200 || status === 206
+      ? notAModel(this.#url, later)
+      : refused(this.#url, answer, this.#request.told);
   }
 }
 

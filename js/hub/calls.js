@@ -1,8 +1,8 @@
 // What the library does with addresses of Hugging Face's hub, apart from what differs between Node and a browser.
 
 import { checkSignal, invalid, optionsOf } from '../base/options.js';
-import { authorizationOf } from '../download/authorized-fetch.js';
-import { readHub } from './address.js';
+import { authorizationOf, readAccess } from '../download/access.js';
+import { addressAt, readHub } from './address.js';
 import { hubAddressOf, listFiles, resolveModel } from './repository.js';
 
 // The engine addresses 32 bits of memory.
@@ -26,8 +26,34 @@ export function createHubCalls(platform, openStore) {
     probe,
   });
 
+  /**
+   * The hub that a call means: without the option, the one of the environment, where the platform has such a thing.
+   * @param {import('./address.js').HubOptions} [given]
+   * @param {unknown} [model] where that is nothing of the hub, an environment that is not as it should be is passed over
+   */
+  function hubOf(given, model) {
+    if (given !== undefined && given !== null) return readHub(given);
+    try {
+      return readHub(platform.environment?.hub);
+    } catch (error) {
+      const isOfHub = typeof model === 'string' && !platform.isPath(model) && addressAt(model, readHub()) !== null;
+      if (isOfHub) throw error;
+      return readHub();
+    }
+  }
+
+  /**
+   * How a call's files are asked for.
+   * @param {import('../download/access.js').AccessOptions} options
+   * @param {import('./address.js').Hub} hub
+   */
+  const accessOf = (options, hub) => readAccess(options, authorizationOf(hub));
+
   /** @param {import('./address.js').HubOptions} [given] @returns {import('./repository.js').Asker} */
-  const asker = (given) => ({ hub: readHub(given), machine: machineOf() });
+  const asker = (given) => {
+    const hub = hubOf(given);
+    return { hub, access: accessOf({}, hub), fetch: platform.environment?.fetch, machine: machineOf() };
+  };
 
   /** What is stored, to find in it what an address means. @param {Store} store @param {FileOptions} options */
   async function storedModels(store, options) {
@@ -44,30 +70,32 @@ export function createHubCalls(platform, openStore) {
   return {
     asker,
 
-    /** Who is told who asks. @param {{ hub?: import('./address.js').HubOptions }} options */
-    authorization: ({ hub }) => authorizationOf(readHub(hub)),
+    /** How the model of createEngine()'s options is asked for. @param {import('../index.js').EngineOptions} options */
+    access: (options) => accessOf(options, hubOf(options.hub, options.model)),
 
     /**
      * The file that the model of createEngine()'s options means.
      * @param {import('../index.js').EngineOptions} options
+     * @param {import('../download/access.js').Access} access
      * @param {AbortSignal} [signal]
      * @returns {Promise<import('./repository.js').ResolvedModel> | import('./repository.js').ResolvedModel} at once for what is no address of the hub
      */
-    fileOf({ model, ...options }, signal) {
+    fileOf({ model, ...options }, access, signal) {
       const { workerUrl, wasmUrl, wasmBinary, store = platform.defaultStore({ stored: '' }), memoryBudget } = options;
-      const hub = readHub(options.hub);
+      const hub = hubOf(options.hub, model);
       if (hubAddressOf(model, hub, platform.isPath) === null) return { model, sha256: null };
       // What does not fit is read from the store for every token.
       const machine = machineOf(memoryBudget ? { memory: Infinity } : {});
       const stored = () => storedModels(store, { workerUrl, wasmUrl, wasmBinary });
-      return resolveModel(model, { hub, signal, machine, stored, isPath: platform.isPath });
+      const { fetch } = platform.environment ?? {};
+      return resolveModel(model, { hub, access, fetch, signal, machine, stored, isPath: platform.isPath });
     },
 
     /**
      * The GGUF files of a repository of Hugging Face's hub, and which of them is the one for this machine: Q4_K_M, or the
      * best that fits; one of fewer than 3 bits a weight only where nothing else does.
      * @param {string | URL} address one that readHubAddress() knows
-     * @param {{ hub?: import('./address.js').HubOptions, memory?: number, probe?: import('../base/public-types.js').Probe, signal?: AbortSignal }} [options]
+     * @param {{ hub?: import('./address.js').HubOptions, memory?: number, probe?: import('../base/public-types.js').Probe, signal?: AbortSignal } & import('../download/access.js').AccessOptions} [options]
      *   memory: bytes that an engine may take; by default what this machine is likely to spare. probe: what probeSpeed()
      *   gave, so that speeds are told, and a type is chosen that is fast enough to talk to
      * @returns {Promise<import('./repository.js').Repository>}
@@ -75,12 +103,14 @@ export function createHubCalls(platform, openStore) {
      *   name), HUB_AMBIGUOUS (several of that type), or as a download; CANCELLED
      */
     async listRepository(address, options) {
-      const { hub: given, signal, memory, probe } = optionsOf(options);
+      const { hub: given, signal, memory, probe, headers, credentials, fetch } = optionsOf(options);
       checkSignal(signal);
-      const hub = readHub(given);
+      const hub = hubOf(given, address);
+      const access = accessOf({ headers, credentials, fetch }, hub);
       const read = hubAddressOf(address, hub, () => false);
       if (read === null) throw invalid('address', address, "an address of Hugging Face's hub, such as owner/name");
-      return listFiles(read, { hub, signal, machine: machineOf({ memory, probe }) });
+      const asked = { hub, access, fetch: platform.environment?.fetch, signal };
+      return listFiles(read, { ...asked, machine: machineOf({ memory, probe }) });
     },
   };
 }

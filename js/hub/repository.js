@@ -2,7 +2,7 @@
 // files.js judges files. What the hub answers is checked before it is used.
 
 import { codeOf, hasCode, loadingCancelled, NibbleError } from '../base/errors.js';
-import { authorizationOf, authorizedFetch } from '../download/authorized-fetch.js';
+import { accessFetch, accessTo } from '../download/access.js';
 import { Patience, systemNetwork } from '../download/backoff.js';
 import { failed, failureOf, gated, refused, stalled, unreachable } from '../download/errors.js';
 import { retryAfter } from '../download/http-headers.js';
@@ -35,6 +35,8 @@ const NAMED = 8;
 /**
  * @typedef {object} Asker
  * @property {Hub} hub
+ * @property {import('../download/access.js').Access} [access] how it is asked; the token of the hub is part of it
+ * @property {import('../download/access.js').Fetch} [fetch] the platform's, if not the usual one
  * @property {AbortSignal} [signal]
  * @property {{ memory: number, probe?: import('../base/public-types.js').Probe }} machine
  */
@@ -141,10 +143,10 @@ async function ask(url, address, asker) {
 /**
  * @param {string} url
  * @param {HubAddress} address
- * @param {{ hub: Hub, signal: AbortSignal }} asker
+ * @param {{ hub: Hub, signal: AbortSignal, access?: import('../download/access.js').Access, fetch?: import('../download/access.js').Fetch }} asker
  * @returns {Promise<{ body: unknown, link: string | null }>}
  */
-async function askOnce(url, address, { hub, signal }) {
+async function askOnce(url, address, { hub, signal, access, fetch }) {
   const controller = new AbortController();
   const stop = () => controller.abort();
   signal.addEventListener('abort', stop, { once: true });
@@ -157,7 +159,7 @@ async function askOnce(url, address, { hub, signal }) {
   try {
     const headers = { accept: 'application/json' };
     const init = /** @type {const} */ ({ signal: controller.signal, headers, cache: 'no-store' });
-    const response = await authorizedFetch(url, init, authorizationOf(hub));
+    const response = await accessFetch(url, init, accessTo(url, { ...(fetch !== undefined && { fetch }), ...access }));
     if (!response.ok) {
       await response.body?.cancel();
       throw refusal(url, response, address, hub);

@@ -34,7 +34,7 @@
  * @typedef {object} EngineParams
  * @property {import('../base/options.js').StoreSettings | null} store
  * @property {WasmPlace} wasm
- * @property {import('../download/authorized-fetch.js').Authorization} [authorization]
+ * @property {import('../download/access.js').AccessParams} [access] how its files are asked for
  * @property {unknown} options of createEngine()
  */
 
@@ -112,13 +112,13 @@
 /**
  * The calls of a store, which has a worker of its own.
  * @typedef {object} StoreCalls
- * @property {Call<Pick<EngineParams, 'wasm' | 'authorization'> & { store: import('../base/options.js').StoreSettings }, { kind: import('../client/model-store.js').ModelStore['kind'] }>} storeOpen
+ * @property {Call<Pick<EngineParams, 'wasm'> & { store: import('../base/options.js').StoreSettings }, { kind: import('../client/model-store.js').ModelStore['kind'] }>} storeOpen
  * @property {Call<{}, StoredModel[]>} storeList
  * @property {Call<SourceParams, boolean>} storeHas
  * @property {Call<SourceParams, string>} storeIdOf
- * @property {Call<SourceParams & { options: object }, StoredModel, ImportProgress>} storeImport
- * @property {Call<WithId, import('../base/public-types.js').Freshness>} storeCheck
- * @property {Call<WithId, StoredModel, ImportProgress>} storeUpdate
+ * @property {Call<SourceParams & Pick<EngineParams, 'access'> & { options: object }, StoredModel, ImportProgress>} storeImport
+ * @property {Call<WithId & Pick<EngineParams, 'access'>, import('../base/public-types.js').Freshness>} storeCheck
+ * @property {Call<WithId & Pick<EngineParams, 'access'>, StoredModel, ImportProgress>} storeUpdate
  * @property {Call<WithId, { id: string, state: string, chunks: number, damaged: number[] }, Progress>} storeVerify
  * @property {Call<WithId, null>} storeDelete
  * @property {Call<WithId & { name: string }, null>} storeRename

@@ -7,7 +7,7 @@ import * as read from '../base/options.js';
 import { createScheduler } from '../base/scheduler.js';
 import { readersBytes } from '../core/javascript-sizes.js';
 import { checkKernelSet } from '../core/simd.js';
-import { authorized } from '../download/authorized-fetch.js';
+import { withAccess } from '../download/access.js';
 import { withRetries } from '../download/retry-progress.js';
 import { benchmark } from '../measure/benchmark.js';
 import { probe } from '../measure/probe.js';
@@ -94,7 +94,7 @@ export class EngineHost {
    */
   async load(params, { signal, onEvent, goOn, behindOthers }) {
     if (this.#runtime !== null) throw new NibbleError('INVALID_ARGUMENT', 'This worker has a model already.');
-    this.#platform = authorized(this.#platform, params.authorization);
+    this.#platform = withAccess(this.#platform, params.access);
     this.#failure = null;
     let isOpen = false;
     const onOpen = (/** @type {EngineInfo} */ opened) => {
@@ -215,8 +215,8 @@ export class EngineHost {
   }
 
   /** What describeModel() returns. @param {Calls['describe']['params']} params @param {Control<Calls['describe']['event']>} control */
-  async describe({ source: descriptor, store = null, wasm, authorization, options: given }, { signal, onEvent }) {
-    this.#platform = authorized(this.#platform, authorization);
+  async describe({ source: descriptor, store = null, wasm, access, options: given }, { signal, onEvent }) {
+    this.#platform = withAccess(this.#platform, access);
     const options = this.#settleThreads(read.readEngineOptions(given));
     const call = { descriptor, store, wasm, build: { threads: 1 }, headerOnly: true, signal, onProgress: onEvent };
     try {

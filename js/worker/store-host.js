@@ -6,7 +6,7 @@ import { codeOf, NibbleError, notStored, shortened } from '../base/errors.js';
 import { readImportOptions, readStoredName } from '../base/options.js';
 import { progressReporter } from '../base/progress.js';
 import { checksumOf } from '../core/packer.js';
-import { authorized } from '../download/authorized-fetch.js';
+import { withAccess } from '../download/access.js';
 import { withRetries } from '../download/retry-progress.js';
 import { checkHash, HEADER, isAddress, readManifest, storedBytes, summaryOf } from '../models/manifest.js';
 import { knownId, modelId } from '../models/model-id.js';
@@ -47,8 +47,7 @@ export class StoreHost {
   }
 
   /** @param {Calls['storeOpen']['params']} params */
-  async storeOpen({ store, wasm, authorization }) {
-    this.#platform = authorized(this.#platform, authorization);
+  async storeOpen({ store, wasm }) {
     this.#wasm = wasm;
     const backend = await openStore(store, this.#platform);
     this.#opened = { store, backend };
@@ -90,24 +89,24 @@ export class StoreHost {
   /**
    * @param {Descriptor} descriptor
    * @param {Control} control
-   * @param {Partial<Pick<Opening, 'toldSha256' | 'addresses'>>} [known]
+   * @param {Partial<Pick<Opening, 'toldSha256' | 'addresses'>> & { access?: import('../download/access.js').AccessParams }} [known]
    */
-  async #opening(descriptor, { signal, onEvent = () => {} }, { toldSha256 = null, addresses = [] } = {}) {
+  async #opening(descriptor, { signal, onEvent = () => {} }, { toldSha256 = null, addresses = [], access } = {}) {
     const { store, backend } = this.#place();
     const runtime = await this.#runtime();
-    const call = { runtime, platform: this.#platform, descriptor, toldSha256, addresses, store };
+    const call = { runtime, platform: withAccess(this.#platform, access), descriptor, toldSha256, addresses, store };
     return openingOf(withRetries({ ...call, signal, onProgress: onEvent }), backend);
   }
 
   /** Whether there is a newer file at the address that a stored model came from. @param {Calls['storeCheck']['params']} params @param {Control} control */
-  async storeCheck({ id }, control) {
-    const opening = await this.#opening({ stored: id }, control);
+  async storeCheck({ id, access }, control) {
+    const opening = await this.#opening({ stored: id }, control, { access });
     return checkFile(opening, await this.#manifest(opening.id));
   }
 
   /** Gets the newer file, if there is one. @param {Calls['storeUpdate']['params']} params @param {Control} control @returns what list() tells of what is there now */
-  async storeUpdate({ id }, control) {
-    const opening = await this.#opening({ stored: id }, control);
+  async storeUpdate({ id, access }, control) {
+    const opening = await this.#opening({ stored: id }, control, { access });
     const now = await fetchNewer(opening, await this.#manifest(opening.id));
     return summaryOf(await this.#record(now));
   }
@@ -118,9 +117,9 @@ export class StoreHost {
    * @param {Calls['storeImport']['params']} params
    * @param {Control} control
    */
-  async storeImport({ source: descriptor, toldSha256 = null, addresses, options }, control) {
+  async storeImport({ source: descriptor, toldSha256 = null, addresses, access, options }, control) {
     const given = { toldSha256, ...readImportOptions(options) };
-    const opening = { ...(await this.#opening(descriptor, control, { toldSha256, addresses })), ...given };
+    const opening = { ...(await this.#opening(descriptor, control, { toldSha256, addresses, access })), ...given };
     const newer = await this.#newerOf(opening);
     if (newer !== null) return newer;
     const before = await withStored(opening, async ({ storage, load }) => {
