@@ -210,7 +210,7 @@ static void attend_block(const Queries *queries, const AttentionScratch *scratch
 
 static void attend_many(Run *run, int layer, int from, int thread, const AttentionScratch *scratch) {
   const BlockShape *shape = shape_layer(&run->model->shape, layer);
-  const int blocks = (run->count - from + ATTENTION_TOKENS - 1) / ATTENTION_TOKENS;
+  const int blocks = units_of(run->count - from, ATTENTION_TOKENS);
   for (int unit; (unit = threads_claim(run->threads, thread, blocks * shape->kv_heads)) >= 0;) {
     const int first = from + unit / shape->kv_heads * ATTENTION_TOKENS, left = run->count - first;
     const Queries queries = {run,

@@ -36,7 +36,7 @@ uint64_t budget_least(const BudgetNeed *need) {
 }
 
 // Takes so many bytes from what is left, if there are as many.
-static bool take(uint64_t *left, uint64_t bytes) {
+static bool take_share(uint64_t *left, uint64_t bytes) {
   if (bytes > *left) return false;
   *left -= bytes;
   return true;
@@ -45,17 +45,17 @@ static bool take(uint64_t *left, uint64_t bytes) {
 // Every byte that stays saves reading it, so the order matters little. The output comes first, since it cannot be
 // pinned in part; then the ring's third slot, which lets two reads overlap with what is computed; then blocks. The
 // embedding of a model that is not tied comes last: only some rows of it are read anyway.
-static void share_out(const BudgetNeed *need, uint64_t left, Residency *residency) {
+static void spend(const BudgetNeed *need, uint64_t left, Residency *residency) {
   const uint64_t slot = slot_bytes(need), output = need->output > 0 ? need->output : need->embedding;
   *residency = (Residency){.streams = true, .slots = RING_LEAST_SLOTS, .slot_bytes = slot};
-  residency->output_streams = !take(&left, output);
-  if (take(&left, slot)) residency->slots++;
+  residency->output_streams = !take_share(&left, output);
+  if (take_share(&left, slot)) residency->slots++;
   residency->pinned = need->blocks;
   while (residency->pinned > 0 && pinned_bytes(need, residency) > left)
     residency->pinned--;
   left -= pinned_bytes(need, residency);
-  residency->embedding_streams = need->output > 0 ? !take(&left, need->embedding) : residency->output_streams;
-  if (residency->slots < RING_MOST_SLOTS && take(&left, slot)) residency->slots++;
+  residency->embedding_streams = need->output > 0 ? !take_share(&left, need->embedding) : residency->output_streams;
+  if (residency->slots < RING_MOST_SLOTS && take_share(&left, slot)) residency->slots++;
   residency->resident_bytes = need->outer + pinned_bytes(need, residency);
   if (!residency->output_streams) residency->resident_bytes += output;
   if (!residency->embedding_streams && need->output > 0) residency->resident_bytes += need->embedding;
@@ -77,6 +77,6 @@ bool budget_plan(const BudgetNeed *need, uint64_t budget, Residency *residency, 
     *residency =
         (Residency){.streams = true, .embedding_streams = true, .pinned = need->blocks, .resident_bytes = without_rows};
   else
-    share_out(need, left - need->outer - RING_LEAST_SLOTS * slot_bytes(need), residency);
+    spend(need, left - need->outer - RING_LEAST_SLOTS * slot_bytes(need), residency);
   return true;
 }

@@ -56,7 +56,7 @@ static bool ranks_before(const NibbleSampler *sampler, int32_t a, int32_t b) {
 }
 
 // Restores the heap of ranked[0..count) below `root`: the token that ranks first on top, or, `reversed`, the last.
-static void sift_down(NibbleSampler *sampler, int root, int count, bool reversed) {
+static void sift_token(NibbleSampler *sampler, int root, int count, bool reversed) {
   int32_t *heap = sampler->ranked;
   const int32_t token = heap[root];
   for (int child; (child = 2 * root + 1) < count; root = child) {
@@ -69,7 +69,7 @@ static void sift_down(NibbleSampler *sampler, int root, int count, bool reversed
 
 static void make_heap(NibbleSampler *sampler, int count, bool reversed) {
   for (int i = count / 2 - 1; i >= 0; i--)
-    sift_down(sampler, i, count, reversed);
+    sift_token(sampler, i, count, reversed);
 }
 
 // A token's weight, by which the filters go: its probability times a constant.
@@ -104,7 +104,7 @@ static int list_top_k(NibbleSampler *sampler, int k) {
         if (count == k) make_heap(sampler, k, true);
       } else if (ranks_before(sampler, i, heap[0])) {
         heap[0] = i;
-        sift_down(sampler, 0, k, true);
+        sift_token(sampler, 0, k, true);
       }
     }
   }
@@ -120,7 +120,7 @@ static int keep_top_p(NibbleSampler *sampler, int count, float max, double enoug
     const int32_t top = sampler->ranked[0];
     sampler->ranked[0] = sampler->ranked[--end];
     sampler->ranked[end] = top;
-    sift_down(sampler, 0, end, false);
+    sift_token(sampler, 0, end, false);
     sum += weight_of(sampler, top, max);
   }
   memmove(sampler->ranked, sampler->ranked + end, (size_t)(count - end) * sizeof *sampler->ranked);

@@ -64,7 +64,7 @@ static bool build_engine(NibbleEngine *engine, const Gguf *gguf, const NibbleOpt
     return false;
   // Under a budget there may be no memory to measure with once the weights have their places.
   if (plan.options.memory_budget > 0) nibble_engine_choose_kernels(engine);
-  engine->run.tile_streams = plan.options.tile_streams;
+  engine->run.tiles_abreast = plan.options.tiles_abreast;
   engine->choose_threads = plan.options.choose_threads;
   if (engine->model.residency.streams && (engine->samples = zeroed(SAMPLES, SAMPLE_BYTES)) == NULL)
     return nibble_fail(error, NIBBLE_OUT_OF_MEMORY, "No memory is left for an engine.");
@@ -119,14 +119,14 @@ static void place_zeros(Model *model) {
 // those, nothing is measured: that is no reason to refuse a model.
 static void tune(NibbleEngine *engine) {
   Run *run = &engine->run;
-  const bool choose_streams = run->tile_streams == 0 && run->kernels->tile_streams > 1;
-  if (!engine->choose_threads && !choose_streams) return;
+  const bool choose_abreast = run->tiles_abreast == 0 && run->kernels->tiles_abreast > 1;
+  if (!engine->choose_threads && !choose_abreast) return;
   place_zeros(&engine->model);
   KvTable kv = {0};
   if (kv_table_create(&kv, engine->pool, &engine->kv_shape, 1, NULL) && kv_table_grow(&kv, 0, 1, NULL)) {
     run->kv = &kv;
     if (engine->choose_threads) engine->thread_rate_count = tuning_choose_threads(run, engine->thread_rates);
-    if (choose_streams) tuning_choose_streams(run);
+    if (choose_abreast) tuning_choose_abreast(run);
     run->kv = NULL;
   }
   kv_table_free(&kv);
@@ -248,9 +248,9 @@ int nibble_engine_thread_rate(const NibbleEngine *engine, int index, double *rat
 
 int nibble_engine_batch_size(const NibbleEngine *engine) { return engine->run.batch_size; }
 
-int nibble_engine_tile_streams(const NibbleEngine *engine) {
+int nibble_engine_tiles_abreast(const NibbleEngine *engine) {
   const Kernels *kernels = engine->run.kernels;
-  return engine->run.tile_streams > 1 && kernels->tile_streams > 1 ? kernels->tile_streams : 1;
+  return engine->run.tiles_abreast > 1 && kernels->tiles_abreast > 1 ? kernels->tiles_abreast : 1;
 }
 
 const char *nibble_engine_kernel_set(const NibbleEngine *engine) { return engine->run.kernels->name; }

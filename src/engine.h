@@ -28,7 +28,7 @@
 #include "kernels.h"
 #include "sampler.h"
 
-enum { NIBBLE_MAX_THREADS = 64, NIBBLE_MAX_BATCH = 1024, NIBBLE_MAX_TILE_STREAMS = 64 };
+enum { NIBBLE_MAX_THREADS = 64, NIBBLE_MAX_BATCH = 1024, NIBBLE_MAX_TILES_ABREAST = 64 };
 
 // What keys and values of past tokens are kept as. INT8 has a scale for each token's key and value of a head.
 typedef enum { NIBBLE_KV_DEFAULT, NIBBLE_KV_F16, NIBBLE_KV_INT8 } NibbleKvType;
@@ -44,7 +44,7 @@ typedef struct {
   const char *kernel_set;  // the name of the set to use; NULL: measure, and take the fastest
   // How decode reads the weights: 1, one tile behind the other; more, as many side by side as the kernel set has; 0:
   // measure once the weights are there, and take the faster. Results are the same.
-  int tile_streams;
+  int tiles_abreast;
   NibbleKvType kv_type;  // the default is F16; in the exact mode both of these stand for F32
   // Bytes that everything together may take; 0: as many as it needs. Where context_size is 0, the context is then one
   // whose KV cache takes at most a quarter of them, but at least 512 tokens.
@@ -154,7 +154,7 @@ int nibble_engine_batch_size(const NibbleEngine *engine);
 int nibble_engine_thread_rate(const NibbleEngine *engine, int index, double *rate);
 
 // The tiles that decode reads side by side; of an engine that has all its weights.
-int nibble_engine_tile_streams(const NibbleEngine *engine);
+int nibble_engine_tiles_abreast(const NibbleEngine *engine);
 
 // The kernel set in use (the reference before the choice), and what that measured: `rate` is weights a second of one
 // thread's matrix x vector product, 0 where it was not measured. NULL past the last set.

@@ -11,7 +11,7 @@ enum {
   DEFAULT_BATCH = 128,
   LEAST_CONTEXT = 512,  // that the engine chooses under a memory budget
   KV_SHARE = 4,         // of the budget, that the context which it chooses takes at most
-  STREAM_SHARE = 32,    // of the budget, that the residual stream of a sweep takes at most
+  RESIDUAL_SHARE = 32,  // of the budget, that the residual stream of a sweep takes at most
   TOKEN_BYTES = 16,     // of a context: a token on the timeline; a token, a target and a result of a pass
   SHIFT_PAGES = 2,      // that a shift takes before it gives pages back
   PAGE_BESIDES = 80,    // of a page: its place in a table, and what aligning it costs
@@ -44,7 +44,7 @@ static bool settle_options(const NibbleOptions *options, const Shape *shape, con
   if (options->batch_size == 0) settled->batch_size = DEFAULT_BATCH;
   if (!check_range("The number of threads", settled->threads, 1, NIBBLE_MAX_THREADS, error) ||
       !check_range("The batch size", settled->batch_size, 1, NIBBLE_MAX_BATCH, error) ||
-      !check_range("The number of tile streams", settled->tile_streams, 0, NIBBLE_MAX_TILE_STREAMS, error) ||
+      !check_range("The number of tiles side by side", settled->tiles_abreast, 0, NIBBLE_MAX_TILES_ABREAST, error) ||
       !check_range("The type of the KV cache", (int)settled->kv_type, NIBBLE_KV_DEFAULT, NIBBLE_KV_INT8, error))
     return false;
   if (settled->caller_bytes > LIMIT_BYTES || settled->loading_bytes > LIMIT_BYTES)
@@ -124,7 +124,7 @@ static uint64_t kv_bytes(const EnginePlan *plan) {
 }
 
 // What does not lie in the arena, the run state or the KV pages while sessions run: tables, a session, a pass.
-static uint64_t session_bytes(const EnginePlan *plan, const Model *model) {
+static uint64_t running_bytes(const EnginePlan *plan, const Model *model) {
   const uint64_t logits = engine_logits_bytes(&model->shape);
   uint64_t position, bytes = logits;
   if (plan->options.memory_budget == 0) return bytes;
@@ -144,7 +144,7 @@ static uint64_t session_bytes(const EnginePlan *plan, const Model *model) {
 static uint64_t other_bytes(const EnginePlan *plan, const Model *model) {
   const uint64_t loader = loader_staging_bytes(model) + loader_packing_bytes(model);
   const bool meanwhile = plan->options.loading_bytes == 0;
-  const uint64_t running = session_bytes(plan, model) + (meanwhile ? loader : 0);
+  const uint64_t running = running_bytes(plan, model) + (meanwhile ? loader : 0);
   const uint64_t loading = meanwhile ? 0 : plan->options.loading_bytes + loader;
   if (plan->options.memory_budget == 0) return running + loading;
   uint64_t page = 0;
@@ -162,14 +162,14 @@ static uint64_t fixed_bytes(const EnginePlan *plan, const Model *model) {
 
 // Tokens whose residual stream takes its share of the budget at most.
 static int sweep_size(const EnginePlan *plan, const Shape *shape) {
-  const uint64_t row = (uint64_t)run_round_up(shape->width, TILE_ROWS) * sizeof(float);
-  const uint64_t most = plan->options.memory_budget / STREAM_SHARE / row;
+  const uint64_t row = (uint64_t)round_up(shape->width, TILE_ROWS) * sizeof(float);
+  const uint64_t most = plan->options.memory_budget / RESIDUAL_SHARE / row;
   if (most < (uint64_t)plan->sizes.batch) return plan->sizes.batch;
   return most < (uint64_t)plan->sizes.context ? (int)most : plan->sizes.context;
 }
 
 // Shares out the budget: first for sweeps of one batch, which is all there is where nothing streams.
-static bool share_out(EnginePlan *plan, Model *model, NibbleError *error) {
+static bool plan_budget(EnginePlan *plan, Model *model, NibbleError *error) {
   const uint64_t budget = plan->options.memory_budget;
   if (budget == 0) return true;
   uint64_t *block_bytes = malloc((size_t)model->shape.blocks * sizeof *block_bytes);
@@ -201,7 +201,7 @@ bool engine_plan(EnginePlan *plan, Model *model, const NibbleOptions *options, N
   if (!kv_shape_of(&model->shape, kv_type_of(options), &plan->kv, &plan->kv_layers, error)) return false;
   if (settle_options(options, &model->shape, &plan->kv, &plan->options, error)) {
     plan->sizes = (RunSizes){plan->options.context_size, plan->options.batch_size, plan->options.batch_size};
-    if (share_out(plan, model, error)) {
+    if (plan_budget(plan, model, error)) {
       plan->kv_limit = kv_bytes(plan);
       return true;
     }

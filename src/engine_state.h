@@ -4,9 +4,9 @@
 
 #include "driver.h"
 #include "engine.h"
-#include "float_math.h"
 #include "loader.h"
 #include "run.h"
+#include "scoring.h"
 #include "tuning.h"
 
 enum { MAX_KERNEL_SETS = 8 };
@@ -54,13 +54,6 @@ enum { SAMPLES = 4096, SAMPLE_BYTES = 64 };
 // Tokens whose logits are held at once when all of a text is scored, and whose embedding rows when those are read.
 enum { SCORED_TOKENS = 8, ROWS_AT_ONCE = 32 };
 
-// A token's logits as far as they were seen where the output streams: all pieces for the largest, and then all pieces
-// again for the sum, whose order is that of the vocabulary as in engine_log_probability().
-typedef struct {
-  float largest, target;
-  double sum;
-} Score;
-
 // The packed position of a sample.
 static inline uint64_t engine_sample_position(const Model *model, int index) {
   return model->packed_bytes / SAMPLE_BYTES * (uint64_t)index / SAMPLES * SAMPLE_BYTES;
@@ -81,24 +74,14 @@ void engine_settle(NibbleEngine *engine);
 // Measures what was left to a complete engine, once; between two passes.
 void engine_tune(NibbleEngine *engine);
 
+// Checks tokens and targets that are to be evaluated: `count` is at least 1, all are in the vocabulary (targets may be
+// negative), and the context has room for them.
 bool engine_check_tokens(const NibbleSession *session, const int32_t *tokens, int count, const int32_t *targets,
                          NibbleError *error);
 
-// What a token's probability is beside that of the likeliest. A logit that is NaN counts as minus infinity, as the
-// sampler has it, and infinite ones have all the probability between them.
-static inline float engine_weight(float logit, float largest) {
-  return logit == largest ? 1 : logit < largest ? exp_f32(logit - largest) : 0;
-}
-
-// ln p of a target whose logits have been seen; NaN where none of them is above minus infinity.
-float engine_scored(const Score *score);
-
-// The same of one whose logits are given.
-float engine_log_probability(const float *logits, int vocabulary, int target);
-
 // Of one token's logits, padded as kernels store them.
 static inline uint64_t engine_logits_bytes(const Shape *shape) {
-  return (uint64_t)run_round_up(shape->vocabulary, TILE_ROWS) * sizeof(float);
+  return (uint64_t)round_up(shape->vocabulary, TILE_ROWS) * sizeof(float);
 }
 
 #endif

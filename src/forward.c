@@ -80,7 +80,7 @@ static void add_branch(Run *run, int thread, ProfileOperation operation, const I
   run_finish_step(run, thread, operation);
 }
 
-static Input stream(const Run *run, int from) {
+static Input residual(const Run *run, int from) {
   return (Input){run_row(run->x, run->width_stride, from), run->width_stride, run->count - from,
                  run->model->shape.width};
 }
@@ -113,7 +113,7 @@ static void attend(Run *run, const Block *block, int layer, int from, int thread
       {&query, part_of_bias(block->query_bias, bias, 0), run->query, run->query_stride, false},
       {&key, part_of_bias(block->key_bias, bias, queries), run->key, run->key_stride, false},
       {&value, part_of_bias(block->value_bias, bias, queries + keys), run->value, run->key_stride, false}};
-  const Input x = stream(run, 0);
+  const Input x = residual(run, 0);
   const Norm *norm = norm_before(block, &block->attention_norm, &block->feed_forward_norm);
   const Activations normed = product_prepare(run, thread, &x, norm, products, 3);
   product_multiply(run, thread, PROFILE_QUERY_KEY_VALUE, &normed, products, 3);
@@ -122,8 +122,8 @@ static void attend(Run *run, const Block *block, int layer, int from, int thread
 }
 
 static void add_attention(Run *run, const Block *block, int from, int thread) {
-  const Input x = stream(run, from), mixed = {run_row(run->mixed, run->query_stride, from), run->query_stride, x.count,
-                                              block->attention_output.columns};
+  const Input x = residual(run, from), mixed = {run_row(run->mixed, run->query_stride, from), run->query_stride,
+                                                x.count, block->attention_output.columns};
   const Product output = {.matrix = &block->attention_output, .bias = block->attention_output_bias};
   const Activations attended = product_prepare(run, thread, &mixed, NULL, &output, 1);
   add_branch(run, thread, PROFILE_ATTENTION_OUTPUT, &x, &attended, output, &block->attention_post_norm);
@@ -143,20 +143,20 @@ static void hide(Run *run, const Block *block, int from, int thread) {
                               {&gate, block->gate_bias, run->gate, run->forward_stride, false}};
   const int count = gate.rows > 0 ? 2 : 1;
   const Product down = {.matrix = &block->down};
-  const Input x = stream(run, from);
+  const Input x = residual(run, from);
   const Norm *norm = norm_before(block, &block->feed_forward_norm, &block->attention_norm);
   const Activations normed = product_prepare(run, thread, &x, norm, products, count);
   hidden_compute(run, block, &normed, products, count, packed_hidden(run, &down), thread);
 }
 
 static void add_hidden(Run *run, const Block *block, int from, int thread) {
-  const Input x = stream(run, from), hidden = {run->gate, run->forward_stride, x.count, block->down.columns};
+  const Input x = residual(run, from), hidden = {run->gate, run->forward_stride, x.count, block->down.columns};
   const Product down = {.matrix = &block->down, .bias = block->down_bias};
   const Activations taken = product_take(run, thread, &hidden, packed_hidden(run, &down), &down, 1);
   add_branch(run, thread, PROFILE_DOWN, &x, &taken, down, &block->feed_forward_post_norm);
 }
 
-// Of a parallel block, both branches have read the stream before either adds to it.
+// Of a parallel block, both branches have read the residual stream before either adds to it.
 static void compute_layer(Run *run, const Block *block, int layer, int from, int thread) {
   attend(run, block, layer, from, thread);
   if (from == run->count) return;
@@ -171,8 +171,8 @@ static const Block *layer_block(const Run *run, int layer) {
 }
 
 // x = norm(x), between two loops through all layers.
-static void norm_stream(Run *run, int thread) {
-  const Input x = stream(run, 0);
+static void norm_residual(Run *run, int thread) {
+  const Input x = residual(run, 0);
   for (int t; (t = threads_claim(run->threads, thread, x.count)) >= 0;) {
     float *row = run_row(x.rows, x.stride, t);
     norm_apply(run, &run->model->output_norm, row, x.columns, row);
@@ -187,44 +187,28 @@ static void layers(Run *run, int first, int end, int thread) {
     const bool last = layer == shape_layers(shape) - 1;
     compute_layer(run, layer_block(run, layer), layer, last ? run->wanted : 0, thread);
     if (!last && shape->loop_norms && (layer + 1) % (shape->blocks * shape->block_repeat) == 0)
-      norm_stream(run, thread);
+      norm_residual(run, thread);
   }
 }
 
-static void layers_task(void *context, int thread) {
-  Run *run = context;
-  if (run->profile != NULL) profile_begin(&run->profile[thread]);
-  each_token(run, thread, embed);
-  layers(run, 0, shape_layers(&run->model->shape), thread);
-}
-
-void forward_layers(Run *run) { threads_run(run->threads, layers_task, run); }
-
-static void embed_task(void *context, int thread) {
-  Run *run = context;
-  if (run->profile != NULL) profile_begin(&run->profile[thread]);
-  each_token(run, thread, look_up);
-}
-
-void forward_embed(Run *run) { threads_run(run->threads, embed_task, run); }
-
 typedef struct {
   Run *run;
-  int step;
-} BlockTask;
+  int first, end;
+  bool embeds;
+} BlocksTask;
 
-static void block_task(void *context, int thread) {
-  const BlockTask *task = context;
+static void blocks_task(void *context, int thread) {
+  const BlocksTask *task = context;
   Run *run = task->run;
-  const int repeat = run->model->shape.block_repeat, first = task->step * repeat;
+  const int repeat = run->model->shape.block_repeat;
   if (run->profile != NULL) profile_begin(&run->profile[thread]);
-  each_token(run, thread, find_angles);
-  layers(run, first, first + repeat, thread);
+  each_token(run, thread, task->embeds ? embed : find_angles);
+  layers(run, task->first * repeat, task->end * repeat, thread);
 }
 
-void forward_block(Run *run, int step) {
-  BlockTask task = {run, step};
-  threads_run(run->threads, block_task, &task);
+void forward_blocks(Run *run, int first, int end, bool embeds) {
+  BlocksTask task = {run, first, end, embeds};
+  threads_run(run->threads, blocks_task, &task);
 }
 
 typedef struct {
@@ -242,7 +226,7 @@ static void finish_logits(const LogitsTask *task, int thread) {
   Run *run = task->run;
   const Shape *shape = &run->model->shape;
   if (shape->logit_scale == 1 && shape->logit_softcap == 0) return;
-  const int pieces = (task->output->rows + PIECE - 1) / PIECE;
+  const int pieces = units_of(task->output->rows, PIECE);
   for (int unit; (unit = threads_claim(run->threads, thread, task->count * pieces)) >= 0;) {
     const int first = unit % pieces * PIECE, left = task->output->rows - first;
     float *logits = run_row(task->logits, task->stride, unit / pieces) + first;
@@ -268,10 +252,6 @@ void forward_output(Run *run, int first, int count, const Matrix *output, int ro
   const float *bias = run->model->output_bias;
   LogitsTask task = {run, first, count, output, bias != NULL ? bias + row : NULL, logits, stride};
   threads_run(run->threads, logits_task, &task);
-}
-
-void forward_logits(Run *run, int first, int count, float *logits) {
-  forward_output(run, first, count, &run->model->output, 0, logits, run->logits_stride);
 }
 
 typedef struct {

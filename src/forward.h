@@ -4,23 +4,17 @@
 
 #include "run.h"
 
-// Looks up the embeddings of run->tokens and computes all layers: fills run->x, and the KV pages (which must be there)
-// at positions run->position and on.
-void forward_layers(Run *run);
+// Computes steps first <= step < end of shape_steps(): reads and writes run->x, and writes the KV pages (which must be
+// there) at positions run->position and on. Where `embeds`, run->x becomes the embeddings of run->tokens before.
+// Of the last layer, only tokens from run->wanted on are computed to its end.
+void forward_blocks(Run *run, int first, int end, bool embeds);
 
-// The same in parts. forward_embed() looks up the embeddings alone, where the embedding is in memory; rows that are
-// unpacked elsewhere become what the family has at a position by forward_finish_embedding(), with `spare` [width] to
-// write to. forward_block() computes one of the steps of shape_steps().
-void forward_embed(Run *run);
+// Makes the embedding of a token at `position` of its row x [width] of the embedding, as the family has it. `spare`
+// [width] is written to.
 void forward_finish_embedding(const Run *run, int position, float *x, float *spare);
-void forward_block(Run *run, int step);
 
-// Logits of `count` tokens of the batch from `first` on, behind forward_layers(): logits [count, run->logits_stride].
-// Uses run->normed and run->packed.
-void forward_logits(Run *run, int first, int count, float *logits);
-
-// The same for some of the output's rows, [rows, width], which is row `row` and those behind it: logits [count, stride]
-// of these alone.
+// Computes logits [count, stride] of `count` tokens of the batch from `first` on, behind its last step. `output` is the
+// output projection [rows, width], or the part of it from row `row` on. Uses run->normed and run->packed.
 void forward_output(Run *run, int first, int count, const Matrix *output, int row, float *logits, int stride);
 
 // One token through one layer, from whatever run->x holds, as a sample of decode; the KV pages of a first token must be

@@ -1,6 +1,7 @@
-// One cursor walks the header from front to back. Only require() decides whether bytes may be looked at, so a length
-// from the file is compared with what is there before anything is read, skipped or allocated. What concerns the header
-// as a whole (names that stand twice, where the tensors lie) is checked once, after the walk has reached its end.
+// One cursor walks the header from front to back. Only require_bytes() decides whether bytes may be looked at, so a
+// length from the file is compared with what is there before anything is read, skipped or allocated. What concerns the
+// header as a whole (names that stand twice, where the tensors lie) is checked once, after the walk has reached its
+// end.
 #include "gguf.h"
 
 #include <inttypes.h>
@@ -44,7 +45,7 @@ static const char *quote_string(GgufString string, char quoted[TEXT_QUOTED_SIZE]
 }
 
 // Names a field of what is being read, to begin a sentence: `The value of metadata pair 3 ("general.name")`.
-static const char *place(const Cursor *cursor, const char *field, char text[PLACE_SIZE]) {
+static const char *field_place(const Cursor *cursor, const char *field, char text[PLACE_SIZE]) {
   char quoted[TEXT_QUOTED_SIZE];
   if (cursor->entry == NULL) {
     text_format(text, PLACE_SIZE, "The %s", field);
@@ -58,32 +59,32 @@ static const char *place(const Cursor *cursor, const char *field, char text[PLAC
 }
 
 // Whether the next `bytes` may be read.
-static bool require(Cursor *cursor, uint64_t bytes, const char *field) {
+static bool require_bytes(Cursor *cursor, uint64_t bytes, const char *field) {
   char text[PLACE_SIZE];
   if (bytes > HEADER_LIMIT - cursor->position) {
     return nibble_fail(cursor->error, NIBBLE_GGUF_BAD_COUNT,
                        "%s takes %" PRIu64 " bytes from byte %" PRIu64 " on, but no header is larger than %" PRIu64
                        " bytes; the file is damaged.",
-                       place(cursor, field, text), bytes, cursor->position, HEADER_LIMIT);
+                       field_place(cursor, field, text), bytes, cursor->position, HEADER_LIMIT);
   }
   if (bytes > cursor->file_size - cursor->position) {
     return nibble_fail(cursor->error, NIBBLE_GGUF_TRUNCATED,
                        "%s takes %" PRIu64 " bytes from byte %" PRIu64 " on, but the file ends at byte %" PRIu64
                        "; it was cut short or is damaged: fetch it again.",
-                       place(cursor, field, text), bytes, cursor->position, cursor->file_size);
+                       field_place(cursor, field, text), bytes, cursor->position, cursor->file_size);
   }
   if (bytes > cursor->available - cursor->position) {
     return nibble_fail(cursor->error, NIBBLE_GGUF_NEEDS_MORE,
                        "%s takes %" PRIu64 " bytes from byte %" PRIu64 " on, but only the first %" PRIu64
                        " of the file are here; call again with more.",
-                       place(cursor, field, text), bytes, cursor->position, cursor->available);
+                       field_place(cursor, field, text), bytes, cursor->position, cursor->available);
   }
   return true;
 }
 
 // The next `bytes`, stepped over; NULL where they may not be read.
-static const uint8_t *take(Cursor *cursor, uint64_t bytes, const char *field) {
-  if (!require(cursor, bytes, field)) return NULL;
+static const uint8_t *take_bytes(Cursor *cursor, uint64_t bytes, const char *field) {
+  if (!require_bytes(cursor, bytes, field)) return NULL;
   const uint8_t *taken = cursor->data + (size_t)cursor->position;
   cursor->position += bytes;
   return taken;
@@ -97,14 +98,14 @@ static uint64_t load_little_endian(const uint8_t *bytes, int count) {
 }
 
 static bool read_u32(Cursor *cursor, const char *field, uint32_t *value) {
-  const uint8_t *bytes = take(cursor, 4, field);
+  const uint8_t *bytes = take_bytes(cursor, 4, field);
   if (bytes == NULL) return false;
   *value = (uint32_t)load_little_endian(bytes, 4);
   return true;
 }
 
 static bool read_u64(Cursor *cursor, const char *field, uint64_t *value) {
-  const uint8_t *bytes = take(cursor, 8, field);
+  const uint8_t *bytes = take_bytes(cursor, 8, field);
   if (bytes == NULL) return false;
   *value = load_little_endian(bytes, 8);
   return true;
@@ -116,16 +117,16 @@ static bool read_string(Cursor *cursor, const char *field, uint64_t limit, GgufS
   if (!read_u64(cursor, field, &length)) return false;
   if (length > limit && length <= HEADER_LIMIT) {
     return nibble_fail(cursor->error, NIBBLE_GGUF_BAD_STRING, "%s has %" PRIu64 " bytes, expected at most %" PRIu64 ".",
-                       place(cursor, field, text), length, limit);
+                       field_place(cursor, field, text), length, limit);
   }
-  const uint8_t *bytes = take(cursor, length, field);
+  const uint8_t *bytes = take_bytes(cursor, length, field);
   if (bytes == NULL) return false;
   *string = (GgufString){(const char *)bytes, (size_t)length};
   const size_t valid = text_utf8_prefix(string->data, string->length);
   if (valid < string->length) {
     return nibble_fail(cursor->error, NIBBLE_GGUF_BAD_STRING,
                        "%s is not UTF-8: found 0x%02x at byte %" PRIu64 " of the file; the file is damaged.",
-                       place(cursor, field, text), bytes[valid], cursor->position - length + valid);
+                       field_place(cursor, field, text), bytes[valid], cursor->position - length + valid);
   }
   return true;
 }
@@ -136,12 +137,12 @@ static bool read_name(Cursor *cursor, const char *field, uint64_t limit, GgufStr
   if (!read_string(cursor, field, limit, name)) return false;
   if (name->length == 0) {
     return nibble_fail(cursor->error, NIBBLE_GGUF_BAD_STRING, "%s is empty, expected at least one byte.",
-                       place(cursor, field, text));
+                       field_place(cursor, field, text));
   }
   cursor->subject = *name;
   if (memchr(name->data, 0, name->length) != NULL) {
     return nibble_fail(cursor->error, NIBBLE_GGUF_BAD_STRING, "%s has a NUL byte in it, expected none.",
-                       place(cursor, field, text));
+                       field_place(cursor, field, text));
   }
   return true;
 }
@@ -155,7 +156,7 @@ static bool read_start(Cursor *cursor, uint32_t *version) {
                        "The file begins with %s, expected \"GGUF\"; it is not a GGUF model.",
                        text_quote((const char *)cursor->data, there, quoted));
   }
-  if (take(cursor, sizeof magic, "magic number") == NULL || !read_u32(cursor, "version", version)) return false;
+  if (take_bytes(cursor, sizeof magic, "magic number") == NULL || !read_u32(cursor, "version", version)) return false;
   if (*version != 0 && (*version & 0xffff) == 0) {
     return nibble_fail(cursor->error, NIBBLE_GGUF_BAD_VERSION,
                        "The version is 0x%08" PRIx32
@@ -178,7 +179,7 @@ static bool read_count(Cursor *cursor, const char *field, uint64_t minimum, uint
   if (*count > HEADER_LIMIT / minimum) {
     return nibble_fail(cursor->error, NIBBLE_GGUF_BAD_COUNT,
                        "%s is %" PRIu64 ", expected at most %" PRIu64 ", what a header can hold; the file is damaged.",
-                       place(cursor, field, text), *count, HEADER_LIMIT / minimum);
+                       field_place(cursor, field, text), *count, HEADER_LIMIT / minimum);
   }
   return true;
 }
@@ -189,7 +190,7 @@ static bool read_type(Cursor *cursor, const char *field, GgufType *type) {
   if (!read_u32(cursor, field, &number)) return false;
   if (number > GGUF_F64) {
     return nibble_fail(cursor->error, NIBBLE_GGUF_BAD_TYPE, "%s is %" PRIu32 ", expected 0 to %d.",
-                       place(cursor, field, text), number, GGUF_F64);
+                       field_place(cursor, field, text), number, GGUF_F64);
   }
   *type = (GgufType)number;
   return true;
@@ -201,12 +202,12 @@ static bool read_elements(Cursor *cursor, GgufPair *pair) {
   const uint64_t begin = cursor->position;
   pair->value = cursor->data + (size_t)begin;
   if (pair->element == GGUF_STRING) {
-    if (!require(cursor, pair->count * STRING_MINIMUM, "value")) return false;
+    if (!require_bytes(cursor, pair->count * STRING_MINIMUM, "value")) return false;
     for (uint64_t i = 0; i < pair->count; i++) {
       GgufString string;
       if (!read_string(cursor, "value", HEADER_LIMIT, &string)) return false;
     }
-  } else if (take(cursor, pair->count * gguf_type_size(pair->element), "value") == NULL) {
+  } else if (take_bytes(cursor, pair->count * gguf_type_size(pair->element), "value") == NULL) {
     return false;
   }
   pair->bytes = (size_t)(cursor->position - begin);
@@ -214,7 +215,7 @@ static bool read_elements(Cursor *cursor, GgufPair *pair) {
   for (size_t i = 0; i < pair->bytes; i++) {
     if (pair->value[i] > 1) {
       return nibble_fail(cursor->error, NIBBLE_GGUF_BAD_VALUE, "%s is a bool with byte %d, expected 0 or 1.",
-                         place(cursor, "value", text), pair->value[i]);
+                         field_place(cursor, "value", text), pair->value[i]);
     }
   }
   return true;
@@ -231,7 +232,7 @@ static bool read_pair(Cursor *cursor, GgufPair *pair) {
     if (pair->element == GGUF_ARRAY) {
       return nibble_fail(cursor->error, NIBBLE_GGUF_BAD_TYPE,
                          "%s is array, expected one of the scalar types: arrays of arrays are not read.",
-                         place(cursor, "element type", text));
+                         field_place(cursor, "element type", text));
     }
     const uint64_t size = gguf_type_size(pair->element);
     if (!read_count(cursor, "element count", size > 0 ? size : STRING_MINIMUM, &pair->count)) return false;
@@ -271,7 +272,7 @@ static bool read_dimensions(Cursor *cursor, GgufTensor *tensor) {
   if (!read_u32(cursor, "dimension count", &dimensions)) return false;
   if (dimensions < 1 || dimensions > 4) {
     return nibble_fail(cursor->error, NIBBLE_GGUF_BAD_DIMENSION, "%s is %" PRIu32 ", expected 1 to 4.",
-                       place(cursor, "dimension count", text), dimensions);
+                       field_place(cursor, "dimension count", text), dimensions);
   }
   tensor->dimensions = (int)dimensions;
   uint64_t elements = 1;
@@ -281,11 +282,11 @@ static bool read_dimensions(Cursor *cursor, GgufTensor *tensor) {
     if (!read_u64(cursor, "dimensions", &tensor->size[i])) return false;
     if (tensor->size[i] == 0)
       return nibble_fail(cursor->error, NIBBLE_GGUF_BAD_DIMENSION, "%s have a 0 in place %d, expected at least 1.",
-                         place(cursor, "dimensions", text), i);
+                         field_place(cursor, "dimensions", text), i);
     if (!multiply(&elements, tensor->size[i]))
       return nibble_fail(cursor->error, NIBBLE_GGUF_BAD_DIMENSION,
                          "%s multiply to 2^63 elements or more (the one in place %d is %" PRIu64 "), expected fewer.",
-                         place(cursor, "dimensions", text), i, tensor->size[i]);
+                         field_place(cursor, "dimensions", text), i, tensor->size[i]);
   }
   return true;
 }
@@ -298,13 +299,13 @@ static bool read_format(Cursor *cursor, GgufTensor *tensor) {
   if (format == NULL) {
     char foreign[FOREIGN_TYPE_TEXT_SIZE];
     foreign_type_text(tensor->type, foreign);
-    return nibble_fail(cursor->error, NIBBLE_GGUF_BAD_TYPE, "%s is %s.", place(cursor, "type", text), foreign);
+    return nibble_fail(cursor->error, NIBBLE_GGUF_BAD_TYPE, "%s is %s.", field_place(cursor, "type", text), foreign);
   }
   const uint64_t columns = tensor->size[0];
   if (columns % (uint64_t)format->block_elements != 0) {
     return nibble_fail(cursor->error, NIBBLE_GGUF_BAD_DIMENSION,
-                       "%s is %" PRIu64 ", expected a multiple of %d, as %s needs.", place(cursor, "row length", text),
-                       columns, format->block_elements, format->name);
+                       "%s is %" PRIu64 ", expected a multiple of %d, as %s needs.",
+                       field_place(cursor, "row length", text), columns, format->block_elements, format->name);
   }
   tensor->bytes = columns / (uint64_t)format->block_elements;
   bool fits = multiply(&tensor->bytes, (uint64_t)format->block_bytes);
@@ -316,7 +317,7 @@ static bool read_format(Cursor *cursor, GgufTensor *tensor) {
     return nibble_fail(cursor->error, NIBBLE_GGUF_BAD_DIMENSION,
                        "%s are %" PRIu64 " x %" PRIu64 " x %" PRIu64 " x %" PRIu64
                        " of %s, expected fewer than 2^63 bytes.",
-                       place(cursor, "dimensions", text), tensor->size[0], tensor->size[1], tensor->size[2],
+                       field_place(cursor, "dimensions", text), tensor->size[0], tensor->size[1], tensor->size[2],
                        tensor->size[3], format->name);
   }
   return true;
@@ -330,7 +331,7 @@ static bool read_tensor(Cursor *cursor, uint64_t alignment, GgufTensor *tensor) 
   if (!read_u64(cursor, "offset", &tensor->offset)) return false;
   if (tensor->offset % alignment != 0) {
     return nibble_fail(cursor->error, NIBBLE_GGUF_BAD_OFFSET, "%s is %" PRIu64 ", expected a multiple of %" PRIu64 ".",
-                       place(cursor, "offset", text), tensor->offset, alignment);
+                       field_place(cursor, "offset", text), tensor->offset, alignment);
   }
   return true;
 }
@@ -342,7 +343,7 @@ static bool is_of_tokenizer(GgufString key) {
   return key.length >= length && memcmp(key.data, prefix, length) == 0;
 }
 
-static void add_bytes(Checksum *checksum, const Cursor *cursor, uint64_t begin) {
+static void hash_read_bytes(Checksum *checksum, const Cursor *cursor, uint64_t begin) {
   checksum_update(checksum, cursor->data + (size_t)begin, (size_t)(cursor->position - begin));
 }
 
@@ -353,8 +354,8 @@ static bool read_tables(Cursor *cursor, Gguf *gguf) {
   if (!read_start(cursor, &gguf->version)) return false;
   if (!read_count(cursor, "tensor count", TENSOR_MINIMUM, &tensors)) return false;
   if (!read_count(cursor, "metadata pair count", PAIR_MINIMUM, &pairs)) return false;
-  if (!require(cursor, tensors * TENSOR_MINIMUM + pairs * PAIR_MINIMUM,
-               "smallest table of as many tensors and metadata pairs as the counts say"))
+  if (!require_bytes(cursor, tensors * TENSOR_MINIMUM + pairs * PAIR_MINIMUM,
+                     "smallest table of as many tensors and metadata pairs as the counts say"))
     return false;
 
   gguf->pairs = zeroed((uint64_t)pairs + 1, sizeof *gguf->pairs);
@@ -369,7 +370,7 @@ static bool read_tables(Cursor *cursor, Gguf *gguf) {
     cursor->subject = (GgufString){NULL, 0};
     begin = cursor->position;
     if (!read_pair(cursor, &gguf->pairs[gguf->pair_count])) return false;
-    if (!is_of_tokenizer(gguf->pairs[gguf->pair_count].key)) add_bytes(&checksum, cursor, begin);
+    if (!is_of_tokenizer(gguf->pairs[gguf->pair_count].key)) hash_read_bytes(&checksum, cursor, begin);
   }
   if (!read_alignment(gguf, cursor->error, &gguf->alignment)) return false;
   for (; gguf->tensor_count < tensors; gguf->tensor_count++) {
@@ -378,7 +379,7 @@ static bool read_tables(Cursor *cursor, Gguf *gguf) {
     cursor->subject = (GgufString){NULL, 0};
     begin = cursor->position;
     if (!read_tensor(cursor, gguf->alignment, &gguf->tensors[gguf->tensor_count])) return false;
-    add_bytes(&checksum, cursor, begin);
+    hash_read_bytes(&checksum, cursor, begin);
   }
   gguf->checksum = checksum_end(&checksum);
   gguf->data_offset = (cursor->position + gguf->alignment - 1) & ~(gguf->alignment - 1);

@@ -25,9 +25,9 @@ enum { HIDDEN_ROWS = CHUNK_TILES * TILE_ROWS };
 // to go through the weights in one run.
 void hidden_compute(Run *run, const Block *block, const Activations *input, const Product *products, int product_count,
                     uint8_t *packed, int thread) {
-  const int rows = run_round_up(block->down.columns, TILE_ROWS), count = input->tokens;
+  const int rows = round_up(block->down.columns, TILE_ROWS), count = input->tokens;
   if (count == 1) product_multiply(run, thread, PROFILE_GATE_AND_UP, input, products, product_count);
-  for (int piece; (piece = threads_claim(run->threads, thread, (rows + HIDDEN_ROWS - 1) / HIDDEN_ROWS)) >= 0;) {
+  for (int piece; (piece = threads_claim(run->threads, thread, units_of(rows, HIDDEN_ROWS))) >= 0;) {
     const int first = piece * HIDDEN_ROWS, left = rows - first;
     for (int i = 0; count > 1 && i < product_count; i++)
       product_tiles(run, &products[i], input, piece * CHUNK_TILES, CHUNK_TILES);

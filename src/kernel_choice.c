@@ -57,7 +57,7 @@ static void workbench_free(Workbench *bench) {
 
 // Products of a weight and an activation a second in one turn, for one token or LEAST_PANELLED, by one form of the
 // product.
-static double measure(MatmulKernel *matmul, const Kernels *kernels, const Workbench *bench, int tokens) {
+static double product_rate(MatmulKernel *matmul, const Kernels *kernels, const Workbench *bench, int tokens) {
   if (matmul == NULL) return 0;
   const Activations input = {bench->x, MEASURE_COLUMNS, bench->packed, tokens, MEASURE_COLUMNS, NULL};
   const int at_once = tokens < PANEL_TOKENS ? tokens : PANEL_TOKENS;
@@ -86,9 +86,10 @@ static void raise(double *best, double rate, Rates *rates, int round) {
 }
 
 static void measure_round(const Kernels *kernels, const Workbench *bench, int round, Rates *rates) {
-  MatmulKernel *const matmul = kernels->matmul[TILE_Q4_0], *const streams = kernels->matmul_streams[TILE_Q4_0];
-  raise(&rates->one, fmax(measure(matmul, kernels, bench, 1), measure(streams, kernels, bench, 1)), rates, round);
-  raise(&rates->panel, measure(matmul, kernels, bench, LEAST_PANELLED), rates, round);
+  MatmulKernel *const matmul = kernels->matmul[TILE_Q4_0], *const abreast = kernels->matmul_abreast[TILE_Q4_0];
+  raise(&rates->one, fmax(product_rate(matmul, kernels, bench, 1), product_rate(abreast, kernels, bench, 1)), rates,
+        round);
+  raise(&rates->panel, product_rate(matmul, kernels, bench, LEAST_PANELLED), rates, round);
 }
 
 static void measure_all(const Kernels *const *sets, int count, const Workbench *bench, const bool *right,

@@ -11,6 +11,7 @@
 
 #include "error.h"
 #include "float_math.h"
+#include "round_up.h"
 #include "tiles.h"
 
 enum {
@@ -102,6 +103,9 @@ static inline int packed_tokens(int tokens) {
 // Bytes of what tabulate() makes of a block of 32 columns.
 enum { TABLE_BLOCK_BYTES = 256 };
 
+// Bytes of one packed token: `columns` / 32 blocks, the last maybe not full.
+static inline size_t packed_bytes(int columns) { return (size_t)units_of(columns, TILE_BLOCK) * PACKED_BLOCK_BYTES; }
+
 // y = x @ W^T (or y += x @ W^T), for `tile_count` tiles of TILE_ROWS rows each: y[t * y_stride + r] for every row r of
 // the tiles, rows that only fill up the last tile included (their result is 0, or what was there).
 // Quantised weights: the integer dot product of each block of 32 columns is exact. Without a header, its float is
@@ -125,11 +129,11 @@ typedef struct Kernels {
 
   MatmulKernel *matmul[TILE_KINDS];
 
-  // The same products for one token, with `tile_streams` tiles read side by side instead of one behind the other: which
-  // of the two keeps memory busier depends on the CPU's prefetchers (measured: twice the rate, either way round). NULL
-  // where a set has only the one form.
-  MatmulKernel *matmul_streams[TILE_KINDS];
-  int tile_streams;
+  // The same products for one token, with `tiles_abreast` tiles read side by side instead of one behind the other:
+  // which of the two keeps memory busier depends on the CPU's prefetchers (measured: twice the rate, either way round).
+  // NULL where a set has only the one form.
+  MatmulKernel *matmul_abreast[TILE_KINDS];
+  int tiles_abreast;
 
   // Packs `tokens` rows x[t * stride], `columns` a multiple of 32: one token alone, several (up to
   // PANEL_TOKENS) as a panel, which is filled up with the last of them. Per block: scale =

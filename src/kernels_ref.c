@@ -163,7 +163,7 @@ static void matmul_quantized(TileKind kind, const uint8_t *tiles, int tile_count
 TILE_QUANTIZED_KINDS(REFERENCE)
 #undef REFERENCE
 
-static float number_at(TileKind kind, const uint8_t *numbers, size_t index) {
+static float float_weight(TileKind kind, const uint8_t *numbers, size_t index) {
   if (kind == TILE_F32) {
     float value;
     memcpy(&value, numbers + 4 * index, 4);
@@ -183,7 +183,7 @@ static void matmul_numbers(TileKind kind, const uint8_t *tiles, int tile_count, 
       const float *values = x->values + (size_t)t * x->stride;
       float sum = 0;
       for (int c = 0; c < x->columns; c++)
-        sum += values[c] * number_at(kind, tile, (size_t)(c * TILE_ROWS + r % TILE_ROWS));
+        sum += values[c] * float_weight(kind, tile, (size_t)(c * TILE_ROWS + r % TILE_ROWS));
       float *out = y + (size_t)t * y_stride + r;
       *out = add ? *out + sum : sum;
     }

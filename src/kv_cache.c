@@ -24,7 +24,7 @@ struct KvPool {
   uint64_t most;  // bytes that may be in use
 };
 
-static PageHeader *header_of(uint8_t *page) { return (PageHeader *)page - 1; }
+static PageHeader *page_header(uint8_t *page) { return (PageHeader *)page - 1; }
 
 int kv_add_class(KvShape *shape, KvPageShape page) {
   for (int i = 0; i < shape->classes; i++)
@@ -117,7 +117,7 @@ uint64_t kv_pool_spare_bytes(const KvPool *pool) {
   return bytes;
 }
 
-static PageHeader *new_page(const PagesOf *of) { return aligned_alloc(64, (of->page_bytes + 63) / 64 * 64); }
+static PageHeader *new_page(const PagesOf *of) { return aligned_alloc(64, (size_t)round_up_bytes(of->page_bytes, 64)); }
 
 // Whether so many pages more would be beyond the limit.
 static bool is_beyond(const KvPool *pool, const KvPages *pages) {
@@ -146,7 +146,7 @@ bool kv_pool_reserve(KvPool *pool, const KvPages *pages) {
   return true;
 }
 
-static uint8_t *take_page(PagesOf *of) {
+static uint8_t *take_spare_page(PagesOf *of) {
   PageHeader *header = pop_spare(of);
   if (header == NULL) abort();  // never: whoever takes one has reserved it
   // Kernels compute whole vectors of tokens and drop those that are not there: never on NaN, which is slow on some
@@ -157,8 +157,8 @@ static uint8_t *take_page(PagesOf *of) {
   return (uint8_t *)(header + 1);
 }
 
-static void give_page(PagesOf *of, uint8_t *page) {
-  PageHeader *header = header_of(page);
+static void give_page_back(PagesOf *of, uint8_t *page) {
+  PageHeader *header = page_header(page);
   if (--header->tables > 0) return;
   push_spare(of, header);
   of->used--;
@@ -198,28 +198,28 @@ void kv_table_share(KvTable *table, const KvTable *other) {
   memcpy(table->pages, other->pages, slots * sizeof *table->pages);
   memcpy(table->from, other->from, (size_t)table->shape->layers * sizeof *table->from);
   for (size_t i = 0; i < slots; i++)
-    if (table->pages[i] != NULL) header_of(table->pages[i])->tables++;
+    if (table->pages[i] != NULL) page_header(table->pages[i])->tables++;
 }
 
 bool kv_table_is_shared(const KvTable *table, int layer, int page) {
-  return header_of(*page_slot(table, layer, page))->tables > 1;
+  return page_header(*page_slot(table, layer, page))->tables > 1;
 }
 
 void kv_table_own_page(KvTable *table, int layer, int page) {
   uint8_t **slot = page_slot(table, layer, page);
   if (*slot != NULL && !kv_table_is_shared(table, layer, page)) return;
   PagesOf *of = pages_of(table, layer);
-  uint8_t *own = take_page(of);
+  uint8_t *own = take_spare_page(of);
   if (*slot != NULL) {
     memcpy(own, *slot, of->page_bytes - sizeof(PageHeader));
-    give_page(of, *slot);
+    give_page_back(of, *slot);
   }
   *slot = own;
 }
 
 void kv_table_drop_page(KvTable *table, int layer, int page) {
   uint8_t **slot = page_slot(table, layer, page);
-  if (*slot != NULL) give_page(pages_of(table, layer), *slot);
+  if (*slot != NULL) give_page_back(pages_of(table, layer), *slot);
   *slot = NULL;
 }
 

@@ -4,14 +4,14 @@
 
 #include "float_math.h"
 
-static size_t number_bytes(KvType type) { return type == KV_F32 ? 4 : type == KV_F16 ? 2 : 1; }
+static size_t kv_number_bytes(KvType type) { return type == KV_F32 ? 4 : type == KV_F16 ? 2 : 1; }
 
 static size_t key_bytes(const KvPageShape *shape) {
-  return (size_t)kv_key_stride(shape->key_size, shape->type) * KV_PAGE_TOKENS * number_bytes(shape->type);
+  return (size_t)kv_key_stride(shape->key_size, shape->type) * KV_PAGE_TOKENS * kv_number_bytes(shape->type);
 }
 
 static size_t value_bytes(const KvPageShape *shape) {
-  return (size_t)kv_value_stride(shape->value_size, shape->type) * KV_PAGE_TOKENS * number_bytes(shape->type);
+  return (size_t)kv_value_stride(shape->value_size, shape->type) * KV_PAGE_TOKENS * kv_number_bytes(shape->type);
 }
 
 static size_t head_bytes(const KvPageShape *shape) {
@@ -30,7 +30,7 @@ KvHead kv_page_head(const KvPageShape *shape, const uint8_t *page, int head) {
 
 void kv_page_copy_value(const KvPageShape *shape, const uint8_t *source, int from, uint8_t *target, int to, int head) {
   const KvHead read = kv_page_head(shape, source, head), written = kv_page_head(shape, target, head);
-  const size_t bytes = number_bytes(shape->type);
+  const size_t bytes = kv_number_bytes(shape->type);
   const int n = shape->value_size;
   for (int d = 0; d < n; d++)
     memcpy((uint8_t *)written.values + kv_value_index(n, d, to, shape->type) * bytes,
@@ -39,7 +39,7 @@ void kv_page_copy_value(const KvPageShape *shape, const uint8_t *source, int fro
 }
 
 void kv_page_clear(const KvPageShape *shape, uint8_t *page, int from, int to) {
-  const size_t bytes = number_bytes(shape->type);
+  const size_t bytes = kv_number_bytes(shape->type);
   for (int h = 0; h < shape->heads; h++) {
     const KvHead head = kv_page_head(shape, page, h);
     for (int t = from; t < to; t++) {
@@ -62,7 +62,7 @@ bool kv_page_scales_hold(const KvPageShape *shape, const uint8_t *page) {
   return true;
 }
 
-static float number_at(KvType type, const void *numbers, size_t index, const float *scales, int token) {
+static float kv_number(KvType type, const void *numbers, size_t index, const float *scales, int token) {
   switch (type) {
     case KV_F32: return ((const float *)numbers)[index];
     case KV_F16: return f16_finite(((const uint16_t *)numbers)[index]);
@@ -72,11 +72,11 @@ static float number_at(KvType type, const void *numbers, size_t index, const flo
 
 float kv_page_key(const KvPageShape *shape, const uint8_t *page, int head, int at, int d) {
   const KvHead there = kv_page_head(shape, page, head);
-  return number_at(shape->type, there.keys, kv_key_index(shape->key_size, d, at, shape->type), there.key_scales, at);
+  return kv_number(shape->type, there.keys, kv_key_index(shape->key_size, d, at, shape->type), there.key_scales, at);
 }
 
 float kv_page_value(const KvPageShape *shape, const uint8_t *page, int head, int at, int d) {
   const KvHead there = kv_page_head(shape, page, head);
-  return number_at(shape->type, there.values, kv_value_index(shape->value_size, d, at, shape->type), there.value_scales,
+  return kv_number(shape->type, there.values, kv_value_index(shape->value_size, d, at, shape->type), there.value_scales,
                    at);
 }

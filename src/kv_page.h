@@ -30,7 +30,7 @@ typedef struct {
 #define KV_LARGEST 65504.0f
 #define KV_INT8_LARGEST 127.0f
 
-static inline int kv_page_count(int tokens) { return (tokens + KV_PAGE_TOKENS - 1) / KV_PAGE_TOKENS; }
+static inline int kv_page_count(int tokens) { return units_of(tokens, KV_PAGE_TOKENS); }
 
 // Bytes of a page's keys and values.
 size_t kv_page_data_bytes(const KvPageShape *shape);
@@ -40,10 +40,10 @@ static inline int kv_slot(int i) { return i / 8 * 8 + i % 4 * 2 + i / 4 % 2; }
 
 // Numbers that a token's key, and its value, of one head take in a page.
 static inline int kv_key_stride(int key_size, KvType type) {
-  return type == KV_INT8 ? (key_size + 1) / 2 * 2 : key_size;
+  return type == KV_INT8 ? round_up(key_size, 2) : key_size;
 }
 static inline int kv_value_stride(int value_size, KvType type) {
-  return type == KV_F32 ? value_size : (value_size + 7) / 8 * 8;
+  return type == KV_F32 ? value_size : round_up(value_size, 8);
 }
 
 // Where dimension d of token t's key stands among a head's keys.

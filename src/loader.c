@@ -17,10 +17,10 @@ static size_t row_bytes(const WeightSource *source) {
 }
 
 // Rows that are re-tiled in one go: those of a tile; or all of them, where nothing can be done before the last byte.
-static int step_rows(const WeightSource *source) { return shared_bytes(source) > 0 ? source->rows : TILE_ROWS; }
+static int group_step(const WeightSource *source) { return shared_bytes(source) > 0 ? source->rows : TILE_ROWS; }
 
 static int group_rows(const WeightSource *source, int rows_done) {
-  const int left = source->rows - rows_done, step = step_rows(source);
+  const int left = source->rows - rows_done, step = group_step(source);
   return left < step ? left : step;
 }
 
@@ -69,7 +69,7 @@ uint64_t loader_group_bytes(const Model *model) {
     const WeightSource *source = &model->sources[i];
     // Whole tiles, and one more group's padding.
     const uint64_t first = packed_group(source, 0),
-                   last = packed_group(source, (source->rows - 1) / step_rows(source) * step_rows(source));
+                   last = packed_group(source, (source->rows - 1) / group_step(source) * group_step(source));
     if (first > largest) largest = first;
     if (last > largest) largest = last;
   }
@@ -113,7 +113,7 @@ static void place_group(Loader *loader, const WeightSource *source, const uint8_
   size_t used;
   bool finite;
   if (source->matrix != NULL) {
-    const size_t tiles = ((size_t)rows + TILE_ROWS - 1) / TILE_ROWS;
+    const size_t tiles = (size_t)units_of(rows, TILE_ROWS);
     used = tiles * tile_bytes(source->matrix->kind, source->matrix->columns);
     finite = tile_group(loader, source, bytes, rows, target);
   } else {
@@ -135,7 +135,7 @@ static void place_group(Loader *loader, const WeightSource *source, const uint8_
 }
 
 // Takes bytes for the group under way, and returns how many.
-static size_t take(Loader *loader, const WeightSource *source, const uint8_t *bytes, size_t count) {
+static size_t stage_bytes(Loader *loader, const WeightSource *source, const uint8_t *bytes, size_t count) {
   const size_t group = (size_t)group_bytes(source, loader->rows_done);
   if (loader->staged == 0 && count >= group) {
     place_group(loader, source, bytes);
@@ -163,7 +163,7 @@ size_t loader_push(Loader *loader, const uint8_t *bytes, size_t count) {
     } else if (loader->output != NULL && loader->capacity - loader->written < packed_group(source, loader->rows_done)) {
       break;
     } else {
-      part = take(loader, source, bytes + taken, left);
+      part = stage_bytes(loader, source, bytes + taken, left);
     }
     taken += part;
     loader->position += part;
@@ -208,7 +208,7 @@ void loader_seek(Loader *loader, uint64_t packed_position) {
   loader->source = (int)(source - model->sources);
   if (source->matrix != NULL) {
     const size_t tile = tile_bytes(source->matrix->kind, source->matrix->columns);
-    const int step = step_rows(source);
+    const int step = group_step(source);
     const uint64_t group = (packed_position - source->packed_offset) / tile * TILE_ROWS / (uint64_t)step;
     const uint64_t last = (uint64_t)(source->rows - 1) / (uint64_t)step;  // the padding belongs to it
     loader->rows_done = (int)(group < last ? group : last) * step;

@@ -14,7 +14,7 @@ void model_visit_matrices(const Block *block, VisitMatrix *visit, void *context)
 
 uint64_t model_ring_bytes(const Model *model) { return (uint64_t)model->residency.slots * model->residency.slot_bytes; }
 
-static void place(WeightSource *source, uint64_t *arena) {
+static void place_source(WeightSource *source, uint64_t *arena) {
   if (source->streams) return;
   source->arena_offset = *arena;
   *arena += source->arena_bytes;
@@ -42,7 +42,7 @@ static void place_weights(Model *model) {
     source->packed_offset = packed;
     source->streams = source_streams(model, source);
     packed += source->arena_bytes;
-    if (source->block < 0) place(source, &arena);
+    if (source->block < 0) place_source(source, &arena);
     if (source->block >= 0 && source->block < blocks) model->blocks[source->block].arena_bytes += source->arena_bytes;
   }
   for (int i = 0; i < blocks; i++) {
@@ -52,7 +52,7 @@ static void place_weights(Model *model) {
     block->arena_bytes = 0;
   }
   for (WeightSource *source = model->sources; source < end; source++) {
-    if (source->block == blocks) place(source, &arena);
+    if (source->block == blocks) place_source(source, &arena);
     if (source->block < 0 || source->block >= blocks) continue;
     Block *block = &model->blocks[source->block];
     source->arena_offset = block->arena_offset + block->arena_bytes;

@@ -10,6 +10,7 @@
 #include "budget.h"
 #include "error.h"
 #include "gguf.h"
+#include "round_up.h"
 #include "shape.h"
 #include "tiles.h"
 
@@ -38,7 +39,7 @@ typedef struct {
   float *gate_bias, *up_bias;   /* [feed_forward] */
   float *down_bias;             /* [width] */
   Norm query_norm, key_norm;    /* [key_size] for all heads, or of all heads */
-  Norm attention_post_norm;     /* [width] of what attention adds to the stream */
+  Norm attention_post_norm;     /* [width] of what attention adds */
   Norm feed_forward_post_norm;  /* [width] */
   float *sinks;                 /* [heads] what each has among its scores that no token has (arXiv:2309.17453) */
   bool parallel;                // see Parallel
@@ -131,9 +132,7 @@ bool model_is_output_norm(const Model *model, const WeightSource *source);
 
 // Weights in the arena begin at multiples of it, and so are padded.
 enum { MODEL_ALIGNMENT = 64 };
-static inline uint64_t model_aligned(uint64_t bytes) {
-  return (bytes + MODEL_ALIGNMENT - 1) / MODEL_ALIGNMENT * MODEL_ALIGNMENT;
-}
+static inline uint64_t model_aligned(uint64_t bytes) { return round_up_bytes(bytes, MODEL_ALIGNMENT); }
 
 // Visits the matrices that a block has.
 typedef void VisitMatrix(void *context, const Matrix *matrix);

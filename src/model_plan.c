@@ -67,7 +67,7 @@ static void add_source(Plan *plan, const GgufTensor *tensor, WeightSource source
   model->sources[model->source_count++] = source;
 }
 
-static const GgufTensor *require(const Plan *plan, const char *name) {
+static const GgufTensor *require_tensor(const Plan *plan, const char *name) {
   const GgufTensor *tensor = gguf_find_tensor(plan->gguf, name);
   if (tensor == NULL)
     nibble_fail(plan->error, NIBBLE_MODEL_BAD_TENSOR,
@@ -77,7 +77,7 @@ static const GgufTensor *require(const Plan *plan, const char *name) {
 }
 
 static bool plan_matrix(Plan *plan, const char *name, int columns, int rows, Matrix *matrix) {
-  const GgufTensor *tensor = require(plan, name);
+  const GgufTensor *tensor = require_tensor(plan, name);
   if (tensor == NULL) return false;
   if (tensor->dimensions != 2 || tensor->size[0] != (uint64_t)columns || tensor->size[1] != (uint64_t)rows)
     return bad_shape(plan, tensor, name, columns, rows);
@@ -90,7 +90,7 @@ static bool plan_matrix(Plan *plan, const char *name, int columns, int rows, Mat
 
 // Plain floats: a row (of one dimension), or several (of two).
 static bool plan_rows(Plan *plan, const char *name, int dimensions, int columns, int rows, float **floats) {
-  const GgufTensor *tensor = require(plan, name);
+  const GgufTensor *tensor = require_tensor(plan, name);
   if (tensor == NULL) return false;
   if (tensor->dimensions != dimensions || tensor->size[0] != (uint64_t)columns || tensor->size[1] != (uint64_t)rows)
     return bad_shape(plan, tensor, name, columns, rows);
@@ -198,7 +198,7 @@ static bool plan_outer(Plan *plan) {
 
 // The vocabulary is as long as the embedding, and the tokenizer, where the file has one, must agree.
 static bool read_vocabulary(Plan *plan) {
-  const GgufTensor *embedding = require(plan, "token_embd.weight");
+  const GgufTensor *embedding = require_tensor(plan, "token_embd.weight");
   if (embedding == NULL) return false;
   if (embedding->dimensions != 2)
     return nibble_fail(plan->error, NIBBLE_MODEL_BAD_TENSOR,

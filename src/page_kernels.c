@@ -18,7 +18,7 @@ static float value_at(const void *values, KvType type, int head_size, int d, int
 static void scores_of(KvType type, const float *queries, size_t stride, int rows, const void *keys, int head_size,
                       int to, float *scores) {
   for (int r = 0; r < rows; r++)
-    for (int t = 0; t < (to + 7) / 8 * 8; t++) {
+    for (int t = 0; t < round_up(to, 8); t++) {
       float sum = 0;
       for (int d = 0; d < head_size; d++)
         sum += queries[(size_t)r * stride + (size_t)d] * key_at(keys, type, head_size, d, t);
@@ -80,7 +80,7 @@ float reference_quantize(const float *x, int n, int limit, int16_t *q) {
 void reference_int8_scores(const int16_t *q, size_t stride, const float *q_scales, int rows, const int8_t *keys,
                            const float *key_scales, int head_size, int to, float *scores) {
   for (int r = 0; r < rows; r++)
-    for (int t = 0; t < (to + 7) / 8 * 8; t++) {
+    for (int t = 0; t < round_up(to, 8); t++) {
       uint32_t sum = 0;  // a model that computes NaN may bring any numbers here
       for (int d = 0; d < head_size; d++)
         sum += (uint32_t)(q[(size_t)r * stride + (size_t)d] * keys[kv_key_index(head_size, d, t, KV_INT8)]);

@@ -9,8 +9,6 @@ bool product_packs(const Run *run, const Product *products, int count) {
   return false;
 }
 
-static size_t packed_bytes(int columns) { return (size_t)(columns / TILE_BLOCK) * PACKED_BLOCK_BYTES; }
-
 // Panels, and those tokens that are packed one by one.
 static int panel_count(int tokens) {
   const int panels = packed_panels(tokens);
@@ -110,7 +108,7 @@ static int chunk_tiles(const Run *run, const Matrix *matrix, int tokens) {
 
 static int chunk_count(const Run *run, const Matrix *matrix, int tokens) {
   const int tiles = chunk_tiles(run, matrix, tokens);
-  return (tile_count(matrix) + tiles - 1) / tiles;
+  return units_of(tile_count(matrix), tiles);
 }
 
 // Adds the bias of rows `first` to `first + rows`.
@@ -126,9 +124,9 @@ void product_tiles(const Run *run, const Product *product, const Activations *in
   const Matrix *matrix = product->matrix;
   const int left = tile_count(matrix) - first, row = first * TILE_ROWS, rows = matrix->rows - row;
   const int count = left < tiles ? left : tiles;
-  MatmulKernel *const streams = run->kernels->matmul_streams[matrix->kind];
-  const bool streamed = streams != NULL && run->tile_streams > 1 && input->tokens == 1;
-  MatmulKernel *const matmul = streamed ? streams : run->kernels->matmul[matrix->kind];
+  MatmulKernel *const abreast = run->kernels->matmul_abreast[matrix->kind];
+  const bool side_by_side = abreast != NULL && run->tiles_abreast > 1 && input->tokens == 1;
+  MatmulKernel *const matmul = side_by_side ? abreast : run->kernels->matmul[matrix->kind];
   matmul(matrix->tiles + (size_t)first * tile_bytes(matrix->kind, matrix->columns), count, input, product->y + row,
          (size_t)product->stride, product->add);
   if (product->bias != NULL) add_bias(product, input->tokens, row, rows < count * TILE_ROWS ? rows : count * TILE_ROWS);

@@ -5,13 +5,7 @@
 
 enum { ALIGNMENT = 64 };
 
-int run_round_up(int n, int multiple) { return (n + multiple - 1) / multiple * multiple; }
-
-int run_splits(int tokens) { return (tokens + SPLIT_TOKENS - 1) / SPLIT_TOKENS; }
-
-static size_t packed_bytes(int columns) {
-  return (size_t)(run_round_up(columns, TILE_BLOCK) / TILE_BLOCK) * PACKED_BLOCK_BYTES;
-}
+int run_splits(int tokens) { return units_of(tokens, SPLIT_TOKENS); }
 
 // Whether a block has the RoPE of windows.
 static bool has_window_rope(const Shape *shape) {
@@ -33,7 +27,7 @@ static bool visit_buffers(Run *run, int threads, VisitBuffer *visit, void *conte
     void **buffer;
     uint64_t bytes;
   } buffers[] = {
-      {(void **)&run->stream, (uint64_t)run->sweep_size * (uint64_t)run->width_stride * f},
+      {(void **)&run->residual, (uint64_t)run->sweep_size * (uint64_t)run->width_stride * f},
       {(void **)&run->normed, batch * (uint64_t)run->width_stride * f},
       {(void **)&run->query, batch * (uint64_t)run->query_stride * f},
       {(void **)&run->key, batch * (uint64_t)run->key_stride * f},
@@ -54,17 +48,17 @@ static bool visit_buffers(Run *run, int threads, VisitBuffer *visit, void *conte
       {(void **)&run->scratch, (uint64_t)threads * run->scratch_bytes},
   };
   for (size_t i = 0; i < sizeof buffers / sizeof *buffers; i++)
-    if (!visit(context, buffers[i].buffer, (buffers[i].bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT)) return false;
+    if (!visit(context, buffers[i].buffer, round_up_bytes(buffers[i].bytes, ALIGNMENT))) return false;
   return true;
 }
 
-static bool add_bytes(void *context, void **buffer, uint64_t bytes) {
+static bool count_buffer(void *context, void **buffer, uint64_t bytes) {
   (void)buffer;
   *(uint64_t *)context += bytes;
   return true;
 }
 
-static bool allocate(void *context, void **buffer, uint64_t bytes) {
+static bool allocate_buffer(void *context, void **buffer, uint64_t bytes) {
   (void)context;
   if (bytes > SIZE_MAX / 2) return false;
   if (bytes == 0) return true;
@@ -74,14 +68,14 @@ static bool allocate(void *context, void **buffer, uint64_t bytes) {
   return *buffer != NULL;
 }
 
-static bool release(void *context, void **buffer, uint64_t bytes) {
+static bool free_buffer(void *context, void **buffer, uint64_t bytes) {
   (void)context, (void)bytes;
   free(*buffer);
   *buffer = NULL;
   return true;
 }
 
-static void measure(Run *run, const Model *model, RunSizes sizes) {
+static void size_buffers(Run *run, const Model *model, RunSizes sizes) {
   const Shape *shape = &model->shape;
   int queries = 0, keys = 0;
   size_t scratch = 0;
@@ -97,30 +91,30 @@ static void measure(Run *run, const Model *model, RunSizes sizes) {
                .context_size = sizes.context,
                .batch_size = sizes.batch,
                .sweep_size = sizes.sweep,
-               .width_stride = run_round_up(shape->width, TILE_ROWS),
-               .query_stride = run_round_up(queries, TILE_ROWS),
-               .key_stride = run_round_up(keys, TILE_ROWS),
-               .forward_stride = run_round_up(shape_most(shape).feed_forward, TILE_ROWS),
-               .logits_stride = run_round_up(shape->vocabulary, TILE_ROWS)};
+               .width_stride = round_up(shape->width, TILE_ROWS),
+               .query_stride = round_up(queries, TILE_ROWS),
+               .key_stride = round_up(keys, TILE_ROWS),
+               .forward_stride = round_up(shape_most(shape).feed_forward, TILE_ROWS),
+               .logits_stride = round_up(shape->vocabulary, TILE_ROWS)};
   const int widest = run->width_stride > run->query_stride ? run->width_stride : run->query_stride;
   run->own_packed_bytes = packed_bytes(widest);
   if ((model_kinds(model) >> TILE_Q1_0 & 1) != 0) {
     const int columns = widest > run->forward_stride ? widest : run->forward_stride;
-    run->own_table_bytes = (size_t)(run_round_up(columns, TILE_BLOCK) / TILE_BLOCK) * TABLE_BLOCK_BYTES;
+    run->own_table_bytes = (size_t)units_of(columns, TILE_BLOCK) * TABLE_BLOCK_BYTES;
   }
-  run->scratch_bytes = (scratch + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+  run->scratch_bytes = (size_t)round_up_bytes(scratch, ALIGNMENT);
 }
 
 bool run_create(Run *run, const Model *model, const Kernels *kernels, Threads *threads, RunSizes sizes,
                 NibbleError *error) {
-  measure(run, model, sizes);
+  size_buffers(run, model, sizes);
   run->kernels = kernels;
   run->threads = threads;
-  visit_buffers(run, threads_count(threads), add_bytes, &run->bytes);
+  visit_buffers(run, threads_count(threads), count_buffer, &run->bytes);
   // Splits and heads are counted together, and their rows are numbered by int.
   const bool counted = (int64_t)run_splits(run->context_size) * shape_most(&model->shape).heads <= INT32_MAX;
-  const bool allocated = counted && visit_buffers(run, threads_count(threads), allocate, NULL);
-  run->x = run->stream;
+  const bool allocated = counted && visit_buffers(run, threads_count(threads), allocate_buffer, NULL);
+  run->x = run->residual;
   if (allocated) return true;
   const double megabytes = (double)run->bytes / 1e6;
   run_free(run);
@@ -149,7 +143,7 @@ bool run_create_ropes(Run *run, NibbleError *error) {
 
 void run_free(Run *run) {
   if (run->model == NULL) return;
-  visit_buffers(run, 1, release, NULL);
+  visit_buffers(run, 1, free_buffer, NULL);
   for (int i = 0; i < ROPES; i++)
     rope_free(&run->ropes[i]);
   run->model = NULL;
@@ -158,8 +152,8 @@ void run_free(Run *run) {
 uint64_t run_bytes(const Model *model, int threads, RunSizes sizes) {
   Run run;
   uint64_t bytes = 0;
-  measure(&run, model, sizes);
-  visit_buffers(&run, threads, add_bytes, &bytes);
+  size_buffers(&run, model, sizes);
+  visit_buffers(&run, threads, count_buffer, &bytes);
   return bytes;
 }
 

@@ -8,6 +8,7 @@
 #include "model.h"
 #include "profile.h"
 #include "rope.h"
+#include "round_up.h"
 #include "threads.h"
 
 // Attention runs over splits of this many tokens, each from a fresh start, and merges them in order. The partition does
@@ -21,8 +22,8 @@ typedef struct {
   Threads *threads;
   Rope ropes[ROPES];  // the second is empty where no layer has it
   int batch_size, context_size;
-  int sweep_size;    // tokens that a pass block by block takes; at least batch_size
-  int tile_streams;  // the tiles that a product with one token reads side by side; 0: not chosen yet
+  int sweep_size;     // tokens that a pass block by block takes; at least batch_size
+  int tiles_abreast;  // the tiles that a product with one token reads side by side; 0: not chosen yet
 
   // The batch under way.
   KvTable *kv;
@@ -32,7 +33,7 @@ typedef struct {
 
   // Buffers, for the layers that have the most of each. Strides are the sizes rounded up to TILE_ROWS.
   int width_stride, query_stride, key_stride, forward_stride, logits_stride;
-  float *stream;           /* [sweep, width] the residual stream */
+  float *residual;         /* [sweep, width] the residual stream */
   float *x;                /* [batch, width] the batch's part of it */
   float *normed;           /* [batch, width] */
   float *query;            /* [batch, heads * key_size] */
@@ -54,8 +55,6 @@ typedef struct {
   uint64_t bytes;          // of all buffers
   ProfileThread *profile;  // one for each thread; NULL while it is off
 } Run;
-
-int run_round_up(int n, int multiple);
 
 // Splits that a context of this many tokens has.
 int run_splits(int tokens);

@@ -4,6 +4,7 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "round_up.h"
 #include "sampler_state.h"
 #include "zeroed.h"
 
@@ -51,7 +52,7 @@ NibbleSampler *nibble_sampler_create(const NibbleSamplerOptions *options, int vo
   sampler->options = *options;
   sampler->vocabulary = vocabulary;
   sampler->random = options->seed;
-  sampler->ranges = (vocabulary + RANGE - 1) / RANGE;
+  sampler->ranges = units_of(vocabulary, RANGE);
   sampler->logits = malloc((size_t)sampler->ranges * RANGE * sizeof *sampler->logits);
   sampler->largest = malloc((size_t)sampler->ranges * sizeof *sampler->largest);
   sampler->ranked = malloc((size_t)vocabulary * sizeof *sampler->ranked);

@@ -15,7 +15,7 @@ bool segment_at(const Model *model, int index, Segment *segment) {
   const size_t tile = tile_bytes(output->kind, output->columns);
   const uint64_t most = residency->slot_bytes / tile;
   const int count = tile_count(output), step = most < (uint64_t)count ? (int)most : count;
-  if (index >= (count + step - 1) / step) return false;
+  if (index >= units_of(count, step)) return false;
   const int first = index * step, tiles = count - first < step ? count - first : step;
   *segment = (Segment){blocks, first, tiles, (uint64_t)tiles * tile};
   return true;

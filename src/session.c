@@ -3,8 +3,6 @@
 #include <string.h>
 
 #include "engine_state.h"
-#include "float_math.h"
-#include "forward.h"
 #include "kv_shift.h"
 
 static uint64_t session_bytes(const NibbleEngine *engine) {
@@ -81,86 +79,6 @@ bool engine_check_tokens(const NibbleSession *session, const int32_t *tokens, in
                      "The context holds %d tokens and has %d; %d more do not fit. Shorten the text, or load the model "
                      "with a larger context.",
                      run->context_size, session->length, count);
-}
-
-float engine_scored(const Score *score) {
-  if (score->largest == -INFINITY) return NAN;
-  if (!(score->target > -INFINITY)) return -INFINITY;
-  const float difference = score->target == score->largest ? 0 : score->target - score->largest;
-  return (float)((double)difference - log(score->sum));
-}
-
-float engine_log_probability(const float *logits, int vocabulary, int target) {
-  Score score = {.largest = -INFINITY, .target = logits[target]};
-  for (int i = 0; i < vocabulary; i++)
-    score.largest = score.largest < logits[i] ? logits[i] : score.largest;
-  for (int i = 0; i < vocabulary; i++)
-    score.sum += engine_weight(logits[i], score.largest);
-  return engine_scored(&score);
-}
-
-// Log-probabilities of the targets of a batch whose layers have been computed. `logits` [SCORED_TOKENS, stride].
-static void score_batch(Run *run, const int32_t *targets, float *log_probabilities, float *logits) {
-  const int vocabulary = run->model->shape.vocabulary;
-  for (int first = 0; first < run->count; first += SCORED_TOKENS) {
-    const int left = run->count - first, count = left < SCORED_TOKENS ? left : SCORED_TOKENS;
-    bool wanted = false;
-    for (int i = 0; i < count; i++)
-      wanted |= targets[first + i] >= 0;
-    if (wanted) forward_logits(run, first, count, logits);
-    for (int i = 0; i < count; i++) {
-      const int target = targets[first + i];
-      const float *row = logits + (size_t)i * (size_t)run->logits_stride;
-      log_probabilities[first + i] = target < 0 ? 0 : engine_log_probability(row, vocabulary, target);
-    }
-  }
-}
-
-static bool evaluate(NibbleSession *session, const int32_t *tokens, int count, const int32_t *targets,
-                     float *log_probabilities, float *scored_logits, NibbleError *error) {
-  Run *run = &session->engine->run;
-  // All pages that the batches will take are there before the first begins, so that none can fail behind it.
-  if (!kv_table_reserve(&session->kv, session->length, session->length + count, run->batch_size, error)) return false;
-  run->kv = &session->kv;
-  for (int done = 0; done < count; done += run->count) {
-    run->tokens = tokens + done;
-    run->position = session->length + done;
-    run->count = count - done < run->batch_size ? count - done : run->batch_size;
-    if (!kv_table_grow(&session->kv, run->position, run->position + run->count, error)) return false;
-    run->wanted = targets != NULL ? 0 : done + run->count == count ? run->count - 1 : run->count;
-    forward_layers(run);
-    if (targets != NULL) score_batch(run, targets + done, log_probabilities + done, scored_logits);
-    kv_table_release(&session->kv, run->position + run->count);
-  }
-  forward_logits(run, run->count - 1, 1, session->logits);
-  return true;
-}
-
-bool nibble_session_evaluate(NibbleSession *session, const int32_t *tokens, int count, const int32_t *targets,
-                             float *log_probabilities, NibbleError *error) {
-  if (!engine_check_complete(session->engine, error) || !engine_check_tokens(session, tokens, count, targets, error))
-    return false;
-  if (session->engine->model.residency.streams || session->engine->pass != NULL)
-    return nibble_fail(error, NIBBLE_INVALID_ARGUMENT,
-                       session->engine->pass != NULL
-                           ? "A pass is under way in this engine. Finish it first."
-                           : "Not all weights are in memory: compute the tokens in a pass, block by block.");
-  engine_tune(session->engine);
-  float *scored_logits = NULL;
-  if (targets != NULL) {
-    scored_logits = malloc(SCORED_TOKENS * (size_t)engine_logits_bytes(&session->engine->model.shape));
-    if (scored_logits == NULL)
-      return nibble_fail(error, NIBBLE_OUT_OF_MEMORY,
-                         "No memory is left to score tokens. Close other sessions and models first.");
-  }
-  const bool evaluated = evaluate(session, tokens, count, targets, log_probabilities, scored_logits, error);
-  if (evaluated) {
-    memcpy(session->tokens + session->length, tokens, (size_t)count * sizeof *tokens);
-    session->length += count;
-    session->has_logits = true;
-  }
-  free(scored_logits);
-  return evaluated;
 }
 
 const float *nibble_session_logits(const NibbleSession *session) {

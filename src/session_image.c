@@ -128,7 +128,7 @@ static uint64_t page_checksum(const KvShape *shape, uint64_t header, Place place
 }
 
 // All but the checksum and the bytes.
-static Header header_of(NibbleEngine *engine, int tokens) {
+static Header image_header(NibbleEngine *engine, int tokens) {
   const KvShape *shape = &engine->kv_shape;
   Header header = {.version = IMAGE_VERSION,
                    .kv_type = kv_type(shape),
@@ -165,7 +165,7 @@ static void write_head(NibbleSave *save) {
     const LayerHeader header = layer_header(shape, layer, session->length, session->kv.from[layer]);
     memcpy(layers + (size_t)layer * sizeof header, &header, sizeof header);
   }
-  Header header = header_of(session->engine, session->length);
+  Header header = image_header(session->engine, session->length);
   header.bytes = image_bytes(shape, session->length, session->kv.from);
   save->checksum = header.checksum = header_checksum(shape, &header, timeline);
   memcpy(save->unit, &header, sizeof header);
@@ -240,13 +240,13 @@ size_t nibble_save_read(NibbleSave *save, uint8_t *bytes, size_t count) {
   return done;
 }
 
-typedef enum { STAGE_HEADER, STAGE_TIMELINE, STAGE_PAGES, STAGE_DONE } Stage;
+typedef enum { RESTORE_HEADER, RESTORE_TIMELINE, RESTORE_PAGES, RESTORE_DONE } RestoreStage;
 
 struct NibbleRestore {
   NibbleEngine *engine;
   NibbleSession *session;
   Header header;
-  Stage stage;
+  RestoreStage stage;
   Place place;    // of the page that is awaited
   uint8_t *unit;  // the part of the image that is being written
   size_t unit_bytes, filled;
@@ -298,7 +298,7 @@ static bool take_header(NibbleRestore *restore, NibbleError *error) {
                        "The saved session has %lu tokens, and the context holds %d. Load the model with a larger "
                        "context.",
                        (unsigned long)header->tokens, restore->engine->run.context_size);
-  Header expected = header_of(restore->engine, (int)header->tokens);
+  Header expected = image_header(restore->engine, (int)header->tokens);
   if (header->kv_type != expected.kv_type || header->fingerprint != expected.fingerprint)
     return nibble_fail(
         error, NIBBLE_SAVE_MISMATCH,
@@ -346,7 +346,7 @@ static bool take_timeline(NibbleRestore *restore, NibbleError *error) {
   return true;
 }
 
-static bool take_page(NibbleRestore *restore, NibbleError *error) {
+static bool restore_page(NibbleRestore *restore, NibbleError *error) {
   const KvTable *table = &restore->session->kv;
   const KvPageShape *shape = kv_page_of(table->shape, restore->place.layer);
   const size_t bytes = kv_page_data_bytes(shape);
@@ -364,30 +364,30 @@ static bool take_page(NibbleRestore *restore, NibbleError *error) {
 static bool take_unit(NibbleRestore *restore, NibbleError *error) {
   const KvShape *shape = &restore->engine->kv_shape;
   restore->filled = 0;
-  if (restore->stage == STAGE_HEADER) {
+  if (restore->stage == RESTORE_HEADER) {
     if (!take_header(restore, error)) return false;
-    restore->stage = STAGE_TIMELINE;
+    restore->stage = RESTORE_TIMELINE;
     restore->unit_bytes = timeline_bytes(shape, (int)restore->header.tokens);
     return true;
   }
-  if (restore->stage == STAGE_TIMELINE ? !take_timeline(restore, error) : !take_page(restore, error)) return false;
+  if (restore->stage == RESTORE_TIMELINE ? !take_timeline(restore, error) : !restore_page(restore, error)) return false;
   const int *from = restore->session->kv.from;
   const bool more = next_place(&restore->place, shape, (int)restore->header.tokens, from);
-  restore->stage = more ? STAGE_PAGES : STAGE_DONE;
+  restore->stage = more ? RESTORE_PAGES : RESTORE_DONE;
   restore->unit_bytes = more ? unit_bytes(shape, restore->place.layer) : 0;
   return true;
 }
 
 // Takes whatever is complete: parts without bytes too.
 static bool take_units(NibbleRestore *restore, NibbleError *error) {
-  while (restore->stage != STAGE_DONE && restore->filled == restore->unit_bytes)
+  while (restore->stage != RESTORE_DONE && restore->filled == restore->unit_bytes)
     if (!take_unit(restore, error)) return false;
   return true;
 }
 
 bool nibble_restore_write(NibbleRestore *restore, const uint8_t *bytes, size_t count, NibbleError *error) {
   while (count > 0) {
-    if (restore->stage == STAGE_DONE) return damaged("it goes on behind its end", error);
+    if (restore->stage == RESTORE_DONE) return damaged("it goes on behind its end", error);
     const size_t left = restore->unit_bytes - restore->filled, piece = left < count ? left : count;
     memcpy(restore->unit + restore->filled, bytes, piece);
     restore->filled += piece;
@@ -399,7 +399,7 @@ bool nibble_restore_write(NibbleRestore *restore, const uint8_t *bytes, size_t c
 }
 
 NibbleSession *nibble_restore_finish(NibbleRestore *restore, NibbleError *error) {
-  if (restore->stage != STAGE_DONE) {
+  if (restore->stage != RESTORE_DONE) {
     damaged("it is cut short", error);
     return NULL;
   }

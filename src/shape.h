@@ -54,7 +54,7 @@ typedef struct {
   RopeShape ropes[ROPES];  // the second is that of layers with a window, where it differs
 
   // What numbers are multiplied with; 1: nothing.
-  float embedding_scale, residual_scale;  // rows of the embedding; what attention and feed-forward add to the stream
+  float embedding_scale, residual_scale;  // rows of the embedding; what attention and feed-forward add
   float attention_scale;                  // scores
   float logit_scale;
   float attention_softcap, logit_softcap;  // scores and logits x become cap * tanh(x / cap); 0: they stay

@@ -25,7 +25,7 @@ static int compare_at(const List *list, size_t a, size_t b) {
 }
 
 // Restores the heap of the first `count` items, the greatest on top, below `root`.
-static void sift_down(const List *list, size_t root, size_t count) {
+static void sift_item(const List *list, size_t root, size_t count) {
   for (size_t child; (child = 2 * root + 1) < count; root = child) {
     if (child + 1 < count && compare_at(list, child + 1, child) > 0) child++;
     if (compare_at(list, child, root) <= 0) return;
@@ -36,9 +36,9 @@ static void sift_down(const List *list, size_t root, size_t count) {
 void sort_items(void *items, size_t count, size_t size, int (*compare)(const void *a, const void *b)) {
   const List list = {items, size, compare};
   for (size_t root = count / 2; root > 0; root--)
-    sift_down(&list, root - 1, count);
+    sift_item(&list, root - 1, count);
   for (size_t left = count; left > 1; left--) {
     swap(&list, 0, left - 1);
-    sift_down(&list, 0, left - 1);
+    sift_item(&list, 0, left - 1);
   }
 }

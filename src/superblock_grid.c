@@ -58,7 +58,7 @@ void superblock_grid(uint32_t type, uint16_t list[SUPERBLOCK_GRID]) {
   }
 }
 
-static void begin(const uint8_t *scale, float unit, Superblock *out) {
+static void begin_superblock(const uint8_t *scale, float unit, Superblock *out) {
   out->scale = load_u16(scale);
   out->minimum = 0;
   out->unit = unit;
@@ -97,7 +97,7 @@ static void put_eighths(uint16_t grid, bool below, int8_t values[8]) {
 }
 
 void superblock_read_iq1_s(const uint8_t *block, Superblock *out) {
-  begin(block, 0.125f, out);
+  begin_superblock(block, 0.125f, out);
   for (int run = 0; run < 8; run++) {
     const int top = load_u16(block + 34 + 2 * run);
     set_scales(out, run, top >> 12 & 7, top >> 12 & 7);
@@ -113,7 +113,7 @@ void superblock_read_iq1_m(const uint8_t *block, Superblock *out) {
   uint8_t scale[2] = {0, 0};  // a nibble of it tops each of the four numbers
   for (int i = 0; i < 4; i++)
     scale[i / 2] |= (uint8_t)(load_u16(scales + 2 * i) >> 12 << (i % 2 * 4));
-  begin(scale, 0.125f, out);
+  begin_superblock(scale, 0.125f, out);
   for (int run = 0; run < 8; run++) {
     const int pair = load_u16(scales + run / 2 * 2) >> (run % 2 * 6);
     set_scales(out, run, pair & 7, pair >> 3 & 7);
@@ -125,7 +125,7 @@ void superblock_read_iq1_m(const uint8_t *block, Superblock *out) {
 }
 
 void superblock_read_iq2_xxs(const uint8_t *block, Superblock *out) {
-  begin(block, 0.125f, out);
+  begin_superblock(block, 0.125f, out);
   for (int run = 0; run < 8; run++) {
     const uint8_t *index = block + 2 + 8 * run;
     const uint32_t rest = load_u32(index + 4);
@@ -136,7 +136,7 @@ void superblock_read_iq2_xxs(const uint8_t *block, Superblock *out) {
 }
 
 void superblock_read_iq2_xs(const uint8_t *block, Superblock *out) {
-  begin(block, 0.125f, out);
+  begin_superblock(block, 0.125f, out);
   for (int run = 0; run < 8; run++) {
     set_scales(out, run, block[66 + run] & 15, block[66 + run] >> 4);
     for (int l = 0; l < 4; l++) {
@@ -148,7 +148,7 @@ void superblock_read_iq2_xs(const uint8_t *block, Superblock *out) {
 
 void superblock_read_iq2_s(const uint8_t *block, Superblock *out) {
   const uint8_t *signs = block + 34, *top = block + 66;
-  begin(block, 0.125f, out);
+  begin_superblock(block, 0.125f, out);
   for (int run = 0; run < 8; run++) {
     set_scales(out, run, block[74 + run] & 15, block[74 + run] >> 4);
     for (int l = 0; l < 4; l++) {
@@ -160,7 +160,7 @@ void superblock_read_iq2_s(const uint8_t *block, Superblock *out) {
 
 void superblock_read_iq3_xxs(const uint8_t *block, Superblock *out) {
   static const int8_t levels[] = {4, 12, 20, 28, 36, 44, 52, 62};
-  begin(block, 0.25f, out);
+  begin_superblock(block, 0.25f, out);
   for (int run = 0; run < 8; run++) {
     const uint8_t *index = block + 2 + 8 * run;
     const uint32_t rest = load_u32(block + 66 + 4 * run);
@@ -174,7 +174,7 @@ void superblock_read_iq3_xxs(const uint8_t *block, Superblock *out) {
 void superblock_read_iq3_s(const uint8_t *block, Superblock *out) {
   static const int8_t levels[] = {1, 3, 5, 7, 9, 11, 13, 15};
   const uint8_t *top = block + 66, *signs = block + 74, *scales = block + 106;
-  begin(block, 1, out);
+  begin_superblock(block, 1, out);
   for (int run = 0; run < 8; run++) {
     const int scale = scales[run / 2] >> (run % 2 * 4) & 15;
     set_scales(out, run, scale, scale);

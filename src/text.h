@@ -14,7 +14,7 @@
 
 // Writes at most `size` bytes, the NUL at the end included, as snprintf() does; `size` is at least 1. The conversions
 // are those that messages need: %s (also %.Ns and %.*s), %d, %u and %0Nx (also with ll, l or z), %g, %.Nf below
-// 2^63, and %%. libc's brings big numbers and streams along, 7 KB of wasm.
+// 2^63, and %%. libc's brings big numbers and files along, 7 KB of wasm.
 void text_format(char *out, size_t size, const char *format, ...) TEXT_PRINTF(3, 4);
 void text_format_list(char *out, size_t size, const char *format, va_list arguments);
 

@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 
+#include "round_up.h"
 #include "zeroed.h"
 
 // What a look of a waiting thread costs, in those that do not pause.
@@ -186,7 +187,7 @@ static void *work(void *argument) {
   }
 }
 
-static void begin(Threads *threads, ThreadTask *task, void *context) {
+static void begin_run(Threads *threads, ThreadTask *task, void *context) {
   threads->task = task;
   threads->context = context;
   const uint64_t run = atomic_load_explicit(&threads->start, memory_order_relaxed) / START_THREADS + 1;
@@ -201,7 +202,7 @@ static void begin(Threads *threads, ThreadTask *task, void *context) {
 }
 
 void threads_run(Threads *threads, ThreadTask *task, void *context) {
-  if (threads->active > 1) begin(threads, task, context);
+  if (threads->active > 1) begin_run(threads, task, context);
   task(context, 0);
   threads_barrier(threads);
 }
@@ -216,7 +217,7 @@ static bool start_worker(Threads *threads, int index) {
 }
 
 Threads *threads_create(int count, NibbleError *error) {
-  Threads *threads = aligned_alloc(64, (sizeof(Threads) + 63) / 64 * 64);
+  Threads *threads = aligned_alloc(64, (size_t)round_up_bytes(sizeof(Threads), 64));
   pthread_t *handles = zeroed((uint64_t)count, sizeof *handles);
   Part *parts = aligned_alloc(64, (size_t)count * sizeof *parts);
   if (threads == NULL || handles == NULL || parts == NULL) {
@@ -245,7 +246,7 @@ Threads *threads_create(int count, NibbleError *error) {
 void threads_free(Threads *threads) {
   if (threads == NULL) return;
   threads->active = threads->started;
-  begin(threads, NULL, NULL);
+  begin_run(threads, NULL, NULL);
   for (int i = 1; i < threads->started; i++)
     pthread_join(threads->handles[i], NULL);
   pthread_mutex_destroy(&threads->mutex);

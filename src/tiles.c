@@ -5,6 +5,7 @@
 #include "bytes.h"
 #include "float_math.h"
 #include "quant.h"
+#include "round_up.h"
 #include "tile_formats.h"
 #include "tile_rows.h"
 
@@ -159,9 +160,9 @@ static void unpack_quantized(const TileFormat *format, int columns, const uint8_
                    values + first + b * TILE_BLOCK);
 }
 
-static size_t number_bytes(TileKind kind) { return kind == TILE_F32 ? 4 : 2; }
+static size_t tile_number_bytes(TileKind kind) { return kind == TILE_F32 ? 4 : 2; }
 
-static float number_at(TileKind kind, const uint8_t *number) {
+static float tile_number(TileKind kind, const uint8_t *number) {
   if (kind == TILE_F32) return float_of_bits(load_u32(number));
   const uint16_t half = load_u16(number);
   return kind == TILE_F16 ? f16_finite(half) : float_of_bits((uint32_t)half << 16);
@@ -298,14 +299,14 @@ bool tile_is_quantized(TileKind kind) { return kind < TILE_QUANTIZED; }
 int tile_columns(TileKind kind) { return tile_is_quantized(kind) ? tile_format(kind)->blocks * TILE_BLOCK : 1; }
 
 size_t tile_bytes(TileKind kind, int columns) {
-  if (!tile_is_quantized(kind)) return (size_t)columns * number_bytes(kind) * TILE_ROWS;
+  if (!tile_is_quantized(kind)) return (size_t)columns * tile_number_bytes(kind) * TILE_ROWS;
   return (size_t)(columns / tile_columns(kind)) * (size_t)tile_superblock_bytes(tile_format(kind));
 }
 
-int tile_count(const Matrix *matrix) { return (matrix->rows + TILE_ROWS - 1) / TILE_ROWS; }
+int tile_count(const Matrix *matrix) { return units_of(matrix->rows, TILE_ROWS); }
 
 static bool pack_numbers(TileKind kind, int columns, const uint8_t *file_rows, int rows, uint8_t *tile) {
-  const size_t bytes = number_bytes(kind), row_bytes = (size_t)columns * bytes;
+  const size_t bytes = tile_number_bytes(kind), row_bytes = (size_t)columns * bytes;
   const uint16_t exponent = kind == TILE_F16 ? 0x7c00 : 0x7f80;  // where it stands in a number's upper half
   bool finite = true;
   for (size_t c = 0; c < (size_t)columns; c++)
@@ -332,7 +333,7 @@ void tile_unpack_row(TileKind kind, int columns, const uint8_t *tile, int row, f
     return;
   }
   for (int c = 0; c < columns; c++)
-    values[c] = number_at(kind, tile + (size_t)(c * TILE_ROWS + row) * number_bytes(kind));
+    values[c] = tile_number(kind, tile + (size_t)(c * TILE_ROWS + row) * tile_number_bytes(kind));
 }
 
 void matrix_row(const Matrix *matrix, int row, float *values) {

@@ -1,4 +1,4 @@
-// Weight matrices as the kernels stream them. Rows are taken TILE_ROWS at a time; a tile holds all columns of its rows.
+// Weight matrices as the kernels read them. Rows are taken TILE_ROWS at a time; a tile holds all columns of its rows.
 // A vector register of 16 bytes holds four columns of four rows, so a lane is a row, activations enter by a splat, and
 // no sum ever runs across lanes. Vectors of rows 0-3 and of rows 4-7 alternate.
 //

@@ -11,7 +11,7 @@ typedef struct {
   double seconds;
 } Turn;
 
-static const Turn stream_turn = {48u << 20, 0.02};
+static const Turn abreast_turn = {48u << 20, 0.02};
 static const Turn thread_turn = {16u << 20, 0.004};
 
 // What all turns of the threads together take, but for a last one of each.
@@ -27,7 +27,7 @@ typedef struct {
 
 static void look_for_choice(void *context, const Matrix *matrix) {
   Choice *choice = context;
-  choice->found |= choice->kernels->matmul_streams[matrix->kind] != NULL;
+  choice->found |= choice->kernels->matmul_abreast[matrix->kind] != NULL;
 }
 
 // Whether a block's matrices have a second form to choose from.
@@ -39,7 +39,7 @@ static bool has_choice(const Run *run) {
 
 // Bytes a second of one turn. It goes on with the layer where the turn before it ended, so that what that left in the
 // cache helps neither form.
-static double measure(Run *run, const Turn *turn, int *layer) {
+static double turn_rate(Run *run, const Turn *turn, int *layer) {
   uint64_t bytes = 0;
   double seconds = 0;
   const double begin = profile_clock();
@@ -71,7 +71,7 @@ int tuning_choose_threads(Run *run, ThreadRate rates[TUNING_THREAD_COUNTS]) {
     for (int c = 0; c < count; c++) {
       threads_set_active(run->threads, rates[c].threads);
       threads_run(run->threads, do_nothing, NULL);  // wakes them
-      const double rate = measure(run, &turn, &layer);
+      const double rate = turn_rate(run, &turn, &layer);
       if (rate > rates[c].rate) rates[c].rate = rate;
     }
   for (int c = 1; c < count; c++)
@@ -82,17 +82,17 @@ int tuning_choose_threads(Run *run, ThreadRate rates[TUNING_THREAD_COUNTS]) {
 
 // Side by side is faster on some processors only, and on others takes up to four times as long: it has to win clearly,
 // and most of the turns too, so that another program's burst does not choose it.
-void tuning_choose_streams(Run *run) {
+void tuning_choose_abreast(Run *run) {
   double best[2] = {0}, last = 0;
   int won = 0;
-  const int streams[2] = {1, run->kernels->tile_streams};
-  const Turn turn = turn_for(run, &stream_turn);
+  const int abreast[2] = {1, run->kernels->tiles_abreast};
+  const Turn turn = turn_for(run, &abreast_turn);
   for (int i = 0, layer = 0; has_choice(run) && i < 2 * TURNS; i++) {
-    run->tile_streams = streams[i % 2];
-    const double rate = measure(run, &turn, &layer);
+    run->tiles_abreast = abreast[i % 2];
+    const double rate = turn_rate(run, &turn, &layer);
     if (rate > best[i % 2]) best[i % 2] = rate;
     won += i % 2 == 1 && rate > last;
     last = rate;
   }
-  run->tile_streams = best[1] > clear_gain * best[0] && 2 * won > TURNS ? streams[1] : 1;
+  run->tiles_abreast = best[1] > clear_gain * best[0] && 2 * won > TURNS ? abreast[1] : 1;
 }

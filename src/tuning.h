@@ -20,9 +20,9 @@ typedef struct {
 // milliseconds each. With more threads than free processors, decode is many times slower.
 int tuning_choose_threads(Run *run, ThreadRate rates[TUNING_THREAD_COUNTS]);
 
-// Sets run->tile_streams to the number of tiles that the product with one token had better read side by side: 1, or
+// Sets run->tiles_abreast to the number of tiles that the product with one token had better read side by side: 1, or
 // that of the kernel set. Both forms take turns over the model's own weights, from memory where the model is larger
 // than the cache, on the active threads. Takes some tens of milliseconds; none where the set has one form only.
-void tuning_choose_streams(Run *run);
+void tuning_choose_abreast(Run *run);
 
 #endif

@@ -244,16 +244,16 @@ static bool lookups_agree(const Kernels *kernels, const KindExample *example) {
 }
 
 static bool kind_agrees(const Kernels *kernels, TileKind kind, const KindExample *example) {
-  MatmulKernel *const matmul = kernels->matmul[kind], *const streams = kernels->matmul_streams[kind];
+  MatmulKernel *const matmul = kernels->matmul[kind], *const abreast = kernels->matmul_abreast[kind];
   const size_t token_bytes = (size_t)(example->columns / TILE_BLOCK) * PACKED_BLOCK_BYTES;
   if (matmul == NULL) return false;
   for (int add = 0; add < 2 && matmul != kernels_reference.matmul[kind]; add++)
     if (!product_agrees(matmul, example, example->packed, NULL, 0, TOKENS, add) ||
         !product_agrees(matmul, example, example->singles, NULL, 0, SINGLES, add))
       return false;
-  for (int t = 0; t < SINGLES && streams != NULL; t++)
+  for (int t = 0; t < SINGLES && abreast != NULL; t++)
     for (int add = 0; add < 2; add++)
-      if (!product_agrees(streams, example, example->singles + (size_t)t * token_bytes, NULL, t, 1, add)) return false;
+      if (!product_agrees(abreast, example, example->singles + (size_t)t * token_bytes, NULL, t, 1, add)) return false;
   return kind != TILE_Q1_0 || kernels->tabulate == NULL || lookups_agree(kernels, example);
 }
 

@@ -93,7 +93,7 @@ EXPORT const char *api_tile_kind_name(int kind) {
 // budget: [3] bytes that everything may take (negative: as many as it needs), what of them the caller takes itself, and
 // what besides while the weights load. A budget of nothing is one, of which no byte is of use.
 static NibbleOptions options_of(int threads, int choose_threads, int context_size, int batch_size, int exact,
-                                int kv_type, const char *kernel_set, int tile_streams, const double budget[3]) {
+                                int kv_type, const char *kernel_set, int tiles_abreast, const double budget[3]) {
   return (NibbleOptions){.threads = threads,
                          .choose_threads = choose_threads != 0,
                          .context_size = context_size,
@@ -103,7 +103,7 @@ static NibbleOptions options_of(int threads, int choose_threads, int context_siz
                          .kernel_sets = kernel_sets,
                          .kernel_set_count = kernel_set_count,
                          .kernel_set = kernel_set,
-                         .tile_streams = tile_streams,
+                         .tiles_abreast = tiles_abreast,
                          .memory_budget = budget[0] < 0   ? 0
                                           : budget[0] < 1 ? 1
                                                           : (uint64_t)budget[0],
@@ -164,12 +164,12 @@ EXPORT int api_describe(const Gguf *gguf, int threads, int context_size, int bat
 }
 
 // choose_threads: whether fewer of the threads may work, where that is measured to be faster. kv_type: NibbleKvType.
-// kernel_set: the name of one of the sets, or NULL to measure and choose. tile_streams: 0 to measure and choose.
+// kernel_set: the name of one of the sets, or NULL to measure and choose. tiles_abreast: 0 to measure and choose.
 EXPORT NibbleEngine *api_engine_create(const Gguf *gguf, int threads, int choose_threads, int context_size,
-                                       int batch_size, int exact, int kv_type, const char *kernel_set, int tile_streams,
-                                       const double budget[3], NibbleError *error) {
+                                       int batch_size, int exact, int kv_type, const char *kernel_set,
+                                       int tiles_abreast, const double budget[3], NibbleError *error) {
   const NibbleOptions options =
-      options_of(threads, choose_threads, context_size, batch_size, exact, kv_type, kernel_set, tile_streams, budget);
+      options_of(threads, choose_threads, context_size, batch_size, exact, kv_type, kernel_set, tiles_abreast, budget);
   return nibble_engine_create(gguf, &options, error);
 }
 

@@ -23,7 +23,7 @@ static inline Dot dot_times_16(Dot dot) { return dot; }
 #define DOT_STARTS_ANY 0
 #define LOOKUP wasm_i8x16_relaxed_swizzle
 #define DOT_CAPACITY 32767
-#define TILE_STREAMS 8
+#define TILES_ABREAST 8
 #define TOKEN_PARTS 1
 #include "matmul.h"
 #include "vector_kernels.h"

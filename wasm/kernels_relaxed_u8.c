@@ -18,7 +18,7 @@ static inline Dot dot_times_16(Dot dot) { return wasm_i32x4_shl(dot, 4); }
 #define DOT_STARTS_ANY 1
 #define LOOKUP wasm_i8x16_relaxed_swizzle
 #define DOT_CAPACITY INT32_MAX
-#define TILE_STREAMS 8
+#define TILES_ABREAST 8
 #define TOKEN_PARTS 2
 #include "matmul.h"
 #include "vector_kernels.h"

@@ -29,7 +29,7 @@ static inline Dot dot_times_16(Dot dot) { return (Dot){wasm_i32x4_shl(dot.rows01
 #define DOT_STARTS_ANY 1
 #define LOOKUP wasm_i8x16_swizzle
 #define DOT_CAPACITY INT32_MAX
-#define TILE_STREAMS 4
+#define TILES_ABREAST 4
 #define TOKEN_PARTS 1
 #include "matmul.h"
 #include "vector_kernels.h"

@@ -15,7 +15,7 @@
 //   LINKAGE          static, or empty where another set takes products out of this one
 //   DOT_CAPACITY     what a sum under way may hold; sums are emptied before they could exceed it
 //   TOKEN_PARTS      in how many parts one token is multiplied with a block (see token_product.h)
-//   TILE_STREAMS     how many tiles the other form of a product with one token reads side by side (see kernels.h)
+//   TILES_ABREAST     how many tiles the other form of a product with one token reads side by side (see kernels.h)
 //
 // One token is multiplied with tiles as they are; panels with a stretch of a tile that was unpacked for all of them.
 #include "panel_product.h"
@@ -113,18 +113,18 @@ static NOINLINE void multiply(TileKind kind, TokenProduct *token, const uint8_t 
   multiply_tiles(&products, tiles, tile_count, x, y, y_stride, add);
 }
 
-// The product of one token with tiles side by side; `count` is at most TILE_STREAMS.
-typedef void TokenStreams(const uint8_t *tiles, size_t bytes, int count, int blocks, const uint8_t *a,
+// The product of one token with tiles side by side; `count` is at most TILES_ABREAST.
+typedef void TokenAbreast(const uint8_t *tiles, size_t bytes, int count, int blocks, const uint8_t *a,
                           const uint8_t *folded, float *y, bool add);
 
-static NOINLINE void multiply_streams(TileKind kind, TokenStreams *token, const uint8_t *tiles, int tile_count,
+static NOINLINE void multiply_abreast(TileKind kind, TokenAbreast *token, const uint8_t *tiles, int tile_count,
                                       const Activations *x, float *y, bool add) {
   const int blocks = x->columns / TILE_BLOCK;
   const size_t bytes = tile_bytes(kind, x->columns);
   uint8_t folded[FOLDED_MOST_BYTES];
   if (tile_folds(tile_format(kind))) fold_sums(x->packed, 1, blocks, folded);
-  for (int i = 0; i < tile_count; i += TILE_STREAMS)
-    token(tiles + (size_t)i * bytes, bytes, tile_count - i < TILE_STREAMS ? tile_count - i : TILE_STREAMS, blocks,
+  for (int i = 0; i < tile_count; i += TILES_ABREAST)
+    token(tiles + (size_t)i * bytes, bytes, tile_count - i < TILES_ABREAST ? tile_count - i : TILES_ABREAST, blocks,
           x->packed, folded, y + i * TILE_ROWS, add);
 }
 
@@ -135,27 +135,27 @@ static NOINLINE void multiply_streams(TileKind kind, TokenStreams *token, const 
 #if WIDE_OPERANDS
 #define FASTEST_KINDS(X) X(IQ4_XS)
 #define DIRECT_KINDS(X) X(Q8_0) X(IQ4_NL)
-#define STREAM_KINDS(X) DIRECT_KINDS(X)
+#define ABREAST_KINDS(X) DIRECT_KINDS(X)
 #define STRETCH_KINDS(X)
 // Products of relaxed-i32.
-#define SHARED_STREAMS(X) X(Q4_0) X(Q4_1) X(Q5_0) X(Q4_K) X(Q5_K) X(Q6_K) X(Q2_0) X(TERNARY)
+#define SHARED_ABREAST(X) X(Q4_0) X(Q4_1) X(Q5_0) X(Q4_K) X(Q5_K) X(Q6_K) X(Q2_0) X(TERNARY)
 #define SHARED_KINDS(X) \
-  SHARED_STREAMS(X)     \
+  SHARED_ABREAST(X)     \
   X(Q5_1) X(Q2_K) X(Q3_K) X(GRID) X(MXFP4) X(NVFP4) X(Q1_0)
 #define DECLARE_MATMUL(kind) MatmulKernel matmul_##kind;
-#define DECLARE_STREAMS(kind) MatmulKernel streams_##kind;
+#define DECLARE_ABREAST(kind) MatmulKernel abreast_##kind;
 SHARED_KINDS(DECLARE_MATMUL)
-SHARED_STREAMS(DECLARE_STREAMS)
+SHARED_ABREAST(DECLARE_ABREAST)
 #else
-#define SHARED_STREAMS(X)
+#define SHARED_ABREAST(X)
 #if DOT_STARTS_ANY
 #define FASTEST_KINDS(X) X(Q4_0) X(Q4_K) X(Q5_K) X(Q6_K)
-#define STREAM_KINDS(X) X(Q4_1) X(Q5_0) X(Q8_0) X(IQ4_NL) X(IQ4_XS)
+#define ABREAST_KINDS(X) X(Q4_1) X(Q5_0) X(Q8_0) X(IQ4_NL) X(IQ4_XS)
 #else
 #define FASTEST_KINDS(X) X(Q4_0) X(Q4_K)
-#define STREAM_KINDS(X) X(Q4_1) X(Q5_0) X(Q8_0) X(Q5_K) X(Q6_K) X(IQ4_NL) X(IQ4_XS)
+#define ABREAST_KINDS(X) X(Q4_1) X(Q5_0) X(Q8_0) X(Q5_K) X(Q6_K) X(IQ4_NL) X(IQ4_XS)
 #endif
-#define DIRECT_KINDS(X) STREAM_KINDS(X) X(Q2_0) X(TERNARY)
+#define DIRECT_KINDS(X) ABREAST_KINDS(X) X(Q2_0) X(TERNARY)
 #define STRETCH_KINDS(X) X(Q5_1) X(Q2_K) X(Q3_K) X(GRID) X(MXFP4) X(NVFP4)
 #endif
 
@@ -164,15 +164,15 @@ SHARED_STREAMS(DECLARE_STREAMS)
                                     float *y, bool add) {                                                     \
     token_tile(&tile_formats[TILE_##kind], tile, blocks, a, folded, y, add);                                  \
   }
-#define TOKEN_BY_STREAMS(kind)                                                                                 \
+#define TOKEN_ABREAST(kind)                                                                                    \
   static void token_##kind(const uint8_t *tile, int blocks, const uint8_t *a, const uint8_t *folded, float *y, \
                            bool add) {                                                                         \
     side_by_side_##kind(tile, 0, 1, blocks, a, folded, y, add);                                                \
   }
-#define STREAMS(kind)                                                                                           \
+#define ABREAST(kind)                                                                                           \
   static NOINLINE void side_by_side_##kind(const uint8_t *tiles, size_t bytes, int count, int blocks,           \
                                            const uint8_t *a, const uint8_t *folded, float *y, bool add) {       \
-    token_streams(&tile_formats[TILE_##kind], tile_formats[TILE_##kind].blocks, tiles, bytes, count, blocks, a, \
+    token_abreast(&tile_formats[TILE_##kind], tile_formats[TILE_##kind].blocks, tiles, bytes, count, blocks, a, \
                   folded, y, add);                                                                              \
   }
 #define DIRECT(kind)                                                                                                 \
@@ -180,19 +180,19 @@ SHARED_STREAMS(DECLARE_STREAMS)
                              bool add) {                                                                             \
     multiply(TILE_##kind, token_##kind, tiles, tile_count, x, y, y_stride, add);                                     \
   }                                                                                                                  \
-  LINKAGE void streams_##kind(const uint8_t *tiles, int tile_count, const Activations *x, float *y, size_t y_stride, \
+  LINKAGE void abreast_##kind(const uint8_t *tiles, int tile_count, const Activations *x, float *y, size_t y_stride, \
                               bool add) {                                                                            \
     (void)y_stride;                                                                                                  \
-    multiply_streams(TILE_##kind, side_by_side_##kind, tiles, tile_count, x, y, add);                                \
+    multiply_abreast(TILE_##kind, side_by_side_##kind, tiles, tile_count, x, y, add);                                \
   }
 FASTEST_KINDS(TOKEN)
-FASTEST_KINDS(STREAMS)
-STREAM_KINDS(STREAMS)
+FASTEST_KINDS(ABREAST)
+ABREAST_KINDS(ABREAST)
 #if !WIDE_OPERANDS
 // Two kinds of two bits, whose superblocks differ in length alone.
 static NOINLINE void two_bits_side_by_side(int superblock, const uint8_t *tiles, size_t bytes, int count, int blocks,
                                            const uint8_t *a, const uint8_t *folded, float *y, bool add) {
-  token_streams(&tile_formats[TILE_TERNARY], superblock, tiles, bytes, count, blocks, a, folded, y, add);
+  token_abreast(&tile_formats[TILE_TERNARY], superblock, tiles, bytes, count, blocks, a, folded, y, add);
 }
 #define TWO_BITS(kind)                                                                                         \
   static void side_by_side_##kind(const uint8_t *tiles, size_t bytes, int count, int blocks, const uint8_t *a, \
@@ -202,7 +202,7 @@ static NOINLINE void two_bits_side_by_side(int superblock, const uint8_t *tiles,
 TWO_BITS(Q2_0)
 TWO_BITS(TERNARY)
 #endif
-DIRECT_KINDS(TOKEN_BY_STREAMS)
+DIRECT_KINDS(TOKEN_ABREAST)
 FASTEST_KINDS(DIRECT)
 DIRECT_KINDS(DIRECT)
 
@@ -234,11 +234,11 @@ LINKAGE void matmul_Q1_0(const uint8_t *tiles, int tile_count, const Activations
 #endif
 
 #define MATMUL_OF(kind) [TILE_##kind] = matmul_##kind,
-#define STREAMS_OF(kind) [TILE_##kind] = streams_##kind,
+#define ABREAST_OF(kind) [TILE_##kind] = abreast_##kind,
 #if WIDE_OPERANDS
 void tabulate(const uint8_t *packed, int columns, uint8_t *tables);
 #endif
 #define MATMUL_KERNELS                                                                               \
   .matmul = {TILE_QUANTIZED_KINDS(MATMUL_OF) MATMUL_NUMBERS},                                        \
-  .matmul_streams = {FASTEST_KINDS(STREAMS_OF) DIRECT_KINDS(STREAMS_OF) SHARED_STREAMS(STREAMS_OF)}, \
-  .tabulate = tabulate, .tile_streams = TILE_STREAMS
+  .matmul_abreast = {FASTEST_KINDS(ABREAST_OF) DIRECT_KINDS(ABREAST_OF) SHARED_ABREAST(ABREAST_OF)}, \
+  .tabulate = tabulate, .tiles_abreast = TILES_ABREAST

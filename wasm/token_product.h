@@ -189,13 +189,13 @@ INLINE void token_tile(const TileFormat *format, const uint8_t *tile, int blocks
     store_rows(y + 4 * g, sums.rows[g], add);
 }
 
-// Up to TILE_STREAMS tiles, `bytes` apart, read side by side. `superblock` is the number of blocks in one: kinds that
+// Up to TILES_ABREAST tiles, `bytes` apart, read side by side. `superblock` is the number of blocks in one: kinds that
 // differ in nothing else share their code.
-INLINE void token_streams(const TileFormat *format, int superblock, const uint8_t *tiles, size_t bytes, int count,
+INLINE void token_abreast(const TileFormat *format, int superblock, const uint8_t *tiles, size_t bytes, int count,
                           int blocks, const uint8_t *a, const uint8_t *folded, float *y, bool add) {
   const ProductClass class = product_class(format);
   const int superblock_bytes = format->header_bytes + superblock * tile_block_bytes(format);
-  TokenSums sums[TILE_STREAMS];
+  TokenSums sums[TILES_ABREAST];
 #pragma clang loop unroll(disable)
   for (int i = 0; i < count; i++)
     sums[i].rows[0] = sums[i].rows[1] = wasm_f32x4_splat(0);

@@ -52,7 +52,7 @@
  * @property {(engine: number, index: number) => number} _nibble_engine_slot
  * @property {(engine: number, index: number, rate: number) => number} _nibble_engine_thread_rate
  * @property {(engine: number) => number} _nibble_engine_threads
- * @property {(engine: number) => number} _nibble_engine_tile_streams
+ * @property {(engine: number) => number} _nibble_engine_tiles_abreast
  * @property {(code: number) => number} _nibble_error_name
  * @property {() => number} _nibble_packed_layout
  * @property {(packer: number, error: number) => number} _nibble_packer_check

@@ -281,7 +281,7 @@ export class Model {
     const { c } = runtime;
     const kernelRates = namedNumbers(runtime, (index, rate) => c._nibble_engine_kernel_rate(this.#engine, index, rate));
     const kernelSet = runtime.text(c._nibble_engine_kernel_set(this.#engine));
-    return { kernelSet, kernelRates, tileStreams: c._nibble_engine_tile_streams(this.#engine) };
+    return { kernelSet, kernelRates, tileStreams: c._nibble_engine_tiles_abreast(this.#engine) };
   }
 
   /** Bytes of tensor data that are still missing. */

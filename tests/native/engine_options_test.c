@@ -169,19 +169,19 @@ static void twin_matmul(const uint8_t *tiles, int tile_count, const Activations 
   kernels_reference.matmul[TILE_Q4_0](tiles, tile_count, x, y, y_stride, add);
 }
 
-TEST(chooses_tile_streams_where_a_set_has_them) {
+TEST(chooses_tiles_abreast_where_a_set_has_them) {
   const TinyModel model = tiny_model(&tiny_configs[2]);
   Kernels twin = kernels_reference;
   twin.name = "twin";
   const Kernels *const sets[] = {&twin};
   Rig rig;
   for (int has = 0; has < 2; has++) {
-    twin.matmul_streams[TILE_Q4_0] = has ? twin_matmul : NULL;
-    twin.tile_streams = has ? 4 : 0;
+    twin.matmul_abreast[TILE_Q4_0] = has ? twin_matmul : NULL;
+    twin.tiles_abreast = has ? 4 : 0;
     for (int asked = 0; asked < 3; asked++) {
-      NibbleOptions options = {.threads = 2, .kernel_sets = sets, .kernel_set_count = 1, .tile_streams = asked};
+      NibbleOptions options = {.threads = 2, .kernel_sets = sets, .kernel_set_count = 1, .tiles_abreast = asked};
       rig_open(check, &rig, &model, &options, SIZE_MAX / 2);
-      const int found = nibble_engine_tile_streams(rig.engine);
+      const int found = nibble_engine_tiles_abreast(rig.engine);
       CHECK(found == 1 || (has && found == 4));
       if (has && asked == 2) CHECK_INT(found, 4);
       if (asked == 1) CHECK_INT(found, 1);
@@ -259,7 +259,7 @@ TEST(uses_no_kernel_set_that_computes_wrongly) {
   CHECK(rate == 0);
   rig_close(&rig);
   wrong.matmul[TILE_Q4_0] = kernels_reference.matmul[TILE_Q4_0];
-  wrong.matmul_streams[TILE_Q4_0] = wrong_matmul;  // one wrong form is enough
+  wrong.matmul_abreast[TILE_Q4_0] = wrong_matmul;  // one wrong form is enough
   options.kernel_set_count = 1;
   rig_open(check, &rig, &model, &options, SIZE_MAX / 2);
   CHECK_STR(nibble_engine_kernel_set(rig.engine), "reference");
@@ -286,8 +286,8 @@ TEST(refuses_options_out_of_range) {
   cases[6].batch_size = NIBBLE_MAX_BATCH + 1;
   cases[7].kernel_set = "no such set";
   cases[8].kernel_set = "";
-  cases[9].tile_streams = -1;
-  cases[10].tile_streams = NIBBLE_MAX_TILE_STREAMS + 1;
+  cases[9].tiles_abreast = -1;
+  cases[10].tiles_abreast = NIBBLE_MAX_TILES_ABREAST + 1;
   for (int i = 0; i < 11; i++) {
     NibbleError error = {.code = NIBBLE_OK};
     NibbleEngine *engine = nibble_engine_create(&tiny.gguf, &cases[i], &error);
@@ -352,7 +352,7 @@ int main(void) {
   RUN(&check, tells_what_a_windowed_context_takes_at_most_at_any_time);
   RUN(&check, tells_what_the_model_is);
   RUN(&check, measures_kernel_sets_unless_one_is_named);
-  RUN(&check, chooses_tile_streams_where_a_set_has_them);
+  RUN(&check, chooses_tiles_abreast_where_a_set_has_them);
   RUN(&check, chooses_a_number_of_threads_where_it_is_asked_to);
   RUN(&check, gives_the_same_logits_with_chosen_threads);
   RUN(&check, uses_no_kernel_set_that_computes_wrongly);

@@ -334,12 +334,12 @@ TEST(scores_targets_as_log_softmax_does) {
 TEST(scores_logits_that_are_no_numbers) {
   const float some[] = {NAN, 1, -INFINITY, 1, NAN}, none[] = {-INFINITY, NAN, -INFINITY},
               most[] = {INFINITY, 3, INFINITY};
-  CHECK(fabsf(engine_log_probability(some, 5, 1) + logf(2)) < 1e-6f);
-  CHECK(engine_log_probability(some, 5, 0) == -INFINITY && engine_log_probability(some, 5, 2) == -INFINITY);
+  CHECK(fabsf(score_log_probability(some, 5, 1) + logf(2)) < 1e-6f);
+  CHECK(score_log_probability(some, 5, 0) == -INFINITY && score_log_probability(some, 5, 2) == -INFINITY);
   for (int target = 0; target < 3; target++)
-    CHECK(isnan(engine_log_probability(none, 3, target)));
-  CHECK(fabsf(engine_log_probability(most, 3, 2) + logf(2)) < 1e-6f);
-  CHECK(engine_log_probability(most, 3, 1) == -INFINITY);
+    CHECK(isnan(score_log_probability(none, 3, target)));
+  CHECK(fabsf(score_log_probability(most, 3, 2) + logf(2)) < 1e-6f);
+  CHECK(score_log_probability(most, 3, 1) == -INFINITY);
 }
 
 TEST(refuses_tokens_that_do_not_fit_and_appends_nothing) {

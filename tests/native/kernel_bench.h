@@ -56,10 +56,10 @@ static inline double read_rate(void) {
 }
 
 // One line of the table: a set's product of one kind, or the form of it that reads tiles side by side.
-static inline void bench_product(const Kernels *set, int type, bool streams) {
+static inline void bench_product(const Kernels *set, int type, bool abreast) {
   TileKind kind;
   if (!tile_kind_of(weight_types[type].type, 256, &kind)) return;
-  MatmulKernel *const matmul = streams ? set->matmul_streams[kind] : set->matmul[kind];
+  MatmulKernel *const matmul = abreast ? set->matmul_abreast[kind] : set->matmul[kind];
   if (matmul == NULL) return;
   const int columns = 2048;
   const double bytes = (double)tile_bytes(kind, columns) / TILE_ROWS / columns;
@@ -70,8 +70,8 @@ static inline void bench_product(const Kernels *set, int type, bool streams) {
   Product wide = make_product(type, 128, columns, 128, &state);
   const double rate = rate_of(set, matmul, &large);
   printf("| %s | %s | %d | %.2f | %.2f | %.2f |", set->name, quant_format(weight_types[type].type)->name,
-         streams ? set->tile_streams : 1, rate * 1e-9, rate * bytes * 1e-9, rate_of(set, matmul, &small) * 1e-9);
-  if (streams)
+         abreast ? set->tiles_abreast : 1, rate * 1e-9, rate * bytes * 1e-9, rate_of(set, matmul, &small) * 1e-9);
+  if (abreast)
     printf(" |\n");
   else
     printf(" %.2f |\n", rate_of(set, matmul, &wide) * 1e-9);
@@ -98,8 +98,8 @@ static inline void kernel_bench(const Kernels *const *platform_sets, int count, 
       read_rate() * 1e-9);
   for (int s = 0; s < count + (types == NULL); s++)
     for (int type = 0; type < WEIGHT_TYPES; type++)
-      for (int streams = 0; streams < 2 && is_listed(types, quant_format(weight_types[type].type)->name); streams++)
-        bench_product(s < count ? platform_sets[s] : &kernels_reference, type, streams);
+      for (int abreast = 0; abreast < 2 && is_listed(types, quant_format(weight_types[type].type)->name); abreast++)
+        bench_product(s < count ? platform_sets[s] : &kernels_reference, type, abreast);
 }
 
 #endif

@@ -45,7 +45,7 @@ TEST(matmulEqualsReference) {
 }
 
 // Tiles read side by side, and those that are left over.
-TEST(streamsEqualReference) {
+TEST(tilesAbreastEqualReference) {
   const Sets sets = all_sets();
   uint32_t state = 5;
   for (int type = 0; type < WEIGHT_TYPES; type++)
@@ -54,10 +54,10 @@ TEST(streamsEqualReference) {
         Product p = make_product(type, tiles * TILE_ROWS - tiles % 3, 32 * tiles, 1, &state);
         float *expected = multiply(&kernels_reference, &p, add);
         for (int s = 0; s < sets.count; s++) {
-          MatmulKernel *const streams = sets.sets[s]->matmul_streams[p.kind];
-          CHECK(streams != NULL || p.kind != TILE_Q4_0);
-          if (streams == NULL) continue;
-          float *found = multiply_by(streams, &p, add);
+          MatmulKernel *const abreast = sets.sets[s]->matmul_abreast[p.kind];
+          CHECK(abreast != NULL || p.kind != TILE_Q4_0);
+          if (abreast == NULL) continue;
+          float *found = multiply_by(abreast, &p, add);
           CHECK(memcmp(found, expected, p.y_floats * sizeof *found) == 0);
           free(found);
         }
@@ -464,7 +464,7 @@ int main(int argc, char **argv) {
     RUN(check, readsNothingBehindTheTiles);
 #endif
     RUN(check, matmulEqualsReference);
-    RUN(check, streamsEqualReference);
+    RUN(check, tilesAbreastEqualReference);
     RUN(check, everyScaleEqualsReference);
     RUN(check, everyTensorScaleEqualsReference);
     RUN(check, rowKernelsEqualReference);

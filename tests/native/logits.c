@@ -37,7 +37,7 @@ static bool write_logits(FILE *file, int threads, const int32_t *tokens, int cou
   if (fseek(file, 0, SEEK_END) != 0) return false;
   uint8_t *header = read_header(file, (uint64_t)ftell(file), &gguf, error);
   if (header == NULL) return false;
-  const NibbleOptions options = {.threads = threads, .context_size = MOST_TOKENS, .tile_streams = 1};
+  const NibbleOptions options = {.threads = threads, .context_size = MOST_TOKENS, .tiles_abreast = 1};
   NibbleModelInfo info;
   NibbleEngine *engine = nibble_engine_create(&gguf, &options, error);
   NibbleSession *session = NULL;

@@ -23,9 +23,9 @@ TEST(readsNothingBehindTheTiles) {
           float *found = multiply(sets.sets[s], &p, false);
           CHECK(memcmp(found, expected, p.y_floats * sizeof *found) == 0);
           free(found);
-          MatmulKernel *const streams = tokens == 1 ? sets.sets[s]->matmul_streams[p.kind] : NULL;
-          if (streams == NULL) continue;
-          found = multiply_by(streams, &p, false);
+          MatmulKernel *const abreast = tokens == 1 ? sets.sets[s]->matmul_abreast[p.kind] : NULL;
+          if (abreast == NULL) continue;
+          found = multiply_by(abreast, &p, false);
           CHECK(memcmp(found, expected, p.y_floats * sizeof *found) == 0);
           free(found);
         }

@@ -15,8 +15,8 @@ typedef struct {
   const char *name;
   bool packs;
   void (*matmul[TILE_KINDS])(void);
-  void (*matmul_streams[TILE_KINDS])(void);
-  int tile_streams;
+  void (*matmul_abreast[TILE_KINDS])(void);
+  int tiles_abreast;
   void (*rows[5])(void);
   bool f32_pages;
   void (*pages[6])(void);
@@ -71,11 +71,11 @@ TEST(finds_a_wrong_product_of_every_kind_in_every_form) {
       if (!CHECK(passes_with(check, &set, UINT32_C(1) << kind) == (how == RIGHT)))
         printf("  kind %d, wrong in way %d\n", kind, how);
       set.matmul[kind] = kernels_reference.matmul[kind];
-      set.matmul_streams[kind] = wrong_matmul;
+      set.matmul_abreast[kind] = wrong_matmul;
       // No panel is read side by side.
       if (!CHECK(passes_with(check, &set, UINT32_C(1) << kind) == (how == RIGHT || how == PANELS || how == FILLED)))
-        printf("  streams, %d, way %d\n", kind, how);
-      set.matmul_streams[kind] = NULL;
+        printf("  side by side, %d, way %d\n", kind, how);
+      set.matmul_abreast[kind] = NULL;
     }
   set.matmul[TILE_Q8_0] = NULL;
   CHECK(!passes_with(check, &set, TILE_ALL_KINDS));
@@ -117,9 +117,9 @@ TEST(finds_a_wrong_value_of_every_codebook) {
     types++;
     // A value of 0 stands behind the last of a shorter book: no code names it.
     for (wrong_code = 0; wrong_code < 16 && wrong_book[wrong_code] != 0; wrong_code++, codes++)
-      for (int streams = 0; streams < 2; streams++) {
+      for (int abreast = 0; abreast < 2; abreast++) {
         Kernels set = kernels_reference;
-        (streams ? set.matmul_streams : set.matmul)[TILE_GRID] = wrong_grid_matmul;
+        (abreast ? set.matmul_abreast : set.matmul)[TILE_GRID] = wrong_grid_matmul;
         if (!CHECK(!passes_with(check, &set, 1 << TILE_GRID))) printf("  type %u, code %d\n", type, wrong_code);
       }
   }
