@@ -12,13 +12,18 @@ export const CORE_OPTIONS = Object.freeze({
   batchSize: 0,
   exact: false,
   kvType: 'f16',
+  kernelSet: 'simd128',
   tileStreams: 1,
 });
 
-/** A core of one thread, to be closed. @param {number} [helpers] threads beside it that may start */
-export async function startCore(helpers = 0) {
+/**
+ * A core of one thread, to be closed.
+ * @param {number} [helpers] threads beside it that may start
+ * @param {'simd128' | 'relaxed'} [variant] which of the builds
+ */
+export async function startCore(helpers = 0, variant = 'simd128') {
   const { default: createModule } = await import(new URL('node/nibble.mjs', WASM).href);
-  const wasm = await WebAssembly.compile(readFileSync(new URL('nibble-simd128.wasm', WASM)));
+  const wasm = await WebAssembly.compile(readFileSync(new URL(`nibble-${variant}.wasm`, WASM)));
   return Runtime.start(createModule, wasm, helpers);
 }
 
@@ -31,9 +36,10 @@ export function sourceOf(bytes, name = 'model.gguf') {
 /**
  * A core and the header of a model in it, both to be closed.
  * @param {Uint8Array} bytes a GGUF file
+ * @param {'simd128' | 'relaxed'} [variant] which of the builds
  */
-export async function openCoreHeader(bytes) {
-  const runtime = await startCore();
+export async function openCoreHeader(bytes, variant) {
+  const runtime = await startCore(0, variant);
   const { header } = await readHeader(runtime, sourceOf(bytes));
   return { runtime, header };
 }
@@ -41,9 +47,10 @@ export async function openCoreHeader(bytes) {
 /**
  * @param {Uint8Array} bytes a GGUF file
  * @param {object} [changes] of CORE_OPTIONS
+ * @param {'simd128' | 'relaxed'} [variant] which of the builds
  */
-export async function openCoreModel(bytes, changes = {}) {
-  const { runtime, header } = await openCoreHeader(bytes);
+export async function openCoreModel(bytes, changes = {}, variant = undefined) {
+  const { runtime, header } = await openCoreHeader(bytes, variant);
   const model = header.createModel({ ...CORE_OPTIONS, ...changes });
   const staging = runtime.allocate(4 << 20);
   for (let start = header.dataOffset; start < bytes.length; start += 4 << 20) {
@@ -52,4 +59,23 @@ export async function openCoreModel(bytes, changes = {}) {
   runtime.free(staging);
   header.close();
   return { model, close: () => [model.close(), runtime.close()] };
+}
+
+/**
+ * A model's logits behind tokens that nothing is kept of, computed in batches as the library does.
+ * @param {Awaited<ReturnType<typeof openCoreModel>>['model']} model
+ * @param {number[]} tokens
+ */
+export async function logitsAfter(model, tokens) {
+  const session = model.createSession();
+  try {
+    for (let start = 0; start < tokens.length; start += model.mostTokens) {
+      await session.evaluate(tokens.slice(start, start + model.mostTokens));
+    }
+    const logits = session.logits();
+    if (logits === null) throw new Error('There are no logits.');
+    return logits;
+  } finally {
+    session.close();
+  }
 }

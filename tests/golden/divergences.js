@@ -1,11 +1,9 @@
 // How far the engine is from the recorded probabilities of the golden models, and how far it may be.
 import assert from 'node:assert/strict';
-import { createEngine } from '../../js/index.node.js';
+import { logitsAfter, openCoreModel } from '../core-model.js';
 import { kl, logSoftmax } from '../divergence.js';
-import { GOLDEN_MODELS, goldenBytes, readGolden } from './models.js';
+import { goldenBytes, readGolden } from './models.js';
 import { TYPE_MODELS } from './types.js';
-
-/** @typedef {import('../../js/base/public-types.js').Engine} Engine */
 
 /** The KL that the exact mode may have in each sequence. */
 export const EXACT_BAR = 1e-5;
@@ -24,28 +22,22 @@ export const defaultBar = (theirs) => (theirs === null ? null : Math.max(DEFAULT
  */
 export const sequencesOf = (name) => readGolden(name).sequences.slice(0, TYPE_MODELS[name] ? 3 : undefined);
 
-/** The engine's log-probabilities after a sequence. @param {Engine} engine @param {number[]} tokens */
-export async function logProbabilities(engine, tokens) {
-  const { top } = await engine.evaluate(tokens, { top: 0 });
-  const logits = new Float64Array(top.length);
-  for (const { id, logit } of top) logits[id] = logit;
-  return logSoftmax(logits);
-}
-
-/** The KL in each of these sequences of a golden model, by an engine with these options. */
+/**
+ * The KL in each of these sequences of a golden model, by a core with these options.
+ * @param {string} name
+ * @param {Partial<typeof import('../core-model.js').CORE_OPTIONS>} options
+ */
 export async function divergences(name, options, sequences = sequencesOf(name)) {
-  // By one thread and by two, in turns.
-  const threads = 1 + (Object.keys(GOLDEN_MODELS).indexOf(name) % 2);
-  const engine = await createEngine({ model: goldenBytes(name), threads, ...options });
+  const { model, close } = await openCoreModel(goldenBytes(name), options);
   try {
     const result = [];
     for (const { tokens, logProbabilities: expected } of sequences) {
-      const found = await logProbabilities(engine, tokens);
+      const found = logSoftmax(Float64Array.from(await logitsAfter(model, tokens)));
       assert.equal(found.length, expected.length);
       result.push(kl(expected, found));
     }
     return result;
   } finally {
-    await engine.unload();
+    close();
   }
 }

@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { FOREIGN_FAMILIES } from '../../js/gguf/unsupported.js';
 import { createEngine } from '../../js/index.node.js';
+import { logitsAfter, openCoreModel } from '../core-model.js';
 import { kl, logSoftmax } from '../divergence.js';
 import { ggufBytes } from '../gguf-writer.js';
 import { metadata, tensors } from '../random-model.js';
@@ -83,16 +84,13 @@ function changed(name, suffix, type, value) {
   return ggufBytes({ ...file, metadata: entries });
 }
 
-/** @param {Buffer<ArrayBuffer>} model @param {GoldenSequence} goldenSequence */
-async function divergence(model, { tokens, logProbabilities }) {
-  const engine = await createEngine({ model, threads: 1, exact: true });
+/** @param {Buffer<ArrayBuffer>} bytes @param {GoldenSequence} goldenSequence */
+async function divergence(bytes, { tokens, logProbabilities }) {
+  const { model, close } = await openCoreModel(bytes, { exact: true });
   try {
-    const { top } = await engine.evaluate(tokens, { top: 0 });
-    const logits = new Float64Array(top.length);
-    for (const { id, logit } of top) logits[id] = logit;
-    return kl(logProbabilities, logSoftmax(logits));
+    return kl(logProbabilities, logSoftmax(await logitsAfter(model, tokens)));
   } finally {
-    await engine.unload();
+    close();
   }
 }
 

@@ -3,13 +3,12 @@
 // at a time has attention: in the others nothing of it reaches the residual stream.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { openCoreModel } from '../core-model.js';
+import { logitsAfter, openCoreModel } from '../core-model.js';
 import { ggufBytes } from '../gguf-writer.js';
 import { FAMILY_MODELS } from './families.js';
 import { goldenFile } from './models.js';
 
 /** @typedef {import('../model-shapes.js').Shape} Shape */
-/** @typedef {import('../../js/core/runtime.js').Model} Model */
 
 const LENGTH = 90;
 const KEEP = 5;
@@ -49,16 +48,6 @@ function blocksOf({ family, layers, loops = 1, window, scaling }) {
   return differ ? Array.from({ length: blocks }, (_, i) => i) : [0, blocks - 1];
 }
 
-/** @param {Model} model @param {number[]} tokens @param {number} last */
-async function logitsAfter(model, tokens, last) {
-  const session = model.createSession();
-  await session.evaluate(tokens);
-  await session.evaluate([last]);
-  const logits = session.logits();
-  session.close();
-  return logits;
-}
-
 const distance = (a, b) => Math.max(...a.map((value, i) => Math.abs(value - b[i])));
 
 for (const [name, { shape }] of Object.entries(FAMILY_MODELS)) {
@@ -78,12 +67,12 @@ for (const [name, { shape }] of Object.entries(FAMILY_MODELS)) {
         session.shift(KEEP, DROP);
         assert.deepEqual(session.tokens, rest);
         await session.evaluate([3]);
-        const there = await logitsAfter(model, rest, 3);
+        const there = await logitsAfter(model, [...rest, 3]);
         const size = Math.max(...there.map(Math.abs));
         const found = distance(session.logits(), there) / size;
         assert.ok(found < TOLERANCE, `block ${block}: ${found} of the largest logit`);
         // Attention over these tokens counts for something.
-        const others = await logitsAfter(model, [...tokens].reverse(), 3);
+        const others = await logitsAfter(model, [...tokens.toReversed(), 3]);
         assert.ok(distance(others, there) / size > 10 * TOLERANCE, `block ${block} sees nothing`);
       }
       session.close();

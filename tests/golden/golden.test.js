@@ -1,13 +1,15 @@
 // The engine against recorded logits, native llama.cpp's or, where there are none, those of reference-forward.js:
 // exactly in the exact mode, and in the default mode as near as llama.cpp's own default mode is. models.js makes
-// the models, generate.js made the records.
+// the models, generate.js made the records. The core is asked in this thread; the library then has to give the same.
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { setFlagsFromString } from 'node:v8';
 import { KERNEL_SETS, wasmVariant } from '../../js/core/simd.js';
 import { createEngine, defaultModel } from '../../js/index.node.js';
-import { kl } from '../divergence.js';
-import { defaultBar, divergences, EXACT_BAR, logProbabilities, sequencesOf } from './divergences.js';
+import { logitsAfter, openCoreModel } from '../core-model.js';
+import { kl, logSoftmax } from '../divergence.js';
+import { drawOfEach } from '../rounds.js';
+import { defaultBar, divergences, EXACT_BAR, sequencesOf } from './divergences.js';
 import { GOLDEN_MODELS, goldenBytes, isWithoutRope, readGolden } from './models.js';
 import { TYPE_MODELS } from './types.js';
 
@@ -20,6 +22,14 @@ const INT8_RANDOM_BAR = 1e-2;
 function median(values) {
   const sorted = [...values].sort((a, b) => a - b);
   return sorted[sorted.length >> 1];
+}
+
+/** @param {import('../../js/base/public-types.js').Engine} engine @param {number[]} tokens */
+async function logitsOf(engine, tokens) {
+  const { top } = await engine.evaluate(tokens, { top: 0 });
+  const logits = new Float32Array(top.length);
+  for (const { id, logit } of top) logits[id] = logit;
+  return logits;
 }
 
 for (const name of Object.keys(GOLDEN_MODELS)) {
@@ -74,7 +84,7 @@ describe('INT8 keys and values are near to the exact ones', () => {
       const tokens = await engine.tokenize(`${text}Nibble runs language models in a browser tab, offline.`);
       const rows = [];
       for (let count = 4; count <= tokens.length; count++) {
-        rows.push(await logProbabilities(engine, tokens.slice(0, count)));
+        rows.push(logSoftmax(Float64Array.from(await logitsOf(engine, tokens.slice(0, count)))));
       }
       assert.equal(engine.info.kvType, kvType === 'int8' ? 'int8' : 'f32');
       found.push(rows);
@@ -102,31 +112,53 @@ describe('every kernel set gives the same logits, whatever the types of the weig
   before(() => hidden && setFlagsFromString('--experimental-wasm-relaxed-simd'));
   after(() => hidden && setFlagsFromString('--no-experimental-wasm-relaxed-simd'));
 
-  /** @param {string} name @param {Buffer<ArrayBuffer>} model @param {string} kernelSet */
-  async function logits(name, model, kernelSet) {
-    const engine = await createEngine({ model, threads: 2, kernelSet });
+  /** @param {string} name @param {string} kernelSet */
+  async function logits(name, kernelSet) {
+    const variant = kernelSet.startsWith('relaxed') ? 'relaxed' : 'simd128';
+    const { model, close } = await openCoreModel(goldenBytes(name), { kernelSet }, variant);
     try {
-      assert.equal(engine.info.kernelSet, kernelSet);
+      assert.equal(model.kernels.kernelSet, kernelSet);
       const result = [];
-      for (const { tokens } of readGolden(name).sequences.slice(0, 3)) {
-        const { top } = await engine.evaluate(tokens, { top: 0 });
-        result.push(top.sort((a, b) => a.id - b.id).map(({ logit }) => logit));
-      }
+      for (const { tokens } of readGolden(name).sequences.slice(0, 3)) result.push(await logitsAfter(model, tokens));
       return result;
     } finally {
-      await engine.unload();
+      close();
     }
   }
 
   for (const name of Object.keys(TYPE_MODELS)) {
     test(name, async () => {
-      const model = goldenBytes(name);
-      const expected = await logits(name, model, 'reference');
-      assert.equal(expected.flat().length, 3 * GOLDEN_MODELS[name].shape.vocabulary);
+      const expected = await logits(name, 'reference');
+      assert.deepEqual(
+        expected.map(({ length }) => length),
+        Array(3).fill(GOLDEN_MODELS[name].shape.vocabulary),
+      );
       assert.ok(sets.length >= 2);
-      for (const set of sets) assert.deepEqual(await logits(name, model, set), expected, set);
+      for (const set of sets) assert.deepEqual(await logits(name, set), expected, set);
     });
   }
+});
+
+describe('the library, on two threads and with kernels that it chooses, gives what the core gives', () => {
+  // Of each family one, and of the weight types some.
+  const kindOf = (name, i) =>
+    TYPE_MODELS[name] ? `weight types ${i % 6}` : (GOLDEN_MODELS[name].shape.family ?? 'llama');
+  drawOfEach('golden models in the library', Object.keys(GOLDEN_MODELS), kindOf).forEach((name, i) => {
+    const exact = i % 2 === 0;
+    test(`${name}, in the ${exact ? 'exact' : 'default'} mode`, async () => {
+      const bytes = goldenBytes(name);
+      const engine = await createEngine({ model: bytes, threads: 2, exact });
+      const { model, close } = await openCoreModel(bytes, { exact });
+      try {
+        for (const { tokens } of sequencesOf(name)) {
+          assert.deepEqual(await logitsOf(engine, tokens), await logitsAfter(model, tokens), `${tokens.length} tokens`);
+        }
+      } finally {
+        close();
+        await engine.unload();
+      }
+    });
+  });
 });
 
 test('a rope base off by 2% would be seen', async () => {
