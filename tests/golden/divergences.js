@@ -25,7 +25,7 @@ export const sequencesOf = (name) => readGolden(name).sequences.slice(0, TYPE_MO
 /**
  * The KL in each of these sequences of a golden model, by a core with these options.
  * @param {string} name
- * @param {Partial<typeof import('../core-model.js').CORE_OPTIONS>} options
+ * @param {object} options of CORE_OPTIONS
  */
 export async function divergences(name, options, sequences = sequencesOf(name)) {
   const { model, close } = await openCoreModel(goldenBytes(name), options);

@@ -141,6 +141,7 @@ describe('every kernel set gives the same logits, whatever the types of the weig
 
 describe('the library, on two threads and with kernels that it chooses, gives what the core gives', () => {
   // Of each family one, and of the weight types some.
+  /** @param {string} name @param {number} i */
   const kindOf = (name, i) =>
     TYPE_MODELS[name] ? `weight types ${i % 6}` : (GOLDEN_MODELS[name].shape.family ?? 'llama');
   drawOfEach('golden models in the library', Object.keys(GOLDEN_MODELS), kindOf).forEach((name, i) => {
