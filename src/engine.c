@@ -157,10 +157,11 @@ void engine_tune(NibbleEngine *engine) {
 }
 
 bool nibble_engine_finish(NibbleEngine *engine, NibbleError *error) {
-  if (engine->arrived) return true;
-  if (!loader_check(&engine->loader, error) || !engine_prepare(engine, error)) return false;
-  loader_free(&engine->loader);
-  engine->arrived = true;
+  if (!engine->arrived) {
+    if (!loader_check(&engine->loader, error) || !engine_prepare(engine, error)) return false;
+    loader_free(&engine->loader);
+    engine->arrived = true;
+  }
   // What is measured would spoil the buffers of a pass, and hold up the token that it is for: the next one does it.
   if (engine->pass != NULL) return true;
   engine_settle(engine);

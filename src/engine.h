@@ -117,7 +117,8 @@ bool nibble_engine_load(NibbleEngine *engine, const uint8_t *bytes, size_t count
 // nibble_engine_load(), not by both; those of an engine that streams only by this one.
 uint8_t *nibble_engine_packed_range(NibbleEngine *engine, uint64_t position, uint64_t *length);
 
-// Says that every packed byte is in place. Checks nothing: that is for checksums to do.
+// Says that every packed byte is in place. Checks nothing: that is for checksums to do. While a pass is under way, what
+// was left to the engine to measure waits for the next call of this, or for the next tokens.
 bool nibble_engine_finish(NibbleEngine *engine, NibbleError *error);
 
 // The checksum (checksum.h) of `length` packed bytes from `position` on, as they stand in the engine.

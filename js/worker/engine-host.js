@@ -151,8 +151,9 @@ export class EngineHost {
       };
       const record = await this.#prepare(header, model, load, signal, begin);
       if (model !== null && this.#sessions === null) this.#openSessions(model, options, store, storage);
-      // What is measured is known behind a pass that has begun before.
+      // Behind a pass that has begun before, what it has held up is measured.
       await model?.arrived.idle();
+      model?.finish();
       const info = infoNow({ loadMilliseconds: performance.now() - start });
       return { info, streamed: model?.streams ? { runtime, model, record } : null };
     });

@@ -2,6 +2,7 @@
 // the file; and a download that ends early, a cancel and an unload in the middle of it.
 import assert from 'node:assert/strict';
 import { closeSync, openSync, readdirSync, readFileSync, writeSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import { before, describe, test } from 'node:test';
 import { createEngine, describeModel } from '../../js/index.node.js';
 import { ggufBytes } from '../gguf-writer.js';
@@ -113,6 +114,20 @@ describe('a prompt that is given while the model arrives', () => {
       await engine.unload();
     });
   }
+
+  test('is what the measurements wait for, and ready tells of them', async () => {
+    const { model, finish } = heldStream(bytes);
+    const engine = await createEngine({ model, earlyStart: true });
+    const text = written(engine, GREEDY);
+    await passBegins(engine);
+    finish();
+    await engine.ready;
+    const { threads, threadRates } = engine.info;
+    assert.equal(Object.keys(threadRates).length > 0, availableParallelism() > 1);
+    assert.ok(availableParallelism() === 1 || threads in threadRates);
+    await text;
+    await engine.unload();
+  });
 
   test('keeps within a memory budget from the first pass to a full context', async () => {
     const options = { threads: 2, contextSize: 256 };
