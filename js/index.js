@@ -1,13 +1,13 @@
 // The library, apart from what differs between Node and a browser. index.node.js and index.web.js are its entries.
 
 import { loadingCancelled, NibbleError, withoutEnd } from './base/errors.js';
-import { checkCallbacks, checkSignal, optionsOf, readEngineOptions, readStore } from './base/options.js';
+import { checkCallbacks, checkSignal, optionsOf, readEngineOptions, readStore, readStoredAs } from './base/options.js';
 import { Engine, unloaded } from './client/engine.js';
 import { startModelStore } from './client/model-store.js';
 import { lendAccess } from './download/access.js';
 import { createHubCalls } from './hub/calls.js';
 import { Client } from './protocol/client.js';
-import { describeSource } from './sources/descriptor.js';
+import { describeSource, refuseTwoIds } from './sources/descriptor.js';
 
 export { NibbleError } from './base/errors.js';
 
@@ -30,6 +30,11 @@ import { checkWorker } from './base/release.js';
  * @property {'indexeddb' | 'opfs' | 'memory' | { folder: string } | { kind: string, chunkBytes?: number } | null} [store]
  *   where the model is kept for the next time, and taken from where it is kept already; null: nowhere. By default, in a
  *   browser, IndexedDB for models from a URL. What became of it stands in `engine.info.storage`
+ * @property {string} [id] what the model is stored under, in place of an id made of where it comes from: an address whose
+ *   query is another one each time, such as a signature, or a stream, is then found again. Whatever `model` is then, what
+ *   is stored under the id is taken
+ * @property {string} [sha256] what the file's has to be: 64 hexadecimal digits. HASH_MISMATCH where it is another one, also
+ *   of one that is stored already and was not compared; with `earlyStart`, `ready` tells
  * @property {number} [threads] by default as many as are fastest, measured once the weights are loaded
  *   (`engine.info.threadRates`), of those that the machine runs at once, at most 8; 1 where memory cannot be shared or
  *   threads do not start: `engine.info.threadProblem` then says why
@@ -181,6 +186,8 @@ export function createLibrary(platform) {
     { signal, onProgress, onOpen = undefined, isEnding = () => false } = {},
   ) {
     const settings = readEngineOptions(options);
+    const { id: storeId, sha256 } = readStoredAs({ id: options.id, sha256: options.sha256 });
+    refuseTwoIds(options.model, storeId);
     checkCallbacks({ onProgress });
     checkSignal(signal);
     if (signal?.aborted) throw loadingCancelled();
@@ -208,7 +215,7 @@ export function createLibrary(platform) {
       /** @param {import('./protocol/calls.js').LoadEvent} event */
       const onEvent = (event) =>
         event.opened ? onOpen?.(/** @type {Client} */ (client), event.opened) : onProgress?.(event);
-      const known = { access: lent.params, toldSha256: file.sha256, addresses: file.addresses };
+      const known = { access: lent.params, storeId, sha256, toldSha256: file.sha256, addresses: file.addresses };
       const params = { source: descriptor, ...known, store, wasm: wasmOf(options), options: settings };
       try {
         const transfer = [...source.transfer, ...lent.transfer];

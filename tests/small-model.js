@@ -28,7 +28,7 @@ export function temporaryFolder() {
 }
 
 /**
- * @param {Partial<typeof SMALL_SHAPE>} [changes]
+ * @param {Partial<import('./model-shapes.js').Shape>} [changes]
  * @returns {string} the path of a new model
  */
 export function writeSmallModel(changes = {}) {

@@ -57,8 +57,6 @@ function sha256(name, value) {
   throw invalid(name, value, '64 hexadecimal digits');
 }
 
-export const readImportOptions = readAll({ name: string, sha256, keepPartial: boolean(true) });
-
 const MAX_NAME = 200;
 
 /** @type {Reader<string>} */
@@ -69,6 +67,23 @@ function readLabel(option, text) {
   return text;
 }
 
+/** What a model is stored under, in place of an id that is made of where it comes from. @type {Reader<string | null>} */
+function storeId(name, value) {
+  if (value === undefined || value === null) return null;
+  if (MADE_ID.test(String(value)))
+    throw invalid(name, value, 'an id that does not begin as those of addresses and files do');
+  return readLabel(name, value);
+}
+
+const MADE_ID = /^(url|file|bytes):/;
+
+/** How a model is found in its store, and what its file has to be. */
+const STORED = { id: storeId, sha256 };
+
+export const readStoredAs = readAll(STORED);
+
+export const readImportOptions = readAll({ name: string, ...STORED, keepPartial: boolean(true) });
+
 /** What a stored model is called. @param {unknown} name */
 export const readStoredName = (name) => readLabel('name', name);
 
@@ -76,6 +91,7 @@ export const readStoredName = (name) => readLabel('name', name);
 const ON_FULL = ['stop', 'drop-oldest'];
 
 const CALLER_OPTIONS = [
+  ...Object.keys(STORED),
   ...['model', 'store', 'hub', 'headers', 'credentials', 'fetch', 'signal', 'onProgress'],
   ...['workerUrl', 'wasmUrl', 'wasmBinary'],
 ];

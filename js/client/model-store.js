@@ -15,7 +15,7 @@ import { checkWorker } from '../base/release.js';
 import { lendAccess, readAccess } from '../download/access.js';
 import { hubAddressOf, resolveModel, storedIdOf } from '../hub/repository.js';
 import { Client } from '../protocol/client.js';
-import { describeSource } from '../sources/descriptor.js';
+import { describeSource, refuseTwoIds } from '../sources/descriptor.js';
 import { endedBy } from './disposal.js';
 
 /**
@@ -47,6 +47,8 @@ import { endedBy } from './disposal.js';
  * @property {(progress: { phase: 'download' | 'load' | 'wait' | 'retry', loaded: number, total: number, bytesPerSecond: number, secondsLeft: number | null, restarted?: boolean, attempt?: number, holder?: import('../store/leases.js').Holder }) => void} [onProgress]
  *   as createEngine() tells it; `restarted`: an interrupted import began anew, since the file has changed
  * @property {string} [name] instead of the one in the file
+ * @property {string} [id] what it is stored under, as for createEngine(); of a model that is stored under it, the server of
+ *   the address that is given now is asked for a newer file
  * @property {string} [sha256] what the file's has to be: 64 hexadecimal digits
  * @property {boolean} [keepPartial] false: an import that is interrupted leaves nothing behind; true
  */
@@ -153,6 +155,7 @@ export class ModelStore {
     checkCallbacks({ onProgress });
     const access = this.#accessOf({ headers, credentials, fetch });
     const params = { options: readImportOptions(rest) };
+    refuseTwoIds(model, params.options.id);
     const control = { signal, onEvent: onProgress, access };
     // Whoever knows what the file has to be needs not ask.
     const address = this.#hubAddressOf(model);

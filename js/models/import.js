@@ -7,7 +7,7 @@ import { nextPiece } from '../sources/source.js';
 import { openReader } from './chunk-reader.js';
 import { ChunkWriter, canHashOn } from './chunk-writer.js';
 import { readHeader, truncated, UNKNOWN_SIZE } from './loader.js';
-import { fileNameOf, HEADER, newManifest, storedBytes } from './manifest.js';
+import { fileNameOf, HEADER, newManifest, storedBytes, unhashable } from './manifest.js';
 import { idsOf } from './model-id.js';
 import { readStreamedWeights } from './read-streamed-weights.js';
 import { readWeights } from './read-weights.js';
@@ -162,13 +162,6 @@ async function begin(opening, source) {
     throw error;
   }
 }
-
-const unhashable = (/** @type {string} */ name) =>
-  new NibbleError(
-    'INVALID_ARGUMENT',
-    `"${name}" comes in parts, so that no SHA-256 is that of its file. Leave sha256 out, or give a file that is whole.`,
-    { details: { option: 'sha256' } },
-  );
 
 /** @param {Opening} opening */
 const factsOf = ({ id, addresses, descriptor, name, sha256, toldSha256 }) => ({

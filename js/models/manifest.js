@@ -174,6 +174,14 @@ export function newManifest({ id, aliases = [], descriptor, name, sha256, header
   };
 }
 
+/** Nobody can say what the file's SHA-256 is. @param {string} name */
+export const unhashable = (name) =>
+  new NibbleError(
+    'INVALID_ARGUMENT',
+    `"${name}" comes in parts, so that no SHA-256 is that of its file. Leave sha256 out, or give a file that is whole.`,
+    { details: { option: 'sha256' } },
+  );
+
 /**
  * Throws where a model is stored already, and not with the SHA-256 that is expected: its file cannot be looked at again,
  * since only its packed weights are there.

@@ -3,7 +3,7 @@
 import { codeOf } from '../base/errors.js';
 import { sameVersion, strongEtag } from '../download/http-headers.js';
 import { removeSavesOf } from '../saves/store.js';
-import { checkHash, isAddress, readManifest, summaryOf } from './manifest.js';
+import { isAddress, readManifest, summaryOf } from './manifest.js';
 import { isVersionOf, versionId } from './model-id.js';
 import { changeRecord, withLock, withStored } from './open-stored.js';
 import { seemsSame } from './same-file.js';
@@ -66,8 +66,7 @@ export async function fetchNewer(opening, record) {
   if (!isNewer) return id;
   const newer = { ...opening, id, storage: { ...opening.storage, id }, name: opening.name ?? record.name };
   await withStored(newer, async ({ storage, load }) => {
-    if (storage.state === 'stored') checkHash(readManifest(await backend.get(id)), opening.sha256);
-    else await load(null);
+    if (storage.state !== 'stored') await load(null);
   });
   const older = [record, ...(await versionsOf(backend, url)).filter((one) => ![id, record.id].includes(one.id))];
   const names = older.flatMap((one) => [one.id, ...(one.aliases ?? [])]);

@@ -5,7 +5,7 @@ import { progressReporter } from '../base/progress.js';
 import { packedLayout } from '../core/packer.js';
 import { openReader } from './chunk-reader.js';
 import { intoStore } from './import.js';
-import { fileNameOf, readManifest } from './manifest.js';
+import { checkHash, fileNameOf, readManifest } from './manifest.js';
 import { readStreamedWeights } from './read-streamed-weights.js';
 import { readWeights } from './read-weights.js';
 import { repairChunk, repairHeader } from './repair.js';
@@ -128,6 +128,7 @@ function incomplete(id, record) {
  */
 async function fromStore(opening, record, use) {
   const { backend, storage, runtime, signal, onProgress } = opening;
+  checkHash(record, opening.sha256);
   // Where weights are to come, the workers that read them start while the header is read.
   const open = () => openReader(opening, { workers: record.chunks.length > 1 ? undefined : 0 });
   let reader = opening.headerOnly === false ? (opening.prefetch?.takeReader() ?? open()) : null;

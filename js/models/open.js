@@ -4,7 +4,7 @@ import { NibbleError, notStored, shortened, storeNeeded } from '../base/errors.j
 import { hashedSource } from '../sources/hashed.js';
 import { CHUNK_BYTES, storeKind } from '../store/backends.js';
 import { withSource } from './loader.js';
-import { isAddress } from './manifest.js';
+import { isAddress, unhashable } from './manifest.js';
 import { modelId } from './model-id.js';
 import { isStored, withStored } from './open-stored.js';
 import { openModelSource } from './parts.js';
@@ -37,8 +37,8 @@ const noStorage = (kind) => ({
 /**
  * What a model is asked for by. `prefetch`: null where there is no store; `headerOnly`: the weights are not asked for, so
  * nothing is to be stored.
- * @typedef {Pick<Opening, 'runtime' | 'platform' | 'signal' | 'onProgress' | 'toldSha256' | 'addresses'> &
- *   { descriptor: Descriptor, store: import('../store/backends.js').StoreChoice | null, headerOnly: boolean,
+ * @typedef {Pick<Opening, 'runtime' | 'platform' | 'signal' | 'onProgress' | 'sha256' | 'toldSha256' | 'addresses'> &
+ *   { descriptor: Descriptor, storeId?: string | null, store: import('../store/backends.js').StoreChoice | null, headerOnly: boolean,
  *   prefetch: import('./prefetch.js').Prefetch | null }} Call
  */
 
@@ -83,9 +83,13 @@ function pastStore(call, storage, use) {
 
 /** The source of weights that go nowhere but into the heap: an import would compare what is told of them. @param {Omit<Call, 'prefetch'>} call */
 async function openToLoad(call) {
-  const { toldSha256, headerOnly } = call;
+  const { sha256 = null, toldSha256, headerOnly } = call;
   const source = await sourceOpener(call, call.descriptor)();
-  return typeof toldSha256 === 'string' && !headerOnly ? hashedSource(source, toldSha256) : source;
+  const expected = sha256 ?? toldSha256;
+  if (headerOnly || typeof expected !== 'string') return source;
+  if (!source.isJoined) return hashedSource(source, expected);
+  await source.close();
+  throw unhashable(source.name);
 }
 
 /**
@@ -123,8 +127,11 @@ function sourceOpener({ platform, headerOnly, signal, runtime, toldSha256 }, des
 /** What a call comes to, for open-stored.js. @param {StoreCall} call @param {Backend} backend @param {Storage} [storage] @returns {Promise<import('./open-stored.js').Opening>} */
 export async function openingOf(call, backend, storage = noStorage(backend.kind)) {
   const { runtime, platform, signal, store } = call;
-  const given = { ...call, backend, chunkBytes: store.chunkBytes ?? CHUNK_BYTES, storage };
-  const wanted = await modelId(call.descriptor, { runtime, openPath: platform.openPath, signal });
+  // A caller that names it has another one for another file, whatever addresses both have.
+  const addresses = call.storeId ? [] : call.addresses;
+  const given = { ...call, addresses, backend, chunkBytes: store.chunkBytes ?? CHUNK_BYTES, storage };
+  const how = { runtime, openPath: platform.openPath, signal };
+  const wanted = call.storeId ?? (await modelId(call.descriptor, how));
   const id = await storedAs({ ...given, open: sourceOpener(call, call.descriptor) }, wanted);
   const descriptor = call.descriptor.stored === undefined ? call.descriptor : await sourceOfStored(backend, id);
   Object.assign(storage, { kind: backend.kind, id });

@@ -14,7 +14,7 @@ import { knownAs } from './stored-id.js';
 /**
  * What of a call is needed; as openModel() takes it.
  * @typedef {{ descriptor: import('../sources/descriptor.js').Descriptor, store: import('../store/backends.js').StoreChoice,
- *   platform: import('../worker/engine-host.js').Platform, headerOnly: boolean }} Call
+ *   storeId?: string | null, platform: import('../worker/engine-host.js').Platform, headerOnly: boolean }} Call
  */
 
 export class Prefetch {
@@ -39,8 +39,8 @@ export class Prefetch {
   }
 
   /** @param {Call} call @param {Promise<Runtime>} runtime */
-  async #look({ descriptor, store, platform }, runtime) {
-    const wanted = knownId(descriptor);
+  async #look({ descriptor, storeId, store, platform }, runtime) {
+    const wanted = storeId ?? knownId(descriptor);
     if (wanted === null) return null;
     const backend = await this.backend;
     const id = await knownAs(backend, wanted);

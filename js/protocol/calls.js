@@ -27,6 +27,8 @@
  * @property {Descriptor} source
  * @property {import('../hub/repository.js').ResolvedModel['sha256']} [toldSha256] what somebody else tells of it
  * @property {string[]} [addresses] further ones that it is known by
+ * @property {string | null} [storeId] what it is stored under, in place of an id that is made of where it comes from
+ * @property {string | null} [sha256] what the caller says that the file's is
  */
 
 /**

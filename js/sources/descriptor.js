@@ -1,6 +1,6 @@
 // What a caller passed as a model, as it crosses to the worker: a descriptor. Bytes and streams stay with the caller and are
 // pulled through a MessagePort piece by piece, so that no model is ever held twice.
-import { NibbleError } from '../base/errors.js';
+import { NibbleError, shortened } from '../base/errors.js';
 import { nameOf } from '../download/http-headers.js';
 import { firstAddress, firstName } from './part-names.js';
 
@@ -45,6 +45,14 @@ export function describeSource(model, locate) {
     ...(path !== undefined && { path: firstName(path) }),
   };
   return { descriptor: { ...descriptor, ...place }, ...rest };
+}
+
+/** Throws where a stored model is to have another id. @param {unknown} model as a caller passed it @param {string | null} id */
+export function refuseTwoIds(model, id) {
+  const { stored } = /** @type {Record<string, unknown>} */ (Object(model));
+  if (id === null || stored === undefined || stored === id) return;
+  const message = `The stored model "${shortened(stored)}" has an id, and the option id is another one. Leave one of them out.`;
+  throw new NibbleError('INVALID_ARGUMENT', message, { details: { option: 'id' } });
 }
 
 /** @param {unknown} model @param {Locate} locate @returns {Described} */

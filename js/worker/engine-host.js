@@ -121,7 +121,7 @@ export class EngineHost {
    * @param {{ signal: AbortSignal, onProgress: (progress: Progress) => void, onOpen: (opened: EngineInfo) => void }} control
    */
   async #load(
-    { source: descriptor, toldSha256, addresses, store = null, wasm, options: given },
+    { source: descriptor, toldSha256, sha256, storeId, addresses, store = null, wasm, options: given },
     { signal, onProgress, onOpen },
   ) {
     const start = performance.now();
@@ -130,7 +130,8 @@ export class EngineHost {
     const headerOnly = options.vocabularyOnly;
     const { earlyStart: early, kernelSet } = options;
     const build = headerOnly ? { threads: 1, kernelSet } : { threads: options.threads, early, kernelSet };
-    const call = { descriptor, toldSha256, addresses, store, wasm, build, headerOnly, signal, onProgress };
+    const file = { descriptor, toldSha256, sha256, storeId, addresses };
+    const call = { ...file, store, wasm, build, headerOnly, signal, onProgress };
     const { info, streamed } = await this.#withModel(call, async (opened) => {
       const { runtime, variant, threads, header, fileName, fileSize, storage, load } = opened;
       const threadProblem = opened.threadProblem ?? this.#platform.threadProblem ?? null;
@@ -216,10 +217,19 @@ export class EngineHost {
   }
 
   /** What describeModel() returns. @param {Calls['describe']['params']} params @param {Control<Calls['describe']['event']>} control */
-  async describe({ source: descriptor, store = null, wasm, access, options: given }, { signal, onEvent }) {
+  async describe({ source: descriptor, storeId, store = null, wasm, access, options: given }, { signal, onEvent }) {
     this.#platform = withAccess(this.#platform, access);
     const options = this.#settleThreads(read.readEngineOptions(given));
-    const call = { descriptor, store, wasm, build: { threads: 1 }, headerOnly: true, signal, onProgress: onEvent };
+    const call = {
+      descriptor,
+      storeId,
+      store,
+      wasm,
+      build: { threads: 1 },
+      headerOnly: true,
+      signal,
+      onProgress: onEvent,
+    };
     try {
       return await this.#withModel(call, async ({ header, fileName, fileSize }) =>
         describeHeader(header, fileName, fileSize, options),

@@ -8,7 +8,7 @@ import { progressReporter } from '../base/progress.js';
 import { checksumOf } from '../core/packer.js';
 import { withAccess } from '../download/access.js';
 import { withRetries } from '../download/retry-progress.js';
-import { checkHash, HEADER, isAddress, readManifest, storedBytes, summaryOf } from '../models/manifest.js';
+import { HEADER, isAddress, readManifest, storedBytes, summaryOf } from '../models/manifest.js';
 import { knownId, modelId } from '../models/model-id.js';
 import { checkFile, fetchNewer } from '../models/newer-file.js';
 import { openingOf } from '../models/open.js';
@@ -89,12 +89,24 @@ export class StoreHost {
   /**
    * @param {Descriptor} descriptor
    * @param {Control} control
-   * @param {Partial<Pick<Opening, 'toldSha256' | 'addresses'>> & { access?: import('../download/access.js').AccessParams }} [known]
+   * @param {Partial<Pick<Opening, 'toldSha256' | 'addresses'>> & { storeId?: string | null, access?: import('../download/access.js').AccessParams }} [known]
    */
-  async #opening(descriptor, { signal, onEvent = () => {} }, { toldSha256 = null, addresses = [], access } = {}) {
+  async #opening(
+    descriptor,
+    { signal, onEvent = () => {} },
+    { toldSha256 = null, addresses = [], storeId = null, access } = {},
+  ) {
     const { store, backend } = this.#place();
     const runtime = await this.#runtime();
-    const call = { runtime, platform: withAccess(this.#platform, access), descriptor, toldSha256, addresses, store };
+    const call = {
+      runtime,
+      platform: withAccess(this.#platform, access),
+      descriptor,
+      toldSha256,
+      addresses,
+      storeId,
+      store,
+    };
     return openingOf(withRetries({ ...call, signal, onProgress: onEvent }), backend);
   }
 
@@ -118,18 +130,15 @@ export class StoreHost {
    * @param {Control} control
    */
   async storeImport({ source: descriptor, toldSha256 = null, addresses, access, options }, control) {
-    const given = { toldSha256, ...readImportOptions(options) };
-    const opening = { ...(await this.#opening(descriptor, control, { toldSha256, addresses, access })), ...given };
+    const { id: storeId, ...given } = readImportOptions(options);
+    const known = { toldSha256, addresses, storeId, access };
+    const opening = { ...(await this.#opening(descriptor, control, known)), toldSha256, ...given };
     const newer = await this.#newerOf(opening);
     if (newer !== null) return newer;
-    const before = await withStored(opening, async ({ storage, load }) => {
-      if (storage.state === 'stored') return true;
-      await load(null);
-      return false;
+    await withStored(opening, async ({ storage, load }) => {
+      if (storage.state !== 'stored') await load(null);
     });
-    const record = await this.#record(opening.id);
-    if (before) checkHash(readManifest(record), opening.sha256);
-    return summaryOf(record);
+    return summaryOf(await this.#record(opening.id));
   }
 
   /** What a newer file was stored as; null where there is none, or nobody can tell now. @param {Opening} opening */
