@@ -42,6 +42,16 @@ export const COMMON = {
   help: { kind: 'flag', short: 'h', help: 'show this help' },
 };
 
+/** Options of every command that may ask a server for a model. @type {Options} */
+export const ACCESS = {
+  header: {
+    kind: 'text',
+    value: "'NAME: VALUE'",
+    multiple: true,
+    help: "a header for the server of the model's address, and for nobody else, such as 'Authorization: Bearer …'; @FILE reads such lines from a file; may be given several times",
+  },
+};
+
 /** Options of every command that loads a model. @type {Options} */
 export const ENGINE = {
   model: {
@@ -96,6 +106,7 @@ export const ENGINE = {
     kind: 'flag',
     help: 'float activations and an F32 KV cache (unless --kv-type is int8) on the reference kernels: slow, for comparing',
   },
+  ...ACCESS,
 };
 
 /** Options of the commands that write text. @type {Options} */

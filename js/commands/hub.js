@@ -28,7 +28,7 @@ export function hubOption(text, { HF_ENDPOINT: url, HF_TOKEN: token } = process.
  * Whether it is an address of the hub, or of the server that is named in its place.
  * @param {string | undefined} text @param {HubOptions} hub
  */
-function isOfHub(text, { url }) {
+export function isOfHub(text, { url }) {
   if (text === undefined || existsSync(text)) return false;
   const address = text.replace(/^url:/, '');
   if (readHubAddress(address) !== null) return true;
@@ -46,22 +46,22 @@ export const hubAddressOf = (text) => (existsSync(text) ? null : readHubAddress(
  * The files of a repository, and the one for this machine, which is measured for that.
  * @param {string} text
  * @param {AbortSignal} signal
- * @param {number} [memory] bytes that may be taken, other than what the machine is likely to spare
+ * @param {{ memory?: number, headers?: [name: string, value: string][] }} [how] memory: bytes that may be taken, other than what the machine is likely to spare
  */
-export async function listMeasured(text, signal, memory) {
+export async function listMeasured(text, signal, how) {
   const probe = await probeSpeed({ signal });
-  return listRepository(text, { hub: hubOption(text), probe, memory, signal });
+  return listRepository(text, { hub: hubOption(text), probe, ...how, signal });
 }
 
 /**
  * The address of the file to take of a repository, said to whoever waits for it.
  * @param {string} text an address of the hub that names neither a file nor a type
  * @param {import('./terminal.js').Terminal} terminal
- * @param {number} [memory] as listMeasured() takes it
+ * @param {Parameters<typeof listMeasured>[2]} [how] as listMeasured() takes it
  * @returns {Promise<string>} the address itself where none is to be had: whoever loads it says why
  */
-export async function recommendedOf(text, terminal, memory) {
-  const { repository, revision, files, recommended } = await listMeasured(text, terminal.interrupted, memory);
+export async function recommendedOf(text, terminal, how) {
+  const { repository, revision, files, recommended } = await listMeasured(text, terminal.interrupted, how);
   if (recommended === null) return text;
   const { path, url } = recommended;
   const others = files.filter(({ problem }) => problem === null).length - 1;

@@ -1,6 +1,7 @@
 // nibble info: what is in a model file.
 import { describeModel, NibbleError } from '../index.node.js';
-import { ENGINE, UsageError } from './arguments.js';
+import { accessOptions, tellToken } from './access.js';
+import { ACCESS, ENGINE, UsageError } from './arguments.js';
 import { hubAddressOf, hubOption, listingPage, listMeasured } from './hub.js';
 import { modelOf } from './model.js';
 import { bytes, columns, parameters } from './units.js';
@@ -25,6 +26,7 @@ export default {
       help: 'bytes a second that the store reads, to tell how fast it can be',
     },
     tensors: { kind: 'flag', help: 'list every tensor' },
+    ...ACCESS,
   },
 
   async run({ values, positionals, terminal }) {
@@ -35,16 +37,19 @@ export default {
       throw new UsageError('--read-rate tells something under a --budget only.');
     }
     const given = positionals[0] ?? values.model;
+    const access = accessOptions(values);
+    tellToken(given, terminal);
     const { url = '', type = null } = (given !== undefined && hubAddressOf(given)) || {};
     if (url === null && type === null) {
-      const listing = await listMeasured(given, terminal.interrupted, values.budget && Infinity);
+      const listing = await listMeasured(given, terminal.interrupted, { memory: values.budget && Infinity, ...access });
       if (values.json) terminal.json(listing);
       else terminal.write(listingPage(listing));
       return;
     }
-    const model = await modelOf({ model: given, store: values.store }, terminal);
+    const model = await modelOf({ model: given, store: values.store, header: values.header }, terminal);
     const description = await describeModel(model, {
       hub: hubOption(given),
+      ...access,
       ...(values.store !== undefined && { store: { folder: values.store } }),
       contextSize: values.context,
       threads: values.threads,

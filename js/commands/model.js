@@ -2,6 +2,7 @@
 import { existsSync } from 'node:fs';
 import { readSamplingOptions } from '../base/options.js';
 import { createEngine, defaultModel, NibbleError, openModelStore } from '../index.node.js';
+import { accessOptions, tellToken } from './access.js';
 import { hubAddressOf, hubOption, recommendedOf } from './hub.js';
 import { bytes, duration } from './units.js';
 
@@ -24,12 +25,13 @@ const isAddress = (text) => /^[a-z][a-z0-9+.-]+:/i.test(text);
 /**
  * What --model names: a file, an address, or a model in the folder of --store by its id or name. Of a repository of
  * Hugging Face's hub a file is chosen, unless something of it is stored.
- * @param {Values} values `model`, `store` and `budget`
+ * @param {Values} values `model`, `store`, `budget` and `header`
  * @param {Terminal} terminal
  * @returns {Promise<any>} as createEngine() takes it
  */
-export async function modelOf({ model, store, budget }, terminal) {
+export async function modelOf({ model, store, budget, header }, terminal) {
   if (model === undefined) return defaultModel;
+  const how = { terminal, budget, ...accessOptions({ header }) };
   if (isId(model) && store === undefined && !existsSync(model)) {
     throw new NibbleError(
       'STORE_MISSING',
@@ -39,11 +41,11 @@ export async function modelOf({ model, store, budget }, terminal) {
   const address = isId(model) ? null : hubAddressOf(model);
   const isElsewhere = isAddress(model) && !isId(model) && address === null;
   if (model === '' || existsSync(model) || isElsewhere) return model;
-  if (store === undefined) return address === null ? model : chosen(address, model, { terminal, budget });
+  if (store === undefined) return address === null ? model : chosen(address, model, how);
   const { models, isStored } = existsSync(store) ? await lookInto(store, model, address) : NOTHING;
   const found = findStored(models, model);
   if (found !== null) return { stored: found.id };
-  if (address !== null) return isStored ? model : chosen(address, model, { terminal, budget });
+  if (address !== null) return isStored ? model : chosen(address, model, how);
   // An id that is not listed may be one that a model is known by beside its own.
   if (isId(model)) return { stored: model };
   const names = models.map(({ name }) => `"${name}"`).slice(0, 10);
@@ -94,11 +96,12 @@ const NOTHING = { models: [], isStored: false };
 
 /**
  * A type or a file that is named need not be chosen.
- * @param {HubAddress} address @param {string} model @param {{ terminal: Terminal, budget?: number }} how
+ * @param {HubAddress} address @param {string} model
+ * @param {{ terminal: Terminal, budget?: number, headers?: [name: string, value: string][] }} how
  */
-const chosen = ({ url, type }, model, { terminal, budget }) =>
+const chosen = ({ url, type }, model, { terminal, budget, ...access }) =>
   // What does not fit under a budget is read for every token.
-  url === null && type === null ? recommendedOf(model, terminal, budget && Infinity) : model;
+  url === null && type === null ? recommendedOf(model, terminal, { memory: budget && Infinity, ...access }) : model;
 
 /** @param {string} folder @param {string} model @param {HubAddress | null} address */
 async function lookInto(folder, model, address) {
@@ -116,8 +119,10 @@ async function lookInto(folder, model, address) {
  * @param {object} [overrides] options of createEngine()
  */
 export async function loadEngine(values, terminal, overrides = {}) {
+  tellToken(values.model, terminal);
   const engine = await createEngine({
     model: await modelOf(values, terminal),
+    ...accessOptions(values),
     hub: hubOption(values.model),
     threads: values.threads,
     contextSize: values.context,

@@ -1,7 +1,8 @@
 // nibble models: the models that a folder keeps for --store.
 import { existsSync } from 'node:fs';
 import { NibbleError, openModelStore } from '../index.node.js';
-import { didYouMean, UsageError } from './arguments.js';
+import { accessOptions, tellToken } from './access.js';
+import { ACCESS, didYouMean, UsageError } from './arguments.js';
 import { hubAddressOf, hubOption, recommendedOf } from './hub.js';
 import { findStored, tellProgress } from './model.js';
 import { bytes, columns } from './units.js';
@@ -9,12 +10,19 @@ import { bytes, columns } from './units.js';
 /** @typedef {import('./terminal.js').Terminal} Terminal */
 /** @typedef {import('../index.node.js').ModelStore} ModelStore */
 /** @typedef {import('../index.node.js').StoredModel} StoredModel */
-/** @typedef {{ signal: AbortSignal, onProgress: (progress: import('./model.js').LoadProgress) => void }} Control */
+/**
+ * @typedef {object} Control
+ * @property {AbortSignal} signal
+ * @property {(progress: import('./model.js').LoadProgress) => void} onProgress
+ * @property {{ headers?: [name: string, value: string][] }} access
+ * @property {{ id?: string, sha256?: string }} as what is imported is to be found by, and to be
+ * @property {Terminal} terminal
+ */
 
 /**
  * @typedef {object} Action
  * @property {string} [takes] what it is done on; undefined: on all
- * @property {(store: ModelStore, given: string, control: Control, terminal: Terminal) => Promise<any>} run
+ * @property {(store: ModelStore, given: string, control: Control) => Promise<any>} run
  * @property {(result: any) => string} text what is told of what `run` gave
  */
 
@@ -26,32 +34,43 @@ const ACTIONS = {
   },
   import: {
     takes: 'a GGUF file, its URL or a repository of Hugging Face',
-    run: async (store, file, control, terminal) => {
+    run: async (store, file, { signal, onProgress, access, as, terminal }) => {
+      tellToken(file, terminal);
       const { url = '', type = null } = hubAddressOf(file) ?? {};
       const isOpen = url === null && type === null;
-      return store.import(isOpen ? await recommendedOf(file, terminal) : file, control);
+      const model = isOpen ? await recommendedOf(file, terminal, access) : file;
+      return store.import(model, { signal, onProgress, ...access, ...as });
     },
     text: ({ id, storedBytes }) => `${id}: ${bytes(storedBytes)} stored`,
   },
   check: {
     takes: 'the id or the name of a model; "nibble models list" tells it',
-    run: async (store, given, control) => store.check(await idOf(store, given), control),
+    run: async (store, given, { signal, access, terminal }) => {
+      const { id, source } = await storedModel(store, given);
+      tellToken(source !== null && 'url' in source ? source.url : undefined, terminal);
+      return store.check(id, { signal, ...access });
+    },
     text: ({ id, isNewer }) => `${id}: ${FRESHNESS.get(isNewer)}`,
   },
   update: {
     takes: 'the id or the name of a model; "nibble models list" tells it',
-    run: async (store, given, control) => store.update(await idOf(store, given), control),
+    run: async (store, given, { signal, onProgress, access, terminal }) => {
+      const { id, source } = await storedModel(store, given);
+      tellToken(source !== null && 'url' in source ? source.url : undefined, terminal);
+      return store.update(id, { signal, onProgress, ...access });
+    },
     text: ({ id, storedBytes }) => `${id}: ${bytes(storedBytes)} stored, as new as the file at its address`,
   },
   verify: {
     takes: 'the id or the name of a model; "nibble models list" tells it',
-    run: async (store, given, control) => store.verify(await idOf(store, given), control),
+    run: async (store, given, { signal, onProgress }) =>
+      store.verify((await storedModel(store, given)).id, { signal, onProgress }),
     text: ({ id, chunks }) => `${id}: ${chunks} chunks, all as they were stored`,
   },
   delete: {
     takes: 'the id or the name of a model; "nibble models list" tells it',
     run: async (store, given) => {
-      const id = await idOf(store, given);
+      const { id } = await storedModel(store, given);
       await store.delete(id);
       return { id };
     },
@@ -66,13 +85,14 @@ const FRESHNESS = new Map([
 ]);
 
 /**
- * The id of a stored model that is named by it, by another id it is known by, or by its name.
+ * The stored model that is named by its id, by another id it is known by, or by its name.
  * @param {ModelStore} store @param {string} given
  */
-async function idOf(store, given) {
+async function storedModel(store, given) {
   const models = await store.list();
   const id = findStored(models, given)?.id ?? (await store.idOf({ stored: given }));
-  if (models.some((model) => model.id === id)) return id;
+  const found = models.find((model) => model.id === id);
+  if (found !== undefined) return found;
   throw missing(`The model "${given}" is not in this folder; "nibble models list" tells which are.`);
 }
 
@@ -96,6 +116,13 @@ export default {
   positionals: 'ACTION',
   options: {
     store: { kind: 'text', value: 'FOLDER', required: true, help: 'the folder' },
+    id: {
+      kind: 'text',
+      value: 'ID',
+      help: 'import: what it is stored under, instead of an id made of its address or file',
+    },
+    sha256: { kind: 'text', value: 'DIGITS', help: "import: what the file's has to be" },
+    ...ACCESS,
   },
 
   async run({ values, positionals: [action, subject, ...more], terminal }) {
@@ -105,6 +132,12 @@ export default {
       throw new UsageError(`${action ?? 'Nothing'} cannot be done here; there are ${names.join(', ')}.${hint}`);
     }
     const { takes, run, text } = ACTIONS[action];
+    const access = accessOptions(values);
+    const as = {
+      ...(values.id !== undefined && { id: values.id }),
+      ...(values.sha256 !== undefined && { sha256: values.sha256 }),
+    };
+    if (action !== 'import' && Object.keys(as).length > 0) throw new UsageError('--id and --sha256 are for an import.');
     if (takes && subject === undefined) throw new UsageError(`"nibble models ${action}" needs ${takes}.`);
     if (more.length > 0 || (!takes && subject !== undefined)) throw new UsageError('One at a time, please.');
     if (action !== 'import' && !existsSync(values.store)) {
@@ -114,9 +147,12 @@ export default {
     const control = {
       signal: terminal.interrupted,
       onProgress: (/** @type {import('./model.js').LoadProgress} */ progress) => tellProgress(terminal, progress),
+      access,
+      as,
+      terminal,
     };
     try {
-      const result = await run(store, subject, control, terminal);
+      const result = await run(store, subject, control);
       if (values.json) terminal.json(result);
       else if (!isDamaged(result)) terminal.write(`${text(result)}\n`);
       if (isDamaged(result)) throw damaged(result);

@@ -27,6 +27,8 @@ const REMEDIES = {
   'name-a-store': () => 'Say where with --store FOLDER.',
   'list-models': () => '"nibble models list" tells which there are.',
   'give-token': () => 'Then put an access token into the environment variable HF_TOKEN, or download the file by hand.',
+  'give-headers': ({ isKnown }) =>
+    `Pass ${isKnown ? 'others' : 'what it takes'} as --header 'NAME: VALUE', or download the file by hand.`,
   'larger-context': ({ shorten }, inChat) => {
     if (shorten === null) return 'Run it with a larger --context.';
     const way = inChat ? 'begin anew with /reset, or start with' : 'or run it with';
@@ -48,6 +50,8 @@ export function sentence(error, options = {}, { inChat = false } = {}) {
   if (code === 'INVALID_ARGUMENT' && typeof details.option === 'string') {
     const variable = VARIABLES[details.option];
     if (variable !== undefined) return `${variable} is ${details.found}; expected ${details.expected}.`;
+    const header = /^headers\.?(.*)$/s.exec(details.option);
+    if (header !== null) return `--header ${header[1]} is ${details.found}; expected ${details.expected}.`;
     const flag = flagOf(details.option);
     if (flag === 'model' && details.found === undefined)
       return '--model is empty; expected the path or the URL of a GGUF file.';

@@ -2,7 +2,7 @@
 import { readFile } from 'node:fs/promises';
 import { reasonOf } from '../base/system-errors.js';
 import { NibbleError } from '../index.node.js';
-import { ENGINE, UsageError } from './arguments.js';
+import { ACCESS, ENGINE, UsageError } from './arguments.js';
 import { loadEngine } from './model.js';
 import { columns } from './units.js';
 
@@ -18,6 +18,7 @@ export default {
     'no-parse': { kind: 'flag', help: 'read the names of special tokens in the text as plain text' },
     model: ENGINE.model,
     store: ENGINE.store,
+    ...ACCESS,
   },
 
   async run({ values, terminal }) {

@@ -55,7 +55,7 @@ const BY_HAND = 'or download the file by hand and open it from the disk.';
 
 /** It wants to know who asks, or does not let in who does. @param {string} url @param {401 | 403} status @param {Pick<import('./access.js').Told, 'headers' | 'isOwn'>} told */
 function forbidden(url, status, { headers, isOwn }) {
-  const details = { status, retriable: false };
+  const details = { status, retriable: false, isKnown: headers.length > 0 };
   const names = headers.map(([name]) => name).join(', ');
   const who = isOwn ? `the headers it was given (${names})` : 'the access token it was given';
   const known =

@@ -42,7 +42,6 @@ beforeEach(() => {
 const load = (path, options) =>
   page.evaluate(
     async ({ model, given }) => {
-      // @ts-expect-error: an address of the page's server
       const { createEngine } = await import('/nibble/index.js');
       try {
         const engine = await createEngine({ model, store: null, threads: 1, ...given });
@@ -107,7 +106,6 @@ test('cookies go along where the caller says so', async () => {
 
 test('a fetch of the page is called in the page, and is what brings the model', async () => {
   const found = await page.evaluate(async (model) => {
-    // @ts-expect-error: an address of the page's server
     const { createEngine, openModelStore } = await import('/nibble/index.js');
     const calls = { count: 0, inPage: true, aborted: 0 };
     const headers = { Authorization: 'Bearer key' };
@@ -134,9 +132,9 @@ test('a fetch of the page is called in the page, and is what brings the model', 
 
 test('a fetch that answers badly ends in a sentence, and the page lives on', async () => {
   const codes = await page.evaluate(async (model) => {
-    // @ts-expect-error: an address of the page's server
     const { createEngine } = await import('/nibble/index.js');
     const html = { headers: { 'content-type': 'text/html' } };
+    /** @type {any[]} */
     const odd = [
       () => Promise.reject(new Error('not today')),
       async () => new Response('<p>Sign in</p>', html),

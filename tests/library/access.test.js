@@ -192,7 +192,7 @@ describe('a fetch of the caller', () => {
 });
 
 test('in Node, the environment says where the hub is and who asks, where no option does', async () => {
-  const gated = { gated: 'auto', files: { 'model-Q4_0.gguf': versions[0] } };
+  const gated = { gated: /** @type {const} */ ('auto'), files: { 'model-Q4_0.gguf': versions[0] } };
   const hub = await serveHub({ 'owner/name': gated }, { token: 'hf_key' });
   const { HF_ENDPOINT, HF_TOKEN } = process.env;
   const restore = (/** @type {Record<string, string | undefined>} */ values) => {
