@@ -103,7 +103,7 @@ enum { FIRST_ROUND = 0, CONFIG_STEP = 1 };
 #endif
 
 TEST(a_text_read_while_weights_arrive_gives_the_same_to_the_last_bit) {
-  const int stride = check_stride(2);
+  const int stride = check_stride(3);
   int early = 0;
   for (int i = 0; i < TINY_CONFIGS; i += CONFIG_STEP)
     for (int round = FIRST_ROUND + i % stride; round < 6; round += stride) {

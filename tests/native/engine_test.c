@@ -74,7 +74,7 @@ static void decode_to_stops(Check *check, Rig *rig, const int32_t *text, StopLog
 }
 
 TEST(gives_the_same_logits_in_any_batches) {
-  const int batch_sizes[] = {1, 3, 4, 7, 128}, stride = check_stride(3);
+  const int batch_sizes[] = {1, 3, 4, 7, 128}, stride = check_stride(5);
   StopLogits *expected = malloc(sizeof *expected);
   if (!CHECK(expected != NULL)) return;
   for (int i = 0; i < TINY_CONFIGS * 3; i++) {
@@ -83,6 +83,7 @@ TEST(gives_the_same_logits_in_any_batches) {
     options.exact = i % 3 == 1;
     options.kv_type = i % 3 == 2 ? NIBBLE_KV_INT8 : NIBBLE_KV_F16;
     if (options.exact && i / 3 > 1) continue;  // exact mode differs in kernels and in the KV pages' type only
+    if (!options.exact && stride > 1 && (i / 3 % 2 == 0) != (i % 3 == 0)) continue;  // pages of each type in turns
     int32_t text[LONG_TEXT];
     fill_text(text, LONG_TEXT, config->vocabulary);
     Rig rig;

@@ -45,7 +45,7 @@ TEST(takes_what_it_tells_whether_weights_stream_and_tokens_are_scored_or_not) {
   Rig rig;
   open_config(check, &rig, &config, &options);
   int streamed_outputs = 0;
-  for (int i = 0; i <= 2 * STEPS + 1; i += check_stride(3)) {
+  for (int i = 0; i <= 2 * STEPS + 1; i += check_stride(5)) {
     options.memory_budget = budget_at(&rig, &options, i / 2, STEPS);
     NibbleMemory planned, empty;
     Streamer streamer;

@@ -48,7 +48,7 @@ static Branches *make_branches(Check *check, const Rig *rig, int kept) {
 }
 
 TEST(forks_go_on_as_sessions_of_their_own_would) {
-  const int lengths[] = {0, 1, 63, 64, 65, 128, 130}, stride = check_stride(3);
+  const int lengths[] = {0, 1, 63, 64, 65, 128, 130}, stride = check_stride(5);
   for (int i = 0; i < TINY_CONFIGS; i++)
     for (int k = i % stride; k < 7; k += stride) {
       const NibbleOptions options = options_with(kv_types[(i + k) % KV_TYPES]);

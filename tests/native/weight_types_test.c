@@ -179,7 +179,7 @@ TEST(refusesScalesAndWeightsThatAreInfiniteOrNoNumbers) {
     const TinyModel model = tiny_model(&config);
     TinyFile tiny;
     tiny_open(&tiny, &model);
-    for (size_t h = 0; h < sizeof halves / sizeof *halves; h += (size_t)check_stride(2))
+    for (size_t h = 0; h < sizeof halves / sizeof *halves; h += (size_t)check_stride(3))
       for (int minimum = 0; minimum <= (weight->minimum >= 0); minimum++)
         refuse_numbers(check, weight, &tiny, minimum, halves[h]);
     NibbleError error = {.code = NIBBLE_OK};
@@ -206,7 +206,7 @@ TEST(refusesVectorsThatAreInfiniteOrNoNumbers) {
     char words[160];
     snprintf(words, sizeof words, "The tensor %s (%s) has a %s that is infinite or not a number: no text", names[i % 3],
              format->name, spoilt_part(weight));
-    for (size_t h = 0; h < sizeof halves / sizeof *halves; h += (size_t)check_stride(2)) {
+    for (size_t h = 0; h < sizeof halves / sizeof *halves; h += (size_t)check_stride(3)) {
       spoil(weight, tiny.file.bytes + tensor->offset + tensor->bytes - (size_t)format->block_bytes, false, halves[h]);
       refuse_by_all_ways(check, &tiny, words);
     }
