@@ -1,5 +1,6 @@
 // The library, apart from what differs between Node and a browser. index.node.js and index.web.js are its entries.
 
+import { reasonOf, toldOf } from './base/cancel.js';
 import { loadingCancelled, NibbleError, withoutEnd } from './base/errors.js';
 import { checkCallbacks, checkSignal, optionsOf, readEngineOptions, readStore, readStoredAs } from './base/options.js';
 import { Engine, unloaded } from './client/engine.js';
@@ -65,7 +66,8 @@ import { checkWorker } from './base/release.js';
  * @property {boolean} [earlyStart] createEngine() resolves as soon as the header and the vocabulary are there, and the weights
  *   go on arriving; false. A prompt that is given meanwhile is computed block by block, each as soon as it is in place;
  *   the text is the same. `engine.ready` tells when all is there. No effect where weights stream under a `memoryBudget`
- * @property {AbortSignal} [signal] stops the loading; createEngine() rejects with code CANCELLED
+ * @property {AbortSignal} [signal] stops the loading: createEngine() is rejected with its reason, or with CANCELLED where it has none
+ *   of its own. With `earlyStart`, so is `engine.ready`, and calls that wait are with CANCELLED
  * @property {(progress: { phase: 'download' | 'load' | 'read' | 'repair' | 'wait' | 'retry' | 'prepare', loaded: number, total: number, bytesPerSecond: number, secondsLeft: number | null, restarted?: boolean, attempt?: number, holder?: import('./store/leases.js').Holder }) => void} [onProgress]
  *   read: from the store; restarted: an interrupted import began anew; repair: what is damaged there comes again from its source; wait: another tab or process is storing the model, in Node told by `holder`;
  *   retry: nothing comes, the server is asked again in `secondsLeft`, for the `attempt`-th time in a row. What it throws ends the loading, and createEngine() rejects with it
@@ -121,7 +123,8 @@ import { checkWorker } from './base/release.js';
  * @property {string | string[]} [stop] text that ends the completion and is not part of it. It may be the text of a control
  *   token, or have such in it: `<|eot_id|>`
  * @property {boolean} [ignoreEos] never choose a token that ends the text
- * @property {AbortSignal} [signal] stops the completion; its result then has finishReason 'cancelled'
+ * @property {AbortSignal} [signal] stops the completion, whose result then has finishReason 'cancelled' and what was written; given
+ *   beforehand, nothing is computed
  * @property {boolean} [reusePrefix] keep what the prompt has in common with the last one, or share what another
  *   session of the engine has in common with it; true
  * @property {'stop' | 'drop-oldest'} [onFull] what happens where the context is full, in this call: see SessionOptions in
@@ -190,11 +193,15 @@ export function createLibrary(platform) {
     refuseTwoIds(options.model, storeId);
     checkCallbacks({ onProgress });
     checkSignal(signal);
-    if (signal?.aborted) throw loadingCancelled();
+    checkLoading(signal);
     const access = hub.access(options);
     let file = hub.fileOf(options, access, signal);
-    if (file instanceof Promise) file = await file;
-    if (signal?.aborted) throw loadingCancelled();
+    if (file instanceof Promise) {
+      file = await file.catch((error) => {
+        throw toldOf(error, signal);
+      });
+    }
+    checkLoading(signal);
     const source = describeSource(file.model, platform.locate);
     const lent = lendAccess(access);
     const { descriptor } = source;
@@ -220,7 +227,7 @@ export function createLibrary(platform) {
       try {
         const transfer = [...source.transfer, ...lent.transfer];
         const result = await client.call(method, params, { signal, onEvent, transfer });
-        if (signal?.aborted) throw loadingCancelled();
+        checkLoading(signal);
         return { client, result };
       } finally {
         signal?.removeEventListener('abort', stop);
@@ -228,8 +235,9 @@ export function createLibrary(platform) {
     } catch (error) {
       // Whatever the worker was at, also where what was wrong is a callback of the caller's: it keeps what has come and
       // gives back what it holds.
-      // All calls are rejected with the same, be it what a callback threw.
-      if (!isEnding()) await client?.end('unload', /** @type {NibbleError} */ (error), patience);
+      // All calls are rejected with the same, be it what a callback threw; but a signal's reason is for who has given it.
+      const reason = signal?.aborted && error === signal.reason ? loadingCancelled(error) : error;
+      if (!isEnding()) await client?.end('unload', /** @type {NibbleError} */ (reason), patience);
       throw error;
     } finally {
       clearTimeout(timer);
@@ -299,19 +307,19 @@ export function createLibrary(platform) {
       const { threads, signal, workerUrl, ...rest } = optionsOf(options);
       const settings = readEngineOptions({ threads });
       checkSignal(signal);
-      const reason = new NibbleError('CANCELLED', 'The probe was cancelled.');
-      if (signal?.aborted) throw reason;
+      const cancelled = new NibbleError('CANCELLED', 'The probe was cancelled.');
+      if (signal?.aborted) throw reasonOf(signal, cancelled);
       const client = new Client(startWorker(platform, workerUrl), checkWorker);
       /** @type {ReturnType<typeof setTimeout> | undefined} */
       let timer;
       const stop = () => {
-        timer = setTimeout(() => client.close(reason), END_MILLISECONDS);
+        timer = setTimeout(() => client.close(cancelled), END_MILLISECONDS);
       };
       signal?.addEventListener('abort', stop, { once: true });
       try {
         return await client.call('probe', { wasm: wasmOf(rest), options: settings }, { signal });
       } catch (error) {
-        throw signal?.aborted ? reason : error;
+        throw toldOf(error, signal);
       } finally {
         clearTimeout(timer);
         signal?.removeEventListener('abort', stop);
@@ -319,6 +327,11 @@ export function createLibrary(platform) {
       }
     },
   };
+}
+
+/** Throws where loading is to stop. @param {AbortSignal} [signal] */
+function checkLoading(signal) {
+  if (signal?.aborted) throw reasonOf(signal, loadingCancelled());
 }
 
 /** @param {import('./client/platform.js').Platform} platform @param {string | URL} [workerUrl] */

@@ -7,7 +7,7 @@
 export const ERROR_CODES = Object.freeze({
   /** A value is none that the call takes; `details.option` names it. Mend the call. */
   INVALID_ARGUMENT: 'INVALID_ARGUMENT',
-  /** A signal or a call stopped it. Nothing to do. */
+  /** A signal without a reason of its own stopped it, or the end of what it needed. Nothing to do. */
   CANCELLED: 'CANCELLED',
   /** Memory ran out. Give it less text, a smaller context or budget, or close what is not needed. */
   OUT_OF_MEMORY: 'OUT_OF_MEMORY',

@@ -266,8 +266,12 @@ export function readLength(value) {
   return length;
 }
 
-/** The number of a session, as it crosses the worker border; null: the engine's own. @param {unknown} value */
-export const readSessionNumber = (value) => integer(1, Number.MAX_SAFE_INTEGER, null)('session', value);
+/** The number of an engine's own session, as it crosses the worker border. */
+export const OWN_SESSION = 0;
+
+/** The number of a session; without one the engine's own is meant. @param {unknown} value */
+export const readSessionNumber = (value) =>
+  integer(OWN_SESSION, Number.MAX_SAFE_INTEGER, OWN_SESSION)('session', value);
 
 /** What a saved session is called. @param {unknown} key */
 export const readSaveKey = (key) => readLabel('key', key);

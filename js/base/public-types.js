@@ -160,12 +160,17 @@
 /**
  * @typedef {object} CompletionResult
  * @property {string} text whole characters: one that the answer ends within is left out, as continueLast writes it anew
- * @property {number[]} tokens
- * @property {'stop' | 'length' | 'context' | 'cancelled'} finishReason 'stop': the model ended its text, or a stop string came
- * @property {string | null} stopString the stop string that came; null also where the model ended its text by itself
- * @property {number} promptTokens
- * @property {number} reusedTokens tokens of the prompt that were computed for an earlier call
- * @property {number} completionTokens
+ * @property {number[]} tokens that were written; the one that ended the text is not among them
+ * @property {'stop' | 'length' | 'context' | 'cancelled'} finishReason why it ended. 'stop': the model ended its text
+ *   (`stopToken`), or a stop string came (`stopString`); 'length': it has `maxTokens`; 'context': the context is full;
+ *   'cancelled': by the signal, by stop(), or since a loop was left
+ * @property {string | null} stopString the stop string that came; null: none did
+ * @property {number | null} stopToken the id of the token by which the model ended its text; null: it did not
+ * @property {number} promptTokens all tokens of the prompt
+ * @property {number} reusedTokens of these, those that were computed for an earlier call
+ * @property {number} completionTokens how many were written
+ * @property {number | null} firstTokenMilliseconds from the call of complete() to the first token, with the wait for earlier
+ *   calls and the reading of the prompt; null: none was written
  * @property {number} droppedTokens with onFull 'drop-oldest', how many tokens were dropped or left out to make room
  * @property {number} droppedMessages how many of the messages were left out whole
  * @property {{ tokens: number, milliseconds: number, tokensPerSecond: number }} prefill

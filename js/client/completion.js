@@ -1,11 +1,22 @@
 // A completion as the caller sees it, while the worker computes it.
 
-import { checkSignal } from '../base/options.js';
+import { checkCallbacks, checkSignal, optionsOf, readCompletionOptions } from '../base/options.js';
 import { keeping } from './disposal.js';
 
+/** @typedef {import('../base/public-types.js').CompletionResult} CompletionResult */
+
 /**
- * A completion under way. It may be iterated more than once, also at the same time and when it has ended: every iteration
- * gives all tokens, from the first on. Leaving any of them before the end stops the completion.
+ * A completion under way: await it for its result, or iterate it for the tokens as they come, or both.
+ *
+ * - `await` gives what `result` gives: it is a promise too, with then(), catch() and finally().
+ * - It may be iterated more than once, also at the same time and when it has ended: every iteration gives all tokens, from
+ *   the first on. Leaving any of them before the end stops the completion.
+ * - What goes wrong, wrong options among it, is never thrown by complete() itself: it rejects the result, and it is thrown
+ *   where the completion is iterated. Whoever does only one of the two learns of it there.
+ * - stop(), the signal and leaving a loop are no error: iterations end, and the result, whose finishReason is 'cancelled',
+ *   has what was written until then. So it is for one that was aborted before it began.
+ * - An async function that returns a completion returns its result, as with any promise.
+ * @implements {PromiseLike<CompletionResult>}
  */
 export class Completion {
   /** @type {import('../protocol/calls.js').Piece[]} */
@@ -19,25 +30,16 @@ export class Completion {
    * What complete() makes; not for others to call.
    * @internal
    * @param {import('../protocol/client.js').Client} client
-   * @param {import('../protocol/calls.js').Calls['complete']['params']} params
-   * @param {Pick<import('../index.js').CompletionOptions, 'signal' | 'onPrefill' | 'onDrop'> & { owner: object }} control
+   * @param {number} session its number
+   * @param {import('../index.js').CompletionOptions} options as they were given, which may be anything
+   * @param {object} owner what may not be given up while it runs
    */
-  constructor(client, params, { signal, onPrefill, onDrop, owner }) {
-    const stop = () => this.stop();
-    checkSignal(signal);
-    signal?.addEventListener('abort', stop, { once: true });
-    if (signal?.aborted) stop();
-    /** @param {import('../protocol/calls.js').CompletionEvent} event */
-    const onEvent = (event) => {
-      if (event.prefill) return onPrefill?.(event.prefill);
-      if (event.dropped) return onDrop?.(event.dropped);
-      this.#tokens.push(event);
-      this.#tell();
-    };
-    const running = client.call('complete', params, { signal: this.#controller.signal, onEvent });
-    /** @type {Promise<import('../base/public-types.js').CompletionResult>} */
-    this.result = keeping(owner, running).finally(() => {
-      signal?.removeEventListener('abort', stop);
+  constructor(client, session, options, owner) {
+    /**
+     * The whole of it.
+     * @type {Promise<CompletionResult>}
+     */
+    this.result = keeping(owner, this.#run(client, session, options)).finally(() => {
       this.#ended = true;
       this.#tell();
     });
@@ -45,9 +47,70 @@ export class Completion {
     this.result.catch(() => {});
   }
 
+  /** @param {import('../protocol/client.js').Client} client @param {number} session @param {import('../index.js').CompletionOptions} options */
+  async #run(client, session, options) {
+    const start = performance.now();
+    const { signal, onPrefill, onDrop, ...rest } = optionsOf(options);
+    readCompletionOptions(rest);
+    checkCallbacks({ onPrefill, onDrop });
+    checkSignal(signal);
+    /** @type {number | null} */
+    let firstTokenMilliseconds = null;
+    /** @param {import('../protocol/calls.js').CompletionEvent} event */
+    const onEvent = (event) => {
+      if (event.prefill) return onPrefill?.(event.prefill);
+      if (event.dropped) return onDrop?.(event.dropped);
+      firstTokenMilliseconds ??= performance.now() - start;
+      this.#tokens.push(event);
+      this.#tell();
+    };
+    const stop = () => this.stop();
+    if (signal?.aborted) stop();
+    signal?.addEventListener('abort', stop, { once: true });
+    try {
+      const control = { signal: this.#controller.signal, onEvent };
+      const result = await client.call('complete', { ...rest, session }, control);
+      return { ...result, firstTokenMilliseconds };
+    } finally {
+      signal?.removeEventListener('abort', stop);
+    }
+  }
+
   /** Ends the completion; the result has what was written until then. */
   stop() {
     this.#controller.abort();
+  }
+
+  /**
+   * As a promise's, of the result.
+   * @template [Fulfilled=CompletionResult]
+   * @template [Rejected=never]
+   * @param {((result: CompletionResult) => Fulfilled | PromiseLike<Fulfilled>) | null} [onFulfilled]
+   * @param {((reason: any) => Rejected | PromiseLike<Rejected>) | null} [onRejected]
+   * @returns {Promise<Fulfilled | Rejected>}
+   */
+  // biome-ignore lint/suspicious/noThenProperty: it is meant to be awaited.
+  then(onFulfilled, onRejected) {
+    return this.result.then(onFulfilled, onRejected);
+  }
+
+  /**
+   * As a promise's, of the result.
+   * @template [Rejected=never]
+   * @param {((reason: any) => Rejected | PromiseLike<Rejected>) | null} [onRejected]
+   * @returns {Promise<CompletionResult | Rejected>}
+   */
+  catch(onRejected) {
+    return this.result.catch(onRejected);
+  }
+
+  /**
+   * As a promise's, of the result.
+   * @param {(() => void) | null} [onFinally]
+   * @returns {Promise<CompletionResult>}
+   */
+  finally(onFinally) {
+    return this.result.finally(onFinally);
   }
 
   /** @returns {Promise<void>} */

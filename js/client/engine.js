@@ -3,16 +3,22 @@
 import { codeOf, NibbleError } from '../base/errors.js';
 import { optionsOf, readBenchmarkOptions } from '../base/options.js';
 import { endedBy } from './disposal.js';
-import { SessionCalls, Sessions } from './session.js';
+import { Sessions } from './session.js';
 
 /** @typedef {import('../prompt/messages.js').Message} Message */
 /** @typedef {import('../index.js').TextOptions} TextOptions */
 
 const UNLOAD_MILLISECONDS = 10_000;
 
-/** A loaded model, and a session of its own for complete(), evaluate() and score(). Calls queue up. */
-export class Engine extends SessionCalls {
+/**
+ * A loaded model. An engine is a model and a session is a timeline of tokens: what writes or reads tokens does so on a
+ * session. One is there from the beginning, `engine.session`; createSession() makes others beside it. Calls on all of them
+ * queue up. A call whose signal is given is rejected with the signal's reason, or with CANCELLED where it has none of its
+ * own, unless its work was done by then; a completion gives what it has written instead.
+ */
+export class Engine {
   #client;
+  #session;
   #sessions;
   /** @type {Promise<void> | null} */
   #unloading = null;
@@ -25,9 +31,9 @@ export class Engine extends SessionCalls {
    * @param {Promise<{ result: import('../base/public-types.js').EngineInfo }>} loading
    */
   constructor(client, info, loading) {
-    super(client);
     this.#client = client;
     this.#sessions = new Sessions(client);
+    this.#session = this.#sessions.own();
     /** @type {Readonly<import('../base/public-types.js').EngineInfo>} Names, sizes, threads, kernel set and the like. */
     this.info = Object.freeze(info);
     /**
@@ -50,9 +56,49 @@ export class Engine extends SessionCalls {
     this.closed = client.ended.then((reason) => (codeOf(reason) === 'UNLOADED' ? undefined : reason));
   }
 
+  /**
+   * The session that the engine has from the beginning. complete(), evaluate() and score() of the engine are those of this
+   * session, and benchmark() empties it. It has the engine's `onFull` and `keepTokens`, can be forked and saved as any
+   * other, and ends with the engine: close() only empties it. What is saved of it comes back as another session.
+   */
+  get session() {
+    return this.#session;
+  }
+
   /** Whether unload() was called. */
   get isUnloading() {
     return this.#unloading !== null;
+  }
+
+  /**
+   * As engine.session.complete(): writes on from a prompt. `const { text } = await engine.complete({ prompt })` gives the
+   * whole; `for await (const { text, token } of engine.complete({ prompt }))` streams. It throws nothing: whatever is wrong
+   * rejects the completion, wrong options too.
+   * @param {import('../index.js').CompletionOptions} options
+   * @returns {import('./completion.js').Completion}
+   */
+  complete(options) {
+    return this.#session.complete(options);
+  }
+
+  /**
+   * As engine.session.evaluate(): the likeliest tokens to come behind `tokens`.
+   * @param {Parameters<import('./session.js').Session['evaluate']>[0]} tokens
+   * @param {Parameters<import('./session.js').Session['evaluate']>[1]} [options]
+   * @returns {ReturnType<import('./session.js').Session['evaluate']>}
+   */
+  evaluate(tokens, options) {
+    return this.#session.evaluate(tokens, options);
+  }
+
+  /**
+   * As engine.session.score(): ln p of each token given the tokens before it.
+   * @param {Parameters<import('./session.js').Session['score']>[0]} tokens
+   * @param {Parameters<import('./session.js').Session['score']>[1]} [options]
+   * @returns {ReturnType<import('./session.js').Session['score']>}
+   */
+  score(tokens, options) {
+    return this.#session.score(tokens, options);
   }
 
   /**
@@ -160,7 +206,7 @@ export class Engine extends SessionCalls {
   }
 
   /**
-   * Times prompt processing and generation on made-up tokens.
+   * Times prompt processing and generation on made-up tokens. `engine.session` is empty afterwards.
    * @param {{ promptTokens?: number, generatedTokens?: number, repetitions?: number, depth?: number, warmUp?: boolean, profile?: boolean, signal?: AbortSignal }} [options]
    *   profile: tell how long each operation took; false, since telling takes time too
    * @returns {Promise<import('../base/public-types.js').BenchmarkResult>}

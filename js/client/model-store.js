@@ -1,5 +1,6 @@
 // A store of models, as the page or the program sees it: the caller's half. It has a worker of its own.
 
+import { reasonOf, toldOf } from '../base/cancel.js';
 import { NibbleError, notStored } from '../base/errors.js';
 import {
   checkCallbacks,
@@ -43,7 +44,7 @@ import { endedBy } from './disposal.js';
  * @typedef {ImportSettings & import('../download/access.js').AccessOptions} ImportOptions how a model is stored, and asked for
  *
  * @typedef {object} ImportSettings
- * @property {AbortSignal} [signal] stops the import, with code CANCELLED; what came is kept
+ * @property {AbortSignal} [signal] stops the import; what came is kept
  * @property {(progress: { phase: 'download' | 'load' | 'wait' | 'retry', loaded: number, total: number, bytesPerSecond: number, secondsLeft: number | null, restarted?: boolean, attempt?: number, holder?: import('../store/leases.js').Holder }) => void} [onProgress]
  *   as createEngine() tells it; `restarted`: an interrupted import began anew, since the file has changed
  * @property {string} [name] instead of the one in the file
@@ -53,6 +54,9 @@ import { endedBy } from './disposal.js';
  * @property {boolean} [keepPartial] false: an import that is interrupted leaves nothing behind; true
  */
 
+/**
+ * What is stored, in a worker of its own. Signals end its calls as they do those of an Engine.
+ */
 export class ModelStore {
   #client;
   #locate;
@@ -162,8 +166,12 @@ export class ModelStore {
     if (address === null || (address.url === /** @type {URL} */ (model).href && params.options.sha256 !== null))
       return this.#callWithModel('storeImport', model, params, control);
     checkSignal(signal);
+    if (signal?.aborted) throw reasonOf(signal);
     const call = { ...this.#asker, access, signal, isPath: this.#isPath, stored: () => this.list(), isImport: true };
-    const { model: found, sha256: toldSha256, addresses } = await resolveModel(model, call);
+    const resolving = resolveModel(model, call).catch((error) => {
+      throw toldOf(error, signal);
+    });
+    const { model: found, sha256: toldSha256, addresses } = await resolving;
     return this.#callWithModel('storeImport', found, { ...params, toldSha256, addresses }, control);
   }
 

@@ -3,8 +3,8 @@
 import { codeOf, NibbleError, withoutEnd } from '../base/errors.js';
 import {
   checkCallbacks,
+  OWN_SESSION,
   optionsOf,
-  readCompletionOptions,
   readPrefillOptions,
   readSaveKey,
   readSessionOptions,
@@ -35,71 +35,13 @@ import { endedBy, Forgotten, keeping } from './disposal.js';
  * @property {number} usedAt when it was saved or restored last
  */
 
-/** Makes the calls that work on one session, or on an engine's own; Engine and Session share them. */
-export class SessionCalls {
-  #client;
-  #number;
-
-  /**
-   * What the library makes; not for others to call.
-   * @internal
-   * @param {import('../protocol/client.js').Client} client
-   * @param {number} [number] undefined: the engine's own session
-   */
-  constructor(client, number) {
-    this.#client = client;
-    this.#number = number;
-  }
-
-  /**
-   * Writes on. `for await (const { text, token } of engine.complete({ prompt }))` streams; `.result` is a promise of
-   * the whole. Leaving the loop stops the completion.
-   * @param {import('../index.js').CompletionOptions} options
-   * @returns {Completion}
-   */
-  complete(options) {
-    const { signal, onPrefill, onDrop, ...rest } = optionsOf(options);
-    readCompletionOptions(rest);
-    checkCallbacks({ onPrefill, onDrop });
-    const params = { ...rest, session: this.#number };
-    return new Completion(this.#client, params, { signal, onPrefill, onDrop, owner: this });
-  }
-
-  /**
-   * The likeliest tokens to come next; `top` 0: all of them. `tokens` become the session's content, and what both begin
-   * with is not computed again; `reusePrefix` false: everything is computed anew. A logit that is NaN counts as
-   * -Infinity; where no token has one above that, the call fails with MODEL_COMPUTES_NAN.
-   * @param {number[]} tokens
-   * @param {{ top?: number, reusePrefix?: boolean, signal?: AbortSignal }} [options]
-   * @returns {Promise<{ tokens: number[], top: { id: number, token: string, p: number, logit: number }[] }>}
-   */
-  async evaluate(tokens, options) {
-    const { signal, ...rest } = optionsOf(options);
-    const params = { session: this.#number, tokens, options: rest };
-    return keeping(this, this.#client.call('evaluate', params, { signal }));
-  }
-
-  /**
-   * ln p of each token given the tokens before it, for tokens[from] to the last. A logit that is NaN counts as -Infinity;
-   * where no token has one above that, the call fails with MODEL_COMPUTES_NAN.
-   * @param {number[]} tokens
-   * @param {{ from?: number, reusePrefix?: boolean, signal?: AbortSignal }} [options] from: 1 unless given, since nothing
-   *   comes before the first; what the session has of the tokens before it is kept, unless reusePrefix is false
-   * @returns {Promise<Float32Array>}
-   */
-  async score(tokens, options) {
-    const { signal, ...rest } = optionsOf(options);
-    const params = { session: this.#number, tokens, options: rest };
-    return keeping(this, this.#client.call('score', params, { signal }));
-  }
-}
-
 /**
- * One timeline of tokens, and what the model has computed of it. An engine has any number of them beside its own. Calls
- * on all of them queue up together: one is computed after the other. After close() all fail with SESSION_CLOSED. One that
- * nobody can reach any more is closed some time after, where the platform can tell; `await using` closes it at once.
+ * One timeline of tokens, and what the model has computed of it. An engine has one that is always there, `engine.session`,
+ * and any number beside it. Calls on all of them queue up together: one is computed after the other. After close() all
+ * fail with SESSION_CLOSED, but for `engine.session`, which is empty then. One that nobody can reach any more is closed
+ * some time after, where the platform can tell; `await using` closes it at once.
  */
-export class Session extends SessionCalls {
+export class Session {
   #client;
   #number;
   #forgotten;
@@ -112,11 +54,48 @@ export class Session extends SessionCalls {
    * @param {Forgotten} forgotten
    */
   constructor(client, number, forgotten) {
-    super(client, number);
     this.#client = client;
     this.#number = number;
     this.#forgotten = forgotten;
-    forgotten.add(this, number);
+    // The engine's own is there as long as the engine.
+    if (number !== OWN_SESSION) forgotten.add(this, number);
+  }
+
+  /**
+   * Makes the prompt the session's content, and writes on from it. `const { text } = await session.complete({ prompt })`
+   * gives the whole; `for await (const { text, token } of session.complete({ prompt }))` streams, and leaving the loop
+   * stops the completion. It throws nothing: whatever is wrong rejects the completion, wrong options too.
+   * @param {import('../index.js').CompletionOptions} options
+   * @returns {Completion}
+   */
+  complete(options) {
+    return new Completion(this.#client, this.#number, options, this);
+  }
+
+  /**
+   * The likeliest tokens to come next; `top` 0: all of them. `tokens` become the session's content, and what both begin
+   * with is not computed again; `reusePrefix` false: everything is computed anew. A logit that is NaN counts as
+   * -Infinity; where no token has one above that, the call fails with MODEL_COMPUTES_NAN.
+   * @param {number[]} tokens
+   * @param {{ top?: number, reusePrefix?: boolean, signal?: AbortSignal }} [options]
+   * @returns {Promise<{ tokens: number[], top: { id: number, token: string, p: number, logit: number }[] }>}
+   */
+  async evaluate(tokens, options) {
+    const { signal, ...rest } = optionsOf(options);
+    return this.#call('evaluate', { tokens, options: rest }, { signal });
+  }
+
+  /**
+   * ln p of each token given the tokens before it, for tokens[from] to the last. A logit that is NaN counts as -Infinity;
+   * where no token has one above that, the call fails with MODEL_COMPUTES_NAN.
+   * @param {number[]} tokens
+   * @param {{ from?: number, reusePrefix?: boolean, signal?: AbortSignal }} [options] from: 1 unless given, since nothing
+   *   comes before the first; what the session has of the tokens before it is kept, unless reusePrefix is false
+   * @returns {Promise<Float32Array>}
+   */
+  async score(tokens, options) {
+    const { signal, ...rest } = optionsOf(options);
+    return this.#call('score', { tokens, options: rest }, { signal });
   }
 
   /**
@@ -125,7 +104,7 @@ export class Session extends SessionCalls {
    * layer's sliding window has let go of what it would need.
    * @param {number[]} tokens
    * @param {{ reusePrefix?: boolean, signal?: AbortSignal, onProgress?: (progress: { tokens: number, total: number, reusedTokens: number }) => void }} [options]
-   *   reusePrefix false: everything is computed anew; after the signal, what was computed stays and CANCELLED is thrown
+   *   reusePrefix false: everything is computed anew; after the signal, what was computed stays
    * @returns {Promise<{ reusedTokens: number, computedTokens: number, droppedTokens: number }>} droppedTokens: how many were left out
    *   behind the head, where they do not fit and `onFull` is 'drop-oldest'
    */
@@ -140,7 +119,7 @@ export class Session extends SessionCalls {
 
   /**
    * A session with the same content that goes its own way from here. It shares what was computed until one of the two
-   * changes it, so it costs next to nothing.
+   * changes it, so it costs next to nothing. A fork of `engine.session` is a session as any other: it has to be closed.
    * @param {SessionOptions} [options] by default as this session has them
    * @returns {Promise<Session>}
    */
@@ -186,7 +165,10 @@ export class Session extends SessionCalls {
     return this.#call('sessionExport', {}, { signal });
   }
 
-  /** Stops what runs on it and gives its memory back. May be called twice, and after unload(). */
+  /**
+   * Stops what runs on it and gives its memory back. May be called twice, and after unload(). `engine.session` is emptied
+   * by it, and can be used as before.
+   */
   async close() {
     this.#forgotten.drop(this);
     await this.#call('sessionClose', {}).catch((error) => {
@@ -202,7 +184,7 @@ export class Session extends SessionCalls {
    * @returns {Promise<import('../protocol/calls.js').Calls[Name]['result']>}
    */
   #call(method, params, options) {
-    return keeping(this, this.#client.call(method, { session: this.#number, ...params }, options));
+    return keeping(this, this.#client.call(method, { ...params, session: this.#number }, options));
   }
 }
 
@@ -232,6 +214,11 @@ export class Sessions {
   constructor(client) {
     this.#client = client;
     this.#forgotten = new Forgotten((session) => client.call('sessionClose', { session }).catch(() => {}));
+  }
+
+  /** The one that an engine has from the beginning. */
+  own() {
+    return this.#session(OWN_SESSION);
   }
 
   /** @param {SessionOptions} [options] */

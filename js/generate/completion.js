@@ -26,7 +26,7 @@ import { createStopMatcher } from './stop-strings.js';
  * @param {SamplingOptions} options as readCompletionOptions() gives them
  * @param {{ signal: AbortSignal, onToken: OnToken,
  *   onPrefill: (progress: Prefill) => void }} control
- * @returns {Promise<Omit<CompletionResult, 'droppedTokens' | 'droppedMessages' | 'warnings'> & { half: import('./half-character.js').HalfCharacter | null }>} half: the
+ * @returns {Promise<Omit<CompletionResult, 'droppedTokens' | 'droppedMessages' | 'warnings' | 'firstTokenMilliseconds'> & { half: import('./half-character.js').HalfCharacter | null }>} half: the
  *   character that all of it ends within. Where a prompt ends within one, the answer begins with what completes it
  * @throws {NibbleError} NO_TOKEN_ALLOWED where the options forbid every token, before anything is computed;
  *   MODEL_COMPUTES_NAN where the model gives none of the others a logit
@@ -93,6 +93,7 @@ export async function complete(
       tokens: writer.tokens,
       finishReason,
       stopString: writer.stopString,
+      stopToken: writer.stopToken,
       promptTokens: prompt.length,
       reusedTokens,
       completionTokens: writer.tokens.length,
@@ -122,7 +123,10 @@ async function writeOn({ timeline, sampler, tokenizer, scheduler, signal, writer
     if (signal.aborted) return 'cancelled';
     const token = timeline.sample(sampler);
     if (token === null) throw noTokenAllowed();
-    if (tokenizer?.isEndOfGeneration(token) && !options.ignoreEos) return 'stop';
+    if (tokenizer?.isEndOfGeneration(token) && !options.ignoreEos) {
+      writer.stopToken = token;
+      return 'stop';
+    }
     if (isPenalised(token, tokenizer)) sampler.accept(token);
     writer.push(token);
     if (writer.stopString !== null) return 'stop';
@@ -212,6 +216,8 @@ function createWriter(tokenizer, stops, onToken, { atStart = true, begun = [] } 
     computed: 0,
     /** @type {string | null} */
     stopString: null,
+    /** @type {number | null} */
+    stopToken: null,
     /** @param {number} token */
     push(token) {
       writer.tokens.push(token);

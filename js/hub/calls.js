@@ -1,5 +1,6 @@
 // What the library does with addresses of Hugging Face's hub, apart from what differs between Node and a browser.
 
+import { reasonOf, toldOf } from '../base/cancel.js';
 import { checkSignal, invalid, optionsOf } from '../base/options.js';
 import { authorizationOf, readAccess } from '../download/access.js';
 import { addressAt, readHub } from './address.js';
@@ -109,8 +110,13 @@ export function createHubCalls(platform, openStore) {
       const access = accessOf({ headers, credentials, fetch }, hub);
       const read = hubAddressOf(address, hub, () => false);
       if (read === null) throw invalid('address', address, "an address of Hugging Face's hub, such as owner/name");
+      if (signal?.aborted) throw reasonOf(signal);
       const asked = { hub, access, fetch: platform.environment?.fetch, signal };
-      return listFiles(read, { ...asked, machine: machineOf({ memory, probe }) });
+      try {
+        return await listFiles(read, { ...asked, machine: machineOf({ memory, probe }) });
+      } catch (error) {
+        throw toldOf(error, signal);
+      }
     },
   };
 }

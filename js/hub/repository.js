@@ -1,7 +1,8 @@
 // Hugging Face's hub: what files a repository has, and which of them an address means. address.js reads addresses,
 // files.js judges files. What the hub answers is checked before it is used.
 
-import { codeOf, hasCode, loadingCancelled, NibbleError } from '../base/errors.js';
+import { checkCancelled } from '../base/cancel.js';
+import { codeOf, hasCode, NibbleError } from '../base/errors.js';
 import { accessFetch, accessTo } from '../download/access.js';
 import { Patience, systemNetwork } from '../download/backoff.js';
 import { failed, failureOf, gated, refused, stalled, unreachable } from '../download/errors.js';
@@ -131,10 +132,11 @@ async function ask(url, address, asker) {
     try {
       return await askOnce(url, address, { ...asker, signal });
     } catch (error) {
-      if (signal.aborted) throw loadingCancelled();
+      checkCancelled(signal);
       if ((failureOf(error).retryAfterMilliseconds ?? 0) > LONGEST_REST_MILLISECONDS) throw error;
       await patience.after(error).catch((last) => {
-        throw signal.aborted ? loadingCancelled() : last;
+        checkCancelled(signal);
+        throw last;
       });
     }
   }

@@ -75,7 +75,7 @@
 /**
  * The calls that are made on a session.
  * @typedef {object} SessionCalls
- * @property {SessionCall<Omit<CompletionOptions, 'signal' | 'onPrefill' | 'onDrop'>, import('../base/public-types.js').CompletionResult, CompletionEvent>} complete
+ * @property {SessionCall<Omit<CompletionOptions, 'signal' | 'onPrefill' | 'onDrop'>, Omit<import('../base/public-types.js').CompletionResult, 'firstTokenMilliseconds'>, CompletionEvent>} complete
  * @property {SessionCall<{ tokens: number[], options: object }, { tokens: number[], top: LikelyToken[] }>} evaluate
  * @property {SessionCall<{ tokens: number[], options: object }, Float32Array>} score
  * @property {SessionCall<{ options?: SessionOptions }, { session: number }>} sessionCreate

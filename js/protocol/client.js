@@ -1,4 +1,5 @@
 // The caller's side of messages.js: sends calls, matches replies by id, and fails all that waits when the worker dies.
+import { reasonOf, toldOf } from '../base/cancel.js';
 import { NibbleError, withoutEnd } from '../base/errors.js';
 import { checkSignal } from '../base/options.js';
 import { call, cancel, readReply } from './messages.js';
@@ -80,7 +81,8 @@ export class Client {
    * @param {Name} method
    * @param {import('./calls.js').Calls[Name]['params']} params cloneable
    * @param {CallOptions<Name>} [options]
-   * @returns {Promise<import('./calls.js').Calls[Name]['result']>} the result; after the signal whatever the method makes of it
+   * @returns {Promise<import('./calls.js').Calls[Name]['result']>} the result. Once the signal is given, it is rejected with
+   *   the signal's reason, unless the work was done by then; a completion has a result then too, and is begun in any case
    */
   call(method, params, { signal, onEvent, transfer } = {}) {
     if (this.#failure !== null) return Promise.reject(this.#failure);
@@ -89,6 +91,7 @@ export class Client {
     } catch (error) {
       return Promise.reject(error);
     }
+    if (signal?.aborted && method !== 'complete') return Promise.reject(reasonOf(signal));
     const id = ++this.#lastId;
     const stop = () => {
       if (this.#waiting.has(id)) this.#port.post(cancel(++this.#lastId, id));
@@ -108,7 +111,11 @@ export class Client {
         signal?.removeEventListener('abort', stop);
         action(value);
       };
-      this.#waiting.set(id, { resolve: settle(resolve), reject: settle(reject), onEvent });
+      this.#waiting.set(id, {
+        resolve: settle(resolve),
+        reject: settle((error) => reject(toldOf(error, signal))),
+        onEvent,
+      });
       this.#port.keepAlive?.(true);
       signal?.addEventListener('abort', stop, { once: true });
     });

@@ -1,5 +1,6 @@
 // The worker's side of protocol/messages.js: takes calls from a port, runs them, replies. Calls that compute run one after the
 // other in the order they came; the rest is answered between two tokens, and so is what concerns a store or a reader.
+import { checkCancelled } from '../base/cancel.js';
 import { NibbleError } from '../base/errors.js';
 import { isCrash } from '../core/instantiate.js';
 import { CANCEL, errorReply, eventReply, readCall, resultReply, SESSION_METHODS } from '../protocol/messages.js';
@@ -31,8 +32,8 @@ export function serve(port, platform) {
     if (ofStore(method)) return method.startsWith('store') ? storeHost : readerHost;
     return SESSION_METHODS.some((name) => name === method) ? host.sessions : host;
   };
-  // Its controller, its session's number and its end, by the call's id.
-  /** @type {Map<number, { controller: AbortController, session: number | undefined, done: Promise<void>, settle: () => void }>} */
+  // Its controller, whether its caller has given it up, its session's number and its end, by the call's id.
+  /** @type {Map<number, { controller: AbortController, isCancelled: boolean, session: number | undefined, done: Promise<void>, settle: () => void }>} */
   const running = new Map();
   /** @type {Set<number>} */
   const cancelledBefore = new Set();
@@ -70,6 +71,8 @@ export function serve(port, platform) {
     try {
       const isLeaving = crash !== null && ENDS.has(method);
       if (crash !== null && !isLeaving) throw crash;
+      // A completion tells itself what came of it.
+      if (running.get(id)?.isCancelled && method !== 'complete') checkCancelled(controller.signal);
       const result = await (isLeaving ? host.abandon() : hostOf(method)[method](params ?? {}, control));
       ended(id);
       port.post(resultReply(id, result));
@@ -91,12 +94,16 @@ export function serve(port, platform) {
     if (message.method === CANCEL) {
       const { target } = message.params;
       if (target > lastId) cancelledBefore.add(target);
-      running.get(target)?.controller.abort();
+      const call = running.get(target);
+      if (call === undefined) return;
+      call.isCancelled = true;
+      call.controller.abort();
       return;
     }
     const controller = new AbortController();
     lastId = Math.max(lastId, message.id);
-    if (cancelledBefore.delete(message.id)) controller.abort();
+    const isCancelled = cancelledBefore.delete(message.id);
+    if (isCancelled) controller.abort();
     const session = message.params?.session;
     for (const other of running.values()) if (ends(message.method, session, other)) other.controller.abort();
     let settle = () => {};
@@ -104,7 +111,7 @@ export function serve(port, platform) {
     const done = new Promise((resolve) => {
       settle = resolve;
     });
-    running.set(message.id, { controller, session, done, settle });
+    running.set(message.id, { controller, isCancelled, session, done, settle });
     // What waits for wasm that has crashed may wait for ever.
     const atOnce = AT_ONCE.has(message.method) || ofStore(message.method) || crash !== null;
     if (atOnce) run(message, controller, () => {});

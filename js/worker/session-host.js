@@ -19,8 +19,6 @@ import { exportImage, importImage } from '../saves/image.js';
  * @property {boolean} [shortOfMemory] whether it has lost something because memory did not suffice
  */
 
-const OWN = 0;
-
 /** @typedef {import('../protocol/calls.js').SessionCalls} Calls */
 /** @typedef {ReturnType<typeof read.readCompletionOptions>} CompletionSettings */
 /** @typedef {ReturnType<typeof read.readSessionOptions>} SessionSettings */
@@ -44,7 +42,7 @@ export class SessionHost {
   #saves;
   /** @type {Map<number, OpenSession>} */
   #sessions = new Map();
-  #lastNumber = OWN;
+  #lastNumber = read.OWN_SESSION;
 
   /**
    * @param {{ model: import('../core/runtime.js').Model, modelText: import('../prompt/model-text.js').ModelText, scheduler: import('../base/scheduler.js').Scheduler,
@@ -56,7 +54,7 @@ export class SessionHost {
     this.#modelText = modelText;
     this.#scheduler = scheduler;
     this.#saves = saves;
-    this.#sessions.set(OWN, { timeline: this.#newTimeline(), onFull, keepTokens });
+    this.#sessions.set(read.OWN_SESSION, { timeline: this.#newTimeline(), onFull, keepTokens });
   }
 
   /** The timeline of the engine's own session. */
@@ -65,7 +63,7 @@ export class SessionHost {
   }
 
   get #own() {
-    return /** @type {OpenSession} */ (this.#sessions.get(OWN));
+    return /** @type {OpenSession} */ (this.#sessions.get(read.OWN_SESSION));
   }
 
   /** @param {Calls['complete']['params']} params @param {import('../protocol/calls.js').Control<Calls['complete']['event']>} control */
@@ -253,12 +251,17 @@ export class SessionHost {
     return [...this.#session(number).timeline.tokens];
   }
 
-  /** May be called twice. @param {Calls['sessionClose']['params']} params */
+  /** May be called twice. The engine's own is emptied, and goes on. @param {Calls['sessionClose']['params']} params */
   sessionClose({ session: given }) {
     const number = read.readSessionNumber(given);
-    if (number === null) return null;
-    this.#sessions.get(number)?.timeline.close();
-    this.#sessions.delete(number);
+    const session = this.#sessions.get(number);
+    if (number !== read.OWN_SESSION) {
+      session?.timeline.close();
+      this.#sessions.delete(number);
+    } else if (session !== undefined) {
+      session.timeline.truncate(0);
+      Object.assign(session, { half: null, shortOfMemory: false });
+    }
     return null;
   }
 
@@ -344,7 +347,7 @@ export class SessionHost {
 
   /** @param {unknown} given */
   #session(given) {
-    const session = this.#sessions.get(read.readSessionNumber(given) ?? OWN);
+    const session = this.#sessions.get(read.readSessionNumber(given));
     if (session !== undefined) return session;
     throw new NibbleError('SESSION_CLOSED', 'The session was closed. Create a new one, or restore a saved one.');
   }

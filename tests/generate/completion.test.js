@@ -53,7 +53,7 @@ describe('onPrefill', () => {
       throw failure;
     };
     await assert.rejects(engine.complete({ messages: QUESTION, onPrefill }).result, failure);
-    assert.throws(() => engine.complete({ messages: QUESTION, onPrefill: 1 }), { code: 'INVALID_ARGUMENT' });
+    await assert.rejects(engine.complete({ messages: QUESTION, onPrefill: 1 }), { code: 'INVALID_ARGUMENT' });
   });
 });
 
@@ -68,7 +68,7 @@ describe('continueLast', () => {
     assert.equal(cut.text + rest.text, whole.text);
   });
 
-  test('is refused where there is no answer to go on with', () => {
+  test('is refused where there is no answer to go on with', async () => {
     const options = [
       { messages: QUESTION },
       { messages: [{ role: 'assistant', content: 'Alone' }] },
@@ -76,7 +76,7 @@ describe('continueLast', () => {
       { prompt: 'Text' },
     ];
     for (const given of options) {
-      assert.throws(() => engine.complete({ ...given, continueLast: true }), { code: 'INVALID_ARGUMENT' });
+      await assert.rejects(engine.complete({ ...given, continueLast: true }), { code: 'INVALID_ARGUMENT' });
     }
   });
 });

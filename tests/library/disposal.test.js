@@ -57,7 +57,8 @@ describe('a session that nobody can reach any more', () => {
   test('is kept as long as a completion runs on it', async () => {
     const empty = await pages();
     const options = { tokens: [1, ...TEXT], maxTokens: LONG, ignoreEos: true };
-    const completion = await forget(1, async (session) => session.complete(options));
+    // What an async function returns is awaited, and a completion that is, is its result.
+    const { completion } = await forget(1, async (session) => ({ completion: session.complete(options) }));
     let count = 0;
     for await (const _ of completion) {
       if (count++ > 20) continue;

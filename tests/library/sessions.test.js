@@ -154,7 +154,7 @@ describe('several sessions on one engine', () => {
     try {
       const loaded = await call('load', { source: { path: small }, store: null, wasm: {}, options: { threads: 1 } });
       assert.equal(loaded.error, undefined);
-      for (const session of [7, 0, -1, 1.5, 2 ** 60, '1', [1], {}, true, '__proto__', Number.NaN]) {
+      for (const session of [7, -1, 1.5, 2 ** 60, '1', [1], {}, true, '__proto__', Number.NaN]) {
         for (const method of [
           'sessionTokens',
           'sessionPrefill',
@@ -183,7 +183,7 @@ describe('several sessions on one engine', () => {
     assert.equal(await codeOf(engine.createSession({ onFull: 'explode' })), 'INVALID_ARGUMENT');
     assert.equal(await codeOf(engine.createSession({ keepTokens: -1 })), 'INVALID_ARGUMENT');
     const session = await engine.createSession();
-    assert.throws(() => session.complete({ prompt: 'a', session: 1 }), { code: 'INVALID_ARGUMENT' });
+    assert.equal(await codeOf(session.complete({ prompt: 'a', session: 1 })), 'INVALID_ARGUMENT');
     assert.equal(await codeOf(session.prefill([1], { onProgress: 1 })), 'INVALID_ARGUMENT');
     assert.equal(await codeOf(session.save('')), 'INVALID_ARGUMENT');
     assert.equal(await codeOf(session.prefill([1e6])), 'INVALID_ARGUMENT');

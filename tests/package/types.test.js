@@ -21,8 +21,14 @@ const engine: Engine = await createEngine(options);
 const asked: CompletionOptions = { messages: [{ role: 'user', content: 'Hello' }], temperature: 0.3 };
 const completion = engine.complete(asked);
 for await (const { text, token } of completion) console.log(text.length, token ?? 0);
-const result: CompletionResult = await completion.result;
+const result: CompletionResult = await completion;
+const same: CompletionResult = await completion.result;
+const ended: [string, string | null, number | null, number | null] = [result.finishReason, result.stopString, same.stopToken, same.firstTokenMilliseconds];
+const written: string[] = await Promise.all([engine.complete(asked), engine.session.complete(asked)].map((each) => each.then((whole) => whole.text)));
+const caught: CompletionResult | null = await engine.complete(asked).catch(() => null).finally(() => {});
 const speed: number = result.decode.tokensPerSecond;
+const first: Session = engine.session;
+await first.close();
 const session: Session = await engine.createSession({ onFull: 'drop-oldest' });
 const text: string = await engine.detokenize(await session.tokens());
 const texts: string[] = await engine.detokenize([1], { each: true });
@@ -63,7 +69,7 @@ await models.delete(stored);
 await models.close();
 const reason: NibbleError | undefined = (await models.closed) ?? (await engine.closed);
 console.log(counted, leftOut, chat, total - wasm, readRate, memory.weights, streamed?.bytes, top[0]?.p, scores.length, kept);
-console.log(left, bytes, saved, damaged, fresh, quota, kept_, rate, reason?.code, engine.info.threads, engine.isUnloading);
+console.log(ended, written, caught?.text, left, bytes, saved, damaged, fresh, quota, kept_, rate, reason?.code, engine.info.threads, engine.isUnloading);
 await engine.ready;
 completion.stop();
 try {
@@ -87,6 +93,14 @@ export const two: number = engine.info.name;
 engine.complete({ prompt: 1 });
 // @ts-expect-error
 engine.fork();
+// @ts-expect-error
+engine.session = session;
+// @ts-expect-error
+export const seven: string = (await engine.complete(asked)).stopToken;
+// @ts-expect-error
+createEngine({ model: 'model.gguf', early: true });
+// @ts-expect-error
+await session.sync([1]);
 // @ts-expect-error
 export const five: string = (await engine.memory()).total;
 // @ts-expect-error

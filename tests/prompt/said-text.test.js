@@ -197,7 +197,7 @@ test('what a template is given is checked', async () => {
     { tools: [1n] },
   ];
   for (const options of wrong) {
-    assert.throws(() => engines.plain.complete({ messages, ...options }), { code: 'INVALID_ARGUMENT' });
+    await assert.rejects(engines.plain.complete({ messages, ...options }), { code: 'INVALID_ARGUMENT' });
     await assert.rejects(engines.plain.render(messages, options), { code: 'INVALID_ARGUMENT' });
   }
   await assert.rejects(engines.plain.countTokens({}), { code: 'INVALID_ARGUMENT' });
