@@ -193,18 +193,18 @@ function createWriter(tokenizer, stops, onToken, { atStart = true, begun = [] } 
   const decoder = tokenizer?.createDecoder({ skipSpecial: true, atStart }) ?? null;
   for (const token of begun) decoder?.push(token);
   /** @param {number} token */
-  const isControl = (token) => tokenizer?.isControl(token) ?? false;
+  const isHidden = (token) => tokenizer?.isHidden(token) ?? false;
   /** @param {string} stop */
   const parse = (stop) => tokenizer?.encode(stop, { addSpecial: false, parseSpecial: true }) ?? [];
-  const marked = stops.filter((stop) => parse(stop).some(isControl));
+  const marked = stops.filter((stop) => parse(stop).some(isHidden));
   const matcher = createStopMatcher(
     stops.filter((stop) => !marked.includes(stop)),
     marked,
   );
-  /** A control token's own text comes behind what it cuts off. @param {number} token */
+  /** A hidden token's own text comes behind what it cuts off. @param {number} token */
   const matchToken = (token) => {
     const before = matcher.push(decoder?.push(token) ?? '');
-    if (before.stopped !== null || !isControl(token)) return before;
+    if (before.stopped !== null || !isHidden(token)) return before;
     const found = matcher.push('', tokenizer?.text(token));
     return { text: before.text + found.text, stopped: found.stopped };
   };

@@ -4,6 +4,7 @@ import { NibbleError } from '../base/errors.js';
 import { createBpeModel } from './bpe.js';
 import { remembering } from './remembered-encoding.js';
 import { createSentencePieceModel } from './sentencepiece.js';
+import { isShown } from './shown-tokens.js';
 import { createPartition } from './special-tokens.js';
 import { TokenType } from './token-types.js';
 import { createUnigramModel } from './unigram.js';
@@ -29,11 +30,13 @@ import { createWordPieceModel } from './wordpiece.js';
  *   that is `said`: start and end of each such part, in order. Text that is not well-formed UTF-16 gets U+FFFD.
  * @property {(ids: Iterable<number>, options?: { skipSpecial?: boolean }) => string} decode
  * @property {(id: number, options?: { skipSpecial?: boolean }) => Uint8Array} bytes of one token, not always whole
- *   characters; empty for a control or unknown token with `skipSpecial`. The caller owns the array.
+ *   characters; empty for a hidden or unknown token with `skipSpecial`. The caller owns the array.
  * @property {(options?: { skipSpecial?: boolean, atStart?: boolean }) => StreamDecoder} createDecoder `atStart: false`
  *   is for text that continues a prompt: the space that SentencePiece puts before a text is dropped only at its start.
  * @property {(id: number) => boolean} isEndOfGeneration
  * @property {(id: number) => boolean} isControl
+ * @property {(id: number) => boolean} isHidden whether it is a control token that no text shows: those around thoughts and
+ *   calls of tools are shown
  * @property {(id: number) => boolean} isMarker whether a token is structure rather than text: a control token, one that
  *   ends a text, one without a meaning, or a user-defined one that is written like a marker (`<think>`, `[INST]`)
  * @property {(id: number) => string} text a token for showing: bytes as text, and those of half a character by their
@@ -89,17 +92,18 @@ export function createTokenizer(metadata, { remembers = true } = {}) {
     return output;
   }
 
+  /** @type {Tokenizer['isHidden']} */
+  const isHidden = (id) => types[id] === TokenType.CONTROL && !isShown(pieces.at(id));
   /** @param {number} id */
-  const isSkipped = (id) => types[id] === TokenType.CONTROL || types[id] === TokenType.UNKNOWN;
+  const isSkipped = (id) => types[id] === TokenType.UNKNOWN || isHidden(id);
 
   /** @type {Tokenizer['bytes']} */
   function bytes(id, { skipSpecial = false } = {}) {
     check(id);
     const type = types[id];
-    if (isSkipped(id)) {
-      return skipSpecial ? new Uint8Array(0) : utf8.encode(pieces.at(id));
-    }
-    return bytesOf(pieces.at(id), type);
+    if (skipSpecial && isSkipped(id)) return new Uint8Array(0);
+    const isName = type === TokenType.CONTROL || type === TokenType.UNKNOWN;
+    return isName ? utf8.encode(pieces.at(id)) : bytesOf(pieces.at(id), type);
   }
 
   /** @type {Tokenizer['createDecoder']} */
@@ -138,6 +142,7 @@ export function createTokenizer(metadata, { remembers = true } = {}) {
     createDecoder,
     isEndOfGeneration: (id) => endOfGeneration.has(id),
     isControl: (id) => types[id] === TokenType.CONTROL,
+    isHidden,
     isMarker: (id) =>
       types[id] === TokenType.CONTROL ||
       types[id] === TokenType.UNKNOWN ||

@@ -465,6 +465,10 @@ describe('reasoning', () => {
     ['<think>never ends </thin', { reasoning: 'never ends </thin', answer: '' }],
     ['a <think> later', { reasoning: '', answer: 'a <think> later' }],
     ['<thi', { reasoning: '', answer: '<thi' }],
+    ['[THINK]Hm.[/THINK]Yes.', { reasoning: 'Hm.', answer: 'Yes.' }],
+    ['[THINK]A </think> b[/THI', { reasoning: 'A </think> b[/THI', answer: '' }],
+    ['<|START_THINKING|>Hm.<|END_THINKING|>Yes.', { reasoning: 'Hm.', answer: 'Yes.' }],
+    ['<|START_T', { reasoning: '', answer: '<|START_T' }],
   ];
   for (const [text, expected] of CASES) {
     test(`is told from the answer in: ${JSON.stringify(text)}`, LIMIT, async () => {

@@ -4,7 +4,7 @@ import { ANSWER_MILLISECONDS, silent } from '../engine/engine-room.js';
 import { codeOf } from '../engine/problem.js';
 import { ChatSessions } from './chat-sessions.js';
 import { placeOf, promptOf } from './prompt.js';
-import { OPENING, opensReasoning, ReasoningSplitter } from './reasoning.js';
+import { openingOf, ReasoningSplitter } from './reasoning.js';
 
 // The rate that is shown while an answer is written is that of this last while.
 const RATE_MILLISECONDS = 1000;
@@ -272,8 +272,8 @@ export class Answers {
     const clock = createReasoningClock(message);
     let saved = performance.now();
     for await (const { text: written, token } of completion) {
-      const isOpened = message.content === '' && opensReasoning(job.prefill?.opening);
-      const text = isOpened ? OPENING + written : written;
+      const opening = message.content === '' ? openingOf(job.prefill?.opening) : '';
+      const text = opening + written;
       message.content += text;
       if (token !== null) job.tokens++;
       job.phase = 'decode';

@@ -1,13 +1,18 @@
-// Tells a model's reasoning, <think>…</think> at the head of an answer, from the answer itself.
+// Tells a model's reasoning, such as <think>…</think> at the head of an answer, from the answer itself.
 
-const OPEN = '<think>';
-const CLOSE = '</think>';
+/** What stands around it, of most models, of Mistral's and of Command R's. */
+const TAGS = [
+  { open: '<think>', close: '</think>' },
+  { open: '[THINK]', close: '[/THINK]' },
+  { open: '<|START_THINKING|>', close: '<|END_THINKING|>' },
+];
 
 /** @typedef {{ kind: 'reasoning' | 'answer', text: string }} Part of an answer */
 
 /** Splits an answer as it comes, wherever its pieces are cut. */
 export class ReasoningSplitter {
   #state = 'start';
+  #close = '';
   #held = '';
 
   /**
@@ -21,12 +26,16 @@ export class ReasoningSplitter {
     this.#held = '';
     if (this.#state === 'start') {
       const begun = rest.trimStart();
-      if (begun.length < OPEN.length && OPEN.startsWith(begun)) {
+      if (TAGS.some(({ open }) => begun.length < open.length && open.startsWith(begun))) {
         this.#held = rest;
         return parts;
       }
-      this.#state = begun.startsWith(OPEN) ? 'opened' : 'answer';
-      if (this.#state === 'opened') rest = begun.slice(OPEN.length);
+      const tag = TAGS.find(({ open }) => begun.startsWith(open));
+      this.#state = tag === undefined ? 'answer' : 'opened';
+      if (tag !== undefined) {
+        this.#close = tag.close;
+        rest = begun.slice(tag.open.length);
+      }
     }
     if (this.#state === 'opened') {
       rest = rest.trimStart();
@@ -34,15 +43,15 @@ export class ReasoningSplitter {
       this.#state = 'reasoning';
     }
     if (this.#state === 'reasoning') {
-      const end = rest.indexOf(CLOSE);
+      const end = rest.indexOf(this.#close);
       if (end === -1) {
-        const certain = rest.length - overlap(rest, CLOSE);
+        const certain = rest.length - overlap(rest, this.#close);
         if (certain > 0) parts.push({ kind: 'reasoning', text: rest.slice(0, certain) });
         this.#held = rest.slice(certain);
         return parts;
       }
       parts.push({ kind: 'reasoning', text: rest.slice(0, end) });
-      rest = rest.slice(end + CLOSE.length);
+      rest = rest.slice(end + this.#close.length);
       this.#state = 'between';
     }
     if (this.#state === 'between') {
@@ -82,8 +91,8 @@ export function withoutReasoning(content) {
   return parts.flatMap(({ kind, text }) => (kind === 'answer' ? [text] : [])).join('');
 }
 
-/** What an answer begins with where the prompt has opened its reasoning. */
-export const OPENING = `${OPEN}\n`;
-
-/** Whether a prompt ends inside of reasoning, as some templates have it. @param {string | undefined} opening as the library tells it */
-export const opensReasoning = (opening) => opening === OPEN;
+/**
+ * What an answer begins with: where the prompt ends inside of reasoning, as some templates have it, the tag that opens it.
+ * @param {string | undefined} opening as the library tells it
+ */
+export const openingOf = (opening) => (TAGS.some(({ open }) => open === opening) ? `${opening}\n` : '');
