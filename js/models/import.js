@@ -36,31 +36,33 @@ import { storedHeader } from './stored-header.js';
  */
 
 /**
- * @template T
- * @param {import('./open-stored.js').Opening} opening the lock on its model is held alone
+ * Opens a model that is stored as it is loaded.
+ * @param {import('./open-stored.js').Opening} opening the lock on its model is held alone until the model is closed
  * @param {import('./manifest.js').Manifest | null} partial what there is of it
- * @param {(opened: OpenedModel) => Promise<T>} use
- * @returns {Promise<T>}
+ * @returns {Promise<OpenedModel>}
  */
-export async function intoStore(opening, partial, use) {
+export async function openImport(opening, partial) {
   const { backend, storage, open } = opening;
   const started = (partial && (await resume(opening, partial))) ?? (await begin(opening, await open()));
   const { header, record, packer } = started;
-  try {
-    /** @type {OpenedModel['load']} */
-    const load = async (model) => {
+  return {
+    header,
+    fileName: fileNameOf(record),
+    fileSize: record.fileBytes,
+    storage,
+    load: async (model) => {
       await importWeights(opening, started, model?.streams ? null : model);
-      if (model?.streams) await openStreamed(opening, record, model);
+      if (model?.streams) await readBack(opening, record, model);
       return record;
-    };
-    return await use({ header, fileName: fileNameOf(record), fileSize: record.fileBytes, storage, load });
-  } finally {
-    header.close();
-    packer.close();
-    await started.source.close();
-    // Where not even one chunk has come, nothing is left behind.
-    if (record.chunks.length === 0) await backend.remove(record.id).catch(() => {});
-  }
+    },
+    close: async () => {
+      header.close();
+      packer.close();
+      await started.source.close();
+      // Where not even one chunk has come, nothing is left behind.
+      if (record.chunks.length === 0) await backend.remove(record.id).catch(() => {});
+    },
+  };
 }
 
 /** The rest of an interrupted import; null where it has to begin anew. @param {Opening} opening @param {Manifest} record @returns {Promise<Import | null>} */
@@ -227,8 +229,8 @@ const problemOf = (error) =>
     ? { code: error.code, message: error.message }
     : { code: /** @type {const} */ ('INTERNAL'), message: String(error instanceof Error ? error.message : error) };
 
-/** What was just stored, of a model of which not all weights stay. @param {Opening} opening @param {Manifest} record @param {Model} model */
-async function openStreamed(opening, record, model) {
+/** Puts into place what stays of a model that was just stored. @param {Opening} opening @param {Manifest} record @param {Model} model */
+async function readBack(opening, record, model) {
   const { runtime, signal, onProgress } = opening;
   const report = progressReporter('read', record.packedBytes, onProgress);
   let total = 0;

@@ -149,43 +149,50 @@ export function truncated(name, position, missing) {
 }
 
 /**
- * What `use` gets of a model that is opened, whether from its source or from a store.
+ * A model that is opened, whether from its source or from a store: its header is there, its weights may follow.
  * @typedef {object} OpenedModel
- * @property {Header} header closed after `use`, or by it as soon as it is read
+ * @property {Header} header closed with the model, or by the caller as soon as it is read
  * @property {string} fileName
  * @property {number | null} fileSize null: the source does not tell
  * @property {import('./open.js').Storage} storage `engine.info.storage`, up to date once load() is done
  * @property {(model: Model | null) => Promise<import('./manifest.js').Manifest | null>} load puts the
  *   weights in place, those that stay; null: of a model that is only stored; the record of the stored model, where there is one
+ * @property {() => Promise<void>} close gives back the source, the store's lock and the header; load() must have ended
  */
 
 /**
  * Opens a model from its source, without a store.
- * @template T
  * @param {{ runtime: Runtime, open: () => Promise<Source>, storage: import('./open.js').Storage, signal?: AbortSignal,
  *   onProgress: (progress: Progress) => void }} from
- * @param {(opened: OpenedModel) => Promise<T>} use
- * @returns {Promise<T>}
+ * @returns {Promise<OpenedModel>}
  */
-export async function withSource({ runtime, open, storage, signal, onProgress }, use) {
+export async function openFromSource({ runtime, open, storage, signal, onProgress }) {
   const source = await open();
-  let header;
+  /** @type {Awaited<ReturnType<typeof readHeader>>} */
+  let parsed;
   try {
-    const parsed = await readHeader(runtime, source, signal);
-    header = parsed.header;
-    const { pieces } = parsed;
-    const fileSize = parsed.fileSize === UNKNOWN_SIZE ? null : parsed.fileSize;
-    const { dataOffset } = header;
-    /** @type {OpenedModel['load']} */
-    const load = async (model) => {
+    parsed = await readHeader(runtime, source, signal);
+  } catch (error) {
+    await source.close();
+    throw error;
+  }
+  const { header, pieces } = parsed;
+  const { dataOffset } = header;
+  const fileSize = parsed.fileSize === UNKNOWN_SIZE ? null : parsed.fileSize;
+  return {
+    header,
+    fileName: source.name,
+    fileSize,
+    storage,
+    load: async (model) => {
       if (model === null) return null;
       if (model.streams) throw needsStore(model, storage);
       await loadWeights({ runtime, model, source, pieces, dataOffset, fileSize, signal, onProgress });
       return null;
-    };
-    return await use({ header, fileName: source.name, fileSize, storage, load });
-  } finally {
-    header?.close();
-    await source.close();
-  }
+    },
+    close: async () => {
+      header.close();
+      await source.close();
+    },
+  };
 }

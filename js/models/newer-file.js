@@ -5,7 +5,7 @@ import { sameVersion, strongEtag } from '../download/http-headers.js';
 import { removeSavesOf } from '../saves/store.js';
 import { isAddress, readManifest, summaryOf } from './manifest.js';
 import { isVersionOf, versionId } from './model-id.js';
-import { changeRecord, withLock, withStored } from './open-stored.js';
+import { changeRecord, openStored, withLock } from './open-stored.js';
 import { seemsSame } from './same-file.js';
 import { knownAs, validatorsAt } from './stored-id.js';
 
@@ -53,7 +53,7 @@ async function isSameFile(opening, record, stored, found) {
  * @param {import('./open-stored.js').Opening} opening of the stored model
  * @param {import('./manifest.js').Manifest} record
  * @returns {Promise<string>} the id of what is there now
- * @throws {NibbleError} as withStored(); HASH_MISMATCH where the newer file is stored already, and not with the SHA-256
+ * @throws {NibbleError} as openStored(); HASH_MISMATCH where the newer file is stored already, and not with the SHA-256
  *   that is expected: the older model is there still
  */
 export async function fetchNewer(opening, record) {
@@ -65,9 +65,12 @@ export async function fetchNewer(opening, record) {
   await removeParts(backend, url, id);
   if (!isNewer) return id;
   const newer = { ...opening, id, storage: { ...opening.storage, id }, name: opening.name ?? record.name };
-  await withStored(newer, async ({ storage, load }) => {
-    if (storage.state !== 'stored') await load(null);
-  });
+  const opened = await openStored(newer);
+  try {
+    if (opened.storage.state !== 'stored') await opened.load(null);
+  } finally {
+    await opened.close();
+  }
   const older = [record, ...(await versionsOf(backend, url)).filter((one) => ![id, record.id].includes(one.id))];
   const names = older.flatMap((one) => [one.id, ...(one.aliases ?? [])]);
   /** @param {StoredRecord} now */

@@ -3,8 +3,9 @@
 import { NibbleError, shortened } from '../base/errors.js';
 import { progressReporter } from '../base/progress.js';
 import { packedLayout } from '../core/packer.js';
+import { holdLock } from '../store/locks.js';
 import { openReader } from './chunk-reader.js';
-import { intoStore } from './import.js';
+import { openImport } from './import.js';
 import { checkHash, fileNameOf, readManifest } from './manifest.js';
 import { readStreamedWeights } from './read-streamed-weights.js';
 import { readWeights } from './read-weights.js';
@@ -43,26 +44,45 @@ import { storedHeader } from './stored-header.js';
  */
 
 /**
- * Opens a model out of the store, or into it. A store that is in the way of another tab is waited for.
- * @template T
+ * Opens a model out of the store, or into it, under a lock that is held until the model is closed. A store that is in the
+ * way of another tab is waited for.
  * @param {Opening} opening
- * @param {(opened: OpenedModel) => Promise<T>} use
+ * @returns {Promise<OpenedModel>}
+ */
+export async function openStored(opening) {
+  const stored = await openLocked(opening, { shared: true }, async (record) =>
+    record?.state === 'complete' ? openComplete(opening, record) : null,
+  );
+  if (stored !== null) return stored;
+  return openLocked(opening, { shared: false }, async (record) => {
+    // Another tab may have stored it in the meantime.
+    if (record?.state === 'complete') return openComplete(opening, record);
+    if (opening.descriptor === null) throw incomplete(opening.id, record);
+    return openImport(opening, record);
+  });
+}
+
+/**
+ * Opens what there is in the store; where nothing is opened, the lock is given back at once.
+ * @template {OpenedModel | null} T
+ * @param {Opening} opening
+ * @param {{ shared: boolean }} how
+ * @param {(record: Manifest | null) => Promise<T>} open
  * @returns {Promise<T>}
  */
-export async function withStored(opening, use) {
-  const { id, descriptor } = opening;
-  const stored = await withLock(opening, { shared: true }, async () => {
-    const record = await find(opening);
-    return record?.state === 'complete' ? { result: await fromStore(opening, record, use) } : null;
-  });
-  if (stored !== null) return stored.result;
-  return withLock(opening, { shared: false }, async () => {
-    // Another tab may have stored it in the meantime.
-    const record = await find(opening);
-    if (record?.state === 'complete') return fromStore(opening, record, use);
-    if (descriptor === null) throw incomplete(id, record);
-    return intoStore(opening, record, use);
-  });
+async function openLocked(opening, how, open) {
+  const lock = await holdLock((use) => withLock(opening, how, use));
+  /** @type {T | null} */
+  let opened = null;
+  try {
+    opened = await open(await find(opening));
+  } finally {
+    if (opened === null) await lock.release();
+  }
+  if (opened === null) return opened;
+  const { close } = opened;
+  opened.close = () => close().finally(lock.release);
+  return opened;
 }
 
 /** @typedef {Pick<Opening, 'runtime' | 'backend' | 'id'>} Place of a model in a store */
@@ -120,56 +140,72 @@ function incomplete(id, record) {
 }
 
 /**
- * @template T
+ * Opens a model that is stored as a whole.
  * @param {Opening} opening
  * @param {Manifest} record
- * @param {(opened: OpenedModel) => Promise<T>} use
- * @returns {Promise<T>}
+ * @returns {Promise<OpenedModel>}
  */
-async function fromStore(opening, record, use) {
-  const { backend, storage, runtime, signal, onProgress } = opening;
+async function openComplete(opening, record) {
+  const { storage } = opening;
   checkHash(record, opening.sha256);
   // Where weights are to come, the workers that read them start while the header is read.
   const open = () => openReader(opening, { workers: record.chunks.length > 1 ? undefined : 0 });
   let reader = opening.headerOnly === false ? (opening.prefetch?.takeReader() ?? open()) : null;
-  /** @type {OpenedModel['load']} */
-  const load = async (model) => {
-    if (model === null) return record;
-    checkSize(model, record);
-    reader ??= open();
-    const report = progressReporter('read', record.packedBytes, onProgress);
-    const start = performance.now();
-    let read = 0;
-    const onRead = (/** @type {number} */ bytes) => {
-      read += bytes;
-      report(read, read === record.packedBytes);
-    };
-    const repair = async (/** @type {number} */ index) => {
-      await repairChunk(opening, record, index, model);
-      storage.repairedChunks++;
-    };
-    // When a model was used last is nice to know, and no reason to fail.
-    const used = changeRecord(backend, record.id, (now) => ({ ...now, usedAt: Date.now() })).catch(() => {});
-    const parts = { reader, runtime, record, model, signal, onRead, repair };
-    const { verifyMilliseconds } = model.streams ? await readStreamedWeights(parts) : await readWeights(parts);
-    storage.bytesPerSecond = read / Math.max(0.001, (performance.now() - start) / 1000);
-    storage.verifyMilliseconds = verifyMilliseconds;
-    await reader.close();
-    model.finish();
-    await used;
-    return record;
+  /** @type {import('../core/header.js').Header | null} */
+  let header = null;
+  const close = async () => {
+    header?.close();
+    await reader?.close();
   };
-  let header;
   try {
     header = (await storedHeader(opening, record)) ?? (await repairHeader(opening, record));
     storage.state = 'stored';
     // A worker that is kept busy does not start others.
     await reader?.ready;
-    return await use({ header, fileName: fileNameOf(record), fileSize: record.fileBytes, storage, load });
-  } finally {
-    header?.close();
-    await reader?.close();
+  } catch (error) {
+    await close();
+    throw error;
   }
+  /** @type {OpenedModel['load']} */
+  const load = async (model) => {
+    if (model === null) return record;
+    reader ??= open();
+    await readComplete(opening, record, reader, model);
+    return record;
+  };
+  return { header, fileName: fileNameOf(record), fileSize: record.fileBytes, storage, load, close };
+}
+
+/**
+ * Reads the weights of a stored model into place, and repairs what is damaged.
+ * @param {Opening} opening
+ * @param {Manifest} record
+ * @param {import('./chunk-reader.js').Reader} reader closed here
+ * @param {Model} model
+ */
+async function readComplete(opening, record, reader, model) {
+  const { backend, storage, runtime, signal, onProgress } = opening;
+  checkSize(model, record);
+  const report = progressReporter('read', record.packedBytes, onProgress);
+  const start = performance.now();
+  let read = 0;
+  const onRead = (/** @type {number} */ bytes) => {
+    read += bytes;
+    report(read, read === record.packedBytes);
+  };
+  const repair = async (/** @type {number} */ index) => {
+    await repairChunk(opening, record, index, model);
+    storage.repairedChunks++;
+  };
+  // When a model was used last is nice to know, and no reason to fail.
+  const used = changeRecord(backend, record.id, (now) => ({ ...now, usedAt: Date.now() })).catch(() => {});
+  const parts = { reader, runtime, record, model, signal, onRead, repair };
+  const { verifyMilliseconds } = model.streams ? await readStreamedWeights(parts) : await readWeights(parts);
+  storage.bytesPerSecond = read / Math.max(0.001, (performance.now() - start) / 1000);
+  storage.verifyMilliseconds = verifyMilliseconds;
+  await reader.close();
+  model.finish();
+  await used;
 }
 
 /** @param {Model} model @param {Manifest} record */

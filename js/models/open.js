@@ -3,10 +3,10 @@
 import { NibbleError, notStored, shortened, storeNeeded } from '../base/errors.js';
 import { hashedSource } from '../sources/hashed.js';
 import { CHUNK_BYTES, storeKind } from '../store/backends.js';
-import { withSource } from './loader.js';
+import { openFromSource } from './loader.js';
 import { isAddress, unhashable } from './manifest.js';
 import { modelId } from './model-id.js';
-import { isStored, withStored } from './open-stored.js';
+import { isStored, openStored } from './open-stored.js';
 import { openModelSource } from './parts.js';
 import { storedAs } from './stored-id.js';
 
@@ -48,37 +48,27 @@ const noStorage = (kind) => ({
  *   { store: import('../store/backends.js').StoreChoice }} StoreCall
  */
 
-/**
- * @template T
- * @param {Call} call
- * @param {(opened: OpenedModel) => Promise<T>} use
- * @returns {Promise<T>}
- */
-export async function openModel(call, use) {
+/** @param {Call} call @returns {Promise<OpenedModel>} the caller closes it */
+export async function openModel(call) {
   const { descriptor, store, prefetch } = call;
   const storage = noStorage(store === null ? null : storeKind(store));
-  if (store === null || prefetch === null) return pastStore(call, storage, use);
-  let used = false;
-  const useOnce = (/** @type {OpenedModel} */ opened) => {
-    used = true;
-    return use(opened);
-  };
+  if (store === null || prefetch === null) return openPastStore(call, storage);
   try {
-    return await throughStore({ ...call, store }, await prefetch.backend, storage, useOnce);
+    return await openThroughStore({ ...call, store }, await prefetch.backend, storage);
   } catch (error) {
     const isOfStore = error instanceof NibbleError && STORE_PROBLEMS.includes(error.code);
-    if (used || descriptor.stored !== undefined || !isOfStore) throw error;
+    if (descriptor.stored !== undefined || !isOfStore) throw error;
     storage.problem = { code: error.code, message: error.message };
-    return pastStore(call, storage, use);
+    return openPastStore(call, storage);
   }
 }
 
-/** @template T @param {Omit<Call, 'prefetch'>} call @param {Storage} storage @param {(opened: OpenedModel) => Promise<T>} use */
-function pastStore(call, storage, use) {
+/** @param {Omit<Call, 'prefetch'>} call @param {Storage} storage */
+function openPastStore(call, storage) {
   if (call.descriptor.stored !== undefined) {
     throw storeNeeded('A stored model was asked for without a store to take it from.');
   }
-  return withSource({ ...call, open: () => openToLoad(call), storage }, use);
+  return openFromSource({ ...call, open: () => openToLoad(call), storage });
 }
 
 /** The source of weights that go nowhere but into the heap: an import would compare what is told of them. @param {Omit<Call, 'prefetch'>} call */
@@ -92,18 +82,11 @@ async function openToLoad(call) {
   throw unhashable(source.name);
 }
 
-/**
- * @template T
- * @param {StoreCall & Pick<Call, 'headerOnly'>} call
- * @param {Backend} backend
- * @param {Storage} storage
- * @param {(opened: OpenedModel) => Promise<T>} use
- */
-async function throughStore(call, backend, storage, use) {
+/** @param {StoreCall & Pick<Call, 'headerOnly'>} call @param {Backend} backend @param {Storage} storage */
+async function openThroughStore(call, backend, storage) {
   const opening = await openingOf(call, backend, storage);
-  if (call.headerOnly && opening.descriptor !== null && !(await isStored(opening)))
-    return pastStore(call, storage, use);
-  return withStored(opening, use);
+  const isOnlyLookedAt = call.headerOnly && opening.descriptor !== null && !(await isStored(opening));
+  return isOnlyLookedAt ? openPastStore(call, storage) : openStored(opening);
 }
 
 /**

@@ -44,6 +44,30 @@ export function createLock(prefix, manager = globalThis.navigator?.locks) {
   };
 }
 
+/**
+ * Takes a lock that is held until it is released, for what does not end where it began.
+ * @param {(use: () => Promise<void>) => Promise<void>} take takes it, and runs `use` while it holds it
+ * @returns {Promise<{ release: () => Promise<void> }>} `release` resolves when it is free again
+ */
+export async function holdLock(take) {
+  const released = promiseParts();
+  /** @type {Promise<void>} */
+  let held = Promise.resolve();
+  await new Promise((resolve, reject) => {
+    held = take(() => {
+      resolve(undefined);
+      return released.promise;
+    });
+    held.catch(reject);
+  });
+  return {
+    release: async () => {
+      released.resolve();
+      await held;
+    },
+  };
+}
+
 /** @param {string} prefix @param {LockManager} manager @returns {Lock} without onWait */
 function webLock(prefix, manager) {
   return async (name, { shared = false, wait = true, signal } = {}, use) => {

@@ -47,6 +47,7 @@ import { chatPrompt, SessionHost } from './session-host.js';
 /** @typedef {import('../base/public-types.js').Storage} Storage */
 /** @typedef {import('../base/options.js').StoreSettings} StoreSettings */
 /** @typedef {ReturnType<typeof read.readEngineOptions>} EngineSettings */
+/** @typedef {{ threads: number, chooseThreads: boolean }} ThreadSettings */
 /** @typedef {import('../core/header.js').Header} Header */
 /** @typedef {import('../core/runtime.js').Model} Model */
 /** @typedef {import('../core/runtime.js').Runtime} Runtime */
@@ -132,75 +133,88 @@ export class EngineHost {
     const build = headerOnly ? { threads: 1, kernelSet } : { threads: options.threads, early, kernelSet };
     const file = { descriptor, toldSha256, sha256, storeId, addresses };
     const call = { ...file, store, wasm, build, headerOnly, signal, onProgress };
-    const { info, streamed } = await this.#withModel(call, async (opened) => {
-      const { runtime, variant, threads, header, fileName, fileSize, storage, load } = opened;
-      const threadProblem = opened.threadProblem ?? this.#platform.threadProblem ?? null;
-      const known = { ...identityOf(header, fileName, fileSize), wasm: variant, exact: options.exact, threadProblem };
-      const model = headerOnly ? null : createModel(runtime, header, { ...settleContext(header, options), threads });
-      this.#model = model;
-      this.#javascriptBytes = header.javascriptBytes;
-      if (model !== null) checkStreamable(model, store);
-      onProgress({ phase: 'prepare', loaded: 0, total: fileSize ?? 0, bytesPerSecond: 0, secondsLeft: null });
-      /** @param {Pick<EngineInfo, 'loadMilliseconds'>} more */
-      const infoNow = (more) =>
-        // What there is no model for is absent.
-        /** @type {EngineInfo} */ ({ ...known, ...modelInfo(model), ...this.#text().info, storage, ...more });
-      const begin = () => {
-        if (!options.earlyStart || model === null || model.streams) return;
-        this.#openSessions(model, options, store, storage);
-        onOpen(infoNow({ loadMilliseconds: null }));
-      };
-      const record = await this.#prepare(header, model, load, signal, begin);
-      if (model !== null && this.#sessions === null) this.#openSessions(model, options, store, storage);
-      // Behind a pass that has begun before, what it has held up is measured.
-      await model?.arrived.idle();
-      model?.finish();
-      const info = infoNow({ loadMilliseconds: performance.now() - start });
-      return { info, streamed: model?.streams ? { runtime, model, record } : null };
-    });
+    const opened = await this.#open(call);
+    let loaded;
+    try {
+      loaded = await this.#takeIn(opened, options, { store, start, signal, onProgress, onOpen });
+    } finally {
+      await opened.close();
+    }
     // Behind the loading, whose own hold on the store may exclude others.
-    if (streamed !== null) await this.#openStream(streamed, { store, signal, onProgress });
+    const { info, record } = loaded;
+    if (this.#model?.streams)
+      await this.#openStream(opened.runtime, this.#model, record, { store, signal, onProgress });
     return info;
   }
 
   /**
-   * @param {{ runtime: Runtime, model: Model, record: Manifest | null }} streamed
+   * Takes in a model that is opened, its texts beside its weights: reads from a store go on in other workers while the
+   * vocabulary is read in this one.
+   * @param {OpenedModel & Started} opened
+   * @param {EngineSettings & ThreadSettings} options
+   * @param {{ store: StoreSettings | null, start: number, signal: AbortSignal, onProgress: (progress: Progress) => void,
+   *   onOpen: (opened: EngineInfo) => void }} control
+   * @returns {Promise<{ info: EngineInfo, record: Manifest | null }>} the record of a stored model
+   */
+  async #takeIn(opened, options, { store, start, signal, onProgress, onOpen }) {
+    const { runtime, header, fileName, fileSize, storage, threads } = opened;
+    const threadProblem = opened.threadProblem ?? this.#platform.threadProblem ?? null;
+    const identity = identityOf(header, fileName, fileSize);
+    const known = { ...identity, wasm: opened.variant, exact: options.exact, threadProblem };
+    const settled = { ...options, threads };
+    const model = options.vocabularyOnly ? null : createModel(runtime, header, settleContext(header, settled));
+    this.#model = model;
+    this.#javascriptBytes = header.javascriptBytes;
+    if (model !== null) checkStreamable(model, store);
+    onProgress({ phase: 'prepare', loaded: 0, total: fileSize ?? 0, bytesPerSecond: 0, secondsLeft: null });
+    /** @param {number | null} loadMilliseconds */
+    const infoNow = (loadMilliseconds) =>
+      // What there is no model for is absent.
+      /** @type {EngineInfo} */ ({ ...known, ...modelInfo(model), ...this.#text().info, storage, loadMilliseconds });
+    const loading = model === null ? null : opened.load(model);
+    // Whoever waits for it finds out.
+    loading?.catch(() => {});
+    try {
+      await this.#readText(header, model);
+      checkCancelled(signal);
+      if (options.earlyStart && model !== null && !model.streams) {
+        this.#openSessions(model, options, store, storage);
+        onOpen(infoNow(null));
+      }
+    } catch (error) {
+      // No read may go on into a heap that is given back.
+      await loading?.catch(() => {});
+      throw error;
+    }
+    const record = await loading;
+    // Sessions take memory that loading had until now.
+    if (model !== null && this.#sessions === null) this.#openSessions(model, options, store, storage);
+    // Behind a pass that has begun before, what it has held up is measured.
+    await model?.arrived.idle();
+    model?.finish();
+    return { info: infoNow(performance.now() - start), record };
+  }
+
+  /** Reads the vocabulary and the templates, behind the reads that have begun: they go on in other workers. @param {Header} header @param {Model | null} model */
+  async #readText(header, model) {
+    await this.#scheduler.yield();
+    model?.chooseKernels();
+    await this.#scheduler.yield();
+    this.#modelText = new ModelText(header);
+    header.close();
+  }
+
+  /**
+   * @param {Runtime} runtime
+   * @param {Model} model
+   * @param {Manifest | null} record
    * @param {{ store: StoreSettings | null, signal: AbortSignal, onProgress: (progress: Progress) => void }} from
    */
-  async #openStream({ runtime, model, record }, { store, signal, onProgress }) {
+  async #openStream(runtime, model, record, { store, signal, onProgress }) {
     // Its weights were loaded, which is refused without a store.
     if (store === null || record === null) throw new TypeError('A model streams that is not stored.');
     const parts = { store, platform: this.#platform, runtime, model };
     model.weights = await openWeightStream({ ...parts, record, signal, onProgress });
-  }
-
-  /**
-   * Weights and texts at once: reads from a store go on while the vocabulary is taken in.
-   * @param {Header} header
-   * @param {Model | null} model
-   * @param {OpenedModel['load']} load
-   * @param {AbortSignal} signal
-   * @param {() => void} begin once other calls may run
-   */
-  async #prepare(header, model, load, signal, begin) {
-    // Whatever goes wrong, no read may go on into a heap that is given back.
-    const loading = model === null ? null : load(model);
-    // Whoever waits for it finds out.
-    loading?.catch(() => {});
-    try {
-      // Reads begin before this worker is kept busy: they go on in others.
-      await this.#scheduler.yield();
-      model?.chooseKernels();
-      await this.#scheduler.yield();
-      this.#modelText = new ModelText(header);
-      header.close();
-      checkCancelled(signal);
-      begin();
-    } catch (error) {
-      await loading?.catch(() => {});
-      throw error;
-    }
-    return loading;
   }
 
   /**
@@ -231,9 +245,12 @@ export class EngineHost {
       onProgress: onEvent,
     };
     try {
-      return await this.#withModel(call, async ({ header, fileName, fileSize }) =>
-        describeHeader(header, fileName, fileSize, options),
-      );
+      const opened = await this.#open(call);
+      try {
+        return describeHeader(opened.header, opened.fileName, opened.fileSize, options);
+      } finally {
+        await opened.close();
+      }
     } finally {
       await this.unload();
     }
@@ -337,14 +354,8 @@ export class EngineHost {
     if (hadWorkers) await this.#platform.workersEnded?.();
   }
 
-  /**
-   * Starts the wasm and the store, and opens the model's header.
-   * @template T
-   * @param {ModelCall} call
-   * @param {(opened: OpenedModel & Started) => Promise<T>} use
-   * @returns {Promise<T>}
-   */
-  async #withModel({ build: wanted, wasm, ...given }, use) {
+  /** Starts the wasm and the store, and opens the model's header. @param {ModelCall} call @returns {Promise<OpenedModel & Started>} the caller closes it */
+  async #open({ build: wanted, wasm, ...given }) {
     const call = withRetries({ ...given, platform: this.#platform });
     const starting = call.platform.startRuntime(wanted, wasm);
     const { store } = call;
@@ -354,9 +365,11 @@ export class EngineHost {
       const { runtime } = started;
       this.#runtime = runtime;
       this.#hasWorkers ||= started.threads > 1 || wanted.early === true;
-      return await openModel({ ...call, prefetch, runtime }, (opened) => use({ ...opened, ...started }));
-    } finally {
+      const opened = await openModel({ ...call, prefetch, runtime });
+      return { ...opened, ...started, close: () => opened.close().finally(() => prefetch?.close()) };
+    } catch (error) {
       await prefetch?.close();
+      throw error;
     }
   }
 

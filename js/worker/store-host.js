@@ -12,7 +12,7 @@ import { HEADER, isAddress, readManifest, storedBytes, summaryOf } from '../mode
 import { knownId, modelId } from '../models/model-id.js';
 import { checkFile, fetchNewer } from '../models/newer-file.js';
 import { openingOf } from '../models/open.js';
-import { changeRecord, isStored, withStored } from '../models/open-stored.js';
+import { changeRecord, isStored, openStored } from '../models/open-stored.js';
 import { knownAs } from '../models/stored-id.js';
 import { isSavedSession, readSaved } from '../saves/record.js';
 import { removeSavesOf } from '../saves/store.js';
@@ -135,9 +135,12 @@ export class StoreHost {
     const opening = { ...(await this.#opening(descriptor, control, known)), toldSha256, ...given };
     const newer = await this.#newerOf(opening);
     if (newer !== null) return newer;
-    await withStored(opening, async ({ storage, load }) => {
-      if (storage.state !== 'stored') await load(null);
-    });
+    const opened = await openStored(opening);
+    try {
+      if (opened.storage.state !== 'stored') await opened.load(null);
+    } finally {
+      await opened.close();
+    }
     return summaryOf(await this.#record(opening.id));
   }
 

@@ -5,7 +5,7 @@ import { readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { Runtime } from '../../js/core/runtime.js';
 import { openingOf } from '../../js/models/open.js';
-import { withStored } from '../../js/models/open-stored.js';
+import { openStored } from '../../js/models/open-stored.js';
 import { openFile } from '../../js/sources/file.node.js';
 import { portOf } from '../port.js';
 
@@ -115,8 +115,10 @@ export function createRig(runtime, backend, chunkBytes) {
 
     /** Loads into an engine and computes a little. @param {Descriptor} descriptor @param {CallOptions} [options] */
     async load(descriptor, options) {
-      return withStored(await opening(descriptor, options), async ({ header, storage, load }) => {
-        const model = header.createModel({
+      const { header, storage, load, close } = await openStored(await opening(descriptor, options));
+      let model;
+      try {
+        model = header.createModel({
           threads: 1,
           contextSize: 0,
           batchSize: 0,
@@ -124,20 +126,22 @@ export function createRig(runtime, backend, chunkBytes) {
           kernelSet: 'reference',
           tileStreams: 1,
         });
-        try {
-          await load(model);
-          return { logits: await logitsOf(model), storage };
-        } finally {
-          model.close();
-        }
-      });
+        await load(model);
+        return { logits: await logitsOf(model), storage };
+      } finally {
+        model?.close();
+        await close();
+      }
     },
 
     /** Stores without an engine. @param {Descriptor} descriptor @param {CallOptions} [options] */
     async store(descriptor, options) {
-      return withStored(await opening(descriptor, options), ({ storage, load }) =>
-        storage.state === 'stored' ? null : load(null),
-      );
+      const { storage, load, close } = await openStored(await opening(descriptor, options));
+      try {
+        return storage.state === 'stored' ? null : await load(null);
+      } finally {
+        await close();
+      }
     },
   };
 }
