@@ -62,6 +62,13 @@ class App {
     this.composer = composer;
     this.conversations = conversations;
     this.answers = new Answers(room, settings, conversations);
+    // Before the chat, which has all read-outs shown anew when an answer ends: they know by then what it has told.
+    const offline = new Offline({
+      onState: () => this.readouts.refresh(),
+      onUpdate: () => this.updateNotice.offer(),
+      untilPause: () => composer.untilPause(),
+    });
+    this.readouts = this.#createReadouts(offline);
     this.chat = this.#createChat();
     this.sidebar = this.#createSidebar();
     this.loadPanel = new LoadPanel(room, t, {
@@ -69,12 +76,6 @@ class App {
       onSettings: () => this.openSettings('memoryBudget'),
     });
     this.navigation = this.#createNavigation();
-    const offline = new Offline({
-      onState: () => this.readouts.refresh(),
-      onUpdate: () => this.updateNotice.offer(),
-      untilPause: () => composer.untilPause(),
-    });
-    this.readouts = this.#createReadouts(offline);
     this.updateNotice = new UpdateNotice({ offline, t, isBusy: () => this.answers.isBusy || room.isLoading });
     this.unkeptNotice = this.#createUnkeptNotice();
     this.deletedModelNotice = new DeletedModelNotice({ settings, room, t });

@@ -259,9 +259,26 @@ describe('an answer', () => {
     const told = (await calls(page)).map(({ templateVariables }) => templateVariables?.enable_thinking ?? null);
     assert.deepEqual(told, [null, false, true, null]);
     const counted = await page.evaluate(() => globalThis.counted.map((options) => options?.templateVariables ?? null));
-    // The context is counted with the same ones.
+    // The context is counted with the same ones, as often as they change.
     const distinct = counted.filter((given, place) => place === 0 || !isDeepStrictEqual(given, counted[place - 1]));
-    assert.deepEqual(distinct, [null, ...[false, true].map((is) => ({ enable_thinking: is, thinking: is })), null]);
+    assert.deepEqual(distinct, [...[false, true].map((is) => ({ enable_thinking: is, thinking: is })), null]);
+    await opened.close();
+  });
+
+  test('does not have a conversation counted that its answers have told of', LIMIT, async () => {
+    const opened = await open({ answers: [pieces('So it is.'), pieces('Yes.')] });
+    const { page } = opened;
+    const counted = () => page.evaluate(() => globalThis.counted.length);
+    await driver.converse(page, 'Is it?');
+    assert.equal(await counted(), 0);
+    await driver.converse(page, 'Really?');
+    assert.equal((await calls(page)).length, 2);
+    assert.equal(await counted(), 0);
+    await page.locator('#open-settings').click();
+    await page.locator('#setting-systemPrompt').fill('Be brief.');
+    await page.keyboard.press('Escape');
+    // Only the engine can tell what another prompt of it takes.
+    await driver.untilEqual(counted, 1);
     await opened.close();
   });
 
