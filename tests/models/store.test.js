@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { after, before, beforeEach, describe, test } from 'node:test';
+import { NibbleError } from '../../js/base/errors.js';
 import { readHeader } from '../../js/models/loader.js';
 import { readManifest, storedBytes, summaryOf } from '../../js/models/manifest.js';
 import { openSource } from '../../js/sources/source.js';
@@ -360,6 +361,20 @@ for (const [kind, open] of [
         setTimeout(() => controller.abort(), 50);
         await assert.rejects(waiting, code('CANCELLED'));
       });
+      assert.equal((await rig.load(descriptor())).logits, expected);
+    });
+
+    test('the lock on a model is free whether it was closed or could not be opened', async () => {
+      const isFree = () => backend.lock(id, { wait: false }, () => true);
+      await rig.load(descriptor());
+      assert.equal(await isFree(), true);
+      await backend.remove(id);
+      await assert.rejects(rig.load({ stored: id }), code('STORE_MISSING'));
+      const whole = server.bytes;
+      server.bytes = Buffer.from(whole.subarray(0, 1000));
+      await assert.rejects(rig.load(descriptor()), NibbleError);
+      assert.equal(await isFree(), true);
+      server.bytes = whole;
       assert.equal((await rig.load(descriptor())).logits, expected);
     });
 
