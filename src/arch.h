@@ -113,10 +113,10 @@ typedef struct {
   bool logits_multiplied;  // with logit_scale, and not divided by it
 } Architecture;
 
-// The row of a family, or NULL for one that is not there.
+// Returns the row of a family; NULL for one that is not there.
 const Architecture *architecture_find(const char *name, size_t length);
 
-// Row `index`, or NULL behind the last: for messages that list what is supported.
+// Returns row `index`; NULL behind the last. For messages that list what is supported.
 const Architecture *architecture_at(size_t index);
 
 #endif

@@ -27,13 +27,13 @@ typedef struct {
   int16_t *queries;       /* [rows, key stride] */
 } AttentionScratch;
 
-// How many bytes a thread needs in layers of this shape.
+// Returns how many bytes a thread needs in layers of this shape.
 size_t attention_scratch_bytes(const BlockShape *shape);
 
-// The parts of `memory`, which has attention_scratch_bytes() and stays the caller's.
+// Returns the parts of `memory`, which has attention_scratch_bytes() and stays the caller's.
 AttentionScratch attention_scratch(const BlockShape *shape, float *memory);
 
-// How many numbers a query's row is away from the next, quantized for INT8 pages.
+// Returns how many numbers a query's row is away from the next, quantized for INT8 pages.
 int attention_query_stride(const BlockShape *shape);
 
 #endif

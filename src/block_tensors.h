@@ -12,10 +12,10 @@ typedef struct {
   int rows, columns;
 } BlockTensorPlan;
 
-// A tensor as a model's shape calls for it in a block.
+// Returns a tensor as a model's shape calls for it in a block.
 BlockTensorPlan block_tensor_plan(const Shape *shape, int block, BlockTensor tensor);
 
-// A block's matrix; NULL where it has none, or the tensor is none.
+// Returns a block's matrix; NULL where it has none, or the tensor is none.
 const Matrix *block_matrix(const Block *block, BlockTensor tensor);
 
 #endif

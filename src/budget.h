@@ -1,5 +1,6 @@
-// What of a model's weights stays in memory under a budget, and what streams from a store in every pass: a plan made
-// beforehand, from sizes alone.
+// What of a model's weights stays in memory under a budget, and what streams: weights that do not stay are read from a
+// store in every pass. It is a plan that is made beforehand, from sizes alone. In this project's C the word is used of
+// such weights only.
 #ifndef NIBBLE_BUDGET_H
 #define NIBBLE_BUDGET_H
 
@@ -34,14 +35,15 @@ typedef struct {
   uint64_t resident_bytes;  // of weights that stay
 } Residency;
 
-// Whether block `index` of `blocks` stays. Streamed blocks lie as evenly as can be between them, so that reading goes
-// on while those are computed.
+// Returns whether block `index` of `blocks` stays. Blocks that stream are spread as evenly as can be, so that they are
+// read while the others are computed.
 bool residency_pins(const Residency *residency, int index, int blocks);
 
-// The plan for a budget, in bytes. Where not even the least fits, BUDGET_TOO_SMALL says what would.
+// Plans what stays under a budget of so many bytes. False, and BUDGET_TOO_SMALL, which tells the least that would do,
+// where it is below budget_least().
 bool budget_plan(const BudgetNeed *need, uint64_t budget, Residency *residency, NibbleError *error);
 
-// The smallest budget that budget_plan() accepts.
+// Returns the smallest budget that budget_plan() accepts.
 uint64_t budget_least(const BudgetNeed *need);
 
 #endif

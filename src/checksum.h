@@ -15,7 +15,7 @@ typedef struct {
 void checksum_begin(Checksum *checksum);
 void checksum_update(Checksum *checksum, const uint8_t *bytes, size_t count);
 
-// The checksum of all bytes so far; more may follow.
+// Returns the checksum of all bytes so far; more may follow.
 uint64_t checksum_end(const Checksum *checksum);
 
 #endif

@@ -9,9 +9,11 @@ typedef struct Driver Driver;
 
 typedef void DriverStep(void *context);
 
-// NULL where the platform has no thread for it.
+// Creates a driver, which is the caller's to free. NULL where the platform has no thread for it.
 Driver *driver_create(void);
-void driver_free(Driver *driver);  // waits for the step under way; safe on NULL
+
+// Waits for the step under way, and ends the thread. Safe on NULL.
+void driver_free(Driver *driver);
 
 // Begins a job, of which no step is let yet. The one before has to be at rest.
 void driver_begin(Driver *driver, DriverStep *step, void *context);
@@ -19,13 +21,13 @@ void driver_begin(Driver *driver, DriverStep *step, void *context);
 // Lets the first `steps` steps of the job be made, in order.
 void driver_allow(Driver *driver, int steps);
 
-// Steps that have been made. All writes of theirs are seen afterwards.
+// Returns how many steps have been made. All that they wrote is seen afterwards.
 int driver_made(Driver *driver);
 
-// No further step begins. Returns whether none is under way any more: the job is at rest then.
+// Lets no further step begin. Returns whether none is under way any more: then the job is at rest.
 bool driver_halt(Driver *driver);
 
-// The same, and waits for it.
+// Lets no further step begin, and waits until the job is at rest.
 void driver_rest(Driver *driver);
 
 #endif

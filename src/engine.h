@@ -90,193 +90,232 @@ typedef struct {
   uint64_t other;        // tables, sessions, the loader's staging
 } NibbleMemory;
 
-// Checks the model in a parsed header as nibble_engine_create() does, and tells what it is and needs, without reserving
-// anything. Either result may be NULL.
+// Checks the model in a parsed header as nibble_engine_create() does, and fills `info` and `memory`, of which either
+// may be NULL. Reserves nothing. False, and `error`, where an engine would be refused.
 bool nibble_describe(const Gguf *gguf, const NibbleOptions *options, NibbleModelInfo *info, NibbleMemory *memory,
                      NibbleError *error);
 
 typedef struct NibbleEngine NibbleEngine;
 
-// Builds an engine for the model in a parsed header, without its weights. `gguf` is only read during the call. NULL,
-// and `error`, where the model is not one this engine runs, contradicts itself, or memory or threads are refused.
+// Creates an engine for the model in a parsed header, without its weights. The engine is the caller's to free. `gguf`
+// is read during the call only. NULL, and `error`, where the model is not one that this engine runs or contradicts
+// itself, or where memory or threads are refused.
 NibbleEngine *nibble_engine_create(const Gguf *gguf, const NibbleOptions *options, NibbleError *error);
-void nibble_engine_free(NibbleEngine *engine);  // after its sessions; safe on NULL
 
-// Measures the kernel sets and takes the fastest, once, where that was left to the engine. Whoever reads weights into
-// their places does so after the reads have begun; a pass, and nibble_engine_finish(), see to it otherwise. Under a
-// budget it is done when the engine is created.
+// Frees an engine whose sessions are freed. Safe on NULL.
+void nibble_engine_free(NibbleEngine *engine);
+
+// Measures the kernel sets and takes the fastest, where options.kernel_set is NULL. Does nothing the second time.
+// Passes and nibble_engine_finish() call it; a caller may do so earlier, while others read weights into their places.
+// Under a budget nibble_engine_create() has called it.
 void nibble_engine_choose_kernels(NibbleEngine *engine);
 
-// Takes the next `count` bytes of the file, from gguf.data_offset on, in file order and in pieces of any size, and
-// re-tiles them into place. Bytes behind the last tensor are ignored. False where a tensor has a scale, or a weight,
-// that is infinite or NaN (NIBBLE_MODEL_BAD_TENSOR): the engine then never has all of its weights.
+// Takes the next `count` bytes of the file and re-tiles them into place. The first byte of all is the one at
+// gguf.data_offset; pieces have any size. Bytes behind the last tensor are ignored. False where a tensor has a scale,
+// or a weight, that is infinite or NaN (NIBBLE_MODEL_BAD_TENSOR): the engine then never has all of its weights. False,
+// too, of an engine whose weights stream (NIBBLE_INVALID_ARGUMENT).
 bool nibble_engine_load(NibbleEngine *engine, const uint8_t *bytes, size_t count, NibbleError *error);
 
-// Where the packed bytes from `position` on belong, and how many of them in one piece; NULL for those that do not stay
-// in memory, and NULL with a length of 0 where no weight is that far back. Weights come by this way or by
-// nibble_engine_load(), not by both; those of an engine that streams only by this one.
+// Returns where the packed byte at `position` belongs, and sets *length to how many bytes from there on lie in one
+// piece. The bytes are the engine's, and the caller's to write until nibble_engine_finish(). NULL, with a length, for
+// bytes that do not stay in memory; NULL, with a length of 0, behind the last weight. Weights come by this way or by
+// nibble_engine_load(), never by both.
 uint8_t *nibble_engine_packed_range(NibbleEngine *engine, uint64_t position, uint64_t *length);
 
-// Says that every packed byte is in place. Checks nothing: that is for checksums to do. While a pass is under way, what
-// was left to the engine to measure waits for the next call of this, or for the next tokens.
+// Says that every packed byte is in place, and completes the engine. Does not look at the bytes: that is for checksums
+// to do. May be called again: what was left to the engine to measure waits while a pass is under way, for the next call
+// or for the next tokens.
 bool nibble_engine_finish(NibbleEngine *engine, NibbleError *error);
 
-// The checksum (checksum.h) of `length` packed bytes from `position` on, as they stand in the engine.
+// Returns the checksum (checksum.h) of `length` packed bytes from `position` on, as they stand in the engine.
 uint64_t nibble_engine_packed_checksum(NibbleEngine *engine, uint64_t position, uint64_t length);
 
-// Shows packed bytes that do not stay, once: what saved sessions know the model by.
+// Looks at packed bytes that do not stay in memory: a sample of them is what saved sessions know the model by. Every
+// such byte is to be shown once, in pieces of any size, before the first session is saved or restored.
 void nibble_engine_pass_by(NibbleEngine *engine, uint64_t position, const uint8_t *bytes, size_t length);
 
-// What streams in every pass, in the order of its use: a segment is so many packed ranges, which lie one behind the
-// other in a slot. Range `index` of a segment; false behind the last, of the last segment too.
+// Sets *position and *length to range `index` of a segment. A segment is what a step of a pass needs in a slot: packed
+// ranges that lie there one behind the other. Segments are numbered in the order of their use. False behind the last
+// range of a segment, and behind the last segment.
 bool nibble_engine_segment(const NibbleEngine *engine, int segment, int index, uint64_t *position, uint64_t *length);
 
-// Slot `index` of the ring, slot_bytes long; NULL behind the last. Its bytes are the caller's to write whenever no step
-// that was given it is under way.
+// Returns slot `index` of the ring, slot_bytes long; NULL behind the last. The bytes are the engine's, and the caller's
+// to write whenever no step that was given this slot is under way.
 uint8_t *nibble_engine_slot(const NibbleEngine *engine, int index);
 
-// Bytes that nibble_engine_load() still has to see; 0: every weight is in place.
+// Returns how many bytes nibble_engine_load() still has to see; 0: every weight is in place.
 uint64_t nibble_engine_remaining(const NibbleEngine *engine);
 
-// Packed bytes that nibble_engine_load() has put in place, from the first on.
+// Returns how many packed bytes nibble_engine_load() has put in place, from the first on.
 uint64_t nibble_engine_position(const NibbleEngine *engine);
 
-// Up to which packed position everything has to be in place before a pass begins (`step` -1), before its step for
-// block 0, 1, ..., and before its last, for the output (the number of such steps). Of an engine that does not stream.
+// Returns the packed position before which everything has to be in place for a step of a pass: -1, to begin it; 0 and
+// on, for its steps through blocks; the number of these, for its last one, the output. Of an engine whose weights all
+// stay.
 uint64_t nibble_engine_needs(const NibbleEngine *engine, int step);
 
+// Tell what the engine's model is, and what is in memory now.
 void nibble_engine_info(const NibbleEngine *engine, NibbleModelInfo *info);
 void nibble_engine_memory(const NibbleEngine *engine, NibbleMemory *memory);
-int nibble_engine_threads(const NibbleEngine *engine);  // those that work
+
+// Returns how many threads work; with choose_threads that may be fewer than were created.
+int nibble_engine_threads(const NibbleEngine *engine);
+
+// Returns how many tokens are computed at once in prefill.
 int nibble_engine_batch_size(const NibbleEngine *engine);
 
-// What the choice of the threads measured: a number of threads, and the bytes of weights a second that they decode at.
-// 0 past the last one, and where there was no choice.
+// Returns number of threads `index` of those that were compared, and sets *rate to the bytes of weights a second that
+// it decodes at. 0 past the last one, and where there was no choice.
 int nibble_engine_thread_rate(const NibbleEngine *engine, int index, double *rate);
 
-// The tiles that decode reads side by side; of an engine that has all its weights.
+// Returns how many tiles decode reads side by side. Chosen when the engine is complete; 1 until then.
 int nibble_engine_tiles_abreast(const NibbleEngine *engine);
 
-// The kernel set in use (the reference before the choice), and what that measured: `rate` is weights a second of one
-// thread's matrix x vector product, 0 where it was not measured. NULL past the last set.
+// Returns the name of the kernel set in use: the reference's before the choice.
 const char *nibble_engine_kernel_set(const NibbleEngine *engine);
+
+// Returns the name of set `index`, and sets *rate to the weights x tokens a second that kernels_measure() found of one
+// thread; 0 where it was not measured. NULL past the last set.
 const char *nibble_engine_kernel_rate(const NibbleEngine *engine, int index, double *rate);
 
 // Switches the profile on (from zero) or off. False where memory is short.
 bool nibble_engine_profile(NibbleEngine *engine, bool on, NibbleError *error);
 
-// An operation's name, and its milliseconds since the profile was switched on, summed over the threads (0 while it is
-// off). NULL past the last one.
+// Returns the name of operation `index`, and sets *milliseconds to its time since the profile was switched on, summed
+// over the threads; 0 while it is off. NULL past the last operation.
 const char *nibble_engine_profile_entry(const NibbleEngine *engine, int index, double *milliseconds);
 
-// Bytes a second that a plain loop on all threads reads of the weights, each thread its own share from front to back:
-// what decode is to be compared with. 0 while the model is incomplete.
+// Measures how many bytes of the weights a second a plain loop on all threads reads, each thread its own share from
+// front to back: what decode is to be compared with. 0 while the model is incomplete.
 double nibble_engine_read_rate(NibbleEngine *engine);
 
 typedef struct NibbleSession NibbleSession;
 
-// A new, empty session. Until the engine is complete, its tokens are computed in passes alone.
+// Creates an empty session, which is the caller's to free. Until the engine is complete, its tokens can be computed by
+// passes only. NULL, and `error`, where memory is short.
 NibbleSession *nibble_session_create(NibbleEngine *engine, NibbleError *error);
-void nibble_session_free(NibbleSession *session);  // before its engine; safe on NULL
 
-// A session with the same tokens and logits that goes its own way from here. The pages are shared until one of the two
-// writes to them, so a fork takes no time and no memory but its tables. NULL, and `error`, where memory is short.
+// Frees a session, before its engine. Safe on NULL.
+void nibble_session_free(NibbleSession *session);
+
+// Creates a session with the same tokens and logits, which is the caller's to free. Pages are shared until one of the
+// two writes to them, so a fork takes no time, and no memory but its tables and logits. NULL, and `error`, where memory
+// is short or a pass is under way in the session.
 NibbleSession *nibble_session_fork(const NibbleSession *session, NibbleError *error);
 
-// Appends `count` tokens to the timeline and computes them; afterwards nibble_session_logits() are those of the last
-// one. Where `log_probabilities` is given, entry i becomes ln p(targets[i] | everything up to tokens[i]); a negative
-// target is skipped (its entry is 0). A logit that is NaN counts as minus infinity; where none is above that, the entry
-// is NaN. Either everything is appended, or (on error) nothing.
+// Computes `count` tokens and appends them to the timeline; afterwards nibble_session_logits() are those of the last
+// one. `targets` and `log_probabilities` [count] are both given or both NULL. Where they are given,
+// log_probabilities[i] becomes ln p(targets[i] | everything up to tokens[i]), and 0 where the target is negative. A
+// logit that is NaN counts as minus infinity; where none is above that, the entry is NaN. Either all tokens are
+// appended or, on an error, none. Errors: MODEL_INCOMPLETE; INVALID_ARGUMENT for tokens that are not in the vocabulary,
+// while a pass is under way in the engine, and where weights stream; CONTEXT_FULL; OUT_OF_MEMORY.
 bool nibble_session_evaluate(NibbleSession *session, const int32_t *tokens, int count, const int32_t *targets,
                              float *log_probabilities, NibbleError *error);
 
-// nibble_session_evaluate() in steps, with the same results to the last bit, for any engine; the only way for one that
-// streams, which takes sweep_size tokens at most. One that does not may take a pass while its weights arrive: no step
-// before what it needs is there (nibble_engine_needs()), which nothing checks. Where the last weight arrives meanwhile,
-// the engine is complete when the pass ends. The arrays are borrowed until the pass ends. An engine has one pass at a
-// time, and none of its sessions is touched meanwhile. NULL, and `error`, as there.
 typedef struct NibblePass NibblePass;
+
+// Begins what nibble_session_evaluate() does, to be made step by step: results are the same to the last bit. The pass
+// is the caller's to finish. The arrays are borrowed until then. An engine has one pass at a time, and none of its
+// sessions may be used meanwhile. NULL, and `error`, as of nibble_session_evaluate().
+//   Where weights stream: the only way to compute. A pass takes sweep_size tokens at most.
+//   Where all stay: a pass may begin while weights arrive. The caller makes no step before what it needs is there
+//   (nibble_engine_needs()); nothing checks that. Where the last weight arrives meanwhile, the engine is complete when
+//   the pass ends.
 NibblePass *nibble_pass_begin(NibbleSession *session, const int32_t *tokens, int count, const int32_t *targets,
                               float *log_probabilities, NibbleError *error);
 
-// What the next step needs: a segment (0 or more) in a slot, or one of these.
+// What nibble_pass_next() returns where the next step needs no segment.
 enum {
   NIBBLE_PASS_READY = -1,  // nothing: it computes what is in memory
   NIBBLE_PASS_ROWS = -2,   // embedding rows: see nibble_pass_row()
   NIBBLE_PASS_DONE = -3,   // there is no next step
 };
+
+// Returns what the next step needs: the number of a segment, 0 or more, to be read into a slot; or one of the above.
 int nibble_pass_next(const NibblePass *pass);
 
-// Row `index` that the step needs: where its packed bytes are, and where they belong. NULL behind the last.
+// Returns where row `index` that the step needs belongs, and sets *position and *length to where its packed bytes are.
+// The caller writes them there before the step. NULL behind the last row.
 uint8_t *nibble_pass_row(const NibblePass *pass, int index, uint64_t *position, uint64_t *length);
 
-// Computes one step. `slot` holds the segment; where there is none it is not looked at.
+// Computes one step. `slot` is the slot that holds the segment; where the step needs none it is not looked at.
 void nibble_pass_step(NibblePass *pass, int slot);
 
-// How many steps the pass takes where nothing streams: one for each block, as often as a model goes through all of
-// them, and the output.
+// Returns how many steps the pass takes where nothing streams: one for each block, in each loop that the model makes
+// through all of them, and one for the output.
 int nibble_pass_steps(const NibblePass *pass);
 
-// Such steps through blocks that have been made, unless the pass is driven.
+// Returns how many of the steps through blocks nibble_pass_step() has made.
 int nibble_pass_blocks(const NibblePass *pass);
 
-// Lets a thread of its own compute the first `steps` steps, where nothing streams, and returns at once: the caller may
-// load weights meanwhile and call again to let further ones, but nothing else of the engine except
-// nibble_engine_memory() and the next two. False, and nothing is computed, where there is no thread for it: then
-// nibble_pass_step() has to do.
+// Lets a thread of the engine compute the first `steps` steps, and returns at once. May be called again, to let further
+// steps be computed. Meanwhile the caller may load weights, and call nibble_engine_memory(), nibble_pass_driven() and
+// nibble_pass_halt(), but nothing else of the engine. False, and nothing is computed, where weights stream or there is
+// no thread for it: then nibble_pass_step() has to do.
 bool nibble_pass_drive(NibblePass *pass, int steps);
 
-// Steps that were driven to their end.
+// Returns how many steps were driven to their end.
 int nibble_pass_driven(const NibblePass *pass);
 
-// Lets no further step begin. Returns whether none is under way; until then nibble_pass_finish() waits for it.
+// Lets no further step begin. Returns whether none is under way any more.
 bool nibble_pass_halt(NibblePass *pass);
 
-// Ends the pass: the tokens are on the timeline, or, where it is not done, the session is as it was.
-void nibble_pass_finish(NibblePass *pass);  // safe on NULL
+// Ends a pass and frees it. Waits for the step under way. Afterwards the tokens are on the timeline or, where the pass
+// is not done, the session is as it was. Safe on NULL.
+void nibble_pass_finish(NibblePass *pass);
 
-// Logits [vocabulary] after the last evaluated token, owned by the session and valid until its next call; NULL before
-// the first evaluation and after a truncation.
+// Returns the logits [vocabulary] behind the last token. They are the session's, and valid until its next call. NULL
+// before the first evaluation, after a truncation and after a shift.
 const float *nibble_session_logits(const NibbleSession *session);
 
-// Tokens on the timeline: how many, and which, [length], valid until the session's next call.
+// Return how many tokens are on the timeline, and these tokens [length], which are valid until the session's next call.
 int nibble_session_length(const NibbleSession *session);
 const int32_t *nibble_session_tokens(const NibbleSession *session);
 
-// Keeps the first `length` tokens and gives back the pages of the rest; no effect where the session is shorter, or
-// where a pass is under way in it. Layers with a sliding window have let go of what lies a page behind it: where a
-// timeline of `length` tokens would need some of that, nothing is kept. Returns how many tokens the session has now.
+// Keeps the first `length` tokens, gives back the pages of the rest, and returns how many tokens the session has now.
+// No effect where it is no longer than that, or where a pass is under way in it. Layers with a sliding window have let
+// go of what lies more than a page behind it: where the shorter timeline would need some of that, nothing is kept.
 int nibble_session_truncate(NibbleSession *session, int length);
 
-// Makes room in a full context: keeps the first `keep` tokens, removes the `drop` tokens behind them, and moves the
-// rest down. Keys move to their new positions by a rotation, so that the next tokens see what StreamingLLM's see (Xiao
-// et al. 2023, arXiv:2309.17453: attention sinks, and positions within the cache rather than in the text): models go on
-// fluently where `keep` is at least 4, but know nothing of what was dropped. F16 and INT8 keys are rounded once more in
-// each shift, so drop many at a time. There are no logits until the next evaluation. INVALID_ARGUMENT where there are
-// not so many tokens, where a layer's sliding window would reach tokens that it has let go of, or where the family
-// normalises keys behind their rotation, so that they cannot be moved; OUT_OF_MEMORY where pages that are shared with a
-// fork cannot be copied. On an error the session is as it was.
+// Removes the `drop` tokens behind the first `keep` and moves the rest down, to make room in a full context. Keys are
+// rotated to their new positions, so the next tokens see what StreamingLLM's see (arXiv:2309.17453): models go on
+// fluently where `keep` is at least 4, and know nothing of what was dropped. F16 and INT8 keys are rounded once more in
+// each shift, so drop many at a time. There are no logits until the next evaluation. On an error the session is as it
+// was. INVALID_ARGUMENT: there are not so many tokens; a sliding window would reach tokens that it has let go of; or
+// the family's keys cannot be moved, as its positions are learned or its keys normalised behind their rotation.
+// OUT_OF_MEMORY: pages that are shared with a fork cannot be copied.
 bool nibble_session_shift(NibbleSession *session, int keep, int drop, NibbleError *error);
 
-// A session as bytes, read from front to back in pieces of any size. The save has a fork of its own: the session may go
-// on, change or be freed meanwhile. The bytes depend on the model, the KV type and the tokens alone, not on kernel set,
-// threads or batch size, and for a model with LongRoPE's two sets of factors on which of them the engine's context asks
-// for; session_image.c draws them. NULL, and `error`, where memory is short.
 typedef struct NibbleSave NibbleSave;
-NibbleSave *nibble_save_create(const NibbleSession *session, NibbleError *error);
-void nibble_save_free(NibbleSave *save);  // before its engine; safe on NULL
-uint64_t nibble_save_bytes(const NibbleSave *save);
-size_t nibble_save_read(NibbleSave *save, uint8_t *bytes, size_t count);  // how many were read; 0 at the end
 
-// Takes the bytes of a save, in order and in pieces of any size, and makes a session of them, without logits. The bytes
-// are not trusted. SAVE_MISMATCH: the save is another model's, KV type's, version's or set of factors'; SAVE_DAMAGED:
-// it is no save, or damaged, or cut short; CONTEXT_FULL: this engine's context is too small for it. After an error only
-// nibble_restore_free() is left to call; no session has changed. A forged save brings finite numbers only, but for
-// one of F32 keys and values, whose session may compute NaN as a model's own weights may.
+// Creates a save of a session as it is now: bytes that session_image.c draws. The save is the caller's to free, before
+// its engine. It has a fork of its own, so the session may go on, change or be freed. The bytes depend on the model,
+// the KV type and the tokens, and with LongRoPE's two sets of factors on which of these the context asks for; not on
+// kernel set, threads or batch size. NULL, and `error`, where memory is short.
+NibbleSave *nibble_save_create(const NibbleSession *session, NibbleError *error);
+void nibble_save_free(NibbleSave *save);  // safe on NULL
+
+// Returns how many bytes the whole save has.
+uint64_t nibble_save_bytes(const NibbleSave *save);
+
+// Copies the next bytes of a save, `count` at most, and returns how many; 0 at the end.
+size_t nibble_save_read(NibbleSave *save, uint8_t *bytes, size_t count);
+
 typedef struct NibbleRestore NibbleRestore;
+
+// Creates what makes a session of a save's bytes. It is the caller's to free, before its engine. NULL, and `error`,
+// where memory is short or the engine incomplete.
 NibbleRestore *nibble_restore_create(NibbleEngine *engine, NibbleError *error);
-void nibble_restore_free(NibbleRestore *restore);  // before its engine; safe on NULL
+void nibble_restore_free(NibbleRestore *restore);  // safe on NULL
+
+// Takes the next `count` bytes, which are not trusted, in pieces of any size. After an error only nibble_restore_free()
+// is left to call; no other session has changed. SAVE_MISMATCH: the save is another model's, KV type's, version's or
+// set of factors'. SAVE_DAMAGED: it is no save, or damaged. CONTEXT_FULL: this engine's context is too small for it. A
+// forged save brings finite numbers only, except in F32, with which a session may compute NaN, as with a model's own
+// weights.
 bool nibble_restore_write(NibbleRestore *restore, const uint8_t *bytes, size_t count, NibbleError *error);
-NibbleSession *nibble_restore_finish(NibbleRestore *restore, NibbleError *error);  // the session is the caller's
+
+// Returns the session, without logits; it is the caller's. NULL, and SAVE_DAMAGED, where bytes are missing.
+NibbleSession *nibble_restore_finish(NibbleRestore *restore, NibbleError *error);
 
 #endif

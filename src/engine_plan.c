@@ -12,10 +12,7 @@ enum {
   LEAST_CONTEXT = 512,  // that the engine chooses under a memory budget
   KV_SHARE = 4,         // of the budget, that the context which it chooses takes at most
   RESIDUAL_SHARE = 32,  // of the budget, that the residual stream of a sweep takes at most
-  TOKEN_BYTES = 16,     // of a context: a token on the timeline; a token, a target and a result of a pass
   SHIFT_PAGES = 2,      // that a shift takes before it gives pages back
-  PAGE_BESIDES = 80,    // of a page: its place in a table, and what aligning it costs
-  SAMPLER_BYTES = 20,   // of an entry of the vocabulary
 };
 
 // Of what a caller counts, so that no sum of it wraps: what a double holds exactly.
@@ -133,7 +130,7 @@ static uint64_t running_bytes(const EnginePlan *plan, const Model *model) {
   uint64_t pages = 0;
   for (int i = 0; i < plan->kv.classes; i++)
     pages += of.pages[i];
-  bytes += context * TOKEN_BYTES + pages * PAGE_BESIDES + (uint64_t)model->shape.vocabulary * SAMPLER_BYTES;
+  bytes += context * TOKEN_BYTES + pages * KV_PAGE_BESIDES + nibble_sampler_bytes(model->shape.vocabulary);
   bytes += (uint64_t)plan->sizes.sweep * sizeof(Score);
   return bytes + logits * (1 + SCORED_TOKENS) + SAMPLES * SAMPLE_BYTES +
          ROWS_AT_ONCE * segment_embedding_tile(model, 0, &position);

@@ -51,10 +51,14 @@ struct NibbleSession {
 // A sample of the weights, spread over all in packed order, by which saved sessions know their model.
 enum { SAMPLES = 4096, SAMPLE_BYTES = 64 };
 
+// Bytes that each token of a context takes beside its pages: a token on the timeline; a token, a target and a result of
+// a pass.
+enum { TOKEN_BYTES = 4 * sizeof(int32_t) };
+
 // Tokens whose logits are held at once when all of a text is scored, and whose embedding rows when those are read.
 enum { SCORED_TOKENS = 8, ROWS_AT_ONCE = 32 };
 
-// The packed position of a sample.
+// Returns the packed position of a sample.
 static inline uint64_t engine_sample_position(const Model *model, int index) {
   return model->packed_bytes / SAMPLE_BYTES * (uint64_t)index / SAMPLES * SAMPLE_BYTES;
 }

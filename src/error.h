@@ -54,7 +54,7 @@ bool nibble_fail(NibbleError *error, NibbleErrorCode code, const char *format, .
 #endif
     ;
 
-// The code's stable name, such as "GGUF_BAD_MAGIC"; "UNKNOWN" for a number that is no code. Static storage.
+// Returns the code's stable name, such as "GGUF_BAD_MAGIC"; "UNKNOWN" for a number that is no code. Static storage.
 const char *nibble_error_name(int code);
 
 #endif

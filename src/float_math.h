@@ -24,7 +24,7 @@ static inline uint32_t magnitude_bits(float x) { return bits_of_float(x) & 0x7ff
 // Adding this to |x| < 2^22 leaves x, rounded to nearest with ties to even, in the low bits of the sum.
 #define ROUND_MAGIC 12582912.0f
 
-// A binary16 number as a float 2^112 too small: exact for every finite half, wrong for infinities and NaN.
+// Returns a binary16 number as a float 2^112 too small: exact for every finite half, wrong for infinities and NaN.
 static inline float f16_biased(uint16_t half) {
   return float_of_bits((uint32_t)(half & 0x8000u) << 16 | (uint32_t)(half & 0x7fffu) << 13);
 }

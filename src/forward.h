@@ -17,8 +17,8 @@ void forward_finish_embedding(const Run *run, int position, float *x, float *spa
 // output projection [rows, width], or the part of it from row `row` on. Uses run->normed and run->packed.
 void forward_output(Run *run, int first, int count, const Matrix *output, int row, float *logits, int stride);
 
-// One token through one layer, from whatever run->x holds, as a sample of decode; the KV pages of a first token must be
-// there. Returns the weight bytes that it reads.
+// Computes one token through one layer, from whatever run->x holds, as a sample of decode. The KV pages of a first
+// token must be there. Returns the weight bytes that it reads.
 uint64_t forward_sample(Run *run, int layer);
 
 #endif

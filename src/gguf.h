@@ -72,31 +72,32 @@ bool gguf_parse(const uint8_t *header, size_t available, uint64_t file_size, Ggu
 // Frees what gguf_parse() allocated; safe on a zeroed Gguf.
 void gguf_free(Gguf *gguf);
 
-// The pair with this key, or NULL.
+// Returns the pair with this key, or NULL.
 const GgufPair *gguf_find(const Gguf *gguf, const char *key);
 
-// The tensor with this name, or NULL.
+// Returns the tensor with this name, or NULL.
 const GgufTensor *gguf_find_tensor(const Gguf *gguf, const char *name);
 
-// Element `index` of a pair of any integer type (bool is not one), if it is at least 0. False for other types.
+// Sets *value to element `index` of a pair of any integer type, of which bool is none. False for other types, and for a
+// negative element.
 bool gguf_unsigned(const GgufPair *pair, uint64_t index, uint64_t *value);
 
-// Element `index` of a pair of type f32 or f64, or of an integer type. False for other types.
+// Sets *value to element `index` of a pair of type f32 or f64, or of an integer type. False for other types.
 bool gguf_float(const GgufPair *pair, uint64_t index, double *value);
 
-// Element `index` of a pair of type bool. False for other types.
+// Sets *value to element `index` of a pair of type bool. False for other types.
 bool gguf_bool(const GgufPair *pair, uint64_t index, bool *value);
 
-// The value of a scalar of type string. False for other types.
+// Sets *value to the value of a scalar of type string. False for other types.
 bool gguf_string(const GgufPair *pair, GgufString *value);
 
-// Whether a string equals a C string.
+// Returns whether a string equals a C string.
 bool gguf_string_is(GgufString string, const char *other);
 
-// Bytes of one value of a fixed-size type; 0 for strings, arrays and unknown types.
+// Returns the bytes of one value of a fixed-size type; 0 for strings, arrays and unknown types.
 size_t gguf_type_size(uint32_t type);
 
-// A value type's name, for messages: "u32", "array", "unknown".
+// Returns a value type's name, for messages: "u32", "array", "unknown".
 const char *gguf_type_name(uint32_t type);
 
 #endif

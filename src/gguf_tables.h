@@ -11,7 +11,7 @@ bool gguf_sort_names(Gguf *gguf, NibbleError *error);
 // Turns the tensors' offsets into offsets from the start of the file, once they are known to lie inside it.
 bool gguf_place_tensors(Gguf *gguf, NibbleError *error);
 
-// Whether no two tensors share bytes. Needs offsets and extents that are known to lie inside the file.
+// Returns whether no two tensors share bytes. Needs offsets and extents that are known to lie inside the file.
 bool gguf_check_overlap(const Gguf *gguf, NibbleError *error);
 
 #endif

@@ -4,8 +4,8 @@
 
 #include "kernels.h"
 
-// Whether every kernel of a set computes what the reference does (verification.h), of products those of a set of kinds
-// of tiles. False, and `error`, where one does not, or where memory is short.
+// Returns whether every kernel of a set computes what the reference does (verification.h), of products those of a set
+// of kinds of tiles. False, and `error`, where one does not, or where memory is short.
 bool kernels_verify(const Kernels *kernels, uint32_t kinds, NibbleError *error);
 
 // Measures one thread's products in each set, on synthetic Q4_0 weights that fit the second-level cache: rates [count]

@@ -28,7 +28,7 @@ enum {
 // Of numbers that are all this small nothing is kept: a quotient by the largest would overflow.
 #define QUANTIZE_LEAST 1e-30f
 
-// The largest |x| of n numbers that are to be quantised; infinite where one of them is infinite or NaN.
+// Returns the largest |x| of n numbers that are to be quantised; infinite where one of them is infinite or NaN.
 static inline float quantize_largest(const float *x, int n) {
   uint32_t largest = 0;
   for (int i = 0; i < n; i++)
@@ -41,7 +41,7 @@ static inline float quantize_factor(float largest, int limit) {
   return largest > QUANTIZE_LEAST ? (float)limit / largest : 0;
 }
 
-// The scale of a packed block whose largest magnitude is given; infinite where F16_UNBIAS times it would be.
+// Returns the scale of a packed block whose largest magnitude is given; infinite where F16_UNBIAS times it would be.
 static inline float packed_scale_of(float largest, bool biased) {
   const float scale = largest / 127.0f * F16_UNBIAS;
   return biased ? scale : scale * (1 / F16_UNBIAS);
@@ -91,10 +91,10 @@ static inline int packed_panels(int tokens) {
   return tokens < LEAST_PANELLED ? 0 : (tokens + PANEL_TOKENS - LEAST_PANEL_TOKENS) / PANEL_TOKENS;
 }
 
-// How many tokens a panel of `tokens` has in memory.
+// Returns how many tokens a panel of `tokens` has in memory.
 static inline int packed_width(int tokens) { return tokens == 1 ? 1 : PANEL_TOKENS; }
 
-// The tokens there are in memory when `tokens` tokens are packed.
+// Returns how many tokens there are in memory when `tokens` tokens are packed.
 static inline int packed_tokens(int tokens) {
   const int in_panels = packed_panels(tokens) * PANEL_TOKENS;
   return tokens < in_panels ? in_panels : tokens;
@@ -103,7 +103,7 @@ static inline int packed_tokens(int tokens) {
 // Bytes of what tabulate() makes of a block of 32 columns.
 enum { TABLE_BLOCK_BYTES = 256 };
 
-// Bytes of one packed token: `columns` / 32 blocks, the last maybe not full.
+// Returns the bytes of one packed token: `columns` / 32 blocks, the last maybe not full.
 static inline size_t packed_bytes(int columns) { return (size_t)units_of(columns, TILE_BLOCK) * PACKED_BLOCK_BYTES; }
 
 // y = x @ W^T (or y += x @ W^T), for `tile_count` tiles of TILE_ROWS rows each: y[t * y_stride + r] for every row r of

@@ -15,23 +15,23 @@ typedef struct {
   NibbleError *error;
 } KeyReader;
 
-// The entry of "prefix.suffix", which `key` becomes; NULL where it is missing.
+// Finds the entry of "prefix.suffix", which `key` becomes; NULL where it is missing.
 const GgufPair *keys_find(const KeyReader *reader, const char *suffix, char key[KEY_SIZE]);
 
 // Fails because a key is missing that the family needs.
 bool keys_missing(const KeyReader *reader, const char *key);
 
-// An integer in [low, high]; where it is missing `fallback`, which other keys may have made, so that the same bounds
-// hold for it, or an error if that is negative.
+// Reads an integer in [low, high]; where it is missing `fallback`, which other keys may have made, so that the same
+// bounds hold for it, or an error if that is negative.
 bool keys_int(const KeyReader *reader, const char *suffix, int64_t low, int64_t high, int64_t fallback, int *value);
 
-// A finite number above `low` and up to `high`, as a float too, which may be its bound where a double is not yet;
-// `fallback` where the key is missing, or an error if that is NaN.
+// Reads a finite number above `low` and up to `high`, as a float too, which may be its bound where a double is not
+// yet; `fallback` where the key is missing, or an error if that is NaN.
 bool keys_float(const KeyReader *reader, const char *suffix, double low, double high, double fallback, float *value);
 
 bool keys_bool(const KeyReader *reader, const char *suffix, bool fallback, bool *value);
 
-// An array with an entry of true or false for each of `blocks`.
+// Reads an array with an entry of true or false for each of `blocks`.
 bool keys_flags(const KeyReader *reader, const char *key, const GgufPair *pair, int blocks, bool *flags);
 
 #endif

@@ -32,13 +32,13 @@ typedef struct {
 
 static inline int kv_page_count(int tokens) { return units_of(tokens, KV_PAGE_TOKENS); }
 
-// Bytes of a page's keys and values.
+// Returns the bytes of a page's keys and values.
 size_t kv_page_data_bytes(const KvPageShape *shape);
 
-// Where, in such a group order, element i stands.
+// Returns where, in the order of groups of 8, element i stands.
 static inline int kv_slot(int i) { return i / 8 * 8 + i % 4 * 2 + i / 4 % 2; }
 
-// Numbers that a token's key, and its value, of one head take in a page.
+// Return how many numbers a token's key, and its value, of one head take in a page.
 static inline int kv_key_stride(int key_size, KvType type) {
   return type == KV_INT8 ? round_up(key_size, 2) : key_size;
 }
@@ -46,14 +46,14 @@ static inline int kv_value_stride(int value_size, KvType type) {
   return type == KV_F32 ? value_size : round_up(value_size, 8);
 }
 
-// Where dimension d of token t's key stands among a head's keys.
+// Returns where dimension d of token t's key stands among a head's keys.
 static inline size_t kv_key_index(int key_size, int d, int t, KvType type) {
   const size_t group = (size_t)(t / 8) * (size_t)kv_key_stride(key_size, type) * 8;
   if (type == KV_INT8) return group + (size_t)(d / 2 * 16 + t % 8 * 2 + d % 2);
   return group + (size_t)d * 8 + (size_t)(type == KV_F32 ? t % 8 : kv_slot(t % 8));
 }
 
-// Where dimension d of token t's value stands among a head's values.
+// Returns where dimension d of token t's value stands among a head's values.
 static inline size_t kv_value_index(int value_size, int d, int t, KvType type) {
   const size_t stride = (size_t)kv_value_stride(value_size, type);
   if (type == KV_INT8) return (size_t)(t / 2) * stride * 2 + (size_t)(d * 2 + t % 2);
@@ -77,12 +77,12 @@ void kv_page_copy_value(const KvPageShape *shape, const uint8_t *source, int fro
 // Makes the page's tokens from <= t < to zeros.
 void kv_page_clear(const KvPageShape *shape, uint8_t *page, int from, int to);
 
-// Whether a page that came from outside has only scales that writing keys and values can have made: neither NaN nor
-// infinite, negative or too large. Its other numbers need no check: any INT8 is one, kernels read any F16 as a finite
-// number, and F32 ones may be NaN or infinite where a model computes such.
+// Returns whether a page that came from outside has only scales that writing keys and values can have made: none is
+// NaN, infinite, negative or too large. Its other numbers need no check: any INT8 is one, kernels read any F16 as a
+// finite number, and F32 ones may be NaN or infinite where a model computes such.
 bool kv_page_scales_hold(const KvPageShape *shape, const uint8_t *page);
 
-// Reads a number back: dimension d of the key, or the value, of token `at`.
+// Return dimension d of the key, and of the value, of token `at`.
 float kv_page_key(const KvPageShape *shape, const uint8_t *page, int head, int at, int d);
 float kv_page_value(const KvPageShape *shape, const uint8_t *page, int head, int at, int d);
 

@@ -25,35 +25,37 @@ typedef struct {
   TileRowReader reader;         // of the type of the last matrix, once there was one
 } Loader;
 
-// A loader for a reserved model, whose first byte will be the one at `data_offset` of the file. Where `output` is set
-// afterwards, the model need not be reserved.
+// Creates a loader for a reserved model. Its first byte will be the one at `data_offset` of the file. Where `output` is
+// set afterwards, the model need not be reserved. False, and `error`, where memory is short.
 bool loader_create(Loader *loader, const Model *model, uint64_t data_offset, NibbleError *error);
 void loader_free(Loader *loader);  // safe on a zeroed loader
 
+// Returns the bytes that a loader holds beside its output: the largest group of rows.
 uint64_t loader_staging_bytes(const Model *model);
 
-// The packed bytes that the largest group becomes.
+// Returns the packed bytes that the largest group becomes.
 uint64_t loader_group_bytes(const Model *model);
 
-// A packer's output, unless a group needs a larger one; and what such a packer takes beyond that, its staging included.
+// Bytes of a packer's output, unless a group needs more. loader_packing_bytes() returns what such a packer takes beyond
+// that, its staging included; 0 where no group needs more.
 enum { PACKING_BYTES = 1 << 20 };
 uint64_t loader_packing_bytes(const Model *model);
 
-// Returns how many bytes it took: fewer than `count` where the next group would not fit into `output`, or where the
-// last weight has come.
+// Takes bytes of the file, and returns how many: fewer than `count` where the next group would not fit into `output`,
+// or where the last weight has come.
 size_t loader_push(Loader *loader, const uint8_t *bytes, size_t count);
 
-// Whether all that has been re-tiled can be computed with; false where a weight or a scale of it is infinite or NaN
-// (see tile_pack()). Later bytes do not change that; loader_seek() does.
+// Returns whether all that was re-tiled since the last seek can be computed with. False, and `error`, where a weight or
+// a scale of it is infinite or NaN (see tile_pack()).
 bool loader_check(const Loader *loader, NibbleError *error);
 
-// The packed position behind everything that has been re-tiled so far.
+// Returns the packed position behind everything that has been re-tiled so far.
 uint64_t loader_packed_position(const Loader *loader);
 
 // Goes on with the group of rows that holds this packed position, whose first byte in the file has to come next.
 void loader_seek(Loader *loader, uint64_t packed_position);
 
-// Bytes still to come; 0: every weight is in place.
+// Returns how many bytes are still to come; 0: every weight is in place.
 uint64_t loader_remaining(const Loader *loader);
 
 #endif

@@ -90,44 +90,47 @@ typedef struct {
   uint8_t *ring;         // [residency.slots, residency.slot_bytes], in the arena; NULL where all weights stay
 } Model;
 
-// Checks metadata and tensors against each other and plans where everything goes; reserves no weights. On failure there
-// is nothing to free. `model` must stay where it is: the sources point into it.
+// Checks metadata and tensors against each other, and plans where everything goes. Reserves no weights. `model` must
+// stay where it is, since its sources point into it. False, and `error`, where the model is not one that runs here;
+// then there is nothing to free.
 bool model_plan(Model *model, const Gguf *gguf, NibbleError *error);
 
-// What a tensor becomes in the arena: matrices become tiles of a kind, vectors plain floats (TILE_F32); `bytes` are
-// with the padding. False where its type holds no weights. It need not be one that a model here uses.
+// Sets *kind and *bytes to what a tensor becomes in the arena: a matrix tiles of a kind, a vector plain floats
+// (TILE_F32); padding is included. False where its type holds no weights. The tensor need not be one that a model uses.
 bool model_packing(const GgufTensor *tensor, TileKind *kind, uint64_t *bytes);
 
-// What the model takes for a budget, but for need->fixed. `block_bytes` [shape.blocks] is filled, and referred to.
+// Fills `need`, except need->fixed, with what the model takes. need->block_bytes points to `block_bytes`
+// [shape.blocks], which is the caller's and is filled too.
 void model_need(const Model *model, uint64_t *block_bytes, BudgetNeed *need);
 
-// Plans anew where everything goes, with these weights in memory only.
+// Plans anew where everything goes, with only these weights in memory.
 void model_limit(Model *model, const Residency *residency);
 
-// Reserves the arena, and points every matrix and vector that stays into it.
+// Reserves the arena, and points every matrix and vector that stays into it. False, and `error`, where memory is short.
 bool model_reserve(Model *model, NibbleError *error);
 
+// Returns the bytes of the ring; 0 where all weights stay.
 uint64_t model_ring_bytes(const Model *model);
 
 void model_free(Model *model);  // safe on a zeroed model
 
-// The source that a packed position lies in; NULL where it lies behind the last.
+// Returns the source that a packed position lies in; NULL where it lies behind the last.
 const WeightSource *model_source_at(const Model *model, uint64_t packed_position);
 
-// The source of a matrix, and the matrix of the output, which is the embedding where they are tied.
+// Return the source of a matrix, and the matrix of the output, which is the embedding where the two are tied.
 const WeightSource *model_matrix_source(const Model *model, const Matrix *matrix);
 const Matrix *model_output(const Model *model);
 
 // Points a source's matrix or vector to its bytes.
 void model_point(const WeightSource *source, uint8_t *bytes);
 
-// The kinds of tiles that its matrices are of.
+// Returns the set of kinds of tiles that its matrices are of.
 uint32_t model_kinds(const Model *model);
 
-// Whether a source holds divisors of angles, which are needed before the first token.
+// Returns whether a source holds divisors of angles, which are needed before the first token.
 bool model_is_rope_source(const Model *model, const WeightSource *source);
 
-// Whether a source belongs to the norm before the output.
+// Returns whether a source belongs to the norm before the output.
 bool model_is_output_norm(const Model *model, const WeightSource *source);
 
 // Weights in the arena begin at multiples of it, and so are padded.
@@ -139,7 +142,7 @@ typedef void VisitMatrix(void *context, const Matrix *matrix);
 void model_visit_matrices(const Block *block, VisitMatrix *visit, void *context);
 uint64_t model_block_bytes(const Block *block);  // of its matrices
 
-// Weight bytes that one token's computation reads.
+// Returns the weight bytes that computing one token reads.
 uint64_t model_bytes_per_token(const Model *model);
 
 #endif

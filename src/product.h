@@ -24,17 +24,17 @@ typedef struct {
   int stride, count, columns;
 } Input;
 
-// The rows as products take them: normalised (where there is a norm) and packed where a product
-// wants that. A step.
+// Makes of the rows what products take: normalises them, where there is a norm, and packs them, where a product wants
+// that. A step that every thread of run->threads calls; the result is valid until the next one.
 Activations product_prepare(Run *run, int thread, const Input *input, const Norm *norm, const Product *products,
                             int count);
 
-// The same of rows that are packed already, in `packed` (NULL where no product wants that). No step: only what each
-// thread makes for itself.
+// Makes the same of rows that are packed already, in `packed`; NULL where no product wants that. No step: each thread
+// does it for itself.
 Activations product_take(const Run *run, int thread, const Input *input, const uint8_t *packed, const Product *products,
                          int count);
 
-// Whether one of the products wants its input packed.
+// Returns whether one of the products wants its input packed.
 bool product_packs(const Run *run, const Product *products, int count);
 
 // Packs rows [tokens, stride] of columns `first` to `first + columns` of an input of `all` columns: multiples of 32.
@@ -44,7 +44,7 @@ void product_pack(const Run *run, const float *rows, int stride, int tokens, int
 // Computes `tiles` tiles of a product from tile `first` on, or as many of them as there are.
 void product_tiles(const Run *run, const Product *product, const Activations *input, int first, int tiles);
 
-// A step of products that share an input.
+// Computes products that share an input. A step that every thread of run->threads calls.
 void product_multiply(Run *run, int thread, ProfileOperation operation, const Activations *input,
                       const Product *products, int count);
 

@@ -53,17 +53,19 @@ typedef struct {
   SuperblockReader *read;                                                 // of blocks of 256
 } QuantFormat;
 
-// The format of a type, or NULL for one that no GGUF file may hold (unknown or removed).
+// Returns the format of a type, or NULL for one that no GGUF file may hold (unknown or removed).
 const QuantFormat *quant_format(uint32_t type);
 
 // Unpacks whole blocks to floats, to the bit as ggml does. The scale of a whole tensor is left out. False where the
 // type holds no weights.
 bool quant_unpack(const QuantFormat *format, const uint8_t *blocks, float *values, size_t elements);
 
-// Bytes behind all blocks of a tensor, from the F32 scale of all its weights on; 0 where the type has no such scale.
+// Returns how many bytes stand behind all blocks of a tensor, from the F32 scale of all its weights on; 0 where the
+// type has no such scale.
 static inline int quant_tensor_bytes(const QuantFormat *format) { return format->type == GGML_I2_S ? 32 : 0; }
 
-// The scale of a whole tensor, out of the bytes behind its blocks; 1 where the type has none, of which none are read.
+// Returns the scale of a whole tensor, out of the bytes behind its blocks; 1 where the type has none, of which none are
+// read.
 float quant_tensor_scale(const QuantFormat *format, const uint8_t *behind);
 
 // Unpacks all blocks of a tensor, whose scale, where the type has one, stands behind them.

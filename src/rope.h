@@ -17,7 +17,7 @@ typedef struct {
   const char *tensor;  // its name in the file, for messages
 } RopeFactors;
 
-// The frequencies are finite, or it is an error.
+// Returns the frequencies are finite, or it is an error.
 bool rope_create(Rope *rope, const RopeShape *shape, RopeFactors factors, NibbleError *error);
 void rope_free(Rope *rope);  // safe on a zeroed Rope
 

@@ -56,7 +56,7 @@ typedef struct {
   ProfileThread *profile;  // one for each thread; NULL while it is off
 } Run;
 
-// Splits that a context of this many tokens has.
+// Returns how many splits a context of so many tokens has.
 int run_splits(int tokens);
 
 // What the buffers are made for. `sweep` is at least `batch`.
@@ -64,31 +64,34 @@ typedef struct {
   int context, batch, sweep;
 } RunSizes;
 
-// Allocates the buffers. run->ropes stay empty: run_create_ropes() makes them once the model's weights are there.
+// Creates a run with its buffers. `model` and `threads` are borrowed. run->ropes stay empty until run_create_ropes().
+// False, and `error`, where memory is short.
 bool run_create(Run *run, const Model *model, const Kernels *kernels, Threads *threads, RunSizes sizes,
                 NibbleError *error);
 void run_free(Run *run);  // safe on a zeroed run
 
+// Makes the position angles, once the weights that these come from are in place. False, and `error`, where memory is
+// short or a divisor of an angle is no number that divides.
 bool run_create_ropes(Run *run, NibbleError *error);
 
-// Bytes that run_create() allocates for this many threads.
+// Returns the bytes that run_create() allocates for so many threads.
 uint64_t run_bytes(const Model *model, int threads, RunSizes sizes);
 
-// Row t of a buffer of rows.
+// Returns row t of a buffer of rows.
 static inline float *run_row(float *buffer, int stride, int t) { return buffer + (size_t)t * (size_t)stride; }
 
-// A RoPE's cosines or sines, run->cosine or run->sine, of token t of the batch.
+// Returns the cosines or sines (`angles` is run->cosine or run->sine) of one RoPE for token t of the batch.
 static inline float *run_angles(const Run *run, float *angles, int rope, int t) {
   return angles + ((size_t)rope * (size_t)run->batch_size + (size_t)t) * (size_t)run->ropes[ROPE_OF_ALL].pairs;
 }
 
-// Ends a step of the pass: all threads meet, and what this one did goes on the books.
+// Ends a step of the pass: all threads meet, and the profile is told what this one did.
 void run_finish_step(Run *run, int thread, ProfileOperation operation);
 
-// The same of a step behind which nobody has to wait.
+// Ends a step behind which nobody has to wait: only the profile is told.
 void run_book_step(Run *run, int thread, ProfileOperation operation);
 
-// This thread's scratch memory.
+// Returns a thread's scratch memory, run->scratch_bytes long.
 void *run_scratch(const Run *run, int thread);
 
 #endif

@@ -70,6 +70,13 @@ fail:
   return NULL;
 }
 
+uint64_t nibble_sampler_bytes(int vocabulary) {
+  // One entry each of the arrays that are as long as the vocabulary; ranges have one of 64.
+  const NibbleSampler *sampler = NULL;
+  return (uint64_t)vocabulary * (sizeof *sampler->logits + sizeof *sampler->ranked + sizeof *sampler->bias +
+                                 sizeof *sampler->counts + sizeof *sampler->window);
+}
+
 void nibble_sampler_free(NibbleSampler *sampler) {
   if (sampler == NULL) return;
   free(sampler->bias);

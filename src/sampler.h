@@ -27,37 +27,41 @@ typedef struct {
 
 typedef struct NibbleSampler NibbleSampler;
 
-// The options that change nothing: temperature 1, every filter and penalty off, seed 0.
+// Returns the options that change nothing: temperature 1, every filter and penalty off, seed 0.
 NibbleSamplerOptions nibble_sampler_defaults(void);
 
-// A sampler for logits of `vocabulary` entries. NULL, and `error`, where an option is out of range or memory is short.
+// Creates a sampler for logits of `vocabulary` entries, which is the caller's to free. NULL, and `error`, where an
+// option is out of range or memory is short.
 NibbleSampler *nibble_sampler_create(const NibbleSamplerOptions *options, int vocabulary, NibbleError *error);
-void nibble_sampler_free(NibbleSampler *sampler);
+void nibble_sampler_free(NibbleSampler *sampler);  // safe on NULL
 
-// Adds `bias` to a token's logit; biases of one token add up. -infinity forbids the token for good.
+// Returns the bytes that a sampler takes at most, with a bias and penalties over as many tokens as the vocabulary has.
+uint64_t nibble_sampler_bytes(int vocabulary);
+
+// Adds `bias` to a token's logit. Biases of one token add up; -infinity forbids the token for good. False, and `error`,
+// for a token that is not in the vocabulary, a bias of NaN or infinity, or where memory is short.
 bool nibble_sampler_bias(NibbleSampler *sampler, int token, float bias, NibbleError *error);
 
 // Tells the sampler that a token (of the prompt, or a sampled one) is part of the text, for the penalties. A caller
 // leaves out those that are not to be penalised, such as the markers that every turn ends with.
 bool nibble_sampler_accept(NibbleSampler *sampler, int token, NibbleError *error);
 
-// Words of a mask of allowed tokens: token t may come where bit t % 32 of word t / 32 is set. Bits behind the last
-// token do not matter.
+// Returns how many words a mask of allowed tokens has. Token t may come where bit t % 32 of word t / 32 is set; bits
+// behind the last token do not matter.
 static inline size_t nibble_mask_words(int vocabulary) { return ((size_t)vocabulary + 31) / 32; }
 
 // What nibble_sampler_sample() returns where no token may come, and where the model has computed no logit to go by.
 enum { NIBBLE_NO_TOKEN = -1, NIBBLE_NO_LOGIT = -2 };
 
-// The next token, given logits [vocabulary] and the mask of the tokens that are allowed this time
-// [nibble_mask_words(vocabulary)], NULL: all (both read only). NIBBLE_NO_TOKEN, and nothing is drawn, where mask and
-// bias leave no token.
-// NaN counts as minus infinity, and the lowest token whose logit is infinite wins. Where all allowed tokens have a
-// logit of minus infinity the result is the lowest of them, and NIBBLE_NO_LOGIT where one of these logits is NaN: it
+// Returns the next token, given logits [vocabulary] and the mask of the tokens that are allowed this time
+// [nibble_mask_words(vocabulary)]; NULL: all are. NIBBLE_NO_TOKEN, and nothing is drawn, where mask and bias leave
+// none. NaN counts as minus infinity, and the lowest token whose logit is infinite wins. Where all allowed tokens have
+// a logit of minus infinity the result is the lowest of them, and NIBBLE_NO_LOGIT where one of these logits is NaN: it
 // was computed with numbers that are none. Filters only leave tokens out: with one that keeps them all, a draw is as it
 // is without it; so it is with a mask of all tokens.
 int nibble_sampler_sample(NibbleSampler *sampler, const float *logits, const uint32_t *allowed);
 
-// Whether mask (as above) and bias leave a token, whatever the logits are.
+// Returns whether mask (as above) and bias leave a token, whatever the logits are.
 bool nibble_sampler_has_choice(const NibbleSampler *sampler, const uint32_t *allowed);
 
 #endif

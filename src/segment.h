@@ -1,5 +1,5 @@
-// Segments: the weights that stream in a pass, in the order of their use: a block that is used in several loops is one
-// in each of them. Each fits into a slot of the ring.
+// Segments: the weights that stream in a pass, cut into parts that each fit into a slot of the ring, in the order of
+// their use. A block that several loops use is a segment in each of them.
 #ifndef NIBBLE_SEGMENT_H
 #define NIBBLE_SEGMENT_H
 
@@ -12,20 +12,20 @@ typedef struct {
   uint64_t bytes;
 } Segment;
 
-// Segment `index`; false behind the last.
+// Sets *segment to segment `index`. False behind the last.
 bool segment_at(const Model *model, int index, Segment *segment);
 
-// The packed range that comes next in a segment: from byte *offset of it on, which is moved behind the range. Returns
-// its length, 0 at the end.
+// Sets *position to the packed range that begins at byte *offset of a segment, moves *offset behind it, and returns its
+// length; 0 at the end of the segment.
 uint64_t segment_range(const Model *model, const Segment *segment, uint64_t *offset, uint64_t *position);
 
-// Points a streamed block's matrices and vectors to where its bytes are.
+// Points the matrices and vectors of a block that streams into `bytes`, which hold its segment.
 void segment_place_block(Model *model, int block, uint8_t *bytes);
 
-// The output's tiles of a segment that is at `bytes`, as a matrix of its own.
+// Returns the output's tiles of a segment that is at `bytes`, as a matrix of their own.
 Matrix segment_output(const Model *model, const Segment *segment, uint8_t *bytes);
 
-// The packed range of the tile that has a token's embedding: its length, and *position.
+// Returns the length of the packed tile that has a token's embedding, and sets *position to where it is.
 uint64_t segment_embedding_tile(const Model *model, int32_t token, uint64_t *position);
 
 #endif

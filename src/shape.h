@@ -63,23 +63,25 @@ typedef struct {
   bool alibi;  // scores sink with the distance, by an own slope of each head
 } Shape;
 
-// Layers that are computed; each has KV pages of its own.
+// Returns how many layers are computed. Each has KV pages of its own.
 static inline int shape_layers(const Shape *shape) { return shape->blocks * shape->block_repeat * shape->loops; }
 
-// Steps that compute a block, as often as it is computed in a row.
+// Returns how many steps of a pass compute blocks: one each, in each loop. A step computes its block block_repeat
+// times.
 static inline int shape_steps(const Shape *shape) { return shape->blocks * shape->loops; }
 
-// The block whose weights a layer has.
+// Returns the block whose weights a layer has.
 static inline int shape_block(const Shape *shape, int layer) { return layer / shape->block_repeat % shape->blocks; }
 
 static inline const BlockShape *shape_layer(const Shape *shape, int layer) {
   return &shape->block[shape_block(shape, layer)];
 }
 
-// The most that a block has of each number.
+// Returns the most that a block has of each number.
 BlockShape shape_most(const Shape *shape);
 
-// On failure there is nothing to free.
+// Reads the hyper-parameters of a model whose header is parsed. False, and `error`, where a key is missing, of the
+// wrong type or out of range, or contradicts another; then there is nothing to free.
 bool shape_read(const Gguf *gguf, Shape *shape, NibbleError *error);
 void shape_free(Shape *shape);  // safe on a zeroed shape
 

@@ -18,8 +18,8 @@
 void text_format(char *out, size_t size, const char *format, ...) TEXT_PRINTF(3, 4);
 void text_format_list(char *out, size_t size, const char *format, va_list arguments);
 
-// The length of the longest prefix of `length` bytes that is valid UTF-8 (no overlong forms, no surrogates, nothing
-// above U+10FFFF); `length` where all of it is. NUL bytes are characters like any other.
+// Returns the length of the longest prefix of `length` bytes that is valid UTF-8 (no overlong forms, no surrogates,
+// nothing above U+10FFFF); `length` where all of it is. NUL bytes are characters like any other.
 size_t text_utf8_prefix(const char *text, size_t length);
 
 #define TEXT_QUOTED_BYTES 64                          // as many bytes of a string are shown

@@ -9,14 +9,14 @@ typedef struct Threads Threads;
 
 typedef void ThreadTask(void *context, int thread);
 
-// A pool of `count` threads, the caller being thread 0. NULL, and `error`, where the platform refuses.
+// Creates a pool of `count` threads, the caller being thread 0. NULL, and `error`, where the platform refuses.
 Threads *threads_create(int count, NibbleError *error);
 void threads_free(Threads *threads);  // safe on NULL
 
 int threads_count(const Threads *threads);
 
-// How many of them take part in a run: all, until it is set. The others sleep, at no cost to those. Set between runs
-// only, from 1 to threads_count(); what lies outside becomes the nearer end.
+// Tell, and set, how many threads take part in a run: all, until it is set. The others sleep, at no cost to those. Set
+// between runs only, from 1 to threads_count(); what lies outside becomes the nearer end.
 int threads_active(const Threads *threads);
 void threads_set_active(Threads *threads, int active);
 

@@ -91,10 +91,10 @@ enum {
 
 static inline bool plane_is_dense(int bits) { return bits == 5 || bits == 6; }
 
-// The row of a kind that is known as late as a call runs.
+// Returns the row of a kind that is known as late as a call runs.
 const TileFormat *tile_format(TileKind kind);
 
-// Bytes of the parts of a block, and where they begin in it. A plane has TILE_ROWS x TILE_BLOCK codes.
+// Return the bytes of the parts of a block, and where they begin in it. A plane has TILE_ROWS x TILE_BLOCK codes.
 static inline int tile_low_bytes(const TileFormat *format) { return format->low_bits * TILE_BLOCK; }
 static inline int tile_high_bytes(const TileFormat *format) { return format->high_bits * TILE_BLOCK; }
 
@@ -125,20 +125,20 @@ static inline int tile_superblock_bytes(const TileFormat *format) {
   return format->header_bytes + format->blocks * tile_block_bytes(format);
 }
 
-// Whether columns 0-15 and 16-31 of a block have scales of their own.
+// Returns whether columns 0-15 and 16-31 of a block have scales of their own.
 static inline bool tile_has_halves(const TileFormat *format) {
   return format->scales == SCALES_U8_HALVES || format->scales == SCALES_I8_HALVES ||
          format->scales == SCALES_U4_HALVES || format->scales == SCALES_E4M3_HALVES;
 }
 
-// Whether a superblock's header has floats that the numbers of its blocks are multiplied with.
+// Returns whether a superblock's header has floats that the numbers of its blocks are multiplied with.
 static inline bool tile_has_header(const TileFormat *format) { return format->header_bytes > 0; }
 
-// Whether the header's scale is multiplied with each block's whole scale, which is exact in a float, before it meets
-// dot products; kernels.h says what then becomes of minima. Such kinds subtract nothing from codes.
+// Returns whether the header's scale is multiplied with each block's whole scale, which is exact in a float, before it
+// meets dot products; kernels.h says what then becomes of minima. Such kinds subtract nothing from codes.
 static inline bool tile_folds(const TileFormat *format) { return format->scales == SCALES_U8; }
 
-// Whether a superblock's header has, in place of eight F16 scales, an F32 scale of all its rows (see tiles.h).
+// Returns whether a superblock's header has, in place of eight F16 scales, an F32 scale of all its rows (see tiles.h).
 static inline bool tile_has_float_scale(const TileFormat *format, const uint8_t *superblock) {
   return format->scales == SCALES_NONE && format->low_bits == 2 &&
          (superblock[1] & FLOAT_SCALE_MARK) == FLOAT_SCALE_MARK;
@@ -151,8 +151,8 @@ void tile_values(const TileFormat *format, const uint8_t *superblock, const uint
 float tile_scale(const TileFormat *format, const uint8_t *superblock, const uint8_t *block, int row, int half);
 float tile_minimum(const TileFormat *format, const uint8_t *superblock, const uint8_t *block, int row, int half);
 
-// The factors of both where there is a header: scale = header scale * whole scale, minimum = - header minimum * whole
-// minimum.
+// Return the factors of both where there is a header: scale = header scale * whole scale, minimum = - header minimum *
+// whole minimum.
 float tile_header_scale(const TileFormat *format, const uint8_t *superblock, int row);
 float tile_header_minimum(const uint8_t *superblock, int row);
 int tile_whole_scale(const TileFormat *format, const uint8_t *block, int row, int half);

@@ -12,10 +12,8 @@
 // A plane holds some bits of each weight's code, c0 to c31 the codes of a row's 32 columns:
 //
 //   8 bits  256 B: 8 x (16 B of rows 0-3, 16 B of rows 4-7), the j-th with columns 4 j to 4 j + 3
-//   6 bits  192 B: 6 x the same, byte = column 4 j + i (6 bits); and of columns 24 + i and 28 + i two bits above each
-//   of
-//           three
-//   5 bits  160 B: 5 x the same, byte = column 4 j + i (5 bits); and the others above them (dense_five)
+//   6 bits  192 B: 6 x the same, byte = column 4 j + i; above it, two bits of columns 24 + i or 28 + i (dense_six)
+//   5 bits  160 B: 5 x the same, byte = column 4 j + i; above it, bits of the other columns (dense_five)
 //   4 bits  128 B: 4 x the same, byte = column 4 j + i (low nibble) and column 4 j + i + 16 (high nibble)
 //   2 bits   64 B: 2 x the same, byte = columns 16 j + i, 16 j + i + 4, + 8, + 12, from the lowest bits to the highest
 //   1 bit    32 B: 1 x the same, byte = columns i, i + 4, ... i + 28, from the lowest bit to the highest
@@ -73,36 +71,37 @@ typedef struct {
   uint8_t *tiles;     // tile_count() tiles of tile_bytes() each, 64-byte aligned; not owned
 } Matrix;
 
-// The kind that holds rows of a tensor type with so many columns, whole blocks of that type; false where no matrix can
-// be of it.
+// Sets *kind to the one that holds rows of a tensor type with so many columns. False where no matrix can be of that
+// type. `columns` is a multiple of the type's block.
 bool tile_kind_of(uint32_t tensor_type, uint64_t columns, TileKind *kind);
 
-// The first of the tensor types that a kind holds.
+// Returns the first of the tensor types that a kind holds.
 uint32_t tile_type_of(TileKind kind);
 
 const char *tile_kind_name(TileKind kind);
 
-// Whether a kind multiplies packed (int8) activations.
+// Returns whether a kind multiplies packed (int8) activations.
 bool tile_is_quantized(TileKind kind);
 
-// Columns that a kind's superblock has; a row of a matrix has a multiple of them.
+// Returns how many columns a kind's superblock has. A row of a matrix has a multiple of them.
 int tile_columns(TileKind kind);
 
-// Bytes of one tile with this many columns.
+// Returns the bytes of one tile with so many columns.
 size_t tile_bytes(TileKind kind, int columns);
 
+// Returns how many tiles a matrix has, the last maybe not full.
 int tile_count(const Matrix *matrix);
 
 // What reads rows of one tensor type (tile_rows.h).
 typedef struct TileRowReader TileRowReader;
 
-// Tiles up to TILE_ROWS rows of a tensor type that has a kind, `rows` of them present (the others become zeros), one
-// behind the other in the file's own layout. False where a scale, a minimum, or a weight of a matrix without scales is
-// infinite or NaN: tiles and kernels know finite ones only.
+// Makes a tile of `rows` rows, TILE_ROWS at most, that stand one behind the other in the file's own layout. Rows that
+// are missing become zeros. False where a scale, a minimum, or a weight of a matrix without scales is infinite or NaN:
+// tiles and kernels know finite ones only.
 bool tile_pack(const TileRowReader *reader, int columns, const uint8_t *file_rows, int rows, uint8_t *tile);
 
-// Unpacks one row of a tile to floats [columns]. Every weight is to the bit what quant_unpack_tensor() makes of it in
-// the file.
+// Unpacks one row of a tile to floats [columns]. Each is, to the bit, what quant_unpack_tensor() makes of it in the
+// file.
 void tile_unpack_row(TileKind kind, int columns, const uint8_t *tile, int row, float *values);
 
 // The same for a row of a whole matrix.

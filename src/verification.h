@@ -13,9 +13,9 @@ typedef struct Verification Verification;
 Verification *verification_create(uint32_t kinds);
 void verification_free(Verification *verification);
 
-// Whether every kernel of the set gives what the reference gives, bit for bit: each of those kinds of weights in each
-// form of the product (a panel, one token, tiles side by side), packing, and the kernels of rows and of pages. The
-// reference's own kernels are not compared with themselves. Takes about a millisecond.
+// Returns whether every kernel of the set gives what the reference gives, bit for bit: each of those kinds of weights
+// in each form of the product (a panel, one token, tiles side by side), packing, and the kernels of rows and of pages.
+// The reference's own kernels are not compared with themselves. Takes about a millisecond.
 bool verification_passes(const Verification *verification, const Kernels *kernels);
 
 #endif
