@@ -96,6 +96,8 @@ int nibble_session_truncate(NibbleSession *session, int length) {
   session->length = length;
   session->has_logits = false;
   kv_table_shrink(&session->kv, length);
+  // What a pass of another session has reserved is spare, too.
+  if (session->engine->pass == NULL) kv_pool_trim(session->engine->pool);
   return length;
 }
 

@@ -1,5 +1,6 @@
 // Finds the special tokens that are written out in a text. What somebody said is no place for those that have a meaning
 // to the model: there they are text, as any other.
+import { createPieceScan } from './piece-scan.js';
 import { TokenType } from './token-types.js';
 
 /** @typedef {import('./vocabulary.js').Vocabulary} Vocabulary */
@@ -38,12 +39,14 @@ export function createPartition({ pieces, types, stripped }) {
     special.push({ id, piece, isText, bytes: utf8.encode(piece).length });
   }
   special.sort((a, b) => b.bytes - a.bytes);
+  const scan = createPieceScan(special.map(({ piece }) => piece));
   return (text, said) => {
     /** @type {(Range | number)[]} */
     let fragments = [{ start: 0, end: text.length }];
     const isSaidAlone = said.length === 2 && said[0] === 0 && said[1] >= text.length;
-    for (const { id, piece, isText } of special) {
-      if ((isSaidAlone && !isText) || !text.includes(piece)) continue;
+    const found = scan(text);
+    for (const [index, { id, piece, isText }] of special.entries()) {
+      if ((isSaidAlone && !isText) || found[index] === 0) continue;
       const refuses = (/** @type {number} */ at) => !isText && overlaps(said, at, at + piece.length);
       const strip = { left: stripped.left.has(id), right: stripped.right.has(id) };
       fragments = fragments.flatMap((fragment) =>

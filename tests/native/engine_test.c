@@ -244,9 +244,13 @@ TEST(keeps_sessions_apart) {
   for (int t = 0; t < 200; t++)
     other[t] = text[199 - t];
   float first[MOST_VOCABULARY], second[MOST_VOCABULARY];
+  NibbleMemory empty, emptied;
+  nibble_engine_memory(rig.engine, &empty);
   append(check, rig.session, text, 200);
   keep_logits(check, &rig, first);
   nibble_session_truncate(rig.session, 0);
+  nibble_engine_memory(rig.engine, &emptied);
+  CHECK(emptied.kv_cache == empty.kv_cache && emptied.other == empty.other);  // all pages were given back
   append(check, rig.session, other, 200);
   keep_logits(check, &rig, second);
   nibble_session_truncate(rig.session, 0);
