@@ -3,8 +3,10 @@
 // and then, and what is there is never written again: a kill in the middle harms nothing that was there before. Where the
 // store is slower than what comes, what comes is held back. With a model in the heap, the same bytes go into place there.
 // At most two chunks are in JavaScript's memory: the one being written and the one being filled.
+
 import { createSha256 } from '#sha256';
 import { hashMismatch, NibbleError } from '../base/errors.js';
+import { fromHex, toHex } from '../base/hex.js';
 import { checksumOf } from '../core/packer.js';
 import { cut } from '../store/bytes.js';
 import { storedBytes } from './manifest.js';
@@ -13,11 +15,6 @@ import { storedBytes } from './manifest.js';
 // to here (download.js has as much); of the rest, some waits to be written, and some comes while that is written.
 const SAVE_EVERY = { bytes: 1 << 20, milliseconds: 1500 };
 const MOST_UNSAVED = { bytes: 2 << 20, milliseconds: 3000 };
-
-const fromHex = (/** @type {string} */ text) =>
-  Uint8Array.from(text.match(/../g) ?? [], (digits) => Number.parseInt(digits, 16));
-const toHex = (/** @type {Uint8Array} */ bytes) =>
-  Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');
 
 /**
  * What goes on with the SHA-256 of an import.

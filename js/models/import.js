@@ -1,9 +1,11 @@
 // Stores a model while it comes from its source: begins an import, or goes on with one that was interrupted.
+
 import { hasCode, NibbleError } from '../base/errors.js';
 import { progressReporter } from '../base/progress.js';
 import { checksumOf, Packer, packedLayout } from '../core/packer.js';
 import { strongEtag } from '../download/http-headers.js';
 import { nextPiece } from '../sources/source.js';
+import { isUnreadable } from '../store/errors.js';
 import { openReader } from './chunk-reader.js';
 import { ChunkWriter, canHashOn } from './chunk-writer.js';
 import { readHeader, truncated, UNKNOWN_SIZE } from './loader.js';
@@ -122,7 +124,7 @@ async function shortChunk({ runtime, backend }, { id, chunks, chunkBytes }) {
   try {
     await backend.readChunk(id, chunks.length - 1, 0, bytes);
   } catch (error) {
-    if (!hasCode(error, ['STORE_CHUNK_MISSING', 'STORE_DAMAGED'])) throw error;
+    if (!isUnreadable(error)) throw error;
   }
   if (checksumOf(runtime, [bytes]) === last.checksum) return bytes;
   chunks.pop();

@@ -4,7 +4,9 @@
 //   url:<address>#<version>                    a newer file of that address, where an older one was stored before it
 //   file:<name>:<size>:<last modified>:<sample>    older stores have them without the sample
 //   bytes:<checksum>
+
 import { createSha256 } from '#sha256';
+import { toHex } from '../base/hex.js';
 import { Checksum } from '../core/packer.js';
 import { nextPiece } from '../sources/source.js';
 import { isAddress } from './manifest.js';
@@ -87,7 +89,7 @@ export async function modelId(descriptor, { runtime, openPath, signal }) {
   }
   // A stream cannot be read twice: each is a model of its own.
   const random = crypto.getRandomValues(new Uint8Array(8));
-  return `bytes:${Array.from(random, (byte) => byte.toString(16).padStart(2, '0')).join('')}`;
+  return `bytes:${toHex(random)}`;
 }
 
 /** What ids of one file have in common, whether or not they were made with a sample. @param {string} id */

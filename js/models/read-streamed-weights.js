@@ -2,15 +2,14 @@
 // piece by piece; what stays goes into place, the rest only passes through the ring that it will stream through later.
 
 import { checkCancelled } from '../base/cancel.js';
-import { hasCode } from '../base/errors.js';
 import { STAGING_BYTES } from '../core/heap-sizes.js';
 import { Checksum } from '../core/packer.js';
+import { isUnreadable } from '../store/errors.js';
 
 /** @typedef {import('../core/runtime.js').Model} Model */
 /** @typedef {import('../core/runtime.js').Runtime} Runtime */
 /** @typedef {import('./manifest.js').Manifest} Manifest */
 
-const UNREADABLE = ['STORE_CHUNK_MISSING', 'STORE_DAMAGED'];
 const MOST_PIECE_BYTES = 16 << 20;
 const OWN_SLOTS = 2;
 
@@ -48,7 +47,7 @@ export async function readStreamedWeights({ reader, runtime, model, record, sign
 
   /** @param {Piece & { passes: boolean }} piece @param {unknown} error */
   const check = (piece, error) => {
-    if (error !== null && !hasCode(error, UNREADABLE)) throw error;
+    if (error !== null && !isUnreadable(error)) throw error;
     chunkFails ||= error !== null;
     const begin = performance.now();
     if (error === null) checksum.updateAt(piece.pointer, piece.length);

@@ -3,10 +3,9 @@
 // none, this worker does both.
 
 import { checkCancelled } from '../base/cancel.js';
-import { codeOf, hasCode } from '../base/errors.js';
+import { codeOf } from '../base/errors.js';
 import { checksumStates } from '../core/packer.js';
-
-const UNREADABLE = ['STORE_CHUNK_MISSING', 'STORE_DAMAGED'];
+import { isUnreadable } from '../store/errors.js';
 
 /**
  * Ends only when no read is under way any more, since reads write into the heap.
@@ -42,7 +41,7 @@ export async function readWeights({ reader, runtime, record, model, signal, onRe
       const target = model.packedViews(position, bytes);
       taken = await reader.read(record.id, index, 0, target, { signal: ending.signal, state });
     } catch (error) {
-      if (hasCode(error, UNREADABLE)) return false;
+      if (isUnreadable(error)) return false;
       throw error;
     }
     const { checksum, milliseconds } = taken ?? checksumOf(position, bytes);

@@ -6,6 +6,7 @@ import { progressReporter } from '../base/progress.js';
 import { Checksum, checksumOf, Packer } from '../core/packer.js';
 import { failureOf } from '../download/errors.js';
 import { nextPiece } from '../sources/source.js';
+import { isUnreadable } from '../store/errors.js';
 import { storedBytes } from './manifest.js';
 import { fileBytes, packAgain } from './repair.js';
 import { storedHeader } from './stored-header.js';
@@ -20,8 +21,6 @@ const SPOT_BYTES = 64 << 10;
 const SPOTS = 4;
 
 /** @typedef {Omit<Opening, 'id'>} OfSource an opening of the source, whose model may be stored under any id */
-
-const ABSENT = ['STORE_CHUNK_MISSING', 'STORE_DAMAGED'];
 
 /**
  * Whether a source has what is stored in the header, in several places, and at the end of what is stored: enough to tell
@@ -116,7 +115,7 @@ async function readStored(backend, { id, chunkBytes }, start, end) {
     try {
       await backend.readChunk(id, index, at - index * chunkBytes, bytes);
     } catch (error) {
-      if (hasCode(error, ABSENT)) return null;
+      if (isUnreadable(error)) return null;
       throw error;
     }
     parts.push(bytes);

@@ -1,7 +1,7 @@
 // The bytes before a stored model's tensor data, which hold its metadata and its vocabulary.
 
-import { hasCode } from '../base/errors.js';
 import { checksumOf } from '../core/packer.js';
+import { isUnreadable } from '../store/errors.js';
 import { tryHeader, UNKNOWN_SIZE } from './loader.js';
 import { HEADER } from './manifest.js';
 
@@ -22,7 +22,7 @@ export async function storedHeader({ runtime, backend, prefetch }, record) {
   try {
     await backend.readChunk(record.id, HEADER, 0, bytes);
   } catch (error) {
-    if (hasCode(error, ['STORE_CHUNK_MISSING', 'STORE_DAMAGED'])) return null;
+    if (isUnreadable(error)) return null;
     throw error;
   }
   return checkedHeader(runtime, record, bytes);

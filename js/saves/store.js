@@ -5,6 +5,7 @@
 import { checkCancelled } from '../base/cancel.js';
 import { codeOf, hasCode, NibbleError, shortened } from '../base/errors.js';
 import { openStore } from '../store/backends.js';
+import { isUnreadable } from '../store/errors.js';
 import { chunkCount, chunkSize, halfId, modelOfSave, readSaved, SAVE_FORMAT, savedSummary, saveId } from './record.js';
 
 const CHUNK_BYTES = 8 << 20;
@@ -13,7 +14,6 @@ const READ_BYTES = 1 << 20;
 const SAVES = 'the saved sessions';
 // What makes a save useless for ever. All else may be otherwise the next time.
 const USELESS = ['SAVE_DAMAGED', 'SAVE_MISMATCH'];
-const UNREADABLE = ['STORE_CHUNK_MISSING', 'STORE_DAMAGED'];
 const HALVES = /** @type {const} */ ([0, 1]);
 
 /** @typedef {import('./record.js').SavedRecord} SavedRecord */
@@ -264,7 +264,7 @@ async function hasChunks(backend, id) {
       await backend.readChunk(halfId(id, half), 0, 0, new Uint8Array(1));
       return true;
     } catch (error) {
-      if (!hasCode(error, UNREADABLE)) throw error;
+      if (!isUnreadable(error)) throw error;
     }
   }
   return false;
@@ -316,7 +316,7 @@ async function readBack(backend, record, half, { openRestore, signal }) {
     }
     return restore.finish();
   } catch (error) {
-    throw hasCode(error, UNREADABLE) ? damaged(record.key, error) : error;
+    throw isUnreadable(error) ? damaged(record.key, error) : error;
   } finally {
     restore.close();
   }

@@ -1,6 +1,6 @@
 // What can go wrong with a store, in the words and codes of the library. No error of a browser or of the system leaves
 // a store as it is.
-import { codeOf, NibbleError } from '../base/errors.js';
+import { codeOf, hasCode, NibbleError } from '../base/errors.js';
 import { reasonOf } from '../base/system-errors.js';
 
 // What browsers and systems say where no space is left.
@@ -12,6 +12,9 @@ export const nameOf = (error) => /** @type {{ name?: string } | null | undefined
 
 /** @param {unknown} error */
 export const isFull = (error) => FULL.has(nameOf(error)) || FULL.has(codeOf(error));
+
+/** Whether stored bytes cannot be read any more: such bytes can be got again, where a store that fails cannot. @param {unknown} error */
+export const isUnreadable = (error) => hasCode(error, ['STORE_CHUNK_MISSING', 'STORE_DAMAGED']);
 
 /** @param {string} what what was to be stored @param {unknown} [cause] */
 export const storeFull = (what, cause) =>

@@ -4,6 +4,7 @@
 //   nibble/<sha256 of id>/record-0.json   { sequence, record }   the higher valid sequence counts, the other slot is
 //                         record-1.json                          written next: a torn write leaves the old record
 //                         <index>.chunk
+import { toHex } from '../base/hex.js';
 import { fill, piecesOf, totalBytes } from './bytes.js';
 import { attempt, checkReach, chunkMissing, nameOf, storeBusy, storeFull, storeUnavailable } from './errors.js';
 import { estimateStorage } from './indexeddb.js';
@@ -275,7 +276,7 @@ async function folderName(id) {
   const unreadable = unreadableFolder(id);
   if (unreadable !== null) return unreadable;
   const hash = await crypto.subtle.digest('SHA-256', new TextEncoder().encode(id));
-  return Array.from(new Uint8Array(hash), (byte) => byte.toString(16).padStart(2, '0')).join('');
+  return toHex(new Uint8Array(hash));
 }
 
 // What stands in a file's place but is none (TypeMismatchError) is as good as nothing.

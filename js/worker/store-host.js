@@ -17,6 +17,7 @@ import { knownAs } from '../models/stored-id.js';
 import { isSavedSession, readSaved } from '../saves/record.js';
 import { removeSavesOf } from '../saves/store.js';
 import { openStore } from '../store/backends.js';
+import { isUnreadable } from '../store/errors.js';
 
 // As much as a rate is measured on, at most.
 const RATE_BYTES = 512 << 20;
@@ -295,7 +296,7 @@ async function holds(backend, runtime, id, index, target, checksum) {
     await backend.readChunk(id, index, 0, target);
     return checksumOf(runtime, [target]) === checksum;
   } catch (error) {
-    if (['STORE_CHUNK_MISSING', 'STORE_DAMAGED'].some((code) => code === codeOf(error))) return false;
+    if (isUnreadable(error)) return false;
     throw error;
   }
 }
