@@ -12,6 +12,7 @@ import { describeSource, refuseTwoIds } from './sources/descriptor.js';
 
 export { NibbleError } from './base/errors.js';
 
+import { rising } from './base/progress.js';
 import { checkWorker } from './base/release.js';
 
 /**
@@ -68,8 +69,8 @@ import { checkWorker } from './base/release.js';
  *   the text is the same. `engine.ready` tells when all is there. No effect where weights stream under a `memoryBudget`
  * @property {AbortSignal} [signal] stops the loading: createEngine() is rejected with its reason, or with CANCELLED where it has none
  *   of its own. With `earlyStart`, so is `engine.ready`, and calls that wait are with CANCELLED
- * @property {(progress: { phase: 'download' | 'load' | 'read' | 'repair' | 'wait' | 'retry' | 'prepare', loaded: number, total: number, bytesPerSecond: number, secondsLeft: number | null, restarted?: boolean, attempt?: number, holder?: import('./store/leases.js').Holder }) => void} [onProgress]
- *   read: from the store; restarted: an interrupted import began anew; repair: what is damaged there comes again from its source; wait: another tab or process is storing the model, in Node told by `holder`;
+ * @property {(progress: { phase: 'download' | 'load' | 'read' | 'repair' | 'wait' | 'retry' | 'prepare', loaded: number, total: number, fraction: number, bytesPerSecond: number, secondsLeft: number | null, restarted?: boolean, attempt?: number, holder?: import('./store/leases.js').Holder }) => void} [onProgress]
+ *   fraction: how far the whole is, over all phases, from 0 to 1; it never goes back. loaded, total: bytes of the phase alone. read: from the store; restarted: an interrupted import began anew; repair: what is damaged there comes again from its source; wait: another tab or process is storing the model, in Node told by `holder`;
  *   retry: nothing comes, the server is asked again in `secondsLeft`, for the `attempt`-th time in a row. What it throws ends the loading, and createEngine() rejects with it
  * @property {string | URL} [workerUrl] where the worker's file is, if not beside the library
  * @property {string | URL} [wasmUrl] the folder of nibble-relaxed.wasm and nibble-simd128.wasm, in a browser relative to the
@@ -219,9 +220,10 @@ export function createLibrary(platform) {
       };
       client = new Client(startWorker(platform, options.workerUrl), checkWorker);
       signal?.addEventListener('abort', stop, { once: true });
+      const tell = rising(onProgress);
       /** @param {import('./protocol/calls.js').LoadEvent} event */
       const onEvent = (event) =>
-        event.opened ? onOpen?.(/** @type {Client} */ (client), event.opened) : onProgress?.(event);
+        event.opened ? onOpen?.(/** @type {Client} */ (client), event.opened) : tell?.(event);
       const known = { access: lent.params, storeId, sha256, toldSha256: file.sha256, addresses: file.addresses };
       const params = { source: descriptor, ...known, store, wasm: wasmOf(options), options: settings };
       try {

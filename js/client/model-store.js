@@ -11,6 +11,7 @@ import {
   readStore,
   readStoredName,
 } from '../base/options.js';
+import { rising } from '../base/progress.js';
 import { readAll } from '../base/readers.js';
 import { checkWorker } from '../base/release.js';
 import { lendAccess, readAccess } from '../download/access.js';
@@ -45,7 +46,7 @@ import { endedBy } from './disposal.js';
  *
  * @typedef {object} ImportSettings
  * @property {AbortSignal} [signal] stops the import; what came is kept
- * @property {(progress: { phase: 'download' | 'load' | 'wait' | 'retry', loaded: number, total: number, bytesPerSecond: number, secondsLeft: number | null, restarted?: boolean, attempt?: number, holder?: import('../store/leases.js').Holder }) => void} [onProgress]
+ * @property {(progress: { phase: 'download' | 'load' | 'wait' | 'retry', loaded: number, total: number, fraction: number, bytesPerSecond: number, secondsLeft: number | null, restarted?: boolean, attempt?: number, holder?: import('../store/leases.js').Holder }) => void} [onProgress]
  *   as createEngine() tells it; `restarted`: an interrupted import began anew, since the file has changed
  * @property {string} [name] instead of the one in the file
  * @property {string} [id] what it is stored under, as for createEngine(); of a model that is stored under it, the server of
@@ -143,7 +144,7 @@ export class ModelStore {
   async update(id, options) {
     const { signal, onProgress, ...how } = optionsOf(options);
     checkCallbacks({ onProgress });
-    return this.#callAs('storeUpdate', how, { id: readId(id) }, { signal, onEvent: onProgress });
+    return this.#callAs('storeUpdate', how, { id: readId(id) }, { signal, onEvent: rising(onProgress) });
   }
 
   /**
@@ -160,7 +161,7 @@ export class ModelStore {
     const access = this.#accessOf({ headers, credentials, fetch });
     const params = { options: readImportOptions(rest) };
     refuseTwoIds(model, params.options.id);
-    const control = { signal, onEvent: onProgress, access };
+    const control = { signal, onEvent: rising(onProgress), access };
     // Whoever knows what the file has to be needs not ask.
     const address = this.#hubAddressOf(model);
     if (address === null || (address.url === /** @type {URL} */ (model).href && params.options.sha256 !== null))
@@ -185,7 +186,7 @@ export class ModelStore {
   async verify(id, options) {
     const { signal, onProgress } = optionsOf(options);
     checkCallbacks({ onProgress });
-    return this.#client.call('storeVerify', { id: readId(id) }, { signal, onEvent: onProgress });
+    return this.#client.call('storeVerify', { id: readId(id) }, { signal, onEvent: rising(onProgress) });
   }
 
   /** Removes a stored model and its saved sessions, or what an import left. STORE_BUSY while it is being read or written. @param {string} id */

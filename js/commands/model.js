@@ -174,15 +174,19 @@ export function tellProgress(terminal, progress) {
   else terminal.progress(progressLine(progress));
 }
 
+const VERBS = Object.freeze({ download: 'downloading', load: 'loading', read: 'loading', repair: 'repairing' });
+
 /** One line for a progress event. @param {LoadProgress} progress */
-export function progressLine({ phase, loaded, total, bytesPerSecond, secondsLeft, holder }) {
+export function progressLine({ phase, total, fraction, bytesPerSecond, secondsLeft, holder }) {
   if (phase === 'wait') return waitLine(holder);
   if (phase === 'prepare') return 'preparing the model';
   if (phase === 'retry') return `nothing comes from the server; asking again in ${duration(secondsLeft ?? 0)}`;
-  const percent = total === 0 ? 100 : Math.floor((loaded * 100) / total);
-  const verb = phase === 'download' ? 'downloading' : 'loading';
+  const percent = Math.floor(fraction * 100);
+  const verb = VERBS[phase];
   const left = secondsLeft !== null && secondsLeft > 1 ? `, ${duration(secondsLeft)} left` : '';
-  return `${verb} ${percent}% of ${bytes(total)}, ${bytes(Math.round(bytesPerSecond))}/s${left}`;
+  // A part that comes again is not the whole.
+  const whole = phase === 'repair' ? '' : ` of ${bytes(total)}`;
+  return `${verb} ${percent}%${whole}, ${bytes(Math.round(bytesPerSecond))}/s${left}`;
 }
 
 /** @param {import('../store/leases.js').Holder} [holder] */

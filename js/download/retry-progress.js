@@ -12,8 +12,8 @@ const DOWNLOADS = ['download', 'repair'];
  */
 export function withRetries(call) {
   const { platform, onProgress } = call;
-  /** @type {{ loaded: number, total: number }} */
-  let reached = { loaded: 0, total: 0 };
+  /** @type {{ loaded: number, total: number, fraction: number }} */
+  let reached = { loaded: 0, total: 0, fraction: 0 };
   /** @type {{ attempt: number, end: number } | null} */
   let wait = null;
   /** @param {{ attempt: number, end: number }} wait */

@@ -16,6 +16,9 @@ import { readWeights } from './read-weights.js';
 import { seemsSame } from './same-file.js';
 import { storedHeader } from './stored-header.js';
 
+/** What streams is read back once it is stored. @type {import('../base/progress.js').Share} */
+const FETCHED = [0, 0.9];
+
 /** @typedef {import('./open-stored.js').Opening} Opening */
 /** @typedef {import('./manifest.js').Manifest} Manifest */
 /** @typedef {import('../core/runtime.js').Model} Model */
@@ -53,7 +56,8 @@ export async function openImport(opening, partial) {
     fileSize: record.fileBytes,
     storage,
     load: async (model) => {
-      await importWeights(opening, started, model?.streams ? null : model);
+      const share = model?.streams ? FETCHED : undefined;
+      await importWeights(opening, started, model?.streams ? null : model, share);
       if (model?.streams) await readBack(opening, record, model);
       return record;
     },
@@ -201,8 +205,14 @@ function firstBytes(pieces, count) {
   return bytes;
 }
 
-/** Feeds the rest of the file to an writer, and to a model where there is one. @param {Opening} opening @param {Import} started @param {Model | null} model */
-async function importWeights(opening, started, model) {
+/**
+ * Feeds the rest of the file to an writer, and to a model where there is one.
+ * @param {Opening} opening
+ * @param {Import} started
+ * @param {Model | null} model
+ * @param {import('../base/progress.js').Share} [share] of the whole load
+ */
+async function importWeights(opening, started, model, share) {
   const { runtime, backend, storage, keepPartial = true, saveEvery } = opening;
   const { packer, record } = started;
   if (model !== null) await placeStored(opening, started, model);
@@ -211,7 +221,7 @@ async function importWeights(opening, started, model) {
   const writer = new ChunkWriter({ backend, runtime, packer, record, model, tail, problem, saveEvery });
   try {
     await writer.begin();
-    const end = await feed(opening, started, writer);
+    const end = await feed(opening, started, writer, share);
     await writer.finish(record.fileBytes ?? end);
     model?.finish();
   } catch (error) {
@@ -234,7 +244,7 @@ const problemOf = (error) =>
 /** Puts into place what stays of a model that was just stored. @param {Opening} opening @param {Manifest} record @param {Model} model */
 async function readBack(opening, record, model) {
   const { runtime, signal, onProgress } = opening;
-  const report = progressReporter('read', record.packedBytes, onProgress);
+  const report = progressReporter('read', record.packedBytes, onProgress, { share: [FETCHED[1], 1] });
   let total = 0;
   const onRead = (/** @type {number} */ bytes) => {
     total += bytes;
@@ -261,7 +271,8 @@ async function placeStored(opening, started, model) {
   const { packer, record } = started;
   const total = storedBytes(record);
   if (total === 0) return;
-  const report = progressReporter('read', total, onProgress);
+  // The rest of the file comes behind it.
+  const report = progressReporter('read', total, onProgress, { share: [0, started.position / bytesOf(record)] });
   let read = 0;
   let whole = record.chunks.length;
   const onRead = (/** @type {number} */ bytes) => {
@@ -290,14 +301,17 @@ async function placeStored(opening, started, model) {
   throw new NibbleError('DOWNLOAD_CHANGED', `The file ${fileNameOf(record)} changed while it was read. Load it again.`);
 }
 
-/** @param {Opening} opening @param {Import} started @param {ChunkWriter} writer */
-async function feed(opening, started, writer) {
+/** The file, or what is to come of it. @param {Manifest} record */
+const bytesOf = (record) => record.fileBytes ?? record.headerBytes + record.packedBytes;
+
+/** @param {Opening} opening @param {Import} started @param {ChunkWriter} writer @param {import('../base/progress.js').Share} [share] */
+async function feed(opening, started, writer, share) {
   const { signal, onProgress, storage } = opening;
   const { source, record, pieces } = started;
-  const total = record.fileBytes ?? record.headerBytes + record.packedBytes;
+  const total = bytesOf(record);
   /** @type {Opening['onProgress']} */
   const tell = (progress) => onProgress(storage.restarted ? { ...progress, restarted: true } : progress);
-  const report = progressReporter(source.kind, total, tell, started.position);
+  const report = progressReporter(source.kind, total, tell, { from: started.position, share });
   let { position } = started;
   const take = async (/** @type {Uint8Array} */ piece) => {
     await writer.push(piece, position);

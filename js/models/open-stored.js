@@ -105,7 +105,7 @@ async function find({ runtime, backend, id }) {
  * @returns {Promise<T>}
  */
 export const withLock = ({ backend, id, signal, onProgress }, { shared }, use) => {
-  const nothing = { loaded: 0, total: 0, bytesPerSecond: 0, secondsLeft: null };
+  const nothing = { loaded: 0, total: 0, fraction: 0, bytesPerSecond: 0, secondsLeft: null };
   const onWait = (/** @type {import('../store/leases.js').Holder} */ holder) =>
     onProgress({ phase: 'wait', ...nothing, holder });
   return backend.lock(id, { shared, signal, onWait }, use);

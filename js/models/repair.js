@@ -2,7 +2,7 @@
 
 import { checkCancelled } from '../base/cancel.js';
 import { codeOf, NibbleError, shortened, withoutEnd } from '../base/errors.js';
-import { progressReporter } from '../base/progress.js';
+import { BESIDE, progressReporter } from '../base/progress.js';
 import { checksumOf, Packer } from '../core/packer.js';
 import { fetchRange } from '../download/download.js';
 import { nextPiece } from '../sources/source.js';
@@ -84,7 +84,7 @@ export async function packAgain(opening, record, packer, start, end) {
   const last = fileEnd(packer, end);
   packer.seek(start);
   const first = packer.filePosition;
-  const report = progressReporter('repair', last - first, opening.onProgress);
+  const report = progressReporter('repair', last - first, opening.onProgress, { share: BESIDE });
   let received = 0;
   report(received);
   /** @type {Uint8Array[]} */

@@ -129,7 +129,8 @@ async function hasChunks({ runtime, open, signal, onProgress }, record, packer) 
   const total = storedBytes(record);
   packer.seek(0);
   const source = await open({ position: packer.filePosition });
-  const report = progressReporter(source.kind, total, onProgress);
+  // What comes behind it is read or fetched, which takes as long again.
+  const report = progressReporter(source.kind, total, onProgress, { share: [0, 0.5] });
   const checksum = new Checksum(runtime);
   const { chunks } = record;
   let index = 0;

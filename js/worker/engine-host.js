@@ -166,7 +166,8 @@ export class EngineHost {
     this.#model = model;
     this.#javascriptBytes = header.javascriptBytes;
     if (model !== null) checkStreamable(model, store);
-    onProgress({ phase: 'prepare', loaded: 0, total: fileSize ?? 0, bytesPerSecond: 0, secondsLeft: null });
+    const fraction = model === null ? 1 : 0;
+    onProgress({ phase: 'prepare', loaded: 0, total: fileSize ?? 0, fraction, bytesPerSecond: 0, secondsLeft: null });
     /** @param {number | null} loadMilliseconds */
     const infoNow = (loadMilliseconds) =>
       // What there is no model for is absent.

@@ -15,7 +15,7 @@ import type { CompletionOptions, CompletionResult, Engine, EngineOptions, HubFil
 const options: EngineOptions = {
   model: 'model.gguf',
   store: { folder: 'models' },
-  onProgress: ({ phase, loaded, total }: Progress) => console.log(phase, loaded / total),
+  onProgress: ({ phase, loaded, total, fraction }: Progress) => console.log(phase, loaded / total, fraction),
 };
 const engine: Engine = await createEngine(options);
 const asked: CompletionOptions = { messages: [{ role: 'user', content: 'Hello' }], temperature: 0.3 };
@@ -58,7 +58,7 @@ const imported: Session = await engine.importSession(image);
 const saved: number[] = (await engine.savedSessions()).map(({ usedAt }) => usedAt);
 await engine.deleteSavedSession('key');
 await Promise.all([fork.close(), imported.close(), restored?.close()]);
-const stored: string = (await models.import('model.gguf', { onProgress: ({ restarted }) => console.log(restarted === true) })).id;
+const stored: string = (await models.import('model.gguf', { onProgress: ({ restarted, fraction }) => console.log(restarted === true, fraction) })).id;
 const damaged: number[] = (await models.verify(stored, { onProgress: ({ phase }) => console.log(phase === 'read') })).damaged;
 const fresh: boolean | null = (await models.check(stored)).isNewer;
 await models.rename((await models.update(stored)).id, await models.idOf('model.gguf'));

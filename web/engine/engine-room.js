@@ -286,7 +286,7 @@ export class EngineRoom {
   /** Takes the engine away, once what is being written with it has ended. @param {Engine} engine @param {AbortController} loading */
   async #makeWay(engine, loading) {
     this.#isLeaving = true;
-    this.progress = { phase: 'answer', loaded: 0, total: 0, bytesPerSecond: 0, secondsLeft: null };
+    this.progress = { phase: 'answer', loaded: 0, total: 0, fraction: 0, bytesPerSecond: 0, secondsLeft: null };
     this.#changed();
     await this.#untilReturned(engine, loading.signal);
     if (this.#loading !== loading || this.engine !== engine) return;

@@ -90,9 +90,8 @@ export class LoadPanel {
   #showProgress(progress) {
     const bar = find('progress', 'progress');
     find('loading-text').textContent = this.#describe(progress);
-    if (progress !== null && progress.total > 0 && progress.phase !== 'prepare') {
-      bar.value = progress.loaded / progress.total;
-    } else bar.removeAttribute('value');
+    if (progress !== null && progress.fraction > 0) bar.value = progress.fraction;
+    else bar.removeAttribute('value');
   }
 
   /** @param {LoadProgress | null} progress */

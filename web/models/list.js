@@ -83,9 +83,9 @@ export class ModelList {
     if (!found) return;
     const { progress } = download;
     found.text.textContent = this.#describeProgress(download);
-    if (progress !== null && progress.total > 0 && progress.phase !== 'wait') {
-      found.bar.value = this.#loadedOf(download) / progress.total;
-    } else if (download.state === 'paused') found.bar.value = 0;
+    if (download.state === 'paused') {
+      found.bar.value = progress !== null && progress.total > 0 ? this.#loadedOf(download) / progress.total : 0;
+    } else if (progress !== null && progress.fraction > 0) found.bar.value = progress.fraction;
     else found.bar.removeAttribute('value');
   }
 
@@ -383,10 +383,10 @@ export class ModelList {
     say(part(0));
     try {
       const store = await this.#panel.listedStore();
-      /** @param {{ loaded?: number, total?: number }} progress */
-      const onProgress = ({ loaded = 0, total = 0 }) => {
+      /** @param {import('../nibble/index.js').Progress} progress */
+      const onProgress = ({ fraction }) => {
         const line = seek(this.#section.root, `[data-id="${CSS.escape(id)}"] .models-note`);
-        if (line && total > 0) line.textContent = part(loaded / total);
+        if (line) line.textContent = part(fraction);
       };
       const { damaged } = await store.verify(id, { onProgress });
       const bad = source && 'url' in source ? 'models.verify.bad' : 'models.verify.lost';
