@@ -174,9 +174,9 @@ uint64_t nibble_engine_position(const NibbleEngine *engine) { return loader_pack
 // Whether a source is needed to begin a pass (-1), for a step through a block, or for the output.
 static bool is_needed(const Model *model, const WeightSource *source, int step) {
   const int blocks = model->shape.blocks;
-  if (step < 0) return source->block < 0 || model_is_rope_source(model, source);
-  if (step == shape_steps(&model->shape)) return source->block == blocks || source->matrix == model_output(model);
-  return source->block == step % blocks ||
+  if (step < 0) return source->stage == STAGE_EMBEDDING || model_is_rope_source(model, source);
+  if (step == shape_steps(&model->shape)) return source->stage == STAGE_OUTPUT || source->matrix == model_output(model);
+  return (source->stage == STAGE_BLOCK && source->block == step % blocks) ||
          (model->shape.loop_norms && step >= blocks - 1 && model_is_output_norm(model, source));
 }
 

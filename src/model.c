@@ -21,9 +21,11 @@ static void place_source(WeightSource *source, uint64_t *arena) {
 }
 
 static bool source_streams(const Model *model, const WeightSource *source) {
-  if (source->block < 0) return source->matrix == &model->embedding && model->residency.embedding_streams;
-  if (source->block < model->shape.blocks) return model->blocks[source->block].streams;
-  return source->matrix == &model->output && model->residency.output_streams;
+  switch (source->stage) {
+    case STAGE_EMBEDDING: return source->matrix == &model->embedding && model->residency.embedding_streams;
+    case STAGE_BLOCK: return model->blocks[source->block].streams;
+    default: return source->matrix == &model->output && model->residency.output_streams;
+  }
 }
 
 // Lays out packed order and arena, for sources in the order of the file: embedding, blocks, the rest. Each block lies
@@ -42,21 +44,20 @@ static void place_weights(Model *model) {
     source->packed_offset = packed;
     source->streams = source_streams(model, source);
     packed += source->arena_bytes;
-    if (source->block < 0) place_source(source, &arena);
-    if (source->block >= 0 && source->block < blocks) model->blocks[source->block].arena_bytes += source->arena_bytes;
+    if (source->stage == STAGE_EMBEDDING) place_source(source, &arena);
+    if (source->stage != STAGE_BLOCK) continue;
+    source->block_offset = model->blocks[source->block].arena_bytes;
+    model->blocks[source->block].arena_bytes += source->arena_bytes;
   }
   for (int i = 0; i < blocks; i++) {
-    Block *block = &model->blocks[i];
-    block->arena_offset = block->streams ? 0 : arena;
-    if (!block->streams) arena += block->arena_bytes;
-    block->arena_bytes = 0;
+    if (model->blocks[i].streams) continue;
+    model->blocks[i].arena_offset = arena;
+    arena += model->blocks[i].arena_bytes;
   }
   for (WeightSource *source = model->sources; source < end; source++) {
-    if (source->block == blocks) place_source(source, &arena);
-    if (source->block < 0 || source->block >= blocks) continue;
-    Block *block = &model->blocks[source->block];
-    source->arena_offset = block->arena_offset + block->arena_bytes;
-    block->arena_bytes += source->arena_bytes;
+    if (source->stage == STAGE_OUTPUT) place_source(source, &arena);
+    if (source->stage == STAGE_BLOCK && !source->streams)
+      source->arena_offset = model->blocks[source->block].arena_offset + source->block_offset;
   }
   model->packed_bytes = packed;
   model->arena_bytes = arena + model_ring_bytes(model);

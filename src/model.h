@@ -45,12 +45,15 @@ typedef struct {
   bool parallel;                // see Parallel
 
   uint64_t arena_offset, arena_bytes;  // all weights of it, which lie side by side in the arena
-  bool streams;  // in a slot instead: then the offset is 0, and those of its sources count from it
+  bool streams;                        // they lie in a slot instead, and have no place in the arena
 } Block;
 
 // The version of the arena's bytes as a store keeps them. Whoever changes what tile_pack() writes, or the padding
 // between tensors, raises it, so that what was stored before is made anew.
 enum { PACKED_LAYOUT = 1 };
+
+// When a pass needs a weight: to begin, for the steps through its block, or for the output.
+typedef enum { STAGE_EMBEDDING, STAGE_BLOCK, STAGE_OUTPUT } WeightStage;
 
 // Where a tensor of the file goes: a matrix, or plain floats. The arena is in the order of the layers. "Packed order"
 // is that of the file: the arena bytes of each source, padding included, one source behind the other.
@@ -61,9 +64,12 @@ typedef struct {
   int rows, columns;
   Matrix *matrix;  // or NULL
   float **floats;  // or NULL
-  int block;       // the block that it belongs to; -1: the embedding; shape.blocks: what comes behind the blocks
-  uint64_t arena_offset, arena_bytes;  // its padding included
-  bool streams;                        // it is not in the arena; of a streamed block, where it is in a slot
+  WeightStage stage;
+  int block;              // of STAGE_BLOCK, the one that it belongs to
+  uint64_t block_offset;  // of STAGE_BLOCK, where it begins among the weights of its block, in the arena or in a slot
+  uint64_t arena_offset;  // of one that stays
+  uint64_t arena_bytes;   // its padding included
+  bool streams;           // it is not in the arena
   uint64_t packed_offset;
 } WeightSource;
 

@@ -15,7 +15,8 @@ typedef struct {
   Model *model;
   const Gguf *gguf;
   NibbleError *error;
-  int block;  // the one being planned, as in WeightSource
+  WeightStage stage;  // what is being planned, as in WeightSource
+  int block;
 } Plan;
 
 static bool bad_shape(const Plan *plan, const GgufTensor *tensor, const char *name, int columns, int rows) {
@@ -60,6 +61,7 @@ static void add_source(Plan *plan, const GgufTensor *tensor, WeightSource source
   source.file_offset = tensor->offset;
   source.file_bytes = tensor->bytes;
   source.type = tensor->type;
+  source.stage = plan->stage;
   source.block = plan->block;
   TileKind kind;
   model_packing(tensor, &kind, &source.arena_bytes);
@@ -268,14 +270,16 @@ static int by_file_offset(const void *a, const void *b) {
 
 static bool plan_weights(Plan *plan) {
   Model *model = plan->model;
-  plan->block = -1;
+  plan->stage = STAGE_EMBEDDING;
   if (!plan_matrix(plan, "token_embd.weight", model->shape.width, model->shape.vocabulary, &model->embedding))
     return false;
   if (model->shape.architecture->learned_positions &&
       !plan_matrix(plan, "position_embd.weight", model->shape.width, model->shape.trained_context, &model->positions))
     return false;
+  plan->stage = STAGE_BLOCK;
   for (plan->block = 0; plan->block < model->shape.blocks; plan->block++)
     if (!plan_block(plan)) return false;
+  plan->stage = STAGE_OUTPUT;
   if (!plan_outer(plan)) return false;
   sort_items(model->sources, (size_t)model->source_count, sizeof *model->sources, by_file_offset);
   if (!refuse_unused_tensors(plan)) return false;

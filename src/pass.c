@@ -245,7 +245,7 @@ static void step_output_piece(NibblePass *pass, uint8_t *slot) {
   if (pass->targets != NULL) score_pass(pass, &piece, first_row, segment.tiles * TILE_ROWS);
   if (segment_at(model, ++pass->segment, &next)) return;
   if (pass->targets != NULL && pass->round++ == 0) {
-    while (segment_at(model, pass->segment - 1, &next) && next.block == model->shape.blocks)
+    while (segment_at(model, pass->segment - 1, &next) && next.stage == STAGE_OUTPUT)
       pass->segment--;
     return;
   }

@@ -7,7 +7,7 @@ bool segment_at(const Model *model, int index, Segment *segment) {
   for (int step = 0; step < shape_steps(&model->shape); step++) {
     const Block *block = &model->blocks[step % blocks];
     if (!block->streams || index-- > 0) continue;
-    *segment = (Segment){.block = step % blocks, .bytes = block->arena_bytes};
+    *segment = (Segment){.stage = STAGE_BLOCK, .block = step % blocks, .bytes = block->arena_bytes};
     return true;
   }
   if (!residency->output_streams) return false;
@@ -17,14 +17,14 @@ bool segment_at(const Model *model, int index, Segment *segment) {
   const int count = tile_count(output), step = most < (uint64_t)count ? (int)most : count;
   if (index >= units_of(count, step)) return false;
   const int first = index * step, tiles = count - first < step ? count - first : step;
-  *segment = (Segment){blocks, first, tiles, (uint64_t)tiles * tile};
+  *segment = (Segment){.stage = STAGE_OUTPUT, .first_tile = first, .tiles = tiles, .bytes = (uint64_t)tiles * tile};
   return true;
 }
 
 uint64_t segment_range(const Model *model, const Segment *segment, uint64_t *offset, uint64_t *position) {
   const uint64_t begin = *offset;
   if (begin >= segment->bytes) return 0;
-  if (segment->block == model->shape.blocks) {
+  if (segment->stage == STAGE_OUTPUT) {
     const Matrix *output = model_output(model);
     *position = model_matrix_source(model, output)->packed_offset +
                 (uint64_t)segment->first_tile * tile_bytes(output->kind, output->columns);
@@ -33,7 +33,7 @@ uint64_t segment_range(const Model *model, const Segment *segment, uint64_t *off
   }
   for (int i = 0; i < model->source_count; i++) {
     const WeightSource *source = &model->sources[i];
-    if (source->block != segment->block || source->arena_offset < *offset) continue;
+    if (source->stage != STAGE_BLOCK || source->block != segment->block || source->block_offset < *offset) continue;
     if (*offset == begin)
       *position = source->packed_offset;
     else if (source->packed_offset != *position + (*offset - begin))
@@ -46,7 +46,7 @@ uint64_t segment_range(const Model *model, const Segment *segment, uint64_t *off
 void segment_place_block(Model *model, int block, uint8_t *bytes) {
   for (int i = 0; i < model->source_count; i++) {
     const WeightSource *source = &model->sources[i];
-    if (source->block == block) model_point(source, bytes + source->arena_offset);
+    if (source->stage == STAGE_BLOCK && source->block == block) model_point(source, bytes + source->block_offset);
   }
 }
 

@@ -7,8 +7,9 @@
 
 // A block, or tiles of the output.
 typedef struct {
-  int block;  // shape.blocks: the output
-  int first_tile, tiles;
+  WeightStage stage;      // STAGE_BLOCK or STAGE_OUTPUT
+  int block;              // of STAGE_BLOCK
+  int first_tile, tiles;  // of STAGE_OUTPUT
   uint64_t bytes;
 } Segment;
 

@@ -196,9 +196,9 @@ TEST(each_block_lies_in_one_piece_of_the_arena_and_its_sources_say_so) {
       CHECK_INT((long long)source->packed_offset, (long long)packed);
       packed += source->arena_bytes;
       CHECK(source->arena_offset % 64 == 0 && source->arena_bytes % 64 == 0);
-      if (source->block < 0 || source->block >= plan.shape.blocks) continue;
+      if (source->stage != STAGE_BLOCK) continue;
       const Block *block = &plan.blocks[source->block];
-      CHECK(source->arena_offset >= block->arena_offset);
+      CHECK(source->arena_offset == block->arena_offset + source->block_offset);
       CHECK(source->arena_offset + source->arena_bytes <= block->arena_offset + block->arena_bytes);
     }
     CHECK_INT((long long)packed, (long long)plan.arena_bytes);
