@@ -52,14 +52,27 @@ function publicPart(text, typescript) {
   const replaced = [];
   /** @type {Set<string>} */
   const names = new Set();
+  /** @type {Set<string>} */
+  const used = new Set();
   const visit = (/** @type {Node} */ node) => {
+    if (typescript.isImportDeclaration(node)) return;
     const by = isInternal(node, typescript) ? '' : passedOn(node, typescript);
     if (by !== null) replaced.push({ start: node.getFullStart(), end: node.end, by });
     if (by === '') return;
+    if (typescript.isIdentifier(node)) used.add(node.text);
     if (typescript.isStringLiteral(node) && node.text.startsWith('.')) names.add(node.text);
     typescript.forEachChild(node, visit);
   };
   typescript.forEachChild(source, visit);
+  for (const statement of source.statements.filter(typescript.isImportDeclaration)) {
+    const { importClause, moduleSpecifier } = statement;
+    const named = importClause?.namedBindings;
+    const isUsed = named && typescript.isNamedImports(named) && named.elements.some(({ name }) => used.has(name.text));
+    const { text: file } = /** @type {import('typescript').StringLiteral} */ (moduleSpecifier);
+    if (isUsed) names.add(file);
+    else replaced.push({ start: statement.getFullStart(), end: statement.end, by: '' });
+  }
+  replaced.sort((a, b) => a.start - b.start);
   let kept = '';
   let place = 0;
   for (const { start, end, by } of replaced) {

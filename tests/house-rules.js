@@ -8,7 +8,7 @@ export const LIBRARIES = ['@huggingface/tokenizers', 'hash-wasm', 'idb'];
 // One hash of the package, which as a whole takes five times as long to load.
 const FILES_OF_LIBRARIES = ['hash-wasm/dist/sha256.umd.min.js'];
 // What package.json's "imports" name: a file of js/ for Node and one for browsers.
-const OWN_NAMES = ['#sha256', '#release'];
+const OWN_NAMES = ['#sha256', '#release', '#platform'];
 const PAGE_LIBRARIES = ['marked', 'marked-cjk-friendly', 'idb'];
 const WEB_ENTRY = 'web/nibble/index.js';
 const HEAP_FILE = 'js/core/runtime.js';

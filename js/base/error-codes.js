@@ -159,4 +159,4 @@ export const ERROR_CODES = Object.freeze({
   OUTPUT_FAILED: 'OUTPUT_FAILED',
 });
 
-/** @typedef {keyof typeof ERROR_CODES} ErrorCode */
+/** @typedef {keyof typeof ERROR_CODES} ErrorCode What {@link NibbleError.code} may be: a name of {@link ERROR_CODES}. */

@@ -1,25 +1,41 @@
 // The one error class of the library. `code` is stable and meant for programs, the message is a sentence meant
 // for people: what was found, what was expected, what to do.
 
-/** An error with a stable code that survives a trip through `postMessage` by `toJSON` and `fromJSON`. */
+/**
+ * An error as a plain object.
+ * @typedef {object} ErrorRecord
+ * @property {string} name The name of its class.
+ * @property {string} code What it is; `'UNKNOWN'` where it is no error of the library.
+ * @property {string} message The sentence.
+ * @property {string} [stack] Where it came from. Default: absent.
+ * @property {object} [details] What it is about. Default: absent.
+ * @property {object} [cause] What caused it, as such an object again. Default: absent.
+ */
+
+/**
+ * Every error of the library: a stable code for programs, and a sentence for people that says what was found, what was
+ * expected and what to do. It survives a trip through `postMessage` by `toJSON` and `fromJSON`.
+ */
 export class NibbleError extends Error {
   /**
-   * @param {import('./error-codes.js').ErrorCode} code
-   * @param {string} message a full sentence
-   * @param {{ cause?: unknown, details?: Record<string, unknown> }} [options] `details` has to be cloneable
+   * Makes an error.
+   * @param {import('./error-codes.js').ErrorCode} code What it is.
+   * @param {string} message A full sentence.
+   * @param {{ cause?: unknown, details?: Record<string, unknown> }} [options] What caused it, and what it is about: `details` has
+   *   to be cloneable.
    */
   constructor(code, message, { cause, details } = {}) {
     super(message, cause === undefined ? undefined : { cause });
     this.name = 'NibbleError';
     /** What it is, for programs: a name that stays. @type {import('./error-codes.js').ErrorCode} */
     this.code = code;
-    /** @type {Record<string, unknown> | undefined} */
+    /** What it is about, such as the option or the file, where there is such a thing. @type {Record<string, unknown> | undefined} */
     this.details = details;
   }
 
   /**
    * A plain object with everything in it, the chain of causes included.
-   * @returns {{ name: string, code: string, message: string, stack?: string, details?: object, cause?: object }}
+   * @returns {ErrorRecord} An object that JSON and `postMessage` can carry.
    */
   toJSON() {
     return describe(this, 0);
@@ -27,8 +43,8 @@ export class NibbleError extends Error {
 
   /**
    * The reverse of `toJSON`. Anything that is not such an object becomes an error of code `UNKNOWN`.
-   * @param {any} json
-   * @returns {NibbleError}
+   * @param {any} json What `toJSON` gave.
+   * @returns {NibbleError} The error.
    */
   static fromJSON(json) {
     if (json === null || typeof json !== 'object' || typeof json.message !== 'string') {

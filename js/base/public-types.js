@@ -1,224 +1,262 @@
 // The types of the library's face that are not functions or classes of their own; both entries export them. There is no
-// code here: `import type { EngineOptions } from 'nibble-llm'`.
+// code here: `import type { EngineOptions } from 'nibble-llm'`. What each call is told stands in the files beside.
 
 /** @typedef {import('../client/engine.js').Engine} Engine */
-/** @typedef {import('../index.js').EngineOptions} EngineOptions */
-/** @typedef {import('../index.js').CompletionOptions} CompletionOptions */
 /** @typedef {import('../client/completion.js').Completion} Completion */
 /** @typedef {import('../client/session.js').Session} Session */
-/** @typedef {import('../client/session.js').SessionOptions} SessionOptions */
-/** @typedef {import('../client/session.js').SavedSession} SavedSession */
 /** @typedef {import('../client/model-store.js').ModelStore} ModelStore */
-/** @typedef {import('../client/model-store.js').StoredModel} StoredModel */
-/** @typedef {import('../client/model-store.js').ImportOptions} ImportOptions */
 /** @typedef {import('../hub/address.js').HubOptions} HubOptions */
 /** @typedef {import('../hub/address.js').HubAddress} HubAddress */
 /** @typedef {import('../hub/files.js').HubFile} HubFile */
-/** @typedef {import('../hub/repository.js').Repository} Repository */
-/** @typedef {import('../index.js').TextOptions} TextOptions */
+/** @typedef {import('../hub/files.js').FileProblem} FileProblem */
+/** @typedef {import('./call-options.js').Repository} Repository */
+/** @typedef {import('./call-options.js').ListOnlyOptions} ListOnlyOptions */
+/** @typedef {import('./call-options.js').ListOptions} ListOptions */
+/** @typedef {import('./access-options.js').AccessOptions} AccessOptions */
+/** @typedef {import('./access-options.js').FetchCallback} FetchCallback */
 /** @typedef {import('../prompt/messages.js').Message} Message */
-/** @typedef {import('./error-codes.js').ErrorCode} ErrorCode what NibbleError.code may be */
-/** @typedef {{ code: string, message: string }} Warning a stable code, and a sentence */
-/** @typedef {EngineOptions['model']} ModelSource what a model may come from */
-/** @typedef {Parameters<NonNullable<EngineOptions['onProgress']>>[0]} Progress what onProgress of createEngine() is told */
+/** @typedef {import('../prompt/messages.js').ContentPart} ContentPart */
+/** @typedef {import('../prompt/messages.js').ContentFields} ContentFields */
+/** @typedef {import('../prompt/messages.js').MessageFields} MessageFields */
+/** @typedef {import('../download/http-headers.js').Validators} Validators */
+/** @typedef {import('./error-codes.js').ErrorCode} ErrorCode */
+/** @typedef {import('./errors.js').ErrorRecord} ErrorRecord */
+/** @typedef {import('./speed-estimate.js').ModelSpeedFacts} ModelSpeedFacts */
+/** @typedef {import('./speed-estimate.js').SpeedEstimate} SpeedEstimate */
 
-/**
- * @typedef {object} WeightTypes tensors of one type that become the same kind of tile
- * @property {string} type in the file
- * @property {string | null} kind in memory; null: it holds no weights
- * @property {number} tensors how many
- * @property {number} weights
- * @property {number} bytes in the file
- * @property {number} packedBytes in memory
- */
+/** @typedef {import('./engine-options.js').EngineOptions} EngineOptions */
+/** @typedef {import('./engine-options.js').EngineSettings} EngineSettings */
+/** @typedef {import('./engine-options.js').Holder} Holder */
+/** @typedef {import('./engine-options.js').ModelFile} ModelFile */
+/** @typedef {import('./engine-options.js').ModelSource} ModelSource */
+/** @typedef {import('./engine-options.js').Progress} Progress */
+/** @typedef {import('./engine-options.js').ProgressCallback} ProgressCallback */
+/** @typedef {import('./engine-options.js').SessionOptions} SessionOptions */
+/** @typedef {import('./engine-options.js').StoreChoice} StoreChoice */
+/** @typedef {import('./engine-options.js').StoreFolder} StoreFolder */
+/** @typedef {import('./engine-options.js').StoreKind} StoreKind */
+/** @typedef {import('./engine-options.js').StoredReference} StoredReference */
+/** @typedef {import('./engine-options.js').StreamedFile} StreamedFile */
+/** @typedef {import('./engine-options.js').WorkerOptions} WorkerOptions */
 
-/**
- * @typedef {{ name: string, type: string, shape: number[], offset: number, bytes: number, kind: string | null,
- *   packedBytes: number }} Tensor `kind` and `packedBytes`: what it becomes in memory; null: it holds no weights
- */
+/** @typedef {import('./completion-options.js').AnswerOptions} AnswerOptions */
+/** @typedef {import('./completion-options.js').CompletionOptions} CompletionOptions */
+/** @typedef {import('./completion-options.js').DropCallback} DropCallback */
+/** @typedef {import('./completion-options.js').DroppedTokens} DroppedTokens */
+/** @typedef {import('./completion-options.js').PrefillCallback} PrefillCallback */
+/** @typedef {import('./completion-options.js').PromptOptions} PromptOptions */
+/** @typedef {import('./completion-options.js').SamplingOptions} SamplingOptions */
+/** @typedef {import('./completion-options.js').TextOptions} TextOptions */
 
-/**
- * What a file says of the model in it.
- * @typedef {object} ModelIdentity
- * @property {string} name
- * @property {string | null} architecture such as 'llama'
- * @property {{ name: string, bytes: number | null, ggufVersion: number }} file `bytes` null: its source does not tell
- * @property {{ label: string, types: WeightTypes[] }} quantization what people call it, such as 'Q4_K_M', and the types
- * @property {number} tensorBytes
- */
+/** @typedef {import('./call-options.js').BenchmarkOnlyOptions} BenchmarkOnlyOptions */
+/** @typedef {import('./call-options.js').BenchmarkOptions} BenchmarkOptions */
+/** @typedef {import('./call-options.js').CancelOptions} CancelOptions */
+/** @typedef {import('./call-options.js').ChatOptions} ChatOptions */
+/** @typedef {import('./call-options.js').CountOptions} CountOptions */
+/** @typedef {import('./call-options.js').DetokenizeOptions} DetokenizeOptions */
+/** @typedef {import('./call-options.js').EvaluateOnlyOptions} EvaluateOnlyOptions */
+/** @typedef {import('./call-options.js').EvaluateOptions} EvaluateOptions */
+/** @typedef {import('./call-options.js').Evaluation} Evaluation */
+/** @typedef {import('./call-options.js').FitOnlyOptions} FitOnlyOptions */
+/** @typedef {import('./call-options.js').FitOptions} FitOptions */
+/** @typedef {import('./call-options.js').FitResult} FitResult */
+/** @typedef {import('./call-options.js').ImportSessionOptions} ImportSessionOptions */
+/** @typedef {import('./call-options.js').PrefillOnlyOptions} PrefillOnlyOptions */
+/** @typedef {import('./call-options.js').PrefillOptions} PrefillOptions */
+/** @typedef {import('./call-options.js').PrefillProgress} PrefillProgress */
+/** @typedef {import('./call-options.js').PrefillProgressCallback} PrefillProgressCallback */
+/** @typedef {import('./call-options.js').PrefillResult} PrefillResult */
+/** @typedef {import('./call-options.js').PrefixOptions} PrefixOptions */
+/** @typedef {import('./call-options.js').ProbeOnlyOptions} ProbeOnlyOptions */
+/** @typedef {import('./call-options.js').ProbeOptions} ProbeOptions */
+/** @typedef {import('./call-options.js').RenderOptions} RenderOptions */
+/** @typedef {import('./call-options.js').RestoreOnlyOptions} RestoreOnlyOptions */
+/** @typedef {import('./call-options.js').RestoreOptions} RestoreOptions */
+/** @typedef {import('./call-options.js').SaveDroppedCallback} SaveDroppedCallback */
+/** @typedef {import('./call-options.js').SavedSession} SavedSession */
+/** @typedef {import('./call-options.js').ScoreOnlyOptions} ScoreOnlyOptions */
+/** @typedef {import('./call-options.js').ScoreOptions} ScoreOptions */
+/** @typedef {import('./call-options.js').StoreOnlyOptions} StoreOnlyOptions */
+/** @typedef {import('./call-options.js').StoreOptions} StoreOptions */
+/** @typedef {import('./call-options.js').TokenizeOptions} TokenizeOptions */
+/** @typedef {import('./call-options.js').TokenProbability} TokenProbability */
 
-/**
- * What the core makes of it.
- * @typedef {object} ModelShape
- * @property {number} parameters weights that a token goes through
- * @property {number} bytesPerToken and their bytes in memory
- * @property {number} vocabularySize
- * @property {number} width
- * @property {number} blocks
- * @property {number} layers
- * @property {number} heads
- * @property {number} kvHeads
- * @property {number} headSize of keys
- * @property {number} valueSize of values
- * @property {number} feedForward
- * @property {number} trainedContext tokens that it was trained for
- * @property {number} contextSize tokens that fit into one conversation here
- * @property {number} slidingWindow tokens that layers with a window look back; 0: there are none
- * @property {boolean} tiedOutput whether the output's weights are those of the embedding
- * @property {'f16' | 'f32' | 'int8'} kvType what keys and values are kept as
- * @property {number} packedBytes weights as they lie in memory and in a store
- * @property {MemoryBudget | null} budget null: no `memoryBudget` was given
- */
+/** @typedef {import('./store-options.js').CheckOptions} CheckOptions */
+/** @typedef {import('./store-options.js').FileSource} FileSource */
+/** @typedef {import('./store-options.js').FollowOptions} FollowOptions */
+/** @typedef {import('./store-options.js').ImportOnlyOptions} ImportOnlyOptions */
+/** @typedef {import('./store-options.js').ImportOptions} ImportOptions */
+/** @typedef {import('./store-options.js').StoredModel} StoredModel */
+/** @typedef {import('./store-options.js').StoreUse} StoreUse */
+/** @typedef {import('./store-options.js').UpdateOptions} UpdateOptions */
+/** @typedef {import('./store-options.js').UrlSource} UrlSource */
+/** @typedef {import('./store-options.js').Verification} Verification */
+/** @typedef {import('./store-options.js').VerifyOptions} VerifyOptions */
 
-/**
- * What stays in memory and what is read from the store.
- * @typedef {object} MemoryBudget
- * @property {number} bytes the budget
- * @property {number} leastBytes the smallest one that would do
- * @property {boolean} streams whether anything is read from the store for a token
- * @property {boolean} outputStreams whether the output's weights are
- * @property {number} pinnedBlocks how many blocks stay
- * @property {number} streamedBlocks how many are read
- * @property {number} slots for blocks that are being read
- * @property {number} slotBytes
- * @property {number} ringBytes of all slots
- * @property {number} bytesPerTokenStreamed
- * @property {number} sweepTokens tokens of a prompt that take one reading
- */
+/** @typedef {import('./model-types.js').FileFacts} FileFacts */
+/** @typedef {import('./model-types.js').MemoryBudget} MemoryBudget */
+/** @typedef {import('./model-types.js').MemoryUse} MemoryUse */
+/** @typedef {import('./model-types.js').MetadataEntry} MetadataEntry */
+/** @typedef {import('./model-types.js').ModelDescription} ModelDescription */
+/** @typedef {import('./model-types.js').ModelFacts} ModelFacts */
+/** @typedef {import('./model-types.js').ModelIdentity} ModelIdentity */
+/** @typedef {import('./model-types.js').ModelShape} ModelShape */
+/** @typedef {import('./model-types.js').Problem} Problem */
+/** @typedef {import('./model-types.js').Quantization} Quantization */
+/** @typedef {import('./model-types.js').Tensor} Tensor */
+/** @typedef {import('./model-types.js').Warning} Warning */
+/** @typedef {import('./model-types.js').WeightTypes} WeightTypes */
 
 /**
  * What is known only of an engine, which runs.
  * @typedef {object} EngineState
- * @property {'relaxed' | 'simd128'} wasm the build that runs
- * @property {string} kernelSet
- * @property {Record<string, number>} kernelRates weights a second, as the choice measured them
- * @property {number} tileStreams
- * @property {number} threads
- * @property {Record<string, number>} threadRates bytes of weights a second by number of threads; empty: none was measured
- * @property {{ code: string, message: string } | null} threadProblem why there are fewer threads than were wanted
- * @property {number} batchSize tokens of a prompt that are computed at once
- * @property {boolean} exact
- * @property {string | null} chatTemplate where the template of chats is from: 'model', the file, or 'fallback', where it has
- *   none; null: there is no vocabulary
- * @property {string[]} chatTemplates the names of the file's templates, for the option `template`
- * @property {Record<string, number | undefined>} specialTokens ids by what they are for
- * @property {boolean} addBos
- * @property {Warning[]} warnings what is odd about it: VOCABULARY_ODD, PRE_TOKENIZER_UNKNOWN, CHAT_TEMPLATE_MISSING,
- *   CHAT_TEMPLATE_FAILED (chats fail), SYSTEM_MESSAGE_MOVED (the template takes none) or PREDICTION_BLOCKS_UNUSED (blocks
- *   for guessing ahead are left out)
- * @property {Storage} storage what became of the model in the store
- * @property {number | null} loadMilliseconds null: weights still arrive
+ * @property {'relaxed' | 'simd128'} wasm The build that runs.
+ * @property {string} kernelSet The kernels in use, such as `'relaxed-i16'`.
+ * @property {Record<string, number>} kernelRates Weights a second by kernel set, as the choice measured them.
+ * @property {number} tileStreams How decoding reads the weights: see the option of this name.
+ * @property {number} threads Threads that compute.
+ * @property {Record<string, number>} threadRates Bytes of weights a second by number of threads; empty: none was measured.
+ * @property {Warning | null} threadProblem Why there are fewer threads than were wanted. `null`:
+ *   there are not.
+ * @property {number} batchSize Tokens of a prompt that are computed at once.
+ * @property {boolean} exact Whether it computes with the reference kernels.
+ * @property {string | null} chatTemplate Where the template of chats is from: `'model'`, the file, or `'fallback'`, where it
+ *   has none. `null`: there is no vocabulary.
+ * @property {string[]} chatTemplates Names of the templates in the file, for the option `template`.
+ * @property {Record<string, number | undefined>} specialTokens Ids of tokens by what they are for, such as `bos` and `eos`.
+ * @property {boolean} addBos Whether texts begin with the token that begins a text.
+ * @property {Warning[]} warnings What is odd: `VOCABULARY_ODD`, `PRE_TOKENIZER_UNKNOWN`, `CHAT_TEMPLATE_MISSING`,
+ *   `CHAT_TEMPLATE_FAILED` (chats fail), `SYSTEM_MESSAGE_MOVED` (the template takes none), `PREDICTION_BLOCKS_UNUSED` (blocks
+ *   for guessing ahead are left out).
+ * @property {Storage} storage What became of the model in the store.
+ * @property {number | null} loadMilliseconds Milliseconds that loading took. `null`: weights still arrive.
  */
 
-/** @typedef {ModelIdentity & ModelShape & EngineState} EngineInfo with `vocabularyOnly`, what there is no model for is absent */
-
 /**
- * Bytes by purpose; see Engine.memory().
- * @typedef {object} MemoryUse
- * @property {number} weights
- * @property {number} ring
- * @property {number} kvCache
- * @property {number} activations
- * @property {number} code
- * @property {number} other
- * @property {number} unused
- * @property {number} javascript
+ * What {@link Engine.info} tells. With `vocabularyOnly`, what there is no model for is absent.
+ * @typedef {ModelIdentity & ModelShape & EngineState} EngineInfo
  */
 
-/** @typedef {MemoryUse & { wasm: number, total: number }} EngineMemory `wasm`: all of it but `javascript`; `total`: of both */
+/**
+ * Bytes of an engine's memory, in all.
+ * @typedef {object} MemorySums
+ * @property {number} wasm Bytes of the whole wasm memory.
+ * @property {number} total Bytes of `wasm` and `javascript`.
+ */
+
+/** @typedef {MemoryUse & MemorySums} EngineMemory What {@link Engine.memory} gives: bytes. */
 
 /**
- * What Engine.benchmark() gives.
+ * What was read of weights that do not stay in memory.
+ * @typedef {object} StreamedReading
+ * @property {number} bytes Bytes in all.
+ * @property {number} waitMilliseconds Milliseconds of waiting for them.
+ * @property {number[]} storeRates Bytes a second that the store gives by itself, after each repetition.
+ */
+
+/**
+ * What one operation of the model took.
+ * @typedef {object} OperationTime
+ * @property {string} operation Its name.
+ * @property {number} milliseconds Milliseconds of all threads together.
+ */
+
+/**
+ * What {@link Engine.benchmark} gives.
  * @typedef {object} BenchmarkResult
- * @property {number} promptTokens
- * @property {number} generatedTokens
- * @property {number} depth
- * @property {number[]} nanoseconds of each repetition
- * @property {Omit<EngineMemory, 'javascript' | 'total'>} memory in use at the end
- * @property {number} readRate bytes of weights a second that a plain loop on all threads reads
- * @property {{ bytes: number, waitMilliseconds: number, storeRates: number[] } | null} streamed of weights that are read
- *   from the store: bytes in all, how long was waited for them, and bytes a second that the store gives by itself after
- *   each repetition; null where all of them stay in memory
- * @property {{ operation: string, milliseconds: number }[] | null} profile of all threads; null: none was asked for
+ * @property {number} promptTokens Tokens of the prompt.
+ * @property {number} generatedTokens Tokens that were generated.
+ * @property {number} depth Tokens that stood in the context before.
+ * @property {number[]} nanoseconds Nanoseconds that each repetition took.
+ * @property {Omit<EngineMemory, 'javascript' | 'total'>} memory Bytes in use at the end.
+ * @property {number} readRate Bytes of weights a second that a plain loop on all threads reads.
+ * @property {StreamedReading | null} streamed What was read from the store. `null`: all weights stay in memory.
+ * @property {OperationTime[] | null} profile What each operation took. `null`: it was not asked for.
  */
 
 /**
- * What describeModel() tells of a file without loading the weights.
- * @typedef {object} ModelFacts
- * @property {number} dataOffset
- * @property {Record<string, any>} metadata long lists are cut
- * @property {Tensor[]} tensors
- * @property {ModelShape | null} model null: this engine cannot run it
- * @property {MemoryUse | null} memory what an engine takes at most: `other` counts what loading takes for a while as well.
- *   null: it cannot be run so
- * @property {{ code: ErrorCode, message: string } | null} problem why
- * @property {Warning[]} warnings what is odd about it, as `engine.info.warnings` would tell
+ * How fast a part of a completion was.
+ * @typedef {object} Timing
+ * @property {number} tokens Tokens that were computed.
+ * @property {number} milliseconds Milliseconds that they took.
+ * @property {number} tokensPerSecond Tokens a second; 0 where there were none.
  */
 
-/** @typedef {ModelIdentity & ModelFacts} ModelDescription */
-
 /**
+ * What a completion has come to.
  * @typedef {object} CompletionResult
- * @property {string} text whole characters: one that the answer ends within is left out, as continueLast writes it anew
- * @property {number[]} tokens that were written; the one that ended the text is not among them
- * @property {'stop' | 'length' | 'context' | 'cancelled'} finishReason why it ended. 'stop': the model ended its text
- *   (`stopToken`), or a stop string came (`stopString`); 'length': it has `maxTokens`; 'context': the context is full;
- *   'cancelled': by the signal, by stop(), or since a loop was left
- * @property {string | null} stopString the stop string that came; null: none did
- * @property {number | null} stopToken the id of the token by which the model ended its text; null: it did not
- * @property {number} promptTokens all tokens of the prompt
- * @property {number} reusedTokens of these, those that were computed for an earlier call
- * @property {number} completionTokens how many were written
- * @property {number | null} firstTokenMilliseconds from the call of complete() to the first token, with the wait for earlier
- *   calls and the reading of the prompt; null: none was written
- * @property {number} droppedTokens with onFull 'drop-oldest', how many tokens were dropped or left out to make room
- * @property {number} droppedMessages how many of the messages were left out whole
- * @property {{ tokens: number, milliseconds: number, tokensPerSecond: number }} prefill
- * @property {{ tokens: number, milliseconds: number, tokensPerSecond: number }} decode
- * @property {number} seed
- * @property {Warning[]} warnings what was done otherwise than one would expect:
- *   SYSTEM_MESSAGE_MOVED, TOOLS_IGNORED (the template knows none)
+ * @property {string} text The text, in whole characters: one that the answer ends within is left out, as `continueLast` writes
+ *   it anew.
+ * @property {number[]} tokens Ids of the tokens that were written. The one that ended the text is not among them.
+ * @property {'stop' | 'length' | 'context' | 'cancelled'} finishReason Why it ended. `'stop'`: the model ended its text
+ *   (`stopToken`), or a stop string came (`stopString`). `'length'`: it has `maxTokens`. `'context'`: the context is full.
+ *   `'cancelled'`: by the signal, by stop(), or since a loop was left.
+ * @property {string | null} stopString The stop string that came. `null`: none did.
+ * @property {number | null} stopToken The id of the token by which the model ended its text. `null`: it did not.
+ * @property {number} promptTokens Tokens of the prompt.
+ * @property {number} reusedTokens How many of these were computed for an earlier call.
+ * @property {number} completionTokens Tokens that were written.
+ * @property {number | null} firstTokenMilliseconds Milliseconds from the call of complete() to the first token, with the wait for
+ *   earlier calls and the reading of the prompt. `null`: none was written.
+ * @property {number} droppedTokens Tokens that were dropped or left out to make room (`onFull: 'drop-oldest'`).
+ * @property {number} droppedMessages How many of the messages were left out whole.
+ * @property {Timing} prefill The reading of the prompt.
+ * @property {Timing} decode The writing of the answer.
+ * @property {number} seed The seed of the draws.
+ * @property {Warning[]} warnings What was done otherwise than one would expect: `SYSTEM_MESSAGE_MOVED`, `TOOLS_IGNORED` (the
+ *   template knows none).
  */
 
 /**
- * @typedef {object} Prefill how far the reading of the prompt is
- * @property {number} tokens computed by now
- * @property {number} total to be computed
- * @property {number} reusedTokens computed for an earlier call: together with `total` the length of the prompt
- * @property {number} tokensPerSecond 0 before the first are computed
- * @property {string} [opening] of complete(): the tag that the chat's prompt ends in, such as `<think>`, which opens the
- *   model's thoughts: the answer begins within them. '' where there is none, and where the last message is continued
+ * A piece of a completion, as it comes.
+ * @typedef {object} CompletionPiece
+ * @property {string} text What is new of the text; `''` where a token ends within a character.
+ * @property {number | null} token The id of the token that brought it. `null`: text that was held back, since it might have
+ *   begun a stop string.
+ */
+
+/**
+ * How far the reading of a prompt is.
+ * @typedef {object} Prefill
+ * @property {number} tokens Tokens that are computed by now.
+ * @property {number} total Tokens to be computed.
+ * @property {number} reusedTokens Tokens that were computed for an earlier call: with `total` the length of the prompt.
+ * @property {number} tokensPerSecond Tokens a second; 0 before the first are computed.
+ * @property {string} [opening] Of complete(), the tag that the chat's prompt ends in, such as `<think>`: the answer begins
+ *   inside the model's thoughts. `''` where there is none, and where the last message is continued. Default: absent.
  */
 
 /**
  * What became of a model and its store: `engine.info.storage`.
  * @typedef {object} Storage
- * @property {string | null} kind null: no store was asked for
- * @property {string | null} id what the model is stored under
- * @property {'stored' | 'imported' | 'not-stored'} state it was stored; it is since this load; it is not
- * @property {number | null} bytesPerSecond of reading it from the store, checks included
- * @property {number | null} verifyMilliseconds of comparing it with its checksums, which is part of that
- * @property {number} repairedChunks how many were damaged and came again
- * @property {boolean} restarted an interrupted import began anew: the file has changed, or its server cannot go on
- * @property {{ code: ErrorCode, message: string } | null} problem why it is not stored
+ * @property {string | null} kind The store. `null`: none was asked for.
+ * @property {string | null} id What the model is stored under. `null`: it is not stored.
+ * @property {'stored' | 'imported' | 'not-stored'} state Whether it was stored before, is since this load, or is not.
+ * @property {number | null} bytesPerSecond Bytes a second that it was read at from the store, checks included. `null`: it was not.
+ * @property {number | null} verifyMilliseconds Milliseconds of comparing it with its checksums, a part of that. `null`: it was not.
+ * @property {number} repairedChunks How many pieces were damaged and came again.
+ * @property {boolean} restarted Whether an interrupted import began anew: the file has changed, or its server cannot go on.
+ * @property {Problem | null} problem Why it is not stored. `null`: nothing is wrong.
  */
 
 /**
+ * What {@link probeSpeed} measures of this machine.
  * @typedef {object} Probe
- * @property {number} decodeBytesPerSecond bytes of weights, as in the file, that generation goes through
- * @property {number} prefillWeightsPerSecond weights times tokens of a prompt
- * @property {number} threads
- * @property {string} kernelSet
- * @property {number} milliseconds what the probe took
+ * @property {number} decodeBytesPerSecond Bytes of weights a second that generation goes through, as they are in the file.
+ * @property {number} prefillWeightsPerSecond Weights a second that a prompt goes through, times its tokens.
+ * @property {number} threads Threads that computed.
+ * @property {string} kernelSet The kernels that computed.
+ * @property {number} milliseconds Milliseconds that the probe took.
  */
 
 /**
  * What a server has now of a stored model.
  * @typedef {object} Freshness
- * @property {string} id
- * @property {boolean | null} isNewer null: there is nobody to ask, since the model came from no address
- * @property {import('../download/http-headers.js').Validators} stored what the server told of the file that is stored
- * @property {import('../download/http-headers.js').Validators | null} found and of the one that it has now
+ * @property {string} id The model's id.
+ * @property {boolean | null} isNewer Whether the server has a newer file. `null`: there is nobody to ask, since the model came
+ *   from no address.
+ * @property {Validators} stored What the server told of the file that is stored.
+ * @property {Validators | null} found What it tells of the file that it has now. `null`: it was not asked.
  */
 
 export {};

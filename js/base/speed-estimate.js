@@ -2,14 +2,29 @@
 import { invalid } from './options.js';
 
 /**
- * How fast a model will be: each token of an answer goes through all its bytes, each token of a prompt through all its
- * weights. An upper estimate for short conversations, since attention to what came before comes on top.
- * @param {Pick<import('./public-types.js').Probe, 'decodeBytesPerSecond' | 'prefillWeightsPerSecond'>} probe
- * @param {{ bytesPerToken: number, parameters: number, bytesPerTokenStreamed?: number, readBytesPerSecond?: number }}
- *   model `bytesPerToken`: `packedBytes` of the tensors but for an embedding that is not also the output; `parameters`:
- *   weights, counted likewise; under a memory budget, `bytesPerTokenStreamed`: what is read from the store for each token, and
- *   `readBytesPerSecond`: how fast that reads
- * @returns {{ decodeTokensPerSecond: number, prefillTokensPerSecond: number }}
+ * What a speed is estimated from. The `model` that {@link describeModel} tells of has what is needed.
+ * @typedef {object} ModelSpeedFacts
+ * @property {number} bytesPerToken Bytes of weights that a token goes through: all but an embedding that is not also the output.
+ * @property {number} parameters Weights that a token goes through.
+ * @property {number} [bytesPerTokenStreamed] Under a memory budget, bytes that are read from the store for a token. Default: 0.
+ * @property {number} [readBytesPerSecond] Bytes a second that the store gives; needed with `bytesPerTokenStreamed`. Default: none.
+ */
+
+/**
+ * How fast a model will be about.
+ * @typedef {object} SpeedEstimate
+ * @property {number} decodeTokensPerSecond Tokens of an answer a second.
+ * @property {number} prefillTokensPerSecond Tokens of a prompt a second.
+ */
+
+/**
+ * How fast a model will be on a machine. Each token of an answer goes through all bytes of the weights, each token of a prompt
+ * through all weights. It is an upper estimate, for short conversations: attention to what came before comes on top.
+ * @param {Pick<import('./public-types.js').Probe, 'decodeBytesPerSecond' | 'prefillWeightsPerSecond'>} probe What
+ *   {@link probeSpeed} measured.
+ * @param {ModelSpeedFacts} model The model.
+ * @returns {SpeedEstimate} Tokens a second.
+ * @throws {NibbleError} `INVALID_ARGUMENT` where a number is missing or not above 0.
  */
 export function estimateSpeed(probe, model) {
   const { bytesPerToken, parameters, bytesPerTokenStreamed = 0, readBytesPerSecond } = model ?? {};

@@ -31,12 +31,12 @@ export class Completion {
    * @internal
    * @param {import('../protocol/client.js').Client} client
    * @param {number} session its number
-   * @param {import('../index.js').CompletionOptions} options as they were given, which may be anything
+   * @param {import('../base/completion-options.js').CompletionOptions} options as they were given, which may be anything
    * @param {object} owner what may not be given up while it runs
    */
   constructor(client, session, options, owner) {
     /**
-     * The whole of it.
+     * The whole of it, once it has ended. It is rejected with whatever goes wrong.
      * @type {Promise<CompletionResult>}
      */
     this.result = keeping(owner, this.#run(client, session, options)).finally(() => {
@@ -47,7 +47,7 @@ export class Completion {
     this.result.catch(() => {});
   }
 
-  /** @param {import('../protocol/client.js').Client} client @param {number} session @param {import('../index.js').CompletionOptions} options */
+  /** @param {import('../protocol/client.js').Client} client @param {number} session @param {import('../base/completion-options.js').CompletionOptions} options */
   async #run(client, session, options) {
     const start = performance.now();
     const { signal, onPrefill, onDrop, ...rest } = optionsOf(options);
@@ -76,7 +76,7 @@ export class Completion {
     }
   }
 
-  /** Ends the completion; the result has what was written until then. */
+  /** Ends the completion; the result has what was written until then. @returns {void} */
   stop() {
     this.#controller.abort();
   }
@@ -85,9 +85,9 @@ export class Completion {
    * As a promise's, of the result.
    * @template [Fulfilled=CompletionResult]
    * @template [Rejected=never]
-   * @param {((result: CompletionResult) => Fulfilled | PromiseLike<Fulfilled>) | null} [onFulfilled]
-   * @param {((reason: any) => Rejected | PromiseLike<Rejected>) | null} [onRejected]
-   * @returns {Promise<Fulfilled | Rejected>}
+   * @param {((result: CompletionResult) => Fulfilled | PromiseLike<Fulfilled>) | null} [onFulfilled] Called with the result.
+   * @param {((reason: any) => Rejected | PromiseLike<Rejected>) | null} [onRejected] Called with what went wrong.
+   * @returns {Promise<Fulfilled | Rejected>} What these give.
    */
   // biome-ignore lint/suspicious/noThenProperty: it is meant to be awaited.
   then(onFulfilled, onRejected) {
@@ -97,8 +97,8 @@ export class Completion {
   /**
    * As a promise's, of the result.
    * @template [Rejected=never]
-   * @param {((reason: any) => Rejected | PromiseLike<Rejected>) | null} [onRejected]
-   * @returns {Promise<CompletionResult | Rejected>}
+   * @param {((reason: any) => Rejected | PromiseLike<Rejected>) | null} [onRejected] Called with what went wrong.
+   * @returns {Promise<CompletionResult | Rejected>} The result, or what this gives.
    */
   catch(onRejected) {
     return this.result.catch(onRejected);
@@ -106,8 +106,8 @@ export class Completion {
 
   /**
    * As a promise's, of the result.
-   * @param {(() => void) | null} [onFinally]
-   * @returns {Promise<CompletionResult>}
+   * @param {(() => void) | null} [onFinally] Called when it has ended, one way or the other.
+   * @returns {Promise<CompletionResult>} The result.
    */
   finally(onFinally) {
     return this.result.finally(onFinally);
@@ -125,7 +125,10 @@ export class Completion {
     this.#news = this.#nextNews();
   }
 
-  /** @returns {AsyncGenerator<{ text: string, token: number | null }, void, undefined>} token null: text that was held back */
+  /**
+   * The pieces of the text, from the first on, as they come.
+   * @returns {AsyncGenerator<import('../base/public-types.js').CompletionPiece, void, undefined>} The pieces.
+   */
   async *[Symbol.asyncIterator]() {
     try {
       for (let next = 0; ; ) {

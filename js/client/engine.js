@@ -5,8 +5,25 @@ import { optionsOf, readBenchmarkOptions } from '../base/options.js';
 import { endedBy } from './disposal.js';
 import { Sessions } from './session.js';
 
+/** @typedef {import('../base/call-options.js').BenchmarkOptions} BenchmarkOptions */
+/** @typedef {import('../base/call-options.js').CountOptions} CountOptions */
+/** @typedef {import('../base/call-options.js').EvaluateOptions} EvaluateOptions */
+/** @typedef {import('../base/call-options.js').Evaluation} Evaluation */
+/** @typedef {import('../base/call-options.js').FitOptions} FitOptions */
+/** @typedef {import('../base/call-options.js').FitResult} FitResult */
+/** @typedef {import('../base/call-options.js').ImportSessionOptions} ImportSessionOptions */
+/** @typedef {import('../base/call-options.js').RenderOptions} RenderOptions */
+/** @typedef {import('../base/call-options.js').RestoreOptions} RestoreOptions */
+/** @typedef {import('../base/call-options.js').SavedSession} SavedSession */
+/** @typedef {import('../base/call-options.js').ScoreOptions} ScoreOptions */
+/** @typedef {import('../base/call-options.js').TokenizeOptions} TokenizeOptions */
+/** @typedef {import('../base/completion-options.js').CompletionOptions} CompletionOptions */
+/** @typedef {import('../base/engine-options.js').SessionOptions} SessionOptions */
+/** @typedef {import('../base/public-types.js').BenchmarkResult} BenchmarkResult */
+/** @typedef {import('../base/public-types.js').EngineMemory} EngineMemory */
 /** @typedef {import('../prompt/messages.js').Message} Message */
-/** @typedef {import('../index.js').TextOptions} TextOptions */
+/** @typedef {import('./completion.js').Completion} Completion */
+/** @typedef {import('./session.js').Session} Session */
 
 const UNLOAD_MILLISECONDS = 10_000;
 
@@ -14,7 +31,8 @@ const UNLOAD_MILLISECONDS = 10_000;
  * A loaded model. An engine is a model and a session is a timeline of tokens: what writes or reads tokens does so on a
  * session. One is there from the beginning, `engine.session`; createSession() makes others beside it. Calls on all of them
  * queue up. A call whose signal is given is rejected with the signal's reason, or with CANCELLED where it has none of its
- * own, unless its work was done by then; a completion gives what it has written instead.
+ * own, unless its work was done by then; a completion gives what it has written instead. Once the engine has ended, every call
+ * fails with what `closed` tells, and with `UNLOADED` after unload().
  */
 export class Engine {
   #client;
@@ -34,7 +52,10 @@ export class Engine {
     this.#client = client;
     this.#sessions = new Sessions(client);
     this.#session = this.#sessions.own();
-    /** @type {Readonly<import('../base/public-types.js').EngineInfo>} Names, sizes, threads, kernel set and the like. */
+    /**
+     * What the engine is: the model's name and sizes, threads, kernel set, warnings and the like.
+     * @type {Readonly<import('../base/public-types.js').EngineInfo>}
+     */
     this.info = Object.freeze(info);
     /**
      * Resolves when all weights are in place, and `info` is what it will be; at once unless the engine was created with
@@ -60,12 +81,13 @@ export class Engine {
    * The session that the engine has from the beginning. complete(), evaluate() and score() of the engine are those of this
    * session, and benchmark() empties it. It has the engine's `onFull` and `keepTokens`, can be forked and saved as any
    * other, and ends with the engine: close() only empties it. What is saved of it comes back as another session.
+   * @returns {Session} The same one each time.
    */
   get session() {
     return this.#session;
   }
 
-  /** Whether unload() was called. */
+  /** Whether unload() was called. @returns {boolean} */
   get isUnloading() {
     return this.#unloading !== null;
   }
@@ -74,8 +96,8 @@ export class Engine {
    * As engine.session.complete(): writes on from a prompt. `const { text } = await engine.complete({ prompt })` gives the
    * whole; `for await (const { text, token } of engine.complete({ prompt }))` streams. It throws nothing: whatever is wrong
    * rejects the completion, wrong options too.
-   * @param {import('../index.js').CompletionOptions} options
-   * @returns {import('./completion.js').Completion}
+   * @param {CompletionOptions} options What to begin with, and how to go on.
+   * @returns {Completion} The completion, which is under way.
    */
   complete(options) {
     return this.#session.complete(options);
@@ -83,9 +105,10 @@ export class Engine {
 
   /**
    * As engine.session.evaluate(): the likeliest tokens to come behind `tokens`.
-   * @param {Parameters<import('./session.js').Session['evaluate']>[0]} tokens
-   * @param {Parameters<import('./session.js').Session['evaluate']>[1]} [options]
-   * @returns {ReturnType<import('./session.js').Session['evaluate']>}
+   * @param {number[]} tokens Ids of tokens.
+   * @param {EvaluateOptions} [options] What to tell, and what may be kept.
+   * @returns {Promise<Evaluation>} What may come next.
+   * @throws {NibbleError} As {@link Session.evaluate}.
    */
   evaluate(tokens, options) {
     return this.#session.evaluate(tokens, options);
@@ -93,9 +116,10 @@ export class Engine {
 
   /**
    * As engine.session.score(): ln p of each token given the tokens before it.
-   * @param {Parameters<import('./session.js').Session['score']>[0]} tokens
-   * @param {Parameters<import('./session.js').Session['score']>[1]} [options]
-   * @returns {ReturnType<import('./session.js').Session['score']>}
+   * @param {number[]} tokens Ids of tokens.
+   * @param {ScoreOptions} [options] Where to begin, and what may be kept.
+   * @returns {Promise<Float32Array>} ln p of tokens[from] to the last.
+   * @throws {NibbleError} As {@link Session.score}.
    */
   score(tokens, options) {
     return this.#session.score(tokens, options);
@@ -103,32 +127,35 @@ export class Engine {
 
   /**
    * An empty session beside the engine's own. It takes memory as its text grows, until it is closed.
-   * @param {import('./session.js').SessionOptions} [options]
-   * @returns {Promise<import('./session.js').Session>}
+   * @param {SessionOptions} [options] Default: as the engine has them.
+   * @returns {Promise<Session>} The session. It has to be closed.
+   * @throws {NibbleError} `OUT_OF_MEMORY`; `MODEL_INCOMPLETE` of an engine without weights.
    */
   createSession(options) {
     return this.#sessions.create(options);
   }
 
   /**
-   * A session as session.save() stored it: nothing of it is computed again.
-   * @param {string} key
-   * @param {import('./session.js').SessionOptions & { signal?: AbortSignal, onDropped?: (reason: NibbleError) => void }} [options]
-   *   onDropped: told why there is no session, where the save was SAVE_DAMAGED or, being another model's, KV type's or
-   *   version's, or of a LongRoPE model whose context was beyond its original one and is not, or the other way round, a
-   *   SAVE_MISMATCH; it is deleted then
-   * @returns {Promise<import('./session.js').Session | null>} null: there is no such save, or it was dropped.
-   *   CONTEXT_FULL, and the save stays, where the engine's context is too small for it
+   * A session as {@link Session.save} stored it: nothing of it is computed again. A save that is damaged, or of another model,
+   * KV type or version, is deleted, and `onDropped` is told. So is one of a LongRoPE model whose context was beyond its original
+   * one and is not, or the other way round.
+   * @param {string} key The name that it was saved by.
+   * @param {RestoreOptions} [options] Default: as the engine has them.
+   * @returns {Promise<Session | null>} The session. It has to be closed. `null`: there is no such save, or it was deleted.
+   * @throws {NibbleError} `CONTEXT_FULL` where the engine's context is too small for it, and `OUT_OF_MEMORY`; the save stays.
+   *   `SAVE_NEEDS_STORE` of an engine without a store.
    */
   restoreSession(key, options) {
     return this.#sessions.restore(key, options);
   }
 
   /**
-   * A session from what session.export() gave. SAVE_DAMAGED, SAVE_MISMATCH or CONTEXT_FULL where that cannot be.
-   * @param {Blob | ArrayBuffer | ArrayBufferView} image
-   * @param {import('./session.js').SessionOptions & { signal?: AbortSignal }} [options]
-   * @returns {Promise<import('./session.js').Session>}
+   * A session from what {@link Session.export} gave.
+   * @param {Blob | ArrayBuffer | ArrayBufferView} image The bytes.
+   * @param {ImportSessionOptions} [options] Default: as the engine has them.
+   * @returns {Promise<Session>} The session. It has to be closed.
+   * @throws {NibbleError} `SAVE_DAMAGED`; `SAVE_MISMATCH`; `CONTEXT_FULL` and `OUT_OF_MEMORY` where it does not fit;
+   *   `SOURCE_UNREADABLE`.
    */
   importSession(image, options) {
     return this.#sessions.import(image, options);
@@ -136,35 +163,42 @@ export class Engine {
 
   /**
    * The saved sessions of this model, as they are in the store now: it waits for no call that runs. Those used last first.
-   * @returns {Promise<import('./session.js').SavedSession[]>}
+   * @returns {Promise<SavedSession[]>} What they were saved as.
+   * @throws {NibbleError} `SAVE_NEEDS_STORE` of an engine without a store.
    */
   savedSessions() {
     return this.#sessions.list();
   }
 
-  /** Deletes a saved session; nothing where there is none. @param {string} key @returns {Promise<void>} */
+  /**
+   * Deletes a saved session; nothing where there is none.
+   * @param {string} key The name that it was saved by.
+   * @returns {Promise<void>} Ends when it is gone.
+   * @throws {NibbleError} `SAVE_NEEDS_STORE` of an engine without a store.
+   */
   async deleteSavedSession(key) {
     await this.#sessions.delete(key);
   }
 
   /**
-   * The tokens of a text, with BOS and EOS where the model wants them (`addSpecial`) and the text has none there, and with
-   * control tokens where they are written out in it (`parseSpecial`); both are true unless given. For what a person or a
-   * document says, `parseSpecial` is false. Of a chat, countTokens() tells how many tokens it is.
-   * @param {string} text
-   * @param {{ addSpecial?: boolean, parseSpecial?: boolean }} [options]
-   * @returns {Promise<number[]>}
+   * The tokens of a text: with those that begin and end a text where the model wants them, and with control tokens where they
+   * are written out, unless the options say otherwise. {@link Engine.countTokens} tells how many tokens a chat is.
+   * @param {string} text The text.
+   * @param {TokenizeOptions} [options] Which control tokens count.
+   * @returns {Promise<number[]>} Ids of tokens.
+   * @throws {NibbleError} `TOKENIZER_MISSING`, `TOKENIZER_UNSUPPORTED`; `TOKENIZER_BAD_TEXT` for what is no text.
    */
   async tokenize(text, options) {
     return this.#client.call('tokenize', { text, options: optionsOf(options) });
   }
 
   /**
-   * The text of tokens; with `each`, a list with each token's own text, special tokens by their names.
+   * The text of tokens; with `each`, a list with the text of each token, control tokens by their names.
    * @template {boolean} [Each=false]
-   * @param {number[]} tokens
-   * @param {{ each?: Each }} [options]
-   * @returns {Promise<Each extends true ? string[] : string>}
+   * @param {number[]} tokens Ids of tokens.
+   * @param {import('../base/call-options.js').DetokenizeOptions<Each>} [options] Default: one text of all.
+   * @returns {Promise<Each extends true ? string[] : string>} The text, or the texts.
+   * @throws {NibbleError} `TOKENIZER_BAD_TOKEN` for an id that is none; `TOKENIZER_MISSING`, `TOKENIZER_UNSUPPORTED`.
    */
   async detokenize(tokens, options) {
     const text = this.#client.call('detokenize', { tokens, options: optionsOf(options) });
@@ -173,9 +207,9 @@ export class Engine {
 
   /**
    * How many tokens a completion with these options begins with: of a chat, with everything that its template writes.
-   * @param {TextOptions & { prompt?: string, messages?: Message[], tokens?: number[], continueLast?: boolean, addGenerationPrompt?: boolean }} options
-   *   one of prompt, messages and tokens; addGenerationPrompt false: without the opening of the answer that is to come
-   * @returns {Promise<number>}
+   * @param {CountOptions} options One of `prompt`, `messages` and `tokens`, and how it becomes tokens.
+   * @returns {Promise<number>} How many tokens.
+   * @throws {NibbleError} `CHAT_BAD_MESSAGES`, `CHAT_TEMPLATE_FAILED`; `TOKENIZER_MISSING`, `TOKENIZER_UNSUPPORTED`.
    */
   async countTokens(options) {
     const { prompt, messages, tokens, ...rest } = optionsOf(options);
@@ -184,10 +218,11 @@ export class Engine {
 
   /**
    * How many messages of a chat have to be left out, the oldest behind the system message, so that it fits into the
-   * context with room for an answer, as 'drop-oldest' does it. CONTEXT_FULL where not even the last turn fits.
-   * @param {Message[]} messages
-   * @param {TextOptions & { continueLast?: boolean, maxTokens?: number }} [options] those of the completion
-   * @returns {Promise<{ leftOut: number, tokens: number }>} tokens: of what is left
+   * context with room for an answer, as `'drop-oldest'` does it.
+   * @param {Message[]} messages The chat.
+   * @param {FitOptions} [options] Those of the completion.
+   * @returns {Promise<FitResult>} What is left.
+   * @throws {NibbleError} `CONTEXT_FULL` where not even the last turn fits; as {@link Engine.countTokens}.
    */
   async fitMessages(messages, options) {
     return this.#client.call('fitMessages', { messages, options: optionsOf(options) });
@@ -196,10 +231,10 @@ export class Engine {
   /**
    * The text that a chat becomes. It does not tell any more what was said and what the template wrote, so tokens of a chat
    * are better had from complete({ messages }) and countTokens({ messages }).
-   * @param {Message[]} messages
-   * @param {TextOptions & { continueLast?: boolean, addGenerationPrompt?: boolean }} [options] addGenerationPrompt false:
-   *   without the opening of the answer that is to come
-   * @returns {Promise<string>}
+   * @param {Message[]} messages The chat.
+   * @param {RenderOptions} [options] Those of the completion.
+   * @returns {Promise<string>} The text.
+   * @throws {NibbleError} `CHAT_BAD_MESSAGES`, `CHAT_TEMPLATE_FAILED`; `TOKENIZER_MISSING`, `TOKENIZER_UNSUPPORTED`.
    */
   async render(messages, options) {
     return this.#client.call('render', { messages, options: optionsOf(options) });
@@ -207,9 +242,9 @@ export class Engine {
 
   /**
    * Times prompt processing and generation on made-up tokens. `engine.session` is empty afterwards.
-   * @param {{ promptTokens?: number, generatedTokens?: number, repetitions?: number, depth?: number, warmUp?: boolean, profile?: boolean, signal?: AbortSignal }} [options]
-   *   profile: tell how long each operation took; false, since telling takes time too
-   * @returns {Promise<import('../base/public-types.js').BenchmarkResult>}
+   * @param {BenchmarkOptions} [options] How much, and how often.
+   * @returns {Promise<BenchmarkResult>} What was measured.
+   * @throws {NibbleError} `CONTEXT_FULL` where that many tokens do not fit; `OUT_OF_MEMORY`.
    */
   async benchmark(options) {
     const { signal, ...rest } = optionsOf(options);
@@ -218,20 +253,20 @@ export class Engine {
   }
 
   /**
-   * Bytes of the engine's memory by purpose, which make up `wasm`, all of it: weights that stay, slots for those that are
-   * read (`ring`), pages of keys and values in use by all sessions, activations, code's data and stack, other (sessions,
-   * threads, tables, what loading needs), and what is free or reserved (`unused`). `javascript` is what the worker takes
-   * beside it, mostly for the vocabulary: in Node as V8 tells, with what is not collected yet; in a browser, which tells
-   * a worker nothing, counted, and with the workers that read weights as long as there are any. `total`, of `wasm` and
-   * `javascript`, is within 2% of what Chromium measures of these workers, with the heap that they share taken once: it
-   * adds that to each. Each further thread takes some 1.9 MB of JavaScript more, which no browser measures while it waits.
-   * @returns {Promise<import('../base/public-types.js').EngineMemory>}
+   * Bytes of the engine's memory, by purpose. Those of the wasm together make up `wasm`; `total` is that and `javascript`. In a
+   * browser, `javascript` counts the workers that read weights too, as long as there are any. `total` is within 2% of what
+   * Chromium measures of these workers, with the heap that they share taken once. Each further thread takes some 1.9 MB of
+   * JavaScript more, which no browser measures while it waits.
+   * @returns {Promise<EngineMemory>} Bytes.
    */
   memory() {
     return this.#client.call('memory', {});
   }
 
-  /** Stops what runs, ends the worker and its threads, gives all memory back. May be called twice. */
+  /**
+   * Stops what runs, ends the worker and its threads, and gives all memory back. It may be called twice.
+   * @returns {Promise<void>} Ends when that is done.
+   */
   unload() {
     this.#unloading ??= this.#unload();
     return this.#unloading;
@@ -244,5 +279,5 @@ export class Engine {
 
 endedBy(Engine, 'unload');
 
-/** Why no call is answered behind unload(). */
+/** Why no call is answered behind unload(). @internal */
 export const unloaded = () => new NibbleError('UNLOADED', 'The engine was unloaded; create a new one.');

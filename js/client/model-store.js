@@ -20,43 +20,20 @@ import { Client } from '../protocol/client.js';
 import { describeSource, refuseTwoIds } from '../sources/descriptor.js';
 import { endedBy } from './disposal.js';
 
-/**
- * @typedef {object} StoredModel
- * @property {string} id
- * @property {string[]} aliases further ids that it is known by
- * @property {string} name
- * @property {{ url: string } | { file: string } | null} source
- * @property {string | null} etag what the server told of the file, and the same for lastModified, the date as it wrote it
- * @property {string | null} lastModified
- * @property {'importing' | 'complete' | 'damaged'} state importing: an import that is under way or was interrupted, and
- *   goes on when it is asked for again; damaged: its record cannot be read by this version, or by any, and then its
- *   id is not what it was, but names what is there for delete()
- * @property {number | null} fileBytes
- * @property {number} receivedBytes of the file
- * @property {number} storedBytes
- * @property {string | null} architecture
- * @property {string | null} quantization
- * @property {number | null} contextLength
- * @property {number | null} createdAt milliseconds since 1970, as usedAt
- * @property {number | null} usedAt
- */
+/** @typedef {import('../base/store-options.js').CheckOptions} CheckOptions */
+/** @typedef {import('../base/store-options.js').ImportOptions} ImportOptions */
+/** @typedef {import('../base/store-options.js').StoredModel} StoredModel */
+/** @typedef {import('../base/store-options.js').StoreUse} StoreUse */
+/** @typedef {import('../base/store-options.js').UpdateOptions} UpdateOptions */
+/** @typedef {import('../base/store-options.js').Verification} Verification */
+/** @typedef {import('../base/store-options.js').VerifyOptions} VerifyOptions */
+/** @typedef {import('../base/call-options.js').CancelOptions} CancelOptions */
+/** @typedef {import('../base/engine-options.js').ModelSource} ModelSource */
 
 /**
- * @typedef {ImportSettings & import('../download/access.js').AccessOptions} ImportOptions how a model is stored, and asked for
- *
- * @typedef {object} ImportSettings
- * @property {AbortSignal} [signal] stops the import; what came is kept
- * @property {(progress: { phase: 'download' | 'load' | 'wait' | 'retry', loaded: number, total: number, fraction: number, bytesPerSecond: number, secondsLeft: number | null, restarted?: boolean, attempt?: number, holder?: import('../store/leases.js').Holder }) => void} [onProgress]
- *   as createEngine() tells it; `restarted`: an interrupted import began anew, since the file has changed
- * @property {string} [name] instead of the one in the file
- * @property {string} [id] what it is stored under, as for createEngine(); of a model that is stored under it, the server of
- *   the address that is given now is asked for a newer file
- * @property {string} [sha256] what the file's has to be: 64 hexadecimal digits
- * @property {boolean} [keepPartial] false: an import that is interrupted leaves nothing behind; true
- */
-
-/**
- * What is stored, in a worker of its own. Signals end its calls as they do those of an Engine.
+ * A store of models, as {@link openModelStore} opens it, in a worker of its own. Several tabs and processes may have the same
+ * store open: locks keep them apart. Whatever goes wrong with a call rejects it, and signals end its calls as they do those of an
+ * {@link Engine}. After `close()` every call fails with `STORE_UNAVAILABLE`.
  */
 export class ModelStore {
   #client;
@@ -85,22 +62,29 @@ export class ModelStore {
     this.closed = client.ended.then((reason) => (reason.code === CLOSED ? undefined : reason));
   }
 
-  /** @returns {Promise<StoredModel[]>} */
+  /**
+   * The models in the store, and what interrupted imports have left.
+   * @returns {Promise<StoredModel[]>} All of them.
+   */
   list() {
     return this.#client.call('storeList', {});
   }
 
-  /** Whether a model is stored as a whole. Asks no server. @param {import('../index.js').EngineOptions['model']} model as for createEngine(), or an id @returns {Promise<boolean>} */
+  /**
+   * Whether a model is stored as a whole. It asks no server.
+   * @param {ModelSource} model As for {@link createEngine}, or an id.
+   * @returns {Promise<boolean>} Whether it is.
+   */
   async has(model) {
     const known = await this.#known(model);
     return known !== null && this.#callWithModel('storeHas', known, {}, {});
   }
 
   /**
-   * The id that a model is stored under here, or would be. Asks no server. A stream has another one each time.
-   * @param {import('../index.js').EngineOptions['model']} model as for createEngine(), or an id
-   * @returns {Promise<string>}
-   * @throws {NibbleError} STORE_MISSING where it is a repository of Hugging Face's hub of which nothing is stored
+   * The id that a model is stored under here, or would be. It asks no server. A stream has another one each time.
+   * @param {ModelSource} model As for {@link createEngine}, or an id.
+   * @returns {Promise<string>} The id.
+   * @throws {NibbleError} `STORE_MISSING` where it is a repository of Hugging Face's hub of which nothing is stored.
    */
   async idOf(model) {
     const known = await this.#known(model);
@@ -124,10 +108,10 @@ export class ModelStore {
 
   /**
    * Whether there is a newer file at the address that a stored model came from.
-   * @param {string} id
-   * @param {{ signal?: AbortSignal } & import('../download/access.js').AccessOptions} [options]
-   * @returns {Promise<import('../base/public-types.js').Freshness>}
-   * @throws {NibbleError} where the server cannot be asked, as createEngine()
+   * @param {string} id The id of a stored model.
+   * @param {CheckOptions} [options] How the server is asked.
+   * @returns {Promise<import('../base/public-types.js').Freshness>} What it tells.
+   * @throws {NibbleError} `STORE_MISSING`; `DOWNLOAD_…` and `HUB_…` where the server cannot be asked.
    */
   async check(id, options) {
     const { signal, ...how } = optionsOf(options);
@@ -137,9 +121,10 @@ export class ModelStore {
   /**
    * Gets the newer file, if there is one, in place of the stored one, which is there until the newer one is whole. What
    * was saved of its sessions goes with it. The new one has another id, and is found by the old one too.
-   * @param {string} id
-   * @param {Pick<ImportOptions, 'signal' | 'onProgress' | 'headers' | 'credentials' | 'fetch'>} [options] as import() has them
-   * @returns {Promise<StoredModel>} what is there now
+   * @param {string} id The id of a stored model.
+   * @param {UpdateOptions} [options] As {@link ModelStore.import} has them.
+   * @returns {Promise<StoredModel>} What is there now.
+   * @throws {NibbleError} As {@link ModelStore.import}; `STORE_MISSING`.
    */
   async update(id, options) {
     const { signal, onProgress, ...how } = optionsOf(options);
@@ -151,9 +136,11 @@ export class ModelStore {
    * Stores a model, or goes on with an interrupted import of it. Of one that is stored already, its server is asked
    * whether it has a newer file, which then takes its place as update() does it. Of an address of Hugging Face's hub the
    * file has to have the SHA-256 that the hub tells.
-   * @param {import('../index.js').EngineOptions['model']} model
-   * @param {ImportOptions} [options]
-   * @returns {Promise<StoredModel>}
+   * @param {ModelSource} model As for {@link createEngine}.
+   * @param {ImportOptions} [options] How it is stored, and asked for.
+   * @returns {Promise<StoredModel>} What is stored.
+   * @throws {NibbleError} `STORE_FULL`, which keeps what is whole; `HASH_MISMATCH`; `GGUF_…` and `MODEL_…` for a file that is
+   *   damaged or does not run; `DOWNLOAD_…`, `HUB_…` and `SOURCE_UNREADABLE` for one that cannot be had.
    */
   async import(model, options) {
     const { signal, onProgress, headers, credentials, fetch, ...rest } = optionsOf(options);
@@ -178,10 +165,10 @@ export class ModelStore {
 
   /**
    * Reads a stored model and compares it with its checksums.
-   * @param {string} id
-   * @param {{ signal?: AbortSignal, onProgress?: (progress: import('../base/public-types.js').Progress) => void }} [options]
-   * @returns {Promise<{ id: string, state: string, chunks: number, damaged: number[] }>} damaged: indices of chunks, -1
-   *   for the header; loading the model gets them again, where it came from a URL
+   * @param {string} id The id of a stored model.
+   * @param {VerifyOptions} [options] How it is followed and ended.
+   * @returns {Promise<Verification>} What was found.
+   * @throws {NibbleError} `STORE_MISSING`.
    */
   async verify(id, options) {
     const { signal, onProgress } = optionsOf(options);
@@ -189,40 +176,67 @@ export class ModelStore {
     return this.#client.call('storeVerify', { id: readId(id) }, { signal, onEvent: rising(onProgress) });
   }
 
-  /** Removes a stored model and its saved sessions, or what an import left. STORE_BUSY while it is being read or written. @param {string} id */
+  /**
+   * Removes a stored model and its saved sessions, or what an import left.
+   * @param {string} id The id of a stored model.
+   * @returns {Promise<void>} Ends when it is gone.
+   * @throws {NibbleError} `STORE_MISSING`; `STORE_BUSY` while it is being read or written.
+   */
   async delete(id) {
-    return this.#client.call('storeDelete', { id: readId(id) });
+    await this.#client.call('storeDelete', { id: readId(id) });
   }
 
-  /** @param {string} id @param {string} name */
+  /**
+   * Gives a stored model another name. Its id stays.
+   * @param {string} id The id of a stored model.
+   * @param {string} name The name: 1 to 200 characters on one line.
+   * @returns {Promise<void>} Ends when it has it.
+   * @throws {NibbleError} `STORE_MISSING`; `INVALID_ARGUMENT` for a name that is none.
+   */
   async rename(id, name) {
-    return this.#client.call('storeRename', { id: readId(id), name: readStoredName(name) });
+    await this.#client.call('storeRename', { id: readId(id), name: readStoredName(name) });
   }
 
-  /** Bytes: used by the whole origin or disk, to be had, in stored models, and in saved sessions. @returns {Promise<{ usage: number | null, quota: number | null, models: number, sessions: number }>} */
+  /**
+   * How much room is in use, and how much there is.
+   * @returns {Promise<StoreUse>} Bytes.
+   */
   estimate() {
     return this.#client.call('storeEstimate', {});
   }
 
-  /** Asks that the browser never clears the store by itself. To be called from a page. @returns {Promise<boolean>} */
+  /**
+   * Asks that the browser never clears the store by itself. It is to be called from a page, as workers cannot.
+   * @returns {Promise<boolean>} Whether that is promised; true in Node.
+   */
   persist() {
     return this.#persistence.persist();
   }
 
-  /** @returns {Promise<boolean>} */
+  /**
+   * Whether the browser has promised never to clear the store by itself.
+   * @returns {Promise<boolean>} Whether it has; true in Node.
+   */
   persisted() {
     return this.#persistence.persisted();
   }
 
-  /** Bytes a second that the store gives of a stored model. @param {string} id @param {{ signal?: AbortSignal }} [options] */
+  /**
+   * Measures how fast the store gives a stored model.
+   * @param {string} id The id of a stored model.
+   * @param {CancelOptions} [options] How it is ended.
+   * @returns {Promise<number>} Bytes a second.
+   * @throws {NibbleError} `STORE_MISSING`.
+   */
   async readRate(id, options) {
     const { signal } = optionsOf(options);
     return this.#client.call('storeReadRate', { id: readId(id) }, { signal });
   }
 
   /**
-   * Stops what runs (CANCELLED), which keeps what has come, and ends the worker; what is stored stays. May be called
-   * twice.
+   * Stops what runs, which fails with `CANCELLED` and keeps what has come, and ends the worker. What is stored stays. It may be
+   * called twice.
+   * @returns {Promise<void>} Ends when the worker has.
    */
   async close() {
     await this.#client.end('storeClose', storeClosed(), CLOSE_MILLISECONDS);

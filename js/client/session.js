@@ -13,27 +13,17 @@ import { isCloneable } from '../sources/descriptor.js';
 import { Completion } from './completion.js';
 import { endedBy, Forgotten, keeping } from './disposal.js';
 
-/**
- * @typedef {object} SessionOptions
- * @property {'stop' | 'drop-oldest'} [onFull] what happens where the context is full; by default as the engine has it.
- *   'stop': a completion ends with finishReason 'context', and a prompt that is longer than the context is refused with
- *   CONTEXT_FULL. 'drop-oldest': the head of the text stays, the oldest half of the rest is dropped at once, and the
- *   text goes on. A chat loses whole turns where it can, and of `messages` that do not fit the oldest are left out of
- *   the prompt. What is dropped the model knows no more; `onDrop` and the result tell how much it was. Where it is the
- *   memory that ends before the context, it is as if the context ended there; OUT_OF_MEMORY where that is not enough
- * @property {number} [keepTokens] how many tokens of the head stay; by default the system prompt of a chat, 4 of other texts;
- *   never fewer than 4, nor more than half of the context
- */
-
-/**
- * What a session was saved as.
- * @typedef {object} SavedSession
- * @property {string} key
- * @property {number} tokens
- * @property {number} bytes
- * @property {number} createdAt milliseconds since 1970
- * @property {number} usedAt when it was saved or restored last
- */
+/** @typedef {import('../base/call-options.js').CancelOptions} CancelOptions */
+/** @typedef {import('../base/call-options.js').EvaluateOptions} EvaluateOptions */
+/** @typedef {import('../base/call-options.js').Evaluation} Evaluation */
+/** @typedef {import('../base/call-options.js').ImportSessionOptions} ImportSessionOptions */
+/** @typedef {import('../base/call-options.js').PrefillOptions} PrefillOptions */
+/** @typedef {import('../base/call-options.js').PrefillResult} PrefillResult */
+/** @typedef {import('../base/call-options.js').RestoreOptions} RestoreOptions */
+/** @typedef {import('../base/call-options.js').SavedSession} SavedSession */
+/** @typedef {import('../base/call-options.js').ScoreOptions} ScoreOptions */
+/** @typedef {import('../base/completion-options.js').CompletionOptions} CompletionOptions */
+/** @typedef {import('../base/engine-options.js').SessionOptions} SessionOptions */
 
 /**
  * One timeline of tokens, and what the model has computed of it. An engine has one that is always there, `engine.session`,
@@ -65,20 +55,20 @@ export class Session {
    * Makes the prompt the session's content, and writes on from it. `const { text } = await session.complete({ prompt })`
    * gives the whole; `for await (const { text, token } of session.complete({ prompt }))` streams, and leaving the loop
    * stops the completion. It throws nothing: whatever is wrong rejects the completion, wrong options too.
-   * @param {import('../index.js').CompletionOptions} options
-   * @returns {Completion}
+   * @param {CompletionOptions} options What to begin with, and how to go on.
+   * @returns {Completion} The completion, which is under way.
    */
   complete(options) {
     return new Completion(this.#client, this.#number, options, this);
   }
 
   /**
-   * The likeliest tokens to come next; `top` 0: all of them. `tokens` become the session's content, and what both begin
-   * with is not computed again; `reusePrefix` false: everything is computed anew. A logit that is NaN counts as
-   * -Infinity; where no token has one above that, the call fails with MODEL_COMPUTES_NAN.
-   * @param {number[]} tokens
-   * @param {{ top?: number, reusePrefix?: boolean, signal?: AbortSignal }} [options]
-   * @returns {Promise<{ tokens: number[], top: { id: number, token: string, p: number, logit: number }[] }>}
+   * Tells the likeliest tokens to come next. `tokens` become the session's content, and what both begin with is not computed
+   * again. A logit that is NaN counts as -Infinity.
+   * @param {number[]} tokens Ids of tokens.
+   * @param {EvaluateOptions} [options] What to tell, and what may be kept.
+   * @returns {Promise<Evaluation>} What may come next.
+   * @throws {NibbleError} `CONTEXT_FULL`, `OUT_OF_MEMORY`; `MODEL_COMPUTES_NAN` where no token has a logit above -Infinity.
    */
   async evaluate(tokens, options) {
     const { signal, ...rest } = optionsOf(options);
@@ -86,12 +76,12 @@ export class Session {
   }
 
   /**
-   * ln p of each token given the tokens before it, for tokens[from] to the last. A logit that is NaN counts as -Infinity;
-   * where no token has one above that, the call fails with MODEL_COMPUTES_NAN.
-   * @param {number[]} tokens
-   * @param {{ from?: number, reusePrefix?: boolean, signal?: AbortSignal }} [options] from: 1 unless given, since nothing
-   *   comes before the first; what the session has of the tokens before it is kept, unless reusePrefix is false
-   * @returns {Promise<Float32Array>}
+   * Tells ln p of each token given the tokens before it. `tokens` become the session's content. A logit that is NaN counts as
+   * -Infinity.
+   * @param {number[]} tokens Ids of tokens.
+   * @param {ScoreOptions} [options] Where to begin, and what may be kept.
+   * @returns {Promise<Float32Array>} ln p of tokens[from] to the last.
+   * @throws {NibbleError} `CONTEXT_FULL`, `OUT_OF_MEMORY`; `MODEL_COMPUTES_NAN` where no token has a logit above -Infinity.
    */
   async score(tokens, options) {
     const { signal, ...rest } = optionsOf(options);
@@ -102,11 +92,10 @@ export class Session {
    * Makes `tokens` the session's content. What both begin with is kept, or shared with another session of the engine
    * that has more of it (32 tokens and more); the rest is computed: a common prefix is never computed twice, unless a
    * layer's sliding window has let go of what it would need.
-   * @param {number[]} tokens
-   * @param {{ reusePrefix?: boolean, signal?: AbortSignal, onProgress?: (progress: { tokens: number, total: number, reusedTokens: number }) => void }} [options]
-   *   reusePrefix false: everything is computed anew; after the signal, what was computed stays
-   * @returns {Promise<{ reusedTokens: number, computedTokens: number, droppedTokens: number }>} droppedTokens: how many were left out
-   *   behind the head, where they do not fit and `onFull` is 'drop-oldest'
+   * @param {number[]} tokens Ids of tokens.
+   * @param {PrefillOptions} [options] What may be kept, and how it is followed.
+   * @returns {Promise<PrefillResult>} How many tokens were computed.
+   * @throws {NibbleError} `CONTEXT_FULL`, `OUT_OF_MEMORY`.
    */
   async prefill(tokens, options) {
     const { signal, onProgress, ...rest } = optionsOf(options);
@@ -120,8 +109,9 @@ export class Session {
   /**
    * A session with the same content that goes its own way from here. It shares what was computed until one of the two
    * changes it, so it costs next to nothing. A fork of `engine.session` is a session as any other: it has to be closed.
-   * @param {SessionOptions} [options] by default as this session has them
-   * @returns {Promise<Session>}
+   * @param {SessionOptions} [options] Default: as this session has them.
+   * @returns {Promise<Session>} The fork. It has to be closed.
+   * @throws {NibbleError} `OUT_OF_MEMORY`.
    */
   async fork(options) {
     readSessionOptions(options);
@@ -132,34 +122,39 @@ export class Session {
   /**
    * Keeps the first `length` tokens and gives the memory of the others back; none where a sliding window has let go of
    * what they would need.
-   * @param {number} length
-   * @returns {Promise<number>} how many tokens there are now
+   * @param {number} length How many tokens to keep.
+   * @returns {Promise<number>} How many tokens there are now.
    */
   truncate(length) {
     return this.#call('sessionTruncate', { length });
   }
 
-  /** The tokens on the timeline. @returns {Promise<number[]>} */
+  /** The tokens on the timeline. @returns {Promise<number[]>} Their ids. */
   tokens() {
     return this.#call('sessionTokens', {});
   }
 
   /**
-   * Stores the session in the engine's store, beside its model, in place of an earlier one of that key;
-   * engine.restoreSession() brings it back after a reload. The earlier one stays where this fails: with SAVE_NEEDS_STORE,
-   * STORE_FULL, SAVE_TOO_LARGE, STORE_MISSING (the model was deleted), CANCELLED. Beyond the engine's `maxSaves` and
-   * `maxSavedBytes` the saves that were used longest ago are dropped. Other calls of the engine wait until it is written:
-   * of 2,000 tokens of a 1B model 0.1 to 0.5 s, which a copy of its 36 to 67 MB in memory would cost instead.
-   * @param {string} key up to 200 characters
-   * @param {{ signal?: AbortSignal }} [options]
-   * @returns {Promise<SavedSession>}
+   * Stores the session in the engine's store, beside its model, in place of an earlier one of that key.
+   * {@link Engine.restoreSession} brings it back after a reload. Beyond the engine's `maxSaves` and `maxSavedBytes`, the saves that
+   * were used longest ago are deleted. Other calls of the engine wait until it is written: 0.1 to 0.5 s for 2,000 tokens of a
+   * model of 1B.
+   * @param {string} key Its name: 1 to 200 characters on one line.
+   * @param {CancelOptions} [options] How it is ended.
+   * @returns {Promise<SavedSession>} What it was saved as.
+   * @throws {NibbleError} `SAVE_NEEDS_STORE`, `STORE_FULL`, `SAVE_TOO_LARGE`; `STORE_MISSING` where the model was deleted. The earlier
+   *   save stays then.
    */
   async save(key, options) {
     const { signal } = optionsOf(options);
     return this.#call('sessionSave', { key: readSaveKey(key) }, { signal });
   }
 
-  /** The session as bytes that engine.importSession() takes. @param {{ signal?: AbortSignal }} [options] @returns {Promise<Blob>} */
+  /**
+   * The session as bytes that {@link Engine.importSession} takes.
+   * @param {CancelOptions} [options] How it is ended.
+   * @returns {Promise<Blob>} The bytes.
+   */
   async export(options) {
     const { signal } = optionsOf(options);
     return this.#call('sessionExport', {}, { signal });
@@ -168,6 +163,7 @@ export class Session {
   /**
    * Stops what runs on it and gives its memory back. May be called twice, and after unload(). `engine.session` is emptied
    * by it, and can be used as before.
+   * @returns {Promise<void>} Ends when that is done.
    */
   async close() {
     this.#forgotten.drop(this);
@@ -228,7 +224,7 @@ export class Sessions {
     return this.#session(session);
   }
 
-  /** @param {string} key @param {SessionOptions & { signal?: AbortSignal, onDropped?: (reason: NibbleError) => void }} [options] */
+  /** @param {string} key @param {RestoreOptions} [options] */
   async restore(key, options) {
     const { signal, onDropped, ...rest } = optionsOf(options);
     readSessionOptions(rest);
@@ -239,7 +235,7 @@ export class Sessions {
     return session === null ? null : this.#session(session);
   }
 
-  /** @param {unknown} image @param {SessionOptions & { signal?: AbortSignal }} [options] */
+  /** @param {unknown} image @param {ImportSessionOptions} [options] */
   async import(image, options) {
     const { signal, ...rest } = optionsOf(options);
     readSessionOptions(rest);

@@ -69,7 +69,7 @@ export default {
 
 /** @typedef {import('../index.node.js').ModelDescription} ModelDescription */
 /** @typedef {NonNullable<ModelDescription['model']>} Shape */
-/** @typedef {{ type: string, count: number, value: any }} MetadataPair `value`: of a list its beginning */
+/** @typedef {import('../index.node.js').MetadataEntry} MetadataEntry */
 
 /** @param {ModelDescription} description @param {boolean} withTensors @param {number} [readRate] bytes a second */
 function page(description, withTensors, readRate) {
@@ -173,7 +173,7 @@ function typeTable(types) {
   );
 }
 
-/** @param {MetadataPair} pair */
+/** @param {MetadataEntry} pair */
 function shown({ type, count, value }) {
   if (value === null) return `[${count} lists]`;
   const single = type.startsWith('f32');
@@ -194,7 +194,7 @@ function shortest(value) {
   return value;
 }
 
-/** @param {Record<string, MetadataPair>} metadata */
+/** @param {Record<string, MetadataEntry>} metadata */
 function metadataTable(metadata) {
   return columns([
     ['KEY', 'TYPE', 'VALUE'],

@@ -21,21 +21,7 @@ const FETCH = 'a function that is called as fetch() is';
 /** @typedef {[name: string, value: string]} Header */
 /** @typedef {import('./relayed-fetch.js').Fetch} Fetch */
 
-/**
- * @typedef {object} AccessOptions how a model's files are asked for
- * @property {Record<string, string> | Headers | [name: string, value: string][]} [headers] sent with every request for the
- *   model, such as { Authorization: 'Bearer …' }. They are for the server of the address alone, and never go where that
- *   redirects to, unless it is a place of its own. A browser follows redirects by itself, and leaves out nothing but
- *   `Authorization` then: there, a server that redirects a request with other headers is an error. Across origins a browser
- *   asks beforehand whether the server takes them (Access-Control-Allow-Headers). `Range` and what else a download sets
- *   itself is refused
- * @property {'omit' | 'same-origin' | 'include'} [credentials] of a browser, whether cookies go along, as in fetch(); by
- *   default 'same-origin'
- * @property {(url: string, init: RequestInit) => Promise<Response>} [fetch] is called in place of the platform's, in the
- *   thread of the caller: each request with its headers (`Range` among them), a signal, and redirect: 'manual' where the
- *   caller's own headers go along. The body is read piece by piece, not faster than the model takes it. What it throws is
- *   tried again as a broken connection is, and then told in DOWNLOAD_FAILED
- */
+/** @typedef {import('../base/access-options.js').AccessOptions} AccessOptions */
 
 /** @typedef {{ origin: string, value: string }} Authorization `value`: of the header; for one server */
 

@@ -4,9 +4,9 @@
 /**
  * What tells one version of a file from another.
  * @typedef {object} Validators
- * @property {string | null} etag
- * @property {string | null} lastModified
- * @property {number | null} size bytes of the whole file
+ * @property {string | null} etag The ETag. `null`: the server tells none.
+ * @property {string | null} lastModified The date of the last change, as the server writes it. `null`: it tells none.
+ * @property {number | null} size Bytes of the whole file. `null`: it does not tell.
  */
 
 /** Whether the body is compressed: positions in it are then no positions in the file. @param {Headers} headers */

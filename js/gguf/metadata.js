@@ -185,7 +185,7 @@ export class Metadata {
    * The value of a key, undefined where it is absent: a number (a bigint past 2^53), boolean or string; for an array
    * of strings or booleans an Array, of numbers a typed array, of arrays null.
    * @param {string} key
-   * @returns {any} whatever the file says; whoever asks checks it
+   * @returns {MetadataValue | undefined} whatever the file says; whoever asks checks it
    */
   get(key) {
     const pair = this.#pairs.get(key);

@@ -60,11 +60,11 @@ const FAMILIES = [
  * @throws {NibbleError} MODEL_UNSUPPORTED
  */
 export function checkRuns(metadata) {
-  const kind = metadata.get('general.type');
-  const family = metadata.get('general.architecture');
+  const kind = String(metadata.get('general.type'));
+  const family = String(metadata.get('general.architecture'));
   const found = FAMILIES.find(([families]) => families.has(family));
   const ofFamily = found && `The model is of the family "${family}", which ${found[1]}`;
-  const sentence = Object.hasOwn(KINDS, String(kind)) ? KINDS[kind] : ofFamily;
+  const sentence = Object.hasOwn(KINDS, kind) ? KINDS[kind] : ofFamily;
   if (sentence !== undefined) throw new NibbleError('MODEL_UNSUPPORTED', sentence);
 }
 

@@ -7,7 +7,7 @@
  */
 export function unusedBlockWarnings(header) {
   const count = header.get(`${header.get('general.architecture')}.nextn_predict_layers`);
-  if (!Number.isInteger(count) || count < 1) return [];
+  if (typeof count !== 'number' || !Number.isInteger(count) || count < 1) return [];
   const blocks = count === 1 ? 'last block predicts' : `last ${count} blocks predict`;
   const message = `The model's ${blocks} tokens beyond the next. This engine leaves that out: answers are the same.`;
   return [{ code: 'PREDICTION_BLOCKS_UNUSED', message }];

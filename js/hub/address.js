@@ -17,23 +17,27 @@ const IS_MODEL = /\.gguf$/i;
 const OWN_MACHINE = /^(localhost|.*\.localhost|127\.\d+\.\d+\.\d+|\[::1\])$/;
 
 /**
- * @typedef {object} HubOptions where Hugging Face's hub is, and who asks
- * @property {string | URL} [url] of a server that answers as the hub does, in place of https://huggingface.co: all
- *   addresses of the hub are asked for there
- * @property {string} [token] an access token, for gated and private repositories. It is sent to that server alone, never
- *   to where that redirects to, and is kept in no store and no error
- *
- * @typedef {{ url: string, token: string | null }} Hub `url` without a slash at its end
- *
- * @typedef {object} HubAddress what an address of the hub names
- * @property {string} repository 'owner/name'
- * @property {string} revision a branch, a tag or a commit; 'main' where none is named
- * @property {string} path of a file in the repository, or of a folder; '' for all of it. Any part of a model in parts
- *   names the first
- * @property {string | null} type of weights, such as 'Q4_K_M', or the name of a file; null: none is named
- * @property {string | null} url of the file; null: the address names none, so one of several is to be chosen
- * @property {boolean} isBare 'owner/name' without a host, which may be a path as well
- * @property {string} page where people read about the repository
+ * Where Hugging Face's hub is, and who asks.
+ * @typedef {object} HubOptions
+ * @property {string | URL} [url] The address of a server that answers as the hub does. All addresses of the hub are asked for
+ *   there. Default: `https://huggingface.co`; in Node, the environment's `HF_ENDPOINT`.
+ * @property {string} [token] An access token, for gated and private repositories. It is sent to that server alone, never to
+ *   where that redirects to, and is kept in no store and no error. Default: none; in Node, the environment's `HF_TOKEN`.
+ */
+
+/** @typedef {{ url: string, token: string | null }} Hub `url` without a slash at its end */
+
+/**
+ * What an address of the hub names.
+ * @typedef {object} HubAddress
+ * @property {string} repository The repository: `'owner/name'`.
+ * @property {string} revision A branch, a tag or a commit; `'main'` where none is named.
+ * @property {string} path A file in the repository, or a folder; `''` for all of it. Any part of a model in parts names the
+ *   first.
+ * @property {string | null} type A type of weights, such as `'Q4_K_M'`, or the name of a file. `null`: none is named.
+ * @property {string | null} url The address of the file. `null`: none is named, so one of several is to be chosen.
+ * @property {boolean} isBare Whether it is `'owner/name'` without a host, which may be a path as well.
+ * @property {string} page The address where people read about the repository.
  */
 
 /** Checks the option `hub`. @param {HubOptions} [given] @returns {Hub} @throws {NibbleError} INVALID_ARGUMENT, which shows no token */
@@ -67,11 +71,13 @@ function unfit(option, found, expected) {
 
 /**
  * What an address of the hub names: `https://huggingface.co/owner/name/blob/main/x.gguf` and the like (resolve, raw, tree,
- * with a query, hf.co, without https://), `hf.co/owner/name/x.gguf`, `hf.co/owner/name:Q4_K_M`, `owner/name:Q4_K_M`,
+ * with a query, `hf.co`, without `https://`), `hf.co/owner/name/x.gguf`, `hf.co/owner/name:Q4_K_M`, `owner/name:Q4_K_M`,
  * `owner/name`.
- * @param {string} text
- * @param {{ hub?: HubOptions }} [options]
- * @returns {HubAddress | null} null: it is another address, a path, or none
+ * Nothing is asked of anybody.
+ * @param {string} text The address.
+ * @param {{ hub?: HubOptions }} [options] Another hub, whose addresses are meant too.
+ * @returns {HubAddress | null} What it names. `null`: it is another address, a path, or none.
+ * @throws {NibbleError} `INVALID_ARGUMENT` where `hub` is wrong.
  */
 export function readHubAddress(text, { hub } = {}) {
   return addressAt(text, readHub(hub));

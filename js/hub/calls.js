@@ -6,6 +6,8 @@ import { authorizationOf, readAccess } from '../download/access.js';
 import { addressAt, readHub } from './address.js';
 import { hubAddressOf, listFiles, resolveModel } from './repository.js';
 
+/** @typedef {import('../base/call-options.js').ListOptions} ListOptions */
+
 // The engine addresses 32 bits of memory.
 const MOST_BYTES = 4e9;
 
@@ -96,9 +98,7 @@ export function createHubCalls(platform, openStore) {
      * The GGUF files of a repository of Hugging Face's hub, and which of them is the one for this machine: Q4_K_M, or the
      * best that fits; one of fewer than 3 bits a weight only where nothing else does.
      * @param {string | URL} address one that readHubAddress() knows
-     * @param {{ hub?: import('./address.js').HubOptions, memory?: number, probe?: import('../base/public-types.js').Probe, signal?: AbortSignal } & import('../download/access.js').AccessOptions} [options]
-     *   memory: bytes that an engine may take; by default what this machine is likely to spare. probe: what probeSpeed()
-     *   gave, so that speeds are told, and a type is chosen that is fast enough to talk to
+     * @param {ListOptions} [options]
      * @returns {Promise<import('./repository.js').Repository>}
      * @throws {NibbleError} HUB_NOT_FOUND, HUB_GATED, HUB_TOKEN_REFUSED, HUB_NO_MODEL (no GGUF file, or none of that type or
      *   name), HUB_AMBIGUOUS (several of that type), or as a download; CANCELLED

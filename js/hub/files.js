@@ -5,19 +5,28 @@ import { estimateSpeed } from '../base/speed-estimate.js';
 import { firstName, missingParts, namesOfParts, partOf } from '../sources/part-names.js';
 
 /**
- * @typedef {object} HubFile a GGUF file of a repository
- * @property {string} path in the repository; of a model in parts that of the first, which stands for all
- * @property {string} url
- * @property {number} bytes of all parts
- * @property {number} parts how many files it comes in; 1: it is whole
- * @property {string | null} sha256 null: the hub does not tell, or it comes in parts
- * @property {(string | null)[]} partHashes the same of each part
- * @property {string | null} type of its weights, as its name tells, such as 'Q4_K_M'
- * @property {number} memoryBytes about what an engine takes that runs it
- * @property {boolean} fits whether the machine has that
- * @property {number | null} tokensPerSecond about what it writes there; null: the machine was not measured
- * @property {{ code: import('../base/error-codes.js').ErrorCode, message: string, kind: 'part' | 'vision' | 'data' | 'adapter' } | null} problem why it runs
- *   not by itself
+ * Why a file does not run by itself.
+ * @typedef {object} FileProblem
+ * @property {import('../base/error-codes.js').ErrorCode} code What it is, for programs.
+ * @property {string} message A sentence for people.
+ * @property {'part' | 'vision' | 'data' | 'adapter'} kind What it is instead of a model: a part whose others are missing, what
+ *   sees pictures for a model, data that models are made with, or an adapter.
+ */
+
+/**
+ * A GGUF file of a repository, or a model of several.
+ * @typedef {object} HubFile
+ * @property {string} path Its path in the repository; of a model in parts that of the first, which stands for all.
+ * @property {string} url Its address.
+ * @property {number} bytes Bytes of all parts.
+ * @property {number} parts How many files it comes in; 1: it is whole.
+ * @property {string | null} sha256 Its SHA-256. `null`: the hub does not tell, or it comes in parts.
+ * @property {(string | null)[]} partHashes The same of each part.
+ * @property {string | null} type The type of its weights, as its name tells, such as `'Q4_K_M'`. `null`: it does not tell.
+ * @property {number} memoryBytes About as many bytes as an engine takes that runs it.
+ * @property {boolean} fits Whether the machine has that.
+ * @property {number | null} tokensPerSecond About how many tokens a second it writes there. `null`: the machine was not measured.
+ * @property {FileProblem | null} problem Why it does not run by itself. `null`: it does.
  */
 
 // The last one in a name counts. 'UD-' and the like are makers' own mixtures.

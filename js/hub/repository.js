@@ -14,16 +14,7 @@ import { assess, filesOfType, joinParts, problemOf, recommend, typeOf } from './
 /** @typedef {import('./address.js').HubAddress} HubAddress */
 /** @typedef {import('./files.js').HubFile} HubFile */
 
-/**
- * @typedef {object} Repository
- * @property {string} repository 'owner/name', as the hub writes it
- * @property {string} revision
- * @property {string} page where people read about it, and accept its licence
- * @property {boolean} isGated whether its files are given only to who has accepted its licence, and says who they are
- * @property {HubFile[]} files its GGUF files
- * @property {HubFile | null} recommended the file that the address names by its path or type, or else the one for this
- *   machine; null: none fits, or none of them runs
- */
+/** @typedef {import('../base/call-options.js').Repository} Repository */
 
 const SILENT_MILLISECONDS = 20_000;
 const RETRIES = { retries: 2, retryMilliseconds: 500 };

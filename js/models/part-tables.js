@@ -29,8 +29,9 @@ const MOST_PARTS = 65535;
 function placeOf(name, header) {
   const whole = (/** @type {string} */ key, /** @type {number} */ most) => {
     const value = header.get(key);
-    if (value === undefined || (Number.isInteger(value) && value >= 0 && value <= most)) return value ?? null;
-    const found = ['number', 'bigint'].includes(typeof value) ? value : 'no number';
+    if (value === undefined) return null;
+    if (typeof value === 'number' && Number.isInteger(value) && value >= 0 && value <= most) return value;
+    const found = typeof value === 'number' || typeof value === 'bigint' ? value : 'no number';
     throw mixed(`${key} of "${name}" is ${found}, where a whole number from 0 to ${most} was expected`);
   };
   const count = whole('split.count', MOST_PARTS) ?? 0;
@@ -54,7 +55,8 @@ export function partHeader(name, header) {
     name,
     ...placeOf(name, header),
     version: header.version,
-    alignment: header.get(ALIGNMENT_KEY) ?? ALIGNMENT,
+    // The core has seen that it is a number, where it is there.
+    alignment: Number(header.get(ALIGNMENT_KEY) ?? ALIGNMENT),
     dataOffset,
     dataBytes: ends.reduce((most, end) => Math.max(most, end), dataOffset) - dataOffset,
     pairs: new Map(pairs.filter(({ key }) => !key.startsWith('split.')).map((pair) => [pair.key, pair.entry])),

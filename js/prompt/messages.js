@@ -3,10 +3,26 @@ import { NibbleError } from '../base/errors.js';
 import { nearestName } from '../base/options.js';
 
 /**
- * @typedef {{ type: string, text?: string, [key: string]: unknown }} ContentPart only text can be read: parts of type
- *   'text', and those that the template names and that are no images, sounds or the like
- * @typedef {{ role: string, content?: string | ContentPart[] | null, [key: string]: unknown }} Message `content` may be
- *   missing or null beside `tool_calls`
+ * What every part of what a message says has.
+ * @typedef {object} ContentFields
+ * @property {string} type What it is. Only text can be read: parts of type `'text'`, and parts of other types that the template
+ *   names and that are no images, sounds or the like. Error: `CHAT_BAD_MESSAGES`.
+ * @property {string} [text] The text. Default: absent.
+ */
+
+/** @typedef {ContentFields & Record<string, unknown>} ContentPart A part of what a message says. What else it has is for the template. */
+
+/**
+ * What every message of a chat has.
+ * @typedef {object} MessageFields
+ * @property {string} role Who says it: `'system'`, `'user'`, `'assistant'`, `'tool'`, or one that the template names. Any other
+ *   is refused with `CHAT_BAD_MESSAGES`, as it may be misspelt.
+ * @property {string | ContentPart[] | null} [content] What is said. Default: nothing, which is an error without `tool_calls`.
+ */
+
+/**
+ * A message of a chat. What else it has is for the template, such as `tool_calls`, whose arguments are objects or JSON.
+ * @typedef {MessageFields & Record<string, unknown>} Message
  */
 
 /** The roles that a chat may always have; others are for a template that names them, as some do 'developer'. */

@@ -42,7 +42,8 @@ export class ModelText {
     /** @type {import('../tokenizer/tokenizer.js').Tokenizer | null} */
     this.tokenizer = null;
     this.#unused = unusedBlockWarnings(header);
-    if (['no_vocab', 'none', undefined].includes(header.get('tokenizer.ggml.model'))) return;
+    const kind = header.get('tokenizer.ggml.model');
+    if (kind === undefined || kind === 'no_vocab' || kind === 'none') return;
     this.tokenizer = createTokenizer(header);
     this.#chat = createChatTemplate(header, this.tokenizer);
   }
