@@ -3,21 +3,21 @@
 // at another, so there it is setImmediate() that lets a cancel in.
 
 /**
- * As the platform's own scheduler, where it has one.
- * @typedef {{ yield: () => Promise<void>, close: () => void }} Scheduler `yield` resolves after waiting messages were handled
+ * What lets messages in between two pieces of work.
+ * @typedef {{ nextTask: () => Promise<void>, close: () => void }} Scheduler `nextTask` resolves after waiting messages were handled
  */
 
 /** @returns {Scheduler} */
 export function createScheduler() {
   if (typeof setImmediate === 'function') {
-    return { yield: () => new Promise((resolve) => setImmediate(resolve)), close: () => {} };
+    return { nextTask: () => new Promise((resolve) => setImmediate(resolve)), close: () => {} };
   }
   const { port1, port2 } = new MessageChannel();
   /** @type {(value?: any) => void} */
   let resume = () => {};
   port1.onmessage = () => resume();
   return {
-    yield: () =>
+    nextTask: () =>
       new Promise((resolve) => {
         resume = resolve;
         port2.postMessage(0);

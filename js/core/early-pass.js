@@ -82,6 +82,6 @@ async function stepByStep(c, { pass, steps }, model, signal, { scheduler, part }
     await model.arrived.until(model.needs(step), signal);
     c._nibble_pass_step(pass, 0);
     part(step + 1);
-    await scheduler.yield();
+    await scheduler.nextTask();
   }
 }

@@ -71,7 +71,7 @@ export async function runPass(runtime, call, weights, { signal, onPart } = {}) {
       runtime.c._nibble_pass_step(pass, slot);
       if (need >= 0) weights.release();
       onPart?.(runtime.c._nibble_pass_blocks(pass) / runtime.c._nibble_pass_steps(pass));
-      await weights.scheduler.yield();
+      await weights.scheduler.nextTask();
     }
   } finally {
     runtime.c._nibble_pass_finish(pass);

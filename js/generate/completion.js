@@ -134,7 +134,7 @@ async function writeOn({ timeline, sampler, tokenizer, scheduler, signal, writer
     if (timeline.isFull && room === null) return 'context';
     if (!(await isMade(extendWithRoom(timeline, token, room, { scheduler, signal }), signal))) return 'cancelled';
     writer.computed++;
-    await scheduler.yield();
+    await scheduler.nextTask();
   }
   return 'length';
 }

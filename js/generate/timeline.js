@@ -214,7 +214,7 @@ export class Timeline {
     this.#checkRoom(this.length + tokens.length);
     const scores = targets ? new Float32Array(tokens.length) : null;
     for (let start = 0; start < tokens.length; ) {
-      if (start > 0) await scheduler.yield();
+      if (start > 0) await scheduler.nextTask();
       checkCancelled(signal);
       const most = wholeBatches ? this.#model.mostTokens : this.#pieceSize();
       const end = Math.min(tokens.length, start + most);

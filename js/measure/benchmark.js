@@ -44,7 +44,7 @@ export async function benchmark({ model, timeline, scheduler }, options, signal)
       checkCancelled(signal);
       await timeline.extend([random()]);
       sampling?.sample(timeline);
-      await scheduler.yield();
+      await scheduler.nextTask();
     }
   };
   /** @param {number} count */

@@ -22,7 +22,7 @@ export async function exportImage(save, { scheduler, signal }) {
     const piece = save.read(PIECE_BYTES);
     if (piece.length === 0) return new Blob(pieces, { type: 'application/octet-stream' });
     pieces.push(new Blob([unshared(piece)]));
-    await scheduler.yield();
+    await scheduler.nextTask();
   }
 }
 

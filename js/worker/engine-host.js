@@ -198,9 +198,9 @@ export class EngineHost {
 
   /** Reads the vocabulary and the templates, behind the reads that have begun: they go on in other workers. @param {Header} header @param {Model | null} model */
   async #readText(header, model) {
-    await this.#scheduler.yield();
+    await this.#scheduler.nextTask();
     model?.chooseKernels();
-    await this.#scheduler.yield();
+    await this.#scheduler.nextTask();
     this.#modelText = new ModelText(header);
     header.close();
   }

@@ -120,7 +120,7 @@ export class SessionHost {
     } catch (error) {
       failure = error;
     }
-    await this.#scheduler.yield();
+    await this.#scheduler.nextTask();
     if (failure !== undefined && !signal.aborted) throw failure;
     return plan;
   }

@@ -28,7 +28,7 @@ async function openStreamed(name) {
     },
     release() {},
     readRows: async () => {},
-    scheduler: { yield: async () => {} },
+    scheduler: { nextTask: async () => {} },
   };
   return { model, taken, close: () => [model.close(), runtime.close()] };
 }

@@ -4,7 +4,7 @@ import { test } from 'node:test';
 
 import { Timeline } from '../../js/generate/timeline.js';
 
-const scheduler = { yield: async () => {}, close() {} };
+const scheduler = { nextTask: async () => {}, close() {} };
 
 function noted(model, milliseconds) {
   const pieces = [];
