@@ -6,6 +6,7 @@ import * as read from '../base/options.js';
 import { complete } from '../generate/completion.js';
 import { ChatPrompt, headLength, Room, readWithRoom, trimTokens } from '../generate/full-context.js';
 import { withHalfCharacter } from '../generate/half-character.js';
+import { isOwnAnswer } from '../generate/own-answer.js';
 import { mostLikely } from '../generate/probabilities.js';
 import { Timeline } from '../generate/timeline.js';
 import { exportImage, importImage } from '../saves/image.js';
@@ -16,6 +17,7 @@ import { exportImage, importImage } from '../saves/image.js';
  * @property {'stop' | 'drop-oldest'} onFull
  * @property {number | null} keepTokens of the head; null: the system prompt
  * @property {import('../generate/half-character.js').HalfCharacter | null} [half] the character that its last answer ends within
+ * @property {import('../generate/own-answer.js').OwnAnswer | null} [answer] the last one, with all that was continued of it
  * @property {boolean} [shortOfMemory] whether it has lost something because memory did not suffice
  */
 
@@ -95,13 +97,27 @@ export class SessionHost {
     const onPrefill = (prefill) => onEvent({ prefill: { ...prefill, opening } });
     const control = { signal, onToken: onEvent, onPrefill };
     const half = options.continueLast ? (session.half ?? null) : null;
-    const begun = withHalfCharacter(prompt, half, timeline.contextSize);
+    const own = options.continueLast && left.tokens === 0 ? this.#ownAnswer(session, options) : null;
+    const begun = own === null ? withHalfCharacter(prompt, half, timeline.contextSize) : [...own.prompt, ...own.tokens];
     const completing = complete(context, begun, { ...options, stop }, control);
     const { half: open, ...result } = await completing.finally(() => {
       session.shortOfMemory ||= room?.shortOfMemory ?? false;
     });
     session.half = open;
+    const { prompt: before, tokens: written, text: said } = own ?? { prompt: begun, tokens: [], text: '' };
+    const answer = { prompt: before, tokens: [...written, ...result.tokens], text: said + result.text };
+    // What a stop string cuts off is among the tokens.
+    session.answer = result.stopString === null && dropped.tokens === 0 ? answer : null;
     return { ...result, droppedTokens: dropped.tokens, droppedMessages: dropped.messages, warnings };
+  }
+
+  /** The last answer, where it is the one that a chat continues. @param {OpenSession} session @param {CompletionSettings} options */
+  #ownAnswer({ answer = null, timeline: { contextSize } }, { messages = [], ...options }) {
+    if (answer === null || answer.prompt.length + answer.tokens.length > contextSize) return null;
+    const head = this.#modelText.readChat(messages.slice(0, -1), { ...options, continueLast: false });
+    // That it is a text has been checked.
+    const content = /** @type {string} */ (messages[messages.length - 1].content);
+    return isOwnAnswer(answer, content, head) ? answer : null;
   }
 
   /**
@@ -196,7 +212,7 @@ export class SessionHost {
   /** @param {Calls['sessionFork']['params']} params */
   sessionFork({ session: number, options }) {
     const origin = this.#session(number);
-    return this.#add(origin.timeline.fork(), read.readSessionOptions(options), origin, origin.half);
+    return this.#add(origin.timeline.fork(), read.readSessionOptions(options), origin, origin);
   }
 
   /** Makes tokens the session's content, and computes those that are new. @param {Calls['sessionPrefill']['params']} params @param {import('../protocol/calls.js').Control<Calls['sessionPrefill']['event']>} control */
@@ -260,7 +276,7 @@ export class SessionHost {
       this.#sessions.delete(number);
     } else if (session !== undefined) {
       session.timeline.truncate(0);
-      Object.assign(session, { half: null, shortOfMemory: false });
+      Object.assign(session, { half: null, answer: null, shortOfMemory: false });
     }
     return null;
   }
@@ -333,14 +349,15 @@ export class SessionHost {
     }
   }
 
-  /** @param {Timeline} timeline @param {SessionSettings} settings @param {OpenSession} origin @param {OpenSession['half']} [half] */
-  #add(timeline, { onFull, keepTokens }, origin, half = null) {
+  /** @param {Timeline} timeline @param {SessionSettings} settings @param {OpenSession} origin @param {Pick<OpenSession, 'half' | 'answer'>} [written] */
+  #add(timeline, { onFull, keepTokens }, origin, { half = null, answer = null } = {}) {
     const number = ++this.#lastNumber;
     this.#sessions.set(number, {
       timeline,
       onFull: onFull ?? origin.onFull,
       keepTokens: keepTokens ?? origin.keepTokens,
       half,
+      answer,
     });
     return { session: number };
   }

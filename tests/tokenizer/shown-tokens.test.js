@@ -112,3 +112,56 @@ test('are those of the models that have them', () => {
   assert.deepEqual(shown.filter(isShown), shown);
   assert.deepEqual(hidden.filter(isShown), []);
 });
+
+test('an answer that is cut within thoughts is continued from the tokens that the model wrote', async () => {
+  const [THINK, CLOSE] = [FIRST, FIRST + 1];
+  /** @type {Map<number, number>} */
+  const next = new Map([
+    [byte(':'), THINK],
+    [THINK, byte('h')],
+    [byte('h'), byte('m')],
+    [byte('m'), CLOSE],
+    [CLOSE, byte('y')],
+    [byte('y'), END],
+  ]);
+  /** @returns {Record<number, number>} */
+  const script = (/** @type {number} */ token) => {
+    const following = next.get(token);
+    return following === undefined ? {} : { [following]: 50 };
+  };
+  const special = ['[THINK]', '[/THINK]'].map((text) => ({ text, type: TYPES.control }));
+  const bytes = scriptedModel({ script, special });
+  const engine = await createEngine({ model: new Blob([Uint8Array.from(bytes)]), store: null, threads: 1 });
+  try {
+    const question = { role: 'user', content: 'x' };
+    let session = engine.session;
+    const whole = await session.complete({ messages: [question], temperature: 0 });
+    assert.equal(whole.text, '[THINK]hm[/THINK]y');
+    const all = await session.tokens();
+    /** @param {string} content */
+    const more = (content) =>
+      session.complete({
+        messages: content === '' ? [question] : [question, { role: 'assistant', content }],
+        continueLast: content !== '',
+        temperature: 0,
+        maxTokens: 1,
+      });
+    let text = '';
+    for (let i = 0; i < 5; i++) {
+      text += (await more(text)).text;
+      session = await session.fork();
+    }
+    assert.equal(text, whole.text);
+    const { finishReason } = await more(text);
+    assert.equal(finishReason, 'stop');
+    assert.deepEqual(await session.tokens(), all);
+    // What somebody else says in the model's place is text, and so is what a stop string has cut.
+    await more('[THINK]other');
+    assert.ok(!(await session.tokens()).includes(THINK));
+    const cut = await session.complete({ messages: [question], temperature: 0, stop: 'm' });
+    await more(cut.text);
+    assert.ok(!(await session.tokens()).includes(byte('m')));
+  } finally {
+    await engine.unload();
+  }
+});
