@@ -62,6 +62,26 @@ export async function openChromium({ args = [], profile: kept, ...options } = {}
   }
 }
 
+/** A Chromium for many contexts, started for the first: none sees what another has stored, as if each had its own profile. */
+export class SharedChromium {
+  /** @type {Promise<import('playwright-core').Browser> | null} */
+  #browser = null;
+
+  /** @param {import('playwright-core').BrowserContextOptions} [options] @returns {Promise<Chromium>} */
+  async open(options) {
+    this.#browser ??= import('playwright-core').then(({ chromium }) =>
+      chromium.launch({ executablePath: requireChromium(), args: FLAGS }),
+    );
+    const browser = await this.#browser;
+    const context = await browser.newContext(options);
+    return { context, close: () => context.close() };
+  }
+
+  async close() {
+    await (await this.#browser)?.close();
+  }
+}
+
 /**
  * Loses what a browser keeps of long values of IndexedDB in files of their own, as a disk may: it lists them then, and cannot
  * read them.

@@ -2,12 +2,14 @@
 import { describe, test } from 'node:test';
 import * as driver from './driver.js';
 
+const startBrowser = driver.shareBrowser();
+
 const LIMIT = { timeout: 120_000 };
 /** @param {string} text */
 const pieces = (text) => text.match(/\s?\S+/g);
 
 async function withPage(script, use) {
-  const browser = await driver.startBrowser({ serviceWorkers: 'block' });
+  const browser = await startBrowser({ serviceWorkers: 'block' });
   try {
     const open = async () => {
       const opened = await driver.openPage(browser, { before: (page) => driver.scriptEngine(page, script) });

@@ -7,6 +7,8 @@ import { readArchive, writeArchive } from '../../web/conversations/archive.js';
 import { temporaryFolder } from '../small-model.js';
 import * as driver from './driver.js';
 
+const startBrowser = driver.shareBrowser();
+
 const LIMIT = { timeout: 120_000 };
 const FOLDER = temporaryFolder();
 /** @param {string} text */
@@ -14,7 +16,7 @@ const pieces = (text) => text.match(/\s?\S+/g);
 
 /** Each test has a browser profile of its own, so that it begins without conversations. */
 async function withPage(script, use) {
-  const browser = await driver.startBrowser({ serviceWorkers: 'block' });
+  const browser = await startBrowser({ serviceWorkers: 'block' });
   try {
     const open = async () => {
       const opened = await driver.openPage(browser, { before: (page) => driver.scriptEngine(page, script) });

@@ -1,11 +1,12 @@
 // Drives the page in a real browser, from the server that `npm start` starts: what the tests of the page share.
 import assert from 'node:assert/strict';
 import { mkdirSync } from 'node:fs';
+import { after } from 'node:test';
 import { setTimeout } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { isDeepStrictEqual } from 'node:util';
 import { serve } from '../../web/serve.js';
-import { openChromium } from '../chromium.js';
+import { openChromium, SharedChromium } from '../chromium.js';
 
 export const SCREENSHOTS = fileURLToPath(new URL('../../build/screenshots/', import.meta.url));
 export const MODEL = fileURLToPath(new URL('../../models/nibble-tiny.gguf', import.meta.url));
@@ -22,12 +23,13 @@ const PATIENCE = 60_000;
 /**
  * A server and a browser with an empty profile.
  * @param {import('../chromium.js').ChromiumOptions} [options] of the browser's context
+ * @param {(options: object) => Promise<import('../chromium.js').Chromium>} [open]
  * @returns {Promise<Browser>}
  */
-export async function startBrowser(options = {}) {
+export async function startBrowser(options = {}, open = openChromium) {
   mkdirSync(SCREENSHOTS, { recursive: true });
   const server = await serve({ port: 0 });
-  const browser = await openChromium({ viewport: WIDE, locale: 'en-GB', reducedMotion: 'reduce', ...options });
+  const browser = await open({ viewport: WIDE, locale: 'en-GB', reducedMotion: 'reduce', ...options });
   browser.context.setDefaultTimeout(PATIENCE);
   return {
     server,
@@ -37,6 +39,17 @@ export async function startBrowser(options = {}) {
       await server.close();
     },
   };
+}
+
+/**
+ * A startBrowser() for a file whose tests each begin with nothing stored: its browsers are contexts of one process, which
+ * ends with the file. To be called outside of all tests.
+ */
+export function shareBrowser() {
+  const chromium = new SharedChromium();
+  after(() => chromium.close());
+  /** @param {import('playwright-core').BrowserContextOptions} [options] */
+  return (options) => startBrowser(options, (given) => chromium.open(given));
 }
 
 /**

@@ -5,11 +5,13 @@ import { describe, test } from 'node:test';
 import { writeArchive } from '../../web/conversations/archive.js';
 import * as driver from './driver.js';
 
+const startBrowser = driver.shareBrowser();
+
 const LIMIT = { timeout: 120_000 };
 
 /** The page in a browser of its own, whose storage is full from `fill(true)` to `fill(false)`. */
 async function withPage(script, use) {
-  const browser = await driver.startBrowser({ serviceWorkers: 'block', acceptDownloads: true });
+  const browser = await startBrowser({ serviceWorkers: 'block', acceptDownloads: true });
   // A browser looks now and then only how much room there is.
   const before = async (page) => {
     await driver.scriptEngine(page, script);

@@ -9,6 +9,8 @@ import { temporaryFolder } from '../small-model.js';
 import { drag } from './drag.js';
 import * as driver from './driver.js';
 
+const startBrowser = driver.shareBrowser();
+
 /** @typedef {import('playwright-core').Page} Page */
 /** @typedef {import('playwright-core').Route} Route */
 /** @typedef {import('playwright-core').BrowserContext} BrowserContext */
@@ -23,7 +25,7 @@ const LONG_MILLISECONDS = 50;
 let browser;
 
 before(async () => {
-  browser = await driver.startBrowser();
+  browser = await startBrowser();
 });
 
 after(() => browser?.close());
@@ -92,7 +94,7 @@ describe('the page', () => {
   });
 
   test('works offline: with the server gone, a reload still answers', LIMIT, async () => {
-    const own = await driver.startBrowser();
+    const own = await startBrowser();
     try {
       const opened = await driver.openPage(own);
       const { page } = opened;
@@ -117,7 +119,7 @@ describe('the page', () => {
       await hold.promise;
       await route.continue();
     };
-    const own = await driver.startBrowser({ serviceWorkers: 'block' });
+    const own = await startBrowser({ serviceWorkers: 'block' });
     try {
       await own.context.route('**/*.wasm', wait);
       const { page } = await driver.openPage(own);
@@ -140,7 +142,7 @@ describe('the page', () => {
     LIMIT,
     async () => {
       const hold = deferred();
-      const own = await driver.startBrowser({ serviceWorkers: 'block' });
+      const own = await startBrowser({ serviceWorkers: 'block' });
       try {
         await own.context.route('**/*.wasm', async (route) => {
           await hold.promise;
@@ -292,7 +294,7 @@ describe('the page', () => {
   });
 
   test('says so when the model cannot be fetched, and tries again', LIMIT, async () => {
-    const own = await driver.startBrowser({ serviceWorkers: 'block', viewport: driver.SMALL_PHONE });
+    const own = await startBrowser({ serviceWorkers: 'block', viewport: driver.SMALL_PHONE });
     try {
       let absent = true;
       // Longer than the page is looked at.
@@ -319,7 +321,7 @@ describe('the page', () => {
   });
 
   test('runs with one thread where the page cannot be isolated', LIMIT, async () => {
-    const own = await driver.startBrowser({ serviceWorkers: 'block' });
+    const own = await startBrowser({ serviceWorkers: 'block' });
     try {
       await own.context.route('**/*', async (route) => {
         const response = await route.fetch();

@@ -5,6 +5,8 @@ import { describe, test } from 'node:test';
 import { writeArchive } from '../../web/conversations/archive.js';
 import * as driver from './driver.js';
 
+const startBrowser = driver.shareBrowser();
+
 /** @typedef {import('playwright-core').Page} Page */
 
 const LIMIT = { timeout: 120_000 };
@@ -17,7 +19,7 @@ const PRESENT = ['Question', 'The first answer.'];
 
 /** Each test has a browser profile of its own, so that it begins without conversations. */
 async function withChat(script, use) {
-  const browser = await driver.startBrowser({ serviceWorkers: 'block' });
+  const browser = await startBrowser({ serviceWorkers: 'block' });
   try {
     const before = (page) => driver.scriptEngine(page, { answers: [['Another one.']], ...script });
     const { page, complaints, close } = await driver.openPage(browser, { before });

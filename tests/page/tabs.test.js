@@ -5,6 +5,8 @@ import { after, before, describe, test } from 'node:test';
 import { serveModels } from '../model-server.js';
 import * as driver from './driver.js';
 
+const startBrowser = driver.shareBrowser();
+
 /** @typedef {import('../model-server.js').ModelServer} ModelServer */
 /** @typedef {import('playwright-core').Page} Page */
 
@@ -34,7 +36,7 @@ function createGate() {
 
 /** A browser with nothing stored, whose pages note what they say while they load. */
 async function startTabs(settings = {}) {
-  const browser = await driver.startBrowser();
+  const browser = await startBrowser();
   await browser.context.addInitScript((given) => {
     if (localStorage.getItem('nibble.settings') === null) localStorage.setItem('nibble.settings', given);
     window.told = new Set();
