@@ -30,3 +30,20 @@ export function drawOfEach(what, values, kindOf, { all = ALL_ROUNDS, seed = SEED
   console.log(`${what}: ${drawn.size} of ${values.length}, drawn by NIBBLE_SEED=${seed}`);
   return values.filter((value) => drawn.has(value));
 }
+
+/**
+ * Deals values out in turns, and gives what one of so many gets; who gets which moves with the seed. With ALL_ROUNDS each
+ * gets all.
+ * @template Value
+ * @param {string} what it is for
+ * @param {readonly Value[]} values
+ * @param {{ turn: number, of: number, all?: boolean, seed?: string }} options
+ * @returns {Value[]}
+ */
+export function dealOut(what, values, { turn, of, all = ALL_ROUNDS, seed = SEED }) {
+  if (all) return [...values];
+  const first = new Random(`${seed} ${what}`).below(of);
+  const dealt = values.filter((_, place) => (place + first) % of === turn);
+  console.log(`${what}: ${dealt.length} of ${values.length}, dealt out by NIBBLE_SEED=${seed}`);
+  return dealt;
+}

@@ -31,7 +31,7 @@ const ON_THE_WAY = 4 * MIB;
 const MOST_BYTES = 16 * MIB;
 const MOST_MILLISECONDS = 100;
 const PATIENCE_MILLISECONDS = 20_000;
-const BROWSER_KILL_EVERY = 10;
+const BROWSER_KILL_EVERY = 5;
 
 /** What the server has sent of the model. */
 class Traffic {

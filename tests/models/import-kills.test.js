@@ -4,10 +4,10 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { killImports } from './import-kills.js';
 
-const RUNS = Number(process.env.NIBBLE_KILLS ?? 10);
+const RUNS = Number(process.env.NIBBLE_KILLS ?? 7);
 
 const MOMENTS = {
-  // Every tenth kill takes the whole browser.
+  // Every fifth kill takes the whole browser.
   'at any moment': { runs: RUNS },
   'as a chunk is full': { runs: Math.ceil(RUNS / 2), chunkBytes: 4 << 20 },
 };
