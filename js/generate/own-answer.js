@@ -4,9 +4,14 @@
 /**
  * @typedef {object} OwnAnswer
  * @property {number[]} prompt what it was written behind
+ * @property {number} messages how many of a chat those are
  * @property {number[]} tokens
  * @property {string} text
  */
+
+/** @param {number[]} tokens @param {number[]} head */
+export const startsWith = (tokens, head) =>
+  tokens.length >= head.length && head.every((token, place) => token === tokens[place]);
 
 /**
  * Whether an answer is the one that the last message of a chat begins with: all of the message, but for the tag that opens
@@ -21,6 +26,6 @@ export function isOwnAnswer({ prompt, text }, content, { tokens, opening }) {
     content.endsWith(text) &&
     (before === '' || (opening !== '' && before.trim() === opening)) &&
     tokens.length === prompt.length &&
-    tokens.every((token, place) => token === prompt[place])
+    startsWith(tokens, prompt)
   );
 }

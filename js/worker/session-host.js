@@ -6,7 +6,7 @@ import * as read from '../base/options.js';
 import { complete } from '../generate/completion.js';
 import { ChatPrompt, headLength, Room, readWithRoom, trimTokens } from '../generate/full-context.js';
 import { withHalfCharacter } from '../generate/half-character.js';
-import { isOwnAnswer } from '../generate/own-answer.js';
+import { isOwnAnswer, startsWith } from '../generate/own-answer.js';
 import { mostLikely } from '../generate/probabilities.js';
 import { Timeline } from '../generate/timeline.js';
 import { exportImage, importImage } from '../saves/image.js';
@@ -97,7 +97,7 @@ export class SessionHost {
     const onPrefill = (prefill) => onEvent({ prefill: { ...prefill, opening } });
     const control = { signal, onToken: onEvent, onPrefill };
     const half = options.continueLast ? (session.half ?? null) : null;
-    const own = options.continueLast && left.tokens === 0 ? this.#ownAnswer(session, options) : null;
+    const own = options.continueLast && left.tokens === 0 ? this.#ownAnswer(session, options, prompt) : null;
     const begun = own === null ? withHalfCharacter(prompt, half, timeline.contextSize) : [...own.prompt, ...own.tokens];
     const completing = complete(context, begun, { ...options, stop }, control);
     const { half: open, ...result } = await completing.finally(() => {
@@ -105,18 +105,28 @@ export class SessionHost {
     });
     session.half = open;
     const { prompt: before, tokens: written, text: said } = own ?? { prompt: begun, tokens: [], text: '' };
-    const answer = { prompt: before, tokens: [...written, ...result.tokens], text: said + result.text };
+    const messages = (options.messages?.length ?? 0) - (own === null ? 0 : 1);
+    const answer = { prompt: before, messages, tokens: [...written, ...result.tokens], text: said + result.text };
     // What a stop string cuts off is among the tokens.
     session.answer = result.stopString === null && dropped.tokens === 0 ? answer : null;
     return { ...result, droppedTokens: dropped.tokens, droppedMessages: dropped.messages, warnings };
   }
 
-  /** The last answer, where it is the one that a chat continues. @param {OpenSession} session @param {CompletionSettings} options */
-  #ownAnswer({ answer = null, timeline: { contextSize } }, { messages = [], ...options }) {
-    if (answer === null || answer.prompt.length + answer.tokens.length > contextSize) return null;
-    const head = this.#modelText.readChat(messages.slice(0, -1), { ...options, continueLast: false });
+  /**
+   * The last answer, where it is the one that a chat continues.
+   * @param {OpenSession} session
+   * @param {CompletionSettings} options
+   * @param {number[]} prompt the chat, with the answer's text at its end
+   */
+  #ownAnswer({ answer = null, timeline: { contextSize } }, { messages = [], ...options }, prompt) {
+    if (answer === null || answer.messages !== messages.length - 1) return null;
+    if (answer.prompt.length + answer.tokens.length > contextSize) return null;
     // That it is a text has been checked.
     const content = /** @type {string} */ (messages[messages.length - 1].content);
+    if (!content.endsWith(answer.text)) return null;
+    // Where its first word does not run together with what is before it, the chat need not be read once more.
+    if (content === answer.text && startsWith(prompt, answer.prompt)) return answer;
+    const head = this.#modelText.readChat(messages.slice(0, -1), { ...options, continueLast: false });
     return isOwnAnswer(answer, content, head) ? answer : null;
   }
 

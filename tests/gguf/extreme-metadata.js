@@ -7,7 +7,7 @@ import { describeHeader } from '../../js/models/describe.js';
 import { parseHeader } from '../../js/models/loader.js';
 import { newManifest } from '../../js/models/manifest.js';
 import { checkWhole, inOrder, joinHeaders, partHeader } from '../../js/models/part-tables.js';
-import { Texts } from '../../js/prompt/model-text.js';
+import { ModelText } from '../../js/prompt/model-text.js';
 import { CORE_OPTIONS, sourceOf, startCore } from '../core-model.js';
 import { ggufBytes } from '../gguf-writer.js';
 import { VOCABULARIES } from '../tokenizer/vocabularies.js';
@@ -96,7 +96,7 @@ function readAll(header, size) {
     () => checkWhole('model.gguf', header),
     () => joinHeaders(inOrder([partHeader('model.gguf', header)])),
     () => {
-      const texts = new Texts(header);
+      const texts = new ModelText(header);
       texts.render([{ role: 'user', content: TEXT }]);
       const { tokenizer } = texts;
       tokenizer?.decode(tokenizer.encode(TEXT));

@@ -124,7 +124,7 @@ describe('the most memory that loading takes', { skip: process.platform !== 'lin
 
   // What is in flight beside the weights does not depend on the size of a model; the margin of a tenth does.
   for (const [name, loading, inFlight] of [
-    ['from a server, without a store', 'none', DOWNLOAD_BYTES],
+    ['from a server, without a store', 'not-stored', DOWNLOAD_BYTES],
     ['from a server into IndexedDB', 'indexeddb imported', DOWNLOAD_BYTES + 2 * CHUNK_BYTES],
     ['from IndexedDB', 'indexeddb stored', 0],
     ['from a server into the private file system', 'opfs imported', DOWNLOAD_BYTES + 2 * CHUNK_BYTES],
