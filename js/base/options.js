@@ -146,6 +146,7 @@ const TEXT_READERS = {
   parseSpecial: boolean(undefined),
   tools: json('a list of tools, each an object', areObjects),
   template: string,
+  chatTemplate: string,
   templateVariables: variables,
   variables,
 };
@@ -160,14 +161,15 @@ function variables(name, value) {
 }
 
 /**
- * `variables` is a short name of templateVariables.
- * @template {{ variables: Record<string, unknown> | null, templateVariables: Record<string, unknown> | null }} Read
+ * `variables` is a short name of templateVariables; of two templates one is meant.
+ * @template {{ variables: Record<string, unknown> | null, templateVariables: Record<string, unknown> | null, template: string | null, chatTemplate: string | null }} Read
  * @param {Read} read
  */
-const withVariables = ({ variables: short, templateVariables, ...read }) => ({
-  ...read,
-  templateVariables: templateVariables ?? short,
-});
+function withVariables({ variables: short, templateVariables, ...read }) {
+  if (read.template !== null && read.chatTemplate !== null)
+    throw invalid('template', read.template, 'none beside a chatTemplate, which takes the place of those in the file');
+  return { ...read, templateVariables: templateVariables ?? short };
+}
 
 const readRender = readAll({ ...TEXT_READERS, addGenerationPrompt: boolean(true), continueLast: boolean(false) });
 
@@ -209,7 +211,7 @@ function checkContinued({ continueLast }, list) {
 }
 
 /**
- * @template {{ continueLast: boolean, variables: Record<string, unknown> | null, templateVariables: Record<string, unknown> | null }} Read
+ * @template {Parameters<typeof withVariables>[0] & { continueLast: boolean }} Read
  * @param {string} what
  * @param {(options: unknown) => Read} reader
  * @param {any} options

@@ -18,6 +18,11 @@ export const CHAT = {
     value: 'NAME',
     help: "the chat template to use, where the file has several, as nibble info lists them; with --tools 'tool_use' if there",
   },
+  'template-file': {
+    kind: 'text',
+    value: 'FILE',
+    help: "a file with a chat template (Jinja) to use in place of the model's own",
+  },
   variable: {
     kind: 'text',
     value: 'NAME=VALUE',
@@ -27,15 +32,33 @@ export const CHAT = {
 };
 
 /**
- * @param {{ tools?: string, template?: string, variable?: string[] }} values parsed CHAT options
- * @returns {Promise<{ tools?: object[], template?: string, templateVariables?: Record<string, unknown> }>} as complete() takes them
+ * @param {{ tools?: string, template?: string, 'template-file'?: string, variable?: string[] }} values parsed CHAT options
+ * @returns {Promise<{ tools?: object[], template?: string, chatTemplate?: string, templateVariables?: Record<string, unknown> }>} as complete() takes them
  */
-export async function chatOptions({ tools, template, variable = [] }) {
+export async function chatOptions({ tools, template, 'template-file': file, variable = [] }) {
+  if (template !== undefined && file !== undefined)
+    throw new UsageError(
+      "--template names one of the model's own, and --template-file has another; one of them is meant.",
+    );
   return {
     ...(tools !== undefined && { tools: await readTools(tools) }),
     ...(template !== undefined && { template }),
+    ...(file !== undefined && { chatTemplate: await readTemplate(file) }),
     ...(variable.length > 0 && { templateVariables: Object.fromEntries(variable.map(readVariable)) }),
   };
+}
+
+/** @param {string} file @returns {Promise<string>} */
+async function readTemplate(file) {
+  const expected = 'expected a file with a chat template';
+  let text;
+  try {
+    text = withoutMark(await readFile(file, 'utf8'));
+  } catch (error) {
+    throw new UsageError(`--template-file "${file}" could not be read: ${reasonOf(error)}; ${expected}.`);
+  }
+  if (text.trim() === '') throw new UsageError(`--template-file "${file}" is empty; ${expected}.`);
+  return text;
 }
 
 /** @param {string} file @returns {Promise<object[]>} */

@@ -63,8 +63,9 @@ export default {
  * @param {import('./arguments.js').Values} values
  * @returns {{ prompt: string, parseSpecial: boolean, messages?: undefined } | { messages: import('../prompt/messages.js').Message[] }}
  */
-function request(engine, prompt, { raw, system, 'no-parse': noParse }) {
-  const asChat = !raw && (engine.info.chatTemplate === 'model' || system !== undefined);
+function request(engine, prompt, { raw, system, 'no-parse': noParse, 'template-file': template }) {
+  const isChat = engine.info.chatTemplate === 'model' || system !== undefined || template !== undefined;
+  const asChat = !raw && isChat;
   if (!asChat) return { prompt, parseSpecial: !noParse };
   const first = system === undefined ? [] : [{ role: 'system', content: system }];
   return { messages: [...first, { role: 'user', content: prompt }] };

@@ -25,6 +25,7 @@ import { findCallManners, haveCalls, withFittingArguments } from './tool-calls.j
  * @property {object[] | null} [tools] JSON schemas of functions, as the OpenAI API has them
  * @property {string | null} [template] the name of one of the file's templates; by default 'tool_use' where there are tools
  *   and it has that, and else 'default'
+ * @property {string | null} [chatTemplate] the source of a template to use in place of the file's
  * @property {Record<string, unknown> | null} [templateVariables] more variables, e.g. `{ enable_thinking: false }`
  */
 
@@ -42,6 +43,7 @@ import { findCallManners, haveCalls, withFittingArguments } from './tool-calls.j
  */
 
 const NEEDLE = 'needle';
+const MOST_GIVEN = 4;
 const SYSTEM_MOVED = Object.freeze({
   code: 'SYSTEM_MESSAGE_MOVED',
   message: "The model's chat template takes no system message; its text goes in front of the first user message.",
@@ -100,7 +102,8 @@ export function createChatTemplate(metadata, tokenizer, { now = () => new Date()
     warnings: missing,
     write(messages, options = {}) {
       // A name may still be that of a template for something else.
-      if (choose(options) !== undefined) return template.write(messages, options);
+      if (typeof options.chatTemplate === 'string' || choose(options) !== undefined)
+        return template.write(messages, options);
       return { text: writeLines(messages, options), warnings: ofTools(null, options) };
     },
   };
@@ -137,6 +140,8 @@ class ModelTemplate {
   #manners = new Map();
   /** @type {Map<unknown, ReturnType<typeof findCallManners>>} */
   #callManners = new Map();
+  /** Templates of callers, the one used last at the end. @type {string[]} */
+  #given = [];
 
   /** @param {import('./file-templates.js').Templates} templates @param {Record<string, unknown>} variables @param {Warning[]} [missing] */
   constructor(templates, variables, missing = []) {
@@ -174,7 +179,7 @@ class ModelTemplate {
 
   /** @type {ChatTemplate['write']} */
   write(messages, options = {}) {
-    const source = this.#templates.choose(options);
+    const source = options.chatTemplate ?? this.#templates.choose(options);
     checkMessages(messages, source);
     try {
       const { takesSystem, wantsParts, takesParts } = this.#mannersOf(source);
@@ -184,7 +189,17 @@ class ModelTemplate {
       if (mayMove && !takesSystem) return this.#moved(source, shaped, options);
       return this.#written(source, shaped, options, mayMove);
     } catch (error) {
-      throw failure(error);
+      throw failure(error, options.chatTemplate ? 'The chat template that was given' : undefined);
+    } finally {
+      if (options.chatTemplate) this.#keepFew(options.chatTemplate);
+    }
+  }
+
+  /** What is known of a template that was given is kept for the next call, and of earlier ones only a few. @param {string} source */
+  #keepFew(source) {
+    this.#given = [...this.#given.filter((one) => one !== source), source];
+    for (const old of this.#given.splice(0, this.#given.length - MOST_GIVEN)) {
+      for (const known of [this.#compiled, this.#manners, this.#callManners]) known.delete(old);
     }
   }
 
@@ -323,15 +338,15 @@ export function encodeChat(tokenizer, text, { parseSpecial = false } = {}) {
   return ids;
 }
 
-/** @param {any} error */
-function failure(error) {
+/** @param {any} error @param {string} [what] failed */
+function failure(error, what = "The model's chat template") {
   if (error instanceof NibbleError) return error;
   const message = String(error?.message ?? error).slice(0, 1000);
   let reason = `it could not be run: ${message}`;
   if (error instanceof RaisedError) reason = `it refuses these messages: ${message}`;
   else if (error instanceof LimitError) reason = `it ${message}`;
   else if (error instanceof RangeError || error?.name === 'InternalError') reason = 'it nests or grows too far';
-  return new NibbleError('CHAT_TEMPLATE_FAILED', `The model's chat template failed; ${ended(reason)}`, {
+  return new NibbleError('CHAT_TEMPLATE_FAILED', `${what} failed; ${ended(reason)}`, {
     cause: error,
     details: { reason },
   });

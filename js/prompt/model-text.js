@@ -70,9 +70,9 @@ export class ModelText {
     return this.tokenizer;
   }
 
-  /** ModelText that end an answer to a chat beside those that the caller names. */
-  get chatStops() {
-    return this.#chat?.hasNames ? FALLBACK_STOPS : [];
+  /** Texts that end an answer to a chat beside those that the caller names. @param {ChatOptions} options */
+  chatStops({ chatTemplate = null }) {
+    return this.#chat?.hasNames && chatTemplate === null ? FALLBACK_STOPS : [];
   }
 
   /** The text that a chat becomes. @param {Message[]} messages @param {ChatOptions} [options] @returns {string} */

@@ -92,7 +92,7 @@ export class SessionHost {
       room,
       shift: left.tokens > 0,
     };
-    const stop = options.messages ? [...options.stop, ...this.#modelText.chatStops] : options.stop;
+    const stop = options.messages ? [...options.stop, ...this.#modelText.chatStops(options)] : options.stop;
     /** @param {import('../base/public-types.js').Prefill} prefill */
     const onPrefill = (prefill) => onEvent({ prefill: { ...prefill, opening } });
     const control = { signal, onToken: onEvent, onPrefill };
@@ -406,8 +406,9 @@ export class SessionHost {
  * @param {import('../prompt/model-text.js').ModelText} modelText
  * @param {{ messages: import('../prompt/messages.js').Message[] } & import('../prompt/model-text.js').ChatOptions} options
  */
-export function chatPrompt(modelText, { messages, continueLast, parseSpecial, tools, template, templateVariables }) {
-  const options = { continueLast, parseSpecial, tools, template, templateVariables };
+export function chatPrompt(modelText, { messages, ...given }) {
+  const { continueLast, parseSpecial, tools, template, chatTemplate, templateVariables } = given;
+  const options = { continueLast, parseSpecial, tools, template, chatTemplate, templateVariables };
   return new ChatPrompt(messages, (fewer) => modelText.readChat(fewer, options));
 }
 

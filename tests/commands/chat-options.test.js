@@ -141,6 +141,34 @@ test('a template is chosen by its name, and by tools', async () => {
   assert.ok(code !== 0 && /this model has default, tool_use, twice/.test(stderr), stderr);
 });
 
+test("a template comes from a file, in place of the model's own", async () => {
+  const file = join(temporaryFolder(), 'template.jinja');
+  writeFileSync(file, '\ufeff{{ messages[0].content }}{{ extra }}!');
+  const args = ['run', '-p', 'Hi', '--json', '--template-file', file];
+  const { stdout, stderr } = await nibbleOf(odd, ...args, '--variable', 'extra=123');
+  const own = JSON.parse((await nibbleOf(odd, 'run', '-p', 'Hi', '--json')).stdout);
+  assert.equal(JSON.parse(stdout).promptTokens, own.promptTokens - '12345'.length + 'Hi123!'.length, stderr);
+  for (const [more, sentence] of [
+    [['--template', 'twice'], /one of them is meant/],
+    [['--template-file', `${file}.gone`], /--template-file ".*" could not be read: there is no such file/],
+  ]) {
+    const wrong = await nibbleOf(
+      odd,
+      'run',
+      '-p',
+      'Hi',
+      ...(more[0] === '--template' ? ['--template-file', file] : []),
+      ...more,
+    );
+    assert.equal(wrong.code, 2);
+    assert.match(wrong.stderr, /** @type {RegExp} */ (sentence));
+  }
+  const broken = join(temporaryFolder(), 'broken.jinja');
+  writeFileSync(broken, '{% for %}');
+  const failed = await nibbleOf(odd, 'run', '-p', 'Hi', '--template-file', broken);
+  assert.match(failed.stderr, /CHAT_TEMPLATE_FAILED: The chat template that was given failed/);
+});
+
 test('an unknown way of splitting words is said by every command that looks at texts', async () => {
   for (const args of [['run', '-p', 'Hi'], ['info']]) {
     const { stdout, stderr } = await nibbleOf(odd, ...args);

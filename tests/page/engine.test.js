@@ -282,6 +282,33 @@ describe('an answer', () => {
     await opened.close();
   });
 
+  test(
+    'has the variables of the chat template that the reader has written, and none that are no JSON',
+    LIMIT,
+    async () => {
+      const opened = await open({ answers: [['Yes.']] });
+      const { page } = opened;
+      const field = page.locator('#setting-templateVariables');
+      const write = async (/** @type {string} */ text) => {
+        await page.locator('#open-settings').click();
+        await field.fill(text);
+        await page.keyboard.press('Tab');
+        const isTaken = (await field.getAttribute('aria-invalid')) !== 'true';
+        await page.keyboard.press('Escape');
+        await driver.converse(page, 'Really?');
+        return isTaken;
+      };
+      assert.equal(await write('{ "reasoning_effort": "low", "thinking": true }'), true);
+      for (const wrong of ['reasoning_effort=low', '[1]', 'null', '{ "messages": [] }', '{'])
+        assert.equal(await write(wrong), false, wrong);
+      assert.equal(await write(''), true);
+      const told = (await calls(page)).map(({ templateVariables }) => templateVariables ?? null);
+      const kept = { reasoning_effort: 'low', thinking: true };
+      assert.deepEqual(told, [...Array(6).fill(kept), null]);
+      await opened.close();
+    },
+  );
+
   test('begins anew where an engine whose template opens thoughts fails before the first', LIMIT, async () => {
     const opened = await open({ answers: [['Never.'], ['So</think>Yes.']], opens: true, crashAt: 0 });
     const { page } = opened;

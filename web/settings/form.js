@@ -10,6 +10,8 @@ import { ANSWER_SETTINGS, DEFAULTS, MEMORY_BUDGETS, RANGES } from './settings.js
 /** @typedef {'temperature' | 'maxTokens' | 'topP' | 'topK' | 'minP' | 'repetitionPenalty' | 'seed' | 'contextSize' | 'threads'} NumberName */
 /** @typedef {'language' | 'theme' | 'thinking' | 'onFull' | 'kvType' | 'memoryBudget' | 'store'} ChoiceName */
 
+/** @typedef {'systemPrompt' | 'templateVariables'} TextName */
+
 /** @type {NumberName[]} */
 const SAMPLING_FIELDS = ['temperature', 'maxTokens', 'topP', 'topK', 'minP', 'repetitionPenalty', 'seed'];
 /** @type {NumberName[]} */
@@ -58,12 +60,18 @@ export class SettingsForm {
       ),
       this.#group(
         'settings.answers',
-        this.#systemPrompt(),
+        // A text that is cut would be taken for the whole of it.
+        this.#text('systemPrompt', { rows: 3 }, ({ length: count }) =>
+          this.#t('settings.systemPrompt.long', { count, most: RANGES.systemPrompt.most }),
+        ),
         this.#choice('thinking', [
           ['auto', t('settings.auto')],
           ['on', t('settings.thinking.on')],
           ['off', t('settings.thinking.off')],
         ]),
+        this.#text('templateVariables', { rows: 2, spellcheck: 'false' }, () =>
+          this.#t('settings.templateVariables.wrong'),
+        ),
         make('div', { class: 'pairs' }, ...SAMPLING_FIELDS.map((name) => this.#number(name))),
         this.#choice('onFull', [
           ['stop', t('settings.onFull.stop')],
@@ -96,7 +104,7 @@ export class SettingsForm {
     return make('fieldset', {}, make('legend', {}, this.#t(key)), ...children);
   }
 
-  /** A field with its label and its help. @param {ChoiceName | NumberName | 'systemPrompt'} name @param {HTMLElement} control */
+  /** A field with its label and its help. @param {ChoiceName | NumberName | TextName} name @param {HTMLElement} control */
   #field(name, control) {
     const help = this.#help[name]?.() ?? this.#t(`settings.${name}.help`);
     control.id = `setting-${name}`;
@@ -136,19 +144,18 @@ export class SettingsForm {
     );
   }
 
-  #systemPrompt() {
-    const { most } = RANGES.systemPrompt;
-    // A text that is cut would be taken for the whole of it.
+  /** @param {TextName} name @param {Record<string, unknown>} properties @param {(text: string) => string} problemOf a text that is not taken */
+  #text(name, properties, problemOf) {
     const problem = make('p', { class: 'field-problem', role: 'alert' });
     const change = () => {
-      const taken = this.#settings.set('systemPrompt', field.value);
+      const taken = this.#settings.set(name, field.value);
       field.setAttribute('aria-invalid', String(!taken));
-      problem.textContent = taken ? '' : this.#t('settings.systemPrompt.long', { count: field.value.length, most });
+      problem.textContent = taken ? '' : problemOf(field.value);
     };
-    const field = make('textarea', { rows: 3, on: { change } });
-    followDirection(field)(this.#settings.get('systemPrompt'));
-    field.placeholder = this.#t('settings.systemPrompt.placeholder');
-    const made = this.#field('systemPrompt', field);
+    const field = make('textarea', { ...properties, on: { change } });
+    followDirection(field)(this.#settings.get(name));
+    field.placeholder = this.#t(`settings.${name}.placeholder`);
+    const made = this.#field(name, field);
     made.append(problem);
     return made;
   }

@@ -12,6 +12,7 @@ const KEY = 'nibble.settings';
  * @property {StoreKind} store where models are kept
  * @property {string} systemPrompt
  * @property {'auto' | 'on' | 'off'} thinking
+ * @property {string} templateVariables JSON of an object; '' for none
  * @property {number} temperature
  * @property {number} topK
  * @property {number} topP
@@ -67,6 +68,7 @@ export const RANGES = Object.freeze({
   store: choice(...STORES),
   systemPrompt: text(20_000),
   thinking: choice('auto', 'on', 'off'),
+  templateVariables: { most: 4000, check: isVariables },
   temperature: number(0, 2, 0.05),
   topK: whole(0, 1000),
   topP: number(0, 1, 0.01),
@@ -91,6 +93,7 @@ export const DEFAULTS = Object.freeze({
   store: 'indexeddb',
   systemPrompt: '',
   thinking: 'auto',
+  templateVariables: '',
   temperature: 0.3,
   topK: 40,
   topP: 0.95,
@@ -112,6 +115,7 @@ export const DEFAULTS = Object.freeze({
 export const ANSWER_SETTINGS = Object.freeze([
   'systemPrompt',
   'thinking',
+  'templateVariables',
   'temperature',
   'topK',
   'topP',
@@ -134,6 +138,23 @@ export const ANSWER_SETTINGS = Object.freeze([
 const SAMPLING = ['temperature', 'topK', 'topP', 'minP', 'repetitionPenalty', 'seed', 'maxTokens', 'onFull'];
 /** @type {EngineName[]} */
 const ENGINE = ['contextSize', 'threads', 'kvType', 'memoryBudget', 'store'];
+
+/** Variables of a chat template as JSON, none of which the page or the library gives itself. @param {unknown} value */
+function isVariables(value) {
+  if (typeof value !== 'string' || value.length > RANGES.templateVariables.most) return false;
+  const read = value.trim() === '' ? {} : parsed(value);
+  const isObject = typeof read === 'object' && read !== null && !Array.isArray(read);
+  return isObject && !['messages', 'tools', 'add_generation_prompt'].some((name) => Object.hasOwn(read, name));
+}
+
+/** @param {string} json @returns {unknown} null: it is none */
+function parsed(json) {
+  try {
+    return JSON.parse(json);
+  } catch {
+    return null;
+  }
+}
 
 /** Where the last model is; an earlier version of the page has written no kind. @param {unknown} value */
 function isModel(value) {
@@ -199,11 +220,16 @@ export class Settings {
     return this.#given(SAMPLING);
   }
 
-  /** The options of whatever makes a prompt: whether to think, by the names that chat templates have for it. */
+  /** The options of whatever makes a prompt: whether to think, by the names that chat templates have for it, and what the reader says. */
   chat() {
-    const { thinking } = this.#values;
+    const { thinking, templateVariables: given } = this.#values;
     const isOn = thinking === 'on';
-    return thinking === 'auto' ? {} : { templateVariables: { enable_thinking: isOn, thinking: isOn } };
+    /** @type {Record<string, unknown>} */
+    const variables = {
+      ...(thinking !== 'auto' && { enable_thinking: isOn, thinking: isOn }),
+      ...(given.trim() !== '' && /** @type {object} */ (parsed(given))),
+    };
+    return Object.keys(variables).length === 0 ? {} : { templateVariables: variables };
   }
 
   /** The options of createEngine(). */

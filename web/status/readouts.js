@@ -7,7 +7,7 @@ import { readRate, Status } from './status.js';
 
 // Those that change what a conversation is as a prompt.
 /** @type {import('../settings/settings.js').SettingName[]} */
-const PROMPT_SETTINGS = ['systemPrompt', 'thinking'];
+const PROMPT_SETTINGS = ['systemPrompt', 'thinking', 'templateVariables'];
 
 /** @typedef {import('../nibble/index.js').Engine} Engine */
 /** @typedef {import('../conversations/conversations.js').Conversation} Conversation */

@@ -249,6 +249,12 @@ export default {
   'settings.systemPrompt.help': 'Sent ahead of every conversation (the “system prompt”). Small models often ignore it.',
   'settings.systemPrompt.long':
     'This is too long: it has {count} characters, and {most} are kept at most. The earlier text stays in use.',
+  'settings.templateVariables': 'Variables of the chat template',
+  'settings.templateVariables.placeholder': '{ "reasoning_effort": "low" }',
+  'settings.templateVariables.help':
+    'For models whose chat template knows more than the switch above, as a JSON object; their pages name what they know. Empty: none.',
+  'settings.templateVariables.wrong':
+    'This is no JSON object with variables, such as { "reasoning_effort": "low" }; “messages”, “tools” and “add_generation_prompt” are given anyway. What was there before stays in use.',
   'settings.thinking': 'Thinking before the answer',
   'settings.thinking.on': 'Yes',
   'settings.thinking.off': 'No, answer at once',

@@ -224,6 +224,12 @@ export default {
   'settings.systemPrompt.placeholder': '例如：请用短句回答。',
   'settings.systemPrompt.help': '放在每段对话的最前面（“系统提示词”）。小模型常常不理会它。',
   'settings.systemPrompt.long': '太长了：有 {count} 个字符，最多保留 {most} 个。仍使用之前的内容。',
+  'settings.templateVariables': '聊天模板的变量',
+  'settings.templateVariables.placeholder': '{ "reasoning_effort": "low" }',
+  'settings.templateVariables.help':
+    '适用于聊天模板除上面的开关外还有其他变量的模型，写成 JSON 对象；模型的页面会说明有哪些。留空：不使用。',
+  'settings.templateVariables.wrong':
+    '这不是写有变量的 JSON 对象，例如 { "reasoning_effort": "low" }；“messages”、“tools” 和 “add_generation_prompt” 由程序提供。仍使用之前的内容。',
   'settings.thinking': '回答前思考',
   'settings.thinking.on': '思考',
   'settings.thinking.off': '不思考，直接回答',
