@@ -12,8 +12,8 @@
  *   keeps its numbers and its order, and whole numbers may be bigints. Default: none.
  * @property {string} [template] The name of one of the chat templates in the file: one of `engine.info.chatTemplates`.
  *   Default: `'tool_use'` where there are tools and such a template, else `'default'`.
- * @property {string} [chatTemplate] a chat template of the caller's own, the Jinja source itself, in place of those in the
- *   file. It runs within the same bounds
+ * @property {string} [chatTemplate] A chat template of your own, the Jinja source itself, in place of those in the file. It
+ *   runs within the same bounds. Error: `CHAT_TEMPLATE_FAILED`. Default: the file's.
  * @property {Record<string, unknown>} [templateVariables] More variables of the chat template, such as
  *   `{ enable_thinking: false }`. Default: none.
  * @property {Record<string, unknown>} [variables] A short name of `templateVariables`. Default: none.
