@@ -10,18 +10,14 @@ import { filesBelow, ROOT } from '../wasm/shell.js';
 import { blocksOf, brokenLinks, commandsOf, missingFiles, readDocuments, wrongIn } from './documents.js';
 import { splitGguf, splitNames } from './gguf-splitter.js';
 import { serveHub } from './hub-server.js';
-import { present } from './present.js';
 import { temporaryFolder } from './small-model.js';
-import { untyped } from './untyped.js';
-
-/** @typedef {import('./hub-server.js').Hub} Hub */
 
 const MODEL = join(ROOT, 'models/nibble-tiny.gguf');
 const RUN_MILLISECONDS = 120_000;
 const facts = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'));
 const documents = readDocuments();
 /** @param {string} path */
-const textOf = (path) => present(documents.find((document) => document.path === path)).text;
+const textOf = (path) => documents.find((document) => document.path === path).text;
 
 /**
  * What a rule finds in any of the documents, with the document's name.
@@ -31,7 +27,6 @@ const survey = (rule) =>
   documents.flatMap(({ path, text }) => rule({ path, text }).map((found) => `${path}: ${found}`));
 
 const helps = new Map();
-/** @param {string} name */
 function helpOf(name) {
   if (!helps.has(name)) {
     const args = [join(ROOT, facts.bin.nibble), name, '--help'];
@@ -86,10 +81,7 @@ describe('the documents', () => {
     for (const { path, text } of documents) {
       for (const { language, code } of blocksOf(text).filter(({ language }) => ['js', 'ts'].includes(language))) {
         count++;
-        await assert.doesNotReject(
-          transform(code, { loader: untyped(language), format: 'esm', target: 'esnext' }),
-          path,
-        );
+        await assert.doesNotReject(transform(code, { loader: language, format: 'esm', target: 'esnext' }), path);
       }
     }
     assert.ok(count > 12, `${count} pieces of code`);
@@ -130,7 +122,7 @@ test('package.json says of each file whether importing it does anything by itsel
   assert.deepEqual([...sideEffects].sort(), [...bundled, ...doing].sort());
 });
 
-/** What each recipe of the library says, by its heading. @type {Record<string, RegExp>} */
+/** What each recipe of the library says, by its heading. */
 const SAID = {
   'Load a model': /^Nibble tiny: \d+ threads, [\w-]+, 512 tokens of context \[\]$/m,
   Chat: /^\S.* \((stop|length)\)\n(.*\n)*.*\S.* \((stop|length)\)\n$/,
@@ -152,7 +144,6 @@ const SAID = {
 describe('the code in the documents runs', () => {
   const execute = promisify(execFile);
   const home = temporaryFolder();
-  /** @type {Hub} */
   let hub;
 
   before(async () => {

@@ -62,7 +62,7 @@ export async function serveModels(files) {
   await once(server, 'listening');
   const close = () =>
     /** @type {Promise<void>} */
-    new Promise((/** @type {any} */ resolve) => {
+    new Promise((resolve) => {
       server.close(() => resolve());
       server.closeAllConnections();
     });

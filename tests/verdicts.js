@@ -9,10 +9,7 @@ import { existsSync, readFileSync } from 'node:fs';
  * @property {string} [reason] why it was skipped
  */
 
-/**
- * The reporter. A suite has no verdict of its own, unless all of it is skipped; whoever skips has to say why.
- * @param {any} source
- */
+/** The reporter. A suite has no verdict of its own, unless all of it is skipped; whoever skips has to say why. */
 export default async function* report(source) {
   const names = [];
   for await (const { type, data } of source) {
@@ -31,7 +28,7 @@ export default async function* report(source) {
   }
 }
 
-/** @param {any} verdict */
+/** @param {{ verdict: string, name: string }} verdict */
 const line = (verdict) => `${JSON.stringify(verdict)}\n`;
 
 /** @param {string} path of what was written @returns {Verdict[]} none where nothing was */

@@ -17,11 +17,7 @@ async function probe() {
     }
   };
 
-  /**
-   * Whether IndexedDB gives a value back as it was.
-   * @param {Blob | ArrayBuffer} value
-   * @param {(value: any) => Promise<ArrayBuffer>} read
-   */
+  /** Whether IndexedDB gives a value back as it was. */
   async function keeps(value, read) {
     const name = `abilities ${Math.random()}`;
     const opening = indexedDB.open(name, 1);

@@ -2,7 +2,6 @@
 import { fork } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { openChromium } from '../chromium.js';
-import { present } from '../present.js';
 import { browserFlags, pagePeakBytes } from './machine.js';
 
 const CHILD = fileURLToPath(new URL('child.js', import.meta.url));
@@ -26,7 +25,6 @@ const BROWSER_OPTIONS = { handleSIGINT: false, handleSIGTERM: false, handleSIGHU
 function watch(seconds, signal) {
   /** @type {NodeJS.Timeout} */
   let timer;
-  /** @type {(reason: unknown) => void} */
   let reject;
   const promise = new Promise((_, fail) => {
     reject = fail;
@@ -76,7 +74,7 @@ export async function runInPage({ url, plan, onEvent, signal, patienceSeconds })
       page.on('pageerror', (error) => reject(error));
     });
     crashed.catch(() => {});
-    await page.exposeFunction('report', (/** @type {any} */ event) => {
+    await page.exposeFunction('report', (event) => {
       watcher.heard();
       if (event.phase === 'load') flags = browserFlags();
       if (event.phase === 'close') peakBytes = pagePeakBytes();
@@ -106,14 +104,12 @@ export async function runInProcess({ execPath, plan, onEvent, signal, patienceSe
   const child = fork(CHILD, [], { execPath, execArgv: [], detached: true, stdio: ['ignore', 'ignore', 'pipe', 'ipc'] });
   const ended = new Promise((resolve) => child.once('close', resolve));
   let complaints = '';
-  present(child.stderr)
-    .setEncoding('utf8')
-    .on('data', (text) => {
-      complaints = (complaints + text).slice(-ERROR_CHARACTERS);
-    });
+  child.stderr.setEncoding('utf8').on('data', (text) => {
+    complaints = (complaints + text).slice(-ERROR_CHARACTERS);
+  });
   try {
     const work = new Promise((resolve, reject) => {
-      child.on('message', (/** @type {any} */ message) => {
+      child.on('message', (message) => {
         watcher.heard();
         if (message.event) onEvent(message.event);
         else if (message.error) reject(new Error(oneLine([message.error, complaints])));

@@ -40,18 +40,11 @@ while os.getppid() == int(sys.argv[2]):
     time.sleep(0.1)
 `;
 
-import { present } from '../present.js';
-import { untyped } from '../untyped.js';
-
-/**
- * Runs in Node and, by its text, in a page: nothing of this file is at hand here.
- * @param {typeof library} nibble
- * @param {{ generatedTokens: number, promptTokens: number, repetitions: number, [rest: string]: any }} options
- */
+/** Runs in Node and, by its text, in a page: nothing of this file is at hand here. */
 async function measure(nibble, { generatedTokens, promptTokens, repetitions, ...options }) {
-  const engine = await nibble.createEngine(untyped(options));
+  const engine = await nibble.createEngine(options);
   const { budget, threads, kernelSet, contextSize } = engine.info;
-  if (!present(budget).streams) throw new Error('All weights fit: give a smaller --budget.');
+  if (!budget.streams) throw new Error('All weights fit: give a smaller --budget.');
   const run = { repetitions, warmUp: false };
   const decode = await engine.benchmark({ ...run, promptTokens: 0, generatedTokens });
   const prompt = { ...run, promptTokens, generatedTokens: 0, repetitions: 1 };
@@ -60,8 +53,8 @@ async function measure(nibble, { generatedTokens, promptTokens, repetitions, ...
   await engine.unload();
   const turns = decode.nanoseconds.map((time, turn) => {
     const tokensPerSecond = (generatedTokens * 1e9) / time;
-    const storeBytesPerSecond = present(decode.streamed).storeRates[turn];
-    const allowed = storeBytesPerSecond / present(budget).bytesPerTokenStreamed;
+    const storeBytesPerSecond = decode.streamed.storeRates[turn];
+    const allowed = storeBytesPerSecond / budget.bytesPerTokenStreamed;
     return { tokensPerSecond, storeBytesPerSecond, allowed, share: tokensPerSecond / allowed };
   });
   const prefillTokensPerSecond = prefill && (promptTokens * 1e9) / prefill.nanoseconds[0];
@@ -84,7 +77,6 @@ async function forgetting(wanted, folder, use) {
   }
 }
 
-/** @param {string} store @param {{ model: string, [rest: string]: any }} options @param {boolean} uncached */
 async function inChromium(store, { model, ...options }, uncached) {
   const folders = { '/nibble/': path('../../build/web'), '/test/': path('..') };
   const server = await serveBenchmark({ folders, modelPath: model });
@@ -96,7 +88,7 @@ async function inChromium(store, { model, ...options }, uncached) {
     await page.waitForFunction(() => 'nibble' in globalThis);
     await page.evaluate(
       async ([kind, url]) => {
-        const models = await globalThis.nibble.openModelStore(/** @type {any} */ ({ store: kind }));
+        const models = await globalThis.nibble.openModelStore({ store: kind });
         await models.import(url);
         await models.close();
       },
@@ -115,24 +107,25 @@ async function inChromium(store, { model, ...options }, uncached) {
   }
 }
 
-/** @param {{ median?: number, low?: number, high?: number }} options @param {number} digits */
 const span = ({ median, low, high }, digits) =>
-  `${present(median).toFixed(digits)} (${present(low).toFixed(digits)}-${present(high).toFixed(digits)})`;
+  `${median.toFixed(digits)} (${low.toFixed(digits)}-${high.toFixed(digits)})`;
 
-/** @param {{ place?: string, turns?: any[], prefillTokensPerSecond?: number, budget?: any }} options */
 function row({ place, turns, prefillTokensPerSecond, budget }) {
-  /** @param {any} value */
-  const of = (value) => summary(present(turns).map(value));
+  const of = (value) => summary(turns.map(value));
   return [
     place,
     span(
-      present(
-        of((/** @type {{ storeBytesPerSecond: number }} */ { storeBytesPerSecond }) => storeBytesPerSecond / 1e9),
-      ),
+      of(({ storeBytesPerSecond }) => storeBytesPerSecond / 1e9),
       2,
     ),
-    span(present(of((/** @type {{ tokensPerSecond: number }} */ { tokensPerSecond }) => tokensPerSecond)), 2),
-    span(present(of((/** @type {{ share: number }} */ { share }) => share)), 2),
+    span(
+      of(({ tokensPerSecond }) => tokensPerSecond),
+      2,
+    ),
+    span(
+      of(({ share }) => share),
+      2,
+    ),
     prefillTokensPerSecond?.toFixed(1) ?? '',
     (budget.bytesPerTokenStreamed / 1e6).toFixed(0),
   ];

@@ -19,16 +19,13 @@ async function drain(blob) {
   }
 }
 
-/** @type {any} */
 const readers = {
-  /** @param {any} id @param {{ way: string }} options */
   async indexeddb(id, { way }) {
     const database = await new Promise((resolve, reject) => {
       const request = indexedDB.open('nibble');
       request.onsuccess = () => resolve(request.result);
       request.onerror = () => reject(request.error);
     });
-    /** @param {number} index */
     const read = async (index) => {
       const chunk = await new Promise((resolve, reject) => {
         const request = database.transaction('chunks').objectStore('chunks').get([id, index]);
@@ -41,12 +38,9 @@ const readers = {
     return { read, close: () => database.close() };
   },
 
-  /** @param {any} id @param {{ record: any }} options */
   async opfs(id, { record: { chunks } }) {
     const backend = await openOpfs();
-    /** @type {Uint8Array[]} */
     const scratch = [];
-    /** @param {number} index */
     const read = async (index) => {
       const buffer = scratch.pop() ?? new Uint8Array(chunks[0].bytes);
       const { bytes } = chunks[index];
@@ -58,7 +52,6 @@ const readers = {
   },
 };
 
-/** @param {string | string | undefined} kind @param {any} id */
 async function recordOf(kind, id) {
   const backend = await (kind === 'opfs' ? openOpfs() : openIndexedDb());
   const record = await backend.get(id);
@@ -66,19 +59,15 @@ async function recordOf(kind, id) {
   return record;
 }
 
-/**
- * @param {any} options
- * @returns {Promise<{ milliseconds: number, bytes: number }>}
- */
+/** @returns {Promise<{ milliseconds: number, bytes: number }>} */
 async function readAndDrop({ kind, id, way }) {
-  /** @type {any} */
   const record = await recordOf(kind, id);
   const { read, close } = await readers[kind](id, { record, way });
   const start = performance.now();
   let next = 0;
   let bytes = 0;
   const reader = async () => {
-    while (next < record?.chunks.length) bytes += await read(next++);
+    while (next < record.chunks.length) bytes += await read(next++);
   };
   await Promise.all(Array.from({ length: IN_FLIGHT }, reader));
   const milliseconds = performance.now() - start;

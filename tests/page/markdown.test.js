@@ -4,8 +4,6 @@ import { after, before, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 import { openChromium } from '../chromium.js';
-import { present } from '../present.js';
-import { untyped } from '../untyped.js';
 
 /** @typedef {import('../chromium.js').Chromium} Chromium */
 /** @typedef {import('playwright-core').Page} Page */
@@ -55,9 +53,9 @@ after(() => browser?.close());
 function draw(text, size = 3) {
   return page.evaluate(
     ({ text, size }) => {
-      const root = /** @type {HTMLElement} */ (document.querySelector('main'));
+      const root = document.querySelector('main');
       root.replaceChildren();
-      const writer = new window.parts.MarkdownWriter(root, (/** @type {string} */ key) => key);
+      const writer = new window.parts.MarkdownWriter(root, (key) => key);
       let longest = 0;
       for (let start = 0; start < text.length; start += size) {
         const begun = performance.now();
@@ -73,12 +71,12 @@ function draw(text, size = 3) {
         handlers: all.filter((element) => element.getAttributeNames().some((name) => name.startsWith('on'))).length,
         links: all
           .filter(({ localName }) => localName === 'a')
-          .map((/** @type {any} */ a) => ({
+          .map((a) => ({
             href: a.getAttribute('href'),
-            protocol: /** @type {HTMLElement} */ /** @type {any} */ (a).protocol,
+            protocol: a.protocol,
             text: a.textContent,
-            rel: /** @type {HTMLElement} */ /** @type {any} */ (a).rel,
-            target: /** @type {HTMLElement} */ /** @type {any} */ (a).target,
+            rel: a.rel,
+            target: a.target,
           })),
         longest,
       };
@@ -169,7 +167,8 @@ describe('hostile Markdown', () => {
     test(`${name} nested without end keep their words`, LIMIT, async () => {
       for (const size of [1, 7, 5000]) {
         const { text } = await draw(nested, size);
-        const words = (/** @type {string} */ value) => present(value.match(/[a-z]/g)).join('');
+        /** @param {string} value */
+        const words = (value) => value.match(/[a-z]/g).join('');
         assert.equal(words(text), words(nested));
       }
     });
@@ -181,7 +180,7 @@ test('a line is read unless the search for addresses in it would take its square
     [500, true],
     [15_000, false],
   ]) {
-    const { tags, text } = await draw(`**b** ${'a.'.repeat(untyped(count))}@ end`, 50_000);
+    const { tags, text } = await draw(`**b** ${'a.'.repeat(count)}@ end`, 50_000);
     assert.equal(tags.includes('strong'), isRead, `${count} times`);
     assert.ok(text.endsWith('.@ end'));
   }
@@ -220,13 +219,15 @@ describe('plain Markdown', () => {
           .split('|')
           .concat(['|', '|--|--|\n', '| a | b |\n']);
       let state = 7;
-      const random = (/** @type {number} */ bound) => {
+      /** @param {number} bound */
+      const random = (bound) => {
         state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
         return Math.floor((state / 2 ** 32) * bound);
       };
-      const drawn = (/** @type {string[]} */ pieces) => {
-        const root = /** @type {HTMLElement} */ (document.createElement('div'));
-        const writer = new window.parts.MarkdownWriter(root, (/** @type {string} */ key) => key);
+      /** @param {string[]} pieces */
+      const drawn = (pieces) => {
+        const root = document.createElement('div');
+        const writer = new window.parts.MarkdownWriter(root, (key) => key);
         for (const piece of pieces) writer.write(piece);
         writer.end();
         // The end of a line at the end of a paragraph is not shown.
@@ -273,10 +274,12 @@ describe('plain Markdown', () => {
 
 /** @param {string} href @param {string} text */
 const link = (href, text) => `<a href="${href}" rel="noopener noreferrer" target="_blank" title="${href}">${text}</a>`;
-const code = (/** @type {string} */ language, /** @type {string} */ text) =>
+/** @param {string} language @param {string} text */
+const code = (language, text) =>
   `<div class="code"><div class="code-head"><span class="code-language">${language}</span><button/></div>` +
   `<pre tabindex="0"><code>${text}</code></pre></div>`;
-const formula = (/** @type {string} */ text) => `<span class="formula">${text}</span>`;
+/** @param {string} text */
+const formula = (text) => `<span class="formula">${text}</span>`;
 /** @param {string} rows */
 const table = (rows) => `<div class="table" tabindex="0" role="group" aria-label="table"><table>${rows}</table></div>`;
 
@@ -381,11 +384,12 @@ describe('Markdown is drawn as CommonMark and GFM have it, wherever it is cut:',
 });
 
 describe('Markdown that grows', () => {
-  const grow = (/** @type {string[]} */ pieces) =>
+  /** @param {string[]} pieces */
+  const grow = (pieces) =>
     page.evaluate((given) => {
-      const root = /** @type {HTMLElement} */ (document.querySelector('main'));
+      const root = document.querySelector('main');
       root.replaceChildren();
-      const writer = new window.parts.MarkdownWriter(root, (/** @type {string} */ key) => key);
+      const writer = new window.parts.MarkdownWriter(root, (key) => key);
       const seen = new Map();
       const watch = () => {
         const walker = document.createTreeWalker(root);
@@ -428,8 +432,10 @@ describe('Markdown that grows', () => {
   };
   for (const [name, long] of Object.entries(LONG)) {
     test(`keeps all words of a ${name} that is longer than any`, LIMIT, async () => {
-      const words = (/** @type {string} */ value) =>
-        present(value.match(/[a-z]+\s?/g))
+      /** @param {string} value */
+      const words = (value) =>
+        value
+          .match(/[a-z]+\s?/g)
           .join('')
           .replace(/\s/g, '');
       assert.equal(words((await draw(long, 3000)).text), words(long));
@@ -438,13 +444,13 @@ describe('Markdown that grows', () => {
 });
 
 describe('reasoning', () => {
-  const split = (/** @type {string | { reasoning: string, answer: string }} */ text, /** @type {number} */ size) =>
+  /** @param {string | { reasoning: string, answer: string }} text @param {number} size */
+  const split = (text, size) =>
     page.evaluate(
-      (/** @type {any} */ { text, size }) => {
+      ({ text, size }) => {
         const splitter = new window.parts.ReasoningSplitter();
-        /** @type {Record<string, string>} */
         const found = { reasoning: '', answer: '' };
-        const take = (/** @type {any} */ list) => {
+        const take = (list) => {
           for (const part of list) found[part.kind] += part.text;
         };
         for (let start = 0; start < text.length; start += size) take(splitter.push(text.slice(start, start + size)));

@@ -5,7 +5,7 @@ const QUIET = { debug() {}, log() {}, warn() {}, error: console.error };
 export const CONFIGURATION = { suppressNativeLog: false, logger: QUIET };
 
 /**
- * @param {any} wllama
+ * @param {object} wllama
  * @param {any} source what its model manager takes
  * @param {object} parameters of loadModel()
  * @returns {Promise<{ milliseconds: number, from: string, storeMilliseconds: number }>}
