@@ -153,6 +153,8 @@ export class ModelStore {
     const address = this.#hubAddressOf(model);
     if (address === null || (address.url === /** @type {URL} */ (model).href && params.options.sha256 !== null))
       return this.#callWithModel('storeImport', model, params, control);
+    // An environment that is not as it should be must not have a stranger's hub asked.
+    if (this.#asker.problem) throw this.#asker.problem;
     checkSignal(signal);
     if (signal?.aborted) throw reasonOf(signal);
     const call = { ...this.#asker, access, signal, isPath: this.#isPath, stored: () => this.list(), isImport: true };

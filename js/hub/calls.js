@@ -52,10 +52,22 @@ export function createHubCalls(platform, openStore) {
    */
   const accessOf = (options, hub) => readAccess(options, authorizationOf(hub));
 
+  /** What an environment that is not as it should be says; null where it is, or where the caller names a hub. @param {import('./address.js').HubOptions} [given] */
+  function problemOf(given) {
+    if (given !== undefined && given !== null) return null;
+    try {
+      readHub(platform.environment?.hub);
+      return null;
+    } catch (error) {
+      return error;
+    }
+  }
+
   /** @param {import('./address.js').HubOptions} [given] @returns {import('./repository.js').Asker} */
   const asker = (given) => {
     const hub = hubOf(given);
-    return { hub, access: accessOf({}, hub), fetch: platform.environment?.fetch, machine: machineOf() };
+    const { fetch } = platform.environment ?? {};
+    return { hub, problem: problemOf(given), access: accessOf({}, hub), fetch, machine: machineOf() };
   };
 
   /** What is stored, to find in it what an address means. @param {Store} store @param {FileOptions} options */

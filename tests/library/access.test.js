@@ -221,3 +221,19 @@ test('in Node, the environment says where the hub is and who asks, where no opti
     await hub.close();
   }
 });
+
+test('an environment whose hub is no address asks no other hub, for a store as for an engine', async (t) => {
+  const { HF_ENDPOINT } = process.env;
+  const asked = t.mock.method(globalThis, 'fetch', async () => new Response('', { status: 500 }));
+  process.env.HF_ENDPOINT = 'hub.example';
+  try {
+    const models = await openModelStore({ store: { folder: temporaryFolder() } });
+    await assert.rejects(models.import('owner/name'), { code: 'INVALID_ARGUMENT' });
+    await models.close();
+    await assert.rejects(createEngine({ model: 'owner/name' }), { code: 'INVALID_ARGUMENT' });
+    assert.equal(asked.mock.callCount(), 0);
+  } finally {
+    if (HF_ENDPOINT === undefined) delete process.env.HF_ENDPOINT;
+    else process.env.HF_ENDPOINT = HF_ENDPOINT;
+  }
+});

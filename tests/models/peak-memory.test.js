@@ -108,7 +108,7 @@ describe('the most memory that loading takes', { skip: process.platform !== 'lin
       profiles.push(mkdtempSync(join(tmpdir(), 'nibble-peak-')));
       return profiles.at(-1);
     };
-    loads = { small: begin(profile(), servers.small, null), none: begin(profile(), servers.large, null) };
+    loads = { small: begin(profile(), servers.small, null), 'not-stored': begin(profile(), servers.large, null) };
     for (const store of ['indexeddb', 'opfs']) {
       const kept = profile();
       loads[`${store} imported`] = begin(kept, servers.large, store);
