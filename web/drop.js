@@ -9,7 +9,7 @@ const MAGIC = 'GGUF';
 const bringsFiles = (event) => event.dataTransfer?.types.includes('Files') ?? false;
 
 /** @param {string} name of a file */
-const isArchive = (name) => /\.json$/i.test(name);
+export const isArchive = (name) => /\.json$/i.test(name);
 
 /**
  * What a file is for, by its name or else by its first bytes.
@@ -61,10 +61,13 @@ export function acceptDrops(cover, { onFile, onUnclear }) {
     if (event.defaultPrevented) return;
     if (!bringsFiles(event) && isField(event.target)) return;
     event.preventDefault();
-    const files = event.dataTransfer?.files ?? [];
+    const files = [...(event.dataTransfer?.files ?? [])];
+    // Conversations may come beside a model.
+    for (const archive of files.filter(({ name }) => isArchive(name))) onFile(archive);
+    const others = files.filter(({ name }) => !isArchive(name));
     // A folder may come as no file at all.
-    if (files.length === 0) return;
-    const file = chooseFiles(files);
+    if (others.length === 0) return;
+    const file = chooseFiles(others);
     if (file === null) onUnclear();
     else onFile(file);
   });

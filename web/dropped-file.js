@@ -8,6 +8,9 @@ export class DroppedFile {
   #context;
   /** The one whose header is read before it is loaded. @type {File | File[] | null} */
   #wanted = null;
+  // In which files have come, and that of the model among them that came last.
+  #lastTurn = 0;
+  #modelTurn = 0;
 
   /**
    * @param {object} context
@@ -27,13 +30,18 @@ export class DroppedFile {
   /** @param {File | File[]} file several are the parts of a model */
   async open(file) {
     const { t, settings, loadPanel, transfer, announce } = this.#context;
-    this.#wanted = file;
+    const turn = ++this.#lastTurn;
     const purpose = await purposeOf(file);
+    // What is no model takes the place of none that is still looked at.
     if (purpose === 'archive' && file instanceof File) return transfer.import(file);
     if (purpose === 'other' && file instanceof File) {
       const detail = t('problem.document', { name: file.name });
       return this.#show({ code: 'GGUF_BAD_MAGIC', text: t('problem.GGUF_BAD_MAGIC'), detail });
     }
+    // Another model was dropped, or chosen, while this one's beginning was read.
+    if (turn < this.#modelTurn) return;
+    this.#modelTurn = turn;
+    this.#wanted = file;
     // What was wrong with another file is over.
     loadPanel.closeProblem();
     const { store, ...options } = settings.engine();
@@ -58,6 +66,7 @@ export class DroppedFile {
 
   /** Another model was chosen: one that is still looked at is not loaded. */
   forget() {
+    this.#modelTurn = ++this.#lastTurn;
     this.#wanted = null;
   }
 

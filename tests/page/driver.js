@@ -256,6 +256,8 @@ export async function scriptEngine(page, script) {
   };
   export const describeModel = async (model, { hub }) => {
     globalThis.hubs.push(hub);
+    // A test may hold it up.
+    await globalThis.heldHeader;
     return { problem: null };
   };
   export const probeSpeed = async () => ({});

@@ -245,10 +245,13 @@ describe('where the storage is full', () => {
           return put.call(this, value, ...key);
         };
       });
-      const buffer = Buffer.from(writeArchive(['first', 'second'].map(conversation)));
+      const buffer = Buffer.from(writeArchive(['first', 'second', 'third'].map(conversation)));
       await page.locator('#import-file').setInputFiles({ name: 'two.json', mimeType: 'application/json', buffer });
       await page.locator('#problem', { hasText: 'not enough free space' }).waitFor();
+      const told = '1 conversation was imported. 2 conversations of the file were not imported any more.';
+      await page.locator('#imported', { hasText: told }).waitFor();
       await driver.untilEqual(() => page.locator('#conversations .title').allTextContents(), ['first']);
+      await driver.shoot(page, 'not-all-imported');
       await close();
     });
   });

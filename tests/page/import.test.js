@@ -40,7 +40,7 @@ async function idsOf(conversations) {
   return all.sort();
 }
 
-const NOTHING = { added: 0, updated: 0, beside: 0 };
+const NOTHING = { added: 0, updated: 0, beside: 0, left: 0, error: null };
 
 const CASES = [
   { name: 'is added where it is not here', here: null, file: 'q1 a1', left: ['q1 a1'], told: { added: 1 } },

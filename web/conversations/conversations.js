@@ -78,12 +78,16 @@ export async function openConversations() {
 
 /** @typedef {{ conversation: Conversation, error: unknown }} Unkept `error`: why it was not kept when that was last tried */
 
+/** @typedef {'added' | 'updated' | 'beside'} Outcome of a conversation that a file has */
+
 /**
  * How many conversations an import has brought.
  * @typedef {object} Imported
  * @property {number} added
  * @property {number} updated they were here, and the file had more of them
  * @property {number} beside they were gone on with here as in the file: both are here now
+ * @property {number} left what of the file did not come any more
+ * @property {unknown} error why; null where nothing is left
  */
 
 export class Conversations {
@@ -331,15 +335,21 @@ export class Conversations {
    * @throws {Error} an ArchiveError, before anything is changed
    */
   async import(json) {
-    const imported = { added: 0, updated: 0, beside: 0 };
-    for (const conversation of readArchive(json)) {
-      const outcome = await this.#import(conversation);
-      if (outcome !== null) imported[outcome]++;
+    const given = readArchive(json);
+    /** @type {Imported} */
+    const imported = { added: 0, updated: 0, beside: 0, left: 0, error: null };
+    for (const [index, conversation] of given.entries()) {
+      try {
+        const outcome = await this.#import(conversation);
+        if (outcome !== null) imported[outcome]++;
+      } catch (error) {
+        return { ...imported, left: given.length - index, error };
+      }
     }
     return imported;
   }
 
-  /** @param {Conversation} given @returns {Promise<keyof Imported | null>} null: it brought nothing, or another tab does something to it just now */
+  /** @param {Conversation} given @returns {Promise<Outcome | null>} null: it brought nothing, or another tab does something to it just now */
   async #import(given) {
     // What cannot be read is left to its reader to delete.
     const unknown = { ...given, messages: [] };
@@ -362,7 +372,7 @@ export class Conversations {
    * What was added beside another one before is found again, so that it is there once.
    * @param {Conversation} given
    * @param {Conversation} present
-   * @returns {Promise<keyof Imported | null>}
+   * @returns {Promise<Outcome | null>}
    */
   async #importBeside(given, present) {
     // A copy is as old as what it was made of.

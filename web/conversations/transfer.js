@@ -50,9 +50,12 @@ export class Transfer {
   async import(file) {
     const { conversations, announce, onImported, onRefused } = this.#context;
     try {
-      this.#show(await conversations.import(await file.text()));
+      const imported = await conversations.import(await file.text());
+      this.#show(imported);
       announce(this.#text);
       onImported();
+      // What is there is there: it is told beside what went wrong.
+      if (imported.error !== null) onRefused(imported.error);
     } catch (error) {
       this.#show(null);
       onRefused(error);
@@ -72,11 +75,12 @@ export class Transfer {
 
   get #text() {
     const { t } = this.#context;
-    const { added = 0, updated = 0, beside = 0 } = this.#imported ?? {};
+    const { added = 0, updated = 0, beside = 0, left = 0 } = this.#imported ?? {};
     const brought = [
       added > 0 && t('imported.added', { count: added }),
       updated > 0 && t('imported.updated', { count: updated }),
       beside > 0 && t('imported.beside', { count: beside }),
+      left > 0 && t('imported.left', { count: left }),
     ].filter(Boolean);
     return brought.length === 0 ? t('imported.nothing') : brought.join(' ');
   }

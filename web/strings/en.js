@@ -315,6 +315,10 @@ export default {
   'announce.exported': 'All conversations were exported.',
   'announce.exported.without': 'All other conversations were exported, but not {titles}.',
 
+  'imported.left': {
+    one: '{count} conversation of the file was not imported any more. Import the file again once there is room.',
+    other: '{count} conversations of the file were not imported any more. Import the file again once there is room.',
+  },
   'imported.nothing': 'Nothing was imported: all of these conversations are here already.',
   'imported.added': { one: '{count} conversation was imported.', other: '{count} conversations were imported.' },
   'imported.updated': {

@@ -287,6 +287,7 @@ export default {
   'announce.exported': '已导出全部对话。',
   'announce.exported.without': '其他对话均已导出，但不包括{titles}。',
 
+  'imported.left': { other: '文件中还有 {count} 段对话没有导入。腾出空间后请再次导入该文件。' },
   'imported.nothing': '没有导入：这些对话都已在这里。',
   'imported.added': { other: '已导入 {count} 段对话。' },
   'imported.updated': { other: '已更新 {count} 段对话。' },
