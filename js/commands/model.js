@@ -137,10 +137,19 @@ export async function loadEngine(values, terminal, overrides = {}) {
     onProgress: (progress) => tellProgress(terminal, progress),
     ...overrides,
   }).finally(terminal.clear);
-  const problem = values.store === undefined ? null : engine.info.storage.problem;
-  if (problem !== null) terminal.note(`The model is not stored: ${problem.message}`);
-  for (const { code, message } of engine.info.warnings) if (!OF_CHATS.includes(code)) terminal.note(message);
+  tellOddities(engine, terminal, { wantsStore: values.store !== undefined });
   return engine;
+}
+
+/**
+ * Says what became otherwise than one would expect, but for what concerns chats alone: chatWarnings() says that.
+ * @param {Pick<Engine, 'info'>} engine @param {Pick<Terminal, 'note'>} terminal @param {{ wantsStore: boolean }} asked
+ */
+export function tellOddities({ info }, terminal, { wantsStore }) {
+  const { storage, threadProblem, warnings } = info;
+  if (wantsStore && storage.problem !== null) terminal.note(`The model is not stored: ${storage.problem.message}`);
+  if (threadProblem !== null) terminal.note(`Fewer threads compute than were wanted: ${threadProblem.message}`);
+  for (const { code, message } of warnings) if (!OF_CHATS.includes(code)) terminal.note(message);
 }
 
 /** Warnings that are for whoever has a chat with the model. */
@@ -148,9 +157,9 @@ const OF_CHATS = ['CHAT_TEMPLATE_MISSING', 'CHAT_TEMPLATE_FAILED', 'SYSTEM_MESSA
 
 /**
  * Says once each what is odd about chats with a model: in the beginning, and of each answer's result.
- * @param {Engine} engine
- * @param {Terminal} terminal
- * @returns {(result: CompletionResult) => void}
+ * @param {Pick<Engine, 'info'>} engine
+ * @param {Pick<Terminal, 'note'>} terminal
+ * @returns {(result: Pick<CompletionResult, 'warnings'>) => void}
  */
 export function chatWarnings(engine, terminal) {
   const said = new Set();

@@ -203,6 +203,16 @@ test(
   },
 );
 
+test('threads that did not start are told, in words, until that is closed', LIMIT, async () => {
+  const threadProblem = { code: 'THREADS_FAILED', message: 'A thread did not start.' };
+  const opened = await open({ info: { threadProblem } });
+  const { page } = opened;
+  await page.locator('#shortened-text', { hasText: 'did not start as many threads as were wanted' }).waitFor();
+  await page.locator('#close-shortened').click();
+  await page.locator('#shortened').waitFor({ state: 'hidden' });
+  await opened.close();
+});
+
 test('a model that makes another one way is asked for by the access token of the hub each time', LIMIT, async () => {
   const opened = await open({ memory: { wasm: 6e8 } });
   const { page } = opened;

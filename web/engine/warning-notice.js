@@ -35,6 +35,7 @@ export class ContextNotice {
     const { engine } = this.#room;
     if (engine === null) return '';
     const codes = [...engine.info.warnings.map(({ code }) => code), ...(this.#told.get(engine) ?? [])];
+    if (this.#hasFewerThreads) codes.push('THREADS_FEWER');
     return [this.#shortened, ...describeWarnings(codes, this.#settings, this.#t)].filter(Boolean).join(' ');
   }
 
@@ -43,6 +44,14 @@ export class ContextNotice {
     if (engine === null || warnings.length === 0) return;
     this.#told.set(engine, new Set([...(this.#told.get(engine) ?? []), ...warnings]));
     this.render();
+  }
+
+  /** Whether threads did not start, or there are fewer than the settings ask for. That a page has none is told with its read-outs. */
+  get #hasFewerThreads() {
+    const { engine, options } = this.#room;
+    const problem = engine?.info.threadProblem ?? null;
+    if (engine === null || problem === null) return false;
+    return problem.code !== 'PLATFORM_UNSUPPORTED' || (options?.threads ?? 1) > engine.info.threads;
   }
 
   get #shortened() {

@@ -8,6 +8,8 @@ const KNOWN = /** @type {const} */ ([
   'CHAT_TEMPLATE_FAILED',
   'SYSTEM_MESSAGE_MOVED',
   'PREDICTION_BLOCKS_UNUSED',
+  'TOOLS_IGNORED',
+  'THREADS_FEWER',
 ]);
 
 /** What a library of another version may warn of is not told. @param {string} code @returns {code is typeof KNOWN[number]} */

@@ -181,6 +181,7 @@ export class Status {
     const { threadsSet } = this.#readings;
     if (info.threads > 1) return this.#t('details.threads.many');
     if (!crossOriginIsolated) return this.#t('details.threads.alone');
+    if (info.threadProblem) return this.#t('warning.THREADS_FEWER');
     if (threadsSet) return this.#t('details.threads.set');
     return this.#t(navigator.hardwareConcurrency > 1 ? 'details.threads.fastest' : 'details.threads.one');
   }

@@ -91,6 +91,8 @@ export default {
   'warning.CHAT_TEMPLATE_FAILED': 'This model’s file says how a chat is written, but not in a way that works.',
   'warning.SYSTEM_MESSAGE_MOVED':
     'This model takes no instructions of its own; they go in front of your first message.',
+  'warning.THREADS_FEWER': 'This browser did not start as many threads as were wanted, so answers are slower.',
+  'warning.TOOLS_IGNORED': 'This model’s chats know no tools; those that were given are left out.',
   'warning.PREDICTION_BLOCKS_UNUSED':
     'Part of this model is for guessing several words ahead. Nibble leaves it out; answers are the same.',
   'context.shortened': '{name} reads at most {size} tokens, so its context is {size}, not the {asked} of the settings.',

@@ -88,6 +88,8 @@ export default {
   'warning.CHAT_TEMPLATE_MISSING': '该模型文件没有对话模板，回答可能不太自然。',
   'warning.CHAT_TEMPLATE_FAILED': '该模型文件的对话模板无法使用。',
   'warning.SYSTEM_MESSAGE_MOVED': '该模型不接受单独的指令，因此指令放在你的第一条消息之前。',
+  'warning.THREADS_FEWER': '浏览器未能启动所需数量的线程，因此回答较慢。',
+  'warning.TOOLS_IGNORED': '该模型的聊天不支持工具；给出的工具已被忽略。',
   'warning.PREDICTION_BLOCKS_UNUSED': '该模型的一部分用于提前预测多个词。Nibble 不使用这部分，回答不受影响。',
   'context.shortened': '{name} 最多读 {size} 个词元，因此上下文用 {size}，而不是设定的 {asked}。',
   'full.before': '这段对话对模型来说已经太长：共 {tokens} 个词元，最多容纳 {size} 个。',
