@@ -153,56 +153,6 @@ test('a problem of another file covers that of a model only until it is closed',
   await opened.close();
 });
 
-test(
-  'a model that is dropped is loaded, whatever that is no model is dropped beside it or behind it',
-  LIMIT,
-  async () => {
-    const opened = await open({});
-    const { page } = opened;
-    await driver.untilReady(page);
-    const dropAll = (/** @type {{ name: string, bytes: string }[]} */ files) =>
-      drag(page, ['dragenter', 'dragover', 'drop'], { files });
-    const model = { name: 'mine.gguf', bytes: 'GGUF' };
-    const archive = (/** @type {string} */ id) => {
-      const message = { id: `m${id}`, role: 'user', content: id, createdAt: 1 };
-      const chat = { id, title: id, renamed: true, createdAt: 1, updatedAt: 2, start: 0, messages: [message] };
-      const bytes = JSON.stringify({ format: 'nibble-conversations', version: 1, conversations: [chat] });
-      return { name: `${id}.json`, bytes };
-    };
-    // At once.
-    await dropAll([archive('one'), model]);
-    await driver.untilEqual(() => loads(page), 2);
-    await page.locator('#conversations .title', { hasText: 'one' }).waitFor();
-    // While its header is read.
-    for (const other of [archive('two'), { name: 'paper.pdf', bytes: '%PDF-1.4' }]) {
-      const before = await loads(page);
-      await page.evaluate(() => {
-        globalThis.heldHeader = new Promise((resolve) => {
-          globalThis.goOn = resolve;
-        });
-      });
-      await dropAll([model]);
-      await dropAll([other]);
-      if (other.name === 'two.json') await page.locator('#conversations .title', { hasText: 'two' }).waitFor();
-      else await page.locator('#problem[data-code=GGUF_BAD_MAGIC]').waitFor();
-      await page.evaluate(() => globalThis.goOn());
-      await driver.untilEqual(() => loads(page), before + 1);
-    }
-    // Of two models the one that came last, also where the first is slower to be looked at.
-    const before = await loads(page);
-    await page.evaluate(() => {
-      globalThis.heldHeader = new Promise((resolve) => setTimeout(resolve, 300));
-    });
-    await dropAll([model]);
-    await dropAll([{ name: 'other.gguf', bytes: 'GGUF' }]);
-    await driver.untilEqual(() => loads(page), before + 1);
-    await page.waitForTimeout(300);
-    assert.equal(await loads(page), before + 1);
-    opened.complaints.length = 0;
-    await opened.close();
-  },
-);
-
 test('threads that did not start are told, in words, until that is closed', LIMIT, async () => {
   const threadProblem = { code: 'THREADS_FAILED', message: 'A thread did not start.' };
   const opened = await open({ info: { threadProblem } });
