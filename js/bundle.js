@@ -40,7 +40,8 @@ const PAGE_ENTRIES = [
   { in: 'web/app.js', out: 'app' },
   { in: 'web/app.css', out: 'app' },
 ];
-const MODELS = ['models/nibble-tiny.gguf', 'models/catalog.json'];
+const MODEL = 'models/nibble-tiny.gguf';
+const CATALOGUE = 'models/catalog.json';
 const DOCS = 'docs/';
 const DOCS_LIST = `${DOCS}files.json`;
 
@@ -161,7 +162,7 @@ function releaseOf(digest) {
 
 async function bundleSite() {
   const library = namesIn(LIBRARY).map((name) => `${LIBRARY}/${name}`);
-  const inputs = filesBelow(['web', 'js/bundle.js', 'package-lock.json', ...MODELS, ...library, REFERENCE]);
+  const inputs = filesBelow(['web', 'js/bundle.js', 'package-lock.json', MODEL, CATALOGUE, ...library, REFERENCE]);
   const stamp = new Stamp(`${SITE}/.sources`, inputs, [`${SITE}/index.html`, `${SITE}/${SERVICE_WORKER}`]);
   if (stamp.fresh()) return;
   // What an earlier build left must not be taken for a part of this one.
@@ -176,7 +177,11 @@ async function bundleSite() {
   });
   for (const path of library) copy(path, path.replace(LIBRARY, `${SITE}/nibble`));
   for (const name of namesIn(REFERENCE)) copy(`${REFERENCE}/${name}`, `${SITE}/${DOCS}${name}`);
-  for (const path of MODELS) if (existsSync(join(ROOT, path))) copy(path, `${SITE}/${path}`);
+  if (existsSync(join(ROOT, MODEL))) copy(MODEL, `${SITE}/${MODEL}`);
+  // Its lines are for who edits it.
+  const catalogue = JSON.parse(readFileSync(join(ROOT, CATALOGUE), 'utf8'));
+  mkdirSync(join(ROOT, SITE, dirname(CATALOGUE)), { recursive: true });
+  writeFileSync(join(ROOT, SITE, CATALOGUE), JSON.stringify(catalogue));
   for (const name of namesIn('web')) {
     if (name === START || /\.(html|webmanifest|svg|png)$/.test(name)) copy(`web/${name}`, `${SITE}/${name}`);
   }

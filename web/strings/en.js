@@ -256,7 +256,7 @@ export default {
   'settings.templateVariables.help':
     'For models whose chat template knows more than the switch above, as a JSON object; their pages name what they know. Empty: none.',
   'settings.templateVariables.wrong':
-    'This is no JSON object with variables, such as { "reasoning_effort": "low" }; “messages”, “tools” and “add_generation_prompt” are given anyway. What was there before stays in use.',
+    'This is no JSON object of variables, or it names “messages”, “tools” or “add_generation_prompt”, which are given anyway. What was there before stays in use.',
   'settings.thinking': 'Thinking before the answer',
   'settings.thinking.on': 'Yes',
   'settings.thinking.off': 'No, answer at once',
