@@ -48,15 +48,19 @@ export async function chatOptions({ tools, template, 'template-file': file, vari
   };
 }
 
+/** @param {string} option @param {string} file @param {string} expected @returns {Promise<string>} */
+async function readText(option, file, expected) {
+  try {
+    return withoutMark(await readFile(file, 'utf8'));
+  } catch (error) {
+    throw new UsageError(`${option} "${file}" could not be read: ${reasonOf(error)}; ${expected}.`);
+  }
+}
+
 /** @param {string} file @returns {Promise<string>} */
 async function readTemplate(file) {
   const expected = 'expected a file with a chat template';
-  let text;
-  try {
-    text = withoutMark(await readFile(file, 'utf8'));
-  } catch (error) {
-    throw new UsageError(`--template-file "${file}" could not be read: ${reasonOf(error)}; ${expected}.`);
-  }
+  const text = await readText('--template-file', file, expected);
   if (text.trim() === '') throw new UsageError(`--template-file "${file}" is empty; ${expected}.`);
   return text;
 }
@@ -64,12 +68,7 @@ async function readTemplate(file) {
 /** @param {string} file @returns {Promise<object[]>} */
 async function readTools(file) {
   const expected = 'expected a file with a JSON list of tools';
-  let text;
-  try {
-    text = withoutMark(await readFile(file, 'utf8'));
-  } catch (error) {
-    throw new UsageError(`--tools "${file}" could not be read: ${reasonOf(error)}; ${expected}.`);
-  }
+  const text = await readText('--tools', file, expected);
   let list;
   try {
     list = parseExactly(text);

@@ -1,6 +1,8 @@
 // An answer that is continued goes on from the tokens that the model wrote, where they are still known. Its text says less:
 // control tokens in it would be words, and words may be cut into other tokens, which are then computed anew.
 
+import { commonPrefix } from './token-runs.js';
+
 /**
  * @typedef {object} OwnAnswer
  * @property {number[]} prompt what it was written behind
@@ -10,8 +12,7 @@
  */
 
 /** @param {number[]} tokens @param {number[]} head */
-export const startsWith = (tokens, head) =>
-  tokens.length >= head.length && head.every((token, place) => token === tokens[place]);
+export const startsWith = (tokens, head) => commonPrefix(tokens, head) === head.length;
 
 /**
  * Whether an answer is the one that the last message of a chat begins with: all of the message, but for the tag that opens
