@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 import { execFile } from 'node:child_process';
-// A page of a user's, made by each bundler from the packed package, as js/README.md says, and run in Chromium.
+// A page of a user's, made by each bundler from the packed package, as js/PAGES.md says, and run in Chromium.
 // usage: npm run test:bundlers [-- NAME...]
 import { once } from 'node:events';
 import { cpSync, readFileSync } from 'node:fs';
@@ -43,7 +43,7 @@ const body = (places) => `window.write = async (model, completion) => {
 const html = (address, type = 'module') =>
   `<!doctype html><title>A page</title><script type="${type}" src="${address}"></script>`;
 
-// What js/README.md names for bundlers that leave files where they are.
+// What js/PAGES.md names for bundlers that leave files where they are.
 const COPIED = ", workerUrl: '/nibble/worker.js', wasmUrl: '/nibble/'";
 const NEXT = {
   packages: { next: '16.4.6', react: '19.3.1', 'react-dom': '19.3.1' },

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { execFile, spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
-import { join, relative, sep } from 'node:path';
+import { join, posix, relative, sep } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { promisify } from 'node:util';
 import { transform } from 'esbuild';
@@ -18,6 +18,10 @@ const facts = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'));
 const documents = readDocuments();
 /** @param {string} path */
 const textOf = (path) => documents.find((document) => document.path === path).text;
+
+/** The files that a document links to, as paths of the checkout. @param {string} path */
+const linksOf = (path) =>
+  [...textOf(path).matchAll(/\]\(([^)#\s]+)/g)].map(([, target]) => posix.join(posix.dirname(path), target));
 
 /**
  * What a rule finds in any of the documents, with the document's name.
@@ -38,11 +42,12 @@ function helpOf(name) {
 const known = { scripts: Object.keys(facts.scripts).concat('test'), helpOf };
 
 describe('the documents', () => {
-  test('are found, and the README links to each that people write', () => {
+  test('are found, and README.md or js/README.md links to each that people write', () => {
     assert.ok(documents.length >= 8);
-    const linked = [...textOf('README.md').matchAll(/\]\(([^)#\s]+)/g)].map(([, path]) => path);
+    const isOfLibrary = /** @param {string} path */ (path) => /^js\/[A-Z]+\.md$/.test(path);
+    const linked = [...linksOf('README.md'), ...linksOf('js/README.md').filter(isOfLibrary)];
     // Tables that programs write, and the first page of the reference.
-    const generated = ['README.md', 'models/FAMILIES.md', 'js/ERRORS.md', 'js/reference.md'];
+    const generated = ['README.md', 'models/FAMILIES.md', 'js/reference.md'];
     // A room's own lines, which house-rules.test.js compares with the table of rooms.
     /** @param {string} path */
     const isOfRoom = (path) => path !== 'js/commands/README.md' && /^(js|web)\/[\w-]+\/README\.md$/.test(path);
@@ -93,18 +98,23 @@ describe('the documents', () => {
     assert.match(textOf('README.md'), new RegExp(`\\b${count} families`));
     const sources = filesBelow(['js', 'src', 'wasm'], (path) => /\.[chj]s?$/.test(path));
     const source = sources.map((path) => readFileSync(path, 'utf8')).join('\n');
-    const [, table] = textOf('js/README.md').split('\n## Errors\n');
-    const codes = [...table.matchAll(/`([A-Z][A-Z_]+)`/g)].map(([, code]) => code);
-    assert.ok(codes.length > 30);
-    assert.deepEqual(
-      codes.filter((code) => !new RegExp(`\\b${code}\\b`).test(source)),
-      [],
-    );
+    const codesOf = /** @param {string} text */ (text) =>
+      [...text.matchAll(/`([A-Z]+_[A-Z_]+)`/g)].map(([, code]) => code);
+    const unknown = documents
+      .filter(({ path }) => /^js\/[A-Z]+\.md$/.test(path))
+      .flatMap(({ path, text }) => codesOf(text).map((code) => ({ path, code })))
+      .filter(({ code }) => !new RegExp(`\\b${code}\\b`).test(source));
+    assert.deepEqual(unknown, []);
+    assert.ok(codesOf(textOf('js/ERRORS.md')).length > 30);
   });
 
-  test('do not grow beyond what is read: the README is one screen', () => {
-    const lines = textOf('README.md').split('\n').length;
-    assert.ok(lines <= 80, `${lines} lines`);
+  test('do not grow beyond what is read: the README is one screen, those of the library are three at most', () => {
+    const most = /** @param {string} path */ (path) => (path === 'README.md' ? 80 : 150);
+    const long = documents
+      .filter(({ path }) => /^(README|js\/[A-Z]+)\.md$/.test(path))
+      .map(({ path, text }) => ({ path, lines: text.split('\n').length }))
+      .filter(({ path, lines }) => lines > most(path));
+    assert.deepEqual(long, []);
   });
 });
 
@@ -122,23 +132,24 @@ test('package.json says of each file whether importing it does anything by itsel
   assert.deepEqual([...sideEffects].sort(), [...bundled, ...doing].sort());
 });
 
-/** What each recipe of the library says, by its heading. */
+/** What each piece of code says, by the document and the heading that it stands under. */
 const SAID = {
-  'Load a model': /^Nibble tiny: \d+ threads, [\w-]+, 512 tokens of context \[\]$/m,
-  Chat: /^\S.* \((stop|length)\)\n(.*\n)*.*\S.* \((stop|length)\)\n$/,
-  'Continue a text': / [1-9]\d* [1-9]\d*\n$/,
-  'Tools and template variables': /code: 'TOOLS_IGNORED'/,
-  Sessions: /^0 ([1-9]\d*) \1 /,
-  'Saved sessions': /reusedTokens: [1-9](.*\n)+.*key: 'manual'/,
-  'A full context': /^dropped ([1-9]\d*) tokens, 2 messages\n\1 2 2\n$/,
-  'A memory budget': /^false 4 0 [1-9]\d*\n$/m,
-  'An early start': /\p{L}/u,
-  Storage: /state: 'complete',\n +chunks: 1,\n +damaged: \[\]/,
-  'Models of Hugging Face': /^tiny-Q4_0\.gguf Q4_0 524576 true \d/m,
-  'Servers that ask who you are': /^tiny-Q4_0\.gguf\nfalse\n$/,
-  'Models in parts': /^Nibble tiny\n$/,
-  'Before loading': /^Nibble tiny Q4_0 512 /,
-  Errors: /^INVALID_ARGUMENT The context size is 100000; .*trainedContext: 512 \}\n$/,
+  'js/README.md: Load a model': /^Nibble tiny: \d+ threads, [\w-]+, 512 tokens of context \[\]$/m,
+  'js/README.md: Get an answer': /\p{L}.*\n.*\p{L}/u,
+  'js/CHATS.md: Chat': /^\S.* \((stop|length)\)\n(.*\n)*.*\S.* \((stop|length)\)\n$/,
+  'js/CHATS.md: Continue a text': / [1-9]\d* [1-9]\d*\n$/,
+  'js/CHATS.md: Tools and template variables': /code: 'TOOLS_IGNORED'/,
+  'js/SESSIONS.md: Several texts': /^0 ([1-9]\d*) \1 /,
+  'js/SESSIONS.md: Saved sessions': /reusedTokens: [1-9](.*\n)+.*key: 'manual'/,
+  'js/CHATS.md: A full context': /^dropped ([1-9]\d*) tokens, 2 messages\n\1 2 2\n$/,
+  'js/MEMORY.md: A memory budget': /^false 4 0 [1-9]\d*\n$/m,
+  'js/MEMORY.md: An early start': /\p{L}/u,
+  'js/STORES.md: Storage': /state: 'complete',\n +chunks: 1,\n +damaged: \[\]/,
+  'js/DOWNLOADS.md: Models of Hugging Face': /^tiny-Q4_0\.gguf Q4_0 524576 true \d/m,
+  'js/DOWNLOADS.md: Servers that ask who you are': /^tiny-Q4_0\.gguf\nfalse\n$/,
+  'js/DOWNLOADS.md: Models in parts': /^Nibble tiny\n$/,
+  'js/MEMORY.md: Before loading': /^Nibble tiny Q4_0 512 /,
+  'js/README.md: Errors': /^INVALID_ARGUMENT The context size is 100000; .*trainedContext: 512 \}\n$/,
 };
 
 describe('the code in the documents runs', () => {
@@ -181,16 +192,23 @@ describe('the code in the documents runs', () => {
     assert.match(await run(block), /^.*\p{L}.*\nstop, \d+ tokens\/s on \d+ threads\n$/u);
   });
 
-  const recipes = textOf('js/README.md')
-    .split(/^## /m)
-    .flatMap((section) => blocksOf(section).map((block) => ({ title: section.split('\n', 1)[0], ...block })));
-  for (const { title, ...block } of recipes.filter(({ language }) => language === 'js')) {
-    if (block.kind === 'browser') continue;
-    test(`js/README.md: ${title}`, async () => {
-      assert.ok(Object.hasOwn(SAID, title), 'what it says is not known here');
-      assert.match(await run(block), SAID[title]);
+  const recipes = documents
+    .filter(({ path }) => path !== 'README.md')
+    .flatMap(({ path, text }) => text.split(/^## /m).map((section) => ({ path, section })))
+    .flatMap(({ path, section }) =>
+      blocksOf(section).map((block) => ({ place: `${path}: ${section.split('\n', 1)[0]}`, ...block })),
+    )
+    .filter(({ language, kind }) => language === 'js' && kind !== 'browser');
+  for (const { place, ...block } of recipes) {
+    test(place, async () => {
+      assert.ok(Object.hasOwn(SAID, place), 'what it says is not known here');
+      assert.match(await run(block), SAID[place]);
     });
   }
+
+  test('is all of the code whose words are known here, each piece under a heading of its own', () => {
+    assert.deepEqual(recipes.map(({ place }) => place).sort(), Object.keys(SAID).sort());
+  });
 });
 
 describe('what is wrong is found', () => {

@@ -1,5 +1,5 @@
 // Ends imports by force at random moments, again and again, and looks at what is left: nothing is damaged, what was there
-// before is there, and no more is lost than js/README.md says. As a program, for as long as one likes:
+// before is there, and no more is lost than js/STORES.md says. As a program, for as long as one likes:
 //
 //   node tests/models/import-kills.js --runs 1000 --store folder        or indexeddb, or opfs; with --chunk 4 in chunks of 4 MiB,
 //                                                                 each kill when one of them is full
@@ -23,7 +23,7 @@ const path = (relative) => fileURLToPath(new URL(relative, import.meta.url));
 const SHAPE = { width: 1024, ffn: 4096, layers: 8, heads: 16, kvHeads: 16, headSize: 64, vocabulary: 8000 };
 const RATE = 25e6;
 const MIB = 1 << 20;
-// What js/README.md promises: what came in the last 5 s, which a worker in a hurry takes for 50 ms, or 8 MiB if that is more.
+// What js/STORES.md promises: what came in the last 5 s, which a worker in a hurry takes for 50 ms, or 8 MiB if that is more.
 const PROMISE = { bytes: 8 * MIB, milliseconds: 50 };
 // The server counts what it sends, and cannot know of a piece that is on its way: in buffers of the system and the browser.
 const ON_THE_WAY = 4 * MIB;

@@ -86,7 +86,7 @@ describe('the oldest browsers that the README names', () => {
 
   test('are the same in the README, on the page and here', () => {
     const { Chrome, Firefox, Safari } = FLOOR;
-    for (const path of ['README.md', 'js/README.md']) {
+    for (const path of ['README.md', 'js/PAGES.md']) {
       const text = readFileSync(`${ROOT}/${path}`, 'utf8').replaceAll('\n', ' ');
       assert.match(text, new RegExp(`Chrome and Edge ${Chrome}, Firefox ${Firefox}, Safari ${Safari}`));
     }

@@ -10,6 +10,7 @@ import { fileURLToPath } from 'node:url';
 import { parse } from 'acorn';
 import { workerFile } from '../../js/client/worker-file.node.js';
 import { ROOT } from '../../wasm/shell.js';
+import { readDocuments } from '../documents.js';
 import { packPackage, unpackInto } from '../package.js';
 import { temporaryFolder } from '../small-model.js';
 
@@ -20,7 +21,7 @@ const MOST_UNPACKED = 2_500_000;
 const folder = temporaryFolder();
 const place = join(folder, 'node_modules/nibble-llm');
 const facts = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'));
-/** @type {ReturnType<typeof import('./.js').packPackage>} */
+/** @type {ReturnType<typeof import('../package.js').packPackage>} */
 let pack;
 
 before(() => {
@@ -30,7 +31,7 @@ before(() => {
 
 const WANTED = [
   /^(LICENSE|README\.md|package\.json)$/,
-  /^js\/([\w-]+\/)*([\w.-]+\.js|README\.md|ERRORS\.md)$/,
+  /^js\/([\w-]+\/)*([\w.-]+\.js|[A-Z]+\.md)$/,
   /^build\/types\/([\w-]+\/)*[\w.-]+\.d\.ts$/,
   /^build\/wasm\/node\/(nibble\.mjs|release\.json)$/,
   /^build\/node\/worker\.js(\.LEGAL\.txt)?$/,
@@ -46,6 +47,22 @@ test('every file in it is one that a user needs', () => {
     /\.web\.js$|\.test\.js$|^tests\/|^js\/(bundle|declarations)\.js/.test(path),
   );
   assert.deepEqual(sources, []);
+});
+
+test('the documents of the library are in it, with those beside them that they link to', () => {
+  const isOfLibrary = /** @param {string} path */ (path) => /^js\/[A-Z]+\.md$/.test(path);
+  const written = readDocuments().filter(({ path }) => isOfLibrary(path));
+  assert.ok(written.length > 6, `${written.length} documents`);
+  assert.deepEqual(
+    written.map(({ path }) => path).filter((path) => !pack.files.includes(path)),
+    [],
+  );
+  const packed = pack.files.filter(isOfLibrary).map((path) => path.slice('js/'.length));
+  const linked = written.flatMap(({ text }) => [...text.matchAll(/\]\((\w+\.md)/g)].map(([, name]) => name));
+  assert.deepEqual(
+    linked.filter((name) => !packed.includes(name)),
+    [],
+  );
 });
 
 test('everything that package.json names is in it', () => {

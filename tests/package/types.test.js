@@ -9,8 +9,8 @@ import { packPackage, unpackInto } from '../package.js';
 import { temporaryFolder } from '../small-model.js';
 
 const PROGRAM = `
-import { createEngine, describeModel, estimateSpeed, listRepository, NibbleError, openModelStore, probeSpeed, readHubAddress } from 'nibble-llm';
-import type { CompletionOptions, CompletionResult, Engine, EngineOptions, HubFile, ModelDescription, Progress, Repository, Session } from 'nibble-llm';
+import { createEngine, describeModel, ERROR_CODES, estimateSpeed, listRepository, NibbleError, openModelStore, probeSpeed, readHubAddress } from 'nibble-llm';
+import type { CompletionOptions, CompletionResult, Engine, EngineOptions, ErrorCode, HubFile, ModelDescription, Progress, Repository, Session } from 'nibble-llm';
 
 const options: EngineOptions = {
   model: 'model.gguf',
@@ -35,6 +35,29 @@ const texts: string[] = await engine.detokenize([1], { each: true });
 const description: ModelDescription = await describeModel('model.gguf');
 const width: number | undefined = description.model?.width;
 const models = await openModelStore();
+const headers = { Authorization: 'Bearer secret' };
+const signed: typeof fetch = (address, init) => fetch(address, { ...init, headers });
+const access = { headers, credentials: 'include', fetch: signed } as const;
+const asWho: EngineOptions = { model: 'https://example.com/model.gguf', id: 'mine', sha256: 'a'.repeat(64), ...access };
+const own: Engine = await createEngine(asWho);
+const header: ModelDescription = await describeModel('https://example.com/model.gguf', { headers: new Headers(headers), credentials: 'same-origin' });
+const withHeaders: Repository = await listRepository('owner/name', access);
+const mine: string = (await models.import('https://example.com/model.gguf', { id: 'mine', sha256: 'a'.repeat(64), ...access })).id;
+const { isNewer } = await models.check(mine, access);
+if (isNewer === true) await models.update(mine, { ...access, onProgress: ({ fraction }) => console.log(fraction.toFixed(2)) });
+for await (const { text } of own.session.complete({ prompt: 'Hello' })) console.log(text.length);
+const { finishReason }: CompletionResult = await own.session.complete({ prompt: 'Hello', signal: AbortSignal.timeout(1000) });
+const { computedTokens } = await own.session.prefill([1]);
+const code: ErrorCode = ERROR_CODES.STORE_FULL;
+const codes: ErrorCode[] = Object.values(ERROR_CODES);
+function adviceOf(error: NibbleError): string {
+  switch (error.code) {
+    case ERROR_CODES.DOWNLOAD_OFFLINE: return 'later';
+    case 'STORE_FULL': return 'make room';
+    default: return codes.includes(error.code) ? error.code : code;
+  }
+}
+console.log(header.name, withHeaders.files.length, finishReason, computedTokens, adviceOf(new NibbleError('CANCELLED', 'A sentence.')));
 for (const { id, state } of await models.list()) console.log(id.length, state === 'complete');
 const listed: Repository = await listRepository('owner/name', { hub: { token: 'secret' }, probe: await probeSpeed() });
 const best: HubFile | null = listed.recommended;
@@ -87,6 +110,20 @@ createEngine({ model: 'model.gguf', kvType: 'int7' });
 createEngine({ model: 'owner/name', hub: { token: 1 } });
 // @ts-expect-error
 createEngine({});
+// @ts-expect-error
+createEngine({ model: 'model.gguf', headers: { Authorization: 1 } });
+// @ts-expect-error
+createEngine({ model: 'model.gguf', credentials: 'always' });
+// @ts-expect-error
+createEngine({ model: 'model.gguf', fetch: 'fetch' });
+// @ts-expect-error
+models.check();
+// @ts-expect-error
+export const eight: ErrorCode = 'NO_SUCH_CODE';
+// @ts-expect-error
+console.log(ERROR_CODES.NO_SUCH_CODE);
+// @ts-expect-error
+ERROR_CODES.STORE_FULL = 'CANCELLED';
 // @ts-expect-error
 export const two: number = engine.info.name;
 // @ts-expect-error
