@@ -62,6 +62,7 @@ export default function Page() {
     'next.config.mjs': `const headers = ${JSON.stringify(Object.entries(HEADERS).map(([key, value]) => ({ key, value })))};
 export default { headers: async () => [{ source: '/:path*', headers }] };`,
   },
+  /** @param {any} port */
   serve: (port) => ['next', 'start', '-p', port],
 };
 
@@ -206,7 +207,10 @@ async function openPage(url) {
     await page.goto(url);
     await page.waitForFunction(() => 'write' in window);
     const given = [[...readFileSync(MODEL)], COMPLETION];
-    const found = await page.evaluate(([model, completion]) => window.write(new Uint8Array(model), completion), given);
+    const found = await page.evaluate(
+      ([model, completion]) => window.write(new Uint8Array(/** @type {any} */ (model)), completion),
+      given,
+    );
     return { found, errors };
   } finally {
     await browser.close();

@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { Runtime } from '../js/core/runtime.js';
 import { readHeader } from '../js/models/loader.js';
+import { untyped } from './untyped.js';
 
 const WASM = new URL('../build/wasm/', import.meta.url);
 
@@ -40,7 +41,7 @@ export function sourceOf(bytes, name = 'model.gguf') {
  */
 export async function openCoreHeader(bytes, variant) {
   const runtime = await startCore(0, variant);
-  const { header } = await readHeader(runtime, sourceOf(bytes));
+  const { header } = await readHeader(runtime, untyped(sourceOf(bytes)));
   return { runtime, header };
 }
 
@@ -51,7 +52,7 @@ export async function openCoreHeader(bytes, variant) {
  */
 export async function openCoreModel(bytes, changes = {}, variant = undefined) {
   const { runtime, header } = await openCoreHeader(bytes, variant);
-  const model = header.createModel({ ...CORE_OPTIONS, ...changes });
+  const model = header.createModel(untyped({ ...CORE_OPTIONS, ...changes }));
   const staging = runtime.allocate(4 << 20);
   for (let start = header.dataOffset; start < bytes.length; start += 4 << 20) {
     model.load(bytes.subarray(start, start + (4 << 20)), staging);

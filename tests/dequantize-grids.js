@@ -29,6 +29,7 @@ function readGrid(name, size, { digitBits, even }) {
   return numbers;
 }
 
+/** @type {Record<string, number[]>} */
 const GRIDS = {
   iq1: readGrid('iq1', 2048, { digitBits: 2, even: false }),
   iq2_xxs: readGrid('iq2_xxs', 256, { digitBits: 2, even: true }),
@@ -52,6 +53,7 @@ function sevenSigns(bits, i) {
 
 /** @param {number} value @param {number} sign */
 const signed = (value, sign) => (sign ? -value : value);
+/** @param {DataView} view @param {number} at @param {number} n */
 const nibbleOf = (view, at, n) => (view.getUint8(at + (n >> 1)) >> ((n & 1) * 4)) & 15;
 /** @param {string} grid @param {number} index @param {number} i */
 const level2 = (grid, index, i) => IQ2_LEVELS[(GRIDS[grid][index] >> (2 * i)) & 3];
@@ -59,13 +61,16 @@ const level2 = (grid, index, i) => IQ2_LEVELS[(GRIDS[grid][index] >> (2 * i)) & 
 const level3 = (grid, index, i) => (GRIDS[grid][index] >> (3 * i)) & 7;
 
 // Of weight i: run = i >> 5 (32 weights), i >> 4 (16), i >> 3 (8, an index of IQ1 and IQ2), i >> 2 (4, one of IQ3).
+/** @type {Record<string, (view: DataView, at: number, i: number) => number>} */
 const VALUE = {
+  /** @param {DataView} view @param {number} at @param {number} i */
   iq1_s: (view, at, i) => {
     const top = view.getUint16(at + 34 + 2 * (i >> 5), true);
     const index = view.getUint8(at + 2 + (i >> 3)) | (((top >> (3 * ((i >> 3) & 3))) & 7) << 8);
     const value = ((GRIDS.iq1[index] >> (2 * (i & 7))) & 3) - 1 + (top & 0x8000 ? -0.125 : 0.125);
     return (2 * ((top >> 12) & 7) + 1) * value;
   },
+  /** @param {DataView} view @param {number} at @param {number} i */
   iq1_m: (view, at, i) => {
     const top = nibbleOf(view, at + 32, i >> 3);
     const index = view.getUint8(at + (i >> 3)) | ((top & 7) << 8);
@@ -73,6 +78,7 @@ const VALUE = {
     const scale = (view.getUint16(at + 48 + 2 * (i >> 6), true) >> (3 * ((i >> 4) & 3))) & 7;
     return (2 * scale + 1) * value;
   },
+  /** @param {DataView} view @param {number} at @param {number} i */
   iq2_xxs: (view, at, i) => {
     const run = at + 2 + 8 * (i >> 5);
     const rest = view.getUint32(run + 4, true);
@@ -80,22 +86,26 @@ const VALUE = {
     const value = level2('iq2_xxs', view.getUint8(run + eight), i & 7);
     return (0.5 + (rest >>> 28)) * 0.25 * signed(value, sevenSigns((rest >>> (7 * eight)) & 127, i & 7));
   },
+  /** @param {DataView} view @param {number} at @param {number} i */
   iq2_xs: (view, at, i) => {
     const index = view.getUint16(at + 2 + 2 * (i >> 3), true);
     const value = signed(level2('iq2_xs', index & 511, i & 7), sevenSigns(index >> 9, i & 7));
     return (0.5 + nibbleOf(view, at + 66, i >> 4)) * 0.25 * value;
   },
+  /** @param {DataView} view @param {number} at @param {number} i */
   iq2_s: (view, at, i) => {
     const top = (view.getUint8(at + 66 + (i >> 5)) >> (2 * ((i >> 3) & 3))) & 3;
     const value = level2('iq2_s', view.getUint8(at + 2 + (i >> 3)) | (top << 8), i & 7);
     const sign = (view.getUint8(at + 34 + (i >> 3)) >> (i & 7)) & 1;
     return (0.5 + nibbleOf(view, at + 74, i >> 4)) * 0.25 * signed(value, sign);
   },
+  /** @param {DataView} view @param {number} at @param {number} i */
   iq3_xxs: (view, at, i) => {
     const rest = view.getUint32(at + 66 + 4 * (i >> 5), true);
     const value = IQ3_XXS_LEVELS[level3('iq3_xxs', view.getUint8(at + 2 + (i >> 2)), i & 3)];
     return (0.5 + (rest >>> 28)) * 0.5 * signed(value, sevenSigns((rest >>> (7 * ((i >> 3) & 3))) & 127, i & 7));
   },
+  /** @param {DataView} view @param {number} at @param {number} i */
   iq3_s: (view, at, i) => {
     const four = i >> 2;
     const top = (view.getUint8(at + 66 + (four >> 3)) >> (four & 7)) & 1;

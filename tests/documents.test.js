@@ -10,14 +10,18 @@ import { filesBelow, ROOT } from '../wasm/shell.js';
 import { blocksOf, brokenLinks, commandsOf, missingFiles, readDocuments, wrongIn } from './documents.js';
 import { splitGguf, splitNames } from './gguf-splitter.js';
 import { serveHub } from './hub-server.js';
+import { present } from './present.js';
 import { temporaryFolder } from './small-model.js';
+import { untyped } from './untyped.js';
+
+/** @typedef {import('./hub-server.js').Hub} Hub */
 
 const MODEL = join(ROOT, 'models/nibble-tiny.gguf');
 const RUN_MILLISECONDS = 120_000;
 const facts = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'));
 const documents = readDocuments();
 /** @param {string} path */
-const textOf = (path) => documents.find((document) => document.path === path).text;
+const textOf = (path) => present(documents.find((document) => document.path === path)).text;
 
 /** The files that a document links to, as paths of the checkout. @param {string} path */
 const linksOf = (path) =>
@@ -31,6 +35,7 @@ const survey = (rule) =>
   documents.flatMap(({ path, text }) => rule({ path, text }).map((found) => `${path}: ${found}`));
 
 const helps = new Map();
+/** @param {string} name */
 function helpOf(name) {
   if (!helps.has(name)) {
     const args = [join(ROOT, facts.bin.nibble), name, '--help'];
@@ -86,7 +91,10 @@ describe('the documents', () => {
     for (const { path, text } of documents) {
       for (const { language, code } of blocksOf(text).filter(({ language }) => ['js', 'ts'].includes(language))) {
         count++;
-        await assert.doesNotReject(transform(code, { loader: language, format: 'esm', target: 'esnext' }), path);
+        await assert.doesNotReject(
+          transform(code, { loader: untyped(language), format: 'esm', target: 'esnext' }),
+          path,
+        );
       }
     }
     assert.ok(count > 12, `${count} pieces of code`);
@@ -155,6 +163,7 @@ const SAID = {
 describe('the code in the documents runs', () => {
   const execute = promisify(execFile);
   const home = temporaryFolder();
+  /** @type {Hub} */
   let hub;
 
   before(async () => {

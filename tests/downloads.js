@@ -8,6 +8,7 @@ import { startBadServer } from './bad-server.js';
 /** @typedef {import('./bad-server.js').BadServer} BadServer */
 /** @typedef {import('../js/sources/source.js').Source} Source */
 /** @typedef {import('../js/download/download.js').Download} Download */
+/** @typedef {import('./bad-server.js').Manners} Manners */
 
 export const KIB = 1024;
 /** @param {number} size @param {number} seed */
@@ -24,6 +25,7 @@ export const QUICK = { rangeBytes: 128 * KIB, retryMilliseconds: 1, stallMillise
 
 /** @type {BadServer[]} */
 const servers = [];
+/** @param {Uint8Array<ArrayBuffer>} bytes @param {Manners} [manners] */
 export async function serverOf(bytes, manners) {
   const server = await startBadServer(bytes, manners);
   servers.push(server);
@@ -39,6 +41,7 @@ export async function readAll(source) {
   return Buffer.concat(pieces);
 }
 
+/** @param {string} url @param {object} [options] */
 export async function download(url, options) {
   const source = await openDownload(url, { ...QUICK, ...options });
   return { source, bytes: await readAll(source) };
@@ -52,7 +55,7 @@ export const same = (found, expected, what = 'the bytes') => {
 /** @param {string} expected */
 export const code =
   (expected, message = /./) =>
-  (error) => {
+  (/** @type {import('../js/base/errors.js').NibbleError} */ error) => {
     assert.ok(error instanceof NibbleError, String(error?.stack ?? error));
     assert.equal(error.code, expected, error.message);
     assert.match(error.message, message);

@@ -4,6 +4,7 @@
 import { byteLength } from './weight-formats.js';
 
 // Pieces of `size` bytes, each followed by zeros up to `grown`.
+/** @param {Uint8Array} bytes @param {number} size @param {number} grown */
 function spread(bytes, size, grown) {
   const result = new Uint8Array((bytes.length / size) * grown);
   for (let from = 0, to = 0; from < bytes.length; from += size, to += grown) {
@@ -21,6 +22,7 @@ export function evenHeads(list, { headSize, valueSize = headSize, heads, kvHeads
   const most = Math.max(headSize, valueSize);
   const query = [heads, headSize];
   const [key, value] = [headSize, valueSize].map((size) => [kvHeads, size]);
+  /** @type {Record<string, number[][]>} */
   const parts = { attn_q: [query], attn_k: [key], attn_v: [value], attn_qkv: [query, key, value] };
   return list.map((tensor) => {
     const { type, bytes } = tensor;

@@ -15,6 +15,7 @@ import { readOptions } from '../wasm/shell.js';
 import { ChildProcess } from './child-process.js';
 import { openFirefox, requireFirefox } from './firefox.js';
 import { portOf } from './port.js';
+import { present } from './present.js';
 
 const HANGS_MILLISECONDS = 10_000;
 
@@ -50,7 +51,7 @@ const PAGE = `<!doctype html><title>Workers</title><script type="module">
 const { values } = readOptions({ options: { seconds: { type: 'string', default: '60' }, alone: { type: 'boolean' } } });
 const reports = new Map();
 const server = createServer(({ url }, response) => {
-  const [path, report] = url.split('?');
+  const [path, report] = present(url).split('?');
   if (path === '/report') reports.set(report, (reports.get(report) ?? 0) + 1);
   response.setHeader('content-type', path === '/worker.js' ? 'text/javascript' : 'text/html');
   response.end(path === '/worker.js' ? WORKER : PAGE);

@@ -2,6 +2,7 @@
 
 import { readFileSync } from 'node:fs';
 
+/** @type {Record<string, any>} */
 const TYPED = {
   0: [Uint8Array, 1],
   1: [Int8Array, 1],
@@ -47,6 +48,7 @@ export function readMetadata(path) {
     const start = file.byteOffset + take(size * length);
     return new Type(file.buffer.slice(start, start + size * length));
   };
+  /** @type {Record<string, any>} */
   const readers = {
     0: () => view.getUint8(take(1)),
     1: () => view.getInt8(take(1)),

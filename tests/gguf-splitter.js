@@ -3,6 +3,7 @@
 import { byteLength, FORMATS } from './weight-formats.js';
 
 const ALIGNMENT = 32;
+/** @type {Record<string, number>} */
 const SIZES = { 0: 1, 1: 1, 2: 2, 3: 2, 4: 4, 5: 4, 6: 4, 7: 1, 10: 8, 11: 8, 12: 8 };
 const [STRING, ARRAY] = [8, 9];
 const U16 = 2;
@@ -10,7 +11,7 @@ const I32 = 5;
 
 /** @param {number} position */
 const aligned = (position, alignment = ALIGNMENT) => Math.ceil(position / alignment) * alignment;
-/** @param {Buffer<ArrayBuffer>} bytes @param {number} alignment */
+/** @param {Buffer<ArrayBuffer> | Buffer<ArrayBufferLike>} bytes @param {number} alignment */
 const padded = (bytes, alignment) =>
   Buffer.concat([bytes, Buffer.alloc(aligned(bytes.length, alignment) - bytes.length)]);
 

@@ -160,7 +160,7 @@ export function* ggufPieces({ metadata, tensors, produce }) {
 
 /**
  * The whole file in memory.
- * @param {Parameters<typeof ggufPieces>[0]} file
+ * @param {any} file
  */
 export function ggufBytes(file) {
   const pieces = [];
@@ -171,7 +171,7 @@ export function ggufBytes(file) {
 /**
  * Writes the file, replacing what was there.
  * @param {string} path
- * @param {Parameters<typeof ggufPieces>[0]} file
+ * @param {any} file
  * @param {{hash?: boolean}} [options] `hash`: also compute the SHA-256 (about 2 s for each GB)
  * @returns {{bytes: number, sha256: string | null}}
  */

@@ -1,6 +1,7 @@
 // The rules of the house as functions of a file's path and text, each giving the sentences that it has to say.
 // Paths are relative to the checkout, with '/' between their parts.
 import { posix } from 'node:path';
+import { present } from './present.js';
 import { C_MODULES, MOVED, ROOMS } from './rooms.js';
 
 const MOST_LINES = 500;
@@ -191,7 +192,7 @@ export function checkRooms(path, text) {
 export function checkTable() {
   return [...ROW].flatMap(([room, { imports, index }]) =>
     imports
-      .filter((other) => !(ROW.get(other)?.index > index))
+      .filter((other) => !(present(ROW.get(other)?.index) > index))
       .map((other) => `${room}/ may import ${other}/, which does not stand below it.`),
   );
 }
@@ -199,7 +200,7 @@ export function checkTable() {
 /** What the README.md of a room begins with. @param {string} room */
 export function introductionOf(room) {
   const { purpose, opens, imports } = ROW.get(room);
-  const names = imports.map((other) => `\`${other}/\``);
+  const names = imports.map((/** @type {string} */ other) => `\`${other}/\``);
   const allowed = names.length === 0 ? 'It imports no other room.' : `It may import ${names.join(', ')}.`;
   return `# ${room}/\n\n${purpose}\n\n${allowed} Begin with [${opens}](${opens}).\n`;
 }
@@ -224,7 +225,8 @@ export function findIncludeCycles(files) {
   for (const { path, text } of files) {
     const own = cModuleOf(path);
     const included = includesOf(text).filter(({ quoted }) => quoted);
-    for (const module of included.map(({ name }) => cModuleOf(name))) if (module !== own) modules.get(own).add(module);
+    for (const module of included.map(({ name }) => cModuleOf(name)))
+      if (module !== own) present(modules.get(own)).add(module);
   }
   return circlesOf(modules);
 }

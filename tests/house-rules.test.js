@@ -124,7 +124,7 @@ describe('the checkout', () => {
 describe('the rules find what breaks them', () => {
   /** @param {...string} known */
   const here = (...known) => {
-    return (path) => known.includes(path);
+    return (/** @type {string} */ path) => known.includes(path);
   };
   const BAD_INCLUDES = [
     ['src/a.c', '#include <emscripten.h>'],

@@ -67,7 +67,7 @@ async function serveBytes(blobs, requests, etagOf) {
 }
 
 /**
- * @param {Record<string, Held>} repositories by 'owner/name'
+ * @param {any} repositories by 'owner/name'
  * @param {{ token?: string, pageSize?: number }} [options] `token`: whose owner may have all that is gated
  */
 export async function serveHub(repositories, { token = 'hf_secret', pageSize = 1000 } = {}) {

@@ -1,4 +1,5 @@
 // Ends tabs and browsers by force.
+import { present } from './present.js';
 
 /** Lets a tab's process crash. @param {import('playwright-core').Page} page */
 export async function crashPage(page) {
@@ -14,9 +15,9 @@ export async function crashPage(page) {
  * @param {{ context: import('playwright-core').BrowserContext }} browser as openChromium() gives it
  */
 export async function killBrowser({ context }) {
-  const session = await context.browser().newBrowserCDPSession();
+  const session = await present(context.browser()).newBrowserCDPSession();
   const { processInfo } = await session.send('SystemInfo.getProcessInfo');
   const closed = new Promise((resolve) => context.once('close', resolve));
-  process.kill(processInfo.find(({ type }) => type === 'browser').id, 'SIGKILL');
+  process.kill(present(processInfo.find(({ type }) => type === 'browser')).id, 'SIGKILL');
   await closed;
 }

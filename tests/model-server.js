@@ -62,7 +62,7 @@ export async function serveModels(files) {
   await once(server, 'listening');
   const close = () =>
     /** @type {Promise<void>} */
-    new Promise((resolve) => {
+    new Promise((/** @type {any} */ resolve) => {
       server.close(() => resolve());
       server.closeAllConnections();
     });

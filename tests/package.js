@@ -3,6 +3,7 @@ import { spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { ROOT } from '../wasm/shell.js';
+import { untyped } from './untyped.js';
 
 const INSTALL_MILLISECONDS = 240_000;
 
@@ -16,7 +17,7 @@ export function packPackage(folder) {
   const { status, stdout, stderr } = spawnSync('npm', args, { cwd: ROOT, encoding: 'utf8' });
   if (status !== 0) throw new Error(`'npm ${args.join(' ')}' failed: ${stderr}`);
   const [{ filename, files, size, unpackedSize }] = JSON.parse(stdout);
-  const paths = files.map(({ path }) => path);
+  const paths = files.map((/** @type {{ path: string }} */ { path }) => path);
   return { tarball: join(folder, filename), files: paths, bytes: size, unpackedBytes: unpackedSize };
 }
 
@@ -38,7 +39,7 @@ export function createProject(tarball, { packages = {}, files = {} } = {}) {
   }
   const args = ['install', '--no-audit', '--no-fund', '--loglevel=error'];
   const options = { cwd: folder, encoding: 'utf8', timeout: INSTALL_MILLISECONDS };
-  const { status, stderr } = spawnSync('npm', args, options);
+  const { status, stderr } = spawnSync('npm', args, untyped(options));
   const names = Object.keys(packages).join(', ') || 'the package';
   return { folder, problem: status === 0 ? null : `npm could not install ${names}: ${stderr.trim().slice(-500)}` };
 }

@@ -12,6 +12,7 @@ const f32 = Math.fround;
 /** @param {number} d */
 const inverse = (d) => (d === 0 ? 0 : f32(1 / d));
 
+/** @param {ArrayLike<number>} x @param {number} from @param {DataView} view @param {number} at */
 function packQ8(x, from, view, at) {
   let largest = 0;
   for (let i = 0; i < 32; i++) largest = Math.max(largest, Math.abs(x[from + i]));
@@ -24,6 +25,7 @@ function packQ8(x, from, view, at) {
   }
 }
 
+/** @param {ArrayLike<number>} x @param {number} from @param {DataView} view @param {number} at */
 function packQ4(x, from, view, at) {
   let largest = 0;
   for (let i = 0; i < 32; i++) if (Math.abs(x[from + i]) > Math.abs(largest)) largest = x[from + i];
@@ -35,6 +37,7 @@ function packQ4(x, from, view, at) {
   for (let j = 0; j < 16; j++) view.setUint8(at + 2 + j, nibble(j) | (nibble(j + 16) << 4));
 }
 
+/** @param {ArrayLike<number>} x @param {number} from @param {DataView} view @param {number} at */
 function packQ41(x, from, view, at) {
   let low = x[from];
   let high = x[from];
@@ -51,9 +54,13 @@ function packQ41(x, from, view, at) {
   for (let j = 0; j < 16; j++) view.setUint8(at + 4 + j, nibble(j) | (nibble(j + 16) << 4));
 }
 
+/** @type {Record<string, any>} */
 const PACK = {
+  /** @param {ArrayLike<number>} x @param {number} from @param {DataView} view @param {number} at */
   f32: (x, from, view, at) => view.setFloat32(at, x[from], true),
+  /** @param {ArrayLike<number>} x @param {number} from @param {DataView} view @param {number} at */
   f16: (x, from, view, at) => view.setUint16(at, toHalf(x[from]), true),
+  /** @param {ArrayLike<number>} x @param {number} from @param {DataView} view @param {number} at */
   bf16: (x, from, view, at) => view.setUint16(at, toBrain(x[from]), true),
   q8_0: packQ8,
   q4_0: packQ4,
@@ -65,7 +72,7 @@ export const QUANTIZABLE = Object.freeze(Object.keys(PACK));
 
 /**
  * Weights to the bytes of a tensor.
- * @param {import('./weight-formats.js').WeightType} type one of QUANTIZABLE
+ * @param {any} type one of QUANTIZABLE
  * @param {Float32Array} weights whole blocks
  * @returns {Uint8Array}
  */

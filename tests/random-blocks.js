@@ -1,6 +1,7 @@
 // Random bits made into weights of a wanted size, in every weight type and without a quantiser: any bits are weights,
 // only the scales among them have to be of the right size.
 import { dequantize } from './dequantize.js';
+import { present } from './present.js';
 import { Random } from './random-numbers.js';
 import { FORMATS, fromE4M3, toHalf } from './weight-formats.js';
 
@@ -10,6 +11,7 @@ const PICKS = 256;
 const table = (code) => Array.from({ length: PICKS }, (_, pick) => code(0.75 + pick / (2 * PICKS), pick));
 
 // Powers of two are what MXFP4 has for scales: the two about the wanted one, so mixed that the mean square is right.
+/** @param {number} scale */
 function powerScales(scale) {
   let exponent = 0;
   for (; 2 ** exponent > scale; exponent--);
@@ -28,11 +30,14 @@ function nearestE4M3(value) {
 }
 
 // For types whose scale is no F16 of its own: (mean scale) to (view, where a block begins), which puts one there.
+/** @type {Record<string, (scale: number) => (view: DataView, at: number) => void>} */
 const OTHER_SCALES = {
+  /** @param {number} scale */
   mxfp4(scale) {
     const codes = powerScales(scale);
     return (view, at) => view.setUint8(at, codes[view.getUint8(at)]);
   },
+  /** @param {number} scale */
   nvfp4(scale) {
     const codes = table((factor) => nearestE4M3(2 * scale * factor));
     return (view, at) => {
@@ -40,6 +45,7 @@ const OTHER_SCALES = {
     };
   },
   // An F16, a nibble of it in the upper half of each second byte.
+  /** @param {number} scale */
   iq1_m(scale) {
     const codes = table((factor) => toHalf(scale * factor));
     return (view, at) => {
@@ -65,13 +71,14 @@ export function behindBlocks(type, sigma) {
 }
 
 // Where a block has no minimum, half of the scales are negative, so that the mean is zero.
+/** @param {{ scale?: number, minimum?: number }} options @param {number} scale @param {number} minimum */
 function halfScales({ scale: place, minimum: minimumPlace }, scale, minimum) {
   const scales = table((factor) => toHalf(scale * factor));
   const minima = table((factor) => toHalf(minimum * factor));
-  return (view, at) => {
-    const pick = view.getUint8(at + place);
-    const sign = minimumPlace === undefined ? (view.getUint8(at + place + 1) & 1) << 15 : 0;
-    view.setUint16(at + place, scales[pick] | sign, true);
+  return (/** @type {DataView} */ view, /** @type {number} */ at) => {
+    const pick = view.getUint8(at + present(place));
+    const sign = minimumPlace === undefined ? (view.getUint8(at + present(place) + 1) & 1) << 15 : 0;
+    view.setUint16(at + present(place), scales[pick] | sign, true);
     if (minimumPlace !== undefined) view.setUint16(at + minimumPlace, minima[pick], true);
   };
 }
@@ -79,6 +86,7 @@ function halfScales({ scale: place, minimum: minimumPlace }, scale, minimum) {
 /** @param {string} type @param {number} scale */
 const placing = (type, scale, minimum = 0) => OTHER_SCALES[type]?.(scale) ?? halfScales(FORMATS[type], scale, minimum);
 
+/** @param {DataView<ArrayBuffer> | DataView} view @param {number} bytes @param {any} place */
 function shapeAll(view, bytes, place) {
   for (let at = 0; at < view.byteLength; at += bytes) place(view, at);
 }
@@ -109,7 +117,7 @@ function balance(type) {
 function halves(type, sigma) {
   const [mantissa, bias] = type === 'f16' ? [10, 15] : [7, 127];
   const top = Math.round(Math.log2(sigma * Math.sqrt(3))) - 1;
-  return (view, at) => {
+  return (/** @type {DataView} */ view, /** @type {number} */ at) => {
     const bits = view.getUint16(at, true);
     const halvings = Math.min(4, Math.clz32((bits & 31) | 1) - 27);
     const exponent = Math.max(1, top - halvings + bias);
@@ -120,7 +128,8 @@ function halves(type, sigma) {
 /** @param {number} sigma */
 function floats(sigma) {
   const unit = (sigma * Math.sqrt(3)) / 2 ** 31;
-  return (view, at) => view.setFloat32(at, (view.getInt32(at, true) + 0.5) * unit, true);
+  return (/** @type {DataView} */ view, /** @type {number} */ at) =>
+    view.setFloat32(at, (view.getInt32(at, true) + 0.5) * unit, true);
 }
 
 /**

@@ -14,6 +14,7 @@ import { familyOf } from './model-families.js';
 import { SHAPES } from './model-shapes.js';
 import { behindBlocks, blockShaper } from './random-blocks.js';
 import { Random } from './random-numbers.js';
+import { untyped } from './untyped.js';
 import { byteLength, FORMATS } from './weight-formats.js';
 
 /** @typedef {import('./model-shapes.js').Shape} Shape */
@@ -51,11 +52,11 @@ export function vocabulary(size) {
   return { tokens, types, merges, begin: 256, end: 257 };
 }
 
-/** Blocks that are stored. @param {Shape} shape */
+/** Blocks that are stored. @param {any} shape */
 const blockCount = ({ layers, blockRepeat = 1, loops = 1 }) => layers / blockRepeat / loops;
 
 /**
- * @param {Shape} shape
+ * @param {any} shape
  * @returns {KeyValue[]}
  */
 export function metadata(shape) {
@@ -89,7 +90,7 @@ export function metadata(shape) {
   }
   if (shape.loops) keys.push(['num_loops', 'u32', shape.loops]);
   if (shape.window) keys.push(['attention.sliding_window', 'u32', shape.window]);
-  keys.push(...(shape.keys ?? []));
+  keys.push(...untyped(shape.keys ?? []));
   /** @type {KeyValue[]} */
   const entries = [
     ['general.architecture', 'string', family],
@@ -141,6 +142,7 @@ function blockTensors(shape, { query = 1.5, value = 1.5, out = 1.5, down = 2, br
   };
   /** @param {string} name @param {number} count */
   const headNorm = (name, count) => {
+    /** @type {any} */
     const sizes = { each: [headSize], all: [count * headSize], own: [headSize, count] };
     if (headNorms) floats('norm', `${name}.weight`, sizes[headNorms], query);
   };
@@ -173,8 +175,8 @@ function blockTensors(shape, { query = 1.5, value = 1.5, out = 1.5, down = 2, br
 /**
  * The tensors of a shape. Default gains give attention that differs from token to token, a residual stream in which
  * every block counts, and logits with a deviation near `logits`.
- * @param {Shape} shape
- * @param {(role: string, name: string, columns: number) => import('./weight-formats.js').WeightType} typeOf type of a
+ * @param {any} shape
+ * @param {any} typeOf type of a
  *   matrix: its role ('embedding', 'output', 'block'), its name, and the length of its rows
  * @param {Gains} [gains]
  * @returns {LayoutTensor[]}
@@ -233,12 +235,12 @@ export const deviation = (tensor) =>
 /**
  * A tensor of random weights made straight in its file type, in pieces. Fast, not exact: for measuring, not for golden
  * results.
- * @param {LayoutTensor} tensor
+ * @param {LayoutTensor | TensorInfo} tensor
  * @param {number} seed
  * @returns {Generator<Uint8Array>}
  */
 function* randomTensor(tensor, seed) {
-  const count = tensor.shape.reduce((product, size) => product * size, 1);
+  const count = tensor.shape.reduce((/** @type {any} */ product, /** @type {any} */ size) => product * size, 1);
   if (tensor.values) yield new Uint8Array(Float32Array.from(tensor.values).buffer);
   else if (tensor.role === 'norm') yield new Uint8Array(new Float32Array(count).fill(tensor.gain).buffer);
   else {
@@ -266,6 +268,7 @@ const KINDS = `${Object.keys(FORMATS).join(', ')}; or ${Object.keys(MIXTURES).jo
 function typesOf(type, shape) {
   if (FORMATS[type]) return { typeOf: () => type, fileType: pureFileType(type) };
   if (!MIXTURES[type]) throw new RangeError(`Unknown type "${type}"; known are ${KINDS}.`);
+  /** @param {string} role @param {string} name @param {number} columns */
   const typeOf = (role, name, columns) => mixedType(type, shape, { role, name, columns });
   return { typeOf, fileType: MIXTURES[type][0] };
 }
@@ -273,7 +276,7 @@ function typesOf(type, shape) {
 /**
  * Writes a random model.
  * @param {string} path
- * @param {{shape: string | Shape, type?: string, seed?: number}} options `shape`: a name in SHAPES or one of your own;
+ * @param {any} options `shape`: a name in SHAPES or one of your own;
  *   `type`: a weight type for every matrix, or a file type of MIXTURES (in capitals) for what llama.cpp's quantizer
  *   makes of it
  * @returns {{bytes: number}}
@@ -314,7 +317,7 @@ function main() {
     if (!/^\d+$/.test(options.seed)) throw new RangeError(`--seed is "${options.seed}"; it has to be a whole number.`);
     const { bytes } = writeRandomModel(options.out, { ...options, seed: Number(options.seed) });
     console.log(`${options.out}: ${bytes} bytes`);
-  } catch (error) {
+  } catch (/** @type {any} */ error) {
     console.error(`${error.message}\n${USAGE}`);
     process.exitCode = 1;
   }

@@ -11,30 +11,39 @@ const told = new BroadcastChannel('refusals');
 
 if (refusal === '?silent') {
   const { Worker, setInterval } = self;
-  self.setInterval = (use, milliseconds) => setInterval(use, milliseconds / 100);
-  self.Worker = class extends Worker {
-    constructor(url, options) {
-      super(url, options);
-      this.terminate();
-      told.postMessage(refusal);
+  self.setInterval = /** @type {any} */ (
+    (/** @type {Function} */ use, /** @type {number} */ milliseconds) => setInterval(use, milliseconds / 100)
+  );
+  self.Worker = /** @type {any} */ (
+    class extends Worker {
+      /** @param {string} url @param {object} options */
+      constructor(url, options) {
+        super(url, options);
+        this.terminate();
+        told.postMessage(refusal);
+      }
     }
-  };
+  );
 }
 
 if (refusal === '?post' || refusal === '?file') {
   const { Worker } = self;
-  self.Worker = class extends Worker {
-    constructor(url, options) {
-      super(refusal === '?file' ? new URL('missing.js', url) : url, options);
-      if (refusal === '?file') told.postMessage(refusal);
-    }
+  self.Worker = /** @type {any} */ (
+    class extends Worker {
+      /** @param {string} url @param {object} options */
+      constructor(url, options) {
+        super(refusal === '?file' ? new URL('missing.js', url) : url, options);
+        if (refusal === '?file') told.postMessage(refusal);
+      }
 
-    postMessage(message, transfer) {
-      if (refusal === '?file') return super.postMessage(message, transfer);
-      told.postMessage(refusal);
-      throw new DOMException('The object can not be cloned.', 'DataCloneError');
+      /** @param {any} message @param {any} transfer */
+      postMessage(message, transfer) {
+        if (refusal === '?file') return super.postMessage(message, transfer);
+        told.postMessage(refusal);
+        throw new DOMException('The object can not be cloned.', 'DataCloneError');
+      }
     }
-  };
+  );
 }
 
 if (refusal === '?relaxed') {
@@ -56,6 +65,7 @@ if (refusal === '?relaxed') {
 if (refusal === '?reserve') {
   const { Memory } = WebAssembly;
   WebAssembly.Memory = class extends Memory {
+    /** @param {any} descriptor */
     constructor(descriptor) {
       if (descriptor.maximum > 16384) {
         told.postMessage(refusal);
@@ -68,7 +78,7 @@ if (refusal === '?reserve') {
 
 if (refusal === '?grow') {
   const { grow } = WebAssembly.Memory.prototype;
-  WebAssembly.Memory.prototype.grow = function (pages) {
+  WebAssembly.Memory.prototype.grow = function (/** @type {number} */ pages) {
     if (this.buffer.byteLength + pages * 65536 > 32 << 20) throw new RangeError('Out of memory');
     return grow.call(this, pages);
   };

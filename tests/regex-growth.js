@@ -2,6 +2,8 @@
 // text after the other. Two loops that can take the same characters share these in as many ways as there are characters:
 // such places are looked for first, and the steps of an engine of our own on what they can take are counted then.
 import { parseRegExpLiteral } from '@eslint-community/regexpp';
+import { present } from './present.js';
+import { untyped } from './untyped.js';
 
 // A repetition that ends sooner is a constant, however long it is.
 const BOUND = 1000;
@@ -32,10 +34,10 @@ const ASTRAL = ['\u{1d7ce}', '\u{1f600}', '\u{20000}'];
 
 /**
  * @typedef {{ op: 'character', is: (letter: string) => boolean, next: number }
- *   | { op: 'split', nexts: number[] } in the order in which they are tried
+ *   | { op: 'split', nexts: number[] }
  *   | { op: 'assertion', holds: (text: string, at: number) => boolean, next: number }
  *   | { op: 'lookahead', start: number, negate: boolean, next: number }
- *   | { op: 'accept' }} Instruction
+ *   | { op: 'accept' }} Instruction `nexts`: in the order in which they are tried
  */
 
 /**
@@ -58,20 +60,30 @@ export function superLinearText(regex) {
   return null;
 }
 
+/** @typedef {import('@eslint-community/regexpp').AST.Alternative} Alternative */
+
 /** @param {RegExp} regex @returns {{ instructions: Instruction[], start: number, anywhere: number, sticky: boolean, split: (text: string) => string[] }} */
 function compile(regex) {
   const flags = regex.flags.replace(/[gyd]/g, '');
   /** @type {Instruction[]} */
   const instructions = [];
+  /** @param {any} instruction */
   const add = (instruction) => instructions.push(instruction) - 1;
+  /** @param {string} raw */
   const native = (raw) => new RegExp(raw, `${flags}y`);
 
+  /** @type {Record<string, any>} */
   const compilers = {
+    /** @param {any} node @param {number} next */
     Group: (node, next) => alternatives(node.alternatives, next),
+    /** @param {any} node @param {number} next */
     CapturingGroup: (node, next) => alternatives(node.alternatives, next),
+    /** @param {any} node @param {number} next */
     Quantifier: (node, next) => repeated(node, next),
+    /** @param {any} node @param {number} next */
     Assertion: (node, next) => assertion(node, next),
   };
+  /** @param {any} node @param {number} next */
   function element(node, next) {
     const compiler = compilers[node.type];
     if (compiler) return compiler(node, next);
@@ -79,6 +91,7 @@ function compile(regex) {
       throw new Error(`${regex} has a ${node.type}, which is not understood`);
     const atom = native(node.raw);
     const known = new Map();
+    /** @param {string} letter */
     const is = (letter) => {
       atom.lastIndex = 0;
       if (!known.has(letter)) known.set(letter, atom.exec(letter)?.[0] === letter);
@@ -91,28 +104,36 @@ function compile(regex) {
     const nexts = list.map(({ elements }) => elements.reduceRight((after, node) => element(node, after), next));
     return nexts.length === 1 ? nexts[0] : add({ op: 'split', nexts });
   };
+  /**
+   * @param {{ element?: any, min?: number, max?: number, greedy?: boolean, raw?: string }} options
+   * @param {number} next
+   */
   function repeated({ element: node, min, max, greedy, raw }, next) {
+    /** @param {number} once @param {number} skip */
     const inTurn = (once, skip) => (greedy ? [once, skip] : [skip, once]);
     let start = next;
-    if (max > BOUND) {
+    if (present(max) > BOUND) {
       if (isEmpty(node)) throw new Error(`${raw} of ${regex} repeats what may be nothing`);
+      /** @type {any} */
       const loop = { op: 'split', nexts: [] };
       start = add(loop);
       loop.nexts = inTurn(element(node, start), next);
     } else {
-      const optional = Math.min(max, COPIES) - Math.min(min, COPIES);
+      const optional = Math.min(present(max), COPIES) - Math.min(present(min), COPIES);
       for (let copy = 0; copy < optional; copy++)
         start = add({ op: 'split', nexts: inTurn(element(node, start), next) });
     }
-    for (let copy = 0; copy < Math.min(min, COPIES); copy++) start = element(node, start);
+    for (let copy = 0; copy < Math.min(present(min), COPIES); copy++) start = element(node, start);
     return start;
   }
+  /** @param {any} node @param {number} next */
   function assertion(node, next) {
     if (node.kind === 'lookahead') {
       const start = alternatives(node.alternatives, add({ op: 'accept' }));
       return add({ op: 'lookahead', start, negate: node.negate, next });
     }
     const here = native(node.raw);
+    /** @param {string} text @param {number} at */
     const holds = (text, at) => {
       here.lastIndex = at;
       return here.test(text);
@@ -133,11 +154,13 @@ function compile(regex) {
   };
 }
 
-/** Whether a part of an expression takes no characters in some text. */
+/** Whether a part of an expression takes no characters in some text. @param {any} node */
 function isEmpty(node) {
   if (node.type === 'Assertion') return true;
   if (node.type === 'Quantifier') return node.min === 0 || isEmpty(node.element);
-  return node.alternatives?.some(({ elements }) => elements?.every(isEmpty)) ?? false;
+  return (
+    node.alternatives?.some((/** @type {{ elements: any[] }} */ { elements }) => elements?.every(isEmpty)) ?? false
+  );
 }
 
 /**
@@ -161,25 +184,30 @@ function differentLetters({ instructions }, { source, flags }) {
 /**
  * Texts that can be shared in many ways: `repeated` leads from a loop back to it, on to another loop, and from that back to
  * itself, or from a loop back to it in two ways.
+ * @param {any} compile
+ * @param {string[]} letters
  * @returns {Generator<[string, string]>}
  */
 function* ambiguousTexts({ instructions, start, anywhere }, letters) {
-  const closures = instructions.map((_, index) => closure(instructions, index));
-  const states = instructions.flatMap(({ op }, index) => (op === 'character' ? [index] : []));
+  const closures = instructions.map((/** @type {any} */ _, /** @type {number} */ index) =>
+    closure(instructions, index),
+  );
+  const states = instructions.flatMap(({ op }, /** @type {number} */ index) => (op === 'character' ? [index] : []));
   const edges = new Map(
-    states.map((state) => {
+    states.map((/** @type {number} */ state) => {
       const { is, next } = instructions[state];
       return [state, new Map(letters.map((letter) => [letter, is(letter) ? closures[next] : []]))];
     }),
   );
   const leads = reachable(edges);
+  /** @param {number | number[]} from @param {number | any[]} to @param {boolean} [parts] */
   const find = (from, to, parts) => path({ from, to, parts, letters, edges, leads });
-  const loops = states.filter((state) => find([state], [state]) !== null);
+  const loops = states.filter((/** @type {number} */ state) => find([state], [state]) !== null);
   const seen = new Set();
   for (const first of loops) {
     const begins = [...closures[start], instructions[anywhere].nexts[1]];
     const ways = begins.map((begin) => (begin === first ? '' : find([begin], [first]))).filter((way) => way !== null);
-    for (const second of loops.filter((state) => leads.get(first).has(state))) {
+    for (const second of loops.filter((/** @type {number} */ state) => leads.get(first).has(state))) {
       const isSame = first === second;
       const [from, to] = isSame
         ? [
@@ -190,7 +218,8 @@ function* ambiguousTexts({ instructions, start, anywhere }, letters) {
             [first, first, second],
             [first, second, second],
           ];
-      const takes = (letter) => from.every((state, index) => edges.get(state).get(letter).includes(to[index]));
+      /** @param {string} letter */
+      const takes = (letter) => from.every((state, index) => present(edges.get(state)).get(letter).includes(to[index]));
       const single = isSame ? [] : letters.filter(takes);
       const texts = [...single, find(from, to, isSame)].filter((text) => text !== null);
       for (const pair of product([[...new Set(ways)], texts])) {
@@ -203,11 +232,12 @@ function* ambiguousTexts({ instructions, start, anywhere }, letters) {
   }
 }
 
-/** The characters that are tried next, once for each way to them. */
+/** The characters that are tried next, once for each way to them. @param {any[]} instructions @param {number} index */
 function closure(instructions, index, under = new Set()) {
   if (under.has(index)) return [];
   const instruction = instructions[index];
   const within = new Set(under).add(index);
+  /** @param {number} next */
   const follow = (next) => closure(instructions, next, within);
   if (instruction.op === 'character') return [index];
   if (instruction.op === 'split') return instruction.nexts.flatMap(follow);
@@ -222,7 +252,7 @@ function reachable(edges) {
     const found = new Set();
     const waiting = [state];
     while (waiting.length > 0) {
-      for (const next of [...edges.get(waiting.pop()).values()].flat()) {
+      for (const next of [...present(edges.get(present(waiting.pop()))).values()].flat()) {
         if (found.has(next)) continue;
         found.add(next);
         waiting.push(next);
@@ -235,7 +265,7 @@ function reachable(edges) {
 
 /**
  * The shortest text that leads several states at once, each on its own way, to others.
- * @param {{ from: number[], to: number[], parts: boolean, letters: string[], edges: Map<number, Map<string, number[]>>, leads: Map<number, Set<number>> }} search
+ * @param {any} search
  *   `parts`: the ways may not be the same
  * @returns {string | null}
  */
@@ -248,10 +278,13 @@ function path({ from, to, parts = false, letters, edges, leads }) {
     for (const { states, text, parted } of reached) {
       for (const letter of letters) {
         /** @param {number} index */
-        const isOnTheWay = (index) => (state) => state === to[index] || leads.get(state).has(to[index]);
-        const lists = states.map((state, index) => edges.get(state).get(letter).filter(isOnTheWay(index)));
-        for (const ways of product(lists.map((list) => [...list.keys()]))) {
-          const next = ways.map((way, index) => lists[index][way]);
+        const isOnTheWay = (index) => (/** @type {any} */ state) =>
+          state === to[index] || present(leads.get(state)).has(to[index]);
+        const lists = states.map((/** @type {number} */ state, /** @type {number} */ index) =>
+          present(present(edges.get(state)).get(letter)).filter(isOnTheWay(index)),
+        );
+        for (const ways of untyped(product(lists.map((/** @type {any} */ list) => [...list.keys()])))) {
+          const next = ways.map((/** @type {any} */ way, /** @type {number} */ index) => lists[index][way]);
           const partsHere = parts && (parted || ways[0] !== ways[1]);
           const key = `${next} ${partsHere}`;
           if (key === goal) return text + letter;
@@ -266,14 +299,19 @@ function path({ from, to, parts = false, letters, edges, leads }) {
   return null;
 }
 
-/** @param {number[][]} lists */
-const product = (lists) => lists.reduce((all, list) => all.flatMap((each) => list.map((one) => [...each, one])), [[]]);
+/** @param {any} lists */
+const product = (lists) =>
+  lists.reduce(
+    (/** @type {any} */ all, /** @type {any} */ list) =>
+      all.flatMap(untyped((/** @type {any} */ each) => list.map((/** @type {any} */ one) => [...each, one]))),
+    [[]],
+  );
 
 /** The steps of a search for all matches. @param {ReturnType<typeof compile>} compile @param {string} text */
 function countSteps({ instructions, start, sticky, split }, text) {
   const letters = split(text);
   const offsets = [0];
-  for (const letter of letters) offsets.push(offsets.at(-1) + letter.length);
+  for (const letter of letters) offsets.push(present(offsets.at(-1)) + letter.length);
   let steps = 0;
   /** @param {number} from @param {number} begin */
   const match = (from, begin) => {
@@ -288,6 +326,7 @@ function countSteps({ instructions, start, sticky, split }, text) {
     }
     return null;
   };
+  /** @param {any} instruction @param {number} at */
   const holds = (instruction, at) => {
     if (instruction.op === 'character') return at < letters.length && instruction.is(letters[at]);
     if (instruction.op === 'assertion') return instruction.holds(text, offsets[at]);

@@ -10,12 +10,13 @@ import { DEFAULT_SPLIT, findSplit } from '../js/tokenizer/splits.js';
 import { filesBelow, ROOT } from '../wasm/shell.js';
 import { superLinearText } from './regex-growth.js';
 import { VOCABULARIES } from './tokenizer/vocabularies.js';
+import { untyped } from './untyped.js';
 
 /** @typedef {import('acorn').Program} Program */
 
 const FILES = filesBelow(['js', 'web'], (path) => path.endsWith('.js')).map((path) => relative(ROOT, path));
 
-/** Those that functions put together, by the file: some that come of each place. */
+/** Those that functions put together, by the file: some that come of each place. @type {Record<string, any>} */
 const CONSTRUCTED = {
   'js/tokenizer/splits.js': [[/\p{N}+/gu, /[0-9]+/gu]],
   'js/commands/json-fault.js': [[]], // seen when it is loaded
@@ -44,21 +45,23 @@ function regexesOf(file) {
   /** @param {Program} node @param {boolean} inFunction */
   const visit = (node, inFunction) => {
     if (node === null || typeof node !== 'object') return;
-    const { type, regex, value, loc, callee, ...rest } = node;
-    if (type === 'Literal' && regex) found.literals.push({ regex: value, line: loc.start.line });
+    const { type, regex, value, loc, callee, ...rest } = untyped(node);
+    if (type === 'Literal' && regex) found.literals.push(untyped(untyped({ regex: value, line: loc.start.line })));
     if (callee?.name === 'RegExp') found[inFunction ? 'inFunctions' : 'atOnce']++;
     const isWithin = inFunction || /Function/.test(type);
     for (const each of Object.values(type === 'Literal' ? {} : { value, callee, ...rest })) visit(each, isWithin);
   };
   const options = { ecmaVersion: 'latest', sourceType: 'module', locations: true, allowHashBang: true };
-  visit(parse(readFileSync(join(ROOT, file), 'utf8'), options), false);
+  visit(parse(readFileSync(join(ROOT, file), 'utf8'), untyped(options)), false);
   return found;
 }
 
 /** What a module puts together when it is loaded. @param {string} file */
 async function constructedBy(file) {
   const native = globalThis.RegExp;
+  /** @type {any[]} */
   const constructed = [];
+  /** @param {any} target @param {any[]} parameters */
   const construct = (target, parameters) => {
     constructed.push(Reflect.construct(target, parameters));
     return constructed.at(-1);
@@ -96,7 +99,7 @@ test('what grows faster than its text is found', () => {
   assert.throws(() => superLinearText(/(a)\1/), /not understood/);
 });
 
-/** Those whose texts are short. */
+/** Those whose texts are short. @type {Record<string, string>} */
 const SHORT = {
   '\\.?0+$': 'what toFixed() writes, at most 420 characters',
   '^[^.[]+|\\.[^.[]+|\\[[^\\]]*\\]': 'the path to a value that a format names, at most 1000 characters',

@@ -24,10 +24,13 @@ import { requireChromium } from './chromium.js';
 import { FIXTURES } from './fixtures.js';
 import { printResults, runTestFiles } from './test-files.js';
 import { checkTypes } from './types.js';
+import { untyped } from './untyped.js';
 import { readVerdicts, summariseVerdicts } from './verdicts.js';
 
 /** @typedef {import('node:child_process').ChildProcess} ChildProcess */
 /** @typedef {import('node:child_process').ChildProcessByStdio} ChildProcessByStdio */
+/** @typedef {import('../js/base/errors.js').NibbleError} NibbleError */
+/** @typedef {import('./verdicts.js').Verdict} Verdict */
 
 const FORMATTER = ['clang-format-14', 'clang-format'];
 
@@ -62,16 +65,21 @@ const THREADED = ['threads_test', 'arrival_test'];
  * What a step does: it returns what came of its tests, if it has any, and throws a BuildError where something is wrong.
  * `execute(command, args, env)` runs a command. Those that are `beside` take turns while the others do, with what these
  * leave of the processors.
+ * @typedef {(command: string, args: string[], env?: NodeJS.ProcessEnv) => Promise<void>} Execute
+ * @type {Record<string, { perform: (execute: Execute) => Promise<any> | any, beside?: boolean }>}
  */
 const STEPS = {
   format: { perform: () => checkFormat(false) },
   build: {
-    perform: (/** @type {(a: string, b: string[]) => any} */ execute) => execute(process.execPath, ['js/bundle.js']),
+    perform: (execute) => execute(process.execPath, ['js/bundle.js']),
   },
   types: { perform: () => checkTypes() },
   node: { perform: testNode },
   native: { perform: (execute) => testNative(execute, 'build/native', []), beside: true },
-  sanitize: { perform: (execute) => testNative(execute, 'build/sanitize', ['-DNIBBLE_SANITIZE=ON']), beside: true },
+  sanitize: {
+    perform: (execute) => testNative(execute, 'build/sanitize', ['-DNIBBLE_SANITIZE=ON']),
+    beside: true,
+  },
   races: {
     perform: (execute) => testNative(execute, 'build/thread', ['-DNIBBLE_SANITIZE=thread'], THREADED),
     beside: true,
@@ -89,6 +97,7 @@ await main(async () => {
   if (unknown) throw new BuildError(`There is no step '${unknown}'; the steps are ${Object.keys(STEPS).join(', ')}.`);
   /** @type {Awaited<ReturnType<typeof step>>[]} */
   const results = [];
+  /** @param {string[]} steps @param {Execute} executor */
   const takeTurns = async (steps, executor) => {
     for (const name of steps) results.push(await step(name, executor));
   };
@@ -99,6 +108,7 @@ await main(async () => {
   summarise(results);
 });
 
+/** @param {string} name @param {Execute} executor */
 async function step(name, executor) {
   console.log(`\n== ${name}`);
   const start = performance.now();
@@ -106,7 +116,7 @@ async function step(name, executor) {
   let results = [];
   try {
     results = (await STEPS[name].perform(executor)) ?? [];
-  } catch (error) {
+  } catch (/** @type {any} */ /** @type {any} */ /** @type {any} */ error) {
     if (!(error instanceof BuildError)) throw error;
     problem = error.message;
     results = error.results ?? [];
@@ -124,7 +134,9 @@ function summarise(steps) {
     );
   }
   const counted = steps.flatMap(({ name, problem, results }) => {
-    const told = results.some(({ verdicts }) => verdicts.some(({ verdict }) => !problem || verdict === 'failed'));
+    const told = results.some((/** @type {{ verdicts: Verdict[] }} */ { verdicts }) =>
+      verdicts.some((/** @type {{ verdict: string }} */ { verdict }) => !problem || verdict === 'failed'),
+    );
     const whole = { place: name, verdicts: [{ verdict: problem ? 'failed' : 'passed', name: 'the step' }] };
     return told ? results : [...results, whole];
   });
@@ -132,14 +144,24 @@ function summarise(steps) {
   if (steps.some(({ problem }) => problem)) process.exitCode = 1;
 }
 
-/** Runs a command that says what it does as it goes. @throws {BuildError} */
+/**
+ * Runs a command that says what it does as it goes.
+ * @param {string} command
+ * @param {string[]} args
+ * @throws {BuildError}
+ */
 async function execute(command, args, env = process.env) {
   const child = spawn(command, args, { cwd: ROOT, env, stdio: 'inherit' });
   const status = await statusOf(child);
   if (status !== 0) throw failure(command, args, status);
 }
 
-/** Runs a command at a low priority, and shows what it says when it has ended. @throws {BuildError} */
+/**
+ * Runs a command at a low priority, and shows what it says when it has ended.
+ * @param {string} command
+ * @param {string[]} args
+ * @throws {BuildError}
+ */
 async function executeQuietly(command, args, env = process.env) {
   const child = spawn(command, args, { cwd: ROOT, env, stdio: ['ignore', 'pipe', 'pipe'] });
   let text = '';
@@ -160,11 +182,12 @@ async function executeQuietly(command, args, env = process.env) {
  */
 function statusOf(child) {
   return new Promise((resolve) => {
-    child.once('error', (error) => resolve(error.message));
-    child.once('close', (code, signal) => resolve(code ?? signal));
+    child.once('error', (/** @type {NibbleError} */ error) => resolve(error.message));
+    child.once('close', (/** @type {string} */ code, /** @type {AbortSignal} */ signal) => resolve(code ?? signal));
   });
 }
 
+/** @param {string} command @param {string[]} args @param {string | number} status */
 function failure(command, args, status) {
   return new BuildError(`'${command} ${args.join(' ')}' failed (${status}); its output above says why.`);
 }
@@ -187,7 +210,8 @@ function checkFormat(fix) {
   return [{ place: 'format', verdicts: [{ verdict: 'passed', name: 'the step' }, ...(formatter ? [] : [missing])] }];
 }
 
-async function testNative(executor, folder, options, tests = null) {
+/** @param {Execute} executor @param {string} folder @param {string[]} options */
+async function testNative(executor, folder, options, /** @type {any} */ tests = null) {
   requireCmake();
   requireCompiler();
   await executor('cmake', ['-B', folder, ...options]);
@@ -201,7 +225,7 @@ async function testNative(executor, folder, options, tests = null) {
     await executor('ctest', test, { NIBBLE_FIXTURES: FIXTURES, ...process.env, NIBBLE_VERDICTS: record });
     return read();
   } catch (error) {
-    throw Object.assign(error, { results: read() });
+    throw Object.assign(untyped(error), { results: read() });
   } finally {
     rmSync(records, { recursive: true, force: true });
   }

@@ -15,8 +15,7 @@ export const TEMPLATE =
   "{% if add_generation_prompt %}{{ 'assistant:' }}{% endif %}";
 
 /**
- * @param {{ script: (token: number) => Record<number, number>, special?: { text: string, type: number }[],
- *   template?: string | null, nanAfter?: number | null, more?: import('./gguf-writer.js').Entry[] }} what
+ * @param {any} what
  *   script: for the last token the logits of those that may come next, the others have 0; special: from id 258 on;
  *   nanAfter: a token behind which all logits are NaN, though every weight is a finite number; behind the next one all are
  *   -Infinity; more: keys of the file, in the place of its own of the same name
@@ -29,7 +28,7 @@ export function scriptedModel({ script, special = [], template = TEMPLATE, nanAf
     ...{ width: count, vocabulary: count, tied: false, epsilon: 1e-6, ropeBase: 10000 },
   };
   const entries = metadata(shape).map(([key, type, value]) => {
-    const parts = special.map((token) => (key.endsWith('.tokens') ? token.text : token.type));
+    const parts = special.map((/** @type {any} */ token) => (key.endsWith('.tokens') ? token.text : token.type));
     if (/\.tokens$|\.token_type$/.test(key)) return [key, type, value.toSpliced(258, parts.length, ...parts)];
     return [key, type, value];
   });
@@ -38,7 +37,7 @@ export function scriptedModel({ script, special = [], template = TEMPLATE, nanAf
   return ggufBytes({
     metadata: [...entries.filter(([key]) => !replaced.includes(key)), ...more],
     tensors: tensors(shape, () => 'f32'),
-    produce: ({ name, shape: size }) => [bytesOf(name, size, { script, nanAfter }, count)],
+    produce: (/** @type {any} */ { name, shape: size }) => [bytesOf(name, size, { script, nanAfter }, count)],
   });
 }
 
@@ -47,7 +46,7 @@ export function scriptedModel({ script, special = [], template = TEMPLATE, nanAf
 /**
  * @param {string} name
  * @param {number[]} size
- * @param {{ script: (token: number) => Record<number, number>, nanAfter: number }} options
+ * @param {any} options
  * @param {number} count
  */
 function bytesOf(name, size, { script, nanAfter }, count) {

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { writeRandomModel } from './random-model.js';
 
-/** Byte-level vocabulary: 256 bytes, <|begin|>, <|end|>, words. */
+/** Byte-level vocabulary: 256 bytes, <|begin|>, <|end|>, words. @type {Readonly<import('./model-shapes.js').Shape>} */
 export const SMALL_SHAPE = Object.freeze({
   name: 'small',
   context: 256,

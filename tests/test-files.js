@@ -5,6 +5,8 @@ import { tmpdir } from 'node:os';
 import { join, resolve as resolvePath } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { ROOT } from '../wasm/shell.js';
+import { present } from './present.js';
+import { untyped } from './untyped.js';
 import { readVerdicts } from './verdicts.js';
 
 /** @typedef {import('./verdicts.js').Verdict} Verdict */
@@ -39,7 +41,7 @@ export async function runTestFiles(paths, { lanes, beside = [] }) {
   const folder = mkdtempSync(join(tmpdir(), 'nibble-verdicts-'));
   /** @param {string | undefined} path */
   const runOne = async (path) => {
-    const result = await runFile(path, join(folder, String(paths.indexOf(path))));
+    const result = await runFile(present(path), join(folder, String(paths.indexOf(present(path)))));
     results.push(result);
     const { verdicts, seconds, output } = result;
     console.log(`\n${path}: ${verdicts.length} tests, ${seconds.toFixed(1)} s\n${output}`);
@@ -90,7 +92,7 @@ function runFile(path, record) {
     });
     child.once('close', end);
     // What a test has left behind may hold the output open for ever.
-    child.once('exit', (status) => setTimeout(end, LEFT_BEHIND_MILLISECONDS, status).unref());
+    child.once('exit', (status) => untyped(setTimeout(end, LEFT_BEHIND_MILLISECONDS, status)).unref());
   });
 }
 

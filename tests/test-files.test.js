@@ -4,6 +4,7 @@ import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { ROOT } from '../wasm/shell.js';
+import { present } from './present.js';
 import { runTestFiles } from './test-files.js';
 import { summariseVerdicts } from './verdicts.js';
 
@@ -62,7 +63,7 @@ after(() => rmSync(join(ROOT, FOLDER), { recursive: true, force: true }));
 /** @param {string} name */
 const resultOf = (name) => results.find(({ place }) => place === `${FOLDER}/${name}`);
 /** @param {string} name */
-const failuresOf = (name) => resultOf(name).verdicts.filter(({ verdict }) => verdict === 'failed');
+const failuresOf = (name) => present(resultOf(name)).verdicts.filter(({ verdict }) => verdict === 'failed');
 
 describe('a run of test files', () => {
   test('tells each test by its whole name, and why one was skipped', () => {
@@ -77,26 +78,26 @@ describe('a run of test files', () => {
       { verdict: 'passed', name: 'has parts' },
     ]);
     assert.match(output, /as it should/);
-    assert.deepEqual(resultOf('good.test.js').verdicts, [{ verdict: 'passed', name: 'passes' }]);
-    assert.equal(resultOf('good.test.js').passed, true);
+    assert.deepEqual(present(resultOf('good.test.js')).verdicts, [{ verdict: 'passed', name: 'passes' }]);
+    assert.equal(present(resultOf('good.test.js')).passed, true);
   });
 
   test('fails where a file has no test, ends at once, or breaks outside of its tests', () => {
     for (const name of ['empty.test.js', 'broken.test.js', 'hook.test.js']) {
-      assert.equal(resultOf(name).passed, false, name);
+      assert.equal(present(resultOf(name)).passed, false, name);
       assert.equal(failuresOf(name).length, 1, name);
     }
     assert.equal(failuresOf('empty.test.js')[0].name, 'the file has no test');
-    assert.equal(resultOf('hook.test.js').verdicts.filter(({ verdict }) => verdict === 'passed').length, 1);
+    assert.equal(present(resultOf('hook.test.js')).verdicts.filter(({ verdict }) => verdict === 'passed').length, 1);
   });
 
   test('fails where a test is skipped without a reason, however that is written', () => {
-    assert.equal(resultOf('silent.test.js').passed, false);
+    assert.equal(present(resultOf('silent.test.js')).passed, false);
     assert.deepEqual(
       failuresOf('silent.test.js').map(({ name }) => name),
       ['is told to', 'skips itself', 'by its name', 'a suite'].map((name) => `${name}: is skipped without a reason`),
     );
-    assert.ok(!resultOf('silent.test.js').verdicts.some(({ verdict }) => verdict === 'skipped'));
+    assert.ok(!present(resultOf('silent.test.js')).verdicts.some(({ verdict }) => verdict === 'skipped'));
   });
 
   test('ends with each reason, what was skipped for it, and the counts', () => {

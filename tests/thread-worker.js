@@ -7,16 +7,19 @@ import { serve } from '../js/worker/serve.js';
  * @returns {import('../js/protocol/client.js').WorkerPort}
  */
 export function startThreadWorker(platform) {
+  /** @type {any} */
   let toPage;
+  /** @type {any} */
   let toWorker;
+  /** @type {any} */
   const port = {
     post: (/** @type {{ release: string | null }} */ message) => queueMicrotask(() => toPage(structuredClone(message))),
   };
-  port.listen = (onMessage) => {
+  port.listen = (/** @type {any} */ onMessage) => {
     toWorker = onMessage;
   };
   port.post({ release: RELEASE_NAME });
-  serve(port, platform);
+  serve(/** @type {any} */ (port), /** @type {any} */ (platform));
   return {
     post: (message) => queueMicrotask(() => toWorker(structuredClone(message))),
     listen: ({ onMessage }) => {

@@ -35,7 +35,7 @@ export async function loadThrough(store, model, options = {}) {
   return { tokens: tokens.join(), ...storage };
 }
 
-/** What a model of these bytes writes. @param {Buffer<ArrayBuffer>} bytes */
+/** What a model of these bytes writes. @param {any} bytes */
 export async function textOf(bytes) {
   const copy = bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.length);
   return (await loadThrough(null, copy)).tokens;

@@ -4,7 +4,7 @@ import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path';
 import { after, beforeEach, describe, test } from 'node:test';
 import { BuildError, filesBelow, ROOT } from '../wasm/shell.js';
-import { CHECKED, checkTypes, sortMessages } from './types.js';
+import { CHECKED, checkTypes, sortMessages, TO_GO } from './types.js';
 
 // In the checkout, so that the types of its packages are found.
 const FOLDER = join(ROOT, 'build/made-up-types');
@@ -19,15 +19,15 @@ function plant(files) {
   }
 }
 
-/** What the check prints, and the error it ends with. @returns {{ printed: string, error: unknown }} */
-function check() {
+/** What the check prints, and the error it ends with. @param {string[]} [files] @returns {{ printed: string, error: unknown }} */
+function check(files = []) {
   const { log } = console;
   /** @type {string[]} */
   const lines = [];
   console.log = (line) => lines.push(line);
   let error = null;
   try {
-    checkTypes(FOLDER);
+    checkTypes(FOLDER, files);
   } catch (cause) {
     error = cause;
   } finally {
@@ -43,7 +43,7 @@ describe('with planted errors', () => {
     clear();
     mkdirSync(FOLDER, { recursive: true });
     cpSync(join(ROOT, 'tsconfig.json'), join(FOLDER, 'tsconfig.json'));
-    plant(Object.fromEntries([...CHECKED, 'tests'].map((folder) => [`${folder}/right.js`, RIGHT])));
+    plant(Object.fromEntries(CHECKED.map((folder) => [`${folder}/right.js`, RIGHT])));
   });
   after(clear);
 
@@ -60,16 +60,25 @@ describe('with planted errors', () => {
     });
   }
 
-  test('those in tests/ are counted, and fail nothing', () => {
+  test('those of listed files are counted, and fail nothing', () => {
     plant({ 'tests/wrong.js': WRONG, 'tests/room/wrong.test.js': WRONG });
-    assert.deepEqual(check(), { printed: 'tests/: 2 to go', error: null });
+    assert.deepEqual(check(['tests/wrong.js', 'tests/room/wrong.test.js']), {
+      printed: '2 errors to go, in 2 files of tests/types-to-go.json',
+      error: null,
+    });
   });
 
-  test('those in tests/ hide none of js/', () => {
-    plant({ 'tests/wrong.js': WRONG, 'js/wrong.js': WRONG });
-    const { printed, error } = check();
+  test('those of listed files hide none of others', () => {
+    plant({ 'tests/wrong.js': WRONG, 'tests/other.js': WRONG });
+    const { printed, error } = check(['tests/wrong.js']);
     assert.ok(error instanceof BuildError);
-    assert.match(printed, /^tests\/: 1 to go\njs\/wrong\.js\(2,14\): error TS2322: /);
+    assert.match(printed, /in 1 files of .*\ntests\/other\.js\(2,14\): error TS2322: /);
+  });
+
+  test('a listed file without errors fails it', () => {
+    const { error } = check(['tests/right.js']);
+    assert.ok(error instanceof BuildError);
+    assert.match(error.message, /take them off .*: tests\/right\.js$/);
   });
 
   test('a configuration that cannot be read fails it', () => {
@@ -87,26 +96,20 @@ describe('the messages', () => {
       "  Type 'A' is not",
       "js/b.js(3,4): error TS2345: Argument of type 'B'",
       "  Type 'B' is not",
-      'package.json(1,1): error TS1: no folder',
-      'jsx/c.js(5,6): error TS2: another folder',
+      'package.json(1,1): error TS1: another',
+      'tests\\a.js(5,6): error TS2: as Windows has it',
     ].join('\r\n');
-    const { held, toGo } = sortMessages(output);
+    const { held, toGo } = sortMessages(output, ['tests/a.js']);
     assert.deepEqual(held, [
       "js/b.js(3,4): error TS2345: Argument of type 'B'",
       "  Type 'B' is not",
-      'package.json(1,1): error TS1: no folder',
+      'package.json(1,1): error TS1: another',
     ]);
-    assert.deepEqual(
-      [...toGo],
-      [
-        ['tests', 1],
-        ['jsx', 1],
-      ],
-    );
+    assert.deepEqual([...toGo], [['tests/a.js', 2]]);
   });
 
   test('what stands there without a place, such as a crash, is held', () => {
-    assert.deepEqual(sortMessages('fatal error: all is lost\n').held, ['fatal error: all is lost']);
+    assert.deepEqual(sortMessages('fatal error: all is lost\n', []).held, ['fatal error: all is lost']);
   });
 });
 
@@ -115,7 +118,11 @@ test('all that is checked is looked at, strictly', () => {
   for (const folder of CHECKED) assert.ok(include.includes(folder), `${folder}/ is not included`);
   const { checkJs, strict } = compilerOptions;
   assert.deepEqual({ exclude, checkJs, strict }, { exclude: undefined, checkJs: true, strict: true });
-  const silenced = filesBelow(CHECKED, (path) => path.endsWith('.js')).filter((path) =>
+  assert.ok(
+    TO_GO.every((/** @type {string} */ path) => path.startsWith('tests/')),
+    'the library has none to go',
+  );
+  const silenced = filesBelow(['js', 'web', 'wasm'], (path) => path.endsWith('.js')).filter((path) =>
     /@ts-(nocheck|ignore|expect-error)/.test(readFileSync(path, 'utf8')),
   );
   assert.deepEqual(silenced, []);

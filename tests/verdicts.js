@@ -9,7 +9,10 @@ import { existsSync, readFileSync } from 'node:fs';
  * @property {string} [reason] why it was skipped
  */
 
-/** The reporter. A suite has no verdict of its own, unless all of it is skipped; whoever skips has to say why. */
+/**
+ * The reporter. A suite has no verdict of its own, unless all of it is skipped; whoever skips has to say why.
+ * @param {any} source
+ */
 export default async function* report(source) {
   const names = [];
   for await (const { type, data } of source) {
@@ -28,7 +31,7 @@ export default async function* report(source) {
   }
 }
 
-/** @param {{ verdict: string, name: string }} verdict */
+/** @param {any} verdict */
 const line = (verdict) => `${JSON.stringify(verdict)}\n`;
 
 /** @param {string} path of what was written @returns {Verdict[]} none where nothing was */

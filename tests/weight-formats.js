@@ -15,7 +15,7 @@ const scratch = new DataView(new ArrayBuffer(4));
  * @property {number} [behind] bytes behind all blocks of a tensor, which begin with an F32 scale of all its weights
  */
 
-/** @type {Readonly<Record<WeightType, WeightFormat>>} */
+/** @type {any} */
 export const FORMATS = Object.freeze({
   f32: { id: 0, weights: 1, bytes: 4 },
   f16: { id: 1, weights: 1, bytes: 2 },
@@ -53,7 +53,7 @@ export const FOREIGN_TYPES = Object.freeze(['i2_s']);
 
 /**
  * Bytes that a tensor of `count` weights takes.
- * @param {WeightType} type
+ * @param {WeightType | string} type
  * @param {number} count a multiple of the type's block
  */
 export function byteLength(type, count) {

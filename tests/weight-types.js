@@ -4,7 +4,7 @@ import { fromHalf } from './weight-formats.js';
 /**
  * Of each type with blocks: its number, weights and bytes to a block, where in a block its F16 scale and minimum
  * begin, and bytes behind all blocks of a tensor, which begin with the F32 scale of I2_S.
- * @type {Record<string, { id: number, weights: number, bytes: number, halves: number[], behind: number }>}
+ * @type {any}
  */
 export const BLOCK_TYPES = Object.fromEntries(
   [

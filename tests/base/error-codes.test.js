@@ -15,7 +15,7 @@ const LISTED = readCodes().map(({ code }) => code);
 /** Every text in the library's sources that could be a code. */
 function textsOfSources() {
   const texts = new Set();
-  /** @param {Program} node */
+  /** @param {any} node */
   const visit = (node) => {
     if (node === null || typeof node !== 'object') return;
     if (node.type === 'Literal' && typeof node.value === 'string') texts.add(node.value);

@@ -3,6 +3,10 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { readCompletionOptions, readEngineOptions, readSessionOptions } from '../../js/base/options.js';
 import { code } from '../errors.js';
+import { present } from '../present.js';
+import { untyped } from '../untyped.js';
+
+/** @typedef {import('../../js/base/errors.js').NibbleError} NibbleError */
 
 describe('options', () => {
   test('an option out of its range is named, with what was expected', () => {
@@ -39,10 +43,11 @@ describe('options', () => {
       [readCompletionOptions, { prompt: 'a', tokens: [1] }, /prompt and tokens were given/],
       [readCompletionOptions, undefined, /none of them was given/],
     ];
-    for (const [read, options, message] of cases) {
+    for (const [read, options, message] of untyped(cases)) {
       assert.throws(
         () => read(options),
-        (error) => code('INVALID_ARGUMENT')(error) && message.test(error.message),
+        (/** @type {NibbleError} */ error) =>
+          code('INVALID_ARGUMENT')(error) && untyped(present(message)).test(error.message),
       );
     }
   });
@@ -52,16 +57,17 @@ describe('options', () => {
     const tool = { most, when: new Date(0), list: [undefined, () => 1, NaN, [most]], gone: undefined, not: () => 1 };
     const { tools } = readCompletionOptions({ prompt: 'a', tools: [tool] });
     assert.deepEqual(tools, [{ most, when: '1970-01-01T00:00:00.000Z', list: [null, null, null, [most]] }]);
+    /** @type {any} */
     const endless = { name: 'x' };
     endless.self = endless;
-    for (const [wrong, reason] of [
+    for (const [wrong, reason] of untyped([
       [[endless], /of what JSON can hold/],
       [[most], /tools is \["9223372036854775807"\]; expected a list/],
       [() => 1, /expected a list/],
-    ]) {
+    ])) {
       assert.throws(
         () => readCompletionOptions({ prompt: 'a', tools: wrong }),
-        (error) => code('INVALID_ARGUMENT')(error) && reason.test(error.message),
+        (/** @type {NibbleError} */ error) => code('INVALID_ARGUMENT')(error) && reason.test(error.message),
       );
     }
   });

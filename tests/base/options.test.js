@@ -7,6 +7,7 @@ import { ModelStore } from '../../js/client/model-store.js';
 import { Session } from '../../js/client/session.js';
 import { createEngine, defaultModel, estimateSpeed, openModelStore } from '../../js/index.node.js';
 import { publicCalls, TOKENS, WITHOUT_OPTIONS } from '../public-calls.js';
+import { untyped } from '../untyped.js';
 
 const NO_OPTIONS = [
   [null, 'null'],
@@ -63,8 +64,13 @@ describe('what is passed as options and is no object', () => {
 });
 
 test('callbacks that are none, and figures that are missing, are refused too', async () => {
-  await assert.rejects(own.models.verify('id', { onProgress: 5 }), { code: 'INVALID_ARGUMENT', message: /onProgress/ });
+  await assert.rejects(own.models.verify('id', { onProgress: untyped(5) }), {
+    code: 'INVALID_ARGUMENT',
+    message: /onProgress/,
+  });
   for (const model of [null, undefined]) {
-    assert.throws(() => estimateSpeed({ decodeBytesPerSecond: 1 }, model), { code: 'INVALID_ARGUMENT' });
+    assert.throws(() => estimateSpeed(untyped({ decodeBytesPerSecond: 1 }), untyped(model)), {
+      code: 'INVALID_ARGUMENT',
+    });
   }
 });

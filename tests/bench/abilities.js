@@ -17,7 +17,11 @@ async function probe() {
     }
   };
 
-  /** Whether IndexedDB gives a value back as it was. */
+  /**
+   * Whether IndexedDB gives a value back as it was.
+   * @param {Blob | ArrayBuffer} value
+   * @param {(value: any) => Promise<ArrayBuffer>} read
+   */
   async function keeps(value, read) {
     const name = `abilities ${Math.random()}`;
     const opening = indexedDB.open(name, 1);

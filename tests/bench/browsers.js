@@ -8,12 +8,17 @@ import { parseArgs } from 'node:util';
 import { bundle } from '../../js/bundle.js';
 import { BuildError, isMain, main, ROOT } from '../../wasm/shell.js';
 import { openBrowser, skipWithoutBrowser } from '../browsers.js';
+import { present } from '../present.js';
 import { writeRandomModel } from '../random-model.js';
+import { untyped } from '../untyped.js';
 import { findAbilities } from './abilities.js';
 import { busyProcessors, loadAverage, machineFacts, modelFacts, sourceFacts } from './machine.js';
 import { planTurns } from './peers.js';
 import { serveBenchmark } from './server.js';
 import { median, summary } from './statistics.js';
+
+/** @typedef {import('../../js/base/errors.js').NibbleError} NibbleError */
+/** @typedef {import('./server.js').BenchmarkServer} BenchmarkServer */
 
 const USAGE = `Measures Nibble in Chromium, Firefox and WebKit on one GGUF file, in rounds in which each has its turn.
 
@@ -37,15 +42,17 @@ const SETUPS = [
 ];
 
 function readOptions() {
+  /** @param {string} name @param {string} text */
   const whole = (name, text) => {
     if (/^[1-9]\d{0,3}$/.test(text)) return Number(text);
     throw new BuildError(`--${name} is '${text}'; a whole number from 1 to 9999 is expected.`);
   };
   const strings = ['model', 'rounds', 'threads', 'tokens', 'out'].map((name) => [name, { type: 'string' }]);
+  /** @type {any} */
   let values;
   try {
     ({ values } = parseArgs({ options: { ...Object.fromEntries(strings), help: { type: 'boolean' } } }));
-  } catch (error) {
+  } catch (/** @type {any} */ error) {
     throw new BuildError(`${error.message.split('\n', 1)[0]}\n\n${USAGE}`);
   }
   const date = new Date().toISOString().slice(0, 16).replace(/\D/g, '');
@@ -70,7 +77,12 @@ function modelFile(path) {
   return made;
 }
 
-/** Runs in the page: the tokens a second that are written on so many threads. */
+/**
+ * Runs in the page: the tokens a second that are written on so many threads.
+ * @param {string} model
+ * @param {number} threads
+ * @param {any} tokens
+ */
 async function measure(model, threads, tokens) {
   const start = performance.now();
   const engine = await globalThis.nibble.createEngine({ model, threads, contextSize: 256 });
@@ -85,7 +97,10 @@ async function measure(model, threads, tokens) {
   }
 }
 
-/** One browser's turn. Its failure is a result too. */
+/**
+ * One browser's turn. Its failure is a result too.
+ * @param {{ setup: any, round: number, server: BenchmarkServer, options: ReturnType<typeof readOptions> }} options
+ */
 async function takeTurn({ setup, round, server, options }) {
   const run = { engine: setup.name, round, othersBusy: await busyProcessors(), loadAverage: loadAverage() };
   let browser;
@@ -99,46 +114,63 @@ async function takeTurn({ setup, round, server, options }) {
       ? await page.evaluate(measure, server.modelUrl, options.threads, options.tokens)
       : alone;
     return { ...run, version: browser.version, abilities, alone, together };
-  } catch (error) {
+  } catch (/** @type {any} */ error) {
     return { ...run, error: error.message };
   } finally {
     await browser?.close();
   }
 }
 
-/** The rate of a browser against the baseline's: of the medians, and the range over the rounds that both were in. */
+/**
+ * The rate of a browser against the baseline's: of the medians, and the range over the rounds that both were in.
+ * @param {any} record
+ * @param {string} name
+ * @param {string} kind
+ */
 function against(record, name, kind) {
   /** @param {string} engine */
   const rates = (engine) =>
     record.runs
-      .filter((run) => run.engine === engine && !run.error)
-      .map((run) => [run.round, run[kind].tokensPerSecond]);
+      .filter((/** @type {any} */ run) => run.engine === engine && !run.error)
+      .map((/** @type {any} */ run) => [run.round, run[kind].tokensPerSecond]);
   const baseline = new Map(rates(BASELINE));
   const own = rates(name);
-  const paired = own.filter(([round]) => baseline.has(round)).map(([round, rate]) => rate / baseline.get(round));
+  const paired = own
+    .filter((/** @type {[round: any]} */ [round]) => baseline.has(round))
+    .map((/** @type {[round: any, rate: any]} */ [round, rate]) => rate / baseline.get(round));
   if (paired.length === 0) return null;
-  return { ...summary(paired), median: median(own.map(([, rate]) => rate)) / median([...baseline.values()]) };
+  return {
+    ...summary(paired),
+    median: median(own.map((/** @type {[any, any]} */ [, rate]) => rate)) / median([...baseline.values()]),
+  };
 }
 
+/** @param {{ blobs?: number, buffers?: number, files?: number }} options */
 const storesOf = ({ blobs, buffers, files }) =>
   [blobs ? 'IndexedDB' : buffers ? 'IndexedDB without Blobs' : null, files ? 'OPFS' : null]
     .filter(Boolean)
     .join(', ') || 'memory only';
 
-/** @param {object} record what is written as JSON @returns {string} Markdown */
+/** @param {any} record what is written as JSON @returns {string} Markdown */
 export function report(record) {
-  const rows = record.setups.map(({ name }) => {
-    const runs = record.runs.filter((run) => run.engine === name);
-    const good = runs.filter((run) => !run.error);
+  const rows = record.setups.map((/** @type {{ name: string }} */ { name }) => {
+    const runs = record.runs.filter((/** @type {any} */ run) => run.engine === name);
+    const good = runs.filter((/** @type {any} */ run) => !run.error);
     if (good.length === 0) {
       return [name, `not measured: ${record.missing[name] ?? runs[0]?.error ?? 'no turn'}`, '', '', '', '', '', '', ''];
     }
     const [{ version, abilities, alone, together }] = good;
     /** @param {string} kind */
     const rate = (kind) => {
-      const { median: middle, low, high } = summary(good.map((run) => run[kind].tokensPerSecond));
+      const {
+        median: middle,
+        low,
+        high,
+      } = present(summary(good.map((/** @type {any} */ run) => run[kind].tokensPerSecond)));
       const ratio = name === BASELINE ? null : against(record, name, kind);
-      const beside = ratio ? `; ${ratio.median.toFixed(2)}x (${ratio.low.toFixed(2)}-${ratio.high.toFixed(2)})` : '';
+      const beside = ratio
+        ? `; ${ratio.median.toFixed(2)}x (${present(ratio.low).toFixed(2)}-${present(ratio.high).toFixed(2)})`
+        : '';
       return `${middle.toFixed(1)} (${low.toFixed(1)}-${high.toFixed(1)})${beside}`;
     };
     return [
@@ -157,9 +189,9 @@ export function report(record) {
   const line = (cells) => `| ${cells.join(' | ')} |`;
   const { machine, nibble, model } = record;
   const failures = record.runs
-    .filter(({ error }) => error)
-    .map((run) => `${run.engine} in round ${run.round}: ${run.error}`);
-  const busy = record.runs.filter(({ othersBusy }) => othersBusy > 0.2).length;
+    .filter((/** @type {{ error: NibbleError }} */ { error }) => error)
+    .map((/** @type {any} */ run) => `${run.engine} in round ${run.round}: ${run.error}`);
+  const busy = record.runs.filter((/** @type {{ othersBusy: number }} */ { othersBusy }) => othersBusy > 0.2).length;
   return [
     line(columns),
     line(columns.map(() => '---')),
@@ -167,7 +199,7 @@ export function report(record) {
     '',
     `Tokens written a second: median (lowest-highest) of ${record.rounds} rounds, and times Chromium's. ${model.name}, ` +
       `${record.tokens} tokens, ${machine.cpu}, ${machine.cores} cores, Nibble ${nibble.version} (${nibble.commit}), ${record.date}.`,
-    ...failures.map((sentence) => `Failed: ${sentence}.`),
+    ...failures.map((/** @type {string} */ sentence) => `Failed: ${sentence}.`),
     ...(busy > 0
       ? [`Other work was seen before ${busy} of ${record.runs.length} turns: the figures are worth less.`]
       : []),
@@ -199,8 +231,9 @@ async function benchmark() {
   try {
     for (const { engine, round } of planTurns(present, options.rounds)) {
       const setup = present.find(({ name }) => name === engine);
+      /** @type {any} */
       const run = await takeTurn({ setup, round, server, options });
-      record.runs.push(run);
+      record.runs.push(untyped(untyped(run)));
       const rates =
         run.error ?? `${run.alone.tokensPerSecond.toFixed(1)} / ${run.together.tokensPerSecond.toFixed(1)} tok/s`;
       console.error(`round ${round}, ${engine}: ${rates}`);

@@ -1,5 +1,7 @@
 // What was measured, as an SVG chart: for each test a group of bars on its own scale, the whisker from the lowest to
 // the highest round. It follows the reader's light or dark scheme, and brings its own paper for pages that do not.
+
+import { present } from '../present.js';
 import { figure, versionedLabel } from './report.js';
 import { summarise } from './statistics.js';
 
@@ -12,6 +14,7 @@ const GROUP_GAP = 40;
 const TOP = 64;
 
 // Nibble stands out; its peers share a quiet family of colours. All keep a contrast of 3 to 1 on both papers.
+/** @type {Record<string, string>} */
 const COLOURS = {
   nibble: '#2f7fd6',
   'nibble-complete': '#4a90c4',
@@ -36,6 +39,7 @@ const STYLE = `
     .whisker, .base { stroke: #f0f6fc; }
   }`;
 
+/** @type {Record<string, string>} */
 const ENTITIES = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;', "'": '&apos;' };
 /** Control characters have no place in XML, not even escaped. @param {string} text */
 const escapeXml = (text) =>
@@ -51,6 +55,7 @@ function text(x, y, content, attributes = '') {
   return `<text x="${round(x)}" y="${round(y)}"${attributes && ` ${attributes}`}>${escapeXml(content)}</text>`;
 }
 
+/** @param {number} low @param {number} high @param {number} middle */
 function whisker(low, high, middle) {
   const [from, to] = [round(LABEL_WIDTH + low), round(LABEL_WIDTH + high)];
   if (to - from < 1) return '';
@@ -58,6 +63,7 @@ function whisker(low, high, middle) {
   return `<path class="whisker" d="M${from} ${top}V${bottom}M${from} ${middle}H${to}M${to} ${top}V${bottom}"/>`;
 }
 
+/** @param {any} options @param {number} y @param {number} scale */
 function bar({ label, name, speed }, y, scale) {
   const middle = y + BAR_HEIGHT / 2;
   const baseline = middle + 4.5;
@@ -77,12 +83,16 @@ function bar({ label, name, speed }, y, scale) {
   ].join('');
 }
 
-/** What a test's name means, for people who do not know it. */
+/**
+ * What a test's name means, for people who do not know it.
+ * @param {{ name?: string, kind?: string, depth?: number }} options
+ */
 function explain({ name, kind, depth }) {
   if (kind === 'prefill') return `${name}: reading a prompt`;
-  return depth > 0 ? `${name}: writing, ${depth} tokens into the context` : `${name}: writing`;
+  return present(depth) > 0 ? `${name}: writing, ${depth} tokens into the context` : `${name}: writing`;
 }
 
+/** @param {any} test @param {any[]} engines @param {any} row @param {number} top */
 function group(test, engines, row, top) {
   const highest = Math.max(...engines.map(({ name }) => row[name].high ?? 0));
   const scale = highest > 0 ? BAR_WIDTH / highest : 0;
@@ -98,14 +108,15 @@ function group(test, engines, row, top) {
 /** @param {object} record what peers.js writes as JSON @returns {string} an SVG file */
 export function chart(record) {
   const { tests, engines, model, machine, threads } = record;
+  /** @type {any} */
   const table = summarise(record);
   const groupHeight = engines.length * BAR_STEP + GROUP_GAP;
   const height = TOP + tests.length * groupHeight + 12;
   const subtitle = `${model.name}, ${threads} thread${threads === 1 ? '' : 's'}, ${machine.cpu}; more is better`;
   const description = tests
     .map(
-      ({ name }) =>
-        `${name}: ${engines.map((engine) => `${engine.label} ${figure(table[name][engine.name].median ?? 0)}`).join(', ')}`,
+      (/** @type {{ name: string }} */ { name }) =>
+        `${name}: ${engines.map((/** @type {any} */ engine) => `${engine.label} ${figure(table[name][engine.name].median ?? 0)}`).join(', ')}`,
     )
     .join('; ');
   return [
@@ -116,7 +127,9 @@ export function chart(record) {
     `<rect class="paper" width="${WIDTH}" height="${height}"/>`,
     text(20, 26, 'Tokens a second', 'class="title"'),
     text(20, 46, subtitle, 'class="quiet"'),
-    ...tests.map((test, index) => group(test, engines, table[test.name], TOP + 16 + index * groupHeight)),
+    ...tests.map((/** @type {any} */ test, /** @type {number} */ index) =>
+      group(test, engines, table[test.name], TOP + 16 + index * groupHeight),
+    ),
     '</svg>',
     '',
   ].join('\n');

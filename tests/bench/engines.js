@@ -5,6 +5,7 @@ import { existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { ROOT } from '../../wasm/shell.js';
+import { present } from '../present.js';
 
 const PEERS = join(ROOT, 'build/peers');
 const INSTALL_MINUTES = 10;
@@ -37,6 +38,7 @@ export const ENGINES = {
 export const PEER_NAMES = Object.keys(ENGINES).filter((name) => ENGINES[name].package !== undefined);
 
 // node-llama-cpp's binaries are packages of their own. Naming the one for the CPU leaves out those for GPUs: 600 MB.
+/** @type {Record<string, string>} */
 const LLAMA_BINARIES = {
   'linux-x64': 'linux-x64',
   'linux-arm64': 'linux-arm64',
@@ -71,7 +73,7 @@ async function install(folder, wanted, options, signal) {
   const args = ['install', '--prefix', folder, ...quiet, ...options, ...wanted];
   try {
     await promisify(execFile)('npm', args, { signal, timeout: INSTALL_MINUTES * 60_000, cwd: folder });
-  } catch (error) {
+  } catch (/** @type {any} */ error) {
     const cause = error.killed ? `npm took more than ${INSTALL_MINUTES} minutes` : npmReason(error);
     throw new Error(`npm could not install ${wanted.join(' ')}: ${cause}`);
   }
@@ -79,7 +81,7 @@ async function install(folder, wanted, options, signal) {
 
 /** @param {string} folder @param {string | undefined} name */
 const installedVersion = (folder, name) => {
-  const file = join(folder, 'node_modules', name, 'package.json');
+  const file = join(folder, 'node_modules', present(name), 'package.json');
   return existsSync(file) ? JSON.parse(readFileSync(file, 'utf8')).version : null;
 };
 
@@ -98,7 +100,7 @@ export async function requirePeer(name, { note, signal }) {
     note(`Installing ${wanted.join(' ')} into build/peers/${name}.`);
     await install(folder, wanted, options, signal);
   }
-  return { path: join(folder, 'node_modules', main), version: installedVersion(folder, main) };
+  return { path: join(folder, 'node_modules', present(main)), version: installedVersion(folder, main) };
 }
 
 /**
@@ -117,7 +119,7 @@ export async function requireNewestNode({ note, signal }) {
     }
     if (existsSync(executable)) return executable;
     note(`The package ${name} has no Node in it; the running one, ${process.versions.node}, is measured.`);
-  } catch (error) {
+  } catch (/** @type {any} */ error) {
     if (signal?.aborted) throw error;
     note(`${error.message}. The running Node, ${process.versions.node}, is measured.`);
   }

@@ -11,8 +11,11 @@ import { fileURLToPath } from 'node:url';
 import * as library from '../../js/index.node.js';
 import { isMain, main, readOptions } from '../../wasm/shell.js';
 import { openChromium } from '../chromium.js';
+import { untyped } from '../untyped.js';
 import { busyProcessors, loadAverage, machineFacts, modelFacts, sourceFacts } from './machine.js';
 import { summary } from './statistics.js';
+
+/** @typedef {import('./server.js').BenchmarkServer} BenchmarkServer */
 
 /** @param {string} relative */
 const path = (relative) => fileURLToPath(new URL(relative, import.meta.url));
@@ -37,11 +40,13 @@ async function serveSlowly(modelPath, bytesPerSecond) {
 /**
  * Milliseconds from nothing to the first token, and what it was. Runs in Node and, by its text, in a page: nothing of this
  * file is at hand here.
+ * @param {typeof library} nibble
+ * @param {{ model?: string, early?: boolean, tokens?: any, threads?: number }} options
  */
 async function firstToken(nibble, { model, early, tokens, threads }) {
   const start = performance.now();
   const since = () => performance.now() - start;
-  const engine = await nibble.createEngine({ model, store: null, earlyStart: early, threads });
+  const engine = await nibble.createEngine(untyped({ model, store: null, earlyStart: early, threads }));
   const opened = since();
   const complete = engine.ready.then(since);
   const prompt = { tokens, maxTokens: 1, temperature: 0, ignoreEos: true };
@@ -52,17 +57,21 @@ async function firstToken(nibble, { model, early, tokens, threads }) {
   return { milliseconds, opened, loaded, token: result.tokens[0], kernelSet: engine.info.kernelSet };
 }
 
+/** @param {BenchmarkServer} server */
 async function openNode(server) {
   const model = server.modelUrl;
   return {
     version: process.versions.node,
+    /** @param {any} options */
     measure: (options) => firstToken(library, { ...options, model }),
     close: async () => {},
   };
 }
 
+/** @param {BenchmarkServer} server */
 async function openBrowser(server) {
   const browser = await openChromium();
+  /** @param {any} options */
   const measure = async (options) => {
     const page = await browser.context.newPage();
     await page.goto(`${server.url}/test/library-page.html`);
@@ -75,14 +84,21 @@ async function openBrowser(server) {
   return { version: browser.context.browser()?.version(), measure, close: () => browser.close() };
 }
 
+/** @type {Record<string, any>} */
 const PLACES = { node: openNode, chromium: openBrowser };
 
 /** @param {number[]} list */
 const seconds = (list) => list.map((each) => (each / 1000).toFixed(2)).join(' / ');
 
-/** Both ways in turns, `rounds` times. */
+/**
+ * Both ways in turns, `rounds` times.
+ * @param {string} place
+ * @param {BenchmarkServer} server
+ * @param {{ rounds: number, [rest: string]: any }} options
+ */
 async function measurePlace(place, server, { rounds, ...options }) {
   const { version, measure, close } = await PLACES[place](server);
+  /** @type {any[]} */
   const runs = [];
   try {
     for (let round = 0; round < rounds; round++) {
@@ -105,17 +121,19 @@ async function measurePlace(place, server, { rounds, ...options }) {
 }
 
 async function command() {
-  const { values } = readOptions({
-    options: {
-      model: { type: 'string' },
-      rate: { type: 'string', default: '35' },
-      prompt: { type: 'string', default: '512' },
-      rounds: { type: 'string', default: '3' },
-      threads: { type: 'string', default: '2' },
-      places: { type: 'string', default: Object.keys(PLACES).join(',') },
-      out: { type: 'string' },
-    },
-  });
+  const { values } = untyped(
+    readOptions({
+      options: {
+        model: { type: 'string' },
+        rate: { type: 'string', default: '35' },
+        prompt: { type: 'string', default: '512' },
+        rounds: { type: 'string', default: '3' },
+        threads: { type: 'string', default: '2' },
+        places: { type: 'string', default: Object.keys(PLACES).join(',') },
+        out: { type: 'string' },
+      },
+    }),
+  );
   if (values.model === undefined) throw new Error('--model FILE is missing.');
   const [rate, prompt, rounds, threads] = ['rate', 'prompt', 'rounds', 'threads'].map((name) => Number(values[name]));
   const tokens = Array.from({ length: prompt }, (_, i) => (i * 7919) % 30_000);

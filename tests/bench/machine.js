@@ -8,6 +8,8 @@ import { basename } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { packageFacts } from '../../js/commands/machine.js';
 import { ROOT } from '../../wasm/shell.js';
+import { present } from '../present.js';
+import { untyped } from '../untyped.js';
 
 /** @param {string} path */
 const readText = (path) => {
@@ -97,7 +99,7 @@ function descendants(ancestor = process.pid) {
       queue.push(id);
     }
   }
-  return found;
+  return untyped(found);
 }
 
 /**
@@ -109,7 +111,8 @@ const pageBytes = (line, ancestor) =>
   descendants(ancestor)
     .filter(({ command }) => command.includes('--type=renderer'))
     .map(
-      ({ id }) => 1024 * Number(new RegExp(`^${line}:\\s+(\\d+) kB$`, 'm').exec(readText(`/proc/${id}/status`))?.[1]),
+      ({ id }) =>
+        1024 * Number(new RegExp(`^${line}:\\s+(\\d+) kB$`, 'm').exec(present(readText(`/proc/${id}/status`)))?.[1]),
     )
     .filter((bytes) => bytes > 0);
 

@@ -26,6 +26,7 @@ const FEWEST = { prefill: 16, decode: 4 };
 // Enough for the JIT to have replaced its first code: each kind of work is repeated until it has taken this long.
 const WARM_SECONDS = 0.5;
 const WARM_PIECES = 16;
+/** @type {Record<string, number>} */
 const WARM_MOST = { prefill: 256, decode: 32 };
 
 /** @param {Timing} timing */
@@ -52,8 +53,8 @@ async function warmUp(work, kind, most) {
 
 /**
  * How much of a test fits into the time that one measurement may take.
- * @param {Test} test
- * @param {{ prefill: number, decode: number }} rates tokens a second, as far as is known
+ * @param {any} test
+ * @param {any} rates tokens a second, as far as is known
  * @param {number} capSeconds
  * @returns {{ tokens: number } | { reason: string }}
  */
@@ -74,7 +75,12 @@ export function fit(test, rates, capSeconds) {
  * @returns {Promise<object[]>} a result for each test: a sample, or why there is none
  */
 async function runTests(engine, { tests, capSeconds }, report) {
-  const work = { prefill: (tokens) => engine.prefill(tokens), decode: (tokens) => engine.decode(tokens, 0) };
+  /** @type {Record<string, any>} */
+  const work = {
+    prefill: (/** @type {any} */ tokens) => engine.prefill(tokens),
+    decode: (/** @type {any} */ tokens) => engine.decode(tokens, 0),
+  };
+  /** @type {Record<string, number>} */
   const rates = { prefill: Infinity, decode: Infinity };
   for (const kind of ['prefill', 'decode']) {
     await report({ phase: 'warm-up', test: kind });
@@ -83,6 +89,7 @@ async function runTests(engine, { tests, capSeconds }, report) {
   }
   const results = [];
   for (const test of tests) {
+    /** @type {any} */
     const fitted = fit(test, rates, capSeconds);
     if (fitted.reason) {
       results.push({ test: test.name, skipped: fitted.reason });
@@ -109,7 +116,7 @@ async function runTests(engine, { tests, capSeconds }, report) {
 /**
  * Opens, measures and closes an engine.
  * @param {{ open: (setup: EngineSetup) => Promise<MeasuredEngine> }} driver
- * @param {{ setup: EngineSetup, tests: Test[], capSeconds: number }} plan
+ * @param {any} plan
  * @param {(event: { phase: string, test?: string }) => Promise<unknown>} report
  */
 export async function measure(driver, { setup, ...plan }, report) {

@@ -1,6 +1,8 @@
 // The options of the peer benchmark, and the tests they ask for.
 import { basename } from 'node:path';
 import { parseArgs } from 'node:util';
+import { present } from '../present.js';
+import { untyped } from '../untyped.js';
 import { PEER_NAMES } from './engines.js';
 
 export const USAGE = `Measures Nibble beside its peers on one GGUF file, in rounds in which every engine has its turn.
@@ -27,7 +29,7 @@ Usage: npm run bench:peers -- --model FILE [OPTIONS]
 /** The command was used wrongly. */
 export class UsageError extends Error {}
 
-const OPTIONS = {
+const OPTIONS = untyped({
   model: { type: 'string' },
   peers: { type: 'string' },
   rounds: { type: 'string', default: '3' },
@@ -42,7 +44,7 @@ const OPTIONS = {
   'no-build': { type: 'boolean', default: false },
   out: { type: 'string' },
   help: { type: 'boolean', short: 'h', default: false },
-};
+});
 
 /**
  * @param {string} name
@@ -51,16 +53,16 @@ const OPTIONS = {
  * @param {number} most
  */
 function wholeNumber(name, text, least, most) {
-  const value = /^\d+$/.test(text) ? Number(text) : Number.NaN;
+  const value = /^\d+$/.test(untyped(text)) ? Number(text) : Number.NaN;
   if (value >= least && value <= most) return value;
   throw new UsageError(`--${name} is '${text}'; a whole number from ${least} to ${most} is expected.`);
 }
 
-/** @param {string | boolean | (string | boolean)[] | undefined} text @param {number} rounds */
+/** @param {any} text @param {number} rounds */
 function readPeers(text, rounds) {
   if (text === undefined) return PEER_NAMES.map((name) => ({ name, rounds }));
   if (text === 'none') return [];
-  const peers = text.split(',').map((item) => {
+  const peers = text.split(',').map((/** @type {string} */ item) => {
     const [name, limit, ...rest] = item.split(':');
     if (!PEER_NAMES.includes(name) || rest.length > 0) {
       throw new UsageError(`--peers names '${item}'; there are ${PEER_NAMES.join(', ')}, each with :N or without.`);
@@ -68,19 +70,30 @@ function readPeers(text, rounds) {
     const most = limit === undefined ? rounds : wholeNumber('peers', limit, 1, 1000);
     return { name, rounds: Math.min(most, rounds) };
   });
-  const twice = peers.find(({ name }, index) => peers.findIndex((peer) => peer.name === name) !== index);
+  const twice = peers.find(
+    (/** @type {{ name: string }} */ { name }, /** @type {number} */ index) =>
+      peers.findIndex((/** @type {any} */ peer) => peer.name === name) !== index,
+  );
   if (twice) throw new UsageError(`--peers names ${twice.name} twice.`);
   return peers;
 }
 
-/** @returns {import('./measure.js').Test[]} */
+/**
+ * @param {{ prompt: number, generate: number, depths: number[], deepGenerate: number }} options
+ * @returns {import('./measure.js').Test[]}
+ */
 function readTests({ prompt, generate, depths, deepGenerate }) {
   const deep = depths.filter((depth) => depth > 0);
-  return [
+  return untyped([
     ...(prompt > 0 ? [{ name: `pp${prompt}`, kind: 'prefill', tokens: prompt, depth: 0 }] : []),
     ...(depths.includes(0) ? [{ name: `tg${generate}`, kind: 'decode', tokens: generate, depth: 0 }] : []),
-    ...deep.map((depth) => ({ name: `tg${deepGenerate}@d${depth}`, kind: 'decode', tokens: deepGenerate, depth })),
-  ];
+    ...deep.map((depth) => ({
+      name: `tg${deepGenerate}@d${depth}`,
+      kind: 'decode',
+      tokens: deepGenerate,
+      depth,
+    })),
+  ]);
 }
 
 /**
@@ -91,10 +104,11 @@ function readTests({ prompt, generate, depths, deepGenerate }) {
  * @throws {UsageError}
  */
 export function readOptions(args, now = new Date()) {
+  /** @type {any} */
   let values;
   try {
     ({ values } = parseArgs({ args, options: OPTIONS }));
-  } catch (error) {
+  } catch (/** @type {any} */ error) {
     throw new UsageError(error.message);
   }
   if (values.help) return { help: true };
@@ -102,7 +116,13 @@ export function readOptions(args, now = new Date()) {
   /** @param {string} name @param {number} least */
   const count = (name, least, most = 1e6) => wholeNumber(name, values[name], least, most);
   const rounds = count('rounds', 1, 1000);
-  const depths = [...new Set(values.depth.split(',').map((text) => wholeNumber('depth', text, 0, 1e6)))];
+  const depths = [
+    ...new Set(
+      present(values.depth)
+        .split(',')
+        .map((/** @type {string} */ text) => wholeNumber('depth', text, 0, 1e6)),
+    ),
+  ];
   const tests = readTests({
     prompt: count('prompt', 0),
     generate: count('generate', 1),
@@ -124,6 +144,6 @@ export function readOptions(args, now = new Date()) {
     tests,
     // The peers generate one token more than is timed; llama.cpp wants multiples of 256.
     contextSize: Math.ceil(Math.max(...tests.map(({ tokens, depth }) => depth + tokens + 2)) / 256) * 256,
-    out: values.out ?? `build/bench/${basename(values.model, '.gguf')}-${stamp}`,
+    out: values.out ?? `build/bench/${basename(untyped(values.model), '.gguf')}-${stamp}`,
   };
 }

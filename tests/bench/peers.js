@@ -7,6 +7,8 @@ import { fileURLToPath } from 'node:url';
 import { bundle } from '../../js/bundle.js';
 import { createTerminal } from '../../js/commands/terminal.js';
 import { BuildError, ROOT } from '../../wasm/shell.js';
+import { present } from '../present.js';
+import { untyped } from '../untyped.js';
 import { chart } from './chart.js';
 import { ENGINES, requireNewestNode, requirePeer } from './engines.js';
 import { busyProcessors, loadAverage, machineFacts, modelFacts, sourceFacts } from './machine.js';
@@ -19,25 +21,30 @@ import { serveBenchmark } from './server.js';
 const QUIET_LOAD = 0.5;
 const QUIET_PROCESSORS = 0.2;
 // Filling a context and loading a model take time that the cap of a measurement does not cover.
+/** @param {number} capSeconds */
 const patience = (capSeconds) => capSeconds * 4 + 240;
 
 /** @param {string} path */
 const fileBeside = (path) => fileURLToPath(new URL(path, import.meta.url));
 
-/** The engines that can be measured here, and those that cannot with the reason. */
+/**
+ * The engines that can be measured here, and those that cannot with the reason.
+ * @param {{ peers?: any[], complete?: boolean, node?: boolean, rounds?: number }} options
+ * @param {any} context
+ */
 async function gather({ peers, complete, node, rounds }, context) {
   const engines = [{ name: 'nibble', rounds, ...ENGINES.nibble }];
   if (complete) engines.push({ name: 'nibble-complete', rounds, ...ENGINES['nibble-complete'] });
   const missing = [];
   if (node) {
     const execPath = await requireNewestNode(context);
-    engines.push({ name: 'nibble-node', rounds, ...ENGINES['nibble-node'], execPath });
+    engines.push(untyped({ name: 'nibble-node', rounds, ...ENGINES['nibble-node'], execPath }));
   }
-  for (const { name, rounds: most } of peers) {
+  for (const { name, rounds: most } of present(peers)) {
     try {
       const { path, version } = await requirePeer(name, context);
-      engines.push({ name, ...ENGINES[name], rounds: most, packagePath: path, version });
-    } catch (error) {
+      engines.push(untyped({ name, ...ENGINES[name], rounds: most, packagePath: path, version }));
+    } catch (/** @type {any} */ error) {
       if (context.signal.aborted) throw error;
       missing.push({ name, reason: error.message });
       context.note(`${name} is left out: ${error.message}.`);
@@ -46,22 +53,29 @@ async function gather({ peers, complete, node, rounds }, context) {
   return { engines, missing };
 }
 
-/** Every engine once a round, the order turned round from one to the next so that none always follows the same one. */
+/**
+ * Every engine once a round, the order turned round from one to the next so that none always follows the same one.
+ * @param {any[]} engines
+ * @param {number} rounds
+ */
 export function planTurns(engines, rounds) {
   return Array.from({ length: rounds }, (_, index) => {
     const round = index + 1;
-    const present = engines.filter((engine) => round <= engine.rounds);
+    const present = engines.filter((/** @type {any} */ engine) => round <= engine.rounds);
     const ordered = index % 2 === 0 ? present : [...present].reverse();
-    return ordered.map((engine) => ({ engine: engine.name, round }));
+    return ordered.map((/** @type {any} */ engine) => ({ engine: engine.name, round }));
   }).flat();
 }
 
 /** One engine's turn. Its failure is a result too. */
 async function takeTurn({ engine, round, options, server, progress, signal }) {
+  /** @type {any} */
   const run = { engine: engine.name, round, date: new Date().toISOString() };
   run.othersBusy = await busyProcessors();
   run.loadAverage = loadAverage();
+  /** @type {Record<string, any>} */
   const loads = {};
+  /** @param {any} event */
   const onEvent = (event) => {
     if (event.phase === 'measure') loads[event.test] = loadAverage();
     progress.event(event);
@@ -85,20 +99,34 @@ async function takeTurn({ engine, round, options, server, progress, signal }) {
     const result = await runner({ ...shared, url: server.url, execPath: engine.execPath ?? process.execPath });
     for (const measured of result.results) measured.loadAverage = loads[measured.test] ?? null;
     return { ...run, ...result };
-  } catch (error) {
+  } catch (/** @type {any} */ error) {
     if (signal.aborted) return null;
     return { ...run, error: error.message.replace(/\.$/, '') };
   }
 }
 
+/** @param {any} run */
 function outcomeOf(run) {
   if (run.error) return `failed: ${run.error}`;
   return run.results
-    .map(({ test, tokensPerSecond, skipped }) => (skipped ? `${test} skipped` : `${test} ${figure(tokensPerSecond)}`))
+    .map(
+      (
+        /** @type {{ test: any, tokensPerSecond: number, skipped: string | undefined }} */ {
+          test,
+          tokensPerSecond,
+          skipped,
+        },
+      ) => (skipped ? `${test} skipped` : `${test} ${figure(tokensPerSecond)}`),
+    )
     .join(', ');
 }
 
-/** Warns of a machine that is not quiet, since every figure then is worth less. */
+/**
+ * Warns of a machine that is not quiet, since every figure then is worth less.
+ * @param {any} run
+ * @param {{ kind: string, sentence: string }[]} warnings
+ * @param {any} terminal
+ */
 function noticeOthers(run, warnings, terminal) {
   if (run.othersBusy <= QUIET_PROCESSORS) return;
   const sentence = `Other work kept ${run.othersBusy.toFixed(1)} processors busy before ${run.engine}'s turn in round ${run.round}.`;
@@ -106,6 +134,7 @@ function noticeOthers(run, warnings, terminal) {
   terminal.note(sentence);
 }
 
+/** @param {Awaited<ReturnType<typeof measureAll>>} record @param {string} out */
 function save(record, out) {
   mkdirSync(dirname(out), { recursive: true });
   writeFileSync(`${out}.json`, `${JSON.stringify(record, null, 2)}\n`);
@@ -113,11 +142,12 @@ function save(record, out) {
   writeFileSync(`${out}.svg`, chart(record));
 }
 
+/** @param {{ options: any, terminal: any, signal: AbortSignal }} options */
 async function measureAll({ options, terminal, signal }) {
   /** @param {string} sentence */
   const note = (sentence) => terminal.note(sentence);
   const warnings = [];
-  const load = loadAverage();
+  const load = present(loadAverage());
   if (load > QUIET_LOAD) {
     const sentence = `The load average is ${load.toFixed(2)}: other work takes time from all figures. Measure on a quiet machine.`;
     warnings.push({ kind: 'load', sentence });
@@ -166,9 +196,10 @@ async function measureAll({ options, terminal, signal }) {
       const run = await takeTurn({ engine, round: turn.round, options, server, progress, signal });
       if (run === null || signal.aborted) break;
       noticeOthers(run, warnings, terminal);
-      record.runs.push(run);
+      record.runs.push(untyped(untyped(run)));
       record.browser ??= run.browser ?? null;
-      const entry = record.engines.find(({ name }) => name === run.engine);
+      /** @type {any} */
+      const entry = present(record.engines.find(({ name }) => name === run.engine));
       entry.facts ??= run.facts;
       entry.runtime ??= run.runtime;
       progress.end(outcomeOf(run));
@@ -207,8 +238,8 @@ async function main(args) {
     }
     terminal.write(`${report(record)}\n`);
     terminal.note(`Written: ${options.out}.json, ${options.out}.md, ${options.out}.svg`);
-    return record.runs.some((run) => run.error) || record.missing.length > 0 ? 1 : 0;
-  } catch (error) {
+    return record.runs.some((/** @type {any} */ run) => run.error) || record.missing.length > 0 ? 1 : 0;
+  } catch (/** @type {any} */ error) {
     if (terminal.interrupted.aborted) return 130;
     terminal.note(error instanceof UsageError || error instanceof BuildError ? error.message : error.stack);
     if (!(error instanceof UsageError)) return 1;

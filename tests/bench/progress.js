@@ -18,7 +18,7 @@ export function secondsLeft(done, remaining) {
   }, 0);
 }
 
-/** @param {object} terminal @param {{ engine: string, round: number }[]} turns all that will be taken */
+/** @param {any} terminal @param {{ engine: string, round: number }[]} turns all that will be taken */
 export function createProgress(terminal, turns) {
   /** @type {{ engine: string, seconds: number }[]} */
   const done = [];

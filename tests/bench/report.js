@@ -1,5 +1,7 @@
 // What was measured, as markdown for people.
 import { bytes } from '../../js/commands/units.js';
+import { present } from '../present.js';
+import { untyped } from '../untyped.js';
 import { median, ratio, summarise } from './statistics.js';
 
 /** Three figures that mean something: 0.123, 4.56, 78.9, 1234 @param {number} value */
@@ -18,9 +20,10 @@ function markdownTable(rows) {
   return [line(rows[0]), rule, ...rows.slice(1).map(line)].join('\n');
 }
 
+/** @param {{ median?: number, low?: number, high?: number, fewerTokens?: number | null }} options */
 function speedCell({ median: middle, low, high, fewerTokens }) {
   if (middle === undefined) return '-';
-  const range = high > low ? ` (${figure(low)}-${figure(high)})` : '';
+  const range = present(high) > present(low) ? ` (${figure(present(low))}-${figure(present(high))})` : '';
   return `${figure(middle)}${range}${fewerTokens === null ? '' : ' *'}`;
 }
 
@@ -31,51 +34,65 @@ function ratioCell(found) {
   return `${figure(found.ratio)}x${range}`;
 }
 
-/** wllama 2 -> wllama 2.3.1 */
-export const versionedLabel = ({ label, version }) => (version ? `${label.replace(/ \d+$/, '')} ${version}` : label);
+/** wllama 2 -> wllama 2.3.1 @param {{ label?: string, version?: string }} options */
+export const versionedLabel = ({ label, version }) =>
+  version ? `${present(label).replace(/ \d+$/, '')} ${version}` : label;
 
-/** @param {object} record @param {Record<string, Record<string, object>>} table */
+/** @param {any} record @param {Record<string, Record<string, object>>} table */
 function speeds(record, table) {
   const { engines, tests } = record;
-  const rows = tests.map(({ name }) => [name, ...engines.map((engine) => speedCell(table[name][engine.name]))]);
+  const rows = tests.map((/** @type {{ name: string }} */ { name }) => [
+    name,
+    ...engines.map((/** @type {any} */ engine) => speedCell(table[name][engine.name])),
+  ]);
   return markdownTable([['tokens/s', ...engines.map(versionedLabel)], ...rows]);
 }
 
-/** One table for each of Nibble's own engines. @param {object} record */
+/** One table for each of Nibble's own engines. @param {any} record */
 function ratios(record) {
-  const own = record.engines.filter(({ name }) => name.startsWith('nibble'));
-  const peers = record.engines.filter(({ name }) => !name.startsWith('nibble'));
+  const own = record.engines.filter((/** @type {{ name: string }} */ { name }) => name.startsWith('nibble'));
+  const peers = record.engines.filter((/** @type {{ name: string }} */ { name }) => !name.startsWith('nibble'));
   if (peers.length === 0) return null;
-  const tables = own.map((engine) => {
-    const cells = (name) => peers.map((peer) => ratioCell(ratio(record, name, engine.name, peer.name)));
+  const tables = own.map((/** @type {any} */ engine) => {
+    /** @param {string} name */
+    const cells = (name) =>
+      peers.map((/** @type {any} */ peer) => ratioCell(ratio(record, name, engine.name, peer.name)));
     const headings = [`${engine.label} is times as fast as`, ...peers.map(versionedLabel)];
-    return markdownTable([headings, ...record.tests.map(({ name }) => [name, ...cells(name)])]);
+    return markdownTable([
+      headings,
+      ...record.tests.map((/** @type {{ name: string }} */ { name }) => [name, ...cells(name)]),
+    ]);
   });
   return tables.join('\n\n');
 }
 
-/** The median of what each run of an engine tells, or null. */
+/**
+ * The median of what each run of an engine tells, or null.
+ * @param {any} record
+ * @param {any} engine
+ * @param {(run: any) => any} pick
+ */
 function middleOf(record, engine, pick) {
   const values = record.runs
-    .filter((run) => run.engine === engine.name && !run.error)
+    .filter((/** @type {any} */ run) => run.engine === engine.name && !run.error)
     .map(pick)
-    .filter((value) => typeof value === 'number');
+    .filter((/** @type {any} */ value) => typeof value === 'number');
   return values.length === 0 ? null : median(values);
 }
 
-/** @param {object} record */
+/** @param {any} record */
 function resources(record) {
   /** @param {number | null} value @param {(count: number) => string} show */
   const told = (value, show) => (value === null ? '-' : show(value));
   /** @param {number} milliseconds */
   const seconds = (milliseconds) => `${(milliseconds / 1000).toFixed(2)} s`;
-  const rows = record.engines.map((engine) => [
+  const rows = record.engines.map((/** @type {any} */ engine) => [
     versionedLabel(engine),
     told(
       middleOf(record, engine, (run) => run.load.milliseconds),
       seconds,
     ),
-    record.runs.find((run) => run.engine === engine.name && run.load)?.load.from ?? '-',
+    record.runs.find((/** @type {any} */ run) => run.engine === engine.name && run.load)?.load.from ?? '-',
     told(
       middleOf(record, engine, (run) => run.peakBytes),
       bytes,
@@ -90,19 +107,21 @@ function resources(record) {
 
 /**
  * How much of an engine's speed is left at a depth, and how its decoding compares with plain reading.
- * @param {object} record
- * @param {Record<string, Record<string, object>>} table
+ * @param {any} record
+ * @param {any} table
  */
 function observations(record, table) {
-  const flat = record.tests.find(({ kind, depth }) => kind === 'decode' && depth === 0);
-  const deep = record.tests.filter(({ depth }) => depth > 0);
-  return record.engines.flatMap((engine) => {
+  const flat = record.tests.find(
+    (/** @type {{ kind: string, depth: number }} */ { kind, depth }) => kind === 'decode' && depth === 0,
+  );
+  const deep = record.tests.filter((/** @type {{ depth: number }} */ { depth }) => depth > 0);
+  return record.engines.flatMap((/** @type {any} */ engine) => {
     const speed = flat && table[flat.name][engine.name].median;
     if (!speed) return [];
     const kept = deep
-      .filter(({ name }) => table[name][engine.name].median)
-      .map(({ name, depth }) => {
-        const share = table[name][engine.name].median / speed;
+      .filter((/** @type {{ name: string }} */ { name }) => untyped(table[name][engine.name]).median)
+      .map((/** @type {{ name: string, depth: number }} */ { name, depth }) => {
+        const share = untyped(table[name][engine.name]).median / speed;
         return `${versionedLabel(engine)} generates at depth ${depth} at ${(share * 100).toFixed(0)}% of its speed at depth 0.`;
       });
     const perToken = middleOf(record, engine, (run) => run.facts.bytesPerToken);
@@ -117,43 +136,58 @@ function observations(record, table) {
   });
 }
 
-/** What other work there was, in two sentences at most. */
+/**
+ * What other work there was, in two sentences at most.
+ * @param {{ loadAverage?: any, runs?: any[], warnings?: any[] }} options
+ */
 function disturbances({ loadAverage, runs, warnings }) {
-  const busy = runs.map((run) => run.othersBusy);
+  const busy = present(runs).map((run) => run.othersBusy);
   const found = [];
-  if (warnings.some(({ kind }) => kind === 'load')) {
+  if (present(warnings).some(({ kind }) => kind === 'load')) {
     found.push(`The load average was ${loadAverage.toFixed(2)} at the start: other work took time from the figures.`);
   }
-  const disturbed = warnings.filter(({ kind }) => kind === 'busy').length;
+  const disturbed = present(warnings).filter(({ kind }) => kind === 'busy').length;
   if (disturbed > 0) {
     const most = Math.max(...busy).toFixed(1);
-    found.push(`Before ${disturbed} of ${runs.length} turns other work kept up to ${most} processors busy.`);
+    found.push(`Before ${disturbed} of ${present(runs).length} turns other work kept up to ${most} processors busy.`);
   }
   return found;
 }
 
-/** @param {object} record @param {Record<string, Record<string, object>>} table */
+/** @param {any} record @param {any} table */
 function remarks(record, table) {
   const { tests, engines, runs, capSeconds } = record;
-  const shortened = tests.flatMap(({ name }) =>
+  const shortened = tests.flatMap((/** @type {{ name: string }} */ { name }) =>
     engines
-      .filter((engine) => table[name][engine.name].fewerTokens)
-      .map((engine) => `${versionedLabel(engine)} ${name}: ${table[name][engine.name].fewerTokens}`),
+      .filter((/** @type {any} */ engine) => table[name][engine.name].fewerTokens)
+      .map(
+        (/** @type {any} */ engine) =>
+          `${versionedLabel(engine)} ${name}: ${untyped(table[name][engine.name]).fewerTokens}`,
+      ),
   );
-  const skipped = tests.flatMap(({ name }) =>
+  const skipped = tests.flatMap((/** @type {{ name: string }} */ { name }) =>
     engines
-      .filter((engine) => table[name][engine.name].skipped)
-      .map((engine) => `${versionedLabel(engine)} was not measured in ${name}: ${table[name][engine.name].skipped}.`),
+      .filter((/** @type {any} */ engine) => untyped(table[name][engine.name]).skipped)
+      .map(
+        (/** @type {any} */ engine) =>
+          `${versionedLabel(engine)} was not measured in ${name}: ${untyped(table[name][engine.name]).skipped}.`,
+      ),
   );
   const failed = runs
-    .filter((run) => run.error)
+    .filter((/** @type {any} */ run) => run.error)
     .map(
-      (run) => `${engines.find(({ name }) => name === run.engine).label} failed in round ${run.round}: ${run.error}.`,
+      (/** @type {any} */ run) =>
+        `${engines.find((/** @type {{ name: string }} */ { name }) => name === run.engine).label} failed in round ${run.round}: ${run.error}.`,
     );
-  const missing = record.missing.map(({ name, reason }) => `${name} was not measured: ${reason}.`);
+  const missing = record.missing.map(
+    (/** @type {{ name: string, reason: string }} */ { name, reason }) => `${name} was not measured: ${reason}.`,
+  );
   const limited = engines
-    .filter(({ rounds }) => rounds < record.rounds)
-    .map((engine) => `${versionedLabel(engine)} was measured in ${engine.rounds} of ${record.rounds} rounds.`);
+    .filter((/** @type {{ rounds: number }} */ { rounds }) => rounds < record.rounds)
+    .map(
+      (/** @type {any} */ engine) =>
+        `${versionedLabel(engine)} was measured in ${engine.rounds} of ${record.rounds} rounds.`,
+    );
   return [
     ...(shortened.length > 0
       ? [`\\* over fewer tokens, since a measurement may take ${capSeconds} s: ${shortened.join(', ')}.`]
@@ -166,7 +200,7 @@ function remarks(record, table) {
   ];
 }
 
-/** @param {object} record what peers.js writes as JSON @returns {string} */
+/** @param {any} record what peers.js writes as JSON @returns {string} */
 export function report(record) {
   const { model, machine, nibble, browser } = record;
   const table = summarise(record);
@@ -174,15 +208,16 @@ export function report(record) {
   const list = (sentences) => sentences.map((sentence) => `- ${sentence}`).join('\n');
   const versions = [
     `Nibble ${nibble.version} (${nibble.commit}${nibble.uncommittedChanges ? ', with uncommitted changes' : ''})`,
-    ...record.engines.flatMap(({ label, version, facts }) =>
-      version
-        ? [`${versionedLabel({ label, version })}${facts?.llamaCpp ? ` (llama.cpp ${facts.llamaCpp})` : ''}`]
-        : [],
+    ...record.engines.flatMap(
+      (/** @type {{ label: string, version: string, facts: any }} */ { label, version, facts }) =>
+        version
+          ? [`${versionedLabel({ label, version })}${facts?.llamaCpp ? ` (llama.cpp ${facts.llamaCpp})` : ''}`]
+          : [],
     ),
     ...(browser ? [`Chromium ${browser.version}`] : []),
     `Node ${machine.node}`,
   ];
-  const kernels = record.runs.flatMap(({ facts }) =>
+  const kernels = record.runs.flatMap((/** @type {{ facts: any }} */ { facts }) =>
     facts?.kernelSet
       ? [
           `${facts.kernelSet} (${facts.wasm} wasm), tile${facts.tileStreams > 1 ? `s ${facts.tileStreams} side by side` : ' by tile'}`,
@@ -191,7 +226,7 @@ export function report(record) {
   );
   const parts = [
     `## ${model.name}, ${record.threads} thread${record.threads === 1 ? '' : 's'}`,
-    `Median tokens a second (lowest-highest); a fresh browser or process for each engine and round, taking turns.${record.engines.some(({ name }) => name === 'llama.cpp') ? ' node-llama-cpp is native code.' : ''}`,
+    `Median tokens a second (lowest-highest); a fresh browser or process for each engine and round, taking turns.${record.engines.some((/** @type {{ name: string }} */ { name }) => name === 'llama.cpp') ? ' node-llama-cpp is native code.' : ''}`,
     speeds(record, table),
     ratios(record),
     resources(record),

@@ -8,10 +8,14 @@ import { fileURLToPath } from 'node:url';
 import * as library from '../../js/index.node.js';
 import { isMain, main, readOptions } from '../../wasm/shell.js';
 import { openChromium } from '../chromium.js';
+import { present } from '../present.js';
 import { temporaryFolder } from '../small-model.js';
+import { untyped } from '../untyped.js';
 import { busyProcessors, loadAverage, machineFacts, modelFacts, sourceFacts } from './machine.js';
 import { serveBenchmark } from './server.js';
 import { summary } from './statistics.js';
+
+/** @typedef {import('../../js/client/session.js').Session} Session */
 
 /** @param {string} relative */
 const path = (relative) => fileURLToPath(new URL(relative, import.meta.url));
@@ -20,9 +24,13 @@ const KV_TYPES = ['f16', 'int8'];
 /**
  * Runs in Node and, by its text, in a page: nothing of this file is at hand here. Each round reads the chat anew, saves
  * it, and brings it back; both times end when the first token of an answer is there.
+ * @param {typeof library} nibble
+ * @param {{ model?: string, store?: string, kvType?: string, threads?: number, count?: number, rounds?: number }} options
  */
 async function measure(nibble, { model, store, kvType, threads, count, rounds }) {
-  const engine = await nibble.createEngine({ model, store, kvType, threads, contextSize: count + 64 });
+  const engine = await nibble.createEngine(
+    untyped({ model, store, kvType, threads, contextSize: present(count) + 64 }),
+  );
   const { vocabularySize, kernelSet } = engine.info;
   /** @param {() => any} use */
   const timed = async (use) => {
@@ -30,17 +38,18 @@ async function measure(nibble, { model, store, kvType, threads, count, rounds })
     const value = await use();
     return { value, milliseconds: performance.now() - start };
   };
+  /** @param {Session} session @param {number[]} tokens */
   const answer = (session, tokens) =>
     session.complete({ tokens, maxTokens: 1, temperature: 0, ignoreEos: true }).result;
   const samples = [];
   // The first round does not count: it compiles the wasm and the hot code.
-  for (let round = 0; round <= rounds; round++) {
+  for (let round = 0; round <= present(rounds); round++) {
     const length = round === 0 ? 64 : count;
-    const tokens = Array.from({ length }, (_, i) => ((i + 1) * 7919 + round * 31) % vocabularySize);
+    const tokens = Array.from(untyped({ length }), (_, i) => ((i + 1) * 7919 + round * 31) % vocabularySize);
     const question = [...tokens, 17];
     const fresh = await engine.createSession();
     const prefill = await timed(() => answer(fresh, question));
-    await fresh.truncate(length);
+    await fresh.truncate(present(length));
     const save = await timed(() => fresh.save('chat'));
     await fresh.close();
     let restored;
@@ -51,7 +60,7 @@ async function measure(nibble, { model, store, kvType, threads, count, rounds })
       restoring.milliseconds = found.milliseconds;
       return answer(restored, question);
     });
-    await restored.close();
+    await untyped(present(restored)).close();
     if (resume.value.prefill.tokens !== 1) throw new Error('The chat was computed again.');
     if (resume.value.tokens[0] !== prefill.value.tokens[0]) throw new Error('The answers differ.');
     if (round === 0) continue;
@@ -67,6 +76,7 @@ async function measure(nibble, { model, store, kvType, threads, count, rounds })
   return { samples, kernelSet, threads: engine.info.threads };
 }
 
+/** @param {any} options @param {string[]} kvTypes */
 async function inNode(options, kvTypes) {
   const store = { folder: temporaryFolder() };
   const results = [];
@@ -76,6 +86,7 @@ async function inNode(options, kvTypes) {
   return { results, version: process.versions.node };
 }
 
+/** @param {{ model: string, [rest: string]: any }} options @param {string[]} kvTypes */
 async function inChromium({ model, ...options }, kvTypes) {
   const folders = { '/nibble/': path('../../build/web'), '/test/': path('..') };
   const server = await serveBenchmark({ folders, modelPath: model });
@@ -98,36 +109,49 @@ async function inChromium({ model, ...options }, kvTypes) {
   }
 }
 
+/** @type {Record<string, any>} */
 const PLACES = { node: inNode, chromium: inChromium };
 
+/** @param {{ median?: number, low?: number, high?: number }} options @param {number} digits */
 const span = ({ median, low, high }, digits) =>
-  `${median.toFixed(digits)} (${low.toFixed(digits)}-${high.toFixed(digits)})`;
+  `${present(median).toFixed(digits)} (${present(low).toFixed(digits)}-${present(high).toFixed(digits)})`;
 
+/** @param {{ place?: string, kvType?: string, samples?: any[] }} options */
 function row({ place, kvType, samples }) {
-  const of = (value) => summary(samples.map(value));
+  /** @param {any} value */
+  const of = (value) => summary(present(samples).map(value));
   return [
     place,
     `\`${kvType}\``,
     span(
-      of(({ prefillMilliseconds }) => prefillMilliseconds / 1000),
+      present(
+        of((/** @type {{ prefillMilliseconds: number }} */ { prefillMilliseconds }) => prefillMilliseconds / 1000),
+      ),
       1,
     ),
     span(
-      of(({ resumeMilliseconds }) => resumeMilliseconds / 1000),
+      present(of((/** @type {{ resumeMilliseconds: number }} */ { resumeMilliseconds }) => resumeMilliseconds / 1000)),
       2,
     ),
     span(
-      of(({ prefillMilliseconds, resumeMilliseconds }) => prefillMilliseconds / resumeMilliseconds),
+      present(
+        of(
+          (
+            /** @type {{ prefillMilliseconds: number, resumeMilliseconds: number }} */ {
+              prefillMilliseconds,
+              resumeMilliseconds,
+            },
+          ) => prefillMilliseconds / resumeMilliseconds,
+        ),
+      ),
       0,
     ),
-    span(
-      of(({ saveMilliseconds }) => saveMilliseconds / 1000),
-      2,
-    ),
-    of(({ bytes }) => bytes / 1e6).median.toFixed(0),
+    span(present(of((/** @type {{ saveMilliseconds: number }} */ { saveMilliseconds }) => saveMilliseconds / 1000)), 2),
+    present(of((/** @type {{ bytes: number }} */ { bytes }) => bytes / 1e6)).median.toFixed(0),
   ];
 }
 
+/** @param {string} name @param {string} text */
 const aboveZero = (name, text) => {
   if (Number.isSafeInteger(Number(text)) && Number(text) > 0) return Number(text);
   throw new RangeError(`--${name} is a whole number above 0.`);
@@ -141,23 +165,26 @@ const listOf = (name, text, known) => {
 };
 
 async function command() {
-  const { values } = readOptions({
-    options: {
-      model: { type: 'string' },
-      tokens: { type: 'string', default: '2000' },
-      rounds: { type: 'string', default: '3' },
-      places: { type: 'string', default: Object.keys(PLACES).join(',') },
-      'kv-types': { type: 'string', default: KV_TYPES.join(',') },
-      threads: { type: 'string', default: '2' },
-      out: { type: 'string' },
-    },
-  });
+  const { values } = untyped(
+    readOptions({
+      options: {
+        model: { type: 'string' },
+        tokens: { type: 'string', default: '2000' },
+        rounds: { type: 'string', default: '3' },
+        places: { type: 'string', default: Object.keys(PLACES).join(',') },
+        'kv-types': { type: 'string', default: KV_TYPES.join(',') },
+        threads: { type: 'string', default: '2' },
+        out: { type: 'string' },
+      },
+    }),
+  );
   if (!values.model) throw new RangeError('--model is missing: a GGUF file is expected.');
   const [count, rounds, threads] = ['tokens', 'rounds', 'threads'].map((name) => aboveZero(name, values[name]));
   const places = listOf('places', values.places, Object.keys(PLACES));
   const kvTypes = listOf('kv-types', values['kv-types'], KV_TYPES);
   const facts = { loadAverage: loadAverage(), busyProcessors: await busyProcessors() };
   const results = [];
+  /** @type {Record<string, any>} */
   const versions = {};
   for (const place of places) {
     const found = await PLACES[place]({ model: values.model, threads, count, rounds }, kvTypes);

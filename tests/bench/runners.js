@@ -2,6 +2,7 @@
 import { fork } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { openChromium } from '../chromium.js';
+import { present } from '../present.js';
 import { browserFlags, pagePeakBytes } from './machine.js';
 
 const CHILD = fileURLToPath(new URL('child.js', import.meta.url));
@@ -25,6 +26,7 @@ const BROWSER_OPTIONS = { handleSIGINT: false, handleSIGTERM: false, handleSIGHU
 function watch(seconds, signal) {
   /** @type {NodeJS.Timeout} */
   let timer;
+  /** @type {(reason: unknown) => void} */
   let reject;
   const promise = new Promise((_, fail) => {
     reject = fail;
@@ -74,7 +76,7 @@ export async function runInPage({ url, plan, onEvent, signal, patienceSeconds })
       page.on('pageerror', (error) => reject(error));
     });
     crashed.catch(() => {});
-    await page.exposeFunction('report', (event) => {
+    await page.exposeFunction('report', (/** @type {any} */ event) => {
       watcher.heard();
       if (event.phase === 'load') flags = browserFlags();
       if (event.phase === 'close') peakBytes = pagePeakBytes();
@@ -104,12 +106,14 @@ export async function runInProcess({ execPath, plan, onEvent, signal, patienceSe
   const child = fork(CHILD, [], { execPath, execArgv: [], detached: true, stdio: ['ignore', 'ignore', 'pipe', 'ipc'] });
   const ended = new Promise((resolve) => child.once('close', resolve));
   let complaints = '';
-  child.stderr.setEncoding('utf8').on('data', (text) => {
-    complaints = (complaints + text).slice(-ERROR_CHARACTERS);
-  });
+  present(child.stderr)
+    .setEncoding('utf8')
+    .on('data', (text) => {
+      complaints = (complaints + text).slice(-ERROR_CHARACTERS);
+    });
   try {
     const work = new Promise((resolve, reject) => {
-      child.on('message', (message) => {
+      child.on('message', (/** @type {any} */ message) => {
         watcher.heard();
         if (message.event) onEvent(message.event);
         else if (message.error) reject(new Error(oneLine([message.error, complaints])));

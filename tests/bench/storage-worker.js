@@ -2,17 +2,20 @@
 import { openIndexedDb } from '../../js/store/indexeddb.js';
 import { openOpfs } from '../../js/store/opfs.js';
 
+/** @typedef {import('../../js/store/backends.js').Backend} Backend */
+
 const NAME = 'benchmark';
 const ID = 'model';
 const PAGE_BYTES = 65536;
 
+/** @type {Record<string, any>} */
 const OPEN = {
   'indexeddb blob': () => openIndexedDb({ name: NAME, blobs: true }),
   'indexeddb buffer': () => openIndexedDb({ name: NAME, blobs: false }),
   opfs: () => openOpfs({ name: NAME }),
 };
 
-/** Bytes that do not compress. */
+/** Bytes that do not compress. @param {number} length */
 function noise(length) {
   const words = new Uint32Array(length / 4);
   let state = 2463534242;
@@ -25,11 +28,13 @@ function noise(length) {
   return new Uint8Array(words.buffer);
 }
 
+/** @type {Backend | null} */
 let backend = null;
 /** @type {Uint8Array<ArrayBuffer> | null} */
 let heap = null;
 
 self.store = {
+  /** @param {{ store: string, bytes: number }} options */
   async open({ store, bytes }) {
     backend = await OPEN[store]();
     heap ??= new Uint8Array(
@@ -37,16 +42,23 @@ self.store = {
     );
   },
 
-  /** @returns {Promise<number>} milliseconds, a strict record at the end included */
+  /**
+   * @param {{ chunkBytes: number, bytes: number }} options
+   * @returns {Promise<number>} milliseconds, a strict record at the end included
+   */
   async write({ chunkBytes, bytes }) {
     const chunk = noise(chunkBytes);
     const start = performance.now();
-    for (let index = 0; index < bytes / chunkBytes; index++) await backend.writeChunk(ID, index, [chunk]);
-    await backend.put({ id: ID });
+    for (let index = 0; index < bytes / chunkBytes; index++) await backend?.writeChunk(ID, index, [chunk]);
+    await backend?.put({ id: ID });
     return performance.now() - start;
   },
 
-  /** Reads every `step`th chunk from `first` on. @returns {Promise<{ start: number, end: number }>} times since 1970 */
+  /**
+   * Reads every `step`th chunk from `first` on.
+   * @param {{ chunkBytes: number, bytes: number, first: number, step: number, inFlight: number }} options
+   * @returns {Promise<{ start: number, end: number }>} times since 1970
+   */
   async read({ chunkBytes, bytes, first, step, inFlight }) {
     const start = performance.timeOrigin + performance.now();
     let next = first;
@@ -54,15 +66,21 @@ self.store = {
       while (next < bytes / chunkBytes) {
         const index = next;
         next += step;
-        await backend.readChunk(ID, index, 0, heap.subarray(index * chunkBytes, (index + 1) * chunkBytes));
+        await backend?.readChunk(
+          ID,
+          index,
+          0,
+          /** @type {any} */ (heap?.subarray(index * chunkBytes, (index + 1) * chunkBytes)),
+        );
       }
     };
     await Promise.all(Array.from({ length: inFlight }, reader));
     return { start, end: performance.timeOrigin + performance.now() };
   },
 
+  /** @param {{ remove: boolean }} options */
   async close({ remove }) {
-    if (remove) await backend.remove(ID);
-    await backend.close();
+    if (remove) await backend?.remove(ID);
+    await backend?.close();
   },
 };

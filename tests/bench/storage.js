@@ -4,9 +4,13 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { isMain, main, readOptions } from '../../wasm/shell.js';
+import { present } from '../present.js';
 import { openWorkerPages } from '../store/page.js';
+import { untyped } from '../untyped.js';
 import { busyProcessors, loadAverage, machineFacts, sourceFacts } from './machine.js';
 import { summary } from './statistics.js';
+
+/** @typedef {import('playwright-core').Page} Page */
 
 const MEBIBYTE = 1 << 20;
 const SIZES = [4, 16, 64];
@@ -19,10 +23,16 @@ const READS = [
   { workers: 2, inFlight: 2 },
 ];
 
-/** One store with chunks of one size, filled and read in every way; milliseconds. */
+/**
+ * One store with chunks of one size, filled and read in every way; milliseconds.
+ * @param {{ store: string, size: number }} options
+ * @param {number} bytes
+ * @param {any[]} workers
+ */
 async function turn({ store, size }, bytes, workers) {
+  /** @param {Page} worker @param {string} method @param {any} argument */
   const call = (worker, method, argument) =>
-    worker.evaluate(([name, given]) => self.store[name](given), [method, argument]);
+    worker.evaluate((/** @type {any} */ [name, given]) => self.store[name](given), [method, argument]);
   const chunkBytes = size * MEBIBYTE;
   for (const worker of workers) await call(worker, 'open', { store, bytes });
   const write = await call(workers[0], 'write', { chunkBytes, bytes });
@@ -32,16 +42,20 @@ async function turn({ store, size }, bytes, workers) {
     const spans = await Promise.all(
       used.map((worker, first) => call(worker, 'read', { chunkBytes, bytes, first, step: count, inFlight })),
     );
-    reads.push(Math.max(...spans.map(({ end }) => end)) - Math.min(...spans.map(({ start }) => start)));
+    reads.push(
+      Math.max(...spans.map((/** @type {{ end: number }} */ { end }) => end)) -
+        Math.min(...spans.map((/** @type {{ start: number }} */ { start }) => start)),
+    );
   }
   for (const worker of workers.toReversed()) await call(worker, 'close', { remove: worker === workers[0] });
   return { write, reads };
 }
 
+/** @param {any} found */
 const rate = (found) =>
   found === null ? '-' : `${Math.round(found.median)} (${Math.round(found.low)}-${Math.round(found.high)})`;
 
-/** The table of medians and ranges, in MB/s. */
+/** The table of medians and ranges, in MB/s. @param {any[]} rows */
 export function table(rows) {
   const ways = READS.map(({ workers, inFlight }) => `${workers} x ${inFlight}`);
   const lines = rows.map(({ store, size, write, reads }) => [store, `${size} MiB`, rate(write), ...reads.map(rate)]);
@@ -68,14 +82,17 @@ export async function measureStorage({ megabytes, rounds, seconds, sizes = SIZES
     const first = await pages.newWorker();
     const workers = [first.worker, (await pages.newWorker(first.page)).worker];
     // One turn that does not count: the memory is touched, the code compiled.
-    await turn(cases.at(-1), bytes, workers);
+    await turn(present(cases.at(-1)), bytes, workers);
     for (let round = 0; round < rounds; round++) {
       for (const one of round % 2 === 0 ? cases : cases.toReversed()) {
         if (performance.now() > deadline) break;
         const { write, reads } = await turn(one, bytes, workers);
-        one.writes.push(megabytesPerSecond(write));
-        for (const [place, milliseconds] of reads.entries()) one.reads[place].push(megabytesPerSecond(milliseconds));
-        log(`round ${round + 1}, ${one.store}, ${one.size} MiB: written at ${Math.round(one.writes.at(-1))} MB/s`);
+        one.writes.push(untyped(untyped(megabytesPerSecond(write))));
+        for (const [place, milliseconds] of reads.entries())
+          one.reads[place].push(untyped(untyped(megabytesPerSecond(milliseconds))));
+        log(
+          `round ${round + 1}, ${one.store}, ${one.size} MiB: written at ${Math.round(present(one.writes.at(-1)))} MB/s`,
+        );
       }
     }
     const browser = pages.browser.context.browser()?.version() ?? 'unknown';
@@ -93,14 +110,16 @@ export async function measureStorage({ megabytes, rounds, seconds, sizes = SIZES
 }
 
 async function command() {
-  const { values } = readOptions({
-    options: {
-      megabytes: { type: 'string', default: '512' },
-      rounds: { type: 'string', default: '3' },
-      seconds: { type: 'string', default: '270' },
-      out: { type: 'string' },
-    },
-  });
+  const { values } = untyped(
+    readOptions({
+      options: {
+        megabytes: { type: 'string', default: '512' },
+        rounds: { type: 'string', default: '3' },
+        seconds: { type: 'string', default: '270' },
+        out: { type: 'string' },
+      },
+    }),
+  );
   const [megabytes, rounds, seconds] = ['megabytes', 'rounds', 'seconds'].map((name) => Number(values[name]));
   const most = Math.max(...SIZES);
   if (!(megabytes >= most && megabytes <= 2048 && megabytes % most === 0)) {

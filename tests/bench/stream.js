@@ -40,11 +40,18 @@ while os.getppid() == int(sys.argv[2]):
     time.sleep(0.1)
 `;
 
-/** Runs in Node and, by its text, in a page: nothing of this file is at hand here. */
+import { present } from '../present.js';
+import { untyped } from '../untyped.js';
+
+/**
+ * Runs in Node and, by its text, in a page: nothing of this file is at hand here.
+ * @param {typeof library} nibble
+ * @param {{ generatedTokens: number, promptTokens: number, repetitions: number, [rest: string]: any }} options
+ */
 async function measure(nibble, { generatedTokens, promptTokens, repetitions, ...options }) {
-  const engine = await nibble.createEngine(options);
+  const engine = await nibble.createEngine(untyped(options));
   const { budget, threads, kernelSet, contextSize } = engine.info;
-  if (!budget.streams) throw new Error('All weights fit: give a smaller --budget.');
+  if (!present(budget).streams) throw new Error('All weights fit: give a smaller --budget.');
   const run = { repetitions, warmUp: false };
   const decode = await engine.benchmark({ ...run, promptTokens: 0, generatedTokens });
   const prompt = { ...run, promptTokens, generatedTokens: 0, repetitions: 1 };
@@ -53,8 +60,8 @@ async function measure(nibble, { generatedTokens, promptTokens, repetitions, ...
   await engine.unload();
   const turns = decode.nanoseconds.map((time, turn) => {
     const tokensPerSecond = (generatedTokens * 1e9) / time;
-    const storeBytesPerSecond = decode.streamed.storeRates[turn];
-    const allowed = storeBytesPerSecond / budget.bytesPerTokenStreamed;
+    const storeBytesPerSecond = present(decode.streamed).storeRates[turn];
+    const allowed = storeBytesPerSecond / present(budget).bytesPerTokenStreamed;
     return { tokensPerSecond, storeBytesPerSecond, allowed, share: tokensPerSecond / allowed };
   });
   const prefillTokensPerSecond = prefill && (promptTokens * 1e9) / prefill.nanoseconds[0];
@@ -77,6 +84,7 @@ async function forgetting(wanted, folder, use) {
   }
 }
 
+/** @param {string} store @param {{ model: string, [rest: string]: any }} options @param {boolean} uncached */
 async function inChromium(store, { model, ...options }, uncached) {
   const folders = { '/nibble/': path('../../build/web'), '/test/': path('..') };
   const server = await serveBenchmark({ folders, modelPath: model });
@@ -88,7 +96,7 @@ async function inChromium(store, { model, ...options }, uncached) {
     await page.waitForFunction(() => 'nibble' in globalThis);
     await page.evaluate(
       async ([kind, url]) => {
-        const models = await globalThis.nibble.openModelStore({ store: kind });
+        const models = await globalThis.nibble.openModelStore(/** @type {any} */ ({ store: kind }));
         await models.import(url);
         await models.close();
       },
@@ -107,25 +115,24 @@ async function inChromium(store, { model, ...options }, uncached) {
   }
 }
 
+/** @param {{ median?: number, low?: number, high?: number }} options @param {number} digits */
 const span = ({ median, low, high }, digits) =>
-  `${median.toFixed(digits)} (${low.toFixed(digits)}-${high.toFixed(digits)})`;
+  `${present(median).toFixed(digits)} (${present(low).toFixed(digits)}-${present(high).toFixed(digits)})`;
 
+/** @param {{ place?: string, turns?: any[], prefillTokensPerSecond?: number, budget?: any }} options */
 function row({ place, turns, prefillTokensPerSecond, budget }) {
-  const of = (value) => summary(turns.map(value));
+  /** @param {any} value */
+  const of = (value) => summary(present(turns).map(value));
   return [
     place,
     span(
-      of(({ storeBytesPerSecond }) => storeBytesPerSecond / 1e9),
+      present(
+        of((/** @type {{ storeBytesPerSecond: number }} */ { storeBytesPerSecond }) => storeBytesPerSecond / 1e9),
+      ),
       2,
     ),
-    span(
-      of(({ tokensPerSecond }) => tokensPerSecond),
-      2,
-    ),
-    span(
-      of(({ share }) => share),
-      2,
-    ),
+    span(present(of((/** @type {{ tokensPerSecond: number }} */ { tokensPerSecond }) => tokensPerSecond)), 2),
+    span(present(of((/** @type {{ share: number }} */ { share }) => share)), 2),
     prefillTokensPerSecond?.toFixed(1) ?? '',
     (budget.bytesPerTokenStreamed / 1e6).toFixed(0),
   ];

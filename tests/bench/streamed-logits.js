@@ -12,7 +12,9 @@ import { fileURLToPath } from 'node:url';
 import * as library from '../../js/index.node.js';
 import { BuildError, isMain, main, PROCESSORS, ROOT, readOptions, run } from '../../wasm/shell.js';
 import { openChromium } from '../chromium.js';
+import { present } from '../present.js';
 import { temporaryFolder } from '../small-model.js';
+import { untyped } from '../untyped.js';
 import { machineFacts, modelFacts, sourceFacts } from './machine.js';
 import { serveBenchmark } from './server.js';
 
@@ -23,10 +25,16 @@ const PLACES = ['native', 'node', 'opfs', 'indexeddb'];
 /**
  * Runs in Node and, by its text, in a page: nothing of this file is at hand here. The tokens are one prompt, and again
  * one by one.
+ * @param {typeof library} nibble
+ * @param {{ tokens: number[], [rest: string]: any }} options
  */
 async function measure(nibble, { tokens, ...options }) {
-  const engine = await nibble.createEngine(options);
-  const inOrder = ({ top }) => top.sort((a, b) => a.id - b.id).map(({ logit }) => logit);
+  const engine = await nibble.createEngine(untyped(options));
+  /** @param {{ top?: any[] }} options */
+  const inOrder = ({ top }) =>
+    present(top)
+      .sort((a, b) => a.id - b.id)
+      .map(({ logit }) => logit);
   const prompt = inOrder(await engine.evaluate(tokens, { top: 0 }));
   const start = performance.now();
   let last;
@@ -37,7 +45,7 @@ async function measure(nibble, { tokens, ...options }) {
   const { budget, kernelSet, threads } = engine.info;
   const memory = await engine.memory();
   await engine.unload();
-  return { logits: [prompt, inOrder(last)], budget, kernelSet, threads, memory, tokensPerSecond };
+  return { logits: [prompt, inOrder(present(last))], budget, kernelSet, threads, memory, tokensPerSecond };
 }
 
 /** @param {{ model: string, threads: number, tokens: number[] }} options */
@@ -50,6 +58,7 @@ function native({ model, threads, tokens }) {
   return { logits: [logits], kernelSet: 'reference', threads, budget: null, memory: null, tokensPerSecond: null };
 }
 
+/** @param {string} store @param {{ model: string, [rest: string]: any }} options */
 async function inChromium(store, { model, ...options }) {
   const folders = { '/nibble/': path('../../build/web'), '/test/': path('..') };
   const server = await serveBenchmark({ folders, modelPath: model });
@@ -72,7 +81,7 @@ async function inChromium(store, { model, ...options }) {
  * @param {{ model: string, memoryBudget: number, tokens: number[], threads: number, contextSize: number }} options
  * @param {string[]} places
  */
-export async function compareLogits(places, options, log = () => {}) {
+export async function compareLogits(places, options, /** @type {any} */ log = () => {}) {
   const results = [];
   for (const place of places) {
     const given = { ...options };
@@ -83,7 +92,9 @@ export async function compareLogits(places, options, log = () => {}) {
           ? await measure(library, { ...given, store: { folder: temporaryFolder() } })
           : await inChromium(place, given);
     const { logits, ...facts } = found;
-    const hashes = logits.map((each) => createHash('sha256').update(Float32Array.from(each)).digest('hex'));
+    const hashes = logits.map((/** @type {any} */ each) =>
+      createHash('sha256').update(Float32Array.from(each)).digest('hex'),
+    );
     results.push({ place, hashes, finite: logits.flat().every(Number.isFinite), ...facts });
     log(results.at(-1));
   }
@@ -91,10 +102,13 @@ export async function compareLogits(places, options, log = () => {}) {
   return { results, same: hashes.size === 1 && results.every(({ finite }) => finite) };
 }
 
+/**
+ * @param {{ place?: string, hashes?: string[], kernelSet?: string, memory?: any, budget?: any, tokensPerSecond?: number }} options
+ */
 function describe({ place, hashes, kernelSet, memory, budget, tokensPerSecond }) {
   const kept = budget && `${budget.pinnedBlocks} of ${budget.pinnedBlocks + budget.streamedBlocks} blocks stay`;
-  const heap = memory && `heap ${(memory.wasm / 1e6).toFixed(0)} MB, ${tokensPerSecond.toFixed(2)} tok/s`;
-  return [place.padEnd(9), [...new Set(hashes)].join(' '), kernelSet, kept, heap].filter(Boolean).join('  ');
+  const heap = memory && `heap ${(memory.wasm / 1e6).toFixed(0)} MB, ${present(tokensPerSecond).toFixed(2)} tok/s`;
+  return [present(place).padEnd(9), [...new Set(hashes)].join(' '), kernelSet, kept, heap].filter(Boolean).join('  ');
 }
 
 async function command() {
@@ -120,7 +134,7 @@ async function command() {
     contextSize: Number(values.context),
     threads: Number(values.threads),
   };
-  const found = await compareLogits(places, options, (result) => console.log(describe(result)));
+  const found = await compareLogits(places, options, (/** @type {any} */ result) => console.log(describe(result)));
   const stamp = new Date().toISOString().slice(0, 16).replace(/\D/g, '');
   const out = values.out ?? `build/bench/streamed-logits-${stamp}.json`;
   const record = { machine: machineFacts(), source: sourceFacts(), model: await modelFacts(values.model) };

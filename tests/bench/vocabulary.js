@@ -4,6 +4,7 @@
 import { createTokenizer } from '../../js/tokenizer/tokenizer.js';
 import { readOptions } from '../../wasm/shell.js';
 import { measureVocabulary } from '../gguf/large-vocabulary.js';
+import { present } from '../present.js';
 import { summary } from './statistics.js';
 
 const { values } = readOptions({ options: { rounds: { type: 'string', default: '5' } } });
@@ -14,7 +15,7 @@ for (const model of /** @type {const} */ (['llama', 'gemma4'])) {
     rounds.push(await measureVocabulary(model, { createTokenizer, collect: globalThis.gc }));
   }
   const { median, low, high } = summary(rounds.map(({ milliseconds }) => milliseconds));
-  const megabytes = summary(rounds.map(({ bytes }) => bytes / 1e6)).median;
+  const megabytes = present(summary(rounds.map(({ bytes }) => bytes / 1e6))).median;
   const time = `${median.toFixed(0)} ms (${low.toFixed(0)}-${high.toFixed(0)})`;
   console.log(`${model}: ${rounds[0].vocabularySize} tokens ready in ${time}, ${megabytes.toFixed(1)} MB`);
 }

@@ -19,13 +19,16 @@ async function drain(blob) {
   }
 }
 
+/** @type {any} */
 const readers = {
+  /** @param {any} id @param {{ way: string }} options */
   async indexeddb(id, { way }) {
     const database = await new Promise((resolve, reject) => {
       const request = indexedDB.open('nibble');
       request.onsuccess = () => resolve(request.result);
       request.onerror = () => reject(request.error);
     });
+    /** @param {number} index */
     const read = async (index) => {
       const chunk = await new Promise((resolve, reject) => {
         const request = database.transaction('chunks').objectStore('chunks').get([id, index]);
@@ -38,9 +41,12 @@ const readers = {
     return { read, close: () => database.close() };
   },
 
+  /** @param {any} id @param {{ record: any }} options */
   async opfs(id, { record: { chunks } }) {
     const backend = await openOpfs();
+    /** @type {Uint8Array[]} */
     const scratch = [];
+    /** @param {number} index */
     const read = async (index) => {
       const buffer = scratch.pop() ?? new Uint8Array(chunks[0].bytes);
       const { bytes } = chunks[index];
@@ -52,6 +58,7 @@ const readers = {
   },
 };
 
+/** @param {string | string | undefined} kind @param {any} id */
 async function recordOf(kind, id) {
   const backend = await (kind === 'opfs' ? openOpfs() : openIndexedDb());
   const record = await backend.get(id);
@@ -59,15 +66,19 @@ async function recordOf(kind, id) {
   return record;
 }
 
-/** @returns {Promise<{ milliseconds: number, bytes: number }>} */
+/**
+ * @param {any} options
+ * @returns {Promise<{ milliseconds: number, bytes: number }>}
+ */
 async function readAndDrop({ kind, id, way }) {
+  /** @type {any} */
   const record = await recordOf(kind, id);
   const { read, close } = await readers[kind](id, { record, way });
   const start = performance.now();
   let next = 0;
   let bytes = 0;
   const reader = async () => {
-    while (next < record.chunks.length) bytes += await read(next++);
+    while (next < record?.chunks.length) bytes += await read(next++);
   };
   await Promise.all(Array.from({ length: IN_FLIGHT }, reader));
   const milliseconds = performance.now() - start;

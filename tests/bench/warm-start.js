@@ -8,11 +8,17 @@ import { fileURLToPath } from 'node:url';
 import { buildLibrary } from '../../js/bundle.js';
 import { isMain, main, readOptions } from '../../wasm/shell.js';
 import { openChromium } from '../chromium.js';
+import { present } from '../present.js';
 import { temporaryFolder } from '../small-model.js';
 import { bundleForWorker } from '../store/page.js';
+import { untyped } from '../untyped.js';
 import { busyProcessors, loadAverage, machineFacts, modelFacts, pagePeakBytes, sourceFacts } from './machine.js';
 import { serveBenchmark } from './server.js';
 import { summary } from './statistics.js';
+
+/** @typedef {import('./server.js').BenchmarkServer} BenchmarkServer */
+/** @typedef {import('../chromium.js').Chromium} Chromium */
+/** @typedef {import('playwright-core').Page} Page */
 
 /** @param {string} relative */
 const path = (relative) => fileURLToPath(new URL(relative, import.meta.url));
@@ -26,8 +32,9 @@ const CHECKS = [
 
 const UNCHECKED = {
   name: 'unchecked',
+  /** @param {{ onLoad: any }} options */
   setup({ onLoad }) {
-    onLoad({ filter: /models[\\/]read-weights\.js$/ }, ({ path: file }) => {
+    onLoad({ filter: /models[\\/]read-weights\.js$/ }, (/** @type {{ path: string }} */ { path: file }) => {
       let contents = readFileSync(file, 'utf8');
       for (const [check, instead] of CHECKS) {
         if (!contents.includes(check)) throw new Error(`${check} is not in ${file}.`);
@@ -48,6 +55,7 @@ async function buildUnchecked() {
   return folder;
 }
 
+/** @param {Chromium} browser @param {BenchmarkServer} server */
 async function openLibrary(browser, server) {
   const page = await browser.context.newPage();
   await page.goto(`${server.url}/test/library-page.html`);
@@ -55,10 +63,11 @@ async function openLibrary(browser, server) {
   return page;
 }
 
+/** @param {Page} page @param {string} url @param {string} kind */
 const importModel = (page, url, kind) =>
   page.evaluate(
     async ([address, store]) => {
-      const models = await globalThis.nibble.openModelStore({ store });
+      const models = await globalThis.nibble.openModelStore(/** @type {any} */ ({ store }));
       const { id } = await models.import(address);
       await models.close();
       return id;
@@ -66,6 +75,7 @@ const importModel = (page, url, kind) =>
     [url, kind],
   );
 
+/** @param {Page} page @param {string} kind @param {any} id @param {number} threads @param {string} library */
 const load = (page, kind, id, threads, library) =>
   page.evaluate(
     async ([store, stored, count, address]) => {
@@ -81,12 +91,14 @@ const load = (page, kind, id, threads, library) =>
     [kind, id, threads, library],
   );
 
+/** @param {Page} page @param {string} kind @param {any} id @param {string} way */
 const readAndDrop = (page, kind, id, way) =>
   page.evaluate(
     ([store, stored, how]) =>
       new Promise((resolve, reject) => {
         const worker = new Worker('/workers/warm-start.js', { type: 'module' });
-        const end = (action) => (event) => {
+        /** @param {(event: any) => void} action */
+        const end = (action) => (/** @type {any} */ event) => {
           worker.terminate();
           action(event);
         };
@@ -97,7 +109,12 @@ const readAndDrop = (page, kind, id, way) =>
     [kind, id, way],
   );
 
-/** One load or one read, in a page and so a process of its own. */
+/**
+ * One load or one read, in a page and so a process of its own.
+ * @param {Chromium} browser
+ * @param {BenchmarkServer} server
+ * @param {(page: Page) => Promise<{ id: string }>} use
+ */
 async function inPage(browser, server, use) {
   const page = await openLibrary(browser, server);
   try {
@@ -107,46 +124,71 @@ async function inPage(browser, server, use) {
   }
 }
 
+/**
+ * @param {Chromium} browser
+ * @param {BenchmarkServer} server
+ * @param {{ kind: string, rounds: number, threads: number, log: (line: string) => void }} options
+ */
 async function measureStore(browser, server, { kind, rounds, threads, log }) {
-  const id = await inPage(browser, server, async (page) => ({ id: await importModel(page, server.modelUrl, kind) }));
+  const id = await inPage(browser, server, async (page) => ({
+    id: await importModel(page, server.modelUrl, kind),
+  }));
+  /** @type {Record<string, any>} */
   const sides = {
+    /** @param {Page} page */
     load: (page) => load(page, kind, id.id, threads, '/nibble/index.js'),
+    /** @param {Page} page */
     unchecked: (page) => load(page, kind, id.id, threads, '/unchecked/index.js'),
+    /** @param {Page} page */
     read: (page) => readAndDrop(page, kind, id.id, 'whole'),
+    /** @param {Page} page */
     stream: (page) => readAndDrop(page, kind, id.id, 'stream'),
   };
   // The private file system has one way to be read.
   if (kind === 'opfs') delete sides.stream;
   const names = Object.keys(sides);
+  /** @type {any} */
   const samples = Object.fromEntries(names.map((name) => [name, []]));
   for (let round = 0; round <= rounds; round++) {
     for (const side of round % 2 === 0 ? names : names.toReversed()) {
+      /** @type {any} */
       const sample = await inPage(browser, server, sides[side]);
       // The first round does not count: the files come into the system's cache, the wasm is compiled.
-      if (round > 0) samples[side].push(sample);
+      if (round > 0) samples[side].push(untyped(untyped(sample)));
       log(`${kind}, round ${round}: ${side} ${Math.round(sample.milliseconds)} ms`);
     }
   }
   /** @param {string} side */
   const ratiosTo = (side) =>
-    samples.load.map(({ milliseconds }, round) => milliseconds / samples[side][round].milliseconds);
+    samples.load.map(({ milliseconds }, /** @type {any} */ round) => milliseconds / samples[side][round].milliseconds);
   const streamRatios = sides.stream ? ratiosTo('stream') : null;
   return { kind, samples, ratios: ratiosTo('read'), streamRatios, checkRatios: ratiosTo('unchecked') };
 }
 
+/** @param {{ median?: number, low?: number, high?: number }} options @param {number} [digits] */
 const span = ({ median, low, high }, digits = 0) =>
-  `${median.toFixed(digits)} (${low.toFixed(digits)}-${high.toFixed(digits)})`;
+  `${present(median).toFixed(digits)} (${present(low).toFixed(digits)}-${present(high).toFixed(digits)})`;
 
 /** @param {Awaited<ReturnType<typeof measureStore>>} store */
 function row({ kind, samples, ratios, streamRatios, checkRatios }) {
+  /** @param {string} side @param {any} value */
   const of = (side, value) => summary(samples[side].map(value));
-  const check = of('load', ({ storage, milliseconds }) => (100 * storage.verifyMilliseconds) / milliseconds);
-  const peak = of('load', ({ peakBytes }) => peakBytes / 1e6);
+  const check = of(
+    'load',
+    (/** @type {{ storage: any, milliseconds: number }} */ { storage, milliseconds }) =>
+      (100 * storage.verifyMilliseconds) / milliseconds,
+  );
+  const peak = of('load', (/** @type {{ peakBytes: number }} */ { peakBytes }) => peakBytes / 1e6);
+  /** @param {{ milliseconds: number }} options */
   const milliseconds = ({ milliseconds: value }) => value;
-  const cells = [span(of('load', milliseconds)), span(of('read', milliseconds)), span(summary(ratios), 2)];
-  const streamed = streamRatios && [span(of('stream', milliseconds)), span(summary(streamRatios), 2)];
+  const cells = [
+    span(present(of('load', milliseconds))),
+    span(present(of('read', milliseconds))),
+    span(present(summary(ratios)), 2),
+  ];
+  const streamed = streamRatios && [span(present(of('stream', milliseconds))), span(present(summary(streamRatios)), 2)];
   cells.push(...(streamed ?? ['', '']));
-  return [kind, ...cells, span(summary(checkRatios), 2), `${span(check, 1)} %`, span(peak)];
+  return [kind, ...cells, span(present(summary(checkRatios)), 2), `${span(present(check), 1)} %`, span(present(peak))];
 }
 
 async function command() {

@@ -6,8 +6,10 @@ import { join } from 'node:path';
 import test from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { createEngine, describeModel } from '../../js/index.node.js';
+import { present } from '../present.js';
 import { scriptedModel, TYPES } from '../scripted-model.js';
 import { temporaryFolder } from '../small-model.js';
+import { untyped } from '../untyped.js';
 
 const CLI = fileURLToPath(new URL('../../js/cli.js', import.meta.url));
 const TEMPLATE =
@@ -32,7 +34,7 @@ const nibbleOf = (file, command, ...args) =>
   new Promise((resolve) => {
     const all = [CLI, command, ...args, '-m', file, '-t', '1', ...(command === 'info' ? [] : ['-n', '2'])];
     execFile(process.execPath, all, { timeout: 60_000 }, (error, stdout, stderr) =>
-      resolve({ code: error?.code ?? 0, stdout, stderr }),
+      resolve({ code: untyped(error?.code ?? 0), stdout, stderr }),
     );
   });
 
@@ -69,14 +71,14 @@ test('what cannot be read of them is an error of use', async () => {
 });
 
 test('a file of tools that is no JSON is told so, and where', async () => {
-  for (const [text, found] of [
+  for (const [text, found] of untyped([
     ['[\n  {"name": "seven",}\n]', /it is no JSON: in line 2, column 20 stands "}"/],
     ['[{"name": "seven"', /it is no JSON: it ends too early, in line 1, column 18/],
     [' ', /: it is empty;/],
     [`[${'9'.repeat(5000)}]`, /more than 4300 digits/],
-  ]) {
+  ])) {
     const file = join(folder, 'no.json');
-    writeFileSync(file, text);
+    writeFileSync(file, untyped(text));
     const { code, stderr } = await nibble('run', '-p', 'Hi', '--tools', file);
     assert.equal(code, 2, stderr);
     assert.match(stderr, found);
@@ -113,6 +115,7 @@ test('a template is chosen by its name, and by tools', async () => {
   try {
     const messages = [{ role: 'user', content: 'Hi' }];
     assert.deepEqual(engine.info.chatTemplates, ['default', 'tool_use', 'twice']);
+    /** @param {object} options */
     const render = (options) => engine.render(messages, options);
     assert.equal(await render({}), '12345');
     assert.equal(await render({ tools: [{ name: 'a' }] }), 'Hi1 tools');
@@ -130,6 +133,7 @@ test('a template is chosen by its name, and by tools', async () => {
   }
   /** @param {...string} args */
   const run = (...args) => nibbleOf(odd, 'run', '-p', 'Hi', '--json', ...args);
+  /** @type {any[]} */
   const counts = [];
   for (const args of [[], ['--tools', tools], ['--template', 'twice']])
     counts.push(JSON.parse((await run(...args)).stdout).promptTokens);
@@ -186,6 +190,6 @@ test('a vocabulary that cannot be read is a problem of the model, as it keeps it
   const rwkv = [['tokenizer.ggml.model', 'string', 'rwkv']];
   writeFileSync(unknown, scriptedModel({ script: () => ({}), more: rwkv }));
   const { model: found, memory, problem } = await describeModel(unknown);
-  assert.deepEqual([found, memory, problem.code], [null, null, 'TOKENIZER_UNSUPPORTED']);
+  assert.deepEqual([found, memory, present(problem).code], [null, null, 'TOKENIZER_UNSUPPORTED']);
   await assert.rejects(createEngine({ model: unknown, threads: 1 }), { code: 'TOKENIZER_UNSUPPORTED' });
 });

@@ -9,8 +9,12 @@ import { fileURLToPath } from 'node:url';
 import { csvTable, markdownTable } from '../../js/commands/bench-report.js';
 import { createLineInput } from '../../js/commands/line-input.js';
 import { createEngine } from '../../js/index.node.js';
+import { present } from '../present.js';
 import { scriptedModel } from '../scripted-model.js';
 import { temporaryFolder, writeSmallModel } from '../small-model.js';
+import { untyped } from '../untyped.js';
+
+/** @typedef {import('node:child_process').ChildProcess} ChildProcess */
 
 const CLI = fileURLToPath(new URL('../../js/cli.js', import.meta.url));
 const COMMANDS = ['run', 'chat', 'info', 'models', 'tokenize', 'eval', 'perplexity', 'bench'];
@@ -29,8 +33,8 @@ before(() => {
  * Runs the command; `watch(child, stdout so far)` is called for each piece of output. With `input` null the standard
  * input stays open after `first`, and gets what `pipe` gives; `onTaken(child)` is called when `first` is taken, which
  * where it is more than a pipe holds is while it is read.
- * @param {string[]} args
- * @param {{ input?: string | undefined, first?: string | undefined }} [options]
+ * @param {any} args
+ * @param {any} [options]
  */
 function nibble(args, { input = '', first = '', watch, pipe, onTaken } = {}) {
   return new Promise((resolve) => {
@@ -52,6 +56,7 @@ function nibble(args, { input = '', first = '', watch, pipe, onTaken } = {}) {
   });
 }
 
+/** @param {string[]} args @param {object} [options] */
 async function json(args, options) {
   const { status, stdout, stderr } = await nibble([...args, '--json'], options);
   assert.equal(status, 0, stderr);
@@ -65,7 +70,7 @@ describe('every command', () => {
       assert.equal(status, 0);
       assert.match(stdout, new RegExp(`^nibble ${command}: `));
       assert.match(stdout, /--json/);
-      assert.ok(stdout.split('\n').every((line) => line.length <= 100));
+      assert.ok(stdout.split('\n').every((/** @type {string} */ line) => line.length <= 100));
     });
   }
 
@@ -103,7 +108,7 @@ describe('every command', () => {
       [['run', '-p', 'x', '-m', ''], /: --model is empty; expected the path or the URL/],
       [['tokenize', '-m', model, '--text', 'a', '--file', 'b'], /Only one of --text and --file/],
     ];
-    for (const [args, message] of cases) {
+    for (const [args, message] of untyped(cases)) {
       const { status, stdout, stderr } = await nibble(args);
       assert.deepEqual([status, stdout], [2, ''], stderr);
       assert.match(stderr, message);
@@ -132,7 +137,7 @@ describe('every command', () => {
     ]) {
       const child = spawn(process.execPath, [CLI, ...args], { stdio: ['ignore', openSync('/dev/full', 'w'), 'pipe'] });
       let stderr = '';
-      child.stderr.on('data', (piece) => {
+      present(child.stderr).on('data', (piece) => {
         stderr += piece;
       });
       const status = await new Promise((resolve) => child.on('close', resolve));
@@ -199,14 +204,16 @@ describe('run', () => {
 
   test('a reader that goes away is no error', async () => {
     const args = ['run', '--raw', '-p', 'a', '--ignore-eos', '-m', writeSmallModel({ context: 16384 }), '-c', '0'];
-    const { status, stderr } = await nibble(args, { watch: (child) => child.stdout.destroy() });
+    const { status, stderr } = await nibble(args, {
+      watch: (/** @type {ChildProcess} */ child) => present(child.stdout).destroy(),
+    });
     assert.deepEqual([status, stderr], [0, '']);
   });
 
   test('Ctrl-C ends it with exit code 130', async () => {
     const args = ['run', '--raw', '-p', 'a', '--ignore-eos', '-m', writeSmallModel({ context: 65536 }), '-c', '0'];
     let sent = false;
-    const watch = (child) => {
+    const watch = (/** @type {ChildProcess} */ child) => {
       if (!sent) child.kill('SIGINT');
       sent = true;
     };
@@ -218,7 +225,11 @@ describe('run', () => {
     ['tokenize', '--text', '-'],
   ]) {
     test(`Ctrl-C ends ${args[0]} while it reads`, async () => {
-      const options = { input: null, first: 'a'.repeat(4 << 20), onTaken: (child) => child.kill('SIGINT') };
+      const options = {
+        input: null,
+        first: 'a'.repeat(4 << 20),
+        onTaken: (/** @type {ChildProcess} */ child) => child.kill('SIGINT'),
+      };
       const { status, stdout, stderr } = await nibble([...args, '-m', model], options);
       assert.deepEqual([status, stdout, stderr], [130, '', '']);
     });
@@ -241,9 +252,9 @@ describe('chat', () => {
     const answers = stdout
       .trim()
       .split('\n')
-      .map((line) => JSON.parse(line));
+      .map((/** @type {string} */ line) => JSON.parse(line));
     assert.deepEqual(
-      answers.map(({ role }) => role),
+      answers.map((/** @type {{ role: string }} */ { role }) => role),
       ['assistant', 'assistant'],
     );
   });
@@ -268,7 +279,7 @@ describe('chat', () => {
       while (pulled < 500) yield `${++pulled}\n`.repeat(100);
     };
     const streams = { stdin: Readable.from(many()), stdout: new PassThrough() };
-    const lines = createLineInput({ ...streams, person: false, onInterrupt() {}, onEnd() {} });
+    const lines = createLineInput(untyped({ ...streams, person: false, onInterrupt() {}, onEnd() {} }));
     assert.equal(await lines.next(), '1');
     for (let turn = 0; turn < 1000; turn++) await new Promise((resolve) => setImmediate(resolve));
     assert.ok(pulled < 100, `${pulled} pieces were read`);
@@ -279,9 +290,9 @@ describe('chat', () => {
 
   test('Ctrl-C leaves questions that nobody types, with exit code 130, and says nothing among the answers', async () => {
     const args = ['chat', '-m', writeSmallModel({ context: 65536 }), '-c', '0', '--ignore-eos', '-v'];
-    const once = (act) => {
+    const once = (/** @type {(child: ChildProcess) => unknown} */ act) => {
       let done = false;
-      return (child) => {
+      return (/** @type {ChildProcess} */ child) => {
         if (!done) act(child);
         done = true;
       };
@@ -311,7 +322,7 @@ describe('chat', () => {
 });
 
 describe('info, tokenize, eval, perplexity, bench', () => {
-  const sum = (list) => list.reduce((bytes, one) => bytes + one.packedBytes, 0);
+  const sum = (/** @type {any[]} */ list) => list.reduce((bytes, one) => bytes + one.packedBytes, 0);
   test('info tells model and memory', async () => {
     const page = (await nibble(['info', model, '-c', '64', '--tensors'])).stdout;
     for (const text of ['random small', 'Q4_0', '64 tokens of context', 'token_embd.weight', 'general.architecture']) {
@@ -389,7 +400,7 @@ describe('info, tokenize, eval, perplexity, bench', () => {
           top: 0,
           reusePrefix: true,
         });
-        sum -= Math.log(top.find(({ id }) => id === tokens[chunk * 64 + last]).p);
+        sum -= Math.log(present(top.find(({ id }) => id === tokens[chunk * 64 + last])).p);
       }
     }
     await engine.unload();
@@ -407,10 +418,10 @@ describe('info, tokenize, eval, perplexity, bench', () => {
     const short = await nibble(['perplexity', '-m', model, '--file', file]);
     assert.equal(short.status, 1);
     assert.match(short.stderr, /TEXT_TOO_SHORT: The text has \d+ tokens?; two chunks of \d+, /);
-    for (const [context, message] of [
+    for (const [context, message] of untyped([
       ['2', /scores nothing; expected 4 or more/],
       ['3', /even number from 4 up, since each chunk's second half/],
-    ]) {
+    ])) {
       const refused = await nibble(['perplexity', '-m', model, '--file', file, '-c', context]);
       assert.equal(refused.status, 2);
       assert.match(refused.stderr, message);
@@ -438,7 +449,7 @@ describe('info, tokenize, eval, perplexity, bench', () => {
     const args = ['bench', '-m', model, '-p', '16', '-n', '4', '-d', '0,8', '-r', '2', '-t', '1'];
     const rows = await json(args);
     assert.deepEqual(
-      rows.map((row) => [row.n_prompt, row.n_gen, row.n_depth]),
+      rows.map((/** @type {any} */ row) => [row.n_prompt, row.n_gen, row.n_depth]),
       [
         [16, 0, 0],
         [0, 4, 0],
@@ -481,7 +492,7 @@ describe('info, tokenize, eval, perplexity, bench', () => {
     assert.ok(csv[1].startsWith('"'));
     assert.match(markdownTable(rows), /\| +pp16 @ d8 \|/);
     assert.doesNotMatch(markdownTable(rows), /measured/, 'the threads were given');
-    const chosen = rows.map((each) => ({ ...each, thread_rates: { 1: 2e9, 2: 3.5e9 } }));
+    const chosen = rows.map((/** @type {any} */ each) => ({ ...each, thread_rates: { 1: 2e9, 2: 3.5e9 } }));
     assert.match(markdownTable(chosen), /\nthreads 1, measured: 1: 2\.00 GB\/s, 2: 3\.50 GB\/s\n/);
     assert.match((await nibble(['bench', '-m', model, '-p', '8', '-n', '0', '-r', '1'])).stdout, /\| model .*t\/s/);
     assert.equal((await nibble(['bench', '-m', model, '-p', '0', '-n', '0'])).status, 2);

@@ -7,12 +7,15 @@ import { fileURLToPath } from 'node:url';
 import { serveHub } from '../hub-server.js';
 import { temporaryFolder, writeSmallModel } from '../small-model.js';
 
+/** @typedef {import('../hub-server.js').Hub} Hub */
+
 const CLI = fileURLToPath(new URL('../../js/cli.js', import.meta.url));
 const bytes = readFileSync(writeSmallModel());
 const TOKEN = 'hf_secret';
 // Names of files that are no type in an address: a space, signs, other letters, a dash at the front, and a long one.
 const ODD_NAMES = ['My Model.Q4_0', 'Model+Chat.Q4_0', 'Model(v2).Q4_0', 'Modèle.Q4_0', '-Model.Q4_0', 'm'.repeat(210)];
 
+/** @type {Hub} */
 let hub;
 before(async () => {
   const files = { 'small-Q4_K_M.gguf': bytes, 'small-Q8_0.gguf': bytes, 'small-F16-00001-of-00002.gguf': 1e6 };
@@ -24,13 +27,15 @@ before(async () => {
 after(() => hub?.close());
 
 /** The server is in this process, so this one must not wait for the other without listening. */
-function nibble(/** @type {string[]} */ args, { token, input = '', endpoint = hub.url } = {}) {
+function nibble(/** @type {string[]} */ args, /** @type {any} */ { token, input = '', endpoint = hub.url } = {}) {
   const env = { ...process.env, HF_ENDPOINT: endpoint, HF_TOKEN: token ?? '' };
+  /** @type {any} */
   const child = spawn(process.execPath, [CLI, ...args], { env, timeout: 120_000 });
+  /** @type {Record<string, string>} */
   const told = { stdout: '', stderr: '' };
-  for (const name of ['stdout', 'stderr']) child[name].on('data', (data) => (told[name] += data));
+  for (const name of ['stdout', 'stderr']) child[name].on('data', (/** @type {Buffer} */ data) => (told[name] += data));
   child.stdin.end(input);
-  return new Promise((resolve) => child.on('close', (status) => resolve({ status, ...told })));
+  return new Promise((resolve) => child.on('close', (/** @type {any} */ status) => resolve({ status, ...told })));
 }
 
 test('a file is named by its repository and the type of its weights', async () => {

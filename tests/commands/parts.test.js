@@ -15,9 +15,15 @@ import { sentence } from '../../js/commands/sentences.js';
 import { createTerminal } from '../../js/commands/terminal.js';
 import { binaryBytes, bytes, columns, duration, parameters, sizeLabel } from '../../js/commands/units.js';
 import { checkKernelSet, KERNEL_SETS } from '../../js/core/simd.js';
+import { present } from '../present.js';
+import { untyped } from '../untyped.js';
+
+/** @typedef {import('../../js/prompt/messages.js').Message} Message */
+/** @typedef {import('../../js/commands/terminal.js').Terminal} Terminal */
 
 describe('option parsing', () => {
-  const command = {
+  /** @type {import('../../js/commands/arguments.js').Declared} */
+  const command = untyped({
     name: 'test',
     summary: 'a test',
     usage: '[OPTIONS]',
@@ -31,7 +37,7 @@ describe('option parsing', () => {
       flag: { kind: 'flag', help: 'yes' },
       help: { kind: 'flag', short: 'h', help: 'help' },
     },
-  };
+  });
 
   test('values are read by their kind, long and short', () => {
     const { values } = parse(command, [
@@ -83,16 +89,16 @@ describe('option parsing', () => {
       [['--nope'], /--nope/],
       [['stray'], /stray/],
     ];
-    for (const [args, message] of cases) {
+    for (const [args, message] of untyped(cases)) {
       assert.throws(
-        () => parse(command, args),
+        () => parse(command, untyped(args)),
         (error) => error instanceof UsageError && message.test(error.message),
       );
     }
   });
 
   test('the help names every option', () => {
-    const text = help(command);
+    const text = help(untyped(command));
     for (const name of Object.keys(command.options)) assert.ok(text.includes(`--${name}`), name);
   });
 });
@@ -151,15 +157,18 @@ describe('a person in a chat', () => {
 
   /** An engine whose answers are given piece by piece, and end with end() or stop(). */
   function fakeEngine() {
+    /** @type {any[]} */
     const asked = [];
+    /** @type {any} */
     const engine = {
       asked,
       info: { warnings: [] },
+      /** @param {{ messages: Message[] }} options */
       complete({ messages }) {
-        asked.push(messages.at(-1).content);
+        asked.push(present(messages.at(-1)).content);
         const stream = new PassThrough({ objectMode: true });
         let finishReason = 'stop';
-        engine.say = (text) => stream.write({ text });
+        engine.say = (/** @type {string} */ text) => stream.write({ text });
         engine.end = () => stream.end();
         return {
           [Symbol.asyncIterator]: () => stream[Symbol.asyncIterator](),
@@ -176,15 +185,15 @@ describe('a person in a chat', () => {
   }
 
   async function chatting() {
-    const streams = { stdin: new PassThrough(), stdout: new PassThrough(), stderr: new PassThrough() };
+    const streams = untyped({ stdin: new PassThrough(), stdout: new PassThrough(), stderr: new PassThrough() });
     Object.assign(streams.stdin, { isTTY: true, setRawMode: () => {} });
     let shown = '';
-    streams.stdout.on('data', (piece) => {
+    streams.stdout.on('data', (/** @type {Buffer} */ piece) => {
       shown += piece;
     });
     const noted = () => String(streams.stderr.read() ?? '');
     const engine = fakeEngine();
-    const done = new Conversation(engine, { sampling: {} }, createTerminal(streams)).run();
+    const done = new Conversation(untyped(engine), { sampling: {} }, createTerminal(streams)).run();
     const settle = () => new Promise((resolve) => setTimeout(resolve, 5));
     /** @param {string} text */
     const type = async (text) => {
@@ -214,7 +223,7 @@ describe('a person in a chat', () => {
   });
 
   test('a first Ctrl-C on an empty line tells how to leave, beside the answers, and the second leaves', async () => {
-    const { engine, done, type, look, noted } = await chatting();
+    const { engine, done, type, look, noted } = untyped(await chatting());
     await type(CTRL_C);
     assert.match(noted(), /Ctrl-C again/);
     assert.doesNotMatch(look(), /Ctrl-C/);
@@ -228,7 +237,7 @@ describe('a person in a chat', () => {
   });
 
   test('what is typed during an answer shows at the next prompt and not within the answer', async () => {
-    const { engine, done, type, look, settle } = await chatting();
+    const { engine, done, type, look, settle } = untyped(await chatting());
     await type('one\r');
     look();
     engine.say('an ');
@@ -253,7 +262,7 @@ describe('a person in a chat', () => {
   });
 
   test('Ctrl-D during an answer stops it and leaves, with what was typed ahead', async () => {
-    const { engine, done, type } = await chatting();
+    const { engine, done, type } = untyped(await chatting());
     await type('one\r');
     await type('two\r');
     await type(CTRL_D);
@@ -273,7 +282,7 @@ describe('a paste into a chat', () => {
    */
   async function seen(pieces, mayBurst = true) {
     const stdin = new PassThrough();
-    const { input, close } = withPastes(stdin, () => mayBurst);
+    const { input, close } = withPastes(untyped(stdin), () => mayBurst);
     let text = '';
     input.on('data', (piece) => {
       text += piece;
@@ -295,7 +304,7 @@ describe('a paste into a chat', () => {
     for (const pieces of cuts) {
       const text = await seen(pieces);
       assert.equal(text.at(-1), ENTER);
-      assert.equal(text.match(/[\r\n]/g).length, 1, JSON.stringify(text));
+      assert.equal(present(text.match(/[\r\n]/g)).length, 1, JSON.stringify(text));
       assert.equal(linesOf(text.slice(0, -1)), 'def f():\n\treturn "é"\nend');
     }
   });
@@ -318,13 +327,17 @@ describe('a paste into a chat', () => {
 describe('what models and files say', () => {
   const EVIL = 'a\x1b]52;c;ZXZpbA==\x07b\x9b2J\x7f\u0085\r\nc\td\re';
 
-  /** What a command that says it writes, on a terminal and into a pipe. */
+  /**
+   * What a command that says it writes, on a terminal and into a pipe.
+   * @param {boolean} isTTY
+   * @param {(terminal: Terminal) => void} say
+   */
   function written(isTTY, say) {
-    const streams = { stdin: new PassThrough(), stdout: new PassThrough(), stderr: new PassThrough() };
+    const streams = untyped({ stdin: new PassThrough(), stdout: new PassThrough(), stderr: new PassThrough() });
     let text = '';
     for (const stream of [streams.stdout, streams.stderr]) {
       stream.isTTY = isTTY;
-      stream.on('data', (piece) => {
+      stream.on('data', (/** @type {Buffer} */ piece) => {
         text += piece;
       });
     }
@@ -334,7 +347,7 @@ describe('what models and files say', () => {
 
   test('is no command for a terminal, whoever tells it: answers, notes, errors, progress, JSON', () => {
     for (const way of ['write', 'note', 'complain', 'progress', 'json']) {
-      const text = written(true, (terminal) => terminal[way](EVIL));
+      const text = written(true, (/** @type {any} */ terminal) => terminal[way](EVIL));
       assert.doesNotMatch(text.replace(/^\r/, ''), /(?![\n\t])\p{Cc}/u, way);
       assert.match(text, /52;c;ZXZpbA==/, 'what was hidden is shown');
     }
@@ -373,7 +386,7 @@ describe('what is mistyped', () => {
   const told = (args) => {
     try {
       parse({ name: 'run', options, bare }, args);
-    } catch (error) {
+    } catch (/** @type {any} */ error) {
       return error.message;
     }
     return null;
@@ -390,11 +403,11 @@ describe('what is mistyped', () => {
   });
 
   test('stored models are meant by id, name or file, and never guessed', () => {
-    const models = [
+    const models = untyped([
       { id: 'url:https://a.test/one.gguf', name: 'One', source: { url: 'https://a.test/one.gguf?x=1' } },
       { id: 'file:b.gguf:1:2:ab', name: 'Two', source: { file: 'b.gguf' } },
       { id: 'bytes:1', name: 'two', source: { file: 'model' } },
-    ];
+    ]);
     assert.equal(findStored(models, 'one'), models[0]);
     assert.equal(findStored(models, 'one.gguf'), models[0]);
     assert.equal(findStored(models, 'b.gguf'), models[1]);
@@ -403,9 +416,9 @@ describe('what is mistyped', () => {
     const [spaced, odd, plain] = ['a%20b.gguf', '100%.gguf', 'a b.gguf'].map((name, index) => ({
       ...{ id: `url:${index}`, name: 'three', source: { url: `https://a.test/${name}` } },
     }));
-    for (const name of ['a b.gguf', 'A%20b.gguf']) assert.equal(findStored([...models, spaced], name), spaced);
-    assert.equal(findStored([spaced, odd], '100%.gguf'), odd);
-    assert.equal(findStored([spaced, plain], 'a b.gguf'), plain, 'what is written the same comes first');
+    for (const name of ['a b.gguf', 'A%20b.gguf']) assert.equal(findStored(untyped([...models, spaced]), name), spaced);
+    assert.equal(findStored(untyped([spaced, odd]), '100%.gguf'), odd);
+    assert.equal(findStored(untyped([spaced, plain]), 'a b.gguf'), plain, 'what is written the same comes first');
     assert.throws(() => findStored(models, 'two'), { code: 'STORE_AMBIGUOUS', message: /file:b\.gguf.*bytes:1/ });
   });
 });

@@ -4,6 +4,7 @@ import { test } from 'node:test';
 import { readHeader } from '../../js/models/loader.js';
 import { CORE_OPTIONS, sourceOf, startCore } from '../core-model.js';
 import { goldenBytes } from '../golden/models.js';
+import { untyped } from '../untyped.js';
 
 const ROUNDS = 8;
 const TOKENS = Array.from({ length: 200 }, (_, i) => i);
@@ -13,12 +14,12 @@ const STEPS_MILLISECONDS = 100;
 /** A model whose weights are all in place, of which nobody has said so yet. @param {Buffer<ArrayBuffer>} bytes */
 async function openArriving(bytes) {
   const core = await startCore(1);
-  const { header } = await readHeader(core, sourceOf(bytes));
-  const options = { ...CORE_OPTIONS, kernelSet: 'simd128' };
+  const { header } = await readHeader(core, untyped(sourceOf(bytes)));
+  const options = untyped({ ...CORE_OPTIONS, kernelSet: 'simd128' });
   const whole = header.createModel(options);
   const staging = core.allocate(4 << 20);
   whole.load(bytes.subarray(header.dataOffset), staging);
-  const early = header.createModel({ ...options, earlyStart: true });
+  const early = header.createModel(untyped({ ...options, earlyStart: true }));
   for (const { pointer, position, length } of whole.packedPlaces(0, whole.info.packedBytes)) {
     early.place(position, core.bytes(pointer, length).slice());
   }
@@ -38,6 +39,7 @@ test('a cancelled pass leaves the session as it was, and one that was made by th
     const { model, close } = await openArriving(bytes);
     const session = model.createSession();
     const controller = new AbortController();
+    /** @param {number} done */
     const onPart = (done) => {
       if (done === 1 || controller.signal.aborted) return;
       controller.abort();

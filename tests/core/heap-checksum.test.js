@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { HeapChecksum } from '../../js/core/heap-checksum.js';
+import { untyped } from '../untyped.js';
 
 const wasm = readFileSync(new URL('../../build/wasm/checksum.wasm', import.meta.url));
 const PAGES = 32;
@@ -57,7 +58,7 @@ test('bytes in pieces of any size have the checksum of XXH64, and nothing but th
     for (const piece of [1, 31, 32, 77, 100_000]) {
       const taken = checksum.begin(STATE);
       for (let done = 0; done < length; done += piece) {
-        taken.update(heap.subarray(PLACE + done, PLACE + Math.min(length, done + piece)));
+        taken.update(heap.subarray(PLACE + done, PLACE + Math.min(untyped(length), done + piece)));
       }
       const { checksum: found, bytes } = taken.end();
       assert.deepEqual([found, bytes], [expected, length], `${length} bytes by ${piece}`);

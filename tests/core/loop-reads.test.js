@@ -5,13 +5,17 @@ import { test } from 'node:test';
 import { CORE_OPTIONS, openCoreHeader } from '../core-model.js';
 import { FAMILY_MODELS } from '../golden/families.js';
 import { goldenBytes } from '../golden/models.js';
+import { present } from '../present.js';
+import { untyped } from '../untyped.js';
 
 /** A streamed model without its weights, whose passes note what they take. @param {string} name */
 async function openStreamed(name) {
   const bytes = goldenBytes(name);
   const { runtime, header } = await openCoreHeader(bytes);
   const { info } = header.describe({ ...CORE_OPTIONS, exact: true, memoryBudget: 2 ** 40 });
-  const model = header.createModel({ ...CORE_OPTIONS, exact: true, memoryBudget: info.budget.leastBytes });
+  const model = header.createModel(
+    untyped({ ...CORE_OPTIONS, exact: true, memoryBudget: present(info.budget).leastBytes }),
+  );
   for (const { position, length } of model.packedPlaces(0, info.packedBytes)) {
     const zeros = runtime.allocate(length);
     runtime.bytes(zeros, length).fill(0);
@@ -40,7 +44,7 @@ for (const name of Object.keys(FAMILY_MODELS).filter((name) => FAMILY_MODELS[nam
     const segments = model.ring.segments();
     const { streamedBlocks, bytesPerTokenStreamed } = model.info.budget;
     assert.ok(streamedBlocks > 1);
-    for (let loop = 1; loop < loops; loop++) {
+    for (let loop = 1; loop < present(loops); loop++) {
       const again = segments.slice(loop * streamedBlocks, (loop + 1) * streamedBlocks);
       assert.deepEqual(again, segments.slice(0, streamedBlocks));
     }

@@ -3,9 +3,12 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { after, before, test } from 'node:test';
 import { CORE_OPTIONS, openCoreHeader, openCoreModel } from '../core-model.js';
+import { present } from '../present.js';
 import { writeSmallModel } from '../small-model.js';
+import { untyped } from '../untyped.js';
 
 /** @typedef {import('../../js/core/runtime.js').Model} Model */
+/** @typedef {import('../../js/core/session.js').Session} Session */
 
 const TEXT = Array.from({ length: 150 }, (_, i) => (i * 37 + 11) % 300);
 
@@ -25,11 +28,12 @@ async function sessionWith(model, tokens) {
   return session;
 }
 
+/** @param {Session} session @param {number[]} tokens */
 async function append(session, tokens) {
   for (let start = 0; start < tokens.length; start += 40) await session.evaluate(tokens.slice(start, start + 40));
 }
 
-/** All of a save, read in pieces of `most` bytes. */
+/** All of a save, read in pieces of `most` bytes. @param {Session} session @param {number} [most] */
 function saved(session, most) {
   const save = session.save();
   const pieces = [];
@@ -156,7 +160,7 @@ test('a session samples of the tokens that a mask allows', async () => {
       ...{ temperature: 0, topK: 0, topP: 1, minP: 0, penaltyWindow: 0, seed: 0 },
       ...{ repetitionPenalty: 1, presencePenalty: 0, frequencyPenalty: 0 },
     });
-    const logits = session.logits();
+    const logits = present(session.logits());
     for (let first = 0; first < vocabularySize; first += 37) {
       // Room behind the vocabulary, whose bits do not matter.
       const allowed = new Uint32Array(words + 3).fill(0xffffffff, words);
@@ -173,7 +177,7 @@ test('a session samples of the tokens that a mask allows', async () => {
     assert.deepEqual([sampler.hasChoice(none), sampler.hasChoice(), sampler.hasChoice(null)], [false, true, true]);
     assert.equal(session.sample(sampler), logits.indexOf(Math.max(...logits)));
     assert.throws(() => session.sample(sampler, new Uint32Array(words - 1)), /a mask of 9 words, where 10/);
-    assert.throws(() => session.sample(sampler, new Uint8Array(words * 4)), RangeError);
+    assert.throws(() => session.sample(sampler, untyped(new Uint8Array(words * 4))), RangeError);
     sampler.close();
     session.close();
   }

@@ -9,14 +9,20 @@ import { fetchRange, openDownload } from '../../js/download/download.js';
 import { contentRange, retryAfter, sameVersion, strongEtag } from '../../js/download/http-headers.js';
 import { code, content, download, KIB, QUICK, random, readAll, same, serverOf, settled, starts } from '../downloads.js';
 import { portOf } from '../port.js';
+import { present } from '../present.js';
+import { untyped } from '../untyped.js';
+
+/** @typedef {import('../../js/base/errors.js').NibbleError} NibbleError */
 
 describe('a download in parts', () => {
   test('gives the file in order, over several connections, and asks for no byte twice', async () => {
+    /** @type {(value?: unknown) => void} */
     let meet;
     const met = new Promise((resolve) => {
       meet = resolve;
     });
     // The second to fourth request are answered when all three are there, so they have to be made at once.
+    /** @param {{ index: number }} options */
     const fault = ({ index }) => {
       if (index === 3) meet();
       return index === 0 ? {} : { until: met };
@@ -42,7 +48,7 @@ describe('a download in parts', () => {
     assert.ok(Math.max(...server.requests.map(({ atOnce }) => atOnce)) <= 4, 'no more than allowed');
     assert.equal(new Set(server.requests.map(({ start }) => start)).size, server.requests.length);
     for (const { range, ifRange } of server.requests.slice(1)) {
-      assert.match(range, /^bytes=\d+-\d+$/);
+      assert.match(present(range), /^bytes=\d+-\d+$/);
       assert.equal(ifRange, '"one"');
     }
     await settled(server);
@@ -80,14 +86,16 @@ describe('a download in parts', () => {
   });
 
   test('ignores bytes behind the announced ones', async () => {
-    const server = await serverOf(content, { fault: ({ index }) => ({ extra: index < 9 ? 1000 : 0 }) });
+    const server = await serverOf(content, {
+      fault: ({ index }) => ({ extra: index < 9 ? 1000 : 0 }),
+    });
     same((await download(server.url, { connections: 2 })).bytes, content);
   });
 
   for (const isHidden of [false, true])
     test(`asks on without a wait where each part is too long${isHidden ? ', and hidden' : ''}`, async (context) => {
       const server = createServer(({ headers: { range } }, response) => {
-        const [start, last = content.length - 1] = range.match(/\d+/g).map(Number);
+        const [start, last = content.length - 1] = present(present(range).match(/\d+/g)).map(Number);
         const headers = { 'content-range': `bytes ${start}-${last}/${content.length}` };
         response.writeHead(206, isHidden && start > 0 ? {} : headers);
         // The whole file comes slowly, so that the others take one part behind the other.
@@ -100,7 +108,9 @@ describe('a download in parts', () => {
       context.after(() => server.close());
       const url = `http://127.0.0.1:${portOf(server)}/model.gguf`;
       for (const connections of [1, 2, 3]) {
+        /** @type {string[]} */
         const waits = [];
+        /** @param {{ state: string, error: NibbleError }} options */
         const onState = ({ state, error }) => state === 'waiting' && waits.push(error.message);
         same((await download(url, { connections, onState })).bytes, content);
         assert.deepEqual(waits, []);
@@ -139,13 +149,14 @@ describe('a download in parts', () => {
 
   test('a part from the middle can be fetched alone', async () => {
     const server = await serverOf(content);
+    /** @param {...any} given */
     const part = async (...given) => {
       const pieces = [];
       for await (const piece of fetchRange(...given)) pieces.push(piece.slice());
       return Buffer.concat(pieces);
     };
     same(await part(server.url, 1000, 400_000, { ...QUICK, etag: '"one"' }), content.subarray(1000, 400_000));
-    const last = Math.max(...server.requests.map(({ range }) => Number(range.split('-')[1])));
+    const last = Math.max(...server.requests.map(({ range }) => Number(present(range).split('-')[1])));
     assert.equal(last, 399_999, 'nothing behind it is asked for');
     await assert.rejects(part(server.url, 5, 9, { ...QUICK, etag: '"two"' }), code('DOWNLOAD_CHANGED'));
     server.change(content, { ranges: false });
@@ -193,6 +204,7 @@ describe('a server without parts', () => {
   test('after a cut skips what was there already', async () => {
     const server = await serverOf(content, {
       ranges: false,
+      /** @param {{ index: number }} options */
       fault: ({ index }) => (index < 2 ? { cutAfter: (index + 1) * 99_999 } : {}),
     });
     same((await download(server.url)).bytes, content);
@@ -277,13 +289,14 @@ describe('a resumed download', () => {
 
   test('after an error goes on from there', async () => {
     const server = await serverOf(content, {
+      /** @param {{ index: number }} options */
       fault: ({ index }) => (index === 0 ? { cutAfter: 100_000 } : { status: 500 }),
     });
     const source = await openDownload(server.url, { ...QUICK, connections: 1, retries: 0 });
     /** @type {(Buffer<ArrayBuffer>)[]} */
     const pieces = [];
     await assert.rejects(async () => {
-      for (;;) pieces.push(Buffer.from(await source.read()));
+      for (;;) pieces.push(Buffer.from(untyped(await source.read())));
     }, code('DOWNLOAD_FAILED'));
     const first = Buffer.concat(pieces);
     server.change(content, { fault: undefined });
@@ -295,6 +308,7 @@ describe('a resumed download', () => {
 describe('a redirect', () => {
   /** @param {() => string} target */
   const redirecting = (target) => ({
+    /** @param {{ path: string }} options */
     fault: ({ path }) => (path === '/model.gguf' ? { status: 302, headers: { location: target() } } : {}),
   });
 
@@ -314,6 +328,7 @@ describe('a redirect', () => {
   test('whose address expires is asked for again', async () => {
     // Every third request finds that its address has expired, and a new one is signed.
     let valid = 0;
+    /** @param {{ path: string, index: number }} options */
     const fault = ({ path, index }) => {
       if (index % 3 === 2) valid = index;
       return path === `/${valid}` ? { cutAfter: 70_000 } : { status: 403 };

@@ -19,12 +19,16 @@ import {
   settled,
   starts,
 } from '../downloads.js';
+import { present } from '../present.js';
+import { untyped } from '../untyped.js';
 
 /** @typedef {import('../../js/download/backoff.js').Waiting} Waiting */
 
 describe('a connection that fails', () => {
   test('goes on at the byte where it was cut', async () => {
-    const server = await serverOf(content, { fault: ({ index }) => (index < 3 ? { cutAfter: 100_000 } : {}) });
+    const server = await serverOf(content, {
+      fault: ({ index }) => (index < 3 ? { cutAfter: 100_000 } : {}),
+    });
     same((await download(server.url, { connections: 1 })).bytes, content);
     assert.deepEqual(starts(server), [0, 100_000, 200_000, 300_000]);
   });
@@ -37,6 +41,7 @@ describe('a connection that fails', () => {
 
   test('is given up after as many failures as allowed, and what had come is delivered before', async () => {
     const server = await serverOf(content, {
+      /** @param {{ index: number }} options */
       fault: ({ index }) => (index === 0 ? { cutAfter: 100_000 } : { cutAfter: 0 }),
     });
     /** @type {({ state: 'receiving' } | Waiting)[]} */
@@ -50,20 +55,24 @@ describe('a connection that fails', () => {
     let received = 0;
     await assert.rejects(
       async () => {
-        for (;;) received += (await source.read()).length;
+        for (;;) received += present(await source.read()).length;
       },
       code('DOWNLOAD_FAILED', /broke off/),
     );
     assert.equal(received, 100_000);
     assert.equal(server.requests.length, 4 + 0);
-    const failures = states.filter(({ state }) => state === 'waiting').map((state) => state.failures);
+    const failures = states
+      .filter(({ state }) => state === 'waiting')
+      .map((/** @type {any} */ state) => state.failures);
     assert.deepEqual(failures, [1, 2, 3]);
     await settled(server);
   });
 
   test('that is silent is given up for a new one, before the headers and in the body', async () => {
     for (const fault of [{ silent: true }, { stallAfter: 50_000 }]) {
-      const server = await serverOf(content, { fault: ({ index }) => (index === 1 ? fault : {}) });
+      const server = await serverOf(content, {
+        fault: ({ index }) => (index === 1 ? fault : {}),
+      });
       same((await download(server.url, { stallMilliseconds: 150, connections: 2 })).bytes, content);
       await settled(server);
     }
@@ -72,7 +81,11 @@ describe('a connection that fails', () => {
   test('that is always silent is DOWNLOAD_STALLED', async () => {
     const server = await serverOf(content, { fault: () => ({ silent: true }) });
     let waits = 0;
-    const options = { stallMilliseconds: 50, retries: 1, onState: ({ state }) => (waits += state === 'waiting') };
+    const options = {
+      stallMilliseconds: 50,
+      retries: 1,
+      onState: (/** @type {{ state: string }} */ { state }) => (waits += state === 'waiting'),
+    };
     await assert.rejects(download(server.url, options), code('DOWNLOAD_STALLED', /0.05 seconds/));
     assert.equal(waits, 1);
     await settled(server);
@@ -88,7 +101,9 @@ describe('a connection that fails', () => {
   });
 
   test('because the server is busy makes room for the others', async () => {
-    const server = await serverOf(content, { fault: ({ atOnce }) => (atOnce > 1 ? { status: 429 } : {}) });
+    const server = await serverOf(content, {
+      fault: ({ atOnce }) => (atOnce > 1 ? { status: 429 } : {}),
+    });
     same((await download(server.url, { connections: 4, retries: 0, rangeBytes: 64 * KIB })).bytes, content);
     await settled(server);
   });
@@ -96,12 +111,17 @@ describe('a connection that fails', () => {
   test('is tried again after a passing error, and not before Retry-After', async () => {
     for (const status of [429, 500, 502, 503, 504]) {
       const server = await serverOf(content, {
+        /** @param {{ index: number }} options */
         fault: ({ index }) => (index === 0 ? { status, headers: { 'retry-after': '1' } } : {}),
       });
+      /** @type {any[]} */
       const states = [];
-      same((await download(server.url, { onState: (state) => states.push(state) })).bytes, content);
+      same(
+        (await download(server.url, { onState: (/** @type {string} */ state) => states.push(state) })).bytes,
+        content,
+      );
       assert.deepEqual(
-        [states[0].state, states[0].milliseconds, states[0].error.details.status],
+        [states[0].state, untyped(states[0]).milliseconds, untyped(states[0]).error.details.status],
         ['waiting', 1000, status],
       );
     }
@@ -143,9 +163,13 @@ describe('a connection that fails', () => {
   });
 
   test('is asked again where it sends another part than it was asked for, and read whole where the first one is', async () => {
-    const server = await serverOf(content, { fault: ({ index }) => (index === 1 ? { shift: 10 } : {}) });
+    const server = await serverOf(content, {
+      fault: ({ index }) => (index === 1 ? { shift: 10 } : {}),
+    });
     same((await download(server.url, { connections: 2 })).bytes, content);
-    const always = await serverOf(content, { fault: ({ range }) => (range ? { shift: 10 } : {}) });
+    const always = await serverOf(content, {
+      fault: ({ range }) => (range ? { shift: 10 } : {}),
+    });
     same((await download(always.url)).bytes, content);
     assert.deepEqual(always.ranges(), ['bytes=0-', 'all']);
   });
@@ -181,6 +205,7 @@ describe('without a network', () => {
       state,
       listeners,
       online: () => state.online,
+      /** @param {() => void} listener */
       onOnline(listener) {
         listeners.add(listener);
         return () => listeners.delete(listener);
@@ -200,8 +225,11 @@ describe('without a network', () => {
   });
 
   test('a long wait ends when the network is back', async () => {
-    const server = await serverOf(content, { fault: ({ index }) => (index === 0 ? { cutAfter: 100_000 } : {}) });
+    const server = await serverOf(content, {
+      fault: ({ index }) => (index === 0 ? { cutAfter: 100_000 } : {}),
+    });
     const down = network(true);
+    /** @param {{ state: string }} options */
     const onState = ({ state }) => {
       if (state === 'waiting') setTimeout(() => [...down.listeners][0](), 5);
     };
@@ -215,17 +243,22 @@ describe('a wait before a connection tries again', () => {
   test('is told to whoever reads, and its end', async () => {
     const server = await serverOf(content, {
       most: 100_000,
+      /** @param {{ index: number }} options */
       fault: ({ index }) => (index > 0 && index < 4 ? { status: 500 } : {}),
     });
+    /** @type {any[]} */
     const waits = [];
+    /** @param {any} wait */
     const onWait = (wait) => waits.push(wait?.failures ?? 'goes on');
     same((await download(server.url, { connections: 1, onWait })).bytes, content);
     assert.deepEqual(waits, [1, 2, 3, 'goes on']);
   });
 
   test('is not told as long as what is read comes by another connection', async () => {
-    const isSecond = ({ start, index }) => index > 0 && start === QUICK.rangeBytes;
+    /** @param {{ start?: number, index?: number }} options */
+    const isSecond = ({ start, index }) => present(index) > 0 && start === QUICK.rangeBytes;
     let failed = false;
+    /** @param {any} request */
     const fault = (request) => {
       if (failed || !isSecond(request)) return {};
       failed = true;
@@ -233,20 +266,25 @@ describe('a wait before a connection tries again', () => {
     };
     const server = await serverOf(content, { fault });
     const listeners = new Set();
+    /** @param {() => void} listener */
     const onOnline = (listener) => {
       listeners.add(listener);
       return () => listeners.delete(listener);
     };
     let read = 0;
+    /** @type {any[]} */
     const told = [];
+    /** @param {any} wait */
     const onWait = (wait) => {
       told.push(wait && read);
       for (const goOn of listeners) goOn();
     };
+    /** @type {any} */
     let waits;
     const waiting = new Promise((resolve) => {
       waits = resolve;
     });
+    /** @param {{ state: string }} options */
     const onState = ({ state }) => state === 'waiting' && waits();
     const options = { ...QUICK, retryMilliseconds: 3_600_000, connections: 2, onState, onWait };
     const source = await openDownload(server.url, { ...options, network: { online: () => true, onOnline } });
@@ -303,6 +341,7 @@ describe('a cancelled download', () => {
       const abort = () => controller.abort();
       if (at === 'before') abort();
       if (at === 'request') setTimeout(abort, 30);
+      /** @param {{ state: string }} options */
       const onState = ({ state }) => state === at && abort();
       const options = { ...QUICK, signal: controller.signal, onState, retryMilliseconds: 3_600_000 };
       await assert.rejects(async () => {
@@ -329,6 +368,7 @@ describe('a cancelled download', () => {
 
   test('lets the process end: no timer and no socket holds it', async () => {
     const server = await serverOf(content, {
+      /** @param {{ index: number }} options */
       fault: ({ index }) => (index < 2 ? { stallAfter: 1000 } : { status: 503 }),
     });
     const program = `

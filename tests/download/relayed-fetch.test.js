@@ -72,8 +72,7 @@ describe('a fetch of the caller', () => {
 
   test('is the one of the platform as well, redirects and all', async () => {
     const server = await serverOf(content, {
-      fault: (/** @type {{ path: string }} */ { path }) =>
-        path === '/old' ? { status: 302, headers: { location: '/model.gguf' } } : {},
+      fault: ({ path }) => (path === '/old' ? { status: 302, headers: { location: '/model.gguf' } } : {}),
     });
     const found = await through(
       globalThis.fetch,

@@ -8,10 +8,13 @@ import { withRetries } from '../../js/download/retry-progress.js';
 import { createLibrary } from '../../js/index.js';
 import { startBadServer } from '../bad-server.js';
 import { startRuntime } from '../models/rig.js';
+import { present } from '../present.js';
 import { SMALL_SHAPE, writeSmallModel } from '../small-model.js';
 import { startThreadWorker } from '../thread-worker.js';
+import { untyped } from '../untyped.js';
 
 /** @typedef {import('../bad-server.js').BadServer} BadServer */
+/** @typedef {import('../../js/base/public-types.js').Progress} Progress */
 
 const PROMPT = Array.from({ length: 20 }, (_, i) => (i * 37) % 256);
 const RETRIES = 3;
@@ -24,6 +27,7 @@ after(() => Promise.all(servers.map((server) => server.close())));
 
 /** A server that gives the first half of the file, and then none; it fails `failures` times before it goes on. */
 async function brokenServer(failures = Infinity) {
+  /** @param {{ index: number }} options */
   const fault = ({ index }) => (index > 0 && index <= failures ? { status: 503 } : {});
   const server = await startBadServer(bytes, { most: HALF, fault });
   servers.push(server);
@@ -36,17 +40,20 @@ function startWorker() {
   return startThreadWorker({ startRuntime: start, download, threads: 1, maxThreads: 1 });
 }
 
-const { createEngine, openModelStore } = createLibrary({
-  startWorker,
-  locate: (url) => ({ url }),
-  wasm: () => ({}),
-  memory: () => 2 ** 32,
-  isPath: () => true,
-  defaultStore: () => null,
-  persistence: {},
-});
+const { createEngine, openModelStore } = createLibrary(
+  untyped({
+    startWorker,
+    /** @param {string} url */
+    locate: (url) => ({ url }),
+    wasm: () => ({}),
+    memory: () => 2 ** 32,
+    isPath: () => true,
+    defaultStore: () => null,
+    persistence: {},
+  }),
+);
 
-/** What was told from the first wait on, checked in what all of it has in common. */
+/** What was told from the first wait on, checked in what all of it has in common. @param {Progress[]} events */
 function sinceRetry(events) {
   const told = events.slice(events.findIndex(({ phase }) => phase === 'retry'));
   const waits = told.filter(({ phase }) => phase === 'retry');
@@ -54,17 +61,25 @@ function sinceRetry(events) {
     assert.ok(loaded > 0 && loaded <= HALF, `${loaded} bytes had come`);
     assert.equal(total, bytes.length);
     assert.equal(bytesPerSecond, 0);
-    assert.ok(secondsLeft >= 0);
+    assert.ok(present(secondsLeft) >= 0);
   }
-  return { phases: [...new Set(told.map(({ phase }) => phase))], attempts: [...new Set(waits.map((w) => w.attempt))] };
+  return {
+    phases: [...new Set(told.map(({ phase }) => phase))],
+    attempts: [...new Set(waits.map((w) => w.attempt))],
+  };
 }
 
 describe('a server that falls silent', () => {
   test('for good, while a prompt waits for the model: that is told until the error, which ends the prompt too', async () => {
     const server = await brokenServer();
+    /** @type {any[]} */
     const events = [];
-    const options = { earlyStart: true, store: 'memory', onProgress: (event) => events.push(event) };
-    const engine = await createEngine({ model: server.url, ...options });
+    const options = {
+      earlyStart: true,
+      store: 'memory',
+      onProgress: (/** @type {Progress} */ event) => events.push(event),
+    };
+    const engine = await createEngine(untyped({ model: server.url, ...options }));
     const prompt = engine.complete({ tokens: PROMPT, maxTokens: 2 }).result;
     for (const waiting of [prompt, engine.ready]) await assert.rejects(waiting, { code: 'DOWNLOAD_FAILED' });
     const { phases, attempts } = sinceRetry(events);
@@ -77,8 +92,11 @@ describe('a server that falls silent', () => {
   for (const store of [null, 'memory']) {
     test(`and comes back, ${store === null ? 'without' : 'with'} a store: both are told`, async () => {
       const server = await brokenServer(3);
+      /** @type {any[]} */
       const events = [];
-      const engine = await createEngine({ model: server.url, store, onProgress: (event) => events.push(event) });
+      const engine = await createEngine(
+        untyped({ model: server.url, store, onProgress: (/** @type {Progress} */ event) => events.push(event) }),
+      );
       const { phases, attempts } = sinceRetry(events);
       assert.deepEqual(phases.slice(0, 2), ['retry', 'download']);
       assert.deepEqual(attempts, [1, 2, 3]);
@@ -91,6 +109,7 @@ describe('a server that falls silent', () => {
   test('is told to whoever imports a model, in the same way', async () => {
     const server = await brokenServer(2);
     const models = await openModelStore({ store: 'memory' });
+    /** @type {any[]} */
     const events = [];
     await models.import(server.url, { onProgress: (event) => events.push(event) });
     assert.deepEqual(sinceRetry(events), { phases: ['retry', 'download'], attempts: [1, 2] });
@@ -101,6 +120,7 @@ describe('a server that falls silent', () => {
   test('before the first answer is told with nothing loaded', async () => {
     const server = await startBadServer(bytes, { fault: ({ index }) => (index === 0 ? { status: 503 } : {}) });
     servers.push(server);
+    /** @type {any[]} */
     const events = [];
     const engine = await createEngine({ model: server.url, onProgress: (event) => events.push(event) });
     const { phase, loaded, total, attempt } = events[0];
@@ -110,8 +130,9 @@ describe('a server that falls silent', () => {
 });
 
 test('progress that is told late, of what had come before, does not hide a wait', () => {
+  /** @type {any[]} */
   const told = [];
-  const call = withRetries({ platform: {}, onProgress: (event) => told.push(event) });
+  const call = withRetries(untyped({ platform: {}, onProgress: (/** @type {Progress} */ event) => told.push(event) }));
   const { onWait } = call.platform.download;
   /** @param {number} loaded */
   const download = (loaded) =>

@@ -48,7 +48,7 @@ const programOf = (name) => `${BUILD}/${name.replaceAll('-', '_')}_fuzz`;
 /**
  * Runs a target once, until it has tried so many inputs or one breaks a promise.
  * @param {string} name
- * @param {{ seed: number, first: number, count: number, longest: number, keep: boolean }} cases `keep`: inputs that reach
+ * @param {any} cases `keep`: inputs that reach
  *   something new are kept, and later runs begin from them; otherwise the seed gives the same inputs again
  * @returns {Promise<import('./fuzz.js').Fault[]>}
  */
@@ -65,7 +65,9 @@ export async function fuzzTarget(name, { seed, first, count, longest, keep }) {
   if (!keep) rmSync(grown, { recursive: true, force: true });
   if (status === 0) return [];
   const lines = text.trim().split('\n');
-  const report = lines.findIndex((line) => /broken promise|runtime error|^==\d+==|^ALARM/.test(line));
+  const report = lines.findIndex((/** @type {string} */ line) =>
+    /broken promise|runtime error|^==\d+==|^ALARM/.test(line),
+  );
   const message = lines.slice(Math.max(report, 0)).slice(0, SHOWN_LINES).join('\n');
   const found = readdirSync(join(ROOT, FINDINGS)).filter((file) => !before.has(file) && file.startsWith(`${name}-`));
   const again = found.map((file) => `${programOf(name)} ${FINDINGS}/${file}`).join('\n');

@@ -7,23 +7,28 @@ const { name, seed, first, count } = workerData;
 const fuzzer = (await FUZZERS[name].load()).default;
 
 for (let index = first; index < first + count; index++) {
-  parentPort.postMessage({ begun: index });
+  parentPort?.postMessage({ begun: index });
   const problem = attempt(fuzzer.describe(createRandom(seedOf(seed, index))));
-  if (problem !== null) parentPort.postMessage({ fault: { index, ...problem } });
+  if (problem !== null) parentPort?.postMessage({ fault: { index, ...problem } });
 }
 
-/** @returns {{ message: string, tried: string } | null} null: a result, or a NibbleError with a code */
+/**
+ * @param {any} tried
+ * @returns {{ message: string, tried: string } | null} null: a result, or a NibbleError with a code
+ */
 function attempt(tried) {
   try {
     fuzzer.run(tried);
-  } catch (error) {
+  } catch (/** @type {any} */ error) {
     if (error?.name === 'NibbleError' && /^[A-Z_]+$/.test(error.code) && error.code !== 'INTERNAL') return null;
     return { message: String(error?.stack ?? error), tried: show(tried) };
   }
   return null;
 }
 
+/** @param {any} tried */
 function show(tried) {
+  /** @param {string} _ @param {any} value */
   const plain = (_, value) => {
     if (typeof value === 'bigint') return `${value}n`;
     return value instanceof Map ? Object.fromEntries(value) : value;

@@ -20,9 +20,15 @@ after(() => engine.unload());
 
 describe('onPrefill', () => {
   test('counts the prompt from its beginning to its end, without what is reused', async () => {
+    /** @type {any[]} */
     const told = [];
     const messages = [{ role: 'user', content: 'word '.repeat(100) }];
-    const options = { messages, temperature: 0, maxTokens: 2, onPrefill: (progress) => told.push(progress) };
+    const options = {
+      messages,
+      temperature: 0,
+      maxTokens: 2,
+      onPrefill: (/** @type {any} */ progress) => told.push(progress),
+    };
     const { promptTokens } = await engine.complete(options).result;
     assert.ok(told.length >= 3, `told ${told.length} times`);
     assert.equal(told[0].tokens, 0);

@@ -5,7 +5,9 @@ import { fileURLToPath } from 'node:url';
 import { ChatPrompt, headLength, trimTokens } from '../../js/generate/full-context.js';
 import { longestRun } from '../../js/generate/token-runs.js';
 import { createEngine } from '../../js/index.node.js';
+import { present } from '../present.js';
 import { writeSmallModel } from '../small-model.js';
+import { untyped } from '../untyped.js';
 
 /** @typedef {import('../../js/base/public-types.js').Engine} Engine */
 /** @typedef {import('../../js/prompt/messages.js').Message} Message */
@@ -30,7 +32,7 @@ after(async () => {
   for (const each of open) await each.unload();
 });
 
-const codeOf = (promise) =>
+const codeOf = (/** @type {Promise<unknown>} */ promise) =>
   promise.then(
     () => 'no error',
     ({ code }) => code,
@@ -72,8 +74,14 @@ describe('onFull: stop', () => {
 describe('onFull: drop-oldest', () => {
   test('a text goes on past the context, keeps its head, and tells what it dropped', async () => {
     const session = await engine.createSession({ onFull: 'drop-oldest' });
+    /** @type {any[]} */
     const told = [];
-    const options = { tokens: TEXT.slice(0, 200), maxTokens: 300, onDrop: (dropped) => told.push(dropped), ...GREEDY };
+    const options = {
+      tokens: TEXT.slice(0, 200),
+      maxTokens: 300,
+      onDrop: (/** @type {any} */ dropped) => told.push(dropped),
+      ...GREEDY,
+    };
     const result = await session.complete(options).result;
     assert.equal(result.finishReason, 'length');
     assert.equal(result.tokens.length, 300);
@@ -143,7 +151,7 @@ describe('onFull: drop-oldest', () => {
       [450, 275],
     ]) {
       const session = await windowed.createSession();
-      const { tokens, droppedTokens } = await session.complete({ ...options, keepTokens: keep }).result;
+      const { tokens, droppedTokens } = await session.complete(untyped({ ...options, keepTokens: keep })).result;
       assert.equal(tokens.length, 30);
       assert.equal(droppedTokens, dropped);
       const logits = [];
@@ -181,8 +189,14 @@ describe('memory that holds one full context, a part of it with another session'
 
   test('onFull: drop-oldest makes room in mid-answer, and tells what it dropped', async () => {
     const session = await budgeted.createSession({ onFull: 'drop-oldest' });
+    /** @type {any[]} */
     const told = [];
-    const options = { tokens: TEXT.slice(0, 150), maxTokens: 200, onDrop: (dropped) => told.push(dropped), ...GREEDY };
+    const options = {
+      tokens: TEXT.slice(0, 150),
+      maxTokens: 200,
+      onDrop: (/** @type {any} */ dropped) => told.push(dropped),
+      ...GREEDY,
+    };
     const result = await session.complete(options).result;
     assert.equal(result.tokens.length, 200);
     assert.ok(told.length >= 2, `dropped ${told.length} times`);
@@ -202,8 +216,9 @@ describe('memory that holds one full context, a part of it with another session'
     assert.equal(synced.reusedTokens + synced.computedTokens, 230 - 113);
     assert.deepEqual(await session.tokens(), shorter);
     assert.equal(await session.truncate(0), 0);
+    /** @type {any[]} */
     const told = [];
-    const onDrop = (dropped) => told.push(dropped);
+    const onDrop = (/** @type {any} */ dropped) => told.push(dropped);
     const result = await session.complete({ tokens, maxTokens: 1, onDrop, ...GREEDY }).result;
     assert.deepEqual([result.promptTokens, result.droppedTokens], [117, 113]);
     assert.deepEqual(told, [{ tokens: 113, messages: 0 }]);
@@ -221,9 +236,9 @@ describe('memory that holds one full context, a part of it with another session'
     }
     const told = JSON.stringify(results);
     const counts = results.map(({ droppedMessages }) => droppedMessages);
-    assert.ok(counts[0] === 0 && counts.at(-1) > 0 && counts.every((count) => count % 2 === 0), told);
+    assert.ok(counts[0] === 0 && present(counts.at(-1)) > 0 && counts.every((count) => count % 2 === 0), told);
     assert.equal(counts.at(-1), counts.at(-2), told);
-    assert.ok(results.every(({ promptTokens }) => promptTokens <= 192) && results.at(-1).computed < 60, told);
+    assert.ok(results.every(({ promptTokens }) => promptTokens <= 192) && present(results.at(-1)).computed < 60, told);
     await session.close();
   });
 
@@ -272,8 +287,14 @@ describe('a chat that does not fit', () => {
   test('loses its oldest turns whole, and keeps the system prompt and the last question', async () => {
     const session = await engine.createSession({ onFull: 'drop-oldest' });
     const messages = chatOf(12);
+    /** @type {any[]} */
     const told = [];
-    const options = { messages, maxTokens: 4, onDrop: (dropped) => told.push(dropped), temperature: 0 };
+    const options = {
+      messages,
+      maxTokens: 4,
+      onDrop: (/** @type {any} */ dropped) => told.push(dropped),
+      temperature: 0,
+    };
     const result = await session.complete(options).result;
     assert.ok(
       result.droppedMessages > 0 && result.droppedMessages % 2 === 0,
@@ -371,9 +392,10 @@ describe('a chat that does not fit', () => {
     test(`loses whole turns where its first and its last question ${alike}`, async () => {
       const session = await engine.createSession({ onFull: 'drop-oldest' });
       const messages = chatOf(5, 2);
-      [messages[1].content, messages.at(-1).content] = [first, last];
+      [messages[1].content, present(messages.at(-1)).content] = [first, last];
+      /** @type {any[]} */
       const told = [];
-      const onDrop = (dropped) => told.push(dropped);
+      const onDrop = (/** @type {any} */ dropped) => told.push(dropped);
       const { promptTokens } = await session.complete({ messages, maxTokens: 150, onDrop, ...GREEDY }).result;
       const whole = await engine.countTokens({ messages });
       assert.equal(promptTokens, whole, 'at first it fits');
@@ -389,8 +411,9 @@ describe('a chat that does not fit', () => {
     for (const keep of [0, 7, 60]) {
       const session = await engine.createSession({ onFull: 'drop-oldest', keepTokens: keep });
       const messages = chatOf(5, 2);
+      /** @type {any[]} */
       const told = [];
-      const onDrop = (dropped) => told.push(dropped);
+      const onDrop = (/** @type {any} */ dropped) => told.push(dropped);
       await session.complete({ messages, maxTokens: 150, onDrop, ...GREEDY }).result;
       assert.ok(told[0]?.messages > 0, `keep ${keep}: ${JSON.stringify(told)}`);
       const left = [SYSTEM, ...messages.slice(1 + told[0].messages)];
@@ -433,17 +456,14 @@ describe('the parts', () => {
 
   test('the longest run is found where a plain search finds it', () => {
     let state = 3;
-    /** @param {number} bound */
-    const random = (bound) => {
+    const random = (/** @type {number} */ bound) => {
       state = (Math.imul(state, 1103515245) + 12345) & 0x7fffffff;
       return (state >> 8) % bound;
     };
     for (let round = 0; round < 2000; round++) {
-      /** @param {number} most */
-      const list = (most) => Array.from({ length: random(most) }, () => random(2));
+      const list = (/** @type {number} */ most) => Array.from({ length: random(most) }, () => random(2));
       const [pattern, text] = [list(8), list(30)];
-      /** @param {number} start */
-      const runAt = (start) => {
+      const runAt = (/** @type {number} */ start) => {
         let length = 0;
         while (length < pattern.length && start + length < text.length && pattern[length] === text[start + length])
           length++;
@@ -457,15 +477,17 @@ describe('the parts', () => {
 
   test('a chat whose template writes shorter ones otherwise is cut anywhere, and never wrongly joined', () => {
     // The number of messages stands in front, so no part of one prompt is part of another.
-    /** @param {Message[]} messages */
-    const read = (messages) => ({
+    const read = (/** @type {Message[]} */ messages) => ({
       tokens: [messages.length, ...messages.flatMap(({ content }) => [content, content])],
     });
     const messages = [1, 2, 3, 4, 5].map((content, place) => ({ role: place % 2 ? 'assistant' : 'user', content }));
-    assert.equal(new ChatPrompt(messages, read).nextCut(0, 2), null);
-    const plain = new ChatPrompt(messages, (list) => ({
-      tokens: [9, ...list.flatMap(({ content }) => [content, content])],
-    }));
+    assert.equal(new ChatPrompt(untyped(messages), untyped(read)).nextCut(0, 2), null);
+    const plain = new ChatPrompt(
+      untyped(messages),
+      untyped((/** @type {any} */ list) => ({
+        tokens: [9, ...list.flatMap(({ content }) => [content, content])],
+      })),
+    );
     assert.deepEqual(plain.nextCut(0, 3), { cut: 2, keep: 1, tokens: 4 });
     assert.deepEqual(plain.nextCut(2, 1), { cut: 4, keep: 1, tokens: 4 });
     assert.deepEqual(plain.nextCut(0, 99), { cut: 4, keep: 1, tokens: 8 });

@@ -5,8 +5,10 @@ import { createEngine } from '../../js/index.node.js';
 import { code } from '../errors.js';
 import { holdPrompts } from '../held-prompt.js';
 import { BEGIN, END, scriptedModel, TYPES } from '../scripted-model.js';
+import { untyped } from '../untyped.js';
 
 /** @typedef {import('../../js/base/public-types.js').Engine} Engine */
+/** @typedef {import('../../js/base/errors.js').NibbleError} NibbleError */
 
 /** @param {string} character */
 const id = (character) => character.charCodeAt(0);
@@ -17,6 +19,7 @@ const CHAT = [{ role: 'user', content: 'hi' }];
 const engines = [];
 after(() => Promise.all(engines.map((engine) => engine.unload())));
 
+/** @param {any} what */
 async function open(what, options = {}) {
   const engine = await createEngine({ model: scriptedModel(what), threads: 1, ...options });
   engines.push(engine);
@@ -24,7 +27,9 @@ async function open(what, options = {}) {
 }
 
 /** A script that writes these tokens one after the other, and then the last one for ever. @param {number[]} tokens */
-const inOrder = (tokens) => (last) => ({ [tokens[Math.min(tokens.indexOf(last) + 1, tokens.length - 1)]]: 20 });
+const inOrder = (tokens) => (/** @type {number} */ last) => ({
+  [tokens[Math.min(tokens.indexOf(last) + 1, tokens.length - 1)]]: 20,
+});
 
 describe('the order of the sampler', async () => {
   // One token of logit 12, one of 10, and 200 of 7.
@@ -36,11 +41,11 @@ describe('the order of the sampler', async () => {
     return new Set((await engine.complete({ tokens: [97], ...sampling }).result).tokens).size;
   };
 
-  for (const [name, filter] of [
+  for (const [name, filter] of untyped([
     ['min-p', { minP: 0.1 }],
     ['top-p', { topP: 0.5 }],
     ['top-k', { topK: 2 }],
-  ]) {
+  ])) {
     test(`${name} keeps as many tokens at temperature 3 as at 1`, async () => {
       assert.ok((await distinct({ temperature: 3 })) > 150, 'without a filter all come');
       const hot = await distinct({ temperature: 3, ...filter });
@@ -87,7 +92,8 @@ describe('forbidden tokens', async () => {
 
 describe('a model that computes NaN', async () => {
   const nan = id('n');
-  const model = { script: (last) => ({ [last === id('a') ? nan : id('a')]: 20 }), nanAfter: nan };
+  const model = { script: (/** @type {number} */ last) => ({ [last === id('a') ? nan : id('a')]: 20 }), nanAfter: nan };
+  /** @param {NibbleError} error */
   const isTold = (error) => code('MODEL_COMPUTES_NAN')(error) && /NaN.* Fetch the file again/.test(error.message);
 
   for (const [way, options] of Object.entries({
@@ -125,7 +131,8 @@ test('what cannot be sent to the worker is told of in a sentence with one end', 
   const messages = [{ role: 'user', content: 'x', extra: () => {} }];
   await assert.rejects(
     engine.complete({ messages }).result,
-    (error) => code('INVALID_ARGUMENT')(error) && /could not be cloned\.$/.test(error.message),
+    (/** @type {NibbleError} */ error) =>
+      code('INVALID_ARGUMENT')(error) && /could not be cloned\.$/.test(error.message),
   );
 });
 
@@ -184,13 +191,16 @@ describe('penalties', async () => {
   ];
   const [think, gap] = [258, 259];
   // Behind '.', '-', '+' and '*' a marker is somewhat likelier than the letter 'z'.
+  /** @type {Record<string, number>} */
   const after = { '.': END, '-': think, '+': gap, '*': id('y') };
+  /** @param {number} last */
   const script = (last) => {
     const marker = after[String.fromCharCode(last)];
     return marker === undefined ? { [id('z')]: 5 } : { [marker]: 10, [id('z')]: 9 };
   };
   const engine = await open({ special, script });
   const penalties = [{ repetitionPenalty: 1.3 }, { presencePenalty: 2 }, { frequencyPenalty: 2 }];
+  /** @param {string} prompt @param {object} options */
   const next = async (prompt, options) => {
     const tokens = await engine.tokenize(prompt, { parseSpecial: true });
     const result = await engine.complete({ tokens, maxTokens: 1, ...GREEDY, ...options }).result;
@@ -217,6 +227,7 @@ describe('penalties', async () => {
   });
 
   test('a chat of many turns ends its answer', async () => {
+    /** @param {number} last */
     const script = (last) => (last === id('.') ? { [END]: 10, [id('z')]: 9 } : { [id('.')]: 20 });
     const chat = await open({ script });
     const messages = Array.from({ length: 9 }, (_, i) => ({ role: i % 2 ? 'assistant' : 'user', content: 'ok.' }));
@@ -230,6 +241,7 @@ describe('penalties', async () => {
 describe('half characters', async () => {
   const emoji = [...Buffer.from('😀')];
   // Writes a smile, an end, and begins anew where a text is given.
+  /** @param {number} last */
   const script = (last) => ({ [last === emoji[3] ? END : (emoji[emoji.indexOf(last) + 1] ?? emoji[0])]: 20 });
   const engine = await open({ script });
 
@@ -247,6 +259,7 @@ describe('half characters', async () => {
 
   test('an answer of a token or a few at a time gets past it, on the session that it is on', async () => {
     const text = await open({
+      /** @param {number} last */
       script: (last) => (last === id('!') ? { [emoji[0]]: 20 } : last === id(':') ? { [id('!')]: 20 } : script(last)),
     });
     for (let maxTokens = 1; maxTokens <= 4; maxTokens++) {

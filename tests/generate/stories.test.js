@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs';
 import { describe, test } from 'node:test';
 import { createEngine } from '../../js/index.node.js';
 import { fixture, skipWithout } from '../fixtures.js';
+import { present } from '../present.js';
 
 describe('stories260K', () => {
   const folder = 'weights/stories260K';
@@ -11,10 +12,13 @@ describe('stories260K', () => {
 
   for (const exact of [false, true]) {
     test(`tells its author's story${exact ? ', in exact mode' : ''}`, { skip }, async () => {
-      const stories = await createEngine({ model: fixture(`${folder}/stories260K-F32.gguf`), exact });
+      const stories = await createEngine({ model: present(fixture(`${folder}/stories260K-F32.gguf`)), exact });
       const { text } = await stories.complete({ prompt: '', temperature: 0, maxTokens: 200 }).result;
       await stories.unload();
-      assert.equal(text, readFileSync(fixture(`${folder}/expected_greedy_200.txt`), 'utf8').replace(/\n$/, ''));
+      assert.equal(
+        text,
+        readFileSync(present(fixture(`${folder}/expected_greedy_200.txt`)), 'utf8').replace(/\n$/, ''),
+      );
     });
   }
 
@@ -26,12 +30,12 @@ describe('stories260K', () => {
     test(`predicts stories as well in ${type} as with float activations`, {
       skip: skipWithout(model, texts, figures),
     }, async () => {
-      const { results } = JSON.parse(readFileSync(fixture(figures), 'utf8'));
+      const { results } = JSON.parse(readFileSync(present(fixture(figures)), 'utf8'));
       const [, count, expected] = /tokens (\d+) nll\/token ([\d.]+)/.exec(
-        results.find((each) => each.type === type).nll,
+        results.find((/** @type {any} */ each) => each.type === type).nll,
       );
-      const stories = JSON.parse(readFileSync(fixture(texts), 'utf8')).slice(0, 200);
-      const engine = await createEngine({ model: fixture(model) });
+      const stories = JSON.parse(readFileSync(present(fixture(texts)), 'utf8')).slice(0, 200);
+      const engine = await createEngine({ model: present(fixture(model)) });
       let sum = 0;
       let scored = 0;
       for (const story of stories) {

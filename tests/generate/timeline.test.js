@@ -3,23 +3,28 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
 import { Timeline } from '../../js/generate/timeline.js';
+import { untyped } from '../untyped.js';
 
 const scheduler = { nextTask: async () => {}, close() {} };
 
+/** @param {any} model @param {number} milliseconds */
 function noted(model, milliseconds) {
+  /** @type {any[]} */
   const pieces = [];
   const session = {
     tokens: [],
+    /** @param {number[]} tokens */
     async evaluate(tokens) {
       pieces.push(tokens.length);
       for (const begin = performance.now(); performance.now() - begin < milliseconds * tokens.length; );
       return null;
     },
   };
-  const timeline = new Timeline({ info: { contextSize: 10_000 }, ...model }, { session });
+  const timeline = new Timeline({ info: { contextSize: 10_000 }, ...model }, untyped({ session }));
   return { timeline, pieces };
 }
 
+/** @param {number} count @param {{ most: number, milliseconds?: number, [rest: string]: any }} options */
 async function piecesOf(count, { most, milliseconds = 0, ...options }) {
   const { timeline, pieces } = noted({ mostTokens: most }, milliseconds);
   await timeline.append(Array(count).fill(1), { scheduler, ...options });

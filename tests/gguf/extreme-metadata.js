@@ -10,7 +10,9 @@ import { checkWhole, inOrder, joinHeaders, partHeader } from '../../js/models/pa
 import { ModelText } from '../../js/prompt/model-text.js';
 import { CORE_OPTIONS, sourceOf, startCore } from '../core-model.js';
 import { ggufBytes } from '../gguf-writer.js';
+import { present } from '../present.js';
 import { VOCABULARIES } from '../tokenizer/vocabularies.js';
+import { untyped } from '../untyped.js';
 
 /** @typedef {import('../gguf-writer.js').KeyValue} KeyValue */
 /** @typedef {import('../gguf-writer.js').Entry} Entry */
@@ -21,7 +23,7 @@ const LONG = 20_000;
 const { MAX_SAFE_INTEGER } = Number;
 const NESTED = Buffer.concat([word(9), word(9), word(1, 8), word(0), word(0, 8)]);
 
-/** @type {[type: string, value: any][]} */
+/** @type {any[]} */
 const VALUES = [
   ...[
     ['u8', 255],
@@ -92,7 +94,8 @@ const nested = (key) => Buffer.concat([word(Buffer.byteLength(key), 8), Buffer.f
 function readAll(header, size) {
   const attempts = [
     () => describeHeader(header, 'model.gguf', size, { ...CORE_OPTIONS, contextSize: null, memoryBudget: null }),
-    () => newManifest({ id: 'id', descriptor: {}, header, source: { name: 'model.gguf' }, headerChecksum: '' }),
+    () =>
+      newManifest(untyped({ id: 'id', descriptor: {}, header, source: { name: 'model.gguf' }, headerChecksum: '' })),
     () => checkWhole('model.gguf', header),
     () => joinHeaders(inOrder([partHeader('model.gguf', header)])),
     () => {
@@ -110,7 +113,7 @@ function attempt(act) {
   try {
     act();
     return null;
-  } catch (error) {
+  } catch (/** @type {any} */ error) {
     assert.ok(error instanceof NibbleError, error.stack);
     return error.code;
   }
@@ -123,8 +126,8 @@ async function read(metadata) {
   const bytes = ggufBytes({ metadata, tensors: [], produce: () => [] });
   let header;
   try {
-    ({ header } = await parseHeader(runtime, sourceOf(bytes)));
-  } catch (error) {
+    ({ header } = await parseHeader(runtime, untyped(sourceOf(bytes))));
+  } catch (/** @type {any} */ error) {
     assert.ok(error instanceof NibbleError, error.stack);
     return;
   }
@@ -143,10 +146,12 @@ async function keysOf(metadata) {
   const keys = new Set();
   const { get, texts } = Metadata.prototype;
   Object.assign(Metadata.prototype, {
+    /** @param {string} key */
     get(key) {
       keys.add(key);
       return get.call(this, key);
     },
+    /** @param {string} key */
     texts(key) {
       keys.add(key);
       return texts.call(this, key);
@@ -163,7 +168,7 @@ async function keysOf(metadata) {
 const tried = new Set();
 for (const kind of KINDS) {
   const metadata = VOCABULARIES[kind]();
-  const count = metadata.find(([key]) => key === 'tokenizer.ggml.tokens')[2].length;
+  const count = present(metadata.find(([key]) => key === 'tokenizer.ggml.tokens'))[2].length;
   const parts = [...metadata, ['split.no', 'u16', 0], ['split.count', 'u16', 2], ['split.tensors.count', 'i32', 0]];
   const keys = new Set([...(await keysOf(metadata)), ...(await keysOf(parts))]);
   for (const key of keys) {

@@ -8,9 +8,13 @@ import { createEngine, describeModel } from '../../js/index.node.js';
 import { dequantize } from '../dequantize.js';
 import { ggufBytes } from '../gguf-writer.js';
 import { serveModels } from '../model-server.js';
+import { present } from '../present.js';
 import { metadata, writeRandomModel } from '../random-model.js';
 import { SMALL_SHAPE, temporaryFolder } from '../small-model.js';
+import { untyped } from '../untyped.js';
 import { toHalf } from '../weight-formats.js';
+
+/** @typedef {import('../model-shapes.js').Shape} Shape */
 
 const PROMPT = Array.from({ length: 41 }, (_, i) => (i * 37) % 256);
 
@@ -20,13 +24,19 @@ const SHAPES = {
   'rows of 384 and 640 weights': { ...SMALL_SHAPE, width: 384, ffn: 640, layers: 8, headSize: 96 },
 };
 
+/** @param {Shape} shape */
 function randomModel(shape) {
   const path = join(temporaryFolder(), 'random.gguf');
   writeRandomModel(path, { shape, type: 'i2_s' });
   return readFileSync(path);
 }
 
-/** The file with `change`d tensors: of each that is I2_S, its type and bytes. */
+/**
+ * The file with `change`d tensors: of each that is I2_S, its type and bytes.
+ * @param {Buffer<ArrayBuffer>} bytes
+ * @param {Shape} shape
+ * @param {(data: any) => any} change
+ */
 async function changed(bytes, shape, change) {
   const { tensors } = await describeModel(bytes);
   const list = tensors.map(({ name, type, shape: sizes, offset, bytes: length }) => {
@@ -36,16 +46,17 @@ async function changed(bytes, shape, change) {
   return ggufBytes({ metadata: metadata(shape), tensors: list, produce: ({ data }) => [data] });
 }
 
+/** @param {Uint8Array} data */
 const asFloats = (data) => ({ type: 'f32', data: new Uint8Array(dequantize('i2_s', data).buffer) });
 
-/** The same with a scale that F16 holds. */
+/** The same with a scale that F16 holds. @param {Uint8Array} data */
 function halfScale(data) {
   const copy = Buffer.from(data);
   copy.writeFloatLE(2 ** -5, copy.length - 32);
   return copy;
 }
 
-/** Blocks of 256: two bits of four weights to a byte, and an F16 scale. */
+/** Blocks of 256: two bits of four weights to a byte, and an F16 scale. @param {Uint8Array} data */
 function asTernary(data) {
   const weights = dequantize('i2_s', data);
   const blocks = Buffer.alloc((weights.length / 256) * 66);
@@ -57,8 +68,9 @@ function asTernary(data) {
   return { type: 'tq2_0', data: blocks };
 }
 
+/** @param {object} options */
 async function logitsOf(options) {
-  const engine = await createEngine({ threads: 2, ...options });
+  const engine = await createEngine(untyped({ threads: 2, ...options }));
   try {
     const { top } = await engine.evaluate(PROMPT, { top: 0 });
     const scores = await engine.score(PROMPT);
@@ -89,7 +101,7 @@ for (const [name, shape] of Object.entries(SHAPES)) {
     test('says what it is', async () => {
       const { quantization } = await describeModel(model);
       assert.equal(quantization.label, 'I2_S');
-      const row = quantization.types.find(({ type }) => type === 'I2_S');
+      const row = present(quantization.types.find(({ type }) => type === 'I2_S'));
       assert.equal(row.kind, shape.width % 256 === 0 ? 'TERNARY' : 'Q2_0');
       assert.ok(row.packedBytes < row.bytes * (row.kind === 'TERNARY' ? 1.035 : 1.13));
     });
@@ -106,7 +118,7 @@ for (const [name, shape] of Object.entries(SHAPES)) {
       for (const share of [0, 0.1]) {
         const memoryBudget = Math.ceil(budget.leastBytes + share * packedBytes);
         const engine = await createEngine({ threads: 2, model, store, memoryBudget });
-        assert.ok(engine.info.budget.streams);
+        assert.ok(present(engine.info.budget).streams);
         await engine.unload();
         assert.deepEqual(await logitsOf({ model, store, memoryBudget }), expected);
       }
@@ -116,7 +128,10 @@ for (const [name, shape] of Object.entries(SHAPES)) {
 
 test('I2_S computes what TQ2_0 does that has its scale in each block, to the last bit', async () => {
   const shape = SHAPES['rows of 256 and 768 weights'];
-  const rounded = await changed(randomModel(shape), shape, (data) => ({ type: 'i2_s', data: halfScale(data) }));
+  const rounded = await changed(randomModel(shape), shape, (data) => ({
+    type: 'i2_s',
+    data: halfScale(data),
+  }));
   const ternary = await changed(rounded, shape, asTernary);
   for (const exact of [false, true])
     assert.deepEqual(await logitsOf({ model: rounded, exact }), await logitsOf({ model: ternary, exact }));
@@ -166,6 +181,7 @@ test('tensors of more than a megabyte are stored, gone on with behind an interru
   const options = { model: `${server.url}large.gguf`, store: { folder, chunkBytes: 300_000 } };
   try {
     const controller = new AbortController();
+    /** @param {{ loaded: number }} options */
     const onProgress = ({ loaded }) => loaded > bytes.length / 3 && controller.abort();
     await assert.rejects(createEngine({ ...options, signal: controller.signal, onProgress }));
     file.limit = bytes.length;

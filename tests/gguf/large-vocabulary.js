@@ -1,5 +1,6 @@
 // A vocabulary as large as Gemma's, made here: for what one takes, and how long it takes to be ready.
 import { Metadata } from '../../js/gguf/metadata.js';
+import { untyped } from '../untyped.js';
 
 const [ARRAY, STRING, I32, F32] = [9, 8, 5, 6];
 const SYLLABLES = 'ka ne mi so tu ra lo vi de pu ha zi ge bo fy wo'.split(' ');
@@ -42,25 +43,32 @@ export function largeVocabulary(model, count = 262_144) {
     .flatMap((piece) => [`${piece.slice(0, -2)} ${piece.slice(-2)}`, `${piece.slice(0, 2)} ${piece.slice(2)}`]);
   const types = Int32Array.from(tokens, (_, id) => (id < 4 ? 3 : 1));
   const scores = Float32Array.from(tokens, (_, id) => -id);
+  /** @type {Record<string, any>} */
   const bytes = { tokens: stringBytes(tokens), token_type: types, ...rest(model, merges, scores) };
   const metadata = new Metadata(
     ({ key }) => new Uint8Array(Buffer.from(bytes[key].buffer, bytes[key].byteOffset, bytes[key].byteLength)),
   );
   /** @param {string} key @param {number} element @param {number} length */
   const add = (key, element, length) =>
-    metadata.add(`tokenizer.ggml.${key}`, { key, type: ARRAY, element, count: length, bytes: bytes[key].byteLength });
+    metadata.add(
+      `tokenizer.ggml.${key}`,
+      untyped({ key, type: ARRAY, element, count: length, bytes: bytes[key].byteLength }),
+    );
   add('tokens', STRING, tokens.length);
   add('token_type', I32, tokens.length);
   if (model === 'gemma4') add('merges', STRING, merges.length);
   else add('scores', F32, tokens.length);
   bytes.model = stringBytes([model]);
-  metadata.add('tokenizer.ggml.model', {
-    key: 'model',
-    type: STRING,
-    element: STRING,
-    count: 1,
-    bytes: bytes.model.length,
-  });
+  metadata.add(
+    'tokenizer.ggml.model',
+    untyped({
+      key: 'model',
+      type: STRING,
+      element: STRING,
+      count: 1,
+      bytes: bytes.model.length,
+    }),
+  );
   return metadata;
 }
 
@@ -69,7 +77,7 @@ const rest = (model, merges, scores) => (model === 'gemma4' ? { merges: stringBy
 
 /**
  * What a tokenizer takes that has been asked for something, and how long it took to make.
- * @param {'llama' | 'gemma4'} model
+ * @param {any} model
  * @param {{ createTokenizer: (metadata: any) => any, collect: () => void }} how collect: garbage
  * @returns {Promise<{ bytes: number, milliseconds: number, vocabularySize: number }>}
  */

@@ -3,11 +3,17 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { quantizationOf } from '../../js/gguf/quantization.js';
 import { describeModel } from '../../js/index.node.js';
+import { present } from '../present.js';
 import { BLOCK_TYPES } from '../weight-types.js';
 import { DAMAGED_MODELS } from './damaged-models.js';
 
-/** A header with tensors of these types, of so many weights each. */
+/**
+ * A header with tensors of these types, of so many weights each.
+ * @param {number} fileType
+ * @param {Record<string, number>} weights
+ */
 const header = (fileType, weights) => ({
+  /** @param {string} key */
   get: (key) => (key === 'general.file_type' ? fileType : undefined),
   tensors: () =>
     Object.entries(weights).map(([type, count]) => ({
@@ -46,7 +52,7 @@ describe('weights are called', () => {
   }
 });
 
-/** What of each type is not of the kind of its name. */
+/** What of each type is not of the kind of its name. @type {Record<string, string>} */
 const OTHER_KINDS = { TQ1_0: 'TERNARY', TQ2_0: 'TERNARY', I2_S: 'TERNARY' };
 /** @param {string} type */
 const isGrid = (type) => /^IQ[123]/.test(type);
@@ -56,7 +62,7 @@ describe('the table of types tells of', () => {
     test(type, async () => {
       const file = DAMAGED_MODELS[`a matrix of ${type}`].make();
       const { quantization, tensors, model } = await describeModel(/** @type {any} */ (file));
-      const row = quantization.types.find((one) => one.type === type);
+      const row = present(quantization.types.find((one) => one.type === type));
       const count = 256 * 64;
       assert.deepEqual(row, {
         type,
@@ -71,7 +77,7 @@ describe('the table of types tells of', () => {
       assert.ok(row.packedBytes >= row.bytes * 0.9 && row.packedBytes <= most, `${row.packedBytes} of ${row.bytes}`);
       assert.equal(
         tensors.reduce((sum, { packedBytes }) => sum + packedBytes, 0),
-        model.packedBytes,
+        present(model).packedBytes,
       );
     });
   }

@@ -41,6 +41,7 @@ test('halves round to nearest, ties to even, past the largest to infinity', () =
 
 // The largest error of a weight in units of its block's largest: half a step, and for Q4_0 a whole one, as the value
 // opposite the largest would need the step +8.
+/** @type {Record<string, number>} */
 const WORST = { f32: 0, f16: 2 ** -11, bf16: 2 ** -8, q8_0: 0.5 / 127, q4_0: 1 / 8, q4_1: 1 / 15 };
 
 for (const type of QUANTIZABLE) {

@@ -10,6 +10,7 @@ import { ggufBytes } from '../gguf-writer.js';
 import { SHAPES } from '../model-shapes.js';
 import { deviation, tensors, vocabulary, writeRandomModel } from '../random-model.js';
 import { Random } from '../random-numbers.js';
+import { untyped } from '../untyped.js';
 import { FORMATS, fromHalf } from '../weight-formats.js';
 
 /** @typedef {import('../random-model.js').LayoutTensor} LayoutTensor */
@@ -69,9 +70,9 @@ test('a file type puts its number and its mixture into the file', () => {
   const [mixed, pure] = ['mixed', 'pure'].map((name) => join(folder, `${name}.gguf`));
   writeRandomModel(mixed, { shape: small, type: 'Q4_K_M' });
   writeRandomModel(pure, { shape: small, type: 'q6_k' });
-  /** @param {{ embedding: string, block: string }} types */
+  /** @param {any} types */
   const size = (types) =>
-    tensors(small, (role) => types[role]).reduce((sum, { type, shape }) => {
+    tensors(small, (/** @type {any} */ role) => types[role]).reduce((sum, { type, shape }) => {
       const { weights, bytes } = FORMATS[type];
       return sum + (shape.reduce((a, b) => a * b, 1) / weights) * bytes;
     }, 0);
@@ -125,7 +126,8 @@ test('a tensor of another size than announced is refused', () => {
 
 test('the command refuses what it does not know, in a sentence', () => {
   const script = fileURLToPath(new URL('../random-model.js', import.meta.url));
-  const run = (...options) => spawnSync(process.execPath, [script, ...options], { encoding: 'utf8' });
+  /** @param {...object} options */
+  const run = (...options) => spawnSync(process.execPath, untyped([script, ...options]), { encoding: 'utf8' });
   const out = ['--out', join(folder, 'x.gguf')];
   const cases = [
     [['--shape', 'x', ...out], /Unknown shape "x"/],
@@ -133,7 +135,7 @@ test('the command refuses what it does not know, in a sentence', () => {
     [['--shape', 'smollm2-135m', '--seed', 'abc', ...out], /seed/],
     [['--shape', 'smollm2-135m'], /--out/],
   ];
-  for (const [options, sentence] of cases) {
+  for (const [options, sentence] of untyped(cases)) {
     const { status, stderr } = run(...options);
     assert.equal(status, 1);
     assert.match(stderr, sentence);

@@ -5,7 +5,9 @@ import { dirname, join } from 'node:path';
 import { describe, test } from 'node:test';
 import { createEngine, describeModel, NibbleError } from '../../js/index.node.js';
 import { fixture, skipWithout } from '../fixtures.js';
+import { present } from '../present.js';
 import { temporaryFolder } from '../small-model.js';
+import { untyped } from '../untyped.js';
 import { DAMAGED_MODELS } from './damaged-models.js';
 
 const MANIFEST = 'gguf-robustness/crafted/manifest.json';
@@ -51,6 +53,7 @@ describe('a model file that has', () => {
   for (const [name, { make, expect }] of Object.entries(DAMAGED_MODELS)) {
     test(`${name}: ${expect}`, PATIENCE, async () => {
       writeFileSync(path, make());
+      /** @type {any} */
       let refused = null;
       const error = await errorOf(async () => {
         refused = await write(path);
@@ -62,10 +65,10 @@ describe('a model file that has', () => {
 });
 
 describe('a damaged file of others', { skip: skipWithout(MANIFEST) }, () => {
-  const manifest = fixture(MANIFEST);
-  for (const { file, expect, why } of JSON.parse(readFileSync(manifest, 'utf8')).cases) {
+  const manifest = present(fixture(MANIFEST));
+  for (const { file, expect, why } of JSON.parse(untyped(readFileSync(manifest, 'utf8'))).cases) {
     test(`${file} (${why}): ${expect}`, PATIENCE, async () => {
-      const path = join(dirname(manifest), file);
+      const path = join(dirname(present(manifest)), file);
       const described = await errorOf(() => describeModel(path));
       const loaded = await errorOf(() => write(path));
       if (expect === 'reject') assert.notEqual(loaded, null, 'it was loaded');

@@ -7,6 +7,7 @@ import { MergeTable } from '../../js/gguf/merge-table.js';
 import { Metadata } from '../../js/gguf/metadata.js';
 import { TextTable } from '../../js/gguf/text-table.js';
 import { createTokenizer } from '../../js/tokenizer/tokenizer.js';
+import { present } from '../present.js';
 import { measureVocabulary } from './large-vocabulary.js';
 
 const TEXTS = ['a', 'ab', 'Ġthe', '▁word▁end', '', '中文', '😀', 'a', 'x'.repeat(5000), '\0', '￿'];
@@ -126,14 +127,14 @@ test('metadata gives strings as a table, malformed ones as they are decoded else
   const whole = metadataOf(['one', '二', '😀'].map((text) => encoder.encode(text)));
   const broken = metadataOf([encoder.encode('one'), Uint8Array.of(0xe4, 0xba), Uint8Array.of(0x80, 65)]);
   for (const metadata of [whole, broken]) {
-    const table = metadata.texts('texts');
+    const table = present(metadata.texts('texts'));
     const expected = metadata.get('texts');
     assert.deepEqual(
       Array.from(expected, (_, index) => table.at(index)),
       expected,
     );
     assert.deepEqual(
-      expected.map((text) => table.get(text)),
+      expected.map((/** @type {string} */ text) => table.get(text)),
       [0, 1, 2],
     );
   }

@@ -10,6 +10,7 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { createEngine } from '../../js/index.node.js';
 import { machineFacts } from '../bench/machine.js';
+import { present } from '../present.js';
 import { writeRandomModel } from '../random-model.js';
 import { defaultBar, divergences, EXACT_BAR, sequencesOf } from './divergences.js';
 import { FAMILY_MODELS } from './families.js';
@@ -44,7 +45,7 @@ const capitals = (types) => [...new Set([types].flat())].map((type) => type.toUp
 export function factsOf(name) {
   const { shape, types } = GOLDEN_MODELS[name];
   const theirs = sequencesOf(name).map(({ defaultKl }) => defaultKl);
-  const most = theirs.includes(null) ? null : Math.max(...theirs);
+  const most = theirs.includes(null) ? null : Math.max(present(...theirs));
   return {
     family: shape.family ?? 'llama',
     name,
@@ -57,23 +58,23 @@ export function factsOf(name) {
 }
 
 const COLUMNS = [
-  ['family', ({ family }) => family],
-  ['golden model', ({ name }) => name],
-  ['weights', ({ types }) => types],
-  ['compared with', ({ source }) => source],
-  ['KL exact', ({ exact }) => short(exact)],
-  ['at most', ({ exactBar }) => short(exactBar)],
-  ['KL default', ({ found }) => short(found)],
-  ['at most', ({ defaultBar: bar }) => short(bar)],
-  ["llama.cpp's", ({ theirs }) => short(theirs)],
-  ['prompt', ({ speed }) => speed?.[0] ?? NOTHING],
-  ['written', ({ speed }) => speed?.[1] ?? NOTHING],
+  ['family', (/** @type {{ family: string }} */ { family }) => family],
+  ['golden model', (/** @type {{ name: string }} */ { name }) => name],
+  ['weights', (/** @type {{ types: string }} */ { types }) => types],
+  ['compared with', (/** @type {{ source: string }} */ { source }) => source],
+  ['KL exact', (/** @type {{ exact: number }} */ { exact }) => short(exact)],
+  ['at most', (/** @type {{ exactBar: number }} */ { exactBar }) => short(exactBar)],
+  ['KL default', (/** @type {{ found: number }} */ { found }) => short(found)],
+  ['at most', (/** @type {{ defaultBar: number }} */ { defaultBar: bar }) => short(bar)],
+  ["llama.cpp's", (/** @type {{ theirs: number | null }} */ { theirs }) => short(present(theirs))],
+  ['prompt', (/** @type {{ speed: any }} */ { speed }) => speed?.[0] ?? NOTHING],
+  ['written', (/** @type {{ speed: any }} */ { speed }) => speed?.[1] ?? NOTHING],
 ];
 
 /** @param {number} value */
 const short = (value) => (value === null ? NOTHING : value === 0 ? '0' : value.toExponential(1));
 
-/** @param {('---' | '--:')[]} cells */
+/** @param {any} cells */
 const line = (cells) => `| ${cells.join(' | ')} |`;
 
 /** @param {string} document @returns {string[][]} the cells of each row of the table in a document */
@@ -83,7 +84,9 @@ export const rowsIn = (document) =>
     .filter((each) => /^\| [^|]+ \| `/.test(each))
     .map((each) => each.slice(2, -2).split(' | '));
 
-const cellsOf = (row) => COLUMNS.map(([, cell], index) => (index === 1 ? `\`${cell(row)}\`` : cell(row)));
+/** @param {any} row */
+const cellsOf = (row) =>
+  COLUMNS.map((/** @type {any} */ [, cell], index) => (index === 1 ? `\`${cell(row)}\`` : cell(row)));
 
 /** The cells of a row that no measurement changes, by their columns. @param {string} name */
 export const fixedCells = (name) => {
@@ -147,7 +150,7 @@ async function measureSpeeds(names) {
         try {
           writeRandomModel(path, { shape: { ...shape, name }, type: SPEED.type });
           found.set(name, [...(found.get(name) ?? []), await speedsOf(path)]);
-        } catch (error) {
+        } catch (/** @type {any} */ error) {
           console.error(`${name}: no speed, since ${error.message}`);
         }
       }
@@ -155,8 +158,14 @@ async function measureSpeeds(names) {
   } finally {
     rmSync(folder, { recursive: true });
   }
+  /** @param {number[]} rates */
   const words = (rates) => String(Number(Math.max(...rates).toPrecision(2)));
-  return new Map([...found].map(([name, rounds]) => [name, [0, 1].map((at) => words(rounds.map((each) => each[at])))]));
+  return new Map(
+    [...found].map(([name, rounds]) => [
+      name,
+      [0, 1].map((at) => words(rounds.map((/** @type {number[]} */ each) => each[at]))),
+    ]),
+  );
 }
 
 function readSpeeds() {
@@ -176,6 +185,7 @@ function readMachine() {
   }
 }
 
+/** @param {any[]} rows @param {string} machine */
 const page = (rows, machine) => `# Families and weights that run
 
 Each family has small random models of its own, each in the types of weights that are named, with probabilities that native

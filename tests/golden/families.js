@@ -1,6 +1,7 @@
 // Golden models of the model families beside plain Llama: each row of the engine's table of families has one, and one
 // for each of its choices that another file may make.
 
+import { untyped } from '../untyped.js';
 import { referenceLogits } from './reference-forward.js';
 
 const base = { context: 512, layers: 3, tied: true, epsilon: 1e-6, ropeBase: 10000 };
@@ -420,16 +421,20 @@ const ROWS = [
 ];
 
 // Gemma 3's default.
+/** @type {Record<string, number>} */
 const WINDOW_ROPE_BASES = { 'gemma3-window': 10000 };
 
 // Converters of 2024 wrote no scales for MiniCPM, and llama.cpp multiplies where the model divides.
+/** @type {Record<string, (string | number)[][]>} */
 const PLAIN_KEYS = { 'minicpm-defaults': [['logit_scale', 'f32', 96 / 256]] };
 
 // What computes the models that llama.cpp does not run: a forward pass from the family's paper or its makers' code, in
 // plain arithmetic, that shares no code with the engine.
+/** @type {Record<string, any>} */
 const REFERENCES = { 'llama-wide-values': referenceLogits };
 
 // Those that give entropies within bounds, where the first does not.
+/** @type {Record<string, number>} */
 const SEEDS = {
   'glm4-sections': 4,
   'granite_swa-window': 10,
@@ -451,6 +456,7 @@ const SEEDS = {
   'exaone4-window': 2,
 };
 
+/** @param {[any, any, any, any, any]} options */
 const model = ([family, kind, shape, [outer, block = outer], gains = {}]) => {
   // llama.cpp looks for the special tokens of Phi 3's own vocabulary in whatever is named so.
   const name = `${family.replace('phi3', 'phi')}-${kind}`;
@@ -474,4 +480,4 @@ const model = ([family, kind, shape, [outer, block = outer], gains = {}]) => {
 };
 
 /** @type {Record<string, import('./models.js').GoldenModel>} */
-export const FAMILY_MODELS = Object.fromEntries(ROWS.map(model));
+export const FAMILY_MODELS = Object.fromEntries(ROWS.map(untyped(model)));

@@ -9,10 +9,12 @@ import { createEngine } from '../../js/index.node.js';
 import { logitsAfter, openCoreModel } from '../core-model.js';
 import { Random } from '../random-numbers.js';
 import { drawOfEach } from '../rounds.js';
+import { untyped } from '../untyped.js';
 import { FAMILY_MODELS } from './families.js';
 import { GOLDEN_MODELS, goldenBytes } from './models.js';
 
 /** @typedef {import('../../js/base/public-types.js').Engine} Engine */
+/** @typedef {import('../../js/client/session.js').Session} Session */
 /** @typedef {import('../../js/core/runtime.js').Model} Model */
 
 const folder = mkdtempSync(join(tmpdir(), 'nibble-families-'));
@@ -49,7 +51,14 @@ async function logitsOf(engine, tokens) {
 class Walk {
   /** @param {Engine} engine @param {Model} fresh @param {Random} random @param {number} vocabulary */
   constructor(engine, fresh, random, vocabulary) {
-    Object.assign(this, { engine, fresh, random, vocabulary, sessions: [], saved: null });
+    this.engine = engine;
+    this.fresh = fresh;
+    this.random = random;
+    this.vocabulary = vocabulary;
+    /** @type {{ session: Session, tokens: number[] }[]} */
+    this.sessions = [];
+    /** @type {any} */
+    this.saved = null;
     this.trunk = this.#some(CONTEXT);
   }
 
@@ -65,9 +74,10 @@ class Walk {
     return [...this.trunk.slice(0, shared), ...this.#some(length - shared)];
   }
 
+  /** @param {Session | Session | null} session @param {number[]} tokens */
   async #add(session, tokens) {
-    this.sessions.push({ session, tokens });
-    if (this.sessions.length > 4) await this.sessions.shift().session.close();
+    this.sessions.push(untyped({ session, tokens }));
+    if (this.sessions.length > 4) await untyped(this.sessions.shift()).session.close();
   }
 
   async step() {
@@ -94,6 +104,7 @@ class Walk {
     }
   }
 
+  /** @param {any} it */
   async #compare(it) {
     const grown = it.tokens.length > 0 && it.tokens.length < CONTEXT - 10 && this.random.below(2) > 0;
     const tokens = grown ? [...it.tokens, ...this.#some(1 + this.random.below(9))] : this.#text();

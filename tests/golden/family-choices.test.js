@@ -8,24 +8,28 @@ import { logitsAfter, openCoreModel } from '../core-model.js';
 import { kl, logSoftmax } from '../divergence.js';
 import { ggufBytes } from '../gguf-writer.js';
 import { metadata, tensors } from '../random-model.js';
+import { untyped } from '../untyped.js';
 import { FAMILY_MODELS } from './families.js';
 import { goldenFile, readGolden } from './models.js';
 
-/** @typedef {import('./models.js').GoldenSequence} GoldenSequence */
+/** @typedef {import('./models.js').GoldenSequence} GoldenSequence @param {{ shape: Shape }} options */
+/** @typedef {import('../model-shapes.js').Shape} Shape @param {any} options */
 
 function* zeros({ shape }) {
-  yield new Uint8Array(4 * shape.reduce((product, size) => product * size, 1));
+  yield new Uint8Array(
+    4 * shape.reduce((/** @type {number} */ product, /** @type {number} */ size) => product * size, 1),
+  );
 }
 
 // A divergence that no rounding makes.
 const SHOWS = 1e-4;
 
-/** @param {string | RegExp} name @param {{}} changes */
+/** @param {any} name @param {{}} changes */
 const shapeOf = (name, changes) => ({ ...FAMILY_MODELS[name].shape, ...changes });
 
 /** @param {Buffer<ArrayBuffer> | RegExp} model */
 async function refusal(model) {
-  const error = await createEngine({ model, threads: 1 }).then(
+  const error = await createEngine(untyped({ model, threads: 1 })).then(
     (engine) => engine.unload().then(() => assert.fail('The model was taken.')),
     (error) => error,
   );
@@ -71,11 +75,12 @@ test('tensors of another family are refused by name', async () => {
     });
     const list = tensors(shape, () => 'f32');
     const { message } = await refusal(ggufBytes({ metadata: entries, tensors: list, produce: zeros }));
-    assert.match(message, sentence, `${name} as ${family}`);
+    assert.match(message, untyped(sentence), `${name} as ${family}`);
   }
 });
 
 // The metadata of a golden model with one key changed (a value of undefined: left out), and the tensors that are kept.
+/** @param {any} name @param {any} suffix @param {any} type @param {any} value */
 function changed(name, suffix, type, value) {
   const file = goldenFile(name);
   const key = `${FAMILY_MODELS[name].shape.family}.${suffix}`;
@@ -197,7 +202,7 @@ test('what is no model that runs here is told by what it is', async () => {
     [as([['qwen2.expert_count', 'u32', 8]]), /mixture of 8 experts.*dense/],
     [as([], []), /no weights.*vocabulary.*model's own file/],
   ];
-  for (const [model, sentence] of cases) {
+  for (const [model, sentence] of untyped(cases)) {
     const { code, message } = await refusal(model);
     assert.equal(code, 'MODEL_UNSUPPORTED', message);
     assert.match(message, sentence);

@@ -16,6 +16,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { entropy, kl, logSoftmax } from '../divergence.js';
+import { present } from '../present.js';
+import { untyped } from '../untyped.js';
 import { loadLlama } from './llama.js';
 import {
   GOLDEN_MODELS,
@@ -33,6 +35,7 @@ const ROPE_ERROR = 1.02;
 const MOST_DISAGREEMENT = 1e-6;
 
 // `exact`: F32 KV and plain attention; otherwise what llama.cpp does by default.
+/** @param {any} llama @param {string} modelPath @param {any[]} sequences @param {boolean} exact */
 async function llamaLogits(llama, modelPath, sequences, exact) {
   const model = await llama.loadModel({ modelPath, gpuLayers: 0 });
   const cache = exact
@@ -60,12 +63,14 @@ function insist(condition, sentence) {
   if (!condition) throw new Error(sentence);
 }
 
+/** @param {any} llama @param {string} name @param {any[]} sequences @param {string} path */
 async function ropeLogits(llama, name, sequences, path) {
   const { ropeBase } = GOLDEN_MODELS[name].shape;
   writeGoldenModel(name, path, { twin: true, plain: true, ropeBase: ROPE_ERROR * ropeBase });
   return llamaLogits(llama, path, sequences, true);
 }
 
+/** @param {any} llama @param {string} name @param {number[][]} sequences @param {string} folder */
 async function measureLlama(llama, name, sequences, folder) {
   const twinPath = join(folder, `${name}.f32.gguf`);
   const path = join(folder, `${name}.gguf`);
@@ -81,36 +86,45 @@ async function measureLlama(llama, name, sequences, folder) {
 }
 
 // `reference` is null where the model has none.
+/**
+ * @param {string} name
+ * @param {number[]} tokens
+ * @param {Float64Array<ArrayBufferLike> | null} truth
+ * @param {Float64Array<ArrayBufferLike> | null} reference
+ * @param {Float64Array<ArrayBufferLike>} ropeError
+ */
 function checkedRecord(name, tokens, truth, reference, ropeError) {
   const record = {
     tokens,
-    entropy: entropy(truth),
-    ropeKl: kl(reference ?? truth, ropeError),
-    ...(reference ? { referenceKl: kl(truth, reference) } : {}),
+    entropy: entropy(present(truth)),
+    ropeKl: kl(present(reference ?? truth), ropeError),
+    ...(reference ? { referenceKl: kl(present(truth), reference) } : {}),
   };
   const where = `${name}, ${tokens.length} tokens`;
   insist(record.entropy > ENTROPY[0] && record.entropy < ENTROPY[1], `${where}: entropy ${record.entropy}.`);
   const shows = tokens.length < 64 || record.ropeKl > LEAST_ROPE_KL || isWithoutRope(name);
   insist(shows, `${where}: a RoPE error shows as KL ${record.ropeKl}.`);
-  const agrees = !reference || record.referenceKl < MOST_DISAGREEMENT;
+  const agrees = !reference || present(record.referenceKl) < MOST_DISAGREEMENT;
   insist(agrees, `${where}: KL ${record.referenceKl} between llama.cpp and reference.`);
   return record;
 }
 
+/** @param {string} name @param {any} llama @param {string | null} version @param {string} folder */
 async function generate(name, llama, version, folder) {
   const { source } = GOLDEN_MODELS[name];
   const sequences = goldenTokens(name);
   const model = goldenReference(name);
   const ropeBase = ROPE_ERROR * GOLDEN_MODELS[name].shape.ropeBase;
   const compute = referenceOf(name);
-  const measured = source === 'llama.cpp' ? await measureLlama(llama, name, sequences, folder) : null;
+  const measured = present(source === 'llama.cpp' ? await measureLlama(llama, name, sequences, folder) : null);
   const records = sequences.map((tokens, i) => {
     const reference = compute && logSoftmax(compute(model, tokens));
     const ropeError = compute ? logSoftmax(compute(model, tokens, { ropeBase })) : measured.rope[i];
     const truth = measured ? measured.twin[i] : reference;
+    /** @type {any} */
     const record = checkedRecord(name, tokens, truth, reference, ropeError);
-    record.defaultKl = measured ? kl(truth, measured.usual[i]) : null;
-    record.logProbabilities = Buffer.from(Float32Array.from(truth).buffer).toString('base64');
+    record.defaultKl = measured ? kl(present(truth), measured.usual[i]) : null;
+    record.logProbabilities = Buffer.from(Float32Array.from(untyped(truth)).buffer).toString('base64');
     return record;
   });
   const bytes = goldenBytes(name);
@@ -119,6 +133,7 @@ async function generate(name, llama, version, folder) {
   return { name, source, generator, sha256, bytes: bytes.length, sequences: records };
 }
 
+/** @param {any[]} values */
 const digits = (values) => values.map((value) => value?.toExponential(1) ?? '-').join(' ');
 
 async function main() {
@@ -135,7 +150,7 @@ async function main() {
       const path = new URL(`./${name}.json`, import.meta.url);
       writeFileSync(path, `${JSON.stringify(record).replaceAll('{"tokens"', '\n{"tokens"')}\n`);
       /** @param {string} key */
-      const column = (key) => digits(record.sequences.map((sequence) => sequence[key]));
+      const column = (key) => digits(record.sequences.map((/** @type {any} */ sequence) => sequence[key]));
       const entropies = record.sequences.map((sequence) => sequence.entropy.toFixed(1)).join(' ');
       console.log(`${name}: ${record.bytes} bytes, entropy ${entropies}, reference KL ${column('referenceKl')},`);
       console.log(`  RoPE error KL ${column('ropeKl')}, default-mode KL ${column('defaultKl')}`);

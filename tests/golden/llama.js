@@ -14,7 +14,7 @@ export async function loadLlama(folder) {
     const llama = await library.getLlama({ gpu: false, build: 'never', logLevel: 'error' });
     const version = home ? JSON.parse(readFileSync(join(home, 'package.json'), 'utf8')).version : '';
     return { llama, version: `llama.cpp ${llama.llamaCppRelease.release}, node-llama-cpp ${version}`.trim() };
-  } catch (error) {
+  } catch (/** @type {any} */ error) {
     const where = home ?? 'this checkout';
     throw new Error(
       `node-llama-cpp could not be loaded from ${where} (${error.message}). Install it in a folder of its own, ` +

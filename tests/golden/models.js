@@ -7,6 +7,7 @@ import { dequantize } from '../dequantize.js';
 import { evenHeads } from '../even-heads.js';
 import { ggufBytes, writeGguf } from '../gguf-writer.js';
 import { familyOf } from '../model-families.js';
+import { present } from '../present.js';
 import { QUANTIZABLE, quantize } from '../quantize.js';
 import { blockShaper } from '../random-blocks.js';
 import { deviation, metadata, tensors } from '../random-model.js';
@@ -52,7 +53,7 @@ const blend = (pairs, factor) =>
  * @property {import('../gguf-writer.js').Entry[]} [plainKeys] what llama.cpp has to be told where its defaults are wrong
  */
 
-/** @type {Record<string, GoldenModel>} */
+/** @type {any} */
 export const GOLDEN_MODELS = {
   'f32-mha-tied': {
     gains: { query: 1.25, logits: 2.8 },
@@ -193,7 +194,7 @@ export const isWithoutRope = (name) =>
   familyOf(GOLDEN_MODELS[name].shape).positions ||
   (GOLDEN_MODELS[name].shape.keys ?? []).some(([key, , value]) => key === 'rope.scaling.finetuned' && !value);
 
-/** @param {string} name */
+/** @param {string | string | number} name */
 function find(name) {
   const model = GOLDEN_MODELS[name];
   if (!model) throw new RangeError(`No golden model "${name}"; there are ${Object.keys(GOLDEN_MODELS).join(', ')}.`);
@@ -201,6 +202,7 @@ function find(name) {
 }
 
 // The sum of four uniform numbers: near enough to a normal distribution of deviation 1, by exact arithmetic alone.
+/** @param {Random} random @param {number} count */
 function bell(random, count) {
   const numbers = new Uint32Array(4 * count);
   random.fill(numbers);
@@ -211,6 +213,7 @@ function bell(random, count) {
   });
 }
 
+/** @param {LayoutTensor} tensor @param {Shape} shape @param {number} seed */
 function randomWeights(tensor, shape, seed) {
   if (tensor.values) return Float32Array.from(tensor.values);
   const count = tensor.shape.reduce((product, size) => product * size, 1);
@@ -249,19 +252,23 @@ function withTypes(list, types) {
 }
 
 // A model that computes each stored block twice, written as the plain model it equals.
+/** @param {any[]} list @param {Shape} shape */
 function unshare(list, { layers, blockRepeat }) {
   const blocks = list.filter(({ name }) => name.startsWith('blk.'));
   const copies = Array.from({ length: layers }, (_, layer) => {
-    const stored = `blk.${Math.floor(layer / blockRepeat)}.`;
+    const stored = `blk.${Math.floor(layer / present(blockRepeat))}.`;
     const mine = blocks.filter(({ name }) => name.startsWith(stored));
-    return mine.map((tensor) => ({ ...tensor, name: tensor.name.replace(stored, `blk.${layer}.`) }));
+    return mine.map((tensor) => ({
+      ...tensor,
+      name: tensor.name.replace(stored, `blk.${layer}.`),
+    }));
   });
   return [...list.filter((tensor) => !blocks.includes(tensor)), ...copies.flat()];
 }
 
 /**
  * A golden model's file, in the writer's terms.
- * @param {string} name
+ * @param {string | string | number} name
  * @param {{twin?: boolean, plain?: boolean, ropeBase?: number}} [options] `twin`: the same weights dequantised to F32;
  *   `plain`: for llama.cpp, with shared blocks written out, keys and values of one size, and the keys that it needs
  *   besides; `ropeBase`: another one,
@@ -281,7 +288,7 @@ export function goldenFile(name, { twin = false, plain = false, ropeBase } = {})
   const written = { ...shape, ropeBase: ropeBase ?? shape.ropeBase };
   if (plain) written.keys = [...(shape.keys ?? []), ...plainKeys];
   if (ropeBase && windowRopeBase) {
-    written.keys.push(['rope.freq_base_swa', 'f32', (windowRopeBase * ropeBase) / shape.ropeBase]);
+    present(written.keys).push(['rope.freq_base_swa', 'f32', (windowRopeBase * ropeBase) / shape.ropeBase]);
   }
   if (plain && shape.blockRepeat) {
     list = unshare(list, shape);
@@ -294,12 +301,16 @@ export function goldenFile(name, { twin = false, plain = false, ropeBase } = {})
     written.ropeBase **= most / shape.headSize;
     written.headSize = written.valueSize = most;
   }
-  return { metadata: metadata(written), tensors: list, produce: (tensor) => [tensor.bytes] };
+  return {
+    metadata: metadata(written),
+    tensors: list,
+    produce: (/** @type {any} */ tensor) => [tensor.bytes],
+  };
 }
 
 /**
  * A golden model as the bytes of a GGUF file.
- * @param {string} name
+ * @param {any} name
  * @param {Parameters<typeof goldenFile>[1]} [options]
  */
 export const goldenBytes = (name, options) => ggufBytes(goldenFile(name, options));
@@ -314,7 +325,7 @@ export const writeGoldenModel = (name, path, options) => writeGguf(path, goldenF
 
 /**
  * A golden model for reference-forward.js.
- * @param {string} name
+ * @param {string | string | number} name
  * @returns {import('./reference-forward.js').Model}
  */
 export function goldenReference(name) {
@@ -351,7 +362,7 @@ export function goldenTokens(name) {
 
 /**
  * The recorded results of a golden model.
- * @param {string} name
+ * @param {any} name
  * @returns {{name: string, source: 'llama.cpp' | 'reference', generator: string, sha256: string, bytes: number,
  *   sequences: GoldenSequence[]}}
  */

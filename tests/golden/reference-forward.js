@@ -48,6 +48,7 @@ function parameters({ metadata, tensors }) {
 }
 
 // y[t] = W x[t] for every token, W of shape [in, out] as the file writes it: `out` rows of `in` weights.
+/** @param {{ shape: number[], weights: Float32Array }} options @param {ArrayLike<number>[]} inputs */
 function multiply({ shape: [columns, rows], weights }, inputs) {
   return inputs.map((x) => {
     const y = new Float64Array(rows);
@@ -60,6 +61,7 @@ function multiply({ shape: [columns, rows], weights }, inputs) {
   });
 }
 
+/** @param {Float64Array<ArrayBuffer>[]} inputs @param {{ weights: Float32Array }} options @param {number} epsilon */
 function normalise(inputs, { weights }, epsilon) {
   return inputs.map((x) => {
     let squares = 0;
@@ -71,7 +73,9 @@ function normalise(inputs, { weights }, epsilon) {
 
 // How much of each pair's rotation YaRN leaves unscaled: all where it turns more than betaFast times within the
 // original context, nothing where less than betaSlow times, and a ramp over the pairs between.
+/** @param {any} rope */
 function yarnShare(rope) {
+  /** @param {number} turns */
   const pairTurning = (turns) =>
     (rope.size * Math.log(rope.originalContext / (turns * 2 * Math.PI))) / (2 * Math.log(rope.base));
   const first = Math.max(0, Math.floor(pairTurning(rope.betaFast)));
@@ -79,7 +83,10 @@ function yarnShare(rope) {
   return (/** @type {number} */ pair) => 1 - Math.min(1, Math.max(0, (pair - first) / Math.max(0.001, last - first)));
 }
 
-/** @returns {{frequencies: Float64Array, magnitude: number}} radians per position of each pair, and YaRN's gain */
+/**
+ * @param {any} rope
+ * @returns {{frequencies: Float64Array, magnitude: number}} radians per position of each pair, and YaRN's gain
+ */
 function rotation(rope) {
   const scale = rope.type === 'none' ? 1 : 1 / rope.factor;
   const yarn = rope.type === 'yarn';
@@ -95,6 +102,12 @@ function rotation(rope) {
 }
 
 // Turns adjacent pairs of each head in place; what lies beyond the rotated size stays.
+/**
+ * @param {Float64Array[]} vectors
+ * @param {number} heads
+ * @param {number} headSize
+ * @param {ReturnType<typeof rotation>} rotation
+ */
 function rotate(vectors, heads, headSize, { frequencies, magnitude }) {
   vectors.forEach((vector, position) => {
     for (let head = 0; head < heads; head++) {
@@ -111,6 +124,13 @@ function rotate(vectors, heads, headSize, { frequencies, magnitude }) {
 }
 
 // One head's query over the keys and values of a KV head, into `output`; `first`: of the tokens that it sees.
+/**
+ * @param {Float64Array} query
+ * @param {Float64Array[]} keys
+ * @param {Float64Array[]} values
+ * @param {{ head: number, shared: number, first: number, headSize: number, valueSize: number }} options
+ * @param {Float64Array<ArrayBuffer>} output
+ */
 function attendHead(query, keys, values, { head, shared, first, headSize, valueSize }, output) {
   const scores = [];
   for (let t = first; t < keys.length; t++) {
@@ -128,6 +148,12 @@ function attendHead(query, keys, values, { head, shared, first, headSize, valueS
   });
 }
 
+/**
+ * @param {Float64Array[]} queries
+ * @param {Float64Array[]} keys
+ * @param {Float64Array[]} values
+ * @param {ReturnType<typeof parameters>} parameters
+ */
 function attention(queries, keys, values, { heads, kvHeads, headSize, valueSize, window }) {
   return queries.map((query, position) => {
     const output = new Float64Array(heads * valueSize);
@@ -140,7 +166,9 @@ function attention(queries, keys, values, { heads, kvHeads, headSize, valueSize,
   });
 }
 
+/** @param {number} x */
 const silu = (x) => x / (1 + Math.exp(-x));
+/** @param {Float64Array<ArrayBuffer>[]} a @param {any} b */
 const add = (a, b) => a.map((x, t) => x.map((value, i) => value + b[t][i]));
 
 /**

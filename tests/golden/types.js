@@ -1,5 +1,6 @@
 // Golden models of the weight types that no other golden model has: each type is the embedding of one, an output (the
 // embedding's own where they are tied) and some of the matrices between, beside other types.
+import { untyped } from '../untyped.js';
 
 const base = { context: 512, layers: 2, tied: false, epsilon: 1e-5, ropeBase: 10000 };
 /** @param {number} count @param {number} kvHeads @param {number} headSize */
@@ -7,6 +8,7 @@ const heads = (count, kvHeads, headSize) => ({ heads: count, kvHeads, headSize }
 
 // Rows of 32 x an odd number for the types whose blocks are small, of 64 x 3 and 128 x 3 for those with blocks of 64
 // and 128, of 256 and 512 for the others.
+/** @type {Record<string, any>} */
 const SHAPES = {
   96: { ...base, ...heads(3, 1, 32), width: 96, ffn: 160 },
   160: { ...base, ...heads(5, 5, 32), width: 160, ffn: 224 },
@@ -43,6 +45,7 @@ const ROWS = [
   [256, 265, 'tq2_0', 'tq1_0', ['tq2_0', 'tq1_0', 'q4_k'], { logits: 2.7 }],
 ];
 
+/** @param {[width: any, vocabulary: any, embedding: any, output: any, block: any, gains: any, seed: any]} options */
 const model = ([width, vocabulary, embedding, output, block, gains, seed = 1]) => [
   `${embedding}-${output ?? 'tied'}`,
   {
@@ -69,4 +72,4 @@ const norms = {
 };
 
 /** @type {Record<string, import('./models.js').GoldenModel>} */
-export const TYPE_MODELS = { ...Object.fromEntries(ROWS.map(model)), 'norm-types': norms };
+export const TYPE_MODELS = { ...Object.fromEntries(ROWS.map(untyped(model))), 'norm-types': untyped(norms) };

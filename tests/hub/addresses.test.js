@@ -3,6 +3,10 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { filesOfType, joinParts, problemOf, recommend, typeOf } from '../../js/hub/files.js';
 import { readHubAddress } from '../../js/index.node.js';
+import { present } from '../present.js';
+
+/** @typedef {import('../hub-server.js').Hub} Hub */
+/** @typedef {import('../../js/base/errors.js').NibbleError} NibbleError */
 
 const TOKEN = 'hf_secret';
 
@@ -32,7 +36,7 @@ describe('an address of the hub', () => {
   test('may name a repository, a type in it, a folder or a revision', () => {
     /** @param {string} text */
     const read = (text) => {
-      const { repository, revision, path, type, isBare, url: none } = readHubAddress(text);
+      const { repository, revision, path, type, isBare, url: none } = present(readHubAddress(text));
       assert.deepEqual([repository, none], ['owner/name', null], text);
       return [revision, path, type, isBare];
     };
@@ -47,9 +51,11 @@ describe('an address of the hub', () => {
   });
 
   test('keeps a revision and a path as they are written', () => {
-    const odd = readHubAddress('https://huggingface.co/owner/name/blob/refs%2Fpr%2F1/a folder/x#1%3F.gguf');
+    const odd = present(readHubAddress('https://huggingface.co/owner/name/blob/refs%2Fpr%2F1/a folder/x#1%3F.gguf'));
     assert.deepEqual([odd.revision, odd.path], ['refs/pr/1', 'a folder/x']);
-    const { url: asked } = readHubAddress('https://huggingface.co/owner/name/blob/refs%2Fpr%2F1/a%20b/x%231.gguf');
+    const { url: asked } = present(
+      readHubAddress('https://huggingface.co/owner/name/blob/refs%2Fpr%2F1/a%20b/x%231.gguf'),
+    );
     assert.equal(asked, 'https://huggingface.co/owner/name/resolve/refs%2Fpr%2F1/a%20b/x%231.gguf');
   });
 
@@ -72,16 +78,23 @@ describe('an address of the hub', () => {
   test('is asked for at another server that answers as the hub does', () => {
     const hub = { url: 'https://mirror.example/hub/' };
     for (const text of ['https://huggingface.co/owner/name/blob/main/x.gguf', 'hf.co/owner/name/x.gguf'])
-      assert.equal(readHubAddress(text, { hub }).url, 'https://mirror.example/hub/owner/name/resolve/main/x.gguf');
-    assert.equal(readHubAddress('https://mirror.example/hub/owner/name/blob/main/x.gguf', { hub }).path, 'x.gguf');
+      assert.equal(
+        present(readHubAddress(text, { hub })).url,
+        'https://mirror.example/hub/owner/name/resolve/main/x.gguf',
+      );
+    assert.equal(
+      present(readHubAddress('https://mirror.example/hub/owner/name/blob/main/x.gguf', { hub })).path,
+      'x.gguf',
+    );
     assert.equal(readHubAddress('https://mirror.example/owner/name/blob/main/x.gguf', { hub }), null);
   });
 
   test('comes with options that are checked, and a token that is never shown', () => {
+    /** @param {any} hub */
     const refuses = (hub) =>
       assert.throws(
         () => readHubAddress('owner/name', { hub }),
-        (error) => {
+        (/** @type {NibbleError} */ error) => {
           assert.equal(error.code, 'INVALID_ARGUMENT');
           return !JSON.stringify(error).includes(TOKEN);
         },
@@ -160,7 +173,7 @@ describe('files of a repository that are parts', () => {
     ];
     const found = joinParts(names.map((name) => file(name)));
     assert.deepEqual(
-      found.map(({ path, missing }) => [path, missing?.message.match(/missing (.*?)\. /)[1]]),
+      found.map(({ path, missing }) => [path, present(missing?.message.match(/missing (.*?)\. /))[1]]),
       [
         ['a/m-00001-of-00001.gguf', undefined],
         ['a/m-00001-of-00002.gguf', 'is "m-00002-of-00002.gguf"'],
@@ -172,12 +185,16 @@ describe('files of a repository that are parts', () => {
 
   test('are all meant by the address of any', () => {
     for (const number of ['00001', '00002', '00003'])
-      assert.equal(readHubAddress(`hf.co/owner/name/a/m-${number}-of-00003.gguf`).path, 'a/m-00001-of-00003.gguf');
-    assert.equal(readHubAddress('hf.co/owner/name/m-00004-of-00003.gguf').path, 'm-00004-of-00003.gguf');
+      assert.equal(
+        present(readHubAddress(`hf.co/owner/name/a/m-${number}-of-00003.gguf`)).path,
+        'a/m-00001-of-00003.gguf',
+      );
+    assert.equal(present(readHubAddress('hf.co/owner/name/m-00004-of-00003.gguf')).path, 'm-00004-of-00003.gguf');
   });
 });
 
 describe('the recommended file', () => {
+  /** @param {...any} files */
   const take = (...files) =>
     recommend(
       files.map(([type, more]) => ({

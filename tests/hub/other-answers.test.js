@@ -5,6 +5,7 @@ import { createServer } from 'node:http';
 import { describe, test } from 'node:test';
 import { listRepository, NibbleError } from '../../js/index.node.js';
 import { portOf } from '../port.js';
+import { untyped } from '../untyped.js';
 
 describe('what answers in place of the hub', () => {
   /**
@@ -47,7 +48,7 @@ describe('what answers in place of the hub', () => {
     entries.push(
       { type: 'file', path: 'a\n.gguf', size: 1 },
       { type: 'file', path: 'a\ud800.gguf', size: 1 },
-      { type: 'file', path: 'b.gguf', size: 5, lfs: { oid: 'x' } },
+      untyped({ type: 'file', path: 'b.gguf', size: 5, lfs: { oid: 'x' } }),
     );
     const headers = { Link: '<http://example.invalid/>; rel="next"' };
     await answering(JSON.stringify(entries), headers, async (at) => {

@@ -11,7 +11,12 @@ import { createEngine, describeModel, listRepository, openModelStore, readHubAdd
 import { splitGguf, splitNames } from '../gguf-splitter.js';
 import { serveHub } from '../hub-server.js';
 import { portOf } from '../port.js';
+import { present } from '../present.js';
 import { temporaryFolder, writeSmallModel } from '../small-model.js';
+import { untyped } from '../untyped.js';
+
+/** @typedef {import('../hub-server.js').Hub} Hub */
+/** @typedef {import('../../js/base/errors.js').NibbleError} NibbleError */
 
 const bytes = readFileSync(writeSmallModel());
 const other = readFileSync(writeSmallModel({ layers: 3 }));
@@ -23,8 +28,9 @@ const filesBelow = (folder) =>
     .map((path) => join(folder, String(path)))
     .filter((path) => statSync(path).isFile());
 
+/** @param {Promise<unknown>} promise @param {string} code */
 const fails = (promise, code, words = /./) =>
-  assert.rejects(promise, (error) => {
+  assert.rejects(promise, (/** @type {NibbleError} */ error) => {
     assert.equal(error.code, code, error.message);
     assert.match(error.message, words);
     assert.ok(!JSON.stringify(error).includes(TOKEN), 'no error shows the token');
@@ -74,6 +80,7 @@ const REPOSITORIES = {
 };
 
 describe('the hub', () => {
+  /** @type {Hub} */
   let hub;
   /** @type {{ hub: { url: string } }} */
   let at;
@@ -85,7 +92,10 @@ describe('the hub', () => {
 
   test("lists a repository's files page by page, and recommends one", async () => {
     const probe = { decodeBytesPerSecond: 1e9, prefillWeightsPerSecond: 1e10 };
-    const { files, recommended, ...facts } = await listRepository('owner/small-GGUF', { ...at, probe, memory: 2e9 });
+    const { files, recommended, ...facts } = await listRepository(
+      'owner/small-GGUF',
+      untyped({ ...at, probe, memory: 2e9 }),
+    );
     assert.deepEqual(facts, {
       repository: 'owner/small-GGUF',
       revision: 'main',
@@ -100,15 +110,15 @@ describe('the hub', () => {
       ['small-Q8_0.gguf', 'Q8_0', false, undefined],
       ['split/small-BF16-00001-of-00002.gguf', 'BF16', false, undefined],
     ]);
-    assert.equal(recommended.path, 'small-Q4_K_M.gguf');
-    assert.equal(recommended.url, `${hub.url}/owner/small-GGUF/resolve/main/small-Q4_K_M.gguf`);
-    assert.match(recommended.sha256, /^[0-9a-f]{64}$/);
-    assert.ok(recommended.tokensPerSecond > 100 && recommended.memoryBytes > bytes.length);
+    assert.equal(present(recommended).path, 'small-Q4_K_M.gguf');
+    assert.equal(present(recommended).url, `${hub.url}/owner/small-GGUF/resolve/main/small-Q4_K_M.gguf`);
+    assert.match(present(present(recommended).sha256), /^[0-9a-f]{64}$/);
+    assert.ok(present(present(recommended).tokensPerSecond) > 100 && present(recommended).memoryBytes > bytes.length);
   });
 
   test('is asked for the file of a type, of a name and in a folder', async () => {
     /** @param {string} address */
-    const pathOf = async (address) => (await listRepository(address, at)).recommended.path;
+    const pathOf = async (address) => present((await listRepository(address, at)).recommended).path;
     assert.equal(await pathOf('owner/small-GGUF:q6_k'), 'Q6_K/small.gguf');
     assert.equal(await pathOf('owner/small-GGUF:small-Q4_K_M.gguf'), 'small-Q4_K_M.gguf');
     assert.equal(await pathOf('owner/half:FP16'), 'half-fp16.gguf');
@@ -144,7 +154,7 @@ describe('the hub', () => {
 
   test('gives a model that comes in parts by a type and by any of them, and it is found again by both', async () => {
     const { files, recommended } = await listRepository('owner/split-GGUF', at);
-    const { path, type, parts, bytes: size, sha256, problem } = recommended;
+    const { path, type, parts, bytes: size, sha256, problem } = present(recommended);
     assert.deepEqual(
       [files.length, path, type, parts, sha256, problem],
       [2, 'Q4_0/m-Q4_0-00001-of-00005.gguf', 'Q4_0', 5, null, null],
@@ -397,7 +407,9 @@ describe('the hub', () => {
     );
     assert.ok(hub.served.length > 0);
     assert.deepEqual(
-      hub.served.filter(({ authorization }) => authorization !== undefined),
+      hub.served.filter(
+        (/** @type {{ authorization: string | undefined }} */ { authorization }) => authorization !== undefined,
+      ),
       [],
     );
     for (const path of filesBelow(folder)) assert.ok(!readFileSync(path).includes(TOKEN), path);
@@ -422,7 +434,7 @@ describe('the hub', () => {
 
   test('is asked again where it is too busy for a moment, and not where it is for long', async () => {
     hub.busy = { answers: 1, headers: { 'Retry-After': '0' } };
-    assert.equal((await listRepository('owner/small-GGUF:Q6_K', at)).recommended.type, 'Q6_K');
+    assert.equal(present((await listRepository('owner/small-GGUF:Q6_K', at)).recommended).type, 'Q6_K');
     for (const headers of [{ 'Retry-After': '120' }, { RateLimit: '"api";r=0;t=120' }]) {
       hub.busy = { answers: 2, headers };
       await assert.rejects(listRepository('owner/small-GGUF', at), ({ code, details }) => {
@@ -451,13 +463,21 @@ test('of what is stored of a repository, that which was used last is meant, or t
   const at = (url, usedAt, state = 'complete') => ({ id: url, source: { url }, usedAt, state });
   const start = 'https://huggingface.co/owner/name/resolve/main/';
   const models = [at(`${start}x-Q4_0.gguf`, 2), at(`${start}100%.gguf`, 1), at(`${start}x-Q8_0.gguf?a=b`, 3)];
-  models.push(at(`${start}x-Q6_K.gguf`, 9, 'importing'), at('https://example.org/x-Q4_0.gguf', 9), {
-    id: 'f',
-    source: null,
-  });
+  models.push(
+    at(`${start}x-Q6_K.gguf`, 9, 'importing'),
+    at('https://example.org/x-Q4_0.gguf', 9),
+    untyped({
+      id: 'f',
+      source: untyped(null),
+    }),
+  );
   /** @param {string} text */
   const idOf = (text) =>
-    storedIdOf(readHubAddress(text), { url: 'https://huggingface.co', token: null }, /** @type {any} */ (models));
+    storedIdOf(
+      present(readHubAddress(text)),
+      { url: 'https://huggingface.co', token: null },
+      /** @type {any} */ (models),
+    );
   assert.equal(idOf('owner/name'), `${start}x-Q8_0.gguf?a=b`);
   assert.equal(idOf('owner/name:q4_0'), `${start}x-Q4_0.gguf`);
   assert.equal(idOf('owner/name:Q6_K'), null);

@@ -29,11 +29,11 @@ const expected = data('expected');
 for (const [what, isSaid] of Object.entries({ 'texts that are said': true, 'texts of its own': false })) {
   test(`renders as Jinja2 does, with ${what}`, () => {
     assert.equal(expected.length, templates.length);
-    templates.forEach((template, index) => {
+    templates.forEach((/** @type {string} */ template, /** @type {number} */ index) => {
       let text = null;
       try {
         text = plain(run(template, variables, isSaid));
-      } catch (error) {
+      } catch (/** @type {any} */ error) {
         assert.match(error.constructor.name, /^(Template|Raised|Limit)Error$/, `${template}: ${error.stack}`);
       }
       assert.equal(text, expected[index], template);

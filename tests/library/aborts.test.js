@@ -42,7 +42,12 @@ async function serve() {
   return { state, url: `http://127.0.0.1:${server.address().port}`, close };
 }
 
-const own = {};
+/**
+ * What the calls are made on.
+ * @type {{ server: Awaited<ReturnType<typeof serve>>, models: import('../../js/client/model-store.js').ModelStore, id: string,
+ *   engine: import('../../js/client/engine.js').Engine, session: import('../../js/client/session.js').Session, image: Blob }}
+ */
+const own = /** @type {any} */ ({});
 
 before(async () => {
   own.server = await serve();
@@ -62,23 +67,30 @@ after(async () => {
 });
 
 /** What a call gives that has to be closed. */
-const closing = (opening) =>
-  opening.then(async (opened) => {
+const closing = (/** @type {any} */ opening) =>
+  opening.then(async (/** @type {any} */ opened) => {
     await (opened.unload ?? opened.close).call(opened);
     return 'opened';
   });
 
 // How each call comes to be under way when it is aborted: `asks`, its server is silent; `queues`, another call runs;
 // `computes`: at once, for so long; `reads`: at once, and it may be done before the signal comes.
+/** @type {Record<string, Record<string, Record<string, (control: any) => PromiseLike<unknown>>>>} */
 const CALLS = {
   library: {
-    createEngine: { asks: (control) => closing(createEngine({ model: `${own.server.url}/m.gguf`, ...control })) },
+    createEngine: {
+      asks: (control) => closing(createEngine({ model: `${own.server.url}/m.gguf`, ...control })),
+    },
     describeModel: { asks: (control) => describeModel(`${own.server.url}/m.gguf`, control) },
-    listRepository: { asks: (control) => listRepository('owner/name', { hub: { url: own.server.url }, ...control }) },
+    listRepository: {
+      asks: (control) => listRepository('owner/name', { hub: { url: own.server.url }, ...control }),
+    },
     probeSpeed: { computes: (control) => probeSpeed({ threads: 1, ...control }) },
   },
   engine: {
-    complete: { queues: (control) => own.engine.complete({ prompt: 'a', maxTokens: 3, ignoreEos: true, ...control }) },
+    complete: {
+      queues: (control) => own.engine.complete({ prompt: 'a', maxTokens: 3, ignoreEos: true, ...control }),
+    },
     evaluate: { queues: (control) => own.engine.evaluate([1, 2], { top: 1, ...control }) },
     score: { queues: (control) => own.engine.score([1], control) },
     restoreSession: { queues: (control) => closing(own.engine.restoreSession('key', control)) },
@@ -88,7 +100,9 @@ const CALLS = {
     },
   },
   session: {
-    complete: { queues: (control) => own.session.complete({ prompt: 'a', maxTokens: 3, ignoreEos: true, ...control }) },
+    complete: {
+      queues: (control) => own.session.complete({ prompt: 'a', maxTokens: 3, ignoreEos: true, ...control }),
+    },
     evaluate: { queues: (control) => own.session.evaluate([1, 2], { top: 1, ...control }) },
     score: { queues: (control) => own.session.score([1], control) },
     prefill: { queues: (control) => own.session.prefill([], control) },
@@ -119,7 +133,7 @@ const REASONS = [
 ];
 
 /** Whether an outcome is that of a call that was aborted for this reason. */
-function assertAborted(name, outcome, reason) {
+function assertAborted(/** @type {string} */ name, /** @type {string} */ outcome, /** @type {any} */ reason) {
   if (name === 'complete') return assert.equal(outcome.result?.finishReason, 'cancelled');
   assert.ok('error' in outcome, `there is a result: ${JSON.stringify(outcome.result)}`);
   const { error } = outcome;
@@ -128,14 +142,14 @@ function assertAborted(name, outcome, reason) {
   assert.deepEqual([error.code, error.cause?.name], ['CANCELLED', 'AbortError']);
 }
 
-const outcomeOf = (call) =>
+const outcomeOf = (/** @type {any} */ call) =>
   call.then(
-    (result) => ({ result }),
-    (error) => ({ error }),
+    (/** @type {any} */ result) => ({ result }),
+    (/** @type {any} */ error) => ({ error }),
   );
 
 /** Begins a call as its way says, and aborts it once it is under way. */
-async function abortMeanwhile({ way, call }, reason) {
+async function abortMeanwhile({ way, call }, /** @type {any} */ reason) {
   const controller = new AbortController();
   const { state } = own.server;
   const before = state.asked;
@@ -160,7 +174,7 @@ async function abortMeanwhile({ way, call }, reason) {
 }
 
 /** Iterates without ending what is iterated. */
-function keptGoing(completion) {
+function keptGoing(/** @type {any} */ completion) {
   const iterator = completion[Symbol.asyncIterator]();
   return { next: () => iterator.next() };
 }

@@ -144,9 +144,9 @@ test('a fetch that answers badly ends in a sentence, and the page lives on', asy
     ];
     const found = [];
     for (const own of odd) {
-      const error = await createEngine({ model, fetch: own, store: null }).then(
+      const error = await createEngine(/** @type {any} */ ({ model, fetch: own, store: null })).then(
         () => null,
-        (/** @type {any} */ reason) => reason,
+        (reason) => reason,
       );
       found.push(error?.code);
     }
@@ -156,9 +156,7 @@ test('a fetch that answers badly ends in a sentence, and the page lives on', asy
       return new Promise(() => {});
     };
     const { signal } = controller;
-    const error = await createEngine({ model, fetch: hanging, signal, store: null }).catch(
-      (/** @type {any} */ reason) => reason,
-    );
+    const error = await createEngine({ model, fetch: hanging, signal, store: null }).catch((reason) => reason);
     return [...found, error.code];
   }, `${server.url}/gated.gguf`);
   const failed = 'DOWNLOAD_FAILED';

@@ -10,8 +10,10 @@ import { serveBenchmark } from '../bench/server.js';
 import { openChromium } from '../chromium.js';
 import { serveModels } from '../model-server.js';
 import { temporaryFolder, writeSmallModel } from '../small-model.js';
+import { untyped } from '../untyped.js';
 
 /** @typedef {import('../chromium.js').Chromium} Chromium */
+/** @typedef {import('../../js/base/public-types.js').CompletionOptions} CompletionOptions */
 
 const LIBRARY = fileURLToPath(new URL('../../build/web/', import.meta.url));
 const MODEL = fileURLToPath(new URL('../../models/nibble-tiny.gguf', import.meta.url));
@@ -32,17 +34,22 @@ after(async () => {
   await server?.close();
 });
 
-/** Runs a function in a page of the server; it imports the library itself, as a page does. */
+/**
+ * Runs a function in a page of the server; it imports the library itself, as a page does.
+ * @param {Function} use
+ * @param {any} argument
+ */
 async function inPage(use, argument) {
   const page = await browser.context.newPage();
   try {
     await page.goto(server.url);
-    return await page.evaluate(use, argument);
+    return await page.evaluate(untyped(use), argument);
   } finally {
     await page.close();
   }
 }
 
+/** @param {object} options */
 async function inNode(options) {
   const engine = await createEngine({ model: MODEL, threads: 2, ...options });
   try {
@@ -57,7 +64,7 @@ test('the same seed gives the same text in Chromium and in Node, by every kernel
   const found = [await inNode({}), await inNode({ kernelSet: 'simd128' }), await inNode({ kernelSet: 'reference' })];
   for (const kernelSet of [undefined, 'relaxed-i16', 'relaxed-i32', 'simd128']) {
     const result = await inPage(
-      async ({ options, completion }) => {
+      async (/** @type {{ options: object, completion: CompletionOptions }} */ { options, completion }) => {
         const { createEngine: create } = await import('/nibble/index.js');
         const engine = await create({ model: '/models/nibble-tiny.gguf', ...options });
         const { tokens } = await engine.complete(completion).result;
@@ -74,7 +81,7 @@ test('the same seed gives the same text in Chromium and in Node, by every kernel
 });
 
 test('two engines live side by side in one page', async () => {
-  const texts = await inPage(async (completion) => {
+  const texts = await inPage(async (/** @type {CompletionOptions} */ completion) => {
     const { createEngine: create } = await import('/nibble/index.js');
     const engines = await Promise.all([1, 2].map(() => create({ model: '/models/nibble-tiny.gguf', threads: 2 })));
     const results = await Promise.all(engines.map((engine) => engine.complete(completion).result));
@@ -89,12 +96,12 @@ test('a model from an address is kept in IndexedDB unless told otherwise, and co
   // Not the file that the page itself stores: under any address that is one model.
   const site = await serveModels({ '/own.gguf': { bytes: readFileSync(writeSmallModel()) } });
   const found = await inPage(
-    async ({ model, completion }) => {
+    async (/** @type {{ model: any, completion: CompletionOptions }} */ { model, completion }) => {
       const { createEngine: create, openModelStore } = await import('/nibble/index.js');
       const models = await openModelStore();
       const results = [];
       for (const store of [null, 'opfs', 'opfs', undefined, undefined]) {
-        const engine = await create({ model, store });
+        const engine = await create(/** @type {any} */ ({ model, store }));
         const { text } = await engine.complete(completion).result;
         results.push({ text, storage: engine.info.storage, milliseconds: engine.info.loadMilliseconds });
         await engine.unload();
@@ -109,7 +116,7 @@ test('a model from an address is kept in IndexedDB unless told otherwise, and co
     },
     { model: `${site.url}own.gguf`, completion: COMPLETION },
   ).finally(site.close);
-  const states = found.results.map(({ storage }) => [storage.kind, storage.state]);
+  const states = found.results.map((/** @type {{ storage: any }} */ { storage }) => [storage.kind, storage.state]);
   assert.deepEqual(states, [
     [null, 'not-stored'],
     ['opfs', 'imported'],
@@ -130,7 +137,7 @@ test('relaxed and plain builds give equal logits, bit for bit', async () => {
   // In Node 20 only one of the two runs, so the browser compares them; a random model's logits are all different.
   const path = writeSmallModel();
   const bytes = [...readFileSync(path)];
-  const logits = await inPage(async (model) => {
+  const logits = await inPage(async (/** @type {any} */ model) => {
     const { createEngine: create } = await import('/nibble/index.js');
     const all = [];
     for (const kernelSet of ['relaxed-i16', 'relaxed-i32', 'simd128', 'reference']) {
@@ -166,6 +173,7 @@ test('bundled by esbuild, which moves no files, the library is told where its ow
   try {
     await page.goto(`${own.url}/app/index.html`);
     await page.waitForFunction(() => 'nibble' in globalThis);
+    /** @param {any} places */
     const written = (places) =>
       page.evaluate(
         async ([given, completion]) => {

@@ -3,7 +3,9 @@ import assert from 'node:assert/strict';
 import { readFileSync, statSync } from 'node:fs';
 import { after, before, describe, test } from 'node:test';
 import { createEngine, describeModel } from '../../js/index.node.js';
+import { present } from '../present.js';
 import { SMALL_SHAPE, writeSmallModel } from '../small-model.js';
+import { untyped } from '../untyped.js';
 
 /** @type {string} */
 let path;
@@ -21,16 +23,16 @@ describe('describeModel', () => {
   test('tells metadata, tensors and the memory for a context, without the weights', async () => {
     const description = await describeModel(path, { contextSize: 64 });
     assert.equal(description.problem, null);
-    assert.equal(description.model.contextSize, 64);
+    assert.equal(present(description.model).contextSize, 64);
     assert.equal(description.metadata['general.name'].value, 'random small');
     assert.equal(description.metadata['tokenizer.ggml.tokens'].count, SMALL_SHAPE.vocabulary);
     assert.ok(description.metadata['tokenizer.ggml.tokens'].value.length < 20);
-    const embedding = description.tensors.find(({ name }) => name === 'token_embd.weight');
+    const embedding = present(description.tensors.find(({ name }) => name === 'token_embd.weight'));
     assert.deepEqual(embedding.shape, [SMALL_SHAPE.width, SMALL_SHAPE.vocabulary]);
     assert.equal(embedding.type, 'Q4_0');
     const larger = await describeModel(path, { contextSize: 256 });
-    assert.ok(larger.memory.kvCache > description.memory.kvCache);
-    assert.equal(larger.memory.weights, description.memory.weights);
+    assert.ok(present(larger.memory).kvCache > present(description.memory).kvCache);
+    assert.equal(present(larger.memory).weights, present(description.memory).weights);
   });
 
   test('knows no size of a file that comes as a stream, and no context beyond the model’s', async () => {
@@ -41,17 +43,18 @@ describe('describeModel', () => {
     const { trainedContext } = sized.model;
     const contextSize = trainedContext + 1;
     const description = await describeModel(path, { contextSize });
-    assert.deepEqual([description.memory, description.model.trainedContext], [null, trainedContext]);
+    assert.deepEqual([description.memory, present(description.model).trainedContext], [null, trainedContext]);
     const error = await createEngine({ model: path, contextSize }).catch((refusal) => refusal);
-    assert.equal(error.message, description.problem.message);
+    assert.equal(error.message, present(description.problem).message);
     assert.equal(error.code, 'INVALID_ARGUMENT');
     assert.deepEqual(error.details, { option: 'contextSize', trainedContext });
   });
 
   test('tells the memory for the KV type that is asked for, as an engine has it then', async () => {
+    /** @type {Record<string, any>} */
     const described = {};
     for (const kvType of ['auto', 'f16', 'int8'])
-      described[kvType] = await describeModel(path, { contextSize: 256, kvType });
+      described[kvType] = await describeModel(path, untyped({ contextSize: 256, kvType }));
     assert.deepEqual(described.auto, described.f16);
     assert.equal(described.f16.model.kvType, 'f16');
     assert.equal(described.int8.model.kvType, 'int8');
@@ -69,16 +72,16 @@ describe('describeModel', () => {
   test('its estimate is what an engine then takes', async () => {
     const { memory } = await describeModel(path, { threads: 2 });
     const live = await engine.memory();
-    assert.equal(live.weights, memory.weights);
-    assert.equal(live.activations, memory.activations);
-    assert.ok(live.kvCache <= memory.kvCache);
+    assert.equal(live.weights, present(memory).weights);
+    assert.equal(live.activations, present(memory).activations);
+    assert.ok(live.kvCache <= present(memory).kvCache);
     const { wasm, javascript, total, ...parts } = live;
     assert.equal(
       Object.values(parts).reduce((sum, bytes) => sum + bytes, 0),
       wasm,
     );
-    assert.ok(live.other > 0 && live.other <= memory.other);
+    assert.ok(live.other > 0 && live.other <= present(memory).other);
     assert.equal(total, wasm + javascript);
-    assert.ok(javascript > 1e6 && memory.javascript > 1e6);
+    assert.ok(javascript > 1e6 && present(memory).javascript > 1e6);
   });
 });

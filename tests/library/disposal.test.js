@@ -9,6 +9,7 @@ import { createEngine, openModelStore } from '../../js/index.node.js';
 import { temporaryFolder, writeSmallModel } from '../small-model.js';
 
 /** @typedef {import('../../js/base/public-types.js').Engine} Engine */
+/** @typedef {import('../../js/client/session.js').Session} Session */
 
 setFlagsFromString('--expose-gc');
 const collect = runInNewContext('gc');
@@ -40,7 +41,7 @@ after(() => engine?.unload());
 const pages = async () => (await engine.memory()).kvCache;
 
 /** A session with a text of its own, which nobody has afterwards. @param {number} first */
-async function forget(first, use = async () => {}) {
+async function forget(first, /** @type {any} */ use = async () => {}) {
   const session = await engine.createSession();
   await session.prefill([first, ...TEXT]);
   return use(session);
@@ -49,7 +50,7 @@ async function forget(first, use = async () => {}) {
 describe('a session that nobody can reach any more', () => {
   test('gives its memory back', async () => {
     const empty = await pages();
-    for (let first = 200; first < 203; first++) await forget(first, (session) => session.fork());
+    for (let first = 200; first < 203; first++) await forget(first, (/** @type {Session} */ session) => session.fork());
     assert.ok((await pages()) > empty);
     await collectUntil(async () => (await pages()) === empty);
   });
@@ -58,7 +59,9 @@ describe('a session that nobody can reach any more', () => {
     const empty = await pages();
     const options = { tokens: [1, ...TEXT], maxTokens: LONG, ignoreEos: true };
     // What an async function returns is awaited, and a completion that is, is its result.
-    const { completion } = await forget(1, async (session) => ({ completion: session.complete(options) }));
+    const { completion } = await forget(1, async (/** @type {any} */ session) => ({
+      completion: session.complete(options),
+    }));
     let count = 0;
     for await (const _ of completion) {
       if (count++ > 20) continue;
@@ -86,12 +89,15 @@ describe('a session that nobody can reach any more', () => {
 test('await using ends sessions, engines and stores', {
   skip: Symbol.asyncDispose === undefined && 'this Node has no Symbol.asyncDispose',
 }, async () => {
+  /** @type {any} */
   const own = await createEngine({ model, threads: 1 });
+  /** @type {any} */
   const session = await own.createSession();
   await session[Symbol.asyncDispose]();
   await assert.rejects(session.tokens(), { code: 'SESSION_CLOSED' });
   await own[Symbol.asyncDispose]();
   assert.equal(await own.closed, undefined);
+  /** @type {any} */
   const models = await openModelStore({ store: { folder: temporaryFolder() } });
   await models[Symbol.asyncDispose]();
   assert.equal(await models.closed, undefined);

@@ -7,6 +7,7 @@ import './trap.js';
 const TRAP = new URL('./trap.js', import.meta.url).href;
 const { Worker } = workerThreads;
 workerThreads.Worker = class extends Worker {
+  /** @param {string} url @param {object} options */
   constructor(url, options) {
     super(url, { ...options, execArgv: [...process.execArgv, '--import', TRAP] });
   }
@@ -14,6 +15,7 @@ workerThreads.Worker = class extends Worker {
 syncBuiltinESMExports();
 await import('../../js/worker.node.js');
 
+/** @type {Record<string, any>} */
 const WAYS = {
   throw: () => {
     throw new Error('out of luck');
@@ -28,6 +30,7 @@ const WAYS = {
   thread: () => globalThis.armThreads(),
 };
 
+/** @type {any} */
 const channel = new BroadcastChannel('nibble-test-death');
-channel.onmessage = ({ data }) => WAYS[data]();
+channel.onmessage = (/** @type {{ data: string }} */ { data }) => WAYS[data]();
 channel.unref();

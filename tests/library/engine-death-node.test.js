@@ -9,6 +9,7 @@ import { promisify } from 'node:util';
 import { createEngine, openModelStore } from '../../js/index.node.js';
 import { ChildProcess } from '../child-process.js';
 import { code } from '../errors.js';
+import { present } from '../present.js';
 import { temporaryFolder, writeSmallModel } from '../small-model.js';
 
 /** @typedef {import('../../js/base/errors.js').NibbleError} NibbleError */
@@ -32,12 +33,13 @@ for (const [way, expected] of Object.entries(DEATHS)) {
       }, code(expected));
       await assert.rejects(engine.memory(), code(expected));
       await assert.rejects(engine.complete({ prompt: 'ab' }).result, code(expected));
-      assert.equal((await engine.closed).code, expected);
+      assert.equal(present(await engine.closed).code, expected);
       await engine.unload();
     });
 
     test('while a folder is written: nothing stays locked', async () => {
       const store = { folder: temporaryFolder() };
+      /** @param {{ phase: string }} options */
       const onProgress = ({ phase }) => phase === 'load' && channel.postMessage(way);
       let given = 0;
       const slow = new ReadableStream({
@@ -64,7 +66,7 @@ test('a thread that traps while the engine waits for it is told by this call, al
   const engine = await createEngine({ model, threads: 2, workerUrl });
   const completion = engine.complete({ prompt: 'ab', ignoreEos: true });
   /** @param {NibbleError | undefined} error */
-  const ends = (error) => ['ENGINE_CRASHED', 'WORKER_FAILED'].includes(error.code);
+  const ends = (error) => ['ENGINE_CRASHED', 'WORKER_FAILED'].includes(present(error).code);
   await assert.rejects(async () => {
     for await (const _ of completion) channel.postMessage('thread');
   }, ends);

@@ -5,7 +5,9 @@ import { after, before, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { serveBenchmark } from '../bench/server.js';
 import { openChromium } from '../chromium.js';
+import { present } from '../present.js';
 import { writeSmallModel } from '../small-model.js';
+import { untyped } from '../untyped.js';
 
 /** @typedef {import('../bench/server.js').BenchmarkServer} BenchmarkServer */
 /** @typedef {import('../chromium.js').Chromium} Chromium */
@@ -87,7 +89,7 @@ const MOMENTS = {
       // However late the kill comes, the call has not ended.
       const endless = { ignoreEos: true, onFull: 'drop-oldest' };
       const prompt = 'ab '.repeat(1200);
-      const { result } = globalThis.engine.complete({ prompt, ...endless, onPrefill });
+      const { result } = globalThis.engine.complete(untyped({ prompt, ...endless, onPrefill }));
       globalThis.call = () => result;
     },
   },
@@ -134,7 +136,7 @@ const load = (page, model = server.modelUrl, store = 'indexeddb') =>
     async ([from, where]) => {
       const urls = { workerUrl: '/test/library/dying-worker.js', wasmUrl: '/nibble/' };
       const options = { model: from, store: where, ...urls, threads: 2, contextSize: 4096 };
-      globalThis.engine = await globalThis.nibble.createEngine(options);
+      globalThis.engine = await globalThis.nibble.createEngine(/** @type {any} */ (options));
       globalThis.whyClosed = 'not yet';
       globalThis.engine.closed.then((reason) => {
         globalThis.whyClosed = reason === undefined ? null : { code: reason.code, message: reason.message };
@@ -149,6 +151,7 @@ const load = (page, model = server.modelUrl, store = 'indexeddb') =>
  */
 const look = (page) =>
   page.evaluate(async (milliseconds) => {
+    /** @param {Promise<unknown>} promise */
     const settled = (promise) =>
       Promise.race([
         promise.then(
@@ -180,7 +183,7 @@ const workersLeft = async (page) => {
 
 /** @param {Page} page @param {...(string | null)} from */
 async function checkNext(page, ...from) {
-  await load(page, ...from);
+  await load(page, present(...from));
   const text = await page.evaluate(async () => {
     const { engine } = globalThis;
     const { tokens } = await engine.complete({ prompt: 'ab', maxTokens: 4, ignoreEos: true }).result;
@@ -214,6 +217,7 @@ for (const [death, { kill, code, reason }] of Object.entries(DEATHS)) {
     test('while it loads: the caller is told, and the next engine starts', async () => {
       const page = await openPage(slow.url);
       await page.evaluate((model) => {
+        /** @param {{ phase: string }} options */
         const onProgress = ({ phase }) => {
           globalThis.isUnderWay ||= phase === 'download';
         };
@@ -243,14 +247,17 @@ test('an onProgress that throws ends the load: threads end, what came is kept, a
   const store = 'opfs';
   const found = await page.evaluate(
     async ([model, where]) => {
+      /** @param {{ phase: string, loaded: number, total: number }} options */
       const onProgress = ({ phase, loaded, total }) => {
         if (phase === 'download' && loaded > total / 3) throw new RangeError('enough');
       };
       const urls = { workerUrl: '/test/library/dying-worker.js', wasmUrl: '/nibble/' };
-      const loading = globalThis.nibble.createEngine({ model, store: where, onProgress, ...urls, threads: 2 });
+      const loading = globalThis.nibble.createEngine(
+        /** @type {any} */ ({ model, store: where, onProgress, ...urls, threads: 2 }),
+      );
       const { name, message } = await loading.catch((error) => error);
-      const models = await globalThis.nibble.openModelStore({ store: where });
-      const [{ state, receivedBytes, fileBytes }] = await models.list();
+      const models = await globalThis.nibble.openModelStore(/** @type {any} */ ({ store: where }));
+      const [{ state, receivedBytes, fileBytes }] = /** @type {any} */ (await models.list());
       await models.close();
       return { name, message, state, part: receivedBytes / fileBytes };
     },
@@ -263,10 +270,13 @@ test('an onProgress that throws ends the load: threads end, what came is kept, a
   const first = await page.evaluate(
     async ([model, where]) => {
       let least = 1;
+      /** @param {{ phase: string, loaded: number, total: number }} options */
       const onProgress = ({ phase, loaded, total }) => {
         if (phase === 'download') least = Math.min(least, loaded / total);
       };
-      const engine = await globalThis.nibble.createEngine({ model, store: where, onProgress, threads: 2 });
+      const engine = await globalThis.nibble.createEngine(
+        /** @type {any} */ ({ model, store: where, onProgress, threads: 2 }),
+      );
       await engine.unload();
       return least;
     },
@@ -320,7 +330,9 @@ test('a worker that is ended before it begins, or is another script, is not wait
     async ([model, milliseconds]) => {
       // A minute that is over in a moment.
       const { setInterval } = globalThis;
-      globalThis.setInterval = (use, every) => setInterval(use, every / 100);
+      globalThis.setInterval = /** @type {any} */ (
+        (/** @type {Function} */ use, /** @type {number} */ every) => setInterval(use, every / 100)
+      );
       /** @param {Promise<Engine> | Promise<ModelStore>} promise */
       const failure = (promise) =>
         Promise.race([
@@ -328,20 +340,23 @@ test('a worker that is ended before it begins, or is another script, is not wait
             () => 'done',
             ({ code, message }) => ({ code, message }),
           ),
-          new Promise((resolve) => setTimeout(resolve, milliseconds, 'nothing')),
+          new Promise((resolve) => setTimeout(resolve, /** @type {any} */ (milliseconds), 'nothing')),
         ]);
       const { createEngine, openModelStore } = globalThis.nibble;
       const workerUrl = '/nibble/worker.js';
       const another = 'data:text/javascript,';
-      const results = [await failure(createEngine({ model, workerUrl: another }))];
+      const results = [await failure(createEngine(/** @type {any} */ ({ model, workerUrl: another })))];
       const { Worker } = globalThis;
-      globalThis.Worker = class extends Worker {
-        constructor(...from) {
-          super(...from);
-          this.terminate();
+      globalThis.Worker = /** @type {any} */ (
+        class extends Worker {
+          /** @param {...any[]} from */
+          constructor(...from) {
+            super(...from);
+            this.terminate();
+          }
         }
-      };
-      results.push(await failure(createEngine({ model, workerUrl })));
+      );
+      results.push(await failure(createEngine(/** @type {any} */ ({ model, workerUrl }))));
       results.push(await failure(openModelStore({ workerUrl })));
       return results;
     },

@@ -7,10 +7,13 @@ import { after, before, describe, test } from 'node:test';
 import { createEngine, describeModel } from '../../js/index.node.js';
 import { code } from '../errors.js';
 import { holdPrompts } from '../held-prompt.js';
+import { present } from '../present.js';
 import { SMALL_SHAPE, temporaryFolder, writeSmallModel } from '../small-model.js';
+import { untyped } from '../untyped.js';
 
 /** @typedef {import('../../js/base/public-types.js').Engine} Engine */
 /** @typedef {import('../../js/client/completion.js').Completion} Completion */
+/** @typedef {import('../../js/base/errors.js').NibbleError} NibbleError */
 
 const GREEDY = { temperature: 0, ignoreEos: true };
 
@@ -45,7 +48,7 @@ describe('loading', () => {
     assert.equal(info.quantization.label, 'Q4_0');
     assert.ok(['relaxed', 'simd128'].includes(info.wasm));
     assert.ok(Object.hasOwn(info.kernelRates, info.kernelSet), `${info.kernelSet} has a rate`);
-    assert.ok(info.loadMilliseconds > 0);
+    assert.ok(present(info.loadMilliseconds) > 0);
   });
 
   test('a path, bytes, a Blob and a stream give the same model', async () => {
@@ -74,6 +77,7 @@ describe('loading', () => {
   });
 
   test('progress goes from the beginning to the whole file', async () => {
+    /** @type {any[]} */
     const events = [];
     const other = await createEngine({ model: path, threads: 1, onProgress: (event) => events.push(event) });
     await other.unload();
@@ -87,6 +91,7 @@ describe('loading', () => {
   test('the address of a Blob that is gone says so', async () => {
     const address = URL.createObjectURL(new Blob(['GGUF']));
     URL.revokeObjectURL(address);
+    /** @param {NibbleError} error */
     const expected = (error) => code('INVALID_ARGUMENT')(error) && /not revoked/.test(error.message);
     await assert.rejects(createEngine({ model: address }), expected);
   });
@@ -105,6 +110,7 @@ describe('loading', () => {
     const failing = () => {
       throw own;
     };
+    /** @param {NibbleError} error */
     const is = (error) => error === own;
     await assert.rejects(createEngine({ model: path, onProgress: failing }), is);
     await assert.rejects(createEngine({ model: path, onProgress: async () => failing() }), is);
@@ -122,7 +128,7 @@ describe('loading', () => {
     });
     await assert.rejects(createEngine({ model: silent, onProgress: failing }), is);
     assert.ok(cancelled, 'the stream is let go');
-    await assert.rejects(createEngine({ model: path, onProgress: 5 }), code('INVALID_ARGUMENT'));
+    await assert.rejects(createEngine({ model: path, onProgress: untyped(5) }), code('INVALID_ARGUMENT'));
   });
 
   test('a file cut short is refused wherever it is cut', async () => {
@@ -140,11 +146,11 @@ describe('loading', () => {
   test('what cannot be loaded has a code', async () => {
     await assert.rejects(createEngine({ model: join(temporaryFolder(), 'absent.gguf') }), code('SOURCE_UNREADABLE'));
     await assert.rejects(createEngine({ model: new Blob(['<html>no model']) }), code('GGUF_BAD_MAGIC'));
-    await assert.rejects(createEngine({}), code('INVALID_ARGUMENT'));
-    await assert.rejects(createEngine(null), code('INVALID_ARGUMENT'));
-    const unknownStore = createEngine({ model: path, store: 'cloud' });
+    await assert.rejects(createEngine(untyped({})), code('INVALID_ARGUMENT'));
+    await assert.rejects(createEngine(present(null)), code('INVALID_ARGUMENT'));
+    const unknownStore = createEngine({ model: path, store: untyped('cloud') });
     await assert.rejects(unknownStore, { message: /^The option store is "cloud"; expected / });
-    await assert.rejects(createEngine({ model: path, signal: 4 }), code('INVALID_ARGUMENT'));
+    await assert.rejects(createEngine({ model: path, signal: untyped(4) }), code('INVALID_ARGUMENT'));
     await assert.rejects(createEngine({ model: path, threads: 0 }), code('INVALID_ARGUMENT'));
     await assert.rejects(createEngine({ model: path, kernelSet: 'no such set' }), code('INVALID_ARGUMENT'));
     await assert.rejects(createEngine({ model: path, wasmBinary: new Uint8Array(8) }), code('WASM_UNAVAILABLE'));
@@ -192,6 +198,7 @@ describe('completions', () => {
   });
 
   test('the same seed gives the same tokens, another seed others, and a random seed is told', async () => {
+    /** @param {object} options */
     const write = (options) =>
       engine.complete({ prompt: 'abc', maxTokens: 24, temperature: 1.5, ignoreEos: true, ...options }).result;
     const [one, two, other, random] = [
@@ -226,7 +233,7 @@ describe('completions', () => {
     const sets = Object.keys(engine.info.kernelRates);
     assert.ok(sets.length >= 2);
     const streams = sets.flatMap((kernelSet) => [1, 2].map((tileStreams) => ({ kernelSet, tileStreams })));
-    for (const settings of [{ threads: 1 }, { threads: 3 }, ...streams]) {
+    for (const settings of untyped([{ threads: 1 }, { threads: 3 }, ...streams])) {
       const other = await createEngine({ model: path, ...settings });
       const { tokens } = await other.complete(options).result;
       if (settings.kernelSet) assert.equal(other.info.kernelSet, settings.kernelSet);
@@ -303,9 +310,9 @@ describe('completions', () => {
     const { workerUrl, within } = holdPrompts();
     const patient = await createEngine({ model: writeSmallModel({ context: 16384 }), contextSize: 0, workerUrl });
     try {
-      const options = { prompt: 'abc', ...GREEDY, onFull: 'drop-oldest' };
+      const options = untyped({ prompt: 'abc', ...GREEDY, onFull: 'drop-oldest' });
       const controller = new AbortController();
-      const aborted = patient.complete({ ...options, signal: controller.signal });
+      const aborted = patient.complete(untyped({ ...options, signal: controller.signal }));
       let seen = 0;
       for await (const _ of aborted) if (++seen === 3) controller.abort();
       assert.equal((await aborted.result).finishReason, 'cancelled');
@@ -314,7 +321,7 @@ describe('completions', () => {
       for await (const _ of left) break;
       assert.equal((await left.result).finishReason, 'cancelled');
 
-      const early = await patient.complete({ ...options, signal: AbortSignal.abort() }).result;
+      const early = await patient.complete(untyped({ ...options, signal: AbortSignal.abort() })).result;
       assert.deepEqual([early.finishReason, early.completionTokens], ['cancelled', 0]);
 
       const onPrefill = within(() => prefilling.stop());
@@ -326,10 +333,10 @@ describe('completions', () => {
       // Far too long for the context, and long to read: whoever stops it meanwhile is not told that it does not fit.
       const text = 'a word and another, '.repeat(40_000);
       for (const start of [{ prompt: text }, { messages: [{ role: 'user', content: text }], onFull: 'drop-oldest' }]) {
-        const reading = patient.complete(start);
+        const reading = patient.complete(untyped(start));
         setTimeout(() => reading.stop(), 20);
         assert.equal((await reading.result).finishReason, 'cancelled');
-        await assert.rejects(patient.complete(start).result, { code: 'CONTEXT_FULL' });
+        await assert.rejects(patient.complete(untyped(start)).result, { code: 'CONTEXT_FULL' });
       }
     } finally {
       await patient.unload();
@@ -364,13 +371,13 @@ describe('completions', () => {
 
   test('a misspelt option is named, with the one that was meant', async () => {
     /** @param {string} unknown @param {string} nearest */
-    const named = (unknown, nearest) => (error) =>
+    const named = (unknown, nearest) => (/** @type {NibbleError} */ error) =>
       code('INVALID_ARGUMENT')(error) && error.message.includes(unknown) && error.message.includes(nearest);
     await assert.rejects(createEngine({ model: path, contextsize: 5 }), named('contextsize', 'contextSize'));
     await assert.rejects(describeModel(path, { thread: 5 }), named('thread', 'threads'));
     await assert.rejects(engine.complete({ prompt: 'a', temprature: 1 }), named('temprature', 'temperature'));
     await assert.rejects(engine.evaluate([1], { topK: 5 }), named('topK', 'top'));
-    await assert.rejects(engine.score([1, 2], { form: 1 }), named('form', 'from'));
+    await assert.rejects(engine.score([1, 2], untyped({ form: 1 })), named('form', 'from'));
     await assert.rejects(engine.benchmark({ warmup: 1 }), named('warmup', 'warmUp'));
     const { signal } = new AbortController();
     assert.equal((await engine.evaluate([1], { signal, top: 1, reusePrefix: undefined })).top.length, 1);

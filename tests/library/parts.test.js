@@ -20,6 +20,7 @@ import { serve } from '../../js/worker/serve.js';
 import { code } from '../errors.js';
 import { portOf } from '../port.js';
 import { temporaryFolder } from '../small-model.js';
+import { untyped } from '../untyped.js';
 
 /** @typedef {import('node:http').IncomingMessage} IncomingMessage */
 /** @typedef {import('node:http').Server} Server */
@@ -94,7 +95,7 @@ describe('stop strings', () => {
     for (let round = 0; round < 3000; round++) {
       const [plain, marked] = [letters(3, 'ab').join(''), `${letters(2, 'ab|').join('')}|`];
       const matcher = createStopMatcher([plain], [marked]);
-      let [shown, full, given, expected] = ['', '', '', null];
+      let [shown, full, given, expected] = untyped(['', '', '', null]);
       for (const piece of letters(9, 'ab|')) {
         full += piece;
         if (piece !== '|') shown += piece;
@@ -131,12 +132,13 @@ describe('protocol', () => {
 
   test('errors cross whole, with code, message and cause', () => {
     const error = new NibbleError('GGUF_BAD_MAGIC', 'Not a model.', { cause: new TypeError('why') });
+    /** @type {any} */
     const reply = readReply(structuredClone(errorReply(3, error)));
     assert.equal(reply.kind, 'error');
     assert.equal(reply.error.code, 'GGUF_BAD_MAGIC');
     assert.equal(reply.error.message, 'Not a model.');
     assert.equal(reply.error.cause.message, 'why');
-    assert.equal(readReply(errorReply(3, new TypeError('oops'))).error.code, 'INTERNAL');
+    assert.equal(untyped(readReply(errorReply(3, new TypeError('oops')))).error.code, 'INTERNAL');
   });
 });
 
@@ -144,19 +146,23 @@ describe('client', () => {
   function fakePort() {
     const port = { sent: [], terminated: 0, alive: [] };
     return Object.assign(port, {
-      post: (message) => port.sent.push(structuredClone(message)),
+      /** @param {string} message */
+      post: (message) => port.sent.push(untyped(untyped(structuredClone(message)))),
+      /** @param {any} handlers */
       listen: (handlers) => Object.assign(port, handlers),
       terminate: async () => {
         port.terminated++;
       },
-      keepAlive: (busy) => port.alive.push(busy),
+      /** @param {boolean} busy */
+      keepAlive: (busy) => port.alive.push(untyped(untyped(busy))),
     });
   }
 
   test('replies are matched by id, whatever their order', async () => {
+    /** @type {any} */
     const port = fakePort();
-    const client = new Client(port);
-    const [first, second] = [client.call('memory', {}), client.call('tokenize', {})];
+    const client = new Client(untyped(port));
+    const [first, second] = [client.call('memory', {}), client.call('tokenize', untyped({}))];
     port.onMessage({ id: 2, result: 'second' });
     port.onMessage({ id: 99, result: 'nobody asked' });
     port.onMessage({ id: 1, result: 'first' });
@@ -165,9 +171,10 @@ describe('client', () => {
   });
 
   test('when the worker dies, calls that wait and calls to come are rejected', async () => {
+    /** @type {any} */
     const port = fakePort();
-    const client = new Client(port);
-    const waiting = client.call('evaluate', {});
+    const client = new Client(untyped(port));
+    const waiting = client.call('evaluate', untyped({}));
     port.onFailure('it exited with code 1');
     await assert.rejects(waiting, code('WORKER_FAILED'));
     await assert.rejects(client.call('memory', {}), code('WORKER_FAILED'));
@@ -176,12 +183,13 @@ describe('client', () => {
 
   test('a worker that gives no sign of life fails its calls, and none that has given one', async (t) => {
     t.mock.timers.enable({ apis: ['setInterval'] });
+    /** @param {any} port */
     const minute = (port) => {
       const client = new Client(port);
-      const waiting = client.call('load', {});
+      const waiting = client.call('load', untyped({}));
       return { client, waiting };
     };
-    const [silent, started, answering] = [fakePort(), fakePort(), fakePort()];
+    const [silent, started, answering] = untyped([fakePort(), fakePort(), fakePort()]);
     const { waiting, client } = minute(silent);
     const others = [minute(started), minute(answering)];
     started.onStarted();
@@ -194,7 +202,7 @@ describe('client', () => {
     assert.equal((await client.ended).code, 'WORKER_FAILED');
     assert.equal(silent.terminated, 1);
     t.mock.timers.tick(1000 * START_SECONDS);
-    for (const [index, port] of [started, answering].entries()) {
+    for (const [index, port] of untyped([started, answering].entries())) {
       port.onMessage({ id: 1, result: index });
       assert.equal(await others[index].waiting, index);
       assert.equal(port.terminated, 0);
@@ -202,8 +210,9 @@ describe('client', () => {
   });
 
   test('a reply that is none ends the worker', async () => {
+    /** @type {any} */
     const port = fakePort();
-    const client = new Client(port);
+    const client = new Client(untyped(port));
     const waiting = client.call('memory', {});
     port.onMessage({ nonsense: true });
     await assert.rejects(waiting, code('PROTOCOL_ERROR'));
@@ -211,8 +220,9 @@ describe('client', () => {
   });
 
   test('a signal sends a cancel for its call, once', async () => {
+    /** @type {any} */
     const port = fakePort();
-    const client = new Client(port);
+    const client = new Client(untyped(port));
     const controller = new AbortController();
     const waiting = client.call('complete', {}, { signal: controller.signal });
     controller.abort();
@@ -221,7 +231,7 @@ describe('client', () => {
     assert.equal(await waiting, 'partial');
     assert.equal(port.sent.length, 2);
     client.call('complete', {}, { signal: AbortSignal.abort() }).catch(() => {});
-    const order = port.sent.slice(2).map(({ method, params }) => [method, params.target]);
+    const order = port.sent.slice(2).map((/** @type {any} */ { method, params }) => [method, params.target]);
     assert.deepEqual(order, [
       ['cancel', 3],
       ['complete', undefined],
@@ -237,8 +247,9 @@ describe('client', () => {
         throw new RangeError('mine');
       },
     ]) {
+      /** @type {any} */
       const port = fakePort();
-      const client = new Client(port);
+      const client = new Client(untyped(port));
       const failing = client.call('complete', {}, { onEvent });
       const other = client.call('memory', {});
       port.onMessage({ id: 1, event: { text: 'a', token: 1 } });
@@ -254,20 +265,24 @@ describe('client', () => {
   });
 
   test('what cannot be sent is an error of the call', async () => {
-    const client = new Client(fakePort());
+    const client = new Client(untyped(fakePort()));
     await assert.rejects(client.call('render', { messages: [() => {}] }), code('INVALID_ARGUMENT'));
   });
 });
 
 test('after a crash of the wasm code, the worker refuses everything', async () => {
+  /** @type {any[]} */
   const replies = [];
+  /** @type {any} */
   let send;
-  const port = {
+  const port = untyped({
+    /** @param {string} message */
     post: (message) => replies.push(readReply(structuredClone(message))),
+    /** @param {(message: any) => void} onMessage */
     listen: (onMessage) => {
       send = onMessage;
     },
-  };
+  });
   const startRuntime = async () => {
     throw new WebAssembly.RuntimeError('unreachable');
   };
@@ -291,6 +306,7 @@ describe('metadata values', () => {
   test('numbers, big numbers, booleans, strings and arrays', () => {
     /** @param {Float32Array<ArrayBuffer>} array */
     const bytes = (array) => new Uint8Array(array.buffer);
+    /** @param {number} type @param {any} array */
     const scalar = (type, array) => decodeValue({ type, element: type, count: 1 }, bytes(array));
     assert.equal(scalar(5, Int32Array.of(-7)), -7);
     assert.equal(scalar(10, BigUint64Array.of(5n)), 5);
@@ -322,7 +338,8 @@ describe('sources', () => {
   before(async () => {
     folder = temporaryFolder();
     writeFileSync(join(folder, 'model.gguf'), content);
-    server = createServer((request, response) => {
+    server = createServer((/** @type {any} */ request, response) => {
+      /** @type {any} */
       const routes = {
         '/models/a%20b.gguf': () => response.writeHead(200, { 'content-length': content.length }).end(content),
         '/chunked': () => response.writeHead(200).end(content),
@@ -344,7 +361,7 @@ describe('sources', () => {
   /** @param {string} text */
   const locate = (text) => (text.startsWith('http') ? { url: text } : { path: text });
 
-  /** @param {RegExp | Response} model */
+  /** @param {any} model */
   async function readAll(model) {
     const { descriptor, transfer, close } = describeSource(model, locate);
     // As it crosses to the worker.
@@ -392,7 +409,7 @@ describe('sources', () => {
     ];
     for (const [kind, model, expected, size, name] of cases) {
       const source = await readAll(model);
-      assert.ok(Buffer.compare(source.bytes, expected) === 0, `${kind}: the bytes`);
+      assert.ok(Buffer.compare(source.bytes, untyped(expected)) === 0, `${kind}: the bytes`);
       assert.equal(source.size, size, `${kind}: the size`);
       assert.equal(source.name, name, `${kind}: the name`);
     }
@@ -415,20 +432,27 @@ describe('sources', () => {
       [failing, 'SOURCE_UNREADABLE', /the disk is gone/],
       [stream(['text']), 'SOURCE_UNREADABLE', /not a Uint8Array/],
     ];
-    for (const [model, expected, message] of cases) {
-      await assert.rejects(readAll(model), (error) => code(expected)(error) && message.test(error.message), expected);
+    for (const [model, expected, message] of untyped(cases)) {
+      await assert.rejects(
+        readAll(model),
+        (/** @type {NibbleError} */ error) => code(expected)(error) && message.test(error.message),
+        untyped(expected),
+      );
     }
     for (const model of [undefined, null, '', 5, {}, { stream: stream([]), size: -1 }]) {
       await assert.rejects(readAll(model), code('INVALID_ARGUMENT'));
     }
     const read = new Response(content);
     await read.arrayBuffer();
-    for (const [response, reason] of [
+    for (const [response, reason] of untyped([
       [await fetch(`${origin}/absent`), /has status 404/],
       [read, /was read already/],
       [new Response(null), /has no body/],
-    ]) {
-      await assert.rejects(readAll(response), (error) => code('INVALID_ARGUMENT')(error) && reason.test(error.message));
+    ])) {
+      await assert.rejects(
+        readAll(response),
+        (/** @type {NibbleError} */ error) => code('INVALID_ARGUMENT')(error) && reason.test(error.message),
+      );
     }
   });
 

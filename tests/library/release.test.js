@@ -7,9 +7,12 @@ import { RELEASE_NAME } from '../../js/base/release.js';
 import { createEngine, describeModel, openModelStore, probeSpeed } from '../../js/index.node.js';
 import { serve } from '../../web/serve.js';
 import { openChromium } from '../chromium.js';
+import { present } from '../present.js';
 import { temporaryFolder, writeSmallModel } from '../small-model.js';
+import { untyped } from '../untyped.js';
 
 /** @typedef {import('../chromium.js').Chromium} Chromium */
+/** @typedef {import('../../js/base/errors.js').NibbleError} NibbleError */
 
 const OTHER = '0.0.9+0123456789ab';
 const WASM = ['nibble-relaxed.wasm', 'nibble-simd128.wasm'];
@@ -20,9 +23,10 @@ const wasmAt = (name) => readFileSync(new URL(`../../build/web/${name}`, import.
 /** As another build would be: a valid module with one more section. @param {string} name */
 const otherWasm = (name) => Buffer.concat([wasmAt(name), Buffer.from([0, 4, 3]), Buffer.from('old')]);
 
-const mismatch = (details, words) => (error) => {
+/** @param {object} details @param {any} words */
+const mismatch = (details, words) => (/** @type {any} */ error) => {
   assert.equal(error.code, 'RELEASE_MISMATCH', error.message);
-  for (const [name, value] of Object.entries(details)) assert.equal(error.details[name], value);
+  for (const [name, value] of Object.entries(details)) assert.equal(present(error.details)[name], value);
   assert.match(error.message, words);
   assert.match(error.message, ADVICE);
   return true;
@@ -32,7 +36,7 @@ describe('in Node', () => {
   const model = writeSmallModel();
   const folder = temporaryFolder();
 
-  /** A worker that answers whatever it is asked. */
+  /** A worker that answers whatever it is asked. @param {...any} messages */
   function workerTelling(...messages) {
     const path = join(folder, `worker-${messages.length}.mjs`);
     const lines = messages.map((message) => `parentPort.postMessage(${JSON.stringify(message)});`);
@@ -50,10 +54,10 @@ describe('in Node', () => {
     ]) {
       const expected = mismatch({ file: 'worker.js', found, expected: RELEASE_NAME }, words);
       const store = { folder: temporaryFolder() };
-      await assert.rejects(createEngine({ model, workerUrl }), expected);
-      await assert.rejects(describeModel(model, { workerUrl }), expected);
-      await assert.rejects(openModelStore({ store, workerUrl }), expected);
-      await assert.rejects(probeSpeed({ workerUrl }), expected);
+      await assert.rejects(createEngine(untyped({ model, workerUrl })), expected);
+      await assert.rejects(describeModel(model, untyped({ workerUrl })), expected);
+      await assert.rejects(openModelStore(untyped({ store, workerUrl })), expected);
+      await assert.rejects(probeSpeed(untyped({ workerUrl })), expected);
     }
   });
 
@@ -126,16 +130,18 @@ describe('in a browser', () => {
   }
 
   test('a worker of another release, or of none, is refused, which the page tells', LIMIT, async () => {
-    const other = (body) => body.toString().replaceAll(RELEASE_NAME, OTHER);
+    /** @param {Buffer} body */
+    const other = (body) => body.toString().replaceAll(untyped(RELEASE_NAME), OTHER);
     mismatch({ found: OTHER, expected: RELEASE_NAME }, /0\.0\.9/)(await failure('**/nibble/worker.js', other));
     const silent =
       'const tell = self.postMessage; self.postMessage = (data, ...rest) => data?.release || tell.call(self, data, ...rest);';
+    /** @param {Buffer} body */
     const older = (body) => silent + body;
     mismatch({ found: null, expected: RELEASE_NAME }, /an older one/)(await failure('**/nibble/worker.js', older));
   });
 
   test('wasm of another release is refused', LIMIT, async () => {
-    const failed = await failure('**/nibble/*.wasm', (_, path) => otherWasm(path.split('/').pop()));
+    const failed = await failure('**/nibble/*.wasm', (_, path) => otherWasm(present(path.split('/').pop())));
     mismatch({}, /nibble-\w+\.wasm was not built with the worker/)(failed);
   });
 });

@@ -2,7 +2,9 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { createEngine, describeModel } from '../../js/index.node.js';
+import { present } from '../present.js';
 import { writeSmallModel } from '../small-model.js';
+import { untyped } from '../untyped.js';
 import { logitsAfter } from './all-logits.js';
 
 /** @typedef {import('../../js/base/public-types.js').Engine} Engine */
@@ -37,6 +39,7 @@ describe('under a memory budget for one short context', () => {
   const SHORT = TEXT.slice(0, 60);
   const WAYS_OUT = /[Cc]lose (a|other) sessions?.* memory ?[bB]udget/s;
 
+  /** @param {Promise<unknown>} promise */
   const refused = (promise) =>
     assert.rejects(promise, ({ code, message }) => {
       assert.equal(code, 'OUT_OF_MEMORY', message);
@@ -47,7 +50,7 @@ describe('under a memory budget for one short context', () => {
   async function openBudgeted() {
     const options = { threads: 1, contextSize: CONTEXT };
     const { memory } = await describeModel(small, { ...options, memoryBudget: 2 ** 40 });
-    const memoryBudget = Object.values(memory).reduce((sum, bytes) => sum + bytes, 0);
+    const memoryBudget = Object.values(untyped(memory)).reduce((sum, bytes) => sum + bytes, 0);
     return openSmall({ ...options, memoryBudget });
   }
 
@@ -83,7 +86,7 @@ describe('under a memory budget for one short context', () => {
       assert.deepEqual(await fork.tokens(), SHORT);
       assert.equal((await budgeted.memory()).kvCache, kvCache);
     }
-    await others.pop().close();
+    await present(others.pop()).close();
     assert.equal((await fork.prefill([...SHORT, 1])).computedTokens, 1);
     for (const other of others) await other.close();
     assert.deepEqual(await logitsAfter(origin, SHORT), await logitsAfter(origin, SHORT, { reusePrefix: false }));
@@ -118,7 +121,7 @@ describe('under a memory budget for one short context', () => {
       // The page that its short text left free may be there still, or may have gone to a session.
       const own = budgeted.evaluate(FULL);
       if (!(await own.then(() => true).catch(() => false))) await refused(own);
-      await refused(opened.at(-1).prefill(FULL));
+      await refused(present(opened.at(-1)).prefill(FULL));
       for (const session of opened) await session.close();
       assert.ok(Math.abs((await taken()) - before) < 1024, 'all is given back');
     }

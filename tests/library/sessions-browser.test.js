@@ -29,9 +29,13 @@ async function openPage() {
   await page.goto(server.url);
   await page.evaluate(async () => {
     globalThis.nibble = await import('/nibble/index.js');
-    globalThis.open = async (store) => {
-      globalThis.engine = await globalThis.nibble.createEngine({ model: '/models/nibble-tiny.gguf?saves', store });
-    };
+    globalThis.open = /** @type {any} */ (
+      async (/** @type {any} */ store) => {
+        globalThis.engine = await globalThis.nibble.createEngine(
+          /** @type {any} */ ({ model: '/models/nibble-tiny.gguf?saves', store }),
+        );
+      }
+    );
   });
   return page;
 }
@@ -59,7 +63,7 @@ for (const store of ['indexeddb', 'opfs']) {
         await globalThis.open(given);
         const { engine } = globalThis;
         const [{ key, tokens: count }] = await engine.savedSessions();
-        const session = await engine.restoreSession(key);
+        const session = /** @type {import('../../js/client/session.js').Session} */ (await engine.restoreSession(key));
         const { tokens, prefill } = await session.complete(completion).result;
         const image = await session.export();
         const copy = await engine.importSession(image);
@@ -90,9 +94,10 @@ for (const store of ['indexeddb', 'opfs']) {
     );
     await Promise.all(saves);
     for (const page of pages) {
+      /** @type {any} */
       const tokens = await page.evaluate(async () => {
         const session = await globalThis.engine.restoreSession('both');
-        return session.tokens();
+        return session?.tokens();
       });
       assert.ok(tokens.length === 100 || tokens.length === 101);
       assert.deepEqual(tokens, TEXT.slice(0, tokens.length));

@@ -5,7 +5,9 @@ import { fileURLToPath } from 'node:url';
 import { Worker } from 'node:worker_threads';
 import { createEngine } from '../../js/index.node.js';
 import { holdPrompts } from '../held-prompt.js';
+import { present } from '../present.js';
 import { writeSmallModel } from '../small-model.js';
+import { untyped } from '../untyped.js';
 import { logitsAfter } from './all-logits.js';
 
 /** @typedef {import('../../js/base/public-types.js').Engine} Engine */
@@ -39,7 +41,7 @@ async function openSmall(options = {}) {
   return opened;
 }
 
-/** @param {Promise<{ kept: number, computed: number, droppedTokens: number }>} promise */
+/** @param {any} promise */
 const codeOf = (promise) =>
   promise.then(
     () => 'no error',
@@ -119,7 +121,7 @@ describe('several sessions on one engine', () => {
       session.save('a'),
     ];
     assert.deepEqual(
-      await Promise.all(calls.map(codeOf)),
+      await Promise.all(calls.map(untyped(codeOf))),
       calls.map(() => 'SESSION_CLOSED'),
     );
   });
@@ -144,6 +146,7 @@ describe('several sessions on one engine', () => {
   test('numbers of sessions that were never given out are refused, and the worker goes on', async () => {
     const worker = new Worker(new URL('../../js/worker.node.js', import.meta.url));
     let last = 0;
+    /** @param {string} method @param {any} params */
     const call = (method, params) =>
       new Promise((resolve) => {
         const id = ++last;
@@ -180,7 +183,7 @@ describe('several sessions on one engine', () => {
   });
 
   test('options are checked before anything is asked of the worker', async () => {
-    assert.equal(await codeOf(engine.createSession({ onFull: 'explode' })), 'INVALID_ARGUMENT');
+    assert.equal(await codeOf(engine.createSession({ onFull: untyped('explode') })), 'INVALID_ARGUMENT');
     assert.equal(await codeOf(engine.createSession({ keepTokens: -1 })), 'INVALID_ARGUMENT');
     const session = await engine.createSession();
     assert.equal(await codeOf(session.complete({ prompt: 'a', session: 1 })), 'INVALID_ARGUMENT');
@@ -188,9 +191,9 @@ describe('several sessions on one engine', () => {
     assert.equal(await codeOf(session.save('')), 'INVALID_ARGUMENT');
     assert.equal(await codeOf(session.prefill([1e6])), 'INVALID_ARGUMENT');
     for (const length of [-1, undefined, null]) {
-      assert.equal(await codeOf(session.truncate(length)), 'INVALID_ARGUMENT');
+      assert.equal(await codeOf(session.truncate(present(length))), 'INVALID_ARGUMENT');
     }
-    assert.equal(await codeOf(engine.createSession([])), 'INVALID_ARGUMENT');
+    assert.equal(await codeOf(engine.createSession(untyped([]))), 'INVALID_ARGUMENT');
     await session.close();
   });
 });
@@ -247,7 +250,7 @@ describe('evaluate() and score()', () => {
   });
 });
 
-/** What prefill() tells. */
+/** What prefill() tells. @param {number} reusedTokens @param {number} computedTokens */
 const read = (reusedTokens, computedTokens) => ({ reusedTokens, computedTokens, droppedTokens: 0 });
 
 describe('prefill()', () => {
@@ -256,7 +259,9 @@ describe('prefill()', () => {
 
   test('computes only what is new, and never again what is common', async () => {
     const session = await engine.createSession();
+    /** @type {any[]} */
     const progress = [];
+    /** @param {any} told */
     const onProgress = (told) => progress.push(told);
     assert.deepEqual(await session.prefill(FRESH.slice(0, 80)), read(0, 80));
     assert.deepEqual(await session.prefill(FRESH, { onProgress }), read(80, 70));
@@ -339,7 +344,7 @@ describe('what another session begins with', () => {
   });
   after(() => origin.close());
 
-  /** @param {(session: Session) => Promise<void>} use */
+  /** @param {any} use */
   async function withSession(use) {
     const session = await engine.createSession();
     try {
@@ -350,9 +355,11 @@ describe('what another session begins with', () => {
   }
 
   test('is not computed again but shared, and each goes its own way', async () => {
-    const expected = await withSession((session) => logitsAfter(session, more, { reusePrefix: false }));
+    const expected = await withSession((/** @type {any} */ session) =>
+      logitsAfter(session, more, { reusePrefix: false }),
+    );
     const { kvCache } = await engine.memory();
-    await withSession(async (session) => {
+    await withSession(async (/** @type {any} */ session) => {
       assert.deepEqual(await session.prefill(text), read(150, 0));
       assert.equal((await engine.memory()).kvCache, kvCache);
       assert.deepEqual(await session.prefill(more), read(150, 20));
@@ -366,15 +373,17 @@ describe('what another session begins with', () => {
   });
 
   test('stays where the other is closed, and serves complete(), evaluate() and score() too', async () => {
-    const scores = await withSession((session) => session.score(more, { from: 160, reusePrefix: false }));
+    const scores = await withSession((/** @type {any} */ session) =>
+      session.score(more, { from: 160, reusePrefix: false }),
+    );
     const first = await engine.createSession();
     await first.prefill(more);
-    await withSession(async (session) => {
+    await withSession(async (/** @type {any} */ session) => {
       const { reusedTokens } = await session.complete({ tokens: [...more, 1], maxTokens: 1, ...GREEDY }).result;
       assert.equal(reusedTokens, 170);
       await first.close();
       assert.equal((await session.prefill(more)).reusedTokens, 170);
-      await withSession(async (third) => {
+      await withSession(async (/** @type {any} */ third) => {
         assert.deepEqual(await third.score(more, { from: 160 }), scores);
         assert.equal((await third.prefill(more.slice(0, 169))).reusedTokens, 169);
       });
@@ -387,8 +396,10 @@ describe('what another session begins with', () => {
     const long = { tokens: [...text, ...OTHER, ...text], maxTokens: 100, ...GREEDY };
     assert.ok((await moved.complete(long).result).droppedTokens > 0);
     const tokens = await moved.tokens();
-    await withSession(async (session) => assert.equal((await session.prefill(tokens)).reusedTokens, 40));
-    await withSession(async (session) => {
+    await withSession(async (/** @type {any} */ session) =>
+      assert.equal((await session.prefill(tokens)).reusedTokens, 40),
+    );
+    await withSession(async (/** @type {any} */ session) => {
       assert.equal((await session.prefill([...text.slice(0, 31), ...OTHER])).reusedTokens, 0);
       assert.equal((await session.prefill(text, { reusePrefix: false })).reusedTokens, 0);
     });

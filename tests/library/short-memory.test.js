@@ -9,6 +9,7 @@ import { createLibrary } from '../../js/index.js';
 import { openFile } from '../../js/sources/file.node.js';
 import { writeSmallModel } from '../small-model.js';
 import { startThreadWorker } from '../thread-worker.js';
+import { untyped } from '../untyped.js';
 
 /** @typedef {import('../../js/base/public-types.js').Engine} Engine */
 /** @typedef {import('../../js/client/session.js').Session} Session */
@@ -37,25 +38,27 @@ const startWorker = () => startThreadWorker({ startRuntime, openPath: openFile, 
 before(async () => {
   const platform = {
     startWorker,
+    /** @param {string} path */
     locate: (path) => ({ path }),
     wasm: () => ({}),
     defaultStore: () => null,
     memory: () => MOST_BYTES,
     isPath: () => true,
   };
-  engine = await createLibrary(platform).createEngine({ model: writeSmallModel(SHAPE), contextSize: 8192 });
+  engine = await createLibrary(untyped(platform)).createEngine({ model: writeSmallModel(SHAPE), contextSize: 8192 });
 });
 
 after(() => engine.unload());
 
 /** Writes until memory runs out. @param {Session} session @returns {Promise<number[]>} the tokens that came before */
 async function writeUntilFull(session) {
+  /** @type {(number | null)[]} */
   const tokens = [];
   const writing = async () => {
     for await (const { token } of session.complete({ tokens: TEXT, ...GREEDY })) tokens.push(token);
   };
   await assert.rejects(writing(), { code: 'OUT_OF_MEMORY' });
-  return tokens;
+  return untyped(tokens);
 }
 
 test('where memory runs out in mid-answer the session keeps what it has, and goes on when there is room', async () => {
@@ -95,7 +98,7 @@ test('a fork, a save and a move that find no memory leave their session as it wa
   const content = await session.tokens();
   const outcomes = [session.fork(), session.export(), engine.createSession()].map((call) =>
     call.then(
-      (made) => made.close?.(),
+      (/** @type {any} */ made) => made.close?.(),
       ({ code }) => assert.equal(code, 'OUT_OF_MEMORY'),
     ),
   );

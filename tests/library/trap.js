@@ -5,16 +5,20 @@ const TRAP = Uint8Array.of(
   ...[0x00, 0x61, 0x73, 0x6d, 1, 0, 0, 0, 1, 4, 1, 0x60, 0, 0, 3, 2, 1, 0],
   ...[7, 8, 1, 4, 0x74, 0x72, 0x61, 0x70, 0, 0, 10, 5, 1, 3, 0, 0x00, 0x0b],
 );
-const { trap } = new WebAssembly.Instance(new WebAssembly.Module(TRAP)).exports;
+const { trap } = /** @type {any} */ (new WebAssembly.Instance(new WebAssembly.Module(TRAP)).exports);
 
 const instantiate = WebAssembly.instantiate.bind(WebAssembly);
-WebAssembly.instantiate = async (module, imports) => {
+WebAssembly.instantiate = async (/** @type {any} */ module, /** @type {any} */ imports) => {
+  /** @type {any} */
   const instance = await instantiate(module, imports);
   const isEngine = imports !== undefined && module instanceof WebAssembly.Module && !(instance instanceof Promise);
   if (!isEngine) return instance;
   memory = memoryOf(imports);
+  /** @param {Function} use */
   const dying = (use) =>
-    typeof use === 'function' ? (...given) => (globalThis.dieOfTrap ? trap() : use(...given)) : use;
+    typeof use === 'function'
+      ? (/** @type {any[]} */ ...given) => (globalThis.dieOfTrap ? trap() : use(...given))
+      : use;
   return { exports: Object.fromEntries(Object.entries(instance.exports).map(([name, use]) => [name, dying(use)])) };
 };
 
@@ -23,12 +27,13 @@ const FLAG = 128;
 const LATE_MILLISECONDS = 300;
 /** @type {WebAssembly.Memory | undefined} */
 let memory;
+/** @param {any} imports */
 const memoryOf = (imports) =>
   Object.values(imports)
     .flatMap(Object.values)
     .find((one) => one instanceof WebAssembly.Memory);
 
-globalThis.armThreads = () => Atomics.store(new Int32Array(memory.buffer), FLAG, 1);
+globalThis.armThreads = () => Atomics.store(new Int32Array(/** @type {any} */ (memory?.buffer)), FLAG, 1);
 
 // Threads make their instances at once. One that sleeps asks for the time now and then: here it then stays away so long
 // that others wait for it, and traps.
@@ -40,12 +45,14 @@ WebAssembly.Instance = new Proxy(WebAssembly.Instance, {
   },
 });
 
+/** @param {object} group @param {(value: any) => any} change */
 const mapped = (group, change) =>
   Object.fromEntries(Object.entries(group).map(([name, one]) => [name, typeof one === 'function' ? change(one) : one]));
 
+/** @param {Function} use */
 function late(use) {
-  return (...given) => {
-    const flag = new Int32Array(memory.buffer);
+  return (/** @type {any[]} */ ...given) => {
+    const flag = new Int32Array(/** @type {any} */ (memory?.buffer));
     if (Atomics.load(flag, FLAG) !== 0) {
       Atomics.wait(flag, FLAG, 1, LATE_MILLISECONDS);
       trap();

@@ -6,7 +6,9 @@ import { fileURLToPath } from 'node:url';
 import { pagesResidentBytes } from '../bench/machine.js';
 import { serveBenchmark } from '../bench/server.js';
 import { openChromium } from '../chromium.js';
+import { present } from '../present.js';
 import { writeSmallModel } from '../small-model.js';
+import { untyped } from '../untyped.js';
 
 /** @typedef {import('../bench/server.js').BenchmarkServer} BenchmarkServer */
 /** @typedef {import('../chromium.js').Chromium} Chromium */
@@ -79,10 +81,10 @@ async function untilAlone({ workers }) {
 /** @param {Page} page */
 const measureMemory = (page) => page.evaluate(async () => (await performance.measureUserAgentSpecificMemory()).bytes);
 
-for (const [name, make] of [
+for (const [name, make] of untyped([
   ['the included model', () => TINY],
   ['a larger model', () => writeSmallModel(LARGER)],
-]) {
+])) {
   test(`after ${ROUNDS} rounds of loading and unloading ${name}, no worker and no memory is left`, async (t) => {
     const modelPath = make();
     const folders = { '/nibble/': path('../../build/web'), '/test/': path('..') };
@@ -103,7 +105,8 @@ for (const [name, make] of [
         resident.push(pagesResidentBytes());
       }
       /** @param {(null | number)[]} null */
-      const grown = ([first, last]) => `${(first / 1e6).toFixed(1)} MB, then ${(last / 1e6).toFixed(1)} MB`;
+      const grown = ([first, last]) =>
+        `${(present(first) / 1e6).toFixed(1)} MB, then ${(present(last) / 1e6).toFixed(1)} MB`;
       t.diagnostic(
         `an engine's heap: ${(heap / 1e6).toFixed(1)} MB; after rounds ${WARM} and ${ROUNDS} the page tells`,
       );
@@ -113,7 +116,10 @@ for (const [name, make] of [
       assert.ok(10 * heap > most);
       assert.ok(told[1] - told[0] < most, `by its own account, the page's memory has grown: ${grown(told)}`);
       if (resident[0] !== null) {
-        assert.ok(resident[1] - resident[0] < most, `the memory of the page's process has grown: ${grown(resident)}`);
+        assert.ok(
+          present(resident[1]) - resident[0] < most,
+          `the memory of the page's process has grown: ${grown(resident)}`,
+        );
       }
       await opened.page.close();
     } finally {

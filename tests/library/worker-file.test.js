@@ -9,6 +9,7 @@ import { temporaryFolder } from '../small-model.js';
 
 test('the built one, unless it is missing or one of its sources is newer; in a package there is no other', () => {
   const folder = temporaryFolder();
+  /** @param {string} path @param {number} seconds */
   const put = (path, seconds) => {
     mkdirSync(join(folder, path, '..'), { recursive: true });
     writeFileSync(join(folder, path), '');

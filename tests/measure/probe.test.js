@@ -4,6 +4,7 @@ import { describe, test } from 'node:test';
 import { describeModel, estimateSpeed, probeSpeed } from '../../js/index.node.js';
 import { syntheticModel } from '../../js/measure/synthetic-model.js';
 import { code } from '../errors.js';
+import { untyped } from '../untyped.js';
 
 /** @typedef {import('../../js/measure/synthetic-model.js').Tensor} Tensor */
 
@@ -26,8 +27,9 @@ describe('the synthetic model', () => {
     const { tensors, problem } = await describeModel(file);
     assert.equal(problem, null);
     const matrices = tensors.filter(({ type }) => type === 'Q4_0');
-    /** @param {Tensor} tensor */
-    const count = ({ shape }) => shape.reduce((product, size) => product * size, 1);
+    /** @param {any} tensor */
+    const count = ({ shape }) =>
+      shape.reduce((/** @type {any} */ product, /** @type {any} */ size) => product * size, 1);
     assert.equal(
       matrices.reduce((sum, tensor) => sum + count(tensor), 0),
       weights,
@@ -41,6 +43,7 @@ describe('probeSpeed()', () => {
     const before = workers();
     const probing = probeSpeed({ threads: 1 });
     assert.equal(workers(), before + 1);
+    /** @type {any} */
     const probe = await probing;
     assert.deepEqual(Object.keys(probe), [
       'decodeBytesPerSecond',
@@ -82,6 +85,6 @@ test('an estimate divides by what a token goes through, and refuses what is no m
     [probe, { bytesPerToken: 0, parameters: 1 }],
     [probe, { bytesPerToken: 1, parameters: Number.NaN }],
   ]) {
-    assert.throws(() => estimateSpeed(measured, model), code('INVALID_ARGUMENT'));
+    assert.throws(() => estimateSpeed(untyped(measured), untyped(model)), code('INVALID_ARGUMENT'));
   }
 });

@@ -6,7 +6,12 @@ import { openBackend } from '../../js/store/backends.js';
 import { openFolder } from '../../js/store/folder.node.js';
 import { serve } from '../../js/worker/serve.js';
 import { code } from '../errors.js';
+import { present } from '../present.js';
 import { temporaryFolder } from '../small-model.js';
+import { untyped } from '../untyped.js';
+
+/** @typedef {import('../../js/store/backends.js').Backend} Backend */
+/** @typedef {import('../../js/base/errors.js').NibbleError} NibbleError */
 
 const ID = 'url:https://example.org/model.gguf';
 const CHUNK_BYTES = 300_000;
@@ -16,12 +21,20 @@ const BASE = 4096;
 /** @param {number} index */
 const chunkOf = (index) => Uint8Array.from({ length: CHUNK_BYTES }, (_, place) => (place * 7 + index * 31) & 255);
 
-/** Two ends of a wire that clones what it carries, as a worker's does; `fail` ends the far one. */
+/**
+ * Two ends of a wire that clones what it carries, as a worker's does; `fail` ends the far one.
+ * @param {any} platform
+ * @param {any[]} started
+ */
 function startFarWorker(platform, started) {
+  /** @type {any} */
   const near = [];
+  /** @type {any} */
   const far = [];
+  /** @type {any} */
   const failures = [];
   let ended = false;
+  /** @param {any[]} listeners @param {object | string} message */
   const carry = (listeners, message) => {
     const copy = structuredClone(message);
     setImmediate(() => {
@@ -34,16 +47,19 @@ function startFarWorker(platform, started) {
     get ended() {
       return ended;
     },
+    /** @param {unknown} reason */
     fail: (reason) => {
       for (const onFailure of failures) onFailure(reason);
     },
   };
   started.push(worker);
   return {
+    /** @param {any} message */
     post: (message) => {
-      worker.methods.push(message.method);
+      worker.methods.push(untyped(untyped(message.method)));
       carry(far, message);
     },
+    /** @param {{ onMessage: any, onFailure: any }} options */
     listen: ({ onMessage, onFailure }) => {
       near.push(onMessage);
       failures.push(onFailure);
@@ -56,17 +72,19 @@ function startFarWorker(platform, started) {
 
 async function rig({ kind, startReader, slow } = {}) {
   const store = kind === 'memory' ? { kind: 'memory' } : { folder: temporaryFolder() };
+  /** @param {string} folder */
   const open = async (folder) => {
     const backend = await openFolder(folder);
     return slow ? Object.assign(Object.create(backend), slow(backend)) : backend;
   };
   const far = { openFolder: open };
-  const backend = kind === 'memory' ? await openBackend('memory') : await openFolder(store.folder);
+  const backend = kind === 'memory' ? await openBackend('memory') : await openFolder(present(store.folder));
   for (let index = 0; index < CHUNKS; index++) await backend.writeChunk(ID, index, [chunkOf(index)]);
   const memory = new WebAssembly.Memory({ initial: 48, maximum: 256, shared: true });
+  /** @type {any[]} */
   const started = [];
   const platform = { startReader: startReader ?? (() => startFarWorker(far, started)) };
-  const reader = openReader({ backend, store, runtime: { memory }, platform });
+  const reader = openReader(untyped({ backend, store, runtime: untyped({ memory }), platform }));
   /** @param {number} index */
   const place = (index) => new Uint8Array(memory.buffer, BASE + index * CHUNK_BYTES, CHUNK_BYTES);
   const readAll = () =>
@@ -81,7 +99,8 @@ async function rig({ kind, startReader, slow } = {}) {
   return { reader, backend, memory, started, place, readAll, isWhole, close };
 }
 
-const reads = ({ methods }) => methods.filter((method) => method === 'readerRead').length;
+/** @param {{ methods?: string[] }} options */
+const reads = ({ methods }) => present(methods).filter((method) => method === 'readerRead').length;
 
 describe('a reader', () => {
   test('reads into a heap that grew meanwhile, in each of its workers, and ends them', async () => {
@@ -115,8 +134,12 @@ describe('a reader', () => {
 
   test('tells whole what is wrong with a chunk, and goes on with others', async () => {
     const { reader, place, close } = await rig();
-    await assert.rejects(reader.read(ID, CHUNKS, 0, place(0)), (error) => {
-      return code('STORE_CHUNK_MISSING')(error) && error.details.id === ID && error.details.index === CHUNKS;
+    await assert.rejects(reader.read(ID, CHUNKS, 0, place(0)), (/** @type {NibbleError} */ error) => {
+      return (
+        code('STORE_CHUNK_MISSING')(error) &&
+        present(error.details).id === ID &&
+        present(error.details).index === CHUNKS
+      );
     });
     await assert.rejects(reader.read(ID, 0, 1, place(0)), code('STORE_CHUNK_MISSING'));
     await reader.read(ID, 0, 0, place(0));
@@ -128,7 +151,9 @@ describe('a reader', () => {
     let now = 0;
     let most = 0;
     let begun = 0;
+    /** @param {Backend} backend */
     const slow = (backend) => ({
+      /** @param {...any[]} parameters */
       async readChunk(...parameters) {
         begun++;
         most = Math.max(most, ++now);
@@ -167,6 +192,7 @@ describe('a reader', () => {
     const silent = await rig({
       startReader: () => ({
         post() {},
+        /** @param {{ onFailure: any }} options */
         listen: ({ onFailure }) => setImmediate(() => onFailure('its file could not be loaded')),
         terminate: async () => {},
       }),

@@ -9,6 +9,7 @@ import { openChromium } from '../chromium.js';
 import { SMALL_SHAPE, writeSmallModel } from '../small-model.js';
 
 /** @typedef {import('../chromium.js').Chromium} Chromium */
+/** @typedef {import('../../js/base/public-types.js').CompletionOptions} CompletionOptions */
 
 /** @param {string} relative */
 const path = (relative) => fileURLToPath(new URL(relative, import.meta.url));
@@ -38,10 +39,14 @@ before(async () => {
 
 after(() => browser?.close());
 
-/** Runs in the page: all but the last bytes come, and these when a part of the prompt has been computed. */
+/**
+ * Runs in the page: all but the last bytes come, and these when a part of the prompt has been computed.
+ * @param {{ modelUrl: string, completion: CompletionOptions }} options
+ */
 async function completeEarly({ modelUrl, completion }) {
   const bytes = new Uint8Array(await (await fetch(modelUrl)).arrayBuffer());
   const held = bytes.length - 5000;
+  /** @type {any} */
   let finish;
   const stream = new ReadableStream({
     start(controller) {

@@ -7,11 +7,15 @@ import { before, describe, test } from 'node:test';
 import { createEngine, describeModel } from '../../js/index.node.js';
 import { ggufBytes } from '../gguf-writer.js';
 import { serveModels } from '../model-server.js';
+import { present } from '../present.js';
 import { metadata } from '../random-model.js';
 import { SMALL_SHAPE, temporaryFolder, writeSmallModel } from '../small-model.js';
+import { untyped } from '../untyped.js';
 
 /** @typedef {import('../../js/base/public-types.js').Engine} Engine */
 /** @typedef {import('../gguf-writer.js').TensorInfo} Tensor */
+/** @typedef {import('../../js/base/errors.js').NibbleError} NibbleError */
+/** @typedef {import('../../js/client/session.js').Session} Session */
 
 const SHAPE = { ...SMALL_SHAPE, name: 'early', layers: 12, width: 128, ffn: 512, heads: 8, tied: false };
 const PROMPT = Array.from({ length: 200 }, (_, i) => (i * 37) % 256);
@@ -19,29 +23,38 @@ const GREEDY = { tokens: PROMPT, maxTokens: 8, temperature: 0, ignoreEos: true }
 const SEEDED = { tokens: PROMPT, maxTokens: 8, seed: 11, ignoreEos: true };
 
 /** @param {string} name */
-const code = (name) => (error) => error.code === name && /\.$/.test(error.message);
+const code = (name) => (/** @type {NibbleError} */ error) => error.code === name && /\.$/.test(error.message);
+/** @param {import('../../js/client/engine.js').Engine | Session} engine @param {object} options */
 const written = async (engine, options) => (await engine.complete(options).result).tokens;
 
 /**
  * The model's file with its tensors in another order.
  * @param {Buffer<ArrayBuffer>} bytes
- * @param {(tensors: Tensor[]) => any} order
+ * @param {(tensors: Tensor[]) => any[]} order
  */
 async function reordered(bytes, order) {
   const { tensors } = await describeModel(bytes);
-  const list = order(tensors).map(({ type, ...rest }) => ({ ...rest, type: type.toLowerCase() }));
+  const list = order(tensors).map((/** @type {{ type: string, [rest: string]: any }} */ { type, ...rest }) => ({
+    ...rest,
+    type: type.toLowerCase(),
+  }));
+  /** @param {{ offset: number, bytes: number }} options */
   const produce = ({ offset, bytes: length }) => [bytes.subarray(offset, offset + length)];
   return ggufBytes({ metadata: metadata(SHAPE), tensors: list, produce });
 }
 
 const ORDERS = {
+  /** @param {any[]} tensors */
   'block after block': (tensors) => tensors,
+  /** @param {any[]} tensors */
   'the last first': (tensors) => [...tensors].reverse(),
+  /** @param {any[]} tensors */
   'blocks by the letters of their numbers': (tensors) => [...tensors].sort((a, b) => (a.name < b.name ? -1 : 1)),
 };
 
 /** A stream whose last bytes wait for finish(). @param {Buffer<ArrayBuffer>} bytes */
 function heldStream(bytes, held = 5000) {
+  /** @type {(value?: unknown) => void} */
   let finish;
   const finished = new Promise((resolve) => {
     finish = resolve;
@@ -73,6 +86,7 @@ async function passBegins(engine) {
 describe('a prompt that is given while the model arrives', () => {
   /** @type {Buffer<ArrayBuffer>} */
   let bytes;
+  /** @type {any} */
   let expected;
 
   before(async () => {
@@ -96,9 +110,10 @@ describe('a prompt that is given while the model arrives', () => {
       });
       assert.equal(engine.info.loadMilliseconds, null);
       assert.equal(engine.info.layers, 12);
+      /** @type {any} */
       let computed = () => {};
       const begun = new Promise((resolve) => {
-        computed = ({ tokens }) => tokens > 0 && resolve(tokens);
+        computed = (/** @type {{ tokens: number[] }} */ { tokens }) => tokens > 0 && untyped(resolve(tokens));
       });
       const greedy = written(engine, { ...GREEDY, onPrefill: computed });
       const seeded = written(engine, SEEDED);
@@ -109,7 +124,7 @@ describe('a prompt that is given while the model arrives', () => {
       assert.deepEqual(await greedy, expected.greedy);
       assert.deepEqual(await seeded, expected.seeded);
       await engine.ready;
-      assert.ok(engine.info.loadMilliseconds > 0);
+      assert.ok(present(engine.info.loadMilliseconds) > 0);
       assert.deepEqual(await written(engine, GREEDY), expected.greedy);
       await engine.unload();
     });
@@ -131,15 +146,19 @@ describe('a prompt that is given while the model arrives', () => {
 
   test('keeps within a memory budget from the first pass to a full context', async () => {
     const options = { threads: 2, contextSize: 256 };
+    /** @param {object} more */
     const totalOf = async (more) => {
       const { memory } = await describeModel(bytes, { ...options, ...more, memoryBudget: 2 ** 40 });
-      return { javascript: memory.javascript, total: Object.values(memory).reduce((sum, part) => sum + part, 0) };
+      return {
+        javascript: present(memory).javascript,
+        total: Object.values(untyped(memory)).reduce((sum, part) => sum + part, 0),
+      };
     };
     const { javascript, total: memoryBudget } = await totalOf({ earlyStart: true });
     assert.ok(memoryBudget > (await totalOf({})).total, 'what loading takes is there beside the context');
     const { model, finish } = heldStream(bytes);
     const engine = await createEngine({ model, ...options, earlyStart: true, memoryBudget });
-    assert.equal(engine.info.budget.streams, false);
+    assert.equal(present(engine.info.budget).streams, false);
     const heapFits = async () => assert.ok((await engine.memory()).wasm <= memoryBudget - javascript);
     const first = written(engine, GREEDY);
     await passBegins(engine);
@@ -201,9 +220,9 @@ describe('a prompt that is given while the model arrives', () => {
       await (await createEngine({ ...options, earlyStart: false })).unload();
       const path = readdirSync(store.folder, { recursive: true, withFileTypes: true })
         .filter((entry) => entry.isFile())
-        .map((entry) => `${entry.parentPath ?? entry.path}/${entry.name}`)
+        .map((/** @type {any} */ entry) => `${entry.parentPath ?? entry.path}/${entry.name}`)
         .find((each) => readFileSync(each).length === 100_000);
-      const file = openSync(path, 'r+');
+      const file = openSync(present(path), 'r+');
       writeSync(file, Buffer.alloc(500, 0x77), 0, 500, 4000);
       closeSync(file);
       const engine = await createEngine(options);
@@ -229,6 +248,7 @@ describe('a prompt that is given while the model arrives', () => {
   });
 
   test('a cancel of the loading fails what waits, and what comes later, with that', async () => {
+    /** @param {{ code: string, message: string }} options */
     const isLoading = ({ code, message }) =>
       code === 'CANCELLED' && message === 'Loading the model was cancelled. Create a new engine to use it.';
     for (const whoWaits of ['an answer', 'a session', 'nobody']) {
@@ -280,12 +300,14 @@ describe('a prompt that is given while the model arrives', () => {
     await passBegins(engine);
     await Promise.all([
       engine.unload(),
-      assert.rejects(waiting, (error) => ['CANCELLED', 'UNLOADED'].includes(error.code)),
+      assert.rejects(waiting, (/** @type {NibbleError} */ error) => ['CANCELLED', 'UNLOADED'].includes(error.code)),
       completion.then(
         ({ finishReason }) => assert.equal(finishReason, 'cancelled'),
         (error) => assert.equal(error.code, 'UNLOADED'),
       ),
-      assert.rejects(engine.ready, (error) => ['CANCELLED', 'UNLOADED'].includes(error.code)),
+      assert.rejects(engine.ready, (/** @type {NibbleError} */ error) =>
+        ['CANCELLED', 'UNLOADED'].includes(error.code),
+      ),
     ]);
     await assert.rejects(engine.memory(), code('UNLOADED'));
   });
@@ -307,7 +329,7 @@ describe('a prompt that is given while the model arrives', () => {
       assert.deepEqual(await written(again, GREEDY), expected.greedy);
       await again.ready;
       assert.equal(again.info.storage.state, 'imported');
-      assert.match(server.requests.at(-1).range, /^bytes=[1-9]/);
+      assert.match(present(present(server.requests.at(-1)).range), /^bytes=[1-9]/);
       await again.unload();
     } finally {
       await server.close();

@@ -76,24 +76,29 @@ async function beginImport(page, store, wanted) {
   await page.evaluate(
     async ([url, where]) => {
       globalThis.received = 0;
-      const models = await globalThis.nibble.openModelStore({ store: where });
+      const models = await globalThis.nibble.openModelStore(/** @type {any} */ ({ store: where }));
+      /** @param {{ loaded: number }} options */
       const onProgress = ({ loaded }) => {
         globalThis.received = loaded;
       };
-      models.import(url, { onProgress }).catch(() => {});
+      models.import(/** @type {any} */ (url), { onProgress }).catch(() => {});
     },
     [`${models.url}model.gguf`, store],
   );
   await page.waitForFunction((least) => globalThis.received >= least, wanted);
 }
 
-/** What the store tells of the model, and what comes of using it as if it were whole. */
+/**
+ * What the store tells of the model, and what comes of using it as if it were whole.
+ * @param {Page} page
+ * @param {ReturnType<typeof storeOf>} store
+ */
 const look = (page, store) =>
   page.evaluate(
     async ([url, where]) => {
-      const stored = await globalThis.nibble.openModelStore({ store: where });
+      const stored = await globalThis.nibble.openModelStore(/** @type {any} */ ({ store: where }));
       const list = await stored.list();
-      const has = await stored.has(url);
+      const has = await stored.has(/** @type {any} */ (url));
       await stored.close();
       const estimate = list.map(({ state, receivedBytes, fileBytes }) => ({ state, receivedBytes, fileBytes }));
       return { ids: list.map(({ id }) => id), has, estimate };
@@ -101,15 +106,18 @@ const look = (page, store) =>
     [`${models.url}model.gguf`, store],
   );
 
+/** @param {Page} page @param {ReturnType<typeof storeOf>} store */
 const finish = (page, store) =>
   page.evaluate(
     async ([url, where, completion]) => {
-      const stored = await globalThis.nibble.openModelStore({ store: where });
-      const { id, state } = await stored.import(url);
+      const stored = await globalThis.nibble.openModelStore(/** @type {any} */ ({ store: where }));
+      const { id, state } = await stored.import(/** @type {any} */ (url));
       const { damaged } = await stored.verify(id);
       await stored.close();
-      const engine = await globalThis.nibble.createEngine({ model: { stored: id }, store: where, threads: 2 });
-      const { tokens } = await engine.complete(completion).result;
+      const engine = await globalThis.nibble.createEngine(
+        /** @type {any} */ ({ model: { stored: id }, store: where, threads: 2 }),
+      );
+      const { tokens } = await engine.complete(/** @type {any} */ (completion)).result;
       await engine.unload();
       return { state, damaged, tokens };
     },

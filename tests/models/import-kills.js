@@ -15,7 +15,11 @@ import { readOptions } from '../../wasm/shell.js';
 import { serveBenchmark } from '../bench/server.js';
 import { openChromium } from '../chromium.js';
 import { crashPage, killBrowser } from '../killing.js';
+import { present } from '../present.js';
 import { writeSmallModel } from '../small-model.js';
+import { untyped } from '../untyped.js';
+
+/** @typedef {import('../../js/client/model-store.js').ModelStore} ModelStore */
 
 /** @param {string} relative */
 const path = (relative) => fileURLToPath(new URL(relative, import.meta.url));
@@ -38,11 +42,11 @@ class Traffic {
   #requests = [];
   #log = [];
 
-  /** For serveBenchmark(). */
+  /** For serveBenchmark(). @param {number} start */
   onRequest = (start) => {
     const request = { start, end: start };
     this.#requests.push(request);
-    return (bytes) => {
+    return (/** @type {Uint8Array} */ bytes) => {
       request.end += bytes;
       this.#log.push({ at: performance.now(), bytes });
     };
@@ -60,7 +64,7 @@ class Traffic {
     return reached;
   }
 
-  /** How many bytes of the file behind a position were sent, each counted once. */
+  /** How many bytes of the file behind a position were sent, each counted once. @param {number} position */
   behind(position) {
     let total = 0;
     for (const { start, end } of this.#sorted()) {
@@ -70,7 +74,11 @@ class Traffic {
     return total;
   }
 
-  /** How many bytes were sent in the last so many milliseconds before a time. */
+  /**
+   * How many bytes were sent in the last so many milliseconds before a time.
+   * @param {number} milliseconds
+   * @param {any} until
+   */
   last(milliseconds, until) {
     const those = this.#log.filter(({ at }) => at <= until && at >= until - milliseconds);
     return those.reduce((sum, { bytes }) => sum + bytes, 0);
@@ -139,7 +147,7 @@ class FolderImports {
   }
 }
 
-/** What is in a store; it runs in pages too. */
+/** What is in a store; it runs in pages too. @param {ModelStore} models @param {string} url @param {boolean} finish */
 async function lookAt(models, url, finish) {
   if (finish) await models.import(url);
   const [model = null] = await models.list();
@@ -155,15 +163,15 @@ class BrowserImports {
   #page = null;
   #kills = 0;
 
-  /** @param {string} kind @param {{ url: string, chunkBytes: number, origin: string }} options */
+  /** @param {string} kind @param {any} options */
   constructor(kind, { url, chunkBytes, origin }) {
     Object.assign(this, { url, store: { kind, chunkBytes }, origin });
   }
 
   async #open() {
     if (this.#page !== null) return this.#page;
-    this.#browser ??= await openChromium({ profile: this.#profile });
-    const page = await this.#browser.context.newPage();
+    this.#browser ??= untyped(await openChromium({ profile: this.#profile }));
+    const page = await untyped(present(this.#browser)).context.newPage();
     await page.goto(`${this.origin}/test/library-page.html`);
     await page.waitForFunction(() => 'nibble' in globalThis);
     this.#page = page;
@@ -174,7 +182,7 @@ class BrowserImports {
   async killAfter(moment) {
     const page = await this.#open();
     await page.evaluate(
-      async ([store, url]) => {
+      async (/** @type {[store: any, url: any]} */ [store, url]) => {
         const models = await globalThis.nibble.openModelStore({ store, workerUrl: '/test/models/hasty-worker.js' });
         models.import(url).catch(() => {});
       },
@@ -185,7 +193,7 @@ class BrowserImports {
     this.#page = null;
     if (++this.#kills % BROWSER_KILL_EVERY !== 0) await crashPage(page);
     else {
-      await killBrowser(this.#browser);
+      await killBrowser(present(this.#browser));
       this.#browser = null;
     }
     return at;
@@ -194,7 +202,7 @@ class BrowserImports {
   async look({ finish = false } = {}) {
     const page = await this.#open();
     return page.evaluate(
-      async ([store, url, last, use]) => {
+      async (/** @type {[store: any, url: any, last: any, use: any]} */ [store, url, last, use]) => {
         const models = await globalThis.nibble.openModelStore({ store });
         const found = await new Function(`return ${use}`)()(models, url, last);
         await models.close();
@@ -205,21 +213,26 @@ class BrowserImports {
   }
 
   async close() {
-    await this.#browser?.close();
+    await untyped(this.#browser)?.close();
     rmSync(this.#profile, { recursive: true, force: true, maxRetries: 5 });
   }
 }
 
-/** How much was lost by a kill, of what may be. */
+/**
+ * How much was lost by a kill, of what may be.
+ * @param {Traffic} traffic
+ * @param {{ state?: any, received?: number }} options
+ * @param {number} at
+ */
 function lossOf(traffic, { state, received }, at) {
   if (state === 'complete') return { lost: 0, allowed: 0 };
-  const lost = traffic.behind(received);
+  const lost = traffic.behind(present(received));
   return { lost, allowed: Math.max(PROMISE.bytes, traffic.last(PROMISE.milliseconds, at)) + ON_THE_WAY };
 }
 
 /**
- * @param {'folder' | 'indexeddb' | 'opfs'} kind
- * @param {{ runs: number, chunkBytes?: number, onRun?: (run: object) => void }} options with `chunkBytes`, kills come when
+ * @param {any} kind
+ * @param {any} options with `chunkBytes`, kills come when
  *   a chunk is full and is written, with its record; otherwise at any time, in chunks of the usual size
  * @returns {Promise<{ kept: number, most: number }>} how often something was kept, and the most that was lost, in bytes
  */
@@ -277,6 +290,7 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) {
       chunk: { type: 'string' },
     },
   });
+  /** @param {any} run */
   const onRun = (run) => console.log(JSON.stringify(run));
   const chunkBytes = values.chunk && Number(values.chunk) * MIB;
   const { kept, most } = await killImports(values.store, { runs: Number(values.runs), chunkBytes, onRun });

@@ -2,16 +2,19 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { newManifest, readManifest } from '../../js/models/manifest.js';
+import { untyped } from '../untyped.js';
 
 const header = { dataOffset: 1024, get: () => undefined, tensors: () => [] };
 const sizes = { fileBytes: 5000, layout: 1, packedBytes: 3000, chunkBytes: 4096, headerChecksum: '0'.repeat(16) };
-const record = newManifest({
-  id: 'url:x',
-  descriptor: { url: 'https://host/x.gguf' },
-  header,
-  source: { name: 'x' },
-  ...sizes,
-});
+const record = newManifest(
+  untyped({
+    id: 'url:x',
+    descriptor: { url: 'https://host/x.gguf' },
+    header,
+    source: { name: 'x' },
+    ...sizes,
+  }),
+);
 
 test('a record is read back as it was made', () => assert.deepEqual(readManifest(record), record));
 

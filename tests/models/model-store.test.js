@@ -7,11 +7,14 @@ import { after, before, beforeEach, describe, test } from 'node:test';
 import { createEngine, describeModel, openModelStore } from '../../js/index.node.js';
 import { openFolder } from '../../js/store/folder.node.js';
 import { code } from '../errors.js';
+import { present } from '../present.js';
 import { temporaryFolder, writeSmallModel } from '../small-model.js';
+import { untyped } from '../untyped.js';
 import { serveFile } from './rig.js';
 
 /** @typedef {import('./rig.js').FileServer} FileServer */
 /** @typedef {import('../../js/base/public-types.js').ModelStore} ModelStore */
+/** @typedef {import('../../js/base/errors.js').NibbleError} NibbleError */
 
 const CHUNK = 10_000;
 
@@ -32,7 +35,7 @@ let id;
 /** @type {ModelStore[]} */
 const opened = [];
 
-/** Loads, writes a little and unloads. @param {{ model: string }} options */
+/** Loads, writes a little and unloads. @param {any} options */
 async function load(options) {
   const engine = await createEngine({ threads: 1, ...options });
   try {
@@ -51,7 +54,8 @@ async function openStore(options = {}) {
 }
 
 /** How many chunks lie in the test's folder. */
-const chunksStored = () => readdirSync(folder, { recursive: true }).filter((name) => /\d+\.chunk$/.test(name)).length;
+const chunksStored = () =>
+  readdirSync(folder, { recursive: true }).filter((name) => /\d+\.chunk$/.test(untyped(name))).length;
 
 /** A signal that is given while the server keeps the rest back, once some of what it has sent is stored. */
 function abortedWhileDownloading(isReady = () => true) {
@@ -84,6 +88,7 @@ beforeEach(() => {
 
 describe('createEngine() with a store', () => {
   test('stores, and the next time loads from the store with the server gone', async () => {
+    /** @type {any[]} */
     const phases = [];
     const first = await load({ model: server.url, store });
     assert.deepEqual([first.storage.kind, first.storage.id, first.storage.state], ['folder', id, 'imported']);
@@ -92,6 +97,7 @@ describe('createEngine() with a store', () => {
       const { tokens, storage, file, name } = await load({
         model,
         store,
+        /** @param {{ phase: string }} options */
         onProgress: ({ phase }) => phases.push(phase),
       });
       assert.deepEqual(tokens, expected);
@@ -139,14 +145,14 @@ describe('createEngine() with a store', () => {
     const nowhere = { folder: `${path}/below-a-file` };
     const { tokens, storage } = await load({ model: server.url, store: nowhere });
     assert.deepEqual(tokens, expected);
-    assert.deepEqual([storage.state, storage.problem.code], ['not-stored', 'STORE_UNAVAILABLE']);
+    assert.deepEqual([storage.state, present(storage.problem).code], ['not-stored', 'STORE_UNAVAILABLE']);
     await assert.rejects(load({ model: { stored: id }, store: nowhere }), code('STORE_UNAVAILABLE'));
     await assert.rejects(openModelStore({ store: nowhere }), code('STORE_UNAVAILABLE'));
     const backend = await openFolder(folder);
     await backend.put({ id, format: 99 });
     const newer = await load({ model: server.url, store });
-    assert.deepEqual([newer.storage.state, newer.storage.problem.code], ['not-stored', 'STORE_VERSION']);
-    assert.equal((await backend.get(id)).format, 99);
+    assert.deepEqual([newer.storage.state, present(newer.storage.problem).code], ['not-stored', 'STORE_VERSION']);
+    assert.equal(present(await backend.get(id)).format, 99);
     await assert.rejects(load({ model: { stored: id }, store }), code('STORE_VERSION'));
     await backend.close();
   });
@@ -175,7 +181,7 @@ describe('createEngine() with a store', () => {
       { folder, x: 1 },
     ]) {
       await assert.rejects(
-        createEngine({ model: path, store: wrong }),
+        createEngine({ model: path, store: untyped(wrong) }),
         code('INVALID_ARGUMENT'),
         JSON.stringify(wrong),
       );
@@ -185,7 +191,7 @@ describe('createEngine() with a store', () => {
     await assert.rejects(load({ model: { stored: 'url:absent' }, store }), code('STORE_MISSING'));
     // In Node there is neither of these.
     for (const kind of ['indexeddb', 'opfs']) {
-      assert.equal((await load({ model: path, store: kind })).storage.problem.code, 'STORE_UNAVAILABLE');
+      assert.equal(present((await load({ model: path, store: kind })).storage.problem).code, 'STORE_UNAVAILABLE');
     }
   });
 });
@@ -209,6 +215,7 @@ describe('a ModelStore', () => {
     spoilt.writeUInt16LE(0x7e00, last.offset + last.bytes - 18);
     const file = join(dirname(path), 'spoilt.gguf');
     writeFileSync(file, spoilt);
+    /** @param {NibbleError} error */
     const refused = (error) =>
       code('MODEL_BAD_TENSOR')(error) && error.message.includes(`The tensor ${last.name} (Q4_0) has a scale`);
     const models = await openStore();
@@ -269,7 +276,7 @@ describe('a ModelStore', () => {
     assert.ok((await models.readRate(id)) > 0);
     const { models: total, usage } = await models.estimate();
     assert.equal(total, imported.storedBytes);
-    assert.ok(usage >= total);
+    assert.ok(present(usage) >= total);
     assert.equal(await models.persist(), true);
     assert.equal(await models.persisted(), true);
     await models.rename(id, 'yours');
@@ -295,6 +302,7 @@ describe('a ModelStore', () => {
     await backend.close();
     assert.deepEqual((await models.verify(id)).damaged, [-1, 2, 5]);
     const phases = new Set();
+    /** @param {{ phase: string }} options */
     const onProgress = ({ phase }) => phases.add(phase);
     const { tokens, storage } = await load({ model: { stored: id }, store, onProgress });
     assert.deepEqual(tokens, expected);
@@ -306,8 +314,9 @@ describe('a ModelStore', () => {
   test('one whose record cannot be read is listed as damaged, and can be deleted', async () => {
     const models = await openStore();
     await models.import(server.url);
-    const records = () => readdirSync(folder, { recursive: true }).filter((name) => name.endsWith('record.json'));
-    const spoil = () => writeFileSync(join(folder, records()[0]), '{"id":"url:http');
+    const records = () =>
+      readdirSync(folder, { recursive: true }).filter((/** @type {any} */ name) => name.endsWith('record.json'));
+    const spoil = () => writeFileSync(join(folder, untyped(records()[0])), '{"id":"url:http');
     spoil();
     const [listed] = await models.list();
     assert.deepEqual([listed.state, listed.name.slice(0, 11)], ['damaged', 'unreadable ']);
@@ -337,7 +346,7 @@ describe('a ModelStore', () => {
     await backend.lock(id, {}, async () => {
       await assert.rejects(
         models.rename(id, 'y'),
-        (error) => code('STORE_BUSY')(error) && /process \d+ on/.test(error.message),
+        (/** @type {NibbleError} */ error) => code('STORE_BUSY')(error) && /process \d+ on/.test(error.message),
       );
     });
     await models.delete(id);
@@ -367,12 +376,13 @@ describe('a ModelStore', () => {
   test('one whose SHA-256 cannot be gone on with begins anew', async () => {
     const models = await openStore();
     const sha256 = createHash('sha256').update(bytes).digest('hex');
-    const records = () => readdirSync(folder, { recursive: true }).filter((name) => name.endsWith('record.json'));
-    for (const spoil of [(state) => `00000000${state.slice(8)}`, () => 'ab']) {
+    const records = () =>
+      readdirSync(folder, { recursive: true }).filter((/** @type {any} */ name) => name.endsWith('record.json'));
+    for (const spoil of [(/** @type {string} */ state) => `00000000${state.slice(8)}`, () => 'ab']) {
       server.limit = 45_000;
       const signal = abortedWhileDownloading();
       await assert.rejects(models.import(server.url, { sha256, signal }), code('CANCELLED'));
-      const path = join(folder, records()[0]);
+      const path = join(folder, untyped(records()[0]));
       const record = JSON.parse(readFileSync(path, 'utf8'));
       // As another version of what computes it writes it, or damaged.
       record.hash.state = spoil(record.hash.state);
@@ -396,9 +406,13 @@ describe('a ModelStore', () => {
   test('a wrong call is refused with a code, and a closed store refuses all', async () => {
     const models = await openStore();
     for (const wrong of [{ name: '' }, { sha256: 'abc' }, { keepPartial: 1 }, { whatever: 1 }, { onProgress: 5 }]) {
-      await assert.rejects(async () => models.import(path, wrong), code('INVALID_ARGUMENT'), JSON.stringify(wrong));
+      await assert.rejects(
+        async () => models.import(path, untyped(wrong)),
+        code('INVALID_ARGUMENT'),
+        JSON.stringify(wrong),
+      );
     }
-    await assert.rejects(async () => models.import(5), code('INVALID_ARGUMENT'));
+    await assert.rejects(async () => models.import(untyped(5)), code('INVALID_ARGUMENT'));
     await assert.rejects(async () => models.delete(), code('INVALID_ARGUMENT'));
     await assert.rejects(async () => models.rename(id, ' '), code('INVALID_ARGUMENT'));
     for (const call of [
@@ -427,7 +441,7 @@ test('what a store is asked wrongly is rejected, not thrown', async () => {
     () => models.verify(),
     () => models.readRate(),
     () => models.import(path, { sha256: 'zz' }),
-    () => models.import(path, { onProgress: 1 }),
+    () => models.import(path, { onProgress: untyped(1) }),
   ];
   try {
     for (const call of wrong) await assert.rejects(call(), code('INVALID_ARGUMENT'));

@@ -4,13 +4,17 @@ import { createHash } from 'node:crypto';
 import { afterEach, beforeEach, describe, test } from 'node:test';
 import { openFolder } from '../../js/store/folder.node.js';
 import { code } from '../errors.js';
+import { present } from '../present.js';
 import { temporaryFolder, writeSmallModel } from '../small-model.js';
 import { CHUNK, loadThrough, one, serve, textOf, two, withModels } from '../two-models.js';
 
+/** @typedef {import('../../js/base/public-types.js').ModelStore} ModelStore */
+
 /** @type {{ folder: string, chunkBytes: number }} */
 let store;
-/** @param {string} model */
+/** @param {any} model */
 const load = (model) => loadThrough(store, model);
+/** @template T @param {(models: ModelStore) => Promise<T>} use */
 const withStore = (use) => withModels(store, use);
 const list = () => withStore((models) => models.list());
 
@@ -19,7 +23,7 @@ beforeEach(() => {
 });
 
 describe('a newer file', () => {
-  /** @type {{ bytes: Buffer<ArrayBuffer>, etag: string, lastModified: string }} */
+  /** @type {any} */
   let file;
   /** @type {Awaited<ReturnType<typeof import('../two-models.js').serve>>} */
   let web;
@@ -40,13 +44,16 @@ describe('a newer file', () => {
         (await models.list()).map(({ etag, lastModified, fileBytes }) => [etag, lastModified, fileBytes]),
         [['"old"', file.lastModified, one.length]],
       );
-      assert.equal((await models.check(id)).isNewer, false);
+      assert.equal((await models.check(present(id))).isNewer, false);
       replace();
-      const { isNewer, stored, found } = await models.check(id);
-      assert.deepEqual([isNewer, stored.etag, found.etag, found.size], [true, '"old"', '"new"', two.length]);
+      const { isNewer, stored, found } = await models.check(present(id));
+      assert.deepEqual(
+        [isNewer, stored.etag, present(found).etag, present(found).size],
+        [true, '"old"', '"new"', two.length],
+      );
       assert.equal((await load(url)).tokens, await textOf(one));
       web.close();
-      await assert.rejects(models.check(id), code('DOWNLOAD_FAILED'));
+      await assert.rejects(models.check(present(id)), code('DOWNLOAD_FAILED'));
       await assert.rejects(models.check('url:absent'), code('STORE_MISSING'));
     });
   });
@@ -56,8 +63,8 @@ describe('a newer file', () => {
       const { id } = await load(url);
       replace();
       await withStore(async (models) => {
-        await models.rename(id, 'mine');
-        const now = await (how === 'update' ? models.update(id) : models.import(url));
+        await models.rename(present(id), 'mine');
+        const now = await (how === 'update' ? models.update(present(id)) : models.import(url));
         assert.deepEqual([now.name, now.state, now.etag], ['mine', 'complete', '"new"']);
         assert.deepEqual(
           (await models.list()).map((model) => model.id),
@@ -67,9 +74,9 @@ describe('a newer file', () => {
           const found = await load(model);
           assert.deepEqual([found.state, found.tokens, found.id], ['stored', await textOf(two), now.id]);
         }
-        assert.equal((await models.check(id)).isNewer, false);
-        assert.equal((await models.update(id)).id, now.id);
-        await models.delete(id);
+        assert.equal((await models.check(present(id))).isNewer, false);
+        assert.equal((await models.update(present(id))).id, now.id);
+        await models.delete(present(id));
         assert.deepEqual(await models.list(), []);
       });
     });
@@ -87,11 +94,11 @@ describe('a newer file', () => {
         clearTimeout(quiet);
         quiet = setTimeout(() => controller.abort(), 300);
       };
-      await assert.rejects(models.update(id, { signal: controller.signal, onProgress }), code('CANCELLED'));
+      await assert.rejects(models.update(present(id), { signal: controller.signal, onProgress }), code('CANCELLED'));
       assert.equal((await load(url)).tokens, await textOf(one));
       file.limit = Infinity;
       web.requests.length = 0;
-      await models.update(id);
+      await models.update(present(id));
       assert.ok(web.requests.every(({ range }) => range !== 'bytes=0-'));
       assert.equal((await load(url)).tokens, await textOf(two));
       assert.equal((await models.list()).length, 1);
@@ -103,9 +110,9 @@ describe('a newer file', () => {
     const { id } = await load(url);
     const path = writeSmallModel();
     await withStore(async (models) => {
-      assert.equal((await models.check(id)).isNewer, false);
+      assert.equal((await models.check(present(id))).isNewer, false);
       file.bytes = two;
-      assert.equal((await models.check(id)).isNewer, true);
+      assert.equal((await models.check(present(id))).isNewer, true);
       const { id: fileId } = await models.import(path);
       assert.deepEqual(await models.check(fileId).then(({ isNewer, found }) => [isNewer, found]), [null, null]);
       assert.equal((await models.update(fileId)).id, fileId);
@@ -150,7 +157,7 @@ describe('a newer file', () => {
   test('with another ETag and date is none, where the bytes and the date are the same', async () => {
     const { id } = await load(url);
     file.etag = '"node-2"';
-    await withStore(async (models) => assert.equal((await models.check(id)).isNewer, false));
+    await withStore(async (models) => assert.equal((await models.check(present(id))).isNewer, false));
   });
 
   /** The newer file stored beside the older one, which somebody is using. @returns the older one's id */
@@ -158,7 +165,7 @@ describe('a newer file', () => {
     const { id } = await load(url);
     replace();
     const user = await openFolder(store.folder);
-    await user.lock(id, { shared: true }, () => withStore((models) => models.update(id)));
+    await user.lock(present(id), { shared: true }, () => withStore((models) => models.update(present(id))));
     await user.close();
     assert.equal((await list()).length, 2);
     return id;
@@ -171,7 +178,7 @@ describe('a newer file', () => {
       for (const sha256 of ['0'.repeat(64), right])
         await assert.rejects(models.import(url, { sha256 }), code('HASH_MISMATCH'));
       assert.equal((await models.list()).length, 2, 'the older one is there still');
-      const newer = (await models.list()).find((model) => model.id !== id);
+      const newer = present((await models.list()).find((model) => model.id !== id));
       await models.delete(newer.id);
       await assert.rejects(models.import(url, { sha256: '0'.repeat(64) }), code('HASH_MISMATCH'));
       assert.equal((await load(url)).tokens, await textOf(one));
@@ -183,12 +190,14 @@ describe('a newer file', () => {
 
   test('is named only when another has changed its record, which is told and ends with the signal', async () => {
     const id = await besideOlder();
-    const newer = (await list()).find((model) => model.id !== id).id;
+    const newer = present((await list()).find((model) => model.id !== id)).id;
     const user = await openFolder(store.folder);
     await withStore(async (models) => {
       for (const held of [newer, `${newer}#record`]) {
         const controller = new AbortController();
+        /** @type {any[]} */
         const phases = [];
+        /** @param {{ phase: string }} options */
         const onProgress = ({ phase }) => {
           phases.push(phase);
           if (phase === 'wait') controller.abort();
@@ -207,7 +216,7 @@ describe('a newer file', () => {
 
   test('that somebody reads takes the older one’s place all the same', { timeout: 120_000 }, async () => {
     const id = await besideOlder();
-    const newer = (await list()).find((model) => model.id !== id).id;
+    const newer = present((await list()).find((model) => model.id !== id)).id;
     const user = await openFolder(store.folder);
     await withStore(async (models) => {
       await user.lock(newer, { shared: true }, () => models.import(url));
@@ -232,7 +241,7 @@ describe('a newer file', () => {
           clearTimeout(quiet);
           quiet = setTimeout(() => controller.abort(), 300);
         };
-        await assert.rejects(models.update(id, { signal: controller.signal, onProgress }), code('CANCELLED'));
+        await assert.rejects(models.update(present(id), { signal: controller.signal, onProgress }), code('CANCELLED'));
         return (await models.list()).map(({ state }) => state).toSorted();
       };
       assert.deepEqual(await part(), ['complete', 'importing']);
@@ -240,14 +249,14 @@ describe('a newer file', () => {
       assert.deepEqual(await part(), ['complete', 'importing']);
       // The first is there again: what came of the others is of no use.
       Object.assign(file, { bytes: one, etag: '"old"', lastModified: new Date(1e12).toUTCString(), limit: Infinity });
-      assert.equal((await models.update(id)).id, id);
+      assert.equal((await models.update(present(id))).id, id);
       assert.equal((await models.list()).length, 1);
     });
     const first = await besideOlder();
     file.etag = '"third"';
     file.bytes = one;
     await withStore(async (models) => {
-      const now = await models.update(first);
+      const now = await models.update(present(first));
       assert.deepEqual(
         (await models.list()).map((model) => model.id),
         [now.id],

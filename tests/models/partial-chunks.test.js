@@ -5,13 +5,16 @@ import { after, before, beforeEach, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ChunkWriter } from '../../js/models/chunk-writer.js';
 import { openMemory } from '../../js/store/memory.js';
+import { present } from '../present.js';
 import { writeSmallModel } from '../small-model.js';
+import { untyped } from '../untyped.js';
 import { createRig, serveFile, startRuntime } from './rig.js';
 
 /** @typedef {import('./rig.js').Rig} Rig */
 /** @typedef {import('../../js/store/backends.js').Backend} Backend */
 /** @typedef {import('./rig.js').FileServer} FileServer */
 /** @typedef {import('../../js/core/runtime.js').Runtime} Runtime */
+/** @typedef {import('../../js/base/errors.js').NibbleError} NibbleError */
 
 // All of the model is in one.
 const CHUNK = 1 << 20;
@@ -45,13 +48,13 @@ beforeEach(async () => {
   rig = createRig(runtime, backend, CHUNK);
 });
 
-/** Gives some calls of the backend something to do before. */
+/** Gives some calls of the backend something to do before. @param {any} calls */
 function watch(calls) {
   const watched = new Proxy(backend, {
-    get: (target, name) => {
+    get: (/** @type {any} */ target, name) => {
       const value = target[name];
       if (typeof value !== 'function') return value;
-      return (...given) => {
+      return (/** @type {any[]} */ ...given) => {
         const instead = calls[name]?.(...given);
         return instead === undefined ? value.apply(target, given) : instead;
       };
@@ -76,8 +79,8 @@ describe('a chunk that is not full yet', () => {
     });
     const controller = new AbortController();
     const importing = killed.store({ url: server.url }, { signal: controller.signal, saveEvery: OFTEN });
-    const ended = assert.rejects(importing, (error) => error.code === 'CANCELLED');
-    while (!((await record())?.chunks.length > 0)) await sleep(5);
+    const ended = assert.rejects(importing, (/** @type {NibbleError} */ error) => error.code === 'CANCELLED');
+    while (!(untyped((await record())?.chunks).length > 0)) await sleep(5);
     dead = true;
     controller.abort();
     await ended;
@@ -88,10 +91,10 @@ describe('a chunk that is not full yet', () => {
     await rig.store({ url: server.url });
     const begin = Math.min(...server.requests.map(({ start }) => start));
     assert.ok(begin > filePosition - 4096 && begin <= filePosition, `goes on at ${begin} of ${filePosition}`);
-    const stored = await record();
+    const stored = present(await record());
     const whole = createRig(runtime, await openMemory(), CHUNK);
     await whole.store({ url: server.url });
-    assert.deepEqual(stored.chunks, (await whole.backend.get(stored.id)).chunks);
+    assert.deepEqual(stored.chunks, present(await whole.backend.get(stored.id)).chunks);
   });
 
   test('is not written where it comes fast enough', async () => {
@@ -108,12 +111,16 @@ describe('a chunk that is not full yet', () => {
   test('is gone on with, and no byte of it is written twice', async () => {
     const { packedBytes } = await rig.store({ url: server.url });
     await backend.remove(`url:${server.url}`);
+    /** @type {any[]} */
     const written = [];
-    const length = (parts) => parts.reduce((sum, part) => sum + part.length, 0);
+    /** @param {Uint8Array[]} parts */
+    const length = (parts) => parts.reduce((sum, /** @type {Uint8Array} */ part) => sum + part.length, 0);
     const counted = watch({
+      /** @param {string} _id @param {number} index @param {Uint8Array[]} parts */
       writeChunk: (_id, index, parts) => {
         if (index >= 0) written.push({ offset: 0, bytes: length(parts) });
       },
+      /** @param {string} _id @param {number} _index @param {number} offset @param {Uint8Array[]} parts */
       appendChunk: (_id, _index, offset, parts) => {
         written.push({ offset, bytes: length(parts) });
       },
@@ -132,6 +139,7 @@ describe('a chunk that is not full yet', () => {
 });
 
 test('a store that fails while nothing comes ends the import with its error, and nothing else', async () => {
+  /** @type {any} */
   let fail;
   const full = Object.assign(new Error('no room'), { code: 'STORE_FULL' });
   const failing = {
@@ -145,6 +153,7 @@ test('a store that fails while nothing comes ends the import with its error, and
     position: 0,
     filePosition: 0,
     seek: () => {},
+    /** @param {Uint8Array} piece */
     *push(piece) {
       packer.position += piece.length;
       packer.filePosition += piece.length;
@@ -153,11 +162,12 @@ test('a store that fails while nothing comes ends the import with its error, and
   };
   const manifest = { id: 'a', chunkBytes: CHUNK, packedBytes: CHUNK, chunks: [], sha256: null };
   const parts = { backend: failing, runtime, packer, record: manifest, model: null, tail: null, problem: null };
-  const importer = new ChunkWriter({ ...parts, saveEvery: { bytes: 100, milliseconds: 1 } });
+  const importer = new ChunkWriter(untyped({ ...parts, saveEvery: { bytes: 100, milliseconds: 1 } }));
   await importer.begin();
   await sleep(5);
   await importer.push(new Uint8Array(200), 0);
   await importer.push(new Uint8Array(200), 200);
+  /** @type {any} */
   let arrive;
   const next = new Promise((resolve) => {
     arrive = resolve;

@@ -14,13 +14,16 @@ import { readAll } from '../downloads.js';
 import { readTables, splitGguf, splitNames, splitPairs, writeTables } from '../gguf-splitter.js';
 import { ggufBytes } from '../gguf-writer.js';
 import { serveModels } from '../model-server.js';
+import { present } from '../present.js';
 import { SMALL_SHAPE, temporaryFolder, writeSmallModel } from '../small-model.js';
+import { untyped } from '../untyped.js';
 import { startRuntime } from './rig.js';
 
 /** @typedef {import('../../js/base/public-types.js').Engine} Engine */
 /** @typedef {import('../../js/base/public-types.js').ModelDescription} ModelDescription */
 /** @typedef {import('../model-server.js').ModelServer} ModelServer */
 /** @typedef {import('../../js/base/public-types.js').StoredModel} StoredModel */
+/** @typedef {import('../../js/base/errors.js').NibbleError} NibbleError */
 
 const CLI = fileURLToPath(new URL('../../js/cli.js', import.meta.url));
 const whole = readFileSync(writeSmallModel({ ...SMALL_SHAPE, layers: 6, width: 128, ffn: 512, heads: 8, tied: false }));
@@ -33,12 +36,13 @@ const COUNTS = [2, 5];
  * @param {RegExp} words
  */
 const fails = (promise, code, words) =>
-  assert.rejects(promise, (error) => {
+  assert.rejects(promise, (/** @type {NibbleError} */ error) => {
     assert.equal(error.code, code, error.message);
     assert.match(error.message, words);
     return true;
   });
 
+/** @param {any} model */
 async function written(model, options = {}) {
   const engine = await createEngine({ model, threads: 1, ...options });
   try {
@@ -49,10 +53,10 @@ async function written(model, options = {}) {
   }
 }
 
-/** @param {string | Buffer[]} parts */
+/** @param {any} parts */
 function writeParts(parts, stem = 'model') {
   const folder = temporaryFolder();
-  return parts.map((part, index) => {
+  return parts.map((/** @type {any} */ part, /** @type {number} */ index) => {
     const path = join(folder, splitNames(stem, parts.length)[index]);
     writeFileSync(path, part);
     return path;
@@ -60,7 +64,7 @@ function writeParts(parts, stem = 'model') {
 }
 
 /** @param {Buffer} bytes */
-const streamOf = (bytes) => new Blob([bytes]).stream();
+const streamOf = (bytes) => new Blob(untyped([bytes])).stream();
 
 /** @type {number[]} */
 let expected;
@@ -79,6 +83,7 @@ describe('a model in parts', () => {
       /** @param {{ position: number }} [from] */
       const open = (from) => openModelSource(descriptor, { runtime, openPath: openFile, from });
       try {
+        /** @type {any} */
         const source = await open();
         assert.deepEqual([source.name, source.size, source.kind], ['model.gguf', whole.length, 'load']);
         for (const [at, length] of [
@@ -101,7 +106,7 @@ describe('a model in parts', () => {
     test(`writes the same by each way to it: ${count} parts`, async () => {
       const paths = writeParts(parts);
       const names = splitNames('model', count);
-      const files = parts.map((part, index) => new File([part], names[index], { lastModified: 5 }));
+      const files = parts.map((part, index) => new File(untyped([part]), names[index], { lastModified: 5 }));
       for (const model of [
         paths.at(-1),
         pathToFileURL(paths[1]),
@@ -150,7 +155,7 @@ describe('a model in parts at an address', () => {
   const names = splitNames('model', 5);
   /** @type {ModelServer} */
   let server;
-  /** @type {{ [k: string]: { bytes: Buffer } }} */
+  /** @type {any} */
   let files;
   before(async () => {
     files = Object.fromEntries(parts.map((part, index) => [`/m/${names[index]}`, { bytes: part }]));
@@ -161,7 +166,7 @@ describe('a model in parts at an address', () => {
   /** @param {number} index */
   const address = (index) => `${server.url}m/${names[index]}`;
   /** @param {number} from */
-  const asked = (from) => server.requests.slice(from).map(({ path }) => names.indexOf(path.split('/').pop()));
+  const asked = (from) => server.requests.slice(from).map(({ path }) => names.indexOf(present(path.split('/').pop())));
   /** @param {string} folder */
   const open = (folder) => openModelStore({ store: { folder, chunkBytes: 20_000 } });
 
@@ -169,12 +174,13 @@ describe('a model in parts at an address', () => {
     for (const model of [address(3), names.map((_, index) => address(index)).reverse()])
       assert.deepEqual((await written(model)).tokens, expected);
     // A server that gives no parts of files, and no sizes.
-    for (const file of Object.values(files)) file.isSizeless = true;
+    for (const file of untyped(Object.values(files))) file.isSizeless = true;
     assert.deepEqual((await written(address(1))).tokens, expected);
-    for (const file of Object.values(files)) file.isSizeless = false;
+    for (const file of untyped(Object.values(files))) file.isSizeless = false;
   });
 
   test('computes while it arrives', async () => {
+    /** @type {any} */
     const file = files[`/m/${names[4]}`];
     file.limit = parts[4].length - 3000;
     const engine = await createEngine({ model: address(0), earlyStart: true, threads: 1 });
@@ -188,6 +194,7 @@ describe('a model in parts at an address', () => {
     const folder = temporaryFolder();
     const models = await open(folder);
     const totals = new Set();
+    /** @param {{ phase: string, total: number }} options */
     const told = ({ phase, total }) => phase === 'download' && totals.add(total);
     const { id } = await models.import(address(2), { onProgress: told });
     assert.deepEqual([...totals], [whole.length]);
@@ -213,12 +220,13 @@ describe('a model in parts at an address', () => {
     const controller = new AbortController();
     files[`/m/${names[2]}`].limit = Math.floor(parts[2].length / 2);
     const third = parts[0].length + parts[1].length + Math.floor(parts[2].length / 4);
+    /** @param {{ loaded: number }} options */
     const onProgress = ({ loaded }) => loaded > third && controller.abort();
     await fails(models.import(address(0), { signal: controller.signal, onProgress }), 'CANCELLED', /cancelled/);
     const [{ state, receivedBytes }] = await models.list();
     assert.equal(state, 'importing');
     assert.ok(receivedBytes > third && receivedBytes < whole.length);
-    files[`/m/${names[2]}`].limit = Infinity;
+    untyped(files[`/m/${names[2]}`]).limit = Infinity;
     const before = server.requests.length;
     /** @type {number[]} */
     const seen = [];
@@ -226,7 +234,10 @@ describe('a model in parts at an address', () => {
     assert.ok(seen[0] >= receivedBytes, `${seen[0]} of ${receivedBytes}`);
     const rest = server.requests.slice(before);
     const later = rest.filter(({ range }) => !/^bytes=0-/.test(range ?? ''));
-    assert.deepEqual([...new Set(later.map(({ path }) => names.indexOf(path.split('/').pop())))].sort(), [2, 3, 4]);
+    assert.deepEqual(
+      [...new Set(later.map(({ path }) => names.indexOf(present(path.split('/').pop()))))].sort(),
+      [2, 3, 4],
+    );
     assert.deepEqual((await written(address(0), { store: { folder } })).tokens, expected);
     await models.close();
   });
@@ -237,7 +248,7 @@ describe('a model in parts at an address', () => {
     const { id } = await models.import(address(0));
     const chunks = readdirSync(folder, { recursive: true }).filter((name) => String(name).endsWith('.chunk'));
     /** @param {string | Buffer<ArrayBuffer>} name */
-    const numberOf = (name) => Number(/(\d+)\.chunk$/.exec(name)[1]);
+    const numberOf = (name) => Number(present(/(\d+)\.chunk$/.exec(untyped(name)))[1]);
     const last = join(folder, String(chunks.sort((a, b) => numberOf(a) - numberOf(b)).at(-1)));
     const bytes = readFileSync(last);
     bytes[10] ^= 1;
@@ -246,8 +257,8 @@ describe('a model in parts at an address', () => {
     const before = server.requests.length;
     const { tokens, info } = await written(address(0), { store: { folder } });
     assert.deepEqual([tokens, info.storage.repairedChunks], [expected, 1]);
-    const data = server.requests.slice(before).filter(({ range }) => !/^bytes=0-/.test(range));
-    assert.deepEqual([...new Set(data.map(({ path }) => names.indexOf(path.split('/').pop())))], [4]);
+    const data = server.requests.slice(before).filter(({ range }) => !/^bytes=0-/.test(present(range)));
+    assert.deepEqual([...new Set(data.map(({ path }) => names.indexOf(present(path.split('/').pop()))))], [4]);
     assert.deepEqual((await models.verify(id)).damaged, []);
     await models.close();
   });
@@ -255,24 +266,26 @@ describe('a model in parts at an address', () => {
   test('streams under a budget', async () => {
     const store = { folder: temporaryFolder(), chunkBytes: 20_000 };
     const { model } = await describeModel(address(0), { threads: 1, memoryBudget: 2 ** 40 });
-    const memoryBudget = Math.ceil(model.budget.leastBytes + 0.3 * model.packedBytes);
+    const memoryBudget = Math.ceil(present(present(model).budget).leastBytes + 0.3 * present(model).packedBytes);
     const { tokens, info } = await written(address(0), { store, memoryBudget });
-    assert.deepEqual([tokens, info.budget.streams], [expected, true]);
+    assert.deepEqual([tokens, present(info.budget).streams], [expected, true]);
   });
 
   test('begins anew where a part is another one now, and finds the newer one', async () => {
     const models = await open(temporaryFolder());
     const controller = new AbortController();
     const third = parts[0].length + parts[1].length;
-    files[`/m/${names[3]}`].limit = 1000;
+    untyped(files[`/m/${names[3]}`]).limit = 1000;
+    /** @param {{ loaded: number }} options */
     const onProgress = ({ loaded }) => loaded > third && controller.abort();
     await fails(models.import(address(0), { signal: controller.signal, onProgress }), 'CANCELLED', /cancelled/);
-    files[`/m/${names[3]}`].limit = Infinity;
+    untyped(files[`/m/${names[3]}`]).limit = Infinity;
     const other = splitGguf(readFileSync(writeSmallModel({ layers: 3 })), 5);
     const before = names.map((name) => files[`/m/${name}`].bytes);
     names.forEach((name, index) => {
       files[`/m/${name}`].bytes = other[index];
     });
+    /** @type {any} */
     let restarted = false;
     const { id } = await models.import(address(0), { onProgress: (progress) => (restarted ||= progress.restarted) });
     assert.equal(restarted, true);
@@ -317,7 +330,13 @@ describe('parts that make no model', () => {
   const names = splitNames('model', 3);
   const { pairs, tensors } = readTables(whole);
   /** @param {Buffer} bytes @param {string} name */
-  const file = (bytes, name) => new File([bytes], name);
+  const file = (bytes, name) => new File(untyped([bytes]), name);
+  /**
+   * @param {number} number
+   * @param {number} count
+   * @param {{ name: string, entry: Buffer, data: Buffer }[]} some
+   * @param {any} [more]
+   */
   const part = (number, count, some, more = []) =>
     writeTables({ pairs: [...more, ...splitPairs(number, count, tensors.length)], tensors: some });
 
@@ -353,7 +372,7 @@ describe('parts that make no model', () => {
   const foreign = splitGguf(readFileSync(writeSmallModel()), 3);
   const altered = pairs.map(({ key, entry }) => ({ key, entry: Buffer.from(entry).fill(99, entry.length - 1) }));
   const twoThirds = [tensors.slice(0, 10), tensors.slice(10, 20), tensors.slice(20)];
-  for (const [what, given, words] of [
+  for (const [what, given, words] of untyped([
     ['the same one twice', [parts[0], parts[1], parts[1], parts[2]], /both part 2 of 3/],
     ['whole files', [whole, readFileSync(writeSmallModel())], /no part of a model/],
     ['those of another count', [parts[0], splitGguf(whole, 2)[1]], /one of 3 parts, and .* one of 2/],
@@ -376,9 +395,9 @@ describe('parts that make no model', () => {
     ['a number behind the last', [part(0, 2, twoThirds[0], pairs), part(7, 2, tensors.slice(10))], /part 8 of 2/],
     ['no GGUF', [parts[0], Buffer.from('hello there'), parts[2]], /begins with/],
     ['one cut short', [parts[0], parts[1].subarray(0, parts[1].length - 100), parts[2]], /cannot be read.*cut short/],
-  ]) {
+  ])) {
     test(`are refused: ${what}`, () =>
-      assert.rejects(createEngine({ model: given }), (error) => {
+      assert.rejects(createEngine({ model: untyped(given) }), (/** @type {NibbleError} */ error) => {
         assert.match(error.code, /^(MODEL_PARTS_MIXED|GGUF_(BAD_MAGIC|TRUNCATED))$/, error.message);
         assert.match(error.message, words);
         return true;

@@ -12,7 +12,7 @@ import { portOf } from '../port.js';
 /** @typedef {import('../../js/core/runtime.js').Model} Model */
 /** @typedef {import('../../js/store/backends.js').Backend} Backend */
 /** @typedef {Partial<import('../../js/sources/descriptor.js').Descriptor>} Descriptor */
-/** @typedef {Partial<import('../../js/models/open.js').StoreCall>} CallOptions */
+/** @typedef {Partial<import('../../js/models/open.js').StoreCall & import('../../js/models/open-stored.js').Opening> & { sha256?: string }} CallOptions */
 
 /** An instance of the wasm in this thread. */
 export async function startRuntime() {
@@ -94,7 +94,7 @@ export function createRig(runtime, backend, chunkBytes) {
   const platform = { openPath: openFile, download: { retries: 1, retryMilliseconds: 1 } };
   /** @type {import('../../js/base/public-types.js').Progress[]} */
   const events = [];
-  /** @param {Descriptor} descriptor @param {CallOptions} [options] */
+  /** @param {any} descriptor @param {CallOptions} [options] */
   const opening = (descriptor, options = {}) => {
     const store = { chunkBytes };
     /** @type {any} */
@@ -134,7 +134,7 @@ export function createRig(runtime, backend, chunkBytes) {
       }
     },
 
-    /** Stores without an engine. @param {Descriptor} descriptor @param {CallOptions} [options] */
+    /** Stores without an engine. @param {any} descriptor @param {any} [options] */
     async store(descriptor, options) {
       const { storage, load, close } = await openStored(await opening(descriptor, options));
       try {
@@ -160,7 +160,7 @@ export async function logitsOf(model) {
 /**
  * A backend with some of its calls replaced.
  * @param {Backend} backend
- * @param {Partial<Backend>} calls
+ * @param {any} calls
  */
 export const altered = (backend, calls) =>
   new Proxy(backend, {
@@ -182,8 +182,8 @@ export async function settled() {
  * Changes a stored chunk, or the header, whose index is -1.
  * @param {Backend} backend
  * @param {string} id
- * @param {number} index
- * @param {(chunk: Uint8Array) => Uint8Array} change
+ * @param {any} index
+ * @param {any} change
  */
 export async function damage(backend, id, index, change) {
   const record = /** @type {import('../../js/models/manifest.js').Manifest} */ (await backend.get(id));

@@ -7,12 +7,18 @@ import { readManifest } from '../../js/models/manifest.js';
 import { addressOf, fileFacts } from '../../js/models/model-id.js';
 import { openFolder } from '../../js/store/folder.node.js';
 import { code } from '../errors.js';
+import { present } from '../present.js';
 import { temporaryFolder } from '../small-model.js';
 import { CHUNK, loadThrough, one, serve, textOf, two, withModels } from '../two-models.js';
+import { untyped } from '../untyped.js';
+
+/** @typedef {import('../../js/base/public-types.js').ModelStore} ModelStore */
 
 /** @type {{ folder: string, chunkBytes: number }} */
 let store;
+/** @param {any} model @param {{ signal: AbortSignal, onProgress: () => void }} [options] */
 const load = (model, options) => loadThrough(store, model, options);
+/** @template T @param {(models: ModelStore) => Promise<T>} use */
 const withStore = (use) => withModels(store, use);
 const list = () => withStore((models) => models.list());
 
@@ -91,7 +97,7 @@ describe('addresses of one file', () => {
       ['/get?file=2', two],
     ]) {
       const { state, tokens } = await load(web.url + address);
-      assert.deepEqual([state, tokens], ['imported', await textOf(bytes)], address);
+      assert.deepEqual([state, tokens], ['imported', await textOf(bytes)], untyped(address));
     }
     assert.equal((await list()).length, 5);
     web.close();
@@ -118,7 +124,7 @@ describe('addresses of one file', () => {
     web.requests.length = 0;
     const { state, restarted, tokens } = await load(`${web.url}/m.gguf?X-Amz-Signature=2`);
     assert.deepEqual([state, restarted, tokens], ['imported', false, await textOf(one)]);
-    assert.match(web.requests[0].range, /^bytes=[1-9]/);
+    assert.match(present(web.requests[0].range), /^bytes=[1-9]/);
     web.close();
   });
 });
@@ -126,15 +132,15 @@ describe('addresses of one file', () => {
 /** Gives a record of the folder, with its chunks, another id. @param {string | null} from @param {string | null} to */
 async function moveRecord(from, to, changes = {}) {
   const backend = await openFolder(store.folder);
-  const record = readManifest(await backend.get(from));
+  const record = present(readManifest(await backend.get(present(from))));
   for (const [index, bytes] of [[-1, record.headerBytes], ...record.chunks.map((chunk, at) => [at, chunk.bytes])]) {
     const chunk = new Uint8Array(bytes);
-    await backend.readChunk(from, index, 0, chunk);
-    await backend.writeChunk(to, index, [chunk]);
+    await backend.readChunk(present(from), index, 0, chunk);
+    await backend.writeChunk(present(to), index, [chunk]);
   }
   const { aliases, ...old } = record;
-  await backend.put({ ...old, id: to, ...changes });
-  await backend.remove(from);
+  await backend.put({ ...old, id: untyped(to), ...changes });
+  await backend.remove(present(from));
   await backend.close();
 }
 
@@ -155,8 +161,8 @@ describe('files', () => {
   let folder;
   /** @param {string | Buffer<ArrayBuffer>} name @param {string | Buffer<ArrayBuffer>} bytes */
   const put = (name, bytes) => {
-    mkdirSync(join(folder, name));
-    const path = join(folder, name, 'model.gguf');
+    mkdirSync(join(folder, untyped(name)));
+    const path = join(folder, untyped(name), 'model.gguf');
     writeFileSync(path, bytes);
     utimesSync(path, 1, 1);
     return path;
@@ -173,7 +179,7 @@ describe('files', () => {
       const path = put(name, bytes);
       for (const state of ['imported', 'stored']) {
         const found = await load(path);
-        assert.deepEqual([found.state, found.tokens], [state, await textOf(bytes)], name);
+        assert.deepEqual([found.state, found.tokens], [state, await textOf(bytes)], untyped(name));
       }
     }
     assert.equal((await list()).length, 2);
@@ -216,8 +222,8 @@ describe('files', () => {
   test('that older versions stored without a sample still open, and only for their own file', async () => {
     const [path, other] = [put('a', one), put('b', two)];
     const { id } = await load(path);
-    const old = fileFacts(id);
-    assert.match(old, /^file:model\.gguf:\d+:1000$/);
+    const old = fileFacts(present(id));
+    assert.match(present(old), /^file:model\.gguf:\d+:1000$/);
     await moveRecord(id, old);
     assert.deepEqual([(await load(path)).state, (await list()).length], ['stored', 1]);
     assert.equal((await load({ stored: old })).tokens, await textOf(one));
@@ -247,7 +253,7 @@ describe('an interrupted import without a strong ETag', () => {
     'a weak ETag that stays': { etag: 'W/"1"' },
     'no validators and no parts': { ranges: false },
   };
-  for (const [name, facts] of Object.entries(SERVERS)) {
+  for (const [name, facts] of untyped(Object.entries(SERVERS))) {
     test(`${name}: goes on where the file is the same, and begins anew where it is another`, async () => {
       for (const [bytes, isSame] of [
         [one, true],

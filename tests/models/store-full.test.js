@@ -7,12 +7,15 @@ import { readManifest } from '../../js/models/manifest.js';
 import { openFolder } from '../../js/store/folder.node.js';
 import { openMemory } from '../../js/store/memory.js';
 import { code } from '../errors.js';
+import { present } from '../present.js';
 import { temporaryFolder, writeSmallModel } from '../small-model.js';
+import { untyped } from '../untyped.js';
 import { altered, createRig, serveFile, startRuntime } from './rig.js';
 
 /** @typedef {import('./rig.js').Rig} Rig */
 /** @typedef {import('./rig.js').FileServer} FileServer */
 /** @typedef {import('../../js/core/runtime.js').Runtime} Runtime */
+/** @typedef {import('../../js/store/backends.js').Backend} Backend */
 
 const CHUNK = 10_000;
 const full = new NibbleError('STORE_FULL', 'The storage is full: a chunk did not fit.');
@@ -40,11 +43,12 @@ after(() => {
   runtime?.close();
 });
 
-for (const [kind, open] of [
+for (const [kind, open] of untyped([
   ['memory', openMemory],
   ['folder', () => openFolder(temporaryFolder())],
-]) {
+])) {
   describe(`a store in ${kind === 'memory' ? 'memory' : 'a folder'}`, () => {
+    /** @type {Backend} */
     let backend;
     /** @type {Rig} */
     let rig;
@@ -59,15 +63,16 @@ for (const [kind, open] of [
     test('where the storage is full, the model goes on from memory, says so, and leaves nothing', async () => {
       for (let most = 0; most < 7; most++) {
         let written = 0;
+        /** @param {...string[]} args */
         const writeChunk = (...args) => (written++ < most ? backend.writeChunk(...args) : failing(full)());
         const small = createRig(runtime, altered(backend, { writeChunk }), CHUNK);
         const { logits, storage } = await small.load(descriptor());
         assert.equal(logits, expected, `after ${most} chunks`);
-        assert.deepEqual([storage.state, storage.problem.code], ['not-stored', 'STORE_FULL']);
+        assert.deepEqual([storage.state, present(storage.problem).code], ['not-stored', 'STORE_FULL']);
         assert.deepEqual(await backend.list(), []);
       }
       const noRecord = createRig(runtime, altered(backend, { put: failing(full) }), CHUNK);
-      assert.equal((await noRecord.load(descriptor())).storage.problem.code, 'STORE_FULL');
+      assert.equal(present((await noRecord.load(descriptor())).storage.problem).code, 'STORE_FULL');
       assert.deepEqual(await backend.list(), []);
     });
 
@@ -76,14 +81,16 @@ for (const [kind, open] of [
         Object.assign(server, { requests: [] });
         let room = most;
         // As a storage does: what is removed makes room.
+        /** @param {...string[]} args */
         const writeChunk = (...args) => (room-- > 0 ? backend.writeChunk(...args) : failing(full)());
+        /** @param {...string[]} args */
         const remove = async (...args) => {
           await backend.remove(...args);
           room = most;
         };
         const small = createRig(runtime, altered(backend, { writeChunk, remove }), CHUNK);
         await assert.rejects(small.store(descriptor()), code('STORE_FULL'));
-        const [record, ...others] = await backend.list();
+        const [record, ...others] = untyped(await backend.list());
         assert.deepEqual(others, []);
         if (most < 2) {
           assert.equal(record, undefined, 'the header alone is of no use');

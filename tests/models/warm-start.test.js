@@ -43,6 +43,7 @@ after(async () => {
 const write = (kind, options = {}) =>
   page.evaluate(
     async ([model, store, given]) => {
+      /** @type {any[]} */
       const refusals = [];
       const told = new BroadcastChannel('refusals');
       told.onmessage = ({ data }) => refusals.push(data);
@@ -86,11 +87,11 @@ for (const kind of ['indexeddb', 'opfs']) {
         async ([store, url]) => {
           if (store === 'opfs') {
             const folder = await (await navigator.storage.getDirectory()).getDirectoryHandle('nibble');
-            for await (const model of folder.values()) await model.removeEntry('1.chunk');
+            for await (const model of /** @type {any} */ (folder.values())) await model.removeEntry('1.chunk');
             return;
           }
           const database = await new Promise((resolve) => {
-            indexedDB.open('nibble').onsuccess = ({ target }) => resolve(target.result);
+            indexedDB.open('nibble').onsuccess = (/** @type {any} */ { target }) => resolve(target?.result);
           });
           await new Promise((resolve) => {
             const request = database

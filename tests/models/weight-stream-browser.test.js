@@ -8,6 +8,7 @@ import { fileURLToPath } from 'node:url';
 import { createEngine, describeModel } from '../../js/index.node.js';
 import { serveBenchmark } from '../bench/server.js';
 import { openChromium } from '../chromium.js';
+import { present } from '../present.js';
 import { SMALL_SHAPE, temporaryFolder, writeSmallModel } from '../small-model.js';
 
 /** @typedef {import('../bench/server.js').BenchmarkServer} BenchmarkServer */
@@ -41,7 +42,7 @@ before(async () => {
   /** @param {number} threads */
   const budgetOf = async (threads) => {
     const { model } = await describeModel(path, { threads, memoryBudget: 2 ** 40 });
-    return Math.ceil(model.budget.leastBytes + 0.4 * model.packedBytes);
+    return Math.ceil(present(present(model).budget).leastBytes + 0.4 * present(model).packedBytes);
   };
   budgets = { alone: await budgetOf(1), threads: await budgetOf(2) };
   const engine = await createEngine({ model: path, threads: 2 });
@@ -76,7 +77,11 @@ async function withPage(url, use) {
   }
 }
 
-/** Loads twice, so that the second comes from the store; computes a prompt, a single token behind it, and the prompt. */
+/**
+ * Loads twice, so that the second comes from the store; computes a prompt, a single token behind it, and the prompt.
+ * @param {Page} page
+ * @param {object} options
+ */
 function run(page, options) {
   return page.evaluate(
     async ({ tokens, ...given }) => {
@@ -87,7 +92,9 @@ function run(page, options) {
         const { info } = engine;
         const evaluate = async () => {
           const { top } = await engine.evaluate(tokens, { top: 0 });
-          return top.sort((a, b) => a.id - b.id).map(({ logit }) => logit);
+          return top
+            .sort((/** @type {any} */ a, /** @type {any} */ b) => a.id - b.id)
+            .map((/** @type {{ logit: number }} */ { logit }) => logit);
         };
         const first = await evaluate();
         await engine.complete({ tokens, maxTokens: 3, ignoreEos: true }).result;
@@ -100,16 +107,17 @@ function run(page, options) {
   );
 }
 
+/** @param {{ found?: any[], shared?: boolean }} options @param {string} store @param {boolean} isShared */
 function checkRuns({ found, shared }, store, isShared) {
   assert.equal(shared, isShared);
   assert.deepEqual(
-    found.map(({ info }) => [info.storage.kind, info.storage.state]),
+    present(found).map(({ info }) => [info.storage.kind, info.storage.state]),
     [
       [store, 'imported'],
       [store, 'stored'],
     ],
   );
-  for (const { first, again, info, memory } of found) {
+  for (const { first, again, info, memory } of present(found)) {
     assert.ok(info.budget.streamedBlocks > 0 && info.budget.pinnedBlocks > 0, JSON.stringify(info.budget));
     assert.deepEqual(first, expected);
     assert.deepEqual(again, expected);
@@ -183,7 +191,7 @@ test('over plain http, a model can be deleted as soon as the engine that read it
       const deleting = () =>
         models.delete(engine.info.storage.id).then(
           () => null,
-          ({ code }) => code,
+          (/** @type {{ code: string }} */ { code }) => code,
         );
       const during = await deleting();
       await engine.unload();

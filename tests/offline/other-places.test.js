@@ -14,7 +14,9 @@ import { openChromium } from '../chromium.js';
 import { untilReady } from '../page/driver.js';
 import { servePlainly } from '../plain-server.js';
 import { portOf } from '../port.js';
+import { present } from '../present.js';
 import { temporaryFolder } from '../small-model.js';
+import { untyped } from '../untyped.js';
 
 /** @typedef {import('../chromium.js').Chromium} Chromium */
 /** @typedef {import('playwright-core').Page} Page */
@@ -30,7 +32,7 @@ before(async () => {
 });
 after(() => browser?.close());
 
-/** @param {(page: Page) => Promise<void>} use */
+/** @param {any} use */
 async function withPage(use, context = browser.context) {
   const page = await context.newPage();
   try {
@@ -40,7 +42,7 @@ async function withPage(use, context = browser.context) {
   }
 }
 
-/** Ends when the service worker has everything. */
+/** Ends when the service worker has everything. @param {Page} page */
 async function untilKept(page) {
   // The first visit is loaded once more by itself, under the service worker; a visit elsewhere must not meet that.
   await page.waitForFunction(() => crossOriginIsolated);
@@ -58,12 +60,13 @@ async function untilKept(page) {
 
 /**
  * A server of a few pages. `answer(path)`: what is sent, or null.
- * @param {(a: string) => { body: string }} answer
+ * @param {any} answer
  * @param {{ port?: number | undefined, headers?: {} | undefined }} [options]
  */
 async function serveAnswers(answer, { port = 0, headers = {} } = {}) {
   const server = createServer((request, response) => {
-    const found = answer(new URL(request.url, 'http://localhost').pathname);
+    /** @type {any} */
+    const found = answer(new URL(present(request.url), 'http://localhost').pathname);
     if (found === null) return response.writeHead(404, headers).end();
     response.writeHead(200, { 'Content-Type': found.type ?? 'text/html', ...headers }).end(found.body);
   });
@@ -77,17 +80,17 @@ async function serveAnswers(answer, { port = 0, headers = {} } = {}) {
   return { url: `http://127.0.0.1:${portOf(server)}/`, port: portOf(server), close };
 }
 
-for (const [locale, sentence] of [
+for (const [locale, sentence] of untyped([
   ['en-GB', /only from a web server, not from a file: type “npm start”/],
   ['zh-CN', /只能通过网页服务器打开：请在 Nibble 的文件夹中运行“npm start”/],
-]) {
+])) {
   test(`opened as a file, the page says what to do (${locale})`, async () => {
     const other = await openChromium({ locale });
     try {
-      await withPage(async (page) => {
+      await withPage(async (/** @type {import('playwright-core').Page} */ page) => {
         await page.goto(pathToFileURL(join(site, 'index.html')).href);
         await page.locator('#cannot-start').waitFor();
-        assert.match(await page.locator('#cannot-start').textContent(), sentence);
+        assert.match(present(await page.locator('#cannot-start').textContent()), sentence);
       }, other.context);
     } finally {
       await other.close();
@@ -98,13 +101,13 @@ for (const [locale, sentence] of [
 test('a browser without what the page needs is told which ones have it, and every other one nothing', async () => {
   const server = await servePlainly(site);
   try {
-    await withPage(async (page) => {
+    await withPage(async (/** @type {import('playwright-core').Page} */ page) => {
       await page.addInitScript(() => delete globalThis.structuredClone);
       await page.goto(server.url);
       await page.locator('#cannot-start').waitFor();
-      assert.match(await page.locator('#cannot-start').textContent(), /too old.*Chrome.*Firefox.*Safari/);
+      assert.match(present(await page.locator('#cannot-start').textContent()), /too old.*Chrome.*Firefox.*Safari/);
     });
-    await withPage(async (page) => {
+    await withPage(async (/** @type {import('playwright-core').Page} */ page) => {
       await page.goto(server.url);
       await untilReady(page);
       assert.equal(await page.locator('#cannot-start').isHidden(), true);
@@ -126,11 +129,13 @@ describe('the service worker', () => {
     );
     const server = await servePlainly(root);
     try {
-      await withPage(async (page) => {
+      await withPage(async (/** @type {import('playwright-core').Page} */ page) => {
         await page.goto(server.url);
         await untilKept(page);
-        const answer = await page.goto(`${server.url}blog/`);
-        const colour = await page.evaluate(() => getComputedStyle(document.querySelector('p')).color);
+        const answer = present(await page.goto(`${server.url}blog/`));
+        const colour = await page.evaluate(
+          () => getComputedStyle(/** @type {any} */ (document.querySelector('p'))).color,
+        );
         assert.deepEqual([await page.title(), colour], ['ran', 'rgb(1, 2, 3)']);
         const headers = await answer.allHeaders();
         for (const name of ['content-security-policy', 'cross-origin-embedder-policy'])
@@ -143,17 +148,18 @@ describe('the service worker', () => {
 
   test('gives way to another project that is served at its address on this machine, scripts and all', async () => {
     const server = await servePlainly(site);
-    await withPage(async (page) => {
+    await withPage(async (/** @type {import('playwright-core').Page} */ page) => {
       await page.goto(server.url);
       await untilKept(page);
     });
     await server.close();
+    /** @type {Record<string, { body: string; }>} */
     const project = { '/': { body: '<title>before</title><script src="app.js"></script>' } };
     project['/app.js'] = { body: "document.title = 'my other project'", type: 'text/javascript' };
-    const other = await serveAnswers((path) => project[path] ?? null, { port: server.port });
+    const other = await serveAnswers((/** @type {string} */ path) => project[path] ?? null, { port: server.port });
     try {
       for (let visit = 0; visit < 2; visit++) {
-        await withPage(async (page) => {
+        await withPage(async (/** @type {import('playwright-core').Page} */ page) => {
           await page.goto(other.url);
           assert.equal(await page.title(), 'my other project');
         });
@@ -164,20 +170,25 @@ describe('the service worker', () => {
   });
 
   describe('gives way to another project on this machine that is slow', () => {
-    /** A project whose page waits for release() at `hold`, and whose connection ends at `break`. */
+    /**
+     * A project whose page waits for release() at `hold`, and whose connection ends at `break`.
+     * @param {string[]} parts
+     * @param {(a: { page: Page, url: string, release: () => void }) => Promise<void>} use
+     */
     async function withProject(parts, use) {
       const server = await servePlainly(site);
-      await withPage(async (page) => {
+      await withPage(async (/** @type {import('playwright-core').Page} */ page) => {
         await page.goto(server.url);
         await untilKept(page);
       });
       await server.close();
+      /** @type {any} */
       let release;
       const held = new Promise((resolve) => {
         release = resolve;
       });
       const other = createServer(async (request, response) => {
-        if (new URL(request.url, 'http://localhost').pathname !== '/') return response.writeHead(404).end();
+        if (new URL(present(request.url), 'http://localhost').pathname !== '/') return response.writeHead(404).end();
         for (const part of parts) {
           if (part === 'hold') await held;
           else if (part === 'break') return response.destroy();
@@ -189,7 +200,7 @@ describe('the service worker', () => {
       other.listen(server.port, '127.0.0.1');
       await once(other, 'listening');
       try {
-        await withPage((page) => use({ page, url: server.url, release }));
+        await withPage((/** @type {import('playwright-core').Page} */ page) => use({ page, url: server.url, release }));
       } finally {
         release();
         other.closeAllConnections();
@@ -238,11 +249,13 @@ describe('the service worker', () => {
 
   test('goes when its own file is gone from its host, and stays when the host is', async () => {
     let isGone = false;
+    /** @param {string} path */
     const onRequest = (path) => (isGone && path === '/sw.js' ? { status: 404 } : undefined);
     const server = await servePlainly(site, { onRequest });
+    /** @param {Page} page */
     const count = (page) => page.evaluate(async () => (await navigator.serviceWorker.getRegistrations()).length);
     try {
-      await withPage(async (page) => {
+      await withPage(async (/** @type {import('playwright-core').Page} */ page) => {
         await page.goto(server.url);
         // The page loads itself once more.
         await page.waitForFunction(() => crossOriginIsolated);
@@ -266,7 +279,7 @@ test('framed by another origin, the page works at the first visit and at those t
   const server = await servePlainly(site);
   const parent = await serveAnswers(() => ({ body: `<!doctype html><iframe src="${server.url}"></iframe>` }));
   try {
-    await withPage(async (page) => {
+    await withPage(async (/** @type {import('playwright-core').Page} */ page) => {
       await page.goto(parent.url);
       for (let visit = 0; visit < 3; visit++) {
         const state = page.frameLocator('iframe').locator('#model-state[data-state="ready"]');
@@ -282,6 +295,7 @@ test('framed by another origin, the page works at the first visit and at those t
 });
 
 describe('the library from another origin', () => {
+  /** @type {Record<string, string>} */
   const TYPES = { '.js': 'text/javascript', '.wasm': 'application/wasm', '.gguf': 'application/octet-stream' };
   const CORS = { 'Access-Control-Allow-Origin': '*' };
   const LENT = { ...CORS, 'Cross-Origin-Resource-Policy': 'cross-origin' };
@@ -289,24 +303,30 @@ describe('the library from another origin', () => {
   /** @param {string} path */
   const fileOf = (path) => ({ body: readFileSync(join(site, path)), type: TYPES[extname(path)] });
 
-  /** What a page makes of it. `far`: headers of the library's server, `near`: of the page's. */
+  /**
+   * What a page makes of it. `far`: headers of the library's server, `near`: of the page's.
+   * @param {any} options
+   */
   async function write({ far, near, options = {}, attributes = null }) {
-    const library = await serveAnswers((path) => fileOf(`nibble${path}`), { headers: far });
+    const library = await serveAnswers((/** @type {string} */ path) => fileOf(`nibble${path}`), { headers: far });
     /** @param {string} path */
     const model = (path) => (path.endsWith('.gguf') ? fileOf('models/nibble-tiny.gguf') : null);
-    const own = await serveAnswers((path) => model(path) ?? { body: '<!doctype html><title>A page</title>' }, {
-      headers: { ...CORS, ...near(library.url) },
-    });
+    const own = await serveAnswers(
+      (/** @type {string} */ path) => model(path) ?? { body: '<!doctype html><title>A page</title>' },
+      {
+        headers: { ...CORS, ...near(library.url) },
+      },
+    );
     try {
-      return await withPage(async (page) => {
+      return await withPage(async (/** @type {import('playwright-core').Page} */ page) => {
         await page.goto(own.url);
         if (attributes !== null) {
-          await page.evaluate((sandbox) => {
+          await page.evaluate((/** @type {any} */ sandbox) => {
             const frame = document.createElement('iframe');
             frame.setAttribute('sandbox', sandbox);
             frame.srcdoc = '<!doctype html><title>A frame</title>';
             document.body.append(frame);
-            return new Promise((resolve) => frame.addEventListener('load', () => resolve()));
+            return new Promise((/** @type {any} */ resolve) => frame.addEventListener('load', () => resolve()));
           }, attributes);
         }
         const place = attributes === null ? page.mainFrame() : page.frames()[1];
@@ -338,22 +358,26 @@ describe('the library from another origin', () => {
     ['allows requests only (CORS)', CORS],
   ]) {
     test(`works on two threads of an isolated page, where its server ${how}`, async () => {
+      /** @type {any} */
       const found = await write({ far, near: () => ISOLATION });
       assert.deepEqual([typeof found.text, found.threads], ['string', 2], JSON.stringify(found));
     });
   }
 
   test('works with a worker that is named by its address there', async () => {
+    /** @type {any} */
     const found = await write({ far: LENT, near: () => ISOLATION, options: { far: true } });
     assert.equal(typeof found.text, 'string', JSON.stringify(found));
   });
 
   test('works in a sandboxed frame, which has no origin', async () => {
+    /** @type {any} */
     const found = await write({ far: LENT, near: () => ({}), attributes: 'allow-scripts' });
     assert.equal(typeof found.text, 'string', JSON.stringify(found));
   });
 
   test('says what to do where a policy of the page forbids its worker', async () => {
+    /** @param {string} origin */
     const near = (origin) => ({
       'Content-Security-Policy': `script-src 'unsafe-eval' 'self' ${origin}; worker-src 'self'`,
     });

@@ -2,21 +2,25 @@
 import assert from 'node:assert/strict';
 import { afterEach, beforeEach, test } from 'node:test';
 import { Offline } from '../../web/offline/registration.js';
+import { untyped } from '../untyped.js';
 
 const given = new Map();
 /** @type {number} */
 let reloads;
+/** @type {any[]} */
 let asked;
 
 /** A service worker that notes what it is asked, and answers when the test says so. */
 function createWorker() {
+  /** @type {any} */
   const worker = new EventTarget();
   worker.state = 'installed';
-  worker.postMessage = ({ type }, [port]) => asked.push({ type, answer: (data) => port.postMessage(data) });
+  worker.postMessage = (/** @type {{ type: string }} */ { type }, /** @type {[port: any]} */ [port]) =>
+    asked.push({ type, answer: (/** @type {any} */ data) => port.postMessage(data) });
   return worker;
 }
 
-/** @param {string} name @param {({ reload: () => number }) | boolean} value */
+/** @param {string} name @param {any} value */
 function provide(name, value) {
   given.set(name, Object.getOwnPropertyDescriptor(globalThis, name));
   Object.defineProperty(globalThis, name, { value, configurable: true });
@@ -29,10 +33,14 @@ function provide(name, value) {
 function arrive(registered) {
   const kept = new Map();
   const waiting = createWorker();
+  /** @type {any} */
   const registration = Object.assign(new EventTarget(), { active: createWorker(), waiting, installing: null });
   registration.active.state = 'activated';
   provide('navigator', { serviceWorker: { register: () => registered.then(() => registration) } });
-  provide('sessionStorage', { getItem: (key) => kept.get(key) ?? null, setItem: (key, text) => kept.set(key, text) });
+  provide('sessionStorage', {
+    getItem: (/** @type {string} */ key) => kept.get(key) ?? null,
+    setItem: (/** @type {string} */ key, /** @type {string} */ text) => kept.set(key, text),
+  });
   provide('location', { reload: () => reloads++ });
   provide('crossOriginIsolated', true);
   return waiting;
@@ -63,6 +71,7 @@ afterEach(() => {
 test('a version that is being changed to holds the page up, however long that takes', {
   timeout: 120_000,
 }, async () => {
+  /** @type {any} */
   const waiting = arrive(Promise.resolve());
   const offline = new Offline({ patience: 1 });
   let began = false;
@@ -89,7 +98,7 @@ test('a version that is found once the page has begun is only offered', { timeou
     }),
   );
   const offered = new Promise((resolve) => {
-    const offline = new Offline({ patience: 1, onUpdate: resolve });
+    const offline = new Offline({ patience: 1, onUpdate: untyped(resolve) });
     offline.settled.then(tell);
   });
   await offered;

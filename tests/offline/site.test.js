@@ -12,12 +12,14 @@ import { readAddress } from '../../web/models/address.js';
 import { serve } from '../../web/serve.js';
 import en from '../../web/strings/models.en.js';
 import zh from '../../web/strings/models.zh.js';
+import { present } from '../present.js';
 
 const site = join(ROOT, SITE);
 /** @param {string} path */
 const read = (path) => readFileSync(join(site, path));
 const files = filesBelow([SITE]).map((path) => relative(site, path).split(sep).join('/'));
 // The library's reference, which few visitors of the page read.
+/** @param {string} path */
 const isReference = (path) => path.startsWith('docs/');
 /** @param {Uint8Array<ArrayBuffer>} bytes */
 const sha256 = (bytes) => createHash('sha256').update(bytes).digest('hex');
@@ -61,13 +63,18 @@ describe('the site', () => {
     const worker = read('sw.js').toString();
     const listed = [...worker.matchAll(/path:"([^"]+)",sha256:"([0-9a-f]{64})"/g)];
     const found = Object.fromEntries(listed.map(([, path, hash]) => [path, hash]));
+    /** @param {string[]} paths */
     const hashed = (paths) => paths.map((path) => [path, sha256(read(path))]);
     const page = files.filter((path) => path !== 'sw.js' && !isReference(path));
     assert.deepEqual(found, Object.fromEntries(hashed([...page, 'docs/files.json'])));
-    const reference = JSON.parse(read('docs/files.json').toString()).map((file) => [file.path, file.sha256]);
+    const reference = JSON.parse(read('docs/files.json').toString()).map((/** @type {any} */ file) => [
+      file.path,
+      file.sha256,
+    ]);
     assert.deepEqual(reference, hashed(files.filter((path) => isReference(path) && path !== 'docs/files.json')));
   });
 
+  /** @param {string[]} paths */
   const weigh = (paths) => paths.reduce((sum, path) => sum + read(path).length, 0);
 
   test('weighs less than 1,259 kB beside its model and the reference', () => {
@@ -95,14 +102,18 @@ test('the manifest names icons of the sizes that it says', () => {
   for (const key of ['name', 'short_name', 'start_url', 'scope', 'display', 'theme_color', 'background_color']) {
     assert.equal(typeof manifest[key], 'string', key);
   }
-  const bitmaps = manifest.icons.filter(({ type }) => type === 'image/png');
+  const bitmaps = manifest.icons.filter((/** @type {{ type: string }} */ { type }) => type === 'image/png');
   for (const { src, sizes } of bitmaps) {
     const png = read(src);
     // The header chunk of a PNG begins with width and height.
     assert.equal(`${png.readUInt32BE(16)}x${png.readUInt32BE(20)}`, sizes, src);
   }
-  assert.deepEqual(bitmaps.map(({ sizes }) => sizes).toSorted(), ['192x192', '512x512', '512x512']);
-  assert.ok(bitmaps.some(({ purpose }) => purpose === 'maskable'));
+  assert.deepEqual(bitmaps.map((/** @type {{ sizes: string }} */ { sizes }) => sizes).toSorted(), [
+    '192x192',
+    '512x512',
+    '512x512',
+  ]);
+  assert.ok(bitmaps.some((/** @type {{ purpose: string }} */ { purpose }) => purpose === 'maskable'));
 });
 
 describe('as it is served', () => {
@@ -125,7 +136,7 @@ describe('as it is served', () => {
   });
 
   test('models may come from elsewhere, and nothing else', async () => {
-    const policy = (await fetch(server.url)).headers.get('content-security-policy');
+    const policy = present((await fetch(server.url)).headers.get('content-security-policy'));
     const rules = Object.fromEntries(policy.split('; ').map((rule) => [rule.split(' ')[0], rule.split(' ').slice(1)]));
     assert.deepEqual(rules['connect-src'], ["'self'", 'https:', 'http:']);
     assert.deepEqual(rules['script-src'], ["'self'", "'wasm-unsafe-eval'"]);
@@ -152,7 +163,9 @@ describe('the catalogue', () => {
       for (const [key, kind] of Object.entries(KINDS)) assert.equal(typeof entry[key], kind, key);
       assert.ok(entry.bytes > 0 && entry.parameters > 0 && entry.context > 0);
       assert.ok(entry.sha256 === null || /^[0-9a-f]{64}$/.test(entry.sha256));
-      assert.ok(entry.languages.length > 0 && entry.languages.every((code) => /^[a-z]{2}$/.test(code)));
+      assert.ok(
+        entry.languages.length > 0 && entry.languages.every((/** @type {string} */ code) => /^[a-z]{2}$/.test(code)),
+      );
       assert.deepEqual(Object.keys(entry.notes), ['en', 'zh']);
       assert.match(entry.url, /^(https:\/\/[\w.-]+\/.+|models\/.+)\.gguf$/);
       assert.match(entry.url, /-(q8_0|q4_0|q4_k_m|q1_0)\.gguf$|nibble-tiny/i, 'a type of weights that the engine runs');
@@ -162,7 +175,7 @@ describe('the catalogue', () => {
   }
 
   test('has no address twice, and begins with the included model as it is', () => {
-    assert.equal(new Set(catalogue.map(({ url }) => url)).size, catalogue.length);
+    assert.equal(new Set(catalogue.map((/** @type {{ url: string }} */ { url }) => url)).size, catalogue.length);
     const model = readFileSync(join(ROOT, catalogue[0].url));
     assert.deepEqual([catalogue[0].bytes, catalogue[0].sha256], [model.length, sha256(model)]);
   });
@@ -200,6 +213,7 @@ test('a model may come over https, over http from the local network, and so only
 test('the models panel says everything in both languages', () => {
   assert.deepEqual(Object.keys(zh), Object.keys(en));
   // A form for one thing may say it in words, and not every language has one.
+  /** @param {any} text */
   const places = (text) => (text.other ?? text).match(/\{\w+\}/g)?.toSorted() ?? [];
   for (const key of Object.keys(en)) assert.deepEqual(places(zh[key]), places(en[key]), key);
 });

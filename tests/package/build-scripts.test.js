@@ -27,6 +27,7 @@ function binaries(name, commands) {
 describe('get-emscripten.sh', () => {
   const script = fileURLToPath(new URL('../../wasm/get-emscripten.sh', import.meta.url));
   const bin = binaries('bin', ['sh', 'dirname', 'sort', 'head']);
+  /** @param {NodeJS.ProcessEnv} env */
   const find = (env) => spawnSync('/bin/sh', [script], { env, encoding: 'utf8' });
 
   /** A stand-in for emcc that tells a version. @param {string} path @param {string} version */

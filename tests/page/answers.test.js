@@ -5,12 +5,15 @@ import { before, beforeEach, describe, test } from 'node:test';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { build } from 'esbuild';
 import { temporaryFolder } from '../small-model.js';
+import { untyped } from '../untyped.js';
+
+/** @typedef {import('esbuild').PluginBuild} PluginBuild */
 
 /** @param {string} relative */
 const path = (relative) => fileURLToPath(new URL(relative, import.meta.url));
 const FAULT = new Error('something that nobody expected');
 
-/** What the page's modules are given instead of the library and of what draws. */
+/** What the page's modules are given instead of the library and of what draws. @type {Record<string, string>} */
 const STAND_INS = {
   'nibble/index.js': 'export class NibbleError extends Error {} export const [createEngine, describeModel] = [];',
   'conversation-view.js':
@@ -23,12 +26,18 @@ const STAND_INS = {
 async function moduleOf(name) {
   const standIns = {
     name: 'stand-ins',
+    /** @param {PluginBuild} bundle */
     setup(bundle) {
-      bundle.onResolve({ filter: /./ }, ({ path: asked }) => {
-        const found = Object.keys(STAND_INS).find((each) => asked.endsWith(`/${each}`));
-        return found && { path: found, namespace: 'stand-in' };
-      });
-      bundle.onLoad({ filter: /./, namespace: 'stand-in' }, ({ path: found }) => ({ contents: STAND_INS[found] }));
+      bundle.onResolve(
+        { filter: /./ },
+        untyped((/** @type {any} */ { path: asked }) => {
+          const found = Object.keys(STAND_INS).find((each) => asked.endsWith(`/${each}`));
+          return found && { path: found, namespace: 'stand-in' };
+        }),
+      );
+      bundle.onLoad({ filter: /./, namespace: 'stand-in' }, ({ path: found }) => ({
+        contents: STAND_INS[found],
+      }));
     },
   };
   const outfile = join(temporaryFolder(), name.replace(/js$/, 'mjs'));
@@ -37,14 +46,18 @@ async function moduleOf(name) {
   return import(pathToFileURL(outfile).href);
 }
 
+/** @param {string} id */
 const conversationOf = (id) => {
   const message = { id: `${id}-answer`, role: 'assistant', content: '' };
   const question = { id: `${id}-question`, role: 'user', content: 'Hello' };
   return { id, start: 0, messages: [question, message] };
 };
 
+/** @type {typeof import('../../web/chat/answers.js').Answers} */
 let Answers;
+/** @type {any} */
 let Chat;
+/** @type {any} */
 let reported;
 
 before(async () => {
@@ -65,14 +78,14 @@ describe('an answer that ends by what nobody expected', () => {
     const noEngine = async () => {
       throw Object.assign(new Error('no engine'), { code: 'TEST' });
     };
-    const parts = { borrow: noEngine, report() {}, engine: null, ...room };
+    const parts = untyped({ borrow: noEngine, report() {}, engine: null, ...room });
     return new Answers(parts, { get: () => '', sampling: () => ({}) }, { save: async () => {}, ...conversations });
   }
 
-  /** Starts an answer, and waits for its end. */
+  /** Starts an answer, and waits for its end. @param {any} answers @param {string} id */
   const ended = (answers, id) =>
     new Promise((resolve) => {
-      answers.onStep((job) => job.conversation.id === id && job.phase === 'ended' && resolve(job));
+      answers.onStep((/** @type {any} */ job) => job.conversation.id === id && job.phase === 'ended' && resolve(job));
       const conversation = conversationOf(id);
       answers.start(conversation, conversation.messages[1]);
     });
@@ -106,7 +119,9 @@ test('a question that could not be drawn gives its conversation back to other ta
     onStep() {},
     jobOf: () => undefined,
     resumedTokensOf: () => 0,
+    /** @param {string} id */
     claim: async (id) => Boolean(claimed.add(id)),
+    /** @param {string} id */
     unclaim: (id) => claimed.delete(id),
   };
   const context = {

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { ArchiveError, readArchive, writeArchive } from '../../web/conversations/archive.js';
+import { untyped } from '../untyped.js';
 
 describe('an archive', () => {
   const message = { id: 'm', role: 'user', content: 'Hi', createdAt: 3 };
@@ -16,7 +17,7 @@ describe('an archive', () => {
   };
 
   test('reads what it has written', () => {
-    assert.deepEqual(readArchive(writeArchive([conversation])), [conversation]);
+    assert.deepEqual(readArchive(writeArchive(untyped([conversation]))), [conversation]);
   });
 
   test('keeps all that is told of an answer', () => {
@@ -28,7 +29,7 @@ describe('an archive', () => {
     };
     const answer = { ...message, role: 'assistant', finish: 'stop', ...told };
     const answered = { ...conversation, messages: [message, answer] };
-    assert.deepEqual(readArchive(writeArchive([answered])), [answered]);
+    assert.deepEqual(readArchive(writeArchive(untyped([answered]))), [answered]);
   });
 
   test('takes only what a conversation is made of', () => {
@@ -38,19 +39,19 @@ describe('an archive', () => {
       start: 99,
       messages: [{ ...message, html: '<b>', speed: { prefill: 'x' } }],
     };
-    assert.deepEqual(readArchive(writeArchive([changed])), [conversation]);
+    assert.deepEqual(readArchive(writeArchive(untyped([changed]))), [conversation]);
   });
 
   test('takes no moment that no date can tell', () => {
     const changed = { ...conversation, createdAt: 1e16, updatedAt: 1e300, messages: [{ ...message, createdAt: 1e16 }] };
-    const [read] = readArchive(writeArchive([changed]));
+    const [read] = readArchive(writeArchive(untyped([changed])));
     for (const time of [read.createdAt, read.updatedAt, read.messages[0].createdAt])
-      assert.ok(time <= Date.now(), time);
+      assert.ok(time <= Date.now(), untyped(time));
   });
 
   test('refuses half a character for an id, which no address can have', () => {
     const message = { name: 'ArchiveError', code: 'ARCHIVE_DAMAGED' };
-    assert.throws(() => readArchive(writeArchive([{ ...conversation, id: '\ud800' }])), message);
+    assert.throws(() => readArchive(writeArchive(untyped([{ ...conversation, id: '\ud800' }]))), message);
   });
 
   for (const broken of ['null', '[]', '{}', '{"format":"nibble-conversations","version":1,"conversations":{}}']) {

@@ -2,11 +2,13 @@
 // too little.
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
+import { present } from '../present.js';
 import { drag } from './drag.js';
 import * as driver from './driver.js';
 
 /** @typedef {import('./driver.js').OpenedPage} OpenedPage */
 /** @typedef {import('playwright-core').Page} Page */
+/** @typedef {import('playwright-core').Route} Route */
 
 const LIMIT = { timeout: 240_000 };
 const TOO_LITTLE = 5e6;
@@ -21,13 +23,15 @@ before(async () => {
 
 after(() => browser?.close());
 
-const settle = (settings) => async (page) => {
+/** @param {object} settings */
+const settle = (settings) => async (/** @type {Page} */ page) => {
   await driver.forgetVisits(page);
-  await page.addInitScript((given) => {
+  await page.addInitScript((/** @type {any} */ given) => {
     if (localStorage.getItem('nibble.settings') === null) localStorage.setItem('nibble.settings', given);
   }, JSON.stringify(settings));
 };
 
+/** @param {object} settings */
 const open = (settings, inBrowser = browser) => driver.openPage(inBrowser, { before: settle(settings) });
 
 /** Without service workers, which the browser itself complains of. @param {OpenedPage} opened */
@@ -42,7 +46,7 @@ const leastBytes = (page) =>
   page.evaluate(async () => {
     const { describeModel } = await import('/nibble/index.js');
     const model = new URL('models/nibble-tiny.gguf', document.baseURI);
-    return (await describeModel(model, { memoryBudget: 1e9, contextSize: 512 })).model.budget.leastBytes;
+    return (await describeModel(model, { memoryBudget: 1e9, contextSize: 512 })).model?.budget?.leastBytes;
   });
 
 /** @param {Page} page @param {string} name */
@@ -57,7 +61,10 @@ async function detail(page, name) {
 /** @param {Page} page @param {number} memoryBudget */
 const setBudget = (page, memoryBudget) =>
   page.evaluate((given) => {
-    const settings = { ...JSON.parse(localStorage.getItem('nibble.settings')), memoryBudget: given };
+    const settings = {
+      ...JSON.parse(/** @type {any} */ (localStorage.getItem('nibble.settings'))),
+      memoryBudget: given,
+    };
     localStorage.setItem('nibble.settings', JSON.stringify(settings));
   }, memoryBudget);
 
@@ -78,7 +85,7 @@ describe('the memory for the model', () => {
     assert.match(await problem.innerText(), /takes at least \d+\.\d MB/);
     await driver.shoot(page, 'budget-too-small');
     await page.getByRole('button', { name: 'Memory settings' }).click();
-    await page.waitForFunction(() => document.activeElement.id === 'setting-memoryBudget');
+    await page.waitForFunction(() => document.activeElement?.id === 'setting-memoryBudget');
     await driver.shoot(page, 'settings-budget');
     await choose(page, '');
     await problem.waitFor({ state: 'hidden' });
@@ -88,13 +95,18 @@ describe('the memory for the model', () => {
     assert.match(answer, /\p{L}/u);
 
     const least = await leastBytes(page);
-    await setBudget(page, least);
+    await setBudget(page, present(least));
     await page.goto(browser.server.url);
     await driver.untilReady(page);
     assert.equal(await driver.converse(page, 'Who are you?'), answer);
-    assert.match(await detail(page, 'Memory limit'), /\d+ of \d+ layers stay, \d+ kB are read for every token/);
-    assert.match(await detail(page, 'Memory'), /weights \d+ k?B, weights being read \d+ kB, context \d+ kB, /);
-    await page.waitForFunction(() => / of /.test(document.querySelector('#status-memory').textContent));
+    assert.match(
+      present(await detail(page, 'Memory limit')),
+      /\d+ of \d+ layers stay, \d+ kB are read for every token/,
+    );
+    assert.match(present(await detail(page, 'Memory')), /weights \d+ k?B, weights being read \d+ kB, context \d+ kB, /);
+    await page.waitForFunction(() =>
+      / of /.test(/** @type {any} */ (document.querySelector('#status-memory')?.textContent)),
+    );
     await page.locator('#open-details').click();
     await driver.shoot(page, 'details-budget');
     await page.keyboard.press('Escape');
@@ -105,7 +117,8 @@ describe('the memory for the model', () => {
     await choose(page, PLENTY);
     // The engine before is there until the new one is.
     await driver.untilEqual(
-      async () => /^Memory limit\s+500 MB: all of the model stays in memory/.test(await detail(page, 'Memory limit')),
+      async () =>
+        /^Memory limit\s+500 MB: all of the model stays in memory/.test(present(await detail(page, 'Memory limit'))),
       true,
     );
     await driver.untilReady(page);
@@ -131,6 +144,7 @@ describe('the memory for the model', () => {
     // A browser asks for the quota once and remembers it for a while, so this one is new.
     const full = await driver.startBrowser({ serviceWorkers: 'block' });
     try {
+      /** @param {Page} page */
       const before = async (page) => {
         const session = await full.context.newCDPSession(page);
         const { origin } = new URL(full.server.url);
@@ -139,7 +153,7 @@ describe('the memory for the model', () => {
       };
       const { page } = await driver.openPage(full, { before });
       await page.locator('#problem').waitFor();
-      await setBudget(page, await leastBytes(page));
+      await setBudget(page, present(await leastBytes(page)));
       await page.reload();
       await page.locator('#problem[data-code=NOT_STREAMED]').waitFor();
       assert.match(await page.locator('#problem').innerText(), /could not be stored here to be read from/);
@@ -164,6 +178,7 @@ describe('the memory for the model', () => {
           tensors: [{ name: 'output.weight', packedBytes: 4e9, shape: [4096, 4096] }],
           memory: memoryBudget ? { weights: memoryBudget } : { weights: 6e9 } };
       };`;
+    /** @param {Page} page */
     const before = async (page) => {
       await settle({})(page);
       await page.route('**/nibble/index.js', (route) =>
@@ -193,7 +208,10 @@ describe('the memory for the model', () => {
     await offer.getByText(/That is the limit set in the settings/).waitFor();
     assert.match(await offer.innerText(), /Needs about 2 GB of memory and writes about 0\.2 words a second/);
     assert.deepEqual(await page.evaluate(() => globalThis.described), [null, 2e9, 2e9]);
-    assert.deepEqual(JSON.parse(await page.evaluate(() => localStorage.getItem('nibble.settings'))).memoryBudget, 2e9);
+    assert.deepEqual(
+      JSON.parse(present(await page.evaluate(() => localStorage.getItem('nibble.settings')))).memoryBudget,
+      2e9,
+    );
     await close(opened);
   });
 });

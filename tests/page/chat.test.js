@@ -1,6 +1,8 @@
 // What can be done in a conversation, with an engine whose answers the test writes.
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
+import { present } from '../present.js';
+import { untyped } from '../untyped.js';
 import * as driver from './driver.js';
 
 /** @typedef {import('./driver.js').Browser} Browser */
@@ -19,7 +21,9 @@ before(async () => {
 
 after(() => browser?.close());
 
-async function open(script, prepare = async () => {}) {
+/** @param {object} script */
+async function open(script, /** @type {any} */ prepare = async () => {}) {
+  /** @param {Page} page */
   const before = async (page) => {
     await driver.forgetVisits(page);
     await prepare(page);
@@ -37,8 +41,8 @@ const answers = (page) => page.locator('.message.assistant .text').allTextConten
 const questions = (page) => page.locator('.message.user .text').allTextContents();
 /** @param {Page} page */
 const calls = (page) => page.evaluate(() => globalThis.calls);
-/** The words that a call was made with. */
-const prompt = ({ messages }) => messages.map(({ role, content }) => `${role}: ${content}`);
+/** The words that a call was made with. @param {{ messages?: any[] }} options */
+const prompt = ({ messages }) => present(messages).map(({ role, content }) => `${role}: ${content}`);
 
 /** @param {Page} page @param {number} nth @param {string} button */
 async function press(page, nth, button) {
@@ -57,12 +61,12 @@ describe('a conversation', () => {
       window.couldStop = false;
       const note = () => {
         window.lengths.add(document.querySelector('.message.assistant .text')?.textContent.length ?? 0);
-        window.couldStop ||= document.querySelector('#stop').checkVisibility();
+        window.couldStop ||= document.querySelector('#stop')?.checkVisibility();
       };
       const options = { subtree: true, childList: true, characterData: true };
-      new MutationObserver(note).observe(document.querySelector('#log'), options);
-      new MutationObserver(() => window.said.push(document.querySelector('#announcer').textContent)).observe(
-        document.querySelector('#announcer'),
+      new MutationObserver(note).observe(/** @type {any} */ (document.querySelector('#log')), options);
+      new MutationObserver(() => window.said.push(document.querySelector('#announcer')?.textContent)).observe(
+        /** @type {any} */ (document.querySelector('#announcer')),
         options,
       );
     });
@@ -86,7 +90,9 @@ describe('a conversation', () => {
     });
     const { page } = opened;
     await driver.ask(page, 'Go on.');
-    await page.waitForFunction(() => /a b/.test(document.querySelector('.message.assistant .text')?.textContent));
+    await page.waitForFunction(() =>
+      /a b/.test(/** @type {any} */ (document.querySelector('.message.assistant .text')?.textContent)),
+    );
     await page.keyboard.press('Escape');
     await driver.untilIdle(page);
     const [written] = await answers(page);
@@ -94,7 +100,9 @@ describe('a conversation', () => {
     assert.doesNotMatch(written, /end$/);
     assert.equal(await page.locator('.ending').textContent(), 'Stopped.');
     await page.locator('.message.assistant .foot .quiet').click();
-    await page.waitForFunction(() => /more/.test(document.querySelector('.message.assistant .text').textContent));
+    await page.waitForFunction(() =>
+      /more/.test(/** @type {any} */ (document.querySelector('.message.assistant .text')?.textContent)),
+    );
     await driver.untilIdle(page);
     assert.deepEqual(await answers(page), [`${written} and more.`]);
     const count = written.split(/\s+/).length + 2;
@@ -123,10 +131,10 @@ describe('a conversation', () => {
     const { page } = opened;
     await driver.converse(page, 'Say something.');
     await press(page, 1, 'regenerate');
-    await page.waitForFunction(() => document.querySelector('.message.assistant .text').textContent === 'Second.');
+    await page.waitForFunction(() => document.querySelector('.message.assistant .text')?.textContent === 'Second.');
     await driver.untilIdle(page);
     // The button that was pressed is gone with the answer it stood under.
-    await page.waitForFunction(() => document.activeElement.id === 'prompt');
+    await page.waitForFunction(() => document.activeElement?.id === 'prompt');
     assert.deepEqual(await answers(page), ['Second.']);
     const [first, second] = await calls(page);
     assert.deepEqual(prompt(second), prompt(first));
@@ -153,7 +161,7 @@ describe('a conversation', () => {
     await page.keyboard.press('ArrowUp');
     await driver.untilEqual(() => page.locator('.edit-field').inputValue(), 'mended');
     await page.locator('.edit-field').press('Escape');
-    await page.waitForFunction(() => document.activeElement.id === 'prompt');
+    await page.waitForFunction(() => document.activeElement?.id === 'prompt');
     await opened.close();
   });
 
@@ -195,10 +203,10 @@ describe('a conversation', () => {
     await driver.ask(page, 'Hello');
     await page.waitForFunction(() => document.querySelector('.reasoning summary')?.textContent === 'Thinking…');
     await driver.untilIdle(page);
-    assert.match(await page.locator('.reasoning summary').textContent(), /^Thought for \d+ s$/);
+    assert.match(present(await page.locator('.reasoning summary').textContent()), /^Thought for \d+ s$/);
     assert.equal(await page.locator('.reasoning-text').isVisible(), false);
     await page.locator('.reasoning summary').click();
-    assert.match(await page.locator('.reasoning-text').textContent(), /The reader greets me\./);
+    assert.match(present(await page.locator('.reasoning-text').textContent()), /The reader greets me\./);
     assert.deepEqual(await answers(page), ['Good day!']);
     await driver.converse(page, 'Again');
     assert.deepEqual(prompt((await calls(page))[1]), ['user: Hello', 'assistant: Good day!', 'user: Again']);
@@ -215,7 +223,7 @@ describe('a conversation', () => {
     }
     await page.locator('#setting-topP').fill('7');
     await page.locator('#setting-topP').press('Tab');
-    assert.match(await page.locator('.field-problem:not(:empty)').textContent(), /from 0 to 1/);
+    assert.match(present(await page.locator('.field-problem:not(:empty)').textContent()), /from 0 to 1/);
     await page.keyboard.press('Escape');
     await driver.converse(page, 'Hi');
     const [call] = await calls(page);
@@ -266,15 +274,15 @@ describe('the read-outs', () => {
     await opened.close();
   });
 
-  for (const [size, tensorBytes, shown] of [
+  for (const [size, tensorBytes, shown] of untyped([
     ['a model large enough to tell', 32e6, 'OPFS · 1.5 GB/s'],
     ['none of a smaller one', 31e6, 'OPFS'],
-  ]) {
+  ])) {
     test(`tell the rate at which the store gave the weights: ${size}`, LIMIT, async () => {
       const storage = { kind: 'opfs', id: 'a', state: 'complete', bytesPerSecond: 1.5e9, problem: null };
       const opened = await open({ info: { tensorBytes, storage } });
       const { page } = opened;
-      await page.waitForFunction(() => document.querySelector('#status-storage').textContent !== '');
+      await page.waitForFunction(() => document.querySelector('#status-storage')?.textContent !== '');
       assert.equal(await page.locator('#status-storage').textContent(), shown);
       await page.locator('#open-details').click();
       const details = await page.locator('#details-list > div', { hasText: 'Storage' }).innerText();
@@ -320,7 +328,7 @@ describe('a full context', () => {
     await page.getByRole('button', { name: 'Go on without the oldest turns' }).click();
     await page.waitForFunction(() => document.querySelectorAll('.message.assistant').length === 3);
     await driver.untilIdle(page);
-    assert.match(await page.locator('.divider').textContent(), /no longer sees what is above/);
+    assert.match(present(await page.locator('.divider').textContent()), /no longer sees what is above/);
     const last = (await calls(page)).at(-1);
     assert.ok(!prompt(last).includes('user: one two'));
     assert.ok(prompt(last).includes('user: five six'));
@@ -385,7 +393,7 @@ describe('a full context', () => {
   test('what a chat takes of the context is with the thinking that is set', LIMIT, async () => {
     const opened = await open({ answers: [['Fine.']] });
     const { page } = opened;
-    const used = async () => Number.parseInt(await page.locator('#status-context').textContent(), 10);
+    const used = async () => Number.parseInt(present(await page.locator('#status-context').textContent()), 10);
     await driver.converse(page, 'Hello');
     const before = await used();
     await page.locator('#open-settings').click();
@@ -401,6 +409,7 @@ describe('a full context', () => {
 
   test('what an answer tells of the model stands there as well', LIMIT, async () => {
     const result = { warnings: [{ code: 'SYSTEM_MESSAGE_MOVED', message: '' }] };
+    /** @param {Page} page */
     const before = (page) =>
       page.addInitScript(() => localStorage.setItem('nibble.settings', '{"systemPrompt":"Be kind."}'));
     const opened = await open({ result }, before);
@@ -419,13 +428,13 @@ describe('a full context', () => {
       const opened = await open({ info: { warnings } });
       const { page } = opened;
       const shown = () => page.locator('#shortened-text').textContent();
-      await driver.untilEqual(async () => /splits text into words in a way/.test(await shown()), true);
-      assert.doesNotMatch(await shown(), /instructions/);
+      await driver.untilEqual(async () => /splits text into words in a way/.test(present(await shown())), true);
+      assert.doesNotMatch(present(await shown()), /instructions/);
       await page.locator('#open-settings').click();
       await page.locator('#setting-systemPrompt').fill('Be brief.');
       await page.keyboard.press('Tab');
       await page.keyboard.press('Escape');
-      await driver.untilEqual(async () => /they go in front of your first message/.test(await shown()), true);
+      await driver.untilEqual(async () => /they go in front of your first message/.test(present(await shown())), true);
       await page.locator('#close-shortened').click();
       await page.locator('#shortened').waitFor({ state: 'hidden' });
       await opened.close();
@@ -438,7 +447,7 @@ describe('a full context', () => {
     const { page } = opened;
     await driver.ask(page, 'one two');
     await page.locator('.notice').getByRole('button', { name: 'Enlarge the context' }).click();
-    await driver.untilEqual(() => page.evaluate(() => document.activeElement.id), 'setting-contextSize');
+    await driver.untilEqual(() => page.evaluate(() => document.activeElement?.id), 'setting-contextSize');
     await opened.close();
   });
 
@@ -453,7 +462,7 @@ describe('a full context', () => {
     const notice = page.locator('.notice');
     await notice.getByText('they are 41 tokens, and 30 fit together with the message').waitFor();
     await notice.getByRole('button', { name: 'Edit the instructions' }).click();
-    await driver.untilEqual(() => page.evaluate(() => document.activeElement.id), 'setting-systemPrompt');
+    await driver.untilEqual(() => page.evaluate(() => document.activeElement?.id), 'setting-systemPrompt');
     await opened.close();
   });
 
@@ -464,7 +473,7 @@ describe('a full context', () => {
     await page.locator('.notice').waitFor();
     assert.match(await page.locator('.notice').innerText(), /too long for the model by itself: 31 tokens, and 10 fit/);
     // The read-out counts what the model can have in view, which is never more than there is room for.
-    await page.waitForFunction(() => document.querySelector('#status-context').textContent === '10 / 10 tokens');
+    await page.waitForFunction(() => document.querySelector('#status-context')?.textContent === '10 / 10 tokens');
     await page.getByRole('button', { name: 'Edit the message' }).click();
     await page.locator('.edit-field').fill('short');
     await page.locator('.edit-field').press('Enter');

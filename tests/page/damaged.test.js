@@ -6,6 +6,8 @@ import { test } from 'node:test';
 import { readArchive } from '../../web/conversations/archive.js';
 import * as driver from './driver.js';
 
+/** @typedef {import('playwright-core').Page} Page */
+
 const LIMIT = { timeout: 120_000 };
 /** @param {string} id @param {{ start: number }} [more] */
 const head = (id, more) => ({
@@ -40,6 +42,7 @@ const RECORDS = [
 test('what is sound in damaged conversations is shown, answered and taken out', LIMIT, async () => {
   const browser = await driver.startBrowser({ serviceWorkers: 'block' });
   try {
+    /** @param {Page} page */
     const before = (page) => driver.scriptEngine(page, { answers: [['Yes.']] });
     const { page, complaints } = await driver.openPage(browser, { before });
     await driver.untilReady(page);
@@ -69,7 +72,7 @@ test('what is sound in damaged conversations is shown, answered and taken out', 
       assert.equal(await driver.converse(page, 'Well?'), 'Yes.');
       const [call] = await page.evaluate(() => globalThis.calls.splice(0));
       assert.deepEqual(
-        call.messages.map(({ content }) => content),
+        call.messages.map((/** @type {{ content: string }} */ { content }) => content),
         [...left, 'Well?'],
       );
     }

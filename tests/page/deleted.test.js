@@ -3,9 +3,13 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
+import { present } from '../present.js';
+import { untyped } from '../untyped.js';
 import * as driver from './driver.js';
 
 /** @typedef {import('playwright-core').Page} Page */
+/** @typedef {import('../../web/conversations/conversations.js').Conversations} Conversations */
+/** @typedef {import('../../js/base/errors.js').NibbleError} NibbleError */
 
 const LIMIT = { timeout: 120_000 };
 /** @param {string} text */
@@ -20,7 +24,8 @@ before(async () => {
 
 after(() => browser?.close());
 
-async function open(script = {}, prepare = async () => {}) {
+async function open(script = {}, /** @type {any} */ prepare = async () => {}) {
+  /** @param {Page} page */
   const before = async (page) => {
     await driver.scriptEngine(page, script);
     await prepare(page);
@@ -31,12 +36,14 @@ async function open(script = {}, prepare = async () => {}) {
   return opened;
 }
 
-/** One that hears of nothing that happens elsewhere. */
+/** One that hears of nothing that happens elsewhere. @param {Page} page */
 const deaf = (page) =>
   page.addInitScript(() => {
-    window.BroadcastChannel = class extends EventTarget {
-      postMessage() {}
-    };
+    window.BroadcastChannel = /** @type {any} */ (
+      class extends EventTarget {
+        postMessage() {}
+      }
+    );
   });
 
 /** @param {Page} page */
@@ -169,14 +176,14 @@ describe('what is kept of a conversation that another tab deletes', () => {
 
   const CASES = {
     'a save': [
-      async ({ ours, theirs, conversation }) => {
+      async (/** @type {{ ours: Conversations, theirs: any, conversation: any }} */ { ours, theirs, conversation }) => {
         await theirs.delete(conversation.id);
         await ours.save(conversation);
       },
       { code: 'CONVERSATION_DELETED', titles: [] },
     ],
     'saves that wait as it is deleted here': [
-      async ({ ours, conversation }) => {
+      async (/** @type {{ ours: Conversations, conversation: any }} */ { ours, conversation }) => {
         const saves = [ours.save(conversation), ours.save(conversation)];
         await ours.delete(conversation.id);
         await Promise.all(saves);
@@ -184,14 +191,14 @@ describe('what is kept of a conversation that another tab deletes', () => {
       { code: null, titles: [] },
     ],
     'a new name': [
-      async ({ ours, theirs, conversation }) => {
+      async (/** @type {{ ours: Conversations, theirs: any, conversation: any }} */ { ours, theirs, conversation }) => {
         await theirs.delete(conversation.id);
         await ours.rename(conversation.id, 'Renamed');
       },
       { code: null, titles: [] },
     ],
     'a save after a new name was given': [
-      async ({ ours, theirs, conversation }) => {
+      async (/** @type {{ ours: Conversations, theirs: any, conversation: any }} */ { ours, theirs, conversation }) => {
         await theirs.rename(conversation.id, 'Renamed');
         await ours.save(conversation);
         if (conversation.title !== 'Renamed' || !conversation.renamed) throw new Error(conversation.title);
@@ -199,7 +206,14 @@ describe('what is kept of a conversation that another tab deletes', () => {
       { code: null, titles: ['Renamed'] },
     ],
     'an import of one that has more, of another name': [
-      async ({ ours, theirs, conversation, more }) => {
+      async (
+        /** @type {{ ours: Conversations, theirs: any, conversation: any, more: any }} */ {
+          ours,
+          theirs,
+          conversation,
+          more,
+        },
+      ) => {
         await theirs.rename(conversation.id, 'Renamed');
         Object.assign(more.conversations[0], { title: 'Imported', renamed: true });
         await ours.import(JSON.stringify(more));
@@ -207,9 +221,16 @@ describe('what is kept of a conversation that another tab deletes', () => {
       { code: null, titles: ['Imported'] },
     ],
     'an import of one that has more as it is deleted': [
-      async ({ ours, theirs, conversation, more }) => {
+      async (
+        /** @type {{ ours: Conversations, theirs: any, conversation: any, more: any }} */ {
+          ours,
+          theirs,
+          conversation,
+          more,
+        },
+      ) => {
         const { get } = ours;
-        ours.get = async (id) => {
+        ours.get = async (/** @type {string} */ id) => {
           const found = await get.call(ours, id);
           await theirs.delete(conversation.id);
           return found;
@@ -220,17 +241,24 @@ describe('what is kept of a conversation that another tab deletes', () => {
       { code: null, titles: [] },
     ],
     'an import after it was deleted': [
-      async ({ ours, theirs, conversation, archive }) => {
+      async (
+        /** @type {{ ours: Conversations, theirs: any, conversation: any, archive: any }} */ {
+          ours,
+          theirs,
+          conversation,
+          archive,
+        },
+      ) => {
         await theirs.delete(conversation.id);
         if ((await ours.import(archive)).added !== 1) throw new Error('not counted');
       },
       { code: null, titles: ['Secret'] },
     ],
     'a save after the connection was closed, with the data left': [
-      async ({ ours, theirs, conversation }) => {
+      async (/** @type {{ ours: Conversations, theirs: any, conversation: any }} */ { ours, theirs, conversation }) => {
         // As a newer page in another tab asks for it.
         const { transaction } = IDBDatabase.prototype;
-        IDBDatabase.prototype.transaction = function (...given) {
+        IDBDatabase.prototype.transaction = function (/** @type {any} */ ...given) {
           IDBDatabase.prototype.transaction = transaction;
           this.close();
           return transaction.apply(this, given);
@@ -242,23 +270,24 @@ describe('what is kept of a conversation that another tab deletes', () => {
       { code: 'CONVERSATION_DELETED', titles: [] },
     ],
     'a save after a transaction was broken off': [
-      async ({ ours, theirs, conversation }) => {
+      async (/** @type {{ ours: Conversations, theirs: any, conversation: any }} */ { ours, theirs, conversation }) => {
         const { put } = IDBObjectStore.prototype;
-        IDBObjectStore.prototype.put = function (...given) {
+        IDBObjectStore.prototype.put = function (/** @type {any} */ ...given) {
           const request = put.apply(this, given);
           this.transaction.abort();
           return request;
         };
-        const name = await ours.save(conversation).catch((error) => error.name);
+        const name = await ours.save(conversation).catch((/** @type {NibbleError} */ error) => error.name);
         IDBObjectStore.prototype.put = put;
-        if (!['AbortError', 'InvalidStateError'].includes(name)) throw new Error(`saved: ${name}`);
+        if (!['AbortError', 'InvalidStateError'].includes(untyped(present(present(name)))))
+          throw new Error(`saved: ${name}`);
         await theirs.delete(conversation.id);
         await ours.save(conversation);
       },
       { code: 'CONVERSATION_DELETED', titles: [] },
     ],
     'a save of what was deleted after the browser had cleared its data': [
-      async ({ ours, theirs, conversation }) => {
+      async (/** @type {{ ours: Conversations, theirs: any, conversation: any }} */ { ours, theirs, conversation }) => {
         await new Promise((resolve) => {
           const request = indexedDB.deleteDatabase('nibble-conversations');
           request.onsuccess = resolve;
@@ -270,7 +299,7 @@ describe('what is kept of a conversation that another tab deletes', () => {
       { code: 'CONVERSATION_DELETED', titles: [] },
     ],
     'a save after the browser has cleared its data': [
-      async ({ ours, conversation }) => {
+      async (/** @type {{ ours: Conversations, conversation: any }} */ { ours, conversation }) => {
         await new Promise((resolve) => {
           const request = indexedDB.deleteDatabase('nibble-conversations');
           request.onsuccess = resolve;
@@ -280,7 +309,7 @@ describe('what is kept of a conversation that another tab deletes', () => {
       { code: null, titles: ['Secret'] },
     ],
   };
-  for (const [name, [work, expected]] of Object.entries(CASES)) {
+  for (const [name, [work, expected]] of untyped(Object.entries(CASES))) {
     test(`${name}: ${expected.titles.length > 0 ? 'it is there' : 'it stays deleted'}`, LIMIT, async () => {
       assert.deepEqual(await left(work.toString()), expected);
     });

@@ -1,4 +1,5 @@
 // Drags into the page tests: Playwright has none for files.
+import { present } from '../present.js';
 
 /** @typedef {import('playwright-core').Page} Page */
 
@@ -10,6 +11,7 @@
  * @returns {Promise<boolean[]>} of dragover and drop: whether the page took them, else the browser would leave it
  */
 export function drag(page, types, { name, bytes, files = [{ name, bytes }], link }) {
+  /** @param {any} given */
   const dispatch = (given) => {
     const data = new DataTransfer();
     if (given.link) data.setData('text/uri-list', given.link);
@@ -18,7 +20,7 @@ export function drag(page, types, { name, bytes, files = [{ name, bytes }], link
         data.items.add(new File([Uint8Array.from(file.bytes, (c) => c.charCodeAt(0))], file.name));
     const taken = [];
     for (const type of given.types) {
-      const target = document.elementFromPoint(innerWidth / 2, innerHeight / 2);
+      const target = present(document.elementFromPoint(innerWidth / 2, innerHeight / 2));
       const event = new DragEvent(type, { bubbles: true, cancelable: true, dataTransfer: data });
       target.dispatchEvent(event);
       if (['dragover', 'drop'].includes(type)) taken.push(event.defaultPrevented);

@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { after, before, describe, test } from 'node:test';
 import { readArchive, writeArchive } from '../../web/conversations/archive.js';
+import { untyped } from '../untyped.js';
 import * as driver from './driver.js';
 
 /** @typedef {import('playwright-core').Page} Page */
@@ -21,7 +22,7 @@ before(async () => {
 
 after(() => browser?.close());
 
-async function open(script = { answers: [['One.']] }, before = () => {}) {
+async function open(/** @type {any} */ script = { answers: [['One.']] }, /** @type {any} */ before = () => {}) {
   const opened = await driver.openPage(browser, {
     async before(page) {
       await driver.scriptEngine(page, script);
@@ -69,7 +70,7 @@ async function importTurns(page, added) {
   await page.locator('#close-imported').click();
 }
 
-/** As a tab that is frozen: it is not told of what others do. */
+/** As a tab that is frozen: it is not told of what others do. @param {Page} page */
 const deafen = (page) =>
   page.addInitScript(() => {
     BroadcastChannel.prototype.addEventListener = () => {};
@@ -136,15 +137,17 @@ describe('what came meanwhile', () => {
     await close();
   });
 
+  /** @param {Page} page */
   const mend = async (page) => {
     await typeOver(page, 1, 'Berries');
     await page.keyboard.press('Enter');
   };
+  /** @param {Page} page */
   const regenerate = (page) => page.locator('.message.assistant .regenerate').click();
-  for (const [what, act, behind] of [
+  for (const [what, act, behind] of untyped([
     ['a new answer', regenerate, 4],
     ['a mended message', mend, 5],
-  ]) {
+  ])) {
     test(`in another tab, untold, is shown before ${what}, and goes only if the reader says so`, LIMIT, async () => {
       const first = await open(undefined, deafen);
       for (const question of ['Apples', 'Bananas']) await driver.converse(first.page, question);

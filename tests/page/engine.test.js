@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { after, before, describe, test } from 'node:test';
 import { isDeepStrictEqual } from 'node:util';
+import { present } from '../present.js';
 import { drag } from './drag.js';
 import * as driver from './driver.js';
 
@@ -22,7 +23,9 @@ before(async () => {
 
 after(() => browser?.close());
 
+/** @param {object} script @param {{ isReady?: boolean }} [options] */
 async function open(script, { isReady = true } = {}) {
+  /** @param {Page} page */
   const before = async (page) => {
     await driver.forgetVisits(page);
     if (script !== null) await driver.scriptEngine(page, script);
@@ -48,7 +51,7 @@ test(
   'a model stays where it was stored, and is found there, when another place is chosen for others',
   LIMIT,
   async () => {
-    const opened = await open(null);
+    const opened = await open(present(null));
     const { page } = opened;
     const bytes = readFileSync(driver.MODEL).toString('latin1');
     await page.evaluate(async (text) => {
@@ -60,7 +63,9 @@ test(
     }, bytes);
     await page.locator('#model-button').click();
     await page.getByRole('button', { name: 'Use Mine', exact: true }).click();
-    await page.waitForFunction(() => JSON.parse(localStorage.getItem('nibble.settings'))?.model?.stored);
+    await page.waitForFunction(
+      () => JSON.parse(/** @type {any} */ (localStorage.getItem('nibble.settings')))?.model?.stored,
+    );
     await driver.untilReady(page);
     await page.locator('#open-settings').click();
     await page.locator('#setting-store').selectOption('opfs');
@@ -356,35 +361,42 @@ describe('an answer', () => {
 /**
  * Before `goto`: the engine's worker is gone, without a word, as soon as it is asked for something or tells something.
  * @param {import('playwright-core').Page} page
- * @param {{ asked?: string, told?: string }} when the method that is called, or the kind of event that comes, first
+ * @param {any} when the method that is called, or the kind of event that comes, first
  */
 const killWorker = (page, when) =>
   page.addInitScript(({ asked, told }) => {
     window.asked = [];
     let isKilled = false;
+    /** @param {Worker | this} worker */
     const kill = (worker) => {
       if (isKilled) return;
       isKilled = true;
       worker.terminate();
     };
-    window.Worker = class extends Worker {
-      constructor(...given) {
-        super(...given);
-        this.addEventListener('message', ({ data }) => {
-          if (told !== undefined && data?.event?.[told] !== undefined) kill(this);
-        });
-      }
+    window.Worker = /** @type {any} */ (
+      class extends Worker {
+        /** @param {...any} given */
+        constructor(...given) {
+          super(...given);
+          this.addEventListener('message', ({ data }) => {
+            if (told !== undefined && data?.event?.[told] !== undefined) kill(this);
+          });
+        }
 
-      postMessage(message, ...rest) {
-        super.postMessage(message, ...rest);
-        window.asked.push(message?.method);
-        if (message?.method === asked) kill(this);
+        /** @param {any} message @param {...any[]} rest */
+        postMessage(message, ...rest) {
+          super.postMessage(/** @type {any} */ (message), .../** @type {any} */ (rest));
+          window.asked.push(message?.method);
+          if (message?.method === asked) kill(this);
+        }
       }
-    };
+    );
   }, when);
 
 describe('a worker that is gone', () => {
+  /** @param {any} when */
   const started = async (when) => {
+    /** @param {Page} page */
     const before = async (page) => {
       await driver.forgetVisits(page);
       await killWorker(page, when);
@@ -398,7 +410,7 @@ describe('a worker that is gone', () => {
   };
   /** @param {Page} page @param {string} method */
   const asked = (page, method) =>
-    page.evaluate((name) => window.asked.filter((other) => other === name).length, method);
+    page.evaluate((name) => window.asked.filter((/** @type {string} */ other) => other === name).length, method);
 
   test('at the start can be started again', LIMIT, async () => {
     const opened = await started({ told: 'phase' });
@@ -420,7 +432,9 @@ describe('a worker that is gone', () => {
       await driver.ask(page, 'What is 3 + 4?');
       await page.locator('.notice', { hasText: 'The engine has ended unexpectedly.' }).waitFor();
       await again(page).click();
-      await page.waitForFunction(() => /7/.test(document.querySelector('.message.assistant .text')?.textContent));
+      await page.waitForFunction(() =>
+        /7/.test(/** @type {any} */ (document.querySelector('.message.assistant .text')?.textContent)),
+      );
       await driver.untilIdle(page);
       await driver.untilReady(page);
       assert.equal(await asked(page, 'load'), 2);

@@ -16,7 +16,8 @@ before(async () => {
 
 after(() => browser?.close());
 
-async function open(script = {}, prepare = async () => {}) {
+async function open(script = {}, /** @type {any} */ prepare = async () => {}) {
+  /** @param {Page} page */
   const before = async (page) => {
     await driver.forgetVisits(page);
     await driver.scriptEngine(page, script);
@@ -28,7 +29,7 @@ async function open(script = {}, prepare = async () => {}) {
   return opened;
 }
 
-/** As on a phone, whose pointer is a finger. */
+/** As on a phone, whose pointer is a finger. @param {Page} page */
 const onPhone = (page) =>
   page.addInitScript(() => {
     const real = window.matchMedia.bind(window);
@@ -38,7 +39,7 @@ const onPhone = (page) =>
 /** Enter as Safari tells the one that ends a composition, on what has the focus. @param {Page} page */
 const pressInComposition = (page) =>
   page.evaluate(() =>
-    document.activeElement.dispatchEvent(
+    document.activeElement?.dispatchEvent(
       new KeyboardEvent('keydown', { key: 'Enter', bubbles: true, cancelable: true, isComposing: false, keyCode: 229 }),
     ),
   );
@@ -51,19 +52,20 @@ const field = (page) => page.locator('#prompt');
 const kept = (page) =>
   page.evaluate(async () => {
     const database = await new Promise((resolve) => {
-      indexedDB.open('nibble-conversations').onsuccess = ({ target }) => resolve(target.result);
+      indexedDB.open('nibble-conversations').onsuccess = (/** @type {any} */ { target }) => resolve(target?.result);
     });
     const request = database.transaction('messages').objectStore('messages').getAll();
     await new Promise((resolve) => {
       request.onsuccess = resolve;
     });
     database.close();
-    return request.result.flat().map(({ content }) => content);
+    return request.result.flat().map((/** @type {{ content: string }} */ { content }) => content);
   });
 
 test('a long line gets its side by its first letter, since browsers take seconds for that', LIMIT, async () => {
   const hebrew = '(שלום) '.repeat(5000);
   const { page, close } = await open({ answers: [[hebrew.repeat(2).trim()]], contextSize: 100_000 });
+  /** @param {Element} element */
   const side = (element) => element.getAttribute('dir');
   for (const [text, expected] of [
     [`12: ${'lorem ipsum '.repeat(5000)}.`, 'ltr'],
@@ -71,8 +73,9 @@ test('a long line gets its side by its first letter, since browsers take seconds
     [`${'שלום '.repeat(3000)}\n`.repeat(3).trim(), 'auto'],
   ]) {
     await page.evaluate(() => {
+      /** @param {{ target: any }} options */
       const note = ({ target }) => queueMicrotask(() => (globalThis.before = target.dir));
-      document.querySelector('#prompt').addEventListener('beforeinput', note, { once: true });
+      document.querySelector('#prompt')?.addEventListener('beforeinput', note, { once: true });
     });
     await field(page).focus();
     await page.keyboard.insertText(text);
@@ -195,7 +198,10 @@ describe('a message', () => {
       await field(page).press('Enter');
       await driver.untilIdle(page);
       const shown = page.locator('.message.user .text').last();
-      const found = await shown.evaluate((element) => [element.dir, getComputedStyle(element).unicodeBidi]);
+      const found = await shown.evaluate((/** @type {any} */ element) => [
+        element.dir,
+        getComputedStyle(element).unicodeBidi,
+      ]);
       assert.deepEqual(found, [direction, bidi]);
     }
     await opened.close();
@@ -205,10 +211,11 @@ describe('a message', () => {
     'and settings that the browser does not keep in force until the page is closed, which is told once',
     LIMIT,
     async () => {
+      /** @param {Page} page */
       const refuse = (page) =>
         page.addInitScript(() => {
           const { setItem } = Storage.prototype;
-          Storage.prototype.setItem = function (key, value) {
+          Storage.prototype.setItem = function (/** @type {string} */ key, /** @type {any} */ value) {
             if (key === 'nibble.settings') throw new DOMException('No room.', 'QuotaExceededError');
             setItem.call(this, key, value);
           };
@@ -258,12 +265,12 @@ describe('a message', () => {
 describe('copying', () => {
   for (const kind of ['is missing', 'refuses']) {
     test(`works where the clipboard ${kind}, and says that it did`, LIMIT, async () => {
-      const opened = await open({ answers: [['Text.\n\n```js\nlet a;\n```\n']] }, (page) =>
+      const opened = await open({ answers: [['Text.\n\n```js\nlet a;\n```\n']] }, (/** @type {Page} */ page) =>
         page.addInitScript((isMissing) => {
           const clipboard = isMissing ? undefined : { writeText: () => Promise.reject(new Error('refused')) };
           Object.defineProperty(navigator, 'clipboard', { value: clipboard });
           document.addEventListener('copy', () => {
-            window.copied = document.getSelection().toString();
+            window.copied = document.getSelection()?.toString();
           });
         }, kind === 'is missing'),
       );
@@ -276,7 +283,7 @@ describe('copying', () => {
       await page.locator('.message.assistant .foot .copy').click();
       await page.locator('.message.assistant .foot .copy[title=Copied]').waitFor();
       assert.equal(await page.evaluate(() => window.copied), 'Text.\n\n```js\nlet a;\n```\n');
-      assert.equal(await page.evaluate(() => document.activeElement.className), 'icon copy', 'the focus stays');
+      assert.equal(await page.evaluate(() => document.activeElement?.className), 'icon copy', 'the focus stays');
       assert.equal(await page.locator('body > textarea').count(), 0);
       await page.evaluate(() => {
         document.execCommand = () => false;
@@ -326,6 +333,7 @@ describe('a draft', () => {
     const opened = await open();
     const { page } = opened;
     await field(page).fill('What I beg');
+    /** @type {any} */
     let load;
     const held = new Promise((resolve) => {
       load = resolve;

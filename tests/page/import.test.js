@@ -5,7 +5,10 @@ import { describe, test } from 'node:test';
 import { writeArchive } from '../../web/conversations/archive.js';
 import { Conversations } from '../../web/conversations/conversations.js';
 import { PageStore } from '../../web/conversations/database.js';
+import { untyped } from '../untyped.js';
 import * as driver from './driver.js';
+
+/** @typedef {import('playwright-core').Page} Page */
 
 const LIMIT = { timeout: 120_000 };
 const OLD = 1e12;
@@ -18,15 +21,17 @@ const message = (id, content = `Text of ${id}`) => {
 };
 /** @param {string} ids */
 const messages = (ids) => ids.split(' ').map((id) => message(id));
+/** @param {any} given @param {object} [more] */
 const chat = (given, more) => ({
   ...{ id: 'chat', title: 'Chat', renamed: false, createdAt: OLD, updatedAt: OLD, start: 0 },
   messages: typeof given === 'string' ? messages(given) : given,
   ...more,
 });
 
+/** @param {...object} present */
 async function conversationsOf(...present) {
-  const conversations = new Conversations(new PageStore(), { postMessage() {} }, false);
-  for (const each of present) await conversations.save(structuredClone(each));
+  const conversations = new Conversations(new PageStore(), untyped({ postMessage() {} }), false);
+  for (const each of present) await conversations.save(untyped(structuredClone(each)));
   return conversations;
 }
 
@@ -35,7 +40,7 @@ async function idsOf(conversations) {
   const all = [];
   for (const { id } of await conversations.list()) {
     const { messages } = await conversations.open(id);
-    all.push(messages.map(({ id }) => id).join(' '));
+    all.push(messages.map((/** @type {{ id: string }} */ { id }) => id).join(' '));
   }
   return all.sort();
 }
@@ -124,10 +129,12 @@ describe('a conversation of a file', () => {
 test('the page says what a file has brought, and shows it', LIMIT, async () => {
   const browser = await driver.startBrowser({ serviceWorkers: 'block' });
   try {
+    /** @param {Page} opened */
     const before = (opened) => driver.scriptEngine(opened, {});
     const { page, complaints, close } = await driver.openPage(browser, { before });
     await driver.untilReady(page);
     complaints.length = 0;
+    /** @param {...any} given */
     const bring = async (...given) => {
       const buffer = Buffer.from(writeArchive(given));
       await page.locator('#import-file').setInputFiles({ name: 'chats.json', mimeType: 'application/json', buffer });

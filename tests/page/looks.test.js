@@ -8,6 +8,8 @@ import modelsEn from '../../web/strings/models.en.js';
 import modelsZh from '../../web/strings/models.zh.js';
 import zh from '../../web/strings/zh.js';
 import { createTranslator, LANGUAGES } from '../../web/ui/i18n.js';
+import { present } from '../present.js';
+import { untyped } from '../untyped.js';
 import * as driver from './driver.js';
 
 /** @typedef {import('playwright-core').Page} Page */
@@ -54,6 +56,7 @@ after(() => browser?.close());
 
 async function open() {
   const answers = [MARKDOWN.match(/[\s\S]{1,9}/g), ['Yes, certainly.']];
+  /** @param {Page} page */
   const before = async (page) => {
     await driver.forgetVisits(page);
     await driver.scriptEngine(page, { answers });
@@ -77,7 +80,11 @@ const keysShown = (page) =>
   page.evaluate(() => {
     const texts = [document.body.innerText.replaceAll(/`.*`/g, '')];
     for (const element of document.querySelectorAll('[aria-label], [title], [placeholder]')) {
-      texts.push(element.getAttribute('aria-label'), element.title, element.getAttribute('placeholder'));
+      texts.push(
+        /** @type {any} */ (element.getAttribute('aria-label')),
+        /** @type {HTMLElement} */ (element).title,
+        /** @type {any} */ (element.getAttribute('placeholder')),
+      );
     }
     const pattern =
       /\b(?:chat|sidebar|settings|message|offline|status|details|problem|models?|loading|composer)\.[a-z]+\b|\{\w+\}/;
@@ -95,15 +102,16 @@ describe('the two languages', () => {
   });
 
   test('have the same places in each string, and a form for every count', () => {
+    /** @param {any} value */
     const places = (value) => [...JSON.stringify(value).matchAll(/\{(\w+)\}/g)].map(([, name]) => name);
     for (const [key, value] of Object.entries({ ...en, ...modelsEn })) {
       const other = { ...zh, ...modelsZh }[key];
       assert.deepEqual([...new Set(places(other))].sort(), [...new Set(places(value))].sort(), key);
     }
     for (const locale of Object.keys(LANGUAGES)) {
-      const t = createTranslator(locale);
-      for (const key of Object.keys(en)) assert.notEqual(t(key, { count: 1 }).trim(), '', key);
-      assert.throws(() => t('no.such.key'));
+      const t = createTranslator(untyped(locale));
+      for (const key of Object.keys(en)) assert.notEqual(t(untyped(key), { count: 1 }).trim(), '', key);
+      assert.throws(() => t(untyped('no.such.key')));
     }
   });
 
@@ -136,7 +144,7 @@ describe('the page', () => {
     await check('chat');
     await page.locator('.reasoning summary').click();
     for (const scheme of ['light', 'dark']) {
-      await page.emulateMedia({ colorScheme: scheme });
+      await page.emulateMedia({ colorScheme: untyped(scheme) });
       await page.setViewportSize(driver.WIDE);
       await check(`chat-${scheme}`);
       await dialog('open-settings', `settings-${scheme}`);
@@ -158,8 +166,12 @@ describe('the page', () => {
     await driver.shoot(page, 'welcome-320');
     await driver.converse(page, `A long word: ${'x'.repeat(300)}`);
     const overflow = await page.evaluate(() => {
+      /** @type {any} */
       const scroller = document.querySelector('#scroller');
-      return [document.documentElement.scrollWidth - innerWidth, scroller.scrollWidth - scroller.clientWidth];
+      return [
+        document.documentElement.scrollWidth - innerWidth,
+        scroller?.scrollWidth - /** @type {any} */ (scroller?.clientWidth),
+      ];
     });
     assert.deepEqual(overflow, [0, 0]);
     await driver.shoot(page, 'chat-320');
@@ -180,18 +192,18 @@ describe('the page', () => {
       page.evaluate(() =>
         ['body', '#main', '#foot', '#sidebar'].filter((name) => {
           const { scrollHeight, clientHeight } = document.querySelector(name);
-          const { overflowY } = getComputedStyle(document.querySelector(name));
+          const { overflowY } = getComputedStyle(/** @type {any} */ (document.querySelector(name)));
           return scrollHeight > clientHeight + 1 && overflowY !== 'auto';
         }),
       );
     assert.deepEqual(await outOfReach(), []);
-    const field = await page.locator('#composer').boundingBox();
+    const field = present(await page.locator('#composer').boundingBox());
     assert.ok(field.y + field.height <= 256, `the field ends at ${field.y + field.height}`);
     await page.locator('#dismiss').click();
     await page.locator('#open-sidebar').click();
     await driver.shoot(page, 'magnified-sidebar');
     assert.deepEqual(await outOfReach(), []);
-    const list = await page.locator('#conversations').boundingBox();
+    const list = present(await page.locator('#conversations').boundingBox());
     assert.ok(list.height > 30, `the list is ${list.height} pixels high`);
     await opened.close();
   });
@@ -202,16 +214,23 @@ describe('the page', () => {
     await driver.converse(page, 'Hello');
     const shown = () =>
       page.evaluate(() => {
-        const foot = document.querySelector('#status').getBoundingClientRect();
+        /** @type {any} */
+        const foot = document.querySelector('#status')?.getBoundingClientRect();
         const items = [...document.querySelectorAll('#status li')].filter((item) => item.checkVisibility());
         /** @param {DOMRect} dOMRect */
         const isInside = ({ left, right, top, bottom }) =>
-          left >= foot.left && right <= foot.right && top >= foot.top && bottom <= Math.min(foot.bottom, innerHeight);
-        return items.map((item) => [item.innerText.trim(), isInside(item.getBoundingClientRect())]);
+          left >= foot?.left &&
+          right <= /** @type {any} */ (foot?.right) &&
+          top >= /** @type {any} */ (foot?.top) &&
+          bottom <= Math.min(/** @type {any} */ (foot?.bottom), innerHeight);
+        return items.map((item) => [
+          /** @type {HTMLElement} */ (item).innerText.trim(),
+          isInside(item.getBoundingClientRect()),
+        ]);
       });
     const all = await shown();
     assert.equal(all.length, 7, JSON.stringify(all));
-    for (const [text, isInside] of all) assert.ok(isInside && text !== '', text);
+    for (const [text, isInside] of all) assert.ok(isInside && text !== '', untyped(text));
     for (const [width, count] of [
       [390, 5],
       [360, 4],
@@ -222,7 +241,7 @@ describe('the page', () => {
     }
     await page.locator('#open-details').click();
     const details = await page.locator('#details-list').innerText();
-    for (const [text] of all.slice(2)) assert.ok(details.includes(text), `${text} is in the details`);
+    for (const [text] of all.slice(2)) assert.ok(details.includes(untyped(text)), `${text} is in the details`);
     await opened.close();
   });
 
@@ -284,7 +303,7 @@ describe('the page', () => {
   test('is worked by the keyboard alone', LIMIT, async () => {
     const opened = await open();
     const { page } = opened;
-    const focused = () => page.evaluate(() => document.activeElement.id || document.activeElement.className);
+    const focused = () => page.evaluate(() => document.activeElement?.id || document.activeElement?.className);
     await driver.untilEqual(focused, 'prompt');
     await page.keyboard.type('Hello');
     await page.keyboard.press('Shift+Enter');
@@ -312,10 +331,10 @@ describe('the page', () => {
       const place = await page.evaluate(() => {
         const element = document.activeElement;
         if (element === document.body) return null;
-        const { outlineStyle, outlineWidth, boxShadow } = getComputedStyle(element);
-        const around = getComputedStyle(element.closest('#composer') ?? element).boxShadow;
+        const { outlineStyle, outlineWidth, boxShadow } = getComputedStyle(/** @type {any} */ (element));
+        const around = getComputedStyle(/** @type {any} */ (element?.closest('#composer') ?? element)).boxShadow;
         const shown = (outlineStyle !== 'none' && outlineWidth !== '0px') || boxShadow !== 'none' || around !== 'none';
-        return { name: element.id || element.className || element.localName, shown };
+        return { name: element?.id || element?.className || element?.localName, shown };
       });
       if (place === null) continue;
       assert.ok(place.shown, `the focus is seen at ${place.name}`);

@@ -4,6 +4,8 @@ import { after, before, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 import { openChromium } from '../chromium.js';
+import { present } from '../present.js';
+import { untyped } from '../untyped.js';
 
 /** @typedef {import('../chromium.js').Chromium} Chromium */
 /** @typedef {import('playwright-core').Page} Page */
@@ -53,9 +55,9 @@ after(() => browser?.close());
 function draw(text, size = 3) {
   return page.evaluate(
     ({ text, size }) => {
-      const root = document.querySelector('main');
+      const root = /** @type {HTMLElement} */ (document.querySelector('main'));
       root.replaceChildren();
-      const writer = new window.parts.MarkdownWriter(root, (key) => key);
+      const writer = new window.parts.MarkdownWriter(root, (/** @type {string} */ key) => key);
       let longest = 0;
       for (let start = 0; start < text.length; start += size) {
         const begun = performance.now();
@@ -71,12 +73,12 @@ function draw(text, size = 3) {
         handlers: all.filter((element) => element.getAttributeNames().some((name) => name.startsWith('on'))).length,
         links: all
           .filter(({ localName }) => localName === 'a')
-          .map((a) => ({
+          .map((/** @type {any} */ a) => ({
             href: a.getAttribute('href'),
-            protocol: a.protocol,
+            protocol: /** @type {HTMLElement} */ /** @type {any} */ (a).protocol,
             text: a.textContent,
-            rel: a.rel,
-            target: a.target,
+            rel: /** @type {HTMLElement} */ /** @type {any} */ (a).rel,
+            target: /** @type {HTMLElement} */ /** @type {any} */ (a).target,
           })),
         longest,
       };
@@ -167,8 +169,7 @@ describe('hostile Markdown', () => {
     test(`${name} nested without end keep their words`, LIMIT, async () => {
       for (const size of [1, 7, 5000]) {
         const { text } = await draw(nested, size);
-        /** @param {string} value */
-        const words = (value) => value.match(/[a-z]/g).join('');
+        const words = (/** @type {string} */ value) => present(value.match(/[a-z]/g)).join('');
         assert.equal(words(text), words(nested));
       }
     });
@@ -180,7 +181,7 @@ test('a line is read unless the search for addresses in it would take its square
     [500, true],
     [15_000, false],
   ]) {
-    const { tags, text } = await draw(`**b** ${'a.'.repeat(count)}@ end`, 50_000);
+    const { tags, text } = await draw(`**b** ${'a.'.repeat(untyped(count))}@ end`, 50_000);
     assert.equal(tags.includes('strong'), isRead, `${count} times`);
     assert.ok(text.endsWith('.@ end'));
   }
@@ -219,15 +220,13 @@ describe('plain Markdown', () => {
           .split('|')
           .concat(['|', '|--|--|\n', '| a | b |\n']);
       let state = 7;
-      /** @param {number} bound */
-      const random = (bound) => {
+      const random = (/** @type {number} */ bound) => {
         state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
         return Math.floor((state / 2 ** 32) * bound);
       };
-      /** @param {string[]} pieces */
-      const drawn = (pieces) => {
-        const root = document.createElement('div');
-        const writer = new window.parts.MarkdownWriter(root, (key) => key);
+      const drawn = (/** @type {string[]} */ pieces) => {
+        const root = /** @type {HTMLElement} */ (document.createElement('div'));
+        const writer = new window.parts.MarkdownWriter(root, (/** @type {string} */ key) => key);
         for (const piece of pieces) writer.write(piece);
         writer.end();
         // The end of a line at the end of a paragraph is not shown.
@@ -274,12 +273,10 @@ describe('plain Markdown', () => {
 
 /** @param {string} href @param {string} text */
 const link = (href, text) => `<a href="${href}" rel="noopener noreferrer" target="_blank" title="${href}">${text}</a>`;
-/** @param {string} language @param {string} text */
-const code = (language, text) =>
+const code = (/** @type {string} */ language, /** @type {string} */ text) =>
   `<div class="code"><div class="code-head"><span class="code-language">${language}</span><button/></div>` +
   `<pre tabindex="0"><code>${text}</code></pre></div>`;
-/** @param {string} text */
-const formula = (text) => `<span class="formula">${text}</span>`;
+const formula = (/** @type {string} */ text) => `<span class="formula">${text}</span>`;
 /** @param {string} rows */
 const table = (rows) => `<div class="table" tabindex="0" role="group" aria-label="table"><table>${rows}</table></div>`;
 
@@ -384,12 +381,11 @@ describe('Markdown is drawn as CommonMark and GFM have it, wherever it is cut:',
 });
 
 describe('Markdown that grows', () => {
-  /** @param {string[]} pieces */
-  const grow = (pieces) =>
+  const grow = (/** @type {string[]} */ pieces) =>
     page.evaluate((given) => {
-      const root = document.querySelector('main');
+      const root = /** @type {HTMLElement} */ (document.querySelector('main'));
       root.replaceChildren();
-      const writer = new window.parts.MarkdownWriter(root, (key) => key);
+      const writer = new window.parts.MarkdownWriter(root, (/** @type {string} */ key) => key);
       const seen = new Map();
       const watch = () => {
         const walker = document.createTreeWalker(root);
@@ -432,10 +428,8 @@ describe('Markdown that grows', () => {
   };
   for (const [name, long] of Object.entries(LONG)) {
     test(`keeps all words of a ${name} that is longer than any`, LIMIT, async () => {
-      /** @param {string} value */
-      const words = (value) =>
-        value
-          .match(/[a-z]+\s?/g)
+      const words = (/** @type {string} */ value) =>
+        present(value.match(/[a-z]+\s?/g))
           .join('')
           .replace(/\s/g, '');
       assert.equal(words((await draw(long, 3000)).text), words(long));
@@ -444,13 +438,13 @@ describe('Markdown that grows', () => {
 });
 
 describe('reasoning', () => {
-  /** @param {string | { reasoning: string, answer: string }} text @param {number} size */
-  const split = (text, size) =>
+  const split = (/** @type {string | { reasoning: string, answer: string }} */ text, /** @type {number} */ size) =>
     page.evaluate(
-      ({ text, size }) => {
+      (/** @type {any} */ { text, size }) => {
         const splitter = new window.parts.ReasoningSplitter();
+        /** @type {Record<string, string>} */
         const found = { reasoning: '', answer: '' };
-        const take = (list) => {
+        const take = (/** @type {any} */ list) => {
           for (const part of list) found[part.kind] += part.text;
         };
         for (let start = 0; start < text.length; start += size) take(splitter.push(text.slice(start, start + size)));

@@ -2,6 +2,8 @@
 // that is too long for the context goes on without its oldest turns, in the open.
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
+import { present } from '../present.js';
+import { untyped } from '../untyped.js';
 import * as driver from './driver.js';
 
 /** @typedef {import('playwright-core').Page} Page */
@@ -17,6 +19,7 @@ before(async () => {
 
 after(() => browser?.close());
 
+/** @param {object} settings */
 async function openWith(settings) {
   const opened = await driver.openPage(browser, {
     before: (page) =>
@@ -56,18 +59,21 @@ describe('the page', () => {
     const { page } = opened;
     await driver.converse(page, 'Hello');
     await driver.converse(page, 'Who are you?');
-    assert.doesNotMatch(await lastFacts(page), /resumed/);
+    assert.doesNotMatch(present(await lastFacts(page)), /resumed/);
     const [saved] = await untilSaved(page, 1);
     assert.ok(saved > 30, `${saved} tokens are saved`);
     const used = await contextUsed(page);
-    assert.equal(Number.parseInt(used, 10), saved);
+    assert.equal(Number.parseInt(present(used), 10), saved);
     await page.reload();
     await driver.untilReady(page);
-    await page.waitForFunction(() => !/^0 /.test(document.querySelector('#status-context').textContent));
+    await page.waitForFunction(
+      () => !/^0 /.test(/** @type {any} */ (document.querySelector('#status-context')?.textContent)),
+    );
     await driver.untilEqual(() => contextUsed(page), used);
     await driver.converse(page, 'What is 3 + 4?');
-    const [, resumed] = /resumed after a reload: (\d+) tokens not read again/.exec(await lastFacts(page)) ?? [];
-    assert.ok(Number(resumed) > 30, await lastFacts(page));
+    const [, resumed] =
+      /resumed after a reload: (\d+) tokens not read again/.exec(present(await lastFacts(page))) ?? [];
+    assert.ok(Number(resumed) > 30, untyped(await lastFacts(page)));
     await driver.shoot(page, 'resumed');
     await driver.converse(page, 'Hello');
     const facts = await page.locator('.message.assistant .facts').allTextContents();
@@ -87,12 +93,14 @@ describe('the page', () => {
     async () => {
       const opened = await openWith({ temperature: 0, contextSize: 96, maxTokens: 40, onFull: 'drop-oldest' });
       const { page } = opened;
-      await page.waitForFunction(() => / 96 /.test(document.querySelector('#status-context').textContent));
+      await page.waitForFunction(() =>
+        / 96 /.test(/** @type {any} */ (document.querySelector('#status-context')?.textContent)),
+      );
       for (let turn = 0; turn < 12 && (await page.locator('.divider').count()) === 0; turn++) {
         await driver.converse(page, 'Who are you?');
         assert.equal(await page.locator('.notice').count(), 0, 'nothing is asked');
       }
-      assert.match(await page.locator('.divider').textContent(), /no longer sees what is above/);
+      assert.match(present(await page.locator('.divider').textContent()), /no longer sees what is above/);
       await page.locator('.message.assistant .facts', { hasText: /\d+ old tokens dropped from the context/ }).waitFor();
       await driver.shoot(page, 'dropped-oldest');
       assert.match(await driver.converse(page, 'Hello'), /\p{L}/u);

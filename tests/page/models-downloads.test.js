@@ -13,7 +13,19 @@ import { SMALL_SHAPE, temporaryFolder, writeSmallModel } from '../small-model.js
 const bytes = readFileSync(writeSmallModel());
 const other = readFileSync(writeSmallModel({ ...SMALL_SHAPE, layers: SMALL_SHAPE.layers + 1 }));
 
-/** Downloads into a store of their own, which is given too, and those of another tab that has the same store. */
+/**
+ * @typedef {object} Parts
+ * @property {ModelStore} models
+ * @property {import('../models/rig.js').FileServer} server
+ * @property {Downloads} downloads
+ * @property {Downloads} elsewhere
+ * @property {URL} model
+ */
+
+/**
+ * Downloads into a store of their own, which is given too, and those of another tab that has the same store.
+ * @param {(parts: Parts) => Promise<void>} use
+ */
 async function withDownloads(use) {
   const store = { folder: temporaryFolder(), chunkBytes: 16 << 10 };
   const [models, others] = await Promise.all([openModelStore({ store }), openModelStore({ store })]);
@@ -33,9 +45,13 @@ async function until(holds) {
   while (!holds()) await setTimeout(10);
 }
 
+/** @param {ModelStore} models */
 const statesOf = async (models) => (await models.list()).map(({ id, state }) => [id, state]);
 
-/** Begins a download, and calls it off once nothing more comes. */
+/**
+ * Begins a download, and calls it off once nothing more comes.
+ * @param {any} parts
+ */
 async function cancelled({ models, server, downloads, model }) {
   const stalled = new Promise((resolve) => {
     server.onStall = resolve;
@@ -68,7 +84,10 @@ test('one of a newer file that is called off leaves the older model, and nothing
   });
 });
 
-/** One tab stores a model, and another one waits for that; nothing more comes until the server's limit is raised. */
+/**
+ * One tab stores a model, and another one waits for that; nothing more comes until the server's limit is raised.
+ * @param {any} parts
+ */
 async function oneAndTheOther({ server, downloads, elsewhere, model }) {
   const stalled = new Promise((resolve) => {
     server.onStall = resolve;

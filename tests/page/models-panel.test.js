@@ -5,6 +5,7 @@ import { after, before, describe, test } from 'node:test';
 import { gzipSync } from 'node:zlib';
 import { serveModels } from '../model-server.js';
 import { scriptedModel } from '../scripted-model.js';
+import { untyped } from '../untyped.js';
 import {
   converse,
   forgetVisits,
@@ -50,8 +51,8 @@ after(async () => {
 });
 
 /** Opens the page and its models panel. Requests to the test's own models are what a download is. */
-async function openPanel(prepare = undefined, inBrowser = browser) {
-  const before = async (made) => {
+async function openPanel(/** @type {any} */ prepare = undefined, inBrowser = browser) {
+  const before = async (/** @type {Page} */ made) => {
     await forgetVisits(made);
     await prepare?.(made);
   };
@@ -78,9 +79,8 @@ const rowOf = (page, name) => page.locator('#models-panel .models-row', { hasTex
 /** @param {Page} page @param {string} name */
 const button = (page, name) => page.getByRole('button', { name, exact: true });
 
-/** @param {Page} page @param {string} label */
-const untilFocused = (page, label) =>
-  untilEqual(() => page.evaluate(() => document.activeElement.getAttribute('aria-label')), label);
+const untilFocused = (/** @type {Page} */ page, /** @type {string} */ label) =>
+  untilEqual(() => page.evaluate(() => document.activeElement?.getAttribute('aria-label')), label);
 
 /** @param {Page} page @param {string | RegExp} path */
 async function enterAddress(page, path) {
@@ -107,7 +107,7 @@ function drop(page, ...files) {
       data.items.add(new File([Uint8Array.from(content, (c) => c.charCodeAt(0))], name, { lastModified: 1 }));
     }
     for (const type of ['dragenter', 'dragover', 'drop']) {
-      target.dispatchEvent(new DragEvent(type, { bubbles: true, cancelable: true, dataTransfer: data }));
+      target?.dispatchEvent(new DragEvent(type, { bubbles: true, cancelable: true, dataTransfer: data }));
     }
   }, files);
 }
@@ -116,7 +116,7 @@ function drop(page, ...files) {
 async function clear(page, kind = 'indexeddb') {
   await page.evaluate(async (place) => {
     const { openModelStore } = await import('/nibble/index.js');
-    const store = await openModelStore({ store: place });
+    const store = await openModelStore(/** @type {any} */ ({ store: place }));
     for (const { id } of await store.list()) await store.delete(id);
     await store.close();
   }, kind);
@@ -154,7 +154,7 @@ describe('the models panel', () => {
     await page.getByText('Mine is whole.').first().waitFor();
 
     await page.getByRole('button', { name: 'Use Mine', exact: true }).click();
-    await page.waitForFunction(() => !document.querySelector('#models').open);
+    await page.waitForFunction(() => !(/** @type {HTMLDetailsElement} */ (document.querySelector('#models')).open));
     await untilReady(page);
     assert.match(await converse(page, 'Hello'), /\p{L}/u);
     await page.locator('#model-button').click();
@@ -162,7 +162,9 @@ describe('the models panel', () => {
 
     await page.getByRole('button', { name: 'Delete Mine', exact: true }).click();
     await page.locator('dialog.confirm').getByRole('button', { name: 'Delete' }).click();
-    await page.waitForFunction(() => !document.querySelector('#models-panel').innerText.includes('Mine'));
+    await page.waitForFunction(
+      () => !(/** @type {HTMLElement} */ (document.querySelector('#models-panel')).innerText.includes('Mine')),
+    );
     await page.reload();
     await untilReady(page);
     await clear(page);
@@ -195,7 +197,7 @@ describe('the models panel', () => {
   });
 
   test('does not offer to keep what finds neither memory nor room, and says both', async () => {
-    const lack = async (page) => {
+    const lack = async (/** @type {Page} */ page) => {
       await page.addInitScript(() => Object.defineProperty(navigator, 'deviceMemory', { get: () => 0.001 }));
       // The worker is who asks.
       await page.route('**/nibble/worker.js', async (route) => {
@@ -231,7 +233,7 @@ describe('the models panel', () => {
 
   test('promises no more words than a token costs besides its weights', async () => {
     const probe = { decodeBytesPerSecond: 1e15, prefillWeightsPerSecond: 1e15 };
-    const remember = (page) =>
+    const remember = (/** @type {Page} */ page) =>
       page.addInitScript((measured) => {
         const processors = globalThis.crossOriginIsolated ? navigator.hardwareConcurrency : 1;
         localStorage.setItem('nibble.probe', JSON.stringify({ processors, at: Date.now(), ...measured }));
@@ -249,7 +251,9 @@ describe('the models panel', () => {
     await bar.waitFor();
     // What has begun is what the reader is led to.
     await untilFocused(page, 'Pause the download of slow.gguf');
-    await page.waitForFunction(() => document.querySelector('#models-panel progress')?.value > 0);
+    await page.waitForFunction(
+      () => /** @type {HTMLInputElement} */ (document.querySelector('#models-panel progress'))?.value > 0,
+    );
     await shoot(page, 'models-download');
     const row = rowOf(page, 'slow.gguf').first();
     await row.getByText('waiting for the server').waitFor();
@@ -282,11 +286,15 @@ describe('the models panel', () => {
     const rename = page.getByRole('button', { name: 'Rename Nibble tiny', exact: true });
     await rename.waitFor();
     await download(page, 'slow.gguf');
-    await page.waitForFunction(() => document.querySelector('#models-panel progress')?.value > 0);
+    await page.waitForFunction(
+      () => /** @type {HTMLInputElement} */ (document.querySelector('#models-panel progress'))?.value > 0,
+    );
     await rename.click();
     await page.keyboard.type('Half');
     // As another tab, or the network, would have it: the keyboard stays where it is.
-    await page.getByRole('button', { name: 'Pause the download of slow.gguf' }).evaluate((pause) => pause.click());
+    await page
+      .getByRole('button', { name: 'Pause the download of slow.gguf' })
+      .evaluate((/** @type {any} */ pause) => pause.click());
     await page.getByRole('button', { name: 'Resume the download of slow.gguf' }).waitFor();
     await page.keyboard.type(' and half');
     await page.keyboard.press('Enter');
@@ -305,7 +313,7 @@ describe('the models panel', () => {
       ['http://example.org/a.gguf', /begin with https/],
       ['https://huggingface.co/datasets/owner/data', /web page/],
     ]) {
-      await field.fill(address);
+      await field.fill(untyped(address));
       await button(page, 'Check').click();
       await page.locator('#models-url-problem').getByText(words).waitFor();
       await untilEqual(() => field.getAttribute('aria-invalid'), 'true');
@@ -344,8 +352,7 @@ describe('the models panel', () => {
 
   test('says so where a server cannot be reached, and tries again', async () => {
     const { page, close } = await openPanel();
-    /** @param {Route} route */
-    const cut = (route) => route.abort();
+    const cut = (/** @type {Route} */ route) => route.abort();
     await page.route('**/fast.gguf', cut);
     await enterAddress(page, 'fast.gguf');
     const offer = page.locator('.models-offer');
@@ -362,8 +369,7 @@ describe('the models panel', () => {
     const { page, close } = await openPanel();
     const rates = () => page.locator('.models-rates dd').allInnerTexts();
     assert.deepEqual(await rates(), ['not measured yet', 'not measured yet']);
-    /** @param {string} kind @param {number} index */
-    const measureIn = async (kind, index) => {
+    const measureIn = async (/** @type {string} */ kind, /** @type {number} */ index) => {
       await page.locator('#models-kind').selectOption(kind);
       // Nothing is stored in this place yet.
       await page.getByRole('button', { name: 'Delete Nibble tiny', exact: true }).waitFor({ state: 'detached' });
@@ -371,6 +377,7 @@ describe('the models panel', () => {
       await button(page, 'Keep on this device').click();
       await page.getByRole('button', { name: 'Delete Nibble tiny', exact: true }).waitFor();
       await button(page, 'Measure the one in use').click();
+      /** @param {number} place */
       const measured = (place) => !/not/.test(document.querySelectorAll('.models-rates dd')[place].textContent);
       await page.waitForFunction(measured, index);
     };
@@ -380,7 +387,7 @@ describe('the models panel', () => {
       assert.match(text, /^\d[\d.,]* \w+ a second, measured on Nibble tiny, which is too small/);
     await page.locator('.models-rates').scrollIntoViewIfNeeded();
     await shoot(page, 'models-rates');
-    await page.evaluate(() => document.querySelector('#models').close());
+    await page.evaluate(() => /** @type {HTMLElement} */ (document.querySelector('#models')).close());
     await page.locator('#open-settings').click();
     const settings = await page.locator('#settings-form').innerText();
     assert.ok(!settings.includes('Measured here'), 'a small model tells nothing');
@@ -402,7 +409,7 @@ describe('the models panel', () => {
     const { page, close } = await openPanel();
     await drop(page, { name: 'mine.gguf', content: bytes.toString('latin1') });
     await button(page, 'Use without keeping').click();
-    await page.waitForFunction(() => !document.querySelector('#models').open);
+    await page.waitForFunction(() => !(/** @type {HTMLDetailsElement} */ (document.querySelector('#models')).open));
     await page.getByText('not stored').waitFor();
     assert.match(await converse(page, 'Hello'), /\p{L}/u);
     const stored = await page.evaluate(async () => {
@@ -433,7 +440,7 @@ describe('the models panel', () => {
     // A browser asks for the quota once and remembers it for a while, so this one is new.
     const full = await startBrowser({ serviceWorkers: 'block' });
     try {
-      const limit = async (page) => {
+      const limit = async (/** @type {Page} */ page) => {
         const session = await full.context.newCDPSession(page);
         const { origin } = new URL(full.server.url);
         await session.send('Storage.overrideQuotaForOrigin', { origin, quotaSize: 100_000 });
@@ -443,7 +450,7 @@ describe('the models panel', () => {
       await page.locator('.models-note.bad').getByText('(STORE_FULL)').waitFor();
       await shoot(page, 'models-full');
       await page.getByRole('button', { name: 'Use fast.gguf without keeping it' }).click();
-      await page.waitForFunction(() => !document.querySelector('#models').open);
+      await page.waitForFunction(() => !(/** @type {HTMLDetailsElement} */ (document.querySelector('#models')).open));
       await page.locator('#model-button').click();
       // The one included has made way.
       await page.getByRole('button', { name: /^Use Nibble tiny$/i }).waitFor();
@@ -482,7 +489,7 @@ describe('the models panel', () => {
     const source = readFileSync(new URL('../../node_modules/axe-core/axe.min.js', import.meta.url), 'utf8');
     await page.evaluate(source);
     const faults = await page.evaluate(async () => {
-      const { violations } = await window.axe.run(document.querySelector('#models'));
+      const { violations } = await window.axe.run(document.querySelector(/** @type {any} */ ('#models')));
       return violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join(' ')}`);
     });
     assert.deepEqual(faults, []);

@@ -3,16 +3,19 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { after, before, describe, test } from 'node:test';
 import { serveHub } from '../hub-server.js';
+import { untyped } from '../untyped.js';
 import { forgetVisits, MODEL, openPage, PHONE, shoot, startBrowser, untilEqual, untilReady, WIDE } from './driver.js';
 
 /** @typedef {import('./driver.js').Browser} Browser */
 /** @typedef {import('playwright-core').Page} Page */
+/** @typedef {import('../hub-server.js').Hub} Hub */
 
 const bytes = readFileSync(MODEL);
 const HUB = 'https://huggingface.co';
 
 /** @type {Browser} */
 let browser;
+/** @type {Hub} */
 let hub;
 
 before(async () => {
@@ -80,7 +83,7 @@ async function openPanel() {
 
 /** @param {Page} page @param {string | RegExp} address */
 async function enter(page, address) {
-  await page.locator('#models-url').fill(address);
+  await page.locator('#models-url').fill(untyped(address));
   await page.locator('.models-url button[type=submit]').click();
 }
 
@@ -128,7 +131,7 @@ describe('the models panel, given a repository', () => {
       const list = await store.list();
       for (const { id } of list) await store.delete(id);
       await store.close();
-      return list.map(({ source, state }) => [source.url, state]);
+      return list.map((/** @type {any} */ { source, state }) => [source?.url, state]);
     });
     const ofHub = stored.filter(([url]) => url.startsWith(HUB));
     assert.deepEqual(ofHub, [[`${HUB}/owner/model-GGUF/resolve/main/model-Q4_K_M.gguf`, 'complete']]);
@@ -161,8 +164,8 @@ describe('the models panel, given a repository', () => {
       ['narrow', 'light', PHONE],
       ['dark-narrow', 'dark', PHONE],
     ]) {
-      await page.emulateMedia({ colorScheme: scheme });
-      await page.setViewportSize(size);
+      await page.emulateMedia({ colorScheme: untyped(scheme) });
+      await page.setViewportSize(untyped(size));
       await offer.scrollIntoViewIfNeeded();
       await shoot(page, `models-token-${name}`);
       const wider = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
@@ -238,7 +241,7 @@ describe('the models panel, given a repository', () => {
     ]) {
       await enter(page, address);
       await offer.getByText(words).first().waitFor();
-      assert.equal(await offer.getByRole('button', { name: /^(Choose|Download)/ }).count(), 0, address);
+      assert.equal(await offer.getByRole('button', { name: /^(Choose|Download)/ }).count(), 0, untyped(address));
     }
     await enter(page, 'hf.co/owner/model-GGUF/model-BF16-00001-of-00002.gguf');
     await offer.getByText('model-BF16-00001-of-00002.gguf does not run by itself.').waitFor();

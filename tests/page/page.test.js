@@ -5,7 +5,9 @@ import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { serve } from '../../web/serve.js';
 import { openChromium } from '../chromium.js';
+import { present } from '../present.js';
 import { temporaryFolder } from '../small-model.js';
+import { untyped } from '../untyped.js';
 import { drag } from './drag.js';
 import * as driver from './driver.js';
 
@@ -55,10 +57,11 @@ async function useFile(page, path) {
   });
   await page.locator('#test-file').setInputFiles(path);
   await page.evaluate(() => {
+    /** @type {any} */
     const input = document.querySelector('#test-file');
     const dataTransfer = new DataTransfer();
-    dataTransfer.items.add(input.files[0]);
-    input.remove();
+    dataTransfer.items.add(/** @type {HTMLInputElement} */ /** @type {any} */ (input.files)[0]);
+    input?.remove();
     document.dispatchEvent(new DragEvent('drop', { bubbles: true, cancelable: true, dataTransfer }));
   });
 }
@@ -70,11 +73,11 @@ describe('the page', () => {
     await driver.untilReady(page);
     assert.equal(await page.evaluate(() => crossOriginIsolated), true);
     const processors = await page.evaluate(() => navigator.hardwareConcurrency);
-    await page.waitForFunction(() => document.querySelector('#status-threads').textContent !== '');
-    const threads = Number.parseInt(await text(page, 'status-threads'), 10);
+    await page.waitForFunction(() => document.querySelector('#status-threads')?.textContent !== '');
+    const threads = Number.parseInt(present(await text(page, 'status-threads')), 10);
     // As many as are fastest at this moment, which may be one.
     assert.ok(threads >= 1 && threads <= processors, `${threads} threads on ${processors} processors`);
-    assert.match(await text(page, 'status-kernels'), /simd128|relaxed/);
+    assert.match(present(await text(page, 'status-kernels')), /simd128|relaxed/);
     assert.equal(await text(page, 'status-storage'), 'IndexedDB', 'so small a model tells no rate');
     assert.equal(await text(page, 'model-name'), 'Nibble tiny');
 
@@ -82,10 +85,12 @@ describe('the page', () => {
     assert.match(answer, /\p{L}/u, 'an answer in words');
     assert.equal(await page.locator('.message.user .text').textContent(), 'Hello');
     assert.equal(await text(page, 'announcer'), answer);
-    await page.waitForFunction(() => /\d.*\d/.test(document.querySelector('#status-speed').textContent));
-    const used = Number.parseInt(await text(page, 'status-context'), 10);
+    await page.waitForFunction(() =>
+      /\d.*\d/.test(/** @type {any} */ (document.querySelector('#status-speed')?.textContent)),
+    );
+    const used = Number.parseInt(present(await text(page, 'status-context')), 10);
     assert.ok(used > 5 && used < 512, `${used} tokens of context used`);
-    assert.match(await text(page, 'status-memory'), /\d MB/);
+    assert.match(present(await text(page, 'status-memory')), /\d MB/);
     // The picture that the README opens with.
     for (const question of ['Who are you?', 'What can you do?', 'What is 3 + 4?'])
       await driver.converse(page, question);
@@ -99,11 +104,15 @@ describe('the page', () => {
       const opened = await driver.openPage(own);
       const { page } = opened;
       await driver.untilReady(page);
-      await page.waitForFunction(() => document.querySelector('#status').dataset.offline === 'ready');
+      await page.waitForFunction(
+        () => /** @type {HTMLElement} */ (document.querySelector('#status')).dataset.offline === 'ready',
+      );
       await own.context.setOffline(true);
       await page.reload();
       await driver.untilReady(page);
-      await page.waitForFunction(() => document.querySelector('#status').dataset.offline === 'away');
+      await page.waitForFunction(
+        () => /** @type {HTMLElement} */ (document.querySelector('#status')).dataset.offline === 'away',
+      );
       assert.match(await driver.converse(page, 'Hello'), /\p{L}/u);
       await driver.shoot(page, 'offline');
       await page.close();
@@ -113,6 +122,7 @@ describe('the page', () => {
   });
 
   test('answers what was typed before the model had come', LIMIT, async () => {
+    /** @type {any} */
     const hold = deferred();
     /** @param {Route} route */
     const wait = async (route) => {
@@ -130,7 +140,7 @@ describe('the page', () => {
       await driver.shoot(page, 'waiting');
       hold.resolve();
       await driver.untilIdle(page);
-      assert.match(await page.locator('.message.assistant .text').textContent(), /\p{L}/u);
+      assert.match(present(await page.locator('.message.assistant .text').textContent()), /\p{L}/u);
       await page.close();
     } finally {
       await own.close();
@@ -141,6 +151,7 @@ describe('the page', () => {
     'shows what is wrong with a file until that is closed, or another one is opened, while a model loads',
     LIMIT,
     async () => {
+      /** @type {any} */
       const hold = deferred();
       const own = await startBrowser({ serviceWorkers: 'block' });
       try {
@@ -183,14 +194,17 @@ describe('the page', () => {
     await drop(page, PICTURE);
     await page.locator('#problem').waitFor();
     assert.equal(await page.locator('#problem').getAttribute('data-code'), 'GGUF_BAD_MAGIC');
-    assert.match(await text(page, 'problem-text'), /no GGUF model/);
-    assert.match(await text(page, 'problem-detail'), /was not opened\./);
+    assert.match(present(await text(page, 'problem-text')), /no GGUF model/);
+    assert.match(present(await text(page, 'problem-detail')), /was not opened\./);
     assert.equal(await page.locator('#remedy').isVisible(), false, 'the included model is the one in use');
     await driver.shoot(page, 'problem');
     await page.locator('#dismiss').click();
     await drop(page, { name: 'nothing.gguf', bytes: '' });
     await page.locator('#problem[data-code=FILE_EMPTY]').waitFor();
-    assert.match(await text(page, 'problem-text'), /^This file is empty: nothing\.gguf\. .* is still loaded\.$/);
+    assert.match(
+      present(await text(page, 'problem-text')),
+      /^This file is empty: nothing\.gguf\. .* is still loaded\.$/,
+    );
     await page.locator('#dismiss').click();
     await driver.untilReady(page);
     await driver.converse(page, 'Who are you?');
@@ -239,9 +253,9 @@ describe('the page', () => {
     // The model of the last visit is there again, out of the store.
     await page.reload();
     await driver.untilReady(page);
-    await page.waitForFunction(() => document.querySelector('#status-storage').textContent !== '');
+    await page.waitForFunction(() => document.querySelector('#status-storage')?.textContent !== '');
     assert.match(await driver.converse(page, 'Hello'), /\p{L}/u);
-    assert.match(await page.evaluate(() => localStorage.getItem('nibble.settings')), /mine\.gguf/);
+    assert.match(present(await page.evaluate(() => localStorage.getItem('nibble.settings'))), /mine\.gguf/);
     await opened.close();
   });
 
@@ -254,10 +268,14 @@ describe('the page', () => {
     await page.evaluate(() => {
       const box = document.querySelector('#problem');
       const tell = () => {
-        if (box.hidden || box.dataset.code !== 'MODEL_ODD') return;
-        globalThis.odd ??= [box.innerText, document.querySelector('#loading').hidden === false];
+        if (/** @type {HTMLElement} */ (box).hidden || /** @type {HTMLElement} */ (box).dataset.code !== 'MODEL_ODD')
+          return;
+        globalThis.odd ??= [
+          /** @type {HTMLElement} */ (box).innerText,
+          /** @type {HTMLElement} */ (document.querySelector('#loading')).hidden === false,
+        ];
       };
-      new MutationObserver(tell).observe(box, { attributes: true });
+      new MutationObserver(tell).observe(/** @type {any} */ (box), { attributes: true });
     });
     await drop(page, { name: 'odd.gguf', bytes });
     await page.waitForFunction(() => localStorage.getItem('nibble.settings')?.includes('odd.gguf'));
@@ -333,7 +351,7 @@ describe('the page', () => {
       const { page } = await driver.openPage(own);
       await driver.untilReady(page);
       assert.equal(await page.evaluate(() => crossOriginIsolated), false);
-      await page.waitForFunction(() => document.querySelector('#status-threads').textContent === '1 thread');
+      await page.waitForFunction(() => document.querySelector('#status-threads')?.textContent === '1 thread');
       assert.match(await driver.converse(page, 'Hello'), /\p{L}/u);
       await page.locator('#open-details').click();
       await page.locator('#details-list', { hasText: 'not isolated' }).waitFor();
@@ -348,6 +366,7 @@ describe('the page', () => {
   // as a task that is long now and then is one too many.
   test('keeps the page free: no long task while it loads and answers', LIMIT, async (context) => {
     const rounds = [];
+    /** @param {{ long: any[], busiest: number }} options */
     const isFree = ({ long, busiest }) => long.length === 0 || busiest < LONG_MILLISECONDS;
     for (let round = 0; round < ROUNDS; round++) {
       const opened = await driver.openPage(browser, {
@@ -391,7 +410,8 @@ describe('the page', () => {
  * @returns {Promise<{ end: () => Promise<number[]> }>} processor time of each task, in milliseconds
  */
 async function traceTasks(context) {
-  const session = await context.browser().newBrowserCDPSession();
+  const session = await present(context.browser()).newBrowserCDPSession();
+  /** @type {{ [key: string]: string }[]} */
   const events = [];
   session.on('Tracing.dataCollected', ({ value }) => events.push(...value));
   const traceConfig = { includedCategories: ['toplevel'] };
@@ -401,11 +421,13 @@ async function traceTasks(context) {
     await session.send('Tracing.end');
     await complete;
     await session.detach();
+    /** @param {{ pid?: number, tid?: number }} options */
     const threadOf = ({ pid, tid }) => `${pid}:${tid}`;
-    const isMain = ({ name, args }) => name === 'thread_name' && args.name === 'CrRendererMain';
-    const main = new Set(events.filter(isMain).map(threadOf));
+    /** @param {{ name?: string, args?: string[] }} options */
+    const isMain = ({ name, args }) => name === 'thread_name' && untyped(present(args)).name === 'CrRendererMain';
+    const main = new Set(events.filter(isMain).map(untyped(threadOf)));
     const tasks = events.filter((event) => event.name.endsWith('RunTask') && main.has(threadOf(event)));
-    return tasks.map(({ tdur = 0 }) => tdur / 1000);
+    return tasks.map((/** @type {any} */ { tdur = 0 }) => tdur / 1000);
   };
   return { end };
 }

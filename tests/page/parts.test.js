@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { after, before, test } from 'node:test';
 import { splitGguf, splitNames } from '../gguf-splitter.js';
+import { present } from '../present.js';
 import { drag } from './drag.js';
 import * as driver from './driver.js';
 
@@ -26,7 +27,7 @@ test('parts that are dropped or chosen together are one model, and one alone say
   await drop([parts[3]]);
   await page.locator('#problem[data-code=MODEL_PARTS_MISSING]').waitFor();
   assert.match(
-    await page.locator('#problem-detail').textContent(),
+    present(await page.locator('#problem-detail').textContent()),
     /missing are "cut-00001-of-00005.gguf", "cut-00002/,
   );
   await page.locator('#dismiss').click();
@@ -34,7 +35,7 @@ test('parts that are dropped or chosen together are one model, and one alone say
   await page.waitForFunction(() => JSON.parse(localStorage.getItem('nibble.settings') ?? '{}').model?.stored);
   await driver.untilReady(page);
   await driver.converse(page, 'Hello');
-  assert.match(await page.locator('.message.assistant .text').textContent(), /\p{L}/u);
+  assert.match(present(await page.locator('.message.assistant .text').textContent()), /\p{L}/u);
   await page.locator('#model-button').click();
   const row = page.locator('#models-panel .models-row', { hasText: 'cut.gguf' });
   await row.waitFor();
@@ -45,7 +46,11 @@ test('parts that are dropped or chosen together are one model, and one alone say
       const store = await openModelStore();
       const models = await store.list();
       await store.close();
-      return models.map(({ source, state, fileBytes }) => [source.file ?? source.url, state, fileBytes]);
+      return models.map((/** @type {any} */ { source, state, fileBytes }) => [
+        source?.file ?? source?.url,
+        state,
+        fileBytes,
+      ]);
     });
   assert.deepEqual(
     (await list()).filter(([file]) => file === 'cut.gguf'),

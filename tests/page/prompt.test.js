@@ -5,6 +5,7 @@ import { createEngine } from '../../js/index.node.js';
 import { countTokens, countUsed } from '../../web/chat/context-fit.js';
 import { promptOf } from '../../web/chat/prompt.js';
 import { scriptedModel } from '../scripted-model.js';
+import { untyped } from '../untyped.js';
 
 /** @typedef {import('../../js/base/public-types.js').Engine} Engine */
 
@@ -31,12 +32,14 @@ after(() => engine?.unload());
 
 for (const [thinking, chat] of Object.entries(CHATS)) {
   test(`with thinking ${thinking}`, async () => {
-    const conversation = { start: 0, messages: [{ role: 'user', content: 'Hello' }] };
+    const conversation = untyped({ start: 0, messages: [{ role: 'user', content: 'Hello' }] });
     const options = { systemPrompt, end: 1, chat };
     const messages = promptOf(conversation, options);
+    /** @type {any[]} */
     const openings = [];
+    /** @param {{ opening: string }} options */
     const onPrefill = ({ opening }) => openings.push(opening);
-    const completion = engine.complete({ ...chat, messages, maxTokens: 5, onPrefill });
+    const completion = engine.complete(untyped({ ...chat, messages, maxTokens: 5, onPrefill }));
     const { text, promptTokens, completionTokens } = await completion.result;
     const isOpened = thinking === 'on';
     assert.deepEqual([...new Set(openings)], [isOpened ? '<think>' : '']);
@@ -45,11 +48,11 @@ for (const [thinking, chat] of Object.entries(CHATS)) {
     // The page keeps the opening that the template has written with the answer.
     const content = isOpened ? `<think>\n${text}` : text;
     const answered = { start: 0, messages: [...conversation.messages, { role: 'assistant', content }] };
-    const used = await countUsed(engine, answered, { systemPrompt, chat });
+    const used = await countUsed(engine, untyped(answered), { systemPrompt, chat });
     assert.equal(used, promptTokens + completionTokens);
   });
 }
 
 test('an empty conversation has taken nothing', async () => {
-  assert.equal(await countUsed(engine, { start: 0, messages: [] }, { systemPrompt, chat: {} }), 0);
+  assert.equal(await countUsed(engine, untyped({ start: 0, messages: [] }), { systemPrompt, chat: {} }), 0);
 });

@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { writeArchive } from '../../web/conversations/archive.js';
+import { untyped } from '../untyped.js';
 import * as driver from './driver.js';
 
 const startBrowser = driver.shareBrowser();
@@ -17,14 +18,19 @@ const messages = [
 ];
 const PRESENT = ['Question', 'The first answer.'];
 
-/** Each test has a browser profile of its own, so that it begins without conversations. */
+/**
+ * Each test has a browser profile of its own, so that it begins without conversations.
+ * @param {object} script
+ * @param {(page: Page) => unknown} use
+ */
 async function withChat(script, use) {
   const browser = await startBrowser({ serviceWorkers: 'block' });
   try {
+    /** @param {Page} page */
     const before = (page) => driver.scriptEngine(page, { answers: [['Another one.']], ...script });
     const { page, complaints, close } = await driver.openPage(browser, { before });
     await driver.untilReady(page);
-    const buffer = Buffer.from(writeArchive([{ ...CHAT, messages }]));
+    const buffer = Buffer.from(writeArchive(untyped([{ ...CHAT, messages }])));
     await page.locator('#import-file').setInputFiles({ name: 'a.json', mimeType: 'application/json', buffer });
     await page.locator('#conversations .open').click();
     await untilShown(page, PRESENT);
@@ -40,15 +46,19 @@ async function withChat(script, use) {
 const shown = (page) => page.locator('.message .text').allTextContents();
 /** @param {Page} page @param {string[]} expected */
 const untilShown = (page, expected) => driver.untilEqual(() => shown(page), expected);
+/** @param {Page} page @param {string} text */
 const notice = (page, text) => page.locator('.notice', { hasText: text });
 
+/** @param {Page} page */
 async function reload(page) {
   await page.reload();
   await driver.untilReady(page);
 }
 
 const ANEW = {
+  /** @param {Page} page */
   'an answer that is asked for anew': (page) => page.locator('.message.last .regenerate').click(),
+  /** @param {Page} page */
   async 'a message that is sent anew'(page) {
     await page.locator('.message.user').hover();
     await page.locator('.message.user .edit').click();
@@ -57,7 +67,7 @@ const ANEW = {
   },
 };
 
-/** An edit that was sent and brought nothing goes on where it was. */
+/** An edit that was sent and brought nothing goes on where it was. @param {Page} page @param {string} name */
 async function checkEdit(page, name) {
   const field = page.locator('.edit-field');
   if (name.includes('message')) assert.equal(await field.inputValue(), 'Another question');

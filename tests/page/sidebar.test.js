@@ -43,6 +43,7 @@ const fill = (page) =>
 const titles = (page) => page.locator('#conversations .title').allTextContents();
 
 test('draws of thousands only those that have changed', LIMIT, async () => {
+  /** @param {Page} page */
   const prepare = (page) => driver.scriptEngine(page, { contextSize: 1e6 });
   const opened = await driver.openPage(browser, { before: prepare });
   const { page } = opened;
@@ -55,7 +56,7 @@ test('draws of thousands only those that have changed', LIMIT, async () => {
     window.drawn = new Set();
     new MutationObserver((changes) => {
       for (const { addedNodes } of changes) for (const node of addedNodes) window.drawn.add(node);
-    }).observe(document.getElementById('conversations'), { childList: true });
+    }).observe(/** @type {any} */ (document.getElementById('conversations')), { childList: true });
   });
   const drawn = () => page.evaluate(() => window.drawn.size);
   const order = Array.from({ length: COUNT }, (_, n) => `Chat ${n}`);

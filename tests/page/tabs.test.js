@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { after, before, describe, test } from 'node:test';
 import { serveModels } from '../model-server.js';
+import { present } from '../present.js';
 import * as driver from './driver.js';
 
 const startBrowser = driver.shareBrowser();
@@ -15,6 +16,7 @@ const PATIENCE = 60_000;
 
 /** @type {ModelServer} */
 let models;
+/** @type {any} */
 const gates = { '/once.gguf': createGate(), '/held.gguf': createGate() };
 
 before(async () => {
@@ -42,7 +44,9 @@ async function startTabs(settings = {}) {
     window.told = new Set();
     document.addEventListener('DOMContentLoaded', () => {
       const text = document.querySelector('#loading-text');
-      new MutationObserver(() => window.told.add(text.textContent.split(':')[0])).observe(text, { childList: true });
+      new MutationObserver(() => window.told.add(text?.textContent.split(':')[0])).observe(/** @type {any} */ (text), {
+        childList: true,
+      });
     });
   }, JSON.stringify(settings));
   return browser;
@@ -111,10 +115,14 @@ describe('two tabs', () => {
     try {
       models.requests.length = 0;
       const tabs = await openTabs(browser);
+      /** @param {string[]} texts */
       const waits = (texts) => texts.some((text) => text.startsWith('Another tab is storing'));
+      /** @param {string[]} texts */
       const fetches = (texts) => texts.includes('Downloading');
       const listen = () => Promise.all(tabs.map(({ page }) => told(page)));
-      const haveMet = (each) => each.some(waits) && each.every((texts) => waits(texts) || fetches(texts));
+      /** @param {any} each */
+      const haveMet = (each) =>
+        each.some(waits) && each.every((/** @type {string[]} */ texts) => waits(texts) || fetches(texts));
       // However late one of them comes: the file does not end before both have said what they do.
       let said = await listen();
       for (const end = Date.now() + PATIENCE; !haveMet(said) && Date.now() < end; said = await listen());
@@ -124,7 +132,7 @@ describe('two tabs', () => {
       assert.equal(said.filter(fetches).length, 1, JSON.stringify(said));
       // The one that fetches may have waited too: for the other to see that nothing is stored.
       const other = said.find((texts) => !fetches(texts));
-      assert.ok(waits(other), JSON.stringify(said));
+      assert.ok(waits(present(other)), JSON.stringify(said));
       const ranges = models.requests.map(({ range }) => range);
       assert.equal(new Set(ranges).size, ranges.length, `no part is fetched twice: ${ranges}`);
       for (const { page } of tabs) assert.match(await driver.converse(page, 'Hello'), /\p{L}/u);
@@ -190,9 +198,10 @@ describe('two tabs', () => {
         const places = () =>
           one.page.evaluate(async () => {
             const { openModelStore } = await import('/nibble/index.js');
+            /** @type {Record<string, any>} */
             const found = {};
             for (const kind of ['indexeddb', 'opfs']) {
-              const store = await openModelStore({ store: kind });
+              const store = await openModelStore(/** @type {any} */ ({ store: kind }));
               found[kind] = (await store.list()).map(({ name }) => name);
               await store.close();
             }
@@ -203,7 +212,7 @@ describe('two tabs', () => {
           const response = await fetch('/models/nibble-tiny.gguf');
           const file = new File([await response.blob()], 'twice.gguf', { lastModified: 1 });
           for (const kind of ['indexeddb', 'opfs']) {
-            const store = await openModelStore({ store: kind });
+            const store = await openModelStore(/** @type {any} */ ({ store: kind }));
             const { id } = await store.import(file);
             await store.rename(id, `twice in ${kind}`);
             await store.close();
@@ -235,7 +244,8 @@ describe('two tabs', () => {
       await other.page.locator('#setting-topK').fill('7');
       await other.page.locator('#setting-topK').press('Tab');
       // What one tab stores is in another's view a moment later.
-      const stored = async () => JSON.parse(await one.page.evaluate(() => localStorage.getItem('nibble.settings')));
+      const stored = async () =>
+        JSON.parse(present(await one.page.evaluate(() => localStorage.getItem('nibble.settings'))));
       await driver.untilEqual(stored, { theme: 'dark', topK: 7 });
       for (const tab of [one, other]) await tab.close();
     } finally {

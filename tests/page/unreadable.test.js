@@ -8,6 +8,7 @@ import { readArchive, writeArchive } from '../../web/conversations/archive.js';
 import { serve } from '../../web/serve.js';
 import { openChromium, removeValueFiles } from '../chromium.js';
 import { temporaryFolder } from '../small-model.js';
+import { untyped } from '../untyped.js';
 import * as driver from './driver.js';
 
 const LIMIT = { timeout: 180_000 };
@@ -37,7 +38,7 @@ test('a conversation that cannot be read says so, can be deleted, and hides no o
   const server = await serve({ port: 0 });
   try {
     const first = await openPage(profile, server);
-    const buffer = Buffer.from(writeArchive(CHATS));
+    const buffer = Buffer.from(writeArchive(untyped(CHATS)));
     await first.page.locator('#import-file').setInputFiles({ name: 'a.json', mimeType: 'application/json', buffer });
     await first.page.locator('#imported', { hasText: '4 conversations were imported' }).waitFor();
     await first.browser.close();

@@ -7,6 +7,7 @@ import { createChatTemplate, encodeChat } from '../../js/prompt/chat-template.js
 import { FAMILIES } from '../../js/prompt/family-templates.js';
 import { createTokenizer } from '../../js/tokenizer/tokenizer.js';
 import { fixture, skipWithout } from '../fixtures.js';
+import { present } from '../present.js';
 
 const BYTES = Array.from({ length: 256 }, (_, byte) => {
   /** @param {number} value */
@@ -19,6 +20,7 @@ const BYTES = Array.from({ length: 256 }, (_, byte) => {
 function tokenizerOf(special) {
   const tokens = [...BYTES, ...special, '</s>'];
   const token_type = Int32Array.from(tokens, (_, id) => (id < 256 ? 1 : 3));
+  /** @type {Record<string, any>} */
   const keys = { model: 'gpt2', pre: 'gpt-2', tokens, token_type, merges: [], eos_token_id: tokens.length - 1 };
   return createTokenizer({ get: (key) => keys[key.replace('tokenizer.ggml.', '')] });
 }
@@ -26,6 +28,7 @@ function tokenizerOf(special) {
 const USER = { role: 'user', content: 'Hi' };
 const CHAT = [USER, { role: 'assistant', content: 'Hello!' }, { role: 'user', content: 'And?' }];
 const SYSTEM = { role: 'system', content: 'Be brief.' };
+/** @type {Record<string, string | string[]>} */
 const EXPECTED = {
   'Phi-4':
     '<|im_start|>system<|im_sep|>Be brief.<|im_end|><|im_start|>user<|im_sep|>Hi<|im_end|><|im_start|>assistant<|im_sep|>',
@@ -84,9 +87,9 @@ for (const [name, file] of Object.entries(REAL)) {
   const path = `chat-templates/jinja/${file}.jinja`;
   test(`${name}: as a template of the family's own writes it`, { skip: skipWithout(path) }, () => {
     const { tokens } = FAMILIES.find((family) => family.name === name);
-    const source = readFileSync(fixture(path), 'utf8');
+    const source = readFileSync(present(fixture(path)), 'utf8');
     const written = [undefined, source].map((template) => {
-      const keys = { get: (key) => (key === 'tokenizer.chat_template' ? template : undefined) };
+      const keys = { get: (/** @type {string} */ key) => (key === 'tokenizer.chat_template' ? template : undefined) };
       return plain(createChatTemplate(keys, tokenizerOf(tokens)).write([SYSTEM, ...CHAT]).text);
     });
     assert.equal(written[0], written[1]);
@@ -94,6 +97,7 @@ for (const [name, file] of Object.entries(REAL)) {
 }
 
 const KEY = 'tokenizer.chat_template';
+/** @param {any} keys */
 const named = (keys) => createChatTemplate({ get: (key) => keys[key] }, tokenizerOf([]));
 const TOOLS = [{ type: 'function', function: { name: 'f' } }];
 
@@ -104,6 +108,7 @@ test('the templates of a file are told and chosen by name', () => {
     [`${KEY}.tool_use`]: 'with {{ tools | length }} tools',
     [`${KEY}.rag`]: 'documents: {{ documents | length }}',
   });
+  /** @param {object} options */
   const write = (options) => plain(template.write([USER], options).text);
   assert.deepEqual(template.names, ['default', 'tool_use', 'rag']);
   assert.equal(template.source, 'model');

@@ -12,7 +12,9 @@ import { createEngine } from '../../js/index.node.js';
 import { serveBenchmark } from '../bench/server.js';
 import { openChromium } from '../chromium.js';
 import { crashPage, killBrowser } from '../killing.js';
+import { present } from '../present.js';
 import { temporaryFolder, writeSmallModel } from '../small-model.js';
+import { untyped } from '../untyped.js';
 
 /** @typedef {import('../bench/server.js').BenchmarkServer} BenchmarkServer */
 /** @typedef {import('../../js/base/public-types.js').Engine} Engine */
@@ -27,10 +29,15 @@ const MOST_MILLISECONDS = 150;
 
 const model = writeSmallModel(SHAPE);
 
-/** Saves one token more each time, for ever. It runs in pages too. `tell` is told of each save that begins and is done. */
+/**
+ * Saves one token more each time, for ever. It runs in pages too. `tell` is told of each save that begins and is done.
+ * @param {Engine} engine
+ * @param {number[]} first
+ * @param {(a: string, count: number) => unknown} tell
+ */
 async function saveForEver(engine, first, tell) {
   const session = (await engine.restoreSession('mine')) ?? (await engine.createSession());
-  for (let count = Math.max(first, (await session.tokens()).length + 1); ; count++) {
+  for (let count = Math.max(untyped(first), (await session.tokens()).length + 1); ; count++) {
     await session.prefill(Array.from({ length: count }, (_, place) => place % 250));
     tell('begun', count);
     await session.save('mine');
@@ -41,6 +48,7 @@ async function saveForEver(engine, first, tell) {
 /** What is restored; it runs in pages too. @param {Engine} engine */
 async function look(engine) {
   let problem = null;
+  /** @param {{ code: string }} options */
   const onDropped = ({ code }) => {
     problem = code;
   };
@@ -80,7 +88,7 @@ class Told {
 class FolderSaves {
   #store = { folder: temporaryFolder() };
 
-  /** @param {Told} told @param {() => Promise<void>} moment */
+  /** @param {any} told @param {() => Promise<void>} moment */
   async killIn(told, moment) {
     const program = `
       const { createEngine } = await import(${JSON.stringify(new URL('../../js/index.node.js', import.meta.url).href)});
@@ -88,10 +96,12 @@ class FolderSaves {
       const tell = (what, count) => process.stdout.write(what + ' ' + count + '\\n');
       await (${saveForEver})(engine, ${FIRST}, tell);`;
     const stdio = /** @type {const} */ (['ignore', 'pipe', 'inherit']);
-    const child = spawn(process.execPath, ['--input-type=module', '-e', program], { stdio });
+    /** @type {any} */
+    const child = spawn(process.execPath, ['--input-type=module', '-e', program], untyped({ stdio }));
     const closed = new Promise((resolve) => child.once('close', resolve));
+    /** @type {any} */
     let rest = '';
-    child.stdout.on('data', (text) => {
+    child.stdout.on('data', (/** @type {string} */ text) => {
       const lines = (rest + text).split('\n');
       rest = lines.pop();
       for (const [what, count] of lines.map((line) => line.split(' '))) told.tell(what, Number(count));
@@ -119,18 +129,19 @@ class BrowserSaves {
   }
 
   async #page() {
-    this.#browser ??= await openChromium({ profile: this.#profile });
-    const page = await this.#browser.context.newPage();
+    this.#browser ??= untyped(await openChromium({ profile: this.#profile }));
+    const page = await untyped(present(this.#browser)).context.newPage();
     await page.goto(`${this.url}/test/library-page.html`);
     await page.waitForFunction(() => 'nibble' in globalThis);
     return page;
   }
 
+  /** @param {any} told @param {() => unknown} moment */
   async killIn(told, moment) {
     const page = await this.#page();
     await page.exposeFunction('tell', told.tell);
     await page.evaluate(
-      async ([options, first, use]) => {
+      async (/** @type {[options: any, first: any, use: any]} */ [options, first, use]) => {
         const engine = await globalThis.nibble.createEngine(options);
         new Function(`return ${use}`)()(engine, first, globalThis.tell);
       },
@@ -138,14 +149,15 @@ class BrowserSaves {
     );
     await moment();
     if (++this.#kills % 3 !== 0) return crashPage(page);
-    await killBrowser(this.#browser);
+    await killBrowser(present(this.#browser));
     this.#browser = null;
   }
 
   async look() {
     const page = await this.#page();
     const found = await page.evaluate(
-      async ([options, use]) => new Function(`return ${use}`)()(await globalThis.nibble.createEngine(options)),
+      async (/** @type {[options: any, use: any]} */ [options, use]) =>
+        new Function(`return ${use}`)()(await globalThis.nibble.createEngine(options)),
       [this.options, look.toString()],
     );
     await page.close();
@@ -153,7 +165,7 @@ class BrowserSaves {
   }
 
   async close() {
-    await this.#browser?.close();
+    await untyped(this.#browser)?.close();
     rmSync(this.#profile, { recursive: true, force: true, maxRetries: 5 });
   }
 }

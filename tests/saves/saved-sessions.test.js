@@ -8,9 +8,12 @@ import { saveId } from '../../js/saves/record.js';
 import { openFolder } from '../../js/store/folder.node.js';
 import { FAMILY_MODELS } from '../golden/families.js';
 import { goldenBytes } from '../golden/models.js';
+import { present } from '../present.js';
 import { temporaryFolder, writeSmallModel } from '../small-model.js';
+import { untyped } from '../untyped.js';
 
 /** @typedef {import('../../js/base/public-types.js').Engine} Engine */
+/** @typedef {import('../../js/base/errors.js').NibbleError} NibbleError */
 
 const TEXT = Array.from({ length: 150 }, (_, i) => (i * 37 + 11) % 256);
 const GREEDY = { temperature: 0, ignoreEos: true };
@@ -28,12 +31,14 @@ after(async () => {
   for (const engine of open) await engine.unload();
 });
 
+/** @param {object} options */
 async function openEngine(options) {
   const engine = await createEngine({ model, threads: 1, ...options });
   open.push(engine);
   return engine;
 }
 
+/** @param {Promise<unknown>} promise */
 const errorOf = (promise) =>
   promise.then(
     () => assert.fail('there was no error'),
@@ -72,8 +77,8 @@ async function dropped(engine, key) {
  */
 function filesOf(folder) {
   return readdirSync(join(folder, 'models'), { recursive: true })
-    .filter((name) => /\.(chunk|json)$/.test(name))
-    .map((name) => join(folder, 'models', name));
+    .filter((name) => /\.(chunk|json)$/.test(untyped(name)))
+    .map((name) => join(folder, 'models', untyped(name)));
 }
 
 /** @param {string} folder @param {string} key */
@@ -91,7 +96,7 @@ describe('a saved session', () => {
       const whole = await engine.complete(options).result;
       await engine.unload();
       const again = await openEngine({ store: { folder }, kvType });
-      const session = await again.restoreSession('chat');
+      const session = present(await again.restoreSession('chat'));
       assert.deepEqual(await session.tokens(), TEXT);
       const { tokens, reusedTokens, prefill } = await session.complete(options).result;
       assert.deepEqual([reusedTokens, prefill.tokens], [150, 1]);
@@ -101,13 +106,13 @@ describe('a saved session', () => {
 
   test('is replaced by the next one of its key, and lists and deletes', async () => {
     const { folder, engine } = await openSaved();
-    const session = await engine.restoreSession('chat');
+    const session = present(await engine.restoreSession('chat'));
     await session.prefill([...TEXT, 1, 2, 3]);
     const saved = await session.save('chat');
     assert.equal(saved.tokens, 153);
     const other = await session.save('another, with: #0 and ü');
     assert.deepEqual(await engine.savedSessions(), [other, { ...saved }]);
-    assert.equal((await (await engine.restoreSession('chat')).tokens()).length, 153);
+    assert.equal((await present(await engine.restoreSession('chat')).tokens()).length, 153);
     await engine.deleteSavedSession('chat');
     await engine.deleteSavedSession('chat');
     assert.deepEqual(
@@ -168,7 +173,7 @@ describe('a saved session', () => {
       await session.save(key);
       await pause();
     }
-    await (await engine.restoreSession('a')).close();
+    await present(await engine.restoreSession('a')).close();
     await pause();
     await session.save('d');
     assert.deepEqual(
@@ -191,15 +196,19 @@ describe('a save that is no good', () => {
     const { folder, engine } = await openSaved({ kvType: 'f16' });
     await engine.unload();
     const other = await openEngine({ store: { folder }, kvType: 'int8' });
-    const reason = await dropped(other, 'chat');
+    /** @type {any} */
+    const reason = present(await dropped(other, 'chat'));
     assert.equal(reason.code, 'SAVE_MISMATCH');
     assert.deepEqual(await other.savedSessions(), []);
     assert.equal(await dropped(other, 'chat'), null);
 
     const newer = await openSaved();
     const path = recordFile(newer.folder, 'chat');
-    writeFileSync(path, JSON.stringify({ ...JSON.parse(readFileSync(path, 'utf8')), format: 99 }));
-    assert.equal((await dropped(newer.engine, 'chat')).code, 'SAVE_MISMATCH');
+    writeFileSync(
+      present(path),
+      JSON.stringify({ ...JSON.parse(untyped(readFileSync(untyped(path), 'utf8'))), format: 99 }),
+    );
+    assert.equal(untyped(present(await dropped(newer.engine, 'chat'))).code, 'SAVE_MISMATCH');
   });
 
   test('of another model under the same name is dropped', async () => {
@@ -214,15 +223,15 @@ describe('a save that is no good', () => {
     open.push(different);
     // As a file that was replaced at its address: the record of the other model's save gets this model's id.
     const path = recordFile(folder, 'chat');
-    const record = JSON.parse(readFileSync(path, 'utf8'));
+    const record = JSON.parse(untyped(readFileSync(untyped(path), 'utf8')));
     const backend = await openFolder(folder);
-    const target = saveId(different.info.storage.id, 'chat');
+    const target = saveId(present(different.info.storage.id), 'chat');
     const bytes = new Uint8Array(record.bytes);
-    await backend.readChunk(`${saveId(id, 'chat')}#${record.half}`, 0, 0, bytes);
+    await backend.readChunk(`${saveId(present(id), 'chat')}#${record.half}`, 0, 0, bytes);
     await backend.writeChunk(`${target}#${record.half}`, 0, [bytes]);
     await backend.put({ ...record, id: target, model: different.info.storage.id });
     await backend.close();
-    assert.equal((await dropped(different, 'chat')).code, 'SAVE_MISMATCH');
+    assert.equal(untyped(present(await dropped(different, 'chat'))).code, 'SAVE_MISMATCH');
     assert.deepEqual(await different.savedSessions(), []);
   });
 
@@ -230,11 +239,13 @@ describe('a save that is no good', () => {
     const spoil = {
       /** @param {string | undefined} path */
       'a bit': (path) => {
-        const bytes = readFileSync(path);
+        const bytes = readFileSync(present(path));
         bytes[bytes.length >> 1] ^= 4;
-        writeFileSync(path, bytes);
+        writeFileSync(present(path), bytes);
       },
+      /** @param {string} path */
       'the end': (path) => writeFileSync(path, readFileSync(path).subarray(0, -1)),
+      /** @param {string} path */
       'all of it': (path) => rmSync(path),
     };
     for (const [what, change] of Object.entries(spoil)) {
@@ -245,13 +256,13 @@ describe('a save that is no good', () => {
       await session.prefill(TEXT);
       await session.save('chat');
       const chunk = filesSince(folder, earlier).find((path) => path.endsWith('.chunk'));
-      change(chunk);
+      change(present(chunk));
       const { code, message } = await dropped(engine, 'chat');
       assert.equal(code, 'SAVE_DAMAGED', `${what}: ${message}`);
       assert.deepEqual(filesSince(folder, earlier), []);
       assert.equal((await session.prefill(TEXT)).reusedTokens, 150);
       await session.save('chat');
-      assert.equal((await (await engine.restoreSession('chat')).tokens()).length, 150);
+      assert.equal((await present(await engine.restoreSession('chat')).tokens()).length, 150);
     }
   });
 
@@ -265,7 +276,7 @@ describe('a save that is no good', () => {
     for (const saves of [1, 2]) {
       for (const garbage of ['{broken', '', '[1]', 'null']) {
         for (let each = 0; each < saves; each++) await session.save('chat');
-        writeFileSync(recordFile(folder, 'chat'), garbage);
+        writeFileSync(present(recordFile(folder, 'chat')), garbage);
         assert.equal(await dropped(engine, 'never saved'), null);
         assert.equal(filesSince(folder, earlier).length, 2);
         const { code, message } = await dropped(engine, 'chat');
@@ -286,10 +297,10 @@ describe('a save that is no good', () => {
     await session.prefill(TEXT);
     for (const saves of [1, 2]) {
       for (let each = 0; each < saves; each++) await session.save('chat');
-      writeFileSync(recordFile(folder, 'chat'), '{broken');
+      writeFileSync(present(recordFile(folder, 'chat')), '{broken');
       await session.save('chat');
       assert.equal(filesSince(folder, earlier).length, 2, 'one record and one chunk');
-      assert.equal((await (await engine.restoreSession('chat')).tokens()).length, 150);
+      assert.equal((await present(await engine.restoreSession('chat')).tokens()).length, 150);
       await engine.deleteSavedSession('chat');
     }
   });
@@ -329,14 +340,14 @@ describe('without a store', () => {
     bytes[bytes.length - 1] ^= 1;
     assert.equal((await errorOf(engine.importSession(bytes))).code, 'SAVE_DAMAGED');
     assert.equal((await errorOf(engine.importSession(new Blob([])))).code, 'SAVE_DAMAGED');
-    assert.equal((await errorOf(engine.importSession('bytes'))).code, 'INVALID_ARGUMENT');
+    assert.equal((await errorOf(engine.importSession(untyped('bytes')))).code, 'INVALID_ARGUMENT');
     assert.equal((await engine.memory()).kvCache, kvCache);
   });
 });
 
 test('a store that vanished is told, and one that comes back is used again', async () => {
   const { folder, engine } = await openSaved();
-  const session = await engine.restoreSession('chat');
+  const session = present(await engine.restoreSession('chat'));
   rmSync(folder, { recursive: true });
   assert.equal(await dropped(engine, 'chat'), null);
   assert.ok(['STORE_MISSING', 'STORE_UNAVAILABLE'].includes((await errorOf(session.save('chat'))).code));
@@ -356,7 +367,7 @@ test('a store that cannot be read is told in the words of what was asked for', a
       [() => models.list(), /^Listing the models failed/],
       [() => models.estimate(), /^Listing what is stored failed/],
     ];
-    for (const [call, sentence] of asked) {
+    for (const [call, sentence] of untyped(asked)) {
       const { code, message } = await errorOf(call());
       assert.equal(code, 'STORE_UNAVAILABLE');
       assert.match(message, sentence);
@@ -372,7 +383,7 @@ test('a LongRoPE model takes no save back whose keys the other factors turned', 
   const longRope = goldenBytes('phi-long');
   const tokens = TEXT.map((token) => token % shape.vocabulary);
   const folder = temporaryFolder();
-  const original = shape.scaling.originalContext;
+  const original = present(shape.scaling).originalContext;
   /** @param {number | boolean} contextSize */
   const open = (contextSize) => openEngine({ model: longRope, store: { folder }, contextSize });
   for (const [saved, restored, comes] of [
@@ -386,7 +397,7 @@ test('a LongRoPE model takes no save back whose keys the other factors turned', 
     await session.prefill(tokens);
     await session.save('long');
     if (comes) {
-      const back = await other.restoreSession('long');
+      const back = present(await other.restoreSession('long'));
       const next = [...tokens, 1];
       const { top } = await back.evaluate(next, { top: 0 });
       assert.deepEqual(top, (await other.evaluate(next, { top: 0, reusePrefix: false })).top);
@@ -403,7 +414,7 @@ test('a LongRoPE model takes no save back whose keys the other factors turned', 
 test('a save that is cancelled says so', async () => {
   const { engine } = await openSaved();
   try {
-    const session = await engine.restoreSession('chat');
+    const session = present(await engine.restoreSession('chat'));
     const error = await errorOf(session.save('chat', { signal: AbortSignal.abort() }));
     assert.equal(error.code, 'CANCELLED');
     assert.doesNotMatch(error.message, /stored model/);

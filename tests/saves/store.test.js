@@ -5,8 +5,11 @@ import { test } from 'node:test';
 import { saveId } from '../../js/saves/record.js';
 import { removeSavesOf, SessionStore } from '../../js/saves/store.js';
 import { openMemory } from '../../js/store/memory.js';
+import { present } from '../present.js';
+import { untyped } from '../untyped.js';
 
 /** @typedef {import('../../js/saves/record.js').Summary} Summary */
+/** @typedef {import('../../js/store/record.js').Record} Record */
 
 /** @param {Promise<Summary> | Promise<Summary[]>} promise */
 const errorOf = (promise) =>
@@ -32,15 +35,17 @@ function saveOf(bytes, seed = 1) {
 
 /** A model in memory, and stores of its sessions; `backend` may be spoilt. */
 async function rig() {
+  /** @type {any} */
   const backend = await openMemory();
   await backend.put({ id: 'file:m' });
   const shared = Object.assign(Object.create(backend), { kind: 'folder', close: async () => {} });
   for (const name of ['list', 'get', 'put', 'remove', 'writeChunk', 'readChunk']) {
-    shared[name] = (...values) => backend[name](...values);
+    shared[name] = (/** @type {any[]} */ ...values) => backend[name](...values);
   }
   shared.lock = backend.lock;
   const platform = { openFolder: async () => shared };
-  const make = () => new SessionStore({ store: { folder: 'x' }, platform, model: 'file:m', limits: LIMITS });
+  const make = () =>
+    new SessionStore(untyped({ store: untyped({ folder: 'x' }), platform, model: 'file:m', limits: LIMITS }));
   return { backend, shared, make };
 }
 
@@ -51,39 +56,39 @@ const full = async () => {
 test('a full storage leaves the earlier save as it was, and nothing half', async () => {
   const { backend, shared, make } = await rig();
   const store = make();
-  await store.save('chat', saveOf(20 << 20), control());
+  await store.save('chat', untyped(saveOf(20 << 20)), control());
   const before = [await backend.list(), await backend.estimate()];
   let writes = 0;
-  shared.writeChunk = (...values) => (++writes === 3 ? full() : backend.writeChunk(...values));
-  const error = await errorOf(store.save('chat', saveOf(20 << 20, 3), control()));
+  shared.writeChunk = (/** @type {any[]} */ ...values) => (++writes === 3 ? full() : backend.writeChunk(...values));
+  const error = await errorOf(store.save('chat', untyped(saveOf(20 << 20, 3)), control()));
   assert.equal(error.code, 'STORE_FULL');
   assert.equal(writes, 3);
   assert.deepEqual([await backend.list(), await backend.estimate()], before);
   writes = 0;
-  assert.equal((await errorOf(store.save('new', saveOf(20 << 20), control()))).code, 'STORE_FULL');
+  assert.equal((await errorOf(store.save('new', untyped(saveOf(20 << 20)), control()))).code, 'STORE_FULL');
   assert.deepEqual([await backend.list(), await backend.estimate()], before);
 });
 
 test('what a save left that was cut off is swept away by the next', async () => {
   const { backend, shared, make } = await rig();
   const store = make();
-  await store.save('chat', saveOf(100), control());
+  await store.save('chat', untyped(saveOf(100)), control());
   const [before] = [await backend.list()];
   // As when the tab is closed: nothing after the second chunk is done any more.
   for (const key of ['chat', 'never whole']) {
     let writes = 0;
-    shared.writeChunk = (...values) => (++writes === 2 ? full() : backend.writeChunk(...values));
-    shared.remove = async (id) => (writes < 2 ? backend.remove(id) : full());
-    await errorOf(store.save(key, saveOf(20 << 20), control()));
+    shared.writeChunk = (/** @type {any[]} */ ...values) => (++writes === 2 ? full() : backend.writeChunk(...values));
+    shared.remove = async (/** @type {string} */ id) => (writes < 2 ? backend.remove(id) : full());
+    await errorOf(store.save(key, untyped(saveOf(20 << 20)), control()));
   }
   assert.notDeepEqual(await backend.list(), before);
-  Object.assign(shared, { writeChunk: (...values) => backend.writeChunk(...values) });
-  shared.remove = (id) => backend.remove(id);
+  Object.assign(shared, { writeChunk: (/** @type {any[]} */ ...values) => backend.writeChunk(...values) });
+  shared.remove = (/** @type {string} */ id) => backend.remove(id);
   assert.deepEqual(
     (await make().list()).map(({ key, bytes }) => [key, bytes]),
     [['chat', 100]],
   );
-  await make().save('other', saveOf(50), control());
+  await make().save('other', untyped(saveOf(50)), control());
   const kept = (await backend.list()).filter(({ key }) => key !== 'other');
   assert.deepEqual(kept.sort(), before.sort());
   assert.equal((await backend.estimate()).usage, 150);
@@ -94,60 +99,66 @@ test('two that save and restore one key at once leave it whole', async () => {
   const stores = [make(), make(), make()];
   /** @param {SessionStore} store */
   const read = async (store) => {
+    /** @type {(Uint8Array<ArrayBuffer>)[]} */
     const parts = [];
-    const openRestore = () => ({ write: (bytes) => parts.push(bytes.slice()), finish: () => parts, close: () => {} });
-    return (await store.restore('chat', { openRestore, ...control() })).session;
+    const openRestore = () => ({
+      write: (/** @type {Uint8Array} */ bytes) => parts.push(bytes.slice()),
+      finish: () => parts,
+      close: () => {},
+    });
+    return (await store.restore('chat', untyped({ openRestore, ...control() }))).session;
   };
   for (let round = 0; round < 5; round++) {
-    const saves = stores.map((store, place) => store.save('chat', saveOf(1000 + place, place + 1), control()));
+    const saves = stores.map((store, place) => store.save('chat', untyped(saveOf(1000 + place, place + 1)), control()));
     const found = await Promise.all(stores.map(read));
     await Promise.all(saves);
-    for (const parts of found.filter((each) => each !== null)) {
+    for (const parts of untyped(found.filter((each) => each !== null))) {
       const seed = parts[0].length - 999;
       assert.deepEqual(parts[0], saveOf(999 + seed, seed).read(9999));
     }
   }
   assert.equal((await backend.list()).length, 2);
-  assert.ok((await backend.estimate()).usage <= 1002);
+  assert.ok(present((await backend.estimate()).usage) <= 1002);
 });
 
 test('chunks without a record are dropped, but not those of a save under way', async () => {
-  const { backend, shared, make } = await rig();
+  const { backend, shared, make } = untyped(await rig());
   const id = saveId('file:m', 'chat');
   const openRestore = () => ({ write: () => {}, finish: () => 'whole', close: () => {} });
-  const restore = () => make().restore('chat', { openRestore, ...control() });
+  const restore = () => make().restore('chat', untyped({ openRestore, ...control() }));
   for (const half of [0, 1]) {
     await backend.writeChunk(`${id}#${half}`, 0, [new Uint8Array(10)]);
-    assert.equal((await restore()).problem.code, 'SAVE_DAMAGED');
+    assert.equal(present((await restore()).problem).code, 'SAVE_DAMAGED');
     assert.equal((await backend.estimate()).usage, 0);
   }
 
   // In the middle of a save, whose record is seen only when it is whole.
   let restored;
   let whole = false;
-  shared.get = async (asked) => (asked === id && !whole ? null : backend.get(asked));
-  shared.put = async (record) => {
+  shared.get = async (/** @type {string} */ asked) => (asked === id && !whole ? null : backend.get(asked));
+  shared.put = async (/** @type {Record} */ record) => {
     await backend.put(record);
     whole = record.half !== null;
   };
-  shared.writeChunk = async (...values) => {
+  shared.writeChunk = async (/** @type {any[]} */ ...values) => {
     await backend.writeChunk(...values);
     restored ??= restore();
   };
-  await make().save('chat', saveOf(9 << 20), control());
+  await make().save('chat', untyped(saveOf(9 << 20)), control());
   assert.deepEqual(await restored, { session: 'whole', problem: null });
   assert.equal((await backend.estimate()).usage, 9 << 20);
   await make().delete('chat');
 
   // A save that comes between what was found and its removal.
-  for (const name of ['get', 'put', 'writeChunk']) shared[name] = (...values) => backend[name](...values);
+  for (const name of ['get', 'put', 'writeChunk'])
+    shared[name] = (/** @type {any[]} */ ...values) => backend[name](...values);
   await backend.writeChunk(`${id}#1`, 0, [new Uint8Array(10)]);
   let saving;
-  shared.readChunk = async (...values) => {
-    saving ??= make().save('chat', saveOf(100), control());
+  shared.readChunk = async (/** @type {any[]} */ ...values) => {
+    saving ??= make().save('chat', untyped(saveOf(100)), control());
     await backend.readChunk(...values);
   };
-  assert.equal((await restore()).problem.code, 'SAVE_DAMAGED');
+  assert.equal(present((await restore()).problem).code, 'SAVE_DAMAGED');
   await saving;
   assert.deepEqual(await restore(), { session: 'whole', problem: null });
   assert.equal((await backend.estimate()).usage, 100);
@@ -156,7 +167,8 @@ test('chunks without a record are dropped, but not those of a save under way', a
 test('a list that a close comes in the way of says that the engine was unloaded', async () => {
   const { shared, make } = await rig();
   const store = make();
-  await store.save('chat', saveOf(10), control());
+  await store.save('chat', untyped(saveOf(10)), control());
+  /** @type {any} */
   let fail;
   shared.list = () =>
     new Promise((_, reject) => {
@@ -174,7 +186,7 @@ test('a cancelled save and a record that claims nonsense are no harm', async () 
   const { backend, make } = await rig();
   const store = make();
   const signal = AbortSignal.abort();
-  assert.equal((await errorOf(store.save('chat', saveOf(10), { tokens: 1, signal }))).code, 'CANCELLED');
+  assert.equal((await errorOf(store.save('chat', untyped(saveOf(10)), { tokens: 1, signal }))).code, 'CANCELLED');
   assert.equal((await backend.list()).length, 1);
   const id = saveId('file:m', 'chat');
   const openRestore = () => assert.fail('nothing is there to be read');
@@ -185,7 +197,7 @@ test('a cancelled save and a record that claims nonsense are no harm', async () 
     await backend.put(record);
     const { session, problem } = await store.restore('chat', { openRestore, ...control() });
     assert.equal(session, null);
-    assert.equal(problem.code, 'SAVE_MISMATCH');
+    assert.equal(present(problem).code, 'SAVE_MISMATCH');
     assert.equal(await backend.get(id), null);
   }
 });
@@ -193,7 +205,7 @@ test('a cancelled save and a record that claims nonsense are no harm', async () 
 test('what was saved of a model goes with it, also where a record is there by its id alone', async () => {
   const { backend, make } = await rig();
   const keys = ['chat', 'a:b', '3:x', ''];
-  for (const key of keys) await make().save(key, saveOf(100), control());
+  for (const key of keys) await make().save(key, untyped(saveOf(100)), control());
   for (const key of keys.slice(1)) await backend.put({ id: saveId('file:m', key) });
   const others = [saveId('m', 'x:file'), saveId('file:m2', 'chat'), 'file:m'];
   for (const id of others) await backend.put({ id });

@@ -11,7 +11,9 @@ import { openFolder } from '../../js/store/folder.node.js';
 import { folderLeases } from '../../js/store/locks.node.js';
 import { openMemory } from '../../js/store/memory.js';
 import { unreadableRecord } from '../../js/store/record.js';
+import { present } from '../present.js';
 import { temporaryFolder } from '../small-model.js';
+import { untyped } from '../untyped.js';
 import { equal, PROMISES, pattern, readAll, refuses, sameBytes } from './contract.js';
 
 const ROOT = temporaryFolder();
@@ -113,9 +115,11 @@ describe('a folder', () => {
   test('a path that cannot be a folder is refused with the reason', async () => {
     const file = join(newFolder(), 'file');
     writeFileSync(file, '');
-    const itself = await refuses(openFolder(file), 'INVALID_ARGUMENT', 'opening');
+    /** @type {any} */
+    const itself = present(await refuses(openFolder(file), 'INVALID_ARGUMENT', 'opening'));
     assert.match(itself.message, /is not a folder/);
-    const error = await refuses(openFolder(join(file, 'below')), 'STORE_UNAVAILABLE', 'opening');
+    /** @type {any} */
+    const error = present(await refuses(openFolder(join(file, 'below')), 'STORE_UNAVAILABLE', 'opening'));
     assert.match(error.message, /not a folder/);
   });
 
@@ -129,9 +133,13 @@ describe('a folder', () => {
       code: 'ENOSPC',
       syscall: 'write',
     });
-    const mock = context.mock.method(Object.getPrototypeOf(file), 'write', function (bytes, ...rest) {
-      return bytes.length > 500 ? Promise.reject(full) : write.call(this, bytes, ...rest);
-    });
+    const mock = context.mock.method(
+      Object.getPrototypeOf(file),
+      'write',
+      function (/** @type {Uint8Array} */ bytes, /** @type {any[]} */ ...rest) {
+        return bytes.length > 500 ? Promise.reject(full) : write.call(this, bytes, ...rest);
+      },
+    );
     await refuses(backend.writeChunk('a', 0, [pattern(500), pattern(501)]), 'STORE_FULL', 'writing a chunk');
     await refuses(backend.put({ id: 'a', text: 'x'.repeat(500) }), 'STORE_FULL', 'writing a record');
     assert.ok(mock.mock.callCount() >= 3);
@@ -147,7 +155,7 @@ describe('a folder', () => {
 describe('locks in a folder', () => {
   const LIBRARY = JSON.stringify(new URL('../../js/store/locks.node.js', import.meta.url).href);
 
-  /** Another process that holds a lock until it is ended. */
+  /** Another process that holds a lock until it is ended. @param {string} folder @param {object} options */
   async function holder(folder, options) {
     const hold = `const { folderLeases } = await import(${LIBRARY});
       const [folder, options] = JSON.parse(process.argv[1]);
@@ -220,7 +228,7 @@ describe('locks in a folder', () => {
 
 test('a store that does not exist is refused', async () => {
   for (const kind of ['disk', null, undefined, 7, { folder: '' }, { folder: 7 }]) {
-    await refuses(openBackend(kind), 'INVALID_ARGUMENT', `opening ${JSON.stringify(kind)}`);
+    await refuses(openBackend(untyped(kind)), 'INVALID_ARGUMENT', `opening ${JSON.stringify(kind)}`);
   }
   await refuses(openBackend({ folder: 'models' }), 'STORE_UNAVAILABLE', 'a folder without a platform that has any');
   await refuses(openBackend('indexeddb'), 'STORE_UNAVAILABLE', 'IndexedDB in Node');

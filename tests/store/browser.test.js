@@ -3,8 +3,13 @@ import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { after, before, describe, test } from 'node:test';
 import { unreadableRecord } from '../../js/store/record.js';
+import { untyped } from '../untyped.js';
 import { PROMISES } from './contract.js';
 import { openWorkerPages } from './page.js';
+
+/** @typedef {import('../../js/base/errors.js').NibbleError} NibbleError */
+/** @typedef {import('../../js/client/session.js').Session} Session */
+/** @typedef {import('../browsers.js').Page} Page */
 
 /** @type {Awaited<ReturnType<typeof import('./page.js').openWorkerPages>>} */
 let pages;
@@ -19,12 +24,12 @@ after(() => pages?.close());
 /** What a browser does that refuses Blobs in IndexedDB: it ends the transaction without a word. */
 const refuseBlobs = () => {
   const { put } = IDBObjectStore.prototype;
-  IDBObjectStore.prototype.put = function (value, ...key) {
+  IDBObjectStore.prototype.put = untyped(function (/** @type {any} */ value, /** @type {string} */ ...key) {
     if (!(value instanceof Blob)) return put.call(this, value, ...key);
     const request = put.call(this, 0, ...key);
     this.transaction.abort();
     return request;
-  };
+  });
 };
 
 const BACKENDS = [
@@ -36,6 +41,7 @@ const BACKENDS = [
 
 for (const { title, kind, prepare, plain } of BACKENDS) {
   describe(title, () => {
+    /** @type {any} */
     let opened;
     before(async () => {
       opened = await pages.newWorker(undefined, { plain });
@@ -46,8 +52,10 @@ for (const { title, kind, prepare, plain } of BACKENDS) {
     for (const { name } of PROMISES) {
       test(name, async () => {
         const ran = await opened.worker.evaluate(
-          async ({ kind: which, name: promised, database }) => {
-            const { run } = self.store.PROMISES.find((promise) => promise.name === promised);
+          async (
+            /** @type {{ kind: string, name: string, database: string }} */ { kind: which, name: promised, database },
+          ) => {
+            const { run } = self.store.PROMISES.find((/** @type {any} */ promise) => promise.name === promised);
             await run(() => self.store.open(which, database));
             return promised;
           },
@@ -59,7 +67,11 @@ for (const { title, kind, prepare, plain } of BACKENDS) {
   });
 }
 
-/** Runs a function in a new page's worker, where `self.store` is what worker.js says. */
+/**
+ * Runs a function in a new page's worker, where `self.store` is what worker.js says.
+ * @param {any} use
+ * @param {number | { name: string, files: string[][] } | string} [argument]
+ */
 async function inWorker(use, argument) {
   const { page, worker } = await pages.newWorker();
   try {
@@ -69,7 +81,7 @@ async function inWorker(use, argument) {
   }
 }
 
-/** The browser's debugging interface for a page. */
+/** The browser's debugging interface for a page. @param {any} page @param {(session: Session) => Promise<void>} use */
 async function withDebugger(page, use) {
   const session = await page.context().newCDPSession(page);
   try {
@@ -85,16 +97,19 @@ describe('IndexedDB, besides', () => {
     const kinds = async (prepare, database) => {
       const { page, worker } = await pages.newWorker();
       if (prepare) await worker.evaluate(prepare);
-      const found = await worker.evaluate(async (name) => {
+      const found = await worker.evaluate(async (/** @type {string} */ name) => {
         const { open, pattern } = self.store;
         let blobs = 0;
         const RealBlob = self.Blob;
-        self.Blob = class extends RealBlob {
-          constructor(...given) {
-            super(...given);
-            blobs++;
+        self.Blob = /** @type {any} */ (
+          class extends RealBlob {
+            /** @param {...any[]} given */
+            constructor(...given) {
+              super(...given);
+              blobs++;
+            }
           }
-        };
+        );
         const backend = await open('indexeddb', name);
         const probes = blobs;
         const place = Math.random();
@@ -113,7 +128,7 @@ describe('IndexedDB, besides', () => {
 
   test('a read ends though the garbage collector runs all the while', async () => {
     const wanted = 200;
-    const found = await inWorker(async (count) => {
+    const found = await inWorker(async (/** @type {any} */ count) => {
       const { open, pattern } = self.store;
       const [chunkBytes, bytes] = [4 << 20, 400_000];
       self.backend = await open('indexeddb', 'collected');
@@ -186,7 +201,7 @@ describe('IndexedDB, besides', () => {
       await self.backend.put({ id: 'a' });
     });
     const { origin } = pages;
-    await withDebugger(page, (session) =>
+    await withDebugger(page, (/** @type {any} */ session) =>
       session.send('Storage.clearDataForOrigin', { origin, storageTypes: 'indexeddb' }),
     );
     const after = await worker.evaluate(async () => {
@@ -205,7 +220,7 @@ describe('IndexedDB, besides', () => {
       const { open, codeOf } = self.store;
       /** @param {string} name @param {number} version */
       const make = (name, version) =>
-        new Promise((resolve) => {
+        new Promise((/** @type {any} */ resolve) => {
           const request = indexedDB.open(name, version);
           request.onupgradeneeded = () => request.result.createObjectStore('theirs');
           request.onsuccess = () => {
@@ -231,13 +246,13 @@ describe('the private file system, besides', () => {
   /** Puts raw text into a file of a model's folder; null removes it. @param {string} name @param {string[][]} files */
   const inFolder = (name, files) =>
     inWorker(
-      async ({ name: folder, files: wanted }) => {
+      async (/** @type {any} */ { name: folder, files: wanted }) => {
         const { open, pattern, readAll, codeOf } = self.store;
         const backend = await open('opfs', folder);
         for (const version of [1, 2]) await backend.put({ id: 'a', version });
         await backend.writeChunk('a', 0, [pattern(1000)]);
         const root = await (await navigator.storage.getDirectory()).getDirectoryHandle(folder);
-        for await (const model of root.values()) {
+        for await (const model of /** @type {any} */ (root.values())) {
           for (const [file, text] of wanted) {
             const handle = await (await model.getFileHandle(file, { create: true })).createSyncAccessHandle();
             handle.truncate(0);
@@ -282,7 +297,7 @@ describe('the private file system, besides', () => {
       await backend.put({ id: 'a' });
       await backend.writeChunk('a', 0, [pattern(1000)]);
       const root = await (await navigator.storage.getDirectory()).getDirectoryHandle('open elsewhere');
-      const [model] = await Array.fromAsync(root.values());
+      const [model] = /** @type {any} */ (await Array.fromAsync(root.values()));
       const handle = await (await model.getFileHandle('0.chunk')).createSyncAccessHandle();
       sameBytes(await readAll(backend, 'a', 0, 900, 50), pattern(1000).subarray(50, 950), 'the chunk');
       const busy = [await codeOf(backend.writeChunk('a', 0, [pattern(10)])), await codeOf(backend.remove('a'))];
@@ -300,7 +315,9 @@ describe('the private file system, besides', () => {
       const { open, pattern, readAll, sameBytes, codeOf } = self.store;
       let opened = 0;
       const { createSyncAccessHandle } = FileSystemFileHandle.prototype;
-      FileSystemFileHandle.prototype.createSyncAccessHandle = function (...given) {
+      /** @type {any} */ (FileSystemFileHandle.prototype).createSyncAccessHandle = function (
+        /** @type {any[]} */ ...given
+      ) {
         opened++;
         return createSyncAccessHandle.apply(this, given);
       };
@@ -352,9 +369,9 @@ for (const kind of ['indexeddb', 'opfs']) {
       context.after(own.close);
       const { page, worker } = await own.newWorker();
       const { origin } = own;
-      await withDebugger(page, async (session) => {
+      await withDebugger(page, async (/** @type {any} */ session) => {
         await session.send('Storage.overrideQuotaForOrigin', { origin, quotaSize: 24 << 20 });
-        const found = await worker.evaluate(async (which) => {
+        const found = await worker.evaluate(async (/** @type {string} */ which) => {
           const { open, pattern, readAll, sameBytes, codeOf } = self.store;
           const backend = await open(which, 'full');
           await backend.put({ id: 'a' });
@@ -378,7 +395,7 @@ for (const kind of ['indexeddb', 'opfs']) {
         assert.deepEqual(found.list, [{ id: 'a' }]);
         await session.send('Storage.overrideQuotaForOrigin', { origin });
       });
-      const again = await worker.evaluate(async (which) => {
+      const again = await worker.evaluate(async (/** @type {string} */ which) => {
         const { open, pattern, codeOf } = self.store;
         return codeOf((await open(which, 'full')).writeChunk('a', 0, [pattern(30 << 20)]));
       }, kind);
@@ -387,14 +404,15 @@ for (const kind of ['indexeddb', 'opfs']) {
 
     test('locks hold between two pages, and end with the page that is closed', async () => {
       const [first, second] = [await pages.newWorker(), await pages.newWorker()];
+      /** @param {{ worker: any }} options */
       const open = ({ worker }) =>
-        worker.evaluate(async (which) => {
+        worker.evaluate(async (/** @type {string} */ which) => {
           self.backend = await self.store.open(which, 'locks');
         }, kind);
       await Promise.all([open(first), open(second)]);
       await first.worker.evaluate(
         () =>
-          new Promise((held) => {
+          new Promise((/** @type {any} */ held) => {
             self.backend.lock('a', {}, () => new Promise(() => held()));
           }),
       );
@@ -420,7 +438,7 @@ for (const kind of ['indexeddb', 'opfs']) {
 
     test('a page that is killed in mid-write loses at most the chunk that it wrote', async () => {
       const { page, worker } = await pages.newWorker();
-      await worker.evaluate(async (which) => {
+      await worker.evaluate(async (/** @type {string} */ which) => {
         const { open, pattern } = self.store;
         const backend = await open(which, 'killed');
         await backend.writeChunk('a', 0, [pattern(1 << 20)]);
@@ -441,13 +459,13 @@ for (const kind of ['indexeddb', 'opfs']) {
       session.send('Page.crash').catch(() => {});
       await crashed;
       await page.close();
-      const found = await inWorker(async (which) => {
+      const found = await inWorker(async (/** @type {any} */ which) => {
         const { open, pattern, readAll, sameBytes } = self.store;
         const backend = await open(which, 'killed');
         const record = await backend.get('a');
         sameBytes(await readAll(backend, 'a', 0, 1 << 20), pattern(1 << 20), 'the chunk from before');
-        const last = await readAll(backend, 'a', 1, 24 << 20).catch((error) => error.code);
-        const whole = typeof last === 'string' ? last : last.every((byte) => byte === last[0]);
+        const last = await readAll(backend, 'a', 1, 24 << 20).catch((/** @type {NibbleError} */ error) => error.code);
+        const whole = typeof last === 'string' ? last : last.every((/** @type {any} */ byte) => byte === last[0]);
         await backend.writeChunk('a', 1, [pattern(1000)]);
         sameBytes(await readAll(backend, 'a', 1, 1000), pattern(1000), 'the chunk written again');
         await backend.remove('a');

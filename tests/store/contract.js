@@ -20,6 +20,7 @@ export function check(truth, sentence) {
   if (!truth) throw new Error(sentence);
 }
 
+/** @param {unknown} found @param {any} wanted @param {string} what */
 export function equal(found, wanted, what) {
   const [a, b] = [JSON.stringify(found), JSON.stringify(wanted)];
   check(a === b, `${what} is ${a}; expected ${b}`);
@@ -32,15 +33,24 @@ export function sameBytes(found, wanted, what) {
   check(place < 0, `${what} differs at byte ${place}: ${found[place]}; expected ${wanted[place]}`);
 }
 
-/** Fails unless the promise does, with an error of the library that has this code and says something. */
+/**
+ * Fails unless the promise does, with an error of the library that has this code and says something.
+ * @param {Promise<unknown>} promise
+ * @param {string} code
+ * @param {string} [what]
+ */
 export async function refuses(promise, code, what) {
+  /** @type {any} */
   let error = null;
   await promise.catch((reason) => {
     error = reason;
   });
   check(error !== null, `${what} succeeded; expected ${code}`);
-  check(error.name === 'NibbleError' && error.code === code, `${what} gave ${error.code} (${error}); expected ${code}`);
-  check(error.message.length > 20, `${what} says only "${error.message}"`);
+  check(
+    error?.name === 'NibbleError' && error?.code === code,
+    `${what} gave ${error?.code} (${error}); expected ${code}`,
+  );
+  check(error?.message.length > 20, `${what} says only "${error?.message}"`);
   return error;
 }
 
@@ -91,7 +101,7 @@ export const PROMISES = [
       equal(await backend.get('a'), record, 'the record');
       equal(await backend.list(), [record], 'the list');
       record.state = 'changed';
-      equal((await backend.get('a')).state, 'complete', 'the state stored');
+      equal((await backend.get('a'))?.state, 'complete', 'the state stored');
       await backend.close();
     },
   },
@@ -243,8 +253,9 @@ export const PROMISES = [
       await backend.put({ id: 'a' });
       await backend.writeChunk('a', -1, [pattern(10)]);
       await backend.writeChunk('a', 1, [pattern(1000)]);
+      /** @type {any} */
       const error = await refuses(readAll(backend, 'a', 0, 1), 'STORE_CHUNK_MISSING', 'reading an absent chunk');
-      equal(error.details, { id: 'a', index: 0 }, 'the details');
+      equal(error?.details, { id: 'a', index: 0 }, 'the details');
       await refuses(readAll(backend, 'a', 1, 500, 501), 'STORE_CHUNK_MISSING', 'reading past the end');
       sameBytes(await readAll(backend, 'a', 1, 500, 500), pattern(1000).subarray(500), 'the end of the chunk');
       sameBytes(await readAll(backend, 'a', -1, 10), pattern(10), 'the chunk of the header');
@@ -364,7 +375,7 @@ export const PROMISES = [
     async run(open) {
       const backend = await open();
       await backend.writeChunk('a', 0, [pattern(500_000)]);
-      const { usage, quota } = await backend.estimate();
+      const { usage, quota } = /** @type {any} */ (await backend.estimate());
       check(usage === null || usage >= 500_000, `usage is ${usage}`);
       check(quota === null || quota > usage, `quota is ${quota} of ${usage}`);
       await backend.close();
@@ -450,6 +461,7 @@ export const PROMISES = [
 ];
 
 function makeGate() {
+  /** @type {Record<string, any>} */
   const gate = {};
   gate.opened = new Promise((resolve) => {
     gate.open = resolve;

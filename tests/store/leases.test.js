@@ -10,12 +10,15 @@ import { openFolder } from '../../js/store/folder.node.js';
 import { Leases } from '../../js/store/leases.js';
 import { folderLeases, releaseThread } from '../../js/store/locks.node.js';
 import { code } from '../errors.js';
+import { present } from '../present.js';
 import { temporaryFolder } from '../small-model.js';
+import { untyped } from '../untyped.js';
 
 /** @typedef {import('../../js/store/leases.js').Holder} Holder */
+/** @typedef {import('../../js/base/errors.js').NibbleError} NibbleError */
 
 // A hundredth of the usual, so that a test need not wait; waits are counted in looks, not in seconds.
-const TIMES = { beat: 20, stale: 200, confirm: 60, look: 10 };
+const TIMES = untyped({ beat: 20, stale: 200, confirm: 60, look: 10 });
 
 /** Entries in memory, with a clock that each user sees in a way of its own. */
 class SharedPlace {
@@ -28,20 +31,25 @@ class SharedPlace {
       owner,
       keyOf: encodeURIComponent,
       list: async () => [...this.entries.keys()],
+      /** @param {string} entry */
       read: async (entry) => {
         const found = this.entries.get(entry);
         return found === undefined ? null : { text: found.text, age: Date.now() + skew - found.at };
       },
+      /** @param {string} entry @param {string} text */
       add: async (entry, text) => this.entries.set(entry, { text, at: Date.now() + skew }),
+      /** @param {string} entry @param {string} text */
       renew: async (entry, text) => {
         if (!this.entries.has(entry)) return false;
         this.entries.set(entry, { text, at: Date.now() + skew });
         return true;
       },
+      /** @param {string} entry */
       remove: async (entry) => this.entries.delete(entry),
+      /** @param {any} other */
       isGone: async (other) => this.gone.has(other),
     };
-    return new Leases(medium, owner, TIMES);
+    return new Leases(untyped(medium), owner, TIMES);
   }
 
   /** What a holder that was ended by force leaves. @param {string} owner */
@@ -59,7 +67,7 @@ describe('leases', () => {
     assert.equal(await place.leases('here').lock('a', { onWait: (holder) => told.push(holder) }, () => 'mine'), 'mine');
     assert.equal(told.length, 1);
     assert.equal(told[0].name, 'elsewhere');
-    assert.ok(told[0].since > 0);
+    assert.ok(present(told[0].since) > 0);
     assert.equal(place.entries.size, 0);
   });
 
@@ -82,7 +90,8 @@ describe('leases', () => {
       const other = place.leases('other');
       await assert.rejects(
         other.lock('a', { wait: false }, () => {}),
-        (error) => code('STORE_BUSY')(error) && error.details.holder.name === 'holder',
+        (/** @type {NibbleError} */ /** @type {NibbleError} */ error) =>
+          code('STORE_BUSY')(error) && untyped(present(error.details).holder).name === 'holder',
         `clocks ${skew} ms apart`,
       );
       await other.lock('a', {}, () => assert.ok(isDone, `clocks ${skew} ms apart`));

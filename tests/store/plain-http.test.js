@@ -20,6 +20,7 @@ after(() => pages?.close());
 /** A tab with an open store. @param {string} database @param {object} [times] of its locks */
 async function openTab(database, times) {
   const tab = await pages.newWorker(undefined, { plain: true });
+  /** @param {[name: any, hasty: any]} options */
   const open = async ([name, hasty]) => {
     self.backend = await self.store.open('indexeddb', name, { times: hasty });
     return 'locks' in navigator;
@@ -31,12 +32,12 @@ async function openTab(database, times) {
 /** @param {Awaited<ReturnType<typeof openTab>>} tab @param {{}} [options] */
 const hold = ({ worker }, options = {}) =>
   worker.evaluate(
-    (how) =>
-      new Promise((held) => {
-        self.holding = self.backend.lock('a', how, () => {
+    (/** @type {string} */ how) =>
+      new Promise((/** @type {any} */ held) => {
+        self.holding = self.backend.lock('a', /** @type {any} */ (how), () => {
           held();
           return new Promise((release) => {
-            self.release = release;
+            self.release = /** @type {any} */ (release);
           });
         });
       }),
@@ -76,7 +77,7 @@ test('what a tab that was closed leaves expires, and who waits is told', async (
   assert.equal(await second.worker.evaluate(() => self.waiting), 'mine');
   const holders = await second.worker.evaluate(() => self.holders);
   assert.deepEqual(
-    holders.map(({ since }) => since > 0),
+    holders.map((/** @type {{ since: number }} */ { since }) => since > 0),
     [true],
   );
   await second.page.close();

@@ -4,13 +4,17 @@ import { openIndexedDb } from '../../js/store/indexeddb.js';
 import { openOpfs } from '../../js/store/opfs.js';
 import * as contract from './contract.js';
 
+/** @typedef {import('../../js/base/errors.js').NibbleError} NibbleError */
+
 const OPEN = { indexeddb: openIndexedDb, opfs: openOpfs };
 
 /** What they call. */
 export const store = {
   ...contract,
   openBackend,
+  /** @param {string} kind @param {string} name */
   open: (kind, name, options = {}) => OPEN[kind]({ name, ...options }),
+  /** @param {Promise<unknown>} promise */
   codeOf: (promise) =>
     promise.then(
       () => null,

@@ -9,6 +9,7 @@ export function characterMap(replaced) {
   const nodes = [{ children: new Map(), value: null, index: 0, byte: 0 }];
   let texts = '';
   for (const [from, to] of Object.entries(replaced)) {
+    /** @type {any} */
     let node = nodes[0];
     for (const byte of Buffer.from(from)) {
       // A zero ends texts; none has it inside.

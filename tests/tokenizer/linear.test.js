@@ -13,7 +13,7 @@ const tokenizerOf = (name) => {
   const keys = new Map(VOCABULARIES[name]().map(([key, type, value]) => [key, typed(type, value)]));
   return createTokenizer({ get: (key) => keys.get(key) });
 };
-const typed = (type, value) =>
+const typed = (/** @type {any} */ type, /** @type {any} */ value) =>
   ({ 'i32[]': () => Int32Array.from(value), 'f32[]': () => Float32Array.from(value) })[type]?.() ?? value;
 
 /**

@@ -14,7 +14,11 @@ import { TEXTS, VOCABULARIES } from './vocabularies.js';
 
 const INCLUDED = fileURLToPath(new URL('../../models/nibble-tiny.gguf', import.meta.url));
 
-/** Both ways of reading a text: as what a user says, and, where that differs, with special tokens in it. */
+/**
+ * Both ways of reading a text: as what a user says, and, where that differs, with special tokens in it.
+ * @param {any} llama
+ * @param {string} modelPath
+ */
 async function idsOf(llama, modelPath) {
   const model = await llama.loadModel({ modelPath, gpuLayers: 0, vocabOnly: true });
   /** @param {boolean} special */
@@ -43,7 +47,8 @@ for (const [name, metadata] of Object.entries(VOCABULARIES)) {
 }
 const lines = Array.from(records, ([found, names]) => {
   const { plain, special } = JSON.parse(found);
-  const each = (ids) => ids.map((list) => `      ${JSON.stringify(list)}`).join(',\n');
+  /** @param {any} ids */
+  const each = (ids) => ids.map((/** @type {any} */ list) => `      ${JSON.stringify(list)}`).join(',\n');
   return `    {\n    "names": ${JSON.stringify(names)},\n    "plain": [\n${each(plain)}\n    ],\n    "special": [\n${each(special)}\n    ]\n    }`;
 });
 const text = `{\n  "source": ${JSON.stringify(version)},\n  "records": [\n${lines.join(',\n')}\n  ]\n}\n`;

@@ -15,6 +15,7 @@ const INCLUDED = 'the included model';
 const { records } = JSON.parse(readFileSync(new URL('token-ids.json', import.meta.url), 'utf8'));
 const folder = temporaryFolder();
 
+/** @param {string} name */
 function tokenizerOf(name) {
   if (name === INCLUDED) {
     return createTokenizer(readMetadata(fileURLToPath(new URL('../../models/nibble-tiny.gguf', import.meta.url))));
@@ -25,7 +26,7 @@ function tokenizerOf(name) {
 }
 
 test('every vocabulary has a record, and every record has ids for every text', () => {
-  const names = records.flatMap((record) => record.names);
+  const names = records.flatMap((/** @type {any} */ record) => record.names);
   assert.deepEqual(names.sort(), [INCLUDED, ...Object.keys(VOCABULARIES)].sort());
   for (const { plain } of records) assert.equal(plain.length, TEXTS.length);
 });

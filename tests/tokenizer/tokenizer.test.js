@@ -8,14 +8,15 @@ import { mergeWord } from '../../js/tokenizer/merge.js';
 import { createTokenizer } from '../../js/tokenizer/tokenizer.js';
 import { fixture, skipWithout } from '../fixtures.js';
 import { readMetadata } from '../gguf-reader.js';
+import { present } from '../present.js';
+import { untyped } from '../untyped.js';
 import { characterMap } from './character-map.js';
 
 const KEY = 'tokenizer.ggml.';
-const metadata = (keys) => ({
+const metadata = (/** @type {any} */ keys) => ({
   get: (/** @type {string} */ key) => (key.startsWith(KEY) ? keys[key.slice(KEY.length)] : keys[key]),
 });
-/** @param {number} byte */
-const byteName = (byte) => `<0x${byte.toString(16).toUpperCase().padStart(2, '0')}>`;
+const byteName = (/** @type {number} */ byte) => `<0x${byte.toString(16).toUpperCase().padStart(2, '0')}>`;
 
 /** A SentencePiece vocabulary: 3 special, 256 bytes, then the pieces, better scores first. @param {string[]} pieces */
 function sentencePiece(pieces, more = {}) {
@@ -64,8 +65,7 @@ const refuses = (code, keys) =>
 
 test('merges the best score first, the leftmost of equal scores', () => {
   const tokenizer = createTokenizer(sentencePiece(['▁', 'a', 'b', 'c', 'bc', 'ab', '▁a', 'aa']));
-  /** @param {number[]} ids */
-  const text = (ids) => ids.map((id) => tokenizer.text(id));
+  const text = (/** @type {number[]} */ ids) => ids.map((id) => tokenizer.text(id));
   assert.deepEqual(text(tokenizer.encode('abc', { addSpecial: false })), [' a', 'bc']);
   const tied = { scores: new Float32Array(FIRST + 5) };
   const equal = createTokenizer(sentencePiece(['▁', 'a', 'aa', 'b', 'ab'], tied));
@@ -123,7 +123,7 @@ test('half a character that a control token cuts off is U+FFFD once, in pieces a
     assert.equal(tokenizer.decode(cut, { skipSpecial }), pushed.join(''));
   }
   // What comes behind it does not go on with it.
-  assert.equal(halfCharacterAt(tokenizer, [first, second]).tokens.length, 2);
+  assert.equal(present(halfCharacterAt(tokenizer, [first, second])).tokens.length, 2);
   assert.equal(halfCharacterAt(tokenizer, [first, END]), null);
   assert.equal(halfCharacterAt(tokenizer, [first, END, second]), null);
 });
@@ -155,8 +155,7 @@ test('byte-level: merges by rank, the first of a repeated merge counts', () => {
 
 test('splits digits the way each pre-tokenizer does', () => {
   const digits = ['1 2', '12 3', '123 4'];
-  /** @param {string} pre */
-  const pieces = (pre) => {
+  const pieces = (/** @type {string} */ pre) => {
     const tokenizer = createTokenizer(byteLevel(digits, [], { pre }));
     return tokenizer.encode('1234', { addSpecial: false }).map(tokenizer.text);
   };
@@ -166,13 +165,12 @@ test('splits digits the way each pre-tokenizer does', () => {
   assert.deepEqual(pieces('qwen2'), ['1', '2', '3', '4']);
   assert.deepEqual(pieces('smollm'), ['1', '2', '3', '4']);
   const unknown = createTokenizer(byteLevel(digits, [], { pre: 'no-such-thing' }));
-  assert.match(unknown.warnings.find(({ code }) => code === 'PRE_TOKENIZER_UNKNOWN').message, /no-such-thing/);
+  assert.match(present(unknown.warnings.find(({ code }) => code === 'PRE_TOKENIZER_UNKNOWN')).message, /no-such-thing/);
 });
 
 test('white space is Unicode white space, not that of JavaScript', () => {
   const tokenizer = createTokenizer(byteLevel(['Â ħ'.replace('ħ', ALPHABET[0x85]), '! !']));
-  /** @param {string} text */
-  const whole = (text) => tokenizer.encode(text).length;
+  const whole = (/** @type {string} */ text) => tokenizer.encode(text).length;
   assert.equal(whole('!\u0085!'), 3);
   assert.equal(whole('!\uFEFF!'), 5);
 });
@@ -191,11 +189,13 @@ test('text never merges into a control token, whatever pieces its parts make', (
 test('text never becomes a control token in a byte-level vocabulary either, nor a marker of turns', () => {
   const special = ['STOP', '>>', '<<'];
   const text = 'STOP >> << STOPS';
-  for (const [pre, merges] of [
+  for (const [pre, merges] of untyped([
     ['llama-bpe', []],
     ['gpt-2', ['S T', 'ST O', 'STO P', 'STOP S', '> >', '< <']],
-  ]) {
-    const tokens = [...new Set([...ALPHABET, ...special, ...merges.map((merge) => merge.replace(' ', ''))])];
+  ])) {
+    const tokens = [
+      ...new Set([...ALPHABET, ...special, ...merges.map((/** @type {any} */ merge) => merge.replace(' ', ''))]),
+    ];
     const token_type = Int32Array.from(tokens, (piece) => (special.includes(piece) ? 3 : 1));
     const tokenizer = createTokenizer(metadata({ model: 'gpt2', pre, tokens, token_type, merges }));
     const ids = tokenizer.encode(text, { parseSpecial: false });
@@ -302,8 +302,7 @@ test('white space beside a mask is its own where a model is known for that', () 
 
 test('a map of characters that is damaged is refused, or finds nothing, and ends', () => {
   const tokens = ['<pad>', '</s>', '<unk>', 'a', 'b'];
-  /** @param {string | Float32Array<ArrayBuffer> | Uint8Array} map */
-  const t5 = (map) =>
+  const t5 = (/** @type {string | Float32Array<ArrayBuffer> | Uint8Array} */ map) =>
     createTokenizer(
       metadata({ model: 't5', tokens, token_type: Int32Array.of(3, 3, 2, 1, 1), precompiled_charsmap: map }),
     );
@@ -348,7 +347,7 @@ test('each of many special tokens is looked for once, however many there are bef
   const text = `${'<|im_start|>a'.repeat(3000)}<|user|><|im_end|>`;
   let seen = 0;
   const { indexOf } = String.prototype;
-  t.mock.method(String.prototype, 'indexOf', function counted(sought, from = 0) {
+  t.mock.method(String.prototype, 'indexOf', function counted(/** @type {any} */ sought, from = 0) {
     const at = indexOf.call(this, sought, from);
     seen += (at === -1 ? this.length : at) - from;
     return at;
@@ -400,17 +399,18 @@ test('odd but harmless metadata is warned about', () => {
 test('ids and texts of the wrong kind are refused', () => {
   const tokenizer = createTokenizer(byteLevel([]));
   for (const id of [-1, 256, 1.5, '1', Number.NaN]) {
-    assert.throws(() => tokenizer.decode([id]), { code: 'TOKENIZER_BAD_TOKEN' });
+    assert.throws(() => tokenizer.decode(untyped([id])), { code: 'TOKENIZER_BAD_TOKEN' });
   }
-  assert.throws(() => tokenizer.encode(5), { code: 'TOKENIZER_BAD_TEXT' });
+  assert.throws(() => tokenizer.encode(untyped(5)), { code: 'TOKENIZER_BAD_TEXT' });
 });
 
 test('an error crosses a border whole', () => {
-  const error = new NibbleError('A_CODE', 'A sentence.', { cause: new TypeError('inner'), details: { n: 1 } });
+  const error = new NibbleError(untyped('A_CODE'), 'A sentence.', { cause: new TypeError('inner'), details: { n: 1 } });
+  /** @type {any} */
   const copy = NibbleError.fromJSON(structuredClone(error.toJSON()));
   assert.ok(copy instanceof NibbleError);
   assert.deepEqual(
-    [copy.code, copy.message, copy.details, copy.cause.name, copy.cause.message, copy.stack],
+    [copy.code, copy.message, copy.details, untyped(copy.cause).name, untyped(copy.cause).message, copy.stack],
     ['A_CODE', 'A sentence.', { n: 1 }, 'TypeError', 'inner', error.stack],
   );
   assert.equal(NibbleError.fromJSON('x').code, 'UNKNOWN');
@@ -423,11 +423,11 @@ const EXPECTED = [
 for (const name of EXPECTED) {
   const path = `tokenizers/ggml-vocab-${name}.gguf`;
   test(`${name}: the ids of llama.cpp`, { skip: skipWithout(path, `${path}.inp`, `${path}.out`) }, () => {
-    const tokenizer = createTokenizer(readMetadata(fixture(path)));
-    const texts = readFileSync(fixture(`${path}.inp`), 'utf8').split('\n__ggml_vocab_test__\n');
-    const expected = readFileSync(fixture(`${path}.out`), 'utf8').split('\n');
+    const tokenizer = createTokenizer(readMetadata(present(fixture(path))));
+    const texts = readFileSync(present(fixture(`${path}.inp`)), 'utf8').split('\n__ggml_vocab_test__\n');
+    const expected = readFileSync(present(fixture(`${path}.out`)), 'utf8').split('\n');
     assert.ok(texts.length > 40 && texts.length === expected.length);
-    texts.forEach((text, i) => {
+    texts.forEach((/** @type {string} */ text, /** @type {number} */ i) => {
       const ids = tokenizer.encode(text, { addSpecial: false, parseSpecial: false });
       assert.equal(ids.join(' '), expected[i].trim(), JSON.stringify(text));
       if (!name.startsWith('bert')) assert.equal(tokenizer.decode(ids), text);
@@ -438,7 +438,7 @@ for (const name of EXPECTED) {
 const MICRO = ['vocab-bpe-qwen2', 'vocab-bpe-smollm', 'vocab-spm'].map((name) => `tokenizers/${name}.gguf`);
 test('micro vocabularies: text survives', { skip: skipWithout(...MICRO) }, () => {
   for (const path of MICRO) {
-    const tokenizer = createTokenizer(readMetadata(fixture(path)));
+    const tokenizer = createTokenizer(readMetadata(present(fixture(path))));
     for (const text of ['Hello  world 123', '😀 日本語\n\n\tx', "I'll é"]) {
       assert.equal(tokenizer.decode(tokenizer.encode(text, { addSpecial: false })), text, path);
     }
@@ -447,7 +447,7 @@ test('micro vocabularies: text survives', { skip: skipWithout(...MICRO) }, () =>
 
 const SMOLLM2 = 'tokenizers/smollm2/tokenizer.json';
 test('smollm2: the ids of its tokenizer.json', { skip: skipWithout(SMOLLM2) }, () => {
-  const json = JSON.parse(readFileSync(fixture(SMOLLM2), 'utf8'));
+  const json = JSON.parse(readFileSync(present(fixture(SMOLLM2)), 'utf8'));
   const tokens = [];
   for (const [piece, id] of Object.entries(json.model.vocab)) tokens[id] = piece;
   const token_type = new Int32Array(tokens.length).fill(1);
@@ -455,7 +455,7 @@ test('smollm2: the ids of its tokenizer.json', { skip: skipWithout(SMOLLM2) }, (
     tokens[id] = content;
     token_type[id] = 3;
   }
-  const merges = json.model.merges.map((merge) => (Array.isArray(merge) ? merge.join(' ') : merge));
+  const merges = json.model.merges.map((/** @type {any} */ merge) => (Array.isArray(merge) ? merge.join(' ') : merge));
   const tokenizer = createTokenizer(metadata({ model: 'gpt2', pre: 'smollm', tokens, token_type, merges }));
   const library = new Tokenizer(json, {});
   const texts = [
@@ -481,7 +481,7 @@ const CRAFTED = {
 for (const [name, code] of Object.entries(CRAFTED)) {
   const path = `gguf-robustness/crafted/${name}.gguf`;
   test(`damaged file ${name}`, { skip: skipWithout(path) }, () => {
-    const keys = readMetadata(fixture(path));
+    const keys = readMetadata(present(fixture(path)));
     if (code !== null) refuses(code, keys);
     else {
       const tokenizer = createTokenizer(keys);

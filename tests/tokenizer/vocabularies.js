@@ -25,6 +25,7 @@ const ALPHABET = (() => {
   });
 })();
 
+/** @param {string} text */
 const spellBytes = (text) => Array.from(Buffer.from(text), (byte) => ALPHABET[byte]);
 
 /**
@@ -52,6 +53,7 @@ function learnMerges(words, count) {
   return merges;
 }
 
+/** @param {string[]} word @param {any} left @param {any} right */
 function joinPair(word, left, right) {
   const joined = [];
   for (let i = 0; i < word.length; i++) {
@@ -87,7 +89,7 @@ function byteLevel(pre) {
   ]);
 }
 
-/** @param {object} [more] @returns {import('../gguf-writer.js').Entry[]} */
+/** @param {any} [more] @returns {import('../gguf-writer.js').Entry[]} */
 function sentencePiece(more = []) {
   const words = (CORPUS.match(/[^ \n]+| +/g) ?? []).map((word) => [...`▁${word.replaceAll(' ', '▁')}`]);
   const learnt = learnMerges(words, 300).map((merge) => merge.replace(' ', ''));
@@ -199,6 +201,7 @@ function unigram(more = []) {
   ]);
 }
 
+/** @param {string} model @param {string[]} tokens @param {number[]} types @param {any} more */
 const entries = (model, tokens, types, more) => [
   // What llama.cpp asks of any file before it looks at the vocabulary.
   ['general.architecture', 'string', 'llama'],

@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
+import { present } from '../../present.js';
 import { madeUpTokens } from './tokens.js';
 
 const BATCH = 512;
@@ -11,7 +12,7 @@ const BATCH = 512;
  * @returns {Promise<import('../measure.js').MeasuredEngine>}
  */
 export async function open({ modelPath, packagePath, threads, contextSize }) {
-  const { getLlama } = await import(pathToFileURL(join(packagePath, 'dist/index.js')).href);
+  const { getLlama } = await import(pathToFileURL(join(present(packagePath), 'dist/index.js')).href);
   const start = performance.now();
   const llama = await getLlama({ gpu: false, build: 'never', maxThreads: threads, logLevel: 'error' });
   const model = await llama.loadModel({ modelPath });
@@ -43,7 +44,7 @@ export async function open({ modelPath, packagePath, threads, contextSize }) {
       contextSize: context.contextSize,
       batchSize: context.batchSize,
       flashAttention: context.flashAttention,
-      llamaCpp: JSON.parse(readFileSync(join(packagePath, 'llama/llama.cpp.info.json'), 'utf8')).tag,
+      llamaCpp: JSON.parse(readFileSync(join(present(packagePath), 'llama/llama.cpp.info.json'), 'utf8')).tag,
       systemInfo: llama.systemInfo,
     },
     async prefill(tokens) {

@@ -1,7 +1,10 @@
 // Nibble, in a page and in Node: the public entry is all that differs.
 import { madeUpTokens } from './tokens.js';
 
-/** What complete() takes for a prompt and for an answer, as a caller sees it: messages, sampling and text included. */
+/**
+ * What complete() takes for a prompt and for an answer, as a caller sees it: messages, sampling and text included.
+ * @param {any} engine
+ */
 function timeByComplete(engine) {
   /** @param {number[]} tokens @param {number} maxTokens */
   const complete = async (tokens, maxTokens) => {
@@ -35,14 +38,18 @@ export async function openNibble({ createEngine, modelUrl, threads, contextSize,
   const engine = await createEngine({ model: modelUrl, threads, contextSize, store: null });
   const loadMilliseconds = performance.now() - start;
   const { info } = engine;
+  /** @type {number | null} */
   let readRate = null;
+  /** @param {any} options */
   const time = async (options) => {
     const result = await engine.benchmark({ repetitions: 1, warmUp: false, depth: 0, ...options });
     readRate = result.readRate ?? readRate;
     return result.nanoseconds[0] / 1e6;
   };
   const byBenchmark = {
+    /** @param {number} promptTokens */
     prefill: (promptTokens) => time({ promptTokens, generatedTokens: 0 }),
+    /** @param {number} generatedTokens @param {number} depth */
     decode: (generatedTokens, depth) => time({ promptTokens: 0, generatedTokens, depth }),
   };
   const measured = byComplete ? timeByComplete(engine) : byBenchmark;

@@ -5,7 +5,7 @@ const QUIET = { debug() {}, log() {}, warn() {}, error: console.error };
 export const CONFIGURATION = { suppressNativeLog: false, logger: QUIET };
 
 /**
- * @param {object} wllama
+ * @param {any} wllama
  * @param {any} source what its model manager takes
  * @param {object} parameters of loadModel()
  * @returns {Promise<{ milliseconds: number, from: string, storeMilliseconds: number }>}
