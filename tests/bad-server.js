@@ -14,7 +14,7 @@ import { portOf } from './port.js';
  * @property {string} [type] Content-Type
  * @property {boolean} [cors] lets pages of other origins read the file, but answers no preflight
  * @property {number} [most] it gives no more bytes than this to one request for a part
- * @property {(request: { index: number, path: string, start: number, range: string | undefined }) => Fault | undefined} [fault]
+ * @property {(request: Note) => Fault | undefined} [fault]
  *
  * @typedef {object} Fault what to do to one request
  * @property {number} [status] answer with this instead

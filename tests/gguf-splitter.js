@@ -1,5 +1,7 @@
 // Cuts a GGUF file into parts, as llama-gguf-split does: all metadata are in the first, each tells its number (from 0), how
 // many there are and how many tensors all have. Of the file it trusts everything. tests/models/parts.test.js compares.
+
+import { present } from './present.js';
 import { byteLength, FORMATS } from './weight-formats.js';
 
 const ALIGNMENT = 32;
@@ -59,7 +61,7 @@ export function readTables(file) {
     const id = file.readUInt32LE(take(4));
     const entry = file.subarray(start, at);
     const offset = Number(file.readBigUInt64LE(take(8)));
-    const [type] = Object.entries(FORMATS).find(([, format]) => format.id === id);
+    const [type] = present(Object.entries(FORMATS).find(([, format]) => format.id === id));
     return {
       name,
       entry,

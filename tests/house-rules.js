@@ -192,7 +192,7 @@ export function checkRooms(path, text) {
 export function checkTable() {
   return [...ROW].flatMap(([room, { imports, index }]) =>
     imports
-      .filter((other) => !(present(ROW.get(other)?.index) > index))
+      .filter((other) => !((ROW.get(other)?.index ?? -1) > index))
       .map((other) => `${room}/ may import ${other}/, which does not stand below it.`),
   );
 }

@@ -17,7 +17,8 @@ const NO_OPTIONS = [
   [() => 'code', "() => 'code'"],
 ];
 
-const own = { engine: null, session: null, models: null };
+/** @type {{ engine: Engine, session: Session, models: ModelStore }} */
+const own = untyped({ engine: null, session: null, models: null });
 const calls = publicCalls({ engine: () => own.engine, session: () => own.session, models: () => own.models });
 
 /** @param {typeof Engine | typeof Session | typeof ModelStore} kind */
@@ -39,7 +40,7 @@ describe('what is passed as options and is no object', () => {
     for (const [name, call] of Object.entries(named)) {
       test(`is refused by ${name}() of the ${group}, with what was found and expected`, async () => {
         for (const [options, found] of NO_OPTIONS) {
-          await assert.rejects(call(options), {
+          await assert.rejects(untyped(call(options)), {
             name: 'NibbleError',
             code: 'INVALID_ARGUMENT',
             message: `The options are ${found}; expected an object with options.`,
@@ -50,7 +51,11 @@ describe('what is passed as options and is no object', () => {
   }
 
   test('is looked for by every call that takes options', () => {
-    for (const [group, kind] of Object.entries({ engine: Engine, session: Session, models: ModelStore })) {
+    for (const [group, kind] of /** @type {const} */ ([
+      ['engine', Engine],
+      ['session', Session],
+      ['models', ModelStore],
+    ])) {
       const known = [...Object.keys(calls[group]), ...WITHOUT_OPTIONS[group]];
       assert.deepEqual(methodsOf(kind).sort(), known.sort());
     }

@@ -56,7 +56,7 @@ describe('the reason of an error', () => {
 });
 
 describe('a server that speaks otherwise', () => {
-  /** @type {Server<typeof IncomingMessage, typeof ServerResponse>} */
+  /** @type {import('node:http').Server} */
   let server;
   before(async () => {
     server = createServer((_, response) => response.end('plain'));

@@ -10,7 +10,6 @@ import { BuildError, isMain, main, ROOT } from '../../wasm/shell.js';
 import { openBrowser, skipWithoutBrowser } from '../browsers.js';
 import { present } from '../present.js';
 import { writeRandomModel } from '../random-model.js';
-import { untyped } from '../untyped.js';
 import { findAbilities } from './abilities.js';
 import { busyProcessors, loadAverage, machineFacts, modelFacts, sourceFacts } from './machine.js';
 import { planTurns } from './peers.js';
@@ -223,7 +222,7 @@ async function benchmark() {
     machine: machineFacts(),
     model: await modelFacts(model),
     ...{ rounds: options.rounds, threads: options.threads, tokens: options.tokens },
-    ...{ setups: SETUPS, missing, runs: [] },
+    ...{ setups: SETUPS, missing, runs: /** @type {any[]} */ ([]) },
   };
   const present = SETUPS.filter(({ name }) => !missing[name]).map((setup) => ({ ...setup, rounds: options.rounds }));
   const folders = { '/nibble/': join(ROOT, 'build/web'), '/test/': join(ROOT, 'tests') };
@@ -233,7 +232,7 @@ async function benchmark() {
       const setup = present.find(({ name }) => name === engine);
       /** @type {any} */
       const run = await takeTurn({ setup, round, server, options });
-      record.runs.push(untyped(untyped(run)));
+      record.runs.push(run);
       const rates =
         run.error ?? `${run.alone.tokensPerSecond.toFixed(1)} / ${run.together.tokensPerSecond.toFixed(1)} tok/s`;
       console.error(`round ${round}, ${engine}: ${rates}`);

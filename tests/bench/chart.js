@@ -1,7 +1,6 @@
 // What was measured, as an SVG chart: for each test a group of bars on its own scale, the whisker from the lowest to
 // the highest round. It follows the reader's light or dark scheme, and brings its own paper for pages that do not.
 
-import { present } from '../present.js';
 import { figure, versionedLabel } from './report.js';
 import { summarise } from './statistics.js';
 
@@ -85,11 +84,11 @@ function bar({ label, name, speed }, y, scale) {
 
 /**
  * What a test's name means, for people who do not know it.
- * @param {{ name?: string, kind?: string, depth?: number }} options
+ * @param {{ name: string, kind: string, depth: number }} test
  */
 function explain({ name, kind, depth }) {
   if (kind === 'prefill') return `${name}: reading a prompt`;
-  return present(depth) > 0 ? `${name}: writing, ${depth} tokens into the context` : `${name}: writing`;
+  return depth > 0 ? `${name}: writing, ${depth} tokens into the context` : `${name}: writing`;
 }
 
 /** @param {any} test @param {any[]} engines @param {any} row @param {number} top */
@@ -105,7 +104,7 @@ function group(test, engines, row, top) {
   return [text(20, top, explain(test), 'class="test"'), ...bars, base].join('\n');
 }
 
-/** @param {object} record what peers.js writes as JSON @returns {string} an SVG file */
+/** @param {any} record what peers.js writes as JSON @returns {string} an SVG file */
 export function chart(record) {
   const { tests, engines, model, machine, threads } = record;
   /** @type {any} */

@@ -3,7 +3,7 @@
 import { measure } from './measure.js';
 
 /** @param {any} message */
-const send = (message) => new Promise((resolve) => process.send(message, resolve));
+const send = (message) => new Promise((resolve) => /** @type {any} */ (process).send(message, resolve));
 
 process.once('message', async (/** @type {any} */ { driver, ...plan }) => {
   try {
@@ -15,7 +15,7 @@ process.once('message', async (/** @type {any} */ { driver, ...plan }) => {
   } catch (/** @type {any} */ error) {
     await send({ error: String(error?.message ?? error) });
   }
-  process.disconnect();
+  /** @type {any} */ (process).disconnect();
 });
 // Nobody is left to measure for.
 process.on('disconnect', () => process.exit());

@@ -57,7 +57,7 @@ function packagesOf(name) {
   return { wanted: [`${main}@${version}`, `@node-llama-cpp/${binary}@${version}`], options: ['--omit=optional'] };
 }
 
-/** The line of npm's that says most; it also prints codes, places of logs and advice. @param {unknown} unknown */
+/** The line of npm's that says most; it also prints codes, places of logs and advice. @param {any} error */
 function npmReason({ stderr, message }) {
   const lines = [...`${stderr ?? ''}`.matchAll(/^npm error (.*)$/gm)].map(([, line]) => line);
   const telling = lines.find((line) =>

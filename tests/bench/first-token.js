@@ -46,7 +46,7 @@ async function serveSlowly(modelPath, bytesPerSecond) {
 async function firstToken(nibble, { model, early, tokens, threads }) {
   const start = performance.now();
   const since = () => performance.now() - start;
-  const engine = await nibble.createEngine(untyped({ model, store: null, earlyStart: early, threads }));
+  const engine = await nibble.createEngine(/** @type {any} */ ({ model, store: null, earlyStart: early, threads }));
   const opened = since();
   const complete = engine.ready.then(since);
   const prompt = { tokens, maxTokens: 1, temperature: 0, ignoreEos: true };

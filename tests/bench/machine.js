@@ -8,7 +8,6 @@ import { basename } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { packageFacts } from '../../js/commands/machine.js';
 import { ROOT } from '../../wasm/shell.js';
-import { present } from '../present.js';
 import { untyped } from '../untyped.js';
 
 /** @param {string} path */
@@ -112,7 +111,7 @@ const pageBytes = (line, ancestor) =>
     .filter(({ command }) => command.includes('--type=renderer'))
     .map(
       ({ id }) =>
-        1024 * Number(new RegExp(`^${line}:\\s+(\\d+) kB$`, 'm').exec(present(readText(`/proc/${id}/status`)))?.[1]),
+        1024 * Number(new RegExp(`^${line}:\\s+(\\d+) kB$`, 'm').exec(readText(`/proc/${id}/status`) ?? '')?.[1]),
     )
     .filter((bytes) => bytes > 0);
 

@@ -35,7 +35,7 @@ const rateOf = ({ tokens, milliseconds }) => (tokens * 1000) / Math.max(millisec
 /**
  * Runs ever larger pieces of one kind of work.
  * @param {(tokens: number) => any} work
- * @param {string} kind
+ * @param {'prefill' | 'decode'} kind
  * @param {number} most
  * @returns {Promise<number>} tokens a second of the last piece
  */
@@ -53,7 +53,7 @@ async function warmUp(work, kind, most) {
 
 /**
  * How much of a test fits into the time that one measurement may take.
- * @param {any} test
+ * @param {Test} test
  * @param {any} rates tokens a second, as far as is known
  * @param {number} capSeconds
  * @returns {{ tokens: number } | { reason: string }}
@@ -82,7 +82,7 @@ async function runTests(engine, { tests, capSeconds }, report) {
   };
   /** @type {Record<string, number>} */
   const rates = { prefill: Infinity, decode: Infinity };
-  for (const kind of ['prefill', 'decode']) {
+  for (const kind of /** @type {const} */ (['prefill', 'decode'])) {
     await report({ phase: 'warm-up', test: kind });
     const wanted = Math.max(0, ...tests.map((test) => (test.kind === kind ? test.tokens : 0)));
     rates[kind] = await warmUp(work[kind], kind, Math.min(WARM_MOST[kind], Math.max(wanted, 1)));

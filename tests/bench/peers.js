@@ -67,7 +67,7 @@ export function planTurns(engines, rounds) {
   }).flat();
 }
 
-/** One engine's turn. Its failure is a result too. */
+/** One engine's turn. Its failure is a result too. @param {any} turn */
 async function takeTurn({ engine, round, options, server, progress, signal }) {
   /** @type {any} */
   const run = { engine: engine.name, round, date: new Date().toISOString() };
@@ -147,8 +147,8 @@ async function measureAll({ options, terminal, signal }) {
   /** @param {string} sentence */
   const note = (sentence) => terminal.note(sentence);
   const warnings = [];
-  const load = present(loadAverage());
-  if (load > QUIET_LOAD) {
+  const load = loadAverage();
+  if (load !== null && load > QUIET_LOAD) {
     const sentence = `The load average is ${load.toFixed(2)}: other work takes time from all figures. Measure on a quiet machine.`;
     warnings.push({ kind: 'load', sentence });
     note(sentence);
@@ -180,7 +180,7 @@ async function measureAll({ options, terminal, signal }) {
     })),
     missing,
     warnings,
-    runs: [],
+    runs: /** @type {any[]} */ ([]),
   };
   const folders = {
     '/bench/': fileBeside('.'),
@@ -196,7 +196,7 @@ async function measureAll({ options, terminal, signal }) {
       const run = await takeTurn({ engine, round: turn.round, options, server, progress, signal });
       if (run === null || signal.aborted) break;
       noticeOthers(run, warnings, terminal);
-      record.runs.push(untyped(untyped(run)));
+      record.runs.push(run);
       record.browser ??= run.browser ?? null;
       /** @type {any} */
       const entry = present(record.engines.find(({ name }) => name === run.engine));

@@ -25,11 +25,11 @@ const KV_TYPES = ['f16', 'int8'];
  * Runs in Node and, by its text, in a page: nothing of this file is at hand here. Each round reads the chat anew, saves
  * it, and brings it back; both times end when the first token of an answer is there.
  * @param {typeof library} nibble
- * @param {{ model?: string, store?: string, kvType?: string, threads?: number, count?: number, rounds?: number }} options
+ * @param {{ model: string, store?: string, kvType: string, threads: number, count: number, rounds: number }} options
  */
 async function measure(nibble, { model, store, kvType, threads, count, rounds }) {
   const engine = await nibble.createEngine(
-    untyped({ model, store, kvType, threads, contextSize: present(count) + 64 }),
+    /** @type {any} */ ({ model, store, kvType, threads, contextSize: count + 64 }),
   );
   const { vocabularySize, kernelSet } = engine.info;
   /** @param {() => any} use */
@@ -43,15 +43,16 @@ async function measure(nibble, { model, store, kvType, threads, count, rounds })
     session.complete({ tokens, maxTokens: 1, temperature: 0, ignoreEos: true }).result;
   const samples = [];
   // The first round does not count: it compiles the wasm and the hot code.
-  for (let round = 0; round <= present(rounds); round++) {
+  for (let round = 0; round <= rounds; round++) {
     const length = round === 0 ? 64 : count;
-    const tokens = Array.from(untyped({ length }), (_, i) => ((i + 1) * 7919 + round * 31) % vocabularySize);
+    const tokens = Array.from({ length }, (_, i) => ((i + 1) * 7919 + round * 31) % vocabularySize);
     const question = [...tokens, 17];
     const fresh = await engine.createSession();
     const prefill = await timed(() => answer(fresh, question));
-    await fresh.truncate(present(length));
+    await fresh.truncate(length);
     const save = await timed(() => fresh.save('chat'));
     await fresh.close();
+    /** @type {any} */
     let restored;
     const restoring = { milliseconds: 0 };
     const resume = await timed(async () => {
@@ -60,7 +61,7 @@ async function measure(nibble, { model, store, kvType, threads, count, rounds })
       restoring.milliseconds = found.milliseconds;
       return answer(restored, question);
     });
-    await untyped(present(restored)).close();
+    await restored.close();
     if (resume.value.prefill.tokens !== 1) throw new Error('The chat was computed again.');
     if (resume.value.tokens[0] !== prefill.value.tokens[0]) throw new Error('The answers differ.');
     if (round === 0) continue;

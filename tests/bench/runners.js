@@ -28,6 +28,7 @@ function watch(seconds, signal) {
   let timer;
   /** @type {(reason: unknown) => void} */
   let reject;
+  /** @type {Promise<never>} */
   const promise = new Promise((_, fail) => {
     reject = fail;
   });

@@ -4,7 +4,7 @@ import { serveBenchmark } from './server.js';
 
 process.once('message', async (places) => {
   const { url, modelUrl } = await serveBenchmark(places);
-  process.send({ url, modelUrl });
+  /** @type {any} */ (process).send({ url, modelUrl });
 });
 // Nobody is left to serve.
 process.on('disconnect', () => process.exit());

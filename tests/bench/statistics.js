@@ -21,7 +21,7 @@ const cutShort = ({ tokens, wantedTokens }) => tokens < 0.95 * wantedTokens;
 /**
  * The tokens a second of each engine in each test.
  * @param {any} record what peers.js writes
- * @returns {Record<string, Record<string, object>>} by test, then by engine: the summary, and whether fewer tokens were
+ * @returns {Record<string, Record<string, any>>} by test, then by engine: the summary, and whether fewer tokens were
  *   measured than the test has
  */
 export function summarise({ tests, engines, runs }) {

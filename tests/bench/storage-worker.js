@@ -28,10 +28,10 @@ function noise(length) {
   return new Uint8Array(words.buffer);
 }
 
-/** @type {Backend | null} */
-let backend = null;
-/** @type {Uint8Array<ArrayBuffer> | null} */
-let heap = null;
+/** @type {Backend} */
+let backend;
+/** @type {Uint8Array<ArrayBuffer>} */
+let heap;
 
 self.store = {
   /** @param {{ store: string, bytes: number }} options */
@@ -49,8 +49,8 @@ self.store = {
   async write({ chunkBytes, bytes }) {
     const chunk = noise(chunkBytes);
     const start = performance.now();
-    for (let index = 0; index < bytes / chunkBytes; index++) await backend?.writeChunk(ID, index, [chunk]);
-    await backend?.put({ id: ID });
+    for (let index = 0; index < bytes / chunkBytes; index++) await backend.writeChunk(ID, index, [chunk]);
+    await backend.put({ id: ID });
     return performance.now() - start;
   },
 
@@ -66,11 +66,11 @@ self.store = {
       while (next < bytes / chunkBytes) {
         const index = next;
         next += step;
-        await backend?.readChunk(
+        await backend.readChunk(
           ID,
           index,
           0,
-          /** @type {any} */ (heap?.subarray(index * chunkBytes, (index + 1) * chunkBytes)),
+          /** @type {any} */ (heap.subarray(index * chunkBytes, (index + 1) * chunkBytes)),
         );
       }
     };
@@ -80,7 +80,7 @@ self.store = {
 
   /** @param {{ remove: boolean }} options */
   async close({ remove }) {
-    if (remove) await backend?.remove(ID);
-    await backend?.close();
+    if (remove) await backend.remove(ID);
+    await backend.close();
   },
 };

@@ -73,7 +73,12 @@ export async function measureStorage({ megabytes, rounds, seconds, sizes = SIZES
   /** @param {number} milliseconds */
   const megabytesPerSecond = (milliseconds) => bytes / 1e6 / (milliseconds / 1000);
   const cases = STORES.flatMap((store) =>
-    sizes.map((size) => ({ store, size, writes: [], reads: READS.map(() => []) })),
+    sizes.map((size) => ({
+      store,
+      size,
+      writes: /** @type {number[]} */ ([]),
+      reads: READS.map(() => /** @type {number[]} */ ([])),
+    })),
   );
   const deadline = performance.now() + seconds * 1000;
   const facts = { loadAverage: loadAverage(), busyProcessors: await busyProcessors() };
@@ -87,9 +92,8 @@ export async function measureStorage({ megabytes, rounds, seconds, sizes = SIZES
       for (const one of round % 2 === 0 ? cases : cases.toReversed()) {
         if (performance.now() > deadline) break;
         const { write, reads } = await turn(one, bytes, workers);
-        one.writes.push(untyped(untyped(megabytesPerSecond(write))));
-        for (const [place, milliseconds] of reads.entries())
-          one.reads[place].push(untyped(untyped(megabytesPerSecond(milliseconds))));
+        one.writes.push(megabytesPerSecond(write));
+        for (const [place, milliseconds] of reads.entries()) one.reads[place].push(megabytesPerSecond(milliseconds));
         log(
           `round ${round + 1}, ${one.store}, ${one.size} MiB: written at ${Math.round(present(one.writes.at(-1)))} MB/s`,
         );

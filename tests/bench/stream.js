@@ -41,7 +41,6 @@ while os.getppid() == int(sys.argv[2]):
 `;
 
 import { present } from '../present.js';
-import { untyped } from '../untyped.js';
 
 /**
  * Runs in Node and, by its text, in a page: nothing of this file is at hand here.
@@ -49,23 +48,25 @@ import { untyped } from '../untyped.js';
  * @param {{ generatedTokens: number, promptTokens: number, repetitions: number, [rest: string]: any }} options
  */
 async function measure(nibble, { generatedTokens, promptTokens, repetitions, ...options }) {
-  const engine = await nibble.createEngine(untyped(options));
-  const { budget, threads, kernelSet, contextSize } = engine.info;
-  if (!present(budget).streams) throw new Error('All weights fit: give a smaller --budget.');
+  const engine = await nibble.createEngine(/** @type {any} */ (options));
+  const { threads, kernelSet, contextSize } = engine.info;
+  const budget = /** @type {import('../../js/index.node.js').MemoryBudget} */ (engine.info.budget);
+  if (!budget.streams) throw new Error('All weights fit: give a smaller --budget.');
   const run = { repetitions, warmUp: false };
   const decode = await engine.benchmark({ ...run, promptTokens: 0, generatedTokens });
+  const streamed = /** @type {NonNullable<typeof decode.streamed>} */ (decode.streamed);
   const prompt = { ...run, promptTokens, generatedTokens: 0, repetitions: 1 };
   const prefill = promptTokens > 0 ? await engine.benchmark(prompt) : null;
   const memory = await engine.memory();
   await engine.unload();
   const turns = decode.nanoseconds.map((time, turn) => {
     const tokensPerSecond = (generatedTokens * 1e9) / time;
-    const storeBytesPerSecond = present(decode.streamed).storeRates[turn];
-    const allowed = storeBytesPerSecond / present(budget).bytesPerTokenStreamed;
+    const storeBytesPerSecond = streamed.storeRates[turn];
+    const allowed = storeBytesPerSecond / budget.bytesPerTokenStreamed;
     return { tokensPerSecond, storeBytesPerSecond, allowed, share: tokensPerSecond / allowed };
   });
   const prefillTokensPerSecond = prefill && (promptTokens * 1e9) / prefill.nanoseconds[0];
-  const { waitMilliseconds } = decode.streamed;
+  const { waitMilliseconds } = streamed;
   return { budget, threads, kernelSet, contextSize, turns, waitMilliseconds, prefillTokensPerSecond, memory };
 }
 

@@ -14,7 +14,6 @@ import { BuildError, isMain, main, PROCESSORS, ROOT, readOptions, run } from '..
 import { openChromium } from '../chromium.js';
 import { present } from '../present.js';
 import { temporaryFolder } from '../small-model.js';
-import { untyped } from '../untyped.js';
 import { machineFacts, modelFacts, sourceFacts } from './machine.js';
 import { serveBenchmark } from './server.js';
 
@@ -29,14 +28,12 @@ const PLACES = ['native', 'node', 'opfs', 'indexeddb'];
  * @param {{ tokens: number[], [rest: string]: any }} options
  */
 async function measure(nibble, { tokens, ...options }) {
-  const engine = await nibble.createEngine(untyped(options));
-  /** @param {{ top?: any[] }} options */
-  const inOrder = ({ top }) =>
-    present(top)
-      .sort((a, b) => a.id - b.id)
-      .map(({ logit }) => logit);
+  const engine = await nibble.createEngine(/** @type {any} */ (options));
+  /** @param {{ top: { id: number, logit: number }[] }} evaluation */
+  const inOrder = ({ top }) => top.sort((a, b) => a.id - b.id).map(({ logit }) => logit);
   const prompt = inOrder(await engine.evaluate(tokens, { top: 0 }));
   const start = performance.now();
+  /** @type {any} */
   let last;
   for (let count = 1; count <= tokens.length; count++) {
     last = await engine.evaluate(tokens.slice(0, count), { top: 0, reusePrefix: count > 1 });
@@ -45,7 +42,7 @@ async function measure(nibble, { tokens, ...options }) {
   const { budget, kernelSet, threads } = engine.info;
   const memory = await engine.memory();
   await engine.unload();
-  return { logits: [prompt, inOrder(present(last))], budget, kernelSet, threads, memory, tokensPerSecond };
+  return { logits: [prompt, inOrder(last)], budget, kernelSet, threads, memory, tokensPerSecond };
 }
 
 /** @param {{ model: string, threads: number, tokens: number[] }} options */

@@ -14,7 +14,7 @@ for (const model of /** @type {const} */ (['llama', 'gemma4'])) {
   for (let round = 0; round < Number(values.rounds); round++) {
     rounds.push(await measureVocabulary(model, { createTokenizer, collect: globalThis.gc }));
   }
-  const { median, low, high } = summary(rounds.map(({ milliseconds }) => milliseconds));
+  const { median, low, high } = present(summary(rounds.map(({ milliseconds }) => milliseconds)));
   const megabytes = present(summary(rounds.map(({ bytes }) => bytes / 1e6))).median;
   const time = `${median.toFixed(0)} ms (${low.toFixed(0)}-${high.toFixed(0)})`;
   console.log(`${model}: ${rounds[0].vocabularySize} tokens ready in ${time}, ${megabytes.toFixed(1)} MB`);

@@ -78,7 +78,7 @@ async function readAndDrop({ kind, id, way }) {
   let next = 0;
   let bytes = 0;
   const reader = async () => {
-    while (next < record?.chunks.length) bytes += await read(next++);
+    while (next < record.chunks.length) bytes += await read(next++);
   };
   await Promise.all(Array.from({ length: IN_FLIGHT }, reader));
   const milliseconds = performance.now() - start;

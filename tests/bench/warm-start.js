@@ -154,13 +154,16 @@ async function measureStore(browser, server, { kind, rounds, threads, log }) {
       /** @type {any} */
       const sample = await inPage(browser, server, sides[side]);
       // The first round does not count: the files come into the system's cache, the wasm is compiled.
-      if (round > 0) samples[side].push(untyped(untyped(sample)));
+      if (round > 0) samples[side].push(untyped(sample));
       log(`${kind}, round ${round}: ${side} ${Math.round(sample.milliseconds)} ms`);
     }
   }
   /** @param {string} side */
   const ratiosTo = (side) =>
-    samples.load.map(({ milliseconds }, /** @type {any} */ round) => milliseconds / samples[side][round].milliseconds);
+    samples.load.map(
+      (/** @type {any} */ { milliseconds }, /** @type {number} */ round) =>
+        milliseconds / samples[side][round].milliseconds,
+    );
   const streamRatios = sides.stream ? ratiosTo('stream') : null;
   return { kind, samples, ratios: ratiosTo('read'), streamRatios, checkRatios: ratiosTo('unchecked') };
 }

@@ -38,8 +38,8 @@ const nibbleOf = (file, command, ...args) =>
     );
   });
 
-/** @param {...(string | string[])} args */
-const nibble = (...args) => nibbleOf(model, ...args);
+/** @param {string} command @param {...string} args */
+const nibble = (command, ...args) => nibbleOf(model, command, ...args);
 
 /** @param {...string} args */
 const promptTokens = async (...args) =>
@@ -148,14 +148,14 @@ test('a template is chosen by its name, and by tools', async () => {
 test("a template comes from a file, in place of the model's own", async () => {
   const file = join(temporaryFolder(), 'template.jinja');
   writeFileSync(file, '\ufeff{{ messages[0].content }}{{ extra }}!');
-  const args = ['run', '-p', 'Hi', '--json', '--template-file', file];
-  const { stdout, stderr } = await nibbleOf(odd, ...args, '--variable', 'extra=123');
+  const args = ['-p', 'Hi', '--json', '--template-file', file];
+  const { stdout, stderr } = await nibbleOf(odd, 'run', ...args, '--variable', 'extra=123');
   const own = JSON.parse((await nibbleOf(odd, 'run', '-p', 'Hi', '--json')).stdout);
   assert.equal(JSON.parse(stdout).promptTokens, own.promptTokens - '12345'.length + 'Hi123!'.length, stderr);
-  for (const [more, sentence] of [
+  for (const [more, sentence] of /** @type {[string[], RegExp][]} */ ([
     [['--template', 'twice'], /one of them is meant/],
     [['--template-file', `${file}.gone`], /--template-file ".*" could not be read: there is no such file/],
-  ]) {
+  ])) {
     const wrong = await nibbleOf(
       odd,
       'run',
@@ -165,7 +165,7 @@ test("a template comes from a file, in place of the model's own", async () => {
       ...more,
     );
     assert.equal(wrong.code, 2);
-    assert.match(wrong.stderr, /** @type {RegExp} */ (sentence));
+    assert.match(wrong.stderr, sentence);
   }
   const broken = join(temporaryFolder(), 'broken.jinja');
   writeFileSync(broken, '{% for %}');
@@ -174,9 +174,9 @@ test("a template comes from a file, in place of the model's own", async () => {
 });
 
 test('an unknown way of splitting words is said by every command that looks at texts', async () => {
-  for (const args of [['run', '-p', 'Hi'], ['info']]) {
-    const { stdout, stderr } = await nibbleOf(odd, ...args);
-    assert.match(stdout + stderr, /names "no-such-split"/, args[0]);
+  for (const [command, ...args] of [['run', '-p', 'Hi'], ['info']]) {
+    const { stdout, stderr } = await nibbleOf(odd, command, ...args);
+    assert.match(stdout + stderr, /names "no-such-split"/, command);
   }
   const { warnings } = await describeModel(odd);
   assert.deepEqual(

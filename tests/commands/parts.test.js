@@ -132,9 +132,9 @@ describe('sentences', () => {
       assert.throws(() => checkContext(wrong), UsageError, JSON.stringify(wrong));
     }
     for (const right of [{}, { context: 4 }, { context: 2, all: true }, { context: 3, all: true }]) checkContext(right);
-    assert.match(tooShort(15, 512), /has 15 tokens; two chunks of 512, 1024 tokens, .* or -c 6\.$/);
+    assert.match(tooShort(15, 512, false), /has 15 tokens; two chunks of 512, 1024 tokens, .* or -c 6\.$/);
     assert.match(tooShort(15, 512, true), /or -c 7\.$/);
-    assert.match(tooShort(1, 512), /has 1 token; .* a longer text; with -c 4, 8 tokens are enough\.$/);
+    assert.match(tooShort(1, 512, false), /has 1 token; .* a longer text; with -c 4, 8 tokens are enough\.$/);
   });
 
   test('kernel sets that this platform lacks are refused with those that it has', () => {

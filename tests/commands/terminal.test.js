@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
 import { describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { present } from '../present.js';
 
 const CLI = fileURLToPath(new URL('../../js/cli.js', import.meta.url));
 const MODEL = fileURLToPath(new URL('../../models/nibble-tiny.gguf', import.meta.url));
@@ -123,7 +124,7 @@ describe('a chat on a terminal', () => {
       type(CTRL_Z);
       await until('SHELL: ');
       type('echo $(jobs -p) ID; fg\r');
-      const [pid] = /\d+/.exec(await until(' ID'));
+      const [pid] = present(/\d+/.exec(await until(' ID')));
       await until('> ');
       process.kill(Number(pid), 'SIGSTOP');
       await until('SHELL: ');
@@ -150,7 +151,7 @@ describe('a chat on a terminal', () => {
         type(CTRL_Z);
         await until('SHELL: ');
         type('echo $(jobs -p) ID; fg\r');
-        const [pid] = /\d+/.exec(await until(' ID'));
+        const [pid] = present(/\d+/.exec(await until(' ID')));
         await until(BRACKETS_ON);
         await until('> ');
         process.kill(Number(pid), `SIG${signal}`);

@@ -25,15 +25,15 @@ async function openStreamed(name) {
   header.close();
   /** @type {number[]} */
   const taken = [];
-  model.weights = {
-    take: async (segment) => {
+  model.weights = untyped({
+    take: async (/** @type {number} */ segment) => {
       taken.push(segment);
       return taken.length % model.ring.slots;
     },
     release() {},
     readRows: async () => {},
     scheduler: { nextTask: async () => {} },
-  };
+  });
   return { model, taken, close: () => [model.close(), runtime.close()] };
 }
 
@@ -42,7 +42,7 @@ for (const name of Object.keys(FAMILY_MODELS).filter((name) => FAMILY_MODELS[nam
     const { loops } = FAMILY_MODELS[name].shape;
     const { model, taken, close } = await openStreamed(name);
     const segments = model.ring.segments();
-    const { streamedBlocks, bytesPerTokenStreamed } = model.info.budget;
+    const { streamedBlocks, bytesPerTokenStreamed } = present(model.info.budget);
     assert.ok(streamedBlocks > 1);
     for (let loop = 1; loop < present(loops); loop++) {
       const again = segments.slice(loop * streamedBlocks, (loop + 1) * streamedBlocks);

@@ -149,7 +149,7 @@ describe('a download in parts', () => {
 
   test('a part from the middle can be fetched alone', async () => {
     const server = await serverOf(content);
-    /** @param {...any} given */
+    /** @param {Parameters<typeof fetchRange>} given */
     const part = async (...given) => {
       const pieces = [];
       for await (const piece of fetchRange(...given)) pieces.push(piece.slice());

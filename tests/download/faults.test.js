@@ -23,6 +23,8 @@ import { present } from '../present.js';
 import { untyped } from '../untyped.js';
 
 /** @typedef {import('../../js/download/backoff.js').Waiting} Waiting */
+/** @typedef {import('../bad-server.js').Fault} Fault */
+/** @typedef {import('../bad-server.js').Manners} Manners */
 
 describe('a connection that fails', () => {
   test('goes on at the byte where it was cut', async () => {
@@ -84,7 +86,7 @@ describe('a connection that fails', () => {
     const options = {
       stallMilliseconds: 50,
       retries: 1,
-      onState: (/** @type {{ state: string }} */ { state }) => (waits += state === 'waiting'),
+      onState: (/** @type {{ state: string }} */ { state }) => (waits += Number(state === 'waiting')),
     };
     await assert.rejects(download(server.url, options), code('DOWNLOAD_STALLED', /0.05 seconds/));
     assert.equal(waits, 1);
@@ -255,8 +257,8 @@ describe('a wait before a connection tries again', () => {
   });
 
   test('is not told as long as what is read comes by another connection', async () => {
-    /** @param {{ start?: number, index?: number }} options */
-    const isSecond = ({ start, index }) => present(index) > 0 && start === QUICK.rangeBytes;
+    /** @param {{ start: number, index: number }} request */
+    const isSecond = ({ start, index }) => index > 0 && start === QUICK.rangeBytes;
     let failed = false;
     /** @param {any} request */
     const fault = (request) => {
@@ -296,6 +298,7 @@ describe('a wait before a connection tries again', () => {
 });
 
 describe('a file that changes on the way', () => {
+  /** @type {[how: string, before: Manners, afterwards: Manners][]} */
   const replacements = [
     ['under a strong ETag', { etag: '"one"' }, { etag: '"two"' }],
     ['under a weak ETag', { etag: 'W/"one"' }, { etag: 'W/"two"' }],
@@ -327,6 +330,7 @@ describe('a file that changes on the way', () => {
 });
 
 describe('a cancelled download', () => {
+  /** @type {Record<string, { fault?: Fault, at: string }>} */
   const cases = {
     'before it began': { at: 'before' },
     'while the server is silent': { fault: { silent: true }, at: 'request' },

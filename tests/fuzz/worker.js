@@ -1,15 +1,17 @@
 // Tries cases of one fuzzer, in a thread that can be ended from outside where one of them does not end.
 import { parentPort, workerData } from 'node:worker_threads';
+import { present } from '../present.js';
 import { FUZZERS } from './fuzzers.js';
 import { createRandom, seedOf } from './random.js';
 
 const { name, seed, first, count } = workerData;
-const fuzzer = (await FUZZERS[name].load()).default;
+const port = present(parentPort);
+const fuzzer = (await present(FUZZERS[name].load)()).default;
 
 for (let index = first; index < first + count; index++) {
-  parentPort?.postMessage({ begun: index });
+  port.postMessage({ begun: index });
   const problem = attempt(fuzzer.describe(createRandom(seedOf(seed, index))));
-  if (problem !== null) parentPort?.postMessage({ fault: { index, ...problem } });
+  if (problem !== null) port.postMessage({ fault: { index, ...problem } });
 }
 
 /**

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { createEngine } from '../../js/index.node.js';
+import { untyped } from '../untyped.js';
 
 /** @typedef {import('../../js/base/public-types.js').Engine} Engine */
 
@@ -59,7 +60,9 @@ describe('onPrefill', () => {
       throw failure;
     };
     await assert.rejects(engine.complete({ messages: QUESTION, onPrefill }).result, failure);
-    await assert.rejects(engine.complete({ messages: QUESTION, onPrefill: 1 }), { code: 'INVALID_ARGUMENT' });
+    await assert.rejects(untyped(engine.complete({ messages: QUESTION, onPrefill: untyped(1) })), {
+      code: 'INVALID_ARGUMENT',
+    });
   });
 });
 
@@ -82,7 +85,7 @@ describe('continueLast', () => {
       { prompt: 'Text' },
     ];
     for (const given of options) {
-      await assert.rejects(engine.complete({ ...given, continueLast: true }), { code: 'INVALID_ARGUMENT' });
+      await assert.rejects(untyped(engine.complete({ ...given, continueLast: true })), { code: 'INVALID_ARGUMENT' });
     }
   });
 });

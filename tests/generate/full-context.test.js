@@ -485,7 +485,7 @@ describe('the parts', () => {
     const plain = new ChatPrompt(
       untyped(messages),
       untyped((/** @type {any} */ list) => ({
-        tokens: [9, ...list.flatMap(({ content }) => [content, content])],
+        tokens: [9, ...list.flatMap((/** @type {any} */ { content }) => [content, content])],
       })),
     );
     assert.deepEqual(plain.nextCut(0, 3), { cut: 2, keep: 1, tokens: 4 });

@@ -180,7 +180,7 @@ describe('stop strings with control tokens', async () => {
   });
 
   test('half a character is no stop string', async () => {
-    await assert.rejects(engine.complete({ prompt: 'x', stop: ['\ud83d'] }), code('INVALID_ARGUMENT'));
+    await assert.rejects(untyped(engine.complete({ prompt: 'x', stop: ['\ud83d'] })), code('INVALID_ARGUMENT'));
   });
 });
 
@@ -340,12 +340,12 @@ describe('half characters', async () => {
     const begun = { prompt: 'x' };
     // Behind a prompt that ends in the mark nothing of the half before it is gone on with.
     const behind = { tokens: [id('x'), emoji[0], emoji[1], MARK] };
-    for (const [start, stop, expected] of [
+    for (const [start, stop, expected] of /** @type {[object, string[], string][]} */ ([
       [begun, [], '\uFFFD\uFFFDa'],
       [begun, ['\uFFFD'], ''],
       [begun, ['<|mark|>'], '\uFFFD'],
       [behind, [], '\uFFFDaaaa'],
-    ]) {
+    ])) {
       const completion = cutting.complete({ ...start, ...GREEDY, stop, maxTokens: 5 });
       let streamed = '';
       for await (const { text } of completion) streamed += text;

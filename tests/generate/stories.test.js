@@ -31,8 +31,8 @@ describe('stories260K', () => {
       skip: skipWithout(model, texts, figures),
     }, async () => {
       const { results } = JSON.parse(readFileSync(present(fixture(figures)), 'utf8'));
-      const [, count, expected] = /tokens (\d+) nll\/token ([\d.]+)/.exec(
-        results.find((/** @type {any} */ each) => each.type === type).nll,
+      const [, count, expected] = present(
+        /tokens (\d+) nll\/token ([\d.]+)/.exec(results.find((/** @type {any} */ each) => each.type === type).nll),
       );
       const stories = JSON.parse(readFileSync(present(fixture(texts)), 'utf8')).slice(0, 200);
       const engine = await createEngine({ model: present(fixture(model)) });

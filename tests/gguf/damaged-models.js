@@ -65,7 +65,7 @@ const patched = (at, bytes) => () => {
 };
 /** @param {number} length */
 const cut = (length) => () => model().subarray(0, length);
-/** @param {...(string | number | Buffer<ArrayBuffer>)} args */
+/** @param {[any, any, ...any[]]} args */
 const withEntry =
   (...args) =>
   () =>
@@ -351,7 +351,7 @@ export const DAMAGED_MODELS = {
       [
         'tokenizer.ggml.tokens',
         'string[]',
-        tokens.map((/** @type {number} */ token, /** @type {string} */ id) => (id === 5 ? '<0x-1>' : token)),
+        tokens.map((/** @type {string} */ token, /** @type {number} */ id) => (id === 5 ? '<0x-1>' : token)),
       ],
       [
         'tokenizer.ggml.token_type',
@@ -370,14 +370,14 @@ export const DAMAGED_MODELS = {
     'tokens that stand twice, and an empty one': withKey(
       'tokenizer.ggml.tokens',
       'string[]',
-      tokens.map((/** @type {number} */ token, /** @type {any} */ id) =>
+      tokens.map((/** @type {string} */ token, /** @type {number} */ id) =>
         id >= 296 ? ['twice', 'twice', '', '__proto__'][id - 296] : token,
       ),
     ),
     'a token of 70,000 bytes': withKey(
       'tokenizer.ggml.tokens',
       'string[]',
-      tokens.map((/** @type {number} */ token, /** @type {string} */ id) => (id === 299 ? 'x'.repeat(70_000) : token)),
+      tokens.map((/** @type {string} */ token, /** @type {number} */ id) => (id === 299 ? 'x'.repeat(70_000) : token)),
     ),
     'control tokens only': withKey(
       'tokenizer.ggml.token_type',

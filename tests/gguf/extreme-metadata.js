@@ -90,7 +90,7 @@ function word(value, bytes = 4) {
 /** A key with an array of arrays. @param {string} key */
 const nested = (key) => Buffer.concat([word(Buffer.byteLength(key), 8), Buffer.from(key), NESTED]);
 
-/** Everything that JavaScript does with a header. @param {Header} header @param {number} size */
+/** Everything that JavaScript does with a header. @param {any} header @param {number} size */
 function readAll(header, size) {
   const attempts = [
     () => describeHeader(header, 'model.gguf', size, { ...CORE_OPTIONS, contextSize: null, memoryBudget: null }),

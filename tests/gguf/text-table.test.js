@@ -128,13 +128,13 @@ test('metadata gives strings as a table, malformed ones as they are decoded else
   const broken = metadataOf([encoder.encode('one'), Uint8Array.of(0xe4, 0xba), Uint8Array.of(0x80, 65)]);
   for (const metadata of [whole, broken]) {
     const table = present(metadata.texts('texts'));
-    const expected = metadata.get('texts');
+    const expected = /** @type {string[]} */ (metadata.get('texts'));
     assert.deepEqual(
       Array.from(expected, (_, index) => table.at(index)),
       expected,
     );
     assert.deepEqual(
-      expected.map((/** @type {string} */ text) => table.get(text)),
+      expected.map((text) => table.get(text)),
       [0, 1, 2],
     );
   }

@@ -15,7 +15,7 @@ function withFurther(/** @type {any} */ name, /** @type {any} */ { further = 1, 
   const blocks = present(file.metadata.find(([key]) => key === `${family}.block_count`))[2];
   const added = Array.from({ length: further }, (_, i) => {
     const own = file.tensors.filter((tensor) => tensor.name.startsWith('blk.0.'));
-    const like = own.find((tensor) => tensor.name === 'blk.0.attn_output.weight');
+    const like = present(own.find((tensor) => tensor.name === 'blk.0.attn_output.weight'));
     /** @param {number[]} shape @param {string} suffix */
     const floats = (shape, suffix) => ({ ...like, type: 'f32', shape, name: `blk.0.${suffix}.weight` });
     const head = [floats([2 * width, width], 'nextn.eh_proj'), floats([width], 'nextn.enorm')].map((tensor) => ({

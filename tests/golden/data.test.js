@@ -96,7 +96,9 @@ test('every weight type is an embedding, an output and a matrix of a block in a 
 function divergenceWhen(name, key, value) {
   const model = goldenReference(name);
   model.metadata.set(untyped(key), value);
-  const { tokens, logProbabilities } = readGolden(name).sequences.find((sequence) => sequence.tokens.length === 64);
+  const { tokens, logProbabilities } = present(
+    readGolden(name).sequences.find((sequence) => sequence.tokens.length === 64),
+  );
   return kl(logProbabilities, logSoftmax(referenceLogits(model, tokens)));
 }
 

@@ -116,10 +116,10 @@ async function generate(name, llama, version, folder) {
   const model = goldenReference(name);
   const ropeBase = ROPE_ERROR * GOLDEN_MODELS[name].shape.ropeBase;
   const compute = referenceOf(name);
-  const measured = present(source === 'llama.cpp' ? await measureLlama(llama, name, sequences, folder) : null);
+  const measured = source === 'llama.cpp' ? await measureLlama(llama, name, sequences, folder) : null;
   const records = sequences.map((tokens, i) => {
     const reference = compute && logSoftmax(compute(model, tokens));
-    const ropeError = compute ? logSoftmax(compute(model, tokens, { ropeBase })) : measured.rope[i];
+    const ropeError = compute ? logSoftmax(compute(model, tokens, { ropeBase })) : present(measured).rope[i];
     const truth = measured ? measured.twin[i] : reference;
     /** @type {any} */
     const record = checkedRecord(name, tokens, truth, reference, ropeError);

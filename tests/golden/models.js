@@ -192,7 +192,9 @@ export const referenceOf = (name) =>
 export const isWithoutRope = (name) =>
   name === 'baichuan-13b' ||
   familyOf(GOLDEN_MODELS[name].shape).positions ||
-  (GOLDEN_MODELS[name].shape.keys ?? []).some(([key, , value]) => key === 'rope.scaling.finetuned' && !value);
+  (GOLDEN_MODELS[name].shape.keys ?? []).some(
+    (/** @type {any} */ [key, , value]) => key === 'rope.scaling.finetuned' && !value,
+  );
 
 /** @param {string | string | number} name */
 function find(name) {

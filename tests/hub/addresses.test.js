@@ -27,7 +27,7 @@ describe('an address of the hub', () => {
     ' HF.co/owner/name/x.gguf\n',
   ]) {
     test(`names the file behind it: ${text.trim()}`, () => {
-      const { isBare, page, ...found } = readHubAddress(text);
+      const { isBare, page, ...found } = present(readHubAddress(text));
       assert.deepEqual(found, { ...file, url });
       assert.deepEqual([isBare, page], [false, 'https://huggingface.co/owner/name']);
     });
@@ -173,7 +173,7 @@ describe('files of a repository that are parts', () => {
     ];
     const found = joinParts(names.map((name) => file(name)));
     assert.deepEqual(
-      found.map(({ path, missing }) => [path, present(missing?.message.match(/missing (.*?)\. /))[1]]),
+      found.map(({ path, missing }) => [path, missing?.message.match(/missing (.*?)\. /)?.[1]]),
       [
         ['a/m-00001-of-00001.gguf', undefined],
         ['a/m-00001-of-00002.gguf', 'is "m-00002-of-00002.gguf"'],

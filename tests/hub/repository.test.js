@@ -304,6 +304,7 @@ describe('the hub', () => {
     /** @param {string} name */
     const file = (name) => `${renaming.url}/owner/${name}/resolve/main/small-Q4_K_M.gguf`;
     const files = { 'small-Q4_K_M.gguf': bytes };
+    /** @type {Record<string, import('../hub-server.js').Held>} */
     const repositories = {};
     const renaming = await serveHub(repositories);
     try {
@@ -435,7 +436,9 @@ describe('the hub', () => {
   test('is asked again where it is too busy for a moment, and not where it is for long', async () => {
     hub.busy = { answers: 1, headers: { 'Retry-After': '0' } };
     assert.equal(present((await listRepository('owner/small-GGUF:Q6_K', at)).recommended).type, 'Q6_K');
-    for (const headers of [{ 'Retry-After': '120' }, { RateLimit: '"api";r=0;t=120' }]) {
+    /** @type {Record<string, string>[]} */
+    const refusals = [{ 'Retry-After': '120' }, { RateLimit: '"api";r=0;t=120' }];
+    for (const headers of refusals) {
       hub.busy = { answers: 2, headers };
       await assert.rejects(listRepository('owner/small-GGUF', at), ({ code, details }) => {
         assert.deepEqual([code, details.status, details.retryAfterMilliseconds], ['DOWNLOAD_FAILED', 429, 120_000]);

@@ -64,7 +64,9 @@ describe('the memory that an engine of one thread tells', () => {
 
   /** What the page takes. Each worker that has the shared heap is measured with it: `heap`, its bytes, counts once. */
   async function measured(heap = 0) {
-    const { bytes, breakdown } = await page.evaluate(() => performance.measureUserAgentSpecificMemory());
+    const { bytes, breakdown } = await page.evaluate(() =>
+      /** @type {any} */ (performance).measureUserAgentSpecificMemory(),
+    );
     const holders = breakdown.filter((/** @type {any} */ part) => part.bytes > heap).length;
     return bytes - Math.max(0, holders - 1) * heap;
   }
@@ -100,7 +102,7 @@ describe('the memory that an engine of one thread tells', () => {
     const memoryBudget = await page.evaluate(async (model) => {
       /** @type {any} */
       const description = await globalThis.nibble.describeModel(model, { threads: 1, memoryBudget: 2 ** 40 });
-      return description.model?.budget?.leastBytes + 20e6;
+      return description.model.budget.leastBytes + 20e6;
     }, server.modelUrl);
     await load({ store: 'opfs', memoryBudget });
     // A worker that has read nothing is not measured yet.

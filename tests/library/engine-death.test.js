@@ -5,9 +5,7 @@ import { after, before, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { serveBenchmark } from '../bench/server.js';
 import { openChromium } from '../chromium.js';
-import { present } from '../present.js';
 import { writeSmallModel } from '../small-model.js';
-import { untyped } from '../untyped.js';
 
 /** @typedef {import('../bench/server.js').BenchmarkServer} BenchmarkServer */
 /** @typedef {import('../chromium.js').Chromium} Chromium */
@@ -89,7 +87,7 @@ const MOMENTS = {
       // However late the kill comes, the call has not ended.
       const endless = { ignoreEos: true, onFull: 'drop-oldest' };
       const prompt = 'ab '.repeat(1200);
-      const { result } = globalThis.engine.complete(untyped({ prompt, ...endless, onPrefill }));
+      const { result } = globalThis.engine.complete(/** @type {any} */ ({ prompt, ...endless, onPrefill }));
       globalThis.call = () => result;
     },
   },
@@ -130,7 +128,7 @@ async function openPage(origin = server.url) {
   return page;
 }
 
-/** @param {Page} page */
+/** @param {Page} page @param {string} [model] @param {string | null} [store] */
 const load = (page, model = server.modelUrl, store = 'indexeddb') =>
   page.evaluate(
     async ([from, where]) => {
@@ -181,9 +179,9 @@ const workersLeft = async (page) => {
   return left;
 };
 
-/** @param {Page} page @param {...(string | null)} from */
-async function checkNext(page, ...from) {
-  await load(page, present(...from));
+/** @param {Page} page @param {string} [model] @param {string | null} [store] */
+async function checkNext(page, model, store) {
+  await load(page, model, store);
   const text = await page.evaluate(async () => {
     const { engine } = globalThis;
     const { tokens } = await engine.complete({ prompt: 'ab', maxTokens: 4, ignoreEos: true }).result;
@@ -307,7 +305,7 @@ test('over plain http, a worker that collects its garbage is not taken for one t
   const page = await openPage(server.url.replace('localhost', PLAIN_HOST));
   await load(page, server.modelUrl.replace('localhost', PLAIN_HOST));
   for (let time = 0; time < 3; time++) {
-    await page.workers()[0].evaluate(() => self.gc());
+    await page.workers()[0].evaluate(() => /** @type {() => void} */ (self.gc)());
     // What the collector has closed is told before this is.
     await page.evaluate(async () => {
       /** @param {IDBOpenDBRequest} request */
@@ -349,7 +347,7 @@ test('a worker that is ended before it begins, or is another script, is not wait
       const { Worker } = globalThis;
       globalThis.Worker = /** @type {any} */ (
         class extends Worker {
-          /** @param {...any[]} from */
+          /** @param {ConstructorParameters<typeof Worker>} from */
           constructor(...from) {
             super(...from);
             this.terminate();

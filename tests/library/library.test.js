@@ -147,7 +147,7 @@ describe('loading', () => {
     await assert.rejects(createEngine({ model: join(temporaryFolder(), 'absent.gguf') }), code('SOURCE_UNREADABLE'));
     await assert.rejects(createEngine({ model: new Blob(['<html>no model']) }), code('GGUF_BAD_MAGIC'));
     await assert.rejects(createEngine(untyped({})), code('INVALID_ARGUMENT'));
-    await assert.rejects(createEngine(present(null)), code('INVALID_ARGUMENT'));
+    await assert.rejects(createEngine(untyped(null)), code('INVALID_ARGUMENT'));
     const unknownStore = createEngine({ model: path, store: untyped('cloud') });
     await assert.rejects(unknownStore, { message: /^The option store is "cloud"; expected / });
     await assert.rejects(createEngine({ model: path, signal: untyped(4) }), code('INVALID_ARGUMENT'));
@@ -272,7 +272,7 @@ describe('completions', () => {
   });
 
   test('a token that ends the text ends it, and is not part of it', async () => {
-    const end = engine.info.specialTokens.eos;
+    const end = present(engine.info.specialTokens.eos);
     const options = { prompt: 'abc', temperature: 0, maxTokens: 5, logitBias: { [end]: 1000 } };
     const result = await engine.complete(options).result;
     assert.deepEqual([result.finishReason, result.text, result.tokens], ['stop', '', []]);
@@ -363,8 +363,8 @@ describe('completions', () => {
     const completion = engine.complete({ tokens: [100000] });
     await assert.rejects(collect(completion), code('INVALID_ARGUMENT'));
     await assert.rejects(completion.result, code('INVALID_ARGUMENT'));
-    await assert.rejects(engine.complete({ prompt: 'a', signal: 4 }), code('INVALID_ARGUMENT'));
-    await assert.rejects(engine.score([1, 2], { signal: {} }), code('INVALID_ARGUMENT'));
+    await assert.rejects(untyped(engine.complete({ prompt: 'a', signal: untyped(4) })), code('INVALID_ARGUMENT'));
+    await assert.rejects(engine.score([1, 2], { signal: untyped({}) }), code('INVALID_ARGUMENT'));
     await assert.rejects(collect(engine.complete({ prompt: 'a', topP: 2 })), code('INVALID_ARGUMENT'));
     await assert.rejects(engine.complete({ prompt: '' }).result, code('INVALID_ARGUMENT'));
   });
@@ -373,12 +373,15 @@ describe('completions', () => {
     /** @param {string} unknown @param {string} nearest */
     const named = (unknown, nearest) => (/** @type {NibbleError} */ error) =>
       code('INVALID_ARGUMENT')(error) && error.message.includes(unknown) && error.message.includes(nearest);
-    await assert.rejects(createEngine({ model: path, contextsize: 5 }), named('contextsize', 'contextSize'));
-    await assert.rejects(describeModel(path, { thread: 5 }), named('thread', 'threads'));
-    await assert.rejects(engine.complete({ prompt: 'a', temprature: 1 }), named('temprature', 'temperature'));
-    await assert.rejects(engine.evaluate([1], { topK: 5 }), named('topK', 'top'));
+    await assert.rejects(createEngine(untyped({ model: path, contextsize: 5 })), named('contextsize', 'contextSize'));
+    await assert.rejects(describeModel(path, untyped({ thread: 5 })), named('thread', 'threads'));
+    await assert.rejects(
+      untyped(engine.complete(untyped({ prompt: 'a', temprature: 1 }))),
+      named('temprature', 'temperature'),
+    );
+    await assert.rejects(engine.evaluate([1], untyped({ topK: 5 })), named('topK', 'top'));
     await assert.rejects(engine.score([1, 2], untyped({ form: 1 })), named('form', 'from'));
-    await assert.rejects(engine.benchmark({ warmup: 1 }), named('warmup', 'warmUp'));
+    await assert.rejects(engine.benchmark(untyped({ warmup: 1 })), named('warmup', 'warmUp'));
     const { signal } = new AbortController();
     assert.equal((await engine.evaluate([1], { signal, top: 1, reusePrefix: undefined })).top.length, 1);
   });

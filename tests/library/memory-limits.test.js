@@ -108,7 +108,7 @@ describe('in a browser that lets memory grow to 32 MiB', () => {
         const { weights, wasm } = await engine.memory();
         await engine.unload();
         return { weights, wasm };
-      } catch ({ code, message, details }) {
+      } catch (/** @type {any} */ { code, message, details }) {
         return { code, message, details };
       }
     }, server.modelUrl);

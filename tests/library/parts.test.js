@@ -144,17 +144,17 @@ describe('protocol', () => {
 
 describe('client', () => {
   function fakePort() {
-    const port = { sent: [], terminated: 0, alive: [] };
+    const port = { sent: /** @type {any[]} */ ([]), terminated: 0, alive: /** @type {boolean[]} */ ([]) };
     return Object.assign(port, {
       /** @param {string} message */
-      post: (message) => port.sent.push(untyped(untyped(structuredClone(message)))),
+      post: (message) => port.sent.push(structuredClone(message)),
       /** @param {any} handlers */
       listen: (handlers) => Object.assign(port, handlers),
       terminate: async () => {
         port.terminated++;
       },
       /** @param {boolean} busy */
-      keepAlive: (busy) => port.alive.push(untyped(untyped(busy))),
+      keepAlive: (busy) => port.alive.push(busy),
     });
   }
 
@@ -266,7 +266,7 @@ describe('client', () => {
 
   test('what cannot be sent is an error of the call', async () => {
     const client = new Client(untyped(fakePort()));
-    await assert.rejects(client.call('render', { messages: [() => {}] }), code('INVALID_ARGUMENT'));
+    await assert.rejects(client.call('render', untyped({ messages: [() => {}] })), code('INVALID_ARGUMENT'));
   });
 });
 
@@ -330,7 +330,7 @@ describe('sources', () => {
   const content = Uint8Array.from({ length: 10_000_000 }, (_, index) => (index * 7) & 255);
   /** @type {string} */
   let folder;
-  /** @type {Server<typeof IncomingMessage, typeof ServerResponse>} */
+  /** @type {import('node:http').Server} */
   let server;
   /** @type {string} */
   let origin;

@@ -77,6 +77,7 @@ describe('in Node', () => {
     const bytes = wasmAt('nibble-simd128.wasm');
     const within = Buffer.concat([Buffer.alloc(16), bytes, Buffer.alloc(16)]);
     const buffer = new Uint8Array(bytes).buffer;
+    /** @type {[ArrayBuffer, number, number]} */
     const part = [within.buffer, within.byteOffset + 16, bytes.length];
     for (const wasmBinary of [buffer, new Uint8Array(...part), new DataView(...part)]) {
       const engine = await createEngine({ model, kernelSet: 'simd128', wasmBinary });

@@ -5,6 +5,7 @@ import { serve } from '../../web/serve.js';
 import { openChromium } from '../chromium.js';
 
 /** @typedef {import('../chromium.js').Chromium} Chromium */
+/** @typedef {import('../../js/client/session.js').Session} Session */
 
 const TEXT = Array.from({ length: 150 }, (_, i) => (i * 37 + 11) % 256);
 const COMPLETION = { tokens: [...TEXT, 9], maxTokens: 30, temperature: 0, ignoreEos: true };
@@ -97,7 +98,7 @@ for (const store of ['indexeddb', 'opfs']) {
       /** @type {any} */
       const tokens = await page.evaluate(async () => {
         const session = await globalThis.engine.restoreSession('both');
-        return session?.tokens();
+        return /** @type {Session} */ (session).tokens();
       });
       assert.ok(tokens.length === 100 || tokens.length === 101);
       assert.deepEqual(tokens, TEXT.slice(0, tokens.length));

@@ -5,13 +5,13 @@ import { fileURLToPath } from 'node:url';
 import { Worker } from 'node:worker_threads';
 import { createEngine } from '../../js/index.node.js';
 import { holdPrompts } from '../held-prompt.js';
-import { present } from '../present.js';
 import { writeSmallModel } from '../small-model.js';
 import { untyped } from '../untyped.js';
 import { logitsAfter } from './all-logits.js';
 
 /** @typedef {import('../../js/base/public-types.js').Engine} Engine */
 /** @typedef {import('../../js/client/session.js').Session} Session */
+/** @typedef {import('../../js/base/errors.js').NibbleError} NibbleError */
 
 const MODEL = fileURLToPath(new URL('../../models/nibble-tiny.gguf', import.meta.url));
 const TEXT = Array.from({ length: 150 }, (_, i) => (i * 37 + 11) % 256);
@@ -45,7 +45,7 @@ async function openSmall(options = {}) {
 const codeOf = (promise) =>
   promise.then(
     () => 'no error',
-    ({ code }) => code,
+    (/** @type {NibbleError} */ { code }) => code,
   );
 
 describe('several sessions on one engine', () => {
@@ -53,6 +53,7 @@ describe('several sessions on one engine', () => {
     const alone = await engine.complete({ tokens: TEXT, maxTokens: 40, ...GREEDY }).result;
     const [one, other] = [await engine.createSession(), await engine.createSession()];
     const texts = [TEXT, OTHER];
+    /** @type {number[][]} */
     const found = [[], []];
     for (let round = 0; round < 4; round++) {
       for (const [place, session] of [one, other].entries()) {
@@ -186,12 +187,12 @@ describe('several sessions on one engine', () => {
     assert.equal(await codeOf(engine.createSession({ onFull: untyped('explode') })), 'INVALID_ARGUMENT');
     assert.equal(await codeOf(engine.createSession({ keepTokens: -1 })), 'INVALID_ARGUMENT');
     const session = await engine.createSession();
-    assert.equal(await codeOf(session.complete({ prompt: 'a', session: 1 })), 'INVALID_ARGUMENT');
-    assert.equal(await codeOf(session.prefill([1], { onProgress: 1 })), 'INVALID_ARGUMENT');
+    assert.equal(await codeOf(session.complete(untyped({ prompt: 'a', session: 1 }))), 'INVALID_ARGUMENT');
+    assert.equal(await codeOf(session.prefill([1], { onProgress: untyped(1) })), 'INVALID_ARGUMENT');
     assert.equal(await codeOf(session.save('')), 'INVALID_ARGUMENT');
     assert.equal(await codeOf(session.prefill([1e6])), 'INVALID_ARGUMENT');
     for (const length of [-1, undefined, null]) {
-      assert.equal(await codeOf(session.truncate(present(length))), 'INVALID_ARGUMENT');
+      assert.equal(await codeOf(session.truncate(untyped(length))), 'INVALID_ARGUMENT');
     }
     assert.equal(await codeOf(engine.createSession(untyped([]))), 'INVALID_ARGUMENT');
     await session.close();

@@ -25,7 +25,7 @@ WebAssembly.instantiate = async (/** @type {any} */ module, /** @type {any} */ i
 // In the heap, where the engine has nothing: below its static data.
 const FLAG = 128;
 const LATE_MILLISECONDS = 300;
-/** @type {WebAssembly.Memory | undefined} */
+/** @type {any} */
 let memory;
 /** @param {any} imports */
 const memoryOf = (imports) =>
@@ -33,7 +33,7 @@ const memoryOf = (imports) =>
     .flatMap(Object.values)
     .find((one) => one instanceof WebAssembly.Memory);
 
-globalThis.armThreads = () => Atomics.store(new Int32Array(/** @type {any} */ (memory?.buffer)), FLAG, 1);
+globalThis.armThreads = () => Atomics.store(new Int32Array(memory.buffer), FLAG, 1);
 
 // Threads make their instances at once. One that sleeps asks for the time now and then: here it then stays away so long
 // that others wait for it, and traps.
@@ -52,7 +52,7 @@ const mapped = (group, change) =>
 /** @param {Function} use */
 function late(use) {
   return (/** @type {any[]} */ ...given) => {
-    const flag = new Int32Array(/** @type {any} */ (memory?.buffer));
+    const flag = new Int32Array(memory.buffer);
     if (Atomics.load(flag, FLAG) !== 0) {
       Atomics.wait(flag, FLAG, 1, LATE_MILLISECONDS);
       trap();

@@ -79,7 +79,8 @@ async function untilAlone({ workers }) {
 }
 
 /** @param {Page} page */
-const measureMemory = (page) => page.evaluate(async () => (await performance.measureUserAgentSpecificMemory()).bytes);
+const measureMemory = (page) =>
+  page.evaluate(async () => (await /** @type {any} */ (performance).measureUserAgentSpecificMemory()).bytes);
 
 for (const [name, make] of untyped([
   ['the included model', () => TINY],

@@ -14,16 +14,23 @@ import { figure, report } from '../bench/report.js';
 import { serveBenchmark } from '../bench/server.js';
 import { median, ratio, summarise, summary } from '../bench/statistics.js';
 import { measureStorage, table } from '../bench/storage.js';
+import { present } from '../present.js';
 import { temporaryFolder } from '../small-model.js';
+import { untyped } from '../untyped.js';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const TINY = join(ROOT, 'models/nibble-tiny.gguf');
 
+/** @typedef {import('../bench/measure.js').Test} Test */
+
+/** @type {Test} */
 const PREFILL = { name: 'pp512', kind: 'prefill', tokens: 512, depth: 0 };
+/** @type {Test} */
 const DECODE = { name: 'tg128', kind: 'decode', tokens: 128, depth: 0 };
+/** @type {Test} */
 const DEEP = { name: 'tg32@d2000', kind: 'decode', tokens: 32, depth: 2000 };
 
-/** @param {{ name: string, kind: string, tokens: number, depth: number }} test @param {number} tokensPerSecond */
+/** @param {Test} test @param {number} tokensPerSecond */
 const sample = (test, tokensPerSecond, tokens = test.tokens) => ({
   test: test.name,
   tokens,
@@ -53,6 +60,7 @@ function exampleRecord() {
     [120, 30, 20],
     [110, 22, 16],
   ];
+  /** @type {any[]} */
   const runs = rounds.flatMap(([prefill, decode, deep], index) => [
     run('nibble', index + 1, [sample(PREFILL, prefill), sample(DECODE, decode), sample(DEEP, deep)]),
     run('wllama-3', index + 1, [
@@ -124,7 +132,7 @@ describe('the figures', () => {
   test('a ratio is that of the medians, its range that of the rounds with both', () => {
     const record = exampleRecord();
     assert.deepEqual(ratio(record, 'tg128', 'nibble', 'wllama-3'), { ratio: 5, low: 5, high: 5 });
-    const { ratio: overall, low, high } = ratio(record, 'pp512', 'nibble', 'llama.cpp');
+    const { ratio: overall, low, high } = present(ratio(record, 'pp512', 'nibble', 'llama.cpp'));
     assert.equal(overall, 0.55);
     assert.equal(low, 0.5);
     assert.equal(high, 0.55);
@@ -196,6 +204,7 @@ describe('the report', () => {
  * @param {string} xml
  */
 function assertWellFormed(xml) {
+  /** @type {string[]} */
   const open = [];
   const rest = xml.replace(
     /<(\/?)([\w:]+)((?:\s+[\w:-]+="[^"<]*")*)\s*(\/?)>/g,
@@ -229,7 +238,7 @@ describe('the chart', () => {
     assert.equal(widths.length, 8);
     const [nibble, wllama, llama] = widths;
     assert.ok(Math.abs(nibble / wllama - 10) < 0.1 && Math.abs(llama / nibble - 200 / 110) < 0.02);
-    const [, width, height] = /viewBox="0 0 (\d+) (\d+)"/.exec(svg).map(Number);
+    const [, width, height] = present(/viewBox="0 0 (\d+) (\d+)"/.exec(svg)).map(Number);
     const places = [...svg.matchAll(/<(?:rect|text) x="([\d.]+)" y="([\d.]+)"/g)].map(([, x, y]) => [
       Number(x),
       Number(y),
@@ -247,17 +256,17 @@ describe('the chart', () => {
 });
 
 describe('the options', () => {
-  /** @param {...string} args */
+  /** @param {...string} args @returns {any} */
   const read = (...args) => readOptions(['--model', 'a/b.gguf', ...args], new Date('2026-01-02T03:04:05Z'));
 
   test('have defaults', () => {
     const options = read();
     assert.deepEqual(
-      options.tests.map(({ name }) => name),
+      options.tests.map((/** @type {Test} */ { name }) => name),
       ['pp512', 'tg128', 'tg32@d2000'],
     );
     assert.deepEqual(
-      options.peers.map(({ name, rounds }) => [name, rounds]),
+      options.peers.map((/** @type {{ name: string, rounds: number }} */ { name, rounds }) => [name, rounds]),
       [
         ['wllama-2', 3],
         ['wllama-3', 3],
@@ -287,7 +296,7 @@ describe('the options', () => {
       { name: 'llama.cpp', rounds: 4 },
     ]);
     assert.deepEqual(
-      options.tests.map(({ name }) => name),
+      options.tests.map((/** @type {Test} */ { name }) => name),
       ['tg32@d7'],
     );
     assert.deepEqual([options.node, options.complete], [true, true]);
@@ -296,7 +305,7 @@ describe('the options', () => {
   });
 
   test('are refused with a sentence where they make no sense', () => {
-    for (const [args, expected] of [
+    for (const [args, expected] of /** @type {[string[], RegExp][]} */ ([
       [['--peers', 'ollama'], /--peers names 'ollama'/],
       [['--peers', 'wllama-2,wllama-2'], /wllama-2 twice/],
       [['--peers', 'wllama-2:0'], /--peers is '0'/],
@@ -305,7 +314,7 @@ describe('the options', () => {
       [['--depth', '0,x'], /--depth is 'x'/],
       [['--prompt', '0', '--depth', ''], /--depth is ''/],
       [['--frob'], /--frob/],
-    ]) {
+    ])) {
       assert.throws(
         () => read(...args),
         (error) => error instanceof UsageError && expected.test(error.message),
@@ -339,14 +348,17 @@ describe('the turns', () => {
 describe('a measurement', () => {
   /** An engine of exact speeds. @param {{ prefill: number, decode: number }} options */
   function fakeEngine({ prefill, decode }) {
+    /** @type {[tokens: number, depth: number][]} */
     const calls = [];
+    /** @param {number} tokens @param {number} rate */
     const timed = (tokens, rate) => ({ tokens, milliseconds: (tokens * 1000) / rate });
     const engine = {
       calls,
       closed: false,
       load: { milliseconds: 1, from: 'nowhere' },
       facts: {},
-      prefill: async (tokens) => timed(tokens, prefill),
+      prefill: async (/** @type {number} */ tokens) => timed(tokens, prefill),
+      /** @param {number} tokens @param {number} depth */
       async decode(tokens, depth) {
         calls.push([tokens, depth]);
         return timed(tokens, decode);
@@ -366,7 +378,7 @@ describe('a measurement', () => {
     assert.deepEqual(fit(PREFILL, rates, 20), { tokens: 200 });
     assert.deepEqual(fit(PREFILL, rates, 1), { tokens: 16 });
     assert.deepEqual(fit(DECODE, rates, 10), { tokens: 20 });
-    assert.match(fit(DEEP, rates, 60).reason, /filling 2000 tokens would take 200 s/);
+    assert.match(untyped(fit(DEEP, rates, 60)).reason, /filling 2000 tokens would take 200 s/);
   });
 
   test('is the same for every engine', async () => {
@@ -376,7 +388,11 @@ describe('a measurement', () => {
     const plan = { setup: {}, tests: [PREFILL, DECODE, DEEP], capSeconds: 60 };
     const { results } = await measure({ open: async () => engine }, plan, async ({ phase }) => phases.push(phase));
     assert.deepEqual(
-      results.map(({ test: name, tokens, tokensPerSecond }) => [name, tokens, Math.round(tokensPerSecond)]),
+      results.map((/** @type {any} */ { test: name, tokens, tokensPerSecond }) => [
+        name,
+        tokens,
+        Math.round(tokensPerSecond),
+      ]),
       [
         ['pp512', 512, 1000],
         ['tg128', 128, 50],
@@ -445,14 +461,18 @@ describe('the command', () => {
     assert.equal(record.runs.length, 2);
     for (const { results, facts, memory, load } of record.runs) {
       assert.deepEqual(
-        results.map(({ test: name, tokens }) => [name, tokens]),
+        results.map((/** @type {any} */ { test: name, tokens }) => [name, tokens]),
         [
           ['pp16', 16],
           ['tg4', 4],
           ['tg4@d8', 4],
         ],
       );
-      assert.ok(results.every(({ tokensPerSecond }) => tokensPerSecond > 0 && Number.isFinite(tokensPerSecond)));
+      assert.ok(
+        results.every(
+          (/** @type {any} */ { tokensPerSecond }) => tokensPerSecond > 0 && Number.isFinite(tokensPerSecond),
+        ),
+      );
       assert.ok(facts.threads === 2 && facts.kernelSet && memory.wasmBytes > 0 && load.milliseconds > 0);
     }
     assert.match(record.model.sha256, /^[0-9a-f]{64}$/);
@@ -476,7 +496,7 @@ test('the storage of a browser is measured by every store, size and way to read'
   assert.equal(rows.length, 6);
   for (const { write, reads } of rows) {
     assert.equal(reads.length, ways.length);
-    for (const found of [write, ...reads]) assert.ok(found.count === 1 && found.median > 0, JSON.stringify(found));
+    for (const found of [write, ...reads]) assert.ok(found?.count === 1 && found.median > 0, JSON.stringify(found));
   }
   assert.equal(table(rows).split('\n').length, 2 + rows.length);
 });

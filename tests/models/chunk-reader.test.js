@@ -56,7 +56,7 @@ function startFarWorker(platform, started) {
   return {
     /** @param {any} message */
     post: (message) => {
-      worker.methods.push(untyped(untyped(message.method)));
+      worker.methods.push(untyped(message.method));
       carry(far, message);
     },
     /** @param {{ onMessage: any, onFailure: any }} options */

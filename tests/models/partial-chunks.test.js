@@ -80,7 +80,7 @@ describe('a chunk that is not full yet', () => {
     const controller = new AbortController();
     const importing = killed.store({ url: server.url }, { signal: controller.signal, saveEvery: OFTEN });
     const ended = assert.rejects(importing, (/** @type {NibbleError} */ error) => error.code === 'CANCELLED');
-    while (!(untyped((await record())?.chunks).length > 0)) await sleep(5);
+    while (!((await record())?.chunks.length > 0)) await sleep(5);
     dead = true;
     controller.abort();
     await ended;

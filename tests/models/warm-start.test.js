@@ -91,7 +91,7 @@ for (const kind of ['indexeddb', 'opfs']) {
             return;
           }
           const database = await new Promise((resolve) => {
-            indexedDB.open('nibble').onsuccess = (/** @type {any} */ { target }) => resolve(target?.result);
+            indexedDB.open('nibble').onsuccess = (/** @type {any} */ { target }) => resolve(target.result);
           });
           await new Promise((resolve) => {
             const request = database

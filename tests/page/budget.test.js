@@ -46,7 +46,7 @@ const leastBytes = (page) =>
   page.evaluate(async () => {
     const { describeModel } = await import('/nibble/index.js');
     const model = new URL('models/nibble-tiny.gguf', document.baseURI);
-    return (await describeModel(model, { memoryBudget: 1e9, contextSize: 512 })).model?.budget?.leastBytes;
+    return (await describeModel(model, { memoryBudget: 1e9, contextSize: 512 })).model.budget.leastBytes;
   });
 
 /** @param {Page} page @param {string} name */
@@ -85,7 +85,7 @@ describe('the memory for the model', () => {
     assert.match(await problem.innerText(), /takes at least \d+\.\d MB/);
     await driver.shoot(page, 'budget-too-small');
     await page.getByRole('button', { name: 'Memory settings' }).click();
-    await page.waitForFunction(() => document.activeElement?.id === 'setting-memoryBudget');
+    await page.waitForFunction(() => document.activeElement.id === 'setting-memoryBudget');
     await driver.shoot(page, 'settings-budget');
     await choose(page, '');
     await problem.waitFor({ state: 'hidden' });
@@ -105,7 +105,7 @@ describe('the memory for the model', () => {
     );
     assert.match(present(await detail(page, 'Memory')), /weights \d+ k?B, weights being read \d+ kB, context \d+ kB, /);
     await page.waitForFunction(() =>
-      / of /.test(/** @type {any} */ (document.querySelector('#status-memory')?.textContent)),
+      / of /.test(/** @type {any} */ (document.querySelector('#status-memory').textContent)),
     );
     await page.locator('#open-details').click();
     await driver.shoot(page, 'details-budget');
@@ -118,7 +118,7 @@ describe('the memory for the model', () => {
     // The engine before is there until the new one is.
     await driver.untilEqual(
       async () =>
-        /^Memory limit\s+500 MB: all of the model stays in memory/.test(present(await detail(page, 'Memory limit'))),
+        /^Memory limit\s+500 MB: all of the model stays in memory/.test((await detail(page, 'Memory limit')) ?? ''),
       true,
     );
     await driver.untilReady(page);

@@ -1,5 +1,4 @@
 // Drags into the page tests: Playwright has none for files.
-import { present } from '../present.js';
 
 /** @typedef {import('playwright-core').Page} Page */
 
@@ -20,7 +19,7 @@ export function drag(page, types, { name, bytes, files = [{ name, bytes }], link
         data.items.add(new File([Uint8Array.from(file.bytes, (c) => c.charCodeAt(0))], file.name));
     const taken = [];
     for (const type of given.types) {
-      const target = present(document.elementFromPoint(innerWidth / 2, innerHeight / 2));
+      const target = /** @type {Element} */ (document.elementFromPoint(innerWidth / 2, innerHeight / 2));
       const event = new DragEvent(type, { bubbles: true, cancelable: true, dataTransfer: data });
       target.dispatchEvent(event);
       if (['dragover', 'drop'].includes(type)) taken.push(event.defaultPrevented);

@@ -3,7 +3,6 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { after, before, describe, test } from 'node:test';
 import { isDeepStrictEqual } from 'node:util';
-import { present } from '../present.js';
 import { drag } from './drag.js';
 import * as driver from './driver.js';
 
@@ -23,7 +22,7 @@ before(async () => {
 
 after(() => browser?.close());
 
-/** @param {object} script @param {{ isReady?: boolean }} [options] */
+/** @param {object | null} script null: the library's own engine @param {{ isReady?: boolean }} [options] */
 async function open(script, { isReady = true } = {}) {
   /** @param {Page} page */
   const before = async (page) => {
@@ -51,7 +50,7 @@ test(
   'a model stays where it was stored, and is found there, when another place is chosen for others',
   LIMIT,
   async () => {
-    const opened = await open(present(null));
+    const opened = await open(null);
     const { page } = opened;
     const bytes = readFileSync(driver.MODEL).toString('latin1');
     await page.evaluate(async (text) => {

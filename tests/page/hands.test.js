@@ -39,7 +39,7 @@ const onPhone = (page) =>
 /** Enter as Safari tells the one that ends a composition, on what has the focus. @param {Page} page */
 const pressInComposition = (page) =>
   page.evaluate(() =>
-    document.activeElement?.dispatchEvent(
+    document.activeElement.dispatchEvent(
       new KeyboardEvent('keydown', { key: 'Enter', bubbles: true, cancelable: true, isComposing: false, keyCode: 229 }),
     ),
   );
@@ -52,7 +52,7 @@ const field = (page) => page.locator('#prompt');
 const kept = (page) =>
   page.evaluate(async () => {
     const database = await new Promise((resolve) => {
-      indexedDB.open('nibble-conversations').onsuccess = (/** @type {any} */ { target }) => resolve(target?.result);
+      indexedDB.open('nibble-conversations').onsuccess = (/** @type {any} */ { target }) => resolve(target.result);
     });
     const request = database.transaction('messages').objectStore('messages').getAll();
     await new Promise((resolve) => {
@@ -75,7 +75,7 @@ test('a long line gets its side by its first letter, since browsers take seconds
     await page.evaluate(() => {
       /** @param {{ target: any }} options */
       const note = ({ target }) => queueMicrotask(() => (globalThis.before = target.dir));
-      document.querySelector('#prompt')?.addEventListener('beforeinput', note, { once: true });
+      document.querySelector('#prompt').addEventListener('beforeinput', note, { once: true });
     });
     await field(page).focus();
     await page.keyboard.insertText(text);
@@ -270,7 +270,7 @@ describe('copying', () => {
           const clipboard = isMissing ? undefined : { writeText: () => Promise.reject(new Error('refused')) };
           Object.defineProperty(navigator, 'clipboard', { value: clipboard });
           document.addEventListener('copy', () => {
-            window.copied = document.getSelection()?.toString();
+            window.copied = document.getSelection().toString();
           });
         }, kind === 'is missing'),
       );
@@ -283,7 +283,7 @@ describe('copying', () => {
       await page.locator('.message.assistant .foot .copy').click();
       await page.locator('.message.assistant .foot .copy[title=Copied]').waitFor();
       assert.equal(await page.evaluate(() => window.copied), 'Text.\n\n```js\nlet a;\n```\n');
-      assert.equal(await page.evaluate(() => document.activeElement?.className), 'icon copy', 'the focus stays');
+      assert.equal(await page.evaluate(() => document.activeElement.className), 'icon copy', 'the focus stays');
       assert.equal(await page.locator('body > textarea').count(), 0);
       await page.evaluate(() => {
         document.execCommand = () => false;

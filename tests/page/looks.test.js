@@ -170,7 +170,7 @@ describe('the page', () => {
       const scroller = document.querySelector('#scroller');
       return [
         document.documentElement.scrollWidth - innerWidth,
-        scroller?.scrollWidth - /** @type {any} */ (scroller?.clientWidth),
+        scroller.scrollWidth - /** @type {any} */ (scroller.clientWidth),
       ];
     });
     assert.deepEqual(overflow, [0, 0]);
@@ -215,14 +215,14 @@ describe('the page', () => {
     const shown = () =>
       page.evaluate(() => {
         /** @type {any} */
-        const foot = document.querySelector('#status')?.getBoundingClientRect();
+        const foot = document.querySelector('#status').getBoundingClientRect();
         const items = [...document.querySelectorAll('#status li')].filter((item) => item.checkVisibility());
         /** @param {DOMRect} dOMRect */
         const isInside = ({ left, right, top, bottom }) =>
-          left >= foot?.left &&
-          right <= /** @type {any} */ (foot?.right) &&
-          top >= /** @type {any} */ (foot?.top) &&
-          bottom <= Math.min(/** @type {any} */ (foot?.bottom), innerHeight);
+          left >= foot.left &&
+          right <= /** @type {any} */ (foot.right) &&
+          top >= /** @type {any} */ (foot.top) &&
+          bottom <= Math.min(/** @type {any} */ (foot.bottom), innerHeight);
         return items.map((item) => [
           /** @type {HTMLElement} */ (item).innerText.trim(),
           isInside(item.getBoundingClientRect()),
@@ -303,7 +303,7 @@ describe('the page', () => {
   test('is worked by the keyboard alone', LIMIT, async () => {
     const opened = await open();
     const { page } = opened;
-    const focused = () => page.evaluate(() => document.activeElement?.id || document.activeElement?.className);
+    const focused = () => page.evaluate(() => document.activeElement.id || document.activeElement.className);
     await driver.untilEqual(focused, 'prompt');
     await page.keyboard.type('Hello');
     await page.keyboard.press('Shift+Enter');
@@ -332,9 +332,9 @@ describe('the page', () => {
         const element = document.activeElement;
         if (element === document.body) return null;
         const { outlineStyle, outlineWidth, boxShadow } = getComputedStyle(/** @type {any} */ (element));
-        const around = getComputedStyle(/** @type {any} */ (element?.closest('#composer') ?? element)).boxShadow;
+        const around = getComputedStyle(/** @type {any} */ (element.closest('#composer') ?? element)).boxShadow;
         const shown = (outlineStyle !== 'none' && outlineWidth !== '0px') || boxShadow !== 'none' || around !== 'none';
-        return { name: element?.id || element?.className || element?.localName, shown };
+        return { name: element.id || element.className || element.localName, shown };
       });
       if (place === null) continue;
       assert.ok(place.shown, `the focus is seen at ${place.name}`);

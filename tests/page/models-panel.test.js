@@ -80,7 +80,7 @@ const rowOf = (page, name) => page.locator('#models-panel .models-row', { hasTex
 const button = (page, name) => page.getByRole('button', { name, exact: true });
 
 const untilFocused = (/** @type {Page} */ page, /** @type {string} */ label) =>
-  untilEqual(() => page.evaluate(() => document.activeElement?.getAttribute('aria-label')), label);
+  untilEqual(() => page.evaluate(() => document.activeElement.getAttribute('aria-label')), label);
 
 /** @param {Page} page @param {string | RegExp} path */
 async function enterAddress(page, path) {
@@ -107,7 +107,7 @@ function drop(page, ...files) {
       data.items.add(new File([Uint8Array.from(content, (c) => c.charCodeAt(0))], name, { lastModified: 1 }));
     }
     for (const type of ['dragenter', 'dragover', 'drop']) {
-      target?.dispatchEvent(new DragEvent(type, { bubbles: true, cancelable: true, dataTransfer: data }));
+      target.dispatchEvent(new DragEvent(type, { bubbles: true, cancelable: true, dataTransfer: data }));
     }
   }, files);
 }

@@ -47,7 +47,7 @@ test('parts that are dropped or chosen together are one model, and one alone say
       const models = await store.list();
       await store.close();
       return models.map((/** @type {any} */ { source, state, fileBytes }) => [
-        source?.file ?? source?.url,
+        source.file ?? source.url,
         state,
         fileBytes,
       ]);

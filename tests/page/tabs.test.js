@@ -44,7 +44,7 @@ async function startTabs(settings = {}) {
     window.told = new Set();
     document.addEventListener('DOMContentLoaded', () => {
       const text = document.querySelector('#loading-text');
-      new MutationObserver(() => window.told.add(text?.textContent.split(':')[0])).observe(/** @type {any} */ (text), {
+      new MutationObserver(() => window.told.add(text.textContent.split(':')[0])).observe(/** @type {any} */ (text), {
         childList: true,
       });
     });

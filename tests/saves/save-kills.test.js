@@ -32,12 +32,12 @@ const model = writeSmallModel(SHAPE);
 /**
  * Saves one token more each time, for ever. It runs in pages too. `tell` is told of each save that begins and is done.
  * @param {Engine} engine
- * @param {number[]} first
+ * @param {number} first
  * @param {(a: string, count: number) => unknown} tell
  */
 async function saveForEver(engine, first, tell) {
   const session = (await engine.restoreSession('mine')) ?? (await engine.createSession());
-  for (let count = Math.max(untyped(first), (await session.tokens()).length + 1); ; count++) {
+  for (let count = Math.max(first, (await session.tokens()).length + 1); ; count++) {
     await session.prefill(Array.from({ length: count }, (_, place) => place % 250));
     tell('begun', count);
     await session.save('mine');

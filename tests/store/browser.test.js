@@ -3,7 +3,6 @@ import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { after, before, describe, test } from 'node:test';
 import { unreadableRecord } from '../../js/store/record.js';
-import { untyped } from '../untyped.js';
 import { PROMISES } from './contract.js';
 import { openWorkerPages } from './page.js';
 
@@ -24,12 +23,13 @@ after(() => pages?.close());
 /** What a browser does that refuses Blobs in IndexedDB: it ends the transaction without a word. */
 const refuseBlobs = () => {
   const { put } = IDBObjectStore.prototype;
-  IDBObjectStore.prototype.put = untyped(function (/** @type {any} */ value, /** @type {string} */ ...key) {
+  /** @this {IDBObjectStore} @param {any} value @param {IDBValidKey[]} key */
+  IDBObjectStore.prototype.put = function (value, ...key) {
     if (!(value instanceof Blob)) return put.call(this, value, ...key);
     const request = put.call(this, 0, ...key);
     this.transaction.abort();
     return request;
-  });
+  };
 };
 
 const BACKENDS = [

@@ -46,11 +46,8 @@ export async function refuses(promise, code, what) {
     error = reason;
   });
   check(error !== null, `${what} succeeded; expected ${code}`);
-  check(
-    error?.name === 'NibbleError' && error?.code === code,
-    `${what} gave ${error?.code} (${error}); expected ${code}`,
-  );
-  check(error?.message.length > 20, `${what} says only "${error?.message}"`);
+  check(error.name === 'NibbleError' && error.code === code, `${what} gave ${error.code} (${error}); expected ${code}`);
+  check(error.message.length > 20, `${what} says only "${error.message}"`);
   return error;
 }
 
@@ -101,7 +98,7 @@ export const PROMISES = [
       equal(await backend.get('a'), record, 'the record');
       equal(await backend.list(), [record], 'the list');
       record.state = 'changed';
-      equal((await backend.get('a'))?.state, 'complete', 'the state stored');
+      equal((await backend.get('a')).state, 'complete', 'the state stored');
       await backend.close();
     },
   },
@@ -255,7 +252,7 @@ export const PROMISES = [
       await backend.writeChunk('a', 1, [pattern(1000)]);
       /** @type {any} */
       const error = await refuses(readAll(backend, 'a', 0, 1), 'STORE_CHUNK_MISSING', 'reading an absent chunk');
-      equal(error?.details, { id: 'a', index: 0 }, 'the details');
+      equal(error.details, { id: 'a', index: 0 }, 'the details');
       await refuses(readAll(backend, 'a', 1, 500, 501), 'STORE_CHUNK_MISSING', 'reading past the end');
       sameBytes(await readAll(backend, 'a', 1, 500, 500), pattern(1000).subarray(500), 'the end of the chunk');
       sameBytes(await readAll(backend, 'a', -1, 10), pattern(10), 'the chunk of the header');
