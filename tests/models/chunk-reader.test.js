@@ -43,7 +43,7 @@ function startFarWorker(platform, started) {
   };
   serve({ post: (message) => carry(near, message), listen: (onMessage) => far.push(onMessage) }, platform);
   const worker = {
-    methods: [],
+    methods: /** @type {string[]} */ ([]),
     get ended() {
       return ended;
     },
@@ -56,7 +56,7 @@ function startFarWorker(platform, started) {
   return {
     /** @param {any} message */
     post: (message) => {
-      worker.methods.push(untyped(message.method));
+      worker.methods.push(message.method);
       carry(far, message);
     },
     /** @param {{ onMessage: any, onFailure: any }} options */
@@ -70,6 +70,7 @@ function startFarWorker(platform, started) {
   };
 }
 
+/** @param {{ kind?: string, startReader?: () => any, slow?: (backend: Backend) => object }} [options] */
 async function rig({ kind, startReader, slow } = {}) {
   const store = kind === 'memory' ? { kind: 'memory' } : { folder: temporaryFolder() };
   /** @param {string} folder */
@@ -153,7 +154,7 @@ describe('a reader', () => {
     let begun = 0;
     /** @param {Backend} backend */
     const slow = (backend) => ({
-      /** @param {...any[]} parameters */
+      /** @param {Parameters<Backend['readChunk']>} parameters */
       async readChunk(...parameters) {
         begun++;
         most = Math.max(most, ++now);
@@ -173,7 +174,7 @@ describe('a reader', () => {
     const results = await Promise.allSettled(all);
     assert.equal(now, 0, 'no read is under way when all have settled');
     assert.equal(most, 4);
-    const calledOff = results.filter(({ reason }) => code('CANCELLED')(reason)).length;
+    const calledOff = results.filter((result) => code('CANCELLED')(untyped(result).reason)).length;
     assert.ok(calledOff >= 3, `${calledOff} of ${CHUNKS} reads were called off`);
     assert.equal(begun + calledOff, CHUNKS);
     await close();

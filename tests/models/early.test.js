@@ -34,7 +34,7 @@ const written = async (engine, options) => (await engine.complete(options).resul
  */
 async function reordered(bytes, order) {
   const { tensors } = await describeModel(bytes);
-  const list = order(tensors).map((/** @type {{ type: string, [rest: string]: any }} */ { type, ...rest }) => ({
+  const list = order(untyped(tensors)).map(({ type, ...rest }) => ({
     ...rest,
     type: type.toLowerCase(),
   }));
@@ -54,7 +54,7 @@ const ORDERS = {
 
 /** A stream whose last bytes wait for finish(). @param {Buffer<ArrayBuffer>} bytes */
 function heldStream(bytes, held = 5000) {
-  /** @type {(value?: unknown) => void} */
+  /** @type {any} */
   let finish;
   const finished = new Promise((resolve) => {
     finish = resolve;
@@ -113,7 +113,7 @@ describe('a prompt that is given while the model arrives', () => {
       /** @type {any} */
       let computed = () => {};
       const begun = new Promise((resolve) => {
-        computed = (/** @type {{ tokens: number[] }} */ { tokens }) => tokens > 0 && untyped(resolve(tokens));
+        computed = (/** @type {{ tokens: number }} */ { tokens }) => tokens > 0 && resolve(tokens);
       });
       const greedy = written(engine, { ...GREEDY, onPrefill: computed });
       const seeded = written(engine, SEEDED);

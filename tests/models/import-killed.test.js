@@ -11,6 +11,7 @@ import { serveBenchmark } from '../bench/server.js';
 import { openChromium } from '../chromium.js';
 import { crashPage, killBrowser } from '../killing.js';
 import { serveModels } from '../model-server.js';
+import { present } from '../present.js';
 import { writeSmallModel } from '../small-model.js';
 
 /** @typedef {import('../bench/server.js').BenchmarkServer} BenchmarkServer */
@@ -127,7 +128,7 @@ const finish = (page, store) =>
 /** The parts of the file that the server was asked for since then, as [start, end). @param {number} count */
 const askedSince = (count) =>
   models.requests.slice(count).map(({ range }) => {
-    const [, start, end] = /^bytes=(\d+)-(\d*)$/.exec(range ?? 'bytes=0-');
+    const [, start, end] = present(/^bytes=(\d+)-(\d*)$/.exec(range ?? 'bytes=0-'));
     return [Number(start), end === '' ? bytes.length : Number(end) + 1];
   });
 

@@ -17,9 +17,10 @@ import { openChromium } from '../chromium.js';
 import { crashPage, killBrowser } from '../killing.js';
 import { present } from '../present.js';
 import { writeSmallModel } from '../small-model.js';
-import { untyped } from '../untyped.js';
 
 /** @typedef {import('../../js/client/model-store.js').ModelStore} ModelStore */
+/** @typedef {import('../chromium.js').Chromium} Chromium */
+/** @typedef {import('playwright-core').Page} Page */
 
 /** @param {string} relative */
 const path = (relative) => fileURLToPath(new URL(relative, import.meta.url));
@@ -39,14 +40,16 @@ const BROWSER_KILL_EVERY = 5;
 
 /** What the server has sent of the model. */
 class Traffic {
+  /** @type {{ start: number, end: number }[]} */
   #requests = [];
+  /** @type {{ at: number, bytes: number }[]} */
   #log = [];
 
   /** For serveBenchmark(). @param {number} start */
   onRequest = (start) => {
     const request = { start, end: start };
     this.#requests.push(request);
-    return (/** @type {Uint8Array} */ bytes) => {
+    return (/** @type {number} */ bytes) => {
       request.end += bytes;
       this.#log.push({ at: performance.now(), bytes });
     };
@@ -77,7 +80,7 @@ class Traffic {
   /**
    * How many bytes were sent in the last so many milliseconds before a time.
    * @param {number} milliseconds
-   * @param {any} until
+   * @param {number} until
    */
   last(milliseconds, until) {
     const those = this.#log.filter(({ at }) => at <= until && at >= until - milliseconds);
@@ -111,7 +114,8 @@ class FolderImports {
 
   /** @param {string} url @param {number | undefined} chunkBytes */
   constructor(url, chunkBytes) {
-    Object.assign(this, { url, store: { folder: this.#folder, chunkBytes } });
+    this.url = url;
+    this.store = { folder: this.#folder, chunkBytes };
   }
 
   /** @param {() => Promise<void>} moment */
@@ -159,19 +163,23 @@ async function lookAt(models, url, finish) {
 /** A store in Chromium, and tabs that crash; now and then the whole browser is killed. */
 class BrowserImports {
   #profile = mkdtempSync(join(tmpdir(), 'nibble-kills-'));
+  /** @type {Chromium | null} */
   #browser = null;
+  /** @type {Page | null} */
   #page = null;
   #kills = 0;
 
   /** @param {string} kind @param {any} options */
   constructor(kind, { url, chunkBytes, origin }) {
-    Object.assign(this, { url, store: { kind, chunkBytes }, origin });
+    this.url = url;
+    this.store = { kind, chunkBytes };
+    this.origin = origin;
   }
 
   async #open() {
     if (this.#page !== null) return this.#page;
-    this.#browser ??= untyped(await openChromium({ profile: this.#profile }));
-    const page = await untyped(present(this.#browser)).context.newPage();
+    this.#browser ??= await openChromium({ profile: this.#profile });
+    const page = await this.#browser.context.newPage();
     await page.goto(`${this.origin}/test/library-page.html`);
     await page.waitForFunction(() => 'nibble' in globalThis);
     this.#page = page;
@@ -182,7 +190,7 @@ class BrowserImports {
   async killAfter(moment) {
     const page = await this.#open();
     await page.evaluate(
-      async (/** @type {[store: any, url: any]} */ [store, url]) => {
+      async (/** @type {any[]} */ [store, url]) => {
         const models = await globalThis.nibble.openModelStore({ store, workerUrl: '/test/models/hasty-worker.js' });
         models.import(url).catch(() => {});
       },
@@ -202,7 +210,7 @@ class BrowserImports {
   async look({ finish = false } = {}) {
     const page = await this.#open();
     return page.evaluate(
-      async (/** @type {[store: any, url: any, last: any, use: any]} */ [store, url, last, use]) => {
+      async (/** @type {any[]} */ [store, url, last, use]) => {
         const models = await globalThis.nibble.openModelStore({ store });
         const found = await new Function(`return ${use}`)()(models, url, last);
         await models.close();
@@ -213,7 +221,7 @@ class BrowserImports {
   }
 
   async close() {
-    await untyped(this.#browser)?.close();
+    await this.#browser?.close();
     rmSync(this.#profile, { recursive: true, force: true, maxRetries: 5 });
   }
 }
@@ -221,12 +229,12 @@ class BrowserImports {
 /**
  * How much was lost by a kill, of what may be.
  * @param {Traffic} traffic
- * @param {{ state?: any, received?: number }} options
+ * @param {{ state: any, received: number }} found
  * @param {number} at
  */
 function lossOf(traffic, { state, received }, at) {
   if (state === 'complete') return { lost: 0, allowed: 0 };
-  const lost = traffic.behind(present(received));
+  const lost = traffic.behind(received);
   return { lost, allowed: Math.max(PROMISE.bytes, traffic.last(PROMISE.milliseconds, at)) + ON_THE_WAY };
 }
 

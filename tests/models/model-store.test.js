@@ -413,7 +413,7 @@ describe('a ModelStore', () => {
       );
     }
     await assert.rejects(async () => models.import(untyped(5)), code('INVALID_ARGUMENT'));
-    await assert.rejects(async () => models.delete(), code('INVALID_ARGUMENT'));
+    await assert.rejects(async () => untyped(models).delete(), code('INVALID_ARGUMENT'));
     await assert.rejects(async () => models.rename(id, ' '), code('INVALID_ARGUMENT'));
     for (const call of [
       () => models.verify('url:absent'),
@@ -437,9 +437,9 @@ test('what a store is asked wrongly is rejected, not thrown', async () => {
   const wrong = [
     () => models.rename(id, ''),
     () => models.rename('', 'name'),
-    () => models.delete(),
-    () => models.verify(),
-    () => models.readRate(),
+    () => untyped(models).delete(),
+    () => untyped(models).verify(),
+    () => untyped(models).readRate(),
     () => models.import(path, { sha256: 'zz' }),
     () => models.import(path, { onProgress: untyped(1) }),
   ];

@@ -63,6 +63,7 @@ function watch(calls) {
   return createRig(runtime, watched, CHUNK);
 }
 
+/** The record of the model. @returns {Promise<any>} */
 const record = () => backend.get(`url:${server.url}`);
 
 describe('a chunk that is not full yet', () => {
@@ -109,7 +110,7 @@ describe('a chunk that is not full yet', () => {
   });
 
   test('is gone on with, and no byte of it is written twice', async () => {
-    const { packedBytes } = await rig.store({ url: server.url });
+    const { packedBytes } = present(await rig.store({ url: server.url }));
     await backend.remove(`url:${server.url}`);
     /** @type {any[]} */
     const written = [];

@@ -32,6 +32,7 @@ let servers;
 let reports;
 
 before(async () => {
+  /** @param {object} shape */
   const serve = (shape) => serveBenchmark({ folders: FOLDERS, modelPath: writeSmallModel(shape) });
   reports = await openReports();
   servers = { large: await serve(LARGE), small: await serve({}) };
@@ -66,14 +67,14 @@ async function openReports() {
 /**
  * Loads a model in a browser of its own, and in a profile that may have it already. Nobody looks into that browser: one
  * that is driven keeps what it fetches, up to 200 MB in the page's process.
- * @param {string | undefined} profile
+ * @param {string} profile
  * @param {BenchmarkServer} server
- * @param {string} store
+ * @param {string | null} store
  */
 async function load(profile, server, store) {
   const { url, report } = reports.next();
   const page = new URL('/test/models/peak-page.html', server.url);
-  page.search = new URLSearchParams({ model: server.modelUrl, store: store ?? '', report: url });
+  page.search = String(new URLSearchParams({ model: server.modelUrl, store: store ?? '', report: url }));
   const flags = [...FLAGS, '--enable-blink-features=ForceEagerMeasureMemory', `--user-data-dir=${profile}`];
   const browser = new ChildProcess(requireChromium(), [...flags, page.href]);
   try {
@@ -92,12 +93,13 @@ const megabytes = (bytes) => `${(bytes / 1e6).toFixed(1)} MB`;
 describe('the most memory that loading takes', { skip: process.platform !== 'linux' && 'only Linux tells it' }, () => {
   /** @type {string[]} */
   const profiles = [];
+  /** @type {Record<string, Promise<any>>} */
   let loads;
 
   // A page tells what it takes a minute after it is asked, as threads that wait do not answer: hence all at once, and
   // only what needs what another has stored after that.
   before(() => {
-    /** @param {...(string | null)} args */
+    /** @param {Parameters<typeof load>} args */
     const begin = (...args) => {
       const loading = load(...args);
       // Told by the test that awaits it.
@@ -106,7 +108,7 @@ describe('the most memory that loading takes', { skip: process.platform !== 'lin
     };
     const profile = () => {
       profiles.push(mkdtempSync(join(tmpdir(), 'nibble-peak-')));
-      return profiles.at(-1);
+      return profiles[profiles.length - 1];
     };
     loads = { small: begin(profile(), servers.small, null), 'not-stored': begin(profile(), servers.large, null) };
     for (const store of ['indexeddb', 'opfs']) {
@@ -123,17 +125,18 @@ describe('the most memory that loading takes', { skip: process.platform !== 'lin
   });
 
   // What is in flight beside the weights does not depend on the size of a model; the margin of a tenth does.
-  for (const [name, loading, inFlight] of [
+  for (const [name, loading, inFlight] of /** @type {[string, string, number][]} */ ([
     ['from a server, without a store', 'not-stored', DOWNLOAD_BYTES],
     ['from a server into IndexedDB', 'indexeddb imported', DOWNLOAD_BYTES + 2 * CHUNK_BYTES],
     ['from IndexedDB', 'indexeddb stored', 0],
     ['from a server into the private file system', 'opfs imported', DOWNLOAD_BYTES + 2 * CHUNK_BYTES],
     ['from the private file system', 'opfs stored', 0],
-  ]) {
+  ])) {
     test(`${name}: weights, KV cache and a tenth, beside what an engine takes without any`, async (t) => {
       const [small, large] = await Promise.all([loads.small, loads[loading]]);
       assert.equal(large.state, loading.split(' ').at(-1));
-      const held = ({ memory }) => memory.weights + memory.kvCache + memory.activations + memory.other;
+      const held = (/** @type {any} */ { memory }) =>
+        memory.weights + memory.kvCache + memory.activations + memory.other;
       const allowed = 1.1 * (held(large) - held(small)) + inFlight;
       const peak = large.peakBytes - small.peakBytes;
       const told = large.toldBytes - small.toldBytes;

@@ -8,6 +8,8 @@ import { openingOf } from '../../js/models/open.js';
 import { openStored } from '../../js/models/open-stored.js';
 import { openFile } from '../../js/sources/file.node.js';
 import { portOf } from '../port.js';
+import { present } from '../present.js';
+import { untyped } from '../untyped.js';
 
 /** @typedef {import('../../js/core/runtime.js').Model} Model */
 /** @typedef {import('../../js/store/backends.js').Backend} Backend */
@@ -118,14 +120,16 @@ export function createRig(runtime, backend, chunkBytes) {
       const { header, storage, load, close } = await openStored(await opening(descriptor, options));
       let model;
       try {
-        model = header.createModel({
-          threads: 1,
-          contextSize: 0,
-          batchSize: 0,
-          exact: false,
-          kernelSet: 'reference',
-          tileStreams: 1,
-        });
+        model = header.createModel(
+          untyped({
+            threads: 1,
+            contextSize: 0,
+            batchSize: 0,
+            exact: false,
+            kernelSet: 'reference',
+            tileStreams: 1,
+          }),
+        );
         await load(model);
         return { logits: await logitsOf(model), storage };
       } finally {
@@ -151,7 +155,7 @@ export async function logitsOf(model) {
   const session = model.createSession();
   try {
     await session.evaluate([1, 5, 70, 200]);
-    return Array.from(session.logits()).join();
+    return Array.from(present(session.logits())).join();
   } finally {
     session.close();
   }

@@ -63,7 +63,7 @@ for (const [kind, open] of untyped([
     test('where the storage is full, the model goes on from memory, says so, and leaves nothing', async () => {
       for (let most = 0; most < 7; most++) {
         let written = 0;
-        /** @param {...string[]} args */
+        /** @param {Parameters<Backend['writeChunk']>} args */
         const writeChunk = (...args) => (written++ < most ? backend.writeChunk(...args) : failing(full)());
         const small = createRig(runtime, altered(backend, { writeChunk }), CHUNK);
         const { logits, storage } = await small.load(descriptor());
@@ -81,9 +81,9 @@ for (const [kind, open] of untyped([
         Object.assign(server, { requests: [] });
         let room = most;
         // As a storage does: what is removed makes room.
-        /** @param {...string[]} args */
+        /** @param {Parameters<Backend['writeChunk']>} args */
         const writeChunk = (...args) => (room-- > 0 ? backend.writeChunk(...args) : failing(full)());
-        /** @param {...string[]} args */
+        /** @param {Parameters<Backend['remove']>} args */
         const remove = async (...args) => {
           await backend.remove(...args);
           room = most;

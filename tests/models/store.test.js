@@ -10,9 +10,12 @@ import { openSource } from '../../js/sources/source.js';
 import { openFolder } from '../../js/store/folder.node.js';
 import { openMemory } from '../../js/store/memory.js';
 import { code } from '../errors.js';
+import { present } from '../present.js';
 import { temporaryFolder, writeSmallModel } from '../small-model.js';
+import { untyped } from '../untyped.js';
 import { altered, createRig, cut, damage, flipped, logitsOf, serveFile, settled, startRuntime } from './rig.js';
 
+/** @typedef {import('../../js/base/public-types.js').Progress} Progress */
 /** @typedef {import('./rig.js').Rig} Rig */
 /** @typedef {import('./rig.js').FileServer} FileServer */
 /** @typedef {import('../../js/core/runtime.js').Runtime} Runtime */
@@ -37,7 +40,7 @@ async function unstored(file) {
   const source = await openSource({ blob: new Blob([file]), name: 'model' }, {});
   const { header, pieces } = await readHeader(runtime, source);
   const settings = { threads: 1, contextSize: 0, batchSize: 0, exact: false, kernelSet: 'reference', tileStreams: 1 };
-  const model = header.createModel(settings);
+  const model = header.createModel(untyped(settings));
   const staging = runtime.allocate(4 << 20);
   model.load(Buffer.concat(pieces).subarray(header.dataOffset), staging);
   const logits = await logitsOf(model);
@@ -61,13 +64,14 @@ before(async () => {
 
 after(() => runtime?.close());
 
-for (const [kind, open] of [
+for (const [kind, open] of /** @type {[string, () => Promise<any>][]} */ ([
   ['memory', openMemory],
   ['folder', () => openFolder(temporaryFolder())],
-]) {
+])) {
   describe(`a store in ${kind === 'memory' ? 'memory' : 'a folder'}`, () => {
     /** @type {FileServer} */
     let server;
+    /** @type {any} a backend, whose records are garbage in some tests */
     let backend;
     /** @type {Rig} */
     let rig;
@@ -120,11 +124,11 @@ for (const [kind, open] of [
         assert.equal(logits, expected);
         assert.equal(storage.state, 'stored');
         assert.equal(storage.problem, null);
-        assert.ok(storage.bytesPerSecond > 0);
-        assert.ok(storage.verifyMilliseconds >= 0);
+        assert.ok(present(storage.bytesPerSecond) > 0);
+        assert.ok(present(storage.verifyMilliseconds) >= 0);
       }
       assert.equal(server.requests.length, asked);
-      const record = readManifest(await backend.get(id));
+      const record = present(readManifest(await backend.get(id)));
       assert.equal(record.state, 'complete');
       assert.equal(record.chunks.length, Math.ceil(record.packedBytes / CHUNK));
       assert.equal(record.fileBytes, bytes.length);
@@ -133,6 +137,7 @@ for (const [kind, open] of [
     test('a model is stored without being loaded, from each kind of source', async () => {
       const file = new File([bytes], 'a.gguf', { lastModified: 5 });
       const blob = new Blob([bytes]);
+      /** @type {[any, string | RegExp][]} */
       const sources = [
         [descriptor(), id],
         [{ blob: file, name: file.name }, new RegExp(`^file:a\\.gguf:${bytes.length}:5:[0-9a-f]{16}$`)],
@@ -192,11 +197,11 @@ for (const [kind, open] of [
     });
 
     test('an import that lost what it had written goes on from where it is whole', async () => {
-      for (const [index, change] of [
+      for (const [index, change] of /** @type {[number, typeof cut][]} */ ([
         [0, flipped],
         [1, flipped],
         [3, cut],
-      ]) {
+      ])) {
         await interrupt(48_000, (signal) => rig.store(descriptor(), { signal }));
         await damage(backend, id, index, change);
         assert.equal((await rig.load(descriptor())).logits, expected, `chunk ${index}`);
@@ -215,7 +220,7 @@ for (const [kind, open] of [
     });
 
     test('a file that changed in between starts over, says so, and nothing of the old one is left', async () => {
-      for (const action of ['load', 'store']) {
+      for (const action of /** @type {const} */ (['load', 'store'])) {
         await interrupt(40_000, (signal) => rig.store(descriptor(), { signal }));
         Object.assign(server, { bytes: otherBytes, etag: '"two"' });
         rig.events.length = 0;
@@ -289,7 +294,7 @@ for (const [kind, open] of [
     test('damage that cannot be mended is named, with the chunk and what to do', async () => {
       await rig.store(descriptor());
       await damage(backend, id, 1, flipped);
-      const named = (error) =>
+      const named = (/** @type {any} */ error) =>
         code('STORE_DAMAGED')(error) && /Chunk 2 of 6/.test(error.message) && error.details.chunk === 1;
       server.offline = true;
       await assert.rejects(rig.load({ stored: id }), named);
@@ -309,10 +314,11 @@ for (const [kind, open] of [
     });
 
     test('a complete record is written last', async () => {
+      /** @type {any[]} */
       const log = [];
       const logged =
-        (name, note) =>
-        async (...args) => {
+        (/** @type {string} */ name, /** @type {(...args: any[]) => any} */ note) =>
+        async (/** @type {any[]} */ ...args) => {
           await backend[name](...args);
           log.push(note(...args));
         };
@@ -330,7 +336,9 @@ for (const [kind, open] of [
     });
 
     test('a second importer waits for the first, and then loads what that stored', async () => {
+      /** @type {any} */
       let waiting;
+      /** @type {any} */
       let holding;
       const second = new Promise((resolve) => {
         waiting = resolve;
@@ -340,7 +348,7 @@ for (const [kind, open] of [
         holding = resolve;
       });
       const slow = altered(backend, {
-        writeChunk: async (...args) => {
+        writeChunk: async (/** @type {any[]} */ ...args) => {
           holding();
           if (args[1] === 1) await second;
           return backend.writeChunk(...args);
@@ -348,7 +356,7 @@ for (const [kind, open] of [
       });
       const first = createRig(runtime, slow, CHUNK).load(descriptor());
       await locked;
-      const onProgress = ({ phase }) => phase === 'wait' && waiting();
+      const onProgress = (/** @type {Progress} */ { phase }) => phase === 'wait' && waiting();
       const [one, two] = await Promise.all([first, rig.load(descriptor(), { onProgress })]);
       assert.deepEqual([one.storage.state, two.storage.state], ['imported', 'stored']);
       assert.deepEqual([one.logits, two.logits], [expected, expected]);
@@ -448,7 +456,7 @@ for (const [kind, open] of [
     test('a file that is cut short or no model leaves nothing that looks like one', async () => {
       for (const file of [bytes.subarray(0, 50_000), Buffer.from('no model'), Buffer.alloc(0)]) {
         const source = { blob: new File([file], 'short.gguf', { lastModified: 1 }), name: 'short.gguf' };
-        await assert.rejects(rig.load(source), (error) => /^GGUF_/.test(error.code));
+        await assert.rejects(rig.load(source), (/** @type {NibbleError} */ error) => /^GGUF_/.test(error.code));
         assert.deepEqual(await backend.list(), []);
       }
     });
@@ -462,7 +470,7 @@ for (const [kind, open] of [
         await interrupt(limit, (signal) => rig.store(descriptor(), { sha256, signal }));
         await rig.store(descriptor(), { sha256 });
         assert.ok(server.requests.every(({ start }) => start > limit - 4096));
-        assert.equal(readManifest(await backend.get(id)).state, 'complete');
+        assert.equal(present(readManifest(await backend.get(id))).state, 'complete');
         await backend.remove(id);
       }
       await interrupt(30_000, (signal) => rig.store(descriptor(), { sha256: 'a'.repeat(64), signal }));

@@ -42,7 +42,7 @@ after(async () => {
  */
 const write = (kind, options = {}) =>
   page.evaluate(
-    async ([model, store, given]) => {
+    async (/** @type {any[]} */ [model, store, given]) => {
       /** @type {any[]} */
       const refusals = [];
       const told = new BroadcastChannel('refusals');

@@ -9,6 +9,7 @@ import { ROOT } from '../../wasm/shell.js';
 import { openChromium } from '../chromium.js';
 import { converse, untilReady } from '../page/driver.js';
 import { servePlainly } from '../plain-server.js';
+import { present } from '../present.js';
 
 /** @typedef {import('playwright-core').Page} Page */
 
@@ -80,7 +81,7 @@ describe('a host without headers', () => {
       await page.waitForFunction(() => crossOriginIsolated);
       await untilReady(page);
       assert.equal(visitor.loads(), 2);
-      assert.match(await page.locator('#status-threads').textContent(), /^\d+ threads?$/);
+      assert.match(present(await page.locator('#status-threads').textContent()), /^\d+ threads?$/);
       await page.reload();
       await untilReady(page);
       assert.equal(await isolated(page), true);
@@ -159,7 +160,7 @@ describe('a host without headers', () => {
         await page.goto(server.url);
         await untilReady(page);
         assert.equal(await isolated(page), false);
-        assert.match(await page.locator('#status-threads').textContent(), /^1 thread/);
+        assert.match(present(await page.locator('#status-threads').textContent()), /^1 thread/);
         assert.match(await answer(page), /\p{L}/u);
         assert.equal(visitor.loads(), 2, 'about:blank, and the page once');
         assert.deepEqual(visitor.complaints, []);
@@ -208,7 +209,8 @@ describe('another version', () => {
    * @param {string} name
    */
   async function startVersion(page, name) {
-    const isThere = (wanted) => document.querySelector('meta[name=description]').content === wanted;
+    const isThere = (wanted) =>
+      /** @type {HTMLMetaElement} */ (document.querySelector('meta[name=description]')).content === wanted;
     for (let starts = 0; starts < 5; starts++) {
       await page.reload();
       await untilReady(page);
@@ -240,7 +242,10 @@ describe('another version', () => {
       // The reader begins with it, or the next start does.
       await page.locator('#update').waitFor();
       await page.locator('#update-apply').click();
-      await page.waitForFunction(() => document.querySelector('meta[name=description]').content === 'version-two');
+      await page.waitForFunction(
+        () =>
+          /** @type {HTMLMetaElement} */ (document.querySelector('meta[name=description]')).content === 'version-two',
+      );
       await untilReady(page);
       assert.equal(await page.locator('#update').isVisible(), false);
       const second = await look(page, MARKED);
@@ -340,7 +345,10 @@ describe('another version', () => {
 describe('what was kept and is gone', () => {
   /** @param {Page} page @param {string} state */
   const footer = (page, state) =>
-    page.waitForFunction((wanted) => document.querySelector('#status').dataset.offline === wanted, state);
+    page.waitForFunction(
+      (wanted) => /** @type {HTMLElement} */ (document.querySelector('#status')).dataset.offline === wanted,
+      state,
+    );
 
   test('is not called kept any more: a model deleted in another tab, then the page itself', async () => {
     const server = await servePlainly(site);

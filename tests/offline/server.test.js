@@ -10,6 +10,7 @@ import { after, before, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { parseRange, serve } from '../../web/serve.js';
 import { portOf } from '../port.js';
+import { present } from '../present.js';
 import { untyped } from '../untyped.js';
 
 const MODEL = Buffer.from(Array.from({ length: 1000 }, (_, i) => i % 251));
@@ -105,7 +106,7 @@ describe('what is served', () => {
 
   test("the page's own policy is the one that the server sends", async () => {
     const html = readFileSync(new URL('../../web/index.html', import.meta.url), 'utf8');
-    const [, policy] = /http-equiv="Content-Security-Policy"\s+content="([^"]+)"/.exec(html);
+    const [, policy] = present(/http-equiv="Content-Security-Policy"\s+content="([^"]+)"/.exec(html));
     const { headers } = await get('/');
     assert.equal(headers['content-security-policy'], `${policy}; frame-ancestors 'none'`);
   });

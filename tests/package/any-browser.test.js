@@ -162,7 +162,11 @@ async function converse(page) {
   await page.click('#send');
   return page.waitFor((answered) => {
     const texts = document.querySelectorAll('.message.assistant:not([aria-busy]) .text');
-    return texts.length > answered && document.querySelector('#stop').hidden && [...texts].at(-1).textContent;
+    return (
+      texts.length > answered &&
+      /** @type {HTMLElement} */ (document.querySelector('#stop')).hidden &&
+      [...texts].at(-1).textContent
+    );
   }, before);
 }
 

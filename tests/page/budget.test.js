@@ -85,7 +85,7 @@ describe('the memory for the model', () => {
     assert.match(await problem.innerText(), /takes at least \d+\.\d MB/);
     await driver.shoot(page, 'budget-too-small');
     await page.getByRole('button', { name: 'Memory settings' }).click();
-    await page.waitForFunction(() => document.activeElement.id === 'setting-memoryBudget');
+    await page.waitForFunction(() => /** @type {HTMLElement} */ (document.activeElement).id === 'setting-memoryBudget');
     await driver.shoot(page, 'settings-budget');
     await choose(page, '');
     await problem.waitFor({ state: 'hidden' });
@@ -105,7 +105,9 @@ describe('the memory for the model', () => {
     );
     assert.match(present(await detail(page, 'Memory')), /weights \d+ k?B, weights being read \d+ kB, context \d+ kB, /);
     await page.waitForFunction(() =>
-      / of /.test(/** @type {any} */ (document.querySelector('#status-memory').textContent)),
+      / of /.test(
+        /** @type {any} */ (/** @type {HTMLElement} */ (document.querySelector('#status-memory')).textContent),
+      ),
     );
     await page.locator('#open-details').click();
     await driver.shoot(page, 'details-budget');

@@ -61,14 +61,13 @@ describe('a conversation', () => {
       window.couldStop = false;
       const note = () => {
         window.lengths.add(document.querySelector('.message.assistant .text')?.textContent.length ?? 0);
-        window.couldStop ||= document.querySelector('#stop').checkVisibility();
+        window.couldStop ||= /** @type {HTMLElement} */ (document.querySelector('#stop')).checkVisibility();
       };
       const options = { subtree: true, childList: true, characterData: true };
       new MutationObserver(note).observe(/** @type {any} */ (document.querySelector('#log')), options);
-      new MutationObserver(() => window.said.push(document.querySelector('#announcer').textContent)).observe(
-        /** @type {any} */ (document.querySelector('#announcer')),
-        options,
-      );
+      new MutationObserver(() =>
+        window.said.push(/** @type {HTMLElement} */ (document.querySelector('#announcer')).textContent),
+      ).observe(/** @type {any} */ (document.querySelector('#announcer')), options);
     });
     await driver.converse(page, 'Count.');
     assert.equal(await page.evaluate(() => window.couldStop), true);
@@ -101,7 +100,11 @@ describe('a conversation', () => {
     assert.equal(await page.locator('.ending').textContent(), 'Stopped.');
     await page.locator('.message.assistant .foot .quiet').click();
     await page.waitForFunction(() =>
-      /more/.test(/** @type {any} */ (document.querySelector('.message.assistant .text').textContent)),
+      /more/.test(
+        /** @type {any} */ (
+          /** @type {HTMLElement} */ (document.querySelector('.message.assistant .text')).textContent
+        ),
+      ),
     );
     await driver.untilIdle(page);
     assert.deepEqual(await answers(page), [`${written} and more.`]);
@@ -131,10 +134,12 @@ describe('a conversation', () => {
     const { page } = opened;
     await driver.converse(page, 'Say something.');
     await press(page, 1, 'regenerate');
-    await page.waitForFunction(() => document.querySelector('.message.assistant .text').textContent === 'Second.');
+    await page.waitForFunction(
+      () => /** @type {HTMLElement} */ (document.querySelector('.message.assistant .text')).textContent === 'Second.',
+    );
     await driver.untilIdle(page);
     // The button that was pressed is gone with the answer it stood under.
-    await page.waitForFunction(() => document.activeElement.id === 'prompt');
+    await page.waitForFunction(() => /** @type {HTMLElement} */ (document.activeElement).id === 'prompt');
     assert.deepEqual(await answers(page), ['Second.']);
     const [first, second] = await calls(page);
     assert.deepEqual(prompt(second), prompt(first));
@@ -161,7 +166,7 @@ describe('a conversation', () => {
     await page.keyboard.press('ArrowUp');
     await driver.untilEqual(() => page.locator('.edit-field').inputValue(), 'mended');
     await page.locator('.edit-field').press('Escape');
-    await page.waitForFunction(() => document.activeElement.id === 'prompt');
+    await page.waitForFunction(() => /** @type {HTMLElement} */ (document.activeElement).id === 'prompt');
     await opened.close();
   });
 
@@ -282,7 +287,9 @@ describe('the read-outs', () => {
       const storage = { kind: 'opfs', id: 'a', state: 'complete', bytesPerSecond: 1.5e9, problem: null };
       const opened = await open({ info: { tensorBytes, storage } });
       const { page } = opened;
-      await page.waitForFunction(() => document.querySelector('#status-storage').textContent !== '');
+      await page.waitForFunction(
+        () => /** @type {HTMLElement} */ (document.querySelector('#status-storage')).textContent !== '',
+      );
       assert.equal(await page.locator('#status-storage').textContent(), shown);
       await page.locator('#open-details').click();
       const details = await page.locator('#details-list > div', { hasText: 'Storage' }).innerText();
@@ -447,7 +454,10 @@ describe('a full context', () => {
     const { page } = opened;
     await driver.ask(page, 'one two');
     await page.locator('.notice').getByRole('button', { name: 'Enlarge the context' }).click();
-    await driver.untilEqual(() => page.evaluate(() => document.activeElement.id), 'setting-contextSize');
+    await driver.untilEqual(
+      () => page.evaluate(() => /** @type {HTMLElement} */ (document.activeElement).id),
+      'setting-contextSize',
+    );
     await opened.close();
   });
 
@@ -462,7 +472,10 @@ describe('a full context', () => {
     const notice = page.locator('.notice');
     await notice.getByText('they are 41 tokens, and 30 fit together with the message').waitFor();
     await notice.getByRole('button', { name: 'Edit the instructions' }).click();
-    await driver.untilEqual(() => page.evaluate(() => document.activeElement.id), 'setting-systemPrompt');
+    await driver.untilEqual(
+      () => page.evaluate(() => /** @type {HTMLElement} */ (document.activeElement).id),
+      'setting-systemPrompt',
+    );
     await opened.close();
   });
 
@@ -473,7 +486,9 @@ describe('a full context', () => {
     await page.locator('.notice').waitFor();
     assert.match(await page.locator('.notice').innerText(), /too long for the model by itself: 31 tokens, and 10 fit/);
     // The read-out counts what the model can have in view, which is never more than there is room for.
-    await page.waitForFunction(() => document.querySelector('#status-context').textContent === '10 / 10 tokens');
+    await page.waitForFunction(
+      () => /** @type {HTMLElement} */ (document.querySelector('#status-context')).textContent === '10 / 10 tokens',
+    );
     await page.getByRole('button', { name: 'Edit the message' }).click();
     await page.locator('.edit-field').fill('short');
     await page.locator('.edit-field').press('Enter');

@@ -101,7 +101,9 @@ describe('conversations', () => {
       };
       await rename('Fruit', 'Enter');
       await untilTitles(page, ['Fruit']);
-      await page.waitForFunction(() => document.activeElement.matches('#conversations .open'));
+      await page.waitForFunction(() =>
+        /** @type {HTMLElement} */ (document.activeElement).matches('#conversations .open'),
+      );
       await driver.untilEqual(() => page.locator('#title').textContent(), 'Fruit');
       await rename('Nothing', 'Escape');
       await untilTitles(page, ['Fruit']);
@@ -125,7 +127,9 @@ describe('conversations', () => {
       await untilTitles(page, ['About bananas', 'About apples']);
       await remove('About bananas', '.danger');
       await untilTitles(page, ['About apples']);
-      await page.waitForFunction(() => document.activeElement.matches('#conversations .open'));
+      await page.waitForFunction(() =>
+        /** @type {HTMLElement} */ (document.activeElement).matches('#conversations .open'),
+      );
       await untilCount(page, 0, 'the one in use is gone from the screen');
       await close();
     });
@@ -137,7 +141,9 @@ describe('conversations', () => {
       await startChat(page, 'First');
       await page.locator('#new-chat').click();
       await driver.ask(page, 'Second');
-      await page.waitForFunction(() => /a b/.test(document.querySelector('.message.assistant .text')?.textContent));
+      await page.waitForFunction(() =>
+        /a b/.test(document.querySelector('.message.assistant .text')?.textContent ?? ''),
+      );
       await row(page, 'First').locator('.open').click();
       await row(page, 'Second').locator('.writing').waitFor();
       await page.locator('#stop').waitFor({ state: 'hidden' });
@@ -147,7 +153,9 @@ describe('conversations', () => {
       await driver.untilIdle(page);
       await untilTexts(page, 'assistant', ['Quick.', 'Last.']);
       await row(page, 'Second').locator('.open').click();
-      await page.waitForFunction(() => document.querySelector('#title').textContent === 'Second');
+      await page.waitForFunction(
+        () => /** @type {HTMLElement} */ (document.querySelector('#title')).textContent === 'Second',
+      );
       assert.equal(await page.locator('.message.assistant .text').textContent(), 'a b c d e f g h i j k l m n');
       await close();
     });
@@ -157,7 +165,9 @@ describe('conversations', () => {
     const long = Array.from({ length: 400 }, (_, index) => ` w${index}`);
     await withPage({ answers: [long], pause: 25 }, async ({ page }, open) => {
       await driver.ask(page, 'Write a lot');
-      await page.waitForFunction(() => / w120 /.test(document.querySelector('.message.assistant .text')?.textContent));
+      await page.waitForFunction(() =>
+        / w120 /.test(document.querySelector('.message.assistant .text')?.textContent ?? ''),
+      );
       await page.close();
       const second = await open();
       await row(second.page, 'Write a lot').locator('.open').click();
@@ -176,7 +186,10 @@ describe('conversations', () => {
         await startChat(page, 'About bananas');
         await row(page, 'About apples').locator('.open').click();
         const isShown = (tab, title) =>
-          tab.waitForFunction((wanted) => document.querySelector('#title').textContent === wanted, title);
+          tab.waitForFunction(
+            (wanted) => /** @type {HTMLElement} */ (document.querySelector('#title')).textContent === wanted,
+            title,
+          );
         await isShown(page, 'About apples');
         assert.match(page.url(), /\/#chat-[a-z0-9-]+$/, 'nothing of what was said');
         for (const [move, title] of [
@@ -196,7 +209,7 @@ describe('conversations', () => {
         // The link that skips to the field is no place to go back to.
         const before = page.url();
         await page.locator('#skip').press('Enter');
-        await page.waitForFunction(() => document.activeElement.id === 'prompt');
+        await page.waitForFunction(() => /** @type {HTMLElement} */ (document.activeElement).id === 'prompt');
         assert.equal(page.url(), before);
         const reload = async () => {
           await page.reload();
@@ -252,7 +265,9 @@ describe('conversations', () => {
         await one.page.locator('#stop').waitFor();
         await driver.ask(other.page, 'From the other');
         await other.page.getByText('is answering in another tab').first().waitFor({ state: 'attached' });
-        await other.page.waitForFunction(() => document.querySelector('#prompt').value === 'From the other');
+        await other.page.waitForFunction(
+          () => /** @type {HTMLInputElement} */ (document.querySelector('#prompt')).value === 'From the other',
+        );
         await driver.release(one.page);
         await driver.untilIdle(one.page);
         await driver.ask(other.page, 'From the other');
@@ -352,7 +367,7 @@ describe('conversations', () => {
       await note.getByText('2 conversations were imported.').waitFor();
       await note.getByRole('button', { name: 'Close' }).click();
       await note.waitFor({ state: 'hidden' });
-      await page.waitForFunction(() => document.activeElement.id === 'import');
+      await page.waitForFunction(() => /** @type {HTMLElement} */ (document.activeElement).id === 'import');
       await row(page, 'About apples').locator('.open').click();
       assert.equal(await page.locator('.message.assistant .text').textContent(), 'Crisp.');
       const [download] = await Promise.all([page.waitForEvent('download'), page.locator('#export').click()]);

@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { isDeepStrictEqual } from 'node:util';
 import { serve } from '../../web/serve.js';
 import { openChromium, SharedChromium } from '../chromium.js';
+import { present } from '../present.js';
 
 export const SCREENSHOTS = fileURLToPath(new URL('../../build/screenshots/', import.meta.url));
 export const MODEL = fileURLToPath(new URL('../../models/nibble-tiny.gguf', import.meta.url));
@@ -105,9 +106,14 @@ export async function forgetVisits(page) {
 export async function untilReady(page) {
   await page.waitForFunction(
     () =>
-      document.querySelector('#model-state').dataset.state === 'ready' || !document.querySelector('#problem').hidden,
+      /** @type {HTMLElement} */ (document.querySelector('#model-state')).dataset.state === 'ready' ||
+      !(/** @type {HTMLElement} */ (document.querySelector('#problem')).hidden),
   );
-  assert.equal(await page.locator('#problem').isVisible(), false, await page.locator('#problem').textContent());
+  assert.equal(
+    await page.locator('#problem').isVisible(),
+    false,
+    present(await page.locator('#problem').textContent()),
+  );
 }
 
 /**
@@ -116,12 +122,13 @@ export async function untilReady(page) {
  * @param {() => Promise<T>} read
  * @param {T} expected
  * @param {string} [message]
+ * @returns {Promise<void>}
  */
 export async function untilEqual(read, expected, message) {
   let found = await read();
   for (const end = Date.now() + PATIENCE; !isDeepStrictEqual(found, expected) && Date.now() < end; found = await read())
     await setTimeout(50);
-  assert.deepEqual(found, expected, message);
+  assert.deepEqual(found, expected, /** @type {string} */ (message));
 }
 
 /** Lets the answer go on that `holdAt` of scriptEngine() holds. @param {Page} page */
@@ -137,7 +144,7 @@ export async function ask(page, text) {
 export async function untilIdle(page) {
   await page.waitForFunction(
     () =>
-      document.querySelector('#stop').hidden &&
+      /** @type {HTMLElement} */ (document.querySelector('#stop')).hidden &&
       !document.querySelector('.message[aria-busy], #composer[aria-busy="true"]'),
   );
 }
@@ -148,7 +155,7 @@ export async function converse(page, text) {
   await ask(page, text);
   await page.waitForFunction((count) => document.querySelectorAll('.message.assistant').length > count, before);
   await untilIdle(page);
-  return page.locator('.message.assistant .text').last().textContent();
+  return present(await page.locator('.message.assistant .text').last().textContent());
 }
 
 /** @param {Page} page @param {string} name */

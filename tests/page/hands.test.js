@@ -39,7 +39,7 @@ const onPhone = (page) =>
 /** Enter as Safari tells the one that ends a composition, on what has the focus. @param {Page} page */
 const pressInComposition = (page) =>
   page.evaluate(() =>
-    document.activeElement.dispatchEvent(
+    /** @type {HTMLElement} */ (document.activeElement).dispatchEvent(
       new KeyboardEvent('keydown', { key: 'Enter', bubbles: true, cancelable: true, isComposing: false, keyCode: 229 }),
     ),
   );
@@ -75,7 +75,9 @@ test('a long line gets its side by its first letter, since browsers take seconds
     await page.evaluate(() => {
       /** @param {{ target: any }} options */
       const note = ({ target }) => queueMicrotask(() => (globalThis.before = target.dir));
-      document.querySelector('#prompt').addEventListener('beforeinput', note, { once: true });
+      /** @type {HTMLElement} */ (document.querySelector('#prompt')).addEventListener('beforeinput', note, {
+        once: true,
+      });
     });
     await field(page).focus();
     await page.keyboard.insertText(text);
@@ -283,7 +285,11 @@ describe('copying', () => {
       await page.locator('.message.assistant .foot .copy').click();
       await page.locator('.message.assistant .foot .copy[title=Copied]').waitFor();
       assert.equal(await page.evaluate(() => window.copied), 'Text.\n\n```js\nlet a;\n```\n');
-      assert.equal(await page.evaluate(() => document.activeElement.className), 'icon copy', 'the focus stays');
+      assert.equal(
+        await page.evaluate(() => /** @type {HTMLElement} */ (document.activeElement).className),
+        'icon copy',
+        'the focus stays',
+      );
       assert.equal(await page.locator('body > textarea').count(), 0);
       await page.evaluate(() => {
         document.execCommand = () => false;

@@ -215,7 +215,7 @@ describe('the page', () => {
     const shown = () =>
       page.evaluate(() => {
         /** @type {any} */
-        const foot = document.querySelector('#status').getBoundingClientRect();
+        const foot = /** @type {HTMLElement} */ (document.querySelector('#status')).getBoundingClientRect();
         const items = [...document.querySelectorAll('#status li')].filter((item) => item.checkVisibility());
         /** @param {DOMRect} dOMRect */
         const isInside = ({ left, right, top, bottom }) =>
@@ -303,7 +303,12 @@ describe('the page', () => {
   test('is worked by the keyboard alone', LIMIT, async () => {
     const opened = await open();
     const { page } = opened;
-    const focused = () => page.evaluate(() => document.activeElement.id || document.activeElement.className);
+    const focused = () =>
+      page.evaluate(
+        () =>
+          /** @type {HTMLElement} */ (document.activeElement).id ||
+          /** @type {HTMLElement} */ (document.activeElement).className,
+      );
     await driver.untilEqual(focused, 'prompt');
     await page.keyboard.type('Hello');
     await page.keyboard.press('Shift+Enter');

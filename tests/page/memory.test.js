@@ -67,7 +67,10 @@ describe('the page', () => {
     await page.reload();
     await driver.untilReady(page);
     await page.waitForFunction(
-      () => !/^0 /.test(/** @type {any} */ (document.querySelector('#status-context').textContent)),
+      () =>
+        !/^0 /.test(
+          /** @type {any} */ (/** @type {HTMLElement} */ (document.querySelector('#status-context')).textContent),
+        ),
     );
     await driver.untilEqual(() => contextUsed(page), used);
     await driver.converse(page, 'What is 3 + 4?');
@@ -94,7 +97,9 @@ describe('the page', () => {
       const opened = await openWith({ temperature: 0, contextSize: 96, maxTokens: 40, onFull: 'drop-oldest' });
       const { page } = opened;
       await page.waitForFunction(() =>
-        / 96 /.test(/** @type {any} */ (document.querySelector('#status-context').textContent)),
+        / 96 /.test(
+          /** @type {any} */ (/** @type {HTMLElement} */ (document.querySelector('#status-context')).textContent),
+        ),
       );
       for (let turn = 0; turn < 12 && (await page.locator('.divider').count()) === 0; turn++) {
         await driver.converse(page, 'Who are you?');
@@ -116,7 +121,7 @@ describe('the page', () => {
       await driver.converse(page, 'Hello');
       await page.locator('#open-details').click();
       const memory = page.locator('#details-list > div').filter({ has: page.getByText('Memory', { exact: true }) });
-      const [, amount, unit] = /context (\d+(?:\.\d)?) (k?B)/.exec(await memory.innerText());
+      const [, amount, unit] = present(/context (\d+(?:\.\d)?) (k?B)/.exec(await memory.innerText()));
       sizes.push(Number(amount) * (unit === 'kB' ? 1000 : 1));
       await opened.close();
     }

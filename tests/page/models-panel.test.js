@@ -80,7 +80,10 @@ const rowOf = (page, name) => page.locator('#models-panel .models-row', { hasTex
 const button = (page, name) => page.getByRole('button', { name, exact: true });
 
 const untilFocused = (/** @type {Page} */ page, /** @type {string} */ label) =>
-  untilEqual(() => page.evaluate(() => document.activeElement.getAttribute('aria-label')), label);
+  untilEqual(
+    () => page.evaluate(() => /** @type {HTMLElement} */ (document.activeElement).getAttribute('aria-label')),
+    label,
+  );
 
 /** @param {Page} page @param {string | RegExp} path */
 async function enterAddress(page, path) {

@@ -73,7 +73,9 @@ describe('the page', () => {
     await driver.untilReady(page);
     assert.equal(await page.evaluate(() => crossOriginIsolated), true);
     const processors = await page.evaluate(() => navigator.hardwareConcurrency);
-    await page.waitForFunction(() => document.querySelector('#status-threads').textContent !== '');
+    await page.waitForFunction(
+      () => /** @type {HTMLElement} */ (document.querySelector('#status-threads')).textContent !== '',
+    );
     const threads = Number.parseInt(present(await text(page, 'status-threads')), 10);
     // As many as are fastest at this moment, which may be one.
     assert.ok(threads >= 1 && threads <= processors, `${threads} threads on ${processors} processors`);
@@ -86,7 +88,9 @@ describe('the page', () => {
     assert.equal(await page.locator('.message.user .text').textContent(), 'Hello');
     assert.equal(await text(page, 'announcer'), answer);
     await page.waitForFunction(() =>
-      /\d.*\d/.test(/** @type {any} */ (document.querySelector('#status-speed').textContent)),
+      /\d.*\d/.test(
+        /** @type {any} */ (/** @type {HTMLElement} */ (document.querySelector('#status-speed')).textContent),
+      ),
     );
     const used = Number.parseInt(present(await text(page, 'status-context')), 10);
     assert.ok(used > 5 && used < 512, `${used} tokens of context used`);
@@ -253,7 +257,9 @@ describe('the page', () => {
     // The model of the last visit is there again, out of the store.
     await page.reload();
     await driver.untilReady(page);
-    await page.waitForFunction(() => document.querySelector('#status-storage').textContent !== '');
+    await page.waitForFunction(
+      () => /** @type {HTMLElement} */ (document.querySelector('#status-storage')).textContent !== '',
+    );
     assert.match(await driver.converse(page, 'Hello'), /\p{L}/u);
     assert.match(present(await page.evaluate(() => localStorage.getItem('nibble.settings'))), /mine\.gguf/);
     await opened.close();
@@ -351,7 +357,9 @@ describe('the page', () => {
       const { page } = await driver.openPage(own);
       await driver.untilReady(page);
       assert.equal(await page.evaluate(() => crossOriginIsolated), false);
-      await page.waitForFunction(() => document.querySelector('#status-threads').textContent === '1 thread');
+      await page.waitForFunction(
+        () => /** @type {HTMLElement} */ (document.querySelector('#status-threads')).textContent === '1 thread',
+      );
       assert.match(await driver.converse(page, 'Hello'), /\p{L}/u);
       await page.locator('#open-details').click();
       await page.locator('#details-list', { hasText: 'not isolated' }).waitFor();
