@@ -235,7 +235,7 @@ export const deviation = (tensor) =>
 /**
  * A tensor of random weights made straight in its file type, in pieces. Fast, not exact: for measuring, not for golden
  * results.
- * @param {LayoutTensor | TensorInfo} tensor
+ * @param {any} tensor a LayoutTensor
  * @param {number} seed
  * @returns {Generator<Uint8Array>}
  */

@@ -154,7 +154,7 @@ function compile(regex) {
   };
 }
 
-/** Whether a part of an expression takes no characters in some text. @param {any} node */
+/** Whether a part of an expression takes no characters in some text. @param {any} node @returns {boolean} */
 function isEmpty(node) {
   if (node.type === 'Assertion') return true;
   if (node.type === 'Quantifier') return node.min === 0 || isEmpty(node.element);
@@ -170,7 +170,7 @@ function isEmpty(node) {
  */
 function differentLetters({ instructions }, { source, flags }) {
   const isUnicode = /[uv]/.test(flags);
-  const tests = instructions.filter(({ op }) => op === 'character').map(({ is }) => is);
+  const tests = instructions.flatMap((instruction) => (instruction.op === 'character' ? [instruction.is] : []));
   const kinds = new Map();
   const all = [...LETTERS, ...(isUnicode ? [...ASTRAL, ...source] : source.split(''))];
   // An ordinary letter stands for a kind sooner than a sign that ends a line does.
@@ -192,7 +192,9 @@ function* ambiguousTexts({ instructions, start, anywhere }, letters) {
   const closures = instructions.map((/** @type {any} */ _, /** @type {number} */ index) =>
     closure(instructions, index),
   );
-  const states = instructions.flatMap(({ op }, /** @type {number} */ index) => (op === 'character' ? [index] : []));
+  const states = instructions.flatMap((/** @type {Instruction} */ { op }, /** @type {number} */ index) =>
+    op === 'character' ? [index] : [],
+  );
   const edges = new Map(
     states.map((/** @type {number} */ state) => {
       const { is, next } = instructions[state];
@@ -232,7 +234,12 @@ function* ambiguousTexts({ instructions, start, anywhere }, letters) {
   }
 }
 
-/** The characters that are tried next, once for each way to them. @param {any[]} instructions @param {number} index */
+/**
+ * The characters that are tried next, once for each way to them.
+ * @param {any[]} instructions
+ * @param {number} index
+ * @returns {number[]}
+ */
 function closure(instructions, index, under = new Set()) {
   if (under.has(index)) return [];
   const instruction = instructions[index];
@@ -317,7 +324,7 @@ function countSteps({ instructions, start, sticky, split }, text) {
   const match = (from, begin) => {
     const waiting = [[from, begin]];
     while (waiting.length > 0 && steps < MOST_STEPS) {
-      const [index, at] = waiting.pop();
+      const [index, at] = present(waiting.pop());
       const instruction = instructions[index];
       steps++;
       if (instruction.op === 'accept') return at;
@@ -332,6 +339,7 @@ function countSteps({ instructions, start, sticky, split }, text) {
     if (instruction.op === 'assertion') return instruction.holds(text, offsets[at]);
     return (match(instruction.start, at) === null) === instruction.negate;
   };
+  /** @type {number | null} */
   let end = 0;
   for (let at = 0; at <= letters.length && steps < MOST_STEPS && !(sticky && end === null); ) {
     end = match(start, at);

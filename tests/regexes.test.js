@@ -41,7 +41,7 @@ function splits() {
 
 /** The regular expressions of a file, and how many it puts together at once and in functions. @param {string} file */
 function regexesOf(file) {
-  const found = { literals: [], atOnce: 0, inFunctions: 0 };
+  const found = { literals: /** @type {{ regex: RegExp, line: number }[]} */ ([]), atOnce: 0, inFunctions: 0 };
   /** @param {Program} node @param {boolean} inFunction */
   const visit = (node, inFunction) => {
     if (node === null || typeof node !== 'object') return;

@@ -3,6 +3,7 @@
 // nobody loads, may name any room.
 
 /** Files that belong to another room than their folder's. */
+/** @type {Record<string, string>} */
 export const MOVED = { 'js/cli.js': 'js/commands' };
 
 // biome-ignore format: a table is read by its columns

@@ -28,7 +28,6 @@ import { untyped } from './untyped.js';
 import { readVerdicts, summariseVerdicts } from './verdicts.js';
 
 /** @typedef {import('node:child_process').ChildProcess} ChildProcess */
-/** @typedef {import('node:child_process').ChildProcessByStdio} ChildProcessByStdio */
 /** @typedef {import('../js/base/errors.js').NibbleError} NibbleError */
 /** @typedef {import('./verdicts.js').Verdict} Verdict */
 
@@ -116,10 +115,10 @@ async function step(name, executor) {
   let results = [];
   try {
     results = (await STEPS[name].perform(executor)) ?? [];
-  } catch (/** @type {any} */ /** @type {any} */ /** @type {any} */ error) {
+  } catch (/** @type {any} */ error) {
     if (!(error instanceof BuildError)) throw error;
     problem = error.message;
-    results = error.results ?? [];
+    results = untyped(error).results ?? [];
     console.error(problem);
   }
   return { name, problem, results, seconds: (performance.now() - start) / 1000 };
@@ -177,7 +176,7 @@ async function executeQuietly(command, args, env = process.env) {
 }
 
 /**
- * @param {ChildProcess | ChildProcessByStdio<null, Stream.Readable, Stream.Readable>} child
+ * @param {import('node:child_process').ChildProcess} child
  * @returns {Promise<number | string>} its exit code, the signal that ended it, or why it did not start
  */
 function statusOf(child) {

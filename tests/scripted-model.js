@@ -33,7 +33,7 @@ export function scriptedModel({ script, special = [], template = TEMPLATE, nanAf
     return [key, type, value];
   });
   if (template !== null) entries.push(['tokenizer.chat_template', 'string', template]);
-  const replaced = more.map(([key]) => key);
+  const replaced = more.map((/** @type {any} */ [key]) => key);
   return ggufBytes({
     metadata: [...entries.filter(([key]) => !replaced.includes(key)), ...more],
     tensors: tensors(shape, () => 'f32'),

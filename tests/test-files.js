@@ -6,7 +6,6 @@ import { join, resolve as resolvePath } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { ROOT } from '../wasm/shell.js';
 import { present } from './present.js';
-import { untyped } from './untyped.js';
 import { readVerdicts } from './verdicts.js';
 
 /** @typedef {import('./verdicts.js').Verdict} Verdict */
@@ -80,7 +79,7 @@ function runFile(path, record) {
     setTimeout(() => child.kill('SIGKILL'), 5000).unref();
   }, FILE_MILLISECONDS);
   return new Promise((resolve) => {
-    /** @param {[code: number | null, signal: NodeJS.Signals | null] | null} status */
+    /** @param {number | null} status */
     const end = (status) => {
       clearTimeout(timer);
       const seconds = (performance.now() - start) / 1000;
@@ -92,7 +91,7 @@ function runFile(path, record) {
     });
     child.once('close', end);
     // What a test has left behind may hold the output open for ever.
-    child.once('exit', (status) => untyped(setTimeout(end, LEFT_BEHIND_MILLISECONDS, status)).unref());
+    child.once('exit', (status) => setTimeout(end, LEFT_BEHIND_MILLISECONDS, status).unref());
   });
 }
 
@@ -100,7 +99,7 @@ function runFile(path, record) {
  * A file without a test has not been run; what goes wrong outside of the tests is a failure of the file, and so is a test
  * that is skipped without a reason, which node:test lets pass.
  * @param {string} path
- * @param {[code: number | null, signal: NodeJS.Signals | null] | null} status
+ * @param {number | null} status its exit code; null: it did not start, or was ended by a signal
  * @param {Verdict[]} written
  */
 function judge(path, status, written) {

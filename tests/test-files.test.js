@@ -67,7 +67,7 @@ const failuresOf = (name) => present(resultOf(name)).verdicts.filter(({ verdict 
 
 describe('a run of test files', () => {
   test('tells each test by its whole name, and why one was skipped', () => {
-    const { passed, verdicts, output } = resultOf('mixed.test.js');
+    const { passed, verdicts, output } = present(resultOf('mixed.test.js'));
     assert.equal(passed, false);
     assert.deepEqual(verdicts, [
       { verdict: 'passed', name: 'a suite: passes' },

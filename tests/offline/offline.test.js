@@ -140,9 +140,10 @@ describe('a host without headers', () => {
     }
   });
 
-  for (const [how, options, script] of [
+  /** @type {[how: string, options: import('../chromium.js').ChromiumOptions, script: (() => void) | null][]} */
+  const without = [
     ['blocked', { serviceWorkers: 'block' }, null],
-    ['absent', {}, () => delete Navigator.prototype.serviceWorker],
+    ['absent', {}, () => delete (/** @type {any} */ (Navigator.prototype).serviceWorker)],
     [
       'refused',
       {},
@@ -150,7 +151,8 @@ describe('a host without headers', () => {
         navigator.serviceWorker.register = () => Promise.reject(new DOMException('Not here.', 'SecurityError'));
       },
     ],
-  ]) {
+  ];
+  for (const [how, options, script] of without) {
     test(`where service workers are ${how}, the page works at once with one thread`, async () => {
       const server = await servePlainly(site);
       const visitor = await visit('about:blank', options);
@@ -198,7 +200,7 @@ describe('another version', () => {
   /** @param {Page} page */
   const waitsFor = (page) =>
     until(page, async () => {
-      const registration = await navigator.serviceWorker.getRegistration();
+      const registration = /** @type {ServiceWorkerRegistration} */ (await navigator.serviceWorker.getRegistration());
       await registration.update();
       return registration.waiting !== null;
     });
@@ -209,7 +211,7 @@ describe('another version', () => {
    * @param {string} name
    */
   async function startVersion(page, name) {
-    const isThere = (wanted) =>
+    const isThere = (/** @type {string} */ wanted) =>
       /** @type {HTMLMetaElement} */ (document.querySelector('meta[name=description]')).content === wanted;
     for (let starts = 0; starts < 5; starts++) {
       await page.reload();
@@ -310,7 +312,10 @@ describe('another version', () => {
         tear();
         served = wanted;
         const failed = await page.evaluate(async () => {
-          const registration = await navigator.serviceWorker.getRegistration();
+          const registration = /** @type {ServiceWorkerRegistration} */ (
+            await navigator.serviceWorker.getRegistration()
+          );
+          /** @type {Promise<any>} */
           const found = new Promise((resolve) => {
             registration.addEventListener('updatefound', () => resolve(registration.installing), { once: true });
           });
@@ -419,7 +424,7 @@ test('parts of kept files come as a server would send them, and everything else 
     /** @param {string | null} range */
     const ask = (range, path = 'models/nibble-tiny.gguf', method = 'GET') =>
       page.evaluate(
-        async ([address, value, verb]) => {
+        async (/** @type {any[]} */ [address, value, verb]) => {
           const response = await fetch(address, { method: verb, headers: value ? { Range: value } : {} });
           const bytes = [...new Uint8Array(await response.arrayBuffer())];
           return { status: response.status, range: response.headers.get('Content-Range'), bytes };
@@ -484,8 +489,8 @@ test('the reference is kept from the first look at it on, and not before', async
       await page.waitForTimeout(100);
     }
     await server.close();
-    const { path } = JSON.parse(readFileSync(join(site, 'docs/files.json'), 'utf8')).findLast((file) =>
-      /Options/.test(file.path),
+    const { path } = JSON.parse(readFileSync(join(site, 'docs/files.json'), 'utf8')).findLast(
+      (/** @type {{ path: string }} */ file) => /Options/.test(file.path),
     );
     await page.goto(`${server.url}${path}`);
     await page.getByRole('button', { name: 'Search' }).click();

@@ -102,7 +102,7 @@ test('a browser without what the page needs is told which ones have it, and ever
   const server = await servePlainly(site);
   try {
     await withPage(async (/** @type {import('playwright-core').Page} */ page) => {
-      await page.addInitScript(() => delete globalThis.structuredClone);
+      await page.addInitScript(() => delete (/** @type {any} */ (globalThis).structuredClone));
       await page.goto(server.url);
       await page.locator('#cannot-start').waitFor();
       assert.match(present(await page.locator('#cannot-start').textContent()), /too old.*Chrome.*Firefox.*Safari/);
@@ -153,7 +153,7 @@ describe('the service worker', () => {
       await untilKept(page);
     });
     await server.close();
-    /** @type {Record<string, { body: string; }>} */
+    /** @type {Record<string, { body: string, type?: string }>} */
     const project = { '/': { body: '<title>before</title><script src="app.js"></script>' } };
     project['/app.js'] = { body: "document.title = 'my other project'", type: 'text/javascript' };
     const other = await serveAnswers((/** @type {string} */ path) => project[path] ?? null, { port: server.port });
@@ -340,7 +340,7 @@ describe('the library from another origin', () => {
               const { threads } = engine.info;
               await engine.unload();
               return { text, threads };
-            } catch ({ code, message }) {
+            } catch (/** @type {any} */ { code, message }) {
               return { code, message };
             }
           },

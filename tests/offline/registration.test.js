@@ -63,7 +63,7 @@ beforeEach(() => {
 afterEach(() => {
   for (const [name, descriptor] of given) {
     if (descriptor) Object.defineProperty(globalThis, name, descriptor);
-    else delete globalThis[name];
+    else delete untyped(globalThis)[name];
   }
   given.clear();
 });

@@ -54,8 +54,8 @@ const FAMILY_TOKENS = Array.from({ length: 30 }, (_, i) => (i * 37) % 251);
 
 /**
  * Runs in Node and in pages: a digest of a model's logits behind a prompt, and behind one token more.
- * @param {(options: EngineOptions) => Promise<Engine>} createEngine
- * @param {Buffer<ArrayBuffer>} model
+ * @param {(options: any) => Promise<Engine>} createEngine
+ * @param {Buffer | string} model
  * @param {string} kernelSet
  * @param {number[]} tokens
  */
@@ -71,10 +71,12 @@ async function digestLogits(createEngine, model, kernelSet, tokens) {
   return Array.from(new Uint8Array(digest), (byte) => byte.toString(16).padStart(2, '0')).join('');
 }
 
+/** @type {Promise<Record<string, string>> | undefined} */
 let familyDigests;
 
 /** What Node computes of one golden model of each family, which lies at /families/ from then on. */
 async function computeFamilies() {
+  /** @type {Record<string, string>} */
   const digests = {};
   const families = new Map(Object.entries(GOLDEN_MODELS).map(([name, { shape }]) => [shape.family ?? 'llama', name]));
   for (const name of families.values()) {
@@ -103,11 +105,13 @@ after(async () => {
   await plain?.close();
 });
 
+/** @param {Page} page */
 async function ready(page) {
   await page.waitFor(() => 'nibble' in globalThis);
   return page;
 }
 
+/** @param {any} store */
 async function emptyStore(store) {
   const models = await globalThis.nibble.openModelStore({ store });
   for (const { id } of await models.list()) await models.delete(id);
@@ -117,10 +121,16 @@ async function emptyStore(store) {
 /** @param {Browser} browser @param {BenchmarkServer} server */
 const openLibrary = async (browser, server) => ready(await browser.open(`${server.url}/test/library-page.html`));
 
-/** Loads the model in a page, writes, unloads. `refusals`: what refusals.js tells. */
+/**
+ * Loads the model in a page, writes, unloads. `refusals`: what refusals.js tells.
+ * @param {Page} page
+ * @param {BenchmarkServer} server
+ * @returns {Promise<any>}
+ */
 const write = (page, server, options = {}, completion = COMPLETION) =>
   page.evaluate(
-    async (given, wanted) => {
+    async (/** @type {any} */ given, /** @type {typeof COMPLETION} */ wanted) => {
+      /** @type {string[]} */
       const refusals = [];
       const channel = new BroadcastChannel('refusals');
       channel.onmessage = ({ data }) => refusals.push(data);
@@ -147,9 +157,10 @@ const write = (page, server, options = {}, completion = COMPLETION) =>
 /** Waits for the page's model, and fails with the page's own words where it does not come. @param {Page} page */
 async function untilReady(page) {
   const problem = await page.waitFor(() => {
-    const shown = document.querySelector('#problem');
+    const shown = /** @type {HTMLElement | null} */ (document.querySelector('#problem'));
     if (shown && !shown.hidden) return shown.textContent;
-    return document.querySelector('#model-state')?.dataset.state === 'ready' && 'none';
+    const state = /** @type {HTMLElement | null} */ (document.querySelector('#model-state'));
+    return state?.dataset.state === 'ready' && 'none';
   });
   assert.equal(problem, 'none');
 }
@@ -160,7 +171,8 @@ async function converse(page) {
   const before = await page.evaluate(count);
   await page.type('#prompt', 'Hello');
   await page.click('#send');
-  return page.waitFor((answered) => {
+  return page.waitFor((/** @type {number} */ answered) => {
+    /** @type {any} */
     const texts = document.querySelectorAll('.message.assistant:not([aria-busy]) .text');
     return (
       texts.length > answered &&
@@ -170,9 +182,10 @@ async function converse(page) {
   }, before);
 }
 
-/** Runs in the page: what went wrong with the promises of the backends. */
+/** Runs in the page: what went wrong with the promises of the backends. @param {string[]} kinds @param {string[]} names */
 async function checkPromises(kinds, names) {
   const worker = new Worker('/workers/store.js', { type: 'module' });
+  /** @param {object} message */
   const ask = (message) =>
     new Promise((resolve, reject) => {
       worker.onmessage = ({ data }) => resolve(data);
@@ -211,7 +224,7 @@ for (const name of BROWSERS) {
       test(promise, options, async (t) => {
         try {
           await body(t);
-        } catch (error) {
+        } catch (/** @type {any} */ error) {
           if (name !== 'Firefox' || !/has not answered/.test(error.message)) throw error;
           t.diagnostic(`${name}: ${error.message} Once more, in a new one.`);
           await browser.close();
@@ -244,6 +257,7 @@ for (const name of BROWSERS) {
         const turn = { turn: BROWSERS.indexOf(name), of: BROWSERS.length };
         const expected = Object.fromEntries(dealOut('families in browsers', all, turn));
         const page = await openLibrary(browser, isolated);
+        /** @type {Record<string, string>} */
         const found = {};
         const begun = performance.now();
         for (const model of Object.keys(expected)) {
@@ -269,7 +283,7 @@ for (const name of BROWSERS) {
     check('an answer stops in the middle, the next one comes, and an unloaded engine says so', async () => {
       const page = await openLibrary(browser, isolated);
       const found = await page.evaluate(
-        async (model, completion) => {
+        async (/** @type {string} */ model, /** @type {typeof COMPLETION} */ completion) => {
           const engine = await globalThis.nibble.createEngine({ model, threads: 2 });
           const endless = engine.complete({ ...completion, maxTokens: undefined, onFull: 'drop-oldest' });
           let heard = 0;
@@ -320,7 +334,9 @@ for (const name of BROWSERS) {
       const { relaxed } = await findAbilities(page);
       assert.equal(found.wasm, 'simd128');
       assert.equal(found.kernelSet, 'simd128');
-      assert.ok(found.refusals.length > 0 && found.refusals.every((refusal) => refusal === '?relaxed'));
+      assert.ok(
+        found.refusals.length > 0 && found.refusals.every((/** @type {string} */ refusal) => refusal === '?relaxed'),
+      );
       assert.deepEqual(found.tokens, expectedOfSeed);
       const asked = write(page, isolated, { workerUrl, kernelSet: 'relaxed-i16' });
       await assert.rejects(asked, ({ code, message }) => code === 'INVALID_ARGUMENT' && /relaxed SIMD/.test(message));
@@ -334,7 +350,9 @@ for (const name of BROWSERS) {
     check('where the whole address space cannot be reserved, the engine runs in a part of it', async () => {
       const page = await openLibrary(browser, isolated);
       const found = await write(page, isolated, { workerUrl: '/test/refusing-worker.js?reserve' });
-      assert.ok(found.refusals.length > 1 && found.refusals.every((refusal) => refusal === '?reserve'));
+      assert.ok(
+        found.refusals.length > 1 && found.refusals.every((/** @type {string} */ refusal) => refusal === '?reserve'),
+      );
       assert.deepEqual(found.tokens, expected);
       await page.close();
     });
@@ -344,10 +362,10 @@ for (const name of BROWSERS) {
       async () => {
         let page = await openLibrary(browser, isolated);
         const { stores } = await findAbilities(page);
-        for (const [store, works] of [
+        for (const [store, works] of /** @type {[string, boolean][]} */ ([
           ['indexeddb', stores.buffers],
           ['opfs', stores.files],
-        ]) {
+        ])) {
           // The tests before have stored the model, which is one whatever it is asked for by.
           if (works) await page.evaluate(emptyStore, store);
           const { storage, ...first } = await write(page, isolated, { store });

@@ -61,7 +61,7 @@ let Chat;
 let reported;
 
 before(async () => {
-  globalThis.document = { addEventListener() {}, visibilityState: 'visible', baseURI: 'http://localhost/' };
+  globalThis.document = untyped({ addEventListener() {}, visibilityState: 'visible', baseURI: 'http://localhost/' });
   globalThis.reportError = (error) => reported.push(error);
   globalThis.fault = FAULT;
   ({ Answers } = await moduleOf('answers.js'));
@@ -79,7 +79,11 @@ describe('an answer that ends by what nobody expected', () => {
       throw Object.assign(new Error('no engine'), { code: 'TEST' });
     };
     const parts = untyped({ borrow: noEngine, report() {}, engine: null, ...room });
-    return new Answers(parts, { get: () => '', sampling: () => ({}) }, { save: async () => {}, ...conversations });
+    return new Answers(
+      parts,
+      untyped({ get: () => '', sampling: () => ({}) }),
+      untyped({ save: async () => {}, ...conversations }),
+    );
   }
 
   /** Starts an answer, and waits for its end. @param {any} answers @param {string} id */

@@ -46,7 +46,8 @@ const leastBytes = (page) =>
   page.evaluate(async () => {
     const { describeModel } = await import('/nibble/index.js');
     const model = new URL('models/nibble-tiny.gguf', document.baseURI);
-    return (await describeModel(model, { memoryBudget: 1e9, contextSize: 512 })).model.budget.leastBytes;
+    const described = await describeModel(model, { memoryBudget: 1e9, contextSize: 512 });
+    return /** @type {any} */ (described).model.budget.leastBytes;
   });
 
 /** @param {Page} page @param {string} name */

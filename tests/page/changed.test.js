@@ -8,6 +8,11 @@ const LIMIT = { timeout: 120_000 };
 /** @param {string} text */
 const pieces = (text) => text.match(/\s?\S+/g);
 
+/**
+ * A page in a browser of its own, and more of them.
+ * @param {any} script for scriptEngine()
+ * @param {(one: driver.OpenedPage, open: () => Promise<driver.OpenedPage>) => Promise<unknown>} use
+ */
 async function withPage(script, use) {
   const browser = await startBrowser({ serviceWorkers: 'block' });
   try {
@@ -22,9 +27,14 @@ async function withPage(script, use) {
   }
 }
 
+/** @typedef {import('playwright-core').Page} Page */
+
+/** @param {Page} page */
 const lockless = (page) => page.evaluate(() => Object.defineProperty(navigator, 'locks', { value: undefined }));
+/** @param {Page} page @param {string[]} expected */
 const untilTitles = (page, expected) =>
   driver.untilEqual(() => page.locator('#conversations .title').allTextContents(), expected);
+/** @param {Page} page @param {string} role @param {string[]} expected */
 const untilTexts = (page, role, expected) =>
   driver.untilEqual(() => page.locator(`.message.${role} .text`).allTextContents(), expected);
 

@@ -4,7 +4,9 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { readArchive, writeArchive } from '../../web/conversations/archive.js';
+import { present } from '../present.js';
 import { temporaryFolder } from '../small-model.js';
+import { untyped } from '../untyped.js';
 import * as driver from './driver.js';
 
 const startBrowser = driver.shareBrowser();
@@ -14,7 +16,11 @@ const FOLDER = temporaryFolder();
 /** @param {string} text */
 const pieces = (text) => text.match(/\s?\S+/g);
 
-/** Each test has a browser profile of its own, so that it begins without conversations. */
+/**
+ * Each test has a browser profile of its own, so that it begins without conversations.
+ * @param {any} script for scriptEngine()
+ * @param {(one: driver.OpenedPage, open: () => Promise<driver.OpenedPage>) => Promise<unknown>} use
+ */
 async function withPage(script, use) {
   const browser = await startBrowser({ serviceWorkers: 'block' });
   try {
@@ -30,23 +36,32 @@ async function withPage(script, use) {
   }
 }
 
+/** @typedef {import('playwright-core').Page} Page */
+
+/** @param {Page} page */
 const titles = (page) => page.locator('#conversations .title').allTextContents();
+/** @param {Page} page @param {string} title */
 const row = (page, title) => page.locator('#conversations li', { hasText: title });
+/** @param {Page} page @param {string[]} expected */
 const untilTitles = (page, expected) =>
   page.waitForFunction(
     (wanted) => [...document.querySelectorAll('#conversations .title')].map((e) => e.textContent).join('|') === wanted,
     expected.join('|'),
   );
 
+/** @param {Page} page @param {string} role @param {string[]} expected */
 const untilTexts = (page, role, expected) =>
   driver.untilEqual(() => page.locator(`.message.${role} .text`).allTextContents(), expected);
+/** @param {Page} page @param {number} count @param {string} [message] */
 const untilCount = (page, count, message) => driver.untilEqual(() => page.locator('.message').count(), count, message);
 
+/** @param {Page} page @param {string} question */
 async function startChat(page, question) {
   await page.locator('#new-chat').click();
   await driver.converse(page, question);
 }
 
+/** @param {Page} page @param {string} name @param {string} content */
 async function importFile(page, name, content) {
   const path = join(FOLDER, name);
   writeFileSync(path, content);
@@ -171,7 +186,7 @@ describe('conversations', () => {
       await page.close();
       const second = await open();
       await row(second.page, 'Write a lot').locator('.open').click();
-      assert.match(await second.page.locator('.message.assistant .text').textContent(), /^w0 w1 .* w40/);
+      assert.match(present(await second.page.locator('.message.assistant .text').textContent()), /^w0 w1 .* w40/);
       assert.equal(await second.page.locator('.ending').textContent(), 'Stopped.');
       await second.page.close();
     });
@@ -185,6 +200,7 @@ describe('conversations', () => {
         await startChat(page, 'About apples');
         await startChat(page, 'About bananas');
         await row(page, 'About apples').locator('.open').click();
+        /** @param {Page} tab @param {string} title */
         const isShown = (tab, title) =>
           tab.waitForFunction(
             (wanted) => /** @type {HTMLElement} */ (document.querySelector('#title')).textContent === wanted,
@@ -198,7 +214,7 @@ describe('conversations', () => {
           ['goForward', 'About bananas'],
           ['goForward', 'About apples'],
         ]) {
-          await page[move]();
+          await untyped(page)[move]();
           await isShown(page, title);
         }
         await driver.converse(page, 'More of it');
@@ -298,7 +314,7 @@ describe('conversations', () => {
       await driver.release(one.page);
       await driver.untilIdle(one.page);
       await growing.locator('.foot .regenerate').waitFor();
-      assert.match(await growing.locator('.text').textContent(), /^w0 .* w59$/);
+      assert.match(present(await growing.locator('.text').textContent()), /^w0 .* w59$/);
       assert.equal(await first.getAttribute('data-stands'), 'yes');
       assert.equal(await other.page.locator('.foot .regenerate').count(), 1, 'of the last one only');
       await one.close();
@@ -333,7 +349,7 @@ describe('conversations', () => {
     }));
     const conversation = { id: 'long', title: 'Long', renamed: true, createdAt: 1, updatedAt: 2, start: 0, messages };
     await withPage({}, async ({ page, close }) => {
-      await importFile(page, 'long.json', writeArchive([conversation]));
+      await importFile(page, 'long.json', writeArchive(untyped([conversation])));
       await row(page, 'Long').locator('.open').click();
       await page.locator('.message').first().waitFor();
       await untilCount(page, 40);
@@ -348,8 +364,7 @@ describe('conversations', () => {
   });
 
   test('go out as JSON and come back the same, into another browser', LIMIT, async () => {
-    /** @type {string} */
-    let json;
+    let json = '';
     const answers = [['<think>Hm.</think>Crisp.'], ['Yellow.']];
     await withPage({ answers }, async ({ page, close }) => {
       await startChat(page, 'About apples');
@@ -382,7 +397,8 @@ describe('conversations', () => {
 
   test('a file that is no export changes nothing and is called so', LIMIT, async () => {
     const good = { id: 'a', title: 'A', createdAt: 1, updatedAt: 1, messages: [] };
-    const archive = (changes) => JSON.stringify({ format: 'nibble-conversations', version: 1, ...changes });
+    const archive = (/** @type {object} */ changes) =>
+      JSON.stringify({ format: 'nibble-conversations', version: 1, ...changes });
     const bad = {
       ARCHIVE_BAD_JSON: '{"format": ',
       ARCHIVE_UNKNOWN: '{"some": "thing"}',
@@ -414,10 +430,10 @@ describe('conversations', () => {
             request.onsuccess = () => resolve(request.result);
           });
           const transaction = database.transaction(['heads', 'messages'], 'readwrite');
-          for (const [id, updatedAt] of [
+          for (const [id, updatedAt] of /** @type {[string, number][]} */ ([
             ['half \ud800', 1],
             ['late', 1e300],
-          ]) {
+          ])) {
             transaction.objectStore('heads').put({ id, title: id.slice(0, 4), renamed: true, updatedAt, start: 0 });
             transaction.objectStore('messages').put([], id);
           }

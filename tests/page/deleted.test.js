@@ -278,7 +278,7 @@ describe('what is kept of a conversation that another tab deletes', () => {
         };
         const name = await ours.save(conversation).catch((/** @type {NibbleError} */ error) => error.name);
         IDBObjectStore.prototype.put = put;
-        if (!['AbortError', 'InvalidStateError'].includes(name)) throw new Error(`saved: ${name}`);
+        if (!['AbortError', 'InvalidStateError'].includes(String(name))) throw new Error(`saved: ${name}`);
         await theirs.delete(conversation.id);
         await ours.save(conversation);
       },

@@ -6,7 +6,7 @@
  * Dispatches drag events as the browser does for a file, for several (`files`) or a link: on what is topmost in the middle of the page.
  * @param {Page} page
  * @param {string[]} types
- * @param {{ name?: string, bytes?: string, files?: { name: string, bytes: string }[], link?: string }} options
+ * @param {{ name?: string, bytes?: string, files?: { name?: string, bytes?: string }[], link?: string }} options
  * @returns {Promise<boolean[]>} of dragover and drop: whether the page took them, else the browser would leave it
  */
 export function drag(page, types, { name, bytes, files = [{ name, bytes }], link }) {

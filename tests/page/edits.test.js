@@ -57,7 +57,7 @@ const turns = (name, count) =>
 /**
  * Brings a newer version of the only conversation into a page, with turns behind those that it has.
  * @param {Page} page
- * @param {{ finish?: string | undefined, id: string, role: string, content: string, createdAt: number }[]} added
+ * @param {any[]} added
  */
 async function importTurns(page, added) {
   const [download] = await Promise.all([page.waitForEvent('download'), page.locator('#export').click()]);

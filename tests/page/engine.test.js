@@ -366,7 +366,7 @@ const killWorker = (page, when) =>
   page.addInitScript(({ asked, told }) => {
     window.asked = [];
     let isKilled = false;
-    /** @param {Worker | this} worker */
+    /** @param {Worker} worker */
     const kill = (worker) => {
       if (isKilled) return;
       isKilled = true;
@@ -374,7 +374,7 @@ const killWorker = (page, when) =>
     };
     window.Worker = /** @type {any} */ (
       class extends Worker {
-        /** @param {...any} given */
+        /** @param {ConstructorParameters<typeof Worker>} given */
         constructor(...given) {
           super(...given);
           this.addEventListener('message', ({ data }) => {
@@ -382,9 +382,9 @@ const killWorker = (page, when) =>
           });
         }
 
-        /** @param {any} message @param {...any[]} rest */
+        /** @param {any} message @param {any[]} rest */
         postMessage(message, ...rest) {
-          super.postMessage(/** @type {any} */ (message), .../** @type {any} */ (rest));
+          super.postMessage(message, .../** @type {[any]} */ (rest));
           window.asked.push(message?.method);
           if (message?.method === asked) kill(this);
         }

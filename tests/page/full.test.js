@@ -3,22 +3,35 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { describe, test } from 'node:test';
 import { writeArchive } from '../../web/conversations/archive.js';
+import { untyped } from '../untyped.js';
 import * as driver from './driver.js';
+
+/** @typedef {import('../../web/conversations/conversations.js').Conversation} Conversation */
 
 const startBrowser = driver.shareBrowser();
 
 const LIMIT = { timeout: 120_000 };
 
-/** The page in a browser of its own, whose storage is full from `fill(true)` to `fill(false)`. */
+/** @typedef {import('playwright-core').Page} Page */
+/** @typedef {driver.OpenedPage & { fill: (isFull: boolean) => Promise<void> }} FillablePage */
+
+/**
+ * The page in a browser of its own, whose storage is full from `fill(true)` to `fill(false)`.
+ * @param {any} script for scriptEngine()
+ * @param {(one: FillablePage, open: () => Promise<FillablePage>) => Promise<unknown>} use
+ */
 async function withPage(script, use) {
   const browser = await startBrowser({ serviceWorkers: 'block', acceptDownloads: true });
   // A browser looks now and then only how much room there is.
+  /** @param {Page} page */
   const before = async (page) => {
     await driver.scriptEngine(page, script);
     await page.addInitScript(() => {
       for (const name of ['put', 'delete']) {
-        const work = IDBObjectStore.prototype[name];
-        IDBObjectStore.prototype[name] = function (...given) {
+        const prototype = /** @type {any} */ (IDBObjectStore.prototype);
+        const work = prototype[name];
+        /** @this {IDBObjectStore} @param {any[]} given */
+        prototype[name] = function (...given) {
           if (window.isFull) throw new DOMException('No room.', 'QuotaExceededError');
           return work.apply(this, given);
         };
@@ -30,7 +43,7 @@ async function withPage(script, use) {
       const opened = await driver.openPage(browser, { before });
       await driver.untilReady(opened.page);
       opened.complaints.length = 0;
-      const fill = (isFull) =>
+      const fill = (/** @type {boolean} */ isFull) =>
         opened.page.evaluate((full) => {
           window.isFull = full;
         }, isFull);
@@ -42,13 +55,20 @@ async function withPage(script, use) {
   }
 }
 
+/** @param {Page} page */
 const texts = (page) => page.locator('.message .text').allTextContents();
+/** @param {Page} page */
 const notice = (page) => page.locator('.notice', { hasText: 'not stored' });
+/** @param {Page} page */
 const titles = (page) => page.locator('#conversations .title').allTextContents();
+/** @param {Page} page */
 const bar = (page) => page.locator('#unkept');
+/** @param {Page} page @param {string} title */
 const openChat = (page, title) => page.locator('#conversations .open', { hasText: title }).click();
+/** @param {Page} page */
 const tryAgain = (page) => notice(page).getByRole('button', { name: 'Try again' }).click();
 
+/** @param {driver.OpenedPage} opened */
 async function reload({ page, complaints }) {
   await page.reload();
   await driver.untilReady(page);
@@ -154,7 +174,9 @@ describe('where the storage is full', () => {
         await driver.untilEqual(() => titles(page), ['About lemons', 'About apples']);
         const [download] = await Promise.all([page.waitForEvent('download'), page.locator('#export').click()]);
         const { conversations } = JSON.parse(readFileSync(await download.path(), 'utf8'));
-        const contents = conversations.map(({ messages }) => messages.map(({ content }) => content));
+        const contents = conversations.map((/** @type {Conversation} */ { messages }) =>
+          messages.map(({ content }) => content),
+        );
         assert.deepEqual(contents, [['About lemons', 'Sour.'], all]);
         await page.locator('#unkept-retry').click();
         await page.locator('#announcer', { hasText: 'About lemons' }).waitFor({ state: 'attached' });
@@ -245,7 +267,7 @@ describe('where the storage is full', () => {
           return put.call(this, value, ...key);
         };
       });
-      const buffer = Buffer.from(writeArchive(['first', 'second', 'third'].map(conversation)));
+      const buffer = Buffer.from(writeArchive(untyped(['first', 'second', 'third'].map(conversation))));
       await page.locator('#import-file').setInputFiles({ name: 'two.json', mimeType: 'application/json', buffer });
       await page.locator('#problem', { hasText: 'not enough free space' }).waitFor();
       const told = '1 conversation was imported. 2 conversations of the file were not imported any more.';

@@ -85,13 +85,19 @@ test('a long line gets its side by its first letter, since browsers take seconds
     assert.equal(await field(page).evaluate(side), expected);
     await field(page).fill('');
     await page.keyboard.press('Control+Z');
-    assert.equal(await field(page).evaluate(({ value }) => value.length), text.length);
+    assert.equal(
+      await field(page).evaluate((element) => /** @type {HTMLTextAreaElement} */ (element).value.length),
+      text.length,
+    );
     assert.equal(await field(page).evaluate(side), expected);
     await field(page).press('Enter');
     await driver.untilIdle(page);
     assert.equal(await page.locator('.message.user .text').last().evaluate(side), expected);
     const sides = page.locator('.message.assistant .text > *');
-    assert.deepEqual(await sides.evaluateAll((parts) => parts.map(({ dir }) => dir)), ['rtl', 'rtl']);
+    assert.deepEqual(await sides.evaluateAll((parts) => parts.map((part) => /** @type {HTMLElement} */ (part).dir)), [
+      'rtl',
+      'rtl',
+    ]);
     await page.locator('.message.user .edit').last().focus();
     await page.keyboard.press('Enter');
     assert.equal(await page.locator('.edit-field').evaluate(side), expected);
@@ -272,7 +278,7 @@ describe('copying', () => {
           const clipboard = isMissing ? undefined : { writeText: () => Promise.reject(new Error('refused')) };
           Object.defineProperty(navigator, 'clipboard', { value: clipboard });
           document.addEventListener('copy', () => {
-            window.copied = document.getSelection().toString();
+            window.copied = /** @type {Selection} */ (document.getSelection()).toString();
           });
         }, kind === 'is missing'),
       );

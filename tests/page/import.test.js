@@ -5,6 +5,7 @@ import { describe, test } from 'node:test';
 import { writeArchive } from '../../web/conversations/archive.js';
 import { Conversations } from '../../web/conversations/conversations.js';
 import { PageStore } from '../../web/conversations/database.js';
+import { present } from '../present.js';
 import { untyped } from '../untyped.js';
 import * as driver from './driver.js';
 
@@ -28,10 +29,10 @@ const chat = (given, more) => ({
   ...more,
 });
 
-/** @param {...object} present */
-async function conversationsOf(...present) {
+/** @param {...object} here */
+async function conversationsOf(...here) {
   const conversations = new Conversations(new PageStore(), untyped({ postMessage() {} }), false);
-  for (const each of present) await conversations.save(untyped(structuredClone(each)));
+  for (const each of here) await conversations.save(untyped(structuredClone(each)));
   return conversations;
 }
 
@@ -39,7 +40,7 @@ async function conversationsOf(...present) {
 async function idsOf(conversations) {
   const all = [];
   for (const { id } of await conversations.list()) {
-    const { messages } = await conversations.open(id);
+    const { messages } = present(await conversations.open(id));
     all.push(messages.map((/** @type {{ id: string }} */ { id }) => id).join(' '));
   }
   return all.sort();
@@ -120,7 +121,7 @@ describe('a conversation of a file', () => {
       const named = ([title, renamed]) => ({ title, renamed });
       const conversations = await conversationsOf(chat('q1 a1', named(here)));
       await conversations.import(writeArchive([chat(ids, named(file))]));
-      const { title, renamed } = await conversations.open('chat');
+      const { title, renamed } = present(await conversations.open('chat'));
       assert.deepEqual([title, renamed], expected);
     });
   }

@@ -55,7 +55,7 @@ before(async () => {
 after(() => browser?.close());
 
 async function open() {
-  const answers = [MARKDOWN.match(/[\s\S]{1,9}/g), ['Yes, certainly.']];
+  const answers = [present(MARKDOWN.match(/[\s\S]{1,9}/g)), ['Yes, certainly.']];
   /** @param {Page} page */
   const before = async (page) => {
     await driver.forgetVisits(page);
@@ -191,7 +191,7 @@ describe('the page', () => {
     const outOfReach = () =>
       page.evaluate(() =>
         ['body', '#main', '#foot', '#sidebar'].filter((name) => {
-          const { scrollHeight, clientHeight } = document.querySelector(name);
+          const { scrollHeight, clientHeight } = /** @type {HTMLElement} */ (document.querySelector(name));
           const { overflowY } = getComputedStyle(/** @type {any} */ (document.querySelector(name)));
           return scrollHeight > clientHeight + 1 && overflowY !== 'auto';
         }),
@@ -334,10 +334,10 @@ describe('the page', () => {
     for (let stop = 0; stop < 60; stop++) {
       await page.keyboard.press('Tab');
       const place = await page.evaluate(() => {
-        const element = document.activeElement;
+        const element = /** @type {HTMLElement} */ (document.activeElement);
         if (element === document.body) return null;
-        const { outlineStyle, outlineWidth, boxShadow } = getComputedStyle(/** @type {any} */ (element));
-        const around = getComputedStyle(/** @type {any} */ (element.closest('#composer') ?? element)).boxShadow;
+        const { outlineStyle, outlineWidth, boxShadow } = getComputedStyle(element);
+        const around = getComputedStyle(element.closest('#composer') ?? element).boxShadow;
         const shown = (outlineStyle !== 'none' && outlineWidth !== '0px') || boxShadow !== 'none' || around !== 'none';
         return { name: element.id || element.className || element.localName, shown };
       });

@@ -50,7 +50,7 @@ after(() => browser?.close());
 /**
  * Draws a text in pieces of `size` characters.
  * @param {string} text
- * @returns {Promise<{ html: string, text: string, links: object[], tags: string[], handlers: number, longest: number }>}
+ * @returns {Promise<{ html: string, text: string, links: any[], tags: string[], handlers: number, longest: number }>}
  */
 function draw(text, size = 3) {
   return page.evaluate(

@@ -104,7 +104,7 @@ async function download(page, path) {
 function drop(page, ...files) {
   // The panel is drawn anew at any time: what is found in one step must be dropped on in the same one.
   return page.evaluate((dropped) => {
-    const target = document.querySelector('.models-file');
+    const target = /** @type {HTMLElement} */ (document.querySelector('.models-file'));
     const data = new DataTransfer();
     for (const { name, content } of dropped) {
       data.items.add(new File([Uint8Array.from(content, (c) => c.charCodeAt(0))], name, { lastModified: 1 }));
@@ -136,7 +136,7 @@ describe('the models panel', () => {
       /Needs about [\d.]+ [MG]B of memory and writes about [\d,.]+ words? a second on this device\./,
     );
     const [, memory] = /about ([\d.]+) MB of memory/.exec(await offer.innerText()) ?? [];
-    assert.ok(memory > 3, `${memory} MB, of which the engine alone takes 3`);
+    assert.ok(Number(memory) > 3, `${memory} MB, of which the engine alone takes 3`);
     await shoot(page, 'models-offer');
     await offer.locator('.accent').click();
     const row = rowOf(page, 'Q4_0').last();
@@ -254,9 +254,10 @@ describe('the models panel', () => {
     await bar.waitFor();
     // What has begun is what the reader is led to.
     await untilFocused(page, 'Pause the download of slow.gguf');
-    await page.waitForFunction(
-      () => /** @type {HTMLInputElement} */ (document.querySelector('#models-panel progress'))?.value > 0,
-    );
+    await page.waitForFunction(() => {
+      const bar = /** @type {HTMLProgressElement | null} */ (document.querySelector('#models-panel progress'));
+      return bar !== null && bar.value > 0;
+    });
     await shoot(page, 'models-download');
     const row = rowOf(page, 'slow.gguf').first();
     await row.getByText('waiting for the server').waitFor();
@@ -289,9 +290,10 @@ describe('the models panel', () => {
     const rename = page.getByRole('button', { name: 'Rename Nibble tiny', exact: true });
     await rename.waitFor();
     await download(page, 'slow.gguf');
-    await page.waitForFunction(
-      () => /** @type {HTMLInputElement} */ (document.querySelector('#models-panel progress'))?.value > 0,
-    );
+    await page.waitForFunction(() => {
+      const bar = /** @type {HTMLProgressElement | null} */ (document.querySelector('#models-panel progress'));
+      return bar !== null && bar.value > 0;
+    });
     await rename.click();
     await page.keyboard.type('Half');
     // As another tab, or the network, would have it: the keyboard stays where it is.
@@ -390,7 +392,7 @@ describe('the models panel', () => {
       assert.match(text, /^\d[\d.,]* \w+ a second, measured on Nibble tiny, which is too small/);
     await page.locator('.models-rates').scrollIntoViewIfNeeded();
     await shoot(page, 'models-rates');
-    await page.evaluate(() => /** @type {HTMLElement} */ (document.querySelector('#models')).close());
+    await page.evaluate(() => /** @type {HTMLDialogElement} */ (document.querySelector('#models')).close());
     await page.locator('#open-settings').click();
     const settings = await page.locator('#settings-form').innerText();
     assert.ok(!settings.includes('Measured here'), 'a small model tells nothing');

@@ -322,6 +322,7 @@ describe('the page', () => {
     try {
       let absent = true;
       // Longer than the page is looked at.
+      /** @type {{ status: number, headers?: Record<string, string>, body?: string }} */
       let refusal = { status: 503, headers: { 'Retry-After': '120' } };
       /** @param {Route} route */
       const answer = (route) => (absent ? route.fulfill(refusal) : route.continue());

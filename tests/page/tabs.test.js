@@ -43,8 +43,8 @@ async function startTabs(settings = {}) {
     if (localStorage.getItem('nibble.settings') === null) localStorage.setItem('nibble.settings', given);
     window.told = new Set();
     document.addEventListener('DOMContentLoaded', () => {
-      const text = document.querySelector('#loading-text');
-      new MutationObserver(() => window.told.add(text.textContent.split(':')[0])).observe(/** @type {any} */ (text), {
+      const text = /** @type {HTMLElement} */ (document.querySelector('#loading-text'));
+      new MutationObserver(() => window.told.add(text.textContent.split(':')[0])).observe(text, {
         childList: true,
       });
     });

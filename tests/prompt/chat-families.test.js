@@ -86,7 +86,7 @@ const REAL = {
 for (const [name, file] of Object.entries(REAL)) {
   const path = `chat-templates/jinja/${file}.jinja`;
   test(`${name}: as a template of the family's own writes it`, { skip: skipWithout(path) }, () => {
-    const { tokens } = FAMILIES.find((family) => family.name === name);
+    const { tokens } = present(FAMILIES.find((family) => family.name === name));
     const source = readFileSync(present(fixture(path)), 'utf8');
     const written = [undefined, source].map((template) => {
       const keys = { get: (/** @type {string} */ key) => (key === 'tokenizer.chat_template' ? template : undefined) };

@@ -9,6 +9,7 @@ import { EngineHost } from '../../js/worker/engine-host.js';
 import { startCore } from '../core-model.js';
 import { scriptedModel } from '../scripted-model.js';
 import { temporaryFolder } from '../small-model.js';
+import { untyped } from '../untyped.js';
 
 const CONTROL = {
   signal: new AbortController().signal,
@@ -55,7 +56,7 @@ const ANSWERED = [...MESSAGES, { role: 'assistant', content: 'aaa' }];
 async function readsOf(messages, options = {}) {
   Object.assign(read, { rendered: 0, tokenized: 0 });
   const given = { messages, maxTokens: 3, temperature: 0, ...options };
-  const result = await host.sessions.complete({ session: null, ...given }, CONTROL);
+  const result = await host.sessions.complete(untyped({ session: null, ...given }), CONTROL);
   assert.equal(result.tokens.length, 3);
   return { ...read };
 }

@@ -14,9 +14,9 @@ import { openChromium } from '../chromium.js';
 import { crashPage, killBrowser } from '../killing.js';
 import { present } from '../present.js';
 import { temporaryFolder, writeSmallModel } from '../small-model.js';
-import { untyped } from '../untyped.js';
 
 /** @typedef {import('../bench/server.js').BenchmarkServer} BenchmarkServer */
+/** @typedef {import('../chromium.js').Chromium} Chromium */
 /** @typedef {import('../../js/base/public-types.js').Engine} Engine */
 
 /** @param {string} relative */
@@ -70,7 +70,7 @@ class Told {
   begun = 0;
   done = 0;
 
-  /** @param {string} what @param {number} count */
+  /** @param {'begun' | 'done'} what @param {number} count */
   tell = (what, count) => {
     this[what] = count;
   };
@@ -95,9 +95,9 @@ class FolderSaves {
       const engine = await createEngine(${JSON.stringify({ model, store: this.#store, threads: 1 })});
       const tell = (what, count) => process.stdout.write(what + ' ' + count + '\\n');
       await (${saveForEver})(engine, ${FIRST}, tell);`;
-    const stdio = /** @type {const} */ (['ignore', 'pipe', 'inherit']);
-    /** @type {any} */
-    const child = spawn(process.execPath, ['--input-type=module', '-e', program], untyped({ stdio }));
+    const child = spawn(process.execPath, ['--input-type=module', '-e', program], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
     const closed = new Promise((resolve) => child.once('close', resolve));
     /** @type {any} */
     let rest = '';
@@ -120,17 +120,19 @@ class FolderSaves {
 
 class BrowserSaves {
   #profile = mkdtempSync(join(tmpdir(), 'nibble-kills-'));
+  /** @type {Chromium | null} */
   #browser = null;
   #kills = 0;
 
   /** @param {string} store @param {BenchmarkServer} benchmarkServer */
   constructor(store, { url, modelUrl }) {
-    Object.assign(this, { options: { model: modelUrl, store, threads: 1 }, url });
+    this.options = { model: modelUrl, store, threads: 1 };
+    this.url = url;
   }
 
   async #page() {
-    this.#browser ??= untyped(await openChromium({ profile: this.#profile }));
-    const page = await untyped(present(this.#browser)).context.newPage();
+    this.#browser ??= await openChromium({ profile: this.#profile });
+    const page = await this.#browser.context.newPage();
     await page.goto(`${this.url}/test/library-page.html`);
     await page.waitForFunction(() => 'nibble' in globalThis);
     return page;
@@ -141,7 +143,7 @@ class BrowserSaves {
     const page = await this.#page();
     await page.exposeFunction('tell', told.tell);
     await page.evaluate(
-      async (/** @type {[options: any, first: any, use: any]} */ [options, first, use]) => {
+      async (/** @type {any[]} */ [options, first, use]) => {
         const engine = await globalThis.nibble.createEngine(options);
         new Function(`return ${use}`)()(engine, first, globalThis.tell);
       },
@@ -156,7 +158,7 @@ class BrowserSaves {
   async look() {
     const page = await this.#page();
     const found = await page.evaluate(
-      async (/** @type {[options: any, use: any]} */ [options, use]) =>
+      async (/** @type {any[]} */ [options, use]) =>
         new Function(`return ${use}`)()(await globalThis.nibble.createEngine(options)),
       [this.options, look.toString()],
     );
@@ -165,7 +167,7 @@ class BrowserSaves {
   }
 
   async close() {
-    await untyped(this.#browser)?.close();
+    await this.#browser?.close();
     rmSync(this.#profile, { recursive: true, force: true, maxRetries: 5 });
   }
 }

@@ -61,6 +61,7 @@ async function openSaved(options) {
 
 /** Restores a session that is not to come back. @param {Engine} engine @param {string} key */
 async function dropped(engine, key) {
+  /** @type {any} */
   let reason = null;
   const session = await engine.restoreSession(key, {
     onDropped: (told) => {
@@ -257,7 +258,7 @@ describe('a save that is no good', () => {
       await session.save('chat');
       const chunk = filesSince(folder, earlier).find((path) => path.endsWith('.chunk'));
       change(present(chunk));
-      const { code, message } = await dropped(engine, 'chat');
+      const { code, message } = present(await dropped(engine, 'chat'));
       assert.equal(code, 'SAVE_DAMAGED', `${what}: ${message}`);
       assert.deepEqual(filesSince(folder, earlier), []);
       assert.equal((await session.prefill(TEXT)).reusedTokens, 150);
@@ -279,7 +280,7 @@ describe('a save that is no good', () => {
         writeFileSync(present(recordFile(folder, 'chat')), garbage);
         assert.equal(await dropped(engine, 'never saved'), null);
         assert.equal(filesSince(folder, earlier).length, 2);
-        const { code, message } = await dropped(engine, 'chat');
+        const { code, message } = present(await dropped(engine, 'chat'));
         assert.equal(code, 'SAVE_DAMAGED', `${garbage}: ${message}`);
         assert.match(message, /"chat" is damaged: its record/);
         assert.deepEqual(filesSince(folder, earlier), []);
@@ -402,7 +403,7 @@ test('a LongRoPE model takes no save back whose keys the other factors turned', 
       const { top } = await back.evaluate(next, { top: 0 });
       assert.deepEqual(top, (await other.evaluate(next, { top: 0, reusePrefix: false })).top);
     } else {
-      const { code, message } = await dropped(other, 'long');
+      const { code, message } = present(await dropped(other, 'long'));
       assert.equal(code, 'SAVE_MISMATCH');
       assert.match(message, /size of the context/);
     }

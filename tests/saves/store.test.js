@@ -89,7 +89,7 @@ test('what a save left that was cut off is swept away by the next', async () => 
     [['chat', 100]],
   );
   await make().save('other', untyped(saveOf(50)), control());
-  const kept = (await backend.list()).filter(({ key }) => key !== 'other');
+  const kept = (await backend.list()).filter((/** @type {any} */ { key }) => key !== 'other');
   assert.deepEqual(kept.sort(), before.sort());
   assert.equal((await backend.estimate()).usage, 150);
 });
@@ -210,6 +210,6 @@ test('what was saved of a model goes with it, also where a record is there by it
   const others = [saveId('m', 'x:file'), saveId('file:m2', 'chat'), 'file:m'];
   for (const id of others) await backend.put({ id });
   await removeSavesOf(backend, 'file:m');
-  assert.deepEqual((await backend.list()).map(({ id }) => id).sort(), [...others].sort());
+  assert.deepEqual((await backend.list()).map((/** @type {any} */ { id }) => id).sort(), [...others].sort());
   assert.equal((await backend.estimate()).usage, 0);
 });

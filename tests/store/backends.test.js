@@ -136,7 +136,8 @@ describe('a folder', () => {
     const mock = context.mock.method(
       Object.getPrototypeOf(file),
       'write',
-      function (/** @type {Uint8Array} */ bytes, /** @type {any[]} */ ...rest) {
+      /** @this {any} @param {Uint8Array} bytes @param {any[]} rest */
+      function (bytes, ...rest) {
         return bytes.length > 500 ? Promise.reject(full) : write.call(this, bytes, ...rest);
       },
     );

@@ -134,7 +134,7 @@ describe('IndexedDB, besides', () => {
       self.backend = await open('indexeddb', 'collected');
       const chunk = pattern(chunkBytes);
       await self.backend.writeChunk('a', 0, [chunk]);
-      const collecting = setInterval(() => self.gc(), 5);
+      const collecting = setInterval(() => /** @type {() => void} */ (self.gc)(), 5);
       let read = 0;
       const readAllOfThem = async () => {
         for (; read < count; read++) {
@@ -314,10 +314,11 @@ describe('the private file system, besides', () => {
     const found = await inWorker(async () => {
       const { open, pattern, readAll, sameBytes, codeOf } = self.store;
       let opened = 0;
-      const { createSyncAccessHandle } = FileSystemFileHandle.prototype;
-      /** @type {any} */ (FileSystemFileHandle.prototype).createSyncAccessHandle = function (
-        /** @type {any[]} */ ...given
-      ) {
+      /** @type {any} */
+      const prototype = FileSystemFileHandle.prototype;
+      const { createSyncAccessHandle } = prototype;
+      /** @this {FileSystemFileHandle} @param {any[]} given */
+      prototype.createSyncAccessHandle = function (...given) {
         opened++;
         return createSyncAccessHandle.apply(this, given);
       };
@@ -353,7 +354,8 @@ describe('the private file system, besides', () => {
   test('outside of a worker it is refused', async () => {
     const { page } = await pages.newWorker();
     const code = await page.evaluate(async () => {
-      await import('/worker.js');
+      const place = '/worker.js';
+      await import(place);
       return globalThis.store.codeOf(globalThis.store.openBackend('opfs'));
     });
     assert.equal(code, 'NibbleError STORE_UNAVAILABLE');

@@ -6,6 +6,7 @@ import * as contract from './contract.js';
 
 /** @typedef {import('../../js/base/errors.js').NibbleError} NibbleError */
 
+/** @type {Record<string, (options: any) => Promise<any>>} */
 const OPEN = { indexeddb: openIndexedDb, opfs: openOpfs };
 
 /** What they call. */

@@ -6,6 +6,7 @@ import { MergeTable } from '../../js/gguf/merge-table.js';
 import { TextTable } from '../../js/gguf/text-table.js';
 import { createSplitter, findSplit } from '../../js/tokenizer/splits.js';
 import { createTokenizer } from '../../js/tokenizer/tokenizer.js';
+import { untyped } from '../untyped.js';
 import { VOCABULARIES } from './vocabularies.js';
 
 /** @param {string} name */
@@ -13,8 +14,8 @@ const tokenizerOf = (name) => {
   const keys = new Map(VOCABULARIES[name]().map(([key, type, value]) => [key, typed(type, value)]));
   return createTokenizer({ get: (key) => keys.get(key) });
 };
-const typed = (/** @type {any} */ type, /** @type {any} */ value) =>
-  ({ 'i32[]': () => Int32Array.from(value), 'f32[]': () => Float32Array.from(value) })[type]?.() ?? value;
+const typed = (/** @type {string} */ type, /** @type {any} */ value) =>
+  untyped({ 'i32[]': () => Int32Array.from(value), 'f32[]': () => Float32Array.from(value) })[type]?.() ?? value;
 
 /**
  * Calls of methods while something is done. Mocks of the test runner would keep the arguments of each.

@@ -5,6 +5,7 @@ import { createPieceScan } from '../../js/tokenizer/piece-scan.js';
 import { createPartition } from '../../js/tokenizer/special-tokens.js';
 import { TokenType } from '../../js/tokenizer/token-types.js';
 import { Random } from '../random-numbers.js';
+import { untyped } from '../untyped.js';
 
 test('finds the pieces that occur, as a search for each does', () => {
   const random = new Random('pieces');
@@ -37,11 +38,13 @@ test('forgets between two texts what it has found', () => {
 
 test('a text is not searched for each of the special tokens', (t) => {
   const list = Array.from({ length: 500 }, (_, i) => `<unused${i}>`);
-  const partition = createPartition({
-    pieces: TextTable.of(list),
-    types: new Uint8Array(list.length).fill(TokenType.CONTROL),
-    stripped: { left: new Set(), right: new Set() },
-  });
+  const partition = createPartition(
+    untyped({
+      pieces: TextTable.of(list),
+      types: new Uint8Array(list.length).fill(TokenType.CONTROL),
+      stripped: { left: new Set(), right: new Set() },
+    }),
+  );
   const includes = t.mock.method(String.prototype, 'includes');
   const indexOf = t.mock.method(String.prototype, 'indexOf');
   const parts = partition(`<unused7>${'<div> < unused'.repeat(1000)}`, []);

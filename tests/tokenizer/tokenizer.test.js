@@ -347,11 +347,13 @@ test('each of many special tokens is looked for once, however many there are bef
   const text = `${'<|im_start|>a'.repeat(3000)}<|user|><|im_end|>`;
   let seen = 0;
   const { indexOf } = String.prototype;
-  t.mock.method(String.prototype, 'indexOf', function counted(/** @type {any} */ sought, from = 0) {
+  /** @this {string} @param {string} sought */
+  const counted = function (sought, from = 0) {
     const at = indexOf.call(this, sought, from);
     seen += (at === -1 ? this.length : at) - from;
     return at;
-  });
+  };
+  t.mock.method(String.prototype, 'indexOf', counted);
   const ids = tokenizer.encode(text);
   t.mock.restoreAll();
   assert.deepEqual(ids.slice(-4), [256, 97, 257, 258]);
