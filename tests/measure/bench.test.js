@@ -21,14 +21,12 @@ import { untyped } from '../untyped.js';
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const TINY = join(ROOT, 'models/nibble-tiny.gguf');
 
-/** @typedef {import('../bench/measure.js').Test} Test */
-
-/** @type {Test} */
-const PREFILL = { name: 'pp512', kind: 'prefill', tokens: 512, depth: 0 };
-/** @type {Test} */
-const DECODE = { name: 'tg128', kind: 'decode', tokens: 128, depth: 0 };
-/** @type {Test} */
-const DEEP = { name: 'tg32@d2000', kind: 'decode', tokens: 32, depth: 2000 };
+/** @typedef {import('../bench/measure.js').Test} Test @type {Test[]} */
+const [PREFILL, DECODE, DEEP] = [
+  { name: 'pp512', kind: 'prefill', tokens: 512, depth: 0 },
+  { name: 'tg128', kind: 'decode', tokens: 128, depth: 0 },
+  { name: 'tg32@d2000', kind: 'decode', tokens: 32, depth: 2000 },
+];
 
 /** @param {Test} test @param {number} tokensPerSecond */
 const sample = (test, tokensPerSecond, tokens = test.tokens) => ({

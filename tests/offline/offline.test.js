@@ -205,21 +205,21 @@ describe('another version', () => {
       return registration.waiting !== null;
     });
 
+  const isVersion = (/** @type {string} */ wanted) =>
+    /** @type {HTMLMetaElement} */ (document.querySelector('meta[name=description]')).content === wanted;
   /**
    * Loads the page anew until it is that version: a start on a busy machine goes on with the one that it has.
    * @param {Page} page
    * @param {string} name
    */
   async function startVersion(page, name) {
-    const isThere = (/** @type {string} */ wanted) =>
-      /** @type {HTMLMetaElement} */ (document.querySelector('meta[name=description]')).content === wanted;
     for (let starts = 0; starts < 5; starts++) {
       await page.reload();
       await untilReady(page);
-      if (await page.waitForFunction(isThere, name, { timeout: 10_000 }).catch(() => false)) break;
+      if (await page.waitForFunction(isVersion, name, { timeout: 10_000 }).catch(() => false)) break;
     }
     await untilReady(page);
-    assert.equal(await page.evaluate(isThere, name), true, `the page is ${name} after a few starts`);
+    assert.equal(await page.evaluate(isVersion, name), true, `the page is ${name} after a few starts`);
   }
 
   test('is fetched in the background, begins when the reader wants it, and never mixes with the one before', async () => {
@@ -244,10 +244,7 @@ describe('another version', () => {
       // The reader begins with it, or the next start does.
       await page.locator('#update').waitFor();
       await page.locator('#update-apply').click();
-      await page.waitForFunction(
-        () =>
-          /** @type {HTMLMetaElement} */ (document.querySelector('meta[name=description]')).content === 'version-two',
-      );
+      await page.waitForFunction(isVersion, 'version-two');
       await untilReady(page);
       assert.equal(await page.locator('#update').isVisible(), false);
       const second = await look(page, MARKED);
@@ -312,11 +309,8 @@ describe('another version', () => {
         tear();
         served = wanted;
         const failed = await page.evaluate(async () => {
-          const registration = /** @type {ServiceWorkerRegistration} */ (
-            await navigator.serviceWorker.getRegistration()
-          );
-          /** @type {Promise<any>} */
-          const found = new Promise((resolve) => {
+          const registration = /** @type {any} */ (await navigator.serviceWorker.getRegistration());
+          const found = new Promise((/** @type {(worker: any) => void} */ resolve) => {
             registration.addEventListener('updatefound', () => resolve(registration.installing), { once: true });
           });
           await registration.update().catch(() => {});
@@ -350,10 +344,7 @@ describe('another version', () => {
 describe('what was kept and is gone', () => {
   /** @param {Page} page @param {string} state */
   const footer = (page, state) =>
-    page.waitForFunction(
-      (wanted) => /** @type {HTMLElement} */ (document.querySelector('#status')).dataset.offline === wanted,
-      state,
-    );
+    page.waitForFunction((to) => /** @type {any} */ (document.querySelector('#status')).dataset.offline === to, state);
 
   test('is not called kept any more: a model deleted in another tab, then the page itself', async () => {
     const server = await servePlainly(site);
@@ -490,7 +481,7 @@ test('the reference is kept from the first look at it on, and not before', async
     }
     await server.close();
     const { path } = JSON.parse(readFileSync(join(site, 'docs/files.json'), 'utf8')).findLast(
-      (/** @type {{ path: string }} */ file) => /Options/.test(file.path),
+      (/** @type {any} */ file) => /Options/.test(file.path),
     );
     await page.goto(`${server.url}${path}`);
     await page.getByRole('button', { name: 'Search' }).click();

@@ -91,6 +91,8 @@ async function enterAddress(page, path) {
   await button(page, 'Check').click();
 }
 
+const hasCome = () => Number(/** @type {any} */ (document.querySelector('#models-panel progress'))?.value) > 0;
+
 /** @param {Page} page @param {string} path */
 async function download(page, path) {
   await enterAddress(page, path);
@@ -254,10 +256,7 @@ describe('the models panel', () => {
     await bar.waitFor();
     // What has begun is what the reader is led to.
     await untilFocused(page, 'Pause the download of slow.gguf');
-    await page.waitForFunction(() => {
-      const bar = /** @type {HTMLProgressElement | null} */ (document.querySelector('#models-panel progress'));
-      return bar !== null && bar.value > 0;
-    });
+    await page.waitForFunction(hasCome);
     await shoot(page, 'models-download');
     const row = rowOf(page, 'slow.gguf').first();
     await row.getByText('waiting for the server').waitFor();
@@ -290,10 +289,7 @@ describe('the models panel', () => {
     const rename = page.getByRole('button', { name: 'Rename Nibble tiny', exact: true });
     await rename.waitFor();
     await download(page, 'slow.gguf');
-    await page.waitForFunction(() => {
-      const bar = /** @type {HTMLProgressElement | null} */ (document.querySelector('#models-panel progress'));
-      return bar !== null && bar.value > 0;
-    });
+    await page.waitForFunction(hasCome);
     await rename.click();
     await page.keyboard.type('Half');
     // As another tab, or the network, would have it: the keyboard stays where it is.
