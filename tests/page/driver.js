@@ -187,6 +187,9 @@ export async function scriptEngine(page, script) {
   globalThis.counted = [];
   globalThis.loads = globalThis.unloads = 0;
   globalThis.hubs = [];
+  globalThis.loaded = [];
+  globalThis.described = [];
+  const named = (model) => model?.name ?? model?.href;
   const held = new Promise((resolve) => { globalThis.release = resolve; });
   const wait = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
   const render = (messages, { templateVariables } = {}) => messages.map(({ role, content }) => role + ': ' + content + ' ').join('') +
@@ -256,13 +259,15 @@ export async function scriptEngine(page, script) {
       return { result, stop() {}, [Symbol.asyncIterator]: write };
     }
   }
-  export const createEngine = async ({ hub }) => {
+  export const createEngine = async ({ model, hub }) => {
     globalThis.hubs.push(hub);
+    globalThis.loaded.push(named(model));
     if (++globalThis.loads <= script.failures) throw new NibbleError('DOWNLOAD_FAILED', 'HTTP 404', { details: {} });
     return new Engine();
   };
   export const describeModel = async (model, { hub }) => {
     globalThis.hubs.push(hub);
+    globalThis.described.push(named(model));
     // A test may hold it up.
     await globalThis.heldHeader;
     return { problem: null };

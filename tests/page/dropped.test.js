@@ -1,5 +1,4 @@
 // Files that are dropped on the page one beside or behind the other.
-import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { drag } from './drag.js';
 import * as driver from './driver.js';
@@ -26,6 +25,12 @@ async function open(script) {
 
 /** @param {import('playwright-core').Page} page @returns {Promise<number>} */
 const loads = (page) => page.evaluate(() => /** @type {any} */ (globalThis).loads);
+
+/** The names of those that were loaded. @param {import('playwright-core').Page} page @returns {Promise<string[]>} */
+const loaded = (page) => page.evaluate(() => /** @type {any} */ (globalThis).loaded);
+
+/** And of those whose header was asked for. @param {import('playwright-core').Page} page @returns {Promise<string[]>} */
+const described = (page) => page.evaluate(() => /** @type {any} */ (globalThis).described);
 
 test(
   'a model that is dropped is loaded, whatever that is no model is dropped beside it or behind it',
@@ -62,15 +67,25 @@ test(
       await driver.untilEqual(() => loads(page), before + 1);
     }
     // Of two models the one that came last, also where the first is slower to be looked at.
-    const before = await loads(page);
+    const before = (await loaded(page)).length;
     await page.evaluate(() => {
-      Object.assign(globalThis, { heldHeader: new Promise((resolve) => setTimeout(resolve, 300)) });
+      const heldHeader = new Promise((goOn) => Object.assign(globalThis, { goOn }));
+      Object.assign(globalThis, { heldHeader, described: [] });
     });
-    await dropAll([model]);
-    await dropAll([{ name: 'other.gguf', bytes: 'GGUF' }]);
-    await driver.untilEqual(() => loads(page), before + 1);
-    await page.waitForTimeout(300);
-    assert.equal(await loads(page), before + 1);
+    await dropAll([{ name: 'slow.gguf', bytes: 'GGUF' }]);
+    await driver.untilEqual(() => described(page), ['slow.gguf']);
+    await page.evaluate(() => Object.assign(globalThis, { heldHeader: null }));
+    await dropAll([{ name: 'later.gguf', bytes: 'GGUF' }]);
+    const since = async () => (await loaded(page)).slice(before);
+    await driver.untilEqual(since, ['later.gguf']);
+    // Were the slow one loaded now, its load would have begun with the next turn of the event loop, and be before one that
+    // is dropped only then.
+    await page.evaluate(() => {
+      /** @type {any} */ (globalThis).goOn();
+      return new Promise((resolve) => setTimeout(resolve));
+    });
+    await dropAll([{ name: 'last.gguf', bytes: 'GGUF' }]);
+    await driver.untilEqual(since, ['later.gguf', 'last.gguf']);
     opened.complaints.length = 0;
     await opened.close();
   },
