@@ -70,8 +70,12 @@ test('a conversation that cannot be read says so, can be deleted, and hides no o
       await driver.untilEqual(titles, ['Apples', 'Dates']);
       await page.locator('#search').press('Escape');
       await driver.untilEqual(titles, ['Apples', 'Bananas', 'Dates', 'Untitled']);
+      // By its address, in the page that is open, which goes on with a new chat, and in one that begins with it.
       await page.goto(`${server.url}#chat-Bananas`);
-      await page.reload();
+      await problem('“Bananas” could not be opened').waitFor();
+      await page.waitForURL(server.url);
+      await page.goto('about:blank');
+      await page.goto(`${server.url}#chat-Bananas`);
       await problem('“Bananas” could not be opened').waitFor();
       assert.equal(await page.locator('#missing').isVisible(), false);
       for (const title of ['Bananas', 'Untitled']) {
