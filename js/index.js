@@ -38,7 +38,7 @@ export function createLibrary(platform) {
   /**
    * @param {unknown} store
    * @param {WasmOptions & { workerUrl?: string | URL }} options
-   * @param {Omit<import('./hub/repository.js').Asker, 'signal'>} asker
+   * @param {() => Omit<import('./hub/repository.js').Asker, 'signal'>} asker
    */
   const openStore = (store, { workerUrl, ...options }, asker) =>
     startModelStore({
@@ -172,9 +172,12 @@ export function createLibrary(platform) {
      */
     async openModelStore(options) {
       const { store = platform.defaultStore({ stored: '' }), hub: given, ...rest } = optionsOf(options);
-      return openStore(store, rest, hub.asker(given));
+      // What is wrong with the option is said at once; the environment may be another one by the next call.
+      hub.asker(given);
+      return openStore(store, rest, () => hub.asker(given));
     },
 
+    readHubAddress: hub.readHubAddress,
     listRepository: hub.listRepository,
 
     /**

@@ -6,10 +6,11 @@ export { ERROR_CODES } from './base/error-codes.js';
 export { NibbleError } from './base/errors.js';
 export * from './base/public-types.js';
 export { estimateSpeed } from './base/speed-estimate.js';
-export { readHubAddress } from './hub/address.js';
 
 /** @typedef {import('./base/public-types.js').Engine} Engine */
 /** @typedef {import('./base/public-types.js').EngineOptions} EngineOptions */
+/** @typedef {import('./base/public-types.js').HubAddress} HubAddress */
+/** @typedef {import('./base/public-types.js').HubOptions} HubOptions */
 /** @typedef {import('./base/public-types.js').ListOptions} ListOptions */
 /** @typedef {import('./base/public-types.js').ModelDescription} ModelDescription */
 /** @typedef {import('./base/public-types.js').ModelSource} ModelSource */
@@ -54,6 +55,20 @@ export function describeModel(model, options) {
  */
 export function openModelStore(options) {
   return library.openModelStore(options);
+}
+
+/**
+ * What an address of the hub names: `https://huggingface.co/owner/name/blob/main/x.gguf` and the like (resolve, raw, tree,
+ * with a query, `hf.co`, without `https://`), `hf.co/owner/name/x.gguf`, `hf.co/owner/name:Q4_K_M`, `owner/name:Q4_K_M`,
+ * `owner/name`.
+ * Nothing is asked of anybody.
+ * @param {string} text The address.
+ * @param {{ hub?: HubOptions }} [options] Another hub, whose addresses are meant too.
+ * @returns {HubAddress | null} What it names. `null`: it is another address, a path, or none.
+ * @throws {NibbleError} `INVALID_ARGUMENT` where `hub` is wrong.
+ */
+export function readHubAddress(text, options) {
+  return library.readHubAddress(text, options);
 }
 
 /**

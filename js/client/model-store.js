@@ -48,7 +48,7 @@ export class ModelStore {
    * @param {Client} client
    * @param {'indexeddb' | 'opfs' | 'folder' | 'memory'} kind
    * @param {Pick<import('./platform.js').Platform, 'locate' | 'persistence' | 'isPath'>} platform
-   * @param {Omit<import('../hub/repository.js').Asker, 'signal'>} asker
+   * @param {() => Omit<import('../hub/repository.js').Asker, 'signal'>} asker
    */
   constructor(client, kind, { locate, persistence, isPath }, asker) {
     this.#client = client;
@@ -95,15 +95,11 @@ export class ModelStore {
   /** What a model is, as far as can be told without the hub; null: a repository of which nothing is stored. @param {unknown} given @returns {Promise<unknown>} */
   async #known(given) {
     const model = storedOr(given);
-    const address = this.#hubAddressOf(model);
+    const { hub } = this.#asker();
+    const address = hubAddressOf(model, hub, this.#isPath);
     if (address === null) return model;
-    const id = storedIdOf(address, this.#asker.hub, await this.list());
+    const id = storedIdOf(address, hub, await this.list());
     return id === null ? address.url : { stored: id };
-  }
-
-  /** @param {unknown} model */
-  #hubAddressOf(model) {
-    return hubAddressOf(model, this.#asker.hub, this.#isPath);
   }
 
   /**
@@ -145,19 +141,18 @@ export class ModelStore {
   async import(model, options) {
     const { signal, onProgress, headers, credentials, fetch, ...rest } = optionsOf(options);
     checkCallbacks({ onProgress });
-    const access = this.#accessOf({ headers, credentials, fetch });
+    const asker = this.#asker();
+    const access = accessOf(asker, { headers, credentials, fetch });
     const params = { options: readImportOptions(rest) };
     refuseTwoIds(model, params.options.id);
     const control = { signal, onEvent: rising(onProgress), access };
     // Whoever knows what the file has to be needs not ask.
-    const address = this.#hubAddressOf(model);
+    const address = hubAddressOf(model, asker.hub, this.#isPath);
     if (address === null || (address.url === /** @type {URL} */ (model).href && params.options.sha256 !== null))
       return this.#callWithModel('storeImport', model, params, control);
-    // An environment that is not as it should be must not have a stranger's hub asked.
-    if (this.#asker.problem) throw this.#asker.problem;
     checkSignal(signal);
     if (signal?.aborted) throw reasonOf(signal);
-    const call = { ...this.#asker, access, signal, isPath: this.#isPath, stored: () => this.list(), isImport: true };
+    const call = { ...asker, access, signal, isPath: this.#isPath, stored: () => this.list(), isImport: true };
     const resolving = resolveModel(model, call).catch((error) => {
       throw toldOf(error, signal);
     });
@@ -244,11 +239,6 @@ export class ModelStore {
     await this.#client.end('storeClose', storeClosed(), CLOSE_MILLISECONDS);
   }
 
-  /** @param {import('../download/access.js').AccessOptions} options @returns {import('../download/access.js').Access} */
-  #accessOf(options) {
-    return { ...this.#asker.access, ...readAccess(options, this.#asker.access?.authorization) };
-  }
-
   /**
    * A call about a stored model, whose server is asked as its options say.
    * @template {'storeCheck' | 'storeUpdate'} Name
@@ -259,7 +249,7 @@ export class ModelStore {
    */
   async #callAs(method, how, params, control) {
     readNoOthers(how);
-    const lent = lendAccess(this.#accessOf(how));
+    const lent = lendAccess(accessOf(this.#asker(), how));
     try {
       const call = /** @type {any} */ ({ ...params, access: lent.params });
       return await this.#client.call(method, call, { ...control, transfer: lent.transfer });
@@ -297,6 +287,9 @@ function storedOr(model) {
   return isId ? { stored: model } : model;
 }
 
+/** @param {Pick<import('../hub/repository.js').Asker, 'access'>} asker @param {import('../download/access.js').AccessOptions} options */
+const accessOf = ({ access }, options) => readAccess(options, access?.hub);
+
 /** Refuses what a call on a stored model does not take. */
 const readNoOthers = readAll({}, ['headers', 'credentials', 'fetch']);
 
@@ -314,7 +307,7 @@ function readId(id) {
 /**
  * @internal
  * @param {{ startWorker: () => import('../protocol/client.js').WorkerPort, wasm: import('../protocol/calls.js').WasmPlace,
- *   platform: import('./platform.js').Platform, store: unknown, asker: Omit<import('../hub/repository.js').Asker, 'signal'> }} parts
+ *   platform: import('./platform.js').Platform, store: unknown, asker: () => Omit<import('../hub/repository.js').Asker, 'signal'> }} parts
  * @returns {Promise<ModelStore>}
  */
 export async function startModelStore({ startWorker, wasm, platform, store, asker }) {

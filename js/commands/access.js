@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { reasonOf } from '../base/system-errors.js';
 import { UsageError } from './arguments.js';
-import { hubOption, isOfHub } from './hub.js';
+import { tokenReader } from './hub.js';
 
 /** @typedef {import('./arguments.js').Values} Values */
 
@@ -43,9 +43,6 @@ function readHeader(line) {
  * @param {import('./terminal.js').Terminal} terminal
  */
 export function tellToken(model, terminal) {
-  const hub = hubOption(model);
-  if (hub.token === undefined || !isOfHub(model, hub)) return;
-  terminal.note(
-    `The access token of HF_TOKEN is sent to ${new URL(hub.url ?? 'https://huggingface.co').origin}, and nowhere else.`,
-  );
+  const server = model === undefined ? null : tokenReader(model);
+  if (server !== null) terminal.note(`The access token of HF_TOKEN is sent to ${server}, and nowhere else.`);
 }

@@ -1,46 +1,29 @@
-// Hugging Face's hub for a command: whose environment says where it is and who asks, and which file of a repository is taken.
+// Hugging Face's hub for a command: which file of a repository is taken, and who is told the access token of the environment,
+// which the library reads.
 import { existsSync } from 'node:fs';
 import { listRepository, probeSpeed, readHubAddress } from '../index.node.js';
 import { bytes, columns } from './units.js';
 
-/** @typedef {import('../index.node.js').HubOptions} HubOptions */
-
-/**
- * The option `hub` of the library, as HF_ENDPOINT and HF_TOKEN have it.
- * @param {string} [text] what is meant by it as a model. Where that is nothing of the hub, an environment that is not as it
- *   should be is passed over
- * @param {NodeJS.ProcessEnv} [environment]
- * @returns {HubOptions}
- * @throws {NibbleError} INVALID_ARGUMENT
- */
-export function hubOption(text, { HF_ENDPOINT: url, HF_TOKEN: token } = process.env) {
-  const hub = { ...(url && { url }), ...(token && { token: token.trim() }) };
-  try {
-    readHubAddress('', { hub });
-    return hub;
-  } catch (error) {
-    if (isOfHub(text, hub)) throw error;
-    return {};
-  }
-}
-
-/**
- * Whether it is an address of the hub, or of the server that is named in its place.
- * @param {string | undefined} text @param {HubOptions} hub
- */
-export function isOfHub(text, { url }) {
-  if (text === undefined || existsSync(text)) return false;
-  const address = text.replace(/^url:/, '');
-  if (readHubAddress(address) !== null) return true;
-  try {
-    return readHubAddress(address, { hub: { url } }) !== null;
-  } catch {
-    return false;
-  }
-}
-
 /** @param {string} text @returns {import('../index.node.js').HubAddress | null} null: it is no address of the hub, or a path that is there */
-export const hubAddressOf = (text) => (existsSync(text) ? null : readHubAddress(text, { hub: hubOption(text) }));
+export const hubAddressOf = (text) => (existsSync(text) ? null : readHubAddress(text));
+
+/**
+ * Which server is told the access token of the environment; null: none, or what is there is no token, as the library says.
+ * @param {string} text an address, or the id of a stored model
+ * @param {NodeJS.ProcessEnv} [environment]
+ * @returns {string | null} its origin
+ */
+export function tokenReader(text, { HF_ENDPOINT, HF_TOKEN: token } = process.env) {
+  const address = text.replace(/^url:/, '');
+  const place = hubAddressOf(address)?.page;
+  if (!token || place === undefined) return null;
+  try {
+    readHubAddress(address, { hub: { ...(HF_ENDPOINT && { url: HF_ENDPOINT }), token: token.trim() } });
+    return new URL(place).origin;
+  } catch {
+    return null;
+  }
+}
 
 /**
  * The files of a repository, and the one for this machine, which is measured for that.
@@ -50,7 +33,7 @@ export const hubAddressOf = (text) => (existsSync(text) ? null : readHubAddress(
  */
 export async function listMeasured(text, signal, how) {
   const probe = await probeSpeed({ signal });
-  return listRepository(text, { hub: hubOption(text), probe, ...how, signal });
+  return listRepository(text, { probe, ...how, signal });
 }
 
 /**

@@ -2,7 +2,7 @@
 import { describeModel, NibbleError } from '../index.node.js';
 import { accessOptions, tellToken } from './access.js';
 import { ACCESS, ENGINE, UsageError } from './arguments.js';
-import { hubAddressOf, hubOption, listingPage, listMeasured } from './hub.js';
+import { hubAddressOf, listingPage, listMeasured } from './hub.js';
 import { modelOf } from './model.js';
 import { bytes, columns, parameters } from './units.js';
 
@@ -48,7 +48,6 @@ export default {
     }
     const model = await modelOf({ model: given, store: values.store, header: values.header }, terminal);
     const description = await describeModel(model, {
-      hub: hubOption(given),
       ...access,
       ...(values.store !== undefined && { store: { folder: values.store } }),
       contextSize: values.context,

@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { readSamplingOptions } from '../base/options.js';
 import { createEngine, defaultModel, NibbleError, openModelStore } from '../index.node.js';
 import { accessOptions, tellToken } from './access.js';
-import { hubAddressOf, hubOption, recommendedOf } from './hub.js';
+import { hubAddressOf, recommendedOf } from './hub.js';
 import { bytes, duration } from './units.js';
 
 /** @typedef {import('./arguments.js').Values} Values */
@@ -105,7 +105,7 @@ const chosen = ({ url, type }, model, { terminal, budget, ...access }) =>
 
 /** @param {string} folder @param {string} model @param {HubAddress | null} address */
 async function lookInto(folder, model, address) {
-  const store = await openModelStore({ store: { folder }, hub: hubOption(model) });
+  const store = await openModelStore({ store: { folder } });
   try {
     return { models: await store.list(), isStored: address !== null && (await store.has(model)) };
   } finally {
@@ -123,7 +123,6 @@ export async function loadEngine(values, terminal, overrides = {}) {
   const engine = await createEngine({
     model: await modelOf(values, terminal),
     ...accessOptions(values),
-    hub: hubOption(values.model),
     threads: values.threads,
     contextSize: values.context,
     batchSize: values.batch,

@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { NibbleError, openModelStore } from '../index.node.js';
 import { accessOptions, tellToken } from './access.js';
 import { ACCESS, didYouMean, UsageError } from './arguments.js';
-import { hubAddressOf, hubOption, recommendedOf } from './hub.js';
+import { hubAddressOf, recommendedOf } from './hub.js';
 import { findStored, tellProgress } from './model.js';
 import { bytes, columns } from './units.js';
 
@@ -143,7 +143,7 @@ export default {
     if (action !== 'import' && !existsSync(values.store)) {
       throw missing(`The folder "${values.store}" does not exist; "nibble models import" makes it.`);
     }
-    const store = await openModelStore({ store: { folder: values.store }, hub: hubOption(subject) });
+    const store = await openModelStore({ store: { folder: values.store } });
     const control = {
       signal: terminal.interrupted,
       onProgress: (/** @type {import('./model.js').LoadProgress} */ progress) => tellProgress(terminal, progress),

@@ -12,10 +12,6 @@ const FLAGS = {
   depth: 'n-depth',
 };
 
-// What comes from the environment.
-/** @type {Record<string, string>} */
-const VARIABLES = { 'hub.url': 'HF_ENDPOINT', 'hub.token': 'HF_TOKEN' };
-
 /** @param {string} name */
 const flagOf = (name) => FLAGS[name] ?? name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
 
@@ -48,8 +44,6 @@ export function sentence(error, options = {}, { inChat = false } = {}) {
     return `${details.problem} ${REMEDIES[details.remedy](details, inChat)}`;
   }
   if (code === 'INVALID_ARGUMENT' && typeof details.option === 'string') {
-    const variable = VARIABLES[details.option];
-    if (variable !== undefined) return `${variable} is ${details.found}; expected ${details.expected}.`;
     const header = /^headers\.?(.*)$/s.exec(details.option);
     if (header !== null) return `--header ${header[1]} is ${details.found}; expected ${details.expected}.`;
     const flag = flagOf(details.option);

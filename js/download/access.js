@@ -5,6 +5,8 @@ import { oneOf } from '../base/readers.js';
 import { failed } from './errors.js';
 import { checkedFetch, fetchThrough, serveFetch } from './relayed-fetch.js';
 
+/** Where Hugging Face's hub is. */
+export const HUB_HOSTS = /^(www\.)?(huggingface\.co|hf\.co)$/i;
 const REDIRECTS = [301, 302, 303, 307, 308];
 const MOST_REDIRECTS = 20;
 const MOST_HEADERS = 64;
@@ -23,37 +25,46 @@ const FETCH = 'a function that is called as fetch() is';
 
 /** @typedef {import('../base/access-options.js').AccessOptions} AccessOptions */
 
-/** @typedef {{ origin: string, value: string }} Authorization `value`: of the header; for one server */
+/**
+ * A hub, as far as downloads have to know it.
+ * @typedef {object} HubAccess
+ * @property {string} url which all addresses of Hugging Face's hub are asked for below; without a slash at its end
+ * @property {string} [authorization] a header's value, for that server alone
+ * @property {object} [problem] the error, as its toJSON() made it, that whoever would ask that server fails with
+ */
 
 /**
  * The same, checked.
  * @typedef {object} Access
  * @property {Header[]} [headers]
- * @property {Authorization} [authorization] of a hub
+ * @property {HubAccess} [hub]
  * @property {RequestCredentials} [credentials]
  * @property {Fetch} [fetch] absent: the platform's
  */
 
 /** @typedef {Omit<Access, 'fetch'> & { port?: MessagePort }} AccessParams the same as it crosses to a worker; `port`: to the caller's fetch() */
 
-/** @param {{ url: string, token: string | null }} hub @returns {Authorization | undefined} */
-export const authorizationOf = ({ url, token }) =>
-  token === null ? undefined : { origin: new URL(url).origin, value: `Bearer ${token}` };
+/** @param {{ url: string, token: string | null, problem?: NibbleError }} hub @returns {HubAccess} */
+export const hubAccess = ({ url, token, problem }) => ({
+  url,
+  ...(token !== null && { authorization: `Bearer ${token}` }),
+  ...(problem !== undefined && { problem: problem.toJSON() }),
+});
 
 /**
  * Checks the options of a call, none of whose values an error shows.
  * @param {AccessOptions} options
- * @param {Authorization} [authorization]
+ * @param {HubAccess} [hub]
  * @returns {Access}
  * @throws {NibbleError} INVALID_ARGUMENT
  */
-export function readAccess({ headers, credentials, fetch }, authorization) {
+export function readAccess({ headers, credentials, fetch }, hub) {
   const wanted = oneOf(CREDENTIALS, null)('credentials', credentials);
   const isGiven = fetch !== undefined && fetch !== null;
   if (isGiven && typeof fetch !== 'function') throw unfit('fetch', `a ${typeof fetch}`, FETCH);
   return {
     headers: readHeaders(headers),
-    ...(authorization !== undefined && { authorization }),
+    ...(hub !== undefined && { hub }),
     ...(wanted !== null && { credentials: wanted }),
     ...(isGiven && { fetch: checkedFetch(/** @type {Fetch} */ (fetch)) }),
   };
@@ -135,13 +146,25 @@ export function withAccess(platform, params) {
  * @property {Fetch} fetch
  */
 
-/** @param {string} url @param {Access} [access] @returns {Told} */
-export function accessTo(url, { headers = [], authorization, credentials, fetch = platformFetch } = {}) {
+/**
+ * Where a file is asked for: one of Hugging Face's hub at the server that answers for it.
+ * @param {string} url
+ * @param {Access} [access]
+ */
+export function placeOf(url, { hub } = {}) {
+  const { hostname, pathname, protocol, search } = new URL(url);
+  const isOfHub = /^https?:$/.test(protocol) && HUB_HOSTS.test(hostname);
+  return hub === undefined || !isOfHub || url.startsWith(`${hub.url}/`) ? url : hub.url + pathname + search;
+}
+
+/** @param {string} url as placeOf() gives it @param {Access} [access] @returns {Told} @throws {NibbleError} the problem of that hub */
+export function accessTo(url, { headers = [], hub, credentials, fetch = platformFetch } = {}) {
   const { origin } = new URL(url);
-  const isForToken = authorization !== undefined && authorization.origin === origin;
+  const isHub = hub !== undefined && new URL(hub.url).origin === origin;
+  if (isHub && hub.problem !== undefined) throw NibbleError.fromJSON(hub.problem);
   const isNamed = headers.some(([name]) => name === 'authorization');
   /** @type {Header[]} */
-  const token = isForToken && !isNamed ? [['authorization', authorization.value]] : [];
+  const token = isHub && hub.authorization !== undefined && !isNamed ? [['authorization', hub.authorization]] : [];
   const isServer = /^https?:/i.test(url);
   const isOwn = isServer && headers.length > 0;
   return { origin, headers: isServer ? [...headers, ...token] : [], isOwn, credentials, fetch };

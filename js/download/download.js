@@ -11,7 +11,7 @@
 
 import { codeOf, hasCode } from '../base/errors.js';
 import { Gate } from '../base/gate.js';
-import { accessTo } from './access.js';
+import { accessTo, placeOf } from './access.js';
 import { Patience, systemNetwork } from './backoff.js';
 import { BufferPool } from './buffer-pool.js';
 import { brokenOff, cancelled, changed, failed, failureOf } from './errors.js';
@@ -71,16 +71,17 @@ const BUSY = new Set([429, 503]);
 
 /**
  * Begins a download; resolves when the server has answered.
- * @param {string} url
+ * @param {string} address
  * @param {DownloadOptions} [options]
  * @returns {Promise<Download>}
  * @throws {NibbleError} DOWNLOAD_FAILED (`details.status` where the server answered), DOWNLOAD_NOT_A_MODEL,
  *   DOWNLOAD_STALLED, DOWNLOAD_OFFLINE, CANCELLED; read() also DOWNLOAD_CHANGED
  */
-export async function openDownload(url, options = {}) {
-  if (!mayBeFetched(url)) {
-    throw failed(url, 'this is no address that a file can be fetched from');
+export async function openDownload(address, options = {}) {
+  if (!mayBeFetched(address)) {
+    throw failed(address, 'this is no address that a file can be fetched from');
   }
+  const url = placeOf(address, options.access);
   const transfer = new Transfer(url, options);
   const { position, restarted } = await transfer.open();
   const { file } = transfer;

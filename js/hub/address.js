@@ -1,16 +1,16 @@
 // What a pasted address of Hugging Face's hub means. Nothing is asked of anybody here.
-import { NibbleError } from '../base/errors.js';
-import { invalid } from '../base/options.js';
+import { NibbleError, shortened } from '../base/errors.js';
+import { HUB_HOSTS } from '../download/access.js';
 import { firstName } from '../sources/part-names.js';
 
 /** Where the hub is, unless the caller says otherwise. */
 export const HUB = 'https://huggingface.co';
-const HUB_HOSTS = /^(www\.)?(huggingface\.co|hf\.co)$/i;
 // What stands at an owner's place and is none.
 const NO_OWNERS = /^(api|blog|collections|datasets|docs|models|papers|posts|settings|spaces)$/;
 const PAGES = /^(blob|raw|resolve|tree)$/;
 const NAME = /^\w[\w.-]{0,95}$/;
 const OPTIONS = 'an object with url and token';
+const VARIABLES = { 'hub.url': 'HF_ENDPOINT', 'hub.token': 'HF_TOKEN' };
 const TOKEN = 'an access token: up to 500 letters, digits and signs, and no spaces';
 const TYPE = /^\w[\w.-]{0,200}$/;
 const IS_MODEL = /\.gguf$/i;
@@ -25,7 +25,14 @@ const OWN_MACHINE = /^(localhost|.*\.localhost|127\.\d+\.\d+\.\d+|\[::1\])$/;
  *   where that redirects to, and is kept in no store and no error. Default: none; in Node, the environment's `HF_TOKEN`.
  */
 
-/** @typedef {{ url: string, token: string | null }} Hub `url` without a slash at its end */
+/**
+ * Where the hub is, and who asks; `url` without a slash at its end.
+ * @typedef {object} Hub
+ * @property {string} url
+ * @property {string | null} token
+ * @property {NibbleError} [problem] what is wrong with the environment, which therefore says less than it should: whoever would
+ *   ask the hub fails with it
+ */
 
 /**
  * What an address of the hub names.
@@ -44,46 +51,63 @@ const OWN_MACHINE = /^(localhost|.*\.localhost|127\.\d+\.\d+\.\d+|\[::1\])$/;
 export function readHub(given) {
   const isGiven = given !== undefined && given !== null;
   if (isGiven && typeof given !== 'object') throw unfit('hub', `a ${typeof given}`, OPTIONS);
-  const { url = HUB, token = null, ...rest } = given ?? {};
-  const [unknown] = Object.keys(rest);
+  const [unknown] = Object.keys(given ?? {}).filter((key) => key !== 'url' && key !== 'token');
   if (unknown !== undefined) throw unfit('hub', `an object with ${unknown}`, OPTIONS);
-  const hub = parsed(String(url));
-  if (hub === null || !/^https?:$/.test(hub.protocol) || hub.search !== '' || hub.username !== '')
-    throw invalid('hub.url', hub?.origin ?? url, 'the address of a server, such as https://huggingface.co');
-  const base = { url: hub.origin + hub.pathname.replace(/(?<!\/)\/+$/, ''), token: null };
-  if (token === null || token === '') return base;
-  if (typeof token !== 'string' || !/^[\x21-\x7e]{1,500}$/.test(token))
-    throw unfit('hub.token', typeof token === 'string' ? 'no access token' : `a ${typeof token}`, TOKEN);
-  if (hub.protocol === 'http:' && !OWN_MACHINE.test(hub.hostname))
-    throw invalid(
-      'hub.url',
-      hub.origin,
-      'an https: address where there is a token, which others could read on its way',
-    );
-  return { ...base, token };
-}
-
-/** As invalid(), in words that show nothing of what was given. @param {string} option @param {string} found @param {string} expected */
-function unfit(option, found, expected) {
-  const message = `The option ${option} is ${found}; expected ${expected}.`;
-  return new NibbleError('INVALID_ARGUMENT', message, { details: { option, found, expected } });
+  return readPlace(given ?? {});
 }
 
 /**
- * What an address of the hub names: `https://huggingface.co/owner/name/blob/main/x.gguf` and the like (resolve, raw, tree,
- * with a query, `hf.co`, without `https://`), `hf.co/owner/name/x.gguf`, `hf.co/owner/name:Q4_K_M`, `owner/name:Q4_K_M`,
- * `owner/name`.
- * Nothing is asked of anybody.
- * @param {string} text The address.
- * @param {{ hub?: HubOptions }} [options] Another hub, whose addresses are meant too.
- * @returns {HubAddress | null} What it names. `null`: it is another address, a path, or none.
- * @throws {NibbleError} `INVALID_ARGUMENT` where `hub` is wrong.
+ * The hub as the environment has it: as much of it as is right, and what is not.
+ * @param {HubOptions} [given] its HF_ENDPOINT and HF_TOKEN
+ * @returns {Hub}
  */
-export function readHubAddress(text, { hub } = {}) {
-  return addressAt(text, readHub(hub));
+export function hubOfEnvironment({ url, token } = {}) {
+  try {
+    return readPlace({ url, token }, VARIABLES);
+  } catch (error) {
+    const problem = /** @type {NibbleError} */ (error);
+    return { ...placeAlone(url), problem };
+  }
 }
 
-/** @param {string} text @param {Hub} hub @returns {HubAddress | null} */
+/** Where it is, if that is told rightly. @param {HubOptions['url']} url @returns {Hub} */
+function placeAlone(url) {
+  try {
+    return readPlace({ url });
+  } catch {
+    return readPlace({});
+  }
+}
+
+/** @param {{ url?: string | URL, token?: unknown }} given @param {Record<string, string>} [variables] what the environment calls the options, if they are its @returns {Hub} */
+function readPlace({ url = HUB, token = null }, variables) {
+  const hub = parsed(String(url));
+  if (hub === null || !/^https?:$/.test(hub.protocol) || hub.search !== '' || hub.username !== '')
+    throw unfit('hub.url', shown(hub?.origin ?? url), `the address of a server, such as ${HUB}`, variables);
+  /** @type {Hub} */
+  const base = { url: hub.origin + hub.pathname.replace(/(?<!\/)\/+$/, ''), token: null };
+  if (token === null || token === '') return base;
+  if (typeof token !== 'string' || !/^[\x21-\x7e]{1,500}$/.test(token))
+    throw unfit('hub.token', typeof token === 'string' ? 'no access token' : `a ${typeof token}`, TOKEN, variables);
+  if (hub.protocol === 'http:' && !OWN_MACHINE.test(hub.hostname)) {
+    const expected = 'an https: address where there is a token, which others could read on its way';
+    throw unfit('hub.url', shown(hub.origin), expected, variables);
+  }
+  return { ...base, token };
+}
+
+/** @param {unknown} url */
+const shown = (url) => `"${shortened(url)}"`;
+
+/** `found` shows nothing of a token. @param {string} option @param {string} found @param {string} expected @param {Record<string, string>} [variables] */
+function unfit(option, found, expected, variables) {
+  const variable = variables?.[option];
+  const message = `${variable === undefined ? `The option ${option}` : `The environment's ${variable}`} is ${found}; expected ${expected}.`;
+  const details = { option, ...(variable !== undefined && { variable }), found, expected };
+  return new NibbleError('INVALID_ARGUMENT', message, { details });
+}
+
+/** What an address of the hub names, as readHubAddress() tells. Nothing is asked of anybody. @param {string} text @param {Hub} hub @returns {HubAddress | null} */
 export function addressAt(text, hub) {
   const bare = /^[\w.-]+\/[\w.-]+(:[\w.-]+)?$/.test(text.trim()) && !/^[^:]*\.gguf$/i.test(text.trim());
   const written = withScheme(text.trim(), bare);

@@ -2,8 +2,8 @@
 
 import { reasonOf, toldOf } from '../base/cancel.js';
 import { checkSignal, invalid, optionsOf } from '../base/options.js';
-import { authorizationOf, readAccess } from '../download/access.js';
-import { addressAt, readHub } from './address.js';
+import { hubAccess, readAccess } from '../download/access.js';
+import { addressAt, hubOfEnvironment, readHub } from './address.js';
 import { hubAddressOf, listFiles, resolveModel } from './repository.js';
 
 /** @typedef {import('../base/call-options.js').ListOptions} ListOptions */
@@ -20,7 +20,7 @@ const MOST_BYTES = 4e9;
 
 /**
  * @param {import('../client/platform.js').Platform} platform
- * @param {(store: Store, options: FileOptions, asker: import('./repository.js').Asker) => Promise<import('../client/model-store.js').ModelStore>} openStore
+ * @param {(store: Store, options: FileOptions, asker: () => import('./repository.js').Asker) => Promise<import('../client/model-store.js').ModelStore>} openStore
  */
 export function createHubCalls(platform, openStore) {
   /** @param {Partial<import('./repository.js').Asker['machine']>} [told] */
@@ -32,49 +32,29 @@ export function createHubCalls(platform, openStore) {
   /**
    * The hub that a call means: without the option, the one of the environment, where the platform has such a thing.
    * @param {import('./address.js').HubOptions} [given]
-   * @param {unknown} [model] where that is nothing of the hub, an environment that is not as it should be is passed over
    */
-  function hubOf(given, model) {
-    if (given !== undefined && given !== null) return readHub(given);
-    try {
-      return readHub(platform.environment?.hub);
-    } catch (error) {
-      const isOfHub = typeof model === 'string' && !platform.isPath(model) && addressAt(model, readHub()) !== null;
-      if (isOfHub) throw error;
-      return readHub();
-    }
-  }
+  const hubOf = (given) =>
+    given === undefined || given === null ? hubOfEnvironment(platform.environment?.hub) : readHub(given);
 
   /**
    * How a call's files are asked for.
    * @param {import('../download/access.js').AccessOptions} options
    * @param {import('./address.js').Hub} hub
    */
-  const accessOf = (options, hub) => readAccess(options, authorizationOf(hub));
-
-  /** What an environment that is not as it should be says; null where it is, or where the caller names a hub. @param {import('./address.js').HubOptions} [given] */
-  function problemOf(given) {
-    if (given !== undefined && given !== null) return null;
-    try {
-      readHub(platform.environment?.hub);
-      return null;
-    } catch (error) {
-      return error;
-    }
-  }
+  const accessOf = (options, hub) => readAccess(options, hubAccess(hub));
 
   /** @param {import('./address.js').HubOptions} [given] @returns {import('./repository.js').Asker} */
   const asker = (given) => {
     const hub = hubOf(given);
     const { fetch } = platform.environment ?? {};
-    return { hub, problem: problemOf(given), access: accessOf({}, hub), fetch, machine: machineOf() };
+    return { hub, access: accessOf({}, hub), fetch, machine: machineOf() };
   };
 
   /** What is stored, to find in it what an address means. @param {Store} store @param {FileOptions} options */
   async function storedModels(store, options) {
     if (store === null) return [];
     // Where there is no store, loading says so.
-    const models = await openStore(store, options, asker()).catch(() => null);
+    const models = await openStore(store, options, asker).catch(() => null);
     try {
       return (await models?.list()) ?? [];
     } finally {
@@ -85,8 +65,11 @@ export function createHubCalls(platform, openStore) {
   return {
     asker,
 
+    /** What an address of the hub names. @param {string} text @param {{ hub?: import('./address.js').HubOptions }} [options] */
+    readHubAddress: (text, options) => addressAt(text, hubOf(optionsOf(options).hub)),
+
     /** How the model of createEngine()'s options is asked for. @param {import('../index.js').EngineOptions} options */
-    access: (options) => accessOf(options, hubOf(options.hub, options.model)),
+    access: (options) => accessOf(options, hubOf(options.hub)),
 
     /**
      * The file that the model of createEngine()'s options means.
@@ -97,7 +80,7 @@ export function createHubCalls(platform, openStore) {
      */
     fileOf({ model, ...options }, access, signal) {
       const { workerUrl, wasmUrl, wasmBinary, store = platform.defaultStore({ stored: '' }), memoryBudget } = options;
-      const hub = hubOf(options.hub, model);
+      const hub = hubOf(options.hub);
       if (hubAddressOf(model, hub, platform.isPath) === null) return { model, sha256: null };
       // What does not fit is read from the store for every token.
       const machine = machineOf(memoryBudget ? { memory: Infinity } : {});
@@ -118,7 +101,7 @@ export function createHubCalls(platform, openStore) {
     async listRepository(address, options) {
       const { hub: given, signal, memory, probe, headers, credentials, fetch } = optionsOf(options);
       checkSignal(signal);
-      const hub = hubOf(given, address);
+      const hub = hubOf(given);
       const access = accessOf({ headers, credentials, fetch }, hub);
       const read = hubAddressOf(address, hub, () => false);
       if (read === null) throw invalid('address', address, "an address of Hugging Face's hub, such as owner/name");

@@ -30,7 +30,6 @@ const NAMED = 8;
  * @property {import('../download/access.js').Access} [access] how it is asked; the token of the hub is part of it
  * @property {import('../download/access.js').Fetch} [fetch] the platform's, if not the usual one
  * @property {AbortSignal} [signal]
- * @property {unknown} [problem] what is wrong with the environment's hub, where that is not `hub` therefore; null: nothing
  * @property {{ memory: number, probe?: import('../base/public-types.js').Probe }} machine
  */
 

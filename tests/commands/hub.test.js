@@ -89,7 +89,7 @@ test('what is wrong in the environment is in the way of the hub alone', async ()
     assert.equal((await nibble(['run', '-p', 'a', '-n', '1'], odd)).status, 0);
     const refused = await nibble(['run', '-m', 'owner/small', '-p', 'a', '-n', '1'], odd);
     assert.deepEqual(
-      [refused.status, /^nibble: INVALID_ARGUMENT: HF_/.test(refused.stderr)],
+      [refused.status, /^nibble: INVALID_ARGUMENT: The environment's HF_/.test(refused.stderr)],
       [2, true],
       refused.stderr,
     );

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { createServer } from 'node:http';
 import { after, before, test } from 'node:test';
-import { accessFetch, accessTo, authorizationOf, readAccess } from '../../js/download/access.js';
+import { accessFetch, accessTo, hubAccess, placeOf, readAccess } from '../../js/download/access.js';
 import { portOf } from '../port.js';
 
 /** @type {(undefined | null | string)[][]} */
@@ -44,7 +44,7 @@ after(() => {
 const RANGE = { headers: { range: 'bytes=0-' } };
 
 /** @param {string} url @param {import('../../js/download/access.js').Access} [access] */
-const ask = async (url, access = { authorization: authorizationOf({ url: own.url, token: 'secret' }) }) => {
+const ask = async (url, access = { hub: hubAccess({ url: own.url, token: 'secret' }) }) => {
   seen.length = 0;
   const response = await accessFetch(url, RANGE, accessTo(url, access));
   await response.text();
@@ -73,8 +73,18 @@ test('it is not told to others, nor without one', async () => {
   await ask(`${other.url}/file`);
   assert.deepEqual(seen, [['other', '/file', null]]);
   seen.length = 0;
-  await ask(`${own.url}/file`, { authorization: authorizationOf({ url: own.url, token: null }) });
+  await ask(`${own.url}/file`, { hub: hubAccess({ url: own.url, token: null }) });
   assert.deepEqual(seen, [['own', '/file', null]]);
+});
+
+test('what is of the hub is asked for at the server that answers for it', () => {
+  const hub = hubAccess({ url: 'https://mirror.example/hub', token: null });
+  const at = (/** @type {string} */ url) => placeOf(url, { hub });
+  assert.equal(at('https://huggingface.co/a/b/resolve/main/x.gguf?v=1'), `${hub.url}/a/b/resolve/main/x.gguf?v=1`);
+  assert.equal(at('https://hf.co/a/b/resolve/main/x.gguf'), `${hub.url}/a/b/resolve/main/x.gguf`);
+  for (const url of [`${hub.url}/x.gguf`, 'https://other.example/huggingface.co/x.gguf', 'file:///x.gguf'])
+    assert.equal(at(url), url);
+  assert.equal(placeOf('https://hf.co/x.gguf'), 'https://hf.co/x.gguf');
 });
 
 test('a circle of redirects ends', () => assert.rejects(ask(`${own.url}/circle`), /too many redirects/));
@@ -90,8 +100,8 @@ test('a browser that would take it along is not given it', async () => {
         headers = init.headers;
         return /** @type {any} */ ({ status: 200, headers: new Headers(), text: async () => '' });
       };
-      const authorization = authorizationOf({ url: own.url, token: 'secret' });
-      await ask(`${own.url}/file`, { authorization, fetch });
+      const hub = hubAccess({ url: own.url, token: 'secret' });
+      await ask(`${own.url}/file`, { hub, fetch });
       return headers.authorization;
     };
     Object.assign(Promise, { withResolvers: () => {} });
@@ -115,7 +125,7 @@ test('headers of a caller go the same way, whatever they are called', async () =
       ['other', '/file', null, null],
     ]);
     // What the caller names is told in the place of a token.
-    const token = { authorization: authorizationOf({ url: own.url, token: 'secret' }) };
+    const token = { hub: hubAccess({ url: own.url, token: 'secret' }) };
     await ask(`${own.url}/file`, { ...access, ...token });
     assert.deepEqual(seen, [['own', '/file', 'Basic abc', 'mine']]);
   } finally {
