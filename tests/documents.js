@@ -6,6 +6,7 @@ import { filesBelow, ROOT } from '../wasm/shell.js';
 
 const ROOMS = ['src', 'wasm', 'js', 'web', 'models', 'tests'];
 const TOP = ['README.md', 'CONTRIBUTING.md', 'CHANGELOG.md'];
+/** @type {string[]} */
 const TOP_FILES = [...TOP, 'CMakeLists.txt', 'package.json', 'package-lock.json'];
 // The lab book tells of files and commands as they were on its days.
 const HISTORY = 'tests/bench/LOG.md';
@@ -43,6 +44,24 @@ const anchorOf = (heading) =>
 
 /** @param {string} text */
 const anchorsOf = (text) => [...withoutBlocks(text).matchAll(/^#+ (.*)$/gm)].map(([, heading]) => anchorOf(heading));
+
+/** The files that a document links to, as paths of the checkout. @param {{ path: string, text: string }} document */
+export const linksIn = ({ path, text }) =>
+  [...withoutBlocks(text).matchAll(/\]\((?!https:|#)([^)#\s]+)/g)].map(([, target]) =>
+    posix.normalize(posix.join(posix.dirname(path), target)),
+  );
+
+/** The numbered steps of a document, in whose order no number is missing. @param {string} text */
+export function stepsOf(text) {
+  const steps = text.split(/^(?=\d+\. )/m).slice(1);
+  return steps.every((step, index) => step.startsWith(`${index + 1}. `)) ? steps : [];
+}
+
+/** The files of the checkout that a text names by their whole paths. @param {string} text */
+export const filesIn = (text) =>
+  spansOf(text)
+    .flatMap((span) => span.split(/[\s=]+/))
+    .filter((word) => (IN_ROOM.test(word) || TOP_FILES.includes(word)) && existsSync(join(ROOT, word)));
 
 /** The links of a document that lead nowhere. @param {{ path: string, text: string }} document */
 export function brokenLinks({ path, text }) {

@@ -2,12 +2,23 @@
 import assert from 'node:assert/strict';
 import { execFile, spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
-import { join, posix, relative, sep } from 'node:path';
+import { join, relative, sep } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { promisify } from 'node:util';
 import { transform } from 'esbuild';
 import { filesBelow, ROOT } from '../wasm/shell.js';
-import { blocksOf, brokenLinks, commandsOf, missingFiles, readDocuments, wrongIn } from './documents.js';
+import { recordedRows } from './bench/recorded.js';
+import {
+  blocksOf,
+  brokenLinks,
+  commandsOf,
+  filesIn,
+  linksIn,
+  missingFiles,
+  readDocuments,
+  stepsOf,
+  wrongIn,
+} from './documents.js';
 import { splitGguf, splitNames } from './gguf-splitter.js';
 import { serveHub } from './hub-server.js';
 import { present } from './present.js';
@@ -18,14 +29,15 @@ import { untyped } from './untyped.js';
 
 const MODEL = join(ROOT, 'models/nibble-tiny.gguf');
 const RUN_MILLISECONDS = 120_000;
+// What is said of speed in sentences: 47.7 tokens, 1.45 times, 0.1 to 0.3 s.
+const SPEED = /\d[\d.]*(?: to \d[\d.]*)? (?:tokens a second|tokens\/s|times the|times llama|s\b)/g;
 const facts = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'));
 const documents = readDocuments();
 /** @param {string} path */
 const textOf = (path) => present(documents.find((document) => document.path === path)).text;
 
-/** The files that a document links to, as paths of the checkout. @param {string} path */
-const linksOf = (path) =>
-  [...textOf(path).matchAll(/\]\(([^)#\s]+)/g)].map(([, target]) => posix.join(posix.dirname(path), target));
+/** @param {string} path of a document */
+const linksOf = (path) => linksIn({ path, text: textOf(path) });
 
 /**
  * What a rule finds in any of the documents, with the document's name.
@@ -47,18 +59,20 @@ function helpOf(name) {
 const known = { scripts: Object.keys(facts.scripts).concat('test'), helpOf };
 
 describe('the documents', () => {
-  test('are found, and README.md or js/README.md links to each that people write', () => {
+  test('are found, and links lead from README.md to each that people write', () => {
     assert.ok(documents.length >= 8);
-    const isOfLibrary = /** @param {string} path */ (path) => /^js\/[A-Z]+\.md$/.test(path);
-    const linked = [...linksOf('README.md'), ...linksOf('js/README.md').filter(isOfLibrary)];
+    const reached = new Set(['README.md']);
+    const isDocument = /** @param {string} path */ (path) => documents.some((document) => document.path === path);
+    // A set is read on while it grows.
+    for (const path of reached) for (const target of linksOf(path).filter(isDocument)) reached.add(target);
     // Tables that programs write, and the first page of the reference.
-    const generated = ['README.md', 'models/FAMILIES.md', 'js/reference.md'];
+    const generated = ['models/FAMILIES.md', 'js/reference.md'];
     // A room's own lines, which house-rules.test.js compares with the table of rooms.
     /** @param {string} path */
     const isOfRoom = (path) => path !== 'js/commands/README.md' && /^(js|web)\/[\w-]+\/README\.md$/.test(path);
     const written = documents.map(({ path }) => path).filter((path) => !generated.includes(path) && !isOfRoom(path));
     assert.deepEqual(
-      written.filter((path) => !linked.includes(path)),
+      written.filter((path) => !reached.has(path)),
       [],
     );
   });
@@ -116,13 +130,101 @@ describe('the documents', () => {
     assert.ok(codesOf(textOf('js/ERRORS.md')).length > 30);
   });
 
-  test('do not grow beyond what is read: the README is one screen, those of the library are three at most', () => {
+  test('do not grow beyond what is read: the README is one screen, each other that people write is three at most', () => {
     const most = /** @param {string} path */ (path) => (path === 'README.md' ? 80 : 150);
     const long = documents
-      .filter(({ path }) => /^(README|js\/[A-Z]+)\.md$/.test(path))
       .map(({ path, text }) => ({ path, lines: text.split('\n').length }))
-      .filter(({ path, lines }) => lines > most(path));
+      .filter(({ path, lines }) => path !== 'models/FAMILIES.md' && lines > most(path));
     assert.deepEqual(long, []);
+  });
+
+  test('that say how to add something are numbered steps, each with the files that it is about', () => {
+    const steps = documents
+      .filter(({ path }) => /\/ADD-[A-Z-]+\.md$/.test(path))
+      .map(({ path, text }) => ({ path, steps: stepsOf(text) }));
+    assert.ok(steps.length >= 5, `${steps.length} documents`);
+    assert.deepEqual(
+      steps.filter(({ steps }) => steps.length < 5).map(({ path }) => path),
+      [],
+    );
+    const without = steps.flatMap(({ path, steps }) =>
+      steps.filter((step) => filesIn(step).length === 0).map((step) => `${path}: ${step.split('\n', 1)[0]}`),
+    );
+    assert.deepEqual(without, []);
+  });
+});
+
+describe('the speeds in the documents', () => {
+  const FIGURES = 'tests/bench/README.md';
+  const rows = recordedRows();
+  const sections = new Map(
+    textOf(FIGURES)
+      .split(/^## /m)
+      .map((section) => [section.split('\n', 1)[0], section]),
+  );
+  /** @param {string} text */
+  const numbersOf = (text) => [...text.matchAll(/\d+(?:\.\d+)?(?:e-\d+)?/g)].map(([number]) => number);
+
+  for (const [name, made] of Object.entries(rows)) {
+    test(`follow from records/${name}.json`, () => {
+      const section = [...sections.values()].find((text) => text.includes(`](records/${name}.json)`)) ?? '';
+      assert.deepEqual(
+        made.filter((row) => !section.includes(`${row}\n`)),
+        [],
+        'node tests/bench/recorded.js',
+      );
+    });
+  }
+
+  test('stand in the lab book where they have no record', () => {
+    const recorded = new Set(Object.values(rows).flat());
+    const log = new Set(numbersOf(readFileSync(join(ROOT, 'tests/bench/LOG.md'), 'utf8')));
+    const measured = [...sections.values()]
+      .flatMap((section) => section.split('\n').slice(1))
+      // The first row of a table and its first column name things.
+      .filter((line) => line.startsWith('| ') && !recorded.has(line))
+      .map((line) =>
+        line
+          .split('|')
+          .slice(2)
+          .join('|')
+          .replace(/wllama [\d.]+/g, ''),
+      )
+      .flatMap(numbersOf);
+    assert.ok(measured.length > 80, `${measured.length} figures`);
+    assert.deepEqual(
+      measured.filter((number) => !log.has(number)),
+      [],
+    );
+  });
+
+  test('are the same in every document', () => {
+    const figures = numbersOf(textOf(FIGURES)).map(Number);
+    const claims = documents
+      .filter(({ path, text }) => path !== FIGURES && text.includes(FIGURES) && /^(README|js\/[A-Z]+)\.md$/.test(path))
+      .flatMap(({ path, text }) =>
+        [...text.replace(/\s+/g, ' ').matchAll(SPEED)].flatMap(([claim]) =>
+          numbersOf(claim).map((number) => ({ path, claim, number })),
+        ),
+      );
+    assert.ok(claims.length > 10, `${claims.length} claims`);
+    // A document may say less exactly what the table says.
+    const wrong = claims.filter(({ number }) => {
+      const digits = number.split('.')[1]?.length ?? 0;
+      return !figures.some((figure) => figure.toFixed(digits) === number);
+    });
+    assert.deepEqual(wrong, []);
+  });
+
+  test('stand under headings that there are', () => {
+    const named = survey(({ text }) =>
+      [...text.matchAll(/`tests\/bench\/README\.md`, "([^"]+)"/g)].map(([, heading]) => heading),
+    );
+    assert.ok(named.length >= 4, `${named.length} headings`);
+    assert.deepEqual(
+      named.filter((found) => !sections.has(found.split(': ')[1])),
+      [],
+    );
   });
 });
 
