@@ -13,7 +13,7 @@ export const SEED = process.env.NIBBLE_SEED ?? new Date().toISOString().slice(0,
  * @template Value
  * @param {string} what it is for: of the same values, each purpose has a choice of its own
  * @param {readonly Value[]} values
- * @param {any} kindOf null: is taken always
+ * @param {(value: Value, index: number) => string | null | undefined} kindOf none: is taken always
  * @param {{ all?: boolean, seed?: string }} [options]
  * @returns {Value[]}
  */

@@ -21,9 +21,14 @@ export function startThreadWorker(platform) {
   port.post({ release: RELEASE_NAME });
   serve(/** @type {any} */ (port), /** @type {any} */ (platform));
   return {
-    post: (message) => queueMicrotask(() => toWorker(structuredClone(message))),
-    listen: ({ onMessage }) => {
+    post(message, transfer) {
+      // Copied at once, as a worker's messages are: what is transferred is gone for whoever posted it.
+      const copy = structuredClone(message, { transfer });
+      queueMicrotask(() => toWorker(copy));
+    },
+    listen({ onMessage, onStarted }) {
       toPage = onMessage;
+      onStarted();
     },
     terminate: async () => {},
   };

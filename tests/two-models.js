@@ -3,10 +3,12 @@ import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { join } from 'node:path';
-import { createEngine, openModelStore } from '../js/index.node.js';
 import { portOf } from './port.js';
 import { writeRandomModel } from './random-model.js';
 import { SMALL_SHAPE, temporaryFolder } from './small-model.js';
+import { createThreadLibrary } from './thread-library.js';
+
+const { createEngine, openModelStore } = await createThreadLibrary();
 
 const PROMPT = { tokens: [104, 105], temperature: 0, maxTokens: 12, ignoreEos: true };
 /** Small enough that each of the models is several chunks. */

@@ -1,79 +1,87 @@
-// Damaged model files: each has to be refused with a code and a sentence, and never by a crash or without end.
+// Damaged model files: each has to be refused with a code and a sentence, and never by a crash or without end. All are tried
+// in one thread, and each day others of every kind in workers of their own, as programs load them; NIBBLE_ALL_ROUNDS=1: all.
 import assert from 'node:assert/strict';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { describe, test } from 'node:test';
-import { createEngine, describeModel, NibbleError } from '../../js/index.node.js';
+import { after, describe, test } from 'node:test';
+import * as nibble from '../../js/index.node.js';
 import { fixture, skipWithout } from '../fixtures.js';
 import { present } from '../present.js';
+import { drawOfEach } from '../rounds.js';
 import { temporaryFolder } from '../small-model.js';
-import { untyped } from '../untyped.js';
 import { DAMAGED_MODELS } from './damaged-models.js';
+import { describeDamaged, TrialThread, writeWithDamaged } from './damaged-trials.js';
+
+/** @typedef {import('./damaged-trials.js').Refusal} Refusal */
+/** @typedef {{ file: string, expect: string, why: string }} ForeignCase */
 
 const MANIFEST = 'gguf-robustness/crafted/manifest.json';
 // One that hangs is found out; how long one takes is up to what else the machine does.
 const PATIENCE = { timeout: 120_000 };
 // Codes that would mean that the file got further than it should.
 const FAULTS = ['INTERNAL', 'UNKNOWN', 'ENGINE_CRASHED', 'WORKER_FAILED', 'PROTOCOL_ERROR'];
-const CHAT = { messages: [{ role: 'user', content: 'Hello' }], maxTokens: 2 };
 
-/** The error of a call, null where it has none. @param {() => unknown} call */
-async function errorOf(call) {
-  try {
-    await call();
-    return null;
-  } catch (error) {
-    assert.ok(error instanceof NibbleError, String(error));
-    assert.ok(!FAULTS.includes(error.code), `${error.code}: ${error.message}`);
-    assert.match(error.code, /^[A-Z_]+$/);
-    assert.ok(error.message.length > 10, error.message);
-    return error;
+const thread = new TrialThread();
+after(() => thread.close());
+
+/** Checks that the library has said what it found, where it refused anything. @param {...Refusal} refusals */
+function checkSaid(...refusals) {
+  for (const refusal of refusals) {
+    if (refusal === null) continue;
+    const { code, message } = refusal;
+    assert.ok(!FAULTS.includes(code), `${code}: ${message}`);
+    assert.match(code, /^[A-Z_]+$/);
+    assert.ok(message.length > 10, message);
   }
 }
 
-/**
- * Loads a model and writes with it, twice: by itself, and behind a chat, whose error is the result.
- * @param {string} path
- */
-async function write(path) {
-  const engine = await createEngine({ model: path, threads: 1 });
-  try {
-    const outcome = await engine.complete({ tokens: [0], maxTokens: 2 }).result;
-    assert.ok(outcome.completionTokens <= 2);
-    const refused = await errorOf(() => engine.complete(CHAT).result);
-    await engine.complete({ tokens: [0], maxTokens: 1 }).result;
-    return refused;
-  } finally {
-    await engine.unload();
-  }
-}
+/** Two ways to try files: in the one thread, and in workers of the library's own. */
+const WAYS = {
+  'in one thread': {
+    describe: (/** @type {string} */ path, /** @type {AbortSignal} */ signal) => thread.try('describe', path, signal),
+    write: (/** @type {string} */ path, /** @type {AbortSignal} */ signal) => thread.try('write', path, signal),
+  },
+  'in its own worker': {
+    describe: (/** @type {string} */ path) => describeDamaged(nibble, path),
+    write: (/** @type {string} */ path) => writeWithDamaged(nibble, path),
+  },
+};
 
-describe('a model file that has', () => {
-  const path = join(temporaryFolder(), 'damaged.gguf');
-  for (const [name, { make, expect }] of Object.entries(DAMAGED_MODELS)) {
-    test(`${name}: ${expect}`, PATIENCE, async () => {
-      writeFileSync(path, make());
-      /** @type {any} */
-      let refused = null;
-      const error = await errorOf(async () => {
-        refused = await write(path);
+const MADE = Object.entries(DAMAGED_MODELS).map(([name, model]) => ({ name, ...model }));
+const MADE_FOR = {
+  'in one thread': MADE,
+  'in its own worker': drawOfEach('damaged files in workers of their own', MADE, (model) => String(model.expect)),
+};
+
+for (const way of /** @type {(keyof typeof WAYS)[]} */ (Object.keys(WAYS))) {
+  describe(`a model file, ${way}, that has`, () => {
+    const path = join(temporaryFolder(), 'damaged.gguf');
+    for (const { name, make, expect } of MADE_FOR[way]) {
+      test(`${name}: ${expect}`, PATIENCE, async ({ signal }) => {
+        writeFileSync(path, make());
+        const { loading, chat } = await WAYS[way].write(path, signal);
+        checkSaid(loading, chat);
+        if (expect instanceof RegExp) assert.match(loading?.code ?? 'it was loaded', expect);
+        else assert.deepEqual([loading, chat?.code ?? 'accept'], [null, expect]);
       });
-      if (expect instanceof RegExp) assert.match(error?.code ?? 'it was loaded', expect);
-      else assert.deepEqual([error, refused?.code ?? 'accept'], [null, expect]);
-    });
-  }
-});
+    }
+  });
 
-describe('a damaged file of others', { skip: skipWithout(MANIFEST) }, () => {
-  const manifest = present(fixture(MANIFEST));
-  for (const { file, expect, why } of JSON.parse(untyped(readFileSync(manifest, 'utf8'))).cases) {
-    test(`${file} (${why}): ${expect}`, PATIENCE, async () => {
-      const path = join(dirname(present(manifest)), file);
-      const described = await errorOf(() => describeModel(path));
-      const loaded = await errorOf(() => write(path));
-      if (expect === 'reject') assert.notEqual(loaded, null, 'it was loaded');
-      // Cases from 100 on are whole containers around a model; those below are judged as containers.
-      if (expect === 'accept') assert.equal(Number.parseInt(file, 16) < 0x100 ? described : loaded, null);
-    });
-  }
-});
+  describe(`a damaged file of others, ${way}`, { skip: skipWithout(MANIFEST) }, () => {
+    const manifest = present(fixture(MANIFEST));
+    /** @type {ForeignCase[]} */
+    const all = JSON.parse(readFileSync(manifest, 'utf8')).cases;
+    const drawn = drawOfEach('damaged files of others in workers of their own', all, (one) => one.expect);
+    for (const { file, expect, why } of way === 'in one thread' ? all : drawn) {
+      test(`${file} (${why}): ${expect}`, PATIENCE, async ({ signal }) => {
+        const path = join(dirname(manifest), file);
+        const described = await WAYS[way].describe(path, signal);
+        const { loading, chat } = await WAYS[way].write(path, signal);
+        checkSaid(described, loading, chat);
+        if (expect === 'reject') assert.notEqual(loading, null, 'it was loaded');
+        // Cases from 100 on are whole containers around a model; those below are judged as containers.
+        if (expect === 'accept') assert.equal(Number.parseInt(file, 16) < 0x100 ? described : loading, null);
+      });
+    }
+  });
+}
