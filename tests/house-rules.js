@@ -200,7 +200,7 @@ export function checkTable() {
 /** What the README.md of a room begins with. @param {string} room */
 export function introductionOf(room) {
   const { purpose, opens, imports } = present(ROW.get(room));
-  const names = imports.map((/** @type {string} */ other) => `\`${other}/\``);
+  const names = imports.map((other) => `\`${other}/\``);
   const allowed = names.length === 0 ? 'It imports no other room.' : `It may import ${names.join(', ')}.`;
   return `# ${room}/\n\n${purpose}\n\n${allowed} Begin with [${opens}](${opens}).\n`;
 }

@@ -44,7 +44,14 @@ declare var parts: Told;
 declare var received: Told;
 declare var report: Told;
 declare var rounds: Told;
-declare var runPlan: Told;
+/** Of tests/bench/page.js, and what it calls. */
+declare var runPlan: (
+  plan: import('./bench/measure.js').TurnPlan,
+) => Promise<
+  | { result: Awaited<ReturnType<typeof import('./bench/measure.js').measure>>; userAgent: string; error?: undefined }
+  | { error: string; result?: undefined; userAgent?: undefined }
+>;
+
 declare var said: Told;
 declare var tell: Told;
 declare var told: Told;

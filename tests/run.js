@@ -28,7 +28,6 @@ import { untyped } from './untyped.js';
 import { readVerdicts, summariseVerdicts } from './verdicts.js';
 
 /** @typedef {import('node:child_process').ChildProcess} ChildProcess */
-/** @typedef {import('../js/base/errors.js').NibbleError} NibbleError */
 /** @typedef {import('./verdicts.js').Verdict} Verdict */
 
 const FORMATTER = ['clang-format-14', 'clang-format'];
@@ -179,8 +178,9 @@ async function executeQuietly(command, args, env = process.env) {
  */
 function statusOf(child) {
   return new Promise((resolve) => {
-    child.once('error', (/** @type {NibbleError} */ error) => resolve(error.message));
-    child.once('close', (/** @type {string} */ code, /** @type {AbortSignal} */ signal) => resolve(code ?? signal));
+    child.once('error', (error) => resolve(error.message));
+    // One of both is there.
+    child.once('close', (code, signal) => resolve(/** @type {number | string} */ (code ?? signal)));
   });
 }
 

@@ -4,6 +4,10 @@
 import { figure, versionedLabel } from './report.js';
 import { summarise } from './statistics.js';
 
+/** @typedef {import('./measure.js').Test} Test */
+/** @typedef {import('./statistics.js').RecordedEngine} RecordedEngine */
+/** @typedef {import('./statistics.js').Speed} Speed */
+
 const WIDTH = 780;
 const LABEL_WIDTH = 190;
 const BAR_WIDTH = 430;
@@ -62,7 +66,7 @@ function whisker(low, high, middle) {
   return `<path class="whisker" d="M${from} ${top}V${bottom}M${from} ${middle}H${to}M${to} ${top}V${bottom}"/>`;
 }
 
-/** @param {any} options @param {number} y @param {number} scale */
+/** @param {{ label: string, name: string, speed: Speed }} options @param {number} y @param {number} scale */
 function bar({ label, name, speed }, y, scale) {
   const middle = y + BAR_HEIGHT / 2;
   const baseline = middle + 4.5;
@@ -84,14 +88,14 @@ function bar({ label, name, speed }, y, scale) {
 
 /**
  * What a test's name means, for people who do not know it.
- * @param {{ name: string, kind: string, depth: number }} test
+ * @param {Test} test
  */
 function explain({ name, kind, depth }) {
   if (kind === 'prefill') return `${name}: reading a prompt`;
   return depth > 0 ? `${name}: writing, ${depth} tokens into the context` : `${name}: writing`;
 }
 
-/** @param {any} test @param {any[]} engines @param {any} row @param {number} top */
+/** @param {Test} test @param {RecordedEngine[]} engines @param {Record<string, Speed>} row @param {number} top */
 function group(test, engines, row, top) {
   const highest = Math.max(...engines.map(({ name }) => row[name].high ?? 0));
   const scale = highest > 0 ? BAR_WIDTH / highest : 0;
@@ -104,18 +108,17 @@ function group(test, engines, row, top) {
   return [text(20, top, explain(test), 'class="test"'), ...bars, base].join('\n');
 }
 
-/** @param {any} record what peers.js writes as JSON @returns {string} an SVG file */
+/** @param {import('./statistics.js').PeerRecord} record @returns {string} an SVG file */
 export function chart(record) {
   const { tests, engines, model, machine, threads } = record;
-  /** @type {any} */
   const table = summarise(record);
   const groupHeight = engines.length * BAR_STEP + GROUP_GAP;
   const height = TOP + tests.length * groupHeight + 12;
   const subtitle = `${model.name}, ${threads} thread${threads === 1 ? '' : 's'}, ${machine.cpu}; more is better`;
   const description = tests
     .map(
-      (/** @type {{ name: string }} */ { name }) =>
-        `${name}: ${engines.map((/** @type {any} */ engine) => `${engine.label} ${figure(table[name][engine.name].median ?? 0)}`).join(', ')}`,
+      ({ name }) =>
+        `${name}: ${engines.map((engine) => `${engine.label} ${figure(table[name][engine.name].median ?? 0)}`).join(', ')}`,
     )
     .join('; ');
   return [
@@ -126,9 +129,7 @@ export function chart(record) {
     `<rect class="paper" width="${WIDTH}" height="${height}"/>`,
     text(20, 26, 'Tokens a second', 'class="title"'),
     text(20, 46, subtitle, 'class="quiet"'),
-    ...tests.map((/** @type {any} */ test, /** @type {number} */ index) =>
-      group(test, engines, table[test.name], TOP + 16 + index * groupHeight),
-    ),
+    ...tests.map((test, index) => group(test, engines, table[test.name], TOP + 16 + index * groupHeight)),
     '</svg>',
     '',
   ].join('\n');

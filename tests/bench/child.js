@@ -2,20 +2,25 @@
 // as one.
 import { measure } from './measure.js';
 
-/** @param {any} message */
-const send = (message) => new Promise((resolve) => /** @type {any} */ (process).send(message, resolve));
+/**
+ * @typedef {{ result: Awaited<ReturnType<typeof measure>>, peakBytes: number, node: string, v8: string }} Done
+ * @typedef {{ event: import('./measure.js').MeasureEvent } | { error: string } | Done} ChildMessage
+ */
 
-process.once('message', async (/** @type {any} */ { driver, ...plan }) => {
+/** @param {ChildMessage} message */
+const send = (message) => new Promise((resolve) => process.send?.(message, resolve));
+
+process.once('message', async (/** @type {import('./measure.js').TurnPlan} */ { driver, ...plan }) => {
   try {
-    /** @param {{ phase: string, test?: string }} event */
+    /** @param {import('./measure.js').MeasureEvent} event */
     const report = (event) => send({ event });
     const result = await measure(await import(`./drivers/${driver}.js`), plan, report);
     const peakBytes = process.resourceUsage().maxRSS * 1024;
     await send({ result, peakBytes, node: process.versions.node, v8: process.versions.v8 });
-  } catch (/** @type {any} */ error) {
-    await send({ error: String(error?.message ?? error) });
+  } catch (error) {
+    await send({ error: error instanceof Error ? error.message : String(error) });
   }
-  /** @type {any} */ (process).disconnect();
+  process.disconnect?.();
 });
 // Nobody is left to measure for.
 process.on('disconnect', () => process.exit());

@@ -8,7 +8,6 @@ import { basename } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { packageFacts } from '../../js/commands/machine.js';
 import { ROOT } from '../../wasm/shell.js';
-import { untyped } from '../untyped.js';
 
 /** @param {string} path */
 const readText = (path) => {
@@ -82,6 +81,7 @@ function descendants(ancestor = process.pid) {
   } catch {
     return [];
   }
+  /** @type {Map<number, number[]>} */
   const children = new Map();
   for (const name of names) {
     // The command's name stands in parentheses and may hold anything, so the parent is looked for behind it.
@@ -90,7 +90,7 @@ function descendants(ancestor = process.pid) {
   }
   const found = [];
   for (const queue = [ancestor]; queue.length > 0; ) {
-    const parent = queue.shift();
+    const parent = /** @type {number} */ (queue.shift());
     for (const id of children.get(parent) ?? []) {
       // Chromium rewrites its command line, with spaces for the zeros between arguments.
       const command = (readText(`/proc/${id}/cmdline`) ?? '').split(/\0| (?=--)/).filter(Boolean);
@@ -98,7 +98,7 @@ function descendants(ancestor = process.pid) {
       queue.push(id);
     }
   }
-  return untyped(found);
+  return found;
 }
 
 /**

@@ -8,10 +8,16 @@
 /** @typedef {{ tokens: number, milliseconds: number, timings?: object }} Timing */
 
 /**
+ * What an engine tells of itself: what is named here is told on in the report, where it is known.
+ * @typedef {{ bytesPerToken?: number, kernelSet?: string, wasm?: string, tileStreams?: number, threads?: number,
+ *   llamaCpp?: string } & Record<string, unknown>} EngineFacts
+ */
+
+/**
  * What a driver's open() returns.
  * @typedef {object} MeasuredEngine
  * @property {{ milliseconds: number, from: string, storeMilliseconds?: number }} load
- * @property {Record<string, any>} facts
+ * @property {EngineFacts} facts
  * @property {(tokens: number) => Promise<Timing>} prefill of that many tokens into an empty context
  * @property {(tokens: number, depth: number) => Promise<Timing>} decode of that many tokens behind `depth` others; the
  *   time of those does not count
@@ -22,11 +28,19 @@
 
 /** @typedef {{ name: string, kind: 'prefill' | 'decode', tokens: number, depth: number }} Test */
 
+/** @typedef {{ test: string, skipped: string }} Skipped a test that was not measured, and why */
+
+/** @typedef {{ phase: string, test?: string }} MeasureEvent what is begun, and of which test */
+
+/**
+ * What one turn of an engine consists of; `driver`: its file in drivers/.
+ * @typedef {{ driver: string, setup: EngineSetup, tests: Test[], capSeconds: number }} TurnPlan
+ */
+
 const FEWEST = { prefill: 16, decode: 4 };
 // Enough for the JIT to have replaced its first code: each kind of work is repeated until it has taken this long.
 const WARM_SECONDS = 0.5;
 const WARM_PIECES = 16;
-/** @type {Record<string, number>} */
 const WARM_MOST = { prefill: 256, decode: 32 };
 
 /** @param {Timing} timing */
@@ -34,27 +48,28 @@ const rateOf = ({ tokens, milliseconds }) => (tokens * 1000) / Math.max(millisec
 
 /**
  * Runs ever larger pieces of one kind of work.
- * @param {(tokens: number) => any} work
+ * @param {(tokens: number) => Promise<Timing>} work
  * @param {'prefill' | 'decode'} kind
  * @param {number} most
  * @returns {Promise<number>} tokens a second of the last piece
  */
 async function warmUp(work, kind, most) {
-  let timing;
+  let rate = 0;
   let spent = 0;
   let tokens = Math.min(FEWEST[kind], most);
   for (let piece = 0; piece < WARM_PIECES && spent < WARM_SECONDS; piece++) {
-    timing = await work(tokens);
+    const timing = await work(tokens);
+    rate = rateOf(timing);
     spent += timing.milliseconds / 1000;
     tokens = Math.min(tokens * 2, most);
   }
-  return rateOf(timing);
+  return rate;
 }
 
 /**
  * How much of a test fits into the time that one measurement may take.
  * @param {Test} test
- * @param {any} rates tokens a second, as far as is known
+ * @param {Record<Test['kind'], number>} rates tokens a second, as far as is known
  * @param {number} capSeconds
  * @returns {{ tokens: number } | { reason: string }}
  */
@@ -71,16 +86,14 @@ export function fit(test, rates, capSeconds) {
 /**
  * @param {MeasuredEngine} engine
  * @param {{ tests: Test[], capSeconds: number }} plan
- * @param {(event: { phase: string, test?: string }) => Promise<unknown>} report awaited before each piece of work
- * @returns {Promise<object[]>} a result for each test: a sample, or why there is none
+ * @param {(event: MeasureEvent) => Promise<unknown>} report awaited before each piece of work
  */
 async function runTests(engine, { tests, capSeconds }, report) {
-  /** @type {Record<string, any>} */
+  /** @type {Record<Test['kind'], (tokens: number) => Promise<Timing>>} */
   const work = {
-    prefill: (/** @type {any} */ tokens) => engine.prefill(tokens),
-    decode: (/** @type {any} */ tokens) => engine.decode(tokens, 0),
+    prefill: (tokens) => engine.prefill(tokens),
+    decode: (tokens) => engine.decode(tokens, 0),
   };
-  /** @type {Record<string, number>} */
   const rates = { prefill: Infinity, decode: Infinity };
   for (const kind of /** @type {const} */ (['prefill', 'decode'])) {
     await report({ phase: 'warm-up', test: kind });
@@ -89,9 +102,8 @@ async function runTests(engine, { tests, capSeconds }, report) {
   }
   const results = [];
   for (const test of tests) {
-    /** @type {any} */
     const fitted = fit(test, rates, capSeconds);
-    if (fitted.reason) {
+    if ('reason' in fitted) {
       results.push({ test: test.name, skipped: fitted.reason });
       continue;
     }
@@ -115,9 +127,10 @@ async function runTests(engine, { tests, capSeconds }, report) {
 
 /**
  * Opens, measures and closes an engine.
- * @param {{ open: (setup: EngineSetup) => Promise<MeasuredEngine> }} driver
- * @param {any} plan
- * @param {(event: { phase: string, test?: string }) => Promise<unknown>} report
+ * @template Setup
+ * @param {{ open: (setup: Setup) => Promise<MeasuredEngine> }} driver
+ * @param {{ setup: Setup, tests: Test[], capSeconds: number }} plan
+ * @param {(event: MeasureEvent) => Promise<unknown>} report
  */
 export async function measure(driver, { setup, ...plan }, report) {
   await report({ phase: 'load' });

@@ -1,8 +1,6 @@
 // The options of the peer benchmark, and the tests they ask for.
 import { basename } from 'node:path';
 import { parseArgs } from 'node:util';
-import { present } from '../present.js';
-import { untyped } from '../untyped.js';
 import { PEER_NAMES } from './engines.js';
 
 export const USAGE = `Measures Nibble beside its peers on one GGUF file, in rounds in which every engine has its turn.
@@ -26,10 +24,12 @@ Usage: npm run bench:peers -- --model FILE [OPTIONS]
   --help
 `;
 
+/** @typedef {import('./measure.js').Test} Test */
+
 /** The command was used wrongly. */
 export class UsageError extends Error {}
 
-const OPTIONS = untyped({
+const OPTIONS = /** @type {const} */ ({
   model: { type: 'string' },
   peers: { type: 'string' },
   rounds: { type: 'string', default: '3' },
@@ -48,21 +48,21 @@ const OPTIONS = untyped({
 
 /**
  * @param {string} name
- * @param {string | boolean | (string | boolean)[] | undefined} text
+ * @param {string} text
  * @param {number} least
  * @param {number} most
  */
 function wholeNumber(name, text, least, most) {
-  const value = /^\d+$/.test(untyped(text)) ? Number(text) : Number.NaN;
+  const value = /^\d+$/.test(text) ? Number(text) : Number.NaN;
   if (value >= least && value <= most) return value;
   throw new UsageError(`--${name} is '${text}'; a whole number from ${least} to ${most} is expected.`);
 }
 
-/** @param {any} text @param {number} rounds */
+/** @param {string | undefined} text @param {number} rounds */
 function readPeers(text, rounds) {
   if (text === undefined) return PEER_NAMES.map((name) => ({ name, rounds }));
   if (text === 'none') return [];
-  const peers = text.split(',').map((/** @type {string} */ item) => {
+  const peers = text.split(',').map((item) => {
     const [name, limit, ...rest] = item.split(':');
     if (!PEER_NAMES.includes(name) || rest.length > 0) {
       throw new UsageError(`--peers names '${item}'; there are ${PEER_NAMES.join(', ')}, each with :N or without.`);
@@ -70,59 +70,54 @@ function readPeers(text, rounds) {
     const most = limit === undefined ? rounds : wholeNumber('peers', limit, 1, 1000);
     return { name, rounds: Math.min(most, rounds) };
   });
-  const twice = peers.find(
-    (/** @type {{ name: string }} */ { name }, /** @type {number} */ index) =>
-      peers.findIndex((/** @type {any} */ peer) => peer.name === name) !== index,
-  );
+  const twice = peers.find(({ name }, index) => peers.findIndex((peer) => peer.name === name) !== index);
   if (twice) throw new UsageError(`--peers names ${twice.name} twice.`);
   return peers;
 }
 
 /**
  * @param {{ prompt: number, generate: number, depths: number[], deepGenerate: number }} options
- * @returns {import('./measure.js').Test[]}
+ * @returns {Test[]}
  */
 function readTests({ prompt, generate, depths, deepGenerate }) {
   const deep = depths.filter((depth) => depth > 0);
-  return untyped([
-    ...(prompt > 0 ? [{ name: `pp${prompt}`, kind: 'prefill', tokens: prompt, depth: 0 }] : []),
-    ...(depths.includes(0) ? [{ name: `tg${generate}`, kind: 'decode', tokens: generate, depth: 0 }] : []),
-    ...deep.map((depth) => ({
-      name: `tg${deepGenerate}@d${depth}`,
-      kind: 'decode',
-      tokens: deepGenerate,
-      depth,
-    })),
-  ]);
+  /** @type {Test[]} */
+  const tests = [];
+  if (prompt > 0) tests.push({ name: `pp${prompt}`, kind: 'prefill', tokens: prompt, depth: 0 });
+  if (depths.includes(0)) tests.push({ name: `tg${generate}`, kind: 'decode', tokens: generate, depth: 0 });
+  for (const depth of deep)
+    tests.push({ name: `tg${deepGenerate}@d${depth}`, kind: 'decode', tokens: deepGenerate, depth });
+  return tests;
+}
+
+/**
+ * @typedef {{ model: string, peers: { name: string, rounds: number }[], complete: boolean, node: boolean, build: boolean,
+ *   rounds: number, threads: number, capSeconds: number, tests: Test[], contextSize: number, out: string }} BenchmarkOptions
+ */
+
+/** @param {string[]} args */
+function parse(args) {
+  try {
+    return parseArgs({ args, options: OPTIONS }).values;
+  } catch (error) {
+    throw new UsageError(error instanceof Error ? error.message : String(error));
+  }
 }
 
 /**
  * @param {string[]} args
  * @param {Date} [now]
- * @returns {{ help: true } | { help: false, model: string, peers: { name: string, rounds: number }[], complete: boolean, node: boolean,
- *   build: boolean, rounds: number, threads: number, capSeconds: number, tests: import('./measure.js').Test[], contextSize: number, out: string }}
+ * @returns {({ help: false } & BenchmarkOptions) | { help: true }}
  * @throws {UsageError}
  */
 export function readOptions(args, now = new Date()) {
-  /** @type {any} */
-  let values;
-  try {
-    ({ values } = parseArgs({ args, options: OPTIONS }));
-  } catch (/** @type {any} */ error) {
-    throw new UsageError(error.message);
-  }
+  const values = parse(args);
   if (values.help) return { help: true };
   if (!values.model) throw new UsageError('--model is missing; it names the GGUF file to measure on.');
-  /** @param {string} name @param {number} least */
+  /** @param {'rounds' | 'threads' | 'prompt' | 'generate' | 'deep-generate' | 'cap'} name @param {number} least */
   const count = (name, least, most = 1e6) => wholeNumber(name, values[name], least, most);
   const rounds = count('rounds', 1, 1000);
-  const depths = [
-    ...new Set(
-      present(values.depth)
-        .split(',')
-        .map((/** @type {string} */ text) => wholeNumber('depth', text, 0, 1e6)),
-    ),
-  ];
+  const depths = [...new Set(values.depth.split(',').map((text) => wholeNumber('depth', text, 0, 1e6)))];
   const tests = readTests({
     prompt: count('prompt', 0),
     generate: count('generate', 1),
@@ -144,6 +139,6 @@ export function readOptions(args, now = new Date()) {
     tests,
     // The peers generate one token more than is timed; llama.cpp wants multiples of 256.
     contextSize: Math.ceil(Math.max(...tests.map(({ tokens, depth }) => depth + tokens + 2)) / 256) * 256,
-    out: values.out ?? `build/bench/${basename(untyped(values.model), '.gguf')}-${stamp}`,
+    out: values.out ?? `build/bench/${basename(values.model, '.gguf')}-${stamp}`,
   };
 }

@@ -8,7 +8,6 @@ import { bundle } from '../../js/bundle.js';
 import { createTerminal } from '../../js/commands/terminal.js';
 import { BuildError, ROOT } from '../../wasm/shell.js';
 import { present } from '../present.js';
-import { untyped } from '../untyped.js';
 import { chart } from './chart.js';
 import { ENGINES, requireNewestNode, requirePeer } from './engines.js';
 import { busyProcessors, loadAverage, machineFacts, modelFacts, sourceFacts } from './machine.js';
@@ -17,6 +16,14 @@ import { createProgress } from './progress.js';
 import { figure, report } from './report.js';
 import { runInPage, runInProcess } from './runners.js';
 import { serveBenchmark } from './server.js';
+
+/** @typedef {import('./options.js').BenchmarkOptions} BenchmarkOptions */
+/** @typedef {import('./statistics.js').Run} Run */
+/** @typedef {ReturnType<typeof createTerminal>} Terminal */
+/** @typedef {{ note: (sentence: string) => void, signal: AbortSignal }} Context */
+/**
+ * @typedef {import('./engines.js').EngineKind & { name: string, rounds: number, execPath?: string, packagePath?: string }} Engine
+ */
 
 const QUIET_LOAD = 0.5;
 const QUIET_PROCESSORS = 0.2;
@@ -29,23 +36,24 @@ const fileBeside = (path) => fileURLToPath(new URL(path, import.meta.url));
 
 /**
  * The engines that can be measured here, and those that cannot with the reason.
- * @param {{ peers?: any[], complete?: boolean, node?: boolean, rounds?: number }} options
- * @param {any} context
+ * @param {BenchmarkOptions} options
+ * @param {Context} context
  */
 async function gather({ peers, complete, node, rounds }, context) {
+  /** @type {Engine[]} */
   const engines = [{ name: 'nibble', rounds, ...ENGINES.nibble }];
   if (complete) engines.push({ name: 'nibble-complete', rounds, ...ENGINES['nibble-complete'] });
   const missing = [];
   if (node) {
     const execPath = await requireNewestNode(context);
-    engines.push(untyped({ name: 'nibble-node', rounds, ...ENGINES['nibble-node'], execPath }));
+    engines.push({ name: 'nibble-node', rounds, ...ENGINES['nibble-node'], execPath });
   }
-  for (const { name, rounds: most } of present(peers)) {
+  for (const { name, rounds: most } of peers) {
     try {
       const { path, version } = await requirePeer(name, context);
-      engines.push(untyped({ name, ...ENGINES[name], rounds: most, packagePath: path, version }));
-    } catch (/** @type {any} */ error) {
-      if (context.signal.aborted) throw error;
+      engines.push({ name, ...ENGINES[name], rounds: most, packagePath: path, version });
+    } catch (error) {
+      if (context.signal.aborted || !(error instanceof Error)) throw error;
       missing.push({ name, reason: error.message });
       context.note(`${name} is left out: ${error.message}.`);
     }
@@ -55,29 +63,33 @@ async function gather({ peers, complete, node, rounds }, context) {
 
 /**
  * Every engine once a round, the order turned round from one to the next so that none always follows the same one.
- * @param {any[]} engines
+ * @param {{ name: string, rounds: number }[]} engines
  * @param {number} rounds
  */
 export function planTurns(engines, rounds) {
   return Array.from({ length: rounds }, (_, index) => {
     const round = index + 1;
-    const present = engines.filter((/** @type {any} */ engine) => round <= engine.rounds);
-    const ordered = index % 2 === 0 ? present : [...present].reverse();
-    return ordered.map((/** @type {any} */ engine) => ({ engine: engine.name, round }));
+    const taking = engines.filter((engine) => round <= engine.rounds);
+    const ordered = index % 2 === 0 ? taking : taking.toReversed();
+    return ordered.map((engine) => ({ engine: engine.name, round }));
   }).flat();
 }
 
-/** One engine's turn. Its failure is a result too. @param {any} turn */
+/**
+ * One engine's turn. Its failure is a result too.
+ * @param {{ engine: Engine, round: number, options: BenchmarkOptions, server: Awaited<ReturnType<typeof serveBenchmark>>,
+ *   progress: ReturnType<typeof createProgress>, signal: AbortSignal }} turn
+ * @returns {Promise<Run | null>} null where it was stopped
+ */
 async function takeTurn({ engine, round, options, server, progress, signal }) {
-  /** @type {any} */
-  const run = { engine: engine.name, round, date: new Date().toISOString() };
-  run.othersBusy = await busyProcessors();
-  run.loadAverage = loadAverage();
-  /** @type {Record<string, any>} */
+  const date = new Date().toISOString();
+  const othersBusy = await busyProcessors();
+  const run = { engine: engine.name, round, date, othersBusy, loadAverage: loadAverage() };
+  /** @type {Record<string, number | null>} */
   const loads = {};
-  /** @param {any} event */
+  /** @param {import('./measure.js').MeasureEvent} event */
   const onEvent = (event) => {
-    if (event.phase === 'measure') loads[event.test] = loadAverage();
+    if (event.phase === 'measure' && event.test) loads[event.test] = loadAverage();
     progress.event(event);
   };
   const plan = {
@@ -97,35 +109,27 @@ async function takeTurn({ engine, round, options, server, progress, signal }) {
   try {
     const runner = engine.runsIn === 'page' ? runInPage : runInProcess;
     const result = await runner({ ...shared, url: server.url, execPath: engine.execPath ?? process.execPath });
-    for (const measured of result.results) measured.loadAverage = loads[measured.test] ?? null;
-    return { ...run, ...result };
-  } catch (/** @type {any} */ error) {
+    const results = result.results.map((each) => ({ ...each, loadAverage: loads[each.test] ?? null }));
+    return { ...run, ...result, results };
+  } catch (error) {
     if (signal.aborted) return null;
-    return { ...run, error: error.message.replace(/\.$/, '') };
+    return { ...run, error: (error instanceof Error ? error.message : String(error)).replace(/\.$/, '') };
   }
 }
 
-/** @param {any} run */
-function outcomeOf(run) {
-  if (run.error) return `failed: ${run.error}`;
-  return run.results
-    .map(
-      (
-        /** @type {{ test: any, tokensPerSecond: number, skipped: string | undefined }} */ {
-          test,
-          tokensPerSecond,
-          skipped,
-        },
-      ) => (skipped ? `${test} skipped` : `${test} ${figure(tokensPerSecond)}`),
-    )
+/** @param {Run} run */
+function outcomeOf({ error, results = [] }) {
+  if (error) return `failed: ${error}`;
+  return results
+    .map((one) => ('skipped' in one ? `${one.test} skipped` : `${one.test} ${figure(one.tokensPerSecond)}`))
     .join(', ');
 }
 
 /**
  * Warns of a machine that is not quiet, since every figure then is worth less.
- * @param {any} run
+ * @param {Run} run
  * @param {{ kind: string, sentence: string }[]} warnings
- * @param {any} terminal
+ * @param {Terminal} terminal
  */
 function noticeOthers(run, warnings, terminal) {
   if (run.othersBusy <= QUIET_PROCESSORS) return;
@@ -134,7 +138,16 @@ function noticeOthers(run, warnings, terminal) {
   terminal.note(sentence);
 }
 
-/** @param {Awaited<ReturnType<typeof measureAll>>} record @param {string} out */
+/** @param {Engine} engine @returns {import('./statistics.js').RecordedEngine & { runsIn: string }} */
+const recorded = ({ name, label, version, runsIn, rounds }) => ({
+  name,
+  label,
+  version: version ?? null,
+  runsIn,
+  rounds,
+});
+
+/** @param {import('./statistics.js').PeerRecord} record @param {string} out */
 function save(record, out) {
   mkdirSync(dirname(out), { recursive: true });
   writeFileSync(`${out}.json`, `${JSON.stringify(record, null, 2)}\n`);
@@ -142,7 +155,7 @@ function save(record, out) {
   writeFileSync(`${out}.svg`, chart(record));
 }
 
-/** @param {{ options: any, terminal: any, signal: AbortSignal }} options */
+/** @param {{ options: BenchmarkOptions, terminal: Terminal, signal: AbortSignal }} options */
 async function measureAll({ options, terminal, signal }) {
   /** @param {string} sentence */
   const note = (sentence) => terminal.note(sentence);
@@ -164,23 +177,17 @@ async function measureAll({ options, terminal, signal }) {
     loadAverage: load,
     nibble: sourceFacts(),
     machine: machineFacts(),
-    browser: null,
+    browser: /** @type {import('./statistics.js').PeerRecord['browser']} */ (null),
     model: await modelFacts(options.model),
     threads: options.threads,
     contextSize: options.contextSize,
     capSeconds: options.capSeconds,
     rounds: options.rounds,
     tests: options.tests,
-    engines: engines.map(({ name, label, version = null, runsIn, rounds }) => ({
-      name,
-      label,
-      version,
-      runsIn,
-      rounds,
-    })),
+    engines: engines.map(recorded),
     missing,
     warnings,
-    runs: /** @type {any[]} */ ([]),
+    runs: /** @type {Run[]} */ ([]),
   };
   const folders = {
     '/bench/': fileBeside('.'),
@@ -192,13 +199,12 @@ async function measureAll({ options, terminal, signal }) {
   try {
     for (const turn of turns) {
       progress.begin();
-      const engine = engines.find(({ name }) => name === turn.engine);
+      const engine = present(engines.find(({ name }) => name === turn.engine));
       const run = await takeTurn({ engine, round: turn.round, options, server, progress, signal });
       if (run === null || signal.aborted) break;
       noticeOthers(run, warnings, terminal);
       record.runs.push(run);
       record.browser ??= run.browser ?? null;
-      /** @type {any} */
       const entry = present(record.engines.find(({ name }) => name === run.engine));
       entry.facts ??= run.facts;
       entry.runtime ??= run.runtime;
@@ -238,10 +244,11 @@ async function main(args) {
     }
     terminal.write(`${report(record)}\n`);
     terminal.note(`Written: ${options.out}.json, ${options.out}.md, ${options.out}.svg`);
-    return record.runs.some((/** @type {any} */ run) => run.error) || record.missing.length > 0 ? 1 : 0;
-  } catch (/** @type {any} */ error) {
+    return record.runs.some((run) => run.error) || record.missing.length > 0 ? 1 : 0;
+  } catch (error) {
     if (terminal.interrupted.aborted) return 130;
-    terminal.note(error instanceof UsageError || error instanceof BuildError ? error.message : error.stack);
+    if (!(error instanceof Error)) throw error;
+    terminal.note(error instanceof UsageError || error instanceof BuildError ? error.message : `${error.stack}`);
     if (!(error instanceof UsageError)) return 1;
     terminal.note('"npm run bench:peers -- --help" tells the options.');
     return 2;

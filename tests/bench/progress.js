@@ -18,7 +18,10 @@ export function secondsLeft(done, remaining) {
   }, 0);
 }
 
-/** @param {any} terminal @param {{ engine: string, round: number }[]} turns all that will be taken */
+/**
+ * @param {Pick<ReturnType<typeof import('../../js/commands/terminal.js').createTerminal>, 'progress' | 'note'>} terminal
+ * @param {{ engine: string, round: number }[]} turns all that will be taken
+ */
 export function createProgress(terminal, turns) {
   /** @type {{ engine: string, seconds: number }[]} */
   const done = [];
@@ -35,7 +38,7 @@ export function createProgress(terminal, turns) {
     begin() {
       start = performance.now();
     },
-    /** @param {{ phase: string, test?: string }} event */
+    /** @param {import('./measure.js').MeasureEvent} event */
     event({ phase, test }) {
       const { engine, round } = turns[done.length];
       const place = `turn ${done.length + 1} of ${turns.length}, round ${round}, ${engine}`;

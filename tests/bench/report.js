@@ -1,8 +1,9 @@
 // What was measured, as markdown for people.
 import { bytes } from '../../js/commands/units.js';
-import { present } from '../present.js';
-import { untyped } from '../untyped.js';
 import { median, ratio, summarise } from './statistics.js';
+
+/** @typedef {import('./statistics.js').PeerRecord} PeerRecord */
+/** @typedef {import('./statistics.js').Speeds} Speeds */
 
 /** Three figures that mean something: 0.123, 4.56, 78.9, 1234 @param {number} value */
 export function figure(value) {
@@ -20,85 +21,76 @@ function markdownTable(rows) {
   return [line(rows[0]), rule, ...rows.slice(1).map(line)].join('\n');
 }
 
-/** @param {{ median?: number, low?: number, high?: number, fewerTokens?: number | null }} options */
-function speedCell({ median: middle, low, high, fewerTokens }) {
-  if (middle === undefined) return '-';
-  const range = present(high) > present(low) ? ` (${figure(present(low))}-${figure(present(high))})` : '';
-  return `${figure(middle)}${range}${fewerTokens === null ? '' : ' *'}`;
+/** @param {import('./statistics.js').Speed} speed */
+function speedCell(speed) {
+  if (speed.median === undefined) return '-';
+  const range = speed.high > speed.low ? ` (${figure(speed.low)}-${figure(speed.high)})` : '';
+  return `${figure(speed.median)}${range}${speed.fewerTokens === null ? '' : ' *'}`;
 }
 
-/** @param {{ ratio: number, low: number, high: number } | null} found */
+/** @param {ReturnType<typeof ratio>} found */
 function ratioCell(found) {
   if (found === null) return '-';
   const range = found.high > found.low ? ` (${figure(found.low)}-${figure(found.high)})` : '';
   return `${figure(found.ratio)}x${range}`;
 }
 
-/** wllama 2 -> wllama 2.3.1 @param {{ label?: string, version?: string }} options */
-export const versionedLabel = ({ label, version }) =>
-  version ? `${present(label).replace(/ \d+$/, '')} ${version}` : label;
+/** wllama 2 -> wllama 2.3.1 @param {{ label: string, version: string | null }} engine */
+export const versionedLabel = ({ label, version }) => (version ? `${label.replace(/ \d+$/, '')} ${version}` : label);
 
-/** @param {any} record @param {Record<string, Record<string, object>>} table */
-function speeds(record, table) {
-  const { engines, tests } = record;
-  const rows = tests.map((/** @type {{ name: string }} */ { name }) => [
-    name,
-    ...engines.map((/** @type {any} */ engine) => speedCell(table[name][engine.name])),
-  ]);
+/** @param {PeerRecord} record @param {Speeds} table */
+function speeds({ engines, tests }, table) {
+  const rows = tests.map(({ name }) => [name, ...engines.map((engine) => speedCell(table[name][engine.name]))]);
   return markdownTable([['tokens/s', ...engines.map(versionedLabel)], ...rows]);
 }
 
-/** One table for each of Nibble's own engines. @param {any} record */
+/** One table for each of Nibble's own engines. @param {PeerRecord} record */
 function ratios(record) {
-  const own = record.engines.filter((/** @type {{ name: string }} */ { name }) => name.startsWith('nibble'));
-  const peers = record.engines.filter((/** @type {{ name: string }} */ { name }) => !name.startsWith('nibble'));
+  const own = record.engines.filter(({ name }) => name.startsWith('nibble'));
+  const peers = record.engines.filter(({ name }) => !name.startsWith('nibble'));
   if (peers.length === 0) return null;
-  const tables = own.map((/** @type {any} */ engine) => {
+  const tables = own.map((engine) => {
     /** @param {string} name */
-    const cells = (name) =>
-      peers.map((/** @type {any} */ peer) => ratioCell(ratio(record, name, engine.name, peer.name)));
+    const cells = (name) => peers.map((peer) => ratioCell(ratio(record, name, engine.name, peer.name)));
     const headings = [`${engine.label} is times as fast as`, ...peers.map(versionedLabel)];
-    return markdownTable([
-      headings,
-      ...record.tests.map((/** @type {{ name: string }} */ { name }) => [name, ...cells(name)]),
-    ]);
+    return markdownTable([headings, ...record.tests.map(({ name }) => [name, ...cells(name)])]);
   });
   return tables.join('\n\n');
 }
 
 /**
  * The median of what each run of an engine tells, or null.
- * @param {any} record
- * @param {any} engine
- * @param {(run: any) => any} pick
+ * @param {PeerRecord} record
+ * @param {{ name: string }} engine
+ * @param {(run: import('./statistics.js').Run) => number | null | undefined} pick
  */
 function middleOf(record, engine, pick) {
   const values = record.runs
-    .filter((/** @type {any} */ run) => run.engine === engine.name && !run.error)
+    .filter((run) => run.engine === engine.name && !run.error)
     .map(pick)
-    .filter((/** @type {any} */ value) => typeof value === 'number');
+    .filter((value) => typeof value === 'number');
   return values.length === 0 ? null : median(values);
 }
 
-/** @param {any} record */
+/** @param {PeerRecord} record */
 function resources(record) {
   /** @param {number | null} value @param {(count: number) => string} show */
   const told = (value, show) => (value === null ? '-' : show(value));
   /** @param {number} milliseconds */
   const seconds = (milliseconds) => `${(milliseconds / 1000).toFixed(2)} s`;
-  const rows = record.engines.map((/** @type {any} */ engine) => [
+  const rows = record.engines.map((engine) => [
     versionedLabel(engine),
     told(
-      middleOf(record, engine, (run) => run.load.milliseconds),
+      middleOf(record, engine, (run) => run.load?.milliseconds),
       seconds,
     ),
-    record.runs.find((/** @type {any} */ run) => run.engine === engine.name && run.load)?.load.from ?? '-',
+    record.runs.find((run) => run.engine === engine.name && run.load)?.load?.from ?? '-',
     told(
       middleOf(record, engine, (run) => run.peakBytes),
       bytes,
     ),
     told(
-      middleOf(record, engine, (run) => run.memory.wasmBytes),
+      middleOf(record, engine, (run) => run.memory?.wasmBytes),
       bytes,
     ),
   ]);
@@ -107,24 +99,22 @@ function resources(record) {
 
 /**
  * How much of an engine's speed is left at a depth, and how its decoding compares with plain reading.
- * @param {any} record
- * @param {any} table
+ * @param {PeerRecord} record
+ * @param {Speeds} table
  */
 function observations(record, table) {
-  const flat = record.tests.find(
-    (/** @type {{ kind: string, depth: number }} */ { kind, depth }) => kind === 'decode' && depth === 0,
-  );
-  const deep = record.tests.filter((/** @type {{ depth: number }} */ { depth }) => depth > 0);
-  return record.engines.flatMap((/** @type {any} */ engine) => {
+  const flat = record.tests.find(({ kind, depth }) => kind === 'decode' && depth === 0);
+  const deep = record.tests.filter(({ depth }) => depth > 0);
+  return record.engines.flatMap((engine) => {
     const speed = flat && table[flat.name][engine.name].median;
     if (!speed) return [];
-    const kept = deep
-      .filter((/** @type {{ name: string }} */ { name }) => untyped(table[name][engine.name]).median)
-      .map((/** @type {{ name: string, depth: number }} */ { name, depth }) => {
-        const share = untyped(table[name][engine.name]).median / speed;
-        return `${versionedLabel(engine)} generates at depth ${depth} at ${(share * 100).toFixed(0)}% of its speed at depth 0.`;
-      });
-    const perToken = middleOf(record, engine, (run) => run.facts.bytesPerToken);
+    const kept = deep.flatMap(({ name, depth }) => {
+      const middle = table[name][engine.name].median;
+      if (!middle) return [];
+      const share = ((middle / speed) * 100).toFixed(0);
+      return [`${versionedLabel(engine)} generates at depth ${depth} at ${share}% of its speed at depth 0.`];
+    });
+    const perToken = middleOf(record, engine, (run) => run.facts?.bytesPerToken);
     if (perToken === null) return kept;
     const rate = perToken * speed;
     const read = middleOf(record, engine, (run) => run.readRate);
@@ -136,58 +126,45 @@ function observations(record, table) {
   });
 }
 
-/**
- * What other work there was, in two sentences at most.
- * @param {{ loadAverage?: any, runs?: any[], warnings?: any[] }} options
- */
+/** What other work there was, in two sentences at most. @param {PeerRecord} record */
 function disturbances({ loadAverage, runs, warnings }) {
-  const busy = present(runs).map((run) => run.othersBusy);
   const found = [];
-  if (present(warnings).some(({ kind }) => kind === 'load')) {
+  if (loadAverage !== null && warnings.some(({ kind }) => kind === 'load')) {
     found.push(`The load average was ${loadAverage.toFixed(2)} at the start: other work took time from the figures.`);
   }
-  const disturbed = present(warnings).filter(({ kind }) => kind === 'busy').length;
+  const disturbed = warnings.filter(({ kind }) => kind === 'busy').length;
   if (disturbed > 0) {
-    const most = Math.max(...busy).toFixed(1);
-    found.push(`Before ${disturbed} of ${present(runs).length} turns other work kept up to ${most} processors busy.`);
+    const most = Math.max(...runs.map((run) => run.othersBusy)).toFixed(1);
+    found.push(`Before ${disturbed} of ${runs.length} turns other work kept up to ${most} processors busy.`);
   }
   return found;
 }
 
-/** @param {any} record @param {any} table */
+/** @param {PeerRecord} record @param {Speeds} table */
 function remarks(record, table) {
   const { tests, engines, runs, capSeconds } = record;
-  const shortened = tests.flatMap((/** @type {{ name: string }} */ { name }) =>
-    engines
-      .filter((/** @type {any} */ engine) => table[name][engine.name].fewerTokens)
-      .map(
-        (/** @type {any} */ engine) =>
-          `${versionedLabel(engine)} ${name}: ${untyped(table[name][engine.name]).fewerTokens}`,
-      ),
+  const shortened = tests.flatMap(({ name }) =>
+    engines.flatMap((engine) => {
+      const { fewerTokens } = table[name][engine.name];
+      return fewerTokens ? [`${versionedLabel(engine)} ${name}: ${fewerTokens}`] : [];
+    }),
   );
-  const skipped = tests.flatMap((/** @type {{ name: string }} */ { name }) =>
-    engines
-      .filter((/** @type {any} */ engine) => untyped(table[name][engine.name]).skipped)
-      .map(
-        (/** @type {any} */ engine) =>
-          `${versionedLabel(engine)} was not measured in ${name}: ${untyped(table[name][engine.name]).skipped}.`,
-      ),
+  const skipped = tests.flatMap(({ name }) =>
+    engines.flatMap((engine) => {
+      const { skipped: reason } = table[name][engine.name];
+      return reason ? [`${versionedLabel(engine)} was not measured in ${name}: ${reason}.`] : [];
+    }),
   );
   const failed = runs
-    .filter((/** @type {any} */ run) => run.error)
-    .map(
-      (/** @type {any} */ run) =>
-        `${engines.find((/** @type {{ name: string }} */ { name }) => name === run.engine).label} failed in round ${run.round}: ${run.error}.`,
-    );
-  const missing = record.missing.map(
-    (/** @type {{ name: string, reason: string }} */ { name, reason }) => `${name} was not measured: ${reason}.`,
-  );
+    .filter((run) => run.error)
+    .map((run) => {
+      const label = engines.find(({ name }) => name === run.engine)?.label ?? run.engine;
+      return `${label} failed in round ${run.round}: ${run.error}.`;
+    });
+  const missing = record.missing.map(({ name, reason }) => `${name} was not measured: ${reason}.`);
   const limited = engines
-    .filter((/** @type {{ rounds: number }} */ { rounds }) => rounds < record.rounds)
-    .map(
-      (/** @type {any} */ engine) =>
-        `${versionedLabel(engine)} was measured in ${engine.rounds} of ${record.rounds} rounds.`,
-    );
+    .filter(({ rounds }) => rounds < record.rounds)
+    .map((engine) => `${versionedLabel(engine)} was measured in ${engine.rounds} of ${record.rounds} rounds.`);
   return [
     ...(shortened.length > 0
       ? [`\\* over fewer tokens, since a measurement may take ${capSeconds} s: ${shortened.join(', ')}.`]
@@ -200,7 +177,7 @@ function remarks(record, table) {
   ];
 }
 
-/** @param {any} record what peers.js writes as JSON @returns {string} */
+/** @param {PeerRecord} record @returns {string} */
 export function report(record) {
   const { model, machine, nibble, browser } = record;
   const table = summarise(record);
@@ -208,25 +185,24 @@ export function report(record) {
   const list = (sentences) => sentences.map((sentence) => `- ${sentence}`).join('\n');
   const versions = [
     `Nibble ${nibble.version} (${nibble.commit}${nibble.uncommittedChanges ? ', with uncommitted changes' : ''})`,
-    ...record.engines.flatMap(
-      (/** @type {{ label: string, version: string, facts: any }} */ { label, version, facts }) =>
-        version
-          ? [`${versionedLabel({ label, version })}${facts?.llamaCpp ? ` (llama.cpp ${facts.llamaCpp})` : ''}`]
-          : [],
+    ...record.engines.flatMap(({ label, version, facts }) =>
+      version
+        ? [`${versionedLabel({ label, version })}${facts?.llamaCpp ? ` (llama.cpp ${facts.llamaCpp})` : ''}`]
+        : [],
     ),
     ...(browser ? [`Chromium ${browser.version}`] : []),
     `Node ${machine.node}`,
   ];
-  const kernels = record.runs.flatMap((/** @type {{ facts: any }} */ { facts }) =>
+  const kernels = record.runs.flatMap(({ facts }) =>
     facts?.kernelSet
       ? [
-          `${facts.kernelSet} (${facts.wasm} wasm), tile${facts.tileStreams > 1 ? `s ${facts.tileStreams} side by side` : ' by tile'}`,
+          `${facts.kernelSet} (${facts.wasm} wasm), tile${(facts.tileStreams ?? 1) > 1 ? `s ${facts.tileStreams} side by side` : ' by tile'}`,
         ]
       : [],
   );
   const parts = [
     `## ${model.name}, ${record.threads} thread${record.threads === 1 ? '' : 's'}`,
-    `Median tokens a second (lowest-highest); a fresh browser or process for each engine and round, taking turns.${record.engines.some((/** @type {{ name: string }} */ { name }) => name === 'llama.cpp') ? ' node-llama-cpp is native code.' : ''}`,
+    `Median tokens a second (lowest-highest); a fresh browser or process for each engine and round, taking turns.${record.engines.some(({ name }) => name === 'llama.cpp') ? ' node-llama-cpp is native code.' : ''}`,
     speeds(record, table),
     ratios(record),
     resources(record),

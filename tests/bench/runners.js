@@ -51,8 +51,8 @@ function watch(seconds, signal) {
 
 /**
  * @typedef {object} RunOptions
- * @property {object} plan for measure()
- * @property {(event: object) => void} onEvent
+ * @property {import('./measure.js').TurnPlan} plan
+ * @property {(event: import('./measure.js').MeasureEvent) => void} onEvent
  * @property {AbortSignal} signal
  * @property {number} patienceSeconds how long one piece of work may take
  */
@@ -72,12 +72,13 @@ export async function runInPage({ url, plan, onEvent, signal, patienceSeconds })
     page.on('console', (message) => {
       if (message.type() === 'error') complaints.push(message.text().split('\n', 1)[0]);
     });
+    /** @type {Promise<never>} */
     const crashed = new Promise((_, reject) => {
       page.on('crash', () => reject(new Error('the page crashed')));
       page.on('pageerror', (error) => reject(error));
     });
     crashed.catch(() => {});
-    await page.exposeFunction('report', (/** @type {any} */ event) => {
+    await page.exposeFunction('report', (/** @type {import('./measure.js').MeasureEvent} */ event) => {
       watcher.heard();
       if (event.phase === 'load') flags = browserFlags();
       if (event.phase === 'close') peakBytes = pagePeakBytes();
@@ -91,7 +92,7 @@ export async function runInPage({ url, plan, onEvent, signal, patienceSeconds })
     const work = working();
     work.catch(() => {});
     const { result, error, userAgent } = await Promise.race([work, crashed, watcher.promise]);
-    if (error) throw new Error(oneLine([...new Set([error.split('\n', 1)[0], ...complaints])]));
+    if (error !== undefined) throw new Error(oneLine([...new Set([error.split('\n', 1)[0], ...complaints])]));
     const version = context.browser()?.version() ?? /Chrome\/\S+/.exec(userAgent)?.[0] ?? userAgent;
     return { ...result, peakBytes, browser: { version, flags } };
   } finally {
@@ -113,11 +114,12 @@ export async function runInProcess({ execPath, plan, onEvent, signal, patienceSe
       complaints = (complaints + text).slice(-ERROR_CHARACTERS);
     });
   try {
+    /** @type {Promise<import('./child.js').Done>} */
     const work = new Promise((resolve, reject) => {
-      child.on('message', (/** @type {any} */ message) => {
+      child.on('message', (/** @type {import('./child.js').ChildMessage} */ message) => {
         watcher.heard();
-        if (message.event) onEvent(message.event);
-        else if (message.error) reject(new Error(oneLine([message.error, complaints])));
+        if ('event' in message) onEvent(message.event);
+        else if ('error' in message) reject(new Error(oneLine([message.error, complaints])));
         else resolve(message);
       });
       child.once('error', reject);

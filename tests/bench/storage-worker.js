@@ -66,12 +66,7 @@ self.store = {
       while (next < bytes / chunkBytes) {
         const index = next;
         next += step;
-        await backend.readChunk(
-          ID,
-          index,
-          0,
-          /** @type {any} */ (heap.subarray(index * chunkBytes, (index + 1) * chunkBytes)),
-        );
+        await backend.readChunk(ID, index, 0, heap.subarray(index * chunkBytes, (index + 1) * chunkBytes));
       }
     };
     await Promise.all(Array.from({ length: inFlight }, reader));

@@ -168,7 +168,7 @@ async function measureStore(browser, server, { kind, rounds, threads, log }) {
   return { kind, samples, ratios: ratiosTo('read'), streamRatios, checkRatios: ratiosTo('unchecked') };
 }
 
-/** @param {{ median?: number, low?: number, high?: number }} options @param {number} [digits] */
+/** @param {{ median?: number, low?: number, high?: number }} options */
 const span = ({ median, low, high }, digits = 0) =>
   `${present(median).toFixed(digits)} (${present(low).toFixed(digits)}-${present(high).toFixed(digits)})`;
 

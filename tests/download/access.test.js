@@ -90,7 +90,7 @@ test('what is of the hub is asked for at the server that answers for it', () => 
 test('a circle of redirects ends', () => assert.rejects(ask(`${own.url}/circle`), /too many redirects/));
 
 test('a browser that would take it along is not given it', async () => {
-  const { withResolvers } = /** @type {any} */ (Promise);
+  const { withResolvers } = Promise;
   globalThis.location = /** @type {any} */ ({ href: own.url, origin: own.url });
   try {
     const told = async () => {

@@ -95,7 +95,6 @@ test('from another origin that hides Content-Range and ETag, in parts and withou
   let cuts = 2;
   const other = await serverOf(content, {
     cors: true,
-    /** @param {{ start: number }} options */
     fault: ({ start }) => (start > 0 && cuts-- > 0 ? { cutAfter: 50_000 } : {}),
   });
   const { facts, hash } = await inWorker(other.url, {});

@@ -204,7 +204,6 @@ describe('a server without parts', () => {
   test('after a cut skips what was there already', async () => {
     const server = await serverOf(content, {
       ranges: false,
-      /** @param {{ index: number }} options */
       fault: ({ index }) => (index < 2 ? { cutAfter: (index + 1) * 99_999 } : {}),
     });
     same((await download(server.url)).bytes, content);
@@ -289,7 +288,6 @@ describe('a resumed download', () => {
 
   test('after an error goes on from there', async () => {
     const server = await serverOf(content, {
-      /** @param {{ index: number }} options */
       fault: ({ index }) => (index === 0 ? { cutAfter: 100_000 } : { status: 500 }),
     });
     const source = await openDownload(server.url, { ...QUICK, connections: 1, retries: 0 });

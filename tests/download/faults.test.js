@@ -43,7 +43,6 @@ describe('a connection that fails', () => {
 
   test('is given up after as many failures as allowed, and what had come is delivered before', async () => {
     const server = await serverOf(content, {
-      /** @param {{ index: number }} options */
       fault: ({ index }) => (index === 0 ? { cutAfter: 100_000 } : { cutAfter: 0 }),
     });
     /** @type {({ state: 'receiving' } | Waiting)[]} */
@@ -113,7 +112,6 @@ describe('a connection that fails', () => {
   test('is tried again after a passing error, and not before Retry-After', async () => {
     for (const status of [429, 500, 502, 503, 504]) {
       const server = await serverOf(content, {
-        /** @param {{ index: number }} options */
         fault: ({ index }) => (index === 0 ? { status, headers: { 'retry-after': '1' } } : {}),
       });
       /** @type {any[]} */
@@ -245,7 +243,6 @@ describe('a wait before a connection tries again', () => {
   test('is told to whoever reads, and its end', async () => {
     const server = await serverOf(content, {
       most: 100_000,
-      /** @param {{ index: number }} options */
       fault: ({ index }) => (index > 0 && index < 4 ? { status: 500 } : {}),
     });
     /** @type {any[]} */
@@ -372,7 +369,6 @@ describe('a cancelled download', () => {
 
   test('lets the process end: no timer and no socket holds it', async () => {
     const server = await serverOf(content, {
-      /** @param {{ index: number }} options */
       fault: ({ index }) => (index < 2 ? { stallAfter: 1000 } : { status: 503 }),
     });
     const program = `

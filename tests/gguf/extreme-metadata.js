@@ -23,7 +23,6 @@ const LONG = 20_000;
 const { MAX_SAFE_INTEGER } = Number;
 const NESTED = Buffer.concat([word(9), word(9), word(1, 8), word(0), word(0, 8)]);
 
-/** @type {any[]} */
 const VALUES = [
   ...[
     ['u8', 255],

@@ -125,7 +125,7 @@ describe("a file's name", () => {
 
   test('is found as a path before it is one in a folder', () => {
     const files = ['x.gguf', 'Q8_0/x.gguf'].map((path) => ({ path, type: typeOf(path) }));
-    assert.deepEqual(filesOfType(/** @type {any[]} */ (files), 'x.gguf'), [files[0]]);
+    assert.deepEqual(filesOfType(files, 'x.gguf'), [files[0]]);
   });
 
   test('tells towers, adapters and data from models', () => {

@@ -408,9 +408,7 @@ describe('the hub', () => {
     );
     assert.ok(hub.served.length > 0);
     assert.deepEqual(
-      hub.served.filter(
-        (/** @type {{ authorization: string | undefined }} */ { authorization }) => authorization !== undefined,
-      ),
+      hub.served.filter(({ authorization }) => authorization !== undefined),
       [],
     );
     for (const path of filesBelow(folder)) assert.ok(!readFileSync(path).includes(TOKEN), path);

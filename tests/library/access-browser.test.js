@@ -134,7 +134,6 @@ test('a fetch that answers badly ends in a sentence, and the page lives on', asy
   const codes = await page.evaluate(async (model) => {
     const { createEngine } = await import('/nibble/index.js');
     const html = { headers: { 'content-type': 'text/html' } };
-    /** @type {any[]} */
     const odd = [
       () => Promise.reject(new Error('not today')),
       async () => new Response('<p>Sign in</p>', html),

@@ -128,7 +128,7 @@ async function openPage(origin = server.url) {
   return page;
 }
 
-/** @param {Page} page @param {string} [model] @param {string | null} [store] */
+/** @param {Page} page @param {string | null} [store] */
 const load = (page, model = server.modelUrl, store = 'indexeddb') =>
   page.evaluate(
     async ([from, where]) => {
@@ -345,15 +345,13 @@ test('a worker that is ended before it begins, or is another script, is not wait
       const another = 'data:text/javascript,';
       const results = [await failure(createEngine(/** @type {any} */ ({ model, workerUrl: another })))];
       const { Worker } = globalThis;
-      globalThis.Worker = /** @type {any} */ (
-        class extends Worker {
-          /** @param {ConstructorParameters<typeof Worker>} from */
-          constructor(...from) {
-            super(...from);
-            this.terminate();
-          }
+      globalThis.Worker = class extends Worker {
+        /** @param {ConstructorParameters<typeof Worker>} from */
+        constructor(...from) {
+          super(...from);
+          this.terminate();
         }
-      );
+      };
       results.push(await failure(createEngine(/** @type {any} */ ({ model, workerUrl }))));
       results.push(await failure(openModelStore({ workerUrl })));
       return results;

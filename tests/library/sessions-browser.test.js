@@ -95,7 +95,6 @@ for (const store of ['indexeddb', 'opfs']) {
     );
     await Promise.all(saves);
     for (const page of pages) {
-      /** @type {any} */
       const tokens = await page.evaluate(async () => {
         const session = await globalThis.engine.restoreSession('both');
         return /** @type {Session} */ (session).tokens();

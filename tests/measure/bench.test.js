@@ -16,7 +16,6 @@ import { median, ratio, summarise, summary } from '../bench/statistics.js';
 import { measureStorage, table } from '../bench/storage.js';
 import { present } from '../present.js';
 import { temporaryFolder } from '../small-model.js';
-import { untyped } from '../untyped.js';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const TINY = join(ROOT, 'models/nibble-tiny.gguf');
@@ -58,7 +57,7 @@ function exampleRecord() {
     [120, 30, 20],
     [110, 22, 16],
   ];
-  /** @type {any[]} */
+  /** @type {import('../bench/statistics.js').Run[]} */
   const runs = rounds.flatMap(([prefill, decode, deep], index) => [
     run('nibble', index + 1, [sample(PREFILL, prefill), sample(DECODE, decode), sample(DEEP, deep)]),
     run('wllama-3', index + 1, [
@@ -254,17 +253,21 @@ describe('the chart', () => {
 });
 
 describe('the options', () => {
-  /** @param {...string} args @returns {any} */
-  const read = (...args) => readOptions(['--model', 'a/b.gguf', ...args], new Date('2026-01-02T03:04:05Z'));
+  /** @param {...string} args */
+  const read = (...args) => {
+    const options = readOptions(['--model', 'a/b.gguf', ...args], new Date('2026-01-02T03:04:05Z'));
+    assert.ok(!options.help);
+    return options;
+  };
 
   test('have defaults', () => {
     const options = read();
     assert.deepEqual(
-      options.tests.map((/** @type {Test} */ { name }) => name),
+      options.tests.map(({ name }) => name),
       ['pp512', 'tg128', 'tg32@d2000'],
     );
     assert.deepEqual(
-      options.peers.map((/** @type {{ name: string, rounds: number }} */ { name, rounds }) => [name, rounds]),
+      options.peers.map(({ name, rounds }) => [name, rounds]),
       [
         ['wllama-2', 3],
         ['wllama-3', 3],
@@ -294,7 +297,7 @@ describe('the options', () => {
       { name: 'llama.cpp', rounds: 4 },
     ]);
     assert.deepEqual(
-      options.tests.map((/** @type {Test} */ { name }) => name),
+      options.tests.map(({ name }) => name),
       ['tg32@d7'],
     );
     assert.deepEqual([options.node, options.complete], [true, true]);
@@ -376,7 +379,9 @@ describe('a measurement', () => {
     assert.deepEqual(fit(PREFILL, rates, 20), { tokens: 200 });
     assert.deepEqual(fit(PREFILL, rates, 1), { tokens: 16 });
     assert.deepEqual(fit(DECODE, rates, 10), { tokens: 20 });
-    assert.match(untyped(fit(DEEP, rates, 60)).reason, /filling 2000 tokens would take 200 s/);
+    const refused = fit(DEEP, rates, 60);
+    assert.ok('reason' in refused);
+    assert.match(refused.reason, /filling 2000 tokens would take 200 s/);
   });
 
   test('is the same for every engine', async () => {
@@ -386,11 +391,7 @@ describe('a measurement', () => {
     const plan = { setup: {}, tests: [PREFILL, DECODE, DEEP], capSeconds: 60 };
     const { results } = await measure({ open: async () => engine }, plan, async ({ phase }) => phases.push(phase));
     assert.deepEqual(
-      results.map((/** @type {any} */ { test: name, tokens, tokensPerSecond }) => [
-        name,
-        tokens,
-        Math.round(tokensPerSecond),
-      ]),
+      results.map((each) => 'tokens' in each && [each.test, each.tokens, Math.round(each.tokensPerSecond)]),
       [
         ['pp512', 512, 1000],
         ['tg128', 128, 50],
@@ -434,7 +435,11 @@ test('the server isolates pages, sends the model by ranges and leaves its folder
   }
 });
 
-/** Runs the command in the checkout. @param {string[]} args */
+/**
+ * Runs the command in the checkout.
+ * @param {string[]} args
+ * @returns {Promise<{ status: number | null, stdout: string, stderr: string }>}
+ */
 function peers(args) {
   return new Promise((resolve) => {
     const child = spawn(process.execPath, [join(ROOT, 'tests/bench/peers.js'), ...args], { cwd: ROOT });
@@ -455,26 +460,25 @@ describe('the command', () => {
     const few = ['--rounds', '2', '--prompt', '16', '--generate', '4', '--deep-generate', '4', '--depth', '0,8'];
     const { status, stdout, stderr } = await peers(['--model', TINY, '--peers', 'none', ...few, '--out', out]);
     assert.equal(status, 0, stderr);
+    /** @type {import('../bench/statistics.js').PeerRecord} */
     const record = JSON.parse(readFileSync(`${out}.json`, 'utf8'));
     assert.equal(record.runs.length, 2);
-    for (const { results, facts, memory, load } of record.runs) {
+    for (const { results = [], facts, memory, load } of record.runs) {
       assert.deepEqual(
-        results.map((/** @type {any} */ { test: name, tokens }) => [name, tokens]),
+        results.map((each) => 'tokens' in each && [each.test, each.tokens]),
         [
           ['pp16', 16],
           ['tg4', 4],
           ['tg4@d8', 4],
         ],
       );
-      assert.ok(
-        results.every(
-          (/** @type {any} */ { tokensPerSecond }) => tokensPerSecond > 0 && Number.isFinite(tokensPerSecond),
-        ),
-      );
-      assert.ok(facts.threads === 2 && facts.kernelSet && memory.wasmBytes > 0 && load.milliseconds > 0);
+      const rates = results.map((each) => ('tokens' in each ? each.tokensPerSecond : Number.NaN));
+      assert.ok(rates.every((rate) => rate > 0 && Number.isFinite(rate)));
+      assert.ok(facts?.threads === 2 && facts.kernelSet && present(memory?.wasmBytes) > 0);
+      assert.ok(present(load).milliseconds > 0);
     }
     assert.match(record.model.sha256, /^[0-9a-f]{64}$/);
-    assert.ok(record.machine.cpu && record.browser.version && record.nibble.version);
+    assert.ok(record.machine.cpu && record.browser?.version && record.nibble.version);
     assert.ok(stdout.trim().endsWith(readFileSync(`${out}.md`, 'utf8').trim()));
     assertWellFormed(readFileSync(`${out}.svg`, 'utf8'));
   });

@@ -43,10 +43,10 @@ const WANTED = [
 ];
 
 test('every file in it is one that a user needs', () => {
-  const others = pack.files.filter((/** @type {string} */ path) => !WANTED.some((wanted) => wanted.test(path)));
+  const others = pack.files.filter((path) => !WANTED.some((wanted) => wanted.test(path)));
   assert.deepEqual(others, []);
   // What the bundles were made from is in the bundles.
-  const sources = pack.files.filter((/** @type {string} */ path) =>
+  const sources = pack.files.filter((path) =>
     /\.web\.js$|\.test\.js$|^tests\/|^js\/(bundle|declarations)\.js/.test(path),
   );
   assert.deepEqual(sources, []);
@@ -98,7 +98,7 @@ function isThere(path, name) {
 test('what its modules import is in it, and it depends on no other package', () => {
   assert.equal(facts.dependencies, undefined);
   const absent = [];
-  for (const path of pack.files.filter((/** @type {string} */ name) => /^js\/.*\.js$/.test(name))) {
+  for (const path of pack.files.filter((name) => /^js\/.*\.js$/.test(name))) {
     const text = readFileSync(join(place, path), 'utf8').replace(/^\s*(\*|\/\/|\/\*).*$/gm, '');
     for (const [, name] of text.matchAll(/(?:from |import |import\(|new URL\()'([^']+)'/g)) {
       if (!isThere(path, name)) absent.push(`${path}: ${name}`);
@@ -114,7 +114,7 @@ test('what its modules import is in it, and it depends on no other package', () 
 
 test('nothing in it tells of the machine that it was made on', () => {
   const places = [ROOT, tmpdir(), homedir()].map((path) => path.replace(/\/+$/, '')).filter((path) => path.length > 1);
-  const told = pack.files.filter((/** @type {string} */ path) => {
+  const told = pack.files.filter((path) => {
     const text = readFileSync(join(place, path), 'latin1');
     return places.some((known) => text.includes(`${known}/`)) || /\/(work|home|Users)\/\w/.test(text);
   });

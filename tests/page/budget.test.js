@@ -106,9 +106,7 @@ describe('the memory for the model', () => {
     );
     assert.match(present(await detail(page, 'Memory')), /weights \d+ k?B, weights being read \d+ kB, context \d+ kB, /);
     await page.waitForFunction(() =>
-      / of /.test(
-        /** @type {any} */ (/** @type {HTMLElement} */ (document.querySelector('#status-memory')).textContent),
-      ),
+      / of /.test(/** @type {HTMLElement} */ (document.querySelector('#status-memory')).textContent),
     );
     await page.locator('#open-details').click();
     await driver.shoot(page, 'details-budget');

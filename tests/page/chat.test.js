@@ -101,9 +101,7 @@ describe('a conversation', () => {
     await page.locator('.message.assistant .foot .quiet').click();
     await page.waitForFunction(() =>
       /more/.test(
-        /** @type {any} */ (
-          /** @type {HTMLElement} */ (document.querySelector('.message.assistant .text')).textContent
-        ),
+        /** @type {HTMLElement} */ (document.querySelector('.message.assistant .text')).textContent,
       ),
     );
     await driver.untilIdle(page);

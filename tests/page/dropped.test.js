@@ -24,7 +24,7 @@ async function open(script) {
 }
 
 /** @param {import('playwright-core').Page} page @returns {Promise<number>} */
-const loads = (page) => page.evaluate(() => /** @type {any} */ (globalThis).loads);
+const loads = (page) => page.evaluate(() => globalThis.loads);
 
 /** The names of those that were loaded. @param {import('playwright-core').Page} page @returns {Promise<string[]>} */
 const loaded = (page) => page.evaluate(() => /** @type {any} */ (globalThis).loaded);

@@ -372,24 +372,22 @@ const killWorker = (page, when) =>
       isKilled = true;
       worker.terminate();
     };
-    window.Worker = /** @type {any} */ (
-      class extends Worker {
-        /** @param {ConstructorParameters<typeof Worker>} given */
-        constructor(...given) {
-          super(...given);
-          this.addEventListener('message', ({ data }) => {
-            if (told !== undefined && data?.event?.[told] !== undefined) kill(this);
-          });
-        }
-
-        /** @param {any} message @param {any[]} rest */
-        postMessage(message, ...rest) {
-          super.postMessage(message, .../** @type {[any]} */ (rest));
-          window.asked.push(message?.method);
-          if (message?.method === asked) kill(this);
-        }
+    window.Worker = class extends Worker {
+      /** @param {ConstructorParameters<typeof Worker>} given */
+      constructor(...given) {
+        super(...given);
+        this.addEventListener('message', ({ data }) => {
+          if (told !== undefined && data?.event?.[told] !== undefined) kill(this);
+        });
       }
-    );
+
+      /** @param {any} message @param {any[]} rest */
+      postMessage(message, ...rest) {
+        super.postMessage(message, .../** @type {[any]} */ (rest));
+        window.asked.push(message?.method);
+        if (message?.method === asked) kill(this);
+      }
+    };
   }, when);
 
 describe('a worker that is gone', () => {

@@ -41,7 +41,7 @@ async function idsOf(conversations) {
   const all = [];
   for (const { id } of await conversations.list()) {
     const { messages } = present(await conversations.open(id));
-    all.push(messages.map((/** @type {{ id: string }} */ { id }) => id).join(' '));
+    all.push(messages.map(({ id }) => id).join(' '));
   }
   return all.sort();
 }

@@ -214,15 +214,11 @@ describe('the page', () => {
     await driver.converse(page, 'Hello');
     const shown = () =>
       page.evaluate(() => {
-        /** @type {any} */
         const foot = /** @type {HTMLElement} */ (document.querySelector('#status')).getBoundingClientRect();
         const items = [...document.querySelectorAll('#status li')].filter((item) => item.checkVisibility());
         /** @param {DOMRect} dOMRect */
         const isInside = ({ left, right, top, bottom }) =>
-          left >= foot.left &&
-          right <= /** @type {any} */ (foot.right) &&
-          top >= /** @type {any} */ (foot.top) &&
-          bottom <= Math.min(/** @type {any} */ (foot.bottom), innerHeight);
+          left >= foot.left && right <= foot.right && top >= foot.top && bottom <= Math.min(foot.bottom, innerHeight);
         return items.map((item) => [
           /** @type {HTMLElement} */ (item).innerText.trim(),
           isInside(item.getBoundingClientRect()),

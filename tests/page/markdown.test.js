@@ -73,7 +73,7 @@ function draw(text, size = 3) {
         handlers: all.filter((element) => element.getAttributeNames().some((name) => name.startsWith('on'))).length,
         links: all
           .filter(({ localName }) => localName === 'a')
-          .map((/** @type {any} */ a) => ({
+          .map((a) => ({
             href: a.getAttribute('href'),
             protocol: /** @type {HTMLElement} */ /** @type {any} */ (a).protocol,
             text: a.textContent,

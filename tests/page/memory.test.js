@@ -67,10 +67,7 @@ describe('the page', () => {
     await page.reload();
     await driver.untilReady(page);
     await page.waitForFunction(
-      () =>
-        !/^0 /.test(
-          /** @type {any} */ (/** @type {HTMLElement} */ (document.querySelector('#status-context')).textContent),
-        ),
+      () => !/^0 /.test(/** @type {HTMLElement} */ (document.querySelector('#status-context')).textContent),
     );
     await driver.untilEqual(() => contextUsed(page), used);
     await driver.converse(page, 'What is 3 + 4?');
@@ -97,9 +94,7 @@ describe('the page', () => {
       const opened = await openWith({ temperature: 0, contextSize: 96, maxTokens: 40, onFull: 'drop-oldest' });
       const { page } = opened;
       await page.waitForFunction(() =>
-        / 96 /.test(
-          /** @type {any} */ (/** @type {HTMLElement} */ (document.querySelector('#status-context')).textContent),
-        ),
+        / 96 /.test(/** @type {HTMLElement} */ (document.querySelector('#status-context')).textContent),
       );
       for (let turn = 0; turn < 12 && (await page.locator('.divider').count()) === 0; turn++) {
         await driver.converse(page, 'Who are you?');

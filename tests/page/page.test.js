@@ -88,9 +88,7 @@ describe('the page', () => {
     assert.equal(await page.locator('.message.user .text').textContent(), 'Hello');
     assert.equal(await text(page, 'announcer'), answer);
     await page.waitForFunction(() =>
-      /\d.*\d/.test(
-        /** @type {any} */ (/** @type {HTMLElement} */ (document.querySelector('#status-speed')).textContent),
-      ),
+      /\d.*\d/.test(/** @type {HTMLElement} */ (document.querySelector('#status-speed')).textContent),
     );
     const used = Number.parseInt(present(await text(page, 'status-context')), 10);
     assert.ok(used > 5 && used < 512, `${used} tokens of context used`);

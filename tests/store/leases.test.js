@@ -25,7 +25,7 @@ class SharedPlace {
   entries = new Map();
   gone = new Set();
 
-  /** @param {string} owner @param {{ skew?: number | undefined }} [options] */
+  /** @param {string} owner */
   leases(owner, { skew = 0 } = {}) {
     const medium = {
       owner,
@@ -90,7 +90,7 @@ describe('leases', () => {
       const other = place.leases('other');
       await assert.rejects(
         other.lock('a', { wait: false }, () => {}),
-        (/** @type {NibbleError} */ /** @type {NibbleError} */ error) =>
+        (/** @type {NibbleError} */ error) =>
           code('STORE_BUSY')(error) && untyped(present(error.details).holder).name === 'holder',
         `clocks ${skew} ms apart`,
       );

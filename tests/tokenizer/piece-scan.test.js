@@ -14,7 +14,7 @@ test('finds the pieces that occur, as a search for each does', () => {
     random.fill(numbers);
     return numbers[0];
   };
-  /** @param {number} most @param {number} least */
+  /** @param {number} most */
   const word = (most, least = 0) =>
     Array.from({ length: least + (next() % (most - least + 1)) }, () => '<ab>😀'[next() % 6]).join('');
   for (let round = 0; round < 500; round++) {

@@ -408,7 +408,6 @@ test('ids and texts of the wrong kind are refused', () => {
 
 test('an error crosses a border whole', () => {
   const error = new NibbleError(untyped('A_CODE'), 'A sentence.', { cause: new TypeError('inner'), details: { n: 1 } });
-  /** @type {any} */
   const copy = NibbleError.fromJSON(structuredClone(error.toJSON()));
   assert.ok(copy instanceof NibbleError);
   assert.deepEqual(
@@ -429,7 +428,7 @@ for (const name of EXPECTED) {
     const texts = readFileSync(present(fixture(`${path}.inp`)), 'utf8').split('\n__ggml_vocab_test__\n');
     const expected = readFileSync(present(fixture(`${path}.out`)), 'utf8').split('\n');
     assert.ok(texts.length > 40 && texts.length === expected.length);
-    texts.forEach((/** @type {string} */ text, /** @type {number} */ i) => {
+    texts.forEach((text, i) => {
       const ids = tokenizer.encode(text, { addSpecial: false, parseSpecial: false });
       assert.equal(ids.join(' '), expected[i].trim(), JSON.stringify(text));
       if (!name.startsWith('bert')) assert.equal(tokenizer.decode(ids), text);
