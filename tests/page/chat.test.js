@@ -100,9 +100,7 @@ describe('a conversation', () => {
     assert.equal(await page.locator('.ending').textContent(), 'Stopped.');
     await page.locator('.message.assistant .foot .quiet').click();
     await page.waitForFunction(() =>
-      /more/.test(
-        /** @type {HTMLElement} */ (document.querySelector('.message.assistant .text')).textContent,
-      ),
+      /more/.test(/** @type {HTMLElement} */ (document.querySelector('.message.assistant .text')).textContent),
     );
     await driver.untilIdle(page);
     assert.deepEqual(await answers(page), [`${written} and more.`]);
