@@ -280,18 +280,8 @@ describe('the options', () => {
   });
 
   test('are read', () => {
-    const options = read(
-      '--peers',
-      'wllama-3:1,llama.cpp:9',
-      '--rounds',
-      '4',
-      '--prompt',
-      '0',
-      '--depth',
-      '7,7',
-      '--node',
-      '--complete',
-    );
+    const given = '--peers wllama-3:1,llama.cpp:9 --rounds 4 --prompt 0 --depth 7,7 --node --complete';
+    const options = read(...given.split(' '));
     assert.deepEqual(options.peers, [
       { name: 'wllama-3', rounds: 1 },
       { name: 'llama.cpp', rounds: 4 },
