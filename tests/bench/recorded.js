@@ -9,14 +9,7 @@ import { figure } from './report.js';
 import { median, ratio, summarise, summary } from './statistics.js';
 
 /** @typedef {{ median: number, low: number, high: number }} Spread */
-/**
- * What peers.js writes, as far as it is read here.
- * @typedef {object} PeerRecord
- * @property {{ name: string, kind: string, tokens: number, depth: number }[]} tests
- * @property {{ name: string, label: string }[]} engines
- * @property {{ engine: string, round: number, memory: { wasmBytes: number } }[]} runs
- * @property {{ bytes: number }} model
- */
+/** @typedef {import('./statistics.js').PeerRecord} PeerRecord */
 /**
  * What `nibble bench` measured of several files in turns.
  * @typedef {object} TurnsRecord
@@ -64,7 +57,7 @@ function alone(label, name) {
   const record = read(name);
   const table = summarise(record);
   const speeds = record.tests.map((test) => speed(/** @type {Spread} */ (table[test.name].nibble)));
-  const memory = median(record.runs.map((run) => run.memory.wasmBytes));
+  const memory = median(record.runs.flatMap(({ memory }) => memory?.wasmBytes ?? []));
   return [label, bytes(record.model.bytes), bytes(memory), ...speeds];
 }
 
