@@ -15,7 +15,7 @@ import { DroppedFile } from './dropped-file.js';
 import { DeletedModelNotice } from './engine/deleted-model-notice.js';
 import { EngineRoom } from './engine/engine-room.js';
 import { LoadPanel } from './engine/load-panel.js';
-import { describeProblem } from './engine/problem.js';
+import { describeOutcome, describeProblem } from './engine/problem.js';
 import { ReadRates } from './engine/read-rates.js';
 import { ContextNotice } from './engine/warning-notice.js';
 import { showHeadline } from './headline.js';
@@ -33,6 +33,7 @@ import { Readouts } from './status/readouts.js';
 import { openDialog } from './ui/dialog.js';
 import { breathe, find, hovers } from './ui/dom.js';
 import { Language } from './ui/i18n.js';
+import { ProblemNotice } from './ui/problem-notice.js';
 import { listenToShortcuts } from './ui/shortcuts.js';
 
 /** @typedef {import('./engine/engine-room.js').Model} Model */
@@ -50,6 +51,7 @@ import { listenToShortcuts } from './ui/shortcuts.js';
 
 class App {
   rates = new ReadRates();
+  problems = new ProblemNotice();
 
   /** @param {Beginning} beginning @param {import('./conversations/conversations.js').Conversations} conversations */
   constructor({ settings, hub, room, language, address, composer }, conversations) {
@@ -71,7 +73,7 @@ class App {
     this.readouts = this.#createReadouts(offline);
     this.chat = this.#createChat();
     this.sidebar = this.#createSidebar();
-    this.loadPanel = new LoadPanel(room, t, {
+    this.loadPanel = new LoadPanel(room, t, this.problems, {
       onCancelled: () => composer.focus(),
       onSettings: () => this.openSettings('memoryBudget'),
     });
@@ -86,8 +88,8 @@ class App {
     this.models = this.#createModels();
     this.transfer = this.#createTransfer();
     this.dropped = new DroppedFile({
-      ...{ room, settings, t, transfer: this.transfer, loadPanel: this.loadPanel },
-      onLoad: (file) => this.#load(file),
+      ...{ room, settings, t, transfer: this.transfer, problems: this.problems },
+      onLoad: (file) => this.#loadOther(file),
       onKept: (kept) => this.keptNotice.tell(kept),
       announce: (text) => this.announce(text),
     });
@@ -126,13 +128,19 @@ class App {
   load(model, how) {
     this.dropped.forget();
     // What was wrong with another file is over.
-    this.loadPanel.closeProblem();
+    this.problems.close('file', 'oddity');
+    return this.#loadOther(model, how);
+  }
+
+  /** @param {Model} model @param {{ keeps?: boolean }} [how] */
+  #loadOther(model, how) {
+    this.keptNotice.tell(null);
     return this.#load(model, how);
   }
 
   /** @param {Model} model @param {{ keeps?: boolean }} [how] */
   async #load(model, how) {
-    this.keptNotice.tell(null);
+    this.problems.close('storage');
     await this.room.load(model, how);
     const { engine, problem, keeps, model: loaded } = this.room;
     if (problem !== null || engine === null) return;
@@ -142,8 +150,7 @@ class App {
     this.answers.tidy(engine);
     const { storage, name } = engine.info;
     if (storage.problem === null) return;
-    const { code, text } = describeProblem(storage.problem, t);
-    this.loadPanel.showProblem({ code, text: t('problem.not-stored', { name }), detail: text });
+    this.problems.tell('storage', () => describeOutcome(t('problem.not-stored', { name }), storage.problem, t));
   }
 
   /** @param {string} text */
@@ -183,9 +190,9 @@ class App {
   }
 
   #createNavigation() {
-    const { address, answers, chat, composer, conversations, loadPanel, sidebar } = this;
+    const { address, answers, chat, composer, conversations, problems, sidebar } = this;
     return new Navigation({
-      ...{ address, answers, chat, composer, conversations, loadPanel, sidebar, t: this.language.t },
+      ...{ address, answers, chat, composer, conversations, problems, sidebar, t: this.language.t },
       announce: (text) => this.announce(text),
     });
   }
@@ -235,22 +242,24 @@ class App {
   }
 
   #createTransfer() {
-    const { conversations, language, loadPanel } = this;
+    const { conversations, language, problems } = this;
     return new Transfer({
       ...{ conversations, t: language.t },
       announce: (text) => this.announce(text),
-      onUnreadable: (heads) => {
-        const titles = listTitles(heads, language);
+      onExported: (unreadable) => {
+        problems.close('export');
+        if (unreadable.length === 0) return this.announce(language.t('announce.exported'));
+        const say = () => language.t('announce.exported.without', { titles: listTitles(unreadable, language) });
         const error = { code: 'CONVERSATION_UNREADABLE', message: '' };
-        this.navigation.tellUnreadable(language.t('announce.exported.without', { titles }), error);
+        this.navigation.tellUnreadable('export', say, error);
       },
       onImported: () => {
         // What was wrong with another file is over.
-        if (find('problem').dataset.code?.startsWith('ARCHIVE_')) loadPanel.closeProblem();
+        problems.close('import');
         this.navigation.followKept();
       },
       onRefused: (error) => {
-        loadPanel.showProblem(describeProblem(error, language.t));
+        problems.tell('import', () => describeProblem(error, language.t));
         // Where the storage is full, some of them are there.
         this.navigation.followKept();
       },
@@ -259,10 +268,10 @@ class App {
 
   /** @returns {Sidebar} */
   #createSidebar() {
-    const { answers, conversations, settings } = this;
+    const { answers, conversations, language, problems, settings } = this;
     return new Sidebar({
-      ...{ answers, conversations, settings, t: this.language.t },
-      tag: () => this.language.tag,
+      ...{ answers, conversations, settings, t: language.t },
+      tag: () => language.tag,
       currentId: () => this.chat.conversation.id,
       onOpen: (id) => this.navigation.open(id),
       onDelete: (id) => {
@@ -275,10 +284,7 @@ class App {
         await this.navigation.followName(id);
         this.#refresh();
       },
-      onRefused: (what, error) => {
-        const { code, text } = describeProblem(error, this.language.t);
-        this.loadPanel.showProblem({ code, text: what, detail: text });
-      },
+      onRefused: (say, error) => problems.tell('conversation', () => describeOutcome(say(), error, language.t)),
     });
   }
 
@@ -329,7 +335,7 @@ class App {
   /** What concerns the engine holds from its next start on. */
   #applyEngineSettings() {
     const { isOutdated, wanted } = this.room;
-    if (isOutdated && wanted.model !== null) this.load(wanted.model, wanted);
+    if (isOutdated && wanted.model !== null) this.#load(wanted.model, wanted);
   }
 
   #speakAnew() {

@@ -1,6 +1,6 @@
 // Which conversation is shown: the one that the address names or the reader opens, as it is kept by now.
 
-import { describeProblem } from './engine/problem.js';
+import { describeOutcome } from './engine/problem.js';
 import { find, hovers } from './ui/dom.js';
 
 /** @typedef {import('./conversations/conversations.js').Conversation} Conversation */
@@ -13,7 +13,7 @@ import { find, hovers } from './ui/dom.js';
  * @property {import('./chat/composer.js').Composer} composer
  * @property {import('./conversations/conversations.js').Conversations} conversations
  * @property {import('./conversations/sidebar.js').Sidebar} sidebar
- * @property {import('./engine/load-panel.js').LoadPanel} loadPanel
+ * @property {import('./ui/problem-notice.js').ProblemNotice} problems
  * @property {import('./ui/i18n.js').Translate} t
  * @property {(text: string) => void} announce
  */
@@ -50,17 +50,17 @@ export class Navigation {
       return await conversations.open(id);
     } catch (error) {
       const heads = await conversations.list().catch(() => []);
-      const title = heads.find((head) => head.id === id)?.title || t('chat.untitled');
-      this.tellUnreadable(t('chat.not-opened', { title }), error);
+      const title = heads.find((head) => head.id === id)?.title;
+      this.tellUnreadable('conversation', () => t('chat.not-opened', { title: title || t('chat.untitled') }), error);
     }
   }
 
-  /** @param {string} text what follows from it @param {unknown} error */
-  tellUnreadable(text, error) {
-    const { loadPanel, announce, t } = this.#parts;
-    const { code, text: detail } = describeProblem(error, t);
-    loadPanel.showProblem({ code, text, detail });
-    announce(`${text} ${detail}`);
+  /** @param {'conversation' | 'export'} subject @param {() => string} say what follows from it @param {unknown} error */
+  tellUnreadable(subject, say, error) {
+    const { problems, announce, t } = this.#parts;
+    const describe = () => describeOutcome(say(), error, t);
+    problems.tell(subject, describe);
+    announce(`${describe().text} ${describe().detail}`);
   }
 
   /** Another tab has changed a conversation, or deleted it. @param {string} id */

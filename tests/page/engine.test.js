@@ -3,7 +3,6 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { after, before, describe, test } from 'node:test';
 import { isDeepStrictEqual } from 'node:util';
-import { drag } from './drag.js';
 import * as driver from './driver.js';
 
 /** @typedef {import('./driver.js').OpenedPage} OpenedPage */
@@ -138,23 +137,6 @@ describe('a model that cannot be loaded', () => {
     opened.complaints.length = 0;
     await opened.close();
   });
-});
-
-test('a problem of another file covers that of a model only until it is closed', LIMIT, async () => {
-  const opened = await open({ failures: 1 }, { isReady: false });
-  const { page } = opened;
-  await page.locator('#problem[data-code=DOWNLOAD_FAILED]').waitFor();
-  assert.equal(await page.locator('#dismiss').isVisible(), false);
-  await drag(page, ['dragenter', 'dragover', 'drop'], { name: 'paper.pdf', bytes: '%PDF-1.4' });
-  await page.locator('#problem[data-code=GGUF_BAD_MAGIC]').waitFor();
-  await page.locator('#dismiss').click();
-  await page.locator('#problem[data-code=DOWNLOAD_FAILED]').waitFor();
-  assert.equal(await page.locator('#dismiss').isVisible(), false);
-  await page.locator('#remedy').click();
-  await driver.untilEqual(() => loads(page), 2);
-  await page.locator('#problem').waitFor({ state: 'hidden' });
-  opened.complaints.length = 0;
-  await opened.close();
 });
 
 test('threads that did not start are told, in words, until that is closed', LIMIT, async () => {

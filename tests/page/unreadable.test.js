@@ -9,6 +9,7 @@ import { serve } from '../../web/serve.js';
 import { openChromium, removeValueFiles } from '../chromium.js';
 import { temporaryFolder } from '../small-model.js';
 import { untyped } from '../untyped.js';
+import { drag } from './drag.js';
 import * as driver from './driver.js';
 
 const LIMIT = { timeout: 180_000 };
@@ -61,11 +62,16 @@ test('a conversation that cannot be read says so, can be deleted, and hides no o
       await link('Bananas').click();
       await problem('“Bananas” could not be opened. This browser can no longer read').waitFor();
       assert.equal(await page.locator('#title').textContent(), 'Apples', 'what was shown stays');
+      await drag(page, ['drop'], { name: 'mine.gguf', bytes: 'GGUF' });
+      await driver.untilEqual(() => page.evaluate(() => /** @type {any} */ (globalThis).loads), 2);
+      await driver.untilEqual(() => page.locator('#model-state').getAttribute('data-state'), 'ready');
+      assert.equal(await problem('“Bananas” could').isVisible(), true, 'also when another model has come');
       await page.locator('#dismiss').click();
       const [download] = await Promise.all([page.waitForEvent('download'), page.locator('#export').click()]);
       const exported = readArchive(readFileSync(await download.path(), 'utf8')).map(({ title }) => title);
       assert.deepEqual(exported.sort(), ['Apples', 'Dates']);
-      await problem('but not “Bananas” and “Untitled”').waitFor();
+      const incomplete = problem('but not “Bananas” and “Untitled”');
+      await incomplete.waitFor();
       await page.locator('#search').fill('text of');
       await driver.untilEqual(titles, ['Apples', 'Dates']);
       await page.locator('#search').press('Escape');
@@ -74,6 +80,8 @@ test('a conversation that cannot be read says so, can be deleted, and hides no o
       await page.goto(`${server.url}#chat-Bananas`);
       await problem('“Bananas” could not be opened').waitFor();
       await page.waitForURL(server.url);
+      await page.locator('#dismiss').click();
+      assert.equal(await incomplete.isVisible(), true, 'that of the export is still to be read');
       await page.goto('about:blank');
       await page.goto(`${server.url}#chat-Bananas`);
       await problem('“Bananas” could not be opened').waitFor();

@@ -22,7 +22,7 @@ const NARROW = matchMedia('(max-width: 760px)');
  * @property {(id: string) => void} onOpen
  * @property {(id: string) => void} onDelete told before it is deleted
  * @property {(id: string) => void} onRename told afterwards
- * @property {(what: string, error: unknown) => void} onRefused told that it was not renamed or deleted
+ * @property {(say: () => string, error: unknown) => void} onRefused told that it was not renamed or deleted
  */
 
 export class Sidebar {
@@ -228,7 +228,7 @@ export class Sidebar {
       try {
         if (keep && field.value.trim() !== '') await conversations.rename(head.id, field.value);
       } catch (error) {
-        onRefused(t('sidebar.not-renamed', { title: head.title || t('chat.untitled') }), error);
+        onRefused(() => t('sidebar.not-renamed', { title: head.title || t('chat.untitled') }), error);
       }
       if (this.#renaming === field) this.#renaming = null;
       onRename(head.id);
@@ -266,7 +266,7 @@ export class Sidebar {
     try {
       await conversations.delete(head.id);
     } catch (error) {
-      onRefused(t('sidebar.not-deleted', { title }), error);
+      onRefused(() => t('sidebar.not-deleted', { title }), error);
     }
     if (next === null) find('new-chat').focus();
     this.refresh();

@@ -14,7 +14,7 @@ export class Transfer {
    * @param {import('./conversations.js').Conversations} context.conversations
    * @param {import('../ui/i18n.js').Translate} context.t
    * @param {(text: string) => void} context.announce
-   * @param {(heads: import('./conversations.js').Head[]) => void} context.onUnreadable what an
+   * @param {(unreadable: import('./conversations.js').Head[]) => void} context.onExported told what the
    *   export lacks, since the browser cannot read it any more
    * @param {() => void} context.onImported
    * @param {(error: unknown) => void} context.onRefused
@@ -36,14 +36,13 @@ export class Transfer {
   }
 
   async export() {
-    const { conversations, announce, onUnreadable, t } = this.#context;
+    const { conversations, onExported } = this.#context;
     const { json, unreadable } = await conversations.export();
     const href = URL.createObjectURL(new Blob([json], { type: 'application/json' }));
     const name = `nibble-${new Date().toISOString().slice(0, 10)}.json`;
     make('a', { href, download: name }).click();
     setTimeout(() => URL.revokeObjectURL(href), EXPORT_MILLISECONDS);
-    if (unreadable.length > 0) onUnreadable(unreadable);
-    else announce(t('announce.exported'));
+    onExported(unreadable);
   }
 
   /** @param {File} file an export of conversations */

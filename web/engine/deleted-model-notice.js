@@ -35,11 +35,11 @@ export class DeletedModelNotice {
     find('gone-text').textContent = isShown ? this.#t('gone.text', { name: this.#name ?? '' }) : '';
   }
 
-  /** With the first engine it is told; with the next one, or one that was chosen, there is nothing to tell. */
+  /** With the first engine it is told. One of another model was chosen since, which leaves nothing to tell. */
   #follow() {
     const { engine, model } = this.#room;
     if (engine === null || engine === this.#engine) return;
-    if (this.#engine !== null || !isIncluded(model)) this.#name = null;
+    if (!isIncluded(model)) this.#name = null;
     this.#engine = engine;
     if (this.#settings.get('deletedModel') !== null) this.#settings.set('deletedModel', null);
     this.render();

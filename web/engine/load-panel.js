@@ -5,9 +5,6 @@ import { INCLUDED_MODEL, isIncluded } from './engine-room.js';
 import { describeLoadProblem, isOfMemory, isRetriable } from './problem.js';
 
 /** @typedef {import('./engine-room.js').LoadProgress} LoadProgress */
-/** @typedef {{ code: string, text: string, detail: string }} Problem in the reader's language, with the library's sentence as its detail */
-/** @typedef {{ label: string, action: () => void }} Remedy what the reader can do about it by one button */
-
 // Those that say nothing of how much there is.
 /** @type {(LoadProgress['phase'] | 'start')[]} */
 const WITHOUT_AMOUNTS = ['start', 'prepare', 'wait', 'answer'];
@@ -15,30 +12,26 @@ const WITHOUT_AMOUNTS = ['start', 'prepare', 'wait', 'answer'];
 export class LoadPanel {
   #room;
   #t;
+  #problems;
   #onSettings;
-  /** Whether a problem is shown that is none of the room's. */
-  #isOther = false;
-  /** The room's problem that was shown last. @type {import('./engine-room.js').LoadProblem | null} */
-  #shown = null;
+  /** The room's problem that was told last. @type {import('./engine-room.js').LoadProblem | null} */
+  #told = null;
 
   /**
    * @param {import('./engine-room.js').EngineRoom} room
    * @param {import('../ui/i18n.js').Translate} t
+   * @param {import('../ui/problem-notice.js').ProblemNotice} problems
    * @param {{ onCancelled: () => void, onSettings: () => void }} handlers `onSettings`: to those of the memory
    */
-  constructor(room, t, { onCancelled, onSettings }) {
+  constructor(room, t, problems, { onCancelled, onSettings }) {
     this.#room = room;
     this.#t = t;
+    this.#problems = problems;
     this.#onSettings = onSettings;
     room.onChange(() => this.render());
     find('cancel-loading').addEventListener('click', () => {
       room.cancel();
       onCancelled();
-    });
-    find('dismiss').addEventListener('click', () => {
-      if (this.#isOther) this.closeProblem();
-      else room.forgetProblem();
-      find('prompt').focus();
     });
   }
 
@@ -47,43 +40,11 @@ export class LoadPanel {
     find('loading').hidden = !isLoading;
     if (isLoading) this.#showProgress(progress);
     find('cancel-loading').hidden = engine === null;
-    if (problem !== this.#shown && problem !== null) this.#isOther = false;
-    this.#shown = problem;
-    if (this.#isOther) return;
-    if (problem === null) find('problem').hidden = true;
-    else this.#showLoadProblem(problem);
-  }
-
-  /**
-   * Closes a problem that showProblem() has shown; one of the room that it covered is seen again.
-   * @param {string} [code] only one of this code
-   */
-  closeProblem(code) {
-    if (code !== undefined && find('problem').dataset.code !== code) return;
-    this.#isOther = false;
-    this.render();
-  }
-
-  /**
-   * Shows a problem until it is closed, or until a load fails.
-   * @param {Problem} problem
-   * @param {Remedy | null} [remedy]
-   */
-  showProblem(problem, remedy = null) {
-    this.#isOther = true;
-    this.#show(problem, remedy);
-  }
-
-  /** @param {Problem} problem @param {Remedy | null} remedy */
-  #show({ code, text, detail }, remedy) {
-    find('problem').dataset.code = code;
-    find('problem-text').textContent = text;
-    find('problem-detail').textContent = detail;
-    find('remedy').hidden = remedy === null;
-    find('remedy').textContent = remedy?.label ?? '';
-    find('remedy').onclick = remedy?.action ?? null;
-    find('dismiss').hidden = false;
-    find('problem').hidden = false;
+    if (problem === this.#told) return this.#problems.render();
+    this.#told = problem;
+    if (problem === null) return this.#problems.close('model');
+    const describe = () => this.#describeProblem(problem);
+    this.#problems.tell('model', describe, () => this.#room.forgetProblem());
   }
 
   /** @param {LoadProgress | null} progress */
@@ -108,8 +69,8 @@ export class LoadPanel {
     return t('loading.line', { what: t(`loading.${phase}`), amounts: parts.join(', ') });
   }
 
-  /** @param {import('./engine-room.js').LoadProblem} problem */
-  #showLoadProblem(problem) {
+  /** @param {import('./engine-room.js').LoadProblem} problem @returns {import('../ui/problem-notice.js').Problem} */
+  #describeProblem(problem) {
     const t = this.#t;
     const room = this.#room;
     const { code, text, detail } = describeLoadProblem(problem, t);
@@ -117,13 +78,12 @@ export class LoadPanel {
     const remains = room.engine === null ? '' : ` ${t('problem.remains', { name: room.engine.info.name })}`;
     const again = { label: t('retry'), action: () => room.load(model, problem) };
     const included = { label: t('problem.included'), action: () => room.load(INCLUDED_MODEL) };
-    /** @type {Remedy | null} */
+    /** @type {import('../ui/problem-notice.js').Remedy | null} */
     let remedy = isIncluded(model) ? again : included;
     // A model that still works is no worse than the one included.
     if (room.engine !== null && !isIncluded(model)) remedy = isRetriable(problem.error) ? again : null;
     if (isOfMemory(code)) remedy = { label: t('problem.settings'), action: this.#onSettings };
-    this.#show({ code, text: text + remains, detail }, remedy);
     // Nothing works before there is a model.
-    find('dismiss').hidden = room.engine === null;
+    return { code, text: text + remains, detail, remedy, isLasting: room.engine === null };
   }
 }

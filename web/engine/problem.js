@@ -92,3 +92,13 @@ export function describeProblem(error, t) {
   if (/^(GGUF|MODEL|TOKENIZER)_/.test(code)) return { code, text: t('problem.file'), detail };
   return { code, text: t('problem.other'), detail };
 }
+
+/**
+ * @param {string} text what followed from it, in the reader's language
+ * @param {unknown} error told behind that
+ * @param {import('../ui/i18n.js').Translate} t
+ */
+export function describeOutcome(text, error, t) {
+  const { code, text: detail } = describeProblem(error, t);
+  return { code, text, detail };
+}
