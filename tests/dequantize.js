@@ -57,124 +57,107 @@ function scaleAndMinimum(view, at, run) {
   return [(byte(run + 4) & 15) | ((byte(run - 4) >> 6) << 4), (byte(run + 4) >> 4) | ((byte(run) >> 6) << 4)];
 }
 
-/** For each type: (view, where the block begins) to a function of the weight's number. @type {Record<string, any>} */
+/**
+ * For each type: (view, where the block begins) to a function of the weight's number.
+ * @type {Record<string, (view: DataView, at: number) => (i: number) => number>}
+ */
 const WEIGHT = {
-  /** @param {DataView} view @param {number} at */
   f32: (view, at) => () => view.getFloat32(at, true),
-  /** @param {DataView} view @param {number} at */
   f16: (view, at) => () => half(view, at),
-  /** @param {DataView} view @param {number} at */
   bf16: (view, at) => () => fromBrain(view.getUint16(at, true)),
-  /** @param {DataView} view @param {number} at */
   q8_0: (view, at) => {
     const d = half(view, at);
-    return (/** @type {number} */ i) => d * view.getInt8(at + 2 + i);
+    return (i) => d * view.getInt8(at + 2 + i);
   },
-  /** @param {DataView} view @param {number} at */
   q4_0: (view, at) => {
     const d = half(view, at);
-    return (/** @type {number} */ i) => d * (nibble(view, at + 2, i, 32) - 8);
+    return (i) => d * (nibble(view, at + 2, i, 32) - 8);
   },
-  /** @param {DataView} view @param {number} at */
   q4_1: (view, at) => {
     const [d, m] = [half(view, at), half(view, at + 2)];
-    return (/** @type {number} */ i) => f32(d * nibble(view, at + 4, i, 32)) + m;
+    return (i) => f32(d * nibble(view, at + 4, i, 32)) + m;
   },
-  /** @param {DataView} view @param {number} at */
   q5_0: (view, at) => {
     const d = half(view, at);
-    return (/** @type {number} */ i) => d * (nibble(view, at + 6, i, 32) + 16 * bit(view, at + 2, i) - 16);
+    return (i) => d * (nibble(view, at + 6, i, 32) + 16 * bit(view, at + 2, i) - 16);
   },
-  /** @param {DataView} view @param {number} at */
   q5_1: (view, at) => {
     const [d, m] = [half(view, at), half(view, at + 2)];
-    return (/** @type {number} */ i) => f32(d * (nibble(view, at + 8, i, 32) + 16 * bit(view, at + 4, i))) + m;
+    return (i) => f32(d * (nibble(view, at + 8, i, 32) + 16 * bit(view, at + 4, i))) + m;
   },
-  /** @param {DataView} view @param {number} at */
   iq4_nl: (view, at) => {
     const d = half(view, at);
-    return (/** @type {number} */ i) => d * IQ4[nibble(view, at + 2, i, 32)];
+    return (i) => d * IQ4[nibble(view, at + 2, i, 32)];
   },
-  /** @param {DataView} view @param {number} at */
   mxfp4: (view, at) => {
     const d = 2 ** (view.getUint8(at) - 128);
-    return (/** @type {number} */ i) => d * FP4[nibble(view, at + 1, i, 32)];
+    return (i) => d * FP4[nibble(view, at + 1, i, 32)];
   },
-  /** @param {DataView} view @param {number} at */
-  nvfp4: (view, at) => (/** @type {number} */ i) => {
+  nvfp4: (view, at) => (i) => {
     const part = i >> 4;
     return (fromE4M3(view.getUint8(at + part)) / 2) * FP4[nibble(view, at + 4 + 8 * part, i & 15, 16)];
   },
-  /** @param {DataView} view @param {number} at */
   q1_0: (view, at) => {
     const d = half(view, at);
-    return (/** @type {number} */ i) => d * (2 * bit(view, at + 2, i) - 1);
+    return (i) => d * (2 * bit(view, at + 2, i) - 1);
   },
-  /** @param {DataView} view @param {number} at */
   q2_0: (view, at) => {
     const d = half(view, at);
-    return (/** @type {number} */ i) => d * (((view.getUint8(at + 2 + (i >> 2)) >> ((i & 3) * 2)) & 3) - 1);
+    return (i) => d * (((view.getUint8(at + 2 + (i >> 2)) >> ((i & 3) * 2)) & 3) - 1);
   },
-  /** @param {DataView} view @param {number} at */
   q2_k: (view, at) => {
     const [d, m] = [half(view, at + 80), half(view, at + 82)];
-    return (/** @type {number} */ i) => {
+    return (i) => {
       const scales = view.getUint8(at + (i >> 4));
       return f32(d * (scales & 15) * quarter(view, at + 16, i)) - f32(m * (scales >> 4));
     };
   },
-  /** @param {DataView} view @param {number} at */
   q3_k: (view, at) => {
     const d = half(view, at + 108);
     /** @param {number} group */
     const low = (group) => (view.getUint8(at + 96 + (group & 7)) >> (group < 8 ? 0 : 4)) & 15;
     /** @param {number} group */
     const high = (group) => (view.getUint8(at + 104 + (group & 3)) >> ((group >> 2) * 2)) & 3;
-    return (/** @type {number} */ i) => {
+    return (i) => {
       const scale = (low(i >> 4) | (high(i >> 4) << 4)) - 32;
       return d * scale * (quarter(view, at + 32, i) + 4 * ((view.getUint8(at + (i & 31)) >> (i >> 5)) & 1) - 4);
     };
   },
-  /** @param {DataView} view @param {number} at */
   q4_k: (view, at) => {
     const [d, m] = [half(view, at), half(view, at + 2)];
-    return (/** @type {number} */ i) => {
+    return (i) => {
       const [scale, minimum] = scaleAndMinimum(view, at + 4, i >> 5);
       return f32(d * scale * wideNibble(view, at + 16, i)) - f32(m * minimum);
     };
   },
-  /** @param {DataView} view @param {number} at */
   q5_k: (view, at) => {
     const [d, m] = [half(view, at), half(view, at + 2)];
-    return (/** @type {number} */ i) => {
+    return (i) => {
       const [scale, minimum] = scaleAndMinimum(view, at + 4, i >> 5);
       const fifth = (view.getUint8(at + 16 + (i & 31)) >> (i >> 5)) & 1;
       return f32(d * scale * (wideNibble(view, at + 48, i) + 16 * fifth)) - f32(m * minimum);
     };
   },
-  /** @param {DataView} view @param {number} at */
   q6_k: (view, at) => {
     const d = half(view, at + 208);
-    return (/** @type {number} */ i) => {
+    return (i) => {
       // Of each 128 weights, four bits in 64 bytes and two in 32.
       const low = nibble(view, at + 64 * (i >> 7), i & 127, 128);
       return d * view.getInt8(at + 192 + (i >> 4)) * (low + 16 * quarter(view, at + 128, i) - 32);
     };
   },
-  /** @param {DataView} view @param {number} at */
   iq4_xs: (view, at) => {
     const d = half(view, at);
-    return (/** @type {number} */ i) => {
+    return (i) => {
       const run = i >> 5;
       const low = (view.getUint8(at + 4 + (run >> 1)) >> ((run & 1) * 4)) & 15;
       const scale = low | (((view.getUint16(at + 2, true) >> (2 * run)) & 3) << 4);
       return d * (scale - 32) * IQ4[nibble(view, at + 8 + 16 * run, i & 31, 32)];
     };
   },
-  /** @param {DataView} view @param {number} at */
   tq1_0: (view, at) => {
     const d = half(view, at + 52);
-    return (/** @type {number} */ i) => {
+    return (i) => {
       // The n-th digits of 32 bytes, n = 0 to 4; then of 16; then of 4, n = 0 to 3.
       const [first, bytes, from] = i < 160 ? [0, 32, 0] : i < 240 ? [32, 16, 160] : [48, 4, 240];
       const byte = view.getUint8(at + first + ((i - from) % bytes));
@@ -182,25 +165,22 @@ const WEIGHT = {
       return d * (digit - 1);
     };
   },
-  /** @param {DataView} view @param {number} at */
   tq2_0: (view, at) => {
     const d = half(view, at + 64);
-    return (/** @type {number} */ i) => d * (quarter(view, at, i) - 1);
+    return (i) => d * (quarter(view, at, i) - 1);
   },
-  /** @param {DataView} view @param {number} at */
   i2_s: (view, at) => {
     const d = view.getFloat32(view.byteLength - present(FORMATS.i2_s.behind), true);
     // The highest bits of 32 bytes, then the next ones.
-    return (/** @type {number} */ i) => d * [-1, 0, 1, 0][(view.getUint8(at + (i & 31)) >> (6 - 2 * (i >> 5))) & 3];
+    return (i) => d * [-1, 0, 1, 0][(view.getUint8(at + (i & 31)) >> (6 - 2 * (i >> 5))) & 3];
   },
 };
 
-for (const type of GRID_TYPES)
-  WEIGHT[type] = (/** @type {DataView} */ view, /** @type {number} */ at) => dequantizeGrid(type, view, at);
+for (const type of GRID_TYPES) WEIGHT[type] = (view, at) => dequantizeGrid(type, view, at);
 
 /**
  * The bytes of a tensor to weights.
- * @param {any} type
+ * @param {import('./weight-formats.js').WeightType} type
  * @param {Uint8Array} bytes whole blocks, and what stands behind them
  * @returns {Float32Array}
  */

@@ -14,9 +14,11 @@ function spread(bytes, size, grown) {
 }
 
 /**
- * @param {any[]} list tensors with their `bytes`
+ * @template {import('./gguf-writer.js').TensorInfo & { bytes: Uint8Array }} T
+ * @param {T[]} list
  * @param {import('./model-shapes.js').Shape} shape where values are larger than keys, a file has to say the scale of
  *   scores, and norms of heads would not be what they were
+ * @returns {T[]}
  */
 export function evenHeads(list, { headSize, valueSize = headSize, heads, kvHeads }) {
   const most = Math.max(headSize, valueSize);

@@ -2,7 +2,12 @@
 
 import { readFileSync } from 'node:fs';
 
-/** @type {Record<string, any>} */
+/**
+ * @typedef {Uint8ArrayConstructor | Int8ArrayConstructor | Uint16ArrayConstructor | Int16ArrayConstructor
+ *   | Uint32ArrayConstructor | Int32ArrayConstructor | Float32ArrayConstructor | BigUint64ArrayConstructor
+ *   | BigInt64ArrayConstructor | Float64ArrayConstructor} NumbersConstructor
+ * @type {Record<number, [NumbersConstructor, number]>}
+ */
 const TYPED = {
   0: [Uint8Array, 1],
   1: [Int8Array, 1],
@@ -18,7 +23,7 @@ const TYPED = {
 
 /**
  * @param {string} path
- * @returns {{ get(key: string): any, keys(): string[] }}
+ * @returns {{ get(key: string): any, keys(): string[] }} whose values are of the types that the file names
  */
 export function readMetadata(path) {
   const file = readFileSync(path);
@@ -48,7 +53,7 @@ export function readMetadata(path) {
     const start = file.byteOffset + take(size * length);
     return new Type(file.buffer.slice(start, start + size * length));
   };
-  /** @type {Record<string, any>} */
+  /** @type {Record<number, () => unknown>} */
   const readers = {
     0: () => view.getUint8(take(1)),
     1: () => view.getInt8(take(1)),
@@ -64,7 +69,7 @@ export function readMetadata(path) {
     11: () => integer(view.getBigInt64(take(8), true)),
     12: () => view.getFloat64(take(8), true),
   };
-  /** @param {number} type */
+  /** @param {number} type @returns {unknown} */
   const value = (type) => {
     if (!(type in readers)) throw new Error(`${path}: value type ${type}`);
     return readers[type]();

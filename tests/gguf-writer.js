@@ -28,14 +28,20 @@ const ALIGNMENT = 32;
 const PAGE = 1 << 16;
 
 /**
- * @typedef {{ shape?: number[], dimensions?: number, type?: number, offset?: number }} Told
- * @typedef {[key: string, type: string, value: any]} KeyValue type is a scalar's name, or `name[]` for an array of them
+ * @typedef {{ shape?: (number | bigint)[], dimensions?: number, type?: number, offset?: number | bigint }} Told
+ * @typedef {[key: string, type: string, value: any]} KeyValue type is a scalar's name, or `name[]` for an array of them;
+ *   the value is what that says, or is written wrongly on purpose
  * @typedef {KeyValue | Buffer} Entry bytes are written as they are
- * @typedef {{name: string, type: import('./weight-formats.js').WeightType, shape: number[], told?: Told}} TensorInfo shape in
+ * @typedef {{ name: string, type: import('./weight-formats.js').WeightType, shape: number[], told?: Told }} TensorInfo shape in
  *   the file's order: the length of a row first; `told`: what the file says of the tensor where that is not so, as
  *   `shape`, `dimensions` (their count), `type` (a number) and `offset`
- * @typedef {(tensor: TensorInfo) => Iterable<Uint8Array>} Producer gives a tensor's bytes in pieces of any size; a piece
- *   is read before the next is asked for, so one buffer may serve for all
+ */
+
+/**
+ * `produce` gives a tensor's bytes in pieces of any size; a piece is read before the next is asked for, so one buffer may
+ * serve for all.
+ * @template {TensorInfo} T
+ * @typedef {{ metadata: Entry[], tensors: T[], produce: (tensor: T) => Iterable<Uint8Array> }} GgufFile
  */
 
 /** @type {Record<string, [size: number, write: (page: Buffer, at: number, value: any) => unknown]>} */
@@ -138,7 +144,8 @@ function headerBytes(metadata, tensors) {
 
 /**
  * The file in pieces, in order.
- * @param {{metadata: Entry[], tensors: TensorInfo[], produce: Producer}} file
+ * @template {TensorInfo} T
+ * @param {GgufFile<T>} file
  * @returns {Generator<Uint8Array>}
  */
 export function* ggufPieces({ metadata, tensors, produce }) {
@@ -160,7 +167,8 @@ export function* ggufPieces({ metadata, tensors, produce }) {
 
 /**
  * The whole file in memory.
- * @param {any} file
+ * @template {TensorInfo} T
+ * @param {GgufFile<T>} file
  */
 export function ggufBytes(file) {
   const pieces = [];
@@ -170,8 +178,9 @@ export function ggufBytes(file) {
 
 /**
  * Writes the file, replacing what was there.
+ * @template {TensorInfo} T
  * @param {string} path
- * @param {any} file
+ * @param {GgufFile<T>} file
  * @param {{hash?: boolean}} [options] `hash`: also compute the SHA-256 (about 2 s for each GB)
  * @returns {{bytes: number, sha256: string | null}}
  */

@@ -3,12 +3,14 @@
 // As in llama-quant.cpp (https://github.com/ggml-org/llama.cpp/blob/master/src/llama-quant.cpp) without an importance
 // matrix and without experts.
 
-import { untyped } from './untyped.js';
 import { FORMATS } from './weight-formats.js';
 
 /** @typedef {import('./weight-formats.js').WeightType} WeightType */
 
-/** For each file type: its number in `general.file_type` and the type that most matrices get. @type {any} */
+/**
+ * For each file type: its number in `general.file_type` and the type that most matrices get.
+ * @type {Readonly<Record<string, [number, WeightType]>>}
+ */
 export const MIXTURES = Object.freeze({
   F32: [0, 'f32'],
   F16: [1, 'f16'],
@@ -58,7 +60,7 @@ export const pureFileType = (type) => {
   return MIXTURES[named][0];
 };
 
-/** @type {Record<string, string>} */
+/** @type {Record<string, WeightType>} */
 const EMBEDDING = {
   ...{ IQ2_XXS: 'q2_k', IQ2_XS: 'q2_k', IQ1_S: 'q2_k', IQ1_M: 'q2_k' },
   ...{ IQ2_S: 'iq3_s', IQ2_M: 'iq3_s', IQ3_XXS: 'iq3_s', TQ1_0: 'q4_k', TQ2_0: 'q4_k', Q2_0: 'q4_k' },
@@ -68,7 +70,7 @@ const Q5_OUTPUT = ['IQ2_XXS', 'IQ2_XS', 'IQ3_XXS', 'IQ1_S', 'IQ2_S', 'IQ2_M', 'I
 const BELOW_3_BITS = ['IQ2_XXS', 'IQ2_XS', 'IQ1_S', 'IQ2_S', 'IQ2_M', 'IQ1_M'];
 const IQ3_AIDED = ['IQ2_S', 'IQ2_M'];
 
-/** @param {string} name @param {WeightType} base @param {number} columns */
+/** @param {string} name @param {WeightType} base @param {number} columns @returns {WeightType} */
 function outputType(name, base, columns) {
   if (columns % FORMATS[base].weights !== 0) return 'q8_0';
   if (Q5_OUTPUT.includes(name)) return 'q5_k';
@@ -82,10 +84,20 @@ function deservesMore(layer, layers) {
   return layer < eighth || layer >= Math.floor((7 * layers) / 8) || (layer - eighth) % 3 === 2;
 }
 
+/** @type {Record<string, WeightType>} */
+const OUTPUT_RULES = {
+  ...{ IQ1_S: 'iq2_xxs', IQ1_M: 'iq2_xxs', IQ2_S: 'iq3_s', IQ2_M: 'iq3_s', IQ3_XXS: 'iq3_s' },
+  ...{ Q2_K: 'q3_k', Q3_K_M: 'q4_k', Q3_K_L: 'q5_k', IQ3_M: 'q4_k' },
+};
+/** @type {Record<string, WeightType>} */
+const KEY_RULES = { IQ3_XS: 'iq3_xxs', IQ3_XXS: 'iq2_s' };
+
 // What each kind of matrix gets in place of the file's base type: (where it stands) to a type, or to nothing.
-/** @type {Record<string, any>} */
+/**
+ * @typedef {{ name: string, layer: number, layers: number, shares: number }} Where
+ * @type {Record<string, (where: Where) => WeightType | false | undefined>}
+ */
 const BLOCK_RULES = {
-  /** @param {{ name: string, layer: number, layers: number, shares: number }} options */
   attn_v({ name, layer, layers, shares }) {
     const many = shares >= 4;
     if (BELOW_3_BITS.includes(name)) return many ? 'q4_k' : IQ3_AIDED.includes(name) ? 'iq3_s' : 'q2_k';
@@ -114,7 +126,6 @@ const BLOCK_RULES = {
         return layer < 4 && 'q5_k';
     }
   },
-  /** @param {{ name: string, layer: number, layers: number }} options */
   ffn_down({ name, layer, layers }) {
     const early = layer < Math.floor(layers / 8);
     if (BELOW_3_BITS.includes(name)) return early && (IQ3_AIDED.includes(name) ? 'iq3_s' : 'q2_k');
@@ -139,30 +150,22 @@ const BLOCK_RULES = {
         return early && 'q5_k';
     }
   },
-  /** @param {{ name: string }} options */
-  attn_output: ({ name }) =>
-    ({
-      ...{ IQ1_S: 'iq2_xxs', IQ1_M: 'iq2_xxs', IQ2_S: 'iq3_s', IQ2_M: 'iq3_s', IQ3_XXS: 'iq3_s' },
-      ...{ Q2_K: 'q3_k', Q3_K_M: 'q4_k', Q3_K_L: 'q5_k', IQ3_M: 'q4_k' },
-    })[name],
-  /** @param {{ name: string }} options */
-  attn_q: ({ name }) => ({ IQ3_XS: 'iq3_xxs', IQ3_XXS: 'iq2_s' })[name],
-  /** @param {{ name: string }} options */
-  attn_k: ({ name }) => ({ IQ3_XS: 'iq3_xxs', IQ3_XXS: 'iq2_s' })[name],
-  /** @param {{ name: string, layer: number, layers: number }} options */
+  attn_output: ({ name }) => OUTPUT_RULES[name],
+  attn_q: ({ name }) => KEY_RULES[name],
+  attn_k: ({ name }) => KEY_RULES[name],
   ffn_gate: ({ name, layer, layers }) =>
     name === 'IQ3_XS' && layer >= Math.floor(layers / 8) && layer < Math.floor((7 * layers) / 8) && 'iq3_xxs',
 };
 BLOCK_RULES.ffn_up = BLOCK_RULES.ffn_gate;
 
-/** @type {Record<string, string>} */
+/** @type {Record<string, WeightType>} */
 const NARROWER = {
   ...{ q2_0: 'q4_0', q2_k: 'q4_0', q3_k: 'q4_0', tq1_0: 'q4_0', tq2_0: 'q4_0' },
   ...{ q4_k: 'q5_0', q5_k: 'q5_1', q6_k: 'q8_0' },
 };
 
 // Rows that are no multiple of a type's block get one of 32 weights in its place, or F16.
-/** @param {string} type @param {number} columns */
+/** @param {WeightType} type @param {number} columns @returns {WeightType} */
 function fitting(type, columns) {
   if (columns % FORMATS[type].weights === 0) return type;
   const other = type.startsWith('iq') ? 'iq4_nl' : NARROWER[type];
@@ -177,15 +180,15 @@ function fitting(type, columns) {
  * @param {string} name a key of MIXTURES
  * @param {import('./model-shapes.js').Shape} shape
  * @param {{role: string, name: string, columns: number}} matrix `name` as in 'blk.3.attn_v'
- * @returns {import('./weight-formats.js').WeightType}
+ * @returns {WeightType}
  */
 export function mixedType(name, shape, { role, name: matrix, columns }) {
   const base = MIXTURES[name][1];
   if (FORMATS[base].weights === 1) return base;
   if (role === 'output' || (role === 'embedding' && shape.tied))
-    return untyped(fitting(outputType(name, base, columns), columns));
-  if (role === 'embedding') return untyped(fitting(EMBEDDING[name] ?? base, columns));
+    return fitting(outputType(name, base, columns), columns);
+  if (role === 'embedding') return fitting(EMBEDDING[name] ?? base, columns);
   const [, layer, kind] = matrix.split('.');
   const where = { name, layer: Number(layer), layers: shape.layers, shares: shape.heads / shape.kvHeads };
-  return untyped(fitting(BLOCK_RULES[kind](where) || base, columns));
+  return fitting(BLOCK_RULES[kind](where) || base, columns);
 }

@@ -57,7 +57,7 @@ const FAMILIES = {
 
 /**
  * The family of a shape: a row of the table, with what the shape has besides.
- * @param {any} shape
+ * @param {Pick<import('./model-shapes.js').Shape, 'family' | 'biases' | 'blocks'>} shape
  */
 export function familyOf(shape) {
   const name = shape.family ?? 'llama';

@@ -29,14 +29,16 @@
  * @property {{ heads: number[], kvHeads: number[], ffn: number[] }} [ofBlocks] what each block has, where they differ
  * @property {number} [loops] times that all blocks are computed, one time behind the other
  * @property {Partial<import('./model-families.js').Family>} [blocks] what its blocks have otherwise than its family's
- * @property {import('./gguf-writer.js').Entry[]} [keys] further metadata, their names without the family's prefix
+ * @property {import('./gguf-writer.js').KeyValue[]} [keys] further metadata, their names without the family's prefix
+ */
+
+/**
+ * The divisors Llama 3 derives from its frequencies: none for short wavelengths, `factor` for those beyond the original
+ * context / low, and a blend between the two.
  * @param {number} base
  * @param {number} size
  * @param {{ factor: number, low: number, high: number, context: number }} options
  */
-
-// The divisors Llama 3 derives from its frequencies: none for short wavelengths, `factor` for those beyond the original
-// context / low, and a blend between the two.
 function llama3Factors(base, size, { factor, low, high, context }) {
   return Array.from({ length: size / 2 }, (_, i) => {
     const wavelength = 2 * Math.PI * base ** ((2 * i) / size);

@@ -3,7 +3,7 @@
 //
 // Every step of the float arithmetic is rounded to F32, so the bytes are the same on every machine. dequantize.js draws
 // the blocks.
-import { byteLength, FORMATS, toBrain, toHalf } from './weight-formats.js';
+import { byteLength, FORMATS, toBrain, toHalf, WEIGHT_TYPES } from './weight-formats.js';
 
 export { byteLength };
 
@@ -54,13 +54,10 @@ function packQ41(x, from, view, at) {
   for (let j = 0; j < 16; j++) view.setUint8(at + 4 + j, nibble(j) | (nibble(j + 16) << 4));
 }
 
-/** @type {Record<string, any>} */
+/** @type {Record<string, (x: ArrayLike<number>, from: number, view: DataView, at: number) => void>} */
 const PACK = {
-  /** @param {ArrayLike<number>} x @param {number} from @param {DataView} view @param {number} at */
   f32: (x, from, view, at) => view.setFloat32(at, x[from], true),
-  /** @param {ArrayLike<number>} x @param {number} from @param {DataView} view @param {number} at */
   f16: (x, from, view, at) => view.setUint16(at, toHalf(x[from]), true),
-  /** @param {ArrayLike<number>} x @param {number} from @param {DataView} view @param {number} at */
   bf16: (x, from, view, at) => view.setUint16(at, toBrain(x[from]), true),
   q8_0: packQ8,
   q4_0: packQ4,
@@ -68,11 +65,11 @@ const PACK = {
 };
 
 /** The types that quantize() makes. */
-export const QUANTIZABLE = Object.freeze(Object.keys(PACK));
+export const QUANTIZABLE = Object.freeze(WEIGHT_TYPES.filter((type) => Object.hasOwn(PACK, type)));
 
 /**
  * Weights to the bytes of a tensor.
- * @param {any} type one of QUANTIZABLE
+ * @param {import('./weight-formats.js').WeightType} type one of QUANTIZABLE
  * @param {Float32Array} weights whole blocks
  * @returns {Uint8Array}
  */

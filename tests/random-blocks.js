@@ -5,6 +5,9 @@ import { present } from './present.js';
 import { Random } from './random-numbers.js';
 import { FORMATS, fromE4M3, toHalf } from './weight-formats.js';
 
+/** @typedef {import('./weight-formats.js').WeightFormat} WeightFormat */
+/** @typedef {import('./weight-formats.js').WeightType} WeightType */
+
 // Each block has one of this many scales, 0.75 to 1.25 times the mean one.
 const PICKS = 256;
 /** @param {(a: number, pick: number) => number} code */
@@ -30,14 +33,15 @@ function nearestE4M3(value) {
 }
 
 // For types whose scale is no F16 of its own: (mean scale) to (view, where a block begins), which puts one there.
-/** @type {Record<string, (scale: number) => (view: DataView, at: number) => void>} */
+/**
+ * @typedef {(view: DataView, at: number) => void} Placing
+ * @type {Record<string, (scale: number) => Placing>}
+ */
 const OTHER_SCALES = {
-  /** @param {number} scale */
   mxfp4(scale) {
     const codes = powerScales(scale);
     return (view, at) => view.setUint8(at, codes[view.getUint8(at)]);
   },
-  /** @param {number} scale */
   nvfp4(scale) {
     const codes = table((factor) => nearestE4M3(2 * scale * factor));
     return (view, at) => {
@@ -45,7 +49,6 @@ const OTHER_SCALES = {
     };
   },
   // An F16, a nibble of it in the upper half of each second byte.
-  /** @param {number} scale */
   iq1_m(scale) {
     const codes = table((factor) => toHalf(scale * factor));
     return (view, at) => {
@@ -61,7 +64,7 @@ const OTHER_SCALES = {
 /**
  * What stands behind the blocks of a tensor of random bits, with weights of about the deviation `sigma`: its scale, of a
  * type that has one for all of it. Half of the weights are 0.
- * @param {import('./weight-formats.js').WeightType} type
+ * @param {WeightType} type
  * @param {number} sigma
  */
 export function behindBlocks(type, sigma) {
@@ -71,11 +74,11 @@ export function behindBlocks(type, sigma) {
 }
 
 // Where a block has no minimum, half of the scales are negative, so that the mean is zero.
-/** @param {{ scale?: number, minimum?: number }} options @param {number} scale @param {number} minimum */
+/** @param {Pick<WeightFormat, 'scale' | 'minimum'>} format @param {number} scale @param {number} minimum @returns {Placing} */
 function halfScales({ scale: place, minimum: minimumPlace }, scale, minimum) {
   const scales = table((factor) => toHalf(scale * factor));
   const minima = table((factor) => toHalf(minimum * factor));
-  return (/** @type {DataView} */ view, /** @type {number} */ at) => {
+  return (view, at) => {
     const pick = view.getUint8(at + present(place));
     const sign = minimumPlace === undefined ? (view.getUint8(at + present(place) + 1) & 1) << 15 : 0;
     view.setUint16(at + present(place), scales[pick] | sign, true);
@@ -86,16 +89,16 @@ function halfScales({ scale: place, minimum: minimumPlace }, scale, minimum) {
 /** @param {string} type @param {number} scale */
 const placing = (type, scale, minimum = 0) => OTHER_SCALES[type]?.(scale) ?? halfScales(FORMATS[type], scale, minimum);
 
-/** @param {DataView<ArrayBuffer> | DataView} view @param {number} bytes @param {any} place */
+/** @param {DataView} view @param {number} bytes @param {Placing} place */
 function shapeAll(view, bytes, place) {
   for (let at = 0; at < view.byteLength; at += bytes) place(view, at);
 }
 
-/** @param {Float32Array | Float32Array<ArrayBuffer>} values */
+/** @param {Float32Array} values */
 const mean = (values) => values.reduce((sum, value) => sum + value, 0) / values.length;
 
 // Of random bits with this scale and minimum. Sums of a fixed order and square roots are exact on every machine.
-/** @param {string} type @param {number} scale @param {number} minimum */
+/** @param {WeightType} type @param {number} scale @param {number} minimum */
 function sample(type, scale, minimum) {
   const { weights, bytes } = FORMATS[type];
   const words = new Uint32Array(bytes * Math.ceil(4096 / weights));
@@ -105,7 +108,7 @@ function sample(type, scale, minimum) {
 }
 
 // The minimum to a scale of 1 that makes the mean weight 0.
-/** @param {string} type */
+/** @param {WeightType} type */
 function balance(type) {
   if (FORMATS[type].minimum === undefined) return 0;
   return -mean(sample(type, 1, 0)) / mean(sample(type, 0, 1));
@@ -113,11 +116,11 @@ function balance(type) {
 
 // One weight to a "block": an exponent with as many halvings as there are leading zeros, which is what a uniform
 // distribution has.
-/** @param {string} type @param {number} sigma */
+/** @param {string} type @param {number} sigma @returns {Placing} */
 function halves(type, sigma) {
   const [mantissa, bias] = type === 'f16' ? [10, 15] : [7, 127];
   const top = Math.round(Math.log2(sigma * Math.sqrt(3))) - 1;
-  return (/** @type {DataView} */ view, /** @type {number} */ at) => {
+  return (view, at) => {
     const bits = view.getUint16(at, true);
     const halvings = Math.min(4, Math.clz32((bits & 31) | 1) - 27);
     const exponent = Math.max(1, top - halvings + bias);
@@ -125,17 +128,16 @@ function halves(type, sigma) {
   };
 }
 
-/** @param {number} sigma */
+/** @param {number} sigma @returns {Placing} */
 function floats(sigma) {
   const unit = (sigma * Math.sqrt(3)) / 2 ** 31;
-  return (/** @type {DataView} */ view, /** @type {number} */ at) =>
-    view.setFloat32(at, (view.getInt32(at, true) + 0.5) * unit, true);
+  return (view, at) => view.setFloat32(at, (view.getInt32(at, true) + 0.5) * unit, true);
 }
 
 /**
  * What turns random bytes into whole blocks whose weights have a mean near 0 and about the deviation `sigma`. Of types
  * with blocks the result is the same on every machine.
- * @param {import('./weight-formats.js').WeightType} type
+ * @param {WeightType} type
  * @param {number} sigma
  * @returns {(view: DataView) => void}
  */

@@ -14,8 +14,7 @@ import { familyOf } from './model-families.js';
 import { SHAPES } from './model-shapes.js';
 import { behindBlocks, blockShaper } from './random-blocks.js';
 import { Random } from './random-numbers.js';
-import { untyped } from './untyped.js';
-import { byteLength, FORMATS } from './weight-formats.js';
+import { byteLength, FORMATS, isWeightType } from './weight-formats.js';
 
 /** @typedef {import('./model-shapes.js').Shape} Shape */
 /** @typedef {import('./gguf-writer.js').KeyValue} KeyValue */
@@ -52,11 +51,11 @@ export function vocabulary(size) {
   return { tokens, types, merges, begin: 256, end: 257 };
 }
 
-/** Blocks that are stored. @param {any} shape */
+/** Blocks that are stored. @param {Pick<Shape, 'layers' | 'blockRepeat' | 'loops'>} shape */
 const blockCount = ({ layers, blockRepeat = 1, loops = 1 }) => layers / blockRepeat / loops;
 
 /**
- * @param {any} shape
+ * @param {Shape} shape
  * @returns {KeyValue[]}
  */
 export function metadata(shape) {
@@ -90,7 +89,7 @@ export function metadata(shape) {
   }
   if (shape.loops) keys.push(['num_loops', 'u32', shape.loops]);
   if (shape.window) keys.push(['attention.sliding_window', 'u32', shape.window]);
-  keys.push(...untyped(shape.keys ?? []));
+  keys.push(...(shape.keys ?? []));
   /** @type {KeyValue[]} */
   const entries = [
     ['general.architecture', 'string', family],
@@ -142,7 +141,6 @@ function blockTensors(shape, { query = 1.5, value = 1.5, out = 1.5, down = 2, br
   };
   /** @param {string} name @param {number} count */
   const headNorm = (name, count) => {
-    /** @type {any} */
     const sizes = { each: [headSize], all: [count * headSize], own: [headSize, count] };
     if (headNorms) floats('norm', `${name}.weight`, sizes[headNorms], query);
   };
@@ -175,9 +173,9 @@ function blockTensors(shape, { query = 1.5, value = 1.5, out = 1.5, down = 2, br
 /**
  * The tensors of a shape. Default gains give attention that differs from token to token, a residual stream in which
  * every block counts, and logits with a deviation near `logits`.
- * @param {any} shape
- * @param {any} typeOf type of a
- *   matrix: its role ('embedding', 'output', 'block'), its name, and the length of its rows
+ * @param {Shape} shape
+ * @param {(role: string, name: string, columns: number) => WeightType} typeOf type of a matrix: its role ('embedding',
+ *   'output', 'block'), its name, and the length of its rows
  * @param {Gains} [gains]
  * @returns {LayoutTensor[]}
  */
@@ -235,12 +233,12 @@ export const deviation = (tensor) =>
 /**
  * A tensor of random weights made straight in its file type, in pieces. Fast, not exact: for measuring, not for golden
  * results.
- * @param {any} tensor a LayoutTensor
+ * @param {LayoutTensor} tensor
  * @param {number} seed
  * @returns {Generator<Uint8Array>}
  */
 function* randomTensor(tensor, seed) {
-  const count = tensor.shape.reduce((/** @type {any} */ product, /** @type {any} */ size) => product * size, 1);
+  const count = tensor.shape.reduce((product, size) => product * size, 1);
   if (tensor.values) yield new Uint8Array(Float32Array.from(tensor.values).buffer);
   else if (tensor.role === 'norm') yield new Uint8Array(new Float32Array(count).fill(tensor.gain).buffer);
   else {
@@ -266,7 +264,7 @@ const KINDS = `${Object.keys(FORMATS).join(', ')}; or ${Object.keys(MIXTURES).jo
 // One type for all matrices, or one for each as a file type has it.
 /** @param {string} type @param {Shape} shape */
 function typesOf(type, shape) {
-  if (FORMATS[type]) return { typeOf: () => type, fileType: pureFileType(type) };
+  if (isWeightType(type)) return { typeOf: () => type, fileType: pureFileType(type) };
   if (!MIXTURES[type]) throw new RangeError(`Unknown type "${type}"; known are ${KINDS}.`);
   /** @param {string} role @param {string} name @param {number} columns */
   const typeOf = (role, name, columns) => mixedType(type, shape, { role, name, columns });
@@ -276,7 +274,7 @@ function typesOf(type, shape) {
 /**
  * Writes a random model.
  * @param {string} path
- * @param {any} options `shape`: a name in SHAPES or one of your own;
+ * @param {{ shape: string | Shape, type?: string, seed?: number }} options `shape`: a name in SHAPES or one of your own;
  *   `type`: a weight type for every matrix, or a file type of MIXTURES (in capitals) for what llama.cpp's quantizer
  *   makes of it
  * @returns {{bytes: number}}
@@ -287,9 +285,10 @@ export function writeRandomModel(path, { shape, type = 'q4_0', seed = 1 }) {
   const { typeOf, fileType } = typesOf(type, chosen);
   // Over a real vocabulary, logits of this deviation leave a few nats of entropy, as a trained model does.
   const list = tensors(chosen, typeOf, { logits: 4 });
-  /** @param {import('./gguf-writer.js').TensorInfo} tensor */
+  /** @param {LayoutTensor} tensor */
   const produce = (tensor) => randomTensor(tensor, seed);
   mkdirSync(dirname(path), { recursive: true });
+  /** @type {KeyValue[]} */
   const entries = [...metadata(chosen), ['general.file_type', 'u32', fileType]];
   return writeGguf(path, { metadata: entries, tensors: list, produce });
 }
@@ -315,10 +314,14 @@ function main() {
     if (options.help) return console.log(USAGE);
     if (!options.shape || !options.out) throw new RangeError('Both --shape and --out are needed.');
     if (!/^\d+$/.test(options.seed)) throw new RangeError(`--seed is "${options.seed}"; it has to be a whole number.`);
-    const { bytes } = writeRandomModel(options.out, { ...options, seed: Number(options.seed) });
+    const { bytes } = writeRandomModel(options.out, {
+      shape: options.shape,
+      type: options.type,
+      seed: Number(options.seed),
+    });
     console.log(`${options.out}: ${bytes} bytes`);
-  } catch (/** @type {any} */ error) {
-    console.error(`${error.message}\n${USAGE}`);
+  } catch (error) {
+    console.error(`${error instanceof Error ? error.message : error}\n${USAGE}`);
     process.exitCode = 1;
   }
 }

@@ -3,6 +3,8 @@
 import { ggufBytes } from './gguf-writer.js';
 import { metadata, tensors } from './random-model.js';
 
+/** @typedef {import('./gguf-writer.js').KeyValue} KeyValue */
+
 /** Values of `tokenizer.ggml.token_type`. */
 export const TYPES = Object.freeze({ normal: 1, control: 3, userDefined: 4 });
 
@@ -15,7 +17,12 @@ export const TEMPLATE =
   "{% if add_generation_prompt %}{{ 'assistant:' }}{% endif %}";
 
 /**
- * @param {any} what
+ * @param {object} what
+ * @param {(token: number) => Record<number, number>} what.script
+ * @param {{ text: string, type: number }[]} [what.special]
+ * @param {string | null} [what.template]
+ * @param {number | null} [what.nanAfter]
+ * @param {KeyValue[]} [what.more]
  *   script: for the last token the logits of those that may come next, the others have 0; special: from id 258 on;
  *   nanAfter: a token behind which all logits are NaN, though every weight is a finite number; behind the next one all are
  *   -Infinity; more: keys of the file, in the place of its own of the same name
@@ -27,17 +34,19 @@ export function scriptedModel({ script, special = [], template = TEMPLATE, nanAf
     ...{ name: 'scripted', context: 512, layers: 1, ffn: 32, heads: count / 32, kvHeads: 1, headSize: 32 },
     ...{ width: count, vocabulary: count, tied: false, epsilon: 1e-6, ropeBase: 10000 },
   };
-  const entries = metadata(shape).map(([key, type, value]) => {
-    const parts = special.map((/** @type {any} */ token) => (key.endsWith('.tokens') ? token.text : token.type));
+  /** @param {KeyValue} entry @returns {KeyValue} */
+  const extended = ([key, type, value]) => {
+    const parts = special.map((token) => (key.endsWith('.tokens') ? token.text : token.type));
     if (/\.tokens$|\.token_type$/.test(key)) return [key, type, value.toSpliced(258, parts.length, ...parts)];
     return [key, type, value];
-  });
+  };
+  const entries = metadata(shape).map(extended);
   if (template !== null) entries.push(['tokenizer.chat_template', 'string', template]);
-  const replaced = more.map((/** @type {any} */ [key]) => key);
+  const replaced = more.map(([key]) => key);
   return ggufBytes({
     metadata: [...entries.filter(([key]) => !replaced.includes(key)), ...more],
     tensors: tensors(shape, () => 'f32'),
-    produce: (/** @type {any} */ { name, shape: size }) => [bytesOf(name, size, { script, nanAfter }, count)],
+    produce: ({ name, shape: size }) => [bytesOf(name, size, { script, nanAfter }, count)],
   });
 }
 
@@ -46,7 +55,7 @@ export function scriptedModel({ script, special = [], template = TEMPLATE, nanAf
 /**
  * @param {string} name
  * @param {number[]} size
- * @param {any} options
+ * @param {{ script: (token: number) => Record<number, number>, nanAfter: number | null }} options
  * @param {number} count
  */
 function bytesOf(name, size, { script, nanAfter }, count) {

@@ -15,7 +15,7 @@ const scratch = new DataView(new ArrayBuffer(4));
  * @property {number} [behind] bytes behind all blocks of a tensor, which begin with an F32 scale of all its weights
  */
 
-/** @type {any} */
+/** @type {Readonly<Record<string, WeightFormat>>} */
 export const FORMATS = Object.freeze({
   f32: { id: 0, weights: 1, bytes: 4 },
   f16: { id: 1, weights: 1, bytes: 2 },
@@ -47,6 +47,14 @@ export const FORMATS = Object.freeze({
   q1_0: { id: 41, weights: 128, bytes: 18, scale: 0 },
   q2_0: { id: 42, weights: 64, bytes: 18, scale: 0 },
 });
+
+/** The names of FORMATS. */
+export const WEIGHT_TYPES = Object.keys(FORMATS).filter(isWeightType);
+
+/** @param {string} type @returns {type is WeightType} */
+export function isWeightType(type) {
+  return Object.hasOwn(FORMATS, type);
+}
 
 /** The types that llama.cpp has none of: no golden model can be recorded from it. */
 export const FOREIGN_TYPES = Object.freeze(['i2_s']);

@@ -99,6 +99,7 @@ test('what is odd is said once, and where it matters', async () => {
 
 const odd = join(folder, 'odd.gguf');
 const KEY = 'tokenizer.chat_template';
+/** @type {import('../gguf-writer.js').KeyValue[]} */
 const more = [
   ['tokenizer.ggml.pre', 'string', 'no-such-split'],
   [`${KEY}s`, 'string[]', ['tool_use', 'twice']],
@@ -187,8 +188,8 @@ test('an unknown way of splitting words is said by every command that looks at t
 
 test('a vocabulary that cannot be read is a problem of the model, as it keeps it from loading', async () => {
   const unknown = join(folder, 'unknown.gguf');
-  const rwkv = [['tokenizer.ggml.model', 'string', 'rwkv']];
-  writeFileSync(unknown, scriptedModel({ script: () => ({}), more: rwkv }));
+  const bytes = scriptedModel({ script: () => ({}), more: [['tokenizer.ggml.model', 'string', 'rwkv']] });
+  writeFileSync(unknown, bytes);
   const { model: found, memory, problem } = await describeModel(unknown);
   assert.deepEqual([found, memory, present(problem).code], [null, null, 'TOKENIZER_UNSUPPORTED']);
   await assert.rejects(createEngine({ model: unknown, threads: 1 }), { code: 'TOKENIZER_UNSUPPORTED' });

@@ -142,13 +142,15 @@ const BYTES = Array.from({ length: 256 }, (_, byte) =>
     : String.fromCharCode(0x400 + byte),
 );
 const SPECIAL = ['<s>', '<|end|>', '<|start|>'];
-/** @type {Record<string, any>} */
+/** @type {Record<string, unknown>} */
 const VALUES = {
   ...{ model: 'gpt2', pre: 'gpt-2', merges: [], bos_token_id: 256, eos_token_id: 257, add_bos_token: true },
   tokens: [...BYTES, ...SPECIAL],
   token_type: Int32Array.from({ length: 259 }, (_, id) => (id < 256 ? 1 : 3)),
 };
-const tokenizer = createTokenizer({ get: (key) => VALUES[key.replace('tokenizer.ggml.', '')] });
+const tokenizer = createTokenizer(
+  untyped({ get: (/** @type {string} */ key) => VALUES[key.replace('tokenizer.ggml.', '')] }),
+);
 
 /** What the templates of tests/jinja are about. */
 const VARIABLES = {
@@ -179,21 +181,20 @@ function randomTemplate(random) {
   return words.join('');
 }
 
-/** @param {import('./random.js').Random} random @param {number} depth */
+/** @param {import('./random.js').Random} random @param {number} depth @returns {unknown} */
 function randomValue(random, depth) {
   const kind = random.below(depth > 0 ? 7 : 5);
   if (kind < 2) return random.pick(SAID);
   if (kind === 2) return random.pick([0, -1, 1.5, 1e308, 2 ** 53, NaN]);
   if (kind === 3) return random.pick([true, false, null, undefined]);
   if (kind === 4) return random.once(20) ? nestedList(300) : [];
-  /** @type {any} */
   const parts = Array.from({ length: random.below(4) }, () => randomValue(random, depth - 1));
-  return kind === 5 ? parts : Object.fromEntries(parts.map((/** @type {any} */ part) => [random.pick(SAID), part]));
+  return kind === 5 ? parts : Object.fromEntries(parts.map((part) => [random.pick(SAID), part]));
 }
 
 /** @param {number} depth */
 function nestedList(depth) {
-  /** @type {any} */
+  /** @type {unknown[]} */
   let list = [];
   for (let i = 0; i < depth; i++) list = [list];
   return list;
@@ -202,7 +203,7 @@ function nestedList(depth) {
 /** @param {import('./random.js').Random} random */
 function randomMessage(random) {
   const role = random.pick(['system', 'user', 'assistant', 'tool', 'user', random.once(30) ? 'nobody' : 'user']);
-  /** @type {any} */
+  /** @type {Record<string, unknown>} */
   const message = { role, content: random.once(40) ? randomValue(random, 2) : random.pick(SAID) };
   if (random.once(5)) message.content = [{ type: random.once(20) ? 'image' : 'text', text: random.pick(SAID) }];
   if (random.once(5))
@@ -213,15 +214,18 @@ function randomMessage(random) {
 
 const isChinese = /\p{Script=Han}/u;
 
-/** What was said is marked, and nothing that is marked became a control token. @param {any} text */
+/**
+ * What was said is marked, and nothing that is marked became a control token.
+ * @param {Parameters<typeof encodeChat>[1]} text
+ */
 function checkText(text) {
   let isAllSaid = true;
-  for (const { value, isMarked } of partsOf(untyped(text))) {
+  for (const { value, isMarked } of partsOf(text)) {
     assert.ok(value !== '', 'a part of a text is empty');
     assert.ok(isMarked || !isChinese.test(value), `what was said is taken for the template's: ${value.slice(0, 100)}`);
     isAllSaid &&= isMarked;
   }
-  const ids = encodeChat(tokenizer, untyped(text));
+  const ids = encodeChat(tokenizer, text);
   assert.equal(ids[0], 256, 'a chat does not begin with BOS');
   if (isAllSaid) assert.ok(!ids.slice(1).some((id) => id >= 256), 'what was said became a control token');
 }
@@ -241,7 +245,7 @@ export default {
     };
   },
   /**
-   * @param {{ template: string, messages: any[], options: any }} options
+   * @param {{ template: unknown, messages: Record<string, unknown>[], options: Record<string, unknown> }} tried
    * @returns {boolean} whether a text came of it
    */
   run({ template, messages, options }) {
@@ -250,7 +254,7 @@ export default {
       tokenizer,
     );
     for (const { code, message } of chat.warnings) assert.ok(/^[A-Z_]+$/.test(code) && typeof message === 'string');
-    checkText(chat.write(messages, options).text);
+    checkText(chat.write(untyped(messages), untyped(options)).text);
     return true;
   },
 };

@@ -40,7 +40,9 @@ function fuzzInWorker(name, { seed, first, count }) {
       timer = setTimeout(hangs, PATIENCE_MILLISECONDS);
     });
     // Among them the memory that is used up.
-    worker.on('error', (/** @type {any} */ error) => faults.push({ index, message: String(error?.stack ?? error) }));
+    worker.on('error', (error) =>
+      faults.push({ index, message: error instanceof Error ? String(error.stack) : String(error) }),
+    );
     worker.on('exit', () => {
       clearTimeout(timer);
       resolve(faults);

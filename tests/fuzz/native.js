@@ -48,7 +48,7 @@ const programOf = (name) => `${BUILD}/${name.replaceAll('-', '_')}_fuzz`;
 /**
  * Runs a target once, until it has tried so many inputs or one breaks a promise.
  * @param {string} name
- * @param {any} cases `keep`: inputs that reach
+ * @param {{ seed: number, first: number, count: number, longest: number | undefined, keep: boolean }} cases `keep`: inputs that reach
  *   something new are kept, and later runs begin from them; otherwise the seed gives the same inputs again
  * @returns {Promise<import('./fuzz.js').Fault[]>}
  */
@@ -65,16 +65,18 @@ export async function fuzzTarget(name, { seed, first, count, longest, keep }) {
   if (!keep) rmSync(grown, { recursive: true, force: true });
   if (status === 0) return [];
   const lines = text.trim().split('\n');
-  const report = lines.findIndex((/** @type {string} */ line) =>
-    /broken promise|runtime error|^==\d+==|^ALARM/.test(line),
-  );
+  const report = lines.findIndex((line) => /broken promise|runtime error|^==\d+==|^ALARM/.test(line));
   const message = lines.slice(Math.max(report, 0)).slice(0, SHOWN_LINES).join('\n');
   const found = readdirSync(join(ROOT, FINDINGS)).filter((file) => !before.has(file) && file.startsWith(`${name}-`));
   const again = found.map((file) => `${programOf(name)} ${FINDINGS}/${file}`).join('\n');
   return [{ index: first, message: `${name} ended with ${status}.\n${message}`, ...(again && { again }) }];
 }
 
-/** @param {string} program @param {string[]} args */
+/**
+ * @param {string} program
+ * @param {string[]} args
+ * @returns {Promise<{ status: number | string | null, text: string }>} the exit code, or what ended it
+ */
 function execute(program, args) {
   const child = spawn(join(ROOT, program), args, { cwd: ROOT, stdio: ['ignore', 'pipe', 'pipe'] });
   let text = '';

@@ -3,12 +3,12 @@
 import { ggufBytes } from '../gguf-writer.js';
 import { metadata, tensors } from '../random-model.js';
 import { SMALL_SHAPE } from '../small-model.js';
-import { untyped } from '../untyped.js';
 import { BLOCK_TYPES, blocksOf, setScale } from '../weight-types.js';
 
-/** @typedef {import('../gguf-writer.js').KeyValue} KeyValue */
-/** @typedef {import('../random-model.js').LayoutTensor} LayoutTensor */
+/** @typedef {import('../gguf-writer.js').Entry} Entry */
 /** @typedef {import('../gguf-writer.js').Told} Told */
+/** @typedef {import('../model-shapes.js').Shape} Shape */
+/** @typedef {import('../random-model.js').LayoutTensor & { data?: Uint8Array }} Written with bytes of its own, or random ones */
 
 const VERSION_AT = 4;
 const TENSORS_AT = 8;
@@ -16,15 +16,15 @@ const ENTRIES_AT = 16;
 
 /**
  * The model as it should be, with `entries` in place of those of the same keys or behind all, and `change`d tensors.
- * @param {any} [options]
+ * @param {{ entries?: Entry[], change?: (list: Written[]) => Written[], value?: number, shape?: Shape }} [options]
  */
-function model({ entries = [], change = (/** @type {any} */ list) => list, value = 1, shape = SMALL_SHAPE } = {}) {
-  /** @param {KeyValue} entry */
+function model({ entries = [], change = (list) => list, value = 1, shape = SMALL_SHAPE } = {}) {
+  /** @param {Entry} entry */
   const keyOf = (entry) => (Buffer.isBuffer(entry) ? null : entry[0]);
-  const replaced = new Set(entries.map(untyped(keyOf)));
+  const replaced = new Set(entries.map(keyOf));
   const kept = metadata(shape).filter((entry) => !replaced.has(keyOf(entry)));
   const list = change(tensors(shape, () => 'f32'));
-  /** @param {{ shape: number[], data: any }} options */
+  /** @param {Written} tensor */
   const produce = function* ({ shape: sizes, data }) {
     const count = sizes.reduce((product, size) => product * size, 1);
     yield data ?? Buffer.from(new Float32Array(count).fill(value / 100).buffer);
@@ -38,16 +38,15 @@ function model({ entries = [], change = (/** @type {any} */ list) => list, value
 const number = (bits, value) => {
   const bytes = Buffer.alloc(bits / 8);
   if (bits === 64) bytes.writeBigUInt64LE(BigInt(value));
-  else bytes.writeUInt32LE(untyped(value));
+  else bytes.writeUInt32LE(Number(value));
   return bytes;
 };
-/** @param {string} value */
-const text = (value, /** @type {any} */ length = Buffer.byteLength(value)) =>
-  Buffer.concat([number(64, length), Buffer.from(value)]);
+/** @param {string} value @param {number | bigint} [length] */
+const text = (value, length = Buffer.byteLength(value)) => Buffer.concat([number(64, length), Buffer.from(value)]);
 
 /**
  * An entry of the metadata as bytes: whatever type and value.
- * @param {string} key
+ * @param {string | Buffer} key
  * @param {number} type
  * @param {...Buffer<ArrayBuffer>} value
  */
@@ -65,31 +64,26 @@ const patched = (at, bytes) => () => {
 };
 /** @param {number} length */
 const cut = (length) => () => model().subarray(0, length);
-/** @param {[any, any, ...any[]]} args */
+/** @param {Parameters<typeof entry>} args */
 const withEntry =
   (...args) =>
   () =>
     model({ entries: [entry(...args)] });
-/** @param {string} key @param {string} type @param {any} [value] */
+/** @param {string} key @param {string} type @param {unknown} [value] */
 const withKey = (key, type, value) => () => model({ entries: [[key, type, value]] });
-/** @param {...(Buffer<ArrayBuffer> | (string | number)[] | string[])} entries */
+/** @param {...Entry} entries */
 const withKeys =
   (...entries) =>
   () =>
     model({ entries });
-/** What the file says of its first tensor. @param {any} told */
-const telling = (told) => () =>
-  model({ change: (/** @type {any} */ [first, ...others]) => [{ ...first, told }, ...others] });
+/** What the file says of its first tensor. @param {Told} told */
+const telling = (told) => () => model({ change: ([first, ...others]) => [{ ...first, told }, ...others] });
 /** @param {string} name */
-const without = (name) => () =>
-  model({
-    change: (/** @type {any} */ list) => list.filter((/** @type {LayoutTensor} */ tensor) => tensor.name !== name),
-  });
+const without = (name) => () => model({ change: (list) => list.filter((tensor) => tensor.name !== name) });
 /** @param {string} name @param {number[]} shape */
 const reshaped = (name, shape) => () =>
   model({
-    change: (/** @type {any} */ list) =>
-      list.map((/** @type {LayoutTensor} */ tensor) => (tensor.name === name ? { ...tensor, shape } : tensor)),
+    change: (list) => list.map((tensor) => (tensor.name === name ? { ...tensor, shape } : tensor)),
   });
 
 // Rows of 256 weights are whole blocks of every type.
@@ -98,26 +92,25 @@ const WIDE = { ...SMALL_SHAPE, ffn: 256 };
 /**
  * Blocks of a type in place of a tensor, as they are or spoilt; `told`: what else the file says of it. For the writer
  * they are numbers of two bytes.
+ * @param {string} type
+ * @param {(blocks: Buffer<ArrayBuffer>, bytes: number) => unknown} [spoil] `bytes`: of a block
+ * @param {{ name?: string, told?: Told, last?: boolean }} [options]
  */
-function ofType(
-  /** @type {string} */ type,
-  /** @type {any} */ spoil = (/** @type {any} */ _blocks) => {},
-  { name = 'blk.1.ffn_down.weight', told = {}, last = false } = {},
-) {
+function ofType(type, spoil = () => {}, { name = 'blk.1.ffn_down.weight', told = {}, last = false } = {}) {
   const { id, weights, bytes } = BLOCK_TYPES[type];
-  /** @param {LayoutTensor} tensor */
+  /** @param {Written} tensor @returns {Written} */
   const become = (tensor) => {
     const data = blocksOf(type, tensor.shape.reduce((product, size) => product * size, 1) / weights);
     spoil(data, bytes);
     return {
-      name,
-      type: /** @type {const} */ ('f16'),
+      ...tensor,
+      type: 'f16',
       shape: [data.length / 2],
       data,
       told: { shape: tensor.shape, type: id, ...told },
     };
   };
-  /** @param {any[]} list */
+  /** @param {Written[]} list */
   const change = (list) => {
     const changed = list.map((one) => (one.name === name ? become(one) : one));
     return last ? changed.sort((a, b) => Number(a.name === name) - Number(b.name === name)) : changed;
@@ -132,7 +125,7 @@ const cutWithin = (type, missing) => () => {
 };
 
 /** Spoils one scale or minimum of the last block. @param {string} type @param {number} half @param {number} index */
-const lastScale = (type, half, index) => (/** @type {any} */ blocks, /** @type {any} */ bytes) =>
+const lastScale = (type, half, index) => (/** @type {Buffer<ArrayBuffer>} */ blocks, /** @type {number} */ bytes) =>
   setScale(type, blocks.subarray(blocks.length - bytes), half, { index, byte: 0xff });
 
 /** For each type with blocks: { name of a case: its file }. @param {(type: string) => Record<string, () => Uint8Array>} makers */
@@ -141,20 +134,20 @@ const eachType = (makers) => Object.assign({}, ...Object.keys(BLOCK_TYPES).map(m
 /** A file whose matrices are all Q2_0, in groups of so many weights. @param {number} group */
 function inGroups(group) {
   const shape = { ...WIDE, width: 256, headSize: 64 };
-  /** @param {LayoutTensor} tensor */
+  /** @param {Written} tensor @returns {Written} */
   const become = (tensor) => {
     if (tensor.shape.length === 1) return tensor;
     const weights = tensor.shape.reduce((product, size) => product * size, 1);
     const data = Buffer.alloc((weights / group) * (2 + group / 4));
     return {
       ...tensor,
-      type: /** @type {const} */ ('f16'),
+      type: 'f16',
       shape: [data.length / 2],
       data,
       told: { shape: tensor.shape, type: 42 },
     };
   };
-  return () => model({ shape, change: (/** @type {any} */ list) => list.map(become) });
+  return () => model({ shape, change: (list) => list.map(become) });
 }
 
 /** @param {number} depth */
@@ -164,19 +157,26 @@ function nested(depth) {
 }
 
 const vocabulary = Object.fromEntries(metadata(SMALL_SHAPE).map(([key, , value]) => [key, value]));
+/** @type {string[]} */
 const tokens = vocabulary['tokenizer.ggml.tokens'];
 /** @param {string} value */
 const template = (value) => withKey('tokenizer.chat_template', 'string', value);
 
-/** @param {string | RegExp} expect @param {any} makers */
+/**
+ * What has to come of a file: the model is refused with a code that matches; 'accept', it is loaded and writes; or it is
+ * loaded, and a chat fails with that code.
+ * @typedef {{ expect: string | RegExp, make: () => Uint8Array }} DamagedModel
+ */
+
+/**
+ * @param {DamagedModel['expect']} expect
+ * @param {Record<string, DamagedModel['make']>} makers
+ * @returns {Record<string, DamagedModel>}
+ */
 const all = (expect, makers) =>
   Object.fromEntries(Object.entries(makers).map(([name, make]) => [name, { expect, make }]));
 
-/**
- * What has to come of each: the model is refused with a code that matches; 'accept', it is loaded and writes; or it is
- * loaded, and a chat fails with that code.
- * @type {any}
- */
+/** By what is wrong with each. @type {Record<string, DamagedModel>} */
 export const DAMAGED_MODELS = {
   ...all('accept', {
     'the model as it is': () => model(),
@@ -223,8 +223,8 @@ export const DAMAGED_MODELS = {
     'an alignment of 2^31': withKey('general.alignment', 'u32', 2 ** 31),
     'an alignment that is a text': withKey('general.alignment', 'string', '32'),
     'a tensor name of 64 bytes': () =>
-      model({ change: (/** @type {any} */ [first, ...others]) => [{ ...first, name: 'n'.repeat(64) }, ...others] }),
-    'a tensor that stands twice': () => model({ change: (/** @type {any} */ list) => [...list, list[1]] }),
+      model({ change: ([first, ...others]) => [{ ...first, name: 'n'.repeat(64) }, ...others] }),
+    'a tensor that stands twice': () => model({ change: (list) => [...list, list[1]] }),
     'a tensor of no dimensions': telling({ shape: [] }),
     'a tensor of 5 dimensions': telling({ shape: [64, 300, 1, 1, 1] }),
     'a tensor of 2^32 - 1 dimensions': telling({ dimensions: 0xffffffff }),
@@ -292,10 +292,7 @@ export const DAMAGED_MODELS = {
     'a norm of two dimensions': reshaped('blk.0.attn_norm.weight', [8, 8]),
     'a norm of whole numbers': () =>
       model({
-        change: (/** @type {any} */ list) =>
-          list.map((/** @type {any} */ one) =>
-            one.name === 'output_norm.weight' ? { ...one, told: { type: 26 } } : one,
-          ),
+        change: (list) => list.map((one) => (one.name === 'output_norm.weight' ? { ...one, told: { type: 26 } } : one)),
       }),
     'a context of 2^32 - 1': withKey('llama.context_length', 'u32', 0xffffffff),
     'a context of 0': withKey('llama.context_length', 'u32', 0),
@@ -317,7 +314,7 @@ export const DAMAGED_MODELS = {
   ),
   ...all('accept', {
     'Q2_0 in groups of 64': inGroups(64),
-    'a scale of NVFP4 that is NaN': ofType('NVFP4', (/** @type {any} */ blocks) => blocks.fill(0x7f, 0, 4)),
+    'a scale of NVFP4 that is NaN': ofType('NVFP4', (blocks) => blocks.fill(0x7f, 0, 4)),
     ...eachType((type) => ({
       [`a matrix of ${type}`]: ofType(type),
     })),
@@ -333,7 +330,7 @@ export const DAMAGED_MODELS = {
     'tokens that are numbers': withKey(
       'tokenizer.ggml.tokens',
       'u32[]',
-      tokens.map((/** @type {any} */ _, /** @type {number} */ id) => id),
+      tokens.map((_, id) => id),
     ),
     'fewer tokens than the embedding has rows': withKey('tokenizer.ggml.tokens', 'string[]', tokens.slice(0, 280)),
     'token types of one byte': withKey(
@@ -348,16 +345,8 @@ export const DAMAGED_MODELS = {
     ),
     'a byte token of -1': withKeys(
       ['tokenizer.ggml.model', 'string', 'llama'],
-      [
-        'tokenizer.ggml.tokens',
-        'string[]',
-        tokens.map((/** @type {string} */ token, /** @type {number} */ id) => (id === 5 ? '<0x-1>' : token)),
-      ],
-      [
-        'tokenizer.ggml.token_type',
-        'i32[]',
-        tokens.map((/** @type {any} */ _, /** @type {number} */ id) => (id === 5 ? 6 : 1)),
-      ],
+      ['tokenizer.ggml.tokens', 'string[]', tokens.map((token, id) => (id === 5 ? '<0x-1>' : token))],
+      ['tokenizer.ggml.token_type', 'i32[]', tokens.map((_, id) => (id === 5 ? 6 : 1))],
       ['tokenizer.ggml.scores', 'f32[]', tokens.map(() => 0)],
     ),
     'no merges': withKey('tokenizer.ggml.merges', 'none'),
@@ -370,14 +359,12 @@ export const DAMAGED_MODELS = {
     'tokens that stand twice, and an empty one': withKey(
       'tokenizer.ggml.tokens',
       'string[]',
-      tokens.map((/** @type {string} */ token, /** @type {number} */ id) =>
-        id >= 296 ? ['twice', 'twice', '', '__proto__'][id - 296] : token,
-      ),
+      tokens.map((token, id) => (id >= 296 ? ['twice', 'twice', '', '__proto__'][id - 296] : token)),
     ),
     'a token of 70,000 bytes': withKey(
       'tokenizer.ggml.tokens',
       'string[]',
-      tokens.map((/** @type {string} */ token, /** @type {number} */ id) => (id === 299 ? 'x'.repeat(70_000) : token)),
+      tokens.map((token, id) => (id === 299 ? 'x'.repeat(70_000) : token)),
     ),
     'control tokens only': withKey(
       'tokenizer.ggml.token_type',

@@ -7,7 +7,7 @@ import { test } from 'node:test';
 import { dequantize } from '../dequantize.js';
 import { FIXTURES, skipWithout } from '../fixtures.js';
 import { present } from '../present.js';
-import { FOREIGN_TYPES, FORMATS } from '../weight-formats.js';
+import { FOREIGN_TYPES, FORMATS, WEIGHT_TYPES } from '../weight-formats.js';
 
 const records = readFileSync(new URL('../native/quant_records.h', import.meta.url), 'utf8');
 const BLOCKS = Number(present(records.match(/QUANT_RECORD_BLOCKS = (\d+)/))[1]);
@@ -38,7 +38,7 @@ function checksum(weights) {
 }
 
 const PLAIN = ['f32', 'f16', 'bf16'];
-const packed = Object.keys(FORMATS).filter((type) => !PLAIN.includes(type));
+const packed = WEIGHT_TYPES.filter((type) => !PLAIN.includes(type));
 
 test('every type of blocks has a checksum', () => {
   assert.deepEqual(packed.map((type) => FORMATS[type].id).sort(), Array.from(checksums.keys()).sort());
@@ -66,7 +66,7 @@ test('halves are the values that they stand for', () => {
 
 test("blocks of real weights become ggml's values", { skip: skipWithout('quant') }, () => {
   let compared = 0;
-  for (const type of Object.keys(FORMATS)) {
+  for (const type of WEIGHT_TYPES) {
     for (const set of ['quant', 'random']) {
       const path = join(FIXTURES, 'quant', `${type.replace(/_k$/, '_K')}.${set}`);
       if (!existsSync(`${path}.blocks`)) continue;

@@ -23,7 +23,7 @@ const LONG = 20_000;
 const { MAX_SAFE_INTEGER } = Number;
 const NESTED = Buffer.concat([word(9), word(9), word(1, 8), word(0), word(0, 8)]);
 
-const VALUES = [
+const VALUES = /** @type {[type: string, value: unknown][]} */ ([
   ...[
     ['u8', 255],
     ['i8', -1],
@@ -64,9 +64,9 @@ const VALUES = [
     ['f32[]', [Number.NaN, -1]],
     ['i8[]', [-1, -1, -1, -1, -1, -1]],
   ],
-];
+]);
 
-/** One value for each token. @param {number} count @returns {[type: string, value: any][]} */
+/** One value for each token. @param {number} count @returns {[type: string, value: unknown][]} */
 const perToken = (count) =>
   [
     ['i32', -1],
@@ -89,7 +89,7 @@ function word(value, bytes = 4) {
 /** A key with an array of arrays. @param {string} key */
 const nested = (key) => Buffer.concat([word(Buffer.byteLength(key), 8), Buffer.from(key), NESTED]);
 
-/** Everything that JavaScript does with a header. @param {any} header @param {number} size */
+/** Everything that JavaScript does with a header. @param {import('../../js/core/header.js').Header} header @param {number} size */
 function readAll(header, size) {
   const attempts = [
     () => describeHeader(header, 'model.gguf', size, { ...CORE_OPTIONS, contextSize: null, memoryBudget: null }),
@@ -112,22 +112,22 @@ function attempt(act) {
   try {
     act();
     return null;
-  } catch (/** @type {any} */ error) {
-    assert.ok(error instanceof NibbleError, error.stack);
+  } catch (error) {
+    assert.ok(error instanceof NibbleError, String(error));
     return error.code;
   }
 }
 
 const runtime = await startCore();
 
-/** @param {(Buffer | KeyValue | (string | number)[])[]} metadata */
+/** @param {Entry[]} metadata */
 async function read(metadata) {
   const bytes = ggufBytes({ metadata, tensors: [], produce: () => [] });
   let header;
   try {
     ({ header } = await parseHeader(runtime, untyped(sourceOf(bytes))));
-  } catch (/** @type {any} */ error) {
-    assert.ok(error instanceof NibbleError, error.stack);
+  } catch (error) {
+    assert.ok(error instanceof NibbleError, String(error));
     return;
   }
   try {
@@ -139,9 +139,10 @@ async function read(metadata) {
 
 /**
  * The keys that are asked for while a file is read.
- * @param {Entry[] | (Buffer | KeyValue | (string | number)[])[]} metadata
+ * @param {Entry[]} metadata
  */
 async function keysOf(metadata) {
+  /** @type {Set<string>} */
   const keys = new Set();
   const { get, texts } = Metadata.prototype;
   Object.assign(Metadata.prototype, {
@@ -168,6 +169,7 @@ const tried = new Set();
 for (const kind of KINDS) {
   const metadata = VOCABULARIES[kind]();
   const count = present(metadata.find(([key]) => key === 'tokenizer.ggml.tokens'))[2].length;
+  /** @type {KeyValue[]} */
   const parts = [...metadata, ['split.no', 'u16', 0], ['split.count', 'u16', 2], ['split.tensors.count', 'i32', 0]];
   const keys = new Set([...(await keysOf(metadata)), ...(await keysOf(parts))]);
   for (const key of keys) {

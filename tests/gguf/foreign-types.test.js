@@ -11,10 +11,10 @@ import { serveModels } from '../model-server.js';
 import { present } from '../present.js';
 import { metadata, writeRandomModel } from '../random-model.js';
 import { SMALL_SHAPE, temporaryFolder } from '../small-model.js';
-import { untyped } from '../untyped.js';
-import { toHalf } from '../weight-formats.js';
+import { isWeightType, toHalf } from '../weight-formats.js';
 
 /** @typedef {import('../model-shapes.js').Shape} Shape */
+/** @typedef {import('../weight-formats.js').WeightType} WeightType */
 
 const PROMPT = Array.from({ length: 41 }, (_, i) => (i * 37) % 256);
 
@@ -35,18 +35,20 @@ function randomModel(shape) {
  * The file with `change`d tensors: of each that is I2_S, its type and bytes.
  * @param {Buffer<ArrayBuffer>} bytes
  * @param {Shape} shape
- * @param {(data: any) => any} change
+ * @param {(data: Uint8Array) => { type: WeightType, data: Uint8Array }} change
  */
 async function changed(bytes, shape, change) {
   const { tensors } = await describeModel(bytes);
   const list = tensors.map(({ name, type, shape: sizes, offset, bytes: length }) => {
     const data = bytes.subarray(offset, offset + length);
-    return { name, shape: sizes, ...(type === 'I2_S' ? change(data) : { type: type.toLowerCase(), data }) };
+    const own = type.toLowerCase();
+    assert.ok(isWeightType(own));
+    return { name, shape: sizes, ...(type === 'I2_S' ? change(data) : { type: own, data }) };
   });
-  return ggufBytes({ metadata: metadata(shape), tensors: list, produce: (/** @type {any} */ { data }) => [data] });
+  return ggufBytes({ metadata: metadata(shape), tensors: list, produce: ({ data }) => [data] });
 }
 
-/** @param {Uint8Array} data */
+/** @param {Uint8Array} data @returns {{ type: WeightType, data: Uint8Array }} */
 const asFloats = (data) => ({ type: 'f32', data: new Uint8Array(dequantize('i2_s', data).buffer) });
 
 /** The same with a scale that F16 holds. @param {Uint8Array} data */
@@ -56,7 +58,11 @@ function halfScale(data) {
   return copy;
 }
 
-/** Blocks of 256: two bits of four weights to a byte, and an F16 scale. @param {Uint8Array} data */
+/**
+ * Blocks of 256: two bits of four weights to a byte, and an F16 scale.
+ * @param {Uint8Array} data
+ * @returns {{ type: WeightType, data: Uint8Array }}
+ */
 function asTernary(data) {
   const weights = dequantize('i2_s', data);
   const blocks = Buffer.alloc((weights.length / 256) * 66);
@@ -68,9 +74,9 @@ function asTernary(data) {
   return { type: 'tq2_0', data: blocks };
 }
 
-/** @param {object} options */
+/** @param {import('../../js/base/public-types.js').EngineOptions} options */
 async function logitsOf(options) {
-  const engine = await createEngine(untyped({ threads: 2, ...options }));
+  const engine = await createEngine({ threads: 2, ...options });
   try {
     const { top } = await engine.evaluate(PROMPT, { top: 0 });
     const scores = await engine.score(PROMPT);

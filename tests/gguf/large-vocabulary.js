@@ -43,7 +43,7 @@ export function largeVocabulary(model, count = 262_144) {
     .flatMap((piece) => [`${piece.slice(0, -2)} ${piece.slice(-2)}`, `${piece.slice(0, 2)} ${piece.slice(2)}`]);
   const types = Int32Array.from(tokens, (_, id) => (id < 4 ? 3 : 1));
   const scores = Float32Array.from(tokens, (_, id) => -id);
-  /** @type {Record<string, any>} */
+  /** @type {Record<string, Uint8Array | Int32Array | Float32Array>} */
   const bytes = { tokens: stringBytes(tokens), token_type: types, ...rest(model, merges, scores) };
   const metadata = new Metadata(
     ({ key }) => new Uint8Array(Buffer.from(bytes[key].buffer, bytes[key].byteOffset, bytes[key].byteLength)),
@@ -72,13 +72,14 @@ export function largeVocabulary(model, count = 262_144) {
   return metadata;
 }
 
-/** @param {string} model @param {string[]} merges @param {Float32Array<ArrayBuffer>} scores */
+/** @param {string} model @param {string[]} merges @param {Float32Array} scores @returns {Record<string, Uint8Array | Float32Array>} */
 const rest = (model, merges, scores) => (model === 'gemma4' ? { merges: stringBytes(merges) } : { scores });
 
 /**
  * What a tokenizer takes that has been asked for something, and how long it took to make.
- * @param {any} model
- * @param {{ createTokenizer: (metadata: any) => any, collect: () => void }} how collect: garbage
+ * @param {'llama' | 'gemma4'} model
+ * @param {{ createTokenizer: (metadata: Metadata) => import('../../js/tokenizer/tokenizer.js').Tokenizer, collect: () => void }} how
+ *   `collect`: garbage
  * @returns {Promise<{ bytes: number, milliseconds: number, vocabularySize: number }>}
  */
 export async function measureVocabulary(model, { createTokenizer, collect }) {

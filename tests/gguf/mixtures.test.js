@@ -17,7 +17,7 @@ function matrices(name, shape) {
 
 /** @param {string} name @param {string} shape */
 function counts(name, shape) {
-  /** @type {Record<string, any>} */
+  /** @type {Record<string, number>} */
   const found = {};
   for (const { type } of matrices(name, SHAPES[shape])) found[type] = (found[type] ?? 0) + 1;
   return found;

@@ -4,12 +4,13 @@ import { describe, test } from 'node:test';
 import { quantizationOf } from '../../js/gguf/quantization.js';
 import { describeModel } from '../../js/index.node.js';
 import { present } from '../present.js';
+import { untyped } from '../untyped.js';
 import { BLOCK_TYPES } from '../weight-types.js';
 import { DAMAGED_MODELS } from './damaged-models.js';
 
 /**
  * A header with tensors of these types, of so many weights each.
- * @param {number} fileType
+ * @param {unknown} fileType
  * @param {Record<string, number>} weights
  */
 const header = (fileType, weights) => ({
@@ -26,7 +27,7 @@ const header = (fileType, weights) => ({
 });
 
 describe('weights are called', () => {
-  for (const [label, fileType, weights] of /** @type {[string, any, Record<string, number>][]} */ ([
+  for (const [label, fileType, weights] of /** @type {[string, unknown, Record<string, number>][]} */ ([
     ['Q4_K_M', 15, { Q4_K: 70, Q6_K: 30, F32: 1 }],
     ['Q4_K_M', 15, { Q5_0: 70, Q8_0: 30 }], // of a model whose rows are no multiple of 256
     ['IQ4_XS', 30, { IQ4_XS: 9, Q6_K: 1 }],
@@ -47,7 +48,7 @@ describe('weights are called', () => {
     ['none', undefined, {}],
   ])) {
     test(`${label} where the file type is ${fileType} and they are ${JSON.stringify(weights)}`, () => {
-      assert.equal(quantizationOf(/** @type {any} */ (header(fileType, weights))).label, label);
+      assert.equal(quantizationOf(untyped(header(fileType, weights))).label, label);
     });
   }
 });
@@ -61,7 +62,7 @@ describe('the table of types tells of', () => {
   for (const [type, { weights, bytes, behind }] of Object.entries(BLOCK_TYPES)) {
     test(type, async () => {
       const file = DAMAGED_MODELS[`a matrix of ${type}`].make();
-      const { quantization, tensors, model } = await describeModel(/** @type {any} */ (file));
+      const { quantization, tensors, model } = await describeModel(file);
       const row = present(quantization.types.find((one) => one.type === type));
       const count = 256 * 64;
       assert.deepEqual(row, {

@@ -10,10 +10,10 @@ import { ggufBytes } from '../gguf-writer.js';
 import { SHAPES } from '../model-shapes.js';
 import { deviation, tensors, vocabulary, writeRandomModel } from '../random-model.js';
 import { Random } from '../random-numbers.js';
-import { untyped } from '../untyped.js';
-import { FORMATS, fromHalf } from '../weight-formats.js';
+import { FORMATS, fromHalf, WEIGHT_TYPES } from '../weight-formats.js';
 
 /** @typedef {import('../random-model.js').LayoutTensor} LayoutTensor */
+/** @typedef {import('../weight-formats.js').WeightType} WeightType */
 
 const folder = mkdtempSync(join(tmpdir(), 'random-model-'));
 after(() => rmSync(folder, { recursive: true }));
@@ -22,17 +22,17 @@ const small = { ...SHAPES['llama-3.2-1b'], name: 'small', width: 256, layers: 2,
 small.vocabulary = 300;
 
 // The first matrix stands first in the data: its bytes, found from the end of the file.
-/** @param {Buffer<ArrayBuffer>} file @param {string} type */
+/** @param {Buffer<ArrayBuffer>} file @param {WeightType} type */
 function embedding(file, type) {
   const list = tensors(small, () => type);
-  /** @param {LayoutTensor} layoutTensor */
-  const size = ({ type, shape }) => (shape.reduce((a, b) => a * b, 1) / FORMATS[type].weights) * FORMATS[type].bytes;
+  /** @param {LayoutTensor} tensor */
+  const size = ({ type: own, shape }) => (shape.reduce((a, b) => a * b, 1) / FORMATS[own].weights) * FORMATS[own].bytes;
   const padded = list.reduce((sum, tensor) => sum + Math.ceil(size(tensor) / 32) * 32, 0);
   const bytes = file.subarray(file.length - padded, file.length - padded + size(list[0]));
   return { bytes, wanted: deviation(list[0]) };
 }
 
-for (const type of Object.keys(FORMATS)) {
+for (const type of WEIGHT_TYPES) {
   test(`${type}: a seed gives one file, another seed another, and weights have the wanted size`, () => {
     const [a, b, c] = ['a', 'b', 'c'].map((name) => join(folder, `${name}.gguf`));
     const { bytes } = writeRandomModel(a, { shape: small, type, seed: 7 });
@@ -70,9 +70,9 @@ test('a file type puts its number and its mixture into the file', () => {
   const [mixed, pure] = ['mixed', 'pure'].map((name) => join(folder, `${name}.gguf`));
   writeRandomModel(mixed, { shape: small, type: 'Q4_K_M' });
   writeRandomModel(pure, { shape: small, type: 'q6_k' });
-  /** @param {any} types */
+  /** @param {Record<string, WeightType>} types */
   const size = (types) =>
-    tensors(small, (/** @type {any} */ role) => types[role]).reduce((sum, { type, shape }) => {
+    tensors(small, (role) => types[role]).reduce((sum, { type, shape }) => {
       const { weights, bytes } = FORMATS[type];
       return sum + (shape.reduce((a, b) => a * b, 1) / weights) * bytes;
     }, 0);
@@ -117,26 +117,31 @@ test('the generator gives xoshiro128** numbers', () => {
 });
 
 test('a tensor of another size than announced is refused', () => {
-  const info = { name: 'short', type: 'f32', shape: [4] };
   assert.throws(
-    () => ggufBytes({ metadata: [], tensors: [info], produce: () => [new Uint8Array(12)] }),
+    () =>
+      ggufBytes({
+        metadata: [],
+        tensors: [{ name: 'short', type: 'f32', shape: [4] }],
+        produce: () => [new Uint8Array(12)],
+      }),
     /short: 12 bytes/,
   );
 });
 
 test('the command refuses what it does not know, in a sentence', () => {
   const script = fileURLToPath(new URL('../random-model.js', import.meta.url));
-  /** @param {...object} options */
-  const run = (...options) => spawnSync(process.execPath, untyped([script, ...options]), { encoding: 'utf8' });
+  /** @param {string[]} options */
+  const run = (options) => spawnSync(process.execPath, [script, ...options], { encoding: 'utf8' });
   const out = ['--out', join(folder, 'x.gguf')];
+  /** @type {[string[], RegExp][]} */
   const cases = [
     [['--shape', 'x', ...out], /Unknown shape "x"/],
     [['--shape', 'smollm2-135m', '--type', 'q9', ...out], /Unknown type "q9"/],
     [['--shape', 'smollm2-135m', '--seed', 'abc', ...out], /seed/],
     [['--shape', 'smollm2-135m'], /--out/],
   ];
-  for (const [options, sentence] of untyped(cases)) {
-    const { status, stderr } = run(...options);
+  for (const [options, sentence] of cases) {
+    const { status, stderr } = run(options);
     assert.equal(status, 1);
     assert.match(stderr, sentence);
   }
@@ -144,6 +149,7 @@ test('the command refuses what it does not know, in a sentence', () => {
 
 test('metadata longer than a page of the writer stays in order', () => {
   const tokens = Array.from({ length: 20000 }, (_, i) => `token ${i}`);
+  /** @type {import('../gguf-writer.js').KeyValue[]} */
   const entries = [
     ['list', 'string[]', tokens],
     ['long', 'string', 'x'.repeat(200000)],

@@ -145,7 +145,7 @@ test('metadata gives strings as a table, malformed ones as they are decoded else
 test('a vocabulary of 262,144 tokens takes at most 12 MB, with merges or without', async () => {
   setFlagsFromString('--expose-gc');
   const collect = runInNewContext('gc');
-  for (const model of ['llama', 'gemma4']) {
+  for (const model of /** @type {const} */ (['llama', 'gemma4'])) {
     const { bytes, vocabularySize } = await measureVocabulary(model, { createTokenizer, collect });
     assert.equal(vocabularySize, 262_144);
     assert.ok(bytes > 5e6 && bytes < 12e6, `${model}: ${bytes}`);

@@ -6,17 +6,24 @@ import { ggufBytes } from '../gguf-writer.js';
 import { FAMILY_MODELS } from '../golden/families.js';
 import { goldenBytes, goldenFile } from '../golden/models.js';
 import { present } from '../present.js';
-import { untyped } from '../untyped.js';
 
-/** A golden model with further blocks behind its own, which the key may count. */
-function withFurther(/** @type {any} */ name, /** @type {any} */ { further = 1, counted = further, extra = {} } = {}) {
+/** @typedef {import('../gguf-writer.js').KeyValue} KeyValue */
+
+/** @typedef {{ further?: number, counted?: number, extra?: Record<string, unknown> }} Further */
+
+/**
+ * A golden model with further blocks behind its own, which the key may count.
+ * @param {string} name
+ * @param {Further} [options]
+ */
+function withFurther(name, { further = 1, counted = further, extra = {} } = {}) {
   const file = goldenFile(name);
   const { family, width } = FAMILY_MODELS[name].shape;
   const blocks = present(file.metadata.find(([key]) => key === `${family}.block_count`))[2];
   const added = Array.from({ length: further }, (_, i) => {
     const own = file.tensors.filter((tensor) => tensor.name.startsWith('blk.0.'));
     const like = present(own.find((tensor) => tensor.name === 'blk.0.attn_output.weight'));
-    /** @param {number[]} shape @param {string} suffix */
+    /** @param {number[]} shape @param {string} suffix @returns {typeof like} */
     const floats = (shape, suffix) => ({ ...like, type: 'f32', shape, name: `blk.0.${suffix}.weight` });
     const head = [floats([2 * width, width], 'nextn.eh_proj'), floats([width], 'nextn.enorm')].map((tensor) => ({
       ...tensor,
@@ -27,10 +34,12 @@ function withFurther(/** @type {any} */ name, /** @type {any} */ { further = 1, 
       name: tensor.name.replace('blk.0.', `blk.${blocks + i}.`),
     }));
   }).flat();
-  const entries = file.metadata.map(([key, type, value]) => {
+  /** @param {KeyValue} entry @returns {KeyValue} */
+  const changed = ([key, type, value]) => {
     if (key === `${family}.block_count`) return [key, type, blocks + further];
     return [key, type, extra[key] ?? value];
-  });
+  };
+  const entries = file.metadata.map(changed);
   entries.push([`${family}.nextn_predict_layers`, 'u32', counted]);
   // Before the output's norm, as converters write them, so that loading has to pass over them.
   const tensors = [...file.tensors];
@@ -56,7 +65,7 @@ async function facts(model, options = {}) {
 
 const WARNING = 'PREDICTION_BLOCKS_UNUSED';
 
-for (const [name, options] of untyped([
+for (const [name, options] of /** @type {[string, Further][]} */ ([
   ['glm4-untied', {}],
   ['glm4-tied', { further: 2 }],
   ['qwen2-tied', {}],

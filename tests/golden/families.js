@@ -1,19 +1,18 @@
 // Golden models of the model families beside plain Llama: each row of the engine's table of families has one, and one
 // for each of its choices that another file may make.
 
-import { untyped } from '../untyped.js';
 import { referenceLogits } from './reference-forward.js';
 
 const base = { context: 512, layers: 3, tied: true, epsilon: 1e-6, ropeBase: 10000 };
 const QUERY_KEY_VALUE = ['attn_q', 'attn_k', 'attn_v'];
 /** @param {number} count @param {number} kvHeads @param {number} headSize */
 const heads = (count, kvHeads, headSize) => ({ heads: count, kvHeads, headSize });
-/** @param {number} count @param {(i: number) => number | boolean} value */
-const bools = (count, value) => Array.from({ length: count }, (_, i) => value(i));
+/** @template T @param {number} count @param {(i: number) => T} value */
+const list = (count, value) => Array.from({ length: count }, (_, i) => value(i));
 
 // Divisors of a RoPE's angles that grow from pair to pair.
 /** @param {number} pairs @param {number} most */
-const growing = (pairs, most) => bools(pairs, (i) => Math.fround(1 + ((most - 1) * i) / (pairs - 1)));
+const growing = (pairs, most) => list(pairs, (i) => Math.fround(1 + ((most - 1) * i) / (pairs - 1)));
 /** @param {number} pairs */
 const longFactors = (pairs) => ({ long: growing(pairs, 12), short: growing(pairs, 2) });
 
@@ -22,7 +21,16 @@ const deep = { ...base, width: 32, ffn: 64 };
 const little = { query: 1.2, branch: 0.12, out: 0.4, down: 0.5 };
 const gemma = { ...base, ropeBase: 30000 };
 
-// family, what is special, shape, types (of the outer matrices, and of others where they differ), gains
+/** @typedef {import('./models.js').GoldenModel} GoldenModel */
+/** @typedef {import('../model-shapes.js').Shape} Shape */
+/** @typedef {import('../weight-formats.js').WeightType} WeightType */
+
+/**
+ * `kind`: what is special; `types`: of the outer matrices, and of others where they differ.
+ * @typedef {[family: string, kind: string, shape: Omit<Shape, 'name' | 'heads' | 'kvHeads' | keyof typeof base> & Partial<Shape>,
+ *   types: [outer: WeightType, block?: WeightType | WeightType[]], gains?: GoldenModel['gains']]} Row
+ * @type {Row[]}
+ */
 const ROWS = [
   [
     'llama',
@@ -249,7 +257,7 @@ const ROWS = [
     'window',
     {
       ...{ ...deep, ...heads(2, 1, 16), layers: 64, vocabulary: 283, window: 24 },
-      keys: [['attention.sliding_window_pattern', 'bool[]', bools(64, (i) => i % 5 !== 1 && i !== 63)]],
+      keys: [['attention.sliding_window_pattern', 'bool[]', list(64, (i) => i % 5 !== 1 && i !== 63)]],
     },
     ['q8_0'],
     { query: 1.6, branch: 0.13 },
@@ -425,12 +433,12 @@ const ROWS = [
 const WINDOW_ROPE_BASES = { 'gemma3-window': 10000 };
 
 // Converters of 2024 wrote no scales for MiniCPM, and llama.cpp multiplies where the model divides.
-/** @type {Record<string, (string | number)[][]>} */
+/** @type {Record<string, GoldenModel['plainKeys']>} */
 const PLAIN_KEYS = { 'minicpm-defaults': [['logit_scale', 'f32', 96 / 256]] };
 
 // What computes the models that llama.cpp does not run: a forward pass from the family's paper or its makers' code, in
 // plain arithmetic, that shares no code with the engine.
-/** @type {Record<string, any>} */
+/** @type {Record<string, import('./models.js').Reference>} */
 const REFERENCES = { 'llama-wide-values': referenceLogits };
 
 // Those that give entropies within bounds, where the first does not.
@@ -456,13 +464,15 @@ const SEEDS = {
   'exaone4-window': 2,
 };
 
-/** @param {[any, any, any, any, any]} options */
+/** @param {Row} row @returns {[string, GoldenModel]} */
 const model = ([family, kind, shape, [outer, block = outer], gains = {}]) => {
   // llama.cpp looks for the special tokens of Phi 3's own vocabulary in whatever is named so.
   const name = `${family.replace('phi3', 'phi')}-${kind}`;
-  const whole = { ...base, ...shape, family };
+  // Those of families whose blocks differ in their heads have these in `ofBlocks`.
+  const whole = { ...base, ...heads(0, 0, shape.headSize), ...shape, family, name };
   // Gemma multiplies its embeddings with the root of the width.
   const embedding = family.startsWith('gemma') ? 0.7 / Math.sqrt(whole.width) : undefined;
+  /** @type {GoldenModel['types']} */
   const output = whole.tied ? {} : { output: outer };
   return [
     name,
@@ -479,5 +489,5 @@ const model = ([family, kind, shape, [outer, block = outer], gains = {}]) => {
   ];
 };
 
-/** @type {Record<string, import('./models.js').GoldenModel>} */
-export const FAMILY_MODELS = Object.fromEntries(ROWS.map(untyped(model)));
+/** @type {Record<string, GoldenModel>} */
+export const FAMILY_MODELS = Object.fromEntries(ROWS.map(model));

@@ -9,7 +9,6 @@ import { createEngine } from '../../js/index.node.js';
 import { logitsAfter, openCoreModel } from '../core-model.js';
 import { Random } from '../random-numbers.js';
 import { drawOfEach } from '../rounds.js';
-import { untyped } from '../untyped.js';
 import { FAMILY_MODELS } from './families.js';
 import { GOLDEN_MODELS, goldenBytes } from './models.js';
 
@@ -39,7 +38,7 @@ const walked = new Set(drawOfEach('families whose sessions are worked with', nam
 const compressed = new Set(drawOfEach('families in INT8 pages', names, familyOf));
 const early = new Set(drawOfEach('families that are asked as they arrive', names, familyOf));
 
-/** @param {Engine} engine @param {number[]} tokens */
+/** @param {Engine | Session} engine @param {number[]} tokens */
 async function logitsOf(engine, tokens) {
   const { top } = await engine.evaluate(tokens, { top: 0 });
   const logits = new Float32Array(top.length);
@@ -57,7 +56,7 @@ class Walk {
     this.vocabulary = vocabulary;
     /** @type {{ session: Session, tokens: number[] }[]} */
     this.sessions = [];
-    /** @type {any} */
+    /** @type {number[] | null} */
     this.saved = null;
     this.trunk = this.#some(CONTEXT);
   }
@@ -74,10 +73,11 @@ class Walk {
     return [...this.trunk.slice(0, shared), ...this.#some(length - shared)];
   }
 
-  /** @param {Session | Session | null} session @param {number[]} tokens */
+  /** @param {Session | null} session @param {number[]} tokens */
   async #add(session, tokens) {
-    this.sessions.push(untyped({ session, tokens }));
-    if (this.sessions.length > 4) await untyped(this.sessions.shift()).session.close();
+    assert.ok(session, 'what was saved is there');
+    this.sessions.push({ session, tokens });
+    if (this.sessions.length > 4) await this.sessions.shift()?.session.close();
   }
 
   async step() {
@@ -104,7 +104,7 @@ class Walk {
     }
   }
 
-  /** @param {any} it */
+  /** @param {{ session: Session, tokens: number[] }} it */
   async #compare(it) {
     const grown = it.tokens.length > 0 && it.tokens.length < CONTEXT - 10 && this.random.below(2) > 0;
     const tokens = grown ? [...it.tokens, ...this.#some(1 + this.random.below(9))] : this.#text();

@@ -2,48 +2,46 @@
 // the golden records, to which golden.test.js holds it.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { NibbleError } from '../../js/base/errors.js';
 import { FOREIGN_FAMILIES } from '../../js/gguf/unsupported.js';
 import { createEngine } from '../../js/index.node.js';
 import { logitsAfter, openCoreModel } from '../core-model.js';
 import { kl, logSoftmax } from '../divergence.js';
 import { ggufBytes } from '../gguf-writer.js';
+import { present } from '../present.js';
 import { metadata, tensors } from '../random-model.js';
-import { untyped } from '../untyped.js';
 import { FAMILY_MODELS } from './families.js';
 import { goldenFile, readGolden } from './models.js';
 
-/** @typedef {import('./models.js').GoldenSequence} GoldenSequence @param {{ shape: Shape }} options */
-/** @typedef {import('../model-shapes.js').Shape} Shape @param {any} options */
+/** @typedef {import('./models.js').GoldenSequence} GoldenSequence */
+/** @typedef {import('../gguf-writer.js').KeyValue} KeyValue */
 
+/** @param {{ shape: number[] }} tensor */
 function* zeros({ shape }) {
-  yield new Uint8Array(
-    4 * shape.reduce((/** @type {number} */ product, /** @type {number} */ size) => product * size, 1),
-  );
+  yield new Uint8Array(4 * shape.reduce((product, size) => product * size, 1));
 }
 
 // A divergence that no rounding makes.
 const SHOWS = 1e-4;
 
-/** @param {any} name @param {{}} changes */
-const shapeOf = (name, changes) => ({ ...FAMILY_MODELS[name].shape, ...changes });
-
-/** @param {Buffer<ArrayBuffer> | RegExp} model */
+/** @param {Buffer<ArrayBuffer>} model */
 async function refusal(model) {
-  const error = await createEngine(untyped({ model, threads: 1 })).then(
-    (engine) => engine.unload().then(() => assert.fail('The model was taken.')),
+  const outcome = await createEngine({ model, threads: 1 }).then(
+    (engine) => engine.unload(),
     (error) => error,
   );
-  return error;
+  assert.ok(outcome instanceof NibbleError, 'The model was taken.');
+  return outcome;
 }
 
 test('every family that the engine names has golden models', async () => {
   const file = goldenFile('qwen2-tied');
-  const entries = file.metadata.map((entry) =>
-    entry[0] === 'general.architecture' ? ['general.architecture', 'string', 'nonesuch'] : entry,
-  );
+  /** @param {KeyValue} entry @returns {KeyValue} */
+  const changed = ([key, type, value]) => [key, type, key === 'general.architecture' ? 'nonesuch' : value];
+  const entries = file.metadata.map(changed);
   const { code, message } = await refusal(ggufBytes({ ...file, metadata: entries }));
   assert.equal(code, 'MODEL_UNSUPPORTED');
-  const families = message.match(/runs: ([^.]*)\./)[1].split(', ');
+  const families = present(message.match(/runs: ([^.]*)\./))[1].split(', ');
   const golden = new Set(Object.values(FAMILY_MODELS).map(({ shape }) => shape.family));
   assert.deepEqual([...families].sort(), [...golden].sort());
   assert.deepEqual(
@@ -53,6 +51,7 @@ test('every family that the engine names has golden models', async () => {
 });
 
 test('tensors of another family are refused by name', async () => {
+  /** @type {[string, string, RegExp][]} */
   const cases = [
     ['qwen2-tied', 'qwen3', /blk\.0\.attn_q_norm\.weight is missing/],
     ['qwen3-tied', 'qwen2', /blk\.0\.attn_[qk]_norm\.weight.*qwen2 model/],
@@ -68,19 +67,21 @@ test('tensors of another family are refused by name', async () => {
     ['arcee-untied', 'mistral3', /blk\.0\.ffn_gate\.weight is missing/],
   ];
   for (const [name, family, sentence] of cases) {
-    const shape = shapeOf(name, {});
-    const entries = metadata(shape).map(([key, type, value]) => {
+    const { shape } = FAMILY_MODELS[name];
+    /** @param {KeyValue} entry @returns {KeyValue} */
+    const renamed = ([key, type, value]) => {
       if (key === 'general.architecture') return [key, type, family];
       return [key.replace(`${shape.family}.`, `${family}.`), type, value];
-    });
+    };
+    const entries = metadata(shape).map(renamed);
     const list = tensors(shape, () => 'f32');
     const { message } = await refusal(ggufBytes({ metadata: entries, tensors: list, produce: zeros }));
-    assert.match(message, untyped(sentence), `${name} as ${family}`);
+    assert.match(message, sentence, `${name} as ${family}`);
   }
 });
 
 // The metadata of a golden model with one key changed (a value of undefined: left out), and the tensors that are kept.
-/** @param {any} name @param {any} suffix @param {any} type @param {any} value */
+/** @param {string} name @param {string} suffix @param {string} type @param {unknown} value */
 function changed(name, suffix, type, value) {
   const file = goldenFile(name);
   const key = `${FAMILY_MODELS[name].shape.family}.${suffix}`;
@@ -89,7 +90,7 @@ function changed(name, suffix, type, value) {
   return ggufBytes({ ...file, metadata: entries });
 }
 
-/** @param {Buffer<ArrayBuffer>} bytes @param {GoldenSequence} goldenSequence */
+/** @param {Buffer<ArrayBuffer>} bytes @param {GoldenSequence} sequence */
 async function divergence(bytes, { tokens, logProbabilities }) {
   const { model, close } = await openCoreModel(bytes, { exact: true });
   try {
@@ -100,6 +101,7 @@ async function divergence(bytes, { tokens, logProbabilities }) {
 }
 
 test('each choice that a file makes, or leaves to the family, shows in the golden records', async () => {
+  /** @type {[string, string, string, unknown][]} */
   const cases = [
     ['gemma2-defaults', 'attn_logit_softcapping', 'f32', 0],
     ['gemma2-defaults', 'final_logit_softcapping', 'f32', 0],
@@ -175,7 +177,7 @@ test("the window of a Phi 3 file is one that nobody obeys, and Baichuan's has no
 
 test('what is no model that runs here is told by what it is', async () => {
   const file = goldenFile('qwen2-tied');
-  /** @param {string[][] | ((string | number)[])[] | ((string | boolean)[])[]} entries */
+  /** @param {KeyValue[]} entries */
   const as = (entries, list = file.tensors) => {
     const changes = new Map(entries.map((entry) => [entry[0], entry]));
     const others = file.metadata.filter(([key]) => !changes.has(key));
@@ -183,6 +185,7 @@ test('what is no model that runs here is told by what it is', async () => {
   };
   /** @param {string} name */
   const family = (name) => as([['general.architecture', 'string', name]]);
+  /** @type {[Buffer<ArrayBuffer>, RegExp][]} */
   const cases = [
     [family('clip'), /family "clip".*pictures \(mmproj\).*language model's own file/],
     [family('bert'), /family "bert".*vectors of texts/],
@@ -202,7 +205,7 @@ test('what is no model that runs here is told by what it is', async () => {
     [as([['qwen2.expert_count', 'u32', 8]]), /mixture of 8 experts.*dense/],
     [as([], []), /no weights.*vocabulary.*model's own file/],
   ];
-  for (const [model, sentence] of untyped(cases)) {
+  for (const [model, sentence] of cases) {
     const { code, message } = await refusal(model);
     assert.equal(code, 'MODEL_UNSUPPORTED', message);
     assert.match(message, sentence);

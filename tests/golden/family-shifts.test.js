@@ -6,7 +6,6 @@ import { test } from 'node:test';
 import { logitsAfter, openCoreModel } from '../core-model.js';
 import { ggufBytes } from '../gguf-writer.js';
 import { present } from '../present.js';
-import { untyped } from '../untyped.js';
 import { FAMILY_MODELS } from './families.js';
 import { goldenFile } from './models.js';
 
@@ -18,7 +17,7 @@ const DROP = 37;
 const TOLERANCE = 1e-3;
 
 // Those that say why they do not.
-/** @type {any} */
+/** @type {Record<string, RegExp>} */
 const REFUSALS = {
   gpt2: /reads positions with the tokens.*cannot be moved.*Begin anew/,
 };
@@ -39,7 +38,7 @@ function withOneAttention(name, only) {
   return ggufBytes({
     metadata: file.metadata.filter(([key]) => key !== loops),
     tensors: file.tensors,
-    produce: (/** @type {any} */ { name: tensor, bytes }) => [silent(tensor) ? new Uint8Array(bytes.length) : bytes],
+    produce: ({ name: tensor, bytes }) => [silent(tensor) ? new Uint8Array(bytes.length) : bytes],
   });
 }
 
@@ -54,7 +53,7 @@ function blocksOf({ family, layers, loops = 1, window, scaling }) {
 /** @param {Float32Array<ArrayBuffer> | null} a @param {Float32Array<ArrayBuffer>} b */
 const distance = (a, b) => Math.max(...present(a).map((value, i) => Math.abs(value - b[i])));
 
-for (const [name, { shape }] of untyped(Object.entries(FAMILY_MODELS))) {
+for (const [name, { shape }] of Object.entries(FAMILY_MODELS)) {
   test(name, async () => {
     const tokens = Array.from({ length: LENGTH }, (_, i) => (i * 89 + 7) % shape.vocabulary);
     const rest = [...tokens.slice(0, KEEP), ...tokens.slice(KEEP + DROP)];
@@ -64,8 +63,9 @@ for (const [name, { shape }] of untyped(Object.entries(FAMILY_MODELS))) {
       const { model, close } = await openCoreModel(withOneAttention(name, block), options);
       const session = model.createSession();
       await session.evaluate(tokens);
-      if (REFUSALS[shape.family]) {
-        assert.throws(() => session.shift(KEEP, DROP), REFUSALS[shape.family]);
+      const refused = REFUSALS[present(shape.family)];
+      if (refused) {
+        assert.throws(() => session.shift(KEEP, DROP), refused);
         assert.equal(session.length, LENGTH);
       } else {
         session.shift(KEEP, DROP);

@@ -41,20 +41,20 @@ const blend = (pairs, factor) =>
 
 /**
  * @typedef {object} GoldenModel
- * @property {import('../model-shapes.js').Shape} shape
+ * @property {Shape} shape
  * @property {Record<string, WeightType | WeightType[]>} types of 'block', 'embedding' and 'output' matrices, and of
  *   'norm' where it is not F32; of a list, its tensors get one after the other in turn
  * @property {'llama.cpp' | 'reference'} source of the recorded probabilities: reference-forward.js where llama.cpp has
  *   no such model
  * @property {Reference} [reference] what computes them, of a family where llama.cpp has no such model
- * @property {object} [gains] see tensors() in random-model.js
+ * @property {import('../random-model.js').Gains} [gains]
  * @property {number} [seed] one that gives entropies within bounds
  * @property {number} [windowRopeBase] of layers with a window, where the family has one that no key of the file says
- * @property {import('../gguf-writer.js').Entry[]} [plainKeys] what llama.cpp has to be told where its defaults are wrong
+ * @property {import('../gguf-writer.js').KeyValue[]} [plainKeys] what llama.cpp has to be told where its defaults are wrong
  */
 
-/** @type {any} */
-export const GOLDEN_MODELS = {
+/** @type {Record<string, Omit<GoldenModel, 'shape'> & { shape: Omit<Shape, 'name'> }>} */
+const OWN_MODELS = {
   'f32-mha-tied': {
     gains: { query: 1.25, logits: 2.8 },
     source: 'llama.cpp',
@@ -171,11 +171,16 @@ export const GOLDEN_MODELS = {
     types: { block: 'q8_0', embedding: 'q8_0', output: 'q8_0' },
     shape: { ...base, width: 128, heads: 2, kvHeads: 2, headSize: 64, ropeSize: 32, ffn: 160, vocabulary: 342 },
   },
+};
+
+/** @type {Record<string, GoldenModel>} */
+export const GOLDEN_MODELS = {
+  ...Object.fromEntries(
+    Object.entries(OWN_MODELS).map(([name, model]) => [name, { ...model, shape: { ...model.shape, name } }]),
+  ),
   ...TYPE_MODELS,
   ...FAMILY_MODELS,
 };
-
-for (const [name, model] of Object.entries(GOLDEN_MODELS)) model.shape.name = name;
 
 /**
  * What computes a model beside the engine and llama.cpp; null: nothing does.
@@ -192,11 +197,9 @@ export const referenceOf = (name) =>
 export const isWithoutRope = (name) =>
   name === 'baichuan-13b' ||
   familyOf(GOLDEN_MODELS[name].shape).positions ||
-  (GOLDEN_MODELS[name].shape.keys ?? []).some(
-    (/** @type {any} */ [key, , value]) => key === 'rope.scaling.finetuned' && !value,
-  );
+  (GOLDEN_MODELS[name].shape.keys ?? []).some(([key, , value]) => key === 'rope.scaling.finetuned' && !value);
 
-/** @param {string | string | number} name */
+/** @param {string} name */
 function find(name) {
   const model = GOLDEN_MODELS[name];
   if (!model) throw new RangeError(`No golden model "${name}"; there are ${Object.keys(GOLDEN_MODELS).join(', ')}.`);
@@ -253,8 +256,12 @@ function withTypes(list, types) {
   });
 }
 
-// A model that computes each stored block twice, written as the plain model it equals.
-/** @param {any[]} list @param {Shape} shape */
+/**
+ * A model that computes each stored block twice, written as the plain model it equals.
+ * @template {LayoutTensor} T
+ * @param {T[]} list
+ * @param {Shape} shape
+ */
 function unshare(list, { layers, blockRepeat }) {
   const blocks = list.filter(({ name }) => name.startsWith('blk.'));
   const copies = Array.from({ length: layers }, (_, layer) => {
@@ -270,7 +277,7 @@ function unshare(list, { layers, blockRepeat }) {
 
 /**
  * A golden model's file, in the writer's terms.
- * @param {string | string | number} name
+ * @param {string} name
  * @param {{twin?: boolean, plain?: boolean, ropeBase?: number}} [options] `twin`: the same weights dequantised to F32;
  *   `plain`: for llama.cpp, with shared blocks written out, keys and values of one size, and the keys that it needs
  *   besides; `ropeBase`: another one,
@@ -283,10 +290,13 @@ export function goldenFile(name, { twin = false, plain = false, ropeBase } = {})
     types,
   ).map((tensor) => {
     const bytes = randomTensor(tensor, shape, seed);
-    return twin
+    /** @type {LayoutTensor & { bytes: Uint8Array }} */
+    const filled = twin
       ? { ...tensor, type: 'f32', bytes: quantize('f32', dequantize(tensor.type, bytes)) }
       : { ...tensor, bytes };
+    return filled;
   });
+  /** @type {Shape} */
   const written = { ...shape, ropeBase: ropeBase ?? shape.ropeBase };
   if (plain) written.keys = [...(shape.keys ?? []), ...plainKeys];
   if (ropeBase && windowRopeBase) {
@@ -306,13 +316,14 @@ export function goldenFile(name, { twin = false, plain = false, ropeBase } = {})
   return {
     metadata: metadata(written),
     tensors: list,
-    produce: (/** @type {any} */ tensor) => [tensor.bytes],
+    /** @param {{ bytes: Uint8Array }} tensor */
+    produce: ({ bytes }) => [bytes],
   };
 }
 
 /**
  * A golden model as the bytes of a GGUF file.
- * @param {any} name
+ * @param {string} name
  * @param {Parameters<typeof goldenFile>[1]} [options]
  */
 export const goldenBytes = (name, options) => ggufBytes(goldenFile(name, options));
@@ -327,7 +338,7 @@ export const writeGoldenModel = (name, path, options) => writeGguf(path, goldenF
 
 /**
  * A golden model for reference-forward.js.
- * @param {string | string | number} name
+ * @param {string} name
  * @returns {import('./reference-forward.js').Model}
  */
 export function goldenReference(name) {
@@ -364,7 +375,7 @@ export function goldenTokens(name) {
 
 /**
  * The recorded results of a golden model.
- * @param {any} name
+ * @param {string} name
  * @returns {{name: string, source: 'llama.cpp' | 'reference', generator: string, sha256: string, bytes: number,
  *   sequences: GoldenSequence[]}}
  */

@@ -1,6 +1,9 @@
 // Golden models of the weight types that no other golden model has: each type is the embedding of one, an output (the
 // embedding's own where they are tied) and some of the matrices between, beside other types.
-import { untyped } from '../untyped.js';
+
+/** @typedef {import('./models.js').GoldenModel} GoldenModel */
+/** @typedef {import('../model-shapes.js').Shape} Shape */
+/** @typedef {import('../weight-formats.js').WeightType} WeightType */
 
 const base = { context: 512, layers: 2, tied: false, epsilon: 1e-5, ropeBase: 10000 };
 /** @param {number} count @param {number} kvHeads @param {number} headSize */
@@ -8,7 +11,7 @@ const heads = (count, kvHeads, headSize) => ({ heads: count, kvHeads, headSize }
 
 // Rows of 32 x an odd number for the types whose blocks are small, of 64 x 3 and 128 x 3 for those with blocks of 64
 // and 128, of 256 and 512 for the others.
-/** @type {Record<string, any>} */
+/** @type {Record<number, Omit<Shape, 'name' | 'vocabulary'>>} */
 const SHAPES = {
   96: { ...base, ...heads(3, 1, 32), width: 96, ffn: 160 },
   160: { ...base, ...heads(5, 5, 32), width: 160, ffn: 224 },
@@ -19,7 +22,12 @@ const SHAPES = {
   512: { ...base, ...heads(8, 2, 32), width: 512, ffn: 256 },
 };
 
-// width, vocabulary, embedding, output (none: tied), matrices of the blocks in turn, gains, seed
+/**
+ * The output of none is tied; `block`: matrices of the blocks in turn.
+ * @typedef {[width: number, vocabulary: number, embedding: WeightType, output: WeightType | null, block: WeightType[],
+ *   gains: import('../random-model.js').Gains, seed?: number]} Row
+ * @type {Row[]}
+ */
 const ROWS = [
   [96, 301, 'q5_0', null, ['q5_0', 'q8_0', 'q5_1'], { logits: 3.1 }],
   [160, 277, 'q5_1', 'iq4_nl', ['q5_1', 'iq4_nl'], { logits: 2.6 }, 2],
@@ -45,21 +53,18 @@ const ROWS = [
   [256, 265, 'tq2_0', 'tq1_0', ['tq2_0', 'tq1_0', 'q4_k'], { logits: 2.7 }],
 ];
 
-/** @param {[width: any, vocabulary: any, embedding: any, output: any, block: any, gains: any, seed: any]} options */
-const model = ([width, vocabulary, embedding, output, block, gains, seed = 1]) => [
-  `${embedding}-${output ?? 'tied'}`,
-  {
-    gains,
-    seed,
-    source: 'llama.cpp',
-    types: { block, embedding, ...(output ? { output } : {}) },
-    shape: { ...SHAPES[width], vocabulary, tied: output === null },
-  },
-];
+/** @param {Row} row @returns {[string, GoldenModel]} */
+const model = ([width, vocabulary, embedding, output, block, gains, seed = 1]) => {
+  const name = `${embedding}-${output ?? 'tied'}`;
+  const types = { block, embedding, ...(output ? { output } : {}) };
+  const shape = { ...SHAPES[width], name, vocabulary, tied: output === null };
+  return [name, { gains, seed, source: 'llama.cpp', types, shape }];
+};
 
 // The records above are llama.cpp's. These are those of reference-forward.js, so they show that the engine reads such
 // norms as this project's own second opinion does, and not that another engine does: when they were made, llama.cpp hung
 // with norms of F16, and no other type was tried with it.
+/** @type {GoldenModel} */
 const norms = {
   gains: { logits: 2.5 },
   seed: 2,
@@ -68,8 +73,8 @@ const norms = {
     norm: ['f16', 'q8_0', 'bf16', 'q4_1', 'q6_k', 'iq4_nl', 'q5_k'],
     ...{ block: ['q4_0', 'q4_k'], embedding: 'q6_k', output: 'q4_0' },
   },
-  shape: { ...SHAPES[256], layers: 3, ffn: 256, vocabulary: 263 },
+  shape: { ...SHAPES[256], name: 'norm-types', layers: 3, ffn: 256, vocabulary: 263 },
 };
 
-/** @type {Record<string, import('./models.js').GoldenModel>} */
-export const TYPE_MODELS = { ...Object.fromEntries(ROWS.map(untyped(model))), 'norm-types': untyped(norms) };
+/** @type {Record<string, GoldenModel>} */
+export const TYPE_MODELS = { ...Object.fromEntries(ROWS.map(model)), 'norm-types': norms };

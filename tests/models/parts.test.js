@@ -404,7 +404,7 @@ describe('parts that make no model', () => {
       }));
   }
 
-  for (const [type, count] of [
+  for (const [type, count] of /** @type {[string, number | bigint | string][]} */ ([
     ...[
       ['u32', 4294967294],
       ['u64', 2n ** 62n],
@@ -413,15 +413,16 @@ describe('parts that make no model', () => {
       ['f32', 2.5],
       ['string', '2'],
     ],
-  ]) {
+  ])) {
     test(`are refused before anything is made of their count: ${type} ${count}`, async () => {
       const [first, second] = [0, 1].map((number) => {
-        const told = [
+        /** @type {import('../gguf-writer.js').KeyValue[]} */
+        const metadata = [
+          ['general.architecture', 'string', 'llama'],
           ['split.no', 'u16', number],
           ['split.count', type, count],
           ['split.tensors.count', 'i32', 0],
         ];
-        const metadata = [['general.architecture', 'string', 'llama'], ...told];
         return ggufBytes({ metadata, tensors: [], produce: () => [] });
       });
       for (const model of [[first, second], first])

@@ -24,6 +24,7 @@ import {
 /** @typedef {import('playwright-core').Route} Route */
 
 const bytes = readFileSync(MODEL);
+/** @type {import('../gguf-writer.js').KeyValue[]} */
 const STRANGE = [['tokenizer.ggml.pre', 'string', 'no-such-split']];
 
 /** @type {Browser} */

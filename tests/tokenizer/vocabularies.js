@@ -17,6 +17,8 @@ hello hello Hello HELLO world World the The THE there these those then than`;
 
 import { characterMap } from './character-map.js';
 
+/** @typedef {import('../gguf-writer.js').KeyValue} KeyValue */
+
 const ALPHABET = (() => {
   let next = 0x100;
   return Array.from({ length: 256 }, (_, byte) => {
@@ -53,7 +55,7 @@ function learnMerges(words, count) {
   return merges;
 }
 
-/** @param {string[]} word @param {any} left @param {any} right */
+/** @param {string[]} word @param {string} left @param {string} right */
 function joinPair(word, left, right) {
   const joined = [];
   for (let i = 0; i < word.length; i++) {
@@ -71,7 +73,7 @@ const SPECIAL = ['<|begin|>', '<|end|>', '<|im_end|>'];
 // Line breaks stay with the punctuation before them, as some splits have it.
 const BYTE_MERGES = learnMerges((CORPUS.match(/ ?[^\s]+[\n]*|\s+/g) ?? []).map(spellBytes), 400);
 
-/** @param {string} pre the pre-tokenizer's name @returns {import('../gguf-writer.js').Entry[]} */
+/** @param {string} pre the pre-tokenizer's name @returns {KeyValue[]} */
 function byteLevel(pre) {
   const merges = BYTE_MERGES;
   // The last is made by no merge: some models take a word that is in the vocabulary as it is.
@@ -89,7 +91,7 @@ function byteLevel(pre) {
   ]);
 }
 
-/** @param {any} [more] @returns {import('../gguf-writer.js').Entry[]} */
+/** @param {KeyValue[]} [more] @returns {KeyValue[]} */
 function sentencePiece(more = []) {
   const words = (CORPUS.match(/[^ \n]+| +/g) ?? []).map((word) => [...`▁${word.replaceAll(' ', '▁')}`]);
   const learnt = learnMerges(words, 300).map((merge) => merge.replace(' ', ''));
@@ -120,7 +122,8 @@ const BYTES = ALPHABET.map((_, byte) => `<0x${byte.toString(16).toUpperCase().pa
  * Merges of the text itself: lines whose spaces are written as U+2581, or words.
  * @param {string} model
  * @param {string} [pre]
- * @param {((string | boolean)[])[]} [more]
+ * @param {KeyValue[]} [more]
+ * @returns {KeyValue[]}
  */
 function characterLevel(model, pre, more = []) {
   const text = model === 'whitespace' ? CORPUS.toLowerCase() : CORPUS.replaceAll(' ', '▁');
@@ -137,7 +140,7 @@ function characterLevel(model, pre, more = []) {
     return token === '<tool>' ? TYPES.userDefined : TYPES.normal;
   });
   return entries(model, tokens, types, [
-    ...(pre === undefined ? [] : [['tokenizer.ggml.pre', 'string', pre]]),
+    ...(pre === undefined ? [] : [/** @type {KeyValue} */ (['tokenizer.ggml.pre', 'string', pre])]),
     ['tokenizer.ggml.merges', 'string[]', merges],
     ['tokenizer.ggml.bos_token_id', 'u32', 2],
     ['tokenizer.ggml.eos_token_id', 'u32', 1],
@@ -145,7 +148,7 @@ function characterLevel(model, pre, more = []) {
   ]);
 }
 
-/** Whole words, and endings of words that are in no vocabulary whole. @param {((string | boolean)[])[]} [more] */
+/** Whole words, and endings of words that are in no vocabulary whole. @param {KeyValue[]} [more] */
 function wordPiece(more = []) {
   const words = CORPUS.match(/\p{L}+|\p{N}+|\S/gu) ?? [];
   const whole = words.filter((_, index) => index % 3 > 0).map((word) => `▁${word}`);
@@ -179,7 +182,7 @@ const REPLACED = {
 
 /**
  * Pieces with the logarithms of how likely they are, as if each had been drawn by its length.
- * @param {((string | boolean)[])[] | ((string | boolean)[] | (string | Int8Array<ArrayBuffer>)[])[]} [more]
+ * @param {KeyValue[]} [more]
  */
 function unigram(more = []) {
   const words = CORPUS.replaceAll('\n', ' ').split(' ').filter(Boolean);
@@ -201,7 +204,7 @@ function unigram(more = []) {
   ]);
 }
 
-/** @param {string} model @param {string[]} tokens @param {number[]} types @param {any} more */
+/** @param {string} model @param {string[]} tokens @param {number[]} types @param {KeyValue[]} more @returns {KeyValue[]} */
 const entries = (model, tokens, types, more) => [
   // What llama.cpp asks of any file before it looks at the vocabulary.
   ['general.architecture', 'string', 'llama'],
@@ -231,7 +234,7 @@ const PRE_TOKENIZERS = [
   ...['bloom', 'poro-chat', 'gpt3-finnish', 'viking', 'superbpe', 'chameleon'],
 ];
 
-/** The metadata of each vocabulary, by its name. @type {Record<string, () => import('../gguf-writer.js').Entry[]>} */
+/** The metadata of each vocabulary, by its name. @type {Record<string, () => KeyValue[]>} */
 export const VOCABULARIES = {
   sentencepiece: () => sentencePiece(),
   'sentencepiece without a space prefix': () => sentencePiece([['tokenizer.ggml.add_space_prefix', 'bool', false]]),
