@@ -9,7 +9,7 @@ declare var nibble: typeof import('../js/index.web.js');
 declare var engine: import('../js/client/engine.js').Engine;
 /** The backend that tests/store/worker.js has opened, and the modules of stores that it has loaded. */
 declare var backend: import('../js/store/backends.js').Backend;
-declare var store: Told;
+declare var store: typeof import('./store/worker.js').store;
 /** What broke the content security policy of a page of tests/page/driver.js. */
 declare var violations: string[];
 /** What the engine of scriptEngine() in tests/page/driver.js counts and hands out. */

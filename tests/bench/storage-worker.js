@@ -1,6 +1,7 @@
 // The worker of the storage benchmark: writes chunks by a backend of the library, and reads them into shared memory.
 import { openIndexedDb } from '../../js/store/indexeddb.js';
 import { openOpfs } from '../../js/store/opfs.js';
+import { untyped } from '../untyped.js';
 
 /** @typedef {import('../../js/store/backends.js').Backend} Backend */
 
@@ -8,7 +9,7 @@ const NAME = 'benchmark';
 const ID = 'model';
 const PAGE_BYTES = 65536;
 
-/** @type {Record<string, any>} */
+/** @type {Record<string, () => Promise<Backend>>} */
 const OPEN = {
   'indexeddb blob': () => openIndexedDb({ name: NAME, blobs: true }),
   'indexeddb buffer': () => openIndexedDb({ name: NAME, blobs: false }),
@@ -33,10 +34,10 @@ let backend;
 /** @type {Uint8Array<ArrayBuffer>} */
 let heap;
 
-self.store = {
+export const store = {
   /** @param {{ store: string, bytes: number }} options */
-  async open({ store, bytes }) {
-    backend = await OPEN[store]();
+  async open({ store: name, bytes }) {
+    backend = await OPEN[name]();
     heap ??= new Uint8Array(
       new WebAssembly.Memory({ initial: bytes / PAGE_BYTES, maximum: bytes / PAGE_BYTES, shared: true }).buffer,
     );
@@ -79,3 +80,5 @@ self.store = {
     await backend.close();
   },
 };
+
+self.store = untyped(store);

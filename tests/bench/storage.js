@@ -6,11 +6,11 @@ import { dirname } from 'node:path';
 import { isMain, main, readOptions } from '../../wasm/shell.js';
 import { present } from '../present.js';
 import { openWorkerPages } from '../store/page.js';
-import { untyped } from '../untyped.js';
 import { busyProcessors, loadAverage, machineFacts, sourceFacts } from './machine.js';
 import { summary } from './statistics.js';
 
-/** @typedef {import('playwright-core').Page} Page */
+/** @typedef {import('playwright-core').Worker} Worker */
+/** @typedef {typeof import('./storage-worker.js').store} Store */
 
 const MEBIBYTE = 1 << 20;
 const SIZES = [4, 16, 64];
@@ -27,12 +27,21 @@ const READS = [
  * One store with chunks of one size, filled and read in every way; milliseconds.
  * @param {{ store: string, size: number }} options
  * @param {number} bytes
- * @param {any[]} workers
+ * @param {Worker[]} workers
  */
 async function turn({ store, size }, bytes, workers) {
-  /** @param {Page} worker @param {string} method @param {any} argument */
+  /**
+   * @template {keyof Store} M
+   * @param {Worker} worker
+   * @param {M} method
+   * @param {Parameters<Store[M]>[0]} argument
+   * @returns {Promise<Awaited<ReturnType<Store[M]>>>}
+   */
   const call = (worker, method, argument) =>
-    worker.evaluate((/** @type {any} */ [name, given]) => self.store[name](given), [method, argument]);
+    worker.evaluate(
+      ([name, given]) => /** @type {Record<string, Function>} */ (/** @type {object} */ (self.store))[name](given),
+      /** @type {[string, object]} */ ([method, argument]),
+    );
   const chunkBytes = size * MEBIBYTE;
   for (const worker of workers) await call(worker, 'open', { store, bytes });
   const write = await call(workers[0], 'write', { chunkBytes, bytes });
@@ -42,20 +51,17 @@ async function turn({ store, size }, bytes, workers) {
     const spans = await Promise.all(
       used.map((worker, first) => call(worker, 'read', { chunkBytes, bytes, first, step: count, inFlight })),
     );
-    reads.push(
-      Math.max(...spans.map((/** @type {{ end: number }} */ { end }) => end)) -
-        Math.min(...spans.map((/** @type {{ start: number }} */ { start }) => start)),
-    );
+    reads.push(Math.max(...spans.map(({ end }) => end)) - Math.min(...spans.map(({ start }) => start)));
   }
   for (const worker of workers.toReversed()) await call(worker, 'close', { remove: worker === workers[0] });
   return { write, reads };
 }
 
-/** @param {any} found */
+/** @param {ReturnType<typeof summary>} found */
 const rate = (found) =>
   found === null ? '-' : `${Math.round(found.median)} (${Math.round(found.low)}-${Math.round(found.high)})`;
 
-/** The table of medians and ranges, in MB/s. @param {any[]} rows */
+/** The table of medians and ranges, in MB/s. @param {Pick<Awaited<ReturnType<typeof measureStorage>>['rows'][number], 'store' | 'size' | 'write' | 'reads'>[]} rows */
 export function table(rows) {
   const ways = READS.map(({ workers, inFlight }) => `${workers} x ${inFlight}`);
   const lines = rows.map(({ store, size, write, reads }) => [store, `${size} MiB`, rate(write), ...reads.map(rate)]);
@@ -114,17 +120,15 @@ export async function measureStorage({ megabytes, rounds, seconds, sizes = SIZES
 }
 
 async function command() {
-  const { values } = untyped(
-    readOptions({
-      options: {
-        megabytes: { type: 'string', default: '512' },
-        rounds: { type: 'string', default: '3' },
-        seconds: { type: 'string', default: '270' },
-        out: { type: 'string' },
-      },
-    }),
-  );
-  const [megabytes, rounds, seconds] = ['megabytes', 'rounds', 'seconds'].map((name) => Number(values[name]));
+  const { values } = readOptions({
+    options: {
+      megabytes: { type: 'string', default: '512' },
+      rounds: { type: 'string', default: '3' },
+      seconds: { type: 'string', default: '270' },
+      out: { type: 'string' },
+    },
+  });
+  const [megabytes, rounds, seconds] = [values.megabytes, values.rounds, values.seconds].map(Number);
   const most = Math.max(...SIZES);
   if (!(megabytes >= most && megabytes <= 2048 && megabytes % most === 0)) {
     throw new RangeError(`--megabytes is ${values.megabytes}; a multiple of ${most} up to 2048 is expected.`);

@@ -115,10 +115,8 @@ describe('a folder', () => {
   test('a path that cannot be a folder is refused with the reason', async () => {
     const file = join(newFolder(), 'file');
     writeFileSync(file, '');
-    /** @type {any} */
     const itself = present(await refuses(openFolder(file), 'INVALID_ARGUMENT', 'opening'));
     assert.match(itself.message, /is not a folder/);
-    /** @type {any} */
     const error = present(await refuses(openFolder(join(file, 'below')), 'STORE_UNAVAILABLE', 'opening'));
     assert.match(error.message, /not a folder/);
   });
@@ -136,7 +134,7 @@ describe('a folder', () => {
     const mock = context.mock.method(
       Object.getPrototypeOf(file),
       'write',
-      /** @this {any} @param {Uint8Array} bytes @param {any[]} rest */
+      /** @this {import('node:fs/promises').FileHandle} @param {Uint8Array} bytes @param {unknown[]} rest */
       function (bytes, ...rest) {
         return bytes.length > 500 ? Promise.reject(full) : write.call(this, bytes, ...rest);
       },

@@ -6,11 +6,11 @@ import { unreadableRecord } from '../../js/store/record.js';
 import { PROMISES } from './contract.js';
 import { openWorkerPages } from './page.js';
 
-/** @typedef {import('../../js/base/errors.js').NibbleError} NibbleError */
-/** @typedef {import('../../js/client/session.js').Session} Session */
-/** @typedef {import('../browsers.js').Page} Page */
+/** @typedef {import('playwright-core').Page} Page */
+/** @typedef {Awaited<ReturnType<typeof openWorkerPages>>} WorkerPages */
+/** @typedef {Awaited<ReturnType<WorkerPages['newWorker']>>} Opened */
 
-/** @type {Awaited<ReturnType<typeof import('./page.js').openWorkerPages>>} */
+/** @type {WorkerPages} */
 let pages;
 
 before(async () => {
@@ -23,7 +23,6 @@ after(() => pages?.close());
 /** What a browser does that refuses Blobs in IndexedDB: it ends the transaction without a word. */
 const refuseBlobs = () => {
   const { put } = IDBObjectStore.prototype;
-  /** @this {IDBObjectStore} @param {any} value @param {IDBValidKey[]} key */
   IDBObjectStore.prototype.put = function (value, ...key) {
     if (!(value instanceof Blob)) return put.call(this, value, ...key);
     const request = put.call(this, 0, ...key);
@@ -41,7 +40,7 @@ const BACKENDS = [
 
 for (const { title, kind, prepare, plain } of BACKENDS) {
   describe(title, () => {
-    /** @type {any} */
+    /** @type {Opened} */
     let opened;
     before(async () => {
       opened = await pages.newWorker(undefined, { plain });
@@ -52,10 +51,10 @@ for (const { title, kind, prepare, plain } of BACKENDS) {
     for (const { name } of PROMISES) {
       test(name, async () => {
         const ran = await opened.worker.evaluate(
-          async (
-            /** @type {{ kind: string, name: string, database: string }} */ { kind: which, name: promised, database },
-          ) => {
-            const { run } = self.store.PROMISES.find((/** @type {any} */ promise) => promise.name === promised);
+          async ({ kind: which, name: promised, database }) => {
+            const { run } = /** @type {(typeof self.store.PROMISES)[number]} */ (
+              self.store.PROMISES.find((promise) => promise.name === promised)
+            );
             await run(() => self.store.open(which, database));
             return promised;
           },
@@ -69,19 +68,25 @@ for (const { title, kind, prepare, plain } of BACKENDS) {
 
 /**
  * Runs a function in a new page's worker, where `self.store` is what worker.js says.
- * @param {any} use
- * @param {number | { name: string, files: string[][] } | string} [argument]
+ * @template R, [A=void]
+ * @param {(argument: A) => R | Promise<R>} use
+ * @param {A} [argument]
+ * @returns {Promise<R>}
  */
 async function inWorker(use, argument) {
   const { page, worker } = await pages.newWorker();
   try {
-    return await worker.evaluate(use, argument);
+    return await worker.evaluate(/** @type {(argument: unknown) => R | Promise<R>} */ (use), argument);
   } finally {
     await page.close();
   }
 }
 
-/** The browser's debugging interface for a page. @param {any} page @param {(session: Session) => Promise<void>} use */
+/**
+ * The browser's debugging interface for a page.
+ * @param {Page} page
+ * @param {(session: import('playwright-core').CDPSession) => Promise<unknown>} use
+ */
 async function withDebugger(page, use) {
   const session = await page.context().newCDPSession(page);
   try {
@@ -97,19 +102,17 @@ describe('IndexedDB, besides', () => {
     const kinds = async (prepare, database) => {
       const { page, worker } = await pages.newWorker();
       if (prepare) await worker.evaluate(prepare);
-      const found = await worker.evaluate(async (/** @type {string} */ name) => {
+      const found = await worker.evaluate(async (name) => {
         const { open, pattern } = self.store;
         let blobs = 0;
         const RealBlob = self.Blob;
-        self.Blob = /** @type {any} */ (
-          class extends RealBlob {
-            /** @param {...any[]} given */
-            constructor(...given) {
-              super(...given);
-              blobs++;
-            }
+        self.Blob = class extends RealBlob {
+          /** @param {ConstructorParameters<typeof Blob>} given */
+          constructor(...given) {
+            super(...given);
+            blobs++;
           }
-        );
+        };
         const backend = await open('indexeddb', name);
         const probes = blobs;
         const place = Math.random();
@@ -128,7 +131,7 @@ describe('IndexedDB, besides', () => {
 
   test('a read ends though the garbage collector runs all the while', async () => {
     const wanted = 200;
-    const found = await inWorker(async (/** @type {any} */ count) => {
+    const found = await inWorker(async (/** @type {number} */ count) => {
       const { open, pattern } = self.store;
       const [chunkBytes, bytes] = [4 << 20, 400_000];
       self.backend = await open('indexeddb', 'collected');
@@ -156,6 +159,7 @@ describe('IndexedDB, besides', () => {
       const { open, readAll, codeOf } = self.store;
       const backend = await open('indexeddb', 'garbage');
       await backend.put({ id: 'good' });
+      /** @type {IDBDatabase} */
       const database = await new Promise((resolve) => {
         const request = indexedDB.open('garbage');
         request.onsuccess = () => resolve(request.result);
@@ -170,7 +174,11 @@ describe('IndexedDB, besides', () => {
       });
       database.close();
       const codes = [0, 1, 2, 3, 4].map((index) => codeOf(readAll(backend, 'a', index, 1)));
-      return { list: await backend.list(), odd: await backend.get(7), codes: await Promise.all(codes) };
+      return {
+        list: await backend.list(),
+        odd: await backend.get(/** @type {string} */ (/** @type {unknown} */ (7))),
+        codes: await Promise.all(codes),
+      };
     });
     assert.deepEqual(found.list, [{ id: 'good' }]);
     assert.equal(found.odd, null);
@@ -201,7 +209,7 @@ describe('IndexedDB, besides', () => {
       await self.backend.put({ id: 'a' });
     });
     const { origin } = pages;
-    await withDebugger(page, (/** @type {any} */ session) =>
+    await withDebugger(page, (session) =>
       session.send('Storage.clearDataForOrigin', { origin, storageTypes: 'indexeddb' }),
     );
     const after = await worker.evaluate(async () => {
@@ -220,14 +228,16 @@ describe('IndexedDB, besides', () => {
       const { open, codeOf } = self.store;
       /** @param {string} name @param {number} version */
       const make = (name, version) =>
-        new Promise((/** @type {any} */ resolve) => {
-          const request = indexedDB.open(name, version);
-          request.onupgradeneeded = () => request.result.createObjectStore('theirs');
-          request.onsuccess = () => {
-            request.result.close();
-            resolve();
-          };
-        });
+        /** @type {Promise<void>} */ (
+          new Promise((resolve) => {
+            const request = indexedDB.open(name, version);
+            request.onupgradeneeded = () => request.result.createObjectStore('theirs');
+            request.onsuccess = () => {
+              request.result.close();
+              resolve();
+            };
+          })
+        );
       await make('newer', 1000);
       await make('foreign', 1);
       const before = await open('indexeddb', 'upgraded');
@@ -246,17 +256,21 @@ describe('the private file system, besides', () => {
   /** Puts raw text into a file of a model's folder; null removes it. @param {string} name @param {string[][]} files */
   const inFolder = (name, files) =>
     inWorker(
-      async (/** @type {any} */ { name: folder, files: wanted }) => {
+      async (/** @type {{ name: string, files: string[][] }} */ { name: folder, files: wanted }) => {
         const { open, pattern, readAll, codeOf } = self.store;
         const backend = await open('opfs', folder);
         for (const version of [1, 2]) await backend.put({ id: 'a', version });
         await backend.writeChunk('a', 0, [pattern(1000)]);
         const root = await (await navigator.storage.getDirectory()).getDirectoryHandle(folder);
-        for await (const model of /** @type {any} */ (root.values())) {
+        for await (const model of root.values()) {
+          if (!(model instanceof FileSystemDirectoryHandle)) continue;
           for (const [file, text] of wanted) {
-            const handle = await (await model.getFileHandle(file, { create: true })).createSyncAccessHandle();
+            const given = /** @type {import('../../js/store/opfs.js').FileHandle} */ (
+              await model.getFileHandle(file, { create: true })
+            );
+            const handle = await given.createSyncAccessHandle();
             handle.truncate(0);
-            handle.write(new TextEncoder().encode(text));
+            handle.write(new TextEncoder().encode(text), { at: 0 });
             handle.close();
           }
         }
@@ -297,8 +311,9 @@ describe('the private file system, besides', () => {
       await backend.put({ id: 'a' });
       await backend.writeChunk('a', 0, [pattern(1000)]);
       const root = await (await navigator.storage.getDirectory()).getDirectoryHandle('open elsewhere');
-      const [model] = /** @type {any} */ (await Array.fromAsync(root.values()));
-      const handle = await (await model.getFileHandle('0.chunk')).createSyncAccessHandle();
+      const [model] = /** @type {FileSystemDirectoryHandle[]} */ (await Array.fromAsync(root.values()));
+      const file = /** @type {import('../../js/store/opfs.js').FileHandle} */ (await model.getFileHandle('0.chunk'));
+      const handle = await file.createSyncAccessHandle();
       sameBytes(await readAll(backend, 'a', 0, 900, 50), pattern(1000).subarray(50, 950), 'the chunk');
       const busy = [await codeOf(backend.writeChunk('a', 0, [pattern(10)])), await codeOf(backend.remove('a'))];
       handle.close();
@@ -314,10 +329,8 @@ describe('the private file system, besides', () => {
     const found = await inWorker(async () => {
       const { open, pattern, readAll, sameBytes, codeOf } = self.store;
       let opened = 0;
-      /** @type {any} */
-      const prototype = FileSystemFileHandle.prototype;
+      const prototype = /** @type {import('../../js/store/opfs.js').FileHandle} */ (FileSystemFileHandle.prototype);
       const { createSyncAccessHandle } = prototype;
-      /** @this {FileSystemFileHandle} @param {any[]} given */
       prototype.createSyncAccessHandle = function (...given) {
         opened++;
         return createSyncAccessHandle.apply(this, given);
@@ -325,7 +338,7 @@ describe('the private file system, besides', () => {
       const [one, two, other] = await Promise.all([1, 2, 3].map(() => open('opfs', 'kept open')));
       await one.put({ id: 'a' });
       for (const index of [0, 1]) await one.writeChunk('a', index, [pattern(1000, index)]);
-      for (const backend of [one, two]) backend.keepOpen();
+      for (const backend of [one, two]) backend.keepOpen?.();
       opened = 0;
       for (let turn = 0; turn < 5; turn++) {
         for (const backend of [one, two]) {
@@ -371,9 +384,9 @@ for (const kind of ['indexeddb', 'opfs']) {
       context.after(own.close);
       const { page, worker } = await own.newWorker();
       const { origin } = own;
-      await withDebugger(page, async (/** @type {any} */ session) => {
+      await withDebugger(page, async (session) => {
         await session.send('Storage.overrideQuotaForOrigin', { origin, quotaSize: 24 << 20 });
-        const found = await worker.evaluate(async (/** @type {string} */ which) => {
+        const found = await worker.evaluate(async (which) => {
           const { open, pattern, readAll, sameBytes, codeOf } = self.store;
           const backend = await open(which, 'full');
           await backend.put({ id: 'a' });
@@ -397,7 +410,7 @@ for (const kind of ['indexeddb', 'opfs']) {
         assert.deepEqual(found.list, [{ id: 'a' }]);
         await session.send('Storage.overrideQuotaForOrigin', { origin });
       });
-      const again = await worker.evaluate(async (/** @type {string} */ which) => {
+      const again = await worker.evaluate(async (which) => {
         const { open, pattern, codeOf } = self.store;
         return codeOf((await open(which, 'full')).writeChunk('a', 0, [pattern(30 << 20)]));
       }, kind);
@@ -406,17 +419,19 @@ for (const kind of ['indexeddb', 'opfs']) {
 
     test('locks hold between two pages, and end with the page that is closed', async () => {
       const [first, second] = [await pages.newWorker(), await pages.newWorker()];
-      /** @param {{ worker: any }} options */
+      /** @param {Opened} opened */
       const open = ({ worker }) =>
-        worker.evaluate(async (/** @type {string} */ which) => {
+        worker.evaluate(async (which) => {
           self.backend = await self.store.open(which, 'locks');
         }, kind);
       await Promise.all([open(first), open(second)]);
       await first.worker.evaluate(
         () =>
-          new Promise((/** @type {any} */ held) => {
-            self.backend.lock('a', {}, () => new Promise(() => held()));
-          }),
+          /** @type {Promise<void>} */ (
+            new Promise((held) => {
+              self.backend.lock('a', {}, () => new Promise(() => held()));
+            })
+          ),
       );
       const codes = await second.worker.evaluate(async () => {
         const { codeOf } = self.store;
@@ -440,7 +455,7 @@ for (const kind of ['indexeddb', 'opfs']) {
 
     test('a page that is killed in mid-write loses at most the chunk that it wrote', async () => {
       const { page, worker } = await pages.newWorker();
-      await worker.evaluate(async (/** @type {string} */ which) => {
+      await worker.evaluate(async (which) => {
         const { open, pattern } = self.store;
         const backend = await open(which, 'killed');
         await backend.writeChunk('a', 0, [pattern(1 << 20)]);
@@ -461,19 +476,19 @@ for (const kind of ['indexeddb', 'opfs']) {
       session.send('Page.crash').catch(() => {});
       await crashed;
       await page.close();
-      const found = await inWorker(async (/** @type {any} */ which) => {
+      const found = await inWorker(async (/** @type {string} */ which) => {
         const { open, pattern, readAll, sameBytes } = self.store;
         const backend = await open(which, 'killed');
         const record = await backend.get('a');
         sameBytes(await readAll(backend, 'a', 0, 1 << 20), pattern(1 << 20), 'the chunk from before');
-        const last = await readAll(backend, 'a', 1, 24 << 20).catch((/** @type {NibbleError} */ error) => error.code);
-        const whole = typeof last === 'string' ? last : last.every((/** @type {any} */ byte) => byte === last[0]);
+        const last = await readAll(backend, 'a', 1, 24 << 20).catch((error) => String(error.code));
+        const whole = typeof last === 'string' ? last : last.every((byte) => byte === last[0]);
         await backend.writeChunk('a', 1, [pattern(1000)]);
         sameBytes(await readAll(backend, 'a', 1, 1000), pattern(1000), 'the chunk written again');
         await backend.remove('a');
         return { version: record?.version, whole };
       }, kind);
-      assert.ok(found.version >= 2, `the record is of version ${found.version}`);
+      assert.ok(Number(found.version) >= 2, `the record is of version ${found.version}`);
       assert.ok([true, 'STORE_CHUNK_MISSING'].includes(found.whole), `the chunk is ${found.whole}`);
     });
   });

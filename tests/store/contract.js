@@ -20,7 +20,7 @@ export function check(truth, sentence) {
   if (!truth) throw new Error(sentence);
 }
 
-/** @param {unknown} found @param {any} wanted @param {string} what */
+/** @param {unknown} found @param {unknown} wanted @param {string} what */
 export function equal(found, wanted, what) {
   const [a, b] = [JSON.stringify(found), JSON.stringify(wanted)];
   check(a === b, `${what} is ${a}; expected ${b}`);
@@ -40,12 +40,12 @@ export function sameBytes(found, wanted, what) {
  * @param {string} [what]
  */
 export async function refuses(promise, code, what) {
-  /** @type {any} */
-  let error = null;
-  await promise.catch((reason) => {
-    error = reason;
-  });
-  check(error !== null, `${what} succeeded; expected ${code}`);
+  /** @type {import('../../js/base/errors.js').NibbleError | null} */
+  const error = await promise.then(
+    () => null,
+    (reason) => reason,
+  );
+  if (error === null) throw new Error(`${what} succeeded; expected ${code}`);
   check(error.name === 'NibbleError' && error.code === code, `${what} gave ${error.code} (${error}); expected ${code}`);
   check(error.message.length > 20, `${what} says only "${error.message}"`);
   return error;
@@ -58,7 +58,7 @@ export async function readAll(backend, id, index, length, offset = 0) {
   return bytes;
 }
 
-/** @param {any[]} records */
+/** @param {{ id: string }[]} records */
 const byId = (records) => records.map(({ id }) => id).sort();
 
 // Ids as they come, and as nobody should make them.
@@ -98,7 +98,7 @@ export const PROMISES = [
       equal(await backend.get('a'), record, 'the record');
       equal(await backend.list(), [record], 'the list');
       record.state = 'changed';
-      equal(/** @type {any} */ (await backend.get('a')).state, 'complete', 'the state stored');
+      equal((await backend.get('a'))?.state, 'complete', 'the state stored');
       await backend.close();
     },
   },
@@ -163,7 +163,7 @@ export const PROMISES = [
         text: 'x'.repeat(version * 999),
       }));
       await Promise.all(versions.map((record) => backend.put(record)));
-      const { version } = /** @type {any} */ (await backend.get('a'));
+      const version = Number((await backend.get('a'))?.version);
       equal(await backend.get('a'), versions[version], 'the record');
       await backend.put({ id: 'a', version: 99 });
       equal(await backend.get('a'), { id: 'a', version: 99 }, 'the record');
@@ -250,7 +250,6 @@ export const PROMISES = [
       await backend.put({ id: 'a' });
       await backend.writeChunk('a', -1, [pattern(10)]);
       await backend.writeChunk('a', 1, [pattern(1000)]);
-      /** @type {any} */
       const error = await refuses(readAll(backend, 'a', 0, 1), 'STORE_CHUNK_MISSING', 'reading an absent chunk');
       equal(error.details, { id: 'a', index: 0 }, 'the details');
       await refuses(readAll(backend, 'a', 1, 500, 501), 'STORE_CHUNK_MISSING', 'reading past the end');
@@ -372,9 +371,9 @@ export const PROMISES = [
     async run(open) {
       const backend = await open();
       await backend.writeChunk('a', 0, [pattern(500_000)]);
-      const { usage, quota } = /** @type {any} */ (await backend.estimate());
+      const { usage, quota } = await backend.estimate();
       check(usage === null || usage >= 500_000, `usage is ${usage}`);
-      check(quota === null || quota > usage, `quota is ${quota} of ${usage}`);
+      check(quota === null || quota > (usage ?? 0), `quota is ${quota} of ${usage}`);
       await backend.close();
     },
   },
@@ -458,10 +457,10 @@ export const PROMISES = [
 ];
 
 function makeGate() {
-  /** @type {Record<string, any>} */
-  const gate = {};
-  gate.opened = new Promise((resolve) => {
-    gate.open = resolve;
+  let open = () => {};
+  /** @type {Promise<void>} */
+  const opened = new Promise((resolve) => {
+    open = resolve;
   });
-  return gate;
+  return { opened, open };
 }

@@ -46,7 +46,7 @@ class SharedPlace {
       },
       /** @param {string} entry */
       remove: async (entry) => this.entries.delete(entry),
-      /** @param {any} other */
+      /** @param {string} other */
       isGone: async (other) => this.gone.has(other),
     };
     return new Leases(untyped(medium), owner, TIMES);

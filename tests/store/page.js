@@ -27,8 +27,6 @@ export async function bundleForWorker(path) {
  * @param {string} path the module that runs in the worker, from this folder
  * @param {string[]} [args] of the browser, on top of the usual ones
  * @param {string} [profile] a folder of the browser's that stays
- * @returns {Promise<{ origin: string, browser: any, newWorker: (page?: any, options?: { plain?: boolean }) => Promise<{ page: any, worker: any }>, close: () => Promise<void> }>} a
- *   worker is that of a new page, of the secure origin unless `plain`, or one more of a page
  */
 export async function openWorkerPages(path, args = [], profile = undefined) {
   const script = await bundleForWorker(path);
@@ -52,6 +50,11 @@ export async function openWorkerPages(path, args = [], profile = undefined) {
     return {
       origin,
       browser,
+      /**
+       * The worker of a new page, of the secure origin unless `plain`, or one more of a page.
+       * @param {import('playwright-core').Page} [existing]
+       * @param {{ plain?: boolean }} [options]
+       */
       async newWorker(existing, { plain = false } = {}) {
         const page = existing ?? (await browser.context.newPage());
         if (existing === undefined) await page.goto(plain ? origin.replace('localhost', PLAIN_HOST) : origin);

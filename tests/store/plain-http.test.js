@@ -8,7 +8,7 @@ const BUSY = 'NibbleError STORE_BUSY';
 // What is left of a holder expires soon, so that a test need not wait.
 const HASTY = { beat: 50, stale: 1000, confirm: 300, look: 20 };
 
-/** @type {Awaited<ReturnType<typeof import('./page.js').openWorkerPages>>} */
+/** @type {Awaited<ReturnType<typeof openWorkerPages>>} */
 let pages;
 
 before(async () => {
@@ -20,27 +20,31 @@ after(() => pages?.close());
 /** A tab with an open store. @param {string} database @param {object} [times] of its locks */
 async function openTab(database, times) {
   const tab = await pages.newWorker(undefined, { plain: true });
-  /** @param {[name: any, hasty: any]} options */
-  const open = async ([name, hasty]) => {
+  /** @param {{ name: string, hasty: object | undefined }} options */
+  const open = async ({ name, hasty }) => {
     self.backend = await self.store.open('indexeddb', name, { times: hasty });
     return 'locks' in navigator;
   };
-  assert.equal(await tab.worker.evaluate(open, [database, times]), false, 'the browser has locks here');
+  assert.equal(await tab.worker.evaluate(open, { name: database, hasty: times }), false, 'the browser has locks here');
   return tab;
 }
 
-/** @param {Awaited<ReturnType<typeof openTab>>} tab @param {{}} [options] */
+/** @param {Awaited<ReturnType<typeof openTab>>} tab @param {import('../../js/store/locks.js').LockOptions} [options] */
 const hold = ({ worker }, options = {}) =>
   worker.evaluate(
-    (/** @type {string} */ how) =>
-      new Promise((/** @type {any} */ held) => {
-        self.holding = self.backend.lock('a', /** @type {any} */ (how), () => {
-          held();
-          return new Promise((release) => {
-            self.release = /** @type {any} */ (release);
+    (how) =>
+      /** @type {Promise<void>} */ (
+        new Promise((held) => {
+          self.holding = self.backend.lock('a', how, () => {
+            held();
+            /** @type {Promise<void>} */
+            const released = new Promise((release) => {
+              self.release = release;
+            });
+            return released;
           });
-        });
-      }),
+        })
+      ),
     options,
   );
 

@@ -9,7 +9,7 @@ self.onmessage = async ({ data: { kind, name, database } }) => {
     const promise = present(store.PROMISES.find((candidate) => candidate.name === name));
     await promise.run(() => store.open(kind, database));
     self.postMessage(null);
-  } catch (/** @type {any} */ error) {
-    self.postMessage(String(error?.message ?? error));
+  } catch (error) {
+    self.postMessage(error instanceof Error ? error.message : String(error));
   }
 };

@@ -4,9 +4,7 @@ import { openIndexedDb } from '../../js/store/indexeddb.js';
 import { openOpfs } from '../../js/store/opfs.js';
 import * as contract from './contract.js';
 
-/** @typedef {import('../../js/base/errors.js').NibbleError} NibbleError */
-
-/** @type {Record<string, (options: any) => Promise<any>>} */
+/** @type {Record<string, (options: Parameters<typeof openIndexedDb>[0] & Parameters<typeof openOpfs>[0]) => Promise<import('../../js/store/backends.js').Backend>>} */
 const OPEN = { indexeddb: openIndexedDb, opfs: openOpfs };
 
 /** What they call. */
