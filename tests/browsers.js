@@ -17,7 +17,7 @@ const POLL_MILLISECONDS = 50;
  * @typedef {object} DrivenPage
  * @property {(url: string) => Promise<unknown>} goto
  * @property {() => Promise<unknown>} reload
- * @property {(text: string, limit: number) => Promise<any>} run gives the value of a text of JavaScript, awaited
+ * @property {(text: string, limit: number) => Promise<unknown>} run gives the value of a text of JavaScript, awaited
  * @property {(selector: string) => Promise<unknown>} click
  * @property {(selector: string, text: string) => Promise<unknown>} type
  * @property {(path: string) => Promise<unknown>} screenshot
@@ -34,7 +34,11 @@ const POLL_MILLISECONDS = 50;
 
 /** @typedef {Omit<Browser, 'name'>} Started */
 
-/** @type {Record<string, { find: () => string, open: (options: any) => Promise<Started> }>} */
+/**
+ * @typedef {import('./chromium.js').ChromiumOptions & Partial<import('./firefox.js').FirefoxOptions> & Partial<import('./webkit.js').WebkitOptions>} BrowserOptions
+ *   Chromium: Playwright's; Firefox: `preferences`; WebKit: `env`
+ * @type {Record<string, { find: () => string, open: (options: BrowserOptions) => Promise<Started> }>}
+ */
 const ENGINES = {
   Chromium: { find: requireChromium, open: startChromium },
   Firefox: { find: requireFirefox, open: startFirefox },
@@ -60,7 +64,7 @@ export function skipWithoutBrowser(name) {
 /**
  * Starts a browser with an empty profile.
  * @param {string} name one of BROWSERS
- * @param {object} [options] Chromium: Playwright's; Firefox: `preferences`; WebKit: `env`
+ * @param {Partial<BrowserOptions>} [options]
  * @returns {Promise<Browser>}
  */
 export async function openBrowser(name, options = {}) {
@@ -112,6 +116,8 @@ async function openPage(driven, url) {
   return new Page(driven);
 }
 
+/** What a page answers, through JSON. @typedef {{ value?: any, error?: Error }} Answer */
+
 /** A page of any of the browsers. */
 export class Page {
   #driven;
@@ -123,9 +129,12 @@ export class Page {
 
   /**
    * Runs a function in the page.
-   * @param {Function | string} use it sees nothing but its arguments and the page; a text is an expression
-   * @param {...any} args what JSON can hold
-   * @returns {Promise<any>} what it returns, as JSON holds it; what it throws, with its name, code and details
+   * @template {unknown[]} Args what JSON can hold
+   * @template [Result=any] of a text, whatever it gives
+   * @param {((...args: Args) => Result) | string} use it sees nothing but its arguments and the page; a text is an
+   *   expression
+   * @param {Args} args
+   * @returns {Promise<Awaited<Result>>} what it returns, as JSON holds it; what it throws, with its name, code and details
    */
   async evaluate(use, ...args) {
     const { value, error } = await this.#ask(use, args);
@@ -135,18 +144,21 @@ export class Page {
 
   /**
    * Waits until a function gives something true in the page, and returns that; the page may be loaded anew meanwhile.
-   * @param {Function | string} use
-   * @param {...any} args
-   * @returns {Promise<any>}
+   * @template {unknown[]} Args
+   * @template [Result=any]
+   * @param {((...args: Args) => Result) | string} use
+   * @param {Args} args
+   * @returns {Promise<NonNullable<Awaited<Result>>>}
    */
   async waitFor(use, ...args) {
     const end = Date.now() + EVALUATE_MILLISECONDS;
     for (;;) {
-      /** @type {{ value?: any, error?: any }} */
-      const { value, error } = await this.#ask(use, args).catch((reason) => {
-        if (Date.now() > end) throw reason;
-        return {};
-      });
+      const { value, error } = await this.#ask(use, args).catch(
+        /** @returns {Answer} */ (reason) => {
+          if (Date.now() > end) throw reason;
+          return {};
+        },
+      );
       if (error) throw Object.assign(new Error(error.message), error);
       if (value) return value;
       if (Date.now() > end) throw new Error(`Waited ${EVALUATE_MILLISECONDS / 1000} s in vain for ${use}`);
@@ -157,8 +169,8 @@ export class Page {
   /**
    * Rejects where the page does not answer.
    * @param {Function | string} use
-   * @param {any[]} args
-   * @returns {Promise<{ value?: any, error?: any }>}
+   * @param {unknown[]} args
+   * @returns {Promise<Answer>}
    */
   async #ask(use, args) {
     const call = typeof use === 'string' ? use : `(${use})(${args.map((value) => JSON.stringify(value)).join(', ')})`;
@@ -170,7 +182,7 @@ export class Page {
         return JSON.stringify({ error: { name, message, code, details } });
       }
     })()`;
-    return JSON.parse(await within(EVALUATE_MILLISECONDS, this.#driven.run(text, EVALUATE_MILLISECONDS)));
+    return JSON.parse(String(await within(EVALUATE_MILLISECONDS, this.#driven.run(text, EVALUATE_MILLISECONDS))));
   }
 
   reload() {

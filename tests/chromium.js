@@ -42,7 +42,7 @@ export function requireChromium() {
 
 /**
  * Starts a Chromium with an empty profile.
- * @param {any} [options]
+ * @param {Partial<ChromiumOptions>} [options]
  * @returns {Promise<Chromium>}
  */
 export async function openChromium({ args = [], profile: kept, ...options } = {}) {

@@ -2,7 +2,7 @@
 
 /** Runs in the page. */
 async function probe() {
-  /** @param {IDBOpenDBRequest} request */
+  /** @template T @param {IDBRequest<T>} request @returns {Promise<T>} */
   const settle = (request) =>
     new Promise((resolve, reject) => {
       request.onsuccess = () => resolve(request.result);
@@ -19,8 +19,9 @@ async function probe() {
 
   /**
    * Whether IndexedDB gives a value back as it was.
-   * @param {Blob | ArrayBuffer} value
-   * @param {(value: any) => Promise<ArrayBuffer>} read
+   * @template {Blob | ArrayBuffer} T
+   * @param {T} value
+   * @param {(value: T) => ArrayBuffer | Promise<ArrayBuffer>} read
    */
   async function keeps(value, read) {
     const name = `abilities ${Math.random()}`;

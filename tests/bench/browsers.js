@@ -16,7 +16,6 @@ import { planTurns } from './peers.js';
 import { serveBenchmark } from './server.js';
 import { median, summary } from './statistics.js';
 
-/** @typedef {import('../../js/base/errors.js').NibbleError} NibbleError */
 /** @typedef {import('./server.js').BenchmarkServer} BenchmarkServer */
 
 const USAGE = `Measures Nibble in Chromium, Firefox and WebKit on one GGUF file, in rounds in which each has its turn.
@@ -32,6 +31,27 @@ Usage: node tests/bench/browsers.js [OPTIONS]
 `;
 
 const BASELINE = 'Chromium';
+/**
+ * @typedef {{ name: string, browser: string, options?: { env: Record<string, string> } }} Setup
+ * @typedef {Awaited<ReturnType<typeof measure>>} Measured
+ * @typedef {{ engine: string, round: number, othersBusy: number, loadAverage: number | null, error?: string }} Turn
+ * @typedef {Turn & { version: string, abilities: Awaited<ReturnType<typeof findAbilities>>, alone: Measured, together: Measured,
+ *   error?: undefined }} GoodTurn
+ * @typedef {GoodTurn | Turn & { error: string }} Run
+ *
+ * @typedef {object} BrowserRecord what is written as JSON
+ * @property {string} date
+ * @property {ReturnType<typeof sourceFacts>} nibble
+ * @property {ReturnType<typeof machineFacts>} machine
+ * @property {Awaited<ReturnType<typeof modelFacts>>} model
+ * @property {number} rounds
+ * @property {number} tokens
+ * @property {Setup[]} setups
+ * @property {Record<string, string>} missing why one cannot be measured
+ * @property {Run[]} runs
+ */
+
+/** @type {Setup[]} */
 const SETUPS = [
   { name: 'Chromium', browser: 'Chromium' },
   { name: 'Firefox', browser: 'Firefox' },
@@ -40,20 +60,23 @@ const SETUPS = [
   { name: 'WebKit with shared memory', browser: 'WebKit', options: { env: { JSC_useSharedArrayBuffer: '1' } } },
 ];
 
+function parse() {
+  const string = /** @type {const} */ ({ type: 'string' });
+  const options = { model: string, rounds: string, threads: string, tokens: string, out: string };
+  try {
+    return parseArgs({ options: { ...options, help: { type: 'boolean' } } }).values;
+  } catch (error) {
+    throw new BuildError(`${String(error instanceof Error ? error.message : error).split('\n', 1)[0]}\n\n${USAGE}`);
+  }
+}
+
 function readOptions() {
   /** @param {string} name @param {string} text */
   const whole = (name, text) => {
     if (/^[1-9]\d{0,3}$/.test(text)) return Number(text);
     throw new BuildError(`--${name} is '${text}'; a whole number from 1 to 9999 is expected.`);
   };
-  const strings = ['model', 'rounds', 'threads', 'tokens', 'out'].map((name) => [name, { type: 'string' }]);
-  /** @type {any} */
-  let values;
-  try {
-    ({ values } = parseArgs({ options: { ...Object.fromEntries(strings), help: { type: 'boolean' } } }));
-  } catch (/** @type {any} */ error) {
-    throw new BuildError(`${error.message.split('\n', 1)[0]}\n\n${USAGE}`);
-  }
+  const values = parse();
   const date = new Date().toISOString().slice(0, 16).replace(/\D/g, '');
   return {
     help: values.help ?? false,
@@ -80,7 +103,7 @@ function modelFile(path) {
  * Runs in the page: the tokens a second that are written on so many threads.
  * @param {string} model
  * @param {number} threads
- * @param {any} tokens
+ * @param {number} tokens
  */
 async function measure(model, threads, tokens) {
   const start = performance.now();
@@ -98,7 +121,8 @@ async function measure(model, threads, tokens) {
 
 /**
  * One browser's turn. Its failure is a result too.
- * @param {{ setup: any, round: number, server: BenchmarkServer, options: ReturnType<typeof readOptions> }} options
+ * @param {{ setup: Setup, round: number, server: BenchmarkServer, options: ReturnType<typeof readOptions> }} options
+ * @returns {Promise<Run>}
  */
 async function takeTurn({ setup, round, server, options }) {
   const run = { engine: setup.name, round, othersBusy: await busyProcessors(), loadAverage: loadAverage() };
@@ -113,63 +137,57 @@ async function takeTurn({ setup, round, server, options }) {
       ? await page.evaluate(measure, server.modelUrl, options.threads, options.tokens)
       : alone;
     return { ...run, version: browser.version, abilities, alone, together };
-  } catch (/** @type {any} */ error) {
-    return { ...run, error: error.message };
+  } catch (error) {
+    return { ...run, error: error instanceof Error ? error.message : String(error) };
   } finally {
     await browser?.close();
   }
 }
 
+/** @param {BrowserRecord} record @param {string} engine */
+const goodTurns = (record, engine) =>
+  record.runs.flatMap((run) => (run.engine === engine && run.error === undefined ? [run] : []));
+
 /**
  * The rate of a browser against the baseline's: of the medians, and the range over the rounds that both were in.
- * @param {any} record
+ * @param {BrowserRecord} record
  * @param {string} name
- * @param {string} kind
+ * @param {'alone' | 'together'} kind
  */
 function against(record, name, kind) {
-  /** @param {string} engine */
-  const rates = (engine) =>
-    record.runs
-      .filter((/** @type {any} */ run) => run.engine === engine && !run.error)
-      .map((/** @type {any} */ run) => [run.round, run[kind].tokensPerSecond]);
+  /** @param {string} engine @returns {[round: number, rate: number][]} */
+  const rates = (engine) => goodTurns(record, engine).map((run) => [run.round, run[kind].tokensPerSecond]);
   const baseline = new Map(rates(BASELINE));
   const own = rates(name);
-  const paired = own
-    .filter((/** @type {[round: any]} */ [round]) => baseline.has(round))
-    .map((/** @type {[round: any, rate: any]} */ [round, rate]) => rate / baseline.get(round));
-  if (paired.length === 0) return null;
-  return {
-    ...summary(paired),
-    median: median(own.map((/** @type {[any, any]} */ [, rate]) => rate)) / median([...baseline.values()]),
-  };
+  const paired = own.flatMap(([round, rate]) => {
+    const beside = baseline.get(round);
+    return beside === undefined ? [] : [rate / beside];
+  });
+  const range = summary(paired);
+  return range && { ...range, median: median(own.map(([, rate]) => rate)) / median([...baseline.values()]) };
 }
 
-/** @param {{ blobs?: number, buffers?: number, files?: number }} options */
+/** @param {GoodTurn['abilities']['stores']} stores */
 const storesOf = ({ blobs, buffers, files }) =>
   [blobs ? 'IndexedDB' : buffers ? 'IndexedDB without Blobs' : null, files ? 'OPFS' : null]
     .filter(Boolean)
     .join(', ') || 'memory only';
 
-/** @param {any} record what is written as JSON @returns {string} Markdown */
+/** @param {BrowserRecord} record @returns {string} Markdown */
 export function report(record) {
-  const rows = record.setups.map((/** @type {{ name: string }} */ { name }) => {
-    const runs = record.runs.filter((/** @type {any} */ run) => run.engine === name);
-    const good = runs.filter((/** @type {any} */ run) => !run.error);
+  const rows = record.setups.map(({ name }) => {
+    const runs = record.runs.filter((run) => run.engine === name);
+    const good = goodTurns(record, name);
     if (good.length === 0) {
       return [name, `not measured: ${record.missing[name] ?? runs[0]?.error ?? 'no turn'}`, '', '', '', '', '', '', ''];
     }
     const [{ version, abilities, alone, together }] = good;
-    /** @param {string} kind */
+    /** @param {'alone' | 'together'} kind */
     const rate = (kind) => {
-      const {
-        median: middle,
-        low,
-        high,
-      } = present(summary(good.map((/** @type {any} */ run) => run[kind].tokensPerSecond)));
+      const rates = good.map((run) => run[kind].tokensPerSecond);
+      const { median: middle, low, high } = present(summary(rates));
       const ratio = name === BASELINE ? null : against(record, name, kind);
-      const beside = ratio
-        ? `; ${ratio.median.toFixed(2)}x (${present(ratio.low).toFixed(2)}-${present(ratio.high).toFixed(2)})`
-        : '';
+      const beside = ratio ? `; ${ratio.median.toFixed(2)}x (${ratio.low.toFixed(2)}-${ratio.high.toFixed(2)})` : '';
       return `${middle.toFixed(1)} (${low.toFixed(1)}-${high.toFixed(1)})${beside}`;
     };
     return [
@@ -188,9 +206,9 @@ export function report(record) {
   const line = (cells) => `| ${cells.join(' | ')} |`;
   const { machine, nibble, model } = record;
   const failures = record.runs
-    .filter((/** @type {{ error: NibbleError }} */ { error }) => error)
-    .map((/** @type {any} */ run) => `${run.engine} in round ${run.round}: ${run.error}`);
-  const busy = record.runs.filter((/** @type {{ othersBusy: number }} */ { othersBusy }) => othersBusy > 0.2).length;
+    .filter(({ error }) => error)
+    .map((run) => `${run.engine} in round ${run.round}: ${run.error}`);
+  const busy = record.runs.filter(({ othersBusy }) => othersBusy > 0.2).length;
   return [
     line(columns),
     line(columns.map(() => '---')),
@@ -198,7 +216,7 @@ export function report(record) {
     '',
     `Tokens written a second: median (lowest-highest) of ${record.rounds} rounds, and times Chromium's. ${model.name}, ` +
       `${record.tokens} tokens, ${machine.cpu}, ${machine.cores} cores, Nibble ${nibble.version} (${nibble.commit}), ${record.date}.`,
-    ...failures.map((/** @type {string} */ sentence) => `Failed: ${sentence}.`),
+    ...failures.map((sentence) => `Failed: ${sentence}.`),
     ...(busy > 0
       ? [`Other work was seen before ${busy} of ${record.runs.length} turns: the figures are worth less.`]
       : []),
@@ -211,9 +229,12 @@ async function benchmark() {
   if (options.help) return console.log(USAGE);
   await bundle();
   const model = modelFile(options.model);
-  const missing = Object.fromEntries(
-    SETUPS.map(({ name, browser }) => [name, skipWithoutBrowser(browser)]).filter(([, reason]) => reason),
-  );
+  /** @type {Record<string, string>} */
+  const missing = {};
+  for (const { name, browser } of SETUPS) {
+    const reason = skipWithoutBrowser(browser);
+    if (reason) missing[name] = reason;
+  }
   const record = {
     format: 'nibble-browser-benchmark',
     formatVersion: 1,
@@ -222,15 +243,14 @@ async function benchmark() {
     machine: machineFacts(),
     model: await modelFacts(model),
     ...{ rounds: options.rounds, threads: options.threads, tokens: options.tokens },
-    ...{ setups: SETUPS, missing, runs: /** @type {any[]} */ ([]) },
+    ...{ setups: SETUPS, missing, runs: /** @type {Run[]} */ ([]) },
   };
-  const present = SETUPS.filter(({ name }) => !missing[name]).map((setup) => ({ ...setup, rounds: options.rounds }));
+  const taking = SETUPS.filter(({ name }) => !missing[name]).map((setup) => ({ ...setup, rounds: options.rounds }));
   const folders = { '/nibble/': join(ROOT, 'build/web'), '/test/': join(ROOT, 'tests') };
   const server = await serveBenchmark({ folders, modelPath: model });
   try {
-    for (const { engine, round } of planTurns(present, options.rounds)) {
-      const setup = present.find(({ name }) => name === engine);
-      /** @type {any} */
+    for (const { engine, round } of planTurns(taking, options.rounds)) {
+      const setup = present(taking.find(({ name }) => name === engine));
       const run = await takeTurn({ setup, round, server, options });
       record.runs.push(run);
       const rates =

@@ -57,7 +57,7 @@ function packagesOf(name) {
   return { wanted: [`${main}@${version}`, `@node-llama-cpp/${binary}@${version}`], options: ['--omit=optional'] };
 }
 
-/** The line of npm's that says most; it also prints codes, places of logs and advice. @param {any} error */
+/** The line of npm's that says most; it also prints codes, places of logs and advice. @param {{ stderr?: unknown, message: string }} error */
 function npmReason({ stderr, message }) {
   const lines = [...`${stderr ?? ''}`.matchAll(/^npm error (.*)$/gm)].map(([, line]) => line);
   const telling = lines.find((line) =>
@@ -73,7 +73,9 @@ async function install(folder, wanted, options, signal) {
   const args = ['install', '--prefix', folder, ...quiet, ...options, ...wanted];
   try {
     await promisify(execFile)('npm', args, { signal, timeout: INSTALL_MINUTES * 60_000, cwd: folder });
-  } catch (/** @type {any} */ error) {
+  } catch (reason) {
+    // As execFile() says it.
+    const error = /** @type {import('node:child_process').ExecFileException} */ (reason);
     const cause = error.killed ? `npm took more than ${INSTALL_MINUTES} minutes` : npmReason(error);
     throw new Error(`npm could not install ${wanted.join(' ')}: ${cause}`);
   }

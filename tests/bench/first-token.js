@@ -11,11 +11,12 @@ import { fileURLToPath } from 'node:url';
 import * as library from '../../js/index.node.js';
 import { isMain, main, readOptions } from '../../wasm/shell.js';
 import { openChromium } from '../chromium.js';
-import { untyped } from '../untyped.js';
+import { present } from '../present.js';
 import { busyProcessors, loadAverage, machineFacts, modelFacts, sourceFacts } from './machine.js';
 import { summary } from './statistics.js';
 
-/** @typedef {import('./server.js').BenchmarkServer} BenchmarkServer */
+/** @typedef {Pick<import('./server.js').BenchmarkServer, 'url' | 'modelUrl'>} Addresses */
+/** @typedef {{ early: boolean, tokens: number[], threads: number }} Options */
 
 /** @param {string} relative */
 const path = (relative) => fileURLToPath(new URL(relative, import.meta.url));
@@ -41,12 +42,12 @@ async function serveSlowly(modelPath, bytesPerSecond) {
  * Milliseconds from nothing to the first token, and what it was. Runs in Node and, by its text, in a page: nothing of this
  * file is at hand here.
  * @param {typeof library} nibble
- * @param {{ model?: string, early?: boolean, tokens?: any, threads?: number }} options
+ * @param {Options & { model: string }} options
  */
 async function firstToken(nibble, { model, early, tokens, threads }) {
   const start = performance.now();
   const since = () => performance.now() - start;
-  const engine = await nibble.createEngine(/** @type {any} */ ({ model, store: null, earlyStart: early, threads }));
+  const engine = await nibble.createEngine({ model, store: null, earlyStart: early, threads });
   const opened = since();
   const complete = engine.ready.then(since);
   const prompt = { tokens, maxTokens: 1, temperature: 0, ignoreEos: true };
@@ -57,26 +58,27 @@ async function firstToken(nibble, { model, early, tokens, threads }) {
   return { milliseconds, opened, loaded, token: result.tokens[0], kernelSet: engine.info.kernelSet };
 }
 
-/** @param {BenchmarkServer} server */
+/** @param {Addresses} server @returns {Promise<Place>} */
 async function openNode(server) {
   const model = server.modelUrl;
   return {
     version: process.versions.node,
-    /** @param {any} options */
+    /** @param {Options} options */
     measure: (options) => firstToken(library, { ...options, model }),
     close: async () => {},
   };
 }
 
-/** @param {BenchmarkServer} server */
+/** @param {Addresses} server @returns {Promise<Place>} */
 async function openBrowser(server) {
   const browser = await openChromium();
-  /** @param {any} options */
+  /** @param {Options} options @returns {ReturnType<typeof firstToken>} */
   const measure = async (options) => {
     const page = await browser.context.newPage();
     await page.goto(`${server.url}/test/library-page.html`);
     await page.waitForFunction(() => 'nibble' in globalThis);
     const given = { ...options, model: server.modelUrl };
+    /** @type {Awaited<ReturnType<typeof firstToken>>} */
     const found = await page.evaluate(`(${firstToken})(globalThis.nibble, ${JSON.stringify(given)})`);
     await page.close();
     return found;
@@ -84,7 +86,10 @@ async function openBrowser(server) {
   return { version: browser.context.browser()?.version(), measure, close: () => browser.close() };
 }
 
-/** @type {Record<string, any>} */
+/**
+ * @typedef {{ version: string | undefined, measure: (options: Options) => ReturnType<typeof firstToken>, close: () => Promise<void> }} Place
+ * @type {Record<string, (server: Addresses) => Promise<Place>>}
+ */
 const PLACES = { node: openNode, chromium: openBrowser };
 
 /** @param {number[]} list */
@@ -93,12 +98,12 @@ const seconds = (list) => list.map((each) => (each / 1000).toFixed(2)).join(' / 
 /**
  * Both ways in turns, `rounds` times.
  * @param {string} place
- * @param {BenchmarkServer} server
- * @param {{ rounds: number, [rest: string]: any }} options
+ * @param {Addresses} server
+ * @param {Omit<Options, 'early'> & { rounds: number }} options
  */
 async function measurePlace(place, server, { rounds, ...options }) {
   const { version, measure, close } = await PLACES[place](server);
-  /** @type {any[]} */
+  /** @type {(Awaited<ReturnType<typeof firstToken>> & { round: number, early: boolean })[]} */
   const runs = [];
   try {
     for (let round = 0; round < rounds; round++) {
@@ -113,7 +118,9 @@ async function measurePlace(place, server, { rounds, ...options }) {
   /** @param {boolean} early */
   const of = (early) => runs.filter((run) => run.early === early).map(({ milliseconds }) => milliseconds);
   const ratios = Array.from({ length: rounds }, (_, round) => {
-    const [after, early] = [false, true].map((which) => runs.find((run) => run.round === round && run.early === which));
+    const [after, early] = [false, true].map((which) =>
+      present(runs.find((run) => run.round === round && run.early === which)),
+    );
     return after.milliseconds / early.milliseconds;
   });
   process.stdout.write(`${place}: early ${seconds(of(true))} s, download then run ${seconds(of(false))} s\n`);
@@ -121,21 +128,19 @@ async function measurePlace(place, server, { rounds, ...options }) {
 }
 
 async function command() {
-  const { values } = untyped(
-    readOptions({
-      options: {
-        model: { type: 'string' },
-        rate: { type: 'string', default: '35' },
-        prompt: { type: 'string', default: '512' },
-        rounds: { type: 'string', default: '3' },
-        threads: { type: 'string', default: '2' },
-        places: { type: 'string', default: Object.keys(PLACES).join(',') },
-        out: { type: 'string' },
-      },
-    }),
-  );
+  const { values } = readOptions({
+    options: {
+      model: { type: 'string' },
+      rate: { type: 'string', default: '35' },
+      prompt: { type: 'string', default: '512' },
+      rounds: { type: 'string', default: '3' },
+      threads: { type: 'string', default: '2' },
+      places: { type: 'string', default: Object.keys(PLACES).join(',') },
+      out: { type: 'string' },
+    },
+  });
   if (values.model === undefined) throw new Error('--model FILE is missing.');
-  const [rate, prompt, rounds, threads] = ['rate', 'prompt', 'rounds', 'threads'].map((name) => Number(values[name]));
+  const [rate, prompt, rounds, threads] = [values.rate, values.prompt, values.rounds, values.threads].map(Number);
   const tokens = Array.from({ length: prompt }, (_, i) => (i * 7919) % 30_000);
   const facts = { machine: machineFacts(), source: sourceFacts(), model: await modelFacts(values.model) };
   const load = { loadAverage: loadAverage(), busyProcessors: await busyProcessors() };

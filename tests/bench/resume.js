@@ -10,29 +10,31 @@ import { isMain, main, readOptions } from '../../wasm/shell.js';
 import { openChromium } from '../chromium.js';
 import { present } from '../present.js';
 import { temporaryFolder } from '../small-model.js';
-import { untyped } from '../untyped.js';
 import { busyProcessors, loadAverage, machineFacts, modelFacts, sourceFacts } from './machine.js';
 import { serveBenchmark } from './server.js';
-import { summary } from './statistics.js';
+import { median, summary } from './statistics.js';
 
 /** @typedef {import('../../js/client/session.js').Session} Session */
+/** @typedef {import('../../js/base/public-types.js').EngineOptions} EngineOptions */
+/** @typedef {NonNullable<EngineOptions['kvType']>} KvType */
+/** @typedef {{ model: string, threads: number, count: number, rounds: number }} Options */
+/** @typedef {Awaited<ReturnType<typeof measure>> & { place: string, kvType: KvType }} Result */
 
 /** @param {string} relative */
 const path = (relative) => fileURLToPath(new URL(relative, import.meta.url));
+/** @type {KvType[]} */
 const KV_TYPES = ['f16', 'int8'];
 
 /**
  * Runs in Node and, by its text, in a page: nothing of this file is at hand here. Each round reads the chat anew, saves
  * it, and brings it back; both times end when the first token of an answer is there.
  * @param {typeof library} nibble
- * @param {{ model: string, store?: string, kvType: string, threads: number, count: number, rounds: number }} options
+ * @param {Options & { store: EngineOptions['store'], kvType: KvType }} options
  */
 async function measure(nibble, { model, store, kvType, threads, count, rounds }) {
-  const engine = await nibble.createEngine(
-    /** @type {any} */ ({ model, store, kvType, threads, contextSize: count + 64 }),
-  );
+  const engine = await nibble.createEngine({ model, store, kvType, threads, contextSize: count + 64 });
   const { vocabularySize, kernelSet } = engine.info;
-  /** @param {() => any} use */
+  /** @template T @param {() => Promise<T>} use */
   const timed = async (use) => {
     const start = performance.now();
     const value = await use();
@@ -52,23 +54,21 @@ async function measure(nibble, { model, store, kvType, threads, count, rounds })
     await fresh.truncate(length);
     const save = await timed(() => fresh.save('chat'));
     await fresh.close();
-    /** @type {any} */
-    let restored;
-    const restoring = { milliseconds: 0 };
     const resume = await timed(async () => {
-      const found = await timed(() => engine.restoreSession('chat'));
-      restored = found.value;
-      restoring.milliseconds = found.milliseconds;
-      return answer(restored, question);
+      const restoring = await timed(() => engine.restoreSession('chat'));
+      const session = restoring.value;
+      if (session === null) throw new Error('What was saved is not there.');
+      return { session, restoreMilliseconds: restoring.milliseconds, answered: await answer(session, question) };
     });
-    await restored.close();
-    if (resume.value.prefill.tokens !== 1) throw new Error('The chat was computed again.');
-    if (resume.value.tokens[0] !== prefill.value.tokens[0]) throw new Error('The answers differ.');
+    const { session, restoreMilliseconds, answered } = resume.value;
+    await session.close();
+    if (answered.prefill.tokens !== 1) throw new Error('The chat was computed again.');
+    if (answered.tokens[0] !== prefill.value.tokens[0]) throw new Error('The answers differ.');
     if (round === 0) continue;
     samples.push({
       prefillMilliseconds: prefill.milliseconds,
       resumeMilliseconds: resume.milliseconds,
-      restoreMilliseconds: restoring.milliseconds,
+      restoreMilliseconds,
       saveMilliseconds: save.milliseconds,
       bytes: save.value.bytes,
     });
@@ -77,7 +77,7 @@ async function measure(nibble, { model, store, kvType, threads, count, rounds })
   return { samples, kernelSet, threads: engine.info.threads };
 }
 
-/** @param {any} options @param {string[]} kvTypes */
+/** @param {Options} options @param {KvType[]} kvTypes */
 async function inNode(options, kvTypes) {
   const store = { folder: temporaryFolder() };
   const results = [];
@@ -87,7 +87,7 @@ async function inNode(options, kvTypes) {
   return { results, version: process.versions.node };
 }
 
-/** @param {{ model: string, [rest: string]: any }} options @param {string[]} kvTypes */
+/** @param {Options} options @param {KvType[]} kvTypes */
 async function inChromium({ model, ...options }, kvTypes) {
   const folders = { '/nibble/': path('../../build/web'), '/test/': path('..') };
   const server = await serveBenchmark({ folders, modelPath: model });
@@ -99,6 +99,7 @@ async function inChromium({ model, ...options }, kvTypes) {
       await page.goto(`${server.url}/test/library-page.html`);
       await page.waitForFunction(() => 'nibble' in globalThis);
       const given = { ...options, model: server.modelUrl, store: 'indexeddb', kvType };
+      /** @type {Awaited<ReturnType<typeof measure>>} */
       const found = await page.evaluate(`(${measure})(globalThis.nibble, ${JSON.stringify(given)})`);
       results.push({ place: 'Chromium, IndexedDB', kvType, ...found });
       await page.close();
@@ -110,45 +111,37 @@ async function inChromium({ model, ...options }, kvTypes) {
   }
 }
 
-/** @type {Record<string, any>} */
+/** @type {Record<string, (options: Options, kvTypes: KvType[]) => Promise<{ results: Result[], version: string | undefined }>>} */
 const PLACES = { node: inNode, chromium: inChromium };
 
-/** @param {{ median?: number, low?: number, high?: number }} options @param {number} digits */
-const span = ({ median, low, high }, digits) =>
-  `${present(median).toFixed(digits)} (${present(low).toFixed(digits)}-${present(high).toFixed(digits)})`;
+/** @param {number[]} values at least one @param {number} digits */
+function span(values, digits) {
+  const { median: middle, low, high } = present(summary(values));
+  return `${middle.toFixed(digits)} (${low.toFixed(digits)}-${high.toFixed(digits)})`;
+}
 
-/** @param {{ place?: string, kvType?: string, samples?: any[] }} options */
+/** @param {Result} result */
 function row({ place, kvType, samples }) {
-  /** @param {any} value */
-  const of = (value) => summary(present(samples).map(value));
   return [
     place,
     `\`${kvType}\``,
     span(
-      present(
-        of((/** @type {{ prefillMilliseconds: number }} */ { prefillMilliseconds }) => prefillMilliseconds / 1000),
-      ),
+      samples.map(({ prefillMilliseconds }) => prefillMilliseconds / 1000),
       1,
     ),
     span(
-      present(of((/** @type {{ resumeMilliseconds: number }} */ { resumeMilliseconds }) => resumeMilliseconds / 1000)),
+      samples.map(({ resumeMilliseconds }) => resumeMilliseconds / 1000),
       2,
     ),
     span(
-      present(
-        of(
-          (
-            /** @type {{ prefillMilliseconds: number, resumeMilliseconds: number }} */ {
-              prefillMilliseconds,
-              resumeMilliseconds,
-            },
-          ) => prefillMilliseconds / resumeMilliseconds,
-        ),
-      ),
+      samples.map(({ prefillMilliseconds, resumeMilliseconds }) => prefillMilliseconds / resumeMilliseconds),
       0,
     ),
-    span(present(of((/** @type {{ saveMilliseconds: number }} */ { saveMilliseconds }) => saveMilliseconds / 1000)), 2),
-    present(of((/** @type {{ bytes: number }} */ { bytes }) => bytes / 1e6)).median.toFixed(0),
+    span(
+      samples.map(({ saveMilliseconds }) => saveMilliseconds / 1000),
+      2,
+    ),
+    (median(samples.map(({ bytes }) => bytes)) / 1e6).toFixed(0),
   ];
 }
 
@@ -158,34 +151,34 @@ const aboveZero = (name, text) => {
   throw new RangeError(`--${name} is a whole number above 0.`);
 };
 
-/** @param {string} name @param {string} text @param {string[]} known */
+/** @template {string} T @param {string} name @param {string} text @param {T[]} known */
 const listOf = (name, text, known) => {
-  const list = text.split(',');
-  if (list.every((item) => known.includes(item))) return list;
+  const list = text.split(',').flatMap((item) => known.filter((one) => one === item));
+  if (list.length === text.split(',').length) return list;
   throw new RangeError(`--${name} are of ${known.join(', ')}.`);
 };
 
 async function command() {
-  const { values } = untyped(
-    readOptions({
-      options: {
-        model: { type: 'string' },
-        tokens: { type: 'string', default: '2000' },
-        rounds: { type: 'string', default: '3' },
-        places: { type: 'string', default: Object.keys(PLACES).join(',') },
-        'kv-types': { type: 'string', default: KV_TYPES.join(',') },
-        threads: { type: 'string', default: '2' },
-        out: { type: 'string' },
-      },
-    }),
-  );
+  const { values } = readOptions({
+    options: {
+      model: { type: 'string' },
+      tokens: { type: 'string', default: '2000' },
+      rounds: { type: 'string', default: '3' },
+      places: { type: 'string', default: Object.keys(PLACES).join(',') },
+      'kv-types': { type: 'string', default: KV_TYPES.join(',') },
+      threads: { type: 'string', default: '2' },
+      out: { type: 'string' },
+    },
+  });
   if (!values.model) throw new RangeError('--model is missing: a GGUF file is expected.');
-  const [count, rounds, threads] = ['tokens', 'rounds', 'threads'].map((name) => aboveZero(name, values[name]));
+  const [count, rounds, threads] = /** @type {const} */ (['tokens', 'rounds', 'threads']).map((name) =>
+    aboveZero(name, values[name]),
+  );
   const places = listOf('places', values.places, Object.keys(PLACES));
   const kvTypes = listOf('kv-types', values['kv-types'], KV_TYPES);
   const facts = { loadAverage: loadAverage(), busyProcessors: await busyProcessors() };
   const results = [];
-  /** @type {Record<string, any>} */
+  /** @type {Record<string, string | undefined>} */
   const versions = {};
   for (const place of places) {
     const found = await PLACES[place]({ model: values.model, threads, count, rounds }, kvTypes);

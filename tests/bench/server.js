@@ -117,7 +117,7 @@ async function respond(request, response, places) {
  */
 
 /**
- * @param {any} given
+ * @param {Given} given
  * @returns {Promise<BenchmarkServer>}
  */
 export async function serveBenchmark({ bytesPerSecond = Infinity, ...given }) {

@@ -2,9 +2,9 @@
 // message, the addresses go back as one.
 import { serveBenchmark } from './server.js';
 
-process.once('message', async (places) => {
+process.once('message', async (/** @type {import('./server.js').Given} */ places) => {
   const { url, modelUrl } = await serveBenchmark(places);
-  /** @type {any} */ (process).send({ url, modelUrl });
+  process.send?.({ url, modelUrl });
 });
 // Nobody is left to serve.
 process.on('disconnect', () => process.exit());

@@ -16,6 +16,7 @@ import { fileURLToPath } from 'node:url';
 import * as library from '../../js/index.node.js';
 import { isMain, main, readOptions } from '../../wasm/shell.js';
 import { openChromium } from '../chromium.js';
+import { present } from '../present.js';
 import { temporaryFolder } from '../small-model.js';
 import { busyProcessors, loadAverage, machineFacts, modelFacts, sourceFacts } from './machine.js';
 import { serveBenchmark } from './server.js';
@@ -23,6 +24,7 @@ import { summary } from './statistics.js';
 
 /** @param {string} relative */
 const path = (relative) => fileURLToPath(new URL(relative, import.meta.url));
+/** @type {Place[]} */
 const PLACES = ['node', 'opfs', 'indexeddb'];
 
 // Large files below a folder, those that come later too.
@@ -40,15 +42,18 @@ while os.getppid() == int(sys.argv[2]):
     time.sleep(0.1)
 `;
 
-import { present } from '../present.js';
+/**
+ * @typedef {'node' | 'opfs' | 'indexeddb'} Place
+ * @typedef {import('../../js/base/public-types.js').EngineOptions & { generatedTokens: number, promptTokens: number, repetitions: number }} Options
+ */
 
 /**
  * Runs in Node and, by its text, in a page: nothing of this file is at hand here.
  * @param {typeof library} nibble
- * @param {{ generatedTokens: number, promptTokens: number, repetitions: number, [rest: string]: any }} options
+ * @param {Options} options
  */
 async function measure(nibble, { generatedTokens, promptTokens, repetitions, ...options }) {
-  const engine = await nibble.createEngine(/** @type {any} */ (options));
+  const engine = await nibble.createEngine(options);
   const { threads, kernelSet, contextSize } = engine.info;
   const budget = /** @type {import('../../js/index.node.js').MemoryBudget} */ (engine.info.budget);
   if (!budget.streams) throw new Error('All weights fit: give a smaller --budget.');
@@ -74,7 +79,9 @@ async function measure(nibble, { generatedTokens, promptTokens, repetitions, ...
  * Calls `use` while the files below a folder are kept out of the system's cache, if that is wanted.
  * @param {boolean} wanted
  * @param {string} folder
- * @param {() => any} use
+ * @template T
+ * @param {() => Promise<T>} use
+ * @returns {Promise<T>}
  */
 async function forgetting(wanted, folder, use) {
   const child = wanted ? spawn('python3', ['-c', FORGET, folder, String(process.pid)], { stdio: 'inherit' }) : null;
@@ -85,7 +92,12 @@ async function forgetting(wanted, folder, use) {
   }
 }
 
-/** @param {string} store @param {{ model: string, [rest: string]: any }} options @param {boolean} uncached */
+/**
+ * @param {Exclude<Place, 'node'>} store
+ * @param {Options & { model: string }} options
+ * @param {boolean} uncached
+ * @returns {ReturnType<typeof measure>}
+ */
 async function inChromium(store, { model, ...options }, uncached) {
   const folders = { '/nibble/': path('../../build/web'), '/test/': path('..') };
   const server = await serveBenchmark({ folders, modelPath: model });
@@ -96,12 +108,12 @@ async function inChromium(store, { model, ...options }, uncached) {
     await page.goto(`${server.url}/test/library-page.html`);
     await page.waitForFunction(() => 'nibble' in globalThis);
     await page.evaluate(
-      async ([kind, url]) => {
-        const models = await globalThis.nibble.openModelStore(/** @type {any} */ ({ store: kind }));
+      async ({ kind, url }) => {
+        const models = await globalThis.nibble.openModelStore({ store: kind });
         await models.import(url);
         await models.close();
       },
-      [store, server.modelUrl],
+      { kind: store, url: server.modelUrl },
     );
     const given = { ...options, model: server.modelUrl, store };
     return await forgetting(uncached, profile, () =>
@@ -116,24 +128,28 @@ async function inChromium(store, { model, ...options }, uncached) {
   }
 }
 
-/** @param {{ median?: number, low?: number, high?: number }} options @param {number} digits */
-const span = ({ median, low, high }, digits) =>
-  `${present(median).toFixed(digits)} (${present(low).toFixed(digits)}-${present(high).toFixed(digits)})`;
+/** @param {number[]} values at least one @param {number} digits */
+function span(values, digits) {
+  const { median, low, high } = present(summary(values));
+  return `${median.toFixed(digits)} (${low.toFixed(digits)}-${high.toFixed(digits)})`;
+}
 
-/** @param {{ place?: string, turns?: any[], prefillTokensPerSecond?: number, budget?: any }} options */
+/** @param {Awaited<ReturnType<typeof measure>> & { place: string }} result */
 function row({ place, turns, prefillTokensPerSecond, budget }) {
-  /** @param {any} value */
-  const of = (value) => summary(present(turns).map(value));
   return [
     place,
     span(
-      present(
-        of((/** @type {{ storeBytesPerSecond: number }} */ { storeBytesPerSecond }) => storeBytesPerSecond / 1e9),
-      ),
+      turns.map(({ storeBytesPerSecond }) => storeBytesPerSecond / 1e9),
       2,
     ),
-    span(present(of((/** @type {{ tokensPerSecond: number }} */ { tokensPerSecond }) => tokensPerSecond)), 2),
-    span(present(of((/** @type {{ share: number }} */ { share }) => share)), 2),
+    span(
+      turns.map(({ tokensPerSecond }) => tokensPerSecond),
+      2,
+    ),
+    span(
+      turns.map(({ share }) => share),
+      2,
+    ),
     prefillTokensPerSecond?.toFixed(1) ?? '',
     (budget.bytesPerTokenStreamed / 1e6).toFixed(0),
   ];
@@ -157,9 +173,9 @@ async function command() {
       out: { type: 'string' },
     },
   });
-  const places = values.places.split(',');
+  const places = values.places.split(',').flatMap((name) => PLACES.filter((place) => place === name));
   if (!values.model) throw new RangeError('--model is missing: a GGUF file is expected.');
-  if (!places.every((place) => PLACES.includes(place))) throw new RangeError(`--places are of ${PLACES.join(', ')}.`);
+  if (places.length !== values.places.split(',').length) throw new RangeError(`--places are of ${PLACES.join(', ')}.`);
   const options = {
     model: values.model,
     memoryBudget: Number(values.budget),
@@ -178,8 +194,9 @@ async function command() {
       place === 'node'
         ? await forgetting(uncached, values.store, inFolder)
         : await inChromium(place, options, uncached);
-    results.push({ place, ...found });
-    console.log(`${place}: ${row(results.at(-1)).slice(1, 4).join('; ')}`);
+    const result = { place, ...found };
+    results.push(result);
+    console.log(`${place}: ${row(result).slice(1, 4).join('; ')}`);
   }
   const stamp = new Date().toISOString().slice(0, 16).replace(/\D/g, '');
   const out = values.out ?? `build/bench/stream-${stamp}.json`;

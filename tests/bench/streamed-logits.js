@@ -19,26 +19,35 @@ import { serveBenchmark } from './server.js';
 
 /** @param {string} relative */
 const path = (relative) => fileURLToPath(new URL(relative, import.meta.url));
+/**
+ * @typedef {'native' | 'node' | 'opfs' | 'indexeddb'} Place
+ * @typedef {{ model: string, memoryBudget: number, tokens: number[], threads: number, contextSize: number }} Options
+ * @typedef {Omit<Awaited<ReturnType<typeof measure>> | ReturnType<typeof native>, 'logits'>} Facts
+ * @typedef {Facts & { place: Place, hashes: string[], finite: boolean }} Compared
+ */
+
+/** @type {Place[]} */
 const PLACES = ['native', 'node', 'opfs', 'indexeddb'];
 
 /**
  * Runs in Node and, by its text, in a page: nothing of this file is at hand here. The tokens are one prompt, and again
  * one by one.
  * @param {typeof library} nibble
- * @param {{ tokens: number[], [rest: string]: any }} options
+ * @param {import('../../js/base/public-types.js').EngineOptions & { tokens: number[] }} options
  */
 async function measure(nibble, { tokens, ...options }) {
-  const engine = await nibble.createEngine(/** @type {any} */ (options));
+  const engine = await nibble.createEngine(options);
   /** @param {{ top: { id: number, logit: number }[] }} evaluation */
   const inOrder = ({ top }) => top.sort((a, b) => a.id - b.id).map(({ logit }) => logit);
   const prompt = inOrder(await engine.evaluate(tokens, { top: 0 }));
   const start = performance.now();
-  /** @type {any} */
-  let last;
+  /** @type {Awaited<ReturnType<typeof engine.evaluate>> | null} */
+  let last = null;
   for (let count = 1; count <= tokens.length; count++) {
     last = await engine.evaluate(tokens.slice(0, count), { top: 0, reusePrefix: count > 1 });
   }
   const tokensPerSecond = (tokens.length * 1000) / (performance.now() - start);
+  if (last === null) throw new Error('There are no tokens.');
   const { budget, kernelSet, threads } = engine.info;
   const memory = await engine.memory();
   await engine.unload();
@@ -55,7 +64,11 @@ function native({ model, threads, tokens }) {
   return { logits: [logits], kernelSet: 'reference', threads, budget: null, memory: null, tokensPerSecond: null };
 }
 
-/** @param {string} store @param {{ model: string, [rest: string]: any }} options */
+/**
+ * @param {Place} store
+ * @param {Options} options
+ * @returns {ReturnType<typeof measure>}
+ */
 async function inChromium(store, { model, ...options }) {
   const folders = { '/nibble/': path('../../build/web'), '/test/': path('..') };
   const server = await serveBenchmark({ folders, modelPath: model });
@@ -75,10 +88,12 @@ async function inChromium(store, { model, ...options }) {
 }
 
 /**
- * @param {{ model: string, memoryBudget: number, tokens: number[], threads: number, contextSize: number }} options
- * @param {string[]} places
+ * @param {Place[]} places
+ * @param {Options} options
+ * @param {(result: Compared) => void} [log]
  */
-export async function compareLogits(places, options, /** @type {any} */ log = () => {}) {
+export async function compareLogits(places, options, log = () => {}) {
+  /** @type {Compared[]} */
   const results = [];
   for (const place of places) {
     const given = { ...options };
@@ -89,19 +104,16 @@ export async function compareLogits(places, options, /** @type {any} */ log = ()
           ? await measure(library, { ...given, store: { folder: temporaryFolder() } })
           : await inChromium(place, given);
     const { logits, ...facts } = found;
-    const hashes = logits.map((/** @type {any} */ each) =>
-      createHash('sha256').update(Float32Array.from(each)).digest('hex'),
-    );
-    results.push({ place, hashes, finite: logits.flat().every(Number.isFinite), ...facts });
-    log(results.at(-1));
+    const hashes = logits.map((each) => createHash('sha256').update(Float32Array.from(each)).digest('hex'));
+    const result = { place, hashes, finite: logits.flat().every(Number.isFinite), ...facts };
+    results.push(result);
+    log(result);
   }
   const hashes = new Set(results.flatMap((result) => result.hashes));
   return { results, same: hashes.size === 1 && results.every(({ finite }) => finite) };
 }
 
-/**
- * @param {{ place?: string, hashes?: string[], kernelSet?: string, memory?: any, budget?: any, tokensPerSecond?: number }} options
- */
+/** @param {Compared} result */
 function describe({ place, hashes, kernelSet, memory, budget, tokensPerSecond }) {
   const kept = budget && `${budget.pinnedBlocks} of ${budget.pinnedBlocks + budget.streamedBlocks} blocks stay`;
   const heap = memory && `heap ${(memory.wasm / 1e6).toFixed(0)} MB, ${present(tokensPerSecond).toFixed(2)} tok/s`;
@@ -120,10 +132,10 @@ async function command() {
       out: { type: 'string' },
     },
   });
-  const places = values.places.split(',');
+  const places = values.places.split(',').flatMap((name) => PLACES.filter((place) => place === name));
   const tokens = values.tokens.split(',').map(Number);
   if (!values.model) throw new RangeError('--model is missing: a GGUF file is expected.');
-  if (!places.every((place) => PLACES.includes(place))) throw new RangeError(`--places are of ${PLACES.join(', ')}.`);
+  if (places.length !== values.places.split(',').length) throw new RangeError(`--places are of ${PLACES.join(', ')}.`);
   const options = {
     model: values.model,
     memoryBudget: Number(values.budget),
@@ -131,7 +143,7 @@ async function command() {
     contextSize: Number(values.context),
     threads: Number(values.threads),
   };
-  const found = await compareLogits(places, options, (/** @type {any} */ result) => console.log(describe(result)));
+  const found = await compareLogits(places, options, (result) => console.log(describe(result)));
   const stamp = new Date().toISOString().slice(0, 16).replace(/\D/g, '');
   const out = values.out ?? `build/bench/streamed-logits-${stamp}.json`;
   const record = { machine: machineFacts(), source: sourceFacts(), model: await modelFacts(values.model) };

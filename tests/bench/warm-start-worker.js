@@ -3,6 +3,8 @@
 import { openIndexedDb } from '../../js/store/indexeddb.js';
 import { openOpfs } from '../../js/store/opfs.js';
 
+/** @typedef {import('../../js/models/manifest.js').Manifest} Manifest */
+
 // As the library has it, so that both sides ask for as much at once.
 const IN_FLIGHT = 2;
 
@@ -19,10 +21,15 @@ async function drain(blob) {
   }
 }
 
-/** @type {any} */
+/**
+ * `way`: as whole buffers, or by streams.
+ * @typedef {{ kind: 'indexeddb' | 'opfs', id: string, way: 'whole' | 'stream' }} ReadCall
+ */
+
 const readers = {
-  /** @param {any} id @param {{ way: string }} options */
-  async indexeddb(id, { way }) {
+  /** @param {ReadCall} call */
+  async indexeddb({ id, way }) {
+    /** @type {IDBDatabase} */
     const database = await new Promise((resolve, reject) => {
       const request = indexedDB.open('nibble');
       request.onsuccess = () => resolve(request.result);
@@ -30,6 +37,7 @@ const readers = {
     });
     /** @param {number} index */
     const read = async (index) => {
+      /** @type {Blob | ArrayBuffer} */
       const chunk = await new Promise((resolve, reject) => {
         const request = database.transaction('chunks').objectStore('chunks').get([id, index]);
         request.onsuccess = () => resolve(request.result);
@@ -41,8 +49,8 @@ const readers = {
     return { read, close: () => database.close() };
   },
 
-  /** @param {any} id @param {{ record: any }} options */
-  async opfs(id, { record: { chunks } }) {
+  /** @param {ReadCall} call @param {Manifest} manifest */
+  async opfs({ id }, { chunks }) {
     const backend = await openOpfs();
     /** @type {Uint8Array[]} */
     const scratch = [];
@@ -58,22 +66,18 @@ const readers = {
   },
 };
 
-/** @param {string | string | undefined} kind @param {any} id */
-async function recordOf(kind, id) {
+/** @param {ReadCall} call */
+async function recordOf({ kind, id }) {
   const backend = await (kind === 'opfs' ? openOpfs() : openIndexedDb());
   const record = await backend.get(id);
   await backend.close();
-  return record;
+  return /** @type {Manifest} */ (record);
 }
 
-/**
- * @param {any} options
- * @returns {Promise<{ milliseconds: number, bytes: number }>}
- */
-async function readAndDrop({ kind, id, way }) {
-  /** @type {any} */
-  const record = await recordOf(kind, id);
-  const { read, close } = await readers[kind](id, { record, way });
+/** @param {ReadCall} call @returns {Promise<{ milliseconds: number, bytes: number }>} */
+async function readAndDrop(call) {
+  const record = await recordOf(call);
+  const { read, close } = await readers[call.kind](call, record);
   const start = performance.now();
   let next = 0;
   let bytes = 0;

@@ -11,7 +11,6 @@ import { openChromium } from '../chromium.js';
 import { present } from '../present.js';
 import { temporaryFolder } from '../small-model.js';
 import { bundleForWorker } from '../store/page.js';
-import { untyped } from '../untyped.js';
 import { busyProcessors, loadAverage, machineFacts, modelFacts, pagePeakBytes, sourceFacts } from './machine.js';
 import { serveBenchmark } from './server.js';
 import { summary } from './statistics.js';
@@ -22,6 +21,7 @@ import { summary } from './statistics.js';
 
 /** @param {string} relative */
 const path = (relative) => fileURLToPath(new URL(relative, import.meta.url));
+/** @type {StoreKind[]} */
 const STORES = ['indexeddb', 'opfs'];
 
 // What the library does to compare a chunk with its checksum, and what it does here instead.
@@ -32,9 +32,9 @@ const CHECKS = [
 
 const UNCHECKED = {
   name: 'unchecked',
-  /** @param {{ onLoad: any }} options */
+  /** @param {import('esbuild').PluginBuild} build */
   setup({ onLoad }) {
-    onLoad({ filter: /models[\\/]read-weights\.js$/ }, (/** @type {{ path: string }} */ { path: file }) => {
+    onLoad({ filter: /models[\\/]read-weights\.js$/ }, ({ path: file }) => {
       let contents = readFileSync(file, 'utf8');
       for (const [check, instead] of CHECKS) {
         if (!contents.includes(check)) throw new Error(`${check} is not in ${file}.`);
@@ -63,22 +63,25 @@ async function openLibrary(browser, server) {
   return page;
 }
 
-/** @param {Page} page @param {string} url @param {string} kind */
+/** @typedef {'indexeddb' | 'opfs'} StoreKind */
+
+/** @param {Page} page @param {string} url @param {StoreKind} kind */
 const importModel = (page, url, kind) =>
   page.evaluate(
-    async ([address, store]) => {
-      const models = await globalThis.nibble.openModelStore(/** @type {any} */ ({ store }));
+    async ({ address, store }) => {
+      const models = await globalThis.nibble.openModelStore({ store });
       const { id } = await models.import(address);
       await models.close();
       return id;
     },
-    [url, kind],
+    { address: url, store: kind },
   );
 
-/** @param {Page} page @param {string} kind @param {any} id @param {number} threads @param {string} library */
+/** @param {Page} page @param {StoreKind} kind @param {string} id @param {number} threads @param {string} library */
 const load = (page, kind, id, threads, library) =>
   page.evaluate(
-    async ([store, stored, count, address]) => {
+    async ({ store, stored, threads: count, address }) => {
+      /** @type {typeof globalThis.nibble} */
       const { createEngine } = await import(address);
       const start = performance.now();
       const engine = await createEngine({ model: { stored }, store, threads: count });
@@ -88,32 +91,38 @@ const load = (page, kind, id, threads, library) =>
       await engine.unload();
       return { milliseconds, loadMilliseconds, storage, heapBytes: wasm };
     },
-    [kind, id, threads, library],
+    { store: kind, stored: id, threads, address: library },
   );
 
-/** @param {Page} page @param {string} kind @param {any} id @param {string} way */
-const readAndDrop = (page, kind, id, way) =>
+/**
+ * @param {Page} page
+ * @param {import('./warm-start-worker.js').ReadCall} call
+ * @returns {Promise<{ milliseconds: number, bytes: number }>}
+ */
+const readAndDrop = (page, call) =>
   page.evaluate(
-    ([store, stored, how]) =>
+    (given) =>
       new Promise((resolve, reject) => {
         const worker = new Worker('/workers/warm-start.js', { type: 'module' });
-        /** @param {(event: any) => void} action */
-        const end = (action) => (/** @type {any} */ event) => {
+        worker.onmessage = ({ data }) => {
           worker.terminate();
-          action(event);
+          resolve(data);
         };
-        worker.onmessage = end(({ data }) => resolve(data));
-        worker.onerror = end(({ message }) => reject(new Error(message)));
-        worker.postMessage({ kind: store, id: stored, way: how });
+        worker.onerror = ({ message }) => {
+          worker.terminate();
+          reject(new Error(message));
+        };
+        worker.postMessage(given);
       }),
-    [kind, id, way],
+    call,
   );
 
 /**
  * One load or one read, in a page and so a process of its own.
+ * @template {object} T
  * @param {Chromium} browser
  * @param {BenchmarkServer} server
- * @param {(page: Page) => Promise<{ id: string }>} use
+ * @param {(page: Page) => Promise<T>} use
  */
 async function inPage(browser, server, use) {
   const page = await openLibrary(browser, server);
@@ -125,73 +134,62 @@ async function inPage(browser, server, use) {
 }
 
 /**
+ * @typedef {Awaited<ReturnType<typeof load>>} Loaded
+ * @typedef {{ milliseconds: number, storage?: Loaded['storage'], peakBytes: number | null }} Sample
+ */
+
+/**
  * @param {Chromium} browser
  * @param {BenchmarkServer} server
- * @param {{ kind: string, rounds: number, threads: number, log: (line: string) => void }} options
+ * @param {{ kind: StoreKind, rounds: number, threads: number, log: (line: string) => void }} options
  */
 async function measureStore(browser, server, { kind, rounds, threads, log }) {
-  const id = await inPage(browser, server, async (page) => ({
+  const { id } = await inPage(browser, server, async (page) => ({
     id: await importModel(page, server.modelUrl, kind),
   }));
-  /** @type {Record<string, any>} */
+  /** @type {Record<string, (page: Page) => Promise<{ milliseconds: number, storage?: Loaded['storage'] }>>} */
   const sides = {
-    /** @param {Page} page */
-    load: (page) => load(page, kind, id.id, threads, '/nibble/index.js'),
-    /** @param {Page} page */
-    unchecked: (page) => load(page, kind, id.id, threads, '/unchecked/index.js'),
-    /** @param {Page} page */
-    read: (page) => readAndDrop(page, kind, id.id, 'whole'),
-    /** @param {Page} page */
-    stream: (page) => readAndDrop(page, kind, id.id, 'stream'),
+    load: (page) => load(page, kind, id, threads, '/nibble/index.js'),
+    unchecked: (page) => load(page, kind, id, threads, '/unchecked/index.js'),
+    read: (page) => readAndDrop(page, { kind, id, way: 'whole' }),
+    // The private file system has one way to be read.
+    ...(kind === 'indexeddb' && { stream: (page) => readAndDrop(page, { kind, id, way: 'stream' }) }),
   };
-  // The private file system has one way to be read.
-  if (kind === 'opfs') delete sides.stream;
   const names = Object.keys(sides);
-  /** @type {any} */
+  /** @type {Record<string, Sample[]>} */
   const samples = Object.fromEntries(names.map((name) => [name, []]));
   for (let round = 0; round <= rounds; round++) {
     for (const side of round % 2 === 0 ? names : names.toReversed()) {
-      /** @type {any} */
       const sample = await inPage(browser, server, sides[side]);
       // The first round does not count: the files come into the system's cache, the wasm is compiled.
-      if (round > 0) samples[side].push(untyped(sample));
+      if (round > 0) samples[side].push(sample);
       log(`${kind}, round ${round}: ${side} ${Math.round(sample.milliseconds)} ms`);
     }
   }
   /** @param {string} side */
   const ratiosTo = (side) =>
-    samples.load.map(
-      (/** @type {any} */ { milliseconds }, /** @type {number} */ round) =>
-        milliseconds / samples[side][round].milliseconds,
-    );
+    samples.load.map(({ milliseconds }, round) => milliseconds / samples[side][round].milliseconds);
   const streamRatios = sides.stream ? ratiosTo('stream') : null;
   return { kind, samples, ratios: ratiosTo('read'), streamRatios, checkRatios: ratiosTo('unchecked') };
 }
 
-/** @param {{ median?: number, low?: number, high?: number }} options */
-const span = ({ median, low, high }, digits = 0) =>
-  `${present(median).toFixed(digits)} (${present(low).toFixed(digits)}-${present(high).toFixed(digits)})`;
+/** @param {number[]} values at least one */
+function span(values, digits = 0) {
+  const { median, low, high } = present(summary(values));
+  return `${median.toFixed(digits)} (${low.toFixed(digits)}-${high.toFixed(digits)})`;
+}
 
 /** @param {Awaited<ReturnType<typeof measureStore>>} store */
 function row({ kind, samples, ratios, streamRatios, checkRatios }) {
-  /** @param {string} side @param {any} value */
-  const of = (side, value) => summary(samples[side].map(value));
-  const check = of(
-    'load',
-    (/** @type {{ storage: any, milliseconds: number }} */ { storage, milliseconds }) =>
-      (100 * storage.verifyMilliseconds) / milliseconds,
+  /** @param {string} side */
+  const times = (side) => samples[side].map(({ milliseconds }) => milliseconds);
+  const shares = samples.load.map(
+    ({ storage, milliseconds }) => (100 * present(present(storage).verifyMilliseconds)) / milliseconds,
   );
-  const peak = of('load', (/** @type {{ peakBytes: number }} */ { peakBytes }) => peakBytes / 1e6);
-  /** @param {{ milliseconds: number }} options */
-  const milliseconds = ({ milliseconds: value }) => value;
-  const cells = [
-    span(present(of('load', milliseconds))),
-    span(present(of('read', milliseconds))),
-    span(present(summary(ratios)), 2),
-  ];
-  const streamed = streamRatios && [span(present(of('stream', milliseconds))), span(present(summary(streamRatios)), 2)];
-  cells.push(...(streamed ?? ['', '']));
-  return [kind, ...cells, span(present(summary(checkRatios)), 2), `${span(present(check), 1)} %`, span(present(peak))];
+  const peaks = samples.load.map(({ peakBytes }) => Number(peakBytes) / 1e6);
+  const cells = [span(times('load')), span(times('read')), span(ratios, 2)];
+  cells.push(...(streamRatios ? [span(times('stream')), span(streamRatios, 2)] : ['', '']));
+  return [kind, ...cells, span(checkRatios, 2), `${span(shares, 1)} %`, span(peaks)];
 }
 
 async function command() {
@@ -204,13 +202,14 @@ async function command() {
       out: { type: 'string' },
     },
   });
-  const [rounds, threads, stores] = [Number(values.rounds), Number(values.threads), values.stores.split(',')];
+  const [rounds, threads] = [values.rounds, values.threads].map(Number);
+  const stores = values.stores.split(',').flatMap((name) => STORES.filter((kind) => kind === name));
   if (!values.model) throw new RangeError('--model is missing: a GGUF file is expected.');
   if (!(Number.isSafeInteger(rounds) && rounds > 0)) throw new RangeError('--rounds is a whole number above 0.');
   if (!(Number.isSafeInteger(threads) && threads > 0)) throw new RangeError('--threads is a whole number above 0.');
-  if (!stores.every((kind) => STORES.includes(kind))) throw new RangeError(`--stores are of ${STORES.join(', ')}.`);
+  if (stores.length !== values.stores.split(',').length) throw new RangeError(`--stores are of ${STORES.join(', ')}.`);
   const workers = temporaryFolder();
-  writeFileSync(join(workers, 'warm-start.js'), await bundleForWorker('bench/warm-start-worker.js'));
+  writeFileSync(join(workers, 'warm-start.js'), await bundleForWorker('../bench/warm-start-worker.js'));
   const library = path('../../build/web');
   const folders = {
     '/nibble/': library,

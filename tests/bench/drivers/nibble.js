@@ -1,9 +1,12 @@
 // Nibble, in a page and in Node: the public entry is all that differs.
 import { madeUpTokens } from './tokens.js';
 
+/** @typedef {import('../../../js/base/public-types.js').Engine} Engine */
+/** @typedef {import('../../../js/base/public-types.js').EngineOptions} EngineOptions */
+
 /**
  * What complete() takes for a prompt and for an answer, as a caller sees it: messages, sampling and text included.
- * @param {any} engine
+ * @param {Engine} engine
  */
 function timeByComplete(engine) {
   /** @param {number[]} tokens @param {number} maxTokens */
@@ -29,7 +32,7 @@ function timeByComplete(engine) {
 }
 
 /**
- * @param {{ createEngine: Function, modelUrl: string, threads: number, contextSize: number, loadedFrom: string,
+ * @param {{ createEngine: (options: EngineOptions) => Promise<Engine>, modelUrl: string, threads: number, contextSize: number, loadedFrom: string,
  *   byComplete?: boolean }} options
  * @returns {Promise<import('../measure.js').MeasuredEngine>}
  */
@@ -40,7 +43,7 @@ export async function openNibble({ createEngine, modelUrl, threads, contextSize,
   const { info } = engine;
   /** @type {number | null} */
   let readRate = null;
-  /** @param {any} options */
+  /** @param {import('../../../js/base/public-types.js').BenchmarkOptions} options */
   const time = async (options) => {
     const result = await engine.benchmark({ repetitions: 1, warmUp: false, depth: 0, ...options });
     readRate = result.readRate ?? readRate;
