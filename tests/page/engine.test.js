@@ -285,22 +285,26 @@ describe('an answer', () => {
       const opened = await open({ answers: [['Yes.']] });
       const { page } = opened;
       const field = page.locator('#setting-templateVariables');
-      const write = async (/** @type {string} */ text) => {
+      const problem = page.locator('.field:has(#setting-templateVariables) .field-problem');
+      const write = async (/** @type {string} */ text, says = /^$/) => {
         await page.locator('#open-settings').click();
         await field.fill(text);
         await page.keyboard.press('Tab');
         const isTaken = (await field.getAttribute('aria-invalid')) !== 'true';
+        assert.match((await problem.textContent()) ?? '', says);
         await page.keyboard.press('Escape');
         await driver.converse(page, 'Really?');
         return isTaken;
       };
       assert.equal(await write('{ "reasoning_effort": "low", "thinking": true }'), true);
-      for (const wrong of ['reasoning_effort=low', '[1]', 'null', '{ "messages": [] }', '{'])
-        assert.equal(await write(wrong), false, wrong);
+      for (const wrong of ['reasoning_effort=low', '[1]', 'null', '{'])
+        assert.equal(await write(wrong, /^This is no JSON object/), false, wrong);
+      assert.equal(await write('{ "messages": [] }', /^The page itself gives “messages”/), false);
+      assert.equal(await write(`{ "a": "${'a'.repeat(4000)}" }`, /^This is too long: it has 4,?011 characters/), false);
       assert.equal(await write(''), true);
       const told = (await calls(page)).map(({ templateVariables }) => templateVariables ?? null);
       const kept = { reasoning_effort: 'low', thinking: true };
-      assert.deepEqual(told, [...Array(6).fill(kept), null]);
+      assert.deepEqual(told, [...Array(7).fill(kept), null]);
       await opened.close();
     },
   );

@@ -5,7 +5,7 @@ import { LANGUAGES } from '../ui/i18n.js';
 import { icon } from '../ui/icons.js';
 import { isOnScreen } from '../ui/keys.js';
 import { formatBytes } from '../ui/units.js';
-import { ANSWER_SETTINGS, DEFAULTS, MEMORY_BUDGETS, RANGES } from './settings.js';
+import { ANSWER_SETTINGS, DEFAULTS, MEMORY_BUDGETS, RANGES, reservedIn } from './settings.js';
 
 /** @typedef {'temperature' | 'maxTokens' | 'topP' | 'topK' | 'minP' | 'repetitionPenalty' | 'seed' | 'contextSize' | 'threads'} NumberName */
 /** @typedef {'language' | 'theme' | 'thinking' | 'onFull' | 'kvType' | 'memoryBudget' | 'store'} ChoiceName */
@@ -48,6 +48,8 @@ export class SettingsForm {
   /** Builds the form with what is set now. */
   render() {
     const t = this.#t;
+    /** @param {string} text @param {number} most */
+    const tooLong = ({ length: count }, most) => t('settings.systemPrompt.long', { count, most });
     this.#root.replaceChildren(
       this.#group(
         'settings.page',
@@ -61,17 +63,18 @@ export class SettingsForm {
       this.#group(
         'settings.answers',
         // A text that is cut would be taken for the whole of it.
-        this.#text('systemPrompt', { rows: 3 }, ({ length: count }) =>
-          this.#t('settings.systemPrompt.long', { count, most: RANGES.systemPrompt.most }),
-        ),
+        this.#text('systemPrompt', { rows: 3 }, (text) => tooLong(text, RANGES.systemPrompt.most)),
         this.#choice('thinking', [
           ['auto', t('settings.auto')],
           ['on', t('settings.thinking.on')],
           ['off', t('settings.thinking.off')],
         ]),
-        this.#text('templateVariables', { rows: 2, spellcheck: 'false' }, () =>
-          this.#t('settings.templateVariables.wrong'),
-        ),
+        this.#text('templateVariables', { rows: 3, spellcheck: 'false' }, (text) => {
+          const name = reservedIn(text);
+          if (name !== undefined) return this.#t('settings.templateVariables.given', { name });
+          if (text.length > RANGES.templateVariables.most) return tooLong(text, RANGES.templateVariables.most);
+          return this.#t('settings.templateVariables.wrong');
+        }),
         make('div', { class: 'pairs' }, ...SAMPLING_FIELDS.map((name) => this.#number(name))),
         this.#choice('onFull', [
           ['stop', t('settings.onFull.stop')],

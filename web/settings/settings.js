@@ -143,8 +143,13 @@ const ENGINE = ['contextSize', 'threads', 'kvType', 'memoryBudget', 'store'];
 function isVariables(value) {
   if (typeof value !== 'string' || value.length > RANGES.templateVariables.most) return false;
   const read = value.trim() === '' ? {} : parsed(value);
-  const isObject = typeof read === 'object' && read !== null && !Array.isArray(read);
-  return isObject && !['messages', 'tools', 'add_generation_prompt'].some((name) => Object.hasOwn(read, name));
+  return typeof read === 'object' && read !== null && !Array.isArray(read) && reservedIn(value) === undefined;
+}
+
+/** The name of a variable that the page or the library gives itself, where a JSON object has one. @param {string} json */
+export function reservedIn(json) {
+  const read = Object(parsed(json));
+  return ['messages', 'tools', 'add_generation_prompt'].find((name) => Object.hasOwn(read, name));
 }
 
 /** @param {string} json @returns {unknown} null: it is none */

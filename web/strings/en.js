@@ -254,9 +254,11 @@ export default {
   'settings.templateVariables': 'Variables of the chat template',
   'settings.templateVariables.placeholder': '{ "reasoning_effort": "low" }',
   'settings.templateVariables.help':
-    'For models whose chat template knows more than the switch above, as a JSON object; their pages name what they know. Empty: none.',
+    'Further values for the model’s chat template, as a JSON object. The page of the model says which it knows. Empty: none.',
   'settings.templateVariables.wrong':
-    'This is no JSON object of variables, or it names “messages”, “tools” or “add_generation_prompt”, which are given anyway. What was there before stays in use.',
+    'This is no JSON object, such as { "reasoning_effort": "low" }. The earlier text stays in use.',
+  'settings.templateVariables.given':
+    'The page itself gives “{name}” to the template. Leave it out. The earlier text stays in use.',
   'settings.thinking': 'Thinking before the answer',
   'settings.thinking.on': 'Yes',
   'settings.thinking.off': 'No, answer at once',

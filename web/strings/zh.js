@@ -230,8 +230,8 @@ export default {
   'settings.templateVariables.placeholder': '{ "reasoning_effort": "low" }',
   'settings.templateVariables.help':
     '适用于聊天模板除上面的开关外还有其他变量的模型，写成 JSON 对象；模型的页面会说明有哪些。留空：不使用。',
-  'settings.templateVariables.wrong':
-    '这不是写有变量的 JSON 对象，或者其中有由程序提供的 “messages”、“tools” 或 “add_generation_prompt”。仍使用之前的内容。',
+  'settings.templateVariables.wrong': '这不是 JSON 对象，例如 { "reasoning_effort": "low" }。仍使用之前的内容。',
+  'settings.templateVariables.given': '“{name}”由页面提供给模板，请去掉它。仍使用之前的内容。',
   'settings.thinking': '回答前思考',
   'settings.thinking.on': '思考',
   'settings.thinking.off': '不思考，直接回答',
