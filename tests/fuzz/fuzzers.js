@@ -4,7 +4,7 @@
 
 /**
  * @typedef {object} Fuzzer
- * @property {number} runs how many cases the test suite tries, which takes some ten seconds; and the script at a time
+ * @property {number} runs an even number: how many cases the test suite tries in two halves, and the script at a time
  * @property {() => Promise<{ default: { describe: (random: import('./random.js').Random) => any, run: (tried: any) => boolean } }>} [load] the module;
  *   what one function makes is what the other takes
  * @property {number} [longest] the longest input in bytes, of one in C

@@ -1,5 +1,6 @@
 // Processes, tabs and browsers that are ended by force while a session is saved, again and again under one key: a save that
-// was whole before is there and is restored, until the next one is.
+// was whole before is there and is restored, until the next one is. A day has one of a browser's stores, beside a folder, and
+// NIBBLE_ALL_ROUNDS=1 both.
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
@@ -13,6 +14,7 @@ import { serveBenchmark } from '../bench/server.js';
 import { openChromium } from '../chromium.js';
 import { crashPage, killBrowser } from '../killing.js';
 import { present } from '../present.js';
+import { drawOfEach } from '../rounds.js';
 import { temporaryFolder, writeSmallModel } from '../small-model.js';
 
 /** @typedef {import('../bench/server.js').BenchmarkServer} BenchmarkServer */
@@ -183,7 +185,8 @@ before(async () => {
 after(() => server?.close());
 
 describe('a save that is ended by force leaves the earlier one of its key', () => {
-  for (const kind of ['folder', 'opfs', 'indexeddb']) {
+  const whereOf = (/** @type {string} */ kind) => (kind === 'folder' ? 'a process' : 'a browser');
+  for (const kind of drawOfEach('stores of saves that are killed', ['folder', 'opfs', 'indexeddb'], whereOf)) {
     test(`in ${kind}`, async (t) => {
       const saves = kind === 'folder' ? new FolderSaves() : new BrowserSaves(kind, server);
       let last = 0;
