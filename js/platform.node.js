@@ -37,6 +37,10 @@ function startWorker(workerUrl) {
   const thread = worker.threadId;
   /** @type {Set<string>} those of stores, which the worker has locks in */
   const folders = new Set();
+  // What it compiled. As long as one module of the same bytes is alive anywhere in the process, V8 neither compiles nor
+  // optimises them again; so this one is there for the next engine until it is collected with the worker's port.
+  /** @type {WebAssembly.Module[]} */
+  const compiled = [];
   let ending = false;
   return {
     post: (message, transfer) => worker.postMessage(message, /** @type {any} */ (transfer)),
@@ -44,6 +48,7 @@ function startWorker(workerUrl) {
       worker.on('message', (data) => {
         if (data?.lifeline !== undefined) onStarted();
         else if (data?.folder !== undefined) folders.add(data.folder);
+        else if (data?.compiled !== undefined) compiled.push(data.compiled);
         else onMessage(data);
       });
       worker.on('error', (/** @type {any} */ error) => onFailure(error?.message ?? String(error)));

@@ -48,6 +48,7 @@ async function startRuntime({ threads, early, kernelSet }, { url, binary }) {
     const bytes = binary ?? (await readWasm(new URL(name, folderOf(url))));
     const workers = workersFor(threads, early);
     const wasm = await compileWasm(bytes, binary ? 'wasmBinary' : name, hashOf);
+    port.postMessage({ compiled: wasm });
     return { runtime: await Runtime.start(createModule, wasm, workers), variant, threads };
   } catch (cause) {
     if (cause instanceof NibbleError) throw cause;
