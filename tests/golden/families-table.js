@@ -187,12 +187,17 @@ function readMachine() {
 /** @param {any[]} rows @param {string} machine */
 const page = (rows, machine) => `# Families and weights that run
 
-Each family has small random models of its own, each in the types of weights that are named, with probabilities that native
-llama.cpp recorded, or, where it has no such model, this project's own second opinion (\`tests/golden/reference-forward.js\`).
-The Kullback-Leibler divergences are the largest over sequences of 1 to 300 tokens: in the exact mode, whose bar is that of
-rounding, and in the default mode, which may be at most 5 times as far from the float model as llama.cpp's own default mode, or
-2e-3. \`tests/golden/golden.test.js\` holds the engine to these bars, \`tests/golden/families-table.test.js\` this table to the tests.
-\`tests/package/any-browser.test.js\`: a model of each family computes in Chromium, Firefox and WebKit what it computes in Node, to the last bit.
+A family is what a file names in \`general.architecture\`. Each has small models with random weights, in the types that the table names.
+Their probabilities are compared with recorded ones: those of native llama.cpp, or, if it has no such model, those of a second
+implementation of this project's own (\`tests/golden/reference-forward.js\`).
+
+- **KL** is the Kullback-Leibler divergence from the record, the largest over texts of 1 to 300 tokens. 0 means equal.
+- **Exact** is the mode with the least rounding. **Default** is the faster mode, which an engine has if nothing else is asked for.
+- **At most** is what the tests allow. In the default mode that is 5 times the divergence of llama.cpp's own default mode
+  (the column "llama.cpp's"), or 2e-3 if that is more.
+- \`tests/golden/golden.test.js\` checks the engine, \`tests/golden/families-table.test.js\` this table.
+- In \`tests/package/any-browser.test.js\` a model of each family computes the same in Chromium, Firefox and WebKit as in Node, to the
+  last bit.
 
 ${machine}
 Larger random models of the same make are measured: width ${SPEED.width}, feed-forward ${SPEED.ffn}, ${SPEED.layers} layers (as many as its make wants, where that
