@@ -1,5 +1,5 @@
 // Weight types that llama.cpp lacks, of which no golden model can be recorded: I2_S of bitnet.cpp. The same weights as F32
-// and as TQ2_0 say what such a model computes, however it is loaded.
+// and as TQ2_0 say what such a model computes, however it is loaded. A day has one shape of it, NIBBLE_ALL_ROUNDS=1 each.
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -10,6 +10,7 @@ import { ggufBytes } from '../gguf-writer.js';
 import { serveModels } from '../model-server.js';
 import { present } from '../present.js';
 import { metadata, writeRandomModel } from '../random-model.js';
+import { drawOfEach } from '../rounds.js';
 import { SMALL_SHAPE, temporaryFolder } from '../small-model.js';
 import { isWeightType, toHalf } from '../weight-formats.js';
 
@@ -86,7 +87,7 @@ async function logitsOf(options) {
   }
 }
 
-for (const [name, shape] of Object.entries(SHAPES)) {
+for (const [name, shape] of drawOfEach('shapes of I2_S', Object.entries(SHAPES), () => 'shape')) {
   describe(`an I2_S model with ${name}`, () => {
     /** @type {Buffer<ArrayBuffer>} */
     let model;
