@@ -71,11 +71,12 @@ function readLabel(option, text) {
 function storeId(name, value) {
   if (value === undefined || value === null) return null;
   if (MADE_ID.test(String(value)))
-    throw invalid(name, value, 'an id that does not begin as those of addresses and files do');
+    throw invalid(name, value, 'an id that begins with none of url:, file:, bytes: and session:');
   return readLabel(name, value);
 }
 
-const MADE_ID = /^(url|file|bytes):/;
+// Saved sessions lie beside models, by ids of their own.
+const MADE_ID = /^(url|file|bytes|session):/;
 
 /** How a model is found in its store, and what its file has to be. */
 const STORED = { id: storeId, sha256 };

@@ -55,8 +55,9 @@ export function checkCallbacks(callbacks) {
 /** Throws where something is given as a signal that is none. @param {any} signal */
 export function checkSignal(signal) {
   if (signal === undefined || signal === null) return;
-  const known = typeof signal.aborted === 'boolean' && typeof signal.addEventListener === 'function';
-  if (!known) throw invalid('signal', signal, 'an AbortSignal');
+  const { aborted, addEventListener, removeEventListener } = signal;
+  const listens = [addEventListener, removeEventListener].every((method) => typeof method === 'function');
+  if (typeof aborted !== 'boolean' || !listens) throw invalid('signal', signal, 'an AbortSignal');
 }
 
 /** @param {unknown} value */

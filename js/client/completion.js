@@ -129,7 +129,23 @@ export class Completion {
    * The pieces of the text, from the first on, as they come.
    * @returns {AsyncGenerator<import('../base/public-types.js').CompletionPiece, void, undefined>} The pieces.
    */
-  async *[Symbol.asyncIterator]() {
+  [Symbol.asyncIterator]() {
+    const pieces = this.#pieces();
+    // A generator that has not begun ends without the rest of it.
+    return Object.assign(pieces, {
+      return: (/** @type {void} */ value) => {
+        this.stop();
+        return Object.getPrototypeOf(pieces).return.call(pieces, value);
+      },
+      throw: (/** @type {unknown} */ reason) => {
+        this.stop();
+        return Object.getPrototypeOf(pieces).throw.call(pieces, reason);
+      },
+    });
+  }
+
+  /** @returns {AsyncGenerator<import('../base/public-types.js').CompletionPiece, void, undefined>} */
+  async *#pieces() {
     try {
       for (let next = 0; ; ) {
         while (next < this.#tokens.length) yield this.#tokens[next++];

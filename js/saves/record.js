@@ -4,6 +4,8 @@
 //   session:<key's length>:<key>:<model's id>           the record
 //   session:<key's length>:<key>:<model's id>#0, #1     its chunks: a save writes the half that the last one did not,
 //                                                      and only then the record, so there is always a whole one
+//
+// A "#" of the model's id is doubled, so that no half of one save is called as another save.
 
 const PREFIX = 'session:';
 /** Raise it whenever the record or the chunks change; the image in them has a version of its own. */
@@ -26,7 +28,7 @@ const MOST_CHUNK_BYTES = 64 << 20;
  */
 
 /** @param {string} model @param {string} key */
-export const saveId = (model, key) => `${PREFIX}${key.length}:${key}:${model}`;
+export const saveId = (model, key) => `${PREFIX}${key.length}:${key}:${model.replaceAll('#', '##')}`;
 
 /** The id of a half's chunks. @param {string} id @param {number} half */
 export const halfId = (id, half) => `${id}#${half}`;
@@ -38,7 +40,7 @@ export const isSavedSession = ({ id }) => id.startsWith(PREFIX);
 export function modelOfSave(id) {
   const [start = '', length] = /^session:(\d+):/.exec(id) ?? [];
   const end = start.length + Number(length);
-  return id[end] === ':' ? id.slice(end + 1) : null;
+  return id[end] === ':' ? id.slice(end + 1).replaceAll('##', '#') : null;
 }
 
 /** @typedef {(value: unknown) => boolean} Check */

@@ -66,6 +66,21 @@ describe('onPrefill', () => {
   });
 });
 
+describe('leaving the pieces before the first is asked for', () => {
+  /** @type {Record<string, (pieces: AsyncGenerator) => Promise<unknown>>} */
+  const ways = {
+    'return()': (pieces) => pieces.return(undefined),
+    'throw()': (pieces) => pieces.throw(new Error('enough')).catch(() => {}),
+  };
+  for (const [how, leave] of Object.entries(ways))
+    test(`by ${how} stops the completion`, async () => {
+      const completion = engine.complete({ prompt: 'Once', maxTokens: 400, ignoreEos: true });
+      await leave(completion[Symbol.asyncIterator]());
+      const { finishReason } = await completion;
+      assert.equal(finishReason, 'cancelled');
+    });
+});
+
 describe('continueLast', () => {
   test('an answer that was cut off goes on to the very end it would have had', async () => {
     const greedy = { temperature: 0 };

@@ -203,7 +203,11 @@ describe('a signal', () => {
         const given = { ...(name === 'complete' && { prompt: 'a' }), ...(name === 'createEngine' && { model: path }) };
         const { error } = await outcomeOf(call({ ...given, signal: 5 }));
         assert.equal(error?.code, 'INVALID_ARGUMENT', `${name}() takes 5 for a signal`);
-        if (error.details.option === 'signal') found.push(name);
+        if (error.details.option !== 'signal') continue;
+        found.push(name);
+        const deaf = { aborted: false, addEventListener() {} };
+        const { error: second } = await outcomeOf(call({ ...given, signal: deaf }));
+        assert.equal(second?.details?.option, 'signal', `${name}() takes what nobody can leave for a signal`);
       }
       taking[group] = found.sort();
     }

@@ -114,7 +114,17 @@ describe('an id of the caller', () => {
     }));
 
   test('is refused where it would be taken for one that is made, or is no line of text', async () => {
-    for (const id of ['url:https://example.com/x', 'file:x', 'bytes:00', '', ' ', 'a\nb', 'x'.repeat(201), 5]) {
+    for (const id of [
+      'url:https://example.com/x',
+      'file:x',
+      'bytes:00',
+      'session:4:chat:x',
+      '',
+      ' ',
+      'a\nb',
+      'x'.repeat(201),
+      5,
+    ]) {
       const error = await failure(createEngine({ model: `${origin}/m.gguf`, store, id: /** @type {any} */ (id) }));
       assert.deepEqual(
         [error.code, error.details.option],

@@ -44,8 +44,8 @@ async function rig() {
   }
   shared.lock = backend.lock;
   const platform = { openFolder: async () => shared };
-  const make = () =>
-    new SessionStore(untyped({ store: untyped({ folder: 'x' }), platform, model: 'file:m', limits: LIMITS }));
+  const make = (model = 'file:m') =>
+    new SessionStore(untyped({ store: untyped({ folder: 'x' }), platform, model, limits: LIMITS }));
   return { backend, shared, make };
 }
 
@@ -200,6 +200,29 @@ test('a cancelled save and a record that claims nonsense are no harm', async () 
     assert.equal(present(problem).code, 'SAVE_MISMATCH');
     assert.equal(await backend.get(id), null);
   }
+});
+
+test('saves of models whose ids differ in what halves are called by stand beside each other', async () => {
+  const { backend, make } = await rig();
+  const models = ['m', 'm#0', 'm#1', 'm#', 'm##0', 'm#0#1'];
+  for (const model of models) await backend.put({ id: model });
+  const sizes = models.map((_, index) => 100 + index);
+  // A save writes the half that the last one did not.
+  for (let round = 0; round < 2; round++)
+    for (const [index, model] of models.entries())
+      await make(model).save('k', untyped(saveOf(sizes[index])), control());
+  /** @param {string} model */
+  const bytesOf = async (model) => (await make(model).list()).map(({ bytes }) => bytes);
+  assert.deepEqual(
+    await Promise.all(models.map(bytesOf)),
+    sizes.map((bytes) => [bytes]),
+  );
+  assert.equal(
+    (await backend.estimate()).usage,
+    sizes.reduce((sum, bytes) => sum + bytes),
+  );
+  await removeSavesOf(backend, 'm');
+  assert.deepEqual(await Promise.all(models.map(bytesOf)), [[], ...sizes.slice(1).map((bytes) => [bytes])]);
 });
 
 test('what was saved of a model goes with it, also where a record is there by its id alone', async () => {
