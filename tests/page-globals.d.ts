@@ -32,7 +32,7 @@ declare var drawn: Told;
 declare var fault: Told;
 declare var holders: Told;
 declare var holding: Told;
-declare var isFull: boolean;
+declare var isFull: boolean | string;
 declare var isUnderWay: boolean;
 declare var lengths: Told;
 declare var loading: Told;

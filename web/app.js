@@ -279,6 +279,7 @@ class App {
         answers.forget(id);
         if (id === this.chat.conversation.id) this.navigation.leave();
         this.composer.forget(id);
+        this.chat.forget(id);
       },
       onRename: async (id) => {
         await this.navigation.followName(id);

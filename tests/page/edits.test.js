@@ -163,6 +163,7 @@ describe('what came meanwhile', () => {
       await dialog.filter({ hasText: `${behind + 2} messages` }).waitFor();
       await answer(first.page, NO);
       await driver.untilIdle(first.page);
+      if (act === mend) await first.page.locator('.edit-field').press('Escape');
       await first.page.reload();
       await driver.untilEqual(() => questionsOf(first.page), [...whole, 'Newest 0']);
       first.complaints.length = 0;
@@ -219,6 +220,42 @@ describe('a message that is being mended', () => {
       for (const tab of [first, second]) await tab.close();
     },
   );
+
+  test('is there again behind a reload, and gone with its conversation', LIMIT, async () => {
+    const { page, close, complaints } = await open();
+    await driver.converse(page, 'Apples');
+    await typeOver(page, 0, 'Apricots');
+    await page.reload();
+    await driver.untilReady(page);
+    assert.equal(await page.locator('.edit-field').inputValue(), 'Apricots');
+    const kept = () => page.evaluate(() => sessionStorage.getItem('nibble.edits'));
+    assert.match(`${await kept()}`, /Apricots/);
+    const row = page.locator('#conversations li.current');
+    await row.hover();
+    await row.locator('.icon').last().click();
+    await page.locator('dialog.confirm .danger').click();
+    await driver.untilEqual(kept, null);
+    complaints.length = 0;
+    await close();
+  });
+
+  test('is there again behind a reload before its answer is stored, and not behind one after that', LIMIT, async () => {
+    const { page, close, complaints } = await open({ answers: [['One.'], pieces('a b c d')], holdAt: 2 });
+    await driver.converse(page, 'Apples');
+    await typeOver(page, 0, 'Apricots');
+    await page.keyboard.press('Enter');
+    await driver.untilEqual(() => questionsOf(page), ['Apricots']);
+    await page.reload();
+    await driver.untilReady(page);
+    assert.equal(await page.locator('.edit-field').inputValue(), 'Apricots');
+    await page.locator('.edit-field').press('Enter');
+    await driver.untilIdle(page);
+    await page.reload();
+    await driver.untilEqual(() => questionsOf(page), ['Apricots']);
+    assert.equal(await page.locator('.edit-field').count(), 0);
+    complaints.length = 0;
+    await close();
+  });
 
   test('is there again behind a look at another conversation, until it is called off', LIMIT, async () => {
     const { page, close } = await open();

@@ -13,7 +13,7 @@ const startBrowser = driver.shareBrowser();
 const LIMIT = { timeout: 120_000 };
 
 /** @typedef {import('playwright-core').Page} Page */
-/** @typedef {driver.OpenedPage & { fill: (isFull: boolean) => Promise<void> }} FillablePage */
+/** @typedef {driver.OpenedPage & { fill: (isFull: boolean | string) => Promise<void> }} FillablePage */
 
 /**
  * The page in a browser of its own, whose storage is full from `fill(true)` to `fill(false)`.
@@ -32,7 +32,8 @@ async function withPage(script, use) {
         const work = prototype[name];
         /** @this {IDBObjectStore} @param {any[]} given */
         prototype[name] = function (...given) {
-          if (window.isFull) throw new DOMException('No room.', 'QuotaExceededError');
+          if (window.isFull === true || window.isFull === this.name)
+            throw new DOMException('No room.', 'QuotaExceededError');
           return work.apply(this, given);
         };
       }
@@ -43,7 +44,7 @@ async function withPage(script, use) {
       const opened = await driver.openPage(browser, { before });
       await driver.untilReady(opened.page);
       opened.complaints.length = 0;
-      const fill = (/** @type {boolean} */ isFull) =>
+      const fill = (/** @type {boolean | string} */ isFull) =>
         opened.page.evaluate((full) => {
           window.isFull = full;
         }, isFull);
@@ -78,11 +79,20 @@ async function reload({ page, complaints }) {
 describe('where the storage is full', () => {
   const answers = [['Crisp.'], ['Yellow.'], ['Never asked for.']];
 
-  test('an answer that is not kept is, once there is room, and is not written on', LIMIT, async () => {
-    await withPage({ answers }, async (one) => {
+  for (const [what, where] of /** @type {const} */ ([
+    ['', true],
+    [', nor half of it,', 'messages'],
+  ]))
+    test(`an answer that is not kept${what} is, once there is room, and is not written on`, LIMIT, () =>
+      isKeptOnceThereIsRoom(where),
+    );
+
+  /** @param {boolean | string} where what refuses to be written: everything, or the store of that name */
+  const isKeptOnceThereIsRoom = (where) =>
+    withPage({ answers }, async (one) => {
       const { page, fill, close } = one;
       await driver.converse(page, 'About apples');
-      await fill(true);
+      await fill(where);
       await driver.converse(page, 'About bananas');
       const all = ['About apples', 'Crisp.', 'About bananas', 'Yellow.'];
       await notice(page).waitFor();
@@ -97,7 +107,6 @@ describe('where the storage is full', () => {
       await driver.untilEqual(() => texts(page), all);
       await close();
     });
-  });
 
   test('another tab that renames the conversation takes nothing from what is shown', LIMIT, async () => {
     await withPage({ answers }, async (one, open) => {

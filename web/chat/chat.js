@@ -99,6 +99,11 @@ export class Chat {
     return this.#unkept.failure !== null;
   }
 
+  /** A conversation is deleted, and what was begun of its messages. @param {string} conversationId */
+  forget(conversationId) {
+    this.#view.forget(conversationId);
+  }
+
   /** @param {Conversation} [conversation] by default a new one */
   show(conversation = newConversation()) {
     const job = this.#context.answers.jobOf(conversation.id);
@@ -238,8 +243,9 @@ export class Chat {
 
   /** @param {Job} job @param {string} text */
   #step(job, text) {
-    const sent = job.isRestored ? job.replaced?.sent : null;
-    if (sent) this.#view.beginEdit(sent.message, sent.content);
+    const sent = job.replaced?.sent;
+    if (sent && job.isRestored) this.#view.beginEdit(job.conversation, sent);
+    else if (sent && job.phase === 'ended' && job.error === null) this.#view.endEdit(job.conversation, sent.message);
     if (job.conversation !== this.conversation) return;
     const view = this.#view.viewOf(job.message);
     if (text !== '') this.#view.write(job.message, text);
@@ -348,7 +354,8 @@ export class Chat {
       const again = () => this.#resend(message, content);
       const replaced = replacedIn(this.conversation, length, again, { message, content });
       message.content = content;
-      this.#view.endEdit(message);
+      this.#view.sendEdit(this.conversation, { message, content });
+      if (replaced === null) this.#view.endEdit(this.conversation, message);
       this.#truncate(length);
       this.#answer(replaced);
     });

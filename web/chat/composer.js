@@ -16,7 +16,8 @@ export class Composer {
   #stop = find('stop', 'button');
   #form = find('composer');
   #put = followDirection(this.#field);
-  #drafts = new Drafts();
+  /** By the id of a conversation, or NEW_CHAT. */
+  #drafts = new Drafts('nibble.drafts');
   /** Of what is being written: the conversation's id, or NEW_CHAT. @type {string} */
   #place;
   #conversationId;
@@ -93,15 +94,15 @@ export class Composer {
     const isSame = id === this.#conversationId;
     this.#conversationId = id;
     if (place === this.#place) return;
-    if (isSame) this.#drafts.set(this.#place, '');
+    if (isSame) this.#drafts.delete(this.#place);
     this.#place = place;
     if (isSame) this.#changed();
-    else this.text = this.#drafts.get(place);
+    else this.text = this.#drafts.get(place) ?? '';
   }
 
   /** A conversation is deleted, and what was begun in it. @param {string} id */
   forget(id) {
-    this.#drafts.set(id, '');
+    this.#drafts.delete(id);
   }
 
   focus() {
@@ -133,21 +134,23 @@ export class Composer {
       this.#sending = '';
       // What was not sent is not lost.
       if (!isSent && place === this.#place) this.text = join(text, this.text);
-      else if (!isSent) this.#drafts.set(place, join(text, this.#drafts.get(place)));
+      else if (!isSent) this.#drafts.set(place, join(text, this.#drafts.get(place) ?? ''));
       else this.#changed();
     }
   }
 
   /** What was typed before the page was there, as during a reload, goes on with what was typed before that. */
   #restore() {
-    const kept = this.#drafts.get(this.#place);
+    const kept = this.#drafts.get(this.#place) ?? '';
     const typed = this.#field.value;
     if (typed !== '') this.#typedAt = performance.now();
     this.text = typed.startsWith(kept) ? typed : kept + typed;
   }
 
   #changed() {
-    this.#drafts.set(this.#place, join(this.#sending, this.#field.value));
+    const text = join(this.#sending, this.#field.value);
+    if (text === '') this.#drafts.delete(this.#place);
+    else this.#drafts.set(this.#place, text);
     this.#send.disabled = this.#field.value.trim() === '';
     if (GROWS_BY_ITSELF) return;
     this.#field.style.height = 'auto';

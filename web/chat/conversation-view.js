@@ -1,6 +1,7 @@
 // The list of messages on the screen. It grows at its end only, at most once a frame.
 
 import { make } from '../ui/dom.js';
+import { Drafts } from './drafts.js';
 import { MessageView } from './message.js';
 import { isPassedOver } from './prompt.js';
 
@@ -14,15 +15,22 @@ const CHARACTERS_A_FRAME = 4000;
 /** @typedef {import('../conversations/conversations.js').Conversation} Conversation */
 /** @typedef {import('../conversations/conversations.js').Message} Message */
 /** @typedef {import('./message.js').MessagePlace} MessagePlace */
+/** @typedef {{ message: Message, content: string }} Edit what the reader has made of a message */
 /** @typedef {{ label: string, action: () => void, accent?: boolean }} NoticeButton */
 /** @typedef {{ text: string, detail?: string, buttons?: NoticeButton[] }} Notice a sentence, and what can be done about it */
+
+/** @param {string} conversationId @param {Message} [message] without it, what the places of all its messages begin with */
+const placeOf = (conversationId, message) => `${conversationId}/${message?.id ?? ''}`;
 
 export class ConversationView {
   #log;
   #scroller;
   #context;
-  /** What is being made of the reader's messages, by their ids. @type {Map<string, string>} */
-  #edits = new Map();
+  /** What is being made of the reader's messages. One that is sent stays kept until the answer to it is stored. */
+  #edits = new Drafts('nibble.edits');
+  /** The places of those that are sent. @type {Set<string>} */
+  #sent = new Set();
+  #conversationId = '';
   /** By the message's id. @type {Map<string, MessageView>} */
   #views = new Map();
   /** What is still to be drawn, by the message's id. @type {Map<string, string>} */
@@ -41,7 +49,13 @@ export class ConversationView {
   constructor(log, scroller, context, onScroll) {
     this.#log = log;
     this.#scroller = scroller;
-    this.#context = { ...context, edits: this.#edits };
+    const place = (/** @type {Message} */ message) => placeOf(this.#conversationId, message);
+    const edits = {
+      get: (/** @type {Message} */ message) => this.#editOf(place(message)),
+      set: (/** @type {Message} */ message, /** @type {string} */ text) => this.#edits.set(place(message), text),
+      delete: (/** @type {Message} */ message) => this.#edits.delete(place(message)),
+    };
+    this.#context = { ...context, edits };
     const look = () => {
       this.#atEnd = scroller.scrollHeight - scroller.scrollTop - scroller.clientHeight < NEAR_END;
       onScroll(this.#atEnd);
@@ -57,6 +71,7 @@ export class ConversationView {
   show(conversation) {
     this.#keepingFocus(() => {
       this.#reset();
+      this.#conversationId = conversation.id;
       const { messages } = conversation;
       const from = Math.max(0, messages.length - SHOWN);
       this.#log.append(...this.#elementsFor(conversation, { from, to: messages.length }));
@@ -65,14 +80,43 @@ export class ConversationView {
     });
   }
 
-  /** Nothing more is made of a message. @param {import('../conversations/conversations.js').Message} message */
-  endEdit(message) {
-    this.#edits.delete(message.id);
+  /**
+   * What is made of a message is sent, and is drawn as its text.
+   * @param {Conversation} conversation
+   * @param {Edit} edit
+   */
+  sendEdit(conversation, { message, content }) {
+    const place = placeOf(conversation.id, message);
+    this.#edits.set(place, content);
+    this.#sent.add(place);
   }
 
-  /** Something is made of a message, when it is drawn next. @param {import('../conversations/conversations.js').Message} message @param {string} content */
-  beginEdit(message, content) {
-    this.#edits.set(message.id, content);
+  /** What was made of a message is its text for good. @param {Conversation} conversation @param {Message} message */
+  endEdit(conversation, message) {
+    const place = placeOf(conversation.id, message);
+    this.#edits.delete(place);
+    this.#sent.delete(place);
+  }
+
+  /**
+   * Something is made of a message, when it is drawn next.
+   * @param {Conversation} conversation
+   * @param {Edit} edit
+   */
+  beginEdit(conversation, { message, content }) {
+    const place = placeOf(conversation.id, message);
+    this.#edits.set(place, content);
+    this.#sent.delete(place);
+  }
+
+  /** @param {string} place @returns {string | undefined} */
+  #editOf(place) {
+    return this.#sent.has(place) ? undefined : this.#edits.get(place);
+  }
+
+  /** A conversation is deleted, and what was begun of its messages. @param {string} conversationId */
+  forget(conversationId) {
+    this.#edits.deleteAll(placeOf(conversationId));
   }
 
   /** Draws anew; whoever was typing in a message goes on there. @param {() => void} draw */
@@ -204,7 +248,10 @@ export class ConversationView {
       // An earlier version of the page may have left one open in the midst.
       const hasEnded = message.role === 'user' || message.finish !== undefined || !isLast;
       if (hasEnded) view.end({ isLast, isPassedOver: isPassedOver(messages, index) });
-      if (this.#edits.has(message.id)) view.edit({ takesFocus: false });
+      // One that was sent before a reload, and has been stored.
+      if (this.#edits.isOfBefore(placeOf(this.#conversationId, message), message.content))
+        this.#context.edits.delete(message);
+      if (this.#context.edits.get(message) !== undefined) view.edit({ takesFocus: false });
       view.element.classList.toggle('dropped', index < start);
       const divider = start > 0 && index === start ? [this.#divider()] : [];
       return [...divider, view.element];

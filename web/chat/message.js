@@ -20,11 +20,18 @@ import { ReasoningSplitter, withoutReasoning } from './reasoning.js';
 /** @typedef {{ isLast: boolean, isPassedOver?: boolean }} MessagePlace */
 
 /**
+ * @typedef {object} Edits what is being made of the reader's messages
+ * @property {(message: Message) => string | undefined} get
+ * @property {(message: Message, text: string) => void} set
+ * @property {(message: Message) => void} delete
+ */
+
+/**
  * @typedef {object} MessageContext
  * @property {import('../ui/i18n.js').Translate} t
  * @property {MessageActions} actions
  * @property {(message: Message) => number} resumedTokensOf how many tokens an answer of this visit needed no reading of
- * @property {Map<string, string>} edits what is being made of the reader's messages, by their ids
+ * @property {Edits} edits
  */
 
 export class MessageView {
@@ -139,12 +146,12 @@ export class MessageView {
       ...{ class: 'edit-field', 'aria-label': this.#t('message.edit'), rows: 1 },
       enterkeyhint: enterKeyHint(),
     });
-    followDirection(field)(edits.get(message.id) ?? message.content);
-    edits.set(message.id, field.value);
+    followDirection(field)(edits.get(message) ?? message.content);
+    edits.set(message, field.value);
     this.field = field;
     const opener = focusedElement();
     const restore = () => {
-      edits.delete(message.id);
+      edits.delete(message);
       this.field = null;
       editor.replaceWith(this.text);
       this.foot.hidden = false;
@@ -167,7 +174,7 @@ export class MessageView {
         make('button', { type: 'button', class: 'accent', on: { click: send } }, this.#t('message.resend')),
       ),
     );
-    field.addEventListener('input', () => edits.set(message.id, field.value));
+    field.addEventListener('input', () => edits.set(message, field.value));
     field.addEventListener('keydown', (event) => {
       if (isOfInputMethod(event)) return;
       if (event.key === 'Escape') {

@@ -158,10 +158,9 @@ export class DatabaseStore {
     // A name that a reader has given it, in whichever tab, stays.
     const { title, renamed } = kept?.renamed ? kept : head;
     const changes = { title, renamed, revision: revisionOf(kept) + 1 };
-    await Promise.all([
-      transaction.objectStore('heads').put({ ...head, ...changes }),
-      transaction.objectStore('messages').put(messages, head.id),
-      transaction.done,
+    await allOrNone(transaction, [
+      () => transaction.objectStore('heads').put({ ...head, ...changes }),
+      () => transaction.objectStore('messages').put(messages, head.id),
     ]);
     this.#present.add(head.id);
     return changes;
@@ -179,11 +178,32 @@ export class DatabaseStore {
   /** @param {string} id */
   async remove(id) {
     const transaction = this.#begin(['heads', 'messages'], 'readwrite');
-    await Promise.all([
-      transaction.objectStore('heads').delete(id),
-      transaction.objectStore('messages').delete(id),
-      transaction.done,
+    await allOrNone(transaction, [
+      () => transaction.objectStore('heads').delete(id),
+      () => transaction.objectStore('messages').delete(id),
     ]);
+  }
+}
+
+/**
+ * What requests change is kept where none of them fails. One that is refused at once breaks off those before it.
+ * @param {import('idb').IDBPTransaction<unknown, string[], 'readwrite'>} transaction
+ * @param {(() => Promise<unknown>)[]} requests
+ */
+async function allOrNone(transaction, requests) {
+  /** @type {Promise<unknown>[]} */
+  const made = [];
+  try {
+    for (const request of requests) made.push(request());
+    await Promise.all([...made, transaction.done]);
+  } catch (error) {
+    for (const result of made) result.catch(() => {});
+    try {
+      transaction.abort();
+    } catch {
+      // It has ended by itself.
+    }
+    throw error;
   }
 }
 
