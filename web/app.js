@@ -253,6 +253,8 @@ class App {
         const error = { code: 'CONVERSATION_UNREADABLE', message: '' };
         this.navigation.tellUnreadable('export', say, error);
       },
+      onNotExported: (error) =>
+        problems.tell('export', () => describeOutcome(language.t('announce.exported.not'), error, language.t)),
       onImported: () => {
         // What was wrong with another file is over.
         problems.close('import');

@@ -175,7 +175,7 @@ export class SessionStore {
       await unlessBusy(backend, id, async () => {
         const current = readSaved(await backend.get(id));
         if (current?.writing !== writing) return;
-        await takeBack(backend, id, halfId(id, writing), { ...current, writing: null });
+        await dropHalf(backend, { ...current, writing });
       });
     }
     const mine = readSaved(await backend.get(own));
@@ -211,8 +211,9 @@ async function writeSave(backend, { id, model, key, save, tokens, signal }) {
   const sizes = { bytes: save.bytes, chunkBytes: CHUNK_BYTES, tokens };
   const now = Date.now();
   const whose = { id, format: SAVE_FORMAT, model, key, createdAt: now, usedAt: now };
+  const started = { ...(before ?? { ...whose, ...sizes, half: null }), writing: half };
   try {
-    await backend.put({ ...(before ?? { ...whose, ...sizes, half: null }), writing: half });
+    await backend.put(started);
     await backend.remove(place);
     for (let index = 0; index < chunkCount(sizes); index++) {
       checkCancelled(signal);
@@ -225,7 +226,7 @@ async function writeSave(backend, { id, model, key, save, tokens, signal }) {
     await backend.remove(halfId(id, 1 - half)).catch(() => {});
     return record;
   } catch (error) {
-    await takeBack(backend, id, place, before).catch(() => {});
+    await takeBack(backend, started).catch(() => {});
     throw error;
   }
 }
@@ -270,11 +271,22 @@ async function hasChunks(backend, id) {
   return false;
 }
 
-/** Undoes a save that was not finished: the earlier one is there again, or nothing. @param {Backend} backend @param {string} id @param {string} place @param {SavedRecord | null} before */
-async function takeBack(backend, id, place, before) {
-  await backend.remove(place);
-  if (before === null || before.half === null) await backend.remove(id);
-  else await backend.put({ ...before, writing: null });
+/** @typedef {SavedRecord & { writing: 0 | 1 }} Started a save under way, whose `half` is that of the earlier save */
+
+/** Undoes a save that failed: the earlier one is there again, or nothing. @param {Backend} backend @param {Started} started */
+async function takeBack(backend, started) {
+  // The last record may have arrived though its write failed, and then the new half is the one that it names.
+  const record = readSaved(await backend.get(started.id));
+  if (record?.half === started.writing) await backend.put(started);
+  await dropHalf(backend, started);
+}
+
+/** Removes the half that was being written, which no record names. @param {Backend} backend @param {Started} started */
+async function dropHalf(backend, started) {
+  const { id, half, writing } = started;
+  await backend.remove(halfId(id, writing));
+  if (half === null) await backend.remove(id);
+  else await backend.put({ ...started, writing: null });
 }
 
 /** @param {Backend} backend @param {string} id @param {() => Promise<void>} use */

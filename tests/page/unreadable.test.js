@@ -105,3 +105,34 @@ test('a conversation that cannot be read says so, can be deleted, and hides no o
     await server.close();
   }
 });
+
+test('where nothing can be read for now, an export and a search say so', LIMIT, async () => {
+  const profile = temporaryFolder();
+  const server = await serve({ port: 0 });
+  try {
+    const { page, browser, complaints } = await openPage(profile, server);
+    try {
+      await driver.converse(page, 'About apples');
+      await page.evaluate(() => {
+        for (const name of /** @type {const} */ (['get', 'getAll', 'getAllKeys'])) {
+          IDBObjectStore.prototype[name] = () => {
+            throw new DOMException('Not now.', 'InvalidStateError');
+          };
+        }
+      });
+      await page.locator('#export').click();
+      await page.locator('#problem', { hasText: 'The conversations could not be exported.' }).waitFor();
+      await page.locator('#dismiss').click();
+      await page.locator('#search').fill('apples');
+      await page.locator('#problem', { hasText: 'The conversations could not be read.' }).waitFor();
+      assert.deepEqual(
+        complaints.filter((text) => !text.startsWith('Service Worker registration')),
+        [],
+      );
+    } finally {
+      await browser.close();
+    }
+  } finally {
+    await server.close();
+  }
+});

@@ -202,6 +202,41 @@ test('a cancelled save and a record that claims nonsense are no harm', async () 
   }
 });
 
+for (const [what, lasts] of /** @type {const} */ ([
+  ['', false],
+  [', though it cannot be put back', true],
+]))
+  test(`a record that arrives and is said not to have leaves the earlier save${what}`, async () => {
+    const { backend, shared, make } = await rig();
+    const store = make();
+    await store.save('chat', untyped(saveOf(100)), control());
+    let fails = 0;
+    // As a folder that cannot be flushed behind a rename.
+    shared.put = async (/** @type {Record} */ record) => {
+      await backend.put(record);
+      if (record.half === 1 || (lasts && fails > 0)) {
+        fails++;
+        throw Object.assign(new Error('no space left on device'), { code: 'STORE_FULL' });
+      }
+    };
+    assert.equal((await errorOf(store.save('chat', untyped(saveOf(200, 3)), control()))).code, 'STORE_FULL');
+    assert.ok(fails > 0);
+    shared.put = (/** @type {Record} */ record) => backend.put(record);
+    /** @type {number[]} */
+    const read = [];
+    const openRestore = () => ({
+      write: (/** @type {Uint8Array} */ bytes) => read.push(...bytes),
+      finish: () => 'whole',
+      close: () => {},
+    });
+    const { session, problem } = await store.restore('chat', untyped({ openRestore, ...control() }));
+    assert.deepEqual({ session, problem }, { session: 'whole', problem: null });
+    assert.deepEqual(read, [...Array(100).keys()]);
+    // What is left of the other half goes with the next save.
+    await store.save('another', untyped(saveOf(10)), control());
+    assert.equal((await backend.estimate()).usage, 110);
+  });
+
 test('saves of models whose ids differ in what halves are called by stand beside each other', async () => {
   const { backend, make } = await rig();
   const models = ['m', 'm#0', 'm#1', 'm#', 'm##0', 'm#0#1'];

@@ -22,7 +22,7 @@ const NARROW = matchMedia('(max-width: 760px)');
  * @property {(id: string) => void} onOpen
  * @property {(id: string) => void} onDelete told before it is deleted
  * @property {(id: string) => void} onRename told afterwards
- * @property {(say: () => string, error: unknown) => void} onRefused told that it was not renamed or deleted
+ * @property {(say: () => string, error: unknown) => void} onRefused told that one was not renamed or deleted, or that they could not be listed
  */
 
 export class Sidebar {
@@ -104,9 +104,16 @@ export class Sidebar {
   async #read() {
     this.#searching = new AbortController();
     const { signal } = this.#searching;
-    const { conversations, t } = this.#context;
+    const { conversations, t, onRefused } = this.#context;
     const query = this.#search.value.trim();
-    const heads = await (query === '' ? conversations.list() : conversations.search(query, signal));
+    /** @type {Awaited<ReturnType<typeof conversations.list>>} */
+    let heads;
+    try {
+      heads = await (query === '' ? conversations.list() : conversations.search(query, signal));
+    } catch (error) {
+      if (!signal.aborted) onRefused(() => t('sidebar.not-read'), error);
+      return;
+    }
     if (signal.aborted || this.#renaming !== null) return;
     const empty = find('no-conversations');
     empty.hidden = heads.length > 0;

@@ -16,6 +16,7 @@ export class Transfer {
    * @param {(text: string) => void} context.announce
    * @param {(unreadable: import('./conversations.js').Head[]) => void} context.onExported told what the
    *   export lacks, since the browser cannot read it any more
+   * @param {(error: unknown) => void} context.onNotExported
    * @param {() => void} context.onImported
    * @param {(error: unknown) => void} context.onRefused
    */
@@ -36,8 +37,15 @@ export class Transfer {
   }
 
   async export() {
-    const { conversations, onExported } = this.#context;
-    const { json, unreadable } = await conversations.export();
+    const { conversations, onExported, onNotExported } = this.#context;
+    /** @type {Awaited<ReturnType<typeof conversations.export>>} */
+    let exported;
+    try {
+      exported = await conversations.export();
+    } catch (error) {
+      return onNotExported(error);
+    }
+    const { json, unreadable } = exported;
     const href = URL.createObjectURL(new Blob([json], { type: 'application/json' }));
     const name = `nibble-${new Date().toISOString().slice(0, 10)}.json`;
     make('a', { href, download: name }).click();

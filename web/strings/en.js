@@ -33,6 +33,7 @@ export default {
   'sidebar.import': 'Import',
   'sidebar.rename': 'Rename “{title}”',
   'sidebar.delete': 'Delete “{title}”',
+  'sidebar.not-read': 'The conversations could not be read.',
   'sidebar.not-renamed': '“{title}” could not be renamed.',
   'sidebar.not-deleted': '“{title}” could not be deleted.',
   'sidebar.name': 'Name of the conversation',
@@ -317,6 +318,7 @@ export default {
   'announce.writing': 'The answer is being written.',
   'announce.restored': 'Stopped before the first word: the earlier answer stays.',
   'announce.exported': 'All conversations were exported.',
+  'announce.exported.not': 'The conversations could not be exported.',
   'announce.exported.without': 'All other conversations were exported, but not {titles}.',
 
   'imported.left': {

@@ -32,6 +32,7 @@ export default {
   'sidebar.import': '导入',
   'sidebar.rename': '重命名“{title}”',
   'sidebar.delete': '删除“{title}”',
+  'sidebar.not-read': '无法读取对话。',
   'sidebar.not-renamed': '无法重命名“{title}”。',
   'sidebar.not-deleted': '无法删除“{title}”。',
   'sidebar.name': '对话名称',
@@ -287,6 +288,7 @@ export default {
   'announce.writing': '正在写回答。',
   'announce.restored': '在第一个词之前已停止：保留原来的回答。',
   'announce.exported': '已导出全部对话。',
+  'announce.exported.not': '无法导出对话。',
   'announce.exported.without': '其他对话均已导出，但不包括{titles}。',
 
   'imported.left': { other: '文件中还有 {count} 段对话没有导入。腾出空间后请再次导入该文件。' },
