@@ -4,6 +4,7 @@
 import { PAGE_HEADERS } from './headers.js';
 
 /** @typedef {{ path: string, sha256: string }} SiteFile */
+/** @typedef {Uint8Array<ArrayBuffer>} Chunk of a body */
 /** @typedef {{ waitUntil: (work: Promise<unknown>) => void }} ExtendableEvent */
 /** @typedef {ExtendableEvent & { data: unknown, ports: readonly MessagePort[] }} ExtendableMessage */
 /** @typedef {ExtendableEvent & { request: Request, respondWith: (answer: Promise<Response>) => void }} FetchEvent */
@@ -237,7 +238,7 @@ async function answerOnLoopback(event) {
     const other = response === null ? null : await otherOf(response);
     if (other !== null) await leave();
     // Who has waited too long for it gets it at the next visit.
-    if (other === null || isLate) response?.body?.cancel().catch(() => {});
+    if (other === null || isLate) (other ?? response)?.body?.cancel().catch(() => {});
     return other;
   });
   event.waitUntil(answered);
@@ -249,34 +250,69 @@ async function answerOnLoopback(event) {
 
 /**
  * An answer that is another project's, with what it says left to be read, however slowly it comes; null where it is none.
- * @param {Response} response
+ * @param {Response} response whose body is taken over
  */
 async function otherOf(response) {
   if (!response.ok) return GONE.includes(response.status) ? response : null;
-  const { text, isBroken } = await readBeginning(response.clone());
-  if (text.includes(MARK) || (isBroken && text === '')) return null;
-  // A body that has broken off gives out nothing any more, not even what had come.
-  return isBroken && !response.redirected ? new Response(text, response) : response;
+  const reader = response.body?.getReader();
+  const { text, chunks, isBroken, next } = await readBeginning(reader);
+  const isOther = !text.includes(MARK) && !(isBroken && text === '');
+  // Where a redirect leads is all that is wanted of it.
+  if (isOther && !response.redirected) return new Response(reader ? join(chunks, next, reader) : null, response);
+  reader?.cancel().catch(() => {});
+  return isOther ? response : null;
 }
 
-/** So much of a text as tells whose it is, or has come in time or before it broke off. @param {Response} response */
-async function readBeginning(response) {
-  const reader = response.body?.getReader();
+/**
+ * So much of a text as tells whose it is, or has come in time or before it broke off.
+ * @param {ReadableStreamDefaultReader<Chunk> | undefined} reader
+ */
+async function readBeginning(reader) {
   const decoder = new TextDecoder();
   const late = elapse(LOOPBACK_MILLISECONDS);
+  /** @type {Chunk[]} */
+  const chunks = [];
   let text = '';
   let isBroken = false;
+  let next = reader?.read();
   try {
     while (reader && text.length < BEGINNING && !text.includes(MARK)) {
-      const read = await Promise.race([reader.read(), late]);
-      if (read === LATE || read.done) break;
+      const read = await Promise.race([next, late]);
+      if (read === undefined || read === LATE || read.done) break;
+      chunks.push(read.value);
       text += decoder.decode(read.value, { stream: true });
+      next = reader.read();
     }
   } catch {
     isBroken = true;
   }
-  reader?.cancel().catch(() => {});
-  return { text, isBroken };
+  // It may break off before anybody waits for it.
+  next?.catch(() => {});
+  return { text, chunks, isBroken, next };
+}
+
+/**
+ * A body out of what was read of it and what comes. The browser's own gives out nothing more once it has broken off, not
+ * even what had come: this one ends there.
+ * @param {Chunk[]} chunks
+ * @param {Promise<ReadableStreamReadResult<Chunk>> | undefined} next the reading that was begun
+ * @param {ReadableStreamDefaultReader<Chunk>} reader
+ * @returns {ReadableStream<Chunk>}
+ */
+function join(chunks, next, reader) {
+  let reading = next;
+  return new ReadableStream({
+    start(controller) {
+      for (const chunk of chunks) controller.enqueue(chunk);
+    },
+    async pull(controller) {
+      const read = await (reading ?? reader.read()).catch(() => null);
+      reading = undefined;
+      if (read === null || read.done) controller.close();
+      else controller.enqueue(read.value);
+    },
+    cancel: () => reader.cancel(),
+  });
 }
 
 /** @param {number} milliseconds @returns {Promise<typeof LATE>} */
