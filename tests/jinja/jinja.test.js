@@ -7,7 +7,7 @@ import { partsOf, plain } from '../../js/jinja/text.js';
 
 /** @typedef {import('../../js/jinja/template.js').ToValue} ToValue */
 
-const LIMITS = { steps: 4e6, depth: 400, text: 1 << 22, items: 1 << 18, milliseconds: 20_000 };
+const LIMITS = { steps: 4e6, depth: 400, text: 1 << 22, items: 1 << 18, milliseconds: Infinity };
 const MORNING = new Date(2024, 6, 6, 9, 5, 3);
 /** @param {string} name */
 const data = (name) => JSON.parse(readFileSync(new URL(`./${name}.json`, import.meta.url), 'utf8'));
