@@ -63,19 +63,22 @@ async function round({ page, workers }, model) {
     return { heap: wasm, tokens: tokens.length, threads: globalThis.engine.info.threads };
   }, model);
   assert.equal(found.tokens, 4);
-  const during = await workers();
+  const during = await untilThereAre(2, workers);
   await page.evaluate(() => globalThis.engine.unload());
   return { ...found, during };
 }
 
 /**
- * Waits until there is no worker any more; workers end a moment after they are told to.
- * @param {Awaited<ReturnType<typeof openLibrary>>} library
+ * Waits until there are so many workers: a browser lists them, and takes them off its list, a moment after they begin and end.
+ * @param {number} wanted
+ * @param {() => Promise<number>} workers
+ * @returns {Promise<number>} how many there are, which are others where they never become so many
  */
-async function untilAlone({ workers }) {
+async function untilThereAre(wanted, workers) {
   const end = Date.now() + PATIENCE_MILLISECONDS;
-  while ((await workers()) > 0 && Date.now() < end) await sleep(20);
-  assert.equal(await workers(), 0, 'workers that go on after unload()');
+  let found = await workers();
+  for (; found !== wanted && Date.now() < end; found = await workers()) await sleep(20);
+  return found;
 }
 
 /** @param {Page} page */
@@ -100,7 +103,7 @@ for (const [name, make] of untyped([
         assert.equal(found.threads, 2);
         assert.equal(found.during, 2, 'the worker and its thread are seen while they are there');
         heap = found.heap;
-        await untilAlone(opened);
+        assert.equal(await untilThereAre(0, opened.workers), 0, 'workers that go on after unload()');
         if (count !== WARM && count !== ROUNDS) continue;
         told.push(await measureMemory(opened.page));
         resident.push(pagesResidentBytes());
