@@ -34,8 +34,10 @@ const FORMATTER = ['clang-format-14', 'clang-format'];
 
 // Browsers wait for each other, for timers and for the disk: two lanes more than processors keep these busy.
 const LANES = Number(PROCESSORS) + 2;
-// Chromium answers about memory a minute after it is asked; imports come as fast as a server sends them.
-const WAITING = ['models/peak-memory', 'models/import-kills', 'library/unload'].map((name) => `tests/${name}.test.js`);
+// Chromium answers about memory a minute after it is asked; imports come as fast as a server sends them, or stall.
+const WAITING = ['models/peak-memory', 'models/import-kills', 'models/same-model', 'library/unload'].map(
+  (name) => `tests/${name}.test.js`,
+);
 // Begun first, the longest before the others, so that none of them is left alone at the end.
 const LONG = [
   'models/weight-stream',
