@@ -22,6 +22,7 @@ import {
 import { BROWSERS, skipWithoutBrowser } from './browsers.js';
 import { requireChromium } from './chromium.js';
 import { FIXTURES } from './fixtures.js';
+import { ALL_ROUNDS } from './rounds.js';
 import { printResults, runTestFiles } from './test-files.js';
 import { checkTypes } from './types.js';
 import { untyped } from './untyped.js';
@@ -213,7 +214,7 @@ function checkFormat(fix) {
 async function testNative(executor, folder, options, /** @type {any} */ tests = null) {
   requireCmake();
   requireCompiler();
-  await executor('cmake', ['-B', folder, ...options]);
+  await executor('cmake', ['-B', folder, `-DNIBBLE_ALL_ROUNDS=${ALL_ROUNDS ? 'ON' : 'OFF'}`, ...options]);
   await executor('cmake', ['--build', folder, '--parallel', PROCESSORS, ...(tests ? ['--target', ...tests] : [])]);
   const records = mkdtempSync(join(tmpdir(), 'nibble-verdicts-'));
   const record = join(records, 'native');
